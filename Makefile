@@ -1,0 +1,87 @@
+# vyre.h
+#
+#   make demo       build and run the quickstart; needs a C compiler only
+#   make test       install what is missing, then run every test
+#   make bench      measure, and write a Markdown table
+#   make fuzz       60 seconds of libFuzzer for each decoder
+#   make soak       the long runs
+#   make check      the generated files are in step, the sources are in form
+#   make amalgamate regenerate vyre.h (and vyre_spirv.h)
+#   make clean
+
+CC       ?= cc
+BUILD    ?= build
+STRICT   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
+            -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla -Wcast-qual -Wdouble-promotion
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+TEST_CFLAGS := -std=c11 -g -O1 -Wall -Wextra -Wno-unused-function -D_GNU_SOURCE -I. -Itests
+SECONDS_PER_FUZZER ?= 60
+
+FRAGMENTS := $(wildcard src/*.h src/*.c)
+TESTS     := $(patsubst tests/%.c,%,$(sort $(wildcard tests/test_*.c)))
+
+# Tests that look inside the library compile it into themselves.
+WHITEBOX  :=
+# Tests that cannot run under AddressSanitizer say why in their first comment.
+UNSANITIZED :=
+
+.PHONY: all demo test run-tests bench fuzz soak check amalgamate clean setup
+.SECONDARY:
+
+all: amalgamate $(BUILD)/vyre.o
+
+$(BUILD) $(BUILD)/tests $(BUILD)/san $(BUILD)/plain $(BUILD)/bench $(BUILD)/fuzz $(BUILD)/examples:
+	@mkdir -p $@
+
+# --- the generated files ---------------------------------------------------
+
+$(BUILD)/amalgamate: tools/amalgamate.c | $(BUILD)
+	$(CC) -std=c99 -O2 $(STRICT) $< -o $@
+
+vyre.h: $(FRAGMENTS) $(BUILD)/amalgamate
+	$(BUILD)/amalgamate src/vyre.h -o $@
+
+amalgamate: vyre.h
+
+check: $(BUILD)/amalgamate
+	$(BUILD)/amalgamate src/vyre.h --check vyre.h
+	$(BUILD)/amalgamate src/vyre.h --lint
+
+# --- objects ---------------------------------------------------------------
+
+$(BUILD)/vyre.o: vyre.c vyre.h | $(BUILD)
+	$(CC) -std=c99 -O2 $(STRICT) -c $< -o $@
+
+$(BUILD)/san/vyre.o: vyre.c vyre.h | $(BUILD)/san
+	$(CC) -std=c99 -g -O1 $(SANITIZE) -c $< -o $@
+
+$(BUILD)/plain/vyre.o: vyre.c vyre.h | $(BUILD)/plain
+	$(CC) -std=c99 -g -O2 -c $< -o $@
+
+# --- tests -----------------------------------------------------------------
+
+-include tests/tests.mk
+
+SANITIZED_TESTS := $(filter-out $(WHITEBOX) $(UNSANITIZED),$(TESTS))
+LIBS := -lm -lpthread -ldl
+
+$(SANITIZED_TESTS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: tests/%.c tests/test.h $(BUILD)/san/vyre.o | $(BUILD)/tests
+	$(CC) $(TEST_CFLAGS) $(SANITIZE) $< $(BUILD)/san/vyre.o -o $@ $(LDLIBS) $(LIBS)
+
+$(UNSANITIZED:%=$(BUILD)/tests/%): $(BUILD)/tests/%: tests/%.c tests/test.h $(BUILD)/plain/vyre.o | $(BUILD)/tests
+	$(CC) $(TEST_CFLAGS) -O2 $< $(BUILD)/plain/vyre.o -o $@ $(LDLIBS) $(LIBS)
+
+$(WHITEBOX:%=$(BUILD)/tests/%): $(BUILD)/tests/%: tests/%.c tests/test.h vyre.h | $(BUILD)/tests
+	$(CC) $(TEST_CFLAGS) $(SANITIZE) $< -o $@ $(LDLIBS) $(LIBS)
+
+setup:
+	@bash tools/setup.sh
+
+test: setup
+	@bash tests/run.sh
+
+bench fuzz soak: setup
+	@bash tests/$@.sh
+
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,130 @@
+/* ==========================================================================
+ * base: statuses, errors, allocator, messages
+ *
+ * Public.  Every fallible function returns a vyre_status and takes a last
+ * parameter `vyre_error *err`, which may be NULL.  On failure the outputs
+ * are untouched and *err holds what happened, with its numbers, and what to
+ * do about it.  On success *err is left alone.
+ *
+ *     vyre_error err;
+ *     if (vyre_ring_encode(ring, size, slots, &err) < 0)
+ *         fprintf(stderr, "%s\n%s\n", err.text, err.fix);
+ * ======================================================================= */
+#ifndef VYI_BASE_H
+#define VYI_BASE_H
+
+#include "config.h"
+
+VYI_EXTERN_C_BEGIN
+
+/* X(name, number, text).  Numbers are pinned: they never change and are never
+ * used again.  0 is success, positive numbers are news, negative ones errors.
+ * Each layer owns a range, so that layers can grow apart from each other. */
+#define VYRE_STATUS_LIST(X)                                                                        \
+    X(OK,                   0, "success")                                                          \
+    X(PENDING,              1, "the work has not finished yet")                                    \
+    X(FULL,                 2, "no slot is free at the moment")                                    \
+    X(EMPTY,                3, "there is nothing to take at the moment")                           \
+    X(TIMEOUT,              4, "the deadline passed first")                                        \
+    /* base: -1 .. -19 */                                                                          \
+    X(E_NOMEM,             -1, "the allocator returned no memory")                                 \
+    X(E_ARGUMENT,          -2, "an argument is NULL or out of its range")                          \
+    X(E_OVF,               -3, "a size or index does not fit, or exceeds the encoder's cap")       \
+    X(E_SPACE,             -4, "the caller's memory has the wrong size")                           \
+    /* wire, ring: -20 .. -59 */                                                                   \
+    X(E_MISALIGN,         -20, "the length is not a multiple of the unit")                         \
+    X(E_MISSING,          -21, "a required word lies outside the buffer")                          \
+    X(E_RING_LEN,         -22, "the ring's length is not a multiple of 64 bytes")                  \
+    X(E_SLOT_RANGE,       -23, "the slot lies outside the ring")                                   \
+    X(E_TOO_MANY_ARGS,    -24, "more than 12 arguments")                                           \
+    X(E_OPCODE,           -25, "the opcode is reserved and cannot be published")                   \
+    X(E_NOT_PUBLISHABLE,  -26, "the slot is neither EMPTY nor DONE")                               \
+    X(E_BAD_TRANSITION,   -27, "the slot's state does not allow this transition")                  \
+    X(E_USE_PUBLISH,      -28, "a slot is published by the publish functions only")                \
+    X(E_CONFLICT,         -29, "the slot changed while it was being changed")                      \
+    X(E_INDEX_OVERFLOW,   -30, "first slot plus count exceeds 32 bits")                            \
+    X(E_CAPACITY,         -31, "the works do not fit behind the first slot")                       \
+    X(E_PACK_COUNT,       -32, "more than 255 packed operations")                                  \
+    X(E_PACK_META,        -33, "the packed metadata exceeds 12 words")                             \
+    X(E_PACK_PAYLOAD,     -34, "the packed payload exceeds 12 words")                              \
+    X(E_PACK_OPCODE,      -35, "a packed operation's opcode does not fit a byte")                  \
+    X(E_WINDOW_ARGS,      -36, "a window payload has more than 10 words")                          \
+    X(E_TENANT_RANGE,     -37, "the tenant id has no mask word")                                   \
+    X(E_PRIORITY,         -38, "the priority is not one of the five levels")                       \
+    X(E_CONTROL_SHAPE,    -39, "not a control buffer")                                             \
+    X(E_LOG_SHAPE,        -40, "not a debug log")                                                  \
+    X(E_RING_SHAPE,       -41, "not a ring of this slot count")                                    \
+    X(E_BUFFER_COUNT,     -42, "a readback has exactly four buffers")                              \
+    X(E_IO_ALIGN4,        -43, "the IO queue's length is not a multiple of 4 bytes")               \
+    X(E_IO_SLOT_MULT,     -44, "the IO queue's length is not a multiple of 32 bytes")              \
+    X(E_IO_WINDOW,        -45, "the IO queue has more than 64 slots")                              \
+    X(E_IO_ZERO,          -46, "the IO queue has no slot")                                         \
+    X(E_IO_NOT_CLAIMED,   -47, "the IO request is not CLAIMED")                                    \
+    X(E_IO_IN_FLIGHT,     -48, "the IO slot is in flight")                                         \
+    X(E_IO_DUPLICATE,     -49, "the IO slot is named twice")                                       \
+    X(E_IO_OP,            -50, "the IO operation is unknown")                                      \
+    /* tenants: -60 .. -79 */                                                                      \
+    X(E_TENANT_FULL,      -60, "every tenant id is in use")                                        \
+    X(E_TENANT_OPCODE,    -61, "the local opcode lies outside the tenant's window")                \
+    X(E_TENANT_REVOKED,   -62, "the tenant has been revoked")                                      \
+    X(E_TENANT_BACKPRESSURE, -63, "the tenant has used up its outstanding slots")                  \
+    X(E_TENANT_STAGING,   -64, "the tenant has used up its staging bytes")                         \
+    X(E_TENANT_HANDLES,   -65, "the tenant has used up its resident handles")                      \
+    X(E_TENANT_UNDERFLOW, -66, "more is released than was reserved")                               \
+    X(E_TENANT_ACCOUNTING, -67, "more work is reported drained than was published")                \
+    X(E_TENANT_UNKNOWN,   -68, "no tenant has this id")                                            \
+    /* ir, check, opt, text: -80 .. -139 */                                                        \
+    /* kernel: -140 .. -159 */                                                                     \
+    /* interp, spirv, glsl: -160 .. -179 */                                                        \
+    /* engine, backends: -180 .. -229 */
+
+typedef enum vyre_status {
+#define VYI_STATUS_ENUM(name, number, text) VYRE_##name = (number),
+    VYRE_STATUS_LIST(VYI_STATUS_ENUM)
+#undef VYI_STATUS_ENUM
+    VYRE_STATUS_FORCE_32 = 0x7fffffff
+} vyre_status;
+
+/* What went wrong.  `native` is the number that a driver or the system gave,
+ * or 0; `at` the index, offset or call that is to blame, or 0. */
+typedef struct vyre_error {
+    vyre_status status;
+    int32_t     native;
+    uint64_t    at;
+    char        text[160];
+    char        fix[160];
+} vyre_error;
+
+/* Memory for everything that is not a codec; all zero means malloc and free.
+ * One function does it all: `ptr` NULL allocates, `new_size` 0 frees and
+ * returns NULL.  A failing call leaves the old block as it was. */
+typedef struct vyre_allocator {
+    void *(*resize)(void *user, void *ptr, size_t old_size, size_t new_size);
+    void *user;
+} vyre_allocator;
+
+typedef enum vyre_severity {
+    VYRE_SEVERITY_INFO = 0,
+    VYRE_SEVERITY_WARNING = 1,
+    VYRE_SEVERITY_ERROR = 2
+} vyre_severity;
+
+/* Where the library's messages go; all zero means nowhere.  May be called
+ * from any thread that is inside the library. */
+typedef struct vyre_logger {
+    void (*message)(void *user, vyre_severity severity, const char *text);
+    void *user;
+} vyre_logger;
+
+/* The status's one-line meaning; "unknown status" for a foreign number. */
+VYRE_API const char *vyre_status_text(vyre_status status);
+
+/* The status's name without its prefix, such as "E_SLOT_RANGE". */
+VYRE_API const char *vyre_status_name(vyre_status status);
+
+/* The version that the implementation was built from, as VYRE_VERSION. */
+VYRE_API uint32_t vyre_version(void);
+
+VYI_EXTERN_C_END
+
+#endif

@@ -1,0 +1,59 @@
+/* ==========================================================================
+ * config: version, switches, and the few compiler facts the rest relies on
+ *
+ * Public.  Every switch is a macro that the program defines before it
+ * includes vyre.h; none is needed.
+ * ======================================================================= */
+#ifndef VYI_CONFIG_H
+#define VYI_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VYRE_VERSION_MAJOR 0
+#define VYRE_VERSION_MINOR 1
+#define VYRE_VERSION_PATCH 0
+#define VYRE_VERSION ((VYRE_VERSION_MAJOR << 16) | (VYRE_VERSION_MINOR << 8) | VYRE_VERSION_PATCH)
+#define VYRE_VERSION_STRING "0.1.0"
+
+/* How public functions are declared.  VYRE_STATIC keeps them private to the
+ * translation unit that holds the implementation. */
+#ifndef VYRE_API
+    #ifdef VYRE_STATIC
+        #define VYRE_API VYI_MAYBE_UNUSED static
+    #else
+        #define VYRE_API extern
+    #endif
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+    #define VYI_MAYBE_UNUSED __attribute__((unused))
+    #if defined(__MINGW32__) && !defined(__clang__)
+        #define VYI_PRINTF(text, first) __attribute__((format(gnu_printf, text, first)))
+    #else
+        #define VYI_PRINTF(text, first) __attribute__((format(printf, text, first)))
+    #endif
+#else
+    #define VYI_MAYBE_UNUSED
+    #define VYI_PRINTF(text, first)
+#endif
+
+/* A broken contract inside the library; bad input never gets here. */
+#ifndef VYRE_ASSERT
+    #include <assert.h>
+    #define VYRE_ASSERT(condition) assert(condition)
+#endif
+
+/* Compile-time fact.  `name` must be unique in its scope. */
+#define VYI_STATIC_ASSERT(name, condition) typedef char vyi_assert_##name[(condition) ? 1 : -1]
+
+#ifdef __cplusplus
+    #define VYI_EXTERN_C_BEGIN extern "C" {
+    #define VYI_EXTERN_C_END }
+#else
+    #define VYI_EXTERN_C_BEGIN
+    #define VYI_EXTERN_C_END
+#endif
+
+#endif

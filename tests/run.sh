@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Runs every test program (tests/test_*.c) and every check (tests/check_*.sh),
+# shows what failed, adds up their closing lines, and ends with the sum.
+# A program that does not end with such a line counts as one failure.
+set -u
+cd "$(dirname "$0")/.."
+build=${BUILD:-build}
+jobs=${JOBS:-$(nproc 2>/dev/null || echo 2)}
+logs=$build/logs
+mkdir -p "$logs"
+rm -f "$logs"/*.log
+
+export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0:detect_leaks=1:detect_stack_use_after_return=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+
+passed=0 failed=0 skipped=0 started=$SECONDS
+
+count() { # log, name, exit code, seconds
+    local line
+    line=$(grep -aE '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$' "$1" | tail -n 1)
+    if [ -z "$line" ]; then
+        echo "FAIL $2: no closing line (exit code $3)"; tail -n 25 "$1"
+        failed=$((failed + 1)); return
+    fi
+    set -- "$1" "$2" "$3" "$4" $(echo "$line" | grep -oE '[0-9]+')
+    passed=$((passed + $5)) failed=$((failed + $6)) skipped=$((skipped + ${7:-0}))
+    if [ "$6" -ne 0 ]; then
+        grep -aE '^(FAIL|SKIP)' "$1" | head -n 40
+    elif [ "$3" -ne 0 ]; then
+        echo "FAIL $2: exit code $3 after '$line'"; tail -n 25 "$1"; failed=$((failed + 1))
+    else
+        grep -aE '^(SKIP|NOTE)' "$1"
+    fi
+    printf '%-28s %s (%ss)\n' "$2" "$line" "$4"
+}
+
+# Test programs first: all are built together, then run one after another, so
+# that a measurement inside one is not disturbed by another.
+tests=$(ls tests/test_*.c 2>/dev/null | sed 's,tests/,,;s,\.c$,,')
+if ! make -s -j"$jobs" --no-print-directory amalgamate $(printf "$build/tests/%s " $tests) > "$logs/build.log" 2>&1; then
+    echo "FAIL build"; grep -E 'error|warning|\*\*\*' "$logs/build.log" | head -n 30
+    failed=$((failed + 1))
+fi
+for name in $tests; do
+    [ -x "$build/tests/$name" ] || { echo "FAIL $name: not built"; failed=$((failed + 1)); continue; }
+    begin=$SECONDS
+    timeout "${TEST_TIMEOUT:-900}" "$build/tests/$name" > "$logs/$name.log" 2>&1
+    count "$logs/$name.log" "$name" $? $((SECONDS - begin))
+done
+for script in tests/check_*.sh; do
+    [ -e "$script" ] || continue
+    name=$(basename "$script" .sh) begin=$SECONDS
+    timeout "${TEST_TIMEOUT:-900}" bash "$script" > "$logs/$name.log" 2>&1
+    count "$logs/$name.log" "$name" $? $((SECONDS - begin))
+done
+
+echo "took $((SECONDS - started)) s"
+if [ "$skipped" -gt 0 ]; then
+    echo "$passed passed, $failed failed, $skipped skipped"
+else
+    echo "$passed passed, $failed failed"
+fi
+[ "$failed" -eq 0 ]

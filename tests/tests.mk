@@ -1,0 +1,1 @@
+# What single tests need beyond the rules of the Makefile.

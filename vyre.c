@@ -1,0 +1,2 @@
+#define VYRE_IMPLEMENTATION
+#include "vyre.h"

@@ -1,0 +1,1613 @@
+/* vyre.h - a GPU work queue that is already running
+ *
+ * Copy this file into your project.  In one source file write
+ *
+ *     #define VYRE_IMPLEMENTATION
+ *     #include "vyre.h"
+ *
+ * and include it without the define everywhere else.
+ *
+ * License: MIT, at the end of this file.
+ * This file is generated from src/ by tools/amalgamate.c: change it there.
+ */
+#ifndef VYRE_H
+#define VYRE_H
+
+/* ==========================================================================
+ * config: version, switches, and the few compiler facts the rest relies on
+ *
+ * Public.  Every switch is a macro that the program defines before it
+ * includes vyre.h; none is needed.
+ * ======================================================================= */
+#ifndef VYI_CONFIG_H
+#define VYI_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VYRE_VERSION_MAJOR 0
+#define VYRE_VERSION_MINOR 1
+#define VYRE_VERSION_PATCH 0
+#define VYRE_VERSION ((VYRE_VERSION_MAJOR << 16) | (VYRE_VERSION_MINOR << 8) | VYRE_VERSION_PATCH)
+#define VYRE_VERSION_STRING "0.1.0"
+
+/* How public functions are declared.  VYRE_STATIC keeps them private to the
+ * translation unit that holds the implementation. */
+#ifndef VYRE_API
+    #ifdef VYRE_STATIC
+        #define VYRE_API VYI_MAYBE_UNUSED static
+    #else
+        #define VYRE_API extern
+    #endif
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+    #define VYI_MAYBE_UNUSED __attribute__((unused))
+    #if defined(__MINGW32__) && !defined(__clang__)
+        #define VYI_PRINTF(text, first) __attribute__((format(gnu_printf, text, first)))
+    #else
+        #define VYI_PRINTF(text, first) __attribute__((format(printf, text, first)))
+    #endif
+#else
+    #define VYI_MAYBE_UNUSED
+    #define VYI_PRINTF(text, first)
+#endif
+
+/* A broken contract inside the library; bad input never gets here. */
+#ifndef VYRE_ASSERT
+    #include <assert.h>
+    #define VYRE_ASSERT(condition) assert(condition)
+#endif
+
+/* Compile-time fact.  `name` must be unique in its scope. */
+#define VYI_STATIC_ASSERT(name, condition) typedef char vyi_assert_##name[(condition) ? 1 : -1]
+
+#ifdef __cplusplus
+    #define VYI_EXTERN_C_BEGIN extern "C" {
+    #define VYI_EXTERN_C_END }
+#else
+    #define VYI_EXTERN_C_BEGIN
+    #define VYI_EXTERN_C_END
+#endif
+
+#endif
+/* ==========================================================================
+ * base: statuses, errors, allocator, messages
+ *
+ * Public.  Every fallible function returns a vyre_status and takes a last
+ * parameter `vyre_error *err`, which may be NULL.  On failure the outputs
+ * are untouched and *err holds what happened, with its numbers, and what to
+ * do about it.  On success *err is left alone.
+ *
+ *     vyre_error err;
+ *     if (vyre_ring_encode(ring, size, slots, &err) < 0)
+ *         fprintf(stderr, "%s\n%s\n", err.text, err.fix);
+ * ======================================================================= */
+#ifndef VYI_BASE_H
+#define VYI_BASE_H
+
+
+VYI_EXTERN_C_BEGIN
+
+/* X(name, number, text).  Numbers are pinned: they never change and are never
+ * used again.  0 is success, positive numbers are news, negative ones errors.
+ * Each layer owns a range, so that layers can grow apart from each other. */
+#define VYRE_STATUS_LIST(X)                                                                        \
+    X(OK,                   0, "success")                                                          \
+    X(PENDING,              1, "the work has not finished yet")                                    \
+    X(FULL,                 2, "no slot is free at the moment")                                    \
+    X(EMPTY,                3, "there is nothing to take at the moment")                           \
+    X(TIMEOUT,              4, "the deadline passed first")                                        \
+    /* base: -1 .. -19 */                                                                          \
+    X(E_NOMEM,             -1, "the allocator returned no memory")                                 \
+    X(E_ARGUMENT,          -2, "an argument is NULL or out of its range")                          \
+    X(E_OVF,               -3, "a size or index does not fit, or exceeds the encoder's cap")       \
+    X(E_SPACE,             -4, "the caller's memory has the wrong size")                           \
+    /* wire, ring: -20 .. -59 */                                                                   \
+    X(E_MISALIGN,         -20, "the length is not a multiple of the unit")                         \
+    X(E_MISSING,          -21, "a required word lies outside the buffer")                          \
+    X(E_RING_LEN,         -22, "the ring's length is not a multiple of 64 bytes")                  \
+    X(E_SLOT_RANGE,       -23, "the slot lies outside the ring")                                   \
+    X(E_TOO_MANY_ARGS,    -24, "more than 12 arguments")                                           \
+    X(E_OPCODE,           -25, "the opcode is reserved and cannot be published")                   \
+    X(E_NOT_PUBLISHABLE,  -26, "the slot is neither EMPTY nor DONE")                               \
+    X(E_BAD_TRANSITION,   -27, "the slot's state does not allow this transition")                  \
+    X(E_USE_PUBLISH,      -28, "a slot is published by the publish functions only")                \
+    X(E_CONFLICT,         -29, "the slot changed while it was being changed")                      \
+    X(E_INDEX_OVERFLOW,   -30, "first slot plus count exceeds 32 bits")                            \
+    X(E_CAPACITY,         -31, "the works do not fit behind the first slot")                       \
+    X(E_PACK_COUNT,       -32, "more than 255 packed operations")                                  \
+    X(E_PACK_META,        -33, "the packed metadata exceeds 12 words")                             \
+    X(E_PACK_PAYLOAD,     -34, "the packed payload exceeds 12 words")                              \
+    X(E_PACK_OPCODE,      -35, "a packed operation's opcode does not fit a byte")                  \
+    X(E_WINDOW_ARGS,      -36, "a window payload has more than 10 words")                          \
+    X(E_TENANT_RANGE,     -37, "the tenant id has no mask word")                                   \
+    X(E_PRIORITY,         -38, "the priority is not one of the five levels")                       \
+    X(E_CONTROL_SHAPE,    -39, "not a control buffer")                                             \
+    X(E_LOG_SHAPE,        -40, "not a debug log")                                                  \
+    X(E_RING_SHAPE,       -41, "not a ring of this slot count")                                    \
+    X(E_BUFFER_COUNT,     -42, "a readback has exactly four buffers")                              \
+    X(E_IO_ALIGN4,        -43, "the IO queue's length is not a multiple of 4 bytes")               \
+    X(E_IO_SLOT_MULT,     -44, "the IO queue's length is not a multiple of 32 bytes")              \
+    X(E_IO_WINDOW,        -45, "the IO queue has more than 64 slots")                              \
+    X(E_IO_ZERO,          -46, "the IO queue has no slot")                                         \
+    X(E_IO_NOT_CLAIMED,   -47, "the IO request is not CLAIMED")                                    \
+    X(E_IO_IN_FLIGHT,     -48, "the IO slot is in flight")                                         \
+    X(E_IO_DUPLICATE,     -49, "the IO slot is named twice")                                       \
+    X(E_IO_OP,            -50, "the IO operation is unknown")                                      \
+    /* tenants: -60 .. -79 */                                                                      \
+    X(E_TENANT_FULL,      -60, "every tenant id is in use")                                        \
+    X(E_TENANT_OPCODE,    -61, "the local opcode lies outside the tenant's window")                \
+    X(E_TENANT_REVOKED,   -62, "the tenant has been revoked")                                      \
+    X(E_TENANT_BACKPRESSURE, -63, "the tenant has used up its outstanding slots")                  \
+    X(E_TENANT_STAGING,   -64, "the tenant has used up its staging bytes")                         \
+    X(E_TENANT_HANDLES,   -65, "the tenant has used up its resident handles")                      \
+    X(E_TENANT_UNDERFLOW, -66, "more is released than was reserved")                               \
+    X(E_TENANT_ACCOUNTING, -67, "more work is reported drained than was published")                \
+    X(E_TENANT_UNKNOWN,   -68, "no tenant has this id")                                            \
+    /* ir, check, opt, text: -80 .. -139 */                                                        \
+    /* kernel: -140 .. -159 */                                                                     \
+    /* interp, spirv, glsl: -160 .. -179 */                                                        \
+    /* engine, backends: -180 .. -229 */
+
+typedef enum vyre_status {
+#define VYI_STATUS_ENUM(name, number, text) VYRE_##name = (number),
+    VYRE_STATUS_LIST(VYI_STATUS_ENUM)
+#undef VYI_STATUS_ENUM
+    VYRE_STATUS_FORCE_32 = 0x7fffffff
+} vyre_status;
+
+/* What went wrong.  `native` is the number that a driver or the system gave,
+ * or 0; `at` the index, offset or call that is to blame, or 0. */
+typedef struct vyre_error {
+    vyre_status status;
+    int32_t     native;
+    uint64_t    at;
+    char        text[160];
+    char        fix[160];
+} vyre_error;
+
+/* Memory for everything that is not a codec; all zero means malloc and free.
+ * One function does it all: `ptr` NULL allocates, `new_size` 0 frees and
+ * returns NULL.  A failing call leaves the old block as it was. */
+typedef struct vyre_allocator {
+    void *(*resize)(void *user, void *ptr, size_t old_size, size_t new_size);
+    void *user;
+} vyre_allocator;
+
+typedef enum vyre_severity {
+    VYRE_SEVERITY_INFO = 0,
+    VYRE_SEVERITY_WARNING = 1,
+    VYRE_SEVERITY_ERROR = 2
+} vyre_severity;
+
+/* Where the library's messages go; all zero means nowhere.  May be called
+ * from any thread that is inside the library. */
+typedef struct vyre_logger {
+    void (*message)(void *user, vyre_severity severity, const char *text);
+    void *user;
+} vyre_logger;
+
+/* The status's one-line meaning; "unknown status" for a foreign number. */
+VYRE_API const char *vyre_status_text(vyre_status status);
+
+/* The status's name without its prefix, such as "E_SLOT_RANGE". */
+VYRE_API const char *vyre_status_name(vyre_status status);
+
+/* The version that the implementation was built from, as VYRE_VERSION. */
+VYRE_API uint32_t vyre_version(void);
+
+VYI_EXTERN_C_END
+
+#endif
+/* ==========================================================================
+ * wire: the four buffers that host and device share
+ *
+ * Public.  Control, ring, debug log and IO queue are arrays of little-endian
+ * u32 words.  These functions only lay out and read bytes: memory is the
+ * caller's, at any alignment; nothing is allocated.
+ *
+ *     control   0 SHUTDOWN | 1 DONE_COUNT | 2 TENANT_BASE | 3.. masks | 32.. quotas |
+ *               64.. tenant fairness | 96.. metrics | 128 EPOCH | 129.. priorities |
+ *               141 FAULT_COUNT | 142 LOG_DROPPED | 143 HEARTBEAT | 160.. observables
+ *     ring      16 words a slot: STATUS OPCODE TENANT PRIORITY ARG0..ARG11
+ *     log       word 0 CURSOR (words used), then 4 words a record
+ *     io        8 words a slot: OP SRC DST OFFSET_LO OFFSET_HI BYTES STATUS TAG
+ * ======================================================================= */
+#ifndef VYI_WIRE_H
+#define VYI_WIRE_H
+
+
+VYI_EXTERN_C_BEGIN
+
+/* --- layout -------------------------------------------------------------- */
+
+#define VYRE_CONTROL_SHUTDOWN            0u
+#define VYRE_CONTROL_DONE_COUNT          1u
+#define VYRE_CONTROL_TENANT_BASE         2u   /* always holds VYRE_CONTROL_TENANT_MASKS */
+#define VYRE_CONTROL_TENANT_MASKS        3u
+#define VYRE_CONTROL_TENANT_QUOTAS       32u
+#define VYRE_CONTROL_TENANT_FAIRNESS     64u
+#define VYRE_CONTROL_METRICS             96u
+#define VYRE_CONTROL_EPOCH               128u
+#define VYRE_CONTROL_PRIORITY_OFFSETS    129u /* five starts and the total */
+#define VYRE_CONTROL_STARVATION          135u
+#define VYRE_CONTROL_PRIORITY_FAIRNESS   136u
+#define VYRE_CONTROL_FAULT_COUNT         141u
+#define VYRE_CONTROL_LOG_DROPPED         142u
+#define VYRE_CONTROL_HEARTBEAT           143u
+#define VYRE_CONTROL_OBSERVABLES         160u
+#define VYRE_CONTROL_MIN_WORDS           160u
+
+#define VYRE_MAX_TENANTS                 29u
+#define VYRE_TENANT_QUOTAS               32u
+#define VYRE_TENANT_QUOTA_DEFAULT        1000000u
+#define VYRE_METRICS                     32u
+#define VYRE_PRIORITY_LEVELS             5u
+#define VYRE_STARVATION_LIMIT            16u
+#define VYRE_MAX_OBSERVABLES             1048576u /* that an encoder makes */
+
+#define VYRE_SLOT_WORDS                  16u
+#define VYRE_SLOT_BYTES                  64u
+#define VYRE_SLOT_STATUS                 0u
+#define VYRE_SLOT_OPCODE                 1u
+#define VYRE_SLOT_TENANT                 2u
+#define VYRE_SLOT_PRIORITY               3u
+#define VYRE_SLOT_ARGS                   4u
+#define VYRE_SLOT_FAULT                  15u /* of a slot that ended FAULT: its vyre_fault */
+#define VYRE_MAX_ARGS                    12u
+#define VYRE_MAX_SLOTS                   1048576u /* that an encoder makes */
+
+#define VYRE_LOG_CURSOR                  0u
+#define VYRE_LOG_RECORDS                 1u
+#define VYRE_LOG_RECORD_WORDS            4u
+#define VYRE_LOG_RECORDS_DEFAULT         64u
+#define VYRE_MAX_LOG_RECORDS             1048576u /* that an encoder makes */
+
+#define VYRE_IO_OP                       0u
+#define VYRE_IO_SRC                      1u
+#define VYRE_IO_DST                      2u
+#define VYRE_IO_OFFSET_LO                3u
+#define VYRE_IO_OFFSET_HI                4u
+#define VYRE_IO_BYTES                    5u
+#define VYRE_IO_STATUS                   6u
+#define VYRE_IO_TAG                      7u
+#define VYRE_IO_SLOT_WORDS               8u
+#define VYRE_IO_SLOT_BYTES               32u
+#define VYRE_IO_SLOTS                    64u
+
+/* --- opcodes ------------------------------------------------------------- */
+
+/* X(NAME, number, what it does; a0.. are its arguments) */
+#define VYRE_OPCODE_LIST(X)                                                                        \
+    X(NOP,          0x00000000u, "nothing")                                                        \
+    X(STORE_U32,    0x00000001u, "control[a1] = a0")                                               \
+    X(ATOMIC_ADD,   0x00000002u, "control[a1] += a0")                                              \
+    X(LOAD_U32,     0x00000003u, "observable[a1] = control[a0]")                                   \
+    X(COMPARE_SWAP, 0x00000004u, "control[a0]: a1 becomes a2; before to observable[a0]")           \
+    X(MEMCPY,       0x00000005u, "control[a1 + i] = control[a0 + i], i < a2")                      \
+    X(DFA_STEP,     0x00000006u, "observable[a2] = table[a0 * 256 + a1]")                          \
+    X(BATCH_FENCE,  0x00000007u, "EPOCH += 1; observable[0] = a1")                                 \
+    X(LOAD_MISS,    0x0000fffdu, "asks the host for resource a0; a1: prefetch")                    \
+    X(PRINTF,       0x0000fffeu, "log record a0, a1, a2")                                          \
+    X(PACKED_SLOT,  0x80000001u, "several small operations in one slot")                           \
+    X(SHUTDOWN,     0xffffffffu, "stops the kernel")
+
+typedef enum vyre_opcode_builtin_index {
+#define VYI_OPCODE_INDEX(name, number, text) VYI_OPCODE_INDEX_##name,
+    VYRE_OPCODE_LIST(VYI_OPCODE_INDEX)
+#undef VYI_OPCODE_INDEX
+    VYRE_OPCODE_BUILTINS
+} vyre_opcode_builtin_index;
+
+#define VYRE_OP_NOP          0x00000000u
+#define VYRE_OP_STORE_U32    0x00000001u
+#define VYRE_OP_ATOMIC_ADD   0x00000002u
+#define VYRE_OP_LOAD_U32     0x00000003u
+#define VYRE_OP_COMPARE_SWAP 0x00000004u
+#define VYRE_OP_MEMCPY       0x00000005u
+#define VYRE_OP_DFA_STEP     0x00000006u
+#define VYRE_OP_BATCH_FENCE  0x00000007u
+#define VYRE_OP_USER         0x00000008u /* the first that is free */
+#define VYRE_OP_LOAD_MISS    0x0000fffdu
+#define VYRE_OP_PRINTF       0x0000fffeu
+#define VYRE_OP_PACKED_SLOT  0x80000001u
+#define VYRE_OP_SHUTDOWN     0xffffffffu
+
+/* --- values -------------------------------------------------------------- */
+
+typedef enum vyre_slot_state {
+    VYRE_SLOT_EMPTY = 0,
+    VYRE_SLOT_PUBLISHED = 1,
+    VYRE_SLOT_CLAIMED = 2,
+    VYRE_SLOT_DONE = 3,
+    VYRE_SLOT_WAIT_IO = 4,
+    VYRE_SLOT_YIELD = 5,
+    VYRE_SLOT_REQUEUE = 6,
+    VYRE_SLOT_FAULTED = 7
+} vyre_slot_state;
+
+typedef enum vyre_priority {
+    VYRE_PRIORITY_NORMAL = 0, /* wire 2: zero-initialised work is ordinary work */
+    VYRE_PRIORITY_CRITICAL = 1, /* wire 0 */
+    VYRE_PRIORITY_HIGH = 2,     /* wire 1 */
+    VYRE_PRIORITY_LOW = 3,      /* wire 3 */
+    VYRE_PRIORITY_IDLE = 4      /* wire 4 */
+} vyre_priority;
+
+typedef struct vyre_work {
+    uint32_t      opcode, tenant;
+    vyre_priority priority;
+    uint32_t      arg_count;
+    uint32_t      args[12];
+} vyre_work;
+
+typedef struct vyre_op {
+    uint32_t opcode, arg_count;
+    uint32_t args[12];
+} vyre_op;
+
+typedef struct vyre_slot {
+    vyre_slot_state state;
+    uint32_t        opcode, tenant;
+    vyre_priority   priority;
+    uint32_t        args[12];
+} vyre_slot;
+
+VYI_EXTERN_C_END
+
+#endif
+/* ==========================================================================
+ * ring: host side of the ring
+ * ======================================================================= */
+#ifndef VYI_RING_H
+#define VYI_RING_H
+
+
+#endif
+/* ==========================================================================
+ * plan: geometry and priority partitions
+ * ======================================================================= */
+#ifndef VYI_PLAN_H
+#define VYI_PLAN_H
+
+
+#endif
+/* ==========================================================================
+ * ir: programs for a compute device, and the builder that writes them
+ *
+ * Public.  A program is a flat list of instructions.  Each builder call
+ * appends one, at the current place, and returns a value that is computed
+ * exactly once, there: a load happens where it was written, and nothing is
+ * evaluated twice.  Control flow is structured, with begin and end calls.
+ *
+ *     vyre_buffer out = vyre_ir_buffer(p, &desc);
+ *     vyre_value  i   = vyre_ir_builtin(p, VYRE_BUILTIN_GLOBAL_ID_X);
+ *     vyre_ir_store(p, out, i, vyre_ir_mul(p, i, i));
+ *     status = vyre_program_finish(p, &err);
+ *
+ * The builder is sticky: the first mistake is kept, every later call does
+ * nothing, and vyre_program_finish reports it with the number of the call.
+ *
+ * A value can be used where its instruction dominates: later in the same
+ * block, or in a block nested in it.  What must outlive a block is a local.
+ *
+ * Meaning is total, and the same on every backend:
+ *   u32 x/0 = 0xFFFFFFFF, x%0 = 0; i32 x/0 = -1, x%0 = 0, MIN/-1 = MIN,
+ *   MIN%-1 = 0; shifts use the low five bits of their amount; a load beyond
+ *   the length gives 0, a store there does nothing, an atomic there does
+ *   nothing and gives 0; f32 to integer saturates and NaN gives 0.
+ * Integers agree bit for bit; f32 agrees to what Vulkan promises.
+ * ======================================================================= */
+#ifndef VYI_IR_H
+#define VYI_IR_H
+
+
+VYI_EXTERN_C_BEGIN
+
+typedef struct vyre_program vyre_program;
+
+/* Handles of the builder; id 0 is none.  Distinct types, so that one cannot
+ * be passed for another. */
+typedef struct vyre_value { uint32_t id; } vyre_value;
+typedef struct vyre_local { uint32_t id; } vyre_local;
+typedef struct vyre_buffer { uint32_t id; } vyre_buffer;
+
+typedef enum vyre_type {
+    VYRE_TYPE_NONE = 0, /* of an instruction without a value; in a desc: u32 */
+    VYRE_TYPE_U32 = 1,
+    VYRE_TYPE_I32 = 2,
+    VYRE_TYPE_F32 = 3,
+    VYRE_TYPE_BOOL = 4  /* in memory a whole word; any bit set reads as true */
+} vyre_type;
+
+typedef enum vyre_access {
+    VYRE_ACCESS_READ_WRITE = 0,
+    VYRE_ACCESS_READ = 1,
+    VYRE_ACCESS_WRITE = 2,
+    VYRE_ACCESS_WORKGROUP = 3 /* an array shared by one workgroup, zero at its start; no binding */
+} vyre_access;
+
+typedef struct vyre_buffer_desc {
+    const char *name;        /* NULL = "bufferN" */
+    uint32_t    binding;     /* unique in the program, below VYRE_MAX_BINDINGS */
+    vyre_type   type;        /* of one element; 0 = u32 */
+    vyre_access access;      /* 0 = read and write */
+    uint32_t    count;       /* elements; 0 = as many as are bound (not for workgroup arrays) */
+    bool        no_readback; /* a host that copies results back may skip this buffer */
+    uint32_t    readback_offset, readback_size; /* bytes to copy back; both 0 = all */
+} vyre_buffer_desc;
+
+#define VYRE_MAX_BINDINGS       32u
+#define VYRE_MAX_WORKGROUP      1024u   /* lanes in one workgroup, all dimensions together */
+#define VYRE_MAX_NESTING        64u     /* open blocks */
+#define VYRE_MAX_INSTRUCTIONS   100000u
+#define VYRE_MAX_WORKGROUP_SIZE 32768u  /* bytes of workgroup arrays in one program */
+#define VYRE_MAX_NAME           63u     /* characters of a name; the rest is cut */
+
+/* X(NAME, text): what a program can ask about where it runs; all u32 but
+ * LOOP_CUT. */
+#define VYRE_BUILTIN_LIST(X)                                                                       \
+    X(LOCAL_ID_X, "local_id.x") X(LOCAL_ID_Y, "local_id.y") X(LOCAL_ID_Z, "local_id.z")            \
+    X(GROUP_ID_X, "group_id.x") X(GROUP_ID_Y, "group_id.y") X(GROUP_ID_Z, "group_id.z")            \
+    X(GLOBAL_ID_X, "global_id.x") X(GLOBAL_ID_Y, "global_id.y") X(GLOBAL_ID_Z, "global_id.z")      \
+    X(GROUP_SIZE_X, "group_size.x") X(GROUP_SIZE_Y, "group_size.y")                                \
+    X(GROUP_SIZE_Z, "group_size.z")                                                                \
+    X(GROUP_COUNT_X, "group_count.x") X(GROUP_COUNT_Y, "group_count.y")                            \
+    X(GROUP_COUNT_Z, "group_count.z")                                                              \
+    X(LOCAL_INDEX, "local_index")           /* of the lane in its workgroup, x fastest */          \
+    X(SUBGROUP_LANE, "subgroup_lane")       /* of the lane in its subgroup */                      \
+    X(SUBGROUP_SIZE, "subgroup_size")                                                              \
+    X(LOOP_LEFT, "loop_left")               /* iterations left before the driver would cut this    \
+                                               invocation's loops; 0xFFFFFFFF = no such limit */   \
+    X(LOOP_CUT, "loop_cut")                 /* bool: a loop was cut since the last loop_allow */
+
+typedef enum vyre_builtin {
+#define VYI_BUILTIN_ENUM(name, text) VYRE_BUILTIN_##name,
+    VYRE_BUILTIN_LIST(VYI_BUILTIN_ENUM)
+#undef VYI_BUILTIN_ENUM
+    VYRE_BUILTIN_COUNT
+} vyre_builtin;
+
+/* X(NAME, function, operand class, result class).  Classes: I integer, N number
+ * (integer or f32), F f32, B bool, IB integer or bool, A any, U u32; in the
+ * result S = the operand's type.  Both operands have the same type, except that a shift or
+ * rotate amount is always u32. */
+#define VYRE_BINARY_LIST(X)                                                                        \
+    X(ADD, vyre_ir_add, N, S) X(SUB, vyre_ir_sub, N, S) X(MUL, vyre_ir_mul, N, S)                  \
+    X(DIV, vyre_ir_div, N, S) X(REM, vyre_ir_rem, I, S)                                            \
+    X(MUL_HIGH, vyre_ir_mul_high, U, S) /* upper half of the 64-bit product */                     \
+    X(AND, vyre_ir_and, IB, S) X(OR, vyre_ir_or, IB, S) X(XOR, vyre_ir_xor, IB, S)                 \
+    X(SHL, vyre_ir_shl, I, S) X(SHR, vyre_ir_shr, I, S) /* shr of i32 copies the sign */           \
+    X(ROTL, vyre_ir_rotl, U, S) X(ROTR, vyre_ir_rotr, U, S)                                        \
+    X(MIN, vyre_ir_min, N, S) X(MAX, vyre_ir_max, N, S) /* f32: the operand that is not NaN */     \
+    X(EQ, vyre_ir_eq, A, B) X(NE, vyre_ir_ne, A, B)     /* f32: NaN is unequal to everything */    \
+    X(LT, vyre_ir_lt, N, B) X(LE, vyre_ir_le, N, B)                                                \
+    X(GT, vyre_ir_gt, N, B) X(GE, vyre_ir_ge, N, B)
+
+#define VYRE_UNARY_LIST(X)                                                                         \
+    X(NEG, vyre_ir_neg, N, S)                                                                      \
+    X(NOT, vyre_ir_not, IB, S)   /* bits of integers, truth of bools */                            \
+    X(ABS, vyre_ir_abs, N, S)    /* abs of u32 is itself; abs(MIN) = MIN */                        \
+    X(SIGN, vyre_ir_sign, N, S)                                                                    \
+    X(POPCOUNT, vyre_ir_popcount, I, S)                                                            \
+    X(CLZ, vyre_ir_clz, I, S) X(CTZ, vyre_ir_ctz, I, S) /* clz(0) = ctz(0) = 32 */                 \
+    X(REVERSE, vyre_ir_reverse, I, S)                                                              \
+    X(SQRT, vyre_ir_sqrt, F, S) X(RSQRT, vyre_ir_rsqrt, F, S)                                      \
+    X(FLOOR, vyre_ir_floor, F, S) X(CEIL, vyre_ir_ceil, F, S)                                      \
+    X(ROUND, vyre_ir_round, F, S) X(TRUNC, vyre_ir_trunc, F, S) /* round: half to even */          \
+    X(SIN, vyre_ir_sin, F, S) X(COS, vyre_ir_cos, F, S) X(TAN, vyre_ir_tan, F, S)                  \
+    X(EXP, vyre_ir_exp, F, S) X(EXP2, vyre_ir_exp2, F, S)                                          \
+    X(LOG, vyre_ir_log, F, S) X(LOG2, vyre_ir_log2, F, S)                                          \
+    X(IS_NAN, vyre_ir_is_nan, F, B) X(IS_INF, vyre_ir_is_inf, F, B)
+
+typedef enum vyre_atomic_op {
+    VYRE_ATOMIC_ADD = 0,
+    VYRE_ATOMIC_SUB,
+    VYRE_ATOMIC_AND,
+    VYRE_ATOMIC_OR,
+    VYRE_ATOMIC_XOR,
+    VYRE_ATOMIC_MIN, /* signed when the buffer's elements are i32 */
+    VYRE_ATOMIC_MAX,
+    VYRE_ATOMIC_EXCHANGE,
+    VYRE_ATOMIC_OP_COUNT
+} vyre_atomic_op;
+
+/* What an atomic or a barrier orders, beyond itself. */
+typedef enum vyre_order {
+    VYRE_ORDER_RELAXED = 0,
+    VYRE_ORDER_ACQUIRE = 1,
+    VYRE_ORDER_RELEASE = 2,
+    VYRE_ORDER_ACQ_REL = 3
+} vyre_order;
+
+typedef enum vyre_scope {
+    VYRE_SCOPE_WORKGROUP = 0, /* all lanes of the workgroup wait for each other */
+    VYRE_SCOPE_SUBGROUP = 1,  /* all lanes of the subgroup wait for each other */
+    VYRE_SCOPE_DEVICE = 2     /* a fence: nobody waits; orders this lane's memory accesses */
+} vyre_scope;
+
+typedef enum vyre_reduce_op {
+    VYRE_REDUCE_ADD = 0,
+    VYRE_REDUCE_MIN,
+    VYRE_REDUCE_MAX,
+    VYRE_REDUCE_AND,
+    VYRE_REDUCE_OR,
+    VYRE_REDUCE_XOR,
+    VYRE_REDUCE_OP_COUNT
+} vyre_reduce_op;
+
+/* --- programs ------------------------------------------------------------ */
+
+typedef struct vyre_program_desc {
+    uint32_t       workgroup_size[3]; /* 0 in x = 64, in y and z = 1 */
+    const char    *name;              /* NULL = "program" */
+    vyre_allocator allocator;         /* all zero = malloc and free */
+} vyre_program_desc;
+
+/* An empty program to build into; NULL desc is all defaults. NULL on failure. */
+VYRE_API vyre_program *vyre_program_create(const vyre_program_desc *desc, vyre_error *err);
+/* NULL is allowed. */
+VYRE_API void vyre_program_destroy(vyre_program *p);
+/* Ends building: reports the first mistake of any call, or checks the whole
+ * program.  A finished program is immutable but for vyre_program_optimize. */
+VYRE_API vyre_status vyre_program_finish(vyre_program *p, vyre_error *err);
+/* Makes a finished program shorter without changing what it does: no load,
+ * store or atomic is moved, merged or dropped.  On failure it is as before. */
+VYRE_API vyre_status vyre_program_optimize(vyre_program *p, vyre_error *err);
+/* Writes a readable listing, of a program in any state; the rules of snprintf:
+ * returns the length without the terminator, writes at most `size` bytes. */
+VYRE_API size_t vyre_program_text(const vyre_program *p, char *dst, size_t size);
+/* The mistake that the builder has kept so far, or VYRE_OK. */
+VYRE_API vyre_status vyre_program_status(const vyre_program *p);
+VYRE_API uint32_t vyre_program_instruction_count(const vyre_program *p);
+/* Equal for equal programs: buffers, workgroup size and instructions, not names. */
+VYRE_API uint64_t vyre_program_hash(const vyre_program *p);
+
+/* --- buffers, constants, ids --------------------------------------------- */
+
+VYRE_API vyre_buffer vyre_ir_buffer(vyre_program *p, const vyre_buffer_desc *desc);
+VYRE_API vyre_value vyre_ir_u32(vyre_program *p, uint32_t x);
+VYRE_API vyre_value vyre_ir_i32(vyre_program *p, int32_t x);
+VYRE_API vyre_value vyre_ir_f32(vyre_program *p, float x);
+VYRE_API vyre_value vyre_ir_bool(vyre_program *p, bool x);
+VYRE_API vyre_value vyre_ir_builtin(vyre_program *p, vyre_builtin what);
+
+/* --- memory -------------------------------------------------------------- */
+
+/* Elements that can be reached: the bound size, or the declared count if that
+ * is smaller and not 0. */
+VYRE_API vyre_value vyre_ir_length(vyre_program *p, vyre_buffer buffer);
+VYRE_API vyre_value vyre_ir_load(vyre_program *p, vyre_buffer buffer, vyre_value index);
+VYRE_API void vyre_ir_store(vyre_program *p, vyre_buffer buffer, vyre_value index,
+                            vyre_value value);
+/* Atomics work on u32 and i32 elements, in buffers and workgroup arrays, at
+ * device or workgroup scope.  All but the store return the value before. */
+VYRE_API vyre_value vyre_ir_atomic(vyre_program *p, vyre_atomic_op op, vyre_buffer buffer,
+                                   vyre_value index, vyre_value value, vyre_order order);
+VYRE_API vyre_value vyre_ir_atomic_cas(vyre_program *p, vyre_buffer buffer, vyre_value index,
+                                       vyre_value expected, vyre_value desired, vyre_order order);
+/* Order: relaxed or acquire. */
+VYRE_API vyre_value vyre_ir_atomic_load(vyre_program *p, vyre_buffer buffer, vyre_value index,
+                                        vyre_order order);
+/* Order: relaxed or release. */
+VYRE_API void vyre_ir_atomic_store(vyre_program *p, vyre_buffer buffer, vyre_value index,
+                                   vyre_value value, vyre_order order);
+
+/* --- arithmetic ---------------------------------------------------------- */
+
+#define VYI_BINARY_PROTOTYPE(name, function, operands, result)                                     \
+    VYRE_API vyre_value function(vyre_program *p, vyre_value a, vyre_value b);
+VYRE_BINARY_LIST(VYI_BINARY_PROTOTYPE)
+#undef VYI_BINARY_PROTOTYPE
+
+#define VYI_UNARY_PROTOTYPE(name, function, operands, result)                                      \
+    VYRE_API vyre_value function(vyre_program *p, vyre_value a);
+VYRE_UNARY_LIST(VYI_UNARY_PROTOTYPE)
+#undef VYI_UNARY_PROTOTYPE
+
+/* a * b + c in f32; whether it rounds once or twice is the device's choice. */
+VYRE_API vyre_value vyre_ir_fma(vyre_program *p, vyre_value a, vyre_value b, vyre_value c);
+/* a if the bool `cond` is true, else b; both have been computed already. */
+VYRE_API vyre_value vyre_ir_select(vyre_program *p, vyre_value cond, vyre_value a, vyre_value b);
+/* The same number in another type; to bool: any bit set (f32: not zero);
+ * from bool: 0 or 1; f32 to integer truncates and saturates, NaN gives 0. */
+VYRE_API vyre_value vyre_ir_cast(vyre_program *p, vyre_type type, vyre_value a);
+/* The same 32 bits; not from or to bool. */
+VYRE_API vyre_value vyre_ir_bitcast(vyre_program *p, vyre_type type, vyre_value a);
+
+/* --- locals -------------------------------------------------------------- */
+
+/* A variable of this lane, set to `initial` each time the place is reached. */
+VYRE_API vyre_local vyre_ir_local(vyre_program *p, vyre_type type, vyre_value initial,
+                                  const char *name);
+VYRE_API vyre_value vyre_ir_get(vyre_program *p, vyre_local local);
+VYRE_API void vyre_ir_set(vyre_program *p, vyre_local local, vyre_value value);
+
+/* --- control flow -------------------------------------------------------- */
+
+VYRE_API void vyre_ir_if(vyre_program *p, vyre_value cond);
+VYRE_API void vyre_ir_else(vyre_program *p);
+/* Cases do not fall through; a value without a case goes to the default, or
+ * past the end.  Nothing may stand between the switch and its first case. */
+VYRE_API void vyre_ir_switch(vyre_program *p, vyre_value value);
+VYRE_API void vyre_ir_case(vyre_program *p, uint32_t literal);
+VYRE_API void vyre_ir_default(vyre_program *p);
+/* Runs for from, from + 1, ... while below `to`, unsigned; returns the counter. */
+VYRE_API vyre_value vyre_ir_loop(vyre_program *p, vyre_value from, vyre_value to);
+/* An endless loop, left by break or return.  One that stands outside every
+ * other loop is a round loop: the host may bound its rounds. */
+VYRE_API void vyre_ir_forever(vyre_program *p);
+VYRE_API void vyre_ir_end(vyre_program *p);
+/* Leaves the innermost loop, also from inside an if or a switch. */
+VYRE_API void vyre_ir_break(vyre_program *p);
+VYRE_API void vyre_ir_continue(vyre_program *p);
+/* Ends this lane. */
+VYRE_API void vyre_ir_return(vyre_program *p);
+VYRE_API void vyre_ir_barrier(vyre_program *p, vyre_scope scope, vyre_order order);
+/* From here on this lane's loops may run `n` more iterations, all together,
+ * but never more than LOOP_LEFT; the next one ends its loop like a break and
+ * sets LOOP_CUT.  Clears LOOP_CUT.  Does nothing where loops are unlimited. */
+VYRE_API void vyre_ir_loop_allow(vyre_program *p, vyre_value n);
+/* Appears in listings and nowhere else. */
+VYRE_API void vyre_ir_comment(vyre_program *p, const char *text);
+/* A name for a value, for listings and debuggers. */
+VYRE_API vyre_value vyre_ir_name(vyre_program *p, vyre_value value, const char *name);
+
+/* --- subgroups ----------------------------------------------------------- */
+
+/* Over the lanes that are active at this place.  A ballot has one bit a lane
+ * for the first 32 lanes. */
+VYRE_API vyre_value vyre_ir_ballot(vyre_program *p, vyre_value cond);
+VYRE_API vyre_value vyre_ir_elect(vyre_program *p);           /* true in the first active lane */
+VYRE_API vyre_value vyre_ir_any(vyre_program *p, vyre_value cond);
+VYRE_API vyre_value vyre_ir_all(vyre_program *p, vyre_value cond);
+VYRE_API vyre_value vyre_ir_broadcast_first(vyre_program *p, vyre_value value);
+/* Another lane's value; that lane must be active. */
+VYRE_API vyre_value vyre_ir_shuffle(vyre_program *p, vyre_value value, vyre_value lane);
+VYRE_API vyre_value vyre_ir_reduce(vyre_program *p, vyre_reduce_op op, vyre_value value);
+
+VYI_EXTERN_C_END
+
+#endif
+/* ==========================================================================
+ * kernel: the programs that serve a ring of slots
+ *
+ * Public.  One function builds every variant: looping or one pass, with or
+ * without opcode dispatch, in order of priority, with the caller's own
+ * opcodes and buffers.  The result is an ordinary program.
+ *
+ *     static void emit_axpy(vyre_program *p, const vyre_slot_values *s, void *user)
+ *     {
+ *         vyre_value x = vyre_ir_load(p, s->buffers[0], s->arg[0]);
+ *         vyre_ir_store(p, s->buffers[0], s->arg[0], vyre_ir_mul(p, x, s->arg[1]));
+ *     }
+ *     vyre_handler h = { 0x1000, emit_axpy, NULL, "axpy" };
+ *
+ * A kernel does not depend on its geometry: it takes the number of slots
+ * from the ring's length and the number of lanes from the dispatch, and
+ * each lane serves the slots lane, lane + lanes, lane + 2 * lanes, ...
+ * ======================================================================= */
+#ifndef VYI_KERNEL_H
+#define VYI_KERNEL_H
+
+
+VYI_EXTERN_C_BEGIN
+
+/* Bindings of the four core buffers; the caller's own are 4 and up. */
+#define VYRE_BINDING_CONTROL 0u
+#define VYRE_BINDING_RING    1u
+#define VYRE_BINDING_LOG     2u
+#define VYRE_BINDING_IO      3u
+#define VYRE_BINDING_USER    4u
+
+typedef enum vyre_kernel_kind {
+    VYRE_KERNEL_DIRECT = 0,   /* opcodes are dispatched */
+    VYRE_KERNEL_JIT = 1,      /* one payload for every slot, no opcodes */
+    VYRE_KERNEL_PRIORITY = 2  /* direct, but urgent partitions first */
+} vyre_kernel_kind;
+
+/* Why a slot ended FAULT: word 15 of the slot. Codes from VYRE_FAULT_USER on
+ * belong to handlers. */
+typedef enum vyre_fault {
+    VYRE_FAULT_NONE = 0,
+    VYRE_FAULT_OPCODE = 1,     /* no handler for the opcode */
+    VYRE_FAULT_INDEX = 2,      /* a control index or range lies beyond the buffer */
+    VYRE_FAULT_HEADER = 3,     /* a write into control words 0..159 */
+    VYRE_FAULT_PACKED = 4,     /* malformed packed payload */
+    VYRE_FAULT_TABLE = 5,      /* DFA_STEP without a table, or beyond it */
+    VYRE_FAULT_LOOP_LIMIT = 6, /* a loop would have been cut by the driver */
+    VYRE_FAULT_IO = 7,         /* the host answered an IO request with ERROR */
+    VYRE_FAULT_IO_FULL = 8,    /* no IO slot was free */
+    VYRE_FAULT_IO_TIMEOUT = 9, /* the host did not answer an IO request in time */
+    VYRE_FAULT_USER = 0x100
+} vyre_fault;
+
+/* What a handler sees of the slot that it serves. */
+typedef struct vyre_slot_values {
+    vyre_value slot_base;  /* word index of the slot in the ring */
+    vyre_value opcode;
+    vyre_value tenant;
+    vyre_value arg[12];    /* arguments that the work did not give are 0 */
+    vyre_buffer control, ring, log, io;
+    const vyre_buffer *buffers; /* the caller's own, in the order of the desc */
+    uint32_t   buffer_count;
+    vyre_buffer workspace; /* id 0 without one */
+    const void *internal;
+} vyre_slot_values;
+
+/* Emits one handler.  It may be called more than once for a kernel; locals and
+ * blocks that it opens must be closed; `return` is refused. */
+typedef void (*vyre_emit_fn)(vyre_program *p, const vyre_slot_values *slot, void *user);
+
+/* Writes `value` into argument word `word` (0..11) of the slot, where
+ * vyre_result() finds it.  Inside a packed slot: of the operation's own words. */
+VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
+                               vyre_value value);
+/* The slot will end FAULT with this code (a u32), unless an earlier fault stands. */
+VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyre_value code);
+
+typedef struct vyre_handler {
+    uint32_t     opcode; /* vyre_opcode_is_user() */
+    vyre_emit_fn emit;
+    void        *user;
+    const char  *name;   /* NULL = "handler" */
+} vyre_handler;
+
+/* Code that runs around the serving of slots, with a buffer of its own. */
+typedef struct vyre_workspace {
+    vyre_buffer_desc buffer;  /* binding 4 or more */
+    void (*bootstrap)(vyre_program *p, vyre_buffer workspace, void *user); /* at a lease's start */
+    void (*guard)(vyre_program *p, vyre_buffer workspace, void *user);     /* each round, first */
+    void (*dispatch)(vyre_program *p, vyre_buffer workspace, void *user);  /* then this */
+    void *user;
+} vyre_workspace;
+
+typedef struct vyre_kernel_desc {
+    vyre_kernel_kind kind;
+    bool     once;            /* one pass over the slots and return; default: loop */
+    uint32_t workgroup_size;  /* 0 = 256 */
+    uint32_t slot_count;      /* 0 = workgroup_size; must be a multiple of it */
+    uint32_t lane_count;      /* 0 = slot_count; fewer lanes stride */
+    const vyre_handler *handlers;
+    uint32_t handler_count;
+    vyre_emit_fn payload;     /* of kind JIT */
+    void    *payload_user;
+    const vyre_buffer_desc *buffers; /* the caller's own, bindings 4.. */
+    uint32_t buffer_count;
+    const vyre_workspace *workspace;
+    bool     io_polling;      /* the first lane recycles answered IO requests */
+    bool     load_miss;       /* LOAD_MISS becomes an IO request */
+    bool     control_report;  /* only the control buffer need be copied back */
+    bool     open_header;     /* opcodes may write control words 0..159 */
+    uint32_t log_records;     /* 0 = 64; only for the host that makes the buffer */
+    uint32_t observables;     /* 0 = 64; likewise */
+    uint32_t table_binding;   /* of the caller's buffer with the DFA table; 0 = none */
+    uint32_t mirror_binding;  /* a u32 per slot, written when it ends; 0 = none */
+    uint32_t io_spins;        /* rounds that LOAD_MISS waits for the host; 0 = 1024 */
+    uint32_t loop_allowance;  /* of one slot, where loops are limited; 0 = 32768 */
+    vyre_allocator allocator;
+} vyre_kernel_desc;
+
+/* A finished program; the caller destroys it.  NULL desc is all defaults. */
+VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_error *err);
+
+/* Appends the kernel's body, buffers included, to a program of the caller's.
+ * Bindings 0..3 and those of the desc must be free. */
+VYRE_API vyre_status vyre_kernel_body(vyre_program *p, const vyre_kernel_desc *desc,
+                                      vyre_error *err);
+
+/* The fault's one-line meaning. */
+VYRE_API const char *vyre_fault_text(uint32_t code);
+
+VYI_EXTERN_C_END
+
+#endif
+/* ==========================================================================
+ * interp: running a program on the CPU
+ *
+ * Public.  Executes one instruction over all lanes of a workgroup under a
+ * mask, so that barriers and subgroup operations are natural.  Deterministic:
+ * workgroups run one after another, lanes in ascending order.  Atomics on the
+ * caller's bytes are real ones: another thread may publish meanwhile.
+ * ======================================================================= */
+#ifndef VYI_INTERP_H
+#define VYI_INTERP_H
+
+
+VYI_EXTERN_C_BEGIN
+
+typedef struct vyre_interp_desc {
+    uint32_t      groups[3];     /* 0 = 1 */
+    void *const  *buffers;       /* in binding order (ascending), 4-byte aligned */
+    const size_t *sizes;         /* in bytes; a partial last word cannot be reached */
+    uint32_t      buffer_count;  /* of the program's bindings */
+    uint64_t      max_rounds;    /* rounds of a round loop, per workgroup; 0 = endless */
+    uint32_t      subgroup_size; /* a power of two up to 128; 0 = 32 */
+    uint32_t      loop_limit;    /* loop iterations per lane, as vyre_spirv_desc; 0 = none */
+    vyre_allocator allocator;
+} vyre_interp_desc;
+
+/* Runs a finished program in place on the given bytes.  VYRE_TIMEOUT: a round
+ * loop was ended by max_rounds. */
+VYRE_API vyre_status vyre_interpret(const vyre_program *p, const vyre_interp_desc *desc,
+                                    vyre_error *err);
+
+VYI_EXTERN_C_END
+
+#endif
+/* ==========================================================================
+ * spirv: a program as a SPIR-V module for Vulkan
+ *
+ * Public.  One descriptor set (0); buffer b at its binding; entry "main".
+ * ======================================================================= */
+#ifndef VYI_SPIRV_H
+#define VYI_SPIRV_H
+
+
+VYI_EXTERN_C_BEGIN
+
+#define VYRE_SPIRV_1_3 0x00010300u /* Vulkan 1.1 */
+#define VYRE_SPIRV_1_5 0x00010500u /* Vulkan 1.2 */
+
+typedef enum vyre_memory_model {
+    VYRE_MEMORY_MODEL_AUTO = 0, /* Vulkan from SPIR-V 1.5 on, else GLSL450 */
+    VYRE_MEMORY_MODEL_GLSL450 = 1,
+    VYRE_MEMORY_MODEL_VULKAN = 2 /* with device scope; SPIR-V 1.3 takes it as an extension */
+} vyre_memory_model;
+
+typedef struct vyre_spirv_desc {
+    uint32_t          version;      /* 0 = VYRE_SPIRV_1_3 */
+    vyre_memory_model memory_model;
+    bool              names;        /* debug names */
+    bool              spec_group_size; /* workgroup size from specialization constants 0, 1, 2 */
+    bool              rounds;       /* push constant, a u32 at 0: rounds; 0 = endless */
+    uint32_t          loop_limit;   /* iterations after which the driver would cut an invocation's
+                                       loops; 0 = none */
+} vyre_spirv_desc;
+
+typedef struct vyre_spirv_binding {
+    uint32_t    binding;
+    vyre_access access;
+} vyre_spirv_binding;
+
+typedef struct vyre_spirv {
+    uint32_t           *words;
+    size_t              word_count;
+    vyre_spirv_binding *bindings; /* ascending */
+    uint32_t            binding_count;
+    uint32_t            push_constant_size; /* bytes; 0 = none */
+    bool                needs_vulkan_memory_model;
+    uint32_t            subgroup_operations; /* VkSubgroupFeatureFlags that the module uses */
+    vyre_allocator      allocator;
+} vyre_spirv;
+
+/* NULL desc is all defaults.  *out is freed with vyre_spirv_free. */
+VYRE_API vyre_status vyre_spirv_emit(const vyre_program *p, const vyre_spirv_desc *desc,
+                                     vyre_spirv *out, vyre_error *err);
+/* Leaves *m zeroed; NULL is allowed. */
+VYRE_API void vyre_spirv_free(vyre_spirv *m);
+
+VYI_EXTERN_C_END
+
+#endif
+/* ==========================================================================
+ * glsl: a program as GLSL, and GLSL as SPIR-V
+ * ======================================================================= */
+#ifndef VYI_GLSL_H
+#define VYI_GLSL_H
+
+
+#endif
+/* ==========================================================================
+ * engine: the vyre handle
+ * ======================================================================= */
+#ifndef VYI_ENGINE_H
+#define VYI_ENGINE_H
+
+
+#endif
+/* ==========================================================================
+ * vulkan: the Vulkan backend
+ * ======================================================================= */
+#ifndef VYI_VULKAN_H
+#define VYI_VULKAN_H
+
+
+#endif
+
+#endif /* VYRE_H */
+
+#if defined(VYRE_IMPLEMENTATION) && !defined(VYI_IMPLEMENTED)
+#define VYI_IMPLEMENTED
+
+/* ==========================================================================
+ * base: implementation
+ * ======================================================================= */
+/* ==========================================================================
+ * base: what the other fragments build on
+ *
+ * Private.  Errors with numbers in them, memory that says no, words that are
+ * little-endian on every host, and four atomic helpers.  All of the library's
+ * orderings go through those four, so that each can name its partner.
+ * ======================================================================= */
+#ifndef VYI_BASE_IMPL_H
+#define VYI_BASE_IMPL_H
+
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Private functions that one fragment offers to another.  In the single
+ * header they are static; a fragment that is compiled alone sees them as
+ * ordinary externals. */
+#ifdef VYRE_IMPLEMENTATION
+    #define VYI_API VYI_MAYBE_UNUSED static
+#else
+    #define VYI_API extern
+#endif
+
+VYI_EXTERN_C_BEGIN
+
+/* --- errors -------------------------------------------------------------- */
+
+/* Fills *err, when there is one, and returns `status`.  `fix` is a sentence
+ * that says what to do; the rest is printf. */
+VYI_API vyre_status vyi_fail(vyre_error *err, vyre_status status, uint64_t at,
+                             const char *fix, const char *format, ...) VYI_PRINTF(5, 6);
+
+/* The common case of an allocation of `size` bytes that failed. */
+VYI_API vyre_status vyi_fail_nomem(vyre_error *err, size_t size);
+
+/* --- sizes --------------------------------------------------------------- */
+
+/* False when the result does not fit; *out is then untouched. */
+VYI_API bool vyi_size_add(size_t a, size_t b, size_t *out);
+VYI_API bool vyi_size_mul(size_t a, size_t b, size_t *out);
+
+/* --- memory -------------------------------------------------------------- */
+
+/* NULL when the allocator says no.  `allocator` may be NULL. */
+VYI_API void *vyi_alloc(const vyre_allocator *allocator, size_t size);
+VYI_API void *vyi_resize(const vyre_allocator *allocator, void *ptr, size_t old_size,
+                         size_t new_size);
+VYI_API void  vyi_free(const vyre_allocator *allocator, void *ptr, size_t size);
+
+/* Grows *array, of *capacity elements of `element` bytes, so that it holds at
+ * least `count`.  False when there is no memory; the array then is as before. */
+VYI_API bool vyi_grow(const vyre_allocator *allocator, void **array, uint32_t *capacity,
+                      uint32_t count, size_t element);
+
+/* A growing chain of blocks that is freed as a whole.  Zero-initialise it,
+ * apart from the allocator. */
+typedef struct vyi_arena_block vyi_arena_block;
+typedef struct vyi_arena {
+    vyre_allocator   allocator;
+    vyi_arena_block *last;
+} vyi_arena;
+
+/* Zeroed, 16-byte aligned; NULL when there is no memory. */
+VYI_API void *vyi_arena_alloc(vyi_arena *arena, size_t size);
+/* A copy of at most `limit` characters, always terminated; NULL reads as "". */
+VYI_API const char *vyi_arena_text(vyi_arena *arena, const char *text, size_t limit);
+VYI_API void vyi_arena_free(vyi_arena *arena);
+
+/* --- messages ------------------------------------------------------------ */
+
+VYI_API void vyi_message(const vyre_logger *logger, vyre_severity severity,
+                         const char *format, ...) VYI_PRINTF(3, 4);
+
+/* --- hash ---------------------------------------------------------------- */
+
+#define VYI_HASH_SEED 0xcbf29ce484222325ull
+
+/* FNV-1a, 64 bit.  Start from VYI_HASH_SEED; chain calls through `hash`. */
+VYI_API uint64_t vyi_hash(uint64_t hash, const void *bytes, size_t size);
+
+/* --- words --------------------------------------------------------------- */
+
+/* Little-endian words at any address. */
+static inline uint32_t vyi_get32(const void *at)
+{
+    const uint8_t *b = (const uint8_t *)at;
+    return (uint32_t)b[0] | ((uint32_t)b[1] << 8) | ((uint32_t)b[2] << 16) | ((uint32_t)b[3] << 24);
+}
+
+static inline void vyi_put32(void *at, uint32_t value)
+{
+    uint8_t *b = (uint8_t *)at;
+    b[0] = (uint8_t)value;
+    b[1] = (uint8_t)(value >> 8);
+    b[2] = (uint8_t)(value >> 16);
+    b[3] = (uint8_t)(value >> 24);
+}
+
+/* Word `index` of a buffer of words. */
+static inline uint32_t vyi_word(const void *base, size_t index)
+{
+    return vyi_get32((const uint8_t *)base + 4 * index);
+}
+
+static inline void vyi_set_word(void *base, size_t index, uint32_t value)
+{
+    vyi_put32((uint8_t *)base + 4 * index, value);
+}
+
+/* --- atomics ------------------------------------------------------------- */
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    #define VYI_BIG_ENDIAN 1
+#else
+    #define VYI_BIG_ENDIAN 0
+#endif
+
+/* Between a little-endian word in memory and the host's own number. */
+static inline uint32_t vyi_le32(uint32_t value)
+{
+#if VYI_BIG_ENDIAN
+    return (value >> 24) | ((value >> 8) & 0xff00u) | ((value << 8) & 0xff0000u) | (value << 24);
+#else
+    return value;
+#endif
+}
+
+/* Only a word on a 4-byte boundary can be accessed atomically. */
+static inline bool vyi_aligned4(const void *at)
+{
+    return ((uintptr_t)at & 3u) == 0;
+}
+
+#if defined(_MSC_VER) && !defined(__clang__)
+    #include <intrin.h>
+#endif
+
+/* The four helpers work on the host's own numbers; for a word on the wire the
+ * caller wraps them in vyi_le32. `at` is 4-byte aligned. */
+
+/* What was written before the matching vyi_store_release is seen after it. */
+static inline uint32_t vyi_load_acquire(const void *at)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    uint32_t value = *(const volatile uint32_t *)at;
+    _ReadWriteBarrier();
+    #if defined(_M_ARM64)
+    __dmb(_ARM64_BARRIER_ISH);
+    #endif
+    return value;
+#else
+    return __atomic_load_n((const uint32_t *)at, __ATOMIC_ACQUIRE);
+#endif
+}
+
+/* What was written before is seen by whoever acquires this value. */
+static inline void vyi_store_release(void *at, uint32_t value)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    #if defined(_M_ARM64)
+    __dmb(_ARM64_BARRIER_ISH);
+    #endif
+    _ReadWriteBarrier();
+    *(volatile uint32_t *)at = value;
+#else
+    __atomic_store_n((uint32_t *)at, value, __ATOMIC_RELEASE);
+#endif
+}
+
+/* Stores `desired` if the word holds `expected`; returns what it held.
+ * Acquire and release. */
+static inline uint32_t vyi_compare_exchange(void *at, uint32_t expected, uint32_t desired)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    return (uint32_t)_InterlockedCompareExchange((volatile long *)at, (long)desired,
+                                                 (long)expected);
+#else
+    __atomic_compare_exchange_n((uint32_t *)at, &expected, desired, false, __ATOMIC_ACQ_REL,
+                                __ATOMIC_ACQUIRE);
+    return expected;
+#endif
+}
+
+/* Adds and returns the value before.  Acquire and release. */
+static inline uint32_t vyi_fetch_add(void *at, uint32_t value)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    return (uint32_t)_InterlockedExchangeAdd((volatile long *)at, (long)value);
+#else
+    return __atomic_fetch_add((uint32_t *)at, value, __ATOMIC_ACQ_REL);
+#endif
+}
+
+VYI_EXTERN_C_END
+
+#endif
+
+/* --- statuses ------------------------------------------------------------ */
+
+typedef struct vyi_status_entry {
+    vyre_status status;
+    const char *name;
+    const char *text;
+} vyi_status_entry;
+
+static const vyi_status_entry *vyi_status_find(vyre_status status)
+{
+    static const vyi_status_entry table[] = {
+#define VYI_STATUS_ENTRY(name, number, text) { VYRE_##name, #name, text },
+        VYRE_STATUS_LIST(VYI_STATUS_ENTRY)
+#undef VYI_STATUS_ENTRY
+    };
+    static const vyi_status_entry unknown = { VYRE_OK, "UNKNOWN", "unknown status" };
+
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (table[i].status == status)
+            return &table[i];
+    }
+    return &unknown;
+}
+
+VYRE_API const char *vyre_status_text(vyre_status status)
+{
+    return vyi_status_find(status)->text;
+}
+
+VYRE_API const char *vyre_status_name(vyre_status status)
+{
+    return vyi_status_find(status)->name;
+}
+
+VYRE_API uint32_t vyre_version(void)
+{
+    return VYRE_VERSION;
+}
+
+/* --- errors -------------------------------------------------------------- */
+
+VYI_API vyre_status vyi_fail(vyre_error *err, vyre_status status, uint64_t at,
+                             const char *fix, const char *format, ...)
+{
+    if (!err)
+        return status;
+
+    va_list arguments;
+    va_start(arguments, format);
+    memset(err, 0, sizeof *err);
+    err->status = status;
+    err->at = at;
+    vsnprintf(err->text, sizeof err->text, format, arguments);
+    snprintf(err->fix, sizeof err->fix, "%s", fix);
+    va_end(arguments);
+    return status;
+}
+
+VYI_API vyre_status vyi_fail_nomem(vyre_error *err, size_t size)
+{
+    return vyi_fail(err, VYRE_E_NOMEM, size, "Free memory, or pass an allocator that has more.",
+                    "the allocator returned no memory for %llu bytes", (unsigned long long)size);
+}
+
+/* --- sizes --------------------------------------------------------------- */
+
+VYI_API bool vyi_size_add(size_t a, size_t b, size_t *out)
+{
+    if (a > SIZE_MAX - b)
+        return false;
+    *out = a + b;
+    return true;
+}
+
+VYI_API bool vyi_size_mul(size_t a, size_t b, size_t *out)
+{
+    if (b != 0 && a > SIZE_MAX / b)
+        return false;
+    *out = a * b;
+    return true;
+}
+
+/* --- memory -------------------------------------------------------------- */
+
+VYI_API void *vyi_resize(const vyre_allocator *allocator, void *ptr, size_t old_size,
+                         size_t new_size)
+{
+    if (allocator && allocator->resize)
+        return allocator->resize(allocator->user, ptr, old_size, new_size);
+    if (new_size == 0) {
+        free(ptr);
+        return NULL;
+    }
+    return realloc(ptr, new_size);
+}
+
+VYI_API void *vyi_alloc(const vyre_allocator *allocator, size_t size)
+{
+    return vyi_resize(allocator, NULL, 0, size);
+}
+
+VYI_API void vyi_free(const vyre_allocator *allocator, void *ptr, size_t size)
+{
+    if (ptr)
+        (void)vyi_resize(allocator, ptr, size, 0);
+}
+
+VYI_API bool vyi_grow(const vyre_allocator *allocator, void **array, uint32_t *capacity,
+                      uint32_t count, size_t element)
+{
+    if (count <= *capacity)
+        return true;
+
+    uint32_t wanted = *capacity < 16 ? 16 : *capacity;
+    while (wanted < count)
+        wanted = wanted > UINT32_MAX / 2 ? UINT32_MAX : wanted * 2;
+
+    size_t size;
+    if (!vyi_size_mul(wanted, element, &size))
+        return false;
+    void *grown = vyi_resize(allocator, *array, (size_t)*capacity * element, size);
+    if (!grown)
+        return false;
+    *array = grown;
+    *capacity = wanted;
+    return true;
+}
+
+#define VYI_ARENA_BLOCK ((size_t)4096)
+
+struct vyi_arena_block {
+    vyi_arena_block *before;
+    size_t           size; /* of the whole block, this header included */
+    size_t           used; /* likewise */
+    size_t           padding;
+};
+
+#define VYI_ARENA_HEADER ((sizeof(vyi_arena_block) + 15) & ~(size_t)15)
+
+static bool vyi_arena_add_block(vyi_arena *arena, size_t payload)
+{
+    size_t size;
+    if (!vyi_size_add(payload, VYI_ARENA_HEADER, &size))
+        return false;
+    if (size < VYI_ARENA_BLOCK)
+        size = VYI_ARENA_BLOCK;
+
+    vyi_arena_block *block = (vyi_arena_block *)vyi_alloc(&arena->allocator, size);
+    if (!block)
+        return false;
+    block->before = arena->last;
+    block->size = size;
+    block->used = VYI_ARENA_HEADER;
+    arena->last = block;
+    return true;
+}
+
+VYI_API void *vyi_arena_alloc(vyi_arena *arena, size_t size)
+{
+    if (size > SIZE_MAX - 15)
+        return NULL;
+    size = (size + 15) & ~(size_t)15;
+
+    if (!arena->last || arena->last->size - arena->last->used < size) {
+        if (!vyi_arena_add_block(arena, size))
+            return NULL;
+    }
+    void *at = (uint8_t *)arena->last + arena->last->used;
+    arena->last->used += size;
+    return memset(at, 0, size);
+}
+
+VYI_API const char *vyi_arena_text(vyi_arena *arena, const char *text, size_t limit)
+{
+    size_t length = 0;
+    while (text && length < limit && text[length])
+        length++;
+
+    char *copy = (char *)vyi_arena_alloc(arena, length + 1);
+    if (copy && length)
+        memcpy(copy, text, length);
+    return copy;
+}
+
+VYI_API void vyi_arena_free(vyi_arena *arena)
+{
+    vyi_arena_block *block = arena->last;
+    while (block) {
+        vyi_arena_block *before = block->before;
+        vyi_free(&arena->allocator, block, block->size);
+        block = before;
+    }
+    arena->last = NULL;
+}
+
+/* --- messages ------------------------------------------------------------ */
+
+VYI_API void vyi_message(const vyre_logger *logger, vyre_severity severity,
+                         const char *format, ...)
+{
+    if (!logger || !logger->message)
+        return;
+
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    logger->message(logger->user, severity, text);
+}
+
+/* --- hash ---------------------------------------------------------------- */
+
+VYI_API uint64_t vyi_hash(uint64_t hash, const void *bytes, size_t size)
+{
+    const uint8_t *b = (const uint8_t *)bytes;
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ b[i]) * 0x100000001b3ull;
+    return hash;
+}
+/* ==========================================================================
+ * wire: implementation
+ * ======================================================================= */
+/* ==========================================================================
+ * ring: implementation
+ * ======================================================================= */
+/* ==========================================================================
+ * plan: implementation
+ * ======================================================================= */
+/* ==========================================================================
+ * ir: implementation
+ * ======================================================================= */
+/* ==========================================================================
+ * ir: how a program is stored
+ *
+ * Private.  A program is one array of equal instructions.  The id of a value
+ * is the index of its instruction plus one, so a value leads to its
+ * definition without a table, and 0 is no value.  Blocks are instructions,
+ * too: an opener (IF, SWITCH, LOOP, FOREVER), arms (ELSE, CASE, DEFAULT) and
+ * one END.  The builder links them as they are closed:
+ *
+ *     IF     .link = its ELSE, or its END       ELSE   .link = END
+ *     SWITCH .link = first CASE or DEFAULT      CASE   .link = next arm, or END
+ *     LOOP, FOREVER .link = END                 END    .link = its opener
+ *     BREAK, CONTINUE .link = the loop they belong to
+ *
+ * One table says of each opcode which operands are values and what it may do;
+ * checker, optimizer, listing, interpreter and emitter all read that table.
+ * ======================================================================= */
+#ifndef VYI_IR_IMPL_H
+#define VYI_IR_IMPL_H
+
+
+VYI_EXTERN_C_BEGIN
+
+/* Flags of an opcode. */
+#define VYI_OP_VALUE  1u   /* gives a value */
+#define VYI_OP_PURE   2u   /* depends on its operands only: may be merged or dropped */
+#define VYI_OP_MEMORY 4u   /* touches a buffer; operand a is the buffer's id */
+#define VYI_OP_WRITES 8u   /* may write that buffer */
+#define VYI_OP_OPENS  16u  /* opens a block */
+#define VYI_OP_ARM    32u  /* closes one arm of a block and opens the next */
+#define VYI_OP_LEAVES 64u  /* nothing after it in its block is reached */
+#define VYI_OP_GROUP  128u /* works on several lanes together */
+
+/* X(NAME, "text", operands that are values (bit 0 = a .. bit 3 = d), flags).
+ * Operands, where they are not values:
+ *   CONST a bits | LENGTH, LOAD, STORE, ATOMIC* a buffer id | LOCAL, GET, SET a local id |
+ *   CASE a literal | COMMENT a index into texts. */
+#define VYI_OP_LIST(X)                                                                             \
+    X(CONST,           "const",           0x0, VYI_OP_VALUE | VYI_OP_PURE)                         \
+    X(BUILTIN,         "builtin",         0x0, VYI_OP_VALUE) /* sub: vyre_builtin */               \
+    X(LENGTH,          "length",          0x0, VYI_OP_VALUE | VYI_OP_PURE)                         \
+    X(LOAD,            "load",            0x2, VYI_OP_VALUE | VYI_OP_MEMORY)                       \
+    X(STORE,           "store",           0x6, VYI_OP_MEMORY | VYI_OP_WRITES)                      \
+    X(ATOMIC,          "atomic",          0x6, VYI_OP_VALUE | VYI_OP_MEMORY | VYI_OP_WRITES)       \
+    X(ATOMIC_CAS,      "atomic_cas",      0xe, VYI_OP_VALUE | VYI_OP_MEMORY | VYI_OP_WRITES)       \
+    X(ATOMIC_LOAD,     "atomic_load",     0x2, VYI_OP_VALUE | VYI_OP_MEMORY)                       \
+    X(ATOMIC_STORE,    "atomic_store",    0x6, VYI_OP_MEMORY | VYI_OP_WRITES)                      \
+    X(BINARY,          "binary",          0x3, VYI_OP_VALUE | VYI_OP_PURE) /* sub: vyi_binary */   \
+    X(UNARY,           "unary",           0x1, VYI_OP_VALUE | VYI_OP_PURE) /* sub: vyi_unary */    \
+    X(FMA,             "fma",             0x7, VYI_OP_VALUE | VYI_OP_PURE)                         \
+    X(SELECT,          "select",          0x7, VYI_OP_VALUE | VYI_OP_PURE)                         \
+    X(CAST,            "cast",            0x1, VYI_OP_VALUE | VYI_OP_PURE)                         \
+    X(BITCAST,         "bitcast",         0x1, VYI_OP_VALUE | VYI_OP_PURE)                         \
+    X(LOCAL,           "local",           0x2, 0)                                                  \
+    X(GET,             "get",             0x0, VYI_OP_VALUE)                                       \
+    X(SET,             "set",             0x2, 0)                                                  \
+    X(IF,              "if",              0x1, VYI_OP_OPENS)                                       \
+    X(ELSE,            "else",            0x0, VYI_OP_ARM)                                         \
+    X(SWITCH,          "switch",          0x1, VYI_OP_OPENS)                                       \
+    X(CASE,            "case",            0x0, VYI_OP_ARM)                                         \
+    X(DEFAULT,         "default",         0x0, VYI_OP_ARM)                                         \
+    X(LOOP,            "loop",            0x3, VYI_OP_OPENS | VYI_OP_VALUE) /* value: counter */   \
+    X(FOREVER,         "forever",         0x0, VYI_OP_OPENS) /* sub: 1 = round loop */             \
+    X(END,             "end",             0x0, 0)                                                  \
+    X(BREAK,           "break",           0x0, VYI_OP_LEAVES)                                      \
+    X(CONTINUE,        "continue",        0x0, VYI_OP_LEAVES)                                      \
+    X(RETURN,          "return",          0x0, VYI_OP_LEAVES)                                      \
+    X(BARRIER,         "barrier",         0x0, VYI_OP_GROUP) /* sub: vyre_scope */                 \
+    X(LOOP_ALLOW,      "loop_allow",      0x1, 0)                                                  \
+    X(COMMENT,         "comment",         0x0, 0)                                                  \
+    X(BALLOT,          "ballot",          0x1, VYI_OP_VALUE | VYI_OP_GROUP)                        \
+    X(ELECT,           "elect",           0x0, VYI_OP_VALUE | VYI_OP_GROUP)                        \
+    X(ANY,             "any",             0x1, VYI_OP_VALUE | VYI_OP_GROUP)                        \
+    X(ALL,             "all",             0x1, VYI_OP_VALUE | VYI_OP_GROUP)                        \
+    X(BROADCAST_FIRST, "broadcast_first", 0x1, VYI_OP_VALUE | VYI_OP_GROUP)                        \
+    X(SHUFFLE,         "shuffle",         0x3, VYI_OP_VALUE | VYI_OP_GROUP)                        \
+    X(REDUCE,          "reduce",          0x1, VYI_OP_VALUE | VYI_OP_GROUP) /* sub: reduce op */
+
+typedef enum vyi_op {
+#define VYI_OP_ENUM(name, text, values, flags) VYI_OP_##name,
+    VYI_OP_LIST(VYI_OP_ENUM)
+#undef VYI_OP_ENUM
+    VYI_OP_COUNT
+} vyi_op;
+
+typedef enum vyi_binary {
+#define VYI_BINARY_ENUM(name, function, operands, result) VYI_BINARY_##name,
+    VYRE_BINARY_LIST(VYI_BINARY_ENUM)
+#undef VYI_BINARY_ENUM
+    VYI_BINARY_COUNT
+} vyi_binary;
+
+typedef enum vyi_unary {
+#define VYI_UNARY_ENUM(name, function, operands, result) VYI_UNARY_##name,
+    VYRE_UNARY_LIST(VYI_UNARY_ENUM)
+#undef VYI_UNARY_ENUM
+    VYI_UNARY_COUNT
+} vyi_unary;
+
+/* Sets of types, for the classes of the operator lists. */
+#define VYI_CLASS_U  (1u << VYRE_TYPE_U32)
+#define VYI_CLASS_F  (1u << VYRE_TYPE_F32)
+#define VYI_CLASS_B  (1u << VYRE_TYPE_BOOL)
+#define VYI_CLASS_I  ((1u << VYRE_TYPE_U32) | (1u << VYRE_TYPE_I32))
+#define VYI_CLASS_N  (VYI_CLASS_I | VYI_CLASS_F)
+#define VYI_CLASS_IB (VYI_CLASS_I | VYI_CLASS_B)
+#define VYI_CLASS_A  (VYI_CLASS_N | VYI_CLASS_B)
+
+typedef struct vyi_inst {
+    uint8_t  op;      /* vyi_op */
+    uint8_t  type;    /* vyre_type of the value, VYRE_TYPE_NONE without one */
+    uint8_t  sub;     /* which operator, builtin, atomic, scope, reduction */
+    uint8_t  order;   /* vyre_order of atomics and barriers */
+    uint32_t arg[4];  /* a, b, c, d; see VYI_OP_LIST */
+    uint32_t link;    /* index of another instruction of the same block */
+} vyi_inst;
+
+typedef struct vyi_op_info {
+    const char *text;
+    uint8_t     values; /* bit i: arg[i] is a value */
+    uint8_t     flags;
+} vyi_op_info;
+
+VYI_API const vyi_op_info *vyi_op_describe(uint32_t op);
+
+typedef struct vyi_buffer {
+    const char *name;
+    uint32_t    binding; /* of a workgroup array: 0xFFFFFFFF */
+    uint8_t     type;    /* vyre_type, never NONE */
+    uint8_t     access;  /* vyre_access */
+    bool        no_readback;
+    uint32_t    count;
+    uint32_t    readback_offset, readback_size;
+} vyi_buffer;
+
+typedef struct vyi_local {
+    const char *name;
+    uint8_t     type;
+    uint32_t    declared; /* index of its LOCAL instruction */
+} vyi_local;
+
+typedef struct vyi_value_name {
+    uint32_t    value; /* id */
+    const char *text;
+} vyi_value_name;
+
+/* An open block of the builder. */
+typedef struct vyi_open {
+    uint32_t opener; /* index of IF, SWITCH, LOOP, FOREVER */
+    uint32_t arm;    /* index of the latest arm, or of the opener */
+    bool     left;   /* the current arm has ended in BREAK, CONTINUE or RETURN */
+} vyi_open;
+
+struct vyre_program {
+    vyre_allocator  allocator;
+    vyi_arena       arena; /* names and texts */
+    const char     *name;
+    uint32_t        group_size[3];
+    vyi_inst       *insts;
+    uint32_t        count, capacity;
+    vyi_buffer     *buffers; /* id = index + 1 */
+    uint32_t        buffer_count, buffer_capacity;
+    vyi_local      *locals;  /* id = index + 1 */
+    uint32_t        local_count, local_capacity;
+    vyi_value_name *names;   /* ascending by value */
+    uint32_t        name_count, name_capacity;
+    const char    **texts;   /* of comments */
+    uint32_t        text_count, text_capacity;
+    vyi_open        open[VYRE_MAX_NESTING];
+    uint32_t        depth;
+    uint32_t        calls; /* builder calls so far; vyre_error.at of a mistake */
+    bool            finished;
+    vyre_error      error; /* the first mistake; status VYRE_OK = none */
+};
+
+/* The definition of value `id`, which is not 0. */
+static inline const vyi_inst *vyi_definition(const vyre_program *p, uint32_t id)
+{
+    return &p->insts[id - 1];
+}
+
+static inline const vyi_buffer *vyi_buffer_of(const vyre_program *p, uint32_t id)
+{
+    return &p->buffers[id - 1];
+}
+
+/* Keeps the first mistake of a builder; later ones are dropped. */
+VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *fix,
+                              const char *format, ...) VYI_PRINTF(4, 5);
+
+/* All rules of a well-formed program (check.c). */
+VYI_API vyre_status vyi_program_check(const vyre_program *p, vyre_error *err);
+
+/* Types as they are written in listings: "u32" .. "bool". */
+VYI_API const char *vyi_type_text(uint32_t type);
+
+VYI_EXTERN_C_END
+
+#endif
+/* ==========================================================================
+ * check: implementation
+ * ======================================================================= */
+/* ==========================================================================
+ * opt: implementation
+ * ======================================================================= */
+/* ==========================================================================
+ * text: implementation
+ * ======================================================================= */
+/* ==========================================================================
+ * kernel: implementation
+ * ======================================================================= */
+/* ==========================================================================
+ * interp: implementation
+ * ======================================================================= */
+/* ==========================================================================
+ * spirv: implementation
+ * ======================================================================= */
+/* ==========================================================================
+ * glsl: implementation
+ * ======================================================================= */
+/* ==========================================================================
+ * engine: implementation
+ * ======================================================================= */
+/* ==========================================================================
+ * cpu: implementation
+ * ======================================================================= */
+/* ==========================================================================
+ * vulkan: implementation
+ * ======================================================================= */
+
+#endif /* VYRE_IMPLEMENTATION */
+
+/*
+ * MIT License
+ *
+ * Copyright (c) 2026 the vyre.h authors
+ *
+ * Permission is hereby granted, free of charge, to any person obtaining a copy
+ * of this software and associated documentation files (the "Software"), to deal
+ * in the Software without restriction, including without limitation the rights
+ * to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+ * copies of the Software, and to permit persons to whom the Software is
+ * furnished to do so, subject to the following conditions:
+ *
+ * The above copyright notice and this permission notice shall be included in
+ * all copies or substantial portions of the Software.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+ * IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+ * FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+ * AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+ * LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+ * OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+ * SOFTWARE.
+ */
