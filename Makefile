@@ -14,7 +14,8 @@ BUILD    ?= build
 STRICT   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
             -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla -Wcast-qual -Wdouble-promotion
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-TEST_CFLAGS := -std=c11 -g -O1 -Wall -Wextra -Wno-unused-function -D_GNU_SOURCE -I. -Itests
+TEST_CFLAGS := -std=c11 -g -O1 -Wall -Wextra -Wno-unused-function -D_GNU_SOURCE -I. -Itests \
+               -include tests/status_hook.h
 SECONDS_PER_FUZZER ?= 60
 
 FRAGMENTS := $(wildcard src/*.h src/*.c)
@@ -52,8 +53,8 @@ check: $(BUILD)/amalgamate
 $(BUILD)/vyre.o: vyre.c vyre.h | $(BUILD)
 	$(CC) -std=c99 -O2 $(STRICT) -c $< -o $@
 
-$(BUILD)/san/vyre.o: vyre.c vyre.h | $(BUILD)/san
-	$(CC) -std=c99 -g -O1 $(SANITIZE) -c $< -o $@
+$(BUILD)/san/vyre.o: vyre.c vyre.h tests/status_hook.h | $(BUILD)/san
+	$(CC) -std=gnu99 -g -O1 $(SANITIZE) -include tests/status_hook.h -c $< -o $@
 
 $(BUILD)/plain/vyre.o: vyre.c vyre.h | $(BUILD)/plain
 	$(CC) -std=c99 -g -O2 -c $< -o $@

@@ -1124,6 +1124,8 @@ VYI_EXTERN_C_END
 
 #endif
 
+/* Tests define VYI_ON_FAIL(status) to learn which statuses are produced. */
+
 /* --- statuses ------------------------------------------------------------ */
 
 typedef struct vyi_status_entry {
@@ -1168,6 +1170,9 @@ VYRE_API uint32_t vyre_version(void)
 VYI_API vyre_status vyi_fail(vyre_error *err, vyre_status status, uint64_t at,
                              const char *fix, const char *format, ...)
 {
+#ifdef VYI_ON_FAIL
+    VYI_ON_FAIL(status);
+#endif
     if (!err)
         return status;
 

@@ -3,6 +3,8 @@
  * ======================================================================= */
 #include "base_impl.h"
 
+/* Tests define VYI_ON_FAIL(status) to learn which statuses are produced. */
+
 /* --- statuses ------------------------------------------------------------ */
 
 typedef struct vyi_status_entry {
@@ -47,6 +49,9 @@ VYRE_API uint32_t vyre_version(void)
 VYI_API vyre_status vyi_fail(vyre_error *err, vyre_status status, uint64_t at,
                              const char *fix, const char *format, ...)
 {
+#ifdef VYI_ON_FAIL
+    VYI_ON_FAIL(status);
+#endif
     if (!err)
         return status;
 

@@ -8,7 +8,8 @@ build=${BUILD:-build}
 jobs=${JOBS:-$(nproc 2>/dev/null || echo 2)}
 logs=$build/logs
 mkdir -p "$logs"
-rm -f "$logs"/*.log
+rm -f "$logs"/*.log "$logs"/statuses.txt
+export VYRE_STATUS_LOG=$PWD/$logs/statuses.txt
 
 export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0:detect_leaks=1:detect_stack_use_after_return=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}

@@ -1,0 +1,53 @@
+# Sourced by tests/check_*.sh: counts what passes and ends with the closing line.
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
+build=${BUILD:-build}
+passed=0 failed=0 skipped=0
+STRICT="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes
+    -Wmissing-prototypes -Wundef -Wvla -Wcast-qual -Wdouble-promotion -Werror"
+# The two that C++ compilers do not know.
+STRICT_CXX=${STRICT//-Wstrict-prototypes/}
+STRICT_CXX=${STRICT_CXX//-Wmissing-prototypes/}
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# passes NAME COMMAND...: the command succeeds and says nothing on stderr
+passes() {
+    local name=$1; shift
+    if "$@" > "$scratch/out" 2> "$scratch/err" && [ ! -s "$scratch/err" ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL $name: $*"
+        head -n 15 "$scratch/err" "$scratch/out"
+    fi
+}
+
+# fails NAME COMMAND...: a positive control; the command must not succeed
+fails() {
+    local name=$1; shift
+    if "$@" > "$scratch/out" 2> "$scratch/err"; then
+        failed=$((failed + 1))
+        echo "FAIL $name: succeeded, but must not: $*"
+    else
+        passed=$((passed + 1))
+    fi
+}
+
+skips() { skipped=$((skipped + 1)); echo "SKIP $1: $2"; }
+
+# needs COMMAND: true when it is there; counts a skip when it is not
+needs() {
+    command -v "$1" > /dev/null && return 0
+    skips "$1" "not installed"
+    return 1
+}
+
+finish() {
+    if [ "$skipped" -gt 0 ]; then
+        echo "$passed passed, $failed failed, $skipped skipped"
+    else
+        echo "$passed passed, $failed failed"
+    fi
+    [ "$failed" -eq 0 ]
+}

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# No compiler, language version or switch gives a warning.
+. "$(dirname "$0")/check.sh"
+
+implementation=$scratch/implementation.c
+declarations=$scratch/declarations.c
+printf '#define VYRE_IMPLEMENTATION\n#include "vyre.h"\n' > "$implementation"
+printf '#include "vyre.h"\nextern int unit_is_not_empty;\n' > "$declarations"
+
+matrix() { # compiler, language flags, strict flags
+    local name="$1 $2"
+    passes "$name declarations" $1 $2 $3 -I. -fsyntax-only "$declarations"
+    passes "$name implementation" $1 $2 $3 -I. -fsyntax-only "$implementation"
+}
+
+for compiler in gcc clang; do
+    needs $compiler || continue
+    for version in c99 c11 c17; do
+        matrix $compiler "-x c -std=$version" "$STRICT"
+    done
+done
+for compiler in g++ clang++; do
+    needs $compiler || continue
+    for version in c++11 c++17 c++20; do
+        matrix $compiler "-x c++ -std=$version" "$STRICT_CXX"
+    done
+done
+if needs x86_64-w64-mingw32-gcc; then
+    matrix x86_64-w64-mingw32-gcc "-x c -std=c99" "$STRICT"
+    matrix x86_64-w64-mingw32-gcc "-x c -std=c17" "$STRICT"
+fi
+if needs x86_64-w64-mingw32-g++; then
+    matrix x86_64-w64-mingw32-g++ "-x c++ -std=c++11" "$STRICT_CXX"
+    matrix x86_64-w64-mingw32-g++ "-x c++ -std=c++17" "$STRICT_CXX"
+fi
+if needs i686-linux-gnu-gcc; then
+    matrix i686-linux-gnu-gcc "-x c -std=c99" "$STRICT"
+fi
+
+# The optimizer sees more: once with each compiler.
+for compiler in gcc clang; do
+    command -v $compiler > /dev/null || continue
+    passes "$compiler -O2" $compiler -std=c99 $STRICT -O2 -I. -c "$implementation" -o "$scratch/o2.o"
+done
+
+# Every switch, alone.
+for switch in VYRE_STATIC VYRE_NO_VULKAN VYRE_NO_THREADS; do
+    passes "gcc -D$switch" gcc -std=c99 $STRICT -D$switch -I. -fsyntax-only "$implementation"
+    passes "g++ -D$switch" g++ -x c++ -std=c++11 $STRICT_CXX -D$switch -I. -fsyntax-only "$implementation"
+done
+passes "gcc -DNDEBUG" gcc -std=c99 $STRICT -DNDEBUG -O2 -I. -c "$implementation" -o "$scratch/ndebug.o"
+
+# Positive control: the flags do catch something.
+printf '#include "vyre.h"\nint f(int);\nint f(int x) { unsigned y = x; return (int)y; }\n' > "$scratch/bad.c"
+fails control gcc -std=c99 $STRICT -I. -fsyntax-only "$scratch/bad.c"
+finish
