@@ -76,7 +76,18 @@ VYI_EXTERN_C_BEGIN
     /* ir, check, opt, text: -80 .. -139 */                                                        \
     /* kernel: -140 .. -159 */                                                                     \
     /* interp, spirv, glsl: -160 .. -179 */                                                        \
-    /* engine, backends: -180 .. -229 */
+    /* engine, backends: -180 .. -229 */                                                           \
+    X(E_BACKEND,          -180, "the backend is not built in, or has no device")                   \
+    X(E_DEVICE_LOST,      -181, "the device was lost")                                             \
+    X(E_FAULT,            -182, "the work ended FAULT")                                            \
+    X(E_LOST,             -183, "the work was lost with its device")                               \
+    X(E_STALE,            -184, "the slot has been used again since")                              \
+    X(E_TICKET,           -185, "no work has this ticket")                                         \
+    X(E_RUNNING,          -186, "not while the kernel runs")                                       \
+    X(E_STOPPED,          -187, "the kernel was shut down by the opcode")                          \
+    X(E_THREAD,           -188, "the system gave no thread or lock")                               \
+    X(E_MODE,             -189, "the device does not prove this mode")                             \
+    X(E_LAUNCH,           -190, "the device refused a launch")                                     \
 
 typedef enum vyre_status {
 #define VYI_STATUS_ENUM(name, number, text) VYRE_##name = (number),

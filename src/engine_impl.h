@@ -1,0 +1,128 @@
+/* ==========================================================================
+ * engine: what a backend is
+ *
+ * Private.  A backend turns finished programs into launches on buffers that
+ * the host sees all the time.  It knows nothing of slots, tickets, leases or
+ * recovery; the engine knows nothing of drivers.
+ *
+ * Calls.  The engine makes every call but wake and info under one lock, so
+ * none but these two needs one of its own.  A call that can fail leaves the
+ * device as it was, or lost.  Once VYRE_E_DEVICE_LOST has been returned only
+ * info, wake and close follow.
+ *
+ * Buffers.  Resident buffers are made by open: zeroed, mapped for as long as
+ * the device lives, coherent (what the host writes before a launch the launch
+ * sees, what a launch writes the host sees when it is reaped).  `live` in the
+ * probe says that both directions also work during a launch.
+ *
+ * Attached buffers are a second set for byte-level dispatch; the user's own
+ * buffers, and the mirror, are shared by both sets.
+ * ======================================================================= */
+#ifndef VYI_ENGINE_IMPL_H
+#define VYI_ENGINE_IMPL_H
+
+#include "base_impl.h"
+#include "engine.h"
+
+VYI_EXTERN_C_BEGIN
+
+/* What a buffer is for; a backend chooses its memory by it. */
+typedef enum vyi_role {
+    VYI_ROLE_CONTROL = 0, /* the first four: at the bindings of the same number */
+    VYI_ROLE_RING = 1,    /* control and ring: the device polls, the host writes, seldom reads */
+    VYI_ROLE_LOG = 2,     /* log, io: written by the device, read by the host */
+    VYI_ROLE_IO = 3,
+    VYI_ROLE_USER = 4,    /* the user's, and the workspace */
+    VYI_ROLE_MIRROR = 5   /* a u32 per slot, written by the device, polled by the host */
+} vyi_role;
+
+#define VYI_CORE_BUFFERS 4u
+#define VYI_MAX_BUFFERS  VYRE_MAX_BINDINGS
+
+typedef struct vyi_device_buffer {
+    uint32_t    binding;
+    vyi_role    role;
+    size_t      size; /* bytes; a multiple of 4, at least 4 */
+    vyre_access access;
+    const char *name;
+} vyi_device_buffer;
+
+/* What a launch runs, on which buffers. */
+typedef enum vyi_launch {
+    VYI_LAUNCH_LOOP = 0, /* the looping program, resident buffers; at most `rounds` rounds */
+    VYI_LAUNCH_ONCE = 1, /* the one-pass program, resident buffers */
+    VYI_LAUNCH_BYTES = 2 /* the one-pass program, attached buffers */
+} vyi_launch;
+
+/* All of it outlives the device, apart from this struct itself. */
+typedef struct vyi_device_desc {
+    const vyre_desc    *desc;     /* the user's, with defaults filled in */
+    const vyre_program *loop;     /* finished */
+    const vyre_program *once;
+    const vyi_device_buffer *buffers; /* ascending bindings; the same in both programs */
+    uint32_t buffer_count;
+    uint32_t group_size;          /* of both programs */
+    uint32_t max_groups;          /* more would find no slot to serve */
+    bool     fixed_geometry;      /* the user has set workgroup size or lanes: keep to it */
+} vyi_device_desc;
+
+typedef struct vyi_backend vyi_backend;
+
+/* The first member of each backend's own device struct; filled by open, then
+ * constant. */
+typedef struct vyi_device {
+    const vyi_backend *backend;
+    void    *map[VYI_MAX_BUFFERS]; /* host address of each resident buffer, in the desc's order */
+    uint32_t in_flight;        /* launches that may be queued at once, at least 1 */
+    uint32_t max_rounds;       /* that one lease may have; 0 = no bound known */
+    bool     endless;          /* rounds may be 0: the launch then lives until it is stopped */
+    bool     write_combined;   /* host stores to control and ring need a store fence for order */
+    bool     slow_reads;       /* host reads of control and ring cross a bus */
+    uint32_t group_size;       /* as the looping program runs */
+    uint32_t groups;
+    uint64_t bytes;            /* of all resident buffers */
+    uint64_t pipeline_id;
+} vyi_device;
+
+struct vyi_backend {
+    vyre_backend id;
+    const char  *name;
+    vyre_status (*open)(const vyi_device_desc *desc, vyi_device **out, vyre_error *err);
+    /* Returns in bounded time, whatever still runs; what that uses is leaked.
+     * Says whether everything was freed: if not, the programs, the desc and
+     * the allocator's memory stay as well. */
+    bool (*close)(vyi_device *d);
+    /* Fills backend, device, driver and probe; the rest is the engine's. */
+    void (*info)(const vyi_device *d, vyre_info *info);
+    /* Submits without waiting.  Launches run in the order of their submission,
+     * and each sees what the one before has written.  A backend without a
+     * queue may run it before it returns. */
+    vyre_status (*launch)(vyi_device *d, vyi_launch what, uint32_t rounds, vyre_error *err);
+    /* *completed is the number of launches that have ended since open.  Waits
+     * until it exceeds `beyond`, but no longer than the timeout; VYRE_OK either
+     * way.  0 only looks: at most one call to the driver. */
+    vyre_status (*reap)(vyi_device *d, uint64_t beyond, uint64_t timeout_ns, uint64_t *completed,
+                        vyre_error *err);
+    /* (Re)makes the attached set, of control, ring, log and io, with exactly
+     * these sizes (contents undefined), and gives its addresses; kept until
+     * other sizes are asked for.  Only while nothing is in flight. */
+    vyre_status (*attach)(vyi_device *d, const size_t size[VYI_CORE_BUFFERS],
+                          void *map[VYI_CORE_BUFFERS], vyre_error *err);
+    /* Something was published, or the stop word was set.  Any thread, at any
+     * time.  NULL: the device looks by itself. */
+    void (*wake)(vyi_device *d);
+    /* Ends what runs as soon as possible, even inside a handler.  NULL: the
+     * device cannot.  Slots in it stay CLAIMED; reap tells when it is over. */
+    void (*abort)(vyi_device *d);
+};
+
+VYI_API const vyi_backend *vyi_cpu_backend(void);
+/* NULL when it was not built in. */
+VYI_API const vyi_backend *vyi_vulkan_backend(void);
+
+/* As vyre_open, on a backend of the caller's. */
+VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, vyre_error *err);
+
+VYI_EXTERN_C_END
+
+#endif
