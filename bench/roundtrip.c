@@ -1,0 +1,213 @@
+/* roundtrip: one job there and back, by every path, in one run
+ *
+ *     bench/roundtrip [--csv] [--seconds N]
+ *
+ * The job is an ATOMIC_ADD.  The paths: an ordinary dispatch that is waited
+ * for in three ways, a bare echo kernel (the floor of any persistent path),
+ * a pthread worker that spins (what a program without a GPU would do), and
+ * vyre.h one-shot and persistent.
+ */
+#define _GNU_SOURCE
+#define VK_NO_PROTOTYPES
+#define VOLK_IMPLEMENTATION
+#include "raw_vulkan.h"
+
+#define VYRE_EXTERNAL_VOLK
+#define VYRE_IMPLEMENTATION
+#include "../vyre.h"
+
+#include "bench.h"
+#include "twins/echo.spv.h"
+#include "twins/job.spv.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+static double seconds_each = 1.0;
+
+#define MAX_SAMPLES 2000000u
+
+/* How a path knows that it has measured enough. */
+typedef struct budget {
+    uint64_t end;
+    size_t   left;
+} budget;
+
+static budget budget_new(size_t most)
+{
+    budget b = { bench_now() + (uint64_t)(seconds_each * 1e9), most };
+    return b;
+}
+
+static bool budget_spend(budget *b)
+{
+    return b->left-- > 0 && bench_now() < b->end;
+}
+
+/* --- an ordinary dispatch ------------------------------------------------- */
+
+typedef enum wait_kind { WAIT_FENCE, WAIT_SPIN, WAIT_TIMELINE } wait_kind;
+
+static VkSemaphore timeline_new(const raw_device *d)
+{
+    VkSemaphore semaphore;
+    VkSemaphoreTypeCreateInfo type = { VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, 0,
+                                       VK_SEMAPHORE_TYPE_TIMELINE, 0 };
+    VkSemaphoreCreateInfo info = { VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, &type, 0 };
+    RAW_CHECK(vkCreateSemaphore(d->device, &info, NULL, &semaphore));
+    return semaphore;
+}
+
+static void submit_timeline(const raw_device *d, VkCommandBuffer cmd, VkSemaphore semaphore,
+                            uint64_t value)
+{
+    VkTimelineSemaphoreSubmitInfo values = { VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO, 0,
+                                             0, NULL, 1, &value };
+    VkSubmitInfo submit = { VK_STRUCTURE_TYPE_SUBMIT_INFO, &values, 0, 0, 0, 1, &cmd, 1,
+                            &semaphore };
+    RAW_CHECK(vkQueueSubmit(d->queue, 1, &submit, VK_NULL_HANDLE));
+    VkSemaphoreWaitInfo wait = { VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, 0, 0, 1, &semaphore, &value };
+    RAW_CHECK(vkWaitSemaphores(d->device, &wait, UINT64_MAX));
+}
+
+static bench_row measure_dispatch(const raw_device *d, wait_kind kind, const char *path)
+{
+    raw_buffer buffers[2] = { raw_buffer_new(d, 256, false), raw_buffer_new(d, 256, true) };
+    raw_kernel kernel = raw_kernel_new(d, job_spv, sizeof job_spv, 1, buffers, 2);
+    VkCommandBuffer cmd = raw_record(d, &kernel, 1, 1);
+    VkFence fence = raw_fence(d);
+    VkSemaphore semaphore = timeline_new(d);
+
+    bench_row row = bench_row_new(path, MAX_SAMPLES);
+    uint64_t jobs = 0;
+    budget b = budget_new(MAX_SAMPLES);
+    while (budget_spend(&b)) {
+        uint64_t begin = bench_now();
+        if (kind == WAIT_TIMELINE) {
+            submit_timeline(d, cmd, semaphore, jobs + 1);
+        } else {
+            raw_submit(d, cmd, fence);
+            if (kind == WAIT_FENCE)
+                RAW_CHECK(vkWaitForFences(d->device, 1, &fence, VK_TRUE, UINT64_MAX));
+            else
+                while (vkGetFenceStatus(d->device, fence) == VK_NOT_READY) {}
+        }
+        uint64_t end = bench_now();
+        if (kind != WAIT_TIMELINE)
+            vkResetFences(d->device, 1, &fence);
+        if (jobs++ >= 10) /* the first ones compile */
+            bench_add(&row, end - begin);
+    }
+    if (*(volatile uint32_t *)buffers[0].map != (uint32_t)jobs) {
+        fprintf(stderr, "%s: wrong sum\n", path);
+        exit(1);
+    }
+    return row;
+}
+
+/* --- the floor ------------------------------------------------------------ */
+
+/* Two leases are kept in the queue; a question that falls between two of them
+ * is answered by the next. */
+static bench_row measure_echo(const raw_device *d, bool mirrored, const char *path)
+{
+    enum { LEASES = 2 };
+    raw_buffer buffers[2] = { raw_buffer_new(d, 256, false), raw_buffer_new(d, 256, mirrored) };
+    raw_kernel kernel = raw_kernel_new(d, echo_spv, sizeof echo_spv, 1, buffers, 2);
+    bool cpu = d->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    VkCommandBuffer cmd = raw_record(d, &kernel, 1, cpu ? 60000 : 20000);
+    VkFence fences[LEASES] = { raw_fence(d), raw_fence(d) };
+    for (int i = 0; i < LEASES; i++)
+        raw_submit(d, cmd, fences[i]);
+    unsigned oldest = 0;
+
+    volatile uint32_t *question = (volatile uint32_t *)buffers[0].map;
+    volatile uint32_t *answer = (volatile uint32_t *)buffers[1].map;
+    bench_row row = bench_row_new(path, MAX_SAMPLES);
+    budget b = budget_new(MAX_SAMPLES);
+    for (uint32_t n = 1; budget_spend(&b); n++) {
+        uint64_t begin = bench_now();
+        __atomic_store_n(question, n, __ATOMIC_RELEASE);
+        for (uint32_t spins = 1; __atomic_load_n(answer, __ATOMIC_ACQUIRE) != n; spins++) {
+            if (spins % 256 || vkGetFenceStatus(d->device, fences[oldest]) != VK_SUCCESS)
+                continue;
+            vkResetFences(d->device, 1, &fences[oldest]);
+            raw_submit(d, cmd, fences[oldest]);
+            oldest = (oldest + 1) % LEASES;
+        }
+        if (n > 100)
+            bench_add(&row, bench_now() - begin);
+    }
+    __atomic_store_n(question, 0xffffffffu, __ATOMIC_RELEASE);
+    for (int i = 0; i < LEASES; i++)
+        vkWaitForFences(d->device, 1, &fences[i], VK_TRUE, 5000000000ull);
+    return row;
+}
+
+/* --- a worker thread ------------------------------------------------------ */
+
+static struct {
+    uint32_t question, padding[15];
+    uint32_t answer;
+} worker;
+
+static void *worker_main(void *unused)
+{
+    (void)unused;
+    uint32_t last = 0;
+    for (;;) {
+        uint32_t now = __atomic_load_n(&worker.question, __ATOMIC_ACQUIRE);
+        if (now == UINT32_MAX)
+            return NULL;
+        if (now != last)
+            __atomic_store_n(&worker.answer, last = now, __ATOMIC_RELEASE);
+    }
+}
+
+static bench_row measure_worker(const char *path)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, worker_main, NULL);
+    bench_row row = bench_row_new(path, MAX_SAMPLES);
+    budget b = budget_new(MAX_SAMPLES);
+    for (uint32_t n = 1; budget_spend(&b); n++) {
+        uint64_t begin = bench_now();
+        __atomic_store_n(&worker.question, n, __ATOMIC_RELEASE);
+        while (__atomic_load_n(&worker.answer, __ATOMIC_ACQUIRE) != n) {}
+        bench_add(&row, bench_now() - begin);
+    }
+    __atomic_store_n(&worker.question, UINT32_MAX, __ATOMIC_RELEASE);
+    pthread_join(thread, NULL);
+    return row;
+}
+
+int main(int argc, char **argv)
+{
+    for (int i = 1; i + 1 < argc; i++) {
+        if (strcmp(argv[i], "--seconds") == 0)
+            seconds_each = atof(argv[i + 1]);
+    }
+    raw_device d;
+    if (!raw_open(&d)) {
+        fprintf(stderr, "roundtrip: no Vulkan device\n");
+        return 1;
+    }
+    bench_output out = bench_begin("roundtrip", d.properties.deviceName, argc, argv);
+
+    bench_row fence = measure_dispatch(&d, WAIT_FENCE, "submit + wait for fence");
+    double submit = bench_print(&out, &fence);
+    bench_row spin = measure_dispatch(&d, WAIT_SPIN, "submit + spin on fence");
+    bench_print(&out, &spin);
+    bench_row timeline = measure_dispatch(&d, WAIT_TIMELINE, "submit + timeline semaphore");
+    bench_print(&out, &timeline);
+    bench_row echo = measure_echo(&d, false, "bare echo, device memory");
+    bench_print(&out, &echo);
+    bench_row mirrored = measure_echo(&d, true, "bare echo, mirrored");
+    double floor_ns = bench_print(&out, &mirrored);
+    bench_row thread = measure_worker("pthread, spinning worker");
+    bench_print(&out, &thread);
+
+    printf("%ssubmit + fence is %.1f times the mirrored echo\n", out.csv ? "# " : "\n",
+           submit / floor_ns);
+    return 0;
+}
