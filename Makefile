@@ -81,8 +81,11 @@ setup:
 test: setup
 	@bash tests/run.sh
 
-bench fuzz soak: setup
+fuzz soak: setup
 	@bash tests/$@.sh
+
+bench: setup amalgamate
+	@bash bench/run.sh
 
 clean:
 	rm -rf $(BUILD)
