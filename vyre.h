@@ -147,6 +147,33 @@ VYI_EXTERN_C_BEGIN
     X(E_TENANT_ACCOUNTING, -67, "more work is reported drained than was published")                \
     X(E_TENANT_UNKNOWN,   -68, "no tenant has this id")                                            \
     /* ir, check, opt, text: -80 .. -139 */                                                        \
+    X(E_IR_FINISHED,      -80, "the program is finished and cannot be changed")                    \
+    X(E_IR_UNFINISHED,    -81, "the program is not finished")                                      \
+    X(E_IR_VALUE,         -82, "not a value of this program")                                      \
+    X(E_IR_BUFFER,        -83, "not a buffer of this program")                                     \
+    X(E_IR_LOCAL,         -84, "not a local of this program")                                      \
+    X(E_IR_TYPE,          -85, "an operand or a result has the wrong type")                        \
+    X(E_IR_OPERATOR,      -86, "no such operator, builtin, type or scope")                         \
+    X(E_IR_ORDER,         -87, "this memory order is not allowed here")                            \
+    X(E_IR_ACCESS,        -88, "the buffer's access does not allow this")                          \
+    X(E_IR_INDEX,         -89, "a literal index lies beyond the declared count")                   \
+    X(E_IR_BINDING,       -90, "the binding is out of range or used twice")                        \
+    X(E_IR_NAME,          -91, "two buffers have the same name")                                   \
+    X(E_IR_COUNT,         -92, "a workgroup array needs an element count")                         \
+    X(E_IR_READBACK,      -93, "the readback range lies outside the buffer")                       \
+    X(E_IR_GROUP_SIZE,    -94, "the workgroup is empty or too large")                              \
+    X(E_IR_GROUP_MEMORY,  -95, "the workgroup arrays are too large")                               \
+    X(E_IR_SCOPE,         -96, "a value or local is used outside of its block")                    \
+    X(E_IR_BLOCK,         -97, "an end, else, case or default without its block")                  \
+    X(E_IR_OPEN,          -98, "a block has no end")                                               \
+    X(E_IR_SWITCH,        -99, "a switch begins with something other than a case")                 \
+    X(E_IR_CASE,         -100, "two arms of a switch have the same literal")                       \
+    X(E_IR_LOOP,         -101, "a break or continue outside of every loop")                        \
+    X(E_IR_UNREACHABLE,  -102, "an instruction can never be reached")                              \
+    X(E_IR_BARRIER,      -103, "a barrier that not all lanes reach together")                      \
+    X(E_IR_NESTING,      -104, "too many blocks inside each other")                                \
+    X(E_IR_LIMIT,        -105, "the program has too many instructions or buffers")                 \
+    X(E_IR_LINK,         -106, "the instruction array is inconsistent")                            \
     /* kernel: -140 .. -159 */                                                                     \
     /* interp, spirv, glsl: -160 .. -179 */                                                        \
     /* engine, backends: -180 .. -229 */                                                           \
@@ -451,6 +478,7 @@ typedef struct vyre_buffer_desc {
 } vyre_buffer_desc;
 
 #define VYRE_MAX_BINDINGS       32u
+#define VYRE_MAX_BUFFERS        128u    /* workgroup arrays included */
 #define VYRE_MAX_WORKGROUP      1024u   /* lanes in one workgroup, all dimensions together */
 #define VYRE_MAX_NESTING        64u     /* open blocks */
 #define VYRE_MAX_INSTRUCTIONS   100000u
@@ -1782,7 +1810,18 @@ typedef struct vyi_op_info {
     uint8_t     flags;
 } vyi_op_info;
 
+/* Of an operation, operator, atomic and so on; the number must be in range. */
 VYI_API const vyi_op_info *vyi_op_describe(uint32_t op);
+
+typedef struct vyi_operator {
+    const char *text;
+    uint8_t     operands; /* VYI_CLASS_*: the types that it takes */
+    bool        test;     /* gives a bool, else the type of its first operand */
+} vyi_operator;
+
+VYI_API const vyi_operator *vyi_binary_describe(uint32_t sub);
+VYI_API const vyi_operator *vyi_unary_describe(uint32_t sub);
+VYI_API const char *vyi_builtin_text(uint32_t sub);
 
 typedef struct vyi_buffer {
     const char *name;
@@ -1829,6 +1868,7 @@ struct vyre_program {
     uint32_t        text_count, text_capacity;
     vyi_open        open[VYRE_MAX_NESTING];
     uint32_t        depth;
+    bool            left; /* the outermost list has ended in RETURN */
     uint32_t        calls; /* builder calls so far; vyre_error.at of a mistake */
     bool            finished;
     vyre_error      error; /* the first mistake; status VYRE_OK = none */
@@ -1852,15 +1892,1315 @@ VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *f
 /* All rules of a well-formed program (check.c). */
 VYI_API vyre_status vyi_program_check(const vyre_program *p, vyre_error *err);
 
+/* The rules of one instruction by itself: operands exist and have the right
+ * types, buffer and local ids, operators and orders are in range.  The builder
+ * applies it to each new instruction, the check to all. */
+VYI_API vyre_status vyi_check_operands(const vyre_program *p, uint32_t index, vyre_error *err);
+/* The rules of one buffer, against those declared before it. */
+VYI_API vyre_status vyi_check_buffer(const vyre_program *p, uint32_t index, vyre_error *err);
+VYI_API vyre_status vyi_check_group_size(const uint32_t size[3], vyre_error *err);
+
+/* The type that an instruction with correct operands gives; those of CONST,
+ * CAST and BITCAST are given by their own field. */
+VYI_API vyre_type vyi_result_type(const vyre_program *p, const vyi_inst *inst);
+
 /* Types as they are written in listings: "u32" .. "bool". */
 VYI_API const char *vyi_type_text(uint32_t type);
+
+/* The name that vyre_ir_name gave to value `id`, or NULL. */
+VYI_API const char *vyi_value_text(const vyre_program *p, uint32_t id);
 
 VYI_EXTERN_C_END
 
 #endif
+
+/* --- tables -------------------------------------------------------------- */
+
+VYI_API const vyi_op_info *vyi_op_describe(uint32_t op)
+{
+    static const vyi_op_info table[] = {
+#define VYI_OP_ENTRY(name, text, values, flags) { text, values, flags },
+        VYI_OP_LIST(VYI_OP_ENTRY)
+#undef VYI_OP_ENTRY
+    };
+    VYRE_ASSERT(op < VYI_OP_COUNT);
+    return &table[op];
+}
+
+/* In the operator lists, S and B say what an operator gives; the text is its
+ * function's name without "vyre_ir_". */
+#define VYI_RESULT_S false
+#define VYI_RESULT_B true
+#define VYI_OPERATOR_ENTRY(name, function, operands, result)                                       \
+    { &(#function)[8], VYI_CLASS_##operands, VYI_RESULT_##result },
+
+VYI_API const vyi_operator *vyi_binary_describe(uint32_t sub)
+{
+    static const vyi_operator table[] = { VYRE_BINARY_LIST(VYI_OPERATOR_ENTRY) };
+    VYRE_ASSERT(sub < VYI_BINARY_COUNT);
+    return &table[sub];
+}
+
+VYI_API const vyi_operator *vyi_unary_describe(uint32_t sub)
+{
+    static const vyi_operator table[] = { VYRE_UNARY_LIST(VYI_OPERATOR_ENTRY) };
+    VYRE_ASSERT(sub < VYI_UNARY_COUNT);
+    return &table[sub];
+}
+
+VYI_API const char *vyi_builtin_text(uint32_t sub)
+{
+    static const char *const table[] = {
+#define VYI_BUILTIN_ENTRY(name, text) text,
+        VYRE_BUILTIN_LIST(VYI_BUILTIN_ENTRY)
+#undef VYI_BUILTIN_ENTRY
+    };
+    VYRE_ASSERT(sub < VYRE_BUILTIN_COUNT);
+    return table[sub];
+}
+
+VYI_API const char *vyi_type_text(uint32_t type)
+{
+    static const char *const table[] = { "none", "u32", "i32", "f32", "bool" };
+    return type < sizeof table / sizeof table[0] ? table[type] : "unknown";
+}
+
+/* --- programs ------------------------------------------------------------ */
+
+static void vyi_program_set_up(vyre_program *p, const vyre_program_desc *desc,
+                               const uint32_t group_size[3])
+{
+    memset(p, 0, sizeof *p);
+    p->allocator = desc->allocator;
+    p->arena.allocator = desc->allocator;
+    memcpy(p->group_size, group_size, sizeof p->group_size);
+}
+
+VYRE_API vyre_program *vyre_program_create(const vyre_program_desc *desc, vyre_error *err)
+{
+    static const vyre_program_desc defaults = { { 0, 0, 0 }, NULL, { NULL, NULL } };
+    if (!desc)
+        desc = &defaults;
+
+    const uint32_t *wanted = desc->workgroup_size;
+    const uint32_t group_size[3] = { wanted[0] ? wanted[0] : 64, wanted[1] ? wanted[1] : 1,
+                                     wanted[2] ? wanted[2] : 1 };
+    if (vyi_check_group_size(group_size, err) < 0)
+        return NULL;
+
+    vyre_program *p = (vyre_program *)vyi_alloc(&desc->allocator, sizeof *p);
+    if (!p) {
+        vyi_fail_nomem(err, sizeof *p);
+        return NULL;
+    }
+    vyi_program_set_up(p, desc, group_size);
+    p->name = vyi_arena_text(&p->arena, desc->name ? desc->name : "program", VYRE_MAX_NAME);
+    if (!p->name) {
+        vyi_fail_nomem(err, VYRE_MAX_NAME + 1);
+        vyre_program_destroy(p);
+        return NULL;
+    }
+    return p;
+}
+
+VYRE_API void vyre_program_destroy(vyre_program *p)
+{
+    if (!p)
+        return;
+    const vyre_allocator allocator = p->allocator;
+    vyi_free(&allocator, p->insts, p->capacity * sizeof *p->insts);
+    vyi_free(&allocator, p->buffers, p->buffer_capacity * sizeof *p->buffers);
+    vyi_free(&allocator, p->locals, p->local_capacity * sizeof *p->locals);
+    vyi_free(&allocator, p->names, p->name_capacity * sizeof *p->names);
+    vyi_free(&allocator, (void *)p->texts, p->text_capacity * sizeof *p->texts);
+    vyi_arena_free(&p->arena);
+    vyi_free(&allocator, p, sizeof *p);
+}
+
+VYRE_API vyre_status vyre_program_finish(vyre_program *p, vyre_error *err)
+{
+    if (!p)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Test what vyre_program_create returns.",
+                        "the program is NULL");
+    vyre_error found;
+    memset(&found, 0, sizeof found);
+    if (p->error.status == VYRE_OK && !p->finished) {
+        p->finished = vyi_program_check(p, &found) == VYRE_OK;
+        /* Without memory nothing is known about the program: a later call may succeed. */
+        if (found.status != VYRE_E_NOMEM)
+            p->error = found;
+    } else {
+        found = p->error;
+    }
+    if (found.status != VYRE_OK && err)
+        *err = found;
+    return found.status;
+}
+
+VYRE_API vyre_status vyre_program_status(const vyre_program *p)
+{
+    return p ? p->error.status : VYRE_E_ARGUMENT;
+}
+
+VYRE_API uint32_t vyre_program_instruction_count(const vyre_program *p)
+{
+    return p ? p->count : 0;
+}
+
+/* Words instead of bytes, so that the hash is the same on every host. */
+static uint64_t vyi_hash_word(uint64_t hash, uint32_t word)
+{
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+    return hash ^ (hash >> 29);
+}
+
+static uint64_t vyi_hash_inst(uint64_t hash, const vyi_inst *inst)
+{
+    hash = vyi_hash_word(hash, (uint32_t)inst->op | (uint32_t)inst->type << 8 |
+                                   (uint32_t)inst->sub << 16 | (uint32_t)inst->order << 24);
+    for (unsigned i = 0; i < 4; i++)
+        hash = vyi_hash_word(hash, inst->arg[i]);
+    return vyi_hash_word(hash, inst->link);
+}
+
+static uint64_t vyi_hash_buffer(uint64_t hash, const vyi_buffer *b)
+{
+    hash = vyi_hash_word(hash, b->binding);
+    hash = vyi_hash_word(hash, (uint32_t)b->type | (uint32_t)b->access << 8 |
+                                   (uint32_t)b->no_readback << 16);
+    hash = vyi_hash_word(hash, b->count);
+    hash = vyi_hash_word(hash, b->readback_offset);
+    return vyi_hash_word(hash, b->readback_size);
+}
+
+VYRE_API uint64_t vyre_program_hash(const vyre_program *p)
+{
+    uint64_t hash = VYI_HASH_SEED;
+    if (!p)
+        return hash;
+    for (unsigned i = 0; i < 3; i++)
+        hash = vyi_hash_word(hash, p->group_size[i]);
+    hash = vyi_hash_word(hash, p->buffer_count);
+    for (uint32_t i = 0; i < p->buffer_count; i++)
+        hash = vyi_hash_buffer(hash, &p->buffers[i]);
+    for (uint32_t i = 0; i < p->count; i++)
+        hash = vyi_hash_inst(hash, &p->insts[i]);
+    return hash;
+}
+
+/* --- the builder's core -------------------------------------------------- */
+
+VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *fix,
+                              const char *format, ...)
+{
+    if (p->error.status != VYRE_OK)
+        return;
+
+    char text[sizeof p->error.text];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    vyi_fail(&p->error, status, p->calls, fix, "%s", text);
+}
+
+static void vyi_program_nomem(vyre_program *p, size_t size)
+{
+    vyi_fail_nomem(&p->error, size);
+    p->error.at = p->calls;
+}
+
+/* Counts the call; false when the program takes no more. */
+static bool vyi_ir_begin(vyre_program *p)
+{
+    if (!p)
+        return false;
+    p->calls++;
+    if (p->finished)
+        vyi_program_fail(p, VYRE_E_IR_FINISHED, "Build everything before vyre_program_finish.",
+                         "call %u: the program is finished and cannot be changed",
+                         (unsigned)p->calls);
+    return p->error.status == VYRE_OK;
+}
+
+static vyi_open *vyi_ir_top(vyre_program *p)
+{
+    return p->depth ? &p->open[p->depth - 1] : NULL;
+}
+
+static uint32_t vyi_ir_opener(const vyre_program *p)
+{
+    return p->depth ? p->insts[p->open[p->depth - 1].opener].op : (uint32_t)VYI_OP_COUNT;
+}
+
+/* The innermost open loop, or NULL. */
+static const vyi_open *vyi_ir_innermost_loop(const vyre_program *p)
+{
+    for (uint32_t i = p->depth; i-- > 0;) {
+        uint32_t op = p->insts[p->open[i].opener].op;
+        if (op == VYI_OP_LOOP || op == VYI_OP_FOREVER)
+            return &p->open[i];
+    }
+    return NULL;
+}
+
+/* True in a switch that has no arm yet. */
+static bool vyi_ir_awaits_case(const vyre_program *p)
+{
+    return vyi_ir_opener(p) == VYI_OP_SWITCH &&
+           p->open[p->depth - 1].arm == p->open[p->depth - 1].opener;
+}
+
+/* May ELSE, CASE, DEFAULT or END stand here? */
+static bool vyi_ir_may_close(vyre_program *p, uint32_t op)
+{
+    const uint32_t opener = vyi_ir_opener(p);
+    bool fits = opener != VYI_OP_COUNT;
+    if (op == VYI_OP_ELSE)
+        fits = opener == VYI_OP_IF && p->open[p->depth - 1].arm == p->open[p->depth - 1].opener;
+    else if (op != VYI_OP_END)
+        fits = opener == VYI_OP_SWITCH;
+    if (!fits) {
+        vyi_program_fail(p, VYRE_E_IR_BLOCK, "Open the block first, and give an if one else.",
+                         "call %u: %s, but the innermost open block is %s", (unsigned)p->calls,
+                         vyi_op_describe(op)->text,
+                         opener == VYI_OP_COUNT ? "none" : vyi_op_describe(opener)->text);
+        return false;
+    }
+    if (op == VYI_OP_END && vyi_ir_awaits_case(p)) {
+        vyi_program_fail(p, VYRE_E_IR_SWITCH, "Give the switch a case or a default.",
+                         "call %u: the switch ends without a case", (unsigned)p->calls);
+        return false;
+    }
+    return true;
+}
+
+static bool vyi_ir_is_reached(vyre_program *p, uint32_t op)
+{
+    if (vyi_ir_awaits_case(p)) {
+        vyi_program_fail(p, VYRE_E_IR_SWITCH, "Compute it before the switch, or inside a case.",
+                         "call %u: %s stands between a switch and its first case",
+                         (unsigned)p->calls, vyi_op_describe(op)->text);
+        return false;
+    }
+    if ((p->depth ? vyi_ir_top(p)->left : p->left) && op != VYI_OP_COMMENT) {
+        vyi_program_fail(p, VYRE_E_IR_UNREACHABLE, "Remove it, or end the block first.",
+                         "call %u: %s after a break, continue or return is never reached",
+                         (unsigned)p->calls, vyi_op_describe(op)->text);
+        return false;
+    }
+    return true;
+}
+
+/* May this instruction stand here? */
+static bool vyi_ir_may_stand(vyre_program *p, uint32_t op)
+{
+    const uint32_t flags = vyi_op_describe(op)->flags;
+    if (p->count >= VYRE_MAX_INSTRUCTIONS) {
+        vyi_program_fail(p, VYRE_E_IR_LIMIT, "Split the program, or use loops.",
+                         "call %u: the program has %u instructions, the most there may be",
+                         (unsigned)p->calls, (unsigned)p->count);
+        return false;
+    }
+    if ((flags & VYI_OP_ARM) || op == VYI_OP_END)
+        return vyi_ir_may_close(p, op);
+    if (!vyi_ir_is_reached(p, op))
+        return false;
+    if ((flags & VYI_OP_OPENS) && p->depth == VYRE_MAX_NESTING) {
+        vyi_program_fail(p, VYRE_E_IR_NESTING, "Close a block first, or flatten the conditions.",
+                         "call %u: %u blocks are open, the most there may be",
+                         (unsigned)p->calls, (unsigned)p->depth);
+        return false;
+    }
+    if ((op == VYI_OP_BREAK || op == VYI_OP_CONTINUE) && !vyi_ir_innermost_loop(p)) {
+        vyi_program_fail(p, VYRE_E_IR_LOOP, "Use it inside a loop, or use return.",
+                         "call %u: %s outside of every loop", (unsigned)p->calls,
+                         vyi_op_describe(op)->text);
+        return false;
+    }
+    return true;
+}
+
+static void vyi_ir_close_block(vyre_program *p, uint32_t index)
+{
+    const vyi_open *top = vyi_ir_top(p);
+    p->insts[top->arm].link = index;
+    p->insts[index].link = top->opener;
+    p->depth--;
+}
+
+/* Links the instruction just appended to its block. */
+static void vyi_ir_link(vyre_program *p, uint32_t index)
+{
+    const uint32_t op = p->insts[index].op;
+    const uint32_t flags = vyi_op_describe(op)->flags;
+    if (flags & VYI_OP_OPENS) {
+        vyi_open *block = &p->open[p->depth++];
+        block->opener = block->arm = index;
+        block->left = false;
+    } else if (flags & VYI_OP_ARM) {
+        vyi_open *top = vyi_ir_top(p);
+        p->insts[top->arm].link = index;
+        top->arm = index;
+        top->left = false;
+    } else if (flags & VYI_OP_LEAVES) {
+        *(p->depth ? &vyi_ir_top(p)->left : &p->left) = true;
+        if (op != VYI_OP_RETURN)
+            p->insts[index].link = vyi_ir_innermost_loop(p)->opener;
+    } else if (op == VYI_OP_END) {
+        vyi_ir_close_block(p, index);
+    }
+}
+
+/* Every builder call that makes an instruction ends here. */
+static uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst)
+{
+    if (!vyi_ir_begin(p) || !vyi_ir_may_stand(p, inst.op))
+        return 0;
+
+    void *insts = p->insts;
+    if (!vyi_grow(&p->allocator, &insts, &p->capacity, p->count + 1, sizeof inst)) {
+        vyi_program_nomem(p, ((size_t)p->count + 1) * sizeof inst);
+        return 0;
+    }
+    p->insts = (vyi_inst *)insts;
+
+    const uint32_t index = p->count;
+    p->insts[index] = inst;
+    if (vyi_check_operands(p, index, &p->error) < 0) {
+        p->error.at = p->calls;
+        return 0;
+    }
+    p->insts[index].type = (uint8_t)vyi_result_type(p, &p->insts[index]);
+    vyi_ir_link(p, index);
+    p->count++;
+    return index + 1;
+}
+
+static vyi_inst vyi_inst_make(vyi_op op, uint32_t a, uint32_t b, uint32_t c)
+{
+    vyi_inst inst;
+    memset(&inst, 0, sizeof inst);
+    inst.op = (uint8_t)op;
+    inst.arg[0] = a;
+    inst.arg[1] = b;
+    inst.arg[2] = c;
+    return inst;
+}
+
+/* A caller's enum as a byte; what does not fit becomes 255, which no list has. */
+static uint8_t vyi_narrow(uint32_t number)
+{
+    return (uint8_t)(number > 255 ? 255 : number);
+}
+
+static vyre_value vyi_ir_value(vyre_program *p, vyi_inst inst)
+{
+    vyre_value value;
+    value.id = vyi_ir_append(p, inst);
+    return value;
+}
+
+/* --- buffers, constants, ids --------------------------------------------- */
+
+static bool vyi_ir_grow_buffers(vyre_program *p)
+{
+    if (p->buffer_count >= VYRE_MAX_BUFFERS) {
+        vyi_program_fail(p, VYRE_E_IR_LIMIT, "Put several arrays into one buffer.",
+                         "call %u: the program has %u buffers, the most there may be",
+                         (unsigned)p->calls, (unsigned)p->buffer_count);
+        return false;
+    }
+    void *buffers = p->buffers;
+    if (!vyi_grow(&p->allocator, &buffers, &p->buffer_capacity, p->buffer_count + 1,
+                  sizeof *p->buffers)) {
+        vyi_program_nomem(p, (p->buffer_count + 1) * sizeof *p->buffers);
+        return false;
+    }
+    p->buffers = (vyi_buffer *)buffers;
+    return true;
+}
+
+static const char *vyi_ir_buffer_name(vyre_program *p, const char *name)
+{
+    char generated[24];
+    snprintf(generated, sizeof generated, "buffer%u", (unsigned)p->buffer_count);
+    const char *copy = vyi_arena_text(&p->arena, name ? name : generated, VYRE_MAX_NAME);
+    if (!copy)
+        vyi_program_nomem(p, VYRE_MAX_NAME + 1);
+    return copy;
+}
+
+VYRE_API vyre_buffer vyre_ir_buffer(vyre_program *p, const vyre_buffer_desc *desc)
+{
+    vyre_buffer none = { 0 };
+    if (!vyi_ir_begin(p))
+        return none;
+    if (!desc) {
+        vyi_program_fail(p, VYRE_E_ARGUMENT, "Pass a vyre_buffer_desc.",
+                         "call %u: the description of a buffer is NULL", (unsigned)p->calls);
+        return none;
+    }
+    if (!vyi_ir_grow_buffers(p))
+        return none;
+
+    vyi_buffer *b = &p->buffers[p->buffer_count];
+    memset(b, 0, sizeof *b);
+    b->name = vyi_ir_buffer_name(p, desc->name);
+    if (!b->name)
+        return none;
+    b->binding = desc->access == VYRE_ACCESS_WORKGROUP ? UINT32_MAX : desc->binding;
+    b->type = desc->type ? vyi_narrow((uint32_t)desc->type) : (uint8_t)VYRE_TYPE_U32;
+    b->access = vyi_narrow((uint32_t)desc->access);
+    b->no_readback = desc->no_readback;
+    b->count = desc->count;
+    b->readback_offset = desc->readback_offset;
+    b->readback_size = desc->readback_size;
+    if (vyi_check_buffer(p, p->buffer_count, &p->error) < 0) {
+        p->error.at = p->calls;
+        return none;
+    }
+    vyre_buffer made = { ++p->buffer_count };
+    return made;
+}
+
+static vyre_value vyi_ir_const(vyre_program *p, vyre_type type, uint32_t bits)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_CONST, bits, 0, 0);
+    inst.type = (uint8_t)type;
+    return vyi_ir_value(p, inst);
+}
+
+VYRE_API vyre_value vyre_ir_u32(vyre_program *p, uint32_t x)
+{
+    return vyi_ir_const(p, VYRE_TYPE_U32, x);
+}
+
+VYRE_API vyre_value vyre_ir_i32(vyre_program *p, int32_t x)
+{
+    return vyi_ir_const(p, VYRE_TYPE_I32, (uint32_t)x);
+}
+
+VYRE_API vyre_value vyre_ir_f32(vyre_program *p, float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return vyi_ir_const(p, VYRE_TYPE_F32, bits);
+}
+
+VYRE_API vyre_value vyre_ir_bool(vyre_program *p, bool x)
+{
+    return vyi_ir_const(p, VYRE_TYPE_BOOL, x ? 1 : 0);
+}
+
+VYRE_API vyre_value vyre_ir_builtin(vyre_program *p, vyre_builtin what)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_BUILTIN, 0, 0, 0);
+    inst.sub = vyi_narrow((uint32_t)what);
+    return vyi_ir_value(p, inst);
+}
+
+/* --- memory -------------------------------------------------------------- */
+
+VYRE_API vyre_value vyre_ir_length(vyre_program *p, vyre_buffer buffer)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_LENGTH, buffer.id, 0, 0));
+}
+
+VYRE_API vyre_value vyre_ir_load(vyre_program *p, vyre_buffer buffer, vyre_value index)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_LOAD, buffer.id, index.id, 0));
+}
+
+VYRE_API void vyre_ir_store(vyre_program *p, vyre_buffer buffer, vyre_value index,
+                            vyre_value value)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_STORE, buffer.id, index.id, value.id));
+}
+
+VYRE_API vyre_value vyre_ir_atomic(vyre_program *p, vyre_atomic_op op, vyre_buffer buffer,
+                                   vyre_value index, vyre_value value, vyre_order order)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_ATOMIC, buffer.id, index.id, value.id);
+    inst.sub = vyi_narrow((uint32_t)op);
+    inst.order = vyi_narrow((uint32_t)order);
+    return vyi_ir_value(p, inst);
+}
+
+VYRE_API vyre_value vyre_ir_atomic_cas(vyre_program *p, vyre_buffer buffer, vyre_value index,
+                                       vyre_value expected, vyre_value desired, vyre_order order)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_ATOMIC_CAS, buffer.id, index.id, expected.id);
+    inst.arg[3] = desired.id;
+    inst.order = vyi_narrow((uint32_t)order);
+    return vyi_ir_value(p, inst);
+}
+
+VYRE_API vyre_value vyre_ir_atomic_load(vyre_program *p, vyre_buffer buffer, vyre_value index,
+                                        vyre_order order)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_ATOMIC_LOAD, buffer.id, index.id, 0);
+    inst.order = vyi_narrow((uint32_t)order);
+    return vyi_ir_value(p, inst);
+}
+
+VYRE_API void vyre_ir_atomic_store(vyre_program *p, vyre_buffer buffer, vyre_value index,
+                                   vyre_value value, vyre_order order)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_ATOMIC_STORE, buffer.id, index.id, value.id);
+    inst.order = vyi_narrow((uint32_t)order);
+    vyi_ir_append(p, inst);
+}
+
+/* --- arithmetic ---------------------------------------------------------- */
+
+static vyre_value vyi_ir_binary(vyre_program *p, vyi_binary sub, vyre_value a, vyre_value b)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_BINARY, a.id, b.id, 0);
+    inst.sub = (uint8_t)sub;
+    return vyi_ir_value(p, inst);
+}
+
+static vyre_value vyi_ir_unary(vyre_program *p, vyi_unary sub, vyre_value a)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_UNARY, a.id, 0, 0);
+    inst.sub = (uint8_t)sub;
+    return vyi_ir_value(p, inst);
+}
+
+#define VYI_BINARY_FUNCTION(name, function, operands, result)                                      \
+    VYRE_API vyre_value function(vyre_program *p, vyre_value a, vyre_value b)                      \
+    {                                                                                              \
+        return vyi_ir_binary(p, VYI_BINARY_##name, a, b);                                          \
+    }
+VYRE_BINARY_LIST(VYI_BINARY_FUNCTION)
+
+#define VYI_UNARY_FUNCTION(name, function, operands, result)                                       \
+    VYRE_API vyre_value function(vyre_program *p, vyre_value a)                                    \
+    {                                                                                              \
+        return vyi_ir_unary(p, VYI_UNARY_##name, a);                                               \
+    }
+VYRE_UNARY_LIST(VYI_UNARY_FUNCTION)
+
+VYRE_API vyre_value vyre_ir_fma(vyre_program *p, vyre_value a, vyre_value b, vyre_value c)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_FMA, a.id, b.id, c.id));
+}
+
+VYRE_API vyre_value vyre_ir_select(vyre_program *p, vyre_value cond, vyre_value a, vyre_value b)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_SELECT, cond.id, a.id, b.id));
+}
+
+VYRE_API vyre_value vyre_ir_cast(vyre_program *p, vyre_type type, vyre_value a)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_CAST, a.id, 0, 0);
+    inst.type = vyi_narrow((uint32_t)type);
+    return vyi_ir_value(p, inst);
+}
+
+VYRE_API vyre_value vyre_ir_bitcast(vyre_program *p, vyre_type type, vyre_value a)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_BITCAST, a.id, 0, 0);
+    inst.type = vyi_narrow((uint32_t)type);
+    return vyi_ir_value(p, inst);
+}
+
+/* --- locals -------------------------------------------------------------- */
+
+static bool vyi_ir_add_local(vyre_program *p, vyre_type type, const char *name)
+{
+    void *locals = p->locals;
+    if (!vyi_grow(&p->allocator, &locals, &p->local_capacity, p->local_count + 1,
+                  sizeof *p->locals)) {
+        vyi_program_nomem(p, ((size_t)p->local_count + 1) * sizeof *p->locals);
+        return false;
+    }
+    p->locals = (vyi_local *)locals;
+
+    vyi_local *local = &p->locals[p->local_count];
+    local->name = vyi_arena_text(&p->arena, name, VYRE_MAX_NAME);
+    local->type = vyi_narrow((uint32_t)type);
+    local->declared = p->count;
+    if (!local->name) {
+        vyi_program_nomem(p, VYRE_MAX_NAME + 1);
+        return false;
+    }
+    p->local_count++;
+    return true;
+}
+
+VYRE_API vyre_local vyre_ir_local(vyre_program *p, vyre_type type, vyre_value initial,
+                                  const char *name)
+{
+    vyre_local local = { 0 };
+    if (!p)
+        return local;
+    /* The instruction counts the call; a failed program must not grow. */
+    if (p->error.status == VYRE_OK && !p->finished && !vyi_ir_add_local(p, type, name)) {
+        p->error.at = ++p->calls;
+        return local;
+    }
+    if (vyi_ir_append(p, vyi_inst_make(VYI_OP_LOCAL, p->local_count, initial.id, 0)))
+        local.id = p->local_count;
+    return local;
+}
+
+VYRE_API vyre_value vyre_ir_get(vyre_program *p, vyre_local local)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_GET, local.id, 0, 0));
+}
+
+VYRE_API void vyre_ir_set(vyre_program *p, vyre_local local, vyre_value value)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_SET, local.id, value.id, 0));
+}
+
+/* --- control flow -------------------------------------------------------- */
+
+VYRE_API void vyre_ir_if(vyre_program *p, vyre_value cond)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_IF, cond.id, 0, 0));
+}
+
+VYRE_API void vyre_ir_else(vyre_program *p)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_ELSE, 0, 0, 0));
+}
+
+VYRE_API void vyre_ir_switch(vyre_program *p, vyre_value value)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_SWITCH, value.id, 0, 0));
+}
+
+VYRE_API void vyre_ir_case(vyre_program *p, uint32_t literal)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_CASE, literal, 0, 0));
+}
+
+VYRE_API void vyre_ir_default(vyre_program *p)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_DEFAULT, 0, 0, 0));
+}
+
+VYRE_API vyre_value vyre_ir_loop(vyre_program *p, vyre_value from, vyre_value to)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_LOOP, from.id, to.id, 0));
+}
+
+VYRE_API void vyre_ir_forever(vyre_program *p)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_FOREVER, 0, 0, 0);
+    if (p)
+        inst.sub = vyi_ir_innermost_loop(p) ? 0 : 1;
+    vyi_ir_append(p, inst);
+}
+
+VYRE_API void vyre_ir_end(vyre_program *p)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_END, 0, 0, 0));
+}
+
+VYRE_API void vyre_ir_break(vyre_program *p)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_BREAK, 0, 0, 0));
+}
+
+VYRE_API void vyre_ir_continue(vyre_program *p)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_CONTINUE, 0, 0, 0));
+}
+
+VYRE_API void vyre_ir_return(vyre_program *p)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_RETURN, 0, 0, 0));
+}
+
+VYRE_API void vyre_ir_barrier(vyre_program *p, vyre_scope scope, vyre_order order)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_BARRIER, 0, 0, 0);
+    inst.sub = vyi_narrow((uint32_t)scope);
+    inst.order = vyi_narrow((uint32_t)order);
+    vyi_ir_append(p, inst);
+}
+
+VYRE_API void vyre_ir_loop_allow(vyre_program *p, vyre_value n)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_LOOP_ALLOW, n.id, 0, 0));
+}
+
+/* --- listings ------------------------------------------------------------ */
+
+#define VYI_MAX_COMMENT 1000u
+
+static bool vyi_ir_add_text(vyre_program *p, const char *text)
+{
+    void *texts = (void *)p->texts;
+    if (vyi_grow(&p->allocator, &texts, &p->text_capacity, p->text_count + 1,
+                 sizeof *p->texts)) {
+        p->texts = (const char **)texts;
+        p->texts[p->text_count] = vyi_arena_text(&p->arena, text, VYI_MAX_COMMENT);
+        if (p->texts[p->text_count]) {
+            p->text_count++;
+            return true;
+        }
+    }
+    vyi_program_nomem(p, VYI_MAX_COMMENT + 1);
+    return false;
+}
+
+VYRE_API void vyre_ir_comment(vyre_program *p, const char *text)
+{
+    if (!p)
+        return;
+    if (p->error.status == VYRE_OK && !p->finished && !vyi_ir_add_text(p, text)) {
+        p->error.at = ++p->calls;
+        return;
+    }
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_COMMENT, p->text_count - 1, 0, 0));
+}
+
+/* Where the name of value `id` is, or would be inserted. */
+static uint32_t vyi_ir_name_place(const vyre_program *p, uint32_t id)
+{
+    uint32_t low = 0, high = p->name_count;
+    if (high && p->names[high - 1].value < id)
+        return high;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (p->names[middle].value < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+VYI_API const char *vyi_value_text(const vyre_program *p, uint32_t id)
+{
+    const uint32_t place = vyi_ir_name_place(p, id);
+    return place < p->name_count && p->names[place].value == id ? p->names[place].text : NULL;
+}
+
+static bool vyi_ir_insert_name(vyre_program *p, uint32_t id, const char *text)
+{
+    const uint32_t place = vyi_ir_name_place(p, id);
+    if (place < p->name_count && p->names[place].value == id) {
+        p->names[place].text = text;
+        return true;
+    }
+    void *names = p->names;
+    if (!vyi_grow(&p->allocator, &names, &p->name_capacity, p->name_count + 1,
+                  sizeof *p->names))
+        return false;
+    p->names = (vyi_value_name *)names;
+    memmove(&p->names[place + 1], &p->names[place], (p->name_count - place) * sizeof *p->names);
+    p->names[place].value = id;
+    p->names[place].text = text;
+    p->name_count++;
+    return true;
+}
+
+VYRE_API vyre_value vyre_ir_name(vyre_program *p, vyre_value value, const char *name)
+{
+    vyre_value none = { 0 };
+    if (!vyi_ir_begin(p))
+        return none;
+    if (value.id == 0 || value.id > p->count ||
+        !(vyi_op_describe(vyi_definition(p, value.id)->op)->flags & VYI_OP_VALUE)) {
+        vyi_program_fail(p, VYRE_E_IR_VALUE, "Name what a builder call returned.",
+                         "call %u: %%%u is not a value of this program", (unsigned)p->calls,
+                         (unsigned)value.id);
+        return none;
+    }
+    const char *text = vyi_arena_text(&p->arena, name, VYRE_MAX_NAME);
+    if (!text || !vyi_ir_insert_name(p, value.id, text)) {
+        vyi_program_nomem(p, VYRE_MAX_NAME + 1);
+        return none;
+    }
+    return value;
+}
+
+/* --- subgroups ----------------------------------------------------------- */
+
+VYRE_API vyre_value vyre_ir_ballot(vyre_program *p, vyre_value cond)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_BALLOT, cond.id, 0, 0));
+}
+
+VYRE_API vyre_value vyre_ir_elect(vyre_program *p)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_ELECT, 0, 0, 0));
+}
+
+VYRE_API vyre_value vyre_ir_any(vyre_program *p, vyre_value cond)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_ANY, cond.id, 0, 0));
+}
+
+VYRE_API vyre_value vyre_ir_all(vyre_program *p, vyre_value cond)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_ALL, cond.id, 0, 0));
+}
+
+VYRE_API vyre_value vyre_ir_broadcast_first(vyre_program *p, vyre_value value)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_BROADCAST_FIRST, value.id, 0, 0));
+}
+
+VYRE_API vyre_value vyre_ir_shuffle(vyre_program *p, vyre_value value, vyre_value lane)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_SHUFFLE, value.id, lane.id, 0));
+}
+
+VYRE_API vyre_value vyre_ir_reduce(vyre_program *p, vyre_reduce_op op, vyre_value value)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_REDUCE, value.id, 0, 0);
+    inst.sub = vyi_narrow((uint32_t)op);
+    return vyi_ir_value(p, inst);
+}
 /* ==========================================================================
- * check: implementation
+ * check: what makes a program well-formed
+ *
+ * Private.  The check trusts nobody: it reads the instruction array as if a
+ * stranger had written it.  The builder uses the same rules for each new
+ * instruction, so that most mistakes are reported by the call that made them.
+ * Messages name an instruction by the number that listings show, which is
+ * its index plus one; vyre_error.at is that number, or the builder's call.
  * ======================================================================= */
+
+/* --- workgroup size and buffers ------------------------------------------ */
+
+VYI_API vyre_status vyi_check_group_size(const uint32_t size[3], vyre_error *err)
+{
+    uint64_t lanes = 1;
+    for (unsigned i = 0; i < 3; i++)
+        lanes = lanes > VYRE_MAX_WORKGROUP ? lanes : lanes * size[i];
+    if (lanes >= 1 && lanes <= VYRE_MAX_WORKGROUP)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_IR_GROUP_SIZE, 0, "Use fewer lanes in x, y and z together.",
+                    "a workgroup of %u x %u x %u lanes; there must be 1 to %u", (unsigned)size[0],
+                    (unsigned)size[1], (unsigned)size[2], (unsigned)VYRE_MAX_WORKGROUP);
+}
+
+static bool vyi_buffer_is_array(const vyi_buffer *b)
+{
+    return b->access == VYRE_ACCESS_WORKGROUP;
+}
+
+static uint64_t vyi_workgroup_bytes(const vyre_program *p, uint32_t buffers)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < buffers; i++)
+        bytes += vyi_buffer_is_array(&p->buffers[i]) ? (uint64_t)p->buffers[i].count * 4 : 0;
+    return bytes;
+}
+
+static vyre_status vyi_check_array(const vyre_program *p, uint32_t index, vyre_error *err)
+{
+    const vyi_buffer *b = &p->buffers[index];
+    if (b->count == 0)
+        return vyi_fail(err, VYRE_E_IR_COUNT, index + 1, "Set the desc's count.",
+                        "the workgroup array \"%s\" has no element count", b->name);
+    const uint64_t bytes = vyi_workgroup_bytes(p, index + 1);
+    if (bytes > VYRE_MAX_WORKGROUP_SIZE)
+        return vyi_fail(err, VYRE_E_IR_GROUP_MEMORY, index + 1, "Use smaller workgroup arrays.",
+                        "workgroup arrays of %llu bytes with \"%s\"; there may be %u",
+                        (unsigned long long)bytes, b->name, (unsigned)VYRE_MAX_WORKGROUP_SIZE);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_check_bound(const vyre_program *p, uint32_t index, vyre_error *err)
+{
+    const vyi_buffer *b = &p->buffers[index];
+    if (b->binding >= VYRE_MAX_BINDINGS)
+        return vyi_fail(err, VYRE_E_IR_BINDING, index + 1, "Use a smaller binding.",
+                        "binding %u of buffer \"%s\"; bindings end at %u", (unsigned)b->binding,
+                        b->name, (unsigned)VYRE_MAX_BINDINGS - 1);
+    const uint64_t end = (uint64_t)b->readback_offset + b->readback_size;
+    if (b->readback_offset % 4 || b->readback_size % 4 ||
+        (b->count && end > (uint64_t)b->count * 4))
+        return vyi_fail(err, VYRE_E_IR_READBACK, index + 1,
+                        "Give an offset and a size in whole words inside the buffer.",
+                        "readback of %u bytes at %u from buffer \"%s\" of %u elements",
+                        (unsigned)b->readback_size, (unsigned)b->readback_offset, b->name,
+                        (unsigned)b->count);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_check_unlike(const vyre_program *p, uint32_t index, vyre_error *err)
+{
+    const vyi_buffer *b = &p->buffers[index];
+    for (uint32_t i = 0; i < index; i++) {
+        const vyi_buffer *other = &p->buffers[i];
+        if (strcmp(other->name, b->name) == 0)
+            return vyi_fail(err, VYRE_E_IR_NAME, index + 1, "Give each buffer its own name.",
+                            "buffers %u and %u are both named \"%s\"", (unsigned)i + 1,
+                            (unsigned)index + 1, b->name);
+        if (!vyi_buffer_is_array(b) && other->binding == b->binding)
+            return vyi_fail(err, VYRE_E_IR_BINDING, index + 1, "Give each buffer its own binding.",
+                            "binding %u is used by \"%s\" and \"%s\"", (unsigned)b->binding,
+                            other->name, b->name);
+    }
+    return VYRE_OK;
+}
+
+VYI_API vyre_status vyi_check_buffer(const vyre_program *p, uint32_t index, vyre_error *err)
+{
+    const vyi_buffer *b = &p->buffers[index];
+    if (b->type < VYRE_TYPE_U32 || b->type > VYRE_TYPE_BOOL || b->access > VYRE_ACCESS_WORKGROUP)
+        return vyi_fail(err, VYRE_E_IR_OPERATOR, index + 1,
+                        "Use a VYRE_TYPE_* and a VYRE_ACCESS_*.",
+                        "buffer \"%s\" has type number %u and access number %u", b->name,
+                        (unsigned)b->type, (unsigned)b->access);
+    vyre_status status = vyi_check_unlike(p, index, err);
+    if (status == VYRE_OK)
+        status = vyi_buffer_is_array(b) ? vyi_check_array(p, index, err)
+                                        : vyi_check_bound(p, index, err);
+    return status;
+}
+
+/* --- one instruction: what its fields may hold ---------------------------- */
+
+/* The number and kind of an instruction, as all messages begin. */
+#define VYI_AT_FORMAT "%%%u %s: "
+#define VYI_AT(p, index) (unsigned)(index) + 1, vyi_op_describe((p)->insts[index].op)->text
+
+static uint32_t vyi_type_of(const vyre_program *p, uint32_t value)
+{
+    return vyi_definition(p, value)->type;
+}
+
+static uint32_t vyi_type_set(uint32_t type)
+{
+    return type >= VYRE_TYPE_U32 && type <= VYRE_TYPE_BOOL ? 1u << type : 0;
+}
+
+static bool vyi_op_uses_buffer(uint32_t op)
+{
+    return op == VYI_OP_LENGTH || (vyi_op_describe(op)->flags & VYI_OP_MEMORY);
+}
+
+static bool vyi_op_is_atomic(uint32_t op)
+{
+    return op >= VYI_OP_ATOMIC && op <= VYI_OP_ATOMIC_STORE;
+}
+
+/* How many numbers `sub` may take. */
+static uint32_t vyi_sub_count(uint32_t op)
+{
+    switch (op) {
+    case VYI_OP_BUILTIN: return VYRE_BUILTIN_COUNT;
+    case VYI_OP_BINARY:  return VYI_BINARY_COUNT;
+    case VYI_OP_UNARY:   return VYI_UNARY_COUNT;
+    case VYI_OP_ATOMIC:  return VYRE_ATOMIC_OP_COUNT;
+    case VYI_OP_FOREVER: return 2;
+    case VYI_OP_BARRIER: return VYRE_SCOPE_DEVICE + 1;
+    case VYI_OP_REDUCE:  return VYRE_REDUCE_OP_COUNT;
+    default:             return 1;
+    }
+}
+
+/* The orders that an instruction may have, as a set. */
+static uint32_t vyi_order_set(uint32_t op)
+{
+    const uint32_t relaxed = 1u << VYRE_ORDER_RELAXED, acquire = 1u << VYRE_ORDER_ACQUIRE;
+    const uint32_t release = 1u << VYRE_ORDER_RELEASE, acq_rel = 1u << VYRE_ORDER_ACQ_REL;
+    switch (op) {
+    case VYI_OP_ATOMIC:
+    case VYI_OP_ATOMIC_CAS:   return relaxed | acquire | release | acq_rel;
+    case VYI_OP_ATOMIC_LOAD:  return relaxed | acquire;
+    case VYI_OP_ATOMIC_STORE: return relaxed | release;
+    case VYI_OP_BARRIER:      return acquire | release | acq_rel;
+    default:                  return relaxed;
+    }
+}
+
+static const char *vyi_order_fix(uint32_t op)
+{
+    switch (op) {
+    case VYI_OP_ATOMIC_LOAD:  return "Use relaxed or acquire.";
+    case VYI_OP_ATOMIC_STORE: return "Use relaxed or release.";
+    case VYI_OP_BARRIER:      return "Use acquire, release or both; relaxed orders nothing.";
+    default:                  return "Use a VYRE_ORDER_*.";
+    }
+}
+
+/* The types that a CONST, CAST or BITCAST may give; all others are computed. */
+static uint32_t vyi_given_types(uint32_t op)
+{
+    switch (op) {
+    case VYI_OP_CONST:
+    case VYI_OP_CAST:    return VYI_CLASS_A;
+    case VYI_OP_BITCAST: return VYI_CLASS_N;
+    default:             return 0;
+    }
+}
+
+static vyre_status vyi_check_numbers(const vyre_program *p, uint32_t index, vyre_error *err)
+{
+    const vyi_inst *inst = &p->insts[index];
+    if (inst->sub >= vyi_sub_count(inst->op))
+        return vyi_fail(err, VYRE_E_IR_OPERATOR, index + 1, "Use a number of the matching enum.",
+                        VYI_AT_FORMAT "operator number %u; there are %u", VYI_AT(p, index),
+                        (unsigned)inst->sub, (unsigned)vyi_sub_count(inst->op));
+    if (inst->order > VYRE_ORDER_ACQ_REL || !(vyi_order_set(inst->op) & (1u << inst->order)))
+        return vyi_fail(err, VYRE_E_IR_ORDER, index + 1, vyi_order_fix(inst->op),
+                        VYI_AT_FORMAT "memory order number %u is not allowed here",
+                        VYI_AT(p, index), (unsigned)inst->order);
+    const uint32_t given = vyi_given_types(inst->op);
+    if (given && !(vyi_type_set(inst->type) & given))
+        return vyi_fail(err, inst->type < VYRE_TYPE_U32 || inst->type > VYRE_TYPE_BOOL
+                                 ? VYRE_E_IR_OPERATOR : VYRE_E_IR_TYPE,
+                        index + 1, "Use a VYRE_TYPE_*; a bitcast cannot give a bool.",
+                        VYI_AT_FORMAT "type number %u cannot be the result", VYI_AT(p, index),
+                        (unsigned)inst->type);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_check_access(const vyre_program *p, uint32_t index, vyre_error *err)
+{
+    const vyi_inst *inst = &p->insts[index];
+    const vyi_buffer *b = vyi_buffer_of(p, inst->arg[0]);
+    if (vyi_op_is_atomic(inst->op) && !(vyi_type_set(b->type) & VYI_CLASS_I))
+        return vyi_fail(err, VYRE_E_IR_TYPE, index + 1, "Declare the buffer as u32 or i32.",
+                        VYI_AT_FORMAT "buffer \"%s\" has %s elements; atomics need u32 or i32",
+                        VYI_AT(p, index), b->name, vyi_type_text(b->type));
+
+    const uint32_t flags = vyi_op_describe(inst->op)->flags;
+    const bool writes = (flags & VYI_OP_WRITES) != 0;
+    const bool reads = (flags & VYI_OP_MEMORY) && (flags & VYI_OP_VALUE);
+    if (writes && b->access == VYRE_ACCESS_READ)
+        return vyi_fail(err, VYRE_E_IR_ACCESS, index + 1, "Declare it with VYRE_ACCESS_READ_WRITE.",
+                        VYI_AT_FORMAT "buffer \"%s\" can only be read", VYI_AT(p, index), b->name);
+    if (reads && b->access == VYRE_ACCESS_WRITE)
+        return vyi_fail(err, VYRE_E_IR_ACCESS, index + 1, "Declare it with VYRE_ACCESS_READ_WRITE.",
+                        VYI_AT_FORMAT "buffer \"%s\" can only be written", VYI_AT(p, index),
+                        b->name);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_check_handles(const vyre_program *p, uint32_t index, vyre_error *err)
+{
+    const vyi_inst *inst = &p->insts[index];
+    const uint32_t id = inst->arg[0];
+    if (vyi_op_uses_buffer(inst->op)) {
+        if (id == 0 || id > p->buffer_count)
+            return vyi_fail(err, VYRE_E_IR_BUFFER, index + 1, "Use what vyre_ir_buffer returned.",
+                            VYI_AT_FORMAT "buffer %u of %u", VYI_AT(p, index), (unsigned)id,
+                            (unsigned)p->buffer_count);
+        return vyi_check_access(p, index, err);
+    }
+    const bool local = inst->op == VYI_OP_LOCAL || inst->op == VYI_OP_GET || inst->op == VYI_OP_SET;
+    if (local && (id == 0 || id > p->local_count))
+        return vyi_fail(err, VYRE_E_IR_LOCAL, index + 1, "Use what vyre_ir_local returned.",
+                        VYI_AT_FORMAT "local %u of %u", VYI_AT(p, index), (unsigned)id,
+                        (unsigned)p->local_count);
+    if (local && !vyi_type_set(p->locals[id - 1].type))
+        return vyi_fail(err, VYRE_E_IR_OPERATOR, index + 1, "Use a VYRE_TYPE_*.",
+                        VYI_AT_FORMAT "local %u has type number %u", VYI_AT(p, index), (unsigned)id,
+                        (unsigned)p->locals[id - 1].type);
+    if (inst->op == VYI_OP_COMMENT && id >= p->text_count)
+        return vyi_fail(err, VYRE_E_IR_LINK, index + 1, "Build programs with the builder only.",
+                        VYI_AT_FORMAT "text %u of %u", VYI_AT(p, index), (unsigned)id,
+                        (unsigned)p->text_count);
+    return VYRE_OK;
+}
+
+/* --- one instruction: the types of its operands --------------------------- */
+
+static uint32_t vyi_binary_class(const vyre_program *p, const vyi_inst *inst, unsigned which)
+{
+    if (which == 0)
+        return vyi_binary_describe(inst->sub)->operands;
+    const bool amount = inst->sub == VYI_BINARY_SHL || inst->sub == VYI_BINARY_SHR ||
+                        inst->sub == VYI_BINARY_ROTL || inst->sub == VYI_BINARY_ROTR;
+    return amount ? VYI_CLASS_U : vyi_type_set(vyi_type_of(p, inst->arg[0]));
+}
+
+/* Of a load, store or atomic: operand 1 is the index, the rest are elements. */
+static uint32_t vyi_memory_class(const vyre_program *p, const vyi_inst *inst, unsigned which)
+{
+    return which == 1 ? VYI_CLASS_U : vyi_type_set(vyi_buffer_of(p, inst->arg[0])->type);
+}
+
+/* The set of types that operand `which` may have; those before it are right. */
+static uint32_t vyi_operand_class(const vyre_program *p, const vyi_inst *inst, unsigned which)
+{
+    switch (inst->op) {
+    case VYI_OP_LOAD:
+    case VYI_OP_STORE:
+    case VYI_OP_ATOMIC:
+    case VYI_OP_ATOMIC_CAS:
+    case VYI_OP_ATOMIC_LOAD:
+    case VYI_OP_ATOMIC_STORE: return vyi_memory_class(p, inst, which);
+    case VYI_OP_BINARY:       return vyi_binary_class(p, inst, which);
+    case VYI_OP_UNARY:        return vyi_unary_describe(inst->sub)->operands;
+    case VYI_OP_FMA:          return VYI_CLASS_F;
+    case VYI_OP_SELECT:
+        return which == 0   ? VYI_CLASS_B
+               : which == 1 ? VYI_CLASS_A
+                            : vyi_type_set(vyi_type_of(p, inst->arg[1]));
+    case VYI_OP_BITCAST:      return VYI_CLASS_N;
+    case VYI_OP_LOCAL:
+    case VYI_OP_SET:          return vyi_type_set(p->locals[inst->arg[0] - 1].type);
+    case VYI_OP_IF:
+    case VYI_OP_BALLOT:
+    case VYI_OP_ANY:
+    case VYI_OP_ALL:          return VYI_CLASS_B;
+    case VYI_OP_SWITCH:
+    case VYI_OP_LOOP:
+    case VYI_OP_LOOP_ALLOW:   return VYI_CLASS_U;
+    case VYI_OP_SHUFFLE:      return which == 0 ? VYI_CLASS_A : VYI_CLASS_U;
+    case VYI_OP_REDUCE:       return inst->sub <= VYRE_REDUCE_MAX ? VYI_CLASS_N : VYI_CLASS_IB;
+    default:                  return VYI_CLASS_A;
+    }
+}
+
+static const char *vyi_class_text(uint32_t set)
+{
+    switch (set) {
+    case VYI_CLASS_U:           return "u32";
+    case VYI_CLASS_F:           return "f32";
+    case VYI_CLASS_B:           return "bool";
+    case 1u << VYRE_TYPE_I32:   return "i32";
+    case VYI_CLASS_I:           return "u32 or i32";
+    case VYI_CLASS_N:           return "u32, i32 or f32";
+    case VYI_CLASS_IB:          return "u32, i32 or bool";
+    default:                    return "a value";
+    }
+}
+
+/* The operator's name where there is one: "add" rather than "binary". */
+static const char *vyi_inst_text(const vyi_inst *inst)
+{
+    if (inst->op == VYI_OP_BINARY)
+        return vyi_binary_describe(inst->sub)->text;
+    if (inst->op == VYI_OP_UNARY)
+        return vyi_unary_describe(inst->sub)->text;
+    return vyi_op_describe(inst->op)->text;
+}
+
+static vyre_status vyi_check_operand(const vyre_program *p, uint32_t index, unsigned which,
+                                     vyre_error *err)
+{
+    const vyi_inst *inst = &p->insts[index];
+    const uint32_t id = inst->arg[which];
+    if (id == 0 || id > index ||
+        !(vyi_op_describe(vyi_definition(p, id)->op)->flags & VYI_OP_VALUE))
+        return vyi_fail(err, VYRE_E_IR_VALUE, index + 1,
+                        "Use a value that an earlier call on this program returned.",
+                        "%%%u %s: operand %u, %%%u, is not an earlier value of this program",
+                        (unsigned)index + 1, vyi_inst_text(inst), which, (unsigned)id);
+    const uint32_t set = vyi_operand_class(p, inst, which);
+    const uint32_t type = vyi_type_of(p, id);
+    if (set & vyi_type_set(type))
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_IR_TYPE, index + 1,
+                    "Use vyre_ir_cast or vyre_ir_bitcast, or a constant of the right type.",
+                    "%%%u %s: operand %u, %%%u, is %s and should be %s", (unsigned)index + 1,
+                    vyi_inst_text(inst), which, (unsigned)id, vyi_type_text(type),
+                    vyi_class_text(set));
+}
+
+/* A literal index that is out of range is a slip of whoever wrote it.  Once a
+ * program is finished the rule is off: folding may find such an index in code
+ * that means what it says, or is never reached. */
+static vyre_status vyi_check_literal_index(const vyre_program *p, uint32_t index, vyre_error *err)
+{
+    const vyi_inst *inst = &p->insts[index];
+    if (p->finished || !(vyi_op_describe(inst->op)->flags & VYI_OP_MEMORY))
+        return VYRE_OK;
+    const vyi_inst *element = vyi_definition(p, inst->arg[1]);
+    const vyi_buffer *b = vyi_buffer_of(p, inst->arg[0]);
+    if (element->op != VYI_OP_CONST || b->count == 0 || element->arg[0] < b->count)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_IR_INDEX, index + 1, "Correct the index or the declared count.",
+                    VYI_AT_FORMAT "element %u of buffer \"%s\", which has %u", VYI_AT(p, index),
+                    (unsigned)element->arg[0], b->name, (unsigned)b->count);
+}
+
+VYI_API vyre_status vyi_check_operands(const vyre_program *p, uint32_t index, vyre_error *err)
+{
+    const vyi_inst *inst = &p->insts[index];
+    if (inst->op >= VYI_OP_COUNT)
+        return vyi_fail(err, VYRE_E_IR_LINK, index + 1, "Build programs with the builder only.",
+                        "%%%u: operation number %u; there are %u", (unsigned)index + 1,
+                        (unsigned)inst->op, (unsigned)VYI_OP_COUNT);
+    vyre_status status = vyi_check_numbers(p, index, err);
+    if (status == VYRE_OK)
+        status = vyi_check_handles(p, index, err);
+    const uint32_t values = vyi_op_describe(inst->op)->values;
+    for (unsigned which = 0; which < 4 && status == VYRE_OK; which++) {
+        if (values & (1u << which))
+            status = vyi_check_operand(p, index, which, err);
+    }
+    return status == VYRE_OK ? vyi_check_literal_index(p, index, err) : status;
+}
+
+VYI_API vyre_type vyi_result_type(const vyre_program *p, const vyi_inst *inst)
+{
+    const uint32_t a = inst->arg[0];
+    switch (inst->op) {
+    case VYI_OP_CONST:
+    case VYI_OP_CAST:
+    case VYI_OP_BITCAST: return (vyre_type)inst->type;
+    case VYI_OP_BUILTIN: return inst->sub == VYRE_BUILTIN_LOOP_CUT ? VYRE_TYPE_BOOL : VYRE_TYPE_U32;
+    case VYI_OP_LENGTH:
+    case VYI_OP_LOOP:
+    case VYI_OP_BALLOT:  return VYRE_TYPE_U32;
+    case VYI_OP_LOAD:
+    case VYI_OP_ATOMIC:
+    case VYI_OP_ATOMIC_CAS:
+    case VYI_OP_ATOMIC_LOAD: return (vyre_type)vyi_buffer_of(p, a)->type;
+    case VYI_OP_BINARY:
+        return vyi_binary_describe(inst->sub)->test ? VYRE_TYPE_BOOL : (vyre_type)vyi_type_of(p, a);
+    case VYI_OP_UNARY:
+        return vyi_unary_describe(inst->sub)->test ? VYRE_TYPE_BOOL : (vyre_type)vyi_type_of(p, a);
+    case VYI_OP_FMA:     return VYRE_TYPE_F32;
+    case VYI_OP_SELECT:  return (vyre_type)vyi_type_of(p, inst->arg[1]);
+    case VYI_OP_GET:     return (vyre_type)p->locals[a - 1].type;
+    case VYI_OP_ELECT:
+    case VYI_OP_ANY:
+    case VYI_OP_ALL:     return VYRE_TYPE_BOOL;
+    case VYI_OP_BROADCAST_FIRST:
+    case VYI_OP_SHUFFLE:
+    case VYI_OP_REDUCE:  return (vyre_type)vyi_type_of(p, a);
+    default:             return VYRE_TYPE_NONE;
+    }
+}
+
+/* --- the program --------------------------------------------------------- */
+
+static vyre_status vyi_check_instructions(const vyre_program *p, vyre_error *err)
+{
+    for (uint32_t i = 0; i < p->count; i++) {
+        vyre_status status = vyi_check_operands(p, i, err);
+        if (status < 0)
+            return status;
+        const vyre_type type = vyi_result_type(p, &p->insts[i]);
+        if (p->insts[i].type != (uint8_t)type)
+            return vyi_fail(err, VYRE_E_IR_TYPE, i + 1, "Build programs with the builder only.",
+                            "%%%u %s: the result is %s and is declared as %s", (unsigned)i + 1,
+                            vyi_inst_text(&p->insts[i]), vyi_type_text((uint32_t)type),
+                            vyi_type_text(p->insts[i].type));
+    }
+    return VYRE_OK;
+}
+
+VYI_API vyre_status vyi_program_check(const vyre_program *p, vyre_error *err)
+{
+    vyre_status status = vyi_check_group_size(p->group_size, err);
+    for (uint32_t i = 0; i < p->buffer_count && status == VYRE_OK; i++)
+        status = vyi_check_buffer(p, i, err);
+    if (status == VYRE_OK)
+        status = vyi_check_instructions(p, err);
+    if (status == VYRE_OK && p->depth)
+        status = vyi_fail(err, VYRE_E_IR_OPEN, p->open[p->depth - 1].opener + 1,
+                          "Call vyre_ir_end once for each block.", "%%%u: the block has no end",
+                          (unsigned)p->open[p->depth - 1].opener + 1);
+    return status;
+}
 /* ==========================================================================
  * opt: implementation
  * ======================================================================= */

@@ -74,6 +74,33 @@ VYI_EXTERN_C_BEGIN
     X(E_TENANT_ACCOUNTING, -67, "more work is reported drained than was published")                \
     X(E_TENANT_UNKNOWN,   -68, "no tenant has this id")                                            \
     /* ir, check, opt, text: -80 .. -139 */                                                        \
+    X(E_IR_FINISHED,      -80, "the program is finished and cannot be changed")                    \
+    X(E_IR_UNFINISHED,    -81, "the program is not finished")                                      \
+    X(E_IR_VALUE,         -82, "not a value of this program")                                      \
+    X(E_IR_BUFFER,        -83, "not a buffer of this program")                                     \
+    X(E_IR_LOCAL,         -84, "not a local of this program")                                      \
+    X(E_IR_TYPE,          -85, "an operand or a result has the wrong type")                        \
+    X(E_IR_OPERATOR,      -86, "no such operator, builtin, type or scope")                         \
+    X(E_IR_ORDER,         -87, "this memory order is not allowed here")                            \
+    X(E_IR_ACCESS,        -88, "the buffer's access does not allow this")                          \
+    X(E_IR_INDEX,         -89, "a literal index lies beyond the declared count")                   \
+    X(E_IR_BINDING,       -90, "the binding is out of range or used twice")                        \
+    X(E_IR_NAME,          -91, "two buffers have the same name")                                   \
+    X(E_IR_COUNT,         -92, "a workgroup array needs an element count")                         \
+    X(E_IR_READBACK,      -93, "the readback range lies outside the buffer")                       \
+    X(E_IR_GROUP_SIZE,    -94, "the workgroup is empty or too large")                              \
+    X(E_IR_GROUP_MEMORY,  -95, "the workgroup arrays are too large")                               \
+    X(E_IR_SCOPE,         -96, "a value or local is used outside of its block")                    \
+    X(E_IR_BLOCK,         -97, "an end, else, case or default without its block")                  \
+    X(E_IR_OPEN,          -98, "a block has no end")                                               \
+    X(E_IR_SWITCH,        -99, "a switch begins with something other than a case")                 \
+    X(E_IR_CASE,         -100, "two arms of a switch have the same literal")                       \
+    X(E_IR_LOOP,         -101, "a break or continue outside of every loop")                        \
+    X(E_IR_UNREACHABLE,  -102, "an instruction can never be reached")                              \
+    X(E_IR_BARRIER,      -103, "a barrier that not all lanes reach together")                      \
+    X(E_IR_NESTING,      -104, "too many blocks inside each other")                                \
+    X(E_IR_LIMIT,        -105, "the program has too many instructions or buffers")                 \
+    X(E_IR_LINK,         -106, "the instruction array is inconsistent")                            \
     /* kernel: -140 .. -159 */                                                                     \
     /* interp, spirv, glsl: -160 .. -179 */                                                        \
     /* engine, backends: -180 .. -229 */                                                           \

@@ -65,6 +65,7 @@ typedef struct vyre_buffer_desc {
 } vyre_buffer_desc;
 
 #define VYRE_MAX_BINDINGS       32u
+#define VYRE_MAX_BUFFERS        128u    /* workgroup arrays included */
 #define VYRE_MAX_WORKGROUP      1024u   /* lanes in one workgroup, all dimensions together */
 #define VYRE_MAX_NESTING        64u     /* open blocks */
 #define VYRE_MAX_INSTRUCTIONS   100000u

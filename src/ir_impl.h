@@ -123,7 +123,18 @@ typedef struct vyi_op_info {
     uint8_t     flags;
 } vyi_op_info;
 
+/* Of an operation, operator, atomic and so on; the number must be in range. */
 VYI_API const vyi_op_info *vyi_op_describe(uint32_t op);
+
+typedef struct vyi_operator {
+    const char *text;
+    uint8_t     operands; /* VYI_CLASS_*: the types that it takes */
+    bool        test;     /* gives a bool, else the type of its first operand */
+} vyi_operator;
+
+VYI_API const vyi_operator *vyi_binary_describe(uint32_t sub);
+VYI_API const vyi_operator *vyi_unary_describe(uint32_t sub);
+VYI_API const char *vyi_builtin_text(uint32_t sub);
 
 typedef struct vyi_buffer {
     const char *name;
@@ -170,6 +181,7 @@ struct vyre_program {
     uint32_t        text_count, text_capacity;
     vyi_open        open[VYRE_MAX_NESTING];
     uint32_t        depth;
+    bool            left; /* the outermost list has ended in RETURN */
     uint32_t        calls; /* builder calls so far; vyre_error.at of a mistake */
     bool            finished;
     vyre_error      error; /* the first mistake; status VYRE_OK = none */
@@ -193,8 +205,23 @@ VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *f
 /* All rules of a well-formed program (check.c). */
 VYI_API vyre_status vyi_program_check(const vyre_program *p, vyre_error *err);
 
+/* The rules of one instruction by itself: operands exist and have the right
+ * types, buffer and local ids, operators and orders are in range.  The builder
+ * applies it to each new instruction, the check to all. */
+VYI_API vyre_status vyi_check_operands(const vyre_program *p, uint32_t index, vyre_error *err);
+/* The rules of one buffer, against those declared before it. */
+VYI_API vyre_status vyi_check_buffer(const vyre_program *p, uint32_t index, vyre_error *err);
+VYI_API vyre_status vyi_check_group_size(const uint32_t size[3], vyre_error *err);
+
+/* The type that an instruction with correct operands gives; those of CONST,
+ * CAST and BITCAST are given by their own field. */
+VYI_API vyre_type vyi_result_type(const vyre_program *p, const vyi_inst *inst);
+
 /* Types as they are written in listings: "u32" .. "bool". */
 VYI_API const char *vyi_type_text(uint32_t type);
+
+/* The name that vyre_ir_name gave to value `id`, or NULL. */
+VYI_API const char *vyi_value_text(const vyre_program *p, uint32_t id);
 
 VYI_EXTERN_C_END
 
