@@ -3599,8 +3599,8 @@ VYRE_API size_t vyre_program_text(const vyre_program *p, char *dst, size_t size)
  * the host sees all the time.  It knows nothing of slots, tickets, leases or
  * recovery; the engine knows nothing of drivers.
  *
- * Calls.  The engine makes every call but wake and info under one lock, so
- * none but these two needs one of its own.  A call that can fail leaves the
+ * Calls.  The engine makes every call but wake, abort and info under one lock,
+ * so none but these three needs one of its own.  A call that can fail leaves the
  * device as it was, or lost.  Once VYRE_E_DEVICE_LOST has been returned only
  * info, wake and close follow.
  *
@@ -3609,8 +3609,9 @@ VYRE_API size_t vyre_program_text(const vyre_program *p, char *dst, size_t size)
  * sees, what a launch writes the host sees when it is reaped).  `live` in the
  * probe says that both directions also work during a launch.
  *
- * Attached buffers are a second set for byte-level dispatch; the user's own
- * buffers, and the mirror, are shared by both sets.
+ * Attached buffers are a second set for byte-level dispatch.  The user's own
+ * buffers belong to both sets; the mirror does not: the attached set has one
+ * of its own, of the same size, that nobody reads.
  * ======================================================================= */
 #ifndef VYI_ENGINE_IMPL_H
 #define VYI_ENGINE_IMPL_H
@@ -3670,6 +3671,7 @@ typedef struct vyi_device {
     bool     endless;          /* rounds may be 0: the launch then lives until it is stopped */
     bool     write_combined;   /* host stores to control and ring need a store fence for order */
     bool     slow_reads;       /* host reads of control and ring cross a bus */
+    bool     pumped;           /* launches make progress inside reap only */
     uint32_t group_size;       /* as the looping program runs */
     uint32_t groups;
     uint64_t bytes;            /* of all resident buffers */
@@ -3703,8 +3705,9 @@ struct vyi_backend {
     /* Something was published, or the stop word was set.  Any thread, at any
      * time.  NULL: the device looks by itself. */
     void (*wake)(vyi_device *d);
-    /* Ends what runs as soon as possible, even inside a handler.  NULL: the
-     * device cannot.  Slots in it stay CLAIMED; reap tells when it is over. */
+    /* Ends what runs as soon as possible, even inside a handler.  Any thread, at
+     * any time; the next launch starts afresh.  NULL: the device cannot.  Slots
+     * in it stay CLAIMED; reap tells when it is over. */
     void (*abort)(vyi_device *d);
 };
 
