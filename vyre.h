@@ -103,7 +103,7 @@ VYI_EXTERN_C_BEGIN
     X(E_NOMEM,             -1, "the allocator returned no memory")                                 \
     X(E_ARGUMENT,          -2, "an argument is NULL or out of its range")                          \
     X(E_OVF,               -3, "a size or index does not fit, or exceeds the encoder's cap")       \
-    X(E_SPACE,             -4, "the caller's memory has the wrong size")                           \
+    X(E_SPACE,             -4, "the caller's memory is too small")                                 \
     /* wire, ring: -20 .. -59 */                                                                   \
     X(E_MISALIGN,         -20, "the length is not a multiple of the unit")                         \
     X(E_MISSING,          -21, "a required word lies outside the buffer")                          \
@@ -122,7 +122,7 @@ VYI_EXTERN_C_BEGIN
     X(E_PACK_PAYLOAD,     -34, "the packed payload exceeds 12 words")                              \
     X(E_PACK_OPCODE,      -35, "a packed operation's opcode does not fit a byte")                  \
     X(E_WINDOW_ARGS,      -36, "a window payload has more than 10 words")                          \
-    X(E_TENANT_RANGE,     -37, "the tenant id has no mask word")                                   \
+    X(E_TENANT_RANGE,     -37, "the tenant id is 29 or more and has no mask word")                 \
     X(E_PRIORITY,         -38, "the priority is not one of the five levels")                       \
     X(E_CONTROL_SHAPE,    -39, "not a control buffer")                                             \
     X(E_LOG_SHAPE,        -40, "not a debug log")                                                  \
@@ -136,6 +136,7 @@ VYI_EXTERN_C_BEGIN
     X(E_IO_IN_FLIGHT,     -48, "the IO slot is in flight")                                         \
     X(E_IO_DUPLICATE,     -49, "the IO slot is named twice")                                       \
     X(E_IO_OP,            -50, "the IO operation is unknown")                                      \
+    X(E_COUNTER_OVF,      -51, "a counter would exceed its width")                                 \
     /* tenants: -60 .. -79 */                                                                      \
     X(E_TENANT_FULL,      -60, "every tenant id is in use")                                        \
     X(E_TENANT_OPCODE,    -61, "the local opcode lies outside the tenant's window")                \
@@ -332,13 +333,6 @@ VYI_EXTERN_C_BEGIN
     X(PACKED_SLOT,  0x80000001u, "several small operations in one slot")                           \
     X(SHUTDOWN,     0xffffffffu, "stops the kernel")
 
-typedef enum vyre_opcode_builtin_index {
-#define VYI_OPCODE_INDEX(name, number, text) VYI_OPCODE_INDEX_##name,
-    VYRE_OPCODE_LIST(VYI_OPCODE_INDEX)
-#undef VYI_OPCODE_INDEX
-    VYRE_OPCODE_BUILTINS
-} vyre_opcode_builtin_index;
-
 #define VYRE_OP_NOP          0x00000000u
 #define VYRE_OP_STORE_U32    0x00000001u
 #define VYRE_OP_ATOMIC_ADD   0x00000002u
@@ -353,6 +347,15 @@ typedef enum vyre_opcode_builtin_index {
 #define VYRE_OP_PACKED_SLOT  0x80000001u
 #define VYRE_OP_SHUTDOWN     0xffffffffu
 
+/* 0..7, PACKED_SLOT, PRINTF and SHUTDOWN. */
+VYRE_API bool vyre_opcode_is_builtin(uint32_t op);
+/* Free for handlers: 8..0xffef and 0x10000..0x7fffffff. */
+VYRE_API bool vyre_opcode_is_user(uint32_t op);
+/* One of the two.  LOAD_MISS is neither: vyre_load_miss_encode() makes its slot. */
+VYRE_API bool vyre_opcode_publishable(uint32_t op);
+/* "NOP", "STORE_U32" ...; "USER" for the handlers' range, "RESERVED" for the rest. */
+VYRE_API const char *vyre_opcode_name(uint32_t op);
+
 /* --- values -------------------------------------------------------------- */
 
 typedef enum vyre_slot_state {
@@ -363,15 +366,20 @@ typedef enum vyre_slot_state {
     VYRE_SLOT_WAIT_IO = 4,
     VYRE_SLOT_YIELD = 5,
     VYRE_SLOT_REQUEUE = 6,
-    VYRE_SLOT_FAULTED = 7
+    VYRE_SLOT_FAULTED = 7,
+    VYRE_SLOT_UNKNOWN = 8 /* a status word that holds 8 or more */
 } vyre_slot_state;
 
+/* "EMPTY", "PUBLISHED" ...; "UNKNOWN" for anything else. */
+VYRE_API const char *vyre_slot_state_name(vyre_slot_state state);
+
 typedef enum vyre_priority {
-    VYRE_PRIORITY_NORMAL = 0, /* wire 2: zero-initialised work is ordinary work */
+    VYRE_PRIORITY_NORMAL = 0,   /* wire 2: zero-initialised work is ordinary work */
     VYRE_PRIORITY_CRITICAL = 1, /* wire 0 */
     VYRE_PRIORITY_HIGH = 2,     /* wire 1 */
     VYRE_PRIORITY_LOW = 3,      /* wire 3 */
-    VYRE_PRIORITY_IDLE = 4      /* wire 4 */
+    VYRE_PRIORITY_IDLE = 4,     /* wire 4 */
+    VYRE_PRIORITY_UNKNOWN = 5   /* a priority word that holds 5 or more; never published */
 } vyre_priority;
 
 typedef struct vyre_work {
@@ -393,15 +401,337 @@ typedef struct vyre_slot {
     uint32_t        args[12];
 } vyre_slot;
 
+/* --- control ------------------------------------------------------------- */
+
+typedef struct vyre_control_desc {
+    bool     shutdown;    /* the kernel returns at once; default: it runs */
+    uint32_t tenants;     /* ids 0..tenants-1 are authorised; 0: none is; 29 and more: all */
+    uint32_t observables; /* words behind the header; 0: none */
+} vyre_control_desc;
+
+/* Bytes of a control buffer; 0: not representable. */
+VYRE_API size_t vyre_control_size(uint32_t observables);
+
+/* Writes vyre_control_size() bytes; `size` may be more.  At most
+ * VYRE_MAX_OBSERVABLES. */
+VYRE_API vyre_status vyre_control_encode(void *dst, size_t size, const vyre_control_desc *desc,
+                                         vyre_error *err);
+
+/* The length: whole words, and at least the header. */
+VYRE_API vyre_status vyre_control_check(const void *src, size_t size, vyre_error *err);
+
+/* The length, and the words that only the host writes: TENANT_BASE, and the
+ * priority offsets, which must not decrease nor exceed `slots`. */
+VYRE_API vyre_status vyre_control_verify(const void *src, size_t size, uint32_t slots,
+                                         vyre_error *err);
+
+/* Readers.  They work on a live mapping: what the device wrote before it
+ * counted a slot as done is visible once the count has been read here. */
+VYRE_API vyre_status vyre_control_done_count(const void *src, size_t size, uint32_t *out,
+                                             vyre_error *err);
+VYRE_API vyre_status vyre_control_fault_count(const void *src, size_t size, uint32_t *out,
+                                              vyre_error *err);
+VYRE_API vyre_status vyre_control_epoch(const void *src, size_t size, uint32_t *out,
+                                        vyre_error *err);
+VYRE_API vyre_status vyre_control_observable(const void *src, size_t size, uint32_t index,
+                                             uint32_t *out, vyre_error *err);
+/* How often each opcode below 32 ran. */
+VYRE_API vyre_status vyre_control_metrics(const void *src, size_t size, uint32_t out[VYRE_METRICS],
+                                          vyre_error *err);
+
+/* --- ring ---------------------------------------------------------------- */
+
+/* Bytes of a ring; 0: no slot, or not representable. */
+VYRE_API size_t vyre_ring_size(uint32_t slots);
+
+/* Writes vyre_ring_size() bytes of EMPTY slots; `size` may be more.  At most
+ * VYRE_MAX_SLOTS. */
+VYRE_API vyre_status vyre_ring_encode(void *dst, size_t size, uint32_t slots, vyre_error *err);
+
+/* The ring has exactly this many slots. */
+VYRE_API vyre_status vyre_ring_check(const void *src, size_t size, uint32_t slots,
+                                     vyre_error *err);
+
+/* The index of word `word` of slot `slot` in the ring. */
+VYRE_API vyre_status vyre_slot_word(uint32_t slot, uint32_t word, uint32_t *out, vyre_error *err);
+
+/* Decodes one slot.  On a live mapping the state is read first: of a slot that
+ * is DONE or FAULT the rest is what the device left. */
+VYRE_API vyre_status vyre_ring_read(const void *ring, size_t size, uint32_t slot, vyre_slot *out,
+                                    vyre_error *err);
+
+/* How many slots are in this state; VYRE_SLOT_UNKNOWN counts the unknown ones. */
+VYRE_API vyre_status vyre_ring_count(const void *ring, size_t size, vyre_slot_state state,
+                                     uint32_t *out, vyre_error *err);
+
+/* The same among the first `slots`; the ring may be longer, and may end in a
+ * part of a slot. */
+VYRE_API vyre_status vyre_ring_count_first(const void *ring, size_t size, uint64_t slots,
+                                           vyre_slot_state state, uint64_t *out,
+                                           vyre_error *err);
+
+/* --- load miss ----------------------------------------------------------- */
+
+/* A request for a resource, in the form of a slot. */
+typedef struct vyre_load_miss {
+    uint32_t      resource;
+    bool          prefetch;
+    uint32_t      tenant;
+    vyre_priority priority; /* upstream's slots are CRITICAL, and of tenant 0 */
+} vyre_load_miss;
+
+/* Writes the 64 bytes of a PUBLISHED slot; vyre_ring_store() puts it in a ring. */
+VYRE_API vyre_status vyre_load_miss_encode(void *dst, size_t size, const vyre_load_miss *miss,
+                                           vyre_error *err);
+
+/* VYRE_EMPTY when the slot is no load miss that is PUBLISHED or CLAIMED. */
+VYRE_API vyre_status vyre_load_miss_decode(const void *ring, size_t size, uint32_t slot,
+                                           vyre_load_miss *out, vyre_error *err);
+
+/* --- debug log ----------------------------------------------------------- */
+
+typedef struct vyre_log_record {
+    uint32_t format, args[3]; /* of a device's record args[2] is the slot's word index */
+} vyre_log_record;
+
+/* `dropped` counts what a cursor beyond the log's end tells.  This library's
+ * kernels stop the cursor there and count in VYRE_CONTROL_LOG_DROPPED. */
+typedef struct vyre_log_summary {
+    uint32_t records, dropped;
+} vyre_log_summary;
+
+/* Bytes of a log; 0: not representable. */
+VYRE_API size_t vyre_log_size(uint32_t records);
+
+/* Writes vyre_log_size() bytes; `size` may be more.  At most
+ * VYRE_MAX_LOG_RECORDS. */
+VYRE_API vyre_status vyre_log_encode(void *dst, size_t size, uint32_t records, vyre_error *err);
+
+/* The length: a cursor and whole records. */
+VYRE_API vyre_status vyre_log_check(const void *src, size_t size, vyre_error *err);
+
+/* Decodes every record that fits the log.  `out` NULL gives the summary only;
+ * otherwise a `capacity` below the number of records is VYRE_E_SPACE.  `sum`
+ * may be NULL. */
+VYRE_API vyre_status vyre_log_decode(const void *src, size_t size, vyre_log_record *out,
+                                     uint32_t capacity, vyre_log_summary *sum, vyre_error *err);
+
+/* --- IO queue ------------------------------------------------------------ */
+
+/* One slot's life: the requester publishes (EMPTY -> PUBLISHED), the pump
+ * claims (-> CLAIMED) and completes (-> OK or ERROR), the requester recycles
+ * (-> EMPTY).  Each step has one owner. */
+typedef enum vyre_io_op {
+    VYRE_IO_READ = 1,
+    VYRE_IO_WRITE = 2,
+    VYRE_IO_FENCE = 3
+} vyre_io_op;
+
+typedef enum vyre_io_state {
+    VYRE_IO_EMPTY = 0,
+    VYRE_IO_PUBLISHED = 1,
+    VYRE_IO_CLAIMED = 2,
+    VYRE_IO_DONE = 3, /* upstream's device answers so; counts as OK */
+    VYRE_IO_OK = 0x10,
+    VYRE_IO_ERROR = 0x11,
+    VYRE_IO_UNKNOWN = 0x12 /* any other status word */
+} vyre_io_state;
+
+typedef struct vyre_io_request {
+    uint32_t slot;
+    uint32_t op; /* a vyre_io_op; what a device wrote may be something else */
+    uint32_t src, dst;
+    uint64_t offset;
+    uint32_t bytes, tag;
+} vyre_io_request;
+
+/* The pump's answer.  A `code` other than 0 of a failed request replaces the
+ * slot's byte count. */
+typedef struct vyre_io_result {
+    uint32_t slot;
+    bool     success;
+    uint32_t code;
+} vyre_io_result;
+
+typedef struct vyre_io_completion {
+    uint32_t slot;
+    bool     success;
+    uint32_t dst, bytes, tag; /* bytes: the code, when the request failed with one */
+} vyre_io_completion;
+
+/* Bytes of a queue; 0: no slot, or more than VYRE_IO_SLOTS. */
+VYRE_API size_t vyre_io_size(uint32_t slots);
+
+/* Writes vyre_io_size() bytes of EMPTY slots; `size` may be more. */
+VYRE_API vyre_status vyre_io_encode(void *dst, size_t size, uint32_t slots, vyre_error *err);
+
+/* The length: 0 to VYRE_IO_SLOTS whole slots.  Every function below checks it. */
+VYRE_API vyre_status vyre_io_check(const void *src, size_t size, vyre_error *err);
+
+/* The requester's side.  VYRE_E_IO_IN_FLIGHT when request->slot is not EMPTY. */
+VYRE_API vyre_status vyre_io_publish(void *queue, size_t size, const vyre_io_request *request,
+                                     vyre_error *err);
+VYRE_API vyre_status vyre_io_read_state(const void *queue, size_t size, uint32_t slot,
+                                        vyre_io_state *out, vyre_error *err);
+/* VYRE_PENDING until the pump has answered; VYRE_EMPTY when nothing was asked. */
+VYRE_API vyre_status vyre_io_read_completion(const void *queue, size_t size, uint32_t slot,
+                                             vyre_io_completion *out, vyre_error *err);
+/* Frees an answered slot.  VYRE_EMPTY when it is free already. */
+VYRE_API vyre_status vyre_io_recycle(void *queue, size_t size, uint32_t slot, vyre_error *err);
+
+/* The pump's side.  Both list at most `capacity` PUBLISHED requests, lowest
+ * slot first; claiming makes them CLAIMED. */
+VYRE_API vyre_status vyre_io_poll(const void *queue, size_t size, vyre_io_request *out,
+                                  uint32_t capacity, uint32_t *count, vyre_error *err);
+VYRE_API vyre_status vyre_io_claim(void *queue, size_t size, vyre_io_request *out,
+                                   uint32_t capacity, uint32_t *count, vyre_error *err);
+/* Only CLAIMED requests, which belong to whoever claimed them.  The batch is
+ * all or nothing, and names no slot twice. */
+VYRE_API vyre_status vyre_io_complete(void *queue, size_t size, const vyre_io_result *result,
+                                      vyre_error *err);
+VYRE_API vyre_status vyre_io_complete_batch(void *queue, size_t size,
+                                            const vyre_io_result *results, uint32_t count,
+                                            vyre_error *err);
+
+/* --- readback ------------------------------------------------------------ */
+
+/* The lengths of control, ring, log and IO queue, in this order, as they come
+ * back from a device.  `total` is their sum, and may be NULL. */
+VYRE_API vyre_status vyre_readback_check(const size_t *sizes, uint32_t count, uint32_t slots,
+                                         uint64_t *total, vyre_error *err);
+
 VYI_EXTERN_C_END
 
 #endif
 /* ==========================================================================
- * ring: host side of the ring
+ * ring: the host's side
+ *
+ * Public.  A slot is EMPTY, is published with its work, is claimed and done by
+ * the device, and can then be published again.
+ *
+ *               publish            claim             done
+ *     EMPTY, DONE ----> PUBLISHED -------> CLAIMED -------> DONE
+ *                          |                  | fault
+ *                          | cancel           v
+ *                          +----> EMPTY <-- FAULT (reset)
+ *
+ * All of it works on a live mapping while a device runs: the payload is
+ * written first, the status last with release, and a transition is a
+ * compare-exchange.  That needs a ring on a 4-byte boundary; elsewhere the same
+ * bytes are written one by one, which is right while nobody else looks.
+ *
+ * A slot that is EMPTY or DONE has one publisher at a time: who that is, is
+ * the caller's to arrange.  Different slots need no arrangement.
+ *
+ *     vyre_work work = { VYRE_OP_STORE_U32, 0, VYRE_PRIORITY_NORMAL, 2, { 42, 160 } };
+ *     if (vyre_ring_publish(ring, size, 0, &work, &err) < 0) ...
  * ======================================================================= */
 #ifndef VYI_RING_H
 #define VYI_RING_H
 
+
+VYI_EXTERN_C_BEGIN
+
+/* --- publish ------------------------------------------------------------- */
+
+/* Writes one work.  Checked in this order: the ring's length, the slot, the
+ * number of arguments, the opcode, the slot's state, the tenant, the priority;
+ * a refusal leaves the ring as it is. */
+VYRE_API vyre_status vyre_ring_publish(void *ring, size_t size, uint32_t slot,
+                                       const vyre_work *work, vyre_error *err);
+
+/* Writes `count` works into consecutive slots, and behind them a BATCH_FENCE
+ * with the arguments count and `fence_tag`, for the tenant of the first work
+ * (0 without one).  All or nothing; takes count + 1 slots. */
+VYRE_API vyre_status vyre_ring_publish_batch(void *ring, size_t size, uint32_t first_slot,
+                                             const vyre_work *works, uint32_t count,
+                                             uint32_t fence_tag, vyre_error *err);
+
+/* The same without a fence.  All or nothing. */
+VYRE_API vyre_status vyre_ring_publish_works(void *ring, size_t size, uint32_t first_slot,
+                                             const vyre_work *works, uint32_t count,
+                                             vyre_error *err);
+
+/* Makes a ring of `slots` slots: the works first, the rest EMPTY.  `size` may
+ * be more than vyre_ring_size().  A refusal leaves `dst` as it is. */
+VYRE_API vyre_status vyre_ring_encode_works(void *dst, size_t size, uint32_t slots,
+                                            const vyre_work *works, uint32_t count,
+                                            vyre_error *err);
+
+/* --- windows ------------------------------------------------------------- */
+
+#define VYRE_WINDOW_REQUIRED  0u
+#define VYRE_WINDOW_LOOKAHEAD 1u
+#define VYRE_WINDOW_ARGS      10u /* that a payload can have */
+
+typedef struct vyre_payload {
+    const uint32_t *words;
+    uint32_t        count; /* at most VYRE_WINDOW_ARGS */
+} vyre_payload;
+
+/* Several works of one opcode that belong together.  Each takes a slot, with
+ * the arguments ticket, class (VYRE_WINDOW_*), payload...; the required ones
+ * come first. */
+typedef struct vyre_window {
+    uint32_t            opcode, tenant;
+    vyre_priority       priority;
+    uint32_t            ticket;
+    const vyre_payload *required;
+    uint32_t            required_count;
+    const vyre_payload *lookahead;
+    uint32_t            lookahead_count;
+} vyre_window;
+
+/* All or nothing; *published, which may be NULL, gets the number of slots. */
+VYRE_API vyre_status vyre_ring_publish_window(void *ring, size_t size, uint32_t first_slot,
+                                              const vyre_window *window, uint32_t *published,
+                                              vyre_error *err);
+
+/* --- packed slots -------------------------------------------------------- */
+
+/* Makes one work of several small operations with opcodes below 256.  It sets
+ * all of *out: tenant 0 and priority NORMAL, until the caller says otherwise.
+ *
+ *     byte 0 count | byte 1 argument words | then per operation: opcode, offset of its
+ *     first argument | padding to a word | the arguments in the operations' order */
+VYRE_API vyre_status vyre_work_pack(vyre_work *out, const vyre_op *ops, uint32_t count,
+                                    vyre_error *err);
+
+/* --- transitions --------------------------------------------------------- */
+
+typedef enum vyre_transition {
+    VYRE_TRANSITION_PUBLISH = 0, /* refused: vyre_ring_publish() and its kin do that */
+    VYRE_TRANSITION_CLAIM = 1,   /* PUBLISHED, YIELD, REQUEUE -> CLAIMED; the worker's */
+    VYRE_TRANSITION_DONE = 2,    /* CLAIMED -> DONE; the worker's */
+    VYRE_TRANSITION_FAULT = 3,   /* PUBLISHED, CLAIMED, WAIT_IO, YIELD, REQUEUE -> FAULT */
+    VYRE_TRANSITION_CANCEL = 4,  /* PUBLISHED, WAIT_IO, YIELD, REQUEUE -> EMPTY; the host's */
+    VYRE_TRANSITION_RESET = 5,   /* FAULT and unknown states -> EMPTY; the host's */
+    VYRE_TRANSITION_RESUME = 6,  /* WAIT_IO -> PUBLISHED; the host's */
+    VYRE_TRANSITION_YIELD = 7,   /* CLAIMED -> YIELD; the worker's */
+    VYRE_TRANSITION_REQUEUE = 8, /* CLAIMED -> REQUEUE; the worker's */
+    VYRE_TRANSITION_WAIT_IO = 9  /* CLAIMED -> WAIT_IO; the worker's */
+} vyre_transition;
+
+/* Changes the status word only, and only if it is still what the decision was
+ * made on: otherwise VYRE_E_CONFLICT, and the caller may look again.  *before,
+ * which may be NULL, gets the state that the slot was in. */
+VYRE_API vyre_status vyre_ring_transition(void *ring, size_t size, uint32_t slot,
+                                          vyre_transition t, vyre_slot_state *before,
+                                          vyre_error *err);
+
+/* --- whole slots --------------------------------------------------------- */
+
+/* Puts a 64-byte image of a slot into the ring as it is, its status last: a
+ * load miss, or a slot that was recorded.  Nothing in the image is checked;
+ * the slot in the ring must be EMPTY or DONE. */
+VYRE_API vyre_status vyre_ring_store(void *ring, size_t size, uint32_t slot, const void *image,
+                                     size_t image_size, vyre_error *err);
+
+/* Copies a slot's 64 bytes. */
+VYRE_API vyre_status vyre_ring_load(const void *ring, size_t size, uint32_t slot, void *image,
+                                    size_t image_size, vyre_error *err);
+
+VYI_EXTERN_C_END
 
 #endif
 /* ==========================================================================
@@ -1679,8 +2009,1458 @@ VYI_API uint64_t vyi_hash(uint64_t hash, const void *bytes, size_t size)
  * wire: implementation
  * ======================================================================= */
 /* ==========================================================================
+ * wire: words that host and device share while both run
+ *
+ * Private.  Word `index` of a buffer of little-endian words.  On a 4-byte
+ * boundary every access is atomic; elsewhere it is made of bytes, which is
+ * right for a buffer that nobody else uses at the time.
+ *
+ * The payload of a slot is written with vyi_wire_put, then comes
+ * vyi_wire_fence, then the status with vyi_wire_store.  Whoever sees the
+ * status through vyi_wire_load or vyi_wire_swap sees the payload.
+ * ======================================================================= */
+#ifndef VYI_WIRE_IMPL_H
+#define VYI_WIRE_IMPL_H
+
+
+#if defined(_MSC_VER) && !defined(__clang__) && (defined(_M_X64) || defined(_M_IX86))
+    #include <emmintrin.h>
+#endif
+
+VYI_EXTERN_C_BEGIN
+
+static inline const uint8_t *vyi_wire_at(const void *base, size_t index)
+{
+    return (const uint8_t *)base + 4 * index;
+}
+
+static inline uint8_t *vyi_wire_edit(void *base, size_t index)
+{
+    return (uint8_t *)base + 4 * index;
+}
+
+/* Acquire: pairs with vyi_wire_store, or with the device's release. */
+static inline uint32_t vyi_wire_load(const void *base, size_t index)
+{
+    const uint8_t *at = vyi_wire_at(base, index);
+    return vyi_aligned4(at) ? vyi_le32(vyi_load_acquire(at)) : vyi_get32(at);
+}
+
+/* Release: pairs with vyi_wire_load and vyi_wire_swap, or with the device's
+ * acquire. */
+static inline void vyi_wire_store(void *base, size_t index, uint32_t value)
+{
+    uint8_t *at = vyi_wire_edit(base, index);
+    if (vyi_aligned4(at))
+        vyi_store_release(at, vyi_le32(value));
+    else
+        vyi_put32(at, value);
+}
+
+/* Relaxed: ordered by the load or store of a status next to it. */
+static inline uint32_t vyi_wire_get(const void *base, size_t index)
+{
+    const uint8_t *at = vyi_wire_at(base, index);
+#if defined(__GNUC__) || defined(__clang__)
+    if (vyi_aligned4(at))
+        return vyi_le32(__atomic_load_n((const uint32_t *)(const void *)at, __ATOMIC_RELAXED));
+#endif
+    return vyi_get32(at);
+}
+
+static inline void vyi_wire_put(void *base, size_t index, uint32_t value)
+{
+    uint8_t *at = vyi_wire_edit(base, index);
+#if defined(__GNUC__) || defined(__clang__)
+    if (vyi_aligned4(at)) {
+        __atomic_store_n((uint32_t *)(void *)at, vyi_le32(value), __ATOMIC_RELAXED);
+        return;
+    }
+#endif
+    vyi_put32(at, value);
+}
+
+/* Stores `desired` if the word holds `expected`; returns what it held.
+ * Acquire and release: pairs with either side's status stores. */
+static inline uint32_t vyi_wire_swap(void *base, size_t index, uint32_t expected, uint32_t desired)
+{
+    uint8_t *at = vyi_wire_edit(base, index);
+    if (vyi_aligned4(at))
+        return vyi_le32(vyi_compare_exchange(at, vyi_le32(expected), vyi_le32(desired)));
+
+    uint32_t held = vyi_get32(at);
+    if (held == expected)
+        vyi_put32(at, desired);
+    return held;
+}
+
+/* Device memory is mapped write-combined, where a release store of the CPU
+ * does not order the plain stores before it.  This does. */
+static inline void vyi_wire_fence(void)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    #if defined(_M_X64) || defined(_M_IX86)
+    _mm_sfence();
+    #else
+    __dmb(_ARM64_BARRIER_OSHST);
+    #endif
+#elif defined(__x86_64__) || defined(__SSE__)
+    __builtin_ia32_sfence();
+#elif defined(__aarch64__)
+    __asm__ volatile("dmb oshst" ::: "memory");
+#elif defined(__i386__)
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#else
+    /* The release store that follows is all that there is. */
+#endif
+}
+
+#define VYI_PRIORITY_NO_WIRE 0xffffffffu
+
+static inline uint32_t vyi_priority_wire(vyre_priority priority)
+{
+    static const uint8_t wire[VYRE_PRIORITY_LEVELS] = { 2, 0, 1, 3, 4 };
+    return (uint32_t)priority < VYRE_PRIORITY_LEVELS ? wire[priority] : VYI_PRIORITY_NO_WIRE;
+}
+
+static inline vyre_priority vyi_priority_of(uint32_t wire)
+{
+    static const uint8_t priority[VYRE_PRIORITY_LEVELS] = {
+        VYRE_PRIORITY_CRITICAL, VYRE_PRIORITY_HIGH, VYRE_PRIORITY_NORMAL,
+        VYRE_PRIORITY_LOW, VYRE_PRIORITY_IDLE
+    };
+    return wire < VYRE_PRIORITY_LEVELS ? (vyre_priority)priority[wire] : VYRE_PRIORITY_UNKNOWN;
+}
+
+static inline vyre_slot_state vyi_slot_state_of(uint32_t status)
+{
+    return status < VYRE_SLOT_UNKNOWN ? (vyre_slot_state)status : VYRE_SLOT_UNKNOWN;
+}
+
+/* NULL is a buffer of no bytes. */
+VYI_API vyre_status vyi_wire_pointer(const void *at, size_t size, const char *what,
+                                     vyre_error *err);
+/* The ring's length and the slot's place in it. */
+VYI_API vyre_status vyi_ring_slot(const void *ring, size_t size, uint32_t slot, vyre_error *err);
+VYI_API vyre_status vyi_ring_length(const void *ring, size_t size, vyre_error *err);
+
+VYI_EXTERN_C_END
+
+#endif
+
+VYI_STATIC_ASSERT(wire_masks_before_quotas,
+                  VYRE_CONTROL_TENANT_MASKS + VYRE_MAX_TENANTS == VYRE_CONTROL_TENANT_QUOTAS);
+VYI_STATIC_ASSERT(wire_quotas_before_fairness,
+                  VYRE_CONTROL_TENANT_QUOTAS + VYRE_TENANT_QUOTAS == VYRE_CONTROL_TENANT_FAIRNESS);
+VYI_STATIC_ASSERT(wire_metrics_before_epoch,
+                  VYRE_CONTROL_METRICS + VYRE_METRICS == VYRE_CONTROL_EPOCH);
+VYI_STATIC_ASSERT(wire_offsets_before_starvation,
+                  VYRE_CONTROL_PRIORITY_OFFSETS + VYRE_PRIORITY_LEVELS + 1 ==
+                      VYRE_CONTROL_STARVATION);
+VYI_STATIC_ASSERT(wire_header_before_observables,
+                  VYRE_CONTROL_MIN_WORDS == VYRE_CONTROL_OBSERVABLES);
+VYI_STATIC_ASSERT(wire_slot_bytes, VYRE_SLOT_BYTES == 4 * VYRE_SLOT_WORDS);
+VYI_STATIC_ASSERT(wire_slot_args, VYRE_SLOT_ARGS + VYRE_MAX_ARGS == VYRE_SLOT_WORDS);
+VYI_STATIC_ASSERT(wire_io_slot_bytes, VYRE_IO_SLOT_BYTES == 4 * VYRE_IO_SLOT_WORDS);
+
+/* --- opcodes ------------------------------------------------------------- */
+
+#define VYI_OPCODE_RESERVED_FIRST 0x0000fff0u
+#define VYI_OPCODE_RESERVED_LAST  0x0000ffffu
+#define VYI_OPCODE_SYSTEM         0x80000000u
+
+VYRE_API bool vyre_opcode_is_builtin(uint32_t op)
+{
+    return op < VYRE_OP_USER || op == VYRE_OP_PACKED_SLOT || op == VYRE_OP_PRINTF ||
+           op == VYRE_OP_SHUTDOWN;
+}
+
+/* LOAD_MISS lies below the reserved range, and is the system's all the same. */
+VYRE_API bool vyre_opcode_is_user(uint32_t op)
+{
+    if (op < VYRE_OP_USER || op == VYRE_OP_LOAD_MISS || (op & VYI_OPCODE_SYSTEM))
+        return false;
+    return op < VYI_OPCODE_RESERVED_FIRST || op > VYI_OPCODE_RESERVED_LAST;
+}
+
+VYRE_API bool vyre_opcode_publishable(uint32_t op)
+{
+    return vyre_opcode_is_builtin(op) || vyre_opcode_is_user(op);
+}
+
+VYRE_API const char *vyre_opcode_name(uint32_t op)
+{
+    switch (op) {
+#define VYI_OPCODE_CASE(name, number, text) case number: return #name;
+    VYRE_OPCODE_LIST(VYI_OPCODE_CASE)
+#undef VYI_OPCODE_CASE
+    default: return vyre_opcode_is_user(op) ? "USER" : "RESERVED";
+    }
+}
+
+VYRE_API const char *vyre_slot_state_name(vyre_slot_state state)
+{
+    static const char *const names[] = {
+        "EMPTY", "PUBLISHED", "CLAIMED", "DONE", "WAIT_IO", "YIELD", "REQUEUE", "FAULT"
+    };
+    return (uint32_t)state < VYRE_SLOT_UNKNOWN ? names[state] : "UNKNOWN";
+}
+
+/* --- shared checks ------------------------------------------------------- */
+
+VYI_API vyre_status vyi_wire_pointer(const void *at, size_t size, const char *what,
+                                     vyre_error *err)
+{
+    if (at || size == 0)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass the memory that the length speaks of.",
+                    "%s is NULL with a length of %llu bytes", what, (unsigned long long)size);
+}
+
+static vyre_status vyi_wire_no_out(const char *what, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass the address of a variable of yours.",
+                    "%s is NULL", what);
+}
+
+/* The memory that an encoder writes `needed` bytes to. */
+static vyre_status vyi_wire_room(const void *dst, size_t size, size_t needed, const char *what,
+                                 vyre_error *err)
+{
+    if (size < needed)
+        return vyi_fail(err, VYRE_E_SPACE, needed, "Ask the matching size function, and pass that.",
+                        "%s needs %llu bytes, not %llu", what, (unsigned long long)needed,
+                        (unsigned long long)size);
+    return needed ? vyi_wire_pointer(dst, size, what, err) : VYRE_OK;
+}
+
+static vyre_status vyi_wire_over_cap(uint32_t count, uint32_t cap, const char *what,
+                                     vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_OVF, count, "Ask for less, or split the work over several.",
+                    "%u %s exceed the encoder's cap of %u", (unsigned)count, what, (unsigned)cap);
+}
+
+static vyre_status vyi_wire_misaligned(size_t size, unsigned unit, const char *what,
+                                       vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_MISALIGN, size, "Pass the whole buffer, not a part of it.",
+                    "%s of %llu bytes is no multiple of %u bytes", what,
+                    (unsigned long long)size, unit);
+}
+
+static vyre_status vyi_wire_missing(size_t size, uint64_t word, const char *what, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_MISSING, word, "Pass the whole buffer, and check the index.",
+                    "word %llu lies outside the %s of %llu bytes", (unsigned long long)word, what,
+                    (unsigned long long)size);
+}
+
+/* Bytes of `words` 32-bit words; 0 when a length cannot hold them. */
+static size_t vyi_wire_bytes(uint64_t words)
+{
+    return words <= UINT32_MAX && words <= SIZE_MAX / 4 ? (size_t)words * 4 : 0;
+}
+
+/* --- control ------------------------------------------------------------- */
+
+VYRE_API size_t vyre_control_size(uint32_t observables)
+{
+    return vyi_wire_bytes((uint64_t)VYRE_CONTROL_OBSERVABLES + observables);
+}
+
+static void vyi_control_fill(void *dst, uint32_t first, uint32_t limit, uint32_t count,
+                             uint32_t value)
+{
+    for (uint32_t i = 0; i < count && first + i < limit; i++)
+        vyi_set_word(dst, first + i, value);
+}
+
+VYRE_API vyre_status vyre_control_encode(void *dst, size_t size, const vyre_control_desc *desc,
+                                         vyre_error *err)
+{
+    if (!desc)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass a zero-initialised vyre_control_desc.",
+                        "the description of the control buffer is NULL");
+    if (desc->observables > VYRE_MAX_OBSERVABLES)
+        return vyi_wire_over_cap(desc->observables, VYRE_MAX_OBSERVABLES, "observables", err);
+
+    size_t needed = vyre_control_size(desc->observables);
+    vyre_status status = vyi_wire_room(dst, size, needed, "the control buffer", err);
+    if (status < 0)
+        return status;
+
+    memset(dst, 0, needed);
+    vyi_set_word(dst, VYRE_CONTROL_SHUTDOWN, desc->shutdown ? 1 : 0);
+    vyi_set_word(dst, VYRE_CONTROL_TENANT_BASE, VYRE_CONTROL_TENANT_MASKS);
+    vyi_control_fill(dst, VYRE_CONTROL_TENANT_MASKS, VYRE_CONTROL_TENANT_QUOTAS, desc->tenants,
+                     0xffffffffu);
+    vyi_control_fill(dst, VYRE_CONTROL_TENANT_QUOTAS, VYRE_CONTROL_TENANT_FAIRNESS, desc->tenants,
+                     VYRE_TENANT_QUOTA_DEFAULT);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_control_check(const void *src, size_t size, vyre_error *err)
+{
+    vyre_status status = vyi_wire_pointer(src, size, "the control buffer", err);
+    if (status < 0)
+        return status;
+    if (size >= 4 * VYRE_CONTROL_MIN_WORDS && size % 4 == 0)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_CONTROL_SHAPE, size, "Pass vyre_control_size() bytes.",
+                    "a control buffer has whole words and at least %u bytes, not %llu",
+                    4 * VYRE_CONTROL_MIN_WORDS, (unsigned long long)size);
+}
+
+static vyre_status vyi_control_verify_offsets(const void *src, uint32_t slots, vyre_error *err)
+{
+    uint32_t before = 0;
+    for (uint32_t level = 0; level <= VYRE_PRIORITY_LEVELS; level++) {
+        uint32_t word = VYRE_CONTROL_PRIORITY_OFFSETS + level;
+        uint32_t start = vyi_wire_load(src, word);
+        if (start < before || start > slots)
+            return vyi_fail(err, VYRE_E_CONTROL_SHAPE, word,
+                            "Call vyre_priority_write() with the ring's slot count.",
+                            "priority offset %u is %u, after %u, with %u slots", (unsigned)level,
+                            (unsigned)start, (unsigned)before, (unsigned)slots);
+        before = start;
+    }
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_control_verify(const void *src, size_t size, uint32_t slots,
+                                         vyre_error *err)
+{
+    vyre_status status = vyre_control_check(src, size, err);
+    if (status < 0)
+        return status;
+    uint32_t base = vyi_wire_load(src, VYRE_CONTROL_TENANT_BASE);
+    if (base != VYRE_CONTROL_TENANT_MASKS)
+        return vyi_fail(err, VYRE_E_CONTROL_SHAPE, VYRE_CONTROL_TENANT_BASE,
+                        "Encode the control buffer again; something wrote over it.",
+                        "the tenant base is %u, not %u", (unsigned)base,
+                        VYRE_CONTROL_TENANT_MASKS);
+    return vyi_control_verify_offsets(src, slots, err);
+}
+
+static vyre_status vyi_control_word(const void *src, size_t size, uint32_t word, uint32_t *out,
+                                    vyre_error *err)
+{
+    if (!out)
+        return vyi_wire_no_out("the result", err);
+    vyre_status status = vyi_wire_pointer(src, size, "the control buffer", err);
+    if (status < 0)
+        return status;
+    if (size % 4)
+        return vyi_wire_misaligned(size, 4, "a control buffer", err);
+    if (word >= size / 4)
+        return vyi_wire_missing(size, word, "control buffer", err);
+    *out = vyi_wire_load(src, word);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_control_done_count(const void *src, size_t size, uint32_t *out,
+                                             vyre_error *err)
+{
+    return vyi_control_word(src, size, VYRE_CONTROL_DONE_COUNT, out, err);
+}
+
+VYRE_API vyre_status vyre_control_fault_count(const void *src, size_t size, uint32_t *out,
+                                              vyre_error *err)
+{
+    return vyi_control_word(src, size, VYRE_CONTROL_FAULT_COUNT, out, err);
+}
+
+VYRE_API vyre_status vyre_control_epoch(const void *src, size_t size, uint32_t *out,
+                                        vyre_error *err)
+{
+    return vyi_control_word(src, size, VYRE_CONTROL_EPOCH, out, err);
+}
+
+VYRE_API vyre_status vyre_control_observable(const void *src, size_t size, uint32_t index,
+                                             uint32_t *out, vyre_error *err)
+{
+    if (index > UINT32_MAX - VYRE_CONTROL_OBSERVABLES)
+        return vyi_fail(err, VYRE_E_OVF, index, "Pass an index below the number of observables.",
+                        "observable %u has no 32-bit word index", (unsigned)index);
+    return vyi_control_word(src, size, VYRE_CONTROL_OBSERVABLES + index, out, err);
+}
+
+VYRE_API vyre_status vyre_control_metrics(const void *src, size_t size, uint32_t out[VYRE_METRICS],
+                                          vyre_error *err)
+{
+    if (!out)
+        return vyi_wire_no_out("the array of metrics", err);
+    vyre_status status = vyi_wire_pointer(src, size, "the control buffer", err);
+    if (status < 0)
+        return status;
+    if (size % 4)
+        return vyi_wire_misaligned(size, 4, "a control buffer", err);
+    size_t words = size / 4;
+    if (words < VYRE_CONTROL_METRICS + VYRE_METRICS)
+        return vyi_wire_missing(size, words < VYRE_CONTROL_METRICS ? VYRE_CONTROL_METRICS : words,
+                                "control buffer", err);
+    for (uint32_t i = 0; i < VYRE_METRICS; i++)
+        out[i] = vyi_wire_load(src, VYRE_CONTROL_METRICS + i);
+    return VYRE_OK;
+}
+
+/* --- ring ---------------------------------------------------------------- */
+
+VYRE_API size_t vyre_ring_size(uint32_t slots)
+{
+    return vyi_wire_bytes((uint64_t)slots * VYRE_SLOT_WORDS);
+}
+
+VYRE_API vyre_status vyre_ring_encode(void *dst, size_t size, uint32_t slots, vyre_error *err)
+{
+    if (slots > VYRE_MAX_SLOTS)
+        return vyi_wire_over_cap(slots, VYRE_MAX_SLOTS, "slots", err);
+    size_t needed = vyre_ring_size(slots);
+    vyre_status status = vyi_wire_room(dst, size, needed, "the ring", err);
+    if (status < 0)
+        return status;
+    if (needed)
+        memset(dst, 0, needed);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_ring_check(const void *src, size_t size, uint32_t slots, vyre_error *err)
+{
+    vyre_status status = vyi_wire_pointer(src, size, "the ring", err);
+    if (status < 0)
+        return status;
+    if (size == (uint64_t)slots * VYRE_SLOT_BYTES)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_RING_SHAPE, size, "Pass vyre_ring_size() bytes.",
+                    "a ring of %u slots has %llu bytes, not %llu", (unsigned)slots,
+                    (unsigned long long)slots * VYRE_SLOT_BYTES, (unsigned long long)size);
+}
+
+VYRE_API vyre_status vyre_slot_word(uint32_t slot, uint32_t word, uint32_t *out, vyre_error *err)
+{
+    if (!out)
+        return vyi_wire_no_out("the word index", err);
+    if (word >= VYRE_SLOT_WORDS || slot > UINT32_MAX / VYRE_SLOT_WORDS)
+        return vyi_fail(err, VYRE_E_OVF, slot, "Pass a word below 16 of a slot below 2^28.",
+                        "word %u of slot %u has no 32-bit word index", (unsigned)word,
+                        (unsigned)slot);
+    *out = slot * VYRE_SLOT_WORDS + word;
+    return VYRE_OK;
+}
+
+VYI_API vyre_status vyi_ring_length(const void *ring, size_t size, vyre_error *err)
+{
+    if (size % VYRE_SLOT_BYTES)
+        return vyi_fail(err, VYRE_E_RING_LEN, size, "Pass vyre_ring_size() bytes.",
+                        "a ring of %llu bytes is no multiple of %u bytes",
+                        (unsigned long long)size, VYRE_SLOT_BYTES);
+    return vyi_wire_pointer(ring, size, "the ring", err);
+}
+
+VYI_API vyre_status vyi_ring_slot(const void *ring, size_t size, uint32_t slot, vyre_error *err)
+{
+    vyre_status status = vyi_ring_length(ring, size, err);
+    if (status < 0)
+        return status;
+    if (slot >= size / VYRE_SLOT_BYTES)
+        return vyi_fail(err, VYRE_E_SLOT_RANGE, slot, "Pass a slot below the ring's slot count.",
+                        "slot %u lies outside the ring of %llu slots", (unsigned)slot,
+                        (unsigned long long)(size / VYRE_SLOT_BYTES));
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_ring_read(const void *ring, size_t size, uint32_t slot, vyre_slot *out,
+                                    vyre_error *err)
+{
+    if (!out)
+        return vyi_wire_no_out("the slot", err);
+    vyre_status status = vyi_ring_slot(ring, size, slot, err);
+    if (status < 0)
+        return status;
+
+    const void *at = vyi_wire_at(ring, (size_t)slot * VYRE_SLOT_WORDS);
+    out->state = vyi_slot_state_of(vyi_wire_load(at, VYRE_SLOT_STATUS));
+    out->opcode = vyi_wire_get(at, VYRE_SLOT_OPCODE);
+    out->tenant = vyi_wire_get(at, VYRE_SLOT_TENANT);
+    out->priority = vyi_priority_of(vyi_wire_get(at, VYRE_SLOT_PRIORITY));
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        out->args[i] = vyi_wire_get(at, VYRE_SLOT_ARGS + i);
+    return VYRE_OK;
+}
+
+static uint64_t vyi_ring_tally(const void *ring, size_t slots, vyre_slot_state state)
+{
+    uint64_t count = 0;
+    for (size_t slot = 0; slot < slots; slot++) {
+        uint32_t status = vyi_wire_load(ring, slot * VYRE_SLOT_WORDS + VYRE_SLOT_STATUS);
+        count += vyi_slot_state_of(status) == state;
+    }
+    return count;
+}
+
+static vyre_status vyi_ring_state(vyre_slot_state state, const void *out, vyre_error *err)
+{
+    if ((uint32_t)state > VYRE_SLOT_UNKNOWN)
+        return vyi_fail(err, VYRE_E_ARGUMENT, (uint32_t)state, "Pass one of vyre_slot_state.",
+                        "%u is no slot state", (unsigned)state);
+    return out ? VYRE_OK : vyi_wire_no_out("the count", err);
+}
+
+VYRE_API vyre_status vyre_ring_count(const void *ring, size_t size, vyre_slot_state state,
+                                     uint32_t *out, vyre_error *err)
+{
+    vyre_status status = vyi_ring_state(state, out, err);
+    if (status >= 0)
+        status = vyi_ring_length(ring, size, err);
+    if (status < 0)
+        return status;
+    *out = (uint32_t)vyi_ring_tally(ring, size / VYRE_SLOT_BYTES, state);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_ring_count_first(const void *ring, size_t size, uint64_t slots,
+                                           vyre_slot_state state, uint64_t *out,
+                                           vyre_error *err)
+{
+    vyre_status status = vyi_ring_state(state, out, err);
+    if (status >= 0)
+        status = vyi_wire_pointer(ring, size, "the ring", err);
+    if (status < 0)
+        return status;
+    if (slots && size % 4)
+        return vyi_wire_misaligned(size, 4, "a ring", err);
+    if (slots > UINT64_MAX / VYRE_SLOT_BYTES)
+        return vyi_fail(err, VYRE_E_OVF, slots, "Pass a count of slots that the ring has.",
+                        "%llu slots have no 64-bit length", (unsigned long long)slots);
+    if (slots * VYRE_SLOT_BYTES > size)
+        return vyi_wire_missing(size, slots * VYRE_SLOT_WORDS, "ring", err);
+    *out = vyi_ring_tally(ring, (size_t)slots, state);
+    return VYRE_OK;
+}
+
+/* --- load miss ----------------------------------------------------------- */
+
+VYRE_API vyre_status vyre_load_miss_encode(void *dst, size_t size, const vyre_load_miss *miss,
+                                           vyre_error *err)
+{
+    if (!miss)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass the address of a vyre_load_miss.",
+                        "the load miss is NULL");
+    uint32_t priority = vyi_priority_wire(miss->priority);
+    if (priority == VYI_PRIORITY_NO_WIRE)
+        return vyi_fail(err, VYRE_E_PRIORITY, (uint32_t)miss->priority,
+                        "Pass one of the five levels of vyre_priority.", "%u is no priority",
+                        (unsigned)miss->priority);
+    if (miss->tenant >= VYRE_MAX_TENANTS)
+        return vyi_fail(err, VYRE_E_TENANT_RANGE, miss->tenant, "Pass a tenant id below 29.",
+                        "tenant %u has no mask word; ids end at %u", (unsigned)miss->tenant,
+                        VYRE_MAX_TENANTS - 1);
+    vyre_status status = vyi_wire_room(dst, size, VYRE_SLOT_BYTES, "the slot", err);
+    if (status < 0)
+        return status;
+
+    memset(dst, 0, VYRE_SLOT_BYTES);
+    vyi_set_word(dst, VYRE_SLOT_STATUS, VYRE_SLOT_PUBLISHED);
+    vyi_set_word(dst, VYRE_SLOT_OPCODE, VYRE_OP_LOAD_MISS);
+    vyi_set_word(dst, VYRE_SLOT_TENANT, miss->tenant);
+    vyi_set_word(dst, VYRE_SLOT_PRIORITY, priority);
+    vyi_set_word(dst, VYRE_SLOT_ARGS, miss->resource);
+    vyi_set_word(dst, VYRE_SLOT_ARGS + 1, miss->prefetch ? 1 : 0);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_load_miss_decode(const void *ring, size_t size, uint32_t slot,
+                                           vyre_load_miss *out, vyre_error *err)
+{
+    if (!out)
+        return vyi_wire_no_out("the load miss", err);
+    vyre_slot s;
+    vyre_status status = vyre_ring_read(ring, size, slot, &s, err);
+    if (status < 0)
+        return status;
+    if (s.opcode != VYRE_OP_LOAD_MISS ||
+        (s.state != VYRE_SLOT_PUBLISHED && s.state != VYRE_SLOT_CLAIMED))
+        return VYRE_EMPTY;
+    out->resource = s.args[0];
+    out->prefetch = s.args[1] != 0;
+    out->tenant = s.tenant;
+    out->priority = s.priority;
+    return VYRE_OK;
+}
+
+/* --- debug log ----------------------------------------------------------- */
+
+#define VYI_LOG_RECORD_BYTES (4 * VYRE_LOG_RECORD_WORDS)
+
+VYRE_API size_t vyre_log_size(uint32_t records)
+{
+    return vyi_wire_bytes(VYRE_LOG_RECORDS + (uint64_t)records * VYRE_LOG_RECORD_WORDS);
+}
+
+VYRE_API vyre_status vyre_log_encode(void *dst, size_t size, uint32_t records, vyre_error *err)
+{
+    if (records > VYRE_MAX_LOG_RECORDS)
+        return vyi_wire_over_cap(records, VYRE_MAX_LOG_RECORDS, "log records", err);
+    size_t needed = vyre_log_size(records);
+    vyre_status status = vyi_wire_room(dst, size, needed, "the debug log", err);
+    if (status < 0)
+        return status;
+    memset(dst, 0, needed);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_log_check(const void *src, size_t size, vyre_error *err)
+{
+    vyre_status status = vyi_wire_pointer(src, size, "the debug log", err);
+    if (status < 0)
+        return status;
+    if (size >= 4 && (size - 4) % VYI_LOG_RECORD_BYTES == 0)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_LOG_SHAPE, size, "Pass vyre_log_size() bytes.",
+                    "a debug log has 4 bytes and %u a record, not %llu", VYI_LOG_RECORD_BYTES,
+                    (unsigned long long)size);
+}
+
+/* How many records the log holds and how many more its cursor tells of. */
+static vyre_status vyi_log_summary(const void *src, size_t size, vyre_log_summary *sum,
+                                   vyre_error *err)
+{
+    vyre_status status = vyi_wire_pointer(src, size, "the debug log", err);
+    if (status < 0)
+        return status;
+    if (size % 4)
+        return vyi_wire_misaligned(size, 4, "a debug log", err);
+    if (size < 4)
+        return vyi_wire_missing(size, VYRE_LOG_CURSOR, "debug log", err);
+
+    uint32_t cursor = vyi_wire_load(src, VYRE_LOG_CURSOR);
+    if (cursor % VYRE_LOG_RECORD_WORDS)
+        return vyi_fail(err, VYRE_E_MISSING, (uint64_t)cursor + 1,
+                        "Encode the log again; something wrote over its cursor.",
+                        "the cursor is %u words, which are no whole records", (unsigned)cursor);
+
+    size_t   room = (size - 4) / VYI_LOG_RECORD_BYTES;
+    uint32_t told = cursor / VYRE_LOG_RECORD_WORDS;
+    sum->records = told < room ? told : (uint32_t)room;
+    sum->dropped = told - sum->records;
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_log_decode(const void *src, size_t size, vyre_log_record *out,
+                                     uint32_t capacity, vyre_log_summary *sum, vyre_error *err)
+{
+    vyre_log_summary found;
+    vyre_status status = vyi_log_summary(src, size, &found, err);
+    if (status < 0)
+        return status;
+    if (out && capacity < found.records)
+        return vyi_fail(err, VYRE_E_SPACE, found.records, "Pass room for every record of the log.",
+                        "%u records do not fit an array of %u", (unsigned)found.records,
+                        (unsigned)capacity);
+
+    for (uint32_t i = 0; out && i < found.records; i++) {
+        size_t at = VYRE_LOG_RECORDS + (size_t)i * VYRE_LOG_RECORD_WORDS;
+        out[i].format = vyi_wire_get(src, at);
+        for (uint32_t j = 0; j < 3; j++)
+            out[i].args[j] = vyi_wire_get(src, at + 1 + j);
+    }
+    if (sum)
+        *sum = found;
+    return VYRE_OK;
+}
+
+/* --- IO queue ------------------------------------------------------------ */
+
+VYRE_API size_t vyre_io_size(uint32_t slots)
+{
+    return slots <= VYRE_IO_SLOTS ? (size_t)slots * VYRE_IO_SLOT_BYTES : 0;
+}
+
+static vyre_status vyi_io_too_many(uint64_t slots, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_IO_WINDOW, slots, "Use at most 64 slots.",
+                    "an IO queue of %llu slots exceeds the limit of %u",
+                    (unsigned long long)slots, VYRE_IO_SLOTS);
+}
+
+VYRE_API vyre_status vyre_io_encode(void *dst, size_t size, uint32_t slots, vyre_error *err)
+{
+    if (slots == 0)
+        return vyi_fail(err, VYRE_E_IO_ZERO, 0, "Ask for 1 to 64 slots.",
+                        "an IO queue of 0 slots serves nobody");
+    if (slots > VYRE_IO_SLOTS)
+        return vyi_io_too_many(slots, err);
+    size_t needed = vyre_io_size(slots);
+    vyre_status status = vyi_wire_room(dst, size, needed, "the IO queue", err);
+    if (status < 0)
+        return status;
+    memset(dst, 0, needed);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_io_check(const void *src, size_t size, vyre_error *err)
+{
+    if (size % 4)
+        return vyi_fail(err, VYRE_E_IO_ALIGN4, size, "Pass vyre_io_size() bytes.",
+                        "an IO queue of %llu bytes is no multiple of 4 bytes",
+                        (unsigned long long)size);
+    if (size % VYRE_IO_SLOT_BYTES)
+        return vyi_fail(err, VYRE_E_IO_SLOT_MULT, size, "Pass vyre_io_size() bytes.",
+                        "an IO queue of %llu bytes is no multiple of %u bytes",
+                        (unsigned long long)size, VYRE_IO_SLOT_BYTES);
+    if (size / VYRE_IO_SLOT_BYTES > VYRE_IO_SLOTS)
+        return vyi_io_too_many(size / VYRE_IO_SLOT_BYTES, err);
+    return vyi_wire_pointer(src, size, "the IO queue", err);
+}
+
+static vyre_status vyi_io_slot(const void *queue, size_t size, uint32_t slot, vyre_error *err)
+{
+    vyre_status status = vyre_io_check(queue, size, err);
+    if (status < 0)
+        return status;
+    if (slot >= size / VYRE_IO_SLOT_BYTES)
+        return vyi_fail(err, VYRE_E_SLOT_RANGE, slot, "Pass a slot below the queue's slot count.",
+                        "IO slot %u lies outside the queue of %llu slots", (unsigned)slot,
+                        (unsigned long long)(size / VYRE_IO_SLOT_BYTES));
+    return VYRE_OK;
+}
+
+static vyre_io_state vyi_io_state_of(uint32_t status)
+{
+    if (status <= VYRE_IO_DONE || status == VYRE_IO_OK || status == VYRE_IO_ERROR)
+        return (vyre_io_state)status;
+    return VYRE_IO_UNKNOWN;
+}
+
+static vyre_io_state vyi_io_state_at(const void *queue, uint32_t slot)
+{
+    return vyi_io_state_of(vyi_wire_load(queue, slot * VYRE_IO_SLOT_WORDS + VYRE_IO_STATUS));
+}
+
+VYRE_API vyre_status vyre_io_publish(void *queue, size_t size, const vyre_io_request *request,
+                                     vyre_error *err)
+{
+    if (!request)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass the address of a vyre_io_request.",
+                        "the request is NULL");
+    vyre_status status = vyi_io_slot(queue, size, request->slot, err);
+    if (status < 0)
+        return status;
+    if (request->op < VYRE_IO_READ || request->op > VYRE_IO_FENCE)
+        return vyi_fail(err, VYRE_E_IO_OP, request->op, "Pass one of vyre_io_op.",
+                        "%u is no IO operation", (unsigned)request->op);
+    if (vyi_io_state_at(queue, request->slot) != VYRE_IO_EMPTY)
+        return vyi_fail(err, VYRE_E_IO_IN_FLIGHT, request->slot,
+                        "Wait for its completion, recycle it, or use another slot.",
+                        "IO slot %u is in flight", (unsigned)request->slot);
+
+    uint8_t *at = vyi_wire_edit(queue, request->slot * VYRE_IO_SLOT_WORDS);
+    vyi_wire_put(at, VYRE_IO_OP, request->op);
+    vyi_wire_put(at, VYRE_IO_SRC, request->src);
+    vyi_wire_put(at, VYRE_IO_DST, request->dst);
+    vyi_wire_put(at, VYRE_IO_OFFSET_LO, (uint32_t)request->offset);
+    vyi_wire_put(at, VYRE_IO_OFFSET_HI, (uint32_t)(request->offset >> 32));
+    vyi_wire_put(at, VYRE_IO_BYTES, request->bytes);
+    vyi_wire_put(at, VYRE_IO_TAG, request->tag);
+    vyi_wire_fence();
+    vyi_wire_store(at, VYRE_IO_STATUS, VYRE_IO_PUBLISHED);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_io_read_state(const void *queue, size_t size, uint32_t slot,
+                                        vyre_io_state *out, vyre_error *err)
+{
+    if (!out)
+        return vyi_wire_no_out("the state", err);
+    vyre_status status = vyi_io_slot(queue, size, slot, err);
+    if (status < 0)
+        return status;
+    *out = vyi_io_state_at(queue, slot);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_io_read_completion(const void *queue, size_t size, uint32_t slot,
+                                             vyre_io_completion *out, vyre_error *err)
+{
+    if (!out)
+        return vyi_wire_no_out("the completion", err);
+    vyre_status status = vyi_io_slot(queue, size, slot, err);
+    if (status < 0)
+        return status;
+
+    vyre_io_state state = vyi_io_state_at(queue, slot);
+    if (state == VYRE_IO_EMPTY)
+        return VYRE_EMPTY;
+    if (state != VYRE_IO_OK && state != VYRE_IO_ERROR && state != VYRE_IO_DONE)
+        return VYRE_PENDING;
+
+    const uint8_t *at = vyi_wire_at(queue, slot * VYRE_IO_SLOT_WORDS);
+    out->slot = slot;
+    out->success = state != VYRE_IO_ERROR;
+    out->dst = vyi_wire_get(at, VYRE_IO_DST);
+    out->bytes = vyi_wire_get(at, VYRE_IO_BYTES);
+    out->tag = vyi_wire_get(at, VYRE_IO_TAG);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_io_recycle(void *queue, size_t size, uint32_t slot, vyre_error *err)
+{
+    vyre_status status = vyi_io_slot(queue, size, slot, err);
+    if (status < 0)
+        return status;
+
+    vyre_io_state state = vyi_io_state_at(queue, slot);
+    if (state == VYRE_IO_EMPTY)
+        return VYRE_EMPTY;
+    if (state == VYRE_IO_PUBLISHED || state == VYRE_IO_CLAIMED)
+        return vyi_fail(err, VYRE_E_IO_IN_FLIGHT, slot, "Wait for its completion first.",
+                        "IO slot %u has not been answered", (unsigned)slot);
+    vyi_wire_store(queue, slot * VYRE_IO_SLOT_WORDS + VYRE_IO_STATUS, VYRE_IO_EMPTY);
+    return VYRE_OK;
+}
+
+static void vyi_io_decode(const void *queue, uint32_t slot, vyre_io_request *out)
+{
+    const uint8_t *at = vyi_wire_at(queue, slot * VYRE_IO_SLOT_WORDS);
+    out->slot = slot;
+    out->op = vyi_wire_get(at, VYRE_IO_OP);
+    out->src = vyi_wire_get(at, VYRE_IO_SRC);
+    out->dst = vyi_wire_get(at, VYRE_IO_DST);
+    out->offset = vyi_wire_get(at, VYRE_IO_OFFSET_LO) |
+                  (uint64_t)vyi_wire_get(at, VYRE_IO_OFFSET_HI) << 32;
+    out->bytes = vyi_wire_get(at, VYRE_IO_BYTES);
+    out->tag = vyi_wire_get(at, VYRE_IO_TAG);
+}
+
+static vyre_status vyi_io_list_check(const void *queue, size_t size, const vyre_io_request *out,
+                                     uint32_t capacity, const uint32_t *count, vyre_error *err)
+{
+    if (!count)
+        return vyi_wire_no_out("the count", err);
+    if (!out && capacity)
+        return vyi_wire_no_out("the array of requests", err);
+    return vyre_io_check(queue, size, err);
+}
+
+VYRE_API vyre_status vyre_io_poll(const void *queue, size_t size, vyre_io_request *out,
+                                  uint32_t capacity, uint32_t *count, vyre_error *err)
+{
+    vyre_status status = vyi_io_list_check(queue, size, out, capacity, count, err);
+    if (status < 0)
+        return status;
+    uint32_t found = 0;
+    for (uint32_t slot = 0; slot < size / VYRE_IO_SLOT_BYTES && found < capacity; slot++) {
+        if (vyi_io_state_at(queue, slot) == VYRE_IO_PUBLISHED)
+            vyi_io_decode(queue, slot, &out[found++]);
+    }
+    *count = found;
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_io_claim(void *queue, size_t size, vyre_io_request *out,
+                                   uint32_t capacity, uint32_t *count, vyre_error *err)
+{
+    vyre_status status = vyi_io_list_check(queue, size, out, capacity, count, err);
+    if (status < 0)
+        return status;
+    uint32_t found = 0;
+    for (uint32_t slot = 0; slot < size / VYRE_IO_SLOT_BYTES && found < capacity; slot++) {
+        if (vyi_wire_swap(queue, slot * VYRE_IO_SLOT_WORDS + VYRE_IO_STATUS, VYRE_IO_PUBLISHED,
+                          VYRE_IO_CLAIMED) == VYRE_IO_PUBLISHED)
+            vyi_io_decode(queue, slot, &out[found++]);
+    }
+    *count = found;
+    return VYRE_OK;
+}
+
+static vyre_status vyi_io_check_results(const void *queue, size_t size,
+                                        const vyre_io_result *results, uint32_t count,
+                                        vyre_error *err)
+{
+    uint64_t named = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t slot = results[i].slot;
+        vyre_status status = vyi_io_slot(queue, size, slot, err);
+        if (status < 0)
+            return status;
+        if (vyi_io_state_at(queue, slot) != VYRE_IO_CLAIMED)
+            return vyi_fail(err, VYRE_E_IO_NOT_CLAIMED, slot, "Complete only what was claimed.",
+                            "result %u is for IO slot %u, which is not CLAIMED", (unsigned)i,
+                            (unsigned)slot);
+        if (named >> slot & 1)
+            return vyi_fail(err, VYRE_E_IO_DUPLICATE, slot, "Name each slot once.",
+                            "result %u names IO slot %u a second time", (unsigned)i,
+                            (unsigned)slot);
+        named |= (uint64_t)1 << slot;
+    }
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_io_complete_batch(void *queue, size_t size,
+                                            const vyre_io_result *results, uint32_t count,
+                                            vyre_error *err)
+{
+    vyre_status status = vyre_io_check(queue, size, err);
+    if (status < 0)
+        return status;
+    if (!results && count)
+        return vyi_fail(err, VYRE_E_ARGUMENT, count, "Pass an array of vyre_io_result.",
+                        "the array of %u results is NULL", (unsigned)count);
+    status = vyi_io_check_results(queue, size, results, count, err);
+    if (status < 0)
+        return status;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t *at = vyi_wire_edit(queue, results[i].slot * VYRE_IO_SLOT_WORDS);
+        if (!results[i].success && results[i].code)
+            vyi_wire_put(at, VYRE_IO_BYTES, results[i].code);
+        vyi_wire_fence();
+        vyi_wire_store(at, VYRE_IO_STATUS, results[i].success ? VYRE_IO_OK : VYRE_IO_ERROR);
+    }
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_io_complete(void *queue, size_t size, const vyre_io_result *result,
+                                      vyre_error *err)
+{
+    if (!result)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass the address of a vyre_io_result.",
+                        "the result is NULL");
+    return vyre_io_complete_batch(queue, size, result, 1, err);
+}
+
+/* --- readback ------------------------------------------------------------ */
+
+enum { VYI_BUFFER_CONTROL, VYI_BUFFER_RING, VYI_BUFFER_LOG, VYI_BUFFER_IO };
+
+VYRE_API vyre_status vyre_readback_check(const size_t *sizes, uint32_t count, uint32_t slots,
+                                         uint64_t *total, vyre_error *err)
+{
+    /* Only the lengths count, so that any address will do. */
+    static const char nothing = 0;
+
+    if (count != 4)
+        return vyi_fail(err, VYRE_E_BUFFER_COUNT, count,
+                        "Read back control, ring, log and IO queue.",
+                        "a readback has 4 buffers, not %u", (unsigned)count);
+    if (!sizes)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass the four lengths.",
+                        "the array of lengths is NULL");
+
+    vyre_status status = vyre_control_check(&nothing, sizes[VYI_BUFFER_CONTROL], err);
+    if (status >= 0)
+        status = vyre_log_check(&nothing, sizes[VYI_BUFFER_LOG], err);
+    if (status >= 0)
+        status = vyre_io_check(&nothing, sizes[VYI_BUFFER_IO], err);
+    if (status >= 0)
+        status = vyre_ring_check(&nothing, sizes[VYI_BUFFER_RING], slots, err);
+    if (status >= 0 && total)
+        *total = (uint64_t)sizes[0] + sizes[1] + sizes[2] + sizes[3];
+    return status;
+}
+/* ==========================================================================
  * ring: implementation
  * ======================================================================= */
+
+/* --- checks -------------------------------------------------------------- */
+
+static vyre_status vyi_work_null(const char *what, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass the address of your work.", "%s is NULL", what);
+}
+
+/* What the work itself says, as far as upstream checks it. */
+static vyre_status vyi_work_check(const vyre_work *work, uint32_t index, vyre_error *err)
+{
+    if (work->arg_count > VYRE_MAX_ARGS)
+        return vyi_fail(err, VYRE_E_TOO_MANY_ARGS, index,
+                        "Pass a buffer's index, or pack several operations.",
+                        "work %u has %u arguments; a slot takes %u", (unsigned)index,
+                        (unsigned)work->arg_count, VYRE_MAX_ARGS);
+    if (!vyre_opcode_publishable(work->opcode))
+        return vyi_fail(err, VYRE_E_OPCODE, index,
+                        "Use a built-in opcode, or one that vyre_opcode_is_user() accepts.",
+                        "work %u has the reserved opcode 0x%x", (unsigned)index,
+                        (unsigned)work->opcode);
+    return VYRE_OK;
+}
+
+/* What upstream let pass: ids and levels that the device has no words for. */
+static vyre_status vyi_work_check_owner(const vyre_work *work, uint32_t index, vyre_error *err)
+{
+    if (work->tenant >= VYRE_MAX_TENANTS)
+        return vyi_fail(err, VYRE_E_TENANT_RANGE, index, "Pass a tenant id below 29.",
+                        "work %u is of tenant %u; ids end at %u", (unsigned)index,
+                        (unsigned)work->tenant, VYRE_MAX_TENANTS - 1);
+    if (vyi_priority_wire(work->priority) == VYI_PRIORITY_NO_WIRE)
+        return vyi_fail(err, VYRE_E_PRIORITY, index,
+                        "Pass one of the five levels of vyre_priority.",
+                        "work %u has the unknown priority %u", (unsigned)index,
+                        (unsigned)work->priority);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_works_check(const vyre_work *works, uint32_t count, vyre_error *err)
+{
+    if (!works && count)
+        return vyi_work_null("the array of works", err);
+    for (uint32_t i = 0; i < count; i++) {
+        vyre_status status = vyi_work_check(&works[i], i, err);
+        if (status < 0)
+            return status;
+    }
+    return VYRE_OK;
+}
+
+static vyre_status vyi_works_check_owners(const vyre_work *works, uint32_t count, vyre_error *err)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        vyre_status status = vyi_work_check_owner(&works[i], i, err);
+        if (status < 0)
+            return status;
+    }
+    return VYRE_OK;
+}
+
+static uint8_t *vyi_slot_at(void *ring, uint32_t slot)
+{
+    return vyi_wire_edit(ring, (size_t)slot * VYRE_SLOT_WORDS);
+}
+
+/* Acquire: pairs with the release of DONE, so that the device's last reads of
+ * the slot are over. */
+static vyre_status vyi_slot_publishable(const void *ring, uint32_t slot, vyre_error *err)
+{
+    uint32_t status = vyi_wire_load(ring, (size_t)slot * VYRE_SLOT_WORDS + VYRE_SLOT_STATUS);
+    if (status == VYRE_SLOT_EMPTY || status == VYRE_SLOT_DONE)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_NOT_PUBLISHABLE, slot,
+                    "Wait until it is DONE, cancel or reset it, or use another slot.",
+                    "slot %u is %s (status word 0x%x)", (unsigned)slot,
+                    vyre_slot_state_name(vyi_slot_state_of(status)), (unsigned)status);
+}
+
+/* That `count` slots from `first` lie in a ring of `slots`. */
+static vyre_status vyi_slots_fit(uint64_t slots, uint32_t first, uint64_t count, vyre_error *err)
+{
+    uint64_t end = first + count;
+    if (end > UINT32_MAX)
+        return vyi_fail(err, VYRE_E_INDEX_OVERFLOW, first, "Start at a slot of the ring.",
+                        "%llu slots from slot %u on have no 32-bit indices",
+                        (unsigned long long)count, (unsigned)first);
+    if (end > slots)
+        return vyi_fail(err, VYRE_E_CAPACITY, first, "Publish less, or make the ring larger.",
+                        "%llu slots from slot %u on exceed the ring of %llu",
+                        (unsigned long long)count, (unsigned)first, (unsigned long long)slots);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_slots_publishable(const void *ring, uint32_t first, uint32_t count,
+                                         vyre_error *err)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        vyre_status status = vyi_slot_publishable(ring, first + i, err);
+        if (status < 0)
+            return status;
+    }
+    return VYRE_OK;
+}
+
+/* --- publish ------------------------------------------------------------- */
+
+/* Everything but the status. */
+static void vyi_slot_put(void *slot, const vyre_work *work)
+{
+    vyi_wire_put(slot, VYRE_SLOT_OPCODE, work->opcode);
+    vyi_wire_put(slot, VYRE_SLOT_TENANT, work->tenant);
+    vyi_wire_put(slot, VYRE_SLOT_PRIORITY, vyi_priority_wire(work->priority));
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        vyi_wire_put(slot, VYRE_SLOT_ARGS + i, i < work->arg_count ? work->args[i] : 0);
+}
+
+/* Release: pairs with the claim's acquire. */
+static void vyi_slot_release(void *slot)
+{
+    vyi_wire_store(slot, VYRE_SLOT_STATUS, VYRE_SLOT_PUBLISHED);
+}
+
+static void vyi_slots_put(void *ring, uint32_t first, const vyre_work *works, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        vyi_slot_put(vyi_slot_at(ring, first + i), &works[i]);
+}
+
+static void vyi_slots_release(void *ring, uint32_t first, uint32_t count)
+{
+    vyi_wire_fence();
+    for (uint32_t i = 0; i < count; i++)
+        vyi_slot_release(vyi_slot_at(ring, first + i));
+}
+
+VYRE_API vyre_status vyre_ring_publish(void *ring, size_t size, uint32_t slot,
+                                       const vyre_work *work, vyre_error *err)
+{
+    if (!work)
+        return vyi_work_null("the work", err);
+    vyre_status status = vyi_ring_slot(ring, size, slot, err);
+    if (status >= 0)
+        status = vyi_work_check(work, 0, err);
+    if (status >= 0)
+        status = vyi_slot_publishable(ring, slot, err);
+    if (status >= 0)
+        status = vyi_work_check_owner(work, 0, err);
+    if (status < 0)
+        return status;
+
+    vyi_slots_put(ring, slot, work, 1);
+    vyi_slots_release(ring, slot, 1);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_ring_publish_batch(void *ring, size_t size, uint32_t first_slot,
+                                             const vyre_work *works, uint32_t count,
+                                             uint32_t fence_tag, vyre_error *err)
+{
+    vyre_status status = vyi_ring_length(ring, size, err);
+    if (status >= 0)
+        status = vyi_slots_fit(size / VYRE_SLOT_BYTES, first_slot, (uint64_t)count + 1, err);
+    if (status >= 0)
+        status = vyi_works_check(works, count, err);
+    if (status >= 0)
+        status = vyi_slots_publishable(ring, first_slot, count + 1, err);
+    if (status >= 0)
+        status = vyi_works_check_owners(works, count, err);
+    if (status < 0)
+        return status;
+
+    vyre_work fence;
+    memset(&fence, 0, sizeof fence);
+    fence.opcode = VYRE_OP_BATCH_FENCE;
+    fence.tenant = count ? works[0].tenant : 0;
+    fence.arg_count = 2;
+    fence.args[0] = count;
+    fence.args[1] = fence_tag;
+
+    vyi_slots_put(ring, first_slot, works, count);
+    vyi_slots_put(ring, first_slot + count, &fence, 1);
+    vyi_slots_release(ring, first_slot, count + 1);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_ring_publish_works(void *ring, size_t size, uint32_t first_slot,
+                                             const vyre_work *works, uint32_t count,
+                                             vyre_error *err)
+{
+    vyre_status status = vyi_works_check(works, count, err);
+    if (status >= 0)
+        status = vyi_ring_length(ring, size, err);
+    if (status >= 0)
+        status = vyi_slots_fit(size / VYRE_SLOT_BYTES, first_slot, count, err);
+    if (status >= 0)
+        status = vyi_slots_publishable(ring, first_slot, count, err);
+    if (status >= 0)
+        status = vyi_works_check_owners(works, count, err);
+    if (status < 0)
+        return status;
+
+    vyi_slots_put(ring, first_slot, works, count);
+    vyi_slots_release(ring, first_slot, count);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_ring_encode_works(void *dst, size_t size, uint32_t slots,
+                                            const vyre_work *works, uint32_t count,
+                                            vyre_error *err)
+{
+    vyre_status status = vyi_slots_fit(slots, 0, count, err);
+    if (status >= 0)
+        status = vyi_works_check(works, count, err);
+    if (status >= 0)
+        status = vyi_works_check_owners(works, count, err);
+    if (status >= 0)
+        status = vyre_ring_encode(dst, size, slots, err);
+    if (status < 0)
+        return status;
+
+    vyi_slots_put(dst, 0, works, count);
+    vyi_slots_release(dst, 0, count);
+    return VYRE_OK;
+}
+
+/* --- windows ------------------------------------------------------------- */
+
+/* The window's payload of this number: the required ones, then the others. */
+static const vyre_payload *vyi_window_payload(const vyre_window *window, uint32_t index)
+{
+    return index < window->required_count ? &window->required[index]
+                                          : &window->lookahead[index - window->required_count];
+}
+
+static vyre_status vyi_window_check_payloads(const vyre_window *window, uint32_t count,
+                                             vyre_error *err)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const vyre_payload *payload = vyi_window_payload(window, i);
+        if (payload->count > VYRE_WINDOW_ARGS)
+            return vyi_fail(err, VYRE_E_WINDOW_ARGS, i, "Split the payload, or pass an index.",
+                            "payload %u has %u words; ticket and class leave %u", (unsigned)i,
+                            (unsigned)payload->count, VYRE_WINDOW_ARGS);
+        if (!payload->words && payload->count)
+            return vyi_work_null("a payload's words", err);
+    }
+    return VYRE_OK;
+}
+
+static void vyi_window_work(const vyre_window *window, uint32_t index, vyre_work *work)
+{
+    memset(work, 0, sizeof *work);
+    work->opcode = window->opcode;
+    work->tenant = window->tenant;
+    work->priority = window->priority;
+
+    const vyre_payload *payload = vyi_window_payload(window, index);
+    work->args[0] = window->ticket;
+    work->args[1] = index < window->required_count ? VYRE_WINDOW_REQUIRED : VYRE_WINDOW_LOOKAHEAD;
+    for (uint32_t i = 0; i < payload->count; i++)
+        work->args[2 + i] = payload->words[i];
+    work->arg_count = 2 + payload->count;
+}
+
+static vyre_status vyi_window_check(const void *ring, size_t size, uint32_t first_slot,
+                                    const vyre_window *window, vyre_error *err)
+{
+    if ((!window->required && window->required_count) ||
+        (!window->lookahead && window->lookahead_count))
+        return vyi_work_null("an array of payloads", err);
+
+    uint64_t    count = (uint64_t)window->required_count + window->lookahead_count;
+    vyre_work   work;
+    vyre_status status = vyi_ring_length(ring, size, err);
+    if (status >= 0)
+        status = vyi_slots_fit(size / VYRE_SLOT_BYTES, first_slot, count, err);
+    if (status >= 0)
+        status = vyi_window_check_payloads(window, (uint32_t)count, err);
+    if (status < 0)
+        return status;
+
+    vyi_window_work(window, 0, &work);
+    status = vyi_work_check(&work, 0, err);
+    if (status >= 0)
+        status = vyi_slots_publishable(ring, first_slot, (uint32_t)count, err);
+    if (status >= 0)
+        status = vyi_work_check_owner(&work, 0, err);
+    return status;
+}
+
+VYRE_API vyre_status vyre_ring_publish_window(void *ring, size_t size, uint32_t first_slot,
+                                              const vyre_window *window, uint32_t *published,
+                                              vyre_error *err)
+{
+    if (!window)
+        return vyi_work_null("the window", err);
+    uint64_t count = (uint64_t)window->required_count + window->lookahead_count;
+    if (count) {
+        vyre_status status = vyi_window_check(ring, size, first_slot, window, err);
+        if (status < 0)
+            return status;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        vyre_work work;
+        vyi_window_work(window, i, &work);
+        vyi_slots_put(ring, first_slot + i, &work, 1);
+    }
+    vyi_slots_release(ring, first_slot, (uint32_t)count);
+    if (published)
+        *published = (uint32_t)count;
+    return VYRE_OK;
+}
+
+/* --- packed slots -------------------------------------------------------- */
+
+#define VYI_PACK_MAX_OPS 255u
+
+static uint32_t vyi_pack_meta_words(uint32_t count)
+{
+    return (2 + 2 * count + 3) / 4;
+}
+
+static vyre_status vyi_pack_check(const vyre_op *ops, uint32_t count, uint32_t meta,
+                                  vyre_error *err)
+{
+    uint64_t used = meta;
+    for (uint32_t i = 0; i < count; i++) {
+        used += ops[i].arg_count;
+        if (used > VYRE_MAX_ARGS)
+            return vyi_fail(err, VYRE_E_PACK_PAYLOAD, i,
+                            "Pack fewer operations or arguments into a slot.",
+                            "with operation %u the slot needs %llu of %u argument words",
+                            (unsigned)i, (unsigned long long)used, VYRE_MAX_ARGS);
+        if (ops[i].opcode > 0xff)
+            return vyi_fail(err, VYRE_E_PACK_OPCODE, i,
+                            "Publish it in a slot of its own, or give it a number below 256.",
+                            "operation %u has the opcode 0x%x, which is no byte", (unsigned)i,
+                            (unsigned)ops[i].opcode);
+    }
+    return VYRE_OK;
+}
+
+static void vyi_pack_byte(uint32_t *words, uint32_t at, uint32_t value)
+{
+    words[at / 4] |= value << (8 * (at % 4));
+}
+
+VYRE_API vyre_status vyre_work_pack(vyre_work *out, const vyre_op *ops, uint32_t count,
+                                    vyre_error *err)
+{
+    if (!out || (!ops && count))
+        return vyi_work_null(out ? "the array of operations" : "the work", err);
+    if (count > VYI_PACK_MAX_OPS)
+        return vyi_fail(err, VYRE_E_PACK_COUNT, count, "Use several slots.",
+                        "%u operations; a count of a packed slot is a byte, at most 255",
+                        (unsigned)count);
+    uint32_t meta = vyi_pack_meta_words(count);
+    if (meta > VYRE_MAX_ARGS)
+        return vyi_fail(err, VYRE_E_PACK_META, count, "Use several slots.",
+                        "%u operations need %u words before their arguments; a slot has %u",
+                        (unsigned)count, (unsigned)meta, VYRE_MAX_ARGS);
+    vyre_status status = vyi_pack_check(ops, count, meta, err);
+    if (status < 0)
+        return status;
+
+    vyre_work work;
+    memset(&work, 0, sizeof work);
+    work.opcode = VYRE_OP_PACKED_SLOT;
+    uint32_t offset = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        vyi_pack_byte(work.args, 2 + 2 * i, ops[i].opcode);
+        vyi_pack_byte(work.args, 3 + 2 * i, offset);
+        for (uint32_t j = 0; j < ops[i].arg_count; j++)
+            work.args[meta + offset + j] = ops[i].args[j];
+        offset += ops[i].arg_count;
+    }
+    vyi_pack_byte(work.args, 0, count);
+    vyi_pack_byte(work.args, 1, offset);
+    work.arg_count = meta + offset;
+    *out = work;
+    return VYRE_OK;
+}
+
+/* --- transitions --------------------------------------------------------- */
+
+#define VYI_FROM(state) (1u << VYRE_SLOT_##state)
+
+typedef struct vyi_transition_rule {
+    const char     *name;
+    uint32_t        from; /* bits VYI_FROM */
+    vyre_slot_state to;
+} vyi_transition_rule;
+
+/* In the order of vyre_transition. */
+static const vyi_transition_rule *vyi_transition_find(vyre_transition t)
+{
+    static const vyi_transition_rule rules[VYRE_TRANSITION_WAIT_IO + 1] = {
+        { "publish", VYI_FROM(EMPTY) | VYI_FROM(DONE), VYRE_SLOT_PUBLISHED },
+        { "claim", VYI_FROM(PUBLISHED) | VYI_FROM(YIELD) | VYI_FROM(REQUEUE), VYRE_SLOT_CLAIMED },
+        { "done", VYI_FROM(CLAIMED), VYRE_SLOT_DONE },
+        { "fault", VYI_FROM(PUBLISHED) | VYI_FROM(CLAIMED) | VYI_FROM(WAIT_IO) | VYI_FROM(YIELD) |
+                   VYI_FROM(REQUEUE), VYRE_SLOT_FAULTED },
+        { "cancel", VYI_FROM(PUBLISHED) | VYI_FROM(WAIT_IO) | VYI_FROM(YIELD) | VYI_FROM(REQUEUE),
+          VYRE_SLOT_EMPTY },
+        { "reset", VYI_FROM(FAULTED) | VYI_FROM(UNKNOWN), VYRE_SLOT_EMPTY },
+        { "resume", VYI_FROM(WAIT_IO), VYRE_SLOT_PUBLISHED },
+        { "yield", VYI_FROM(CLAIMED), VYRE_SLOT_YIELD },
+        { "requeue", VYI_FROM(CLAIMED), VYRE_SLOT_REQUEUE },
+        { "wait_io", VYI_FROM(CLAIMED), VYRE_SLOT_WAIT_IO }
+    };
+    return (uint32_t)t <= VYRE_TRANSITION_WAIT_IO ? &rules[t] : NULL;
+}
+
+/* The step after the decision: `seen` is the status word that it was made on. */
+static vyre_status vyi_transition_commit(void *ring, uint32_t slot, uint32_t seen, uint32_t next,
+                                         vyre_error *err)
+{
+    uint32_t held = vyi_wire_swap(ring, (size_t)slot * VYRE_SLOT_WORDS + VYRE_SLOT_STATUS, seen,
+                                  next);
+    if (held == seen)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_CONFLICT, slot, "Look at the slot again, and decide anew.",
+                    "slot %u went from %s to %s meanwhile", (unsigned)slot,
+                    vyre_slot_state_name(vyi_slot_state_of(seen)),
+                    vyre_slot_state_name(vyi_slot_state_of(held)));
+}
+
+VYRE_API vyre_status vyre_ring_transition(void *ring, size_t size, uint32_t slot,
+                                          vyre_transition t, vyre_slot_state *before,
+                                          vyre_error *err)
+{
+    const vyi_transition_rule *rule = vyi_transition_find(t);
+    if (!rule)
+        return vyi_fail(err, VYRE_E_ARGUMENT, (uint32_t)t, "Pass one of vyre_transition.",
+                        "%u is no transition", (unsigned)t);
+    if (t == VYRE_TRANSITION_PUBLISH)
+        return vyi_fail(err, VYRE_E_USE_PUBLISH, slot, "Call vyre_ring_publish() with the work.",
+                        "slot %u cannot be published without its work", (unsigned)slot);
+    vyre_status status = vyi_ring_slot(ring, size, slot, err);
+    if (status < 0)
+        return status;
+
+    uint32_t seen = vyi_wire_load(ring, (size_t)slot * VYRE_SLOT_WORDS + VYRE_SLOT_STATUS);
+    vyre_slot_state state = vyi_slot_state_of(seen);
+    if (!(rule->from >> state & 1))
+        return vyi_fail(err, VYRE_E_BAD_TRANSITION, slot,
+                        "Check the slot's state first; vyre_transition lists what is allowed.",
+                        "%s is not allowed for slot %u, which is %s", rule->name, (unsigned)slot,
+                        vyre_slot_state_name(state));
+    status = vyi_transition_commit(ring, slot, seen, rule->to, err);
+    if (status >= 0 && before)
+        *before = state;
+    return status;
+}
+
+/* --- whole slots --------------------------------------------------------- */
+
+static vyre_status vyi_image_check(const void *ring, size_t size, uint32_t slot, const void *image,
+                                   size_t image_size, vyre_error *err)
+{
+    if (image_size != VYRE_SLOT_BYTES)
+        return vyi_fail(err, VYRE_E_MISALIGN, image_size, "Pass one slot.",
+                        "an image of a slot has %u bytes, not %llu", VYRE_SLOT_BYTES,
+                        (unsigned long long)image_size);
+    if (!image)
+        return vyi_work_null("the image", err);
+    return vyi_ring_slot(ring, size, slot, err);
+}
+
+VYRE_API vyre_status vyre_ring_store(void *ring, size_t size, uint32_t slot, const void *image,
+                                     size_t image_size, vyre_error *err)
+{
+    vyre_status status = vyi_image_check(ring, size, slot, image, image_size, err);
+    if (status >= 0)
+        status = vyi_slot_publishable(ring, slot, err);
+    if (status < 0)
+        return status;
+
+    uint8_t *at = vyi_slot_at(ring, slot);
+    for (uint32_t i = VYRE_SLOT_OPCODE; i < VYRE_SLOT_WORDS; i++)
+        vyi_wire_put(at, i, vyi_word(image, i));
+    vyi_wire_fence();
+    vyi_wire_store(at, VYRE_SLOT_STATUS, vyi_word(image, VYRE_SLOT_STATUS));
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_ring_load(const void *ring, size_t size, uint32_t slot, void *image,
+                                    size_t image_size, vyre_error *err)
+{
+    vyre_status status = vyi_image_check(ring, size, slot, image, image_size, err);
+    if (status < 0)
+        return status;
+    const uint8_t *at = vyi_wire_at(ring, (size_t)slot * VYRE_SLOT_WORDS);
+    vyi_set_word(image, VYRE_SLOT_STATUS, vyi_wire_load(at, VYRE_SLOT_STATUS));
+    for (uint32_t i = VYRE_SLOT_OPCODE; i < VYRE_SLOT_WORDS; i++)
+        vyi_set_word(image, i, vyi_wire_get(at, i));
+    return VYRE_OK;
+}
 /* ==========================================================================
  * plan: implementation
  * ======================================================================= */

@@ -30,7 +30,7 @@ VYI_EXTERN_C_BEGIN
     X(E_NOMEM,             -1, "the allocator returned no memory")                                 \
     X(E_ARGUMENT,          -2, "an argument is NULL or out of its range")                          \
     X(E_OVF,               -3, "a size or index does not fit, or exceeds the encoder's cap")       \
-    X(E_SPACE,             -4, "the caller's memory has the wrong size")                           \
+    X(E_SPACE,             -4, "the caller's memory is too small")                                 \
     /* wire, ring: -20 .. -59 */                                                                   \
     X(E_MISALIGN,         -20, "the length is not a multiple of the unit")                         \
     X(E_MISSING,          -21, "a required word lies outside the buffer")                          \
@@ -49,7 +49,7 @@ VYI_EXTERN_C_BEGIN
     X(E_PACK_PAYLOAD,     -34, "the packed payload exceeds 12 words")                              \
     X(E_PACK_OPCODE,      -35, "a packed operation's opcode does not fit a byte")                  \
     X(E_WINDOW_ARGS,      -36, "a window payload has more than 10 words")                          \
-    X(E_TENANT_RANGE,     -37, "the tenant id has no mask word")                                   \
+    X(E_TENANT_RANGE,     -37, "the tenant id is 29 or more and has no mask word")                 \
     X(E_PRIORITY,         -38, "the priority is not one of the five levels")                       \
     X(E_CONTROL_SHAPE,    -39, "not a control buffer")                                             \
     X(E_LOG_SHAPE,        -40, "not a debug log")                                                  \
@@ -63,6 +63,7 @@ VYI_EXTERN_C_BEGIN
     X(E_IO_IN_FLIGHT,     -48, "the IO slot is in flight")                                         \
     X(E_IO_DUPLICATE,     -49, "the IO slot is named twice")                                       \
     X(E_IO_OP,            -50, "the IO operation is unknown")                                      \
+    X(E_COUNTER_OVF,      -51, "a counter would exceed its width")                                 \
     /* tenants: -60 .. -79 */                                                                      \
     X(E_TENANT_FULL,      -60, "every tenant id is in use")                                        \
     X(E_TENANT_OPCODE,    -61, "the local opcode lies outside the tenant's window")                \

@@ -92,13 +92,6 @@ VYI_EXTERN_C_BEGIN
     X(PACKED_SLOT,  0x80000001u, "several small operations in one slot")                           \
     X(SHUTDOWN,     0xffffffffu, "stops the kernel")
 
-typedef enum vyre_opcode_builtin_index {
-#define VYI_OPCODE_INDEX(name, number, text) VYI_OPCODE_INDEX_##name,
-    VYRE_OPCODE_LIST(VYI_OPCODE_INDEX)
-#undef VYI_OPCODE_INDEX
-    VYRE_OPCODE_BUILTINS
-} vyre_opcode_builtin_index;
-
 #define VYRE_OP_NOP          0x00000000u
 #define VYRE_OP_STORE_U32    0x00000001u
 #define VYRE_OP_ATOMIC_ADD   0x00000002u
@@ -113,6 +106,15 @@ typedef enum vyre_opcode_builtin_index {
 #define VYRE_OP_PACKED_SLOT  0x80000001u
 #define VYRE_OP_SHUTDOWN     0xffffffffu
 
+/* 0..7, PACKED_SLOT, PRINTF and SHUTDOWN. */
+VYRE_API bool vyre_opcode_is_builtin(uint32_t op);
+/* Free for handlers: 8..0xffef and 0x10000..0x7fffffff. */
+VYRE_API bool vyre_opcode_is_user(uint32_t op);
+/* One of the two.  LOAD_MISS is neither: vyre_load_miss_encode() makes its slot. */
+VYRE_API bool vyre_opcode_publishable(uint32_t op);
+/* "NOP", "STORE_U32" ...; "USER" for the handlers' range, "RESERVED" for the rest. */
+VYRE_API const char *vyre_opcode_name(uint32_t op);
+
 /* --- values -------------------------------------------------------------- */
 
 typedef enum vyre_slot_state {
@@ -123,15 +125,20 @@ typedef enum vyre_slot_state {
     VYRE_SLOT_WAIT_IO = 4,
     VYRE_SLOT_YIELD = 5,
     VYRE_SLOT_REQUEUE = 6,
-    VYRE_SLOT_FAULTED = 7
+    VYRE_SLOT_FAULTED = 7,
+    VYRE_SLOT_UNKNOWN = 8 /* a status word that holds 8 or more */
 } vyre_slot_state;
 
+/* "EMPTY", "PUBLISHED" ...; "UNKNOWN" for anything else. */
+VYRE_API const char *vyre_slot_state_name(vyre_slot_state state);
+
 typedef enum vyre_priority {
-    VYRE_PRIORITY_NORMAL = 0, /* wire 2: zero-initialised work is ordinary work */
+    VYRE_PRIORITY_NORMAL = 0,   /* wire 2: zero-initialised work is ordinary work */
     VYRE_PRIORITY_CRITICAL = 1, /* wire 0 */
     VYRE_PRIORITY_HIGH = 2,     /* wire 1 */
     VYRE_PRIORITY_LOW = 3,      /* wire 3 */
-    VYRE_PRIORITY_IDLE = 4      /* wire 4 */
+    VYRE_PRIORITY_IDLE = 4,     /* wire 4 */
+    VYRE_PRIORITY_UNKNOWN = 5   /* a priority word that holds 5 or more; never published */
 } vyre_priority;
 
 typedef struct vyre_work {
@@ -152,6 +159,205 @@ typedef struct vyre_slot {
     vyre_priority   priority;
     uint32_t        args[12];
 } vyre_slot;
+
+/* --- control ------------------------------------------------------------- */
+
+typedef struct vyre_control_desc {
+    bool     shutdown;    /* the kernel returns at once; default: it runs */
+    uint32_t tenants;     /* ids 0..tenants-1 are authorised; 0: none is; 29 and more: all */
+    uint32_t observables; /* words behind the header; 0: none */
+} vyre_control_desc;
+
+/* Bytes of a control buffer; 0: not representable. */
+VYRE_API size_t vyre_control_size(uint32_t observables);
+
+/* Writes vyre_control_size() bytes; `size` may be more.  At most
+ * VYRE_MAX_OBSERVABLES. */
+VYRE_API vyre_status vyre_control_encode(void *dst, size_t size, const vyre_control_desc *desc,
+                                         vyre_error *err);
+
+/* The length: whole words, and at least the header. */
+VYRE_API vyre_status vyre_control_check(const void *src, size_t size, vyre_error *err);
+
+/* The length, and the words that only the host writes: TENANT_BASE, and the
+ * priority offsets, which must not decrease nor exceed `slots`. */
+VYRE_API vyre_status vyre_control_verify(const void *src, size_t size, uint32_t slots,
+                                         vyre_error *err);
+
+/* Readers.  They work on a live mapping: what the device wrote before it
+ * counted a slot as done is visible once the count has been read here. */
+VYRE_API vyre_status vyre_control_done_count(const void *src, size_t size, uint32_t *out,
+                                             vyre_error *err);
+VYRE_API vyre_status vyre_control_fault_count(const void *src, size_t size, uint32_t *out,
+                                              vyre_error *err);
+VYRE_API vyre_status vyre_control_epoch(const void *src, size_t size, uint32_t *out,
+                                        vyre_error *err);
+VYRE_API vyre_status vyre_control_observable(const void *src, size_t size, uint32_t index,
+                                             uint32_t *out, vyre_error *err);
+/* How often each opcode below 32 ran. */
+VYRE_API vyre_status vyre_control_metrics(const void *src, size_t size, uint32_t out[VYRE_METRICS],
+                                          vyre_error *err);
+
+/* --- ring ---------------------------------------------------------------- */
+
+/* Bytes of a ring; 0: no slot, or not representable. */
+VYRE_API size_t vyre_ring_size(uint32_t slots);
+
+/* Writes vyre_ring_size() bytes of EMPTY slots; `size` may be more.  At most
+ * VYRE_MAX_SLOTS. */
+VYRE_API vyre_status vyre_ring_encode(void *dst, size_t size, uint32_t slots, vyre_error *err);
+
+/* The ring has exactly this many slots. */
+VYRE_API vyre_status vyre_ring_check(const void *src, size_t size, uint32_t slots,
+                                     vyre_error *err);
+
+/* The index of word `word` of slot `slot` in the ring. */
+VYRE_API vyre_status vyre_slot_word(uint32_t slot, uint32_t word, uint32_t *out, vyre_error *err);
+
+/* Decodes one slot.  On a live mapping the state is read first: of a slot that
+ * is DONE or FAULT the rest is what the device left. */
+VYRE_API vyre_status vyre_ring_read(const void *ring, size_t size, uint32_t slot, vyre_slot *out,
+                                    vyre_error *err);
+
+/* How many slots are in this state; VYRE_SLOT_UNKNOWN counts the unknown ones. */
+VYRE_API vyre_status vyre_ring_count(const void *ring, size_t size, vyre_slot_state state,
+                                     uint32_t *out, vyre_error *err);
+
+/* The same among the first `slots`; the ring may be longer, and may end in a
+ * part of a slot. */
+VYRE_API vyre_status vyre_ring_count_first(const void *ring, size_t size, uint64_t slots,
+                                           vyre_slot_state state, uint64_t *out,
+                                           vyre_error *err);
+
+/* --- load miss ----------------------------------------------------------- */
+
+/* A request for a resource, in the form of a slot. */
+typedef struct vyre_load_miss {
+    uint32_t      resource;
+    bool          prefetch;
+    uint32_t      tenant;
+    vyre_priority priority; /* upstream's slots are CRITICAL, and of tenant 0 */
+} vyre_load_miss;
+
+/* Writes the 64 bytes of a PUBLISHED slot; vyre_ring_store() puts it in a ring. */
+VYRE_API vyre_status vyre_load_miss_encode(void *dst, size_t size, const vyre_load_miss *miss,
+                                           vyre_error *err);
+
+/* VYRE_EMPTY when the slot is no load miss that is PUBLISHED or CLAIMED. */
+VYRE_API vyre_status vyre_load_miss_decode(const void *ring, size_t size, uint32_t slot,
+                                           vyre_load_miss *out, vyre_error *err);
+
+/* --- debug log ----------------------------------------------------------- */
+
+typedef struct vyre_log_record {
+    uint32_t format, args[3]; /* of a device's record args[2] is the slot's word index */
+} vyre_log_record;
+
+/* `dropped` counts what a cursor beyond the log's end tells.  This library's
+ * kernels stop the cursor there and count in VYRE_CONTROL_LOG_DROPPED. */
+typedef struct vyre_log_summary {
+    uint32_t records, dropped;
+} vyre_log_summary;
+
+/* Bytes of a log; 0: not representable. */
+VYRE_API size_t vyre_log_size(uint32_t records);
+
+/* Writes vyre_log_size() bytes; `size` may be more.  At most
+ * VYRE_MAX_LOG_RECORDS. */
+VYRE_API vyre_status vyre_log_encode(void *dst, size_t size, uint32_t records, vyre_error *err);
+
+/* The length: a cursor and whole records. */
+VYRE_API vyre_status vyre_log_check(const void *src, size_t size, vyre_error *err);
+
+/* Decodes every record that fits the log.  `out` NULL gives the summary only;
+ * otherwise a `capacity` below the number of records is VYRE_E_SPACE.  `sum`
+ * may be NULL. */
+VYRE_API vyre_status vyre_log_decode(const void *src, size_t size, vyre_log_record *out,
+                                     uint32_t capacity, vyre_log_summary *sum, vyre_error *err);
+
+/* --- IO queue ------------------------------------------------------------ */
+
+/* One slot's life: the requester publishes (EMPTY -> PUBLISHED), the pump
+ * claims (-> CLAIMED) and completes (-> OK or ERROR), the requester recycles
+ * (-> EMPTY).  Each step has one owner. */
+typedef enum vyre_io_op {
+    VYRE_IO_READ = 1,
+    VYRE_IO_WRITE = 2,
+    VYRE_IO_FENCE = 3
+} vyre_io_op;
+
+typedef enum vyre_io_state {
+    VYRE_IO_EMPTY = 0,
+    VYRE_IO_PUBLISHED = 1,
+    VYRE_IO_CLAIMED = 2,
+    VYRE_IO_DONE = 3, /* upstream's device answers so; counts as OK */
+    VYRE_IO_OK = 0x10,
+    VYRE_IO_ERROR = 0x11,
+    VYRE_IO_UNKNOWN = 0x12 /* any other status word */
+} vyre_io_state;
+
+typedef struct vyre_io_request {
+    uint32_t slot;
+    uint32_t op; /* a vyre_io_op; what a device wrote may be something else */
+    uint32_t src, dst;
+    uint64_t offset;
+    uint32_t bytes, tag;
+} vyre_io_request;
+
+/* The pump's answer.  A `code` other than 0 of a failed request replaces the
+ * slot's byte count. */
+typedef struct vyre_io_result {
+    uint32_t slot;
+    bool     success;
+    uint32_t code;
+} vyre_io_result;
+
+typedef struct vyre_io_completion {
+    uint32_t slot;
+    bool     success;
+    uint32_t dst, bytes, tag; /* bytes: the code, when the request failed with one */
+} vyre_io_completion;
+
+/* Bytes of a queue; 0: no slot, or more than VYRE_IO_SLOTS. */
+VYRE_API size_t vyre_io_size(uint32_t slots);
+
+/* Writes vyre_io_size() bytes of EMPTY slots; `size` may be more. */
+VYRE_API vyre_status vyre_io_encode(void *dst, size_t size, uint32_t slots, vyre_error *err);
+
+/* The length: 0 to VYRE_IO_SLOTS whole slots.  Every function below checks it. */
+VYRE_API vyre_status vyre_io_check(const void *src, size_t size, vyre_error *err);
+
+/* The requester's side.  VYRE_E_IO_IN_FLIGHT when request->slot is not EMPTY. */
+VYRE_API vyre_status vyre_io_publish(void *queue, size_t size, const vyre_io_request *request,
+                                     vyre_error *err);
+VYRE_API vyre_status vyre_io_read_state(const void *queue, size_t size, uint32_t slot,
+                                        vyre_io_state *out, vyre_error *err);
+/* VYRE_PENDING until the pump has answered; VYRE_EMPTY when nothing was asked. */
+VYRE_API vyre_status vyre_io_read_completion(const void *queue, size_t size, uint32_t slot,
+                                             vyre_io_completion *out, vyre_error *err);
+/* Frees an answered slot.  VYRE_EMPTY when it is free already. */
+VYRE_API vyre_status vyre_io_recycle(void *queue, size_t size, uint32_t slot, vyre_error *err);
+
+/* The pump's side.  Both list at most `capacity` PUBLISHED requests, lowest
+ * slot first; claiming makes them CLAIMED. */
+VYRE_API vyre_status vyre_io_poll(const void *queue, size_t size, vyre_io_request *out,
+                                  uint32_t capacity, uint32_t *count, vyre_error *err);
+VYRE_API vyre_status vyre_io_claim(void *queue, size_t size, vyre_io_request *out,
+                                   uint32_t capacity, uint32_t *count, vyre_error *err);
+/* Only CLAIMED requests, which belong to whoever claimed them.  The batch is
+ * all or nothing, and names no slot twice. */
+VYRE_API vyre_status vyre_io_complete(void *queue, size_t size, const vyre_io_result *result,
+                                      vyre_error *err);
+VYRE_API vyre_status vyre_io_complete_batch(void *queue, size_t size,
+                                            const vyre_io_result *results, uint32_t count,
+                                            vyre_error *err);
+
+/* --- readback ------------------------------------------------------------ */
+
+/* The lengths of control, ring, log and IO queue, in this order, as they come
+ * back from a device.  `total` is their sum, and may be NULL. */
+VYRE_API vyre_status vyre_readback_check(const size_t *sizes, uint32_t count, uint32_t slots,
+                                         uint64_t *total, vyre_error *err);
 
 VYI_EXTERN_C_END
 
