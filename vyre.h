@@ -177,6 +177,10 @@ VYI_EXTERN_C_BEGIN
     X(E_IR_LINK,         -106, "the instruction array is inconsistent")                            \
     /* kernel: -140 .. -159 */                                                                     \
     /* interp, spirv, glsl: -160 .. -179 */                                                        \
+    X(E_INTERP_BUFFERS,   -160, "the buffers do not match the program's bindings")                 \
+    X(E_INTERP_ALIGN,     -161, "a buffer is not on a 4-byte boundary")                            \
+    X(E_INTERP_GROUPS,    -162, "too many workgroups in one dimension")                            \
+    X(E_INTERP_SUBGROUP,  -163, "the subgroup size is not a power of two up to 128")               \
     /* engine, backends: -180 .. -229 */                                                           \
     X(E_BACKEND,          -180, "the backend is not built in, or has no device")                   \
     X(E_DEVICE_LOST,      -181, "the device was lost")                                             \
@@ -5361,8 +5365,1936 @@ VYRE_API size_t vyre_program_text(const vyre_program *p, char *dst, size_t size)
  * kernel: implementation
  * ======================================================================= */
 /* ==========================================================================
- * interp: implementation
+ * interp: pure instructions, over many lanes
+ *
+ * Private.  One function for each operator and kind of operand.  They compute
+ * inactive lanes, too, so each is defined for every 32-bit pattern.
  * ======================================================================= */
+/* ==========================================================================
+ * interp: the machine behind vyre_interpret
+ *
+ * Private.  A program is decoded once, into steps that name their registers,
+ * buffers and jump targets by address; running them allocates nothing.  A
+ * register holds one word for each lane of a workgroup.
+ *
+ *     vyi_machine *m;
+ *     status = vyi_machine_create(p, &desc, &m, err);
+ *     status = vyi_machine_run(m, groups, max_rounds, err);
+ *     vyi_machine_destroy(m);
+ *
+ * A machine keeps nothing of the program.  One thread at a time may use it;
+ * other threads may change the bound bytes meanwhile.
+ * ======================================================================= */
+#ifndef VYI_INTERP_IMPL_H
+#define VYI_INTERP_IMPL_H
+
+
+VYI_EXTERN_C_BEGIN
+
+#if defined(__GNUC__) || defined(__clang__)
+    #define VYI_RESTRICT __restrict__
+    #define VYI_MAY_ALIAS __attribute__((may_alias))
+#else
+    #define VYI_RESTRICT __restrict
+    #define VYI_MAY_ALIAS
+#endif
+
+typedef struct vyi_machine vyi_machine;
+
+/* Asked before each round of a round loop, `round` counting from 0; false ends
+ * the loop as max_rounds does. */
+typedef bool (*vyi_round_fn)(void *user, uint64_t round);
+
+VYI_API vyre_status vyi_machine_create(const vyre_program *p, const vyre_interp_desc *desc,
+                                       vyi_machine **out, vyre_error *err);
+/* Other bytes for the same program; on failure the old ones stay. */
+VYI_API vyre_status vyi_machine_bind(vyi_machine *m, void *const *buffers, const size_t *sizes,
+                                     uint32_t count, vyre_error *err);
+/* NULL takes the hook away. */
+VYI_API void vyi_machine_on_round(vyi_machine *m, vyi_round_fn ask, void *user);
+VYI_API vyre_status vyi_machine_run(vyi_machine *m, const uint32_t groups[3],
+                                    uint64_t max_rounds, vyre_error *err);
+/* NULL is allowed. */
+VYI_API void vyi_machine_destroy(vyi_machine *m);
+
+/* --- steps --------------------------------------------------------------- */
+
+/* Registers are whole chunks of lanes, so that the compiler can vectorise a
+ * loop whose length it knows. */
+#define VYI_CHUNK 16u
+
+/* Computes `count` lanes, a multiple of VYI_CHUNK. */
+typedef void (*vyi_lanes_fn)(uint32_t *VYI_RESTRICT d, const uint32_t *VYI_RESTRICT a,
+                             const uint32_t *VYI_RESTRICT b, const uint32_t *VYI_RESTRICT c,
+                             uint32_t count);
+
+/* The function of a pure instruction whose operand a has type `operand`; NULL
+ * when there is none. */
+VYI_API vyi_lanes_fn vyi_lanes_find(const vyi_inst *inst, uint32_t operand);
+/* d = a */
+VYI_API vyi_lanes_fn vyi_lanes_copy_fn(void);
+/* d = a - b */
+VYI_API vyi_lanes_fn vyi_lanes_sub_fn(void);
+
+/* The caller's bytes may be declared as anything. */
+typedef uint32_t VYI_MAY_ALIAS vyi_memory_word;
+
+typedef struct vyi_step_memory {
+    vyi_memory_word *words;
+    uint32_t         length;
+} vyi_step_memory;
+
+/* The active lanes, ascending.  All of them lie in lo .. hi - 1, which are
+ * bounds of chunks: pure instructions compute that range and ignore the rest
+ * of the mask, for nobody reads what an inactive lane computed. */
+typedef struct vyi_active {
+    const uint16_t *lanes;
+    uint32_t        count, lo, hi;
+} vyi_active;
+
+typedef struct vyi_step vyi_step;
+typedef const vyi_step *(*vyi_step_fn)(vyi_machine *m, const vyi_step *s);
+
+/* A case of a switch; a table of them is sorted by literal. */
+typedef struct vyi_step_case {
+    uint32_t literal, arm;
+} vyi_step_case;
+
+/* A block of the program.  No block is open twice at a time, so its state
+ * has a fixed place.  The lists are of its nesting depth. */
+typedef struct vyi_step_block {
+    uint16_t       *kept;    /* lanes left at the depth that the block stands in */
+    uint16_t       *first;   /* then, arms of a switch, members of a loop */
+    uint16_t       *second;  /* else */
+    vyi_active      outer;   /* before the block */
+    vyi_active      other;   /* of the else arm */
+    uint64_t        leaves;  /* of the machine, when the block began */
+    uint64_t        round_leaves; /* when the iteration began */
+    uint64_t        rounds;  /* begun so far */
+    bool            is_round_loop;
+    vyi_step_case       *cases;
+    uint32_t        case_count, arm_count, default_arm; /* no default: arm_count */
+    uint32_t       *starts;  /* of each arm in `first`; arm_count + 2 */
+    const vyi_step *body;    /* of a loop */
+    const vyi_step *after;   /* behind END */
+    const vyi_step *skip;    /* from END when no lane is left */
+} vyi_step_block;
+
+struct vyi_step {
+    vyi_lanes_fn      lanes; /* of a pure instruction; else NULL, and then: */
+    vyi_step_fn       run;
+    uint32_t         *d;
+    const uint32_t   *a, *b, *c; /* an operand that is not there equals another */
+    const vyi_step_memory *memory;
+    vyi_step_block        *block;
+    const vyi_step   *skip;  /* where to go on when no lane is active */
+    uint32_t          arm;   /* of CASE and DEFAULT */
+    uint8_t           type;  /* vyre_type */
+    uint8_t           sub;
+};
+
+/* A register whose content is the same during a whole workgroup. */
+typedef struct vyi_fixed {
+    uint32_t *d;
+    uint32_t  op;    /* CONST, BUILTIN, LENGTH */
+    uint32_t  what;  /* bits, builtin, buffer id */
+} vyi_fixed;
+
+/* Why a lane does not run. */
+enum { VYI_LANE_RUNS = 0, VYI_LANE_CONTINUED = 1, VYI_LANE_BROKE = 2, VYI_LANE_RETURNED = 3 };
+
+struct vyi_machine {
+    /* What a run changes. */
+    vyi_active      active;
+    uint64_t        leaves;     /* times that lanes broke, continued or returned */
+    uint64_t        max_rounds;
+    bool            timed_out;
+    uint32_t        group[3], groups[3];
+    /* What decoding fixed. */
+    vyre_allocator  allocator;
+    size_t          size;       /* of this block of memory, which holds all that follows */
+    uint32_t        group_size[3];
+    uint32_t        lanes, lanes_padded;
+    uint32_t        subgroup_size, subgroup_shift;
+    uint32_t        loop_limit;
+    vyi_round_fn    ask;
+    void           *ask_user;
+    vyi_step       *steps;
+    vyi_step_block      *blocks;
+    vyi_step_case       *cases;
+    uint32_t       *starts;
+    vyi_fixed      *fixed;
+    uint32_t        fixed_count;
+    vyi_step_memory     *memories;   /* by buffer id - 1 */
+    uint32_t       *bound;      /* buffer id - 1 of each binding, ascending by binding */
+    uint32_t       *declared;   /* count of each buffer */
+    uint32_t        memory_count, bound_count;
+    uint32_t       *shared;     /* all workgroup arrays */
+    size_t          shared_count;
+    uint32_t       *registers;
+    uint16_t       *lists;
+    uint16_t       *all;        /* 0, 1, 2, ... */
+    uint8_t        *state;      /* VYI_LANE_* of each lane */
+    uint32_t       *arm_of;     /* scratch of a switch */
+    uint32_t       *spent, *allowed, *cut; /* loop iterations of each lane */
+};
+
+/* Decodes a finished program for a checked description; no buffer is bound
+ * and no fixed register filled yet (interp_code.c). */
+VYI_API vyre_status vyi_machine_decode(const vyre_program *p, const vyre_interp_desc *desc,
+                                       vyi_machine **out, vyre_error *err);
+
+/* How an instruction that is not pure is run; NULL when it needs no step
+ * (interp_run.c). */
+VYI_API vyi_step_fn vyi_step_find(const vyi_inst *inst, const vyi_inst *opener);
+VYI_API const vyi_step *vyi_step_halt(vyi_machine *m, const vyi_step *s);
+
+VYI_EXTERN_C_END
+
+#endif
+
+#include <math.h>
+
+/* --- one lane ------------------------------------------------------------ */
+
+static inline float vyi_lane_float(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static inline uint32_t vyi_lane_bits(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline uint32_t vyi_lane_div_i32(uint32_t x, uint32_t y)
+{
+    if (y == 0)
+        return 0xffffffffu;
+    if (y == 0xffffffffu)
+        return 0u - x;
+    return (uint32_t)((int32_t)x / (int32_t)y);
+}
+
+static inline uint32_t vyi_lane_rem_i32(uint32_t x, uint32_t y)
+{
+    if (y == 0 || y == 0xffffffffu)
+        return 0;
+    return (uint32_t)((int32_t)x % (int32_t)y);
+}
+
+static inline uint32_t vyi_lane_rotl(uint32_t x, uint32_t y)
+{
+    return (x << (y & 31u)) | (x >> ((0u - y) & 31u));
+}
+
+static inline uint32_t vyi_lane_popcount(uint32_t x)
+{
+    x -= (x >> 1) & 0x55555555u;
+    x = (x & 0x33333333u) + ((x >> 2) & 0x33333333u);
+    x = (x + (x >> 4)) & 0x0f0f0f0fu;
+    return (x * 0x01010101u) >> 24;
+}
+
+static inline uint32_t vyi_lane_clz(uint32_t x)
+{
+    x |= x >> 1;
+    x |= x >> 2;
+    x |= x >> 4;
+    x |= x >> 8;
+    x |= x >> 16;
+    return vyi_lane_popcount(~x);
+}
+
+static inline uint32_t vyi_lane_reverse(uint32_t x)
+{
+    x = ((x >> 1) & 0x55555555u) | ((x & 0x55555555u) << 1);
+    x = ((x >> 2) & 0x33333333u) | ((x & 0x33333333u) << 2);
+    x = ((x >> 4) & 0x0f0f0f0fu) | ((x & 0x0f0f0f0fu) << 4);
+    x = ((x >> 8) & 0x00ff00ffu) | ((x & 0x00ff00ffu) << 8);
+    return (x >> 16) | (x << 16);
+}
+
+static inline float vyi_lane_sign_f32(float x)
+{
+    if (x > 0.0f)
+        return 1.0f;
+    return x < 0.0f ? -1.0f : 0.0f;
+}
+
+static inline uint32_t vyi_lane_sign_i32(uint32_t x)
+{
+    return x >> 31 ? 0xffffffffu : (uint32_t)(x != 0);
+}
+
+static inline uint32_t vyi_lane_f32_to_u32(float x)
+{
+    if (!(x > 0.0f))
+        return 0;
+    return x < 4294967296.0f ? (uint32_t)x : 0xffffffffu;
+}
+
+static inline uint32_t vyi_lane_f32_to_i32(float x)
+{
+    if (x >= 2147483648.0f)
+        return 0x7fffffffu;
+    if (x > -2147483648.0f)
+        return (uint32_t)(int32_t)x;
+    return x <= -2147483648.0f ? 0x80000000u : 0u;
+}
+
+/* --- many lanes ---------------------------------------------------------- */
+
+/* Inside an expression x, y, z are the operands' bits, f, g, h the same as
+ * f32.  What a function does not use costs nothing. */
+#define VYI_LANES(name, expression)                                                                \
+    static void vyi_lanes_##name(uint32_t *VYI_RESTRICT d, const uint32_t *VYI_RESTRICT a,         \
+                                 const uint32_t *VYI_RESTRICT b, const uint32_t *VYI_RESTRICT c,   \
+                                 uint32_t count)                                                   \
+    {                                                                                              \
+        for (; count; count -= VYI_CHUNK) {                                                        \
+            for (unsigned j = 0; j < VYI_CHUNK; j++) {                                             \
+                const uint32_t x = a[j], y = b[j], z = c[j];                                       \
+                const float f = vyi_lane_float(x), g = vyi_lane_float(y), h = vyi_lane_float(z);   \
+                (void)x, (void)y, (void)z, (void)f, (void)g, (void)h;                              \
+                d[j] = (expression);                                                               \
+            }                                                                                      \
+            d += VYI_CHUNK, a += VYI_CHUNK, b += VYI_CHUNK, c += VYI_CHUNK;                        \
+        }                                                                                          \
+    }
+#define VYI_LANES_F(name, expression) VYI_LANES(name, vyi_lane_bits(expression))
+#define VYI_LANES_B(name, expression) VYI_LANES(name, (uint32_t)(expression))
+
+VYI_LANES(copy, x)
+VYI_LANES(add, x + y)
+VYI_LANES(sub, x - y)
+VYI_LANES(mul, x * y)
+VYI_LANES(div_u32, y ? x / y : 0xffffffffu)
+VYI_LANES(div_i32, vyi_lane_div_i32(x, y))
+VYI_LANES(rem_u32, y ? x % y : 0u)
+VYI_LANES(rem_i32, vyi_lane_rem_i32(x, y))
+VYI_LANES(mul_high, (uint32_t)(((uint64_t)x * y) >> 32))
+VYI_LANES(and, x & y)
+VYI_LANES(or, x | y)
+VYI_LANES(xor, x ^ y)
+VYI_LANES(shl, x << (y & 31u))
+VYI_LANES(shr_u32, x >> (y & 31u))
+VYI_LANES(shr_i32, (uint32_t)((int32_t)x >> (y & 31u)))
+VYI_LANES(rotl, vyi_lane_rotl(x, y))
+VYI_LANES(rotr, vyi_lane_rotl(x, 0u - y))
+VYI_LANES(min_u32, x < y ? x : y)
+VYI_LANES(max_u32, x > y ? x : y)
+VYI_LANES(min_i32, (int32_t)x < (int32_t)y ? x : y)
+VYI_LANES(max_i32, (int32_t)x > (int32_t)y ? x : y)
+VYI_LANES_B(eq, x == y)
+VYI_LANES_B(ne, x != y)
+VYI_LANES_B(lt_u32, x < y)
+VYI_LANES_B(le_u32, x <= y)
+VYI_LANES_B(gt_u32, x > y)
+VYI_LANES_B(ge_u32, x >= y)
+VYI_LANES_B(lt_i32, (int32_t)x < (int32_t)y)
+VYI_LANES_B(le_i32, (int32_t)x <= (int32_t)y)
+VYI_LANES_B(gt_i32, (int32_t)x > (int32_t)y)
+VYI_LANES_B(ge_i32, (int32_t)x >= (int32_t)y)
+
+VYI_LANES_F(add_f32, f + g)
+VYI_LANES_F(sub_f32, f - g)
+VYI_LANES_F(mul_f32, f * g)
+VYI_LANES_F(div_f32, f / g)
+VYI_LANES(min_f32, f < g || g != g ? x : y)
+VYI_LANES(max_f32, f > g || g != g ? x : y)
+VYI_LANES_B(eq_f32, f == g)
+VYI_LANES_B(ne_f32, f != g)
+VYI_LANES_B(lt_f32, f < g)
+VYI_LANES_B(le_f32, f <= g)
+VYI_LANES_B(gt_f32, f > g)
+VYI_LANES_B(ge_f32, f >= g)
+
+VYI_LANES(neg, 0u - x)
+VYI_LANES(neg_f32, x ^ 0x80000000u)
+VYI_LANES(not, ~x)
+VYI_LANES_B(not_bool, x == 0)
+VYI_LANES(abs_i32, x >> 31 ? 0u - x : x)
+VYI_LANES(abs_f32, x & 0x7fffffffu)
+VYI_LANES_B(sign_u32, x != 0)
+VYI_LANES(sign_i32, vyi_lane_sign_i32(x))
+VYI_LANES_F(sign_f32, vyi_lane_sign_f32(f))
+VYI_LANES(popcount, vyi_lane_popcount(x))
+VYI_LANES(clz, vyi_lane_clz(x))
+VYI_LANES(ctz, vyi_lane_popcount((x & (0u - x)) - 1u))
+VYI_LANES(reverse, vyi_lane_reverse(x))
+VYI_LANES_F(sqrt, sqrtf(f))
+VYI_LANES_F(rsqrt, 1.0f / sqrtf(f))
+VYI_LANES_F(floor, floorf(f))
+VYI_LANES_F(ceil, ceilf(f))
+VYI_LANES_F(round, rintf(f))
+VYI_LANES_F(trunc, truncf(f))
+VYI_LANES_F(sin, sinf(f))
+VYI_LANES_F(cos, cosf(f))
+VYI_LANES_F(tan, tanf(f))
+VYI_LANES_F(exp, expf(f))
+VYI_LANES_F(exp2, exp2f(f))
+VYI_LANES_F(log, logf(f))
+VYI_LANES_F(log2, log2f(f))
+VYI_LANES_B(is_nan, (x & 0x7fffffffu) > 0x7f800000u)
+VYI_LANES_B(is_inf, (x & 0x7fffffffu) == 0x7f800000u)
+
+VYI_LANES_F(fma, f * g + h)
+VYI_LANES(select, x ? y : z)
+VYI_LANES_F(u32_to_f32, (float)x)
+VYI_LANES_F(i32_to_f32, (float)(int32_t)x)
+VYI_LANES(f32_to_u32, vyi_lane_f32_to_u32(f))
+VYI_LANES(f32_to_i32, vyi_lane_f32_to_i32(f))
+VYI_LANES_B(to_bool, x != 0)
+VYI_LANES_B(f32_to_bool, (x & 0x7fffffffu) != 0)
+#undef VYI_LANES
+#undef VYI_LANES_F
+#undef VYI_LANES_B
+
+/* --- which one ----------------------------------------------------------- */
+
+/* X(OPERATOR, function for u32, i32, f32, bool); `none` where the checker lets
+ * no such program pass. */
+#define VYI_LANES_BINARY(X)                                                                        \
+    X(ADD, add, add, add_f32, none) X(SUB, sub, sub, sub_f32, none)                                \
+    X(MUL, mul, mul, mul_f32, none) X(DIV, div_u32, div_i32, div_f32, none)                        \
+    X(REM, rem_u32, rem_i32, none, none) X(MUL_HIGH, mul_high, none, none, none)                   \
+    X(AND, and, and, none, and) X(OR, or, or, none, or) X(XOR, xor, xor, none, xor)                \
+    X(SHL, shl, shl, none, none) X(SHR, shr_u32, shr_i32, none, none)                              \
+    X(ROTL, rotl, none, none, none) X(ROTR, rotr, none, none, none)                                \
+    X(MIN, min_u32, min_i32, min_f32, none) X(MAX, max_u32, max_i32, max_f32, none)                \
+    X(EQ, eq, eq, eq_f32, eq) X(NE, ne, ne, ne_f32, ne)                                            \
+    X(LT, lt_u32, lt_i32, lt_f32, none) X(LE, le_u32, le_i32, le_f32, none)                        \
+    X(GT, gt_u32, gt_i32, gt_f32, none) X(GE, ge_u32, ge_i32, ge_f32, none)
+
+#define VYI_LANES_UNARY(X)                                                                         \
+    X(NEG, neg, neg, neg_f32, none) X(NOT, not, not, none, not_bool)                               \
+    X(ABS, copy, abs_i32, abs_f32, none) X(SIGN, sign_u32, sign_i32, sign_f32, none)               \
+    X(POPCOUNT, popcount, popcount, none, none) X(CLZ, clz, clz, none, none)                       \
+    X(CTZ, ctz, ctz, none, none) X(REVERSE, reverse, reverse, none, none)                          \
+    X(SQRT, none, none, sqrt, none) X(RSQRT, none, none, rsqrt, none)                              \
+    X(FLOOR, none, none, floor, none) X(CEIL, none, none, ceil, none)                              \
+    X(ROUND, none, none, round, none) X(TRUNC, none, none, trunc, none)                            \
+    X(SIN, none, none, sin, none) X(COS, none, none, cos, none) X(TAN, none, none, tan, none)      \
+    X(EXP, none, none, exp, none) X(EXP2, none, none, exp2, none)                                  \
+    X(LOG, none, none, log, none) X(LOG2, none, none, log2, none)                                  \
+    X(IS_NAN, none, none, is_nan, none) X(IS_INF, none, none, is_inf, none)
+
+#define VYI_LANES_CAST_TO(X)                                                                       \
+    X(NONE, none, none, none, none) X(U32, copy, copy, f32_to_u32, copy)                           \
+    X(I32, copy, copy, f32_to_i32, copy) X(F32, u32_to_f32, i32_to_f32, copy, u32_to_f32)          \
+    X(BOOL, to_bool, to_bool, f32_to_bool, copy)
+
+#define vyi_lanes_none NULL
+#define VYI_LANES_ROW(name, u, i, f, b)                                                            \
+    { vyi_lanes_##u, vyi_lanes_##i, vyi_lanes_##f, vyi_lanes_##b },
+/* Rows stand in the order of the lists in ir.h. */
+static const vyi_lanes_fn vyi_lanes_binary[][4] = { VYI_LANES_BINARY(VYI_LANES_ROW) };
+static const vyi_lanes_fn vyi_lanes_unary[][4] = { VYI_LANES_UNARY(VYI_LANES_ROW) };
+static const vyi_lanes_fn vyi_lanes_cast[][4] = { VYI_LANES_CAST_TO(VYI_LANES_ROW) };
+#undef VYI_LANES_ROW
+#undef vyi_lanes_none
+
+#define VYI_LANES_ORDER(name, u, i, f, b) VYI_LANES_AT_##name,
+enum { VYI_LANES_BINARY(VYI_LANES_ORDER) VYI_LANES_BINARY_COUNT };
+enum { VYI_LANES_UNARY(VYI_LANES_ORDER) VYI_LANES_UNARY_COUNT };
+#undef VYI_LANES_ORDER
+#define VYI_LANES_SAME(name, function, operands, result)                                           \
+    VYI_STATIC_ASSERT(lanes_##name, (int)VYI_LANES_AT_##name == (int)VYI_LANES_SAME_KIND(name));
+#define VYI_LANES_SAME_KIND(name) VYI_BINARY_##name
+VYRE_BINARY_LIST(VYI_LANES_SAME)
+#undef VYI_LANES_SAME_KIND
+#define VYI_LANES_SAME_KIND(name) VYI_UNARY_##name
+VYRE_UNARY_LIST(VYI_LANES_SAME)
+#undef VYI_LANES_SAME_KIND
+#undef VYI_LANES_SAME
+
+VYI_API vyi_lanes_fn vyi_lanes_find(const vyi_inst *inst, uint32_t operand)
+{
+    VYRE_ASSERT(operand >= VYRE_TYPE_U32 && operand <= VYRE_TYPE_BOOL);
+    const uint32_t column = operand - VYRE_TYPE_U32;
+    switch (inst->op) {
+    case VYI_OP_BINARY: return vyi_lanes_binary[inst->sub][column];
+    case VYI_OP_UNARY: return vyi_lanes_unary[inst->sub][column];
+    case VYI_OP_CAST: return vyi_lanes_cast[inst->type][column];
+    case VYI_OP_BITCAST: return vyi_lanes_copy;
+    case VYI_OP_FMA: return vyi_lanes_fma;
+    case VYI_OP_SELECT: return vyi_lanes_select;
+    default: return NULL;
+    }
+}
+
+VYI_API vyi_lanes_fn vyi_lanes_copy_fn(void)
+{
+    return vyi_lanes_copy;
+}
+
+VYI_API vyi_lanes_fn vyi_lanes_sub_fn(void)
+{
+    return vyi_lanes_sub;
+}
+/* ==========================================================================
+ * interp: the steps that are not pure
+ *
+ * Private.  A step does its work for the active lanes and returns the step to
+ * go on with.  No step runs while no lane is active, but for the end of a
+ * loop, which then decides about the next iteration.
+ *
+ * Lanes leave in two ways.  Where a block begins, those that do not enter are
+ * just not in its list of lanes; its end brings back the list from before.
+ * Lanes that break, continue or return are marked in `state` and not brought
+ * back by the ends of the blocks that they leave, up to that of their loop.
+ *
+ * Limits of loops, all counted in iterations begun:
+ *   max_rounds  Each round loop of each workgroup ends, for all its lanes,
+ *               when that many rounds have begun and another one would.
+ *   loop_limit  Each lane counts the iterations of all its loops together,
+ *               rounds included, as `spent`; LOOP_LEFT is loop_limit - spent.
+ *               loop_allow(n) sets allowed = min(spent + n, loop_limit) and
+ *               clears LOOP_CUT; at first allowed = loop_limit.  When an
+ *               iteration would begin (the condition of a counted loop holds,
+ *               max_rounds has not ended the loop) and spent >= allowed, the
+ *               loop ends for this lane like a break, and LOOP_CUT is set.
+ *               Without a limit LOOP_LEFT is 0xFFFFFFFF, LOOP_CUT false, and
+ *               loop_allow does nothing.
+ * ======================================================================= */
+
+/* --- active lanes -------------------------------------------------------- */
+
+static vyi_active vyi_active_of(const uint16_t *lanes, uint32_t count)
+{
+    vyi_active a;
+    a.lanes = lanes;
+    a.count = count;
+    a.lo = count ? lanes[0] & ~(VYI_CHUNK - 1u) : 0u;
+    a.hi = count ? (lanes[count - 1] | (VYI_CHUNK - 1u)) + 1u : 0u;
+    return a;
+}
+
+/* Those of `from` that still run, collected in `to`, which may be the same. */
+static uint32_t vyi_keep_running(const vyi_machine *m, const vyi_active *from, uint16_t *to)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < from->count; i++) {
+        const uint16_t lane = from->lanes[i];
+        to[n] = lane;
+        n += m->state[lane] == VYI_LANE_RUNS;
+    }
+    return n;
+}
+
+/* Goes on behind a block with the lanes from before it, as far as they run. */
+static const vyi_step *vyi_block_leave(vyi_machine *m, vyi_step_block *b)
+{
+    m->active = b->outer;
+    if (m->leaves == b->leaves)
+        return b->after;
+    m->active = vyi_active_of(b->kept, vyi_keep_running(m, &b->outer, b->kept));
+    return m->active.count ? b->after : b->skip;
+}
+
+static void vyi_block_enter(vyi_machine *m, vyi_step_block *b)
+{
+    b->outer = m->active;
+    b->leaves = m->leaves;
+}
+
+static const vyi_step *vyi_go_on(const vyi_machine *m, const vyi_step *s)
+{
+    return m->active.count ? s + 1 : s->skip;
+}
+
+VYI_API const vyi_step *vyi_step_halt(vyi_machine *m, const vyi_step *s)
+{
+    (void)m, (void)s;
+    return NULL;
+}
+
+/* --- if, switch ---------------------------------------------------------- */
+
+static const vyi_step *vyi_step_if(vyi_machine *m, const vyi_step *s)
+{
+    vyi_step_block *b = s->block;
+    uint32_t yes = 0, no = 0;
+    vyi_block_enter(m, b);
+    for (uint32_t i = 0; i < m->active.count; i++) {
+        const uint16_t lane = m->active.lanes[i];
+        const uint32_t taken = s->a[lane] != 0;
+        b->first[yes] = b->second[no] = lane;
+        yes += taken;
+        no += 1u - taken;
+    }
+    m->active = vyi_active_of(b->first, yes);
+    b->other = vyi_active_of(b->second, no);
+    return vyi_go_on(m, s);
+}
+
+static const vyi_step *vyi_step_else(vyi_machine *m, const vyi_step *s)
+{
+    m->active = s->block->other;
+    return vyi_go_on(m, s);
+}
+
+static const vyi_step *vyi_step_end(vyi_machine *m, const vyi_step *s)
+{
+    return vyi_block_leave(m, s->block);
+}
+
+static uint32_t vyi_arm_of_literal(const vyi_step_block *b, uint32_t literal)
+{
+    uint32_t low = 0, high = b->case_count;
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (b->cases[middle].literal < literal)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    const bool found = low < b->case_count && b->cases[low].literal == literal;
+    return found ? b->cases[low].arm : b->default_arm;
+}
+
+/* Sorts the lanes by arm: those of arm i are first[starts[i]] and on, up to
+ * starts[i + 1].  Lanes without an arm come last. */
+static void vyi_switch_sort(vyi_machine *m, vyi_step_block *b)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < b->arm_count + 2; i++) {
+        const uint32_t count = b->starts[i];
+        b->starts[i] = sum;
+        sum += count;
+    }
+    for (uint32_t i = 0; i < m->active.count; i++) {
+        const uint16_t lane = m->active.lanes[i];
+        b->first[b->starts[m->arm_of[lane]]++] = lane;
+    }
+    /* Each start has moved to the next one's place. */
+    for (uint32_t i = b->arm_count + 1; i > 0; i--)
+        b->starts[i] = b->starts[i - 1];
+    b->starts[0] = 0;
+}
+
+static const vyi_step *vyi_step_switch(vyi_machine *m, const vyi_step *s)
+{
+    vyi_step_block *b = s->block;
+    uint32_t literal = 0, arm = vyi_arm_of_literal(b, 0);
+    vyi_block_enter(m, b);
+    memset(b->starts, 0, (b->arm_count + 2) * sizeof b->starts[0]);
+    for (uint32_t i = 0; i < m->active.count; i++) {
+        const uint16_t lane = m->active.lanes[i];
+        if (s->a[lane] != literal) {
+            literal = s->a[lane];
+            arm = vyi_arm_of_literal(b, literal);
+        }
+        m->arm_of[lane] = arm;
+        b->starts[arm]++;
+    }
+    vyi_switch_sort(m, b);
+    return s + 1;
+}
+
+static const vyi_step *vyi_step_arm(vyi_machine *m, const vyi_step *s)
+{
+    const uint32_t *starts = s->block->starts + s->arm;
+    m->active = vyi_active_of(s->block->first + starts[0], starts[1] - starts[0]);
+    return vyi_go_on(m, s);
+}
+
+/* --- loops --------------------------------------------------------------- */
+
+/* Takes the first `count` members' next iteration from what they may still
+ * spend; returns how many may begin it. */
+static uint32_t vyi_loop_spend(vyi_machine *m, vyi_step_block *b, uint32_t count)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint16_t lane = b->first[i];
+        const uint32_t begins = m->spent[lane] < m->allowed[lane];
+        b->first[n] = lane;
+        n += begins;
+        m->spent[lane] += begins;
+        m->cut[lane] |= 1u - begins;
+    }
+    return n;
+}
+
+static bool vyi_loop_may_go_round(vyi_machine *m, vyi_step_block *b)
+{
+    if (!b->is_round_loop)
+        return true;
+    if ((m->max_rounds && b->rounds >= m->max_rounds) ||
+        (m->ask && !m->ask(m->ask_user, b->rounds))) {
+        m->timed_out = true;
+        return false;
+    }
+    b->rounds++;
+    return true;
+}
+
+/* Begins an iteration with the first `count` members, or leaves the loop. */
+static const vyi_step *vyi_loop_begin(vyi_machine *m, vyi_step_block *b, uint32_t count)
+{
+    if (count && !vyi_loop_may_go_round(m, b))
+        count = 0;
+    if (count && m->loop_limit)
+        count = vyi_loop_spend(m, b, count);
+    if (!count)
+        return vyi_block_leave(m, b);
+    b->other = vyi_active_of(b->first, count);
+    b->round_leaves = m->leaves;
+    m->active = b->other;
+    return b->body;
+}
+
+/* Members of the next iteration: without those that broke or returned.  Lanes
+ * that broke run again behind the loop, so their mark goes, too. */
+static uint32_t vyi_loop_stay(vyi_machine *m, vyi_step_block *b)
+{
+    if (m->leaves == b->round_leaves)
+        return b->other.count;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < b->other.count; i++) {
+        const uint16_t lane = b->first[i];
+        const uint8_t state = m->state[lane];
+        b->first[n] = lane;
+        n += state <= VYI_LANE_CONTINUED;
+        if (state != VYI_LANE_RETURNED)
+            m->state[lane] = VYI_LANE_RUNS;
+    }
+    return n;
+}
+
+static const vyi_step *vyi_step_loop(vyi_machine *m, const vyi_step *s)
+{
+    vyi_step_block *b = s->block;
+    uint32_t n = 0;
+    vyi_block_enter(m, b);
+    for (uint32_t i = 0; i < m->active.count; i++) {
+        const uint16_t lane = m->active.lanes[i];
+        s->d[lane] = s->a[lane];
+        b->first[n] = lane;
+        n += s->a[lane] < s->b[lane];
+    }
+    return vyi_loop_begin(m, b, n);
+}
+
+static const vyi_step *vyi_step_loop_end(vyi_machine *m, const vyi_step *s)
+{
+    vyi_step_block *b = s->block;
+    const uint32_t stay = vyi_loop_stay(m, b);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < stay; i++) {
+        const uint16_t lane = b->first[i];
+        b->first[n] = lane;
+        n += ++s->d[lane] < s->b[lane];
+    }
+    return vyi_loop_begin(m, b, n);
+}
+
+static const vyi_step *vyi_step_forever(vyi_machine *m, const vyi_step *s)
+{
+    vyi_step_block *b = s->block;
+    vyi_block_enter(m, b);
+    b->rounds = 0;
+    memcpy(b->first, m->active.lanes, m->active.count * sizeof b->first[0]);
+    return vyi_loop_begin(m, b, m->active.count);
+}
+
+static const vyi_step *vyi_step_forever_end(vyi_machine *m, const vyi_step *s)
+{
+    return vyi_loop_begin(m, s->block, vyi_loop_stay(m, s->block));
+}
+
+/* BREAK, CONTINUE, RETURN: `sub` is the state that the lanes get. */
+static const vyi_step *vyi_step_leave(vyi_machine *m, const vyi_step *s)
+{
+    for (uint32_t i = 0; i < m->active.count; i++)
+        m->state[m->active.lanes[i]] = s->sub;
+    m->active.count = 0;
+    m->leaves++;
+    return s->skip;
+}
+
+static const vyi_step *vyi_step_loop_allow(vyi_machine *m, const vyi_step *s)
+{
+    for (uint32_t i = 0; i < m->active.count; i++) {
+        const uint16_t lane = m->active.lanes[i];
+        const uint32_t left = m->loop_limit - m->spent[lane];
+        m->allowed[lane] = m->spent[lane] + (s->a[lane] < left ? s->a[lane] : left);
+        m->cut[lane] = 0;
+    }
+    return s + 1;
+}
+
+/* --- locals and memory --------------------------------------------------- */
+
+static const vyi_step *vyi_step_set(vyi_machine *m, const vyi_step *s)
+{
+    for (uint32_t i = 0; i < m->active.count; i++) {
+        const uint16_t lane = m->active.lanes[i];
+        s->d[lane] = s->a[lane];
+    }
+    return s + 1;
+}
+
+/* Memory is read and written with plain accesses; the program's own atomics
+ * order them against other threads. */
+#define VYI_MEMORY_STEP(name, beyond, work)                                                        \
+    static const vyi_step *vyi_step_##name(vyi_machine *m, const vyi_step *s)                      \
+    {                                                                                              \
+        vyi_memory_word *const words = s->memory->words;                                           \
+        const uint32_t length = s->memory->length, count = m->active.count;                        \
+        const uint16_t *const lanes = m->active.lanes;                                             \
+        const uint32_t *const a = s->a, *const b = s->b, *const c = s->c;                          \
+        uint32_t *const d = s->d;                                                                  \
+        (void)b, (void)c, (void)d;                                                                 \
+        for (uint32_t i = 0; i < count; i++) {                                                     \
+            const uint16_t lane = lanes[i];                                                        \
+            const uint32_t at = a[lane];                                                           \
+            if (at >= length) {                                                                    \
+                beyond;                                                                            \
+                continue;                                                                          \
+            }                                                                                      \
+            work;                                                                                  \
+        }                                                                                          \
+        return s + 1;                                                                              \
+    }
+
+VYI_MEMORY_STEP(load, d[lane] = 0, d[lane] = vyi_le32(words[at]))
+VYI_MEMORY_STEP(load_bool, d[lane] = 0, d[lane] = words[at] != 0)
+VYI_MEMORY_STEP(store, (void)0, words[at] = vyi_le32(b[lane]))
+
+/* Reads, changes and writes a word of memory at once; `expression` gives the
+ * new content from `old` and `value`.  The helper acquires and releases, which
+ * is at least what the program asked for. */
+#define VYI_ATOMIC(name, expression)                                                               \
+    static inline uint32_t vyi_atomic_##name(void *at, uint32_t value)                             \
+    {                                                                                              \
+        uint32_t seen = vyi_load_relaxed(at);                                                      \
+        for (;;) {                                                                                 \
+            const uint32_t old = vyi_le32(seen);                                                   \
+            const uint32_t found = vyi_compare_exchange(at, seen, vyi_le32(expression));           \
+            if (found == seen)                                                                     \
+                return old;                                                                        \
+            seen = found;                                                                          \
+        }                                                                                          \
+    }                                                                                              \
+    VYI_MEMORY_STEP(atomic_##name, d[lane] = 0, d[lane] = vyi_atomic_##name(words + at, b[lane]))
+
+/* A load that is atomic and nothing else. */
+static inline uint32_t vyi_load_relaxed(const void *at)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    return *(const volatile uint32_t *)at;
+#else
+    return __atomic_load_n((const uint32_t *)at, __ATOMIC_RELAXED);
+#endif
+}
+
+#if VYI_BIG_ENDIAN
+VYI_ATOMIC(add, old + value)
+VYI_ATOMIC(sub, old - value)
+#else
+VYI_MEMORY_STEP(atomic_add, d[lane] = 0, d[lane] = vyi_fetch_add(words + at, b[lane]))
+VYI_MEMORY_STEP(atomic_sub, d[lane] = 0, d[lane] = vyi_fetch_add(words + at, 0u - b[lane]))
+#endif
+VYI_ATOMIC(and, old & value)
+VYI_ATOMIC(or, old | value)
+VYI_ATOMIC(xor, old ^ value)
+VYI_ATOMIC(min_u32, old < value ? old : value)
+VYI_ATOMIC(max_u32, old > value ? old : value)
+VYI_ATOMIC(min_i32, (int32_t)old < (int32_t)value ? old : value)
+VYI_ATOMIC(max_i32, (int32_t)old > (int32_t)value ? old : value)
+VYI_ATOMIC(exchange, value)
+VYI_MEMORY_STEP(atomic_cas, d[lane] = 0,
+                d[lane] = vyi_le32(vyi_compare_exchange(words + at, vyi_le32(b[lane]),
+                                                        vyi_le32(c[lane]))))
+VYI_MEMORY_STEP(atomic_load, d[lane] = 0, d[lane] = vyi_le32(vyi_load_acquire(words + at)))
+VYI_MEMORY_STEP(atomic_store, (void)0, vyi_store_release(words + at, vyi_le32(b[lane])))
+#undef VYI_ATOMIC
+#undef VYI_MEMORY_STEP
+
+static vyi_step_fn vyi_atomic_find(const vyi_inst *inst)
+{
+    const bool is_signed = inst->type == VYRE_TYPE_I32;
+    switch (inst->sub) {
+    case VYRE_ATOMIC_ADD: return vyi_step_atomic_add;
+    case VYRE_ATOMIC_SUB: return vyi_step_atomic_sub;
+    case VYRE_ATOMIC_AND: return vyi_step_atomic_and;
+    case VYRE_ATOMIC_OR: return vyi_step_atomic_or;
+    case VYRE_ATOMIC_XOR: return vyi_step_atomic_xor;
+    case VYRE_ATOMIC_MIN: return is_signed ? vyi_step_atomic_min_i32 : vyi_step_atomic_min_u32;
+    case VYRE_ATOMIC_MAX: return is_signed ? vyi_step_atomic_max_i32 : vyi_step_atomic_max_u32;
+    default: return vyi_step_atomic_exchange;
+    }
+}
+
+/* --- subgroups ----------------------------------------------------------- */
+
+#define VYI_MAX_SUBGROUP 128u
+
+/* The active lanes of one subgroup: lanes[0 .. count - 1]. */
+typedef struct vyi_subgroup {
+    const uint16_t *lanes;
+    uint32_t        count;
+} vyi_subgroup;
+
+typedef void (*vyi_subgroup_fn)(const vyi_machine *m, const vyi_step *s, vyi_subgroup g);
+
+static const vyi_step *vyi_each_subgroup(const vyi_machine *m, const vyi_step *s,
+                                         vyi_subgroup_fn work)
+{
+    const vyi_active *active = &m->active;
+    for (uint32_t i = 0, end; i < active->count; i = end) {
+        const uint32_t which = (uint32_t)active->lanes[i] >> m->subgroup_shift;
+        vyi_subgroup g;
+        for (end = i + 1; end < active->count; end++) {
+            if ((uint32_t)active->lanes[end] >> m->subgroup_shift != which)
+                break;
+        }
+        g.lanes = active->lanes + i;
+        g.count = end - i;
+        work(m, s, g);
+    }
+    return s + 1;
+}
+
+static void vyi_subgroup_fill(const vyi_step *s, vyi_subgroup g, uint32_t value)
+{
+    for (uint32_t i = 0; i < g.count; i++)
+        s->d[g.lanes[i]] = value;
+}
+
+static void vyi_subgroup_ballot(const vyi_machine *m, const vyi_step *s, vyi_subgroup g)
+{
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < g.count; i++) {
+        const uint32_t bit = g.lanes[i] & (m->subgroup_size - 1u);
+        if (bit < 32 && s->a[g.lanes[i]])
+            bits |= 1u << bit;
+    }
+    vyi_subgroup_fill(s, g, bits);
+}
+
+static void vyi_subgroup_elect(const vyi_machine *m, const vyi_step *s, vyi_subgroup g)
+{
+    (void)m;
+    vyi_subgroup_fill(s, g, 0);
+    s->d[g.lanes[0]] = 1;
+}
+
+static void vyi_subgroup_any(const vyi_machine *m, const vyi_step *s, vyi_subgroup g)
+{
+    uint32_t any = 0;
+    (void)m;
+    for (uint32_t i = 0; i < g.count; i++)
+        any |= s->a[g.lanes[i]];
+    vyi_subgroup_fill(s, g, any);
+}
+
+static void vyi_subgroup_all(const vyi_machine *m, const vyi_step *s, vyi_subgroup g)
+{
+    uint32_t all = 1;
+    (void)m;
+    for (uint32_t i = 0; i < g.count; i++)
+        all &= s->a[g.lanes[i]];
+    vyi_subgroup_fill(s, g, all);
+}
+
+static void vyi_subgroup_broadcast_first(const vyi_machine *m, const vyi_step *s, vyi_subgroup g)
+{
+    (void)m;
+    vyi_subgroup_fill(s, g, s->a[g.lanes[0]]);
+}
+
+/* A lane that is not active, or not of the subgroup, counts as holding 0. */
+static void vyi_subgroup_shuffle(const vyi_machine *m, const vyi_step *s, vyi_subgroup g)
+{
+    uint32_t values[VYI_MAX_SUBGROUP];
+    memset(values, 0, m->subgroup_size * sizeof values[0]);
+    for (uint32_t i = 0; i < g.count; i++)
+        values[g.lanes[i] & (m->subgroup_size - 1u)] = s->a[g.lanes[i]];
+    for (uint32_t i = 0; i < g.count; i++) {
+        const uint32_t from = s->b[g.lanes[i]];
+        s->d[g.lanes[i]] = from < m->subgroup_size ? values[from] : 0u;
+    }
+}
+
+/* Reductions go by the lanes' functions of the same name, lane by lane in
+ * ascending order, so that sums of f32 are repeatable. */
+static void vyi_subgroup_reduce(const vyi_machine *m, const vyi_step *s, vyi_subgroup g)
+{
+    static const uint8_t operators[VYRE_REDUCE_OP_COUNT] = {
+        VYI_BINARY_ADD, VYI_BINARY_MIN, VYI_BINARY_MAX,
+        VYI_BINARY_AND, VYI_BINARY_OR, VYI_BINARY_XOR
+    };
+    uint32_t sum[VYI_CHUNK] = { 0 }, value[VYI_CHUNK] = { 0 }, result[VYI_CHUNK];
+    vyi_inst inst;
+    (void)m;
+    memset(&inst, 0, sizeof inst);
+    inst.op = VYI_OP_BINARY;
+    inst.sub = operators[s->sub];
+    const vyi_lanes_fn combine = vyi_lanes_find(&inst, s->type);
+
+    sum[0] = s->a[g.lanes[0]];
+    for (uint32_t i = 1; i < g.count; i++) {
+        value[0] = s->a[g.lanes[i]];
+        combine(result, sum, value, value, VYI_CHUNK);
+        sum[0] = result[0];
+    }
+    vyi_subgroup_fill(s, g, sum[0]);
+}
+
+#define VYI_SUBGROUP_STEP(name)                                                                    \
+    static const vyi_step *vyi_step_##name(vyi_machine *m, const vyi_step *s)                      \
+    {                                                                                              \
+        return vyi_each_subgroup(m, s, vyi_subgroup_##name);                                       \
+    }
+VYI_SUBGROUP_STEP(ballot)
+VYI_SUBGROUP_STEP(elect)
+VYI_SUBGROUP_STEP(any)
+VYI_SUBGROUP_STEP(all)
+VYI_SUBGROUP_STEP(broadcast_first)
+VYI_SUBGROUP_STEP(shuffle)
+VYI_SUBGROUP_STEP(reduce)
+#undef VYI_SUBGROUP_STEP
+
+/* --- which one ----------------------------------------------------------- */
+
+static vyi_step_fn vyi_end_find(const vyi_inst *opener)
+{
+    switch (opener->op) {
+    case VYI_OP_LOOP: return vyi_step_loop_end;
+    case VYI_OP_FOREVER: return vyi_step_forever_end;
+    default: return vyi_step_end;
+    }
+}
+
+VYI_API vyi_step_fn vyi_step_find(const vyi_inst *inst, const vyi_inst *opener)
+{
+    switch (inst->op) {
+    case VYI_OP_LOAD: return inst->type == VYRE_TYPE_BOOL ? vyi_step_load_bool : vyi_step_load;
+    case VYI_OP_STORE: return vyi_step_store;
+    case VYI_OP_ATOMIC: return vyi_atomic_find(inst);
+    case VYI_OP_ATOMIC_CAS: return vyi_step_atomic_cas;
+    case VYI_OP_ATOMIC_LOAD: return vyi_step_atomic_load;
+    case VYI_OP_ATOMIC_STORE: return vyi_step_atomic_store;
+    case VYI_OP_SET: return vyi_step_set;
+    case VYI_OP_IF: return vyi_step_if;
+    case VYI_OP_ELSE: return vyi_step_else;
+    case VYI_OP_SWITCH: return vyi_step_switch;
+    case VYI_OP_CASE:
+    case VYI_OP_DEFAULT: return vyi_step_arm;
+    case VYI_OP_LOOP: return vyi_step_loop;
+    case VYI_OP_FOREVER: return vyi_step_forever;
+    case VYI_OP_END: return vyi_end_find(opener);
+    case VYI_OP_BREAK:
+    case VYI_OP_CONTINUE:
+    case VYI_OP_RETURN: return vyi_step_leave;
+    case VYI_OP_LOOP_ALLOW: return vyi_step_loop_allow;
+    case VYI_OP_BALLOT: return vyi_step_ballot;
+    case VYI_OP_ELECT: return vyi_step_elect;
+    case VYI_OP_ANY: return vyi_step_any;
+    case VYI_OP_ALL: return vyi_step_all;
+    case VYI_OP_BROADCAST_FIRST: return vyi_step_broadcast_first;
+    case VYI_OP_SHUFFLE: return vyi_step_shuffle;
+    case VYI_OP_REDUCE: return vyi_step_reduce;
+    default: return NULL;
+    }
+}
+/* ==========================================================================
+ * interp: from a program to the steps of a machine
+ *
+ * Private.  Three passes over the instructions:
+ *
+ *   uses      When is each value and local used last?  Control flow is laid out
+ *             in order and values cannot be used before they are made, so a
+ *             life is one interval, with one exception: what is made outside
+ *             of a loop and used inside lives to the loop's end.
+ *   registers Lives that do not overlap share a register, so that a workgroup's
+ *             registers stay in the nearest cache.
+ *   steps     Operands become addresses, blocks become jumps.
+ *
+ * Three kinds of values have no step.  CONST, LENGTH and most BUILTINs keep
+ * one content for a whole workgroup: they get registers that are filled
+ * before it starts, one for each distinct content.  A bitcast is its operand.
+ * A GET is its local itself when no SET follows before the value's last use.
+ * ======================================================================= */
+
+#define VYI_NO_INDEX 0xffffffffu
+
+/* A thing is what can own a register: values by the index of their
+ * instruction, then the locals. */
+typedef struct vyi_code_decoder {
+    const vyre_program     *p;
+    const vyre_interp_desc *desc;
+    uint32_t  things;
+    uint32_t *alias;      /* of a thing: the thing that it is the same as, or itself */
+    uint32_t *last;       /* of a thing: where it is used last */
+    uint32_t *reg;        /* of a thing: its register */
+    uint32_t *expiring;   /* of an instruction: first thing that ends there */
+    uint32_t *next;       /* of a thing: the next one that ends at the same place */
+    uint32_t *free_regs;
+    uint32_t  free_count;
+    uint32_t  reg_count;
+    uint32_t *fixed_at;   /* hash table of instructions with fixed content */
+    uint32_t *fixed_list; /* the first instruction of each distinct content */
+    uint32_t  fixed_mask, fixed_count;
+    uint32_t *step_of;    /* of an instruction: the first step at or behind it */
+    uint32_t  step_count; /* the last one ends the run */
+    uint32_t  loops[VYRE_MAX_NESTING];
+    uint32_t  loop_depth;
+    uint32_t  block_count, case_count, start_count, depth;
+    size_t    shared_count;
+    uint32_t  spent, allowed, cut, limit; /* registers, where loops are limited */
+} vyi_code_decoder;
+
+/* --- memory in one piece ------------------------------------------------- */
+
+/* Hands out parts of a block of memory; without one it only adds up. */
+typedef struct vyi_code_layout {
+    uint8_t *base;
+    size_t   size;
+    bool     overflow;
+} vyi_code_layout;
+
+#define VYI_LAYOUT_ALIGN ((size_t)64)
+
+static void *vyi_layout_take(vyi_code_layout *l, size_t count, size_t element)
+{
+    size_t bytes, end;
+    if (!vyi_size_mul(count, element, &bytes) || !vyi_size_add(bytes, VYI_LAYOUT_ALIGN, &bytes) ||
+        !vyi_size_add(l->size, bytes & ~(VYI_LAYOUT_ALIGN - 1), &end)) {
+        l->overflow = true;
+        return NULL;
+    }
+    void *at = l->base ? l->base + l->size : NULL;
+    l->size = end;
+    return at;
+}
+
+/* --- what has a fixed content -------------------------------------------- */
+
+static bool vyi_is_fixed(const vyi_code_decoder *d, const vyi_inst *inst)
+{
+    if (inst->op == VYI_OP_CONST || inst->op == VYI_OP_LENGTH)
+        return true;
+    if (inst->op != VYI_OP_BUILTIN)
+        return false;
+    return d->desc->loop_limit == 0 ||
+           (inst->sub != VYRE_BUILTIN_LOOP_LEFT && inst->sub != VYRE_BUILTIN_LOOP_CUT);
+}
+
+static uint32_t vyi_fixed_what(const vyi_inst *inst)
+{
+    return inst->op == VYI_OP_BUILTIN ? inst->sub : inst->arg[0];
+}
+
+/* The instruction that stands for all of the same content. */
+static uint32_t vyi_fixed_find(vyi_code_decoder *d, uint32_t index)
+{
+    const vyi_inst *inst = &d->p->insts[index];
+    uint32_t at = (vyi_fixed_what(inst) * 0x9e3779b1u + inst->op) & d->fixed_mask;
+    for (; d->fixed_at[at] != VYI_NO_INDEX; at = (at + 1) & d->fixed_mask) {
+        const vyi_inst *other = &d->p->insts[d->fixed_at[at]];
+        if (other->op == inst->op && vyi_fixed_what(other) == vyi_fixed_what(inst))
+            return d->fixed_at[at];
+    }
+    d->fixed_at[at] = index;
+    d->fixed_list[d->fixed_count++] = index;
+    return index;
+}
+
+/* --- uses ---------------------------------------------------------------- */
+
+static uint32_t vyi_thing_of(const vyi_code_decoder *d, uint32_t thing)
+{
+    while (d->alias[thing] != thing)
+        thing = d->alias[thing];
+    return thing;
+}
+
+static uint32_t vyi_local_thing(const vyi_code_decoder *d, uint32_t local)
+{
+    return d->p->count + local - 1;
+}
+
+static uint32_t vyi_born(const vyi_code_decoder *d, uint32_t thing)
+{
+    return thing < d->p->count ? thing : d->p->locals[thing - d->p->count].declared;
+}
+
+static void vyi_use(vyi_code_decoder *d, uint32_t thing, uint32_t at)
+{
+    thing = vyi_thing_of(d, thing);
+    for (uint32_t i = 0; i < d->loop_depth; i++) {
+        if (d->loops[i] > vyi_born(d, thing)) {
+            at = d->p->insts[d->loops[i]].link;
+            break;
+        }
+    }
+    if (d->last[thing] == VYI_NO_INDEX || d->last[thing] < at)
+        d->last[thing] = at;
+}
+
+static bool vyi_code_is_loop(const vyi_inst *inst)
+{
+    return inst->op == VYI_OP_LOOP || inst->op == VYI_OP_FOREVER;
+}
+
+static void vyi_use_operands(vyi_code_decoder *d, uint32_t index)
+{
+    const vyi_inst *inst = &d->p->insts[index];
+    const uint32_t values = vyi_op_describe(inst->op)->values;
+    for (uint32_t i = 0; i < 4; i++) {
+        if (values >> i & 1u)
+            vyi_use(d, inst->arg[i] - 1, index);
+    }
+    if (inst->op == VYI_OP_GET || inst->op == VYI_OP_SET)
+        vyi_use(d, vyi_local_thing(d, inst->arg[0]), index);
+    if (inst->op == VYI_OP_LOOP) { /* its end compares once more */
+        vyi_use(d, index, inst->link);
+        vyi_use(d, inst->arg[1] - 1, inst->link);
+    }
+}
+
+static void vyi_find_uses(vyi_code_decoder *d)
+{
+    for (uint32_t i = 0; i < d->p->count; i++) {
+        const vyi_inst *inst = &d->p->insts[i];
+        if (inst->op == VYI_OP_END && vyi_code_is_loop(&d->p->insts[inst->link]))
+            d->loop_depth--;
+        if (vyi_is_fixed(d, inst))
+            d->alias[i] = vyi_fixed_find(d, i);
+        else if (inst->op == VYI_OP_BITCAST)
+            d->alias[i] = inst->arg[0] - 1;
+        vyi_use_operands(d, i);
+        if (vyi_code_is_loop(inst))
+            d->loops[d->loop_depth++] = i;
+    }
+}
+
+/* Lets each GET be its local where that cannot be told apart.  `next` serves
+ * as the next SET of each local. */
+static void vyi_merge_gets(vyi_code_decoder *d)
+{
+    for (uint32_t i = d->p->count; i-- > 0;) {
+        const vyi_inst *inst = &d->p->insts[i];
+        if (inst->op != VYI_OP_GET && inst->op != VYI_OP_SET)
+            continue;
+        const uint32_t local = vyi_local_thing(d, inst->arg[0]);
+        if (inst->op == VYI_OP_SET) {
+            d->next[local] = i;
+            continue;
+        }
+        const uint32_t last = d->last[i] == VYI_NO_INDEX ? i : d->last[i];
+        if (d->next[local] != VYI_NO_INDEX && d->next[local] <= last)
+            continue;
+        d->alias[i] = local;
+        if (d->last[local] < last)
+            d->last[local] = last;
+    }
+}
+
+/* --- registers ----------------------------------------------------------- */
+
+static void vyi_register_take(vyi_code_decoder *d, uint32_t thing, uint32_t now)
+{
+    const uint32_t last = d->last[thing] == VYI_NO_INDEX ? now : d->last[thing];
+    d->reg[thing] = d->free_count ? d->free_regs[--d->free_count] : d->reg_count++;
+    d->next[thing] = d->expiring[last];
+    d->expiring[last] = thing;
+}
+
+static bool vyi_code_gives_value(const vyi_inst *inst)
+{
+    return (vyi_op_describe(inst->op)->flags & VYI_OP_VALUE) != 0;
+}
+
+/* A result never shares with an operand of the same instruction: registers
+ * are given back only behind it. */
+static void vyi_assign_registers(vyi_code_decoder *d)
+{
+    for (uint32_t i = 0; i < d->p->count; i++) {
+        const vyi_inst *inst = &d->p->insts[i];
+        if (vyi_code_gives_value(inst) && !vyi_is_fixed(d, inst) && d->alias[i] == i)
+            vyi_register_take(d, i, i);
+        if (inst->op == VYI_OP_LOCAL)
+            vyi_register_take(d, vyi_local_thing(d, inst->arg[0]), i);
+        for (uint32_t t = d->expiring[i]; t != VYI_NO_INDEX; t = d->next[t])
+            d->free_regs[d->free_count++] = d->reg[t];
+    }
+    for (uint32_t i = 0; i < d->fixed_count; i++)
+        d->reg[d->fixed_list[i]] = d->reg_count++;
+    if (d->desc->loop_limit) {
+        d->spent = d->reg_count++;
+        d->allowed = d->reg_count++;
+        d->cut = d->reg_count++;
+        d->limit = d->reg_count++;
+    }
+}
+
+/* --- sizes --------------------------------------------------------------- */
+
+static void vyi_count_blocks(vyi_code_decoder *d)
+{
+    uint32_t depth = 0;
+    for (uint32_t i = 0; i < d->p->count; i++) {
+        const vyi_inst *inst = &d->p->insts[i];
+        const uint32_t flags = vyi_op_describe(inst->op)->flags;
+        if (flags & VYI_OP_OPENS) {
+            d->block_count++;
+            if (++depth > d->depth)
+                d->depth = depth;
+        }
+        if (inst->op == VYI_OP_END)
+            depth--;
+        if (inst->op == VYI_OP_CASE)
+            d->case_count++;
+        if (inst->op == VYI_OP_CASE || inst->op == VYI_OP_DEFAULT)
+            d->start_count++;
+        if (inst->op == VYI_OP_SWITCH)
+            d->start_count += 2;
+    }
+}
+
+static bool vyi_needs_step(const vyi_code_decoder *d, uint32_t index)
+{
+    const vyi_inst *inst = &d->p->insts[index];
+    switch (inst->op) {
+    case VYI_OP_BARRIER: /* the lanes go in step anyway */
+    case VYI_OP_COMMENT: return false;
+    case VYI_OP_LOOP_ALLOW: return d->desc->loop_limit != 0;
+    default: return !vyi_code_gives_value(inst) || d->alias[index] == index;
+    }
+}
+
+static void vyi_count_steps(vyi_code_decoder *d)
+{
+    for (uint32_t i = 0; i < d->p->count; i++) {
+        d->step_of[i] = d->step_count;
+        d->step_count += !vyi_is_fixed(d, &d->p->insts[i]) && vyi_needs_step(d, i);
+    }
+    d->step_of[d->p->count] = d->step_count++;
+    for (uint32_t i = 0; i < d->p->buffer_count; i++) {
+        if (d->p->buffers[i].access == VYRE_ACCESS_WORKGROUP)
+            d->shared_count += d->p->buffers[i].count;
+    }
+}
+
+static void vyi_layout_machine(vyi_code_layout *l, const vyi_code_decoder *d, vyi_machine *m)
+{
+    const size_t lanes = m->lanes_padded, buffers = d->p->buffer_count;
+    (void)vyi_layout_take(l, 1, sizeof *m);
+    m->steps = (vyi_step *)vyi_layout_take(l, d->step_count, sizeof *m->steps);
+    m->blocks = (vyi_step_block *)vyi_layout_take(l, d->block_count, sizeof *m->blocks);
+    m->cases = (vyi_step_case *)vyi_layout_take(l, d->case_count, sizeof *m->cases);
+    m->starts = (uint32_t *)vyi_layout_take(l, d->start_count, sizeof *m->starts);
+    m->fixed = (vyi_fixed *)vyi_layout_take(l, d->fixed_count, sizeof *m->fixed);
+    m->memories = (vyi_step_memory *)vyi_layout_take(l, buffers, sizeof *m->memories);
+    m->bound = (uint32_t *)vyi_layout_take(l, buffers, sizeof *m->bound);
+    m->declared = (uint32_t *)vyi_layout_take(l, buffers, sizeof *m->declared);
+    m->shared = (uint32_t *)vyi_layout_take(l, d->shared_count, sizeof *m->shared);
+    m->all = (uint16_t *)vyi_layout_take(l, lanes, sizeof *m->all);
+    m->state = (uint8_t *)vyi_layout_take(l, lanes, sizeof *m->state);
+    m->arm_of = (uint32_t *)vyi_layout_take(l, lanes, sizeof *m->arm_of);
+    m->lists = (uint16_t *)vyi_layout_take(l, ((size_t)d->depth + 1) * 3,
+                                           lanes * sizeof *m->lists);
+    m->registers = (uint32_t *)vyi_layout_take(l, d->reg_count, lanes * sizeof *m->registers);
+}
+
+/* --- steps --------------------------------------------------------------- */
+
+/* The block that is open at some depth, while steps are written. */
+typedef struct vyi_step_open {
+    vyi_step_block *block;
+    uint32_t   arm;  /* instruction: the latest arm, or the opener */
+    uint32_t   arms; /* of a switch, so far */
+} vyi_step_open;
+
+typedef struct vyi_step_writer {
+    const vyi_code_decoder *d;
+    vyi_machine       *m;
+    uint32_t           blocks, cases, starts;
+    vyi_step_open     open[VYRE_MAX_NESTING];
+    uint32_t           depth;
+} vyi_step_writer;
+
+static uint32_t *vyi_register(const vyi_step_writer *w, uint32_t reg)
+{
+    return w->m->registers + (size_t)reg * w->m->lanes_padded;
+}
+
+static uint32_t *vyi_thing_register(const vyi_step_writer *w, uint32_t thing)
+{
+    return vyi_register(w, w->d->reg[vyi_thing_of(w->d, thing)]);
+}
+
+static const vyi_step *vyi_step_at(const vyi_step_writer *w, uint32_t index)
+{
+    return w->m->steps + w->d->step_of[index];
+}
+
+/* Where to go on when no lane is left in the innermost list of instructions:
+ * to the arm or END that closes it. */
+static const vyi_step *vyi_way_out(const vyi_step_writer *w)
+{
+    const uint32_t end = w->d->p->count;
+    return vyi_step_at(w, w->depth ? w->d->p->insts[w->open[w->depth - 1].arm].link : end);
+}
+
+static void vyi_write_operands(vyi_step_writer *w, vyi_step *s, uint32_t index)
+{
+    const vyi_inst *inst = &w->d->p->insts[index];
+    const vyi_op_info *info = vyi_op_describe(inst->op);
+    const uint32_t *operands[4] = { NULL, NULL, NULL, NULL };
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < 4; i++) {
+        if (info->values >> i & 1u)
+            operands[count++] = vyi_thing_register(w, inst->arg[i] - 1);
+    }
+    if (inst->op == VYI_OP_GET)
+        operands[0] = vyi_thing_register(w, vyi_local_thing(w->d, inst->arg[0]));
+    s->a = operands[0];
+    s->b = operands[1] ? operands[1] : s->a;
+    s->c = operands[2] ? operands[2] : s->a;
+
+    if (info->flags & VYI_OP_VALUE)
+        s->d = vyi_thing_register(w, index);
+    if (inst->op == VYI_OP_LOCAL || inst->op == VYI_OP_SET)
+        s->d = vyi_thing_register(w, vyi_local_thing(w->d, inst->arg[0]));
+    if (info->flags & VYI_OP_MEMORY)
+        s->memory = &w->m->memories[inst->arg[0] - 1];
+
+    const uint32_t opener = inst->link;
+    if (inst->op == VYI_OP_END && w->d->p->insts[opener].op == VYI_OP_LOOP) {
+        s->d = vyi_thing_register(w, opener);
+        s->b = vyi_thing_register(w, w->d->p->insts[opener].arg[1] - 1);
+    }
+}
+
+/* Shell's sort: in place, and quick enough for any number of cases. */
+static void vyi_sort_cases(vyi_step_case *cases, uint32_t count)
+{
+    for (uint32_t gap = count / 2; gap > 0; gap /= 2) {
+        for (uint32_t i = gap; i < count; i++) {
+            const vyi_step_case moved = cases[i];
+            uint32_t at = i;
+            for (; at >= gap && cases[at - gap].literal > moved.literal; at -= gap)
+                cases[at] = cases[at - gap];
+            cases[at] = moved;
+        }
+    }
+}
+
+static void vyi_write_cases(vyi_step_writer *w, vyi_step_block *b, uint32_t index)
+{
+    const vyi_inst *insts = w->d->p->insts;
+    uint32_t default_arm = VYI_NO_INDEX;
+    b->cases = w->m->cases + w->cases;
+    b->starts = w->m->starts + w->starts;
+    for (uint32_t i = insts[index].link; insts[i].op != VYI_OP_END; i = insts[i].link) {
+        const uint32_t arm = b->arm_count++;
+        if (insts[i].op == VYI_OP_DEFAULT) {
+            default_arm = arm;
+            continue;
+        }
+        b->cases[b->case_count].literal = insts[i].arg[0];
+        b->cases[b->case_count++].arm = arm;
+    }
+    b->default_arm = default_arm == VYI_NO_INDEX ? b->arm_count : default_arm;
+    vyi_sort_cases(b->cases, b->case_count);
+    w->cases += b->case_count;
+    w->starts += b->arm_count + 2;
+}
+
+static void vyi_write_opener(vyi_step_writer *w, uint32_t index)
+{
+    const vyi_inst *inst = &w->d->p->insts[index];
+    const size_t lanes = w->m->lanes_padded;
+    vyi_step_block *b = &w->m->blocks[w->blocks++];
+    b->kept = w->m->lists + (size_t)w->depth * 3 * lanes;
+    b->first = b->kept + lanes;
+    b->second = b->first + lanes;
+    b->is_round_loop = inst->op == VYI_OP_FOREVER && inst->sub == 1;
+    b->body = vyi_step_at(w, index + 1);
+    if (inst->op == VYI_OP_SWITCH)
+        vyi_write_cases(w, b, index);
+    w->open[w->depth].block = b;
+    w->open[w->depth].arm = index;
+    w->open[w->depth].arms = 0;
+    w->depth++;
+}
+
+/* Opens, switches arms, or closes; sets what of a step depends on that. */
+static void vyi_write_structure(vyi_step_writer *w, vyi_step *s, uint32_t index)
+{
+    const vyi_inst *inst = &w->d->p->insts[index];
+    const uint32_t flags = vyi_op_describe(inst->op)->flags;
+    if (flags & VYI_OP_OPENS)
+        vyi_write_opener(w, index);
+    vyi_step_open *open = w->depth ? &w->open[w->depth - 1] : NULL;
+    if (flags & VYI_OP_ARM) {
+        open->arm = index;
+        s->arm = open->arms++;
+    }
+    s->block = open ? open->block : NULL;
+    if (inst->op == VYI_OP_END) {
+        w->depth--;
+        s->block->after = vyi_step_at(w, index + 1);
+        s->block->skip = vyi_way_out(w);
+    }
+    s->skip = vyi_way_out(w);
+}
+
+static vyi_lanes_fn vyi_lanes_of(const vyi_step_writer *w, vyi_step *s, const vyi_inst *inst)
+{
+    switch (inst->op) {
+    case VYI_OP_GET:
+    case VYI_OP_LOCAL: return vyi_lanes_copy_fn();
+    case VYI_OP_BUILTIN:
+        if (inst->sub == VYRE_BUILTIN_LOOP_CUT) {
+            s->a = s->b = s->c = w->m->cut;
+            return vyi_lanes_copy_fn();
+        }
+        s->a = s->c = vyi_register(w, w->d->limit);
+        s->b = w->m->spent;
+        return vyi_lanes_sub_fn();
+    case VYI_OP_BINARY:
+    case VYI_OP_UNARY:
+    case VYI_OP_FMA:
+    case VYI_OP_SELECT:
+    case VYI_OP_CAST: return vyi_lanes_find(inst, vyi_definition(w->d->p, inst->arg[0])->type);
+    default: return NULL;
+    }
+}
+
+static uint8_t vyi_leave_state(const vyi_inst *inst)
+{
+    if (inst->op == VYI_OP_BREAK)
+        return VYI_LANE_BROKE;
+    return inst->op == VYI_OP_CONTINUE ? VYI_LANE_CONTINUED : VYI_LANE_RETURNED;
+}
+
+static void vyi_write_step(vyi_step_writer *w, uint32_t index)
+{
+    const vyi_inst *inst = &w->d->p->insts[index];
+    vyi_step *s = &w->m->steps[w->d->step_of[index]];
+    s->type = inst->type;
+    s->sub = inst->sub;
+    if (vyi_op_describe(inst->op)->flags & VYI_OP_LEAVES)
+        s->sub = vyi_leave_state(inst);
+    vyi_write_operands(w, s, index);
+    vyi_write_structure(w, s, index);
+    s->lanes = vyi_lanes_of(w, s, inst);
+    if (!s->lanes)
+        s->run = vyi_step_find(inst, &w->d->p->insts[inst->link]);
+    VYRE_ASSERT(s->lanes || s->run);
+}
+
+static void vyi_write_fixed(const vyi_step_writer *w)
+{
+    for (uint32_t i = 0; i < w->d->fixed_count; i++) {
+        const vyi_inst *inst = &w->d->p->insts[w->d->fixed_list[i]];
+        vyi_fixed *f = &w->m->fixed[i];
+        f->d = vyi_register(w, w->d->reg[w->d->fixed_list[i]]);
+        f->op = inst->op;
+        f->what = vyi_fixed_what(inst);
+    }
+    w->m->fixed_count = w->d->fixed_count;
+}
+
+/* Buffers in order of binding; workgroup arrays one behind the other. */
+static void vyi_write_buffers(const vyi_code_decoder *d, vyi_machine *m)
+{
+    uint32_t *shared = m->shared;
+    m->memory_count = d->p->buffer_count;
+    m->shared_count = d->shared_count;
+    for (uint32_t i = 0; i < d->p->buffer_count; i++) {
+        const vyi_buffer *buffer = &d->p->buffers[i];
+        m->declared[i] = buffer->count;
+        if (buffer->access == VYRE_ACCESS_WORKGROUP) {
+            m->memories[i].words = shared;
+            m->memories[i].length = buffer->count;
+            shared += buffer->count;
+            continue;
+        }
+        uint32_t at = m->bound_count++;
+        for (; at > 0 && d->p->buffers[m->bound[at - 1]].binding > buffer->binding; at--)
+            m->bound[at] = m->bound[at - 1];
+        m->bound[at] = i;
+    }
+}
+
+static void vyi_write_machine(const vyi_code_decoder *d, vyi_machine *m)
+{
+    vyi_step_writer w;
+    memset(&w, 0, sizeof w);
+    w.d = d;
+    w.m = m;
+    if (d->desc->loop_limit) {
+        m->spent = vyi_register(&w, d->spent);
+        m->allowed = vyi_register(&w, d->allowed);
+        m->cut = vyi_register(&w, d->cut);
+        for (uint32_t i = 0; i < m->lanes_padded; i++)
+            vyi_register(&w, d->limit)[i] = d->desc->loop_limit;
+    }
+    for (uint32_t i = 0; i < m->lanes_padded; i++)
+        m->all[i] = (uint16_t)i;
+    vyi_write_fixed(&w);
+    vyi_write_buffers(d, m);
+    for (uint32_t i = 0; i < d->p->count; i++) {
+        if (d->step_of[i] != d->step_of[i + 1])
+            vyi_write_step(&w, i);
+    }
+    m->steps[d->step_count - 1].run = vyi_step_halt;
+}
+
+/* --- all together -------------------------------------------------------- */
+
+static void vyi_describe_machine(const vyi_code_decoder *d, vyi_machine *m)
+{
+    memset(m, 0, sizeof *m);
+    m->allocator = d->desc->allocator;
+    m->max_rounds = d->desc->max_rounds;
+    m->loop_limit = d->desc->loop_limit;
+    m->subgroup_size = d->desc->subgroup_size ? d->desc->subgroup_size : 32u;
+    while (1u << m->subgroup_shift < m->subgroup_size)
+        m->subgroup_shift++;
+    m->lanes = 1;
+    for (uint32_t i = 0; i < 3; i++) {
+        m->group_size[i] = d->p->group_size[i];
+        m->lanes *= m->group_size[i];
+    }
+    m->lanes_padded = (m->lanes + VYI_CHUNK - 1) & ~(VYI_CHUNK - 1);
+}
+
+static vyre_status vyi_decode_into(vyi_code_decoder *d, vyi_machine **out, vyre_error *err)
+{
+    vyi_machine shape, *m;
+    vyi_code_layout layout;
+    vyi_find_uses(d);
+    vyi_merge_gets(d);
+    vyi_assign_registers(d);
+    vyi_count_blocks(d);
+    vyi_count_steps(d);
+    vyi_describe_machine(d, &shape);
+
+    memset(&layout, 0, sizeof layout);
+    vyi_layout_machine(&layout, d, &shape);
+    shape.size = layout.size;
+    if (layout.overflow)
+        return vyi_fail_nomem(err, SIZE_MAX);
+    m = (vyi_machine *)vyi_alloc(&d->desc->allocator, layout.size);
+    if (!m)
+        return vyi_fail_nomem(err, layout.size);
+
+    memset((void *)m, 0, layout.size);
+    layout.base = (uint8_t *)m;
+    layout.size = 0;
+    vyi_layout_machine(&layout, d, &shape);
+    *m = shape;
+    vyi_write_machine(d, m);
+    *out = m;
+    return VYRE_OK;
+}
+
+static void vyi_layout_decoder(vyi_code_layout *l, vyi_code_decoder *d)
+{
+    const size_t count = (size_t)d->p->count + 1;
+    d->alias = (uint32_t *)vyi_layout_take(l, d->things, sizeof *d->alias);
+    d->last = (uint32_t *)vyi_layout_take(l, d->things, sizeof *d->last);
+    d->next = (uint32_t *)vyi_layout_take(l, d->things, sizeof *d->next);
+    d->reg = (uint32_t *)vyi_layout_take(l, d->things, sizeof *d->reg);
+    d->free_regs = (uint32_t *)vyi_layout_take(l, d->things, sizeof *d->free_regs);
+    d->expiring = (uint32_t *)vyi_layout_take(l, count, sizeof *d->expiring);
+    d->step_of = (uint32_t *)vyi_layout_take(l, count, sizeof *d->step_of);
+    d->fixed_list = (uint32_t *)vyi_layout_take(l, count, sizeof *d->fixed_list);
+    d->fixed_at = (uint32_t *)vyi_layout_take(l, (size_t)d->fixed_mask + 1, sizeof *d->fixed_at);
+}
+
+VYI_API vyre_status vyi_machine_decode(const vyre_program *p, const vyre_interp_desc *desc,
+                                       vyi_machine **out, vyre_error *err)
+{
+    vyi_code_decoder d;
+    vyi_code_layout layout;
+    memset(&d, 0, sizeof d);
+    d.p = p;
+    d.desc = desc;
+    d.things = p->count + p->local_count;
+    for (d.fixed_mask = 15; d.fixed_mask < 2 * p->count; d.fixed_mask = d.fixed_mask * 2 + 1)
+        continue;
+
+    memset(&layout, 0, sizeof layout);
+    vyi_layout_decoder(&layout, &d);
+    const size_t size = layout.size;
+    layout.base = (uint8_t *)vyi_alloc(&desc->allocator, size);
+    if (!layout.base)
+        return vyi_fail_nomem(err, size);
+    memset(layout.base, 0xff, size);
+    uint8_t *const scratch = layout.base;
+    layout.size = 0;
+    vyi_layout_decoder(&layout, &d);
+    for (uint32_t i = 0; i < d.things; i++)
+        d.alias[i] = i;
+
+    const vyre_status status = vyi_decode_into(&d, out, err);
+    vyi_free(&desc->allocator, scratch, size);
+    return status;
+}
+/* ==========================================================================
+ * interp: implementation
+ *
+ * The machine's life: check the description, decode (interp_code.c), bind the
+ * buffers, run one workgroup after another.
+ * ======================================================================= */
+
+/* --- the description ----------------------------------------------------- */
+
+static vyre_status vyi_check_groups(const uint32_t group_size[3], const uint32_t groups[3],
+                                    vyre_error *err)
+{
+    for (uint32_t i = 0; i < 3; i++) {
+        const uint64_t lanes = (uint64_t)groups[i] * group_size[i];
+        if (lanes > 0x100000000ull)
+            return vyi_fail(err, VYRE_E_INTERP_GROUPS, i,
+                            "Dispatch several times, each with fewer workgroups.",
+                            "%lu workgroups of %lu lanes in dimension %lu: a global id has 32 bits",
+                            (unsigned long)groups[i], (unsigned long)group_size[i],
+                            (unsigned long)i);
+    }
+    return VYRE_OK;
+}
+
+static vyre_status vyi_check_interp_desc(const vyre_program *p, const vyre_interp_desc *desc,
+                                         vyre_error *err)
+{
+    if (!p || !desc)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass a finished program and a description.",
+                        "the %s is NULL", p ? "description" : "program");
+    if (!p->finished)
+        return vyi_fail(err, VYRE_E_IR_UNFINISHED, 0,
+                        "Call vyre_program_finish and look at its status first.",
+                        "the program has not been finished");
+    const uint32_t size = desc->subgroup_size;
+    if (size > 128 || (size & (size - 1)) != 0)
+        return vyi_fail(err, VYRE_E_INTERP_SUBGROUP, size, "Use 0 (32), 1, 2, 4, ... or 128.",
+                        "the subgroup size %lu is not a power of two up to 128",
+                        (unsigned long)size);
+    return vyi_check_groups(p->group_size, desc->groups, err);
+}
+
+static vyre_status vyi_check_buffers(const vyi_machine *m, void *const *buffers,
+                                     const size_t *sizes, uint32_t count, vyre_error *err)
+{
+    if (count != m->bound_count || (count && (!buffers || !sizes)))
+        return vyi_fail(err, VYRE_E_INTERP_BUFFERS, count,
+                        "Give one pointer and one size for each binding, ascending.",
+                        "%lu buffers for %lu bindings%s", (unsigned long)count,
+                        (unsigned long)m->bound_count,
+                        count && (!buffers || !sizes) ? ", and no list of them" : "");
+    for (uint32_t i = 0; i < count; i++) {
+        if (!buffers[i] && sizes[i])
+            return vyi_fail(err, VYRE_E_INTERP_BUFFERS, i,
+                            "Give the buffer's memory, or the size 0.",
+                            "buffer %lu of %lu is NULL, its size %llu", (unsigned long)i,
+                            (unsigned long)count, (unsigned long long)sizes[i]);
+        if (!vyi_aligned4(buffers[i]))
+            return vyi_fail(err, VYRE_E_INTERP_ALIGN, i, "Align the buffer to 4 bytes.",
+                            "buffer %lu begins %u bytes behind a 4-byte boundary",
+                            (unsigned long)i, (unsigned)((uintptr_t)buffers[i] & 3u));
+    }
+    return VYRE_OK;
+}
+
+/* --- registers with a fixed content -------------------------------------- */
+
+/* When the content is known. */
+enum { VYI_FILL_DECODED, VYI_FILL_BOUND, VYI_FILL_RUN, VYI_FILL_GROUP };
+
+static uint32_t vyi_fill_when(const vyi_fixed *f)
+{
+    if (f->op != VYI_OP_BUILTIN)
+        return f->op == VYI_OP_LENGTH ? VYI_FILL_BOUND : VYI_FILL_DECODED;
+    switch (f->what) {
+    case VYRE_BUILTIN_GROUP_ID_X:
+    case VYRE_BUILTIN_GROUP_ID_Y:
+    case VYRE_BUILTIN_GROUP_ID_Z:
+    case VYRE_BUILTIN_GLOBAL_ID_X:
+    case VYRE_BUILTIN_GLOBAL_ID_Y:
+    case VYRE_BUILTIN_GLOBAL_ID_Z: return VYI_FILL_GROUP;
+    case VYRE_BUILTIN_GROUP_COUNT_X:
+    case VYRE_BUILTIN_GROUP_COUNT_Y:
+    case VYRE_BUILTIN_GROUP_COUNT_Z: return VYI_FILL_RUN;
+    default: return VYI_FILL_DECODED;
+    }
+}
+
+static uint32_t vyi_local_id(const vyi_machine *m, uint32_t lane, uint32_t axis)
+{
+    if (axis == 0)
+        return lane % m->group_size[0];
+    lane /= m->group_size[0];
+    return axis == 1 ? lane % m->group_size[1] : lane / m->group_size[1];
+}
+
+static uint32_t vyi_builtin_of(const vyi_machine *m, uint32_t what, uint32_t lane)
+{
+    if (what <= VYRE_BUILTIN_LOCAL_ID_Z)
+        return vyi_local_id(m, lane, what - VYRE_BUILTIN_LOCAL_ID_X);
+    if (what <= VYRE_BUILTIN_GROUP_ID_Z)
+        return m->group[what - VYRE_BUILTIN_GROUP_ID_X];
+    if (what <= VYRE_BUILTIN_GLOBAL_ID_Z) {
+        const uint32_t axis = what - VYRE_BUILTIN_GLOBAL_ID_X;
+        return m->group[axis] * m->group_size[axis] + vyi_local_id(m, lane, axis);
+    }
+    if (what <= VYRE_BUILTIN_GROUP_SIZE_Z)
+        return m->group_size[what - VYRE_BUILTIN_GROUP_SIZE_X];
+    if (what <= VYRE_BUILTIN_GROUP_COUNT_Z)
+        return m->groups[what - VYRE_BUILTIN_GROUP_COUNT_X];
+    switch (what) {
+    case VYRE_BUILTIN_LOCAL_INDEX: return lane;
+    case VYRE_BUILTIN_SUBGROUP_LANE: return lane & (m->subgroup_size - 1);
+    case VYRE_BUILTIN_SUBGROUP_SIZE: return m->subgroup_size;
+    case VYRE_BUILTIN_LOOP_LEFT: return 0xffffffffu;
+    default: return 0;
+    }
+}
+
+static void vyi_fill_fixed(const vyi_machine *m, uint32_t when)
+{
+    for (uint32_t i = 0; i < m->fixed_count; i++) {
+        const vyi_fixed *f = &m->fixed[i];
+        if (vyi_fill_when(f) != when)
+            continue;
+        for (uint32_t lane = 0; lane < m->lanes_padded; lane++) {
+            switch (f->op) {
+            case VYI_OP_CONST: f->d[lane] = f->what; break;
+            case VYI_OP_LENGTH: f->d[lane] = m->memories[f->what - 1].length; break;
+            default: f->d[lane] = vyi_builtin_of(m, f->what, lane); break;
+            }
+        }
+    }
+}
+
+/* --- life ---------------------------------------------------------------- */
+
+VYI_API vyre_status vyi_machine_bind(vyi_machine *m, void *const *buffers, const size_t *sizes,
+                                     uint32_t count, vyre_error *err)
+{
+    const vyre_status status = vyi_check_buffers(m, buffers, sizes, count, err);
+    if (status < 0)
+        return status;
+    for (uint32_t i = 0; i < count; i++) {
+        const size_t words = sizes[i] / 4;
+        const uint32_t declared = m->declared[m->bound[i]];
+        vyi_step_memory *memory = &m->memories[m->bound[i]];
+        memory->words = (vyi_memory_word *)buffers[i];
+        memory->length = words > 0xffffffffu ? 0xffffffffu : (uint32_t)words;
+        if (declared && memory->length > declared)
+            memory->length = declared;
+    }
+    vyi_fill_fixed(m, VYI_FILL_BOUND);
+    return VYRE_OK;
+}
+
+VYI_API vyre_status vyi_machine_create(const vyre_program *p, const vyre_interp_desc *desc,
+                                       vyi_machine **out, vyre_error *err)
+{
+    vyi_machine *m;
+    vyre_status status = vyi_check_interp_desc(p, desc, err);
+    if (status < 0)
+        return status;
+    status = vyi_machine_decode(p, desc, &m, err);
+    if (status < 0)
+        return status;
+    status = vyi_machine_bind(m, desc->buffers, desc->sizes, desc->buffer_count, err);
+    if (status < 0) {
+        vyi_machine_destroy(m);
+        return status;
+    }
+    vyi_fill_fixed(m, VYI_FILL_DECODED);
+    *out = m;
+    return VYRE_OK;
+}
+
+VYI_API void vyi_machine_destroy(vyi_machine *m)
+{
+    if (!m)
+        return;
+    const vyre_allocator allocator = m->allocator;
+    vyi_free(&allocator, m, m->size);
+}
+
+VYI_API void vyi_machine_on_round(vyi_machine *m, vyi_round_fn ask, void *user)
+{
+    m->ask = ask;
+    m->ask_user = user;
+}
+
+/* --- running ------------------------------------------------------------- */
+
+static void vyi_run_group(vyi_machine *m)
+{
+    const vyi_step *s = m->steps;
+    memset(m->state, VYI_LANE_RUNS, m->lanes);
+    memset(m->shared, 0, m->shared_count * sizeof *m->shared);
+    for (uint32_t i = 0; m->loop_limit && i < m->lanes_padded; i++) {
+        m->spent[i] = m->cut[i] = 0;
+        m->allowed[i] = m->loop_limit;
+    }
+    vyi_fill_fixed(m, VYI_FILL_GROUP);
+    m->active.lanes = m->all;
+    m->active.count = m->lanes;
+    m->active.lo = 0;
+    m->active.hi = m->lanes_padded;
+
+    while (s) {
+        const uint32_t lo = m->active.lo;
+        if (s->lanes) {
+            s->lanes(s->d + lo, s->a + lo, s->b + lo, s->c + lo, m->active.hi - lo);
+            s++;
+        } else {
+            s = s->run(m, s);
+        }
+    }
+}
+
+VYI_API vyre_status vyi_machine_run(vyi_machine *m, const uint32_t groups[3],
+                                    uint64_t max_rounds, vyre_error *err)
+{
+    const vyre_status status = vyi_check_groups(m->group_size, groups, err);
+    if (status < 0)
+        return status;
+    for (uint32_t i = 0; i < 3; i++)
+        m->groups[i] = groups[i] ? groups[i] : 1u;
+    m->max_rounds = max_rounds;
+    m->timed_out = false;
+    vyi_fill_fixed(m, VYI_FILL_RUN);
+    for (m->group[2] = 0; m->group[2] < m->groups[2]; m->group[2]++) {
+        for (m->group[1] = 0; m->group[1] < m->groups[1]; m->group[1]++) {
+            for (m->group[0] = 0; m->group[0] < m->groups[0]; m->group[0]++)
+                vyi_run_group(m);
+        }
+    }
+    return m->timed_out ? VYRE_TIMEOUT : VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_interpret(const vyre_program *p, const vyre_interp_desc *desc,
+                                    vyre_error *err)
+{
+    vyi_machine *m;
+    vyre_status status = vyi_machine_create(p, desc, &m, err);
+    if (status < 0)
+        return status;
+    status = vyi_machine_run(m, desc->groups, desc->max_rounds, err);
+    vyi_machine_destroy(m);
+    return status;
+}
 /* ==========================================================================
  * spirv: implementation
  * ======================================================================= */

@@ -104,6 +104,10 @@ VYI_EXTERN_C_BEGIN
     X(E_IR_LINK,         -106, "the instruction array is inconsistent")                            \
     /* kernel: -140 .. -159 */                                                                     \
     /* interp, spirv, glsl: -160 .. -179 */                                                        \
+    X(E_INTERP_BUFFERS,   -160, "the buffers do not match the program's bindings")                 \
+    X(E_INTERP_ALIGN,     -161, "a buffer is not on a 4-byte boundary")                            \
+    X(E_INTERP_GROUPS,    -162, "too many workgroups in one dimension")                            \
+    X(E_INTERP_SUBGROUP,  -163, "the subgroup size is not a power of two up to 128")               \
     /* engine, backends: -180 .. -229 */                                                           \
     X(E_BACKEND,          -180, "the backend is not built in, or has no device")                   \
     X(E_DEVICE_LOST,      -181, "the device was lost")                                             \
