@@ -176,6 +176,26 @@ VYI_EXTERN_C_BEGIN
     X(E_IR_LIMIT,        -105, "the program has too many instructions or buffers")                 \
     X(E_IR_LINK,         -106, "the instruction array is inconsistent")                            \
     /* kernel: -140 .. -159 */                                                                     \
+    X(E_KERNEL_KIND,           -140, "no such kind of kernel")                                     \
+    X(E_KERNEL_WORKGROUP,      -141, "the kernel's workgroup is too large")                        \
+    X(E_KERNEL_SLOTS,          -142, "the kernel's ring has too many slots")                       \
+    X(E_KERNEL_SLOT_MULTIPLE,  -143, "the slot count is not a multiple of the workgroup")          \
+    X(E_KERNEL_LANES,          -144, "the kernel has more lanes than slots")                       \
+    X(E_KERNEL_LANE_MULTIPLE,  -145, "the lane count is not a multiple of the workgroup")          \
+    X(E_KERNEL_OPCODE,         -146, "a handler's opcode is built in or reserved")                 \
+    X(E_KERNEL_DUPLICATE,      -147, "two handlers have the same opcode")                          \
+    X(E_KERNEL_EMIT,           -148, "a handler has no emit function")                             \
+    X(E_KERNEL_PAYLOAD,        -149, "a JIT kernel has no payload")                                \
+    X(E_KERNEL_NOT_JIT,        -150, "a payload in a kernel that is not JIT")                      \
+    X(E_KERNEL_DISPATCH,       -151, "a JIT kernel dispatches no opcodes")                         \
+    X(E_KERNEL_BINDING,        -152, "a caller's binding is outside 4 .. 31")                      \
+    X(E_KERNEL_OVERLAP,        -153, "two of the kernel's buffers have the same binding")          \
+    X(E_KERNEL_TABLE,          -154, "the table is not a readable u32 buffer of the desc")         \
+    X(E_KERNEL_MIRROR,         -155, "the mirror is not a writable u32 buffer of the desc")        \
+    X(E_KERNEL_BUFFERS,        -156, "the kernel has too many buffers")                            \
+    X(E_KERNEL_BLOCK,          -157, "emitted code does not close its own blocks, or leaves ours") \
+    X(E_KERNEL_RETURN,         -158, "emitted code returns")                                       \
+    X(E_KERNEL_RESULT,         -159, "a result word is outside 0 .. 11")                           \
     /* interp, spirv, glsl: -160 .. -179 */                                                        \
     X(E_INTERP_BUFFERS,   -160, "the buffers do not match the program's bindings")                 \
     X(E_INTERP_ALIGN,     -161, "a buffer is not on a 4-byte boundary")                            \
@@ -5362,8 +5382,1747 @@ VYRE_API size_t vyre_program_text(const vyre_program *p, char *dst, size_t size)
     return w.length;
 }
 /* ==========================================================================
- * kernel: implementation
+ * kernel: the description's rules, and the frame of every kernel
+ *
+ * Private.  All kernels have one shape:
+ *
+ *     bootstrap of the workspace
+ *     forever                        once: if not SHUTDOWN
+ *         leave if SHUTDOWN, or if the driver would cut the loops
+ *         guard and dispatch of the workspace; heartbeat
+ *         one pass: for each slot of this lane: claim, serve, end
+ *         one look at the IO queue
+ *
+ * No lane waits for another one, and nothing returns: a kernel's body can
+ * stand inside a larger program.
+ *
+ * A claim is a CAS.  Everything that decides what runs is read after it, so a
+ * host that cancels and publishes again between a look and the claim changes
+ * nothing.  A slot whose tenant has no rights is put back as it was, and from
+ * then on the lane looks at tenants before it claims, until a round goes by
+ * without such a slot: it claims none of them twice.
  * ======================================================================= */
+/* ==========================================================================
+ * kernel: what its fragments share
+ *
+ * Private.  One context per kernel under construction.  Its values are
+ * computed once, before every loop; its locals live as long as the slot or
+ * the launch that they belong to.
+ * ======================================================================= */
+#ifndef VYI_KERNEL_IMPL_H
+#define VYI_KERNEL_IMPL_H
+
+
+VYI_EXTERN_C_BEGIN
+
+/* Two control words of a kernel that both waits for IO requests and recycles
+ * them: bit i = a lane waits for the answer in IO slot i. */
+#define VYI_CONTROL_IO_WAITED 144u
+
+/* What a launch needs at most before and after the loops of one slot, where
+ * loops are limited: the slot's own, a packed payload's, the IO queue's. */
+#define VYI_KERNEL_LOOP_MARGIN 128u
+
+/* A looping kernel looks at SHUTDOWN in every eighth round: in the others a
+ * poll is one memory operation.  A power of two. */
+#define VYI_KERNEL_STOP_ROUNDS 8u
+
+/* A handler is emitted with all twelve arguments in reach; the loads that it
+ * does not use are taken back. */
+#define VYI_KERNEL_EARLY_ARGS 3u /* share a 32-byte sector with the header */
+
+typedef struct vyi_kernel {
+    vyre_program    *p;
+    vyre_kernel_desc desc; /* with the defaults filled in */
+    vyre_buffer control, ring, log, io, table, mirror, workspace;
+    vyre_buffer user[VYRE_MAX_BUFFERS];
+
+    /* Values that hold for the launch. */
+    vyre_value lane, lanes, slots;
+    vyre_value control_words; /* length of control */
+    vyre_value observables;   /* words of it from 160 on */
+    vyre_value allowance;     /* loop iterations of one slot */
+    vyre_value loop_need;     /* without so many left, no slot is begun */
+
+    /* Locals of the launch. */
+    vyre_local careful; /* bool: look at the tenant before a claim, too */
+    vyre_local refused; /* bool: this round met a slot of a tenant without rights */
+    vyre_local rounds;  /* of a looping kernel */
+    vyre_local io_next; /* the IO slot that the next round looks at */
+
+    /* The claimed slot. */
+    vyre_value base;    /* its first word in the ring */
+    vyre_value seen;    /* the status that it was claimed from */
+    vyre_value opcode, tenant;
+    vyre_value early[VYI_KERNEL_EARLY_ARGS];
+    vyre_local fault;   /* 0: none so far */
+    vyre_local requeue; /* bool; of kernels that can put work back */
+
+    /* The operation that runs: the slot itself, or one of a packed slot. */
+    vyre_local op;
+    vyre_local arg[VYI_KERNEL_EARLY_ARGS];
+    vyre_local arg_base, arg_count; /* its own words in the ring */
+} vyi_kernel;
+
+/* --- shorthand ----------------------------------------------------------- */
+
+static inline vyre_value vyi_kernel_u32(vyi_kernel *k, uint32_t x)
+{
+    return vyre_ir_u32(k->p, x);
+}
+
+static inline vyre_value vyi_kernel_plus(vyi_kernel *k, vyre_value a, uint32_t n)
+{
+    return n ? vyre_ir_add(k->p, a, vyre_ir_u32(k->p, n)) : a;
+}
+
+static inline vyre_value vyi_kernel_is(vyi_kernel *k, vyre_value a, uint32_t n)
+{
+    return vyre_ir_eq(k->p, a, vyre_ir_u32(k->p, n));
+}
+
+/* control[index], in no order with anything else. */
+static inline vyre_value vyi_kernel_control(vyi_kernel *k, uint32_t index)
+{
+    return vyre_ir_atomic_load(k->p, k->control, vyre_ir_u32(k->p, index), VYRE_ORDER_RELAXED);
+}
+
+static inline void vyi_kernel_count(vyi_kernel *k, uint32_t index, vyre_order order)
+{
+    vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->control, vyre_ir_u32(k->p, index),
+                   vyre_ir_u32(k->p, 1), order);
+}
+
+static inline void vyi_kernel_raise(vyi_kernel *k, uint32_t fault)
+{
+    vyre_ir_set(k->p, k->fault, vyre_ir_u32(k->p, fault));
+}
+
+/* --- between the fragments ----------------------------------------------- */
+
+/* Runs the work of the claimed slot and ends it; header and early arguments
+ * have been loaded (kernel_ops.c). */
+VYI_API void vyi_kernel_serve(vyi_kernel *k);
+
+/* The handler for LOAD_MISS, and the first lane's care for the IO queue
+ * (kernel_io.c). */
+VYI_API void vyi_kernel_load_miss(vyi_kernel *k);
+VYI_API void vyi_kernel_poll_io(vyi_kernel *k);
+
+/* Looks at the slot at `base` and claims it if it may run.  What is emitted
+ * between the two calls runs when the slot is this lane's, its tenant has
+ * rights and its header is loaded (kernel.c). */
+VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base);
+VYI_API void vyi_kernel_claim_end(vyi_kernel *k);
+/* Header and early arguments of the slot at k->base. */
+VYI_API void vyi_kernel_load_slot(vyi_kernel *k);
+
+/* The scan of the five partitions (kernel_priority.c). */
+VYI_API void vyi_kernel_priority_pass(vyi_kernel *k);
+
+/* Room for a caller's code: what it may not do is found at the end. */
+typedef struct vyi_kernel_guest {
+    uint32_t first; /* instruction */
+    uint32_t depth, arm;
+} vyi_kernel_guest;
+
+VYI_API vyi_kernel_guest vyi_kernel_guest_begin(vyi_kernel *k);
+VYI_API void vyi_kernel_guest_end(vyi_kernel *k, vyi_kernel_guest guest, const char *name);
+
+VYI_EXTERN_C_END
+
+#endif
+
+/* --- faults -------------------------------------------------------------- */
+
+VYRE_API const char *vyre_fault_text(uint32_t code)
+{
+    static const char *const texts[] = {
+        "no fault",
+        "no handler for the opcode",
+        "a control index or range lies beyond the buffer",
+        "a write into control words 0..159",
+        "malformed packed payload",
+        "DFA_STEP without a table, or beyond it",
+        "a loop would have been cut by the driver",
+        "the host answered an IO request with ERROR",
+        "no IO slot was free",
+        "the host did not answer an IO request in time"
+    };
+    if (code < sizeof texts / sizeof texts[0])
+        return texts[code];
+    return code >= VYRE_FAULT_USER ? "a handler's own fault" : "unknown fault";
+}
+
+/* --- the rules of a description ------------------------------------------ */
+
+static vyre_kernel_desc vyi_kernel_defaults(const vyre_kernel_desc *desc)
+{
+    vyre_kernel_desc d;
+    memset(&d, 0, sizeof d);
+    if (desc)
+        d = *desc;
+    d.workgroup_size = d.workgroup_size ? d.workgroup_size : 256;
+    d.slot_count = d.slot_count ? d.slot_count : d.workgroup_size;
+    d.lane_count = d.lane_count ? d.lane_count : d.slot_count;
+    d.log_records = d.log_records ? d.log_records : VYRE_LOG_RECORDS_DEFAULT;
+    d.observables = d.observables ? d.observables : 64;
+    d.io_spins = d.io_spins ? d.io_spins : 1024;
+    d.loop_allowance = d.loop_allowance ? d.loop_allowance : 32768;
+    return d;
+}
+
+static vyre_status vyi_kernel_check_lanes(const vyre_kernel_desc *d, vyre_error *err)
+{
+    if (d->lane_count > d->slot_count)
+        return vyi_fail(err, VYRE_E_KERNEL_LANES, d->lane_count,
+                        "Use at most as many lanes as slots; fewer lanes take turns.",
+                        "%u lanes for %u slots", (unsigned)d->lane_count,
+                        (unsigned)d->slot_count);
+    if (d->lane_count % d->workgroup_size)
+        return vyi_fail(err, VYRE_E_KERNEL_LANE_MULTIPLE, d->lane_count,
+                        "Use a multiple of the workgroup size, or a smaller workgroup.",
+                        "%u lanes in workgroups of %u", (unsigned)d->lane_count,
+                        (unsigned)d->workgroup_size);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_kernel_check_limits(const vyre_kernel_desc *d, vyre_error *err)
+{
+    if (d->log_records > VYRE_MAX_LOG_RECORDS)
+        return vyi_fail(err, VYRE_E_OVF, d->log_records, "Use a smaller log.",
+                        "%u log records; there may be %u", (unsigned)d->log_records,
+                        (unsigned)VYRE_MAX_LOG_RECORDS);
+    if (d->observables > VYRE_MAX_OBSERVABLES)
+        return vyi_fail(err, VYRE_E_OVF, d->observables, "Use a buffer of your own.",
+                        "%u observables; there may be %u", (unsigned)d->observables,
+                        (unsigned)VYRE_MAX_OBSERVABLES);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_kernel_check_geometry(const vyre_kernel_desc *d, vyre_error *err)
+{
+    if (d->workgroup_size > VYRE_MAX_WORKGROUP)
+        return vyi_fail(err, VYRE_E_KERNEL_WORKGROUP, d->workgroup_size,
+                        "Use more workgroups instead; 256 suits most devices.",
+                        "%u lanes in a workgroup; there may be %u", (unsigned)d->workgroup_size,
+                        (unsigned)VYRE_MAX_WORKGROUP);
+    if (d->slot_count > VYRE_MAX_SLOTS)
+        return vyi_fail(err, VYRE_E_KERNEL_SLOTS, d->slot_count,
+                        "Use a smaller ring; a slot can be used again when it is done.",
+                        "%u slots; there may be %u", (unsigned)d->slot_count,
+                        (unsigned)VYRE_MAX_SLOTS);
+    if (d->slot_count % d->workgroup_size)
+        return vyi_fail(err, VYRE_E_KERNEL_SLOT_MULTIPLE, d->slot_count,
+                        "Use a multiple of the workgroup size, or a smaller workgroup.",
+                        "%u slots in workgroups of %u", (unsigned)d->slot_count,
+                        (unsigned)d->workgroup_size);
+    vyre_status status = vyi_kernel_check_lanes(d, err);
+    return status == VYRE_OK ? vyi_kernel_check_limits(d, err) : status;
+}
+
+static vyre_status vyi_kernel_check_handler(const vyre_kernel_desc *d, uint32_t index,
+                                            vyre_error *err)
+{
+    const vyre_handler *h = &d->handlers[index];
+    if (!vyre_opcode_is_user(h->opcode))
+        return vyi_fail(err, VYRE_E_KERNEL_OPCODE, index,
+                        "Use 8..0xFFEF or 0x10000..0x7FFFFFFF.",
+                        "handler %u has opcode 0x%X, which is built in or reserved",
+                        (unsigned)index, (unsigned)h->opcode);
+    if (!h->emit)
+        return vyi_fail(err, VYRE_E_KERNEL_EMIT, index, "Set the handler's emit.",
+                        "handler %u of opcode 0x%X has no emit function", (unsigned)index,
+                        (unsigned)h->opcode);
+    for (uint32_t i = 0; i < index; i++)
+        if (d->handlers[i].opcode == h->opcode)
+            return vyi_fail(err, VYRE_E_KERNEL_DUPLICATE, index, "Give each its own opcode.",
+                            "handlers %u and %u both have opcode 0x%X", (unsigned)i,
+                            (unsigned)index, (unsigned)h->opcode);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_kernel_check_code(const vyre_kernel_desc *d, vyre_error *err)
+{
+    if (d->kind == VYRE_KERNEL_JIT && !d->payload)
+        return vyi_fail(err, VYRE_E_KERNEL_PAYLOAD, 0, "Set the desc's payload.",
+                        "the kernel is of kind JIT and has no payload");
+    if (d->kind != VYRE_KERNEL_JIT && d->payload)
+        return vyi_fail(err, VYRE_E_KERNEL_NOT_JIT, 0, "Use kind VYRE_KERNEL_JIT, or a handler.",
+                        "a payload in a kernel of kind %u", (unsigned)d->kind);
+    if (d->kind == VYRE_KERNEL_JIT && (d->handler_count || d->load_miss))
+        return vyi_fail(err, VYRE_E_KERNEL_DISPATCH, 0,
+                        "Use kind VYRE_KERNEL_DIRECT for opcodes.",
+                        "a JIT kernel with %u handlers%s: it runs its payload for every slot",
+                        (unsigned)d->handler_count, d->load_miss ? " and load_miss" : "");
+    if (d->handler_count && !d->handlers)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Set the desc's handlers.",
+                        "%u handlers, but the list is NULL", (unsigned)d->handler_count);
+    for (uint32_t i = 0; i < d->handler_count; i++) {
+        vyre_status status = vyi_kernel_check_handler(d, i, err);
+        if (status != VYRE_OK)
+            return status;
+    }
+    return VYRE_OK;
+}
+
+/* The caller's buffer `index`, the workspace behind the last. */
+static const vyre_buffer_desc *vyi_kernel_buffer_desc(const vyre_kernel_desc *d, uint32_t index)
+{
+    return index < d->buffer_count ? &d->buffers[index] : &d->workspace->buffer;
+}
+
+static vyre_status vyi_kernel_check_binding(const vyre_kernel_desc *d, uint32_t index,
+                                            vyre_error *err)
+{
+    const uint32_t binding = vyi_kernel_buffer_desc(d, index)->binding;
+    if (vyi_kernel_buffer_desc(d, index)->access == VYRE_ACCESS_WORKGROUP)
+        return VYRE_OK;
+    if (binding < VYRE_BINDING_USER || binding >= VYRE_MAX_BINDINGS)
+        return vyi_fail(err, VYRE_E_KERNEL_BINDING, index,
+                        "0..3 are control, ring, log and io; use 4..31.",
+                        "buffer %u has binding %u", (unsigned)index, (unsigned)binding);
+    for (uint32_t i = 0; i < index; i++) {
+        const vyre_buffer_desc *other = vyi_kernel_buffer_desc(d, i);
+        if (other->access != VYRE_ACCESS_WORKGROUP && other->binding == binding)
+            return vyi_fail(err, VYRE_E_KERNEL_OVERLAP, index,
+                            "Give each buffer, and the workspace, a binding of its own.",
+                            "buffers %u and %u both have binding %u", (unsigned)i,
+                            (unsigned)index, (unsigned)binding);
+    }
+    return VYRE_OK;
+}
+
+/* The place in the desc of the buffer at `binding`, if it holds u32 words and
+ * is not of access `barred`; else buffer_count. */
+static uint32_t vyi_kernel_find(const vyre_kernel_desc *d, uint32_t binding, vyre_access barred)
+{
+    for (uint32_t i = 0; i < d->buffer_count; i++) {
+        const vyre_buffer_desc *b = &d->buffers[i];
+        const bool words = b->type == VYRE_TYPE_NONE || b->type == VYRE_TYPE_U32;
+        if (b->binding == binding && words && b->access != VYRE_ACCESS_WORKGROUP &&
+            b->access != barred)
+            return i;
+    }
+    return d->buffer_count;
+}
+
+static vyre_status vyi_kernel_check_roles(const vyre_kernel_desc *d, vyre_error *err)
+{
+    if (d->table_binding &&
+        vyi_kernel_find(d, d->table_binding, VYRE_ACCESS_WRITE) == d->buffer_count)
+        return vyi_fail(err, VYRE_E_KERNEL_TABLE, d->table_binding,
+                        "Add a u32 buffer with this binding to the desc's buffers.",
+                        "no readable u32 buffer of the desc has the table's binding %u",
+                        (unsigned)d->table_binding);
+    if (d->mirror_binding &&
+        (vyi_kernel_find(d, d->mirror_binding, VYRE_ACCESS_READ) == d->buffer_count ||
+         d->mirror_binding == d->table_binding))
+        return vyi_fail(err, VYRE_E_KERNEL_MIRROR, d->mirror_binding,
+                        "Add a writable u32 buffer with this binding to the desc's buffers.",
+                        "no writable u32 buffer of the desc has the mirror's binding %u%s",
+                        (unsigned)d->mirror_binding,
+                        d->mirror_binding == d->table_binding ? ": it is the table" : "");
+    return VYRE_OK;
+}
+
+static vyre_status vyi_kernel_check_buffers(const vyre_kernel_desc *d, vyre_error *err)
+{
+    const uint32_t room = VYRE_MAX_BUFFERS - VYRE_BINDING_USER - 1;
+    if (d->buffer_count && !d->buffers)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Set the desc's buffers.",
+                        "%u buffers, but the list is NULL", (unsigned)d->buffer_count);
+    if (d->buffer_count > room)
+        return vyi_fail(err, VYRE_E_KERNEL_BUFFERS, d->buffer_count, "Use fewer, larger buffers.",
+                        "%u buffers; there may be %u", (unsigned)d->buffer_count,
+                        (unsigned)room);
+    for (uint32_t i = 0; i < d->buffer_count + (d->workspace ? 1 : 0); i++) {
+        vyre_status status = vyi_kernel_check_binding(d, i, err);
+        if (status != VYRE_OK)
+            return status;
+    }
+    return vyi_kernel_check_roles(d, err);
+}
+
+static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, vyre_error *err)
+{
+    if ((uint32_t)d->kind > VYRE_KERNEL_PRIORITY)
+        return vyi_fail(err, VYRE_E_KERNEL_KIND, (uint64_t)(uint32_t)d->kind,
+                        "Use VYRE_KERNEL_DIRECT, _JIT or _PRIORITY.", "kind %u",
+                        (unsigned)d->kind);
+    vyre_status status = vyi_kernel_check_geometry(d, err);
+    if (status == VYRE_OK)
+        status = vyi_kernel_check_code(d, err);
+    if (status == VYRE_OK)
+        status = vyi_kernel_check_buffers(d, err);
+    return status;
+}
+
+/* --- callers' code ------------------------------------------------------- */
+
+VYI_API vyi_kernel_guest vyi_kernel_guest_begin(vyi_kernel *k)
+{
+    vyi_kernel_guest guest;
+    guest.first = k->p->count;
+    guest.depth = k->p->depth;
+    guest.arm = guest.depth ? k->p->open[guest.depth - 1].arm : 0;
+    return guest;
+}
+
+/* True when one of the instructions from `first` on leaves a loop that began
+ * before it, or a block that is not the guest's was closed and opened again. */
+static bool vyi_kernel_guest_strays(const vyre_program *p, const vyi_kernel_guest *guest)
+{
+    const uint32_t depth = guest->depth;
+    if (p->depth != depth || (depth && p->open[depth - 1].arm != guest->arm))
+        return true;
+    for (uint32_t i = guest->first; i < p->count; i++) {
+        const vyi_inst *inst = &p->insts[i];
+        if ((inst->op == VYI_OP_BREAK || inst->op == VYI_OP_CONTINUE || inst->op == VYI_OP_END) &&
+            inst->link < guest->first)
+            return true;
+    }
+    return false;
+}
+
+VYI_API void vyi_kernel_guest_end(vyi_kernel *k, vyi_kernel_guest guest, const char *name)
+{
+    vyre_program *p = k->p;
+    if (p->error.status != VYRE_OK)
+        return;
+    for (uint32_t i = guest.first; i < p->count; i++)
+        if (p->insts[i].op == VYI_OP_RETURN) {
+            vyi_program_fail(p, VYRE_E_KERNEL_RETURN, "Put the rest of the code into an if.",
+                             "%s returns: the slot would stay CLAIMED for ever", name);
+            return;
+        }
+    if (vyi_kernel_guest_strays(p, &guest))
+        vyi_program_fail(p, VYRE_E_KERNEL_BLOCK,
+                         "End each block that it opens; break only its own loops.",
+                         "%s begins at depth %u, ends at %u, and must not touch what is around it",
+                         name, (unsigned)guest.depth, (unsigned)p->depth);
+}
+
+static void vyi_kernel_hook(vyi_kernel *k,
+                            void (*hook)(vyre_program *p, vyre_buffer workspace, void *user),
+                            const char *name)
+{
+    if (!hook)
+        return;
+    vyi_kernel_guest guest = vyi_kernel_guest_begin(k);
+    hook(k->p, k->workspace, k->desc.workspace->user);
+    vyi_kernel_guest_end(k, guest, name);
+}
+
+/* --- claiming a slot ----------------------------------------------------- */
+
+/* Strict on both sides, and safe so: the index is clamped to the table. */
+static vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant)
+{
+    vyre_program *p = k->p;
+    vyre_value known = vyre_ir_lt(p, tenant, vyi_kernel_u32(k, VYRE_MAX_TENANTS));
+    vyre_value entry = vyre_ir_min(p, tenant, vyi_kernel_u32(k, VYRE_MAX_TENANTS - 1));
+    vyre_value mask = vyre_ir_atomic_load(p, k->control,
+                                          vyi_kernel_plus(k, entry, VYRE_CONTROL_TENANT_MASKS),
+                                          VYRE_ORDER_RELAXED);
+    return vyre_ir_and(p, known, vyre_ir_ne(p, mask, vyi_kernel_u32(k, 0)));
+}
+
+/* Work may come back as REQUEUE, or be a task that yielded. */
+static bool vyi_kernel_resumes(const vyi_kernel *k)
+{
+    return k->desc.kind == VYRE_KERNEL_PRIORITY || (k->desc.load_miss && !k->desc.once);
+}
+
+static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
+{
+    vyre_program *p = k->p;
+    vyre_value published = vyi_kernel_is(k, status, VYRE_SLOT_PUBLISHED);
+    if (!vyi_kernel_resumes(k))
+        return published;
+    return vyre_ir_or(p, published,
+                      vyre_ir_or(p, vyi_kernel_is(k, status, VYRE_SLOT_YIELD),
+                                 vyi_kernel_is(k, status, VYRE_SLOT_REQUEUE)));
+}
+
+static void vyi_kernel_load_tenant(vyi_kernel *k)
+{
+    vyre_value at = vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT);
+    k->tenant = vyre_ir_name(k->p, vyre_ir_load(k->p, k->ring, at), "tenant");
+}
+
+VYI_API void vyi_kernel_load_slot(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    k->opcode = vyre_ir_load(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_OPCODE));
+    vyi_kernel_load_tenant(k);
+    for (uint32_t i = 0; i < VYI_KERNEL_EARLY_ARGS; i++)
+        k->early[i] = vyre_ir_load(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS + i));
+    vyre_ir_name(p, k->opcode, "opcode");
+}
+
+static void vyi_kernel_refuse(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_ir_set(p, k->refused, vyre_ir_bool(p, true));
+    vyre_ir_set(p, k->careful, vyre_ir_bool(p, true));
+}
+
+/* A careful lane's look before the claim; what it sees may change before the
+ * claim, so it only saves claims and decides nothing else. */
+static vyre_local vyi_kernel_look(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_local worth = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "worth_a_claim");
+    vyre_ir_if(p, vyre_ir_get(p, k->careful));
+    vyre_value tenant = vyre_ir_atomic_load(p, k->ring,
+                                            vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT),
+                                            VYRE_ORDER_RELAXED);
+    vyre_value rights = vyi_kernel_has_rights(k, tenant);
+    vyre_ir_set(p, worth, rights);
+    vyre_ir_if(p, vyre_ir_not(p, rights));
+    vyi_kernel_refuse(k);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    return worth;
+}
+
+/* Acquire in the poll and in the claim: both pair with the release by which
+ * the host, or a lane that put the slot back, wrote the status last. */
+VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
+{
+    vyre_program *p = k->p;
+    k->base = base;
+    k->seen = vyre_ir_atomic_load(p, k->ring, base, VYRE_ORDER_ACQUIRE);
+    vyre_ir_name(p, k->seen, "status");
+    vyre_ir_if(p, vyi_kernel_may_claim(k, k->seen));
+    vyre_local worth = vyi_kernel_look(k);
+    vyre_ir_if(p, vyre_ir_get(p, worth));
+    vyre_value before = vyre_ir_atomic_cas(p, k->ring, base, k->seen,
+                                           vyi_kernel_u32(k, VYRE_SLOT_CLAIMED),
+                                           VYRE_ORDER_ACQUIRE);
+    vyre_ir_if(p, vyre_ir_eq(p, before, k->seen));
+    if (k->desc.kind == VYRE_KERNEL_PRIORITY)
+        vyi_kernel_load_tenant(k);
+    else
+        vyi_kernel_load_slot(k);
+    vyre_ir_if(p, vyi_kernel_has_rights(k, k->tenant));
+}
+
+VYI_API void vyi_kernel_claim_end(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_ir_else(p);
+    vyre_ir_atomic_store(p, k->ring, k->base, k->seen, VYRE_ORDER_RELEASE);
+    vyi_kernel_refuse(k);
+    for (unsigned i = 0; i < 4; i++)
+        vyre_ir_end(p);
+}
+
+/* --- the frame ----------------------------------------------------------- */
+
+static vyre_buffer vyi_kernel_core_buffer(vyi_kernel *k, const char *name, uint32_t binding)
+{
+    vyre_buffer_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.name = name;
+    desc.binding = binding;
+    desc.no_readback = k->desc.control_report && binding != VYRE_BINDING_CONTROL;
+    return vyre_ir_buffer(k->p, &desc);
+}
+
+static void vyi_kernel_buffers(vyi_kernel *k)
+{
+    const vyre_kernel_desc *d = &k->desc;
+    k->control = vyi_kernel_core_buffer(k, "control", VYRE_BINDING_CONTROL);
+    k->ring = vyi_kernel_core_buffer(k, "ring", VYRE_BINDING_RING);
+    k->log = vyi_kernel_core_buffer(k, "log", VYRE_BINDING_LOG);
+    k->io = vyi_kernel_core_buffer(k, "io", VYRE_BINDING_IO);
+    for (uint32_t i = 0; i < d->buffer_count; i++)
+        k->user[i] = vyre_ir_buffer(k->p, &d->buffers[i]);
+    if (d->workspace)
+        k->workspace = vyre_ir_buffer(k->p, &d->workspace->buffer);
+    if (d->table_binding)
+        k->table = k->user[vyi_kernel_find(d, d->table_binding, VYRE_ACCESS_WRITE)];
+    if (d->mirror_binding)
+        k->mirror = k->user[vyi_kernel_find(d, d->mirror_binding, VYRE_ACCESS_READ)];
+}
+
+/* Where loops are limited, one slot may use up at most half of them. */
+static void vyi_kernel_loop_budget(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value left = vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_LEFT);
+    vyre_value half = vyre_ir_shr(p, left, vyi_kernel_u32(k, 1));
+    k->allowance = vyre_ir_min(p, half, vyi_kernel_u32(k, k->desc.loop_allowance));
+    k->loop_need = vyi_kernel_plus(k, k->allowance, VYI_KERNEL_LOOP_MARGIN);
+    vyre_ir_name(p, k->loop_need, "loop_need");
+}
+
+static void vyi_kernel_values(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value size = vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_SIZE_X);
+    k->lane = vyre_ir_builtin(p, VYRE_BUILTIN_GLOBAL_ID_X);
+    k->lanes = vyre_ir_mul(p, size, vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_COUNT_X));
+    k->slots = vyre_ir_shr(p, vyre_ir_length(p, k->ring), vyi_kernel_u32(k, 4));
+    vyre_value base = vyi_kernel_u32(k, VYRE_CONTROL_OBSERVABLES);
+    k->control_words = vyre_ir_length(p, k->control);
+    k->observables = vyre_ir_sub(p, vyre_ir_max(p, k->control_words, base), base);
+    vyre_ir_name(p, k->lane, "lane");
+    vyre_ir_name(p, k->lanes, "lanes");
+    vyre_ir_name(p, k->slots, "slots");
+    vyre_ir_name(p, k->control_words, "control_words");
+    vyre_ir_name(p, k->observables, "observables");
+    vyi_kernel_loop_budget(k);
+
+    k->careful = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "careful");
+    k->refused = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "refused");
+}
+
+/* A slot that is begun must be able to end before the driver cuts. */
+static vyre_value vyi_kernel_loops_end(vyi_kernel *k)
+{
+    return vyre_ir_lt(k->p, vyre_ir_builtin(k->p, VYRE_BUILTIN_LOOP_LEFT), k->loop_need);
+}
+
+static void vyi_kernel_break_if(vyi_kernel *k, vyre_value cond)
+{
+    vyre_ir_if(k->p, cond);
+    vyre_ir_break(k->p);
+    vyre_ir_end(k->p);
+}
+
+/* How often a lane's stride hits the ring; 0 for a lane beyond it. */
+static vyre_value vyi_kernel_turns(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value beyond = vyi_kernel_plus(k, vyre_ir_sub(p, k->slots, k->lane), UINT32_MAX);
+    vyre_value turns = vyi_kernel_plus(k, vyre_ir_div(p, beyond, k->lanes), 1);
+    return vyre_ir_select(p, vyre_ir_lt(p, k->lane, k->slots), turns, vyi_kernel_u32(k, 0));
+}
+
+static void vyi_kernel_pass(vyi_kernel *k, vyre_value turns)
+{
+    vyre_program *p = k->p;
+    vyre_value turn = vyre_ir_loop(p, vyi_kernel_u32(k, 0), turns);
+    vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
+    vyre_value slot = vyre_ir_add(p, k->lane, vyre_ir_mul(p, turn, k->lanes));
+    vyre_value base = vyre_ir_shl(p, slot, vyi_kernel_u32(k, 4));
+    vyre_ir_name(p, base, "slot_base");
+    vyi_kernel_claim_begin(k, base);
+    vyi_kernel_serve(k);
+    vyi_kernel_claim_end(k);
+    vyre_ir_end(p);
+}
+
+static void vyi_kernel_heartbeat(vyi_kernel *k)
+{
+    vyre_ir_if(k->p, vyi_kernel_is(k, k->lane, 0));
+    vyi_kernel_count(k, VYRE_CONTROL_HEARTBEAT, VYRE_ORDER_RELAXED);
+    vyre_ir_end(k->p);
+}
+
+static void vyi_kernel_round(vyi_kernel *k, vyre_value turns)
+{
+    const vyre_workspace *w = k->desc.workspace;
+    vyi_kernel_hook(k, w ? w->guard : NULL, "the workspace's guard");
+    vyi_kernel_hook(k, w ? w->dispatch : NULL, "the workspace's dispatch");
+    if (!k->desc.once)
+        vyi_kernel_heartbeat(k);
+    if (k->desc.kind == VYRE_KERNEL_PRIORITY)
+        vyi_kernel_priority_pass(k);
+    else
+        vyi_kernel_pass(k, turns);
+    if (k->desc.io_polling)
+        vyi_kernel_poll_io(k);
+}
+
+/* Acquire: pairs with the release of whoever raised it. */
+static vyre_value vyi_kernel_runs(vyi_kernel *k)
+{
+    vyre_value stop = vyre_ir_atomic_load(k->p, k->control,
+                                          vyi_kernel_u32(k, VYRE_CONTROL_SHUTDOWN),
+                                          VYRE_ORDER_ACQUIRE);
+    return vyi_kernel_is(k, stop, 0);
+}
+
+static void vyi_kernel_once(vyi_kernel *k, vyre_value turns)
+{
+    vyre_ir_if(k->p, vyi_kernel_runs(k));
+    vyi_kernel_round(k, turns);
+    vyre_ir_end(k->p);
+}
+
+static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
+{
+    vyre_program *p = k->p;
+    k->rounds = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "rounds");
+    if (k->desc.io_polling)
+        k->io_next = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "io_next");
+
+    vyre_ir_forever(p);
+    vyre_value rounds = vyre_ir_get(p, k->rounds);
+    vyre_value phase = vyre_ir_and(p, rounds, vyi_kernel_u32(k, VYI_KERNEL_STOP_ROUNDS - 1));
+    vyre_ir_if(p, vyi_kernel_is(k, phase, 0));
+    vyi_kernel_break_if(k, vyre_ir_not(p, vyi_kernel_runs(k)));
+    vyre_ir_end(p);
+    vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
+    vyre_ir_set(p, k->rounds, vyi_kernel_plus(k, rounds, 1));
+    vyi_kernel_round(k, turns);
+    vyre_ir_set(p, k->careful, vyre_ir_get(p, k->refused));
+    vyre_ir_set(p, k->refused, vyre_ir_bool(p, false));
+    vyre_ir_end(p);
+}
+
+static void vyi_kernel_emit(vyi_kernel *k)
+{
+    const vyre_kernel_desc *d = &k->desc;
+    vyi_kernel_buffers(k);
+    vyi_kernel_values(k);
+    vyi_kernel_hook(k, d->workspace ? d->workspace->bootstrap : NULL, "the workspace's bootstrap");
+    vyre_value turns = k->slots;
+    if (d->kind != VYRE_KERNEL_PRIORITY)
+        turns = vyi_kernel_turns(k);
+
+    /* A lane beyond the ring has nothing to do, apart from the workspace. */
+    if (!d->workspace)
+        vyre_ir_if(k->p, vyre_ir_lt(k->p, k->lane, k->slots));
+    if (d->once)
+        vyi_kernel_once(k, turns);
+    else
+        vyi_kernel_forever(k, turns);
+    if (!d->workspace)
+        vyre_ir_end(k->p);
+}
+
+/* --- public -------------------------------------------------------------- */
+
+/* The description must have been checked. */
+static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d, vyre_error *err)
+{
+    vyi_kernel k;
+    memset(&k, 0, sizeof k);
+    k.p = p;
+    k.desc = *d;
+    vyi_kernel_emit(&k);
+    if (p->error.status != VYRE_OK && err)
+        *err = p->error;
+    return p->error.status;
+}
+
+static vyre_status vyi_kernel_check_free(const vyre_program *p, const vyre_kernel_desc *d,
+                                         vyre_error *err)
+{
+    for (uint32_t i = 0; i < p->buffer_count; i++) {
+        const uint32_t binding = p->buffers[i].binding;
+        bool taken = binding < VYRE_BINDING_USER;
+        for (uint32_t j = 0; j < d->buffer_count + (d->workspace ? 1 : 0); j++) {
+            const vyre_buffer_desc *b = vyi_kernel_buffer_desc(d, j);
+            taken = taken || (b->access != VYRE_ACCESS_WORKGROUP && b->binding == binding);
+        }
+        if (taken)
+            return vyi_fail(err, VYRE_E_KERNEL_OVERLAP, i,
+                            "Leave bindings 0..3 and those of the desc to the kernel.",
+                            "binding %u already belongs to the program's buffer \"%s\"",
+                            (unsigned)binding, p->buffers[i].name);
+    }
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_kernel_body(vyre_program *p, const vyre_kernel_desc *desc,
+                                      vyre_error *err)
+{
+    if (!p)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Test what vyre_program_create returns.",
+                        "the program is NULL");
+    const vyre_kernel_desc d = vyi_kernel_defaults(desc);
+    vyre_status status = vyi_kernel_check(&d, err);
+    if (status == VYRE_OK)
+        status = vyi_kernel_check_free(p, &d, err);
+    return status == VYRE_OK ? vyi_kernel_append(p, &d, err) : status;
+}
+
+static const char *vyi_kernel_name(const vyre_kernel_desc *d)
+{
+    static const char *const names[3][2] = { { "direct", "direct_once" },
+                                             { "jit", "jit_once" },
+                                             { "priority", "priority_once" } };
+    return names[d->kind][d->once ? 1 : 0];
+}
+
+VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_error *err)
+{
+    const vyre_kernel_desc d = vyi_kernel_defaults(desc);
+    if (vyi_kernel_check(&d, err) != VYRE_OK)
+        return NULL;
+
+    vyre_program_desc program;
+    memset(&program, 0, sizeof program);
+    program.workgroup_size[0] = d.workgroup_size;
+    program.name = vyi_kernel_name(&d);
+    program.allocator = d.allocator;
+    vyre_program *p = vyre_program_create(&program, err);
+    if (!p)
+        return NULL;
+    if (vyi_kernel_append(p, &d, err) == VYRE_OK && vyre_program_finish(p, err) == VYRE_OK)
+        return p;
+    vyre_program_destroy(p);
+    return NULL;
+}
+/* ==========================================================================
+ * kernel: what a claimed slot does
+ *
+ * Private.  A slot is a list of operations: one, whose arguments are the
+ * slot's, or those of its packed payload.  Each opcode's code stands in the
+ * program once, as a case of one switch inside the loop over operations.
+ *
+ * Operations reach control through atomics, in no order with each other: the
+ * release of the slot's status, which comes last, orders all of them.
+ * ======================================================================= */
+
+/* --- built-in opcodes ---------------------------------------------------- */
+
+static vyre_value vyi_op_arg(vyi_kernel *k, uint32_t i)
+{
+    return vyre_ir_get(k->p, k->arg[i]);
+}
+
+/* The fault of writing control[index], or 0. */
+static vyre_value vyi_op_write_fault(vyi_kernel *k, vyre_value index)
+{
+    vyre_program *p = k->p;
+    vyre_value fault = vyi_kernel_u32(k, VYRE_FAULT_NONE);
+    if (!k->desc.open_header) {
+        vyre_value header = vyi_kernel_u32(k, VYRE_CONTROL_OBSERVABLES);
+        fault = vyre_ir_select(p, vyre_ir_lt(p, index, header),
+                               vyi_kernel_u32(k, VYRE_FAULT_HEADER), fault);
+    }
+    return vyre_ir_select(p, vyre_ir_lt(p, index, k->control_words), fault,
+                          vyi_kernel_u32(k, VYRE_FAULT_INDEX));
+}
+
+/* Records `fault` and opens a block for what happens without one. */
+static void vyi_op_unless(vyi_kernel *k, vyre_value fault)
+{
+    vyre_ir_set(k->p, k->fault, fault);
+    vyre_ir_if(k->p, vyi_kernel_is(k, fault, VYRE_FAULT_NONE));
+}
+
+/* For an operation that one condition allows. */
+static void vyi_op_if(vyi_kernel *k, vyre_value allowed, uint32_t fault)
+{
+    vyi_op_unless(k, vyre_ir_select(k->p, allowed, vyi_kernel_u32(k, VYRE_FAULT_NONE),
+                                    vyi_kernel_u32(k, fault)));
+}
+
+static void vyi_op_nop(vyi_kernel *k)
+{
+    (void)k;
+}
+
+static void vyi_op_store_u32(vyi_kernel *k)
+{
+    vyre_value index = vyi_op_arg(k, 1);
+    vyi_op_unless(k, vyi_op_write_fault(k, index));
+    vyre_ir_atomic_store(k->p, k->control, index, vyi_op_arg(k, 0), VYRE_ORDER_RELAXED);
+    vyre_ir_end(k->p);
+}
+
+static void vyi_op_atomic_add(vyi_kernel *k)
+{
+    vyre_value index = vyi_op_arg(k, 1);
+    vyi_op_unless(k, vyi_op_write_fault(k, index));
+    vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->control, index, vyi_op_arg(k, 0),
+                   VYRE_ORDER_RELAXED);
+    vyre_ir_end(k->p);
+}
+
+/* observable[index] = value; a word that does not exist takes nothing. */
+static void vyi_op_observe(vyi_kernel *k, vyre_value index, vyre_value value)
+{
+    vyre_ir_atomic_store(k->p, k->control, vyi_kernel_plus(k, index, VYRE_CONTROL_OBSERVABLES),
+                         value, VYRE_ORDER_RELAXED);
+}
+
+static void vyi_op_load_u32(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value from = vyi_op_arg(k, 0), to = vyi_op_arg(k, 1);
+    vyre_value both = vyre_ir_and(p, vyre_ir_lt(p, from, k->control_words),
+                                  vyre_ir_lt(p, to, k->observables));
+    vyi_op_if(k, both, VYRE_FAULT_INDEX);
+    vyi_op_observe(k, to, vyre_ir_atomic_load(p, k->control, from, VYRE_ORDER_RELAXED));
+    vyre_ir_end(p);
+}
+
+/* The index of the word before is below the length, so adding the base of the
+ * observables to it does not wrap. */
+static void vyi_op_compare_swap(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value index = vyi_op_arg(k, 0);
+    vyi_op_unless(k, vyi_op_write_fault(k, index));
+    vyre_value before = vyre_ir_atomic_cas(p, k->control, index, vyi_op_arg(k, 1),
+                                           vyi_op_arg(k, 2), VYRE_ORDER_RELAXED);
+    vyi_op_observe(k, index, before);
+    vyre_ir_end(p);
+}
+
+/* True when `count` words from `first` on exist; nothing wraps. */
+static vyre_value vyi_op_range(vyi_kernel *k, vyre_value first, vyre_value count)
+{
+    vyre_program *p = k->p;
+    return vyre_ir_and(p, vyre_ir_le(p, count, k->control_words),
+                       vyre_ir_le(p, first, vyre_ir_sub(p, k->control_words, count)));
+}
+
+static vyre_value vyi_op_memcpy_fault(vyi_kernel *k, vyre_value from, vyre_value to,
+                                      vyre_value count)
+{
+    vyre_program *p = k->p;
+    vyre_value fault = vyi_kernel_u32(k, VYRE_FAULT_NONE);
+    if (!k->desc.open_header) {
+        vyre_value header = vyre_ir_lt(p, to, vyi_kernel_u32(k, VYRE_CONTROL_OBSERVABLES));
+        vyre_value writes = vyre_ir_ne(p, count, vyi_kernel_u32(k, 0));
+        fault = vyre_ir_select(p, vyre_ir_and(p, header, writes),
+                               vyi_kernel_u32(k, VYRE_FAULT_HEADER), fault);
+    }
+    vyre_value exist = vyre_ir_and(p, vyi_op_range(k, from, count), vyi_op_range(k, to, count));
+    return vyre_ir_select(p, exist, fault, vyi_kernel_u32(k, VYRE_FAULT_INDEX));
+}
+
+/* Upwards from the last word, downwards from the first: right for ranges that
+ * overlap and for those that do not. */
+static void vyi_op_memcpy(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value from = vyi_op_arg(k, 0), to = vyi_op_arg(k, 1), count = vyi_op_arg(k, 2);
+    vyi_op_unless(k, vyi_op_memcpy_fault(k, from, to, count));
+    vyre_value up = vyre_ir_gt(p, to, from);
+    vyre_value last = vyi_kernel_plus(k, count, UINT32_MAX);
+    vyre_value i = vyre_ir_loop(p, vyi_kernel_u32(k, 0), count);
+    vyre_value at = vyre_ir_select(p, up, vyre_ir_sub(p, last, i), i);
+    vyre_value word = vyre_ir_atomic_load(p, k->control, vyre_ir_add(p, from, at),
+                                          VYRE_ORDER_RELAXED);
+    vyre_ir_atomic_store(p, k->control, vyre_ir_add(p, to, at), word, VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+static void vyi_op_dfa_step(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!k->table.id) {
+        vyi_kernel_raise(k, VYRE_FAULT_TABLE);
+        return;
+    }
+    vyre_value state = vyi_op_arg(k, 0), symbol = vyi_op_arg(k, 1), to = vyi_op_arg(k, 2);
+    vyre_value length = vyre_ir_length(p, k->table);
+    vyre_value row = vyre_ir_shl(p, state, vyi_kernel_u32(k, 8));
+    vyre_value found = vyre_ir_and(p, vyre_ir_lt(p, state, vyi_kernel_u32(k, 1u << 24)),
+                                   vyre_ir_and(p, vyre_ir_lt(p, row, length),
+                                               vyre_ir_lt(p, symbol,
+                                                          vyre_ir_sub(p, length, row))));
+    vyre_value fault = vyre_ir_select(p, vyre_ir_lt(p, to, k->observables),
+                                      vyi_kernel_u32(k, VYRE_FAULT_NONE),
+                                      vyi_kernel_u32(k, VYRE_FAULT_INDEX));
+    vyi_op_unless(k, vyre_ir_select(p, found, fault, vyi_kernel_u32(k, VYRE_FAULT_TABLE)));
+    vyi_op_observe(k, to, vyre_ir_load(p, k->table, vyre_ir_add(p, row, symbol)));
+    vyre_ir_end(p);
+}
+
+static void vyi_op_batch_fence(vyi_kernel *k)
+{
+    vyi_kernel_count(k, VYRE_CONTROL_EPOCH, VYRE_ORDER_RELAXED);
+    vyi_op_observe(k, vyi_kernel_u32(k, 0), vyi_op_arg(k, 1));
+}
+
+static void vyi_op_shutdown(vyi_kernel *k)
+{
+    vyre_ir_atomic_store(k->p, k->control, vyi_kernel_u32(k, VYRE_CONTROL_SHUTDOWN),
+                         vyi_kernel_u32(k, 1), VYRE_ORDER_RELAXED);
+}
+
+static void vyi_op_unknown(vyi_kernel *k)
+{
+    vyi_kernel_raise(k, VYRE_FAULT_OPCODE);
+}
+
+/* --- PRINTF -------------------------------------------------------------- */
+
+static void vyi_op_record(vyi_kernel *k, vyre_value cursor)
+{
+    for (uint32_t i = 0; i < VYRE_LOG_RECORD_WORDS; i++) {
+        vyre_value word = i < 3 ? vyi_op_arg(k, i) : k->base;
+        vyre_ir_store(k->p, k->log, vyi_kernel_plus(k, cursor, VYRE_LOG_RECORDS + i), word);
+    }
+}
+
+/* Takes the next record with a CAS, so the cursor never passes the end.  A CAS
+ * that fails means that another lane took a record: after as many tries as
+ * there are records the log is full. */
+static void vyi_op_printf(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, VYRE_LOG_CURSOR);
+    vyre_value words = vyre_ir_max(p, vyre_ir_length(p, k->log), vyi_kernel_u32(k, 1));
+    vyre_value records = vyre_ir_shr(p, vyi_kernel_plus(k, words, UINT32_MAX),
+                                     vyi_kernel_u32(k, 2));
+    vyre_value end = vyre_ir_shl(p, records, vyi_kernel_u32(k, 2));
+    vyre_value last = vyre_ir_sub(p, end, vyi_kernel_u32(k, VYRE_LOG_RECORD_WORDS));
+    vyre_value start = vyre_ir_atomic_load(p, k->log, zero, VYRE_ORDER_RELAXED);
+    vyre_local cursor = vyre_ir_local(p, VYRE_TYPE_U32, start, "cursor");
+    vyre_local dropped = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "dropped");
+
+    vyre_ir_loop(p, vyi_kernel_u32(k, 0), records);
+    vyre_value at = vyre_ir_get(p, cursor);
+    vyre_ir_if(p, vyre_ir_gt(p, at, last));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_value next = vyi_kernel_plus(k, at, VYRE_LOG_RECORD_WORDS);
+    vyre_value before = vyre_ir_atomic_cas(p, k->log, zero, at, next, VYRE_ORDER_RELAXED);
+    vyre_ir_set(p, cursor, before);
+    vyre_ir_if(p, vyre_ir_eq(p, before, at));
+    vyi_op_record(k, at);
+    vyre_ir_set(p, dropped, vyre_ir_bool(p, false));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+
+    vyre_ir_if(p, vyre_ir_get(p, dropped));
+    vyi_kernel_count(k, VYRE_CONTROL_LOG_DROPPED, VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+}
+
+/* --- callers' opcodes ---------------------------------------------------- */
+
+/* Takes back the loads that the kernel itself emitted for a guest and that the
+ * guest does not use; a constant without a reader is dropped later. */
+static void vyi_op_prune(vyi_kernel *k, const vyre_value *loads, uint32_t count)
+{
+    vyre_program *p = k->p;
+    for (uint32_t n = 0; n < count && p->error.status == VYRE_OK; n++) {
+        bool used = false;
+        for (uint32_t i = loads[n].id; i < p->count && !used; i++)
+            for (uint32_t a = 0; a < 4; a++)
+                used = used || ((vyi_op_describe(p->insts[i].op)->values >> a & 1) &&
+                                p->insts[i].arg[a] == loads[n].id);
+        if (!used) {
+            vyi_inst *inst = &p->insts[loads[n].id - 1];
+            memset(inst, 0, sizeof *inst);
+            inst->op = VYI_OP_CONST;
+            inst->type = VYRE_TYPE_U32;
+        }
+    }
+}
+
+static vyre_slot_values vyi_op_slot_values(vyi_kernel *k)
+{
+    vyre_slot_values slot;
+    memset(&slot, 0, sizeof slot);
+    slot.slot_base = k->base;
+    slot.tenant = k->tenant;
+    slot.control = k->control;
+    slot.ring = k->ring;
+    slot.log = k->log;
+    slot.io = k->io;
+    slot.buffers = k->user;
+    slot.buffer_count = k->desc.buffer_count;
+    slot.workspace = k->workspace;
+    slot.internal = k;
+    return slot;
+}
+
+/* An index beyond every buffer reads as 0, which is what an argument is that
+ * the operation did not get. */
+static vyre_value vyi_op_word(vyi_kernel *k, uint32_t i)
+{
+    vyre_program *p = k->p;
+    vyre_value own = vyre_ir_gt(p, vyre_ir_get(p, k->arg_count), vyi_kernel_u32(k, i));
+    vyre_value index = vyi_kernel_plus(k, vyre_ir_get(p, k->arg_base), i);
+    return vyre_ir_select(p, own, index, vyi_kernel_u32(k, UINT32_MAX));
+}
+
+static void vyi_op_handler(vyi_kernel *k, const vyre_handler *h)
+{
+    vyre_program *p = k->p;
+    vyre_slot_values slot = vyi_op_slot_values(k);
+    slot.opcode = vyi_kernel_u32(k, h->opcode);
+    vyre_value word[VYRE_MAX_ARGS];
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        if (i >= VYI_KERNEL_EARLY_ARGS)
+            word[i] = vyi_op_word(k, i);
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        slot.arg[i] = i < VYI_KERNEL_EARLY_ARGS ? vyi_op_arg(k, i)
+                                                : vyre_ir_load(p, k->ring, word[i]);
+
+    vyi_kernel_guest guest = vyi_kernel_guest_begin(k);
+    h->emit(p, &slot, h->user);
+    vyi_kernel_guest_end(k, guest, h->name ? h->name : "handler");
+    vyi_op_prune(k, slot.arg, VYRE_MAX_ARGS);
+}
+
+VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
+                               vyre_value value)
+{
+    if (!p || !slot)
+        return;
+    if (word >= VYRE_MAX_ARGS) {
+        vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use a word below 12.",
+                         "result word %u; a slot has %u", (unsigned)word,
+                         (unsigned)VYRE_MAX_ARGS);
+        return;
+    }
+    vyi_kernel k = *(const vyi_kernel *)slot->internal;
+    vyre_ir_store(p, k.ring, vyi_op_word(&k, word), value);
+}
+
+/* A code of 0 would read as no fault at all. */
+VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyre_value code)
+{
+    if (!p || !slot)
+        return;
+    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
+    vyre_value zero = vyre_ir_u32(p, VYRE_FAULT_NONE);
+    vyre_value raised = vyre_ir_select(p, vyre_ir_eq(p, code, zero),
+                                       vyre_ir_u32(p, VYRE_FAULT_USER), code);
+    vyre_value standing = vyre_ir_get(p, k->fault);
+    vyre_ir_set(p, k->fault,
+                vyre_ir_select(p, vyre_ir_eq(p, standing, zero), raised, standing));
+}
+
+/* --- dispatch ------------------------------------------------------------ */
+
+typedef struct vyi_op_builtin {
+    uint32_t opcode;
+    void (*emit)(vyi_kernel *k);
+} vyi_op_builtin;
+
+static void vyi_op_case(vyi_kernel *k, uint32_t opcode)
+{
+    vyre_ir_case(k->p, opcode);
+    if (opcode < VYRE_METRICS)
+        vyi_kernel_count(k, VYRE_CONTROL_METRICS + opcode, VYRE_ORDER_RELAXED);
+}
+
+static void vyi_op_default(vyi_kernel *k, vyre_value opcode)
+{
+    vyre_program *p = k->p;
+    vyre_ir_default(p);
+    vyre_ir_if(p, vyre_ir_lt(p, opcode, vyi_kernel_u32(k, VYRE_METRICS)));
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control,
+                   vyi_kernel_plus(k, opcode, VYRE_CONTROL_METRICS), vyi_kernel_u32(k, 1),
+                   VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+    vyi_op_unknown(k);
+}
+
+static void vyi_op_dispatch(vyi_kernel *k, vyre_value opcode)
+{
+    static const vyi_op_builtin builtins[] = {
+        { VYRE_OP_NOP, vyi_op_nop },
+        { VYRE_OP_STORE_U32, vyi_op_store_u32 },
+        { VYRE_OP_ATOMIC_ADD, vyi_op_atomic_add },
+        { VYRE_OP_LOAD_U32, vyi_op_load_u32 },
+        { VYRE_OP_COMPARE_SWAP, vyi_op_compare_swap },
+        { VYRE_OP_MEMCPY, vyi_op_memcpy },
+        { VYRE_OP_DFA_STEP, vyi_op_dfa_step },
+        { VYRE_OP_BATCH_FENCE, vyi_op_batch_fence },
+        { VYRE_OP_LOAD_MISS, vyi_kernel_load_miss },
+        { VYRE_OP_PRINTF, vyi_op_printf },
+        { VYRE_OP_SHUTDOWN, vyi_op_shutdown }
+    };
+    vyre_ir_switch(k->p, opcode);
+    for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++) {
+        if (builtins[i].opcode == VYRE_OP_LOAD_MISS && !k->desc.load_miss)
+            continue;
+        vyi_op_case(k, builtins[i].opcode);
+        builtins[i].emit(k);
+    }
+    for (uint32_t i = 0; i < k->desc.handler_count; i++) {
+        vyi_op_case(k, k->desc.handlers[i].opcode);
+        vyi_op_handler(k, &k->desc.handlers[i]);
+    }
+    vyi_op_default(k, opcode);
+    vyre_ir_end(k->p);
+}
+
+/* --- packed slots -------------------------------------------------------- */
+
+/* Half-word `index` of the payload: { count, argument words } at 0, then an
+ * { opcode, offset of its first argument } for each operation. */
+static vyre_value vyi_packed_pair(vyi_kernel *k, vyre_value index)
+{
+    vyre_program *p = k->p;
+    vyre_value at = vyre_ir_add(p, k->base, vyre_ir_shr(p, index, vyi_kernel_u32(k, 1)));
+    vyre_value word = vyre_ir_load(p, k->ring, vyi_kernel_plus(k, at, VYRE_SLOT_ARGS));
+    vyre_value odd = vyre_ir_and(p, index, vyi_kernel_u32(k, 1));
+    vyre_value shift = vyre_ir_shl(p, odd, vyi_kernel_u32(k, 4));
+    return vyre_ir_and(p, vyre_ir_shr(p, word, shift), vyi_kernel_u32(k, 0xffff));
+}
+
+static vyre_value vyi_packed_offset(vyi_kernel *k, vyre_value pair)
+{
+    return vyre_ir_shr(k->p, pair, vyi_kernel_u32(k, 8));
+}
+
+typedef struct vyi_packed {
+    vyre_value is_packed;
+    vyre_value count; /* operations */
+    vyre_value args;  /* argument words, all operations together */
+    vyre_value area;  /* word index in the ring of the first */
+} vyi_packed;
+
+/* From the payload's first word; means nothing unless the slot is packed.  A
+ * count of 0 argument words, as payloads written by hand have it, gives the
+ * last operation all that is left. */
+static vyi_packed vyi_packed_head(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value head = k->early[0], byte = vyi_kernel_u32(k, 0xff);
+    vyi_packed packed;
+    packed.is_packed = vyi_kernel_is(k, k->opcode, VYRE_OP_PACKED_SLOT);
+    packed.count = vyre_ir_and(p, head, byte);
+    vyre_value meta = vyre_ir_shr(p, vyi_kernel_plus(k, packed.count, 2), vyi_kernel_u32(k, 1));
+    vyre_value room = vyre_ir_sub(p, vyi_kernel_u32(k, VYRE_MAX_ARGS), meta);
+    vyre_value args = vyre_ir_and(p, vyre_ir_shr(p, head, vyi_kernel_u32(k, 8)), byte);
+    packed.args = vyre_ir_select(p, vyi_kernel_is(k, args, 0), room, args);
+    packed.area = vyre_ir_add(p, vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS), meta);
+    return packed;
+}
+
+/* Metadata and arguments fit the slot, and the offsets do not decrease. */
+static void vyi_packed_check(vyi_kernel *k, const vyi_packed *packed)
+{
+    vyre_program *p = k->p;
+    const uint32_t limit = VYRE_SLOT_ARGS + VYRE_MAX_ARGS;
+    vyre_value end = vyre_ir_sub(p, vyre_ir_add(p, packed->area, packed->args), k->base);
+    vyre_value fits = vyre_ir_and(p, vyre_ir_lt(p, packed->count,
+                                                vyi_kernel_u32(k, 2 * VYRE_MAX_ARGS)),
+                                  vyre_ir_le(p, end, vyi_kernel_u32(k, limit)));
+    vyi_op_if(k, fits, VYRE_FAULT_PACKED);
+    vyre_local least = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "least_offset");
+    vyre_value i = vyre_ir_loop(p, vyi_kernel_u32(k, 0), packed->count);
+    vyre_value pair = vyi_packed_pair(k, vyi_kernel_plus(k, i, 1));
+    vyre_value offset = vyi_packed_offset(k, pair);
+    vyre_ir_if(p, vyre_ir_or(p, vyre_ir_lt(p, offset, vyre_ir_get(p, least)),
+                             vyre_ir_gt(p, offset, packed->args)));
+    vyi_kernel_raise(k, VYRE_FAULT_PACKED);
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_set(p, least, offset);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* Makes operation `i` of the payload the one that runs.  Its arguments end
+ * where the next one's begin. */
+static void vyi_packed_decode(vyi_kernel *k, const vyi_packed *packed, vyre_value i)
+{
+    vyre_program *p = k->p;
+    vyre_value next = vyi_kernel_plus(k, i, 1);
+    vyre_value more = vyre_ir_lt(p, next, packed->count);
+    vyre_value pair = vyi_packed_pair(k, next);
+    vyre_value after = vyre_ir_select(p, more, vyi_kernel_plus(k, next, 1), next);
+    vyre_value offset = vyi_packed_offset(k, pair);
+    vyre_value end = vyre_ir_select(p, more, vyi_packed_offset(k, vyi_packed_pair(k, after)),
+                                    packed->args);
+    vyre_ir_set(p, k->op, vyre_ir_and(p, pair, vyi_kernel_u32(k, 0xff)));
+    vyre_ir_set(p, k->arg_base, vyre_ir_add(p, packed->area, offset));
+    vyre_ir_set(p, k->arg_count, vyre_ir_sub(p, end, offset));
+    for (uint32_t a = 0; a < VYI_KERNEL_EARLY_ARGS; a++)
+        vyre_ir_set(p, k->arg[a], vyre_ir_load(p, k->ring, vyi_op_word(k, a)));
+}
+
+/* --- a slot from its claim to its end ------------------------------------ */
+
+static void vyi_slot_locals(vyi_kernel *k)
+{
+    static const char *const names[VYI_KERNEL_EARLY_ARGS] = { "arg0", "arg1", "arg2" };
+    vyre_program *p = k->p;
+    k->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_FAULT_NONE), "fault");
+    if (k->desc.load_miss && !k->desc.once)
+        k->requeue = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "requeue");
+    k->arg_base = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS),
+                                "arg_base");
+    k->arg_count = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_MAX_ARGS),
+                                 "arg_count");
+    if (k->desc.kind == VYRE_KERNEL_JIT)
+        return;
+    k->op = vyre_ir_local(p, VYRE_TYPE_U32, k->opcode, "op");
+    for (uint32_t i = 0; i < VYI_KERNEL_EARLY_ARGS; i++)
+        k->arg[i] = vyre_ir_local(p, VYRE_TYPE_U32, k->early[i], names[i]);
+}
+
+/* The first fault ends the slot; operations after it do not run. */
+static void vyi_slot_operations(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyi_packed packed = vyi_packed_head(k);
+    vyre_local count = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 1), "operations");
+    vyre_ir_if(p, packed.is_packed);
+    vyi_packed_check(k, &packed);
+    vyre_value bad = vyre_ir_ne(p, vyre_ir_get(p, k->fault), vyi_kernel_u32(k, 0));
+    vyre_ir_set(p, count, vyre_ir_select(p, bad, vyi_kernel_u32(k, 0), packed.count));
+    vyre_ir_end(p);
+
+    vyre_value i = vyre_ir_loop(p, vyi_kernel_u32(k, 0), vyre_ir_get(p, count));
+    vyre_ir_if(p, packed.is_packed);
+    vyi_packed_decode(k, &packed, i);
+    vyre_ir_end(p);
+    vyi_op_dispatch(k, vyre_ir_get(p, k->op));
+    vyre_ir_if(p, vyre_ir_ne(p, vyre_ir_get(p, k->fault), vyi_kernel_u32(k, 0)));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+static void vyi_slot_payload(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_slot_values slot = vyi_op_slot_values(k);
+    slot.opcode = k->opcode;
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        slot.arg[i] = i < VYI_KERNEL_EARLY_ARGS
+                          ? k->early[i]
+                          : vyre_ir_load(p, k->ring,
+                                         vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS + i));
+    vyi_kernel_guest guest = vyi_kernel_guest_begin(k);
+    k->desc.payload(p, &slot, k->desc.payload_user);
+    vyi_kernel_guest_end(k, guest, "the payload");
+    vyi_op_prune(k, slot.arg, VYRE_MAX_ARGS);
+    vyi_op_prune(k, &slot.opcode, 1);
+}
+
+/* Where a driver cuts loops, a slot that lost iterations must not look done. */
+static void vyi_slot_settle_loops(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value fault = vyre_ir_get(p, k->fault);
+    vyre_value cut = vyre_ir_and(p, vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_CUT),
+                                 vyi_kernel_is(k, fault, VYRE_FAULT_NONE));
+    vyre_ir_set(p, k->fault,
+                vyre_ir_select(p, cut, vyi_kernel_u32(k, VYRE_FAULT_LOOP_LIMIT), fault));
+    vyre_ir_loop_allow(p, vyi_kernel_u32(k, UINT32_MAX));
+}
+
+/* Publishes the slot's end.  Release in all three: the status pairs with the
+ * acquire of whoever reads it and then the slot's words; the mirror comes
+ * after it, so that a host that polls the mirror alone may publish again at
+ * once; a counter that has been seen promises that the status can be seen. */
+static void vyi_slot_publish(vyi_kernel *k, uint32_t status, vyre_value mirror, uint32_t counter)
+{
+    vyre_program *p = k->p;
+    vyre_ir_atomic_store(p, k->ring, k->base, vyi_kernel_u32(k, status), VYRE_ORDER_RELEASE);
+    if (k->mirror.id)
+        vyre_ir_atomic_store(p, k->mirror, vyre_ir_shr(p, k->base, vyi_kernel_u32(k, 4)), mirror,
+                             VYRE_ORDER_RELEASE);
+    vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
+}
+
+static void vyi_slot_end(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value fault = vyre_ir_get(p, k->fault);
+    vyre_ir_if(p, vyi_kernel_is(k, fault, VYRE_FAULT_NONE));
+    vyi_slot_publish(k, VYRE_SLOT_DONE, vyi_kernel_u32(k, VYRE_SLOT_DONE),
+                     VYRE_CONTROL_DONE_COUNT);
+    vyre_ir_else(p);
+    vyre_ir_store(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_FAULT), fault);
+    vyre_value mirror = vyre_ir_or(p, vyre_ir_shl(p, fault, vyi_kernel_u32(k, 8)),
+                                   vyi_kernel_u32(k, VYRE_SLOT_FAULTED));
+    vyi_slot_publish(k, VYRE_SLOT_FAULTED, mirror, VYRE_CONTROL_FAULT_COUNT);
+    vyre_ir_end(p);
+}
+
+VYI_API void vyi_kernel_serve(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyi_slot_locals(k);
+    vyre_ir_loop_allow(p, k->allowance);
+    if (k->desc.kind == VYRE_KERNEL_JIT)
+        vyi_slot_payload(k);
+    else
+        vyi_slot_operations(k);
+    vyi_slot_settle_loops(k);
+
+    /* Work that is put back has not ended: no counter, no mirror. */
+    if (k->requeue.id) {
+        vyre_ir_if(p, vyre_ir_get(p, k->requeue));
+        vyre_ir_atomic_store(p, k->ring, k->base, vyi_kernel_u32(k, VYRE_SLOT_REQUEUE),
+                             VYRE_ORDER_RELEASE);
+        vyre_ir_else(p);
+    }
+    vyi_slot_end(k);
+    if (k->requeue.id)
+        vyre_ir_end(p);
+}
+/* ==========================================================================
+ * kernel: LOAD_MISS and the IO queue
+ *
+ * Private.  An IO slot goes round through its status, and each step has one
+ * owner:
+ *
+ *     EMPTY -> RESERVED    a LOAD_MISS lane, by CAS; it fills the request
+ *     RESERVED -> PUBLISHED  the same lane, release
+ *     PUBLISHED -> CLAIMED -> OK or ERROR   the host
+ *     OK, ERROR -> EMPTY   the waiting lane, or io_polling's first lane
+ *
+ * A lane that has waited long enough gives its request up, but the slot stays
+ * the host's until it is answered; then io_polling recycles it.
+ *
+ * A kernel that does both must not take an answer from a lane that waits for
+ * it.  Such a lane marks its slot in VYI_CONTROL_IO_WAITED before it publishes.
+ * Whoever recycles first moves the answer to RESERVED, by CAS, so that nothing
+ * about the slot can change, and then looks at the mark (again): a poller that
+ * finds it set puts the answer back.  A lane that takes its own answer clears
+ * the mark before the slot becomes EMPTY, since the next owner sets it again.
+ * ======================================================================= */
+
+/* Taken by a lane of the device; to the host it is no status that it knows. */
+#define VYI_IO_RESERVED 0x12u
+
+static vyre_value vyi_io_slots(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value slots = vyre_ir_shr(p, vyre_ir_length(p, k->io), vyi_kernel_u32(k, 3));
+    return vyre_ir_min(p, slots, vyi_kernel_u32(k, VYRE_IO_SLOTS));
+}
+
+static vyre_value vyi_io_status_index(vyi_kernel *k, vyre_value slot)
+{
+    return vyi_kernel_plus(k, vyre_ir_shl(k->p, slot, vyi_kernel_u32(k, 3)), VYRE_IO_STATUS);
+}
+
+static vyre_value vyi_io_is_answer(vyi_kernel *k, vyre_value status)
+{
+    return vyre_ir_or(k->p, vyi_kernel_is(k, status, VYRE_IO_OK),
+                      vyi_kernel_is(k, status, VYRE_IO_ERROR));
+}
+
+/* --- the marks of waiting lanes ------------------------------------------ */
+
+static bool vyi_io_marks(const vyi_kernel *k)
+{
+    return k->desc.load_miss && k->desc.io_polling;
+}
+
+static vyre_value vyi_io_mark_word(vyi_kernel *k, vyre_value slot)
+{
+    return vyi_kernel_plus(k, vyre_ir_shr(k->p, slot, vyi_kernel_u32(k, 5)),
+                           VYI_CONTROL_IO_WAITED);
+}
+
+static void vyi_io_set_mark(vyi_kernel *k, vyre_value slot, bool waits)
+{
+    vyre_program *p = k->p;
+    if (!vyi_io_marks(k))
+        return;
+    vyre_value bit = vyre_ir_shl(p, vyi_kernel_u32(k, 1), slot);
+    vyre_value word = vyi_io_mark_word(k, slot);
+    if (waits)
+        vyre_ir_atomic(p, VYRE_ATOMIC_OR, k->control, word, bit, VYRE_ORDER_RELAXED);
+    else
+        vyre_ir_atomic(p, VYRE_ATOMIC_AND, k->control, word, vyre_ir_not(p, bit),
+                       VYRE_ORDER_RELEASE);
+}
+
+static vyre_value vyi_io_is_waited_for(vyi_kernel *k, vyre_value slot)
+{
+    vyre_program *p = k->p;
+    if (!vyi_io_marks(k))
+        return vyre_ir_bool(p, false);
+    vyre_value marks = vyre_ir_atomic_load(p, k->control, vyi_io_mark_word(k, slot),
+                                           VYRE_ORDER_ACQUIRE);
+    vyre_value mark = vyre_ir_and(p, vyre_ir_shr(p, marks, slot), vyi_kernel_u32(k, 1));
+    return vyi_kernel_is(k, mark, 1);
+}
+
+/* --- LOAD_MISS ----------------------------------------------------------- */
+
+/* The IO slot that is now this lane's, or VYRE_IO_SLOTS. */
+static vyre_value vyi_io_reserve(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_local found = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_IO_SLOTS),
+                                     "io_slot");
+    vyre_value slot = vyre_ir_loop(p, vyi_kernel_u32(k, 0), vyi_io_slots(k));
+    vyre_value at = vyi_io_status_index(k, slot);
+    vyre_value empty = vyi_kernel_u32(k, VYRE_IO_EMPTY);
+    vyre_value status = vyre_ir_atomic_load(p, k->io, at, VYRE_ORDER_RELAXED);
+    vyre_ir_if(p, vyre_ir_eq(p, status, empty));
+    vyre_value before = vyre_ir_atomic_cas(p, k->io, at, empty,
+                                           vyi_kernel_u32(k, VYI_IO_RESERVED),
+                                           VYRE_ORDER_ACQUIRE);
+    vyre_ir_if(p, vyre_ir_eq(p, before, empty));
+    vyre_ir_set(p, found, slot);
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    return vyre_ir_get(p, found);
+}
+
+static void vyi_io_publish(vyi_kernel *k, vyre_value slot, vyre_value status_at)
+{
+    vyre_program *p = k->p;
+    vyre_value resource = vyre_ir_get(p, k->arg[0]), zero = vyi_kernel_u32(k, 0);
+    vyre_value base = vyre_ir_shl(p, slot, vyi_kernel_u32(k, 3));
+    vyi_io_set_mark(k, slot, true);
+    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OP),
+                  vyi_kernel_u32(k, VYRE_IO_READ));
+    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_SRC), resource);
+    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_DST), resource);
+    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OFFSET_LO), zero);
+    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OFFSET_HI), zero);
+    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_BYTES), zero);
+    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_TAG), resource);
+    vyre_ir_atomic_store(p, k->io, status_at, vyi_kernel_u32(k, VYRE_IO_PUBLISHED),
+                         VYRE_ORDER_RELEASE);
+}
+
+/* Polls for the answer; EMPTY when there was none in time, or the kernel is to
+ * stop.  The answer that is returned has been taken: the slot is RESERVED. */
+static vyre_value vyi_io_wait(vyi_kernel *k, vyre_value status_at)
+{
+    vyre_program *p = k->p;
+    vyre_value none = vyi_kernel_u32(k, VYRE_IO_EMPTY);
+    vyre_local answer = vyre_ir_local(p, VYRE_TYPE_U32, none, "answer");
+    vyre_ir_loop(p, vyi_kernel_u32(k, 0), vyi_kernel_u32(k, k->desc.io_spins));
+    vyre_value status = vyre_ir_atomic_load(p, k->io, status_at, VYRE_ORDER_ACQUIRE);
+    vyre_ir_if(p, vyi_io_is_answer(k, status));
+    vyre_value before = vyre_ir_atomic_cas(p, k->io, status_at, status,
+                                           vyi_kernel_u32(k, VYI_IO_RESERVED),
+                                           VYRE_ORDER_ACQUIRE);
+    vyre_ir_if(p, vyre_ir_eq(p, before, status));
+    vyre_ir_set(p, answer, status);
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    vyre_value stop = vyi_kernel_control(k, VYRE_CONTROL_SHUTDOWN);
+    vyre_ir_if(p, vyre_ir_ne(p, stop, vyi_kernel_u32(k, 0)));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    return vyre_ir_get(p, answer);
+}
+
+static void vyi_io_request(vyi_kernel *k, vyre_value slot)
+{
+    vyre_program *p = k->p;
+    vyre_value status_at = vyi_io_status_index(k, slot);
+    vyi_io_publish(k, slot, status_at);
+    vyre_value answer = vyi_io_wait(k, status_at);
+    vyi_io_set_mark(k, slot, false);
+    vyre_ir_if(p, vyi_kernel_is(k, answer, VYRE_IO_EMPTY));
+    vyi_kernel_raise(k, VYRE_FAULT_IO_TIMEOUT);
+    vyre_ir_else(p);
+    vyre_ir_atomic_store(p, k->io, status_at, vyi_kernel_u32(k, VYRE_IO_EMPTY),
+                         VYRE_ORDER_RELEASE);
+    vyre_ir_if(p, vyi_kernel_is(k, answer, VYRE_IO_ERROR));
+    vyi_kernel_raise(k, VYRE_FAULT_IO);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+VYI_API void vyi_kernel_load_miss(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value slot = vyi_io_reserve(k);
+    vyre_ir_if(p, vyi_kernel_is(k, slot, VYRE_IO_SLOTS));
+    if (k->requeue.id)
+        vyre_ir_set(p, k->requeue, vyre_ir_bool(p, true));
+    else
+        vyi_kernel_raise(k, VYRE_FAULT_IO_FULL);
+    vyre_ir_else(p);
+    vyi_io_request(k, slot);
+    vyre_ir_end(p);
+}
+
+/* --- io_polling ---------------------------------------------------------- */
+
+static void vyi_io_recycle(vyi_kernel *k, vyre_value slot)
+{
+    vyre_program *p = k->p;
+    vyre_value at = vyi_io_status_index(k, slot);
+    vyre_value status = vyre_ir_atomic_load(p, k->io, at, VYRE_ORDER_ACQUIRE);
+    vyre_value waited = vyi_io_is_waited_for(k, slot);
+    vyre_ir_if(p, vyre_ir_and(p, vyi_io_is_answer(k, status), vyre_ir_not(p, waited)));
+    vyre_value before = vyre_ir_atomic_cas(p, k->io, at, status,
+                                           vyi_kernel_u32(k, VYI_IO_RESERVED),
+                                           VYRE_ORDER_ACQUIRE);
+    vyre_ir_if(p, vyre_ir_eq(p, before, status));
+    vyre_value empty = vyi_kernel_u32(k, VYRE_IO_EMPTY);
+    vyre_value after = vyre_ir_select(p, vyi_io_is_waited_for(k, slot), status, empty);
+    vyre_ir_atomic_store(p, k->io, at, after, VYRE_ORDER_RELEASE);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* A looping kernel looks at one IO slot in each round, so that the first
+ * lane's own slots do not wait for 64 polls. */
+VYI_API void vyi_kernel_poll_io(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_ir_if(p, vyi_kernel_is(k, k->lane, 0));
+    vyre_value slots = vyi_io_slots(k);
+    if (k->desc.once) {
+        vyi_io_recycle(k, vyre_ir_loop(p, vyi_kernel_u32(k, 0), slots));
+        vyre_ir_end(p);
+    } else {
+        vyre_value slot = vyre_ir_get(p, k->io_next);
+        vyre_value next = vyi_kernel_plus(k, slot, 1);
+        vyi_io_recycle(k, slot);
+        vyre_ir_set(p, k->io_next, vyre_ir_select(p, vyre_ir_lt(p, next, slots), next,
+                                                  vyi_kernel_u32(k, 0)));
+    }
+    vyre_ir_end(p);
+}
+/* ==========================================================================
+ * kernel: urgent partitions first
+ *
+ * Private.  Five partitions of the ring, from CRITICAL to IDLE, begin and end
+ * at control words 129..134; a slot's urgency is where it lies.  Lane l serves
+ * the slots l, l + lanes, l + 2 * lanes, ... of each partition.  One scan
+ * claims at most one slot, the most urgent that this lane finds.
+ *
+ * Against starvation a counter goes up with each claim of CRITICAL or HIGH
+ * work, and any other claim sets it back.  When it has reached the limit, the
+ * scan goes the other three levels first and these two last: work that waits
+ * below gets its turn, and where none waits, nothing hangs.
+ * ======================================================================= */
+
+#define VYI_PRIORITY_URGENT 2u /* levels that count as such */
+
+typedef struct vyi_priority {
+    vyre_value forced;
+    vyre_local claimed; /* bool */
+    vyre_local base, level, tenant;
+} vyi_priority;
+
+/* Bounds come from the host and are not trusted: a partition lies in the ring,
+ * and one that ends before it begins is empty. */
+static vyre_value vyi_priority_bound(vyi_kernel *k, vyre_value level, uint32_t word)
+{
+    vyre_value at = vyi_kernel_plus(k, level, VYRE_CONTROL_PRIORITY_OFFSETS + word);
+    vyre_value bound = vyre_ir_atomic_load(k->p, k->control, at, VYRE_ORDER_RELAXED);
+    return vyre_ir_min(k->p, bound, k->slots);
+}
+
+static void vyi_priority_found(vyi_kernel *k, const vyi_priority *scan, vyre_value level)
+{
+    vyre_program *p = k->p;
+    vyre_ir_set(p, scan->claimed, vyre_ir_bool(p, true));
+    vyre_ir_set(p, scan->base, k->base);
+    vyre_ir_set(p, scan->level, level);
+    vyre_ir_set(p, scan->tenant, k->tenant);
+}
+
+/* This lane's slots of one partition, up to the first claim. */
+static void vyi_priority_probe(vyi_kernel *k, const vyi_priority *scan, vyre_value level)
+{
+    vyre_program *p = k->p;
+    vyre_value start = vyi_priority_bound(k, level, 0), end = vyi_priority_bound(k, level, 1);
+    vyre_local at = vyre_ir_local(p, VYRE_TYPE_U32, vyre_ir_add(p, start, k->lane), "probe");
+    vyre_ir_forever(p);
+    vyre_value slot = vyre_ir_get(p, at);
+    vyre_value left = vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_LEFT);
+    vyre_ir_if(p, vyre_ir_or(p, vyre_ir_ge(p, slot, end), vyre_ir_lt(p, left, k->loop_need)));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyi_kernel_claim_begin(k, vyre_ir_shl(p, slot, vyi_kernel_u32(k, 4)));
+    vyi_priority_found(k, scan, level);
+    vyre_ir_break(p);
+    vyi_kernel_claim_end(k);
+    vyre_ir_set(p, at, vyre_ir_add(p, slot, k->lanes));
+    vyre_ir_end(p);
+}
+
+static void vyi_priority_levels(vyi_kernel *k, const vyi_priority *scan)
+{
+    vyre_program *p = k->p;
+    vyre_value levels = vyi_kernel_u32(k, VYRE_PRIORITY_LEVELS);
+    vyre_value first = vyre_ir_select(p, scan->forced, vyi_kernel_u32(k, VYI_PRIORITY_URGENT),
+                                      vyi_kernel_u32(k, 0));
+    vyre_value step = vyre_ir_loop(p, vyi_kernel_u32(k, 0), levels);
+    vyre_value sum = vyre_ir_add(p, first, step);
+    vyre_value level = vyre_ir_select(p, vyre_ir_lt(p, sum, levels), sum,
+                                      vyre_ir_sub(p, sum, levels));
+    vyre_ir_name(p, level, "level");
+    vyi_priority_probe(k, scan, level);
+    vyre_ir_if(p, vyre_ir_get(p, scan->claimed));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* An urgent claim in a forced scan says that nothing waited below: the count
+ * begins again. */
+static void vyi_priority_count(vyi_kernel *k, const vyi_priority *scan)
+{
+    vyre_program *p = k->p;
+    vyre_value level = vyre_ir_get(p, scan->level);
+    vyre_value urgent = vyre_ir_lt(p, level, vyi_kernel_u32(k, VYI_PRIORITY_URGENT));
+    vyre_ir_if(p, vyre_ir_or(p, scan->forced, vyre_ir_not(p, urgent)));
+    vyre_ir_atomic_store(p, k->control, vyi_kernel_u32(k, VYRE_CONTROL_STARVATION),
+                         vyi_kernel_u32(k, 0), VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+    vyre_ir_if(p, urgent);
+    vyi_kernel_count(k, VYRE_CONTROL_STARVATION, VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+
+    vyre_value one = vyi_kernel_u32(k, 1), tenant = vyre_ir_get(p, scan->tenant);
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control,
+                   vyi_kernel_plus(k, tenant, VYRE_CONTROL_TENANT_FAIRNESS), one,
+                   VYRE_ORDER_RELAXED);
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control,
+                   vyi_kernel_plus(k, level, VYRE_CONTROL_PRIORITY_FAIRNESS), one,
+                   VYRE_ORDER_RELAXED);
+}
+
+static vyi_priority vyi_priority_begin(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    vyre_value count = vyi_kernel_control(k, VYRE_CONTROL_STARVATION);
+    vyi_priority scan;
+    scan.forced = vyre_ir_ge(p, count, vyi_kernel_u32(k, VYRE_STARVATION_LIMIT));
+    vyre_ir_name(p, scan.forced, "forced");
+    scan.claimed = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "claimed");
+    scan.base = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_base");
+    scan.level = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_level");
+    scan.tenant = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_tenant");
+    return scan;
+}
+
+static void vyi_priority_serve(vyi_kernel *k, const vyi_priority *scan)
+{
+    vyi_priority_count(k, scan);
+    k->base = vyre_ir_name(k->p, vyre_ir_get(k->p, scan->base), "slot_base");
+    vyi_kernel_load_slot(k);
+    vyi_kernel_serve(k);
+}
+
+/* Looping: one claim a round, so that the next look is at what is urgent then.
+ * Once: claims until nothing is left, at most one for each slot of the ring. */
+VYI_API void vyi_kernel_priority_pass(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (k->desc.once)
+        vyre_ir_loop(p, vyi_kernel_u32(k, 0), k->slots);
+    vyi_priority scan = vyi_priority_begin(k);
+    vyi_priority_levels(k, &scan);
+    vyre_ir_if(p, vyre_ir_get(p, scan.claimed));
+    vyi_priority_serve(k, &scan);
+    if (k->desc.once) {
+        vyre_ir_else(p);
+        vyre_ir_break(p);
+    }
+    vyre_ir_end(p);
+    if (k->desc.once)
+        vyre_ir_end(p);
+}
 /* ==========================================================================
  * interp: pure instructions, over many lanes
  *

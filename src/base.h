@@ -103,6 +103,26 @@ VYI_EXTERN_C_BEGIN
     X(E_IR_LIMIT,        -105, "the program has too many instructions or buffers")                 \
     X(E_IR_LINK,         -106, "the instruction array is inconsistent")                            \
     /* kernel: -140 .. -159 */                                                                     \
+    X(E_KERNEL_KIND,           -140, "no such kind of kernel")                                     \
+    X(E_KERNEL_WORKGROUP,      -141, "the kernel's workgroup is too large")                        \
+    X(E_KERNEL_SLOTS,          -142, "the kernel's ring has too many slots")                       \
+    X(E_KERNEL_SLOT_MULTIPLE,  -143, "the slot count is not a multiple of the workgroup")          \
+    X(E_KERNEL_LANES,          -144, "the kernel has more lanes than slots")                       \
+    X(E_KERNEL_LANE_MULTIPLE,  -145, "the lane count is not a multiple of the workgroup")          \
+    X(E_KERNEL_OPCODE,         -146, "a handler's opcode is built in or reserved")                 \
+    X(E_KERNEL_DUPLICATE,      -147, "two handlers have the same opcode")                          \
+    X(E_KERNEL_EMIT,           -148, "a handler has no emit function")                             \
+    X(E_KERNEL_PAYLOAD,        -149, "a JIT kernel has no payload")                                \
+    X(E_KERNEL_NOT_JIT,        -150, "a payload in a kernel that is not JIT")                      \
+    X(E_KERNEL_DISPATCH,       -151, "a JIT kernel dispatches no opcodes")                         \
+    X(E_KERNEL_BINDING,        -152, "a caller's binding is outside 4 .. 31")                      \
+    X(E_KERNEL_OVERLAP,        -153, "two of the kernel's buffers have the same binding")          \
+    X(E_KERNEL_TABLE,          -154, "the table is not a readable u32 buffer of the desc")         \
+    X(E_KERNEL_MIRROR,         -155, "the mirror is not a writable u32 buffer of the desc")        \
+    X(E_KERNEL_BUFFERS,        -156, "the kernel has too many buffers")                            \
+    X(E_KERNEL_BLOCK,          -157, "emitted code does not close its own blocks, or leaves ours") \
+    X(E_KERNEL_RETURN,         -158, "emitted code returns")                                       \
+    X(E_KERNEL_RESULT,         -159, "a result word is outside 0 .. 11")                           \
     /* interp, spirv, glsl: -160 .. -179 */                                                        \
     X(E_INTERP_BUFFERS,   -160, "the buffers do not match the program's bindings")                 \
     X(E_INTERP_ALIGN,     -161, "a buffer is not on a 4-byte boundary")                            \

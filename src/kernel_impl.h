@@ -1,0 +1,132 @@
+/* ==========================================================================
+ * kernel: what its fragments share
+ *
+ * Private.  One context per kernel under construction.  Its values are
+ * computed once, before every loop; its locals live as long as the slot or
+ * the launch that they belong to.
+ * ======================================================================= */
+#ifndef VYI_KERNEL_IMPL_H
+#define VYI_KERNEL_IMPL_H
+
+#include "ir_impl.h"
+#include "kernel.h"
+
+VYI_EXTERN_C_BEGIN
+
+/* Two control words of a kernel that both waits for IO requests and recycles
+ * them: bit i = a lane waits for the answer in IO slot i. */
+#define VYI_CONTROL_IO_WAITED 144u
+
+/* What a launch needs at most before and after the loops of one slot, where
+ * loops are limited: the slot's own, a packed payload's, the IO queue's. */
+#define VYI_KERNEL_LOOP_MARGIN 128u
+
+/* A looping kernel looks at SHUTDOWN in every eighth round: in the others a
+ * poll is one memory operation.  A power of two. */
+#define VYI_KERNEL_STOP_ROUNDS 8u
+
+/* A handler is emitted with all twelve arguments in reach; the loads that it
+ * does not use are taken back. */
+#define VYI_KERNEL_EARLY_ARGS 3u /* share a 32-byte sector with the header */
+
+typedef struct vyi_kernel {
+    vyre_program    *p;
+    vyre_kernel_desc desc; /* with the defaults filled in */
+    vyre_buffer control, ring, log, io, table, mirror, workspace;
+    vyre_buffer user[VYRE_MAX_BUFFERS];
+
+    /* Values that hold for the launch. */
+    vyre_value lane, lanes, slots;
+    vyre_value control_words; /* length of control */
+    vyre_value observables;   /* words of it from 160 on */
+    vyre_value allowance;     /* loop iterations of one slot */
+    vyre_value loop_need;     /* without so many left, no slot is begun */
+
+    /* Locals of the launch. */
+    vyre_local careful; /* bool: look at the tenant before a claim, too */
+    vyre_local refused; /* bool: this round met a slot of a tenant without rights */
+    vyre_local rounds;  /* of a looping kernel */
+    vyre_local io_next; /* the IO slot that the next round looks at */
+
+    /* The claimed slot. */
+    vyre_value base;    /* its first word in the ring */
+    vyre_value seen;    /* the status that it was claimed from */
+    vyre_value opcode, tenant;
+    vyre_value early[VYI_KERNEL_EARLY_ARGS];
+    vyre_local fault;   /* 0: none so far */
+    vyre_local requeue; /* bool; of kernels that can put work back */
+
+    /* The operation that runs: the slot itself, or one of a packed slot. */
+    vyre_local op;
+    vyre_local arg[VYI_KERNEL_EARLY_ARGS];
+    vyre_local arg_base, arg_count; /* its own words in the ring */
+} vyi_kernel;
+
+/* --- shorthand ----------------------------------------------------------- */
+
+static inline vyre_value vyi_kernel_u32(vyi_kernel *k, uint32_t x)
+{
+    return vyre_ir_u32(k->p, x);
+}
+
+static inline vyre_value vyi_kernel_plus(vyi_kernel *k, vyre_value a, uint32_t n)
+{
+    return n ? vyre_ir_add(k->p, a, vyre_ir_u32(k->p, n)) : a;
+}
+
+static inline vyre_value vyi_kernel_is(vyi_kernel *k, vyre_value a, uint32_t n)
+{
+    return vyre_ir_eq(k->p, a, vyre_ir_u32(k->p, n));
+}
+
+/* control[index], in no order with anything else. */
+static inline vyre_value vyi_kernel_control(vyi_kernel *k, uint32_t index)
+{
+    return vyre_ir_atomic_load(k->p, k->control, vyre_ir_u32(k->p, index), VYRE_ORDER_RELAXED);
+}
+
+static inline void vyi_kernel_count(vyi_kernel *k, uint32_t index, vyre_order order)
+{
+    vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->control, vyre_ir_u32(k->p, index),
+                   vyre_ir_u32(k->p, 1), order);
+}
+
+static inline void vyi_kernel_raise(vyi_kernel *k, uint32_t fault)
+{
+    vyre_ir_set(k->p, k->fault, vyre_ir_u32(k->p, fault));
+}
+
+/* --- between the fragments ----------------------------------------------- */
+
+/* Runs the work of the claimed slot and ends it; header and early arguments
+ * have been loaded (kernel_ops.c). */
+VYI_API void vyi_kernel_serve(vyi_kernel *k);
+
+/* The handler for LOAD_MISS, and the first lane's care for the IO queue
+ * (kernel_io.c). */
+VYI_API void vyi_kernel_load_miss(vyi_kernel *k);
+VYI_API void vyi_kernel_poll_io(vyi_kernel *k);
+
+/* Looks at the slot at `base` and claims it if it may run.  What is emitted
+ * between the two calls runs when the slot is this lane's, its tenant has
+ * rights and its header is loaded (kernel.c). */
+VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base);
+VYI_API void vyi_kernel_claim_end(vyi_kernel *k);
+/* Header and early arguments of the slot at k->base. */
+VYI_API void vyi_kernel_load_slot(vyi_kernel *k);
+
+/* The scan of the five partitions (kernel_priority.c). */
+VYI_API void vyi_kernel_priority_pass(vyi_kernel *k);
+
+/* Room for a caller's code: what it may not do is found at the end. */
+typedef struct vyi_kernel_guest {
+    uint32_t first; /* instruction */
+    uint32_t depth, arm;
+} vyi_kernel_guest;
+
+VYI_API vyi_kernel_guest vyi_kernel_guest_begin(vyi_kernel *k);
+VYI_API void vyi_kernel_guest_end(vyi_kernel *k, vyi_kernel_guest guest, const char *name);
+
+VYI_EXTERN_C_END
+
+#endif

@@ -1,0 +1,589 @@
+/* ==========================================================================
+ * kernel: what a claimed slot does
+ *
+ * Private.  A slot is a list of operations: one, whose arguments are the
+ * slot's, or those of its packed payload.  Each opcode's code stands in the
+ * program once, as a case of one switch inside the loop over operations.
+ *
+ * Operations reach control through atomics, in no order with each other: the
+ * release of the slot's status, which comes last, orders all of them.
+ * ======================================================================= */
+#include "kernel_impl.h"
+
+/* --- built-in opcodes ---------------------------------------------------- */
+
+static vyre_value vyi_op_arg(vyi_kernel *k, uint32_t i)
+{
+    return vyre_ir_get(k->p, k->arg[i]);
+}
+
+/* The fault of writing control[index], or 0. */
+static vyre_value vyi_op_write_fault(vyi_kernel *k, vyre_value index)
+{
+    vyre_program *p = k->p;
+    vyre_value fault = vyi_kernel_u32(k, VYRE_FAULT_NONE);
+    if (!k->desc.open_header) {
+        vyre_value header = vyi_kernel_u32(k, VYRE_CONTROL_OBSERVABLES);
+        fault = vyre_ir_select(p, vyre_ir_lt(p, index, header),
+                               vyi_kernel_u32(k, VYRE_FAULT_HEADER), fault);
+    }
+    return vyre_ir_select(p, vyre_ir_lt(p, index, k->control_words), fault,
+                          vyi_kernel_u32(k, VYRE_FAULT_INDEX));
+}
+
+/* Records `fault` and opens a block for what happens without one. */
+static void vyi_op_unless(vyi_kernel *k, vyre_value fault)
+{
+    vyre_ir_set(k->p, k->fault, fault);
+    vyre_ir_if(k->p, vyi_kernel_is(k, fault, VYRE_FAULT_NONE));
+}
+
+/* For an operation that one condition allows. */
+static void vyi_op_if(vyi_kernel *k, vyre_value allowed, uint32_t fault)
+{
+    vyi_op_unless(k, vyre_ir_select(k->p, allowed, vyi_kernel_u32(k, VYRE_FAULT_NONE),
+                                    vyi_kernel_u32(k, fault)));
+}
+
+static void vyi_op_nop(vyi_kernel *k)
+{
+    (void)k;
+}
+
+static void vyi_op_store_u32(vyi_kernel *k)
+{
+    vyre_value index = vyi_op_arg(k, 1);
+    vyi_op_unless(k, vyi_op_write_fault(k, index));
+    vyre_ir_atomic_store(k->p, k->control, index, vyi_op_arg(k, 0), VYRE_ORDER_RELAXED);
+    vyre_ir_end(k->p);
+}
+
+static void vyi_op_atomic_add(vyi_kernel *k)
+{
+    vyre_value index = vyi_op_arg(k, 1);
+    vyi_op_unless(k, vyi_op_write_fault(k, index));
+    vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->control, index, vyi_op_arg(k, 0),
+                   VYRE_ORDER_RELAXED);
+    vyre_ir_end(k->p);
+}
+
+/* observable[index] = value; a word that does not exist takes nothing. */
+static void vyi_op_observe(vyi_kernel *k, vyre_value index, vyre_value value)
+{
+    vyre_ir_atomic_store(k->p, k->control, vyi_kernel_plus(k, index, VYRE_CONTROL_OBSERVABLES),
+                         value, VYRE_ORDER_RELAXED);
+}
+
+static void vyi_op_load_u32(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value from = vyi_op_arg(k, 0), to = vyi_op_arg(k, 1);
+    vyre_value both = vyre_ir_and(p, vyre_ir_lt(p, from, k->control_words),
+                                  vyre_ir_lt(p, to, k->observables));
+    vyi_op_if(k, both, VYRE_FAULT_INDEX);
+    vyi_op_observe(k, to, vyre_ir_atomic_load(p, k->control, from, VYRE_ORDER_RELAXED));
+    vyre_ir_end(p);
+}
+
+/* The index of the word before is below the length, so adding the base of the
+ * observables to it does not wrap. */
+static void vyi_op_compare_swap(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value index = vyi_op_arg(k, 0);
+    vyi_op_unless(k, vyi_op_write_fault(k, index));
+    vyre_value before = vyre_ir_atomic_cas(p, k->control, index, vyi_op_arg(k, 1),
+                                           vyi_op_arg(k, 2), VYRE_ORDER_RELAXED);
+    vyi_op_observe(k, index, before);
+    vyre_ir_end(p);
+}
+
+/* True when `count` words from `first` on exist; nothing wraps. */
+static vyre_value vyi_op_range(vyi_kernel *k, vyre_value first, vyre_value count)
+{
+    vyre_program *p = k->p;
+    return vyre_ir_and(p, vyre_ir_le(p, count, k->control_words),
+                       vyre_ir_le(p, first, vyre_ir_sub(p, k->control_words, count)));
+}
+
+static vyre_value vyi_op_memcpy_fault(vyi_kernel *k, vyre_value from, vyre_value to,
+                                      vyre_value count)
+{
+    vyre_program *p = k->p;
+    vyre_value fault = vyi_kernel_u32(k, VYRE_FAULT_NONE);
+    if (!k->desc.open_header) {
+        vyre_value header = vyre_ir_lt(p, to, vyi_kernel_u32(k, VYRE_CONTROL_OBSERVABLES));
+        vyre_value writes = vyre_ir_ne(p, count, vyi_kernel_u32(k, 0));
+        fault = vyre_ir_select(p, vyre_ir_and(p, header, writes),
+                               vyi_kernel_u32(k, VYRE_FAULT_HEADER), fault);
+    }
+    vyre_value exist = vyre_ir_and(p, vyi_op_range(k, from, count), vyi_op_range(k, to, count));
+    return vyre_ir_select(p, exist, fault, vyi_kernel_u32(k, VYRE_FAULT_INDEX));
+}
+
+/* Upwards from the last word, downwards from the first: right for ranges that
+ * overlap and for those that do not. */
+static void vyi_op_memcpy(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value from = vyi_op_arg(k, 0), to = vyi_op_arg(k, 1), count = vyi_op_arg(k, 2);
+    vyi_op_unless(k, vyi_op_memcpy_fault(k, from, to, count));
+    vyre_value up = vyre_ir_gt(p, to, from);
+    vyre_value last = vyi_kernel_plus(k, count, UINT32_MAX);
+    vyre_value i = vyre_ir_loop(p, vyi_kernel_u32(k, 0), count);
+    vyre_value at = vyre_ir_select(p, up, vyre_ir_sub(p, last, i), i);
+    vyre_value word = vyre_ir_atomic_load(p, k->control, vyre_ir_add(p, from, at),
+                                          VYRE_ORDER_RELAXED);
+    vyre_ir_atomic_store(p, k->control, vyre_ir_add(p, to, at), word, VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+static void vyi_op_dfa_step(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!k->table.id) {
+        vyi_kernel_raise(k, VYRE_FAULT_TABLE);
+        return;
+    }
+    vyre_value state = vyi_op_arg(k, 0), symbol = vyi_op_arg(k, 1), to = vyi_op_arg(k, 2);
+    vyre_value length = vyre_ir_length(p, k->table);
+    vyre_value row = vyre_ir_shl(p, state, vyi_kernel_u32(k, 8));
+    vyre_value found = vyre_ir_and(p, vyre_ir_lt(p, state, vyi_kernel_u32(k, 1u << 24)),
+                                   vyre_ir_and(p, vyre_ir_lt(p, row, length),
+                                               vyre_ir_lt(p, symbol,
+                                                          vyre_ir_sub(p, length, row))));
+    vyre_value fault = vyre_ir_select(p, vyre_ir_lt(p, to, k->observables),
+                                      vyi_kernel_u32(k, VYRE_FAULT_NONE),
+                                      vyi_kernel_u32(k, VYRE_FAULT_INDEX));
+    vyi_op_unless(k, vyre_ir_select(p, found, fault, vyi_kernel_u32(k, VYRE_FAULT_TABLE)));
+    vyi_op_observe(k, to, vyre_ir_load(p, k->table, vyre_ir_add(p, row, symbol)));
+    vyre_ir_end(p);
+}
+
+static void vyi_op_batch_fence(vyi_kernel *k)
+{
+    vyi_kernel_count(k, VYRE_CONTROL_EPOCH, VYRE_ORDER_RELAXED);
+    vyi_op_observe(k, vyi_kernel_u32(k, 0), vyi_op_arg(k, 1));
+}
+
+static void vyi_op_shutdown(vyi_kernel *k)
+{
+    vyre_ir_atomic_store(k->p, k->control, vyi_kernel_u32(k, VYRE_CONTROL_SHUTDOWN),
+                         vyi_kernel_u32(k, 1), VYRE_ORDER_RELAXED);
+}
+
+static void vyi_op_unknown(vyi_kernel *k)
+{
+    vyi_kernel_raise(k, VYRE_FAULT_OPCODE);
+}
+
+/* --- PRINTF -------------------------------------------------------------- */
+
+static void vyi_op_record(vyi_kernel *k, vyre_value cursor)
+{
+    for (uint32_t i = 0; i < VYRE_LOG_RECORD_WORDS; i++) {
+        vyre_value word = i < 3 ? vyi_op_arg(k, i) : k->base;
+        vyre_ir_store(k->p, k->log, vyi_kernel_plus(k, cursor, VYRE_LOG_RECORDS + i), word);
+    }
+}
+
+/* Takes the next record with a CAS, so the cursor never passes the end.  A CAS
+ * that fails means that another lane took a record: after as many tries as
+ * there are records the log is full. */
+static void vyi_op_printf(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, VYRE_LOG_CURSOR);
+    vyre_value words = vyre_ir_max(p, vyre_ir_length(p, k->log), vyi_kernel_u32(k, 1));
+    vyre_value records = vyre_ir_shr(p, vyi_kernel_plus(k, words, UINT32_MAX),
+                                     vyi_kernel_u32(k, 2));
+    vyre_value end = vyre_ir_shl(p, records, vyi_kernel_u32(k, 2));
+    vyre_value last = vyre_ir_sub(p, end, vyi_kernel_u32(k, VYRE_LOG_RECORD_WORDS));
+    vyre_value start = vyre_ir_atomic_load(p, k->log, zero, VYRE_ORDER_RELAXED);
+    vyre_local cursor = vyre_ir_local(p, VYRE_TYPE_U32, start, "cursor");
+    vyre_local dropped = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "dropped");
+
+    vyre_ir_loop(p, vyi_kernel_u32(k, 0), records);
+    vyre_value at = vyre_ir_get(p, cursor);
+    vyre_ir_if(p, vyre_ir_gt(p, at, last));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_value next = vyi_kernel_plus(k, at, VYRE_LOG_RECORD_WORDS);
+    vyre_value before = vyre_ir_atomic_cas(p, k->log, zero, at, next, VYRE_ORDER_RELAXED);
+    vyre_ir_set(p, cursor, before);
+    vyre_ir_if(p, vyre_ir_eq(p, before, at));
+    vyi_op_record(k, at);
+    vyre_ir_set(p, dropped, vyre_ir_bool(p, false));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+
+    vyre_ir_if(p, vyre_ir_get(p, dropped));
+    vyi_kernel_count(k, VYRE_CONTROL_LOG_DROPPED, VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+}
+
+/* --- callers' opcodes ---------------------------------------------------- */
+
+/* Takes back the loads that the kernel itself emitted for a guest and that the
+ * guest does not use; a constant without a reader is dropped later. */
+static void vyi_op_prune(vyi_kernel *k, const vyre_value *loads, uint32_t count)
+{
+    vyre_program *p = k->p;
+    for (uint32_t n = 0; n < count && p->error.status == VYRE_OK; n++) {
+        bool used = false;
+        for (uint32_t i = loads[n].id; i < p->count && !used; i++)
+            for (uint32_t a = 0; a < 4; a++)
+                used = used || ((vyi_op_describe(p->insts[i].op)->values >> a & 1) &&
+                                p->insts[i].arg[a] == loads[n].id);
+        if (!used) {
+            vyi_inst *inst = &p->insts[loads[n].id - 1];
+            memset(inst, 0, sizeof *inst);
+            inst->op = VYI_OP_CONST;
+            inst->type = VYRE_TYPE_U32;
+        }
+    }
+}
+
+static vyre_slot_values vyi_op_slot_values(vyi_kernel *k)
+{
+    vyre_slot_values slot;
+    memset(&slot, 0, sizeof slot);
+    slot.slot_base = k->base;
+    slot.tenant = k->tenant;
+    slot.control = k->control;
+    slot.ring = k->ring;
+    slot.log = k->log;
+    slot.io = k->io;
+    slot.buffers = k->user;
+    slot.buffer_count = k->desc.buffer_count;
+    slot.workspace = k->workspace;
+    slot.internal = k;
+    return slot;
+}
+
+/* An index beyond every buffer reads as 0, which is what an argument is that
+ * the operation did not get. */
+static vyre_value vyi_op_word(vyi_kernel *k, uint32_t i)
+{
+    vyre_program *p = k->p;
+    vyre_value own = vyre_ir_gt(p, vyre_ir_get(p, k->arg_count), vyi_kernel_u32(k, i));
+    vyre_value index = vyi_kernel_plus(k, vyre_ir_get(p, k->arg_base), i);
+    return vyre_ir_select(p, own, index, vyi_kernel_u32(k, UINT32_MAX));
+}
+
+static void vyi_op_handler(vyi_kernel *k, const vyre_handler *h)
+{
+    vyre_program *p = k->p;
+    vyre_slot_values slot = vyi_op_slot_values(k);
+    slot.opcode = vyi_kernel_u32(k, h->opcode);
+    vyre_value word[VYRE_MAX_ARGS];
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        if (i >= VYI_KERNEL_EARLY_ARGS)
+            word[i] = vyi_op_word(k, i);
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        slot.arg[i] = i < VYI_KERNEL_EARLY_ARGS ? vyi_op_arg(k, i)
+                                                : vyre_ir_load(p, k->ring, word[i]);
+
+    vyi_kernel_guest guest = vyi_kernel_guest_begin(k);
+    h->emit(p, &slot, h->user);
+    vyi_kernel_guest_end(k, guest, h->name ? h->name : "handler");
+    vyi_op_prune(k, slot.arg, VYRE_MAX_ARGS);
+}
+
+VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
+                               vyre_value value)
+{
+    if (!p || !slot)
+        return;
+    if (word >= VYRE_MAX_ARGS) {
+        vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use a word below 12.",
+                         "result word %u; a slot has %u", (unsigned)word,
+                         (unsigned)VYRE_MAX_ARGS);
+        return;
+    }
+    vyi_kernel k = *(const vyi_kernel *)slot->internal;
+    vyre_ir_store(p, k.ring, vyi_op_word(&k, word), value);
+}
+
+/* A code of 0 would read as no fault at all. */
+VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyre_value code)
+{
+    if (!p || !slot)
+        return;
+    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
+    vyre_value zero = vyre_ir_u32(p, VYRE_FAULT_NONE);
+    vyre_value raised = vyre_ir_select(p, vyre_ir_eq(p, code, zero),
+                                       vyre_ir_u32(p, VYRE_FAULT_USER), code);
+    vyre_value standing = vyre_ir_get(p, k->fault);
+    vyre_ir_set(p, k->fault,
+                vyre_ir_select(p, vyre_ir_eq(p, standing, zero), raised, standing));
+}
+
+/* --- dispatch ------------------------------------------------------------ */
+
+typedef struct vyi_op_builtin {
+    uint32_t opcode;
+    void (*emit)(vyi_kernel *k);
+} vyi_op_builtin;
+
+static void vyi_op_case(vyi_kernel *k, uint32_t opcode)
+{
+    vyre_ir_case(k->p, opcode);
+    if (opcode < VYRE_METRICS)
+        vyi_kernel_count(k, VYRE_CONTROL_METRICS + opcode, VYRE_ORDER_RELAXED);
+}
+
+static void vyi_op_default(vyi_kernel *k, vyre_value opcode)
+{
+    vyre_program *p = k->p;
+    vyre_ir_default(p);
+    vyre_ir_if(p, vyre_ir_lt(p, opcode, vyi_kernel_u32(k, VYRE_METRICS)));
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control,
+                   vyi_kernel_plus(k, opcode, VYRE_CONTROL_METRICS), vyi_kernel_u32(k, 1),
+                   VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+    vyi_op_unknown(k);
+}
+
+static void vyi_op_dispatch(vyi_kernel *k, vyre_value opcode)
+{
+    static const vyi_op_builtin builtins[] = {
+        { VYRE_OP_NOP, vyi_op_nop },
+        { VYRE_OP_STORE_U32, vyi_op_store_u32 },
+        { VYRE_OP_ATOMIC_ADD, vyi_op_atomic_add },
+        { VYRE_OP_LOAD_U32, vyi_op_load_u32 },
+        { VYRE_OP_COMPARE_SWAP, vyi_op_compare_swap },
+        { VYRE_OP_MEMCPY, vyi_op_memcpy },
+        { VYRE_OP_DFA_STEP, vyi_op_dfa_step },
+        { VYRE_OP_BATCH_FENCE, vyi_op_batch_fence },
+        { VYRE_OP_LOAD_MISS, vyi_kernel_load_miss },
+        { VYRE_OP_PRINTF, vyi_op_printf },
+        { VYRE_OP_SHUTDOWN, vyi_op_shutdown }
+    };
+    vyre_ir_switch(k->p, opcode);
+    for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++) {
+        if (builtins[i].opcode == VYRE_OP_LOAD_MISS && !k->desc.load_miss)
+            continue;
+        vyi_op_case(k, builtins[i].opcode);
+        builtins[i].emit(k);
+    }
+    for (uint32_t i = 0; i < k->desc.handler_count; i++) {
+        vyi_op_case(k, k->desc.handlers[i].opcode);
+        vyi_op_handler(k, &k->desc.handlers[i]);
+    }
+    vyi_op_default(k, opcode);
+    vyre_ir_end(k->p);
+}
+
+/* --- packed slots -------------------------------------------------------- */
+
+/* Half-word `index` of the payload: { count, argument words } at 0, then an
+ * { opcode, offset of its first argument } for each operation. */
+static vyre_value vyi_packed_pair(vyi_kernel *k, vyre_value index)
+{
+    vyre_program *p = k->p;
+    vyre_value at = vyre_ir_add(p, k->base, vyre_ir_shr(p, index, vyi_kernel_u32(k, 1)));
+    vyre_value word = vyre_ir_load(p, k->ring, vyi_kernel_plus(k, at, VYRE_SLOT_ARGS));
+    vyre_value odd = vyre_ir_and(p, index, vyi_kernel_u32(k, 1));
+    vyre_value shift = vyre_ir_shl(p, odd, vyi_kernel_u32(k, 4));
+    return vyre_ir_and(p, vyre_ir_shr(p, word, shift), vyi_kernel_u32(k, 0xffff));
+}
+
+static vyre_value vyi_packed_offset(vyi_kernel *k, vyre_value pair)
+{
+    return vyre_ir_shr(k->p, pair, vyi_kernel_u32(k, 8));
+}
+
+typedef struct vyi_packed {
+    vyre_value is_packed;
+    vyre_value count; /* operations */
+    vyre_value args;  /* argument words, all operations together */
+    vyre_value area;  /* word index in the ring of the first */
+} vyi_packed;
+
+/* From the payload's first word; means nothing unless the slot is packed.  A
+ * count of 0 argument words, as payloads written by hand have it, gives the
+ * last operation all that is left. */
+static vyi_packed vyi_packed_head(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value head = k->early[0], byte = vyi_kernel_u32(k, 0xff);
+    vyi_packed packed;
+    packed.is_packed = vyi_kernel_is(k, k->opcode, VYRE_OP_PACKED_SLOT);
+    packed.count = vyre_ir_and(p, head, byte);
+    vyre_value meta = vyre_ir_shr(p, vyi_kernel_plus(k, packed.count, 2), vyi_kernel_u32(k, 1));
+    vyre_value room = vyre_ir_sub(p, vyi_kernel_u32(k, VYRE_MAX_ARGS), meta);
+    vyre_value args = vyre_ir_and(p, vyre_ir_shr(p, head, vyi_kernel_u32(k, 8)), byte);
+    packed.args = vyre_ir_select(p, vyi_kernel_is(k, args, 0), room, args);
+    packed.area = vyre_ir_add(p, vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS), meta);
+    return packed;
+}
+
+/* Metadata and arguments fit the slot, and the offsets do not decrease. */
+static void vyi_packed_check(vyi_kernel *k, const vyi_packed *packed)
+{
+    vyre_program *p = k->p;
+    const uint32_t limit = VYRE_SLOT_ARGS + VYRE_MAX_ARGS;
+    vyre_value end = vyre_ir_sub(p, vyre_ir_add(p, packed->area, packed->args), k->base);
+    vyre_value fits = vyre_ir_and(p, vyre_ir_lt(p, packed->count,
+                                                vyi_kernel_u32(k, 2 * VYRE_MAX_ARGS)),
+                                  vyre_ir_le(p, end, vyi_kernel_u32(k, limit)));
+    vyi_op_if(k, fits, VYRE_FAULT_PACKED);
+    vyre_local least = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "least_offset");
+    vyre_value i = vyre_ir_loop(p, vyi_kernel_u32(k, 0), packed->count);
+    vyre_value pair = vyi_packed_pair(k, vyi_kernel_plus(k, i, 1));
+    vyre_value offset = vyi_packed_offset(k, pair);
+    vyre_ir_if(p, vyre_ir_or(p, vyre_ir_lt(p, offset, vyre_ir_get(p, least)),
+                             vyre_ir_gt(p, offset, packed->args)));
+    vyi_kernel_raise(k, VYRE_FAULT_PACKED);
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_set(p, least, offset);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* Makes operation `i` of the payload the one that runs.  Its arguments end
+ * where the next one's begin. */
+static void vyi_packed_decode(vyi_kernel *k, const vyi_packed *packed, vyre_value i)
+{
+    vyre_program *p = k->p;
+    vyre_value next = vyi_kernel_plus(k, i, 1);
+    vyre_value more = vyre_ir_lt(p, next, packed->count);
+    vyre_value pair = vyi_packed_pair(k, next);
+    vyre_value after = vyre_ir_select(p, more, vyi_kernel_plus(k, next, 1), next);
+    vyre_value offset = vyi_packed_offset(k, pair);
+    vyre_value end = vyre_ir_select(p, more, vyi_packed_offset(k, vyi_packed_pair(k, after)),
+                                    packed->args);
+    vyre_ir_set(p, k->op, vyre_ir_and(p, pair, vyi_kernel_u32(k, 0xff)));
+    vyre_ir_set(p, k->arg_base, vyre_ir_add(p, packed->area, offset));
+    vyre_ir_set(p, k->arg_count, vyre_ir_sub(p, end, offset));
+    for (uint32_t a = 0; a < VYI_KERNEL_EARLY_ARGS; a++)
+        vyre_ir_set(p, k->arg[a], vyre_ir_load(p, k->ring, vyi_op_word(k, a)));
+}
+
+/* --- a slot from its claim to its end ------------------------------------ */
+
+static void vyi_slot_locals(vyi_kernel *k)
+{
+    static const char *const names[VYI_KERNEL_EARLY_ARGS] = { "arg0", "arg1", "arg2" };
+    vyre_program *p = k->p;
+    k->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_FAULT_NONE), "fault");
+    if (k->desc.load_miss && !k->desc.once)
+        k->requeue = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "requeue");
+    k->arg_base = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS),
+                                "arg_base");
+    k->arg_count = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_MAX_ARGS),
+                                 "arg_count");
+    if (k->desc.kind == VYRE_KERNEL_JIT)
+        return;
+    k->op = vyre_ir_local(p, VYRE_TYPE_U32, k->opcode, "op");
+    for (uint32_t i = 0; i < VYI_KERNEL_EARLY_ARGS; i++)
+        k->arg[i] = vyre_ir_local(p, VYRE_TYPE_U32, k->early[i], names[i]);
+}
+
+/* The first fault ends the slot; operations after it do not run. */
+static void vyi_slot_operations(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyi_packed packed = vyi_packed_head(k);
+    vyre_local count = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 1), "operations");
+    vyre_ir_if(p, packed.is_packed);
+    vyi_packed_check(k, &packed);
+    vyre_value bad = vyre_ir_ne(p, vyre_ir_get(p, k->fault), vyi_kernel_u32(k, 0));
+    vyre_ir_set(p, count, vyre_ir_select(p, bad, vyi_kernel_u32(k, 0), packed.count));
+    vyre_ir_end(p);
+
+    vyre_value i = vyre_ir_loop(p, vyi_kernel_u32(k, 0), vyre_ir_get(p, count));
+    vyre_ir_if(p, packed.is_packed);
+    vyi_packed_decode(k, &packed, i);
+    vyre_ir_end(p);
+    vyi_op_dispatch(k, vyre_ir_get(p, k->op));
+    vyre_ir_if(p, vyre_ir_ne(p, vyre_ir_get(p, k->fault), vyi_kernel_u32(k, 0)));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+static void vyi_slot_payload(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_slot_values slot = vyi_op_slot_values(k);
+    slot.opcode = k->opcode;
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        slot.arg[i] = i < VYI_KERNEL_EARLY_ARGS
+                          ? k->early[i]
+                          : vyre_ir_load(p, k->ring,
+                                         vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS + i));
+    vyi_kernel_guest guest = vyi_kernel_guest_begin(k);
+    k->desc.payload(p, &slot, k->desc.payload_user);
+    vyi_kernel_guest_end(k, guest, "the payload");
+    vyi_op_prune(k, slot.arg, VYRE_MAX_ARGS);
+    vyi_op_prune(k, &slot.opcode, 1);
+}
+
+/* Where a driver cuts loops, a slot that lost iterations must not look done. */
+static void vyi_slot_settle_loops(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value fault = vyre_ir_get(p, k->fault);
+    vyre_value cut = vyre_ir_and(p, vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_CUT),
+                                 vyi_kernel_is(k, fault, VYRE_FAULT_NONE));
+    vyre_ir_set(p, k->fault,
+                vyre_ir_select(p, cut, vyi_kernel_u32(k, VYRE_FAULT_LOOP_LIMIT), fault));
+    vyre_ir_loop_allow(p, vyi_kernel_u32(k, UINT32_MAX));
+}
+
+/* Publishes the slot's end.  Release in all three: the status pairs with the
+ * acquire of whoever reads it and then the slot's words; the mirror comes
+ * after it, so that a host that polls the mirror alone may publish again at
+ * once; a counter that has been seen promises that the status can be seen. */
+static void vyi_slot_publish(vyi_kernel *k, uint32_t status, vyre_value mirror, uint32_t counter)
+{
+    vyre_program *p = k->p;
+    vyre_ir_atomic_store(p, k->ring, k->base, vyi_kernel_u32(k, status), VYRE_ORDER_RELEASE);
+    if (k->mirror.id)
+        vyre_ir_atomic_store(p, k->mirror, vyre_ir_shr(p, k->base, vyi_kernel_u32(k, 4)), mirror,
+                             VYRE_ORDER_RELEASE);
+    vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
+}
+
+static void vyi_slot_end(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value fault = vyre_ir_get(p, k->fault);
+    vyre_ir_if(p, vyi_kernel_is(k, fault, VYRE_FAULT_NONE));
+    vyi_slot_publish(k, VYRE_SLOT_DONE, vyi_kernel_u32(k, VYRE_SLOT_DONE),
+                     VYRE_CONTROL_DONE_COUNT);
+    vyre_ir_else(p);
+    vyre_ir_store(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_FAULT), fault);
+    vyre_value mirror = vyre_ir_or(p, vyre_ir_shl(p, fault, vyi_kernel_u32(k, 8)),
+                                   vyi_kernel_u32(k, VYRE_SLOT_FAULTED));
+    vyi_slot_publish(k, VYRE_SLOT_FAULTED, mirror, VYRE_CONTROL_FAULT_COUNT);
+    vyre_ir_end(p);
+}
+
+VYI_API void vyi_kernel_serve(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyi_slot_locals(k);
+    vyre_ir_loop_allow(p, k->allowance);
+    if (k->desc.kind == VYRE_KERNEL_JIT)
+        vyi_slot_payload(k);
+    else
+        vyi_slot_operations(k);
+    vyi_slot_settle_loops(k);
+
+    /* Work that is put back has not ended: no counter, no mirror. */
+    if (k->requeue.id) {
+        vyre_ir_if(p, vyre_ir_get(p, k->requeue));
+        vyre_ir_atomic_store(p, k->ring, k->base, vyi_kernel_u32(k, VYRE_SLOT_REQUEUE),
+                             VYRE_ORDER_RELEASE);
+        vyre_ir_else(p);
+    }
+    vyi_slot_end(k);
+    if (k->requeue.id)
+        vyre_ir_end(p);
+}
