@@ -128,6 +128,10 @@ VYI_EXTERN_C_BEGIN
     X(E_INTERP_ALIGN,     -161, "a buffer is not on a 4-byte boundary")                            \
     X(E_INTERP_GROUPS,    -162, "too many workgroups in one dimension")                            \
     X(E_INTERP_SUBGROUP,  -163, "the subgroup size is not a power of two up to 128")               \
+    X(E_SPIRV_VERSION,  -166, "no SPIR-V of this version can be written")                          \
+    X(E_SPIRV_MODEL,    -167, "the memory model is unknown")                                       \
+    X(E_GLSL_UNAVAILABLE, -168, "built without glslang")                                           \
+    X(E_GLSL_SOURCE,    -169, "the GLSL text does not compile")                                    \
     /* engine, backends: -180 .. -229 */                                                           \
     X(E_BACKEND,          -180, "the backend is not built in, or has no device")                   \
     X(E_DEVICE_LOST,      -181, "the device was lost")                                             \
