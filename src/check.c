@@ -410,7 +410,489 @@ VYI_API vyre_type vyi_result_type(const vyre_program *p, const vyi_inst *inst)
     }
 }
 
-/* --- the program --------------------------------------------------------- */
+/* --- blocks --------------------------------------------------------------- */
+
+static uint32_t vyi_nest_opener(const vyre_program *p, const vyi_nest *nest)
+{
+    return nest->depth ? p->insts[nest->open[nest->depth - 1].opener].op : (uint32_t)VYI_OP_COUNT;
+}
+
+/* The innermost open loop, or NULL. */
+static const vyi_open *vyi_nest_loop(const vyre_program *p, const vyi_nest *nest)
+{
+    for (uint32_t i = nest->depth; i-- > 0;) {
+        const uint32_t op = p->insts[nest->open[i].opener].op;
+        if (op == VYI_OP_LOOP || op == VYI_OP_FOREVER)
+            return &nest->open[i];
+    }
+    return NULL;
+}
+
+VYI_API bool vyi_nest_has_loop(const vyre_program *p, const vyi_nest *nest)
+{
+    return vyi_nest_loop(p, nest) != NULL;
+}
+
+static bool vyi_nest_in_first_arm(const vyi_nest *nest)
+{
+    const vyi_open *top = &nest->open[nest->depth - 1];
+    return top->arm == top->opener;
+}
+
+/* True in a switch that has no arm yet. */
+static bool vyi_nest_awaits_case(const vyre_program *p, const vyi_nest *nest)
+{
+    return vyi_nest_opener(p, nest) == VYI_OP_SWITCH && vyi_nest_in_first_arm(nest);
+}
+
+/* For ELSE, CASE, DEFAULT and END. */
+static vyre_status vyi_nest_check_close(const vyre_program *p, const vyi_nest *nest, uint32_t index,
+                                        vyre_error *err)
+{
+    const uint32_t op = p->insts[index].op;
+    const uint32_t opener = vyi_nest_opener(p, nest);
+    bool fits = opener != VYI_OP_COUNT;
+    if (op == VYI_OP_ELSE)
+        fits = opener == VYI_OP_IF && vyi_nest_in_first_arm(nest);
+    else if (op != VYI_OP_END)
+        fits = opener == VYI_OP_SWITCH;
+    if (!fits)
+        return vyi_fail(err, VYRE_E_IR_BLOCK, index + 1,
+                        "Open the block first; an if has one else.",
+                        VYI_AT_FORMAT "it does not belong into the innermost open block, %s",
+                        VYI_AT(p, index),
+                        opener == VYI_OP_COUNT ? "none" : vyi_op_describe(opener)->text);
+    if (op == VYI_OP_END && vyi_nest_awaits_case(p, nest))
+        return vyi_fail(err, VYRE_E_IR_SWITCH, index + 1, "Give the switch a case or a default.",
+                        VYI_AT_FORMAT "the switch has no case", VYI_AT(p, index));
+    return VYRE_OK;
+}
+
+VYI_API vyre_status vyi_nest_check(const vyre_program *p, const vyi_nest *nest, uint32_t index,
+                                   vyre_error *err)
+{
+    const uint32_t op = p->insts[index].op;
+    const uint32_t flags = vyi_op_describe(op)->flags;
+    if ((flags & VYI_OP_ARM) || op == VYI_OP_END)
+        return vyi_nest_check_close(p, nest, index, err);
+    if (vyi_nest_awaits_case(p, nest))
+        return vyi_fail(err, VYRE_E_IR_SWITCH, index + 1,
+                        "Put it before the switch, or inside a case.",
+                        VYI_AT_FORMAT "it stands between a switch and its first case",
+                        VYI_AT(p, index));
+    const bool left = nest->depth ? nest->open[nest->depth - 1].left : nest->left;
+    if (left && op != VYI_OP_COMMENT)
+        return vyi_fail(err, VYRE_E_IR_UNREACHABLE, index + 1, "Remove it, or end the block first.",
+                        VYI_AT_FORMAT "it stands behind a break, continue or return",
+                        VYI_AT(p, index));
+    if ((flags & VYI_OP_OPENS) && nest->depth == VYRE_MAX_NESTING)
+        return vyi_fail(err, VYRE_E_IR_NESTING, index + 1,
+                        "Close a block first, or join the conditions.",
+                        VYI_AT_FORMAT "%u blocks are open, the most there may be",
+                        VYI_AT(p, index), (unsigned)nest->depth);
+    if ((op == VYI_OP_BREAK || op == VYI_OP_CONTINUE) && !vyi_nest_has_loop(p, nest))
+        return vyi_fail(err, VYRE_E_IR_LOOP, index + 1, "Use it inside a loop, or use return.",
+                        VYI_AT_FORMAT "no loop is open", VYI_AT(p, index));
+    return VYRE_OK;
+}
+
+static vyi_links vyi_nest_open(vyi_nest *nest, uint32_t index)
+{
+    const vyi_links links = { VYI_NO_INDEX, VYI_NO_INDEX };
+    vyi_open *block = &nest->open[nest->depth++];
+    block->opener = block->arm = index;
+    block->left = false;
+    return links;
+}
+
+static vyi_links vyi_nest_next_arm(vyi_nest *nest, uint32_t index)
+{
+    vyi_open *top = &nest->open[nest->depth - 1];
+    const vyi_links links = { VYI_NO_INDEX, top->arm };
+    top->arm = index;
+    top->left = false;
+    return links;
+}
+
+static vyi_links vyi_nest_close(vyi_nest *nest)
+{
+    const vyi_open *top = &nest->open[--nest->depth];
+    const vyi_links links = { top->opener, top->arm };
+    return links;
+}
+
+VYI_API vyi_links vyi_nest_advance(const vyre_program *p, vyi_nest *nest, uint32_t index)
+{
+    const uint32_t op = p->insts[index].op;
+    const uint32_t flags = vyi_op_describe(op)->flags;
+    if (flags & VYI_OP_OPENS)
+        return vyi_nest_open(nest, index);
+    if (flags & VYI_OP_ARM)
+        return vyi_nest_next_arm(nest, index);
+    if (op == VYI_OP_END)
+        return vyi_nest_close(nest);
+
+    vyi_links links = { 0, VYI_NO_INDEX };
+    if (flags & VYI_OP_LEAVES)
+        *(nest->depth ? &nest->open[nest->depth - 1].left : &nest->left) = true;
+    if (op == VYI_OP_BREAK || op == VYI_OP_CONTINUE)
+        links.own = vyi_nest_loop(p, nest)->opener;
+    return links;
+}
+
+/* --- scopes --------------------------------------------------------------- */
+
+/* A value is visible in the list of instructions, or arm, in which it stands,
+ * and in the blocks nested there.  `where` holds for each instruction the arm
+ * that its value belongs to: the index of the instruction that opened the arm
+ * plus one, or 0 for the outermost list, and the nesting depth above it.  So
+ * one comparison with the arm that is open at that depth decides. */
+#define VYI_SCOPE_SHIFT 20
+VYI_STATIC_ASSERT(scope_shift, VYRE_MAX_INSTRUCTIONS < (1u << VYI_SCOPE_SHIFT) &&
+                                   VYRE_MAX_NESTING < (1u << (32 - VYI_SCOPE_SHIFT)));
+
+typedef struct vyi_checker {
+    const vyre_program *p;
+    vyre_error         *err;
+    vyi_nest            nest;
+    uint32_t            arms[VYRE_MAX_NESTING + 1]; /* the open one at each depth */
+    uint32_t           *where;                      /* of each instruction */
+    uint32_t           *cases;                      /* hash set of arms of switches, index + 1 */
+    uint32_t            case_mask;
+    uint8_t            *level;                      /* uniformity of each value */
+    uint8_t            *flow;                       /* uniformity of each loop's body */
+    uint8_t            *locals;                     /* uniformity of each local */
+    size_t              size;                       /* of all these tables, one block */
+} vyi_checker;
+
+static bool vyi_scope_is_open(const vyi_checker *c, uint32_t index)
+{
+    const uint32_t where = c->where[index];
+    const uint32_t depth = where >> VYI_SCOPE_SHIFT;
+    return depth <= c->nest.depth && c->arms[depth] == where;
+}
+
+static vyre_status vyi_check_local_scope(const vyi_checker *c, uint32_t index)
+{
+    const vyre_program *p = c->p;
+    const uint32_t id = p->insts[index].arg[0];
+    const uint32_t declared = p->locals[id - 1].declared;
+    if (p->insts[index].op == VYI_OP_LOCAL ? declared != index : declared >= p->count)
+        return vyi_fail(c->err, VYRE_E_IR_LINK, index + 1, "Build programs with the builder only.",
+                        VYI_AT_FORMAT "local %u is declared at %%%u", VYI_AT(p, index),
+                        (unsigned)id, (unsigned)declared + 1);
+    if (p->insts[index].op == VYI_OP_LOCAL || (declared < index && vyi_scope_is_open(c, declared)))
+        return VYRE_OK;
+    return vyi_fail(c->err, VYRE_E_IR_SCOPE, index + 1, "Declare the local before the block.",
+                    VYI_AT_FORMAT "local $%u %s belongs to a block that is not open",
+                    VYI_AT(p, index), (unsigned)id, p->locals[id - 1].name);
+}
+
+static vyre_status vyi_check_scopes(const vyi_checker *c, uint32_t index)
+{
+    const vyi_inst *inst = &c->p->insts[index];
+    const uint32_t values = vyi_op_describe(inst->op)->values;
+    for (unsigned which = 0; which < 4; which++) {
+        if ((values & (1u << which)) && !vyi_scope_is_open(c, inst->arg[which] - 1))
+            return vyi_fail(c->err, VYRE_E_IR_SCOPE, index + 1,
+                            "Carry the value out of its block in a local.",
+                            "%%%u %s: operand %u, %%%u, belongs to a block that is closed",
+                            (unsigned)index + 1, vyi_inst_text(inst), which,
+                            (unsigned)inst->arg[which]);
+    }
+    if (inst->op == VYI_OP_LOCAL || inst->op == VYI_OP_GET || inst->op == VYI_OP_SET)
+        return vyi_check_local_scope(c, index);
+    return VYRE_OK;
+}
+
+/* Enters a CASE or DEFAULT into the set of arms. */
+static vyre_status vyi_check_case(vyi_checker *c, uint32_t index)
+{
+    const vyi_inst *inst = &c->p->insts[index];
+    const uint32_t opener = c->nest.open[c->nest.depth - 1].opener;
+    uint32_t at = (inst->arg[0] * 0x9e3779b1u) ^ (opener * 0x85ebca6bu);
+    for (at ^= at >> 15;; at++) {
+        uint32_t *entry = &c->cases[at & c->case_mask];
+        if (*entry == 0) {
+            *entry = index + 1;
+            c->where[index] = opener;
+            return VYRE_OK;
+        }
+        const vyi_inst *other = &c->p->insts[*entry - 1];
+        if (c->where[*entry - 1] == opener && other->op == inst->op &&
+            other->arg[0] == inst->arg[0])
+            break;
+    }
+    return vyi_fail(c->err, VYRE_E_IR_CASE, index + 1, "Give each arm its own literal.",
+                    inst->op == VYI_OP_CASE ? VYI_AT_FORMAT "the switch at %%%u has %u twice"
+                                            : VYI_AT_FORMAT "the switch at %%%u has two (%u)",
+                    VYI_AT(c->p, index), (unsigned)opener + 1, (unsigned)inst->arg[0]);
+}
+
+static vyre_status vyi_check_links(const vyi_checker *c, uint32_t index, vyi_links links)
+{
+    const vyi_inst *inst = &c->p->insts[index];
+    if ((links.own == VYI_NO_INDEX || inst->link == links.own) &&
+        (links.arm == VYI_NO_INDEX || c->p->insts[links.arm].link == index))
+        return VYRE_OK;
+    return vyi_fail(c->err, VYRE_E_IR_LINK, index + 1, "Build programs with the builder only.",
+                    VYI_AT_FORMAT "the links of its block are wrong", VYI_AT(c->p, index));
+}
+
+/* Goes past one instruction that may stand here. */
+static vyre_status vyi_check_step(vyi_checker *c, uint32_t index)
+{
+    const vyi_inst *inst = &c->p->insts[index];
+    const uint32_t flags = vyi_op_describe(inst->op)->flags;
+    if (inst->op == VYI_OP_FOREVER && inst->sub == vyi_nest_has_loop(c->p, &c->nest))
+        return vyi_fail(c->err, VYRE_E_IR_LINK, index + 1, "Build programs with the builder only.",
+                        VYI_AT_FORMAT "wrongly marked as a round loop", VYI_AT(c->p, index));
+
+    const vyi_links links = vyi_nest_advance(c->p, &c->nest, index);
+    const uint32_t depth = c->nest.depth;
+    if (flags & (VYI_OP_OPENS | VYI_OP_ARM))
+        c->arms[depth] = (depth << VYI_SCOPE_SHIFT) | (index + 1);
+    if (!(flags & VYI_OP_ARM))
+        c->where[index] = c->arms[depth];
+    return vyi_check_links(c, index, links);
+}
+
+static vyre_status vyi_check_blocks(vyi_checker *c)
+{
+    const vyre_program *p = c->p;
+    for (uint32_t i = 0; i < p->count; i++) {
+        const uint32_t op = p->insts[i].op;
+        vyre_status status = vyi_nest_check(p, &c->nest, i, c->err);
+        if (status == VYRE_OK)
+            status = vyi_check_scopes(c, i);
+        if (status == VYRE_OK && (op == VYI_OP_CASE || op == VYI_OP_DEFAULT))
+            status = vyi_check_case(c, i);
+        if (status == VYRE_OK)
+            status = vyi_check_step(c, i);
+        if (status < 0)
+            return status;
+    }
+    if (c->nest.depth == 0)
+        return VYRE_OK;
+    const uint32_t opener = c->nest.open[c->nest.depth - 1].opener;
+    return vyi_fail(c->err, VYRE_E_IR_OPEN, opener + 1, "Call vyre_ir_end once for each block.",
+                    VYI_AT_FORMAT "the block has no end; %u are open", VYI_AT(p, opener),
+                    (unsigned)c->nest.depth);
+}
+
+/* --- uniformity ----------------------------------------------------------- */
+
+/* A barrier waits for all lanes, so all must reach it together.  Each value
+ * and each place in the flow of control has a level:
+ *
+ *     0  the same in all lanes of the workgroup
+ *     1  the same in all lanes of each subgroup
+ *     2  may differ from lane to lane
+ *
+ * The level of a block is the largest among the conditions around it.  A
+ * break or continue at some level gives it to the body of its loop, a return
+ * to all that may run after it: code behind it, and the loops around it.  A
+ * local has the largest level among all that is stored into it, and where.
+ * What flows backwards through loops is repeated until nothing changes. */
+#define VYI_UNIFORM_PASSES 16u
+
+typedef struct vyi_uniformity {
+    vyi_checker *c;
+    uint32_t     depth;
+    uint8_t      flow[VYRE_MAX_NESTING + 1];   /* the level of each open block */
+    uint32_t     cause[VYRE_MAX_NESTING + 1];  /* the instruction that it comes from */
+    uint32_t     opener[VYRE_MAX_NESTING + 1];
+    uint8_t      after;                        /* what returns so far do to all that follows */
+    uint32_t     after_cause;
+    bool         changed;
+} vyi_uniformity;
+
+static uint8_t vyi_level_max(uint8_t a, uint8_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint8_t vyi_level_here(const vyi_uniformity *u)
+{
+    return vyi_level_max(u->flow[u->depth], u->after);
+}
+
+static void vyi_level_raise(vyi_uniformity *u, uint8_t *level, uint8_t to)
+{
+    if (*level < to) {
+        *level = to;
+        u->changed = true;
+    }
+}
+
+static uint8_t vyi_level_of_builtin(uint32_t sub)
+{
+    switch (sub) {
+    case VYRE_BUILTIN_GROUP_ID_X:
+    case VYRE_BUILTIN_GROUP_ID_Y:
+    case VYRE_BUILTIN_GROUP_ID_Z:
+    case VYRE_BUILTIN_GROUP_SIZE_X:
+    case VYRE_BUILTIN_GROUP_SIZE_Y:
+    case VYRE_BUILTIN_GROUP_SIZE_Z:
+    case VYRE_BUILTIN_GROUP_COUNT_X:
+    case VYRE_BUILTIN_GROUP_COUNT_Y:
+    case VYRE_BUILTIN_GROUP_COUNT_Z:
+    case VYRE_BUILTIN_SUBGROUP_SIZE: return 0;
+    default:                         return 2;
+    }
+}
+
+static uint8_t vyi_level_of_operands(const vyi_uniformity *u, const vyi_inst *inst)
+{
+    const uint32_t values = vyi_op_describe(inst->op)->values;
+    uint8_t level = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        if (values & (1u << i))
+            level = vyi_level_max(level, u->c->level[inst->arg[i] - 1]);
+    }
+    return level;
+}
+
+/* The level of an instruction's value. */
+static uint8_t vyi_level_of(const vyi_uniformity *u, const vyi_inst *inst)
+{
+    if (vyi_op_describe(inst->op)->flags & VYI_OP_PURE)
+        return vyi_level_of_operands(u, inst);
+    switch (inst->op) {
+    case VYI_OP_BUILTIN: return vyi_level_of_builtin(inst->sub);
+    case VYI_OP_GET:     return u->c->locals[inst->arg[0] - 1];
+    case VYI_OP_LOOP:    return vyi_level_of_operands(u, inst);
+    case VYI_OP_LOAD:
+        /* What is declared as read-only does not change while the program runs. */
+        return vyi_buffer_of(u->c->p, inst->arg[0])->access == VYRE_ACCESS_READ
+                   ? vyi_level_of_operands(u, inst) : 2;
+    case VYI_OP_BALLOT:
+    case VYI_OP_ANY:
+    case VYI_OP_ALL:
+    case VYI_OP_BROADCAST_FIRST:
+    case VYI_OP_REDUCE:
+        /* Over the active lanes: the same in all of them if all are active. */
+        return vyi_level_here(u) < 2 ? 1 : 2;
+    default:             return 2;
+    }
+}
+
+static void vyi_level_open(vyi_uniformity *u, uint32_t index)
+{
+    const vyi_inst *inst = &u->c->p->insts[index];
+    const uint8_t here = vyi_level_here(u);
+    const uint8_t own = vyi_level_max(vyi_level_of_operands(u, inst), u->c->flow[index]);
+    const uint32_t cause = u->after > u->flow[u->depth] ? u->after_cause : u->cause[u->depth];
+    u->depth++;
+    u->opener[u->depth] = index;
+    u->flow[u->depth] = vyi_level_max(here, own);
+    u->cause[u->depth] = own > here ? index : cause;
+}
+
+/* A return takes its lanes out of everything that comes later. */
+static void vyi_level_return(vyi_uniformity *u, uint32_t index)
+{
+    const uint8_t here = vyi_level_here(u);
+    for (uint32_t d = 1; d <= u->depth; d++) {
+        const uint32_t op = u->c->p->insts[u->opener[d]].op;
+        if (op == VYI_OP_LOOP || op == VYI_OP_FOREVER)
+            vyi_level_raise(u, &u->c->flow[u->opener[d]], here);
+    }
+    if (u->after < here) {
+        u->after = here;
+        u->after_cause = index;
+    }
+}
+
+static void vyi_level_step(vyi_uniformity *u, uint32_t index)
+{
+    const vyi_inst *inst = &u->c->p->insts[index];
+    const uint32_t flags = vyi_op_describe(inst->op)->flags;
+    if (flags & VYI_OP_VALUE)
+        u->c->level[index] = vyi_level_of(u, inst);
+    if (flags & VYI_OP_OPENS)
+        vyi_level_open(u, index);
+    else if (inst->op == VYI_OP_END)
+        u->depth--;
+    else if (inst->op == VYI_OP_RETURN)
+        vyi_level_return(u, index);
+    else if (flags & VYI_OP_LEAVES)
+        vyi_level_raise(u, &u->c->flow[inst->link], vyi_level_here(u));
+    else if (inst->op == VYI_OP_LOCAL || inst->op == VYI_OP_SET)
+        vyi_level_raise(u, &u->c->locals[inst->arg[0] - 1],
+                        vyi_level_max(vyi_level_here(u), vyi_level_of_operands(u, inst)));
+}
+
+static void vyi_level_begin(vyi_uniformity *u)
+{
+    u->changed = false;
+    u->depth = 0;
+    u->flow[0] = 0;
+    u->cause[0] = 0;
+    u->after = 0;
+    u->after_cause = 0;
+}
+
+static vyre_status vyi_check_barrier(const vyi_uniformity *u, uint32_t index)
+{
+    const vyre_program *p = u->c->p;
+    const uint32_t scope = p->insts[index].sub;
+    static const uint8_t allowed_levels[] = { 0, 1, 2 }; /* a fence may stand anywhere */
+    const uint8_t allowed = allowed_levels[scope];
+    if (vyi_level_here(u) <= allowed)
+        return VYRE_OK;
+    const uint32_t cause = u->after > u->flow[u->depth] ? u->after_cause : u->cause[u->depth];
+    return vyi_fail(u->c->err, VYRE_E_IR_BARRIER, index + 1,
+                    "Move the barrier out of the branch, or branch on what all lanes share.",
+                    VYI_AT_FORMAT "not all lanes reach it together: they may part at %%%u, %s",
+                    VYI_AT(p, index), (unsigned)cause + 1,
+                    vyi_op_describe(p->insts[cause].op)->text);
+}
+
+static vyre_status vyi_check_barriers(vyi_checker *c)
+{
+    vyi_uniformity u;
+    memset(&u, 0, sizeof u);
+    u.c = c;
+    for (uint32_t pass = 0; pass == 0 || u.changed; pass++) {
+        vyi_level_begin(&u);
+        if (pass == VYI_UNIFORM_PASSES) {
+            /* No real program comes here: expect the worst, which is stable. */
+            memset(c->locals, 2, c->p->local_count);
+            memset(c->flow, 2, c->p->count);
+        }
+        for (uint32_t i = 0; i < c->p->count; i++)
+            vyi_level_step(&u, i);
+    }
+
+    vyre_status status = VYRE_OK;
+    vyi_level_begin(&u);
+    for (uint32_t i = 0; i < c->p->count && status == VYRE_OK; i++) {
+        if (c->p->insts[i].op == VYI_OP_BARRIER)
+            status = vyi_check_barrier(&u, i);
+        vyi_level_step(&u, i);
+    }
+    return status;
+}
+
+/* --- the program ---------------------------------------------------------- */
+
+static vyre_status vyi_check_limits(const vyre_program *p, vyre_error *err)
+{
+    if (p->count > VYRE_MAX_INSTRUCTIONS || p->buffer_count > VYRE_MAX_BUFFERS)
+        return vyi_fail(err, VYRE_E_IR_LIMIT, 0, "Split the program.",
+                        "%u instructions and %u buffers; there may be %u and %u",
+                        (unsigned)p->count, (unsigned)p->buffer_count,
+                        (unsigned)VYRE_MAX_INSTRUCTIONS, (unsigned)VYRE_MAX_BUFFERS);
+    if (p->local_count > p->count)
+        return vyi_fail(err, VYRE_E_IR_LINK, 0, "Build programs with the builder only.",
+                        "%u locals in %u instructions", (unsigned)p->local_count,
+                        (unsigned)p->count);
+    vyre_status status = vyi_check_group_size(p->group_size, err);
+    for (uint32_t i = 0; i < p->buffer_count && status == VYRE_OK; i++)
+        status = vyi_check_buffer(p, i, err);
+    return status;
+}
 
 static vyre_status vyi_check_instructions(const vyre_program *p, vyre_error *err)
 {
@@ -428,16 +910,55 @@ static vyre_status vyi_check_instructions(const vyre_program *p, vyre_error *err
     return VYRE_OK;
 }
 
+static uint32_t vyi_count_op(const vyre_program *p, uint32_t op)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < p->count; i++)
+        n += p->insts[i].op == op;
+    return n;
+}
+
+static bool vyi_checker_set_up(vyi_checker *c, const vyre_program *p, vyre_error *err)
+{
+    memset(c, 0, sizeof *c);
+    c->p = p;
+    c->err = err;
+    const uint32_t arms = vyi_count_op(p, VYI_OP_CASE) + vyi_count_op(p, VYI_OP_DEFAULT);
+    uint32_t slots = 1;
+    while (slots < 2 * arms + 1)
+        slots *= 2;
+    c->case_mask = slots - 1;
+
+    const size_t count = p->count;
+    const size_t words = count + slots;
+    c->size = words * 4 + 2 * count + p->local_count;
+    c->where = (uint32_t *)vyi_alloc(&p->allocator, c->size);
+    if (!c->where) {
+        vyi_fail_nomem(err, c->size);
+        return false;
+    }
+    c->cases = c->where + count;
+    c->level = (uint8_t *)(c->where + words);
+    c->flow = c->level + count;
+    c->locals = c->flow + count;
+    memset(c->cases, 0, c->size - count * 4);
+    return true;
+}
+
 VYI_API vyre_status vyi_program_check(const vyre_program *p, vyre_error *err)
 {
-    vyre_status status = vyi_check_group_size(p->group_size, err);
-    for (uint32_t i = 0; i < p->buffer_count && status == VYRE_OK; i++)
-        status = vyi_check_buffer(p, i, err);
+    vyre_status status = vyi_check_limits(p, err);
     if (status == VYRE_OK)
         status = vyi_check_instructions(p, err);
-    if (status == VYRE_OK && p->depth)
-        status = vyi_fail(err, VYRE_E_IR_OPEN, p->open[p->depth - 1].opener + 1,
-                          "Call vyre_ir_end once for each block.", "%%%u: the block has no end",
-                          (unsigned)p->open[p->depth - 1].opener + 1);
+    if (status < 0)
+        return status;
+
+    vyi_checker c;
+    if (!vyi_checker_set_up(&c, p, err))
+        return VYRE_E_NOMEM;
+    status = vyi_check_blocks(&c);
+    if (status == VYRE_OK && vyi_count_op(p, VYI_OP_BARRIER))
+        status = vyi_check_barriers(&c);
+    vyi_free(&p->allocator, c.where, c.size);
     return status;
 }

@@ -207,156 +207,46 @@ static bool vyi_ir_begin(vyre_program *p)
     p->calls++;
     if (p->finished)
         vyi_program_fail(p, VYRE_E_IR_FINISHED, "Build everything before vyre_program_finish.",
-                         "call %u: the program is finished and cannot be changed",
-                         (unsigned)p->calls);
+                         "call %u comes after vyre_program_finish", (unsigned)p->calls);
     return p->error.status == VYRE_OK;
 }
 
-static vyi_open *vyi_ir_top(vyre_program *p)
+static bool vyi_ir_grow_insts(vyre_program *p)
 {
-    return p->depth ? &p->open[p->depth - 1] : NULL;
-}
-
-static uint32_t vyi_ir_opener(const vyre_program *p)
-{
-    return p->depth ? p->insts[p->open[p->depth - 1].opener].op : (uint32_t)VYI_OP_COUNT;
-}
-
-/* The innermost open loop, or NULL. */
-static const vyi_open *vyi_ir_innermost_loop(const vyre_program *p)
-{
-    for (uint32_t i = p->depth; i-- > 0;) {
-        uint32_t op = p->insts[p->open[i].opener].op;
-        if (op == VYI_OP_LOOP || op == VYI_OP_FOREVER)
-            return &p->open[i];
-    }
-    return NULL;
-}
-
-/* True in a switch that has no arm yet. */
-static bool vyi_ir_awaits_case(const vyre_program *p)
-{
-    return vyi_ir_opener(p) == VYI_OP_SWITCH &&
-           p->open[p->depth - 1].arm == p->open[p->depth - 1].opener;
-}
-
-/* May ELSE, CASE, DEFAULT or END stand here? */
-static bool vyi_ir_may_close(vyre_program *p, uint32_t op)
-{
-    const uint32_t opener = vyi_ir_opener(p);
-    bool fits = opener != VYI_OP_COUNT;
-    if (op == VYI_OP_ELSE)
-        fits = opener == VYI_OP_IF && p->open[p->depth - 1].arm == p->open[p->depth - 1].opener;
-    else if (op != VYI_OP_END)
-        fits = opener == VYI_OP_SWITCH;
-    if (!fits) {
-        vyi_program_fail(p, VYRE_E_IR_BLOCK, "Open the block first, and give an if one else.",
-                         "call %u: %s, but the innermost open block is %s", (unsigned)p->calls,
-                         vyi_op_describe(op)->text,
-                         opener == VYI_OP_COUNT ? "none" : vyi_op_describe(opener)->text);
-        return false;
-    }
-    if (op == VYI_OP_END && vyi_ir_awaits_case(p)) {
-        vyi_program_fail(p, VYRE_E_IR_SWITCH, "Give the switch a case or a default.",
-                         "call %u: the switch ends without a case", (unsigned)p->calls);
-        return false;
-    }
-    return true;
-}
-
-static bool vyi_ir_is_reached(vyre_program *p, uint32_t op)
-{
-    if (vyi_ir_awaits_case(p)) {
-        vyi_program_fail(p, VYRE_E_IR_SWITCH, "Compute it before the switch, or inside a case.",
-                         "call %u: %s stands between a switch and its first case",
-                         (unsigned)p->calls, vyi_op_describe(op)->text);
-        return false;
-    }
-    if ((p->depth ? vyi_ir_top(p)->left : p->left) && op != VYI_OP_COMMENT) {
-        vyi_program_fail(p, VYRE_E_IR_UNREACHABLE, "Remove it, or end the block first.",
-                         "call %u: %s after a break, continue or return is never reached",
-                         (unsigned)p->calls, vyi_op_describe(op)->text);
-        return false;
-    }
-    return true;
-}
-
-/* May this instruction stand here? */
-static bool vyi_ir_may_stand(vyre_program *p, uint32_t op)
-{
-    const uint32_t flags = vyi_op_describe(op)->flags;
     if (p->count >= VYRE_MAX_INSTRUCTIONS) {
         vyi_program_fail(p, VYRE_E_IR_LIMIT, "Split the program, or use loops.",
-                         "call %u: the program has %u instructions, the most there may be",
-                         (unsigned)p->calls, (unsigned)p->count);
+                         "the program has %u instructions, the most there may be",
+                         (unsigned)p->count);
         return false;
     }
-    if ((flags & VYI_OP_ARM) || op == VYI_OP_END)
-        return vyi_ir_may_close(p, op);
-    if (!vyi_ir_is_reached(p, op))
-        return false;
-    if ((flags & VYI_OP_OPENS) && p->depth == VYRE_MAX_NESTING) {
-        vyi_program_fail(p, VYRE_E_IR_NESTING, "Close a block first, or flatten the conditions.",
-                         "call %u: %u blocks are open, the most there may be",
-                         (unsigned)p->calls, (unsigned)p->depth);
+    void *insts = p->insts;
+    if (!vyi_grow(&p->allocator, &insts, &p->capacity, p->count + 1, sizeof *p->insts)) {
+        vyi_program_nomem(p, ((size_t)p->count + 1) * sizeof *p->insts);
         return false;
     }
-    if ((op == VYI_OP_BREAK || op == VYI_OP_CONTINUE) && !vyi_ir_innermost_loop(p)) {
-        vyi_program_fail(p, VYRE_E_IR_LOOP, "Use it inside a loop, or use return.",
-                         "call %u: %s outside of every loop", (unsigned)p->calls,
-                         vyi_op_describe(op)->text);
-        return false;
-    }
+    p->insts = (vyi_inst *)insts;
     return true;
 }
 
-static void vyi_ir_close_block(vyre_program *p, uint32_t index)
-{
-    const vyi_open *top = vyi_ir_top(p);
-    p->insts[top->arm].link = index;
-    p->insts[index].link = top->opener;
-    p->depth--;
-}
-
-/* Links the instruction just appended to its block. */
 static void vyi_ir_link(vyre_program *p, uint32_t index)
 {
-    const uint32_t op = p->insts[index].op;
-    const uint32_t flags = vyi_op_describe(op)->flags;
-    if (flags & VYI_OP_OPENS) {
-        vyi_open *block = &p->open[p->depth++];
-        block->opener = block->arm = index;
-        block->left = false;
-    } else if (flags & VYI_OP_ARM) {
-        vyi_open *top = vyi_ir_top(p);
-        p->insts[top->arm].link = index;
-        top->arm = index;
-        top->left = false;
-    } else if (flags & VYI_OP_LEAVES) {
-        *(p->depth ? &vyi_ir_top(p)->left : &p->left) = true;
-        if (op != VYI_OP_RETURN)
-            p->insts[index].link = vyi_ir_innermost_loop(p)->opener;
-    } else if (op == VYI_OP_END) {
-        vyi_ir_close_block(p, index);
-    }
+    const vyi_links links = vyi_nest_advance(p, &p->nest, index);
+    if (links.own != VYI_NO_INDEX)
+        p->insts[index].link = links.own;
+    if (links.arm != VYI_NO_INDEX)
+        p->insts[links.arm].link = index;
 }
 
 /* Every builder call that makes an instruction ends here. */
 static uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst)
 {
-    if (!vyi_ir_begin(p) || !vyi_ir_may_stand(p, inst.op))
+    if (!vyi_ir_begin(p) || !vyi_ir_grow_insts(p))
         return 0;
-
-    void *insts = p->insts;
-    if (!vyi_grow(&p->allocator, &insts, &p->capacity, p->count + 1, sizeof inst)) {
-        vyi_program_nomem(p, ((size_t)p->count + 1) * sizeof inst);
-        return 0;
-    }
-    p->insts = (vyi_inst *)insts;
 
     const uint32_t index = p->count;
     p->insts[index] = inst;
-    if (vyi_check_operands(p, index, &p->error) < 0) {
+    if (vyi_check_operands(p, index, &p->error) < 0 ||
+        vyi_nest_check(p, &p->nest, index, &p->error) < 0) {
         p->error.at = p->calls;
         return 0;
     }
@@ -396,8 +286,8 @@ static bool vyi_ir_grow_buffers(vyre_program *p)
 {
     if (p->buffer_count >= VYRE_MAX_BUFFERS) {
         vyi_program_fail(p, VYRE_E_IR_LIMIT, "Put several arrays into one buffer.",
-                         "call %u: the program has %u buffers, the most there may be",
-                         (unsigned)p->calls, (unsigned)p->buffer_count);
+                         "the program has %u buffers, the most there may be",
+                         (unsigned)p->buffer_count);
         return false;
     }
     void *buffers = p->buffers;
@@ -427,7 +317,7 @@ VYRE_API vyre_buffer vyre_ir_buffer(vyre_program *p, const vyre_buffer_desc *des
         return none;
     if (!desc) {
         vyi_program_fail(p, VYRE_E_ARGUMENT, "Pass a vyre_buffer_desc.",
-                         "call %u: the description of a buffer is NULL", (unsigned)p->calls);
+                         "the description of a buffer is NULL");
         return none;
     }
     if (!vyi_ir_grow_buffers(p))
@@ -681,7 +571,7 @@ VYRE_API void vyre_ir_forever(vyre_program *p)
 {
     vyi_inst inst = vyi_inst_make(VYI_OP_FOREVER, 0, 0, 0);
     if (p)
-        inst.sub = vyi_ir_innermost_loop(p) ? 0 : 1;
+        inst.sub = vyi_nest_has_loop(p, &p->nest) ? 0 : 1;
     vyi_ir_append(p, inst);
 }
 
@@ -798,8 +688,7 @@ VYRE_API vyre_value vyre_ir_name(vyre_program *p, vyre_value value, const char *
     if (value.id == 0 || value.id > p->count ||
         !(vyi_op_describe(vyi_definition(p, value.id)->op)->flags & VYI_OP_VALUE)) {
         vyi_program_fail(p, VYRE_E_IR_VALUE, "Name what a builder call returned.",
-                         "call %u: %%%u is not a value of this program", (unsigned)p->calls,
-                         (unsigned)value.id);
+                         "name: %%%u is not a value of this program", (unsigned)value.id);
         return none;
     }
     const char *text = vyi_arena_text(&p->arena, name, VYRE_MAX_NAME);
