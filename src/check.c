@@ -498,7 +498,7 @@ VYI_API vyre_status vyi_nest_check(const vyre_program *p, const vyi_nest *nest, 
 
 static vyi_links vyi_nest_open(vyi_nest *nest, uint32_t index)
 {
-    const vyi_links links = { VYI_NO_INDEX, VYI_NO_INDEX };
+    const vyi_links links = { VYI_NO_LINK, VYI_NO_LINK };
     vyi_open *block = &nest->open[nest->depth++];
     block->opener = block->arm = index;
     block->left = false;
@@ -508,7 +508,7 @@ static vyi_links vyi_nest_open(vyi_nest *nest, uint32_t index)
 static vyi_links vyi_nest_next_arm(vyi_nest *nest, uint32_t index)
 {
     vyi_open *top = &nest->open[nest->depth - 1];
-    const vyi_links links = { VYI_NO_INDEX, top->arm };
+    const vyi_links links = { VYI_NO_LINK, top->arm };
     top->arm = index;
     top->left = false;
     return links;
@@ -532,7 +532,7 @@ VYI_API vyi_links vyi_nest_advance(const vyre_program *p, vyi_nest *nest, uint32
     if (op == VYI_OP_END)
         return vyi_nest_close(nest);
 
-    vyi_links links = { 0, VYI_NO_INDEX };
+    vyi_links links = { 0, VYI_NO_LINK };
     if (flags & VYI_OP_LEAVES)
         *(nest->depth ? &nest->open[nest->depth - 1].left : &nest->left) = true;
     if (op == VYI_OP_BREAK || op == VYI_OP_CONTINUE)
@@ -632,8 +632,8 @@ static vyre_status vyi_check_case(vyi_checker *c, uint32_t index)
 static vyre_status vyi_check_links(const vyi_checker *c, uint32_t index, vyi_links links)
 {
     const vyi_inst *inst = &c->p->insts[index];
-    if ((links.own == VYI_NO_INDEX || inst->link == links.own) &&
-        (links.arm == VYI_NO_INDEX || c->p->insts[links.arm].link == index))
+    if ((links.own == VYI_NO_LINK || inst->link == links.own) &&
+        (links.arm == VYI_NO_LINK || c->p->insts[links.arm].link == index))
         return VYRE_OK;
     return vyi_fail(c->err, VYRE_E_IR_LINK, index + 1, "Build programs with the builder only.",
                     VYI_AT_FORMAT "the links of its block are wrong", VYI_AT(c->p, index));

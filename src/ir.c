@@ -231,9 +231,9 @@ static bool vyi_ir_grow_insts(vyre_program *p)
 static void vyi_ir_link(vyre_program *p, uint32_t index)
 {
     const vyi_links links = vyi_nest_advance(p, &p->nest, index);
-    if (links.own != VYI_NO_INDEX)
+    if (links.own != VYI_NO_LINK)
         p->insts[index].link = links.own;
-    if (links.arm != VYI_NO_INDEX)
+    if (links.arm != VYI_NO_LINK)
         p->insts[links.arm].link = index;
 }
 

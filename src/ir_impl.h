@@ -171,12 +171,12 @@ typedef struct vyi_nest {
     bool     left; /* the outermost list has ended in RETURN */
 } vyi_nest;
 
-#define VYI_NO_INDEX UINT32_MAX
+#define VYI_NO_LINK UINT32_MAX
 
 /* What vyi_nest_advance says about links. */
 typedef struct vyi_links {
-    uint32_t own; /* the link of this instruction, or VYI_NO_INDEX when it is not known yet */
-    uint32_t arm; /* the instruction that links to this one, or VYI_NO_INDEX */
+    uint32_t own; /* the link of this instruction, or VYI_NO_LINK when it is not known yet */
+    uint32_t arm; /* the instruction that links to this one, or VYI_NO_LINK */
 } vyi_links;
 
 struct vyre_program {
