@@ -3659,13 +3659,6 @@ typedef struct vyi_open {
     bool     left;   /* the current arm has ended in BREAK, CONTINUE or RETURN */
 } vyi_open;
 
-/* The blocks that are open at one place. */
-typedef struct vyi_nest {
-    vyi_open open[VYRE_MAX_NESTING];
-    uint32_t depth;
-    bool     left; /* the outermost list has ended in RETURN */
-} vyi_nest;
-
 #define VYI_NO_LINK UINT32_MAX
 
 /* What vyi_nest_advance says about links. */
@@ -3689,7 +3682,9 @@ struct vyre_program {
     uint32_t        name_count, name_capacity;
     const char    **texts;   /* of comments */
     uint32_t        text_count, text_capacity;
-    vyi_nest        nest;
+    vyi_open        open[VYRE_MAX_NESTING];
+    uint32_t        depth;
+    bool            left; /* the outermost list has ended in RETURN */
     uint32_t        calls; /* builder calls so far; vyre_error.at of a mistake */
     bool            finished;
     vyre_error      error; /* the first mistake; status VYRE_OK = none */
@@ -3721,13 +3716,12 @@ VYI_API vyre_status vyi_check_operands(const vyre_program *p, uint32_t index, vy
 VYI_API vyre_status vyi_check_buffer(const vyre_program *p, uint32_t index, vyre_error *err);
 VYI_API vyre_status vyi_check_group_size(const uint32_t size[3], vyre_error *err);
 
-/* May instruction `index` stand here, as far as blocks are concerned? */
-VYI_API vyre_status vyi_nest_check(const vyre_program *p, const vyi_nest *nest, uint32_t index,
-                                   vyre_error *err);
-/* Goes past instruction `index`, which may stand here. */
-VYI_API vyi_links vyi_nest_advance(const vyre_program *p, vyi_nest *nest, uint32_t index);
+/* May instruction `index` stand inside the blocks that p->open lists? */
+VYI_API vyre_status vyi_nest_check(const vyre_program *p, uint32_t index, vyre_error *err);
+/* Goes past instruction `index`, which may stand here: opens and closes blocks. */
+VYI_API vyi_links vyi_nest_advance(vyre_program *p, uint32_t index);
 /* Is there an open loop? */
-VYI_API bool vyi_nest_has_loop(const vyre_program *p, const vyi_nest *nest);
+VYI_API bool vyi_nest_has_loop(const vyre_program *p);
 
 /* The type that an instruction with correct operands gives; those of CONST,
  * CAST and BITCAST are given by their own field. */
@@ -3970,7 +3964,7 @@ static bool vyi_ir_grow_insts(vyre_program *p)
 
 static void vyi_ir_link(vyre_program *p, uint32_t index)
 {
-    const vyi_links links = vyi_nest_advance(p, &p->nest, index);
+    const vyi_links links = vyi_nest_advance(p, index);
     if (links.own != VYI_NO_LINK)
         p->insts[index].link = links.own;
     if (links.arm != VYI_NO_LINK)
@@ -3986,7 +3980,7 @@ static uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst)
     const uint32_t index = p->count;
     p->insts[index] = inst;
     if (vyi_check_operands(p, index, &p->error) < 0 ||
-        vyi_nest_check(p, &p->nest, index, &p->error) < 0) {
+        vyi_nest_check(p, index, &p->error) < 0) {
         p->error.at = p->calls;
         return 0;
     }
@@ -4311,7 +4305,7 @@ VYRE_API void vyre_ir_forever(vyre_program *p)
 {
     vyi_inst inst = vyi_inst_make(VYI_OP_FOREVER, 0, 0, 0);
     if (p)
-        inst.sub = vyi_nest_has_loop(p, &p->nest) ? 0 : 1;
+        inst.sub = vyi_nest_has_loop(p) ? 0 : 1;
     vyi_ir_append(p, inst);
 }
 
@@ -4890,48 +4884,47 @@ VYI_API vyre_type vyi_result_type(const vyre_program *p, const vyi_inst *inst)
 
 /* --- blocks --------------------------------------------------------------- */
 
-static uint32_t vyi_nest_opener(const vyre_program *p, const vyi_nest *nest)
+static uint32_t vyi_nest_opener(const vyre_program *p)
 {
-    return nest->depth ? p->insts[nest->open[nest->depth - 1].opener].op : (uint32_t)VYI_OP_COUNT;
+    return p->depth ? p->insts[p->open[p->depth - 1].opener].op : (uint32_t)VYI_OP_COUNT;
 }
 
 /* The innermost open loop, or NULL. */
-static const vyi_open *vyi_nest_loop(const vyre_program *p, const vyi_nest *nest)
+static const vyi_open *vyi_nest_loop(const vyre_program *p)
 {
-    for (uint32_t i = nest->depth; i-- > 0;) {
-        const uint32_t op = p->insts[nest->open[i].opener].op;
+    for (uint32_t i = p->depth; i-- > 0;) {
+        const uint32_t op = p->insts[p->open[i].opener].op;
         if (op == VYI_OP_LOOP || op == VYI_OP_FOREVER)
-            return &nest->open[i];
+            return &p->open[i];
     }
     return NULL;
 }
 
-VYI_API bool vyi_nest_has_loop(const vyre_program *p, const vyi_nest *nest)
+VYI_API bool vyi_nest_has_loop(const vyre_program *p)
 {
-    return vyi_nest_loop(p, nest) != NULL;
+    return vyi_nest_loop(p) != NULL;
 }
 
-static bool vyi_nest_in_first_arm(const vyi_nest *nest)
+static bool vyi_nest_in_first_arm(const vyre_program *p)
 {
-    const vyi_open *top = &nest->open[nest->depth - 1];
+    const vyi_open *top = &p->open[p->depth - 1];
     return top->arm == top->opener;
 }
 
 /* True in a switch that has no arm yet. */
-static bool vyi_nest_awaits_case(const vyre_program *p, const vyi_nest *nest)
+static bool vyi_nest_awaits_case(const vyre_program *p)
 {
-    return vyi_nest_opener(p, nest) == VYI_OP_SWITCH && vyi_nest_in_first_arm(nest);
+    return vyi_nest_opener(p) == VYI_OP_SWITCH && vyi_nest_in_first_arm(p);
 }
 
 /* For ELSE, CASE, DEFAULT and END. */
-static vyre_status vyi_nest_check_close(const vyre_program *p, const vyi_nest *nest, uint32_t index,
-                                        vyre_error *err)
+static vyre_status vyi_nest_check_close(const vyre_program *p, uint32_t index, vyre_error *err)
 {
     const uint32_t op = p->insts[index].op;
-    const uint32_t opener = vyi_nest_opener(p, nest);
+    const uint32_t opener = vyi_nest_opener(p);
     bool fits = opener != VYI_OP_COUNT;
     if (op == VYI_OP_ELSE)
-        fits = opener == VYI_OP_IF && vyi_nest_in_first_arm(nest);
+        fits = opener == VYI_OP_IF && vyi_nest_in_first_arm(p);
     else if (op != VYI_OP_END)
         fits = opener == VYI_OP_SWITCH;
     if (!fits)
@@ -4940,81 +4933,80 @@ static vyre_status vyi_nest_check_close(const vyre_program *p, const vyi_nest *n
                         VYI_AT_FORMAT "it does not belong into the innermost open block, %s",
                         VYI_AT(p, index),
                         opener == VYI_OP_COUNT ? "none" : vyi_op_describe(opener)->text);
-    if (op == VYI_OP_END && vyi_nest_awaits_case(p, nest))
+    if (op == VYI_OP_END && vyi_nest_awaits_case(p))
         return vyi_fail(err, VYRE_E_IR_SWITCH, index + 1, "Give the switch a case or a default.",
                         VYI_AT_FORMAT "the switch has no case", VYI_AT(p, index));
     return VYRE_OK;
 }
 
-VYI_API vyre_status vyi_nest_check(const vyre_program *p, const vyi_nest *nest, uint32_t index,
-                                   vyre_error *err)
+VYI_API vyre_status vyi_nest_check(const vyre_program *p, uint32_t index, vyre_error *err)
 {
     const uint32_t op = p->insts[index].op;
     const uint32_t flags = vyi_op_describe(op)->flags;
     if ((flags & VYI_OP_ARM) || op == VYI_OP_END)
-        return vyi_nest_check_close(p, nest, index, err);
-    if (vyi_nest_awaits_case(p, nest))
+        return vyi_nest_check_close(p, index, err);
+    if (vyi_nest_awaits_case(p))
         return vyi_fail(err, VYRE_E_IR_SWITCH, index + 1,
                         "Put it before the switch, or inside a case.",
                         VYI_AT_FORMAT "it stands between a switch and its first case",
                         VYI_AT(p, index));
-    const bool left = nest->depth ? nest->open[nest->depth - 1].left : nest->left;
+    const bool left = p->depth ? p->open[p->depth - 1].left : p->left;
     if (left && op != VYI_OP_COMMENT)
         return vyi_fail(err, VYRE_E_IR_UNREACHABLE, index + 1, "Remove it, or end the block first.",
                         VYI_AT_FORMAT "it stands behind a break, continue or return",
                         VYI_AT(p, index));
-    if ((flags & VYI_OP_OPENS) && nest->depth == VYRE_MAX_NESTING)
+    if ((flags & VYI_OP_OPENS) && p->depth == VYRE_MAX_NESTING)
         return vyi_fail(err, VYRE_E_IR_NESTING, index + 1,
                         "Close a block first, or join the conditions.",
                         VYI_AT_FORMAT "%u blocks are open, the most there may be",
-                        VYI_AT(p, index), (unsigned)nest->depth);
-    if ((op == VYI_OP_BREAK || op == VYI_OP_CONTINUE) && !vyi_nest_has_loop(p, nest))
+                        VYI_AT(p, index), (unsigned)p->depth);
+    if ((op == VYI_OP_BREAK || op == VYI_OP_CONTINUE) && !vyi_nest_has_loop(p))
         return vyi_fail(err, VYRE_E_IR_LOOP, index + 1, "Use it inside a loop, or use return.",
                         VYI_AT_FORMAT "no loop is open", VYI_AT(p, index));
     return VYRE_OK;
 }
 
-static vyi_links vyi_nest_open(vyi_nest *nest, uint32_t index)
+static vyi_links vyi_nest_open(vyre_program *p, uint32_t index)
 {
     const vyi_links links = { VYI_NO_LINK, VYI_NO_LINK };
-    vyi_open *block = &nest->open[nest->depth++];
+    vyi_open *block = &p->open[p->depth++];
     block->opener = block->arm = index;
     block->left = false;
     return links;
 }
 
-static vyi_links vyi_nest_next_arm(vyi_nest *nest, uint32_t index)
+static vyi_links vyi_nest_next_arm(vyre_program *p, uint32_t index)
 {
-    vyi_open *top = &nest->open[nest->depth - 1];
+    vyi_open *top = &p->open[p->depth - 1];
     const vyi_links links = { VYI_NO_LINK, top->arm };
     top->arm = index;
     top->left = false;
     return links;
 }
 
-static vyi_links vyi_nest_close(vyi_nest *nest)
+static vyi_links vyi_nest_close(vyre_program *p)
 {
-    const vyi_open *top = &nest->open[--nest->depth];
+    const vyi_open *top = &p->open[--p->depth];
     const vyi_links links = { top->opener, top->arm };
     return links;
 }
 
-VYI_API vyi_links vyi_nest_advance(const vyre_program *p, vyi_nest *nest, uint32_t index)
+VYI_API vyi_links vyi_nest_advance(vyre_program *p, uint32_t index)
 {
     const uint32_t op = p->insts[index].op;
     const uint32_t flags = vyi_op_describe(op)->flags;
     if (flags & VYI_OP_OPENS)
-        return vyi_nest_open(nest, index);
+        return vyi_nest_open(p, index);
     if (flags & VYI_OP_ARM)
-        return vyi_nest_next_arm(nest, index);
+        return vyi_nest_next_arm(p, index);
     if (op == VYI_OP_END)
-        return vyi_nest_close(nest);
+        return vyi_nest_close(p);
 
     vyi_links links = { 0, VYI_NO_LINK };
     if (flags & VYI_OP_LEAVES)
-        *(nest->depth ? &nest->open[nest->depth - 1].left : &nest->left) = true;
+        *(p->depth ? &p->open[p->depth - 1].left : &p->left) = true;
     if (op == VYI_OP_BREAK || op == VYI_OP_CONTINUE)
-        links.own = vyi_nest_loop(p, nest)->opener;
+        links.own = vyi_nest_loop(p)->opener;
     return links;
 }
 
@@ -5030,9 +5022,9 @@ VYI_STATIC_ASSERT(scope_shift, VYRE_MAX_INSTRUCTIONS < (1u << VYI_SCOPE_SHIFT) &
                                    VYRE_MAX_NESTING < (1u << (32 - VYI_SCOPE_SHIFT)));
 
 typedef struct vyi_checker {
-    const vyre_program *p;
+    vyre_program       *p;    /* walk */
+    vyre_program        walk; /* the program, but its open blocks are those at the place */
     vyre_error         *err;
-    vyi_nest            nest;
     uint32_t            arms[VYRE_MAX_NESTING + 1]; /* the open one at each depth */
     uint32_t           *where;                      /* of each instruction */
     uint32_t           *cases;                      /* hash set of arms of switches, index + 1 */
@@ -5047,7 +5039,7 @@ static bool vyi_scope_is_open(const vyi_checker *c, uint32_t index)
 {
     const uint32_t where = c->where[index];
     const uint32_t depth = where >> VYI_SCOPE_SHIFT;
-    return depth <= c->nest.depth && c->arms[depth] == where;
+    return depth <= c->walk.depth && c->arms[depth] == where;
 }
 
 static vyre_status vyi_check_local_scope(const vyi_checker *c, uint32_t index)
@@ -5087,7 +5079,7 @@ static vyre_status vyi_check_scopes(const vyi_checker *c, uint32_t index)
 static vyre_status vyi_check_case(vyi_checker *c, uint32_t index)
 {
     const vyi_inst *inst = &c->p->insts[index];
-    const uint32_t opener = c->nest.open[c->nest.depth - 1].opener;
+    const uint32_t opener = c->walk.open[c->walk.depth - 1].opener;
     uint32_t at = (inst->arg[0] * 0x9e3779b1u) ^ (opener * 0x85ebca6bu);
     for (at ^= at >> 15;; at++) {
         uint32_t *entry = &c->cases[at & c->case_mask];
@@ -5122,12 +5114,12 @@ static vyre_status vyi_check_step(vyi_checker *c, uint32_t index)
 {
     const vyi_inst *inst = &c->p->insts[index];
     const uint32_t flags = vyi_op_describe(inst->op)->flags;
-    if (inst->op == VYI_OP_FOREVER && inst->sub == vyi_nest_has_loop(c->p, &c->nest))
+    if (inst->op == VYI_OP_FOREVER && inst->sub == vyi_nest_has_loop(c->p))
         return vyi_fail(c->err, VYRE_E_IR_LINK, index + 1, "Build programs with the builder only.",
                         VYI_AT_FORMAT "wrongly marked as a round loop", VYI_AT(c->p, index));
 
-    const vyi_links links = vyi_nest_advance(c->p, &c->nest, index);
-    const uint32_t depth = c->nest.depth;
+    const vyi_links links = vyi_nest_advance(c->p, index);
+    const uint32_t depth = c->walk.depth;
     if (flags & (VYI_OP_OPENS | VYI_OP_ARM))
         c->arms[depth] = (depth << VYI_SCOPE_SHIFT) | (index + 1);
     if (!(flags & VYI_OP_ARM))
@@ -5140,7 +5132,7 @@ static vyre_status vyi_check_blocks(vyi_checker *c)
     const vyre_program *p = c->p;
     for (uint32_t i = 0; i < p->count; i++) {
         const uint32_t op = p->insts[i].op;
-        vyre_status status = vyi_nest_check(p, &c->nest, i, c->err);
+        vyre_status status = vyi_nest_check(p, i, c->err);
         if (status == VYRE_OK)
             status = vyi_check_scopes(c, i);
         if (status == VYRE_OK && (op == VYI_OP_CASE || op == VYI_OP_DEFAULT))
@@ -5150,12 +5142,12 @@ static vyre_status vyi_check_blocks(vyi_checker *c)
         if (status < 0)
             return status;
     }
-    if (c->nest.depth == 0)
+    if (c->walk.depth == 0)
         return VYRE_OK;
-    const uint32_t opener = c->nest.open[c->nest.depth - 1].opener;
+    const uint32_t opener = c->walk.open[c->walk.depth - 1].opener;
     return vyi_fail(c->err, VYRE_E_IR_OPEN, opener + 1, "Call vyre_ir_end once for each block.",
                     VYI_AT_FORMAT "the block has no end; %u are open", VYI_AT(p, opener),
-                    (unsigned)c->nest.depth);
+                    (unsigned)c->walk.depth);
 }
 
 /* --- uniformity ----------------------------------------------------------- */
@@ -5399,7 +5391,10 @@ static uint32_t vyi_count_op(const vyre_program *p, uint32_t op)
 static bool vyi_checker_set_up(vyi_checker *c, const vyre_program *p, vyre_error *err)
 {
     memset(c, 0, sizeof *c);
-    c->p = p;
+    c->walk = *p;
+    c->walk.depth = 0;
+    c->walk.left = false;
+    c->p = &c->walk;
     c->err = err;
     const uint32_t arms = vyi_count_op(p, VYI_OP_CASE) + vyi_count_op(p, VYI_OP_DEFAULT);
     uint32_t slots = 1;

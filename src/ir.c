@@ -230,7 +230,7 @@ static bool vyi_ir_grow_insts(vyre_program *p)
 
 static void vyi_ir_link(vyre_program *p, uint32_t index)
 {
-    const vyi_links links = vyi_nest_advance(p, &p->nest, index);
+    const vyi_links links = vyi_nest_advance(p, index);
     if (links.own != VYI_NO_LINK)
         p->insts[index].link = links.own;
     if (links.arm != VYI_NO_LINK)
@@ -246,7 +246,7 @@ static uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst)
     const uint32_t index = p->count;
     p->insts[index] = inst;
     if (vyi_check_operands(p, index, &p->error) < 0 ||
-        vyi_nest_check(p, &p->nest, index, &p->error) < 0) {
+        vyi_nest_check(p, index, &p->error) < 0) {
         p->error.at = p->calls;
         return 0;
     }
@@ -571,7 +571,7 @@ VYRE_API void vyre_ir_forever(vyre_program *p)
 {
     vyi_inst inst = vyi_inst_make(VYI_OP_FOREVER, 0, 0, 0);
     if (p)
-        inst.sub = vyi_nest_has_loop(p, &p->nest) ? 0 : 1;
+        inst.sub = vyi_nest_has_loop(p) ? 0 : 1;
     vyi_ir_append(p, inst);
 }
 

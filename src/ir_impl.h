@@ -164,13 +164,6 @@ typedef struct vyi_open {
     bool     left;   /* the current arm has ended in BREAK, CONTINUE or RETURN */
 } vyi_open;
 
-/* The blocks that are open at one place. */
-typedef struct vyi_nest {
-    vyi_open open[VYRE_MAX_NESTING];
-    uint32_t depth;
-    bool     left; /* the outermost list has ended in RETURN */
-} vyi_nest;
-
 #define VYI_NO_LINK UINT32_MAX
 
 /* What vyi_nest_advance says about links. */
@@ -194,7 +187,9 @@ struct vyre_program {
     uint32_t        name_count, name_capacity;
     const char    **texts;   /* of comments */
     uint32_t        text_count, text_capacity;
-    vyi_nest        nest;
+    vyi_open        open[VYRE_MAX_NESTING];
+    uint32_t        depth;
+    bool            left; /* the outermost list has ended in RETURN */
     uint32_t        calls; /* builder calls so far; vyre_error.at of a mistake */
     bool            finished;
     vyre_error      error; /* the first mistake; status VYRE_OK = none */
@@ -226,13 +221,12 @@ VYI_API vyre_status vyi_check_operands(const vyre_program *p, uint32_t index, vy
 VYI_API vyre_status vyi_check_buffer(const vyre_program *p, uint32_t index, vyre_error *err);
 VYI_API vyre_status vyi_check_group_size(const uint32_t size[3], vyre_error *err);
 
-/* May instruction `index` stand here, as far as blocks are concerned? */
-VYI_API vyre_status vyi_nest_check(const vyre_program *p, const vyi_nest *nest, uint32_t index,
-                                   vyre_error *err);
-/* Goes past instruction `index`, which may stand here. */
-VYI_API vyi_links vyi_nest_advance(const vyre_program *p, vyi_nest *nest, uint32_t index);
+/* May instruction `index` stand inside the blocks that p->open lists? */
+VYI_API vyre_status vyi_nest_check(const vyre_program *p, uint32_t index, vyre_error *err);
+/* Goes past instruction `index`, which may stand here: opens and closes blocks. */
+VYI_API vyi_links vyi_nest_advance(vyre_program *p, uint32_t index);
 /* Is there an open loop? */
-VYI_API bool vyi_nest_has_loop(const vyre_program *p, const vyi_nest *nest);
+VYI_API bool vyi_nest_has_loop(const vyre_program *p);
 
 /* The type that an instruction with correct operands gives; those of CONST,
  * CAST and BITCAST are given by their own field. */
