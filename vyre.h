@@ -3097,14 +3097,17 @@ static vyre_status vyi_slots_publishable(const void *ring, uint32_t first, uint3
 
 /* --- publish ------------------------------------------------------------- */
 
-/* Everything but the status. */
+/* Everything but the status.  Arguments that the work does not give are 0. */
 static void vyi_slot_put(void *slot, const vyre_work *work)
 {
+    uint32_t end = VYRE_SLOT_ARGS + work->arg_count;
     vyi_wire_put(slot, VYRE_SLOT_OPCODE, work->opcode);
     vyi_wire_put(slot, VYRE_SLOT_TENANT, work->tenant);
     vyi_wire_put(slot, VYRE_SLOT_PRIORITY, vyi_priority_wire(work->priority));
-    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
-        vyi_wire_put(slot, VYRE_SLOT_ARGS + i, i < work->arg_count ? work->args[i] : 0);
+    for (uint32_t i = VYRE_SLOT_ARGS; i < end; i++)
+        vyi_wire_put(slot, i, work->args[i - VYRE_SLOT_ARGS]);
+    for (uint32_t i = end; i < VYRE_SLOT_WORDS; i++)
+        vyi_wire_put(slot, i, 0);
 }
 
 /* Release: pairs with the claim's acquire. */
