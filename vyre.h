@@ -763,11 +763,236 @@ VYI_EXTERN_C_END
 
 #endif
 /* ==========================================================================
+ * tenant: who may use the ring, and how much of it
+ *
+ * Public.  A registry of the 29 tenants that a control buffer has mask words
+ * for.  A tenant's id is the index of its mask word, so that the device knows
+ * exactly those that are registered here.  Ids are recycled, and a handle
+ * carries a generation, so that an old handle never reaches a new tenant.
+ *
+ *     FREE --register--> ACTIVE <--enable, disable--> DISABLED
+ *      ^                    |                             |
+ *      |                    +----------- revoke ----------+
+ *      |                                    v
+ *      +-- nothing outstanding any more -- REVOKED
+ *
+ * Every function may be called from any thread; a lock, held for a few
+ * instructions, keeps the accounts exact.  Memory is allocated by
+ * vyre_tenants_create() only.
+ *
+ *     vyre_tenant_work(tenants, tenant, &local, &work, &err);     // one slot is outstanding
+ *     if (vyre_ring_publish(ring, size, slot, &work, &err) < 0)
+ *         vyre_tenant_withdraw(tenants, tenant, 1, NULL);
+ *     ...                                                         // the slot is DONE
+ *     vyre_tenant_drained(tenants, tenant, 1, &err);
+ * ======================================================================= */
+#ifndef VYI_TENANT_H
+#define VYI_TENANT_H
+
+
+VYI_EXTERN_C_BEGIN
+
+typedef struct vyre_tenants vyre_tenants;
+
+typedef struct vyre_tenant {
+    uint32_t id;         /* 0..28 */
+    uint32_t generation; /* never 0 */
+} vyre_tenant;
+
+/* Each tenant's own opcodes: the window of 2^20 from here on, by id. */
+#define VYRE_TENANT_OPCODES      0x40000000u
+#define VYRE_TENANT_OPCODE_COUNT 0x00100000u
+
+/* How much may be outstanding at a time.  0 is none at all. */
+typedef struct vyre_tenant_limits {
+    uint64_t slots, staging_bytes, handles;
+} vyre_tenant_limits;
+
+typedef enum vyre_tenant_resource {
+    VYRE_TENANT_STAGING_BYTES = 0,
+    VYRE_TENANT_HANDLES = 1
+} vyre_tenant_resource;
+
+typedef enum vyre_tenant_state {
+    VYRE_TENANT_FREE = 0,
+    VYRE_TENANT_ACTIVE = 1,
+    VYRE_TENANT_DISABLED = 2, /* the device leaves its slots PUBLISHED */
+    VYRE_TENANT_REVOKED = 3   /* likewise; waits for what is outstanding */
+} vyre_tenant_state;
+
+typedef struct vyre_tenant_info {
+    vyre_tenant        tenant;
+    vyre_tenant_state  state;
+    vyre_tenant_limits limits;
+    uint64_t           published, drained; /* slots; the difference is outstanding */
+    uint64_t           staging_bytes, handles;
+    uint64_t           quiesce_calls, quiesce_timeouts, quiesce_wait_ns;
+} vyre_tenant_info;
+
+typedef struct vyre_tenants_desc {
+    void          *control; /* live control buffer whose masks the registry owns; NULL: none */
+    size_t         control_size;
+    vyre_allocator allocator;
+} vyre_tenants_desc;
+
+/* NULL desc: no control buffer.  All masks are cleared: nobody is registered. */
+VYRE_API vyre_tenants *vyre_tenants_create(const vyre_tenants_desc *desc, vyre_error *err);
+VYRE_API void          vyre_tenants_destroy(vyre_tenants *tenants);
+
+/* Turns to another control buffer, or to none, and writes its masks. */
+VYRE_API vyre_status vyre_tenants_attach(vyre_tenants *tenants, void *control,
+                                         size_t control_size, vyre_error *err);
+
+/* The ids that are ACTIVE or DISABLED, ascending. */
+VYRE_API vyre_status vyre_tenants_list(vyre_tenants *tenants, uint32_t ids[VYRE_MAX_TENANTS],
+                                       uint32_t *count, vyre_error *err);
+
+/* Takes the lowest free id, and authorises it.  NULL limits: no limits. */
+VYRE_API vyre_status vyre_tenant_register(vyre_tenants *tenants, const vyre_tenant_limits *limits,
+                                          vyre_tenant *out, vyre_error *err);
+
+/* Writes the tenant's mask word; the device sees it at its next claim. */
+VYRE_API vyre_status vyre_tenant_enable(vyre_tenants *tenants, vyre_tenant tenant,
+                                        vyre_error *err);
+VYRE_API vyre_status vyre_tenant_disable(vyre_tenants *tenants, vyre_tenant tenant,
+                                         vyre_error *err);
+
+/* Clears the mask, then refuses new work and reservations.  VYRE_OK: the id is
+ * free again.  VYRE_PENDING: it will be as soon as all slots are drained (or
+ * cancelled and drained) and all reservations are released. */
+VYRE_API vyre_status vyre_tenant_revoke(vyre_tenants *tenants, vyre_tenant tenant,
+                                        vyre_error *err);
+
+/* The number that one of the tenant's own opcodes has in the ring. */
+VYRE_API vyre_status vyre_tenant_opcode(vyre_tenants *tenants, vyre_tenant tenant, uint32_t local,
+                                        uint32_t *out, vyre_error *err);
+
+/* Makes *out from `local`, whose opcode is one of the tenant's own, and counts
+ * a slot as published.  Publish *out, or withdraw it. */
+VYRE_API vyre_status vyre_tenant_work(vyre_tenants *tenants, vyre_tenant tenant,
+                                      const vyre_work *local, vyre_work *out, vyre_error *err);
+VYRE_API vyre_status vyre_tenant_withdraw(vyre_tenants *tenants, vyre_tenant tenant,
+                                          uint64_t slots, vyre_error *err);
+
+/* So many of its slots ended: DONE, FAULT, or cancelled. */
+VYRE_API vyre_status vyre_tenant_drained(vyre_tenants *tenants, vyre_tenant tenant,
+                                         uint64_t slots, vyre_error *err);
+
+/* Waits until no slot is outstanding.  Timeout 0 looks once. */
+VYRE_API vyre_status vyre_tenant_quiesce(vyre_tenants *tenants, vyre_tenant tenant,
+                                         uint64_t timeout_ns, vyre_error *err);
+
+/* Staging memory and resident handles, up to the tenant's limits. */
+VYRE_API vyre_status vyre_tenant_reserve(vyre_tenants *tenants, vyre_tenant tenant,
+                                         vyre_tenant_resource resource, uint64_t amount,
+                                         vyre_error *err);
+VYRE_API vyre_status vyre_tenant_release(vyre_tenants *tenants, vyre_tenant tenant,
+                                         vyre_tenant_resource resource, uint64_t amount,
+                                         vyre_error *err);
+
+/* The accounts, which stay readable until the id is registered anew. */
+VYRE_API vyre_status vyre_tenant_query(vyre_tenants *tenants, vyre_tenant tenant,
+                                       vyre_tenant_info *out, vyre_error *err);
+
+/* --- who may run together ------------------------------------------------ */
+
+typedef struct vyre_tenant_conflicts {
+    const uint32_t *ids;          /* of the rows and columns */
+    uint32_t        count;
+    const uint8_t  *matrix;       /* [row * count + column] != 0: the two exclude each other */
+    size_t          matrix_count; /* count * count */
+    uint32_t        start;        /* who is asked first; rotate it, so that nobody starves */
+} vyre_tenant_conflicts;
+
+/* Takes one after the other who does not conflict with those taken before.
+ * `out` has room for `count` ids. */
+VYRE_API vyre_status vyre_tenants_select(const vyre_tenant_conflicts *conflicts, uint32_t *out,
+                                         uint32_t *out_count, vyre_error *err);
+
+VYI_EXTERN_C_END
+
+#endif
+/* ==========================================================================
  * plan: geometry and priority partitions
+ *
+ * Public.  Pure arithmetic; nothing is allocated.
+ *
+ * The device does not read a slot's priority word: the priority of a work is
+ * the partition of slots that it lies in.  Five partitions share the ring in
+ * the order CRITICAL, HIGH, NORMAL, LOW, IDLE; what does not divide by five is
+ * NORMAL's.
+ *
+ *     uint32_t first, count;
+ *     vyre_priority_slots(256, VYRE_PRIORITY_HIGH, &first, &count, &err); // 51, 51
  * ======================================================================= */
 #ifndef VYI_PLAN_H
 #define VYI_PLAN_H
 
+
+VYI_EXTERN_C_BEGIN
+
+/* --- priority partitions ------------------------------------------------- */
+
+/* The five first slots, in wire order, and behind them the total. */
+VYRE_API vyre_status vyre_priority_offsets(uint32_t slots,
+                                           uint32_t out[VYRE_PRIORITY_LEVELS + 1],
+                                           vyre_error *err);
+
+/* Writes them into a control buffer, where a kernel of kind PRIORITY finds them. */
+VYRE_API vyre_status vyre_priority_write(void *control, size_t size, uint32_t slots,
+                                         vyre_error *err);
+
+/* The slots of one priority; `count` may be 0 in a ring of less than five. */
+VYRE_API vyre_status vyre_priority_slots(uint32_t slots, vyre_priority priority, uint32_t *first,
+                                         uint32_t *count, vyre_error *err);
+
+/* The priority of one slot. */
+VYRE_API vyre_status vyre_priority_of_slot(uint32_t slots, uint32_t slot, vyre_priority *out,
+                                           vyre_error *err);
+
+/* How often a lane looks into a partition of `slots` when `lanes` share it, how
+ * many lanes find a slot there, and how often all of them look.  0 lanes read
+ * as 1; the budget stops at UINT32_MAX. */
+VYRE_API uint32_t vyre_partition_probes(uint32_t slots, uint32_t lanes);
+VYRE_API uint32_t vyre_partition_lanes(uint32_t slots, uint32_t lanes);
+VYRE_API uint32_t vyre_partition_budget(uint32_t slots, uint32_t lanes);
+
+/* --- requeue accounting -------------------------------------------------- */
+
+/* A host's counters of works that went back into the queue. */
+typedef struct vyre_requeue {
+    uint64_t requeues;
+    uint64_t promotions; /* of works that had waited long */
+    uint32_t max_age;
+} vyre_requeue;
+
+typedef enum vyre_requeue_event {
+    VYRE_REQUEUE_REQUEUED = 0,
+    VYRE_REQUEUE_PROMOTED = 1
+} vyre_requeue_event;
+
+typedef enum vyre_requeue_reason {
+    VYRE_REQUEUE_NONE = 0,
+    VYRE_REQUEUE_COUNTER_EXHAUSTED = 1,
+    VYRE_REQUEUE_PROMOTION_EXHAUSTED = 2,
+    VYRE_REQUEUE_COUNTER_NEAR_LIMIT = 3, /* 1024 or less to go */
+    VYRE_REQUEUE_PROMOTION_NEAR_LIMIT = 4,
+    VYRE_REQUEUE_PENDING = 5 /* something was counted */
+} vyre_requeue_reason;
+
+typedef struct vyre_requeue_advice {
+    bool                drain; /* read the counters and zero them; `reason` says why */
+    vyre_requeue_reason reason;
+    uint64_t            requeue_headroom, promotion_headroom;
+} vyre_requeue_advice;
+
+/* Counts one event.  VYRE_E_COUNTER_OVF changes nothing. */
+VYRE_API vyre_status vyre_requeue_record(vyre_requeue *counters, vyre_requeue_event event,
+                                         uint32_t age, vyre_error *err);
+VYRE_API vyre_status vyre_requeue_advise(const vyre_requeue *counters, vyre_requeue_advice *out,
+                                         vyre_error *err);
+
+VYI_EXTERN_C_END
 
 #endif
 /* ==========================================================================
@@ -3493,8 +3718,1005 @@ VYRE_API vyre_status vyre_ring_load(const void *ring, size_t size, uint32_t slot
     return VYRE_OK;
 }
 /* ==========================================================================
+ * tenant: implementation
+ * ======================================================================= */
+/* ==========================================================================
+ * thread: locks, threads, a clock
+ *
+ * Private.  As much of POSIX or Win32 as the engine needs.  With
+ * VYRE_NO_THREADS locks do nothing and no thread can be made; the clock and
+ * the pauses remain.
+ * ======================================================================= */
+#ifndef VYI_THREAD_IMPL_H
+#define VYI_THREAD_IMPL_H
+
+
+#include <time.h>
+
+#if defined(_WIN32)
+    #ifndef WIN32_LEAN_AND_MEAN
+        #define WIN32_LEAN_AND_MEAN
+    #endif
+    #ifndef NOMINMAX
+        #define NOMINMAX
+    #endif
+    #include <windows.h>
+#else
+    #include <pthread.h>
+    #include <sched.h>
+#endif
+
+#ifdef VYRE_NO_THREADS
+    #define VYI_THREADS 0
+#else
+    #define VYI_THREADS 1
+#endif
+
+VYI_EXTERN_C_BEGIN
+
+/* Strict C99 hides these two, though the library has them. */
+#if !defined(_WIN32) && !defined(CLOCK_MONOTONIC)
+    #ifdef __APPLE__
+        #define VYI_CLOCK 6
+    #else
+        #define VYI_CLOCK 1
+    #endif
+extern int clock_gettime(int clock, struct timespec *now);
+extern int nanosleep(const struct timespec *duration, struct timespec *rest);
+#elif !defined(_WIN32)
+    #define VYI_CLOCK CLOCK_MONOTONIC
+#endif
+
+/* --- time ---------------------------------------------------------------- */
+
+/* Nanoseconds of a clock that never goes back. */
+static inline uint64_t vyi_now(void)
+{
+#if defined(_WIN32)
+    LARGE_INTEGER ticks, rate;
+    QueryPerformanceCounter(&ticks);
+    QueryPerformanceFrequency(&rate);
+    const uint64_t t = (uint64_t)ticks.QuadPart, r = (uint64_t)rate.QuadPart;
+    return t / r * 1000000000u + t % r * 1000000000u / r;
+#else
+    struct timespec now;
+    clock_gettime(VYI_CLOCK, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+#endif
+}
+
+/* The time at which a timeout ends that begins now. */
+static inline uint64_t vyi_deadline(uint64_t timeout_ns)
+{
+    const uint64_t now = vyi_now();
+    return timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + timeout_ns;
+}
+
+static inline void vyi_sleep(uint64_t ns)
+{
+#if defined(_WIN32)
+    Sleep((DWORD)((ns + 999999u) / 1000000u));
+#else
+    struct timespec duration;
+    duration.tv_sec = (time_t)(ns / 1000000000u);
+    duration.tv_nsec = (long)(ns % 1000000000u);
+    nanosleep(&duration, NULL);
+#endif
+}
+
+/* Lets another thread run. */
+static inline void vyi_yield(void)
+{
+#if defined(_WIN32)
+    SwitchToThread();
+#else
+    sched_yield();
+#endif
+}
+
+/* Tells the processor that it is in a loop that polls. */
+static inline void vyi_pause(void)
+{
+#if (defined(__GNUC__) || defined(__clang__)) && (defined(__x86_64__) || defined(__i386__))
+    __builtin_ia32_pause();
+#elif defined(_MSC_VER) && !defined(__clang__) && (defined(_M_X64) || defined(_M_IX86))
+    _mm_pause();
+#elif (defined(__GNUC__) || defined(__clang__)) && defined(__aarch64__)
+    __asm__ __volatile__("yield");
+#endif
+}
+
+/* --- more atomics -------------------------------------------------------- */
+
+static inline uint32_t vyi_load_relaxed(const void *at)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    return *(const volatile uint32_t *)at;
+#else
+    return __atomic_load_n((const uint32_t *)at, __ATOMIC_RELAXED);
+#endif
+}
+
+static inline void vyi_store_relaxed(void *at, uint32_t value)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    *(volatile uint32_t *)at = value;
+#else
+    __atomic_store_n((uint32_t *)at, value, __ATOMIC_RELAXED);
+#endif
+}
+
+/* As vyi_load_acquire and vyi_store_release, of a pointer. */
+static inline void *vyi_load_pointer(void *const *at)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    void *value = *(void *const volatile *)at;
+    MemoryBarrier();
+    return value;
+#else
+    return __atomic_load_n(at, __ATOMIC_ACQUIRE);
+#endif
+}
+
+static inline void vyi_store_pointer(void **at, void *value)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    MemoryBarrier();
+    *(void *volatile *)at = value;
+#else
+    __atomic_store_n(at, value, __ATOMIC_RELEASE);
+#endif
+}
+
+/* No load after it is done before a store ahead of it. */
+static inline void vyi_fence_full(void)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    MemoryBarrier();
+#else
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+/* Orders stores to write-combined memory, and sends them on their way. */
+static inline void vyi_fence_stores(void)
+{
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__SSE__)
+    __builtin_ia32_sfence();
+#else
+    vyi_fence_full();
+#endif
+}
+
+/* --- locks, conditions, threads ------------------------------------------ */
+
+#if !VYI_THREADS
+
+typedef struct vyi_mutex { int none; } vyi_mutex;
+typedef struct vyi_cond { int none; } vyi_cond;
+typedef struct vyi_thread { int none; } vyi_thread;
+
+static inline bool vyi_mutex_init(vyi_mutex *m) { m->none = 0; return true; }
+static inline void vyi_mutex_free(vyi_mutex *m) { (void)m; }
+static inline void vyi_mutex_lock(vyi_mutex *m) { (void)m; }
+static inline bool vyi_mutex_try(vyi_mutex *m) { (void)m; return true; }
+static inline void vyi_mutex_unlock(vyi_mutex *m) { (void)m; }
+static inline bool vyi_cond_init(vyi_cond *c) { c->none = 0; return true; }
+static inline void vyi_cond_free(vyi_cond *c) { (void)c; }
+static inline void vyi_cond_signal(vyi_cond *c) { (void)c; }
+static inline void vyi_cond_wait(vyi_cond *c, vyi_mutex *m, uint64_t ns)
+{
+    (void)c, (void)m, (void)ns;
+}
+
+#elif defined(_WIN32)
+
+typedef SRWLOCK vyi_mutex;
+typedef CONDITION_VARIABLE vyi_cond;
+typedef struct vyi_thread {
+    HANDLE handle;
+    void (*body)(void *user);
+    void *user;
+} vyi_thread;
+
+static inline bool vyi_mutex_init(vyi_mutex *m) { InitializeSRWLock(m); return true; }
+static inline void vyi_mutex_free(vyi_mutex *m) { (void)m; }
+static inline void vyi_mutex_lock(vyi_mutex *m) { AcquireSRWLockExclusive(m); }
+static inline bool vyi_mutex_try(vyi_mutex *m) { return TryAcquireSRWLockExclusive(m) != 0; }
+static inline void vyi_mutex_unlock(vyi_mutex *m) { ReleaseSRWLockExclusive(m); }
+static inline bool vyi_cond_init(vyi_cond *c) { InitializeConditionVariable(c); return true; }
+static inline void vyi_cond_free(vyi_cond *c) { (void)c; }
+static inline void vyi_cond_signal(vyi_cond *c) { WakeAllConditionVariable(c); }
+static inline void vyi_cond_wait(vyi_cond *c, vyi_mutex *m, uint64_t ns)
+{
+    const uint64_t ms = (ns + 999999u) / 1000000u;
+    SleepConditionVariableSRW(c, m, ms > 0x7fffffffu ? 0x7fffffffu : (DWORD)ms, 0);
+}
+
+static DWORD WINAPI vyi_thread_main(void *user)
+{
+    const vyi_thread *t = (const vyi_thread *)user;
+    t->body(t->user);
+    return 0;
+}
+
+/* `t` stays where it is until the thread was joined. */
+static inline bool vyi_thread_start(vyi_thread *t, void (*body)(void *user), void *user)
+{
+    t->body = body;
+    t->user = user;
+    t->handle = CreateThread(NULL, 0, vyi_thread_main, t, 0, NULL);
+    return t->handle != NULL;
+}
+
+static inline void vyi_thread_join(vyi_thread *t)
+{
+    WaitForSingleObject(t->handle, INFINITE);
+    CloseHandle(t->handle);
+}
+
+#else
+
+typedef pthread_mutex_t vyi_mutex;
+typedef pthread_cond_t vyi_cond;
+typedef struct vyi_thread {
+    pthread_t handle;
+    void (*body)(void *user);
+    void *user;
+} vyi_thread;
+
+static inline bool vyi_mutex_init(vyi_mutex *m) { return pthread_mutex_init(m, NULL) == 0; }
+static inline void vyi_mutex_free(vyi_mutex *m) { pthread_mutex_destroy(m); }
+static inline void vyi_mutex_lock(vyi_mutex *m) { pthread_mutex_lock(m); }
+static inline bool vyi_mutex_try(vyi_mutex *m) { return pthread_mutex_trylock(m) == 0; }
+static inline void vyi_mutex_unlock(vyi_mutex *m) { pthread_mutex_unlock(m); }
+static inline bool vyi_cond_init(vyi_cond *c) { return pthread_cond_init(c, NULL) == 0; }
+static inline void vyi_cond_free(vyi_cond *c) { pthread_cond_destroy(c); }
+static inline void vyi_cond_signal(vyi_cond *c) { pthread_cond_broadcast(c); }
+
+/* Also returns early; the caller looks and waits again.  The condition's clock
+ * is the one that can be set, so no wait is longer than a second. */
+static inline void vyi_cond_wait(vyi_cond *c, vyi_mutex *m, uint64_t ns)
+{
+    struct timespec until;
+    const uint64_t wait_ns = ns < 1000000000u ? ns : 1000000000u;
+    clock_gettime(0, &until); /* CLOCK_REALTIME is 0 everywhere */
+    const uint64_t nsec = (uint64_t)until.tv_nsec + wait_ns;
+    until.tv_sec += (time_t)(nsec / 1000000000u);
+    until.tv_nsec = (long)(nsec % 1000000000u);
+    pthread_cond_timedwait(c, m, &until);
+}
+
+static void *vyi_thread_main(void *user)
+{
+    const vyi_thread *t = (const vyi_thread *)user;
+    t->body(t->user);
+    return NULL;
+}
+
+/* `t` stays where it is until the thread was joined. */
+static inline bool vyi_thread_start(vyi_thread *t, void (*body)(void *user), void *user)
+{
+    t->body = body;
+    t->user = user;
+    return pthread_create(&t->handle, NULL, vyi_thread_main, t) == 0;
+}
+
+static inline void vyi_thread_join(vyi_thread *t)
+{
+    pthread_join(t->handle, NULL);
+}
+
+#endif
+
+VYI_EXTERN_C_END
+
+#endif
+
+VYI_STATIC_ASSERT(tenant_opcodes_are_users,
+                  VYRE_TENANT_OPCODES + VYRE_MAX_TENANTS * VYRE_TENANT_OPCODE_COUNT < 0x80000000u);
+
+struct vyre_tenants {
+    vyre_allocator   allocator;
+    vyi_mutex        lock; /* guards all that follows */
+    void            *control;
+    vyre_tenant_info entries[VYRE_MAX_TENANTS];
+};
+
+/* --- helpers; the lock is held ------------------------------------------- */
+
+/* Release: what the host did before, a device that sees the mask sees too. */
+static void vyi_tenant_write_mask(const vyre_tenants *tenants, uint32_t id)
+{
+    if (tenants->control)
+        vyi_wire_store(tenants->control, VYRE_CONTROL_TENANT_MASKS + id,
+                       tenants->entries[id].state == VYRE_TENANT_ACTIVE ? 0xffffffffu : 0);
+}
+
+static bool vyi_tenant_live(const vyre_tenant_info *entry)
+{
+    return entry->state == VYRE_TENANT_ACTIVE || entry->state == VYRE_TENANT_DISABLED;
+}
+
+static void vyi_tenant_settle(vyre_tenant_info *entry)
+{
+    if (entry->state == VYRE_TENANT_REVOKED && entry->published == entry->drained &&
+        entry->staging_bytes == 0 && entry->handles == 0)
+        entry->state = VYRE_TENANT_FREE;
+}
+
+static vyre_status vyi_tenant_is_revoked(uint32_t id, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_TENANT_REVOKED, id, "Register the tenant again.",
+                    "tenant %u has been revoked", (unsigned)id);
+}
+
+static vyre_status vyi_tenant_find(vyre_tenants *tenants, vyre_tenant tenant,
+                                   vyre_tenant_info **out, vyre_error *err)
+{
+    if (tenant.id >= VYRE_MAX_TENANTS || tenant.generation == 0 ||
+        tenant.generation > tenants->entries[tenant.id].tenant.generation)
+        return vyi_fail(err, VYRE_E_TENANT_UNKNOWN, tenant.id,
+                        "Pass a handle that vyre_tenant_register() gave.",
+                        "no tenant has id %u and generation %u", (unsigned)tenant.id,
+                        (unsigned)tenant.generation);
+    if (tenant.generation != tenants->entries[tenant.id].tenant.generation)
+        return vyi_tenant_is_revoked(tenant.id, err);
+    *out = &tenants->entries[tenant.id];
+    return VYRE_OK;
+}
+
+static vyre_status vyi_tenant_find_live(vyre_tenants *tenants, vyre_tenant tenant,
+                                        vyre_tenant_info **out, vyre_error *err)
+{
+    vyre_tenant_info *entry;
+    vyre_status status = vyi_tenant_find(tenants, tenant, &entry, err);
+    if (status < 0)
+        return status;
+    if (!vyi_tenant_live(entry))
+        return vyi_tenant_is_revoked(tenant.id, err);
+    *out = entry;
+    return VYRE_OK;
+}
+
+/* --- the registry -------------------------------------------------------- */
+
+static vyre_status vyi_tenant_null(const char *what, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass its address.", "%s is NULL", what);
+}
+
+static vyre_status vyi_tenants_control(const void *control, size_t size, vyre_error *err)
+{
+    return control || size ? vyre_control_check(control, size, err) : VYRE_OK;
+}
+
+VYRE_API vyre_tenants *vyre_tenants_create(const vyre_tenants_desc *desc, vyre_error *err)
+{
+    vyre_tenants_desc none;
+    memset(&none, 0, sizeof none);
+    if (!desc)
+        desc = &none;
+    if (vyi_tenants_control(desc->control, desc->control_size, err) < 0)
+        return NULL;
+
+    vyre_tenants *tenants = (vyre_tenants *)vyi_alloc(&desc->allocator, sizeof *tenants);
+    if (!tenants || !vyi_mutex_init(&tenants->lock)) {
+        vyi_free(&desc->allocator, tenants, sizeof *tenants);
+        (void)vyi_fail_nomem(err, sizeof *tenants);
+        return NULL;
+    }
+    tenants->allocator = desc->allocator;
+    tenants->control = desc->control;
+    memset(tenants->entries, 0, sizeof tenants->entries);
+    for (uint32_t id = 0; id < VYRE_MAX_TENANTS; id++) {
+        tenants->entries[id].tenant.id = id;
+        vyi_tenant_write_mask(tenants, id);
+    }
+    return tenants;
+}
+
+VYRE_API void vyre_tenants_destroy(vyre_tenants *tenants)
+{
+    if (!tenants)
+        return;
+    vyre_allocator allocator = tenants->allocator;
+    vyi_mutex_free(&tenants->lock);
+    vyi_free(&allocator, tenants, sizeof *tenants);
+}
+
+VYRE_API vyre_status vyre_tenants_attach(vyre_tenants *tenants, void *control,
+                                         size_t control_size, vyre_error *err)
+{
+    if (!tenants)
+        return vyi_tenant_null("the registry", err);
+    vyre_status status = vyi_tenants_control(control, control_size, err);
+    if (status < 0)
+        return status;
+
+    vyi_mutex_lock(&tenants->lock);
+    tenants->control = control;
+    for (uint32_t id = 0; id < VYRE_MAX_TENANTS; id++)
+        vyi_tenant_write_mask(tenants, id);
+    vyi_mutex_unlock(&tenants->lock);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_tenants_list(vyre_tenants *tenants, uint32_t ids[VYRE_MAX_TENANTS],
+                                       uint32_t *count, vyre_error *err)
+{
+    if (!tenants || !ids || !count)
+        return vyi_tenant_null("the registry, the ids or the count", err);
+    vyi_mutex_lock(&tenants->lock);
+    *count = 0;
+    for (uint32_t id = 0; id < VYRE_MAX_TENANTS; id++) {
+        if (vyi_tenant_live(&tenants->entries[id]))
+            ids[(*count)++] = id;
+    }
+    vyi_mutex_unlock(&tenants->lock);
+    return VYRE_OK;
+}
+
+static uint32_t vyi_tenants_take(vyre_tenants *tenants, const vyre_tenant_limits *limits)
+{
+    uint32_t id = 0;
+    while (id < VYRE_MAX_TENANTS && tenants->entries[id].state != VYRE_TENANT_FREE)
+        id++;
+    if (id == VYRE_MAX_TENANTS)
+        return id;
+
+    vyre_tenant_info *entry = &tenants->entries[id];
+    uint32_t generation = entry->tenant.generation + 1;
+    memset(entry, 0, sizeof *entry);
+    entry->tenant.id = id;
+    entry->tenant.generation = generation ? generation : 1;
+    entry->state = VYRE_TENANT_ACTIVE;
+    entry->limits.slots = limits ? limits->slots : UINT64_MAX;
+    entry->limits.staging_bytes = limits ? limits->staging_bytes : UINT64_MAX;
+    entry->limits.handles = limits ? limits->handles : UINT64_MAX;
+    vyi_tenant_write_mask(tenants, id);
+    return id;
+}
+
+VYRE_API vyre_status vyre_tenant_register(vyre_tenants *tenants, const vyre_tenant_limits *limits,
+                                          vyre_tenant *out, vyre_error *err)
+{
+    if (!tenants || !out)
+        return vyi_tenant_null(tenants ? "the tenant" : "the registry", err);
+    vyi_mutex_lock(&tenants->lock);
+    uint32_t id = vyi_tenants_take(tenants, limits);
+    if (id < VYRE_MAX_TENANTS)
+        *out = tenants->entries[id].tenant;
+    vyi_mutex_unlock(&tenants->lock);
+    if (id < VYRE_MAX_TENANTS)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_TENANT_FULL, VYRE_MAX_TENANTS,
+                    "Revoke a tenant, and drain what it has outstanding.",
+                    "all %u tenant ids are in use", VYRE_MAX_TENANTS);
+}
+
+/* --- one tenant ---------------------------------------------------------- */
+
+static vyre_status vyi_tenant_switch(vyre_tenants *tenants, vyre_tenant tenant,
+                                     vyre_tenant_state state, vyre_error *err)
+{
+    if (!tenants)
+        return vyi_tenant_null("the registry", err);
+    vyre_tenant_info *entry;
+    vyi_mutex_lock(&tenants->lock);
+    vyre_status status = vyi_tenant_find_live(tenants, tenant, &entry, err);
+    if (status >= 0) {
+        entry->state = state;
+        vyi_tenant_write_mask(tenants, tenant.id);
+        vyi_tenant_settle(entry);
+        if (state == VYRE_TENANT_REVOKED && entry->state != VYRE_TENANT_FREE)
+            status = VYRE_PENDING;
+    }
+    vyi_mutex_unlock(&tenants->lock);
+    return status;
+}
+
+VYRE_API vyre_status vyre_tenant_enable(vyre_tenants *tenants, vyre_tenant tenant,
+                                        vyre_error *err)
+{
+    return vyi_tenant_switch(tenants, tenant, VYRE_TENANT_ACTIVE, err);
+}
+
+VYRE_API vyre_status vyre_tenant_disable(vyre_tenants *tenants, vyre_tenant tenant,
+                                         vyre_error *err)
+{
+    return vyi_tenant_switch(tenants, tenant, VYRE_TENANT_DISABLED, err);
+}
+
+VYRE_API vyre_status vyre_tenant_revoke(vyre_tenants *tenants, vyre_tenant tenant,
+                                        vyre_error *err)
+{
+    return vyi_tenant_switch(tenants, tenant, VYRE_TENANT_REVOKED, err);
+}
+
+VYRE_API vyre_status vyre_tenant_query(vyre_tenants *tenants, vyre_tenant tenant,
+                                       vyre_tenant_info *out, vyre_error *err)
+{
+    if (!tenants || !out)
+        return vyi_tenant_null(tenants ? "the information" : "the registry", err);
+    vyre_tenant_info *entry;
+    vyi_mutex_lock(&tenants->lock);
+    vyre_status status = vyi_tenant_find(tenants, tenant, &entry, err);
+    if (status >= 0)
+        *out = *entry;
+    vyi_mutex_unlock(&tenants->lock);
+    return status;
+}
+
+/* --- slots --------------------------------------------------------------- */
+
+static vyre_status vyi_tenant_map_opcode(uint32_t id, uint32_t local, uint32_t *out,
+                                         vyre_error *err)
+{
+    if (local >= VYRE_TENANT_OPCODE_COUNT)
+        return vyi_fail(err, VYRE_E_TENANT_OPCODE, local, "Use opcodes below 2^20.",
+                        "tenant %u has %u opcodes; %u is none of them", (unsigned)id,
+                        VYRE_TENANT_OPCODE_COUNT, (unsigned)local);
+    *out = VYRE_TENANT_OPCODES + id * VYRE_TENANT_OPCODE_COUNT + local;
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_tenant_opcode(vyre_tenants *tenants, vyre_tenant tenant, uint32_t local,
+                                        uint32_t *out, vyre_error *err)
+{
+    if (!tenants || !out)
+        return vyi_tenant_null(tenants ? "the opcode" : "the registry", err);
+    vyre_tenant_info *entry;
+    vyi_mutex_lock(&tenants->lock);
+    vyre_status status = vyi_tenant_find_live(tenants, tenant, &entry, err);
+    vyi_mutex_unlock(&tenants->lock);
+    return status < 0 ? status : vyi_tenant_map_opcode(tenant.id, local, out, err);
+}
+
+static vyre_status vyi_tenant_count_slot(vyre_tenant_info *entry, vyre_error *err)
+{
+    uint64_t outstanding = entry->published - entry->drained;
+    if (outstanding >= entry->limits.slots)
+        return vyi_fail(err, VYRE_E_TENANT_BACKPRESSURE, outstanding,
+                        "Wait until some of its slots are done, or raise its limit.",
+                        "tenant %u has %llu slots outstanding of %llu",
+                        (unsigned)entry->tenant.id, (unsigned long long)outstanding,
+                        (unsigned long long)entry->limits.slots);
+    entry->published++;
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_tenant_work(vyre_tenants *tenants, vyre_tenant tenant,
+                                      const vyre_work *local, vyre_work *out, vyre_error *err)
+{
+    if (!tenants || !local || !out)
+        return vyi_tenant_null("the registry or a work", err);
+    uint32_t opcode = 0;
+    vyre_tenant_info *entry;
+    vyi_mutex_lock(&tenants->lock);
+    vyre_status status = vyi_tenant_find_live(tenants, tenant, &entry, err);
+    if (status >= 0)
+        status = vyi_tenant_map_opcode(tenant.id, local->opcode, &opcode, err);
+    if (status >= 0)
+        status = vyi_tenant_count_slot(entry, err);
+    vyi_mutex_unlock(&tenants->lock);
+    if (status < 0)
+        return status;
+    *out = *local;
+    out->opcode = opcode;
+    out->tenant = tenant.id;
+    return VYRE_OK;
+}
+
+/* Takes `slots` out of what is outstanding, on the one side or the other. */
+static vyre_status vyi_tenant_end_slots(vyre_tenants *tenants, vyre_tenant tenant, uint64_t slots,
+                                        bool withdraw, vyre_error *err)
+{
+    if (!tenants)
+        return vyi_tenant_null("the registry", err);
+    vyre_tenant_info *entry;
+    vyi_mutex_lock(&tenants->lock);
+    vyre_status status = vyi_tenant_find(tenants, tenant, &entry, err);
+    if (status >= 0) {
+        uint64_t outstanding = entry->published - entry->drained;
+        if (slots > outstanding) {
+            status = vyi_fail(err, VYRE_E_TENANT_ACCOUNTING, outstanding,
+                              "Report each slot once, and only of this tenant.",
+                              "tenant %u has %llu slots outstanding, and %llu are reported",
+                              (unsigned)tenant.id, (unsigned long long)outstanding,
+                              (unsigned long long)slots);
+        } else {
+            entry->published -= withdraw ? slots : 0;
+            entry->drained += withdraw ? 0 : slots;
+            vyi_tenant_settle(entry);
+        }
+    }
+    vyi_mutex_unlock(&tenants->lock);
+    return status;
+}
+
+VYRE_API vyre_status vyre_tenant_withdraw(vyre_tenants *tenants, vyre_tenant tenant,
+                                          uint64_t slots, vyre_error *err)
+{
+    return vyi_tenant_end_slots(tenants, tenant, slots, true, err);
+}
+
+VYRE_API vyre_status vyre_tenant_drained(vyre_tenants *tenants, vyre_tenant tenant,
+                                         uint64_t slots, vyre_error *err)
+{
+    return vyi_tenant_end_slots(tenants, tenant, slots, false, err);
+}
+
+/* --- quiesce ------------------------------------------------------------- */
+
+#define VYI_QUIESCE_YIELDS    64u
+#define VYI_QUIESCE_SLEEP_NS  2000u
+#define VYI_QUIESCE_SLEEP_MAX 50000u
+
+/* After some turns of the processor: 2, 4, 8, 16, 32, 50, 50, ... us. */
+static void vyi_quiesce_pause(uint64_t round)
+{
+    if (round < VYI_QUIESCE_YIELDS) {
+        vyi_yield();
+        return;
+    }
+    uint64_t doublings = round - VYI_QUIESCE_YIELDS;
+    uint64_t ns = (uint64_t)VYI_QUIESCE_SLEEP_NS << (doublings < 5 ? doublings : 5);
+    vyi_sleep(ns < VYI_QUIESCE_SLEEP_MAX ? ns : VYI_QUIESCE_SLEEP_MAX);
+}
+
+/* One look.  `final` closes the call's account. */
+static vyre_status vyi_quiesce_look(vyre_tenants *tenants, vyre_tenant tenant, uint64_t waited_ns,
+                                    bool final, vyre_error *err)
+{
+    vyre_tenant_info *entry;
+    vyi_mutex_lock(&tenants->lock);
+    vyre_status status = vyi_tenant_find(tenants, tenant, &entry, err);
+    if (status >= 0) {
+        bool done = entry->published == entry->drained;
+        status = done ? VYRE_OK : final ? VYRE_TIMEOUT : VYRE_PENDING;
+        if (done || final) {
+            entry->quiesce_calls++;
+            entry->quiesce_timeouts += !done;
+            entry->quiesce_wait_ns += waited_ns;
+        }
+    }
+    vyi_mutex_unlock(&tenants->lock);
+    return status;
+}
+
+VYRE_API vyre_status vyre_tenant_quiesce(vyre_tenants *tenants, vyre_tenant tenant,
+                                         uint64_t timeout_ns, vyre_error *err)
+{
+    if (!tenants)
+        return vyi_tenant_null("the registry", err);
+    const uint64_t begin = vyi_now(), deadline = vyi_deadline(timeout_ns);
+    for (uint64_t round = 0;; round++) {
+        const uint64_t now = round == 0 && timeout_ns == 0 ? begin : vyi_now();
+        const bool final = timeout_ns == 0 || now >= deadline;
+        vyre_status status = vyi_quiesce_look(tenants, tenant, now - begin, final, err);
+        if (status != VYRE_PENDING)
+            return status;
+        vyi_quiesce_pause(round);
+    }
+}
+
+/* --- resources ----------------------------------------------------------- */
+
+typedef struct vyi_tenant_account {
+    uint64_t   *used;
+    uint64_t    limit;
+    vyre_status refusal;
+    const char *name;
+} vyi_tenant_account;
+
+static vyi_tenant_account vyi_tenant_account_of(vyre_tenant_info *entry,
+                                                vyre_tenant_resource resource)
+{
+    vyi_tenant_account staging = { &entry->staging_bytes, entry->limits.staging_bytes,
+                                   VYRE_E_TENANT_STAGING, "staging bytes" };
+    vyi_tenant_account handles = { &entry->handles, entry->limits.handles,
+                                   VYRE_E_TENANT_HANDLES, "handles" };
+    return resource == VYRE_TENANT_HANDLES ? handles : staging;
+}
+
+static vyre_status vyi_tenant_take(vyre_tenant_info *entry, vyre_tenant_resource resource,
+                                   uint64_t amount, vyre_error *err)
+{
+    vyi_tenant_account account = vyi_tenant_account_of(entry, resource);
+    if (amount > UINT64_MAX - *account.used)
+        return vyi_fail(err, VYRE_E_COUNTER_OVF, *account.used, "Reserve less.",
+                        "%llu %s more than %llu exceed 64 bits", (unsigned long long)amount,
+                        account.name, (unsigned long long)*account.used);
+    if (*account.used + amount > account.limit)
+        return vyi_fail(err, account.refusal, *account.used,
+                        "Release some first, or raise the tenant's limit.",
+                        "tenant %u has %llu of %llu %s, and wants %llu more",
+                        (unsigned)entry->tenant.id, (unsigned long long)*account.used,
+                        (unsigned long long)account.limit, account.name,
+                        (unsigned long long)amount);
+    *account.used += amount;
+    return VYRE_OK;
+}
+
+static vyre_status vyi_tenant_give(vyre_tenant_info *entry, vyre_tenant_resource resource,
+                                   uint64_t amount, vyre_error *err)
+{
+    vyi_tenant_account account = vyi_tenant_account_of(entry, resource);
+    if (amount > *account.used)
+        return vyi_fail(err, VYRE_E_TENANT_UNDERFLOW, *account.used,
+                        "Release what was reserved, once.",
+                        "tenant %u has %llu %s, and releases %llu", (unsigned)entry->tenant.id,
+                        (unsigned long long)*account.used, account.name,
+                        (unsigned long long)amount);
+    *account.used -= amount;
+    vyi_tenant_settle(entry);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_tenant_resource(vyre_tenant_resource resource, vyre_tenants *tenants,
+                                       vyre_error *err)
+{
+    if (!tenants)
+        return vyi_tenant_null("the registry", err);
+    if ((uint32_t)resource > VYRE_TENANT_HANDLES)
+        return vyi_fail(err, VYRE_E_ARGUMENT, (uint32_t)resource,
+                        "Pass one of vyre_tenant_resource.", "%u is no resource",
+                        (unsigned)resource);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_tenant_reserve(vyre_tenants *tenants, vyre_tenant tenant,
+                                         vyre_tenant_resource resource, uint64_t amount,
+                                         vyre_error *err)
+{
+    vyre_status status = vyi_tenant_resource(resource, tenants, err);
+    if (status < 0)
+        return status;
+    vyre_tenant_info *entry;
+    vyi_mutex_lock(&tenants->lock);
+    status = vyi_tenant_find_live(tenants, tenant, &entry, err);
+    if (status >= 0)
+        status = vyi_tenant_take(entry, resource, amount, err);
+    vyi_mutex_unlock(&tenants->lock);
+    return status;
+}
+
+VYRE_API vyre_status vyre_tenant_release(vyre_tenants *tenants, vyre_tenant tenant,
+                                         vyre_tenant_resource resource, uint64_t amount,
+                                         vyre_error *err)
+{
+    vyre_status status = vyi_tenant_resource(resource, tenants, err);
+    if (status < 0)
+        return status;
+    vyre_tenant_info *entry;
+    vyi_mutex_lock(&tenants->lock);
+    status = vyi_tenant_find(tenants, tenant, &entry, err);
+    if (status >= 0)
+        status = vyi_tenant_give(entry, resource, amount, err);
+    vyi_mutex_unlock(&tenants->lock);
+    return status;
+}
+
+/* --- who may run together ------------------------------------------------ */
+
+static bool vyi_tenants_conflict(const vyre_tenant_conflicts *c, uint32_t a, uint32_t b)
+{
+    return c->matrix[(size_t)a * c->count + b] || c->matrix[(size_t)b * c->count + a];
+}
+
+/* Whether row `row` conflicts with one of the rows taken so far. */
+static bool vyi_tenants_excluded(const vyre_tenant_conflicts *c, uint32_t row,
+                                 const uint32_t *taken, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (vyi_tenants_conflict(c, row, taken[i]))
+            return true;
+    }
+    return false;
+}
+
+static vyre_status vyi_tenants_check_conflicts(const vyre_tenant_conflicts *c,
+                                               const uint32_t *out, vyre_error *err)
+{
+    if (c->matrix_count != (uint64_t)c->count * c->count)
+        return vyi_fail(err, VYRE_E_ARGUMENT, c->matrix_count,
+                        "Pass count * count bytes, made for these ids.",
+                        "a conflict matrix of %u tenants has %llu entries, not %llu",
+                        (unsigned)c->count, (unsigned long long)c->count * c->count,
+                        (unsigned long long)c->matrix_count);
+    if (c->count && (!c->ids || !c->matrix || !out))
+        return vyi_tenant_null("the ids, the matrix or the result", err);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_tenants_select(const vyre_tenant_conflicts *conflicts, uint32_t *out,
+                                         uint32_t *out_count, vyre_error *err)
+{
+    if (!conflicts || !out_count)
+        return vyi_tenant_null(conflicts ? "the count" : "the description", err);
+    vyre_status status = vyi_tenants_check_conflicts(conflicts, out, err);
+    if (status < 0)
+        return status;
+
+    uint32_t taken = 0;
+    for (uint32_t i = 0; i < conflicts->count; i++) {
+        uint32_t row = (uint32_t)(((uint64_t)conflicts->start + i) % conflicts->count);
+        if (!vyi_tenants_excluded(conflicts, row, out, taken))
+            out[taken++] = row;
+    }
+    for (uint32_t i = 0; i < taken; i++)
+        out[i] = conflicts->ids[out[i]];
+    *out_count = taken;
+    return VYRE_OK;
+}
+/* ==========================================================================
  * plan: implementation
  * ======================================================================= */
+
+static vyre_status vyi_plan_null(const char *what, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass the address of a variable of yours.",
+                    "%s is NULL", what);
+}
+
+/* --- priority partitions ------------------------------------------------- */
+
+#define VYI_WIRE_NORMAL 2u
+
+static void vyi_priority_fill(uint32_t slots, uint32_t out[VYRE_PRIORITY_LEVELS + 1])
+{
+    uint32_t cursor = 0;
+    for (uint32_t level = 0; level < VYRE_PRIORITY_LEVELS; level++) {
+        out[level] = cursor;
+        cursor += slots / VYRE_PRIORITY_LEVELS;
+        if (level == VYI_WIRE_NORMAL)
+            cursor += slots % VYRE_PRIORITY_LEVELS;
+    }
+    out[VYRE_PRIORITY_LEVELS] = cursor;
+}
+
+VYRE_API vyre_status vyre_priority_offsets(uint32_t slots,
+                                           uint32_t out[VYRE_PRIORITY_LEVELS + 1],
+                                           vyre_error *err)
+{
+    if (!out)
+        return vyi_plan_null("the array of offsets", err);
+    vyi_priority_fill(slots, out);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_priority_write(void *control, size_t size, uint32_t slots,
+                                         vyre_error *err)
+{
+    const size_t needed = 4 * (VYRE_CONTROL_PRIORITY_OFFSETS + VYRE_PRIORITY_LEVELS + 1);
+    if (size % 4)
+        return vyi_fail(err, VYRE_E_MISALIGN, size, "Pass vyre_control_size() bytes.",
+                        "a control buffer of %llu bytes is no multiple of 4 bytes",
+                        (unsigned long long)size);
+    if (size < needed)
+        return vyi_fail(err, VYRE_E_MISSING, size / 4, "Pass vyre_control_size() bytes.",
+                        "the priority offsets end at byte %u, the control buffer at %llu",
+                        (unsigned)needed, (unsigned long long)size);
+    vyre_status status = vyi_wire_pointer(control, size, "the control buffer", err);
+    if (status < 0)
+        return status;
+
+    uint32_t offsets[VYRE_PRIORITY_LEVELS + 1];
+    vyi_priority_fill(slots, offsets);
+    for (uint32_t i = 0; i <= VYRE_PRIORITY_LEVELS; i++)
+        vyi_wire_store(control, VYRE_CONTROL_PRIORITY_OFFSETS + i, offsets[i]);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_priority_slots(uint32_t slots, vyre_priority priority, uint32_t *first,
+                                         uint32_t *count, vyre_error *err)
+{
+    if (!first || !count)
+        return vyi_plan_null("the first slot or the count", err);
+    uint32_t level = vyi_priority_wire(priority);
+    if (level == VYI_PRIORITY_NO_WIRE)
+        return vyi_fail(err, VYRE_E_PRIORITY, (uint32_t)priority,
+                        "Pass one of the five levels of vyre_priority.", "%u is no priority",
+                        (unsigned)priority);
+
+    uint32_t offsets[VYRE_PRIORITY_LEVELS + 1];
+    vyi_priority_fill(slots, offsets);
+    *first = offsets[level];
+    *count = offsets[level + 1] - offsets[level];
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_priority_of_slot(uint32_t slots, uint32_t slot, vyre_priority *out,
+                                           vyre_error *err)
+{
+    if (!out)
+        return vyi_plan_null("the priority", err);
+    if (slot >= slots)
+        return vyi_fail(err, VYRE_E_SLOT_RANGE, slot, "Pass a slot below the ring's slot count.",
+                        "slot %u lies outside the ring of %u slots", (unsigned)slot,
+                        (unsigned)slots);
+
+    uint32_t offsets[VYRE_PRIORITY_LEVELS + 1], level = 0;
+    vyi_priority_fill(slots, offsets);
+    while (slot >= offsets[level + 1])
+        level++;
+    *out = vyi_priority_of(level);
+    return VYRE_OK;
+}
+
+VYRE_API uint32_t vyre_partition_probes(uint32_t slots, uint32_t lanes)
+{
+    if (lanes == 0)
+        lanes = 1;
+    return slots / lanes + (slots % lanes != 0);
+}
+
+VYRE_API uint32_t vyre_partition_lanes(uint32_t slots, uint32_t lanes)
+{
+    if (lanes == 0)
+        lanes = 1;
+    return slots < lanes ? slots : lanes;
+}
+
+VYRE_API uint32_t vyre_partition_budget(uint32_t slots, uint32_t lanes)
+{
+    uint64_t budget = (uint64_t)vyre_partition_probes(slots, lanes) *
+                      vyre_partition_lanes(slots, lanes);
+    return budget > UINT32_MAX ? UINT32_MAX : (uint32_t)budget;
+}
+
+/* --- requeue accounting -------------------------------------------------- */
+
+#define VYI_REQUEUE_NEAR 1024u
+
+VYRE_API vyre_status vyre_requeue_record(vyre_requeue *counters, vyre_requeue_event event,
+                                         uint32_t age, vyre_error *err)
+{
+    if (!counters)
+        return vyi_plan_null("the block of counters", err);
+    if ((uint32_t)event > VYRE_REQUEUE_PROMOTED)
+        return vyi_fail(err, VYRE_E_ARGUMENT, (uint32_t)event, "Pass one of vyre_requeue_event.",
+                        "%u is no requeue event", (unsigned)event);
+
+    uint64_t *counter = event == VYRE_REQUEUE_REQUEUED ? &counters->requeues
+                                                       : &counters->promotions;
+    if (*counter == UINT64_MAX)
+        return vyi_fail(err, VYRE_E_COUNTER_OVF, *counter,
+                        "Read the counters and zero them when vyre_requeue_advise() says so.",
+                        "the counter stands at %llu", (unsigned long long)*counter);
+    ++*counter;
+    if (age > counters->max_age)
+        counters->max_age = age;
+    return VYRE_OK;
+}
+
+static vyre_requeue_reason vyi_requeue_reason(const vyre_requeue *counters)
+{
+    if (counters->requeues == UINT64_MAX)
+        return VYRE_REQUEUE_COUNTER_EXHAUSTED;
+    if (counters->promotions == UINT64_MAX)
+        return VYRE_REQUEUE_PROMOTION_EXHAUSTED;
+    if (counters->requeues >= UINT64_MAX - VYI_REQUEUE_NEAR)
+        return VYRE_REQUEUE_COUNTER_NEAR_LIMIT;
+    if (counters->promotions >= UINT64_MAX - VYI_REQUEUE_NEAR)
+        return VYRE_REQUEUE_PROMOTION_NEAR_LIMIT;
+    if (counters->requeues || counters->promotions || counters->max_age)
+        return VYRE_REQUEUE_PENDING;
+    return VYRE_REQUEUE_NONE;
+}
+
+VYRE_API vyre_status vyre_requeue_advise(const vyre_requeue *counters, vyre_requeue_advice *out,
+                                         vyre_error *err)
+{
+    if (!counters || !out)
+        return vyi_plan_null(counters ? "the advice" : "the block of counters", err);
+    out->reason = vyi_requeue_reason(counters);
+    out->drain = out->reason != VYRE_REQUEUE_NONE;
+    out->requeue_headroom = UINT64_MAX - counters->requeues;
+    out->promotion_headroom = UINT64_MAX - counters->promotions;
+    return VYRE_OK;
+}
 /* ==========================================================================
  * ir: implementation
  * ======================================================================= */
