@@ -780,11 +780,11 @@ VYI_EXTERN_C_END
  * instructions, keeps the accounts exact.  Memory is allocated by
  * vyre_tenants_create() only.
  *
- *     vyre_tenant_work(tenants, tenant, &local, &work, &err);     // one slot is outstanding
+ *     vyre_tenants_work(tenants, tenant, &local, &work, &err);     // one slot is outstanding
  *     if (vyre_ring_publish(ring, size, slot, &work, &err) < 0)
- *         vyre_tenant_withdraw(tenants, tenant, 1, NULL);
+ *         vyre_tenants_withdraw(tenants, tenant, 1, NULL);
  *     ...                                                         // the slot is DONE
- *     vyre_tenant_drained(tenants, tenant, 1, &err);
+ *     vyre_tenants_drained(tenants, tenant, 1, &err);
  * ======================================================================= */
 #ifndef VYI_TENANT_H
 #define VYI_TENANT_H
@@ -848,51 +848,51 @@ VYRE_API vyre_status vyre_tenants_list(vyre_tenants *tenants, uint32_t ids[VYRE_
                                        uint32_t *count, vyre_error *err);
 
 /* Takes the lowest free id, and authorises it.  NULL limits: no limits. */
-VYRE_API vyre_status vyre_tenant_register(vyre_tenants *tenants, const vyre_tenant_limits *limits,
-                                          vyre_tenant *out, vyre_error *err);
+VYRE_API vyre_status vyre_tenants_register(vyre_tenants *tenants, const vyre_tenant_limits *limits,
+                                           vyre_tenant *out, vyre_error *err);
 
 /* Writes the tenant's mask word; the device sees it at its next claim. */
-VYRE_API vyre_status vyre_tenant_enable(vyre_tenants *tenants, vyre_tenant tenant,
-                                        vyre_error *err);
-VYRE_API vyre_status vyre_tenant_disable(vyre_tenants *tenants, vyre_tenant tenant,
+VYRE_API vyre_status vyre_tenants_enable(vyre_tenants *tenants, vyre_tenant tenant,
                                          vyre_error *err);
+VYRE_API vyre_status vyre_tenants_disable(vyre_tenants *tenants, vyre_tenant tenant,
+                                          vyre_error *err);
 
 /* Clears the mask, then refuses new work and reservations.  VYRE_OK: the id is
  * free again.  VYRE_PENDING: it will be as soon as all slots are drained (or
  * cancelled and drained) and all reservations are released. */
-VYRE_API vyre_status vyre_tenant_revoke(vyre_tenants *tenants, vyre_tenant tenant,
-                                        vyre_error *err);
+VYRE_API vyre_status vyre_tenants_revoke(vyre_tenants *tenants, vyre_tenant tenant,
+                                         vyre_error *err);
 
 /* The number that one of the tenant's own opcodes has in the ring. */
-VYRE_API vyre_status vyre_tenant_opcode(vyre_tenants *tenants, vyre_tenant tenant, uint32_t local,
-                                        uint32_t *out, vyre_error *err);
+VYRE_API vyre_status vyre_tenants_opcode(vyre_tenants *tenants, vyre_tenant tenant, uint32_t local,
+                                         uint32_t *out, vyre_error *err);
 
 /* Makes *out from `local`, whose opcode is one of the tenant's own, and counts
  * a slot as published.  Publish *out, or withdraw it. */
-VYRE_API vyre_status vyre_tenant_work(vyre_tenants *tenants, vyre_tenant tenant,
-                                      const vyre_work *local, vyre_work *out, vyre_error *err);
-VYRE_API vyre_status vyre_tenant_withdraw(vyre_tenants *tenants, vyre_tenant tenant,
-                                          uint64_t slots, vyre_error *err);
+VYRE_API vyre_status vyre_tenants_work(vyre_tenants *tenants, vyre_tenant tenant,
+                                       const vyre_work *local, vyre_work *out, vyre_error *err);
+VYRE_API vyre_status vyre_tenants_withdraw(vyre_tenants *tenants, vyre_tenant tenant,
+                                           uint64_t slots, vyre_error *err);
 
 /* So many of its slots ended: DONE, FAULT, or cancelled. */
-VYRE_API vyre_status vyre_tenant_drained(vyre_tenants *tenants, vyre_tenant tenant,
-                                         uint64_t slots, vyre_error *err);
+VYRE_API vyre_status vyre_tenants_drained(vyre_tenants *tenants, vyre_tenant tenant,
+                                          uint64_t slots, vyre_error *err);
 
 /* Waits until no slot is outstanding.  Timeout 0 looks once. */
-VYRE_API vyre_status vyre_tenant_quiesce(vyre_tenants *tenants, vyre_tenant tenant,
-                                         uint64_t timeout_ns, vyre_error *err);
+VYRE_API vyre_status vyre_tenants_quiesce(vyre_tenants *tenants, vyre_tenant tenant,
+                                          uint64_t timeout_ns, vyre_error *err);
 
 /* Staging memory and resident handles, up to the tenant's limits. */
-VYRE_API vyre_status vyre_tenant_reserve(vyre_tenants *tenants, vyre_tenant tenant,
-                                         vyre_tenant_resource resource, uint64_t amount,
-                                         vyre_error *err);
-VYRE_API vyre_status vyre_tenant_release(vyre_tenants *tenants, vyre_tenant tenant,
-                                         vyre_tenant_resource resource, uint64_t amount,
-                                         vyre_error *err);
+VYRE_API vyre_status vyre_tenants_reserve(vyre_tenants *tenants, vyre_tenant tenant,
+                                          vyre_tenant_resource resource, uint64_t amount,
+                                          vyre_error *err);
+VYRE_API vyre_status vyre_tenants_release(vyre_tenants *tenants, vyre_tenant tenant,
+                                          vyre_tenant_resource resource, uint64_t amount,
+                                          vyre_error *err);
 
 /* The accounts, which stay readable until the id is registered anew. */
-VYRE_API vyre_status vyre_tenant_query(vyre_tenants *tenants, vyre_tenant tenant,
-                                       vyre_tenant_info *out, vyre_error *err);
+VYRE_API vyre_status vyre_tenants_query(vyre_tenants *tenants, vyre_tenant tenant,
+                                        vyre_tenant_info *out, vyre_error *err);
 
 /* --- who may run together ------------------------------------------------ */
 
@@ -4057,7 +4057,7 @@ static vyre_status vyi_tenant_find(vyre_tenants *tenants, vyre_tenant tenant,
     if (tenant.id >= VYRE_MAX_TENANTS || tenant.generation == 0 ||
         tenant.generation > tenants->entries[tenant.id].tenant.generation)
         return vyi_fail(err, VYRE_E_TENANT_UNKNOWN, tenant.id,
-                        "Pass a handle that vyre_tenant_register() gave.",
+                        "Pass a handle that vyre_tenants_register() gave.",
                         "no tenant has id %u and generation %u", (unsigned)tenant.id,
                         (unsigned)tenant.generation);
     if (tenant.generation != tenants->entries[tenant.id].tenant.generation)
@@ -4069,7 +4069,7 @@ static vyre_status vyi_tenant_find(vyre_tenants *tenants, vyre_tenant tenant,
 static vyre_status vyi_tenant_find_live(vyre_tenants *tenants, vyre_tenant tenant,
                                         vyre_tenant_info **out, vyre_error *err)
 {
-    vyre_tenant_info *entry;
+    vyre_tenant_info *entry = NULL;
     vyre_status status = vyi_tenant_find(tenants, tenant, &entry, err);
     if (status < 0)
         return status;
@@ -4178,8 +4178,8 @@ static uint32_t vyi_tenants_take(vyre_tenants *tenants, const vyre_tenant_limits
     return id;
 }
 
-VYRE_API vyre_status vyre_tenant_register(vyre_tenants *tenants, const vyre_tenant_limits *limits,
-                                          vyre_tenant *out, vyre_error *err)
+VYRE_API vyre_status vyre_tenants_register(vyre_tenants *tenants, const vyre_tenant_limits *limits,
+                                           vyre_tenant *out, vyre_error *err)
 {
     if (!tenants || !out)
         return vyi_tenant_null(tenants ? "the tenant" : "the registry", err);
@@ -4202,7 +4202,7 @@ static vyre_status vyi_tenant_switch(vyre_tenants *tenants, vyre_tenant tenant,
 {
     if (!tenants)
         return vyi_tenant_null("the registry", err);
-    vyre_tenant_info *entry;
+    vyre_tenant_info *entry = NULL;
     vyi_mutex_lock(&tenants->lock);
     vyre_status status = vyi_tenant_find_live(tenants, tenant, &entry, err);
     if (status >= 0) {
@@ -4216,30 +4216,30 @@ static vyre_status vyi_tenant_switch(vyre_tenants *tenants, vyre_tenant tenant,
     return status;
 }
 
-VYRE_API vyre_status vyre_tenant_enable(vyre_tenants *tenants, vyre_tenant tenant,
-                                        vyre_error *err)
+VYRE_API vyre_status vyre_tenants_enable(vyre_tenants *tenants, vyre_tenant tenant,
+                                         vyre_error *err)
 {
     return vyi_tenant_switch(tenants, tenant, VYRE_TENANT_ACTIVE, err);
 }
 
-VYRE_API vyre_status vyre_tenant_disable(vyre_tenants *tenants, vyre_tenant tenant,
-                                         vyre_error *err)
+VYRE_API vyre_status vyre_tenants_disable(vyre_tenants *tenants, vyre_tenant tenant,
+                                          vyre_error *err)
 {
     return vyi_tenant_switch(tenants, tenant, VYRE_TENANT_DISABLED, err);
 }
 
-VYRE_API vyre_status vyre_tenant_revoke(vyre_tenants *tenants, vyre_tenant tenant,
-                                        vyre_error *err)
+VYRE_API vyre_status vyre_tenants_revoke(vyre_tenants *tenants, vyre_tenant tenant,
+                                         vyre_error *err)
 {
     return vyi_tenant_switch(tenants, tenant, VYRE_TENANT_REVOKED, err);
 }
 
-VYRE_API vyre_status vyre_tenant_query(vyre_tenants *tenants, vyre_tenant tenant,
-                                       vyre_tenant_info *out, vyre_error *err)
+VYRE_API vyre_status vyre_tenants_query(vyre_tenants *tenants, vyre_tenant tenant,
+                                        vyre_tenant_info *out, vyre_error *err)
 {
     if (!tenants || !out)
         return vyi_tenant_null(tenants ? "the information" : "the registry", err);
-    vyre_tenant_info *entry;
+    vyre_tenant_info *entry = NULL;
     vyi_mutex_lock(&tenants->lock);
     vyre_status status = vyi_tenant_find(tenants, tenant, &entry, err);
     if (status >= 0)
@@ -4261,12 +4261,12 @@ static vyre_status vyi_tenant_map_opcode(uint32_t id, uint32_t local, uint32_t *
     return VYRE_OK;
 }
 
-VYRE_API vyre_status vyre_tenant_opcode(vyre_tenants *tenants, vyre_tenant tenant, uint32_t local,
-                                        uint32_t *out, vyre_error *err)
+VYRE_API vyre_status vyre_tenants_opcode(vyre_tenants *tenants, vyre_tenant tenant, uint32_t local,
+                                         uint32_t *out, vyre_error *err)
 {
     if (!tenants || !out)
         return vyi_tenant_null(tenants ? "the opcode" : "the registry", err);
-    vyre_tenant_info *entry;
+    vyre_tenant_info *entry = NULL;
     vyi_mutex_lock(&tenants->lock);
     vyre_status status = vyi_tenant_find_live(tenants, tenant, &entry, err);
     vyi_mutex_unlock(&tenants->lock);
@@ -4286,13 +4286,13 @@ static vyre_status vyi_tenant_count_slot(vyre_tenant_info *entry, vyre_error *er
     return VYRE_OK;
 }
 
-VYRE_API vyre_status vyre_tenant_work(vyre_tenants *tenants, vyre_tenant tenant,
-                                      const vyre_work *local, vyre_work *out, vyre_error *err)
+VYRE_API vyre_status vyre_tenants_work(vyre_tenants *tenants, vyre_tenant tenant,
+                                       const vyre_work *local, vyre_work *out, vyre_error *err)
 {
     if (!tenants || !local || !out)
         return vyi_tenant_null("the registry or a work", err);
     uint32_t opcode = 0;
-    vyre_tenant_info *entry;
+    vyre_tenant_info *entry = NULL;
     vyi_mutex_lock(&tenants->lock);
     vyre_status status = vyi_tenant_find_live(tenants, tenant, &entry, err);
     if (status >= 0)
@@ -4314,7 +4314,7 @@ static vyre_status vyi_tenant_end_slots(vyre_tenants *tenants, vyre_tenant tenan
 {
     if (!tenants)
         return vyi_tenant_null("the registry", err);
-    vyre_tenant_info *entry;
+    vyre_tenant_info *entry = NULL;
     vyi_mutex_lock(&tenants->lock);
     vyre_status status = vyi_tenant_find(tenants, tenant, &entry, err);
     if (status >= 0) {
@@ -4335,14 +4335,14 @@ static vyre_status vyi_tenant_end_slots(vyre_tenants *tenants, vyre_tenant tenan
     return status;
 }
 
-VYRE_API vyre_status vyre_tenant_withdraw(vyre_tenants *tenants, vyre_tenant tenant,
-                                          uint64_t slots, vyre_error *err)
+VYRE_API vyre_status vyre_tenants_withdraw(vyre_tenants *tenants, vyre_tenant tenant,
+                                           uint64_t slots, vyre_error *err)
 {
     return vyi_tenant_end_slots(tenants, tenant, slots, true, err);
 }
 
-VYRE_API vyre_status vyre_tenant_drained(vyre_tenants *tenants, vyre_tenant tenant,
-                                         uint64_t slots, vyre_error *err)
+VYRE_API vyre_status vyre_tenants_drained(vyre_tenants *tenants, vyre_tenant tenant,
+                                          uint64_t slots, vyre_error *err)
 {
     return vyi_tenant_end_slots(tenants, tenant, slots, false, err);
 }
@@ -4369,7 +4369,7 @@ static void vyi_quiesce_pause(uint64_t round)
 static vyre_status vyi_quiesce_look(vyre_tenants *tenants, vyre_tenant tenant, uint64_t waited_ns,
                                     bool final, vyre_error *err)
 {
-    vyre_tenant_info *entry;
+    vyre_tenant_info *entry = NULL;
     vyi_mutex_lock(&tenants->lock);
     vyre_status status = vyi_tenant_find(tenants, tenant, &entry, err);
     if (status >= 0) {
@@ -4385,8 +4385,8 @@ static vyre_status vyi_quiesce_look(vyre_tenants *tenants, vyre_tenant tenant, u
     return status;
 }
 
-VYRE_API vyre_status vyre_tenant_quiesce(vyre_tenants *tenants, vyre_tenant tenant,
-                                         uint64_t timeout_ns, vyre_error *err)
+VYRE_API vyre_status vyre_tenants_quiesce(vyre_tenants *tenants, vyre_tenant tenant,
+                                          uint64_t timeout_ns, vyre_error *err)
 {
     if (!tenants)
         return vyi_tenant_null("the registry", err);
@@ -4466,14 +4466,14 @@ static vyre_status vyi_tenant_resource(vyre_tenant_resource resource, vyre_tenan
     return VYRE_OK;
 }
 
-VYRE_API vyre_status vyre_tenant_reserve(vyre_tenants *tenants, vyre_tenant tenant,
-                                         vyre_tenant_resource resource, uint64_t amount,
-                                         vyre_error *err)
+VYRE_API vyre_status vyre_tenants_reserve(vyre_tenants *tenants, vyre_tenant tenant,
+                                          vyre_tenant_resource resource, uint64_t amount,
+                                          vyre_error *err)
 {
     vyre_status status = vyi_tenant_resource(resource, tenants, err);
     if (status < 0)
         return status;
-    vyre_tenant_info *entry;
+    vyre_tenant_info *entry = NULL;
     vyi_mutex_lock(&tenants->lock);
     status = vyi_tenant_find_live(tenants, tenant, &entry, err);
     if (status >= 0)
@@ -4482,14 +4482,14 @@ VYRE_API vyre_status vyre_tenant_reserve(vyre_tenants *tenants, vyre_tenant tena
     return status;
 }
 
-VYRE_API vyre_status vyre_tenant_release(vyre_tenants *tenants, vyre_tenant tenant,
-                                         vyre_tenant_resource resource, uint64_t amount,
-                                         vyre_error *err)
+VYRE_API vyre_status vyre_tenants_release(vyre_tenants *tenants, vyre_tenant tenant,
+                                          vyre_tenant_resource resource, uint64_t amount,
+                                          vyre_error *err)
 {
     vyre_status status = vyi_tenant_resource(resource, tenants, err);
     if (status < 0)
         return status;
-    vyre_tenant_info *entry;
+    vyre_tenant_info *entry = NULL;
     vyi_mutex_lock(&tenants->lock);
     status = vyi_tenant_find(tenants, tenant, &entry, err);
     if (status >= 0)
@@ -9588,7 +9588,7 @@ VYI_MEMORY_STEP(store, (void)0, words[at] = vyi_le32(b[lane]))
 #define VYI_ATOMIC(name, expression)                                                               \
     static inline uint32_t vyi_atomic_##name(void *at, uint32_t value)                             \
     {                                                                                              \
-        uint32_t seen = vyi_load_relaxed(at);                                                      \
+        uint32_t seen = vyi_peek_relaxed(at);                                                      \
         for (;;) {                                                                                 \
             const uint32_t old = vyi_le32(seen);                                                   \
             const uint32_t found = vyi_compare_exchange(at, seen, vyi_le32(expression));           \
@@ -9600,7 +9600,7 @@ VYI_MEMORY_STEP(store, (void)0, words[at] = vyi_le32(b[lane]))
     VYI_MEMORY_STEP(atomic_##name, d[lane] = 0, d[lane] = vyi_atomic_##name(words + at, b[lane]))
 
 /* A load that is atomic and nothing else. */
-static inline uint32_t vyi_load_relaxed(const void *at)
+static inline uint32_t vyi_peek_relaxed(const void *at)
 {
 #if defined(_MSC_VER) && !defined(__clang__)
     return *(const volatile uint32_t *)at;

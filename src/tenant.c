@@ -49,7 +49,7 @@ static vyre_status vyi_tenant_find(vyre_tenants *tenants, vyre_tenant tenant,
     if (tenant.id >= VYRE_MAX_TENANTS || tenant.generation == 0 ||
         tenant.generation > tenants->entries[tenant.id].tenant.generation)
         return vyi_fail(err, VYRE_E_TENANT_UNKNOWN, tenant.id,
-                        "Pass a handle that vyre_tenant_register() gave.",
+                        "Pass a handle that vyre_tenants_register() gave.",
                         "no tenant has id %u and generation %u", (unsigned)tenant.id,
                         (unsigned)tenant.generation);
     if (tenant.generation != tenants->entries[tenant.id].tenant.generation)
@@ -61,7 +61,7 @@ static vyre_status vyi_tenant_find(vyre_tenants *tenants, vyre_tenant tenant,
 static vyre_status vyi_tenant_find_live(vyre_tenants *tenants, vyre_tenant tenant,
                                         vyre_tenant_info **out, vyre_error *err)
 {
-    vyre_tenant_info *entry;
+    vyre_tenant_info *entry = NULL;
     vyre_status status = vyi_tenant_find(tenants, tenant, &entry, err);
     if (status < 0)
         return status;
@@ -170,8 +170,8 @@ static uint32_t vyi_tenants_take(vyre_tenants *tenants, const vyre_tenant_limits
     return id;
 }
 
-VYRE_API vyre_status vyre_tenant_register(vyre_tenants *tenants, const vyre_tenant_limits *limits,
-                                          vyre_tenant *out, vyre_error *err)
+VYRE_API vyre_status vyre_tenants_register(vyre_tenants *tenants, const vyre_tenant_limits *limits,
+                                           vyre_tenant *out, vyre_error *err)
 {
     if (!tenants || !out)
         return vyi_tenant_null(tenants ? "the tenant" : "the registry", err);
@@ -194,7 +194,7 @@ static vyre_status vyi_tenant_switch(vyre_tenants *tenants, vyre_tenant tenant,
 {
     if (!tenants)
         return vyi_tenant_null("the registry", err);
-    vyre_tenant_info *entry;
+    vyre_tenant_info *entry = NULL;
     vyi_mutex_lock(&tenants->lock);
     vyre_status status = vyi_tenant_find_live(tenants, tenant, &entry, err);
     if (status >= 0) {
@@ -208,30 +208,30 @@ static vyre_status vyi_tenant_switch(vyre_tenants *tenants, vyre_tenant tenant,
     return status;
 }
 
-VYRE_API vyre_status vyre_tenant_enable(vyre_tenants *tenants, vyre_tenant tenant,
-                                        vyre_error *err)
+VYRE_API vyre_status vyre_tenants_enable(vyre_tenants *tenants, vyre_tenant tenant,
+                                         vyre_error *err)
 {
     return vyi_tenant_switch(tenants, tenant, VYRE_TENANT_ACTIVE, err);
 }
 
-VYRE_API vyre_status vyre_tenant_disable(vyre_tenants *tenants, vyre_tenant tenant,
-                                         vyre_error *err)
+VYRE_API vyre_status vyre_tenants_disable(vyre_tenants *tenants, vyre_tenant tenant,
+                                          vyre_error *err)
 {
     return vyi_tenant_switch(tenants, tenant, VYRE_TENANT_DISABLED, err);
 }
 
-VYRE_API vyre_status vyre_tenant_revoke(vyre_tenants *tenants, vyre_tenant tenant,
-                                        vyre_error *err)
+VYRE_API vyre_status vyre_tenants_revoke(vyre_tenants *tenants, vyre_tenant tenant,
+                                         vyre_error *err)
 {
     return vyi_tenant_switch(tenants, tenant, VYRE_TENANT_REVOKED, err);
 }
 
-VYRE_API vyre_status vyre_tenant_query(vyre_tenants *tenants, vyre_tenant tenant,
-                                       vyre_tenant_info *out, vyre_error *err)
+VYRE_API vyre_status vyre_tenants_query(vyre_tenants *tenants, vyre_tenant tenant,
+                                        vyre_tenant_info *out, vyre_error *err)
 {
     if (!tenants || !out)
         return vyi_tenant_null(tenants ? "the information" : "the registry", err);
-    vyre_tenant_info *entry;
+    vyre_tenant_info *entry = NULL;
     vyi_mutex_lock(&tenants->lock);
     vyre_status status = vyi_tenant_find(tenants, tenant, &entry, err);
     if (status >= 0)
@@ -253,12 +253,12 @@ static vyre_status vyi_tenant_map_opcode(uint32_t id, uint32_t local, uint32_t *
     return VYRE_OK;
 }
 
-VYRE_API vyre_status vyre_tenant_opcode(vyre_tenants *tenants, vyre_tenant tenant, uint32_t local,
-                                        uint32_t *out, vyre_error *err)
+VYRE_API vyre_status vyre_tenants_opcode(vyre_tenants *tenants, vyre_tenant tenant, uint32_t local,
+                                         uint32_t *out, vyre_error *err)
 {
     if (!tenants || !out)
         return vyi_tenant_null(tenants ? "the opcode" : "the registry", err);
-    vyre_tenant_info *entry;
+    vyre_tenant_info *entry = NULL;
     vyi_mutex_lock(&tenants->lock);
     vyre_status status = vyi_tenant_find_live(tenants, tenant, &entry, err);
     vyi_mutex_unlock(&tenants->lock);
@@ -278,13 +278,13 @@ static vyre_status vyi_tenant_count_slot(vyre_tenant_info *entry, vyre_error *er
     return VYRE_OK;
 }
 
-VYRE_API vyre_status vyre_tenant_work(vyre_tenants *tenants, vyre_tenant tenant,
-                                      const vyre_work *local, vyre_work *out, vyre_error *err)
+VYRE_API vyre_status vyre_tenants_work(vyre_tenants *tenants, vyre_tenant tenant,
+                                       const vyre_work *local, vyre_work *out, vyre_error *err)
 {
     if (!tenants || !local || !out)
         return vyi_tenant_null("the registry or a work", err);
     uint32_t opcode = 0;
-    vyre_tenant_info *entry;
+    vyre_tenant_info *entry = NULL;
     vyi_mutex_lock(&tenants->lock);
     vyre_status status = vyi_tenant_find_live(tenants, tenant, &entry, err);
     if (status >= 0)
@@ -306,7 +306,7 @@ static vyre_status vyi_tenant_end_slots(vyre_tenants *tenants, vyre_tenant tenan
 {
     if (!tenants)
         return vyi_tenant_null("the registry", err);
-    vyre_tenant_info *entry;
+    vyre_tenant_info *entry = NULL;
     vyi_mutex_lock(&tenants->lock);
     vyre_status status = vyi_tenant_find(tenants, tenant, &entry, err);
     if (status >= 0) {
@@ -327,14 +327,14 @@ static vyre_status vyi_tenant_end_slots(vyre_tenants *tenants, vyre_tenant tenan
     return status;
 }
 
-VYRE_API vyre_status vyre_tenant_withdraw(vyre_tenants *tenants, vyre_tenant tenant,
-                                          uint64_t slots, vyre_error *err)
+VYRE_API vyre_status vyre_tenants_withdraw(vyre_tenants *tenants, vyre_tenant tenant,
+                                           uint64_t slots, vyre_error *err)
 {
     return vyi_tenant_end_slots(tenants, tenant, slots, true, err);
 }
 
-VYRE_API vyre_status vyre_tenant_drained(vyre_tenants *tenants, vyre_tenant tenant,
-                                         uint64_t slots, vyre_error *err)
+VYRE_API vyre_status vyre_tenants_drained(vyre_tenants *tenants, vyre_tenant tenant,
+                                          uint64_t slots, vyre_error *err)
 {
     return vyi_tenant_end_slots(tenants, tenant, slots, false, err);
 }
@@ -361,7 +361,7 @@ static void vyi_quiesce_pause(uint64_t round)
 static vyre_status vyi_quiesce_look(vyre_tenants *tenants, vyre_tenant tenant, uint64_t waited_ns,
                                     bool final, vyre_error *err)
 {
-    vyre_tenant_info *entry;
+    vyre_tenant_info *entry = NULL;
     vyi_mutex_lock(&tenants->lock);
     vyre_status status = vyi_tenant_find(tenants, tenant, &entry, err);
     if (status >= 0) {
@@ -377,8 +377,8 @@ static vyre_status vyi_quiesce_look(vyre_tenants *tenants, vyre_tenant tenant, u
     return status;
 }
 
-VYRE_API vyre_status vyre_tenant_quiesce(vyre_tenants *tenants, vyre_tenant tenant,
-                                         uint64_t timeout_ns, vyre_error *err)
+VYRE_API vyre_status vyre_tenants_quiesce(vyre_tenants *tenants, vyre_tenant tenant,
+                                          uint64_t timeout_ns, vyre_error *err)
 {
     if (!tenants)
         return vyi_tenant_null("the registry", err);
@@ -458,14 +458,14 @@ static vyre_status vyi_tenant_resource(vyre_tenant_resource resource, vyre_tenan
     return VYRE_OK;
 }
 
-VYRE_API vyre_status vyre_tenant_reserve(vyre_tenants *tenants, vyre_tenant tenant,
-                                         vyre_tenant_resource resource, uint64_t amount,
-                                         vyre_error *err)
+VYRE_API vyre_status vyre_tenants_reserve(vyre_tenants *tenants, vyre_tenant tenant,
+                                          vyre_tenant_resource resource, uint64_t amount,
+                                          vyre_error *err)
 {
     vyre_status status = vyi_tenant_resource(resource, tenants, err);
     if (status < 0)
         return status;
-    vyre_tenant_info *entry;
+    vyre_tenant_info *entry = NULL;
     vyi_mutex_lock(&tenants->lock);
     status = vyi_tenant_find_live(tenants, tenant, &entry, err);
     if (status >= 0)
@@ -474,14 +474,14 @@ VYRE_API vyre_status vyre_tenant_reserve(vyre_tenants *tenants, vyre_tenant tena
     return status;
 }
 
-VYRE_API vyre_status vyre_tenant_release(vyre_tenants *tenants, vyre_tenant tenant,
-                                         vyre_tenant_resource resource, uint64_t amount,
-                                         vyre_error *err)
+VYRE_API vyre_status vyre_tenants_release(vyre_tenants *tenants, vyre_tenant tenant,
+                                          vyre_tenant_resource resource, uint64_t amount,
+                                          vyre_error *err)
 {
     vyre_status status = vyi_tenant_resource(resource, tenants, err);
     if (status < 0)
         return status;
-    vyre_tenant_info *entry;
+    vyre_tenant_info *entry = NULL;
     vyi_mutex_lock(&tenants->lock);
     status = vyi_tenant_find(tenants, tenant, &entry, err);
     if (status >= 0)

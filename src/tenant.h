@@ -16,11 +16,11 @@
  * instructions, keeps the accounts exact.  Memory is allocated by
  * vyre_tenants_create() only.
  *
- *     vyre_tenant_work(tenants, tenant, &local, &work, &err);     // one slot is outstanding
+ *     vyre_tenants_work(tenants, tenant, &local, &work, &err);     // one slot is outstanding
  *     if (vyre_ring_publish(ring, size, slot, &work, &err) < 0)
- *         vyre_tenant_withdraw(tenants, tenant, 1, NULL);
+ *         vyre_tenants_withdraw(tenants, tenant, 1, NULL);
  *     ...                                                         // the slot is DONE
- *     vyre_tenant_drained(tenants, tenant, 1, &err);
+ *     vyre_tenants_drained(tenants, tenant, 1, &err);
  * ======================================================================= */
 #ifndef VYI_TENANT_H
 #define VYI_TENANT_H
@@ -85,51 +85,51 @@ VYRE_API vyre_status vyre_tenants_list(vyre_tenants *tenants, uint32_t ids[VYRE_
                                        uint32_t *count, vyre_error *err);
 
 /* Takes the lowest free id, and authorises it.  NULL limits: no limits. */
-VYRE_API vyre_status vyre_tenant_register(vyre_tenants *tenants, const vyre_tenant_limits *limits,
-                                          vyre_tenant *out, vyre_error *err);
+VYRE_API vyre_status vyre_tenants_register(vyre_tenants *tenants, const vyre_tenant_limits *limits,
+                                           vyre_tenant *out, vyre_error *err);
 
 /* Writes the tenant's mask word; the device sees it at its next claim. */
-VYRE_API vyre_status vyre_tenant_enable(vyre_tenants *tenants, vyre_tenant tenant,
-                                        vyre_error *err);
-VYRE_API vyre_status vyre_tenant_disable(vyre_tenants *tenants, vyre_tenant tenant,
+VYRE_API vyre_status vyre_tenants_enable(vyre_tenants *tenants, vyre_tenant tenant,
                                          vyre_error *err);
+VYRE_API vyre_status vyre_tenants_disable(vyre_tenants *tenants, vyre_tenant tenant,
+                                          vyre_error *err);
 
 /* Clears the mask, then refuses new work and reservations.  VYRE_OK: the id is
  * free again.  VYRE_PENDING: it will be as soon as all slots are drained (or
  * cancelled and drained) and all reservations are released. */
-VYRE_API vyre_status vyre_tenant_revoke(vyre_tenants *tenants, vyre_tenant tenant,
-                                        vyre_error *err);
+VYRE_API vyre_status vyre_tenants_revoke(vyre_tenants *tenants, vyre_tenant tenant,
+                                         vyre_error *err);
 
 /* The number that one of the tenant's own opcodes has in the ring. */
-VYRE_API vyre_status vyre_tenant_opcode(vyre_tenants *tenants, vyre_tenant tenant, uint32_t local,
-                                        uint32_t *out, vyre_error *err);
+VYRE_API vyre_status vyre_tenants_opcode(vyre_tenants *tenants, vyre_tenant tenant, uint32_t local,
+                                         uint32_t *out, vyre_error *err);
 
 /* Makes *out from `local`, whose opcode is one of the tenant's own, and counts
  * a slot as published.  Publish *out, or withdraw it. */
-VYRE_API vyre_status vyre_tenant_work(vyre_tenants *tenants, vyre_tenant tenant,
-                                      const vyre_work *local, vyre_work *out, vyre_error *err);
-VYRE_API vyre_status vyre_tenant_withdraw(vyre_tenants *tenants, vyre_tenant tenant,
-                                          uint64_t slots, vyre_error *err);
+VYRE_API vyre_status vyre_tenants_work(vyre_tenants *tenants, vyre_tenant tenant,
+                                       const vyre_work *local, vyre_work *out, vyre_error *err);
+VYRE_API vyre_status vyre_tenants_withdraw(vyre_tenants *tenants, vyre_tenant tenant,
+                                           uint64_t slots, vyre_error *err);
 
 /* So many of its slots ended: DONE, FAULT, or cancelled. */
-VYRE_API vyre_status vyre_tenant_drained(vyre_tenants *tenants, vyre_tenant tenant,
-                                         uint64_t slots, vyre_error *err);
+VYRE_API vyre_status vyre_tenants_drained(vyre_tenants *tenants, vyre_tenant tenant,
+                                          uint64_t slots, vyre_error *err);
 
 /* Waits until no slot is outstanding.  Timeout 0 looks once. */
-VYRE_API vyre_status vyre_tenant_quiesce(vyre_tenants *tenants, vyre_tenant tenant,
-                                         uint64_t timeout_ns, vyre_error *err);
+VYRE_API vyre_status vyre_tenants_quiesce(vyre_tenants *tenants, vyre_tenant tenant,
+                                          uint64_t timeout_ns, vyre_error *err);
 
 /* Staging memory and resident handles, up to the tenant's limits. */
-VYRE_API vyre_status vyre_tenant_reserve(vyre_tenants *tenants, vyre_tenant tenant,
-                                         vyre_tenant_resource resource, uint64_t amount,
-                                         vyre_error *err);
-VYRE_API vyre_status vyre_tenant_release(vyre_tenants *tenants, vyre_tenant tenant,
-                                         vyre_tenant_resource resource, uint64_t amount,
-                                         vyre_error *err);
+VYRE_API vyre_status vyre_tenants_reserve(vyre_tenants *tenants, vyre_tenant tenant,
+                                          vyre_tenant_resource resource, uint64_t amount,
+                                          vyre_error *err);
+VYRE_API vyre_status vyre_tenants_release(vyre_tenants *tenants, vyre_tenant tenant,
+                                          vyre_tenant_resource resource, uint64_t amount,
+                                          vyre_error *err);
 
 /* The accounts, which stay readable until the id is registered anew. */
-VYRE_API vyre_status vyre_tenant_query(vyre_tenants *tenants, vyre_tenant tenant,
-                                       vyre_tenant_info *out, vyre_error *err);
+VYRE_API vyre_status vyre_tenants_query(vyre_tenants *tenants, vyre_tenant tenant,
+                                        vyre_tenant_info *out, vyre_error *err);
 
 /* --- who may run together ------------------------------------------------ */
 
