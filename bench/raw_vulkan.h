@@ -31,6 +31,7 @@ typedef struct raw_device {
     VkQueue                          queue;
     uint32_t                         family;
     VkCommandPool                    pool;
+    bool                             vulkan_memory_model; /* with device scope */
 } raw_device;
 
 typedef struct raw_buffer {
@@ -98,8 +99,14 @@ static bool raw_open(raw_device *d)
     float priority = 1.0f;
     VkDeviceQueueCreateInfo queue = { VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, 0, 0, d->family,
                                       1, &priority };
+    VkPhysicalDeviceVulkanMemoryModelFeatures model = {
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES, 0, 0, 0, 0 };
+    VkPhysicalDeviceFeatures2 features = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &model,
+                                           { 0 } };
+    vkGetPhysicalDeviceFeatures2(d->physical, &features);
+    d->vulkan_memory_model = model.vulkanMemoryModel && model.vulkanMemoryModelDeviceScope;
     VkPhysicalDeviceTimelineSemaphoreFeatures timeline = {
-        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES, 0, VK_TRUE };
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES, &model, VK_TRUE };
     VkDeviceCreateInfo device = { VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, &timeline, 0, 1, &queue,
                                   0, 0, 0, 0, 0 };
     RAW_CHECK(vkCreateDevice(d->physical, &device, NULL, &d->device));
@@ -128,7 +135,9 @@ static raw_buffer raw_buffer_new(const raw_device *d, VkDeviceSize size, bool ca
 {
     raw_buffer b = { 0, 0, size, NULL };
     VkBufferCreateInfo info = { VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, 0, 0, size,
-                                VK_BUFFER_USAGE_STORAGE_BUFFER_BIT, VK_SHARING_MODE_EXCLUSIVE, 0, 0 };
+                                VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                                    VK_BUFFER_USAGE_TRANSFER_DST_BIT,
+                                VK_SHARING_MODE_EXCLUSIVE, 0, 0 };
     RAW_CHECK(vkCreateBuffer(d->device, &info, NULL, &b.buffer));
     VkMemoryRequirements need;
     vkGetBufferMemoryRequirements(d->device, b.buffer, &need);
@@ -147,6 +156,12 @@ static raw_buffer raw_buffer_new(const raw_device *d, VkDeviceSize size, bool ca
     RAW_CHECK(vkMapMemory(d->device, b.memory, 0, VK_WHOLE_SIZE, 0, &b.map));
     memset(b.map, 0, (size_t)size);
     return b;
+}
+
+static void raw_buffer_free(const raw_device *d, raw_buffer *b)
+{
+    vkDestroyBuffer(d->device, b->buffer, NULL);
+    vkFreeMemory(d->device, b->memory, NULL);
 }
 
 /* A pipeline over `count` storage buffers, with a u32 push constant and the
@@ -205,9 +220,16 @@ static raw_kernel raw_kernel_new(const raw_device *d, const uint32_t *words, siz
     return k;
 }
 
-/* A command buffer that dispatches the kernel once, to be submitted often. */
-static VkCommandBuffer raw_record(const raw_device *d, const raw_kernel *k, uint32_t groups,
-                                  uint32_t push)
+static void raw_kernel_free(const raw_device *d, raw_kernel *k)
+{
+    vkDestroyPipeline(d->device, k->pipeline, NULL);
+    vkDestroyPipelineLayout(d->device, k->layout, NULL);
+    vkDestroyDescriptorPool(d->device, k->pool, NULL);
+    vkDestroyDescriptorSetLayout(d->device, k->set_layout, NULL);
+}
+
+/* A command buffer that may be submitted often. */
+static VkCommandBuffer raw_begin(const raw_device *d)
 {
     VkCommandBuffer cmd;
     VkCommandBufferAllocateInfo allocate = { VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, 0,
@@ -216,10 +238,23 @@ static VkCommandBuffer raw_record(const raw_device *d, const raw_kernel *k, uint
     VkCommandBufferBeginInfo begin = { VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, 0,
                                        VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT, 0 };
     RAW_CHECK(vkBeginCommandBuffer(cmd, &begin));
+    return cmd;
+}
+
+static void raw_dispatch(VkCommandBuffer cmd, const raw_kernel *k, uint32_t groups, uint32_t push)
+{
     vkCmdBindPipeline(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, k->pipeline);
     vkCmdBindDescriptorSets(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, k->layout, 0, 1, &k->set, 0, NULL);
     vkCmdPushConstants(cmd, k->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, 4, &push);
     vkCmdDispatch(cmd, groups, 1, 1);
+}
+
+/* A command buffer that dispatches the kernel and nothing else. */
+static VkCommandBuffer raw_record(const raw_device *d, const raw_kernel *k, uint32_t groups,
+                                  uint32_t push)
+{
+    VkCommandBuffer cmd = raw_begin(d);
+    raw_dispatch(cmd, k, groups, push);
     RAW_CHECK(vkEndCommandBuffer(cmd));
     return cmd;
 }
