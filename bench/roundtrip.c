@@ -181,6 +181,114 @@ static bench_row measure_worker(const char *path)
     return row;
 }
 
+/* --- vyre.h --------------------------------------------------------------- */
+
+static void vyre_check(vyre_status status, const vyre_error *err, const char *path)
+{
+    if (status >= 0)
+        return;
+    fprintf(stderr, "%s: %s\n%s\n", path, err->text, err->fix);
+    exit(1);
+}
+
+/* Devices hold their own reference to Vulkan, so that this one is opened as
+ * any program would. */
+static vyre *vyre_for(vyre_backend backend, uint32_t slots, const char *path)
+{
+    vyre_error err;
+    vyre_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.backend = backend;
+    desc.kernel.slot_count = slots;
+    vyre *v = vyre_open(&desc, &err);
+    vyre_check(v ? VYRE_OK : err.status, &err, path);
+    return v;
+}
+
+static const vyre_work add_one = { VYRE_OP_ATOMIC_ADD, 0, VYRE_PRIORITY_NORMAL, 2,
+                                   { 1, VYRE_CONTROL_OBSERVABLES } };
+
+static void vyre_finish(vyre *v, uint64_t jobs, const char *path)
+{
+    uint32_t sum = 0;
+    vyre_error err;
+    vyre_check(vyre_observable(v, 0, &sum, &err), &err, path);
+    if (sum != (uint32_t)jobs) {
+        fprintf(stderr, "%s: the sum is %u after %u jobs\n", path, sum, (uint32_t)jobs);
+        exit(1);
+    }
+    vyre_close(v);
+}
+
+static bench_row measure_one_shot(vyre_backend backend, const char *path)
+{
+    vyre *v = vyre_for(backend, 256, path);
+    vyre_error err;
+    bench_row row = bench_row_new(path, MAX_SAMPLES);
+    uint64_t jobs = 0;
+    budget b = budget_new(MAX_SAMPLES);
+    while (budget_spend(&b)) {
+        uint64_t begin = bench_now();
+        vyre_check(vyre_run(v, &add_one, 1, NULL, &err), &err, path);
+        if (jobs++ >= 10)
+            bench_add(&row, bench_now() - begin);
+    }
+    vyre_finish(v, jobs, path);
+    return row;
+}
+
+/* `flight` jobs are kept in the ring; a sample is the time from a job's
+ * publish to the moment that its wait returns. */
+static bench_row measure_persistent(vyre_backend backend, uint32_t flight, const char *path,
+                                    double *rate)
+{
+    vyre *v = vyre_for(backend, 256, path);
+    vyre_error err;
+    vyre_check(vyre_start(v, &err), &err, path);
+    bench_row row = bench_row_new(path, MAX_SAMPLES);
+    vyre_ticket tickets[64];
+    uint64_t begun[64];
+    uint64_t jobs = 0, waited = 0, first = bench_now();
+    budget b = budget_new((size_t)1 << 40);
+    bool more = true;
+    while (more || waited < jobs) {
+        more = more && budget_spend(&b);
+        while (more && jobs - waited < flight) {
+            begun[jobs % flight] = bench_now();
+            vyre_check(vyre_publish(v, &add_one, &tickets[jobs % flight], &err), &err, path);
+            jobs++;
+        }
+        if (waited == jobs)
+            break;
+        vyre_status status = vyre_wait(v, tickets[waited % flight], 5000000000ull, &err);
+        if (status == VYRE_TIMEOUT) {
+            fprintf(stderr, "%s: job %llu did not end in 5 s\n", path, (unsigned long long)waited);
+            exit(1);
+        }
+        vyre_check(status, &err, path);
+        if (waited > 100)
+            bench_add(&row, bench_now() - begun[waited % flight]);
+        waited++;
+    }
+    *rate = (double)jobs * 1e9 / (double)(bench_now() - first);
+    vyre_check(vyre_stop(v, 5000000000ull, &err), &err, path);
+    vyre_finish(v, jobs, path);
+    return row;
+}
+
+static double print_persistent(const bench_output *out, vyre_backend backend, uint32_t flight)
+{
+    char path[96];
+    double rate;
+    snprintf(path, sizeof path, "vyre.h persistent (%s), %u in flight",
+             vyre_backend_name(backend), flight);
+    bench_row row = measure_persistent(backend, flight, path, &rate);
+    double p50 = bench_print(out, &row);
+    printf("# %s: %.3f M jobs/s\n", path, rate / 1e6);
+    free(row.samples);
+    return p50;
+}
+
 int main(int argc, char **argv)
 {
     for (int i = 1; i + 1 < argc; i++) {
@@ -207,7 +315,14 @@ int main(int argc, char **argv)
     bench_row thread = measure_worker("pthread, spinning worker");
     bench_print(&out, &thread);
 
-    printf("%ssubmit + fence is %.1f times the mirrored echo\n", out.csv ? "# " : "\n",
-           submit / floor_ns);
+    bench_row one_shot = measure_one_shot(VYRE_BACKEND_VULKAN, "vyre.h one-shot (Vulkan)");
+    bench_print(&out, &one_shot);
+    double ours = print_persistent(&out, VYRE_BACKEND_VULKAN, 1);
+    print_persistent(&out, VYRE_BACKEND_VULKAN, 8);
+    print_persistent(&out, VYRE_BACKEND_VULKAN, 64);
+    print_persistent(&out, VYRE_BACKEND_CPU, 1);
+
+    printf("\n# submit + fence / vyre.h persistent = %.1f; vyre.h persistent / mirrored echo = %.2f\n",
+           submit / ours, ours / floor_ns);
     return 0;
 }
