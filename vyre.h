@@ -7119,7 +7119,11 @@ typedef struct vyi_kernel {
     vyre_local arg_base, arg_count; /* its own words in the ring */
 } vyi_kernel;
 
-/* --- shorthand ----------------------------------------------------------- */
+/* --- shorthand -----------------------------------------------------------
+ *
+ * C does not say in which order arguments are evaluated, and here evaluation
+ * appends instructions.  So that a kernel is the same program from every
+ * compiler, at most one argument of a call appends anything. */
 
 static inline vyre_value vyi_kernel_u32(vyi_kernel *k, uint32_t x)
 {
@@ -7142,10 +7146,36 @@ static inline vyre_value vyi_kernel_control(vyi_kernel *k, uint32_t index)
     return vyre_ir_atomic_load(k->p, k->control, vyre_ir_u32(k->p, index), VYRE_ORDER_RELAXED);
 }
 
-static inline void vyi_kernel_count(vyi_kernel *k, uint32_t index, vyre_order order)
+/* A binary operator whose second operand is the constant n. */
+typedef vyre_value (*vyi_binary_fn)(vyre_program *p, vyre_value a, vyre_value b);
+
+static inline vyre_value vyi_kernel_op(vyi_kernel *k, vyi_binary_fn op, vyre_value a, uint32_t n)
 {
-    vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->control, vyre_ir_u32(k->p, index),
-                   vyre_ir_u32(k->p, 1), order);
+    return op(k->p, a, vyre_ir_u32(k->p, n));
+}
+
+static inline vyre_value vyi_kernel_pick(vyi_kernel *k, vyre_value cond, uint32_t yes, uint32_t no)
+{
+    vyre_value a = vyre_ir_u32(k->p, yes);
+    return vyre_ir_select(k->p, cond, a, vyre_ir_u32(k->p, no));
+}
+
+/* buffer[index] = n, atomically. */
+static inline void vyi_kernel_put(vyi_kernel *k, vyre_buffer buffer, vyre_value index, uint32_t n,
+                                  vyre_order order)
+{
+    vyre_ir_atomic_store(k->p, buffer, index, vyre_ir_u32(k->p, n), order);
+}
+
+/* control[index] += 1 */
+static inline void vyi_kernel_count(vyi_kernel *k, vyre_value index, vyre_order order)
+{
+    vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->control, index, vyre_ir_u32(k->p, 1), order);
+}
+
+static inline void vyi_kernel_count_at(vyi_kernel *k, uint32_t index, vyre_order order)
+{
+    vyi_kernel_count(k, vyre_ir_u32(k->p, index), order);
 }
 
 static inline void vyi_kernel_raise(vyi_kernel *k, uint32_t fault)
@@ -7171,6 +7201,10 @@ VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base);
 VYI_API void vyi_kernel_claim_end(vyi_kernel *k);
 /* Header and early arguments of the slot at k->base. */
 VYI_API void vyi_kernel_load_slot(vyi_kernel *k);
+
+/* bool: so few loop iterations are left that a slot that is begun now might
+ * not end before the driver cuts (kernel.c). */
+VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k);
 
 /* The scan of the five partitions (kernel_priority.c). */
 VYI_API void vyi_kernel_priority_pass(vyi_kernel *k);
@@ -7475,12 +7509,12 @@ static void vyi_kernel_hook(vyi_kernel *k,
 static vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant)
 {
     vyre_program *p = k->p;
-    vyre_value known = vyre_ir_lt(p, tenant, vyi_kernel_u32(k, VYRE_MAX_TENANTS));
-    vyre_value entry = vyre_ir_min(p, tenant, vyi_kernel_u32(k, VYRE_MAX_TENANTS - 1));
+    vyre_value known = vyi_kernel_op(k, vyre_ir_lt, tenant, VYRE_MAX_TENANTS);
+    vyre_value entry = vyi_kernel_op(k, vyre_ir_min, tenant, VYRE_MAX_TENANTS - 1);
     vyre_value mask = vyre_ir_atomic_load(p, k->control,
                                           vyi_kernel_plus(k, entry, VYRE_CONTROL_TENANT_MASKS),
                                           VYRE_ORDER_RELAXED);
-    return vyre_ir_and(p, known, vyre_ir_ne(p, mask, vyi_kernel_u32(k, 0)));
+    return vyre_ir_and(p, known, vyi_kernel_op(k, vyre_ir_ne, mask, 0));
 }
 
 /* Work may come back as REQUEUE, or be a task that yielded. */
@@ -7495,9 +7529,9 @@ static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
     vyre_value published = vyi_kernel_is(k, status, VYRE_SLOT_PUBLISHED);
     if (!vyi_kernel_resumes(k))
         return published;
-    return vyre_ir_or(p, published,
-                      vyre_ir_or(p, vyi_kernel_is(k, status, VYRE_SLOT_YIELD),
-                                 vyi_kernel_is(k, status, VYRE_SLOT_REQUEUE)));
+    vyre_value yielded = vyi_kernel_is(k, status, VYRE_SLOT_YIELD);
+    vyre_value either = vyre_ir_or(p, published, yielded);
+    return vyre_ir_or(p, either, vyi_kernel_is(k, status, VYRE_SLOT_REQUEUE));
 }
 
 static void vyi_kernel_load_tenant(vyi_kernel *k)
@@ -7608,8 +7642,8 @@ static void vyi_kernel_loop_budget(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_value left = vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_LEFT);
-    vyre_value half = vyre_ir_shr(p, left, vyi_kernel_u32(k, 1));
-    k->allowance = vyre_ir_min(p, half, vyi_kernel_u32(k, k->desc.loop_allowance));
+    vyre_value half = vyi_kernel_op(k, vyre_ir_shr, left, 1);
+    k->allowance = vyi_kernel_op(k, vyre_ir_min, half, k->desc.loop_allowance);
     k->loop_need = vyi_kernel_plus(k, k->allowance, VYI_KERNEL_LOOP_MARGIN);
     vyre_ir_name(p, k->loop_need, "loop_need");
 }
@@ -7620,7 +7654,7 @@ static void vyi_kernel_values(vyi_kernel *k)
     vyre_value size = vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_SIZE_X);
     k->lane = vyre_ir_builtin(p, VYRE_BUILTIN_GLOBAL_ID_X);
     k->lanes = vyre_ir_mul(p, size, vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_COUNT_X));
-    k->slots = vyre_ir_shr(p, vyre_ir_length(p, k->ring), vyi_kernel_u32(k, 4));
+    k->slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(p, k->ring), 4);
     vyre_value base = vyi_kernel_u32(k, VYRE_CONTROL_OBSERVABLES);
     k->control_words = vyre_ir_length(p, k->control);
     k->observables = vyre_ir_sub(p, vyre_ir_max(p, k->control_words, base), base);
@@ -7635,8 +7669,7 @@ static void vyi_kernel_values(vyi_kernel *k)
     k->refused = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "refused");
 }
 
-/* A slot that is begun must be able to end before the driver cuts. */
-static vyre_value vyi_kernel_loops_end(vyi_kernel *k)
+VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k)
 {
     return vyre_ir_lt(k->p, vyre_ir_builtin(k->p, VYRE_BUILTIN_LOOP_LEFT), k->loop_need);
 }
@@ -7654,7 +7687,8 @@ static vyre_value vyi_kernel_turns(vyi_kernel *k)
     vyre_program *p = k->p;
     vyre_value beyond = vyi_kernel_plus(k, vyre_ir_sub(p, k->slots, k->lane), UINT32_MAX);
     vyre_value turns = vyi_kernel_plus(k, vyre_ir_div(p, beyond, k->lanes), 1);
-    return vyre_ir_select(p, vyre_ir_lt(p, k->lane, k->slots), turns, vyi_kernel_u32(k, 0));
+    vyre_value serves = vyre_ir_lt(p, k->lane, k->slots);
+    return vyre_ir_select(p, serves, turns, vyi_kernel_u32(k, 0));
 }
 
 static void vyi_kernel_pass(vyi_kernel *k, vyre_value turns)
@@ -7663,7 +7697,7 @@ static void vyi_kernel_pass(vyi_kernel *k, vyre_value turns)
     vyre_value turn = vyre_ir_loop(p, vyi_kernel_u32(k, 0), turns);
     vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
     vyre_value slot = vyre_ir_add(p, k->lane, vyre_ir_mul(p, turn, k->lanes));
-    vyre_value base = vyre_ir_shl(p, slot, vyi_kernel_u32(k, 4));
+    vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 4);
     vyre_ir_name(p, base, "slot_base");
     vyi_kernel_claim_begin(k, base);
     vyi_kernel_serve(k);
@@ -7674,7 +7708,7 @@ static void vyi_kernel_pass(vyi_kernel *k, vyre_value turns)
 static void vyi_kernel_heartbeat(vyi_kernel *k)
 {
     vyre_ir_if(k->p, vyi_kernel_is(k, k->lane, 0));
-    vyi_kernel_count(k, VYRE_CONTROL_HEARTBEAT, VYRE_ORDER_RELAXED);
+    vyi_kernel_count_at(k, VYRE_CONTROL_HEARTBEAT, VYRE_ORDER_RELAXED);
     vyre_ir_end(k->p);
 }
 
@@ -7718,7 +7752,7 @@ static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
 
     vyre_ir_forever(p);
     vyre_value rounds = vyre_ir_get(p, k->rounds);
-    vyre_value phase = vyre_ir_and(p, rounds, vyi_kernel_u32(k, VYI_KERNEL_STOP_ROUNDS - 1));
+    vyre_value phase = vyi_kernel_op(k, vyre_ir_and, rounds, VYI_KERNEL_STOP_ROUNDS - 1);
     vyre_ir_if(p, vyi_kernel_is(k, phase, 0));
     vyi_kernel_break_if(k, vyre_ir_not(p, vyi_kernel_runs(k)));
     vyre_ir_end(p);
@@ -7849,12 +7883,11 @@ static vyre_value vyi_op_write_fault(vyi_kernel *k, vyre_value index)
     vyre_program *p = k->p;
     vyre_value fault = vyi_kernel_u32(k, VYRE_FAULT_NONE);
     if (!k->desc.open_header) {
-        vyre_value header = vyi_kernel_u32(k, VYRE_CONTROL_OBSERVABLES);
-        fault = vyre_ir_select(p, vyre_ir_lt(p, index, header),
-                               vyi_kernel_u32(k, VYRE_FAULT_HEADER), fault);
+        vyre_value header = vyi_kernel_op(k, vyre_ir_lt, index, VYRE_CONTROL_OBSERVABLES);
+        fault = vyi_kernel_pick(k, header, VYRE_FAULT_HEADER, VYRE_FAULT_NONE);
     }
-    return vyre_ir_select(p, vyre_ir_lt(p, index, k->control_words), fault,
-                          vyi_kernel_u32(k, VYRE_FAULT_INDEX));
+    vyre_value exists = vyre_ir_lt(p, index, k->control_words);
+    return vyre_ir_select(p, exists, fault, vyi_kernel_u32(k, VYRE_FAULT_INDEX));
 }
 
 /* Records `fault` and opens a block for what happens without one. */
@@ -7867,8 +7900,7 @@ static void vyi_op_unless(vyi_kernel *k, vyre_value fault)
 /* For an operation that one condition allows. */
 static void vyi_op_if(vyi_kernel *k, vyre_value allowed, uint32_t fault)
 {
-    vyi_op_unless(k, vyre_ir_select(k->p, allowed, vyi_kernel_u32(k, VYRE_FAULT_NONE),
-                                    vyi_kernel_u32(k, fault)));
+    vyi_op_unless(k, vyi_kernel_pick(k, allowed, VYRE_FAULT_NONE, fault));
 }
 
 static void vyi_op_nop(vyi_kernel *k)
@@ -7904,8 +7936,8 @@ static void vyi_op_load_u32(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_value from = vyi_op_arg(k, 0), to = vyi_op_arg(k, 1);
-    vyre_value both = vyre_ir_and(p, vyre_ir_lt(p, from, k->control_words),
-                                  vyre_ir_lt(p, to, k->observables));
+    vyre_value readable = vyre_ir_lt(p, from, k->control_words);
+    vyre_value both = vyre_ir_and(p, readable, vyre_ir_lt(p, to, k->observables));
     vyi_op_if(k, both, VYRE_FAULT_INDEX);
     vyi_op_observe(k, to, vyre_ir_atomic_load(p, k->control, from, VYRE_ORDER_RELAXED));
     vyre_ir_end(p);
@@ -7916,10 +7948,9 @@ static void vyi_op_load_u32(vyi_kernel *k)
 static void vyi_op_compare_swap(vyi_kernel *k)
 {
     vyre_program *p = k->p;
-    vyre_value index = vyi_op_arg(k, 0);
+    vyre_value index = vyi_op_arg(k, 0), from = vyi_op_arg(k, 1), to = vyi_op_arg(k, 2);
     vyi_op_unless(k, vyi_op_write_fault(k, index));
-    vyre_value before = vyre_ir_atomic_cas(p, k->control, index, vyi_op_arg(k, 1),
-                                           vyi_op_arg(k, 2), VYRE_ORDER_RELAXED);
+    vyre_value before = vyre_ir_atomic_cas(p, k->control, index, from, to, VYRE_ORDER_RELAXED);
     vyi_op_observe(k, index, before);
     vyre_ir_end(p);
 }
@@ -7928,8 +7959,9 @@ static void vyi_op_compare_swap(vyi_kernel *k)
 static vyre_value vyi_op_range(vyi_kernel *k, vyre_value first, vyre_value count)
 {
     vyre_program *p = k->p;
-    return vyre_ir_and(p, vyre_ir_le(p, count, k->control_words),
-                       vyre_ir_le(p, first, vyre_ir_sub(p, k->control_words, count)));
+    vyre_value fits = vyre_ir_le(p, count, k->control_words);
+    vyre_value last = vyre_ir_sub(p, k->control_words, count);
+    return vyre_ir_and(p, fits, vyre_ir_le(p, first, last));
 }
 
 static vyre_value vyi_op_memcpy_fault(vyi_kernel *k, vyre_value from, vyre_value to,
@@ -7938,12 +7970,13 @@ static vyre_value vyi_op_memcpy_fault(vyi_kernel *k, vyre_value from, vyre_value
     vyre_program *p = k->p;
     vyre_value fault = vyi_kernel_u32(k, VYRE_FAULT_NONE);
     if (!k->desc.open_header) {
-        vyre_value header = vyre_ir_lt(p, to, vyi_kernel_u32(k, VYRE_CONTROL_OBSERVABLES));
-        vyre_value writes = vyre_ir_ne(p, count, vyi_kernel_u32(k, 0));
-        fault = vyre_ir_select(p, vyre_ir_and(p, header, writes),
-                               vyi_kernel_u32(k, VYRE_FAULT_HEADER), fault);
+        vyre_value header = vyi_kernel_op(k, vyre_ir_lt, to, VYRE_CONTROL_OBSERVABLES);
+        vyre_value writes = vyi_kernel_op(k, vyre_ir_ne, count, 0);
+        vyre_value barred = vyre_ir_and(p, header, writes);
+        fault = vyi_kernel_pick(k, barred, VYRE_FAULT_HEADER, VYRE_FAULT_NONE);
     }
-    vyre_value exist = vyre_ir_and(p, vyi_op_range(k, from, count), vyi_op_range(k, to, count));
+    vyre_value source = vyi_op_range(k, from, count);
+    vyre_value exist = vyre_ir_and(p, source, vyi_op_range(k, to, count));
     return vyre_ir_select(p, exist, fault, vyi_kernel_u32(k, VYRE_FAULT_INDEX));
 }
 
@@ -7965,6 +7998,18 @@ static void vyi_op_memcpy(vyi_kernel *k)
     vyre_ir_end(p);
 }
 
+/* True when table[row + symbol] exists, row being 256 * state; nothing wraps. */
+static vyre_value vyi_op_in_table(vyi_kernel *k, vyre_value state, vyre_value row,
+                                  vyre_value symbol)
+{
+    vyre_program *p = k->p;
+    vyre_value length = vyre_ir_length(p, k->table);
+    vyre_value whole = vyi_kernel_op(k, vyre_ir_lt, state, 1u << 24);
+    vyre_value in_table = vyre_ir_and(p, whole, vyre_ir_lt(p, row, length));
+    vyre_value left = vyre_ir_sub(p, length, row);
+    return vyre_ir_and(p, in_table, vyre_ir_lt(p, symbol, left));
+}
+
 static void vyi_op_dfa_step(vyi_kernel *k)
 {
     vyre_program *p = k->p;
@@ -7973,15 +8018,10 @@ static void vyi_op_dfa_step(vyi_kernel *k)
         return;
     }
     vyre_value state = vyi_op_arg(k, 0), symbol = vyi_op_arg(k, 1), to = vyi_op_arg(k, 2);
-    vyre_value length = vyre_ir_length(p, k->table);
-    vyre_value row = vyre_ir_shl(p, state, vyi_kernel_u32(k, 8));
-    vyre_value found = vyre_ir_and(p, vyre_ir_lt(p, state, vyi_kernel_u32(k, 1u << 24)),
-                                   vyre_ir_and(p, vyre_ir_lt(p, row, length),
-                                               vyre_ir_lt(p, symbol,
-                                                          vyre_ir_sub(p, length, row))));
-    vyre_value fault = vyre_ir_select(p, vyre_ir_lt(p, to, k->observables),
-                                      vyi_kernel_u32(k, VYRE_FAULT_NONE),
-                                      vyi_kernel_u32(k, VYRE_FAULT_INDEX));
+    vyre_value row = vyi_kernel_op(k, vyre_ir_shl, state, 8);
+    vyre_value observable = vyre_ir_lt(p, to, k->observables);
+    vyre_value fault = vyi_kernel_pick(k, observable, VYRE_FAULT_NONE, VYRE_FAULT_INDEX);
+    vyre_value found = vyi_op_in_table(k, state, row, symbol);
     vyi_op_unless(k, vyre_ir_select(p, found, fault, vyi_kernel_u32(k, VYRE_FAULT_TABLE)));
     vyi_op_observe(k, to, vyre_ir_load(p, k->table, vyre_ir_add(p, row, symbol)));
     vyre_ir_end(p);
@@ -7989,14 +8029,15 @@ static void vyi_op_dfa_step(vyi_kernel *k)
 
 static void vyi_op_batch_fence(vyi_kernel *k)
 {
-    vyi_kernel_count(k, VYRE_CONTROL_EPOCH, VYRE_ORDER_RELAXED);
-    vyi_op_observe(k, vyi_kernel_u32(k, 0), vyi_op_arg(k, 1));
+    vyre_value tag = vyi_op_arg(k, 1);
+    vyi_kernel_count_at(k, VYRE_CONTROL_EPOCH, VYRE_ORDER_RELAXED);
+    vyi_op_observe(k, vyi_kernel_u32(k, 0), tag);
 }
 
 static void vyi_op_shutdown(vyi_kernel *k)
 {
-    vyre_ir_atomic_store(k->p, k->control, vyi_kernel_u32(k, VYRE_CONTROL_SHUTDOWN),
-                         vyi_kernel_u32(k, 1), VYRE_ORDER_RELAXED);
+    vyi_kernel_put(k, k->control, vyi_kernel_u32(k, VYRE_CONTROL_SHUTDOWN), 1,
+                   VYRE_ORDER_RELAXED);
 }
 
 static void vyi_op_unknown(vyi_kernel *k)
@@ -8021,11 +8062,11 @@ static void vyi_op_printf(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_value zero = vyi_kernel_u32(k, VYRE_LOG_CURSOR);
-    vyre_value words = vyre_ir_max(p, vyre_ir_length(p, k->log), vyi_kernel_u32(k, 1));
-    vyre_value records = vyre_ir_shr(p, vyi_kernel_plus(k, words, UINT32_MAX),
-                                     vyi_kernel_u32(k, 2));
-    vyre_value end = vyre_ir_shl(p, records, vyi_kernel_u32(k, 2));
-    vyre_value last = vyre_ir_sub(p, end, vyi_kernel_u32(k, VYRE_LOG_RECORD_WORDS));
+    vyre_value words = vyi_kernel_op(k, vyre_ir_max, vyre_ir_length(p, k->log), 1);
+    vyre_value room = vyi_kernel_op(k, vyre_ir_sub, words, VYRE_LOG_RECORDS);
+    vyre_value records = vyi_kernel_op(k, vyre_ir_shr, room, 2);
+    vyre_value end = vyi_kernel_op(k, vyre_ir_shl, records, 2);
+    vyre_value last = vyi_kernel_op(k, vyre_ir_sub, end, VYRE_LOG_RECORD_WORDS);
     vyre_value start = vyre_ir_atomic_load(p, k->log, zero, VYRE_ORDER_RELAXED);
     vyre_local cursor = vyre_ir_local(p, VYRE_TYPE_U32, start, "cursor");
     vyre_local dropped = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "dropped");
@@ -8046,7 +8087,7 @@ static void vyi_op_printf(vyi_kernel *k)
     vyre_ir_end(p);
 
     vyre_ir_if(p, vyre_ir_get(p, dropped));
-    vyi_kernel_count(k, VYRE_CONTROL_LOG_DROPPED, VYRE_ORDER_RELAXED);
+    vyi_kernel_count_at(k, VYRE_CONTROL_LOG_DROPPED, VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
 }
 
@@ -8094,7 +8135,7 @@ static vyre_slot_values vyi_op_slot_values(vyi_kernel *k)
 static vyre_value vyi_op_word(vyi_kernel *k, uint32_t i)
 {
     vyre_program *p = k->p;
-    vyre_value own = vyre_ir_gt(p, vyre_ir_get(p, k->arg_count), vyi_kernel_u32(k, i));
+    vyre_value own = vyi_kernel_op(k, vyre_ir_gt, vyre_ir_get(p, k->arg_count), i);
     vyre_value index = vyi_kernel_plus(k, vyre_ir_get(p, k->arg_base), i);
     return vyre_ir_select(p, own, index, vyi_kernel_u32(k, UINT32_MAX));
 }
@@ -8140,11 +8181,11 @@ VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyr
         return;
     const vyi_kernel *k = (const vyi_kernel *)slot->internal;
     vyre_value zero = vyre_ir_u32(p, VYRE_FAULT_NONE);
-    vyre_value raised = vyre_ir_select(p, vyre_ir_eq(p, code, zero),
-                                       vyre_ir_u32(p, VYRE_FAULT_USER), code);
+    vyre_value nameless = vyre_ir_eq(p, code, zero);
+    vyre_value raised = vyre_ir_select(p, nameless, vyre_ir_u32(p, VYRE_FAULT_USER), code);
     vyre_value standing = vyre_ir_get(p, k->fault);
-    vyre_ir_set(p, k->fault,
-                vyre_ir_select(p, vyre_ir_eq(p, standing, zero), raised, standing));
+    vyre_value first = vyre_ir_eq(p, standing, zero);
+    vyre_ir_set(p, k->fault, vyre_ir_select(p, first, raised, standing));
 }
 
 /* --- dispatch ------------------------------------------------------------ */
@@ -8158,17 +8199,15 @@ static void vyi_op_case(vyi_kernel *k, uint32_t opcode)
 {
     vyre_ir_case(k->p, opcode);
     if (opcode < VYRE_METRICS)
-        vyi_kernel_count(k, VYRE_CONTROL_METRICS + opcode, VYRE_ORDER_RELAXED);
+        vyi_kernel_count_at(k, VYRE_CONTROL_METRICS + opcode, VYRE_ORDER_RELAXED);
 }
 
 static void vyi_op_default(vyi_kernel *k, vyre_value opcode)
 {
     vyre_program *p = k->p;
     vyre_ir_default(p);
-    vyre_ir_if(p, vyre_ir_lt(p, opcode, vyi_kernel_u32(k, VYRE_METRICS)));
-    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control,
-                   vyi_kernel_plus(k, opcode, VYRE_CONTROL_METRICS), vyi_kernel_u32(k, 1),
-                   VYRE_ORDER_RELAXED);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_lt, opcode, VYRE_METRICS));
+    vyi_kernel_count(k, vyi_kernel_plus(k, opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
     vyi_op_unknown(k);
 }
@@ -8210,16 +8249,16 @@ static void vyi_op_dispatch(vyi_kernel *k, vyre_value opcode)
 static vyre_value vyi_packed_pair(vyi_kernel *k, vyre_value index)
 {
     vyre_program *p = k->p;
-    vyre_value at = vyre_ir_add(p, k->base, vyre_ir_shr(p, index, vyi_kernel_u32(k, 1)));
+    vyre_value at = vyre_ir_add(p, k->base, vyi_kernel_op(k, vyre_ir_shr, index, 1));
     vyre_value word = vyre_ir_load(p, k->ring, vyi_kernel_plus(k, at, VYRE_SLOT_ARGS));
-    vyre_value odd = vyre_ir_and(p, index, vyi_kernel_u32(k, 1));
-    vyre_value shift = vyre_ir_shl(p, odd, vyi_kernel_u32(k, 4));
-    return vyre_ir_and(p, vyre_ir_shr(p, word, shift), vyi_kernel_u32(k, 0xffff));
+    vyre_value odd = vyi_kernel_op(k, vyre_ir_and, index, 1);
+    vyre_value shift = vyi_kernel_op(k, vyre_ir_shl, odd, 4);
+    return vyi_kernel_op(k, vyre_ir_and, vyre_ir_shr(p, word, shift), 0xffff);
 }
 
 static vyre_value vyi_packed_offset(vyi_kernel *k, vyre_value pair)
 {
-    return vyre_ir_shr(k->p, pair, vyi_kernel_u32(k, 8));
+    return vyi_kernel_op(k, vyre_ir_shr, pair, 8);
 }
 
 typedef struct vyi_packed {
@@ -8239,9 +8278,10 @@ static vyi_packed vyi_packed_head(vyi_kernel *k)
     vyi_packed packed;
     packed.is_packed = vyi_kernel_is(k, k->opcode, VYRE_OP_PACKED_SLOT);
     packed.count = vyre_ir_and(p, head, byte);
-    vyre_value meta = vyre_ir_shr(p, vyi_kernel_plus(k, packed.count, 2), vyi_kernel_u32(k, 1));
+    vyre_value bytes = vyi_kernel_plus(k, packed.count, 2);
+    vyre_value meta = vyi_kernel_op(k, vyre_ir_shr, bytes, 1);
     vyre_value room = vyre_ir_sub(p, vyi_kernel_u32(k, VYRE_MAX_ARGS), meta);
-    vyre_value args = vyre_ir_and(p, vyre_ir_shr(p, head, vyi_kernel_u32(k, 8)), byte);
+    vyre_value args = vyre_ir_and(p, vyi_kernel_op(k, vyre_ir_shr, head, 8), byte);
     packed.args = vyre_ir_select(p, vyi_kernel_is(k, args, 0), room, args);
     packed.area = vyre_ir_add(p, vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS), meta);
     return packed;
@@ -8253,16 +8293,15 @@ static void vyi_packed_check(vyi_kernel *k, const vyi_packed *packed)
     vyre_program *p = k->p;
     const uint32_t limit = VYRE_SLOT_ARGS + VYRE_MAX_ARGS;
     vyre_value end = vyre_ir_sub(p, vyre_ir_add(p, packed->area, packed->args), k->base);
-    vyre_value fits = vyre_ir_and(p, vyre_ir_lt(p, packed->count,
-                                                vyi_kernel_u32(k, 2 * VYRE_MAX_ARGS)),
-                                  vyre_ir_le(p, end, vyi_kernel_u32(k, limit)));
+    vyre_value few = vyi_kernel_op(k, vyre_ir_lt, packed->count, 2 * VYRE_MAX_ARGS);
+    vyre_value fits = vyre_ir_and(p, few, vyi_kernel_op(k, vyre_ir_le, end, limit));
     vyi_op_if(k, fits, VYRE_FAULT_PACKED);
     vyre_local least = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "least_offset");
     vyre_value i = vyre_ir_loop(p, vyi_kernel_u32(k, 0), packed->count);
     vyre_value pair = vyi_packed_pair(k, vyi_kernel_plus(k, i, 1));
     vyre_value offset = vyi_packed_offset(k, pair);
-    vyre_ir_if(p, vyre_ir_or(p, vyre_ir_lt(p, offset, vyre_ir_get(p, least)),
-                             vyre_ir_gt(p, offset, packed->args)));
+    vyre_value back = vyre_ir_lt(p, offset, vyre_ir_get(p, least));
+    vyre_ir_if(p, vyre_ir_or(p, back, vyre_ir_gt(p, offset, packed->args)));
     vyi_kernel_raise(k, VYRE_FAULT_PACKED);
     vyre_ir_break(p);
     vyre_ir_end(p);
@@ -8283,7 +8322,7 @@ static void vyi_packed_decode(vyi_kernel *k, const vyi_packed *packed, vyre_valu
     vyre_value offset = vyi_packed_offset(k, pair);
     vyre_value end = vyre_ir_select(p, more, vyi_packed_offset(k, vyi_packed_pair(k, after)),
                                     packed->args);
-    vyre_ir_set(p, k->op, vyre_ir_and(p, pair, vyi_kernel_u32(k, 0xff)));
+    vyre_ir_set(p, k->op, vyi_kernel_op(k, vyre_ir_and, pair, 0xff));
     vyre_ir_set(p, k->arg_base, vyre_ir_add(p, packed->area, offset));
     vyre_ir_set(p, k->arg_count, vyre_ir_sub(p, end, offset));
     for (uint32_t a = 0; a < VYI_KERNEL_EARLY_ARGS; a++)
@@ -8318,16 +8357,17 @@ static void vyi_slot_operations(vyi_kernel *k)
     vyre_local count = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 1), "operations");
     vyre_ir_if(p, packed.is_packed);
     vyi_packed_check(k, &packed);
-    vyre_value bad = vyre_ir_ne(p, vyre_ir_get(p, k->fault), vyi_kernel_u32(k, 0));
-    vyre_ir_set(p, count, vyre_ir_select(p, bad, vyi_kernel_u32(k, 0), packed.count));
+    vyre_value good = vyi_kernel_is(k, vyre_ir_get(p, k->fault), VYRE_FAULT_NONE);
+    vyre_ir_set(p, count, vyre_ir_select(p, good, packed.count, vyi_kernel_u32(k, 0)));
     vyre_ir_end(p);
 
-    vyre_value i = vyre_ir_loop(p, vyi_kernel_u32(k, 0), vyre_ir_get(p, count));
+    vyre_value operations = vyre_ir_get(p, count);
+    vyre_value i = vyre_ir_loop(p, vyi_kernel_u32(k, 0), operations);
     vyre_ir_if(p, packed.is_packed);
     vyi_packed_decode(k, &packed, i);
     vyre_ir_end(p);
     vyi_op_dispatch(k, vyre_ir_get(p, k->op));
-    vyre_ir_if(p, vyre_ir_ne(p, vyre_ir_get(p, k->fault), vyi_kernel_u32(k, 0)));
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, vyre_ir_get(p, k->fault), VYRE_FAULT_NONE));
     vyre_ir_break(p);
     vyre_ir_end(p);
     vyre_ir_end(p);
@@ -8355,10 +8395,10 @@ static void vyi_slot_settle_loops(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_value fault = vyre_ir_get(p, k->fault);
-    vyre_value cut = vyre_ir_and(p, vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_CUT),
-                                 vyi_kernel_is(k, fault, VYRE_FAULT_NONE));
-    vyre_ir_set(p, k->fault,
-                vyre_ir_select(p, cut, vyi_kernel_u32(k, VYRE_FAULT_LOOP_LIMIT), fault));
+    vyre_value none = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
+    vyre_value cut = vyre_ir_and(p, none, vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_CUT));
+    vyre_value limit = vyi_kernel_u32(k, VYRE_FAULT_LOOP_LIMIT);
+    vyre_ir_set(p, k->fault, vyre_ir_select(p, cut, limit, fault));
     vyre_ir_loop_allow(p, vyi_kernel_u32(k, UINT32_MAX));
 }
 
@@ -8369,11 +8409,11 @@ static void vyi_slot_settle_loops(vyi_kernel *k)
 static void vyi_slot_publish(vyi_kernel *k, uint32_t status, vyre_value mirror, uint32_t counter)
 {
     vyre_program *p = k->p;
-    vyre_ir_atomic_store(p, k->ring, k->base, vyi_kernel_u32(k, status), VYRE_ORDER_RELEASE);
+    vyi_kernel_put(k, k->ring, k->base, status, VYRE_ORDER_RELEASE);
     if (k->mirror.id)
-        vyre_ir_atomic_store(p, k->mirror, vyre_ir_shr(p, k->base, vyi_kernel_u32(k, 4)), mirror,
+        vyre_ir_atomic_store(p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), mirror,
                              VYRE_ORDER_RELEASE);
-    vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
+    vyi_kernel_count_at(k, counter, VYRE_ORDER_RELEASE);
 }
 
 static void vyi_slot_end(vyi_kernel *k)
@@ -8385,8 +8425,8 @@ static void vyi_slot_end(vyi_kernel *k)
                      VYRE_CONTROL_DONE_COUNT);
     vyre_ir_else(p);
     vyre_ir_store(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_FAULT), fault);
-    vyre_value mirror = vyre_ir_or(p, vyre_ir_shl(p, fault, vyi_kernel_u32(k, 8)),
-                                   vyi_kernel_u32(k, VYRE_SLOT_FAULTED));
+    vyre_value code = vyi_kernel_op(k, vyre_ir_shl, fault, 8);
+    vyre_value mirror = vyi_kernel_op(k, vyre_ir_or, code, VYRE_SLOT_FAULTED);
     vyi_slot_publish(k, VYRE_SLOT_FAULTED, mirror, VYRE_CONTROL_FAULT_COUNT);
     vyre_ir_end(p);
 }
@@ -8405,8 +8445,7 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
     /* Work that is put back has not ended: no counter, no mirror. */
     if (k->requeue.id) {
         vyre_ir_if(p, vyre_ir_get(p, k->requeue));
-        vyre_ir_atomic_store(p, k->ring, k->base, vyi_kernel_u32(k, VYRE_SLOT_REQUEUE),
-                             VYRE_ORDER_RELEASE);
+        vyi_kernel_put(k, k->ring, k->base, VYRE_SLOT_REQUEUE, VYRE_ORDER_RELEASE);
         vyre_ir_else(p);
     }
     vyi_slot_end(k);
@@ -8441,19 +8480,19 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
 static vyre_value vyi_io_slots(vyi_kernel *k)
 {
     vyre_program *p = k->p;
-    vyre_value slots = vyre_ir_shr(p, vyre_ir_length(p, k->io), vyi_kernel_u32(k, 3));
-    return vyre_ir_min(p, slots, vyi_kernel_u32(k, VYRE_IO_SLOTS));
+    vyre_value slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(p, k->io), 3);
+    return vyi_kernel_op(k, vyre_ir_min, slots, VYRE_IO_SLOTS);
 }
 
 static vyre_value vyi_io_status_index(vyi_kernel *k, vyre_value slot)
 {
-    return vyi_kernel_plus(k, vyre_ir_shl(k->p, slot, vyi_kernel_u32(k, 3)), VYRE_IO_STATUS);
+    return vyi_kernel_plus(k, vyi_kernel_op(k, vyre_ir_shl, slot, 3), VYRE_IO_STATUS);
 }
 
 static vyre_value vyi_io_is_answer(vyi_kernel *k, vyre_value status)
 {
-    return vyre_ir_or(k->p, vyi_kernel_is(k, status, VYRE_IO_OK),
-                      vyi_kernel_is(k, status, VYRE_IO_ERROR));
+    vyre_value ok = vyi_kernel_is(k, status, VYRE_IO_OK);
+    return vyre_ir_or(k->p, ok, vyi_kernel_is(k, status, VYRE_IO_ERROR));
 }
 
 /* --- the marks of waiting lanes ------------------------------------------ */
@@ -8465,8 +8504,7 @@ static bool vyi_io_marks(const vyi_kernel *k)
 
 static vyre_value vyi_io_mark_word(vyi_kernel *k, vyre_value slot)
 {
-    return vyi_kernel_plus(k, vyre_ir_shr(k->p, slot, vyi_kernel_u32(k, 5)),
-                           VYI_CONTROL_IO_WAITED);
+    return vyi_kernel_plus(k, vyi_kernel_op(k, vyre_ir_shr, slot, 5), VYI_CONTROL_IO_WAITED);
 }
 
 static void vyi_io_set_mark(vyi_kernel *k, vyre_value slot, bool waits)
@@ -8490,7 +8528,7 @@ static vyre_value vyi_io_is_waited_for(vyi_kernel *k, vyre_value slot)
         return vyre_ir_bool(p, false);
     vyre_value marks = vyre_ir_atomic_load(p, k->control, vyi_io_mark_word(k, slot),
                                            VYRE_ORDER_ACQUIRE);
-    vyre_value mark = vyre_ir_and(p, vyre_ir_shr(p, marks, slot), vyi_kernel_u32(k, 1));
+    vyre_value mark = vyi_kernel_op(k, vyre_ir_and, vyre_ir_shr(p, marks, slot), 1);
     return vyi_kernel_is(k, mark, 1);
 }
 
@@ -8502,7 +8540,8 @@ static vyre_value vyi_io_reserve(vyi_kernel *k)
     vyre_program *p = k->p;
     vyre_local found = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_IO_SLOTS),
                                      "io_slot");
-    vyre_value slot = vyre_ir_loop(p, vyi_kernel_u32(k, 0), vyi_io_slots(k));
+    vyre_value slots = vyi_io_slots(k);
+    vyre_value slot = vyre_ir_loop(p, vyi_kernel_u32(k, 0), slots);
     vyre_value at = vyi_io_status_index(k, slot);
     vyre_value empty = vyi_kernel_u32(k, VYRE_IO_EMPTY);
     vyre_value status = vyre_ir_atomic_load(p, k->io, at, VYRE_ORDER_RELAXED);
@@ -8522,19 +8561,18 @@ static vyre_value vyi_io_reserve(vyi_kernel *k)
 static void vyi_io_publish(vyi_kernel *k, vyre_value slot, vyre_value status_at)
 {
     vyre_program *p = k->p;
-    vyre_value resource = vyre_ir_get(p, k->arg[0]), zero = vyi_kernel_u32(k, 0);
-    vyre_value base = vyre_ir_shl(p, slot, vyi_kernel_u32(k, 3));
+    vyre_value resource = vyre_ir_get(p, k->arg[0]);
+    vyre_value zero = vyi_kernel_u32(k, 0), read = vyi_kernel_u32(k, VYRE_IO_READ);
+    vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 3);
     vyi_io_set_mark(k, slot, true);
-    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OP),
-                  vyi_kernel_u32(k, VYRE_IO_READ));
+    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OP), read);
     vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_SRC), resource);
     vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_DST), resource);
     vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OFFSET_LO), zero);
     vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OFFSET_HI), zero);
     vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_BYTES), zero);
     vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_TAG), resource);
-    vyre_ir_atomic_store(p, k->io, status_at, vyi_kernel_u32(k, VYRE_IO_PUBLISHED),
-                         VYRE_ORDER_RELEASE);
+    vyi_kernel_put(k, k->io, status_at, VYRE_IO_PUBLISHED, VYRE_ORDER_RELEASE);
 }
 
 /* Polls for the answer; EMPTY when there was none in time, or the kernel is to
@@ -8544,7 +8582,8 @@ static vyre_value vyi_io_wait(vyi_kernel *k, vyre_value status_at)
     vyre_program *p = k->p;
     vyre_value none = vyi_kernel_u32(k, VYRE_IO_EMPTY);
     vyre_local answer = vyre_ir_local(p, VYRE_TYPE_U32, none, "answer");
-    vyre_ir_loop(p, vyi_kernel_u32(k, 0), vyi_kernel_u32(k, k->desc.io_spins));
+    vyre_value spins = vyi_kernel_u32(k, k->desc.io_spins);
+    vyre_ir_loop(p, vyi_kernel_u32(k, 0), spins);
     vyre_value status = vyre_ir_atomic_load(p, k->io, status_at, VYRE_ORDER_ACQUIRE);
     vyre_ir_if(p, vyi_io_is_answer(k, status));
     vyre_value before = vyre_ir_atomic_cas(p, k->io, status_at, status,
@@ -8556,7 +8595,7 @@ static vyre_value vyi_io_wait(vyi_kernel *k, vyre_value status_at)
     vyre_ir_end(p);
     vyre_ir_end(p);
     vyre_value stop = vyi_kernel_control(k, VYRE_CONTROL_SHUTDOWN);
-    vyre_ir_if(p, vyre_ir_ne(p, stop, vyi_kernel_u32(k, 0)));
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, stop, 0));
     vyre_ir_break(p);
     vyre_ir_end(p);
     vyre_ir_end(p);
@@ -8573,8 +8612,7 @@ static void vyi_io_request(vyi_kernel *k, vyre_value slot)
     vyre_ir_if(p, vyi_kernel_is(k, answer, VYRE_IO_EMPTY));
     vyi_kernel_raise(k, VYRE_FAULT_IO_TIMEOUT);
     vyre_ir_else(p);
-    vyre_ir_atomic_store(p, k->io, status_at, vyi_kernel_u32(k, VYRE_IO_EMPTY),
-                         VYRE_ORDER_RELEASE);
+    vyi_kernel_put(k, k->io, status_at, VYRE_IO_EMPTY, VYRE_ORDER_RELEASE);
     vyre_ir_if(p, vyi_kernel_is(k, answer, VYRE_IO_ERROR));
     vyi_kernel_raise(k, VYRE_FAULT_IO);
     vyre_ir_end(p);
@@ -8602,8 +8640,9 @@ static void vyi_io_recycle(vyi_kernel *k, vyre_value slot)
     vyre_program *p = k->p;
     vyre_value at = vyi_io_status_index(k, slot);
     vyre_value status = vyre_ir_atomic_load(p, k->io, at, VYRE_ORDER_ACQUIRE);
+    vyre_value answer = vyi_io_is_answer(k, status);
     vyre_value waited = vyi_io_is_waited_for(k, slot);
-    vyre_ir_if(p, vyre_ir_and(p, vyi_io_is_answer(k, status), vyre_ir_not(p, waited)));
+    vyre_ir_if(p, vyre_ir_and(p, answer, vyre_ir_not(p, waited)));
     vyre_value before = vyre_ir_atomic_cas(p, k->io, at, status,
                                            vyi_kernel_u32(k, VYI_IO_RESERVED),
                                            VYRE_ORDER_ACQUIRE);
@@ -8629,8 +8668,8 @@ VYI_API void vyi_kernel_poll_io(vyi_kernel *k)
         vyre_value slot = vyre_ir_get(p, k->io_next);
         vyre_value next = vyi_kernel_plus(k, slot, 1);
         vyi_io_recycle(k, slot);
-        vyre_ir_set(p, k->io_next, vyre_ir_select(p, vyre_ir_lt(p, next, slots), next,
-                                                  vyi_kernel_u32(k, 0)));
+        vyre_value more = vyre_ir_lt(p, next, slots);
+        vyre_ir_set(p, k->io_next, vyre_ir_select(p, more, next, vyi_kernel_u32(k, 0)));
     }
     vyre_ir_end(p);
 }
@@ -8682,11 +8721,11 @@ static void vyi_priority_probe(vyi_kernel *k, const vyi_priority *scan, vyre_val
     vyre_local at = vyre_ir_local(p, VYRE_TYPE_U32, vyre_ir_add(p, start, k->lane), "probe");
     vyre_ir_forever(p);
     vyre_value slot = vyre_ir_get(p, at);
-    vyre_value left = vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_LEFT);
-    vyre_ir_if(p, vyre_ir_or(p, vyre_ir_ge(p, slot, end), vyre_ir_lt(p, left, k->loop_need)));
+    vyre_value past = vyre_ir_ge(p, slot, end);
+    vyre_ir_if(p, vyre_ir_or(p, past, vyi_kernel_loops_end(k)));
     vyre_ir_break(p);
     vyre_ir_end(p);
-    vyi_kernel_claim_begin(k, vyre_ir_shl(p, slot, vyi_kernel_u32(k, 4)));
+    vyi_kernel_claim_begin(k, vyi_kernel_op(k, vyre_ir_shl, slot, 4));
     vyi_priority_found(k, scan, level);
     vyre_ir_break(p);
     vyi_kernel_claim_end(k);
@@ -8698,12 +8737,11 @@ static void vyi_priority_levels(vyi_kernel *k, const vyi_priority *scan)
 {
     vyre_program *p = k->p;
     vyre_value levels = vyi_kernel_u32(k, VYRE_PRIORITY_LEVELS);
-    vyre_value first = vyre_ir_select(p, scan->forced, vyi_kernel_u32(k, VYI_PRIORITY_URGENT),
-                                      vyi_kernel_u32(k, 0));
+    vyre_value first = vyi_kernel_pick(k, scan->forced, VYI_PRIORITY_URGENT, 0);
     vyre_value step = vyre_ir_loop(p, vyi_kernel_u32(k, 0), levels);
     vyre_value sum = vyre_ir_add(p, first, step);
-    vyre_value level = vyre_ir_select(p, vyre_ir_lt(p, sum, levels), sum,
-                                      vyre_ir_sub(p, sum, levels));
+    vyre_value rest = vyre_ir_sub(p, sum, levels);
+    vyre_value level = vyre_ir_select(p, vyre_ir_lt(p, sum, levels), sum, rest);
     vyre_ir_name(p, level, "level");
     vyi_priority_probe(k, scan, level);
     vyre_ir_if(p, vyre_ir_get(p, scan->claimed));
@@ -8718,22 +8756,20 @@ static void vyi_priority_count(vyi_kernel *k, const vyi_priority *scan)
 {
     vyre_program *p = k->p;
     vyre_value level = vyre_ir_get(p, scan->level);
-    vyre_value urgent = vyre_ir_lt(p, level, vyi_kernel_u32(k, VYI_PRIORITY_URGENT));
+    vyre_value urgent = vyi_kernel_op(k, vyre_ir_lt, level, VYI_PRIORITY_URGENT);
     vyre_ir_if(p, vyre_ir_or(p, scan->forced, vyre_ir_not(p, urgent)));
-    vyre_ir_atomic_store(p, k->control, vyi_kernel_u32(k, VYRE_CONTROL_STARVATION),
-                         vyi_kernel_u32(k, 0), VYRE_ORDER_RELAXED);
+    vyi_kernel_put(k, k->control, vyi_kernel_u32(k, VYRE_CONTROL_STARVATION), 0,
+                   VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
     vyre_ir_if(p, urgent);
-    vyi_kernel_count(k, VYRE_CONTROL_STARVATION, VYRE_ORDER_RELAXED);
+    vyi_kernel_count_at(k, VYRE_CONTROL_STARVATION, VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
 
-    vyre_value one = vyi_kernel_u32(k, 1), tenant = vyre_ir_get(p, scan->tenant);
-    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control,
-                   vyi_kernel_plus(k, tenant, VYRE_CONTROL_TENANT_FAIRNESS), one,
-                   VYRE_ORDER_RELAXED);
-    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control,
-                   vyi_kernel_plus(k, level, VYRE_CONTROL_PRIORITY_FAIRNESS), one,
-                   VYRE_ORDER_RELAXED);
+    vyre_value tenant = vyre_ir_get(p, scan->tenant);
+    vyi_kernel_count(k, vyi_kernel_plus(k, tenant, VYRE_CONTROL_TENANT_FAIRNESS),
+                     VYRE_ORDER_RELAXED);
+    vyi_kernel_count(k, vyi_kernel_plus(k, level, VYRE_CONTROL_PRIORITY_FAIRNESS),
+                     VYRE_ORDER_RELAXED);
 }
 
 static vyi_priority vyi_priority_begin(vyi_kernel *k)
@@ -8742,7 +8778,7 @@ static vyi_priority vyi_priority_begin(vyi_kernel *k)
     vyre_value zero = vyi_kernel_u32(k, 0);
     vyre_value count = vyi_kernel_control(k, VYRE_CONTROL_STARVATION);
     vyi_priority scan;
-    scan.forced = vyre_ir_ge(p, count, vyi_kernel_u32(k, VYRE_STARVATION_LIMIT));
+    scan.forced = vyi_kernel_op(k, vyre_ir_ge, count, VYRE_STARVATION_LIMIT);
     vyre_ir_name(p, scan.forced, "forced");
     scan.claimed = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "claimed");
     scan.base = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_base");

@@ -308,12 +308,12 @@ static void vyi_kernel_hook(vyi_kernel *k,
 static vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant)
 {
     vyre_program *p = k->p;
-    vyre_value known = vyre_ir_lt(p, tenant, vyi_kernel_u32(k, VYRE_MAX_TENANTS));
-    vyre_value entry = vyre_ir_min(p, tenant, vyi_kernel_u32(k, VYRE_MAX_TENANTS - 1));
+    vyre_value known = vyi_kernel_op(k, vyre_ir_lt, tenant, VYRE_MAX_TENANTS);
+    vyre_value entry = vyi_kernel_op(k, vyre_ir_min, tenant, VYRE_MAX_TENANTS - 1);
     vyre_value mask = vyre_ir_atomic_load(p, k->control,
                                           vyi_kernel_plus(k, entry, VYRE_CONTROL_TENANT_MASKS),
                                           VYRE_ORDER_RELAXED);
-    return vyre_ir_and(p, known, vyre_ir_ne(p, mask, vyi_kernel_u32(k, 0)));
+    return vyre_ir_and(p, known, vyi_kernel_op(k, vyre_ir_ne, mask, 0));
 }
 
 /* Work may come back as REQUEUE, or be a task that yielded. */
@@ -328,9 +328,9 @@ static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
     vyre_value published = vyi_kernel_is(k, status, VYRE_SLOT_PUBLISHED);
     if (!vyi_kernel_resumes(k))
         return published;
-    return vyre_ir_or(p, published,
-                      vyre_ir_or(p, vyi_kernel_is(k, status, VYRE_SLOT_YIELD),
-                                 vyi_kernel_is(k, status, VYRE_SLOT_REQUEUE)));
+    vyre_value yielded = vyi_kernel_is(k, status, VYRE_SLOT_YIELD);
+    vyre_value either = vyre_ir_or(p, published, yielded);
+    return vyre_ir_or(p, either, vyi_kernel_is(k, status, VYRE_SLOT_REQUEUE));
 }
 
 static void vyi_kernel_load_tenant(vyi_kernel *k)
@@ -441,8 +441,8 @@ static void vyi_kernel_loop_budget(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_value left = vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_LEFT);
-    vyre_value half = vyre_ir_shr(p, left, vyi_kernel_u32(k, 1));
-    k->allowance = vyre_ir_min(p, half, vyi_kernel_u32(k, k->desc.loop_allowance));
+    vyre_value half = vyi_kernel_op(k, vyre_ir_shr, left, 1);
+    k->allowance = vyi_kernel_op(k, vyre_ir_min, half, k->desc.loop_allowance);
     k->loop_need = vyi_kernel_plus(k, k->allowance, VYI_KERNEL_LOOP_MARGIN);
     vyre_ir_name(p, k->loop_need, "loop_need");
 }
@@ -453,7 +453,7 @@ static void vyi_kernel_values(vyi_kernel *k)
     vyre_value size = vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_SIZE_X);
     k->lane = vyre_ir_builtin(p, VYRE_BUILTIN_GLOBAL_ID_X);
     k->lanes = vyre_ir_mul(p, size, vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_COUNT_X));
-    k->slots = vyre_ir_shr(p, vyre_ir_length(p, k->ring), vyi_kernel_u32(k, 4));
+    k->slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(p, k->ring), 4);
     vyre_value base = vyi_kernel_u32(k, VYRE_CONTROL_OBSERVABLES);
     k->control_words = vyre_ir_length(p, k->control);
     k->observables = vyre_ir_sub(p, vyre_ir_max(p, k->control_words, base), base);
@@ -468,8 +468,7 @@ static void vyi_kernel_values(vyi_kernel *k)
     k->refused = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "refused");
 }
 
-/* A slot that is begun must be able to end before the driver cuts. */
-static vyre_value vyi_kernel_loops_end(vyi_kernel *k)
+VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k)
 {
     return vyre_ir_lt(k->p, vyre_ir_builtin(k->p, VYRE_BUILTIN_LOOP_LEFT), k->loop_need);
 }
@@ -487,7 +486,8 @@ static vyre_value vyi_kernel_turns(vyi_kernel *k)
     vyre_program *p = k->p;
     vyre_value beyond = vyi_kernel_plus(k, vyre_ir_sub(p, k->slots, k->lane), UINT32_MAX);
     vyre_value turns = vyi_kernel_plus(k, vyre_ir_div(p, beyond, k->lanes), 1);
-    return vyre_ir_select(p, vyre_ir_lt(p, k->lane, k->slots), turns, vyi_kernel_u32(k, 0));
+    vyre_value serves = vyre_ir_lt(p, k->lane, k->slots);
+    return vyre_ir_select(p, serves, turns, vyi_kernel_u32(k, 0));
 }
 
 static void vyi_kernel_pass(vyi_kernel *k, vyre_value turns)
@@ -496,7 +496,7 @@ static void vyi_kernel_pass(vyi_kernel *k, vyre_value turns)
     vyre_value turn = vyre_ir_loop(p, vyi_kernel_u32(k, 0), turns);
     vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
     vyre_value slot = vyre_ir_add(p, k->lane, vyre_ir_mul(p, turn, k->lanes));
-    vyre_value base = vyre_ir_shl(p, slot, vyi_kernel_u32(k, 4));
+    vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 4);
     vyre_ir_name(p, base, "slot_base");
     vyi_kernel_claim_begin(k, base);
     vyi_kernel_serve(k);
@@ -507,7 +507,7 @@ static void vyi_kernel_pass(vyi_kernel *k, vyre_value turns)
 static void vyi_kernel_heartbeat(vyi_kernel *k)
 {
     vyre_ir_if(k->p, vyi_kernel_is(k, k->lane, 0));
-    vyi_kernel_count(k, VYRE_CONTROL_HEARTBEAT, VYRE_ORDER_RELAXED);
+    vyi_kernel_count_at(k, VYRE_CONTROL_HEARTBEAT, VYRE_ORDER_RELAXED);
     vyre_ir_end(k->p);
 }
 
@@ -551,7 +551,7 @@ static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
 
     vyre_ir_forever(p);
     vyre_value rounds = vyre_ir_get(p, k->rounds);
-    vyre_value phase = vyre_ir_and(p, rounds, vyi_kernel_u32(k, VYI_KERNEL_STOP_ROUNDS - 1));
+    vyre_value phase = vyi_kernel_op(k, vyre_ir_and, rounds, VYI_KERNEL_STOP_ROUNDS - 1);
     vyre_ir_if(p, vyi_kernel_is(k, phase, 0));
     vyi_kernel_break_if(k, vyre_ir_not(p, vyi_kernel_runs(k)));
     vyre_ir_end(p);

@@ -62,7 +62,11 @@ typedef struct vyi_kernel {
     vyre_local arg_base, arg_count; /* its own words in the ring */
 } vyi_kernel;
 
-/* --- shorthand ----------------------------------------------------------- */
+/* --- shorthand -----------------------------------------------------------
+ *
+ * C does not say in which order arguments are evaluated, and here evaluation
+ * appends instructions.  So that a kernel is the same program from every
+ * compiler, at most one argument of a call appends anything. */
 
 static inline vyre_value vyi_kernel_u32(vyi_kernel *k, uint32_t x)
 {
@@ -85,10 +89,36 @@ static inline vyre_value vyi_kernel_control(vyi_kernel *k, uint32_t index)
     return vyre_ir_atomic_load(k->p, k->control, vyre_ir_u32(k->p, index), VYRE_ORDER_RELAXED);
 }
 
-static inline void vyi_kernel_count(vyi_kernel *k, uint32_t index, vyre_order order)
+/* A binary operator whose second operand is the constant n. */
+typedef vyre_value (*vyi_binary_fn)(vyre_program *p, vyre_value a, vyre_value b);
+
+static inline vyre_value vyi_kernel_op(vyi_kernel *k, vyi_binary_fn op, vyre_value a, uint32_t n)
 {
-    vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->control, vyre_ir_u32(k->p, index),
-                   vyre_ir_u32(k->p, 1), order);
+    return op(k->p, a, vyre_ir_u32(k->p, n));
+}
+
+static inline vyre_value vyi_kernel_pick(vyi_kernel *k, vyre_value cond, uint32_t yes, uint32_t no)
+{
+    vyre_value a = vyre_ir_u32(k->p, yes);
+    return vyre_ir_select(k->p, cond, a, vyre_ir_u32(k->p, no));
+}
+
+/* buffer[index] = n, atomically. */
+static inline void vyi_kernel_put(vyi_kernel *k, vyre_buffer buffer, vyre_value index, uint32_t n,
+                                  vyre_order order)
+{
+    vyre_ir_atomic_store(k->p, buffer, index, vyre_ir_u32(k->p, n), order);
+}
+
+/* control[index] += 1 */
+static inline void vyi_kernel_count(vyi_kernel *k, vyre_value index, vyre_order order)
+{
+    vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->control, index, vyre_ir_u32(k->p, 1), order);
+}
+
+static inline void vyi_kernel_count_at(vyi_kernel *k, uint32_t index, vyre_order order)
+{
+    vyi_kernel_count(k, vyre_ir_u32(k->p, index), order);
 }
 
 static inline void vyi_kernel_raise(vyi_kernel *k, uint32_t fault)
@@ -114,6 +144,10 @@ VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base);
 VYI_API void vyi_kernel_claim_end(vyi_kernel *k);
 /* Header and early arguments of the slot at k->base. */
 VYI_API void vyi_kernel_load_slot(vyi_kernel *k);
+
+/* bool: so few loop iterations are left that a slot that is begun now might
+ * not end before the driver cuts (kernel.c). */
+VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k);
 
 /* The scan of the five partitions (kernel_priority.c). */
 VYI_API void vyi_kernel_priority_pass(vyi_kernel *k);

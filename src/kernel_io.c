@@ -27,19 +27,19 @@
 static vyre_value vyi_io_slots(vyi_kernel *k)
 {
     vyre_program *p = k->p;
-    vyre_value slots = vyre_ir_shr(p, vyre_ir_length(p, k->io), vyi_kernel_u32(k, 3));
-    return vyre_ir_min(p, slots, vyi_kernel_u32(k, VYRE_IO_SLOTS));
+    vyre_value slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(p, k->io), 3);
+    return vyi_kernel_op(k, vyre_ir_min, slots, VYRE_IO_SLOTS);
 }
 
 static vyre_value vyi_io_status_index(vyi_kernel *k, vyre_value slot)
 {
-    return vyi_kernel_plus(k, vyre_ir_shl(k->p, slot, vyi_kernel_u32(k, 3)), VYRE_IO_STATUS);
+    return vyi_kernel_plus(k, vyi_kernel_op(k, vyre_ir_shl, slot, 3), VYRE_IO_STATUS);
 }
 
 static vyre_value vyi_io_is_answer(vyi_kernel *k, vyre_value status)
 {
-    return vyre_ir_or(k->p, vyi_kernel_is(k, status, VYRE_IO_OK),
-                      vyi_kernel_is(k, status, VYRE_IO_ERROR));
+    vyre_value ok = vyi_kernel_is(k, status, VYRE_IO_OK);
+    return vyre_ir_or(k->p, ok, vyi_kernel_is(k, status, VYRE_IO_ERROR));
 }
 
 /* --- the marks of waiting lanes ------------------------------------------ */
@@ -51,8 +51,7 @@ static bool vyi_io_marks(const vyi_kernel *k)
 
 static vyre_value vyi_io_mark_word(vyi_kernel *k, vyre_value slot)
 {
-    return vyi_kernel_plus(k, vyre_ir_shr(k->p, slot, vyi_kernel_u32(k, 5)),
-                           VYI_CONTROL_IO_WAITED);
+    return vyi_kernel_plus(k, vyi_kernel_op(k, vyre_ir_shr, slot, 5), VYI_CONTROL_IO_WAITED);
 }
 
 static void vyi_io_set_mark(vyi_kernel *k, vyre_value slot, bool waits)
@@ -76,7 +75,7 @@ static vyre_value vyi_io_is_waited_for(vyi_kernel *k, vyre_value slot)
         return vyre_ir_bool(p, false);
     vyre_value marks = vyre_ir_atomic_load(p, k->control, vyi_io_mark_word(k, slot),
                                            VYRE_ORDER_ACQUIRE);
-    vyre_value mark = vyre_ir_and(p, vyre_ir_shr(p, marks, slot), vyi_kernel_u32(k, 1));
+    vyre_value mark = vyi_kernel_op(k, vyre_ir_and, vyre_ir_shr(p, marks, slot), 1);
     return vyi_kernel_is(k, mark, 1);
 }
 
@@ -88,7 +87,8 @@ static vyre_value vyi_io_reserve(vyi_kernel *k)
     vyre_program *p = k->p;
     vyre_local found = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_IO_SLOTS),
                                      "io_slot");
-    vyre_value slot = vyre_ir_loop(p, vyi_kernel_u32(k, 0), vyi_io_slots(k));
+    vyre_value slots = vyi_io_slots(k);
+    vyre_value slot = vyre_ir_loop(p, vyi_kernel_u32(k, 0), slots);
     vyre_value at = vyi_io_status_index(k, slot);
     vyre_value empty = vyi_kernel_u32(k, VYRE_IO_EMPTY);
     vyre_value status = vyre_ir_atomic_load(p, k->io, at, VYRE_ORDER_RELAXED);
@@ -108,19 +108,18 @@ static vyre_value vyi_io_reserve(vyi_kernel *k)
 static void vyi_io_publish(vyi_kernel *k, vyre_value slot, vyre_value status_at)
 {
     vyre_program *p = k->p;
-    vyre_value resource = vyre_ir_get(p, k->arg[0]), zero = vyi_kernel_u32(k, 0);
-    vyre_value base = vyre_ir_shl(p, slot, vyi_kernel_u32(k, 3));
+    vyre_value resource = vyre_ir_get(p, k->arg[0]);
+    vyre_value zero = vyi_kernel_u32(k, 0), read = vyi_kernel_u32(k, VYRE_IO_READ);
+    vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 3);
     vyi_io_set_mark(k, slot, true);
-    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OP),
-                  vyi_kernel_u32(k, VYRE_IO_READ));
+    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OP), read);
     vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_SRC), resource);
     vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_DST), resource);
     vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OFFSET_LO), zero);
     vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OFFSET_HI), zero);
     vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_BYTES), zero);
     vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_TAG), resource);
-    vyre_ir_atomic_store(p, k->io, status_at, vyi_kernel_u32(k, VYRE_IO_PUBLISHED),
-                         VYRE_ORDER_RELEASE);
+    vyi_kernel_put(k, k->io, status_at, VYRE_IO_PUBLISHED, VYRE_ORDER_RELEASE);
 }
 
 /* Polls for the answer; EMPTY when there was none in time, or the kernel is to
@@ -130,7 +129,8 @@ static vyre_value vyi_io_wait(vyi_kernel *k, vyre_value status_at)
     vyre_program *p = k->p;
     vyre_value none = vyi_kernel_u32(k, VYRE_IO_EMPTY);
     vyre_local answer = vyre_ir_local(p, VYRE_TYPE_U32, none, "answer");
-    vyre_ir_loop(p, vyi_kernel_u32(k, 0), vyi_kernel_u32(k, k->desc.io_spins));
+    vyre_value spins = vyi_kernel_u32(k, k->desc.io_spins);
+    vyre_ir_loop(p, vyi_kernel_u32(k, 0), spins);
     vyre_value status = vyre_ir_atomic_load(p, k->io, status_at, VYRE_ORDER_ACQUIRE);
     vyre_ir_if(p, vyi_io_is_answer(k, status));
     vyre_value before = vyre_ir_atomic_cas(p, k->io, status_at, status,
@@ -142,7 +142,7 @@ static vyre_value vyi_io_wait(vyi_kernel *k, vyre_value status_at)
     vyre_ir_end(p);
     vyre_ir_end(p);
     vyre_value stop = vyi_kernel_control(k, VYRE_CONTROL_SHUTDOWN);
-    vyre_ir_if(p, vyre_ir_ne(p, stop, vyi_kernel_u32(k, 0)));
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, stop, 0));
     vyre_ir_break(p);
     vyre_ir_end(p);
     vyre_ir_end(p);
@@ -159,8 +159,7 @@ static void vyi_io_request(vyi_kernel *k, vyre_value slot)
     vyre_ir_if(p, vyi_kernel_is(k, answer, VYRE_IO_EMPTY));
     vyi_kernel_raise(k, VYRE_FAULT_IO_TIMEOUT);
     vyre_ir_else(p);
-    vyre_ir_atomic_store(p, k->io, status_at, vyi_kernel_u32(k, VYRE_IO_EMPTY),
-                         VYRE_ORDER_RELEASE);
+    vyi_kernel_put(k, k->io, status_at, VYRE_IO_EMPTY, VYRE_ORDER_RELEASE);
     vyre_ir_if(p, vyi_kernel_is(k, answer, VYRE_IO_ERROR));
     vyi_kernel_raise(k, VYRE_FAULT_IO);
     vyre_ir_end(p);
@@ -188,8 +187,9 @@ static void vyi_io_recycle(vyi_kernel *k, vyre_value slot)
     vyre_program *p = k->p;
     vyre_value at = vyi_io_status_index(k, slot);
     vyre_value status = vyre_ir_atomic_load(p, k->io, at, VYRE_ORDER_ACQUIRE);
+    vyre_value answer = vyi_io_is_answer(k, status);
     vyre_value waited = vyi_io_is_waited_for(k, slot);
-    vyre_ir_if(p, vyre_ir_and(p, vyi_io_is_answer(k, status), vyre_ir_not(p, waited)));
+    vyre_ir_if(p, vyre_ir_and(p, answer, vyre_ir_not(p, waited)));
     vyre_value before = vyre_ir_atomic_cas(p, k->io, at, status,
                                            vyi_kernel_u32(k, VYI_IO_RESERVED),
                                            VYRE_ORDER_ACQUIRE);
@@ -215,8 +215,8 @@ VYI_API void vyi_kernel_poll_io(vyi_kernel *k)
         vyre_value slot = vyre_ir_get(p, k->io_next);
         vyre_value next = vyi_kernel_plus(k, slot, 1);
         vyi_io_recycle(k, slot);
-        vyre_ir_set(p, k->io_next, vyre_ir_select(p, vyre_ir_lt(p, next, slots), next,
-                                                  vyi_kernel_u32(k, 0)));
+        vyre_value more = vyre_ir_lt(p, next, slots);
+        vyre_ir_set(p, k->io_next, vyre_ir_select(p, more, next, vyi_kernel_u32(k, 0)));
     }
     vyre_ir_end(p);
 }

@@ -23,12 +23,11 @@ static vyre_value vyi_op_write_fault(vyi_kernel *k, vyre_value index)
     vyre_program *p = k->p;
     vyre_value fault = vyi_kernel_u32(k, VYRE_FAULT_NONE);
     if (!k->desc.open_header) {
-        vyre_value header = vyi_kernel_u32(k, VYRE_CONTROL_OBSERVABLES);
-        fault = vyre_ir_select(p, vyre_ir_lt(p, index, header),
-                               vyi_kernel_u32(k, VYRE_FAULT_HEADER), fault);
+        vyre_value header = vyi_kernel_op(k, vyre_ir_lt, index, VYRE_CONTROL_OBSERVABLES);
+        fault = vyi_kernel_pick(k, header, VYRE_FAULT_HEADER, VYRE_FAULT_NONE);
     }
-    return vyre_ir_select(p, vyre_ir_lt(p, index, k->control_words), fault,
-                          vyi_kernel_u32(k, VYRE_FAULT_INDEX));
+    vyre_value exists = vyre_ir_lt(p, index, k->control_words);
+    return vyre_ir_select(p, exists, fault, vyi_kernel_u32(k, VYRE_FAULT_INDEX));
 }
 
 /* Records `fault` and opens a block for what happens without one. */
@@ -41,8 +40,7 @@ static void vyi_op_unless(vyi_kernel *k, vyre_value fault)
 /* For an operation that one condition allows. */
 static void vyi_op_if(vyi_kernel *k, vyre_value allowed, uint32_t fault)
 {
-    vyi_op_unless(k, vyre_ir_select(k->p, allowed, vyi_kernel_u32(k, VYRE_FAULT_NONE),
-                                    vyi_kernel_u32(k, fault)));
+    vyi_op_unless(k, vyi_kernel_pick(k, allowed, VYRE_FAULT_NONE, fault));
 }
 
 static void vyi_op_nop(vyi_kernel *k)
@@ -78,8 +76,8 @@ static void vyi_op_load_u32(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_value from = vyi_op_arg(k, 0), to = vyi_op_arg(k, 1);
-    vyre_value both = vyre_ir_and(p, vyre_ir_lt(p, from, k->control_words),
-                                  vyre_ir_lt(p, to, k->observables));
+    vyre_value readable = vyre_ir_lt(p, from, k->control_words);
+    vyre_value both = vyre_ir_and(p, readable, vyre_ir_lt(p, to, k->observables));
     vyi_op_if(k, both, VYRE_FAULT_INDEX);
     vyi_op_observe(k, to, vyre_ir_atomic_load(p, k->control, from, VYRE_ORDER_RELAXED));
     vyre_ir_end(p);
@@ -90,10 +88,9 @@ static void vyi_op_load_u32(vyi_kernel *k)
 static void vyi_op_compare_swap(vyi_kernel *k)
 {
     vyre_program *p = k->p;
-    vyre_value index = vyi_op_arg(k, 0);
+    vyre_value index = vyi_op_arg(k, 0), from = vyi_op_arg(k, 1), to = vyi_op_arg(k, 2);
     vyi_op_unless(k, vyi_op_write_fault(k, index));
-    vyre_value before = vyre_ir_atomic_cas(p, k->control, index, vyi_op_arg(k, 1),
-                                           vyi_op_arg(k, 2), VYRE_ORDER_RELAXED);
+    vyre_value before = vyre_ir_atomic_cas(p, k->control, index, from, to, VYRE_ORDER_RELAXED);
     vyi_op_observe(k, index, before);
     vyre_ir_end(p);
 }
@@ -102,8 +99,9 @@ static void vyi_op_compare_swap(vyi_kernel *k)
 static vyre_value vyi_op_range(vyi_kernel *k, vyre_value first, vyre_value count)
 {
     vyre_program *p = k->p;
-    return vyre_ir_and(p, vyre_ir_le(p, count, k->control_words),
-                       vyre_ir_le(p, first, vyre_ir_sub(p, k->control_words, count)));
+    vyre_value fits = vyre_ir_le(p, count, k->control_words);
+    vyre_value last = vyre_ir_sub(p, k->control_words, count);
+    return vyre_ir_and(p, fits, vyre_ir_le(p, first, last));
 }
 
 static vyre_value vyi_op_memcpy_fault(vyi_kernel *k, vyre_value from, vyre_value to,
@@ -112,12 +110,13 @@ static vyre_value vyi_op_memcpy_fault(vyi_kernel *k, vyre_value from, vyre_value
     vyre_program *p = k->p;
     vyre_value fault = vyi_kernel_u32(k, VYRE_FAULT_NONE);
     if (!k->desc.open_header) {
-        vyre_value header = vyre_ir_lt(p, to, vyi_kernel_u32(k, VYRE_CONTROL_OBSERVABLES));
-        vyre_value writes = vyre_ir_ne(p, count, vyi_kernel_u32(k, 0));
-        fault = vyre_ir_select(p, vyre_ir_and(p, header, writes),
-                               vyi_kernel_u32(k, VYRE_FAULT_HEADER), fault);
+        vyre_value header = vyi_kernel_op(k, vyre_ir_lt, to, VYRE_CONTROL_OBSERVABLES);
+        vyre_value writes = vyi_kernel_op(k, vyre_ir_ne, count, 0);
+        vyre_value barred = vyre_ir_and(p, header, writes);
+        fault = vyi_kernel_pick(k, barred, VYRE_FAULT_HEADER, VYRE_FAULT_NONE);
     }
-    vyre_value exist = vyre_ir_and(p, vyi_op_range(k, from, count), vyi_op_range(k, to, count));
+    vyre_value source = vyi_op_range(k, from, count);
+    vyre_value exist = vyre_ir_and(p, source, vyi_op_range(k, to, count));
     return vyre_ir_select(p, exist, fault, vyi_kernel_u32(k, VYRE_FAULT_INDEX));
 }
 
@@ -139,6 +138,18 @@ static void vyi_op_memcpy(vyi_kernel *k)
     vyre_ir_end(p);
 }
 
+/* True when table[row + symbol] exists, row being 256 * state; nothing wraps. */
+static vyre_value vyi_op_in_table(vyi_kernel *k, vyre_value state, vyre_value row,
+                                  vyre_value symbol)
+{
+    vyre_program *p = k->p;
+    vyre_value length = vyre_ir_length(p, k->table);
+    vyre_value whole = vyi_kernel_op(k, vyre_ir_lt, state, 1u << 24);
+    vyre_value in_table = vyre_ir_and(p, whole, vyre_ir_lt(p, row, length));
+    vyre_value left = vyre_ir_sub(p, length, row);
+    return vyre_ir_and(p, in_table, vyre_ir_lt(p, symbol, left));
+}
+
 static void vyi_op_dfa_step(vyi_kernel *k)
 {
     vyre_program *p = k->p;
@@ -147,15 +158,10 @@ static void vyi_op_dfa_step(vyi_kernel *k)
         return;
     }
     vyre_value state = vyi_op_arg(k, 0), symbol = vyi_op_arg(k, 1), to = vyi_op_arg(k, 2);
-    vyre_value length = vyre_ir_length(p, k->table);
-    vyre_value row = vyre_ir_shl(p, state, vyi_kernel_u32(k, 8));
-    vyre_value found = vyre_ir_and(p, vyre_ir_lt(p, state, vyi_kernel_u32(k, 1u << 24)),
-                                   vyre_ir_and(p, vyre_ir_lt(p, row, length),
-                                               vyre_ir_lt(p, symbol,
-                                                          vyre_ir_sub(p, length, row))));
-    vyre_value fault = vyre_ir_select(p, vyre_ir_lt(p, to, k->observables),
-                                      vyi_kernel_u32(k, VYRE_FAULT_NONE),
-                                      vyi_kernel_u32(k, VYRE_FAULT_INDEX));
+    vyre_value row = vyi_kernel_op(k, vyre_ir_shl, state, 8);
+    vyre_value observable = vyre_ir_lt(p, to, k->observables);
+    vyre_value fault = vyi_kernel_pick(k, observable, VYRE_FAULT_NONE, VYRE_FAULT_INDEX);
+    vyre_value found = vyi_op_in_table(k, state, row, symbol);
     vyi_op_unless(k, vyre_ir_select(p, found, fault, vyi_kernel_u32(k, VYRE_FAULT_TABLE)));
     vyi_op_observe(k, to, vyre_ir_load(p, k->table, vyre_ir_add(p, row, symbol)));
     vyre_ir_end(p);
@@ -163,14 +169,15 @@ static void vyi_op_dfa_step(vyi_kernel *k)
 
 static void vyi_op_batch_fence(vyi_kernel *k)
 {
-    vyi_kernel_count(k, VYRE_CONTROL_EPOCH, VYRE_ORDER_RELAXED);
-    vyi_op_observe(k, vyi_kernel_u32(k, 0), vyi_op_arg(k, 1));
+    vyre_value tag = vyi_op_arg(k, 1);
+    vyi_kernel_count_at(k, VYRE_CONTROL_EPOCH, VYRE_ORDER_RELAXED);
+    vyi_op_observe(k, vyi_kernel_u32(k, 0), tag);
 }
 
 static void vyi_op_shutdown(vyi_kernel *k)
 {
-    vyre_ir_atomic_store(k->p, k->control, vyi_kernel_u32(k, VYRE_CONTROL_SHUTDOWN),
-                         vyi_kernel_u32(k, 1), VYRE_ORDER_RELAXED);
+    vyi_kernel_put(k, k->control, vyi_kernel_u32(k, VYRE_CONTROL_SHUTDOWN), 1,
+                   VYRE_ORDER_RELAXED);
 }
 
 static void vyi_op_unknown(vyi_kernel *k)
@@ -195,11 +202,11 @@ static void vyi_op_printf(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_value zero = vyi_kernel_u32(k, VYRE_LOG_CURSOR);
-    vyre_value words = vyre_ir_max(p, vyre_ir_length(p, k->log), vyi_kernel_u32(k, 1));
-    vyre_value records = vyre_ir_shr(p, vyi_kernel_plus(k, words, UINT32_MAX),
-                                     vyi_kernel_u32(k, 2));
-    vyre_value end = vyre_ir_shl(p, records, vyi_kernel_u32(k, 2));
-    vyre_value last = vyre_ir_sub(p, end, vyi_kernel_u32(k, VYRE_LOG_RECORD_WORDS));
+    vyre_value words = vyi_kernel_op(k, vyre_ir_max, vyre_ir_length(p, k->log), 1);
+    vyre_value room = vyi_kernel_op(k, vyre_ir_sub, words, VYRE_LOG_RECORDS);
+    vyre_value records = vyi_kernel_op(k, vyre_ir_shr, room, 2);
+    vyre_value end = vyi_kernel_op(k, vyre_ir_shl, records, 2);
+    vyre_value last = vyi_kernel_op(k, vyre_ir_sub, end, VYRE_LOG_RECORD_WORDS);
     vyre_value start = vyre_ir_atomic_load(p, k->log, zero, VYRE_ORDER_RELAXED);
     vyre_local cursor = vyre_ir_local(p, VYRE_TYPE_U32, start, "cursor");
     vyre_local dropped = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "dropped");
@@ -220,7 +227,7 @@ static void vyi_op_printf(vyi_kernel *k)
     vyre_ir_end(p);
 
     vyre_ir_if(p, vyre_ir_get(p, dropped));
-    vyi_kernel_count(k, VYRE_CONTROL_LOG_DROPPED, VYRE_ORDER_RELAXED);
+    vyi_kernel_count_at(k, VYRE_CONTROL_LOG_DROPPED, VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
 }
 
@@ -268,7 +275,7 @@ static vyre_slot_values vyi_op_slot_values(vyi_kernel *k)
 static vyre_value vyi_op_word(vyi_kernel *k, uint32_t i)
 {
     vyre_program *p = k->p;
-    vyre_value own = vyre_ir_gt(p, vyre_ir_get(p, k->arg_count), vyi_kernel_u32(k, i));
+    vyre_value own = vyi_kernel_op(k, vyre_ir_gt, vyre_ir_get(p, k->arg_count), i);
     vyre_value index = vyi_kernel_plus(k, vyre_ir_get(p, k->arg_base), i);
     return vyre_ir_select(p, own, index, vyi_kernel_u32(k, UINT32_MAX));
 }
@@ -314,11 +321,11 @@ VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyr
         return;
     const vyi_kernel *k = (const vyi_kernel *)slot->internal;
     vyre_value zero = vyre_ir_u32(p, VYRE_FAULT_NONE);
-    vyre_value raised = vyre_ir_select(p, vyre_ir_eq(p, code, zero),
-                                       vyre_ir_u32(p, VYRE_FAULT_USER), code);
+    vyre_value nameless = vyre_ir_eq(p, code, zero);
+    vyre_value raised = vyre_ir_select(p, nameless, vyre_ir_u32(p, VYRE_FAULT_USER), code);
     vyre_value standing = vyre_ir_get(p, k->fault);
-    vyre_ir_set(p, k->fault,
-                vyre_ir_select(p, vyre_ir_eq(p, standing, zero), raised, standing));
+    vyre_value first = vyre_ir_eq(p, standing, zero);
+    vyre_ir_set(p, k->fault, vyre_ir_select(p, first, raised, standing));
 }
 
 /* --- dispatch ------------------------------------------------------------ */
@@ -332,17 +339,15 @@ static void vyi_op_case(vyi_kernel *k, uint32_t opcode)
 {
     vyre_ir_case(k->p, opcode);
     if (opcode < VYRE_METRICS)
-        vyi_kernel_count(k, VYRE_CONTROL_METRICS + opcode, VYRE_ORDER_RELAXED);
+        vyi_kernel_count_at(k, VYRE_CONTROL_METRICS + opcode, VYRE_ORDER_RELAXED);
 }
 
 static void vyi_op_default(vyi_kernel *k, vyre_value opcode)
 {
     vyre_program *p = k->p;
     vyre_ir_default(p);
-    vyre_ir_if(p, vyre_ir_lt(p, opcode, vyi_kernel_u32(k, VYRE_METRICS)));
-    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control,
-                   vyi_kernel_plus(k, opcode, VYRE_CONTROL_METRICS), vyi_kernel_u32(k, 1),
-                   VYRE_ORDER_RELAXED);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_lt, opcode, VYRE_METRICS));
+    vyi_kernel_count(k, vyi_kernel_plus(k, opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
     vyi_op_unknown(k);
 }
@@ -384,16 +389,16 @@ static void vyi_op_dispatch(vyi_kernel *k, vyre_value opcode)
 static vyre_value vyi_packed_pair(vyi_kernel *k, vyre_value index)
 {
     vyre_program *p = k->p;
-    vyre_value at = vyre_ir_add(p, k->base, vyre_ir_shr(p, index, vyi_kernel_u32(k, 1)));
+    vyre_value at = vyre_ir_add(p, k->base, vyi_kernel_op(k, vyre_ir_shr, index, 1));
     vyre_value word = vyre_ir_load(p, k->ring, vyi_kernel_plus(k, at, VYRE_SLOT_ARGS));
-    vyre_value odd = vyre_ir_and(p, index, vyi_kernel_u32(k, 1));
-    vyre_value shift = vyre_ir_shl(p, odd, vyi_kernel_u32(k, 4));
-    return vyre_ir_and(p, vyre_ir_shr(p, word, shift), vyi_kernel_u32(k, 0xffff));
+    vyre_value odd = vyi_kernel_op(k, vyre_ir_and, index, 1);
+    vyre_value shift = vyi_kernel_op(k, vyre_ir_shl, odd, 4);
+    return vyi_kernel_op(k, vyre_ir_and, vyre_ir_shr(p, word, shift), 0xffff);
 }
 
 static vyre_value vyi_packed_offset(vyi_kernel *k, vyre_value pair)
 {
-    return vyre_ir_shr(k->p, pair, vyi_kernel_u32(k, 8));
+    return vyi_kernel_op(k, vyre_ir_shr, pair, 8);
 }
 
 typedef struct vyi_packed {
@@ -413,9 +418,10 @@ static vyi_packed vyi_packed_head(vyi_kernel *k)
     vyi_packed packed;
     packed.is_packed = vyi_kernel_is(k, k->opcode, VYRE_OP_PACKED_SLOT);
     packed.count = vyre_ir_and(p, head, byte);
-    vyre_value meta = vyre_ir_shr(p, vyi_kernel_plus(k, packed.count, 2), vyi_kernel_u32(k, 1));
+    vyre_value bytes = vyi_kernel_plus(k, packed.count, 2);
+    vyre_value meta = vyi_kernel_op(k, vyre_ir_shr, bytes, 1);
     vyre_value room = vyre_ir_sub(p, vyi_kernel_u32(k, VYRE_MAX_ARGS), meta);
-    vyre_value args = vyre_ir_and(p, vyre_ir_shr(p, head, vyi_kernel_u32(k, 8)), byte);
+    vyre_value args = vyre_ir_and(p, vyi_kernel_op(k, vyre_ir_shr, head, 8), byte);
     packed.args = vyre_ir_select(p, vyi_kernel_is(k, args, 0), room, args);
     packed.area = vyre_ir_add(p, vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS), meta);
     return packed;
@@ -427,16 +433,15 @@ static void vyi_packed_check(vyi_kernel *k, const vyi_packed *packed)
     vyre_program *p = k->p;
     const uint32_t limit = VYRE_SLOT_ARGS + VYRE_MAX_ARGS;
     vyre_value end = vyre_ir_sub(p, vyre_ir_add(p, packed->area, packed->args), k->base);
-    vyre_value fits = vyre_ir_and(p, vyre_ir_lt(p, packed->count,
-                                                vyi_kernel_u32(k, 2 * VYRE_MAX_ARGS)),
-                                  vyre_ir_le(p, end, vyi_kernel_u32(k, limit)));
+    vyre_value few = vyi_kernel_op(k, vyre_ir_lt, packed->count, 2 * VYRE_MAX_ARGS);
+    vyre_value fits = vyre_ir_and(p, few, vyi_kernel_op(k, vyre_ir_le, end, limit));
     vyi_op_if(k, fits, VYRE_FAULT_PACKED);
     vyre_local least = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "least_offset");
     vyre_value i = vyre_ir_loop(p, vyi_kernel_u32(k, 0), packed->count);
     vyre_value pair = vyi_packed_pair(k, vyi_kernel_plus(k, i, 1));
     vyre_value offset = vyi_packed_offset(k, pair);
-    vyre_ir_if(p, vyre_ir_or(p, vyre_ir_lt(p, offset, vyre_ir_get(p, least)),
-                             vyre_ir_gt(p, offset, packed->args)));
+    vyre_value back = vyre_ir_lt(p, offset, vyre_ir_get(p, least));
+    vyre_ir_if(p, vyre_ir_or(p, back, vyre_ir_gt(p, offset, packed->args)));
     vyi_kernel_raise(k, VYRE_FAULT_PACKED);
     vyre_ir_break(p);
     vyre_ir_end(p);
@@ -457,7 +462,7 @@ static void vyi_packed_decode(vyi_kernel *k, const vyi_packed *packed, vyre_valu
     vyre_value offset = vyi_packed_offset(k, pair);
     vyre_value end = vyre_ir_select(p, more, vyi_packed_offset(k, vyi_packed_pair(k, after)),
                                     packed->args);
-    vyre_ir_set(p, k->op, vyre_ir_and(p, pair, vyi_kernel_u32(k, 0xff)));
+    vyre_ir_set(p, k->op, vyi_kernel_op(k, vyre_ir_and, pair, 0xff));
     vyre_ir_set(p, k->arg_base, vyre_ir_add(p, packed->area, offset));
     vyre_ir_set(p, k->arg_count, vyre_ir_sub(p, end, offset));
     for (uint32_t a = 0; a < VYI_KERNEL_EARLY_ARGS; a++)
@@ -492,16 +497,17 @@ static void vyi_slot_operations(vyi_kernel *k)
     vyre_local count = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 1), "operations");
     vyre_ir_if(p, packed.is_packed);
     vyi_packed_check(k, &packed);
-    vyre_value bad = vyre_ir_ne(p, vyre_ir_get(p, k->fault), vyi_kernel_u32(k, 0));
-    vyre_ir_set(p, count, vyre_ir_select(p, bad, vyi_kernel_u32(k, 0), packed.count));
+    vyre_value good = vyi_kernel_is(k, vyre_ir_get(p, k->fault), VYRE_FAULT_NONE);
+    vyre_ir_set(p, count, vyre_ir_select(p, good, packed.count, vyi_kernel_u32(k, 0)));
     vyre_ir_end(p);
 
-    vyre_value i = vyre_ir_loop(p, vyi_kernel_u32(k, 0), vyre_ir_get(p, count));
+    vyre_value operations = vyre_ir_get(p, count);
+    vyre_value i = vyre_ir_loop(p, vyi_kernel_u32(k, 0), operations);
     vyre_ir_if(p, packed.is_packed);
     vyi_packed_decode(k, &packed, i);
     vyre_ir_end(p);
     vyi_op_dispatch(k, vyre_ir_get(p, k->op));
-    vyre_ir_if(p, vyre_ir_ne(p, vyre_ir_get(p, k->fault), vyi_kernel_u32(k, 0)));
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, vyre_ir_get(p, k->fault), VYRE_FAULT_NONE));
     vyre_ir_break(p);
     vyre_ir_end(p);
     vyre_ir_end(p);
@@ -529,10 +535,10 @@ static void vyi_slot_settle_loops(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_value fault = vyre_ir_get(p, k->fault);
-    vyre_value cut = vyre_ir_and(p, vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_CUT),
-                                 vyi_kernel_is(k, fault, VYRE_FAULT_NONE));
-    vyre_ir_set(p, k->fault,
-                vyre_ir_select(p, cut, vyi_kernel_u32(k, VYRE_FAULT_LOOP_LIMIT), fault));
+    vyre_value none = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
+    vyre_value cut = vyre_ir_and(p, none, vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_CUT));
+    vyre_value limit = vyi_kernel_u32(k, VYRE_FAULT_LOOP_LIMIT);
+    vyre_ir_set(p, k->fault, vyre_ir_select(p, cut, limit, fault));
     vyre_ir_loop_allow(p, vyi_kernel_u32(k, UINT32_MAX));
 }
 
@@ -543,11 +549,11 @@ static void vyi_slot_settle_loops(vyi_kernel *k)
 static void vyi_slot_publish(vyi_kernel *k, uint32_t status, vyre_value mirror, uint32_t counter)
 {
     vyre_program *p = k->p;
-    vyre_ir_atomic_store(p, k->ring, k->base, vyi_kernel_u32(k, status), VYRE_ORDER_RELEASE);
+    vyi_kernel_put(k, k->ring, k->base, status, VYRE_ORDER_RELEASE);
     if (k->mirror.id)
-        vyre_ir_atomic_store(p, k->mirror, vyre_ir_shr(p, k->base, vyi_kernel_u32(k, 4)), mirror,
+        vyre_ir_atomic_store(p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), mirror,
                              VYRE_ORDER_RELEASE);
-    vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
+    vyi_kernel_count_at(k, counter, VYRE_ORDER_RELEASE);
 }
 
 static void vyi_slot_end(vyi_kernel *k)
@@ -559,8 +565,8 @@ static void vyi_slot_end(vyi_kernel *k)
                      VYRE_CONTROL_DONE_COUNT);
     vyre_ir_else(p);
     vyre_ir_store(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_FAULT), fault);
-    vyre_value mirror = vyre_ir_or(p, vyre_ir_shl(p, fault, vyi_kernel_u32(k, 8)),
-                                   vyi_kernel_u32(k, VYRE_SLOT_FAULTED));
+    vyre_value code = vyi_kernel_op(k, vyre_ir_shl, fault, 8);
+    vyre_value mirror = vyi_kernel_op(k, vyre_ir_or, code, VYRE_SLOT_FAULTED);
     vyi_slot_publish(k, VYRE_SLOT_FAULTED, mirror, VYRE_CONTROL_FAULT_COUNT);
     vyre_ir_end(p);
 }
@@ -579,8 +585,7 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
     /* Work that is put back has not ended: no counter, no mirror. */
     if (k->requeue.id) {
         vyre_ir_if(p, vyre_ir_get(p, k->requeue));
-        vyre_ir_atomic_store(p, k->ring, k->base, vyi_kernel_u32(k, VYRE_SLOT_REQUEUE),
-                             VYRE_ORDER_RELEASE);
+        vyi_kernel_put(k, k->ring, k->base, VYRE_SLOT_REQUEUE, VYRE_ORDER_RELEASE);
         vyre_ir_else(p);
     }
     vyi_slot_end(k);

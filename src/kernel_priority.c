@@ -47,11 +47,11 @@ static void vyi_priority_probe(vyi_kernel *k, const vyi_priority *scan, vyre_val
     vyre_local at = vyre_ir_local(p, VYRE_TYPE_U32, vyre_ir_add(p, start, k->lane), "probe");
     vyre_ir_forever(p);
     vyre_value slot = vyre_ir_get(p, at);
-    vyre_value left = vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_LEFT);
-    vyre_ir_if(p, vyre_ir_or(p, vyre_ir_ge(p, slot, end), vyre_ir_lt(p, left, k->loop_need)));
+    vyre_value past = vyre_ir_ge(p, slot, end);
+    vyre_ir_if(p, vyre_ir_or(p, past, vyi_kernel_loops_end(k)));
     vyre_ir_break(p);
     vyre_ir_end(p);
-    vyi_kernel_claim_begin(k, vyre_ir_shl(p, slot, vyi_kernel_u32(k, 4)));
+    vyi_kernel_claim_begin(k, vyi_kernel_op(k, vyre_ir_shl, slot, 4));
     vyi_priority_found(k, scan, level);
     vyre_ir_break(p);
     vyi_kernel_claim_end(k);
@@ -63,12 +63,11 @@ static void vyi_priority_levels(vyi_kernel *k, const vyi_priority *scan)
 {
     vyre_program *p = k->p;
     vyre_value levels = vyi_kernel_u32(k, VYRE_PRIORITY_LEVELS);
-    vyre_value first = vyre_ir_select(p, scan->forced, vyi_kernel_u32(k, VYI_PRIORITY_URGENT),
-                                      vyi_kernel_u32(k, 0));
+    vyre_value first = vyi_kernel_pick(k, scan->forced, VYI_PRIORITY_URGENT, 0);
     vyre_value step = vyre_ir_loop(p, vyi_kernel_u32(k, 0), levels);
     vyre_value sum = vyre_ir_add(p, first, step);
-    vyre_value level = vyre_ir_select(p, vyre_ir_lt(p, sum, levels), sum,
-                                      vyre_ir_sub(p, sum, levels));
+    vyre_value rest = vyre_ir_sub(p, sum, levels);
+    vyre_value level = vyre_ir_select(p, vyre_ir_lt(p, sum, levels), sum, rest);
     vyre_ir_name(p, level, "level");
     vyi_priority_probe(k, scan, level);
     vyre_ir_if(p, vyre_ir_get(p, scan->claimed));
@@ -83,22 +82,20 @@ static void vyi_priority_count(vyi_kernel *k, const vyi_priority *scan)
 {
     vyre_program *p = k->p;
     vyre_value level = vyre_ir_get(p, scan->level);
-    vyre_value urgent = vyre_ir_lt(p, level, vyi_kernel_u32(k, VYI_PRIORITY_URGENT));
+    vyre_value urgent = vyi_kernel_op(k, vyre_ir_lt, level, VYI_PRIORITY_URGENT);
     vyre_ir_if(p, vyre_ir_or(p, scan->forced, vyre_ir_not(p, urgent)));
-    vyre_ir_atomic_store(p, k->control, vyi_kernel_u32(k, VYRE_CONTROL_STARVATION),
-                         vyi_kernel_u32(k, 0), VYRE_ORDER_RELAXED);
+    vyi_kernel_put(k, k->control, vyi_kernel_u32(k, VYRE_CONTROL_STARVATION), 0,
+                   VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
     vyre_ir_if(p, urgent);
-    vyi_kernel_count(k, VYRE_CONTROL_STARVATION, VYRE_ORDER_RELAXED);
+    vyi_kernel_count_at(k, VYRE_CONTROL_STARVATION, VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
 
-    vyre_value one = vyi_kernel_u32(k, 1), tenant = vyre_ir_get(p, scan->tenant);
-    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control,
-                   vyi_kernel_plus(k, tenant, VYRE_CONTROL_TENANT_FAIRNESS), one,
-                   VYRE_ORDER_RELAXED);
-    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control,
-                   vyi_kernel_plus(k, level, VYRE_CONTROL_PRIORITY_FAIRNESS), one,
-                   VYRE_ORDER_RELAXED);
+    vyre_value tenant = vyre_ir_get(p, scan->tenant);
+    vyi_kernel_count(k, vyi_kernel_plus(k, tenant, VYRE_CONTROL_TENANT_FAIRNESS),
+                     VYRE_ORDER_RELAXED);
+    vyi_kernel_count(k, vyi_kernel_plus(k, level, VYRE_CONTROL_PRIORITY_FAIRNESS),
+                     VYRE_ORDER_RELAXED);
 }
 
 static vyi_priority vyi_priority_begin(vyi_kernel *k)
@@ -107,7 +104,7 @@ static vyi_priority vyi_priority_begin(vyi_kernel *k)
     vyre_value zero = vyi_kernel_u32(k, 0);
     vyre_value count = vyi_kernel_control(k, VYRE_CONTROL_STARVATION);
     vyi_priority scan;
-    scan.forced = vyre_ir_ge(p, count, vyi_kernel_u32(k, VYRE_STARVATION_LIMIT));
+    scan.forced = vyi_kernel_op(k, vyre_ir_ge, count, VYRE_STARVATION_LIMIT);
     vyre_ir_name(p, scan.forced, "forced");
     scan.claimed = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "claimed");
     scan.base = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_base");
