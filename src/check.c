@@ -557,6 +557,7 @@ typedef struct vyi_checker {
     uint32_t           *where;                      /* of each instruction */
     uint32_t           *cases;                      /* hash set of arms of switches, index + 1 */
     uint32_t            case_mask;
+    uint32_t            locals_seen;
     uint8_t            *level;                      /* uniformity of each value */
     uint8_t            *flow;                       /* uniformity of each loop's body */
     uint8_t            *locals;                     /* uniformity of each local */
@@ -570,23 +571,27 @@ static bool vyi_scope_is_open(const vyi_checker *c, uint32_t index)
     return depth <= c->walk.depth && c->arms[depth] == where;
 }
 
-static vyre_status vyi_check_local_scope(const vyi_checker *c, uint32_t index)
+/* Locals are numbered in the order in which they are declared. */
+static vyre_status vyi_check_local_scope(vyi_checker *c, uint32_t index)
 {
     const vyre_program *p = c->p;
     const uint32_t id = p->insts[index].arg[0];
-    const uint32_t declared = p->locals[id - 1].declared;
-    if (p->insts[index].op == VYI_OP_LOCAL ? declared != index : declared >= p->count)
+    const vyi_local *local = &p->locals[id - 1];
+    if (p->insts[index].op == VYI_OP_LOCAL) {
+        if (id == ++c->locals_seen && local->declared == index)
+            return VYRE_OK;
         return vyi_fail(c->err, VYRE_E_IR_LINK, index + 1, "Build programs with the builder only.",
                         VYI_AT_FORMAT "local %u is declared at %%%u", VYI_AT(p, index),
-                        (unsigned)id, (unsigned)declared + 1);
-    if (p->insts[index].op == VYI_OP_LOCAL || (declared < index && vyi_scope_is_open(c, declared)))
+                        (unsigned)id, (unsigned)local->declared + 1);
+    }
+    if (id <= c->locals_seen && vyi_scope_is_open(c, local->declared))
         return VYRE_OK;
     return vyi_fail(c->err, VYRE_E_IR_SCOPE, index + 1, "Declare the local before the block.",
                     VYI_AT_FORMAT "local $%u %s belongs to a block that is not open",
-                    VYI_AT(p, index), (unsigned)id, p->locals[id - 1].name);
+                    VYI_AT(p, index), (unsigned)id, local->name);
 }
 
-static vyre_status vyi_check_scopes(const vyi_checker *c, uint32_t index)
+static vyre_status vyi_check_scopes(vyi_checker *c, uint32_t index)
 {
     const vyi_inst *inst = &c->p->insts[index];
     const uint32_t values = vyi_op_describe(inst->op)->values;

@@ -232,6 +232,14 @@ VYI_API bool vyi_nest_has_loop(const vyre_program *p);
  * CAST and BITCAST are given by their own field. */
 VYI_API vyre_type vyi_result_type(const vyre_program *p, const vyi_inst *inst);
 
+/* What a pure operator gives for these operands, as the language defines it.
+ * False for what backends may compute differently: nearly all of f32, where
+ * only comparing, negating and converting numbers that are neither NaN,
+ * infinite nor subnormal is the same everywhere. */
+VYI_API bool vyi_eval_binary(uint32_t sub, uint32_t type, uint32_t a, uint32_t b, uint32_t *out);
+VYI_API bool vyi_eval_unary(uint32_t sub, uint32_t type, uint32_t a, uint32_t *out);
+VYI_API bool vyi_eval_cast(uint32_t to, uint32_t from, uint32_t a, uint32_t *out);
+
 /* Types as they are written in listings: "u32" .. "bool". */
 VYI_API const char *vyi_type_text(uint32_t type);
 

@@ -990,6 +990,7 @@ static const damage damages[] = {
     { 1, FIELD_A, 3, VYRE_E_IR_LOCAL },
     { 1, FIELD_A, 2, VYRE_E_IR_TYPE },
     { 1, FIELD_DECLARED, 2, VYRE_E_IR_LINK },
+    { 1, FIELD_OP, VYI_OP_SET, VYRE_E_IR_SCOPE },
     { 1, FIELD_DECLARED, 0xffffffff, VYRE_E_IR_LINK },
     { 1, FIELD_LOCAL_TYPE, 0, VYRE_E_IR_OPERATOR },
     { 1, FIELD_LOCAL_TYPE, 40, VYRE_E_IR_OPERATOR },
