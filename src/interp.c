@@ -90,7 +90,7 @@ static uint32_t vyi_fill_when(const vyi_fixed *f)
 static uint32_t vyi_local_id(const vyi_machine *m, uint32_t lane, uint32_t axis)
 {
     if (axis == 0)
-        return lane % m->group_size[0];
+        return m->lanes == m->group_size[0] ? lane : lane % m->group_size[0];
     lane /= m->group_size[0];
     return axis == 1 ? lane % m->group_size[1] : lane / m->group_size[1];
 }

@@ -37,6 +37,12 @@ static vyi_active vyi_active_of(const uint16_t *lanes, uint32_t count)
     return a;
 }
 
+/* Each lane of the range is active. */
+static bool vyi_is_dense(const vyi_active *a)
+{
+    return a->count == a->hi - a->lo;
+}
+
 /* Those of `from` that still run, collected in `to`, which may be the same. */
 static uint32_t vyi_keep_running(const vyi_machine *m, const vyi_active *from, uint16_t *to)
 {
@@ -78,21 +84,53 @@ VYI_API const vyi_step *vyi_step_halt(vyi_machine *m, const vyi_step *s)
 
 /* --- if, switch ---------------------------------------------------------- */
 
+static uint32_t vyi_count_true(const vyi_active *active, const uint32_t *bools)
+{
+    const uint16_t *const lanes = active->lanes;
+    uint32_t sum = 0;
+    if (vyi_is_dense(active)) {
+        for (uint32_t lo = active->lo; lo < active->hi; lo += VYI_CHUNK) {
+            for (uint32_t j = 0; j < VYI_CHUNK; j++)
+                sum += bools[lo + j];
+        }
+        return sum;
+    }
+    for (uint32_t i = 0; i < active->count; i++)
+        sum += bools[lanes[i]];
+    return sum;
+}
+
+static void vyi_if_split(vyi_step_block *b, const uint32_t *bools)
+{
+    const uint16_t *const lanes = b->outer.lanes;
+    uint16_t *const first = b->first, *const second = b->second;
+    uint32_t yes = 0;
+    for (uint32_t i = 0; i < b->outer.count; i++) {
+        const uint16_t lane = lanes[i];
+        first[yes] = second[i - yes] = lane;
+        yes += bools[lane];
+    }
+}
+
+/* Most conditions are the same for all lanes; only others make lists. */
 static const vyi_step *vyi_step_if(vyi_machine *m, const vyi_step *s)
 {
     vyi_step_block *b = s->block;
-    uint32_t yes = 0, no = 0;
     vyi_block_enter(m, b);
-    for (uint32_t i = 0; i < m->active.count; i++) {
-        const uint16_t lane = m->active.lanes[i];
-        const uint32_t taken = s->a[lane] != 0;
-        b->first[yes] = b->second[no] = lane;
-        yes += taken;
-        no += 1u - taken;
+    const uint32_t count = b->outer.count, yes = vyi_count_true(&b->outer, s->a);
+    if (yes == count) {
+        b->other = vyi_active_of(NULL, 0);
+        return s + 1;
     }
+    if (yes == 0) {
+        b->other = b->outer;
+        m->active.count = 0;
+        return s->skip;
+    }
+    vyi_if_split(b, s->a);
     m->active = vyi_active_of(b->first, yes);
-    b->other = vyi_active_of(b->second, no);
-    return vyi_go_on(m, s);
+    b->other = vyi_active_of(b->second, count - yes);
+    return s + 1;
 }
 
 static const vyi_step *vyi_step_else(vyi_machine *m, const vyi_step *s)
@@ -296,10 +334,16 @@ static const vyi_step *vyi_step_loop_allow(vyi_machine *m, const vyi_step *s)
 
 static const vyi_step *vyi_step_set(vyi_machine *m, const vyi_step *s)
 {
-    for (uint32_t i = 0; i < m->active.count; i++) {
-        const uint16_t lane = m->active.lanes[i];
-        s->d[lane] = s->a[lane];
+    const vyi_active *active = &m->active;
+    const uint16_t *const lanes = active->lanes;
+    const uint32_t *const a = s->a;
+    uint32_t *const d = s->d;
+    if (vyi_is_dense(active)) {
+        memcpy(d + active->lo, a + active->lo, active->count * sizeof *d);
+        return s + 1;
     }
+    for (uint32_t i = 0; i < active->count; i++)
+        d[lanes[i]] = a[lanes[i]];
     return s + 1;
 }
 
@@ -357,13 +401,7 @@ static inline uint32_t vyi_peek_relaxed(const void *at)
 #endif
 }
 
-#if VYI_BIG_ENDIAN
-VYI_ATOMIC(add, old + value)
 VYI_ATOMIC(sub, old - value)
-#else
-VYI_MEMORY_STEP(atomic_add, d[lane] = 0, d[lane] = vyi_fetch_add(words + at, b[lane]))
-VYI_MEMORY_STEP(atomic_sub, d[lane] = 0, d[lane] = vyi_fetch_add(words + at, 0u - b[lane]))
-#endif
 VYI_ATOMIC(and, old & value)
 VYI_ATOMIC(or, old | value)
 VYI_ATOMIC(xor, old ^ value)
@@ -379,6 +417,44 @@ VYI_MEMORY_STEP(atomic_load, d[lane] = 0, d[lane] = vyi_le32(vyi_load_acquire(wo
 VYI_MEMORY_STEP(atomic_store, (void)0, vyi_store_release(words + at, vyi_le32(b[lane])))
 #undef VYI_ATOMIC
 #undef VYI_MEMORY_STEP
+
+static inline uint32_t vyi_memory_add(void *at, uint32_t value)
+{
+#if VYI_BIG_ENDIAN
+    return vyi_atomic_sub(at, 0u - value);
+#else
+    return vyi_fetch_add(at, value);
+#endif
+}
+
+/* Neighbours that add to the same word do so at once, as if nothing had come
+ * between them: kernels count with all their lanes. */
+static uint32_t vyi_add_run(const vyi_step *s, const uint16_t *lanes, uint32_t count)
+{
+    const uint32_t at = s->a[lanes[0]];
+    uint32_t n = 0, sum = 0;
+    for (; n < count && s->a[lanes[n]] == at; n++) {
+        s->d[lanes[n]] = sum;
+        sum += s->b[lanes[n]];
+    }
+    const uint32_t before = vyi_memory_add(s->memory->words + at, sum);
+    for (uint32_t i = 0; i < n; i++)
+        s->d[lanes[i]] += before;
+    return n;
+}
+
+static const vyi_step *vyi_step_atomic_add(vyi_machine *m, const vyi_step *s)
+{
+    const uint16_t *const lanes = m->active.lanes;
+    const uint32_t count = m->active.count;
+    for (uint32_t i = 0; i < count;) {
+        if (s->a[lanes[i]] < s->memory->length)
+            i += vyi_add_run(s, lanes + i, count - i);
+        else
+            s->d[lanes[i++]] = 0;
+    }
+    return s + 1;
+}
 
 static vyi_step_fn vyi_atomic_find(const vyi_inst *inst)
 {
