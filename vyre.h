@@ -12965,11 +12965,13 @@ static uint32_t vyi_spv_guard_close(vyi_spv *e, const vyi_spv_guard *guard, uint
  * buffer that Vulkan binds is empty, as offsets and allocations are multiples of 4. */
 static uint32_t vyi_spv_readable(vyi_spv *e, const vyi_inst *inst, uint32_t *cond)
 {
+    const uint32_t zero = vyi_spv_u32(e, 0);
     uint32_t index = vyi_spv_value(e, inst->arg[1]);
     *cond = 0;
     if (!vyi_spv_inside(e, inst->arg[0], inst->arg[1])) {
         *cond = vyi_spv_check_index(e, inst);
-        index = vyi_spv_select(e, VYRE_TYPE_U32, *cond, index, vyi_spv_u32(e, 0));
+        if (index != zero)
+            index = vyi_spv_select(e, VYRE_TYPE_U32, *cond, index, zero);
     }
     return vyi_spv_element(e, inst->arg[0], index);
 }
