@@ -1487,6 +1487,12 @@ typedef struct vyre_spirv_desc {
     bool              rounds;       /* push constant, a u32 at 0: rounds; 0 = endless */
     uint32_t          loop_limit;   /* iterations after which the driver would cut an invocation's
                                        loops; 0 = none */
+    bool              unfenced;     /* no memory barriers: acquire and release are relaxed
+                                       read-modify-writes.  For Mesa's llvmpipe, which stops
+                                       a lane at each memory barrier until all lanes of its
+                                       workgroup are at one, and drops the rest of the
+                                       workgroup when a lane ends; its own read-modify-writes
+                                       are sequentially consistent */
 } vyre_spirv_desc;
 
 typedef struct vyre_spirv_binding {
@@ -12066,6 +12072,7 @@ typedef struct vyi_spv {
     uint32_t      subgroup;
     uint32_t      memory_bits; /* storage classes that orders cover */
     uint32_t      glsl;        /* the imported instruction set */
+    uint32_t      fence_word;
     uint32_t      types[VYRE_TYPE_BOOL + 1];
     uint32_t      blocks[VYRE_TYPE_BOOL + 1]; /* struct types of buffers */
     uint32_t      builtins[VYRE_BUILTIN_COUNT];
@@ -12577,7 +12584,7 @@ static uint32_t vyi_spv_storage_variable(vyi_spv *e, const vyi_buffer *b)
 {
     const uint32_t block = vyi_spv_buffer_block(e, vyi_spv_memory_type(b->type));
     const uint32_t id = vyi_spv_variable(e, VYI_SPV_StorageClassStorageBuffer, block);
-    const bool constant = b->access == VYRE_ACCESS_READ && !e->fed;
+    const bool constant = b->access == VYRE_ACCESS_READ && !e->fed && !e->desc.unfenced;
     vyi_spv_decorate_with(e, id, VYI_SPV_DecorationDescriptorSet, 0u);
     vyi_spv_decorate_with(e, id, VYI_SPV_DecorationBinding, b->binding);
     if (constant)
@@ -12862,7 +12869,7 @@ static const uint16_t vyi_spv_orders[4] = {
  * of GLSL has always made, and what MoltenVK understands. */
 static uint32_t vyi_spv_semantics(vyi_spv *e, uint32_t order)
 {
-    if (order == VYRE_ORDER_RELAXED || !e->vulkan_model)
+    if (order == VYRE_ORDER_RELAXED || !e->vulkan_model || e->desc.unfenced)
         return vyi_spv_u32(e, 0);
     return vyi_spv_u32(e, vyi_spv_orders[order] | e->memory_bits);
 }
@@ -12886,27 +12893,44 @@ static uint32_t vyi_spv_scope(vyi_spv *e, uint32_t buffer)
 /* The barrier of GLSL450 before a releasing or after an acquiring atomic. */
 static void vyi_spv_fence(vyi_spv *e, const vyi_inst *inst, uint32_t side)
 {
-    if (!e->vulkan_model && (inst->order & side))
+    if (!e->vulkan_model && !e->desc.unfenced && (inst->order & side))
         vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpMemoryBarrier, 2, vyi_spv_scope(e, inst->arg[0]),
                     vyi_spv_barrier_semantics(e, inst->order));
 }
 
+/* What stands for a fence in an unfenced module: a read-modify-write of a
+ * word that nobody looks at. */
+static void vyi_spv_touch_word(vyi_spv *e)
+{
+    const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32), zero = vyi_spv_u32(e, 0);
+    if (!e->fence_word)
+        e->fence_word = vyi_spv_variable(e, VYI_SPV_StorageClassWorkgroup, u32);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpAtomicOr, 6, u32, vyi_spv_id(e), e->fence_word,
+                vyi_spv_u32(e, VYI_SPV_ScopeWorkgroup), zero, zero);
+}
+
 static void vyi_spv_barrier(vyi_spv *e, const vyi_inst *inst)
 {
-    const uint32_t order = inst->order ? (uint32_t)VYRE_ORDER_ACQ_REL : 0u;
-    if (inst->sub == VYRE_SCOPE_DEVICE) {
-        if (inst->order)
-            vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpMemoryBarrier, 2,
-                        vyi_spv_u32(e, VYI_SPV_ScopeDevice),
-                        vyi_spv_barrier_semantics(e, inst->order));
+    const bool device = inst->sub == VYRE_SCOPE_DEVICE;
+    const bool subgroup = inst->sub == VYRE_SCOPE_SUBGROUP;
+    if ((device && !inst->order) || (e->desc.unfenced && subgroup && !inst->order))
+        return;
+    if (e->desc.unfenced && (device || subgroup)) {
+        vyi_spv_touch_word(e);
         return;
     }
-    if (inst->sub == VYRE_SCOPE_SUBGROUP)
+    if (device) {
+        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpMemoryBarrier, 2,
+                    vyi_spv_u32(e, VYI_SPV_ScopeDevice),
+                    vyi_spv_barrier_semantics(e, inst->order));
+        return;
+    }
+    if (subgroup)
         vyi_spv_need_subgroup(e, VYI_SUBGROUP_BASIC);
-    const uint32_t scope = vyi_spv_u32(e, inst->sub == VYRE_SCOPE_SUBGROUP
-                                              ? VYI_SPV_ScopeSubgroup : VYI_SPV_ScopeWorkgroup);
+    const uint32_t scope = vyi_spv_u32(e, subgroup ? VYI_SPV_ScopeSubgroup
+                                                   : VYI_SPV_ScopeWorkgroup);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpControlBarrier, 3, scope, scope,
-                vyi_spv_barrier_semantics(e, order));
+                vyi_spv_barrier_semantics(e, inst->order ? (uint32_t)VYRE_ORDER_ACQ_REL : 0u));
 }
 
 /* --- memory -------------------------------------------------------------- */
@@ -13024,11 +13048,14 @@ static void vyi_spv_store(vyi_spv *e, const vyi_inst *inst)
 
 static uint32_t vyi_spv_atomic_load(vyi_spv *e, const vyi_inst *inst)
 {
+    const bool modify = e->desc.unfenced && inst->order != VYRE_ORDER_RELAXED;
     const uint32_t id = vyi_spv_id(e);
     uint32_t cond;
     const uint32_t pointer = vyi_spv_readable(e, inst, &cond);
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpAtomicLoad, 5, vyi_spv_type(e, inst->type), id,
-                pointer, vyi_spv_scope(e, inst->arg[0]), vyi_spv_semantics(e, inst->order));
+    vyi_spv_put(e, VYI_SPV_BODY, modify ? VYI_SPV_OpAtomicOr : VYI_SPV_OpAtomicLoad,
+                modify ? 6u : 5u, vyi_spv_type(e, inst->type), id, pointer,
+                vyi_spv_scope(e, inst->arg[0]), vyi_spv_semantics(e, inst->order),
+                vyi_spv_const(e, inst->type, 0));
     vyi_spv_fence(e, inst, VYRE_ORDER_ACQUIRE);
     return cond ? vyi_spv_select(e, inst->type, cond, id, vyi_spv_const(e, inst->type, 0)) : id;
 }
@@ -13038,9 +13065,15 @@ static void vyi_spv_atomic_store(vyi_spv *e, const vyi_inst *inst)
     vyi_spv_guard guard;
     const uint32_t value = vyi_spv_value(e, inst->arg[2]);
     const uint32_t pointer = vyi_spv_guard_open(e, inst, &guard);
+    const uint32_t scope = vyi_spv_scope(e, inst->arg[0]);
+    const uint32_t semantics = vyi_spv_semantics(e, inst->order);
+    const uint32_t type = vyi_buffer_of(e->p, inst->arg[0])->type;
     vyi_spv_fence(e, inst, VYRE_ORDER_RELEASE);
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpAtomicStore, 4, pointer,
-                vyi_spv_scope(e, inst->arg[0]), vyi_spv_semantics(e, inst->order), value);
+    if (e->desc.unfenced && inst->order != VYRE_ORDER_RELAXED)
+        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpAtomicExchange, 6, vyi_spv_type(e, type),
+                    vyi_spv_id(e), pointer, scope, semantics, value);
+    else
+        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpAtomicStore, 4, pointer, scope, semantics, value);
     vyi_spv_guard_close(e, &guard, VYRE_TYPE_U32, 0);
 }
 

@@ -27,6 +27,12 @@ typedef struct vyre_spirv_desc {
     bool              rounds;       /* push constant, a u32 at 0: rounds; 0 = endless */
     uint32_t          loop_limit;   /* iterations after which the driver would cut an invocation's
                                        loops; 0 = none */
+    bool              unfenced;     /* no memory barriers: acquire and release are relaxed
+                                       read-modify-writes.  For Mesa's llvmpipe, which stops
+                                       a lane at each memory barrier until all lanes of its
+                                       workgroup are at one, and drops the rest of the
+                                       workgroup when a lane ends; its own read-modify-writes
+                                       are sequentially consistent */
 } vyre_spirv_desc;
 
 typedef struct vyre_spirv_binding {

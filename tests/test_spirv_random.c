@@ -1,0 +1,194 @@
+/* Random programs: the emitter and a Vulkan device against the interpreter.
+ *
+ * Unsanitized: the driver under test is code of others, loads a compiler, and
+ * leaks; and this program is made to be carried to machines that have a GPU.
+ *
+ *   TEST_COUNT=50000   programs instead of 10000
+ *   TEST_JOBS=8        processes instead of 2
+ *   TEST_SEED=0x...    the first seed; TEST_COUNT=1 with the seed that a
+ *                      failure names repeats it
+ *   VYRE_DEVICE=text   the device to use
+ */
+#include "gen.h"
+#include "vk_run.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef struct tally {
+    uint32_t programs, dispatches, differences, skipped;
+} tally;
+
+/* What program number i of the run may contain. */
+static unsigned flags_of(const vk_run *vk, uint64_t seed)
+{
+    const uint32_t all = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_VOTE_BIT |
+                         VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT |
+                         VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+    const bool subgroups = (vk->subgroup_operations & all) == all && vk->subgroup_size <= 32;
+    unsigned flags = GEN_LOOPS | GEN_ATOMICS;
+    if (seed & 0x100)
+        flags |= GEN_WORKGROUP;
+    if (seed & 0x200)
+        flags |= GEN_3D;
+    if (subgroups && (seed & 0xc00) == 0)
+        flags |= GEN_SUBGROUPS;
+    if ((seed & 0x7000) == 0)
+        flags |= GEN_LARGE;
+    return flags;
+}
+
+static void run_interpreter(const vyre_program *p, const gen_shape *shape, gen_memory *memory,
+                            uint32_t subgroup_size)
+{
+    vyre_interp_desc desc;
+    vyre_error err;
+    memset(&desc, 0, sizeof desc);
+    memcpy(desc.groups, shape->groups, sizeof desc.groups);
+    desc.buffers = memory->buffers;
+    desc.sizes = memory->sizes;
+    desc.buffer_count = memory->count;
+    desc.subgroup_size = subgroup_size;
+    if (vyre_interpret(p, &desc, &err) < 0) {
+        printf("FAIL interpreter, seed 0x%llx: %s\n", (unsigned long long)shape->seed, err.text);
+        exit(2);
+    }
+}
+
+static void run_device(vk_run *vk, const vyre_program *p, const gen_shape *shape,
+                       const vyre_spirv_desc *how, gen_memory *memory)
+{
+    static const uint32_t bindings[GEN_BUFFERS] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 };
+    vyre_spirv module;
+    vyre_error err;
+    vk_kernel kernel;
+    if (vyre_spirv_emit(p, how, &module, &err) < 0) {
+        printf("FAIL emitter, seed 0x%llx: %s\n", (unsigned long long)shape->seed, err.text);
+        exit(2);
+    }
+    vk_kernel_desc desc = { module.words, module.word_count, bindings, shape->buffer_count,
+                            module.push_constant_size,
+                            how->spec_group_size ? shape->group_size : NULL };
+    vk_call call = { { shape->groups[0], shape->groups[1], shape->groups[2] }, memory->buffers,
+                     memory->sizes, 0 };
+    if (!vk_kernel_create(vk, &kernel, &desc) || !vk_dispatch(vk, &kernel, &call)) {
+        printf("FAIL device, seed 0x%llx: %s\n", (unsigned long long)shape->seed, vk->why);
+        exit(2);
+    }
+    vk_kernel_destroy(vk, &kernel);
+    vyre_spirv_free(&module);
+}
+
+/* One program, with one of the emitter's options. */
+static void one_program(vk_run *vk, uint64_t seed, tally *t)
+{
+    gen_shape shape;
+    vyre_spirv_desc how;
+    uint32_t binding;
+    size_t at;
+    const unsigned flags = flags_of(vk, seed);
+    vyre_program *p = gen_program(seed, flags, NULL, &shape);
+    if (!p)
+        exit(2);
+    t->programs++;
+    memset(&how, 0, sizeof how);
+    how.version = vk->api_version >= VK_API_VERSION_1_2 && (seed & 1) ? VYRE_SPIRV_1_5 : 0;
+    how.memory_model = vk->vulkan_memory_model && (seed & 2) ? VYRE_MEMORY_MODEL_VULKAN
+                                                             : VYRE_MEMORY_MODEL_GLSL450;
+    how.spec_group_size = (seed & 4) != 0;
+    how.rounds = (seed & 8) != 0;
+    how.unfenced = vk->is_lavapipe; /* see the comment at vyre_spirv_desc */
+    how.loop_limit = (seed & 0x30) == 0 ? 60000 : 0;
+    gen_memory expected = gen_memory_make(&shape), found = gen_memory_make(&shape);
+    run_interpreter(p, &shape, &expected, vk->subgroup_size);
+    run_device(vk, p, &shape, &how, &found);
+    t->dispatches++;
+    if (gen_memory_differs(&expected, &found, &binding, &at)) {
+        const uint8_t *x = (const uint8_t *)expected.buffers[binding] + (at & ~(size_t)3);
+        const uint8_t *y = (const uint8_t *)found.buffers[binding] + (at & ~(size_t)3);
+        printf("FAIL seed 0x%llx (flags %u): binding %u, word %zu: interpreter "
+               "%02x%02x%02x%02x, device %02x%02x%02x%02x\n",
+               (unsigned long long)seed, flags, (unsigned)binding, at / 4, x[3], x[2], x[1], x[0],
+               y[3], y[2], y[1], y[0]);
+        t->differences++;
+    }
+    gen_memory_free(&expected);
+    gen_memory_free(&found);
+    vyre_program_destroy(p);
+}
+
+static uint32_t number_from(const char *name, uint32_t fallback)
+{
+    const char *text = getenv(name);
+    return text ? (uint32_t)strtoul(text, NULL, 0) : fallback;
+}
+
+static uint64_t seed_of(uint64_t first, uint32_t i)
+{
+    uint64_t state = first + i;
+    return i ? test_random(&state) : first;
+}
+
+/* A child's share: every jobs-th program. */
+static void work(uint32_t job, uint32_t jobs, uint32_t count, int out)
+{
+    static vk_run vk;
+    tally t;
+    memset(&t, 0, sizeof t);
+    const uint64_t first = test_seed(0x5b1f00d5ull);
+    if (!vk_open(&vk)) {
+        if (job == 0)
+            printf("NOTE no device: %s\n", vk.why);
+        t.skipped = 1;
+    } else if (job == 0) {
+        printf("NOTE %s, Vulkan %u.%u, subgroups of %u, %s memory model\n", vk.name,
+               VK_API_VERSION_MAJOR(vk.api_version), VK_API_VERSION_MINOR(vk.api_version),
+               vk.subgroup_size, vk.vulkan_memory_model ? "Vulkan and GLSL450" : "GLSL450");
+    }
+    for (uint32_t i = job; i < count && !t.skipped && t.differences < 10; i += jobs)
+        one_program(&vk, seed_of(first, i), &t);
+    if (!t.skipped)
+        vk_close(&vk);
+    fflush(stdout);
+    if (write(out, &t, sizeof t) != (ssize_t)sizeof t)
+        _exit(3);
+    _exit(0);
+}
+
+static void random_programs_agree(void)
+{
+    const uint32_t count = number_from("TEST_COUNT", 10000);
+    const uint32_t jobs = number_from("TEST_JOBS", 2);
+    tally sum, one;
+    int ends[2], status, broken = 0;
+    memset(&sum, 0, sizeof sum);
+    CHECK(pipe(ends) == 0);
+    fflush(stdout);
+    for (uint32_t job = 0; job < jobs; job++) {
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0)
+            work(job, jobs, count, ends[1]);
+    }
+    close(ends[1]);
+    while (read(ends[0], &one, sizeof one) == (ssize_t)sizeof one) {
+        sum.programs += one.programs;
+        sum.differences += one.differences;
+        sum.skipped += one.skipped;
+    }
+    close(ends[0]);
+    while (wait(&status) > 0)
+        broken += !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+    if (sum.skipped)
+        test_skip("no Vulkan device");
+    printf("NOTE %u programs, %u differences\n", sum.programs, sum.differences);
+    CHECK_EQ(broken, 0);
+    CHECK_EQ(sum.differences, 0);
+    CHECK_EQ(sum.programs, count);
+}
+
+int main(void)
+{
+    RUN(random_programs_agree);
+    return test_end();
+}
