@@ -24,6 +24,7 @@
 
 #include "base_impl.h"
 #include "engine.h"
+#include "thread_impl.h"
 
 VYI_EXTERN_C_BEGIN
 
@@ -125,6 +126,159 @@ VYI_API const vyi_backend *vyi_vulkan_backend(void);
 
 /* As vyre_open, on a backend of the caller's. */
 VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, vyre_error *err);
+
+/* --- the handle ---------------------------------------------------------- */
+
+/* Whose turn a slot is, in one word: generation << 3 | epoch << 2 | phase.
+ *
+ *     FREE   nobody's: never used, or its end has been seen
+ *     BUSY   of the host thread that moved it here, until it moves it on
+ *     FLIGHT published; it has ended as soon as its mirror word is not 0
+ *
+ * A publisher takes a slot from FREE, or FLIGHT and ended, to BUSY with the
+ * next generation; whoever sees an end may move FLIGHT to FREE. Recovery flips
+ * the epoch, so that a move that was decided on an older device fails. */
+#define VYI_PHASE_FREE      0u
+#define VYI_PHASE_BUSY      1u
+#define VYI_PHASE_FLIGHT    2u
+#define VYI_PHASE_MASK      3u
+#define VYI_MARK_EPOCH      4u
+#define VYI_GENERATION_BIT  3u
+#define VYI_GENERATION_MASK 0x1fffffffu
+#define VYI_GENERATION_HALF 0x10000000u
+
+/* How a slot's last trouble ended, kept when the slot is used again.  Ends
+ * without trouble leave no trace. */
+typedef struct vyi_trouble {
+    uint32_t generation; /* 0: none so far */
+    uint32_t code;       /* vyre_fault, or: */
+} vyi_trouble;
+#define VYI_TROUBLE_LOST 0xffffffffu
+
+typedef enum vyi_run_state {
+    VYI_STATE_IDLE = 0,
+    VYI_STATE_RUNNING = 1,
+    VYI_STATE_STOPPING = 2, /* a stop timed out: launches are still in flight */
+    VYI_STATE_SHUT = 3,     /* by the opcode */
+    VYI_STATE_LOST = 4
+} vyi_run_state;
+
+/* Slots that one priority may use; without priorities there is one for all.
+ * The padding keeps the cursors, which publishers add to, on cache lines of
+ * their own. */
+typedef struct vyi_partition {
+    uint32_t first, count;
+    uint32_t cursor;
+    uint32_t padding[29];
+} vyi_partition;
+
+/* The chain of leases; under the handle's lock. */
+typedef struct vyi_chain {
+    uint64_t launched, completed; /* launches of any kind on this device */
+    uint64_t leases, passes;      /* of all devices so far */
+    uint64_t since;               /* when the oldest launch in flight can have begun */
+    uint64_t lease_ns;
+    uint32_t rounds;
+    uint32_t before, after;       /* works pending when the last pass began, and ended */
+    uint64_t retry_at;            /* when a pass is worth while though nothing is new */
+} vyi_chain;
+
+struct vyre {
+    vyi_partition partitions[VYRE_PRIORITY_LEVELS];
+    uint32_t  drive_at;   /* microseconds, wrapping: when a look at the device is due */
+    uint32_t  state;      /* vyi_run_state; written under the lock */
+    uint32_t  held;       /* every slot is BUSY for a moment */
+    void     *device;     /* vyi_device */
+    /* Constant once the handle is open. */
+    uint32_t  slots, tenants, observables, log_records;
+    uint32_t  partition_count, mirror_index, user_count;
+    uint32_t  user_index[VYI_MAX_BUFFERS]; /* of the user's buffer i in `buffers` */
+    vyre_mode mode;
+    uint32_t *marks;      /* of each slot */
+    vyi_trouble *trouble; /* of each slot */
+    vyre_work *record;    /* of each slot, for a rerun; NULL without */
+    uint32_t *kept;       /* marks of slots while they are held */
+    uint32_t *run_mark;   /* of each slot: the generation that vyre_run waits for, or 0 */
+    uint32_t *run_work;   /* and its index */
+    vyre_log_record *log; /* records on their way to the callback */
+    vyre_desc desc;
+    vyre_program *loop, *once;
+    vyi_device_buffer buffers[VYI_MAX_BUFFERS];
+    uint32_t  buffer_count;
+    const vyi_backend *backend;
+    vyi_arena arena;      /* of texts */
+    /* Under the lock. */
+    vyi_mutex lock;
+    vyi_mutex run_lock;   /* vyre_run; taken before the lock */
+    vyi_chain chain;
+    void    **retired;    /* lost devices, whose mappings may still be looked at */
+    uint32_t  retired_capacity;
+    uint32_t  recoveries;
+    bool      was_running; /* when the device was lost */
+    bool      auto_recovered;
+    uint32_t  aborted;    /* slots may have been left CLAIMED */
+    vyre_error lost;      /* how */
+    /* The helper. */
+    vyi_thread helper;
+    vyi_mutex  helper_lock;
+    vyi_cond   helper_wake;
+    bool       helper_runs, helper_quits;
+};
+
+/* How far a thread may go in looking after the device. */
+typedef enum vyi_effort {
+    VYI_EFFORT_LOOK = 0, /* keep a started kernel going */
+    VYI_EFFORT_WORK = 1  /* also make passes for work that waits without one */
+} vyi_effort;
+
+static inline vyi_device *vyi_engine_device(const vyre *v)
+{
+    return (vyi_device *)vyi_load_pointer(&v->device);
+}
+
+static inline uint32_t *vyi_engine_words(const vyi_device *d, uint32_t buffer)
+{
+    return (uint32_t *)d->map[buffer];
+}
+
+static inline uint32_t vyi_engine_in_flight(const vyre *v)
+{
+    return (uint32_t)(v->chain.launched - v->chain.completed);
+}
+
+static inline uint32_t vyi_control_load(const vyi_device *d, uint32_t word)
+{
+    return vyi_le32(vyi_load_acquire(vyi_engine_words(d, VYI_ROLE_CONTROL) + word));
+}
+
+/* Slots (engine_slots.c).  vyi_slots_hold takes every slot, if all are at rest
+ * (or, with `force`, whatever they are doing); vyi_slots_release puts them back. */
+VYI_API bool vyi_slots_hold(vyre *v, bool force);
+VYI_API void vyi_slots_release(vyre *v);
+/* How many are in flight and have not ended. */
+VYI_API uint32_t vyi_slots_pending(const vyre *v);
+VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_work *work);
+VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint32_t code);
+
+/* The chain (engine_lease.c), under the lock. */
+VYI_API vyre_status vyi_engine_drive(vyre *v, vyi_effort effort, vyre_error *err);
+/* Waits until nothing is in flight: VYRE_OK, VYRE_TIMEOUT, or an error. */
+VYI_API vyre_status vyi_engine_settle(vyre *v, uint64_t deadline, vyre_error *err);
+/* Slots that an abort has left CLAIMED end FAULT.  Nothing is in flight. */
+VYI_API void vyi_engine_bury(vyre *v);
+VYI_API vyre_status vyi_engine_launch(vyre *v, vyi_launch what, uint32_t rounds, vyre_error *err);
+VYI_API vyre_status vyi_engine_reap(vyre *v, uint64_t timeout_ns, vyre_error *err);
+VYI_API void vyi_engine_deliver_log(vyre *v);
+/* Without the lock: drives if it is due and nobody else does. */
+VYI_API vyre_status vyi_engine_nudge(vyre *v, vyi_effort effort, vyre_error *err);
+VYI_API bool vyi_helper_start(vyre *v);
+VYI_API void vyi_helper_stop(vyre *v);
+
+VYI_API vyre_status vyi_engine_lost(vyre *v, const vyre_error *how, vyre_error *err);
+VYI_API void vyi_engine_set_shutdown(vyre *v, uint32_t value);
+
+/* Buffers and recovery (engine.c), under the lock. */
+VYI_API vyre_status vyi_engine_recover(vyre *v, vyre_error *err);
 
 VYI_EXTERN_C_END
 

@@ -1,0 +1,561 @@
+/* ==========================================================================
+ * engine: publishing, and waiting for what was published
+ *
+ * The hot path takes no lock and never reads device memory.  A publisher finds
+ * a slot with a cursor that all publishers of a partition add to, makes it its
+ * own with one compare-and-swap on the slot's mark, writes the work, and
+ * raises STATUS last.  The kernel ends a slot by writing its mirror word after
+ * STATUS; that word is all that is polled here.
+ * ======================================================================= */
+#include "engine_impl.h"
+
+#include "ring.h"
+
+#define VYI_MIRROR_STATUS(word) ((word) & 0xffu)
+#define VYI_MIRROR_FAULT(word)  ((word) >> 8)
+
+/* --- marks --------------------------------------------------------------- */
+
+static uint32_t vyi_mark_generation(uint32_t mark)
+{
+    return mark >> VYI_GENERATION_BIT;
+}
+
+static uint32_t vyi_mark_phase(uint32_t mark)
+{
+    return mark & VYI_PHASE_MASK;
+}
+
+static uint32_t vyi_mark_with(uint32_t mark, uint32_t phase)
+{
+    return (mark & ~VYI_PHASE_MASK) | phase;
+}
+
+/* BUSY, with the next generation; 0 is none. */
+static uint32_t vyi_mark_next(uint32_t mark)
+{
+    uint32_t generation = (vyi_mark_generation(mark) + 1u) & VYI_GENERATION_MASK;
+    if (generation == 0)
+        generation = 1;
+    return generation << VYI_GENERATION_BIT | (mark & VYI_MARK_EPOCH) | VYI_PHASE_BUSY;
+}
+
+/* The mark's move, if it still is what it was. */
+static bool vyi_mark_move(vyre *v, uint32_t slot, uint32_t from, uint32_t to)
+{
+    return vyi_compare_exchange(&v->marks[slot], from, to) == from;
+}
+
+/* How the slot ended, or 0.  Pairs with the kernel's release of the word, and
+ * with the publisher's that cleared it. */
+static uint32_t vyi_slot_outcome(const vyre *v, uint32_t slot)
+{
+    const vyi_device *d = vyi_engine_device(v);
+    return vyi_le32(vyi_load_acquire(vyi_engine_words(d, v->mirror_index) + slot));
+}
+
+/* Only the owner of the slot's BUSY mark writes.  The generation is 0 while the
+ * code changes. */
+VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint32_t code)
+{
+    vyi_store_release(&v->trouble[slot].generation, 0);
+    vyi_store_release(&v->trouble[slot].code, code);
+    vyi_store_release(&v->trouble[slot].generation, generation);
+}
+
+/* --- taking slots -------------------------------------------------------- */
+
+/* Makes the slot the publisher's: its BUSY mark, or 0 when it is in use. */
+static uint32_t vyi_slot_claim(vyre *v, uint32_t slot)
+{
+    const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+    const uint32_t next = vyi_mark_next(mark);
+
+    if (vyi_mark_phase(mark) == VYI_PHASE_FREE)
+        return vyi_mark_move(v, slot, mark, next) ? next : 0;
+    if (vyi_mark_phase(mark) == VYI_PHASE_BUSY)
+        return 0;
+
+    const uint32_t outcome = vyi_slot_outcome(v, slot);
+    if (outcome == 0)
+        return 0;
+    if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
+        return vyi_mark_move(v, slot, mark, next) ? next : 0;
+    /* The fault is on record before its generation is over. */
+    if (!vyi_mark_move(v, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+        return 0;
+    vyi_slot_trouble(v, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome));
+    vyi_store_release(&v->marks[slot], next);
+    return next;
+}
+
+static uint32_t vyi_partition_place(const vyi_partition *part, uint32_t turn)
+{
+    return (part->count & (part->count - 1)) == 0 ? turn & (part->count - 1) : turn % part->count;
+}
+
+/* A slot of the partition that is now the caller's: its BUSY mark, or 0. */
+static uint32_t vyi_partition_claim(vyre *v, vyi_partition *part, uint32_t *slot)
+{
+    uint32_t place = vyi_partition_place(part, vyi_fetch_add(&part->cursor, 1));
+    for (uint32_t tried = 0; tried < part->count; tried++) {
+        const uint32_t mark = vyi_slot_claim(v, part->first + place);
+        if (mark) {
+            if (tried)
+                vyi_store_relaxed(&part->cursor, place + 1);
+            *slot = part->first + place;
+            return mark;
+        }
+        place = place + 1 < part->count ? place + 1 : 0;
+    }
+    return 0;
+}
+
+/* The wire's levels, by vyre_priority. */
+static uint32_t vyi_priority_level(vyre_priority priority)
+{
+    static const uint8_t levels[VYRE_PRIORITY_LEVELS] = { 2, 0, 1, 3, 4 };
+    return levels[priority];
+}
+
+static vyi_partition *vyi_partition_of(vyre *v, vyre_priority priority)
+{
+    vyi_partition *part = &v->partitions[0];
+    if (v->partition_count > 1) {
+        part = &v->partitions[vyi_priority_level(priority)];
+        if (part->count == 0) /* a ring of less than five slots has NORMAL ones only */
+            part = &v->partitions[vyi_priority_level(VYRE_PRIORITY_NORMAL)];
+    }
+    return part;
+}
+
+static uint32_t vyi_work_claim(vyre *v, const vyre_work *work, uint32_t *slot)
+{
+    vyi_partition *part = vyi_partition_of(v, work->priority);
+    for (;;) {
+        const uint32_t mark = vyi_partition_claim(v, part, slot);
+        if (mark || !vyi_load_acquire(&v->held))
+            return mark;
+        vyi_yield(); /* every slot is held, for a moment, by the log or a recovery */
+    }
+}
+
+VYI_API bool vyi_slots_hold(vyre *v, bool force)
+{
+    vyi_store_release(&v->held, 1);
+    for (uint32_t slot = 0; slot < v->slots; slot++) {
+        for (;;) {
+            const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+            const bool busy = vyi_mark_phase(mark) == VYI_PHASE_BUSY;
+            const bool moving =
+                busy || (vyi_mark_phase(mark) == VYI_PHASE_FLIGHT && !vyi_slot_outcome(v, slot));
+            if (moving && !force) {
+                while (slot-- > 0)
+                    vyi_store_release(&v->marks[slot], v->kept[slot]);
+                vyi_store_release(&v->held, 0);
+                return false;
+            }
+            v->kept[slot] = mark;
+            if (!busy && vyi_mark_move(v, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+                break;
+            vyi_yield();
+        }
+    }
+    return true;
+}
+
+VYI_API void vyi_slots_release(vyre *v)
+{
+    for (uint32_t slot = 0; slot < v->slots; slot++)
+        vyi_store_release(&v->marks[slot], v->kept[slot]);
+    vyi_store_release(&v->held, 0);
+}
+
+VYI_API uint32_t vyi_slots_pending(const vyre *v)
+{
+    uint32_t count = 0;
+    for (uint32_t slot = 0; slot < v->slots; slot++) {
+        const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+        count += vyi_mark_phase(mark) == VYI_PHASE_FLIGHT && !vyi_slot_outcome(v, slot);
+    }
+    return count;
+}
+
+/* --- publishing ---------------------------------------------------------- */
+
+static vyre_status vyi_work_check(const vyre *v, const vyre_work *work, vyre_error *err)
+{
+    if (work->arg_count > VYRE_MAX_ARGS)
+        return vyi_fail(err, VYRE_E_TOO_MANY_ARGS, work->arg_count,
+                        "Pass at most 12 arguments; put more into a user buffer.",
+                        "the work has %u arguments", work->arg_count);
+    if (!vyre_opcode_publishable(work->opcode) &&
+        !(v->desc.kernel.load_miss && work->opcode == VYRE_OP_LOAD_MISS))
+        return vyi_fail(err, VYRE_E_OPCODE, work->opcode,
+                        "Use a built-in opcode, or one for which vyre_opcode_is_user() is true.",
+                        "opcode 0x%08x is reserved", work->opcode);
+    if (work->tenant >= v->tenants)
+        return vyi_fail(err, VYRE_E_TENANT_RANGE, work->tenant,
+                        "Set vyre_desc.tenants to one more than the largest tenant id.",
+                        "tenant %u is not one of the handle's %u", work->tenant, v->tenants);
+    if ((uint32_t)work->priority >= VYRE_PRIORITY_LEVELS)
+        return vyi_fail(err, VYRE_E_PRIORITY, (uint64_t)work->priority,
+                        "Use one of the VYRE_PRIORITY_ levels.", "priority %d does not exist",
+                        (int)work->priority);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_engine_takes_work(const vyre *v, vyre_error *err)
+{
+    const uint32_t state = vyi_load_acquire(&v->state);
+    if (state == VYI_STATE_LOST)
+        return vyi_fail(err, VYRE_E_DEVICE_LOST, 0, "Call vyre_recover().",
+                        "the device was lost; nothing can be published");
+    if (state == VYI_STATE_SHUT)
+        return vyi_fail(err, VYRE_E_STOPPED, 0, "Call vyre_start() to go on.",
+                        "opcode SHUTDOWN has stopped the kernel");
+    return VYRE_OK;
+}
+
+/* Everything but STATUS.  The slot is the caller's. */
+static void vyi_slot_fill(vyre *v, const vyi_device *d, uint32_t slot, const vyre_work *work)
+{
+    uint32_t *at = vyi_engine_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
+    const uint32_t count = work->arg_count;
+
+    if (v->record)
+        v->record[slot] = *work;
+    vyi_store_release(vyi_engine_words(d, v->mirror_index) + slot, 0);
+    vyi_store_relaxed(at + VYRE_SLOT_OPCODE, vyi_le32(work->opcode));
+    vyi_store_relaxed(at + VYRE_SLOT_TENANT, vyi_le32(work->tenant));
+    vyi_store_relaxed(at + VYRE_SLOT_PRIORITY, vyi_le32(vyi_priority_level(work->priority)));
+    at += VYRE_SLOT_ARGS;
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        vyi_store_relaxed(at + i, i < count ? vyi_le32(work->args[i]) : 0);
+}
+
+/* Pairs with the kernel's claiming acquire. */
+static void vyi_slot_raise(const vyi_device *d, uint32_t slot)
+{
+    vyi_store_release(vyi_engine_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS,
+                      vyi_le32(VYRE_SLOT_PUBLISHED));
+}
+
+VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_work *work)
+{
+    vyi_slot_fill(v, d, slot, work);
+    if (d->write_combined)
+        vyi_fence_stores();
+    vyi_slot_raise(d, slot);
+    if (d->write_combined)
+        vyi_fence_stores();
+}
+
+static vyre_ticket vyi_ticket_of(uint32_t slot, uint32_t mark)
+{
+    vyre_ticket t;
+    t.slot = slot;
+    t.generation = vyi_mark_generation(mark);
+    return t;
+}
+
+VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
+                                  vyre_error *err)
+{
+    if (!v || !work)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and a work.",
+                        "%s is NULL", v ? "work" : "the handle");
+    vyre_status status = vyi_work_check(v, work, err);
+    if (status == VYRE_OK)
+        status = vyi_engine_takes_work(v, err);
+    if (status != VYRE_OK)
+        return status;
+
+    uint32_t slot = 0;
+    const uint32_t mark = vyi_work_claim(v, work, &slot);
+    if (!mark) {
+        vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
+        return VYRE_FULL;
+    }
+    vyi_device *d = vyi_engine_device(v);
+    vyi_slot_write(v, d, slot, work);
+    vyi_store_release(&v->marks[slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
+    if (d->backend->wake)
+        d->backend->wake(d);
+    if ((slot & 63u) == 0)
+        vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
+    if (ticket)
+        *ticket = vyi_ticket_of(slot, mark);
+    return VYRE_OK;
+}
+
+#define VYI_BATCH 64u
+
+/* Publishes the first works of `count`, at most VYI_BATCH; how many it were. */
+static uint32_t vyi_publish_batch(vyre *v, const vyre_work *works, uint32_t count,
+                                  vyre_ticket *last)
+{
+    uint32_t slots[VYI_BATCH], marks[VYI_BATCH], n = 0;
+    while (n < count && n < VYI_BATCH && (marks[n] = vyi_work_claim(v, &works[n], &slots[n])) != 0)
+        n++;
+    if (n == 0)
+        return 0;
+
+    vyi_device *d = vyi_engine_device(v);
+    for (uint32_t i = 0; i < n; i++)
+        vyi_slot_fill(v, d, slots[i], &works[i]);
+    if (d->write_combined)
+        vyi_fence_stores();
+    for (uint32_t i = 0; i < n; i++)
+        vyi_slot_raise(d, slots[i]);
+    if (d->write_combined)
+        vyi_fence_stores();
+    for (uint32_t i = 0; i < n; i++)
+        vyi_store_release(&v->marks[slots[i]], vyi_mark_with(marks[i], VYI_PHASE_FLIGHT));
+    if (d->backend->wake)
+        d->backend->wake(d);
+    *last = vyi_ticket_of(slots[n - 1], marks[n - 1]);
+    return n;
+}
+
+VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t count,
+                                       uint32_t *published, vyre_ticket *last, vyre_error *err)
+{
+    if (!v || (!works && count))
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and an array of works.",
+                        "%s is NULL", v ? "works" : "the handle");
+    vyre_status status = vyi_engine_takes_work(v, err);
+    for (uint32_t i = 0; i < count && status == VYRE_OK; i++)
+        status = vyi_work_check(v, &works[i], err);
+    if (status != VYRE_OK)
+        return status;
+
+    uint32_t done = 0;
+    vyre_ticket t = { 0, 0 };
+    while (done < count) {
+        const uint32_t n = vyi_publish_batch(v, works + done, count - done, &t);
+        if (n == 0)
+            break;
+        done += n;
+    }
+    vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
+    if (published)
+        *published = done;
+    if (last && done)
+        *last = t;
+    return done == count ? VYRE_OK : VYRE_FULL;
+}
+
+/* --- outcomes ------------------------------------------------------------ */
+
+/* Of a ticket whose work has ended and whose slot may be at a later generation. */
+static vyre_status vyi_ticket_history(const vyre *v, vyre_ticket t, uint32_t *code)
+{
+    const vyi_trouble *trouble = &v->trouble[t.slot];
+    const uint32_t generation = vyi_load_acquire(&trouble->generation);
+    const uint32_t found = vyi_load_acquire(&trouble->code);
+    const bool stable = vyi_load_acquire(&trouble->generation) == generation;
+
+    if (generation == t.generation && stable) {
+        if (found == VYI_TROUBLE_LOST)
+            return VYRE_E_LOST;
+        *code = found;
+        return VYRE_E_FAULT;
+    }
+    if (generation && ((generation - t.generation) & VYI_GENERATION_MASK) < VYI_GENERATION_HALF)
+        return VYRE_E_STALE;
+    return VYRE_OK;
+}
+
+/* Records an end that was seen, so that a recovery knows of it. */
+static void vyi_ticket_seen(vyre *v, vyre_ticket t, uint32_t mark, uint32_t outcome)
+{
+    if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
+        return;
+    if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE) {
+        (void)vyi_mark_move(v, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_FREE));
+        return;
+    }
+    if (!vyi_mark_move(v, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+        return;
+    vyi_slot_trouble(v, t.slot, t.generation, VYI_MIRROR_FAULT(outcome));
+    vyi_store_release(&v->marks[t.slot], vyi_mark_with(mark, VYI_PHASE_FREE));
+}
+
+/* VYRE_OK, VYRE_PENDING, E_FAULT (and its code), E_LOST, E_STALE, E_TICKET. */
+static vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code)
+{
+    if (t.slot >= v->slots || t.generation == 0 || t.generation > VYI_GENERATION_MASK)
+        return VYRE_E_TICKET;
+    for (;;) {
+        const uint32_t mark = vyi_load_acquire(&v->marks[t.slot]);
+        const uint32_t age =
+            (vyi_mark_generation(mark) - t.generation) & VYI_GENERATION_MASK;
+        if (age >= VYI_GENERATION_HALF)
+            return VYRE_E_TICKET;
+        if (age != 0 || vyi_mark_phase(mark) == VYI_PHASE_FREE)
+            return vyi_ticket_history(v, t, code);
+
+        const uint32_t outcome = vyi_slot_outcome(v, t.slot);
+        if (vyi_load_acquire(&v->marks[t.slot]) != mark)
+            continue; /* the outcome may be another generation's */
+        if (outcome == 0)
+            return VYRE_PENDING;
+        vyi_ticket_seen(v, t, mark, outcome);
+        if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
+            return VYRE_OK;
+        *code = VYI_MIRROR_FAULT(outcome);
+        return VYRE_E_FAULT;
+    }
+}
+
+static vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre_ticket t,
+                                      uint32_t code)
+{
+    switch (status) {
+    case VYRE_E_FAULT:
+        vyi_fail(err, status, t.slot, "Correct the work's opcode or arguments; see docs.",
+                 "slot %u ended FAULT %u: %s", t.slot, code, vyre_fault_text(code));
+        if (err)
+            err->native = (int32_t)code;
+        return status;
+    case VYRE_E_LOST:
+        return vyi_fail(err, status, t.slot, "Publish it again, or set lost_work to RERUN.",
+                        "the work in slot %u was in flight when the device was lost", t.slot);
+    case VYRE_E_STALE:
+        return vyi_fail(err, status, t.slot, "Ask sooner after the work has ended.",
+                        "slot %u has been used again after generation %u", t.slot, t.generation);
+    case VYRE_E_TICKET:
+        return vyi_fail(err, status, t.slot, "Pass a ticket that this handle's publish gave.",
+                        "no work has ticket %u.%u", t.slot, t.generation);
+    default:
+        return status;
+    }
+}
+
+VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t)
+{
+    uint32_t code = 0;
+    if (!v)
+        return VYRE_E_ARGUMENT;
+    vyre_status status = vyi_ticket_look(v, t, &code);
+    if (status != VYRE_PENDING)
+        return status;
+    vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
+    return vyi_ticket_look(v, t, &code);
+}
+
+/* --- waiting ------------------------------------------------------------- */
+
+/* Turns of a loop that waits: first it spins, then it lets others run, then it
+ * sleeps. */
+typedef struct vyi_pace {
+    uint64_t begin, deadline;
+    uint32_t turn;
+} vyi_pace;
+
+#define VYI_PACE_SPINS    32u
+#define VYI_PACE_YIELD_NS 20000u
+#define VYI_PACE_SLEEP_NS 2000000u
+
+static vyi_pace vyi_pace_begin(uint64_t timeout_ns)
+{
+    vyi_pace pace;
+    pace.begin = vyi_now();
+    pace.deadline = timeout_ns > UINT64_MAX - pace.begin ? UINT64_MAX : pace.begin + timeout_ns;
+    pace.turn = 0;
+    return pace;
+}
+
+/* One turn.  VYRE_TIMEOUT when the time is over, an error when the work cannot
+ * end any more. */
+static vyre_status vyi_pace_turn(vyre *v, vyi_pace *pace, vyre_error *err)
+{
+    if (pace->turn++ % VYI_PACE_SPINS != 0) {
+        vyi_pause();
+        return VYRE_OK;
+    }
+    vyre_status status = vyi_engine_nudge(v, VYI_EFFORT_WORK, err);
+    if (status == VYRE_OK)
+        status = vyi_engine_takes_work(v, err);
+    if (status < 0)
+        return status;
+    const uint64_t now = vyi_now();
+    if (now >= pace->deadline)
+        return VYRE_TIMEOUT;
+    if (now - pace->begin > VYI_PACE_SLEEP_NS && !vyi_engine_device(v)->pumped)
+        vyi_sleep(50000);
+    else if (now - pace->begin > VYI_PACE_YIELD_NS)
+        vyi_yield();
+    return VYRE_OK;
+}
+
+static vyre_status vyi_ticket_wait(vyre *v, vyre_ticket t, vyi_pace *pace, uint32_t *code,
+                                   vyre_error *err)
+{
+    vyre_status status;
+    while ((status = vyi_ticket_look(v, t, code)) == VYRE_PENDING) {
+        const vyre_status turn = vyi_pace_turn(v, pace, err);
+        if (turn == VYRE_OK)
+            continue;
+        status = vyi_ticket_look(v, t, code);
+        return status == VYRE_PENDING ? turn : status;
+    }
+    return status;
+}
+
+VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre_error *err)
+{
+    if (!v)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    uint32_t code = 0;
+    vyre_status status = vyi_ticket_look(v, t, &code);
+    if (status == VYRE_PENDING) {
+        vyi_pace pace = vyi_pace_begin(timeout_ns);
+        status = vyi_ticket_wait(v, t, &pace, &code, err);
+    }
+    return vyi_ticket_explain(err, status, t, code);
+}
+
+VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
+{
+    if (!v)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    vyi_pace pace = vyi_pace_begin(timeout_ns);
+    for (uint32_t slot = 0; slot < v->slots; slot++) {
+        const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+        uint32_t code;
+        if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
+            continue;
+        const vyre_status status =
+            vyi_ticket_wait(v, vyi_ticket_of(slot, mark), &pace, &code, err);
+        if (status == VYRE_TIMEOUT || status == VYRE_E_STOPPED || status == VYRE_E_DEVICE_LOST ||
+            status == VYRE_E_LAUNCH)
+            return status;
+    }
+    vyi_mutex_lock(&v->lock);
+    vyi_engine_deliver_log(v);
+    vyi_mutex_unlock(&v->lock);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre_error *err)
+{
+    if (!v || !args)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and room for 12 words.",
+                        "%s is NULL", v ? "args" : "the handle");
+    uint32_t code = 0, words[VYRE_MAX_ARGS];
+    const vyre_status status = vyi_ticket_look(v, t, &code);
+    if (status != VYRE_OK)
+        return vyi_ticket_explain(err, status, t, code);
+
+    const vyi_device *d = vyi_engine_device(v);
+    const uint32_t *at = vyi_engine_words(d, VYI_ROLE_RING) +
+                         (size_t)t.slot * VYRE_SLOT_WORDS + VYRE_SLOT_ARGS;
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        words[i] = vyi_le32(vyi_load_acquire(at + i));
+    if (vyi_mark_generation(vyi_load_acquire(&v->marks[t.slot])) != t.generation)
+        return vyi_ticket_explain(err, VYRE_E_STALE, t, 0);
+    memcpy(args, words, sizeof words);
+    return VYRE_OK;
+}
