@@ -217,6 +217,7 @@ VYI_EXTERN_C_BEGIN
     X(E_THREAD,           -188, "the system gave no thread or lock")                               \
     X(E_MODE,             -189, "the device does not prove this mode")                             \
     X(E_LAUNCH,           -190, "the device refused a launch")                                     \
+    X(E_LEASE,            -191, "a launch has not ended in time")                                  \
 
 typedef enum vyre_status {
 #define VYI_STATUS_ENUM(name, number, text) VYRE_##name = (number),
@@ -1620,6 +1621,7 @@ typedef struct vyre_lease_desc {
     uint32_t rounds;    /* at most; 0 = adapted to the time */
     uint64_t time_ns;   /* aimed at; 0 = 5 ms */
     uint32_t in_flight; /* dispatches queued at once; 0 = 2 */
+    uint64_t timeout_ns; /* a dispatch that lasts longer counts as lost; 0 = 10 s */
 } vyre_lease_desc;
 
 typedef struct vyre_desc {
@@ -1633,6 +1635,7 @@ typedef struct vyre_desc {
     size_t       workspace_size; /* bytes; 0 = 4 * the count in kernel.workspace */
     vyre_lease_desc lease;
     uint32_t     loop_limit;     /* iterations of a slot's loops on the CPU; 0 = none */
+    uint64_t     run_timeout_ns; /* vyre_run and dispatches give up without progress; 0 = 60 s */
     vyre_lost_work lost_work;
     bool         auto_recover;   /* the first lost device is replaced without being asked */
     bool         helper_thread;  /* keeps the leases going while the program is quiet */
@@ -3834,7 +3837,7 @@ static inline void vyi_pause(void)
 
 /* --- more atomics -------------------------------------------------------- */
 
-static inline uint32_t vyi_load_relaxed(const void *at)
+static inline uint32_t vyi_get_relaxed(const void *at)
 {
 #if defined(_MSC_VER) && !defined(__clang__)
     return *(const volatile uint32_t *)at;
@@ -3843,7 +3846,7 @@ static inline uint32_t vyi_load_relaxed(const void *at)
 #endif
 }
 
-static inline void vyi_store_relaxed(void *at, uint32_t value)
+static inline void vyi_set_relaxed(void *at, uint32_t value)
 {
 #if defined(_MSC_VER) && !defined(__clang__)
     *(volatile uint32_t *)at = value;
@@ -9898,6 +9901,10 @@ VYI_API vyre_status vyi_machine_bind(vyi_machine *m, void *const *buffers, const
                                      uint32_t count, vyre_error *err);
 /* NULL takes the hook away. */
 VYI_API void vyi_machine_on_round(vyi_machine *m, vyi_round_fn ask, void *user);
+/* A run ends, as max_rounds does but where it stands, at the first iteration of
+ * any loop that begins while *flag is not 0; another thread may set it.  NULL
+ * takes the flag away. */
+VYI_API void vyi_machine_stop_by(vyi_machine *m, const uint32_t *flag);
 VYI_API vyre_status vyi_machine_run(vyi_machine *m, const uint32_t groups[3],
                                     uint64_t max_rounds, vyre_error *err);
 /* NULL is allowed. */
@@ -10005,6 +10012,7 @@ struct vyi_machine {
     uint32_t        loop_limit;
     vyi_round_fn    ask;
     void           *ask_user;
+    const uint32_t *stop_flag;
     vyi_step       *steps;
     vyi_step_block      *blocks;
     vyi_step_case       *cases;
@@ -10024,6 +10032,14 @@ struct vyi_machine {
     uint32_t       *arm_of;     /* scratch of a switch */
     uint32_t       *spent, *allowed, *cut; /* loop iterations of each lane */
 };
+
+/* Notes that the run did not come to its own end. */
+static inline bool vyi_machine_stopped(vyi_machine *m)
+{
+    const bool stopped = m->stop_flag && vyi_load_acquire(m->stop_flag);
+    m->timed_out |= stopped;
+    return stopped;
+}
 
 /* Decodes a finished program for a checked description; no buffer is bound
  * and no fixed register filled yet (interp_code.c). */
@@ -10562,6 +10578,8 @@ static bool vyi_loop_may_go_round(vyi_machine *m, vyi_step_block *b)
 /* Begins an iteration with the first `count` members, or leaves the loop. */
 static const vyi_step *vyi_loop_begin(vyi_machine *m, vyi_step_block *b, uint32_t count)
 {
+    if (vyi_machine_stopped(m))
+        return NULL;
     if (count && !vyi_loop_may_go_round(m, b))
         count = 0;
     if (count && m->loop_limit)
@@ -11798,11 +11816,18 @@ VYI_API void vyi_machine_on_round(vyi_machine *m, vyi_round_fn ask, void *user)
     m->ask_user = user;
 }
 
+VYI_API void vyi_machine_stop_by(vyi_machine *m, const uint32_t *flag)
+{
+    m->stop_flag = flag;
+}
+
 /* --- running ------------------------------------------------------------- */
 
 static void vyi_run_group(vyi_machine *m)
 {
     const vyi_step *s = m->steps;
+    if (vyi_machine_stopped(m))
+        return;
     memset(m->state, VYI_LANE_RUNS, m->lanes);
     memset(m->shared, 0, m->shared_count * sizeof *m->shared);
     for (uint32_t i = 0; m->loop_limit && i < m->lanes_padded; i++) {
@@ -14355,6 +14380,10 @@ VYRE_API void vyre_spirv_free(vyre_spirv *m)
  * ======================================================================= */
 /* ==========================================================================
  * engine: implementation
+ *
+ * The handle's life: open, start, stop, recover, close.  Slots and tickets are
+ * in engine_slots.c, the chain of leases in engine_lease.c, whole runs and
+ * byte-level dispatch in engine_run.c.
  * ======================================================================= */
 /* ==========================================================================
  * engine: what a backend is
@@ -14566,7 +14595,7 @@ struct vyre {
     vyi_mutex lock;
     vyi_mutex run_lock;   /* vyre_run; taken before the lock */
     vyi_chain chain;
-    void    **retired;    /* lost devices, whose mappings may still be looked at */
+    void     *retired;    /* of void *: lost devices, whose mappings may still be looked at */
     uint32_t  retired_capacity;
     uint32_t  recoveries;
     bool      was_running; /* when the device was lost */
@@ -14585,6 +14614,15 @@ typedef enum vyi_effort {
     VYI_EFFORT_LOOK = 0, /* keep a started kernel going */
     VYI_EFFORT_WORK = 1  /* also make passes for work that waits without one */
 } vyi_effort;
+
+/* Rounds of the first lease. */
+#define VYI_LEASE_ROUNDS 1024u
+
+/* A query changes nothing but the lock. */
+static inline vyi_mutex *vyi_engine_lock(const vyre *v)
+{
+    return (vyi_mutex *)((uintptr_t)v + offsetof(vyre, lock));
+}
 
 static inline vyi_device *vyi_engine_device(const vyre *v)
 {
@@ -14606,14 +14644,30 @@ static inline uint32_t vyi_control_load(const vyi_device *d, uint32_t word)
     return vyi_le32(vyi_load_acquire(vyi_engine_words(d, VYI_ROLE_CONTROL) + word));
 }
 
-/* Slots (engine_slots.c).  vyi_slots_hold takes every slot, if all are at rest
- * (or, with `force`, whatever they are doing); vyi_slots_release puts them back. */
-VYI_API bool vyi_slots_hold(vyre *v, bool force);
-VYI_API void vyi_slots_release(vyre *v);
+/* Slots (engine_slots.c).  vyi_engine_hold takes every slot, if all are at rest
+ * (or, with `force`, whatever they are doing); vyi_engine_unhold puts them back. */
+VYI_API bool vyi_engine_hold(vyre *v, bool force);
+VYI_API void vyi_engine_unhold(vyre *v);
 /* How many are in flight and have not ended. */
-VYI_API uint32_t vyi_slots_pending(const vyre *v);
+VYI_API uint32_t vyi_engine_pending(const vyre *v);
 VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_work *work);
 VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint32_t code);
+VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_error *err);
+/* VYRE_OK, VYRE_PENDING, E_FAULT (and its code), E_LOST, E_STALE, E_TICKET. */
+VYI_API vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code);
+/* The same of a ticket whose work has ended. */
+VYI_API vyre_status vyi_ticket_history(const vyre *v, vyre_ticket t, uint32_t *code);
+
+/* Turns of a loop that waits: first it spins, then it lets others run, then it
+ * sleeps. */
+typedef struct vyi_pace {
+    uint64_t begin, deadline;
+    uint32_t turn;
+} vyi_pace;
+
+VYI_API vyi_pace vyi_pace_begin(uint64_t timeout_ns);
+/* VYRE_OK, VYRE_TIMEOUT, or an error when no work can end any more. */
+VYI_API vyre_status vyi_pace_turn(vyre *v, vyi_pace *pace, vyre_error *err);
 
 /* The chain (engine_lease.c), under the lock. */
 VYI_API vyre_status vyi_engine_drive(vyre *v, vyi_effort effort, vyre_error *err);
@@ -14638,9 +14692,1144 @@ VYI_API vyre_status vyi_engine_recover(vyre *v, vyre_error *err);
 VYI_EXTERN_C_END
 
 #endif
+
+
+#define VYI_CLOSE_TIMEOUT_NS 2000000000u
+#define VYI_DEFAULT_SLOTS    256u
+
+/* --- backends ------------------------------------------------------------ */
+
+static const vyi_backend *vyi_backend_find(vyre_backend which)
+{
+    switch (which) {
+    case VYRE_BACKEND_CPU: return vyi_cpu_backend();
+    case VYRE_BACKEND_VULKAN: return vyi_vulkan_backend();
+    default: return NULL;
+    }
+}
+
+VYRE_API bool vyre_backend_available(vyre_backend backend)
+{
+    return backend == VYRE_BACKEND_AUTO || vyi_backend_find(backend) != NULL;
+}
+
+VYRE_API const char *vyre_backend_name(vyre_backend backend)
+{
+    switch (backend) {
+    case VYRE_BACKEND_AUTO: return "auto";
+    case VYRE_BACKEND_CPU: return "cpu";
+    case VYRE_BACKEND_VULKAN: return "vulkan";
+    default: return "unknown";
+    }
+}
+
+/* --- open: the description ----------------------------------------------- */
+
+/* The user's, or the default where it is 0. */
+static uint32_t vyi_def32(uint32_t value, uint32_t fallback)
+{
+    return value ? value : fallback;
+}
+
+static void vyi_desc_defaults(vyre_desc *d)
+{
+    vyre_kernel_desc *k = &d->kernel;
+    const uint32_t slots = k->slot_count ? k->slot_count
+                           : k->workgroup_size ? k->workgroup_size : VYI_DEFAULT_SLOTS;
+
+    d->tenants = vyi_def32(d->tenants, 1);
+    d->observables = vyi_def32(vyi_def32(d->observables, k->observables), 64);
+    d->lease.in_flight = vyi_def32(d->lease.in_flight, 2);
+    d->lease.time_ns = d->lease.time_ns ? d->lease.time_ns : 5000000u;
+    d->lease.timeout_ns = d->lease.timeout_ns ? d->lease.timeout_ns : 10000000000u;
+    d->run_timeout_ns = d->run_timeout_ns ? d->run_timeout_ns : 60000000000u;
+    k->slot_count = slots;
+    k->log_records = vyi_def32(k->log_records, VYRE_LOG_RECORDS_DEFAULT);
+    k->observables = d->observables;
+    k->allocator = d->allocator;
+    k->mirror_binding = 0;
+    k->once = false;
+    k->loop_allowance = vyi_def32(k->loop_allowance, d->loop_limit);
+}
+
+static vyre_status vyi_desc_check(const vyre_desc *d, vyre_error *err)
+{
+    if (d->tenants > VYRE_MAX_TENANTS)
+        return vyi_fail(err, VYRE_E_TENANT_RANGE, d->tenants, "Use at most 29 tenants.",
+                        "%u tenants, but the mask has %u words", d->tenants, VYRE_MAX_TENANTS);
+    if ((uint32_t)d->mode > VYRE_MODE_PASSES || (uint32_t)d->lost_work > VYRE_LOST_RERUN)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Use the values of the enums.",
+                        "mode %d or lost_work %d does not exist", (int)d->mode,
+                        (int)d->lost_work);
+    if (!vyre_control_size(d->observables) || !vyre_ring_size(d->kernel.slot_count) ||
+        !vyre_log_size(d->kernel.log_records) || d->kernel.slot_count > VYRE_MAX_SLOTS ||
+        d->observables > VYRE_MAX_OBSERVABLES || d->kernel.log_records > VYRE_MAX_LOG_RECORDS)
+        return vyi_fail(err, VYRE_E_OVF, d->kernel.slot_count,
+                        "Use at most 1048576 of each.",
+                        "%u slots, %u observables, %u log records", d->kernel.slot_count,
+                        d->observables, d->kernel.log_records);
+    return VYRE_OK;
+}
+
+/* --- open: buffers ------------------------------------------------------- */
+
+static void vyi_buffer_add(vyre *v, uint32_t binding, vyi_role role, size_t size,
+                           const char *name)
+{
+    vyi_device_buffer *b = &v->buffers[v->buffer_count++];
+    b->binding = binding;
+    b->role = role;
+    b->size = size;
+    b->access = VYRE_ACCESS_READ_WRITE;
+    b->name = name;
+}
+
+static vyre_status vyi_buffer_add_user(vyre *v, const vyre_buffer_desc *desc, size_t size,
+                                       vyre_error *err)
+{
+    if (size == 0 && !vyi_size_mul(desc->count, 4, &size))
+        size = 0;
+    if (size == 0 || size % 4)
+        return vyi_fail(err, VYRE_E_ARGUMENT, desc->binding,
+                        "Set buffer_sizes (or the buffer's count) to whole words.",
+                        "the buffer at binding %u has %llu bytes", desc->binding,
+                        (unsigned long long)size);
+    const char *name = vyi_arena_text(&v->arena, desc->name ? desc->name : "user", VYRE_MAX_NAME);
+    if (!name)
+        return vyi_fail_nomem(err, VYRE_MAX_NAME);
+    vyi_buffer_add(v, desc->binding, VYI_ROLE_USER, size, name);
+    v->buffers[v->buffer_count - 1].access = desc->access;
+    return VYRE_OK;
+}
+
+/* Insertion sort by binding. */
+static void vyi_buffers_sort(vyre *v)
+{
+    for (uint32_t i = 1; i < v->buffer_count; i++) {
+        const vyi_device_buffer moving = v->buffers[i];
+        uint32_t j = i;
+        for (; j > 0 && v->buffers[j - 1].binding > moving.binding; j--)
+            v->buffers[j] = v->buffers[j - 1];
+        v->buffers[j] = moving;
+    }
+}
+
+static uint32_t vyi_buffer_index(const vyre *v, uint32_t binding)
+{
+    uint32_t i = 0;
+    while (i < v->buffer_count && v->buffers[i].binding != binding)
+        i++;
+    return i;
+}
+
+/* The lowest binding that nobody has, or VYRE_MAX_BINDINGS. */
+static uint32_t vyi_binding_free(const vyre *v)
+{
+    uint32_t binding = VYRE_BINDING_USER;
+    while (binding < VYRE_MAX_BINDINGS && vyi_buffer_index(v, binding) < v->buffer_count)
+        binding++;
+    return binding;
+}
+
+/* The user's buffers and the workspace; the kernel's own check comes later, so
+ * nothing is trusted here. */
+static vyre_status vyi_buffers_user(vyre *v, vyre_error *err)
+{
+    const vyre_kernel_desc *k = &v->desc.kernel;
+    if (k->buffer_count && !k->buffers)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Set the desc's buffers.",
+                        "%u buffers, but the list is NULL", k->buffer_count);
+    if (k->buffer_count > VYRE_MAX_BINDINGS - VYRE_BINDING_USER - 2)
+        return vyi_fail(err, VYRE_E_ARGUMENT, k->buffer_count, "Use fewer, larger buffers.",
+                        "%u user buffers; there may be %u", k->buffer_count,
+                        VYRE_MAX_BINDINGS - VYRE_BINDING_USER - 2);
+    vyre_status status = VYRE_OK;
+    for (uint32_t i = 0; i < k->buffer_count && status == VYRE_OK; i++) {
+        if (k->buffers[i].access != VYRE_ACCESS_WORKGROUP)
+            status = vyi_buffer_add_user(v, &k->buffers[i],
+                                         v->desc.buffer_sizes ? v->desc.buffer_sizes[i] : 0, err);
+    }
+    if (status == VYRE_OK && k->workspace)
+        status = vyi_buffer_add_user(v, &k->workspace->buffer, v->desc.workspace_size, err);
+    return status;
+}
+
+static vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
+{
+    const vyre_kernel_desc *k = &v->desc.kernel;
+    vyi_buffer_add(v, VYRE_BINDING_CONTROL, VYI_ROLE_CONTROL,
+                   vyre_control_size(v->observables), "control");
+    vyi_buffer_add(v, VYRE_BINDING_RING, VYI_ROLE_RING, vyre_ring_size(v->slots), "ring");
+    vyi_buffer_add(v, VYRE_BINDING_LOG, VYI_ROLE_LOG, vyre_log_size(v->log_records), "log");
+    vyi_buffer_add(v, VYRE_BINDING_IO, VYI_ROLE_IO, vyre_io_size(VYRE_IO_SLOTS), "io");
+    const vyre_status status = vyi_buffers_user(v, err);
+    if (status != VYRE_OK)
+        return status;
+
+    const uint32_t mirror = vyi_binding_free(v);
+    if (mirror == VYRE_MAX_BINDINGS)
+        return vyi_fail(err, VYRE_E_ARGUMENT, mirror, "Use fewer, larger buffers.",
+                        "no binding is left for the handle's own mirror");
+    vyi_buffer_add(v, mirror, VYI_ROLE_MIRROR, (size_t)v->slots * 4, "mirror");
+    vyi_buffers_sort(v);
+    v->desc.kernel.mirror_binding = mirror;
+    v->mirror_index = vyi_buffer_index(v, mirror);
+    v->user_count = k->buffer_count;
+    for (uint32_t i = 0; i < k->buffer_count; i++)
+        v->user_index[i] = k->buffers[i].access == VYRE_ACCESS_WORKGROUP
+                               ? VYI_MAX_BUFFERS
+                               : vyi_buffer_index(v, k->buffers[i].binding);
+    return VYRE_OK;
+}
+
+/* --- open: programs, memory ---------------------------------------------- */
+
+static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
+{
+    vyre_buffer_desc buffers[VYI_MAX_BUFFERS];
+    vyre_kernel_desc k = v->desc.kernel;
+    vyre_error how;
+
+    if (k.buffer_count)
+        memcpy(buffers, k.buffers, k.buffer_count * sizeof buffers[0]);
+    memset(&buffers[k.buffer_count], 0, sizeof buffers[0]);
+    buffers[k.buffer_count].name = "mirror";
+    buffers[k.buffer_count].binding = k.mirror_binding;
+    k.buffers = buffers;
+    k.buffer_count++;
+    memset(&how, 0, sizeof how);
+    v->loop = vyre_kernel_build(&k, &how);
+    k.once = true;
+    if (v->loop)
+        v->once = vyre_kernel_build(&k, &how);
+    if (v->loop && v->once)
+        return VYRE_OK;
+    if (err)
+        *err = how;
+    return how.status;
+}
+
+static size_t vyi_engine_slots_memory(const vyre *v)
+{
+    const size_t each = 4 * sizeof(uint32_t) + sizeof(vyi_trouble);
+    return v->slots * each + (v->desc.lost_work == VYRE_LOST_RERUN ? v->slots : 0) *
+                                 sizeof(vyre_work) + v->log_records * sizeof(vyre_log_record);
+}
+
+/* One block for all that is kept of each slot. */
+static vyre_status vyi_engine_slots_allocate(vyre *v, vyre_error *err)
+{
+    const size_t size = vyi_engine_slots_memory(v);
+    uint32_t *block = (uint32_t *)vyi_arena_alloc(&v->arena, size);
+    if (!block)
+        return vyi_fail_nomem(err, size);
+    v->marks = block;
+    v->kept = v->marks + v->slots;
+    v->run_mark = v->kept + v->slots;
+    v->run_work = v->run_mark + v->slots;
+    v->trouble = (vyi_trouble *)(void *)(v->run_work + v->slots);
+    v->log = (vyre_log_record *)(void *)(v->trouble + v->slots);
+    if (v->desc.lost_work == VYRE_LOST_RERUN)
+        v->record = (vyre_work *)(void *)(v->log + v->log_records);
+    return VYRE_OK;
+}
+
+/* Five partitions for five levels; NORMAL has what does not divide. */
+static void vyi_partitions_plan(vyre *v)
+{
+    const bool priority = v->desc.kernel.kind == VYRE_KERNEL_PRIORITY;
+    const uint32_t each = v->slots / VYRE_PRIORITY_LEVELS;
+    uint32_t first = 0;
+    v->partition_count = priority ? VYRE_PRIORITY_LEVELS : 1;
+    v->partitions[0].count = v->slots;
+    for (uint32_t i = 0; priority && i < VYRE_PRIORITY_LEVELS; i++) {
+        v->partitions[i].first = first;
+        v->partitions[i].count = each + (i == 2 ? v->slots % VYRE_PRIORITY_LEVELS : 0);
+        first += v->partitions[i].count;
+    }
+}
+
+/* --- open: the device ---------------------------------------------------- */
+
+static vyre_status vyi_control_init(const vyre *v, vyi_device *d, vyre_error *err)
+{
+    uint32_t *control = vyi_engine_words(d, VYI_ROLE_CONTROL);
+    vyre_control_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.tenants = v->tenants;
+    desc.observables = v->observables;
+    const vyre_status status =
+        vyre_control_encode(control, v->buffers[VYI_ROLE_CONTROL].size, &desc, err);
+    if (status != VYRE_OK)
+        return status;
+    for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS && v->partition_count > 1; i++) {
+        const vyi_partition *part = &v->partitions[i];
+        vyi_set_word(control, VYRE_CONTROL_PRIORITY_OFFSETS + i, part->first);
+        vyi_set_word(control, VYRE_CONTROL_PRIORITY_OFFSETS + i + 1, part->first + part->count);
+    }
+    if (d->write_combined)
+        vyi_fence_stores();
+    return VYRE_OK;
+}
+
+static vyre_status vyi_device_open(vyre *v, vyi_device **out, vyre_error *err)
+{
+    vyi_device_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.desc = &v->desc;
+    desc.loop = v->loop;
+    desc.once = v->once;
+    desc.buffers = v->buffers;
+    desc.buffer_count = v->buffer_count;
+    desc.group_size = vyi_def32(v->desc.kernel.workgroup_size, 256);
+    desc.max_groups = vyi_def32(v->desc.kernel.lane_count, v->slots) / desc.group_size;
+    desc.max_groups = vyi_def32(desc.max_groups, 1);
+    desc.fixed_geometry = v->desc.kernel.workgroup_size || v->desc.kernel.lane_count;
+
+    vyi_device *d = NULL;
+    vyre_status status = v->backend->open(&desc, &d, err);
+    if (status != VYRE_OK)
+        return status;
+    status = vyi_control_init(v, d, err);
+    if (status != VYRE_OK) {
+        (void)v->backend->close(d);
+        return status;
+    }
+    *out = d;
+    return VYRE_OK;
+}
+
+static void vyi_chain_begin(vyre *v)
+{
+    const vyi_device *d = vyi_engine_device(v);
+    const uint64_t leases = v->chain.leases, passes = v->chain.passes;
+    uint32_t rounds = v->desc.lease.rounds;
+    if (rounds == 0 && !d->endless)
+        rounds = VYI_LEASE_ROUNDS;
+    if (d->max_rounds && rounds > d->max_rounds)
+        rounds = d->max_rounds;
+    memset(&v->chain, 0, sizeof v->chain);
+    v->chain.leases = leases;
+    v->chain.passes = passes;
+    v->chain.rounds = rounds;
+}
+
+static vyre_status vyi_mode_choose(vyre *v, vyre_error *err)
+{
+    vyre_info info;
+    memset(&info, 0, sizeof info);
+    v->backend->info(vyi_engine_device(v), &info);
+    v->mode = info.probe.live && v->desc.mode != VYRE_MODE_PASSES ? VYRE_MODE_PERSISTENT
+                                                                  : VYRE_MODE_PASSES;
+    if (v->desc.mode == VYRE_MODE_PERSISTENT && v->mode != VYRE_MODE_PERSISTENT)
+        return vyi_fail(err, VYRE_E_MODE, 0, "Use VYRE_MODE_AUTO, or another device.",
+                        "%s does not prove persistent mode: %.80s", info.device[0] ? info.device
+                        : "the device", info.probe.text);
+    return VYRE_OK;
+}
+
+static bool vyi_locks_init(vyre *v)
+{
+    if (!vyi_mutex_init(&v->lock))
+        return false;
+    if (vyi_mutex_init(&v->run_lock)) {
+        if (vyi_mutex_init(&v->helper_lock)) {
+            if (vyi_cond_init(&v->helper_wake))
+                return true;
+            vyi_mutex_free(&v->helper_lock);
+        }
+        vyi_mutex_free(&v->run_lock);
+    }
+    vyi_mutex_free(&v->lock);
+    return false;
+}
+
+static void vyi_locks_free(vyre *v)
+{
+    vyi_cond_free(&v->helper_wake);
+    vyi_mutex_free(&v->helper_lock);
+    vyi_mutex_free(&v->run_lock);
+    vyi_mutex_free(&v->lock);
+}
+
+static void vyi_handle_free(vyre *v)
+{
+    const vyre_allocator allocator = v->desc.allocator;
+    vyi_locks_free(v);
+    vyre_program_destroy(v->loop);
+    vyre_program_destroy(v->once);
+    vyi_free(&allocator, v->retired, v->retired_capacity * sizeof(void *));
+    vyi_arena_free(&v->arena);
+    vyi_free(&allocator, v, sizeof *v);
+}
+
+/* Pointers into the caller's memory that nobody follows later. */
+static void vyi_desc_forget(vyre *v)
+{
+    vyre_kernel_desc *k = &v->desc.kernel;
+    k->handlers = NULL;
+    k->handler_count = 0;
+    k->payload = NULL;
+    k->buffers = NULL;
+    k->buffer_count = 0;
+    k->workspace = NULL;
+    v->desc.buffer_sizes = NULL;
+}
+
+static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
+{
+    vyi_device *d = NULL;
+    v->slots = v->desc.kernel.slot_count;
+    v->tenants = v->desc.tenants;
+    v->observables = v->desc.observables;
+    v->log_records = v->desc.kernel.log_records;
+    if (v->desc.kernel.workgroup_size == 0 && v->slots < 256)
+        v->desc.kernel.workgroup_size = v->slots; /* a small ring needs no more lanes */
+    vyi_partitions_plan(v);
+
+    vyre_status status = vyi_buffers_plan(v, err);
+    if (status == VYRE_OK)
+        status = vyi_programs_build(v, err);
+    if (status == VYRE_OK)
+        status = vyi_engine_slots_allocate(v, err);
+    if (status == VYRE_OK && v->desc.device) {
+        v->desc.device = vyi_arena_text(&v->arena, v->desc.device, 255);
+        if (!v->desc.device)
+            status = vyi_fail_nomem(err, 256);
+    }
+    if (status == VYRE_OK)
+        status = vyi_device_open(v, &d, err);
+    if (status != VYRE_OK)
+        return status;
+    vyi_store_pointer(&v->device, d);
+    vyi_desc_forget(v);
+    vyi_chain_begin(v);
+    return vyi_mode_choose(v, err);
+}
+
+VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, vyre_error *err)
+{
+    vyre_desc filled;
+    memset(&filled, 0, sizeof filled);
+    if (desc)
+        filled = *desc;
+    vyi_desc_defaults(&filled);
+    if (vyi_desc_check(&filled, err) != VYRE_OK)
+        return NULL;
+
+    vyre *v = (vyre *)vyi_alloc(&filled.allocator, sizeof *v);
+    if (!v) {
+        vyi_fail_nomem(err, sizeof *v);
+        return NULL;
+    }
+    memset(v, 0, sizeof *v);
+    v->desc = filled;
+    v->backend = backend;
+    v->arena.allocator = filled.allocator;
+    if (!vyi_locks_init(v)) {
+        vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.", "the system gave no lock");
+        vyi_free(&filled.allocator, v, sizeof *v);
+        return NULL;
+    }
+    vyre_status status = vyi_handle_fill(v, err);
+    if (status == VYRE_OK && v->desc.helper_thread && !vyi_helper_start(v))
+        status = vyi_fail(err, VYRE_E_THREAD, 0, "Build with threads, or clear helper_thread.",
+                          "the helper thread could not be made");
+    if (status == VYRE_OK)
+        return v;
+    if (!v->device || v->backend->close(vyi_engine_device(v)))
+        vyi_handle_free(v);
+    return NULL;
+}
+
+VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err)
+{
+    const vyre_backend wanted = desc ? desc->backend : VYRE_BACKEND_AUTO;
+    const vyi_backend *vulkan = vyi_vulkan_backend();
+    vyre_error how;
+
+    if (wanted != VYRE_BACKEND_AUTO) {
+        const vyi_backend *backend = vyi_backend_find(wanted);
+        if (backend)
+            return vyi_open_with(backend, desc, err);
+        vyi_fail(err, VYRE_E_BACKEND, (uint64_t)wanted,
+                 "Put volk.h on the include path, without VYRE_NO_VULKAN; or use AUTO.",
+                 "backend %s (%d) is not built in", vyre_backend_name(wanted), (int)wanted);
+        return NULL;
+    }
+    if (vulkan) {
+        memset(&how, 0, sizeof how);
+        vyre *v = vyi_open_with(vulkan, desc, &how);
+        if (v)
+            return v;
+        if (how.status == VYRE_E_NOMEM) {
+            if (err)
+                *err = how;
+            return NULL;
+        }
+        if (desc)
+            vyi_message(&desc->messages, VYRE_SEVERITY_WARNING, "no Vulkan, so the CPU: %s",
+                        how.text);
+    }
+    return vyi_open_with(vyi_cpu_backend(), desc, err);
+}
+
+/* --- query --------------------------------------------------------------- */
+
+static void vyi_query_counts(const vyre *v, vyre_info *out)
+{
+    out->slot_count = v->slots;
+    out->tenants = v->tenants;
+    out->observables = v->observables;
+    out->log_records = v->log_records;
+    out->buffer_count = v->user_count;
+    out->program_hash = vyre_program_hash(v->loop);
+    out->mode = v->mode;
+}
+
+VYRE_API void vyre_query(const vyre *v, vyre_info *out)
+{
+    if (!out)
+        return;
+    memset(out, 0, sizeof *out);
+    if (!v)
+        return;
+    vyi_mutex *lock = vyi_engine_lock(v);
+    vyi_mutex_lock(lock);
+    const vyi_device *d = vyi_engine_device(v);
+    v->backend->info(d, out);
+    vyi_query_counts(v, out);
+    out->backend = v->backend->id;
+    out->workgroup_size = d->group_size;
+    out->worker_groups = d->groups;
+    out->lane_count = d->group_size * d->groups;
+    out->pipeline_id = d->pipeline_id + v->recoveries;
+    out->device_bytes = d->bytes;
+    out->recoveries = v->recoveries;
+    out->running = v->state == VYI_STATE_RUNNING || v->state == VYI_STATE_STOPPING;
+    out->shut_down = v->state == VYI_STATE_SHUT;
+    out->device_lost = v->state == VYI_STATE_LOST;
+    out->leases = v->chain.leases;
+    out->passes = v->chain.passes;
+    out->lease_ns = v->chain.lease_ns;
+    out->lease_rounds = v->chain.rounds;
+    if (v->state != VYI_STATE_LOST)
+        out->log_dropped = vyi_control_load(d, VYRE_CONTROL_LOG_DROPPED);
+    vyi_mutex_unlock(lock);
+}
+
+/* --- start, stop --------------------------------------------------------- */
+
+static vyre_status vyi_engine_start(vyre *v, vyre_error *err)
+{
+    if (v->state == VYI_STATE_RUNNING)
+        return VYRE_OK;
+    if (v->state == VYI_STATE_LOST)
+        return vyi_engine_lost(v, &v->lost, err);
+    vyre_status status = vyi_engine_settle(v, vyi_deadline(v->desc.lease.timeout_ns), err);
+    if (status == VYRE_TIMEOUT)
+        status = vyi_fail(err, VYRE_E_RUNNING, vyi_engine_in_flight(v),
+                          "Call vyre_stop() with a longer timeout first.",
+                          "%u launches of before have not ended", vyi_engine_in_flight(v));
+    if (status != VYRE_OK)
+        return status;
+    vyi_engine_bury(v);
+    vyi_engine_set_shutdown(v, 0);
+    v->chain.before = v->chain.after = 0;
+    vyi_store_release(&v->state, VYI_STATE_RUNNING);
+    status = vyi_engine_drive(v, VYI_EFFORT_LOOK, err);
+    if (status < 0 && v->state == VYI_STATE_RUNNING && vyi_engine_in_flight(v) == 0)
+        vyi_store_release(&v->state, VYI_STATE_IDLE);
+    return status;
+}
+
+VYRE_API vyre_status vyre_start(vyre *v, vyre_error *err)
+{
+    if (!v)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    vyi_mutex_lock(&v->lock);
+    const vyre_status status = vyi_engine_start(v, err);
+    vyi_mutex_unlock(&v->lock);
+    return status;
+}
+
+/* What has ended without doing so itself. */
+static void vyi_engine_abort(vyre *v)
+{
+    vyi_device *d = vyi_engine_device(v);
+    if (!d->backend->abort)
+        return;
+    vyi_store_release(&v->aborted, 1);
+    d->backend->abort(d);
+}
+
+/* The lock, unless the deadline passes first. */
+static bool vyi_lock_until(vyre *v, uint64_t deadline)
+{
+    while (!vyi_mutex_try(&v->lock)) {
+        if (vyi_now() >= deadline)
+            return false;
+        vyi_sleep(100000);
+    }
+    return true;
+}
+
+/* Waits for what is in flight, at first for its own end, later by force. */
+static vyre_status vyi_engine_halt(vyre *v, uint64_t patience, uint64_t deadline,
+                                   vyre_error *err)
+{
+    vyi_engine_set_shutdown(v, 1);
+    vyre_status status = vyi_engine_settle(v, patience, err);
+    if (status == VYRE_TIMEOUT) {
+        vyi_engine_abort(v);
+        status = vyi_engine_settle(v, deadline, err);
+    }
+    if (status == VYRE_TIMEOUT)
+        vyi_store_release(&v->state, VYI_STATE_STOPPING);
+    if (status != VYRE_OK)
+        return status;
+    vyi_engine_bury(v);
+    vyi_engine_set_shutdown(v, 0);
+    v->chain.before = v->chain.after = 0;
+    vyi_store_release(&v->state, VYI_STATE_IDLE);
+    vyi_engine_deliver_log(v);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_engine_stop(vyre *v, uint64_t timeout_ns, vyre_error *err)
+{
+    const uint64_t deadline = vyi_deadline(timeout_ns);
+    const uint64_t patience =
+        deadline == UINT64_MAX ? deadline : deadline - timeout_ns / 2;
+
+    if (!vyi_lock_until(v, patience)) {
+        vyi_engine_abort(v);
+        if (!vyi_lock_until(v, deadline))
+            return VYRE_TIMEOUT;
+    }
+    const vyre_status status = v->state == VYI_STATE_LOST
+                                   ? vyi_engine_lost(v, &v->lost, err)
+                                   : vyi_engine_halt(v, patience, deadline, err);
+    vyi_mutex_unlock(&v->lock);
+    return status;
+}
+
+VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err)
+{
+    if (!v)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    return vyi_engine_stop(v, timeout_ns, err);
+}
+
+VYRE_API void vyre_close(vyre *v)
+{
+    if (!v)
+        return;
+    vyi_helper_stop(v);
+    (void)vyi_engine_stop(v, VYI_CLOSE_TIMEOUT_NS, NULL);
+    bool freed = v->backend->close(vyi_engine_device(v));
+    for (uint32_t i = 0; i < v->recoveries; i++)
+        freed = v->backend->close((vyi_device *)((void **)v->retired)[i]) && freed;
+    if (freed)
+        vyi_handle_free(v);
+    else
+        vyi_message(&v->desc.messages, VYRE_SEVERITY_WARNING,
+                    "a launch would not end: what it uses is leaked");
+}
+
+/* --- recovery ------------------------------------------------------------ */
+
+/* Every slot is held; decides by what had been seen of its work. */
+static void vyi_slot_recover(vyre *v, vyi_device *d, uint32_t slot)
+{
+    const uint32_t mark = v->kept[slot];
+    const uint32_t generation = mark >> VYI_GENERATION_BIT;
+    const uint32_t next = (generation + 1u) & VYI_GENERATION_MASK;
+    const uint32_t epoch = ~mark & VYI_MARK_EPOCH;
+
+    if ((mark & VYI_PHASE_MASK) == VYI_PHASE_FLIGHT) {
+        if (v->record) {
+            vyi_slot_write(v, d, slot, &v->record[slot]);
+            v->kept[slot] = generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FLIGHT;
+            return;
+        }
+        vyi_slot_trouble(v, slot, generation, VYI_TROUBLE_LOST);
+        v->kept[slot] = generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
+        return;
+    }
+    /* Results are gone with the device, so the generation is over. */
+    v->kept[slot] = (generation ? (next ? next : 1) : 0) << VYI_GENERATION_BIT | epoch |
+                    VYI_PHASE_FREE;
+}
+
+VYI_API vyre_status vyi_engine_recover(vyre *v, vyre_error *err)
+{
+    vyi_device *d = NULL;
+    if (!vyi_grow(&v->desc.allocator, &v->retired, &v->retired_capacity,
+                  v->recoveries + 1, sizeof(void *)))
+        return vyi_fail_nomem(err, (v->recoveries + 1) * sizeof(void *));
+    const vyre_status status = vyi_device_open(v, &d, err);
+    if (status != VYRE_OK)
+        return status;
+
+    (void)vyi_engine_hold(v, true);
+    ((void **)v->retired)[v->recoveries++] = vyi_engine_device(v);
+    vyi_store_pointer(&v->device, d);
+    vyi_chain_begin(v);
+    vyi_store_release(&v->aborted, 0);
+    if (v->desc.recovered)
+        v->desc.recovered(v->desc.recovered_user, v);
+    for (uint32_t slot = 0; slot < v->slots; slot++)
+        vyi_slot_recover(v, d, slot);
+    vyi_engine_unhold(v);
+    vyi_store_release(&v->state, v->was_running ? VYI_STATE_RUNNING : VYI_STATE_IDLE);
+    vyi_message(&v->desc.messages, VYRE_SEVERITY_INFO, "the device was replaced (%u)",
+                v->recoveries);
+    return v->was_running ? vyi_engine_drive(v, VYI_EFFORT_LOOK, err) : VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_recover(vyre *v, vyre_error *err)
+{
+    if (!v)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    vyi_mutex_lock(&v->lock);
+    const vyre_status status =
+        v->state == VYI_STATE_LOST ? vyi_engine_recover(v, err) : VYRE_OK;
+    vyi_mutex_unlock(&v->lock);
+    return status;
+}
 /* ==========================================================================
- * cpu: implementation
+ * cpu: the interpreter as a device
+ *
+ * One workgroup serves the ring, its lanes striding.  Passes run inside
+ * launch, on the caller's thread.  The looping program runs on a thread of
+ * its own; without threads, reap runs a few rounds of it.
+ *
+ * An idle kernel must not burn a core.  The machine asks before each round,
+ * and the answer waits while there is nothing to do: `news` counts what was
+ * published, in its upper bits; bit 0 says that the thread sleeps and wants to
+ * be woken.  Both are one word, so that no publisher can slip in between the
+ * thread's last look and its sleep.
  * ======================================================================= */
+
+
+#define VYI_CPU_SPIN_NS     50000u
+#define VYI_CPU_NAP_NS      10000000u /* then a round is run, news or not */
+#define VYI_CPU_SHORT_NS    100000u   /* likewise, where rounds have work of their own */
+#define VYI_CPU_PUMP_ROUNDS 16u
+#define VYI_CPU_ALIGN       64u
+
+#define VYI_CPU_SLEEPS 1u
+#define VYI_CPU_NEWS   2u
+
+typedef struct vyi_cpu {
+    vyi_device     base;
+    uint32_t       news;     /* see above */
+    uint32_t       stop;     /* abort */
+    vyre_allocator allocator;
+    vyi_machine   *loop, *once;
+    void          *block;    /* of the resident buffers */
+    size_t         block_size;
+    size_t         size[VYI_MAX_BUFFERS];
+    uint32_t       buffer_count, mirror;
+    void          *attached; /* block of the attached set */
+    size_t         attached_size;
+    size_t         attached_sizes[VYI_MAX_BUFFERS];
+    void          *attached_map[VYI_MAX_BUFFERS];
+    uint64_t       completed;
+    /* The looping program. */
+    bool           looping;  /* launched, and its end not yet reaped */
+    uint32_t       rounds;
+    uint64_t       nap_ns;
+    uint32_t       seen;     /* of `news`, by the kernel */
+    uint32_t       ended;    /* works, when the last round began */
+    vyi_thread     thread;
+    vyi_mutex      lock;
+    vyi_cond       changed;
+    bool           finished; /* the thread is about to end; under the lock */
+} vyi_cpu;
+
+/* --- idling -------------------------------------------------------------- */
+
+static uint32_t vyi_cpu_control(const vyi_cpu *c, uint32_t word)
+{
+    return vyi_control_load(&c->base, word);
+}
+
+static bool vyi_cpu_stopped(const vyi_cpu *c)
+{
+    return vyi_load_acquire(&c->stop) || vyi_cpu_control(c, VYRE_CONTROL_SHUTDOWN);
+}
+
+static void vyi_cpu_wake(vyi_device *d)
+{
+    vyi_cpu *c = (vyi_cpu *)d;
+    if (vyi_fetch_add(&c->news, VYI_CPU_NEWS) & VYI_CPU_SLEEPS) {
+        vyi_mutex_lock(&c->lock);
+        vyi_cond_signal(&c->changed);
+        vyi_mutex_unlock(&c->lock);
+    }
+}
+
+/* Sleeps until there is news, or for a nap. */
+static void vyi_cpu_sleep(vyi_cpu *c)
+{
+    const uint32_t quiet = c->seen;
+    if (vyi_compare_exchange(&c->news, quiet, quiet | VYI_CPU_SLEEPS) != quiet)
+        return;
+    vyi_mutex_lock(&c->lock);
+    if (vyi_load_acquire(&c->news) == (quiet | VYI_CPU_SLEEPS) && !vyi_cpu_stopped(c))
+        vyi_cond_wait(&c->changed, &c->lock, c->nap_ns);
+    vyi_mutex_unlock(&c->lock);
+    /* Nobody else clears the bit. */
+    (void)vyi_fetch_add(&c->news, (uint32_t)-(int32_t)VYI_CPU_SLEEPS);
+}
+
+/* True at once when the last round has ended work, for it may have left some. */
+static bool vyi_cpu_has_news(vyi_cpu *c)
+{
+    const uint32_t news = vyi_load_acquire(&c->news);
+    const uint32_t ended = vyi_cpu_control(c, VYRE_CONTROL_DONE_COUNT) +
+                           vyi_cpu_control(c, VYRE_CONTROL_FAULT_COUNT);
+    const bool moved = news != c->seen || ended != c->ended;
+    c->seen = news;
+    c->ended = ended;
+    return moved;
+}
+
+/* Before each round of the looping program: false ends it. */
+static bool vyi_cpu_ask(void *user, uint64_t round)
+{
+    vyi_cpu *c = (vyi_cpu *)user;
+    if (vyi_cpu_stopped(c))
+        return false;
+    if (round == 0 || vyi_cpu_has_news(c))
+        return true;
+    const uint64_t begin = vyi_now();
+    do {
+        for (uint32_t i = 0; i < 64; i++)
+            vyi_pause();
+        if (vyi_cpu_stopped(c))
+            return false;
+        if (vyi_cpu_has_news(c))
+            return true;
+    } while (vyi_now() - begin < VYI_CPU_SPIN_NS);
+    vyi_cpu_sleep(c);
+    return !vyi_cpu_stopped(c);
+}
+
+/* --- running ------------------------------------------------------------- */
+
+static const uint32_t vyi_cpu_one_group[3] = { 1, 1, 1 };
+
+#if VYI_THREADS
+/* A run may also end because its loops were cut; then another one follows. */
+static void vyi_cpu_main(void *user)
+{
+    vyi_cpu *c = (vyi_cpu *)user;
+    do {
+        (void)vyi_machine_run(c->loop, vyi_cpu_one_group, c->rounds, NULL);
+    } while (c->rounds == 0 && !vyi_cpu_stopped(c));
+    vyi_mutex_lock(&c->lock);
+    c->finished = true;
+    vyi_cond_signal(&c->changed);
+    vyi_mutex_unlock(&c->lock);
+}
+#endif
+
+static vyre_status vyi_cpu_launch_loop(vyi_cpu *c, uint32_t rounds, vyre_error *err)
+{
+    if (c->looping)
+        return vyi_fail(err, VYRE_E_LAUNCH, 1, "Wait for the launch in flight.",
+                        "the CPU runs one looping program at a time");
+    c->rounds = rounds;
+    c->finished = false;
+#if VYI_THREADS
+    if (!vyi_thread_start(&c->thread, vyi_cpu_main, c))
+        return vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources, or use passes.",
+                        "the system gave no thread for the kernel");
+#endif
+    c->looping = true;
+    return VYRE_OK;
+}
+
+static vyre_status vyi_cpu_launch_bytes(vyi_cpu *c, vyre_error *err)
+{
+    vyre_status status = vyi_machine_bind(c->once, c->attached_map, c->attached_sizes,
+                                          c->buffer_count, err);
+    if (status < 0)
+        return status;
+    status = vyi_machine_run(c->once, vyi_cpu_one_group, 0, err);
+    (void)vyi_machine_bind(c->once, c->base.map, c->size, c->buffer_count, NULL);
+    return status;
+}
+
+static vyre_status vyi_cpu_launch(vyi_device *d, vyi_launch what, uint32_t rounds,
+                                  vyre_error *err)
+{
+    vyi_cpu *c = (vyi_cpu *)d;
+    vyi_store_release(&c->stop, 0);
+    if (what == VYI_LAUNCH_LOOP)
+        return vyi_cpu_launch_loop(c, rounds, err);
+    const vyre_status status = what == VYI_LAUNCH_BYTES
+                                   ? vyi_cpu_launch_bytes(c, err)
+                                   : vyi_machine_run(c->once, vyi_cpu_one_group, 0, err);
+    if (status < 0)
+        return status;
+    c->completed++;
+    return VYRE_OK;
+}
+
+#if VYI_THREADS
+static void vyi_cpu_join(vyi_cpu *c, uint64_t timeout_ns)
+{
+    const uint64_t deadline = vyi_deadline(timeout_ns);
+    vyi_mutex_lock(&c->lock);
+    while (!c->finished) {
+        const uint64_t now = vyi_now();
+        if (now >= deadline)
+            break;
+        vyi_cond_wait(&c->changed, &c->lock, deadline - now);
+    }
+    const bool finished = c->finished;
+    vyi_mutex_unlock(&c->lock);
+    if (!finished)
+        return;
+    vyi_thread_join(&c->thread);
+    c->looping = false;
+    c->completed++;
+}
+#else
+static void vyi_cpu_join(vyi_cpu *c, uint64_t timeout_ns)
+{
+    (void)timeout_ns;
+    const uint32_t most = VYI_CPU_PUMP_ROUNDS;
+    const uint32_t rounds = c->rounds && c->rounds < most ? c->rounds : most;
+    if (!vyi_cpu_stopped(c))
+        (void)vyi_machine_run(c->loop, vyi_cpu_one_group, rounds, NULL);
+    if (c->rounds)
+        c->rounds -= rounds;
+    else if (!vyi_cpu_stopped(c))
+        return;
+    if (c->rounds && !vyi_cpu_stopped(c))
+        return;
+    c->looping = false;
+    c->completed++;
+}
+#endif
+
+static vyre_status vyi_cpu_reap(vyi_device *d, uint64_t beyond, uint64_t timeout_ns,
+                                uint64_t *completed, vyre_error *err)
+{
+    vyi_cpu *c = (vyi_cpu *)d;
+    (void)err;
+    if (c->looping && c->completed <= beyond)
+        vyi_cpu_join(c, timeout_ns);
+    *completed = c->completed;
+    return VYRE_OK;
+}
+
+static void vyi_cpu_abort(vyi_device *d)
+{
+    vyi_cpu *c = (vyi_cpu *)d;
+    vyi_store_release(&c->stop, 1);
+    vyi_cpu_wake(d);
+}
+
+/* --- memory -------------------------------------------------------------- */
+
+/* Lays `count` buffers out in one zeroed block, each on a cache line of its
+ * own.  NULL when there is no memory. */
+static void *vyi_cpu_block(const vyre_allocator *allocator, const size_t *sizes, uint32_t count,
+                           void **map, size_t *block_size)
+{
+    size_t total = VYI_CPU_ALIGN;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!vyi_size_add(total, sizes[i], &total) ||
+            !vyi_size_add(total, VYI_CPU_ALIGN, &total))
+            return NULL;
+    }
+    uint8_t *block = (uint8_t *)vyi_alloc(allocator, total);
+    if (!block)
+        return NULL;
+    memset(block, 0, total);
+    size_t at = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        at += (VYI_CPU_ALIGN - ((uintptr_t)block + at) % VYI_CPU_ALIGN) % VYI_CPU_ALIGN;
+        map[i] = block + at;
+        at += sizes[i];
+    }
+    *block_size = total;
+    return block;
+}
+
+static vyre_status vyi_cpu_attach(vyi_device *d, const size_t size[VYI_CORE_BUFFERS],
+                                  void *map[VYI_CORE_BUFFERS], vyre_error *err)
+{
+    vyi_cpu *c = (vyi_cpu *)d;
+    size_t sizes[VYI_CORE_BUFFERS + 1];
+    void *fresh[VYI_CORE_BUFFERS + 1];
+    size_t block_size;
+    memcpy(sizes, size, VYI_CORE_BUFFERS * sizeof sizes[0]);
+    sizes[VYI_CORE_BUFFERS] = c->size[c->mirror];
+
+    if (!c->attached ||
+        memcmp(sizes, c->attached_sizes, VYI_CORE_BUFFERS * sizeof sizes[0]) != 0) {
+        void *block = vyi_cpu_block(&c->allocator, sizes, VYI_CORE_BUFFERS + 1, fresh,
+                                    &block_size);
+        if (!block)
+            return vyi_fail_nomem(err, sizes[1]);
+        vyi_free(&c->allocator, c->attached, c->attached_size);
+        c->attached = block;
+        c->attached_size = block_size;
+        memcpy(c->attached_map, c->base.map, sizeof c->attached_map);
+        memcpy(c->attached_sizes, c->size, sizeof c->attached_sizes);
+        memcpy(c->attached_map, fresh, VYI_CORE_BUFFERS * sizeof fresh[0]);
+        memcpy(c->attached_sizes, sizes, VYI_CORE_BUFFERS * sizeof sizes[0]);
+        c->attached_map[c->mirror] = fresh[VYI_CORE_BUFFERS];
+    }
+    memcpy(map, c->attached_map, VYI_CORE_BUFFERS * sizeof map[0]);
+    return VYRE_OK;
+}
+
+/* --- life ---------------------------------------------------------------- */
+
+static void vyi_cpu_free(vyi_cpu *c)
+{
+    const vyre_allocator allocator = c->allocator;
+    vyi_machine_destroy(c->loop);
+    vyi_machine_destroy(c->once);
+    vyi_free(&allocator, c->attached, c->attached_size);
+    vyi_free(&allocator, c->block, c->block_size);
+    vyi_cond_free(&c->changed);
+    vyi_mutex_free(&c->lock);
+    vyi_free(&allocator, c, sizeof *c);
+}
+
+static bool vyi_cpu_close(vyi_device *d)
+{
+    vyi_cpu *c = (vyi_cpu *)d;
+    uint64_t completed;
+    if (c->looping) {
+        vyi_cpu_abort(d);
+        (void)vyi_cpu_reap(d, c->completed, 1000000000u, &completed, NULL);
+        if (c->looping)
+            return false;
+    }
+    vyi_cpu_free(c);
+    return true;
+}
+
+/* Loops of one slot are limited by the kernel's allowance; the machine's limit
+ * is for a whole run, and only needs to leave room for that. */
+static uint32_t vyi_cpu_loop_limit(uint32_t limit)
+{
+    if (limit == 0)
+        return 0;
+    return limit > UINT32_MAX / 8 ? UINT32_MAX : limit < 65536 ? 524288 : limit * 8;
+}
+
+static vyre_status vyi_cpu_machines(vyi_cpu *c, const vyi_device_desc *desc, vyre_error *err)
+{
+    vyre_interp_desc interp;
+    memset(&interp, 0, sizeof interp);
+    interp.buffers = c->base.map;
+    interp.sizes = c->size;
+    interp.buffer_count = c->buffer_count;
+    interp.loop_limit = vyi_cpu_loop_limit(desc->desc->loop_limit);
+    interp.allocator = c->allocator;
+    vyre_status status = vyi_machine_create(desc->loop, &interp, &c->loop, err);
+    if (status == VYRE_OK)
+        status = vyi_machine_create(desc->once, &interp, &c->once, err);
+    if (status != VYRE_OK)
+        return status;
+    vyi_machine_on_round(c->loop, vyi_cpu_ask, c);
+    vyi_machine_stop_by(c->loop, &c->stop);
+    vyi_machine_stop_by(c->once, &c->stop);
+    return VYRE_OK;
+}
+
+static void vyi_cpu_describe(vyi_cpu *c, const vyi_device_desc *desc)
+{
+    const vyre_kernel_desc *k = &desc->desc->kernel;
+    const bool restless = k->workspace || k->io_polling || k->load_miss;
+    vyi_device *d = &c->base;
+    d->in_flight = 1;
+    d->endless = true;
+    d->pumped = !VYI_THREADS;
+    d->group_size = desc->group_size;
+    d->groups = 1;
+    d->bytes = c->block_size;
+    d->pipeline_id = vyre_program_hash(desc->loop);
+    c->nap_ns = restless || desc->desc->lease.rounds ? VYI_CPU_SHORT_NS : VYI_CPU_NAP_NS;
+}
+
+static vyre_status vyi_cpu_fill(vyi_cpu *c, const vyi_device_desc *desc, vyre_error *err)
+{
+    c->buffer_count = desc->buffer_count;
+    for (uint32_t i = 0; i < desc->buffer_count; i++) {
+        c->size[i] = desc->buffers[i].size;
+        if (desc->buffers[i].role == VYI_ROLE_MIRROR)
+            c->mirror = i;
+    }
+    c->block = vyi_cpu_block(&c->allocator, c->size, c->buffer_count, c->base.map,
+                             &c->block_size);
+    if (!c->block)
+        return vyi_fail_nomem(err, c->size[VYI_ROLE_RING]);
+    vyi_cpu_describe(c, desc);
+    return vyi_cpu_machines(c, desc, err);
+}
+
+static vyre_status vyi_cpu_open(const vyi_device_desc *desc, vyi_device **out, vyre_error *err)
+{
+    const vyre_allocator allocator = desc->desc->allocator;
+    vyi_cpu *c = (vyi_cpu *)vyi_alloc(&allocator, sizeof *c);
+    if (!c)
+        return vyi_fail_nomem(err, sizeof *c);
+    memset(c, 0, sizeof *c);
+    c->allocator = allocator;
+    c->base.backend = vyi_cpu_backend();
+    if (!vyi_mutex_init(&c->lock)) {
+        vyi_free(&allocator, c, sizeof *c);
+        return vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.",
+                        "the system gave no lock");
+    }
+    if (!vyi_cond_init(&c->changed)) {
+        vyi_mutex_free(&c->lock);
+        vyi_free(&allocator, c, sizeof *c);
+        return vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.",
+                        "the system gave no condition");
+    }
+    const vyre_status status = vyi_cpu_fill(c, desc, err);
+    if (status != VYRE_OK) {
+        vyi_cpu_free(c);
+        return status;
+    }
+    *out = &c->base;
+    return VYRE_OK;
+}
+
+static void vyi_cpu_info(const vyi_device *d, vyre_info *info)
+{
+    (void)d;
+    info->backend = VYRE_BACKEND_CPU;
+    snprintf(info->device, sizeof info->device, "CPU interpreter");
+    snprintf(info->driver, sizeof info->driver, "vyre %s", VYRE_VERSION_STRING);
+    info->probe.live = info->probe.host_to_device = info->probe.device_to_host = true;
+    info->probe.resident_groups = 1;
+    snprintf(info->probe.text, sizeof info->probe.text,
+             "live: the kernel runs in this process, %s",
+             VYI_THREADS ? "on a thread of its own" : "inside wait and poll");
+}
+
+VYI_API const vyi_backend *vyi_cpu_backend(void)
+{
+    static const vyi_backend backend = {
+        VYRE_BACKEND_CPU, "cpu",          vyi_cpu_open,   vyi_cpu_close, vyi_cpu_info,
+        vyi_cpu_launch,   vyi_cpu_reap,   vyi_cpu_attach, vyi_cpu_wake,  vyi_cpu_abort
+    };
+    return &backend;
+}
 /* ==========================================================================
  * vulkan: implementation
  * ======================================================================= */

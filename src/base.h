@@ -144,6 +144,7 @@ VYI_EXTERN_C_BEGIN
     X(E_THREAD,           -188, "the system gave no thread or lock")                               \
     X(E_MODE,             -189, "the device does not prove this mode")                             \
     X(E_LAUNCH,           -190, "the device refused a launch")                                     \
+    X(E_LEASE,            -191, "a launch has not ended in time")                                  \
 
 typedef enum vyre_status {
 #define VYI_STATUS_ENUM(name, number, text) VYRE_##name = (number),

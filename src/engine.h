@@ -91,6 +91,7 @@ typedef struct vyre_lease_desc {
     uint32_t rounds;    /* at most; 0 = adapted to the time */
     uint64_t time_ns;   /* aimed at; 0 = 5 ms */
     uint32_t in_flight; /* dispatches queued at once; 0 = 2 */
+    uint64_t timeout_ns; /* a dispatch that lasts longer counts as lost; 0 = 10 s */
 } vyre_lease_desc;
 
 typedef struct vyre_desc {
@@ -104,6 +105,7 @@ typedef struct vyre_desc {
     size_t       workspace_size; /* bytes; 0 = 4 * the count in kernel.workspace */
     vyre_lease_desc lease;
     uint32_t     loop_limit;     /* iterations of a slot's loops on the CPU; 0 = none */
+    uint64_t     run_timeout_ns; /* vyre_run and dispatches give up without progress; 0 = 60 s */
     vyre_lost_work lost_work;
     bool         auto_recover;   /* the first lost device is replaced without being asked */
     bool         helper_thread;  /* keeps the leases going while the program is quiet */

@@ -211,7 +211,7 @@ struct vyre {
     vyi_mutex lock;
     vyi_mutex run_lock;   /* vyre_run; taken before the lock */
     vyi_chain chain;
-    void    **retired;    /* lost devices, whose mappings may still be looked at */
+    void     *retired;    /* of void *: lost devices, whose mappings may still be looked at */
     uint32_t  retired_capacity;
     uint32_t  recoveries;
     bool      was_running; /* when the device was lost */
@@ -230,6 +230,15 @@ typedef enum vyi_effort {
     VYI_EFFORT_LOOK = 0, /* keep a started kernel going */
     VYI_EFFORT_WORK = 1  /* also make passes for work that waits without one */
 } vyi_effort;
+
+/* Rounds of the first lease. */
+#define VYI_LEASE_ROUNDS 1024u
+
+/* A query changes nothing but the lock. */
+static inline vyi_mutex *vyi_engine_lock(const vyre *v)
+{
+    return (vyi_mutex *)((uintptr_t)v + offsetof(vyre, lock));
+}
 
 static inline vyi_device *vyi_engine_device(const vyre *v)
 {
@@ -251,14 +260,30 @@ static inline uint32_t vyi_control_load(const vyi_device *d, uint32_t word)
     return vyi_le32(vyi_load_acquire(vyi_engine_words(d, VYI_ROLE_CONTROL) + word));
 }
 
-/* Slots (engine_slots.c).  vyi_slots_hold takes every slot, if all are at rest
- * (or, with `force`, whatever they are doing); vyi_slots_release puts them back. */
-VYI_API bool vyi_slots_hold(vyre *v, bool force);
-VYI_API void vyi_slots_release(vyre *v);
+/* Slots (engine_slots.c).  vyi_engine_hold takes every slot, if all are at rest
+ * (or, with `force`, whatever they are doing); vyi_engine_unhold puts them back. */
+VYI_API bool vyi_engine_hold(vyre *v, bool force);
+VYI_API void vyi_engine_unhold(vyre *v);
 /* How many are in flight and have not ended. */
-VYI_API uint32_t vyi_slots_pending(const vyre *v);
+VYI_API uint32_t vyi_engine_pending(const vyre *v);
 VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_work *work);
 VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint32_t code);
+VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_error *err);
+/* VYRE_OK, VYRE_PENDING, E_FAULT (and its code), E_LOST, E_STALE, E_TICKET. */
+VYI_API vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code);
+/* The same of a ticket whose work has ended. */
+VYI_API vyre_status vyi_ticket_history(const vyre *v, vyre_ticket t, uint32_t *code);
+
+/* Turns of a loop that waits: first it spins, then it lets others run, then it
+ * sleeps. */
+typedef struct vyi_pace {
+    uint64_t begin, deadline;
+    uint32_t turn;
+} vyi_pace;
+
+VYI_API vyi_pace vyi_pace_begin(uint64_t timeout_ns);
+/* VYRE_OK, VYRE_TIMEOUT, or an error when no work can end any more. */
+VYI_API vyre_status vyi_pace_turn(vyre *v, vyi_pace *pace, vyre_error *err);
 
 /* The chain (engine_lease.c), under the lock. */
 VYI_API vyre_status vyi_engine_drive(vyre *v, vyi_effort effort, vyre_error *err);

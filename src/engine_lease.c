@@ -12,8 +12,6 @@
 
 #include "ring.h"
 
-#define VYI_LEASE_TIME_NS    5000000u
-#define VYI_LEASE_ROUNDS     1024u
 #define VYI_LEASE_ROUNDS_MAX (1u << 30)
 #define VYI_PASS_WAIT_NS     200000u
 #define VYI_PASS_RETRY_NS    1000000u
@@ -87,8 +85,10 @@ static void vyi_chain_measure(vyre *v, uint64_t ended)
     const uint32_t most = d->max_rounds ? d->max_rounds : VYI_LEASE_ROUNDS_MAX;
 
     c->since = now;
+    if (v->state != VYI_STATE_RUNNING || v->mode != VYRE_MODE_PERSISTENT)
+        return;
     c->lease_ns = each;
-    if (c->rounds == 0 || v->desc.lease.rounds || v->state != VYI_STATE_RUNNING)
+    if (c->rounds == 0 || v->desc.lease.rounds)
         return;
     if (each < aim / 2)
         c->rounds = c->rounds < most / 2 ? c->rounds * 2 : most;
@@ -115,7 +115,8 @@ VYI_API vyre_status vyi_engine_reap(vyre *v, uint64_t timeout_ns, vyre_error *er
         vyi_chain_measure(v, ended);
         return VYRE_OK;
     }
-    const bool bounded = c->rounds != 0 || v->state != VYI_STATE_RUNNING;
+    const bool bounded = c->rounds != 0 || v->mode != VYRE_MODE_PERSISTENT ||
+                         v->state == VYI_STATE_IDLE;
     if (bounded && vyi_engine_in_flight(v) && vyi_now() - c->since > v->desc.lease.timeout_ns) {
         vyi_fail(&how, VYRE_E_LEASE, vyi_engine_in_flight(v),
                  "Bound the handlers' loops, or raise lease.timeout_ns; then vyre_recover().",
@@ -164,7 +165,7 @@ VYI_API void vyi_engine_bury(vyre *v)
         uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
         if (vyi_load_acquire(at) != vyi_le32(VYRE_SLOT_CLAIMED))
             continue;
-        vyi_store_relaxed(at + VYRE_SLOT_FAULT, vyi_le32(VYRE_FAULT_LOOP_LIMIT));
+        vyi_set_relaxed(at + VYRE_SLOT_FAULT, vyi_le32(VYRE_FAULT_LOOP_LIMIT));
         vyi_store_release(at, vyi_le32(VYRE_SLOT_FAULTED));
         vyi_store_release(vyi_engine_words(d, v->mirror_index) + slot,
                           vyi_le32(VYRE_SLOT_FAULTED | VYRE_FAULT_LOOP_LIMIT << 8));
@@ -192,8 +193,9 @@ static bool vyi_chain_shut(vyre *v)
 static vyre_status vyi_chain_extend(vyre *v, vyre_error *err)
 {
     const uint32_t target = vyi_chain_target(v);
-    if (vyi_engine_in_flight(v) >= target)
-        return VYRE_OK;
+    const vyre_status reaped = vyi_engine_in_flight(v) ? vyi_engine_reap(v, 0, err) : VYRE_OK;
+    if (reaped != VYRE_OK || vyi_engine_in_flight(v) >= target)
+        return reaped;
     if (vyi_chain_shut(v)) {
         if (vyi_engine_in_flight(v) == 0)
             vyi_store_release(&v->state, VYI_STATE_SHUT);
@@ -220,7 +222,7 @@ static vyre_status vyi_chain_pass(vyre *v, vyi_effort effort, vyre_error *err)
     }
     if (c->before) { /* a pass has ended */
         vyi_engine_bury(v);
-        c->after = vyi_slots_pending(v);
+        c->after = vyi_engine_pending(v);
         c->retry_at = c->after < c->before ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
         c->before = 0;
     }
@@ -228,7 +230,7 @@ static vyre_status vyi_chain_pass(vyre *v, vyi_effort effort, vyre_error *err)
         vyi_store_release(&v->state, VYI_STATE_SHUT);
         return VYRE_OK;
     }
-    const uint32_t pending = vyi_slots_pending(v);
+    const uint32_t pending = vyi_engine_pending(v);
     if (pending == 0 || (pending == c->after && vyi_now() < c->retry_at))
         return VYRE_OK;
     if (v->state == VYI_STATE_IDLE)
@@ -266,9 +268,7 @@ VYI_API vyre_status vyi_engine_drive(vyre *v, vyi_effort effort, vyre_error *err
 
     if (v->state == VYI_STATE_LOST)
         return vyi_engine_mend(v, err);
-    if (persistent && vyi_engine_in_flight(v))
-        status = vyi_engine_reap(v, 0, err);
-    if (status == VYRE_OK && persistent)
+    if (persistent)
         status = vyi_chain_extend(v, err);
     else if (v->state == VYI_STATE_RUNNING ||
              (v->state == VYI_STATE_IDLE && (effort == VYI_EFFORT_WORK || v->chain.before)))
@@ -276,14 +276,14 @@ VYI_API vyre_status vyi_engine_drive(vyre *v, vyi_effort effort, vyre_error *err
     if (vyi_status_is_loss(status))
         return vyi_engine_mend(v, err);
     vyi_engine_deliver_log(v);
-    vyi_store_relaxed(&v->drive_at, (uint32_t)(vyi_now() / 1000u) + vyi_chain_cadence(v));
+    vyi_set_relaxed(&v->drive_at, (uint32_t)(vyi_now() / 1000u) + vyi_chain_cadence(v));
     return status;
 }
 
 VYI_API vyre_status vyi_engine_nudge(vyre *v, vyi_effort effort, vyre_error *err)
 {
     const uint32_t now = (uint32_t)(vyi_now() / 1000u);
-    const uint32_t late = now - vyi_load_relaxed(&v->drive_at);
+    const uint32_t late = now - vyi_get_relaxed(&v->drive_at);
     const uint32_t state = vyi_load_acquire(&v->state);
 
     if (late > UINT32_MAX / 2 || (state == VYI_STATE_IDLE && effort == VYI_EFFORT_LOOK))
@@ -325,11 +325,11 @@ VYI_API void vyi_engine_deliver_log(vyre *v)
     if (vyi_load_acquire(vyi_engine_words(d, VYI_ROLE_LOG) + VYRE_LOG_CURSOR) == 0)
         return;
     const bool running = vyi_engine_in_flight(v) != 0;
-    if (running && !vyi_slots_hold(v, false))
+    if (running && !vyi_engine_hold(v, false))
         return;
     const uint32_t count = vyi_log_take(v);
     if (running)
-        vyi_slots_release(v);
+        vyi_engine_unhold(v);
     for (uint32_t i = 0; i < count; i++)
         v->desc.log(v->desc.log_user, &v->log[i]);
 }

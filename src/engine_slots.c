@@ -102,7 +102,7 @@ static uint32_t vyi_partition_claim(vyre *v, vyi_partition *part, uint32_t *slot
         const uint32_t mark = vyi_slot_claim(v, part->first + place);
         if (mark) {
             if (tried)
-                vyi_store_relaxed(&part->cursor, place + 1);
+                vyi_set_relaxed(&part->cursor, place + 1);
             *slot = part->first + place;
             return mark;
         }
@@ -140,7 +140,7 @@ static uint32_t vyi_work_claim(vyre *v, const vyre_work *work, uint32_t *slot)
     }
 }
 
-VYI_API bool vyi_slots_hold(vyre *v, bool force)
+VYI_API bool vyi_engine_hold(vyre *v, bool force)
 {
     vyi_store_release(&v->held, 1);
     for (uint32_t slot = 0; slot < v->slots; slot++) {
@@ -164,14 +164,14 @@ VYI_API bool vyi_slots_hold(vyre *v, bool force)
     return true;
 }
 
-VYI_API void vyi_slots_release(vyre *v)
+VYI_API void vyi_engine_unhold(vyre *v)
 {
     for (uint32_t slot = 0; slot < v->slots; slot++)
         vyi_store_release(&v->marks[slot], v->kept[slot]);
     vyi_store_release(&v->held, 0);
 }
 
-VYI_API uint32_t vyi_slots_pending(const vyre *v)
+VYI_API uint32_t vyi_engine_pending(const vyre *v)
 {
     uint32_t count = 0;
     for (uint32_t slot = 0; slot < v->slots; slot++) {
@@ -183,7 +183,7 @@ VYI_API uint32_t vyi_slots_pending(const vyre *v)
 
 /* --- publishing ---------------------------------------------------------- */
 
-static vyre_status vyi_work_check(const vyre *v, const vyre_work *work, vyre_error *err)
+VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_error *err)
 {
     if (work->arg_count > VYRE_MAX_ARGS)
         return vyi_fail(err, VYRE_E_TOO_MANY_ARGS, work->arg_count,
@@ -226,12 +226,12 @@ static void vyi_slot_fill(vyre *v, const vyi_device *d, uint32_t slot, const vyr
     if (v->record)
         v->record[slot] = *work;
     vyi_store_release(vyi_engine_words(d, v->mirror_index) + slot, 0);
-    vyi_store_relaxed(at + VYRE_SLOT_OPCODE, vyi_le32(work->opcode));
-    vyi_store_relaxed(at + VYRE_SLOT_TENANT, vyi_le32(work->tenant));
-    vyi_store_relaxed(at + VYRE_SLOT_PRIORITY, vyi_le32(vyi_priority_level(work->priority)));
+    vyi_set_relaxed(at + VYRE_SLOT_OPCODE, vyi_le32(work->opcode));
+    vyi_set_relaxed(at + VYRE_SLOT_TENANT, vyi_le32(work->tenant));
+    vyi_set_relaxed(at + VYRE_SLOT_PRIORITY, vyi_le32(vyi_priority_level(work->priority)));
     at += VYRE_SLOT_ARGS;
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
-        vyi_store_relaxed(at + i, i < count ? vyi_le32(work->args[i]) : 0);
+        vyi_set_relaxed(at + i, i < count ? vyi_le32(work->args[i]) : 0);
 }
 
 /* Pairs with the kernel's claiming acquire. */
@@ -265,7 +265,7 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
     if (!v || !work)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and a work.",
                         "%s is NULL", v ? "work" : "the handle");
-    vyre_status status = vyi_work_check(v, work, err);
+    vyre_status status = vyi_engine_check(v, work, err);
     if (status == VYRE_OK)
         status = vyi_engine_takes_work(v, err);
     if (status != VYRE_OK)
@@ -326,7 +326,7 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
                         "%s is NULL", v ? "works" : "the handle");
     vyre_status status = vyi_engine_takes_work(v, err);
     for (uint32_t i = 0; i < count && status == VYRE_OK; i++)
-        status = vyi_work_check(v, &works[i], err);
+        status = vyi_engine_check(v, &works[i], err);
     if (status != VYRE_OK)
         return status;
 
@@ -348,8 +348,7 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
 
 /* --- outcomes ------------------------------------------------------------ */
 
-/* Of a ticket whose work has ended and whose slot may be at a later generation. */
-static vyre_status vyi_ticket_history(const vyre *v, vyre_ticket t, uint32_t *code)
+VYI_API vyre_status vyi_ticket_history(const vyre *v, vyre_ticket t, uint32_t *code)
 {
     const vyi_trouble *trouble = &v->trouble[t.slot];
     const uint32_t generation = vyi_load_acquire(&trouble->generation);
@@ -382,8 +381,7 @@ static void vyi_ticket_seen(vyre *v, vyre_ticket t, uint32_t mark, uint32_t outc
     vyi_store_release(&v->marks[t.slot], vyi_mark_with(mark, VYI_PHASE_FREE));
 }
 
-/* VYRE_OK, VYRE_PENDING, E_FAULT (and its code), E_LOST, E_STALE, E_TICKET. */
-static vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code)
+VYI_API vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code)
 {
     if (t.slot >= v->slots || t.generation == 0 || t.generation > VYI_GENERATION_MASK)
         return VYRE_E_TICKET;
@@ -447,18 +445,11 @@ VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t)
 
 /* --- waiting ------------------------------------------------------------- */
 
-/* Turns of a loop that waits: first it spins, then it lets others run, then it
- * sleeps. */
-typedef struct vyi_pace {
-    uint64_t begin, deadline;
-    uint32_t turn;
-} vyi_pace;
-
 #define VYI_PACE_SPINS    32u
 #define VYI_PACE_YIELD_NS 20000u
 #define VYI_PACE_SLEEP_NS 2000000u
 
-static vyi_pace vyi_pace_begin(uint64_t timeout_ns)
+VYI_API vyi_pace vyi_pace_begin(uint64_t timeout_ns)
 {
     vyi_pace pace;
     pace.begin = vyi_now();
@@ -467,9 +458,7 @@ static vyi_pace vyi_pace_begin(uint64_t timeout_ns)
     return pace;
 }
 
-/* One turn.  VYRE_TIMEOUT when the time is over, an error when the work cannot
- * end any more. */
-static vyre_status vyi_pace_turn(vyre *v, vyi_pace *pace, vyre_error *err)
+VYI_API vyre_status vyi_pace_turn(vyre *v, vyi_pace *pace, vyre_error *err)
 {
     if (pace->turn++ % VYI_PACE_SPINS != 0) {
         vyi_pause();

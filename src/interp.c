@@ -189,11 +189,18 @@ VYI_API void vyi_machine_on_round(vyi_machine *m, vyi_round_fn ask, void *user)
     m->ask_user = user;
 }
 
+VYI_API void vyi_machine_stop_by(vyi_machine *m, const uint32_t *flag)
+{
+    m->stop_flag = flag;
+}
+
 /* --- running ------------------------------------------------------------- */
 
 static void vyi_run_group(vyi_machine *m)
 {
     const vyi_step *s = m->steps;
+    if (vyi_machine_stopped(m))
+        return;
     memset(m->state, VYI_LANE_RUNS, m->lanes);
     memset(m->shared, 0, m->shared_count * sizeof *m->shared);
     for (uint32_t i = 0; m->loop_limit && i < m->lanes_padded; i++) {

@@ -42,6 +42,10 @@ VYI_API vyre_status vyi_machine_bind(vyi_machine *m, void *const *buffers, const
                                      uint32_t count, vyre_error *err);
 /* NULL takes the hook away. */
 VYI_API void vyi_machine_on_round(vyi_machine *m, vyi_round_fn ask, void *user);
+/* A run ends, as max_rounds does but where it stands, at the first iteration of
+ * any loop that begins while *flag is not 0; another thread may set it.  NULL
+ * takes the flag away. */
+VYI_API void vyi_machine_stop_by(vyi_machine *m, const uint32_t *flag);
 VYI_API vyre_status vyi_machine_run(vyi_machine *m, const uint32_t groups[3],
                                     uint64_t max_rounds, vyre_error *err);
 /* NULL is allowed. */
@@ -149,6 +153,7 @@ struct vyi_machine {
     uint32_t        loop_limit;
     vyi_round_fn    ask;
     void           *ask_user;
+    const uint32_t *stop_flag;
     vyi_step       *steps;
     vyi_step_block      *blocks;
     vyi_step_case       *cases;
@@ -168,6 +173,14 @@ struct vyi_machine {
     uint32_t       *arm_of;     /* scratch of a switch */
     uint32_t       *spent, *allowed, *cut; /* loop iterations of each lane */
 };
+
+/* Notes that the run did not come to its own end. */
+static inline bool vyi_machine_stopped(vyi_machine *m)
+{
+    const bool stopped = m->stop_flag && vyi_load_acquire(m->stop_flag);
+    m->timed_out |= stopped;
+    return stopped;
+}
 
 /* Decodes a finished program for a checked description; no buffer is bound
  * and no fixed register filled yet (interp_code.c). */

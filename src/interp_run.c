@@ -238,6 +238,8 @@ static bool vyi_loop_may_go_round(vyi_machine *m, vyi_step_block *b)
 /* Begins an iteration with the first `count` members, or leaves the loop. */
 static const vyi_step *vyi_loop_begin(vyi_machine *m, vyi_step_block *b, uint32_t count)
 {
+    if (vyi_machine_stopped(m))
+        return NULL;
     if (count && !vyi_loop_may_go_round(m, b))
         count = 0;
     if (count && m->loop_limit)

@@ -107,7 +107,7 @@ static inline void vyi_pause(void)
 
 /* --- more atomics -------------------------------------------------------- */
 
-static inline uint32_t vyi_load_relaxed(const void *at)
+static inline uint32_t vyi_get_relaxed(const void *at)
 {
 #if defined(_MSC_VER) && !defined(__clang__)
     return *(const volatile uint32_t *)at;
@@ -116,7 +116,7 @@ static inline uint32_t vyi_load_relaxed(const void *at)
 #endif
 }
 
-static inline void vyi_store_relaxed(void *at, uint32_t value)
+static inline void vyi_set_relaxed(void *at, uint32_t value)
 {
 #if defined(_MSC_VER) && !defined(__clang__)
     *(volatile uint32_t *)at = value;
