@@ -59,6 +59,14 @@ $(BUILD)/san/vyre.o: vyre.c vyre.h tests/status_hook.h | $(BUILD)/san
 $(BUILD)/plain/vyre.o: vyre.c vyre.h | $(BUILD)/plain
 	$(CC) -std=c99 -g -O2 -c $< -o $@
 
+# --- examples --------------------------------------------------------------
+
+demo: $(BUILD)/examples/quickstart
+	$<
+
+$(BUILD)/examples/%: examples/%.c vyre.h | $(BUILD)/examples
+	$(CC) -std=c99 -O2 -I. $< -o $@ -lm -lpthread -ldl
+
 # --- tests -----------------------------------------------------------------
 
 -include tests/tests.mk

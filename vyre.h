@@ -2038,6 +2038,25 @@ static inline uint32_t vyi_fetch_add(void *at, uint32_t value)
 #endif
 }
 
+/* Atomic, and nothing else. */
+static inline uint32_t vyi_load_relaxed(const void *at)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    return *(const volatile uint32_t *)at;
+#else
+    return __atomic_load_n((const uint32_t *)at, __ATOMIC_RELAXED);
+#endif
+}
+
+static inline void vyi_store_relaxed(void *at, uint32_t value)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    *(volatile uint32_t *)at = value;
+#else
+    __atomic_store_n((uint32_t *)at, value, __ATOMIC_RELAXED);
+#endif
+}
+
 VYI_EXTERN_C_END
 
 #endif
@@ -3836,24 +3855,6 @@ static inline void vyi_pause(void)
 }
 
 /* --- more atomics -------------------------------------------------------- */
-
-static inline uint32_t vyi_get_relaxed(const void *at)
-{
-#if defined(_MSC_VER) && !defined(__clang__)
-    return *(const volatile uint32_t *)at;
-#else
-    return __atomic_load_n((const uint32_t *)at, __ATOMIC_RELAXED);
-#endif
-}
-
-static inline void vyi_set_relaxed(void *at, uint32_t value)
-{
-#if defined(_MSC_VER) && !defined(__clang__)
-    *(volatile uint32_t *)at = value;
-#else
-    __atomic_store_n((uint32_t *)at, value, __ATOMIC_RELAXED);
-#endif
-}
 
 /* As vyi_load_acquire and vyi_store_release, of a pointer. */
 static inline void *vyi_load_pointer(void *const *at)
@@ -14379,11 +14380,13 @@ VYRE_API void vyre_spirv_free(vyre_spirv *m)
  * glsl: implementation
  * ======================================================================= */
 /* ==========================================================================
- * engine: implementation
+ * engine: publishing, and waiting for what was published
  *
- * The handle's life: open, start, stop, recover, close.  Slots and tickets are
- * in engine_slots.c, the chain of leases in engine_lease.c, whole runs and
- * byte-level dispatch in engine_run.c.
+ * The hot path takes no lock and never reads device memory.  A publisher finds
+ * a slot with a cursor that all publishers of a partition add to, makes it its
+ * own with one compare-and-swap on the slot's mark, writes the work, and
+ * raises STATUS last.  The kernel ends a slot by writing its mirror word after
+ * STATUS; that word is all that is polled here.
  * ======================================================================= */
 /* ==========================================================================
  * engine: what a backend is
@@ -14692,6 +14695,1399 @@ VYI_API vyre_status vyi_engine_recover(vyre *v, vyre_error *err);
 VYI_EXTERN_C_END
 
 #endif
+
+
+#define VYI_MIRROR_STATUS(word) ((word) & 0xffu)
+#define VYI_MIRROR_FAULT(word)  ((word) >> 8)
+
+/* --- marks --------------------------------------------------------------- */
+
+static uint32_t vyi_mark_generation(uint32_t mark)
+{
+    return mark >> VYI_GENERATION_BIT;
+}
+
+static uint32_t vyi_mark_phase(uint32_t mark)
+{
+    return mark & VYI_PHASE_MASK;
+}
+
+static uint32_t vyi_mark_with(uint32_t mark, uint32_t phase)
+{
+    return (mark & ~VYI_PHASE_MASK) | phase;
+}
+
+/* BUSY, with the next generation; 0 is none. */
+static uint32_t vyi_mark_next(uint32_t mark)
+{
+    uint32_t generation = (vyi_mark_generation(mark) + 1u) & VYI_GENERATION_MASK;
+    if (generation == 0)
+        generation = 1;
+    return generation << VYI_GENERATION_BIT | (mark & VYI_MARK_EPOCH) | VYI_PHASE_BUSY;
+}
+
+/* The mark's move, if it still is what it was. */
+static bool vyi_mark_move(vyre *v, uint32_t slot, uint32_t from, uint32_t to)
+{
+    return vyi_compare_exchange(&v->marks[slot], from, to) == from;
+}
+
+/* How the slot ended, or 0.  Pairs with the kernel's release of the word, and
+ * with the publisher's that cleared it. */
+static uint32_t vyi_slot_outcome(const vyre *v, uint32_t slot)
+{
+    const vyi_device *d = vyi_engine_device(v);
+    return vyi_le32(vyi_load_acquire(vyi_engine_words(d, v->mirror_index) + slot));
+}
+
+/* Only the owner of the slot's BUSY mark writes.  The generation is 0 while the
+ * code changes. */
+VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint32_t code)
+{
+    vyi_store_release(&v->trouble[slot].generation, 0);
+    vyi_store_release(&v->trouble[slot].code, code);
+    vyi_store_release(&v->trouble[slot].generation, generation);
+}
+
+/* --- taking slots -------------------------------------------------------- */
+
+/* Makes the slot the publisher's: its BUSY mark, or 0 when it is in use. */
+static uint32_t vyi_slot_claim(vyre *v, uint32_t slot)
+{
+    const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+    const uint32_t next = vyi_mark_next(mark);
+
+    if (vyi_mark_phase(mark) == VYI_PHASE_FREE)
+        return vyi_mark_move(v, slot, mark, next) ? next : 0;
+    if (vyi_mark_phase(mark) == VYI_PHASE_BUSY)
+        return 0;
+
+    const uint32_t outcome = vyi_slot_outcome(v, slot);
+    if (outcome == 0)
+        return 0;
+    if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
+        return vyi_mark_move(v, slot, mark, next) ? next : 0;
+    /* The fault is on record before its generation is over. */
+    if (!vyi_mark_move(v, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+        return 0;
+    vyi_slot_trouble(v, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome));
+    vyi_store_release(&v->marks[slot], next);
+    return next;
+}
+
+static uint32_t vyi_partition_place(const vyi_partition *part, uint32_t turn)
+{
+    return (part->count & (part->count - 1)) == 0 ? turn & (part->count - 1) : turn % part->count;
+}
+
+/* A slot of the partition that is now the caller's: its BUSY mark, or 0. */
+static uint32_t vyi_partition_claim(vyre *v, vyi_partition *part, uint32_t *slot)
+{
+    uint32_t place = vyi_partition_place(part, vyi_fetch_add(&part->cursor, 1));
+    for (uint32_t tried = 0; tried < part->count; tried++) {
+        const uint32_t mark = vyi_slot_claim(v, part->first + place);
+        if (mark) {
+            if (tried)
+                vyi_store_relaxed(&part->cursor, place + 1);
+            *slot = part->first + place;
+            return mark;
+        }
+        place = place + 1 < part->count ? place + 1 : 0;
+    }
+    return 0;
+}
+
+/* The wire's levels, by vyre_priority. */
+static uint32_t vyi_priority_level(vyre_priority priority)
+{
+    static const uint8_t levels[VYRE_PRIORITY_LEVELS] = { 2, 0, 1, 3, 4 };
+    return levels[priority];
+}
+
+static vyi_partition *vyi_partition_of(vyre *v, vyre_priority priority)
+{
+    vyi_partition *part = &v->partitions[0];
+    if (v->partition_count > 1) {
+        part = &v->partitions[vyi_priority_level(priority)];
+        if (part->count == 0) /* a ring of less than five slots has NORMAL ones only */
+            part = &v->partitions[vyi_priority_level(VYRE_PRIORITY_NORMAL)];
+    }
+    return part;
+}
+
+static uint32_t vyi_work_claim(vyre *v, const vyre_work *work, uint32_t *slot)
+{
+    vyi_partition *part = vyi_partition_of(v, work->priority);
+    for (;;) {
+        const uint32_t mark = vyi_partition_claim(v, part, slot);
+        if (mark || !vyi_load_acquire(&v->held))
+            return mark;
+        vyi_yield(); /* every slot is held, for a moment, by the log or a recovery */
+    }
+}
+
+VYI_API bool vyi_engine_hold(vyre *v, bool force)
+{
+    vyi_store_release(&v->held, 1);
+    for (uint32_t slot = 0; slot < v->slots; slot++) {
+        for (;;) {
+            const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+            const bool busy = vyi_mark_phase(mark) == VYI_PHASE_BUSY;
+            const bool moving =
+                busy || (vyi_mark_phase(mark) == VYI_PHASE_FLIGHT && !vyi_slot_outcome(v, slot));
+            if (moving && !force) {
+                while (slot-- > 0)
+                    vyi_store_release(&v->marks[slot], v->kept[slot]);
+                vyi_store_release(&v->held, 0);
+                return false;
+            }
+            v->kept[slot] = mark;
+            if (!busy && vyi_mark_move(v, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+                break;
+            vyi_yield();
+        }
+    }
+    return true;
+}
+
+VYI_API void vyi_engine_unhold(vyre *v)
+{
+    for (uint32_t slot = 0; slot < v->slots; slot++)
+        vyi_store_release(&v->marks[slot], v->kept[slot]);
+    vyi_store_release(&v->held, 0);
+}
+
+VYI_API uint32_t vyi_engine_pending(const vyre *v)
+{
+    uint32_t count = 0;
+    for (uint32_t slot = 0; slot < v->slots; slot++) {
+        const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+        count += vyi_mark_phase(mark) == VYI_PHASE_FLIGHT && !vyi_slot_outcome(v, slot);
+    }
+    return count;
+}
+
+/* --- publishing ---------------------------------------------------------- */
+
+VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_error *err)
+{
+    if (work->arg_count > VYRE_MAX_ARGS)
+        return vyi_fail(err, VYRE_E_TOO_MANY_ARGS, work->arg_count,
+                        "Pass at most 12 arguments; put more into a user buffer.",
+                        "the work has %u arguments", work->arg_count);
+    if (!vyre_opcode_publishable(work->opcode) &&
+        !(v->desc.kernel.load_miss && work->opcode == VYRE_OP_LOAD_MISS))
+        return vyi_fail(err, VYRE_E_OPCODE, work->opcode,
+                        "Use a built-in opcode, or one for which vyre_opcode_is_user() is true.",
+                        "opcode 0x%08x is reserved", work->opcode);
+    if (work->tenant >= v->tenants)
+        return vyi_fail(err, VYRE_E_TENANT_RANGE, work->tenant,
+                        "Set vyre_desc.tenants to one more than the largest tenant id.",
+                        "tenant %u is not one of the handle's %u", work->tenant, v->tenants);
+    if ((uint32_t)work->priority >= VYRE_PRIORITY_LEVELS)
+        return vyi_fail(err, VYRE_E_PRIORITY, (uint64_t)work->priority,
+                        "Use one of the VYRE_PRIORITY_ levels.", "priority %d does not exist",
+                        (int)work->priority);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_engine_takes_work(const vyre *v, vyre_error *err)
+{
+    const uint32_t state = vyi_load_acquire(&v->state);
+    if (state == VYI_STATE_LOST)
+        return vyi_fail(err, VYRE_E_DEVICE_LOST, 0, "Call vyre_recover().",
+                        "the device was lost; nothing can be published");
+    if (state == VYI_STATE_SHUT)
+        return vyi_fail(err, VYRE_E_STOPPED, 0, "Call vyre_start() to go on.",
+                        "opcode SHUTDOWN has stopped the kernel");
+    return VYRE_OK;
+}
+
+/* Everything but STATUS.  The slot is the caller's. */
+static void vyi_slot_fill(vyre *v, const vyi_device *d, uint32_t slot, const vyre_work *work)
+{
+    uint32_t *at = vyi_engine_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
+    const uint32_t count = work->arg_count;
+
+    if (v->record)
+        v->record[slot] = *work;
+    vyi_store_release(vyi_engine_words(d, v->mirror_index) + slot, 0);
+    vyi_store_relaxed(at + VYRE_SLOT_OPCODE, vyi_le32(work->opcode));
+    vyi_store_relaxed(at + VYRE_SLOT_TENANT, vyi_le32(work->tenant));
+    vyi_store_relaxed(at + VYRE_SLOT_PRIORITY, vyi_le32(vyi_priority_level(work->priority)));
+    at += VYRE_SLOT_ARGS;
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        vyi_store_relaxed(at + i, i < count ? vyi_le32(work->args[i]) : 0);
+}
+
+/* Pairs with the kernel's claiming acquire. */
+static void vyi_slot_raise(const vyi_device *d, uint32_t slot)
+{
+    vyi_store_release(vyi_engine_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS,
+                      vyi_le32(VYRE_SLOT_PUBLISHED));
+}
+
+VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_work *work)
+{
+    vyi_slot_fill(v, d, slot, work);
+    if (d->write_combined)
+        vyi_fence_stores();
+    vyi_slot_raise(d, slot);
+    if (d->write_combined)
+        vyi_fence_stores();
+}
+
+static vyre_ticket vyi_ticket_of(uint32_t slot, uint32_t mark)
+{
+    vyre_ticket t;
+    t.slot = slot;
+    t.generation = vyi_mark_generation(mark);
+    return t;
+}
+
+VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
+                                  vyre_error *err)
+{
+    if (!v || !work)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and a work.",
+                        "%s is NULL", v ? "work" : "the handle");
+    vyre_status status = vyi_engine_check(v, work, err);
+    if (status == VYRE_OK)
+        status = vyi_engine_takes_work(v, err);
+    if (status != VYRE_OK)
+        return status;
+
+    uint32_t slot = 0;
+    const uint32_t mark = vyi_work_claim(v, work, &slot);
+    if (!mark) {
+        vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
+        return VYRE_FULL;
+    }
+    vyi_device *d = vyi_engine_device(v);
+    vyi_slot_write(v, d, slot, work);
+    vyi_store_release(&v->marks[slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
+    if (d->backend->wake)
+        d->backend->wake(d);
+    if ((slot & 63u) == 0)
+        vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
+    if (ticket)
+        *ticket = vyi_ticket_of(slot, mark);
+    return VYRE_OK;
+}
+
+#define VYI_BATCH 64u
+
+/* Publishes the first works of `count`, at most VYI_BATCH; how many it were. */
+static uint32_t vyi_publish_batch(vyre *v, const vyre_work *works, uint32_t count,
+                                  vyre_ticket *last)
+{
+    uint32_t slots[VYI_BATCH], marks[VYI_BATCH], n = 0;
+    while (n < count && n < VYI_BATCH && (marks[n] = vyi_work_claim(v, &works[n], &slots[n])) != 0)
+        n++;
+    if (n == 0)
+        return 0;
+
+    vyi_device *d = vyi_engine_device(v);
+    for (uint32_t i = 0; i < n; i++)
+        vyi_slot_fill(v, d, slots[i], &works[i]);
+    if (d->write_combined)
+        vyi_fence_stores();
+    for (uint32_t i = 0; i < n; i++)
+        vyi_slot_raise(d, slots[i]);
+    if (d->write_combined)
+        vyi_fence_stores();
+    for (uint32_t i = 0; i < n; i++)
+        vyi_store_release(&v->marks[slots[i]], vyi_mark_with(marks[i], VYI_PHASE_FLIGHT));
+    if (d->backend->wake)
+        d->backend->wake(d);
+    *last = vyi_ticket_of(slots[n - 1], marks[n - 1]);
+    return n;
+}
+
+VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t count,
+                                       uint32_t *published, vyre_ticket *last, vyre_error *err)
+{
+    if (!v || (!works && count))
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and an array of works.",
+                        "%s is NULL", v ? "works" : "the handle");
+    vyre_status status = vyi_engine_takes_work(v, err);
+    for (uint32_t i = 0; i < count && status == VYRE_OK; i++)
+        status = vyi_engine_check(v, &works[i], err);
+    if (status != VYRE_OK)
+        return status;
+
+    uint32_t done = 0;
+    vyre_ticket t = { 0, 0 };
+    while (done < count) {
+        const uint32_t n = vyi_publish_batch(v, works + done, count - done, &t);
+        if (n == 0)
+            break;
+        done += n;
+    }
+    vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
+    if (published)
+        *published = done;
+    if (last && done)
+        *last = t;
+    return done == count ? VYRE_OK : VYRE_FULL;
+}
+
+/* --- outcomes ------------------------------------------------------------ */
+
+VYI_API vyre_status vyi_ticket_history(const vyre *v, vyre_ticket t, uint32_t *code)
+{
+    const vyi_trouble *trouble = &v->trouble[t.slot];
+    const uint32_t generation = vyi_load_acquire(&trouble->generation);
+    const uint32_t found = vyi_load_acquire(&trouble->code);
+    const bool stable = vyi_load_acquire(&trouble->generation) == generation;
+
+    if (generation == t.generation && stable) {
+        if (found == VYI_TROUBLE_LOST)
+            return VYRE_E_LOST;
+        *code = found;
+        return VYRE_E_FAULT;
+    }
+    if (generation && ((generation - t.generation) & VYI_GENERATION_MASK) < VYI_GENERATION_HALF)
+        return VYRE_E_STALE;
+    return VYRE_OK;
+}
+
+/* Records an end that was seen, so that a recovery knows of it. */
+static void vyi_ticket_seen(vyre *v, vyre_ticket t, uint32_t mark, uint32_t outcome)
+{
+    if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
+        return;
+    if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE) {
+        (void)vyi_mark_move(v, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_FREE));
+        return;
+    }
+    if (!vyi_mark_move(v, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+        return;
+    vyi_slot_trouble(v, t.slot, t.generation, VYI_MIRROR_FAULT(outcome));
+    vyi_store_release(&v->marks[t.slot], vyi_mark_with(mark, VYI_PHASE_FREE));
+}
+
+VYI_API vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code)
+{
+    if (t.slot >= v->slots || t.generation == 0 || t.generation > VYI_GENERATION_MASK)
+        return VYRE_E_TICKET;
+    for (;;) {
+        const uint32_t mark = vyi_load_acquire(&v->marks[t.slot]);
+        const uint32_t age =
+            (vyi_mark_generation(mark) - t.generation) & VYI_GENERATION_MASK;
+        if (age >= VYI_GENERATION_HALF)
+            return VYRE_E_TICKET;
+        if (age != 0 || vyi_mark_phase(mark) == VYI_PHASE_FREE)
+            return vyi_ticket_history(v, t, code);
+
+        const uint32_t outcome = vyi_slot_outcome(v, t.slot);
+        if (vyi_load_acquire(&v->marks[t.slot]) != mark)
+            continue; /* the outcome may be another generation's */
+        if (outcome == 0)
+            return VYRE_PENDING;
+        vyi_ticket_seen(v, t, mark, outcome);
+        if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
+            return VYRE_OK;
+        *code = VYI_MIRROR_FAULT(outcome);
+        return VYRE_E_FAULT;
+    }
+}
+
+static vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre_ticket t,
+                                      uint32_t code)
+{
+    switch (status) {
+    case VYRE_E_FAULT:
+        vyi_fail(err, status, t.slot, "Correct the work's opcode or arguments; see docs.",
+                 "slot %u ended FAULT %u: %s", t.slot, code, vyre_fault_text(code));
+        if (err)
+            err->native = (int32_t)code;
+        return status;
+    case VYRE_E_LOST:
+        return vyi_fail(err, status, t.slot, "Publish it again, or set lost_work to RERUN.",
+                        "the work in slot %u was in flight when the device was lost", t.slot);
+    case VYRE_E_STALE:
+        return vyi_fail(err, status, t.slot, "Ask sooner after the work has ended.",
+                        "slot %u has been used again after generation %u", t.slot, t.generation);
+    case VYRE_E_TICKET:
+        return vyi_fail(err, status, t.slot, "Pass a ticket that this handle's publish gave.",
+                        "no work has ticket %u.%u", t.slot, t.generation);
+    default:
+        return status;
+    }
+}
+
+VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t)
+{
+    uint32_t code = 0;
+    if (!v)
+        return VYRE_E_ARGUMENT;
+    vyre_status status = vyi_ticket_look(v, t, &code);
+    if (status != VYRE_PENDING)
+        return status;
+    vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
+    return vyi_ticket_look(v, t, &code);
+}
+
+/* --- waiting ------------------------------------------------------------- */
+
+#define VYI_PACE_SPINS    32u
+#define VYI_PACE_YIELD_NS 20000u
+#define VYI_PACE_SLEEP_NS 2000000u
+
+VYI_API vyi_pace vyi_pace_begin(uint64_t timeout_ns)
+{
+    vyi_pace pace;
+    pace.begin = vyi_now();
+    pace.deadline = timeout_ns > UINT64_MAX - pace.begin ? UINT64_MAX : pace.begin + timeout_ns;
+    pace.turn = 0;
+    return pace;
+}
+
+VYI_API vyre_status vyi_pace_turn(vyre *v, vyi_pace *pace, vyre_error *err)
+{
+    if (pace->turn++ % VYI_PACE_SPINS != 0) {
+        vyi_pause();
+        return VYRE_OK;
+    }
+    vyre_status status = vyi_engine_nudge(v, VYI_EFFORT_WORK, err);
+    if (status == VYRE_OK)
+        status = vyi_engine_takes_work(v, err);
+    if (status < 0)
+        return status;
+    const uint64_t now = vyi_now();
+    if (now >= pace->deadline)
+        return VYRE_TIMEOUT;
+    if (now - pace->begin > VYI_PACE_SLEEP_NS && !vyi_engine_device(v)->pumped)
+        vyi_sleep(50000);
+    else if (now - pace->begin > VYI_PACE_YIELD_NS)
+        vyi_yield();
+    return VYRE_OK;
+}
+
+static vyre_status vyi_ticket_wait(vyre *v, vyre_ticket t, vyi_pace *pace, uint32_t *code,
+                                   vyre_error *err)
+{
+    vyre_status status;
+    while ((status = vyi_ticket_look(v, t, code)) == VYRE_PENDING) {
+        const vyre_status turn = vyi_pace_turn(v, pace, err);
+        if (turn == VYRE_OK)
+            continue;
+        status = vyi_ticket_look(v, t, code);
+        return status == VYRE_PENDING ? turn : status;
+    }
+    return status;
+}
+
+VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre_error *err)
+{
+    if (!v)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    uint32_t code = 0;
+    vyre_status status = vyi_ticket_look(v, t, &code);
+    if (status == VYRE_PENDING) {
+        vyi_pace pace = vyi_pace_begin(timeout_ns);
+        status = vyi_ticket_wait(v, t, &pace, &code, err);
+    }
+    return vyi_ticket_explain(err, status, t, code);
+}
+
+VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
+{
+    if (!v)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    vyi_pace pace = vyi_pace_begin(timeout_ns);
+    for (uint32_t slot = 0; slot < v->slots; slot++) {
+        const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+        uint32_t code;
+        if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
+            continue;
+        const vyre_status status =
+            vyi_ticket_wait(v, vyi_ticket_of(slot, mark), &pace, &code, err);
+        if (status == VYRE_TIMEOUT || status == VYRE_E_STOPPED || status == VYRE_E_DEVICE_LOST ||
+            status == VYRE_E_LAUNCH)
+            return status;
+    }
+    vyi_mutex_lock(&v->lock);
+    vyi_engine_deliver_log(v);
+    vyi_mutex_unlock(&v->lock);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre_error *err)
+{
+    if (!v || !args)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and room for 12 words.",
+                        "%s is NULL", v ? "args" : "the handle");
+    uint32_t code = 0, words[VYRE_MAX_ARGS];
+    const vyre_status status = vyi_ticket_look(v, t, &code);
+    if (status != VYRE_OK)
+        return vyi_ticket_explain(err, status, t, code);
+
+    const vyi_device *d = vyi_engine_device(v);
+    const uint32_t *at = vyi_engine_words(d, VYI_ROLE_RING) +
+                         (size_t)t.slot * VYRE_SLOT_WORDS + VYRE_SLOT_ARGS;
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        words[i] = vyi_le32(vyi_load_acquire(at + i));
+    if (vyi_mark_generation(vyi_load_acquire(&v->marks[t.slot])) != t.generation)
+        return vyi_ticket_explain(err, VYRE_E_STALE, t, 0);
+    memcpy(args, words, sizeof words);
+    return VYRE_OK;
+}
+/* ==========================================================================
+ * engine: keeping a kernel running
+ *
+ * A started kernel is a chain of leases: dispatches that return after a budget
+ * of rounds, with the next one queued already.  Whoever polls, waits or
+ * publishes looks after the chain now and then; all state lives in the
+ * buffers, so any lease may be the last.  Where live visibility is not proved,
+ * and before vyre_start, work is served by passes: one-pass launches, made
+ * while there is work that has not ended.
+ * ======================================================================= */
+
+
+#define VYI_LEASE_ROUNDS_MAX (1u << 30)
+#define VYI_CADENCE_MAX      1000u /* microseconds */
+#define VYI_CADENCE_MIN      20u
+#define VYI_PASS_WAIT_NS     200000u
+#define VYI_PASS_RETRY_NS    1000000u
+
+/* --- launches ------------------------------------------------------------ */
+
+/* Nothing more can be done with the device. */
+VYI_API vyre_status vyi_engine_lost(vyre *v, const vyre_error *how, vyre_error *err)
+{
+    if (v->state != VYI_STATE_LOST) {
+        v->was_running = v->state == VYI_STATE_RUNNING;
+        v->lost = *how;
+        vyi_store_release(&v->state, VYI_STATE_LOST);
+        vyi_message(&v->desc.messages, VYRE_SEVERITY_ERROR, "%s", how->text);
+    }
+    if (err)
+        *err = v->lost;
+    return v->lost.status;
+}
+
+static bool vyi_status_is_loss(vyre_status status)
+{
+    return status == VYRE_E_DEVICE_LOST || status == VYRE_E_LEASE;
+}
+
+static vyre_status vyi_engine_failed(vyre *v, vyre_error *how, vyre_error *err)
+{
+    if (vyi_status_is_loss(how->status))
+        return vyi_engine_lost(v, how, err);
+    if (err)
+        *err = *how;
+    return how->status;
+}
+
+/* A backend may leave the text to us. */
+static void vyi_error_begin(vyre_error *how)
+{
+    memset(how, 0, sizeof *how);
+}
+
+VYI_API vyre_status vyi_engine_launch(vyre *v, vyi_launch what, uint32_t rounds, vyre_error *err)
+{
+    vyi_device *d = vyi_engine_device(v);
+    vyre_error how;
+    vyi_error_begin(&how);
+
+    const vyre_status status = d->backend->launch(d, what, rounds, &how);
+    if (status < 0) {
+        how.status = status;
+        return vyi_engine_failed(v, &how, err);
+    }
+    if (vyi_engine_in_flight(v) == 0)
+        v->chain.since = vyi_now();
+    v->chain.launched++;
+    if (what == VYI_LAUNCH_LOOP)
+        v->chain.leases++;
+    else
+        v->chain.passes++;
+    return VYRE_OK;
+}
+
+/* Learns from `ended` leases that took until now. */
+static void vyi_chain_measure(vyre *v, uint64_t ended)
+{
+    vyi_chain *c = &v->chain;
+    const uint64_t now = vyi_now();
+    const uint64_t each = (now - c->since) / ended;
+    const bool dry = vyi_engine_in_flight(v) == 0; /* then `each` is only a bound */
+    const uint64_t aim = v->desc.lease.time_ns;
+    const vyi_device *d = vyi_engine_device(v);
+    const uint32_t most = d->max_rounds ? d->max_rounds : VYI_LEASE_ROUNDS_MAX;
+
+    c->since = now;
+    if (v->state != VYI_STATE_RUNNING || v->mode != VYRE_MODE_PERSISTENT)
+        return;
+    c->lease_ns = each;
+    if (c->rounds == 0 || v->desc.lease.rounds)
+        return;
+    if (each < aim / 2)
+        c->rounds = c->rounds < most / 2 ? c->rounds * 2 : most;
+    else if (!dry && each > aim * 2 && c->rounds > 1)
+        c->rounds /= 2;
+}
+
+VYI_API vyre_status vyi_engine_reap(vyre *v, uint64_t timeout_ns, vyre_error *err)
+{
+    vyi_chain *c = &v->chain;
+    vyi_device *d = vyi_engine_device(v);
+    uint64_t completed = c->completed;
+    vyre_error how;
+    vyi_error_begin(&how);
+
+    const vyre_status status = d->backend->reap(d, c->completed, timeout_ns, &completed, &how);
+    if (status < 0) {
+        how.status = status;
+        return vyi_engine_failed(v, &how, err);
+    }
+    if (completed > c->completed) {
+        const uint64_t ended = completed - c->completed;
+        c->completed = completed;
+        vyi_chain_measure(v, ended);
+        return VYRE_OK;
+    }
+    const bool bounded = c->rounds != 0 || v->mode != VYRE_MODE_PERSISTENT ||
+                         v->state == VYI_STATE_IDLE;
+    if (bounded && vyi_engine_in_flight(v) && vyi_now() - c->since > v->desc.lease.timeout_ns) {
+        vyi_fail(&how, VYRE_E_LEASE, vyi_engine_in_flight(v),
+                 "Bound the handlers' loops, or raise lease.timeout_ns; then vyre_recover().",
+                 "a launch has not ended for %llu ms",
+                 (unsigned long long)(v->desc.lease.timeout_ns / 1000000u));
+        return vyi_engine_lost(v, &how, err);
+    }
+    return VYRE_OK;
+}
+
+VYI_API vyre_status vyi_engine_settle(vyre *v, uint64_t deadline, vyre_error *err)
+{
+    while (vyi_engine_in_flight(v)) {
+        const uint64_t now = vyi_now();
+        const uint64_t rest = now < deadline ? deadline - now : 0;
+        const vyre_status status = vyi_engine_reap(v, rest < 10000000u ? rest : 10000000u, err);
+        if (status != VYRE_OK)
+            return status;
+        if (rest == 0 && vyi_engine_in_flight(v))
+            return VYRE_TIMEOUT;
+    }
+    return VYRE_OK;
+}
+
+VYI_API void vyi_engine_set_shutdown(vyre *v, uint32_t value)
+{
+    vyi_device *d = vyi_engine_device(v);
+    vyi_store_release(vyi_engine_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_SHUTDOWN,
+                      vyi_le32(value));
+    if (d->write_combined)
+        vyi_fence_stores();
+    if (value && d->backend->wake)
+        d->backend->wake(d);
+}
+
+VYI_API void vyi_engine_bury(vyre *v)
+{
+    vyi_device *d = vyi_engine_device(v);
+    uint32_t *ring = vyi_engine_words(d, VYI_ROLE_RING);
+    uint32_t *control = vyi_engine_words(d, VYI_ROLE_CONTROL);
+
+    if (!vyi_load_acquire(&v->aborted))
+        return;
+    vyi_store_release(&v->aborted, 0);
+    for (uint32_t slot = 0; slot < v->slots; slot++) {
+        uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
+        if (vyi_load_acquire(at) != vyi_le32(VYRE_SLOT_CLAIMED))
+            continue;
+        vyi_store_relaxed(at + VYRE_SLOT_FAULT, vyi_le32(VYRE_FAULT_LOOP_LIMIT));
+        vyi_store_release(at, vyi_le32(VYRE_SLOT_FAULTED));
+        vyi_store_release(vyi_engine_words(d, v->mirror_index) + slot,
+                          vyi_le32(VYRE_SLOT_FAULTED | VYRE_FAULT_LOOP_LIMIT << 8));
+        vyi_store_release(control + VYRE_CONTROL_FAULT_COUNT,
+                          vyi_le32(vyi_control_load(d, VYRE_CONTROL_FAULT_COUNT) + 1));
+    }
+}
+
+/* --- the chain ----------------------------------------------------------- */
+
+/* Leases that should be queued. */
+static uint32_t vyi_chain_target(const vyre *v)
+{
+    const vyi_device *d = vyi_engine_device(v);
+    const uint32_t wanted = v->chain.rounds == 0 ? 1 : v->desc.lease.in_flight;
+    return wanted < d->in_flight ? wanted : d->in_flight;
+}
+
+/* Opcode SHUTDOWN has been executed, not the host's own stop. */
+static bool vyi_chain_shut(vyre *v)
+{
+    return vyi_control_load(vyi_engine_device(v), VYRE_CONTROL_SHUTDOWN) != 0;
+}
+
+static vyre_status vyi_chain_extend(vyre *v, vyre_error *err)
+{
+    const uint32_t target = vyi_chain_target(v);
+    const vyre_status reaped = vyi_engine_in_flight(v) ? vyi_engine_reap(v, 0, err) : VYRE_OK;
+    if (reaped != VYRE_OK || vyi_engine_in_flight(v) >= target)
+        return reaped;
+    if (vyi_chain_shut(v)) {
+        if (vyi_engine_in_flight(v) == 0)
+            vyi_store_release(&v->state, VYI_STATE_SHUT);
+        return VYRE_OK;
+    }
+    while (vyi_engine_in_flight(v) < target) {
+        const vyre_status status = vyi_engine_launch(v, VYI_LAUNCH_LOOP, v->chain.rounds, err);
+        if (status != VYRE_OK)
+            return status;
+    }
+    return VYRE_OK;
+}
+
+/* A pass for work that is pending, unless the last one has changed nothing and
+ * nothing is new. */
+static vyre_status vyi_chain_pass(vyre *v, vyi_effort effort, vyre_error *err)
+{
+    vyi_chain *c = &v->chain;
+    if (vyi_engine_in_flight(v)) {
+        const vyre_status status =
+            vyi_engine_reap(v, effort == VYI_EFFORT_WORK ? VYI_PASS_WAIT_NS : 0, err);
+        if (status != VYRE_OK || vyi_engine_in_flight(v))
+            return status;
+    }
+    if (c->before) { /* a pass has ended */
+        vyi_engine_bury(v);
+        c->after = vyi_engine_pending(v);
+        c->retry_at = c->after < c->before ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
+        c->before = 0;
+    }
+    if (v->state == VYI_STATE_RUNNING && vyi_chain_shut(v)) {
+        vyi_store_release(&v->state, VYI_STATE_SHUT);
+        return VYRE_OK;
+    }
+    const uint32_t pending = vyi_engine_pending(v);
+    if (pending == 0 || (pending == c->after && vyi_now() < c->retry_at))
+        return VYRE_OK;
+    if (v->state == VYI_STATE_IDLE)
+        vyi_engine_set_shutdown(v, 0);
+    c->before = pending;
+    const vyre_status status = vyi_engine_launch(v, VYI_LAUNCH_ONCE, 0, err);
+    if (status != VYRE_OK)
+        c->before = 0;
+    return status;
+}
+
+/* Microseconds until the next look. */
+static uint32_t vyi_chain_cadence(const vyre *v)
+{
+    const vyi_device *d = vyi_engine_device(v);
+    if (d->pumped || v->state != VYI_STATE_RUNNING || v->mode != VYRE_MODE_PERSISTENT)
+        return 0;
+    const uint64_t us = v->chain.lease_ns / 4000u;
+    if (v->chain.rounds == 0 || us > VYI_CADENCE_MAX)
+        return VYI_CADENCE_MAX;
+    return us < VYI_CADENCE_MIN ? VYI_CADENCE_MIN : (uint32_t)us;
+}
+
+static vyre_status vyi_engine_mend(vyre *v, vyre_error *err)
+{
+    if (v->desc.auto_recover && !v->auto_recovered) {
+        v->auto_recovered = true;
+        return vyi_engine_recover(v, err);
+    }
+    return vyi_engine_lost(v, &v->lost, err);
+}
+
+VYI_API vyre_status vyi_engine_drive(vyre *v, vyi_effort effort, vyre_error *err)
+{
+    vyre_status status = VYRE_OK;
+    const bool persistent = v->state == VYI_STATE_RUNNING && v->mode == VYRE_MODE_PERSISTENT;
+
+    if (v->state == VYI_STATE_LOST)
+        return vyi_engine_mend(v, err);
+    if (persistent)
+        status = vyi_chain_extend(v, err);
+    else if (v->state == VYI_STATE_RUNNING ||
+             (v->state == VYI_STATE_IDLE && (effort == VYI_EFFORT_WORK || v->chain.before)))
+        status = vyi_chain_pass(v, effort, err);
+    if (vyi_status_is_loss(status))
+        return vyi_engine_mend(v, err);
+    vyi_engine_deliver_log(v);
+    vyi_store_relaxed(&v->drive_at, (uint32_t)(vyi_now() / 1000u) + vyi_chain_cadence(v));
+    return status;
+}
+
+VYI_API vyre_status vyi_engine_nudge(vyre *v, vyi_effort effort, vyre_error *err)
+{
+    const uint32_t now = (uint32_t)(vyi_now() / 1000u);
+    const uint32_t ahead = vyi_load_relaxed(&v->drive_at) - now; /* or long past, wrapped */
+    const uint32_t state = vyi_load_acquire(&v->state);
+
+    if (ahead - 1 < VYI_CADENCE_MAX || (state == VYI_STATE_IDLE && effort == VYI_EFFORT_LOOK))
+        return VYRE_OK;
+    if (!vyi_mutex_try(&v->lock))
+        return VYRE_OK;
+    const vyre_status status = vyi_engine_drive(v, effort, err);
+    vyi_mutex_unlock(&v->lock);
+    return status;
+}
+
+/* --- log ----------------------------------------------------------------- */
+
+/* Copies the records and empties the log.  The caller has seen to it that no
+ * lane is writing one. */
+static uint32_t vyi_log_take(vyre *v)
+{
+    const vyi_device *d = vyi_engine_device(v);
+    uint32_t *log = vyi_engine_words(d, VYI_ROLE_LOG);
+    vyre_log_summary sum;
+    memset(&sum, 0, sizeof sum);
+
+    if (vyre_log_decode(log, v->buffers[VYI_ROLE_LOG].size, v->log, v->log_records, &sum,
+                        NULL) < 0)
+        sum.records = 0;
+    vyi_store_release(log + VYRE_LOG_CURSOR, 0);
+    if (d->write_combined)
+        vyi_fence_stores();
+    return sum.records < v->log_records ? sum.records : v->log_records;
+}
+
+/* A record is whole once its slot has ended.  So the log is taken while every
+ * slot is at rest and none can be published. */
+VYI_API void vyi_engine_deliver_log(vyre *v)
+{
+    if (!v->desc.log || v->state == VYI_STATE_LOST)
+        return;
+    const vyi_device *d = vyi_engine_device(v);
+    if (vyi_load_acquire(vyi_engine_words(d, VYI_ROLE_LOG) + VYRE_LOG_CURSOR) == 0)
+        return;
+    const bool running = vyi_engine_in_flight(v) != 0;
+    if (running && !vyi_engine_hold(v, false))
+        return;
+    const uint32_t count = vyi_log_take(v);
+    if (running)
+        vyi_engine_unhold(v);
+    for (uint32_t i = 0; i < count; i++)
+        v->desc.log(v->desc.log_user, &v->log[i]);
+}
+
+/* --- the helper ---------------------------------------------------------- */
+
+#if VYI_THREADS
+
+static void vyi_helper_main(void *user)
+{
+    vyre *v = (vyre *)user;
+    vyi_mutex_lock(&v->helper_lock);
+    while (!v->helper_quits) {
+        vyi_cond_wait(&v->helper_wake, &v->helper_lock, 500000);
+        vyi_mutex_unlock(&v->helper_lock);
+        (void)vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
+        vyi_mutex_lock(&v->helper_lock);
+    }
+    vyi_mutex_unlock(&v->helper_lock);
+}
+
+VYI_API bool vyi_helper_start(vyre *v)
+{
+    v->helper_quits = false;
+    v->helper_runs = vyi_thread_start(&v->helper, vyi_helper_main, v);
+    return v->helper_runs;
+}
+
+VYI_API void vyi_helper_stop(vyre *v)
+{
+    if (!v->helper_runs)
+        return;
+    vyi_mutex_lock(&v->helper_lock);
+    v->helper_quits = true;
+    vyi_cond_signal(&v->helper_wake);
+    vyi_mutex_unlock(&v->helper_lock);
+    vyi_thread_join(&v->helper);
+    v->helper_runs = false;
+}
+
+#else
+
+VYI_API bool vyi_helper_start(vyre *v)
+{
+    (void)v;
+    return false;
+}
+
+VYI_API void vyi_helper_stop(vyre *v)
+{
+    (void)v;
+}
+
+#endif
+/* ==========================================================================
+ * engine: whole runs, byte-level dispatch, and looking at memory
+ * ======================================================================= */
+
+
+/* --- statistics ---------------------------------------------------------- */
+
+VYRE_API uint64_t vyre_stats_rate(uint64_t bytes, uint64_t latency_ns)
+{
+    uint64_t high = 0, low = 0; /* bytes * 10^9, 128 bits, a bit at a time */
+    if (latency_ns == 0)
+        return 0;
+    for (uint32_t i = 0; i < 64; i++) {
+        const uint64_t term = 1000000000u;
+        if (!(bytes >> i & 1u))
+            continue;
+        const uint64_t add = term << i;
+        high += (i ? term >> (64 - i) : 0) + (low + add < low);
+        low += add;
+    }
+    uint64_t quotient = 0, rest = 0;
+    for (uint32_t i = 128; i-- > 0;) {
+        const uint64_t bit = i >= 64 ? high >> (i - 64) & 1u : low >> i & 1u;
+        const bool over = rest >> 63 != 0;
+        rest = rest << 1 | bit;
+        if (!over && rest < latency_ns)
+            continue;
+        if (i >= 64)
+            return UINT64_MAX;
+        rest -= latency_ns;
+        quotient |= (uint64_t)1 << i;
+    }
+    return quotient;
+}
+
+static void vyi_stats_begin(vyre_stats *s)
+{
+    memset(s, 0, sizeof *s);
+    s->latency_ns = vyi_now();
+}
+
+static void vyi_stats_end(vyre_stats *s, vyre_stats *out)
+{
+    s->latency_ns = vyi_now() - s->latency_ns;
+    if (out)
+        *out = *s;
+}
+
+/* --- run ----------------------------------------------------------------- */
+
+typedef struct vyi_run {
+    vyre            *v;
+    const vyre_work *works;
+    uint32_t         count, next; /* of the works; the next to publish */
+    uint32_t         open;        /* published, end not seen */
+    uint64_t         done, faults, lost;
+    vyre_ticket      bad;         /* the first that was seen to fail */
+    uint32_t         bad_work;
+    vyre_status      bad_status;
+} vyi_run;
+
+/* Takes note of the end of the work that the run has in this slot, if it has
+ * ended. */
+static bool vyi_run_collect(vyi_run *r, uint32_t slot)
+{
+    vyre *v = r->v;
+    uint32_t code = 0;
+    vyre_ticket t;
+    t.slot = slot;
+    t.generation = v->run_mark[slot];
+    const vyre_status status = vyi_ticket_look(v, t, &code);
+    if (status == VYRE_PENDING)
+        return false;
+    v->run_mark[slot] = 0;
+    r->open--;
+    r->done += status == VYRE_OK;
+    r->faults += status == VYRE_E_FAULT;
+    r->lost += status == VYRE_E_LOST;
+    if (status != VYRE_OK && r->bad_status == VYRE_OK) {
+        r->bad_status = status;
+        r->bad = t;
+        r->bad_work = v->run_work[slot];
+        (void)code;
+    }
+    return true;
+}
+
+/* Publishes until the ring is full: VYRE_OK, VYRE_FULL, or an error. */
+static vyre_status vyi_run_publish(vyi_run *r, vyre_error *err)
+{
+    vyre *v = r->v;
+    while (r->next < r->count) {
+        vyre_ticket t;
+        const vyre_status status = vyre_publish(v, &r->works[r->next], &t, err);
+        if (status != VYRE_OK)
+            return status;
+        if (v->run_mark[t.slot])
+            (void)vyi_run_collect(r, t.slot);
+        v->run_mark[t.slot] = t.generation;
+        v->run_work[t.slot] = r->next++;
+        r->open++;
+    }
+    return VYRE_OK;
+}
+
+static uint32_t vyi_run_sweep(vyi_run *r)
+{
+    uint32_t ended = 0;
+    for (uint32_t slot = 0; slot < r->v->slots && r->open; slot++) {
+        if (r->v->run_mark[slot])
+            ended += vyi_run_collect(r, slot);
+    }
+    return ended;
+}
+
+static vyre_status vyi_run_all(vyi_run *r, vyre_error *err)
+{
+    vyi_pace pace = vyi_pace_begin(r->v->desc.run_timeout_ns);
+    while (r->next < r->count || r->open) {
+        const uint32_t before = r->next;
+        vyre_status status = vyi_run_publish(r, err);
+        if (status < 0)
+            return status;
+        if (vyi_run_sweep(r) || r->next != before) {
+            pace = vyi_pace_begin(r->v->desc.run_timeout_ns);
+            continue;
+        }
+        status = vyi_pace_turn(r->v, &pace, err);
+        if (status != VYRE_OK && vyi_run_sweep(r) == 0)
+            return status;
+    }
+    return VYRE_OK;
+}
+
+static vyre_status vyi_run_explain(const vyi_run *r, vyre_error *err)
+{
+    uint32_t code = 0;
+    if (r->bad_status == VYRE_OK)
+        return VYRE_OK;
+    (void)vyi_ticket_history(r->v, r->bad, &code);
+    vyi_fail(err, r->bad_status, r->bad_work, "Correct that work's opcode or arguments.",
+             "%llu of %u works ended FAULT and %llu were lost; the first seen is work %u "
+             "(fault %u: %s)", (unsigned long long)r->faults, r->count,
+             (unsigned long long)r->lost, r->bad_work, code, vyre_fault_text(code));
+    if (err)
+        err->native = (int32_t)code;
+    return r->bad_status;
+}
+
+static vyre_status vyi_run_locked(vyi_run *r, vyre_stats *stats, vyre_error *err)
+{
+    vyre *v = r->v;
+    vyre_stats s;
+    vyi_stats_begin(&s);
+    const uint64_t launches = v->chain.leases + v->chain.passes;
+    const uint32_t recoveries = v->recoveries;
+    const vyre_status status = vyi_run_all(r, err);
+    memset(v->run_mark, 0, v->slots * sizeof *v->run_mark);
+    if (status != VYRE_OK)
+        return status;
+
+    s.input_bytes = s.bytes_moved = (uint64_t)r->count * VYRE_SLOT_BYTES;
+    s.kernel_launches = (uint32_t)(v->chain.leases + v->chain.passes - launches);
+    s.sync_points = s.kernel_launches;
+    s.recovered = v->recoveries != recoveries;
+    s.done = r->done;
+    s.faults = r->faults;
+    vyi_stats_end(&s, stats);
+    return vyi_run_explain(r, err);
+}
+
+VYRE_API vyre_status vyre_run(vyre *v, const vyre_work *works, uint32_t count, vyre_stats *stats,
+                              vyre_error *err)
+{
+    if (!v || (!works && count))
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and an array of works.",
+                        "%s is NULL", v ? "works" : "the handle");
+    for (uint32_t i = 0; i < count; i++) {
+        const vyre_status status = vyi_engine_check(v, &works[i], err);
+        if (status != VYRE_OK)
+            return status;
+    }
+    vyi_run r;
+    memset(&r, 0, sizeof r);
+    r.v = v;
+    r.works = works;
+    r.count = count;
+    vyi_mutex_lock(&v->run_lock);
+    const vyre_status status = vyi_run_locked(&r, stats, err);
+    vyi_mutex_unlock(&v->run_lock);
+    return status;
+}
+
+/* --- dispatch ------------------------------------------------------------ */
+
+/* In upstream's order: control, log, IO queue, ring, totals. */
+static vyre_status vyi_dispatch_check(const vyre *v, const vyre_io_buffers *io, vyre_error *err)
+{
+    size_t total = 0;
+    vyre_status status = vyre_control_check(io->control, io->control_size, err);
+    if (status == VYRE_OK)
+        status = vyre_log_check(io->log, io->log_size, err);
+    if (status == VYRE_OK)
+        status = vyre_io_check(io->io, io->io_size, err);
+    if (status == VYRE_OK)
+        status = vyre_ring_check(io->ring, io->ring_size, v->slots, err);
+    if (status != VYRE_OK)
+        return status;
+    if (!vyi_size_add(io->control_size, io->ring_size, &total) ||
+        !vyi_size_add(total, io->log_size, &total) || !vyi_size_add(total, io->io_size, &total))
+        return vyi_fail(err, VYRE_E_OVF, 0, "Pass smaller buffers.",
+                        "the lengths of the four buffers exceed %d bits", (int)sizeof total * 8);
+    return VYRE_OK;
+}
+
+/* Whether the handle's kernel is out of the way; waits for passes. */
+static vyre_status vyi_dispatch_ready(vyre *v, vyre_error *err)
+{
+    if (v->state == VYI_STATE_LOST)
+        return vyi_engine_lost(v, &v->lost, err);
+    if (v->state == VYI_STATE_RUNNING || v->state == VYI_STATE_STOPPING)
+        return vyi_fail(err, VYRE_E_RUNNING, 0, "Call vyre_stop() first, or use vyre_publish().",
+                        "the kernel runs");
+    vyre_status status = vyi_engine_settle(v, vyi_deadline(v->desc.run_timeout_ns), err);
+    if (status == VYRE_OK)
+        vyi_engine_bury(v);
+    return status;
+}
+
+static uint32_t vyi_done_count(const void *control)
+{
+    return vyi_word(control, VYRE_CONTROL_DONE_COUNT);
+}
+
+static uint32_t vyi_fault_count(const void *control)
+{
+    return vyi_word(control, VYRE_CONTROL_FAULT_COUNT);
+}
+
+/* Copies in, runs, copies out.  The caller's bytes change on success only. */
+static vyre_status vyi_dispatch_bytes(vyre *v, const vyre_io_buffers *io, vyre_error *err)
+{
+    void *const bytes[VYI_CORE_BUFFERS] = { io->control, io->ring, io->log, io->io };
+    size_t size[VYI_CORE_BUFFERS];
+    void *map[VYI_CORE_BUFFERS];
+    vyi_device *d = vyi_engine_device(v);
+
+    size[0] = io->control_size;
+    size[1] = io->ring_size;
+    size[2] = io->log_size;
+    size[3] = io->io_size ? io->io_size : vyre_io_size(VYRE_IO_SLOTS);
+    vyre_status status = d->backend->attach(d, size, map, err);
+    if (status != VYRE_OK)
+        return status;
+    for (uint32_t i = 0; i < VYI_CORE_BUFFERS; i++) {
+        if (i == VYI_ROLE_IO && !io->io_size)
+            memset(map[i], 0, size[i]);
+        else
+            memcpy(map[i], bytes[i], size[i]);
+    }
+    if (d->write_combined)
+        vyi_fence_stores();
+    status = vyi_engine_launch(v, VYI_LAUNCH_BYTES, 0, err);
+    if (status == VYRE_OK)
+        status = vyi_engine_settle(v, vyi_deadline(v->desc.run_timeout_ns), err);
+    if (status == VYRE_OK && vyi_load_acquire(&v->aborted)) {
+        vyi_store_release(&v->aborted, 0);
+        return VYRE_TIMEOUT; /* ended by a stop */
+    }
+    if (status != VYRE_OK)
+        return status;
+    const uint32_t outputs = v->desc.kernel.control_report ? 1 : VYI_CORE_BUFFERS;
+    for (uint32_t i = 0; i < outputs; i++) {
+        if (bytes[i])
+            memcpy(bytes[i], map[i], i == VYI_ROLE_IO ? io->io_size : size[i]);
+    }
+    return VYRE_OK;
+}
+
+static void vyi_dispatch_stats(const vyre *v, const vyre_io_buffers *io, vyre_stats *s)
+{
+    const uint64_t io_size = io->io_size ? io->io_size : vyre_io_size(VYRE_IO_SLOTS);
+    s->input_bytes = (uint64_t)io->control_size + io->ring_size + io->log_size + io_size;
+    s->output_bytes = v->desc.kernel.control_report ? io->control_size : s->input_bytes;
+    s->readback_bytes = s->output_bytes;
+    s->bytes_moved = s->input_bytes + s->readback_bytes;
+    s->device_allocation_bytes = s->input_bytes + s->output_bytes;
+    s->output_buffers = v->desc.kernel.control_report ? 1 : VYI_CORE_BUFFERS;
+    s->device_allocation_events = VYI_CORE_BUFFERS + s->output_buffers;
+    s->kernel_launches = s->recovered ? 2 : 1;
+    s->sync_points = 1;
+}
+
+static vyre_status vyi_dispatch_locked(vyre *v, const vyre_io_buffers *io, vyre_stats *stats,
+                                       vyre_error *err)
+{
+    vyre_stats s;
+    const uint32_t done = vyi_done_count(io->control), faults = vyi_fault_count(io->control);
+    vyi_stats_begin(&s);
+    vyre_status status = vyi_dispatch_ready(v, err);
+    if (status != VYRE_OK)
+        return status;
+    status = vyi_dispatch_bytes(v, io, err);
+    if (v->state == VYI_STATE_LOST && v->desc.auto_recover && !v->auto_recovered) {
+        v->auto_recovered = true;
+        status = vyi_engine_recover(v, err);
+        s.recovered = status == VYRE_OK;
+        if (s.recovered)
+            status = vyi_dispatch_bytes(v, io, err);
+    }
+    if (status != VYRE_OK)
+        return status;
+    vyi_dispatch_stats(v, io, &s);
+    s.done = vyi_done_count(io->control) - done;
+    s.faults = vyi_fault_count(io->control) - faults;
+    vyi_stats_end(&s, stats);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_dispatch(vyre *v, const vyre_io_buffers *io, vyre_stats *stats,
+                                   vyre_error *err)
+{
+    if (!v || !io)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and four buffers.",
+                        "%s is NULL", v ? "io" : "the handle");
+    vyre_status status = vyi_dispatch_check(v, io, err);
+    if (status != VYRE_OK)
+        return status;
+    vyi_mutex_lock(&v->lock);
+    status = vyi_dispatch_locked(v, io, stats, err);
+    vyi_mutex_unlock(&v->lock);
+    return status;
+}
+
+/* Submits all, waiting only where the device's queue is full. */
+static vyre_status vyi_resident_passes(vyre *v, uint32_t passes, vyre_error *err)
+{
+    const uint64_t deadline = vyi_deadline(v->desc.run_timeout_ns);
+    const uint32_t most = vyi_engine_device(v)->in_flight;
+    vyre_status status = VYRE_OK;
+    vyi_engine_set_shutdown(v, 0);
+    for (uint32_t i = 0; i < passes && status == VYRE_OK; i++) {
+        while (status == VYRE_OK && vyi_engine_in_flight(v) >= most) {
+            status = vyi_engine_reap(v, 10000000u, err);
+            if (status == VYRE_OK && vyi_now() >= deadline)
+                status = VYRE_TIMEOUT;
+        }
+        if (status == VYRE_OK)
+            status = vyi_engine_launch(v, VYI_LAUNCH_ONCE, 0, err);
+    }
+    if (status == VYRE_OK)
+        status = vyi_engine_settle(v, deadline, err);
+    return status;
+}
+
+static vyre_status vyi_resident_locked(vyre *v, uint32_t passes, vyre_stats *stats,
+                                       vyre_error *err)
+{
+    vyre_stats s;
+    vyi_stats_begin(&s);
+    vyre_status status = vyi_dispatch_ready(v, err);
+    if (status != VYRE_OK)
+        return status;
+    const void *control = vyi_engine_words(vyi_engine_device(v), VYI_ROLE_CONTROL);
+    const uint32_t done = vyi_done_count(control), faults = vyi_fault_count(control);
+    status = vyi_resident_passes(v, passes, err);
+    if (status != VYRE_OK)
+        return status;
+    vyi_engine_bury(v);
+    vyi_engine_deliver_log(v);
+    s.resident_rows = passes;
+    s.resident_handles = passes * VYI_CORE_BUFFERS;
+    s.kernel_launches = s.sync_points = 1;
+    s.done = vyi_done_count(control) - done;
+    s.faults = vyi_fault_count(control) - faults;
+    vyi_stats_end(&s, stats);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_dispatch_resident(vyre *v, uint32_t passes, vyre_stats *stats,
+                                            vyre_error *err)
+{
+    if (!v)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    if (passes == 0) {
+        if (stats)
+            memset(stats, 0, sizeof *stats);
+        return VYRE_OK;
+    }
+    if (passes > UINT32_MAX / VYI_CORE_BUFFERS)
+        return vyi_fail(err, VYRE_E_OVF, passes, "Make fewer passes at a time.",
+                        "%u passes have more than 2^32 handles", passes);
+    vyi_mutex_lock(&v->lock);
+    const vyre_status status = vyi_resident_locked(v, passes, stats, err);
+    vyi_mutex_unlock(&v->lock);
+    return status;
+}
+
+/* --- memory -------------------------------------------------------------- */
+
+VYRE_API vyre_status vyre_observable(vyre *v, uint32_t index, uint32_t *out, vyre_error *err)
+{
+    if (!v || !out)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and room for the value.",
+                        "%s is NULL", v ? "out" : "the handle");
+    if (index >= v->observables)
+        return vyi_fail(err, VYRE_E_MISSING, index, "Set vyre_desc.observables higher.",
+                        "observable %u is not one of the handle's %u", index, v->observables);
+    if (vyi_load_acquire(&v->state) == VYI_STATE_LOST)
+        return vyi_fail(err, VYRE_E_DEVICE_LOST, 0, "Call vyre_recover().",
+                        "the device was lost, and the observables with it");
+    *out = vyi_control_load(vyi_engine_device(v), VYRE_CONTROL_OBSERVABLES + index);
+    return VYRE_OK;
+}
+
+VYRE_API void *vyre_map(vyre *v, uint32_t user_buffer, size_t *size)
+{
+    if (!v || user_buffer >= v->user_count || v->user_index[user_buffer] >= v->buffer_count)
+        return NULL;
+    const uint32_t index = v->user_index[user_buffer];
+    if (size)
+        *size = v->buffers[index].size;
+    return vyi_engine_device(v)->map[index];
+}
+
+VYRE_API vyre_status vyre_buffers(vyre *v, vyre_io_buffers *out, vyre_error *err)
+{
+    if (!v || !out)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and room for the result.",
+                        "%s is NULL", v ? "out" : "the handle");
+    const vyi_device *d = vyi_engine_device(v);
+    out->control = d->map[VYI_ROLE_CONTROL];
+    out->control_size = v->buffers[VYI_ROLE_CONTROL].size;
+    out->ring = d->map[VYI_ROLE_RING];
+    out->ring_size = v->buffers[VYI_ROLE_RING].size;
+    out->log = d->map[VYI_ROLE_LOG];
+    out->log_size = v->buffers[VYI_ROLE_LOG].size;
+    out->io = d->map[VYI_ROLE_IO];
+    out->io_size = v->buffers[VYI_ROLE_IO].size;
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_tenant_enable(vyre *v, uint32_t tenant, bool enable, vyre_error *err)
+{
+    if (!v)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    if (tenant >= v->tenants)
+        return vyi_fail(err, VYRE_E_TENANT_RANGE, tenant,
+                        "Set vyre_desc.tenants to one more than the largest tenant id.",
+                        "tenant %u is not one of the handle's %u", tenant, v->tenants);
+    vyi_mutex_lock(&v->lock);
+    const vyi_device *d = vyi_engine_device(v);
+    vyi_store_release(vyi_engine_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_TENANT_MASKS + tenant,
+                      enable ? 0xffffffffu : 0);
+    if (d->write_combined)
+        vyi_fence_stores();
+    vyi_mutex_unlock(&v->lock);
+    return VYRE_OK;
+}
+/* ==========================================================================
+ * engine: implementation
+ *
+ * The handle's life: open, start, stop, recover, close.  Slots and tickets are
+ * in engine_slots.c, the chain of leases in engine_lease.c, whole runs and
+ * byte-level dispatch in engine_run.c.
+ * ======================================================================= */
 
 
 #define VYI_CLOSE_TIMEOUT_NS 2000000000u
@@ -15833,6 +17229,12 @@ VYI_API const vyi_backend *vyi_cpu_backend(void)
 /* ==========================================================================
  * vulkan: implementation
  * ======================================================================= */
+
+
+VYI_API const vyi_backend *vyi_vulkan_backend(void)
+{
+    return NULL;
+}
 
 #endif /* VYRE_IMPLEMENTATION */
 

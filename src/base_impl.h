@@ -194,6 +194,25 @@ static inline uint32_t vyi_fetch_add(void *at, uint32_t value)
 #endif
 }
 
+/* Atomic, and nothing else. */
+static inline uint32_t vyi_load_relaxed(const void *at)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    return *(const volatile uint32_t *)at;
+#else
+    return __atomic_load_n((const uint32_t *)at, __ATOMIC_RELAXED);
+#endif
+}
+
+static inline void vyi_store_relaxed(void *at, uint32_t value)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    *(volatile uint32_t *)at = value;
+#else
+    __atomic_store_n((uint32_t *)at, value, __ATOMIC_RELAXED);
+#endif
+}
+
 VYI_EXTERN_C_END
 
 #endif

@@ -13,6 +13,8 @@
 #include "ring.h"
 
 #define VYI_LEASE_ROUNDS_MAX (1u << 30)
+#define VYI_CADENCE_MAX      1000u /* microseconds */
+#define VYI_CADENCE_MIN      20u
 #define VYI_PASS_WAIT_NS     200000u
 #define VYI_PASS_RETRY_NS    1000000u
 
@@ -165,7 +167,7 @@ VYI_API void vyi_engine_bury(vyre *v)
         uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
         if (vyi_load_acquire(at) != vyi_le32(VYRE_SLOT_CLAIMED))
             continue;
-        vyi_set_relaxed(at + VYRE_SLOT_FAULT, vyi_le32(VYRE_FAULT_LOOP_LIMIT));
+        vyi_store_relaxed(at + VYRE_SLOT_FAULT, vyi_le32(VYRE_FAULT_LOOP_LIMIT));
         vyi_store_release(at, vyi_le32(VYRE_SLOT_FAULTED));
         vyi_store_release(vyi_engine_words(d, v->mirror_index) + slot,
                           vyi_le32(VYRE_SLOT_FAULTED | VYRE_FAULT_LOOP_LIMIT << 8));
@@ -249,7 +251,9 @@ static uint32_t vyi_chain_cadence(const vyre *v)
     if (d->pumped || v->state != VYI_STATE_RUNNING || v->mode != VYRE_MODE_PERSISTENT)
         return 0;
     const uint64_t us = v->chain.lease_ns / 4000u;
-    return v->chain.rounds == 0 || us > 1000 ? 1000 : us < 20 ? 20 : (uint32_t)us;
+    if (v->chain.rounds == 0 || us > VYI_CADENCE_MAX)
+        return VYI_CADENCE_MAX;
+    return us < VYI_CADENCE_MIN ? VYI_CADENCE_MIN : (uint32_t)us;
 }
 
 static vyre_status vyi_engine_mend(vyre *v, vyre_error *err)
@@ -276,17 +280,17 @@ VYI_API vyre_status vyi_engine_drive(vyre *v, vyi_effort effort, vyre_error *err
     if (vyi_status_is_loss(status))
         return vyi_engine_mend(v, err);
     vyi_engine_deliver_log(v);
-    vyi_set_relaxed(&v->drive_at, (uint32_t)(vyi_now() / 1000u) + vyi_chain_cadence(v));
+    vyi_store_relaxed(&v->drive_at, (uint32_t)(vyi_now() / 1000u) + vyi_chain_cadence(v));
     return status;
 }
 
 VYI_API vyre_status vyi_engine_nudge(vyre *v, vyi_effort effort, vyre_error *err)
 {
     const uint32_t now = (uint32_t)(vyi_now() / 1000u);
-    const uint32_t late = now - vyi_get_relaxed(&v->drive_at);
+    const uint32_t ahead = vyi_load_relaxed(&v->drive_at) - now; /* or long past, wrapped */
     const uint32_t state = vyi_load_acquire(&v->state);
 
-    if (late > UINT32_MAX / 2 || (state == VYI_STATE_IDLE && effort == VYI_EFFORT_LOOK))
+    if (ahead - 1 < VYI_CADENCE_MAX || (state == VYI_STATE_IDLE && effort == VYI_EFFORT_LOOK))
         return VYRE_OK;
     if (!vyi_mutex_try(&v->lock))
         return VYRE_OK;

@@ -102,7 +102,7 @@ static uint32_t vyi_partition_claim(vyre *v, vyi_partition *part, uint32_t *slot
         const uint32_t mark = vyi_slot_claim(v, part->first + place);
         if (mark) {
             if (tried)
-                vyi_set_relaxed(&part->cursor, place + 1);
+                vyi_store_relaxed(&part->cursor, place + 1);
             *slot = part->first + place;
             return mark;
         }
@@ -226,12 +226,12 @@ static void vyi_slot_fill(vyre *v, const vyi_device *d, uint32_t slot, const vyr
     if (v->record)
         v->record[slot] = *work;
     vyi_store_release(vyi_engine_words(d, v->mirror_index) + slot, 0);
-    vyi_set_relaxed(at + VYRE_SLOT_OPCODE, vyi_le32(work->opcode));
-    vyi_set_relaxed(at + VYRE_SLOT_TENANT, vyi_le32(work->tenant));
-    vyi_set_relaxed(at + VYRE_SLOT_PRIORITY, vyi_le32(vyi_priority_level(work->priority)));
+    vyi_store_relaxed(at + VYRE_SLOT_OPCODE, vyi_le32(work->opcode));
+    vyi_store_relaxed(at + VYRE_SLOT_TENANT, vyi_le32(work->tenant));
+    vyi_store_relaxed(at + VYRE_SLOT_PRIORITY, vyi_le32(vyi_priority_level(work->priority)));
     at += VYRE_SLOT_ARGS;
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
-        vyi_set_relaxed(at + i, i < count ? vyi_le32(work->args[i]) : 0);
+        vyi_store_relaxed(at + i, i < count ? vyi_le32(work->args[i]) : 0);
 }
 
 /* Pairs with the kernel's claiming acquire. */

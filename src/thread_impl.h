@@ -107,24 +107,6 @@ static inline void vyi_pause(void)
 
 /* --- more atomics -------------------------------------------------------- */
 
-static inline uint32_t vyi_get_relaxed(const void *at)
-{
-#if defined(_MSC_VER) && !defined(__clang__)
-    return *(const volatile uint32_t *)at;
-#else
-    return __atomic_load_n((const uint32_t *)at, __ATOMIC_RELAXED);
-#endif
-}
-
-static inline void vyi_set_relaxed(void *at, uint32_t value)
-{
-#if defined(_MSC_VER) && !defined(__clang__)
-    *(volatile uint32_t *)at = value;
-#else
-    __atomic_store_n((uint32_t *)at, value, __ATOMIC_RELAXED);
-#endif
-}
-
 /* As vyi_load_acquire and vyi_store_release, of a pointer. */
 static inline void *vyi_load_pointer(void *const *at)
 {
