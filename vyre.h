@@ -2423,6 +2423,8 @@ VYI_API vyre_status vyi_wire_pointer(const void *at, size_t size, const char *wh
                                      vyre_error *err);
 /* The ring's length and the slot's place in it. */
 VYI_API vyre_status vyi_ring_slot(const void *ring, size_t size, uint32_t slot, vyre_error *err);
+/* The memory that a ring of so many slots is written to. */
+VYI_API vyre_status vyi_ring_room(const void *dst, size_t size, uint32_t slots, vyre_error *err);
 VYI_API vyre_status vyi_ring_length(const void *ring, size_t size, vyre_error *err);
 
 VYI_EXTERN_C_END
@@ -2456,10 +2458,9 @@ VYRE_API bool vyre_opcode_is_builtin(uint32_t op)
            op == VYRE_OP_SHUTDOWN;
 }
 
-/* LOAD_MISS lies below the reserved range, and is the system's all the same. */
 VYRE_API bool vyre_opcode_is_user(uint32_t op)
 {
-    if (op < VYRE_OP_USER || op == VYRE_OP_LOAD_MISS || (op & VYI_OPCODE_SYSTEM))
+    if (op < VYRE_OP_USER || (op & VYI_OPCODE_SYSTEM))
         return false;
     return op < VYI_OPCODE_RESERVED_FIRST || op > VYI_OPCODE_RESERVED_LAST;
 }
@@ -2693,17 +2694,19 @@ VYRE_API size_t vyre_ring_size(uint32_t slots)
     return vyi_wire_bytes((uint64_t)slots * VYRE_SLOT_WORDS);
 }
 
-VYRE_API vyre_status vyre_ring_encode(void *dst, size_t size, uint32_t slots, vyre_error *err)
+VYI_API vyre_status vyi_ring_room(const void *dst, size_t size, uint32_t slots, vyre_error *err)
 {
     if (slots > VYRE_MAX_SLOTS)
         return vyi_wire_over_cap(slots, VYRE_MAX_SLOTS, "slots", err);
-    size_t needed = vyre_ring_size(slots);
-    vyre_status status = vyi_wire_room(dst, size, needed, "the ring", err);
-    if (status < 0)
-        return status;
-    if (needed)
-        memset(dst, 0, needed);
-    return VYRE_OK;
+    return vyi_wire_room(dst, size, vyre_ring_size(slots), "the ring", err);
+}
+
+VYRE_API vyre_status vyre_ring_encode(void *dst, size_t size, uint32_t slots, vyre_error *err)
+{
+    vyre_status status = vyi_ring_room(dst, size, slots, err);
+    if (status >= 0 && slots)
+        memset(dst, 0, vyre_ring_size(slots));
+    return status;
 }
 
 VYRE_API vyre_status vyre_ring_check(const void *src, size_t size, uint32_t slots, vyre_error *err)
@@ -3159,7 +3162,6 @@ static vyre_status vyi_io_check_results(const void *queue, size_t size,
                                         const vyre_io_result *results, uint32_t count,
                                         vyre_error *err)
 {
-    uint64_t named = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t slot = results[i].slot;
         vyre_status status = vyi_io_slot(queue, size, slot, err);
@@ -3169,6 +3171,16 @@ static vyre_status vyi_io_check_results(const void *queue, size_t size,
             return vyi_fail(err, VYRE_E_IO_NOT_CLAIMED, slot, "Complete only what was claimed.",
                             "result %u is for IO slot %u, which is not CLAIMED", (unsigned)i,
                             (unsigned)slot);
+    }
+    return VYRE_OK;
+}
+
+static vyre_status vyi_io_check_distinct(const vyre_io_result *results, uint32_t count,
+                                         vyre_error *err)
+{
+    uint64_t named = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t slot = results[i].slot;
         if (named >> slot & 1)
             return vyi_fail(err, VYRE_E_IO_DUPLICATE, slot, "Name each slot once.",
                             "result %u names IO slot %u a second time", (unsigned)i,
@@ -3189,6 +3201,8 @@ VYRE_API vyre_status vyre_io_complete_batch(void *queue, size_t size,
         return vyi_fail(err, VYRE_E_ARGUMENT, count, "Pass an array of vyre_io_result.",
                         "the array of %u results is NULL", (unsigned)count);
     status = vyi_io_check_results(queue, size, results, count, err);
+    if (status >= 0)
+        status = vyi_io_check_distinct(results, count, err);
     if (status < 0)
         return status;
 
@@ -3461,12 +3475,13 @@ VYRE_API vyre_status vyre_ring_encode_works(void *dst, size_t size, uint32_t slo
     if (status >= 0)
         status = vyi_works_check(works, count, err);
     if (status >= 0)
-        status = vyi_works_check_owners(works, count, err);
+        status = vyi_ring_room(dst, size, slots, err);
     if (status >= 0)
-        status = vyre_ring_encode(dst, size, slots, err);
+        status = vyi_works_check_owners(works, count, err);
     if (status < 0)
         return status;
 
+    (void)vyre_ring_encode(dst, size, slots, err);
     vyi_slots_put(dst, 0, works, count);
     vyi_slots_release(dst, 0, count);
     return VYRE_OK;

@@ -221,12 +221,13 @@ VYRE_API vyre_status vyre_ring_encode_works(void *dst, size_t size, uint32_t slo
     if (status >= 0)
         status = vyi_works_check(works, count, err);
     if (status >= 0)
-        status = vyi_works_check_owners(works, count, err);
+        status = vyi_ring_room(dst, size, slots, err);
     if (status >= 0)
-        status = vyre_ring_encode(dst, size, slots, err);
+        status = vyi_works_check_owners(works, count, err);
     if (status < 0)
         return status;
 
+    (void)vyre_ring_encode(dst, size, slots, err);
     vyi_slots_put(dst, 0, works, count);
     vyi_slots_release(dst, 0, count);
     return VYRE_OK;

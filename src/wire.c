@@ -30,10 +30,9 @@ VYRE_API bool vyre_opcode_is_builtin(uint32_t op)
            op == VYRE_OP_SHUTDOWN;
 }
 
-/* LOAD_MISS lies below the reserved range, and is the system's all the same. */
 VYRE_API bool vyre_opcode_is_user(uint32_t op)
 {
-    if (op < VYRE_OP_USER || op == VYRE_OP_LOAD_MISS || (op & VYI_OPCODE_SYSTEM))
+    if (op < VYRE_OP_USER || (op & VYI_OPCODE_SYSTEM))
         return false;
     return op < VYI_OPCODE_RESERVED_FIRST || op > VYI_OPCODE_RESERVED_LAST;
 }
@@ -267,17 +266,19 @@ VYRE_API size_t vyre_ring_size(uint32_t slots)
     return vyi_wire_bytes((uint64_t)slots * VYRE_SLOT_WORDS);
 }
 
-VYRE_API vyre_status vyre_ring_encode(void *dst, size_t size, uint32_t slots, vyre_error *err)
+VYI_API vyre_status vyi_ring_room(const void *dst, size_t size, uint32_t slots, vyre_error *err)
 {
     if (slots > VYRE_MAX_SLOTS)
         return vyi_wire_over_cap(slots, VYRE_MAX_SLOTS, "slots", err);
-    size_t needed = vyre_ring_size(slots);
-    vyre_status status = vyi_wire_room(dst, size, needed, "the ring", err);
-    if (status < 0)
-        return status;
-    if (needed)
-        memset(dst, 0, needed);
-    return VYRE_OK;
+    return vyi_wire_room(dst, size, vyre_ring_size(slots), "the ring", err);
+}
+
+VYRE_API vyre_status vyre_ring_encode(void *dst, size_t size, uint32_t slots, vyre_error *err)
+{
+    vyre_status status = vyi_ring_room(dst, size, slots, err);
+    if (status >= 0 && slots)
+        memset(dst, 0, vyre_ring_size(slots));
+    return status;
 }
 
 VYRE_API vyre_status vyre_ring_check(const void *src, size_t size, uint32_t slots, vyre_error *err)
@@ -733,7 +734,6 @@ static vyre_status vyi_io_check_results(const void *queue, size_t size,
                                         const vyre_io_result *results, uint32_t count,
                                         vyre_error *err)
 {
-    uint64_t named = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t slot = results[i].slot;
         vyre_status status = vyi_io_slot(queue, size, slot, err);
@@ -743,6 +743,16 @@ static vyre_status vyi_io_check_results(const void *queue, size_t size,
             return vyi_fail(err, VYRE_E_IO_NOT_CLAIMED, slot, "Complete only what was claimed.",
                             "result %u is for IO slot %u, which is not CLAIMED", (unsigned)i,
                             (unsigned)slot);
+    }
+    return VYRE_OK;
+}
+
+static vyre_status vyi_io_check_distinct(const vyre_io_result *results, uint32_t count,
+                                         vyre_error *err)
+{
+    uint64_t named = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t slot = results[i].slot;
         if (named >> slot & 1)
             return vyi_fail(err, VYRE_E_IO_DUPLICATE, slot, "Name each slot once.",
                             "result %u names IO slot %u a second time", (unsigned)i,
@@ -763,6 +773,8 @@ VYRE_API vyre_status vyre_io_complete_batch(void *queue, size_t size,
         return vyi_fail(err, VYRE_E_ARGUMENT, count, "Pass an array of vyre_io_result.",
                         "the array of %u results is NULL", (unsigned)count);
     status = vyi_io_check_results(queue, size, results, count, err);
+    if (status >= 0)
+        status = vyi_io_check_distinct(results, count, err);
     if (status < 0)
         return status;
 

@@ -134,6 +134,8 @@ VYI_API vyre_status vyi_wire_pointer(const void *at, size_t size, const char *wh
                                      vyre_error *err);
 /* The ring's length and the slot's place in it. */
 VYI_API vyre_status vyi_ring_slot(const void *ring, size_t size, uint32_t slot, vyre_error *err);
+/* The memory that a ring of so many slots is written to. */
+VYI_API vyre_status vyi_ring_room(const void *dst, size_t size, uint32_t slots, vyre_error *err);
 VYI_API vyre_status vyi_ring_length(const void *ring, size_t size, vyre_error *err);
 
 VYI_EXTERN_C_END
