@@ -1,5 +1,6 @@
 # What single tests need beyond the rules of the Makefile.
-WHITEBOX += test_check
+WHITEBOX += test_check test_opt
+$(BUILD)/tests/test_opt: tests/gen.h tests/oom.h
 
 UNSANITIZED += test_spirv_random
 $(BUILD)/tests/test_spirv_random: tests/gen.h tests/vk_run.h
