@@ -218,6 +218,17 @@ VYI_EXTERN_C_BEGIN
     X(E_MODE,             -189, "the device does not prove this mode")                             \
     X(E_LAUNCH,           -190, "the device refused a launch")                                     \
     X(E_LEASE,            -191, "a launch has not ended in time")                                  \
+    /* vulkan: -210 .. -229 */                                                                     \
+    X(E_VK_LOADER,          -210, "no Vulkan loader was found")                                    \
+    X(E_VK_FUNCTION,        -211, "the Vulkan loader or driver lacks a function")                  \
+    X(E_VK_VERSION,         -212, "Vulkan 1.1 or newer is needed")                                 \
+    X(E_VK_DEVICE,          -213, "no Vulkan device fits")                                         \
+    X(E_VK_LIMIT,           -214, "a limit of the Vulkan device is exceeded")                      \
+    X(E_VK_FEATURE,         -215, "the Vulkan device lacks what the program needs")                \
+    X(E_VK_HOST_MEMORY,     -216, "the Vulkan driver has no host memory")                          \
+    X(E_VK_DEVICE_MEMORY,   -217, "the Vulkan device has no memory left")                          \
+    X(E_VK_CALL,            -218, "a Vulkan call failed")                                          \
+    X(E_VK_TIMEOUT,         -219, "the Vulkan device did not answer in time")
 
 typedef enum vyre_status {
 #define VYI_STATUS_ENUM(name, number, text) VYRE_##name = (number),
@@ -1828,6 +1839,14 @@ VYI_EXTERN_C_END
 #endif
 /* ==========================================================================
  * vulkan: the Vulkan backend
+ *
+ * Public.  It is built in when <volk.h> is on the include path, or when the
+ * program has included Vulkan's own headers before.  Its options are
+ * vyre_desc.vulkan; what it found out about the device is in vyre_query.
+ *
+ * A blob for vyre_vulkan_desc.cache is what cache_store was given in an
+ * earlier run.  It is used only when program, device and driver are the same;
+ * otherwise a message says why not.
  * ======================================================================= */
 #ifndef VYI_VULKAN_H
 #define VYI_VULKAN_H
@@ -17242,13 +17261,718 @@ VYI_API const vyi_backend *vyi_cpu_backend(void)
     return &backend;
 }
 /* ==========================================================================
- * vulkan: implementation
+ * vulkan: the backend
+ *
+ * Two pipelines over one set of buffers, and a chain of launches.  The second
+ * descriptor set, for byte-level dispatch, comes into being with the first
+ * attach.
  * ======================================================================= */
+/* ==========================================================================
+ * vulkan: what its fragments share
+ *
+ * Private.  Types come from volk's header, functions from a table that each
+ * handle fills for itself, through vkGetInstanceProcAddr and
+ * vkGetDeviceProcAddr, as volk fills its device tables.
+ *
+ * volk's own implementation is not compiled in, because it cannot be kept
+ * private: it defines about a thousand objects that are named like the
+ * functions of the Vulkan loader (vkCreateInstance, ...).  Hidden or not, the
+ * linker would resolve a program's calls of the loader to those objects, and
+ * would refuse a program that builds volk itself.  A table of a handle's own
+ * also lets handles live on different instances and devices.  With
+ * VYRE_EXTERNAL_VOLK the table starts from the program's volk.
+ * ======================================================================= */
+#ifndef VYI_VULKAN_IMPL_H
+#define VYI_VULKAN_IMPL_H
 
+
+#ifndef VYRE_NO_VULKAN
+    #ifdef VULKAN_CORE_H_
+        #define VYI_VULKAN 1 /* the program chose its Vulkan headers already */
+    #elif defined(VYRE_EXTERNAL_VOLK)
+        #define VYI_VULKAN 1
+    #elif defined(__has_include)
+        #if __has_include(<volk.h>)
+            #define VYI_VULKAN 1
+        #endif
+    #endif
+#endif
+#ifndef VYI_VULKAN
+    #define VYI_VULKAN 0
+#endif
+
+#if VYI_VULKAN
+
+#if !defined(VULKAN_CORE_H_) || defined(VYRE_EXTERNAL_VOLK)
+    #include <volk.h>
+#endif
+
+VYI_EXTERN_C_BEGIN
+
+/* --- functions ----------------------------------------------------------- */
+
+/* Reached without an instance. */
+#define VYI_VK_GLOBAL_LIST(X)                                                                      \
+    X(vkCreateInstance)                                                                            \
+    X(vkEnumerateInstanceVersion)                                                                  \
+    X(vkEnumerateInstanceExtensionProperties)
+
+#define VYI_VK_INSTANCE_LIST(X)                                                                    \
+    X(vkDestroyInstance)                                                                           \
+    X(vkEnumeratePhysicalDevices)                                                                  \
+    X(vkEnumerateDeviceExtensionProperties)                                                        \
+    X(vkGetPhysicalDeviceProperties)                                                               \
+    X(vkGetPhysicalDeviceProperties2)                                                              \
+    X(vkGetPhysicalDeviceFeatures2)                                                                \
+    X(vkGetPhysicalDeviceQueueFamilyProperties)                                                    \
+    X(vkGetPhysicalDeviceMemoryProperties)                                                         \
+    X(vkCreateDevice)                                                                              \
+    X(vkGetDeviceProcAddr)
+
+#define VYI_VK_DEVICE_LIST(X)                                                                      \
+    X(vkDestroyDevice)                                                                             \
+    X(vkGetDeviceQueue)                                                                            \
+    X(vkCreateBuffer)                                                                              \
+    X(vkDestroyBuffer)                                                                             \
+    X(vkGetBufferMemoryRequirements)                                                               \
+    X(vkAllocateMemory)                                                                            \
+    X(vkFreeMemory)                                                                                \
+    X(vkBindBufferMemory)                                                                          \
+    X(vkMapMemory)                                                                                 \
+    X(vkCreateShaderModule)                                                                        \
+    X(vkDestroyShaderModule)                                                                       \
+    X(vkCreateDescriptorSetLayout)                                                                 \
+    X(vkDestroyDescriptorSetLayout)                                                                \
+    X(vkCreatePipelineLayout)                                                                      \
+    X(vkDestroyPipelineLayout)                                                                     \
+    X(vkCreatePipelineCache)                                                                       \
+    X(vkDestroyPipelineCache)                                                                      \
+    X(vkGetPipelineCacheData)                                                                      \
+    X(vkCreateComputePipelines)                                                                    \
+    X(vkDestroyPipeline)                                                                           \
+    X(vkCreateDescriptorPool)                                                                      \
+    X(vkDestroyDescriptorPool)                                                                     \
+    X(vkAllocateDescriptorSets)                                                                    \
+    X(vkUpdateDescriptorSets)                                                                      \
+    X(vkCreateCommandPool)                                                                         \
+    X(vkDestroyCommandPool)                                                                        \
+    X(vkAllocateCommandBuffers)                                                                    \
+    X(vkBeginCommandBuffer)                                                                        \
+    X(vkEndCommandBuffer)                                                                          \
+    X(vkCmdBindPipeline)                                                                           \
+    X(vkCmdBindDescriptorSets)                                                                     \
+    X(vkCmdPushConstants)                                                                          \
+    X(vkCmdPipelineBarrier)                                                                        \
+    X(vkCmdDispatch)                                                                               \
+    X(vkQueueSubmit)                                                                               \
+    X(vkCreateFence)                                                                               \
+    X(vkDestroyFence)                                                                              \
+    X(vkResetFences)                                                                               \
+    X(vkGetFenceStatus)                                                                            \
+    X(vkWaitForFences)
+
+/* Absent where the feature is. */
+#define VYI_VK_OPTIONAL_LIST(X)                                                                    \
+    X(vkCreateSemaphore)                                                                           \
+    X(vkDestroySemaphore)                                                                          \
+    X(vkGetSemaphoreCounterValue)                                                                  \
+    X(vkWaitSemaphores)                                                                            \
+    X(vkSetDebugUtilsObjectNameEXT)                                                                \
+    X(vkCreateDebugUtilsMessengerEXT)                                                              \
+    X(vkDestroyDebugUtilsMessengerEXT)
+
+/* Every Vulkan function that the library calls, by its own name. */
+typedef struct vyi_vk_table {
+    PFN_vkGetInstanceProcAddr vkGetInstanceProcAddr;
+#define VYI_VK_MEMBER(name) PFN_##name name;
+    VYI_VK_GLOBAL_LIST(VYI_VK_MEMBER)
+    VYI_VK_INSTANCE_LIST(VYI_VK_MEMBER)
+    VYI_VK_DEVICE_LIST(VYI_VK_MEMBER)
+    VYI_VK_OPTIONAL_LIST(VYI_VK_MEMBER)
+#undef VYI_VK_MEMBER
+} vyi_vk_table;
+
+/* The process's Vulkan loader, or NULL. */
+VYI_API PFN_vkGetInstanceProcAddr vyi_vk_find_loader(void);
+/* Each fills its part of the table; an error names the function that is missing. */
+VYI_API vyre_status vyi_vk_load_global(vyi_vk_table *fn, vyre_error *err);
+VYI_API vyre_status vyi_vk_load_instance(vyi_vk_table *fn, VkInstance instance, vyre_error *err);
+VYI_API vyre_status vyi_vk_load_device(vyi_vk_table *fn, VkDevice device, vyre_error *err);
+
+/* --- results ------------------------------------------------------------- */
+
+/* The name of a VkResult, "VK_ERROR_..."; NULL for one that is not known. */
+VYI_API const char *vyi_vk_result_text(VkResult result);
+/* A failed call as a typed error: the call's name and the code are in the text,
+ * the code in err->native. */
+VYI_API vyre_status vyi_vk_fail(vyre_error *err, VkResult result, const char *call);
+/* VYRE_OK for VK_SUCCESS, else vyi_vk_fail. */
+VYI_API vyre_status vyi_vk_check(vyre_error *err, VkResult result, const char *call);
+
+/* vyi_vk_check of one call of the table. */
+#define VYI_VK(err, fn, name, arguments) vyi_vk_check((err), (fn).name arguments, #name)
+
+/* --- device -------------------------------------------------------------- */
+
+/* What the device can do that is of use here, and has been switched on. */
+typedef struct vyi_vk_features {
+    bool     timeline;     /* timeline semaphores */
+    bool     memory_model; /* the Vulkan memory model, at device scope */
+    bool     names;        /* VK_EXT_debug_utils */
+    uint32_t subgroup_size, subgroup_operations;
+} vyi_vk_features;
+
+typedef struct vyi_vk_context {
+    vyi_vk_table     fn;
+    const vyre_desc *desc;        /* the user's; outlives the device */
+    const VkAllocationCallbacks *callbacks;
+    VkInstance       instance;
+    VkDebugUtilsMessengerEXT messenger;
+    VkPhysicalDevice physical;
+    VkDevice         device;
+    VkQueue          queue;
+    uint32_t         family;
+    uint32_t         instance_version;
+    uint32_t         version;     /* that instance and device have in common */
+    bool             owns_instance, owns_device;
+    bool             lost;        /* the driver said so: nothing runs any more */
+    bool             hung;        /* something runs that will not end: leak it */
+    vyi_vk_features  features;
+    VkPhysicalDeviceProperties       properties;
+    VkPhysicalDeviceMemoryProperties memory;
+    VkPhysicalDeviceIDProperties     id;
+    char             driver[128];
+} vyi_vk_context;
+
+/* Opens what the desc describes, from the loader to the queue.  On failure
+ * nothing is left and *c is zeroed. */
+VYI_API vyre_status vyi_vk_context_open(vyi_vk_context *c, const vyre_desc *desc, vyre_error *err);
+/* Destroys what the library created of it; nothing may be in flight. */
+VYI_API void vyi_vk_context_close(vyi_vk_context *c);
+/* As vyi_vk_check; notes when the device is lost. */
+VYI_API vyre_status vyi_vk_context_check(vyi_vk_context *c, vyre_error *err, VkResult result,
+                                         const char *call);
+/* Names an object for debuggers, where that is possible. */
+VYI_API void vyi_vk_name(vyi_vk_context *c, VkObjectType type, uint64_t handle, const char *name);
+
+/* One call on the context's device, by its own name. */
+#define VYI_VKC(c, err, name, arguments)                                                           \
+    vyi_vk_context_check((c), (err), (c)->fn.name arguments, #name)
+
+/* Non-dispatchable handles are pointers on some machines and numbers on others. */
+#define VYI_VK_HANDLE(handle) ((uint64_t)(handle))
+
+/* --- memory -------------------------------------------------------------- */
+
+/* Where a buffer lies is decided by who polls it. */
+typedef enum vyi_vk_place {
+    VYI_VK_DEVICE = 0, /* the device polls or works on it, the host writes */
+    VYI_VK_HOST,       /* the host polls or reads it, the device writes */
+    VYI_VK_PLACES
+} vyi_vk_place;
+
+/* Always coherent and always mapped. */
+typedef struct vyi_vk_buffer {
+    VkBuffer              buffer;
+    VkDeviceMemory        memory;
+    void                 *mapped;
+    size_t                size;
+    VkMemoryPropertyFlags flags; /* of the memory type that it got */
+} vyi_vk_buffer;
+
+/* A zeroed storage buffer.  On failure *b is zeroed. */
+VYI_API vyre_status vyi_vk_buffer_create(vyi_vk_context *c, vyi_vk_buffer *b, vyi_vk_place place,
+                                         size_t size, const char *name, vyre_error *err);
+VYI_API void vyi_vk_buffer_destroy(vyi_vk_context *c, vyi_vk_buffer *b);
+
+/* --- kernels ------------------------------------------------------------- */
+
+/* The layout that a set of programs shares: storage buffers and one push constant. */
+typedef struct vyi_vk_layout {
+    VkDescriptorSetLayout set;
+    VkPipelineLayout      pipeline;
+} vyi_vk_layout;
+
+typedef struct vyi_vk_binding {
+    uint32_t binding;
+    VkBuffer buffer;
+    size_t   size;
+} vyi_vk_binding;
+
+VYI_API vyre_status vyi_vk_layout_create(vyi_vk_context *c, vyi_vk_layout *l,
+                                         const uint32_t *bindings, uint32_t count,
+                                         vyre_error *err);
+VYI_API void vyi_vk_layout_destroy(vyi_vk_context *c, vyi_vk_layout *l);
+
+/* A pool for `sets` descriptor sets of `buffers` storage buffers each. */
+VYI_API vyre_status vyi_vk_pool_create(vyi_vk_context *c, VkDescriptorPool *pool, uint32_t sets,
+                                       uint32_t buffers, vyre_error *err);
+VYI_API vyre_status vyi_vk_set_create(vyi_vk_context *c, VkDescriptorPool pool,
+                                      const vyi_vk_layout *layout, VkDescriptorSet *set,
+                                      vyre_error *err);
+/* Points the set at the buffers; it must not be in use. */
+VYI_API void vyi_vk_set_write(vyi_vk_context *c, VkDescriptorSet set,
+                              const vyi_vk_binding *bindings, uint32_t count);
+
+typedef struct vyi_vk_pipeline_desc {
+    const vyre_program *program;
+    const vyi_vk_layout *layout;
+    VkPipelineCache     cache;      /* may be null */
+    uint32_t            group_size;
+    uint32_t            loop_limit; /* 0 = none */
+    const char         *name;
+} vyi_vk_pipeline_desc;
+
+VYI_API vyre_status vyi_vk_pipeline_create(vyi_vk_context *c, const vyi_vk_pipeline_desc *desc,
+                                           VkPipeline *out, vyre_error *err);
+
+/* The stored pipeline cache.  Null when nobody stores one. */
+VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, uint64_t program, VkPipelineCache *out,
+                                      vyre_error *err);
+/* Hands the blob to the user's cache_store. */
+VYI_API void vyi_vk_cache_store(vyi_vk_context *c, uint64_t program, VkPipelineCache cache);
+/* Of program, device and driver. */
+VYI_API uint64_t vyi_vk_identity(const vyi_vk_context *c, uint64_t program);
+
+/* --- launches ------------------------------------------------------------ */
+
+#define VYI_VK_KINDS 3u     /* as vyi_launch */
+#define VYI_VK_MAX_CHAIN 9u /* launches that may be in flight */
+
+/* What a command buffer runs. */
+typedef struct vyi_vk_dispatch {
+    VkPipeline      pipeline;
+    VkPipelineLayout layout;
+    VkDescriptorSet set;
+    uint32_t        groups, rounds;
+} vyi_vk_dispatch;
+
+/* One place in the chain: it is used again when its launch has ended. */
+typedef struct vyi_vk_link {
+    VkFence         fence; /* without timeline semaphores */
+    VkCommandBuffer commands[VYI_VK_KINDS];
+    vyi_vk_dispatch recorded[VYI_VK_KINDS]; /* pipeline null: nothing yet */
+} vyi_vk_link;
+
+/* Launches in their order: the n-th uses link n % count, and signals n + 1. */
+typedef struct vyi_vk_chain {
+    VkCommandPool pool;
+    VkSemaphore   timeline;
+    uint32_t      count;
+    uint64_t      launched, completed;
+    vyi_vk_link   links[VYI_VK_MAX_CHAIN];
+} vyi_vk_chain;
+
+VYI_API vyre_status vyi_vk_chain_create(vyi_vk_context *c, vyi_vk_chain *chain, uint32_t count,
+                                        vyre_error *err);
+VYI_API void vyi_vk_chain_destroy(vyi_vk_context *c, vyi_vk_chain *chain);
+/* Recorded commands of this kind are out of date. */
+VYI_API void vyi_vk_chain_forget(vyi_vk_chain *chain, uint32_t kind);
+/* Submits; records first when this place in the chain last ran something else. */
+VYI_API vyre_status vyi_vk_chain_launch(vyi_vk_context *c, vyi_vk_chain *chain, uint32_t kind,
+                                        const vyi_vk_dispatch *dispatch, vyre_error *err);
+/* Brings chain->completed up to date with one call, waiting until it exceeds
+ * `beyond`, but no longer than the timeout. */
+VYI_API vyre_status vyi_vk_chain_reap(vyi_vk_context *c, vyi_vk_chain *chain, uint64_t beyond,
+                                      uint64_t timeout_ns, vyre_error *err);
+/* True when nothing is in flight any more; waits no longer than the timeout. */
+VYI_API bool vyi_vk_chain_idle(vyi_vk_context *c, vyi_vk_chain *chain, uint64_t timeout_ns);
+
+/* --- probe --------------------------------------------------------------- */
+
+/* Measures the device with a few small dispatches, in bounded time.  The group
+ * size is that of the kernels to come, max_groups what they could use. */
+VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_t max_groups,
+                                 vyre_probe *out, vyre_error *err);
+
+VYI_EXTERN_C_END
+
+#endif /* VYI_VULKAN */
+
+#endif
+
+#if VYI_VULKAN
+
+typedef struct vyi_vk {
+    vyi_device       base; /* first: the engine's view */
+    vyi_vk_context   c;
+    vyre_probe       probe;
+    uint64_t         program_hash;
+    uint32_t         buffer_count;
+    vyi_role         roles[VYI_MAX_BUFFERS];
+    uint32_t         bindings[VYI_MAX_BUFFERS];
+    vyi_vk_buffer    resident[VYI_MAX_BUFFERS];
+    vyi_vk_buffer    attached[VYI_MAX_BUFFERS]; /* of roles other than user */
+    vyi_vk_layout    layout;
+    VkDescriptorPool pool;
+    VkDescriptorSet  sets[2];         /* resident, attached */
+    VkPipelineCache  cache;
+    VkPipeline       loop, once;
+    uint32_t         once_groups;
+    vyi_vk_chain     chain;
+} vyi_vk;
+
+/* --- geometry ------------------------------------------------------------ */
+
+/* Where the loop limit was not measured; llvmpipe has this one. */
+#define VYI_VK_CPU_LOOP_LIMIT 65535u
+#define VYI_VK_UNPROBED_GROUPS 16u
+
+static bool vyi_vk_is_cpu(const vyi_vk *v)
+{
+    return v->c.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+}
+
+static uint32_t vyi_vk_min(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The largest group that the device takes. */
+static uint32_t vyi_vk_group_limit(const vyi_vk *v)
+{
+    const VkPhysicalDeviceLimits *limits = &v->c.properties.limits;
+    return vyi_vk_min(limits->maxComputeWorkGroupSize[0], limits->maxComputeWorkGroupInvocations);
+}
+
+/* A CPU gets groups of one vector, whatever was asked for: they are the fastest
+ * there, and larger ones go wrong.  llvmpipe (seen in Mesa 22.3) runs a larger
+ * group as one coroutine for each vector, takes every acquire or release for
+ * a barrier, and drops the vectors that are still in a loop when others end. */
+static vyre_status vyi_vk_group_choose(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
+{
+    const uint32_t limit = vyi_vk_group_limit(v);
+    v->base.group_size = vyi_vk_min(desc->group_size, limit);
+    if (vyi_vk_is_cpu(v)) {
+        v->base.group_size = vyi_vk_min(v->base.group_size, v->c.features.subgroup_size);
+        return VYRE_OK;
+    }
+    if (desc->fixed_geometry && desc->group_size > limit)
+        return vyi_fail(err, VYRE_E_VK_LIMIT, desc->group_size,
+                        "Set kernel.workgroup_size to no more than that, or leave it 0.",
+                        "a workgroup has %u lanes, and the device allows %u", desc->group_size,
+                        limit);
+    return VYRE_OK;
+}
+
+/* The looping kernel gets only as many groups as run at once, and half of what
+ * the probe counted where that matters: a kernel with more registers than the
+ * probe has fits less often.  A CPU gives it one of its cores. */
+static void vyi_vk_groups_choose(vyi_vk *v, const vyi_device_desc *desc)
+{
+    const uint64_t slots = (uint64_t)desc->group_size * desc->max_groups;
+    const uint64_t useful = (slots + v->base.group_size - 1) / v->base.group_size;
+    const uint32_t most = useful > UINT32_MAX ? UINT32_MAX : (uint32_t)useful;
+    const uint32_t resident = v->probe.resident_groups;
+    uint32_t groups = vyi_vk_is_cpu(v) ? 1 : VYI_VK_UNPROBED_GROUPS;
+    if (!vyi_vk_is_cpu(v) && resident > 0)
+        groups = resident > 1 ? resident / 2 : 1;
+    v->base.groups = vyi_vk_min(groups, most);
+    v->once_groups = vyi_vk_min(resident > 16 ? resident : 16, most);
+    if (desc->fixed_geometry && !vyi_vk_is_cpu(v))
+        v->base.groups = v->once_groups = desc->max_groups;
+    const uint32_t device_limit = v->c.properties.limits.maxComputeWorkGroupCount[0];
+    v->base.groups = vyi_vk_min(v->base.groups, device_limit);
+    v->once_groups = vyi_vk_min(v->once_groups, device_limit);
+}
+
+static uint32_t vyi_vk_loop_limit(const vyi_vk *v)
+{
+    if (v->probe.ran)
+        return v->probe.loop_limit;
+    return vyi_vk_is_cpu(v) ? VYI_VK_CPU_LOOP_LIMIT : 0;
+}
+
+/* A round costs each lane an iteration, and one more for each of its slots.
+ * Half of the limit is left to the loops of the work itself. */
+static uint32_t vyi_vk_max_rounds(const vyi_vk *v, const vyi_device_desc *desc)
+{
+    const uint32_t limit = vyi_vk_loop_limit(v);
+    const uint64_t lanes = (uint64_t)v->base.group_size * v->base.groups;
+    const uint64_t slots = (uint64_t)desc->group_size * desc->max_groups;
+    const uint64_t each = (slots + lanes - 1) / lanes + 2;
+    if (limit == 0)
+        return 0;
+    return limit / 2 > each ? (uint32_t)(limit / 2 / each) : 1;
+}
+
+/* --- open ---------------------------------------------------------------- */
+
+static vyi_vk_place vyi_vk_role_place(vyi_role role)
+{
+    return role == VYI_ROLE_MIRROR ? VYI_VK_HOST : VYI_VK_DEVICE;
+}
+
+static vyre_status vyi_vk_open_buffers(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
+{
+    for (uint32_t i = 0; i < desc->buffer_count; i++) {
+        const vyi_device_buffer *b = &desc->buffers[i];
+        const vyre_status status = vyi_vk_buffer_create(
+            &v->c, &v->resident[i], vyi_vk_role_place(b->role), b->size, b->name, err);
+        if (status < 0)
+            return status;
+        v->roles[i] = b->role;
+        v->bindings[i] = b->binding;
+        v->base.map[i] = v->resident[i].mapped;
+        v->base.bytes += b->size;
+    }
+    v->buffer_count = desc->buffer_count;
+    return VYRE_OK;
+}
+
+/* Set 0 shows the resident buffers, set 1 the attached ones and the user's. */
+static void vyi_vk_write_set(vyi_vk *v, uint32_t set)
+{
+    vyi_vk_binding list[VYI_MAX_BUFFERS];
+    for (uint32_t i = 0; i < v->buffer_count; i++) {
+        const vyi_vk_buffer *b = set == 1 && v->roles[i] != VYI_ROLE_USER ? &v->attached[i]
+                                                                          : &v->resident[i];
+        list[i].binding = v->bindings[i];
+        list[i].buffer = b->buffer;
+        list[i].size = b->size;
+    }
+    vyi_vk_set_write(&v->c, v->sets[set], list, v->buffer_count);
+}
+
+static vyre_status vyi_vk_open_sets(vyi_vk *v, vyre_error *err)
+{
+    vyre_status status = vyi_vk_layout_create(&v->c, &v->layout, v->bindings, v->buffer_count,
+                                              err);
+    if (status == VYRE_OK)
+        status = vyi_vk_pool_create(&v->c, &v->pool, 2, v->buffer_count, err);
+    for (uint32_t i = 0; i < 2 && status == VYRE_OK; i++)
+        status = vyi_vk_set_create(&v->c, v->pool, &v->layout, &v->sets[i], err);
+    if (status == VYRE_OK)
+        vyi_vk_write_set(v, 0);
+    return status;
+}
+
+static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
+{
+    const uint64_t hashes[2] = { vyre_program_hash(desc->loop), vyre_program_hash(desc->once) };
+    v->program_hash = vyi_hash(VYI_HASH_SEED, hashes, sizeof hashes);
+    v->base.pipeline_id = vyi_vk_identity(&v->c, v->program_hash);
+    vyre_status status = vyi_vk_cache_open(&v->c, v->program_hash, &v->cache, err);
+
+    vyi_vk_pipeline_desc p;
+    memset(&p, 0, sizeof p);
+    p.layout = &v->layout;
+    p.cache = v->cache;
+    p.group_size = v->base.group_size;
+    p.loop_limit = vyi_vk_loop_limit(v);
+    p.program = desc->loop;
+    p.name = "loop";
+    if (status == VYRE_OK)
+        status = vyi_vk_pipeline_create(&v->c, &p, &v->loop, err);
+    p.program = desc->once;
+    p.name = "pass";
+    if (status == VYRE_OK)
+        status = vyi_vk_pipeline_create(&v->c, &p, &v->once, err);
+    return status;
+}
+
+/* What the engine has to know about the memory of control and ring. */
+static void vyi_vk_describe_memory(vyi_vk *v)
+{
+    for (uint32_t i = 0; i < v->buffer_count; i++) {
+        if (v->roles[i] != VYI_ROLE_CONTROL && v->roles[i] != VYI_ROLE_RING)
+            continue;
+        const VkMemoryPropertyFlags flags = v->resident[i].flags;
+        if (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT)
+            continue;
+        v->base.write_combined = true;
+        v->base.slow_reads = true;
+    }
+}
+
+static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
+{
+    const uint32_t wanted = desc->desc->lease.in_flight ? desc->desc->lease.in_flight : 2;
+    vyre_status status = vyi_vk_context_open(&v->c, desc->desc, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_group_choose(v, desc, err);
+    if (status == VYRE_OK && !desc->desc->no_probe)
+        status = vyi_vk_probe(&v->c, v->base.group_size, desc->max_groups, &v->probe, err);
+    if (status < 0)
+        return status;
+    vyi_vk_groups_choose(v, desc);
+    v->base.max_rounds = vyi_vk_max_rounds(v, desc);
+    v->base.in_flight = vyi_vk_min(wanted, VYI_VK_MAX_CHAIN - 1);
+
+    status = vyi_vk_open_buffers(v, desc, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_open_sets(v, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_open_pipelines(v, desc, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_chain_create(&v->c, &v->chain, v->base.in_flight + 1, err);
+    if (status == VYRE_OK)
+        vyi_vk_describe_memory(v);
+    return status;
+}
+
+/* Nothing may be in flight. */
+static void vyi_vk_free(vyi_vk *v)
+{
+    vyi_vk_context *c = &v->c;
+    if (c->device) {
+        vyi_vk_chain_destroy(c, &v->chain);
+        if (v->loop)
+            c->fn.vkDestroyPipeline(c->device, v->loop, c->callbacks);
+        if (v->once)
+            c->fn.vkDestroyPipeline(c->device, v->once, c->callbacks);
+        if (v->cache)
+            c->fn.vkDestroyPipelineCache(c->device, v->cache, c->callbacks);
+        if (v->pool)
+            c->fn.vkDestroyDescriptorPool(c->device, v->pool, c->callbacks);
+        vyi_vk_layout_destroy(c, &v->layout);
+        for (uint32_t i = 0; i < VYI_MAX_BUFFERS; i++) {
+            vyi_vk_buffer_destroy(c, &v->attached[i]);
+            vyi_vk_buffer_destroy(c, &v->resident[i]);
+        }
+    }
+    vyi_vk_context_close(c);
+}
+
+static vyre_status vyi_vk_open(const vyi_device_desc *desc, vyi_device **out, vyre_error *err)
+{
+    const vyre_allocator *allocator = &desc->desc->allocator;
+    vyi_vk *v = (vyi_vk *)vyi_alloc(allocator, sizeof *v);
+    if (!v)
+        return vyi_fail_nomem(err, sizeof *v);
+    memset(v, 0, sizeof *v);
+    v->base.backend = vyi_vulkan_backend();
+    const vyre_status status = vyi_vk_open_steps(v, desc, err);
+    if (status == VYRE_OK) {
+        *out = &v->base;
+        return VYRE_OK;
+    }
+    if (!v->c.hung)
+        vyi_vk_free(v);
+    vyi_free(allocator, v, sizeof *v);
+    return status;
+}
+
+#define VYI_VK_CLOSE_TIMEOUT 1000000000ull
+
+static bool vyi_vk_close(vyi_device *d)
+{
+    vyi_vk *v = (vyi_vk *)d;
+    const vyre_allocator *allocator = &v->c.desc->allocator;
+    const bool idle = !v->c.hung && vyi_vk_chain_idle(&v->c, &v->chain, VYI_VK_CLOSE_TIMEOUT);
+    if (idle) {
+        if (!v->c.lost)
+            vyi_vk_cache_store(&v->c, v->program_hash, v->cache);
+        vyi_vk_free(v);
+    }
+    vyi_free(allocator, v, sizeof *v);
+    return idle;
+}
+
+/* --- the rest of the contract -------------------------------------------- */
+
+static void vyi_vk_info(const vyi_device *d, vyre_info *info)
+{
+    const vyi_vk *v = (const vyi_vk *)d;
+    info->backend = VYRE_BACKEND_VULKAN;
+    snprintf(info->device, sizeof info->device, "%.127s", v->c.properties.deviceName);
+    snprintf(info->driver, sizeof info->driver, "%.127s", v->c.driver);
+    info->probe = v->probe;
+}
+
+static vyre_status vyi_vk_launch(vyi_device *d, vyi_launch what, uint32_t rounds, vyre_error *err)
+{
+    vyi_vk *v = (vyi_vk *)d;
+    vyi_vk_dispatch dispatch;
+    dispatch.pipeline = what == VYI_LAUNCH_LOOP ? v->loop : v->once;
+    dispatch.layout = v->layout.pipeline;
+    dispatch.set = v->sets[what == VYI_LAUNCH_BYTES ? 1 : 0];
+    dispatch.groups = what == VYI_LAUNCH_LOOP ? v->base.groups : v->once_groups;
+    dispatch.rounds = rounds;
+    return vyi_vk_chain_launch(&v->c, &v->chain, (uint32_t)what, &dispatch, err);
+}
+
+static vyre_status vyi_vk_reap(vyi_device *d, uint64_t beyond, uint64_t timeout_ns,
+                               uint64_t *completed, vyre_error *err)
+{
+    vyi_vk *v = (vyi_vk *)d;
+    const vyre_status status = vyi_vk_chain_reap(&v->c, &v->chain, beyond, timeout_ns, err);
+    if (status == VYRE_OK)
+        *completed = v->chain.completed;
+    return status;
+}
+
+/* The size that the attached set needs of buffer i, or 0 when it has none.  No
+ * buffer of Vulkan's is empty. */
+static size_t vyi_vk_attached_size(const vyi_vk *v, uint32_t i,
+                                   const size_t size[VYI_CORE_BUFFERS])
+{
+    if (v->roles[i] < VYI_ROLE_USER)
+        return size[v->roles[i]] > 4 ? size[v->roles[i]] : 4;
+    return v->roles[i] == VYI_ROLE_MIRROR ? v->resident[i].size : 0;
+}
+
+static bool vyi_vk_attached_fits(const vyi_vk *v, const size_t size[VYI_CORE_BUFFERS])
+{
+    for (uint32_t i = 0; i < v->buffer_count; i++)
+        if (v->attached[i].size != vyi_vk_attached_size(v, i, size))
+            return false;
+    return true;
+}
+
+/* The new buffers come first, so that a failure leaves the old set whole. */
+static vyre_status vyi_vk_attach_make(vyi_vk *v, const size_t size[VYI_CORE_BUFFERS],
+                                      vyre_error *err)
+{
+    vyi_vk_buffer fresh[VYI_MAX_BUFFERS];
+    vyre_status status = VYRE_OK;
+    memset(fresh, 0, sizeof fresh);
+    for (uint32_t i = 0; i < v->buffer_count && status == VYRE_OK; i++) {
+        const size_t need = vyi_vk_attached_size(v, i, size);
+        if (need > 0)
+            status = vyi_vk_buffer_create(&v->c, &fresh[i], VYI_VK_HOST, need, "attached", err);
+    }
+    for (uint32_t i = 0; i < v->buffer_count; i++) {
+        vyi_vk_buffer *old = status == VYRE_OK ? &v->attached[i] : &fresh[i];
+        vyi_vk_buffer_destroy(&v->c, old);
+        if (status == VYRE_OK)
+            v->attached[i] = fresh[i];
+    }
+    if (status < 0)
+        return status;
+    vyi_vk_write_set(v, 1);
+    vyi_vk_chain_forget(&v->chain, VYI_LAUNCH_BYTES);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_vk_attach(vyi_device *d, const size_t size[VYI_CORE_BUFFERS],
+                                 void *map[VYI_CORE_BUFFERS], vyre_error *err)
+{
+    vyi_vk *v = (vyi_vk *)d;
+    if (!vyi_vk_attached_fits(v, size)) {
+        const vyre_status status = vyi_vk_attach_make(v, size, err);
+        if (status < 0)
+            return status;
+    }
+    for (uint32_t i = 0; i < v->buffer_count; i++)
+        if (v->roles[i] < VYI_ROLE_USER)
+            map[v->roles[i]] = v->attached[i].mapped;
+    return VYRE_OK;
+}
+
+#endif /* VYI_VULKAN */
 
 VYI_API const vyi_backend *vyi_vulkan_backend(void)
 {
+#if VYI_VULKAN
+    static const vyi_backend backend = {
+        VYRE_BACKEND_VULKAN, "vulkan",   vyi_vk_open,   vyi_vk_close, vyi_vk_info,
+        vyi_vk_launch,       vyi_vk_reap, vyi_vk_attach, NULL,         NULL
+    };
+    return &backend;
+#else
     return NULL;
+#endif
 }
 
 #endif /* VYRE_IMPLEMENTATION */

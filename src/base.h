@@ -145,6 +145,17 @@ VYI_EXTERN_C_BEGIN
     X(E_MODE,             -189, "the device does not prove this mode")                             \
     X(E_LAUNCH,           -190, "the device refused a launch")                                     \
     X(E_LEASE,            -191, "a launch has not ended in time")                                  \
+    /* vulkan: -210 .. -229 */                                                                     \
+    X(E_VK_LOADER,          -210, "no Vulkan loader was found")                                    \
+    X(E_VK_FUNCTION,        -211, "the Vulkan loader or driver lacks a function")                  \
+    X(E_VK_VERSION,         -212, "Vulkan 1.1 or newer is needed")                                 \
+    X(E_VK_DEVICE,          -213, "no Vulkan device fits")                                         \
+    X(E_VK_LIMIT,           -214, "a limit of the Vulkan device is exceeded")                      \
+    X(E_VK_FEATURE,         -215, "the Vulkan device lacks what the program needs")                \
+    X(E_VK_HOST_MEMORY,     -216, "the Vulkan driver has no host memory")                          \
+    X(E_VK_DEVICE_MEMORY,   -217, "the Vulkan device has no memory left")                          \
+    X(E_VK_CALL,            -218, "a Vulkan call failed")                                          \
+    X(E_VK_TIMEOUT,         -219, "the Vulkan device did not answer in time")
 
 typedef enum vyre_status {
 #define VYI_STATUS_ENUM(name, number, text) VYRE_##name = (number),
