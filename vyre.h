@@ -17261,11 +17261,7 @@ VYI_API const vyi_backend *vyi_cpu_backend(void)
     return &backend;
 }
 /* ==========================================================================
- * vulkan: the backend
- *
- * Two pipelines over one set of buffers, and a chain of launches.  The second
- * descriptor set, for byte-level dispatch, comes into being with the first
- * attach.
+ * vulkan: finding the loader, filling the table, naming results
  * ======================================================================= */
 /* ==========================================================================
  * vulkan: what its fragments share
@@ -17419,6 +17415,7 @@ typedef struct vyi_vk_features {
     bool     timeline;     /* timeline semaphores */
     bool     memory_model; /* the Vulkan memory model, at device scope */
     bool     names;        /* VK_EXT_debug_utils */
+    bool     llvmpipe;     /* Mesa's, whose fences need a way around */
     uint32_t subgroup_size, subgroup_operations;
 } vyi_vk_features;
 
@@ -17590,6 +17587,1982 @@ VYI_EXTERN_C_END
 #endif /* VYI_VULKAN */
 
 #endif
+
+#if VYI_VULKAN
+
+#if !defined(VYRE_EXTERNAL_VOLK)
+    #if defined(_WIN32)
+        #ifndef WIN32_LEAN_AND_MEAN
+            #define WIN32_LEAN_AND_MEAN
+        #endif
+        #ifndef NOMINMAX
+            #define NOMINMAX
+        #endif
+        #include <windows.h>
+    #else
+        #include <dlfcn.h>
+    #endif
+#endif
+
+/* --- the loader ---------------------------------------------------------- */
+
+/* The library is never closed again: drivers leave threads and thread-local
+ * destructors behind that must not lose their code. */
+VYI_API PFN_vkGetInstanceProcAddr vyi_vk_find_loader(void)
+{
+#if defined(VYRE_EXTERNAL_VOLK)
+    if (volkGetInstanceVersion() == 0 && volkInitialize() != VK_SUCCESS)
+        return NULL;
+    return vkGetInstanceProcAddr;
+#elif defined(_WIN32)
+    HMODULE library = LoadLibraryA("vulkan-1.dll");
+    PFN_vkVoidFunction found =
+        library ? (PFN_vkVoidFunction)GetProcAddress(library, "vkGetInstanceProcAddr") : NULL;
+    return (PFN_vkGetInstanceProcAddr)found;
+#else
+    static const char *const names[] = {
+    #if defined(__APPLE__)
+        "libvulkan.dylib", "libvulkan.1.dylib", "libMoltenVK.dylib"
+    #else
+        "libvulkan.so.1", "libvulkan.so"
+    #endif
+    };
+    void *library = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && !library; i++)
+        library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+    void *symbol = library ? dlsym(library, "vkGetInstanceProcAddr") : NULL;
+    PFN_vkGetInstanceProcAddr get;
+    memcpy(&get, &symbol, sizeof get); /* ISO C has no cast from object to function */
+    return get;
+#endif
+}
+
+/* --- the table ----------------------------------------------------------- */
+
+static vyre_status vyi_vk_no_function(vyre_error *err, const char *name)
+{
+    return vyi_fail(err, VYRE_E_VK_FUNCTION, 0,
+                    "Update the Vulkan driver and loader to version 1.1 or newer.",
+                    "the Vulkan loader has no %s", name);
+}
+
+VYI_API vyre_status vyi_vk_load_global(vyi_vk_table *fn, vyre_error *err)
+{
+#define VYI_VK_LOAD(name)                                                                          \
+    fn->name = (PFN_##name)fn->vkGetInstanceProcAddr(VK_NULL_HANDLE, #name);                       \
+    if (!fn->name)                                                                                 \
+        return vyi_vk_no_function(err, #name);
+    VYI_VK_GLOBAL_LIST(VYI_VK_LOAD)
+#undef VYI_VK_LOAD
+    return VYRE_OK;
+}
+
+VYI_API vyre_status vyi_vk_load_instance(vyi_vk_table *fn, VkInstance instance, vyre_error *err)
+{
+#define VYI_VK_LOAD(name)                                                                          \
+    fn->name = (PFN_##name)fn->vkGetInstanceProcAddr(instance, #name);                             \
+    if (!fn->name)                                                                                 \
+        return vyi_vk_no_function(err, #name);
+    VYI_VK_INSTANCE_LIST(VYI_VK_LOAD)
+#undef VYI_VK_LOAD
+    fn->vkSetDebugUtilsObjectNameEXT = (PFN_vkSetDebugUtilsObjectNameEXT)
+        fn->vkGetInstanceProcAddr(instance, "vkSetDebugUtilsObjectNameEXT");
+    fn->vkCreateDebugUtilsMessengerEXT = (PFN_vkCreateDebugUtilsMessengerEXT)
+        fn->vkGetInstanceProcAddr(instance, "vkCreateDebugUtilsMessengerEXT");
+    fn->vkDestroyDebugUtilsMessengerEXT = (PFN_vkDestroyDebugUtilsMessengerEXT)
+        fn->vkGetInstanceProcAddr(instance, "vkDestroyDebugUtilsMessengerEXT");
+    return VYRE_OK;
+}
+
+VYI_API vyre_status vyi_vk_load_device(vyi_vk_table *fn, VkDevice device, vyre_error *err)
+{
+#define VYI_VK_LOAD(name)                                                                          \
+    fn->name = (PFN_##name)fn->vkGetDeviceProcAddr(device, #name);                                 \
+    if (!fn->name)                                                                                 \
+        return vyi_vk_no_function(err, #name);
+    VYI_VK_DEVICE_LIST(VYI_VK_LOAD)
+#undef VYI_VK_LOAD
+    fn->vkCreateSemaphore =
+        (PFN_vkCreateSemaphore)fn->vkGetDeviceProcAddr(device, "vkCreateSemaphore");
+    fn->vkDestroySemaphore =
+        (PFN_vkDestroySemaphore)fn->vkGetDeviceProcAddr(device, "vkDestroySemaphore");
+    fn->vkGetSemaphoreCounterValue = (PFN_vkGetSemaphoreCounterValue)
+        fn->vkGetDeviceProcAddr(device, "vkGetSemaphoreCounterValue");
+    fn->vkWaitSemaphores =
+        (PFN_vkWaitSemaphores)fn->vkGetDeviceProcAddr(device, "vkWaitSemaphores");
+    if (!fn->vkGetSemaphoreCounterValue || !fn->vkWaitSemaphores) {
+        fn->vkGetSemaphoreCounterValue = (PFN_vkGetSemaphoreCounterValue)
+            fn->vkGetDeviceProcAddr(device, "vkGetSemaphoreCounterValueKHR");
+        fn->vkWaitSemaphores =
+            (PFN_vkWaitSemaphores)fn->vkGetDeviceProcAddr(device, "vkWaitSemaphoresKHR");
+    }
+    return VYRE_OK;
+}
+
+/* --- results ------------------------------------------------------------- */
+
+/* X(VkResult, status, what to do) */
+#define VYI_VK_RESULT_LIST(X)                                                                      \
+    X(VK_NOT_READY, E_VK_CALL, "Report this: the call should not have answered so.")               \
+    X(VK_TIMEOUT, E_VK_CALL, "Report this: the call should not have answered so.")                 \
+    X(VK_INCOMPLETE, E_VK_CALL, "Try again: the set of devices changed meanwhile.")                \
+    X(VK_ERROR_OUT_OF_HOST_MEMORY, E_VK_HOST_MEMORY, "Free memory in this process.")               \
+    X(VK_ERROR_OUT_OF_DEVICE_MEMORY, E_VK_DEVICE_MEMORY,                                           \
+      "Use fewer slots or smaller buffers, or free memory on the device.")                         \
+    X(VK_ERROR_INITIALIZATION_FAILED, E_VK_CALL, "Check the driver's installation.")               \
+    X(VK_ERROR_DEVICE_LOST, E_DEVICE_LOST, "Call vyre_recover(), or close and open again.")        \
+    X(VK_ERROR_MEMORY_MAP_FAILED, E_VK_CALL, "Use fewer slots or smaller buffers.")                \
+    X(VK_ERROR_LAYER_NOT_PRESENT, E_VK_CALL, "Unset VK_INSTANCE_LAYERS, or install the layer.")    \
+    X(VK_ERROR_EXTENSION_NOT_PRESENT, E_VK_CALL, "Update the driver.")                             \
+    X(VK_ERROR_FEATURE_NOT_PRESENT, E_VK_CALL, "Update the driver.")                               \
+    X(VK_ERROR_INCOMPATIBLE_DRIVER, E_VK_CALL, "Install a Vulkan 1.1 driver.")                     \
+    X(VK_ERROR_TOO_MANY_OBJECTS, E_VK_CALL, "Close other handles or devices first.")               \
+    X(VK_ERROR_FORMAT_NOT_SUPPORTED, E_VK_CALL, "Update the driver.")                              \
+    X(VK_ERROR_FRAGMENTED_POOL, E_VK_CALL, "Update the driver.")                                   \
+    X(VK_ERROR_UNKNOWN, E_VK_CALL, "Look into the driver's log.")                                  \
+    X(VK_ERROR_OUT_OF_POOL_MEMORY, E_VK_CALL, "Free memory on the device.")                        \
+    X(VK_ERROR_INVALID_EXTERNAL_HANDLE, E_VK_CALL, "Update the driver.")                           \
+    X(VK_ERROR_FRAGMENTATION, E_VK_CALL, "Free memory on the device.")                             \
+    X(VK_ERROR_INVALID_OPAQUE_CAPTURE_ADDRESS, E_VK_CALL, "Update the driver.")                    \
+    X(VK_ERROR_VALIDATION_FAILED_EXT, E_VK_CALL, "Read the validation layer's message.")           \
+    X(VK_ERROR_INVALID_SHADER_NV, E_VK_CALL, "Report this, with vyre_program_text's output.")      \
+    X(VK_ERROR_NOT_PERMITTED_KHR, E_VK_CALL, "Ask for what the system permits.")
+
+typedef struct vyi_vk_result_row {
+    VkResult    result;
+    vyre_status status;
+    const char *text, *fix;
+} vyi_vk_result_row;
+
+static const vyi_vk_result_row *vyi_vk_result_find(VkResult result)
+{
+    static const vyi_vk_result_row rows[] = {
+#define VYI_VK_RESULT_ROW(name, status, fix) { name, VYRE_##status, #name, fix },
+        VYI_VK_RESULT_LIST(VYI_VK_RESULT_ROW)
+#undef VYI_VK_RESULT_ROW
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].result == result)
+            return &rows[i];
+    return NULL;
+}
+
+VYI_API const char *vyi_vk_result_text(VkResult result)
+{
+    const vyi_vk_result_row *row = vyi_vk_result_find(result);
+    return row ? row->text : NULL;
+}
+
+VYI_API vyre_status vyi_vk_fail(vyre_error *err, VkResult result, const char *call)
+{
+    const vyi_vk_result_row *row = vyi_vk_result_find(result);
+    vyre_status status = vyi_fail(err, row ? row->status : VYRE_E_VK_CALL, 0,
+                                  row ? row->fix : "Look the number up in the Vulkan headers.",
+                                  "%s gave %s (%d)", call, row ? row->text : "an unknown result",
+                                  (int)result);
+    if (err)
+        err->native = (int32_t)result;
+    return status;
+}
+
+VYI_API vyre_status vyi_vk_check(vyre_error *err, VkResult result, const char *call)
+{
+    return result == VK_SUCCESS ? VYRE_OK : vyi_vk_fail(err, result, call);
+}
+
+#endif /* VYI_VULKAN */
+/* ==========================================================================
+ * vulkan: from the loader to the queue
+ *
+ * Every part may be the caller's: what a desc gives is used as it is and
+ * never destroyed.  The library needs Vulkan 1.1; beyond that it takes what it
+ * finds: timeline semaphores instead of fences, the Vulkan memory model
+ * instead of GLSL's, names for debuggers.
+ * ======================================================================= */
+
+#if VYI_VULKAN
+
+VYI_API vyre_status vyi_vk_context_check(vyi_vk_context *c, vyre_error *err, VkResult result,
+                                         const char *call)
+{
+    if (result == VK_ERROR_DEVICE_LOST)
+        c->lost = true;
+    return vyi_vk_check(err, result, call);
+}
+
+VYI_API void vyi_vk_name(vyi_vk_context *c, VkObjectType type, uint64_t handle, const char *name)
+{
+    if (!c->features.names)
+        return;
+    char text[96];
+    snprintf(text, sizeof text, "vyre %s", name);
+    VkDebugUtilsObjectNameInfoEXT info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_OBJECT_NAME_INFO_EXT;
+    info.objectType = type;
+    info.objectHandle = handle;
+    info.pObjectName = text;
+    c->fn.vkSetDebugUtilsObjectNameEXT(c->device, &info); /* a name that fails is no loss */
+}
+
+/* --- lists that the driver gives ----------------------------------------- */
+
+/* The extensions of the instance, or of a device when `physical` is not null. */
+typedef struct vyi_vk_extensions {
+    VkExtensionProperties *list;
+    uint32_t               count;
+    size_t                 size;
+} vyi_vk_extensions;
+
+static vyre_status vyi_vk_extensions_count(vyi_vk_context *c, VkPhysicalDevice physical,
+                                           uint32_t *count, VkExtensionProperties *list,
+                                           vyre_error *err)
+{
+    VkResult result =
+        physical ? c->fn.vkEnumerateDeviceExtensionProperties(physical, NULL, count, list)
+                 : c->fn.vkEnumerateInstanceExtensionProperties(NULL, count, list);
+    return vyi_vk_check(err, result, physical ? "vkEnumerateDeviceExtensionProperties"
+                                              : "vkEnumerateInstanceExtensionProperties");
+}
+
+static void vyi_vk_extensions_free(vyi_vk_context *c, vyi_vk_extensions *e)
+{
+    vyi_free(&c->desc->allocator, e->list, e->size);
+    memset(e, 0, sizeof *e);
+}
+
+static vyre_status vyi_vk_extensions_get(vyi_vk_context *c, VkPhysicalDevice physical,
+                                         vyi_vk_extensions *e, vyre_error *err)
+{
+    memset(e, 0, sizeof *e);
+    vyre_status status = vyi_vk_extensions_count(c, physical, &e->count, NULL, err);
+    if (status < 0 || e->count == 0)
+        return status;
+    e->size = e->count * sizeof *e->list;
+    e->list = (VkExtensionProperties *)vyi_alloc(&c->desc->allocator, e->size);
+    if (!e->list)
+        return vyi_fail_nomem(err, e->size);
+    status = vyi_vk_extensions_count(c, physical, &e->count, e->list, err);
+    if (status < 0)
+        vyi_vk_extensions_free(c, e);
+    return status;
+}
+
+static bool vyi_vk_extensions_have(const vyi_vk_extensions *e, const char *name)
+{
+    for (uint32_t i = 0; i < e->count; i++)
+        if (strcmp(e->list[i].extensionName, name) == 0)
+            return true;
+    return false;
+}
+
+/* --- instance ------------------------------------------------------------ */
+
+static VKAPI_ATTR VkBool32 VKAPI_CALL
+vyi_vk_on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
+                  VkDebugUtilsMessageTypeFlagsEXT types,
+                  const VkDebugUtilsMessengerCallbackDataEXT *data, void *user)
+{
+    const vyre_desc *desc = (const vyre_desc *)user;
+    (void)types;
+    vyre_severity level = VYRE_SEVERITY_INFO;
+    if (severity & VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT)
+        level = VYRE_SEVERITY_WARNING;
+    if (severity & VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT)
+        level = VYRE_SEVERITY_ERROR;
+    vyi_message(&desc->messages, level, "%s", data->pMessage);
+    return VK_FALSE;
+}
+
+static void vyi_vk_messenger_info(VkDebugUtilsMessengerCreateInfoEXT *info, const vyre_desc *desc)
+{
+    memset(info, 0, sizeof *info);
+    info->sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT;
+    info->messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT |
+                            VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT;
+    info->messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_GENERAL_BIT_EXT |
+                        VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT |
+                        VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT;
+    info->pfnUserCallback = vyi_vk_on_message;
+    /* The messenger only reads; Vulkan takes no pointer to const here. */
+    memcpy(&info->pUserData, &desc, sizeof desc);
+}
+
+/* Whether the validation layer is installed.  Asking is optional: a loader
+ * that cannot say has none. */
+static bool vyi_vk_has_validation(vyi_vk_context *c)
+{
+    uint32_t count = 0;
+    VkResult result = c->fn.vkEnumerateInstanceExtensionProperties("VK_LAYER_KHRONOS_validation",
+                                                                   &count, NULL);
+    return result == VK_SUCCESS;
+}
+
+/* What the library's own instance is made with. */
+typedef struct vyi_vk_instance_plan {
+    const char *extensions[3];
+    const char *layers[1];
+    uint32_t    extension_count, layer_count;
+    VkInstanceCreateFlags flags;
+    bool        messenger;
+} vyi_vk_instance_plan;
+
+static vyre_status vyi_vk_instance_choose(vyi_vk_context *c, vyi_vk_instance_plan *plan,
+                                          vyre_error *err)
+{
+    const vyre_vulkan_desc *desc = &c->desc->vulkan;
+    vyi_vk_extensions e;
+    vyre_status status = vyi_vk_extensions_get(c, VK_NULL_HANDLE, &e, err);
+    if (status < 0)
+        return status;
+    memset(plan, 0, sizeof *plan);
+    if (desc->validation && vyi_vk_has_validation(c))
+        plan->layers[plan->layer_count++] = "VK_LAYER_KHRONOS_validation";
+    /* The layer brings debug_utils along where the driver has none. */
+    if ((!desc->no_debug_names || plan->layer_count > 0) &&
+        (plan->layer_count > 0 || vyi_vk_extensions_have(&e, VK_EXT_DEBUG_UTILS_EXTENSION_NAME))) {
+        plan->extensions[plan->extension_count++] = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
+        plan->messenger = plan->layer_count > 0;
+        c->features.names = !desc->no_debug_names;
+    }
+    /* Without this, drivers over other APIs (MoltenVK) stay hidden. */
+    if (vyi_vk_extensions_have(&e, "VK_KHR_portability_enumeration")) {
+        plan->extensions[plan->extension_count++] = "VK_KHR_portability_enumeration";
+        plan->flags = 1u; /* VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR */
+    }
+    vyi_vk_extensions_free(c, &e);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_vk_instance_create(vyi_vk_context *c, vyre_error *err)
+{
+    vyi_vk_instance_plan plan;
+    vyre_status status = vyi_vk_instance_choose(c, &plan, err);
+    if (status < 0)
+        return status;
+
+    VkApplicationInfo app;
+    memset(&app, 0, sizeof app);
+    app.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO;
+    app.pEngineName = "vyre";
+    app.engineVersion = VYRE_VERSION;
+    app.apiVersion = c->instance_version;
+
+    VkDebugUtilsMessengerCreateInfoEXT messenger;
+    vyi_vk_messenger_info(&messenger, c->desc);
+
+    VkInstanceCreateInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO;
+    info.pNext = plan.messenger ? &messenger : NULL;
+    info.flags = plan.flags;
+    info.pApplicationInfo = &app;
+    info.enabledLayerCount = plan.layer_count;
+    info.ppEnabledLayerNames = plan.layers;
+    info.enabledExtensionCount = plan.extension_count;
+    info.ppEnabledExtensionNames = plan.extensions;
+    status = VYI_VKC(c, err, vkCreateInstance, (&info, c->callbacks, &c->instance));
+    if (status < 0) {
+        c->instance = VK_NULL_HANDLE;
+        return status;
+    }
+    c->owns_instance = true;
+
+    status = vyi_vk_load_instance(&c->fn, c->instance, err);
+    if (status < 0 || !plan.messenger || !c->fn.vkCreateDebugUtilsMessengerEXT)
+        return status;
+    status = VYI_VKC(c, err, vkCreateDebugUtilsMessengerEXT,
+                     (c->instance, &messenger, c->callbacks, &c->messenger));
+    if (status < 0)
+        c->messenger = VK_NULL_HANDLE;
+    return status;
+}
+
+static vyre_status vyi_vk_version_fail(vyre_error *err, const char *what, uint32_t version)
+{
+    return vyi_fail(err, VYRE_E_VK_VERSION, version, "Update the Vulkan driver and loader.",
+                    "%s has Vulkan %u.%u, and 1.1 is needed", what, VK_VERSION_MAJOR(version),
+                    VK_VERSION_MINOR(version));
+}
+
+static vyre_status vyi_vk_instance_open(vyi_vk_context *c, vyre_error *err)
+{
+    const vyre_vulkan_desc *desc = &c->desc->vulkan;
+    c->fn.vkGetInstanceProcAddr =
+        desc->loader ? (PFN_vkGetInstanceProcAddr)desc->loader : vyi_vk_find_loader();
+    if (!c->fn.vkGetInstanceProcAddr)
+        return vyi_fail(err, VYRE_E_VK_LOADER, 0,
+                        "Install a Vulkan driver and its loader, or use VYRE_BACKEND_CPU.",
+                        "no Vulkan loader was found on this system");
+    if (desc->instance) {
+        c->instance = (VkInstance)desc->instance;
+        c->instance_version = desc->api_version ? desc->api_version : VK_API_VERSION_1_1;
+        if (c->instance_version < VK_API_VERSION_1_1)
+            return vyi_vk_version_fail(err, "vulkan.api_version", c->instance_version);
+        return vyi_vk_load_instance(&c->fn, c->instance, err);
+    }
+
+    vyre_status status = vyi_vk_load_global(&c->fn, err);
+    if (status < 0)
+        return status;
+    status = VYI_VKC(c, err, vkEnumerateInstanceVersion, (&c->instance_version));
+    if (status < 0)
+        return status;
+    if (c->instance_version < VK_API_VERSION_1_1)
+        return vyi_vk_version_fail(err, "the Vulkan loader", c->instance_version);
+    if (c->instance_version > VK_API_VERSION_1_2)
+        c->instance_version = VK_API_VERSION_1_2; /* nothing newer is used */
+    return vyi_vk_instance_create(c, err);
+}
+
+/* --- choosing the device ------------------------------------------------- */
+
+#define VYI_VK_MAX_DEVICES 32u
+
+/* Better is smaller. */
+static uint32_t vyi_vk_rank(VkPhysicalDeviceType type)
+{
+    switch (type) {
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:   return 0;
+    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU: return 1;
+    case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU:    return 2;
+    case VK_PHYSICAL_DEVICE_TYPE_CPU:            return 3;
+    default:                                     return 4;
+    }
+}
+
+/* A family for compute alone runs beside the graphics of the same device. */
+static bool vyi_vk_find_family(vyi_vk_context *c, VkPhysicalDevice physical, uint32_t *family)
+{
+    VkQueueFamilyProperties list[16];
+    uint32_t count = 16;
+    bool found = false;
+    c->fn.vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, list);
+    for (uint32_t i = 0; i < count; i++) {
+        const VkQueueFlags flags = list[i].queueFlags;
+        if (!(flags & VK_QUEUE_COMPUTE_BIT) || list[i].queueCount == 0)
+            continue;
+        if (!found || !(flags & VK_QUEUE_GRAPHICS_BIT)) {
+            *family = i;
+            found = true;
+        }
+        if (!(flags & VK_QUEUE_GRAPHICS_BIT))
+            break;
+    }
+    return found;
+}
+
+static char vyi_vk_lower(char ch)
+{
+    return ch >= 'A' && ch <= 'Z' ? (char)(ch + ('a' - 'A')) : ch;
+}
+
+static bool vyi_vk_contains(const char *text, const char *part)
+{
+    for (; *text; text++) {
+        size_t i = 0;
+        while (part[i] && vyi_vk_lower(text[i]) == vyi_vk_lower(part[i]))
+            i++;
+        if (!part[i])
+            return true;
+    }
+    return !*part;
+}
+
+/* `wanted` is a number in the driver's order, or a part of the name. */
+static bool vyi_vk_wanted(const char *wanted, uint32_t index, const char *name)
+{
+    if (!wanted || !*wanted)
+        return true;
+    uint64_t number = 0;
+    const char *digit = wanted;
+    while (*digit >= '0' && *digit <= '9' && number <= UINT32_MAX)
+        number = number * 10 + (uint64_t)(*digit++ - '0');
+    return *digit ? vyi_vk_contains(name, wanted) : number == index;
+}
+
+static vyre_status vyi_vk_no_device(vyre_error *err, const char *wanted, uint32_t count)
+{
+    if (count == 0)
+        return vyi_fail(err, VYRE_E_VK_DEVICE, 0,
+                        "Install a Vulkan driver, or use VYRE_BACKEND_CPU.",
+                        "the Vulkan loader knows no device");
+    if (wanted && *wanted)
+        return vyi_fail(err, VYRE_E_VK_DEVICE, count,
+                        "Correct vyre_desc.device or VYRE_DEVICE: an index or part of a name.",
+                        "none of the %u Vulkan devices that have 1.1 and a compute queue "
+                        "is \"%.48s\"", count, wanted);
+    return vyi_fail(err, VYRE_E_VK_DEVICE, count, "Update the Vulkan driver.",
+                    "none of the %u Vulkan devices has Vulkan 1.1 and a compute queue", count);
+}
+
+static vyre_status vyi_vk_choose(vyi_vk_context *c, vyre_error *err)
+{
+    VkPhysicalDevice list[VYI_VK_MAX_DEVICES];
+    uint32_t count = VYI_VK_MAX_DEVICES, best = UINT32_MAX;
+    VkResult result = c->fn.vkEnumeratePhysicalDevices(c->instance, &count, list);
+    if (result != VK_SUCCESS && result != VK_INCOMPLETE)
+        return vyi_vk_fail(err, result, "vkEnumeratePhysicalDevices");
+
+    const char *wanted = c->desc->device ? c->desc->device : getenv("VYRE_DEVICE");
+    for (uint32_t i = 0; i < count; i++) {
+        VkPhysicalDeviceProperties properties;
+        uint32_t family;
+        c->fn.vkGetPhysicalDeviceProperties(list[i], &properties);
+        if (properties.apiVersion < VK_API_VERSION_1_1 ||
+            !vyi_vk_find_family(c, list[i], &family) ||
+            !vyi_vk_wanted(wanted, i, properties.deviceName) ||
+            vyi_vk_rank(properties.deviceType) >= best)
+            continue;
+        best = vyi_vk_rank(properties.deviceType);
+        c->physical = list[i];
+        c->family = family;
+    }
+    return c->physical ? VYRE_OK : vyi_vk_no_device(err, wanted, count);
+}
+
+/* --- the logical device -------------------------------------------------- */
+
+/* Two features in the form that a device is asked and made with. */
+typedef struct vyi_vk_feature_chain {
+    VkPhysicalDeviceFeatures2                   base;
+    VkPhysicalDeviceVulkanMemoryModelFeatures   model;
+    VkPhysicalDeviceTimelineSemaphoreFeatures   timeline;
+} vyi_vk_feature_chain;
+
+static void vyi_vk_feature_chain_init(vyi_vk_feature_chain *chain, bool model, bool timeline)
+{
+    void *next = NULL;
+    memset(chain, 0, sizeof *chain);
+    chain->base.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+    chain->model.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES;
+    chain->timeline.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES;
+    if (timeline) {
+        chain->timeline.pNext = next;
+        next = &chain->timeline;
+    }
+    if (model) {
+        chain->model.pNext = next;
+        next = &chain->model;
+    }
+    chain->base.pNext = next;
+}
+
+/* What the library's own device is made with. */
+typedef struct vyi_vk_device_plan {
+    const char *extensions[3];
+    uint32_t    extension_count;
+    vyi_vk_feature_chain features;
+} vyi_vk_device_plan;
+
+static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *plan,
+                                        vyre_error *err)
+{
+    static const char model_name[] = "VK_KHR_vulkan_memory_model";
+    static const char timeline_name[] = "VK_KHR_timeline_semaphore";
+    const bool core = c->version >= VK_API_VERSION_1_2;
+    vyi_vk_extensions e;
+    vyre_status status = vyi_vk_extensions_get(c, c->physical, &e, err);
+    if (status < 0)
+        return status;
+    bool model = core || vyi_vk_extensions_have(&e, model_name);
+    bool timeline = core || vyi_vk_extensions_have(&e, timeline_name);
+    const bool portability = vyi_vk_extensions_have(&e, "VK_KHR_portability_subset");
+    vyi_vk_extensions_free(c, &e);
+
+    vyi_vk_feature_chain_init(&plan->features, model, timeline);
+    c->fn.vkGetPhysicalDeviceFeatures2(c->physical, &plan->features.base);
+    model = model && plan->features.model.vulkanMemoryModel &&
+            plan->features.model.vulkanMemoryModelDeviceScope;
+    timeline = timeline && plan->features.timeline.timelineSemaphore;
+    vyi_vk_feature_chain_init(&plan->features, model, timeline);
+    plan->features.model.vulkanMemoryModel = model;
+    plan->features.model.vulkanMemoryModelDeviceScope = model;
+    plan->features.timeline.timelineSemaphore = timeline;
+    c->features.memory_model = model;
+    c->features.timeline = timeline;
+
+    plan->extension_count = 0;
+    if (model && !core)
+        plan->extensions[plan->extension_count++] = model_name;
+    if (timeline && !core)
+        plan->extensions[plan->extension_count++] = timeline_name;
+    if (portability) /* must be switched on where it is offered */
+        plan->extensions[plan->extension_count++] = "VK_KHR_portability_subset";
+    return VYRE_OK;
+}
+
+static vyre_status vyi_vk_device_create(vyi_vk_context *c, vyre_error *err)
+{
+    vyi_vk_device_plan plan;
+    vyre_status status = vyi_vk_device_choose(c, &plan, err);
+    if (status < 0)
+        return status;
+
+    const float priority = 1.0f;
+    VkDeviceQueueCreateInfo queue;
+    memset(&queue, 0, sizeof queue);
+    queue.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
+    queue.queueFamilyIndex = c->family;
+    queue.queueCount = 1;
+    queue.pQueuePriorities = &priority;
+
+    VkDeviceCreateInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
+    info.pNext = &plan.features.base;
+    info.queueCreateInfoCount = 1;
+    info.pQueueCreateInfos = &queue;
+    info.enabledExtensionCount = plan.extension_count;
+    info.ppEnabledExtensionNames = plan.extensions;
+    status = VYI_VKC(c, err, vkCreateDevice, (c->physical, &info, c->callbacks, &c->device));
+    if (status < 0) {
+        c->device = VK_NULL_HANDLE;
+        return status;
+    }
+    c->owns_device = true;
+    status = vyi_vk_load_device(&c->fn, c->device, err);
+    if (status < 0)
+        return status;
+    c->fn.vkGetDeviceQueue(c->device, c->family, 0, &c->queue);
+    return VYRE_OK;
+}
+
+/* What the caller's device was made with: the extensions and the feature
+ * structs that the desc lists, and nothing that it does not. */
+static void vyi_vk_device_features(vyi_vk_context *c)
+{
+    const vyre_vulkan_desc *desc = &c->desc->vulkan;
+    const VkBaseInStructure *node = (const VkBaseInStructure *)desc->device_features;
+    for (; node; node = node->pNext) {
+        if (node->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES) {
+            const VkPhysicalDeviceVulkan12Features *f =
+                (const VkPhysicalDeviceVulkan12Features *)(const void *)node;
+            c->features.timeline = f->timelineSemaphore;
+            c->features.memory_model = f->vulkanMemoryModel && f->vulkanMemoryModelDeviceScope;
+        } else if (node->sType ==
+                   VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES) {
+            const VkPhysicalDeviceVulkanMemoryModelFeatures *f =
+                (const VkPhysicalDeviceVulkanMemoryModelFeatures *)(const void *)node;
+            c->features.memory_model = f->vulkanMemoryModel && f->vulkanMemoryModelDeviceScope;
+        } else if (node->sType ==
+                   VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES) {
+            const VkPhysicalDeviceTimelineSemaphoreFeatures *f =
+                (const VkPhysicalDeviceTimelineSemaphoreFeatures *)(const void *)node;
+            c->features.timeline = f->timelineSemaphore;
+        }
+    }
+}
+
+static vyre_status vyi_vk_device_adopt(vyi_vk_context *c, vyre_error *err)
+{
+    const vyre_vulkan_desc *desc = &c->desc->vulkan;
+    c->device = (VkDevice)desc->device;
+    c->queue = (VkQueue)desc->queue;
+    c->family = desc->queue_family;
+    vyi_vk_device_features(c);
+    return vyi_vk_load_device(&c->fn, c->device, err);
+}
+
+/* --- what the device is -------------------------------------------------- */
+
+static bool vyi_vk_has_driver_properties(vyi_vk_context *c)
+{
+    return c->version >= VK_API_VERSION_1_2;
+}
+
+static void vyi_vk_describe(vyi_vk_context *c)
+{
+    VkPhysicalDeviceDriverProperties driver;
+    memset(&driver, 0, sizeof driver);
+    driver.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES;
+    VkPhysicalDeviceSubgroupProperties subgroup;
+    memset(&subgroup, 0, sizeof subgroup);
+    subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES;
+    subgroup.pNext = vyi_vk_has_driver_properties(c) ? &driver : NULL;
+    memset(&c->id, 0, sizeof c->id);
+    c->id.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES;
+    c->id.pNext = &subgroup;
+    VkPhysicalDeviceProperties2 all;
+    memset(&all, 0, sizeof all);
+    all.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+    all.pNext = &c->id;
+    c->fn.vkGetPhysicalDeviceProperties2(c->physical, &all);
+    c->id.pNext = NULL;
+    c->properties = all.properties;
+    c->features.subgroup_size = subgroup.subgroupSize;
+    c->features.subgroup_operations =
+        (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) ? subgroup.supportedOperations : 0;
+    c->fn.vkGetPhysicalDeviceMemoryProperties(c->physical, &c->memory);
+    c->features.llvmpipe = vyi_vk_contains(c->properties.deviceName, "llvmpipe");
+    if (driver.driverName[0])
+        snprintf(c->driver, sizeof c->driver, "%.60s %.60s", driver.driverName, driver.driverInfo);
+    else
+        snprintf(c->driver, sizeof c->driver, "driver 0x%08x of vendor 0x%04x",
+                 (unsigned)c->properties.driverVersion, (unsigned)c->properties.vendorID);
+}
+
+/* --- all together -------------------------------------------------------- */
+
+static vyre_status vyi_vk_context_arguments(const vyre_vulkan_desc *desc, vyre_error *err)
+{
+    if (desc->physical_device && !desc->instance)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Give the instance of the physical device, too.",
+                        "vulkan.physical_device is given without vulkan.instance");
+    if (desc->device && !desc->physical_device)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Give the physical device of the device, too.",
+                        "vulkan.device is given without vulkan.physical_device");
+    if (desc->device && !desc->queue)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Give a compute queue of the device, too.",
+                        "vulkan.device is given without vulkan.queue");
+    return VYRE_OK;
+}
+
+static vyre_status vyi_vk_context_steps(vyi_vk_context *c, vyre_error *err)
+{
+    const vyre_vulkan_desc *desc = &c->desc->vulkan;
+    vyre_status status = vyi_vk_instance_open(c, err);
+    if (status < 0)
+        return status;
+    c->physical = (VkPhysicalDevice)desc->physical_device;
+    if (!c->physical)
+        status = vyi_vk_choose(c, err);
+    else if (!desc->device && !vyi_vk_find_family(c, c->physical, &c->family))
+        status = vyi_fail(err, VYRE_E_VK_DEVICE, 0, "Give another vulkan.physical_device.",
+                          "the given physical device has no compute queue");
+    if (status < 0)
+        return status;
+
+    c->fn.vkGetPhysicalDeviceProperties(c->physical, &c->properties);
+    c->version = c->properties.apiVersion < c->instance_version ? c->properties.apiVersion
+                                                                : c->instance_version;
+    if (c->version < VK_API_VERSION_1_1)
+        return vyi_vk_version_fail(err, c->properties.deviceName, c->version);
+    vyi_vk_describe(c);
+    status = desc->device ? vyi_vk_device_adopt(c, err) : vyi_vk_device_create(c, err);
+    if (status < 0)
+        return status;
+
+    c->features.names = c->features.names && c->fn.vkSetDebugUtilsObjectNameEXT;
+    c->features.timeline = c->features.timeline && c->fn.vkCreateSemaphore &&
+                           c->fn.vkDestroySemaphore && c->fn.vkGetSemaphoreCounterValue &&
+                           c->fn.vkWaitSemaphores;
+    return VYRE_OK;
+}
+
+VYI_API vyre_status vyi_vk_context_open(vyi_vk_context *c, const vyre_desc *desc, vyre_error *err)
+{
+    memset(c, 0, sizeof *c);
+    c->desc = desc;
+    c->callbacks = (const VkAllocationCallbacks *)desc->vulkan.allocator;
+    vyre_status status = vyi_vk_context_arguments(&desc->vulkan, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_context_steps(c, err);
+    if (status < 0)
+        vyi_vk_context_close(c);
+    return status;
+}
+
+VYI_API void vyi_vk_context_close(vyi_vk_context *c)
+{
+    if (c->owns_device && c->fn.vkDestroyDevice)
+        c->fn.vkDestroyDevice(c->device, c->callbacks);
+    if (c->messenger)
+        c->fn.vkDestroyDebugUtilsMessengerEXT(c->instance, c->messenger, c->callbacks);
+    if (c->owns_instance && c->fn.vkDestroyInstance)
+        c->fn.vkDestroyInstance(c->instance, c->callbacks);
+    memset(c, 0, sizeof *c);
+}
+
+#endif /* VYI_VULKAN */
+/* ==========================================================================
+ * vulkan: buffers in the memory where they are polled
+ *
+ * Whoever polls a word must be near it.  A discrete device keeps plain host
+ * memory in its cache and never looks again, and a host that reads device
+ * memory waits for the bus.  So the buffers that the device polls lie in
+ * device memory that the host can write, and those that the host polls lie in
+ * cached host memory.  Every device has a type that is visible to the host and
+ * coherent, and every buffer fits it (Vulkan 1.3, 11.6): the last row of each
+ * list is always found, and nothing ever needs flushing.
+ * ======================================================================= */
+
+#if VYI_VULKAN
+
+#define VYI_VK_COHERENT                                                                            \
+    (VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT)
+/* Memory of these types has rules of its own. */
+#define VYI_VK_SPECIAL                                                                             \
+    (VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT |                  \
+     VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD)
+
+typedef struct vyi_vk_wish {
+    VkMemoryPropertyFlags with, without;
+} vyi_vk_wish;
+
+#define VYI_VK_WISHES 3u
+
+/* The best first. */
+static const vyi_vk_wish vyi_vk_wishes[VYI_VK_PLACES][VYI_VK_WISHES] = {
+    { { VYI_VK_COHERENT | VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0 },
+      { VYI_VK_COHERENT, VK_MEMORY_PROPERTY_HOST_CACHED_BIT },
+      { VYI_VK_COHERENT, 0 } },
+    { { VYI_VK_COHERENT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT },
+      { VYI_VK_COHERENT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, 0 },
+      { VYI_VK_COHERENT, 0 } },
+};
+
+/* The first type from `from` on that grants the wish, or UINT32_MAX. */
+static uint32_t vyi_vk_type_find(const vyi_vk_context *c, const vyi_vk_wish *wish, uint32_t allowed,
+                                 uint32_t from)
+{
+    for (uint32_t i = from; i < c->memory.memoryTypeCount; i++) {
+        const VkMemoryPropertyFlags flags = c->memory.memoryTypes[i].propertyFlags;
+        if ((allowed >> i & 1u) && (flags & wish->with) == wish->with &&
+            !(flags & (wish->without | VYI_VK_SPECIAL)))
+            return i;
+    }
+    return UINT32_MAX;
+}
+
+static VkResult vyi_vk_allocate(vyi_vk_context *c, vyi_vk_buffer *b, VkDeviceSize size,
+                                uint32_t type)
+{
+    VkMemoryAllocateInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO;
+    info.allocationSize = size;
+    info.memoryTypeIndex = type;
+    const VkResult result = c->fn.vkAllocateMemory(c->device, &info, c->callbacks, &b->memory);
+    if (result == VK_SUCCESS)
+        b->flags = c->memory.memoryTypes[type].propertyFlags;
+    else
+        b->memory = VK_NULL_HANDLE;
+    return result;
+}
+
+/* The window on device memory may be small (256 MiB without resizable BAR):
+ * where one type is full, the next one has to do. */
+static vyre_status vyi_vk_place_memory(vyi_vk_context *c, vyi_vk_buffer *b, vyi_vk_place place,
+                                       vyre_error *err)
+{
+    VkMemoryRequirements need;
+    VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    c->fn.vkGetBufferMemoryRequirements(c->device, b->buffer, &need);
+    for (uint32_t w = 0; w < VYI_VK_WISHES; w++) {
+        const vyi_vk_wish *wish = &vyi_vk_wishes[place][w];
+        uint32_t type = vyi_vk_type_find(c, wish, need.memoryTypeBits, 0);
+        for (; type != UINT32_MAX;
+             type = vyi_vk_type_find(c, wish, need.memoryTypeBits, type + 1)) {
+            result = vyi_vk_allocate(c, b, need.size, type);
+            if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY)
+                return vyi_vk_context_check(c, err, result, "vkAllocateMemory");
+        }
+    }
+    return vyi_vk_context_check(c, err, result, "vkAllocateMemory");
+}
+
+static vyre_status vyi_vk_buffer_steps(vyi_vk_context *c, vyi_vk_buffer *b, vyi_vk_place place,
+                                       vyre_error *err)
+{
+    VkBufferCreateInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
+    info.size = b->size;
+    info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT;
+    info.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
+    vyre_status status = VYI_VKC(c, err, vkCreateBuffer,
+                                 (c->device, &info, c->callbacks, &b->buffer));
+    if (status < 0) {
+        b->buffer = VK_NULL_HANDLE;
+        return status;
+    }
+    status = vyi_vk_place_memory(c, b, place, err);
+    if (status == VYRE_OK)
+        status = VYI_VKC(c, err, vkBindBufferMemory, (c->device, b->buffer, b->memory, 0));
+    if (status == VYRE_OK)
+        status = VYI_VKC(c, err, vkMapMemory,
+                         (c->device, b->memory, 0, VK_WHOLE_SIZE, 0, &b->mapped));
+    return status;
+}
+
+VYI_API vyre_status vyi_vk_buffer_create(vyi_vk_context *c, vyi_vk_buffer *b, vyi_vk_place place,
+                                         size_t size, const char *name, vyre_error *err)
+{
+    memset(b, 0, sizeof *b);
+    if (size > c->properties.limits.maxStorageBufferRange)
+        return vyi_fail(err, VYRE_E_VK_LIMIT, size, "Use fewer slots or a smaller buffer.",
+                        "the %.40s buffer has %llu bytes, and the device allows %lu", name,
+                        (unsigned long long)size,
+                        (unsigned long)c->properties.limits.maxStorageBufferRange);
+    b->size = size;
+    const vyre_status status = vyi_vk_buffer_steps(c, b, place, err);
+    if (status < 0) {
+        vyi_vk_buffer_destroy(c, b);
+        return status;
+    }
+    memset(b->mapped, 0, size);
+    vyi_vk_name(c, VK_OBJECT_TYPE_BUFFER, VYI_VK_HANDLE(b->buffer), name);
+    vyi_vk_name(c, VK_OBJECT_TYPE_DEVICE_MEMORY, VYI_VK_HANDLE(b->memory), name);
+    return VYRE_OK;
+}
+
+VYI_API void vyi_vk_buffer_destroy(vyi_vk_context *c, vyi_vk_buffer *b)
+{
+    if (b->buffer)
+        c->fn.vkDestroyBuffer(c->device, b->buffer, c->callbacks);
+    if (b->memory)
+        c->fn.vkFreeMemory(c->device, b->memory, c->callbacks); /* unmaps, too */
+    memset(b, 0, sizeof *b);
+}
+
+#endif /* VYI_VULKAN */
+/* ==========================================================================
+ * vulkan: layouts, descriptor sets, pipelines, and the pipeline cache
+ * ======================================================================= */
+
+#if VYI_VULKAN
+
+/* --- layouts and sets ---------------------------------------------------- */
+
+static vyre_status vyi_vk_layout_steps(vyi_vk_context *c, vyi_vk_layout *l,
+                                       const VkDescriptorSetLayoutBinding *bindings,
+                                       uint32_t count, vyre_error *err)
+{
+    VkDescriptorSetLayoutCreateInfo set;
+    memset(&set, 0, sizeof set);
+    set.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO;
+    set.bindingCount = count;
+    set.pBindings = bindings;
+    vyre_status status = VYI_VKC(c, err, vkCreateDescriptorSetLayout,
+                                 (c->device, &set, c->callbacks, &l->set));
+    if (status < 0) {
+        l->set = VK_NULL_HANDLE;
+        return status;
+    }
+
+    VkPushConstantRange range;
+    range.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT;
+    range.offset = 0;
+    range.size = 4; /* rounds */
+    VkPipelineLayoutCreateInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO;
+    info.setLayoutCount = 1;
+    info.pSetLayouts = &l->set;
+    info.pushConstantRangeCount = 1;
+    info.pPushConstantRanges = &range;
+    status = VYI_VKC(c, err, vkCreatePipelineLayout,
+                     (c->device, &info, c->callbacks, &l->pipeline));
+    if (status < 0)
+        l->pipeline = VK_NULL_HANDLE;
+    return status;
+}
+
+VYI_API vyre_status vyi_vk_layout_create(vyi_vk_context *c, vyi_vk_layout *l,
+                                         const uint32_t *bindings, uint32_t count,
+                                         vyre_error *err)
+{
+    VkDescriptorSetLayoutBinding list[VYI_MAX_BUFFERS];
+    const uint32_t most = c->properties.limits.maxPerStageDescriptorStorageBuffers;
+    memset(l, 0, sizeof *l);
+    if (count > most)
+        return vyi_fail(err, VYRE_E_VK_LIMIT, count, "Use fewer buffers, or another device.",
+                        "the program has %u buffers, and the device allows %u", count, most);
+    memset(list, 0, sizeof list);
+    for (uint32_t i = 0; i < count; i++) {
+        list[i].binding = bindings[i];
+        list[i].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+        list[i].descriptorCount = 1;
+        list[i].stageFlags = VK_SHADER_STAGE_COMPUTE_BIT;
+    }
+    const vyre_status status = vyi_vk_layout_steps(c, l, list, count, err);
+    if (status < 0)
+        vyi_vk_layout_destroy(c, l);
+    return status;
+}
+
+VYI_API void vyi_vk_layout_destroy(vyi_vk_context *c, vyi_vk_layout *l)
+{
+    if (l->pipeline)
+        c->fn.vkDestroyPipelineLayout(c->device, l->pipeline, c->callbacks);
+    if (l->set)
+        c->fn.vkDestroyDescriptorSetLayout(c->device, l->set, c->callbacks);
+    memset(l, 0, sizeof *l);
+}
+
+VYI_API vyre_status vyi_vk_pool_create(vyi_vk_context *c, VkDescriptorPool *pool, uint32_t sets,
+                                       uint32_t buffers, vyre_error *err)
+{
+    VkDescriptorPoolSize size;
+    size.type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+    size.descriptorCount = sets * buffers;
+    VkDescriptorPoolCreateInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO;
+    info.maxSets = sets;
+    info.poolSizeCount = 1;
+    info.pPoolSizes = &size;
+    const vyre_status status =
+        VYI_VKC(c, err, vkCreateDescriptorPool, (c->device, &info, c->callbacks, pool));
+    if (status < 0)
+        *pool = VK_NULL_HANDLE;
+    return status;
+}
+
+VYI_API vyre_status vyi_vk_set_create(vyi_vk_context *c, VkDescriptorPool pool,
+                                      const vyi_vk_layout *layout, VkDescriptorSet *set,
+                                      vyre_error *err)
+{
+    VkDescriptorSetAllocateInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO;
+    info.descriptorPool = pool;
+    info.descriptorSetCount = 1;
+    info.pSetLayouts = &layout->set;
+    const vyre_status status = VYI_VKC(c, err, vkAllocateDescriptorSets, (c->device, &info, set));
+    if (status < 0)
+        *set = VK_NULL_HANDLE;
+    return status;
+}
+
+VYI_API void vyi_vk_set_write(vyi_vk_context *c, VkDescriptorSet set,
+                              const vyi_vk_binding *bindings, uint32_t count)
+{
+    VkDescriptorBufferInfo buffers[VYI_MAX_BUFFERS];
+    VkWriteDescriptorSet writes[VYI_MAX_BUFFERS];
+    memset(writes, 0, sizeof writes);
+    for (uint32_t i = 0; i < count; i++) {
+        buffers[i].buffer = bindings[i].buffer;
+        buffers[i].offset = 0;
+        buffers[i].range = bindings[i].size;
+        writes[i].sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET;
+        writes[i].dstSet = set;
+        writes[i].dstBinding = bindings[i].binding;
+        writes[i].descriptorCount = 1;
+        writes[i].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+        writes[i].pBufferInfo = &buffers[i];
+    }
+    c->fn.vkUpdateDescriptorSets(c->device, count, writes, 0, NULL);
+}
+
+/* --- pipelines ----------------------------------------------------------- */
+
+static vyre_status vyi_vk_module_create(vyi_vk_context *c, const vyi_vk_pipeline_desc *desc,
+                                        VkShaderModule *out, vyre_error *err)
+{
+    vyre_spirv_desc options;
+    memset(&options, 0, sizeof options);
+    options.version = c->version >= VK_API_VERSION_1_2 ? VYRE_SPIRV_1_5 : VYRE_SPIRV_1_3;
+    options.memory_model =
+        c->features.memory_model ? VYRE_MEMORY_MODEL_VULKAN : VYRE_MEMORY_MODEL_GLSL450;
+    options.names = c->features.names;
+    options.spec_group_size = true;
+    options.rounds = true;
+    options.loop_limit = desc->loop_limit;
+    options.unfenced = c->features.llvmpipe;
+
+    vyre_spirv spirv;
+    vyre_status status = vyre_spirv_emit(desc->program, &options, &spirv, err);
+    if (status < 0)
+        return status;
+    const uint32_t lacks = spirv.subgroup_operations & ~c->features.subgroup_operations;
+    if (lacks) {
+        status = vyi_fail(err, VYRE_E_VK_FEATURE, lacks,
+                          "Use a kernel without these subgroup operations, or another device.",
+                          "the %.40s program needs the subgroup features 0x%x, and the device "
+                          "has 0x%x", desc->name, spirv.subgroup_operations,
+                          c->features.subgroup_operations);
+    } else {
+        VkShaderModuleCreateInfo info;
+        memset(&info, 0, sizeof info);
+        info.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO;
+        info.codeSize = spirv.word_count * 4;
+        info.pCode = spirv.words;
+        status = VYI_VKC(c, err, vkCreateShaderModule, (c->device, &info, c->callbacks, out));
+    }
+    vyre_spirv_free(&spirv);
+    return status;
+}
+
+static vyre_status vyi_vk_pipeline_steps(vyi_vk_context *c, const vyi_vk_pipeline_desc *desc,
+                                         VkShaderModule module, VkPipeline *out, vyre_error *err)
+{
+    const uint32_t size[3] = { desc->group_size, 1, 1 };
+    VkSpecializationMapEntry entries[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        entries[i].constantID = i;
+        entries[i].offset = i * 4;
+        entries[i].size = 4;
+    }
+    VkSpecializationInfo constants;
+    constants.mapEntryCount = 3;
+    constants.pMapEntries = entries;
+    constants.dataSize = sizeof size;
+    constants.pData = size;
+
+    VkComputePipelineCreateInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO;
+    info.layout = desc->layout->pipeline;
+    info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
+    info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
+    info.stage.module = module;
+    info.stage.pName = "main";
+    info.stage.pSpecializationInfo = &constants;
+    const vyre_status status =
+        VYI_VKC(c, err, vkCreateComputePipelines,
+                (c->device, desc->cache, 1, &info, c->callbacks, out));
+    if (status < 0)
+        *out = VK_NULL_HANDLE;
+    return status;
+}
+
+VYI_API vyre_status vyi_vk_pipeline_create(vyi_vk_context *c, const vyi_vk_pipeline_desc *desc,
+                                           VkPipeline *out, vyre_error *err)
+{
+    VkShaderModule module;
+    vyre_status status = vyi_vk_module_create(c, desc, &module, err);
+    if (status < 0)
+        return status;
+    status = vyi_vk_pipeline_steps(c, desc, module, out, err);
+    c->fn.vkDestroyShaderModule(c->device, module, c->callbacks);
+    if (status == VYRE_OK)
+        vyi_vk_name(c, VK_OBJECT_TYPE_PIPELINE, VYI_VK_HANDLE(*out), desc->name);
+    return status;
+}
+
+/* --- pipeline cache ------------------------------------------------------ */
+
+/* Drivers trust the blob that they are given, so it is never passed on unless
+ * it comes from the same program, device and driver, whole. In front of the
+ * driver's bytes stand these 48:
+ *
+ *     0 "VYRC" | 4 version | 8 identity, 8 bytes | 16 the driver's size, 8 bytes |
+ *     24 hash of the driver's bytes, 8 bytes | 32 pipelineCacheUUID                   */
+#define VYI_VK_CACHE_MAGIC   0x43525956u
+#define VYI_VK_CACHE_VERSION 1u
+#define VYI_VK_CACHE_HEADER  48u
+
+static uint64_t vyi_vk_get64(const uint8_t *at)
+{
+    return vyi_get32(at) | (uint64_t)vyi_get32(at + 4) << 32;
+}
+
+static void vyi_vk_put64(uint8_t *at, uint64_t value)
+{
+    vyi_put32(at, (uint32_t)value);
+    vyi_put32(at + 4, (uint32_t)(value >> 32));
+}
+
+VYI_API uint64_t vyi_vk_identity(const vyi_vk_context *c, uint64_t program)
+{
+    const uint32_t numbers[4] = { c->properties.vendorID, c->properties.deviceID,
+                                  c->properties.driverVersion, c->properties.apiVersion };
+    uint64_t hash = vyi_hash(VYI_HASH_SEED, &program, sizeof program);
+    hash = vyi_hash(hash, numbers, sizeof numbers);
+    hash = vyi_hash(hash, c->id.deviceUUID, sizeof c->id.deviceUUID);
+    return vyi_hash(hash, c->id.driverUUID, sizeof c->id.driverUUID);
+}
+
+/* Why the blob cannot be used, or NULL. */
+static const char *vyi_vk_cache_refuse(const vyi_vk_context *c, uint64_t program,
+                                       const uint8_t *blob, size_t size)
+{
+    if (size < VYI_VK_CACHE_HEADER || vyi_get32(blob) != VYI_VK_CACHE_MAGIC)
+        return "it is not one of ours";
+    if (vyi_get32(blob + 4) != VYI_VK_CACHE_VERSION)
+        return "it has another format";
+    if (vyi_vk_get64(blob + 8) != vyi_vk_identity(c, program) ||
+        memcmp(blob + 32, c->properties.pipelineCacheUUID, VK_UUID_SIZE) != 0)
+        return "it is of another program, device or driver";
+    if (vyi_vk_get64(blob + 16) != size - VYI_VK_CACHE_HEADER ||
+        vyi_vk_get64(blob + 24) != vyi_hash(VYI_HASH_SEED, blob + VYI_VK_CACHE_HEADER,
+                                            size - VYI_VK_CACHE_HEADER))
+        return "it is damaged";
+    return NULL;
+}
+
+VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, uint64_t program, VkPipelineCache *out,
+                                      vyre_error *err)
+{
+    const vyre_vulkan_desc *desc = &c->desc->vulkan;
+    const uint8_t *blob = (const uint8_t *)desc->cache;
+    *out = VK_NULL_HANDLE;
+    if (!desc->cache_store && (!blob || desc->cache_size == 0))
+        return VYRE_OK;
+
+    VkPipelineCacheCreateInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
+    if (blob && desc->cache_size > 0) {
+        const char *why = vyi_vk_cache_refuse(c, program, blob, desc->cache_size);
+        if (why) {
+            vyi_message(&c->desc->messages, VYRE_SEVERITY_WARNING,
+                        "the pipeline cache is not used: %s", why);
+        } else {
+            info.initialDataSize = desc->cache_size - VYI_VK_CACHE_HEADER;
+            info.pInitialData = blob + VYI_VK_CACHE_HEADER;
+        }
+    }
+    const vyre_status status =
+        VYI_VKC(c, err, vkCreatePipelineCache, (c->device, &info, c->callbacks, out));
+    if (status < 0)
+        *out = VK_NULL_HANDLE;
+    return status;
+}
+
+VYI_API void vyi_vk_cache_store(vyi_vk_context *c, uint64_t program, VkPipelineCache cache)
+{
+    const vyre_vulkan_desc *desc = &c->desc->vulkan;
+    size_t size = 0, total;
+    if (!cache || !desc->cache_store ||
+        c->fn.vkGetPipelineCacheData(c->device, cache, &size, NULL) != VK_SUCCESS ||
+        !vyi_size_add(size, VYI_VK_CACHE_HEADER, &total))
+        return;
+    uint8_t *blob = (uint8_t *)vyi_alloc(&c->desc->allocator, total);
+    if (!blob)
+        return;
+    /* VK_INCOMPLETE: it has grown meanwhile; half a cache is none. */
+    if (c->fn.vkGetPipelineCacheData(c->device, cache, &size, blob + VYI_VK_CACHE_HEADER) ==
+        VK_SUCCESS) {
+        vyi_put32(blob, VYI_VK_CACHE_MAGIC);
+        vyi_put32(blob + 4, VYI_VK_CACHE_VERSION);
+        vyi_vk_put64(blob + 8, vyi_vk_identity(c, program));
+        vyi_vk_put64(blob + 16, size);
+        vyi_vk_put64(blob + 24, vyi_hash(VYI_HASH_SEED, blob + VYI_VK_CACHE_HEADER, size));
+        memcpy(blob + 32, c->properties.pipelineCacheUUID, VK_UUID_SIZE);
+        desc->cache_store(desc->cache_user, blob, VYI_VK_CACHE_HEADER + size);
+    }
+    vyi_free(&c->desc->allocator, blob, total);
+}
+
+#endif /* VYI_VULKAN */
+/* ==========================================================================
+ * vulkan: the chain of launches
+ *
+ * Launches run one after another, in the order of their submission.  Each has
+ * a link of the chain, with its own command buffers, that is used again when
+ * the launch has ended; commands are recorded anew only when they change.
+ *
+ *     launched   3    submission n uses link n % count
+ *     completed  1    and ends by signalling n + 1 on the timeline,
+ *                     or the link's fence where there are no timelines
+ *
+ * Nothing here waits without a deadline.
+ * ======================================================================= */
+
+#if VYI_VULKAN
+
+/* --- making -------------------------------------------------------------- */
+
+static vyre_status vyi_vk_timeline_create(vyi_vk_context *c, vyi_vk_chain *chain, vyre_error *err)
+{
+    VkSemaphoreTypeCreateInfo type;
+    memset(&type, 0, sizeof type);
+    type.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO;
+    type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
+    VkSemaphoreCreateInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO;
+    info.pNext = &type;
+    const vyre_status status =
+        VYI_VKC(c, err, vkCreateSemaphore, (c->device, &info, c->callbacks, &chain->timeline));
+    if (status < 0)
+        chain->timeline = VK_NULL_HANDLE;
+    else
+        vyi_vk_name(c, VK_OBJECT_TYPE_SEMAPHORE, VYI_VK_HANDLE(chain->timeline), "launches");
+    return status;
+}
+
+static vyre_status vyi_vk_fences_create(vyi_vk_context *c, vyi_vk_chain *chain, vyre_error *err)
+{
+    VkFenceCreateInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO;
+    for (uint32_t i = 0; i < chain->count; i++) {
+        VkFence *fence = &chain->links[i].fence;
+        const vyre_status status =
+            VYI_VKC(c, err, vkCreateFence, (c->device, &info, c->callbacks, fence));
+        if (status < 0) {
+            *fence = VK_NULL_HANDLE;
+            return status;
+        }
+        vyi_vk_name(c, VK_OBJECT_TYPE_FENCE, VYI_VK_HANDLE(*fence), "launch");
+    }
+    return VYRE_OK;
+}
+
+static vyre_status vyi_vk_commands_create(vyi_vk_context *c, vyi_vk_chain *chain, vyre_error *err)
+{
+    VkCommandPoolCreateInfo pool;
+    memset(&pool, 0, sizeof pool);
+    pool.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
+    pool.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
+    pool.queueFamilyIndex = c->family;
+    vyre_status status =
+        VYI_VKC(c, err, vkCreateCommandPool, (c->device, &pool, c->callbacks, &chain->pool));
+    if (status < 0) {
+        chain->pool = VK_NULL_HANDLE;
+        return status;
+    }
+    VkCommandBufferAllocateInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO;
+    info.commandPool = chain->pool;
+    info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
+    info.commandBufferCount = VYI_VK_KINDS;
+    for (uint32_t i = 0; i < chain->count && status == VYRE_OK; i++)
+        status = VYI_VKC(c, err, vkAllocateCommandBuffers,
+                         (c->device, &info, chain->links[i].commands));
+    return status;
+}
+
+VYI_API vyre_status vyi_vk_chain_create(vyi_vk_context *c, vyi_vk_chain *chain, uint32_t count,
+                                        vyre_error *err)
+{
+    VYRE_ASSERT(count >= 1 && count <= VYI_VK_MAX_CHAIN);
+    memset(chain, 0, sizeof *chain);
+    chain->count = count;
+    vyre_status status = c->features.timeline ? vyi_vk_timeline_create(c, chain, err)
+                                              : vyi_vk_fences_create(c, chain, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_commands_create(c, chain, err);
+    if (status < 0)
+        vyi_vk_chain_destroy(c, chain);
+    return status;
+}
+
+VYI_API void vyi_vk_chain_destroy(vyi_vk_context *c, vyi_vk_chain *chain)
+{
+    if (chain->pool) /* frees its command buffers, too */
+        c->fn.vkDestroyCommandPool(c->device, chain->pool, c->callbacks);
+    if (chain->timeline)
+        c->fn.vkDestroySemaphore(c->device, chain->timeline, c->callbacks);
+    for (uint32_t i = 0; i < chain->count; i++)
+        if (chain->links[i].fence)
+            c->fn.vkDestroyFence(c->device, chain->links[i].fence, c->callbacks);
+    memset(chain, 0, sizeof *chain);
+}
+
+/* --- recording ----------------------------------------------------------- */
+
+VYI_API void vyi_vk_chain_forget(vyi_vk_chain *chain, uint32_t kind)
+{
+    for (uint32_t i = 0; i < chain->count; i++)
+        memset(&chain->links[i].recorded[kind], 0, sizeof chain->links[i].recorded[kind]);
+}
+
+/* Everything that was written before, `from` the stage and access, is seen
+ * behind, by the stage and access `to`. */
+static void vyi_vk_barrier(vyi_vk_context *c, VkCommandBuffer commands, VkPipelineStageFlags to,
+                           VkAccessFlags access)
+{
+    VkMemoryBarrier barrier;
+    memset(&barrier, 0, sizeof barrier);
+    barrier.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER;
+    barrier.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT;
+    barrier.dstAccessMask = access;
+    c->fn.vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, to, 0, 1, &barrier,
+                               0, NULL, 0, NULL);
+}
+
+/* The first barrier orders this launch behind those before it in the queue;
+ * the second makes its writes visible to the host. */
+static vyre_status vyi_vk_record(vyi_vk_context *c, VkCommandBuffer commands,
+                                 const vyi_vk_dispatch *d, vyre_error *err)
+{
+    VkCommandBufferBeginInfo begin;
+    memset(&begin, 0, sizeof begin);
+    begin.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
+    vyre_status status = VYI_VKC(c, err, vkBeginCommandBuffer, (commands, &begin));
+    if (status < 0)
+        return status;
+    vyi_vk_barrier(c, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                   VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+    c->fn.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, d->pipeline);
+    c->fn.vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, d->layout, 0, 1,
+                                  &d->set, 0, NULL);
+    c->fn.vkCmdPushConstants(commands, d->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, 4, &d->rounds);
+    c->fn.vkCmdDispatch(commands, d->groups, 1, 1);
+    vyi_vk_barrier(c, commands, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+    return VYI_VKC(c, err, vkEndCommandBuffer, (commands));
+}
+
+static bool vyi_vk_dispatch_equal(const vyi_vk_dispatch *a, const vyi_vk_dispatch *b)
+{
+    return a->pipeline == b->pipeline && a->layout == b->layout && a->set == b->set &&
+           a->groups == b->groups && a->rounds == b->rounds;
+}
+
+/* --- launching ----------------------------------------------------------- */
+
+static vyre_status vyi_vk_submit(vyi_vk_context *c, vyi_vk_chain *chain, const vyi_vk_link *link,
+                                 const VkCommandBuffer *commands, vyre_error *err)
+{
+    const vyre_vulkan_desc *desc = &c->desc->vulkan;
+    const uint64_t signal = chain->launched + 1;
+    VkTimelineSemaphoreSubmitInfo timeline;
+    memset(&timeline, 0, sizeof timeline);
+    timeline.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO;
+    timeline.signalSemaphoreValueCount = 1;
+    timeline.pSignalSemaphoreValues = &signal;
+    VkSubmitInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
+    info.commandBufferCount = 1;
+    info.pCommandBuffers = commands;
+    if (chain->timeline) {
+        info.pNext = &timeline;
+        info.signalSemaphoreCount = 1;
+        info.pSignalSemaphores = &chain->timeline;
+    }
+    if (desc->queue_lock)
+        desc->queue_lock(desc->queue_user);
+    const vyre_status status = VYI_VKC(c, err, vkQueueSubmit, (c->queue, 1, &info, link->fence));
+    if (desc->queue_unlock)
+        desc->queue_unlock(desc->queue_user);
+    return status;
+}
+
+VYI_API vyre_status vyi_vk_chain_launch(vyi_vk_context *c, vyi_vk_chain *chain, uint32_t kind,
+                                        const vyi_vk_dispatch *dispatch, vyre_error *err)
+{
+    vyi_vk_link *link = &chain->links[chain->launched % chain->count];
+    if (chain->launched - chain->completed >= chain->count)
+        return vyi_fail(err, VYRE_E_LAUNCH, chain->launched, "Reap launches first.",
+                        "%u launches are in flight, and there is room for no more", chain->count);
+
+    vyre_status status = VYRE_OK;
+    if (!vyi_vk_dispatch_equal(&link->recorded[kind], dispatch)) {
+        link->recorded[kind].pipeline = VK_NULL_HANDLE;
+        status = vyi_vk_record(c, link->commands[kind], dispatch, err);
+        if (status < 0)
+            return status;
+        link->recorded[kind] = *dispatch;
+    }
+    if (link->fence && chain->launched >= chain->count)
+        status = VYI_VKC(c, err, vkResetFences, (c->device, 1, &link->fence));
+    if (status == VYRE_OK)
+        status = vyi_vk_submit(c, chain, link, &link->commands[kind], err);
+    if (status == VYRE_OK)
+        chain->launched++;
+    return status;
+}
+
+/* --- reaping ------------------------------------------------------------- */
+
+static vyre_status vyi_vk_timeline_reap(vyi_vk_context *c, vyi_vk_chain *chain, uint64_t beyond,
+                                        uint64_t timeout_ns, vyre_error *err)
+{
+    const uint64_t value = beyond + 1;
+    VkSemaphoreWaitInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO;
+    info.semaphoreCount = 1;
+    info.pSemaphores = &chain->timeline;
+    info.pValues = &value;
+    if (timeout_ns > 0) {
+        const VkResult result = c->fn.vkWaitSemaphores(c->device, &info, timeout_ns);
+        if (result != VK_SUCCESS && result != VK_TIMEOUT)
+            return vyi_vk_context_check(c, err, result, "vkWaitSemaphores");
+    }
+    uint64_t now = 0;
+    const vyre_status status =
+        VYI_VKC(c, err, vkGetSemaphoreCounterValue, (c->device, chain->timeline, &now));
+    if (status == VYRE_OK && now > chain->completed && now <= chain->launched)
+        chain->completed = now;
+    return status;
+}
+
+/* Fences are signalled in the order of their submission, so the one of launch
+ * `beyond` speaks for all before it. */
+static vyre_status vyi_vk_fence_reap(vyi_vk_context *c, vyi_vk_chain *chain, uint64_t beyond,
+                                     uint64_t timeout_ns, vyre_error *err)
+{
+    const VkFence fence = chain->links[beyond % chain->count].fence;
+    const VkResult result =
+        timeout_ns > 0 ? c->fn.vkWaitForFences(c->device, 1, &fence, VK_TRUE, timeout_ns)
+                       : c->fn.vkGetFenceStatus(c->device, fence);
+    if (result == VK_SUCCESS)
+        chain->completed = beyond + 1;
+    else if (result != VK_TIMEOUT && result != VK_NOT_READY)
+        return vyi_vk_context_check(c, err, result,
+                                    timeout_ns > 0 ? "vkWaitForFences" : "vkGetFenceStatus");
+    return VYRE_OK;
+}
+
+VYI_API vyre_status vyi_vk_chain_reap(vyi_vk_context *c, vyi_vk_chain *chain, uint64_t beyond,
+                                      uint64_t timeout_ns, vyre_error *err)
+{
+    if (beyond < chain->completed) {
+        beyond = chain->completed;
+        timeout_ns = 0;
+    }
+    if (beyond >= chain->launched) {
+        if (chain->completed == chain->launched)
+            return VYRE_OK;
+        beyond = chain->launched - 1; /* no more can end than are in flight */
+    }
+    return chain->timeline ? vyi_vk_timeline_reap(c, chain, beyond, timeout_ns, err)
+                           : vyi_vk_fence_reap(c, chain, beyond, timeout_ns, err);
+}
+
+VYI_API bool vyi_vk_chain_idle(vyi_vk_context *c, vyi_vk_chain *chain, uint64_t timeout_ns)
+{
+    /* A call that fails says nothing about the launches, so it is made again. */
+    for (int attempt = 0; attempt < 3; attempt++) {
+        if (chain->completed == chain->launched || c->lost)
+            return true; /* a lost device has ended all its work */
+        if (vyi_vk_chain_reap(c, chain, chain->launched - 1, timeout_ns, NULL) == VYRE_OK)
+            break;
+    }
+    return chain->completed == chain->launched || c->lost;
+}
+
+#endif /* VYI_VULKAN */
+/* ==========================================================================
+ * vulkan: the probe
+ *
+ * Vulkan promises nothing about what a running dispatch sees of the host's
+ * writes, or the host of the dispatch's.  So it is measured, at open, in the
+ * memory types that the real buffers use:
+ *
+ *     loops      how many iterations of 200,000 does a loop make
+ *     echo       the host counts up a word, a running dispatch answers each number
+ *     resident   workgroups count how many of them run at the same time
+ *
+ * A second answer from one group proves both directions: the group can only have
+ * read the second number after the host had read its first answer.
+ * Everything here is bounded: by iterations on the device, by deadlines on the
+ * host.
+ * ======================================================================= */
+
+#if VYI_VULKAN
+
+/* --- the program --------------------------------------------------------- */
+
+/* Words of the control buffer; the polled one has a line of its own. */
+#define VYI_VK_PROBE_WHAT     0u
+#define VYI_VK_PROBE_TIMES    1u /* iterations of the dispatch's loop */
+#define VYI_VK_PROBE_GOAL     2u /* groups to wait for */
+#define VYI_VK_PROBE_COUNT    3u /* iterations made, numbers seen */
+#define VYI_VK_PROBE_MIX      4u
+#define VYI_VK_PROBE_RUNNING  32u
+#define VYI_VK_PROBE_PEAK     33u
+#define VYI_VK_PROBE_PING     64u
+#define VYI_VK_PROBE_WORDS    96u
+
+#define VYI_VK_PROBE_STOP     0xffffffffu
+
+typedef enum vyi_vk_probe_what {
+    VYI_VK_PROBE_LOOPS = 0,
+    VYI_VK_PROBE_ECHO = 1,
+    VYI_VK_PROBE_RESIDENT = 2
+} vyi_vk_probe_what;
+
+typedef struct vyi_vk_probe_ir {
+    vyre_program *p;
+    vyre_buffer   control, mirror;
+    vyre_value    times, leads; /* leads: bool, the first lane of its group */
+} vyi_vk_probe_ir;
+
+static vyre_value vyi_vk_probe_word(vyre_program *p, uint32_t word)
+{
+    return vyre_ir_u32(p, word);
+}
+
+/* Each step depends on the one before, so that no compiler skips the loop. */
+static void vyi_vk_probe_emit_loops(const vyi_vk_probe_ir *ir)
+{
+    vyre_program *p = ir->p;
+    const vyre_value zero = vyre_ir_u32(p, 0), one = vyre_ir_u32(p, 1);
+    vyre_ir_if(p, ir->leads);
+    const vyre_local count = vyre_ir_local(p, VYRE_TYPE_U32, zero, "count");
+    const vyre_local mix = vyre_ir_local(p, VYRE_TYPE_U32, one, "mix");
+    vyre_ir_loop(p, zero, ir->times);
+    vyre_ir_set(p, count, vyre_ir_add(p, vyre_ir_get(p, count), one));
+    vyre_ir_set(p, mix, vyre_ir_add(p, vyre_ir_mul(p, vyre_ir_get(p, mix),
+                                                   vyre_ir_u32(p, 1664525u)),
+                                    vyre_ir_u32(p, 1013904223u)));
+    vyre_ir_end(p);
+    vyre_ir_store(p, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_COUNT),
+                  vyre_ir_get(p, count));
+    vyre_ir_store(p, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_MIX), vyre_ir_get(p, mix));
+    vyre_ir_end(p);
+}
+
+/* A group that begins later answers the number of the moment, once more. */
+static void vyi_vk_probe_emit_echo(const vyi_vk_probe_ir *ir)
+{
+    vyre_program *p = ir->p;
+    const vyre_value zero = vyre_ir_u32(p, 0), one = vyre_ir_u32(p, 1);
+    vyre_ir_if(p, ir->leads);
+    const vyre_local last = vyre_ir_local(p, VYRE_TYPE_U32, zero, "last");
+    const vyre_local seen = vyre_ir_local(p, VYRE_TYPE_U32, zero, "seen");
+    vyre_ir_loop(p, zero, ir->times);
+    const vyre_value ping = vyre_ir_atomic_load(
+        p, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_PING), VYRE_ORDER_ACQUIRE);
+    vyre_ir_if(p, vyre_ir_eq(p, ping, vyre_ir_u32(p, VYI_VK_PROBE_STOP)));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_if(p, vyre_ir_ne(p, ping, vyre_ir_get(p, last)));
+    vyre_ir_atomic_store(p, ir->mirror, zero, ping, VYRE_ORDER_RELEASE);
+    vyre_ir_set(p, last, ping);
+    vyre_ir_set(p, seen, vyre_ir_add(p, vyre_ir_get(p, seen), one));
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    vyre_ir_atomic(p, VYRE_ATOMIC_MAX, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_COUNT),
+                   vyre_ir_get(p, seen), VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+}
+
+/* All lanes stay for as long as their group's first one. */
+static void vyi_vk_probe_emit_resident(const vyi_vk_probe_ir *ir)
+{
+    vyre_program *p = ir->p;
+    const vyre_value zero = vyre_ir_u32(p, 0), one = vyre_ir_u32(p, 1);
+    const vyre_value running = vyi_vk_probe_word(p, VYI_VK_PROBE_RUNNING);
+    const vyre_value peak = vyi_vk_probe_word(p, VYI_VK_PROBE_PEAK);
+    const vyre_value goal =
+        vyre_ir_load(p, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_GOAL));
+    vyre_ir_if(p, ir->leads);
+    const vyre_value before = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, ir->control, running, one,
+                                             VYRE_ORDER_ACQ_REL);
+    vyre_ir_atomic(p, VYRE_ATOMIC_MAX, ir->control, peak, vyre_ir_add(p, before, one),
+                   VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+    vyre_ir_loop(p, zero, ir->times);
+    vyre_ir_if(p, vyre_ir_ge(p, vyre_ir_atomic_load(p, ir->control, peak, VYRE_ORDER_RELAXED),
+                             goal));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    vyre_ir_if(p, ir->leads);
+    vyre_ir_atomic(p, VYRE_ATOMIC_SUB, ir->control, running, one, VYRE_ORDER_ACQ_REL);
+    vyre_ir_end(p);
+}
+
+static vyre_program *vyi_vk_probe_program(const vyre_allocator *allocator, vyre_error *err)
+{
+    static void (*const parts[])(const vyi_vk_probe_ir *) = {
+        vyi_vk_probe_emit_loops, vyi_vk_probe_emit_echo, vyi_vk_probe_emit_resident
+    };
+    vyre_program_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.name = "probe";
+    desc.allocator = *allocator;
+    vyre_program *p = vyre_program_create(&desc, err);
+    if (!p)
+        return NULL;
+
+    vyi_vk_probe_ir ir;
+    vyre_buffer_desc buffer;
+    memset(&buffer, 0, sizeof buffer);
+    ir.p = p;
+    buffer.name = "control";
+    ir.control = vyre_ir_buffer(p, &buffer);
+    buffer.name = "mirror";
+    buffer.binding = 1;
+    ir.mirror = vyre_ir_buffer(p, &buffer);
+    ir.leads = vyre_ir_eq(p, vyre_ir_builtin(p, VYRE_BUILTIN_LOCAL_ID_X), vyre_ir_u32(p, 0));
+    ir.times = vyre_ir_load(p, ir.control, vyi_vk_probe_word(p, VYI_VK_PROBE_TIMES));
+    vyre_ir_switch(p, vyre_ir_load(p, ir.control, vyi_vk_probe_word(p, VYI_VK_PROBE_WHAT)));
+    for (uint32_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        vyre_ir_case(p, i);
+        parts[i](&ir);
+    }
+    vyre_ir_end(p);
+    if (vyre_program_finish(p, err) < 0) {
+        vyre_program_destroy(p);
+        return NULL;
+    }
+    return p;
+}
+
+/* --- the set-up ---------------------------------------------------------- */
+
+typedef struct vyi_vk_prober {
+    vyi_vk_context  *c;
+    vyi_vk_buffer    control, mirror;
+    vyi_vk_layout    layout;
+    VkDescriptorPool pool;
+    VkDescriptorSet  set;
+    VkPipeline       pipeline;
+    vyi_vk_chain     chain;
+} vyi_vk_prober;
+
+static vyre_status vyi_vk_prober_pipeline(vyi_vk_prober *pr, uint32_t group_size, vyre_error *err)
+{
+    vyi_vk_pipeline_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.layout = &pr->layout;
+    desc.group_size = group_size;
+    desc.name = "probe";
+    vyre_program *program = vyi_vk_probe_program(&pr->c->desc->allocator, err);
+    if (!program)
+        return err ? err->status : VYRE_E_NOMEM;
+    desc.program = program;
+    const vyre_status status = vyi_vk_pipeline_create(pr->c, &desc, &pr->pipeline, err);
+    vyre_program_destroy(program);
+    return status;
+}
+
+static vyre_status vyi_vk_prober_create(vyi_vk_prober *pr, uint32_t group_size, vyre_error *err)
+{
+    static const uint32_t numbers[2] = { 0, 1 };
+    vyi_vk_context *c = pr->c;
+    vyre_status status = vyi_vk_buffer_create(c, &pr->control, VYI_VK_DEVICE,
+                                              VYI_VK_PROBE_WORDS * 4, "probe control", err);
+    if (status == VYRE_OK)
+        status = vyi_vk_buffer_create(c, &pr->mirror, VYI_VK_HOST, 64, "probe mirror", err);
+    if (status == VYRE_OK)
+        status = vyi_vk_layout_create(c, &pr->layout, numbers, 2, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_pool_create(c, &pr->pool, 1, 2, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_set_create(c, pr->pool, &pr->layout, &pr->set, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_prober_pipeline(pr, group_size, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_chain_create(c, &pr->chain, 1, err);
+    if (status < 0)
+        return status;
+    const vyi_vk_binding bindings[2] = { { 0, pr->control.buffer, pr->control.size },
+                                         { 1, pr->mirror.buffer, pr->mirror.size } };
+    vyi_vk_set_write(c, pr->set, bindings, 2);
+    return VYRE_OK;
+}
+
+static void vyi_vk_prober_destroy(vyi_vk_prober *pr)
+{
+    vyi_vk_context *c = pr->c;
+    if (c->hung)
+        return;
+    vyi_vk_chain_destroy(c, &pr->chain);
+    if (pr->pipeline)
+        c->fn.vkDestroyPipeline(c->device, pr->pipeline, c->callbacks);
+    if (pr->pool)
+        c->fn.vkDestroyDescriptorPool(c->device, pr->pool, c->callbacks);
+    vyi_vk_layout_destroy(c, &pr->layout);
+    vyi_vk_buffer_destroy(c, &pr->mirror);
+    vyi_vk_buffer_destroy(c, &pr->control);
+}
+
+/* --- running it ---------------------------------------------------------- */
+
+#define VYI_VK_PROBE_DEADLINE 2000000000ull /* of one dispatch; compiling included */
+
+static void *vyi_vk_probe_at(const vyi_vk_prober *pr, uint32_t word)
+{
+    return (uint32_t *)pr->control.mapped + word;
+}
+
+static void vyi_vk_probe_set(vyi_vk_prober *pr, uint32_t word, uint32_t value)
+{
+    vyi_store_release(vyi_vk_probe_at(pr, word), vyi_le32(value));
+}
+
+static uint32_t vyi_vk_probe_get(const vyi_vk_prober *pr, uint32_t word)
+{
+    return vyi_le32(vyi_load_acquire(vyi_vk_probe_at(pr, word)));
+}
+
+static vyre_status vyi_vk_probe_launch(vyi_vk_prober *pr, vyi_vk_probe_what what, uint32_t times,
+                                       uint32_t groups, vyre_error *err)
+{
+    vyi_vk_dispatch dispatch;
+    dispatch.pipeline = pr->pipeline;
+    dispatch.layout = pr->layout.pipeline;
+    dispatch.set = pr->set;
+    dispatch.groups = groups;
+    dispatch.rounds = 0;
+    vyi_vk_probe_set(pr, VYI_VK_PROBE_WHAT, (uint32_t)what);
+    vyi_vk_probe_set(pr, VYI_VK_PROBE_TIMES, times);
+    vyi_vk_probe_set(pr, VYI_VK_PROBE_COUNT, 0);
+    return vyi_vk_chain_launch(pr->c, &pr->chain, 0, &dispatch, err);
+}
+
+static vyre_status vyi_vk_probe_finish(vyi_vk_prober *pr, vyre_error *err)
+{
+    vyi_vk_chain *chain = &pr->chain;
+    const vyre_status status = vyi_vk_chain_reap(pr->c, chain, chain->launched - 1,
+                                                 VYI_VK_PROBE_DEADLINE, err);
+    if (status == VYRE_OK && chain->completed == chain->launched)
+        return VYRE_OK;
+    pr->c->hung = !vyi_vk_chain_idle(pr->c, chain, status < 0 ? VYI_VK_PROBE_DEADLINE : 0);
+    if (status < 0)
+        return status;
+    return vyi_fail(err, VYRE_E_VK_TIMEOUT, chain->launched,
+                    "Choose another device, or restart the driver.",
+                    "a small dispatch of the probe did not end within %llu ms",
+                    (unsigned long long)(VYI_VK_PROBE_DEADLINE / 1000000));
+}
+
+#define VYI_VK_PROBE_ITERATIONS 200000u
+
+static vyre_status vyi_vk_probe_loops(vyi_vk_prober *pr, vyre_probe *out, vyre_error *err)
+{
+    vyre_status status = vyi_vk_probe_launch(pr, VYI_VK_PROBE_LOOPS, VYI_VK_PROBE_ITERATIONS, 1,
+                                             err);
+    if (status == VYRE_OK)
+        status = vyi_vk_probe_finish(pr, err);
+    if (status < 0)
+        return status;
+    const uint32_t count = vyi_vk_probe_get(pr, VYI_VK_PROBE_COUNT);
+    out->loop_limited = count < VYI_VK_PROBE_ITERATIONS;
+    out->loop_limit = out->loop_limited ? count : 0;
+    return VYRE_OK;
+}
+
+#define VYI_VK_PROBE_ECHOES 16u /* aimed at in one dispatch */
+#define VYI_VK_PROBE_PROOF  3u  /* enough */
+
+/* Waits for the answer; false when the dispatch has ended without it, or the
+ * deadline passed.  A driver whose device is the CPU may need this very core
+ * for the answer, so this thread soon begins to sleep. */
+static bool vyi_vk_probe_await(vyi_vk_prober *pr, uint32_t number, uint64_t timeout_ns)
+{
+    const uint64_t deadline = vyi_deadline(timeout_ns);
+    for (uint32_t spin = 1; vyi_le32(vyi_load_acquire(pr->mirror.mapped)) != number; spin++) {
+        if (spin % 1024 != 0)
+            continue;
+        if (vyi_now() >= deadline ||
+            vyi_vk_chain_reap(pr->c, &pr->chain, pr->chain.completed, 0, NULL) < 0 ||
+            pr->chain.completed == pr->chain.launched)
+            return vyi_le32(vyi_load_acquire(pr->mirror.mapped)) == number;
+        if (spin >= 8192)
+            vyi_sleep(20000);
+    }
+    return true;
+}
+
+/* One dispatch.  Returns how many numbers came back while it ran. */
+static uint32_t vyi_vk_probe_converse(vyi_vk_prober *pr, vyre_probe *out)
+{
+    uint32_t number = 1;
+    for (; number <= VYI_VK_PROBE_ECHOES; number++) {
+        const uint64_t begin = vyi_now();
+        vyi_vk_probe_set(pr, VYI_VK_PROBE_PING, number);
+        vyi_fence_stores();
+        /* The first one waits for the dispatch to begin. */
+        if (!vyi_vk_probe_await(pr, number, number == 1 ? 200000000ull : 5000000ull))
+            break;
+        const uint64_t taken = vyi_now() - begin;
+        if (number > 1 && (out->round_trip_ns == 0 || taken < out->round_trip_ns))
+            out->round_trip_ns = taken > 0 ? taken : 1;
+    }
+    return number - 1;
+}
+
+/* One dispatch of the echo.  *seen and *answered grow to the best so far. */
+static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, uint32_t *seen,
+                                          uint32_t *answered, vyre_error *err)
+{
+    const bool cpu = pr->c->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    const uint32_t times = out->loop_limited ? out->loop_limit / 2 : 20000;
+    vyi_vk_probe_set(pr, VYI_VK_PROBE_PING, 0);
+    vyi_store_release(pr->mirror.mapped, 0);
+    /* On a CPU an iteration takes little time, and more groups make it longer. */
+    vyre_status status = vyi_vk_probe_launch(pr, VYI_VK_PROBE_ECHO, times, cpu ? 16 : 1, err);
+    if (status < 0)
+        return status;
+    const uint32_t now = vyi_vk_probe_converse(pr, out);
+    vyi_vk_probe_set(pr, VYI_VK_PROBE_PING, VYI_VK_PROBE_STOP);
+    vyi_fence_stores();
+    status = vyi_vk_probe_finish(pr, err);
+    if (status < 0)
+        return status;
+    const uint32_t count = vyi_vk_probe_get(pr, VYI_VK_PROBE_COUNT);
+    *answered = now > *answered ? now : *answered;
+    *seen = count > *seen ? count : *seen;
+    return VYRE_OK;
+}
+
+/* A host thread that does not get its turn while the dispatch runs proves
+ * nothing, so it has several goes. */
+static vyre_status vyi_vk_probe_echo(vyi_vk_prober *pr, vyre_probe *out, vyre_error *err)
+{
+    const uint64_t deadline = vyi_deadline(300000000ull);
+    uint32_t seen = 0, answered = 0;
+    do {
+        const vyre_status status = vyi_vk_probe_echo_once(pr, out, &seen, &answered, err);
+        if (status < 0)
+            return status;
+    } while ((answered < VYI_VK_PROBE_PROOF || seen < VYI_VK_PROBE_PROOF) &&
+             vyi_now() < deadline);
+    out->host_to_device = seen >= VYI_VK_PROBE_PROOF;
+    out->device_to_host = answered >= VYI_VK_PROBE_PROOF;
+    out->live = out->host_to_device && out->device_to_host;
+    return VYRE_OK;
+}
+
+#define VYI_VK_PROBE_MAX_GROUPS 2048u
+
+static vyre_status vyi_vk_probe_resident(vyi_vk_prober *pr, uint32_t max_groups, vyre_probe *out,
+                                         vyre_error *err)
+{
+    const bool cpu = pr->c->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    uint32_t groups = max_groups < 16 ? 16 : max_groups;
+    if (groups > VYI_VK_PROBE_MAX_GROUPS)
+        groups = VYI_VK_PROBE_MAX_GROUPS;
+    if (cpu)
+        groups = 16;
+    vyi_vk_probe_set(pr, VYI_VK_PROBE_GOAL, groups);
+    vyre_status status = vyi_vk_probe_launch(pr, VYI_VK_PROBE_RESIDENT, cpu ? 500 : 2000, groups,
+                                             err);
+    if (status == VYRE_OK)
+        status = vyi_vk_probe_finish(pr, err);
+    if (status == VYRE_OK)
+        out->resident_groups = vyi_vk_probe_get(pr, VYI_VK_PROBE_PEAK);
+    return status;
+}
+
+static void vyi_vk_probe_text(vyre_probe *out)
+{
+    char limit[48] = "none found";
+    if (out->loop_limited)
+        snprintf(limit, sizeof limit, "%u", out->loop_limit);
+    snprintf(out->text, sizeof out->text,
+             "%s: host to device %s, device to host %s, echo %.2f us; loop limit %s; "
+             "%u groups at once",
+             out->live ? "live" : "not live", out->host_to_device ? "yes" : "no",
+             out->device_to_host ? "yes" : "no", (double)out->round_trip_ns * 1e-3, limit,
+             out->resident_groups);
+}
+
+VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_t max_groups,
+                                 vyre_probe *out, vyre_error *err)
+{
+    vyi_vk_prober pr;
+    vyre_probe result;
+    memset(&pr, 0, sizeof pr);
+    memset(&result, 0, sizeof result);
+    pr.c = c;
+    vyre_status status = vyi_vk_prober_create(&pr, group_size, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_probe_loops(&pr, &result, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_probe_echo(&pr, &result, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_probe_resident(&pr, max_groups, &result, err);
+    vyi_vk_prober_destroy(&pr);
+    if (status < 0)
+        return status;
+    result.ran = true;
+    vyi_vk_probe_text(&result);
+    *out = result;
+    return VYRE_OK;
+}
+
+#endif /* VYI_VULKAN */
+/* ==========================================================================
+ * vulkan: the backend
+ *
+ * Two pipelines over one set of buffers, and a chain of launches.  The second
+ * descriptor set, for byte-level dispatch, comes into being with the first
+ * attach.
+ * ======================================================================= */
 
 #if VYI_VULKAN
 

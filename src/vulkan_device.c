@@ -522,6 +522,7 @@ static void vyi_vk_describe(vyi_vk_context *c)
     c->features.subgroup_operations =
         (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) ? subgroup.supportedOperations : 0;
     c->fn.vkGetPhysicalDeviceMemoryProperties(c->physical, &c->memory);
+    c->features.llvmpipe = vyi_vk_contains(c->properties.deviceName, "llvmpipe");
     if (driver.driverName[0])
         snprintf(c->driver, sizeof c->driver, "%.60s %.60s", driver.driverName, driver.driverInfo);
     else

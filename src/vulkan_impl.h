@@ -153,6 +153,7 @@ typedef struct vyi_vk_features {
     bool     timeline;     /* timeline semaphores */
     bool     memory_model; /* the Vulkan memory model, at device scope */
     bool     names;        /* VK_EXT_debug_utils */
+    bool     llvmpipe;     /* Mesa's, whose fences need a way around */
     uint32_t subgroup_size, subgroup_operations;
 } vyi_vk_features;
 

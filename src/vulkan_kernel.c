@@ -143,6 +143,7 @@ static vyre_status vyi_vk_module_create(vyi_vk_context *c, const vyi_vk_pipeline
     options.spec_group_size = true;
     options.rounds = true;
     options.loop_limit = desc->loop_limit;
+    options.unfenced = c->features.llvmpipe;
 
     vyre_spirv spirv;
     vyre_status status = vyre_spirv_emit(desc->program, &options, &spirv, err);

@@ -56,6 +56,12 @@
 #include "engine_run.c"
 #include "engine.c"
 #include "cpu.c"
+#include "vulkan_load.c"
+#include "vulkan_device.c"
+#include "vulkan_memory.c"
+#include "vulkan_kernel.c"
+#include "vulkan_chain.c"
+#include "vulkan_probe.c"
 #include "vulkan.c"
 
 #endif /* VYRE_IMPLEMENTATION */
