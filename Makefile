@@ -7,6 +7,10 @@
 #   make soak       the long runs
 #   make check      the generated files are in step, the sources are in form
 #   make amalgamate regenerate vyre.h (and vyre_spirv.h)
+#   make examples   build every example
+#   make docs       regenerate docs/api.md
+#   make install    vyre.h and vyre.pc, under PREFIX (/usr/local)
+#   make bare-machine  prove demo and test in an empty Debian root; needs debootstrap, root
 #   make clean
 
 CC       ?= cc
@@ -26,7 +30,8 @@ WHITEBOX  :=
 # Tests that cannot run under AddressSanitizer say why in their first comment.
 UNSANITIZED :=
 
-.PHONY: all demo test run-tests bench fuzz soak check amalgamate clean setup
+.PHONY: all demo test run-tests bench fuzz soak check amalgamate clean setup examples docs install \
+        bare-machine
 .SECONDARY:
 
 all: amalgamate $(BUILD)/vyre.o
@@ -94,6 +99,28 @@ fuzz soak: setup
 
 bench: setup amalgamate
 	@bash bench/run.sh
+
+# --- examples, documents, installing -----------------------------------------
+
+-include examples/examples.mk
+
+$(BUILD)/gen_api: tools/gen_api.c | $(BUILD)
+	$(CC) -std=c99 -O2 $(STRICT) $< -o $@
+
+docs: $(BUILD)/gen_api
+	$(BUILD)/gen_api src/vyre.h -o docs/api.md
+
+PREFIX ?= /usr/local
+VERSION = $(shell sed -n 's/^.define VYRE_VERSION_STRING "\(.*\)"/\1/p' vyre.h)
+
+install: vyre.h
+	mkdir -p "$(DESTDIR)$(PREFIX)/include" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"
+	cp vyre.h "$(DESTDIR)$(PREFIX)/include/"
+	sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@VERSION@,$(VERSION),' -e 's,@LIBS@,$(LIBS),' \
+	    packaging/vyre.pc.in > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/vyre.pc"
+
+bare-machine:
+	@bash tests/bare_machine.sh
 
 clean:
 	rm -rf $(BUILD)

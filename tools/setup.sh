@@ -6,7 +6,8 @@ packages="gcc g++ make libc6-dev clang libclang-rt-14-dev valgrind
     libvulkan-dev libvulkan-volk-dev mesa-vulkan-drivers vulkan-validationlayers
     spirv-tools spirv-headers glslang-dev glslang-tools
     mingw-w64 gcc-i686-linux-gnu libc6-dev-i386-cross
-    gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user"
+    gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user
+    cmake pkg-config meson ninja-build"
 
 if ! command -v dpkg-query >/dev/null; then
     echo "setup: not a Debian system; install these or their like:" $packages >&2
