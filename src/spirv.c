@@ -69,7 +69,7 @@ typedef struct vyi_spv_frame {
     uint32_t touched, touched_count; /* locals it may set: a run of e->stack */
     uint32_t merge_edges, next_edges;
     uint32_t phis;                /* offset of the header's first phi */
-    uint32_t counter, rounds_left;
+    uint32_t counter, rounds_left, trips;
     uint32_t values, facts;       /* sizes of e->values and e->facts outside */
     bool     then_left, has_else;
 } vyi_spv_frame;
@@ -93,6 +93,7 @@ typedef struct vyi_spv {
     uint32_t      memory_bits; /* storage classes that orders cover */
     uint32_t      glsl;        /* the imported instruction set */
     uint32_t      fence_word;
+    uint32_t      trips;       /* pointer to the subgroup's count of iterations, or 0 */
     uint32_t      types[VYRE_TYPE_BOOL + 1];
     uint32_t      blocks[VYRE_TYPE_BOOL + 1]; /* struct types of buffers */
     uint32_t      builtins[VYRE_BUILTIN_COUNT];
@@ -541,14 +542,29 @@ static void vyi_spv_declare_group_size(vyi_spv *e)
     vyi_spv_decorate_with(e, id, VYI_SPV_DecorationBuiltIn, VYI_SPV_BuiltInWorkgroupSize);
 }
 
+/* Iterations so far: this lane's, or its subgroup's where the limit counts those. */
+static uint32_t vyi_spv_trips(vyi_spv *e)
+{
+    if (!e->trips)
+        return e->current[e->spent];
+    const uint32_t id = vyi_spv_id(e);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLoad, 3, vyi_spv_type(e, VYRE_TYPE_U32), id, e->trips);
+    return id;
+}
+
+static uint32_t vyi_spv_loop_left(vyi_spv *e)
+{
+    if (!e->desc.loop_limit)
+        return vyi_spv_u32(e, 0xffffffffu);
+    return vyi_spv_binary(e, VYI_SPV_OpISub, VYRE_TYPE_U32, vyi_spv_u32(e, e->desc.loop_limit),
+                          vyi_spv_trips(e));
+}
+
 static uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin)
 {
     const uint32_t vector = builtin / 3, component = builtin % 3;
     if (builtin == VYRE_BUILTIN_LOOP_LEFT)
-        return e->desc.loop_limit ? vyi_spv_binary(e, VYI_SPV_OpISub, VYRE_TYPE_U32,
-                                                   vyi_spv_u32(e, e->desc.loop_limit),
-                                                   e->current[e->spent])
-                                  : vyi_spv_u32(e, 0xffffffffu);
+        return vyi_spv_loop_left(e);
     if (builtin == VYRE_BUILTIN_LOOP_CUT)
         return e->desc.loop_limit ? e->current[e->cut] : vyi_spv_const(e, VYRE_TYPE_BOOL, 0);
     if (e->builtins[builtin])
@@ -1822,8 +1838,14 @@ static uint32_t vyi_spv_loop_condition(vyi_spv *e, vyi_spv_frame *f)
     const uint32_t cut = e->current[e->cut];
     if (e->desc.loop_limit) {
         const uint32_t wanted = cond ? cond : vyi_spv_const(e, VYRE_TYPE_BOOL, 1);
-        const uint32_t allowed = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL,
-                                                e->current[e->spent], e->current[e->allowed]);
+        uint32_t allowed = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL,
+                                          e->current[e->spent], e->current[e->allowed]);
+        if (e->trips) {
+            f->trips = vyi_spv_trips(e);
+            allowed = vyi_spv_binary(e, VYI_SPV_OpLogicalAnd, VYRE_TYPE_BOOL, allowed,
+                                     vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL,
+                                                    f->trips, vyi_spv_u32(e, e->desc.loop_limit)));
+        }
         cond = cond ? vyi_spv_binary(e, VYI_SPV_OpLogicalAnd, VYRE_TYPE_BOOL, cond, allowed)
                     : allowed;
         if (e->last_get[e->cut])
@@ -1855,6 +1877,10 @@ static void vyi_spv_loop(vyi_spv *e, uint32_t index)
     if (e->desc.loop_limit)
         e->current[e->spent] = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32,
                                               e->current[e->spent], vyi_spv_u32(e, 1));
+    if (e->trips)
+        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2, e->trips,
+                    vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, f->trips,
+                                   vyi_spv_u32(e, 1)));
     if (inst->op == VYI_OP_LOOP) {
         e->ids[index + 1] = f->counter;
         vyi_spv_add_fact(e, index + 1, inst->arg[1], true);
@@ -1941,6 +1967,23 @@ static void vyi_spv_loop_allow(vyi_spv *e, const vyi_inst *inst)
     e->current[e->allowed] = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32,
                                             e->current[e->spent], more);
     e->current[e->cut] = vyi_spv_const(e, VYRE_TYPE_BOOL, 0);
+}
+
+/* A word for each subgroup, which its lanes read and write in step: true on
+ * llvmpipe, where a subgroup is one vector. */
+static void vyi_spv_count_trips(vyi_spv *e)
+{
+    const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
+    const uint32_t storage = VYI_SPV_StorageClassWorkgroup;
+    const uint32_t array = vyi_spv_type_of(e, VYI_SPV_OpTypeArray, 2, u32,
+                                           vyi_spv_u32(e, VYRE_MAX_WORKGROUP / 4));
+    const uint32_t pointer = vyi_spv_pointer_type(e, storage, u32);
+    const uint32_t variable = vyi_spv_variable(e, storage, array);
+    const uint32_t index = vyi_spv_binary(e, VYI_SPV_OpUDiv, VYRE_TYPE_U32,
+                                          vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_INDEX),
+                                          vyi_spv_builtin(e, VYRE_BUILTIN_SUBGROUP_SIZE));
+    e->trips = vyi_spv_pure(e, VYI_SPV_OpAccessChain, pointer, 2, variable, index);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2, e->trips, vyi_spv_u32(e, 0));
 }
 
 /* --- workgroup arrays ---------------------------------------------------- */
@@ -2170,6 +2213,8 @@ static void vyi_spv_function(vyi_spv *e)
         e->current[e->spent] = vyi_spv_u32(e, 0);
         e->current[e->allowed] = vyi_spv_u32(e, e->desc.loop_limit);
         e->current[e->cut] = vyi_spv_const(e, VYRE_TYPE_BOOL, 0);
+        if (e->desc.unfenced)
+            vyi_spv_count_trips(e);
     }
     if (e->desc.rounds && e->fed)
         vyi_spv_load_rounds(e);

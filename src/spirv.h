@@ -32,7 +32,9 @@ typedef struct vyre_spirv_desc {
                                        a lane at each memory barrier until all lanes of its
                                        workgroup are at one, and drops the rest of the
                                        workgroup when a lane ends; its own read-modify-writes
-                                       are sequentially consistent */
+                                       are sequentially consistent.  It also counts loops by
+                                       subgroup, so loop_limit here bounds the iterations of
+                                       all lanes of a subgroup, together where they diverge */
 } vyre_spirv_desc;
 
 typedef struct vyre_spirv_binding {
