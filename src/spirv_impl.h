@@ -1,9 +1,9 @@
 /* ==========================================================================
- * spirv: the numbers of the standard
+ * spirv: the numbers of the standard, and the emitter's state
  *
- * Private.  From the unified SPIR-V specification and from GLSL.std.450; the
- * names are those of the standard, so that a test can compare each number
- * with the official header.
+ * Private.  The numbers are from the unified SPIR-V specification and from
+ * GLSL.std.450; the names are those of the standard, so that a test can
+ * compare each number with the official header.
  * ======================================================================= */
 #ifndef VYI_SPIRV_IMPL_H
 #define VYI_SPIRV_IMPL_H
@@ -119,6 +119,180 @@ enum {
     VYI_SUBGROUP_BALLOT = 8,
     VYI_SUBGROUP_SHUFFLE = 16
 };
+
+/* --- the emitter --------------------------------------------------------- */
+
+/* Sections, in the order of the finished module; INTERFACE is a list for the
+ * entry point, and no section of its own. */
+enum {
+    VYI_SPV_CAPABILITIES,
+    VYI_SPV_IMPORT,
+    VYI_SPV_ENTRY, /* memory model and entry point */
+    VYI_SPV_MODES,
+    VYI_SPV_NAMES,
+    VYI_SPV_DECORATIONS,
+    VYI_SPV_GLOBALS,
+    VYI_SPV_START, /* the function's first block: loads of builtins and lengths */
+    VYI_SPV_BODY,
+    VYI_SPV_INTERFACE,
+    VYI_SPV_SECTIONS
+};
+
+#define VYI_SPV_MAIN     1u  /* id of the function */
+
+#define VYI_SPV_BUCKETS  512u
+#define VYI_SPV_OPERANDS 12u /* of an instruction that goes through a set */
+#define VYI_SPV_FACTS    64u /* latest facts that a query looks at */
+#define VYI_SPV_DEPTH    6u  /* definitions that a query follows */
+
+typedef struct vyi_spv_words {
+    uint32_t *at;
+    uint32_t  count, capacity;
+} vyi_spv_words;
+
+typedef struct vyi_spv_entry {
+    uint32_t hash;
+    uint32_t offset; /* of the instruction in its section */
+    uint32_t next;   /* entry of the same bucket, plus one */
+} vyi_spv_entry;
+
+typedef struct vyi_spv_set {
+    uint32_t       section;
+    uint32_t       buckets[VYI_SPV_BUCKETS];
+    vyi_spv_entry *entries;
+    uint32_t       count, capacity;
+} vyi_spv_set;
+
+/* Known to hold at the current place: low < high, or low <= high, as u32.
+ * Both are ids of values of the program. */
+typedef struct vyi_spv_fact {
+    uint32_t low, high;
+    bool     strict;
+} vyi_spv_fact;
+
+/* An open block. */
+typedef struct vyi_spv_frame {
+    uint32_t opener;              /* index of its instruction */
+    uint32_t header, next, merge; /* labels; next: a loop's continue target */
+    uint32_t arm;                 /* label of a switch's next arm */
+    uint32_t touched, touched_count; /* locals it may set: a run of e->stack */
+    uint32_t merge_edges, next_edges;
+    uint32_t phis;                /* offset of the header's first phi */
+    uint32_t counter, rounds_left, trips;
+    uint32_t values, facts;       /* sizes of e->values and e->facts outside */
+    bool     then_left, has_else;
+} vyi_spv_frame;
+
+typedef struct vyi_spv {
+    const vyre_program *p;
+    vyre_spirv_desc desc;
+    bool          vulkan_model;
+    bool          failed;  /* out of memory: nothing is written any more */
+    bool          left;    /* the current block has ended */
+    bool          fed;     /* a round loop: the host may write while it runs */
+    vyi_arena     arena;
+    vyi_spv_words section[VYI_SPV_SECTIONS];
+    vyi_spv_set   globals, values;
+    vyi_spv_words stack, edges;
+    vyi_spv_fact *facts;
+    uint32_t      fact_count, fact_capacity;
+    uint32_t      next_id, block;
+    uint32_t      capabilities; /* bit i: vyi_spv_optional_capabilities[i] */
+    uint32_t      subgroup;
+    uint32_t      memory_bits; /* storage classes that orders cover */
+    uint32_t      glsl;        /* the imported instruction set */
+    uint32_t      fence_word;
+    uint32_t      trips;       /* pointer to the subgroup's count of iterations, or 0 */
+    uint32_t      types[VYRE_TYPE_BOOL + 1];
+    uint32_t      blocks[VYRE_TYPE_BOOL + 1]; /* struct types of buffers */
+    uint32_t      builtins[VYRE_BUILTIN_COUNT];
+    uint32_t      inputs[VYRE_BUILTIN_COUNT]; /* loaded vectors, by their first component */
+    uint32_t      group_size[3];
+    uint32_t      rounds_start, rounds_step;
+    uint32_t     *ids;     /* of values */
+    uint8_t      *needed;  /* of instructions: whether anything depends on them */
+    uint32_t     *buffers, *lengths;
+    uint32_t     *current; /* values of locals; after the program's own: spent, allowed, cut */
+    uint32_t     *last_get, *marks;
+    uint32_t      spent, allowed, cut; /* ids of the three locals of the loop limit */
+    uint32_t      mark;
+    vyi_spv_frame frames[VYRE_MAX_NESTING];
+    uint32_t      depth;
+} vyi_spv;
+
+/* Room for `count` more words, or NULL after running out of memory. */
+VYI_API uint32_t *vyi_spv_room(vyi_spv *e, vyi_spv_words *w, uint32_t count);
+VYI_API uint32_t vyi_spv_id(vyi_spv *e);
+/* One instruction; returns its offset.  The operands are uint32_t. */
+VYI_API uint32_t vyi_spv_put(vyi_spv *e, uint32_t section, uint32_t op, uint32_t count, ...);
+VYI_API void vyi_spv_name(vyi_spv *e, uint32_t id, const char *name);
+/* Forgets what was added after the set had `count` entries. */
+VYI_API void vyi_spv_forget(vyi_spv_set *set, uint32_t count);
+
+/* A type of the module, one for equal operands. */
+VYI_API uint32_t vyi_spv_type_of(vyi_spv *e, uint32_t op, uint32_t count, ...);
+VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type); /* of a vyre_type */
+VYI_API uint32_t vyi_spv_pointer_type(vyi_spv *e, uint32_t storage, uint32_t type);
+VYI_API uint32_t vyi_spv_memory_type(uint32_t type); /* the vyre_type that an element has */
+VYI_API uint32_t vyi_spv_block_type(vyi_spv *e, uint32_t member);
+VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t bits);
+VYI_API uint32_t vyi_spv_u32(vyi_spv *e, uint32_t x);
+VYI_API uint32_t vyi_spv_variable(vyi_spv *e, uint32_t storage, uint32_t type);
+VYI_API void vyi_spv_decorate(vyi_spv *e, uint32_t id, uint32_t decoration);
+VYI_API void vyi_spv_decorate_with(vyi_spv *e, uint32_t id, uint32_t decoration, uint32_t value);
+VYI_API void vyi_spv_need_subgroup(vyi_spv *e, uint32_t feature);
+
+/* Values that depend on their operands only; `type` is an id in the first two,
+ * a vyre_type in the others. */
+VYI_API uint32_t vyi_spv_pure(vyi_spv *e, uint32_t op, uint32_t type, uint32_t count, ...);
+VYI_API uint32_t vyi_spv_ext(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t count,
+                             const uint32_t *operands);
+VYI_API uint32_t vyi_spv_ext1(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a);
+VYI_API uint32_t vyi_spv_ext2(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a, uint32_t b);
+VYI_API uint32_t vyi_spv_unary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t a);
+VYI_API uint32_t vyi_spv_binary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t a, uint32_t b);
+VYI_API uint32_t vyi_spv_select(vyi_spv *e, uint32_t type, uint32_t cond, uint32_t a, uint32_t b);
+VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin);
+
+/* The SPIR-V id of a value of the program. */
+VYI_API uint32_t vyi_spv_value(vyi_spv *e, uint32_t value);
+VYI_API bool vyi_spv_literal(const vyi_spv *e, uint32_t value, uint32_t *bits);
+
+VYI_API void vyi_spv_label(vyi_spv *e, uint32_t id);
+VYI_API void vyi_spv_branch(vyi_spv *e, uint32_t label);
+VYI_API void vyi_spv_branch_if(vyi_spv *e, uint32_t cond, uint32_t yes, uint32_t no);
+
+/* spirv_memory.c */
+VYI_API bool vyi_spv_is_shared(const vyi_spv *e, uint32_t buffer);
+VYI_API uint32_t vyi_spv_length(vyi_spv *e, uint32_t buffer);
+VYI_API void vyi_spv_clear_arrays(vyi_spv *e);
+VYI_API void vyi_spv_add_fact(vyi_spv *e, uint32_t low, uint32_t high, bool strict);
+VYI_API void vyi_spv_learn(vyi_spv *e, uint32_t cond, bool truth);
+/* The largest number that a u32 value can be here. */
+VYI_API uint32_t vyi_spv_limit(const vyi_spv *e, uint32_t value, uint32_t depth);
+VYI_API void vyi_spv_barrier(vyi_spv *e, const vyi_inst *inst);
+VYI_API uint32_t vyi_spv_load(vyi_spv *e, const vyi_inst *inst);
+VYI_API void vyi_spv_store(vyi_spv *e, const vyi_inst *inst);
+VYI_API uint32_t vyi_spv_atomic_load(vyi_spv *e, const vyi_inst *inst);
+VYI_API void vyi_spv_atomic_store(vyi_spv *e, const vyi_inst *inst);
+VYI_API uint32_t vyi_spv_atomic(vyi_spv *e, const vyi_inst *inst);
+VYI_API uint32_t vyi_spv_atomic_cas(vyi_spv *e, const vyi_inst *inst);
+
+/* spirv_value.c: BINARY, UNARY, FMA, CAST, BITCAST, and the subgroup operations */
+VYI_API uint32_t vyi_spv_binary_inst(vyi_spv *e, const vyi_inst *inst);
+VYI_API uint32_t vyi_spv_unary_inst(vyi_spv *e, const vyi_inst *inst);
+VYI_API uint32_t vyi_spv_fma(vyi_spv *e, const vyi_inst *inst);
+VYI_API uint32_t vyi_spv_cast(vyi_spv *e, const vyi_inst *inst);
+VYI_API uint32_t vyi_spv_bitcast(vyi_spv *e, const vyi_inst *inst);
+VYI_API uint32_t vyi_spv_subgroup(vyi_spv *e, const vyi_inst *inst);
+
+/* spirv_flow.c */
+VYI_API uint32_t vyi_spv_end_of(const vyre_program *p, uint32_t opener);
+VYI_API void vyi_spv_flow(vyi_spv *e, uint32_t index);
+/* Iterations so far: this lane's, or its subgroup's where the limit counts those. */
+VYI_API uint32_t vyi_spv_trips(vyi_spv *e);
+VYI_API void vyi_spv_count_trips(vyi_spv *e);
+VYI_API void vyi_spv_loop_allow(vyi_spv *e, const vyi_inst *inst);
 
 VYI_EXTERN_C_END
 

@@ -1,0 +1,521 @@
+/* ==========================================================================
+ * spirv: blocks, locals and loops
+ *
+ * Private.  Structured control flow, and the phis that carry locals across it.
+ * ======================================================================= */
+#include "spirv_impl.h"
+
+/* --- locals -------------------------------------------------------------- */
+
+static uint32_t vyi_spv_local_type(const vyi_spv *e, uint32_t local)
+{
+    if (local == e->cut)
+        return VYRE_TYPE_BOOL;
+    return local > e->p->local_count ? (uint32_t)VYRE_TYPE_U32 : e->p->locals[local - 1].type;
+}
+
+static void vyi_spv_name_local(vyi_spv *e, uint32_t id, uint32_t local)
+{
+    if (local <= e->p->local_count)
+        vyi_spv_name(e, id, e->p->locals[local - 1].name);
+}
+
+static const uint32_t *vyi_spv_touched(const vyi_spv *e, const vyi_spv_frame *f)
+{
+    return e->stack.at + f->touched;
+}
+
+/* Whether anything reads the local after `end`, or in the next iteration of a
+ * loop that is open now and in which it lives on. */
+static bool vyi_spv_live(const vyi_spv *e, uint32_t local, uint32_t end)
+{
+    const uint32_t last = e->last_get[local];
+    const bool own = local <= e->p->local_count;
+    if (last > end)
+        return true;
+    for (uint32_t i = 0; i < e->depth; i++) {
+        const uint32_t opener = e->frames[i].opener;
+        if (e->frames[i].next && last >= opener &&
+            (!own || e->p->locals[local - 1].declared < opener))
+            return true;
+    }
+    return false;
+}
+
+static void vyi_spv_touch(vyi_spv *e, vyi_spv_frame *f, uint32_t local, uint32_t end)
+{
+    if (e->marks[local] == e->mark)
+        return;
+    e->marks[local] = e->mark;
+    if (local <= e->p->local_count && e->p->locals[local - 1].declared > f->opener)
+        return;
+    if (!vyi_spv_live(e, local, end))
+        return;
+    uint32_t *word = vyi_spv_room(e, &e->stack, 1);
+    if (word) {
+        *word = local;
+        f->touched_count++;
+    }
+}
+
+/* Lists the locals that the block may set and that matter after it. */
+static void vyi_spv_touch_all(vyi_spv *e, vyi_spv_frame *f, uint32_t end)
+{
+    f->touched = e->stack.count;
+    e->mark++;
+    for (uint32_t i = f->opener; i < end; i++) {
+        const vyi_inst *inst = &e->p->insts[i];
+        if (inst->op == VYI_OP_SET)
+            vyi_spv_touch(e, f, inst->arg[0], end);
+        if (!e->desc.loop_limit)
+            continue;
+        if (inst->op == VYI_OP_LOOP || inst->op == VYI_OP_FOREVER) {
+            vyi_spv_touch(e, f, e->spent, end);
+            vyi_spv_touch(e, f, e->cut, end);
+        } else if (inst->op == VYI_OP_LOOP_ALLOW) {
+            vyi_spv_touch(e, f, e->allowed, end);
+            vyi_spv_touch(e, f, e->cut, end);
+        }
+    }
+}
+
+/* Records a branch from the current block: its label and the locals' values.
+ * Edges form a list: link, label, values. */
+static void vyi_spv_edge(vyi_spv *e, const vyi_spv_frame *f, uint32_t *list)
+{
+    const uint32_t at = e->edges.count;
+    uint32_t *words = vyi_spv_room(e, &e->edges, 2 + f->touched_count);
+    if (!words)
+        return;
+    words[0] = *list;
+    words[1] = e->block;
+    for (uint32_t i = 0; i < f->touched_count; i++)
+        words[2 + i] = e->current[vyi_spv_touched(e, f)[i]];
+    *list = at + 1;
+}
+
+/* Value i of the edges: the one that they all carry, or a phi. */
+static uint32_t vyi_spv_join_one(vyi_spv *e, uint32_t list, uint32_t i, uint32_t type)
+{
+    const uint32_t first = e->edges.at[list - 1 + 2 + i];
+    uint32_t count = 0;
+    bool same = true;
+    for (uint32_t at = list; at; at = e->edges.at[at - 1]) {
+        same = same && e->edges.at[at - 1 + 2 + i] == first;
+        count++;
+    }
+    if (same)
+        return first;
+    const uint32_t id = vyi_spv_id(e), type_id = vyi_spv_type(e, type);
+    uint32_t *words = vyi_spv_room(e, &e->section[VYI_SPV_BODY], 3 + 2 * count);
+    if (!words)
+        return id;
+    *words++ = ((3 + 2 * count) << 16) | (uint32_t)VYI_SPV_OpPhi;
+    *words++ = type_id;
+    *words++ = id;
+    for (uint32_t at = list; at; at = e->edges.at[at - 1]) {
+        *words++ = e->edges.at[at - 1 + 2 + i];
+        *words++ = e->edges.at[at - 1 + 1];
+    }
+    return id;
+}
+
+/* The locals' values where the edges meet: in the block that has just begun. */
+static void vyi_spv_join(vyi_spv *e, const vyi_spv_frame *f, uint32_t list)
+{
+    for (uint32_t i = 0; i < f->touched_count && !e->failed; i++) {
+        const uint32_t local = vyi_spv_touched(e, f)[i];
+        const uint32_t before = e->next_id;
+        e->current[local] = vyi_spv_join_one(e, list, i, vyi_spv_local_type(e, local));
+        if (e->current[local] >= before)
+            vyi_spv_name_local(e, e->current[local], local);
+    }
+}
+
+/* --- blocks -------------------------------------------------------------- */
+
+VYI_API uint32_t vyi_spv_end_of(const vyre_program *p, uint32_t opener)
+{
+    uint32_t i = opener;
+    while (p->insts[i].op != VYI_OP_END)
+        i = p->insts[i].link;
+    return i;
+}
+
+static vyi_spv_frame *vyi_spv_push(vyi_spv *e, uint32_t opener, bool loop)
+{
+    vyi_spv_frame *f = &e->frames[e->depth];
+    memset(f, 0, sizeof *f);
+    f->opener = opener;
+    f->merge = vyi_spv_id(e);
+    f->next = loop ? vyi_spv_id(e) : 0;
+    f->values = e->values.count;
+    f->facts = e->fact_count;
+    e->depth++;
+    vyi_spv_touch_all(e, f, vyi_spv_end_of(e->p, opener));
+    return f;
+}
+
+/* Back to what was known when the block opened. */
+static void vyi_spv_unlearn(vyi_spv *e, const vyi_spv_frame *f)
+{
+    vyi_spv_forget(&e->values, f->values);
+    e->fact_count = f->facts;
+}
+
+/* Ends the current arm, if it has not ended itself. */
+static void vyi_spv_leave_arm(vyi_spv *e, vyi_spv_frame *f)
+{
+    if (!e->left) {
+        vyi_spv_edge(e, f, &f->merge_edges);
+        vyi_spv_branch(e, f->merge);
+    }
+    vyi_spv_unlearn(e, f);
+}
+
+/* The block's end: what comes next is reached by its edges, or not at all. */
+static void vyi_spv_close(vyi_spv *e, vyi_spv_frame *f)
+{
+    vyi_spv_label(e, f->merge);
+    if (f->merge_edges) {
+        vyi_spv_join(e, f, f->merge_edges);
+    } else {
+        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpUnreachable, 0);
+        e->left = true;
+    }
+    e->stack.count = f->touched;
+    e->depth--;
+}
+
+/* The locals' values at the opener, kept behind the list of them, for the
+ * arms to start from. */
+static void vyi_spv_save(vyi_spv *e, const vyi_spv_frame *f)
+{
+    uint32_t *words = vyi_spv_room(e, &e->stack, f->touched_count);
+    for (uint32_t i = 0; words && i < f->touched_count; i++)
+        words[i] = e->current[vyi_spv_touched(e, f)[i]];
+}
+
+static void vyi_spv_restore(vyi_spv *e, const vyi_spv_frame *f)
+{
+    const uint32_t *touched = vyi_spv_touched(e, f);
+    for (uint32_t i = 0; i < f->touched_count && !e->failed; i++)
+        e->current[touched[i]] = touched[f->touched_count + i];
+}
+
+static void vyi_spv_if(vyi_spv *e, uint32_t index)
+{
+    const vyi_inst *inst = &e->p->insts[index];
+    const uint32_t cond = vyi_spv_value(e, inst->arg[0]);
+    vyi_spv_frame *f = vyi_spv_push(e, index, false);
+    const uint32_t then_label = vyi_spv_id(e);
+    f->has_else = e->p->insts[inst->link].op == VYI_OP_ELSE;
+    f->arm = f->has_else ? vyi_spv_id(e) : f->merge;
+    vyi_spv_save(e, f);
+    if (!f->has_else)
+        vyi_spv_edge(e, f, &f->merge_edges);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpSelectionMerge, 2, f->merge, 0u);
+    vyi_spv_branch_if(e, cond, then_label, f->arm);
+    vyi_spv_label(e, then_label);
+    vyi_spv_learn(e, inst->arg[0], true);
+}
+
+static void vyi_spv_else(vyi_spv *e, vyi_spv_frame *f)
+{
+    f->then_left = e->left;
+    vyi_spv_leave_arm(e, f);
+    vyi_spv_restore(e, f);
+    vyi_spv_label(e, f->arm);
+    vyi_spv_learn(e, e->p->insts[f->opener].arg[0], false);
+}
+
+/* After an if of which one arm never arrives here, the other one's condition
+ * holds. */
+static void vyi_spv_end_if(vyi_spv *e, vyi_spv_frame *f)
+{
+    const uint32_t cond = e->p->insts[f->opener].arg[0];
+    const bool else_left = f->has_else && e->left;
+    const bool then_left = f->has_else ? f->then_left : e->left;
+    vyi_spv_leave_arm(e, f);
+    vyi_spv_close(e, f);
+    if (then_left != else_left)
+        vyi_spv_learn(e, cond, else_left);
+}
+
+static void vyi_spv_switch(vyi_spv *e, uint32_t index)
+{
+    const vyre_program *p = e->p;
+    const uint32_t selector = vyi_spv_value(e, p->insts[index].arg[0]);
+    vyi_spv_frame *f = vyi_spv_push(e, index, false);
+    uint32_t arms = 0, cases = 0, fallback = f->merge;
+    for (uint32_t i = p->insts[index].link; p->insts[i].op != VYI_OP_END; i = p->insts[i].link) {
+        cases += p->insts[i].op == VYI_OP_CASE;
+        arms++;
+    }
+    f->arm = e->next_id;
+    e->next_id += arms;
+    arms = 0;
+    vyi_spv_save(e, f);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpSelectionMerge, 2, f->merge, 0u);
+    uint32_t *words = vyi_spv_room(e, &e->section[VYI_SPV_BODY], 3 + 2 * cases);
+    if (!words)
+        return;
+    words[0] = ((3 + 2 * cases) << 16) | (uint32_t)VYI_SPV_OpSwitch;
+    words[1] = selector;
+    cases = 0;
+    for (uint32_t i = p->insts[index].link; p->insts[i].op != VYI_OP_END; i = p->insts[i].link) {
+        if (p->insts[i].op == VYI_OP_CASE) {
+            words[3 + 2 * cases] = p->insts[i].arg[0];
+            words[4 + 2 * cases++] = f->arm + arms;
+        } else {
+            fallback = f->arm + arms;
+        }
+        arms++;
+    }
+    words[2] = fallback;
+    if (fallback == f->merge)
+        vyi_spv_edge(e, f, &f->merge_edges);
+    e->left = true;
+}
+
+static void vyi_spv_case(vyi_spv *e, vyi_spv_frame *f)
+{
+    vyi_spv_leave_arm(e, f);
+    vyi_spv_restore(e, f);
+    vyi_spv_label(e, f->arm++);
+}
+
+/* --- loops --------------------------------------------------------------- */
+
+/* A phi of a loop header; its third value is filled in when the loop ends. */
+static uint32_t vyi_spv_header_phi(vyi_spv *e, const vyi_spv_frame *f, uint32_t before,
+                                   uint32_t type, uint32_t initial)
+{
+    const uint32_t id = vyi_spv_id(e);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpPhi, 6, vyi_spv_type(e, type), id, initial, before, 0u,
+                f->next);
+    return id;
+}
+
+static void vyi_spv_header_phis(vyi_spv *e, vyi_spv_frame *f, uint32_t before)
+{
+    const vyi_inst *inst = &e->p->insts[f->opener];
+    uint32_t from = 0;
+    if (inst->op == VYI_OP_LOOP)
+        from = vyi_spv_value(e, inst->arg[0]);
+    f->phis = e->section[VYI_SPV_BODY].count;
+    for (uint32_t i = 0; i < f->touched_count && !e->failed; i++) {
+        const uint32_t local = vyi_spv_touched(e, f)[i];
+        e->current[local] = vyi_spv_header_phi(e, f, before, vyi_spv_local_type(e, local),
+                                               e->current[local]);
+        vyi_spv_name_local(e, e->current[local], local);
+    }
+    if (inst->op == VYI_OP_LOOP)
+        f->counter = vyi_spv_header_phi(e, f, before, VYRE_TYPE_U32, from);
+    if (inst->op == VYI_OP_FOREVER && inst->sub && e->desc.rounds)
+        f->rounds_left = vyi_spv_header_phi(e, f, before, VYRE_TYPE_U32, e->rounds_start);
+}
+
+/* Whether the next iteration begins; 0: always.  An iteration that only the
+ * limit forbids sets the cut. */
+static uint32_t vyi_spv_loop_condition(vyi_spv *e, vyi_spv_frame *f)
+{
+    const vyi_inst *inst = &e->p->insts[f->opener];
+    uint32_t cond = 0;
+    if (inst->op == VYI_OP_LOOP)
+        cond = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, f->counter,
+                              vyi_spv_value(e, inst->arg[1]));
+    const uint32_t cut = e->current[e->cut];
+    if (e->desc.loop_limit) {
+        const uint32_t wanted = cond ? cond : vyi_spv_const(e, VYRE_TYPE_BOOL, 1);
+        uint32_t allowed = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL,
+                                          e->current[e->spent], e->current[e->allowed]);
+        if (e->trips) {
+            f->trips = vyi_spv_trips(e);
+            allowed = vyi_spv_binary(e, VYI_SPV_OpLogicalAnd, VYRE_TYPE_BOOL, allowed,
+                                     vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL,
+                                                    f->trips, vyi_spv_u32(e, e->desc.loop_limit)));
+        }
+        cond = cond ? vyi_spv_binary(e, VYI_SPV_OpLogicalAnd, VYRE_TYPE_BOOL, cond, allowed)
+                    : allowed;
+        if (e->last_get[e->cut])
+            e->current[e->cut] = vyi_spv_binary(e, VYI_SPV_OpLogicalOr, VYRE_TYPE_BOOL, cut,
+                                                wanted);
+    }
+    if (cond)
+        vyi_spv_edge(e, f, &f->merge_edges);
+    e->current[e->cut] = cut;
+    return cond;
+}
+
+static void vyi_spv_loop(vyi_spv *e, uint32_t index)
+{
+    const vyi_inst *inst = &e->p->insts[index];
+    const uint32_t before = e->block, body = vyi_spv_id(e);
+    vyi_spv_frame *f = vyi_spv_push(e, index, true);
+    f->header = vyi_spv_id(e);
+    vyi_spv_branch(e, f->header);
+    vyi_spv_label(e, f->header);
+    vyi_spv_header_phis(e, f, before);
+    const uint32_t cond = vyi_spv_loop_condition(e, f);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLoopMerge, 3, f->merge, f->next, 0u);
+    if (cond)
+        vyi_spv_branch_if(e, cond, body, f->merge);
+    else
+        vyi_spv_branch(e, body);
+    vyi_spv_label(e, body);
+    if (e->desc.loop_limit)
+        e->current[e->spent] = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32,
+                                              e->current[e->spent], vyi_spv_u32(e, 1));
+    if (e->trips)
+        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2, e->trips,
+                    vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, f->trips,
+                                   vyi_spv_u32(e, 1)));
+    if (inst->op == VYI_OP_LOOP) {
+        e->ids[index + 1] = f->counter;
+        vyi_spv_add_fact(e, index + 1, inst->arg[1], true);
+    }
+}
+
+/* Gives the header's phis their values of the next iteration. */
+static void vyi_spv_patch_phis(vyi_spv *e, const vyi_spv_frame *f, uint32_t counter,
+                               uint32_t rounds_left)
+{
+    if (e->failed)
+        return;
+    uint32_t *word = e->section[VYI_SPV_BODY].at + f->phis + 5;
+    for (uint32_t i = 0; i < f->touched_count; i++, word += 7)
+        *word = e->current[vyi_spv_touched(e, f)[i]];
+    if (counter) {
+        *word = counter;
+        word += 7;
+    }
+    if (rounds_left)
+        *word = rounds_left;
+}
+
+/* The continue block.  When nothing continues it is unreachable, and the phis
+ * keep their own values there. */
+static void vyi_spv_next(vyi_spv *e, vyi_spv_frame *f)
+{
+    if (!e->left) {
+        vyi_spv_edge(e, f, &f->next_edges);
+        vyi_spv_branch(e, f->next);
+    }
+    vyi_spv_unlearn(e, f);
+    vyi_spv_label(e, f->next);
+    if (f->next_edges)
+        vyi_spv_join(e, f, f->next_edges);
+    else
+        for (uint32_t i = 0; i < f->touched_count && !e->failed; i++)
+            e->current[vyi_spv_touched(e, f)[i]] =
+                e->section[VYI_SPV_BODY].at[f->phis + 7 * i + 2];
+}
+
+static void vyi_spv_end_loop(vyi_spv *e, vyi_spv_frame *f)
+{
+    uint32_t counter = 0, rounds_left = 0;
+    vyi_spv_next(e, f);
+    if (f->counter)
+        counter = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, f->counter, vyi_spv_u32(e, 1));
+    if (f->rounds_left)
+        rounds_left = vyi_spv_binary(e, VYI_SPV_OpISub, VYRE_TYPE_U32, f->rounds_left,
+                                     e->rounds_step);
+    vyi_spv_patch_phis(e, f, counter, rounds_left);
+    if (rounds_left && f->next_edges) {
+        const uint32_t more = vyi_spv_binary(e, VYI_SPV_OpINotEqual, VYRE_TYPE_BOOL, rounds_left,
+                                             vyi_spv_u32(e, 0));
+        vyi_spv_edge(e, f, &f->merge_edges);
+        vyi_spv_branch_if(e, more, f->header, f->merge);
+    } else {
+        vyi_spv_branch(e, f->header);
+    }
+    vyi_spv_unlearn(e, f);
+    vyi_spv_close(e, f);
+}
+
+/* BREAK and CONTINUE. */
+static void vyi_spv_jump(vyi_spv *e, const vyi_inst *inst)
+{
+    uint32_t depth = e->depth - 1;
+    while (e->frames[depth].opener != inst->link)
+        depth--;
+    vyi_spv_frame *f = &e->frames[depth];
+    const bool leave = inst->op == VYI_OP_BREAK;
+    vyi_spv_edge(e, f, leave ? &f->merge_edges : &f->next_edges);
+    vyi_spv_branch(e, leave ? f->merge : f->next);
+}
+
+/* allowed = spent + min(n, limit - spent), which cannot wrap. */
+VYI_API void vyi_spv_loop_allow(vyi_spv *e, const vyi_inst *inst)
+{
+    if (!e->desc.loop_limit)
+        return;
+    const uint32_t left = vyi_spv_builtin(e, VYRE_BUILTIN_LOOP_LEFT);
+    const uint32_t more = vyi_spv_ext2(e, VYRE_TYPE_U32, VYI_SPV_GlslUMin,
+                                       vyi_spv_value(e, inst->arg[0]), left);
+    e->current[e->allowed] = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32,
+                                            e->current[e->spent], more);
+    e->current[e->cut] = vyi_spv_const(e, VYRE_TYPE_BOOL, 0);
+}
+
+/* Iterations so far: this lane's, or its subgroup's where the limit counts those. */
+VYI_API uint32_t vyi_spv_trips(vyi_spv *e)
+{
+    if (!e->trips)
+        return e->current[e->spent];
+    const uint32_t id = vyi_spv_id(e);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLoad, 3, vyi_spv_type(e, VYRE_TYPE_U32), id, e->trips);
+    return id;
+}
+
+/* A word for each subgroup, which its lanes read and write in step: true on
+ * llvmpipe, where a subgroup is one vector. */
+VYI_API void vyi_spv_count_trips(vyi_spv *e)
+{
+    const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
+    const uint32_t storage = VYI_SPV_StorageClassWorkgroup;
+    const uint32_t array = vyi_spv_type_of(e, VYI_SPV_OpTypeArray, 2, u32,
+                                           vyi_spv_u32(e, VYRE_MAX_WORKGROUP / 4));
+    const uint32_t pointer = vyi_spv_pointer_type(e, storage, u32);
+    const uint32_t variable = vyi_spv_variable(e, storage, array);
+    const uint32_t index = vyi_spv_binary(e, VYI_SPV_OpUDiv, VYRE_TYPE_U32,
+                                          vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_INDEX),
+                                          vyi_spv_builtin(e, VYRE_BUILTIN_SUBGROUP_SIZE));
+    e->trips = vyi_spv_pure(e, VYI_SPV_OpAccessChain, pointer, 2, variable, index);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2, e->trips, vyi_spv_u32(e, 0));
+}
+
+/* --- all of them --------------------------------------------------------- */
+
+static void vyi_spv_end(vyi_spv *e)
+{
+    vyi_spv_frame *f = &e->frames[e->depth - 1];
+    switch (e->p->insts[f->opener].op) {
+    case VYI_OP_IF: vyi_spv_end_if(e, f); break;
+    case VYI_OP_SWITCH:
+        vyi_spv_leave_arm(e, f);
+        vyi_spv_close(e, f);
+        break;
+    default: vyi_spv_end_loop(e, f); break;
+    }
+}
+
+/* Openers, arms, ends and jumps. */
+VYI_API void vyi_spv_flow(vyi_spv *e, uint32_t index)
+{
+    const vyi_inst *inst = &e->p->insts[index];
+    switch (inst->op) {
+    case VYI_OP_IF: vyi_spv_if(e, index); break;
+    case VYI_OP_SWITCH: vyi_spv_switch(e, index); break;
+    case VYI_OP_LOOP: case VYI_OP_FOREVER: vyi_spv_loop(e, index); break;
+    case VYI_OP_ELSE: vyi_spv_else(e, &e->frames[e->depth - 1]); break;
+    case VYI_OP_CASE: case VYI_OP_DEFAULT: vyi_spv_case(e, &e->frames[e->depth - 1]); break;
+    case VYI_OP_END: vyi_spv_end(e); break;
+    case VYI_OP_BREAK: case VYI_OP_CONTINUE: vyi_spv_jump(e, inst); break;
+    default: /* RETURN */
+        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpReturn, 0);
+        e->left = true;
+        break;
+    }
+}
