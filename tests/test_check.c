@@ -968,6 +968,28 @@ static vyre_program *sample(void)
     return p;
 }
 
+/* The links that ir_impl.h promises. */
+static void links_are_as_documented(void)
+{
+    static const uint32_t links[] = {
+        0, 0, 18 /* forever: end */, 4 /* switch: case */, 6 /* case: default */,
+        2 /* break: its loop */, 8 /* default: end */, 0, 3 /* end: switch */,
+        11 /* forever: end */, 0, 9 /* end: forever */, 0, 0, 15 /* if: else */,
+        16 /* else: end */, 14 /* end: if */, 0, 2 /* end: forever */, 0, 0
+    };
+    vyre_program *p = sample();
+    CHECK_EQ(p->count, sizeof links / sizeof links[0]);
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (p->insts[i].link != links[i])
+            test_fail(__FILE__, __LINE__, "instruction %u links to %u, not %u", (unsigned)i,
+                      (unsigned)p->insts[i].link, (unsigned)links[i]);
+    }
+    CHECK_EQ(p->insts[2].sub, 1); /* a round loop */
+    CHECK_EQ(p->insts[9].sub, 0); /* inside of one */
+    CHECK_EQ(p->locals[1].declared, 20);
+    vyre_program_destroy(p);
+}
+
 enum { FIELD_OP, FIELD_TYPE, FIELD_SUB, FIELD_ORDER, FIELD_A, FIELD_B, FIELD_C, FIELD_LINK,
        FIELD_DECLARED, FIELD_LOCAL_TYPE, FIELD_LOCALS, FIELD_GROUP, FIELD_BINDING, FIELD_COUNT };
 
@@ -1139,6 +1161,7 @@ int main(void)
     RUN(each_rule_of_a_call);
     RUN(each_rule_of_a_program);
     RUN(workgroup_sizes);
+    RUN(links_are_as_documented);
     RUN(damaged_programs_are_found);
     RUN(random_damage_is_survived);
     RUN(finished_programs_may_index_beyond);
