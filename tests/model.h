@@ -1,0 +1,39 @@
+/* The protocol of the device, written down directly: plain C on plain arrays,
+ * one lane after another in ascending order.  Nothing of the library is used
+ * but its numbers.  Where the order of lanes shows, a step of all lanes of a
+ * workgroup comes before the next step, as far as it matters here: the claims
+ * and counters of the priority scan.
+ */
+#ifndef MODEL_H
+#define MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Words that a kernel can reach; at NULL: the kernel was built without. */
+typedef struct model_words {
+    uint32_t *at;
+    uint32_t  count;
+} model_words;
+
+typedef enum model_kind { MODEL_DIRECT, MODEL_JIT, MODEL_PRIORITY } model_kind;
+
+typedef struct model {
+    model_words control, ring, log, io, table, mirror;
+    model_kind  kind;
+    bool        once, open_header, load_miss, io_polling;
+    uint32_t    lanes;  /* in all */
+    uint32_t    group;  /* of them in a workgroup */
+    uint32_t    rounds; /* of a looping kernel, for each workgroup */
+} model;
+
+/* The sample handlers, and the payload of kind JIT, as test_kernel_random.c
+ * emits them. */
+#define MODEL_OP_SMALL 0x09u   /* fits a packed slot, has a metric */
+#define MODEL_OP_FAULT 0x7fu   /* fits a packed slot */
+#define MODEL_OP_LARGE 0x40001u
+#define MODEL_SHARED   288u    /* the control word that they add to */
+
+void model_run(model *m);
+
+#endif
