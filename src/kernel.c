@@ -653,7 +653,8 @@ VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_erro
     vyre_program *p = vyre_program_create(&program, err);
     if (!p)
         return NULL;
-    if (vyi_kernel_append(p, &d, err) == VYRE_OK && vyre_program_finish(p, err) == VYRE_OK)
+    if (vyi_kernel_append(p, &d, err) == VYRE_OK && vyre_program_finish(p, err) == VYRE_OK &&
+        vyre_program_optimize(p, err) == VYRE_OK)
         return p;
     vyre_program_destroy(p);
     return NULL;
