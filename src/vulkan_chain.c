@@ -54,29 +54,25 @@ static vyre_status vyi_vk_fences_create(vyi_vk_context *c, vyi_vk_chain *chain, 
     return VYRE_OK;
 }
 
-static vyre_status vyi_vk_commands_create(vyi_vk_context *c, vyi_vk_chain *chain, vyre_error *err)
+static vyre_status vyi_vk_link_create(vyi_vk_context *c, vyi_vk_link *link, vyre_error *err)
 {
     VkCommandPoolCreateInfo pool;
     memset(&pool, 0, sizeof pool);
     pool.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
-    pool.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
     pool.queueFamilyIndex = c->family;
-    vyre_status status =
-        VYI_VKC(c, err, vkCreateCommandPool, (c->device, &pool, c->callbacks, &chain->pool));
+    const vyre_status status =
+        VYI_VKC(c, err, vkCreateCommandPool, (c->device, &pool, c->callbacks, &link->pool));
     if (status < 0) {
-        chain->pool = VK_NULL_HANDLE;
+        link->pool = VK_NULL_HANDLE;
         return status;
     }
     VkCommandBufferAllocateInfo info;
     memset(&info, 0, sizeof info);
     info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO;
-    info.commandPool = chain->pool;
+    info.commandPool = link->pool;
     info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
     info.commandBufferCount = VYI_VK_KINDS;
-    for (uint32_t i = 0; i < chain->count && status == VYRE_OK; i++)
-        status = VYI_VKC(c, err, vkAllocateCommandBuffers,
-                         (c->device, &info, chain->links[i].commands));
-    return status;
+    return VYI_VKC(c, err, vkAllocateCommandBuffers, (c->device, &info, link->commands));
 }
 
 VYI_API vyre_status vyi_vk_chain_create(vyi_vk_context *c, vyi_vk_chain *chain, uint32_t count,
@@ -87,8 +83,8 @@ VYI_API vyre_status vyi_vk_chain_create(vyi_vk_context *c, vyi_vk_chain *chain, 
     chain->count = count;
     vyre_status status = c->features.timeline ? vyi_vk_timeline_create(c, chain, err)
                                               : vyi_vk_fences_create(c, chain, err);
-    if (status == VYRE_OK)
-        status = vyi_vk_commands_create(c, chain, err);
+    for (uint32_t i = 0; i < count && status == VYRE_OK; i++)
+        status = vyi_vk_link_create(c, &chain->links[i], err);
     if (status < 0)
         vyi_vk_chain_destroy(c, chain);
     return status;
@@ -96,13 +92,15 @@ VYI_API vyre_status vyi_vk_chain_create(vyi_vk_context *c, vyi_vk_chain *chain, 
 
 VYI_API void vyi_vk_chain_destroy(vyi_vk_context *c, vyi_vk_chain *chain)
 {
-    if (chain->pool) /* frees its command buffers, too */
-        c->fn.vkDestroyCommandPool(c->device, chain->pool, c->callbacks);
     if (chain->timeline)
         c->fn.vkDestroySemaphore(c->device, chain->timeline, c->callbacks);
-    for (uint32_t i = 0; i < chain->count; i++)
-        if (chain->links[i].fence)
-            c->fn.vkDestroyFence(c->device, chain->links[i].fence, c->callbacks);
+    for (uint32_t i = 0; i < chain->count; i++) {
+        vyi_vk_link *link = &chain->links[i];
+        if (link->fence)
+            c->fn.vkDestroyFence(c->device, link->fence, c->callbacks);
+        if (link->pool) /* frees its command buffers, too */
+            c->fn.vkDestroyCommandPool(c->device, link->pool, c->callbacks);
+    }
     memset(chain, 0, sizeof *chain);
 }
 
@@ -130,15 +128,9 @@ static void vyi_vk_barrier(vyi_vk_context *c, VkCommandBuffer commands, VkPipeli
 
 /* The first barrier orders this launch behind those before it in the queue;
  * the second makes its writes visible to the host. */
-static vyre_status vyi_vk_record(vyi_vk_context *c, VkCommandBuffer commands,
-                                 const vyi_vk_dispatch *d, vyre_error *err)
+static void vyi_vk_record_commands(vyi_vk_context *c, VkCommandBuffer commands,
+                                   const vyi_vk_dispatch *d)
 {
-    VkCommandBufferBeginInfo begin;
-    memset(&begin, 0, sizeof begin);
-    begin.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
-    vyre_status status = VYI_VKC(c, err, vkBeginCommandBuffer, (commands, &begin));
-    if (status < 0)
-        return status;
     vyi_vk_barrier(c, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
                    VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
     c->fn.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, d->pipeline);
@@ -147,7 +139,27 @@ static vyre_status vyi_vk_record(vyi_vk_context *c, VkCommandBuffer commands,
     c->fn.vkCmdPushConstants(commands, d->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, 4, &d->rounds);
     c->fn.vkCmdDispatch(commands, d->groups, 1, 1);
     vyi_vk_barrier(c, commands, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
-    return VYI_VKC(c, err, vkEndCommandBuffer, (commands));
+}
+
+/* Drivers prefer resetting a whole pool; with it go the link's other kinds. */
+static vyre_status vyi_vk_record(vyi_vk_context *c, vyi_vk_link *link, uint32_t kind,
+                                 const vyi_vk_dispatch *d, vyre_error *err)
+{
+    memset(link->recorded, 0, sizeof link->recorded);
+    vyre_status status = VYI_VKC(c, err, vkResetCommandPool, (c->device, link->pool, 0));
+    if (status < 0)
+        return status;
+    VkCommandBufferBeginInfo begin;
+    memset(&begin, 0, sizeof begin);
+    begin.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
+    status = VYI_VKC(c, err, vkBeginCommandBuffer, (link->commands[kind], &begin));
+    if (status < 0)
+        return status;
+    vyi_vk_record_commands(c, link->commands[kind], d);
+    status = VYI_VKC(c, err, vkEndCommandBuffer, (link->commands[kind]));
+    if (status == VYRE_OK)
+        link->recorded[kind] = *d;
+    return status;
 }
 
 static bool vyi_vk_dispatch_equal(const vyi_vk_dispatch *a, const vyi_vk_dispatch *b)
@@ -196,11 +208,9 @@ VYI_API vyre_status vyi_vk_chain_launch(vyi_vk_context *c, vyi_vk_chain *chain, 
 
     vyre_status status = VYRE_OK;
     if (!vyi_vk_dispatch_equal(&link->recorded[kind], dispatch)) {
-        link->recorded[kind].pipeline = VK_NULL_HANDLE;
-        status = vyi_vk_record(c, link->commands[kind], dispatch, err);
+        status = vyi_vk_record(c, link, kind, dispatch, err);
         if (status < 0)
             return status;
-        link->recorded[kind] = *dispatch;
     }
     if (link->fence && chain->launched >= chain->count)
         status = VYI_VKC(c, err, vkResetFences, (c->device, 1, &link->fence));

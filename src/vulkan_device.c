@@ -263,8 +263,11 @@ static uint32_t vyi_vk_rank(VkPhysicalDeviceType type)
 static bool vyi_vk_find_family(vyi_vk_context *c, VkPhysicalDevice physical, uint32_t *family)
 {
     VkQueueFamilyProperties list[16];
-    uint32_t count = 16;
+    uint32_t count = 0;
     bool found = false;
+    c->fn.vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, NULL);
+    if (count > sizeof list / sizeof list[0])
+        count = sizeof list / sizeof list[0];
     c->fn.vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, list);
     for (uint32_t i = 0; i < count; i++) {
         const VkQueueFlags flags = list[i].queueFlags;

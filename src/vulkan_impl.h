@@ -90,6 +90,7 @@ VYI_EXTERN_C_BEGIN
     X(vkUpdateDescriptorSets)                                                                      \
     X(vkCreateCommandPool)                                                                         \
     X(vkDestroyCommandPool)                                                                        \
+    X(vkResetCommandPool)                                                                          \
     X(vkAllocateCommandBuffers)                                                                    \
     X(vkBeginCommandBuffer)                                                                        \
     X(vkEndCommandBuffer)                                                                          \
@@ -285,13 +286,13 @@ typedef struct vyi_vk_dispatch {
 /* One place in the chain: it is used again when its launch has ended. */
 typedef struct vyi_vk_link {
     VkFence         fence; /* without timeline semaphores */
+    VkCommandPool   pool;
     VkCommandBuffer commands[VYI_VK_KINDS];
     vyi_vk_dispatch recorded[VYI_VK_KINDS]; /* pipeline null: nothing yet */
 } vyi_vk_link;
 
 /* Launches in their order: the n-th uses link n % count, and signals n + 1. */
 typedef struct vyi_vk_chain {
-    VkCommandPool pool;
     VkSemaphore   timeline;
     uint32_t      count;
     uint64_t      launched, completed;
