@@ -8,3 +8,8 @@ $(BUILD)/tests/test_spirv_random: LDLIBS = -lvulkan
 
 WHITEBOX += test_kernel_random
 $(BUILD)/tests/test_kernel_random: tests/model.c tests/model.h
+
+# The steps inside publish and transition; a million schedules need the speed.
+WHITEBOX += test_interleaving test_producers
+$(BUILD)/tests/test_interleaving: private SANITIZE := -O2
+$(BUILD)/tests/test_producers: private SANITIZE := -fsanitize=thread -O1
