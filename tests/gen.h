@@ -841,14 +841,13 @@ static void gen_result(gen_state *g)
     vyre_ir_store(g->p, g->buffers[GEN_RESULT], g->lane, sum);
 }
 
-/* A finished program; NULL and a message on stdout if it is refused, which is
- * a mistake of the generator or of the library.  `allocator` may be NULL. */
-GEN_UNUSED static vyre_program *gen_program(uint64_t seed, unsigned flags,
-                                            const vyre_allocator *allocator, gen_shape *shape)
+/* NULL on failure, with the reason in *err.  `allocator` may be NULL. */
+GEN_UNUSED static vyre_program *gen_program_quiet(uint64_t seed, unsigned flags,
+                                                  const vyre_allocator *allocator,
+                                                  gen_shape *shape, vyre_error *err)
 {
     gen_state g;
     vyre_program_desc desc;
-    vyre_error err;
     memset(&g, 0, sizeof g);
     memset(shape, 0, sizeof *shape);
     memset(&desc, 0, sizeof desc);
@@ -860,7 +859,7 @@ GEN_UNUSED static vyre_program *gen_program(uint64_t seed, unsigned flags,
     desc.name = "random";
     if (allocator)
         desc.allocator = *allocator;
-    g.p = vyre_program_create(&desc, &err);
+    g.p = vyre_program_create(&desc, err);
     if (!g.p)
         return NULL;
 
@@ -877,12 +876,23 @@ GEN_UNUSED static vyre_program *gen_program(uint64_t seed, unsigned flags,
     g.uniform = !(flags & GEN_LOOPS);
     gen_statements(&g, 200);
     gen_result(&g);
-    if (vyre_program_finish(g.p, &err) == VYRE_OK)
+    if (vyre_program_finish(g.p, err) == VYRE_OK)
         return g.p;
-    printf("NOTE gen_program(0x%llx, %u): %s; %s\n", (unsigned long long)seed, flags, err.text,
-           err.fix);
     vyre_program_destroy(g.p);
     return NULL;
+}
+
+/* A finished program; NULL and a message on stdout if it is refused, which is
+ * a mistake of the generator or of the library. */
+GEN_UNUSED static vyre_program *gen_program(uint64_t seed, unsigned flags,
+                                            const vyre_allocator *allocator, gen_shape *shape)
+{
+    vyre_error err;
+    vyre_program *p = gen_program_quiet(seed, flags, allocator, shape, &err);
+    if (!p)
+        printf("NOTE gen_program(0x%llx, %u): %s; %s\n", (unsigned long long)seed, flags, err.text,
+               err.fix);
+    return p;
 }
 
 #endif
