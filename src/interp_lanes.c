@@ -274,7 +274,6 @@ VYI_API vyi_lanes_fn vyi_lanes_find(const vyi_inst *inst, uint32_t operand)
     case VYI_OP_BINARY: return vyi_lanes_binary[inst->sub][column];
     case VYI_OP_UNARY: return vyi_lanes_unary[inst->sub][column];
     case VYI_OP_CAST: return vyi_lanes_cast[inst->type][column];
-    case VYI_OP_BITCAST: return vyi_lanes_copy;
     case VYI_OP_FMA: return vyi_lanes_fma;
     case VYI_OP_SELECT: return vyi_lanes_select;
     default: return NULL;
