@@ -3892,6 +3892,40 @@ static inline void vyi_pause(void)
 
 /* --- more atomics -------------------------------------------------------- */
 
+/* Two words at a time, where the machine does that without a lock. */
+#if (defined(__GNUC__) || defined(__clang__)) && !VYI_BIG_ENDIAN && \
+    defined(__GCC_ATOMIC_LLONG_LOCK_FREE) && __GCC_ATOMIC_LLONG_LOCK_FREE == 2 && \
+    UINTPTR_MAX > 0xffffffffu
+    #define VYI_PAIRS 1
+typedef uint64_t __attribute__((may_alias)) vyi_pair;
+
+/* `at` is 8-byte aligned; the word at the lower address is in the lower half. */
+static inline bool vyi_compare_exchange_pair(void *at, uint64_t expected, uint64_t desired)
+{
+    return __atomic_compare_exchange_n((vyi_pair *)at, &expected, desired, false,
+                                       __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+static inline void vyi_store_pair(void *at, uint32_t first, uint32_t second)
+{
+    __atomic_store_n((vyi_pair *)at, (uint64_t)second << 32 | first, __ATOMIC_RELAXED);
+}
+#else
+    #define VYI_PAIRS 0
+
+static inline bool vyi_compare_exchange_pair(void *at, uint64_t expected, uint64_t desired)
+{
+    (void)at, (void)expected, (void)desired;
+    return false;
+}
+
+static inline void vyi_store_pair(void *at, uint32_t first, uint32_t second)
+{
+    vyi_store_relaxed(at, vyi_le32(first));
+    vyi_store_relaxed((uint8_t *)at + 4, vyi_le32(second));
+}
+#endif
+
 /* As vyi_load_acquire and vyi_store_release, of a pointer. */
 static inline void *vyi_load_pointer(void *const *at)
 {
@@ -15061,7 +15095,8 @@ VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_
         return vyi_fail(err, VYRE_E_TOO_MANY_ARGS, work->arg_count,
                         "Pass at most 12 arguments; put more into a user buffer.",
                         "the work has %u arguments", work->arg_count);
-    if (!vyre_opcode_publishable(work->opcode) &&
+    /* All that are small can be published: no call for those. */
+    if (work->opcode >= VYRE_OP_LOAD_MISS - 0x100u && !vyre_opcode_publishable(work->opcode) &&
         !(v->desc.kernel.load_miss && work->opcode == VYRE_OP_LOAD_MISS))
         return vyi_fail(err, VYRE_E_OPCODE, work->opcode,
                         "Use a built-in opcode, or one for which vyre_opcode_is_user() is true.",
@@ -15077,6 +15112,9 @@ VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_
     return VYRE_OK;
 }
 
+VYI_STATIC_ASSERT(slot_pairs, VYRE_SLOT_TENANT % 2 == 0 && VYRE_SLOT_ARGS % 2 == 0 &&
+                                  VYRE_SLOT_PRIORITY == VYRE_SLOT_TENANT + 1);
+
 static vyre_status vyi_engine_takes_work(const vyre *v, vyre_error *err)
 {
     const uint32_t state = vyi_load_acquire(&v->state);
@@ -15089,21 +15127,25 @@ static vyre_status vyi_engine_takes_work(const vyre *v, vyre_error *err)
     return VYRE_OK;
 }
 
+/* From the place 12 - n on: n arguments that are kept, and zeros. */
+static const uint32_t vyi_args_keep[2 * VYRE_MAX_ARGS] = {
+    ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+};
+
 /* Everything but STATUS.  The slot is the caller's. */
 static void vyi_slot_fill(vyre *v, const vyi_device *d, uint32_t slot, const vyre_work *work)
 {
     uint32_t *at = vyi_engine_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
-    const uint32_t count = work->arg_count;
+    const uint32_t *keep = vyi_args_keep + VYRE_MAX_ARGS - work->arg_count;
 
     if (v->record)
         v->record[slot] = *work;
     vyi_store_release(vyi_engine_words(d, v->mirror_index) + slot, 0);
     vyi_store_relaxed(at + VYRE_SLOT_OPCODE, vyi_le32(work->opcode));
-    vyi_store_relaxed(at + VYRE_SLOT_TENANT, vyi_le32(work->tenant));
-    vyi_store_relaxed(at + VYRE_SLOT_PRIORITY, vyi_le32(vyi_priority_level(work->priority)));
+    vyi_store_pair(at + VYRE_SLOT_TENANT, work->tenant, vyi_priority_level(work->priority));
     at += VYRE_SLOT_ARGS;
-    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
-        vyi_store_relaxed(at + i, i < count ? vyi_le32(work->args[i]) : 0);
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i += 2)
+        vyi_store_pair(at + i, work->args[i] & keep[i], work->args[i + 1] & keep[i + 1]);
 }
 
 /* Pairs with the kernel's claiming acquire. */
@@ -15163,30 +15205,105 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
 
 #define VYI_BATCH 64u
 
+typedef struct vyi_batch {
+    uint32_t slots[VYI_BATCH], marks[VYI_BATCH], count;
+} vyi_batch;
+
+static void vyi_batch_add(vyi_batch *b, uint32_t slot, uint32_t mark)
+{
+    b->slots[b->count] = slot;
+    b->marks[b->count++] = mark;
+}
+
+/* Whether a publisher may take a slot with this mark and outcome in one move. */
+static bool vyi_slot_is_free(uint32_t mark, const uint32_t *outcome)
+{
+    return vyi_mark_phase(mark) == VYI_PHASE_FREE ||
+           (vyi_mark_phase(mark) == VYI_PHASE_FLIGHT &&
+            VYI_MIRROR_STATUS(vyi_le32(vyi_load_acquire(outcome))) == VYRE_SLOT_DONE);
+}
+
+/* Slots `slot` (even) and slot + 1 with one compare-and-swap. */
+static bool vyi_batch_claim_pair(vyre *v, vyi_batch *b, uint32_t slot)
+{
+    uint32_t *marks = &v->marks[slot];
+    const uint32_t low = vyi_load_acquire(marks), high = vyi_load_acquire(marks + 1);
+    const uint32_t next_low = vyi_mark_next(low), next_high = vyi_mark_next(high);
+    const uint32_t *mirror = vyi_engine_words(vyi_engine_device(v), v->mirror_index) + slot;
+    if (!vyi_slot_is_free(low, mirror) || !vyi_slot_is_free(high, mirror + 1) ||
+        !vyi_compare_exchange_pair(marks, (uint64_t)high << 32 | low,
+                                   (uint64_t)next_high << 32 | next_low))
+        return false;
+    vyi_batch_add(b, slot, next_low);
+    vyi_batch_add(b, slot + 1, next_high);
+    return true;
+}
+
+/* Those of the next `count` places that are free; one addition reserves all. */
+static void vyi_batch_claim_run(vyre *v, vyi_partition *part, vyi_batch *b, uint32_t count)
+{
+    const uint32_t turn = vyi_fetch_add(&part->cursor, count);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t slot = part->first + vyi_partition_place(part, turn + i);
+        const bool pair = slot % 2 == 0 && i + 1 < count && slot + 1 < part->first + part->count;
+        if (VYI_PAIRS && pair && vyi_batch_claim_pair(v, b, slot)) {
+            i++;
+            continue;
+        }
+        const uint32_t mark = vyi_slot_claim(v, slot);
+        if (mark)
+            vyi_batch_add(b, slot, mark);
+    }
+}
+
+/* Slots for the first works, as many as there are, at least one unless the
+ * ring is full. */
+static void vyi_batch_claim(vyre *v, vyi_batch *b, const vyre_work *works, uint32_t count)
+{
+    b->count = 0;
+    if (v->partition_count == 1 && count > 1)
+        vyi_batch_claim_run(v, &v->partitions[0], b, count < VYI_BATCH ? count : VYI_BATCH);
+    while (b->count < count && b->count < VYI_BATCH && (b->count == 0 || v->partition_count > 1)) {
+        uint32_t slot = 0;
+        const uint32_t mark = vyi_work_claim(v, &works[b->count], &slot);
+        if (!mark)
+            break;
+        vyi_batch_add(b, slot, mark);
+    }
+}
+
+/* One fence for all: a fence waits for the bus. */
+static void vyi_batch_raise(const vyi_device *d, const vyi_batch *b)
+{
+    vyi_fence_stores();
+    for (uint32_t i = 0; i < b->count; i++)
+        vyi_slot_raise(d, b->slots[i]);
+    vyi_fence_stores();
+}
+
 /* Publishes the first works of `count`, at most VYI_BATCH; how many it were. */
 static uint32_t vyi_publish_batch(vyre *v, const vyre_work *works, uint32_t count,
                                   vyre_ticket *last)
 {
-    uint32_t slots[VYI_BATCH], marks[VYI_BATCH], n = 0;
-    while (n < count && n < VYI_BATCH && (marks[n] = vyi_work_claim(v, &works[n], &slots[n])) != 0)
-        n++;
+    vyi_batch b;
+    vyi_batch_claim(v, &b, works, count);
+    const uint32_t n = b.count;
     if (n == 0)
         return 0;
 
     vyi_device *d = vyi_engine_device(v);
-    for (uint32_t i = 0; i < n; i++)
-        vyi_slot_fill(v, d, slots[i], &works[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        vyi_slot_fill(v, d, b.slots[i], &works[i]);
+        if (!d->write_combined)
+            vyi_slot_raise(d, b.slots[i]);
+    }
     if (d->write_combined)
-        vyi_fence_stores();
+        vyi_batch_raise(d, &b);
     for (uint32_t i = 0; i < n; i++)
-        vyi_slot_raise(d, slots[i]);
-    if (d->write_combined)
-        vyi_fence_stores();
-    for (uint32_t i = 0; i < n; i++)
-        vyi_store_release(&v->marks[slots[i]], vyi_mark_with(marks[i], VYI_PHASE_FLIGHT));
+        vyi_store_release(&v->marks[b.slots[i]], vyi_mark_with(b.marks[i], VYI_PHASE_FLIGHT));
     if (d->backend->wake)
         d->backend->wake(d);
-    *last = vyi_ticket_of(slots[n - 1], marks[n - 1]);
+    *last = vyi_ticket_of(b.slots[n - 1], b.marks[n - 1]);
     return n;
 }
 
@@ -15900,7 +16017,7 @@ static vyre_status vyi_run_publish(vyi_run *r, vyre_error *err)
 {
     vyre *v = r->v;
     while (r->next < r->count) {
-        vyre_ticket t;
+        vyre_ticket t = { 0, 0 };
         const vyre_status status = vyre_publish(v, &r->works[r->next], &t, err);
         if (status != VYRE_OK)
             return status;

@@ -92,7 +92,7 @@ static vyre_status vyi_run_publish(vyi_run *r, vyre_error *err)
 {
     vyre *v = r->v;
     while (r->next < r->count) {
-        vyre_ticket t;
+        vyre_ticket t = { 0, 0 };
         const vyre_status status = vyre_publish(v, &r->works[r->next], &t, err);
         if (status != VYRE_OK)
             return status;

@@ -107,6 +107,40 @@ static inline void vyi_pause(void)
 
 /* --- more atomics -------------------------------------------------------- */
 
+/* Two words at a time, where the machine does that without a lock. */
+#if (defined(__GNUC__) || defined(__clang__)) && !VYI_BIG_ENDIAN && \
+    defined(__GCC_ATOMIC_LLONG_LOCK_FREE) && __GCC_ATOMIC_LLONG_LOCK_FREE == 2 && \
+    UINTPTR_MAX > 0xffffffffu
+    #define VYI_PAIRS 1
+typedef uint64_t __attribute__((may_alias)) vyi_pair;
+
+/* `at` is 8-byte aligned; the word at the lower address is in the lower half. */
+static inline bool vyi_compare_exchange_pair(void *at, uint64_t expected, uint64_t desired)
+{
+    return __atomic_compare_exchange_n((vyi_pair *)at, &expected, desired, false,
+                                       __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+static inline void vyi_store_pair(void *at, uint32_t first, uint32_t second)
+{
+    __atomic_store_n((vyi_pair *)at, (uint64_t)second << 32 | first, __ATOMIC_RELAXED);
+}
+#else
+    #define VYI_PAIRS 0
+
+static inline bool vyi_compare_exchange_pair(void *at, uint64_t expected, uint64_t desired)
+{
+    (void)at, (void)expected, (void)desired;
+    return false;
+}
+
+static inline void vyi_store_pair(void *at, uint32_t first, uint32_t second)
+{
+    vyi_store_relaxed(at, vyi_le32(first));
+    vyi_store_relaxed((uint8_t *)at + 4, vyi_le32(second));
+}
+#endif
+
 /* As vyi_load_acquire and vyi_store_release, of a pointer. */
 static inline void *vyi_load_pointer(void *const *at)
 {
