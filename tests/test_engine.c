@@ -1,35 +1,851 @@
-#include "test.h"
-#include "vyre.h"
-#include <pthread.h>
-static vyre_backend backend = VYRE_BACKEND_CPU;
+/* The engine, case by case, on every backend: opening, publishing, tickets,
+ * faults, results, runs, tenants, log, stop. */
+#include "engine.h"
+#include "oom.h"
 
-static void quick(void)
+/* --- opening ------------------------------------------------------------- */
+
+static void open_gives_the_defaults(void)
 {
-    vyre_error err; memset(&err,0,sizeof err);
-    vyre_desc d; memset(&d,0,sizeof d); d.backend=backend;
-    vyre *v = vyre_open(&d, &err);
-    if (!v) { printf("%s\n", err.text); CHECK(v); }
-    vyre_work w; memset(&w,0,sizeof w); w.opcode=VYRE_OP_ATOMIC_ADD; w.arg_count=2; w.args[0]=42; w.args[1]=160;
-    vyre_ticket t;
-    CHECK_EQ(vyre_publish(v,&w,&t,&err), VYRE_OK);
-    CHECK_EQ(vyre_poll(v,t), VYRE_PENDING);
-    CHECK_EQ(vyre_wait(v,t,1000000000,&err), VYRE_OK);
-    CHECK_EQ(vyre_start(v,&err), VYRE_OK);
-    for (int i=0;i<1000;i++){
-    CHECK_EQ(vyre_publish(v,&w,&t,&err), VYRE_OK);
-    CHECK_EQ(vyre_wait(v,t,1000000000,&err), VYRE_OK);
-    }
-    uint32_t x=0;
-    CHECK_EQ(vyre_observable(v,0,&x,&err), VYRE_OK);
-    CHECK_EQ(x, 42*1001);
-    CHECK_EQ(vyre_stop(v,1000000000,&err), VYRE_OK);
-    static vyre_work ws[5000];
-    for (int i=0;i<5000;i++) ws[i]=w;
-    vyre_stats s;
-    CHECK_EQ(vyre_run(v, ws, 5000, &s, &err), VYRE_OK);
-    CHECK_EQ(s.done, 5000);
-    CHECK_EQ(vyre_observable(v,0,&x,&err), VYRE_OK);
-    CHECK_EQ(x, 42*6001);
+    vyre_desc d;
+    vyre_info info;
+    memset(&d, 0, sizeof d);
+    d.backend = backend_under_test;
+    vyre *v = engine_open(&d);
+    vyre_query(v, &info);
+    CHECK_EQ(info.backend, backend_under_test);
+    CHECK_EQ(info.slot_count, 256);
+    CHECK_EQ(info.tenants, 1);
+    CHECK_EQ(info.observables, 64);
+    CHECK_EQ(info.log_records, 64);
+    CHECK_EQ(info.buffer_count, 0);
+    CHECK_EQ(info.lane_count, info.workgroup_size * info.worker_groups);
+    CHECK(info.lane_count > 0 && info.lane_count <= 256);
+    CHECK(info.device[0] && info.driver[0] && info.probe.text[0]);
+    CHECK(info.mode == VYRE_MODE_PERSISTENT || info.mode == VYRE_MODE_PASSES);
+    CHECK(!info.running && !info.device_lost && !info.shut_down);
+    CHECK(info.device_bytes >= 256 * 64 + 256 * 4);
     vyre_close(v);
 }
-int main(void){ RUN(quick); return test_end(); }
+
+static void expect_open_fails(const vyre_desc *d, vyre_status status)
+{
+    vyre_error err;
+    memset(&err, 0, sizeof err);
+    CHECK(!vyre_open(d, &err));
+    CHECK_EQ(err.status, status);
+    CHECK(err.text[0] && err.fix[0]);
+}
+
+static void open_refuses_what_cannot_be(void)
+{
+    vyre_desc d = engine_desc(100);
+    d.kernel.workgroup_size = 64;
+    expect_open_fails(&d, VYRE_E_KERNEL_SLOT_MULTIPLE);
+    d = engine_desc(64);
+    d.tenants = VYRE_MAX_TENANTS + 1;
+    expect_open_fails(&d, VYRE_E_TENANT_RANGE);
+    d = engine_desc(VYRE_MAX_SLOTS * 2);
+    expect_open_fails(&d, VYRE_E_OVF);
+    d = engine_desc(64);
+    d.mode = (vyre_mode)7;
+    expect_open_fails(&d, VYRE_E_ARGUMENT);
+    d = engine_desc(64);
+    const size_t odd = 6;
+    d.buffer_sizes = &odd;
+    expect_open_fails(&d, VYRE_E_ARGUMENT);
+    d = engine_desc(64);
+    d.backend = (vyre_backend)77;
+    expect_open_fails(&d, VYRE_E_BACKEND);
+    CHECK(!vyre_backend_available((vyre_backend)77));
+    CHECK(vyre_backend_available(VYRE_BACKEND_CPU));
+    CHECK(vyre_backend_available(VYRE_BACKEND_AUTO));
+}
+
+static void null_handles_are_refused(void)
+{
+    vyre_work w = engine_add(1);
+    vyre_ticket t = { 0, 1 };
+    vyre_info info;
+    uint32_t args[12], x;
+    vyre_io_buffers io;
+    memset(&io, 0, sizeof io);
+    CHECK_EQ(vyre_start(NULL, NULL), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_stop(NULL, 0, NULL), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_publish(NULL, &w, NULL, NULL), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_publish_many(NULL, &w, 1, NULL, NULL, NULL), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_poll(NULL, t), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_wait(NULL, t, 0, NULL), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_drain(NULL, 0, NULL), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_result(NULL, t, args, NULL), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_run(NULL, &w, 1, NULL, NULL), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_dispatch(NULL, &io, NULL, NULL), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_dispatch_resident(NULL, 1, NULL, NULL), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_observable(NULL, 0, &x, NULL), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_buffers(NULL, &io, NULL), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_tenant_enable(NULL, 0, true, NULL), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_recover(NULL, NULL), VYRE_E_ARGUMENT);
+    CHECK(!vyre_map(NULL, 0, NULL));
+    vyre_close(NULL);
+    vyre_query(NULL, &info);
+    CHECK_EQ(info.slot_count, 0);
+}
+
+/* --- one work ------------------------------------------------------------ */
+
+static void work_waits_in_the_ring_until_it_is_waited_for(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre *v = engine_open(&d);
+    vyre_ticket t = engine_publish(v, engine_add(5));
+    CHECK_EQ(vyre_poll(v, t), VYRE_PENDING);
+    engine_sleep_ms(5);
+    CHECK_EQ(vyre_poll(v, t), VYRE_PENDING);
+    CHECK_EQ(engine_observable(v, 0), 0);
+    CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(vyre_poll(v, t), VYRE_OK);
+    CHECK_EQ(engine_observable(v, 0), 5);
+    vyre_close(v);
+}
+
+static void work_is_taken_while_the_kernel_runs(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre *v = engine_open(&d);
+    vyre_info info;
+    vyre_ticket early = engine_publish(v, engine_add(1));
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK); /* it already does */
+    CHECK_EQ(vyre_wait(v, early, 5 * SECOND, NULL), VYRE_OK);
+    for (uint32_t i = 0; i < 500; i++) {
+        vyre_ticket t = engine_publish(v, engine_add(1));
+        CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
+    }
+    CHECK_EQ(engine_observable(v, 0), 501);
+    vyre_query(v, &info);
+    CHECK(info.running);
+    CHECK(info.mode == VYRE_MODE_PERSISTENT ? info.leases > 0 : info.passes > 0);
+    CHECK_EQ(vyre_stop(v, 5 * SECOND, NULL), VYRE_OK);
+    vyre_query(v, &info);
+    CHECK(!info.running);
+    vyre_close(v);
+}
+
+static void handlers_reach_user_buffers(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre *v = engine_open(&d);
+    size_t size = 0;
+    uint32_t *user = (uint32_t *)vyre_map(v, 0, &size);
+    CHECK(user != NULL);
+    CHECK_EQ(size, USER_WORDS * 4);
+    CHECK(!vyre_map(v, 1, &size));
+    CHECK_EQ(user[17], 0);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    vyre_ticket t = engine_publish(v, engine_work(OP_STORE, 2, 17, 4711));
+    CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(user[17], 4711);
+    vyre_close(v);
+}
+
+static void publish_refuses_bad_work(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre *v = engine_open(&d);
+    vyre_error err;
+    vyre_ticket t = { 7, 7 };
+    vyre_work w = engine_add(1);
+    w.arg_count = 13;
+    CHECK_EQ(vyre_publish(v, &w, &t, &err), VYRE_E_TOO_MANY_ARGS);
+    w = engine_add(1);
+    w.opcode = 0xfff5u;
+    CHECK_EQ(vyre_publish(v, &w, &t, &err), VYRE_E_OPCODE);
+    w.opcode = VYRE_OP_LOAD_MISS; /* not without a kernel that knows it */
+    CHECK_EQ(vyre_publish(v, &w, &t, &err), VYRE_E_OPCODE);
+    w = engine_add(1);
+    w.tenant = 1;
+    CHECK_EQ(vyre_publish(v, &w, &t, &err), VYRE_E_TENANT_RANGE);
+    w = engine_add(1);
+    w.priority = (vyre_priority)5;
+    CHECK_EQ(vyre_publish(v, &w, &t, &err), VYRE_E_PRIORITY);
+    CHECK_EQ(vyre_publish(v, NULL, &t, &err), VYRE_E_ARGUMENT);
+    CHECK_EQ(t.slot, 7);
+    CHECK_EQ(t.generation, 7);
+
+    /* In a batch the first bad one stops all of it. */
+    vyre_work works[3] = { engine_add(1), engine_add(1), engine_add(1) };
+    uint32_t published = 99;
+    works[2].tenant = 9;
+    CHECK_EQ(vyre_publish_many(v, works, 3, &published, &t, &err), VYRE_E_TENANT_RANGE);
+    CHECK_EQ(published, 99);
+    CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK);
+    CHECK_EQ(engine_observable(v, 0), 0);
+    vyre_close(v);
+}
+
+static void arguments_that_are_not_given_are_zero(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre *v = engine_open(&d);
+    uint32_t args[12];
+    for (uint32_t count = 0; count <= 12; count++) {
+        vyre_work w = engine_work(VYRE_OP_NOP, count, 0, 0);
+        for (uint32_t i = 0; i < 12; i++)
+            w.args[i] = 100 + i;
+        vyre_ticket t = engine_publish(v, w);
+        CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
+        CHECK_EQ(vyre_result(v, t, args, NULL), VYRE_OK);
+        for (uint32_t i = 0; i < 12; i++)
+            CHECK_EQ(args[i], i < count ? 100 + i : 0);
+    }
+    vyre_close(v);
+}
+
+/* --- tickets ------------------------------------------------------------- */
+
+static void tickets_survive_the_reuse_of_their_slots(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre *v = engine_open(&d);
+    static vyre_ticket tickets[1000];
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    for (uint32_t i = 0; i < 1000; i++) {
+        tickets[i] = engine_publish(v, engine_add(1));
+        CHECK_EQ(vyre_wait(v, tickets[i], 5 * SECOND, NULL), VYRE_OK);
+        CHECK(tickets[i].slot < 64);
+    }
+    for (uint32_t i = 0; i < 1000; i++) {
+        uint32_t args[12];
+        CHECK_EQ(vyre_poll(v, tickets[i]), VYRE_OK);
+        CHECK_EQ(vyre_wait(v, tickets[i], 0, NULL), VYRE_OK);
+        CHECK_EQ(vyre_result(v, tickets[i], args, NULL), i < 936 ? VYRE_E_STALE : VYRE_OK);
+    }
+    vyre_close(v);
+}
+
+static void foreign_tickets_are_refused(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre *v = engine_open(&d);
+    vyre_error err;
+    const vyre_ticket none = { 0, 0 }, beyond = { 64, 1 }, early = { 3, 1 };
+    vyre_ticket t = engine_publish(v, engine_add(1)), future = t;
+    future.generation++;
+    CHECK_EQ(vyre_poll(v, none), VYRE_E_TICKET);
+    CHECK_EQ(vyre_poll(v, beyond), VYRE_E_TICKET);
+    CHECK_EQ(vyre_poll(v, early), VYRE_E_TICKET);
+    CHECK_EQ(vyre_wait(v, future, SECOND, &err), VYRE_E_TICKET);
+    CHECK(err.text[0]);
+    vyre_close(v);
+}
+
+static void a_full_ring_is_a_status(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre *v = engine_open(&d);
+    const vyre_work w = engine_add(1);
+    vyre_ticket t;
+    for (uint32_t i = 0; i < 64; i++)
+        t = engine_publish(v, w);
+    const vyre_ticket last = t;
+    CHECK_EQ(vyre_publish(v, &w, &t, NULL), VYRE_FULL);
+    CHECK_EQ(t.slot, last.slot);
+    CHECK_EQ(vyre_wait(v, last, 5 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(vyre_publish(v, &w, &t, NULL), VYRE_OK);
+    CHECK_EQ(vyre_drain(v, 5 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(engine_observable(v, 0), 65);
+    vyre_close(v);
+}
+
+static void batches_are_published_in_order_until_the_ring_is_full(void)
+{
+    vyre_desc d = engine_desc(128);
+    vyre *v = engine_open(&d);
+    static vyre_work works[300];
+    uint32_t published = 0;
+    vyre_ticket last = { 0, 0 };
+    for (uint32_t i = 0; i < 300; i++)
+        works[i] = engine_work(OP_COUNT, 2, i, 1);
+    vyre_ticket single = engine_publish(v, works[0]); /* pairs of slots get out of step */
+    CHECK_EQ(vyre_publish_many(v, works + 1, 299, &published, &last, NULL), VYRE_FULL);
+    CHECK_EQ(published, 127);
+    CHECK_EQ(vyre_wait(v, last, 5 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(vyre_poll(v, single), VYRE_OK);
+    CHECK_EQ(vyre_publish_many(v, works + 128, 100, &published, &last, NULL), VYRE_OK);
+    CHECK_EQ(published, 100);
+    CHECK_EQ(vyre_publish_many(v, works, 0, &published, &last, NULL), VYRE_OK);
+    CHECK_EQ(published, 0);
+    CHECK_EQ(vyre_drain(v, 5 * SECOND, NULL), VYRE_OK);
+    const uint32_t *user = (const uint32_t *)vyre_map(v, 0, NULL);
+    for (uint32_t i = 0; i < 300; i++)
+        CHECK_EQ(user[i], i < 228);
+    CHECK_EQ(engine_observable(v, 0), 228);
+    vyre_close(v);
+}
+
+/* --- faults and results -------------------------------------------------- */
+
+static void a_fault_reaches_the_waiter(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre *v = engine_open(&d);
+    for (int started = 0; started < 2; started++) {
+        vyre_error err;
+        memset(&err, 0, sizeof err);
+        if (started)
+            CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        vyre_ticket t = engine_publish(v, engine_work(OP_NOBODYS, 0, 0, 0));
+        vyre_ticket u = engine_publish(v, engine_work(OP_FAULT, 1, 7, 0));
+        CHECK_EQ(vyre_wait(v, t, 5 * SECOND, &err), VYRE_E_FAULT);
+        CHECK_EQ(err.native, VYRE_FAULT_OPCODE);
+        CHECK_EQ(err.at, t.slot);
+        CHECK_EQ(vyre_wait(v, u, 5 * SECOND, &err), VYRE_E_FAULT);
+        CHECK_EQ(err.native, VYRE_FAULT_USER + 7);
+        CHECK_EQ(vyre_poll(v, t), VYRE_E_FAULT);
+        CHECK_EQ(vyre_poll(v, u), VYRE_E_FAULT);
+        uint32_t args[12];
+        CHECK_EQ(vyre_result(v, u, args, &err), VYRE_E_FAULT);
+    }
+    vyre_close(v);
+}
+
+static void a_fault_is_remembered_when_its_slot_is_used_again(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre *v = engine_open(&d);
+    vyre_error err;
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    const vyre_ticket first = engine_publish(v, engine_work(OP_FAULT, 1, 1, 0));
+    CHECK_EQ(vyre_drain(v, 5 * SECOND, NULL), VYRE_OK); /* nobody has looked at it */
+    for (uint32_t i = 0; i < 200; i++) {
+        vyre_ticket t = engine_publish(v, engine_add(1));
+        CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
+    }
+    CHECK_EQ(vyre_poll(v, first), VYRE_E_FAULT);
+    CHECK_EQ(vyre_wait(v, first, 0, &err), VYRE_E_FAULT);
+    CHECK_EQ(err.native, VYRE_FAULT_USER + 1);
+
+    /* One fault is kept for each slot: a second one there replaces it. */
+    vyre_ticket t;
+    do {
+        t = engine_publish(v, engine_work(OP_FAULT, 1, 2, 0));
+        CHECK_EQ(vyre_wait(v, t, 5 * SECOND, &err), VYRE_E_FAULT);
+    } while (t.slot != first.slot);
+    CHECK_EQ(vyre_poll(v, first), VYRE_E_STALE);
+    CHECK_EQ(vyre_poll(v, t), VYRE_E_FAULT);
+    vyre_close(v);
+}
+
+static void results_are_the_arguments_after_the_run(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre *v = engine_open(&d);
+    uint32_t args[12];
+    vyre_ticket t = engine_publish(v, engine_work(OP_SQUARE, 3, 12, 30));
+    memset(args, 0x55, sizeof args);
+    CHECK_EQ(vyre_result(v, t, args, NULL), VYRE_PENDING);
+    CHECK_EQ(args[0], 0x55555555u);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(vyre_result(v, t, args, NULL), VYRE_OK);
+    CHECK_EQ(args[0], 144);
+    CHECK_EQ(args[1], 42);
+    CHECK_EQ(args[2], 0);
+    vyre_close(v);
+}
+
+/* --- runs ---------------------------------------------------------------- */
+
+#define RUN_WORKS 2560u
+
+static void runs_are_longer_than_the_ring(void)
+{
+    vyre_desc d = engine_desc(256);
+    vyre *v = engine_open(&d);
+    static vyre_work works[RUN_WORKS];
+    vyre_stats stats;
+    for (uint32_t i = 0; i < RUN_WORKS; i++)
+        works[i] = engine_work(OP_COUNT, 2, i, i);
+    for (int started = 0; started < 2; started++) {
+        if (started)
+            CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        memset(&stats, 0x77, sizeof stats);
+        CHECK_EQ(vyre_run(v, works, RUN_WORKS, &stats, NULL), VYRE_OK);
+        CHECK_EQ(stats.done, RUN_WORKS);
+        CHECK_EQ(stats.faults, 0);
+        CHECK_EQ(stats.input_bytes, RUN_WORKS * 64);
+        CHECK(stats.latency_ns > 0);
+        CHECK(started || stats.kernel_launches >= 10);
+    }
+    const uint32_t *user = (const uint32_t *)vyre_map(v, 0, NULL);
+    for (uint32_t i = 0; i < RUN_WORKS; i++)
+        CHECK_EQ(user[i], 2);
+    CHECK_EQ(engine_observable(v, 0), RUN_WORKS * (RUN_WORKS - 1));
+    CHECK_EQ(vyre_run(v, works, 0, &stats, NULL), VYRE_OK);
+    CHECK_EQ(stats.done, 0);
+    vyre_close(v);
+}
+
+static void a_run_reports_faults(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre *v = engine_open(&d);
+    static vyre_work works[200];
+    vyre_stats stats;
+    vyre_error err;
+    for (uint32_t i = 0; i < 200; i++)
+        works[i] = engine_add(1);
+    works[150] = engine_work(OP_FAULT, 1, 3, 0);
+    CHECK_EQ(vyre_run(v, works, 200, &stats, &err), VYRE_E_FAULT);
+    CHECK_EQ(stats.done, 199);
+    CHECK_EQ(stats.faults, 1);
+    CHECK_EQ(err.at, 150);
+    CHECK_EQ(err.native, VYRE_FAULT_USER + 3);
+    for (uint32_t i = 0; i < 200; i++)
+        works[i] = engine_work(OP_FAULT, 1, i, 0);
+    CHECK_EQ(vyre_run(v, works, 200, &stats, &err), VYRE_E_FAULT);
+    CHECK_EQ(stats.faults, 200);
+    works[3].tenant = 5; /* nothing runs then */
+    CHECK_EQ(vyre_run(v, works, 200, &stats, &err), VYRE_E_TENANT_RANGE);
+    CHECK_EQ(engine_observable(v, 0), 199);
+    vyre_close(v);
+}
+
+static void a_jit_kernel_has_one_payload(void)
+{
+    vyre_desc d = engine_desc(64);
+    d.kernel.kind = VYRE_KERNEL_JIT;
+    d.kernel.payload = emit_square;
+    d.kernel.handler_count = 0;
+    vyre *v = engine_open(&d);
+    uint32_t args[12];
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    vyre_ticket t = engine_publish(v, engine_work(0x2345, 2, 9, 1));
+    CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(vyre_result(v, t, args, NULL), VYRE_OK);
+    CHECK_EQ(args[0], 81);
+    vyre_close(v);
+}
+
+static void priorities_have_partitions(void)
+{
+    vyre_desc d = engine_desc(64); /* 12 slots each, NORMAL has 16 */
+    d.kernel.kind = VYRE_KERNEL_PRIORITY;
+    vyre *v = engine_open(&d);
+    static const uint32_t first[] = { 24, 0, 12, 40, 52 }, count[] = { 16, 12, 12, 12, 12 };
+    for (uint32_t p = 0; p < 5; p++) {
+        vyre_work w = engine_add(1);
+        w.priority = (vyre_priority)p;
+        for (uint32_t i = 0; i < count[p]; i++) {
+            vyre_ticket t = engine_publish(v, w);
+            CHECK(t.slot >= first[p] && t.slot < first[p] + count[p]);
+        }
+        CHECK_EQ(vyre_publish(v, &w, NULL, NULL), VYRE_FULL);
+    }
+    CHECK_EQ(vyre_drain(v, 10 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(engine_observable(v, 0), 64);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    vyre_work works[50];
+    for (uint32_t i = 0; i < 50; i++) {
+        works[i] = engine_add(1);
+        works[i].priority = (vyre_priority)(i % 5);
+    }
+    CHECK_EQ(vyre_run(v, works, 50, NULL, NULL), VYRE_OK);
+    CHECK_EQ(engine_observable(v, 0), 114);
+    vyre_close(v);
+}
+
+/* --- tenants ------------------------------------------------------------- */
+
+static void a_tenant_without_authorisation_waits(void)
+{
+    vyre_desc d = engine_desc(64);
+    d.tenants = 2;
+    vyre *v = engine_open(&d);
+    for (int started = 0; started < 2; started++) {
+        vyre_work w = engine_add(100), other = engine_add(1);
+        w.tenant = 1;
+        if (started)
+            CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        CHECK_EQ(vyre_tenant_enable(v, 1, false, NULL), VYRE_OK);
+        vyre_ticket t = engine_publish(v, w);
+        for (uint32_t i = 0; i < 100; i++) {
+            vyre_ticket u = engine_publish(v, other);
+            CHECK_EQ(vyre_wait(v, u, 5 * SECOND, NULL), VYRE_OK);
+        }
+        CHECK_EQ(vyre_wait(v, t, SECOND / 50, NULL), VYRE_TIMEOUT);
+        CHECK_EQ(vyre_poll(v, t), VYRE_PENDING);
+        CHECK_EQ(vyre_tenant_enable(v, 1, true, NULL), VYRE_OK);
+        CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
+    }
+    CHECK_EQ(engine_observable(v, 0), 400);
+    CHECK_EQ(vyre_tenant_enable(v, 2, true, NULL), VYRE_E_TENANT_RANGE);
+    vyre_close(v);
+}
+
+/* --- log ----------------------------------------------------------------- */
+
+static struct {
+    uint32_t count;
+    uint32_t format[512];
+} records;
+
+static void take_record(void *user, const vyre_log_record *record)
+{
+    CHECK(user == (void *)&records);
+    if (records.count < 512)
+        records.format[records.count] = record->format;
+    records.count++;
+}
+
+static void log_records_reach_the_callback_once(void)
+{
+    vyre_desc d = engine_desc(64);
+    d.log = take_record;
+    d.log_user = &records;
+    vyre *v = engine_open(&d);
+    memset(&records, 0, sizeof records);
+    for (uint32_t i = 0; i < 10; i++) {
+        vyre_ticket t = engine_publish(v, engine_work(VYRE_OP_PRINTF, 3, 1000 + i, i));
+        CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
+    }
+    CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK);
+    CHECK_EQ(records.count, 10);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    for (uint32_t i = 10; i < 200; i++) { /* more than the log holds */
+        vyre_ticket t = engine_publish(v, engine_work(VYRE_OP_PRINTF, 3, 1000 + i, i));
+        CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
+        if (i % 50 == 0)
+            CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK);
+    }
+    CHECK_EQ(vyre_stop(v, 5 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(records.count, 200);
+    for (uint32_t i = 0; i < 200; i++)
+        CHECK_EQ(records.format[i], 1000 + i);
+    vyre_close(v);
+}
+
+static void a_full_log_counts_what_it_drops(void)
+{
+    vyre_desc d = engine_desc(64);
+    d.kernel.log_records = 4;
+    vyre *v = engine_open(&d);
+    vyre_info info;
+    vyre_work works[9];
+    for (uint32_t i = 0; i < 9; i++)
+        works[i] = engine_work(VYRE_OP_PRINTF, 1, i, 0);
+    CHECK_EQ(vyre_run(v, works, 9, NULL, NULL), VYRE_OK);
+    vyre_query(v, &info);
+    CHECK_EQ(info.log_dropped, 5);
+    vyre_close(v);
+}
+
+/* --- stopping ------------------------------------------------------------ */
+
+static void opcode_shutdown_stops_the_kernel(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre *v = engine_open(&d);
+    const vyre_work w = engine_add(1);
+    vyre_error err;
+    vyre_info info;
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    vyre_ticket t = engine_publish(v, engine_work(VYRE_OP_SHUTDOWN, 0, 0, 0));
+    CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
+
+    /* What is published in the meantime may find no kernel. */
+    vyre_status status;
+    vyre_ticket late = { 0, 0 };
+    const uint64_t begin = engine_now();
+    do {
+        status = vyre_publish(v, &w, &late, &err);
+        if (status == VYRE_OK)
+            status = vyre_wait(v, late, SECOND, &err);
+        CHECK(engine_now() - begin < 10 * SECOND);
+    } while (status != VYRE_E_STOPPED);
+    vyre_query(v, &info);
+    CHECK(info.shut_down && !info.running);
+    const uint32_t before = engine_observable(v, 0);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    CHECK_EQ(vyre_drain(v, 5 * SECOND, NULL), VYRE_OK);
+    t = engine_publish(v, w);
+    CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
+    CHECK(engine_observable(v, 0) > before);
+    CHECK_EQ(vyre_stop(v, 5 * SECOND, NULL), VYRE_OK);
+    vyre_close(v);
+}
+
+static void a_stopped_kernel_leaves_work_in_the_ring(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre *v = engine_open(&d);
+    CHECK_EQ(vyre_stop(v, SECOND, NULL), VYRE_OK); /* nothing runs: fine */
+    for (uint32_t round = 0; round < 5; round++) {
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        CHECK_EQ(vyre_stop(v, 5 * SECOND, NULL), VYRE_OK);
+        vyre_ticket t = engine_publish(v, engine_add(1));
+        engine_sleep_ms(2);
+        CHECK_EQ(vyre_poll(v, t), VYRE_PENDING);
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
+        CHECK_EQ(vyre_stop(v, 5 * SECOND, NULL), VYRE_OK);
+    }
+    CHECK_EQ(engine_observable(v, 0), 5);
+    vyre_close(v);
+}
+
+static void stop_and_close_keep_their_deadlines(void)
+{
+    for (uint32_t state = 0; state < 4; state++) {
+        vyre_desc d = engine_desc(64);
+        vyre *v = engine_open(&d);
+        const vyre_work w = engine_add(1);
+        if (state != 0)
+            CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        for (uint32_t i = 0; i < 200 && state >= 2; i++) /* busy; or full, from a stopped one */
+            (void)vyre_publish(v, &w, NULL, NULL);
+        uint64_t begin = engine_now();
+        if (state != 3)
+            CHECK_EQ(vyre_stop(v, 2 * SECOND, NULL), VYRE_OK);
+        CHECK(engine_now() - begin < 2 * SECOND + SECOND / 2);
+        begin = engine_now();
+        vyre_close(v);
+        CHECK(engine_now() - begin < 3 * SECOND);
+    }
+}
+
+/* Only the interpreter can be told to leave a handler. */
+static void an_endless_handler_ends_in_a_fault(void)
+{
+    if (backend_under_test != VYRE_BACKEND_CPU)
+        test_skip("a driver may reset the device");
+    vyre_desc d = engine_desc(64);
+    d.kernel.handler_count = 5;
+    vyre *v = engine_open(&d);
+    vyre_error err;
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    vyre_ticket t = engine_publish(v, engine_work(OP_ENDLESS, 0, 0, 0));
+    CHECK_EQ(vyre_wait(v, t, SECOND / 20, NULL), VYRE_TIMEOUT);
+    const uint64_t begin = engine_now();
+    CHECK_EQ(vyre_stop(v, SECOND / 2, NULL), VYRE_OK);
+    CHECK(engine_now() - begin < SECOND);
+    CHECK_EQ(vyre_wait(v, t, 0, &err), VYRE_E_FAULT);
+    CHECK_EQ(err.native, VYRE_FAULT_LOOP_LIMIT);
+
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK); /* and it can go on */
+    t = engine_publish(v, engine_add(3));
+    CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
+    (void)engine_publish(v, engine_work(OP_ENDLESS, 0, 0, 0));
+    engine_sleep_ms(5);
+    vyre_close(v); /* within two seconds, nothing leaks */
+}
+
+static void a_loop_limit_ends_a_handler(void)
+{
+    if (backend_under_test != VYRE_BACKEND_CPU)
+        test_skip("a desc sets the limit for the interpreter only");
+    vyre_desc d = engine_desc(64);
+    d.kernel.handler_count = 5;
+    d.loop_limit = 1000;
+    vyre *v = engine_open(&d);
+    vyre_error err;
+    vyre_work works[2] = { engine_work(OP_ENDLESS, 0, 0, 0), engine_add(1) };
+    CHECK_EQ(vyre_run(v, works, 2, NULL, &err), VYRE_E_FAULT);
+    CHECK_EQ(err.native, VYRE_FAULT_LOOP_LIMIT);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    CHECK_EQ(vyre_run(v, works, 2, NULL, &err), VYRE_E_FAULT);
+    CHECK_EQ(engine_observable(v, 0), 2);
+    vyre_close(v);
+}
+
+/* --- modes --------------------------------------------------------------- */
+
+static void passes_serve_where_persistent_mode_is_not_wanted(void)
+{
+    vyre_desc d = engine_desc(64);
+    d.mode = VYRE_MODE_PASSES;
+    vyre *v = engine_open(&d);
+    vyre_info info;
+    vyre_query(v, &info);
+    CHECK_EQ(info.mode, VYRE_MODE_PASSES);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    const uint64_t before = info.passes;
+    for (uint32_t i = 0; i < 100; i++) {
+        vyre_ticket t = engine_publish(v, engine_add(1));
+        if (i % 2)
+            CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
+        else
+            while (vyre_poll(v, t) == VYRE_PENDING)
+                continue;
+    }
+    CHECK_EQ(engine_observable(v, 0), 100);
+    vyre_query(v, &info);
+    CHECK_EQ(info.leases, 0);
+    CHECK(info.passes >= before + 100);
+    CHECK_EQ(vyre_stop(v, SECOND, NULL), VYRE_OK);
+    vyre_close(v);
+}
+
+static void a_helper_serves_a_quiet_program(void)
+{
+    vyre_desc d = engine_desc(64);
+    d.helper_thread = true;
+    vyre *v = engine_open(&d);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    engine_sleep_ms(60); /* many leases */
+    vyre_ticket t = engine_publish(v, engine_add(1));
+    const uint64_t begin = engine_now();
+    while (engine_observable(v, 0) == 0 && engine_now() - begin < 5 * SECOND)
+        engine_sleep_ms(1); /* looks at memory, and calls nothing that would help */
+    CHECK_EQ(engine_observable(v, 0), 1);
+    CHECK_EQ(vyre_wait(v, t, SECOND, NULL), VYRE_OK);
+    vyre_close(v);
+}
+
+static void leases_of_few_rounds_follow_each_other(void)
+{
+    vyre_desc d = engine_desc(64);
+    d.lease.rounds = 16;
+    vyre *v = engine_open(&d);
+    vyre_info info;
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    vyre_query(v, &info);
+    if (info.mode != VYRE_MODE_PERSISTENT)
+        test_skip("no leases on this device");
+    for (uint32_t i = 0; i < 300; i++) {
+        vyre_ticket t = engine_publish(v, engine_add(1));
+        CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
+    }
+    CHECK_EQ(engine_observable(v, 0), 300);
+    vyre_query(v, &info);
+    CHECK(info.leases >= 3);
+    CHECK_EQ(info.lease_rounds, 16);
+    vyre_close(v);
+}
+
+/* --- memory -------------------------------------------------------------- */
+
+static void observables_have_a_range(void)
+{
+    vyre_desc d = engine_desc(64);
+    d.observables = 3;
+    vyre *v = engine_open(&d);
+    vyre_io_buffers io;
+    uint32_t x = 77;
+    CHECK_EQ(vyre_observable(v, 3, &x, NULL), VYRE_E_MISSING);
+    CHECK_EQ(x, 77);
+    vyre_ticket t = engine_publish(v, engine_work(VYRE_OP_STORE_U32, 2, 9, 162));
+    CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(engine_observable(v, 2), 9);
+    t = engine_publish(v, engine_work(VYRE_OP_STORE_U32, 2, 9, 163));
+    CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_E_FAULT);
+    CHECK_EQ(vyre_buffers(v, &io, NULL), VYRE_OK);
+    CHECK_EQ(io.control_size, 163 * 4);
+    CHECK_EQ(io.ring_size, 64 * 64);
+    CHECK_EQ(io.log_size, 1028);
+    CHECK_EQ(io.io_size, 2048);
+    CHECK_EQ(((const uint32_t *)io.control)[162], 9);
+    vyre_close(v);
+}
+
+static vyre_status everything(const vyre_allocator *allocator, void *user)
+{
+    vyre_desc d = engine_desc(64);
+    vyre_error err;
+    (void)user;
+    memset(&err, 0, sizeof err);
+    d.allocator = *allocator;
+    d.device = backend_under_test == VYRE_BACKEND_CPU ? "0" : NULL;
+    d.lost_work = VYRE_LOST_RERUN;
+    vyre *v = vyre_open(&d, &err);
+    if (!v)
+        return err.status;
+    vyre_ticket t = engine_publish(v, engine_add(1));
+    vyre_status status = vyre_start(v, &err);
+    if (status == VYRE_OK)
+        status = vyre_wait(v, t, 5 * SECOND, &err);
+    if (status == VYRE_OK)
+        status = vyre_stop(v, 5 * SECOND, &err);
+    static uint32_t control[224], ring[64 * 16], log[257];
+    vyre_control_desc control_desc = { false, 1, 64 };
+    vyre_io_buffers io = { control, sizeof control, ring, sizeof ring, log, sizeof log, NULL, 0 };
+    CHECK_EQ(vyre_control_encode(control, sizeof control, &control_desc, NULL), VYRE_OK);
+    if (status == VYRE_OK)
+        status = vyre_dispatch(v, &io, NULL, &err);
+    vyre_close(v);
+    return status;
+}
+
+static void every_allocation_may_fail(void)
+{
+    CHECK(oom_each(everything, NULL) > 10);
+}
+
+static void steady_state_allocates_nothing(void)
+{
+    oom_state s;
+    vyre_desc d = engine_desc(64);
+    oom_begin(&s);
+    d.allocator = oom_allocator(&s);
+    vyre *v = engine_open(&d);
+    static vyre_work works[500];
+    for (uint32_t i = 0; i < 500; i++)
+        works[i] = engine_add(1);
+    CHECK_EQ(vyre_run(v, works, 500, NULL, NULL), VYRE_OK);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    const uint64_t calls = s.calls;
+    for (uint32_t i = 0; i < 200; i++) {
+        uint32_t args[12];
+        vyre_ticket t = engine_publish(v, works[i]);
+        CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
+        CHECK_EQ(vyre_result(v, t, args, NULL), VYRE_OK);
+    }
+    CHECK_EQ(vyre_run(v, works, 500, NULL, NULL), VYRE_OK);
+    CHECK_EQ(vyre_stop(v, 5 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(vyre_run(v, works, 500, NULL, NULL), VYRE_OK);
+    CHECK_EQ(s.calls, calls);
+    vyre_close(v);
+    CHECK(oom_is_clean(&s));
+}
+
+static const engine_case cases[] = {
+    ENGINE_CASE(open_gives_the_defaults),
+    ENGINE_CASE(open_refuses_what_cannot_be),
+    ENGINE_CASE(null_handles_are_refused),
+    ENGINE_CASE(work_waits_in_the_ring_until_it_is_waited_for),
+    ENGINE_CASE(work_is_taken_while_the_kernel_runs),
+    ENGINE_CASE(handlers_reach_user_buffers),
+    ENGINE_CASE(publish_refuses_bad_work),
+    ENGINE_CASE(arguments_that_are_not_given_are_zero),
+    ENGINE_CASE(tickets_survive_the_reuse_of_their_slots),
+    ENGINE_CASE(foreign_tickets_are_refused),
+    ENGINE_CASE(a_full_ring_is_a_status),
+    ENGINE_CASE(batches_are_published_in_order_until_the_ring_is_full),
+    ENGINE_CASE(a_fault_reaches_the_waiter),
+    ENGINE_CASE(a_fault_is_remembered_when_its_slot_is_used_again),
+    ENGINE_CASE(results_are_the_arguments_after_the_run),
+    ENGINE_CASE(runs_are_longer_than_the_ring),
+    ENGINE_CASE(a_run_reports_faults),
+    ENGINE_CASE(a_jit_kernel_has_one_payload),
+    ENGINE_CASE(priorities_have_partitions),
+    ENGINE_CASE(a_tenant_without_authorisation_waits),
+    ENGINE_CASE(log_records_reach_the_callback_once),
+    ENGINE_CASE(a_full_log_counts_what_it_drops),
+    ENGINE_CASE(opcode_shutdown_stops_the_kernel),
+    ENGINE_CASE(a_stopped_kernel_leaves_work_in_the_ring),
+    ENGINE_CASE(stop_and_close_keep_their_deadlines),
+    ENGINE_CASE(an_endless_handler_ends_in_a_fault),
+    ENGINE_CASE(a_loop_limit_ends_a_handler),
+    ENGINE_CASE(passes_serve_where_persistent_mode_is_not_wanted),
+    ENGINE_CASE(a_helper_serves_a_quiet_program),
+    ENGINE_CASE(leases_of_few_rounds_follow_each_other),
+    ENGINE_CASE(observables_have_a_range),
+    ENGINE_CASE(every_allocation_may_fail),
+    ENGINE_CASE(steady_state_allocates_nothing),
+};
+
+int main(void)
+{
+    engine_run_cases(cases, sizeof cases / sizeof cases[0]);
+    return test_end();
+}
