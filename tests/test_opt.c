@@ -831,7 +831,7 @@ static void random_programs_do_the_same(void)
     static const unsigned flags[] = { GEN_INTEGERS, GEN_ALL, GEN_INTEGERS | GEN_SUBGROUPS, 0,
                                       GEN_ALL | GEN_LARGE };
     const char *count_text = getenv("TEST_COUNT");
-    const uint32_t count = count_text ? (uint32_t)atoi(count_text) : 10000;
+    const uint32_t count = count_text ? (uint32_t)atoi(count_text) : 2000;
     uint64_t seed = test_seed(0x0071);
     for (uint32_t i = 0; i < count; i++)
         one_random_program(test_random(&seed), flags[i % 5]);
