@@ -102,7 +102,9 @@ bench: setup amalgamate
 
 # --- examples, documents, installing -----------------------------------------
 
--include examples/examples.mk
+EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
+
+examples: $(EXAMPLES)
 
 $(BUILD)/gen_api: tools/gen_api.c | $(BUILD)
 	$(CC) -std=c99 -O2 $(STRICT) $< -o $@

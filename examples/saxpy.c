@@ -1,0 +1,87 @@
+/* An opcode of your own, on buffers of your own: y = a * x + y.
+ *
+ *     saxpy [cpu | vulkan]
+ *
+ * A million elements are cut into 256 jobs.  Each job is one slot, run by one
+ * lane; its arguments say which part it does. */
+#define VYRE_IMPLEMENTATION
+#include "vyre.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define COUNT 1048576u
+#define JOBS  256u
+#define SAXPY 0x1000u
+
+/* Called when the kernel is built.  What it calls on the builder is what a lane
+ * will do for each slot with this opcode: for i in a1 .. a2, y[i] += a0 * x[i]. */
+static void emit_saxpy(vyre_program *p, const vyre_slot_values *slot, void *user)
+{
+    const vyre_buffer x = slot->buffers[0], y = slot->buffers[1];
+    vyre_value a = vyre_ir_bitcast(p, VYRE_TYPE_F32, slot->arg[0]);
+    vyre_value i = vyre_ir_loop(p, slot->arg[1], slot->arg[2]);
+    vyre_value ax = vyre_ir_mul(p, a, vyre_ir_load(p, x, i));
+    vyre_value sum = vyre_ir_add(p, ax, vyre_ir_load(p, y, i));
+    vyre_ir_store(p, y, i, sum);
+    vyre_ir_end(p);
+    (void)user;
+}
+
+static int fail(const vyre_error *err)
+{
+    fprintf(stderr, "saxpy: %s\n%s\n", err->text, err->fix);
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    const vyre_handler saxpy = { SAXPY, emit_saxpy, NULL, "saxpy" };
+    vyre_buffer_desc buffers[2];
+    memset(buffers, 0, sizeof buffers); /* zero is a good default everywhere */
+    for (unsigned i = 0; i < 2; i++) {
+        buffers[i].name = i ? "y" : "x";
+        buffers[i].binding = VYRE_BINDING_USER + i;
+        buffers[i].type = VYRE_TYPE_F32;
+        buffers[i].count = COUNT;
+    }
+    vyre_desc desc;
+    memset(&desc, 0, sizeof desc);
+    if (argc > 1)
+        desc.backend = strcmp(argv[1], "cpu") ? VYRE_BACKEND_VULKAN : VYRE_BACKEND_CPU;
+    desc.kernel.handlers = &saxpy;
+    desc.kernel.handler_count = 1;
+    desc.kernel.buffers = buffers;
+    desc.kernel.buffer_count = 2;
+
+    vyre_error err;
+    vyre *v = vyre_open(&desc, &err);
+    if (!v)
+        return fail(&err);
+    float *x = (float *)vyre_map(v, 0, NULL), *y = (float *)vyre_map(v, 1, NULL);
+    for (unsigned i = 0; i < COUNT; i++) {
+        x[i] = (float)i;
+        y[i] = 1.0f;
+    }
+
+    const float a = 2.0f;
+    static vyre_work works[JOBS];
+    for (unsigned i = 0; i < JOBS; i++) {
+        works[i].opcode = SAXPY;
+        works[i].arg_count = 3;
+        memcpy(&works[i].args[0], &a, sizeof a); /* arguments are 32-bit words */
+        works[i].args[1] = COUNT / JOBS * i;
+        works[i].args[2] = COUNT / JOBS * (i + 1);
+    }
+    if (vyre_start(v, &err) != VYRE_OK ||
+        vyre_publish_many(v, works, JOBS, NULL, NULL, &err) != VYRE_OK ||
+        vyre_drain(v, VYRE_FOREVER, &err) != VYRE_OK)
+        return fail(&err);
+
+    unsigned wrong = 0;
+    for (unsigned i = 0; i < COUNT; i++)
+        wrong += y[i] != 2.0f * (float)i + 1.0f;
+    printf("saxpy: %u elements, %u wrong\n", COUNT, wrong);
+    vyre_close(v);
+    return wrong != 0;
+}
