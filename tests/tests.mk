@@ -6,7 +6,7 @@ UNSANITIZED += test_spirv_random
 $(BUILD)/tests/test_spirv_random: tests/gen.h tests/vk_run.h
 $(BUILD)/tests/test_spirv_random: LDLIBS = -lvulkan
 
-WHITEBOX += test_kernel_random
+WHITEBOX += test_kernel_random test_kernel_cases
 $(BUILD)/tests/test_kernel_random: tests/model.c tests/model.h
 
 # The steps inside publish and transition; a million schedules need the speed.
