@@ -13,3 +13,8 @@ $(BUILD)/tests/test_kernel_random: tests/model.c tests/model.h
 WHITEBOX += test_interleaving test_producers
 $(BUILD)/tests/test_interleaving: private SANITIZE := -O2
 $(BUILD)/tests/test_producers: private SANITIZE := -fsanitize=thread -O1
+$(BUILD)/tests/test_spirv_valid: tests/gen.h tests/spirv_kernels.h
+$(BUILD)/tests/test_spirv_valid: LDLIBS = -lSPIRV-Tools -lstdc++
+
+WHITEBOX += test_spirv
+$(BUILD)/tests/test_spirv: LDLIBS = -lSPIRV-Tools -lstdc++
