@@ -12098,6 +12098,8 @@ enum {
 
 #define VYI_SPV_MAIN     1u  /* id of the function */
 
+#define VYI_SPV_NEEDED   1u /* it has an effect, or a value that is used */
+#define VYI_SPV_USED     2u /* its value is an operand of something needed */
 #define VYI_SPV_BUCKETS  512u
 #define VYI_SPV_OPERANDS 12u /* of an instruction that goes through a set */
 #define VYI_SPV_FACTS    64u /* latest facts that a query looks at */
@@ -12168,7 +12170,7 @@ typedef struct vyi_spv {
     uint32_t      group_size[3];
     uint32_t      rounds_start, rounds_step;
     uint32_t     *ids;     /* of values */
-    uint8_t      *needed;  /* of instructions: whether anything depends on them */
+    uint8_t      *needed;  /* of instructions: VYI_SPV_NEEDED, VYI_SPV_USED */
     uint32_t     *buffers, *lengths;
     uint32_t     *current; /* values of locals; after the program's own: spent, allowed, cut */
     uint32_t     *last_get, *marks;
@@ -12679,6 +12681,12 @@ static uint32_t vyi_spv_guard_open(vyi_spv *e, const vyi_inst *inst, vyi_spv_gua
     return vyi_spv_element(e, inst->arg[0], index);
 }
 
+/* Whether anything reads the instruction's value. */
+static bool vyi_spv_is_used(const vyi_spv *e, const vyi_inst *inst)
+{
+    return (e->needed[inst - e->p->insts] & VYI_SPV_USED) != 0;
+}
+
 /* Closes it; the result is `value`, which was computed inside, or 0. */
 static uint32_t vyi_spv_guard_close(vyi_spv *e, const vyi_spv_guard *guard, uint32_t type,
                                     uint32_t value)
@@ -12812,7 +12820,7 @@ VYI_API uint32_t vyi_spv_atomic(vyi_spv *e, const vyi_inst *inst)
                 vyi_spv_type(e, inst->type), id, pointer, vyi_spv_scope(e, inst->arg[0]),
                 vyi_spv_semantics(e, inst->order), value);
     vyi_spv_fence(e, inst, VYRE_ORDER_ACQUIRE);
-    return vyi_spv_guard_close(e, &guard, inst->type, id);
+    return vyi_spv_guard_close(e, &guard, inst->type, vyi_spv_is_used(e, inst) ? id : 0);
 }
 
 VYI_API uint32_t vyi_spv_atomic_cas(vyi_spv *e, const vyi_inst *inst)
@@ -12826,7 +12834,7 @@ VYI_API uint32_t vyi_spv_atomic_cas(vyi_spv *e, const vyi_inst *inst)
                 id, pointer, vyi_spv_scope(e, inst->arg[0]), vyi_spv_semantics(e, inst->order),
                 vyi_spv_semantics(e, inst->order & VYRE_ORDER_ACQUIRE), desired, expected);
     vyi_spv_fence(e, inst, VYRE_ORDER_ACQUIRE);
-    return vyi_spv_guard_close(e, &guard, inst->type, id);
+    return vyi_spv_guard_close(e, &guard, inst->type, vyi_spv_is_used(e, inst) ? id : 0);
 }
 
 /* --- workgroup arrays ---------------------------------------------------- */
@@ -14320,10 +14328,10 @@ static void vyi_spv_survey(vyi_spv *e)
                           inst->op == VYI_OP_BUILTIN;
         if (idle && !e->needed[i])
             continue;
-        e->needed[i] = 1;
+        e->needed[i] |= VYI_SPV_NEEDED;
         for (uint32_t k = 0; k < 4; k++)
             if ((info->values >> k) & 1u)
-                e->needed[inst->arg[k] - 1] = 1;
+                e->needed[inst->arg[k] - 1] = VYI_SPV_NEEDED | VYI_SPV_USED;
         if (inst->op == VYI_OP_GET && !e->last_get[inst->arg[0]])
             e->last_get[inst->arg[0]] = i;
         if (inst->op == VYI_OP_BUILTIN && inst->sub == VYRE_BUILTIN_LOOP_CUT &&

@@ -546,10 +546,10 @@ static void vyi_spv_survey(vyi_spv *e)
                           inst->op == VYI_OP_BUILTIN;
         if (idle && !e->needed[i])
             continue;
-        e->needed[i] = 1;
+        e->needed[i] |= VYI_SPV_NEEDED;
         for (uint32_t k = 0; k < 4; k++)
             if ((info->values >> k) & 1u)
-                e->needed[inst->arg[k] - 1] = 1;
+                e->needed[inst->arg[k] - 1] = VYI_SPV_NEEDED | VYI_SPV_USED;
         if (inst->op == VYI_OP_GET && !e->last_get[inst->arg[0]])
             e->last_get[inst->arg[0]] = i;
         if (inst->op == VYI_OP_BUILTIN && inst->sub == VYRE_BUILTIN_LOOP_CUT &&

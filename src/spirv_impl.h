@@ -140,6 +140,8 @@ enum {
 
 #define VYI_SPV_MAIN     1u  /* id of the function */
 
+#define VYI_SPV_NEEDED   1u /* it has an effect, or a value that is used */
+#define VYI_SPV_USED     2u /* its value is an operand of something needed */
 #define VYI_SPV_BUCKETS  512u
 #define VYI_SPV_OPERANDS 12u /* of an instruction that goes through a set */
 #define VYI_SPV_FACTS    64u /* latest facts that a query looks at */
@@ -210,7 +212,7 @@ typedef struct vyi_spv {
     uint32_t      group_size[3];
     uint32_t      rounds_start, rounds_step;
     uint32_t     *ids;     /* of values */
-    uint8_t      *needed;  /* of instructions: whether anything depends on them */
+    uint8_t      *needed;  /* of instructions: VYI_SPV_NEEDED, VYI_SPV_USED */
     uint32_t     *buffers, *lengths;
     uint32_t     *current; /* values of locals; after the program's own: spent, allowed, cut */
     uint32_t     *last_get, *marks;

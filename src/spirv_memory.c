@@ -429,6 +429,12 @@ static uint32_t vyi_spv_guard_open(vyi_spv *e, const vyi_inst *inst, vyi_spv_gua
     return vyi_spv_element(e, inst->arg[0], index);
 }
 
+/* Whether anything reads the instruction's value. */
+static bool vyi_spv_is_used(const vyi_spv *e, const vyi_inst *inst)
+{
+    return (e->needed[inst - e->p->insts] & VYI_SPV_USED) != 0;
+}
+
 /* Closes it; the result is `value`, which was computed inside, or 0. */
 static uint32_t vyi_spv_guard_close(vyi_spv *e, const vyi_spv_guard *guard, uint32_t type,
                                     uint32_t value)
@@ -562,7 +568,7 @@ VYI_API uint32_t vyi_spv_atomic(vyi_spv *e, const vyi_inst *inst)
                 vyi_spv_type(e, inst->type), id, pointer, vyi_spv_scope(e, inst->arg[0]),
                 vyi_spv_semantics(e, inst->order), value);
     vyi_spv_fence(e, inst, VYRE_ORDER_ACQUIRE);
-    return vyi_spv_guard_close(e, &guard, inst->type, id);
+    return vyi_spv_guard_close(e, &guard, inst->type, vyi_spv_is_used(e, inst) ? id : 0);
 }
 
 VYI_API uint32_t vyi_spv_atomic_cas(vyi_spv *e, const vyi_inst *inst)
@@ -576,7 +582,7 @@ VYI_API uint32_t vyi_spv_atomic_cas(vyi_spv *e, const vyi_inst *inst)
                 id, pointer, vyi_spv_scope(e, inst->arg[0]), vyi_spv_semantics(e, inst->order),
                 vyi_spv_semantics(e, inst->order & VYRE_ORDER_ACQUIRE), desired, expected);
     vyi_spv_fence(e, inst, VYRE_ORDER_ACQUIRE);
-    return vyi_spv_guard_close(e, &guard, inst->type, id);
+    return vyi_spv_guard_close(e, &guard, inst->type, vyi_spv_is_used(e, inst) ? id : 0);
 }
 
 /* --- workgroup arrays ---------------------------------------------------- */
