@@ -34,6 +34,9 @@
 #define GEN_F32       32u
 #define GEN_LARGE     64u  /* several times as many instructions */
 #define GEN_3D        128u /* workgroups and dispatches of up to three dimensions */
+#define GEN_LIMITS    256u /* LOOP_LEFT, LOOP_CUT, loop_allow; no barrier in a loop, so that lanes
+                              whose loops are cut still meet.  Only such programs can be run with
+                              a loop limit, the same one everywhere */
 #define GEN_INTEGERS  (GEN_LOOPS | GEN_ATOMICS | GEN_WORKGROUP | GEN_3D)
 #define GEN_ALL       (GEN_INTEGERS | GEN_SUBGROUPS | GEN_DIVERGENT | GEN_F32)
 
@@ -523,6 +526,18 @@ static void gen_subgroup(gen_state *g)
     }
 }
 
+/* --- limits of loops ----------------------------------------------------- */
+
+static void gen_limit(gen_state *g)
+{
+    const uint32_t most = 1 + gen_below(g, 12);
+    switch (gen_below(g, 3)) {
+    case 0: gen_keep(g, GEN_U, vyre_ir_builtin(g->p, VYRE_BUILTIN_LOOP_LEFT)); break;
+    case 1: gen_keep(g, GEN_B, vyre_ir_builtin(g->p, VYRE_BUILTIN_LOOP_CUT)); break;
+    default: vyre_ir_loop_allow(g->p, gen_rem(g, gen_any(g, GEN_U), most)); break;
+    }
+}
+
 /* --- blocks -------------------------------------------------------------- */
 
 static void gen_statements(gen_state *g, uint32_t count);
@@ -645,7 +660,7 @@ static void gen_exchange(gen_state *g)
 /* At the outermost level, or in a loop that all lanes run equally often. */
 static void gen_meeting(gen_state *g)
 {
-    if (!gen_chance(g, 3)) {
+    if ((g->flags & GEN_LIMITS) || !gen_chance(g, 3)) {
         gen_exchange(g);
         return;
     }
@@ -697,7 +712,9 @@ static void gen_statement(gen_state *g)
             gen_subgroup(g);
         break;
     case 11:
-        if (gen_chance(g, 8))
+        if (g->flags & GEN_LIMITS)
+            gen_limit(g);
+        else if (gen_chance(g, 8))
             vyre_ir_barrier(g->p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQ_REL);
         break;
     default: gen_operate(g); break;

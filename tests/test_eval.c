@@ -16,14 +16,14 @@ static const uint32_t integers[] = {
     0x80000000u, 0x80000001u, 0xfffffff8u, 0xfffffff9u, 0xfffffffeu, 0xffffffffu, 0x12345678
 };
 
-/* 0 -0 1 -1 .5 -.5 1.5 2.5 -2.5 .49999997 3e10 -3e10 2^31 -2^31 2^32 the largest below 2^32 and
- * below 2^31 (of both signs), 16777216, the smallest normal, the smallest subnormal of both signs, the largest
- * subnormal, the largest number, infinities, NaNs. */
+/* 0 -0 1 -1 .5 -.5 1.5 2.5 -2.5 .49999997 3e10 -3e10 2^31 -2^31 2^32 the largest below 2^32,
+ * below 2^31 and its negative, 16777216, the smallest normal, the smallest subnormal of both
+ * signs, the largest subnormal, the largest number, infinities, NaNs. */
 static const uint32_t floats[] = {
     0, 0x80000000u, 0x3f800000, 0xbf800000u, 0x3f000000, 0xbf000000u, 0x3fc00000, 0x40200000,
     0xc0200000u, 0x3effffff, 0x50df8476, 0xd0df8476u, 0x4f000000, 0xcf000000u, 0x4f800000,
-    0x4f7fffff, 0x4effffff, 0xceffffffu, 0x4b800000, 0x00800000, 0x00000001, 0x80000001u, 0x007fffff,
-    0x7f7fffff, 0x7f800000, 0xff800000u, 0x7fc00000, 0xffc00000u, 0x7f800001
+    0x4f7fffff, 0x4effffff, 0xceffffffu, 0x4b800000, 0x00800000, 0x00000001, 0x80000001u,
+    0x007fffff, 0x7f7fffff, 0x7f800000, 0xff800000u, 0x7fc00000, 0xffc00000u, 0x7f800001
 };
 
 static const uint32_t bools[] = { 0, 1 };

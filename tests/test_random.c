@@ -4,6 +4,17 @@
 #include "gen.h"
 #include "oom.h"
 
+/* Each fourth program is a large one, each third has f32, each fifth limited loops. */
+static unsigned flags_of(uint64_t seed)
+{
+    unsigned flags = GEN_INTEGERS | GEN_DIVERGENT;
+    flags |= seed >> 20 & 1 ? GEN_SUBGROUPS : 0u;
+    flags |= seed >> 24 & 3 ? 0u : GEN_LARGE;
+    flags |= (seed >> 32) % 3 ? 0u : GEN_F32;
+    flags |= (seed >> 40) % 5 ? 0u : GEN_LIMITS;
+    return flags;
+}
+
 static vyre_status interpret(const vyre_program *p, const gen_shape *shape, const gen_memory *m,
                              const vyre_allocator *allocator, vyre_error *err)
 {
@@ -14,19 +25,11 @@ static vyre_status interpret(const vyre_program *p, const gen_shape *shape, cons
     desc.sizes = m->sizes;
     desc.buffer_count = m->count;
     desc.subgroup_size = 1u << (shape->seed >> 3 & 7);
+    if (flags_of(shape->seed) & GEN_LIMITS)
+        desc.loop_limit = 1 + (uint32_t)(shape->seed >> 12 & 63);
     if (allocator)
         desc.allocator = *allocator;
     return vyre_interpret(p, &desc, err);
-}
-
-/* Each fourth program is a large one, each third has f32. */
-static unsigned flags_of(uint64_t seed)
-{
-    unsigned flags = GEN_INTEGERS | GEN_DIVERGENT;
-    flags |= seed >> 20 & 1 ? GEN_SUBGROUPS : 0u;
-    flags |= seed >> 24 & 3 ? 0u : GEN_LARGE;
-    flags |= (seed >> 32) % 3 ? 0u : GEN_F32;
-    return flags;
 }
 
 #define CHECK_PROGRAM(condition)                                                                   \

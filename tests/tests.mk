@@ -18,3 +18,6 @@ $(BUILD)/tests/test_spirv_valid: LDLIBS = -lSPIRV-Tools -lstdc++
 
 WHITEBOX += test_spirv
 $(BUILD)/tests/test_spirv: LDLIBS = -lSPIRV-Tools -lstdc++
+
+WHITEBOX += test_interp_machine
+$(BUILD)/tests/test_random $(BUILD)/tests/test_interp_bytes: tests/gen.h tests/oom.h
