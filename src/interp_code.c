@@ -164,7 +164,7 @@ static void vyi_find_uses(vyi_code_decoder *d)
         if (vyi_is_fixed(d, inst))
             d->alias[i] = vyi_fixed_find(d, i);
         else if (inst->op == VYI_OP_BITCAST)
-            d->alias[i] = inst->arg[0] - 1;
+            d->alias[i] = vyi_thing_of(d, inst->arg[0] - 1);
         vyi_use_operands(d, i);
         if (vyi_code_is_loop(inst))
             d->loops[d->loop_depth++] = i;
