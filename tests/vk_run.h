@@ -25,6 +25,7 @@
 
 #define VK_RUN_BINDINGS 32
 #define VK_RUN_ARENA    (64u << 20)
+#define VK_RUN_GUARD    0xa5u
 #define VK_RUN_TIMEOUT  20000000000ull /* ns */
 
 typedef struct vk_run {
@@ -333,17 +334,21 @@ static bool vk_kernel_create(vk_run *vk, vk_kernel *k, const vk_kernel_desc *des
     return vk_fail(vk, "no pipeline", result);
 }
 
-/* Copies the data into the arena and points the descriptors there. */
+/* Copies the data into the arena and points the descriptors there.  Between
+ * the buffers lie guard bytes; offsets has one element more than bindings. */
 static bool vk_bind(vk_run *vk, const vk_kernel *k, const vk_call *call, size_t *offsets)
 {
     VkDescriptorBufferInfo ranges[VK_RUN_BINDINGS];
     VkWriteDescriptorSet writes[VK_RUN_BINDINGS];
     const size_t align = vk->offset_alignment > 256 ? vk->offset_alignment : 256;
-    size_t at = 0;
+    size_t at = align;
+    memset(vk->mapped, VK_RUN_GUARD, at);
     for (uint32_t i = 0; i < k->binding_count; i++) {
-        if (at + call->sizes[i] > VK_RUN_ARENA)
+        const size_t end = (at + call->sizes[i] + 2 * align - 1) / align * align;
+        if (end > VK_RUN_ARENA)
             return vk_fail(vk, "the test's buffers are too large", 0);
         offsets[i] = at;
+        memset(vk->mapped + at, VK_RUN_GUARD, end - at);
         memcpy(vk->mapped + at, call->data[i], call->sizes[i]);
         ranges[i].buffer = vk->buffer;
         ranges[i].offset = at;
@@ -355,8 +360,9 @@ static bool vk_bind(vk_run *vk, const vk_kernel *k, const vk_call *call, size_t 
         writes[i].descriptorCount = 1;
         writes[i].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
         writes[i].pBufferInfo = &ranges[i];
-        at = (at + call->sizes[i] + align - 1) / align * align;
+        at = end;
     }
+    offsets[k->binding_count] = at;
     vkUpdateDescriptorSets(vk->device, k->binding_count, writes, 0, NULL);
     return true;
 }
@@ -382,10 +388,24 @@ static void vk_record(vk_run *vk, const vk_kernel *k, const vk_call *call)
     vkEndCommandBuffer(vk->commands);
 }
 
+/* Whether what lies between the buffers is as it was. */
+static bool vk_guarded(vk_run *vk, const vk_kernel *k, const vk_call *call, const size_t *offsets)
+{
+    for (uint32_t i = 0; i < k->binding_count; i++)
+        for (size_t at = offsets[i] + call->sizes[i]; at < offsets[i + 1]; at++)
+            if (vk->mapped[at] != VK_RUN_GUARD)
+                return vk_fail(vk, "the kernel wrote beyond a buffer; not a VkResult but binding",
+                               (int)k->bindings[i]);
+    for (size_t at = 0; at < (k->binding_count ? offsets[0] : 0); at++)
+        if (vk->mapped[at] != VK_RUN_GUARD)
+            return vk_fail(vk, "the kernel wrote before its first buffer", 0);
+    return true;
+}
+
 /* Runs the kernel once; afterwards the caller's bytes are the device's. */
 static bool vk_dispatch(vk_run *vk, const vk_kernel *k, const vk_call *call)
 {
-    size_t offsets[VK_RUN_BINDINGS];
+    size_t offsets[VK_RUN_BINDINGS + 1];
     VkSubmitInfo submit = { VK_STRUCTURE_TYPE_SUBMIT_INFO, NULL, 0, NULL, NULL, 1, &vk->commands,
                             0, NULL };
     if (!vk_bind(vk, k, call, offsets))
@@ -399,7 +419,7 @@ static bool vk_dispatch(vk_run *vk, const vk_kernel *k, const vk_call *call)
     vkResetFences(vk->device, 1, &vk->fence);
     for (uint32_t i = 0; i < k->binding_count; i++)
         memcpy(call->data[i], vk->mapped + offsets[i], call->sizes[i]);
-    return true;
+    return vk_guarded(vk, k, call, offsets);
 }
 
 #endif

@@ -1,0 +1,156 @@
+/* Random rings through the kernels on a Vulkan device, against the model: the
+ * rings, kernels and handlers of test_kernel_random.c, all words equal.
+ *
+ * Unsanitized: the driver under test is code of others; and this program is
+ * made to be carried to machines that have a GPU (TEST_COUNT rings, TEST_KERNELS
+ * of the kernels, VYRE_DEVICE, TEST_SEED).
+ *
+ * The model serves one slot after the other.  Where that can be seen (records
+ * of a log, IO slots, SHUTDOWN, the counters of the priority scan), one
+ * workgroup serves the ring; on llvmpipe it is at most one vector wide, which
+ * takes its lanes in order, elsewhere one lane.
+ */
+#define VYRE_NO_VULKAN /* vk_run.h calls the loader directly */
+#define main kernel_random_main
+#include "test_kernel_random.c"
+#undef main
+
+#include "vk_run.h"
+
+typedef struct device_kernel {
+    const kernel *k;
+    vk_kernel     pipelines[2]; /* GLSL450, Vulkan */
+} device_kernel;
+
+enum { DEVICE_KERNELS = 400 };
+static device_kernel device_kernels[DEVICE_KERNELS];
+static vk_run vk;
+
+static uint32_t ring_number(const char *name, uint32_t fallback)
+{
+    const char *text = getenv(name);
+    return text ? (uint32_t)strtoul(text, NULL, 0) : fallback;
+}
+
+static void make_pipeline(const kernel *k, uint32_t number, vyre_memory_model model,
+                          vk_kernel *out)
+{
+    static const uint32_t bindings[BUFFERS] = { 0, 1, 2, 3, 4, 5 };
+    vyre_spirv_desc how;
+    vyre_spirv module;
+    memset(&how, 0, sizeof how);
+    how.version = vk.api_version >= VK_API_VERSION_1_2 && number % 2 ? VYRE_SPIRV_1_5 : 0;
+    how.memory_model = model;
+    how.rounds = true;
+    how.unfenced = vk.is_lavapipe;
+    how.loop_limit = vk.is_lavapipe ? 60000 : 0;
+    if (number % 3 == 0)
+        CHECK_EQ(vyre_program_optimize(k->program, NULL), VYRE_OK);
+    CHECK_EQ(vyre_spirv_emit(k->program, &how, &module, NULL), VYRE_OK);
+    const vk_kernel_desc desc = { module.words, module.word_count, bindings, BUFFERS,
+                                  module.push_constant_size, NULL };
+    if (!vk_kernel_create(&vk, out, &desc))
+        test_fail(__FILE__, __LINE__, "%s", vk.why);
+    vyre_spirv_free(&module);
+}
+
+/* Pipelines for `count` of the kernels, the same ones for the same seed. */
+static uint32_t make_pipelines(uint32_t count)
+{
+    uint32_t made = 0;
+    for (uint32_t i = 0; i < kernel_count && made < count; i++) {
+        const kernel *k = &kernels[i];
+        if (k->group > (vk.is_lavapipe ? vk.subgroup_size : 32u) ||
+            below(kernel_count - i) >= 2 * (count - made))
+            continue;
+        device_kernel *d = &device_kernels[made];
+        d->k = k;
+        make_pipeline(k, made, VYRE_MEMORY_MODEL_GLSL450, &d->pipelines[0]);
+        if (vk.vulkan_memory_model)
+            make_pipeline(k, made, VYRE_MEMORY_MODEL_VULKAN, &d->pipelines[1]);
+        made++;
+    }
+    return made;
+}
+
+/* Whether the result shows in which order the slots were served. */
+static bool shows_order(const setting *g)
+{
+    const uint32_t *ring = words_of(&before, 1);
+    if (g->k->kind == VYRE_KERNEL_PRIORITY || (g->k->what & (LOAD_MISS | IO_POLLING)))
+        return true;
+    for (uint32_t s = 0; s < g->slots && g->k->kind != VYRE_KERNEL_JIT; s++) {
+        const uint32_t opcode = ring[16 * s + 1];
+        if (opcode == VYRE_OP_PRINTF || opcode == VYRE_OP_SHUTDOWN)
+            return true;
+    }
+    return false;
+}
+
+static void run_on_device(const setting *g, const vk_kernel *pipeline, board *b)
+{
+    void *buffers[BUFFERS];
+    size_t sizes[BUFFERS];
+    for (unsigned i = 0; i < BUFFERS; i++) {
+        buffers[i] = words_of(b, i);
+        sizes[i] = b->count[i] ? 4 * (size_t)b->count[i] : 1;
+    }
+    const vk_call call = { { g->lane_groups, 1, 1 }, buffers, sizes, ROUNDS };
+    if (!vk_dispatch(&vk, pipeline, &call))
+        test_fail(__FILE__, __LINE__, "%s", vk.why);
+}
+
+static void run_rings(uint32_t rings, uint32_t made, uint64_t first)
+{
+    for (uint64_t n = 0; n < rings; n++) {
+        random_state = (first + n) * 0x9e3779b97f4a7c15ull;
+        device_kernel *d = &device_kernels[below(made)];
+        kernel_count = 1;
+        kernels[0] = *d->k; /* make_ring picks from these */
+        setting g = make_ring();
+        g.k = &kernels[0];
+        if (shows_order(&g)) {
+            if (!vk.is_lavapipe && g.k->group > 1)
+                continue;
+            g.lane_groups = 1;
+        }
+        expected = actual = before;
+        run_model(&g, &expected);
+        run_on_device(&g, &d->pipelines[vk.vulkan_memory_model && n % 2], &actual);
+        compare(&g, first + n);
+    }
+}
+
+static void random_rings_on_a_device_equal_the_model(void)
+{
+    static kernel all[KERNELS];
+    const uint64_t first = test_seed(0x72696e67);
+    const uint32_t rings = ring_number("TEST_COUNT", 4000);
+    if (!vk_open(&vk))
+        test_skip(vk.why);
+    build_kernels();
+    memcpy(all, kernels, sizeof all);
+    const uint32_t count = kernel_count;
+    random_state = first;
+    const uint32_t wanted = ring_number("TEST_KERNELS", 24);
+    const uint32_t made = make_pipelines(wanted < DEVICE_KERNELS ? wanted : DEVICE_KERNELS);
+    for (uint32_t i = 0; i < made; i++)
+        device_kernels[i].k = &all[device_kernels[i].k - kernels];
+    run_rings(rings, made, first);
+    printf("NOTE %s: %u rings through %u kernels\n", vk.name, (unsigned)rings, (unsigned)made);
+    for (uint32_t i = 0; i < made; i++) {
+        vk_kernel_destroy(&vk, &device_kernels[i].pipelines[0]);
+        if (vk.vulkan_memory_model)
+            vk_kernel_destroy(&vk, &device_kernels[i].pipelines[1]);
+    }
+    memcpy(kernels, all, sizeof all);
+    kernel_count = count;
+    destroy_kernels();
+    vk_close(&vk);
+}
+
+int main(void)
+{
+    RUN(random_rings_on_a_device_equal_the_model);
+    return test_end();
+}
