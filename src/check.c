@@ -774,8 +774,9 @@ static uint8_t vyi_level_of(const vyi_uniformity *u, const vyi_inst *inst)
     case VYI_OP_ALL:
     case VYI_OP_BROADCAST_FIRST:
     case VYI_OP_REDUCE:
-        /* Over the active lanes: the same in all of them if all are active. */
-        return vyi_level_here(u) < 2 ? 1 : 2;
+        /* The same in all active lanes.  Where not all are active the place has
+         * level 2, and so has everything that can use this value there. */
+        return 1;
     default:             return 2;
     }
 }

@@ -676,6 +676,14 @@ CASE(barrier_in_an_if)
     vyre_ir_end(p);
     barrier(p);
 }
+CASE(barrier_in_a_uniform_if_in_another)
+{
+    vyre_ir_if(p, cond(p, wrong));
+    vyre_ir_if(p, cond(p, false));
+    barrier(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
 CASE(barrier_in_an_else)
 {
     vyre_ir_if(p, cond(p, wrong));
@@ -845,6 +853,7 @@ static const rule program_rules[] = {
     ROW(many_cases, E_IR_CASE, NULL),
     ROW(barrier_in_an_if, E_IR_BARRIER,
         "%5 barrier: not all lanes reach it together: they may part at %4, if"),
+    ROW(barrier_in_a_uniform_if_in_another, E_IR_BARRIER, NULL),
     ROW(barrier_in_an_else, E_IR_BARRIER, NULL),
     ROW(barrier_in_a_switch, E_IR_BARRIER, NULL),
     ROW(barrier_in_a_loop, E_IR_BARRIER, NULL),
@@ -1129,7 +1138,7 @@ static void finished_programs_may_index_beyond(void)
 
 static vyre_status check_with(const vyre_allocator *allocator, void *user)
 {
-    (void)user;
+    unsigned *retried = (unsigned *)user;
     vyre_program_desc desc;
     vyre_error err;
     memset(&desc, 0, sizeof desc);
@@ -1146,6 +1155,7 @@ static vyre_status check_with(const vyre_allocator *allocator, void *user)
     if (status == VYRE_E_NOMEM && vyre_program_status(p) == VYRE_OK) {
         /* Only the check had no memory: the program is intact. */
         CHECK_EQ(vyre_program_finish(p, NULL), VYRE_OK);
+        ++*retried;
     }
     vyre_program_destroy(p);
     return status;
@@ -1153,7 +1163,9 @@ static vyre_status check_with(const vyre_allocator *allocator, void *user)
 
 static void check_without_memory(void)
 {
-    CHECK(oom_each(check_with, NULL) >= 4);
+    unsigned retried = 0;
+    CHECK(oom_each(check_with, &retried) >= 4);
+    CHECK_EQ(retried, 1);
 }
 
 int main(void)

@@ -420,6 +420,26 @@ static void common_subexpressions(void)
                    "  store out[0] = %17\n");
 }
 
+/* All three operands count. */
+static void third_operands(void)
+{
+    scene s = begin();
+    vyre_program *p = s.p;
+    vyre_value z = vyre_ir_not(p, s.y);
+    keep(&s, vyre_ir_select(p, s.b, s.x, s.y));
+    keep(&s, vyre_ir_select(p, s.b, s.x, z));
+    keep(&s, vyre_ir_select(p, s.b, s.x, s.y));
+    keep(&s, vyre_ir_select(p, vyre_ir_not(p, s.b), z, s.x));
+    check_body(&s, "  %2 = cast bool x\n"
+                   "  %3 = not y\n"
+                   "  %4 = select %2, x, y\n"
+                   "  store out[0] = %4\n"
+                   "  %6 = select %2, x, %3\n"
+                   "  store out[0] = %6\n"
+                   "  store out[0] = %4\n"
+                   "  store out[0] = %6\n");
+}
+
 static void ids_are_merged_and_limits_are_not(void)
 {
     scene s = begin();
@@ -928,22 +948,26 @@ static void growing_without_memory(void)
     CHECK_EQ(oom_each(grow_with, NULL), 2);
 }
 
-/* A program that is as long as one may be. */
+/* A program that is as long as one may be, and would need one constant more. */
 static void full_programs(void)
 {
-    scene s = begin();
-    vyre_program *p = s.p;
-    const vyre_value eight = k(&s, 8), zero = k(&s, 0);
-    keep(&s, eight);
-    vyre_value x = s.x;
-    while (vyre_program_instruction_count(p) < VYRE_MAX_INSTRUCTIONS - 2)
-        x = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, s.out, zero, x, VYRE_ORDER_RELAXED);
-    vyre_ir_store(p, s.out, zero, vyre_ir_mul(p, x, eight));
-    CHECK_EQ(vyre_program_finish(p, NULL), VYRE_OK);
-    CHECK_EQ(vyre_program_optimize(p, NULL), VYRE_OK);
-    CHECK(vyre_program_instruction_count(p) <= VYRE_MAX_INSTRUCTIONS);
-    CHECK_EQ(vyi_program_check(p, NULL), VYRE_OK);
-    vyre_program_destroy(p);
+    for (uint32_t room = 0; room < 2; room++) {
+        vyre_buffer_desc desc;
+        memset(&desc, 0, sizeof desc);
+        vyre_program *p = vyre_program_create(NULL, NULL);
+        vyre_buffer out = vyre_ir_buffer(p, &desc);
+        vyre_value eight = vyre_ir_u32(p, 8), x = vyre_ir_load(p, out, eight);
+        while (vyre_program_instruction_count(p) < VYRE_MAX_INSTRUCTIONS - 2 - room)
+            x = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, out, eight, x, VYRE_ORDER_RELAXED);
+        vyre_ir_store(p, out, eight, vyre_ir_mul(p, x, eight));
+        CHECK_EQ(vyre_program_finish(p, NULL), VYRE_OK);
+        const uint64_t hash = vyre_program_hash(p);
+        CHECK_EQ(vyre_program_optimize(p, NULL), VYRE_OK);
+        CHECK_EQ(vyre_program_instruction_count(p), VYRE_MAX_INSTRUCTIONS);
+        CHECK_EQ(vyre_program_hash(p) == hash, room == 0);
+        CHECK_EQ(vyi_program_check(p, NULL), VYRE_OK);
+        vyre_program_destroy(p);
+    }
 }
 
 int main(void)
@@ -960,6 +984,7 @@ int main(void)
     RUN(sums_of_constants);
     RUN(opposites);
     RUN(common_subexpressions);
+    RUN(third_operands);
     RUN(ids_are_merged_and_limits_are_not);
     RUN(length_of_an_array);
     RUN(dead_values_and_locals);
