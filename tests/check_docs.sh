@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Every block of code in README, docs and the comment at the top of vyre.h
+# compiles; what is a program runs, and prints what the next block says.
+# docs/api.md is generated and compared instead.
+. "$(dirname "$0")/check.sh"
+tree=$PWD
+libs="-lm -lpthread -ldl"
+
+# --- docs/api.md -------------------------------------------------------------
+
+make -s "$build/gen_api" || exit 1
+passes api_in_step "$build/gen_api" src/vyre.h --check docs/api.md
+sed '100s/./#/' docs/api.md > "$scratch/api.md"
+fails api_control "$build/gen_api" src/vyre.h --check "$scratch/api.md"
+names=$(nm "$build/vyre.o" 2>/dev/null | awk '$2 == "T" { print $3 }')
+unknown=""
+for name in $names; do grep -q "^\* \`$name\`" docs/api.md || unknown="$unknown $name"; done
+passes "api_lists_every_function$unknown" test -z "$unknown"
+
+# --- blocks ------------------------------------------------------------------
+
+# blocks FILE DIRECTORY: writes each fenced block to NN.LANGUAGE, in order
+blocks() {
+    awk -v dir="$2" '
+        /^```/ && !inside { inside = 1; language = substr($0, 4); if (language == "") language = "none"
+                            file = sprintf("%s/%02d.%s", dir, ++n, language); printf "" > file; next }
+        /^```/ { inside = 0; close(file); next }
+        inside { print > file }' "$1"
+}
+
+prelude='#include "vyre.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+'
+locals='vyre *v = NULL; vyre_error err; vyre_desc desc; vyre_ticket ticket; vyre_work work; vyre_info info;
+vyre_program *p = NULL; const vyre_slot_values *slot = NULL; vyre_kernel_desc kernel;
+(void)v; (void)err; (void)desc; (void)ticket; (void)work; (void)info; (void)p; (void)slot; (void)kernel;'
+
+# A whole program runs; the rest must be right at file scope or in a function.
+c_block() { # name, file
+    local name=$1 file=$2 strict="-std=c99 -Wall -Wextra -Werror -I$tree"
+    if grep -q '#include "vyre.h"' "$file"; then
+        passes "$name compiles" gcc $strict -O1 "$file" -o "$scratch/program" $libs
+        grep -q 'int main' "$file" || return
+        passes "$name runs" timeout 60 "$scratch/program"
+        cp "$scratch/out" "$scratch/last"
+        return
+    fi
+    { echo "$prelude"; cat "$file"; } > "$scratch/at_file.c"
+    { echo "$prelude"; echo "void f(void); void f(void) { $locals {"; cat "$file"; echo '} }'; } > "$scratch/inside.c"
+    gcc $strict -Wno-unused -fsyntax-only "$scratch/at_file.c" 2> /dev/null && { passed=$((passed + 1)); return; }
+    passes "$name compiles" gcc -std=c99 -I"$tree" -Wno-unused -fsyntax-only "$scratch/inside.c"
+}
+
+# A target that takes minutes, or installs, is looked at and not made.
+sh_block() { # name, file
+    local line
+    while read -r line; do
+        line=${line%%#*}
+        [ -n "${line// }" ] || continue
+        case $line in
+        make\ demo*|make\ check*) passes "$1: $line" sh -c "$line > '$scratch/sh' 2>&1 || { cat '$scratch/sh' >&2; false; }" ;;
+        make\ *) passes "$1: $line" sh -c "make -n ${line#make } > /dev/null" ;;
+        *) skips "$1" "not run here: $line" ;;
+        esac
+    done < "$2"
+}
+
+document() { # file
+    local name directory=$scratch/blocks/$1 block
+    mkdir -p "$directory"
+    blocks "$1" "$directory"
+    for block in "$directory"/*; do
+        [ -e "$block" ] || continue
+        name="$1 block $(basename "$block")"
+        case $block in
+        *.c) c_block "$name" "$block" ;;
+        *.sh) sh_block "$name" "$block" ;;
+        *.text) passes "$name is what it prints" cmp "$block" "$scratch/last" ;;
+        esac
+    done
+    local link
+    for link in $(grep -oE '\]\([^)#:]+\)' "$1" | sed 's/](//; s/)//'); do
+        passes "$1 links to $link" test -e "$(dirname "$1")/$link"
+    done
+}
+
+for file in README.md CONTRIBUTING.md docs/*.md; do
+    [ "$file" = docs/api.md ] || document "$file"
+done
+
+# The program in the README is the quickstart, and the one in the header runs.
+blocks README.md "$scratch"
+passes readme_is_quickstart cmp "$scratch/01.c" examples/quickstart.c
+sed -n '/^ \* ONE COMPLETE PROGRAM/,/^ \* WHAT A JOB/p' vyre.h | sed '1d;$d;s/^ \*//;s/^     //' > "$scratch/top.c"
+c_block "the header's program" "$scratch/top.c"
+passes top_comment_length sh -c "test \$(sed '/^ \*\//q' src/vyre.h | wc -l) -ge 150 -a \$(sed '/^ \*\//q' src/vyre.h | wc -l) -le 250"
+
+# Positive controls: a block that does not compile, one that prints something else, a broken link.
+control() { # name, text
+    mkdir -p "$scratch/control"
+    printf '%b' "$2" > "$scratch/control/$1.md"
+    (failed=0; document "$scratch/control/$1.md" > /dev/null; [ "$failed" -eq 0 ])
+}
+fails control_compile control compile '```c\nvyre_start(v);\n```\n'
+fails control_output control output '```c\n#include "vyre.h"\n#include <stdio.h>\nint main(void) { puts("a"); return 0; }\n```\n```text\nb\n```\n'
+fails control_link control link '[x](no/such/file.md)\n'
+finish
