@@ -1,11 +1,167 @@
 /* vyre.h - a GPU work queue that is already running
  *
+ * WHAT
+ *
+ * A program that has many small jobs for a GPU pays for each launch.  Here the
+ * kernel is launched once and keeps running: the host writes a job of 64 bytes
+ * into a ring, a lane of the kernel claims it, runs its opcode and counts it
+ * done.  Opcodes are built in, or written in C against a small builder; the
+ * header turns them into SPIR-V itself.  There is no shader compiler, no C++
+ * and no vendor's toolkit, and without Vulkan the same program runs on the CPU.
+ *
+ * HOW
+ *
  * Copy this file into your project.  In one source file write
  *
  *     #define VYRE_IMPLEMENTATION
  *     #include "vyre.h"
  *
- * and include it without the define everywhere else.
+ * and include it without the define everywhere else.  Link the C library's
+ * parts -lm -lpthread -ldl (nothing on Windows).  For Vulkan have volk.h and
+ * Vulkan's own headers on the include path when the implementation is
+ * compiled; the driver is found when the program runs, nothing is linked.
+ *
+ * SWITCHES, each a macro to define before the include; none is needed
+ *
+ *     VYRE_IMPLEMENTATION  in one file: the functions themselves
+ *     VYRE_STATIC          in that file: keep them private to it
+ *     VYRE_API             how public functions are declared; default: extern
+ *     VYRE_NO_VULKAN       no Vulkan backend, even where volk.h is found
+ *     VYRE_EXTERNAL_VOLK   the program builds volk and has called volkInitialize:
+ *                          use its loader
+ *     VYRE_VULKAN_TYPES    typed functions to bring your own Vulkan device
+ *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
+ *     VYRE_ASSERT(x)       for broken contracts inside; default: assert
+ *
+ * ONE COMPLETE PROGRAM
+ *
+ *     #define VYRE_IMPLEMENTATION
+ *     #include "vyre.h"
+ *     #include <stdio.h>
+ *     #include <string.h>
+ *
+ *     // Opcode 0x1000: y[i] += a0 * x[i], for i from a1 up to a2.
+ *     static void emit_axpy(vyre_program *p, const vyre_slot_values *slot, void *user)
+ *     {
+ *         vyre_value i = vyre_ir_loop(p, slot->arg[1], slot->arg[2]);
+ *         vyre_value x = vyre_ir_load(p, slot->buffers[0], i);
+ *         vyre_value y = vyre_ir_load(p, slot->buffers[1], i);
+ *         vyre_value ax = vyre_ir_mul(p, slot->arg[0], x);
+ *         vyre_ir_store(p, slot->buffers[1], i, vyre_ir_add(p, y, ax));
+ *         vyre_ir_end(p);
+ *         (void)user;
+ *     }
+ *
+ *     int main(void)
+ *     {
+ *         const vyre_handler axpy = { 0x1000, emit_axpy, NULL, "axpy" };
+ *         vyre_buffer_desc buffers[2];
+ *         memset(buffers, 0, sizeof buffers); // zero is a good default everywhere
+ *         buffers[0].binding = VYRE_BINDING_USER;
+ *         buffers[1].binding = VYRE_BINDING_USER + 1;
+ *         buffers[0].count = buffers[1].count = 1024;
+ *
+ *         vyre_desc desc;
+ *         memset(&desc, 0, sizeof desc);
+ *         desc.kernel.handlers = &axpy;
+ *         desc.kernel.handler_count = 1;
+ *         desc.kernel.buffers = buffers;
+ *         desc.kernel.buffer_count = 2;
+ *
+ *         vyre_error err;
+ *         vyre *v = vyre_open(&desc, &err);
+ *         if (!v || vyre_start(v, &err) < 0) {
+ *             fprintf(stderr, "%s\n%s\n", err.text, err.fix);
+ *             return 1;
+ *         }
+ *         uint32_t *x = (uint32_t *)vyre_map(v, 0, NULL), *y = (uint32_t *)vyre_map(v, 1, NULL);
+ *         for (uint32_t i = 0; i < 1024; i++)
+ *             x[i] = y[i] = i;
+ *
+ *         for (uint32_t i = 0; i < 16; i++) { // 16 jobs of 64 elements
+ *             const vyre_work work = { 0x1000, 0, VYRE_PRIORITY_NORMAL, // opcode, tenant
+ *                                      3, { 3, 64 * i, 64 * i + 64 } }; // arguments
+ *             if (vyre_publish(v, &work, NULL, &err) != VYRE_OK)
+ *                 return 1;
+ *         }
+ *         if (vyre_drain(v, VYRE_FOREVER, &err) != VYRE_OK)
+ *             return 1;
+ *         printf("3 * 1000 + 1000 = %u\n", (unsigned)y[1000]);
+ *         vyre_close(v);
+ *         return 0;
+ *     }
+ *
+ * WHAT A JOB CAN BE
+ *
+ *     VYRE_OP_NOP ... VYRE_OP_BATCH_FENCE (0..7)  store, add, load, compare-and-swap,
+ *                         copy on control words; a DFA's step; a fence that counts
+ *     VYRE_OP_PRINTF      a record for vyre_desc.log
+ *     VYRE_OP_PACKED_SLOT several small operations in one slot (vyre_work_pack)
+ *     VYRE_OP_SHUTDOWN    stops the kernel
+ *     8..0xFFEF and 0x10000..0x7FFFFFFF           your own: a vyre_handler each
+ *
+ * A handler is an emit function: it is called when the kernel is built, and
+ * what it calls on the builder is what every slot with its opcode will do.
+ * slot->arg[] are the job's arguments, slot->buffers[] your buffers;
+ * vyre_emit_result() writes an argument back for vyre_result(), and
+ * vyre_emit_fault() ends the job FAULT with a code of your own.  Loads beyond a
+ * buffer's end give 0, stores there do nothing, division by zero is defined:
+ * nothing that a job does can bring the kernel down.
+ *
+ * With kernel.kind = VYRE_KERNEL_JIT there are no opcodes: one payload, written
+ * like a handler, runs for every slot.  With VYRE_KERNEL_PRIORITY the ring is
+ * divided into five parts, and lanes look at the urgent ones first.
+ *
+ * WHEN SOMETHING GOES WRONG
+ *
+ * Functions return a vyre_status: 0 is VYRE_OK; positive values are news
+ * (VYRE_PENDING, VYRE_FULL, VYRE_EMPTY, VYRE_TIMEOUT); negative values are
+ * errors.  The last parameter, vyre_error *err, may be NULL; it says in .text
+ * what happened, with its numbers, and in .fix what to do.  On failure outputs
+ * are untouched.  A program's builder keeps the first mistake until it is
+ * finished, so that calls need no checks in between.
+ *
+ * THREADS AND MEMORY
+ *
+ *  1. Publish, poll, wait, drain, result, observable, map and query: any thread,
+ *     any time.  The other calls on a handle take turns; vyre_close comes alone.
+ *  2. Two handles, two programs, two byte buffers know nothing of each other.
+ *  3. No call blocks for longer than its timeout; VYRE_FOREVER is the caller's word.
+ *  4. What a thread wrote before vyre_publish, to user buffers too, the kernel sees.
+ *  5. What the kernel wrote for a work is seen once poll or wait gave VYRE_OK for it.
+ *  6. Works have no order among each other: where it matters, wait in between.
+ *  7. A work's lane never waits for another lane: no locks in handlers.
+ *  8. A handler's loops are bounded where drivers cut loops: then it ends FAULT.
+ *  9. Memory is the allocator's that the desc names; publishing allocates nothing.
+ * 10. Nothing is printed, no process is ended, no global is changed.
+ *
+ * WHAT IT DOES NOT DO
+ *
+ * It draws nothing and owns no window.  It does not split a job: one job is
+ * run by one lane, so a big one is published as many small ones.  It does not
+ * order jobs, and does not wait inside the kernel.  Where a device does not
+ * show that a running kernel sees what the host writes, it says so and makes
+ * passes over the ring instead: the same results, a launch for each pass.
+ *
+ * MAP, in the order of this file; each section begins with its own chapter
+ *
+ *     config      version, switches
+ *     base        statuses, errors, allocator, messages
+ *     wire        the four shared buffers: layouts, encoders, readers
+ *     ring        publishing into a ring of your own, packing, transitions
+ *     tenant      who may use a ring, and how much of it
+ *     plan        priority partitions, requeue accounting
+ *     ir          programs: types, operators, control flow, memory
+ *     kernel      the programs that serve a ring, handlers, faults
+ *     interp      running a program on the CPU
+ *     spirv       a program as a SPIR-V module
+ *     glsl        a handler written in GLSL
+ *     engine      vyre_open and what follows: the handle, tickets, modes
+ *     vulkan      the Vulkan backend
+ *
+ * Behind the declarations stand the functions, in the same order.  Most
+ * programs need engine, and the upper half of ir for handlers; who brings a
+ * Vulkan engine of their own needs kernel, spirv, wire and ring.
  *
  * License: MIT, at the end of this file.
  * This file is generated from src/ by tools/amalgamate.c: change it there.
