@@ -342,6 +342,13 @@ static void calls_are_counted(void)
     vyre_program_destroy(p);
 
     p = make();
+    add_buffer(p, 0, VYRE_TYPE_U32);                          /* 1 */
+    vyre_ir_sqrt(p, vyre_ir_name(p, vyre_ir_u32(p, 1), "x")); /* 2, 3, 4 */
+    CHECK_EQ(vyre_program_finish(p, &err), VYRE_E_IR_TYPE);
+    CHECK_EQ(err.at, 4);
+    vyre_program_destroy(p);
+
+    p = make();
     vyre_ir_local(p, VYRE_TYPE_U32, vyre_ir_f32(p, 0), "local"); /* 1, 2 */
     CHECK_EQ(vyre_program_finish(p, &err), VYRE_E_IR_TYPE);
     CHECK_EQ(err.at, 2);
