@@ -30,7 +30,7 @@ WHITEBOX  :=
 # Tests that cannot run under AddressSanitizer say why in their first comment.
 UNSANITIZED :=
 
-.PHONY: all demo test run-tests bench fuzz soak check amalgamate clean setup examples docs install \
+.PHONY: all demo test run-tests bench golden fuzz soak check amalgamate clean setup examples docs install \
         bare-machine
 .SECONDARY:
 
@@ -99,6 +99,10 @@ fuzz soak: setup
 
 bench: setup amalgamate
 	@bash bench/run.sh
+
+# Writes the listings of the stock kernels anew, after a change that is meant.
+golden: $(BUILD)/tests/test_kernel
+	VYRE_GOLDEN=write TEST_ONLY=listings_of_the_stock_kernels $<
 
 # --- examples, documents, installing -----------------------------------------
 
