@@ -1,0 +1,246 @@
+/* Publishing while the kernel runs: a million slots from one, two and four
+ * threads through a ring of 256, on every backend.  Every ticket ends once,
+ * and the sums are exact.  ENGINE_LIVE_SLOTS in the environment sets the
+ * number. */
+#include "engine.h"
+
+#include <pthread.h>
+
+#define PRODUCERS 4u
+#define WINDOW    64u /* tickets that a producer has open */
+
+static uint32_t live_slots(void)
+{
+    const char *text = getenv("ENGINE_LIVE_SLOTS");
+    return text ? (uint32_t)strtoul(text, NULL, 0) : 1000000u;
+}
+
+typedef struct producer {
+    vyre      *v;
+    uint32_t   id, first, count;
+    bool       batches;
+    uint64_t   full;
+    const char *failed;
+} producer;
+
+/* The slot's work adds 1 to its own cell of the user buffer (many works share
+ * a cell), and its index to observable 0. */
+static vyre_work live_work(const producer *p, uint32_t i)
+{
+    const uint32_t index = p->first + i;
+    vyre_work w = engine_work(OP_COUNT, 2, index % USER_WORDS, index);
+    return w;
+}
+
+static void produce_singles(producer *p)
+{
+    vyre_ticket open[WINDOW];
+    for (uint32_t i = 0; i < p->count && !p->failed; i++) {
+        const vyre_work w = live_work(p, i);
+        if (i >= WINDOW && vyre_wait(p->v, open[i % WINDOW], 60 * SECOND, NULL) != VYRE_OK)
+            p->failed = "a ticket did not end well";
+        vyre_status status;
+        while ((status = vyre_publish(p->v, &w, &open[i % WINDOW], NULL)) == VYRE_FULL)
+            p->full++;
+        if (status != VYRE_OK)
+            p->failed = "publish";
+    }
+    for (uint32_t i = 0; i < WINDOW && i < p->count && !p->failed; i++) {
+        if (vyre_wait(p->v, open[i], 60 * SECOND, NULL) != VYRE_OK)
+            p->failed = "a last ticket did not end well";
+    }
+}
+
+static void produce_batches(producer *p)
+{
+    vyre_work works[100];
+    for (uint32_t i = 0; i < p->count && !p->failed;) {
+        uint32_t n = p->count - i < 100 ? p->count - i : 100, published = 0;
+        vyre_ticket last = { 0, 0 };
+        for (uint32_t k = 0; k < n; k++)
+            works[k] = live_work(p, i + k);
+        const vyre_status status = vyre_publish_many(p->v, works, n, &published, &last, NULL);
+        p->full += status == VYRE_FULL;
+        if (status < 0)
+            p->failed = "publish_many";
+        if (published && vyre_wait(p->v, last, 60 * SECOND, NULL) != VYRE_OK)
+            p->failed = "the last ticket of a batch did not end well";
+        i += published;
+    }
+}
+
+static void *produce(void *user)
+{
+    producer *p = (producer *)user;
+    if (p->batches)
+        produce_batches(p);
+    else
+        produce_singles(p);
+    return NULL;
+}
+
+static void live(uint32_t producers, bool batches)
+{
+    vyre_desc d = engine_desc(256);
+    vyre *v = engine_open(&d);
+    producer p[PRODUCERS];
+    pthread_t threads[PRODUCERS];
+    const uint32_t slots = live_slots(), each = slots / producers;
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    const uint64_t begin = engine_now();
+    for (uint32_t i = 0; i < producers; i++) {
+        memset(&p[i], 0, sizeof p[i]);
+        p[i].v = v;
+        p[i].id = i;
+        p[i].first = i * each;
+        p[i].count = each;
+        p[i].batches = batches;
+        CHECK_EQ(pthread_create(&threads[i], NULL, produce, &p[i]), 0);
+    }
+    for (uint32_t i = 0; i < producers; i++)
+        pthread_join(threads[i], NULL);
+    const double seconds = (double)(engine_now() - begin) * 1e-9;
+    for (uint32_t i = 0; i < producers; i++) {
+        if (p[i].failed)
+            test_fail(__FILE__, __LINE__, "producer %u: %s", i, p[i].failed);
+    }
+    CHECK_EQ(vyre_drain(v, 10 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(vyre_stop(v, 5 * SECOND, NULL), VYRE_OK);
+
+    const uint32_t total = each * producers;
+    const uint32_t *user = (const uint32_t *)vyre_map(v, 0, NULL);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < total; i++)
+        sum += i;
+    for (uint32_t i = 0; i < USER_WORDS; i++)
+        CHECK_EQ(user[i], total / USER_WORDS + (i < total % USER_WORDS));
+    CHECK_EQ(engine_observable(v, 0), (uint32_t)sum);
+    vyre_io_buffers io;
+    uint32_t done = 0;
+    CHECK_EQ(vyre_buffers(v, &io, NULL), VYRE_OK);
+    CHECK_EQ(vyre_control_done_count(io.control, io.control_size, &done, NULL), VYRE_OK);
+    CHECK_EQ(done, total);
+    printf("NOTE %s: %u slots, %u producers%s: %.0f a second\n",
+           vyre_backend_name(backend_under_test), total, producers, batches ? ", batches" : "",
+           total / seconds);
+    vyre_close(v);
+}
+
+static void one_producer(void) { live(1, false); }
+static void two_producers(void) { live(2, false); }
+static void four_producers(void) { live(4, false); }
+static void one_producer_of_batches(void) { live(1, true); }
+static void four_producers_of_batches(void) { live(4, true); }
+
+/* Two threads dispatch bytes on one handle, a third publishes nothing but asks. */
+typedef struct dispatcher {
+    vyre       *v;
+    uint32_t    id;
+    const char *failed;
+} dispatcher;
+
+static void *dispatch(void *user)
+{
+    dispatcher *p = (dispatcher *)user;
+    static const vyre_control_desc desc = { false, 1, 8 };
+    uint32_t control[168], ring[64 * 16], log[257];
+    vyre_io_buffers io = { control, sizeof control, ring, sizeof ring, log, sizeof log, NULL, 0 };
+    for (uint32_t round = 0; round < 50 && !p->failed; round++) {
+        memset(log, 0, sizeof log);
+        if (vyre_control_encode(control, sizeof control, &desc, NULL) != VYRE_OK ||
+            vyre_ring_encode(ring, sizeof ring, 64, NULL) != VYRE_OK)
+            p->failed = "encode";
+        const vyre_work w = engine_add(p->id * 1000 + round);
+        if (vyre_ring_publish(ring, sizeof ring, round % 64, &w, NULL) != VYRE_OK ||
+            vyre_dispatch(p->v, &io, NULL, NULL) != VYRE_OK)
+            p->failed = "dispatch";
+        if (control[160] != p->id * 1000 + round || control[VYRE_CONTROL_DONE_COUNT] != 1)
+            p->failed = "another thread's bytes";
+    }
+    return NULL;
+}
+
+static void threads_dispatch_their_own_bytes(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre *v = engine_open(&d);
+    dispatcher p[2];
+    pthread_t threads[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        p[i].v = v;
+        p[i].id = i + 1;
+        p[i].failed = NULL;
+        CHECK_EQ(pthread_create(&threads[i], NULL, dispatch, &p[i]), 0);
+    }
+    for (uint32_t i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    for (uint32_t i = 0; i < 2; i++) {
+        if (p[i].failed)
+            test_fail(__FILE__, __LINE__, "thread %u: %s", i, p[i].failed);
+    }
+    vyre_close(v);
+}
+
+/* The ring is full most of the time, and log records are taken meanwhile. */
+static uint32_t noted;
+
+static void note(void *user, const vyre_log_record *record)
+{
+    (void)user, (void)record;
+    noted++;
+}
+
+static void *publish_prints(void *user)
+{
+    producer *p = (producer *)user;
+    for (uint32_t i = 0; i < 2000 && !p->failed; i++) {
+        const vyre_work w = engine_work(i % 8 ? OP_COUNT : VYRE_OP_PRINTF, 3, i % 64, 1);
+        vyre_ticket t;
+        vyre_status status;
+        while ((status = vyre_publish(p->v, &w, &t, NULL)) == VYRE_FULL)
+            continue;
+        if (status != VYRE_OK || vyre_wait(p->v, t, 60 * SECOND, NULL) != VYRE_OK)
+            p->failed = "a print";
+    }
+    return NULL;
+}
+
+static void log_records_are_taken_between_works(void)
+{
+    vyre_desc d = engine_desc(64);
+    d.log = note;
+    vyre *v = engine_open(&d);
+    producer p[2];
+    pthread_t threads[2];
+    vyre_info info;
+    noted = 0;
+    memset(p, 0, sizeof p);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    for (uint32_t i = 0; i < 2; i++) {
+        p[i].v = v;
+        CHECK_EQ(pthread_create(&threads[i], NULL, publish_prints, &p[i]), 0);
+    }
+    for (uint32_t i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(!p[0].failed && !p[1].failed);
+    CHECK_EQ(vyre_stop(v, 5 * SECOND, NULL), VYRE_OK);
+    vyre_query(v, &info);
+    CHECK_EQ(noted + info.log_dropped, 500);
+    vyre_close(v);
+}
+
+static const engine_case cases[] = {
+    ENGINE_CASE(one_producer),
+    ENGINE_CASE(two_producers),
+    ENGINE_CASE(four_producers),
+    ENGINE_CASE(one_producer_of_batches),
+    ENGINE_CASE(four_producers_of_batches),
+    ENGINE_CASE(threads_dispatch_their_own_bytes),
+    ENGINE_CASE(log_records_are_taken_between_works),
+};
+
+int main(void)
+{
+    engine_run_cases(cases, sizeof cases / sizeof cases[0]);
+    return test_end();
+}
