@@ -316,6 +316,17 @@ static void vyi_spv_header_phis(vyi_spv *e, vyi_spv_frame *f, uint32_t before)
         f->rounds_left = vyi_spv_header_phi(e, f, before, VYRE_TYPE_U32, e->rounds_start);
 }
 
+/* Loops inside the loop.  Where a vector's iterations count, each of them
+ * counts one in every iteration of this one, even if no lane gets there: the
+ * driver runs what is behind a condition under an empty mask. */
+static uint32_t vyi_spv_loops_inside(const vyi_spv *e, uint32_t opener)
+{
+    uint32_t count = 0;
+    for (uint32_t i = opener + 1; i < e->p->insts[opener].link; i++)
+        count += e->p->insts[i].op == VYI_OP_LOOP || e->p->insts[i].op == VYI_OP_FOREVER;
+    return count;
+}
+
 /* Whether the next iteration begins; 0: always.  An iteration that only the
  * limit forbids sets the cut. */
 static uint32_t vyi_spv_loop_condition(vyi_spv *e, vyi_spv_frame *f)
@@ -331,10 +342,12 @@ static uint32_t vyi_spv_loop_condition(vyi_spv *e, vyi_spv_frame *f)
         uint32_t allowed = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL,
                                           e->current[e->spent], e->current[e->allowed]);
         if (e->trips) {
+            const uint32_t inside = vyi_spv_loops_inside(e, f->opener);
+            const uint32_t limit = e->desc.loop_limit > inside ? e->desc.loop_limit - inside : 0;
             f->trips = vyi_spv_trips(e);
             allowed = vyi_spv_binary(e, VYI_SPV_OpLogicalAnd, VYRE_TYPE_BOOL, allowed,
                                      vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL,
-                                                    f->trips, vyi_spv_u32(e, e->desc.loop_limit)));
+                                                    f->trips, vyi_spv_u32(e, limit)));
         }
         cond = cond ? vyi_spv_binary(e, VYI_SPV_OpLogicalAnd, VYRE_TYPE_BOOL, cond, allowed)
                     : allowed;
@@ -370,7 +383,7 @@ static void vyi_spv_loop(vyi_spv *e, uint32_t index)
     if (e->trips)
         vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2, e->trips,
                     vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, f->trips,
-                                   vyi_spv_u32(e, 1)));
+                                   vyi_spv_u32(e, 1 + vyi_spv_loops_inside(e, index))));
     if (inst->op == VYI_OP_LOOP) {
         e->ids[index + 1] = f->counter;
         vyi_spv_add_fact(e, index + 1, inst->arg[1], true);
