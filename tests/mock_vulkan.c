@@ -5,11 +5,12 @@
 
 mock_state mock;
 
-/* Mesa's drivers keep a few blocks for the life of the process. */
+/* LLVM, which Mesa's driver compiles with, keeps a few blocks for the life of the
+ * process.  (mock_loader keeps the driver in memory, so that it has a name.) */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
-    return "leak:libvulkan_lvp.so\nleak:libvulkan.so\nleak:libLLVM\n";
+    return "leak:libvulkan_lvp.so\nleak:libLLVM\n";
 }
 
 /* Every function that is looked at on its way. */
@@ -285,6 +286,12 @@ mock_vkGetPhysicalDeviceProperties2(VkPhysicalDevice physical,
 {
     real.vkGetPhysicalDeviceProperties2(real.physical, properties);
     mock_properties(physical, &properties->properties);
+    VkBaseOutStructure *node = (VkBaseOutStructure *)properties->pNext;
+    for (; node; node = node->pNext)
+        if (node->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES &&
+            mock.no_subgroups)
+            ((VkPhysicalDeviceSubgroupProperties *)node)->supportedOperations =
+                VK_SUBGROUP_FEATURE_BASIC_BIT;
 }
 
 static VKAPI_ATTR void VKAPI_CALL
@@ -597,8 +604,10 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL mock_vkGetInstanceProcAddr(VkIns
 void (*mock_loader(void))(void)
 {
     static void *library;
-    if (!library)
+    if (!library) {
         library = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
+        dlopen("libvulkan_lvp.so", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    }
     if (!library)
         return NULL;
     void *symbol = dlsym(library, "vkGetInstanceProcAddr");

@@ -105,7 +105,7 @@ typedef struct mock_state {
 
     /* what the driver seems to be */
     uint32_t instance_version, device_version; /* 0 = the real one */
-    bool     no_timeline, no_memory_model, no_debug_utils, no_extensions;
+    bool     no_timeline, no_memory_model, no_debug_utils, no_extensions, no_subgroups;
     bool     discrete_memory;           /* four types, as a discrete GPU has them */
     bool     full_device_memory;        /* the host's window on it has no room */
     bool     two_families;              /* 0 graphics and compute, 1 compute only */

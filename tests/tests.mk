@@ -25,3 +25,5 @@ WHITEBOX += test_spirv_rings
 $(BUILD)/tests/test_spirv_rings: tests/test_kernel_random.c tests/model.c tests/model.h tests/vk_run.h
 $(BUILD)/tests/test_spirv_rings: private SANITIZE := -O2
 $(BUILD)/tests/test_spirv_rings: LDLIBS = -lvulkan
+
+$(BUILD)/tests/test_vulkan $(BUILD)/tests/test_vulkan_faults: tests/mock_vulkan.c tests/mock_vulkan.h
