@@ -18864,11 +18864,11 @@ static const vyi_vk_wish vyi_vk_wishes[VYI_VK_PLACES][VYI_VK_WISHES] = {
       { VYI_VK_COHERENT, 0 } },
 };
 
-/* The first type from `from` on that grants the wish, or UINT32_MAX. */
-static uint32_t vyi_vk_type_find(const vyi_vk_context *c, const vyi_vk_wish *wish, uint32_t allowed,
-                                 uint32_t from)
+/* The first of the allowed types that grants the wish, or UINT32_MAX. */
+static uint32_t vyi_vk_type_find(const vyi_vk_context *c, const vyi_vk_wish *wish,
+                                 uint32_t allowed)
 {
-    for (uint32_t i = from; i < c->memory.memoryTypeCount; i++) {
+    for (uint32_t i = 0; i < c->memory.memoryTypeCount; i++) {
         const VkMemoryPropertyFlags flags = c->memory.memoryTypes[i].propertyFlags;
         if ((allowed >> i & 1u) && (flags & wish->with) == wish->with &&
             !(flags & (wish->without | VYI_VK_SPECIAL)))
@@ -18901,14 +18901,15 @@ static vyre_status vyi_vk_place_memory(vyi_vk_context *c, vyi_vk_buffer *b, vyi_
     VkMemoryRequirements need;
     VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
     c->fn.vkGetBufferMemoryRequirements(c->device, b->buffer, &need);
+    uint32_t allowed = need.memoryTypeBits;
     for (uint32_t w = 0; w < VYI_VK_WISHES; w++) {
         const vyi_vk_wish *wish = &vyi_vk_wishes[place][w];
-        uint32_t type = vyi_vk_type_find(c, wish, need.memoryTypeBits, 0);
-        for (; type != UINT32_MAX;
-             type = vyi_vk_type_find(c, wish, need.memoryTypeBits, type + 1)) {
+        for (uint32_t type = vyi_vk_type_find(c, wish, allowed); type != UINT32_MAX;
+             type = vyi_vk_type_find(c, wish, allowed)) {
             result = vyi_vk_allocate(c, b, need.size, type);
             if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY)
                 return vyi_vk_context_check(c, err, result, "vkAllocateMemory");
+            allowed &= ~(1u << type);
         }
     }
     return vyi_vk_context_check(c, err, result, "vkAllocateMemory");
@@ -19752,6 +19753,7 @@ typedef struct vyi_vk_prober {
     VkDescriptorSet  set;
     VkPipeline       pipeline;
     vyi_vk_chain     chain;
+    vyre_error       look; /* of the look that found the device lost */
 } vyi_vk_prober;
 
 static vyre_status vyi_vk_prober_pipeline(vyi_vk_prober *pr, uint32_t group_size, vyre_error *err)
@@ -19890,7 +19892,7 @@ static bool vyi_vk_probe_await(vyi_vk_prober *pr, uint32_t number, uint64_t time
         if (spin % 1024 != 0)
             continue;
         if (vyi_now() >= deadline ||
-            vyi_vk_chain_reap(pr->c, &pr->chain, pr->chain.completed, 0, NULL) < 0 ||
+            vyi_vk_chain_reap(pr->c, &pr->chain, pr->chain.completed, 0, &pr->look) < 0 ||
             pr->chain.completed == pr->chain.launched)
             return vyi_le32(vyi_load_acquire(pr->mirror.mapped)) == number;
         if (spin >= 8192)
@@ -19930,6 +19932,11 @@ static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, ui
     if (status < 0)
         return status;
     const uint32_t now = vyi_vk_probe_converse(pr, out);
+    if (pr->c->lost) {
+        if (err)
+            *err = pr->look;
+        return pr->look.status;
+    }
     vyi_vk_probe_set(pr, VYI_VK_PROBE_PING, VYI_VK_PROBE_STOP);
     vyi_fence_stores();
     status = vyi_vk_probe_finish(pr, err);

@@ -36,11 +36,11 @@ static const vyi_vk_wish vyi_vk_wishes[VYI_VK_PLACES][VYI_VK_WISHES] = {
       { VYI_VK_COHERENT, 0 } },
 };
 
-/* The first type from `from` on that grants the wish, or UINT32_MAX. */
-static uint32_t vyi_vk_type_find(const vyi_vk_context *c, const vyi_vk_wish *wish, uint32_t allowed,
-                                 uint32_t from)
+/* The first of the allowed types that grants the wish, or UINT32_MAX. */
+static uint32_t vyi_vk_type_find(const vyi_vk_context *c, const vyi_vk_wish *wish,
+                                 uint32_t allowed)
 {
-    for (uint32_t i = from; i < c->memory.memoryTypeCount; i++) {
+    for (uint32_t i = 0; i < c->memory.memoryTypeCount; i++) {
         const VkMemoryPropertyFlags flags = c->memory.memoryTypes[i].propertyFlags;
         if ((allowed >> i & 1u) && (flags & wish->with) == wish->with &&
             !(flags & (wish->without | VYI_VK_SPECIAL)))
@@ -73,14 +73,15 @@ static vyre_status vyi_vk_place_memory(vyi_vk_context *c, vyi_vk_buffer *b, vyi_
     VkMemoryRequirements need;
     VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
     c->fn.vkGetBufferMemoryRequirements(c->device, b->buffer, &need);
+    uint32_t allowed = need.memoryTypeBits;
     for (uint32_t w = 0; w < VYI_VK_WISHES; w++) {
         const vyi_vk_wish *wish = &vyi_vk_wishes[place][w];
-        uint32_t type = vyi_vk_type_find(c, wish, need.memoryTypeBits, 0);
-        for (; type != UINT32_MAX;
-             type = vyi_vk_type_find(c, wish, need.memoryTypeBits, type + 1)) {
+        for (uint32_t type = vyi_vk_type_find(c, wish, allowed); type != UINT32_MAX;
+             type = vyi_vk_type_find(c, wish, allowed)) {
             result = vyi_vk_allocate(c, b, need.size, type);
             if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY)
                 return vyi_vk_context_check(c, err, result, "vkAllocateMemory");
+            allowed &= ~(1u << type);
         }
     }
     return vyi_vk_context_check(c, err, result, "vkAllocateMemory");

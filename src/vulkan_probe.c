@@ -168,6 +168,7 @@ typedef struct vyi_vk_prober {
     VkDescriptorSet  set;
     VkPipeline       pipeline;
     vyi_vk_chain     chain;
+    vyre_error       look; /* of the look that found the device lost */
 } vyi_vk_prober;
 
 static vyre_status vyi_vk_prober_pipeline(vyi_vk_prober *pr, uint32_t group_size, vyre_error *err)
@@ -306,7 +307,7 @@ static bool vyi_vk_probe_await(vyi_vk_prober *pr, uint32_t number, uint64_t time
         if (spin % 1024 != 0)
             continue;
         if (vyi_now() >= deadline ||
-            vyi_vk_chain_reap(pr->c, &pr->chain, pr->chain.completed, 0, NULL) < 0 ||
+            vyi_vk_chain_reap(pr->c, &pr->chain, pr->chain.completed, 0, &pr->look) < 0 ||
             pr->chain.completed == pr->chain.launched)
             return vyi_le32(vyi_load_acquire(pr->mirror.mapped)) == number;
         if (spin >= 8192)
@@ -346,6 +347,11 @@ static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, ui
     if (status < 0)
         return status;
     const uint32_t now = vyi_vk_probe_converse(pr, out);
+    if (pr->c->lost) {
+        if (err)
+            *err = pr->look;
+        return pr->look.status;
+    }
     vyi_vk_probe_set(pr, VYI_VK_PROBE_PING, VYI_VK_PROBE_STOP);
     vyi_fence_stores();
     status = vyi_vk_probe_finish(pr, err);

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <string.h>
+#include <time.h>
 
 mock_state mock;
 
@@ -476,6 +477,17 @@ MOCK_PASS(vkAllocateDescriptorSets,
 
 /* --- launches ------------------------------------------------------------ */
 
+/* How a wait looks whose launch does not end. */
+static void mock_sleep(uint64_t timeout)
+{
+    struct timespec t;
+    if (timeout > 3000000000u)
+        timeout = 3000000000u;
+    t.tv_sec = (time_t)(timeout / 1000000000u);
+    t.tv_nsec = (long)(timeout % 1000000000u);
+    nanosleep(&t, NULL);
+}
+
 static VKAPI_ATTR VkResult VKAPI_CALL
 mock_vkCreateCommandPool(VkDevice device, const VkCommandPoolCreateInfo *info,
                          const VkAllocationCallbacks *callbacks, VkCommandPool *out)
@@ -530,7 +542,10 @@ static VKAPI_ATTR VkResult VKAPI_CALL mock_vkWaitForFences(VkDevice device, uint
     MOCK_ENTER(vkWaitForFences);
     if (mock.lost)
         return VK_ERROR_DEVICE_LOST;
-    return mock.hang ? VK_TIMEOUT : real.vkWaitForFences(device, count, fences, all, timeout);
+    if (!mock.hang)
+        return real.vkWaitForFences(device, count, fences, all, timeout);
+    mock_sleep(timeout);
+    return VK_TIMEOUT;
 }
 
 MOCK_CREATE(vkCreateSemaphore, 1,
@@ -560,7 +575,10 @@ static VKAPI_ATTR VkResult VKAPI_CALL mock_vkWaitSemaphores(VkDevice device,
     MOCK_ENTER(vkWaitSemaphores);
     if (mock.lost)
         return VK_ERROR_DEVICE_LOST;
-    return mock.hang ? VK_TIMEOUT : real.vkWaitSemaphores(device, info, timeout);
+    if (!mock.hang)
+        return real.vkWaitSemaphores(device, info, timeout);
+    mock_sleep(timeout);
+    return VK_TIMEOUT;
 }
 
 /* --- the loader ---------------------------------------------------------- */

@@ -37,7 +37,7 @@
       VK_ERROR_EXTENSION_NOT_PRESENT, VK_ERROR_FEATURE_NOT_PRESENT, VK_ERROR_TOO_MANY_OBJECTS,     \
       MOCK_LOST)                                                                                   \
     X(vkCreateBuffer, MOCK_HOST, MOCK_DEVICE)                                                      \
-    X(vkAllocateMemory, MOCK_HOST, VK_ERROR_TOO_MANY_OBJECTS)                                      \
+    X(vkAllocateMemory, MOCK_HOST, MOCK_DEVICE, VK_ERROR_TOO_MANY_OBJECTS)                         \
     X(vkBindBufferMemory, MOCK_HOST, MOCK_DEVICE)                                                  \
     X(vkMapMemory, MOCK_HOST, MOCK_DEVICE, VK_ERROR_MEMORY_MAP_FAILED)                             \
     X(vkCreateShaderModule, MOCK_HOST, MOCK_DEVICE, VK_ERROR_INVALID_SHADER_NV)                    \

@@ -26,4 +26,4 @@ $(BUILD)/tests/test_spirv_rings: tests/test_kernel_random.c tests/model.c tests/
 $(BUILD)/tests/test_spirv_rings: private SANITIZE := -O2
 $(BUILD)/tests/test_spirv_rings: LDLIBS = -lvulkan
 
-$(BUILD)/tests/test_vulkan $(BUILD)/tests/test_vulkan_faults: tests/mock_vulkan.c tests/mock_vulkan.h
+$(BUILD)/tests/test_vulkan $(BUILD)/tests/test_vulkan_faults $(BUILD)/tests/test_vulkan_loss: tests/mock_vulkan.c tests/mock_vulkan.h

@@ -1,0 +1,322 @@
+/* Every Vulkan call of every step of a handle's life, failed in turn with each
+ * result that it may give.  Each time: a typed error with the call's name and
+ * the driver's number, the handle can be closed, quickly, and nothing is left. */
+#include "test.h"
+#include "vyre.h"
+#include "oom.h"
+
+#include "mock_vulkan.c"
+
+#include <time.h>
+
+static vyre_error err;
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void payload_add(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, s->control, vyre_ir_u32(p, VYRE_CONTROL_OBSERVABLES),
+                   s->arg[0], VYRE_ORDER_RELAXED);
+}
+
+static void cache_drop(void *user, const void *blob, size_t size)
+{
+    (void)user;
+    (void)blob;
+    (void)size;
+}
+
+/* --- a handle's life ----------------------------------------------------- */
+
+typedef enum step {
+    STEP_OPEN, STEP_RUN, STEP_DISPATCH, STEP_START, STEP_WAIT, STEP_STOP, STEP_CLOSE, STEPS
+} step;
+
+static const char *const step_names[STEPS] = { "open", "run",  "dispatch", "start",
+                                               "wait", "stop", "close" };
+
+typedef struct life {
+    oom_state memory;
+    vyre_desc desc;
+    vyre     *v;
+} life;
+
+static void life_init(life *l, bool fences)
+{
+    memset(l, 0, sizeof *l);
+    memset(&err, 0, sizeof err);
+    oom_begin(&l->memory);
+    vyre_desc *d = &l->desc;
+    d->backend = VYRE_BACKEND_VULKAN;
+    d->mode = VYRE_MODE_PERSISTENT;
+    d->kernel.kind = VYRE_KERNEL_JIT;
+    d->kernel.payload = payload_add;
+    d->kernel.slot_count = 8;
+    d->kernel.workgroup_size = 8;
+    d->allocator = oom_allocator(&l->memory);
+    d->vulkan.cache_store = cache_drop;
+    mock_begin();
+    d->vulkan.loader = mock_loader();
+    if (!d->vulkan.loader)
+        test_skip("no Vulkan loader");
+    mock.no_timeline = fences;
+}
+
+static vyre_work work_of(uint32_t number)
+{
+    vyre_work w;
+    memset(&w, 0, sizeof w);
+    w.opcode = VYRE_OP_USER;
+    w.arg_count = 1;
+    w.args[0] = number;
+    return w;
+}
+
+static vyre_status step_dispatch(life *l)
+{
+    static uint8_t control[164 * 4], ring[8 * 64], log[257 * 4];
+    vyre_control_desc cd;
+    vyre_io_buffers io;
+    memset(&cd, 0, sizeof cd);
+    memset(&io, 0, sizeof io);
+    cd.tenants = 1;
+    cd.observables = 4;
+    vyre_control_encode(control, sizeof control, &cd, NULL);
+    vyre_ring_encode(ring, sizeof ring, 8, NULL);
+    vyre_log_encode(log, sizeof log, 64, NULL);
+    io.control = control;
+    io.control_size = sizeof control;
+    io.ring = ring;
+    io.ring_size = sizeof ring;
+    io.log = log;
+    io.log_size = sizeof log;
+    return vyre_dispatch(l->v, &io, NULL, &err);
+}
+
+/* One work, or works until the armed call has failed. */
+static vyre_status step_wait(life *l, bool armed)
+{
+    const uint64_t end = now_ns() + (armed ? 200000000u : 0);
+    const vyre_work w = work_of(1);
+    vyre_status status;
+    uint32_t after = 0; /* works after the failure: one of them has to notice a loss */
+    do {
+        vyre_ticket t;
+        after += mock.failed;
+        status = vyre_publish(l->v, &w, &t, &err);
+        if (status == VYRE_OK)
+            status = vyre_wait(l->v, t, 5000000000u, &err);
+    } while (status >= 0 && now_ns() < end && after < 3);
+    return status;
+}
+
+static vyre_status step_do(life *l, step s)
+{
+    const vyre_work w = work_of(1);
+    vyre *v;
+    switch (s) {
+    case STEP_OPEN:
+        l->v = vyre_open(&l->desc, &err);
+        return l->v ? VYRE_OK : err.status;
+    case STEP_RUN:      return vyre_run(l->v, &w, 1, NULL, &err);
+    case STEP_DISPATCH: return step_dispatch(l);
+    case STEP_START:    return vyre_start(l->v, &err);
+    case STEP_WAIT:     return step_wait(l, mock.fail_function >= 0);
+    case STEP_STOP:     return vyre_stop(l->v, 5000000000u, &err);
+    default:
+        v = l->v;
+        l->v = NULL;
+        vyre_close(v);
+        return VYRE_OK;
+    }
+}
+
+/* --- one fault ----------------------------------------------------------- */
+
+typedef struct fault {
+    step          at;
+    mock_function function;
+    uint32_t      call; /* the how many-th of the step */
+    VkResult      result;
+    bool          fences;
+} fault;
+
+/* Calls that may fail without harm: names, what close does, a look at how far the
+ * probe is, and, while the kernel works, a new lease, all of which are tried
+ * again. */
+static bool is_harmless(const fault *f)
+{
+    const bool look = f->function == MOCK_vkGetSemaphoreCounterValue ||
+                      f->function == MOCK_vkGetFenceStatus;
+    return f->function == MOCK_vkSetDebugUtilsObjectNameEXT || f->at == STEP_CLOSE ||
+           (f->result != VK_ERROR_DEVICE_LOST &&
+            ((look && f->at == STEP_OPEN) || f->at == STEP_WAIT));
+}
+
+#define FAIL_IF(condition, ...)                                                                    \
+    do {                                                                                           \
+        if (condition)                                                                             \
+            test_fail(__FILE__, __LINE__, __VA_ARGS__);                                            \
+    } while (0)
+
+static void check_error(const fault *f, vyre_status status)
+{
+    const char *name = mock_name(f->function);
+    FAIL_IF(status >= 0, "%s %s #%u gave %d: the step succeeded (%d)", step_names[f->at], name,
+            f->call, (int)f->result, (int)status);
+    FAIL_IF(!strstr(err.text, name) || err.native != (int32_t)f->result || !err.fix[0],
+            "%s %s #%u gave %d: native %d, text \"%s\"", step_names[f->at], name, f->call,
+            (int)f->result, (int)err.native, err.text);
+    FAIL_IF((f->result == VK_ERROR_OUT_OF_HOST_MEMORY) != (status == VYRE_E_VK_HOST_MEMORY) ||
+                (f->result == VK_ERROR_OUT_OF_DEVICE_MEMORY) !=
+                    (status == VYRE_E_VK_DEVICE_MEMORY) ||
+                (f->result == VK_ERROR_DEVICE_LOST) != (status == VYRE_E_DEVICE_LOST),
+            "%s %s gave %d: %s", step_names[f->at], name, (int)f->result,
+            vyre_status_name(status));
+}
+
+static void check_clean(const fault *f, life *l, uint64_t began)
+{
+    const char *name = mock_name(f->function);
+    const double seconds = (double)(now_ns() - began) * 1e-9;
+    FAIL_IF(mock.live != 0, "%s %s #%u gave %d: %d objects are left", step_names[f->at], name,
+            f->call, (int)f->result, (int)mock.live);
+    FAIL_IF(!oom_is_clean(&l->memory), "%s %s #%u gave %d: %llu blocks are left",
+            step_names[f->at], name, f->call, (int)f->result,
+            (unsigned long long)l->memory.live_blocks);
+    FAIL_IF(seconds > 8, "%s %s #%u gave %d: it took %.1f s", step_names[f->at], name, f->call,
+            (int)f->result, seconds);
+}
+
+/* False when the step makes no such call. */
+static bool fault_try(const fault *f)
+{
+    life l;
+    life_init(&l, f->fences);
+    const uint64_t began = now_ns();
+    bool reached = false;
+    for (uint32_t s = STEP_OPEN; s < STEPS; s++) {
+        if (s == (uint32_t)f->at)
+            mock_fail(f->function, f->call, f->result);
+        const vyre_status status = step_do(&l, (step)s);
+        if (s == (uint32_t)f->at) {
+            reached = mock.failed;
+            if (reached && (status < 0 || !is_harmless(f)))
+                check_error(f, status);
+            mock.fail_function = -1;
+            if (!reached || status < 0)
+                s = STEP_STOP; /* on with close */
+        } else {
+            FAIL_IF(status < 0, "%s: %s", step_names[s], err.text);
+        }
+        if (!l.v && s < STEP_CLOSE)
+            break;
+    }
+    check_clean(f, &l, began);
+    return reached;
+}
+
+/* All results of one function in one step; up to `most` of its calls. */
+static uint32_t function_sweep(fault f, uint32_t most)
+{
+    VkResult results[MOCK_MAX_RESULTS];
+    const uint32_t count = mock_results(f.function, results);
+    uint32_t tried = 0;
+    for (f.call = 1; f.call <= most; f.call++) {
+        for (uint32_t i = 0; i < count; i++) {
+            f.result = results[i];
+            if (!fault_try(&f))
+                return tried;
+            tried++;
+        }
+    }
+    return tried;
+}
+
+static uint32_t seen[MOCK_FUNCTIONS]; /* faults tried, over all steps */
+
+/* The rest of open is the same with fences as without. */
+static bool is_of_fences(mock_function f)
+{
+    return f == MOCK_vkCreateFence || f == MOCK_vkResetFences || f == MOCK_vkGetFenceStatus ||
+           f == MOCK_vkWaitForFences;
+}
+
+static void step_sweep(step at, bool fences)
+{
+    life l;
+    uint32_t count[MOCK_FUNCTIONS], total = 0;
+    life_init(&l, fences);
+    for (uint32_t s = STEP_OPEN; s <= (uint32_t)STEP_CLOSE; s++) {
+        uint32_t before[MOCK_FUNCTIONS];
+        memcpy(before, mock.count, sizeof before);
+        const vyre_status status = step_do(&l, (step)s);
+        if (!l.v && err.status == VYRE_E_VK_DEVICE)
+            test_skip("no Vulkan device");
+        FAIL_IF(status < 0, "%s: %s", step_names[s], err.text);
+        if (s == (uint32_t)at)
+            for (uint32_t i = 0; i < MOCK_FUNCTIONS; i++)
+                count[i] = mock.count[i] - before[i];
+    }
+    for (uint32_t i = 0; i < MOCK_FUNCTIONS; i++) {
+        if (count[i] == 0 || (fences && at == STEP_OPEN && !is_of_fences((mock_function)i)))
+            continue;
+        fault f;
+        memset(&f, 0, sizeof f);
+        f.at = at;
+        f.function = (mock_function)i;
+        f.fences = fences;
+        /* All calls of open; of the others, which repeat themselves, two. */
+        const uint32_t tried = function_sweep(f, at == STEP_OPEN && count[i] < 40 ? count[i] : 2);
+        seen[i] += tried;
+        total += tried;
+    }
+    printf("NOTE %s%s: %u faults\n", step_names[at], fences ? " with fences" : "", total);
+    CHECK(total > 0 || at >= STEP_STOP);
+}
+
+static void open_fails_cleanly(void) { step_sweep(STEP_OPEN, false); }
+static void run_fails_cleanly(void) { step_sweep(STEP_RUN, false); }
+static void dispatch_fails_cleanly(void) { step_sweep(STEP_DISPATCH, false); }
+static void start_fails_cleanly(void) { step_sweep(STEP_START, false); }
+static void wait_fails_cleanly(void) { step_sweep(STEP_WAIT, false); }
+static void stop_fails_cleanly(void) { step_sweep(STEP_STOP, false); }
+static void close_fails_cleanly(void) { step_sweep(STEP_CLOSE, false); }
+static void open_with_fences_fails_cleanly(void) { step_sweep(STEP_OPEN, true); }
+static void run_with_fences_fails_cleanly(void) { step_sweep(STEP_RUN, true); }
+static void start_with_fences_fails_cleanly(void) { step_sweep(STEP_START, true); }
+static void wait_with_fences_fails_cleanly(void) { step_sweep(STEP_WAIT, true); }
+static void stop_with_fences_fails_cleanly(void) { step_sweep(STEP_STOP, true); }
+
+static void no_function_was_left_out(void)
+{
+    for (uint32_t i = 0; i < MOCK_FUNCTIONS; i++)
+        if (seen[i] == 0)
+            test_fail(__FILE__, __LINE__, "%s was never failed", mock_name((mock_function)i));
+}
+
+int main(void)
+{
+    const uint64_t begin = now_ns();
+    RUN(open_fails_cleanly);
+    RUN(run_fails_cleanly);
+    RUN(dispatch_fails_cleanly);
+    RUN(start_fails_cleanly);
+    RUN(wait_fails_cleanly);
+    RUN(stop_fails_cleanly);
+    RUN(close_fails_cleanly);
+    RUN(open_with_fences_fails_cleanly);
+    RUN(run_with_fences_fails_cleanly);
+    RUN(start_with_fences_fails_cleanly);
+    RUN(wait_with_fences_fails_cleanly);
+    RUN(stop_with_fences_fails_cleanly);
+    RUN(no_function_was_left_out);
+    printf("NOTE %.1f s\n", (double)(now_ns() - begin) * 1e-9);
+    return test_end();
+}
