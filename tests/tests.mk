@@ -27,3 +27,5 @@ $(BUILD)/tests/test_spirv_rings: private SANITIZE := -O2
 $(BUILD)/tests/test_spirv_rings: LDLIBS = -lvulkan
 
 $(BUILD)/tests/test_vulkan $(BUILD)/tests/test_vulkan_faults $(BUILD)/tests/test_vulkan_loss: tests/mock_vulkan.c tests/mock_vulkan.h
+
+WHITEBOX += test_vulkan_volk
