@@ -1478,6 +1478,9 @@ VYI_EXTERN_C_END
  * A kernel does not depend on its geometry: it takes the number of slots
  * from the ring's length and the number of lanes from the dispatch, and
  * each lane serves the slots lane, lane + lanes, lane + 2 * lanes, ...
+ * Equal descriptions give equal programs, whatever the compiler.  In code that
+ * you emit yourself, C leaves open which argument of a call is evaluated, and
+ * so emitted, first: give at most one argument that emits.
  * ======================================================================= */
 #ifndef VYI_KERNEL_H
 #define VYI_KERNEL_H
@@ -1527,15 +1530,18 @@ typedef struct vyre_slot_values {
     const void *internal;
 } vyre_slot_values;
 
-/* Emits one handler.  It may be called more than once for a kernel; locals and
- * blocks that it opens must be closed; `return` is refused. */
+/* Emits one handler.  It may be called more than once for a kernel.  Blocks
+ * that it opens must be closed, and it may leave its own loops only; `return`
+ * is refused.  Arguments that it does not use are not loaded. */
 typedef void (*vyre_emit_fn)(vyre_program *p, const vyre_slot_values *slot, void *user);
 
 /* Writes `value` into argument word `word` (0..11) of the slot, where
  * vyre_result() finds it.  Inside a packed slot: of the operation's own words. */
 VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
                                vyre_value value);
-/* The slot will end FAULT with this code (a u32), unless an earlier fault stands. */
+/* The slot will end FAULT with this code (a u32), unless an earlier fault
+ * stands; 0 reads as VYRE_FAULT_USER.  Code after it still runs; what follows
+ * in a packed slot does not. */
 VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyre_value code);
 
 typedef struct vyre_handler {
@@ -1548,7 +1554,8 @@ typedef struct vyre_handler {
 /* Code that runs around the serving of slots, with a buffer of its own. */
 typedef struct vyre_workspace {
     vyre_buffer_desc buffer;  /* binding 4 or more */
-    void (*bootstrap)(vyre_program *p, vyre_buffer workspace, void *user); /* at a lease's start */
+    /* At a launch's start, on all lanes; may use barriers. */
+    void (*bootstrap)(vyre_program *p, vyre_buffer workspace, void *user);
     void (*guard)(vyre_program *p, vyre_buffer workspace, void *user);     /* each round, first */
     void (*dispatch)(vyre_program *p, vyre_buffer workspace, void *user);  /* then this */
     void *user;
@@ -1567,8 +1574,9 @@ typedef struct vyre_kernel_desc {
     const vyre_buffer_desc *buffers; /* the caller's own, bindings 4.. */
     uint32_t buffer_count;
     const vyre_workspace *workspace;
-    bool     io_polling;      /* the first lane recycles answered IO requests */
-    bool     load_miss;       /* LOAD_MISS becomes an IO request */
+    bool     io_polling;      /* the first lane recycles answered IO requests, apart from those
+                                 that a LOAD_MISS waits for */
+    bool     load_miss;       /* LOAD_MISS becomes an IO request; not in kind JIT */
     bool     control_report;  /* only the control buffer need be copied back */
     bool     open_header;     /* opcodes may write control words 0..159 */
     uint32_t log_records;     /* 0 = 64; only for the host that makes the buffer */
@@ -9141,13 +9149,13 @@ VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_erro
 
 /* --- built-in opcodes ---------------------------------------------------- */
 
-static vyre_value vyi_op_arg(vyi_kernel *k, uint32_t i)
+static vyre_value vyi_opcode_arg(vyi_kernel *k, uint32_t i)
 {
     return vyre_ir_get(k->p, k->arg[i]);
 }
 
 /* The fault of writing control[index], or 0. */
-static vyre_value vyi_op_write_fault(vyi_kernel *k, vyre_value index)
+static vyre_value vyi_opcode_write_fault(vyi_kernel *k, vyre_value index)
 {
     vyre_program *p = k->p;
     vyre_value fault = vyi_kernel_u32(k, VYRE_FAULT_NONE);
@@ -9160,72 +9168,72 @@ static vyre_value vyi_op_write_fault(vyi_kernel *k, vyre_value index)
 }
 
 /* Records `fault` and opens a block for what happens without one. */
-static void vyi_op_unless(vyi_kernel *k, vyre_value fault)
+static void vyi_opcode_unless(vyi_kernel *k, vyre_value fault)
 {
     vyre_ir_set(k->p, k->fault, fault);
     vyre_ir_if(k->p, vyi_kernel_is(k, fault, VYRE_FAULT_NONE));
 }
 
 /* For an operation that one condition allows. */
-static void vyi_op_if(vyi_kernel *k, vyre_value allowed, uint32_t fault)
+static void vyi_opcode_if(vyi_kernel *k, vyre_value allowed, uint32_t fault)
 {
-    vyi_op_unless(k, vyi_kernel_pick(k, allowed, VYRE_FAULT_NONE, fault));
+    vyi_opcode_unless(k, vyi_kernel_pick(k, allowed, VYRE_FAULT_NONE, fault));
 }
 
-static void vyi_op_nop(vyi_kernel *k)
+static void vyi_opcode_nop(vyi_kernel *k)
 {
     (void)k;
 }
 
-static void vyi_op_store_u32(vyi_kernel *k)
+static void vyi_opcode_store_u32(vyi_kernel *k)
 {
-    vyre_value index = vyi_op_arg(k, 1);
-    vyi_op_unless(k, vyi_op_write_fault(k, index));
-    vyre_ir_atomic_store(k->p, k->control, index, vyi_op_arg(k, 0), VYRE_ORDER_RELAXED);
+    vyre_value index = vyi_opcode_arg(k, 1);
+    vyi_opcode_unless(k, vyi_opcode_write_fault(k, index));
+    vyre_ir_atomic_store(k->p, k->control, index, vyi_opcode_arg(k, 0), VYRE_ORDER_RELAXED);
     vyre_ir_end(k->p);
 }
 
-static void vyi_op_atomic_add(vyi_kernel *k)
+static void vyi_opcode_atomic_add(vyi_kernel *k)
 {
-    vyre_value index = vyi_op_arg(k, 1);
-    vyi_op_unless(k, vyi_op_write_fault(k, index));
-    vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->control, index, vyi_op_arg(k, 0),
+    vyre_value index = vyi_opcode_arg(k, 1);
+    vyi_opcode_unless(k, vyi_opcode_write_fault(k, index));
+    vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->control, index, vyi_opcode_arg(k, 0),
                    VYRE_ORDER_RELAXED);
     vyre_ir_end(k->p);
 }
 
 /* observable[index] = value; a word that does not exist takes nothing. */
-static void vyi_op_observe(vyi_kernel *k, vyre_value index, vyre_value value)
+static void vyi_opcode_observe(vyi_kernel *k, vyre_value index, vyre_value value)
 {
     vyre_ir_atomic_store(k->p, k->control, vyi_kernel_plus(k, index, VYRE_CONTROL_OBSERVABLES),
                          value, VYRE_ORDER_RELAXED);
 }
 
-static void vyi_op_load_u32(vyi_kernel *k)
+static void vyi_opcode_load_u32(vyi_kernel *k)
 {
     vyre_program *p = k->p;
-    vyre_value from = vyi_op_arg(k, 0), to = vyi_op_arg(k, 1);
+    vyre_value from = vyi_opcode_arg(k, 0), to = vyi_opcode_arg(k, 1);
     vyre_value readable = vyre_ir_lt(p, from, k->control_words);
     vyre_value both = vyre_ir_and(p, readable, vyre_ir_lt(p, to, k->observables));
-    vyi_op_if(k, both, VYRE_FAULT_INDEX);
-    vyi_op_observe(k, to, vyre_ir_atomic_load(p, k->control, from, VYRE_ORDER_RELAXED));
+    vyi_opcode_if(k, both, VYRE_FAULT_INDEX);
+    vyi_opcode_observe(k, to, vyre_ir_atomic_load(p, k->control, from, VYRE_ORDER_RELAXED));
     vyre_ir_end(p);
 }
 
 /* The index of the word before is below the length, so adding the base of the
  * observables to it does not wrap. */
-static void vyi_op_compare_swap(vyi_kernel *k)
+static void vyi_opcode_compare_swap(vyi_kernel *k)
 {
     vyre_program *p = k->p;
-    vyre_value index = vyi_op_arg(k, 0), from = vyi_op_arg(k, 1), to = vyi_op_arg(k, 2);
-    vyi_op_unless(k, vyi_op_write_fault(k, index));
+    vyre_value index = vyi_opcode_arg(k, 0), from = vyi_opcode_arg(k, 1), to = vyi_opcode_arg(k, 2);
+    vyi_opcode_unless(k, vyi_opcode_write_fault(k, index));
     vyre_value before = vyre_ir_atomic_cas(p, k->control, index, from, to, VYRE_ORDER_RELAXED);
-    vyi_op_observe(k, index, before);
+    vyi_opcode_observe(k, index, before);
     vyre_ir_end(p);
 }
 
 /* True when `count` words from `first` on exist; nothing wraps. */
-static vyre_value vyi_op_range(vyi_kernel *k, vyre_value first, vyre_value count)
+static vyre_value vyi_opcode_range(vyi_kernel *k, vyre_value first, vyre_value count)
 {
     vyre_program *p = k->p;
     vyre_value fits = vyre_ir_le(p, count, k->control_words);
@@ -9233,8 +9241,8 @@ static vyre_value vyi_op_range(vyi_kernel *k, vyre_value first, vyre_value count
     return vyre_ir_and(p, fits, vyre_ir_le(p, first, last));
 }
 
-static vyre_value vyi_op_memcpy_fault(vyi_kernel *k, vyre_value from, vyre_value to,
-                                      vyre_value count)
+static vyre_value vyi_opcode_memcpy_fault(vyi_kernel *k, vyre_value from, vyre_value to,
+                                          vyre_value count)
 {
     vyre_program *p = k->p;
     vyre_value fault = vyi_kernel_u32(k, VYRE_FAULT_NONE);
@@ -9244,18 +9252,18 @@ static vyre_value vyi_op_memcpy_fault(vyi_kernel *k, vyre_value from, vyre_value
         vyre_value barred = vyre_ir_and(p, header, writes);
         fault = vyi_kernel_pick(k, barred, VYRE_FAULT_HEADER, VYRE_FAULT_NONE);
     }
-    vyre_value source = vyi_op_range(k, from, count);
-    vyre_value exist = vyre_ir_and(p, source, vyi_op_range(k, to, count));
+    vyre_value source = vyi_opcode_range(k, from, count);
+    vyre_value exist = vyre_ir_and(p, source, vyi_opcode_range(k, to, count));
     return vyre_ir_select(p, exist, fault, vyi_kernel_u32(k, VYRE_FAULT_INDEX));
 }
 
 /* Upwards from the last word, downwards from the first: right for ranges that
  * overlap and for those that do not. */
-static void vyi_op_memcpy(vyi_kernel *k)
+static void vyi_opcode_memcpy(vyi_kernel *k)
 {
     vyre_program *p = k->p;
-    vyre_value from = vyi_op_arg(k, 0), to = vyi_op_arg(k, 1), count = vyi_op_arg(k, 2);
-    vyi_op_unless(k, vyi_op_memcpy_fault(k, from, to, count));
+    vyre_value from = vyi_opcode_arg(k, 0), to = vyi_opcode_arg(k, 1), count = vyi_opcode_arg(k, 2);
+    vyi_opcode_unless(k, vyi_opcode_memcpy_fault(k, from, to, count));
     vyre_value up = vyre_ir_gt(p, to, from);
     vyre_value last = vyi_kernel_plus(k, count, UINT32_MAX);
     vyre_value i = vyre_ir_loop(p, vyi_kernel_u32(k, 0), count);
@@ -9268,8 +9276,8 @@ static void vyi_op_memcpy(vyi_kernel *k)
 }
 
 /* True when table[row + symbol] exists, row being 256 * state; nothing wraps. */
-static vyre_value vyi_op_in_table(vyi_kernel *k, vyre_value state, vyre_value row,
-                                  vyre_value symbol)
+static vyre_value vyi_opcode_in_table(vyi_kernel *k, vyre_value state, vyre_value row,
+                                      vyre_value symbol)
 {
     vyre_program *p = k->p;
     vyre_value length = vyre_ir_length(p, k->table);
@@ -9279,47 +9287,48 @@ static vyre_value vyi_op_in_table(vyi_kernel *k, vyre_value state, vyre_value ro
     return vyre_ir_and(p, in_table, vyre_ir_lt(p, symbol, left));
 }
 
-static void vyi_op_dfa_step(vyi_kernel *k)
+static void vyi_opcode_dfa_step(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     if (!k->table.id) {
         vyi_kernel_raise(k, VYRE_FAULT_TABLE);
         return;
     }
-    vyre_value state = vyi_op_arg(k, 0), symbol = vyi_op_arg(k, 1), to = vyi_op_arg(k, 2);
+    vyre_value state = vyi_opcode_arg(k, 0), symbol = vyi_opcode_arg(k, 1);
+    vyre_value to = vyi_opcode_arg(k, 2);
     vyre_value row = vyi_kernel_op(k, vyre_ir_shl, state, 8);
     vyre_value observable = vyre_ir_lt(p, to, k->observables);
     vyre_value fault = vyi_kernel_pick(k, observable, VYRE_FAULT_NONE, VYRE_FAULT_INDEX);
-    vyre_value found = vyi_op_in_table(k, state, row, symbol);
-    vyi_op_unless(k, vyre_ir_select(p, found, fault, vyi_kernel_u32(k, VYRE_FAULT_TABLE)));
-    vyi_op_observe(k, to, vyre_ir_load(p, k->table, vyre_ir_add(p, row, symbol)));
+    vyre_value found = vyi_opcode_in_table(k, state, row, symbol);
+    vyi_opcode_unless(k, vyre_ir_select(p, found, fault, vyi_kernel_u32(k, VYRE_FAULT_TABLE)));
+    vyi_opcode_observe(k, to, vyre_ir_load(p, k->table, vyre_ir_add(p, row, symbol)));
     vyre_ir_end(p);
 }
 
-static void vyi_op_batch_fence(vyi_kernel *k)
+static void vyi_opcode_batch_fence(vyi_kernel *k)
 {
-    vyre_value tag = vyi_op_arg(k, 1);
+    vyre_value tag = vyi_opcode_arg(k, 1);
     vyi_kernel_count_at(k, VYRE_CONTROL_EPOCH, VYRE_ORDER_RELAXED);
-    vyi_op_observe(k, vyi_kernel_u32(k, 0), tag);
+    vyi_opcode_observe(k, vyi_kernel_u32(k, 0), tag);
 }
 
-static void vyi_op_shutdown(vyi_kernel *k)
+static void vyi_opcode_shutdown(vyi_kernel *k)
 {
     vyi_kernel_put(k, k->control, vyi_kernel_u32(k, VYRE_CONTROL_SHUTDOWN), 1,
                    VYRE_ORDER_RELAXED);
 }
 
-static void vyi_op_unknown(vyi_kernel *k)
+static void vyi_opcode_unknown(vyi_kernel *k)
 {
     vyi_kernel_raise(k, VYRE_FAULT_OPCODE);
 }
 
 /* --- PRINTF -------------------------------------------------------------- */
 
-static void vyi_op_record(vyi_kernel *k, vyre_value cursor)
+static void vyi_opcode_record(vyi_kernel *k, vyre_value cursor)
 {
     for (uint32_t i = 0; i < VYRE_LOG_RECORD_WORDS; i++) {
-        vyre_value word = i < 3 ? vyi_op_arg(k, i) : k->base;
+        vyre_value word = i < 3 ? vyi_opcode_arg(k, i) : k->base;
         vyre_ir_store(k->p, k->log, vyi_kernel_plus(k, cursor, VYRE_LOG_RECORDS + i), word);
     }
 }
@@ -9327,7 +9336,7 @@ static void vyi_op_record(vyi_kernel *k, vyre_value cursor)
 /* Takes the next record with a CAS, so the cursor never passes the end.  A CAS
  * that fails means that another lane took a record: after as many tries as
  * there are records the log is full. */
-static void vyi_op_printf(vyi_kernel *k)
+static void vyi_opcode_printf(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_value zero = vyi_kernel_u32(k, VYRE_LOG_CURSOR);
@@ -9349,7 +9358,7 @@ static void vyi_op_printf(vyi_kernel *k)
     vyre_value before = vyre_ir_atomic_cas(p, k->log, zero, at, next, VYRE_ORDER_RELAXED);
     vyre_ir_set(p, cursor, before);
     vyre_ir_if(p, vyre_ir_eq(p, before, at));
-    vyi_op_record(k, at);
+    vyi_opcode_record(k, at);
     vyre_ir_set(p, dropped, vyre_ir_bool(p, false));
     vyre_ir_break(p);
     vyre_ir_end(p);
@@ -9364,7 +9373,7 @@ static void vyi_op_printf(vyi_kernel *k)
 
 /* Takes back the loads that the kernel itself emitted for a guest and that the
  * guest does not use; a constant without a reader is dropped later. */
-static void vyi_op_prune(vyi_kernel *k, const vyre_value *loads, uint32_t count)
+static void vyi_opcode_prune(vyi_kernel *k, const vyre_value *loads, uint32_t count)
 {
     vyre_program *p = k->p;
     for (uint32_t n = 0; n < count && p->error.status == VYRE_OK; n++) {
@@ -9382,7 +9391,7 @@ static void vyi_op_prune(vyi_kernel *k, const vyre_value *loads, uint32_t count)
     }
 }
 
-static vyre_slot_values vyi_op_slot_values(vyi_kernel *k)
+static vyre_slot_values vyi_opcode_slot_values(vyi_kernel *k)
 {
     vyre_slot_values slot;
     memset(&slot, 0, sizeof slot);
@@ -9401,7 +9410,7 @@ static vyre_slot_values vyi_op_slot_values(vyi_kernel *k)
 
 /* An index beyond every buffer reads as 0, which is what an argument is that
  * the operation did not get. */
-static vyre_value vyi_op_word(vyi_kernel *k, uint32_t i)
+static vyre_value vyi_opcode_word(vyi_kernel *k, uint32_t i)
 {
     vyre_program *p = k->p;
     vyre_value own = vyi_kernel_op(k, vyre_ir_gt, vyre_ir_get(p, k->arg_count), i);
@@ -9409,23 +9418,23 @@ static vyre_value vyi_op_word(vyi_kernel *k, uint32_t i)
     return vyre_ir_select(p, own, index, vyi_kernel_u32(k, UINT32_MAX));
 }
 
-static void vyi_op_handler(vyi_kernel *k, const vyre_handler *h)
+static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
 {
     vyre_program *p = k->p;
-    vyre_slot_values slot = vyi_op_slot_values(k);
+    vyre_slot_values slot = vyi_opcode_slot_values(k);
     slot.opcode = vyi_kernel_u32(k, h->opcode);
     vyre_value word[VYRE_MAX_ARGS];
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
         if (i >= VYI_KERNEL_EARLY_ARGS)
-            word[i] = vyi_op_word(k, i);
+            word[i] = vyi_opcode_word(k, i);
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
-        slot.arg[i] = i < VYI_KERNEL_EARLY_ARGS ? vyi_op_arg(k, i)
+        slot.arg[i] = i < VYI_KERNEL_EARLY_ARGS ? vyi_opcode_arg(k, i)
                                                 : vyre_ir_load(p, k->ring, word[i]);
 
     vyi_kernel_guest guest = vyi_kernel_guest_begin(k);
     h->emit(p, &slot, h->user);
     vyi_kernel_guest_end(k, guest, h->name ? h->name : "handler");
-    vyi_op_prune(k, slot.arg, VYRE_MAX_ARGS);
+    vyi_opcode_prune(k, slot.arg, VYRE_MAX_ARGS);
 }
 
 VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
@@ -9440,7 +9449,7 @@ VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, ui
         return;
     }
     vyi_kernel k = *(const vyi_kernel *)slot->internal;
-    vyre_ir_store(p, k.ring, vyi_op_word(&k, word), value);
+    vyre_ir_store(p, k.ring, vyi_opcode_word(&k, word), value);
 }
 
 /* A code of 0 would read as no fault at all. */
@@ -9459,55 +9468,55 @@ VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyr
 
 /* --- dispatch ------------------------------------------------------------ */
 
-typedef struct vyi_op_builtin {
+typedef struct vyi_opcode_builtin {
     uint32_t opcode;
     void (*emit)(vyi_kernel *k);
-} vyi_op_builtin;
+} vyi_opcode_builtin;
 
-static void vyi_op_case(vyi_kernel *k, uint32_t opcode)
+static void vyi_opcode_case(vyi_kernel *k, uint32_t opcode)
 {
     vyre_ir_case(k->p, opcode);
     if (opcode < VYRE_METRICS)
         vyi_kernel_count_at(k, VYRE_CONTROL_METRICS + opcode, VYRE_ORDER_RELAXED);
 }
 
-static void vyi_op_default(vyi_kernel *k, vyre_value opcode)
+static void vyi_opcode_default(vyi_kernel *k, vyre_value opcode)
 {
     vyre_program *p = k->p;
     vyre_ir_default(p);
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_lt, opcode, VYRE_METRICS));
     vyi_kernel_count(k, vyi_kernel_plus(k, opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
-    vyi_op_unknown(k);
+    vyi_opcode_unknown(k);
 }
 
-static void vyi_op_dispatch(vyi_kernel *k, vyre_value opcode)
+static void vyi_opcode_dispatch(vyi_kernel *k, vyre_value opcode)
 {
-    static const vyi_op_builtin builtins[] = {
-        { VYRE_OP_NOP, vyi_op_nop },
-        { VYRE_OP_STORE_U32, vyi_op_store_u32 },
-        { VYRE_OP_ATOMIC_ADD, vyi_op_atomic_add },
-        { VYRE_OP_LOAD_U32, vyi_op_load_u32 },
-        { VYRE_OP_COMPARE_SWAP, vyi_op_compare_swap },
-        { VYRE_OP_MEMCPY, vyi_op_memcpy },
-        { VYRE_OP_DFA_STEP, vyi_op_dfa_step },
-        { VYRE_OP_BATCH_FENCE, vyi_op_batch_fence },
+    static const vyi_opcode_builtin builtins[] = {
+        { VYRE_OP_NOP, vyi_opcode_nop },
+        { VYRE_OP_STORE_U32, vyi_opcode_store_u32 },
+        { VYRE_OP_ATOMIC_ADD, vyi_opcode_atomic_add },
+        { VYRE_OP_LOAD_U32, vyi_opcode_load_u32 },
+        { VYRE_OP_COMPARE_SWAP, vyi_opcode_compare_swap },
+        { VYRE_OP_MEMCPY, vyi_opcode_memcpy },
+        { VYRE_OP_DFA_STEP, vyi_opcode_dfa_step },
+        { VYRE_OP_BATCH_FENCE, vyi_opcode_batch_fence },
         { VYRE_OP_LOAD_MISS, vyi_kernel_load_miss },
-        { VYRE_OP_PRINTF, vyi_op_printf },
-        { VYRE_OP_SHUTDOWN, vyi_op_shutdown }
+        { VYRE_OP_PRINTF, vyi_opcode_printf },
+        { VYRE_OP_SHUTDOWN, vyi_opcode_shutdown }
     };
     vyre_ir_switch(k->p, opcode);
     for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++) {
         if (builtins[i].opcode == VYRE_OP_LOAD_MISS && !k->desc.load_miss)
             continue;
-        vyi_op_case(k, builtins[i].opcode);
+        vyi_opcode_case(k, builtins[i].opcode);
         builtins[i].emit(k);
     }
     for (uint32_t i = 0; i < k->desc.handler_count; i++) {
-        vyi_op_case(k, k->desc.handlers[i].opcode);
-        vyi_op_handler(k, &k->desc.handlers[i]);
+        vyi_opcode_case(k, k->desc.handlers[i].opcode);
+        vyi_opcode_handler(k, &k->desc.handlers[i]);
     }
-    vyi_op_default(k, opcode);
+    vyi_opcode_default(k, opcode);
     vyre_ir_end(k->p);
 }
 
@@ -9564,7 +9573,7 @@ static void vyi_packed_check(vyi_kernel *k, const vyi_packed *packed)
     vyre_value end = vyre_ir_sub(p, vyre_ir_add(p, packed->area, packed->args), k->base);
     vyre_value few = vyi_kernel_op(k, vyre_ir_lt, packed->count, 2 * VYRE_MAX_ARGS);
     vyre_value fits = vyre_ir_and(p, few, vyi_kernel_op(k, vyre_ir_le, end, limit));
-    vyi_op_if(k, fits, VYRE_FAULT_PACKED);
+    vyi_opcode_if(k, fits, VYRE_FAULT_PACKED);
     vyre_local least = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "least_offset");
     vyre_value i = vyre_ir_loop(p, vyi_kernel_u32(k, 0), packed->count);
     vyre_value pair = vyi_packed_pair(k, vyi_kernel_plus(k, i, 1));
@@ -9595,7 +9604,7 @@ static void vyi_packed_decode(vyi_kernel *k, const vyi_packed *packed, vyre_valu
     vyre_ir_set(p, k->arg_base, vyre_ir_add(p, packed->area, offset));
     vyre_ir_set(p, k->arg_count, vyre_ir_sub(p, end, offset));
     for (uint32_t a = 0; a < VYI_KERNEL_EARLY_ARGS; a++)
-        vyre_ir_set(p, k->arg[a], vyre_ir_load(p, k->ring, vyi_op_word(k, a)));
+        vyre_ir_set(p, k->arg[a], vyre_ir_load(p, k->ring, vyi_opcode_word(k, a)));
 }
 
 /* --- a slot from its claim to its end ------------------------------------ */
@@ -9635,7 +9644,7 @@ static void vyi_slot_operations(vyi_kernel *k)
     vyre_ir_if(p, packed.is_packed);
     vyi_packed_decode(k, &packed, i);
     vyre_ir_end(p);
-    vyi_op_dispatch(k, vyre_ir_get(p, k->op));
+    vyi_opcode_dispatch(k, vyre_ir_get(p, k->op));
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, vyre_ir_get(p, k->fault), VYRE_FAULT_NONE));
     vyre_ir_break(p);
     vyre_ir_end(p);
@@ -9645,7 +9654,7 @@ static void vyi_slot_operations(vyi_kernel *k)
 static void vyi_slot_payload(vyi_kernel *k)
 {
     vyre_program *p = k->p;
-    vyre_slot_values slot = vyi_op_slot_values(k);
+    vyre_slot_values slot = vyi_opcode_slot_values(k);
     slot.opcode = k->opcode;
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
         slot.arg[i] = i < VYI_KERNEL_EARLY_ARGS
@@ -9655,8 +9664,8 @@ static void vyi_slot_payload(vyi_kernel *k)
     vyi_kernel_guest guest = vyi_kernel_guest_begin(k);
     k->desc.payload(p, &slot, k->desc.payload_user);
     vyi_kernel_guest_end(k, guest, "the payload");
-    vyi_op_prune(k, slot.arg, VYRE_MAX_ARGS);
-    vyi_op_prune(k, &slot.opcode, 1);
+    vyi_opcode_prune(k, slot.arg, VYRE_MAX_ARGS);
+    vyi_opcode_prune(k, &slot.opcode, 1);
 }
 
 /* Where a driver cuts loops, a slot that lost iterations must not look done. */

@@ -15,6 +15,9 @@
  * A kernel does not depend on its geometry: it takes the number of slots
  * from the ring's length and the number of lanes from the dispatch, and
  * each lane serves the slots lane, lane + lanes, lane + 2 * lanes, ...
+ * Equal descriptions give equal programs, whatever the compiler.  In code that
+ * you emit yourself, C leaves open which argument of a call is evaluated, and
+ * so emitted, first: give at most one argument that emits.
  * ======================================================================= */
 #ifndef VYI_KERNEL_H
 #define VYI_KERNEL_H
@@ -66,15 +69,18 @@ typedef struct vyre_slot_values {
     const void *internal;
 } vyre_slot_values;
 
-/* Emits one handler.  It may be called more than once for a kernel; locals and
- * blocks that it opens must be closed; `return` is refused. */
+/* Emits one handler.  It may be called more than once for a kernel.  Blocks
+ * that it opens must be closed, and it may leave its own loops only; `return`
+ * is refused.  Arguments that it does not use are not loaded. */
 typedef void (*vyre_emit_fn)(vyre_program *p, const vyre_slot_values *slot, void *user);
 
 /* Writes `value` into argument word `word` (0..11) of the slot, where
  * vyre_result() finds it.  Inside a packed slot: of the operation's own words. */
 VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
                                vyre_value value);
-/* The slot will end FAULT with this code (a u32), unless an earlier fault stands. */
+/* The slot will end FAULT with this code (a u32), unless an earlier fault
+ * stands; 0 reads as VYRE_FAULT_USER.  Code after it still runs; what follows
+ * in a packed slot does not. */
 VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyre_value code);
 
 typedef struct vyre_handler {
@@ -87,7 +93,8 @@ typedef struct vyre_handler {
 /* Code that runs around the serving of slots, with a buffer of its own. */
 typedef struct vyre_workspace {
     vyre_buffer_desc buffer;  /* binding 4 or more */
-    void (*bootstrap)(vyre_program *p, vyre_buffer workspace, void *user); /* at a lease's start */
+    /* At a launch's start, on all lanes; may use barriers. */
+    void (*bootstrap)(vyre_program *p, vyre_buffer workspace, void *user);
     void (*guard)(vyre_program *p, vyre_buffer workspace, void *user);     /* each round, first */
     void (*dispatch)(vyre_program *p, vyre_buffer workspace, void *user);  /* then this */
     void *user;
@@ -106,8 +113,9 @@ typedef struct vyre_kernel_desc {
     const vyre_buffer_desc *buffers; /* the caller's own, bindings 4.. */
     uint32_t buffer_count;
     const vyre_workspace *workspace;
-    bool     io_polling;      /* the first lane recycles answered IO requests */
-    bool     load_miss;       /* LOAD_MISS becomes an IO request */
+    bool     io_polling;      /* the first lane recycles answered IO requests, apart from those
+                                 that a LOAD_MISS waits for */
+    bool     load_miss;       /* LOAD_MISS becomes an IO request; not in kind JIT */
     bool     control_report;  /* only the control buffer need be copied back */
     bool     open_header;     /* opcodes may write control words 0..159 */
     uint32_t log_records;     /* 0 = 64; only for the host that makes the buffer */
