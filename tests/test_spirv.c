@@ -485,6 +485,16 @@ static void refusals_have_a_status_and_a_fix(void)
     vyre_program_destroy(s.p);
 }
 
+/* This file is built without glslang. */
+static void glsl_needs_glslang(void)
+{
+    vyre_spirv module;
+    vyre_error err;
+    CHECK_EQ(vyre_glsl_compile("#version 460\nvoid main() {}\n", 0, NULL, &module, &err),
+             VYRE_E_GLSL_UNAVAILABLE);
+    CHECK(strstr(err.fix, "VYRE_GLSLANG"));
+}
+
 /* Every allocation of emitting fails in turn; building is not under test. */
 static void check_memory(void (*build)(small *s), const vyre_spirv_desc *desc)
 {
@@ -550,6 +560,7 @@ int main(void)
     RUN(bindings_ascend);
     RUN(the_same_program_gives_the_same_words);
     RUN(refusals_have_a_status_and_a_fix);
+    RUN(glsl_needs_glslang);
     RUN(running_out_of_memory_is_an_error);
     RUN(large_programs_grow);
     return test_end();

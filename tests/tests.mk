@@ -29,3 +29,8 @@ $(BUILD)/tests/test_spirv_rings: LDLIBS = -lvulkan
 $(BUILD)/tests/test_vulkan $(BUILD)/tests/test_vulkan_faults $(BUILD)/tests/test_vulkan_loss: tests/mock_vulkan.c tests/mock_vulkan.h
 
 WHITEBOX += test_vulkan_volk
+WHITEBOX += test_glsl
+$(BUILD)/tests/test_glsl: tests/test_kernel_random.c tests/model.c tests/model.h tests/vk_run.h tests/gen.h
+$(BUILD)/tests/test_glsl: private SANITIZE := -O2
+$(BUILD)/tests/test_glsl: LDLIBS = -lvulkan -lglslang -lMachineIndependent -lGenericCodeGen -lOGLCompiler \
+    -lOSDependent -lSPIRV -lglslang-default-resource-limits -lSPIRV-Tools-opt -lSPIRV-Tools -lstdc++
