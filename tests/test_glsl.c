@@ -94,7 +94,7 @@ static void random_programs_agree_through_glsl(void)
 {
     uint64_t random = test_seed(0x675c);
     need_device();
-    for (int i = 0; i < 250; i++) {
+    for (int i = 0; i < 150; i++) {
         const uint64_t seed = test_random(&random);
         unsigned flags = GEN_INTEGERS;
         if (seed % 4 == 0 && (vk.subgroup_operations & 31) == 31 && vk.subgroup_size <= 32)
