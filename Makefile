@@ -106,7 +106,12 @@ golden: $(BUILD)/tests/test_kernel
 
 # --- examples, documents, installing -----------------------------------------
 
-EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
+# Those that make their own Vulkan device need volk.h to be built at all.
+NEED_VOLK := examples/device.c examples/stock.c
+HAVE_VOLK := $(shell echo '\#include <volk.h>' | $(CC) -E - > /dev/null 2>&1 && echo yes)
+EXAMPLES := $(wildcard examples/*.c)
+EXAMPLES := $(if $(HAVE_VOLK),$(EXAMPLES),$(filter-out $(NEED_VOLK),$(EXAMPLES)))
+EXAMPLES := $(EXAMPLES:examples/%.c=$(BUILD)/examples/%)
 
 examples: $(EXAMPLES)
 

@@ -78,14 +78,16 @@
  *         for (uint32_t i = 0; i < 1024; i++)
  *             x[i] = y[i] = i;
  *
+ *         vyre_ticket tickets[16];
  *         for (uint32_t i = 0; i < 16; i++) { // 16 jobs of 64 elements
  *             const vyre_work work = { 0x1000, 0, VYRE_PRIORITY_NORMAL, // opcode, tenant
  *                                      3, { 3, 64 * i, 64 * i + 64 } }; // arguments
- *             if (vyre_publish(v, &work, NULL, &err) != VYRE_OK)
+ *             if (vyre_publish(v, &work, &tickets[i], &err) != VYRE_OK)
  *                 return 1;
  *         }
- *         if (vyre_drain(v, VYRE_FOREVER, &err) != VYRE_OK)
- *             return 1;
+ *         for (uint32_t i = 0; i < 16; i++)
+ *             if (vyre_wait(v, tickets[i], VYRE_FOREVER, &err) != VYRE_OK)
+ *                 return 1;
  *         printf("3 * 1000 + 1000 = %u\n", (unsigned)y[1000]);
  *         vyre_close(v);
  *         return 0;
@@ -1944,8 +1946,8 @@ VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err);
 
 /* --- work ---------------------------------------------------------------- */
 
-/* VYRE_FULL when no slot is free: poll or wait, and try again.  `ticket` may
- * be NULL. */
+/* VYRE_FULL when no slot is free, which *err explains as well: poll or wait,
+ * and try again.  `ticket` may be NULL. */
 VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
                                   vyre_error *err);
 /* Publishes works in order until the ring is full.  *published says how many,
@@ -16355,6 +16357,13 @@ static vyre_ticket vyi_ticket_of(uint32_t slot, uint32_t mark)
     return t;
 }
 
+static vyre_status vyi_engine_full(const vyre *v, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_FULL, v->slots,
+                    "Poll or wait for a ticket and publish again, or use more slots.",
+                    "none of the %u slots is free", v->slots);
+}
+
 VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
                                   vyre_error *err)
 {
@@ -16371,7 +16380,7 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
     const uint32_t mark = vyi_work_claim(v, work, &slot);
     if (!mark) {
         vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
-        return VYRE_FULL;
+        return vyi_engine_full(v, err);
     }
     vyi_device *d = vyi_engine_device(v);
     vyi_slot_write(v, d, slot, work);
@@ -16514,7 +16523,7 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
         *published = done;
     if (last && done)
         *last = t;
-    return done == count ? VYRE_OK : VYRE_FULL;
+    return done == count ? VYRE_OK : vyi_engine_full(v, err);
 }
 
 /* --- outcomes ------------------------------------------------------------ */

@@ -2,15 +2,15 @@
  *
  *     saxpy [cpu | vulkan]
  *
- * A million elements are cut into 256 jobs.  Each job is one slot, run by one
- * lane; its arguments say which part it does. */
+ * The arrays are cut into 256 jobs.  Each job is one slot, run by one lane; its
+ * arguments say which part it does. */
 #define VYRE_IMPLEMENTATION
 #include "vyre.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define COUNT 1048576u
+#define COUNT 262144u
 #define JOBS  256u
 #define SAXPY 0x1000u
 
@@ -73,9 +73,7 @@ int main(int argc, char **argv)
         works[i].args[1] = COUNT / JOBS * i;
         works[i].args[2] = COUNT / JOBS * (i + 1);
     }
-    if (vyre_start(v, &err) != VYRE_OK ||
-        vyre_publish_many(v, works, JOBS, NULL, NULL, &err) != VYRE_OK ||
-        vyre_drain(v, VYRE_FOREVER, &err) != VYRE_OK)
+    if (vyre_run(v, works, JOBS, NULL, &err) != VYRE_OK) /* all of them, to their end */
         return fail(&err);
 
     unsigned wrong = 0;

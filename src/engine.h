@@ -205,8 +205,8 @@ VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err);
 
 /* --- work ---------------------------------------------------------------- */
 
-/* VYRE_FULL when no slot is free: poll or wait, and try again.  `ticket` may
- * be NULL. */
+/* VYRE_FULL when no slot is free, which *err explains as well: poll or wait,
+ * and try again.  `ticket` may be NULL. */
 VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
                                   vyre_error *err);
 /* Publishes works in order until the ring is full.  *published says how many,

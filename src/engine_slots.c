@@ -267,6 +267,13 @@ static vyre_ticket vyi_ticket_of(uint32_t slot, uint32_t mark)
     return t;
 }
 
+static vyre_status vyi_engine_full(const vyre *v, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_FULL, v->slots,
+                    "Poll or wait for a ticket and publish again, or use more slots.",
+                    "none of the %u slots is free", v->slots);
+}
+
 VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
                                   vyre_error *err)
 {
@@ -283,7 +290,7 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
     const uint32_t mark = vyi_work_claim(v, work, &slot);
     if (!mark) {
         vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
-        return VYRE_FULL;
+        return vyi_engine_full(v, err);
     }
     vyi_device *d = vyi_engine_device(v);
     vyi_slot_write(v, d, slot, work);
@@ -426,7 +433,7 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
         *published = done;
     if (last && done)
         *last = t;
-    return done == count ? VYRE_OK : VYRE_FULL;
+    return done == count ? VYRE_OK : vyi_engine_full(v, err);
 }
 
 /* --- outcomes ------------------------------------------------------------ */

@@ -78,14 +78,16 @@
  *         for (uint32_t i = 0; i < 1024; i++)
  *             x[i] = y[i] = i;
  *
+ *         vyre_ticket tickets[16];
  *         for (uint32_t i = 0; i < 16; i++) { // 16 jobs of 64 elements
  *             const vyre_work work = { 0x1000, 0, VYRE_PRIORITY_NORMAL, // opcode, tenant
  *                                      3, { 3, 64 * i, 64 * i + 64 } }; // arguments
- *             if (vyre_publish(v, &work, NULL, &err) != VYRE_OK)
+ *             if (vyre_publish(v, &work, &tickets[i], &err) != VYRE_OK)
  *                 return 1;
  *         }
- *         if (vyre_drain(v, VYRE_FOREVER, &err) != VYRE_OK)
- *             return 1;
+ *         for (uint32_t i = 0; i < 16; i++)
+ *             if (vyre_wait(v, tickets[i], VYRE_FOREVER, &err) != VYRE_OK)
+ *                 return 1;
  *         printf("3 * 1000 + 1000 = %u\n", (unsigned)y[1000]);
  *         vyre_close(v);
  *         return 0;
