@@ -3,6 +3,7 @@
 #ifndef ENGINE_H
 #define ENGINE_H
 
+#include "driver.h"
 #include "test.h"
 #include "vyre.h"
 

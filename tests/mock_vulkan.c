@@ -1,18 +1,11 @@
 #include "mock_vulkan.h"
+#include "driver.h"
 
 #include <dlfcn.h>
 #include <string.h>
 #include <time.h>
 
 mock_state mock;
-
-/* LLVM, which Mesa's driver compiles with, keeps a few blocks for the life of the
- * process.  (mock_loader keeps the driver in memory, so that it has a name.) */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libvulkan_lvp.so\nleak:libLLVM\n";
-}
 
 /* Every function that is looked at on its way. */
 #define MOCK_INSTANCE_LIST(X)                                                                      \
@@ -622,10 +615,8 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL mock_vkGetInstanceProcAddr(VkIns
 void (*mock_loader(void))(void)
 {
     static void *library;
-    if (!library) {
+    if (!library)
         library = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
-        dlopen("libvulkan_lvp.so", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    }
     if (!library)
         return NULL;
     void *symbol = dlsym(library, "vkGetInstanceProcAddr");

@@ -1,6 +1,7 @@
 /* A program that builds volk itself: the library starts from the program's
  * volk, and says so when volk finds no loader. */
 #include "status_hook.h"
+#include "driver.h"
 #include "test.h"
 
 #define VOLK_IMPLEMENTATION
@@ -25,12 +26,6 @@ static VkResult volk_start(void)
 #include "vyre.h"
 #undef volkGetInstanceVersion
 #undef volkInitialize
-
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libvulkan_lvp.so\nleak:libLLVM\n";
-}
 
 static vyre_error err;
 
@@ -102,7 +97,6 @@ static void the_programs_volk_serves(void)
 
 int main(void)
 {
-    dlopen("libvulkan_lvp.so", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); /* keeps its name */
     RUN(without_a_loader_there_is_a_status);
     RUN(without_a_loader_auto_takes_the_cpu);
     RUN(the_programs_volk_serves);

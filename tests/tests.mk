@@ -26,7 +26,7 @@ $(BUILD)/tests/test_spirv_rings: tests/test_kernel_random.c tests/model.c tests/
 $(BUILD)/tests/test_spirv_rings: private SANITIZE := -O2
 $(BUILD)/tests/test_spirv_rings: LDLIBS = -lvulkan
 
-$(BUILD)/tests/test_vulkan $(BUILD)/tests/test_vulkan_faults $(BUILD)/tests/test_vulkan_loss: tests/mock_vulkan.c tests/mock_vulkan.h
+$(BUILD)/tests/test_vulkan $(BUILD)/tests/test_vulkan_faults $(BUILD)/tests/test_vulkan_loss: tests/mock_vulkan.c tests/mock_vulkan.h tests/driver.h
 
 WHITEBOX += test_vulkan_volk
 WHITEBOX += test_glsl
@@ -34,3 +34,4 @@ $(BUILD)/tests/test_glsl: tests/test_kernel_random.c tests/model.c tests/model.h
 $(BUILD)/tests/test_glsl: private SANITIZE := -O2
 $(BUILD)/tests/test_glsl: LDLIBS = -lvulkan -lglslang -lMachineIndependent -lGenericCodeGen -lOGLCompiler \
     -lOSDependent -lSPIRV -lglslang-default-resource-limits -lSPIRV-Tools-opt -lSPIRV-Tools -lstdc++
+$(BUILD)/tests/test_vulkan_volk: tests/driver.h
