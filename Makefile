@@ -6,7 +6,8 @@
 #   make fuzz       60 seconds of libFuzzer for each decoder
 #   make soak       the long runs
 #   make check      the generated files are in step, the sources are in form
-#   make amalgamate regenerate vyre.h (and vyre_spirv.h)
+#   make amalgamate regenerate vyre.h
+#   make spirv      regenerate vyre_spirv.h
 #   make examples   build every example
 #   make docs       regenerate docs/api.md
 #   make install    vyre.h and vyre.pc, under PREFIX (/usr/local)
@@ -30,7 +31,7 @@ WHITEBOX  :=
 # Tests that cannot run under AddressSanitizer say why in their first comment.
 UNSANITIZED :=
 
-.PHONY: all demo test run-tests bench golden fuzz soak check amalgamate clean setup examples docs install \
+.PHONY: all spirv demo test run-tests bench golden fuzz soak check amalgamate clean setup examples docs install \
         bare-machine
 .SECONDARY:
 
@@ -48,6 +49,12 @@ vyre.h: $(FRAGMENTS) $(BUILD)/amalgamate
 	$(BUILD)/amalgamate src/vyre.h -o $@
 
 amalgamate: vyre.h
+
+$(BUILD)/gen_spirv: tools/gen_spirv.c vyre.h | $(BUILD)
+	$(CC) -std=c99 -O1 $(STRICT) -I. $< -o $@ $(LIBS)
+
+spirv: $(BUILD)/gen_spirv
+	$(BUILD)/gen_spirv --header -o vyre_spirv.h
 
 check: $(BUILD)/amalgamate
 	$(BUILD)/amalgamate src/vyre.h --check vyre.h

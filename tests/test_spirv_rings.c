@@ -16,6 +16,7 @@
 #undef main
 
 #include "vk_run.h"
+#include "vyre_spirv.h"
 
 typedef struct device_kernel {
     const kernel *k;
@@ -292,8 +293,60 @@ static void long_loops_end_as_faults_or_right(void)
     vyre_program_destroy(p);
 }
 
+/* --- the words of vyre_spirv.h ------------------------------------------- */
+
+typedef struct stock {
+    const uint32_t  *words;
+    size_t           count;
+    vyre_kernel_kind kind;
+    bool             once;
+} stock;
+
+/* As their comment says to launch them, in a workgroup of eight lanes: on
+ * llvmpipe one vector, which meets no barrier that others miss. */
+static void one_stock_kernel(const stock *k)
+{
+    static const uint32_t bindings[4] = { 0, 1, 2, 3 }, group[3] = { 8, 1, 1 };
+    const vk_kernel_desc desc = { k->words, k->count, bindings, 4, k->once ? 0u : 4u, group };
+    long_run r;
+    vk_kernel pipeline;
+    const uint32_t counts[LONG_SLOTS] = { 0, 0, 0, 0, 0, 0, 0, 0 };
+    long_begin(&r, counts);
+    for (uint32_t i = 0; i < 6; i++)
+        r.control[VYRE_CONTROL_PRIORITY_OFFSETS + i] = i < 5 ? i : LONG_SLOTS;
+    for (uint32_t s = 0; s < LONG_SLOTS; s++) {
+        const vyre_work work = { VYRE_OP_STORE_U32, 0, VYRE_PRIORITY_NORMAL, 2,
+                                 { 1000 + s, 160 + s } };
+        memset(r.ring + 16 * s, 0, 64);
+        CHECK_EQ(vyre_ring_publish(r.ring, sizeof r.ring, s, &work, NULL), VYRE_OK);
+    }
+    const vk_call call = { { 1, 1, 1 }, r.buffers, r.sizes, 3 };
+    if (!vk_kernel_create(&vk, &pipeline, &desc) || !vk_dispatch(&vk, &pipeline, &call))
+        test_fail(__FILE__, __LINE__, "%s", vk.why);
+    vk_kernel_destroy(&vk, &pipeline);
+    CHECK_EQ(r.control[VYRE_CONTROL_DONE_COUNT], LONG_SLOTS);
+    for (uint32_t s = 0; s < LONG_SLOTS; s++) {
+        CHECK_EQ(r.ring[16 * s], VYRE_SLOT_DONE);
+        CHECK_EQ(r.control[160 + s], 1000 + s);
+    }
+}
+
+static void generated_words_serve_a_ring(void)
+{
+    const stock stocks[] = {
+        { vyre_spirv_direct, sizeof vyre_spirv_direct / 4, VYRE_KERNEL_DIRECT, false },
+        { vyre_spirv_direct_once, sizeof vyre_spirv_direct_once / 4, VYRE_KERNEL_DIRECT, true },
+        { vyre_spirv_priority, sizeof vyre_spirv_priority / 4, VYRE_KERNEL_PRIORITY, false }
+    };
+    if (!vk.device && !vk_open(&vk))
+        test_skip(vk.why);
+    for (size_t i = 0; i < 3; i++)
+        one_stock_kernel(&stocks[i]);
+}
+
 int main(void)
 {
+    RUN(generated_words_serve_a_ring);
     RUN(random_rings_on_a_device_equal_the_model);
     RUN(long_loops_end_as_faults_or_right);
     if (vk.device)
