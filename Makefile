@@ -73,11 +73,13 @@ $(BUILD)/plain/vyre.o: vyre.c vyre.h | $(BUILD)/plain
 
 # --- examples --------------------------------------------------------------
 
+EXAMPLE_CFLAGS ?= -O2
+
 demo: $(BUILD)/examples/quickstart
 	$<
 
 $(BUILD)/examples/%: examples/%.c vyre.h | $(BUILD)/examples
-	$(CC) -std=c99 -O2 -I. $< -o $@ -lm -lpthread -ldl
+	$(CC) -std=c99 $(EXAMPLE_CFLAGS) -I. $< -o $@ $($(*F)_LIBS) -lm -lpthread -ldl
 
 # --- tests -----------------------------------------------------------------
 

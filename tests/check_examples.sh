@@ -4,8 +4,8 @@
 . "$(dirname "$0")/check.sh"
 export LC_ALL=C
 libs="-lm -lpthread -ldl"
-bin=$PWD/$build/examples
-passes make_examples sh -c "make -s -j2 examples > '$scratch/make' 2>&1 || { cat '$scratch/make' >&2; false; }"
+bin=$scratch/examples
+passes make_examples sh -c "make -s -j2 examples BUILD='$scratch' EXAMPLE_CFLAGS=-O0 > '$scratch/make' 2>&1 || { cat '$scratch/make' >&2; false; }"
 no_driver="env VK_ICD_FILENAMES=/nonexistent VK_DRIVER_FILES=/nonexistent"
 backends=cpu
 case $("$bin/quickstart" 2>&1) in
