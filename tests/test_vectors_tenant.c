@@ -5,7 +5,7 @@
  * named: the one that first led this tenant or this slot away from upstream. */
 #include "vec.h"
 
-#define MAX_FILE_IDS 64
+#define MAX_FILE_IDS 1024
 #define RING_SLOTS   12
 #define NO_RULE      VEC_RULE_COUNT
 

@@ -785,12 +785,12 @@ static vyre_status readback_by_rule(const uint32_t *sizes, uint32_t slots)
 static void row_from_outputs(const vec_row *row)
 {
     vyre_error err;
-    uint32_t words[16], slots = vec_u32(row, row->in[1]);
-    size_t sizes[16];
+    uint32_t words[64] = { 0 }, slots = vec_u32(row, row->in[1]);
+    size_t sizes[64];
     uint64_t total = UNTOUCHED;
     const char *text = row->in[0];
-    unsigned count = vec_list(row, &text, ',', words, 16);
-    ROW_CHECK(row, count <= 16);
+    unsigned count = vec_list(row, &text, ',', words, 64);
+    ROW_CHECK(row, count <= 64);
     for (unsigned i = 0; i < count; i++)
         sizes[i] = words[i];
     vyre_status status = vyre_readback_check(sizes, count, slots, &total, &err);

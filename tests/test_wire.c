@@ -509,8 +509,10 @@ static void metrics(void)
         CHECK_EQ(out[i], i == 2 ? 0x2a : i == 7 ? 0x63 : 0);
     CHECK_FAILS(vyre_control_metrics(bytes, 508, out, &err), VYRE_E_MISSING);
     CHECK_EQ(err.at, 127);
-    CHECK_FAILS(vyre_control_metrics(bytes, 384, out, &err), VYRE_E_MISSING);
-    CHECK_EQ(err.at, 96);
+    for (size_t size = 0; size <= 384; size += 128) {
+        CHECK_FAILS(vyre_control_metrics(bytes, size, out, &err), VYRE_E_MISSING);
+        CHECK_EQ(err.at, 96);
+    }
 }
 
 static void shapes(void)
