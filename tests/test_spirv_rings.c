@@ -320,7 +320,7 @@ static void one_stock_kernel(const stock *k)
         memset(r.ring + 16 * s, 0, 64);
         CHECK_EQ(vyre_ring_publish(r.ring, sizeof r.ring, s, &work, NULL), VYRE_OK);
     }
-    const vk_call call = { { 1, 1, 1 }, r.buffers, r.sizes, 3 };
+    const vk_call call = { { 1, 1, 1 }, r.buffers, r.sizes, 40 };
     if (!vk_kernel_create(&vk, &pipeline, &desc) || !vk_dispatch(&vk, &pipeline, &call))
         test_fail(__FILE__, __LINE__, "%s", vk.why);
     vk_kernel_destroy(&vk, &pipeline);
