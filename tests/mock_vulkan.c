@@ -1,7 +1,6 @@
 #include "mock_vulkan.h"
 #include "driver.h"
 
-#include <dlfcn.h>
 #include <string.h>
 #include <time.h>
 
@@ -70,10 +69,13 @@ uint32_t mock_results(mock_function function, VkResult results[MOCK_MAX_RESULTS]
     return count;
 }
 
+static bool mock_was_lost; /* since mock_begin, a device that was replaced */
+
 void mock_begin(void)
 {
     memset(&mock, 0, sizeof mock);
     mock.fail_function = -1;
+    mock_was_lost = false;
 }
 
 void mock_fail(mock_function function, uint32_t call, VkResult result)
@@ -104,10 +106,10 @@ static void mock_live(VkResult result, int32_t change)
 }
 
 /* A device that was lost here still works in truth, and must come to rest
- * before its objects go. */
+ * before its objects go; also after another one took its place. */
 static void mock_rest(VkDevice device)
 {
-    if (mock.lost)
+    if (mock.lost || mock_was_lost)
         real.vkDeviceWaitIdle(device);
 }
 
@@ -360,6 +362,7 @@ mock_vkCreateDevice(VkPhysicalDevice physical, const VkDeviceCreateInfo *info,
     queue.queueFamilyIndex = 0;
     VkDeviceCreateInfo changed = *info;
     changed.pQueueCreateInfos = &queue;
+    mock_was_lost = mock_was_lost || mock.lost;
     mock.lost = false;
     const VkResult result = real.vkCreateDevice(real.physical, &changed, callbacks, device);
     mock_live(result, 1);
