@@ -13,8 +13,8 @@
  *      +-- nothing outstanding any more -- REVOKED
  *
  * Every function may be called from any thread; a lock, held for a few
- * instructions, keeps the accounts exact.  Memory is allocated by
- * vyre_tenants_create() only.
+ * instructions, keeps the accounts exact (with VYRE_NO_THREADS: from one
+ * thread at a time).  Memory is allocated by vyre_tenants_create() only.
  *
  *     vyre_tenants_work(tenants, tenant, &local, &work, &err);     // one slot is outstanding
  *     if (vyre_ring_publish(ring, size, slot, &work, &err) < 0)

@@ -156,7 +156,9 @@ static void lane_ends(actor *a)
     static const vyre_slot_state ends[] = {
         VYRE_SLOT_DONE, VYRE_SLOT_FAULTED, VYRE_SLOT_YIELD, VYRE_SLOT_REQUEUE, VYRE_SLOT_WAIT_IO
     };
-    vyre_slot_state end = world.calm ? VYRE_SLOT_DONE : ends[chance(5)];
+    uint32_t choice = world.calm ? 0 : chance(6);
+    /* The last choice: a slot without rights is put back as it was. */
+    vyre_slot_state end = choice < 5 ? ends[choice] : vyi_slot_state_of(a->seen);
     uint32_t work = world.work_in[a->slot];
     world.held_by[a->slot] = NOBODY;
     if (end == VYRE_SLOT_DONE)
