@@ -375,13 +375,15 @@ static vyre_local vyi_kernel_look(vyi_kernel *k)
     return worth;
 }
 
-/* Acquire in the poll and in the claim: both pair with the release by which
- * the host, or a lane that put the slot back, wrote the status last. */
+/* Acquire in the claim: it pairs with the release by which the host, or a lane
+ * that put the slot back, wrote the status last.  The poll decides nothing but
+ * whether to claim, and orders nothing: an acquire in each would make every
+ * idle round wait for a cache. */
 VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
 {
     vyre_program *p = k->p;
     k->base = base;
-    k->seen = vyre_ir_atomic_load(p, k->ring, base, VYRE_ORDER_ACQUIRE);
+    k->seen = vyre_ir_atomic_load(p, k->ring, base, VYRE_ORDER_RELAXED);
     vyre_ir_name(p, k->seen, "status");
     vyre_ir_if(p, vyi_kernel_may_claim(k, k->seen));
     vyre_local worth = vyi_kernel_look(k);

@@ -543,17 +543,36 @@ static void vyi_slot_settle_loops(vyi_kernel *k)
     vyre_ir_loop_allow(p, vyi_kernel_u32(k, UINT32_MAX));
 }
 
+/* A host that polls the mirror alone may publish the slot again as soon as it
+ * sees it there.  So the mirror either comes after the status, or the status
+ * is changed only while it is still this claim's. */
+static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror)
+{
+    if (k->mirror.id)
+        vyre_ir_atomic_store(k->p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), mirror,
+                             VYRE_ORDER_RELEASE);
+}
+
 /* Publishes the slot's end.  Release in all three: the status pairs with the
- * acquire of whoever reads it and then the slot's words; the mirror comes
- * after it, so that a host that polls the mirror alone may publish again at
- * once; a counter that has been seen promises that the status can be seen. */
+ * acquire of whoever reads it and then the slot's words, the mirror with the
+ * waiting host's, and a counter that has been seen promises that the status
+ * can be seen.
+ *
+ * Where one lane serves a slot for the whole launch, the mirror goes first:
+ * that takes one release out of the round trip.  Any claim that follows is
+ * then by the same lane, after its own compare-exchange; elsewhere another
+ * lane could have claimed the slot in between. */
 static void vyi_slot_publish(vyi_kernel *k, uint32_t status, vyre_value mirror, uint32_t counter)
 {
-    vyre_program *p = k->p;
-    vyi_kernel_put(k, k->ring, k->base, status, VYRE_ORDER_RELEASE);
-    if (k->mirror.id)
-        vyre_ir_atomic_store(p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), mirror,
-                             VYRE_ORDER_RELEASE);
+    if (k->mirror.id && k->desc.kind != VYRE_KERNEL_PRIORITY) {
+        vyi_slot_mirror(k, mirror);
+        vyre_value claimed = vyi_kernel_u32(k, VYRE_SLOT_CLAIMED);
+        vyre_ir_atomic_cas(k->p, k->ring, k->base, claimed, vyi_kernel_u32(k, status),
+                           VYRE_ORDER_RELEASE);
+    } else {
+        vyi_kernel_put(k, k->ring, k->base, status, VYRE_ORDER_RELEASE);
+        vyi_slot_mirror(k, mirror);
+    }
     vyi_kernel_count_at(k, counter, VYRE_ORDER_RELEASE);
 }
 
