@@ -474,6 +474,7 @@ VYI_EXTERN_C_BEGIN
 #define VYRE_CONTROL_FAULT_COUNT         141u
 #define VYRE_CONTROL_LOG_DROPPED         142u
 #define VYRE_CONTROL_HEARTBEAT           143u
+#define VYRE_CONTROL_DOORBELL            146u /* a hint: slot last published + 1 */
 #define VYRE_CONTROL_OBSERVABLES         160u
 #define VYRE_CONTROL_MIN_WORDS           160u
 
@@ -1585,6 +1586,9 @@ typedef struct vyre_kernel_desc {
     uint32_t observables;     /* 0 = 64; likewise */
     uint32_t table_binding;   /* of the caller's buffer with the DFA table; 0 = none */
     uint32_t mirror_binding;  /* a u32 per slot, written when it ends; 0 = none */
+    bool     narrow;          /* a looping DIRECT or JIT kernel is served by one lane, in a shape
+                                 for devices that walk through code they skip; see
+                                 VYRE_CONTROL_DOORBELL */
     uint32_t io_spins;        /* rounds that LOAD_MISS waits for the host; 0 = 1024 */
     uint32_t loop_allowance;  /* of one slot, where loops are limited; 0 = 32768 */
     vyre_allocator allocator;
@@ -8511,6 +8515,14 @@ VYI_API void vyi_kernel_claim_end(vyi_kernel *k);
 /* Header and early arguments of the slot at k->base. */
 VYI_API void vyi_kernel_load_slot(vyi_kernel *k);
 
+/* The same for the operations that are common enough to stand in the inner
+ * loop; of another one it only sets `rare` (kernel_ops.c). */
+VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare);
+
+/* The whole loop of a kernel of one lane (kernel_narrow.c). */
+VYI_API bool vyi_kernel_is_narrow(const vyre_kernel_desc *d);
+VYI_API void vyi_kernel_narrow(vyi_kernel *k);
+
 /* bool: so few loop iterations are left that a slot that is begun now might
  * not end before the driver cuts (kernel.c). */
 VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k);
@@ -9090,6 +9102,8 @@ static void vyi_kernel_emit(vyi_kernel *k)
         vyre_ir_if(k->p, vyre_ir_lt(k->p, k->lane, k->slots));
     if (d->once)
         vyi_kernel_once(k, turns);
+    else if (vyi_kernel_is_narrow(d))
+        vyi_kernel_narrow(k);
     else
         vyi_kernel_forever(k, turns);
     if (!d->workspace)
@@ -9734,32 +9748,53 @@ static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror)
  * that takes one release out of the round trip.  Any claim that follows is
  * then by the same lane, after its own compare-exchange; elsewhere another
  * lane could have claimed the slot in between. */
-static void vyi_slot_publish(vyi_kernel *k, uint32_t status, vyre_value mirror, uint32_t counter)
+static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror,
+                             vyre_value counter)
 {
     if (k->mirror.id && k->desc.kind != VYRE_KERNEL_PRIORITY) {
         vyi_slot_mirror(k, mirror);
         vyre_value claimed = vyi_kernel_u32(k, VYRE_SLOT_CLAIMED);
-        vyre_ir_atomic_cas(k->p, k->ring, k->base, claimed, vyi_kernel_u32(k, status),
-                           VYRE_ORDER_RELEASE);
+        vyre_ir_atomic_cas(k->p, k->ring, k->base, claimed, status, VYRE_ORDER_RELEASE);
     } else {
-        vyi_kernel_put(k, k->ring, k->base, status, VYRE_ORDER_RELEASE);
+        vyre_ir_atomic_store(k->p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
         vyi_slot_mirror(k, mirror);
     }
-    vyi_kernel_count_at(k, counter, VYRE_ORDER_RELEASE);
+    vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
 }
 
 static void vyi_slot_end(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_value fault = vyre_ir_get(p, k->fault);
-    vyre_ir_if(p, vyi_kernel_is(k, fault, VYRE_FAULT_NONE));
-    vyi_slot_publish(k, VYRE_SLOT_DONE, vyi_kernel_u32(k, VYRE_SLOT_DONE),
-                     VYRE_CONTROL_DONE_COUNT);
-    vyre_ir_else(p);
+    vyre_value done = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
+    vyre_ir_if(p, vyre_ir_not(p, done));
     vyre_ir_store(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_FAULT), fault);
-    vyre_value code = vyi_kernel_op(k, vyre_ir_shl, fault, 8);
-    vyre_value mirror = vyi_kernel_op(k, vyre_ir_or, code, VYRE_SLOT_FAULTED);
-    vyi_slot_publish(k, VYRE_SLOT_FAULTED, mirror, VYRE_CONTROL_FAULT_COUNT);
+    vyre_ir_end(p);
+    vyre_value status = vyi_kernel_pick(k, done, VYRE_SLOT_DONE, VYRE_SLOT_FAULTED);
+    vyre_value mirror = vyre_ir_or(p, vyi_kernel_op(k, vyre_ir_shl, fault, 8), status);
+    vyi_slot_publish(k, status, mirror, vyi_kernel_pick(k, done, VYRE_CONTROL_DONE_COUNT,
+                                                        VYRE_CONTROL_FAULT_COUNT));
+}
+
+VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
+{
+    static const vyi_opcode_builtin common[] = {
+        { VYRE_OP_NOP, vyi_opcode_nop },
+        { VYRE_OP_STORE_U32, vyi_opcode_store_u32 },
+        { VYRE_OP_ATOMIC_ADD, vyi_opcode_atomic_add }
+    };
+    vyre_program *p = k->p;
+    vyi_slot_locals(k);
+    vyre_ir_switch(p, k->opcode);
+    for (size_t i = 0; i < sizeof common / sizeof common[0]; i++) {
+        vyi_opcode_case(k, common[i].opcode);
+        common[i].emit(k);
+    }
+    vyre_ir_default(p);
+    vyre_ir_set(p, rare, vyre_ir_bool(p, true));
+    vyre_ir_end(p);
+    vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, rare)));
+    vyi_slot_end(k);
     vyre_ir_end(p);
 }
 
@@ -10145,6 +10180,161 @@ VYI_API void vyi_kernel_priority_pass(vyi_kernel *k)
     vyre_ir_end(p);
     if (k->desc.once)
         vyre_ir_end(p);
+}
+/* ==========================================================================
+ * kernel: one lane alone
+ *
+ * Private.  Some devices have no branches: a CPU that runs a vector of lanes
+ * under a mask (llvmpipe) walks through every opcode's code for each poll,
+ * masked off.  Its loops are real, though: what stands behind a loop costs
+ * nothing until the loop is left.  So here the code stands in three rings:
+ *
+ *     forever {                        a round: one uncommon operation
+ *         forever {                    one common operation
+ *             forever { poll }         left when a slot is found
+ *             claim; if it is common: run it, else leave
+ *         }
+ *         run the uncommon one
+ *     }
+ *
+ * One lane serves the ring, so that no lane waits for another to leave a loop.
+ * It looks where the doorbell points, and sweeps over the ring besides: the
+ * doorbell is a hint, and nothing is lost without it.
+ * ======================================================================= */
+
+/* Slots of the sweep that one poll looks at. */
+#define VYI_SOLO_SWEEP 4u
+
+/* Polls of one launch where the device sets no limit to loops. */
+#define VYI_SOLO_POLLS 65536u
+
+typedef struct vyi_solo {
+    vyre_local base;   /* of the slot that was found */
+    vyre_local hit;    /* bool: one was found */
+    vyre_local rare;   /* bool: its operation is an uncommon one */
+    vyre_local cursor; /* the sweep's next slot */
+    vyre_local tried;  /* the doorbell's value that was followed last */
+    vyre_local polls;  /* that are left */
+} vyi_solo;
+
+VYI_API bool vyi_kernel_is_narrow(const vyre_kernel_desc *d)
+{
+    return d->narrow && !d->once && d->kind != VYRE_KERNEL_PRIORITY && !d->workspace &&
+           !d->io_polling && !d->load_miss;
+}
+
+static void vyi_solo_locals(vyi_kernel *k, vyi_solo *n)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    n->base = vyre_ir_local(p, VYRE_TYPE_U32, zero, "found");
+    n->hit = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "hit");
+    n->rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
+    n->cursor = vyre_ir_local(p, VYRE_TYPE_U32, zero, "cursor");
+    n->tried = vyre_ir_local(p, VYRE_TYPE_U32, zero, "tried");
+    n->polls = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYI_SOLO_POLLS), "polls");
+}
+
+/* Leaves the poll when the slot can be claimed. */
+static void vyi_solo_look(vyi_kernel *k, const vyi_solo *n, vyre_value slot)
+{
+    vyre_program *p = k->p;
+    vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 4);
+    vyre_value status = vyre_ir_atomic_load(p, k->ring, base, VYRE_ORDER_RELAXED);
+    vyre_ir_if(p, vyi_kernel_is(k, status, VYRE_SLOT_PUBLISHED));
+    vyre_ir_set(p, n->base, base);
+    vyre_ir_set(p, n->hit, vyre_ir_bool(p, true));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+}
+
+/* Each value of the doorbell is followed once: its slot had been published
+ * before it was rung, and a slot that is refused must not hold up the sweep. */
+static void vyi_solo_follow(vyi_kernel *k, const vyi_solo *n)
+{
+    vyre_program *p = k->p;
+    vyre_value bell = vyi_kernel_control(k, VYRE_CONTROL_DOORBELL);
+    vyre_value slot = vyi_kernel_plus(k, bell, UINT32_MAX);
+    vyre_value exists = vyre_ir_lt(p, slot, k->slots);
+    vyre_value fresh = vyre_ir_ne(p, bell, vyre_ir_get(p, n->tried));
+    vyre_ir_if(p, vyre_ir_and(p, exists, fresh));
+    vyre_ir_set(p, n->tried, bell);
+    vyi_solo_look(k, n, slot);
+    vyre_ir_end(p);
+}
+
+/* The cursor moves first, so that a slot that is refused is left behind. */
+static void vyi_solo_sweep(vyi_kernel *k, const vyi_solo *n)
+{
+    vyre_program *p = k->p;
+    for (uint32_t i = 0; i < VYI_SOLO_SWEEP; i++) {
+        vyre_value slot = vyre_ir_get(p, n->cursor);
+        vyre_value next = vyi_kernel_plus(k, slot, 1);
+        vyre_value wraps = vyre_ir_ge(p, next, k->slots);
+        vyre_ir_set(p, n->cursor, vyre_ir_select(p, wraps, vyi_kernel_u32(k, 0), next));
+        vyi_solo_look(k, n, slot);
+    }
+}
+
+/* Polls until a slot is found or the launch ends. */
+static void vyi_solo_watch(vyi_kernel *k, const vyi_solo *n)
+{
+    vyre_program *p = k->p;
+    vyre_ir_set(p, n->hit, vyre_ir_bool(p, false));
+    vyre_ir_forever(p);
+    vyre_value left = vyre_ir_get(p, n->polls);
+    vyre_value spent = vyre_ir_or(p, vyi_kernel_is(k, left, 0), vyi_kernel_loops_end(k));
+    vyre_value stop = vyi_kernel_control(k, VYRE_CONTROL_SHUTDOWN);
+    vyre_value ends = vyre_ir_or(p, spent, vyi_kernel_op(k, vyre_ir_ne, stop, 0));
+    vyre_ir_if(p, ends);
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_set(p, n->polls, vyi_kernel_plus(k, left, UINT32_MAX));
+    vyi_solo_follow(k, n);
+    vyi_solo_sweep(k, n);
+    vyre_ir_end(p);
+}
+
+/* Common operations, until there is an uncommon one or the launch ends. */
+static void vyi_solo_serve(vyi_kernel *k, const vyi_solo *n)
+{
+    vyre_program *p = k->p;
+    vyre_ir_forever(p);
+    vyi_solo_watch(k, n);
+    vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, n->hit)));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyi_kernel_claim_begin(k, vyre_ir_get(p, n->base));
+    if (k->desc.kind == VYRE_KERNEL_JIT)
+        vyi_kernel_serve(k);
+    else
+        vyi_kernel_serve_common(k, n->rare);
+    vyi_kernel_claim_end(k);
+    vyre_ir_if(p, vyre_ir_get(p, n->rare));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+VYI_API void vyi_kernel_narrow(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyi_solo n;
+    vyi_solo_locals(k, &n);
+
+    vyre_ir_if(p, vyi_kernel_is(k, k->lane, 0));
+    vyre_ir_forever(p);
+    vyi_kernel_count_at(k, VYRE_CONTROL_HEARTBEAT, VYRE_ORDER_RELAXED);
+    vyi_solo_serve(k, &n);
+    vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, n.rare)));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_set(p, n.rare, vyre_ir_bool(p, false));
+    k->base = vyre_ir_get(p, n.base);
+    vyi_kernel_load_slot(k);
+    vyi_kernel_serve(k);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
 }
 /* ==========================================================================
  * interp: pure instructions, over many lanes
@@ -14432,6 +14622,13 @@ static uint32_t vyi_spv_scalar_input(vyi_spv *e, uint32_t builtin)
                          u32);
 }
 
+/* A lane that is alone counts for its subgroup. */
+static bool vyi_spv_lone_lane(const vyi_spv *e)
+{
+    const uint32_t *size = e->p->group_size;
+    return !e->desc.spec_group_size && size[0] * size[1] * size[2] == 1;
+}
+
 /* The workgroup's size: literal, or from specialization constants 0, 1, 2. */
 static uint32_t vyi_spv_group_size(vyi_spv *e, uint32_t component)
 {
@@ -14636,7 +14833,7 @@ static void vyi_spv_function(vyi_spv *e)
         e->current[e->spent] = vyi_spv_u32(e, 0);
         e->current[e->allowed] = vyi_spv_u32(e, e->desc.loop_limit);
         e->current[e->cut] = vyi_spv_const(e, VYRE_TYPE_BOOL, 0);
-        if (e->desc.unfenced)
+        if (e->desc.unfenced && !vyi_spv_lone_lane(e))
             vyi_spv_count_trips(e);
     }
     if (e->desc.rounds && e->fed)
@@ -15873,6 +16070,7 @@ typedef struct vyi_device_desc {
     const vyre_desc    *desc;     /* the user's, with defaults filled in */
     const vyre_program *loop;     /* finished */
     const vyre_program *once;
+    const vyre_program *narrow;   /* what `loop` does, by one lane; NULL = there is none */
     const vyi_device_buffer *buffers; /* ascending bindings; the same in both programs */
     uint32_t buffer_count;
     uint32_t group_size;          /* of both programs */
@@ -15891,6 +16089,7 @@ typedef struct vyi_device {
     uint32_t max_rounds;       /* that one lease may have; 0 = no bound known */
     bool     endless;          /* rounds may be 0: the launch then lives until it is stopped */
     bool     write_combined;   /* host stores to control and ring need a store fence for order */
+    bool     doorbell;         /* a narrow kernel runs: it looks at VYRE_CONTROL_DOORBELL first */
     bool     slow_reads;       /* host reads of control and ring cross a bus */
     bool     pumped;           /* launches make progress inside reap only */
     uint32_t group_size;       /* as the looping program runs */
@@ -16014,7 +16213,7 @@ struct vyre {
     uint32_t *run_work;   /* and its index */
     vyre_log_record *log; /* records on their way to the callback */
     vyre_desc desc;
-    vyre_program *loop, *once;
+    vyre_program *loop, *once, *narrow;
     vyi_device_buffer buffers[VYI_MAX_BUFFERS];
     uint32_t  buffer_count;
     const vyi_backend *backend;
@@ -16360,12 +16559,21 @@ static void vyi_slot_raise(const vyi_device *d, uint32_t slot)
                       vyi_le32(VYRE_SLOT_PUBLISHED));
 }
 
+/* Release: who sees the doorbell sees the slot PUBLISHED. */
+static void vyi_slot_ring_bell(const vyi_device *d, uint32_t slot)
+{
+    if (d->doorbell)
+        vyi_store_release(vyi_engine_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_DOORBELL,
+                          vyi_le32(slot + 1));
+}
+
 VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_work *work)
 {
     vyi_slot_fill(v, d, slot, work);
     if (d->write_combined)
         vyi_fence_stores();
     vyi_slot_raise(d, slot);
+    vyi_slot_ring_bell(d, slot);
     if (d->write_combined)
         vyi_fence_stores();
 }
@@ -16511,6 +16719,7 @@ static uint32_t vyi_publish_batch(vyre *v, const vyre_work *works, uint32_t coun
     }
     if (d->write_combined)
         vyi_batch_raise(d, &b);
+    vyi_slot_ring_bell(d, b.slots[0]);
     for (uint32_t i = 0; i < n; i++)
         vyi_store_release(&v->marks[b.slots[i]], vyi_mark_with(b.marks[i], VYI_PHASE_FLIGHT));
     if (d->backend->wake)
@@ -17813,7 +18022,13 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
     k.once = true;
     if (v->loop)
         v->once = vyre_kernel_build(&k, &how);
-    if (v->loop && v->once)
+    k.once = false;
+    k.narrow = true;
+    k.workgroup_size = k.lane_count = 1;
+    k.slot_count = v->slots;
+    if (v->once && vyi_kernel_is_narrow(&k))
+        v->narrow = vyre_kernel_build(&k, &how);
+    if (v->once && (v->narrow || !vyi_kernel_is_narrow(&k)))
         return VYRE_OK;
     if (err)
         *err = how;
@@ -17890,6 +18105,7 @@ static vyre_status vyi_device_open(vyre *v, vyi_device **out, vyre_error *err)
     desc.desc = &v->desc;
     desc.loop = v->loop;
     desc.once = v->once;
+    desc.narrow = v->narrow;
     desc.buffers = v->buffers;
     desc.buffer_count = v->buffer_count;
     desc.group_size = vyi_def32(v->desc.kernel.workgroup_size, 256);
@@ -17969,6 +18185,7 @@ static void vyi_handle_free(vyre *v)
     vyi_locks_free(v);
     vyre_program_destroy(v->loop);
     vyre_program_destroy(v->once);
+    vyre_program_destroy(v->narrow);
     vyi_free(&allocator, v->retired, v->retired_capacity * sizeof(void *));
     vyi_arena_free(&v->arena);
     vyi_free(&allocator, v, sizeof *v);
@@ -18997,7 +19214,7 @@ typedef struct vyi_vk_pipeline_desc {
     const vyre_program *program;
     const vyi_vk_layout *layout;
     VkPipelineCache     cache;      /* may be null */
-    uint32_t            group_size;
+    uint32_t            group_size; /* 0 = the program's own */
     uint32_t            loop_limit; /* 0 = none */
     const char         *name;
 } vyi_vk_pipeline_desc;
@@ -20143,7 +20360,7 @@ static vyre_status vyi_vk_module_create(vyi_vk_context *c, const vyi_vk_pipeline
     options.memory_model =
         c->features.memory_model ? VYRE_MEMORY_MODEL_VULKAN : VYRE_MEMORY_MODEL_GLSL450;
     options.names = c->features.names;
-    options.spec_group_size = true;
+    options.spec_group_size = desc->group_size != 0;
     options.rounds = true;
     options.loop_limit = desc->loop_limit;
     options.unfenced = c->features.llvmpipe;
@@ -21113,13 +21330,15 @@ static uint32_t vyi_vk_group_limit(const vyi_vk *v)
 /* A CPU gets groups of one vector, whatever was asked for: they are the fastest
  * there, and larger ones go wrong.  llvmpipe (seen in Mesa 22.3) runs a larger
  * group as one coroutine for each vector, takes every acquire or release for
- * a barrier, and drops the vectors that are still in a loop when others end. */
+ * a barrier, and drops the vectors that are still in a loop when others end.
+ * Its looping kernel is the narrow one: it has no branches, but it has loops. */
 static vyre_status vyi_vk_group_choose(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
 {
     const uint32_t limit = vyi_vk_group_limit(v);
     v->base.group_size = vyi_vk_min(desc->group_size, limit);
     if (vyi_vk_is_cpu(v)) {
         v->base.group_size = vyi_vk_min(v->base.group_size, v->c.features.subgroup_size);
+        v->base.doorbell = desc->narrow != NULL;
         return VYRE_OK;
     }
     if (desc->fixed_geometry && desc->group_size > limit)
@@ -21148,6 +21367,8 @@ static void vyi_vk_groups_choose(vyi_vk *v, const vyi_device_desc *desc)
         v->base.groups = v->once_groups = desc->max_groups;
     const uint32_t device_limit = v->c.properties.limits.maxComputeWorkGroupCount[0];
     v->base.groups = vyi_vk_min(v->base.groups, device_limit);
+    if (v->base.doorbell)
+        v->base.groups = 1;
     v->once_groups = vyi_vk_min(v->once_groups, device_limit);
 }
 
@@ -21235,14 +21456,15 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     p.cache = v->cache;
     p.group_size = v->base.group_size;
     p.loop_limit = vyi_vk_loop_limit(v);
-    p.program = desc->loop;
-    p.name = "loop";
-    if (status == VYRE_OK)
-        status = vyi_vk_pipeline_create(&v->c, &p, &v->loop, err);
     p.program = desc->once;
     p.name = "pass";
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->once, err);
+    p.program = v->base.doorbell ? desc->narrow : desc->loop;
+    p.name = "loop";
+    p.group_size = v->base.doorbell ? 0 : p.group_size;
+    if (status == VYRE_OK)
+        status = vyi_vk_pipeline_create(&v->c, &p, &v->loop, err);
     return status;
 }
 
@@ -21283,6 +21505,8 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
         status = vyi_vk_chain_create(&v->c, &v->chain, v->base.in_flight + 1, err);
     if (status == VYRE_OK)
         vyi_vk_describe_memory(v);
+    if (v->base.doorbell)
+        v->base.group_size = 1; /* of the looping kernel; the passes have theirs already */
     return status;
 }
 

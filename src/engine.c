@@ -217,7 +217,13 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
     k.once = true;
     if (v->loop)
         v->once = vyre_kernel_build(&k, &how);
-    if (v->loop && v->once)
+    k.once = false;
+    k.narrow = true;
+    k.workgroup_size = k.lane_count = 1;
+    k.slot_count = v->slots;
+    if (v->once && vyi_kernel_is_narrow(&k))
+        v->narrow = vyre_kernel_build(&k, &how);
+    if (v->once && (v->narrow || !vyi_kernel_is_narrow(&k)))
         return VYRE_OK;
     if (err)
         *err = how;
@@ -294,6 +300,7 @@ static vyre_status vyi_device_open(vyre *v, vyi_device **out, vyre_error *err)
     desc.desc = &v->desc;
     desc.loop = v->loop;
     desc.once = v->once;
+    desc.narrow = v->narrow;
     desc.buffers = v->buffers;
     desc.buffer_count = v->buffer_count;
     desc.group_size = vyi_def32(v->desc.kernel.workgroup_size, 256);
@@ -373,6 +380,7 @@ static void vyi_handle_free(vyre *v)
     vyi_locks_free(v);
     vyre_program_destroy(v->loop);
     vyre_program_destroy(v->once);
+    vyre_program_destroy(v->narrow);
     vyi_free(&allocator, v->retired, v->retired_capacity * sizeof(void *));
     vyi_arena_free(&v->arena);
     vyi_free(&allocator, v, sizeof *v);

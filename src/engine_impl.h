@@ -61,6 +61,7 @@ typedef struct vyi_device_desc {
     const vyre_desc    *desc;     /* the user's, with defaults filled in */
     const vyre_program *loop;     /* finished */
     const vyre_program *once;
+    const vyre_program *narrow;   /* what `loop` does, by one lane; NULL = there is none */
     const vyi_device_buffer *buffers; /* ascending bindings; the same in both programs */
     uint32_t buffer_count;
     uint32_t group_size;          /* of both programs */
@@ -79,6 +80,7 @@ typedef struct vyi_device {
     uint32_t max_rounds;       /* that one lease may have; 0 = no bound known */
     bool     endless;          /* rounds may be 0: the launch then lives until it is stopped */
     bool     write_combined;   /* host stores to control and ring need a store fence for order */
+    bool     doorbell;         /* a narrow kernel runs: it looks at VYRE_CONTROL_DOORBELL first */
     bool     slow_reads;       /* host reads of control and ring cross a bus */
     bool     pumped;           /* launches make progress inside reap only */
     uint32_t group_size;       /* as the looping program runs */
@@ -202,7 +204,7 @@ struct vyre {
     uint32_t *run_work;   /* and its index */
     vyre_log_record *log; /* records on their way to the callback */
     vyre_desc desc;
-    vyre_program *loop, *once;
+    vyre_program *loop, *once, *narrow;
     vyi_device_buffer buffers[VYI_MAX_BUFFERS];
     uint32_t  buffer_count;
     const vyi_backend *backend;

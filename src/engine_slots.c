@@ -249,12 +249,21 @@ static void vyi_slot_raise(const vyi_device *d, uint32_t slot)
                       vyi_le32(VYRE_SLOT_PUBLISHED));
 }
 
+/* Release: who sees the doorbell sees the slot PUBLISHED. */
+static void vyi_slot_ring_bell(const vyi_device *d, uint32_t slot)
+{
+    if (d->doorbell)
+        vyi_store_release(vyi_engine_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_DOORBELL,
+                          vyi_le32(slot + 1));
+}
+
 VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_work *work)
 {
     vyi_slot_fill(v, d, slot, work);
     if (d->write_combined)
         vyi_fence_stores();
     vyi_slot_raise(d, slot);
+    vyi_slot_ring_bell(d, slot);
     if (d->write_combined)
         vyi_fence_stores();
 }
@@ -400,6 +409,7 @@ static uint32_t vyi_publish_batch(vyre *v, const vyre_work *works, uint32_t coun
     }
     if (d->write_combined)
         vyi_batch_raise(d, &b);
+    vyi_slot_ring_bell(d, b.slots[0]);
     for (uint32_t i = 0; i < n; i++)
         vyi_store_release(&v->marks[b.slots[i]], vyi_mark_with(b.marks[i], VYI_PHASE_FLIGHT));
     if (d->backend->wake)

@@ -580,6 +580,8 @@ static void vyi_kernel_emit(vyi_kernel *k)
         vyre_ir_if(k->p, vyre_ir_lt(k->p, k->lane, k->slots));
     if (d->once)
         vyi_kernel_once(k, turns);
+    else if (vyi_kernel_is_narrow(d))
+        vyi_kernel_narrow(k);
     else
         vyi_kernel_forever(k, turns);
     if (!d->workspace)

@@ -145,6 +145,14 @@ VYI_API void vyi_kernel_claim_end(vyi_kernel *k);
 /* Header and early arguments of the slot at k->base. */
 VYI_API void vyi_kernel_load_slot(vyi_kernel *k);
 
+/* The same for the operations that are common enough to stand in the inner
+ * loop; of another one it only sets `rare` (kernel_ops.c). */
+VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare);
+
+/* The whole loop of a kernel of one lane (kernel_narrow.c). */
+VYI_API bool vyi_kernel_is_narrow(const vyre_kernel_desc *d);
+VYI_API void vyi_kernel_narrow(vyi_kernel *k);
+
 /* bool: so few loop iterations are left that a slot that is begun now might
  * not end before the driver cuts (kernel.c). */
 VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k);

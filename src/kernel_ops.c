@@ -562,32 +562,53 @@ static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror)
  * that takes one release out of the round trip.  Any claim that follows is
  * then by the same lane, after its own compare-exchange; elsewhere another
  * lane could have claimed the slot in between. */
-static void vyi_slot_publish(vyi_kernel *k, uint32_t status, vyre_value mirror, uint32_t counter)
+static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror,
+                             vyre_value counter)
 {
     if (k->mirror.id && k->desc.kind != VYRE_KERNEL_PRIORITY) {
         vyi_slot_mirror(k, mirror);
         vyre_value claimed = vyi_kernel_u32(k, VYRE_SLOT_CLAIMED);
-        vyre_ir_atomic_cas(k->p, k->ring, k->base, claimed, vyi_kernel_u32(k, status),
-                           VYRE_ORDER_RELEASE);
+        vyre_ir_atomic_cas(k->p, k->ring, k->base, claimed, status, VYRE_ORDER_RELEASE);
     } else {
-        vyi_kernel_put(k, k->ring, k->base, status, VYRE_ORDER_RELEASE);
+        vyre_ir_atomic_store(k->p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
         vyi_slot_mirror(k, mirror);
     }
-    vyi_kernel_count_at(k, counter, VYRE_ORDER_RELEASE);
+    vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
 }
 
 static void vyi_slot_end(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_value fault = vyre_ir_get(p, k->fault);
-    vyre_ir_if(p, vyi_kernel_is(k, fault, VYRE_FAULT_NONE));
-    vyi_slot_publish(k, VYRE_SLOT_DONE, vyi_kernel_u32(k, VYRE_SLOT_DONE),
-                     VYRE_CONTROL_DONE_COUNT);
-    vyre_ir_else(p);
+    vyre_value done = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
+    vyre_ir_if(p, vyre_ir_not(p, done));
     vyre_ir_store(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_FAULT), fault);
-    vyre_value code = vyi_kernel_op(k, vyre_ir_shl, fault, 8);
-    vyre_value mirror = vyi_kernel_op(k, vyre_ir_or, code, VYRE_SLOT_FAULTED);
-    vyi_slot_publish(k, VYRE_SLOT_FAULTED, mirror, VYRE_CONTROL_FAULT_COUNT);
+    vyre_ir_end(p);
+    vyre_value status = vyi_kernel_pick(k, done, VYRE_SLOT_DONE, VYRE_SLOT_FAULTED);
+    vyre_value mirror = vyre_ir_or(p, vyi_kernel_op(k, vyre_ir_shl, fault, 8), status);
+    vyi_slot_publish(k, status, mirror, vyi_kernel_pick(k, done, VYRE_CONTROL_DONE_COUNT,
+                                                        VYRE_CONTROL_FAULT_COUNT));
+}
+
+VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
+{
+    static const vyi_opcode_builtin common[] = {
+        { VYRE_OP_NOP, vyi_opcode_nop },
+        { VYRE_OP_STORE_U32, vyi_opcode_store_u32 },
+        { VYRE_OP_ATOMIC_ADD, vyi_opcode_atomic_add }
+    };
+    vyre_program *p = k->p;
+    vyi_slot_locals(k);
+    vyre_ir_switch(p, k->opcode);
+    for (size_t i = 0; i < sizeof common / sizeof common[0]; i++) {
+        vyi_opcode_case(k, common[i].opcode);
+        common[i].emit(k);
+    }
+    vyre_ir_default(p);
+    vyre_ir_set(p, rare, vyre_ir_bool(p, true));
+    vyre_ir_end(p);
+    vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, rare)));
+    vyi_slot_end(k);
     vyre_ir_end(p);
 }
 

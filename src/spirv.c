@@ -416,6 +416,13 @@ static uint32_t vyi_spv_scalar_input(vyi_spv *e, uint32_t builtin)
                          u32);
 }
 
+/* A lane that is alone counts for its subgroup. */
+static bool vyi_spv_lone_lane(const vyi_spv *e)
+{
+    const uint32_t *size = e->p->group_size;
+    return !e->desc.spec_group_size && size[0] * size[1] * size[2] == 1;
+}
+
 /* The workgroup's size: literal, or from specialization constants 0, 1, 2. */
 static uint32_t vyi_spv_group_size(vyi_spv *e, uint32_t component)
 {
@@ -620,7 +627,7 @@ static void vyi_spv_function(vyi_spv *e)
         e->current[e->spent] = vyi_spv_u32(e, 0);
         e->current[e->allowed] = vyi_spv_u32(e, e->desc.loop_limit);
         e->current[e->cut] = vyi_spv_const(e, VYRE_TYPE_BOOL, 0);
-        if (e->desc.unfenced)
+        if (e->desc.unfenced && !vyi_spv_lone_lane(e))
             vyi_spv_count_trips(e);
     }
     if (e->desc.rounds && e->fed)

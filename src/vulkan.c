@@ -54,13 +54,15 @@ static uint32_t vyi_vk_group_limit(const vyi_vk *v)
 /* A CPU gets groups of one vector, whatever was asked for: they are the fastest
  * there, and larger ones go wrong.  llvmpipe (seen in Mesa 22.3) runs a larger
  * group as one coroutine for each vector, takes every acquire or release for
- * a barrier, and drops the vectors that are still in a loop when others end. */
+ * a barrier, and drops the vectors that are still in a loop when others end.
+ * Its looping kernel is the narrow one: it has no branches, but it has loops. */
 static vyre_status vyi_vk_group_choose(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
 {
     const uint32_t limit = vyi_vk_group_limit(v);
     v->base.group_size = vyi_vk_min(desc->group_size, limit);
     if (vyi_vk_is_cpu(v)) {
         v->base.group_size = vyi_vk_min(v->base.group_size, v->c.features.subgroup_size);
+        v->base.doorbell = desc->narrow != NULL;
         return VYRE_OK;
     }
     if (desc->fixed_geometry && desc->group_size > limit)
@@ -89,6 +91,8 @@ static void vyi_vk_groups_choose(vyi_vk *v, const vyi_device_desc *desc)
         v->base.groups = v->once_groups = desc->max_groups;
     const uint32_t device_limit = v->c.properties.limits.maxComputeWorkGroupCount[0];
     v->base.groups = vyi_vk_min(v->base.groups, device_limit);
+    if (v->base.doorbell)
+        v->base.groups = 1;
     v->once_groups = vyi_vk_min(v->once_groups, device_limit);
 }
 
@@ -176,14 +180,15 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     p.cache = v->cache;
     p.group_size = v->base.group_size;
     p.loop_limit = vyi_vk_loop_limit(v);
-    p.program = desc->loop;
-    p.name = "loop";
-    if (status == VYRE_OK)
-        status = vyi_vk_pipeline_create(&v->c, &p, &v->loop, err);
     p.program = desc->once;
     p.name = "pass";
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->once, err);
+    p.program = v->base.doorbell ? desc->narrow : desc->loop;
+    p.name = "loop";
+    p.group_size = v->base.doorbell ? 0 : p.group_size;
+    if (status == VYRE_OK)
+        status = vyi_vk_pipeline_create(&v->c, &p, &v->loop, err);
     return status;
 }
 
@@ -224,6 +229,8 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
         status = vyi_vk_chain_create(&v->c, &v->chain, v->base.in_flight + 1, err);
     if (status == VYRE_OK)
         vyi_vk_describe_memory(v);
+    if (v->base.doorbell)
+        v->base.group_size = 1; /* of the looping kernel; the passes have theirs already */
     return status;
 }
 

@@ -254,7 +254,7 @@ typedef struct vyi_vk_pipeline_desc {
     const vyre_program *program;
     const vyi_vk_layout *layout;
     VkPipelineCache     cache;      /* may be null */
-    uint32_t            group_size;
+    uint32_t            group_size; /* 0 = the program's own */
     uint32_t            loop_limit; /* 0 = none */
     const char         *name;
 } vyi_vk_pipeline_desc;

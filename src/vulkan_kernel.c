@@ -140,7 +140,7 @@ static vyre_status vyi_vk_module_create(vyi_vk_context *c, const vyi_vk_pipeline
     options.memory_model =
         c->features.memory_model ? VYRE_MEMORY_MODEL_VULKAN : VYRE_MEMORY_MODEL_GLSL450;
     options.names = c->features.names;
-    options.spec_group_size = true;
+    options.spec_group_size = desc->group_size != 0;
     options.rounds = true;
     options.loop_limit = desc->loop_limit;
     options.unfenced = c->features.llvmpipe;

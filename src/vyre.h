@@ -203,6 +203,7 @@
 #include "kernel_ops.c"
 #include "kernel_io.c"
 #include "kernel_priority.c"
+#include "kernel_narrow.c"
 #include "interp_lanes.c"
 #include "interp_run.c"
 #include "interp_code.c"

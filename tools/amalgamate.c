@@ -193,13 +193,16 @@ static bool is_name_char(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-/* A definition at file scope: a static function or object, or a macro.  (The
+/* A definition at file scope: a static function or object, a type, or a
+ * macro.  (The
  * single header is one translation unit, so these must not meet.) */
 static void lint_definition(const char *path, unsigned number, const char *line, unsigned file)
 {
     const char *at = NULL;
     if (strncmp(line, "static ", 7) == 0)
         at = strstr(line, "vyi_");
+    else if (strncmp(line, "} vyi_", 6) == 0)
+        at = line + 2;
     else if (strncmp(line, "#define VYI_", 12) == 0)
         at = line + 8;
     if (!at)
