@@ -74,6 +74,9 @@ $(BUILD)/plain/vyre.o: vyre.c vyre.h | $(BUILD)/plain
 # --- examples --------------------------------------------------------------
 
 EXAMPLE_CFLAGS ?= -O2
+glsl_LIBS := -DVYRE_GLSLANG -lglslang -lMachineIndependent -lGenericCodeGen -lOGLCompiler \
+             -lOSDependent -lSPIRV -lglslang-default-resource-limits -lSPIRV-Tools-opt \
+             -lSPIRV-Tools -lstdc++
 
 demo: $(BUILD)/examples/quickstart
 	$<
@@ -116,9 +119,12 @@ golden: $(BUILD)/tests/test_kernel
 # --- examples, documents, installing -----------------------------------------
 
 # Those that make their own Vulkan device need volk.h to be built at all.
-NEED_VOLK := examples/device.c examples/stock.c
+NEED_VOLK := examples/device.c examples/stock.c examples/glsl.c
 HAVE_VOLK := $(shell echo '\#include <volk.h>' | $(CC) -E - > /dev/null 2>&1 && echo yes)
+HAVE_GLSLANG := $(shell echo '\#include <glslang/Include/glslang_c_interface.h>' | \
+                  $(CC) -E - > /dev/null 2>&1 && echo yes)
 EXAMPLES := $(wildcard examples/*.c)
+EXAMPLES := $(if $(HAVE_GLSLANG),$(EXAMPLES),$(filter-out examples/glsl.c,$(EXAMPLES)))
 EXAMPLES := $(if $(HAVE_VOLK),$(EXAMPLES),$(filter-out $(NEED_VOLK),$(EXAMPLES)))
 EXAMPLES := $(EXAMPLES:examples/%.c=$(BUILD)/examples/%)
 

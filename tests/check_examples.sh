@@ -32,6 +32,8 @@ expected() {
         "waiting for tenant 1: the deadline passed first" \
         "without rights: tenant 0 ran 1, tenant 1 ran 0" \
         "with rights: tenant 0 ran 1, tenant 1 ran 1" ;;
+    stock) echo "stock: 1 + ... + 32 = 528, 32 slots done" ;;
+    glsl) echo "glsl: 32 slots done, gcd(120, 360) = 120, sum 1992" ;;
     device) echo "device: 1 + ... + 100 = 5050, our own submission: done" ;;
     esac
 }
@@ -50,7 +52,10 @@ prints() { # name, command...
 for backend in $backends; do
     for name in saxpy live jit printf priority tenants; do prints $name "$bin/$name" $backend; done
 done
-case $backends in *vulkan) prints device "$bin/device" ;; esac
+for name in device stock glsl; do
+    if [ "$backends" = cpu ] || [ ! -x "$bin/$name" ]; then skips $name "no driver, volk.h or glslang"; continue; fi
+    prints $name "$bin/$name"
+done
 passes quickstart_cpu sh -c "$no_driver '$bin/quickstart' | grep -q '^42, computed by .* (cpu)$'"
 case $backends in *vulkan) passes quickstart_vulkan sh -c "'$bin/quickstart' | grep -q '^42, computed by .* (vulkan)$'" ;; esac
 
