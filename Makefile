@@ -106,7 +106,7 @@ setup:
 test: setup
 	@bash tests/run.sh
 
-fuzz soak: setup
+fuzz soak: setup amalgamate
 	@bash tests/$@.sh
 
 bench: setup amalgamate

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# The long runs: the random tests with other seeds and more cases than CI
+# takes, and live publishing for longer.  SOAK_FACTOR (default 20) multiplies
+# the counts; the seed is printed and can be given as TEST_SEED.
+set -u
+cd "$(dirname "$0")/.."
+build=${BUILD:-build}
+factor=${SOAK_FACTOR:-20}
+seed=${TEST_SEED:-$(od -An -N6 -tx8 /dev/urandom | tr -d ' \n' | sed 's/^0*/0x/')}
+export TEST_SEED=$seed
+passed=0 failed=0
+echo "soak: TEST_SEED=$seed, factor $factor"
+
+soak() { # test, environment...
+    local name=$1; shift
+    make -s --no-print-directory "$build/tests/$name" || { failed=$((failed + 1)); return; }
+    env "$@" "$build/tests/$name" > "$build/soak.log" 2>&1
+    local code=$? line
+    line=$(grep -aE '^[0-9]+ passed, [0-9]+ failed' "$build/soak.log" | tail -n 1)
+    echo "$name $*: ${line:-no closing line, exit code $code}"
+    if [ $code -eq 0 ] && [ -n "$line" ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        grep -aE '^FAIL' "$build/soak.log" | head -n 10
+    fi
+}
+
+soak test_random TEST_PROGRAMS=$((10000 * factor))
+soak test_kernel_random TEST_COUNT=$((100000 * factor))
+soak test_interleaving SCHEDULES=$((1000000 * factor))
+soak test_producers SLOTS=$((1000000 * factor))
+soak test_spirv_random TEST_COUNT=$((2000 * factor))
+soak test_engine_live ENGINE_LIVE_SLOTS=$((1000000 * factor))
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
