@@ -35,3 +35,9 @@ $(BUILD)/tests/test_glsl: private SANITIZE := -O2
 $(BUILD)/tests/test_glsl: LDLIBS = -lvulkan -lglslang -lMachineIndependent -lGenericCodeGen -lOGLCompiler \
     -lOSDependent -lSPIRV -lglslang-default-resource-limits -lSPIRV-Tools-opt -lSPIRV-Tools -lstdc++
 $(BUILD)/tests/test_vulkan_volk: tests/driver.h
+
+# Five million slots: at the interpreter's full speed, and again under
+# ThreadSanitizer in check_tsan_engine.sh.
+UNSANITIZED += test_engine_live
+$(BUILD)/tests/test_engine $(BUILD)/tests/test_engine_live: tests/engine.h
+$(BUILD)/tests/test_engine: tests/oom.h

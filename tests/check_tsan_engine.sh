@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# The engine's threads under ThreadSanitizer: live publishing from four
+# producers and the case tests, on the CPU (a driver is not built for it).
+. "$(dirname "$0")/check.sh"
+needs gcc || finish
+export TSAN_OPTIONS=halt_on_error=1:abort_on_error=0 ENGINE_LIVE_SLOTS=${ENGINE_LIVE_SLOTS:-100000}
+flags="-std=c11 -g -O1 -fsanitize=thread -D_GNU_SOURCE -DVYRE_NO_VULKAN -I. -Itests -w"
+if ! gcc $flags -c vyre.c -o "$scratch/vyre.o" 2> "$scratch/err"; then
+    skips tsan "this gcc has no ThreadSanitizer"; finish; exit
+fi
+for name in test_engine_live test_engine; do
+    gcc $flags "tests/$name.c" "$scratch/vyre.o" -o "$scratch/$name" -lpthread -lm -ldl
+    # ThreadSanitizer needs a memory layout without randomisation on new kernels.
+    runner=""; setarch -R true 2> /dev/null && runner="setarch -R"
+    if timeout 300 $runner "$scratch/$name" > "$scratch/out" 2>&1; then
+        passed=$((passed + 1)); grep -aE '^NOTE' "$scratch/out"
+    else
+        failed=$((failed + 1)); echo "FAIL $name under ThreadSanitizer"
+        grep -aE '^FAIL|WARNING|#[0-4] ' "$scratch/out" | head -n 30
+    fi
+done
+# A positive control: a race is found.
+printf '%s\n' '#include <pthread.h>' 'static int x; static void *f(void *p) { x++; return p; }' \
+    'int main(void) { pthread_t t; pthread_create(&t, 0, f, 0); x++; pthread_join(t, 0); return 0; }' \
+    > "$scratch/race.c"
+gcc -fsanitize=thread -g "$scratch/race.c" -o "$scratch/race" -lpthread && fails "race" $runner "$scratch/race"
+finish
