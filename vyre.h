@@ -16310,6 +16310,9 @@ VYI_API vyre_status vyi_engine_nudge(vyre *v, vyi_effort effort, vyre_error *err
 VYI_API bool vyi_helper_start(vyre *v);
 VYI_API void vyi_helper_stop(vyre *v);
 
+/* A call of the backend has failed, as `how` says; notes a loss. */
+VYI_API vyre_status vyi_engine_failed(vyre *v, vyre_status status, vyre_error *how,
+                                      vyre_error *err);
 VYI_API vyre_status vyi_engine_lost(vyre *v, const vyre_error *how, vyre_error *err);
 VYI_API void vyi_engine_set_shutdown(vyre *v, uint32_t value);
 
@@ -16997,8 +17000,10 @@ static bool vyi_status_is_loss(vyre_status status)
     return status == VYRE_E_DEVICE_LOST || status == VYRE_E_LEASE;
 }
 
-static vyre_status vyi_engine_failed(vyre *v, vyre_error *how, vyre_error *err)
+VYI_API vyre_status vyi_engine_failed(vyre *v, vyre_status status, vyre_error *how,
+                                      vyre_error *err)
 {
+    how->status = status; /* a backend may leave the text to us */
     if (vyi_status_is_loss(how->status))
         return vyi_engine_lost(v, how, err);
     if (err)
@@ -17006,23 +17011,15 @@ static vyre_status vyi_engine_failed(vyre *v, vyre_error *how, vyre_error *err)
     return how->status;
 }
 
-/* A backend may leave the text to us. */
-static void vyi_error_begin(vyre_error *how)
-{
-    memset(how, 0, sizeof *how);
-}
-
 VYI_API vyre_status vyi_engine_launch(vyre *v, vyi_launch what, uint32_t rounds, vyre_error *err)
 {
     vyi_device *d = vyi_engine_device(v);
     vyre_error how;
-    vyi_error_begin(&how);
+    memset(&how, 0, sizeof how);
 
     const vyre_status status = d->backend->launch(d, what, rounds, &how);
-    if (status < 0) {
-        how.status = status;
-        return vyi_engine_failed(v, &how, err);
-    }
+    if (status < 0)
+        return vyi_engine_failed(v, status, &how, err);
     if (vyi_engine_in_flight(v) == 0)
         v->chain.since = vyi_now();
     v->chain.launched++;
@@ -17062,13 +17059,11 @@ VYI_API vyre_status vyi_engine_reap(vyre *v, uint64_t timeout_ns, vyre_error *er
     vyi_device *d = vyi_engine_device(v);
     uint64_t completed = c->completed;
     vyre_error how;
-    vyi_error_begin(&how);
+    memset(&how, 0, sizeof how);
 
     const vyre_status status = d->backend->reap(d, c->completed, timeout_ns, &completed, &how);
-    if (status < 0) {
-        how.status = status;
-        return vyi_engine_failed(v, &how, err);
-    }
+    if (status < 0)
+        return vyi_engine_failed(v, status, &how, err);
     if (completed > c->completed) {
         const uint64_t ended = completed - c->completed;
         c->completed = completed;
@@ -17597,9 +17592,11 @@ static vyre_status vyi_dispatch_bytes(vyre *v, const vyre_io_buffers *io, vyre_e
     size[1] = io->ring_size;
     size[2] = io->log_size;
     size[3] = io->io_size ? io->io_size : vyre_io_size(VYRE_IO_SLOTS);
-    vyre_status status = d->backend->attach(d, size, map, err);
+    vyre_error how;
+    memset(&how, 0, sizeof how);
+    vyre_status status = d->backend->attach(d, size, map, &how);
     if (status != VYRE_OK)
-        return status;
+        return vyi_engine_failed(v, status, &how, err);
     for (uint32_t i = 0; i < VYI_CORE_BUFFERS; i++) {
         if (i == VYI_ROLE_IO && !io->io_size)
             memset(map[i], 0, size[i]);

@@ -301,6 +301,9 @@ VYI_API vyre_status vyi_engine_nudge(vyre *v, vyi_effort effort, vyre_error *err
 VYI_API bool vyi_helper_start(vyre *v);
 VYI_API void vyi_helper_stop(vyre *v);
 
+/* A call of the backend has failed, as `how` says; notes a loss. */
+VYI_API vyre_status vyi_engine_failed(vyre *v, vyre_status status, vyre_error *how,
+                                      vyre_error *err);
 VYI_API vyre_status vyi_engine_lost(vyre *v, const vyre_error *how, vyre_error *err);
 VYI_API void vyi_engine_set_shutdown(vyre *v, uint32_t value);
 

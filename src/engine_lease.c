@@ -39,8 +39,10 @@ static bool vyi_status_is_loss(vyre_status status)
     return status == VYRE_E_DEVICE_LOST || status == VYRE_E_LEASE;
 }
 
-static vyre_status vyi_engine_failed(vyre *v, vyre_error *how, vyre_error *err)
+VYI_API vyre_status vyi_engine_failed(vyre *v, vyre_status status, vyre_error *how,
+                                      vyre_error *err)
 {
+    how->status = status; /* a backend may leave the text to us */
     if (vyi_status_is_loss(how->status))
         return vyi_engine_lost(v, how, err);
     if (err)
@@ -48,23 +50,15 @@ static vyre_status vyi_engine_failed(vyre *v, vyre_error *how, vyre_error *err)
     return how->status;
 }
 
-/* A backend may leave the text to us. */
-static void vyi_error_begin(vyre_error *how)
-{
-    memset(how, 0, sizeof *how);
-}
-
 VYI_API vyre_status vyi_engine_launch(vyre *v, vyi_launch what, uint32_t rounds, vyre_error *err)
 {
     vyi_device *d = vyi_engine_device(v);
     vyre_error how;
-    vyi_error_begin(&how);
+    memset(&how, 0, sizeof how);
 
     const vyre_status status = d->backend->launch(d, what, rounds, &how);
-    if (status < 0) {
-        how.status = status;
-        return vyi_engine_failed(v, &how, err);
-    }
+    if (status < 0)
+        return vyi_engine_failed(v, status, &how, err);
     if (vyi_engine_in_flight(v) == 0)
         v->chain.since = vyi_now();
     v->chain.launched++;
@@ -104,13 +98,11 @@ VYI_API vyre_status vyi_engine_reap(vyre *v, uint64_t timeout_ns, vyre_error *er
     vyi_device *d = vyi_engine_device(v);
     uint64_t completed = c->completed;
     vyre_error how;
-    vyi_error_begin(&how);
+    memset(&how, 0, sizeof how);
 
     const vyre_status status = d->backend->reap(d, c->completed, timeout_ns, &completed, &how);
-    if (status < 0) {
-        how.status = status;
-        return vyi_engine_failed(v, &how, err);
-    }
+    if (status < 0)
+        return vyi_engine_failed(v, status, &how, err);
     if (completed > c->completed) {
         const uint64_t ended = completed - c->completed;
         c->completed = completed;

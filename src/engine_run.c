@@ -251,9 +251,11 @@ static vyre_status vyi_dispatch_bytes(vyre *v, const vyre_io_buffers *io, vyre_e
     size[1] = io->ring_size;
     size[2] = io->log_size;
     size[3] = io->io_size ? io->io_size : vyre_io_size(VYRE_IO_SLOTS);
-    vyre_status status = d->backend->attach(d, size, map, err);
+    vyre_error how;
+    memset(&how, 0, sizeof how);
+    vyre_status status = d->backend->attach(d, size, map, &how);
     if (status != VYRE_OK)
-        return status;
+        return vyi_engine_failed(v, status, &how, err);
     for (uint32_t i = 0; i < VYI_CORE_BUFFERS; i++) {
         if (i == VYI_ROLE_IO && !io->io_size)
             memset(map[i], 0, size[i]);

@@ -41,3 +41,5 @@ $(BUILD)/tests/test_vulkan_volk: tests/driver.h
 UNSANITIZED += test_engine_live
 $(BUILD)/tests/test_engine $(BUILD)/tests/test_engine_live: tests/engine.h
 $(BUILD)/tests/test_engine: tests/oom.h
+WHITEBOX += test_engine_fake
+$(BUILD)/tests/test_engine_fake: tests/engine.h tests/oom.h

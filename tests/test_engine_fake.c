@@ -1,0 +1,850 @@
+/* The engine on a backend that fails when it is told to: every call of the
+ * contract in turn, devices that get lost, launches that never end.  The
+ * device "runs" a launch by marking what is PUBLISHED as DONE.  White box, for
+ * the contract is private. */
+#define VYRE_IMPLEMENTATION
+#include "engine.h"
+#include "oom.h"
+
+/* --- the fake ------------------------------------------------------------ */
+
+typedef enum fake_call { FAKE_OPEN, FAKE_LAUNCH, FAKE_REAP, FAKE_ATTACH, FAKE_CALLS } fake_call;
+
+static struct {
+    uint32_t    calls[FAKE_CALLS], total;
+    uint32_t    fail_at;      /* of all calls, from 1; 0 = none */
+    vyre_status fail_with;
+    bool        failed;
+    bool        not_live, hang, hold; /* hold: launches end when it is cleared */
+    bool        write_combined;
+    uint32_t    in_flight, max_rounds;
+    uint32_t    rounds[64], launches_seen;
+    uint32_t    open_devices, leaked;
+    uint32_t    served;
+    size_t      attached[4];
+    vyi_launch  last;
+} fake;
+
+typedef struct fake_device {
+    vyi_device      base;
+    vyre_allocator  allocator;
+    uint32_t        buffer_count;
+    size_t          size[VYI_MAX_BUFFERS];
+    uint32_t        mirror;
+    void           *attached[4];
+    size_t          attached_size[4];
+    vyi_launch      queue[16];
+    uint64_t        launched, completed;
+    bool            dead;
+} fake_device;
+
+static bool fake_fails(fake_call call, vyre_error *err, const char *name)
+{
+    fake.calls[call]++;
+    if (++fake.total != fake.fail_at)
+        return false;
+    fake.failed = true;
+    vyi_fail(err, fake.fail_with, call, "This is a test.", "%s fails", name);
+    return true;
+}
+
+static void fake_reset(void)
+{
+    memset(&fake, 0, sizeof fake);
+    fake.in_flight = 2;
+}
+
+static void fake_free(fake_device *d)
+{
+    const vyre_allocator allocator = d->allocator;
+    for (uint32_t i = 0; i < d->buffer_count; i++)
+        vyi_free(&allocator, d->base.map[i], d->size[i]);
+    for (uint32_t i = 0; i < 4; i++)
+        vyi_free(&allocator, d->attached[i], d->attached_size[i]);
+    vyi_free(&allocator, d, sizeof *d);
+    fake.open_devices--;
+}
+
+static const vyi_backend *fake_backend(void);
+
+static vyre_status fake_open(const vyi_device_desc *desc, vyi_device **out, vyre_error *err)
+{
+    if (fake_fails(FAKE_OPEN, err, "open"))
+        return fake.fail_with;
+    const vyre_allocator allocator = desc->desc->allocator;
+    fake_device *d = (fake_device *)vyi_alloc(&allocator, sizeof *d);
+    if (!d)
+        return vyi_fail_nomem(err, sizeof *d);
+    memset(d, 0, sizeof *d);
+    fake.open_devices++;
+    d->allocator = allocator;
+    d->base.backend = fake_backend();
+    d->base.in_flight = fake.in_flight;
+    d->base.max_rounds = fake.max_rounds;
+    d->base.write_combined = fake.write_combined;
+    d->base.group_size = desc->group_size;
+    d->base.groups = 1;
+    for (uint32_t i = 0; i < desc->buffer_count; i++) {
+        d->size[i] = desc->buffers[i].size;
+        d->base.map[i] = vyi_alloc(&allocator, d->size[i]);
+        d->buffer_count = i + 1;
+        if (!d->base.map[i]) {
+            fake_free(d);
+            return vyi_fail_nomem(err, desc->buffers[i].size);
+        }
+        memset(d->base.map[i], 0, d->size[i]);
+        if (desc->buffers[i].role == VYI_ROLE_MIRROR)
+            d->mirror = i;
+    }
+    *out = &d->base;
+    return VYRE_OK;
+}
+
+static bool fake_close(vyi_device *base)
+{
+    fake_device *d = (fake_device *)base;
+    if (fake.hang && d->launched > d->completed) {
+        fake.leaked++;
+        fake.open_devices--;
+        return false;
+    }
+    fake_free(d);
+    return true;
+}
+
+static void fake_info(const vyi_device *d, vyre_info *info)
+{
+    (void)d;
+    info->probe.live = !fake.not_live;
+    snprintf(info->device, sizeof info->device, "fake");
+    snprintf(info->probe.text, sizeof info->probe.text, "as told");
+}
+
+/* One pass over a ring. */
+static void fake_serve(fake_device *d, uint32_t *control, uint32_t *ring, size_t ring_size,
+                       uint32_t *mirror)
+{
+    if (control[VYRE_CONTROL_SHUTDOWN])
+        return;
+    for (uint32_t slot = 0; slot < ring_size / 64; slot++) {
+        uint32_t *at = ring + slot * 16;
+        if (vyi_load_acquire(at) != VYRE_SLOT_PUBLISHED || !control[3 + at[VYRE_SLOT_TENANT]])
+            continue;
+        const uint32_t fault = at[VYRE_SLOT_OPCODE] == OP_NOBODYS ? VYRE_FAULT_OPCODE : 0;
+        const uint32_t status = fault ? VYRE_SLOT_FAULTED : VYRE_SLOT_DONE;
+        fake.served++;
+        control[VYRE_CONTROL_OBSERVABLES] += at[VYRE_SLOT_ARGS];
+        control[fault ? VYRE_CONTROL_FAULT_COUNT : VYRE_CONTROL_DONE_COUNT]++;
+        if (fault)
+            at[VYRE_SLOT_FAULT] = fault;
+        vyi_store_release(at, status);
+        if (mirror)
+            vyi_store_release(&mirror[slot], status | fault << 8);
+    }
+    (void)d;
+}
+
+static vyre_status fake_launch(vyi_device *base, vyi_launch what, uint32_t rounds,
+                               vyre_error *err)
+{
+    fake_device *d = (fake_device *)base;
+    CHECK(!d->dead && d->launched - d->completed < fake.in_flight);
+    if (fake_fails(FAKE_LAUNCH, err, "launch")) {
+        d->dead = fake.fail_with == VYRE_E_DEVICE_LOST;
+        return fake.fail_with;
+    }
+    fake.last = what;
+    fake.rounds[fake.launches_seen++ % 64] = rounds;
+    d->queue[d->launched++ % 16] = what;
+    return VYRE_OK;
+}
+
+static void fake_finish(fake_device *d)
+{
+    uint32_t *const *map = (uint32_t *const *)(void *)d->base.map;
+    if (d->queue[d->completed % 16] == VYI_LAUNCH_BYTES)
+        fake_serve(d, (uint32_t *)d->attached[0], (uint32_t *)d->attached[1],
+                   d->attached_size[1], NULL);
+    else
+        fake_serve(d, map[0], map[1], d->size[1], map[d->mirror]);
+    d->completed++;
+}
+
+static vyre_status fake_reap(vyi_device *base, uint64_t beyond, uint64_t timeout_ns,
+                             uint64_t *completed, vyre_error *err)
+{
+    fake_device *d = (fake_device *)base;
+    CHECK(!d->dead);
+    if (fake_fails(FAKE_REAP, err, "reap")) {
+        d->dead = fake.fail_with == VYRE_E_DEVICE_LOST;
+        return fake.fail_with;
+    }
+    if (fake.hang || fake.hold) {
+        vyi_sleep(timeout_ns < 1000000 ? timeout_ns : 1000000);
+    } else if (d->completed < d->launched) {
+        fake_finish(d);
+        while (d->completed <= beyond && d->completed < d->launched)
+            fake_finish(d);
+    }
+    *completed = d->completed;
+    return VYRE_OK;
+}
+
+static vyre_status fake_attach(vyi_device *base, const size_t size[4], void *map[4],
+                               vyre_error *err)
+{
+    fake_device *d = (fake_device *)base;
+    CHECK_EQ(d->launched, d->completed);
+    if (fake_fails(FAKE_ATTACH, err, "attach"))
+        return fake.fail_with;
+    for (uint32_t i = 0; i < 4; i++) {
+        void *fresh = vyi_alloc(&d->allocator, size[i]);
+        if (!fresh)
+            return vyi_fail_nomem(err, size[i]);
+        vyi_free(&d->allocator, d->attached[i], d->attached_size[i]);
+        d->attached[i] = map[i] = fresh;
+        d->attached_size[i] = fake.attached[i] = size[i];
+        memset(fresh, 0xcc, size[i]);
+    }
+    return VYRE_OK;
+}
+
+static const vyi_backend *fake_backend(void)
+{
+    static const vyi_backend backend = { VYRE_BACKEND_VULKAN, "fake",    fake_open,
+                                         fake_close,          fake_info, fake_launch,
+                                         fake_reap,           fake_attach, NULL, NULL };
+    return &backend;
+}
+
+static vyre *fake_handle(const vyre_desc *d)
+{
+    vyre_error err;
+    memset(&err, 0, sizeof err);
+    vyre *v = vyi_open_with(fake_backend(), d, &err);
+    if (!v)
+        test_fail(__FILE__, __LINE__, "open: %s", err.text);
+    return v;
+}
+
+/* --- failing calls ------------------------------------------------------- */
+
+static uint32_t story_control[168], story_ring[64 * 16], story_log[257];
+
+static vyre_status story_dispatch(vyre *v, vyre_error *err)
+{
+    static const vyre_control_desc desc = { false, 1, 8 };
+    vyre_io_buffers io = { story_control, sizeof story_control, story_ring, sizeof story_ring,
+                           story_log, sizeof story_log, NULL, 0 };
+    CHECK_EQ(vyre_control_encode(story_control, sizeof story_control, &desc, NULL), VYRE_OK);
+    CHECK_EQ(vyre_ring_encode(story_ring, sizeof story_ring, 64, NULL), VYRE_OK);
+    return vyre_dispatch(v, &io, NULL, err);
+}
+
+/* Everything that calls the backend, until something fails. */
+static vyre_status story(vyre *v, vyre_error *err)
+{
+    vyre_work works[100];
+    for (uint32_t i = 0; i < 100; i++)
+        works[i] = engine_add(1);
+    vyre_status status = vyre_run(v, works, 100, NULL, err);
+    if (status == VYRE_OK)
+        status = story_dispatch(v, err);
+    if (status == VYRE_OK)
+        status = vyre_dispatch_resident(v, 3, NULL, err);
+    if (status == VYRE_OK)
+        status = vyre_start(v, err);
+    vyre_ticket t = { 0, 0 };
+    if (status == VYRE_OK)
+        status = vyre_publish(v, &works[0], &t, err);
+    if (status == VYRE_OK)
+        status = vyre_wait(v, t, SECOND, err);
+    if (status == VYRE_OK)
+        status = vyre_run(v, works, 100, NULL, err);
+    if (status == VYRE_OK)
+        status = vyre_drain(v, SECOND, err);
+    if (status == VYRE_OK)
+        status = vyre_stop(v, SECOND, err);
+    return status;
+}
+
+/* Fails each call of the story in turn; the handle must say so, and close. */
+static void fail_in_turn(vyre_status with, bool not_live)
+{
+    uint32_t n;
+    for (n = 1; n < 10000; n++) {
+        oom_state s;
+        vyre_error err;
+        oom_begin(&s);
+        memset(&err, 0, sizeof err);
+        fake_reset();
+        fake.fail_at = n;
+        fake.fail_with = with;
+        fake.not_live = not_live;
+        vyre_desc d = engine_desc(64);
+        d.allocator = oom_allocator(&s);
+        vyre *v = vyi_open_with(fake_backend(), &d, &err);
+        vyre_status status = err.status;
+        if (v)
+            status = story(v, &err);
+        const bool failed = fake.failed;
+        if (failed && fake.total == n) {
+            /* Some calls are made where a failure can wait: the next one tells. */
+            CHECK(status == with || status == VYRE_OK);
+        }
+        if (v && failed && with == VYRE_E_DEVICE_LOST) {
+            vyre_info info;
+            vyre_query(v, &info);
+            CHECK(info.device_lost);
+            const vyre_work w = engine_add(1);
+            CHECK_EQ(vyre_publish(v, &w, NULL, &err), VYRE_E_DEVICE_LOST);
+            CHECK_EQ(vyre_start(v, &err), VYRE_E_DEVICE_LOST);
+            CHECK_EQ(vyre_stop(v, SECOND, &err), VYRE_E_DEVICE_LOST);
+            CHECK_EQ(vyre_run(v, &w, 1, NULL, &err), VYRE_E_DEVICE_LOST);
+            CHECK_EQ(story_dispatch(v, &err), VYRE_E_DEVICE_LOST);
+            CHECK_EQ(vyre_dispatch_resident(v, 1, NULL, &err), VYRE_E_DEVICE_LOST);
+            uint32_t x;
+            CHECK_EQ(vyre_observable(v, 0, &x, &err), VYRE_E_DEVICE_LOST);
+            CHECK(strstr(err.text, "lost"));
+            CHECK_EQ(vyre_recover(v, &err), VYRE_OK);
+            if (vyre_stop(v, SECOND, &err) != VYRE_OK || story(v, &err) != VYRE_OK)
+                test_fail(__FILE__, __LINE__, "call %u: after recovery: %s", n, err.text);
+        }
+        vyre_close(v);
+        CHECK(oom_is_clean(&s));
+        CHECK_EQ(fake.open_devices, 0);
+        if (!failed) {
+            CHECK_EQ(status, VYRE_OK);
+            break;
+        }
+        CHECK(status != VYRE_OK || fake.total > n);
+    }
+    CHECK(n > 10 && n < 10000);
+}
+
+static void every_call_may_lose_the_device(void)
+{
+    fail_in_turn(VYRE_E_DEVICE_LOST, false);
+    fail_in_turn(VYRE_E_DEVICE_LOST, true);
+}
+
+static void every_call_may_be_refused(void)
+{
+    fail_in_turn(VYRE_E_LAUNCH, false);
+    fail_in_turn(VYRE_E_LAUNCH, true);
+}
+
+static vyre_status lose_and_recover(const vyre_allocator *allocator, void *user)
+{
+    vyre_desc d = engine_desc(64);
+    vyre_error err;
+    (void)user;
+    memset(&err, 0, sizeof err);
+    fake_reset();
+    d.allocator = *allocator;
+    d.lost_work = VYRE_LOST_RERUN;
+    vyre *v = vyi_open_with(fake_backend(), &d, &err);
+    if (!v)
+        return err.status;
+    vyre_status status = VYRE_OK;
+    for (uint32_t i = 0; i < 3 && status == VYRE_OK; i++) {
+        const vyre_ticket t = engine_publish(v, engine_add(1));
+        fake.fail_at = fake.total + 1;
+        fake.fail_with = VYRE_E_DEVICE_LOST;
+        CHECK_EQ(vyre_wait(v, t, SECOND, NULL), VYRE_E_DEVICE_LOST);
+        status = vyre_recover(v, &err);
+        if (status == VYRE_OK)
+            CHECK_EQ(vyre_wait(v, t, SECOND, NULL), VYRE_OK);
+    }
+    if (status == VYRE_OK)
+        status = story_dispatch(v, &err);
+    vyre_close(v);
+    return status;
+}
+
+static void every_allocation_of_a_recovery_may_fail(void)
+{
+    CHECK(oom_each(lose_and_recover, NULL) > 10);
+}
+
+/* --- recovery ------------------------------------------------------------ */
+
+static uint32_t recoveries_seen;
+
+static void on_recovered(void *user, vyre *v)
+{
+    size_t size;
+    uint32_t *words = (uint32_t *)vyre_map(v, 0, &size);
+    CHECK(user == &recoveries_seen && words && words[0] == 0);
+    words[0] = 4711;
+    recoveries_seen++;
+}
+
+/* Ten works: the first five are seen done, the others are in flight when the
+ * device is lost; one of those had ended, but nobody had looked. */
+static void recovery_accounts_for_every_work(void)
+{
+    for (int rerun = 0; rerun < 2; rerun++) {
+        vyre_desc d = engine_desc(64);
+        vyre_ticket t[10];
+        vyre_info info;
+        uint32_t args[12];
+        fake_reset();
+        recoveries_seen = 0;
+        d.lost_work = rerun ? VYRE_LOST_RERUN : VYRE_LOST_REPORT;
+        d.recovered = on_recovered;
+        d.recovered_user = &recoveries_seen;
+        vyre *v = fake_handle(&d);
+        vyre_query(v, &info);
+        const uint64_t pipeline = info.pipeline_id;
+        for (uint32_t i = 0; i < 5; i++)
+            t[i] = engine_publish(v, engine_work(i == 3 ? OP_NOBODYS : 8, 1, 1, 0));
+        for (uint32_t i = 0; i < 5; i++)
+            CHECK_EQ(vyre_wait(v, t[i], SECOND, NULL), i == 3 ? VYRE_E_FAULT : VYRE_OK);
+        for (uint32_t i = 5; i < 10; i++)
+            t[i] = engine_publish(v, engine_work(8, 2, 10, i));
+        vyi_engine_words(vyi_engine_device(v), v->mirror_index)[t[5].slot] = VYRE_SLOT_DONE;
+        fake.fail_at = fake.total + 1;
+        fake.fail_with = VYRE_E_DEVICE_LOST;
+        CHECK_EQ(vyre_wait(v, t[9], SECOND, NULL), VYRE_E_DEVICE_LOST);
+        const uint32_t served = fake.served;
+        CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
+        CHECK_EQ(recoveries_seen, 1);
+        vyre_query(v, &info);
+        CHECK_EQ(info.recoveries, 1);
+        CHECK(!info.device_lost && info.pipeline_id != pipeline);
+        CHECK_EQ(*(uint32_t *)vyre_map(v, 0, NULL), 4711);
+        for (uint32_t i = 0; i < 10; i++) {
+            const vyre_status status = vyre_wait(v, t[i], SECOND, NULL);
+            CHECK_EQ(status, i == 3 ? VYRE_E_FAULT : i < 5 || rerun ? VYRE_OK : VYRE_E_LOST);
+        }
+        CHECK_EQ(fake.served - served, rerun ? 5 : 0);
+        CHECK_EQ(vyre_result(v, t[0], args, NULL), VYRE_E_STALE);
+        if (rerun) {
+            CHECK_EQ(vyre_result(v, t[7], args, NULL), VYRE_OK);
+            CHECK_EQ(args[1], 7);
+        } else {
+            CHECK_EQ(vyre_result(v, t[7], args, NULL), VYRE_E_LOST);
+        }
+        for (uint32_t i = 0; i < 200; i++) { /* reports outlive the slots */
+            vyre_ticket u = engine_publish(v, engine_add(1));
+            CHECK_EQ(vyre_wait(v, u, SECOND, NULL), VYRE_OK);
+        }
+        CHECK_EQ(vyre_poll(v, t[7]), rerun ? VYRE_OK : VYRE_E_LOST);
+        CHECK_EQ(vyre_recover(v, NULL), VYRE_OK); /* not lost: nothing to do */
+        CHECK_EQ(recoveries_seen, 1);
+        vyre_close(v);
+        CHECK_EQ(fake.open_devices, 0);
+    }
+}
+
+static void recovery_starts_the_kernel_again(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre_info info;
+    fake_reset();
+    vyre *v = fake_handle(&d);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    fake.fail_at = fake.total + 2;
+    fake.fail_with = VYRE_E_DEVICE_LOST;
+    fake.hold = true;
+    vyre_ticket t = engine_publish(v, engine_add(1));
+    CHECK_EQ(vyre_wait(v, t, SECOND, NULL), VYRE_E_DEVICE_LOST);
+    fake.hold = false;
+
+    /* A recovery that fails changes nothing, and can be tried again. */
+    fake.fail_at = fake.total + 1;
+    fake.fail_with = VYRE_E_BACKEND;
+    CHECK_EQ(vyre_recover(v, NULL), VYRE_E_BACKEND);
+    vyre_query(v, &info);
+    CHECK(info.device_lost);
+    CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
+    vyre_query(v, &info);
+    CHECK(info.running);
+    CHECK_EQ(vyre_poll(v, t), VYRE_E_LOST);
+    t = engine_publish(v, engine_add(1));
+    CHECK_EQ(vyre_wait(v, t, SECOND, NULL), VYRE_OK);
+    vyre_close(v);
+    CHECK_EQ(fake.open_devices, 0);
+}
+
+static void a_desc_recovers_once(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre_info info;
+    fake_reset();
+    d.auto_recover = true;
+    d.lost_work = VYRE_LOST_RERUN;
+    vyre *v = fake_handle(&d);
+    fake.fail_at = fake.total + 1;
+    fake.fail_with = VYRE_E_DEVICE_LOST;
+    vyre_ticket t = engine_publish(v, engine_add(5));
+    CHECK_EQ(vyre_wait(v, t, SECOND, NULL), VYRE_OK);
+    vyre_query(v, &info);
+    CHECK_EQ(info.recoveries, 1);
+    fake.fail_at = fake.total + 1;
+    t = engine_publish(v, engine_add(5));
+    CHECK_EQ(vyre_wait(v, t, SECOND, NULL), VYRE_E_DEVICE_LOST);
+    CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
+    CHECK_EQ(vyre_wait(v, t, SECOND, NULL), VYRE_OK);
+    vyre_close(v);
+
+    /* A dispatch: two launches, and the second one's bytes. */
+    vyre_stats stats;
+    static const vyre_control_desc desc = { false, 1, 8 };
+    vyre_io_buffers io = { story_control, sizeof story_control, story_ring, sizeof story_ring,
+                           story_log, sizeof story_log, NULL, 0 };
+    fake_reset();
+    v = fake_handle(&d);
+    const vyre_work w = engine_add(9);
+    CHECK_EQ(vyre_control_encode(story_control, sizeof story_control, &desc, NULL), VYRE_OK);
+    CHECK_EQ(vyre_ring_encode(story_ring, sizeof story_ring, 64, NULL), VYRE_OK);
+    CHECK_EQ(vyre_ring_publish(story_ring, sizeof story_ring, 3, &w, NULL), VYRE_OK);
+    fake.fail_at = fake.total + 3; /* attach, launch, reap */
+    fake.fail_with = VYRE_E_DEVICE_LOST;
+    CHECK_EQ(vyre_dispatch(v, &io, &stats, NULL), VYRE_OK);
+    CHECK(stats.recovered);
+    CHECK_EQ(stats.kernel_launches, 2);
+    CHECK_EQ(fake.calls[FAKE_LAUNCH], 2);
+    CHECK_EQ(fake.calls[FAKE_OPEN], 2);
+    CHECK_EQ(stats.done, 1);
+    CHECK_EQ(story_control[160], 9);
+    fake.fail_at = fake.total + 3; /* the second loss is the caller's */
+    static uint32_t before[168];
+    memcpy(before, story_control, sizeof before);
+    CHECK_EQ(vyre_dispatch(v, &io, &stats, NULL), VYRE_E_DEVICE_LOST);
+    CHECK_EQ(fake.calls[FAKE_LAUNCH], 3);
+    CHECK_EQ(memcmp(before, story_control, sizeof before), 0);
+    vyre_close(v);
+    CHECK_EQ(fake.open_devices, 0);
+}
+
+/* --- launches that do not end -------------------------------------------- */
+
+vyre *keep_alive[2]; /* handles that were leaked on purpose */
+
+static void a_lease_that_never_ends_is_reported(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre_error err;
+    fake_reset();
+    d.lease.timeout_ns = SECOND / 20;
+    vyre *v = keep_alive[0] = fake_handle(&d);
+    fake.hang = true;
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    vyre_ticket t = engine_publish(v, engine_add(1));
+    CHECK_EQ(vyre_wait(v, t, SECOND / 100, NULL), VYRE_TIMEOUT);
+    uint64_t begin = engine_now();
+    CHECK_EQ(vyre_wait(v, t, 5 * SECOND, &err), VYRE_E_LEASE);
+    CHECK(engine_now() - begin < SECOND);
+    CHECK(err.text[0] && err.fix[0]);
+    CHECK_EQ(vyre_recover(v, NULL), VYRE_OK); /* on a second device */
+    fake.hang = false;
+    CHECK_EQ(vyre_poll(v, t), VYRE_E_LOST);
+    t = engine_publish(v, engine_add(1));
+    CHECK_EQ(vyre_wait(v, t, SECOND, NULL), VYRE_OK);
+    CHECK_EQ(vyre_stop(v, SECOND, NULL), VYRE_OK);
+    fake.hang = true; /* the first device's launch still hangs */
+    vyre_close(v);
+    CHECK_EQ(fake.leaked, 1);
+}
+
+static void stop_and_close_do_not_wait_for_ever(void)
+{
+    vyre_desc d = engine_desc(64);
+    fake_reset();
+    d.lease.timeout_ns = 60 * SECOND;
+    vyre *v = keep_alive[1] = fake_handle(&d);
+    fake.hang = true;
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    uint64_t begin = engine_now();
+    CHECK_EQ(vyre_stop(v, SECOND / 10, NULL), VYRE_TIMEOUT);
+    CHECK(engine_now() - begin < SECOND / 2);
+    CHECK_EQ(story_dispatch(v, NULL), VYRE_E_RUNNING);
+    begin = engine_now();
+    vyre_close(v);
+    CHECK(engine_now() - begin < 3 * SECOND);
+    CHECK_EQ(fake.leaked, 1);
+
+    /* A stop that timed out can be made good. */
+    fake_reset();
+    v = fake_handle(&d);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    fake.hold = true;
+    CHECK_EQ(vyre_stop(v, SECOND / 50, NULL), VYRE_TIMEOUT);
+    fake.hold = false;
+    CHECK_EQ(vyre_stop(v, SECOND, NULL), VYRE_OK);
+    CHECK_EQ(story(v, NULL), VYRE_OK);
+    vyre_close(v);
+}
+
+static void a_run_without_progress_gives_up(void)
+{
+    vyre_desc d = engine_desc(64);
+    const vyre_work w = engine_add(1);
+    fake_reset();
+    d.run_timeout_ns = SECOND / 20;
+    vyre *v = fake_handle(&d);
+    fake.hold = true;
+    CHECK_EQ(vyre_run(v, &w, 1, NULL, NULL), VYRE_TIMEOUT);
+    fake.hold = false;
+    CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK);
+    fake.hold = true;
+    CHECK_EQ(story_dispatch(v, NULL), VYRE_TIMEOUT);
+    fake.hold = false;
+    CHECK_EQ(story_dispatch(v, NULL), VYRE_OK);
+    vyre_close(v);
+}
+
+/* --- the chain ----------------------------------------------------------- */
+
+static void persistent_mode_must_be_proved(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre_error err;
+    vyre_info info;
+    fake_reset();
+    fake.not_live = true;
+    d.mode = VYRE_MODE_PERSISTENT;
+    CHECK(!vyi_open_with(fake_backend(), &d, &err));
+    CHECK_EQ(err.status, VYRE_E_MODE);
+    CHECK(strstr(err.text, "as told"));
+    d.mode = VYRE_MODE_AUTO;
+    vyre *v = fake_handle(&d);
+    vyre_query(v, &info);
+    CHECK_EQ(info.mode, VYRE_MODE_PASSES);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    vyre_ticket t = engine_publish(v, engine_add(1));
+    CHECK_EQ(vyre_wait(v, t, SECOND, NULL), VYRE_OK);
+    CHECK_EQ(fake.last, VYI_LAUNCH_ONCE);
+    vyre_close(v);
+    CHECK_EQ(fake.open_devices, 0);
+}
+
+static void leases_adapt_to_the_time(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre_info info;
+    fake_reset();
+    fake.max_rounds = 50000;
+    vyre *v = fake_handle(&d);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    CHECK_EQ(fake.calls[FAKE_LAUNCH], 2); /* one runs, one is queued */
+    CHECK_EQ(fake.rounds[0], VYI_LEASE_ROUNDS);
+    vyre_ticket t = { 0, 0 };
+    for (uint32_t i = 0; i < 300; i++) { /* the fake's leases take no time */
+        t = engine_publish(v, engine_add(1));
+        CHECK_EQ(vyre_wait(v, t, SECOND, NULL), VYRE_OK);
+        engine_sleep_ms(fake.launches_seen < 30 ? 1 : 0);
+    }
+    vyre_query(v, &info);
+    CHECK_EQ(info.lease_rounds, 50000);
+    CHECK(info.leases == fake.launches_seen);
+    d.lease.time_ns = 1000; /* now they take too long */
+    vyre_close(v);
+    fake_reset();
+    v = fake_handle(&d);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    for (uint32_t i = 0; i < 40; i++) {
+        engine_sleep_ms(1);
+        (void)vyre_poll(v, engine_publish(v, engine_add(1)));
+    }
+    vyre_query(v, &info);
+    CHECK_EQ(info.lease_rounds, 1);
+    vyre_close(v);
+
+    fake_reset();
+    d.lease.rounds = 77;
+    d.lease.in_flight = 5;
+    fake.in_flight = 3; /* the device's limit wins */
+    v = fake_handle(&d);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    CHECK_EQ(fake.calls[FAKE_LAUNCH], 3);
+    CHECK_EQ(fake.rounds[2], 77);
+    vyre_close(v);
+    CHECK_EQ(fake.open_devices, 0);
+}
+
+/* The device answers at once, so every call of the backend is the engine's. */
+static void jobs_need_no_calls_of_the_driver(void)
+{
+    vyre_desc d = engine_desc(64);
+    fake_reset();
+    vyre *v = fake_handle(&d);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    fake.hold = true; /* one long lease */
+    uint32_t *mirror = vyi_engine_words(vyi_engine_device(v), v->mirror_index);
+    const uint32_t before = fake.total;
+    const uint64_t begin = engine_now();
+    for (uint32_t i = 0; i < 100000; i++) {
+        const vyre_ticket t = engine_publish(v, engine_add(1));
+        CHECK_EQ(vyre_poll(v, t), VYRE_PENDING);
+        vyi_store_release(&mirror[t.slot], VYRE_SLOT_DONE);
+        CHECK_EQ(vyre_wait(v, t, SECOND, NULL), VYRE_OK);
+    }
+    const uint64_t looks = (engine_now() - begin) / 20000 + 2; /* at most one in 20 us */
+    CHECK(fake.total - before <= looks);
+    CHECK(fake.total - before < 50000);
+    fake.hold = false;
+    vyre_close(v);
+}
+
+static void write_combined_memory_is_fenced(void)
+{
+    vyre_desc d = engine_desc(64);
+    fake_reset();
+    fake.write_combined = true;
+    vyre *v = fake_handle(&d);
+    CHECK_EQ(story(v, NULL), VYRE_OK);
+    vyre_work works[64];
+    uint32_t published = 0;
+    for (uint32_t i = 0; i < 64; i++)
+        works[i] = engine_add(1);
+    CHECK_EQ(vyre_publish_many(v, works, 64, &published, NULL, NULL), VYRE_OK);
+    CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK);
+    vyre_close(v);
+}
+
+/* --- dispatch ------------------------------------------------------------ */
+
+static void bytes_are_checked_in_order_before_any_call(void)
+{
+    static uint32_t control[400], ring[2 * 64 * 16], log[400], queue[65 * 8];
+    static const struct {
+        size_t      control, log, io, ring; /* bytes too many; SIZE_MAX: keep */
+        vyre_status status;
+    } bad[] = {
+        { 636, 1024, 33, 0, VYRE_E_CONTROL_SHAPE },  { 642, 1024, 33, 0, VYRE_E_CONTROL_SHAPE },
+        { 640, 1024, 33, 0, VYRE_E_LOG_SHAPE },      { 640, 1032, 33, 0, VYRE_E_LOG_SHAPE },
+        { 640, 1028, 33, 0, VYRE_E_IO_ALIGN4 },      { 640, 1028, 36, 0, VYRE_E_IO_SLOT_MULT },
+        { 640, 1028, 2080, 0, VYRE_E_IO_WINDOW },    { 640, 1028, 2048, 0, VYRE_E_RING_SHAPE },
+        { 640, 1028, 2048, 4032, VYRE_E_RING_SHAPE }, { 640, 1028, 2048, 4160, VYRE_E_RING_SHAPE },
+        { 640, 1028, 2048, 4096, VYRE_OK },          { 1600, 1028, 32, 4096, VYRE_OK },
+        { 672, 1600 - 4 - 8, 0, 4096, VYRE_OK },
+    };
+    vyre_desc d = engine_desc(64);
+    fake_reset();
+    vyre *v = fake_handle(&d);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        vyre_error err;
+        vyre_stats stats;
+        memset(control, 0, sizeof control);
+        vyre_io_buffers io = { control, bad[i].control, ring, bad[i].ring,
+                               log,     bad[i].log,     queue, bad[i].io };
+        const uint32_t before = fake.total;
+        memset(&err, 0, sizeof err);
+        const vyre_status status = vyre_dispatch(v, &io, &stats, &err);
+        if (status != bad[i].status)
+            test_fail(__FILE__, __LINE__, "row %u: %d %s", (unsigned)i, (int)status, err.text);
+        if (status != VYRE_OK) {
+            CHECK_EQ(fake.total, before);
+            continue;
+        }
+        CHECK_EQ(fake.attached[0], bad[i].control);
+        CHECK_EQ(fake.attached[1], bad[i].ring);
+        CHECK_EQ(fake.attached[2], bad[i].log);
+        CHECK_EQ(fake.attached[3], bad[i].io ? bad[i].io : 2048);
+        const uint64_t sum = bad[i].control + bad[i].ring + bad[i].log +
+                             (bad[i].io ? bad[i].io : 2048);
+        CHECK_EQ(stats.input_bytes, sum);
+        CHECK_EQ(stats.output_bytes, sum);
+        CHECK_EQ(stats.readback_bytes, sum);
+        CHECK_EQ(stats.bytes_moved, 2 * sum);
+        CHECK_EQ(stats.device_allocation_bytes, 2 * sum);
+        CHECK_EQ(stats.device_allocation_events, 8);
+        CHECK_EQ(stats.output_buffers, 4);
+        CHECK_EQ(stats.resident_rows, 0);
+        CHECK_EQ(stats.resident_handles, 0);
+        CHECK_EQ(stats.kernel_launches, 1);
+        CHECK_EQ(stats.sync_points, 1);
+        CHECK(!stats.recovered);
+    }
+    vyre_close(v);
+}
+
+static void resident_passes_copy_nothing(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre_stats stats;
+    fake_reset();
+    vyre *v = fake_handle(&d);
+    for (uint32_t i = 0; i < 10; i++)
+        (void)engine_publish(v, engine_add(1));
+    memset(&stats, 0x55, sizeof stats);
+    CHECK_EQ(vyre_dispatch_resident(v, 3, &stats, NULL), VYRE_OK);
+    CHECK_EQ(stats.resident_rows, 3);
+    CHECK_EQ(stats.resident_handles, 12);
+    CHECK_EQ(stats.input_bytes, 0);
+    CHECK_EQ(stats.device_allocation_bytes, 0);
+    CHECK_EQ(stats.device_allocation_events, 0);
+    CHECK_EQ(stats.kernel_launches, 1);
+    CHECK_EQ(stats.done, 10);
+    CHECK_EQ(fake.calls[FAKE_LAUNCH], 3);
+    CHECK_EQ(fake.calls[FAKE_ATTACH], 0);
+    CHECK_EQ(vyre_dispatch_resident(v, 0, &stats, NULL), VYRE_OK);
+    CHECK_EQ(stats.resident_rows + stats.kernel_launches + stats.latency_ns, 0);
+    CHECK_EQ(fake.calls[FAKE_LAUNCH], 3);
+    CHECK_EQ(vyre_dispatch_resident(v, UINT32_MAX, &stats, NULL), VYRE_E_OVF);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    CHECK_EQ(vyre_dispatch_resident(v, 1, &stats, NULL), VYRE_E_RUNNING);
+    CHECK_EQ(story_dispatch(v, NULL), VYRE_E_RUNNING);
+    vyre_close(v);
+}
+
+static void control_reports_return_one_buffer(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre_stats stats;
+    static const vyre_control_desc desc = { false, 1, 8 };
+    vyre_io_buffers io = { story_control, sizeof story_control, story_ring, sizeof story_ring,
+                           story_log, sizeof story_log, NULL, 0 };
+    const vyre_work w = engine_add(9);
+    fake_reset();
+    d.kernel.control_report = true;
+    vyre *v = fake_handle(&d);
+    CHECK_EQ(vyre_control_encode(story_control, sizeof story_control, &desc, NULL), VYRE_OK);
+    CHECK_EQ(vyre_ring_encode(story_ring, sizeof story_ring, 64, NULL), VYRE_OK);
+    CHECK_EQ(vyre_ring_publish(story_ring, sizeof story_ring, 3, &w, NULL), VYRE_OK);
+    CHECK_EQ(vyre_dispatch(v, &io, &stats, NULL), VYRE_OK);
+    CHECK_EQ(stats.output_buffers, 1);
+    CHECK_EQ(stats.output_bytes, sizeof story_control);
+    CHECK_EQ(stats.device_allocation_events, 5);
+    CHECK_EQ(story_control[VYRE_CONTROL_DONE_COUNT], 1);
+    CHECK_EQ(story_ring[3 * 16], VYRE_SLOT_PUBLISHED);
+    vyre_close(v);
+}
+
+static void rates_are_exact_and_saturate(void)
+{
+    CHECK_EQ(vyre_stats_rate(1, 0), 0);
+    CHECK_EQ(vyre_stats_rate(1, 1000000000), 1);
+    CHECK_EQ(vyre_stats_rate(1000, 1), 1000000000000);
+    CHECK_EQ(vyre_stats_rate(UINT64_MAX, 1000000000), UINT64_MAX);
+    CHECK_EQ(vyre_stats_rate(UINT64_MAX, 999999999), UINT64_MAX);
+    CHECK_EQ(vyre_stats_rate(UINT64_MAX, 2000000000), UINT64_MAX / 2);
+    CHECK_EQ(vyre_stats_rate(UINT64_MAX, UINT64_MAX), 1000000000);
+    CHECK_EQ(vyre_stats_rate(7, 3), 2333333333);
+    CHECK_EQ(vyre_stats_rate(0, 5), 0);
+}
+
+int main(void)
+{
+    RUN(every_call_may_lose_the_device);
+    RUN(every_call_may_be_refused);
+    RUN(every_allocation_of_a_recovery_may_fail);
+    RUN(recovery_accounts_for_every_work);
+    RUN(recovery_starts_the_kernel_again);
+    RUN(a_desc_recovers_once);
+    RUN(a_lease_that_never_ends_is_reported);
+    RUN(stop_and_close_do_not_wait_for_ever);
+    RUN(a_run_without_progress_gives_up);
+    RUN(persistent_mode_must_be_proved);
+    RUN(leases_adapt_to_the_time);
+    RUN(jobs_need_no_calls_of_the_driver);
+    RUN(write_combined_memory_is_fenced);
+    RUN(bytes_are_checked_in_order_before_any_call);
+    RUN(resident_passes_copy_nothing);
+    RUN(control_reports_return_one_buffer);
+    RUN(rates_are_exact_and_saturate);
+    return test_end();
+}
