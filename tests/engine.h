@@ -4,6 +4,7 @@
 #define ENGINE_H
 
 #include "driver.h"
+#include "driver.h"
 #include "test.h"
 #include "vyre.h"
 

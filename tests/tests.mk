@@ -39,7 +39,9 @@ $(BUILD)/tests/test_vulkan_volk: tests/driver.h
 # Five million slots: at the interpreter's full speed, and again under
 # ThreadSanitizer in check_tsan_engine.sh.
 UNSANITIZED += test_engine_live
-$(BUILD)/tests/test_engine $(BUILD)/tests/test_engine_live: tests/engine.h
+$(BUILD)/tests/test_engine $(BUILD)/tests/test_engine_live: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_engine: tests/oom.h
 WHITEBOX += test_engine_fake
-$(BUILD)/tests/test_engine_fake: tests/engine.h tests/oom.h
+WHITEBOX += test_engine_single
+$(BUILD)/tests/test_engine_fake $(BUILD)/tests/test_engine_single: tests/engine.h tests/oom.h
+$(BUILD)/tests/test_engine_single: tests/test_engine.c
