@@ -1849,7 +1849,10 @@ typedef struct vyre_desc {
     const size_t *buffer_sizes;  /* bytes, one per kernel.buffers; NULL or 0 = 4 * its count */
     size_t       workspace_size; /* bytes; 0 = 4 * the count in kernel.workspace */
     vyre_lease_desc lease;
-    uint32_t     loop_limit;     /* iterations of a slot's loops on the CPU; 0 = none */
+    /* Iterations after which a slot's loops end FAULT where nothing else could
+     * end them: in passes on the CPU.  A value sets it for its running kernel,
+     * too.  0 = 2^24. */
+    uint32_t     loop_limit;
     uint64_t     run_timeout_ns; /* vyre_run and dispatches give up without progress; 0 = 60 s */
     vyre_lost_work lost_work;
     bool         auto_recover;   /* the first lost device is replaced without being asked */
@@ -17866,7 +17869,7 @@ static void vyi_desc_defaults(vyre_desc *d)
     k->allocator = d->allocator;
     k->mirror_binding = 0;
     k->once = false;
-    k->loop_allowance = vyi_def32(k->loop_allowance, d->loop_limit);
+    k->loop_allowance = vyi_def32(k->loop_allowance, vyi_def32(d->loop_limit, 1u << 24));
 }
 
 static vyre_status vyi_desc_check(const vyre_desc *d, vyre_error *err)
@@ -18847,10 +18850,9 @@ static bool vyi_cpu_close(vyi_device *d)
 
 /* Loops of one slot are limited by the kernel's allowance; the machine's limit
  * is for a whole run, and only needs to leave room for that. */
-static uint32_t vyi_cpu_loop_limit(uint32_t limit)
+static uint32_t vyi_cpu_loop_limit(const vyre_desc *desc)
 {
-    if (limit == 0)
-        return 0;
+    const uint32_t limit = desc->kernel.loop_allowance;
     return limit > UINT32_MAX / 8 ? UINT32_MAX : limit < 65536 ? 524288 : limit * 8;
 }
 
@@ -18861,11 +18863,13 @@ static vyre_status vyi_cpu_machines(vyi_cpu *c, const vyi_device_desc *desc, vyr
     interp.buffers = c->base.map;
     interp.sizes = c->size;
     interp.buffer_count = c->buffer_count;
-    interp.loop_limit = vyi_cpu_loop_limit(desc->desc->loop_limit);
     interp.allocator = c->allocator;
-    vyre_status status = vyi_machine_create(desc->loop, &interp, &c->loop, err);
+    interp.loop_limit = vyi_cpu_loop_limit(desc->desc);
+    vyre_status status = vyi_machine_create(desc->once, &interp, &c->once, err);
+    if (VYI_THREADS && desc->desc->loop_limit == 0)
+        interp.loop_limit = 0; /* a thread can be told to stop */
     if (status == VYRE_OK)
-        status = vyi_machine_create(desc->once, &interp, &c->once, err);
+        status = vyi_machine_create(desc->loop, &interp, &c->loop, err);
     if (status != VYRE_OK)
         return status;
     vyi_machine_on_round(c->loop, vyi_cpu_ask, c);

@@ -324,10 +324,9 @@ static bool vyi_cpu_close(vyi_device *d)
 
 /* Loops of one slot are limited by the kernel's allowance; the machine's limit
  * is for a whole run, and only needs to leave room for that. */
-static uint32_t vyi_cpu_loop_limit(uint32_t limit)
+static uint32_t vyi_cpu_loop_limit(const vyre_desc *desc)
 {
-    if (limit == 0)
-        return 0;
+    const uint32_t limit = desc->kernel.loop_allowance;
     return limit > UINT32_MAX / 8 ? UINT32_MAX : limit < 65536 ? 524288 : limit * 8;
 }
 
@@ -338,11 +337,13 @@ static vyre_status vyi_cpu_machines(vyi_cpu *c, const vyi_device_desc *desc, vyr
     interp.buffers = c->base.map;
     interp.sizes = c->size;
     interp.buffer_count = c->buffer_count;
-    interp.loop_limit = vyi_cpu_loop_limit(desc->desc->loop_limit);
     interp.allocator = c->allocator;
-    vyre_status status = vyi_machine_create(desc->loop, &interp, &c->loop, err);
+    interp.loop_limit = vyi_cpu_loop_limit(desc->desc);
+    vyre_status status = vyi_machine_create(desc->once, &interp, &c->once, err);
+    if (VYI_THREADS && desc->desc->loop_limit == 0)
+        interp.loop_limit = 0; /* a thread can be told to stop */
     if (status == VYRE_OK)
-        status = vyi_machine_create(desc->once, &interp, &c->once, err);
+        status = vyi_machine_create(desc->loop, &interp, &c->loop, err);
     if (status != VYRE_OK)
         return status;
     vyi_machine_on_round(c->loop, vyi_cpu_ask, c);

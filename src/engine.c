@@ -64,7 +64,7 @@ static void vyi_desc_defaults(vyre_desc *d)
     k->allocator = d->allocator;
     k->mirror_binding = 0;
     k->once = false;
-    k->loop_allowance = vyi_def32(k->loop_allowance, d->loop_limit);
+    k->loop_allowance = vyi_def32(k->loop_allowance, vyi_def32(d->loop_limit, 1u << 24));
 }
 
 static vyre_status vyi_desc_check(const vyre_desc *d, vyre_error *err)
