@@ -33,7 +33,7 @@ static unsigned flags_of(const vk_run *vk, uint64_t seed)
         flags |= GEN_3D;
     if (subgroups && (seed & 0xc00) == 0)
         flags |= GEN_SUBGROUPS;
-    if ((seed & 0x7000) == 0)
+    if ((seed & 0x1f000) == 0)
         flags |= GEN_LARGE;
     return flags;
 }
