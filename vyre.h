@@ -12800,30 +12800,60 @@ static void vyi_spv_compare_fact(vyi_spv *e, const vyi_inst *inst, bool truth)
         vyi_spv_add_fact(e, high, low, !strict);
 }
 
-/* What follows from `cond` being `truth`: a conjunction tells both its sides,
- * and so does a disjunction that is false. */
+/* A condition that is known, still to be looked into. */
+typedef struct vyi_spv_known {
+    uint32_t cond;
+    bool     truth;
+} vyi_spv_known;
+
+/* `select(c, x, y) == literal` tells c when one of x and y is another literal. */
+static bool vyi_spv_select_tells(const vyi_spv *e, const vyi_inst *inst, vyi_spv_known *out)
+{
+    const vyi_inst *select = vyi_definition(e->p, inst->arg[0]);
+    uint32_t wanted, bits;
+    if (inst->sub != VYI_BINARY_EQ || select->op != VYI_OP_SELECT ||
+        select->type == VYRE_TYPE_F32 || !vyi_spv_literal(e, inst->arg[1], &wanted))
+        return false;
+    out->cond = select->arg[0];
+    out->truth = vyi_spv_literal(e, select->arg[2], &bits) && bits != wanted;
+    return out->truth || (vyi_spv_literal(e, select->arg[1], &bits) && bits != wanted);
+}
+
+/* Adds what `known` says directly to `out`, and returns how many of its parts
+ * remain to be looked into: both sides of a conjunction, or of a disjunction
+ * that is false. */
+static uint32_t vyi_spv_parts(vyi_spv *e, vyi_spv_known known, vyi_spv_known out[2])
+{
+    const vyi_inst *inst = vyi_definition(e->p, known.cond);
+    if (inst->op == VYI_OP_UNARY && inst->sub == VYI_UNARY_NOT) {
+        out[0].cond = inst->arg[0];
+        out[0].truth = !known.truth;
+        return 1;
+    }
+    if (inst->op != VYI_OP_BINARY)
+        return 0;
+    if (inst->type == VYRE_TYPE_BOOL &&
+        inst->sub == (known.truth ? VYI_BINARY_AND : VYI_BINARY_OR)) {
+        for (uint32_t i = 0; i < 2; i++) {
+            out[i].cond = inst->arg[i];
+            out[i].truth = known.truth;
+        }
+        return 2;
+    }
+    vyi_spv_compare_fact(e, inst, known.truth);
+    return known.truth && vyi_spv_select_tells(e, inst, &out[0]) ? 1 : 0;
+}
+
+/* What follows from `cond` being `truth`. */
 VYI_API void vyi_spv_learn(vyi_spv *e, uint32_t cond, bool truth)
 {
-    uint32_t pending[VYI_SPV_DEPTH * 2];
-    bool truths[VYI_SPV_DEPTH * 2];
+    vyi_spv_known pending[VYI_SPV_DEPTH * 2];
     uint32_t count = 1;
-    pending[0] = cond;
-    truths[0] = truth;
-    while (count) {
-        const vyi_inst *inst = vyi_definition(e->p, pending[--count]);
-        const bool now = truths[count];
-        if (inst->op == VYI_OP_UNARY && inst->sub == VYI_UNARY_NOT) {
-            pending[count] = inst->arg[0];
-            truths[count++] = !now;
-        } else if (inst->op == VYI_OP_BINARY && inst->type == VYRE_TYPE_BOOL &&
-                   inst->sub == (now ? VYI_BINARY_AND : VYI_BINARY_OR)) {
-            for (uint32_t i = 0; i < 2 && count < VYI_SPV_DEPTH * 2; i++) {
-                pending[count] = inst->arg[i];
-                truths[count++] = now;
-            }
-        } else if (inst->op == VYI_OP_BINARY) {
-            vyi_spv_compare_fact(e, inst, now);
-        }
+    pending[0].cond = cond;
+    pending[0].truth = truth;
+    while (count && count < VYI_SPV_DEPTH * 2) {
+        const vyi_spv_known known = pending[--count];
+        count += vyi_spv_parts(e, known, pending + count);
     }
 }
 
@@ -12938,6 +12968,35 @@ static bool vyi_spv_unit_inside(const vyi_spv *e, uint32_t buffer, uint32_t unit
     return false;
 }
 
+/* Whether value is max(length, base) - base: what lies behind a header. */
+static bool vyi_spv_length_behind(const vyi_spv *e, uint32_t value, uint32_t buffer, uint32_t base)
+{
+    const vyi_inst *sub = vyi_definition(e->p, value);
+    uint32_t bits;
+    if (sub->op != VYI_OP_BINARY || sub->sub != VYI_BINARY_SUB ||
+        !vyi_spv_literal(e, sub->arg[1], &bits) || bits != base)
+        return false;
+    const vyi_inst *max = vyi_definition(e->p, sub->arg[0]);
+    return max->op == VYI_OP_BINARY && max->sub == VYI_BINARY_MAX &&
+           vyi_spv_is_length(e, max->arg[0], buffer) && max->type == VYRE_TYPE_U32 &&
+           vyi_spv_literal(e, max->arg[1], &bits) && bits == base;
+}
+
+/* Whether `index` is x + base with x < max(length, base) - base. */
+static bool vyi_spv_behind_header(const vyi_spv *e, uint32_t buffer, uint32_t index)
+{
+    const vyi_inst *inst = vyi_definition(e->p, index);
+    uint32_t base;
+    if (inst->op != VYI_OP_BINARY || inst->sub != VYI_BINARY_ADD ||
+        !vyi_spv_literal(e, inst->arg[1], &base))
+        return false;
+    for (uint32_t i = vyi_spv_oldest_fact(e); i < e->fact_count; i++)
+        if (e->facts[i].strict && e->facts[i].low == inst->arg[0] &&
+            vyi_spv_length_behind(e, e->facts[i].high, buffer, base))
+            return true;
+    return false;
+}
+
 /* Takes value apart as *unit << *shift. */
 static void vyi_spv_scaled(const vyi_spv *e, uint32_t value, uint32_t *unit, uint32_t *shift)
 {
@@ -12965,7 +13024,8 @@ static bool vyi_spv_inside(const vyi_spv *e, uint32_t buffer, uint32_t index)
 {
     uint64_t rest = 0;
     uint32_t unit, shift, value = index;
-    if (vyi_spv_limit(e, index, VYI_SPV_DEPTH) < vyi_spv_known_length(e, buffer))
+    if (vyi_spv_limit(e, index, VYI_SPV_DEPTH) < vyi_spv_known_length(e, buffer) ||
+        vyi_spv_behind_header(e, buffer, index))
         return true;
     for (uint32_t depth = 0; depth < VYI_SPV_DEPTH; depth++) {
         const vyi_inst *inst = vyi_definition(e->p, value);

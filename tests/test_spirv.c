@@ -314,11 +314,54 @@ static uint32_t count_ops(void (*build)(small *s), const vyre_spirv_desc *desc, 
     return count;
 }
 
+/* In the block of a condition: store out[index]. */
+static void guarded_store(small *s, vyre_value cond, vyre_value index)
+{
+    vyre_ir_if(s->p, cond);
+    vyre_ir_store(s->p, s->out, index, u(s, 1));
+    vyre_ir_end(s->p);
+}
+
+static void program_code(small *s)
+{
+    const vyre_value inside = vyre_ir_lt(s->p, s->lane, vyre_ir_length(s->p, s->out));
+    const vyre_value inner = vyre_ir_select(s->p, vyre_ir_lt(s->p, s->lane, u(s, 7)), u(s, 0), u(s, 9));
+    const vyre_value code = vyre_ir_select(s->p, inside, inner, u(s, 2));
+    guarded_store(s, vyre_ir_eq(s->p, code, u(s, 0)), s->lane);
+}
+
+static void program_behind(small *s)
+{
+    const vyre_value length = vyre_ir_length(s->p, s->out);
+    const vyre_value rest = vyre_ir_sub(s->p, vyre_ir_max(s->p, length, u(s, 160)), u(s, 160));
+    guarded_store(s, vyre_ir_lt(s->p, s->lane, rest), vyre_ir_add(s->p, s->lane, u(s, 160)));
+}
+
+static void program_both(small *s)
+{
+    const vyre_value length = vyre_ir_length(s->p, s->out);
+    const vyre_value outside = vyre_ir_or(s->p, vyre_ir_lt(s->p, length, u(s, 160)),
+                                          vyre_ir_eq(s->p, s->lane, u(s, 5)));
+    const vyre_value low = vyre_ir_rem(s->p, s->lane, u(s, 32));
+    guarded_store(s, vyre_ir_not(s->p, outside), vyre_ir_add(s->p, low, u(s, 128)));
+}
+
+static void program_counter(small *s)
+{
+    const vyre_value i = vyre_ir_loop(s->p, u(s, 0), vyre_ir_length(s->p, s->out));
+    vyre_ir_store(s->p, s->out, i, s->lane);
+    vyre_ir_end(s->p);
+}
+
 static void what_is_known_is_not_checked(void)
 {
     CHECK_EQ(count_ops(program_inside, NULL, SpvOpULessThan), 0);
     CHECK_EQ(count_ops(program_inside, NULL, SpvOpSelectionMerge), 1);
     CHECK_EQ(count_ops(program_store, NULL, SpvOpULessThan), 2);
+    CHECK_EQ(count_ops(program_code, NULL, SpvOpSelectionMerge), 1);
+    CHECK_EQ(count_ops(program_behind, NULL, SpvOpSelectionMerge), 1);
+    CHECK_EQ(count_ops(program_both, NULL, SpvOpSelectionMerge), 1);
+    CHECK_EQ(count_ops(program_counter, NULL, SpvOpSelectionMerge), 0);
 }
 
 /* Conditions that say less than they seem to; each of these indices can miss. */
@@ -385,11 +428,57 @@ static void program_literal(small *s)
     vyre_ir_end(s->p);
 }
 
+static void program_wrong_code(small *s)
+{
+    const vyre_value inside = vyre_ir_lt(s->p, s->lane, vyre_ir_length(s->p, s->out));
+    const vyre_value code = vyre_ir_select(s->p, inside, u(s, 2), u(s, 0));
+    guarded_store(s, vyre_ir_eq(s->p, code, u(s, 0)), s->lane);
+}
+
+static void program_any_code(small *s)
+{
+    const vyre_value inside = vyre_ir_lt(s->p, s->lane, vyre_ir_length(s->p, s->out));
+    const vyre_value other = vyre_ir_and(s->p, s->lane, u(s, 1));
+    const vyre_value code = vyre_ir_select(s->p, inside, u(s, 0), other);
+    guarded_store(s, vyre_ir_eq(s->p, code, u(s, 0)), s->lane);
+}
+
+static void program_not_this_code(small *s)
+{
+    const vyre_value inside = vyre_ir_lt(s->p, s->lane, vyre_ir_length(s->p, s->out));
+    const vyre_value code = vyre_ir_select(s->p, inside, u(s, 0), u(s, 2));
+    guarded_store(s, vyre_ir_ne(s->p, code, u(s, 0)), s->lane);
+}
+
+static void program_too_far_behind(small *s)
+{
+    const vyre_value length = vyre_ir_length(s->p, s->out);
+    const vyre_value rest = vyre_ir_sub(s->p, vyre_ir_max(s->p, length, u(s, 160)), u(s, 160));
+    guarded_store(s, vyre_ir_lt(s->p, s->lane, rest), vyre_ir_add(s->p, s->lane, u(s, 161)));
+}
+
+static void program_wrapping_rest(small *s)
+{
+    const vyre_value length = vyre_ir_length(s->p, s->out);
+    const vyre_value rest = vyre_ir_sub(s->p, vyre_ir_max(s->p, length, u(s, 100)), u(s, 160));
+    guarded_store(s, vyre_ir_lt(s->p, s->lane, rest), vyre_ir_add(s->p, s->lane, u(s, 160)));
+}
+
+static void program_signed(small *s)
+{
+    const vyre_value length = vyre_ir_bitcast(s->p, VYRE_TYPE_I32,
+                                              vyre_ir_length(s->p, s->out));
+    const vyre_value i = vyre_ir_bitcast(s->p, VYRE_TYPE_I32, s->lane);
+    guarded_store(s, vyre_ir_lt(s->p, i, length), s->lane);
+}
+
 static void what_is_not_known_is_checked(void)
 {
     static void (*const builds[])(small *s) = {
         program_off_by_one, program_other_buffer, program_after_the_block, program_other_arm,
-        program_beyond_the_unit, program_coarser_unit, program_either, program_literal
+        program_beyond_the_unit, program_coarser_unit, program_either, program_literal,
+        program_wrong_code, program_any_code, program_not_this_code, program_too_far_behind,
+        program_wrapping_rest, program_signed
     };
     for (size_t i = 0; i < sizeof builds / sizeof builds[0]; i++) {
         /* One selection for the program's own if, one for the check. */
