@@ -236,6 +236,7 @@ static void bindings_are_found(void)
 
 int main(void)
 {
+    setenv("MESA_SHADER_CACHE_DISABLE", "true", 0);
     RUN(random_programs_agree_through_glsl);
     RUN(random_programs_compile);
     RUN(kernels_agree_through_glsl);

@@ -346,6 +346,7 @@ static void generated_words_serve_a_ring(void)
 
 int main(void)
 {
+    setenv("MESA_SHADER_CACHE_DISABLE", "true", 0);
     RUN(generated_words_serve_a_ring);
     RUN(random_rings_on_a_device_equal_the_model);
     RUN(long_loops_end_as_faults_or_right);
