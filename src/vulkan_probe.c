@@ -387,13 +387,14 @@ static vyre_status vyi_vk_probe_resident(vyi_vk_prober *pr, uint32_t max_groups,
                                          vyre_error *err)
 {
     const bool cpu = pr->c->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
-    uint32_t groups = max_groups < 16 ? 16 : max_groups;
-    if (groups > VYI_VK_PROBE_MAX_GROUPS)
-        groups = VYI_VK_PROBE_MAX_GROUPS;
-    if (cpu)
+    /* Twice as many as are of use, to see whether there is room to spare. */
+    uint32_t groups = max_groups < VYI_VK_PROBE_MAX_GROUPS / 2 ? 2 * max_groups
+                                                               : VYI_VK_PROBE_MAX_GROUPS;
+    if (cpu || groups < 16)
         groups = 16;
     vyi_vk_probe_set(pr, VYI_VK_PROBE_GOAL, groups);
-    vyre_status status = vyi_vk_probe_launch(pr, VYI_VK_PROBE_RESIDENT, cpu ? 500 : 2000, groups,
+    /* Iterations are short on a CPU; on a GPU many groups ask for the same word. */
+    vyre_status status = vyi_vk_probe_launch(pr, VYI_VK_PROBE_RESIDENT, cpu ? 2000 : 300, groups,
                                              err);
     if (status == VYRE_OK)
         status = vyi_vk_probe_finish(pr, err);

@@ -228,38 +228,46 @@ static void a_job_costs_no_call(void)
     vyre_close(v);
 }
 
-static void bytes_are_dispatched_in_place(void)
+/* One pass over bytes of the caller's, with `observables` words behind the header. */
+static void dispatch_bytes(vyre *v, uint32_t observables, uint32_t records)
 {
-    static uint8_t control[256 * 4], ring[32 * 64], log[257 * 4];
-    vyre_desc d = small_desc();
-    vyre *v = open_or_fail(&d);
+    static uint8_t control[512 * 4], ring[32 * 64], log[513 * 4];
     vyre_control_desc cd;
-    memset(&cd, 0, sizeof cd);
-    cd.tenants = 1;
-    cd.observables = 64;
-    const size_t size = vyre_control_size(64);
     vyre_io_buffers io;
+    memset(&cd, 0, sizeof cd);
     memset(&io, 0, sizeof io);
+    cd.tenants = 1;
+    cd.observables = observables;
     io.control = control;
-    io.control_size = size;
+    io.control_size = vyre_control_size(observables);
     io.ring = ring;
     io.ring_size = sizeof ring;
     io.log = log;
-    io.log_size = sizeof log;
-    for (uint32_t turn = 0; turn < 2; turn++) {
-        CHECK_EQ(vyre_control_encode(control, size, &cd, &err), VYRE_OK);
-        CHECK_EQ(vyre_ring_encode(ring, sizeof ring, 32, &err), VYRE_OK);
-        CHECK_EQ(vyre_log_encode(log, sizeof log, 64, &err), VYRE_OK);
-        const vyre_work w = work_of(7);
-        for (uint32_t slot = 0; slot < 32; slot += 3)
-            CHECK_EQ(vyre_ring_publish(ring, sizeof ring, slot, &w, &err), VYRE_OK);
-        CHECK_EQ(vyre_dispatch(v, &io, NULL, &err), VYRE_OK);
-        uint32_t sum = 0, done = 0;
-        CHECK_EQ(vyre_control_observable(control, size, 0, &sum, &err), VYRE_OK);
-        CHECK_EQ(vyre_control_done_count(control, size, &done, &err), VYRE_OK);
-        CHECK_EQ(sum, 77);
-        CHECK_EQ(done, 11);
-        CHECK_EQ(sum_of(v), 0);
+    io.log_size = vyre_log_size(records);
+    CHECK_EQ(vyre_control_encode(control, io.control_size, &cd, &err), VYRE_OK);
+    CHECK_EQ(vyre_ring_encode(ring, sizeof ring, 32, &err), VYRE_OK);
+    CHECK_EQ(vyre_log_encode(log, io.log_size, records, &err), VYRE_OK);
+    const vyre_work w = work_of(7);
+    for (uint32_t slot = 0; slot < 32; slot += 3)
+        CHECK_EQ(vyre_ring_publish(ring, sizeof ring, slot, &w, &err), VYRE_OK);
+    CHECK_EQ(vyre_dispatch(v, &io, NULL, &err), VYRE_OK);
+    uint32_t sum = 0, done = 0;
+    CHECK_EQ(vyre_control_observable(control, io.control_size, 0, &sum, &err), VYRE_OK);
+    CHECK_EQ(vyre_control_done_count(control, io.control_size, &done, &err), VYRE_OK);
+    CHECK_EQ(sum, 77);
+    CHECK_EQ(done, 11);
+}
+
+static void bytes_are_dispatched_in_place(void)
+{
+    static const uint32_t observables[] = { 64, 64, 300, 1, 64 };
+    vyre_desc d = small_desc();
+    vyre *v = open_or_fail(&d);
+    for (uint32_t i = 0; i < 5; i++) {
+        dispatch_bytes(v, observables[i], 64);
+        CHECK_EQ(sum_of(v), 50 * i);
+        for (uint32_t k = 0; k < 50; k++)
+            publish_and_wait(v, 1);
     }
     vyre_close(v);
     CHECK_EQ(mock.live, 0);
