@@ -19307,7 +19307,7 @@ typedef struct vyi_vk_dispatch {
 /* One place in the chain: it is used again when its launch has ended. */
 typedef struct vyi_vk_link {
     VkFence         fence; /* without timeline semaphores */
-    VkCommandPool   pool;
+    VkCommandPool   pools[VYI_VK_KINDS]; /* one each: drivers prefer resetting whole pools */
     VkCommandBuffer commands[VYI_VK_KINDS];
     vyi_vk_dispatch recorded[VYI_VK_KINDS]; /* pipeline null: nothing yet */
 } vyi_vk_link;
@@ -20657,25 +20657,34 @@ static vyre_status vyi_vk_fences_create(vyi_vk_context *c, vyi_vk_chain *chain, 
     return VYRE_OK;
 }
 
-static vyre_status vyi_vk_link_create(vyi_vk_context *c, vyi_vk_link *link, vyre_error *err)
+static vyre_status vyi_vk_commands_create(vyi_vk_context *c, VkCommandPool *pool,
+                                          VkCommandBuffer *commands, vyre_error *err)
 {
-    VkCommandPoolCreateInfo pool;
-    memset(&pool, 0, sizeof pool);
-    pool.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
-    pool.queueFamilyIndex = c->family;
+    VkCommandPoolCreateInfo create;
+    memset(&create, 0, sizeof create);
+    create.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
+    create.queueFamilyIndex = c->family;
     const vyre_status status =
-        VYI_VKC(c, err, vkCreateCommandPool, (c->device, &pool, c->callbacks, &link->pool));
+        VYI_VKC(c, err, vkCreateCommandPool, (c->device, &create, c->callbacks, pool));
     if (status < 0) {
-        link->pool = VK_NULL_HANDLE;
+        *pool = VK_NULL_HANDLE;
         return status;
     }
     VkCommandBufferAllocateInfo info;
     memset(&info, 0, sizeof info);
     info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO;
-    info.commandPool = link->pool;
+    info.commandPool = *pool;
     info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
-    info.commandBufferCount = VYI_VK_KINDS;
-    return VYI_VKC(c, err, vkAllocateCommandBuffers, (c->device, &info, link->commands));
+    info.commandBufferCount = 1;
+    return VYI_VKC(c, err, vkAllocateCommandBuffers, (c->device, &info, commands));
+}
+
+static vyre_status vyi_vk_link_create(vyi_vk_context *c, vyi_vk_link *link, vyre_error *err)
+{
+    vyre_status status = VYRE_OK;
+    for (uint32_t kind = 0; kind < VYI_VK_KINDS && status == VYRE_OK; kind++)
+        status = vyi_vk_commands_create(c, &link->pools[kind], &link->commands[kind], err);
+    return status;
 }
 
 VYI_API vyre_status vyi_vk_chain_create(vyi_vk_context *c, vyi_vk_chain *chain, uint32_t count,
@@ -20701,8 +20710,9 @@ VYI_API void vyi_vk_chain_destroy(vyi_vk_context *c, vyi_vk_chain *chain)
         vyi_vk_link *link = &chain->links[i];
         if (link->fence)
             c->fn.vkDestroyFence(c->device, link->fence, c->callbacks);
-        if (link->pool) /* frees its command buffers, too */
-            c->fn.vkDestroyCommandPool(c->device, link->pool, c->callbacks);
+        for (uint32_t kind = 0; kind < VYI_VK_KINDS; kind++)
+            if (link->pools[kind]) /* frees its command buffer, too */
+                c->fn.vkDestroyCommandPool(c->device, link->pools[kind], c->callbacks);
     }
     memset(chain, 0, sizeof *chain);
 }
@@ -20744,12 +20754,11 @@ static void vyi_vk_record_commands(vyi_vk_context *c, VkCommandBuffer commands,
     vyi_vk_barrier(c, commands, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
 }
 
-/* Drivers prefer resetting a whole pool; with it go the link's other kinds. */
 static vyre_status vyi_vk_record(vyi_vk_context *c, vyi_vk_link *link, uint32_t kind,
                                  const vyi_vk_dispatch *d, vyre_error *err)
 {
-    memset(link->recorded, 0, sizeof link->recorded);
-    vyre_status status = VYI_VKC(c, err, vkResetCommandPool, (c->device, link->pool, 0));
+    memset(&link->recorded[kind], 0, sizeof link->recorded[kind]);
+    vyre_status status = VYI_VKC(c, err, vkResetCommandPool, (c->device, link->pools[kind], 0));
     if (status < 0)
         return status;
     VkCommandBufferBeginInfo begin;

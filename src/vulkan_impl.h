@@ -286,7 +286,7 @@ typedef struct vyi_vk_dispatch {
 /* One place in the chain: it is used again when its launch has ended. */
 typedef struct vyi_vk_link {
     VkFence         fence; /* without timeline semaphores */
-    VkCommandPool   pool;
+    VkCommandPool   pools[VYI_VK_KINDS]; /* one each: drivers prefer resetting whole pools */
     VkCommandBuffer commands[VYI_VK_KINDS];
     vyi_vk_dispatch recorded[VYI_VK_KINDS]; /* pipeline null: nothing yet */
 } vyi_vk_link;

@@ -260,13 +260,14 @@ static void dispatch_bytes(vyre *v, uint32_t observables, uint32_t records)
 
 static void bytes_are_dispatched_in_place(void)
 {
-    static const uint32_t observables[] = { 64, 64, 300, 1, 64 };
     vyre_desc d = small_desc();
     vyre *v = open_or_fail(&d);
-    for (uint32_t i = 0; i < 5; i++) {
-        dispatch_bytes(v, observables[i], 64);
-        CHECK_EQ(sum_of(v), 50 * i);
-        for (uint32_t k = 0; k < 50; k++)
+    for (uint32_t i = 0; i < 20; i++) {
+        /* Each size several times, so that every place of the chain has run it. */
+        static const uint32_t observables[] = { 64, 300, 1, 64 };
+        dispatch_bytes(v, observables[i / 5], 64);
+        CHECK_EQ(sum_of(v), i / 5);
+        if (i % 5 == 4)
             publish_and_wait(v, 1);
     }
     vyre_close(v);
