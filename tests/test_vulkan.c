@@ -2,9 +2,11 @@
  * changes what the driver offers: which device, which memory, which features,
  * whose objects. */
 #include "test.h"
-#include "vyre.h"
 
 #include "mock_vulkan.c"
+
+#define VYRE_VULKAN_TYPES
+#include "vyre.h"
 
 #include <time.h>
 
@@ -663,10 +665,8 @@ static void bring_your_own_device(void)
     own_vulkan o;
     own_instance(&o);
     own_device(&o);
-    d.vulkan.instance = o.instance;
-    d.vulkan.physical_device = o.physical;
-    d.vulkan.device = o.device;
-    d.vulkan.queue = o.queue;
+    vyre_vulkan_use(&d.vulkan, o.instance, o.physical, o.device, o.queue, 0);
+    vyre_vulkan_use_loader(&d.vulkan, o.get);
     own_serve(&d); /* nothing said of features: fences */
     CHECK(mock.count[MOCK_vkCreateFence] > 0);
     CHECK_EQ(mock.count[MOCK_vkCreateSemaphore], 0);
@@ -754,7 +754,7 @@ static void bring_your_own_allocator(void)
     callbacks.pfnReallocation = host_reallocate;
     callbacks.pfnFree = host_free;
     vyre_desc d = small_desc();
-    d.vulkan.allocator = &callbacks;
+    vyre_vulkan_use_allocator(&d.vulkan, &callbacks);
     host_calls = host_blocks = 0;
     open_serve_close(&d);
     CHECK(host_calls > 10);
