@@ -25,15 +25,16 @@ static const uint32_t *vyi_spv_touched(const vyi_spv *e, const vyi_spv_frame *f)
     return e->stack.at + f->touched;
 }
 
-/* Whether anything reads the local after `end`, or in the next iteration of a
- * loop that is open now and in which it lives on. */
-static bool vyi_spv_live(const vyi_spv *e, uint32_t local, uint32_t end)
+/* Whether anything reads the local after instruction `at`, or in the next
+ * iteration of one of the `depth` outermost open blocks, if that is a loop in
+ * which the local lives on. */
+static bool vyi_spv_live(const vyi_spv *e, uint32_t local, uint32_t at, uint32_t depth)
 {
     const uint32_t last = e->last_get[local];
     const bool own = local <= e->p->local_count;
-    if (last > end)
+    if (last > at)
         return true;
-    for (uint32_t i = 0; i < e->depth; i++) {
+    for (uint32_t i = 0; i < depth; i++) {
         const uint32_t opener = e->frames[i].opener;
         if (e->frames[i].next && last >= opener &&
             (!own || e->p->locals[local - 1].declared < opener))
@@ -42,14 +43,14 @@ static bool vyi_spv_live(const vyi_spv *e, uint32_t local, uint32_t end)
     return false;
 }
 
-static void vyi_spv_touch(vyi_spv *e, vyi_spv_frame *f, uint32_t local, uint32_t end)
+static void vyi_spv_touch(vyi_spv *e, vyi_spv_frame *f, uint32_t local)
 {
     if (e->marks[local] == e->mark)
         return;
     e->marks[local] = e->mark;
     if (local <= e->p->local_count && e->p->locals[local - 1].declared > f->opener)
         return;
-    if (!vyi_spv_live(e, local, end))
+    if (!vyi_spv_live(e, local, f->opener, e->depth - 1))
         return;
     uint32_t *word = vyi_spv_room(e, &e->stack, 1);
     if (word) {
@@ -58,23 +59,23 @@ static void vyi_spv_touch(vyi_spv *e, vyi_spv_frame *f, uint32_t local, uint32_t
     }
 }
 
-/* Lists the locals that the block may set and that matter after it. */
-static void vyi_spv_touch_all(vyi_spv *e, vyi_spv_frame *f, uint32_t end)
+/* Lists the locals that the block may set and that matter in it or after it. */
+static void vyi_spv_touch_all(vyi_spv *e, vyi_spv_frame *f)
 {
     f->touched = e->stack.count;
     e->mark++;
-    for (uint32_t i = f->opener; i < end; i++) {
+    for (uint32_t i = f->opener; i < f->end; i++) {
         const vyi_inst *inst = &e->p->insts[i];
         if (inst->op == VYI_OP_SET)
-            vyi_spv_touch(e, f, inst->arg[0], end);
+            vyi_spv_touch(e, f, inst->arg[0]);
         if (!e->desc.loop_limit)
             continue;
         if (inst->op == VYI_OP_LOOP || inst->op == VYI_OP_FOREVER) {
-            vyi_spv_touch(e, f, e->spent, end);
-            vyi_spv_touch(e, f, e->cut, end);
+            vyi_spv_touch(e, f, e->spent);
+            vyi_spv_touch(e, f, e->cut);
         } else if (inst->op == VYI_OP_LOOP_ALLOW) {
-            vyi_spv_touch(e, f, e->allowed, end);
-            vyi_spv_touch(e, f, e->cut, end);
+            vyi_spv_touch(e, f, e->allowed);
+            vyi_spv_touch(e, f, e->cut);
         }
     }
 }
@@ -120,12 +121,16 @@ static uint32_t vyi_spv_join_one(vyi_spv *e, uint32_t list, uint32_t i, uint32_t
     return id;
 }
 
-/* The locals' values where the edges meet: in the block that has just begun. */
-static void vyi_spv_join(vyi_spv *e, const vyi_spv_frame *f, uint32_t list)
+/* The locals' values where the edges meet, in the block that has just begun:
+ * of those that matter after the block, or in the next iteration of one of the
+ * `depth` outermost ones. */
+static void vyi_spv_join(vyi_spv *e, const vyi_spv_frame *f, uint32_t list, uint32_t depth)
 {
     for (uint32_t i = 0; i < f->touched_count && !e->failed; i++) {
         const uint32_t local = vyi_spv_touched(e, f)[i];
         const uint32_t before = e->next_id;
+        if (!vyi_spv_live(e, local, f->end, depth))
+            continue;
         e->current[local] = vyi_spv_join_one(e, list, i, vyi_spv_local_type(e, local));
         if (e->current[local] >= before)
             vyi_spv_name_local(e, e->current[local], local);
@@ -152,7 +157,8 @@ static vyi_spv_frame *vyi_spv_push(vyi_spv *e, uint32_t opener, bool loop)
     f->values = e->values.count;
     f->facts = e->fact_count;
     e->depth++;
-    vyi_spv_touch_all(e, f, vyi_spv_end_of(e->p, opener));
+    f->end = vyi_spv_end_of(e->p, opener);
+    vyi_spv_touch_all(e, f);
     return f;
 }
 
@@ -178,7 +184,7 @@ static void vyi_spv_close(vyi_spv *e, vyi_spv_frame *f)
 {
     vyi_spv_label(e, f->merge);
     if (f->merge_edges) {
-        vyi_spv_join(e, f, f->merge_edges);
+        vyi_spv_join(e, f, f->merge_edges, e->depth - 1);
     } else {
         vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpUnreachable, 0);
         e->left = true;
@@ -418,7 +424,7 @@ static void vyi_spv_next(vyi_spv *e, vyi_spv_frame *f)
     vyi_spv_unlearn(e, f);
     vyi_spv_label(e, f->next);
     if (f->next_edges)
-        vyi_spv_join(e, f, f->next_edges);
+        vyi_spv_join(e, f, f->next_edges, e->depth);
     else
         for (uint32_t i = 0; i < f->touched_count && !e->failed; i++)
             e->current[vyi_spv_touched(e, f)[i]] =

@@ -174,7 +174,7 @@ typedef struct vyi_spv_fact {
 
 /* An open block. */
 typedef struct vyi_spv_frame {
-    uint32_t opener;              /* index of its instruction */
+    uint32_t opener, end;         /* indices of its instructions */
     uint32_t header, next, merge; /* labels; next: a loop's continue target */
     uint32_t arm;                 /* label of a switch's next arm */
     uint32_t touched, touched_count; /* locals it may set: a run of e->stack */
