@@ -357,7 +357,7 @@ static uint32_t vyi_spv_loop_condition(vyi_spv *e, vyi_spv_frame *f)
         }
         cond = cond ? vyi_spv_binary(e, VYI_SPV_OpLogicalAnd, VYRE_TYPE_BOOL, cond, allowed)
                     : allowed;
-        if (e->last_get[e->cut])
+        if (vyi_spv_live(e, e->cut, f->opener, e->depth - 1))
             e->current[e->cut] = vyi_spv_binary(e, VYI_SPV_OpLogicalOr, VYRE_TYPE_BOOL, cut,
                                                 wanted);
     }
