@@ -10325,7 +10325,11 @@ VYI_API void vyi_kernel_narrow(vyi_kernel *k)
     vyi_solo n;
     vyi_solo_locals(k, &n);
 
-    vyre_ir_if(p, vyi_kernel_is(k, k->lane, 0));
+    /* A group of one lane still is a vector of eight to llvmpipe, and the other
+     * seven, whose ids are folded to the first one's, would go on polling until
+     * the driver cuts the loops of all. */
+    vyre_value first = vyi_kernel_is(k, vyre_ir_builtin(p, VYRE_BUILTIN_SUBGROUP_LANE), 0);
+    vyre_ir_if(p, vyre_ir_and(p, first, vyi_kernel_is(k, k->lane, 0)));
     vyre_ir_forever(p);
     vyi_kernel_count_at(k, VYRE_CONTROL_HEARTBEAT, VYRE_ORDER_RELAXED);
     vyi_solo_serve(k, &n);
