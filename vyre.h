@@ -2283,6 +2283,26 @@ static inline void vyi_store_relaxed(void *at, uint32_t value)
 #endif
 }
 
+/* Device memory is mapped write-combined, where a release store of the CPU
+ * does not order the plain stores before it.  This does, and sends them on
+ * their way. */
+static inline void vyi_fence_stores(void)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    #if defined(_M_X64) || defined(_M_IX86)
+    _mm_sfence();
+    #else
+    __dmb(_ARM64_BARRIER_OSHST);
+    #endif
+#elif defined(__SSE__)
+    __builtin_ia32_sfence();
+#elif defined(__aarch64__)
+    __asm__ volatile("dmb oshst" ::: "memory");
+#else
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
 VYI_EXTERN_C_END
 
 #endif
@@ -2523,16 +2543,12 @@ VYI_API uint64_t vyi_hash(uint64_t hash, const void *bytes, size_t size)
  * right for a buffer that nobody else uses at the time.
  *
  * The payload of a slot is written with vyi_wire_put, then comes
- * vyi_wire_fence, then the status with vyi_wire_store.  Whoever sees the
+ * vyi_fence_stores, then the status with vyi_wire_store.  Whoever sees the
  * status through vyi_wire_load or vyi_wire_swap sees the payload.
  * ======================================================================= */
 #ifndef VYI_WIRE_IMPL_H
 #define VYI_WIRE_IMPL_H
 
-
-#if defined(_MSC_VER) && !defined(__clang__) && (defined(_M_X64) || defined(_M_IX86))
-    #include <emmintrin.h>
-#endif
 
 VYI_EXTERN_C_BEGIN
 
@@ -2568,23 +2584,16 @@ static inline void vyi_wire_store(void *base, size_t index, uint32_t value)
 static inline uint32_t vyi_wire_get(const void *base, size_t index)
 {
     const uint8_t *at = vyi_wire_at(base, index);
-#if defined(__GNUC__) || defined(__clang__)
-    if (vyi_aligned4(at))
-        return vyi_le32(__atomic_load_n((const uint32_t *)(const void *)at, __ATOMIC_RELAXED));
-#endif
-    return vyi_get32(at);
+    return vyi_aligned4(at) ? vyi_le32(vyi_load_relaxed(at)) : vyi_get32(at);
 }
 
 static inline void vyi_wire_put(void *base, size_t index, uint32_t value)
 {
     uint8_t *at = vyi_wire_edit(base, index);
-#if defined(__GNUC__) || defined(__clang__)
-    if (vyi_aligned4(at)) {
-        __atomic_store_n((uint32_t *)(void *)at, vyi_le32(value), __ATOMIC_RELAXED);
-        return;
-    }
-#endif
-    vyi_put32(at, value);
+    if (vyi_aligned4(at))
+        vyi_store_relaxed(at, vyi_le32(value));
+    else
+        vyi_put32(at, value);
 }
 
 /* Stores `desired` if the word holds `expected`; returns what it held.
@@ -2599,27 +2608,6 @@ static inline uint32_t vyi_wire_swap(void *base, size_t index, uint32_t expected
     if (held == expected)
         vyi_put32(at, desired);
     return held;
-}
-
-/* Device memory is mapped write-combined, where a release store of the CPU
- * does not order the plain stores before it.  This does. */
-static inline void vyi_wire_fence(void)
-{
-#if defined(_MSC_VER) && !defined(__clang__)
-    #if defined(_M_X64) || defined(_M_IX86)
-    _mm_sfence();
-    #else
-    __dmb(_ARM64_BARRIER_OSHST);
-    #endif
-#elif defined(__x86_64__) || defined(__SSE__)
-    __builtin_ia32_sfence();
-#elif defined(__aarch64__)
-    __asm__ volatile("dmb oshst" ::: "memory");
-#elif defined(__i386__)
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-#else
-    /* The release store that follows is all that there is. */
-#endif
 }
 
 #define VYI_PRIORITY_NO_WIRE 0xffffffffu
@@ -3273,7 +3261,7 @@ VYRE_API vyre_status vyre_io_publish(void *queue, size_t size, const vyre_io_req
     vyi_wire_put(at, VYRE_IO_OFFSET_HI, (uint32_t)(request->offset >> 32));
     vyi_wire_put(at, VYRE_IO_BYTES, request->bytes);
     vyi_wire_put(at, VYRE_IO_TAG, request->tag);
-    vyi_wire_fence();
+    vyi_fence_stores();
     vyi_wire_store(at, VYRE_IO_STATUS, VYRE_IO_PUBLISHED);
     return VYRE_OK;
 }
@@ -3436,7 +3424,7 @@ VYRE_API vyre_status vyre_io_complete_batch(void *queue, size_t size,
         uint8_t *at = vyi_wire_edit(queue, results[i].slot * VYRE_IO_SLOT_WORDS);
         if (!results[i].success && results[i].code)
             vyi_wire_put(at, VYRE_IO_BYTES, results[i].code);
-        vyi_wire_fence();
+        vyi_fence_stores();
         vyi_wire_store(at, VYRE_IO_STATUS, results[i].success ? VYRE_IO_OK : VYRE_IO_ERROR);
     }
     return VYRE_OK;
@@ -3617,7 +3605,7 @@ static void vyi_slots_put(void *ring, uint32_t first, const vyre_work *works, ui
 
 static void vyi_slots_release(void *ring, uint32_t first, uint32_t count)
 {
-    vyi_wire_fence();
+    vyi_fence_stores();
     for (uint32_t i = 0; i < count; i++)
         vyi_slot_release(vyi_slot_at(ring, first + i));
 }
@@ -3969,7 +3957,7 @@ VYRE_API vyre_status vyre_ring_store(void *ring, size_t size, uint32_t slot, con
     uint8_t *at = vyi_slot_at(ring, slot);
     for (uint32_t i = VYRE_SLOT_OPCODE; i < VYRE_SLOT_WORDS; i++)
         vyi_wire_put(at, i, vyi_word(image, i));
-    vyi_wire_fence();
+    vyi_fence_stores();
     vyi_wire_store(at, VYRE_SLOT_STATUS, vyi_word(image, VYRE_SLOT_STATUS));
     return VYRE_OK;
 }
@@ -4160,16 +4148,6 @@ static inline void vyi_fence_full(void)
     MemoryBarrier();
 #else
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-#endif
-}
-
-/* Orders stores to write-combined memory, and sends them on their way. */
-static inline void vyi_fence_stores(void)
-{
-#if (defined(__GNUC__) || defined(__clang__)) && defined(__SSE__)
-    __builtin_ia32_sfence();
-#else
-    vyi_fence_full();
 #endif
 }
 
@@ -11211,7 +11189,7 @@ VYI_MEMORY_STEP(store, (void)0, words[at] = vyi_le32(b[lane]))
 #define VYI_ATOMIC(name, expression)                                                               \
     static inline uint32_t vyi_atomic_##name(void *at, uint32_t value)                             \
     {                                                                                              \
-        uint32_t seen = vyi_peek_relaxed(at);                                                      \
+        uint32_t seen = vyi_load_relaxed(at);                                                      \
         for (;;) {                                                                                 \
             const uint32_t old = vyi_le32(seen);                                                   \
             const uint32_t found = vyi_compare_exchange(at, seen, vyi_le32(expression));           \
@@ -11221,16 +11199,6 @@ VYI_MEMORY_STEP(store, (void)0, words[at] = vyi_le32(b[lane]))
         }                                                                                          \
     }                                                                                              \
     VYI_MEMORY_STEP(atomic_##name, d[lane] = 0, d[lane] = vyi_atomic_##name(words + at, b[lane]))
-
-/* A load that is atomic and nothing else. */
-static inline uint32_t vyi_peek_relaxed(const void *at)
-{
-#if defined(_MSC_VER) && !defined(__clang__)
-    return *(const volatile uint32_t *)at;
-#else
-    return __atomic_load_n((const uint32_t *)at, __ATOMIC_RELAXED);
-#endif
-}
 
 VYI_ATOMIC(sub, old - value)
 VYI_ATOMIC(and, old & value)

@@ -213,6 +213,26 @@ static inline void vyi_store_relaxed(void *at, uint32_t value)
 #endif
 }
 
+/* Device memory is mapped write-combined, where a release store of the CPU
+ * does not order the plain stores before it.  This does, and sends them on
+ * their way. */
+static inline void vyi_fence_stores(void)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    #if defined(_M_X64) || defined(_M_IX86)
+    _mm_sfence();
+    #else
+    __dmb(_ARM64_BARRIER_OSHST);
+    #endif
+#elif defined(__SSE__)
+    __builtin_ia32_sfence();
+#elif defined(__aarch64__)
+    __asm__ volatile("dmb oshst" ::: "memory");
+#else
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
 VYI_EXTERN_C_END
 
 #endif

@@ -382,7 +382,7 @@ VYI_MEMORY_STEP(store, (void)0, words[at] = vyi_le32(b[lane]))
 #define VYI_ATOMIC(name, expression)                                                               \
     static inline uint32_t vyi_atomic_##name(void *at, uint32_t value)                             \
     {                                                                                              \
-        uint32_t seen = vyi_peek_relaxed(at);                                                      \
+        uint32_t seen = vyi_load_relaxed(at);                                                      \
         for (;;) {                                                                                 \
             const uint32_t old = vyi_le32(seen);                                                   \
             const uint32_t found = vyi_compare_exchange(at, seen, vyi_le32(expression));           \
@@ -392,16 +392,6 @@ VYI_MEMORY_STEP(store, (void)0, words[at] = vyi_le32(b[lane]))
         }                                                                                          \
     }                                                                                              \
     VYI_MEMORY_STEP(atomic_##name, d[lane] = 0, d[lane] = vyi_atomic_##name(words + at, b[lane]))
-
-/* A load that is atomic and nothing else. */
-static inline uint32_t vyi_peek_relaxed(const void *at)
-{
-#if defined(_MSC_VER) && !defined(__clang__)
-    return *(const volatile uint32_t *)at;
-#else
-    return __atomic_load_n((const uint32_t *)at, __ATOMIC_RELAXED);
-#endif
-}
 
 VYI_ATOMIC(sub, old - value)
 VYI_ATOMIC(and, old & value)

@@ -137,7 +137,7 @@ static void vyi_slots_put(void *ring, uint32_t first, const vyre_work *works, ui
 
 static void vyi_slots_release(void *ring, uint32_t first, uint32_t count)
 {
-    vyi_wire_fence();
+    vyi_fence_stores();
     for (uint32_t i = 0; i < count; i++)
         vyi_slot_release(vyi_slot_at(ring, first + i));
 }
@@ -489,7 +489,7 @@ VYRE_API vyre_status vyre_ring_store(void *ring, size_t size, uint32_t slot, con
     uint8_t *at = vyi_slot_at(ring, slot);
     for (uint32_t i = VYRE_SLOT_OPCODE; i < VYRE_SLOT_WORDS; i++)
         vyi_wire_put(at, i, vyi_word(image, i));
-    vyi_wire_fence();
+    vyi_fence_stores();
     vyi_wire_store(at, VYRE_SLOT_STATUS, vyi_word(image, VYRE_SLOT_STATUS));
     return VYRE_OK;
 }

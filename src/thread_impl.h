@@ -173,16 +173,6 @@ static inline void vyi_fence_full(void)
 #endif
 }
 
-/* Orders stores to write-combined memory, and sends them on their way. */
-static inline void vyi_fence_stores(void)
-{
-#if (defined(__GNUC__) || defined(__clang__)) && defined(__SSE__)
-    __builtin_ia32_sfence();
-#else
-    vyi_fence_full();
-#endif
-}
-
 /* --- locks, conditions, threads ------------------------------------------ */
 
 #if !VYI_THREADS

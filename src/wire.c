@@ -619,7 +619,7 @@ VYRE_API vyre_status vyre_io_publish(void *queue, size_t size, const vyre_io_req
     vyi_wire_put(at, VYRE_IO_OFFSET_HI, (uint32_t)(request->offset >> 32));
     vyi_wire_put(at, VYRE_IO_BYTES, request->bytes);
     vyi_wire_put(at, VYRE_IO_TAG, request->tag);
-    vyi_wire_fence();
+    vyi_fence_stores();
     vyi_wire_store(at, VYRE_IO_STATUS, VYRE_IO_PUBLISHED);
     return VYRE_OK;
 }
@@ -782,7 +782,7 @@ VYRE_API vyre_status vyre_io_complete_batch(void *queue, size_t size,
         uint8_t *at = vyi_wire_edit(queue, results[i].slot * VYRE_IO_SLOT_WORDS);
         if (!results[i].success && results[i].code)
             vyi_wire_put(at, VYRE_IO_BYTES, results[i].code);
-        vyi_wire_fence();
+        vyi_fence_stores();
         vyi_wire_store(at, VYRE_IO_STATUS, results[i].success ? VYRE_IO_OK : VYRE_IO_ERROR);
     }
     return VYRE_OK;

@@ -6,7 +6,7 @@
  * right for a buffer that nobody else uses at the time.
  *
  * The payload of a slot is written with vyi_wire_put, then comes
- * vyi_wire_fence, then the status with vyi_wire_store.  Whoever sees the
+ * vyi_fence_stores, then the status with vyi_wire_store.  Whoever sees the
  * status through vyi_wire_load or vyi_wire_swap sees the payload.
  * ======================================================================= */
 #ifndef VYI_WIRE_IMPL_H
@@ -14,10 +14,6 @@
 
 #include "base_impl.h"
 #include "wire.h"
-
-#if defined(_MSC_VER) && !defined(__clang__) && (defined(_M_X64) || defined(_M_IX86))
-    #include <emmintrin.h>
-#endif
 
 VYI_EXTERN_C_BEGIN
 
@@ -53,23 +49,16 @@ static inline void vyi_wire_store(void *base, size_t index, uint32_t value)
 static inline uint32_t vyi_wire_get(const void *base, size_t index)
 {
     const uint8_t *at = vyi_wire_at(base, index);
-#if defined(__GNUC__) || defined(__clang__)
-    if (vyi_aligned4(at))
-        return vyi_le32(__atomic_load_n((const uint32_t *)(const void *)at, __ATOMIC_RELAXED));
-#endif
-    return vyi_get32(at);
+    return vyi_aligned4(at) ? vyi_le32(vyi_load_relaxed(at)) : vyi_get32(at);
 }
 
 static inline void vyi_wire_put(void *base, size_t index, uint32_t value)
 {
     uint8_t *at = vyi_wire_edit(base, index);
-#if defined(__GNUC__) || defined(__clang__)
-    if (vyi_aligned4(at)) {
-        __atomic_store_n((uint32_t *)(void *)at, vyi_le32(value), __ATOMIC_RELAXED);
-        return;
-    }
-#endif
-    vyi_put32(at, value);
+    if (vyi_aligned4(at))
+        vyi_store_relaxed(at, vyi_le32(value));
+    else
+        vyi_put32(at, value);
 }
 
 /* Stores `desired` if the word holds `expected`; returns what it held.
@@ -84,27 +73,6 @@ static inline uint32_t vyi_wire_swap(void *base, size_t index, uint32_t expected
     if (held == expected)
         vyi_put32(at, desired);
     return held;
-}
-
-/* Device memory is mapped write-combined, where a release store of the CPU
- * does not order the plain stores before it.  This does. */
-static inline void vyi_wire_fence(void)
-{
-#if defined(_MSC_VER) && !defined(__clang__)
-    #if defined(_M_X64) || defined(_M_IX86)
-    _mm_sfence();
-    #else
-    __dmb(_ARM64_BARRIER_OSHST);
-    #endif
-#elif defined(__x86_64__) || defined(__SSE__)
-    __builtin_ia32_sfence();
-#elif defined(__aarch64__)
-    __asm__ volatile("dmb oshst" ::: "memory");
-#elif defined(__i386__)
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-#else
-    /* The release store that follows is all that there is. */
-#endif
 }
 
 #define VYI_PRIORITY_NO_WIRE 0xffffffffu
