@@ -36,10 +36,15 @@ fails() {
 
 skips() { skipped=$((skipped + 1)); echo "SKIP $1: $2"; }
 
-# needs COMMAND: true when it is there; counts a skip when it is not
+# needs COMMAND: true when it is there; counts a skip when it is not, or a
+# failure where VYRE_TOOLS=required says that it must be
 needs() {
     command -v "$1" > /dev/null && return 0
-    skips "$1" "not installed"
+    if [ "${VYRE_TOOLS:-}" = required ]; then
+        failed=$((failed + 1)); echo "FAIL $1: not installed"
+    else
+        skips "$1" "not installed"
+    fi
     return 1
 }
 

@@ -8,11 +8,12 @@ libs="-lm -lpthread -ldl"
 
 # --- docs/api.md -------------------------------------------------------------
 
-make -s "$build/gen_api" || exit 1
+make -s BUILD="$build" "$build/gen_api" "$build/plain/vyre.o" || exit 1
 passes api_in_step "$build/gen_api" src/vyre.h --check docs/api.md
 sed '100s/./#/' docs/api.md > "$scratch/api.md"
 fails api_control "$build/gen_api" src/vyre.h --check "$scratch/api.md"
-names=$(nm "$build/vyre.o" 2>/dev/null | awk '$2 == "T" { print $3 }')
+names=$(nm "$build/plain/vyre.o" | awk '$2 == "T" { print $3 }')
+passes api_names_found test "$(wc -w <<< "$names")" -gt 100
 unknown=""
 for name in $names; do grep -q "^\* \`$name\`" docs/api.md || unknown="$unknown $name"; done
 passes "api_lists_every_function$unknown" test -z "$unknown"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs every test program (tests/test_*.c) and every check (tests/check_*.sh),
 # shows what failed, adds up their closing lines, and ends with the sum.
-# A program that does not end with such a line counts as one failure.
+# A program that does not end with such a line, or ran nothing, counts as one
+# failure.  With VYRE_TOOLS=required a tool or driver that is missing is one.
 set -u
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
@@ -25,6 +26,10 @@ count() { # log, name, exit code, seconds
     fi
     set -- "$1" "$2" "$3" "$4" $(echo "$line" | grep -oE '[0-9]+')
     passed=$((passed + $5)) failed=$((failed + $6)) skipped=$((skipped + ${7:-0}))
+    [ $(($5 + $6 + ${7:-0})) -gt 0 ] || { echo "FAIL $2: ran nothing"; failed=$((failed + 1)); }
+    if [ "${VYRE_TOOLS:-}" = required ] && grep -aE '^SKIP .*(no Vulkan (loader|device)$|no driver|is not installed)' "$1"; then
+        echo "FAIL $2: what it needs is missing"; failed=$((failed + 1))
+    fi
     if [ "$6" -ne 0 ]; then
         grep -aE '^(FAIL|SKIP)' "$1" | head -n 40
     elif [ "$3" -ne 0 ]; then
@@ -34,6 +39,14 @@ count() { # log, name, exit code, seconds
     fi
     printf '%-28s %s (%ss)\n' "$2" "$line" "$4"
 }
+
+# Before make writes it anew: the vyre.h that was checked in is the one of src/.
+if make -s --no-print-directory check > "$logs/in_step.log" 2>&1; then
+    passed=$((passed + 1))
+else
+    echo "FAIL check: vyre.h and src/, as they were found"; tail -n 25 "$logs/in_step.log"
+    failed=$((failed + 1))
+fi
 
 # Test programs first: all are built together, then run one after another, so
 # that a measurement inside one is not disturbed by another.

@@ -27,7 +27,7 @@ if [ "$(id -u)" -ne 0 ]; then
         echo "setup: neither root nor sudo; please install:$missing" >&2
         exit 1
     fi
-    run="sudo"
+    run="sudo env DEBIAN_FRONTEND=noninteractive"
 fi
 
 echo "setup: installing$missing"
