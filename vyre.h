@@ -1588,7 +1588,8 @@ typedef struct vyre_kernel_desc {
     uint32_t mirror_binding;  /* a u32 per slot, written when it ends; 0 = none */
     bool     narrow;          /* a looping DIRECT or JIT kernel is served by one lane, in a shape
                                  for devices that walk through code they skip; see
-                                 VYRE_CONTROL_DOORBELL */
+                                 VYRE_CONTROL_DOORBELL.  Without effect on other kernels, and
+                                 with a workspace, io_polling or load_miss */
     uint32_t io_spins;        /* rounds that LOAD_MISS waits for the host; 0 = 1024 */
     uint32_t loop_allowance;  /* of one slot, where loops are limited; 0 = 32768 */
     vyre_allocator allocator;
@@ -10180,7 +10181,8 @@ VYI_API void vyi_kernel_priority_pass(vyi_kernel *k)
  *
  * One lane serves the ring, so that no lane waits for another to leave a loop.
  * It looks where the doorbell points, and sweeps over the ring besides: the
- * doorbell is a hint, and nothing is lost without it.
+ * doorbell is a hint, and nothing is lost without it.  Neither keeps the other
+ * waiting: between two looks at the doorbell the sweep goes on.
  * ======================================================================= */
 
 /* Slots of the sweep that one poll looks at. */
@@ -10195,6 +10197,7 @@ typedef struct vyi_solo {
     vyre_local rare;   /* bool: its operation is an uncommon one */
     vyre_local cursor; /* the sweep's next slot */
     vyre_local tried;  /* the doorbell's value that was followed last */
+    vyre_local swept;  /* bool: the sweep went on since then */
     vyre_local polls;  /* that are left */
 } vyi_solo;
 
@@ -10213,6 +10216,7 @@ static void vyi_solo_locals(vyi_kernel *k, vyi_solo *n)
     n->rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
     n->cursor = vyre_ir_local(p, VYRE_TYPE_U32, zero, "cursor");
     n->tried = vyre_ir_local(p, VYRE_TYPE_U32, zero, "tried");
+    n->swept = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "swept");
     n->polls = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYI_SOLO_POLLS), "polls");
 }
 
@@ -10230,7 +10234,8 @@ static void vyi_solo_look(vyi_kernel *k, const vyi_solo *n, vyre_value slot)
 }
 
 /* Each value of the doorbell is followed once: its slot had been published
- * before it was rung, and a slot that is refused must not hold up the sweep. */
+ * before it was rung, and a slot that is refused must not hold up the sweep.
+ * Nor may hosts that ring faster than work is done, and so each time anew. */
 static void vyi_solo_follow(vyi_kernel *k, const vyi_solo *n)
 {
     vyre_program *p = k->p;
@@ -10238,8 +10243,10 @@ static void vyi_solo_follow(vyi_kernel *k, const vyi_solo *n)
     vyre_value slot = vyi_kernel_plus(k, bell, UINT32_MAX);
     vyre_value exists = vyre_ir_lt(p, slot, k->slots);
     vyre_value fresh = vyre_ir_ne(p, bell, vyre_ir_get(p, n->tried));
-    vyre_ir_if(p, vyre_ir_and(p, exists, fresh));
+    vyre_value rung = vyre_ir_and(p, exists, fresh);
+    vyre_ir_if(p, vyre_ir_and(p, rung, vyre_ir_get(p, n->swept)));
     vyre_ir_set(p, n->tried, bell);
+    vyre_ir_set(p, n->swept, vyre_ir_bool(p, false));
     vyi_solo_look(k, n, slot);
     vyre_ir_end(p);
 }
@@ -10248,6 +10255,7 @@ static void vyi_solo_follow(vyi_kernel *k, const vyi_solo *n)
 static void vyi_solo_sweep(vyi_kernel *k, const vyi_solo *n)
 {
     vyre_program *p = k->p;
+    vyre_ir_set(p, n->swept, vyre_ir_bool(p, true));
     for (uint32_t i = 0; i < VYI_SOLO_SWEEP; i++) {
         vyre_value slot = vyre_ir_get(p, n->cursor);
         vyre_value next = vyi_kernel_plus(k, slot, 1);

@@ -721,6 +721,207 @@ static void an_allowance_larger_than_the_limit(void)
     vyre_program_destroy(p);
 }
 
+/* --- one lane alone ------------------------------------------------------ */
+
+/* Two slots that publish each other, for as long as loops are left: as two
+ * producers would, each of which hands in more as soon as its work is done. */
+static void emit_volley(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_value other = vyre_ir_shl(p, s->arg[0], vyre_ir_u32(p, 4));
+    vyre_ir_atomic_store(p, s->ring, other, vyre_ir_u32(p, VYRE_SLOT_PUBLISHED),
+                         VYRE_ORDER_RELEASE);
+    vyre_value bell = vyre_ir_add(p, s->arg[0], vyre_ir_u32(p, 1));
+    vyre_ir_atomic_store(p, s->control, vyre_ir_u32(p, VYRE_CONTROL_DOORBELL), bell,
+                         VYRE_ORDER_RELEASE);
+}
+
+/* As a host does that saw the mirror: publishes the slot again, with other
+ * arguments, before the kernel has written the status. */
+static void emit_again(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_ir_if(p, vyre_ir_ne(p, s->arg[0], vyre_ir_u32(p, 0)));
+    vyre_emit_result(p, s, 0, vyre_ir_sub(p, s->arg[0], vyre_ir_u32(p, 1)));
+    vyre_ir_atomic_store(p, s->ring, s->slot_base, vyre_ir_u32(p, VYRE_SLOT_PUBLISHED),
+                         VYRE_ORDER_RELEASE);
+    vyre_ir_end(p);
+}
+
+static vyre_program *build_narrow(vyre_kernel_desc desc)
+{
+    static const vyre_handler h[3] = { { 0x40, emit_count, NULL, "count" },
+                                       { 0x41, emit_volley, NULL, "volley" },
+                                       { 0x42, emit_again, NULL, "again" } };
+    desc.workgroup_size = 1;
+    desc.handlers = h;
+    desc.handler_count = 3;
+    desc.mirror_binding = 5;
+    desc.loop_allowance = 200;
+    return build(desc);
+}
+
+static vyre_program *narrow(void)
+{
+    vyre_kernel_desc desc = desc_of(VYRE_KERNEL_DIRECT);
+    desc.narrow = true;
+    return build_narrow(desc);
+}
+
+enum { NARROW_LIMIT = 2000 };
+
+/* The doorbell points at work without rights, which fills half of the ring:
+ * it stays, and all other work is served. */
+static void a_refused_slot_at_the_doorbell(void)
+{
+    board b;
+    vyre_program *p = narrow();
+    for (uint32_t bell = 0; bell <= SLOTS + 1; bell++) {
+        board_begin(&b);
+        for (uint32_t s = 0; s < SLOTS; s++) {
+            publish(&b, s, VYRE_OP_ATOMIC_ADD, 1, 160);
+            b.ring[16 * s + 2] = s % 2;
+        }
+        b.control[VYRE_CONTROL_DOORBELL] = bell;
+        CHECK_EQ(run(p, &b, 1, 0, NARROW_LIMIT), VYRE_OK);
+        for (uint32_t s = 0; s < SLOTS; s++) {
+            CHECK_EQ(b.ring[16 * s], s % 2 ? VYRE_SLOT_PUBLISHED : VYRE_SLOT_DONE);
+            CHECK_EQ(b.extra[1][s], s % 2 ? 0 : VYRE_SLOT_DONE);
+        }
+        CHECK_EQ(b.control[1], SLOTS / 2);
+        CHECK_EQ(b.control[160], SLOTS / 2);
+    }
+    vyre_program_destroy(p);
+}
+
+/* Work that the doorbell always points at does not keep the rest waiting. */
+static void a_busy_doorbell_starves_nobody(void)
+{
+    board b;
+    vyre_program *p = narrow();
+    board_begin(&b);
+    publish(&b, 0, 0x41, 1, 0);
+    publish(&b, 1, 0x41, 0, 0);
+    b.ring[16] = VYRE_SLOT_EMPTY;
+    for (uint32_t s = 2; s < SLOTS; s++)
+        publish(&b, s, VYRE_OP_ATOMIC_ADD, 1, 160);
+    b.control[VYRE_CONTROL_DOORBELL] = 1;
+    CHECK_EQ(run(p, &b, 1, 0, NARROW_LIMIT), VYRE_OK);
+    CHECK_EQ(b.control[160], SLOTS - 2);
+    CHECK(b.control[1] > 2 * SLOTS);
+    vyre_program_destroy(p);
+}
+
+static void publish_packed(board *b, uint32_t slot)
+{
+    const uint32_t observables[2] = { 160, 161 };
+    vyre_op ops[3];
+    vyre_work work;
+    memset(ops, 0, sizeof ops);
+    for (uint32_t i = 0; i < 2; i++) {
+        ops[i].opcode = VYRE_OP_ATOMIC_ADD;
+        ops[i].arg_count = 2;
+        ops[i].args[0] = 5 + i;
+        ops[i].args[1] = observables[i];
+    }
+    ops[2].opcode = 0x40;
+    ops[2].arg_count = 2;
+    ops[2].args[0] = 30;
+    CHECK_EQ(vyre_work_pack(&work, ops, 3, NULL), VYRE_OK);
+    memset(b->ring + 16 * slot, 0, 64);
+    CHECK_EQ(vyre_ring_publish(b->ring, sizeof b->ring, slot, &work, NULL), VYRE_OK);
+}
+
+/* What does not stand in the inner loop runs as well, once, and in its turn. */
+static void uncommon_work_runs_in_a_narrow_kernel(void)
+{
+    board b;
+    vyre_program *p = narrow();
+    board_begin(&b);
+    publish(&b, 2, 0x40, 50, 0);
+    publish_packed(&b, 3);
+    publish(&b, 4, VYRE_OP_BATCH_FENCE, 0, 77);
+    publish(&b, 5, VYRE_OP_NOP, 0, 0);
+    publish(&b, 6, 0x40, 100000, 0);
+    publish(&b, 7, 0x43, 0, 0);
+    CHECK_EQ(run(p, &b, 1, 0, NARROW_LIMIT), VYRE_OK);
+    for (uint32_t s = 2; s < 8; s++)
+        CHECK_EQ(b.ring[16 * s], s < 6 ? VYRE_SLOT_DONE : VYRE_SLOT_FAULTED);
+    CHECK_EQ(b.ring[16 * 2 + 5], 50);
+    CHECK_EQ(b.control[160], 77); /* the fence came after the packed slot */
+    CHECK_EQ(b.control[161], 6);
+    CHECK_EQ(b.control[VYRE_CONTROL_EPOCH], 1);
+    CHECK_EQ(b.ring[16 * 6 + 15], VYRE_FAULT_LOOP_LIMIT);
+    CHECK_EQ(b.ring[16 * 7 + 15], VYRE_FAULT_OPCODE);
+    CHECK_EQ(b.control[1], 4);
+    CHECK_EQ(b.control[141], 2);
+    CHECK_EQ(b.control[96 + VYRE_OP_NOP], 1);
+    CHECK_EQ(b.control[96 + VYRE_OP_ATOMIC_ADD], 2);
+    CHECK_EQ(b.control[96 + VYRE_OP_BATCH_FENCE], 1);
+    vyre_program_destroy(p);
+}
+
+static void a_narrow_kernel_stops(void)
+{
+    board b;
+    vyre_program *p = narrow();
+    board_begin(&b);
+    publish(&b, 3, VYRE_OP_SHUTDOWN, 0, 0);
+    publish(&b, 4, VYRE_OP_NOP, 0, 0);
+    CHECK_EQ(run(p, &b, 1, 0, 0), VYRE_OK); /* no limit: it would poll on */
+    CHECK_EQ(b.ring[16 * 3], VYRE_SLOT_DONE);
+    CHECK_EQ(b.ring[16 * 4], VYRE_SLOT_PUBLISHED);
+    CHECK_EQ(b.control[VYRE_CONTROL_HEARTBEAT], 2);
+    b.control[VYRE_CONTROL_DOORBELL] = 5;
+    CHECK_EQ(run(p, &b, 1, 0, 0), VYRE_OK);
+    CHECK_EQ(b.ring[16 * 4], VYRE_SLOT_PUBLISHED);
+    vyre_program_destroy(p);
+}
+
+/* Faults of common operations, and the mirror's word for each end. */
+static void common_faults_in_a_narrow_kernel(void)
+{
+    board b;
+    vyre_program *p = narrow();
+    board_begin(&b);
+    publish(&b, 1, VYRE_OP_STORE_U32, 9, 3);
+    publish(&b, 2, VYRE_OP_ATOMIC_ADD, 9, CONTROL_WORDS);
+    publish(&b, 3, VYRE_OP_STORE_U32, 9, 160);
+    b.ring[16 * 1 + 15] = b.ring[16 * 3 + 15] = 0x5a;
+    CHECK_EQ(run(p, &b, 1, 0, NARROW_LIMIT), VYRE_OK);
+    CHECK_EQ(b.control[3], 1);
+    CHECK_EQ(b.control[160], 9);
+    CHECK_EQ(b.ring[16 * 1 + 15], VYRE_FAULT_HEADER);
+    CHECK_EQ(b.ring[16 * 2 + 15], VYRE_FAULT_INDEX);
+    CHECK_EQ(b.ring[16 * 3 + 15], 0x5a);
+    CHECK_EQ(b.extra[1][0], 0);
+    CHECK_EQ(b.extra[1][1], VYRE_FAULT_HEADER << 8 | VYRE_SLOT_FAULTED);
+    CHECK_EQ(b.extra[1][2], VYRE_FAULT_INDEX << 8 | VYRE_SLOT_FAULTED);
+    CHECK_EQ(b.extra[1][3], VYRE_SLOT_DONE);
+    CHECK_EQ(b.control[1], 1);
+    CHECK_EQ(b.control[141], 2);
+    vyre_program_destroy(p);
+}
+
+/* Where the mirror goes first, a status that is no longer this claim's stays. */
+static void a_slot_published_again_before_its_status(void)
+{
+    for (unsigned shape = 0; shape < 2; shape++) {
+        board b;
+        vyre_kernel_desc desc = desc_of(VYRE_KERNEL_DIRECT);
+        desc.narrow = shape == 1;
+        vyre_program *p = build_narrow(desc);
+        board_begin(&b);
+        publish(&b, 6, 0x42, 4, 0);
+        run(p, &b, 1, 20, NARROW_LIMIT);
+        CHECK_EQ(b.ring[16 * 6], VYRE_SLOT_DONE);
+        CHECK_EQ(b.ring[16 * 6 + 4], 0);
+        CHECK_EQ(b.control[1], 5);
+        CHECK_EQ(b.extra[1][6], VYRE_SLOT_DONE);
+        vyre_program_destroy(p);
+    }
+}
+
 /* --- a host that interferes ---------------------------------------------- */
 
 typedef struct intruder {
@@ -963,6 +1164,9 @@ static void listings_of_the_stock_kernels(void)
     desc = desc_of(VYRE_KERNEL_DIRECT);
     desc.io_polling = desc.load_miss = true;
     check_listing("direct_io", &desc);
+    desc = desc_of(VYRE_KERNEL_DIRECT);
+    desc.narrow = true;
+    check_listing("direct_narrow", &desc);
 }
 
 int main(void)
@@ -985,6 +1189,12 @@ int main(void)
     RUN(a_loop_that_is_cut_is_a_fault);
     RUN(a_pass_ends_before_the_limit);
     RUN(an_allowance_larger_than_the_limit);
+    RUN(a_refused_slot_at_the_doorbell);
+    RUN(a_busy_doorbell_starves_nobody);
+    RUN(uncommon_work_runs_in_a_narrow_kernel);
+    RUN(a_narrow_kernel_stops);
+    RUN(common_faults_in_a_narrow_kernel);
+    RUN(a_slot_published_again_before_its_status);
     RUN(a_changed_tenant_gains_nothing);
     RUN(refused_work_stays_published);
     RUN(every_allocation_may_fail);
