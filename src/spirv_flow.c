@@ -488,19 +488,24 @@ VYI_API uint32_t vyi_spv_trips(vyi_spv *e)
     return id;
 }
 
-/* A word for each subgroup, which its lanes read and write in step: true on
- * llvmpipe, where a subgroup is one vector. */
+/* A word for each vector of llvmpipe, which its lanes read and write in step.
+ * A vector is a run of lanes of one row: of equal y and z. */
 VYI_API void vyi_spv_count_trips(vyi_spv *e)
 {
     const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
     const uint32_t storage = VYI_SPV_StorageClassWorkgroup;
     const uint32_t array = vyi_spv_type_of(e, VYI_SPV_OpTypeArray, 2, u32,
-                                           vyi_spv_u32(e, VYRE_MAX_WORKGROUP / 4));
+                                           vyi_spv_u32(e, VYRE_MAX_WORKGROUP));
     const uint32_t pointer = vyi_spv_pointer_type(e, storage, u32);
     const uint32_t variable = vyi_spv_variable(e, storage, array);
-    const uint32_t index = vyi_spv_binary(e, VYI_SPV_OpUDiv, VYRE_TYPE_U32,
-                                          vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_INDEX),
-                                          vyi_spv_builtin(e, VYRE_BUILTIN_SUBGROUP_SIZE));
+    const uint32_t width = vyi_spv_builtin(e, VYRE_BUILTIN_GROUP_SIZE_X);
+    const uint32_t row = vyi_spv_binary(e, VYI_SPV_OpUDiv, VYRE_TYPE_U32,
+                                        vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_INDEX), width);
+    const uint32_t column = vyi_spv_binary(e, VYI_SPV_OpUDiv, VYRE_TYPE_U32,
+                                           vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_ID_X),
+                                           vyi_spv_builtin(e, VYRE_BUILTIN_SUBGROUP_SIZE));
+    const uint32_t first = vyi_spv_binary(e, VYI_SPV_OpIMul, VYRE_TYPE_U32, row, width);
+    const uint32_t index = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, first, column);
     e->trips = vyi_spv_pure(e, VYI_SPV_OpAccessChain, pointer, 2, variable, index);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2, e->trips, vyi_spv_u32(e, 0));
 }

@@ -85,12 +85,14 @@ static void run_device(vk_run *vk, const vyre_program *p, const gen_shape *shape
 
 /* One of the emitter's ways.  With a low loop limit loops are cut in the
  * middle, equally in the interpreter, if both count by lane: on llvmpipe in
- * modules with fences only, which a workgroup of one vector bears. */
+ * modules with fences only, which a workgroup of one vector bears; a vector
+ * is a run of lanes with equal y and z. */
 static vyre_spirv_desc way_of(const vk_run *vk, uint64_t seed, const gen_shape *shape)
 {
     vyre_spirv_desc how;
-    const uint32_t lanes = shape->group_size[0] * shape->group_size[1] * shape->group_size[2];
-    const bool low = (seed & 0x30) == 0x10 && (!vk->is_lavapipe || lanes <= vk->subgroup_size);
+    const uint32_t *size = shape->group_size;
+    const bool one_vector = size[0] <= vk->subgroup_size && size[1] * size[2] == 1;
+    const bool low = (seed & 0x30) == 0x10 && (!vk->is_lavapipe || one_vector);
     memset(&how, 0, sizeof how);
     how.version = vk->api_version >= VK_API_VERSION_1_2 && (seed & 1) ? VYRE_SPIRV_1_5 : 0;
     how.memory_model = vk->vulkan_memory_model && (seed & 2) ? VYRE_MEMORY_MODEL_VULKAN
