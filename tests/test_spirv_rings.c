@@ -103,7 +103,8 @@ static void run_on_device(const setting *g, const vk_kernel *pipeline, board *b)
 
 static void run_rings(uint32_t rings, uint32_t made, uint64_t first)
 {
-    for (uint64_t n = 0; n < rings; n++) {
+    uint32_t done = 0;
+    for (uint64_t n = 0; done < rings; n++) {
         random_state = (first + n) * 0x9e3779b97f4a7c15ull;
         device_kernel *d = &device_kernels[below(made)];
         kernel_count = 1;
@@ -117,8 +118,9 @@ static void run_rings(uint32_t rings, uint32_t made, uint64_t first)
         }
         expected = actual = before;
         run_model(&g, &expected);
-        run_on_device(&g, &d->pipelines[vk.vulkan_memory_model && n % 2], &actual);
+        run_on_device(&g, &d->pipelines[vk.vulkan_memory_model && done % 2], &actual);
         compare(&g, first + n);
+        done++;
     }
 }
 
