@@ -5,18 +5,25 @@
 #include "vyre.h"
 
 #include <stdio.h>
+#include <string.h>
 
 int main(void)
 {
-    static uint32_t control[256], ring[64 * 16];
-    const vyre_control_desc desc = { false, 1, 64 };
     const vyre_work work = { VYRE_OP_STORE_U32, 0, VYRE_PRIORITY_NORMAL, 2, { 42, 160 } };
+    uint32_t seen = 0;
+    vyre_desc desc;
     vyre_error err;
+    memset(&desc, 0, sizeof desc);
+    desc.backend = VYRE_BACKEND_CPU;
 
-    if (vyre_version() != VYRE_VERSION ||
-        vyre_control_encode(control, sizeof control, &desc, &err) < 0 ||
-        vyre_ring_encode(ring, sizeof ring, 64, &err) < 0 ||
-        vyre_ring_publish(ring, sizeof ring, 0, &work, &err) < 0)
+    vyre *v = vyre_open(&desc, &err);
+    if (!v || vyre_run(v, &work, 1, NULL, &err) != VYRE_OK ||
+        vyre_observable(v, 0, &seen, &err) != VYRE_OK) {
+        fprintf(stderr, "%s\n%s\n", err.text, err.fix);
+        return 1;
+    }
+    vyre_close(v);
+    if (seen != 42 || vyre_version() != VYRE_VERSION)
         return 1;
     printf("vyre %s\n", VYRE_VERSION_STRING);
     return 0;
