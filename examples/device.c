@@ -120,7 +120,8 @@ int main(void)
         return 1;
     }
     const VkResult ours = submit_ours(&g);
-    if (vyre_drain(v, VYRE_FOREVER, &err) != VYRE_OK || vyre_observable(v, 0, &sum, &err) != VYRE_OK) {
+    if (vyre_drain(v, VYRE_FOREVER, &err) != VYRE_OK ||
+        vyre_observable(v, 0, &sum, &err) != VYRE_OK) {
         fprintf(stderr, "device: %s\n%s\n", err.text, err.fix);
         return 1;
     }

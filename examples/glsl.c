@@ -118,7 +118,8 @@ static void make_set(VkBuffer buffer)
     VkDescriptorSetLayout set_layout;
     VkDescriptorPool pool;
     for (uint32_t i = 0; i < 2; i++)
-        bindings[i] = (VkDescriptorSetLayoutBinding){ i, type, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL };
+        bindings[i] = (VkDescriptorSetLayoutBinding){ i, type, 1, VK_SHADER_STAGE_COMPUTE_BIT,
+                                                      NULL };
     INFO(DescriptorSetLayoutCreateInfo, DESCRIPTOR_SET_LAYOUT_CREATE_INFO, set_info,
          .bindingCount = 2, .pBindings = bindings);
     TRY(vkCreateDescriptorSetLayout(device, &set_info, NULL, &set_layout));
