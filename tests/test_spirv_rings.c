@@ -44,7 +44,7 @@ static void make_pipeline(const kernel *k, uint32_t number, vyre_memory_model mo
     how.memory_model = model;
     how.rounds = true;
     how.unfenced = vk.is_lavapipe;
-    how.loop_limit = vk.is_lavapipe ? 60000 : 0;
+    how.loop_limit = k->narrow ? NARROW_LOOPS : vk.is_lavapipe ? 60000 : 0;
     if (number % 3 == 0)
         CHECK_EQ(vyre_program_optimize(k->program, NULL), VYRE_OK);
     CHECK_EQ(vyre_spirv_emit(k->program, &how, &module, NULL), VYRE_OK);
@@ -101,6 +101,14 @@ static void run_on_device(const setting *g, const vk_kernel *pipeline, board *b)
         test_fail(__FILE__, __LINE__, "%s", vk.why);
 }
 
+/* A narrow kernel polls until its loops are used up; how often is its affair. */
+static void forget_heartbeat(const setting *g)
+{
+    if (g->k->narrow && expected.count[0] > VYRE_CONTROL_HEARTBEAT)
+        words_of(&actual, 0)[VYRE_CONTROL_HEARTBEAT] =
+            words_of(&expected, 0)[VYRE_CONTROL_HEARTBEAT];
+}
+
 static void run_rings(uint32_t rings, uint32_t made, uint64_t first)
 {
     uint32_t done = 0;
@@ -119,6 +127,7 @@ static void run_rings(uint32_t rings, uint32_t made, uint64_t first)
         expected = actual = before;
         run_model(&g, &expected);
         run_on_device(&g, &d->pipelines[vk.vulkan_memory_model && done % 2], &actual);
+        forget_heartbeat(&g);
         compare(&g, first + n);
         done++;
     }
