@@ -522,15 +522,42 @@ static uint32_t vyi_spv_result(vyi_spv *e, const vyi_inst *inst)
 }
 
 /* Instructions without effect that nobody uses are left out. */
-static void vyi_spv_walk(vyi_spv *e)
+static void vyi_spv_walk(vyi_spv *e, uint32_t first, uint32_t end);
+
+/* Of an if whose condition is a constant only the arm that runs is emitted, as
+ * a part of the block around it.  Not for size: the optimizer has folded such
+ * ifs already.  NVIDIA's compiler (seen in driver 580) reads through a null
+ * pointer when a block that it finds dead holds an atomic. */
+static bool vyi_spv_if_is_decided(vyi_spv *e, uint32_t index)
 {
     const vyre_program *p = e->p;
-    for (uint32_t i = 0; i < p->count && !e->failed; i++) {
+    const vyi_inst *inst = &p->insts[index];
+    if (inst->op != VYI_OP_IF)
+        return false;
+    const vyi_inst *cond = vyi_definition(p, inst->arg[0]);
+    if (cond->op != VYI_OP_CONST)
+        return false;
+    if (cond->arg[0])
+        vyi_spv_walk(e, index + 1, inst->link);
+    else if (p->insts[inst->link].op == VYI_OP_ELSE)
+        vyi_spv_walk(e, inst->link + 1, vyi_spv_end_of(p, index));
+    return true;
+}
+
+/* The instructions from `first` to before `end`. */
+static void vyi_spv_walk(vyi_spv *e, uint32_t first, uint32_t end)
+{
+    const vyre_program *p = e->p;
+    for (uint32_t i = first; i < end && !e->failed; i++) {
         const vyi_inst *inst = &p->insts[i];
         const uint32_t flags = vyi_op_describe(inst->op)->flags;
         if (e->left && !(flags & VYI_OP_ARM) && inst->op != VYI_OP_END) {
             if (flags & VYI_OP_OPENS)
                 i = vyi_spv_end_of(p, i);
+            continue;
+        }
+        if (vyi_spv_if_is_decided(e, i)) {
+            i = vyi_spv_end_of(p, i);
             continue;
         }
         if ((flags & VYI_OP_VALUE) && !(flags & VYI_OP_OPENS)) {
@@ -633,7 +660,7 @@ static void vyi_spv_function(vyi_spv *e)
     if (e->desc.rounds && e->fed)
         vyi_spv_load_rounds(e);
     vyi_spv_clear_arrays(e);
-    vyi_spv_walk(e);
+    vyi_spv_walk(e, 0, e->p->count);
     if (!e->left)
         vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpReturn, 0);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpFunctionEnd, 0);
