@@ -7,11 +7,14 @@
  *   TEST_JOBS=8        processes instead of 2
  *   TEST_SEED=0x...    the first seed; TEST_COUNT=1 with the seed that a
  *                      failure names repeats it
+ *   TEST_CRASHES=500   how many programs may crash the driver's compiler; each is
+ *                      named, and counted as neither run nor different
  *   VYRE_DEVICE=text   the device to use
  */
 #include "gen.h"
 #include "vk_run.h"
 
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -158,61 +161,99 @@ static uint64_t seed_of(uint64_t first, uint32_t i)
     return i ? test_random(&state) : first;
 }
 
-/* A child's share: every jobs-th program. */
-static void work(uint32_t job, uint32_t jobs, uint32_t count, int out)
+/* A child's share, every jobs-th program, in memory that outlives the child. */
+typedef struct share {
+    uint32_t next, crashes;
+    tally    t;
+    pid_t    pid;
+} share;
+
+static void work(share *mine, uint32_t job, uint32_t jobs, uint32_t count)
 {
     static vk_run vk;
-    tally t;
-    memset(&t, 0, sizeof t);
     const uint64_t first = test_seed(0x5b1f00d5ull);
     if (!vk_open(&vk)) {
         if (job == 0)
             printf("NOTE no device: %s\n", vk.why);
-        t.skipped = 1;
-    } else if (job == 0) {
+        mine->t.skipped = 1;
+    } else if (mine->next == 0) {
         printf("NOTE %s, Vulkan %u.%u, subgroups of %u, %s memory model\n", vk.name,
                VK_API_VERSION_MAJOR(vk.api_version), VK_API_VERSION_MINOR(vk.api_version),
                vk.subgroup_size, vk.vulkan_memory_model ? "Vulkan and GLSL450" : "GLSL450");
     }
-    for (uint32_t i = job; i < count && !t.skipped && t.differences < 10; i += jobs)
-        one_program(&vk, seed_of(first, i), &t);
-    if (!t.skipped)
+    fflush(stdout);
+    for (; mine->next < count && !mine->t.skipped && mine->t.differences < 10; mine->next += jobs)
+        one_program(&vk, seed_of(first, mine->next), &mine->t);
+    if (!mine->t.skipped)
         vk_close(&vk);
     fflush(stdout);
-    if (write(out, &t, sizeof t) != (ssize_t)sizeof t)
-        _exit(3);
     _exit(0);
+}
+
+static void begin(share *mine, uint32_t job, uint32_t jobs, uint32_t count)
+{
+    fflush(stdout);
+    const pid_t child = fork(); /* the child must not write to what both share */
+    CHECK(child >= 0);
+    if (child == 0)
+        work(mine, job, jobs, count);
+    mine->pid = child;
+}
+
+/* One child has ended: by itself, or in the middle of a program. */
+static bool ended_well(share *mine, int status, bool may_crash)
+{
+    if (WIFEXITED(status))
+        return WEXITSTATUS(status) == 0;
+    const uint64_t seed = seed_of(test_seed(0x5b1f00d5ull), mine->next);
+    printf("%s seed 0x%llx: the driver crashed with signal %d\n", may_crash ? "NOTE" : "FAIL",
+           (unsigned long long)seed, WTERMSIG(status));
+    mine->crashes++;
+    return may_crash;
 }
 
 static void random_programs_agree(void)
 {
+    enum { MOST_JOBS = 64 };
     const uint32_t count = number_from("TEST_COUNT", 10000);
-    const uint32_t jobs = number_from("TEST_JOBS", 2);
-    tally sum, one;
-    int ends[2], status, broken = 0;
-    memset(&sum, 0, sizeof sum);
-    CHECK(pipe(ends) == 0);
-    fflush(stdout);
+    const uint32_t wanted = number_from("TEST_JOBS", 2);
+    const uint32_t jobs = wanted < MOST_JOBS ? wanted : MOST_JOBS;
+    const uint32_t may_crash = number_from("TEST_CRASHES", 0);
+    share *shares = (share *)mmap(NULL, MOST_JOBS * sizeof *shares, PROT_READ | PROT_WRITE,
+                                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(shares != MAP_FAILED);
     for (uint32_t job = 0; job < jobs; job++) {
-        pid_t child = fork();
-        CHECK(child >= 0);
-        if (child == 0)
-            work(job, jobs, count, ends[1]);
+        shares[job].next = job;
+        begin(&shares[job], job, jobs, count);
     }
-    close(ends[1]);
-    while (read(ends[0], &one, sizeof one) == (ssize_t)sizeof one) {
-        sum.programs += one.programs;
-        sum.differences += one.differences;
-        sum.cut += one.cut;
-        sum.skipped += one.skipped;
+    uint32_t broken = 0, crashes = 0;
+    int status;
+    for (pid_t pid = wait(&status); pid > 0; pid = wait(&status)) {
+        uint32_t job = 0;
+        while (shares[job].pid != pid)
+            job++;
+        const bool crashed = !WIFEXITED(status);
+        if (!ended_well(&shares[job], status, crashes < may_crash)) {
+            broken++;
+        } else if (crashed) {
+            crashes++;
+            shares[job].next += jobs;
+            begin(&shares[job], job, jobs, count);
+        }
     }
-    close(ends[0]);
-    while (wait(&status) > 0)
-        broken += !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+    tally sum;
+    memset(&sum, 0, sizeof sum);
+    for (uint32_t job = 0; job < jobs; job++) {
+        sum.programs += shares[job].t.programs;
+        sum.differences += shares[job].t.differences;
+        sum.cut += shares[job].t.cut;
+        sum.skipped += shares[job].t.skipped;
+    }
+    munmap(shares, MOST_JOBS * sizeof *shares);
     if (sum.skipped)
         test_skip("no Vulkan device");
-    printf("NOTE %u programs, %u of them with a low loop limit, %u differences\n", sum.programs,
-           sum.cut, sum.differences);
+    printf("NOTE %u programs, %u of them with a low loop limit, %u differences, %u crashes\n",
+           sum.programs - crashes, sum.cut, sum.differences, crashes);
     CHECK_EQ(broken, 0);
     CHECK_EQ(sum.differences, 0);
     CHECK_EQ(sum.programs, count);
