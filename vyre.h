@@ -12434,6 +12434,7 @@ VYI_EXTERN_C_BEGIN
 
 /* X(name, bits): masks; the official names end in Mask. */
 #define VYI_SPV_MASK_LIST(X)                                                                       \
+    X(MemoryAccessMakePointerAvailable, 0x8) X(MemoryAccessMakePointerVisible, 0x10)               \
     X(MemoryAccessNonPrivatePointer, 0x20)                                                         \
     X(MemorySemanticsAcquire, 0x2) X(MemorySemanticsRelease, 0x4)                                  \
     X(MemorySemanticsAcquireRelease, 0x8) X(MemorySemanticsUniformMemory, 0x40)                    \
@@ -12554,6 +12555,7 @@ typedef struct vyi_spv {
     uint32_t      capabilities; /* bit i: vyi_spv_optional_capabilities[i] */
     uint32_t      subgroup;
     uint32_t      memory_bits; /* storage classes that orders cover */
+    bool          mixed[VYRE_MAX_BUFFERS]; /* by id - 1: see vyi_spv_find_mixed */
     uint32_t      glsl;        /* the imported instruction set */
     uint32_t      fence_word;
     uint32_t      trips;       /* pointer to the subgroup's count of iterations, or 0 */
@@ -13191,24 +13193,48 @@ static uint32_t vyi_spv_to_memory(vyi_spv *e, uint32_t type, uint32_t value)
 }
 
 /* In the Vulkan model, an access that other lanes may take part in. */
+/* The operands that say how a plain access to `buffer` works: how many, mask
+ * and scope.  `coherent` is what makes it available, or visible. */
+typedef struct vyi_spv_access {
+    uint32_t count, mask, scope;
+} vyi_spv_access;
+
+static vyi_spv_access vyi_spv_plain(vyi_spv *e, uint32_t buffer, uint32_t coherent)
+{
+    vyi_spv_access access = { 0, VYI_SPV_MemoryAccessNonPrivatePointer, 0 };
+    if (!e->vulkan_model)
+        return access;
+    access.count = 1;
+    if (e->mixed[buffer - 1] && !e->desc.unfenced) {
+        access.count = 2;
+        access.mask |= coherent;
+        access.scope = vyi_spv_scope(e, buffer);
+    }
+    return access;
+}
+
 VYI_API uint32_t vyi_spv_load(vyi_spv *e, const vyi_inst *inst)
 {
     const uint32_t memory = vyi_spv_memory_type(inst->type);
+    const vyi_spv_access access =
+        vyi_spv_plain(e, inst->arg[0], VYI_SPV_MemoryAccessMakePointerVisible);
     const uint32_t id = vyi_spv_id(e);
     uint32_t cond;
     const uint32_t pointer = vyi_spv_readable(e, inst, &cond);
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLoad, e->vulkan_model ? 4u : 3u,
-                vyi_spv_type(e, memory), id, pointer, VYI_SPV_MemoryAccessNonPrivatePointer);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLoad, 3 + access.count, vyi_spv_type(e, memory), id,
+                pointer, access.mask, access.scope);
     uint32_t value = id;
     if (cond)
         value = vyi_spv_select(e, memory, cond, id, vyi_spv_const(e, memory, 0));
     return vyi_spv_from_memory(e, inst->type, value);
 }
 
-static void vyi_spv_store_to(vyi_spv *e, uint32_t pointer, uint32_t value)
+static void vyi_spv_store_to(vyi_spv *e, uint32_t buffer, uint32_t pointer, uint32_t value)
 {
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, e->vulkan_model ? 3u : 2u, pointer, value,
-                VYI_SPV_MemoryAccessNonPrivatePointer);
+    const vyi_spv_access access =
+        vyi_spv_plain(e, buffer, VYI_SPV_MemoryAccessMakePointerAvailable);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2 + access.count, pointer, value, access.mask,
+                access.scope);
 }
 
 VYI_API void vyi_spv_store(vyi_spv *e, const vyi_inst *inst)
@@ -13217,7 +13243,7 @@ VYI_API void vyi_spv_store(vyi_spv *e, const vyi_inst *inst)
     const uint32_t type = vyi_buffer_of(e->p, inst->arg[0])->type;
     const uint32_t value = vyi_spv_to_memory(e, type, vyi_spv_value(e, inst->arg[2]));
     const uint32_t pointer = vyi_spv_guard_open(e, inst, &guard);
-    vyi_spv_store_to(e, pointer, value);
+    vyi_spv_store_to(e, inst->arg[0], pointer, value);
     vyi_spv_guard_close(e, &guard, type, 0);
 }
 
@@ -13322,7 +13348,7 @@ static void vyi_spv_clear_array(vyi_spv *e, uint32_t buffer)
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLoopMerge, 3, merge, next, 0u);
     vyi_spv_branch_if(e, cond, body, merge);
     vyi_spv_label(e, body);
-    vyi_spv_store_to(e, vyi_spv_element(e, buffer, index), zero);
+    vyi_spv_store_to(e, buffer, vyi_spv_element(e, buffer, index), zero);
     vyi_spv_branch(e, next);
     vyi_spv_label(e, next);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpIAdd, 4, u32, step, index, lanes);
@@ -14782,15 +14808,42 @@ static uint32_t vyi_spv_result(vyi_spv *e, const vyi_inst *inst)
 }
 
 /* Instructions without effect that nobody uses are left out. */
-static void vyi_spv_walk(vyi_spv *e)
+static void vyi_spv_walk(vyi_spv *e, uint32_t first, uint32_t end);
+
+/* Of an if whose condition is a constant only the arm that runs is emitted, as
+ * a part of the block around it.  Not for size: the optimizer has folded such
+ * ifs already.  NVIDIA's compiler (seen in driver 580) reads through a null
+ * pointer when a block that it finds dead holds an atomic. */
+static bool vyi_spv_if_is_decided(vyi_spv *e, uint32_t index)
 {
     const vyre_program *p = e->p;
-    for (uint32_t i = 0; i < p->count && !e->failed; i++) {
+    const vyi_inst *inst = &p->insts[index];
+    if (inst->op != VYI_OP_IF)
+        return false;
+    const vyi_inst *cond = vyi_definition(p, inst->arg[0]);
+    if (cond->op != VYI_OP_CONST)
+        return false;
+    if (cond->arg[0])
+        vyi_spv_walk(e, index + 1, inst->link);
+    else if (p->insts[inst->link].op == VYI_OP_ELSE)
+        vyi_spv_walk(e, inst->link + 1, vyi_spv_end_of(p, index));
+    return true;
+}
+
+/* The instructions from `first` to before `end`. */
+static void vyi_spv_walk(vyi_spv *e, uint32_t first, uint32_t end)
+{
+    const vyre_program *p = e->p;
+    for (uint32_t i = first; i < end && !e->failed; i++) {
         const vyi_inst *inst = &p->insts[i];
         const uint32_t flags = vyi_op_describe(inst->op)->flags;
         if (e->left && !(flags & VYI_OP_ARM) && inst->op != VYI_OP_END) {
             if (flags & VYI_OP_OPENS)
                 i = vyi_spv_end_of(p, i);
+            continue;
+        }
+        if (vyi_spv_if_is_decided(e, i)) {
+            i = vyi_spv_end_of(p, i);
             continue;
         }
         if ((flags & VYI_OP_VALUE) && !(flags & VYI_OP_OPENS)) {
@@ -14827,6 +14880,21 @@ static void vyi_spv_survey(vyi_spv *e)
     }
 }
 
+/* Buffers that the program touches with atomics.  A plain access to one of
+ * those is made available or visible to the device by itself: a lane must see
+ * what its own atomics left, and NVIDIA's compiler (seen in driver 580) keeps
+ * a plain access in a cache that atomics pass by, unless it is told. */
+static void vyi_spv_find_mixed(vyi_spv *e)
+{
+    const vyre_program *p = e->p;
+    for (uint32_t i = 0; i < p->count; i++) {
+        const uint32_t op = p->insts[i].op;
+        const bool plain = op == VYI_OP_LOAD || op == VYI_OP_STORE;
+        if ((vyi_op_describe(op)->flags & VYI_OP_MEMORY) && !plain)
+            e->mixed[p->insts[i].arg[0] - 1] = true;
+    }
+}
+
 static bool vyi_spv_prepare(vyi_spv *e)
 {
     const vyre_program *p = e->p;
@@ -14853,6 +14921,7 @@ static bool vyi_spv_prepare(vyi_spv *e)
     for (uint32_t buffer = 1; buffer <= p->buffer_count; buffer++)
         if (vyi_spv_is_shared(e, buffer))
             e->memory_bits |= VYI_SPV_MemorySemanticsWorkgroupMemory;
+    vyi_spv_find_mixed(e);
     vyi_spv_room(e, &e->section[VYI_SPV_BODY], 8 * p->count);
     e->section[VYI_SPV_BODY].count = 0;
     return true;
@@ -14893,7 +14962,7 @@ static void vyi_spv_function(vyi_spv *e)
     if (e->desc.rounds && e->fed)
         vyi_spv_load_rounds(e);
     vyi_spv_clear_arrays(e);
-    vyi_spv_walk(e);
+    vyi_spv_walk(e, 0, e->p->count);
     if (!e->left)
         vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpReturn, 0);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpFunctionEnd, 0);

@@ -82,6 +82,7 @@ VYI_EXTERN_C_BEGIN
 
 /* X(name, bits): masks; the official names end in Mask. */
 #define VYI_SPV_MASK_LIST(X)                                                                       \
+    X(MemoryAccessMakePointerAvailable, 0x8) X(MemoryAccessMakePointerVisible, 0x10)               \
     X(MemoryAccessNonPrivatePointer, 0x20)                                                         \
     X(MemorySemanticsAcquire, 0x2) X(MemorySemanticsRelease, 0x4)                                  \
     X(MemorySemanticsAcquireRelease, 0x8) X(MemorySemanticsUniformMemory, 0x40)                    \
@@ -202,6 +203,7 @@ typedef struct vyi_spv {
     uint32_t      capabilities; /* bit i: vyi_spv_optional_capabilities[i] */
     uint32_t      subgroup;
     uint32_t      memory_bits; /* storage classes that orders cover */
+    bool          mixed[VYRE_MAX_BUFFERS]; /* by id - 1: see vyi_spv_find_mixed */
     uint32_t      glsl;        /* the imported instruction set */
     uint32_t      fence_word;
     uint32_t      trips;       /* pointer to the subgroup's count of iterations, or 0 */

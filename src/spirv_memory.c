@@ -545,24 +545,48 @@ static uint32_t vyi_spv_to_memory(vyi_spv *e, uint32_t type, uint32_t value)
 }
 
 /* In the Vulkan model, an access that other lanes may take part in. */
+/* The operands that say how a plain access to `buffer` works: how many, mask
+ * and scope.  `coherent` is what makes it available, or visible. */
+typedef struct vyi_spv_access {
+    uint32_t count, mask, scope;
+} vyi_spv_access;
+
+static vyi_spv_access vyi_spv_plain(vyi_spv *e, uint32_t buffer, uint32_t coherent)
+{
+    vyi_spv_access access = { 0, VYI_SPV_MemoryAccessNonPrivatePointer, 0 };
+    if (!e->vulkan_model)
+        return access;
+    access.count = 1;
+    if (e->mixed[buffer - 1] && !e->desc.unfenced) {
+        access.count = 2;
+        access.mask |= coherent;
+        access.scope = vyi_spv_scope(e, buffer);
+    }
+    return access;
+}
+
 VYI_API uint32_t vyi_spv_load(vyi_spv *e, const vyi_inst *inst)
 {
     const uint32_t memory = vyi_spv_memory_type(inst->type);
+    const vyi_spv_access access =
+        vyi_spv_plain(e, inst->arg[0], VYI_SPV_MemoryAccessMakePointerVisible);
     const uint32_t id = vyi_spv_id(e);
     uint32_t cond;
     const uint32_t pointer = vyi_spv_readable(e, inst, &cond);
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLoad, e->vulkan_model ? 4u : 3u,
-                vyi_spv_type(e, memory), id, pointer, VYI_SPV_MemoryAccessNonPrivatePointer);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLoad, 3 + access.count, vyi_spv_type(e, memory), id,
+                pointer, access.mask, access.scope);
     uint32_t value = id;
     if (cond)
         value = vyi_spv_select(e, memory, cond, id, vyi_spv_const(e, memory, 0));
     return vyi_spv_from_memory(e, inst->type, value);
 }
 
-static void vyi_spv_store_to(vyi_spv *e, uint32_t pointer, uint32_t value)
+static void vyi_spv_store_to(vyi_spv *e, uint32_t buffer, uint32_t pointer, uint32_t value)
 {
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, e->vulkan_model ? 3u : 2u, pointer, value,
-                VYI_SPV_MemoryAccessNonPrivatePointer);
+    const vyi_spv_access access =
+        vyi_spv_plain(e, buffer, VYI_SPV_MemoryAccessMakePointerAvailable);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2 + access.count, pointer, value, access.mask,
+                access.scope);
 }
 
 VYI_API void vyi_spv_store(vyi_spv *e, const vyi_inst *inst)
@@ -571,7 +595,7 @@ VYI_API void vyi_spv_store(vyi_spv *e, const vyi_inst *inst)
     const uint32_t type = vyi_buffer_of(e->p, inst->arg[0])->type;
     const uint32_t value = vyi_spv_to_memory(e, type, vyi_spv_value(e, inst->arg[2]));
     const uint32_t pointer = vyi_spv_guard_open(e, inst, &guard);
-    vyi_spv_store_to(e, pointer, value);
+    vyi_spv_store_to(e, inst->arg[0], pointer, value);
     vyi_spv_guard_close(e, &guard, type, 0);
 }
 
@@ -676,7 +700,7 @@ static void vyi_spv_clear_array(vyi_spv *e, uint32_t buffer)
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLoopMerge, 3, merge, next, 0u);
     vyi_spv_branch_if(e, cond, body, merge);
     vyi_spv_label(e, body);
-    vyi_spv_store_to(e, vyi_spv_element(e, buffer, index), zero);
+    vyi_spv_store_to(e, buffer, vyi_spv_element(e, buffer, index), zero);
     vyi_spv_branch(e, next);
     vyi_spv_label(e, next);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpIAdd, 4, u32, step, index, lanes);
