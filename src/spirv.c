@@ -594,18 +594,16 @@ static void vyi_spv_survey(vyi_spv *e)
     }
 }
 
-/* Buffers that the program touches with atomics.  A plain access to one of
- * those is made available or visible to the device by itself: a lane must see
- * what its own atomics left, and NVIDIA's compiler (seen in driver 580) keeps
- * a plain access in a cache that atomics pass by, unless it is told. */
-static void vyi_spv_find_mixed(vyi_spv *e)
+/* Buffers that the program writes.  Each plain access to one of those is made
+ * available or visible to the device by itself: a lane must see what it wrote,
+ * also by an atomic, and NVIDIA's compiler (seen in driver 580) does not see to
+ * that for non-private accesses unless it is told. */
+static void vyi_spv_find_written(vyi_spv *e)
 {
     const vyre_program *p = e->p;
     for (uint32_t i = 0; i < p->count; i++) {
-        const uint32_t op = p->insts[i].op;
-        const bool plain = op == VYI_OP_LOAD || op == VYI_OP_STORE;
-        if ((vyi_op_describe(op)->flags & VYI_OP_MEMORY) && !plain)
-            e->mixed[p->insts[i].arg[0] - 1] = true;
+        if (vyi_op_describe(p->insts[i].op)->flags & VYI_OP_WRITES)
+            e->written[p->insts[i].arg[0] - 1] = true;
     }
 }
 
@@ -635,7 +633,7 @@ static bool vyi_spv_prepare(vyi_spv *e)
     for (uint32_t buffer = 1; buffer <= p->buffer_count; buffer++)
         if (vyi_spv_is_shared(e, buffer))
             e->memory_bits |= VYI_SPV_MemorySemanticsWorkgroupMemory;
-    vyi_spv_find_mixed(e);
+    vyi_spv_find_written(e);
     vyi_spv_room(e, &e->section[VYI_SPV_BODY], 8 * p->count);
     e->section[VYI_SPV_BODY].count = 0;
     return true;

@@ -203,7 +203,7 @@ typedef struct vyi_spv {
     uint32_t      capabilities; /* bit i: vyi_spv_optional_capabilities[i] */
     uint32_t      subgroup;
     uint32_t      memory_bits; /* storage classes that orders cover */
-    bool          mixed[VYRE_MAX_BUFFERS]; /* by id - 1: see vyi_spv_find_mixed */
+    bool          written[VYRE_MAX_BUFFERS]; /* by id - 1: see vyi_spv_find_written */
     uint32_t      glsl;        /* the imported instruction set */
     uint32_t      fence_word;
     uint32_t      trips;       /* pointer to the subgroup's count of iterations, or 0 */

@@ -557,7 +557,7 @@ static vyi_spv_access vyi_spv_plain(vyi_spv *e, uint32_t buffer, uint32_t cohere
     if (!e->vulkan_model)
         return access;
     access.count = 1;
-    if (e->mixed[buffer - 1] && !e->desc.unfenced) {
+    if (e->written[buffer - 1] && !e->desc.unfenced) {
         access.count = 2;
         access.mask |= coherent;
         access.scope = vyi_spv_scope(e, buffer);
