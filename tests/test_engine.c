@@ -575,6 +575,21 @@ static void opcode_shutdown_stops_the_kernel(void)
     vyre_close(v);
 }
 
+static void a_run_goes_on_behind_a_shutdown(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre *v = engine_open(&d);
+    static vyre_work works[130];
+    vyre_stats stats;
+    for (uint32_t i = 0; i < 130; i++)
+        works[i] = engine_add(1);
+    works[0] = works[70] = engine_work(VYRE_OP_SHUTDOWN, 0, 0, 0);
+    CHECK_EQ(vyre_run(v, works, 130, &stats, NULL), VYRE_OK);
+    CHECK_EQ(stats.done, 130);
+    CHECK_EQ(engine_observable(v, 0), 128);
+    vyre_close(v);
+}
+
 static void a_stopped_kernel_leaves_work_in_the_ring(void)
 {
     vyre_desc d = engine_desc(64);
@@ -994,6 +1009,7 @@ static const engine_case cases[] = {
     ENGINE_CASE(log_records_reach_the_callback_once),
     ENGINE_CASE(a_full_log_counts_what_it_drops),
     ENGINE_CASE(opcode_shutdown_stops_the_kernel),
+    ENGINE_CASE(a_run_goes_on_behind_a_shutdown),
     ENGINE_CASE(a_stopped_kernel_leaves_work_in_the_ring),
     ENGINE_CASE(stop_and_close_keep_their_deadlines),
     ENGINE_CASE(an_endless_handler_ends_in_a_fault),

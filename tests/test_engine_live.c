@@ -229,7 +229,52 @@ static void log_records_are_taken_between_works(void)
     vyre_close(v);
 }
 
+/* Two threads share four slots; one's works all fault, the other's never do. */
+typedef struct rival {
+    vyre    *v;
+    bool     faults;
+    uint32_t wrong;
+} rival;
+
+static void *contend(void *user)
+{
+    rival *r = (rival *)user;
+    const vyre_status expected = r->faults ? VYRE_E_FAULT : VYRE_OK;
+    const vyre_work w = engine_work(r->faults ? OP_FAULT : VYRE_OP_NOP, 1, 1, 0);
+    for (uint32_t i = 0; i < live_slots() / 20; i++) {
+        vyre_ticket t[3];
+        for (uint32_t k = 0; k < 3; k++)
+            while (vyre_publish(r->v, &w, &t[k], NULL) == VYRE_FULL)
+                continue;
+        for (uint32_t k = 0; k < 3; k++) {
+            vyre_status status;
+            while ((status = vyre_poll(r->v, t[k])) == VYRE_PENDING)
+                continue;
+            /* Two faults later in its slot the outcome is forgotten. */
+            r->wrong += status != expected && status != VYRE_E_STALE;
+        }
+    }
+    return NULL;
+}
+
+static void outcomes_are_not_mixed_up(void)
+{
+    vyre_desc d = engine_desc(4);
+    vyre *v = engine_open(&d);
+    rival r[2] = { { v, false, 0 }, { v, true, 0 } };
+    pthread_t threads[2];
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    for (uint32_t i = 0; i < 2; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, contend, &r[i]), 0);
+    for (uint32_t i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    CHECK_EQ(r[0].wrong, 0);
+    CHECK_EQ(r[1].wrong, 0);
+    vyre_close(v);
+}
+
 static const engine_case cases[] = {
+    ENGINE_CASE(outcomes_are_not_mixed_up),
     ENGINE_CASE(one_producer),
     ENGINE_CASE(two_producers),
     ENGINE_CASE(four_producers),
