@@ -383,13 +383,16 @@ static void vyi_spv_loop(vyi_spv *e, uint32_t index)
     else
         vyi_spv_branch(e, body);
     vyi_spv_label(e, body);
+    /* A vector of one lane keeps its count in `spent`. */
+    const uint32_t cost = e->desc.unfenced ? 1 + vyi_spv_loops_inside(e, index) : 1;
     if (e->desc.loop_limit)
         e->current[e->spent] = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32,
-                                              e->current[e->spent], vyi_spv_u32(e, 1));
+                                              e->current[e->spent],
+                                              vyi_spv_u32(e, e->trips ? 1 : cost));
     if (e->trips)
         vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2, e->trips,
                     vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, f->trips,
-                                   vyi_spv_u32(e, 1 + vyi_spv_loops_inside(e, index))));
+                                   vyi_spv_u32(e, cost)));
     if (inst->op == VYI_OP_LOOP) {
         e->ids[index + 1] = f->counter;
         vyi_spv_add_fact(e, index + 1, inst->arg[1], true);

@@ -745,7 +745,7 @@ static void leases_of_few_rounds_follow_each_other(void)
     if (info.mode != VYRE_MODE_PERSISTENT)
         test_skip("no leases on this device");
     for (uint32_t i = 0; i < 300; i++) {
-        vyre_ticket t = engine_publish(v, engine_add(1));
+        vyre_ticket t = engine_publish(v, engine_work(OP_COUNT, 2, 0, 1));
         CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
     }
     CHECK_EQ(engine_observable(v, 0), 300);
