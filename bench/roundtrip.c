@@ -1,6 +1,6 @@
 /* roundtrip: one job there and back, by every path, in one run
  *
- *     bench/roundtrip [--csv] [--seconds N]
+ *     bench/roundtrip [--csv] [--seconds N] [--slots N]
  *
  * The job is an ATOMIC_ADD.  The paths: an ordinary dispatch that is waited
  * for in three ways, a bare echo kernel (the floor of any persistent path),
@@ -23,7 +23,8 @@
 #include <pthread.h>
 #include <sched.h>
 
-static double seconds_each = 1.0;
+static double   seconds_each = 1.0;
+static uint32_t ring_slots = 64; /* of vyre.h; at least as many as are in flight */
 
 #define MAX_SAMPLES 2000000u
 
@@ -193,13 +194,13 @@ static void vyre_check(vyre_status status, const vyre_error *err, const char *pa
 
 /* Devices hold their own reference to Vulkan, so that this one is opened as
  * any program would. */
-static vyre *vyre_for(vyre_backend backend, uint32_t slots, const char *path)
+static vyre *vyre_for(vyre_backend backend, const char *path)
 {
     vyre_error err;
     vyre_desc desc;
     memset(&desc, 0, sizeof desc);
     desc.backend = backend;
-    desc.kernel.slot_count = slots;
+    desc.kernel.slot_count = ring_slots;
     vyre *v = vyre_open(&desc, &err);
     vyre_check(v ? VYRE_OK : err.status, &err, path);
     return v;
@@ -222,7 +223,7 @@ static void vyre_finish(vyre *v, uint64_t jobs, const char *path)
 
 static bench_row measure_one_shot(vyre_backend backend, const char *path)
 {
-    vyre *v = vyre_for(backend, 256, path);
+    vyre *v = vyre_for(backend, path);
     vyre_error err;
     bench_row row = bench_row_new(path, MAX_SAMPLES);
     uint64_t jobs = 0;
@@ -242,7 +243,7 @@ static bench_row measure_one_shot(vyre_backend backend, const char *path)
 static bench_row measure_persistent(vyre_backend backend, uint32_t flight, const char *path,
                                     double *rate)
 {
-    vyre *v = vyre_for(backend, 256, path);
+    vyre *v = vyre_for(backend, path);
     vyre_error err;
     vyre_check(vyre_start(v, &err), &err, path);
     bench_row row = bench_row_new(path, MAX_SAMPLES);
@@ -294,6 +295,12 @@ int main(int argc, char **argv)
     for (int i = 1; i + 1 < argc; i++) {
         if (strcmp(argv[i], "--seconds") == 0)
             seconds_each = atof(argv[i + 1]);
+        if (strcmp(argv[i], "--slots") == 0)
+            ring_slots = (uint32_t)strtoul(argv[i + 1], NULL, 0);
+    }
+    if (ring_slots < 64 || ring_slots > VYRE_MAX_SLOTS) {
+        fprintf(stderr, "roundtrip: --slots takes 64 to %u\n", VYRE_MAX_SLOTS);
+        return 1;
     }
     raw_device d;
     if (!raw_open(&d)) {
