@@ -866,7 +866,11 @@ static void random_ring(uint8_t *ring, uint64_t *seed)
         vyre_work w = engine_work(VYRE_OP_NOP, 3, (uint32_t)(r >> 32), 0);
         switch (r % 8) {
         case 0: continue;
-        case 1: w = engine_work(VYRE_OP_STORE_U32, 2, (uint32_t)(r >> 32), 160 + slot); break;
+        case 1:
+            if (slot == 0)
+                continue; /* what case 2 adds to */
+            w = engine_work(VYRE_OP_STORE_U32, 2, (uint32_t)(r >> 32), 160 + slot);
+            break;
         case 2: w = engine_add((uint32_t)(r >> 32)); break;
         case 3: w = engine_work(OP_SQUARE, 2, (uint32_t)(r >> 32), slot); break;
         case 4: w = engine_work(OP_STORE, 2, slot, (uint32_t)(r >> 32)); break;
