@@ -1864,7 +1864,8 @@ typedef struct vyre_desc {
     void (*log)(void *user, const struct vyre_log_record *record);
     void  *log_user;
     /* After a lost device was replaced, before work runs on the new one: the
-     * place to fill user buffers again, with vyre_map. */
+     * place to fill user buffers again, with vyre_map, which is all of the
+     * handle that it may call. */
     void (*recovered)(void *user, vyre *v);
     void  *recovered_user;
     vyre_logger    messages;
@@ -4104,6 +4105,15 @@ static inline void vyi_store_pair(void *at, uint32_t first, uint32_t second)
 {
     __atomic_store_n((vyi_pair *)at, (uint64_t)second << 32 | first, __ATOMIC_RELAXED);
 }
+
+/* Two of the host's own numbers, as far as `keep` has bits. */
+static inline void vyi_copy_pair(void *at, const uint32_t *from, const uint32_t *keep)
+{
+    uint64_t value, mask;
+    memcpy(&value, from, sizeof value);
+    memcpy(&mask, keep, sizeof mask);
+    __atomic_store_n((vyi_pair *)at, value & mask, __ATOMIC_RELAXED);
+}
 #else
     #define VYI_PAIRS 0
 
@@ -4117,6 +4127,11 @@ static inline void vyi_store_pair(void *at, uint32_t first, uint32_t second)
 {
     vyi_store_relaxed(at, vyi_le32(first));
     vyi_store_relaxed((uint8_t *)at + 4, vyi_le32(second));
+}
+
+static inline void vyi_copy_pair(void *at, const uint32_t *from, const uint32_t *keep)
+{
+    vyi_store_pair(at, from[0] & keep[0], from[1] & keep[1]);
 }
 #endif
 
@@ -16626,8 +16641,7 @@ VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_
         return vyi_fail(err, VYRE_E_TOO_MANY_ARGS, work->arg_count,
                         "Pass at most 12 arguments; put more into a user buffer.",
                         "the work has %u arguments", work->arg_count);
-    /* All that are small can be published: no call for those. */
-    if (work->opcode >= VYRE_OP_LOAD_MISS - 0x100u && !vyre_opcode_publishable(work->opcode) &&
+    if (!vyre_opcode_publishable(work->opcode) &&
         !(v->desc.kernel.load_miss && work->opcode == VYRE_OP_LOAD_MISS))
         return vyi_fail(err, VYRE_E_OPCODE, work->opcode,
                         "Use a built-in opcode, or one for which vyre_opcode_is_user() is true.",
@@ -16641,6 +16655,14 @@ VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_
                         "Use one of the VYRE_PRIORITY_ levels.", "priority %d does not exist",
                         (int)work->priority);
     return VYRE_OK;
+}
+
+/* What vyi_engine_check finds nothing to say about, in one branch. */
+static bool vyi_work_is_plain(const vyre *v, const vyre_work *work)
+{
+    const uint32_t priority = (uint32_t)work->priority;
+    return (work->arg_count <= VYRE_MAX_ARGS) & (work->opcode < VYRE_OP_LOAD_MISS - 0x100u) &
+           (work->tenant < v->tenants) & (priority < VYRE_PRIORITY_LEVELS);
 }
 
 VYI_STATIC_ASSERT(slot_pairs, VYRE_SLOT_TENANT % 2 == 0 && VYRE_SLOT_ARGS % 2 == 0 &&
@@ -16664,7 +16686,8 @@ static const uint32_t vyi_args_keep[2 * VYRE_MAX_ARGS] = {
 };
 
 /* Everything but STATUS.  The slot is the caller's. */
-static void vyi_slot_fill(vyre *v, const vyi_device *d, uint32_t slot, const vyre_work *work)
+static inline void vyi_slot_fill(vyre *v, const vyi_device *d, uint32_t slot,
+                                 const vyre_work *work)
 {
     uint32_t *at = vyi_engine_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
     const uint32_t *keep = vyi_args_keep + VYRE_MAX_ARGS - work->arg_count;
@@ -16676,11 +16699,11 @@ static void vyi_slot_fill(vyre *v, const vyi_device *d, uint32_t slot, const vyr
     vyi_store_pair(at + VYRE_SLOT_TENANT, work->tenant, vyi_priority_level(work->priority));
     at += VYRE_SLOT_ARGS;
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i += 2)
-        vyi_store_pair(at + i, work->args[i] & keep[i], work->args[i + 1] & keep[i + 1]);
+        vyi_copy_pair(at + i, work->args + i, keep + i);
 }
 
 /* Pairs with the kernel's claiming acquire. */
-static void vyi_slot_raise(const vyi_device *d, uint32_t slot)
+static inline void vyi_slot_raise(const vyi_device *d, uint32_t slot)
 {
     vyi_store_release(vyi_engine_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS,
                       vyi_le32(VYRE_SLOT_PUBLISHED));
@@ -16726,7 +16749,9 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
     if (!v || !work)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and a work.",
                         "%s is NULL", v ? "work" : "the handle");
-    vyre_status status = vyi_engine_check(v, work, err);
+    vyre_status status = VYRE_OK;
+    if (!vyi_work_is_plain(v, work))
+        status = vyi_engine_check(v, work, err);
     if (status == VYRE_OK)
         status = vyi_engine_takes_work(v, err);
     if (status != VYRE_OK)
@@ -16771,7 +16796,7 @@ static bool vyi_slot_is_free(uint32_t mark, const uint32_t *outcome)
 }
 
 /* Slots `slot` (even) and slot + 1 with one compare-and-swap. */
-static bool vyi_batch_claim_pair(vyre *v, vyi_batch *b, uint32_t slot)
+static inline bool vyi_batch_claim_pair(vyre *v, vyi_batch *b, uint32_t slot)
 {
     uint32_t *marks = &v->marks[slot];
     const uint32_t low = vyi_load_acquire(marks), high = vyi_load_acquire(marks + 1);
@@ -16862,8 +16887,10 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and an array of works.",
                         "%s is NULL", v ? "works" : "the handle");
     vyre_status status = vyi_engine_takes_work(v, err);
-    for (uint32_t i = 0; i < count && status == VYRE_OK; i++)
-        status = vyi_engine_check(v, &works[i], err);
+    for (uint32_t i = 0; i < count && status == VYRE_OK; i++) {
+        if (!vyi_work_is_plain(v, &works[i]))
+            status = vyi_engine_check(v, &works[i], err);
+    }
     if (status != VYRE_OK)
         return status;
 

@@ -118,7 +118,8 @@ typedef struct vyre_desc {
     void (*log)(void *user, const struct vyre_log_record *record);
     void  *log_user;
     /* After a lost device was replaced, before work runs on the new one: the
-     * place to fill user buffers again, with vyre_map. */
+     * place to fill user buffers again, with vyre_map, which is all of the
+     * handle that it may call. */
     void (*recovered)(void *user, vyre *v);
     void  *recovered_user;
     vyre_logger    messages;

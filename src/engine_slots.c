@@ -189,8 +189,7 @@ VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_
         return vyi_fail(err, VYRE_E_TOO_MANY_ARGS, work->arg_count,
                         "Pass at most 12 arguments; put more into a user buffer.",
                         "the work has %u arguments", work->arg_count);
-    /* All that are small can be published: no call for those. */
-    if (work->opcode >= VYRE_OP_LOAD_MISS - 0x100u && !vyre_opcode_publishable(work->opcode) &&
+    if (!vyre_opcode_publishable(work->opcode) &&
         !(v->desc.kernel.load_miss && work->opcode == VYRE_OP_LOAD_MISS))
         return vyi_fail(err, VYRE_E_OPCODE, work->opcode,
                         "Use a built-in opcode, or one for which vyre_opcode_is_user() is true.",
@@ -204,6 +203,14 @@ VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_
                         "Use one of the VYRE_PRIORITY_ levels.", "priority %d does not exist",
                         (int)work->priority);
     return VYRE_OK;
+}
+
+/* What vyi_engine_check finds nothing to say about, in one branch. */
+static bool vyi_work_is_plain(const vyre *v, const vyre_work *work)
+{
+    const uint32_t priority = (uint32_t)work->priority;
+    return (work->arg_count <= VYRE_MAX_ARGS) & (work->opcode < VYRE_OP_LOAD_MISS - 0x100u) &
+           (work->tenant < v->tenants) & (priority < VYRE_PRIORITY_LEVELS);
 }
 
 VYI_STATIC_ASSERT(slot_pairs, VYRE_SLOT_TENANT % 2 == 0 && VYRE_SLOT_ARGS % 2 == 0 &&
@@ -227,7 +234,8 @@ static const uint32_t vyi_args_keep[2 * VYRE_MAX_ARGS] = {
 };
 
 /* Everything but STATUS.  The slot is the caller's. */
-static void vyi_slot_fill(vyre *v, const vyi_device *d, uint32_t slot, const vyre_work *work)
+static inline void vyi_slot_fill(vyre *v, const vyi_device *d, uint32_t slot,
+                                 const vyre_work *work)
 {
     uint32_t *at = vyi_engine_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
     const uint32_t *keep = vyi_args_keep + VYRE_MAX_ARGS - work->arg_count;
@@ -239,11 +247,11 @@ static void vyi_slot_fill(vyre *v, const vyi_device *d, uint32_t slot, const vyr
     vyi_store_pair(at + VYRE_SLOT_TENANT, work->tenant, vyi_priority_level(work->priority));
     at += VYRE_SLOT_ARGS;
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i += 2)
-        vyi_store_pair(at + i, work->args[i] & keep[i], work->args[i + 1] & keep[i + 1]);
+        vyi_copy_pair(at + i, work->args + i, keep + i);
 }
 
 /* Pairs with the kernel's claiming acquire. */
-static void vyi_slot_raise(const vyi_device *d, uint32_t slot)
+static inline void vyi_slot_raise(const vyi_device *d, uint32_t slot)
 {
     vyi_store_release(vyi_engine_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS,
                       vyi_le32(VYRE_SLOT_PUBLISHED));
@@ -289,7 +297,9 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
     if (!v || !work)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and a work.",
                         "%s is NULL", v ? "work" : "the handle");
-    vyre_status status = vyi_engine_check(v, work, err);
+    vyre_status status = VYRE_OK;
+    if (!vyi_work_is_plain(v, work))
+        status = vyi_engine_check(v, work, err);
     if (status == VYRE_OK)
         status = vyi_engine_takes_work(v, err);
     if (status != VYRE_OK)
@@ -334,7 +344,7 @@ static bool vyi_slot_is_free(uint32_t mark, const uint32_t *outcome)
 }
 
 /* Slots `slot` (even) and slot + 1 with one compare-and-swap. */
-static bool vyi_batch_claim_pair(vyre *v, vyi_batch *b, uint32_t slot)
+static inline bool vyi_batch_claim_pair(vyre *v, vyi_batch *b, uint32_t slot)
 {
     uint32_t *marks = &v->marks[slot];
     const uint32_t low = vyi_load_acquire(marks), high = vyi_load_acquire(marks + 1);
@@ -425,8 +435,10 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and an array of works.",
                         "%s is NULL", v ? "works" : "the handle");
     vyre_status status = vyi_engine_takes_work(v, err);
-    for (uint32_t i = 0; i < count && status == VYRE_OK; i++)
-        status = vyi_engine_check(v, &works[i], err);
+    for (uint32_t i = 0; i < count && status == VYRE_OK; i++) {
+        if (!vyi_work_is_plain(v, &works[i]))
+            status = vyi_engine_check(v, &works[i], err);
+    }
     if (status != VYRE_OK)
         return status;
 

@@ -125,6 +125,15 @@ static inline void vyi_store_pair(void *at, uint32_t first, uint32_t second)
 {
     __atomic_store_n((vyi_pair *)at, (uint64_t)second << 32 | first, __ATOMIC_RELAXED);
 }
+
+/* Two of the host's own numbers, as far as `keep` has bits. */
+static inline void vyi_copy_pair(void *at, const uint32_t *from, const uint32_t *keep)
+{
+    uint64_t value, mask;
+    memcpy(&value, from, sizeof value);
+    memcpy(&mask, keep, sizeof mask);
+    __atomic_store_n((vyi_pair *)at, value & mask, __ATOMIC_RELAXED);
+}
 #else
     #define VYI_PAIRS 0
 
@@ -138,6 +147,11 @@ static inline void vyi_store_pair(void *at, uint32_t first, uint32_t second)
 {
     vyi_store_relaxed(at, vyi_le32(first));
     vyi_store_relaxed((uint8_t *)at + 4, vyi_le32(second));
+}
+
+static inline void vyi_copy_pair(void *at, const uint32_t *from, const uint32_t *keep)
+{
+    vyi_store_pair(at, from[0] & keep[0], from[1] & keep[1]);
 }
 #endif
 
