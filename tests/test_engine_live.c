@@ -273,7 +273,40 @@ static void outcomes_are_not_mixed_up(void)
     vyre_close(v);
 }
 
+/* A run whose handler never ends is ended by another thread's stop. */
+static void *run_endless(void *user)
+{
+    const vyre_work w = engine_work(OP_ENDLESS, 0, 0, 0);
+    vyre_error err;
+    memset(&err, 0, sizeof err);
+    const vyre_status status = vyre_run((vyre *)user, &w, 1, NULL, &err);
+    return status == VYRE_E_FAULT && err.native == VYRE_FAULT_LOOP_LIMIT ? user : NULL;
+}
+
+static void a_stop_ends_another_threads_run(void)
+{
+    if (backend_under_test != VYRE_BACKEND_CPU)
+        test_skip("a driver may reset the device");
+    vyre_desc d = engine_desc(64);
+    d.kernel.handler_count = 5;
+    d.kernel.loop_allowance = UINT32_MAX; /* for minutes */
+    vyre *v = engine_open(&d);
+    pthread_t thread;
+    void *result = NULL;
+    CHECK_EQ(pthread_create(&thread, NULL, run_endless, v), 0);
+    engine_sleep_ms(50);
+    const uint64_t begin = engine_now();
+    CHECK_EQ(vyre_stop(v, SECOND / 2, NULL), VYRE_OK);
+    CHECK(engine_now() - begin < SECOND);
+    pthread_join(thread, &result);
+    CHECK(result == v);
+    const vyre_ticket t = engine_publish(v, engine_add(1));
+    CHECK_EQ(vyre_wait(v, t, SECOND, NULL), VYRE_OK);
+    vyre_close(v);
+}
+
 static const engine_case cases[] = {
+    ENGINE_CASE(a_stop_ends_another_threads_run),
     ENGINE_CASE(outcomes_are_not_mixed_up),
     ENGINE_CASE(one_producer),
     ENGINE_CASE(two_producers),
