@@ -10287,7 +10287,8 @@ static void vyi_solo_watch(vyi_kernel *k, const vyi_solo *n)
     vyre_ir_set(p, n->hit, vyre_ir_bool(p, false));
     vyre_ir_forever(p);
     vyre_value left = vyre_ir_get(p, n->polls);
-    vyre_value spent = vyre_ir_or(p, vyi_kernel_is(k, left, 0), vyi_kernel_loops_end(k));
+    vyre_value none = vyi_kernel_is(k, left, 0);
+    vyre_value spent = vyre_ir_or(p, none, vyi_kernel_loops_end(k));
     vyre_value stop = vyi_kernel_control(k, VYRE_CONTROL_SHUTDOWN);
     vyre_value ends = vyre_ir_or(p, spent, vyi_kernel_op(k, vyre_ir_ne, stop, 0));
     vyre_ir_if(p, ends);
