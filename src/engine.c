@@ -6,6 +6,7 @@
  * byte-level dispatch in engine_run.c.
  * ======================================================================= */
 #include "engine_impl.h"
+#include "kernel_impl.h"
 
 #include "wire.h"
 
