@@ -155,8 +155,9 @@ static bool is_harmless(const fault *f)
     const bool look = f->function == MOCK_vkGetSemaphoreCounterValue ||
                       f->function == MOCK_vkGetFenceStatus;
     return f->function == MOCK_vkSetDebugUtilsObjectNameEXT || f->at == STEP_CLOSE ||
+           (look && f->at == STEP_RUN) ||
            (f->result != VK_ERROR_DEVICE_LOST &&
-            ((look && (f->at == STEP_OPEN || f->at == STEP_RUN)) || f->at == STEP_WAIT));
+            ((look && f->at == STEP_OPEN) || f->at == STEP_WAIT));
 }
 
 #define FAIL_IF(condition, ...)                                                                    \
@@ -216,7 +217,7 @@ static bool fault_try(const fault *f)
             if (reached && (status < 0 || !is_harmless(f)))
                 check_error(f, status);
             mock.fail_function = -1;
-            if (!reached || status < 0)
+            if (!reached || status < 0 || f->result == VK_ERROR_DEVICE_LOST)
                 s = STEP_STOP; /* on with close */
         } else {
             FAIL_IF(status < 0, "%s: %s", step_names[s], err.text);
