@@ -5191,6 +5191,7 @@ struct vyre_program {
     bool            left; /* the outermost list has ended in RETURN */
     uint32_t        calls; /* builder calls so far; vyre_error.at of a mistake */
     bool            finished;
+    bool            guest_loops; /* a handler, payload or hook in it has a loop */
     vyre_error      error; /* the first mistake; status VYRE_OK = none */
 };
 
@@ -8803,6 +8804,9 @@ VYI_API void vyi_kernel_guest_end(vyi_kernel *k, vyi_kernel_guest guest, const c
                              "%s returns: the slot would stay CLAIMED for ever", name);
             return;
         }
+    for (uint32_t i = guest.first; i < p->count; i++)
+        p->guest_loops = p->guest_loops || p->insts[i].op == VYI_OP_LOOP ||
+                         p->insts[i].op == VYI_OP_FOREVER;
     if (vyi_kernel_guest_strays(p, &guest))
         vyi_program_fail(p, VYRE_E_KERNEL_BLOCK,
                          "End each block that it opens; break only its own loops.",
@@ -8957,14 +8961,17 @@ static void vyi_kernel_buffers(vyi_kernel *k)
         k->mirror = k->user[vyi_kernel_find(d, d->mirror_binding, VYRE_ACCESS_READ)];
 }
 
-/* Where loops are limited, one slot may use up at most half of them. */
+/* Where loops are limited, one slot may use up at most half of them.  Whatever
+ * its allowance is, none is begun without that half: a driver may count more
+ * than the slot's own iterations, and a slot that is within its allowance must
+ * not be cut. */
 static void vyi_kernel_loop_budget(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_value left = vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_LEFT);
     vyre_value half = vyi_kernel_op(k, vyre_ir_shr, left, 1);
     k->allowance = vyi_kernel_op(k, vyre_ir_min, half, k->desc.loop_allowance);
-    k->loop_need = vyi_kernel_plus(k, k->allowance, VYI_KERNEL_LOOP_MARGIN);
+    k->loop_need = vyi_kernel_plus(k, half, VYI_KERNEL_LOOP_MARGIN);
     vyre_ir_name(p, k->loop_need, "loop_need");
 }
 
@@ -12586,7 +12593,9 @@ typedef struct vyi_spv {
     uint32_t     *buffers, *lengths;
     uint32_t     *current; /* values of locals; after the program's own: spent, allowed, cut */
     uint32_t     *last_get, *marks;
-    uint32_t      spent, allowed, cut; /* ids of the three locals of the loop limit */
+    /* Ids of the locals of the loop limit: iterations of this lane, those that
+     * it may make, whether a loop was cut, and what the driver has counted. */
+    uint32_t      spent, allowed, cut, cost;
     uint32_t      mark;
     vyi_spv_frame frames[VYRE_MAX_NESTING];
     uint32_t      depth;
@@ -13831,6 +13840,8 @@ static void vyi_spv_touch_all(vyi_spv *e, vyi_spv_frame *f)
         if (inst->op == VYI_OP_LOOP || inst->op == VYI_OP_FOREVER) {
             vyi_spv_touch(e, f, e->spent);
             vyi_spv_touch(e, f, e->cut);
+            if (e->desc.unfenced && !e->trips)
+                vyi_spv_touch(e, f, e->cost);
         } else if (inst->op == VYI_OP_LOOP_ALLOW) {
             vyi_spv_touch(e, f, e->allowed);
             vyi_spv_touch(e, f, e->cut);
@@ -14091,6 +14102,22 @@ static uint32_t vyi_spv_loops_inside(const vyi_spv *e, uint32_t opener)
     return count;
 }
 
+/* Whether the limit lets the next iteration begin.  Where vectors are counted,
+ * the driver's count goes up faster than the lane's own, so both are looked at. */
+static uint32_t vyi_spv_loop_allowed(vyi_spv *e, vyi_spv_frame *f)
+{
+    const uint32_t mine = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL,
+                                         e->current[e->spent], e->current[e->allowed]);
+    if (!e->desc.unfenced)
+        return mine;
+    const uint32_t inside = vyi_spv_loops_inside(e, f->opener);
+    const uint32_t limit = e->desc.loop_limit > inside ? e->desc.loop_limit - inside : 0;
+    f->trips = vyi_spv_trips(e);
+    return vyi_spv_binary(e, VYI_SPV_OpLogicalAnd, VYRE_TYPE_BOOL, mine,
+                          vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, f->trips,
+                                         vyi_spv_u32(e, limit)));
+}
+
 /* Whether the next iteration begins; 0: always.  An iteration that only the
  * limit forbids sets the cut. */
 static uint32_t vyi_spv_loop_condition(vyi_spv *e, vyi_spv_frame *f)
@@ -14103,16 +14130,7 @@ static uint32_t vyi_spv_loop_condition(vyi_spv *e, vyi_spv_frame *f)
     const uint32_t cut = e->current[e->cut];
     if (e->desc.loop_limit) {
         const uint32_t wanted = cond ? cond : vyi_spv_const(e, VYRE_TYPE_BOOL, 1);
-        uint32_t allowed = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL,
-                                          e->current[e->spent], e->current[e->allowed]);
-        if (e->trips) {
-            const uint32_t inside = vyi_spv_loops_inside(e, f->opener);
-            const uint32_t limit = e->desc.loop_limit > inside ? e->desc.loop_limit - inside : 0;
-            f->trips = vyi_spv_trips(e);
-            allowed = vyi_spv_binary(e, VYI_SPV_OpLogicalAnd, VYRE_TYPE_BOOL, allowed,
-                                     vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL,
-                                                    f->trips, vyi_spv_u32(e, limit)));
-        }
+        const uint32_t allowed = vyi_spv_loop_allowed(e, f);
         cond = cond ? vyi_spv_binary(e, VYI_SPV_OpLogicalAnd, VYRE_TYPE_BOOL, cond, allowed)
                     : allowed;
         if (vyi_spv_live(e, e->cut, f->opener, e->depth - 1))
@@ -14123,6 +14141,22 @@ static uint32_t vyi_spv_loop_condition(vyi_spv *e, vyi_spv_frame *f)
         vyi_spv_edge(e, f, &f->merge_edges);
     e->current[e->cut] = cut;
     return cond;
+}
+
+/* An iteration has begun.  The driver counts its own end, and one for each loop
+ * inside it. */
+static void vyi_spv_loop_count(vyi_spv *e, const vyi_spv_frame *f)
+{
+    e->current[e->spent] = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, e->current[e->spent],
+                                          vyi_spv_u32(e, 1));
+    if (!e->desc.unfenced)
+        return;
+    const uint32_t cost = vyi_spv_u32(e, 1 + vyi_spv_loops_inside(e, f->opener));
+    const uint32_t trips = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, f->trips, cost);
+    if (e->trips)
+        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2, e->trips, trips);
+    else
+        e->current[e->cost] = trips;
 }
 
 static void vyi_spv_loop(vyi_spv *e, uint32_t index)
@@ -14141,16 +14175,8 @@ static void vyi_spv_loop(vyi_spv *e, uint32_t index)
     else
         vyi_spv_branch(e, body);
     vyi_spv_label(e, body);
-    /* A vector of one lane keeps its count in `spent`. */
-    const uint32_t cost = e->desc.unfenced ? 1 + vyi_spv_loops_inside(e, index) : 1;
     if (e->desc.loop_limit)
-        e->current[e->spent] = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32,
-                                              e->current[e->spent],
-                                              vyi_spv_u32(e, e->trips ? 1 : cost));
-    if (e->trips)
-        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2, e->trips,
-                    vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, f->trips,
-                                   vyi_spv_u32(e, cost)));
+        vyi_spv_loop_count(e, f);
     if (inst->op == VYI_OP_LOOP) {
         e->ids[index + 1] = f->counter;
         vyi_spv_add_fact(e, index + 1, inst->arg[1], true);
@@ -14226,7 +14252,7 @@ static void vyi_spv_jump(vyi_spv *e, const vyi_inst *inst)
     vyi_spv_branch(e, leave ? f->merge : f->next);
 }
 
-/* allowed = spent + min(n, limit - spent), which cannot wrap. */
+/* allowed = spent + min(n, what is left of the limit), which cannot wrap. */
 VYI_API void vyi_spv_loop_allow(vyi_spv *e, const vyi_inst *inst)
 {
     if (!e->desc.loop_limit)
@@ -14239,11 +14265,11 @@ VYI_API void vyi_spv_loop_allow(vyi_spv *e, const vyi_inst *inst)
     e->current[e->cut] = vyi_spv_const(e, VYRE_TYPE_BOOL, 0);
 }
 
-/* Iterations so far: this lane's, or its subgroup's where the limit counts those. */
+/* Iterations so far, as the driver counts them: this lane's, or its vector's. */
 VYI_API uint32_t vyi_spv_trips(vyi_spv *e)
 {
     if (!e->trips)
-        return e->current[e->spent];
+        return e->current[e->desc.unfenced ? e->cost : e->spent];
     const uint32_t id = vyi_spv_id(e);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLoad, 3, vyi_spv_type(e, VYRE_TYPE_U32), id, e->trips);
     return id;
@@ -14915,7 +14941,7 @@ static void vyi_spv_find_written(vyi_spv *e)
 static bool vyi_spv_prepare(vyi_spv *e)
 {
     const vyre_program *p = e->p;
-    const size_t locals = (size_t)p->local_count + 4;
+    const size_t locals = (size_t)p->local_count + 5;
     e->arena.allocator = p->allocator;
     e->ids = (uint32_t *)vyi_arena_alloc(&e->arena, ((size_t)p->count + 1) * sizeof *e->ids);
     e->needed = (uint8_t *)vyi_arena_alloc(&e->arena, (size_t)p->count + 1);
@@ -14930,7 +14956,8 @@ static bool vyi_spv_prepare(vyi_spv *e)
     e->spent = p->local_count + 1;
     e->allowed = p->local_count + 2;
     e->cut = p->local_count + 3;
-    e->last_get[e->spent] = e->last_get[e->allowed] = 0xffffffffu;
+    e->cost = p->local_count + 4;
+    e->last_get[e->spent] = e->last_get[e->allowed] = e->last_get[e->cost] = 0xffffffffu;
     e->globals.section = VYI_SPV_GLOBALS;
     e->values.section = VYI_SPV_BODY;
     e->next_id = VYI_SPV_MAIN + 1;
@@ -14973,6 +15000,7 @@ static void vyi_spv_function(vyi_spv *e)
         e->current[e->spent] = vyi_spv_u32(e, 0);
         e->current[e->allowed] = vyi_spv_u32(e, e->desc.loop_limit);
         e->current[e->cut] = vyi_spv_const(e, VYRE_TYPE_BOOL, 0);
+        e->current[e->cost] = vyi_spv_u32(e, 0);
         if (e->desc.unfenced && !vyi_spv_lone_lane(e))
             vyi_spv_count_trips(e);
     }
@@ -21508,6 +21536,21 @@ static uint32_t vyi_vk_group_limit(const vyi_vk *v)
     return vyi_vk_min(limits->maxComputeWorkGroupSize[0], limits->maxComputeWorkGroupInvocations);
 }
 
+static uint32_t vyi_vk_loop_limit(const vyi_vk *v)
+{
+    if (v->probe.ran)
+        return v->probe.loop_limit;
+    return vyi_vk_is_cpu(v) ? VYI_VK_CPU_LOOP_LIMIT : 0;
+}
+
+/* Whether each lane needs a group of its own.  llvmpipe counts the loops of a
+ * whole vector together, so that long loops of several slots, side by side,
+ * would cut each other short. */
+static bool vyi_vk_lanes_apart(const vyi_vk *v, const vyi_device_desc *desc)
+{
+    return v->c.features.llvmpipe && desc->once->guest_loops && vyi_vk_loop_limit(v) != 0;
+}
+
 /* A CPU gets groups of one vector, whatever was asked for: they are the fastest
  * there, and larger ones go wrong.  llvmpipe (seen in Mesa 22.3) runs a larger
  * group as one coroutine for each vector, takes every acquire or release for
@@ -21536,6 +21579,8 @@ static vyre_status vyi_vk_group_choose(vyi_vk *v, const vyi_device_desc *desc, v
 static void vyi_vk_groups_choose(vyi_vk *v, const vyi_device_desc *desc)
 {
     const uint64_t slots = (uint64_t)desc->group_size * desc->max_groups;
+    if (vyi_vk_lanes_apart(v, desc))
+        v->base.group_size = 1;
     const uint64_t useful = (slots + v->base.group_size - 1) / v->base.group_size;
     const uint32_t most = useful > UINT32_MAX ? UINT32_MAX : (uint32_t)useful;
     const uint32_t resident = v->probe.resident_groups;
@@ -21551,13 +21596,6 @@ static void vyi_vk_groups_choose(vyi_vk *v, const vyi_device_desc *desc)
     if (v->base.doorbell)
         v->base.groups = 1;
     v->once_groups = vyi_vk_min(v->once_groups, device_limit);
-}
-
-static uint32_t vyi_vk_loop_limit(const vyi_vk *v)
-{
-    if (v->probe.ran)
-        return v->probe.loop_limit;
-    return vyi_vk_is_cpu(v) ? VYI_VK_CPU_LOOP_LIMIT : 0;
 }
 
 /* A round costs each lane an iteration, and one more for each of its slots.

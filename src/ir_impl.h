@@ -192,6 +192,7 @@ struct vyre_program {
     bool            left; /* the outermost list has ended in RETURN */
     uint32_t        calls; /* builder calls so far; vyre_error.at of a mistake */
     bool            finished;
+    bool            guest_loops; /* a handler, payload or hook in it has a loop */
     vyre_error      error; /* the first mistake; status VYRE_OK = none */
 };
 

@@ -284,6 +284,9 @@ VYI_API void vyi_kernel_guest_end(vyi_kernel *k, vyi_kernel_guest guest, const c
                              "%s returns: the slot would stay CLAIMED for ever", name);
             return;
         }
+    for (uint32_t i = guest.first; i < p->count; i++)
+        p->guest_loops = p->guest_loops || p->insts[i].op == VYI_OP_LOOP ||
+                         p->insts[i].op == VYI_OP_FOREVER;
     if (vyi_kernel_guest_strays(p, &guest))
         vyi_program_fail(p, VYRE_E_KERNEL_BLOCK,
                          "End each block that it opens; break only its own loops.",
@@ -438,14 +441,17 @@ static void vyi_kernel_buffers(vyi_kernel *k)
         k->mirror = k->user[vyi_kernel_find(d, d->mirror_binding, VYRE_ACCESS_READ)];
 }
 
-/* Where loops are limited, one slot may use up at most half of them. */
+/* Where loops are limited, one slot may use up at most half of them.  Whatever
+ * its allowance is, none is begun without that half: a driver may count more
+ * than the slot's own iterations, and a slot that is within its allowance must
+ * not be cut. */
 static void vyi_kernel_loop_budget(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_value left = vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_LEFT);
     vyre_value half = vyi_kernel_op(k, vyre_ir_shr, left, 1);
     k->allowance = vyi_kernel_op(k, vyre_ir_min, half, k->desc.loop_allowance);
-    k->loop_need = vyi_kernel_plus(k, k->allowance, VYI_KERNEL_LOOP_MARGIN);
+    k->loop_need = vyi_kernel_plus(k, half, VYI_KERNEL_LOOP_MARGIN);
     vyre_ir_name(p, k->loop_need, "loop_need");
 }
 

@@ -610,7 +610,7 @@ static void vyi_spv_find_written(vyi_spv *e)
 static bool vyi_spv_prepare(vyi_spv *e)
 {
     const vyre_program *p = e->p;
-    const size_t locals = (size_t)p->local_count + 4;
+    const size_t locals = (size_t)p->local_count + 5;
     e->arena.allocator = p->allocator;
     e->ids = (uint32_t *)vyi_arena_alloc(&e->arena, ((size_t)p->count + 1) * sizeof *e->ids);
     e->needed = (uint8_t *)vyi_arena_alloc(&e->arena, (size_t)p->count + 1);
@@ -625,7 +625,8 @@ static bool vyi_spv_prepare(vyi_spv *e)
     e->spent = p->local_count + 1;
     e->allowed = p->local_count + 2;
     e->cut = p->local_count + 3;
-    e->last_get[e->spent] = e->last_get[e->allowed] = 0xffffffffu;
+    e->cost = p->local_count + 4;
+    e->last_get[e->spent] = e->last_get[e->allowed] = e->last_get[e->cost] = 0xffffffffu;
     e->globals.section = VYI_SPV_GLOBALS;
     e->values.section = VYI_SPV_BODY;
     e->next_id = VYI_SPV_MAIN + 1;
@@ -668,6 +669,7 @@ static void vyi_spv_function(vyi_spv *e)
         e->current[e->spent] = vyi_spv_u32(e, 0);
         e->current[e->allowed] = vyi_spv_u32(e, e->desc.loop_limit);
         e->current[e->cut] = vyi_spv_const(e, VYRE_TYPE_BOOL, 0);
+        e->current[e->cost] = vyi_spv_u32(e, 0);
         if (e->desc.unfenced && !vyi_spv_lone_lane(e))
             vyi_spv_count_trips(e);
     }

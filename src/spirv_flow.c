@@ -73,6 +73,8 @@ static void vyi_spv_touch_all(vyi_spv *e, vyi_spv_frame *f)
         if (inst->op == VYI_OP_LOOP || inst->op == VYI_OP_FOREVER) {
             vyi_spv_touch(e, f, e->spent);
             vyi_spv_touch(e, f, e->cut);
+            if (e->desc.unfenced && !e->trips)
+                vyi_spv_touch(e, f, e->cost);
         } else if (inst->op == VYI_OP_LOOP_ALLOW) {
             vyi_spv_touch(e, f, e->allowed);
             vyi_spv_touch(e, f, e->cut);
@@ -333,6 +335,22 @@ static uint32_t vyi_spv_loops_inside(const vyi_spv *e, uint32_t opener)
     return count;
 }
 
+/* Whether the limit lets the next iteration begin.  Where vectors are counted,
+ * the driver's count goes up faster than the lane's own, so both are looked at. */
+static uint32_t vyi_spv_loop_allowed(vyi_spv *e, vyi_spv_frame *f)
+{
+    const uint32_t mine = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL,
+                                         e->current[e->spent], e->current[e->allowed]);
+    if (!e->desc.unfenced)
+        return mine;
+    const uint32_t inside = vyi_spv_loops_inside(e, f->opener);
+    const uint32_t limit = e->desc.loop_limit > inside ? e->desc.loop_limit - inside : 0;
+    f->trips = vyi_spv_trips(e);
+    return vyi_spv_binary(e, VYI_SPV_OpLogicalAnd, VYRE_TYPE_BOOL, mine,
+                          vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, f->trips,
+                                         vyi_spv_u32(e, limit)));
+}
+
 /* Whether the next iteration begins; 0: always.  An iteration that only the
  * limit forbids sets the cut. */
 static uint32_t vyi_spv_loop_condition(vyi_spv *e, vyi_spv_frame *f)
@@ -345,16 +363,7 @@ static uint32_t vyi_spv_loop_condition(vyi_spv *e, vyi_spv_frame *f)
     const uint32_t cut = e->current[e->cut];
     if (e->desc.loop_limit) {
         const uint32_t wanted = cond ? cond : vyi_spv_const(e, VYRE_TYPE_BOOL, 1);
-        uint32_t allowed = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL,
-                                          e->current[e->spent], e->current[e->allowed]);
-        if (e->trips) {
-            const uint32_t inside = vyi_spv_loops_inside(e, f->opener);
-            const uint32_t limit = e->desc.loop_limit > inside ? e->desc.loop_limit - inside : 0;
-            f->trips = vyi_spv_trips(e);
-            allowed = vyi_spv_binary(e, VYI_SPV_OpLogicalAnd, VYRE_TYPE_BOOL, allowed,
-                                     vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL,
-                                                    f->trips, vyi_spv_u32(e, limit)));
-        }
+        const uint32_t allowed = vyi_spv_loop_allowed(e, f);
         cond = cond ? vyi_spv_binary(e, VYI_SPV_OpLogicalAnd, VYRE_TYPE_BOOL, cond, allowed)
                     : allowed;
         if (vyi_spv_live(e, e->cut, f->opener, e->depth - 1))
@@ -365,6 +374,22 @@ static uint32_t vyi_spv_loop_condition(vyi_spv *e, vyi_spv_frame *f)
         vyi_spv_edge(e, f, &f->merge_edges);
     e->current[e->cut] = cut;
     return cond;
+}
+
+/* An iteration has begun.  The driver counts its own end, and one for each loop
+ * inside it. */
+static void vyi_spv_loop_count(vyi_spv *e, const vyi_spv_frame *f)
+{
+    e->current[e->spent] = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, e->current[e->spent],
+                                          vyi_spv_u32(e, 1));
+    if (!e->desc.unfenced)
+        return;
+    const uint32_t cost = vyi_spv_u32(e, 1 + vyi_spv_loops_inside(e, f->opener));
+    const uint32_t trips = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, f->trips, cost);
+    if (e->trips)
+        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2, e->trips, trips);
+    else
+        e->current[e->cost] = trips;
 }
 
 static void vyi_spv_loop(vyi_spv *e, uint32_t index)
@@ -383,16 +408,8 @@ static void vyi_spv_loop(vyi_spv *e, uint32_t index)
     else
         vyi_spv_branch(e, body);
     vyi_spv_label(e, body);
-    /* A vector of one lane keeps its count in `spent`. */
-    const uint32_t cost = e->desc.unfenced ? 1 + vyi_spv_loops_inside(e, index) : 1;
     if (e->desc.loop_limit)
-        e->current[e->spent] = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32,
-                                              e->current[e->spent],
-                                              vyi_spv_u32(e, e->trips ? 1 : cost));
-    if (e->trips)
-        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2, e->trips,
-                    vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, f->trips,
-                                   vyi_spv_u32(e, cost)));
+        vyi_spv_loop_count(e, f);
     if (inst->op == VYI_OP_LOOP) {
         e->ids[index + 1] = f->counter;
         vyi_spv_add_fact(e, index + 1, inst->arg[1], true);
@@ -468,7 +485,7 @@ static void vyi_spv_jump(vyi_spv *e, const vyi_inst *inst)
     vyi_spv_branch(e, leave ? f->merge : f->next);
 }
 
-/* allowed = spent + min(n, limit - spent), which cannot wrap. */
+/* allowed = spent + min(n, what is left of the limit), which cannot wrap. */
 VYI_API void vyi_spv_loop_allow(vyi_spv *e, const vyi_inst *inst)
 {
     if (!e->desc.loop_limit)
@@ -481,11 +498,11 @@ VYI_API void vyi_spv_loop_allow(vyi_spv *e, const vyi_inst *inst)
     e->current[e->cut] = vyi_spv_const(e, VYRE_TYPE_BOOL, 0);
 }
 
-/* Iterations so far: this lane's, or its subgroup's where the limit counts those. */
+/* Iterations so far, as the driver counts them: this lane's, or its vector's. */
 VYI_API uint32_t vyi_spv_trips(vyi_spv *e)
 {
     if (!e->trips)
-        return e->current[e->spent];
+        return e->current[e->desc.unfenced ? e->cost : e->spent];
     const uint32_t id = vyi_spv_id(e);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLoad, 3, vyi_spv_type(e, VYRE_TYPE_U32), id, e->trips);
     return id;

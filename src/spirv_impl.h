@@ -218,7 +218,9 @@ typedef struct vyi_spv {
     uint32_t     *buffers, *lengths;
     uint32_t     *current; /* values of locals; after the program's own: spent, allowed, cut */
     uint32_t     *last_get, *marks;
-    uint32_t      spent, allowed, cut; /* ids of the three locals of the loop limit */
+    /* Ids of the locals of the loop limit: iterations of this lane, those that
+     * it may make, whether a loop was cut, and what the driver has counted. */
+    uint32_t      spent, allowed, cut, cost;
     uint32_t      mark;
     vyi_spv_frame frames[VYRE_MAX_NESTING];
     uint32_t      depth;

@@ -51,6 +51,21 @@ static uint32_t vyi_vk_group_limit(const vyi_vk *v)
     return vyi_vk_min(limits->maxComputeWorkGroupSize[0], limits->maxComputeWorkGroupInvocations);
 }
 
+static uint32_t vyi_vk_loop_limit(const vyi_vk *v)
+{
+    if (v->probe.ran)
+        return v->probe.loop_limit;
+    return vyi_vk_is_cpu(v) ? VYI_VK_CPU_LOOP_LIMIT : 0;
+}
+
+/* Whether each lane needs a group of its own.  llvmpipe counts the loops of a
+ * whole vector together, so that long loops of several slots, side by side,
+ * would cut each other short. */
+static bool vyi_vk_lanes_apart(const vyi_vk *v, const vyi_device_desc *desc)
+{
+    return v->c.features.llvmpipe && desc->once->guest_loops && vyi_vk_loop_limit(v) != 0;
+}
+
 /* A CPU gets groups of one vector, whatever was asked for: they are the fastest
  * there, and larger ones go wrong.  llvmpipe (seen in Mesa 22.3) runs a larger
  * group as one coroutine for each vector, takes every acquire or release for
@@ -79,6 +94,8 @@ static vyre_status vyi_vk_group_choose(vyi_vk *v, const vyi_device_desc *desc, v
 static void vyi_vk_groups_choose(vyi_vk *v, const vyi_device_desc *desc)
 {
     const uint64_t slots = (uint64_t)desc->group_size * desc->max_groups;
+    if (vyi_vk_lanes_apart(v, desc))
+        v->base.group_size = 1;
     const uint64_t useful = (slots + v->base.group_size - 1) / v->base.group_size;
     const uint32_t most = useful > UINT32_MAX ? UINT32_MAX : (uint32_t)useful;
     const uint32_t resident = v->probe.resident_groups;
@@ -94,13 +111,6 @@ static void vyi_vk_groups_choose(vyi_vk *v, const vyi_device_desc *desc)
     if (v->base.doorbell)
         v->base.groups = 1;
     v->once_groups = vyi_vk_min(v->once_groups, device_limit);
-}
-
-static uint32_t vyi_vk_loop_limit(const vyi_vk *v)
-{
-    if (v->probe.ran)
-        return v->probe.loop_limit;
-    return vyi_vk_is_cpu(v) ? VYI_VK_CPU_LOOP_LIMIT : 0;
 }
 
 /* A round costs each lane an iteration, and one more for each of its slots.

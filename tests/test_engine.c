@@ -686,6 +686,93 @@ static void a_loop_limit_ends_a_handler(void)
     }
 }
 
+/* Counts to a0, and then to a1 around three loops that are not entered: the
+ * driver's count of those goes up four times as fast as the slot's own. */
+static void emit_turns(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    const vyre_value zero = vyre_ir_u32(p, 0), one = vyre_ir_u32(p, 1);
+    const vyre_local n = vyre_ir_local(p, VYRE_TYPE_U32, zero, "n");
+    vyre_ir_loop(p, zero, s->arg[0]);
+    vyre_ir_set(p, n, vyre_ir_add(p, vyre_ir_get(p, n), one));
+    vyre_ir_end(p);
+    vyre_ir_loop(p, zero, s->arg[1]);
+    for (uint32_t inner = 0; inner < 3; inner++) {
+        vyre_ir_loop(p, zero, s->arg[3]);
+        vyre_ir_end(p);
+    }
+    vyre_ir_set(p, n, vyre_ir_add(p, vyre_ir_get(p, n), one));
+    vyre_ir_end(p);
+    vyre_emit_result(p, s, 2, vyre_ir_get(p, n));
+}
+
+#define OP_TURNS 0x2000u /* and the next one does the same */
+
+static vyre_work turns_work(uint64_t *seed, uint32_t allowance, bool more)
+{
+    const bool nested = test_random(seed) % 2 != 0;
+    const uint32_t most = nested && allowance > 8000 ? 8000 : allowance;
+    const uint32_t n = more ? allowance + 200 : (uint32_t)(test_random(seed) % (most - 40));
+    return engine_work(OP_TURNS + (uint32_t)(test_random(seed) % 2), 2, nested ? 0 : n,
+                       nested ? n : 0);
+}
+
+/* Every result is right; only work that asks for more may end FAULT. */
+static void turns_check(vyre *v, const vyre_work *w, vyre_ticket t, bool more)
+{
+    vyre_error err;
+    uint32_t args[12];
+    const vyre_status status = vyre_wait(v, t, 20 * SECOND, &err);
+    if (more && status == VYRE_E_FAULT) {
+        CHECK_EQ(err.native, VYRE_FAULT_LOOP_LIMIT);
+        return;
+    }
+    if (status != VYRE_OK)
+        test_fail(__FILE__, __LINE__, "%u + %u iterations: %s", w->args[0], w->args[1], err.text);
+    CHECK_EQ(vyre_result(v, t, args, NULL), VYRE_OK);
+    CHECK_EQ(args[2], w->args[0] + w->args[1]);
+}
+
+static void turns_round(vyre *v, uint32_t allowance, uint64_t *seed)
+{
+    enum { COUNT = 48 };
+    vyre_work works[COUNT];
+    vyre_ticket tickets[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++) {
+        works[i] = turns_work(seed, allowance, i % 16 == 15);
+        tickets[i] = engine_publish(v, works[i]);
+    }
+    for (uint32_t i = 0; i < COUNT; i++)
+        turns_check(v, &works[i], tickets[i], i % 16 == 15);
+}
+
+/* Where a driver limits loops: with any allowance, in passes and in a kernel
+ * that runs, beside other slots with loops of their own. */
+static void no_slot_is_cut_within_its_allowance(void)
+{
+    static const vyre_handler handlers[2] = { { OP_TURNS, emit_turns, NULL, "turns" },
+                                              { OP_TURNS + 1, emit_turns, NULL, "others" } };
+    static const uint32_t allowances[] = { 60, 300, 1000, 10000, 0 };
+    uint64_t seed = test_seed(6);
+    for (uint32_t i = 0; i < 15; i++) {
+        vyre_desc d = engine_desc(256);
+        d.kernel.kind = (vyre_kernel_kind)(i % 3);
+        d.kernel.handlers = handlers;
+        d.kernel.handler_count = i % 3 == VYRE_KERNEL_JIT ? 0 : 2;
+        d.kernel.payload = i % 3 == VYRE_KERNEL_JIT ? emit_turns : NULL;
+        d.kernel.loop_allowance = allowances[i / 3];
+        const uint32_t allowance = d.kernel.loop_allowance ? d.kernel.loop_allowance : 32700;
+        vyre *v = engine_open(&d);
+        for (uint32_t round = 0; round < 4; round++)
+            turns_round(v, allowance, &seed);
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        for (uint32_t round = 0; round < 10; round++)
+            turns_round(v, allowance, &seed);
+        CHECK_EQ(vyre_stop(v, 5 * SECOND, NULL), VYRE_OK);
+        vyre_close(v);
+    }
+}
+
 /* --- modes --------------------------------------------------------------- */
 
 static void passes_serve_where_persistent_mode_is_not_wanted(void)
@@ -1018,6 +1105,7 @@ static const engine_case cases[] = {
     ENGINE_CASE(stop_and_close_keep_their_deadlines),
     ENGINE_CASE(an_endless_handler_ends_in_a_fault),
     ENGINE_CASE(a_loop_limit_ends_a_handler),
+    ENGINE_CASE(no_slot_is_cut_within_its_allowance),
     ENGINE_CASE(passes_serve_where_persistent_mode_is_not_wanted),
     ENGINE_CASE(a_helper_serves_a_quiet_program),
     ENGINE_CASE(leases_of_few_rounds_follow_each_other),

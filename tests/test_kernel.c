@@ -664,7 +664,7 @@ static void a_loop_that_is_cut_is_a_fault(void)
         publish(&b, 1, 0x1000, 100000, 0);
         publish(&b, 2, 0x1000, 300, 0);
         publish(&b, 15, VYRE_OP_SHUTDOWN, 0, 0);
-        CHECK_EQ(run(p, &b, 1, 100, 2000), VYRE_OK);
+        CHECK_EQ(run(p, &b, 1, 100, 4000), VYRE_OK);
         CHECK_EQ(b.ring[0], VYRE_SLOT_DONE);
         CHECK_EQ(b.ring[5], 100);
         CHECK_EQ(b.ring[16], VYRE_SLOT_FAULTED);
