@@ -390,6 +390,26 @@ static VKAPI_ATTR void VKAPI_CALL mock_vkGetDeviceQueue(VkDevice device, uint32_
 
 /* --- memory -------------------------------------------------------------- */
 
+static uint32_t mock_allowed; /* real memory types of the last buffer that was asked about */
+
+/* The real type that stands for an invented one: with the same properties where
+ * there is one, else one that can be mapped. */
+static uint32_t mock_real_type(uint32_t invented)
+{
+    const VkMemoryPropertyFlags wishes[2] = {
+        mock_types[invented],
+        VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT
+    };
+    VkPhysicalDeviceMemoryProperties properties;
+    real.vkGetPhysicalDeviceMemoryProperties(real.physical, &properties);
+    for (uint32_t w = 0; w < 2; w++)
+        for (uint32_t i = 0; i < properties.memoryTypeCount; i++)
+            if ((mock_allowed >> i & 1u) &&
+                (properties.memoryTypes[i].propertyFlags & wishes[w]) == wishes[w])
+                return i;
+    return 0;
+}
+
 MOCK_CREATE(vkCreateBuffer, 1,
             (VkDevice device, const VkBufferCreateInfo *info,
              const VkAllocationCallbacks *callbacks, VkBuffer *out),
@@ -400,6 +420,7 @@ static VKAPI_ATTR void VKAPI_CALL
 mock_vkGetBufferMemoryRequirements(VkDevice device, VkBuffer buffer, VkMemoryRequirements *need)
 {
     real.vkGetBufferMemoryRequirements(device, buffer, need);
+    mock_allowed = need->memoryTypeBits;
     if (mock.discrete_memory)
         need->memoryTypeBits = 0xf;
 }
@@ -415,7 +436,7 @@ mock_vkAllocateMemory(VkDevice device, const VkMemoryAllocateInfo *info,
             return VK_ERROR_OUT_OF_DEVICE_MEMORY;
         if (mock.allocations < 16)
             mock.memory_flags[mock.allocations++] = mock_types[info->memoryTypeIndex];
-        changed.memoryTypeIndex = 0;
+        changed.memoryTypeIndex = mock_real_type(info->memoryTypeIndex);
     }
     const VkResult result = real.vkAllocateMemory(device, &changed, callbacks, out);
     mock_live(result, 1);
