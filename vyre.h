@@ -1767,6 +1767,9 @@ VYI_EXTERN_C_END
  *
  * No function blocks for longer than the timeout that it is given.  A timeout
  * of 0 looks once; VYRE_FOREVER waits as long as it takes.
+ *
+ * Whatever is not VYRE_OK is explained in *err, news (VYRE_FULL, VYRE_PENDING,
+ * VYRE_TIMEOUT) as well as errors.
  * ======================================================================= */
 #ifndef VYI_ENGINE_H
 #define VYI_ENGINE_H
@@ -1955,8 +1958,7 @@ VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err);
 
 /* --- work ---------------------------------------------------------------- */
 
-/* VYRE_FULL when no slot is free, which *err explains as well: poll or wait,
- * and try again.  `ticket` may be NULL. */
+/* VYRE_FULL when no slot is free: poll or wait, and try again.  `ticket` may be NULL. */
 VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
                                   vyre_error *err);
 /* Publishes works in order until the ring is full.  *published says how many,
@@ -1970,8 +1972,11 @@ VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t);
 /* As vyre_poll; waits for this work.  VYRE_TIMEOUT: it is still pending.  Of a
  * fault, err->native is the vyre_fault and err->at the slot. */
 VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre_error *err);
-/* Waits until all work that was published before the call has ended, DONE or
- * FAULT. */
+/* Waits until all work that was published before the call has ended.
+ * VYRE_E_FAULT: it has, and works ended FAULT whose outcome nobody has asked for;
+ * err->at is the slot of one of them, err->native its vyre_fault, and the text
+ * says how many there are.  VYRE_E_LOST: none did, but works were lost with a
+ * device.  The next drain does not tell of these again. */
 VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err);
 /* The slot's argument words after the run.  They are kept until the slot is
  * used again, after as many publishes as the ring has slots or more; from then
@@ -16331,6 +16336,7 @@ VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, v
 typedef struct vyi_trouble {
     uint32_t generation; /* 0: none so far */
     uint32_t code;       /* vyre_fault, or: */
+    uint32_t untold;     /* the generation, until somebody is told; 0: all is told */
 } vyi_trouble;
 #define VYI_TROUBLE_LOST 0xffffffffu
 
@@ -16367,6 +16373,7 @@ struct vyre {
     uint32_t  drive_at;   /* microseconds, wrapping: when a look at the device is due */
     uint32_t  state;      /* vyi_run_state; written under the lock */
     uint32_t  held;       /* every slot is BUSY for a moment */
+    uint32_t  untold;     /* troubles that were replaced before anybody was told */
     void     *device;     /* vyi_device */
     /* Constant once the handle is open. */
     uint32_t  slots, tenants, observables, log_records;
@@ -16446,12 +16453,14 @@ VYI_API void vyi_engine_unhold(vyre *v);
 /* How many are in flight and have not ended. */
 VYI_API uint32_t vyi_engine_pending(const vyre *v);
 VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_work *work);
-VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint32_t code);
+/* `told`: whoever asks for this slot is told now; otherwise the next drain is. */
+VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint32_t code,
+                              bool told);
 VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_error *err);
 /* VYRE_OK, VYRE_PENDING, E_FAULT (and its code), E_LOST, E_STALE, E_TICKET. */
 VYI_API vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code);
 /* The same of a ticket whose work has ended. */
-VYI_API vyre_status vyi_ticket_history(const vyre *v, vyre_ticket t, uint32_t *code);
+VYI_API vyre_status vyi_ticket_history(vyre *v, vyre_ticket t, uint32_t *code);
 
 /* Turns of a loop that waits: first it spins, then it lets others run, then it
  * sleeps. */
@@ -16537,11 +16546,17 @@ static uint32_t vyi_slot_outcome(const vyre *v, uint32_t slot)
 
 /* Only the owner of the slot's BUSY mark writes.  The generation is 0 while the
  * code changes. */
-VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint32_t code)
+VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint32_t code,
+                              bool told)
 {
-    vyi_store_release(&v->trouble[slot].generation, 0);
-    vyi_store_release(&v->trouble[slot].code, code);
-    vyi_store_release(&v->trouble[slot].generation, generation);
+    vyi_trouble *trouble = &v->trouble[slot];
+    const uint32_t before = vyi_load_acquire(&trouble->untold);
+    if (before && vyi_compare_exchange(&trouble->untold, before, 0) == before)
+        vyi_fetch_add(&v->untold, 1);
+    vyi_store_release(&trouble->generation, 0);
+    vyi_store_release(&trouble->code, code);
+    vyi_store_release(&trouble->untold, told ? 0 : generation);
+    vyi_store_release(&trouble->generation, generation);
 }
 
 /* --- taking slots -------------------------------------------------------- */
@@ -16565,7 +16580,7 @@ static uint32_t vyi_slot_claim(vyre *v, uint32_t slot)
     /* The fault is on record before its generation is over. */
     if (!vyi_mark_move(v, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
         return 0;
-    vyi_slot_trouble(v, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome));
+    vyi_slot_trouble(v, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome), false);
     vyi_store_release(&v->marks[slot], next);
     return next;
 }
@@ -16941,14 +16956,15 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
 
 /* --- outcomes ------------------------------------------------------------ */
 
-VYI_API vyre_status vyi_ticket_history(const vyre *v, vyre_ticket t, uint32_t *code)
+VYI_API vyre_status vyi_ticket_history(vyre *v, vyre_ticket t, uint32_t *code)
 {
-    const vyi_trouble *trouble = &v->trouble[t.slot];
+    vyi_trouble *trouble = &v->trouble[t.slot];
     const uint32_t generation = vyi_load_acquire(&trouble->generation);
     const uint32_t found = vyi_load_acquire(&trouble->code);
     const bool stable = vyi_load_acquire(&trouble->generation) == generation;
 
     if (generation == t.generation && stable) {
+        (void)vyi_compare_exchange(&trouble->untold, generation, 0);
         if (found == VYI_TROUBLE_LOST)
             return VYRE_E_LOST;
         *code = found;
@@ -16959,8 +16975,9 @@ VYI_API vyre_status vyi_ticket_history(const vyre *v, vyre_ticket t, uint32_t *c
     return VYRE_OK;
 }
 
-/* Records an end that was seen, so that a recovery knows of it. */
-static void vyi_ticket_seen(vyre *v, vyre_ticket t, uint32_t mark, uint32_t outcome)
+/* Records an end that was seen, so that a recovery knows of it. `told`: so does
+ * the program. */
+static void vyi_ticket_seen(vyre *v, vyre_ticket t, uint32_t mark, uint32_t outcome, bool told)
 {
     if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
         return;
@@ -16970,7 +16987,7 @@ static void vyi_ticket_seen(vyre *v, vyre_ticket t, uint32_t mark, uint32_t outc
     }
     if (!vyi_mark_move(v, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
         return;
-    vyi_slot_trouble(v, t.slot, t.generation, VYI_MIRROR_FAULT(outcome));
+    vyi_slot_trouble(v, t.slot, t.generation, VYI_MIRROR_FAULT(outcome), told);
     vyi_store_release(&v->marks[t.slot], vyi_mark_with(mark, VYI_PHASE_FREE));
 }
 
@@ -16992,7 +17009,7 @@ VYI_API vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code)
             continue; /* the outcome may be another generation's */
         if (outcome == 0)
             return VYRE_PENDING;
-        vyi_ticket_seen(v, t, mark, outcome);
+        vyi_ticket_seen(v, t, mark, outcome, true);
         if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
             return VYRE_OK;
         *code = VYI_MIRROR_FAULT(outcome);
@@ -17016,6 +17033,12 @@ static vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre_
     case VYRE_E_STALE:
         return vyi_fail(err, status, t.slot, "Ask sooner after the work has ended.",
                         "slot %u has been used again after generation %u", t.slot, t.generation);
+    case VYRE_PENDING:
+        return vyi_fail(err, status, t.slot, "Call vyre_wait() first.",
+                        "the work in slot %u has not ended", t.slot);
+    case VYRE_TIMEOUT:
+        return vyi_fail(err, status, t.slot, "Wait again, or longer; vyre_query tells what runs.",
+                        "the work in slot %u has not ended in time", t.slot);
     case VYRE_E_TICKET:
         return vyi_fail(err, status, t.slot, "Pass a ticket that this handle's publish gave.",
                         "no work has ticket %u.%u", t.slot, t.generation);
@@ -17099,26 +17122,92 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
     return vyi_ticket_explain(err, status, t, code);
 }
 
+/* The slot's mark, once no recovery holds it: its work may go on afterwards. */
+static uint32_t vyi_slot_mark(const vyre *v, uint32_t slot)
+{
+    uint32_t mark;
+    for (;;) {
+        const bool held = vyi_load_acquire(&v->held) != 0;
+        mark = vyi_load_acquire(&v->marks[slot]); /* after `held`: pairs with vyi_engine_unhold */
+        if (!held || vyi_mark_phase(mark) != VYI_PHASE_BUSY)
+            return mark;
+        vyi_yield();
+    }
+}
+
+/* Waits until the slot's work of this generation has ended, and tells nobody
+ * how. */
+static vyre_status vyi_slot_drain(vyre *v, uint32_t slot, uint32_t generation, vyi_pace *pace,
+                                  vyre_error *err)
+{
+    for (;;) {
+        const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+        if (vyi_mark_generation(mark) != generation || vyi_mark_phase(mark) == VYI_PHASE_FREE)
+            return VYRE_OK;
+        const uint32_t outcome = vyi_slot_outcome(v, slot);
+        if (outcome && vyi_mark_phase(mark) == VYI_PHASE_FLIGHT) {
+            vyi_ticket_seen(v, vyi_ticket_of(slot, mark), mark, outcome, false);
+            continue;
+        }
+        const vyre_status status = vyi_pace_turn(v, pace, err);
+        if (status != VYRE_OK && !vyi_slot_outcome(v, slot))
+            return status;
+    }
+}
+
+/* What the program has not been told yet of works that did not end well. */
+static vyre_status vyi_drain_explain(vyre *v, vyre_error *err)
+{
+    uint32_t faults = 0, lost = 0, first = 0, first_code = 0;
+    for (uint32_t slot = 0; slot < v->slots; slot++) {
+        vyi_trouble *trouble = &v->trouble[slot];
+        const uint32_t untold = vyi_load_acquire(&trouble->untold);
+        const uint32_t code = vyi_load_acquire(&trouble->code);
+        if (!untold || vyi_compare_exchange(&trouble->untold, untold, 0) != untold)
+            continue;
+        if (faults + lost == 0) {
+            first = slot;
+            first_code = code;
+        }
+        faults += code != VYI_TROUBLE_LOST;
+        lost += code == VYI_TROUBLE_LOST;
+    }
+    const uint32_t more = vyi_load_acquire(&v->untold);
+    vyi_fetch_add(&v->untold, 0u - more);
+    if (faults + lost == 0 && more == 0)
+        return VYRE_OK;
+    const bool known = first_code != VYI_TROUBLE_LOST;
+    vyi_fail(err, lost && !faults && !more ? VYRE_E_LOST : VYRE_E_FAULT, first,
+             "Ask for the tickets: vyre_poll() tells how each work ended.",
+             "%u works ended FAULT and %u were lost that nobody had asked for; one in slot %u "
+             "(%s)", faults + more, lost, first,
+             known ? vyre_fault_text(first_code) : "lost with its device");
+    if (err)
+        err->native = known ? (int32_t)first_code : 0;
+    return lost && !faults && !more ? VYRE_E_LOST : VYRE_E_FAULT;
+}
+
 VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
 {
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
     vyi_pace pace = vyi_pace_begin(timeout_ns);
     for (uint32_t slot = 0; slot < v->slots; slot++) {
-        const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
-        uint32_t code;
+        const uint32_t mark = vyi_slot_mark(v, slot);
         if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
             continue;
-        const vyre_status status =
-            vyi_ticket_wait(v, vyi_ticket_of(slot, mark), &pace, &code, err);
-        if (status == VYRE_TIMEOUT || status == VYRE_E_STOPPED || status == VYRE_E_DEVICE_LOST ||
-            status == VYRE_E_LAUNCH)
+        const vyre_status status = vyi_slot_drain(v, slot, vyi_mark_generation(mark), &pace, err);
+        if (status == VYRE_TIMEOUT)
+            return vyi_fail(err, status, vyi_engine_pending(v),
+                            "Drain again, or longer; vyre_query tells what runs.",
+                            "%u works have not ended in time", vyi_engine_pending(v));
+        if (status != VYRE_OK)
             return status;
     }
     vyi_mutex_lock(&v->lock);
     vyi_engine_deliver_log(v);
     vyi_mutex_unlock(&v->lock);
-    return VYRE_OK;
+    return vyi_drain_explain(v, err);
 }
 
 VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre_error *err)
@@ -17603,7 +17692,6 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
         r->bad_status = status;
         r->bad = t;
         r->bad_work = v->run_work[slot];
-        (void)code;
     }
     return true;
 }
@@ -17649,8 +17737,13 @@ static vyre_status vyi_run_all(vyi_run *r, vyre_error *err)
             continue;
         }
         status = vyi_pace_turn(r->v, &pace, err);
-        if (status != VYRE_OK && vyi_run_sweep(r) == 0)
-            return status;
+        if (status == VYRE_OK || vyi_run_sweep(r))
+            continue;
+        if (status == VYRE_TIMEOUT)
+            vyi_fail(err, status, r->open, "Raise run_timeout_ns, or look for what blocks the work.",
+                     "none of the %u works in the ring has ended within %llu ms", r->open,
+                     (unsigned long long)(r->v->desc.run_timeout_ns / 1000000u));
+        return status;
     }
     return VYRE_OK;
 }
@@ -17736,6 +17829,14 @@ static vyre_status vyi_dispatch_check(const vyre *v, const vyre_io_buffers *io, 
     return VYRE_OK;
 }
 
+static vyre_status vyi_dispatch_late(const vyre *v, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_TIMEOUT, vyi_engine_in_flight(v),
+                    "Raise run_timeout_ns, or give the passes less to do.",
+                    "%u passes have not ended within %llu ms", vyi_engine_in_flight(v),
+                    (unsigned long long)(v->desc.run_timeout_ns / 1000000u));
+}
+
 /* Whether the handle's kernel is out of the way; waits for passes. */
 static vyre_status vyi_dispatch_ready(vyre *v, vyre_error *err)
 {
@@ -17747,7 +17848,7 @@ static vyre_status vyi_dispatch_ready(vyre *v, vyre_error *err)
     vyre_status status = vyi_engine_settle(v, vyi_deadline(v->desc.run_timeout_ns), err);
     if (status == VYRE_OK)
         vyi_engine_bury(v);
-    return status;
+    return status == VYRE_TIMEOUT ? vyi_dispatch_late(v, err) : status;
 }
 
 static uint32_t vyi_done_count(const void *control)
@@ -17790,10 +17891,11 @@ static vyre_status vyi_dispatch_bytes(vyre *v, const vyre_io_buffers *io, vyre_e
         status = vyi_engine_settle(v, vyi_deadline(v->desc.run_timeout_ns), err);
     if (status == VYRE_OK && vyi_load_acquire(&v->aborted)) {
         vyi_store_release(&v->aborted, 0);
-        return VYRE_TIMEOUT; /* ended by a stop */
+        return vyi_fail(err, VYRE_TIMEOUT, 0, "Dispatch again.",
+                        "a vyre_stop() has ended the pass before its end");
     }
     if (status != VYRE_OK)
-        return status;
+        return status == VYRE_TIMEOUT ? vyi_dispatch_late(v, err) : status;
     const uint32_t outputs = v->desc.kernel.control_report ? 1 : VYI_CORE_BUFFERS;
     for (uint32_t i = 0; i < outputs; i++) {
         if (bytes[i])
@@ -17875,7 +17977,7 @@ static vyre_status vyi_resident_passes(vyre *v, uint32_t passes, vyre_error *err
     }
     if (status == VYRE_OK)
         status = vyi_engine_settle(v, deadline, err);
-    return status;
+    return status == VYRE_TIMEOUT ? vyi_dispatch_late(v, err) : status;
 }
 
 static vyre_status vyi_resident_locked(vyre *v, uint32_t passes, vyre_stats *stats,
@@ -18203,9 +18305,10 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
     k.narrow = true;
     k.workgroup_size = k.lane_count = 1;
     k.slot_count = v->slots;
-    if (v->once && vyi_kernel_is_narrow(&k))
+    const bool narrow = vyi_kernel_is_narrow(&k);
+    if (v->once && narrow)
         v->narrow = vyre_kernel_build(&k, &how);
-    if (v->once && (v->narrow || !vyi_kernel_is_narrow(&k)))
+    if (v->once && (v->narrow || !narrow))
         return VYRE_OK;
     if (err)
         *err = how;
@@ -18607,15 +18710,21 @@ static vyre_status vyi_engine_stop(vyre *v, uint64_t timeout_ns, vyre_error *err
     const uint64_t patience =
         deadline == UINT64_MAX ? deadline : deadline - timeout_ns / 2;
 
+    static const char fix[] = "Stop again with a longer timeout, or close the handle.";
+    const unsigned long long ms = timeout_ns / 1000000u;
     if (!vyi_lock_until(v, patience)) {
         vyi_engine_abort(v);
         if (!vyi_lock_until(v, deadline))
-            return VYRE_TIMEOUT;
+            return vyi_fail(err, VYRE_TIMEOUT, 0, fix,
+                            "another call held the handle for all of the %llu ms", ms);
     }
     const vyre_status status = v->state == VYI_STATE_LOST
                                    ? vyi_engine_lost(v, &v->lost, err)
                                    : vyi_engine_halt(v, patience, deadline, err);
+    const uint32_t left = vyi_engine_in_flight(v);
     vyi_mutex_unlock(&v->lock);
+    if (status == VYRE_TIMEOUT)
+        vyi_fail(err, status, left, fix, "%u launches have not ended within %llu ms", left, ms);
     return status;
 }
 
@@ -18658,7 +18767,7 @@ static void vyi_slot_recover(vyre *v, vyi_device *d, uint32_t slot)
             v->kept[slot] = generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FLIGHT;
             return;
         }
-        vyi_slot_trouble(v, slot, generation, VYI_TROUBLE_LOST);
+        vyi_slot_trouble(v, slot, generation, VYI_TROUBLE_LOST, false);
         v->kept[slot] = generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
         return;
     }

@@ -222,9 +222,10 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
     k.narrow = true;
     k.workgroup_size = k.lane_count = 1;
     k.slot_count = v->slots;
-    if (v->once && vyi_kernel_is_narrow(&k))
+    const bool narrow = vyi_kernel_is_narrow(&k);
+    if (v->once && narrow)
         v->narrow = vyre_kernel_build(&k, &how);
-    if (v->once && (v->narrow || !vyi_kernel_is_narrow(&k)))
+    if (v->once && (v->narrow || !narrow))
         return VYRE_OK;
     if (err)
         *err = how;
@@ -626,15 +627,21 @@ static vyre_status vyi_engine_stop(vyre *v, uint64_t timeout_ns, vyre_error *err
     const uint64_t patience =
         deadline == UINT64_MAX ? deadline : deadline - timeout_ns / 2;
 
+    static const char fix[] = "Stop again with a longer timeout, or close the handle.";
+    const unsigned long long ms = timeout_ns / 1000000u;
     if (!vyi_lock_until(v, patience)) {
         vyi_engine_abort(v);
         if (!vyi_lock_until(v, deadline))
-            return VYRE_TIMEOUT;
+            return vyi_fail(err, VYRE_TIMEOUT, 0, fix,
+                            "another call held the handle for all of the %llu ms", ms);
     }
     const vyre_status status = v->state == VYI_STATE_LOST
                                    ? vyi_engine_lost(v, &v->lost, err)
                                    : vyi_engine_halt(v, patience, deadline, err);
+    const uint32_t left = vyi_engine_in_flight(v);
     vyi_mutex_unlock(&v->lock);
+    if (status == VYRE_TIMEOUT)
+        vyi_fail(err, status, left, fix, "%u launches have not ended within %llu ms", left, ms);
     return status;
 }
 
@@ -677,7 +684,7 @@ static void vyi_slot_recover(vyre *v, vyi_device *d, uint32_t slot)
             v->kept[slot] = generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FLIGHT;
             return;
         }
-        vyi_slot_trouble(v, slot, generation, VYI_TROUBLE_LOST);
+        vyi_slot_trouble(v, slot, generation, VYI_TROUBLE_LOST, false);
         v->kept[slot] = generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
         return;
     }

@@ -20,6 +20,9 @@
  *
  * No function blocks for longer than the timeout that it is given.  A timeout
  * of 0 looks once; VYRE_FOREVER waits as long as it takes.
+ *
+ * Whatever is not VYRE_OK is explained in *err, news (VYRE_FULL, VYRE_PENDING,
+ * VYRE_TIMEOUT) as well as errors.
  * ======================================================================= */
 #ifndef VYI_ENGINE_H
 #define VYI_ENGINE_H
@@ -209,8 +212,7 @@ VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err);
 
 /* --- work ---------------------------------------------------------------- */
 
-/* VYRE_FULL when no slot is free, which *err explains as well: poll or wait,
- * and try again.  `ticket` may be NULL. */
+/* VYRE_FULL when no slot is free: poll or wait, and try again.  `ticket` may be NULL. */
 VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
                                   vyre_error *err);
 /* Publishes works in order until the ring is full.  *published says how many,
@@ -224,8 +226,11 @@ VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t);
 /* As vyre_poll; waits for this work.  VYRE_TIMEOUT: it is still pending.  Of a
  * fault, err->native is the vyre_fault and err->at the slot. */
 VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre_error *err);
-/* Waits until all work that was published before the call has ended, DONE or
- * FAULT. */
+/* Waits until all work that was published before the call has ended.
+ * VYRE_E_FAULT: it has, and works ended FAULT whose outcome nobody has asked for;
+ * err->at is the slot of one of them, err->native its vyre_fault, and the text
+ * says how many there are.  VYRE_E_LOST: none did, but works were lost with a
+ * device.  The next drain does not tell of these again. */
 VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err);
 /* The slot's argument words after the run.  They are kept until the slot is
  * used again, after as many publishes as the ring has slots or more; from then

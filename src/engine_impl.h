@@ -154,6 +154,7 @@ VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, v
 typedef struct vyi_trouble {
     uint32_t generation; /* 0: none so far */
     uint32_t code;       /* vyre_fault, or: */
+    uint32_t untold;     /* the generation, until somebody is told; 0: all is told */
 } vyi_trouble;
 #define VYI_TROUBLE_LOST 0xffffffffu
 
@@ -190,6 +191,7 @@ struct vyre {
     uint32_t  drive_at;   /* microseconds, wrapping: when a look at the device is due */
     uint32_t  state;      /* vyi_run_state; written under the lock */
     uint32_t  held;       /* every slot is BUSY for a moment */
+    uint32_t  untold;     /* troubles that were replaced before anybody was told */
     void     *device;     /* vyi_device */
     /* Constant once the handle is open. */
     uint32_t  slots, tenants, observables, log_records;
@@ -269,12 +271,14 @@ VYI_API void vyi_engine_unhold(vyre *v);
 /* How many are in flight and have not ended. */
 VYI_API uint32_t vyi_engine_pending(const vyre *v);
 VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_work *work);
-VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint32_t code);
+/* `told`: whoever asks for this slot is told now; otherwise the next drain is. */
+VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint32_t code,
+                              bool told);
 VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_error *err);
 /* VYRE_OK, VYRE_PENDING, E_FAULT (and its code), E_LOST, E_STALE, E_TICKET. */
 VYI_API vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code);
 /* The same of a ticket whose work has ended. */
-VYI_API vyre_status vyi_ticket_history(const vyre *v, vyre_ticket t, uint32_t *code);
+VYI_API vyre_status vyi_ticket_history(vyre *v, vyre_ticket t, uint32_t *code);
 
 /* Turns of a loop that waits: first it spins, then it lets others run, then it
  * sleeps. */

@@ -82,7 +82,6 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
         r->bad_status = status;
         r->bad = t;
         r->bad_work = v->run_work[slot];
-        (void)code;
     }
     return true;
 }
@@ -128,8 +127,13 @@ static vyre_status vyi_run_all(vyi_run *r, vyre_error *err)
             continue;
         }
         status = vyi_pace_turn(r->v, &pace, err);
-        if (status != VYRE_OK && vyi_run_sweep(r) == 0)
-            return status;
+        if (status == VYRE_OK || vyi_run_sweep(r))
+            continue;
+        if (status == VYRE_TIMEOUT)
+            vyi_fail(err, status, r->open, "Raise run_timeout_ns, or look for what blocks the work.",
+                     "none of the %u works in the ring has ended within %llu ms", r->open,
+                     (unsigned long long)(r->v->desc.run_timeout_ns / 1000000u));
+        return status;
     }
     return VYRE_OK;
 }
@@ -215,6 +219,14 @@ static vyre_status vyi_dispatch_check(const vyre *v, const vyre_io_buffers *io, 
     return VYRE_OK;
 }
 
+static vyre_status vyi_dispatch_late(const vyre *v, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_TIMEOUT, vyi_engine_in_flight(v),
+                    "Raise run_timeout_ns, or give the passes less to do.",
+                    "%u passes have not ended within %llu ms", vyi_engine_in_flight(v),
+                    (unsigned long long)(v->desc.run_timeout_ns / 1000000u));
+}
+
 /* Whether the handle's kernel is out of the way; waits for passes. */
 static vyre_status vyi_dispatch_ready(vyre *v, vyre_error *err)
 {
@@ -226,7 +238,7 @@ static vyre_status vyi_dispatch_ready(vyre *v, vyre_error *err)
     vyre_status status = vyi_engine_settle(v, vyi_deadline(v->desc.run_timeout_ns), err);
     if (status == VYRE_OK)
         vyi_engine_bury(v);
-    return status;
+    return status == VYRE_TIMEOUT ? vyi_dispatch_late(v, err) : status;
 }
 
 static uint32_t vyi_done_count(const void *control)
@@ -269,10 +281,11 @@ static vyre_status vyi_dispatch_bytes(vyre *v, const vyre_io_buffers *io, vyre_e
         status = vyi_engine_settle(v, vyi_deadline(v->desc.run_timeout_ns), err);
     if (status == VYRE_OK && vyi_load_acquire(&v->aborted)) {
         vyi_store_release(&v->aborted, 0);
-        return VYRE_TIMEOUT; /* ended by a stop */
+        return vyi_fail(err, VYRE_TIMEOUT, 0, "Dispatch again.",
+                        "a vyre_stop() has ended the pass before its end");
     }
     if (status != VYRE_OK)
-        return status;
+        return status == VYRE_TIMEOUT ? vyi_dispatch_late(v, err) : status;
     const uint32_t outputs = v->desc.kernel.control_report ? 1 : VYI_CORE_BUFFERS;
     for (uint32_t i = 0; i < outputs; i++) {
         if (bytes[i])
@@ -354,7 +367,7 @@ static vyre_status vyi_resident_passes(vyre *v, uint32_t passes, vyre_error *err
     }
     if (status == VYRE_OK)
         status = vyi_engine_settle(v, deadline, err);
-    return status;
+    return status == VYRE_TIMEOUT ? vyi_dispatch_late(v, err) : status;
 }
 
 static vyre_status vyi_resident_locked(vyre *v, uint32_t passes, vyre_stats *stats,

@@ -56,11 +56,17 @@ static uint32_t vyi_slot_outcome(const vyre *v, uint32_t slot)
 
 /* Only the owner of the slot's BUSY mark writes.  The generation is 0 while the
  * code changes. */
-VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint32_t code)
+VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint32_t code,
+                              bool told)
 {
-    vyi_store_release(&v->trouble[slot].generation, 0);
-    vyi_store_release(&v->trouble[slot].code, code);
-    vyi_store_release(&v->trouble[slot].generation, generation);
+    vyi_trouble *trouble = &v->trouble[slot];
+    const uint32_t before = vyi_load_acquire(&trouble->untold);
+    if (before && vyi_compare_exchange(&trouble->untold, before, 0) == before)
+        vyi_fetch_add(&v->untold, 1);
+    vyi_store_release(&trouble->generation, 0);
+    vyi_store_release(&trouble->code, code);
+    vyi_store_release(&trouble->untold, told ? 0 : generation);
+    vyi_store_release(&trouble->generation, generation);
 }
 
 /* --- taking slots -------------------------------------------------------- */
@@ -84,7 +90,7 @@ static uint32_t vyi_slot_claim(vyre *v, uint32_t slot)
     /* The fault is on record before its generation is over. */
     if (!vyi_mark_move(v, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
         return 0;
-    vyi_slot_trouble(v, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome));
+    vyi_slot_trouble(v, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome), false);
     vyi_store_release(&v->marks[slot], next);
     return next;
 }
@@ -460,14 +466,15 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
 
 /* --- outcomes ------------------------------------------------------------ */
 
-VYI_API vyre_status vyi_ticket_history(const vyre *v, vyre_ticket t, uint32_t *code)
+VYI_API vyre_status vyi_ticket_history(vyre *v, vyre_ticket t, uint32_t *code)
 {
-    const vyi_trouble *trouble = &v->trouble[t.slot];
+    vyi_trouble *trouble = &v->trouble[t.slot];
     const uint32_t generation = vyi_load_acquire(&trouble->generation);
     const uint32_t found = vyi_load_acquire(&trouble->code);
     const bool stable = vyi_load_acquire(&trouble->generation) == generation;
 
     if (generation == t.generation && stable) {
+        (void)vyi_compare_exchange(&trouble->untold, generation, 0);
         if (found == VYI_TROUBLE_LOST)
             return VYRE_E_LOST;
         *code = found;
@@ -478,8 +485,9 @@ VYI_API vyre_status vyi_ticket_history(const vyre *v, vyre_ticket t, uint32_t *c
     return VYRE_OK;
 }
 
-/* Records an end that was seen, so that a recovery knows of it. */
-static void vyi_ticket_seen(vyre *v, vyre_ticket t, uint32_t mark, uint32_t outcome)
+/* Records an end that was seen, so that a recovery knows of it. `told`: so does
+ * the program. */
+static void vyi_ticket_seen(vyre *v, vyre_ticket t, uint32_t mark, uint32_t outcome, bool told)
 {
     if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
         return;
@@ -489,7 +497,7 @@ static void vyi_ticket_seen(vyre *v, vyre_ticket t, uint32_t mark, uint32_t outc
     }
     if (!vyi_mark_move(v, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
         return;
-    vyi_slot_trouble(v, t.slot, t.generation, VYI_MIRROR_FAULT(outcome));
+    vyi_slot_trouble(v, t.slot, t.generation, VYI_MIRROR_FAULT(outcome), told);
     vyi_store_release(&v->marks[t.slot], vyi_mark_with(mark, VYI_PHASE_FREE));
 }
 
@@ -511,7 +519,7 @@ VYI_API vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code)
             continue; /* the outcome may be another generation's */
         if (outcome == 0)
             return VYRE_PENDING;
-        vyi_ticket_seen(v, t, mark, outcome);
+        vyi_ticket_seen(v, t, mark, outcome, true);
         if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
             return VYRE_OK;
         *code = VYI_MIRROR_FAULT(outcome);
@@ -535,6 +543,12 @@ static vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre_
     case VYRE_E_STALE:
         return vyi_fail(err, status, t.slot, "Ask sooner after the work has ended.",
                         "slot %u has been used again after generation %u", t.slot, t.generation);
+    case VYRE_PENDING:
+        return vyi_fail(err, status, t.slot, "Call vyre_wait() first.",
+                        "the work in slot %u has not ended", t.slot);
+    case VYRE_TIMEOUT:
+        return vyi_fail(err, status, t.slot, "Wait again, or longer; vyre_query tells what runs.",
+                        "the work in slot %u has not ended in time", t.slot);
     case VYRE_E_TICKET:
         return vyi_fail(err, status, t.slot, "Pass a ticket that this handle's publish gave.",
                         "no work has ticket %u.%u", t.slot, t.generation);
@@ -618,26 +632,92 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
     return vyi_ticket_explain(err, status, t, code);
 }
 
+/* The slot's mark, once no recovery holds it: its work may go on afterwards. */
+static uint32_t vyi_slot_mark(const vyre *v, uint32_t slot)
+{
+    uint32_t mark;
+    for (;;) {
+        const bool held = vyi_load_acquire(&v->held) != 0;
+        mark = vyi_load_acquire(&v->marks[slot]); /* after `held`: pairs with vyi_engine_unhold */
+        if (!held || vyi_mark_phase(mark) != VYI_PHASE_BUSY)
+            return mark;
+        vyi_yield();
+    }
+}
+
+/* Waits until the slot's work of this generation has ended, and tells nobody
+ * how. */
+static vyre_status vyi_slot_drain(vyre *v, uint32_t slot, uint32_t generation, vyi_pace *pace,
+                                  vyre_error *err)
+{
+    for (;;) {
+        const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+        if (vyi_mark_generation(mark) != generation || vyi_mark_phase(mark) == VYI_PHASE_FREE)
+            return VYRE_OK;
+        const uint32_t outcome = vyi_slot_outcome(v, slot);
+        if (outcome && vyi_mark_phase(mark) == VYI_PHASE_FLIGHT) {
+            vyi_ticket_seen(v, vyi_ticket_of(slot, mark), mark, outcome, false);
+            continue;
+        }
+        const vyre_status status = vyi_pace_turn(v, pace, err);
+        if (status != VYRE_OK && !vyi_slot_outcome(v, slot))
+            return status;
+    }
+}
+
+/* What the program has not been told yet of works that did not end well. */
+static vyre_status vyi_drain_explain(vyre *v, vyre_error *err)
+{
+    uint32_t faults = 0, lost = 0, first = 0, first_code = 0;
+    for (uint32_t slot = 0; slot < v->slots; slot++) {
+        vyi_trouble *trouble = &v->trouble[slot];
+        const uint32_t untold = vyi_load_acquire(&trouble->untold);
+        const uint32_t code = vyi_load_acquire(&trouble->code);
+        if (!untold || vyi_compare_exchange(&trouble->untold, untold, 0) != untold)
+            continue;
+        if (faults + lost == 0) {
+            first = slot;
+            first_code = code;
+        }
+        faults += code != VYI_TROUBLE_LOST;
+        lost += code == VYI_TROUBLE_LOST;
+    }
+    const uint32_t more = vyi_load_acquire(&v->untold);
+    vyi_fetch_add(&v->untold, 0u - more);
+    if (faults + lost == 0 && more == 0)
+        return VYRE_OK;
+    const bool known = first_code != VYI_TROUBLE_LOST;
+    vyi_fail(err, lost && !faults && !more ? VYRE_E_LOST : VYRE_E_FAULT, first,
+             "Ask for the tickets: vyre_poll() tells how each work ended.",
+             "%u works ended FAULT and %u were lost that nobody had asked for; one in slot %u "
+             "(%s)", faults + more, lost, first,
+             known ? vyre_fault_text(first_code) : "lost with its device");
+    if (err)
+        err->native = known ? (int32_t)first_code : 0;
+    return lost && !faults && !more ? VYRE_E_LOST : VYRE_E_FAULT;
+}
+
 VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
 {
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
     vyi_pace pace = vyi_pace_begin(timeout_ns);
     for (uint32_t slot = 0; slot < v->slots; slot++) {
-        const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
-        uint32_t code;
+        const uint32_t mark = vyi_slot_mark(v, slot);
         if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
             continue;
-        const vyre_status status =
-            vyi_ticket_wait(v, vyi_ticket_of(slot, mark), &pace, &code, err);
-        if (status == VYRE_TIMEOUT || status == VYRE_E_STOPPED || status == VYRE_E_DEVICE_LOST ||
-            status == VYRE_E_LAUNCH)
+        const vyre_status status = vyi_slot_drain(v, slot, vyi_mark_generation(mark), &pace, err);
+        if (status == VYRE_TIMEOUT)
+            return vyi_fail(err, status, vyi_engine_pending(v),
+                            "Drain again, or longer; vyre_query tells what runs.",
+                            "%u works have not ended in time", vyi_engine_pending(v));
+        if (status != VYRE_OK)
             return status;
     }
     vyi_mutex_lock(&v->lock);
     vyi_engine_deliver_log(v);
     vyi_mutex_unlock(&v->lock);
-    return VYRE_OK;
+    return vyi_drain_explain(v, err);
 }
 
 VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre_error *err)

@@ -316,7 +316,7 @@ static void a_fault_is_remembered_when_its_slot_is_used_again(void)
     vyre_error err;
     CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
     const vyre_ticket first = engine_publish(v, engine_work(OP_FAULT, 1, 1, 0));
-    CHECK_EQ(vyre_drain(v, 5 * SECOND, NULL), VYRE_OK); /* nobody has looked at it */
+    CHECK_EQ(vyre_drain(v, 5 * SECOND, NULL), VYRE_E_FAULT); /* nobody has asked for it */
     for (uint32_t i = 0; i < 200; i++) {
         vyre_ticket t = engine_publish(v, engine_add(1));
         CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
@@ -333,6 +333,88 @@ static void a_fault_is_remembered_when_its_slot_is_used_again(void)
     } while (t.slot != first.slot);
     CHECK_EQ(vyre_poll(v, first), VYRE_E_STALE);
     CHECK_EQ(vyre_poll(v, t), VYRE_E_FAULT);
+    vyre_close(v);
+}
+
+static void expect_drain(vyre *v, uint32_t faults)
+{
+    vyre_error err;
+    char text[32];
+    memset(&err, 0, sizeof err);
+    CHECK_EQ(vyre_drain(v, 5 * SECOND, &err), faults ? VYRE_E_FAULT : VYRE_OK);
+    if (!faults)
+        return;
+    snprintf(text, sizeof text, "%u works ended FAULT", faults);
+    if (strncmp(err.text, text, strlen(text)) != 0)
+        test_fail(__FILE__, __LINE__, "not %u: %s", faults, err.text);
+    CHECK_EQ(err.native, VYRE_FAULT_USER + 5);
+    CHECK(err.fix[0]);
+}
+
+/* Each fault is told once: by whoever is asked for its ticket, or by a drain. */
+static void a_drain_tells_of_faults_that_nobody_asked_for(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre *v = engine_open(&d);
+    const vyre_work bad = engine_work(OP_FAULT, 1, 5, 0);
+    for (int started = 0; started < 2; started++) {
+        if (started)
+            CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        (void)engine_publish(v, bad);
+        (void)engine_publish(v, engine_add(1));
+        const vyre_ticket t = engine_publish(v, bad);
+        expect_drain(v, 2);
+        expect_drain(v, 0);
+        CHECK_EQ(vyre_poll(v, t), VYRE_E_FAULT); /* it still may be asked */
+        expect_drain(v, 0);
+
+        const vyre_ticket u = engine_publish(v, bad);
+        CHECK_EQ(vyre_wait(v, u, 5 * SECOND, NULL), VYRE_E_FAULT);
+        vyre_work works[3] = { bad, engine_add(1), bad };
+        CHECK_EQ(vyre_run(v, works, 3, NULL, NULL), VYRE_E_FAULT);
+        expect_drain(v, 0);
+
+        /* Three times round the ring, whose slots the next works take over. */
+        for (uint32_t i = 0; i < 200; i++) {
+            const vyre_ticket w = engine_publish(v, i % 2 ? bad : engine_add(1));
+            while (i % 2 == 0 && vyre_wait(v, w, 5 * SECOND, NULL) != VYRE_OK)
+                continue;
+        }
+        expect_drain(v, 100);
+        expect_drain(v, 0);
+    }
+    vyre_close(v);
+}
+
+/* News are explained in the error, too. */
+static void expect_news(const vyre_error *err, vyre_status status)
+{
+    CHECK_EQ(err->status, status);
+    CHECK(err->text[0] && err->fix[0]);
+}
+
+static void news_are_explained(void)
+{
+    vyre_desc d = engine_desc(64);
+    d.tenants = 2;
+    d.run_timeout_ns = SECOND / 50;
+    vyre *v = engine_open(&d);
+    vyre_error err;
+    uint32_t args[12];
+    memset(&err, 0, sizeof err);
+    CHECK_EQ(vyre_tenant_enable(v, 1, false, NULL), VYRE_OK);
+    vyre_work w = engine_add(1);
+    w.tenant = 1;
+    const vyre_ticket t = engine_publish(v, w); /* it stays in the ring */
+    CHECK_EQ(vyre_result(v, t, args, &err), VYRE_PENDING);
+    expect_news(&err, VYRE_PENDING);
+    CHECK_EQ(vyre_wait(v, t, SECOND / 100, &err), VYRE_TIMEOUT);
+    expect_news(&err, VYRE_TIMEOUT);
+    CHECK_EQ(vyre_drain(v, SECOND / 100, &err), VYRE_TIMEOUT);
+    expect_news(&err, VYRE_TIMEOUT);
+    CHECK_EQ(err.at, 1);
+    CHECK_EQ(vyre_run(v, &w, 1, NULL, &err), VYRE_TIMEOUT);
+    expect_news(&err, VYRE_TIMEOUT);
     vyre_close(v);
 }
 
@@ -1091,6 +1173,8 @@ static const engine_case cases[] = {
     ENGINE_CASE(batches_are_published_in_order_until_the_ring_is_full),
     ENGINE_CASE(a_fault_reaches_the_waiter),
     ENGINE_CASE(a_fault_is_remembered_when_its_slot_is_used_again),
+    ENGINE_CASE(a_drain_tells_of_faults_that_nobody_asked_for),
+    ENGINE_CASE(news_are_explained),
     ENGINE_CASE(results_are_the_arguments_after_the_run),
     ENGINE_CASE(runs_are_longer_than_the_ring),
     ENGINE_CASE(a_run_reports_faults),

@@ -307,6 +307,8 @@ static void fail_in_turn(vyre_status with, bool not_live)
             CHECK_EQ(vyre_observable(v, 0, &x, &err), VYRE_E_DEVICE_LOST);
             CHECK(strstr(err.text, "lost"));
             CHECK_EQ(vyre_recover(v, &err), VYRE_OK);
+            status = vyre_drain(v, SECOND, &err); /* what was in flight is told here */
+            CHECK(status == VYRE_OK || status == VYRE_E_LOST);
             if (vyre_stop(v, SECOND, &err) != VYRE_OK || story(v, &err) != VYRE_OK)
                 test_fail(__FILE__, __LINE__, "call %u: after recovery: %s", n, err.text);
         }
@@ -415,6 +417,8 @@ static void recovery_accounts_for_every_work(void)
         CHECK(!info.device_lost && info.pipeline_id != pipeline);
         CHECK_EQ(*(uint32_t *)vyre_map(v, 0, NULL), 4711);
         for (uint32_t i = 0; i < 10; i++) {
+            if (i == 6) /* one of the lost has been asked for */
+                CHECK_EQ(vyre_drain(v, SECOND, NULL), rerun ? VYRE_OK : VYRE_E_LOST);
             const vyre_status status = vyre_wait(v, t[i], SECOND, NULL);
             CHECK_EQ(status, i == 3 ? VYRE_E_FAULT : i < 5 || rerun ? VYRE_OK : VYRE_E_LOST);
         }

@@ -42,6 +42,6 @@ UNSANITIZED += test_engine_live
 $(BUILD)/tests/test_engine $(BUILD)/tests/test_engine_live: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_engine: tests/oom.h
 WHITEBOX += test_engine_fake
-WHITEBOX += test_engine_single
-$(BUILD)/tests/test_engine_fake $(BUILD)/tests/test_engine_single: tests/engine.h tests/oom.h
+WHITEBOX += test_engine_single test_engine_inside
+$(BUILD)/tests/test_engine_fake $(BUILD)/tests/test_engine_single $(BUILD)/tests/test_engine_inside: tests/engine.h tests/oom.h
 $(BUILD)/tests/test_engine_single: tests/test_engine.c

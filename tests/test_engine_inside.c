@@ -1,0 +1,160 @@
+/* Decisions that were taken just before something changed: the tests stand
+ * where another thread would, between the look and the move. */
+#define VYRE_IMPLEMENTATION
+#include "engine.h"
+
+#include <pthread.h>
+
+/* --- a recovery between a look and the move ------------------------------ */
+
+static void lose_device(vyre *v)
+{
+    vyre_error how;
+    memset(&how, 0, sizeof how);
+    vyi_mutex_lock(&v->lock);
+    vyi_fail(&how, VYRE_E_DEVICE_LOST, 0, "This is a test.", "the device was lost");
+    (void)vyi_engine_lost(v, &how, NULL);
+    vyi_mutex_unlock(&v->lock);
+}
+
+/* Sixteen slots: used and seen to end, in flight, never used. */
+static void every_slot_has_another_mark_after_a_recovery(void)
+{
+    for (int rerun = 0; rerun < 2; rerun++) {
+        vyre_desc d = engine_desc(16);
+        uint32_t before[16];
+        d.backend = VYRE_BACKEND_CPU;
+        d.lost_work = rerun ? VYRE_LOST_RERUN : VYRE_LOST_REPORT;
+        vyre *v = engine_open(&d);
+        for (uint32_t i = 0; i < 4; i++)
+            CHECK_EQ(vyre_wait(v, engine_publish(v, engine_add(1)), SECOND, NULL), VYRE_OK);
+        for (uint32_t i = 0; i < 4; i++)
+            (void)engine_publish(v, engine_add(1));
+        for (uint32_t round = 0; round < 3; round++) {
+            memcpy(before, v->marks, sizeof before);
+            lose_device(v);
+            CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
+            for (uint32_t slot = 0; slot < 16; slot++)
+                CHECK_EQ(v->marks[slot] & VYI_MARK_EPOCH, ~before[slot] & VYI_MARK_EPOCH);
+        }
+        vyre_close(v);
+    }
+}
+
+/* A waiter reads that the work is done; then the device is lost, and the work
+ * runs again on another one.  The waiter must not end the work that is running. */
+static void an_end_seen_on_a_lost_device_ends_nothing(void)
+{
+    vyre_desc d = engine_desc(16);
+    d.backend = VYRE_BACKEND_CPU;
+    d.lost_work = VYRE_LOST_RERUN;
+    vyre *v = engine_open(&d);
+    const vyre_ticket t = engine_publish(v, engine_add(1));
+    const uint32_t mark = v->marks[t.slot];
+    lose_device(v);
+    CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
+    vyi_ticket_seen(v, t, mark, VYRE_SLOT_DONE, true);
+    CHECK_EQ(vyre_poll(v, t), VYRE_PENDING);
+    vyi_ticket_seen(v, t, mark, VYRE_SLOT_FAULTED | VYRE_FAULT_OPCODE << 8, true);
+    CHECK_EQ(vyre_poll(v, t), VYRE_PENDING);
+    CHECK_EQ(vyre_wait(v, t, SECOND, NULL), VYRE_OK);
+    CHECK_EQ(engine_observable(v, 0), 1);
+    vyre_close(v);
+}
+
+/* --- a publisher between the kernel's last look and its sleep ------------ */
+
+static void *sleep_once(void *user)
+{
+    vyi_cpu_sleep((vyi_cpu *)user);
+    return NULL;
+}
+
+static bool wait_for_bit(const uint32_t *word)
+{
+    const uint64_t end = engine_now() + 5 * SECOND;
+    while (!(vyi_load_acquire(word) & VYI_CPU_SLEEPS)) {
+        if (engine_now() > end)
+            return false;
+    }
+    return true;
+}
+
+/* The test holds the lock, so that the kernel stands between having said that
+ * it sleeps and looking again; the publisher's signal then comes too early. */
+static void a_kernel_that_is_about_to_sleep_is_not_missed(void)
+{
+    vyre_desc d = engine_desc(16);
+    d.backend = VYRE_BACKEND_CPU;
+    vyre *v = engine_open(&d);
+    vyi_cpu *c = (vyi_cpu *)vyi_engine_device(v);
+    for (int aborts = 0; aborts < 2; aborts++) {
+        pthread_t thread;
+        c->seen = vyi_load_acquire(&c->news);
+        c->nap_ns = 900000000u;
+        vyi_mutex_lock(&c->lock);
+        CHECK_EQ(pthread_create(&thread, NULL, sleep_once, c), 0);
+        const bool sleeps = wait_for_bit(&c->news);
+        const uint64_t begin = engine_now();
+        if (aborts)
+            vyi_store_release(&c->stop, 1);
+        else
+            vyi_fetch_add(&c->news, VYI_CPU_NEWS);
+        vyi_cond_signal(&c->changed);
+        vyi_mutex_unlock(&c->lock);
+        pthread_join(thread, NULL);
+        CHECK(sleeps);
+        CHECK(engine_now() - begin < SECOND / 2);
+        CHECK_EQ(c->news & VYI_CPU_SLEEPS, 0);
+        vyi_store_release(&c->stop, 0);
+    }
+    vyre_close(v);
+}
+
+/* News that came before the kernel has said that it sleeps: it does not. */
+static void a_kernel_with_news_does_not_sleep(void)
+{
+    vyre_desc d = engine_desc(16);
+    d.backend = VYRE_BACKEND_CPU;
+    vyre *v = engine_open(&d);
+    vyi_cpu *c = (vyi_cpu *)vyi_engine_device(v);
+    c->nap_ns = 900000000u;
+    c->seen = vyi_load_acquire(&c->news);
+    vyi_cpu_wake(&c->base);
+    const uint64_t begin = engine_now();
+    vyi_cpu_sleep(c);
+    CHECK(engine_now() - begin < SECOND / 2);
+    CHECK_EQ(c->news & VYI_CPU_SLEEPS, 0);
+    vyre_close(v);
+}
+
+/* One that sleeps is woken by a publisher, long before its nap is over. */
+static void a_kernel_that_sleeps_is_woken(void)
+{
+    vyre_desc d = engine_desc(16);
+    d.backend = VYRE_BACKEND_CPU;
+    vyre *v = engine_open(&d);
+    vyi_cpu *c = (vyi_cpu *)vyi_engine_device(v);
+    pthread_t thread;
+    c->nap_ns = 900000000u;
+    c->seen = vyi_load_acquire(&c->news);
+    CHECK_EQ(pthread_create(&thread, NULL, sleep_once, c), 0);
+    const bool sleeps = wait_for_bit(&c->news);
+    engine_sleep_ms(20); /* it waits by now */
+    const uint64_t begin = engine_now();
+    vyi_cpu_wake(&c->base);
+    pthread_join(thread, NULL);
+    CHECK(sleeps);
+    CHECK(engine_now() - begin < SECOND / 2);
+    vyre_close(v);
+}
+
+int main(void)
+{
+    RUN(every_slot_has_another_mark_after_a_recovery);
+    RUN(an_end_seen_on_a_lost_device_ends_nothing);
+    RUN(a_kernel_that_is_about_to_sleep_is_not_missed);
+    RUN(a_kernel_with_news_does_not_sleep);
+    RUN(a_kernel_that_sleeps_is_woken);
+    return test_end();
+}
