@@ -130,7 +130,7 @@ static vyre_status vyi_run_all(vyi_run *r, vyre_error *err)
         if (status == VYRE_OK || vyi_run_sweep(r))
             continue;
         if (status == VYRE_TIMEOUT)
-            vyi_fail(err, status, r->open, "Raise run_timeout_ns, or look for what blocks the work.",
+            vyi_fail(err, status, r->open, "Raise run_timeout_ns, or see what blocks the work.",
                      "none of the %u works in the ring has ended within %llu ms", r->open,
                      (unsigned long long)(r->v->desc.run_timeout_ns / 1000000u));
         return status;
