@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# make bare-machine: in an empty Debian root with gcc and make only, a copy of
-# this tree runs `make demo` and `make test`.  Not part of make test: it needs
-# root and debootstrap, and installs everything that the tests need once more.
+# make bare-machine: in an empty Debian root with gcc and make only, a fresh
+# clone of the last commit runs `make demo` and `make test`.  Not part of make
+# test: it needs root and debootstrap, and installs all that the tests need.
 #
 #     BARE_ROOT=folder   use this root, and keep it; default: a new one, removed
 #     BARE_ONLY=demo     stop after make demo
+#     BARE_LOG=file      where the output of make test goes, and stays
+#     TEST_TIMEOUT=900   seconds that one test may take, as tests/run.sh has it
 #
 # Mirror, proxy and keys are those that this machine's own apt uses.
 set -u
@@ -58,8 +60,9 @@ if [ ! -x "$root/usr/bin/make" ]; then
 fi
 if ! grep -q " $root/proc " /proc/mounts; then
     mounted=yes
+    # Private: what is mounted in there must not show in this machine's /dev.
     mount -t proc proc "$root/proc" && mount --bind /dev "$root/dev" &&
-        mount -t tmpfs tmpfs "$root/dev/shm" || stop "cannot mount proc and dev"
+        mount --make-private "$root/dev" && mount -t tmpfs tmpfs "$root/dev/shm" || stop "cannot mount proc and dev"
 fi
 for tool in g++ clang git cmake; do
     [ -n "$fresh" ] && [ -e "$root/usr/bin/$tool" ] && stop "$tool is there: the root is not bare"
@@ -67,16 +70,19 @@ done
 
 # --- the tree, as a fresh clone has it ---------------------------------------
 
-rm -rf "$root/vyre" && mkdir "$root/vyre"
+rm -rf "$root/vyre"
 if git -C "$tree" rev-parse > /dev/null 2>&1; then
-    git -C "$tree" ls-files -z | tar -C "$tree" --null -T - -c | tar -C "$root/vyre" -x
+    git -C "$tree" diff --quiet HEAD || echo "NOTE what is not committed is not in the clone"
+    git clone -q --no-hardlinks "$tree" "$root/vyre" || stop "git clone failed"
+    echo "clone of $(git -C "$tree" log -1 --format='%h %s')"
 else
-    tar -C "$tree" --exclude=./build -c . | tar -C "$root/vyre" -x
+    mkdir "$root/vyre" && tar -C "$tree" --exclude=./build -c . | tar -C "$root/vyre" -x
 fi
 
 inside() {
     chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C \
         ${http_proxy:+http_proxy=$http_proxy} ${https_proxy:+https_proxy=$https_proxy} \
+        ${TEST_TIMEOUT:+TEST_TIMEOUT=$TEST_TIMEOUT} \
         sh -c "cd /vyre && $1"
 }
 
@@ -87,7 +93,7 @@ echo "make demo: $demo"
 echo "$demo" | grep -qE '^42, computed by .* \((cpu|vulkan)\)$'
 verdict demo $?
 if [ "$only" != demo ]; then
-    log=$(mktemp)
+    log=${BARE_LOG:-$(mktemp)}
     inside 'make test' > "$log" 2>&1
     verdict "make test: exit code" $?
     tail -n 1 "$log" | grep -qE '^[0-9]+ passed, 0 failed(, [0-9]+ skipped)?$'
@@ -95,7 +101,7 @@ if [ "$only" != demo ]; then
     [ $code -eq 0 ] || tail -n 30 "$log"
     verdict "make test: closing line" $code
     echo "make test: $(tail -n 1 "$log")"
-    rm -f "$log"
+    [ -n "${BARE_LOG:-}" ] || rm -f "$log"
 fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
