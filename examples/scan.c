@@ -1,374 +1,149 @@
-/* scan: where any of many patterns occurs in files, as grep -obF -f tells it.
- *
- *     scan [cpu | vulkan] [--stats] PATTERNS FILE...
- *
- * PATTERNS has one pattern of 1 to 64 bytes a line.  The host makes an automaton
- * of them (Aho-Corasick, one table entry for each state and byte) and cuts the
- * files into chunks that overlap.  Each chunk is a slot of a kernel that is
- * already running; while it scans one half of the memory, the other is filled. */
+/* scan cpu|vulkan [--stats] PATTERNS FILE...: where any of many patterns (lines of 1 to 64
+ * bytes) occurs in files, as grep -obF -f tells it.  The host makes one automaton of them
+ * (Aho-Corasick) that reads backwards: at each byte it knows the longest pattern that begins
+ * there.  Each chunk of a file is a slot of a kernel that is already running. */
 #define _POSIX_C_SOURCE 199309L /* clock_gettime, where the compiler is strict */
 #define VYRE_IMPLEMENTATION
 #include "vyre.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { LONGEST = 64, CHUNK = 1024, REGION = LONGEST + CHUNK, BATCH = 4096, HITS = 262144 };
+/* A chunk is scanned with the bytes behind it, into which its patterns may reach. */
+enum { LONGEST = 64, CHUNK = 1024, REGION = CHUNK + LONGEST, FOUND = 1 + REGION };
+enum { JOBS = 4096, STATES = 1 << 17, SHIFT = 11, PLACE = (1 << SHIFT) - 1 };
 
-static void die(const char *what, const char *which)
+#define CHECK(ok, ...) do if (!(ok)) fprintf(stderr, "scan: " __VA_ARGS__), exit(2); while (0)
+#define TRY(call) CHECK((call) == VYRE_OK, "%s\n%s\n", err.text, err.fix)
+
+/* next[state][byte] is the next state << SHIFT, + 1 if a pattern begins at that byte. */
+static uint32_t next[STATES][256], fallback[STATES], queue[STATES], states = 1; /* 0: the root */
+static char *pattern[STATES]; /* the longest of those that begin there, or NULL */
+static struct { const char *file; uint64_t offset; vyre_ticket ticket; } jobs[JOBS];
+static uint32_t *found; /* FOUND words for each job: how many, state << SHIFT | place + 1, ... */
+static unsigned long long bytes, matches;
+static vyre_error err;
+
+static void make_automaton(const char *path)
 {
-    fprintf(stderr, "scan: %s %s\n", what, which);
-    exit(2);
-}
-
-/* --- the automaton: state 0 is the root; entry = next state, top bit: something ends there --- */
-static struct { uint32_t *table, *fail, *ends, *link, states; } dfa;
-
-typedef struct pattern { char text[LONGEST + 1]; uint32_t length; } pattern;
-static pattern *patterns; /* from 1 on */
-
-static void load_patterns(const char *path)
-{
-    char line[LONGEST + 3];
-    size_t bytes = 1, count = 0;
     FILE *file = fopen(path, "rb");
-    if (!file)
-        die("cannot open", path);
-    for (int c; (c = fgetc(file)) != EOF;)
-        bytes += 1, count += c == '\n';
-    rewind(file);
-    dfa.table = (uint32_t *)calloc(bytes + 1, 1024);
-    dfa.fail = (uint32_t *)calloc(3 * (bytes + 1), 4); /* where a mismatch leads */
-    dfa.ends = dfa.fail + bytes + 1;                   /* the pattern that ends here, or 0 */
-    dfa.link = dfa.ends + bytes + 1;                   /* the next shorter state where one ends */
-    patterns = (pattern *)calloc(count + 2, sizeof *patterns);
-    if (!dfa.table || !dfa.fail || !patterns)
-        die("no memory for", path);
-    dfa.states = 1;
-    for (uint32_t id = 1; fgets(line, sizeof line, file); id++) {
+    CHECK(file, "cannot open %s\n", path);
+    for (char *line; (line = (char *)calloc(1, LONGEST + 2)) && fgets(line, LONGEST + 2, file);) {
         const size_t length = strcspn(line, "\n");
-        if (length == 0 || length > LONGEST)
-            die("not 1 to 64 bytes:", line);
-        memcpy(patterns[id].text, line, length);
-        patterns[id].length = (uint32_t)length;
-        uint32_t state = 0;
-        for (size_t i = 0; i < length; i++) {
-            uint32_t *next = &dfa.table[256 * state + (unsigned char)line[i]];
-            state = *next = *next ? *next : dfa.states++;
+        uint32_t s = 0;
+        CHECK(line[length] == '\n' || feof(file), "not text of 1 to 64 bytes: %s\n", line);
+        line[length] = '\0';
+        for (size_t i = length; i-- > 0; s = next[s][(unsigned char)line[i]]) { /* a tree */
+            CHECK(states < STATES, "more than %d states\n", STATES);
+            if (next[s][(unsigned char)line[i]] == 0)
+                next[s][(unsigned char)line[i]] = states++;
         }
-        dfa.ends[state] = id;
+        pattern[s] = length ? line : NULL;
     }
     fclose(file);
-}
-
-static void complete_automaton(void)
-{
-    uint32_t *queue = (uint32_t *)calloc(dfa.states + 1, 4), head = 0, tail = 1;
-    for (; head < tail; head++) { /* breadth first: a state's failure is complete before it */
-        const uint32_t s = queue[head], f = dfa.fail[s];
-        dfa.link[s] = dfa.ends[f] ? f : dfa.link[f];
-        for (unsigned c = 0; c < 256; c++) {
-            uint32_t *next = &dfa.table[256 * s + c];
-            const uint32_t other = s ? dfa.table[256 * f + c] & 0x7fffffffu : 0;
-            if (*next)
-                dfa.fail[queue[tail++] = *next] = other;
-            else
-                *next = other;
+    for (uint32_t head = 0, tail = 1; head < tail; head++) /* breadth first */
+        for (uint32_t c = 0, s = queue[head]; c < 256; c++) {
+            const uint32_t child = next[s][c];
+            next[s][c] = s ? next[fallback[s]][c] : 0; /* that row is complete */
+            if (child) {
+                fallback[queue[tail++] = child] = next[s][c] >> SHIFT;
+                pattern[child] = pattern[child] ? pattern[child] : pattern[fallback[child]];
+                next[s][c] = child << SHIFT | (pattern[child] != NULL);
+            }
         }
-    }
-    for (size_t i = 0; i < (size_t)dfa.states * 256; i++)
-        dfa.table[i] |= dfa.ends[dfa.table[i]] || dfa.link[dfa.table[i]] ? 0x80000000u : 0;
-    free(queue);
 }
 
-/* --- a lane's job: words a0 up to a1 of the text; hits = counter, then { byte, state } --- */
+/* A job: the arg1 words of the text from word arg0 on, backwards; found from arg2 on. */
 static void emit_scan(vyre_program *p, const vyre_slot_values *slot, void *user)
 {
-    const vyre_buffer text = slot->buffers[0], table = slot->buffers[1], hits = slot->buffers[2];
-    vyre_value zero = vyre_ir_u32(p, 0), one = vyre_ir_u32(p, 1), two = vyre_ir_u32(p, 2);
-    vyre_local state = vyre_ir_local(p, VYRE_TYPE_U32, zero, "state");
-    vyre_value i = vyre_ir_loop(p, slot->arg[0], slot->arg[1]);
-    vyre_value word = vyre_ir_load(p, text, i);
-    for (unsigned k = 0; k < 4; k++) { /* unrolled: this loop runs when the kernel is built */
-        vyre_value byte = vyre_ir_and(p, vyre_ir_shr(p, word, vyre_ir_u32(p, 8 * k)),
-                                      vyre_ir_u32(p, 255));
-        vyre_value row = vyre_ir_shl(p, vyre_ir_get(p, state), vyre_ir_u32(p, 8));
-        vyre_value entry = vyre_ir_load(p, table, vyre_ir_or(p, row, byte));
-        vyre_ir_set(p, state, vyre_ir_and(p, entry, vyre_ir_u32(p, 0x7fffffffu)));
-        vyre_ir_if(p, vyre_ir_ge(p, entry, vyre_ir_u32(p, 0x80000000u)));
-        vyre_value n = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, hits, slot->arg[2], one,
+    const vyre_buffer text = slot->buffers[0], table = slot->buffers[1], list = slot->buffers[2];
+    vyre_value zero = vyre_ir_u32(p, 0), one = vyre_ir_u32(p, 1), low = vyre_ir_u32(p, 255);
+    vyre_value shift = vyre_ir_u32(p, SHIFT), eight = vyre_ir_u32(p, 8), two = vyre_ir_u32(p, 2);
+    vyre_local row = vyre_ir_local(p, VYRE_TYPE_U32, zero, "row"); /* state << 8 */
+    vyre_value last = vyre_ir_sub(p, slot->arg[1], one);
+    vyre_value i = vyre_ir_sub(p, last, vyre_ir_loop(p, zero, slot->arg[1]));
+    vyre_value word = vyre_ir_load(p, text, vyre_ir_add(p, slot->arg[0], i));
+    for (uint32_t k = 4; k-- > 0;) { /* unrolled: this loop runs when the kernel is built */
+        vyre_value byte = vyre_ir_and(p, vyre_ir_shr(p, word, vyre_ir_u32(p, 8 * k)), low);
+        vyre_value entry = vyre_ir_load(p, table, vyre_ir_or(p, vyre_ir_get(p, row), byte));
+        vyre_ir_set(p, row, vyre_ir_shl(p, vyre_ir_shr(p, entry, shift), eight));
+        vyre_ir_if(p, vyre_ir_eq(p, vyre_ir_and(p, entry, one), one));
+        vyre_value n = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, list, slot->arg[2], one,
                                       VYRE_ORDER_RELAXED);
-        vyre_ir_if(p, vyre_ir_lt(p, n, vyre_ir_u32(p, HITS)));
-        vyre_value at = vyre_ir_add(p, slot->arg[2], vyre_ir_add(p, vyre_ir_shl(p, n, one), one));
-        vyre_value position = vyre_ir_or(p, vyre_ir_shl(p, i, two), vyre_ir_u32(p, k));
-        vyre_ir_store(p, hits, at, position);
-        vyre_ir_store(p, hits, vyre_ir_add(p, at, one), vyre_ir_get(p, state));
-        vyre_ir_end(p);
+        vyre_value place = vyre_ir_add(p, vyre_ir_shl(p, i, two), vyre_ir_u32(p, k));
+        vyre_ir_store(p, list, vyre_ir_add(p, slot->arg[2], n), vyre_ir_add(p, entry, place));
         vyre_ir_end(p);
     }
     vyre_ir_end(p);
     (void)user;
 }
 
-/* --- files into chunks, each with the LONGEST bytes before it --- */
-typedef struct chunk { uint64_t offset; uint32_t file, end; } chunk; /* of its region */
-
-static struct {
-    char        **names;
-    unsigned      count, next; /* next: to open */
-    FILE         *file;
-    uint64_t      offset;      /* of the block's end in the file */
-    bool          has_tail;
-    unsigned char block[REGION];
-    uint64_t      bytes, chunks;
-} input;
-
-static bool open_next(void)
+/* Waits for a job and prints: leftmost first, of those the longest, none overlapping. */
+static void finish(vyre *v, uint32_t job)
 {
-    while (!input.file && input.next < input.count) {
-        input.file = fopen(input.names[input.next++], "rb");
-        if (!input.file)
-            fprintf(stderr, "scan: cannot open %s\n", input.names[input.next - 1]);
-        input.offset = 0;
-        input.has_tail = false;
+    static uint64_t free_from;
+    uint32_t *list = found + job * FOUND;
+    TRY(jobs[job].file ? vyre_wait(v, jobs[job].ticket, VYRE_FOREVER, &err) : VYRE_OK);
+    free_from = jobs[job].file && jobs[job].offset == 0 ? 0 : free_from; /* a new file */
+    for (uint32_t n = list[0]; n-- > 1;) { /* what was found last comes first in the file */
+        const unsigned long long at = jobs[job].offset + (list[n] & PLACE) - 1;
+        if (at < free_from || at >= jobs[job].offset + CHUNK)
+            continue; /* it overlaps, or the next chunk has it */
+        printf("%s:%llu:%s\n", jobs[job].file, at, pattern[list[n] >> SHIFT]);
+        free_from = at + strlen(pattern[list[n] >> SHIFT]);
+        matches++;
     }
-    return input.file != NULL;
-}
-
-/* Reads the next chunk into region `r` of the text and makes its job; false at
- * the end of the last file. */
-static bool next_chunk(unsigned char *text, uint32_t r, chunk *c, vyre_work *work)
-{
-    while (open_next()) {
-        memmove(input.block, input.block + CHUNK, LONGEST);
-        const size_t got = fread(input.block + LONGEST, 1, CHUNK, input.file);
-        if (got > 0) {
-            memcpy(text + (size_t)r * REGION, input.block, REGION);
-            c->file = input.next - 1;
-            c->offset = input.offset - LONGEST; /* may wrap; adding LONGEST puts it right */
-            c->end = LONGEST + (uint32_t)got;
-            work->args[0] = (r * REGION + (input.has_tail ? 0u : (uint32_t)LONGEST)) / 4;
-            work->args[1] = (r * REGION + c->end + 3) / 4;
-            input.offset += got;
-            input.bytes += got;
-            input.chunks++;
-            input.has_tail = true;
-            return true;
-        }
-        fclose(input.file);
-        input.file = NULL;
-    }
-    return false;
-}
-
-/* --- hits into matches: leftmost first, of those the longest, none overlapping --- */
-typedef struct match { uint64_t start; uint32_t file, id; } match;
-static struct { match *list; size_t count, capacity; } found;
-
-static void add_hit(const chunk *c, uint32_t at, uint32_t state)
-{
-    if (at < LONGEST || at >= c->end)
-        return; /* the chunk before has it, or it lies behind the end */
-    for (uint32_t s = dfa.ends[state] ? state : dfa.link[state]; s; s = dfa.link[s]) {
-        if (found.count == found.capacity) {
-            found.capacity = found.capacity ? 2 * found.capacity : 1024;
-            found.list = (match *)realloc(found.list, found.capacity * sizeof *found.list);
-            if (!found.list)
-                die("no memory for", "the matches");
-        }
-        match *m = &found.list[found.count++];
-        m->file = c->file;
-        m->id = dfa.ends[s];
-        m->start = c->offset + at + 1 - patterns[m->id].length;
-    }
-}
-
-static int by_place(const void *a, const void *b)
-{
-    const match *x = (const match *)a, *y = (const match *)b;
-    if (x->file != y->file)
-        return x->file < y->file ? -1 : 1;
-    if (x->start != y->start)
-        return x->start < y->start ? -1 : 1;
-    return (patterns[x->id].length < patterns[y->id].length) -
-           (patterns[x->id].length > patterns[y->id].length);
-}
-
-static size_t print_matches(void)
-{
-    size_t printed = 0;
-    uint64_t free_from = 0;
-    if (found.count)
-        qsort(found.list, found.count, sizeof *found.list, by_place);
-    for (size_t i = 0; i < found.count; i++) {
-        const match *m = &found.list[i];
-        if (i == 0 || m[-1].file != m->file)
-            free_from = 0;
-        if (m->start < free_from)
-            continue;
-        free_from = m->start + patterns[m->id].length;
-        printf("%s:%llu:", input.names[m->file], (unsigned long long)m->start);
-        fwrite(patterns[m->id].text, 1, patterns[m->id].length, stdout);
-        putchar('\n');
-        printed++;
-    }
-    return printed;
-}
-
-/* --- one half of the memory: what was published from it, and its hits --- */
-typedef struct half {
-    unsigned char *text;
-    uint32_t      *hits; /* counter, records */
-    uint32_t       first_region, first_hit, count;
-    chunk          chunks[BATCH];
-    vyre_work      works[BATCH];
-} half;
-
-static void fill(half *h, unsigned char *text)
-{
-    for (h->count = 0; h->count < BATCH; h->count++) {
-        vyre_work *work = &h->works[h->count];
-        work->opcode = VYRE_OP_NOP; /* a JIT kernel has no opcodes */
-        work->arg_count = 3;
-        work->args[2] = h->first_hit;
-        if (!next_chunk(text, h->first_region + h->count, &h->chunks[h->count], work))
-            break;
-    }
-}
-
-/* More hits than records: the host scans these chunks again. */
-static void scan_here(const half *h)
-{
-    for (uint32_t n = 0; n < h->count; n++) {
-        const unsigned char *text = h->text + (size_t)n * REGION;
-        uint32_t entry = 0;
-        for (uint32_t i = h->works[n].args[0] * 4 % REGION; i < h->chunks[n].end; i++) {
-            entry = dfa.table[256 * (entry & 0x7fffffffu) + text[i]];
-            if (entry & 0x80000000u)
-                add_hit(&h->chunks[n], i, entry & 0x7fffffffu);
-        }
-    }
-}
-
-static void collect(half *h)
-{
-    const uint32_t count = h->hits[0];
-    if (count > HITS)
-        scan_here(h);
-    for (uint32_t i = 0; i < count && count <= HITS; i++) {
-        const uint32_t at = h->hits[1 + 2 * i], r = at / REGION;
-        add_hit(&h->chunks[r - h->first_region], at % REGION, h->hits[2 + 2 * i]);
-    }
-    h->hits[0] = 0;
-}
-
-static half halves[2];
-
-static void check(vyre_status status, const vyre_error *err)
-{
-    if (status != VYRE_OK)
-        die(err->text, err->fix);
-}
-
-/* While the kernel scans one half, this fills the other and reads its hits. */
-static void scan_files(vyre *v)
-{
-    unsigned char *text = (unsigned char *)vyre_map(v, 0, NULL);
-    uint32_t *hits = (uint32_t *)vyre_map(v, 2, NULL);
-    vyre_error err;
-    memcpy(vyre_map(v, 1, NULL), dfa.table, (size_t)dfa.states * 1024);
-    check(vyre_start(v, &err), &err);
-    for (unsigned i = 0; i < 2; i++) {
-        halves[i].first_region = i * BATCH;
-        halves[i].first_hit = i * (1 + 2 * HITS);
-        halves[i].text = text + (size_t)i * BATCH * REGION;
-        halves[i].hits = hits + halves[i].first_hit;
-    }
-    half *filled = &halves[0], *scanned = &halves[1];
-    for (fill(filled, text); filled->count || scanned->count;) {
-        check(vyre_drain(v, VYRE_FOREVER, &err), &err);
-        check(vyre_publish_many(v, filled->works, filled->count, NULL, NULL, &err), &err);
-        collect(scanned);
-        fill(scanned, text);
-        half *other = filled;
-        filled = scanned;
-        scanned = other;
-    }
-    vyre_io_buffers buffers;
-    uint32_t faults = 0;
-    check(vyre_buffers(v, &buffers, &err), &err);
-    check(vyre_control_fault_count(buffers.control, buffers.control_size, &faults, &err), &err);
-    if (faults)
-        die("the result is incomplete:", "jobs ended FAULT");
-}
-
-static vyre *open_queue(vyre_backend backend)
-{
-    static const char *const names[3] = { "text", "table", "hits" };
-    const uint32_t counts[3] = { 2 * BATCH * REGION / 4, dfa.states * 256, 2 * (1 + 2 * HITS) };
-    vyre_buffer_desc buffers[3];
-    vyre_desc desc;
-    vyre_error err;
-    memset(buffers, 0, sizeof buffers);
-    memset(&desc, 0, sizeof desc);
-    for (unsigned i = 0; i < 3; i++) {
-        buffers[i].name = names[i];
-        buffers[i].binding = VYRE_BINDING_USER + i;
-        buffers[i].access = i < 2 ? VYRE_ACCESS_READ : VYRE_ACCESS_READ_WRITE;
-        buffers[i].count = counts[i];
-    }
-    desc.backend = backend;
-    desc.kernel.kind = VYRE_KERNEL_JIT;
-    desc.kernel.payload = emit_scan;
-    desc.kernel.slot_count = BATCH;
-    desc.kernel.buffers = buffers;
-    desc.kernel.buffer_count = 3;
-    vyre *v = vyre_open(&desc, &err);
-    if (!v)
-        die(err.text, err.fix);
-    return v;
+    list[0] = 1; /* where the next job puts what it finds */
+    jobs[job].file = NULL;
 }
 
 int main(int argc, char **argv)
 {
-    vyre_backend backend = VYRE_BACKEND_AUTO;
-    bool stats = false;
-    int i = 1;
-    for (; i < argc; i++) {
-        if (strcmp(argv[i], "cpu") == 0)
-            backend = VYRE_BACKEND_CPU;
-        else if (strcmp(argv[i], "vulkan") == 0)
-            backend = VYRE_BACKEND_VULKAN;
-        else if (strcmp(argv[i], "--stats") == 0)
-            stats = true;
-        else
-            break;
+    CHECK(argc > 3, "usage: scan cpu|vulkan [--stats] PATTERNS FILE...\n");
+    const bool cpu = strcmp(argv[1], "cpu") == 0, stats = strcmp(argv[2], "--stats") == 0;
+    make_automaton(argv[2 + stats]);
+    const vyre_buffer_desc buffers[3] = { { .binding = 4, .count = JOBS * REGION / 4 },
+                                          { .binding = 5, .count = 256 * states },
+                                          { .binding = 6, .count = JOBS * FOUND } };
+    const vyre_desc desc = { .backend = cpu ? VYRE_BACKEND_CPU : VYRE_BACKEND_VULKAN, .kernel = {
+        .kind = VYRE_KERNEL_JIT, .payload = emit_scan, .slot_count = JOBS, .buffers = buffers,
+        .buffer_count = 3 } };
+    vyre *v = vyre_open(&desc, &err);
+    CHECK(v, "%s\n%s\n", err.text, err.fix);
+    char *text = (char *)vyre_map(v, 0, NULL);
+    memcpy(vyre_map(v, 1, NULL), next, 1024 * (size_t)states);
+    found = (uint32_t *)vyre_map(v, 2, NULL);
+    TRY(vyre_start(v, &err));
+    struct timespec from, to;
+    uint32_t job = 0; /* they take turns on the memory: a file of any size streams through */
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    for (argv += 3 + stats; *argv; argv++) {
+        FILE *file = fopen(*argv, "rb");
+        CHECK(file, "cannot open %s\n", *argv);
+        for (uint64_t offset = 0;; offset += CHUNK, job = (job + 1) % JOBS) {
+            finish(v, job);
+            CHECK(fseek(file, (long)offset, SEEK_SET) == 0, "cannot seek in %s\n", *argv);
+            const uint32_t size = (uint32_t)fread(text + job * REGION, 1, REGION, file);
+            if (size == 0)
+                break;
+            memset(text + job * REGION + size, '\n', -size % 4); /* which no pattern has */
+            const vyre_work work = { .arg_count = 3,
+                                     .args = { job * REGION / 4, (size + 3) / 4, job * FOUND } };
+            TRY(vyre_publish(v, &work, &jobs[job].ticket, &err));
+            jobs[job].file = *argv;
+            jobs[job].offset = offset;
+            bytes += size < CHUNK ? size : CHUNK;
+        }
+        fclose(file);
     }
-    if (argc - i < 2)
-        die("usage:", "scan [cpu | vulkan] [--stats] PATTERNS FILE...");
-    load_patterns(argv[i]);
-    complete_automaton();
-    input.names = argv + i + 1;
-    input.count = (unsigned)(argc - i - 1);
-
-    vyre *v = open_queue(backend);
-    struct timespec begin, end;
-    clock_gettime(CLOCK_MONOTONIC, &begin);
-    scan_files(v);
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    const size_t printed = print_matches();
-    if (stats) {
-        const double s = (double)(end.tv_sec - begin.tv_sec) +
-                         1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
-        vyre_info info;
-        vyre_query(v, &info);
-        fprintf(stderr, "scan: %s: %llu bytes, %llu chunks, %u states, %zu matches, %.3f s, "
-                "%.0f bytes/s\n", info.device, (unsigned long long)input.bytes,
-                (unsigned long long)input.chunks, (unsigned)dfa.states, printed, s,
-                s > 0 ? (double)input.bytes / s : 0);
-    }
+    for (uint32_t i = 0; i < JOBS; i++)
+        finish(v, (job + i) % JOBS);
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    const double s = (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec);
+    if (stats)
+        fprintf(stderr, "scan: %s: %llu bytes, %llu matches, %.3f s, %.0f bytes/s\n",
+                vyre_backend_name(desc.backend), bytes, matches, s, (double)bytes / s);
     vyre_close(v);
-    return printed ? 0 : 1;
+    return matches == 0;
 }
