@@ -81,6 +81,7 @@ glsl_LIBS := -DVYRE_GLSLANG -lglslang -lMachineIndependent -lGenericCodeGen -lOG
 demo: $(BUILD)/examples/quickstart
 	$<
 
+$(BUILD)/examples/stock $(BUILD)/examples/glsl: examples/bare_vulkan.h vyre_spirv.h
 $(BUILD)/examples/%: examples/%.c vyre.h | $(BUILD)/examples
 	$(CC) -std=c99 $(EXAMPLE_CFLAGS) -I. $< -o $@ $($(*F)_LIBS) -lm -lpthread -ldl
 

@@ -13,6 +13,10 @@ case $("$bin/quickstart" 2>&1) in
 *) skips vulkan "no driver, or no volk.h" ;;
 esac
 
+# Short enough to be read in one go.
+longest=$(wc -l examples/*.c | grep -v total | sort -n | tail -n 1)
+passes "examples_under_150_lines ($longest)" test "$(awk '{ print $1 }' <<< "$longest")" -lt 150
+
 # --- what they print ---------------------------------------------------------
 
 expected() {
