@@ -16712,12 +16712,27 @@ static bool vyi_work_is_plain(const vyre *v, const vyre_work *work)
 VYI_STATIC_ASSERT(slot_pairs, VYRE_SLOT_TENANT % 2 == 0 && VYRE_SLOT_ARGS % 2 == 0 &&
                                   VYRE_SLOT_PRIORITY == VYRE_SLOT_TENANT + 1);
 
+/* How it was lost is said unless somebody holds the lock just now. */
+static vyre_status vyi_engine_gone(const vyre *v, vyre_error *err)
+{
+    vyi_mutex *lock = vyi_engine_lock(v);
+    vyi_fail(err, VYRE_E_DEVICE_LOST, 0, "Call vyre_recover().",
+             "the device was lost; nothing can be published");
+    if (!err || !vyi_mutex_try(lock))
+        return VYRE_E_DEVICE_LOST;
+    if (v->state == VYI_STATE_LOST) {
+        err->native = v->lost.native;
+        snprintf(err->text, sizeof err->text, "nothing can be published: %.130s", v->lost.text);
+    }
+    vyi_mutex_unlock(lock);
+    return VYRE_E_DEVICE_LOST;
+}
+
 static vyre_status vyi_engine_takes_work(const vyre *v, vyre_error *err)
 {
     const uint32_t state = vyi_load_acquire(&v->state);
     if (state == VYI_STATE_LOST)
-        return vyi_fail(err, VYRE_E_DEVICE_LOST, 0, "Call vyre_recover().",
-                        "the device was lost; nothing can be published");
+        return vyi_engine_gone(v, err);
     if (state == VYI_STATE_SHUT)
         return vyi_fail(err, VYRE_E_STOPPED, 0, "Call vyre_start() to go on.",
                         "opcode SHUTDOWN has stopped the kernel");

@@ -977,23 +977,12 @@ static vyre_status everything(const vyre_allocator *allocator, void *user)
     return status;
 }
 
-/* The CPU's, all; of the others every seventh: opening a driver takes long. */
 static void every_allocation_may_fail(void)
 {
-    if (backend_under_test == VYRE_BACKEND_CPU) {
-        CHECK(oom_each(everything, NULL) > 10);
-        return;
-    }
-    oom_state s;
-    oom_begin(&s);
-    const vyre_allocator allocator = oom_allocator(&s);
-    for (s.fail_at = 3;; s.fail_at += 7, s.calls = 0, s.failed = false) {
-        const vyre_status status = everything(&allocator, NULL);
-        CHECK(oom_is_clean(&s));
-        if (!s.failed)
-            break;
-        CHECK_EQ(status, VYRE_E_NOMEM);
-    }
+    const uint64_t failed = oom_each(everything, NULL);
+    printf("NOTE %s: each of %llu allocations failed in turn\n",
+           vyre_backend_name(backend_under_test), (unsigned long long)failed);
+    CHECK(failed > 10);
 }
 
 static void steady_state_allocates_nothing(void)

@@ -1,6 +1,10 @@
 /* Every Vulkan call of every step of a handle's life, failed in turn with each
  * result that it may give.  Each time: a typed error with the call's name and
- * the driver's number, the handle can be closed, quickly, and nothing is left. */
+ * the driver's number, the handle can be closed, quickly, and nothing is left.
+ *
+ * What a step calls is counted first, in a life without faults, and compared
+ * with what was failed: a call that was left out is a failure of the test.
+ * Looks at the device are as many as time allows; the first two stand for all. */
 #include "test.h"
 #include "vyre.h"
 #include "oom.h"
@@ -35,11 +39,12 @@ static void cache_drop(void *user, const void *blob, size_t size)
 /* --- a handle's life ----------------------------------------------------- */
 
 typedef enum step {
-    STEP_OPEN, STEP_RUN, STEP_DISPATCH, STEP_START, STEP_WAIT, STEP_STOP, STEP_CLOSE, STEPS
+    STEP_OPEN, STEP_RUN, STEP_DISPATCH, STEP_START, STEP_WAIT, STEP_RECOVER, STEP_STOP,
+    STEP_CLOSE, STEPS
 } step;
 
-static const char *const step_names[STEPS] = { "open", "run",  "dispatch", "start",
-                                               "wait", "stop", "close" };
+static const char *const step_names[STEPS] = { "open", "run",     "dispatch", "start",
+                                               "wait", "recover", "stop",     "close" };
 
 typedef struct life {
     oom_state memory;
@@ -116,6 +121,27 @@ static vyre_status step_wait(life *l, bool armed)
     return status;
 }
 
+/* The device is lost, and the handle has noticed. */
+static void life_lose(life *l)
+{
+    const vyre_work w = work_of(1);
+    const uint64_t end = now_ns() + 5000000000u;
+    vyre_info info;
+    mock.lost = true;
+    do {
+        (void)vyre_publish(l->v, &w, NULL, NULL);
+        (void)vyre_drain(l->v, 1000000u, NULL);
+        vyre_query(l->v, &info);
+    } while (!info.device_lost && now_ns() < end);
+    CHECK(info.device_lost);
+}
+
+/* Steps that a life goes through on its way to, and behind, the one that matters. */
+static bool step_is_due(step s, step at)
+{
+    return s != STEP_RECOVER || at == STEP_RECOVER;
+}
+
 static vyre_status step_do(life *l, step s)
 {
     const vyre_work w = work_of(1);
@@ -128,6 +154,7 @@ static vyre_status step_do(life *l, step s)
     case STEP_DISPATCH: return step_dispatch(l);
     case STEP_START:    return vyre_start(l->v, &err);
     case STEP_WAIT:     return step_wait(l, mock.fail_function >= 0);
+    case STEP_RECOVER:  return vyre_recover(l->v, &err);
     case STEP_STOP:     return vyre_stop(l->v, 5000000000u, &err);
     default:
         v = l->v;
@@ -157,7 +184,7 @@ static bool is_harmless(const fault *f)
     return f->function == MOCK_vkSetDebugUtilsObjectNameEXT || f->at == STEP_CLOSE ||
            (look && f->at == STEP_RUN) ||
            (f->result != VK_ERROR_DEVICE_LOST &&
-            ((look && f->at == STEP_OPEN) || f->at == STEP_WAIT));
+            ((look && (f->at == STEP_OPEN || f->at == STEP_RECOVER)) || f->at == STEP_WAIT));
 }
 
 #define FAIL_IF(condition, ...)                                                                    \
@@ -209,6 +236,10 @@ static bool fault_try(const fault *f)
     const uint64_t began = now_ns();
     bool reached = false;
     for (uint32_t s = STEP_OPEN; s < STEPS; s++) {
+        if (!step_is_due((step)s, f->at))
+            continue;
+        if (s == STEP_RECOVER)
+            life_lose(&l);
         if (s == (uint32_t)f->at)
             mock_fail(f->function, f->call, f->result);
         const vyre_status status = step_do(&l, (step)s);
@@ -229,19 +260,34 @@ static bool fault_try(const fault *f)
     return reached;
 }
 
-/* All results of one function in one step; up to `most` of its calls. */
-static uint32_t function_sweep(fault f, uint32_t most)
+/* A look at the device, or a wait: how many there are is a matter of time. */
+static bool is_look(mock_function f)
+{
+    return f == MOCK_vkGetSemaphoreCounterValue || f == MOCK_vkWaitSemaphores ||
+           f == MOCK_vkGetFenceStatus || f == MOCK_vkWaitForFences;
+}
+
+/* All results of one function in one step, each of `made` calls; of looks and
+ * of what a step repeats as long as it lasts, two.  *failed is how many calls. */
+static uint32_t function_sweep(fault f, uint32_t made, uint32_t *failed)
 {
     VkResult results[MOCK_MAX_RESULTS];
     const uint32_t count = mock_results(f.function, results);
+    const bool repeats = is_look(f.function) || f.at == STEP_WAIT;
+    const uint32_t most = repeats && made > 2 ? 2 : made;
     uint32_t tried = 0;
     for (f.call = 1; f.call <= most; f.call++) {
         for (uint32_t i = 0; i < count; i++) {
             f.result = results[i];
-            if (!fault_try(&f))
+            if (!fault_try(&f)) {
+                if (!repeats)
+                    test_fail(__FILE__, __LINE__, "%s %s: call %u of %u was not made again",
+                              step_names[f.at], mock_name(f.function), f.call, made);
                 return tried;
+            }
             tried++;
         }
+        *failed = f.call;
     }
     return tried;
 }
@@ -255,13 +301,17 @@ static bool is_of_fences(mock_function f)
            f == MOCK_vkWaitForFences;
 }
 
-static void step_sweep(step at, bool fences)
+/* What the step calls in a life without faults. */
+static void step_count(step at, bool fences, uint32_t count[MOCK_FUNCTIONS])
 {
     life l;
-    uint32_t count[MOCK_FUNCTIONS], total = 0;
     life_init(&l, fences);
     for (uint32_t s = STEP_OPEN; s <= (uint32_t)STEP_CLOSE; s++) {
         uint32_t before[MOCK_FUNCTIONS];
+        if (!step_is_due((step)s, at))
+            continue;
+        if (s == STEP_RECOVER)
+            life_lose(&l);
         memcpy(before, mock.count, sizeof before);
         const vyre_status status = step_do(&l, (step)s);
         if (!l.v && err.status == VYRE_E_VK_DEVICE)
@@ -271,20 +321,35 @@ static void step_sweep(step at, bool fences)
             for (uint32_t i = 0; i < MOCK_FUNCTIONS; i++)
                 count[i] = mock.count[i] - before[i];
     }
+}
+
+static void step_sweep(step at, bool fences)
+{
+    uint32_t count[MOCK_FUNCTIONS], total = 0, functions = 0, made = 0, reached = 0;
+    memset(count, 0, sizeof count);
+    step_count(at, fences, count);
     for (uint32_t i = 0; i < MOCK_FUNCTIONS; i++) {
-        if (count[i] == 0 || (fences && at == STEP_OPEN && !is_of_fences((mock_function)i)))
+        const bool opens = at == STEP_OPEN || at == STEP_RECOVER;
+        if (count[i] == 0 || (fences && opens && !is_of_fences((mock_function)i)))
             continue;
         fault f;
+        uint32_t failed = 0;
         memset(&f, 0, sizeof f);
         f.at = at;
         f.function = (mock_function)i;
         f.fences = fences;
-        /* All calls of open; of the others, which repeat themselves, two. */
-        const uint32_t tried = function_sweep(f, at == STEP_OPEN && count[i] < 40 ? count[i] : 2);
+        const uint32_t tried = function_sweep(f, count[i], &failed);
+        if (failed < count[i])
+            printf("NOTE %s: %s was called %u times, %u were failed\n", step_names[at],
+                   mock_name(f.function), count[i], failed);
         seen[i] += tried;
         total += tried;
+        functions++;
+        made += count[i];
+        reached += failed;
     }
-    printf("NOTE %s%s: %u faults\n", step_names[at], fences ? " with fences" : "", total);
+    printf("NOTE %s%s: %u functions, %u calls, %u of them failed, %u faults\n", step_names[at],
+           fences ? " with fences" : "", functions, made, reached, total);
     CHECK(total > 0 || at >= STEP_STOP);
 }
 
@@ -293,13 +358,40 @@ static void run_fails_cleanly(void) { step_sweep(STEP_RUN, false); }
 static void dispatch_fails_cleanly(void) { step_sweep(STEP_DISPATCH, false); }
 static void start_fails_cleanly(void) { step_sweep(STEP_START, false); }
 static void wait_fails_cleanly(void) { step_sweep(STEP_WAIT, false); }
+static void recover_fails_cleanly(void) { step_sweep(STEP_RECOVER, false); }
 static void stop_fails_cleanly(void) { step_sweep(STEP_STOP, false); }
 static void close_fails_cleanly(void) { step_sweep(STEP_CLOSE, false); }
 static void open_with_fences_fails_cleanly(void) { step_sweep(STEP_OPEN, true); }
 static void run_with_fences_fails_cleanly(void) { step_sweep(STEP_RUN, true); }
 static void start_with_fences_fails_cleanly(void) { step_sweep(STEP_START, true); }
 static void wait_with_fences_fails_cleanly(void) { step_sweep(STEP_WAIT, true); }
+static void recover_with_fences_fails_cleanly(void) { step_sweep(STEP_RECOVER, true); }
 static void stop_with_fences_fails_cleanly(void) { step_sweep(STEP_STOP, true); }
+
+/* A recovery that fails can be tried again, until it gets through. */
+static void every_allocation_of_a_recovery_may_fail(void)
+{
+    life l;
+    life_init(&l, false);
+    if (step_do(&l, STEP_OPEN) < 0)
+        test_skip("no Vulkan device");
+    CHECK_EQ(step_do(&l, STEP_START), VYRE_OK);
+    life_lose(&l);
+    vyre_status status = VYRE_E_NOMEM;
+    uint32_t failed = 0;
+    for (l.memory.fail_at = 0; status == VYRE_E_NOMEM; failed += l.memory.failed) {
+        oom_rearm(&l.memory);
+        status = step_do(&l, STEP_RECOVER);
+        CHECK_EQ(status, l.memory.failed ? VYRE_E_NOMEM : VYRE_OK);
+    }
+    l.memory.fail_at = 0;
+    printf("NOTE recover: each of %u allocations failed in turn\n", failed);
+    CHECK(failed > 10);
+    CHECK_EQ(step_wait(&l, false), VYRE_OK);
+    (void)step_do(&l, STEP_CLOSE);
+    CHECK_EQ(mock.live, 0);
+    CHECK(oom_is_clean(&l.memory));
+}
 
 static void no_function_was_left_out(void)
 {
@@ -316,13 +408,16 @@ int main(void)
     RUN(dispatch_fails_cleanly);
     RUN(start_fails_cleanly);
     RUN(wait_fails_cleanly);
+    RUN(recover_fails_cleanly);
     RUN(stop_fails_cleanly);
     RUN(close_fails_cleanly);
     RUN(open_with_fences_fails_cleanly);
     RUN(run_with_fences_fails_cleanly);
     RUN(start_with_fences_fails_cleanly);
     RUN(wait_with_fences_fails_cleanly);
+    RUN(recover_with_fences_fails_cleanly);
     RUN(stop_with_fences_fails_cleanly);
+    RUN(every_allocation_of_a_recovery_may_fail);
     RUN(no_function_was_left_out);
     printf("NOTE %.1f s\n", (double)(now_ns() - begin) * 1e-9);
     return test_end();
