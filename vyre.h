@@ -386,7 +386,8 @@ VYI_EXTERN_C_BEGIN
     X(E_VK_HOST_MEMORY,     -216, "the Vulkan driver has no host memory")                          \
     X(E_VK_DEVICE_MEMORY,   -217, "the Vulkan device has no memory left")                          \
     X(E_VK_CALL,            -218, "a Vulkan call failed")                                          \
-    X(E_VK_TIMEOUT,         -219, "the Vulkan device did not answer in time")
+    X(E_VK_TIMEOUT,         -219, "the Vulkan device did not answer in time")                      \
+    X(E_VK_NAME,            -220, "no Vulkan device has this index or name")
 
 typedef enum vyre_status {
 #define VYI_STATUS_ENUM(name, number, text) VYRE_##name = (number),
@@ -1783,7 +1784,7 @@ struct vyre_log_record;
 #define VYRE_FOREVER UINT64_MAX /* a timeout in nanoseconds */
 
 typedef enum vyre_backend {
-    VYRE_BACKEND_AUTO = 0, /* Vulkan where it works, else CPU */
+    VYRE_BACKEND_AUTO = 0, /* Vulkan where it works, else CPU: vyre_info.why_cpu */
     VYRE_BACKEND_CPU = 1,
     VYRE_BACKEND_VULKAN = 2
 } vyre_backend;
@@ -1846,7 +1847,9 @@ typedef struct vyre_lease_desc {
 typedef struct vyre_desc {
     vyre_backend backend;
     vyre_mode    mode;
-    const char  *device;         /* index or part of the name; NULL = $VYRE_DEVICE, or the best */
+    /* Index or part of the name; NULL = $VYRE_DEVICE, or the best.  AUTO, too,
+     * fails where there are Vulkan devices and none is the one that was named. */
+    const char  *device;
     vyre_kernel_desc kernel;     /* slot_count 0 = 256; once and mirror_binding are the engine's */
     uint32_t     tenants;        /* ids 0 .. tenants - 1 are authorised; 0 = 1 */
     uint32_t     observables;    /* 0 = the kernel's, or 64 */
@@ -1896,6 +1899,7 @@ typedef struct vyre_info {
     vyre_mode    mode;            /* PERSISTENT or PASSES, what vyre_start gives */
     char         device[128];     /* name */
     char         driver[128];     /* name and version */
+    char         why_cpu[160];    /* why AUTO took the CPU; empty otherwise */
     uint32_t     slot_count;
     uint32_t     workgroup_size;  /* of the looping kernel on this device */
     uint32_t     worker_groups;
@@ -16404,6 +16408,7 @@ struct vyre {
     bool      auto_recovered;
     uint32_t  aborted;    /* slots may have been left CLAIMED */
     vyre_error lost;      /* how */
+    char      why_cpu[160];
     /* The helper. */
     vyi_thread helper;
     vyi_mutex  helper_lock;
@@ -18580,12 +18585,12 @@ VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err)
                  "backend %s (%d) is not built in", vyre_backend_name(wanted), (int)wanted);
         return NULL;
     }
+    memset(&how, 0, sizeof how);
     if (vulkan) {
-        memset(&how, 0, sizeof how);
         vyre *v = vyi_open_with(vulkan, desc, &how);
         if (v)
             return v;
-        if (how.status == VYRE_E_NOMEM) {
+        if (how.status == VYRE_E_NOMEM || how.status == VYRE_E_VK_NAME) {
             if (err)
                 *err = how;
             return NULL;
@@ -18594,7 +18599,11 @@ VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err)
             vyi_message(&desc->messages, VYRE_SEVERITY_WARNING, "no Vulkan, so the CPU: %s",
                         how.text);
     }
-    return vyi_open_with(vyi_cpu_backend(), desc, err);
+    vyre *v = vyi_open_with(vyi_cpu_backend(), desc, err);
+    if (v)
+        snprintf(v->why_cpu, sizeof v->why_cpu, "%s",
+                 vulkan ? how.text : "built without volk.h on the include path, or without Vulkan");
+    return v;
 }
 
 /* --- query --------------------------------------------------------------- */
@@ -18623,6 +18632,7 @@ VYRE_API void vyre_query(const vyre *v, vyre_info *out)
     v->backend->info(d, out);
     vyi_query_counts(v, out);
     out->backend = v->backend->id;
+    memcpy(out->why_cpu, v->why_cpu, sizeof out->why_cpu);
     out->workgroup_size = d->group_size;
     out->worker_groups = d->groups;
     out->lane_count = d->group_size * d->groups;
@@ -19716,7 +19726,7 @@ VYI_API vyre_status vyi_vk_load_device(vyi_vk_table *fn, VkDevice device, vyre_e
     X(VK_ERROR_LAYER_NOT_PRESENT, E_VK_CALL, "Unset VK_INSTANCE_LAYERS, or install the layer.")    \
     X(VK_ERROR_EXTENSION_NOT_PRESENT, E_VK_CALL, "Update the driver.")                             \
     X(VK_ERROR_FEATURE_NOT_PRESENT, E_VK_CALL, "Update the driver.")                               \
-    X(VK_ERROR_INCOMPATIBLE_DRIVER, E_VK_CALL, "Install a Vulkan 1.1 driver.")                     \
+    X(VK_ERROR_INCOMPATIBLE_DRIVER, E_VK_CALL, "Install a driver for Vulkan 1.1 or newer.")        \
     X(VK_ERROR_TOO_MANY_OBJECTS, E_VK_CALL, "Close other handles or devices first.")               \
     X(VK_ERROR_FORMAT_NOT_SUPPORTED, E_VK_CALL, "Update the driver.")                              \
     X(VK_ERROR_FRAGMENTED_POOL, E_VK_CALL, "Update the driver.")                                   \
@@ -20085,17 +20095,19 @@ static bool vyi_vk_wanted(const char *wanted, uint32_t index, const char *name)
     return *digit ? vyi_vk_contains(name, wanted) : number == index;
 }
 
-static vyre_status vyi_vk_no_device(vyre_error *err, const char *wanted, uint32_t count)
+static vyre_status vyi_vk_no_device(vyre_error *err, const char *wanted, uint32_t count,
+                                    const char *first)
 {
     if (count == 0)
         return vyi_fail(err, VYRE_E_VK_DEVICE, 0,
                         "Install a Vulkan driver, or use VYRE_BACKEND_CPU.",
                         "the Vulkan loader knows no device");
     if (wanted && *wanted)
-        return vyi_fail(err, VYRE_E_VK_DEVICE, count,
-                        "Correct vyre_desc.device or VYRE_DEVICE: an index or part of a name.",
-                        "none of the %u Vulkan devices that have 1.1 and a compute queue "
-                        "is \"%.48s\"", count, wanted);
+        return vyi_fail(err, VYRE_E_VK_NAME, count,
+                        "Correct vyre_desc.device or VYRE_DEVICE: an index from 0 up, or part of "
+                        "a name.",
+                        "no usable one of the %u Vulkan devices is \"%.32s\"; number 0 is "
+                        "\"%.60s\"", count, wanted, first);
     return vyi_fail(err, VYRE_E_VK_DEVICE, count, "Update the Vulkan driver.",
                     "none of the %u Vulkan devices has Vulkan 1.1 and a compute queue", count);
 }
@@ -20104,6 +20116,7 @@ static vyre_status vyi_vk_choose(vyi_vk_context *c, vyre_error *err)
 {
     VkPhysicalDevice list[VYI_VK_MAX_DEVICES];
     uint32_t count = VYI_VK_MAX_DEVICES, best = UINT32_MAX;
+    char first[VK_MAX_PHYSICAL_DEVICE_NAME_SIZE] = "";
     VkResult result = c->fn.vkEnumeratePhysicalDevices(c->instance, &count, list);
     if (result != VK_SUCCESS && result != VK_INCOMPLETE)
         return vyi_vk_fail(err, result, "vkEnumeratePhysicalDevices");
@@ -20113,6 +20126,8 @@ static vyre_status vyi_vk_choose(vyi_vk_context *c, vyre_error *err)
         VkPhysicalDeviceProperties properties;
         uint32_t family;
         c->fn.vkGetPhysicalDeviceProperties(list[i], &properties);
+        if (i == 0)
+            memcpy(first, properties.deviceName, sizeof first);
         if (properties.apiVersion < VK_API_VERSION_1_1 ||
             !vyi_vk_find_family(c, list[i], &family) ||
             !vyi_vk_wanted(wanted, i, properties.deviceName) ||
@@ -20122,7 +20137,7 @@ static vyre_status vyi_vk_choose(vyi_vk_context *c, vyre_error *err)
         c->physical = list[i];
         c->family = family;
     }
-    return c->physical ? VYRE_OK : vyi_vk_no_device(err, wanted, count);
+    return c->physical ? VYRE_OK : vyi_vk_no_device(err, wanted, count, first);
 }
 
 /* --- the logical device -------------------------------------------------- */

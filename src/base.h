@@ -155,7 +155,8 @@ VYI_EXTERN_C_BEGIN
     X(E_VK_HOST_MEMORY,     -216, "the Vulkan driver has no host memory")                          \
     X(E_VK_DEVICE_MEMORY,   -217, "the Vulkan device has no memory left")                          \
     X(E_VK_CALL,            -218, "a Vulkan call failed")                                          \
-    X(E_VK_TIMEOUT,         -219, "the Vulkan device did not answer in time")
+    X(E_VK_TIMEOUT,         -219, "the Vulkan device did not answer in time")                      \
+    X(E_VK_NAME,            -220, "no Vulkan device has this index or name")
 
 typedef enum vyre_status {
 #define VYI_STATUS_ENUM(name, number, text) VYRE_##name = (number),

@@ -482,12 +482,12 @@ VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err)
                  "backend %s (%d) is not built in", vyre_backend_name(wanted), (int)wanted);
         return NULL;
     }
+    memset(&how, 0, sizeof how);
     if (vulkan) {
-        memset(&how, 0, sizeof how);
         vyre *v = vyi_open_with(vulkan, desc, &how);
         if (v)
             return v;
-        if (how.status == VYRE_E_NOMEM) {
+        if (how.status == VYRE_E_NOMEM || how.status == VYRE_E_VK_NAME) {
             if (err)
                 *err = how;
             return NULL;
@@ -496,7 +496,11 @@ VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err)
             vyi_message(&desc->messages, VYRE_SEVERITY_WARNING, "no Vulkan, so the CPU: %s",
                         how.text);
     }
-    return vyi_open_with(vyi_cpu_backend(), desc, err);
+    vyre *v = vyi_open_with(vyi_cpu_backend(), desc, err);
+    if (v)
+        snprintf(v->why_cpu, sizeof v->why_cpu, "%s",
+                 vulkan ? how.text : "built without volk.h on the include path, or without Vulkan");
+    return v;
 }
 
 /* --- query --------------------------------------------------------------- */
@@ -525,6 +529,7 @@ VYRE_API void vyre_query(const vyre *v, vyre_info *out)
     v->backend->info(d, out);
     vyi_query_counts(v, out);
     out->backend = v->backend->id;
+    memcpy(out->why_cpu, v->why_cpu, sizeof out->why_cpu);
     out->workgroup_size = d->group_size;
     out->worker_groups = d->groups;
     out->lane_count = d->group_size * d->groups;

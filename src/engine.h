@@ -37,7 +37,7 @@ struct vyre_log_record;
 #define VYRE_FOREVER UINT64_MAX /* a timeout in nanoseconds */
 
 typedef enum vyre_backend {
-    VYRE_BACKEND_AUTO = 0, /* Vulkan where it works, else CPU */
+    VYRE_BACKEND_AUTO = 0, /* Vulkan where it works, else CPU: vyre_info.why_cpu */
     VYRE_BACKEND_CPU = 1,
     VYRE_BACKEND_VULKAN = 2
 } vyre_backend;
@@ -100,7 +100,9 @@ typedef struct vyre_lease_desc {
 typedef struct vyre_desc {
     vyre_backend backend;
     vyre_mode    mode;
-    const char  *device;         /* index or part of the name; NULL = $VYRE_DEVICE, or the best */
+    /* Index or part of the name; NULL = $VYRE_DEVICE, or the best.  AUTO, too,
+     * fails where there are Vulkan devices and none is the one that was named. */
+    const char  *device;
     vyre_kernel_desc kernel;     /* slot_count 0 = 256; once and mirror_binding are the engine's */
     uint32_t     tenants;        /* ids 0 .. tenants - 1 are authorised; 0 = 1 */
     uint32_t     observables;    /* 0 = the kernel's, or 64 */
@@ -150,6 +152,7 @@ typedef struct vyre_info {
     vyre_mode    mode;            /* PERSISTENT or PASSES, what vyre_start gives */
     char         device[128];     /* name */
     char         driver[128];     /* name and version */
+    char         why_cpu[160];    /* why AUTO took the CPU; empty otherwise */
     uint32_t     slot_count;
     uint32_t     workgroup_size;  /* of the looping kernel on this device */
     uint32_t     worker_groups;

@@ -222,6 +222,7 @@ struct vyre {
     bool      auto_recovered;
     uint32_t  aborted;    /* slots may have been left CLAIMED */
     vyre_error lost;      /* how */
+    char      why_cpu[160];
     /* The helper. */
     vyi_thread helper;
     vyi_mutex  helper_lock;

@@ -312,17 +312,19 @@ static bool vyi_vk_wanted(const char *wanted, uint32_t index, const char *name)
     return *digit ? vyi_vk_contains(name, wanted) : number == index;
 }
 
-static vyre_status vyi_vk_no_device(vyre_error *err, const char *wanted, uint32_t count)
+static vyre_status vyi_vk_no_device(vyre_error *err, const char *wanted, uint32_t count,
+                                    const char *first)
 {
     if (count == 0)
         return vyi_fail(err, VYRE_E_VK_DEVICE, 0,
                         "Install a Vulkan driver, or use VYRE_BACKEND_CPU.",
                         "the Vulkan loader knows no device");
     if (wanted && *wanted)
-        return vyi_fail(err, VYRE_E_VK_DEVICE, count,
-                        "Correct vyre_desc.device or VYRE_DEVICE: an index or part of a name.",
-                        "none of the %u Vulkan devices that have 1.1 and a compute queue "
-                        "is \"%.48s\"", count, wanted);
+        return vyi_fail(err, VYRE_E_VK_NAME, count,
+                        "Correct vyre_desc.device or VYRE_DEVICE: an index from 0 up, or part of "
+                        "a name.",
+                        "no usable one of the %u Vulkan devices is \"%.32s\"; number 0 is "
+                        "\"%.60s\"", count, wanted, first);
     return vyi_fail(err, VYRE_E_VK_DEVICE, count, "Update the Vulkan driver.",
                     "none of the %u Vulkan devices has Vulkan 1.1 and a compute queue", count);
 }
@@ -331,6 +333,7 @@ static vyre_status vyi_vk_choose(vyi_vk_context *c, vyre_error *err)
 {
     VkPhysicalDevice list[VYI_VK_MAX_DEVICES];
     uint32_t count = VYI_VK_MAX_DEVICES, best = UINT32_MAX;
+    char first[VK_MAX_PHYSICAL_DEVICE_NAME_SIZE] = "";
     VkResult result = c->fn.vkEnumeratePhysicalDevices(c->instance, &count, list);
     if (result != VK_SUCCESS && result != VK_INCOMPLETE)
         return vyi_vk_fail(err, result, "vkEnumeratePhysicalDevices");
@@ -340,6 +343,8 @@ static vyre_status vyi_vk_choose(vyi_vk_context *c, vyre_error *err)
         VkPhysicalDeviceProperties properties;
         uint32_t family;
         c->fn.vkGetPhysicalDeviceProperties(list[i], &properties);
+        if (i == 0)
+            memcpy(first, properties.deviceName, sizeof first);
         if (properties.apiVersion < VK_API_VERSION_1_1 ||
             !vyi_vk_find_family(c, list[i], &family) ||
             !vyi_vk_wanted(wanted, i, properties.deviceName) ||
@@ -349,7 +354,7 @@ static vyre_status vyi_vk_choose(vyi_vk_context *c, vyre_error *err)
         c->physical = list[i];
         c->family = family;
     }
-    return c->physical ? VYRE_OK : vyi_vk_no_device(err, wanted, count);
+    return c->physical ? VYRE_OK : vyi_vk_no_device(err, wanted, count, first);
 }
 
 /* --- the logical device -------------------------------------------------- */

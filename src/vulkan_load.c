@@ -130,7 +130,7 @@ VYI_API vyre_status vyi_vk_load_device(vyi_vk_table *fn, VkDevice device, vyre_e
     X(VK_ERROR_LAYER_NOT_PRESENT, E_VK_CALL, "Unset VK_INSTANCE_LAYERS, or install the layer.")    \
     X(VK_ERROR_EXTENSION_NOT_PRESENT, E_VK_CALL, "Update the driver.")                             \
     X(VK_ERROR_FEATURE_NOT_PRESENT, E_VK_CALL, "Update the driver.")                               \
-    X(VK_ERROR_INCOMPATIBLE_DRIVER, E_VK_CALL, "Install a Vulkan 1.1 driver.")                     \
+    X(VK_ERROR_INCOMPATIBLE_DRIVER, E_VK_CALL, "Install a driver for Vulkan 1.1 or newer.")        \
     X(VK_ERROR_TOO_MANY_OBJECTS, E_VK_CALL, "Close other handles or devices first.")               \
     X(VK_ERROR_FORMAT_NOT_SUPPORTED, E_VK_CALL, "Update the driver.")                              \
     X(VK_ERROR_FRAGMENTED_POOL, E_VK_CALL, "Update the driver.")                                   \

@@ -109,65 +109,58 @@ fails scan_control cmp "$scratch/grep" "$scratch/scan"
 
 # --- wrong use ---------------------------------------------------------------
 
-# The quickstart with one thing wrong in it; it prints text and fix.
-cat > "$scratch/wrong.c" <<'C'
-#define VYRE_IMPLEMENTATION
-#include "vyre.h"
-
-static void emit(vyre_program *p, const vyre_slot_values *slot, void *user)
-{
-    (void)p, (void)slot, (void)user;
+# One line changed in the quickstart; it prints what happened, and what to do.
+wrong() { # name, sed expressions on the quickstart, gcc's flags
+    sed -e "$2" examples/quickstart.c > "$scratch/wrong_$1.c"
+    cmp -s "$scratch/wrong_$1.c" examples/quickstart.c && [ -n "$2" ] && { failed=$((failed + 1)); echo "FAIL $1: sed changed nothing"; }
+    passes "wrong_$1_builds" gcc -std=c99 ${3:--I.} "$scratch/wrong_$1.c" -o "$scratch/wrong_$1" $libs
 }
-
-int main(int argc, char **argv)
-{
-    const vyre_handler handler = { VYRE_OP_PRINTF, emit, NULL, "mine" };
-    const vyre_work work = { VYRE_OP_ATOMIC_ADD, 0, VYRE_PRIORITY_NORMAL, 2, { 42, 160 } };
-    const char *what = argc > 1 ? argv[1] : "";
-    vyre_desc desc;
-    vyre_error err;
-    memset(&err, 0, sizeof err);
-    memset(&desc, 0, sizeof desc);
-    if (strcmp(what, "vulkan") == 0)
-        desc.backend = VYRE_BACKEND_VULKAN;
-    if (strcmp(what, "device") == 0) {
-        desc.backend = VYRE_BACKEND_VULKAN;
-        desc.device = "7";
-    }
-    if (strcmp(what, "opcode") == 0) {
-        desc.kernel.handlers = &handler;
-        desc.kernel.handler_count = 1;
-    }
-    if (strcmp(what, "geometry") == 0)
-        desc.kernel.slot_count = 1000;
-    vyre *v = vyre_open(&desc, &err);
-    vyre_status status = v ? VYRE_OK : err.status;
-    for (unsigned i = 0; i < 257 && status == VYRE_OK && strcmp(what, "full") == 0; i++)
-        status = vyre_publish(v, &work, NULL, &err); /* never started */
-    if (status != VYRE_OK)
-        printf("%s\n%s\n", err.text, err.fix);
-    vyre_close(v);
-    return 0;
-}
-C
-passes wrong_builds gcc -std=c99 -I. "$scratch/wrong.c" -o "$scratch/wrong" $libs
-
-answers() { # name, text, fix, command...
-    local name=$1 text=$2 fix=$3; shift 3
-    "$@" > "$scratch/answer" 2>&1
-    if sed -n 1p "$scratch/answer" | grep -qE "$text" && sed -n 2p "$scratch/answer" | grep -qE "$fix"; then
+answers() { # name, text, fix, command...: exactly these two lines, and exit code 1
+    local name=$1 text=$2 fix=$3 code; shift 3
+    "$@" > "$scratch/answer" 2>&1; code=$?
+    printf '%s\n' "$text" "$fix" > "$scratch/expected"
+    if [ $code -eq 1 ] && cmp -s "$scratch/expected" "$scratch/answer"; then
         passed=$((passed + 1))
     else
-        failed=$((failed + 1)); echo "FAIL $name: $*"; head -n 4 "$scratch/answer"
+        failed=$((failed + 1)); echo "FAIL $name: exit code $code"; diff "$scratch/expected" "$scratch/answer"
     fi
 }
+desc='s/vyre_open(NULL, /vyre_open(\&desc, /; s/    vyre_error err;/    vyre_desc desc; memset(\&desc, 0, sizeof desc); @ vyre_error err;/'
 
-answers reserved_opcode '0xFFFE.*built in or reserved' '8\.\.0xFFEF' "$scratch/wrong" opcode
-answers not_a_multiple '1000 slots in workgroups of 256' 'multiple of the workgroup' "$scratch/wrong" geometry
-answers ring_full '256 slots' '[Ww]ait|poll' "$scratch/wrong" full
+wrong opcode "$desc; s/@/const vyre_handler mine = { VYRE_OP_PRINTF, NULL, NULL, \"mine\" }; desc.kernel.handlers = \&mine; desc.kernel.handler_count = 1;/"
+answers reserved_opcode 'handler 0 has opcode 0xFFFE, which is built in or reserved' \
+    'Use 8..0xFFEF or 0x10000..0x7FFFFFFF.' "$scratch/wrong_opcode"
+
+wrong geometry "$desc; s/@/desc.kernel.slot_count = 1000;/"
+answers not_a_multiple '1000 slots in workgroups of 256' \
+    'Use a multiple of the workgroup size, or a smaller workgroup.' "$scratch/wrong_geometry"
+
+# 257 works before the start, and nobody waits.
+wrong full 's/vyre_start(v, &err) != VYRE_OK ||/vyre_publish(v, \&work, NULL, \&err) < 0 ||/
+    s/vyre_publish(v, &work, &ticket/vyre_publish_many(v, works, 256, NULL, NULL/
+    s/    uint32_t sum/    vyre_work works[256]; for (int i = 0; i < 256; i++) works[i] = work; uint32_t sum/'
+answers ring_full 'none of the 256 slots is free' \
+    'Poll or wait for a ticket and publish again, or use more slots.' "$scratch/wrong_full"
+
+wrong vulkan "$desc; s/@/desc.backend = VYRE_BACKEND_VULKAN;/"
 case $backends in *vulkan)
-    answers no_driver 'INCOMPATIBLE_DRIVER|Vulkan' 'Install a Vulkan' $no_driver "$scratch/wrong" vulkan
-    answers device_index '7' 'index|VYRE_DEVICE|device' "$scratch/wrong" device ;;
+    answers no_driver 'vkCreateInstance gave VK_ERROR_INCOMPATIBLE_DRIVER (-9)' \
+        'Install a driver for Vulkan 1.1 or newer.' $no_driver "$scratch/wrong_vulkan"
+    mkdir "$scratch/none"
+    echo none > "$scratch/none/libvulkan.so.1"
+    cp "$scratch/none/libvulkan.so.1" "$scratch/none/libvulkan.so"
+    answers no_loader 'no Vulkan loader was found on this system' \
+        'Install a Vulkan driver and its loader, or use VYRE_BACKEND_CPU.' \
+        env LD_LIBRARY_PATH="$scratch/none" "$scratch/wrong_vulkan"
+    # The quickstart itself: whoever names a device does not want another one.
+    VYRE_DEVICE=7 "$bin/quickstart" > "$scratch/answer"
+    devices=$(sed -n '1s/.* one of the \([0-9]*\) .*/\1/p' "$scratch/answer")
+    name=$(sed -n '1s/.*number 0 is "\(.*\)"$/\1/p' "$scratch/answer")
+    passes device_named test -n "$name" -a -n "$devices"
+    answers device_index "no usable one of the $devices Vulkan devices is \"7\"; number 0 is \"$name\"" \
+        'Correct vyre_desc.device or VYRE_DEVICE: an index from 0 up, or part of a name.' \
+        env VYRE_DEVICE=7 "$bin/quickstart"
+    passes device_part_of_name sh -c "VYRE_DEVICE='${name%% *}' '$bin/quickstart' | grep -q '^42, computed by .* (vulkan)$'" ;;
 esac
 
 # An include path like the real one, but without volk.h.
@@ -177,7 +170,19 @@ rm -f "$scratch/include/volk.h"
 search=$(gcc -E -v - < /dev/null 2>&1 | sed -n '/^#include </,/^End/p' | grep '^ ' | grep -v '/usr/include$')
 flags="-nostdinc -I. "
 for directory in $search; do flags="$flags -isystem $directory"; done
-passes no_volk_builds gcc -std=c99 $flags -isystem "$scratch/include" "$scratch/wrong.c" -o "$scratch/no_volk" $libs
-answers no_volk 'vulkan.*not built in' 'volk.h on the include path' "$scratch/no_volk" vulkan
-passes no_volk_runs "$scratch/no_volk"
+flags="$flags -isystem $scratch/include"
+wrong no_volk "$desc; s/@/desc.backend = VYRE_BACKEND_VULKAN;/" "$flags"
+answers no_volk 'backend vulkan (2) is not built in' \
+    'Put volk.h on the include path, without VYRE_NO_VULKAN; or use AUTO.' "$scratch/wrong_no_volk"
+wrong no_volk_auto "" "$flags"
+passes no_volk_runs sh -c "'$scratch/wrong_no_volk_auto' | grep -qx '42, computed by CPU interpreter (cpu)'"
+
+# Why it is the CPU that AUTO took.
+wrong why 's/vyre_query(v, &info);/& puts(info.why_cpu);/' "$flags"
+passes why_no_volk sh -c "'$scratch/wrong_why' | grep -qx 'built without volk.h on the include path, or without Vulkan'"
+wrong why 's/vyre_query(v, &info);/& puts(info.why_cpu);/'
+case $backends in *vulkan)
+    passes why_no_driver sh -c "$no_driver '$scratch/wrong_why' | grep -qx 'vkCreateInstance gave VK_ERROR_INCOMPATIBLE_DRIVER (-9)'"
+    passes why_empty sh -c "'$scratch/wrong_why' | head -n 1 | grep -qx ''" ;;
+esac
 finish

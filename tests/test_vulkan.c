@@ -362,10 +362,12 @@ static void a_device_that_is_not_there_is_refused(void)
     vyre_desc d = small_desc();
     four_devices();
     d.device = "4";
-    refuse(&d, VYRE_E_VK_DEVICE);
+    refuse(&d, VYRE_E_VK_NAME);
     d.device = "Voodoo";
-    refuse(&d, VYRE_E_VK_DEVICE);
-    CHECK(strstr(err.text, "Voodoo"));
+    refuse(&d, VYRE_E_VK_NAME);
+    CHECK(strstr(err.text, "Voodoo") && strstr(err.text, "Slow llvmpipe"));
+    d.backend = VYRE_BACKEND_AUTO; /* whoever names a device does not want the CPU */
+    refuse(&d, VYRE_E_VK_NAME);
     d = small_desc();
     mock.no_devices = true;
     refuse(&d, VYRE_E_VK_DEVICE);

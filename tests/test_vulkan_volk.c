@@ -60,6 +60,7 @@ static void without_a_loader_auto_takes_the_cpu(void)
     vyre_query(v, &info);
     vyre_close(v);
     CHECK_EQ(info.backend, VYRE_BACKEND_CPU);
+    CHECK_TEXT(info.why_cpu, "no Vulkan loader was found on this system");
 }
 
 static void work_once(vyre *v)
