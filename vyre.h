@@ -17042,7 +17042,7 @@ static vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre_
 {
     switch (status) {
     case VYRE_E_FAULT:
-        vyi_fail(err, status, t.slot, "Correct the work's opcode or arguments; see docs.",
+        vyi_fail(err, status, t.slot, "Correct the work's opcode or arguments: see vyre_fault.",
                  "slot %u ended FAULT %u: %s", t.slot, code, vyre_fault_text(code));
         if (err)
             err->native = (int32_t)code;

@@ -98,6 +98,46 @@ sed -n '/^ \* ONE COMPLETE PROGRAM/,/^ \* WHAT A JOB/p' vyre.h | sed '1d;$d;s/^ 
 c_block "the header's program" "$scratch/top.c"
 passes top_comment_length sh -c "test \$(sed '/^ \*\//q' src/vyre.h | wc -l) -ge 150 -a \$(sed '/^ \*\//q' src/vyre.h | wc -l) -le 250"
 
+# As a newcomer: a folder elsewhere with what README says to copy and nothing else, its
+# programs, its command lines, and more warnings than most people ask for.
+trial() { # command line as README has it, for demo.c, another compiler
+    local line=${1/#* -std=/$2 -std=} number answer programs=("$scratch"/blocks/README.md/*.c)
+    for number in 0 1; do
+        answer='^42, computed by '
+        [ $number = 0 ] || answer='^1000 4000$'
+        cp "${programs[$number]}" "$scratch/trial/demo.c"
+        rm -f "$scratch"/trial/demo "$scratch"/trial/demo.exe
+        passes "newcomer, program $number: $line" sh -c "cd '$scratch/trial' && $line $more"
+        if [ -e "$scratch/trial/demo" ]; then
+            passes "newcomer, program $number runs: $line" sh -c "'$scratch/trial/demo' | grep -q '$answer'"
+        else
+            passes "newcomer, program $number linked: $line" test -s "$scratch/trial/demo.exe"
+        fi
+    done
+}
+
+mkdir -p "$scratch/trial"
+cp vyre.h "$scratch/trial/"
+more="-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror"
+lines=$(sed -n 's/^|.*| `\(.* demo\.c .*\)` |$/\1/p' README.md)
+passes newcomer_lines test "$(wc -l <<< "$lines")" -eq 3
+while read -r line; do
+    case $line in
+    cc\ *) for compiler in gcc clang; do needs $compiler && trial "$line" $compiler; done ;;
+    g++\ *) for compiler in g++ clang++; do needs $compiler && trial "$line" $compiler; done ;;
+    *) for compiler in x86_64-w64-mingw32-gcc "x86_64-w64-mingw32-g++ -x c++"; do
+           needs ${compiler%% *} || continue
+           case $compiler in *++*) line=${line/c99/c++17} ;; esac
+           trial "$line" "$compiler"
+           if [ -e /usr/include/volk.h ]; then # the GPU's headers, copied as README says
+               mkdir -p "$scratch/trial/gpu"
+               cp -r /usr/include/volk.h /usr/include/vulkan /usr/include/vk_video "$scratch/trial/gpu/"
+               trial "$line -isystem gpu" "$compiler"
+           fi
+       done ;;
+    esac
+done <<< "$lines"
+
 # Positive controls: a block that does not compile, one that prints something else, a broken link.
 control() { # name, text
     mkdir -p "$scratch/control"
