@@ -90,6 +90,64 @@ C
     passes vcpkg_port quietly cmake -DPORT=vyre -DCURRENT_PACKAGES_DIR="$scratch/vcpkg" \
         -DPORTFILE="$tree/packaging/vcpkg/vyre/portfile.cmake" -P "$scratch/vcpkg.cmake"
     passes vcpkg_usage test -s "$scratch/vcpkg/share/vyre/usage"
+    fixup=$(sed -n 's/.*CONFIG_PATH \(.*\))/\1/p' packaging/vcpkg/vyre/portfile.cmake)
+    passes vcpkg_config_path test -e "$scratch/plain/$fixup/vyre-config.cmake"
+fi
+
+# --- Conan -------------------------------------------------------------------
+
+# The recipe's own steps, in Conan's order, with Conan's classes stood in for;
+# the consumer then gets what package_info says and nothing else.
+if needs python3; then
+    mkdir -p "$scratch/stand_in/conan/tools"
+    cat > "$scratch/stand_in/conan/__init__.py" <<'C'
+from types import SimpleNamespace
+class ConanFile:
+    def __init__(self):
+        self.cpp_info = SimpleNamespace(properties={}, system_libs=[], includedirs=["include"])
+        self.cpp_info.set_property = self.cpp_info.properties.__setitem__
+        self.info = SimpleNamespace(clear=lambda: None)
+C
+    : > "$scratch/stand_in/conan/tools/__init__.py"
+    cat > "$scratch/stand_in/conan/tools/files.py" <<'C'
+import os, shutil
+def load(conanfile, path):
+    return open(path).read()
+def copy(conanfile, pattern, src, dst):
+    os.makedirs(dst, exist_ok=True)
+    shutil.copy(os.path.join(src, pattern), dst)
+C
+    cat > "$scratch/stand_in/create.py" <<'C'
+import importlib.util, os, sys
+from types import SimpleNamespace
+folder, store = sys.argv[1:]
+spec = importlib.util.spec_from_file_location("conanfile", os.path.join(folder, "conanfile.py"))
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+recipe = module.Vyre()
+recipe.recipe_folder = folder
+recipe.export_sources_folder = recipe.source_folder = os.path.join(store, "source")
+recipe.package_folder = os.path.join(store, "package")
+recipe.settings = SimpleNamespace(os="Linux")
+recipe.set_version()
+for step in ("export_sources", "package", "package_id", "package_info"):
+    getattr(recipe, step)()
+assert recipe.cpp_info.properties["cmake_target_name"] == "vyre::vyre", recipe.cpp_info.properties
+assert os.path.exists(os.path.join(recipe.package_folder, "licenses", "LICENSE"))
+print(recipe.version)
+print(" ".join("-I" + os.path.join(recipe.package_folder, d) for d in recipe.cpp_info.includedirs),
+      " ".join("-l" + lib for lib in recipe.cpp_info.system_libs))
+C
+    conan() { PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$scratch/stand_in python3 "$scratch/stand_in/create.py" "$1" "$scratch/conan"; }
+    passes conan_create conan "$tree/packaging/conan"
+    cp "$scratch/out" "$scratch/conan.txt"
+    passes conan_version test "$(head -n 1 "$scratch/conan.txt")" = "$version"
+    set -- $(sed -n 2p "$scratch/conan.txt")
+    passes conan_build gcc -std=c99 "$consumers/main.c" -o "$scratch/conan_consumer" "$@"
+    says_version conan_run "$scratch/conan_consumer"
+    mkdir -p "$scratch/elsewhere/packaging/conan"
+    cp packaging/conan/conanfile.py "$scratch/elsewhere/packaging/conan/"
+    fails conan_control conan "$scratch/elsewhere/packaging/conan"
 fi
 
 # --- Meson -------------------------------------------------------------------
