@@ -3,6 +3,7 @@
 #   make demo       build and run the quickstart; needs a C compiler only
 #   make test       install what is missing, then run every test
 #   make bench      measure, and write a Markdown table
+#   make plot       redraw the picture of the round trips from the figures beside it
 #   make fuzz       60 seconds of libFuzzer for each decoder
 #   make soak       the long runs
 #   make check      the generated files are in step, the sources are in form
@@ -31,7 +32,7 @@ WHITEBOX  :=
 # Tests that cannot run under AddressSanitizer say why in their first comment.
 UNSANITIZED :=
 
-.PHONY: all spirv demo test run-tests bench golden fuzz soak check amalgamate clean setup examples docs install \
+.PHONY: all spirv demo test run-tests bench plot golden fuzz soak check amalgamate clean setup examples docs install \
         bare-machine
 .SECONDARY:
 
@@ -112,6 +113,13 @@ fuzz soak: setup amalgamate
 
 bench: setup amalgamate
 	@bash bench/run.sh
+	@cat $(BUILD)/bench.md
+
+$(BUILD)/bench/plot: bench/plot.c bench/csv.h | $(BUILD)/bench
+	$(CC) -std=gnu11 -O2 $(STRICT) $< -o $@ -lm
+
+plot: $(BUILD)/bench/plot
+	$< bench/h200.csv > docs/roundtrip.svg
 
 # Writes the listings of the stock kernels anew, after a change that is meant.
 golden: $(BUILD)/tests/test_kernel

@@ -1,6 +1,6 @@
 /* emit: how long it takes to turn a kernel into SPIR-V words
  *
- *     bench/emit [--csv] [--seconds N]
+ *     bench/emit [--csv] [--quick] [--seconds N]
  *
  * The default kernel, looping, optimized as the engine does it: from the
  * finished program to words by our emitter, and from the equivalent GLSL (what
@@ -71,10 +71,13 @@ static bool more(const bench_row *row, uint64_t begin)
 
 int main(int argc, char **argv)
 {
-    for (int i = 1; i + 1 < argc; i++)
-        if (strcmp(argv[i], "--seconds") == 0)
-            seconds_each = atof(argv[i + 1]);
-    bench_output out = bench_begin("emit", "cpu", argc, argv);
+    bench_usage(argc, argv, "[--csv] [--quick] [--seconds N]");
+    seconds_each = bench_flag(argc, argv, "--quick") ? 0.01
+                                                     : bench_number(argc, argv, "--seconds", 1.0);
+    char settings[128];
+    snprintf(settings, sizeof settings, "%g s a row, the default kernel", seconds_each);
+    const bench_output out = bench_cpu("emit", "us", settings, bench_flag(argc, argv, "--csv"));
+    bench_heading(&out);
     bench_row ours = bench_row_new("program to words, vyre", 100000);
     bench_row all = bench_row_new("nothing to words, vyre", 100000);
     bench_row theirs = bench_row_new("GLSL to words, glslang", 100000);
@@ -92,26 +95,26 @@ int main(int argc, char **argv)
     for (uint64_t begin = bench_now(); more(&ours, begin);) {
         const uint64_t start = bench_now();
         words = emit(p);
-        bench_add(&ours, bench_now() - start);
+        bench_add(&ours, (double)(bench_now() - start));
     }
     for (uint64_t begin = bench_now(); more(&all, begin);) {
         const uint64_t start = bench_now();
         vyre_program *q = build();
         emit(q);
         vyre_program_destroy(q);
-        bench_add(&all, bench_now() - start);
+        bench_add(&all, (double)(bench_now() - start));
     }
     for (uint64_t begin = bench_now(); more(&theirs, begin);) {
         const uint64_t start = bench_now();
         glslang_words = compile(source);
-        bench_add(&theirs, bench_now() - start);
+        bench_add(&theirs, (double)(bench_now() - start));
     }
-    const double fast = bench_print(&out, &ours);
-    (void)bench_print(&out, &all);
-    const double slow = bench_print(&out, &theirs);
-    printf(out.csv ? "\"emit\",\"ratio\",\"cpu\",%.1f,%zu,%zu\n"
-                   : "\nratio of the medians %.0f; %zu words, glslang's have %zu\n",
-           slow / fast, words, glslang_words);
+    const double fast = bench_finish(&out, &ours);
+    (void)bench_finish(&out, &all);
+    const double slow = bench_finish(&out, &theirs);
+    bench_value(&out, "module by vyre", "words", (double)words);
+    bench_value(&out, "module by glslang", "words", (double)glslang_words);
+    bench_note(&out, "ratio of the medians %.0f", slow / fast);
     glslang_finalize_process();
     free(source);
     vyre_program_destroy(p);

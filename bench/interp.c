@@ -1,6 +1,6 @@
 /* interp: how fast the CPU backend's interpreter serves slots
  *
- *     bench/interp [--csv] [--seconds N]
+ *     bench/interp [--csv] [--quick] [--seconds N]
  *
  * One thread drains a ring of published ATOMIC_ADD slots with the once
  * kernel, optimized as the engine does it.  A sample is one whole ring, shown
@@ -119,7 +119,7 @@ static void drain(const bench_output *out, const char *path, uint32_t lanes, boo
         memcpy(a.buffers[1], a.published, a.sizes[1]);
         const uint64_t start = bench_now();
         check(vyi_machine_run(m, groups, 0, &err), &err);
-        bench_add(&row, (bench_now() - start) * 1000 / SLOTS);
+        bench_add(&row, (double)(bench_now() - start) * 1000 / SLOTS);
         rounds++;
     } while (bench_now() < end);
     check(vyre_control_done_count(a.buffers[0], a.sizes[0], &done, &err), &err);
@@ -127,10 +127,9 @@ static void drain(const bench_output *out, const char *path, uint32_t lanes, boo
         fprintf(stderr, "%s: %u slots done, not %u\n", path, done, rounds * SLOTS);
         exit(1);
     }
-    const double median = bench_print(out, &row);
-    printf(out->csv ? "\"interp\",\"%s: million slots/s\",\"cpu\",%.3f\n"
-                    : "| %s: **%.1f million slots/s** |||||||\n", path, 1e6 / median);
-    free(row.samples);
+    qsort(row.samples, row.count, sizeof(double), bench_order);
+    row.rate = 1e12 / bench_quantile(&row, 0.5); /* slots: the row's time is of 1000 */
+    (void)bench_finish(out, &row);
     vyi_machine_destroy(m);
     vyre_program_destroy(p);
     arena_free(&a);
@@ -161,10 +160,9 @@ static void rounds(const bench_output *out, const char *path, vyi_round_fn ask)
     do {
         const uint64_t start = bench_now();
         check(vyi_machine_run(m, groups, ROUNDS, &err), &err);
-        bench_add(&row, (bench_now() - start) / ROUNDS);
+        bench_add(&row, (double)(bench_now() - start) / ROUNDS);
     } while (bench_now() < end);
-    (void)bench_print(out, &row);
-    free(row.samples);
+    (void)bench_finish(out, &row);
     vyi_machine_destroy(m);
     vyre_program_destroy(p);
     arena_free(&a);
@@ -187,28 +185,28 @@ static void build(const bench_output *out)
         const uint64_t t2 = bench_now();
         vyi_machine *m = machine_new(p, &a);
         const uint64_t t3 = bench_now();
-        bench_add(&made, t1 - t0);
-        bench_add(&optimized, t2 - t1);
-        bench_add(&decoded, t3 - t2);
+        bench_add(&made, (double)(t1 - t0));
+        bench_add(&optimized, (double)(t2 - t1));
+        bench_add(&decoded, (double)(t3 - t2));
         vyi_machine_destroy(m);
         vyre_program_destroy(p);
     } while (bench_now() < end);
-    (void)bench_print(out, &made);
-    (void)bench_print(out, &optimized);
-    (void)bench_print(out, &decoded);
-    free(made.samples);
-    free(optimized.samples);
-    free(decoded.samples);
+    (void)bench_finish(out, &made);
+    (void)bench_finish(out, &optimized);
+    (void)bench_finish(out, &decoded);
     arena_free(&a);
 }
 
 int main(int argc, char **argv)
 {
-    for (int i = 1; i + 1 < argc; i++) {
-        if (strcmp(argv[i], "--seconds") == 0)
-            seconds_each = atof(argv[i + 1]);
-    }
-    const bench_output out = bench_begin("interp", "cpu", argc, argv);
+    bench_usage(argc, argv, "[--csv] [--quick] [--seconds N]");
+    seconds_each = bench_flag(argc, argv, "--quick") ? 0.01
+                                                     : bench_number(argc, argv, "--seconds", 1.0);
+    char settings[128];
+    snprintf(settings, sizeof settings, "%g s a row, one thread, rings of %u slots", seconds_each,
+             SLOTS);
+    const bench_output out = bench_cpu("interp", "us", settings, bench_flag(argc, argv, "--csv"));
+    bench_heading(&out);
     drain(&out, "1000 slots, a lane each", SLOTS, false);
     drain(&out, "1000 slots, all adding to one word", SLOTS, true);
     drain(&out, "1000 slots, an eighth of the lanes", SLOTS / 8, false);

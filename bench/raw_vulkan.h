@@ -32,6 +32,9 @@ typedef struct raw_device {
     uint32_t                         family;
     VkCommandPool                    pool;
     bool                             vulkan_memory_model; /* with device scope */
+    bool                             llvmpipe;
+    uint32_t                         subgroup_size;
+    char                             driver[128]; /* name and version */
 } raw_device;
 
 typedef struct raw_buffer {
@@ -49,15 +52,35 @@ typedef struct raw_kernel {
     VkDescriptorSet       set;
 } raw_kernel;
 
-static int raw_rank(VkPhysicalDeviceType type)
+static inline int raw_rank(VkPhysicalDeviceType type)
 {
     return type == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU ? 0
          : type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU ? 1
          : type == VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU ? 2 : 3;
 }
 
+/* What the driver says of itself, and what only llvmpipe needs to be told. */
+static inline void raw_describe(raw_device *d)
+{
+    VkPhysicalDeviceDriverProperties driver;
+    VkPhysicalDeviceSubgroupProperties subgroup;
+    VkPhysicalDeviceProperties2 all;
+    memset(&driver, 0, sizeof driver);
+    memset(&subgroup, 0, sizeof subgroup);
+    memset(&all, 0, sizeof all);
+    driver.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES;
+    subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES;
+    subgroup.pNext = &driver;
+    all.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+    all.pNext = &subgroup;
+    vkGetPhysicalDeviceProperties2(d->physical, &all);
+    snprintf(d->driver, sizeof d->driver, "%.60s %.60s", driver.driverName, driver.driverInfo);
+    d->subgroup_size = subgroup.subgroupSize;
+    d->llvmpipe = strstr(d->properties.deviceName, "llvmpipe") != NULL;
+}
+
 /* False when there is no Vulkan here. */
-static bool raw_open(raw_device *d)
+static inline bool raw_open(raw_device *d)
 {
     memset(d, 0, sizeof *d);
     if (volkInitialize() != VK_SUCCESS)
@@ -85,6 +108,7 @@ static bool raw_open(raw_device *d)
         }
     }
     vkGetPhysicalDeviceMemoryProperties(d->physical, &d->memory);
+    raw_describe(d);
 
     VkQueueFamilyProperties families[16];
     count = 16;
@@ -118,7 +142,7 @@ static bool raw_open(raw_device *d)
     return true;
 }
 
-static uint32_t raw_memory_type(const raw_device *d, uint32_t allowed, VkMemoryPropertyFlags want,
+static inline uint32_t raw_memory_type(const raw_device *d, uint32_t allowed, VkMemoryPropertyFlags want,
                                 VkMemoryPropertyFlags avoid)
 {
     for (uint32_t i = 0; i < d->memory.memoryTypeCount; i++) {
@@ -131,7 +155,7 @@ static uint32_t raw_memory_type(const raw_device *d, uint32_t allowed, VkMemoryP
 
 /* `cached`: host memory that the host reads fast; else device memory that the
  * host can write, where there is such a type. */
-static raw_buffer raw_buffer_new(const raw_device *d, VkDeviceSize size, bool cached)
+static inline raw_buffer raw_buffer_new(const raw_device *d, VkDeviceSize size, bool cached)
 {
     raw_buffer b = { 0, 0, size, NULL };
     VkBufferCreateInfo info = { VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, 0, 0, size,
@@ -158,15 +182,17 @@ static raw_buffer raw_buffer_new(const raw_device *d, VkDeviceSize size, bool ca
     return b;
 }
 
-static void raw_buffer_free(const raw_device *d, raw_buffer *b)
+static inline void raw_buffer_free(const raw_device *d, raw_buffer *b)
 {
     vkDestroyBuffer(d->device, b->buffer, NULL);
     vkFreeMemory(d->device, b->memory, NULL);
 }
 
 /* A pipeline over `count` storage buffers, with a u32 push constant and the
- * workgroup size as specialization constant 0. */
-static raw_kernel raw_kernel_new(const raw_device *d, const uint32_t *words, size_t size,
+ * workgroup size as specialization constant 0.  Constant 3 is true where a
+ * kernel is to use memory barriers, which is everywhere but on llvmpipe: that
+ * stops a lane at each until all are at one, and drops lanes that diverged. */
+static inline raw_kernel raw_kernel_new(const raw_device *d, const uint32_t *words, size_t size,
                                  uint32_t group_size, const raw_buffer *buffers, uint32_t count)
 {
     raw_kernel k;
@@ -190,8 +216,9 @@ static raw_kernel raw_kernel_new(const raw_device *d, const uint32_t *words, siz
     VkShaderModule module;
     VkShaderModuleCreateInfo code = { VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, 0, 0, size, words };
     RAW_CHECK(vkCreateShaderModule(d->device, &code, NULL, &module));
-    VkSpecializationMapEntry entry = { 0, 0, 4 };
-    VkSpecializationInfo special = { 1, &entry, 4, &group_size };
+    const uint32_t constants[2] = { group_size, !d->llvmpipe };
+    const VkSpecializationMapEntry entries[2] = { { 0, 0, 4 }, { 3, 4, 4 } };
+    const VkSpecializationInfo special = { 2, entries, sizeof constants, constants };
     VkComputePipelineCreateInfo pipeline;
     memset(&pipeline, 0, sizeof pipeline);
     pipeline.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO;
@@ -220,7 +247,7 @@ static raw_kernel raw_kernel_new(const raw_device *d, const uint32_t *words, siz
     return k;
 }
 
-static void raw_kernel_free(const raw_device *d, raw_kernel *k)
+static inline void raw_kernel_free(const raw_device *d, raw_kernel *k)
 {
     vkDestroyPipeline(d->device, k->pipeline, NULL);
     vkDestroyPipelineLayout(d->device, k->layout, NULL);
@@ -229,7 +256,7 @@ static void raw_kernel_free(const raw_device *d, raw_kernel *k)
 }
 
 /* A command buffer that may be submitted often. */
-static VkCommandBuffer raw_begin(const raw_device *d)
+static inline VkCommandBuffer raw_begin(const raw_device *d)
 {
     VkCommandBuffer cmd;
     VkCommandBufferAllocateInfo allocate = { VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, 0,
@@ -241,7 +268,7 @@ static VkCommandBuffer raw_begin(const raw_device *d)
     return cmd;
 }
 
-static void raw_dispatch(VkCommandBuffer cmd, const raw_kernel *k, uint32_t groups, uint32_t push)
+static inline void raw_dispatch(VkCommandBuffer cmd, const raw_kernel *k, uint32_t groups, uint32_t push)
 {
     vkCmdBindPipeline(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, k->pipeline);
     vkCmdBindDescriptorSets(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, k->layout, 0, 1, &k->set, 0, NULL);
@@ -250,7 +277,7 @@ static void raw_dispatch(VkCommandBuffer cmd, const raw_kernel *k, uint32_t grou
 }
 
 /* A command buffer that dispatches the kernel and nothing else. */
-static VkCommandBuffer raw_record(const raw_device *d, const raw_kernel *k, uint32_t groups,
+static inline VkCommandBuffer raw_record(const raw_device *d, const raw_kernel *k, uint32_t groups,
                                   uint32_t push)
 {
     VkCommandBuffer cmd = raw_begin(d);
@@ -259,7 +286,7 @@ static VkCommandBuffer raw_record(const raw_device *d, const raw_kernel *k, uint
     return cmd;
 }
 
-static VkFence raw_fence(const raw_device *d)
+static inline VkFence raw_fence(const raw_device *d)
 {
     VkFence fence;
     VkFenceCreateInfo info = { VK_STRUCTURE_TYPE_FENCE_CREATE_INFO, 0, 0 };
@@ -267,7 +294,7 @@ static VkFence raw_fence(const raw_device *d)
     return fence;
 }
 
-static void raw_submit(const raw_device *d, VkCommandBuffer cmd, VkFence fence)
+static inline void raw_submit(const raw_device *d, VkCommandBuffer cmd, VkFence fence)
 {
     VkSubmitInfo submit = { VK_STRUCTURE_TYPE_SUBMIT_INFO, 0, 0, 0, 0, 1, &cmd, 0, 0 };
     RAW_CHECK(vkQueueSubmit(d->queue, 1, &submit, fence));

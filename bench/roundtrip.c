@@ -1,11 +1,11 @@
 /* roundtrip: one job there and back, by every path, in one run
  *
- *     bench/roundtrip [--csv] [--seconds N] [--slots N]
+ *     bench/roundtrip [--csv] [--quick] [--seconds N] [--slots N]
  *
  * The job is an ATOMIC_ADD.  The paths: an ordinary dispatch that is waited
- * for in three ways, a bare echo kernel (the floor of any persistent path),
- * a pthread worker that spins (what a program without a GPU would do), and
- * vyre.h one-shot and persistent.
+ * for in three ways, a bare echo kernel (the floor of any persistent path), a
+ * ring with a pthread worker that spins (what a program without a GPU would
+ * do), and vyre.h one-shot and persistent.  --seconds is for each path.
  */
 #define _GNU_SOURCE
 #define VK_NO_PROTOTYPES
@@ -21,28 +21,29 @@
 #include "twins/job.spv.h"
 
 #include <pthread.h>
-#include <sched.h>
 
 static double   seconds_each = 1.0;
 static uint32_t ring_slots = 64; /* of vyre.h; at least as many as are in flight */
 
+#define MAX_FLIGHT 64u
 #define MAX_SAMPLES 2000000u
 
-/* How a path knows that it has measured enough. */
+/* How a path knows that it has measured enough: after its time, but not before
+ * the first jobs, which warm up, are far behind. */
 typedef struct budget {
     uint64_t end;
-    size_t   left;
+    size_t   spent, most;
 } budget;
 
 static budget budget_new(size_t most)
 {
-    budget b = { bench_now() + (uint64_t)(seconds_each * 1e9), most };
+    budget b = { bench_now() + (uint64_t)(seconds_each * 1e9), 0, most };
     return b;
 }
 
 static bool budget_spend(budget *b)
 {
-    return b->left-- > 0 && bench_now() < b->end;
+    return b->spent++ < b->most && (b->spent < 200 || bench_now() < b->end);
 }
 
 /* --- an ordinary dispatch ------------------------------------------------- */
@@ -71,38 +72,102 @@ static void submit_timeline(const raw_device *d, VkCommandBuffer cmd, VkSemaphor
     RAW_CHECK(vkWaitSemaphores(d->device, &wait, UINT64_MAX));
 }
 
+typedef struct dispatcher {
+    const raw_device *device;
+    raw_buffer        buffers[2];
+    raw_kernel        kernel;
+    VkCommandBuffer   cmd;
+    VkSemaphore       semaphore;
+    VkFence           fences[MAX_FLIGHT];
+} dispatcher;
+
+static dispatcher dispatcher_new(const raw_device *d)
+{
+    dispatcher r;
+    r.device = d;
+    r.buffers[0] = raw_buffer_new(d, 256, false);
+    r.buffers[1] = raw_buffer_new(d, 256, true);
+    r.kernel = raw_kernel_new(d, job_spv, sizeof job_spv, 1, r.buffers, 2);
+    r.cmd = raw_record(d, &r.kernel, 1, 1);
+    r.semaphore = timeline_new(d);
+    for (uint32_t i = 0; i < MAX_FLIGHT; i++)
+        r.fences[i] = raw_fence(d);
+    return r;
+}
+
+static void dispatcher_free(dispatcher *r, uint64_t jobs, const char *path)
+{
+    const raw_device *d = r->device;
+    if (*(volatile uint32_t *)r->buffers[0].map != (uint32_t)jobs) {
+        fprintf(stderr, "%s: wrong sum\n", path);
+        exit(1);
+    }
+    for (uint32_t i = 0; i < MAX_FLIGHT; i++)
+        vkDestroyFence(d->device, r->fences[i], NULL);
+    vkDestroySemaphore(d->device, r->semaphore, NULL);
+    raw_kernel_free(d, &r->kernel);
+    raw_buffer_free(d, &r->buffers[0]);
+    raw_buffer_free(d, &r->buffers[1]);
+}
+
+static void dispatch_and_wait(const dispatcher *r, wait_kind kind, uint64_t job)
+{
+    const VkDevice device = r->device->device;
+    if (kind == WAIT_TIMELINE) {
+        submit_timeline(r->device, r->cmd, r->semaphore, job + 1);
+        return;
+    }
+    raw_submit(r->device, r->cmd, r->fences[0]);
+    if (kind == WAIT_FENCE)
+        RAW_CHECK(vkWaitForFences(device, 1, &r->fences[0], VK_TRUE, UINT64_MAX));
+    else
+        while (vkGetFenceStatus(device, r->fences[0]) == VK_NOT_READY) {}
+}
+
 static bench_row measure_dispatch(const raw_device *d, wait_kind kind, const char *path)
 {
-    raw_buffer buffers[2] = { raw_buffer_new(d, 256, false), raw_buffer_new(d, 256, true) };
-    raw_kernel kernel = raw_kernel_new(d, job_spv, sizeof job_spv, 1, buffers, 2);
-    VkCommandBuffer cmd = raw_record(d, &kernel, 1, 1);
-    VkFence fence = raw_fence(d);
-    VkSemaphore semaphore = timeline_new(d);
-
+    dispatcher r = dispatcher_new(d);
     bench_row row = bench_row_new(path, MAX_SAMPLES);
     uint64_t jobs = 0;
     budget b = budget_new(MAX_SAMPLES);
     while (budget_spend(&b)) {
-        uint64_t begin = bench_now();
-        if (kind == WAIT_TIMELINE) {
-            submit_timeline(d, cmd, semaphore, jobs + 1);
-        } else {
-            raw_submit(d, cmd, fence);
-            if (kind == WAIT_FENCE)
-                RAW_CHECK(vkWaitForFences(d->device, 1, &fence, VK_TRUE, UINT64_MAX));
-            else
-                while (vkGetFenceStatus(d->device, fence) == VK_NOT_READY) {}
-        }
-        uint64_t end = bench_now();
-        if (kind != WAIT_TIMELINE)
-            vkResetFences(d->device, 1, &fence);
+        const uint64_t begin = bench_now();
+        dispatch_and_wait(&r, kind, jobs);
+        const uint64_t end = bench_now();
+        vkResetFences(d->device, 1, &r.fences[0]);
         if (jobs++ >= 10) /* the first ones compile */
-            bench_add(&row, end - begin);
+            bench_add(&row, (double)(end - begin));
     }
-    if (*(volatile uint32_t *)buffers[0].map != (uint32_t)jobs) {
-        fprintf(stderr, "%s: wrong sum\n", path);
-        exit(1);
+    dispatcher_free(&r, jobs, path);
+    return row;
+}
+
+/* `flight` dispatches are kept in the queue, a fence for each. */
+static bench_row measure_dispatches(const raw_device *d, uint32_t flight)
+{
+    char path[112];
+    snprintf(path, sizeof path, "submit + wait for fence, %u in flight", flight);
+    dispatcher r = dispatcher_new(d);
+    bench_row row = bench_row_new(path, MAX_SAMPLES);
+    uint64_t begun[MAX_FLIGHT], jobs = 0, waited = 0;
+    const uint64_t first = bench_now();
+    budget b = budget_new(MAX_SAMPLES);
+    for (bool more = true; more || waited < jobs; waited++) {
+        more = more && budget_spend(&b);
+        for (; more && jobs - waited < flight; jobs++) {
+            begun[jobs % flight] = bench_now();
+            raw_submit(d, r.cmd, r.fences[jobs % flight]);
+        }
+        if (waited == jobs)
+            break;
+        VkFence *oldest = &r.fences[waited % flight];
+        RAW_CHECK(vkWaitForFences(d->device, 1, oldest, VK_TRUE, UINT64_MAX));
+        if (waited > 100)
+            bench_add(&row, (double)(bench_now() - begun[waited % flight]));
+        vkResetFences(d->device, 1, oldest);
     }
+    row.rate = (double)jobs * 1e9 / (double)(bench_now() - first);
+    dispatcher_free(&r, jobs, path);
     return row;
 }
 
@@ -137,7 +202,7 @@ static bench_row measure_echo(const raw_device *d, bool mirrored, const char *pa
             oldest = (oldest + 1) % LEASES;
         }
         if (n > 100)
-            bench_add(&row, bench_now() - begin);
+            bench_add(&row, (double)(bench_now() - begin));
     }
     __atomic_store_n(question, 0xffffffffu, __ATOMIC_RELEASE);
     for (int i = 0; i < LEASES; i++)
@@ -147,38 +212,72 @@ static bench_row measure_echo(const raw_device *d, bool mirrored, const char *pa
 
 /* --- a worker thread ------------------------------------------------------ */
 
+/* What a program without a GPU would do: slots of a cache line each, served in
+ * order by a thread that spins. */
+typedef struct worker_slot {
+    uint32_t status, amount, padding[14];
+} worker_slot;
+
+enum { WORKER_FREE = 0, WORKER_PUBLISHED = 1, WORKER_STOP = 2 };
+
 static struct {
-    uint32_t question, padding[15];
-    uint32_t answer;
+    worker_slot slots[MAX_FLIGHT];
+    uint32_t    sum;
 } worker;
 
 static void *worker_main(void *unused)
 {
     (void)unused;
-    uint32_t last = 0;
-    for (;;) {
-        uint32_t now = __atomic_load_n(&worker.question, __ATOMIC_ACQUIRE);
-        if (now == UINT32_MAX)
+    for (uint32_t next = 0;; next = (next + 1) % MAX_FLIGHT) {
+        worker_slot *slot = &worker.slots[next];
+        uint32_t status;
+        while ((status = __atomic_load_n(&slot->status, __ATOMIC_ACQUIRE)) == WORKER_FREE) {}
+        if (status == WORKER_STOP)
             return NULL;
-        if (now != last)
-            __atomic_store_n(&worker.answer, last = now, __ATOMIC_RELEASE);
+        __atomic_fetch_add(&worker.sum, slot->amount, __ATOMIC_RELAXED);
+        __atomic_store_n(&slot->status, WORKER_FREE, __ATOMIC_RELEASE);
     }
 }
 
-static bench_row measure_worker(const char *path)
+static void worker_stop(pthread_t thread, uint64_t jobs, const char *path)
 {
+    worker_slot *slot = &worker.slots[jobs % MAX_FLIGHT];
+    __atomic_store_n(&slot->status, WORKER_STOP, __ATOMIC_RELEASE);
+    pthread_join(thread, NULL);
+    if (worker.sum != (uint32_t)jobs) {
+        fprintf(stderr, "%s: wrong sum\n", path);
+        exit(1);
+    }
+}
+
+static bench_row measure_worker(uint32_t flight)
+{
+    char path[112];
+    snprintf(path, sizeof path, "pthread ring, spinning worker, %u in flight", flight);
+    memset(&worker, 0, sizeof worker);
     pthread_t thread;
     pthread_create(&thread, NULL, worker_main, NULL);
     bench_row row = bench_row_new(path, MAX_SAMPLES);
-    budget b = budget_new(MAX_SAMPLES);
-    for (uint32_t n = 1; budget_spend(&b); n++) {
-        uint64_t begin = bench_now();
-        __atomic_store_n(&worker.question, n, __ATOMIC_RELEASE);
-        while (__atomic_load_n(&worker.answer, __ATOMIC_ACQUIRE) != n) {}
-        bench_add(&row, bench_now() - begin);
+    uint64_t begun[MAX_FLIGHT], jobs = 0, waited = 0;
+    const uint64_t first = bench_now();
+    budget b = budget_new((size_t)1 << 40);
+    for (bool more = true; more || waited < jobs; waited++) {
+        more = more && budget_spend(&b);
+        for (; more && jobs - waited < flight; jobs++) {
+            worker_slot *slot = &worker.slots[jobs % MAX_FLIGHT];
+            begun[jobs % flight] = bench_now();
+            slot->amount = 1;
+            __atomic_store_n(&slot->status, WORKER_PUBLISHED, __ATOMIC_RELEASE);
+        }
+        if (waited == jobs)
+            break;
+        worker_slot *slot = &worker.slots[waited % MAX_FLIGHT];
+        while (__atomic_load_n(&slot->status, __ATOMIC_ACQUIRE) != WORKER_FREE) {}
+        if (waited > 100)
+            bench_add(&row, (double)(bench_now() - begun[waited % flight]));
     }
-    __atomic_store_n(&worker.question, UINT32_MAX, __ATOMIC_RELEASE);
-    pthread_join(thread, NULL);
+    row.rate = (double)jobs * 1e9 / (double)(bench_now() - first);
+    worker_stop(thread, jobs, path);
     return row;
 }
 
@@ -232,7 +331,7 @@ static bench_row measure_one_shot(vyre_backend backend, const char *path)
         uint64_t begin = bench_now();
         vyre_check(vyre_run(v, &add_one, 1, NULL, &err), &err, path);
         if (jobs++ >= 10)
-            bench_add(&row, bench_now() - begin);
+            bench_add(&row, (double)(bench_now() - begin));
     }
     vyre_finish(v, jobs, path);
     return row;
@@ -240,24 +339,24 @@ static bench_row measure_one_shot(vyre_backend backend, const char *path)
 
 /* `flight` jobs are kept in the ring; a sample is the time from a job's
  * publish to the moment that its wait returns. */
-static bench_row measure_persistent(vyre_backend backend, uint32_t flight, const char *path,
-                                    double *rate)
+static bench_row measure_persistent(vyre_backend backend, uint32_t flight)
 {
+    char path[112];
+    snprintf(path, sizeof path, "vyre.h persistent (%s), %u in flight",
+             vyre_backend_name(backend), flight);
     vyre *v = vyre_for(backend, path);
     vyre_error err;
     vyre_check(vyre_start(v, &err), &err, path);
     bench_row row = bench_row_new(path, MAX_SAMPLES);
-    vyre_ticket tickets[64];
-    uint64_t begun[64];
-    uint64_t jobs = 0, waited = 0, first = bench_now();
+    vyre_ticket tickets[MAX_FLIGHT];
+    uint64_t begun[MAX_FLIGHT], jobs = 0, waited = 0;
+    const uint64_t first = bench_now();
     budget b = budget_new((size_t)1 << 40);
-    bool more = true;
-    while (more || waited < jobs) {
+    for (bool more = true; more || waited < jobs; waited++) {
         more = more && budget_spend(&b);
-        while (more && jobs - waited < flight) {
+        for (; more && jobs - waited < flight; jobs++) {
             begun[jobs % flight] = bench_now();
             vyre_check(vyre_publish(v, &add_one, &tickets[jobs % flight], &err), &err, path);
-            jobs++;
         }
         if (waited == jobs)
             break;
@@ -268,68 +367,80 @@ static bench_row measure_persistent(vyre_backend backend, uint32_t flight, const
         }
         vyre_check(status, &err, path);
         if (waited > 100)
-            bench_add(&row, bench_now() - begun[waited % flight]);
-        waited++;
+            bench_add(&row, (double)(bench_now() - begun[waited % flight]));
     }
-    *rate = (double)jobs * 1e9 / (double)(bench_now() - first);
+    row.rate = (double)jobs * 1e9 / (double)(bench_now() - first);
     vyre_check(vyre_stop(v, 5000000000ull, &err), &err, path);
     vyre_finish(v, jobs, path);
     return row;
 }
 
-static double print_persistent(const bench_output *out, vyre_backend backend, uint32_t flight)
+/* --- the run --------------------------------------------------------------- */
+
+static const uint32_t flights[] = { 1, 8, 64 };
+
+static double report(const bench_output *out, bench_row row)
 {
-    char path[96];
-    double rate;
-    snprintf(path, sizeof path, "vyre.h persistent (%s), %u in flight",
-             vyre_backend_name(backend), flight);
-    bench_row row = measure_persistent(backend, flight, path, &rate);
-    double p50 = bench_print(out, &row);
-    printf("# %s: %.3f M jobs/s\n", path, rate / 1e6);
-    free(row.samples);
-    return p50;
+    return bench_finish(out, &row);
+}
+
+static void on_cpu(int argc, char **argv)
+{
+    char settings[128];
+    snprintf(settings, sizeof settings, "%g s a path, vyre.h with %u slots", seconds_each,
+             ring_slots);
+    bench_output out = bench_cpu("roundtrip", "us", settings, bench_flag(argc, argv, "--csv"));
+    bench_note(&out, " ");
+    bench_heading(&out);
+    for (int i = 0; i < 3; i++)
+        report(&out, measure_worker(flights[i]));
+    for (int i = 0; i < 3; i++)
+        report(&out, measure_persistent(VYRE_BACKEND_CPU, flights[i]));
+}
+
+static void on_device(const raw_device *d, int argc, char **argv)
+{
+    bench_output out;
+    memset(&out, 0, sizeof out);
+    out.bench = "roundtrip";
+    out.unit = "us";
+    out.csv = bench_flag(argc, argv, "--csv");
+    snprintf(out.device, sizeof out.device, "%.127s", d->properties.deviceName);
+    snprintf(out.driver, sizeof out.driver, "%s", d->driver);
+    snprintf(out.settings, sizeof out.settings, "%g s a path, vyre.h with %u slots", seconds_each,
+             ring_slots);
+    bench_heading(&out);
+    const double submit = report(&out, measure_dispatch(d, WAIT_FENCE, "submit + wait for fence"));
+    report(&out, measure_dispatch(d, WAIT_SPIN, "submit + spin on fence"));
+    report(&out, measure_dispatch(d, WAIT_TIMELINE, "submit + timeline semaphore"));
+    for (int i = 1; i < 3; i++)
+        report(&out, measure_dispatches(d, flights[i]));
+    report(&out, measure_one_shot(VYRE_BACKEND_VULKAN, "vyre.h one-shot (vulkan)"));
+    report(&out, measure_echo(d, false, "bare echo, device memory"));
+    const double echo = report(&out, measure_echo(d, true, "bare echo, mirrored"));
+    const double ours = report(&out, measure_persistent(VYRE_BACKEND_VULKAN, 1));
+    for (int i = 1; i < 3; i++)
+        report(&out, measure_persistent(VYRE_BACKEND_VULKAN, flights[i]));
+    bench_note(&out, "submit + fence / persistent = %.1f; persistent / mirrored echo = %.2f",
+               submit / ours, ours / echo);
 }
 
 int main(int argc, char **argv)
 {
-    for (int i = 1; i + 1 < argc; i++) {
-        if (strcmp(argv[i], "--seconds") == 0)
-            seconds_each = atof(argv[i + 1]);
-        if (strcmp(argv[i], "--slots") == 0)
-            ring_slots = (uint32_t)strtoul(argv[i + 1], NULL, 0);
-    }
-    if (ring_slots < 64 || ring_slots > VYRE_MAX_SLOTS) {
+    bench_usage(argc, argv, "[--csv] [--quick] [--seconds N] [--slots N]");
+    seconds_each = bench_number(argc, argv, "--seconds", 1.0);
+    if (bench_flag(argc, argv, "--quick"))
+        seconds_each = 0.03;
+    ring_slots = (uint32_t)bench_number(argc, argv, "--slots", 64);
+    if (ring_slots < MAX_FLIGHT || ring_slots > VYRE_MAX_SLOTS) {
         fprintf(stderr, "roundtrip: --slots takes 64 to %u\n", VYRE_MAX_SLOTS);
         return 1;
     }
     raw_device d;
-    if (!raw_open(&d)) {
-        fprintf(stderr, "roundtrip: no Vulkan device\n");
-        return 1;
-    }
-    bench_output out = bench_begin("roundtrip", d.properties.deviceName, argc, argv);
-
-    bench_row fence = measure_dispatch(&d, WAIT_FENCE, "submit + wait for fence");
-    double submit = bench_print(&out, &fence);
-    bench_row spin = measure_dispatch(&d, WAIT_SPIN, "submit + spin on fence");
-    bench_print(&out, &spin);
-    bench_row timeline = measure_dispatch(&d, WAIT_TIMELINE, "submit + timeline semaphore");
-    bench_print(&out, &timeline);
-    bench_row echo = measure_echo(&d, false, "bare echo, device memory");
-    bench_print(&out, &echo);
-    bench_row mirrored = measure_echo(&d, true, "bare echo, mirrored");
-    double floor_ns = bench_print(&out, &mirrored);
-    bench_row thread = measure_worker("pthread, spinning worker");
-    bench_print(&out, &thread);
-
-    bench_row one_shot = measure_one_shot(VYRE_BACKEND_VULKAN, "vyre.h one-shot (Vulkan)");
-    bench_print(&out, &one_shot);
-    double ours = print_persistent(&out, VYRE_BACKEND_VULKAN, 1);
-    print_persistent(&out, VYRE_BACKEND_VULKAN, 8);
-    print_persistent(&out, VYRE_BACKEND_VULKAN, 64);
-    print_persistent(&out, VYRE_BACKEND_CPU, 1);
-
-    printf("\n# submit + fence / vyre.h persistent = %.1f; vyre.h persistent / mirrored echo = %.2f\n",
-           submit / ours, ours / floor_ns);
+    if (raw_open(&d))
+        on_device(&d, argc, argv);
+    else
+        fprintf(stderr, "roundtrip: no Vulkan device; the CPU's paths only\n");
+    on_cpu(argc, argv);
     return 0;
 }

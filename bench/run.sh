@@ -1,39 +1,81 @@
 #!/usr/bin/env bash
 # Builds and runs every benchmark that this machine can run, in under five
-# minutes, and writes build/bench.md.  SECONDS_EACH shortens or lengthens it.
+# minutes, and writes build/bench.csv and build/bench.md.
+#
+#     bench/run.sh [--runs N] [--no-build] [--only NAME]...
+#
+# With --runs 3 all is measured three times, and every figure is the worst of
+# the three.  SECONDS_EACH (1) is what a row of a round trip takes.
 set -u
 cd "$(dirname "$0")/.."
-build=${BUILD:-build}/bench
-seconds=${SECONDS_EACH:-1}
-mkdir -p "$build/twins"
-report=$build/../bench.md
-
-for shader in bench/twins/*.comp; do
-    name=$(basename "$shader" .comp)
-    glslangValidator -V --target-env vulkan1.1 --vn "${name}_spv" "$shader" \
-        -o "$build/twins/$name.spv.h" > /dev/null || exit 1
+build=${BUILD:-build}
+bin=$build/bench
+each=${SECONDS_EACH:-1}
+runs=1 make=yes only=""
+while [ $# -gt 0 ]; do
+    case $1 in
+    --runs) runs=$2; shift ;;
+    --no-build) make=no ;;
+    --only) only="$only $2"; shift ;;
+    *) echo "usage: bench/run.sh [--runs N] [--no-build] [--only NAME]..." >&2; exit 2 ;;
+    esac
+    shift
 done
+mkdir -p "$bin/twins"
 
-: > "$report"
-failed=0
-for source in bench/*.c; do
-    name=$(basename "$source" .c)
-    libs="-lm -lpthread -ldl"
+part() { awk -v a="$each" -v b="$1" 'BEGIN { print a * b }'; }
+options() {
+    case $1 in
+    roundtrip | emit) echo "--seconds $each" ;;
+    drain) echo "--seconds $(part 0.03)" ;;
+    publish | interp) echo "--seconds $(part 0.4)" ;;
+    sustained) echo "--seconds $(part 20)" ;;
+    roundtrip_cuda) echo "--seconds $each" ;;
+    esac
+}
+
+# The round trips by Vulkan and by CUDA one after the other: their ratio counts.
+all="roundtrip roundtrip_cuda drain drain_cuda publish sustained emit interp compile"
+
+compile() { # name: a program of bench/ or, in CUDA, of bench/twins/
+    local source=bench/$1.c libs="-lm -lpthread -ldl" library
+    case $1 in
+    *_cuda)
+        command -v nvcc > /dev/null || return 1
+        nvcc -O3 -arch="${CUDA_ARCH:-native}" -Ibench "bench/twins/${1%_cuda}.cu" -o "$bin/$1"
+        return ;;
+    esac
     for library in $(sed -n 's/^ \* link: //p' "$source"); do libs="$libs -l$library"; done
-    if ! ${CC:-cc} -std=gnu11 -O2 -I. -Ibench -I"$build" "$source" -o "$build/$name" $libs; then
-        echo "bench: $name does not build" >&2
-        failed=1
-        continue
-    fi
-    "$build/$name" --seconds "$seconds" | tee -a "$report" || failed=1
-    echo | tee -a "$report"
-done
+    ${CC:-cc} -std=gnu11 -O2 ${BENCH_CFLAGS:-} -I. -Ibench -I"$bin" "$source" -o "$bin/$1" $libs
+}
 
-if command -v nvcc > /dev/null; then
-    for source in bench/twins/*.cu; do
-        name=$(basename "$source" .cu)_cuda
-        nvcc -O3 -arch=native -Ibench "$source" -o "$build/$name" && "$build/$name" | tee -a "$report"
+if [ $make = yes ]; then
+    for shader in bench/twins/*.comp; do
+        name=$(basename "$shader" .comp)
+        glslangValidator -V --target-env vulkan1.1 --vn "${name}_spv" "$shader" \
+            -o "$bin/twins/$name.spv.h" > /dev/null || exit 1
+    done
+    for name in report plot $all; do
+        case " ${only:-$name} report plot " in *" $name "*) ;; *) continue ;; esac
+        rm -f "$bin/$name"
+        compile "$name" || case $name in
+        *_cuda) echo "bench: no $name: it needs nvcc and a GPU" >&2 ;;
+        *) echo "bench: $name does not build" >&2; exit 1 ;;
+        esac
     done
 fi
-echo "bench: wrote $report"
+
+csv=$build/bench.csv
+: > "$csv"
+failed=0
+for run in $(seq "$runs"); do
+    for name in ${only:-$all}; do
+        [ -x "$bin/$name" ] || continue
+        echo "bench: run $run of $runs, $name" >&2
+        "$bin/$name" --csv $(options "$name") > "$bin/$name.csv" || failed=1
+        sed "s/^/$run,/" "$bin/$name.csv" >> "$csv"
+    done
+done
+"$bin/report" "$csv" > "$build/bench.md" || failed=1
+echo "bench: wrote $build/bench.csv and $build/bench.md" >&2
 exit $failed

@@ -1,22 +1,21 @@
 /* The round trip by CUDA: launch and synchronize, graph launch, and a
  * persistent kernel that polls pinned host memory.
  *
- *     nvcc -O3 -I bench bench/twins/roundtrip.cu -o roundtrip_cuda
+ *     roundtrip_cuda [--csv] [--quick] [--seconds N]
+ *
+ * --seconds is for each path.
  */
-#include "../bench.h"
+#include "cuda.h"
 
-#include <cuda_runtime.h>
+#define MAX_SAMPLES 2000000u
+#define WARM_UP     1000u
 
-#define CUDA_CHECK(call)                                                                           \
-    do {                                                                                           \
-        cudaError_t cuda_result = (call);                                                          \
-        if (cuda_result != cudaSuccess) {                                                          \
-            fprintf(stderr, "%s: %s\n", #call, cudaGetErrorString(cuda_result));                   \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
+static double seconds_each = 1.0;
 
-enum { SAMPLES = 200000, WARM_UP = 1000 };
+static uint64_t time_is_up()
+{
+    return bench_now() + (uint64_t)(seconds_each * 1e9);
+}
 
 __global__ void job(unsigned *sum, unsigned amount)
 {
@@ -44,22 +43,24 @@ __global__ void persistent(volatile unsigned *ring, unsigned *control, volatile 
 
 static bench_row measure_launch(unsigned *sum)
 {
-    bench_row row = bench_row_new("CUDA launch + synchronize", SAMPLES);
+    bench_row row = bench_row_new("CUDA launch + synchronize", MAX_SAMPLES);
     cudaStream_t stream;
     CUDA_CHECK(cudaStreamCreate(&stream));
-    for (int i = 0; i < SAMPLES / 4; i++) {
-        uint64_t begin = bench_now();
+    const uint64_t end = time_is_up();
+    for (unsigned i = 0; i < 2 * WARM_UP || bench_now() < end; i++) {
+        const uint64_t begin = bench_now();
         job<<<1, 1, 0, stream>>>(sum, 1);
         CUDA_CHECK(cudaStreamSynchronize(stream));
         if (i >= WARM_UP)
-            bench_add(&row, bench_now() - begin);
+            bench_add(&row, (double)(bench_now() - begin));
     }
+    CUDA_CHECK(cudaStreamDestroy(stream));
     return row;
 }
 
 static bench_row measure_graph(unsigned *sum)
 {
-    bench_row row = bench_row_new("CUDA graph launch + synchronize", SAMPLES);
+    bench_row row = bench_row_new("CUDA graph launch + synchronize", MAX_SAMPLES);
     cudaStream_t stream;
     cudaGraph_t graph;
     cudaGraphExec_t exec;
@@ -68,19 +69,23 @@ static bench_row measure_graph(unsigned *sum)
     job<<<1, 1, 0, stream>>>(sum, 1);
     CUDA_CHECK(cudaStreamEndCapture(stream, &graph));
     CUDA_CHECK(cudaGraphInstantiate(&exec, graph, 0));
-    for (int i = 0; i < SAMPLES / 4; i++) {
-        uint64_t begin = bench_now();
+    const uint64_t end = time_is_up();
+    for (unsigned i = 0; i < 2 * WARM_UP || bench_now() < end; i++) {
+        const uint64_t begin = bench_now();
         CUDA_CHECK(cudaGraphLaunch(exec, stream));
         CUDA_CHECK(cudaStreamSynchronize(stream));
         if (i >= WARM_UP)
-            bench_add(&row, bench_now() - begin);
+            bench_add(&row, (double)(bench_now() - begin));
     }
+    CUDA_CHECK(cudaGraphExecDestroy(exec));
+    CUDA_CHECK(cudaGraphDestroy(graph));
+    CUDA_CHECK(cudaStreamDestroy(stream));
     return row;
 }
 
-static bench_row measure_persistent(unsigned lanes, const char *path, unsigned *control)
+/* Returns how many jobs it was; each adds 1 to control[160]. */
+static unsigned measure_persistent(unsigned lanes, bench_row *row, unsigned *control)
 {
-    bench_row row = bench_row_new(path, SAMPLES);
     unsigned *ring, *shutdown;
     CUDA_CHECK(cudaHostAlloc(&ring, 64 * lanes, cudaHostAllocMapped));
     CUDA_CHECK(cudaHostAlloc(&shutdown, 64, cudaHostAllocMapped));
@@ -88,11 +93,14 @@ static bench_row measure_persistent(unsigned lanes, const char *path, unsigned *
     *shutdown = 0;
     cudaStream_t stream;
     CUDA_CHECK(cudaStreamCreate(&stream));
-    persistent<<<(lanes + 255) / 256, lanes < 256 ? lanes : 256, 0, stream>>>(ring, control, shutdown);
+    persistent<<<(lanes + 255) / 256, lanes < 256 ? lanes : 256, 0, stream>>>(ring, control,
+                                                                              shutdown);
     CUDA_CHECK(cudaGetLastError());
-    for (int i = 0; i < SAMPLES; i++) {
-        unsigned *slot = ring + 16 * ((unsigned)i % lanes);
-        uint64_t begin = bench_now();
+    const uint64_t end = time_is_up();
+    unsigned jobs = 0;
+    for (; jobs < 2 * WARM_UP || bench_now() < end; jobs++) {
+        unsigned *slot = ring + 16 * (jobs % lanes);
+        const uint64_t begin = bench_now();
         slot[1] = 2;
         slot[2] = 0;
         slot[3] = 2;
@@ -100,38 +108,45 @@ static bench_row measure_persistent(unsigned lanes, const char *path, unsigned *
         slot[5] = 0;
         __atomic_store_n(&slot[0], 1u, __ATOMIC_RELEASE);
         while (__atomic_load_n(&slot[0], __ATOMIC_ACQUIRE) != 3u) {}
-        if (i >= WARM_UP)
-            bench_add(&row, bench_now() - begin);
+        if (jobs >= WARM_UP)
+            bench_add(row, (double)(bench_now() - begin));
     }
     __atomic_store_n(shutdown, 1u, __ATOMIC_RELEASE);
     CUDA_CHECK(cudaStreamSynchronize(stream));
+    CUDA_CHECK(cudaStreamDestroy(stream));
     CUDA_CHECK(cudaFreeHost(ring));
     CUDA_CHECK(cudaFreeHost(shutdown));
-    return row;
+    return jobs;
 }
 
 int main(int argc, char **argv)
 {
-    cudaDeviceProp properties;
-    CUDA_CHECK(cudaGetDeviceProperties(&properties, 0));
-    bench_output out = bench_begin("roundtrip", properties.name, argc, argv);
+    bench_usage(argc, argv, "[--csv] [--quick] [--seconds N]");
+    seconds_each = bench_flag(argc, argv, "--quick") ? 0.01
+                                                     : bench_number(argc, argv, "--seconds", 1.0);
+    char settings[64];
+    snprintf(settings, sizeof settings, "%g s a path", seconds_each);
+    const bench_output out = cuda_output("roundtrip", settings, bench_flag(argc, argv, "--csv"));
+    bench_heading(&out);
     unsigned *control;
     CUDA_CHECK(cudaMalloc(&control, 4096));
     CUDA_CHECK(cudaMemset(control, 0, 4096));
 
     bench_row launch = measure_launch(control + 200);
-    bench_print(&out, &launch);
+    bench_finish(&out, &launch);
     bench_row graph = measure_graph(control + 200);
-    bench_print(&out, &graph);
-    bench_row small = measure_persistent(32, "CUDA persistent, pinned memory, 32 lanes", control);
-    bench_print(&out, &small);
-    bench_row wide = measure_persistent(256, "CUDA persistent, pinned memory, 256 lanes", control);
-    bench_print(&out, &wide);
+    bench_finish(&out, &graph);
+    bench_row small = bench_row_new("CUDA persistent, pinned memory, 32 lanes", MAX_SAMPLES);
+    unsigned jobs = measure_persistent(32, &small, control);
+    bench_finish(&out, &small);
+    bench_row wide = bench_row_new("CUDA persistent, pinned memory, 256 lanes", MAX_SAMPLES);
+    jobs += measure_persistent(256, &wide, control);
+    bench_finish(&out, &wide);
 
     unsigned total[161];
     CUDA_CHECK(cudaMemcpy(total, control, sizeof total, cudaMemcpyDeviceToHost));
-    if (total[1] != 2 * SAMPLES || total[160] != 2 * SAMPLES) {
-        fprintf(stderr, "wrong sums: done %u, observable %u\n", total[1], total[160]);
+    if (total[1] != jobs || total[160] != jobs) {
+        fprintf(stderr, "wrong sums: done %u, observable %u, jobs %u\n", total[1], total[160], jobs);
         return 1;
     }
     return 0;

@@ -1,0 +1,259 @@
+/* publish: what it costs the host to publish a slot
+ *
+ *     bench/publish [--csv] [--quick] [--seconds N] [--slots N]
+ *
+ * One to four producers publish a burst each, all at the same time, into a
+ * ring that is empty and served by a running kernel: one slot at a time
+ * (vyre_publish) or in batches (vyre_publish_many).  Then the ring is drained,
+ * untimed, and the next burst follows.  A sample is a producer's time for its
+ * burst, divided by the slots in it; the rate is of all producers together.
+ * The first rows are the wire's own functions on plain memory, without an
+ * engine: what the bytes cost.  --seconds is for each row.
+ */
+#define _GNU_SOURCE
+#define VYRE_IMPLEMENTATION
+#include "../vyre.h"
+
+#include "bench.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#define MAX_PRODUCERS 4u
+#define MAX_BURST     1024u
+#define MAX_SAMPLES   1000000u
+
+static double   seconds_each = 0.5;
+static uint32_t ring_slots = 4096;
+
+static const vyre_work add_one = { VYRE_OP_ATOMIC_ADD, 0, VYRE_PRIORITY_NORMAL, 2,
+                                   { 1, VYRE_CONTROL_OBSERVABLES } };
+
+static void check(vyre_status status, const vyre_error *err)
+{
+    if (status == VYRE_OK)
+        return;
+    fprintf(stderr, "publish: %s\n%s\n", err->text, err->fix);
+    exit(1);
+}
+
+/* --- producers -------------------------------------------------------------- */
+
+typedef struct race race;
+
+typedef struct producer {
+    race    *of;
+    pthread_t thread;
+    uint64_t begin, end; /* of the last burst */
+} producer;
+
+struct race {
+    vyre     *v;
+    vyre_work works[MAX_BURST];
+    uint32_t  producers, burst, batch;
+    uint32_t  turn;    /* odd: the burst is on; UINT32_MAX: go home */
+    uint32_t  arrived; /* producers that have ended their burst */
+    producer  all[MAX_PRODUCERS];
+};
+
+static void publish_burst(race *r)
+{
+    vyre_error err;
+    vyre_ticket ticket;
+    uint32_t published;
+    if (r->batch == 1) {
+        for (uint32_t i = 0; i < r->burst; i++)
+            check(vyre_publish(r->v, &r->works[i], &ticket, &err), &err);
+        return;
+    }
+    for (uint32_t i = 0; i < r->burst; i += r->batch)
+        check(vyre_publish_many(r->v, r->works + i, r->batch, &published, &ticket, &err), &err);
+}
+
+static void timed_burst(producer *p)
+{
+    p->begin = bench_now();
+    publish_burst(p->of);
+    p->end = bench_now();
+    __atomic_fetch_add(&p->of->arrived, 1, __ATOMIC_ACQ_REL);
+}
+
+/* Producers spin for their turn; yielding lets more of them than processors
+ * get there. */
+static void *producer_main(void *user)
+{
+    producer *p = (producer *)user;
+    for (uint32_t turn = 1;; turn++) {
+        uint32_t now;
+        while ((now = __atomic_load_n(&p->of->turn, __ATOMIC_ACQUIRE)) < turn)
+            sched_yield();
+        if (now == UINT32_MAX)
+            return NULL;
+        timed_burst(p);
+    }
+}
+
+/* One burst of every producer, and the drain; the caller is the first. */
+static void race_run(race *r, bench_row *row, double *wall, uint32_t turn)
+{
+    vyre_error err;
+    __atomic_store_n(&r->arrived, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&r->turn, turn, __ATOMIC_RELEASE);
+    timed_burst(&r->all[0]);
+    while (__atomic_load_n(&r->arrived, __ATOMIC_ACQUIRE) < r->producers)
+        sched_yield();
+    check(vyre_drain(r->v, 10000000000ull, &err), &err);
+    uint64_t first = UINT64_MAX, last = 0;
+    for (uint32_t i = 0; i < r->producers; i++) {
+        const producer *p = &r->all[i];
+        first = p->begin < first ? p->begin : first;
+        last = p->end > last ? p->end : last;
+        if (turn > 10)
+            bench_add(row, (double)(p->end - p->begin) / r->burst);
+    }
+    *wall += turn > 10 ? (double)(last - first) : 0;
+}
+
+static uint64_t race_loop(race *r, bench_row *row)
+{
+    const uint64_t end = bench_now() + (uint64_t)(seconds_each * 1e9);
+    uint32_t turn = 0;
+    double wall = 0;
+    for (uint32_t i = 1; i < r->producers; i++)
+        pthread_create(&r->all[i].thread, NULL, producer_main, &r->all[i]);
+    while (turn < 20 || bench_now() < end)
+        race_run(r, row, &wall, ++turn);
+    __atomic_store_n(&r->turn, UINT32_MAX, __ATOMIC_RELEASE);
+    for (uint32_t i = 1; i < r->producers; i++)
+        pthread_join(r->all[i].thread, NULL);
+    row->rate = (double)(turn - 10) * r->producers * r->burst * 1e9 / wall;
+    return (uint64_t)turn * r->producers * r->burst;
+}
+
+static void measure(const bench_output *out, vyre *v, const char *where, uint32_t producers,
+                    uint32_t batch, uint64_t *jobs)
+{
+    static race r;
+    char path[112];
+    memset(&r, 0, sizeof r);
+    r.v = v;
+    r.producers = producers;
+    r.batch = batch;
+    r.burst = ring_slots / (4 * MAX_PRODUCERS);
+    r.burst = r.burst < MAX_BURST ? r.burst : MAX_BURST;
+    for (uint32_t i = 0; i < MAX_BURST; i++)
+        r.works[i] = add_one;
+    for (uint32_t i = 0; i < MAX_PRODUCERS; i++)
+        r.all[i].of = &r;
+    if (batch == 1)
+        snprintf(path, sizeof path, "%s, one at a time, producers: %u", where, producers);
+    else
+        snprintf(path, sizeof path, "%s, batches of %u, producers: %u", where, batch, producers);
+    bench_row row = bench_row_new(path, MAX_SAMPLES);
+    *jobs += race_loop(&r, &row);
+    bench_finish(out, &row);
+}
+
+static void on_backend(vyre_backend backend, bool csv)
+{
+    vyre_error err;
+    vyre_desc desc;
+    vyre_info info;
+    memset(&desc, 0, sizeof desc);
+    desc.backend = backend;
+    desc.kernel.slot_count = ring_slots;
+    vyre *v = vyre_open(&desc, &err);
+    if (!v) {
+        fprintf(stderr, "publish: %s\n", err.text);
+        return;
+    }
+    vyre_query(v, &info);
+    check(vyre_start(v, &err), &err);
+    bench_output out = bench_cpu("publish", "ns", "", csv);
+    snprintf(out.device, sizeof out.device, "%s", info.device);
+    snprintf(out.driver, sizeof out.driver, "%s", info.driver);
+    snprintf(out.settings, sizeof out.settings, "%g s a row, %u slots, %u in a burst",
+             seconds_each, ring_slots, ring_slots / (4 * MAX_PRODUCERS));
+    bench_heading(&out);
+    const char *where = backend == VYRE_BACKEND_CPU ? "CPU backend" : "Vulkan, device memory";
+    uint64_t jobs = 0;
+    uint32_t sum = 0;
+    for (uint32_t producers = 1; producers <= MAX_PRODUCERS; producers++)
+        measure(&out, v, where, producers, 1, &jobs);
+    measure(&out, v, where, 1, 8, &jobs);
+    for (uint32_t producers = 1; producers <= MAX_PRODUCERS; producers++)
+        measure(&out, v, where, producers, 64, &jobs);
+    check(vyre_stop(v, 5000000000ull, &err), &err);
+    check(vyre_observable(v, 0, &sum, &err), &err);
+    if (sum != (uint32_t)jobs) {
+        fprintf(stderr, "publish: the sum is %u after %u jobs\n", sum, (uint32_t)jobs);
+        exit(1);
+    }
+    vyre_close(v);
+    bench_note(&out, " ");
+}
+
+/* --- the wire alone --------------------------------------------------------- */
+
+static void wire(const bench_output *out, void *ring, size_t size, bool batch)
+{
+    static vyre_work works[MAX_BURST];
+    vyre_error err;
+    const uint32_t burst = MAX_BURST - 1; /* and the batch's fence */
+    for (uint32_t i = 0; i < MAX_BURST; i++)
+        works[i] = add_one;
+    bench_row row = bench_row_new(batch ? "vyre_ring_publish_batch, plain memory, batches of 1023"
+                                        : "vyre_ring_publish, plain memory, one at a time",
+                                  MAX_SAMPLES);
+    const uint64_t end = bench_now() + (uint64_t)(seconds_each * 1e9);
+    double total = 0;
+    while (row.count < 20 || bench_now() < end) {
+        check(vyre_ring_encode(ring, size, MAX_BURST, &err), &err);
+        const uint64_t begin = bench_now();
+        if (batch)
+            check(vyre_ring_publish_batch(ring, size, 0, works, burst, 1, &err), &err);
+        else
+            for (uint32_t i = 0; i < burst; i++)
+                check(vyre_ring_publish(ring, size, i, &works[i], &err), &err);
+        const double ns = (double)(bench_now() - begin);
+        total += ns;
+        bench_add(&row, ns / burst);
+    }
+    row.rate = (double)row.count * burst * 1e9 / total;
+    bench_finish(out, &row);
+}
+
+static void on_memory(bool csv)
+{
+    char settings[128];
+    snprintf(settings, sizeof settings, "%g s a row", seconds_each);
+    const bench_output out = bench_cpu("publish", "ns", settings, csv);
+    const size_t size = vyre_ring_size(MAX_BURST);
+    void *ring = malloc(size);
+    if (!ring)
+        exit(1);
+    bench_heading(&out);
+    wire(&out, ring, size, false);
+    wire(&out, ring, size, true);
+    bench_note(&out, " ");
+    free(ring);
+}
+
+int main(int argc, char **argv)
+{
+    bench_usage(argc, argv, "[--csv] [--quick] [--seconds N] [--slots N]");
+    const bool csv = bench_flag(argc, argv, "--csv");
+    seconds_each = bench_number(argc, argv, "--seconds", 0.5);
+    if (bench_flag(argc, argv, "--quick"))
+        seconds_each = 0.001;
+    ring_slots = (uint32_t)bench_number(argc, argv, "--slots", 4096);
+    if (ring_slots < 512 || ring_slots % 512 || ring_slots > VYRE_MAX_SLOTS) {
+        fprintf(stderr, "publish: --slots takes multiples of 512\n");
+        return 1;
+    }
+    on_memory(csv);
+    on_backend(VYRE_BACKEND_CPU, csv);
+    if (vyre_backend_available(VYRE_BACKEND_VULKAN))
+        on_backend(VYRE_BACKEND_VULKAN, csv);
+    return 0;
+}

@@ -1,0 +1,193 @@
+/* sustained: persistent work for a minute
+ *
+ *     bench/sustained [--csv] [--quick] [--seconds N] [--slots N]
+ *
+ * One producer keeps 1, 8 or 64 jobs in flight, publishing one at a time; then
+ * 64 again, published in batches of 32.  --seconds is shared by the four.  Two
+ * rows for each: the latency of a job, with the rate over the whole time; and
+ * the time for each job by windows of 100 ms, whose maximum, and whose rate, is
+ * that of the worst window.  The first window, which starts the kernel, is left
+ * out.
+ */
+#define _GNU_SOURCE
+#define VYRE_IMPLEMENTATION
+#include "../vyre.h"
+
+#include "bench.h"
+
+#define MAX_FLIGHT   64u
+#define MAX_SAMPLES  4000000u
+#define MAX_WINDOWS  100000u
+#define WINDOW_NS    100000000u
+#define BATCH        32u
+
+static double   seconds_all = 60;
+static uint32_t ring_slots = 256;
+
+static const vyre_work add_one = { VYRE_OP_ATOMIC_ADD, 0, VYRE_PRIORITY_NORMAL, 2,
+                                   { 1, VYRE_CONTROL_OBSERVABLES } };
+
+static void check(vyre_status status, const vyre_error *err)
+{
+    if (status == VYRE_OK)
+        return;
+    fprintf(stderr, "sustained: %s\n", status < 0 ? err->text : vyre_status_text(status));
+    exit(1);
+}
+
+/* --- windows ---------------------------------------------------------------- */
+
+/* Jobs that ended since the window began. */
+typedef struct windows {
+    bench_row row; /* ns for each job */
+    uint64_t  begin;
+    uint32_t  jobs, seen;
+} windows;
+
+static windows windows_new(const char *path)
+{
+    windows w;
+    memset(&w, 0, sizeof w);
+    w.row = bench_row_new(path, MAX_WINDOWS);
+    w.begin = bench_now();
+    return w;
+}
+
+static void windows_add(windows *w, uint64_t now, uint32_t jobs)
+{
+    w->jobs += jobs;
+    if (now - w->begin < WINDOW_NS)
+        return;
+    const double each = (double)(now - w->begin) / w->jobs;
+    if (w->seen++ > 0) {
+        bench_add(&w->row, each);
+        if (w->row.rate == 0 || 1e9 / each < w->row.rate)
+            w->row.rate = 1e9 / each;
+    }
+    w->begin = now;
+    w->jobs = 0;
+}
+
+/* --- the load --------------------------------------------------------------- */
+
+typedef struct load {
+    vyre       *v;
+    uint32_t    flight, batch;
+    vyre_work   works[BATCH];
+    vyre_ticket tickets[MAX_FLIGHT]; /* of job i: i % flight; of a batch: its last job's */
+    uint64_t    begun[MAX_FLIGHT];
+    uint64_t    published, waited;
+} load;
+
+static void load_publish(load *l)
+{
+    vyre_error err;
+    uint32_t count = 0;
+    const uint64_t at = l->published / l->batch % MAX_FLIGHT;
+    l->begun[at] = bench_now();
+    if (l->batch == 1)
+        check(vyre_publish(l->v, &add_one, &l->tickets[at], &err), &err);
+    else
+        check(vyre_publish_many(l->v, l->works, l->batch, &count, &l->tickets[at], &err), &err);
+    l->published += l->batch;
+}
+
+/* Waits for the oldest job, or for the last one of the oldest batch. */
+static uint64_t load_wait(load *l, bench_row *latency)
+{
+    vyre_error err;
+    const uint64_t at = l->waited / l->batch % MAX_FLIGHT;
+    check(vyre_wait(l->v, l->tickets[at], 5000000000ull, &err), &err);
+    const uint64_t now = bench_now();
+    bench_add(latency, (double)(now - l->begun[at]));
+    l->waited += l->batch;
+    return now;
+}
+
+static void load_run(load *l, double seconds, bench_row *latency, windows *w)
+{
+    const uint64_t begin = bench_now(), end = begin + (uint64_t)(seconds * 1e9);
+    uint64_t now = begin;
+    while (now < end) {
+        while (l->published - l->waited < l->flight)
+            load_publish(l);
+        now = load_wait(l, latency);
+        windows_add(w, now, l->batch);
+    }
+    latency->rate = (double)l->waited * 1e9 / (double)(now - begin);
+    while (l->waited < l->published)
+        (void)load_wait(l, latency);
+}
+
+static void measure(const bench_output *out, vyre *v, uint32_t flight, uint32_t batch,
+                    uint64_t *jobs)
+{
+    static load l;
+    char path[100];
+    memset(&l, 0, sizeof l);
+    l.v = v;
+    l.flight = flight;
+    l.batch = batch;
+    for (uint32_t i = 0; i < BATCH; i++)
+        l.works[i] = add_one;
+    snprintf(path, sizeof path, "%u in flight%s", flight, batch > 1 ? ", batches of 32" : "");
+    bench_row latency = bench_row_new(path, MAX_SAMPLES);
+    snprintf(path, sizeof path, "%u in flight%s, time a job in windows of 100 ms", flight,
+             batch > 1 ? ", batches of 32" : "");
+    windows w = windows_new(path);
+    load_run(&l, seconds_all / 4, &latency, &w);
+    *jobs += l.published;
+    bench_finish(out, &latency);
+    bench_finish(out, &w.row);
+}
+
+static void on_backend(vyre_backend backend, bool csv)
+{
+    vyre_error err;
+    vyre_desc desc;
+    vyre_info info;
+    memset(&desc, 0, sizeof desc);
+    desc.backend = backend;
+    desc.kernel.slot_count = ring_slots;
+    vyre *v = vyre_open(&desc, &err);
+    if (!v) {
+        fprintf(stderr, "sustained: %s\n", err.text);
+        exit(1);
+    }
+    vyre_query(v, &info);
+    check(vyre_start(v, &err), &err);
+    bench_output out = bench_cpu("sustained", "us", "", csv);
+    snprintf(out.device, sizeof out.device, "%s", info.device);
+    snprintf(out.driver, sizeof out.driver, "%s", info.driver);
+    snprintf(out.settings, sizeof out.settings, "%g s a load, %u slots, one producer",
+             seconds_all / 4, ring_slots);
+    bench_heading(&out);
+    uint64_t jobs = 0;
+    uint32_t sum = 0;
+    measure(&out, v, 1, 1, &jobs);
+    measure(&out, v, 8, 1, &jobs);
+    measure(&out, v, 64, 1, &jobs);
+    measure(&out, v, 64, BATCH, &jobs);
+    check(vyre_stop(v, 5000000000ull, &err), &err);
+    check(vyre_observable(v, 0, &sum, &err), &err);
+    if (sum != (uint32_t)jobs) {
+        fprintf(stderr, "sustained: the sum is %u after %u jobs\n", sum, (uint32_t)jobs);
+        exit(1);
+    }
+    vyre_close(v);
+}
+
+int main(int argc, char **argv)
+{
+    bench_usage(argc, argv, "[--csv] [--quick] [--seconds N] [--slots N]");
+    seconds_all = bench_number(argc, argv, "--seconds", 60);
+    if (bench_flag(argc, argv, "--quick"))
+        seconds_all = 1.2; /* two windows for each */
+    ring_slots = (uint32_t)bench_number(argc, argv, "--slots", 256);
+    if (ring_slots < MAX_FLIGHT || ring_slots > VYRE_MAX_SLOTS) {
+        fprintf(stderr, "sustained: --slots takes 64 to %u\n", VYRE_MAX_SLOTS);
+        return 1;
+    }
+    on_backend(VYRE_BACKEND_AUTO, bench_flag(argc, argv, "--csv"));
+    return 0;
+}
