@@ -200,8 +200,12 @@
     #endif
 #endif
 
+/* VYI_OUTLINE: short functions with dozens of callers that build programs and
+ * modules.  As calls they cost no time that counts; copied into each caller, a
+ * ninth of the library's code and of its compile time. */
 #if defined(__GNUC__) || defined(__clang__)
     #define VYI_MAYBE_UNUSED __attribute__((unused))
+    #define VYI_OUTLINE      __attribute__((noinline))
     #if defined(__MINGW32__) && !defined(__clang__)
         #define VYI_PRINTF(text, first) __attribute__((format(gnu_printf, text, first)))
     #else
@@ -209,6 +213,7 @@
     #endif
 #else
     #define VYI_MAYBE_UNUSED
+    #define VYI_OUTLINE
     #define VYI_PRINTF(text, first)
 #endif
 
@@ -2407,7 +2412,7 @@ VYI_API bool vyi_size_mul(size_t a, size_t b, size_t *out)
 
 /* --- memory -------------------------------------------------------------- */
 
-VYI_API void *vyi_resize(const vyre_allocator *allocator, void *ptr, size_t old_size,
+VYI_OUTLINE VYI_API void *vyi_resize(const vyre_allocator *allocator, void *ptr, size_t old_size,
                          size_t new_size)
 {
     if (allocator && allocator->resize)
@@ -5606,7 +5611,7 @@ static vyre_value vyi_ir_const(vyre_program *p, vyre_type type, uint32_t bits)
     return vyi_ir_value(p, inst);
 }
 
-VYRE_API vyre_value vyre_ir_u32(vyre_program *p, uint32_t x)
+VYI_OUTLINE VYRE_API vyre_value vyre_ir_u32(vyre_program *p, uint32_t x)
 {
     return vyi_ir_const(p, VYRE_TYPE_U32, x);
 }
@@ -5623,7 +5628,7 @@ VYRE_API vyre_value vyre_ir_f32(vyre_program *p, float x)
     return vyi_ir_const(p, VYRE_TYPE_F32, bits);
 }
 
-VYRE_API vyre_value vyre_ir_bool(vyre_program *p, bool x)
+VYI_OUTLINE VYRE_API vyre_value vyre_ir_bool(vyre_program *p, bool x)
 {
     return vyi_ir_const(p, VYRE_TYPE_BOOL, x ? 1 : 0);
 }
@@ -5689,7 +5694,8 @@ VYRE_API void vyre_ir_atomic_store(vyre_program *p, vyre_buffer buffer, vyre_val
 
 /* --- arithmetic ---------------------------------------------------------- */
 
-static vyre_value vyi_ir_binary(vyre_program *p, vyi_binary sub, vyre_value a, vyre_value b)
+VYI_OUTLINE static vyre_value vyi_ir_binary(vyre_program *p, vyi_binary sub, vyre_value a,
+                                            vyre_value b)
 {
     vyi_inst inst = vyi_inst_make(VYI_OP_BINARY, a.id, b.id, 0);
     inst.sub = (uint8_t)sub;
@@ -5786,14 +5792,14 @@ VYRE_API vyre_value vyre_ir_get(vyre_program *p, vyre_local local)
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_GET, local.id, 0, 0));
 }
 
-VYRE_API void vyre_ir_set(vyre_program *p, vyre_local local, vyre_value value)
+VYI_OUTLINE VYRE_API void vyre_ir_set(vyre_program *p, vyre_local local, vyre_value value)
 {
     vyi_ir_append(p, vyi_inst_make(VYI_OP_SET, local.id, value.id, 0));
 }
 
 /* --- control flow -------------------------------------------------------- */
 
-VYRE_API void vyre_ir_if(vyre_program *p, vyre_value cond)
+VYI_OUTLINE VYRE_API void vyre_ir_if(vyre_program *p, vyre_value cond)
 {
     vyi_ir_append(p, vyi_inst_make(VYI_OP_IF, cond.id, 0, 0));
 }
@@ -5831,12 +5837,12 @@ VYRE_API void vyre_ir_forever(vyre_program *p)
     vyi_ir_append(p, inst);
 }
 
-VYRE_API void vyre_ir_end(vyre_program *p)
+VYI_OUTLINE VYRE_API void vyre_ir_end(vyre_program *p)
 {
     vyi_ir_append(p, vyi_inst_make(VYI_OP_END, 0, 0, 0));
 }
 
-VYRE_API void vyre_ir_break(vyre_program *p)
+VYI_OUTLINE VYRE_API void vyre_ir_break(vyre_program *p)
 {
     vyi_ir_append(p, vyi_inst_make(VYI_OP_BREAK, 0, 0, 0));
 }
@@ -8445,17 +8451,20 @@ typedef struct vyi_kernel {
  * appends instructions.  So that a kernel is the same program from every
  * compiler, at most one argument of a call appends anything. */
 
-static inline vyre_value vyi_kernel_u32(vyi_kernel *k, uint32_t x)
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static vyre_value vyi_kernel_u32(vyi_kernel *k, uint32_t x)
 {
     return vyre_ir_u32(k->p, x);
 }
 
-static inline vyre_value vyi_kernel_plus(vyi_kernel *k, vyre_value a, uint32_t n)
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static vyre_value vyi_kernel_plus(vyi_kernel *k, vyre_value a, uint32_t n)
 {
     return n ? vyre_ir_add(k->p, a, vyre_ir_u32(k->p, n)) : a;
 }
 
-static inline vyre_value vyi_kernel_is(vyi_kernel *k, vyre_value a, uint32_t n)
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static vyre_value vyi_kernel_is(vyi_kernel *k, vyre_value a, uint32_t n)
 {
     return vyre_ir_eq(k->p, a, vyre_ir_u32(k->p, n));
 }
@@ -8469,7 +8478,8 @@ static inline vyre_value vyi_kernel_control(vyi_kernel *k, uint32_t index)
 /* A binary operator whose second operand is the constant n. */
 typedef vyre_value (*vyi_binary_fn)(vyre_program *p, vyre_value a, vyre_value b);
 
-static inline vyre_value vyi_kernel_op(vyi_kernel *k, vyi_binary_fn op, vyre_value a, uint32_t n)
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static vyre_value vyi_kernel_op(vyi_kernel *k, vyi_binary_fn op, vyre_value a, uint32_t n)
 {
     return op(k->p, a, vyre_ir_u32(k->p, n));
 }
@@ -14372,7 +14382,7 @@ VYI_API uint32_t *vyi_spv_room(vyi_spv *e, vyi_spv_words *w, uint32_t count)
     return w->at + (w->count - count);
 }
 
-VYI_API uint32_t vyi_spv_id(vyi_spv *e)
+VYI_OUTLINE VYI_API uint32_t vyi_spv_id(vyi_spv *e)
 {
     return e->next_id++;
 }
@@ -14517,7 +14527,7 @@ VYI_API uint32_t vyi_spv_pure(vyi_spv *e, uint32_t op, uint32_t type, uint32_t c
 
 /* --- types and constants ------------------------------------------------- */
 
-VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type)
+VYI_OUTLINE VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type)
 {
     if (e->types[type])
         return e->types[type];
@@ -14531,7 +14541,7 @@ VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type)
     return e->types[type];
 }
 
-VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t bits)
+VYI_OUTLINE VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t bits)
 {
     uint32_t words[4];
     const bool truth = type == VYRE_TYPE_BOOL;
@@ -14544,7 +14554,7 @@ VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t bits)
     return vyi_spv_intern(e, &e->globals, words, truth ? 3 : 4, 2);
 }
 
-VYI_API uint32_t vyi_spv_u32(vyi_spv *e, uint32_t x)
+VYI_OUTLINE VYI_API uint32_t vyi_spv_u32(vyi_spv *e, uint32_t x)
 {
     return vyi_spv_const(e, VYRE_TYPE_U32, x);
 }
@@ -14655,7 +14665,8 @@ VYI_API uint32_t vyi_spv_unary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t 
     return vyi_spv_pure(e, op, vyi_spv_type(e, type), 1, a);
 }
 
-VYI_API uint32_t vyi_spv_binary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t a, uint32_t b)
+VYI_OUTLINE VYI_API uint32_t vyi_spv_binary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t a,
+                                            uint32_t b)
 {
     return vyi_spv_pure(e, op, vyi_spv_type(e, type), 2, a, b);
 }
@@ -15236,7 +15247,7 @@ static void vyi_glsl_char(vyi_glsl *g, char c)
     g->length++;
 }
 
-static void vyi_glsl_put(vyi_glsl *g, const char *text)
+VYI_OUTLINE static void vyi_glsl_put(vyi_glsl *g, const char *text)
 {
     while (*text)
         vyi_glsl_char(g, *text++);

@@ -12,9 +12,9 @@
 
 #include <math.h>
 
-#define WIDTH  940
-#define LEFT   345 /* of the axis */
-#define RIGHT  870
+#define WIDTH  960
+#define LEFT   372 /* of the axis */
+#define RIGHT  890
 #define TOP    76
 #define ROW    30
 #define MOST   64

@@ -8,7 +8,9 @@
  * untimed, and the next burst follows.  A sample is a producer's time for its
  * burst, divided by the slots in it; the rate is of all producers together.
  * The first rows are the wire's own functions on plain memory, without an
- * engine: what the bytes cost.  --seconds is for each row.
+ * engine: what the bytes cost.  Before the rows of a device stand the floors of
+ * its memory: bare lines of 64 bytes, with as many store fences as named.
+ * --seconds is for each row.
  */
 #define _GNU_SOURCE
 #define VYRE_IMPLEMENTATION
@@ -154,14 +156,63 @@ static void measure(const bench_output *out, vyre *v, const char *where, uint32_
     bench_finish(out, &row);
 }
 
+/* --- floors ------------------------------------------------------------------ */
+
+/* Drains what waits to be combined. */
+static void fence_stores(void)
+{
+#if defined(__SSE__)
+    __builtin_ia32_sfence();
+#else
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+/* A line whose first word comes last, as a slot's status does. */
+static void write_line(volatile uint64_t *line, int fences)
+{
+    for (int i = 1; i < 8; i++)
+        line[i] = (uint64_t)i;
+    if (fences > 1)
+        fence_stores();
+    line[0] = 1;
+    if (fences > 0)
+        fence_stores();
+}
+
+static void floor_of(const bench_output *out, const char *where, int fences, void *memory)
+{
+    char path[112];
+    const uint32_t lines = ring_slots / (4 * MAX_PRODUCERS);
+    snprintf(path, sizeof path, "%s, a bare line, store fences: %d", where, fences);
+    bench_row row = bench_row_new(path, MAX_SAMPLES);
+    const uint64_t end = bench_now() + (uint64_t)(seconds_each * 1e9 / 4);
+    while (row.count < 20 || bench_now() < end) {
+        const uint64_t begin = bench_now();
+        for (uint32_t i = 0; i < lines; i++)
+            write_line((volatile uint64_t *)memory + 8 * i, fences);
+        bench_add(&row, (double)(bench_now() - begin) / lines);
+        fence_stores();
+    }
+    bench_finish(out, &row);
+}
+
+/* --- a backend --------------------------------------------------------------- */
+
 static void on_backend(vyre_backend backend, bool csv)
 {
     vyre_error err;
     vyre_desc desc;
     vyre_info info;
+    vyre_buffer_desc lines;
     memset(&desc, 0, sizeof desc);
+    memset(&lines, 0, sizeof lines);
+    lines.binding = VYRE_BINDING_USER;
+    lines.count = ring_slots * VYRE_SLOT_WORDS;
     desc.backend = backend;
     desc.kernel.slot_count = ring_slots;
+    desc.kernel.buffers = &lines;
+    desc.kernel.buffer_count = 1;
     vyre *v = vyre_open(&desc, &err);
     if (!v) {
         fprintf(stderr, "publish: %s\n", err.text);
@@ -178,6 +229,8 @@ static void on_backend(vyre_backend backend, bool csv)
     const char *where = backend == VYRE_BACKEND_CPU ? "CPU backend" : "Vulkan, device memory";
     uint64_t jobs = 0;
     uint32_t sum = 0;
+    for (int fences = 0; backend == VYRE_BACKEND_VULKAN && fences <= 2; fences++)
+        floor_of(&out, where, fences, vyre_map(v, 0, NULL));
     for (uint32_t producers = 1; producers <= MAX_PRODUCERS; producers++)
         measure(&out, v, where, producers, 1, &jobs);
     measure(&out, v, where, 1, 8, &jobs);

@@ -92,7 +92,7 @@ VYI_API bool vyi_size_mul(size_t a, size_t b, size_t *out)
 
 /* --- memory -------------------------------------------------------------- */
 
-VYI_API void *vyi_resize(const vyre_allocator *allocator, void *ptr, size_t old_size,
+VYI_OUTLINE VYI_API void *vyi_resize(const vyre_allocator *allocator, void *ptr, size_t old_size,
                          size_t new_size)
 {
     if (allocator && allocator->resize)

@@ -25,7 +25,7 @@ static void vyi_glsl_char(vyi_glsl *g, char c)
     g->length++;
 }
 
-static void vyi_glsl_put(vyi_glsl *g, const char *text)
+VYI_OUTLINE static void vyi_glsl_put(vyi_glsl *g, const char *text)
 {
     while (*text)
         vyi_glsl_char(g, *text++);

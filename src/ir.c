@@ -350,7 +350,7 @@ static vyre_value vyi_ir_const(vyre_program *p, vyre_type type, uint32_t bits)
     return vyi_ir_value(p, inst);
 }
 
-VYRE_API vyre_value vyre_ir_u32(vyre_program *p, uint32_t x)
+VYI_OUTLINE VYRE_API vyre_value vyre_ir_u32(vyre_program *p, uint32_t x)
 {
     return vyi_ir_const(p, VYRE_TYPE_U32, x);
 }
@@ -367,7 +367,7 @@ VYRE_API vyre_value vyre_ir_f32(vyre_program *p, float x)
     return vyi_ir_const(p, VYRE_TYPE_F32, bits);
 }
 
-VYRE_API vyre_value vyre_ir_bool(vyre_program *p, bool x)
+VYI_OUTLINE VYRE_API vyre_value vyre_ir_bool(vyre_program *p, bool x)
 {
     return vyi_ir_const(p, VYRE_TYPE_BOOL, x ? 1 : 0);
 }
@@ -433,7 +433,8 @@ VYRE_API void vyre_ir_atomic_store(vyre_program *p, vyre_buffer buffer, vyre_val
 
 /* --- arithmetic ---------------------------------------------------------- */
 
-static vyre_value vyi_ir_binary(vyre_program *p, vyi_binary sub, vyre_value a, vyre_value b)
+VYI_OUTLINE static vyre_value vyi_ir_binary(vyre_program *p, vyi_binary sub, vyre_value a,
+                                            vyre_value b)
 {
     vyi_inst inst = vyi_inst_make(VYI_OP_BINARY, a.id, b.id, 0);
     inst.sub = (uint8_t)sub;
@@ -530,14 +531,14 @@ VYRE_API vyre_value vyre_ir_get(vyre_program *p, vyre_local local)
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_GET, local.id, 0, 0));
 }
 
-VYRE_API void vyre_ir_set(vyre_program *p, vyre_local local, vyre_value value)
+VYI_OUTLINE VYRE_API void vyre_ir_set(vyre_program *p, vyre_local local, vyre_value value)
 {
     vyi_ir_append(p, vyi_inst_make(VYI_OP_SET, local.id, value.id, 0));
 }
 
 /* --- control flow -------------------------------------------------------- */
 
-VYRE_API void vyre_ir_if(vyre_program *p, vyre_value cond)
+VYI_OUTLINE VYRE_API void vyre_ir_if(vyre_program *p, vyre_value cond)
 {
     vyi_ir_append(p, vyi_inst_make(VYI_OP_IF, cond.id, 0, 0));
 }
@@ -575,12 +576,12 @@ VYRE_API void vyre_ir_forever(vyre_program *p)
     vyi_ir_append(p, inst);
 }
 
-VYRE_API void vyre_ir_end(vyre_program *p)
+VYI_OUTLINE VYRE_API void vyre_ir_end(vyre_program *p)
 {
     vyi_ir_append(p, vyi_inst_make(VYI_OP_END, 0, 0, 0));
 }
 
-VYRE_API void vyre_ir_break(vyre_program *p)
+VYI_OUTLINE VYRE_API void vyre_ir_break(vyre_program *p)
 {
     vyi_ir_append(p, vyi_inst_make(VYI_OP_BREAK, 0, 0, 0));
 }

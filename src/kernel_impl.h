@@ -68,17 +68,20 @@ typedef struct vyi_kernel {
  * appends instructions.  So that a kernel is the same program from every
  * compiler, at most one argument of a call appends anything. */
 
-static inline vyre_value vyi_kernel_u32(vyi_kernel *k, uint32_t x)
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static vyre_value vyi_kernel_u32(vyi_kernel *k, uint32_t x)
 {
     return vyre_ir_u32(k->p, x);
 }
 
-static inline vyre_value vyi_kernel_plus(vyi_kernel *k, vyre_value a, uint32_t n)
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static vyre_value vyi_kernel_plus(vyi_kernel *k, vyre_value a, uint32_t n)
 {
     return n ? vyre_ir_add(k->p, a, vyre_ir_u32(k->p, n)) : a;
 }
 
-static inline vyre_value vyi_kernel_is(vyi_kernel *k, vyre_value a, uint32_t n)
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static vyre_value vyi_kernel_is(vyi_kernel *k, vyre_value a, uint32_t n)
 {
     return vyre_ir_eq(k->p, a, vyre_ir_u32(k->p, n));
 }
@@ -92,7 +95,8 @@ static inline vyre_value vyi_kernel_control(vyi_kernel *k, uint32_t index)
 /* A binary operator whose second operand is the constant n. */
 typedef vyre_value (*vyi_binary_fn)(vyre_program *p, vyre_value a, vyre_value b);
 
-static inline vyre_value vyi_kernel_op(vyi_kernel *k, vyi_binary_fn op, vyre_value a, uint32_t n)
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static vyre_value vyi_kernel_op(vyi_kernel *k, vyi_binary_fn op, vyre_value a, uint32_t n)
 {
     return op(k->p, a, vyre_ir_u32(k->p, n));
 }

@@ -32,7 +32,7 @@ VYI_API uint32_t *vyi_spv_room(vyi_spv *e, vyi_spv_words *w, uint32_t count)
     return w->at + (w->count - count);
 }
 
-VYI_API uint32_t vyi_spv_id(vyi_spv *e)
+VYI_OUTLINE VYI_API uint32_t vyi_spv_id(vyi_spv *e)
 {
     return e->next_id++;
 }
@@ -177,7 +177,7 @@ VYI_API uint32_t vyi_spv_pure(vyi_spv *e, uint32_t op, uint32_t type, uint32_t c
 
 /* --- types and constants ------------------------------------------------- */
 
-VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type)
+VYI_OUTLINE VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type)
 {
     if (e->types[type])
         return e->types[type];
@@ -191,7 +191,7 @@ VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type)
     return e->types[type];
 }
 
-VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t bits)
+VYI_OUTLINE VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t bits)
 {
     uint32_t words[4];
     const bool truth = type == VYRE_TYPE_BOOL;
@@ -204,7 +204,7 @@ VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t bits)
     return vyi_spv_intern(e, &e->globals, words, truth ? 3 : 4, 2);
 }
 
-VYI_API uint32_t vyi_spv_u32(vyi_spv *e, uint32_t x)
+VYI_OUTLINE VYI_API uint32_t vyi_spv_u32(vyi_spv *e, uint32_t x)
 {
     return vyi_spv_const(e, VYRE_TYPE_U32, x);
 }
@@ -315,7 +315,8 @@ VYI_API uint32_t vyi_spv_unary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t 
     return vyi_spv_pure(e, op, vyi_spv_type(e, type), 1, a);
 }
 
-VYI_API uint32_t vyi_spv_binary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t a, uint32_t b)
+VYI_OUTLINE VYI_API uint32_t vyi_spv_binary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t a,
+                                            uint32_t b)
 {
     return vyi_spv_pure(e, op, vyi_spv_type(e, type), 2, a, b);
 }
