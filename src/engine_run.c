@@ -153,22 +153,33 @@ static vyre_status vyi_run_explain(const vyi_run *r, vyre_error *err)
     return r->bad_status;
 }
 
+/* Launches so far, and recoveries.  A run holds no lock that others need to
+ * make some. */
+static uint64_t vyi_run_launches(vyre *v, uint32_t *recoveries)
+{
+    vyi_mutex_lock(&v->lock);
+    const uint64_t launches = v->chain.leases + v->chain.passes;
+    *recoveries = v->recoveries;
+    vyi_mutex_unlock(&v->lock);
+    return launches;
+}
+
 static vyre_status vyi_run_locked(vyi_run *r, vyre_stats *stats, vyre_error *err)
 {
     vyre *v = r->v;
     vyre_stats s;
+    uint32_t before, after;
     vyi_stats_begin(&s);
-    const uint64_t launches = v->chain.leases + v->chain.passes;
-    const uint32_t recoveries = v->recoveries;
+    const uint64_t launches = vyi_run_launches(v, &before);
     const vyre_status status = vyi_run_all(r, err);
     memset(v->run_mark, 0, v->slots * sizeof *v->run_mark);
     if (status != VYRE_OK)
         return status;
 
     s.input_bytes = s.bytes_moved = (uint64_t)r->count * VYRE_SLOT_BYTES;
-    s.kernel_launches = (uint32_t)(v->chain.leases + v->chain.passes - launches);
+    s.kernel_launches = (uint32_t)(vyi_run_launches(v, &after) - launches);
     s.sync_points = s.kernel_launches;
-    s.recovered = v->recoveries != recoveries;
+    s.recovered = after != before;
     s.done = r->done;
     s.faults = r->faults;
     vyi_stats_end(&s, stats);

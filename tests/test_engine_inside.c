@@ -62,6 +62,109 @@ static void an_end_seen_on_a_lost_device_ends_nothing(void)
     vyre_close(v);
 }
 
+/* Threads publish and wait while devices are lost and replaced: each work ends
+ * once, or is lost, and nobody waits for ever. */
+typedef struct survivor {
+    vyre    *v;
+    uint32_t rerun, over, done, lost, refused, wrong;
+    vyre_status last; /* that was wrong */
+} survivor;
+
+static void survivor_wrong(survivor *s, vyre_status status)
+{
+    s->wrong++;
+    s->last = status;
+}
+
+static void *survive(void *user)
+{
+    survivor *s = (survivor *)user;
+    const vyre_work w = engine_add(1);
+    while (!vyi_load_acquire(&s->over)) {
+        vyre_ticket t;
+        vyre_status status = vyre_publish(s->v, &w, &t, NULL);
+        if (status != VYRE_OK) {
+            s->refused++;
+            if (status != VYRE_FULL && status != VYRE_E_DEVICE_LOST)
+                survivor_wrong(s, status);
+            continue;
+        }
+        while ((status = vyre_wait(s->v, t, SECOND, NULL)) == VYRE_E_DEVICE_LOST)
+            continue;
+        s->done += status == VYRE_OK;
+        s->lost += status == VYRE_E_LOST;
+        /* Stale: a later work of the same slot was lost. */
+        const bool loss = status == VYRE_E_LOST || status == VYRE_E_STALE;
+        if (status != VYRE_OK && (!loss || s->rerun))
+            survivor_wrong(s, status);
+    }
+    return NULL;
+}
+
+static void threads_live_through_recoveries(void)
+{
+    for (uint32_t rerun = 0; rerun < 2; rerun++) {
+        vyre_desc d = engine_desc(16);
+        survivor s[2];
+        pthread_t threads[2];
+        d.backend = VYRE_BACKEND_CPU;
+        d.lost_work = rerun ? VYRE_LOST_RERUN : VYRE_LOST_REPORT;
+        vyre *v = engine_open(&d);
+        memset(s, 0, sizeof s);
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        for (uint32_t i = 0; i < 2; i++) {
+            s[i].v = v;
+            s[i].rerun = rerun;
+            CHECK_EQ(pthread_create(&threads[i], NULL, survive, &s[i]), 0);
+        }
+        for (uint32_t i = 0; i < 30; i++) {
+            engine_sleep_ms(3);
+            lose_device(v);
+            CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
+        }
+        for (uint32_t i = 0; i < 2; i++)
+            vyi_store_release(&s[i].over, 1);
+        for (uint32_t i = 0; i < 2; i++)
+            pthread_join(threads[i], NULL);
+        if (s[0].wrong + s[1].wrong)
+            test_fail(__FILE__, __LINE__, "%u went wrong, one with status %d",
+                      s[0].wrong + s[1].wrong, (int)(s[0].wrong ? s[0].last : s[1].last));
+        CHECK(s[0].done && s[1].done);
+        printf("NOTE %s: %u done, %u lost, %u refused\n", rerun ? "rerun" : "report",
+               s[0].done + s[1].done, s[0].lost + s[1].lost, s[0].refused + s[1].refused);
+        vyre_close(v);
+    }
+}
+
+/* --- numbers that come to their end -------------------------------------- */
+
+/* Cursor, generations and the kernel's own counter go past their last value. */
+static void numbers_wrap_around(void)
+{
+    vyre_desc d = engine_desc(16);
+    d.backend = VYRE_BACKEND_CPU;
+    vyre *v = engine_open(&d);
+    uint32_t *control = vyi_engine_words(vyi_engine_device(v), VYI_ROLE_CONTROL);
+    v->partitions[0].cursor = UINT32_MAX - 100;
+    for (uint32_t slot = 0; slot < 16; slot++)
+        v->marks[slot] = (VYI_GENERATION_MASK - 10) << VYI_GENERATION_BIT | VYI_PHASE_FREE;
+    control[VYRE_CONTROL_DONE_COUNT] = vyi_le32(UINT32_MAX - 200);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    vyre_ticket open[16];
+    for (uint32_t i = 0; i < 1600; i++) {
+        if (i >= 8)
+            CHECK_EQ(vyre_wait(v, open[(i - 8) % 16], 5 * SECOND, NULL), VYRE_OK);
+        open[i % 16] = engine_publish(v, engine_add(1));
+        CHECK(open[i % 16].generation != 0);
+        CHECK(open[i % 16].generation <= VYI_GENERATION_MASK);
+    }
+    CHECK_EQ(vyre_drain(v, 5 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(vyre_stop(v, 5 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(engine_observable(v, 0), 1600);
+    CHECK_EQ(vyi_control_load(vyi_engine_device(v), VYRE_CONTROL_DONE_COUNT), 1600u - 201u);
+    vyre_close(v);
+}
+
 /* --- a publisher between the kernel's last look and its sleep ------------ */
 
 static void *sleep_once(void *user)
@@ -153,6 +256,8 @@ int main(void)
 {
     RUN(every_slot_has_another_mark_after_a_recovery);
     RUN(an_end_seen_on_a_lost_device_ends_nothing);
+    RUN(threads_live_through_recoveries);
+    RUN(numbers_wrap_around);
     RUN(a_kernel_that_is_about_to_sleep_is_not_missed);
     RUN(a_kernel_with_news_does_not_sleep);
     RUN(a_kernel_that_sleeps_is_woken);

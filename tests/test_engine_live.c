@@ -1,7 +1,8 @@
 /* Publishing while the kernel runs: a million slots from one, two and four
  * threads through a ring of 256, on every backend.  Every ticket ends once,
  * and the sums are exact.  ENGINE_LIVE_SLOTS in the environment sets the
- * number.  Not under AddressSanitizer, which makes it five times slower. */
+ * number, up to 2^32 - 1.  Some works are waited for at once: their round trips,
+ * among all the others in flight, are printed with their tails.  Not under AddressSanitizer, which makes it five times slower. */
 #include "engine.h"
 
 #include <pthread.h>
@@ -15,8 +16,60 @@ static uint32_t live_slots(void)
     return text ? (uint32_t)strtoul(text, NULL, 0) : 1000000u;
 }
 
+/* --- round trips --------------------------------------------------------- */
+
+#define TRIP_EVERY 61u /* works to one that is timed */
+
+/* Nanoseconds in buckets, 32 to each doubling: 3 % apart. */
+typedef struct trips {
+    uint64_t count, most;
+    uint32_t buckets[64 * 32];
+} trips;
+
+static uint32_t trip_bucket(uint64_t ns)
+{
+    const uint32_t high = 63u - (uint32_t)__builtin_clzll(ns | 32);
+    return (high - 5) * 32 + (uint32_t)(ns >> (high - 5)) % 32 + (ns < 32 ? 0 : 32);
+}
+
+static uint64_t trip_value(uint32_t bucket)
+{
+    return bucket < 32 ? bucket : (uint64_t)(32 + bucket % 32) << (bucket / 32 - 1);
+}
+
+static void trip_add(trips *t, uint64_t ns)
+{
+    t->buckets[trip_bucket(ns)]++;
+    t->most = ns > t->most ? ns : t->most;
+    t->count++;
+}
+
+/* The time that `part` of the trips have not exceeded, in microseconds. */
+static double trip_at(const trips *t, double part)
+{
+    uint64_t seen = 0;
+    const uint64_t wanted = (uint64_t)((double)t->count * part);
+    for (uint32_t i = 0; i < 64 * 32; i++) {
+        seen += t->buckets[i];
+        if (seen > wanted)
+            return (double)trip_value(i) * 1e-3;
+    }
+    return (double)t->most * 1e-3;
+}
+
+static void trips_sum(trips *all, const trips *some)
+{
+    all->count += some->count;
+    all->most = some->most > all->most ? some->most : all->most;
+    for (uint32_t i = 0; i < 64 * 32; i++)
+        all->buckets[i] += some->buckets[i];
+}
+
+/* --- producers ----------------------------------------------------------- */
+
 typedef struct producer {
     vyre      *v;
+    trips      trips;
     uint32_t   id, first, count;
     bool       batches;
     uint64_t   full;
@@ -39,11 +92,17 @@ static void produce_singles(producer *p)
         const vyre_work w = live_work(p, i);
         if (i >= WINDOW && vyre_wait(p->v, open[i % WINDOW], 60 * SECOND, NULL) != VYRE_OK)
             p->failed = "a ticket did not end well";
+        const uint64_t begin = i % TRIP_EVERY ? 0 : engine_now();
         vyre_status status;
         while ((status = vyre_publish(p->v, &w, &open[i % WINDOW], NULL)) == VYRE_FULL)
             p->full++;
         if (status != VYRE_OK)
             p->failed = "publish";
+        if (!begin || status != VYRE_OK)
+            continue;
+        if (vyre_wait(p->v, open[i % WINDOW], 60 * SECOND, NULL) != VYRE_OK)
+            p->failed = "a work that is timed did not end well";
+        trip_add(&p->trips, engine_now() - begin);
     }
     for (uint32_t i = 0; i < WINDOW && i < p->count && !p->failed; i++) {
         if (vyre_wait(p->v, open[i], 60 * SECOND, NULL) != VYRE_OK)
@@ -81,9 +140,10 @@ static void *produce(void *user)
 
 static void live(uint32_t producers, bool batches)
 {
+    static producer p[PRODUCERS];
+    static trips all;
     vyre_desc d = engine_desc(256);
     vyre *v = engine_open(&d);
-    producer p[PRODUCERS];
     pthread_t threads[PRODUCERS];
     const uint32_t slots = live_slots(), each = slots / producers;
     CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
@@ -123,6 +183,14 @@ static void live(uint32_t producers, bool batches)
     printf("NOTE %s: %u slots, %u producers%s: %.0f a second\n",
            vyre_backend_name(backend_under_test), total, producers, batches ? ", batches" : "",
            total / seconds);
+    memset(&all, 0, sizeof all);
+    for (uint32_t i = 0; i < producers; i++)
+        trips_sum(&all, &p[i].trips);
+    if (all.count)
+        printf("NOTE %s: %llu round trips among them: p50 %.2f us, p99 %.2f, p99.9 %.2f, "
+               "max %.1f\n", vyre_backend_name(backend_under_test),
+               (unsigned long long)all.count, trip_at(&all, 0.5), trip_at(&all, 0.99),
+               trip_at(&all, 0.999), (double)all.most * 1e-3);
     vyre_close(v);
 }
 
@@ -273,6 +341,122 @@ static void outcomes_are_not_mixed_up(void)
     vyre_close(v);
 }
 
+/* --- everybody at once --------------------------------------------------- */
+
+/* Publishers hand tickets to waiters, while the handle's own helper keeps the
+ * leases going, somebody asks, somebody runs, and somebody stops and starts. */
+typedef struct crowd {
+    vyre    *v;
+    uint64_t tickets[64]; /* slot << 32 | generation; 0: none */
+    uint32_t next, published, ended, over;
+    uint32_t wrong;
+} crowd;
+
+static void *crowd_publish(void *user)
+{
+    crowd *c = (crowd *)user;
+    const vyre_work w = engine_add(1);
+    while (!__atomic_load_n(&c->over, __ATOMIC_ACQUIRE)) {
+        vyre_ticket t;
+        if (vyre_publish(c->v, &w, &t, NULL) != VYRE_OK)
+            continue;
+        __atomic_fetch_add(&c->published, 1, __ATOMIC_RELAXED);
+        const uint32_t place = __atomic_fetch_add(&c->next, 1, __ATOMIC_RELAXED) % 64;
+        __atomic_store_n(&c->tickets[place], (uint64_t)t.slot << 32 | t.generation,
+                         __ATOMIC_RELEASE);
+    }
+    return NULL;
+}
+
+static void *crowd_wait(void *user)
+{
+    crowd *c = (crowd *)user;
+    for (uint32_t i = 0; !__atomic_load_n(&c->over, __ATOMIC_ACQUIRE); i++) {
+        const uint64_t id = __atomic_exchange_n(&c->tickets[i % 64], 0, __ATOMIC_ACQUIRE);
+        const vyre_ticket t = { (uint32_t)(id >> 32), (uint32_t)id };
+        uint32_t args[12];
+        if (!id)
+            continue;
+        const vyre_status status = vyre_wait(c->v, t, 20 * SECOND, NULL);
+        const vyre_status result = vyre_result(c->v, t, args, NULL);
+        if (status != VYRE_OK || (result != VYRE_OK && result != VYRE_E_STALE))
+            __atomic_fetch_add(&c->wrong, 1, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&c->ended, 1, __ATOMIC_RELAXED);
+    }
+    return NULL;
+}
+
+static void *crowd_ask(void *user)
+{
+    crowd *c = (crowd *)user;
+    while (!__atomic_load_n(&c->over, __ATOMIC_ACQUIRE)) {
+        vyre_info info;
+        vyre_io_buffers io;
+        uint32_t value;
+        vyre_query(c->v, &info);
+        if (vyre_observable(c->v, 0, &value, NULL) != VYRE_OK ||
+            vyre_buffers(c->v, &io, NULL) != VYRE_OK || !vyre_map(c->v, 0, NULL))
+            __atomic_fetch_add(&c->wrong, 1, __ATOMIC_RELAXED);
+        (void)vyre_drain(c->v, SECOND / 1000, NULL);
+        engine_sleep_ms(1);
+    }
+    return NULL;
+}
+
+static void *crowd_run(void *user)
+{
+    crowd *c = (crowd *)user;
+    vyre_work works[100];
+    for (uint32_t i = 0; i < 100; i++)
+        works[i] = engine_add(1);
+    while (!__atomic_load_n(&c->over, __ATOMIC_ACQUIRE)) {
+        if (vyre_run(c->v, works, 100, NULL, NULL) != VYRE_OK)
+            __atomic_fetch_add(&c->wrong, 1, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&c->published, 100, __ATOMIC_RELAXED);
+    }
+    return NULL;
+}
+
+static void *crowd_stop(void *user)
+{
+    crowd *c = (crowd *)user;
+    while (!__atomic_load_n(&c->over, __ATOMIC_ACQUIRE)) {
+        if (vyre_stop(c->v, 10 * SECOND, NULL) != VYRE_OK ||
+            vyre_start(c->v, NULL) != VYRE_OK)
+            __atomic_fetch_add(&c->wrong, 1, __ATOMIC_RELAXED);
+        engine_sleep_ms(3);
+    }
+    return NULL;
+}
+
+static void everybody_at_once(void)
+{
+    static void *(*const parts[])(void *) = { crowd_publish, crowd_publish, crowd_wait,
+                                              crowd_wait,    crowd_ask,     crowd_run, crowd_stop };
+    enum { PARTS = sizeof parts / sizeof parts[0] };
+    crowd c;
+    pthread_t threads[PARTS];
+    vyre_desc d = engine_desc(64);
+    d.helper_thread = true;
+    d.log = note;
+    memset(&c, 0, sizeof c);
+    c.v = engine_open(&d);
+    CHECK_EQ(vyre_start(c.v, NULL), VYRE_OK);
+    for (uint32_t i = 0; i < PARTS; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, parts[i], &c), 0);
+    engine_sleep_ms(500);
+    __atomic_store_n(&c.over, 1, __ATOMIC_RELEASE);
+    for (uint32_t i = 0; i < PARTS; i++)
+        pthread_join(threads[i], NULL);
+    CHECK_EQ(c.wrong, 0);
+    CHECK(c.ended > 0 && c.published > 0);
+    CHECK_EQ(vyre_drain(c.v, 20 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(engine_observable(c.v, 0), c.published);
+    printf("NOTE %s: %u works from everybody at once\n", vyre_backend_name(backend_under_test),
+           c.published);
+    vyre_close(c.v); /* while the kernel and the helper run */
+}
+
 /* A run whose handler never ends is ended by another thread's stop. */
 static void *run_endless(void *user)
 {
@@ -315,6 +499,7 @@ static const engine_case cases[] = {
     ENGINE_CASE(four_producers_of_batches),
     ENGINE_CASE(threads_dispatch_their_own_bytes),
     ENGINE_CASE(log_records_are_taken_between_works),
+    ENGINE_CASE(everybody_at_once),
 };
 
 int main(void)
