@@ -96,6 +96,9 @@ blocks README.md "$scratch"
 passes readme_is_quickstart cmp "$scratch/01.c" examples/quickstart.c
 sed -n '/^ \* ONE COMPLETE PROGRAM/,/^ \* WHAT A JOB/p' vyre.h | sed '1d;$d;s/^ \*//;s/^     //' > "$scratch/top.c"
 c_block "the header's program" "$scratch/top.c"
+missing=$(for name in $(grep -ohE '(defined\(|ifdef |ifndef )VYRE_[A-Z_]+' src/*.[ch] | sed 's/.*VYRE/VYRE/' | sort -u); do
+    [ $name = VYRE_H ] || sed '/^ \*\//q' src/vyre.h | grep -q "^ \*     $name[ (]" || echo $name; done)
+passes "top_comment_switches $missing" test -z "$missing"
 passes top_comment_length sh -c "test \$(sed '/^ \*\//q' src/vyre.h | wc -l) -ge 150 -a \$(sed '/^ \*\//q' src/vyre.h | wc -l) -le 250"
 
 # As a newcomer: a folder elsewhere with what README says to copy and nothing else, its
