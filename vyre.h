@@ -31,6 +31,7 @@
  *                          use its loader
  *     VYRE_VULKAN_TYPES    typed functions to bring your own Vulkan device
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
+ *     VYRE_GLSLANG         in that file: vyre_glsl_compile, with the glslang library
  *     VYRE_ASSERT(x)       for broken contracts inside; default: assert
  *
  * ONE COMPLETE PROGRAM
@@ -106,9 +107,10 @@
  * what it calls on the builder is what every slot with its opcode will do.
  * slot->arg[] are the job's arguments, slot->buffers[] your buffers;
  * vyre_emit_result() writes an argument back for vyre_result(), and
- * vyre_emit_fault() ends the job FAULT with a code of your own.  Loads beyond a
- * buffer's end give 0, stores there do nothing, division by zero is defined:
- * nothing that a job does can bring the kernel down.
+ * vyre_emit_fault() ends the job FAULT with a code of your own.  Arguments beyond
+ * the job's arg_count are 0.  Loads beyond a buffer's end give 0, stores there do
+ * nothing, division by zero is defined: of all that a job can do only a loop
+ * without an end harms the kernel.
  *
  * With kernel.kind = VYRE_KERNEL_JIT there are no opcodes: one payload, written
  * like a handler, runs for every slot.  With VYRE_KERNEL_PRIORITY the ring is
@@ -121,7 +123,8 @@
  * errors.  The last parameter, vyre_error *err, may be NULL; it says in .text
  * what happened, with its numbers, and in .fix what to do.  On failure outputs
  * are untouched.  A program's builder keeps the first mistake until it is
- * finished, so that calls need no checks in between.
+ * finished, so that calls need no checks in between.  vyre_query() tells where
+ * a handle runs, how, what the probe saw, and why it is the CPU if it is.
  *
  * THREADS AND MEMORY
  *
