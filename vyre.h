@@ -16386,6 +16386,20 @@ typedef struct vyi_chain {
     uint64_t retry_at;            /* when a pass is worth while though nothing is new */
 } vyi_chain;
 
+/* Words that threads share without the lock, by who writes and who reads:
+ *
+ *     state    the lock's holder stores with release; publishers and waiters load
+ *              with acquire, and see what led to it (`lost`, the device)
+ *     marks    moved by compare-and-swap; what its owner wrote into the slot
+ *              goes before the release that ends BUSY, and is seen by the acquire
+ *              of whoever reads the new mark
+ *     held     set before the first mark becomes BUSY, cleared after the last one
+ *              is put back
+ *     kept     the holder's; written before the slot is BUSY, for vyi_mark_unheld
+ *     device   stored by a recovery while all slots are held, so that no
+ *              publisher writes to the old one
+ *     mirror   the device stores with release; its acquire makes results visible
+ *     cursor, drive_at   order nothing */
 struct vyre {
     vyi_partition partitions[VYRE_PRIORITY_LEVELS];
     uint32_t  drive_at;   /* microseconds, wrapping: when a look at the device is due */
@@ -16670,7 +16684,7 @@ VYI_API bool vyi_engine_hold(vyre *v, bool force)
                 vyi_store_release(&v->held, 0);
                 return false;
             }
-            v->kept[slot] = mark;
+            vyi_store_release(&v->kept[slot], mark); /* before BUSY: for vyi_mark_unheld */
             if (!busy && vyi_mark_move(v, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
                 break;
             vyi_yield();
@@ -16732,16 +16746,15 @@ VYI_STATIC_ASSERT(slot_pairs, VYRE_SLOT_TENANT % 2 == 0 && VYRE_SLOT_ARGS % 2 ==
                                   VYRE_SLOT_PRIORITY == VYRE_SLOT_TENANT + 1);
 
 /* How it was lost is said unless somebody holds the lock just now. */
-static vyre_status vyi_engine_gone(const vyre *v, vyre_error *err)
+static vyre_status vyi_engine_gone(const vyre *v, const char *what, vyre_error *err)
 {
     vyi_mutex *lock = vyi_engine_lock(v);
-    vyi_fail(err, VYRE_E_DEVICE_LOST, 0, "Call vyre_recover().",
-             "the device was lost; nothing can be published");
+    vyi_fail(err, VYRE_E_DEVICE_LOST, 0, "Call vyre_recover().", "the device was lost; %s", what);
     if (!err || !vyi_mutex_try(lock))
         return VYRE_E_DEVICE_LOST;
     if (v->state == VYI_STATE_LOST) {
         err->native = v->lost.native;
-        snprintf(err->text, sizeof err->text, "nothing can be published: %.130s", v->lost.text);
+        snprintf(err->text, sizeof err->text, "%s: %.120s", what, v->lost.text);
     }
     vyi_mutex_unlock(lock);
     return VYRE_E_DEVICE_LOST;
@@ -16751,7 +16764,7 @@ static vyre_status vyi_engine_takes_work(const vyre *v, vyre_error *err)
 {
     const uint32_t state = vyi_load_acquire(&v->state);
     if (state == VYI_STATE_LOST)
-        return vyi_engine_gone(v, err);
+        return vyi_engine_gone(v, "nothing can be published", err);
     if (state == VYI_STATE_SHUT)
         return vyi_fail(err, VYRE_E_STOPPED, 0, "Call vyre_start() to go on.",
                         "opcode SHUTDOWN has stopped the kernel");
@@ -17010,19 +17023,30 @@ VYI_API vyre_status vyi_ticket_history(vyre *v, vyre_ticket t, uint32_t *code)
 }
 
 /* Records an end that was seen, so that a recovery knows of it. `told`: so does
- * the program. */
-static void vyi_ticket_seen(vyre *v, vyre_ticket t, uint32_t mark, uint32_t outcome, bool told)
+ * the program.  False when the mark has changed meanwhile: then what was seen may
+ * be the end of something else. */
+static bool vyi_ticket_seen(vyre *v, vyre_ticket t, uint32_t mark, uint32_t outcome, bool told)
 {
-    if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
-        return;
-    if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE) {
-        (void)vyi_mark_move(v, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_FREE));
-        return;
-    }
+    if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
+        return vyi_mark_move(v, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_FREE));
     if (!vyi_mark_move(v, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
-        return;
+        return false;
     vyi_slot_trouble(v, t.slot, t.generation, VYI_MIRROR_FAULT(outcome), told);
     vyi_store_release(&v->marks[t.slot], vyi_mark_with(mark, VYI_PHASE_FREE));
+    return true;
+}
+
+/* The slot's mark; while all are held, what it was before if its end had been
+ * seen by then.  A recovery may have counted its generation on. */
+static uint32_t vyi_mark_unheld(const vyre *v, uint32_t slot)
+{
+    const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+    if (vyi_mark_phase(mark) != VYI_PHASE_BUSY || !vyi_load_acquire(&v->held))
+        return mark;
+    const uint32_t kept = vyi_load_acquire(&v->kept[slot]);
+    const uint32_t age =
+        (vyi_mark_generation(kept) - vyi_mark_generation(mark)) & VYI_GENERATION_MASK;
+    return vyi_mark_phase(kept) == VYI_PHASE_FREE && age <= 1 ? kept : mark;
 }
 
 VYI_API vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code)
@@ -17030,20 +17054,21 @@ VYI_API vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code)
     if (t.slot >= v->slots || t.generation == 0 || t.generation > VYI_GENERATION_MASK)
         return VYRE_E_TICKET;
     for (;;) {
-        const uint32_t mark = vyi_load_acquire(&v->marks[t.slot]);
+        const uint32_t mark = vyi_mark_unheld(v, t.slot);
         const uint32_t age =
             (vyi_mark_generation(mark) - t.generation) & VYI_GENERATION_MASK;
         if (age >= VYI_GENERATION_HALF)
             return VYRE_E_TICKET;
         if (age != 0 || vyi_mark_phase(mark) == VYI_PHASE_FREE)
             return vyi_ticket_history(v, t, code);
+        if (vyi_mark_phase(mark) == VYI_PHASE_BUSY)
+            return VYRE_PENDING; /* nobody has been told of an end; a recovery may run it again */
 
         const uint32_t outcome = vyi_slot_outcome(v, t.slot);
-        if (vyi_load_acquire(&v->marks[t.slot]) != mark)
-            continue; /* the outcome may be another generation's */
-        if (outcome == 0)
+        if (outcome == 0 && vyi_load_acquire(&v->marks[t.slot]) == mark)
             return VYRE_PENDING;
-        vyi_ticket_seen(v, t, mark, outcome, true);
+        if (outcome == 0 || !vyi_ticket_seen(v, t, mark, outcome, true))
+            continue; /* the outcome may be another generation's, or another device's */
         if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
             return VYRE_OK;
         *code = VYI_MIRROR_FAULT(outcome);
@@ -17156,14 +17181,16 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
     return vyi_ticket_explain(err, status, t, code);
 }
 
-/* The slot's mark, once no recovery holds it: its work may go on afterwards. */
+/* The slot's mark, once no recovery holds it: its work may go on afterwards.
+ * Marks are put back before `held` is cleared, and are looked at again after it
+ * was seen clear: what still is BUSY then is a publisher's. */
 static uint32_t vyi_slot_mark(const vyre *v, uint32_t slot)
 {
-    uint32_t mark;
     for (;;) {
-        const bool held = vyi_load_acquire(&v->held) != 0;
-        mark = vyi_load_acquire(&v->marks[slot]); /* after `held`: pairs with vyi_engine_unhold */
-        if (!held || vyi_mark_phase(mark) != VYI_PHASE_BUSY)
+        const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+        if (vyi_mark_phase(mark) != VYI_PHASE_BUSY)
+            return mark;
+        if (!vyi_load_acquire(&v->held) && vyi_load_acquire(&v->marks[slot]) == mark)
             return mark;
         vyi_yield();
     }
@@ -17180,7 +17207,7 @@ static vyre_status vyi_slot_drain(vyre *v, uint32_t slot, uint32_t generation, v
             return VYRE_OK;
         const uint32_t outcome = vyi_slot_outcome(v, slot);
         if (outcome && vyi_mark_phase(mark) == VYI_PHASE_FLIGHT) {
-            vyi_ticket_seen(v, vyi_ticket_of(slot, mark), mark, outcome, false);
+            (void)vyi_ticket_seen(v, vyi_ticket_of(slot, mark), mark, outcome, false);
             continue;
         }
         const vyre_status status = vyi_pace_turn(v, pace, err);
@@ -17206,8 +17233,9 @@ static vyre_status vyi_drain_explain(vyre *v, vyre_error *err)
         faults += code != VYI_TROUBLE_LOST;
         lost += code == VYI_TROUBLE_LOST;
     }
-    const uint32_t more = vyi_load_acquire(&v->untold);
-    vyi_fetch_add(&v->untold, 0u - more);
+    uint32_t more = vyi_load_acquire(&v->untold);
+    if (vyi_compare_exchange(&v->untold, more, 0) != more)
+        more = 0; /* of another drain; or one more by now, for the next drain */
     if (faults + lost == 0 && more == 0)
         return VYRE_OK;
     const bool known = first_code != VYI_TROUBLE_LOST;
@@ -17259,6 +17287,9 @@ VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre
                          (size_t)t.slot * VYRE_SLOT_WORDS + VYRE_SLOT_ARGS;
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
         words[i] = vyi_le32(vyi_load_acquire(at + i));
+    /* In this order: a recovery counts generations on before it ends the state. */
+    if (vyi_load_acquire(&v->state) == VYI_STATE_LOST)
+        return vyi_engine_gone(v, "no result can be read", err);
     if (vyi_mark_generation(vyi_load_acquire(&v->marks[t.slot])) != t.generation)
         return vyi_ticket_explain(err, VYRE_E_STALE, t, 0);
     memcpy(args, words, sizeof words);
@@ -18803,8 +18834,8 @@ VYRE_API void vyre_close(vyre *v)
 
 /* --- recovery ------------------------------------------------------------ */
 
-/* Every slot is held; decides by what had been seen of its work. */
-static void vyi_slot_recover(vyre *v, vyi_device *d, uint32_t slot)
+/* What becomes of a held slot's mark, decided by what had been seen of its work. */
+static uint32_t vyi_slot_recover(vyre *v, vyi_device *d, uint32_t slot)
 {
     const uint32_t mark = v->kept[slot];
     const uint32_t generation = mark >> VYI_GENERATION_BIT;
@@ -18814,16 +18845,13 @@ static void vyi_slot_recover(vyre *v, vyi_device *d, uint32_t slot)
     if ((mark & VYI_PHASE_MASK) == VYI_PHASE_FLIGHT) {
         if (v->record) {
             vyi_slot_write(v, d, slot, &v->record[slot]);
-            v->kept[slot] = generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FLIGHT;
-            return;
+            return generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FLIGHT;
         }
         vyi_slot_trouble(v, slot, generation, VYI_TROUBLE_LOST, false);
-        v->kept[slot] = generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
-        return;
+        return generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
     }
     /* Results are gone with the device, so the generation is over. */
-    v->kept[slot] = (generation ? (next ? next : 1) : 0) << VYI_GENERATION_BIT | epoch |
-                    VYI_PHASE_FREE;
+    return (generation ? (next ? next : 1) : 0) << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
 }
 
 VYI_API vyre_status vyi_engine_recover(vyre *v, vyre_error *err)
@@ -18844,7 +18872,7 @@ VYI_API vyre_status vyi_engine_recover(vyre *v, vyre_error *err)
     if (v->desc.recovered)
         v->desc.recovered(v->desc.recovered_user, v);
     for (uint32_t slot = 0; slot < v->slots; slot++)
-        vyi_slot_recover(v, d, slot);
+        vyi_store_release(&v->kept[slot], vyi_slot_recover(v, d, slot));
     vyi_engine_unhold(v);
     vyi_store_release(&v->state, v->was_running ? VYI_STATE_RUNNING : VYI_STATE_IDLE);
     vyi_message(&v->desc.messages, VYRE_SEVERITY_INFO, "the device was replaced (%u)",

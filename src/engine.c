@@ -675,8 +675,8 @@ VYRE_API void vyre_close(vyre *v)
 
 /* --- recovery ------------------------------------------------------------ */
 
-/* Every slot is held; decides by what had been seen of its work. */
-static void vyi_slot_recover(vyre *v, vyi_device *d, uint32_t slot)
+/* What becomes of a held slot's mark, decided by what had been seen of its work. */
+static uint32_t vyi_slot_recover(vyre *v, vyi_device *d, uint32_t slot)
 {
     const uint32_t mark = v->kept[slot];
     const uint32_t generation = mark >> VYI_GENERATION_BIT;
@@ -686,16 +686,13 @@ static void vyi_slot_recover(vyre *v, vyi_device *d, uint32_t slot)
     if ((mark & VYI_PHASE_MASK) == VYI_PHASE_FLIGHT) {
         if (v->record) {
             vyi_slot_write(v, d, slot, &v->record[slot]);
-            v->kept[slot] = generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FLIGHT;
-            return;
+            return generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FLIGHT;
         }
         vyi_slot_trouble(v, slot, generation, VYI_TROUBLE_LOST, false);
-        v->kept[slot] = generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
-        return;
+        return generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
     }
     /* Results are gone with the device, so the generation is over. */
-    v->kept[slot] = (generation ? (next ? next : 1) : 0) << VYI_GENERATION_BIT | epoch |
-                    VYI_PHASE_FREE;
+    return (generation ? (next ? next : 1) : 0) << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
 }
 
 VYI_API vyre_status vyi_engine_recover(vyre *v, vyre_error *err)
@@ -716,7 +713,7 @@ VYI_API vyre_status vyi_engine_recover(vyre *v, vyre_error *err)
     if (v->desc.recovered)
         v->desc.recovered(v->desc.recovered_user, v);
     for (uint32_t slot = 0; slot < v->slots; slot++)
-        vyi_slot_recover(v, d, slot);
+        vyi_store_release(&v->kept[slot], vyi_slot_recover(v, d, slot));
     vyi_engine_unhold(v);
     vyi_store_release(&v->state, v->was_running ? VYI_STATE_RUNNING : VYI_STATE_IDLE);
     vyi_message(&v->desc.messages, VYRE_SEVERITY_INFO, "the device was replaced (%u)",

@@ -186,6 +186,20 @@ typedef struct vyi_chain {
     uint64_t retry_at;            /* when a pass is worth while though nothing is new */
 } vyi_chain;
 
+/* Words that threads share without the lock, by who writes and who reads:
+ *
+ *     state    the lock's holder stores with release; publishers and waiters load
+ *              with acquire, and see what led to it (`lost`, the device)
+ *     marks    moved by compare-and-swap; what its owner wrote into the slot
+ *              goes before the release that ends BUSY, and is seen by the acquire
+ *              of whoever reads the new mark
+ *     held     set before the first mark becomes BUSY, cleared after the last one
+ *              is put back
+ *     kept     the holder's; written before the slot is BUSY, for vyi_mark_unheld
+ *     device   stored by a recovery while all slots are held, so that no
+ *              publisher writes to the old one
+ *     mirror   the device stores with release; its acquire makes results visible
+ *     cursor, drive_at   order nothing */
 struct vyre {
     vyi_partition partitions[VYRE_PRIORITY_LEVELS];
     uint32_t  drive_at;   /* microseconds, wrapping: when a look at the device is due */

@@ -62,6 +62,41 @@ static void an_end_seen_on_a_lost_device_ends_nothing(void)
     vyre_close(v);
 }
 
+/* While a recovery holds all slots, what was told stays told, and nothing new is
+ * told: it may run again. */
+static void a_recovery_that_is_under_way_tells_nothing(void)
+{
+    vyre_desc d = engine_desc(16);
+    d.backend = VYRE_BACKEND_CPU;
+    d.lost_work = VYRE_LOST_RERUN;
+    vyre *v = engine_open(&d);
+    uint32_t args[12];
+    const vyre_ticket good = engine_publish(v, engine_add(1));
+    const vyre_ticket bad = engine_publish(v, engine_work(OP_FAULT, 1, 2, 0));
+    CHECK_EQ(vyre_wait(v, good, SECOND, NULL), VYRE_OK);
+    CHECK_EQ(vyre_wait(v, bad, SECOND, NULL), VYRE_E_FAULT);
+    const vyre_ticket ended = engine_publish(v, engine_add(1));
+    uint32_t *mirror = vyi_engine_words(vyi_engine_device(v), v->mirror_index);
+    vyi_store_release(&mirror[ended.slot], vyi_le32(VYRE_SLOT_DONE));
+    CHECK(vyi_engine_hold(v, true));
+    CHECK_EQ(vyre_poll(v, good), VYRE_OK);
+    CHECK_EQ(vyre_poll(v, bad), VYRE_E_FAULT);
+    CHECK_EQ(vyre_poll(v, ended), VYRE_PENDING);
+    vyi_engine_unhold(v);
+    CHECK_EQ(vyre_poll(v, ended), VYRE_OK);
+    CHECK_EQ(vyre_result(v, good, args, NULL), VYRE_OK);
+
+    lose_device(v); /* its memory says nothing any more */
+    vyre_error err;
+    CHECK_EQ(vyre_result(v, good, args, &err), VYRE_E_DEVICE_LOST);
+    CHECK(strstr(err.text, "no result"));
+    CHECK_EQ(vyre_poll(v, good), VYRE_OK);
+    CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
+    CHECK_EQ(vyre_result(v, good, args, NULL), VYRE_E_STALE);
+    CHECK_EQ(vyre_poll(v, good), VYRE_OK);
+    vyre_close(v);
+}
+
 /* Threads publish and wait while devices are lost and replaced: each work ends
  * once, or is lost, and nobody waits for ever. */
 typedef struct survivor {
@@ -256,6 +291,7 @@ int main(void)
 {
     RUN(every_slot_has_another_mark_after_a_recovery);
     RUN(an_end_seen_on_a_lost_device_ends_nothing);
+    RUN(a_recovery_that_is_under_way_tells_nothing);
     RUN(threads_live_through_recoveries);
     RUN(numbers_wrap_around);
     RUN(a_kernel_that_is_about_to_sleep_is_not_missed);
