@@ -487,7 +487,7 @@ static void vyi_spv_effect(vyi_spv *e, uint32_t index)
     const vyi_inst *inst = &e->p->insts[index];
     switch (inst->op) {
     case VYI_OP_STORE: vyi_spv_store(e, inst); break;
-    case VYI_OP_ATOMIC_STORE: vyi_spv_atomic_store(e, inst); break;
+    case VYI_OP_ATOMIC_STORE: (void)vyi_spv_atomic(e, inst); break;
     case VYI_OP_LOCAL: case VYI_OP_SET:
         e->current[inst->arg[0]] = vyi_spv_value(e, inst->arg[1]);
         break;
@@ -506,8 +506,7 @@ static uint32_t vyi_spv_result(vyi_spv *e, const vyi_inst *inst)
     case VYI_OP_BUILTIN: return vyi_spv_builtin(e, inst->sub);
     case VYI_OP_LENGTH: return vyi_spv_length(e, inst->arg[0]);
     case VYI_OP_LOAD: return vyi_spv_load(e, inst);
-    case VYI_OP_ATOMIC: return vyi_spv_atomic(e, inst);
-    case VYI_OP_ATOMIC_CAS: return vyi_spv_atomic_cas(e, inst);
+    case VYI_OP_ATOMIC: case VYI_OP_ATOMIC_CAS: return vyi_spv_atomic(e, inst);
     case VYI_OP_ATOMIC_LOAD: return vyi_spv_atomic_load(e, inst);
     case VYI_OP_BINARY: return vyi_spv_binary_inst(e, inst);
     case VYI_OP_UNARY: return vyi_spv_unary_inst(e, inst);

@@ -280,9 +280,8 @@ VYI_API void vyi_spv_barrier(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_load(vyi_spv *e, const vyi_inst *inst);
 VYI_API void vyi_spv_store(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_atomic_load(vyi_spv *e, const vyi_inst *inst);
-VYI_API void vyi_spv_atomic_store(vyi_spv *e, const vyi_inst *inst);
+/* ATOMIC, ATOMIC_CAS, ATOMIC_STORE */
 VYI_API uint32_t vyi_spv_atomic(vyi_spv *e, const vyi_inst *inst);
-VYI_API uint32_t vyi_spv_atomic_cas(vyi_spv *e, const vyi_inst *inst);
 
 /* spirv_value.c: BINARY, UNARY, FMA, CAST, BITCAST, and the subgroup operations */
 VYI_API uint32_t vyi_spv_binary_inst(vyi_spv *e, const vyi_inst *inst);

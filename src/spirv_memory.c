@@ -267,27 +267,34 @@ VYI_API uint32_t vyi_spv_limit(const vyi_spv *e, uint32_t value, uint32_t depth)
     return most;
 }
 
+/* Whether `value` is *unit moved by a literal *shift: by operator `move`, or by
+ * `scale` and a power of two. */
+static bool vyi_spv_moved(const vyi_spv *e, uint32_t value, uint32_t move, uint32_t scale,
+                          uint32_t *unit, uint32_t *shift)
+{
+    const vyi_inst *inst = vyi_definition(e->p, value);
+    uint32_t bits;
+    *unit = value;
+    *shift = 0;
+    if (inst->op != VYI_OP_BINARY || inst->type != VYRE_TYPE_U32 ||
+        !vyi_spv_literal(e, inst->arg[1], &bits) ||
+        (inst->sub != move && (inst->sub != scale || !bits || (bits & (bits - 1)))))
+        return false;
+    *unit = inst->arg[0];
+    *shift = bits & 31u;
+    if (inst->sub == scale)
+        for (*shift = 0; (bits >>= 1) != 0; ++*shift) {}
+    return true;
+}
+
 /* How often `value` fits into the buffer, as a shift: the buffer's length is
  * at least value << *shift.  That is so for the length, for length >> n and
  * for length / 2^n. */
 static bool vyi_spv_length_part(const vyi_spv *e, uint32_t value, uint32_t buffer, uint32_t *shift)
 {
-    const vyi_inst *inst = vyi_definition(e->p, value);
-    uint32_t bits;
-    *shift = 0;
-    if (vyi_spv_is_length(e, value, buffer))
-        return true;
-    if (inst->op != VYI_OP_BINARY || inst->type != VYRE_TYPE_U32 ||
-        !vyi_spv_is_length(e, inst->arg[0], buffer) || !vyi_spv_literal(e, inst->arg[1], &bits))
-        return false;
-    if (inst->sub == VYI_BINARY_SHR)
-        *shift = bits & 31u;
-    else if (inst->sub == VYI_BINARY_DIV && bits && !(bits & (bits - 1)))
-        while ((bits >>= 1) != 0)
-            ++*shift;
-    else
-        return false;
-    return true;
+    uint32_t unit;
+    vyi_spv_moved(e, value, VYI_BINARY_SHR, VYI_BINARY_DIV, &unit, shift);
+    return vyi_spv_is_length(e, unit, buffer);
 }
 
 /* Whether `unit` << shift, plus anything below 1 << shift, lies inside: it
@@ -331,26 +338,6 @@ static bool vyi_spv_behind_header(const vyi_spv *e, uint32_t buffer, uint32_t in
     return false;
 }
 
-/* Takes value apart as *unit << *shift. */
-static void vyi_spv_scaled(const vyi_spv *e, uint32_t value, uint32_t *unit, uint32_t *shift)
-{
-    const vyi_inst *inst = vyi_definition(e->p, value);
-    uint32_t bits;
-    *unit = value;
-    *shift = 0;
-    if (inst->op != VYI_OP_BINARY || inst->type != VYRE_TYPE_U32 ||
-        !vyi_spv_literal(e, inst->arg[1], &bits))
-        return;
-    if (inst->sub == VYI_BINARY_SHL) {
-        *unit = inst->arg[0];
-        *shift = bits & 31u;
-    } else if (inst->sub == VYI_BINARY_MUL && bits && !(bits & (bits - 1))) {
-        *unit = inst->arg[0];
-        while ((bits >>= 1) != 0)
-            ++*shift;
-    }
-}
-
 /* Whether `index` is certainly below the buffer's length.  It is when its
  * largest value is below the length that is known, or when it is a sum of one
  * scaled term, unit << shift with unit < length >> shift, and small ones. */
@@ -363,7 +350,7 @@ static bool vyi_spv_inside(const vyi_spv *e, uint32_t buffer, uint32_t index)
         return true;
     for (uint32_t depth = 0; depth < VYI_SPV_DEPTH; depth++) {
         const vyi_inst *inst = vyi_definition(e->p, value);
-        vyi_spv_scaled(e, value, &unit, &shift);
+        vyi_spv_moved(e, value, VYI_BINARY_SHL, VYI_BINARY_MUL, &unit, &shift);
         if (rest < (1ull << shift) && vyi_spv_unit_inside(e, buffer, unit, shift))
             return true;
         if (inst->op != VYI_OP_BINARY || inst->type != VYRE_TYPE_U32 ||
@@ -613,23 +600,6 @@ VYI_API uint32_t vyi_spv_atomic_load(vyi_spv *e, const vyi_inst *inst)
     return cond ? vyi_spv_select(e, inst->type, cond, id, vyi_spv_const(e, inst->type, 0)) : id;
 }
 
-VYI_API void vyi_spv_atomic_store(vyi_spv *e, const vyi_inst *inst)
-{
-    vyi_spv_guard guard;
-    const uint32_t value = vyi_spv_value(e, inst->arg[2]);
-    const uint32_t pointer = vyi_spv_guard_open(e, inst, &guard);
-    const uint32_t scope = vyi_spv_scope(e, inst->arg[0]);
-    const uint32_t semantics = vyi_spv_semantics(e, inst->order);
-    const uint32_t type = vyi_buffer_of(e->p, inst->arg[0])->type;
-    vyi_spv_fence(e, inst, VYRE_ORDER_RELEASE);
-    if (e->desc.unfenced && inst->order != VYRE_ORDER_RELAXED)
-        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpAtomicExchange, 6, vyi_spv_type(e, type),
-                    vyi_spv_id(e), pointer, scope, semantics, value);
-    else
-        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpAtomicStore, 4, pointer, scope, semantics, value);
-    vyi_spv_guard_close(e, &guard, VYRE_TYPE_U32, 0);
-}
-
 /* By vyre_atomic_op: for u32, for i32. */
 static const uint16_t vyi_spv_atomics[VYRE_ATOMIC_OP_COUNT][2] = {
     { VYI_SPV_OpAtomicIAdd, VYI_SPV_OpAtomicIAdd },
@@ -642,31 +612,34 @@ static const uint16_t vyi_spv_atomics[VYRE_ATOMIC_OP_COUNT][2] = {
     { VYI_SPV_OpAtomicExchange, VYI_SPV_OpAtomicExchange }
 };
 
+/* ATOMIC, ATOMIC_CAS, ATOMIC_STORE: the previous value, where anything reads it. */
 VYI_API uint32_t vyi_spv_atomic(vyi_spv *e, const vyi_inst *inst)
 {
     vyi_spv_guard guard;
-    const uint32_t value = vyi_spv_value(e, inst->arg[2]), id = vyi_spv_id(e);
+    const uint32_t type = vyi_buffer_of(e->p, inst->arg[0])->type;
+    const uint32_t value = vyi_spv_value(e, inst->arg[2]);
+    const uint32_t desired = inst->op == VYI_OP_ATOMIC_CAS ? vyi_spv_value(e, inst->arg[3]) : 0;
+    const bool plain = inst->op == VYI_OP_ATOMIC_STORE &&
+                       !(e->desc.unfenced && inst->order != VYRE_ORDER_RELAXED);
+    const uint32_t id = plain ? 0 : vyi_spv_id(e);
     const uint32_t pointer = vyi_spv_guard_open(e, inst, &guard);
     vyi_spv_fence(e, inst, VYRE_ORDER_RELEASE);
-    vyi_spv_put(e, VYI_SPV_BODY, vyi_spv_atomics[inst->sub][inst->type == VYRE_TYPE_I32], 6,
-                vyi_spv_type(e, inst->type), id, pointer, vyi_spv_scope(e, inst->arg[0]),
-                vyi_spv_semantics(e, inst->order), value);
+    const uint32_t result = vyi_spv_type(e, type), scope = vyi_spv_scope(e, inst->arg[0]);
+    const uint32_t semantics = vyi_spv_semantics(e, inst->order);
+    if (plain)
+        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpAtomicStore, 4, pointer, scope, semantics, value);
+    else if (inst->op == VYI_OP_ATOMIC)
+        vyi_spv_put(e, VYI_SPV_BODY, vyi_spv_atomics[inst->sub][type == VYRE_TYPE_I32], 6, result,
+                    id, pointer, scope, semantics, value);
+    else if (inst->op == VYI_OP_ATOMIC_CAS)
+        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpAtomicCompareExchange, 8, result, id, pointer,
+                    scope, semantics, vyi_spv_semantics(e, inst->order & VYRE_ORDER_ACQUIRE),
+                    desired, value);
+    else
+        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpAtomicExchange, 6, result, id, pointer, scope,
+                    semantics, value);
     vyi_spv_fence(e, inst, VYRE_ORDER_ACQUIRE);
-    return vyi_spv_guard_close(e, &guard, inst->type, vyi_spv_is_used(e, inst) ? id : 0);
-}
-
-VYI_API uint32_t vyi_spv_atomic_cas(vyi_spv *e, const vyi_inst *inst)
-{
-    vyi_spv_guard guard;
-    const uint32_t expected = vyi_spv_value(e, inst->arg[2]);
-    const uint32_t desired = vyi_spv_value(e, inst->arg[3]), id = vyi_spv_id(e);
-    const uint32_t pointer = vyi_spv_guard_open(e, inst, &guard);
-    vyi_spv_fence(e, inst, VYRE_ORDER_RELEASE);
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpAtomicCompareExchange, 8, vyi_spv_type(e, inst->type),
-                id, pointer, vyi_spv_scope(e, inst->arg[0]), vyi_spv_semantics(e, inst->order),
-                vyi_spv_semantics(e, inst->order & VYRE_ORDER_ACQUIRE), desired, expected);
-    vyi_spv_fence(e, inst, VYRE_ORDER_ACQUIRE);
-    return vyi_spv_guard_close(e, &guard, inst->type, vyi_spv_is_used(e, inst) ? id : 0);
+    return vyi_spv_guard_close(e, &guard, type, vyi_spv_is_used(e, inst) ? id : 0);
 }
 
 /* --- workgroup arrays ---------------------------------------------------- */

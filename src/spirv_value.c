@@ -340,32 +340,33 @@ static uint32_t vyi_spv_reduce(vyi_spv *e, const vyi_inst *inst, uint32_t a)
     return id;
 }
 
+/* By vyi_op from BALLOT to SHUFFLE: the instruction, and the feature it needs. */
+static const uint16_t vyi_spv_group_ops[][2] = {
+    { VYI_SPV_OpGroupNonUniformBallot, VYI_SUBGROUP_BALLOT },
+    { VYI_SPV_OpGroupNonUniformElect, VYI_SUBGROUP_BASIC },
+    { VYI_SPV_OpGroupNonUniformAny, VYI_SUBGROUP_VOTE },
+    { VYI_SPV_OpGroupNonUniformAll, VYI_SUBGROUP_VOTE },
+    { VYI_SPV_OpGroupNonUniformBroadcastFirst, VYI_SUBGROUP_BALLOT },
+    { VYI_SPV_OpGroupNonUniformShuffle, VYI_SUBGROUP_SHUFFLE }
+};
+VYI_STATIC_ASSERT(spv_group_ops, VYI_OP_ELECT == VYI_OP_BALLOT + 1 &&
+                                     VYI_OP_ANY == VYI_OP_BALLOT + 2 &&
+                                     VYI_OP_ALL == VYI_OP_BALLOT + 3 &&
+                                     VYI_OP_BROADCAST_FIRST == VYI_OP_BALLOT + 4 &&
+                                     VYI_OP_SHUFFLE == VYI_OP_BALLOT + 5);
+
+/* BALLOT .. REDUCE */
 VYI_API uint32_t vyi_spv_subgroup(vyi_spv *e, const vyi_inst *inst)
 {
-    const uint32_t type = vyi_spv_type(e, inst->type);
     const uint32_t a = inst->op == VYI_OP_ELECT ? 0 : vyi_spv_value(e, inst->arg[0]);
-    switch (inst->op) {
-    case VYI_OP_ELECT:
-        vyi_spv_need_subgroup(e, VYI_SUBGROUP_BASIC);
-        return vyi_spv_group(e, VYI_SPV_OpGroupNonUniformElect, type, 0, 0);
-    case VYI_OP_ANY:
-        vyi_spv_need_subgroup(e, VYI_SUBGROUP_VOTE);
-        return vyi_spv_group(e, VYI_SPV_OpGroupNonUniformAny, type, a, 0);
-    case VYI_OP_ALL:
-        vyi_spv_need_subgroup(e, VYI_SUBGROUP_VOTE);
-        return vyi_spv_group(e, VYI_SPV_OpGroupNonUniformAll, type, a, 0);
-    case VYI_OP_BALLOT:
-        vyi_spv_need_subgroup(e, VYI_SUBGROUP_BALLOT);
-        return vyi_spv_ballot(e, a);
-    case VYI_OP_BROADCAST_FIRST:
-        vyi_spv_need_subgroup(e, VYI_SUBGROUP_BALLOT);
-        return vyi_spv_group(e, VYI_SPV_OpGroupNonUniformBroadcastFirst, type, a, 0);
-    case VYI_OP_SHUFFLE:
-        vyi_spv_need_subgroup(e, VYI_SUBGROUP_SHUFFLE);
-        return vyi_spv_group(e, VYI_SPV_OpGroupNonUniformShuffle, type, a,
-                             vyi_spv_value(e, inst->arg[1]));
-    default:
+    const uint32_t b = inst->op == VYI_OP_SHUFFLE ? vyi_spv_value(e, inst->arg[1]) : 0;
+    if (inst->op == VYI_OP_REDUCE) {
         vyi_spv_need_subgroup(e, VYI_SUBGROUP_ARITHMETIC);
         return vyi_spv_reduce(e, inst, a);
     }
+    const uint16_t *row = vyi_spv_group_ops[inst->op - VYI_OP_BALLOT];
+    vyi_spv_need_subgroup(e, row[1]);
+    if (inst->op == VYI_OP_BALLOT)
+        return vyi_spv_ballot(e, a);
+    return vyi_spv_group(e, row[0], vyi_spv_type(e, inst->type), a, b);
 }
