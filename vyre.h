@@ -12605,6 +12605,7 @@ typedef struct vyi_spv {
     uint32_t      fence_word;
     uint32_t      trips;       /* pointer to the subgroup's count of iterations, or 0 */
     uint32_t      types[VYRE_TYPE_BOOL + 1];
+    uint32_t      bools[2]; /* the constants, once they are there */
     uint32_t      blocks[VYRE_TYPE_BOOL + 1]; /* struct types of buffers */
     uint32_t      builtins[VYRE_BUILTIN_COUNT];
     uint32_t      inputs[VYRE_BUILTIN_COUNT]; /* loaded vectors, by their first component */
@@ -12674,6 +12675,9 @@ VYI_API void vyi_spv_learn(vyi_spv *e, uint32_t cond, bool truth);
 /* The largest number that a u32 value can be here. */
 VYI_API uint32_t vyi_spv_limit(const vyi_spv *e, uint32_t value, uint32_t depth);
 VYI_API void vyi_spv_barrier(vyi_spv *e, const vyi_inst *inst);
+/* A word of memory as a value, and back: a bool is whether any bit is set. */
+VYI_API uint32_t vyi_spv_from_memory(vyi_spv *e, uint32_t type, uint32_t word);
+VYI_API uint32_t vyi_spv_to_memory(vyi_spv *e, uint32_t type, uint32_t value);
 VYI_API uint32_t vyi_spv_load(vyi_spv *e, const vyi_inst *inst);
 VYI_API void vyi_spv_store(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_atomic_load(vyi_spv *e, const vyi_inst *inst);
@@ -13210,15 +13214,14 @@ static uint32_t vyi_spv_readable(vyi_spv *e, const vyi_inst *inst, uint32_t *con
     return vyi_spv_element(e, inst->arg[0], index);
 }
 
-/* The element's word as a value: bools are any bit set. */
-static uint32_t vyi_spv_from_memory(vyi_spv *e, uint32_t type, uint32_t word)
+VYI_API uint32_t vyi_spv_from_memory(vyi_spv *e, uint32_t type, uint32_t word)
 {
     if (type != VYRE_TYPE_BOOL)
         return word;
     return vyi_spv_binary(e, VYI_SPV_OpINotEqual, type, word, vyi_spv_u32(e, 0));
 }
 
-static uint32_t vyi_spv_to_memory(vyi_spv *e, uint32_t type, uint32_t value)
+VYI_API uint32_t vyi_spv_to_memory(vyi_spv *e, uint32_t type, uint32_t value)
 {
     if (type != VYRE_TYPE_BOOL)
         return value;
@@ -14057,22 +14060,37 @@ static void vyi_spv_case(vyi_spv *e, vyi_spv_frame *f)
 
 /* --- loops --------------------------------------------------------------- */
 
+/* A local's value as the phi of a loop header carries it: bools as words.  The
+ * SPIR-V front end of NVIDIA's driver 580 reads through a null pointer at many
+ * a bool phi there, most when the next iteration's value comes from outside. */
+static uint32_t vyi_spv_carried(vyi_spv *e, uint32_t local)
+{
+    return vyi_spv_to_memory(e, vyi_spv_local_type(e, local), e->current[local]);
+}
+
 /* A phi of a loop header; its third value is filled in when the loop ends. */
 static uint32_t vyi_spv_header_phi(vyi_spv *e, const vyi_spv_frame *f, uint32_t before,
                                    uint32_t type, uint32_t initial)
 {
     const uint32_t id = vyi_spv_id(e);
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpPhi, 6, vyi_spv_type(e, type), id, initial, before, 0u,
-                f->next);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpPhi, 6, vyi_spv_type(e, vyi_spv_memory_type(type)), id,
+                initial, before, 0u, f->next);
     return id;
 }
 
+/* Enters the header: its phis, and the locals as they give them. */
 static void vyi_spv_header_phis(vyi_spv *e, vyi_spv_frame *f, uint32_t before)
 {
     const vyi_inst *inst = &e->p->insts[f->opener];
     uint32_t from = 0;
     if (inst->op == VYI_OP_LOOP)
         from = vyi_spv_value(e, inst->arg[0]);
+    for (uint32_t i = 0; i < f->touched_count && !e->failed; i++) {
+        const uint32_t local = vyi_spv_touched(e, f)[i];
+        e->current[local] = vyi_spv_carried(e, local);
+    }
+    vyi_spv_branch(e, f->header);
+    vyi_spv_label(e, f->header);
     f->phis = e->section[VYI_SPV_BODY].count;
     for (uint32_t i = 0; i < f->touched_count && !e->failed; i++) {
         const uint32_t local = vyi_spv_touched(e, f)[i];
@@ -14084,6 +14102,11 @@ static void vyi_spv_header_phis(vyi_spv *e, vyi_spv_frame *f, uint32_t before)
         f->counter = vyi_spv_header_phi(e, f, before, VYRE_TYPE_U32, from);
     if (inst->op == VYI_OP_FOREVER && inst->sub && e->desc.rounds)
         f->rounds_left = vyi_spv_header_phi(e, f, before, VYRE_TYPE_U32, e->rounds_start);
+    for (uint32_t i = 0; i < f->touched_count && !e->failed; i++) {
+        const uint32_t local = vyi_spv_touched(e, f)[i];
+        e->current[local] = vyi_spv_from_memory(e, vyi_spv_local_type(e, local),
+                                                e->current[local]);
+    }
 }
 
 /* Loops inside the loop.  Where a vector's iterations count, each of them
@@ -14160,8 +14183,6 @@ static void vyi_spv_loop(vyi_spv *e, uint32_t index)
     const uint32_t before = e->block, body = vyi_spv_id(e);
     vyi_spv_frame *f = vyi_spv_push(e, index, true);
     f->header = vyi_spv_id(e);
-    vyi_spv_branch(e, f->header);
-    vyi_spv_label(e, f->header);
     vyi_spv_header_phis(e, f, before);
     const uint32_t cond = vyi_spv_loop_condition(e, f);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLoopMerge, 3, f->merge, f->next, 0u);
@@ -14178,25 +14199,31 @@ static void vyi_spv_loop(vyi_spv *e, uint32_t index)
     }
 }
 
-/* Gives the header's phis their values of the next iteration. */
+/* Gives one of the header's phis its value of the next iteration. */
+static void vyi_spv_patch_phi(vyi_spv *e, uint32_t phi, uint32_t value)
+{
+    if (!e->failed)
+        e->section[VYI_SPV_BODY].at[phi + 5] = value;
+}
+
+/* All of them.  Where nothing continues they keep their own values. */
 static void vyi_spv_patch_phis(vyi_spv *e, const vyi_spv_frame *f, uint32_t counter,
                                uint32_t rounds_left)
 {
-    if (e->failed)
-        return;
-    uint32_t *word = e->section[VYI_SPV_BODY].at + f->phis + 5;
-    for (uint32_t i = 0; i < f->touched_count; i++, word += 7)
-        *word = e->current[vyi_spv_touched(e, f)[i]];
+    uint32_t phi = f->phis;
+    for (uint32_t i = 0; i < f->touched_count && !e->failed; i++, phi += 7)
+        vyi_spv_patch_phi(e, phi, f->next_edges
+                                      ? vyi_spv_carried(e, vyi_spv_touched(e, f)[i])
+                                      : e->section[VYI_SPV_BODY].at[phi + 2]);
     if (counter) {
-        *word = counter;
-        word += 7;
+        vyi_spv_patch_phi(e, phi, counter);
+        phi += 7;
     }
     if (rounds_left)
-        *word = rounds_left;
+        vyi_spv_patch_phi(e, phi, rounds_left);
 }
 
-/* The continue block.  When nothing continues it is unreachable, and the phis
- * keep their own values there. */
+/* The continue block, which is unreachable when nothing continues. */
 static void vyi_spv_next(vyi_spv *e, vyi_spv_frame *f)
 {
     if (!e->left) {
@@ -14207,10 +14234,6 @@ static void vyi_spv_next(vyi_spv *e, vyi_spv_frame *f)
     vyi_spv_label(e, f->next);
     if (f->next_edges)
         vyi_spv_join(e, f, f->next_edges, e->depth);
-    else
-        for (uint32_t i = 0; i < f->touched_count && !e->failed; i++)
-            e->current[vyi_spv_touched(e, f)[i]] =
-                e->section[VYI_SPV_BODY].at[f->phis + 7 * i + 2];
 }
 
 static void vyi_spv_end_loop(vyi_spv *e, vyi_spv_frame *f)
@@ -14527,7 +14550,10 @@ VYI_OUTLINE VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t b
     words[1] = vyi_spv_type(e, type);
     words[2] = 0;
     words[3] = bits;
-    return vyi_spv_intern(e, &e->globals, words, truth ? 3 : 4, 2);
+    const uint32_t id = vyi_spv_intern(e, &e->globals, words, truth ? 3 : 4, 2);
+    if (truth)
+        e->bools[bits != 0] = id;
+    return id;
 }
 
 VYI_OUTLINE VYI_API uint32_t vyi_spv_u32(vyi_spv *e, uint32_t x)
@@ -14649,6 +14675,8 @@ VYI_OUTLINE VYI_API uint32_t vyi_spv_binary(vyi_spv *e, uint32_t op, uint32_t ty
 
 VYI_API uint32_t vyi_spv_select(vyi_spv *e, uint32_t type, uint32_t cond, uint32_t a, uint32_t b)
 {
+    if (a == b || cond == e->bools[0] || cond == e->bools[1])
+        return cond == e->bools[0] ? b : a;
     return vyi_spv_pure(e, VYI_SPV_OpSelect, vyi_spv_type(e, type), 3, cond, a, b);
 }
 

@@ -201,7 +201,10 @@ VYI_OUTLINE VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t b
     words[1] = vyi_spv_type(e, type);
     words[2] = 0;
     words[3] = bits;
-    return vyi_spv_intern(e, &e->globals, words, truth ? 3 : 4, 2);
+    const uint32_t id = vyi_spv_intern(e, &e->globals, words, truth ? 3 : 4, 2);
+    if (truth)
+        e->bools[bits != 0] = id;
+    return id;
 }
 
 VYI_OUTLINE VYI_API uint32_t vyi_spv_u32(vyi_spv *e, uint32_t x)
@@ -323,6 +326,8 @@ VYI_OUTLINE VYI_API uint32_t vyi_spv_binary(vyi_spv *e, uint32_t op, uint32_t ty
 
 VYI_API uint32_t vyi_spv_select(vyi_spv *e, uint32_t type, uint32_t cond, uint32_t a, uint32_t b)
 {
+    if (a == b || cond == e->bools[0] || cond == e->bools[1])
+        return cond == e->bools[0] ? b : a;
     return vyi_spv_pure(e, VYI_SPV_OpSelect, vyi_spv_type(e, type), 3, cond, a, b);
 }
 

@@ -208,6 +208,7 @@ typedef struct vyi_spv {
     uint32_t      fence_word;
     uint32_t      trips;       /* pointer to the subgroup's count of iterations, or 0 */
     uint32_t      types[VYRE_TYPE_BOOL + 1];
+    uint32_t      bools[2]; /* the constants, once they are there */
     uint32_t      blocks[VYRE_TYPE_BOOL + 1]; /* struct types of buffers */
     uint32_t      builtins[VYRE_BUILTIN_COUNT];
     uint32_t      inputs[VYRE_BUILTIN_COUNT]; /* loaded vectors, by their first component */
@@ -277,6 +278,9 @@ VYI_API void vyi_spv_learn(vyi_spv *e, uint32_t cond, bool truth);
 /* The largest number that a u32 value can be here. */
 VYI_API uint32_t vyi_spv_limit(const vyi_spv *e, uint32_t value, uint32_t depth);
 VYI_API void vyi_spv_barrier(vyi_spv *e, const vyi_inst *inst);
+/* A word of memory as a value, and back: a bool is whether any bit is set. */
+VYI_API uint32_t vyi_spv_from_memory(vyi_spv *e, uint32_t type, uint32_t word);
+VYI_API uint32_t vyi_spv_to_memory(vyi_spv *e, uint32_t type, uint32_t value);
 VYI_API uint32_t vyi_spv_load(vyi_spv *e, const vyi_inst *inst);
 VYI_API void vyi_spv_store(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_atomic_load(vyi_spv *e, const vyi_inst *inst);

@@ -516,15 +516,14 @@ static uint32_t vyi_spv_readable(vyi_spv *e, const vyi_inst *inst, uint32_t *con
     return vyi_spv_element(e, inst->arg[0], index);
 }
 
-/* The element's word as a value: bools are any bit set. */
-static uint32_t vyi_spv_from_memory(vyi_spv *e, uint32_t type, uint32_t word)
+VYI_API uint32_t vyi_spv_from_memory(vyi_spv *e, uint32_t type, uint32_t word)
 {
     if (type != VYRE_TYPE_BOOL)
         return word;
     return vyi_spv_binary(e, VYI_SPV_OpINotEqual, type, word, vyi_spv_u32(e, 0));
 }
 
-static uint32_t vyi_spv_to_memory(vyi_spv *e, uint32_t type, uint32_t value)
+VYI_API uint32_t vyi_spv_to_memory(vyi_spv *e, uint32_t type, uint32_t value)
 {
     if (type != VYRE_TYPE_BOOL)
         return value;

@@ -156,6 +156,21 @@ static void program_rounds(small *s)
     vyre_ir_store(s->p, s->out, s->lane, u(s, 1));
 }
 
+/* A bool that lives in a loop: the header's phi is that of a word. */
+static void program_flag(small *s)
+{
+    const vyre_value odd = vyre_ir_ne(s->p, vyre_ir_and(s->p, s->lane, u(s, 1)), u(s, 0));
+    const vyre_local flag = vyre_ir_local(s->p, VYRE_TYPE_BOOL, vyre_ir_bool(s->p, true), "flag");
+    const vyre_value i = vyre_ir_loop(s->p, u(s, 1), s->lane);
+    vyre_ir_if(s->p, vyre_ir_get(s->p, flag));
+    vyre_ir_store(s->p, s->out, i, u(s, 1));
+    vyre_ir_end(s->p);
+    vyre_ir_set(s->p, flag, odd);
+    vyre_ir_end(s->p);
+    vyre_ir_store(s->p, s->out, s->lane,
+                  vyre_ir_cast(s->p, VYRE_TYPE_U32, vyre_ir_get(s->p, flag)));
+}
+
 static void program_limited(small *s)
 {
     const vyre_value cut = vyre_ir_u32(s->p, 0xdead);
@@ -228,6 +243,7 @@ static const golden goldens[] = {
     { "choice", program_choice, { 0, GLSL450, true, false, false, 0, false } },
     { "counted", program_counted, { 0, GLSL450, true, false, false, 0, false } },
     { "rounds", program_rounds, { VYRE_SPIRV_1_5, VULKAN, true, true, true, 0, false } },
+    { "flag", program_flag, { 0, GLSL450, true, false, false, 0, false } },
     { "limited", program_limited, { 0, GLSL450, false, false, false, 5000, false } },
     { "atomics", program_atomics, { 0, GLSL450, false, false, false, 0, false } },
     { "atomics_vulkan", program_atomics, { 0, VULKAN, false, false, false, 0, false } },
