@@ -19454,6 +19454,9 @@ typedef struct vyi_vk_table {
 
 /* The process's Vulkan loader, or NULL. */
 VYI_API PFN_vkGetInstanceProcAddr vyi_vk_find_loader(void);
+/* Drivers that must not be unloaded stay for the life of the process; call it
+ * while an instance is open. */
+VYI_API void vyi_vk_keep_drivers(void);
 /* Each fills its part of the table; an error names the function that is missing. */
 VYI_API vyre_status vyi_vk_load_global(vyi_vk_table *fn, vyre_error *err);
 VYI_API vyre_status vyi_vk_load_instance(vyi_vk_table *fn, VkInstance instance, vyre_error *err);
@@ -19654,18 +19657,16 @@ VYI_EXTERN_C_END
 
 #if VYI_VULKAN
 
-#if !defined(VYRE_EXTERNAL_VOLK)
-    #if defined(_WIN32)
-        #ifndef WIN32_LEAN_AND_MEAN
-            #define WIN32_LEAN_AND_MEAN
-        #endif
-        #ifndef NOMINMAX
-            #define NOMINMAX
-        #endif
-        #include <windows.h>
-    #else
-        #include <dlfcn.h>
+#if !defined(_WIN32)
+    #include <dlfcn.h>
+#elif !defined(VYRE_EXTERNAL_VOLK)
+    #ifndef WIN32_LEAN_AND_MEAN
+        #define WIN32_LEAN_AND_MEAN
     #endif
+    #ifndef NOMINMAX
+        #define NOMINMAX
+    #endif
+    #include <windows.h>
 #endif
 
 /* --- the loader ---------------------------------------------------------- */
@@ -19698,6 +19699,22 @@ VYI_API PFN_vkGetInstanceProcAddr vyi_vk_find_loader(void)
     PFN_vkGetInstanceProcAddr get;
     memcpy(&get, &symbol, sizeof get); /* ISO C has no cast from object to function */
     return get;
+#endif
+}
+
+/* The loader unloads drivers with the last instance.  NVIDIA's (seen in 580)
+ * takes 56 bytes of static thread-local memory each time that it is loaded,
+ * which the C library cannot give back: after about thirty instances it has no
+ * more, and the driver is not found.  So one that is loaded stays. */
+VYI_API void vyi_vk_keep_drivers(void)
+{
+#if !defined(_WIN32) && defined(RTLD_NOLOAD) && defined(RTLD_NODELETE)
+    static const char *const names[] = { "libGLX_nvidia.so.0", "libEGL_nvidia.so.0" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        void *library = dlopen(names[i], RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+        if (library)
+            dlclose(library); /* the mark remains */
+    }
 #endif
 }
 
@@ -20031,6 +20048,7 @@ static vyre_status vyi_vk_instance_create(vyi_vk_context *c, vyre_error *err)
         return status;
     }
     c->owns_instance = true;
+    vyi_vk_keep_drivers();
 
     status = vyi_vk_load_instance(&c->fn, c->instance, err);
     if (status < 0 || !plan.messenger || !c->fn.vkCreateDebugUtilsMessengerEXT)

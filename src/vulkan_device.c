@@ -195,6 +195,7 @@ static vyre_status vyi_vk_instance_create(vyi_vk_context *c, vyre_error *err)
         return status;
     }
     c->owns_instance = true;
+    vyi_vk_keep_drivers();
 
     status = vyi_vk_load_instance(&c->fn, c->instance, err);
     if (status < 0 || !plan.messenger || !c->fn.vkCreateDebugUtilsMessengerEXT)

@@ -129,6 +129,9 @@ typedef struct vyi_vk_table {
 
 /* The process's Vulkan loader, or NULL. */
 VYI_API PFN_vkGetInstanceProcAddr vyi_vk_find_loader(void);
+/* Drivers that must not be unloaded stay for the life of the process; call it
+ * while an instance is open. */
+VYI_API void vyi_vk_keep_drivers(void);
 /* Each fills its part of the table; an error names the function that is missing. */
 VYI_API vyre_status vyi_vk_load_global(vyi_vk_table *fn, vyre_error *err);
 VYI_API vyre_status vyi_vk_load_instance(vyi_vk_table *fn, VkInstance instance, vyre_error *err);
