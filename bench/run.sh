@@ -41,7 +41,7 @@ compile() { # name: a program of bench/ or, in CUDA, of bench/twins/
     local source=bench/$1.c libs="-lm -lpthread -ldl" library
     case $1 in
     *_cuda)
-        command -v nvcc > /dev/null || return 1
+        command -v nvcc > /dev/null && nvidia-smi -L > /dev/null 2>&1 || return 1
         nvcc -O3 -arch="${CUDA_ARCH:-native}" -Ibench "bench/twins/${1%_cuda}.cu" -o "$bin/$1"
         return ;;
     esac
