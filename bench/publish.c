@@ -20,6 +20,9 @@
 
 #include <pthread.h>
 #include <sched.h>
+#if defined(__x86_64__)
+    #include <cpuid.h>
+#endif
 
 #define MAX_PRODUCERS 4u
 #define MAX_BURST     1024u
@@ -168,9 +171,39 @@ static void fence_stores(void)
 #endif
 }
 
+/* Processors with movdir64b write a line in one piece. */
+static bool has_direct_store(void)
+{
+#if defined(__x86_64__)
+    unsigned a, b, c = 0, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 28 & 1);
+#else
+    return false;
+#endif
+}
+
+static void write_direct(volatile uint64_t *line)
+{
+    static const uint64_t words[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+#if defined(__x86_64__)
+    __asm__ volatile(".byte 0x66, 0x0f, 0x38, 0xf8, 0x02" /* movdir64b (%rdx), %rax */
+                     :
+                     : "a"(line), "d"(words)
+                     : "memory");
+#else
+    line[0] = words[0];
+#endif
+}
+
+#define DIRECT (-1)
+
 /* A line whose first word comes last, as a slot's status does. */
 static void write_line(volatile uint64_t *line, int fences)
 {
+    if (fences == DIRECT) {
+        write_direct(line);
+        return;
+    }
     for (int i = 1; i < 8; i++)
         line[i] = (uint64_t)i;
     if (fences > 1)
@@ -184,7 +217,10 @@ static void floor_of(const bench_output *out, const char *where, int fences, voi
 {
     char path[112];
     const uint32_t lines = ring_slots / (4 * MAX_PRODUCERS);
-    snprintf(path, sizeof path, "%s, a bare line, store fences: %d", where, fences);
+    if (fences == DIRECT)
+        snprintf(path, sizeof path, "%s, a bare line, one direct store", where);
+    else
+        snprintf(path, sizeof path, "%s, a bare line, store fences: %d", where, fences);
     bench_row row = bench_row_new(path, MAX_SAMPLES);
     const uint64_t end = bench_now() + (uint64_t)(seconds_each * 1e9 / 4);
     while (row.count < 20 || bench_now() < end) {
@@ -229,7 +265,8 @@ static void on_backend(vyre_backend backend, bool csv)
     const char *where = backend == VYRE_BACKEND_CPU ? "CPU backend" : "Vulkan, device memory";
     uint64_t jobs = 0;
     uint32_t sum = 0;
-    for (int fences = 0; backend == VYRE_BACKEND_VULKAN && fences <= 2; fences++)
+    const int most = backend == VYRE_BACKEND_VULKAN ? 2 : -2;
+    for (int fences = has_direct_store() ? DIRECT : 0; fences <= most; fences++)
         floor_of(&out, where, fences, vyre_map(v, 0, NULL));
     for (uint32_t producers = 1; producers <= MAX_PRODUCERS; producers++)
         measure(&out, v, where, producers, 1, &jobs);
