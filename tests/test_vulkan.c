@@ -260,6 +260,20 @@ static void dispatch_bytes(vyre *v, uint32_t observables, uint32_t records)
     CHECK_EQ(done, 11);
 }
 
+/* More than a driver survives that leaves something behind each time that it is
+ * loaded. */
+static void handles_are_opened_one_after_the_other(void)
+{
+    vyre_desc d = small_desc();
+    d.no_probe = true;
+    for (uint32_t i = 0; i < 50; i++) {
+        vyre *v = open_or_fail(&d);
+        publish_and_wait(v, 1);
+        vyre_close(v);
+        CHECK_EQ(mock.live, 0);
+    }
+}
+
 static void bytes_are_dispatched_in_place(void)
 {
     vyre_desc d = small_desc();
@@ -875,6 +889,7 @@ int main(void)
     RUN(without_a_probe_it_makes_passes);
     RUN(several_handles_live_side_by_side);
     RUN(a_job_costs_no_call);
+    RUN(handles_are_opened_one_after_the_other);
     RUN(bytes_are_dispatched_in_place);
     RUN(an_endless_loop_is_a_fault);
     RUN(the_best_device_is_chosen);
