@@ -2,7 +2,7 @@
 # Installs the Debian packages that the tests need.  Does nothing when they
 # are there.  Needs root or sudo; says what is missing when it has neither.
 set -u
-packages="gcc g++ make libc6-dev clang libclang-rt-14-dev valgrind
+packages="gcc g++ make libc6-dev clang libclang-rt-dev valgrind
     libvulkan-dev libvulkan-volk-dev mesa-vulkan-drivers vulkan-validationlayers
     spirv-tools spirv-headers glslang-dev glslang-tools
     mingw-w64 gcc-i686-linux-gnu libc6-dev-i386-cross
