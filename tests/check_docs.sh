@@ -91,6 +91,23 @@ for file in README.md CONTRIBUTING.md docs/*.md; do
     [ "$file" = docs/api.md ] || document "$file"
 done
 
+# What the pages name is there: functions, types, macros, and files of this tree.
+unknown_names() { # files
+    local name
+    for name in $(grep -ohE '\b(vyre|VYRE|vyi|VYI)_[A-Za-z0-9_]+' "$@" | sort -u); do
+        case $name in vyre_section_*|VYRE_SECTION_*) continue ;; esac
+        grep -qE "\b$name" vyre.h vyre_spirv.h || echo "$name"
+    done
+    for name in $(grep -ohE '`(src|tests|tools|bench|docs|examples|packaging)/[A-Za-z0-9_.-]+\.[a-z]+`' "$@" | tr -d '`' | sort -u); do
+        case $name in */x.[ch]|*/test_x.c) continue ;; esac
+        [ -e "$name" ] || echo "$name"
+    done
+}
+unknown=$(unknown_names README.md C*.md bench/*.md $(ls docs/*.md | grep -v api.md))
+passes "names_exist $unknown" test -z "$unknown"
+echo 'See `docs/none.md` and `vyre_nothing`.' > "$scratch/names.md"
+passes names_control test "$(unknown_names "$scratch/names.md" | wc -l)" -eq 2
+
 # The program in the README is the quickstart, and the one in the header runs.
 blocks README.md "$scratch"
 passes readme_is_quickstart cmp "$scratch/01.c" examples/quickstart.c
