@@ -6,7 +6,8 @@ int main(void)
     vyre_error err;
     vyre_ticket ticket;
     vyre_info info;
-    const vyre_work work = { VYRE_OP_ATOMIC_ADD, 0, VYRE_PRIORITY_NORMAL, 2, { 42, 160 } };
+    const vyre_work work = { VYRE_OP_ATOMIC_ADD, 0, VYRE_PRIORITY_NORMAL, /* observable 0 += 42 */
+                             2, { 42, VYRE_CONTROL_OBSERVABLES } };
     uint32_t sum = 0;
     vyre *v = vyre_open(NULL, &err); /* the best backend, 256 slots */
     if (!v || vyre_start(v, &err) != VYRE_OK || vyre_publish(v, &work, &ticket, &err) != VYRE_OK ||
