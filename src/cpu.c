@@ -115,6 +115,7 @@ static bool vyi_cpu_ask(void *user, uint64_t round)
             return false;
         if (vyi_cpu_has_news(c))
             return true;
+        vyi_yield(); /* the publisher may wait for this processor */
     } while (vyi_now() - begin < VYI_CPU_SPIN_NS);
     vyi_cpu_sleep(c);
     return !vyi_cpu_stopped(c);
