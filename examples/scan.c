@@ -11,12 +11,10 @@
 #include <time.h>
 
 /* A chunk is scanned with the bytes behind it, into which its patterns may reach. */
-enum { LONGEST = 64, CHUNK = 1024, REGION = CHUNK + LONGEST, FOUND = 1 + REGION };
-enum { JOBS = 4096, STATES = 1 << 17, SHIFT = 11, PLACE = (1 << SHIFT) - 1 };
-
+enum { LONGEST = 64, CHUNK = 4096, REGION = CHUNK + LONGEST, FOUND = 1 + REGION };
+enum { JOBS = 2048, STATES = 1 << 17, SHIFT = 13, PLACE = (1 << SHIFT) - 1 };
 #define CHECK(ok, ...) do if (!(ok)) fprintf(stderr, "scan: " __VA_ARGS__), exit(2); while (0)
 #define TRY(call) CHECK((call) == VYRE_OK, "%s\n%s\n", err.text, err.fix)
-
 /* next[state][byte] is the next state << SHIFT, + 1 if a pattern begins at that byte. */
 static uint32_t next[STATES][256], fallback[STATES], queue[STATES], states = 1; /* 0: the root */
 static char *pattern[STATES]; /* the longest of those that begin there, or NULL */
@@ -83,10 +81,12 @@ static void emit_scan(vyre_program *p, const vyre_slot_values *slot, void *user)
 static void finish(vyre *v, uint32_t job)
 {
     static uint64_t free_from;
-    uint32_t *list = found + job * FOUND;
+    static uint32_t list[FOUND];
     TRY(jobs[job].file ? vyre_wait(v, jobs[job].ticket, VYRE_FOREVER, &err) : VYRE_OK);
     free_from = jobs[job].file && jobs[job].offset == 0 ? 0 : free_from; /* a new file */
-    for (uint32_t n = list[0]; n-- > 1;) { /* what was found last comes first in the file */
+    const uint32_t end = found[job * FOUND]; /* a read across the bus: few and long ones are best */
+    memcpy(list, found + job * FOUND, 4 * (size_t)end);
+    for (uint32_t n = end; n-- > 1;) { /* what was found last comes first in the file */
         const unsigned long long at = jobs[job].offset + (list[n] & PLACE) - 1;
         if (at < free_from || at >= jobs[job].offset + CHUNK)
             continue; /* it overlaps, or the next chunk has it */
@@ -94,7 +94,7 @@ static void finish(vyre *v, uint32_t job)
         free_from = at + strlen(pattern[list[n] >> SHIFT]);
         matches++;
     }
-    list[0] = 1; /* where the next job puts what it finds */
+    found[job * FOUND] = 1; /* where the next job puts what it finds */
     jobs[job].file = NULL;
 }
 
