@@ -87,7 +87,7 @@ document() { # file
     done
 }
 
-for file in README.md CONTRIBUTING.md docs/*.md; do
+for file in README.md CONTRIBUTING.md packaging/README.md docs/*.md; do
     [ "$file" = docs/api.md ] || document "$file"
 done
 
@@ -103,7 +103,7 @@ unknown_names() { # files
         [ -e "$name" ] || echo "$name"
     done
 }
-unknown=$(unknown_names README.md C*.md bench/*.md $(ls docs/*.md | grep -v api.md))
+unknown=$(unknown_names README.md C*.md bench/*.md packaging/*.md $(ls docs/*.md | grep -v api.md))
 passes "names_exist $unknown" test -z "$unknown"
 echo 'See `docs/none.md` and `vyre_nothing`.' > "$scratch/names.md"
 passes names_control test "$(unknown_names "$scratch/names.md" | wc -l)" -eq 2
