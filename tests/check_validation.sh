@@ -59,9 +59,11 @@ clean() {
     if [ "$bad" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 }
 
-# Of the faults only some, for time.
-for run in test_vulkan test_vulkan_loss test_vulkan_volk test_engine \
-    test_vulkan_faults:run_fails_cleanly test_vulkan_faults:start_with_fences_fails_cleanly; do
+# Of the faults, rings and slots only some, for time.
+export TEST_COUNT=60 ENGINE_LIVE_SLOTS=20000
+for run in test_vulkan test_vulkan_loss test_vulkan_volk test_engine test_engine_cases \
+    test_engine_rings test_engine_live test_vulkan_faults:run_fails_cleanly \
+    test_vulkan_faults:dispatch_fails_cleanly test_vulkan_faults:start_with_fences_fails_cleanly; do
     name=${run%%:*}
     [ -x "$build/tests/$name" ] || make -s "$build/tests/$name" > "$scratch/build" 2>&1
     only=${run#"$name"}
