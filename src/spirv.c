@@ -15,7 +15,6 @@
 
 /* --- words --------------------------------------------------------------- */
 
-/* Room for `count` more words, or NULL after running out of memory. */
 VYI_API uint32_t *vyi_spv_room(vyi_spv *e, vyi_spv_words *w, uint32_t count)
 {
     void *at = w->at;
@@ -32,55 +31,59 @@ VYI_API uint32_t *vyi_spv_room(vyi_spv *e, vyi_spv_words *w, uint32_t count)
     return w->at + (w->count - count);
 }
 
-VYI_OUTLINE VYI_API uint32_t vyi_spv_id(vyi_spv *e)
+VYI_API uint32_t vyi_spv_id(vyi_spv *e)
 {
     return e->next_id++;
 }
 
-/* One instruction; returns its offset.  The operands are uint32_t. */
+static void vyi_spv_append(vyi_spv *e, uint32_t section, uint32_t count, va_list operands)
+{
+    uint32_t *words = vyi_spv_room(e, &e->section[section], count);
+    for (uint32_t i = 0; words && i < count; i++)
+        words[i] = va_arg(operands, uint32_t);
+}
+
 VYI_API uint32_t vyi_spv_put(vyi_spv *e, uint32_t section, uint32_t op, uint32_t count, ...)
 {
-    vyi_spv_words *w = &e->section[section];
-    const uint32_t offset = w->count;
-    uint32_t *words = vyi_spv_room(e, w, count + 1);
+    const uint32_t offset = e->section[section].count;
+    uint32_t *words = vyi_spv_room(e, &e->section[section], 1);
     va_list operands;
     if (!words)
         return 0;
-    words[0] = ((count + 1) << 16) | op;
+    *words = ((count + 1) << 16) | op;
     va_start(operands, count);
-    for (uint32_t i = 1; i <= count; i++)
-        words[i] = va_arg(operands, uint32_t);
+    vyi_spv_append(e, section, count, operands);
     va_end(operands);
     return offset;
 }
 
-/* A string's words: little-endian, terminated, padded with zeros. */
-static void vyi_spv_text(uint32_t *words, const char *text, uint32_t count)
+VYI_API void vyi_spv_extend(vyi_spv *e, uint32_t section, uint32_t offset, uint32_t count, ...)
 {
-    const size_t length = strlen(text);
-    for (size_t i = 0; i < 4u * (size_t)count; i++) {
-        const uint32_t byte = i < length ? (uint8_t)text[i] : 0u;
-        words[i / 4] = (i % 4 ? words[i / 4] : 0u) | (byte << (8 * (i % 4)));
-    }
+    va_list operands;
+    va_start(operands, count);
+    vyi_spv_append(e, section, count, operands);
+    va_end(operands);
+    if (!e->failed)
+        e->section[section].at[offset] += count << 16;
 }
 
-/* An instruction whose last operand is a string. */
-static void vyi_spv_put_text(vyi_spv *e, uint32_t section, uint32_t op, uint32_t id,
-                             const char *text)
+/* More operands: a string's words, little-endian, terminated, padded with zeros. */
+static void vyi_spv_extend_text(vyi_spv *e, uint32_t section, uint32_t offset, const char *text)
 {
-    const uint32_t count = (uint32_t)(strlen(text) / 4) + 1;
-    uint32_t *words = vyi_spv_room(e, &e->section[section], count + 2);
-    if (!words)
-        return;
-    words[0] = ((count + 2) << 16) | op;
-    words[1] = id;
-    vyi_spv_text(words + 2, text, count);
+    const size_t length = strlen(text);
+    for (size_t i = 0; i <= length; i += 4) {
+        uint32_t word = 0;
+        for (size_t k = i; k < i + 4 && k < length; k++)
+            word |= (uint32_t)(uint8_t)text[k] << (8 * (k - i));
+        vyi_spv_extend(e, section, offset, 1, word);
+    }
 }
 
 VYI_API void vyi_spv_name(vyi_spv *e, uint32_t id, const char *name)
 {
     if (e->desc.names && name && *name)
-        vyi_spv_put_text(e, VYI_SPV_NAMES, VYI_SPV_OpName, id, name);
+        vyi_spv_extend_text(e, VYI_SPV_NAMES,
+                            vyi_spv_put(e, VYI_SPV_NAMES, VYI_SPV_OpName, 1, id), name);
 }
 
 /* --- equal instructions -------------------------------------------------- */
@@ -177,21 +180,22 @@ VYI_API uint32_t vyi_spv_pure(vyi_spv *e, uint32_t op, uint32_t type, uint32_t c
 
 /* --- types and constants ------------------------------------------------- */
 
-VYI_OUTLINE VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type)
+VYI_OUTLINE /* By vyre_type: the instruction, its operands. */
+static const uint8_t vyi_spv_types[VYRE_TYPE_BOOL + 1][4] = {
+    { VYI_SPV_OpTypeVoid, 0, 0, 0 },    { VYI_SPV_OpTypeInt, 2, 32, 0 },
+    { VYI_SPV_OpTypeInt, 2, 32, 1 },    { VYI_SPV_OpTypeFloat, 1, 32, 0 },
+    { VYI_SPV_OpTypeBool, 0, 0, 0 }
+};
+
+VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type)
 {
-    if (e->types[type])
-        return e->types[type];
-    switch (type) {
-    case VYRE_TYPE_U32: e->types[type] = vyi_spv_type_of(e, VYI_SPV_OpTypeInt, 2, 32u, 0u); break;
-    case VYRE_TYPE_I32: e->types[type] = vyi_spv_type_of(e, VYI_SPV_OpTypeInt, 2, 32u, 1u); break;
-    case VYRE_TYPE_F32: e->types[type] = vyi_spv_type_of(e, VYI_SPV_OpTypeFloat, 1, 32u); break;
-    case VYRE_TYPE_BOOL: e->types[type] = vyi_spv_type_of(e, VYI_SPV_OpTypeBool, 0); break;
-    default: e->types[VYRE_TYPE_NONE] = vyi_spv_type_of(e, VYI_SPV_OpTypeVoid, 0); break;
-    }
+    const uint8_t *row = vyi_spv_types[type];
+    if (!e->types[type])
+        e->types[type] = vyi_spv_type_of(e, row[0], row[1], (uint32_t)row[2], (uint32_t)row[3]);
     return e->types[type];
 }
 
-VYI_OUTLINE VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t bits)
+VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t bits)
 {
     uint32_t words[4];
     const bool truth = type == VYRE_TYPE_BOOL;
@@ -286,7 +290,9 @@ VYI_API uint32_t vyi_spv_ext(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t 
     uint32_t words[5 + VYI_SPV_OPERANDS];
     if (!e->glsl) {
         e->glsl = vyi_spv_id(e);
-        vyi_spv_put_text(e, VYI_SPV_IMPORT, VYI_SPV_OpExtInstImport, e->glsl, "GLSL.std.450");
+        vyi_spv_extend_text(e, VYI_SPV_IMPORT,
+                            vyi_spv_put(e, VYI_SPV_IMPORT, VYI_SPV_OpExtInstImport, 1, e->glsl),
+                            "GLSL.std.450");
     }
     words[0] = ((count + 5) << 16) | (uint32_t)VYI_SPV_OpExtInst;
     words[1] = type;
@@ -700,8 +706,6 @@ static void vyi_spv_names(vyi_spv *e)
 
 static void vyi_spv_put_capabilities(vyi_spv *e)
 {
-    static const char extension[] = "SPV_KHR_vulkan_memory_model";
-    const uint32_t count = (uint32_t)sizeof extension / 4 + (sizeof extension % 4 != 0);
     if (e->vulkan_model)
         e->capabilities |= VYI_SPV_NEEDS_VULKAN_MODEL;
     vyi_spv_put(e, VYI_SPV_CAPABILITIES, VYI_SPV_OpCapability, 1, VYI_SPV_CapabilityShader);
@@ -709,13 +713,10 @@ static void vyi_spv_put_capabilities(vyi_spv *e)
         if ((e->capabilities >> i) & 1u)
             vyi_spv_put(e, VYI_SPV_CAPABILITIES, VYI_SPV_OpCapability, 1,
                         (uint32_t)vyi_spv_optional_capabilities[i]);
-    if (e->vulkan_model && e->desc.version < VYRE_SPIRV_1_5) {
-        uint32_t *words = vyi_spv_room(e, &e->section[VYI_SPV_CAPABILITIES], 1 + count);
-        if (!words)
-            return;
-        words[0] = ((1 + count) << 16) | (uint32_t)VYI_SPV_OpExtension;
-        vyi_spv_text(words + 1, extension, count);
-    }
+    if (e->vulkan_model && e->desc.version < VYRE_SPIRV_1_5)
+        vyi_spv_extend_text(e, VYI_SPV_CAPABILITIES,
+                            vyi_spv_put(e, VYI_SPV_CAPABILITIES, VYI_SPV_OpExtension, 0),
+                            "SPV_KHR_vulkan_memory_model");
 }
 
 static void vyi_spv_put_entry(vyi_spv *e)
@@ -723,15 +724,11 @@ static void vyi_spv_put_entry(vyi_spv *e)
     const vyi_spv_words *interface = &e->section[VYI_SPV_INTERFACE];
     vyi_spv_put(e, VYI_SPV_ENTRY, VYI_SPV_OpMemoryModel, 2, VYI_SPV_AddressingModelLogical,
                 e->vulkan_model ? VYI_SPV_MemoryModelVulkan : VYI_SPV_MemoryModelGLSL450);
-    uint32_t *words = vyi_spv_room(e, &e->section[VYI_SPV_ENTRY], 5 + interface->count);
-    if (!words)
-        return;
-    words[0] = ((5 + interface->count) << 16) | (uint32_t)VYI_SPV_OpEntryPoint;
-    words[1] = VYI_SPV_ExecutionModelGLCompute;
-    words[2] = VYI_SPV_MAIN;
-    vyi_spv_text(words + 3, "main", 2);
-    if (interface->count)
-        memcpy(words + 5, interface->at, interface->count * sizeof *words);
+    const uint32_t at = vyi_spv_put(e, VYI_SPV_ENTRY, VYI_SPV_OpEntryPoint, 2,
+                                    VYI_SPV_ExecutionModelGLCompute, VYI_SPV_MAIN);
+    vyi_spv_extend_text(e, VYI_SPV_ENTRY, at, "main");
+    for (uint32_t i = 0; i < interface->count; i++)
+        vyi_spv_extend(e, VYI_SPV_ENTRY, at, 1, interface->at[i]);
 }
 
 /* The header and all sections in one block. */

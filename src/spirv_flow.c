@@ -101,25 +101,16 @@ static void vyi_spv_edge(vyi_spv *e, const vyi_spv_frame *f, uint32_t *list)
 static uint32_t vyi_spv_join_one(vyi_spv *e, uint32_t list, uint32_t i, uint32_t type)
 {
     const uint32_t first = e->edges.at[list - 1 + 2 + i];
-    uint32_t count = 0;
     bool same = true;
-    for (uint32_t at = list; at; at = e->edges.at[at - 1]) {
+    for (uint32_t at = list; at; at = e->edges.at[at - 1])
         same = same && e->edges.at[at - 1 + 2 + i] == first;
-        count++;
-    }
     if (same)
         return first;
-    const uint32_t id = vyi_spv_id(e), type_id = vyi_spv_type(e, type);
-    uint32_t *words = vyi_spv_room(e, &e->section[VYI_SPV_BODY], 3 + 2 * count);
-    if (!words)
-        return id;
-    *words++ = ((3 + 2 * count) << 16) | (uint32_t)VYI_SPV_OpPhi;
-    *words++ = type_id;
-    *words++ = id;
-    for (uint32_t at = list; at; at = e->edges.at[at - 1]) {
-        *words++ = e->edges.at[at - 1 + 2 + i];
-        *words++ = e->edges.at[at - 1 + 1];
-    }
+    const uint32_t id = vyi_spv_id(e);
+    const uint32_t phi = vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpPhi, 2, vyi_spv_type(e, type), id);
+    for (uint32_t at = list; at; at = e->edges.at[at - 1])
+        vyi_spv_extend(e, VYI_SPV_BODY, phi, 2, e->edges.at[at - 1 + 2 + i],
+                       e->edges.at[at - 1 + 1]);
     return id;
 }
 
@@ -255,33 +246,21 @@ static void vyi_spv_switch(vyi_spv *e, uint32_t index)
     const vyre_program *p = e->p;
     const uint32_t selector = vyi_spv_value(e, p->insts[index].arg[0]);
     vyi_spv_frame *f = vyi_spv_push(e, index, false);
-    uint32_t arms = 0, cases = 0, fallback = f->merge;
-    for (uint32_t i = p->insts[index].link; p->insts[i].op != VYI_OP_END; i = p->insts[i].link) {
-        cases += p->insts[i].op == VYI_OP_CASE;
-        arms++;
-    }
-    f->arm = e->next_id;
-    e->next_id += arms;
-    arms = 0;
+    bool has_default = false;
     vyi_spv_save(e, f);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpSelectionMerge, 2, f->merge, 0u);
-    uint32_t *words = vyi_spv_room(e, &e->section[VYI_SPV_BODY], 3 + 2 * cases);
-    if (!words)
-        return;
-    words[0] = ((3 + 2 * cases) << 16) | (uint32_t)VYI_SPV_OpSwitch;
-    words[1] = selector;
-    cases = 0;
+    const uint32_t at = vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpSwitch, 2, selector, f->merge);
+    f->arm = e->next_id;
     for (uint32_t i = p->insts[index].link; p->insts[i].op != VYI_OP_END; i = p->insts[i].link) {
+        const uint32_t arm = vyi_spv_id(e);
         if (p->insts[i].op == VYI_OP_CASE) {
-            words[3 + 2 * cases] = p->insts[i].arg[0];
-            words[4 + 2 * cases++] = f->arm + arms;
-        } else {
-            fallback = f->arm + arms;
+            vyi_spv_extend(e, VYI_SPV_BODY, at, 2, p->insts[i].arg[0], arm);
+        } else if (!e->failed) {
+            e->section[VYI_SPV_BODY].at[at + 2] = arm;
+            has_default = true;
         }
-        arms++;
     }
-    words[2] = fallback;
-    if (fallback == f->merge)
+    if (!has_default)
         vyi_spv_edge(e, f, &f->merge_edges);
     e->left = true;
 }

@@ -232,6 +232,8 @@ VYI_API uint32_t *vyi_spv_room(vyi_spv *e, vyi_spv_words *w, uint32_t count);
 VYI_API uint32_t vyi_spv_id(vyi_spv *e);
 /* One instruction; returns its offset.  The operands are uint32_t. */
 VYI_API uint32_t vyi_spv_put(vyi_spv *e, uint32_t section, uint32_t op, uint32_t count, ...);
+/* More operands for the section's last instruction, which is at `offset`. */
+VYI_API void vyi_spv_extend(vyi_spv *e, uint32_t section, uint32_t offset, uint32_t count, ...);
 VYI_API void vyi_spv_name(vyi_spv *e, uint32_t id, const char *name);
 /* Forgets what was added after the set had `count` entries. */
 VYI_API void vyi_spv_forget(vyi_spv_set *set, uint32_t count);
