@@ -12578,7 +12578,8 @@ typedef struct vyi_spv_frame {
     uint32_t touched, touched_count; /* locals it may set: a run of e->stack */
     uint32_t merge_edges, next_edges;
     uint32_t phis;                /* offset of the header's first phi */
-    uint32_t counter, rounds_left, trips;
+    uint32_t counter, count;      /* a counted loop's phi, and how far it counts */
+    uint32_t rounds_left, trips;
     uint32_t values, facts;       /* sizes of e->values and e->facts outside */
     bool     then_left, has_else;
 } vyi_spv_frame;
@@ -14059,13 +14060,29 @@ static uint32_t vyi_spv_header_phi(vyi_spv *e, const vyi_spv_frame *f, uint32_t 
     return id;
 }
 
+/* How often a counted loop runs.  Its phi counts up to that from 0, whatever
+ * the loop counts from: NVIDIA's compiler (seen in driver 580) leaves out the
+ * last iteration of some loops from ~n to ~n + 3. */
+static uint32_t vyi_spv_times(vyi_spv *e, const vyi_inst *inst)
+{
+    const uint32_t from = vyi_spv_value(e, inst->arg[0]), to = vyi_spv_value(e, inst->arg[1]);
+    const uint32_t zero = vyi_spv_u32(e, 0);
+    uint32_t first, end;
+    if (from == zero)
+        return to;
+    if (vyi_spv_literal(e, inst->arg[0], &first) && vyi_spv_literal(e, inst->arg[1], &end))
+        return vyi_spv_u32(e, end > first ? end - first : 0);
+    const uint32_t any = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, from, to);
+    const uint32_t distance = vyi_spv_binary(e, VYI_SPV_OpISub, VYRE_TYPE_U32, to, from);
+    return vyi_spv_select(e, VYRE_TYPE_U32, any, distance, zero);
+}
+
 /* Enters the header: its phis, and the locals as they give them. */
 static void vyi_spv_header_phis(vyi_spv *e, vyi_spv_frame *f, uint32_t before)
 {
     const vyi_inst *inst = &e->p->insts[f->opener];
-    uint32_t from = 0;
     if (inst->op == VYI_OP_LOOP)
-        from = vyi_spv_value(e, inst->arg[0]);
+        f->count = vyi_spv_times(e, inst);
     for (uint32_t i = 0; i < f->touched_count && !e->failed; i++) {
         const uint32_t local = vyi_spv_touched(e, f)[i];
         e->current[local] = vyi_spv_carried(e, local);
@@ -14080,7 +14097,7 @@ static void vyi_spv_header_phis(vyi_spv *e, vyi_spv_frame *f, uint32_t before)
         vyi_spv_name_local(e, e->current[local], local);
     }
     if (inst->op == VYI_OP_LOOP)
-        f->counter = vyi_spv_header_phi(e, f, before, VYRE_TYPE_U32, from);
+        f->counter = vyi_spv_header_phi(e, f, before, VYRE_TYPE_U32, vyi_spv_u32(e, 0));
     if (inst->op == VYI_OP_FOREVER && inst->sub && e->desc.rounds)
         f->rounds_left = vyi_spv_header_phi(e, f, before, VYRE_TYPE_U32, e->rounds_start);
     for (uint32_t i = 0; i < f->touched_count && !e->failed; i++) {
@@ -14124,8 +14141,7 @@ static uint32_t vyi_spv_loop_condition(vyi_spv *e, vyi_spv_frame *f)
     const vyi_inst *inst = &e->p->insts[f->opener];
     uint32_t cond = 0;
     if (inst->op == VYI_OP_LOOP)
-        cond = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, f->counter,
-                              vyi_spv_value(e, inst->arg[1]));
+        cond = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, f->counter, f->count);
     const uint32_t cut = e->current[e->cut];
     if (e->desc.loop_limit) {
         const uint32_t wanted = cond ? cond : vyi_spv_const(e, VYRE_TYPE_BOOL, 1);
@@ -14175,7 +14191,10 @@ static void vyi_spv_loop(vyi_spv *e, uint32_t index)
     if (e->desc.loop_limit)
         vyi_spv_loop_count(e, f);
     if (inst->op == VYI_OP_LOOP) {
+        const uint32_t from = vyi_spv_value(e, inst->arg[0]);
         e->ids[index + 1] = f->counter;
+        if ((e->needed[index] & VYI_SPV_USED) && from != vyi_spv_u32(e, 0))
+            e->ids[index + 1] = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, from, f->counter);
         vyi_spv_add_fact(e, index + 1, inst->arg[1], true);
     }
 }
@@ -14361,7 +14380,7 @@ VYI_API uint32_t *vyi_spv_room(vyi_spv *e, vyi_spv_words *w, uint32_t count)
     return w->at + (w->count - count);
 }
 
-VYI_API uint32_t vyi_spv_id(vyi_spv *e)
+VYI_OUTLINE VYI_API uint32_t vyi_spv_id(vyi_spv *e)
 {
     return e->next_id++;
 }
@@ -14510,14 +14529,14 @@ VYI_API uint32_t vyi_spv_pure(vyi_spv *e, uint32_t op, uint32_t type, uint32_t c
 
 /* --- types and constants ------------------------------------------------- */
 
-VYI_OUTLINE /* By vyre_type: the instruction, its operands. */
+/* By vyre_type: the instruction, its operands. */
 static const uint8_t vyi_spv_types[VYRE_TYPE_BOOL + 1][4] = {
     { VYI_SPV_OpTypeVoid, 0, 0, 0 },    { VYI_SPV_OpTypeInt, 2, 32, 0 },
     { VYI_SPV_OpTypeInt, 2, 32, 1 },    { VYI_SPV_OpTypeFloat, 1, 32, 0 },
     { VYI_SPV_OpTypeBool, 0, 0, 0 }
 };
 
-VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type)
+VYI_OUTLINE VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type)
 {
     const uint8_t *row = vyi_spv_types[type];
     if (!e->types[type])
@@ -14525,7 +14544,7 @@ VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type)
     return e->types[type];
 }
 
-VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t bits)
+VYI_OUTLINE VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t bits)
 {
     uint32_t words[4];
     const bool truth = type == VYRE_TYPE_BOOL;
@@ -14897,7 +14916,7 @@ static void vyi_spv_walk(vyi_spv *e, uint32_t first, uint32_t end)
                 i = vyi_spv_end_of(p, i);
             continue;
         }
-        if (vyi_spv_if_is_decided(e, i)) {
+        if (vyi_spv_if_is_decided(e, i) || (inst->op == VYI_OP_LOOP && !e->needed[i])) {
             i = vyi_spv_end_of(p, i);
             continue;
         }
@@ -14910,18 +14929,30 @@ static void vyi_spv_walk(vyi_spv *e, uint32_t first, uint32_t end)
     }
 }
 
+/* Whether the instruction changes nothing but its value.  A counted loop in
+ * which nothing stands that is needed (`next` is the first such instruction
+ * after its opener) only counts, which a loop limit must see. */
+static bool vyi_spv_is_idle(const vyi_spv *e, const vyi_inst *inst, uint32_t next)
+{
+    if (inst->op == VYI_OP_LOOP)
+        return !e->desc.loop_limit && next >= inst->link;
+    return (vyi_op_describe(inst->op)->flags & VYI_OP_PURE) || inst->op == VYI_OP_GET ||
+           inst->op == VYI_OP_BUILTIN || inst->op == VYI_OP_LOAD;
+}
+
 /* Marks what anything depends on, backwards, and finds each local's last use. */
 static void vyi_spv_survey(vyi_spv *e)
 {
     const vyre_program *p = e->p;
+    uint32_t next = p->count;
     for (uint32_t i = p->count; i-- > 0;) {
         const vyi_inst *inst = &p->insts[i];
         const vyi_op_info *info = vyi_op_describe(inst->op);
-        const bool idle = (info->flags & VYI_OP_PURE) || inst->op == VYI_OP_GET ||
-                          inst->op == VYI_OP_BUILTIN;
-        if (idle && !e->needed[i])
+        if (!e->needed[i] && vyi_spv_is_idle(e, inst, next))
             continue;
         e->needed[i] |= VYI_SPV_NEEDED;
+        if (inst->op != VYI_OP_END && inst->op != VYI_OP_LOCAL && inst->op != VYI_OP_COMMENT)
+            next = i;
         for (uint32_t k = 0; k < 4; k++)
             if ((info->values >> k) & 1u)
                 e->needed[inst->arg[k] - 1] = VYI_SPV_NEEDED | VYI_SPV_USED;

@@ -31,7 +31,7 @@ VYI_API uint32_t *vyi_spv_room(vyi_spv *e, vyi_spv_words *w, uint32_t count)
     return w->at + (w->count - count);
 }
 
-VYI_API uint32_t vyi_spv_id(vyi_spv *e)
+VYI_OUTLINE VYI_API uint32_t vyi_spv_id(vyi_spv *e)
 {
     return e->next_id++;
 }
@@ -180,14 +180,14 @@ VYI_API uint32_t vyi_spv_pure(vyi_spv *e, uint32_t op, uint32_t type, uint32_t c
 
 /* --- types and constants ------------------------------------------------- */
 
-VYI_OUTLINE /* By vyre_type: the instruction, its operands. */
+/* By vyre_type: the instruction, its operands. */
 static const uint8_t vyi_spv_types[VYRE_TYPE_BOOL + 1][4] = {
     { VYI_SPV_OpTypeVoid, 0, 0, 0 },    { VYI_SPV_OpTypeInt, 2, 32, 0 },
     { VYI_SPV_OpTypeInt, 2, 32, 1 },    { VYI_SPV_OpTypeFloat, 1, 32, 0 },
     { VYI_SPV_OpTypeBool, 0, 0, 0 }
 };
 
-VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type)
+VYI_OUTLINE VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type)
 {
     const uint8_t *row = vyi_spv_types[type];
     if (!e->types[type])
@@ -195,7 +195,7 @@ VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type)
     return e->types[type];
 }
 
-VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t bits)
+VYI_OUTLINE VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t bits)
 {
     uint32_t words[4];
     const bool truth = type == VYRE_TYPE_BOOL;
@@ -567,7 +567,7 @@ static void vyi_spv_walk(vyi_spv *e, uint32_t first, uint32_t end)
                 i = vyi_spv_end_of(p, i);
             continue;
         }
-        if (vyi_spv_if_is_decided(e, i)) {
+        if (vyi_spv_if_is_decided(e, i) || (inst->op == VYI_OP_LOOP && !e->needed[i])) {
             i = vyi_spv_end_of(p, i);
             continue;
         }
@@ -580,18 +580,30 @@ static void vyi_spv_walk(vyi_spv *e, uint32_t first, uint32_t end)
     }
 }
 
+/* Whether the instruction changes nothing but its value.  A counted loop in
+ * which nothing stands that is needed (`next` is the first such instruction
+ * after its opener) only counts, which a loop limit must see. */
+static bool vyi_spv_is_idle(const vyi_spv *e, const vyi_inst *inst, uint32_t next)
+{
+    if (inst->op == VYI_OP_LOOP)
+        return !e->desc.loop_limit && next >= inst->link;
+    return (vyi_op_describe(inst->op)->flags & VYI_OP_PURE) || inst->op == VYI_OP_GET ||
+           inst->op == VYI_OP_BUILTIN || inst->op == VYI_OP_LOAD;
+}
+
 /* Marks what anything depends on, backwards, and finds each local's last use. */
 static void vyi_spv_survey(vyi_spv *e)
 {
     const vyre_program *p = e->p;
+    uint32_t next = p->count;
     for (uint32_t i = p->count; i-- > 0;) {
         const vyi_inst *inst = &p->insts[i];
         const vyi_op_info *info = vyi_op_describe(inst->op);
-        const bool idle = (info->flags & VYI_OP_PURE) || inst->op == VYI_OP_GET ||
-                          inst->op == VYI_OP_BUILTIN;
-        if (idle && !e->needed[i])
+        if (!e->needed[i] && vyi_spv_is_idle(e, inst, next))
             continue;
         e->needed[i] |= VYI_SPV_NEEDED;
+        if (inst->op != VYI_OP_END && inst->op != VYI_OP_LOCAL && inst->op != VYI_OP_COMMENT)
+            next = i;
         for (uint32_t k = 0; k < 4; k++)
             if ((info->values >> k) & 1u)
                 e->needed[inst->arg[k] - 1] = VYI_SPV_NEEDED | VYI_SPV_USED;

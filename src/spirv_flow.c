@@ -292,13 +292,29 @@ static uint32_t vyi_spv_header_phi(vyi_spv *e, const vyi_spv_frame *f, uint32_t 
     return id;
 }
 
+/* How often a counted loop runs.  Its phi counts up to that from 0, whatever
+ * the loop counts from: NVIDIA's compiler (seen in driver 580) leaves out the
+ * last iteration of some loops from ~n to ~n + 3. */
+static uint32_t vyi_spv_times(vyi_spv *e, const vyi_inst *inst)
+{
+    const uint32_t from = vyi_spv_value(e, inst->arg[0]), to = vyi_spv_value(e, inst->arg[1]);
+    const uint32_t zero = vyi_spv_u32(e, 0);
+    uint32_t first, end;
+    if (from == zero)
+        return to;
+    if (vyi_spv_literal(e, inst->arg[0], &first) && vyi_spv_literal(e, inst->arg[1], &end))
+        return vyi_spv_u32(e, end > first ? end - first : 0);
+    const uint32_t any = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, from, to);
+    const uint32_t distance = vyi_spv_binary(e, VYI_SPV_OpISub, VYRE_TYPE_U32, to, from);
+    return vyi_spv_select(e, VYRE_TYPE_U32, any, distance, zero);
+}
+
 /* Enters the header: its phis, and the locals as they give them. */
 static void vyi_spv_header_phis(vyi_spv *e, vyi_spv_frame *f, uint32_t before)
 {
     const vyi_inst *inst = &e->p->insts[f->opener];
-    uint32_t from = 0;
     if (inst->op == VYI_OP_LOOP)
-        from = vyi_spv_value(e, inst->arg[0]);
+        f->count = vyi_spv_times(e, inst);
     for (uint32_t i = 0; i < f->touched_count && !e->failed; i++) {
         const uint32_t local = vyi_spv_touched(e, f)[i];
         e->current[local] = vyi_spv_carried(e, local);
@@ -313,7 +329,7 @@ static void vyi_spv_header_phis(vyi_spv *e, vyi_spv_frame *f, uint32_t before)
         vyi_spv_name_local(e, e->current[local], local);
     }
     if (inst->op == VYI_OP_LOOP)
-        f->counter = vyi_spv_header_phi(e, f, before, VYRE_TYPE_U32, from);
+        f->counter = vyi_spv_header_phi(e, f, before, VYRE_TYPE_U32, vyi_spv_u32(e, 0));
     if (inst->op == VYI_OP_FOREVER && inst->sub && e->desc.rounds)
         f->rounds_left = vyi_spv_header_phi(e, f, before, VYRE_TYPE_U32, e->rounds_start);
     for (uint32_t i = 0; i < f->touched_count && !e->failed; i++) {
@@ -357,8 +373,7 @@ static uint32_t vyi_spv_loop_condition(vyi_spv *e, vyi_spv_frame *f)
     const vyi_inst *inst = &e->p->insts[f->opener];
     uint32_t cond = 0;
     if (inst->op == VYI_OP_LOOP)
-        cond = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, f->counter,
-                              vyi_spv_value(e, inst->arg[1]));
+        cond = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, f->counter, f->count);
     const uint32_t cut = e->current[e->cut];
     if (e->desc.loop_limit) {
         const uint32_t wanted = cond ? cond : vyi_spv_const(e, VYRE_TYPE_BOOL, 1);
@@ -408,7 +423,10 @@ static void vyi_spv_loop(vyi_spv *e, uint32_t index)
     if (e->desc.loop_limit)
         vyi_spv_loop_count(e, f);
     if (inst->op == VYI_OP_LOOP) {
+        const uint32_t from = vyi_spv_value(e, inst->arg[0]);
         e->ids[index + 1] = f->counter;
+        if ((e->needed[index] & VYI_SPV_USED) && from != vyi_spv_u32(e, 0))
+            e->ids[index + 1] = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, from, f->counter);
         vyi_spv_add_fact(e, index + 1, inst->arg[1], true);
     }
 }

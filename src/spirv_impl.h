@@ -181,7 +181,8 @@ typedef struct vyi_spv_frame {
     uint32_t touched, touched_count; /* locals it may set: a run of e->stack */
     uint32_t merge_edges, next_edges;
     uint32_t phis;                /* offset of the header's first phi */
-    uint32_t counter, rounds_left, trips;
+    uint32_t counter, count;      /* a counted loop's phi, and how far it counts */
+    uint32_t rounds_left, trips;
     uint32_t values, facts;       /* sizes of e->values and e->facts outside */
     bool     then_left, has_else;
 } vyi_spv_frame;
