@@ -5218,6 +5218,16 @@ static inline const vyi_inst *vyi_definition(const vyre_program *p, uint32_t id)
     return &p->insts[id - 1];
 }
 
+/* Whether value `id` is a constant, and which. */
+static inline bool vyi_literal(const vyre_program *p, uint32_t id, uint32_t *bits)
+{
+    const vyi_inst *inst = vyi_definition(p, id);
+    if (inst->op != VYI_OP_CONST)
+        return false;
+    *bits = inst->arg[0];
+    return true;
+}
+
 static inline const vyi_buffer *vyi_buffer_of(const vyre_program *p, uint32_t id)
 {
     return &p->buffers[id - 1];
@@ -12393,10 +12403,326 @@ VYRE_API vyre_status vyre_interpret(const vyre_program *p, const vyre_interp_des
     return status;
 }
 /* ==========================================================================
+ * range: what the conditions around a place say about values
+ *
+ * Private.  Whoever walks a program tells what holds as it goes, and puts the
+ * count of facts back where that ends; in between it may ask what numbers a
+ * value can be, and whether an index certainly lies inside its buffer.
+ * ======================================================================= */
+/* ==========================================================================
+ * range: what the conditions around a place say about values
+ *
+ * Private.
+ *
+ *     const uint32_t outside = r.count;
+ *     vyi_range_learn(&r, cond, true);     // inside `if cond`
+ *     if (vyi_range_inside(&r, buffer, index)) ...
+ *     r.count = outside;                   // at its end
+ * ======================================================================= */
+#ifndef VYI_RANGE_IMPL_H
+#define VYI_RANGE_IMPL_H
+
+
+VYI_EXTERN_C_BEGIN
+
+#define VYI_RANGE_FACTS 64u /* latest facts that a query looks at */
+#define VYI_RANGE_DEPTH 6u  /* definitions that a query follows */
+
+/* Known to hold at the current place: low < high, or low <= high, as u32.
+ * Both are ids of values of the program. */
+typedef struct vyi_fact {
+    uint32_t low, high;
+    bool     strict;
+} vyi_fact;
+
+typedef struct vyi_range {
+    const vyre_program *p;
+    vyi_fact *facts;
+    uint32_t  count, capacity;
+    bool      failed; /* out of memory: facts are missing */
+} vyi_range;
+
+VYI_API void vyi_range_add(vyi_range *r, uint32_t low, uint32_t high, bool strict);
+/* What follows from `cond` being `truth`. */
+VYI_API void vyi_range_learn(vyi_range *r, uint32_t cond, bool truth);
+/* The largest number that a u32 value can be here; follows `depth` definitions. */
+VYI_API uint32_t vyi_range_limit(const vyi_range *r, uint32_t value, uint32_t depth);
+/* Whether `index` is certainly below the buffer's length. */
+VYI_API bool vyi_range_inside(const vyi_range *r, uint32_t buffer, uint32_t index);
+VYI_API void vyi_range_free(vyi_range *r);
+
+VYI_EXTERN_C_END
+
+#endif
+
+VYI_API void vyi_range_add(vyi_range *r, uint32_t low, uint32_t high, bool strict)
+{
+    void *facts = r->facts;
+    if (!vyi_grow(&r->p->allocator, &facts, &r->capacity, r->count + 1, sizeof *r->facts)) {
+        r->failed = true;
+        return;
+    }
+    r->facts = (vyi_fact *)facts;
+    r->facts[r->count].low = low;
+    r->facts[r->count].high = high;
+    r->facts[r->count++].strict = strict;
+}
+
+/* The four comparisons as "low < high" or "low <= high". */
+static void vyi_range_compare_fact(vyi_range *r, const vyi_inst *inst, bool truth)
+{
+    const bool less = inst->sub == VYI_BINARY_LT || inst->sub == VYI_BINARY_LE;
+    const bool strict = inst->sub == VYI_BINARY_LT || inst->sub == VYI_BINARY_GT;
+    const uint32_t low = less ? inst->arg[0] : inst->arg[1];
+    const uint32_t high = less ? inst->arg[1] : inst->arg[0];
+    if (inst->sub < VYI_BINARY_LT || inst->sub > VYI_BINARY_GE ||
+        vyi_definition(r->p, low)->type != VYRE_TYPE_U32)
+        return;
+    if (truth)
+        vyi_range_add(r, low, high, strict);
+    else
+        vyi_range_add(r, high, low, !strict);
+}
+
+/* A condition that is known, still to be looked into. */
+typedef struct vyi_range_known {
+    uint32_t cond;
+    bool     truth;
+} vyi_range_known;
+
+/* `select(c, x, y) == literal` tells c when one of x and y is another literal. */
+static bool vyi_range_select_tells(const vyi_range *r, const vyi_inst *inst, vyi_range_known *out)
+{
+    const vyi_inst *select = vyi_definition(r->p, inst->arg[0]);
+    uint32_t wanted, bits;
+    if (inst->sub != VYI_BINARY_EQ || select->op != VYI_OP_SELECT ||
+        select->type == VYRE_TYPE_F32 || !vyi_literal(r->p, inst->arg[1], &wanted))
+        return false;
+    out->cond = select->arg[0];
+    out->truth = vyi_literal(r->p, select->arg[2], &bits) && bits != wanted;
+    return out->truth || (vyi_literal(r->p, select->arg[1], &bits) && bits != wanted);
+}
+
+/* Adds what `known` says directly to `out`, and returns how many of its parts
+ * remain to be looked into: both sides of a conjunction, or of a disjunction
+ * that is false. */
+static uint32_t vyi_range_parts(vyi_range *r, vyi_range_known known, vyi_range_known out[2])
+{
+    const vyi_inst *inst = vyi_definition(r->p, known.cond);
+    if (inst->op == VYI_OP_UNARY && inst->sub == VYI_UNARY_NOT) {
+        out[0].cond = inst->arg[0];
+        out[0].truth = !known.truth;
+        return 1;
+    }
+    if (inst->op != VYI_OP_BINARY)
+        return 0;
+    if (inst->type == VYRE_TYPE_BOOL &&
+        inst->sub == (known.truth ? VYI_BINARY_AND : VYI_BINARY_OR)) {
+        for (uint32_t i = 0; i < 2; i++) {
+            out[i].cond = inst->arg[i];
+            out[i].truth = known.truth;
+        }
+        return 2;
+    }
+    vyi_range_compare_fact(r, inst, known.truth);
+    return known.truth && vyi_range_select_tells(r, inst, &out[0]) ? 1 : 0;
+}
+
+VYI_API void vyi_range_learn(vyi_range *r, uint32_t cond, bool truth)
+{
+    vyi_range_known pending[VYI_RANGE_DEPTH * 2];
+    uint32_t count = 1;
+    pending[0].cond = cond;
+    pending[0].truth = truth;
+    while (count && count < VYI_RANGE_DEPTH * 2) {
+        const vyi_range_known known = pending[--count];
+        count += vyi_range_parts(r, known, pending + count);
+    }
+}
+
+static uint32_t vyi_range_oldest(const vyi_range *r)
+{
+    return r->count > VYI_RANGE_FACTS ? r->count - VYI_RANGE_FACTS : 0;
+}
+
+static bool vyi_range_is_length(const vyi_range *r, uint32_t value, uint32_t buffer)
+{
+    const vyi_inst *inst = vyi_definition(r->p, value);
+    return inst->op == VYI_OP_LENGTH && inst->arg[0] == buffer;
+}
+
+/* Elements that the buffer has for certain. */
+static uint32_t vyi_range_known_length(const vyi_range *r, uint32_t buffer)
+{
+    const vyi_buffer *b = vyi_buffer_of(r->p, buffer);
+    uint32_t known = b->access == VYRE_ACCESS_WORKGROUP ? b->count : 0;
+    for (uint32_t i = vyi_range_oldest(r); i < r->count; i++) {
+        const vyi_fact *fact = &r->facts[i];
+        uint32_t bits;
+        if (!vyi_range_is_length(r, fact->high, buffer) || !vyi_literal(r->p, fact->low, &bits))
+            continue;
+        if (fact->strict && bits < 0xffffffffu)
+            bits++;
+        known = bits > known ? bits : known;
+    }
+    return known;
+}
+
+static uint32_t vyi_range_min_u32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The largest result that an operator can have, from those of its operands. */
+static uint32_t vyi_range_binary_limit(const vyi_range *r, const vyi_inst *inst, uint32_t depth)
+{
+    const uint64_t a = vyi_range_limit(r, inst->arg[0], depth);
+    const uint64_t b = vyi_range_limit(r, inst->arg[1], depth);
+    uint32_t literal = 0;
+    const bool fixed = vyi_literal(r->p, inst->arg[1], &literal);
+    uint64_t most = 0xffffffffu;
+    switch (inst->sub) {
+    case VYI_BINARY_AND: case VYI_BINARY_MIN: most = a < b ? a : b; break;
+    case VYI_BINARY_MAX: most = a > b ? a : b; break;
+    case VYI_BINARY_ADD: most = a + b; break;
+    case VYI_BINARY_MUL: most = a * b; break;
+    case VYI_BINARY_SHL: most = fixed ? a << (literal & 31u) : most; break;
+    case VYI_BINARY_SHR: most = fixed ? a >> (literal & 31u) : a; break;
+    case VYI_BINARY_DIV: most = fixed && literal ? a / literal : most; break;
+    case VYI_BINARY_REM: most = fixed && literal && literal - 1 < a ? literal - 1 : a; break;
+    default: break;
+    }
+    return most > 0xffffffffu ? 0xffffffffu : (uint32_t)most;
+}
+
+VYI_API uint32_t vyi_range_limit(const vyi_range *r, uint32_t value, uint32_t depth)
+{
+    const vyi_inst *inst = vyi_definition(r->p, value);
+    uint32_t most = 0xffffffffu, bits;
+    if (inst->type != VYRE_TYPE_U32)
+        return most;
+    if (inst->op == VYI_OP_CONST)
+        return inst->arg[0];
+    if (depth && inst->op == VYI_OP_BINARY)
+        most = vyi_range_binary_limit(r, inst, depth - 1);
+    else if (depth && inst->op == VYI_OP_CAST &&
+             vyi_definition(r->p, inst->arg[0])->type == VYRE_TYPE_BOOL)
+        most = 1;
+    for (uint32_t i = vyi_range_oldest(r); i < r->count; i++)
+        if (r->facts[i].low == value && vyi_literal(r->p, r->facts[i].high, &bits))
+            most = vyi_range_min_u32(most, bits - (r->facts[i].strict && bits ? 1u : 0u));
+    return most;
+}
+
+/* Whether `value` is *unit moved by a literal *shift: by operator `move`, or by
+ * `scale` and a power of two. */
+static bool vyi_range_moved(const vyi_range *r, uint32_t value, uint32_t move, uint32_t scale,
+                          uint32_t *unit, uint32_t *shift)
+{
+    const vyi_inst *inst = vyi_definition(r->p, value);
+    uint32_t bits;
+    *unit = value;
+    *shift = 0;
+    if (inst->op != VYI_OP_BINARY || inst->type != VYRE_TYPE_U32 ||
+        !vyi_literal(r->p, inst->arg[1], &bits) ||
+        (inst->sub != move && (inst->sub != scale || !bits || (bits & (bits - 1)))))
+        return false;
+    *unit = inst->arg[0];
+    *shift = bits & 31u;
+    if (inst->sub == scale)
+        for (*shift = 0; (bits >>= 1) != 0; ++*shift) {}
+    return true;
+}
+
+/* How often `value` fits into the buffer, as a shift: the buffer's length is
+ * at least value << *shift.  That is so for the length, for length >> n and
+ * for length / 2^n. */
+static bool vyi_range_length_part(const vyi_range *r, uint32_t value, uint32_t buffer,
+                                  uint32_t *shift)
+{
+    uint32_t unit;
+    vyi_range_moved(r, value, VYI_BINARY_SHR, VYI_BINARY_DIV, &unit, shift);
+    return vyi_range_is_length(r, unit, buffer);
+}
+
+/* Whether `unit` << shift, plus anything below 1 << shift, lies inside: it
+ * does when unit < length >> shift. */
+static bool vyi_range_unit_inside(const vyi_range *r, uint32_t buffer, uint32_t unit,
+                                  uint32_t shift)
+{
+    uint32_t part;
+    for (uint32_t i = vyi_range_oldest(r); i < r->count; i++)
+        if (r->facts[i].strict && r->facts[i].low == unit &&
+            vyi_range_length_part(r, r->facts[i].high, buffer, &part) && part >= shift)
+            return true;
+    return false;
+}
+
+/* Whether value is max(length, base) - base: what lies behind a header. */
+static bool vyi_range_length_behind(const vyi_range *r, uint32_t value, uint32_t buffer,
+                                    uint32_t base)
+{
+    const vyi_inst *sub = vyi_definition(r->p, value);
+    uint32_t bits;
+    if (sub->op != VYI_OP_BINARY || sub->sub != VYI_BINARY_SUB ||
+        !vyi_literal(r->p, sub->arg[1], &bits) || bits != base)
+        return false;
+    const vyi_inst *max = vyi_definition(r->p, sub->arg[0]);
+    return max->op == VYI_OP_BINARY && max->sub == VYI_BINARY_MAX &&
+           vyi_range_is_length(r, max->arg[0], buffer) && max->type == VYRE_TYPE_U32 &&
+           vyi_literal(r->p, max->arg[1], &bits) && bits == base;
+}
+
+/* Whether `index` is x + base with x < max(length, base) - base. */
+static bool vyi_range_behind_header(const vyi_range *r, uint32_t buffer, uint32_t index)
+{
+    const vyi_inst *inst = vyi_definition(r->p, index);
+    uint32_t base;
+    if (inst->op != VYI_OP_BINARY || inst->sub != VYI_BINARY_ADD ||
+        !vyi_literal(r->p, inst->arg[1], &base))
+        return false;
+    for (uint32_t i = vyi_range_oldest(r); i < r->count; i++)
+        if (r->facts[i].strict && r->facts[i].low == inst->arg[0] &&
+            vyi_range_length_behind(r, r->facts[i].high, buffer, base))
+            return true;
+    return false;
+}
+
+/* Whether `index` is certainly below the buffer's length.  It is when its
+ * largest value is below the length that is known, or when it is a sum of one
+ * scaled term, unit << shift with unit < length >> shift, and small ones. */
+VYI_API bool vyi_range_inside(const vyi_range *r, uint32_t buffer, uint32_t index)
+{
+    uint64_t rest = 0;
+    uint32_t unit, shift, value = index;
+    if (vyi_range_limit(r, index, VYI_RANGE_DEPTH) < vyi_range_known_length(r, buffer) ||
+        vyi_range_behind_header(r, buffer, index))
+        return true;
+    for (uint32_t depth = 0; depth < VYI_RANGE_DEPTH; depth++) {
+        const vyi_inst *inst = vyi_definition(r->p, value);
+        vyi_range_moved(r, value, VYI_BINARY_SHL, VYI_BINARY_MUL, &unit, &shift);
+        if (rest < (1ull << shift) && vyi_range_unit_inside(r, buffer, unit, shift))
+            return true;
+        if (inst->op != VYI_OP_BINARY || inst->type != VYRE_TYPE_U32 ||
+            inst->sub != VYI_BINARY_ADD)
+            return false;
+        const uint32_t left = vyi_range_limit(r, inst->arg[0], 2);
+        const uint32_t right = vyi_range_limit(r, inst->arg[1], 2);
+        rest += left < right ? left : right;
+        value = left < right ? inst->arg[1] : inst->arg[0];
+    }
+    return false;
+}
+
+VYI_API void vyi_range_free(vyi_range *r)
+{
+    vyi_free(&r->p->allocator, r->facts, r->capacity * sizeof *r->facts);
+}
+/* ==========================================================================
  * spirv: buffers, orders, and the bounds of indices
  *
  * Private.  Every access is inside its buffer: by a check at run time, or by
- * what the conditions around it say about its index.
+ * what the conditions around it say about its index (range_impl.h).
  * ======================================================================= */
 /* ==========================================================================
  * spirv: the numbers of the standard, and the emitter's state
@@ -12542,8 +12868,6 @@ enum {
 #define VYI_SPV_USED     2u /* its value is an operand of something needed */
 #define VYI_SPV_BUCKETS  512u
 #define VYI_SPV_OPERANDS 12u /* of an instruction that goes through a set */
-#define VYI_SPV_FACTS    64u /* latest facts that a query looks at */
-#define VYI_SPV_DEPTH    6u  /* definitions that a query follows */
 
 typedef struct vyi_spv_words {
     uint32_t *at;
@@ -12563,13 +12887,6 @@ typedef struct vyi_spv_set {
     uint32_t       count, capacity;
 } vyi_spv_set;
 
-/* Known to hold at the current place: low < high, or low <= high, as u32.
- * Both are ids of values of the program. */
-typedef struct vyi_spv_fact {
-    uint32_t low, high;
-    bool     strict;
-} vyi_spv_fact;
-
 /* An open block. */
 typedef struct vyi_spv_frame {
     uint32_t opener, end;         /* indices of its instructions */
@@ -12580,7 +12897,7 @@ typedef struct vyi_spv_frame {
     uint32_t phis;                /* offset of the header's first phi */
     uint32_t counter, count;      /* a counted loop's phi, and how far it counts */
     uint32_t rounds_left, trips;
-    uint32_t values, facts;       /* sizes of e->values and e->facts outside */
+    uint32_t values, facts;       /* sizes of e->values and e->range outside */
     bool     then_left, has_else;
 } vyi_spv_frame;
 
@@ -12595,8 +12912,7 @@ typedef struct vyi_spv {
     vyi_spv_words section[VYI_SPV_SECTIONS];
     vyi_spv_set   globals, values;
     vyi_spv_words stack, edges;
-    vyi_spv_fact *facts;
-    uint32_t      fact_count, fact_capacity;
+    vyi_range     range;
     uint32_t      next_id, block;
     uint32_t      capabilities; /* bit i: vyi_spv_optional_capabilities[i] */
     uint32_t      subgroup;
@@ -12663,7 +12979,6 @@ VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin);
 
 /* The SPIR-V id of a value of the program. */
 VYI_API uint32_t vyi_spv_value(vyi_spv *e, uint32_t value);
-VYI_API bool vyi_spv_literal(const vyi_spv *e, uint32_t value, uint32_t *bits);
 
 VYI_API void vyi_spv_label(vyi_spv *e, uint32_t id);
 VYI_API void vyi_spv_branch(vyi_spv *e, uint32_t label);
@@ -12673,10 +12988,6 @@ VYI_API void vyi_spv_branch_if(vyi_spv *e, uint32_t cond, uint32_t yes, uint32_t
 VYI_API bool vyi_spv_is_shared(const vyi_spv *e, uint32_t buffer);
 VYI_API uint32_t vyi_spv_length(vyi_spv *e, uint32_t buffer);
 VYI_API void vyi_spv_clear_arrays(vyi_spv *e);
-VYI_API void vyi_spv_add_fact(vyi_spv *e, uint32_t low, uint32_t high, bool strict);
-VYI_API void vyi_spv_learn(vyi_spv *e, uint32_t cond, bool truth);
-/* The largest number that a u32 value can be here. */
-VYI_API uint32_t vyi_spv_limit(const vyi_spv *e, uint32_t value, uint32_t depth);
 VYI_API void vyi_spv_barrier(vyi_spv *e, const vyi_inst *inst);
 /* A word of memory as a value, and back: a bool is whether any bit is set. */
 VYI_API uint32_t vyi_spv_from_memory(vyi_spv *e, uint32_t type, uint32_t word);
@@ -12803,268 +13114,6 @@ static uint32_t vyi_spv_element(vyi_spv *e, uint32_t buffer, uint32_t index)
     return vyi_spv_pure(e, VYI_SPV_OpAccessChain, pointer, 3, variable, vyi_spv_u32(e, 0), index);
 }
 
-/* --- what is known about an index ---------------------------------------- */
-
-VYI_API void vyi_spv_add_fact(vyi_spv *e, uint32_t low, uint32_t high, bool strict)
-{
-    void *facts = e->facts;
-    if (!vyi_grow(&e->p->allocator, &facts, &e->fact_capacity, e->fact_count + 1,
-                  sizeof *e->facts)) {
-        e->failed = true;
-        return;
-    }
-    e->facts = (vyi_spv_fact *)facts;
-    e->facts[e->fact_count].low = low;
-    e->facts[e->fact_count].high = high;
-    e->facts[e->fact_count++].strict = strict;
-}
-
-/* The four comparisons as "low < high" or "low <= high". */
-static void vyi_spv_compare_fact(vyi_spv *e, const vyi_inst *inst, bool truth)
-{
-    const bool less = inst->sub == VYI_BINARY_LT || inst->sub == VYI_BINARY_LE;
-    const bool strict = inst->sub == VYI_BINARY_LT || inst->sub == VYI_BINARY_GT;
-    const uint32_t low = less ? inst->arg[0] : inst->arg[1];
-    const uint32_t high = less ? inst->arg[1] : inst->arg[0];
-    if (inst->sub < VYI_BINARY_LT || inst->sub > VYI_BINARY_GE ||
-        vyi_definition(e->p, low)->type != VYRE_TYPE_U32)
-        return;
-    if (truth)
-        vyi_spv_add_fact(e, low, high, strict);
-    else
-        vyi_spv_add_fact(e, high, low, !strict);
-}
-
-/* A condition that is known, still to be looked into. */
-typedef struct vyi_spv_known {
-    uint32_t cond;
-    bool     truth;
-} vyi_spv_known;
-
-/* `select(c, x, y) == literal` tells c when one of x and y is another literal. */
-static bool vyi_spv_select_tells(const vyi_spv *e, const vyi_inst *inst, vyi_spv_known *out)
-{
-    const vyi_inst *select = vyi_definition(e->p, inst->arg[0]);
-    uint32_t wanted, bits;
-    if (inst->sub != VYI_BINARY_EQ || select->op != VYI_OP_SELECT ||
-        select->type == VYRE_TYPE_F32 || !vyi_spv_literal(e, inst->arg[1], &wanted))
-        return false;
-    out->cond = select->arg[0];
-    out->truth = vyi_spv_literal(e, select->arg[2], &bits) && bits != wanted;
-    return out->truth || (vyi_spv_literal(e, select->arg[1], &bits) && bits != wanted);
-}
-
-/* Adds what `known` says directly to `out`, and returns how many of its parts
- * remain to be looked into: both sides of a conjunction, or of a disjunction
- * that is false. */
-static uint32_t vyi_spv_parts(vyi_spv *e, vyi_spv_known known, vyi_spv_known out[2])
-{
-    const vyi_inst *inst = vyi_definition(e->p, known.cond);
-    if (inst->op == VYI_OP_UNARY && inst->sub == VYI_UNARY_NOT) {
-        out[0].cond = inst->arg[0];
-        out[0].truth = !known.truth;
-        return 1;
-    }
-    if (inst->op != VYI_OP_BINARY)
-        return 0;
-    if (inst->type == VYRE_TYPE_BOOL &&
-        inst->sub == (known.truth ? VYI_BINARY_AND : VYI_BINARY_OR)) {
-        for (uint32_t i = 0; i < 2; i++) {
-            out[i].cond = inst->arg[i];
-            out[i].truth = known.truth;
-        }
-        return 2;
-    }
-    vyi_spv_compare_fact(e, inst, known.truth);
-    return known.truth && vyi_spv_select_tells(e, inst, &out[0]) ? 1 : 0;
-}
-
-/* What follows from `cond` being `truth`. */
-VYI_API void vyi_spv_learn(vyi_spv *e, uint32_t cond, bool truth)
-{
-    vyi_spv_known pending[VYI_SPV_DEPTH * 2];
-    uint32_t count = 1;
-    pending[0].cond = cond;
-    pending[0].truth = truth;
-    while (count && count < VYI_SPV_DEPTH * 2) {
-        const vyi_spv_known known = pending[--count];
-        count += vyi_spv_parts(e, known, pending + count);
-    }
-}
-
-static uint32_t vyi_spv_oldest_fact(const vyi_spv *e)
-{
-    return e->fact_count > VYI_SPV_FACTS ? e->fact_count - VYI_SPV_FACTS : 0;
-}
-
-static bool vyi_spv_is_length(const vyi_spv *e, uint32_t value, uint32_t buffer)
-{
-    const vyi_inst *inst = vyi_definition(e->p, value);
-    return inst->op == VYI_OP_LENGTH && inst->arg[0] == buffer;
-}
-
-/* Elements that the buffer has for certain. */
-static uint32_t vyi_spv_known_length(const vyi_spv *e, uint32_t buffer)
-{
-    uint32_t known = vyi_spv_is_shared(e, buffer) ? vyi_buffer_of(e->p, buffer)->count : 0;
-    for (uint32_t i = vyi_spv_oldest_fact(e); i < e->fact_count; i++) {
-        const vyi_spv_fact *fact = &e->facts[i];
-        uint32_t bits;
-        if (!vyi_spv_is_length(e, fact->high, buffer) || !vyi_spv_literal(e, fact->low, &bits))
-            continue;
-        if (fact->strict && bits < 0xffffffffu)
-            bits++;
-        known = bits > known ? bits : known;
-    }
-    return known;
-}
-
-VYI_API uint32_t vyi_spv_limit(const vyi_spv *e, uint32_t value, uint32_t depth);
-
-static uint32_t vyi_spv_min_u32(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
-/* The largest result that an operator can have, from those of its operands. */
-static uint32_t vyi_spv_binary_limit(const vyi_spv *e, const vyi_inst *inst, uint32_t depth)
-{
-    const uint64_t a = vyi_spv_limit(e, inst->arg[0], depth);
-    const uint64_t b = vyi_spv_limit(e, inst->arg[1], depth);
-    uint32_t literal = 0;
-    const bool fixed = vyi_spv_literal(e, inst->arg[1], &literal);
-    uint64_t most = 0xffffffffu;
-    switch (inst->sub) {
-    case VYI_BINARY_AND: case VYI_BINARY_MIN: most = a < b ? a : b; break;
-    case VYI_BINARY_MAX: most = a > b ? a : b; break;
-    case VYI_BINARY_ADD: most = a + b; break;
-    case VYI_BINARY_MUL: most = a * b; break;
-    case VYI_BINARY_SHL: most = fixed ? a << (literal & 31u) : most; break;
-    case VYI_BINARY_SHR: most = fixed ? a >> (literal & 31u) : a; break;
-    case VYI_BINARY_DIV: most = fixed && literal ? a / literal : most; break;
-    case VYI_BINARY_REM: most = fixed && literal && literal - 1 < a ? literal - 1 : a; break;
-    default: break;
-    }
-    return most > 0xffffffffu ? 0xffffffffu : (uint32_t)most;
-}
-
-/* The largest number that a u32 value can be here. */
-VYI_API uint32_t vyi_spv_limit(const vyi_spv *e, uint32_t value, uint32_t depth)
-{
-    const vyi_inst *inst = vyi_definition(e->p, value);
-    uint32_t most = 0xffffffffu, bits;
-    if (inst->type != VYRE_TYPE_U32)
-        return most;
-    if (inst->op == VYI_OP_CONST)
-        return inst->arg[0];
-    if (depth && inst->op == VYI_OP_BINARY)
-        most = vyi_spv_binary_limit(e, inst, depth - 1);
-    else if (depth && inst->op == VYI_OP_CAST &&
-             vyi_definition(e->p, inst->arg[0])->type == VYRE_TYPE_BOOL)
-        most = 1;
-    for (uint32_t i = vyi_spv_oldest_fact(e); i < e->fact_count; i++)
-        if (e->facts[i].low == value && vyi_spv_literal(e, e->facts[i].high, &bits))
-            most = vyi_spv_min_u32(most, bits - (e->facts[i].strict && bits ? 1u : 0u));
-    return most;
-}
-
-/* Whether `value` is *unit moved by a literal *shift: by operator `move`, or by
- * `scale` and a power of two. */
-static bool vyi_spv_moved(const vyi_spv *e, uint32_t value, uint32_t move, uint32_t scale,
-                          uint32_t *unit, uint32_t *shift)
-{
-    const vyi_inst *inst = vyi_definition(e->p, value);
-    uint32_t bits;
-    *unit = value;
-    *shift = 0;
-    if (inst->op != VYI_OP_BINARY || inst->type != VYRE_TYPE_U32 ||
-        !vyi_spv_literal(e, inst->arg[1], &bits) ||
-        (inst->sub != move && (inst->sub != scale || !bits || (bits & (bits - 1)))))
-        return false;
-    *unit = inst->arg[0];
-    *shift = bits & 31u;
-    if (inst->sub == scale)
-        for (*shift = 0; (bits >>= 1) != 0; ++*shift) {}
-    return true;
-}
-
-/* How often `value` fits into the buffer, as a shift: the buffer's length is
- * at least value << *shift.  That is so for the length, for length >> n and
- * for length / 2^n. */
-static bool vyi_spv_length_part(const vyi_spv *e, uint32_t value, uint32_t buffer, uint32_t *shift)
-{
-    uint32_t unit;
-    vyi_spv_moved(e, value, VYI_BINARY_SHR, VYI_BINARY_DIV, &unit, shift);
-    return vyi_spv_is_length(e, unit, buffer);
-}
-
-/* Whether `unit` << shift, plus anything below 1 << shift, lies inside: it
- * does when unit < length >> shift. */
-static bool vyi_spv_unit_inside(const vyi_spv *e, uint32_t buffer, uint32_t unit, uint32_t shift)
-{
-    uint32_t part;
-    for (uint32_t i = vyi_spv_oldest_fact(e); i < e->fact_count; i++)
-        if (e->facts[i].strict && e->facts[i].low == unit &&
-            vyi_spv_length_part(e, e->facts[i].high, buffer, &part) && part >= shift)
-            return true;
-    return false;
-}
-
-/* Whether value is max(length, base) - base: what lies behind a header. */
-static bool vyi_spv_length_behind(const vyi_spv *e, uint32_t value, uint32_t buffer, uint32_t base)
-{
-    const vyi_inst *sub = vyi_definition(e->p, value);
-    uint32_t bits;
-    if (sub->op != VYI_OP_BINARY || sub->sub != VYI_BINARY_SUB ||
-        !vyi_spv_literal(e, sub->arg[1], &bits) || bits != base)
-        return false;
-    const vyi_inst *max = vyi_definition(e->p, sub->arg[0]);
-    return max->op == VYI_OP_BINARY && max->sub == VYI_BINARY_MAX &&
-           vyi_spv_is_length(e, max->arg[0], buffer) && max->type == VYRE_TYPE_U32 &&
-           vyi_spv_literal(e, max->arg[1], &bits) && bits == base;
-}
-
-/* Whether `index` is x + base with x < max(length, base) - base. */
-static bool vyi_spv_behind_header(const vyi_spv *e, uint32_t buffer, uint32_t index)
-{
-    const vyi_inst *inst = vyi_definition(e->p, index);
-    uint32_t base;
-    if (inst->op != VYI_OP_BINARY || inst->sub != VYI_BINARY_ADD ||
-        !vyi_spv_literal(e, inst->arg[1], &base))
-        return false;
-    for (uint32_t i = vyi_spv_oldest_fact(e); i < e->fact_count; i++)
-        if (e->facts[i].strict && e->facts[i].low == inst->arg[0] &&
-            vyi_spv_length_behind(e, e->facts[i].high, buffer, base))
-            return true;
-    return false;
-}
-
-/* Whether `index` is certainly below the buffer's length.  It is when its
- * largest value is below the length that is known, or when it is a sum of one
- * scaled term, unit << shift with unit < length >> shift, and small ones. */
-static bool vyi_spv_inside(const vyi_spv *e, uint32_t buffer, uint32_t index)
-{
-    uint64_t rest = 0;
-    uint32_t unit, shift, value = index;
-    if (vyi_spv_limit(e, index, VYI_SPV_DEPTH) < vyi_spv_known_length(e, buffer) ||
-        vyi_spv_behind_header(e, buffer, index))
-        return true;
-    for (uint32_t depth = 0; depth < VYI_SPV_DEPTH; depth++) {
-        const vyi_inst *inst = vyi_definition(e->p, value);
-        vyi_spv_moved(e, value, VYI_BINARY_SHL, VYI_BINARY_MUL, &unit, &shift);
-        if (rest < (1ull << shift) && vyi_spv_unit_inside(e, buffer, unit, shift))
-            return true;
-        if (inst->op != VYI_OP_BINARY || inst->type != VYRE_TYPE_U32 ||
-            inst->sub != VYI_BINARY_ADD)
-            return false;
-        const uint32_t left = vyi_spv_limit(e, inst->arg[0], 2);
-        const uint32_t right = vyi_spv_limit(e, inst->arg[1], 2);
-        rest += left < right ? left : right;
-        value = left < right ? inst->arg[1] : inst->arg[0];
-    }
-    return false;
-}
-
 /* --- orders -------------------------------------------------------------- */
 
 /* Memory semantics of the Vulkan model, by vyre_order. */
@@ -13164,7 +13213,7 @@ static uint32_t vyi_spv_guard_open(vyi_spv *e, const vyi_inst *inst, vyi_spv_gua
     const uint32_t index = vyi_spv_value(e, inst->arg[1]);
     guard->merge = 0;
     guard->values = e->values.count;
-    if (!vyi_spv_inside(e, inst->arg[0], inst->arg[1])) {
+    if (!vyi_range_inside(&e->range, inst->arg[0], inst->arg[1])) {
         const uint32_t cond = vyi_spv_check_index(e, inst);
         const uint32_t inside = vyi_spv_id(e);
         guard->before = e->block;
@@ -13209,7 +13258,7 @@ static uint32_t vyi_spv_readable(vyi_spv *e, const vyi_inst *inst, uint32_t *con
     const uint32_t zero = vyi_spv_u32(e, 0);
     uint32_t index = vyi_spv_value(e, inst->arg[1]);
     *cond = 0;
-    if (!vyi_spv_inside(e, inst->arg[0], inst->arg[1])) {
+    if (!vyi_range_inside(&e->range, inst->arg[0], inst->arg[1])) {
         *cond = vyi_spv_check_index(e, inst);
         if (index != zero)
             index = vyi_spv_select(e, VYRE_TYPE_U32, *cond, index, zero);
@@ -13449,7 +13498,7 @@ static uint32_t vyi_spv_divisor(vyi_spv *e, const vyi_inst *inst)
     const uint32_t type = inst->type;
     const uint32_t a = vyi_spv_value(e, inst->arg[0]), b = vyi_spv_value(e, inst->arg[1]);
     uint32_t bits;
-    if (vyi_spv_literal(e, inst->arg[1], &bits) && bits &&
+    if (vyi_literal(e->p, inst->arg[1], &bits) && bits &&
         (type == VYRE_TYPE_U32 || bits != 0xffffffffu))
         return b;
     uint32_t bad = vyi_spv_is_zero(e, type, b);
@@ -13473,7 +13522,7 @@ static uint32_t vyi_spv_div(vyi_spv *e, const vyi_inst *inst)
     const uint32_t quotient = vyi_spv_binary(
         e, type == VYRE_TYPE_I32 ? VYI_SPV_OpSDiv : VYI_SPV_OpUDiv, type, a, divisor);
     uint32_t bits;
-    if (vyi_spv_literal(e, inst->arg[1], &bits) && bits)
+    if (vyi_literal(e->p, inst->arg[1], &bits) && bits)
         return quotient;
     return vyi_spv_select(e, type, vyi_spv_is_zero(e, type, b),
                           vyi_spv_const(e, type, 0xffffffffu), quotient);
@@ -13505,9 +13554,9 @@ static uint32_t vyi_spv_mul_high(vyi_spv *e, const vyi_inst *inst)
 static uint32_t vyi_spv_amount(vyi_spv *e, uint32_t value)
 {
     uint32_t bits;
-    if (vyi_spv_literal(e, value, &bits))
+    if (vyi_literal(e->p, value, &bits))
         return vyi_spv_u32(e, bits & 31u);
-    if (vyi_spv_limit(e, value, VYI_SPV_DEPTH) < 32)
+    if (vyi_range_limit(&e->range, value, VYI_RANGE_DEPTH) < 32)
         return vyi_spv_value(e, value);
     return vyi_spv_binary(e, VYI_SPV_OpBitwiseAnd, VYRE_TYPE_U32, vyi_spv_value(e, value),
                           vyi_spv_u32(e, 31));
@@ -13529,7 +13578,7 @@ static uint32_t vyi_spv_rotate(vyi_spv *e, const vyi_inst *inst)
     const uint32_t a = vyi_spv_value(e, inst->arg[0]);
     const bool left = inst->sub == VYI_BINARY_ROTL;
     uint32_t back, bits, amount = vyi_spv_amount(e, inst->arg[1]);
-    if (vyi_spv_literal(e, inst->arg[1], &bits))
+    if (vyi_literal(e->p, inst->arg[1], &bits))
         back = vyi_spv_u32(e, (0u - bits) & 31u);
     else
         back = vyi_spv_binary(e, VYI_SPV_OpBitwiseAnd, VYRE_TYPE_U32,
@@ -13916,7 +13965,7 @@ static vyi_spv_frame *vyi_spv_push(vyi_spv *e, uint32_t opener, bool loop)
     f->merge = vyi_spv_id(e);
     f->next = loop ? vyi_spv_id(e) : 0;
     f->values = e->values.count;
-    f->facts = e->fact_count;
+    f->facts = e->range.count;
     e->depth++;
     f->end = vyi_spv_end_of(e->p, opener);
     vyi_spv_touch_all(e, f);
@@ -13927,7 +13976,7 @@ static vyi_spv_frame *vyi_spv_push(vyi_spv *e, uint32_t opener, bool loop)
 static void vyi_spv_unlearn(vyi_spv *e, const vyi_spv_frame *f)
 {
     vyi_spv_forget(&e->values, f->values);
-    e->fact_count = f->facts;
+    e->range.count = f->facts;
 }
 
 /* Ends the current arm, if it has not ended itself. */
@@ -13984,7 +14033,7 @@ static void vyi_spv_if(vyi_spv *e, uint32_t index)
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpSelectionMerge, 2, f->merge, 0u);
     vyi_spv_branch_if(e, cond, then_label, f->arm);
     vyi_spv_label(e, then_label);
-    vyi_spv_learn(e, inst->arg[0], true);
+    vyi_range_learn(&e->range, inst->arg[0], true);
 }
 
 static void vyi_spv_else(vyi_spv *e, vyi_spv_frame *f)
@@ -13993,7 +14042,7 @@ static void vyi_spv_else(vyi_spv *e, vyi_spv_frame *f)
     vyi_spv_leave_arm(e, f);
     vyi_spv_restore(e, f);
     vyi_spv_label(e, f->arm);
-    vyi_spv_learn(e, e->p->insts[f->opener].arg[0], false);
+    vyi_range_learn(&e->range, e->p->insts[f->opener].arg[0], false);
 }
 
 /* After an if of which one arm never arrives here, the other one's condition
@@ -14006,7 +14055,7 @@ static void vyi_spv_end_if(vyi_spv *e, vyi_spv_frame *f)
     vyi_spv_leave_arm(e, f);
     vyi_spv_close(e, f);
     if (then_left != else_left)
-        vyi_spv_learn(e, cond, else_left);
+        vyi_range_learn(&e->range, cond, else_left);
 }
 
 static void vyi_spv_switch(vyi_spv *e, uint32_t index)
@@ -14070,7 +14119,7 @@ static uint32_t vyi_spv_times(vyi_spv *e, const vyi_inst *inst)
     uint32_t first, end;
     if (from == zero)
         return to;
-    if (vyi_spv_literal(e, inst->arg[0], &first) && vyi_spv_literal(e, inst->arg[1], &end))
+    if (vyi_literal(e->p, inst->arg[0], &first) && vyi_literal(e->p, inst->arg[1], &end))
         return vyi_spv_u32(e, end > first ? end - first : 0);
     const uint32_t any = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, from, to);
     const uint32_t distance = vyi_spv_binary(e, VYI_SPV_OpISub, VYRE_TYPE_U32, to, from);
@@ -14195,7 +14244,7 @@ static void vyi_spv_loop(vyi_spv *e, uint32_t index)
         e->ids[index + 1] = f->counter;
         if ((e->needed[index] & VYI_SPV_USED) && from != vyi_spv_u32(e, 0))
             e->ids[index + 1] = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, from, f->counter);
-        vyi_spv_add_fact(e, index + 1, inst->arg[1], true);
+        vyi_range_add(&e->range, index + 1, inst->arg[1], true);
     }
 }
 
@@ -14695,15 +14744,6 @@ VYI_API uint32_t vyi_spv_value(vyi_spv *e, uint32_t value)
     return e->ids[value];
 }
 
-VYI_API bool vyi_spv_literal(const vyi_spv *e, uint32_t value, uint32_t *bits)
-{
-    const vyi_inst *inst = vyi_definition(e->p, value);
-    if (inst->op != VYI_OP_CONST)
-        return false;
-    *bits = inst->arg[0];
-    return true;
-}
-
 VYI_API void vyi_spv_label(vyi_spv *e, uint32_t id)
 {
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLabel, 1, id);
@@ -15098,7 +15138,9 @@ static bool vyi_spv_assemble(vyi_spv *e, vyre_spirv *out)
     size_t count = 5;
     for (uint32_t i = 0; i < VYI_SPV_INTERFACE; i++)
         count += e->section[i].count;
-    uint32_t *words = e->failed ? NULL : (uint32_t *)vyi_alloc(&e->p->allocator, 4 * count);
+    if (e->failed || e->range.failed)
+        return false;
+    uint32_t *words = (uint32_t *)vyi_alloc(&e->p->allocator, 4 * count);
     if (!words)
         return false;
     out->words = words;
@@ -15151,7 +15193,7 @@ static void vyi_spv_release(vyi_spv *e)
     vyi_free(allocator, e->edges.at, 4 * (size_t)e->edges.capacity);
     vyi_free(allocator, e->globals.entries, e->globals.capacity * sizeof *e->globals.entries);
     vyi_free(allocator, e->values.entries, e->values.capacity * sizeof *e->values.entries);
-    vyi_free(allocator, e->facts, e->fact_capacity * sizeof *e->facts);
+    vyi_range_free(&e->range);
 }
 
 static vyre_status vyi_spv_emit(vyi_spv *e, vyre_spirv *out, vyre_error *err)
@@ -15215,7 +15257,7 @@ VYRE_API vyre_status vyre_spirv_emit(const vyre_program *p, const vyre_spirv_des
     if (!e)
         return vyi_fail_nomem(err, sizeof *e);
     memset(e, 0, sizeof *e);
-    e->p = p;
+    e->p = e->range.p = p;
     e->desc = *desc;
     e->desc.version = desc->version ? desc->version : VYRE_SPIRV_1_3;
     e->vulkan_model = desc->memory_model == VYRE_MEMORY_MODEL_VULKAN ||

@@ -202,6 +202,16 @@ static inline const vyi_inst *vyi_definition(const vyre_program *p, uint32_t id)
     return &p->insts[id - 1];
 }
 
+/* Whether value `id` is a constant, and which. */
+static inline bool vyi_literal(const vyre_program *p, uint32_t id, uint32_t *bits)
+{
+    const vyi_inst *inst = vyi_definition(p, id);
+    if (inst->op != VYI_OP_CONST)
+        return false;
+    *bits = inst->arg[0];
+    return true;
+}
+
 static inline const vyi_buffer *vyi_buffer_of(const vyre_program *p, uint32_t id)
 {
     return &p->buffers[id - 1];

@@ -346,15 +346,6 @@ VYI_API uint32_t vyi_spv_value(vyi_spv *e, uint32_t value)
     return e->ids[value];
 }
 
-VYI_API bool vyi_spv_literal(const vyi_spv *e, uint32_t value, uint32_t *bits)
-{
-    const vyi_inst *inst = vyi_definition(e->p, value);
-    if (inst->op != VYI_OP_CONST)
-        return false;
-    *bits = inst->arg[0];
-    return true;
-}
-
 VYI_API void vyi_spv_label(vyi_spv *e, uint32_t id)
 {
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLabel, 1, id);
@@ -749,7 +740,9 @@ static bool vyi_spv_assemble(vyi_spv *e, vyre_spirv *out)
     size_t count = 5;
     for (uint32_t i = 0; i < VYI_SPV_INTERFACE; i++)
         count += e->section[i].count;
-    uint32_t *words = e->failed ? NULL : (uint32_t *)vyi_alloc(&e->p->allocator, 4 * count);
+    if (e->failed || e->range.failed)
+        return false;
+    uint32_t *words = (uint32_t *)vyi_alloc(&e->p->allocator, 4 * count);
     if (!words)
         return false;
     out->words = words;
@@ -802,7 +795,7 @@ static void vyi_spv_release(vyi_spv *e)
     vyi_free(allocator, e->edges.at, 4 * (size_t)e->edges.capacity);
     vyi_free(allocator, e->globals.entries, e->globals.capacity * sizeof *e->globals.entries);
     vyi_free(allocator, e->values.entries, e->values.capacity * sizeof *e->values.entries);
-    vyi_free(allocator, e->facts, e->fact_capacity * sizeof *e->facts);
+    vyi_range_free(&e->range);
 }
 
 static vyre_status vyi_spv_emit(vyi_spv *e, vyre_spirv *out, vyre_error *err)
@@ -866,7 +859,7 @@ VYRE_API vyre_status vyre_spirv_emit(const vyre_program *p, const vyre_spirv_des
     if (!e)
         return vyi_fail_nomem(err, sizeof *e);
     memset(e, 0, sizeof *e);
-    e->p = p;
+    e->p = e->range.p = p;
     e->desc = *desc;
     e->desc.version = desc->version ? desc->version : VYRE_SPIRV_1_3;
     e->vulkan_model = desc->memory_model == VYRE_MEMORY_MODEL_VULKAN ||

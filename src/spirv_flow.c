@@ -148,7 +148,7 @@ static vyi_spv_frame *vyi_spv_push(vyi_spv *e, uint32_t opener, bool loop)
     f->merge = vyi_spv_id(e);
     f->next = loop ? vyi_spv_id(e) : 0;
     f->values = e->values.count;
-    f->facts = e->fact_count;
+    f->facts = e->range.count;
     e->depth++;
     f->end = vyi_spv_end_of(e->p, opener);
     vyi_spv_touch_all(e, f);
@@ -159,7 +159,7 @@ static vyi_spv_frame *vyi_spv_push(vyi_spv *e, uint32_t opener, bool loop)
 static void vyi_spv_unlearn(vyi_spv *e, const vyi_spv_frame *f)
 {
     vyi_spv_forget(&e->values, f->values);
-    e->fact_count = f->facts;
+    e->range.count = f->facts;
 }
 
 /* Ends the current arm, if it has not ended itself. */
@@ -216,7 +216,7 @@ static void vyi_spv_if(vyi_spv *e, uint32_t index)
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpSelectionMerge, 2, f->merge, 0u);
     vyi_spv_branch_if(e, cond, then_label, f->arm);
     vyi_spv_label(e, then_label);
-    vyi_spv_learn(e, inst->arg[0], true);
+    vyi_range_learn(&e->range, inst->arg[0], true);
 }
 
 static void vyi_spv_else(vyi_spv *e, vyi_spv_frame *f)
@@ -225,7 +225,7 @@ static void vyi_spv_else(vyi_spv *e, vyi_spv_frame *f)
     vyi_spv_leave_arm(e, f);
     vyi_spv_restore(e, f);
     vyi_spv_label(e, f->arm);
-    vyi_spv_learn(e, e->p->insts[f->opener].arg[0], false);
+    vyi_range_learn(&e->range, e->p->insts[f->opener].arg[0], false);
 }
 
 /* After an if of which one arm never arrives here, the other one's condition
@@ -238,7 +238,7 @@ static void vyi_spv_end_if(vyi_spv *e, vyi_spv_frame *f)
     vyi_spv_leave_arm(e, f);
     vyi_spv_close(e, f);
     if (then_left != else_left)
-        vyi_spv_learn(e, cond, else_left);
+        vyi_range_learn(&e->range, cond, else_left);
 }
 
 static void vyi_spv_switch(vyi_spv *e, uint32_t index)
@@ -302,7 +302,7 @@ static uint32_t vyi_spv_times(vyi_spv *e, const vyi_inst *inst)
     uint32_t first, end;
     if (from == zero)
         return to;
-    if (vyi_spv_literal(e, inst->arg[0], &first) && vyi_spv_literal(e, inst->arg[1], &end))
+    if (vyi_literal(e->p, inst->arg[0], &first) && vyi_literal(e->p, inst->arg[1], &end))
         return vyi_spv_u32(e, end > first ? end - first : 0);
     const uint32_t any = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, from, to);
     const uint32_t distance = vyi_spv_binary(e, VYI_SPV_OpISub, VYRE_TYPE_U32, to, from);
@@ -427,7 +427,7 @@ static void vyi_spv_loop(vyi_spv *e, uint32_t index)
         e->ids[index + 1] = f->counter;
         if ((e->needed[index] & VYI_SPV_USED) && from != vyi_spv_u32(e, 0))
             e->ids[index + 1] = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, from, f->counter);
-        vyi_spv_add_fact(e, index + 1, inst->arg[1], true);
+        vyi_range_add(&e->range, index + 1, inst->arg[1], true);
     }
 }
 

@@ -10,6 +10,7 @@
 
 #include "base_impl.h"
 #include "ir_impl.h"
+#include "range_impl.h"
 #include "spirv.h"
 
 VYI_EXTERN_C_BEGIN
@@ -145,8 +146,6 @@ enum {
 #define VYI_SPV_USED     2u /* its value is an operand of something needed */
 #define VYI_SPV_BUCKETS  512u
 #define VYI_SPV_OPERANDS 12u /* of an instruction that goes through a set */
-#define VYI_SPV_FACTS    64u /* latest facts that a query looks at */
-#define VYI_SPV_DEPTH    6u  /* definitions that a query follows */
 
 typedef struct vyi_spv_words {
     uint32_t *at;
@@ -166,13 +165,6 @@ typedef struct vyi_spv_set {
     uint32_t       count, capacity;
 } vyi_spv_set;
 
-/* Known to hold at the current place: low < high, or low <= high, as u32.
- * Both are ids of values of the program. */
-typedef struct vyi_spv_fact {
-    uint32_t low, high;
-    bool     strict;
-} vyi_spv_fact;
-
 /* An open block. */
 typedef struct vyi_spv_frame {
     uint32_t opener, end;         /* indices of its instructions */
@@ -183,7 +175,7 @@ typedef struct vyi_spv_frame {
     uint32_t phis;                /* offset of the header's first phi */
     uint32_t counter, count;      /* a counted loop's phi, and how far it counts */
     uint32_t rounds_left, trips;
-    uint32_t values, facts;       /* sizes of e->values and e->facts outside */
+    uint32_t values, facts;       /* sizes of e->values and e->range outside */
     bool     then_left, has_else;
 } vyi_spv_frame;
 
@@ -198,8 +190,7 @@ typedef struct vyi_spv {
     vyi_spv_words section[VYI_SPV_SECTIONS];
     vyi_spv_set   globals, values;
     vyi_spv_words stack, edges;
-    vyi_spv_fact *facts;
-    uint32_t      fact_count, fact_capacity;
+    vyi_range     range;
     uint32_t      next_id, block;
     uint32_t      capabilities; /* bit i: vyi_spv_optional_capabilities[i] */
     uint32_t      subgroup;
@@ -266,7 +257,6 @@ VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin);
 
 /* The SPIR-V id of a value of the program. */
 VYI_API uint32_t vyi_spv_value(vyi_spv *e, uint32_t value);
-VYI_API bool vyi_spv_literal(const vyi_spv *e, uint32_t value, uint32_t *bits);
 
 VYI_API void vyi_spv_label(vyi_spv *e, uint32_t id);
 VYI_API void vyi_spv_branch(vyi_spv *e, uint32_t label);
@@ -276,10 +266,6 @@ VYI_API void vyi_spv_branch_if(vyi_spv *e, uint32_t cond, uint32_t yes, uint32_t
 VYI_API bool vyi_spv_is_shared(const vyi_spv *e, uint32_t buffer);
 VYI_API uint32_t vyi_spv_length(vyi_spv *e, uint32_t buffer);
 VYI_API void vyi_spv_clear_arrays(vyi_spv *e);
-VYI_API void vyi_spv_add_fact(vyi_spv *e, uint32_t low, uint32_t high, bool strict);
-VYI_API void vyi_spv_learn(vyi_spv *e, uint32_t cond, bool truth);
-/* The largest number that a u32 value can be here. */
-VYI_API uint32_t vyi_spv_limit(const vyi_spv *e, uint32_t value, uint32_t depth);
 VYI_API void vyi_spv_barrier(vyi_spv *e, const vyi_inst *inst);
 /* A word of memory as a value, and back: a bool is whether any bit is set. */
 VYI_API uint32_t vyi_spv_from_memory(vyi_spv *e, uint32_t type, uint32_t word);

@@ -2,7 +2,7 @@
  * spirv: buffers, orders, and the bounds of indices
  *
  * Private.  Every access is inside its buffer: by a check at run time, or by
- * what the conditions around it say about its index.
+ * what the conditions around it say about its index (range_impl.h).
  * ======================================================================= */
 #include "spirv_impl.h"
 
@@ -100,268 +100,6 @@ static uint32_t vyi_spv_element(vyi_spv *e, uint32_t buffer, uint32_t index)
     if (vyi_spv_is_shared(e, buffer))
         return vyi_spv_pure(e, VYI_SPV_OpAccessChain, pointer, 2, variable, index);
     return vyi_spv_pure(e, VYI_SPV_OpAccessChain, pointer, 3, variable, vyi_spv_u32(e, 0), index);
-}
-
-/* --- what is known about an index ---------------------------------------- */
-
-VYI_API void vyi_spv_add_fact(vyi_spv *e, uint32_t low, uint32_t high, bool strict)
-{
-    void *facts = e->facts;
-    if (!vyi_grow(&e->p->allocator, &facts, &e->fact_capacity, e->fact_count + 1,
-                  sizeof *e->facts)) {
-        e->failed = true;
-        return;
-    }
-    e->facts = (vyi_spv_fact *)facts;
-    e->facts[e->fact_count].low = low;
-    e->facts[e->fact_count].high = high;
-    e->facts[e->fact_count++].strict = strict;
-}
-
-/* The four comparisons as "low < high" or "low <= high". */
-static void vyi_spv_compare_fact(vyi_spv *e, const vyi_inst *inst, bool truth)
-{
-    const bool less = inst->sub == VYI_BINARY_LT || inst->sub == VYI_BINARY_LE;
-    const bool strict = inst->sub == VYI_BINARY_LT || inst->sub == VYI_BINARY_GT;
-    const uint32_t low = less ? inst->arg[0] : inst->arg[1];
-    const uint32_t high = less ? inst->arg[1] : inst->arg[0];
-    if (inst->sub < VYI_BINARY_LT || inst->sub > VYI_BINARY_GE ||
-        vyi_definition(e->p, low)->type != VYRE_TYPE_U32)
-        return;
-    if (truth)
-        vyi_spv_add_fact(e, low, high, strict);
-    else
-        vyi_spv_add_fact(e, high, low, !strict);
-}
-
-/* A condition that is known, still to be looked into. */
-typedef struct vyi_spv_known {
-    uint32_t cond;
-    bool     truth;
-} vyi_spv_known;
-
-/* `select(c, x, y) == literal` tells c when one of x and y is another literal. */
-static bool vyi_spv_select_tells(const vyi_spv *e, const vyi_inst *inst, vyi_spv_known *out)
-{
-    const vyi_inst *select = vyi_definition(e->p, inst->arg[0]);
-    uint32_t wanted, bits;
-    if (inst->sub != VYI_BINARY_EQ || select->op != VYI_OP_SELECT ||
-        select->type == VYRE_TYPE_F32 || !vyi_spv_literal(e, inst->arg[1], &wanted))
-        return false;
-    out->cond = select->arg[0];
-    out->truth = vyi_spv_literal(e, select->arg[2], &bits) && bits != wanted;
-    return out->truth || (vyi_spv_literal(e, select->arg[1], &bits) && bits != wanted);
-}
-
-/* Adds what `known` says directly to `out`, and returns how many of its parts
- * remain to be looked into: both sides of a conjunction, or of a disjunction
- * that is false. */
-static uint32_t vyi_spv_parts(vyi_spv *e, vyi_spv_known known, vyi_spv_known out[2])
-{
-    const vyi_inst *inst = vyi_definition(e->p, known.cond);
-    if (inst->op == VYI_OP_UNARY && inst->sub == VYI_UNARY_NOT) {
-        out[0].cond = inst->arg[0];
-        out[0].truth = !known.truth;
-        return 1;
-    }
-    if (inst->op != VYI_OP_BINARY)
-        return 0;
-    if (inst->type == VYRE_TYPE_BOOL &&
-        inst->sub == (known.truth ? VYI_BINARY_AND : VYI_BINARY_OR)) {
-        for (uint32_t i = 0; i < 2; i++) {
-            out[i].cond = inst->arg[i];
-            out[i].truth = known.truth;
-        }
-        return 2;
-    }
-    vyi_spv_compare_fact(e, inst, known.truth);
-    return known.truth && vyi_spv_select_tells(e, inst, &out[0]) ? 1 : 0;
-}
-
-/* What follows from `cond` being `truth`. */
-VYI_API void vyi_spv_learn(vyi_spv *e, uint32_t cond, bool truth)
-{
-    vyi_spv_known pending[VYI_SPV_DEPTH * 2];
-    uint32_t count = 1;
-    pending[0].cond = cond;
-    pending[0].truth = truth;
-    while (count && count < VYI_SPV_DEPTH * 2) {
-        const vyi_spv_known known = pending[--count];
-        count += vyi_spv_parts(e, known, pending + count);
-    }
-}
-
-static uint32_t vyi_spv_oldest_fact(const vyi_spv *e)
-{
-    return e->fact_count > VYI_SPV_FACTS ? e->fact_count - VYI_SPV_FACTS : 0;
-}
-
-static bool vyi_spv_is_length(const vyi_spv *e, uint32_t value, uint32_t buffer)
-{
-    const vyi_inst *inst = vyi_definition(e->p, value);
-    return inst->op == VYI_OP_LENGTH && inst->arg[0] == buffer;
-}
-
-/* Elements that the buffer has for certain. */
-static uint32_t vyi_spv_known_length(const vyi_spv *e, uint32_t buffer)
-{
-    uint32_t known = vyi_spv_is_shared(e, buffer) ? vyi_buffer_of(e->p, buffer)->count : 0;
-    for (uint32_t i = vyi_spv_oldest_fact(e); i < e->fact_count; i++) {
-        const vyi_spv_fact *fact = &e->facts[i];
-        uint32_t bits;
-        if (!vyi_spv_is_length(e, fact->high, buffer) || !vyi_spv_literal(e, fact->low, &bits))
-            continue;
-        if (fact->strict && bits < 0xffffffffu)
-            bits++;
-        known = bits > known ? bits : known;
-    }
-    return known;
-}
-
-VYI_API uint32_t vyi_spv_limit(const vyi_spv *e, uint32_t value, uint32_t depth);
-
-static uint32_t vyi_spv_min_u32(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
-/* The largest result that an operator can have, from those of its operands. */
-static uint32_t vyi_spv_binary_limit(const vyi_spv *e, const vyi_inst *inst, uint32_t depth)
-{
-    const uint64_t a = vyi_spv_limit(e, inst->arg[0], depth);
-    const uint64_t b = vyi_spv_limit(e, inst->arg[1], depth);
-    uint32_t literal = 0;
-    const bool fixed = vyi_spv_literal(e, inst->arg[1], &literal);
-    uint64_t most = 0xffffffffu;
-    switch (inst->sub) {
-    case VYI_BINARY_AND: case VYI_BINARY_MIN: most = a < b ? a : b; break;
-    case VYI_BINARY_MAX: most = a > b ? a : b; break;
-    case VYI_BINARY_ADD: most = a + b; break;
-    case VYI_BINARY_MUL: most = a * b; break;
-    case VYI_BINARY_SHL: most = fixed ? a << (literal & 31u) : most; break;
-    case VYI_BINARY_SHR: most = fixed ? a >> (literal & 31u) : a; break;
-    case VYI_BINARY_DIV: most = fixed && literal ? a / literal : most; break;
-    case VYI_BINARY_REM: most = fixed && literal && literal - 1 < a ? literal - 1 : a; break;
-    default: break;
-    }
-    return most > 0xffffffffu ? 0xffffffffu : (uint32_t)most;
-}
-
-/* The largest number that a u32 value can be here. */
-VYI_API uint32_t vyi_spv_limit(const vyi_spv *e, uint32_t value, uint32_t depth)
-{
-    const vyi_inst *inst = vyi_definition(e->p, value);
-    uint32_t most = 0xffffffffu, bits;
-    if (inst->type != VYRE_TYPE_U32)
-        return most;
-    if (inst->op == VYI_OP_CONST)
-        return inst->arg[0];
-    if (depth && inst->op == VYI_OP_BINARY)
-        most = vyi_spv_binary_limit(e, inst, depth - 1);
-    else if (depth && inst->op == VYI_OP_CAST &&
-             vyi_definition(e->p, inst->arg[0])->type == VYRE_TYPE_BOOL)
-        most = 1;
-    for (uint32_t i = vyi_spv_oldest_fact(e); i < e->fact_count; i++)
-        if (e->facts[i].low == value && vyi_spv_literal(e, e->facts[i].high, &bits))
-            most = vyi_spv_min_u32(most, bits - (e->facts[i].strict && bits ? 1u : 0u));
-    return most;
-}
-
-/* Whether `value` is *unit moved by a literal *shift: by operator `move`, or by
- * `scale` and a power of two. */
-static bool vyi_spv_moved(const vyi_spv *e, uint32_t value, uint32_t move, uint32_t scale,
-                          uint32_t *unit, uint32_t *shift)
-{
-    const vyi_inst *inst = vyi_definition(e->p, value);
-    uint32_t bits;
-    *unit = value;
-    *shift = 0;
-    if (inst->op != VYI_OP_BINARY || inst->type != VYRE_TYPE_U32 ||
-        !vyi_spv_literal(e, inst->arg[1], &bits) ||
-        (inst->sub != move && (inst->sub != scale || !bits || (bits & (bits - 1)))))
-        return false;
-    *unit = inst->arg[0];
-    *shift = bits & 31u;
-    if (inst->sub == scale)
-        for (*shift = 0; (bits >>= 1) != 0; ++*shift) {}
-    return true;
-}
-
-/* How often `value` fits into the buffer, as a shift: the buffer's length is
- * at least value << *shift.  That is so for the length, for length >> n and
- * for length / 2^n. */
-static bool vyi_spv_length_part(const vyi_spv *e, uint32_t value, uint32_t buffer, uint32_t *shift)
-{
-    uint32_t unit;
-    vyi_spv_moved(e, value, VYI_BINARY_SHR, VYI_BINARY_DIV, &unit, shift);
-    return vyi_spv_is_length(e, unit, buffer);
-}
-
-/* Whether `unit` << shift, plus anything below 1 << shift, lies inside: it
- * does when unit < length >> shift. */
-static bool vyi_spv_unit_inside(const vyi_spv *e, uint32_t buffer, uint32_t unit, uint32_t shift)
-{
-    uint32_t part;
-    for (uint32_t i = vyi_spv_oldest_fact(e); i < e->fact_count; i++)
-        if (e->facts[i].strict && e->facts[i].low == unit &&
-            vyi_spv_length_part(e, e->facts[i].high, buffer, &part) && part >= shift)
-            return true;
-    return false;
-}
-
-/* Whether value is max(length, base) - base: what lies behind a header. */
-static bool vyi_spv_length_behind(const vyi_spv *e, uint32_t value, uint32_t buffer, uint32_t base)
-{
-    const vyi_inst *sub = vyi_definition(e->p, value);
-    uint32_t bits;
-    if (sub->op != VYI_OP_BINARY || sub->sub != VYI_BINARY_SUB ||
-        !vyi_spv_literal(e, sub->arg[1], &bits) || bits != base)
-        return false;
-    const vyi_inst *max = vyi_definition(e->p, sub->arg[0]);
-    return max->op == VYI_OP_BINARY && max->sub == VYI_BINARY_MAX &&
-           vyi_spv_is_length(e, max->arg[0], buffer) && max->type == VYRE_TYPE_U32 &&
-           vyi_spv_literal(e, max->arg[1], &bits) && bits == base;
-}
-
-/* Whether `index` is x + base with x < max(length, base) - base. */
-static bool vyi_spv_behind_header(const vyi_spv *e, uint32_t buffer, uint32_t index)
-{
-    const vyi_inst *inst = vyi_definition(e->p, index);
-    uint32_t base;
-    if (inst->op != VYI_OP_BINARY || inst->sub != VYI_BINARY_ADD ||
-        !vyi_spv_literal(e, inst->arg[1], &base))
-        return false;
-    for (uint32_t i = vyi_spv_oldest_fact(e); i < e->fact_count; i++)
-        if (e->facts[i].strict && e->facts[i].low == inst->arg[0] &&
-            vyi_spv_length_behind(e, e->facts[i].high, buffer, base))
-            return true;
-    return false;
-}
-
-/* Whether `index` is certainly below the buffer's length.  It is when its
- * largest value is below the length that is known, or when it is a sum of one
- * scaled term, unit << shift with unit < length >> shift, and small ones. */
-static bool vyi_spv_inside(const vyi_spv *e, uint32_t buffer, uint32_t index)
-{
-    uint64_t rest = 0;
-    uint32_t unit, shift, value = index;
-    if (vyi_spv_limit(e, index, VYI_SPV_DEPTH) < vyi_spv_known_length(e, buffer) ||
-        vyi_spv_behind_header(e, buffer, index))
-        return true;
-    for (uint32_t depth = 0; depth < VYI_SPV_DEPTH; depth++) {
-        const vyi_inst *inst = vyi_definition(e->p, value);
-        vyi_spv_moved(e, value, VYI_BINARY_SHL, VYI_BINARY_MUL, &unit, &shift);
-        if (rest < (1ull << shift) && vyi_spv_unit_inside(e, buffer, unit, shift))
-            return true;
-        if (inst->op != VYI_OP_BINARY || inst->type != VYRE_TYPE_U32 ||
-            inst->sub != VYI_BINARY_ADD)
-            return false;
-        const uint32_t left = vyi_spv_limit(e, inst->arg[0], 2);
-        const uint32_t right = vyi_spv_limit(e, inst->arg[1], 2);
-        rest += left < right ? left : right;
-        value = left < right ? inst->arg[1] : inst->arg[0];
-    }
-    return false;
 }
 
 /* --- orders -------------------------------------------------------------- */
@@ -463,7 +201,7 @@ static uint32_t vyi_spv_guard_open(vyi_spv *e, const vyi_inst *inst, vyi_spv_gua
     const uint32_t index = vyi_spv_value(e, inst->arg[1]);
     guard->merge = 0;
     guard->values = e->values.count;
-    if (!vyi_spv_inside(e, inst->arg[0], inst->arg[1])) {
+    if (!vyi_range_inside(&e->range, inst->arg[0], inst->arg[1])) {
         const uint32_t cond = vyi_spv_check_index(e, inst);
         const uint32_t inside = vyi_spv_id(e);
         guard->before = e->block;
@@ -508,7 +246,7 @@ static uint32_t vyi_spv_readable(vyi_spv *e, const vyi_inst *inst, uint32_t *con
     const uint32_t zero = vyi_spv_u32(e, 0);
     uint32_t index = vyi_spv_value(e, inst->arg[1]);
     *cond = 0;
-    if (!vyi_spv_inside(e, inst->arg[0], inst->arg[1])) {
+    if (!vyi_range_inside(&e->range, inst->arg[0], inst->arg[1])) {
         *cond = vyi_spv_check_index(e, inst);
         if (index != zero)
             index = vyi_spv_select(e, VYRE_TYPE_U32, *cond, index, zero);

@@ -52,7 +52,7 @@ static uint32_t vyi_spv_divisor(vyi_spv *e, const vyi_inst *inst)
     const uint32_t type = inst->type;
     const uint32_t a = vyi_spv_value(e, inst->arg[0]), b = vyi_spv_value(e, inst->arg[1]);
     uint32_t bits;
-    if (vyi_spv_literal(e, inst->arg[1], &bits) && bits &&
+    if (vyi_literal(e->p, inst->arg[1], &bits) && bits &&
         (type == VYRE_TYPE_U32 || bits != 0xffffffffu))
         return b;
     uint32_t bad = vyi_spv_is_zero(e, type, b);
@@ -76,7 +76,7 @@ static uint32_t vyi_spv_div(vyi_spv *e, const vyi_inst *inst)
     const uint32_t quotient = vyi_spv_binary(
         e, type == VYRE_TYPE_I32 ? VYI_SPV_OpSDiv : VYI_SPV_OpUDiv, type, a, divisor);
     uint32_t bits;
-    if (vyi_spv_literal(e, inst->arg[1], &bits) && bits)
+    if (vyi_literal(e->p, inst->arg[1], &bits) && bits)
         return quotient;
     return vyi_spv_select(e, type, vyi_spv_is_zero(e, type, b),
                           vyi_spv_const(e, type, 0xffffffffu), quotient);
@@ -108,9 +108,9 @@ static uint32_t vyi_spv_mul_high(vyi_spv *e, const vyi_inst *inst)
 static uint32_t vyi_spv_amount(vyi_spv *e, uint32_t value)
 {
     uint32_t bits;
-    if (vyi_spv_literal(e, value, &bits))
+    if (vyi_literal(e->p, value, &bits))
         return vyi_spv_u32(e, bits & 31u);
-    if (vyi_spv_limit(e, value, VYI_SPV_DEPTH) < 32)
+    if (vyi_range_limit(&e->range, value, VYI_RANGE_DEPTH) < 32)
         return vyi_spv_value(e, value);
     return vyi_spv_binary(e, VYI_SPV_OpBitwiseAnd, VYRE_TYPE_U32, vyi_spv_value(e, value),
                           vyi_spv_u32(e, 31));
@@ -132,7 +132,7 @@ static uint32_t vyi_spv_rotate(vyi_spv *e, const vyi_inst *inst)
     const uint32_t a = vyi_spv_value(e, inst->arg[0]);
     const bool left = inst->sub == VYI_BINARY_ROTL;
     uint32_t back, bits, amount = vyi_spv_amount(e, inst->arg[1]);
-    if (vyi_spv_literal(e, inst->arg[1], &bits))
+    if (vyi_literal(e->p, inst->arg[1], &bits))
         back = vyi_spv_u32(e, (0u - bits) & 31u);
     else
         back = vyi_spv_binary(e, VYI_SPV_OpBitwiseAnd, VYRE_TYPE_U32,

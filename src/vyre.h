@@ -211,6 +211,7 @@
 #include "interp_run.c"
 #include "interp_code.c"
 #include "interp.c"
+#include "range.c"
 #include "spirv_memory.c"
 #include "spirv_value.c"
 #include "spirv_flow.c"
