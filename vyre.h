@@ -5267,6 +5267,11 @@ VYI_API bool vyi_eval_binary(uint32_t sub, uint32_t type, uint32_t a, uint32_t b
 VYI_API bool vyi_eval_unary(uint32_t sub, uint32_t type, uint32_t a, uint32_t *out);
 VYI_API bool vyi_eval_cast(uint32_t to, uint32_t from, uint32_t a, uint32_t *out);
 
+/* The comparison that is true when `sub` is false, for integers and bools; of
+ * f32 only EQ and NE are opposites, as NaN is neither less nor greater.
+ * VYI_BINARY_COUNT: `sub` does not compare. */
+VYI_API uint32_t vyi_opposite(uint32_t sub);
+
 /* Types as they are written in listings: "u32" .. "bool". */
 VYI_API const char *vyi_type_text(uint32_t type);
 
@@ -7505,9 +7510,7 @@ static uint32_t vyi_simplify_binary(vyi_optimizer *o, vyi_inst *inst, bool *agai
     return vyi_ref_is_const(inst->arg[1]) ? vyi_simplify_literal(o, inst, again) : 0;
 }
 
-/* The comparison that is true when `sub` is false, for integers and bools; of
- * f32 only EQ and NE are opposites, as NaN is neither less nor greater. */
-static uint32_t vyi_opposite(uint32_t sub)
+VYI_API uint32_t vyi_opposite(uint32_t sub)
 {
     switch (sub) {
     case VYI_BINARY_EQ: return VYI_BINARY_NE;
@@ -12866,6 +12869,7 @@ enum {
 
 #define VYI_SPV_NEEDED   1u /* it has an effect, or a value that is used */
 #define VYI_SPV_USED     2u /* its value is an operand of something needed */
+#define VYI_SPV_KEPT     4u /* of something that is not an if */
 #define VYI_SPV_BUCKETS  512u
 #define VYI_SPV_OPERANDS 12u /* of an instruction that goes through a set */
 
@@ -13000,6 +13004,7 @@ VYI_API uint32_t vyi_spv_atomic(vyi_spv *e, const vyi_inst *inst);
 
 /* spirv_value.c: BINARY, UNARY, FMA, CAST, BITCAST, and the subgroup operations */
 VYI_API uint32_t vyi_spv_binary_inst(vyi_spv *e, const vyi_inst *inst);
+VYI_API uint32_t vyi_spv_is_zero(vyi_spv *e, uint32_t type, uint32_t a); /* of integers */
 VYI_API uint32_t vyi_spv_unary_inst(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_fma(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_cast(vyi_spv *e, const vyi_inst *inst);
@@ -13486,7 +13491,7 @@ static const uint16_t vyi_spv_binaries[VYI_BINARY_COUNT][4] = {
 VYI_STATIC_ASSERT(spv_binaries, VYI_BINARY_COUNT == 21 && VYI_BINARY_GE == 20 &&
                                     VYI_BINARY_MIN == 13 && VYI_BINARY_AND == 6);
 
-static uint32_t vyi_spv_is_zero(vyi_spv *e, uint32_t type, uint32_t a)
+VYI_API uint32_t vyi_spv_is_zero(vyi_spv *e, uint32_t type, uint32_t a)
 {
     return vyi_spv_binary(e, VYI_SPV_OpIEqual, VYRE_TYPE_BOOL, a, vyi_spv_const(e, type, 0));
 }
@@ -14019,10 +14024,29 @@ static void vyi_spv_restore(vyi_spv *e, const vyi_spv_frame *f)
         e->current[touched[i]] = touched[f->touched_count + i];
 }
 
+/* The opposite of a comparison that is also used as a value, for an if to
+ * branch by; else 0.  NVIDIA's compiler (seen in driver 580) can store a wrong
+ * ~x where x is 0, when one x != 0 decides the branch and is selected by. */
+static uint32_t vyi_spv_opposite(vyi_spv *e, uint32_t cond)
+{
+    vyi_inst inst = *vyi_definition(e->p, cond);
+    const bool compares = inst.op == VYI_OP_BINARY && vyi_opposite(inst.sub) != VYI_BINARY_COUNT;
+    if (!(e->needed[cond - 1] & VYI_SPV_KEPT) || !(compares || inst.op == VYI_OP_CAST))
+        return 0;
+    const uint32_t type = vyi_definition(e->p, inst.arg[0])->type;
+    if (type == VYRE_TYPE_F32 || (type == VYRE_TYPE_BOOL && !compares))
+        return 0;
+    if (!compares)
+        return vyi_spv_is_zero(e, type, vyi_spv_value(e, inst.arg[0]));
+    inst.sub = (uint8_t)vyi_opposite(inst.sub);
+    return vyi_spv_binary_inst(e, &inst);
+}
+
 static void vyi_spv_if(vyi_spv *e, uint32_t index)
 {
     const vyi_inst *inst = &e->p->insts[index];
     const uint32_t cond = vyi_spv_value(e, inst->arg[0]);
+    const uint32_t opposite = vyi_spv_opposite(e, inst->arg[0]);
     vyi_spv_frame *f = vyi_spv_push(e, index, false);
     const uint32_t then_label = vyi_spv_id(e);
     f->has_else = e->p->insts[inst->link].op == VYI_OP_ELSE;
@@ -14031,7 +14055,10 @@ static void vyi_spv_if(vyi_spv *e, uint32_t index)
     if (!f->has_else)
         vyi_spv_edge(e, f, &f->merge_edges);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpSelectionMerge, 2, f->merge, 0u);
-    vyi_spv_branch_if(e, cond, then_label, f->arm);
+    if (opposite)
+        vyi_spv_branch_if(e, opposite, f->arm, then_label);
+    else
+        vyi_spv_branch_if(e, cond, then_label, f->arm);
     vyi_spv_label(e, then_label);
     vyi_range_learn(&e->range, inst->arg[0], true);
 }
@@ -14995,7 +15022,8 @@ static void vyi_spv_survey(vyi_spv *e)
             next = i;
         for (uint32_t k = 0; k < 4; k++)
             if ((info->values >> k) & 1u)
-                e->needed[inst->arg[k] - 1] = VYI_SPV_NEEDED | VYI_SPV_USED;
+                e->needed[inst->arg[k] - 1] |= VYI_SPV_NEEDED | VYI_SPV_USED |
+                                               (inst->op == VYI_OP_IF ? 0u : VYI_SPV_KEPT);
         if (inst->op == VYI_OP_GET && !e->last_get[inst->arg[0]])
             e->last_get[inst->arg[0]] = i;
         if (inst->op == VYI_OP_BUILTIN && inst->sub == VYRE_BUILTIN_LOOP_CUT &&

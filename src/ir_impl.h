@@ -251,6 +251,11 @@ VYI_API bool vyi_eval_binary(uint32_t sub, uint32_t type, uint32_t a, uint32_t b
 VYI_API bool vyi_eval_unary(uint32_t sub, uint32_t type, uint32_t a, uint32_t *out);
 VYI_API bool vyi_eval_cast(uint32_t to, uint32_t from, uint32_t a, uint32_t *out);
 
+/* The comparison that is true when `sub` is false, for integers and bools; of
+ * f32 only EQ and NE are opposites, as NaN is neither less nor greater.
+ * VYI_BINARY_COUNT: `sub` does not compare. */
+VYI_API uint32_t vyi_opposite(uint32_t sub);
+
 /* Types as they are written in listings: "u32" .. "bool". */
 VYI_API const char *vyi_type_text(uint32_t type);
 

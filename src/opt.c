@@ -522,9 +522,7 @@ static uint32_t vyi_simplify_binary(vyi_optimizer *o, vyi_inst *inst, bool *agai
     return vyi_ref_is_const(inst->arg[1]) ? vyi_simplify_literal(o, inst, again) : 0;
 }
 
-/* The comparison that is true when `sub` is false, for integers and bools; of
- * f32 only EQ and NE are opposites, as NaN is neither less nor greater. */
-static uint32_t vyi_opposite(uint32_t sub)
+VYI_API uint32_t vyi_opposite(uint32_t sub)
 {
     switch (sub) {
     case VYI_BINARY_EQ: return VYI_BINARY_NE;

@@ -597,7 +597,8 @@ static void vyi_spv_survey(vyi_spv *e)
             next = i;
         for (uint32_t k = 0; k < 4; k++)
             if ((info->values >> k) & 1u)
-                e->needed[inst->arg[k] - 1] = VYI_SPV_NEEDED | VYI_SPV_USED;
+                e->needed[inst->arg[k] - 1] |= VYI_SPV_NEEDED | VYI_SPV_USED |
+                                               (inst->op == VYI_OP_IF ? 0u : VYI_SPV_KEPT);
         if (inst->op == VYI_OP_GET && !e->last_get[inst->arg[0]])
             e->last_get[inst->arg[0]] = i;
         if (inst->op == VYI_OP_BUILTIN && inst->sub == VYRE_BUILTIN_LOOP_CUT &&

@@ -202,10 +202,29 @@ static void vyi_spv_restore(vyi_spv *e, const vyi_spv_frame *f)
         e->current[touched[i]] = touched[f->touched_count + i];
 }
 
+/* The opposite of a comparison that is also used as a value, for an if to
+ * branch by; else 0.  NVIDIA's compiler (seen in driver 580) can store a wrong
+ * ~x where x is 0, when one x != 0 decides the branch and is selected by. */
+static uint32_t vyi_spv_opposite(vyi_spv *e, uint32_t cond)
+{
+    vyi_inst inst = *vyi_definition(e->p, cond);
+    const bool compares = inst.op == VYI_OP_BINARY && vyi_opposite(inst.sub) != VYI_BINARY_COUNT;
+    if (!(e->needed[cond - 1] & VYI_SPV_KEPT) || !(compares || inst.op == VYI_OP_CAST))
+        return 0;
+    const uint32_t type = vyi_definition(e->p, inst.arg[0])->type;
+    if (type == VYRE_TYPE_F32 || (type == VYRE_TYPE_BOOL && !compares))
+        return 0;
+    if (!compares)
+        return vyi_spv_is_zero(e, type, vyi_spv_value(e, inst.arg[0]));
+    inst.sub = (uint8_t)vyi_opposite(inst.sub);
+    return vyi_spv_binary_inst(e, &inst);
+}
+
 static void vyi_spv_if(vyi_spv *e, uint32_t index)
 {
     const vyi_inst *inst = &e->p->insts[index];
     const uint32_t cond = vyi_spv_value(e, inst->arg[0]);
+    const uint32_t opposite = vyi_spv_opposite(e, inst->arg[0]);
     vyi_spv_frame *f = vyi_spv_push(e, index, false);
     const uint32_t then_label = vyi_spv_id(e);
     f->has_else = e->p->insts[inst->link].op == VYI_OP_ELSE;
@@ -214,7 +233,10 @@ static void vyi_spv_if(vyi_spv *e, uint32_t index)
     if (!f->has_else)
         vyi_spv_edge(e, f, &f->merge_edges);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpSelectionMerge, 2, f->merge, 0u);
-    vyi_spv_branch_if(e, cond, then_label, f->arm);
+    if (opposite)
+        vyi_spv_branch_if(e, opposite, f->arm, then_label);
+    else
+        vyi_spv_branch_if(e, cond, then_label, f->arm);
     vyi_spv_label(e, then_label);
     vyi_range_learn(&e->range, inst->arg[0], true);
 }

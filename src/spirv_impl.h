@@ -144,6 +144,7 @@ enum {
 
 #define VYI_SPV_NEEDED   1u /* it has an effect, or a value that is used */
 #define VYI_SPV_USED     2u /* its value is an operand of something needed */
+#define VYI_SPV_KEPT     4u /* of something that is not an if */
 #define VYI_SPV_BUCKETS  512u
 #define VYI_SPV_OPERANDS 12u /* of an instruction that goes through a set */
 
@@ -278,6 +279,7 @@ VYI_API uint32_t vyi_spv_atomic(vyi_spv *e, const vyi_inst *inst);
 
 /* spirv_value.c: BINARY, UNARY, FMA, CAST, BITCAST, and the subgroup operations */
 VYI_API uint32_t vyi_spv_binary_inst(vyi_spv *e, const vyi_inst *inst);
+VYI_API uint32_t vyi_spv_is_zero(vyi_spv *e, uint32_t type, uint32_t a); /* of integers */
 VYI_API uint32_t vyi_spv_unary_inst(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_fma(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_cast(vyi_spv *e, const vyi_inst *inst);

@@ -40,7 +40,7 @@ static const uint16_t vyi_spv_binaries[VYI_BINARY_COUNT][4] = {
 VYI_STATIC_ASSERT(spv_binaries, VYI_BINARY_COUNT == 21 && VYI_BINARY_GE == 20 &&
                                     VYI_BINARY_MIN == 13 && VYI_BINARY_AND == 6);
 
-static uint32_t vyi_spv_is_zero(vyi_spv *e, uint32_t type, uint32_t a)
+VYI_API uint32_t vyi_spv_is_zero(vyi_spv *e, uint32_t type, uint32_t a)
 {
     return vyi_spv_binary(e, VYI_SPV_OpIEqual, VYRE_TYPE_BOOL, a, vyi_spv_const(e, type, 0));
 }
