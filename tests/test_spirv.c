@@ -171,6 +171,19 @@ static void program_flag(small *s)
                   vyre_ir_cast(s->p, VYRE_TYPE_U32, vyre_ir_get(s->p, flag)));
 }
 
+/* A comparison that is also a value is compared again for the branch. */
+static void program_compared(small *s)
+{
+    const vyre_value some = vyre_ir_ne(s->p, s->lane, u(s, 0));
+    const vyre_value few = vyre_ir_lt(s->p, s->lane, u(s, 9));
+    vyre_ir_store(s->p, s->out, s->lane, vyre_ir_cast(s->p, VYRE_TYPE_U32, some));
+    vyre_ir_if(s->p, some);
+    vyre_ir_if(s->p, few);
+    vyre_ir_store(s->p, s->out, u(s, 0), s->lane);
+    vyre_ir_end(s->p);
+    vyre_ir_end(s->p);
+}
+
 static void program_limited(small *s)
 {
     const vyre_value cut = vyre_ir_u32(s->p, 0xdead);
@@ -243,6 +256,7 @@ static const golden goldens[] = {
     { "choice", program_choice, { 0, GLSL450, true, false, false, 0, false } },
     { "counted", program_counted, { 0, GLSL450, true, false, false, 0, false } },
     { "rounds", program_rounds, { VYRE_SPIRV_1_5, VULKAN, true, true, true, 0, false } },
+    { "compared", program_compared, { 0, GLSL450, false, false, false, 0, false } },
     { "flag", program_flag, { 0, GLSL450, true, false, false, 0, false } },
     { "limited", program_limited, { 0, GLSL450, false, false, false, 5000, false } },
     { "atomics", program_atomics, { 0, GLSL450, false, false, false, 0, false } },

@@ -252,7 +252,8 @@ static void random_programs_agree(void)
     munmap(shares, MOST_JOBS * sizeof *shares);
     if (sum.skipped)
         test_skip("no Vulkan device");
-    printf("NOTE %u programs, %u of them with a low loop limit, %u differences, %u crashes\n",
+    printf("NOTE %u programs ran, %u of them with a low loop limit: %u differences; "
+           "%u crashed the driver's compiler\n",
            sum.programs - crashes, sum.cut, sum.differences, crashes);
     CHECK_EQ(broken, 0);
     CHECK_EQ(sum.differences, 0);
