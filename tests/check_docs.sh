@@ -96,7 +96,7 @@ unknown_names() { # files
     local name
     for name in $(grep -ohE '\b(vyre|VYRE|vyi|VYI)_[A-Za-z0-9_]+' "$@" | sort -u); do
         case $name in vyre_section_*|VYRE_SECTION_*) continue ;; esac
-        grep -qE "\b$name" vyre.h vyre_spirv.h || echo "$name"
+        grep -qE "\b$name" vyre.h vyre_spirv.h CMakeLists.txt || echo "$name"
     done
     for name in $(grep -ohE '`(src|tests|tools|bench|docs|examples|packaging)/[A-Za-z0-9_.-]+\.[a-z]+`' "$@" | tr -d '`' | sort -u); do
         case $name in */x.[ch]|*/test_x.c) continue ;; esac
