@@ -297,6 +297,11 @@ static vyre_status vyi_vk_probe_loops(vyi_vk_prober *pr, vyre_probe *out, vyre_e
 #define VYI_VK_PROBE_ECHOES 16u /* aimed at in one dispatch */
 #define VYI_VK_PROBE_PROOF  3u  /* enough */
 
+static bool vyi_vk_probe_on_cpu(const vyi_vk_prober *pr)
+{
+    return pr->c->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+}
+
 /* Waits for the answer; false when the dispatch has ended without it, or the
  * deadline passed.  A driver whose device is the CPU may need this very core
  * for the answer, so this thread soon begins to sleep. */
@@ -319,13 +324,14 @@ static bool vyi_vk_probe_await(vyi_vk_prober *pr, uint32_t number, uint64_t time
 /* One dispatch.  Returns how many numbers came back while it ran. */
 static uint32_t vyi_vk_probe_converse(vyi_vk_prober *pr, vyre_probe *out)
 {
+    const uint64_t patience = vyi_vk_probe_on_cpu(pr) ? 100000000ull : 5000000ull;
     uint32_t number = 1;
     for (; number <= VYI_VK_PROBE_ECHOES; number++) {
         const uint64_t begin = vyi_now();
         vyi_vk_probe_set(pr, VYI_VK_PROBE_PING, number);
         vyi_fence_stores();
         /* The first one waits for the dispatch to begin. */
-        if (!vyi_vk_probe_await(pr, number, number == 1 ? 200000000ull : 5000000ull))
+        if (!vyi_vk_probe_await(pr, number, number == 1 ? 200000000ull : patience))
             break;
         const uint64_t taken = vyi_now() - begin;
         if (number > 1 && (out->round_trip_ns == 0 || taken < out->round_trip_ns))
@@ -338,7 +344,7 @@ static uint32_t vyi_vk_probe_converse(vyi_vk_prober *pr, vyre_probe *out)
 static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, uint32_t *seen,
                                           uint32_t *answered, vyre_error *err)
 {
-    const bool cpu = pr->c->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    const bool cpu = vyi_vk_probe_on_cpu(pr);
     const uint32_t times = out->loop_limited ? out->loop_limit / 2 : 20000;
     vyi_vk_probe_set(pr, VYI_VK_PROBE_PING, 0);
     vyi_store_release(pr->mirror.mapped, 0);
@@ -364,10 +370,12 @@ static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, ui
 }
 
 /* A host thread that does not get its turn while the dispatch runs proves
- * nothing, so it has several goes. */
+ * nothing, so it has several goes, and many where both run on the same cores:
+ * there only a busy machine stands in the way. */
 static vyre_status vyi_vk_probe_echo(vyi_vk_prober *pr, vyre_probe *out, vyre_error *err)
 {
-    const uint64_t deadline = vyi_deadline(300000000ull);
+    const uint64_t deadline =
+        vyi_deadline(vyi_vk_probe_on_cpu(pr) ? 3000000000ull : 300000000ull);
     uint32_t seen = 0, answered = 0;
     do {
         const vyre_status status = vyi_vk_probe_echo_once(pr, out, &seen, &answered, err);
@@ -386,7 +394,7 @@ static vyre_status vyi_vk_probe_echo(vyi_vk_prober *pr, vyre_probe *out, vyre_er
 static vyre_status vyi_vk_probe_resident(vyi_vk_prober *pr, uint32_t max_groups, vyre_probe *out,
                                          vyre_error *err)
 {
-    const bool cpu = pr->c->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    const bool cpu = vyi_vk_probe_on_cpu(pr);
     /* Twice as many as are of use, to see whether there is room to spare. */
     uint32_t groups = max_groups < VYI_VK_PROBE_MAX_GROUPS / 2 ? 2 * max_groups
                                                                : VYI_VK_PROBE_MAX_GROUPS;
