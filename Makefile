@@ -3,6 +3,7 @@
 #   make demo       build and run the quickstart; needs a C compiler only
 #   make test       install what is missing, then run every test
 #   make bench      measure, and write a Markdown table
+#   make device     what this device is like to a kernel that keeps running
 #   make plot       redraw the picture of the round trips from the figures beside it
 #   make fuzz       60 seconds of libFuzzer for each decoder
 #   make soak       the long runs
@@ -120,6 +121,13 @@ $(BUILD)/bench/plot: bench/plot.c bench/csv.h | $(BUILD)/bench
 
 plot: $(BUILD)/bench/plot
 	$< bench/h200.csv > docs/roundtrip.svg
+
+.PHONY: device
+device: $(BUILD)/bench/device
+	$<
+
+$(BUILD)/bench/device: bench/device.c bench/bench.h vyre.h | $(BUILD)/bench
+	$(CC) -std=gnu11 -O2 -I. -Ibench $< -o $@ $(LIBS)
 
 # Writes the listings of the stock kernels anew, after a change that is meant.
 golden: $(BUILD)/tests/test_kernel

@@ -63,6 +63,12 @@ done
 passes quickstart_cpu sh -c "$no_driver '$bin/quickstart' | grep -q '^42, computed by .* (cpu)$'"
 case $backends in *vulkan) passes quickstart_vulkan sh -c "'$bin/quickstart' | grep -q '^42, computed by .* (vulkan)$'" ;; esac
 
+# What docs/persistent.md quotes for other devices.
+case $backends in *vulkan)
+    passes device_described sh -c "make -s '$scratch/bench/device' BUILD='$scratch' &&
+        '$scratch/bench/device' --short | grep -q '^Probe: .*host to device'" ;;
+esac
+
 # --- scan agrees with grep ---------------------------------------------------
 
 like_grep() { # name, backend, patterns, files...
