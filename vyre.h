@@ -9561,21 +9561,12 @@ typedef struct vyi_opcode_builtin {
     void (*emit)(vyi_kernel *k);
 } vyi_opcode_builtin;
 
-static void vyi_opcode_case(vyi_kernel *k, uint32_t opcode)
+/* Once for all opcodes: a device without branches walks through every counter. */
+static void vyi_opcode_metric(vyi_kernel *k, vyre_value opcode)
 {
-    vyre_ir_case(k->p, opcode);
-    if (opcode < VYRE_METRICS)
-        vyi_kernel_count_at(k, VYRE_CONTROL_METRICS + opcode, VYRE_ORDER_RELAXED);
-}
-
-static void vyi_opcode_default(vyi_kernel *k, vyre_value opcode)
-{
-    vyre_program *p = k->p;
-    vyre_ir_default(p);
-    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_lt, opcode, VYRE_METRICS));
+    vyre_ir_if(k->p, vyi_kernel_op(k, vyre_ir_lt, opcode, VYRE_METRICS));
     vyi_kernel_count(k, vyi_kernel_plus(k, opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
-    vyre_ir_end(p);
-    vyi_opcode_unknown(k);
+    vyre_ir_end(k->p);
 }
 
 static void vyi_opcode_dispatch(vyi_kernel *k, vyre_value opcode)
@@ -9593,18 +9584,20 @@ static void vyi_opcode_dispatch(vyi_kernel *k, vyre_value opcode)
         { VYRE_OP_PRINTF, vyi_opcode_printf },
         { VYRE_OP_SHUTDOWN, vyi_opcode_shutdown }
     };
+    vyi_opcode_metric(k, opcode);
     vyre_ir_switch(k->p, opcode);
     for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++) {
         if (builtins[i].opcode == VYRE_OP_LOAD_MISS && !k->desc.load_miss)
             continue;
-        vyi_opcode_case(k, builtins[i].opcode);
+        vyre_ir_case(k->p, builtins[i].opcode);
         builtins[i].emit(k);
     }
     for (uint32_t i = 0; i < k->desc.handler_count; i++) {
-        vyi_opcode_case(k, k->desc.handlers[i].opcode);
+        vyre_ir_case(k->p, k->desc.handlers[i].opcode);
         vyi_opcode_handler(k, &k->desc.handlers[i]);
     }
-    vyi_opcode_default(k, opcode);
+    vyre_ir_default(k->p);
+    vyi_opcode_unknown(k);
     vyre_ir_end(k->p);
 }
 
@@ -9826,7 +9819,8 @@ VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
     vyi_slot_locals(k);
     vyre_ir_switch(p, k->opcode);
     for (size_t i = 0; i < sizeof common / sizeof common[0]; i++) {
-        vyi_opcode_case(k, common[i].opcode);
+        vyre_ir_case(p, common[i].opcode);
+        vyi_kernel_count_at(k, VYRE_CONTROL_METRICS + common[i].opcode, VYRE_ORDER_RELAXED);
         common[i].emit(k);
     }
     vyre_ir_default(p);
