@@ -483,7 +483,6 @@ VYI_EXTERN_C_BEGIN
 #define VYRE_CONTROL_FAULT_COUNT         141u
 #define VYRE_CONTROL_LOG_DROPPED         142u
 #define VYRE_CONTROL_HEARTBEAT           143u
-#define VYRE_CONTROL_DOORBELL            146u /* a hint: slot last published + 1 */
 #define VYRE_CONTROL_OBSERVABLES         160u
 #define VYRE_CONTROL_MIN_WORDS           160u
 
@@ -1596,9 +1595,9 @@ typedef struct vyre_kernel_desc {
     uint32_t table_binding;   /* of the caller's buffer with the DFA table; 0 = none */
     uint32_t mirror_binding;  /* a u32 per slot, written when it ends; 0 = none */
     bool     narrow;          /* a looping DIRECT or JIT kernel is served by one lane, in a shape
-                                 for devices that walk through code they skip; see
-                                 VYRE_CONTROL_DOORBELL.  Without effect on other kernels, and
-                                 with a workspace, io_polling or load_miss */
+                                 for devices that walk through code they skip.  Without effect
+                                 on other kernels, and with a workspace, io_polling or
+                                 load_miss */
     uint32_t io_spins;        /* rounds that LOAD_MISS waits for the host; 0 = 1024 */
     uint32_t loop_allowance;  /* of one slot, where loops are limited; 0 = 32768 */
     vyre_allocator allocator;
@@ -1896,6 +1895,7 @@ typedef struct vyre_probe {
     bool     host_to_device;  /* a running kernel sees what the host writes */
     bool     device_to_host;  /* the host sees what a running kernel writes */
     bool     loop_limited;    /* the driver cuts loops, silently */
+    bool     whole_lines;     /* it sees what the host stores as one line as a whole */
     uint32_t loop_limit;      /* after this many iterations; 0 = none found */
     uint32_t resident_groups; /* workgroups seen running at the same time; 0 = not measured */
     uint64_t round_trip_ns;   /* of the fastest echo; 0 = none came back */
@@ -2321,6 +2321,72 @@ static inline void vyi_fence_stores(void)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 #endif
 }
+
+/* A store of 64 bytes that leaves the CPU as one: memory sees all of them at
+ * once.  It is in no order with other stores; a fence ahead of it makes those
+ * before come first. */
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+    #include <cpuid.h>
+    #define VYI_LINES 1
+
+typedef uint32_t vyi_quad __attribute__((vector_size(16), aligned(4), may_alias));
+typedef struct vyi_line { vyi_quad quads[4]; } vyi_line;
+
+/* Four words, and those bits of four words that `keep` has. */
+static inline vyi_quad vyi_quad_of(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+{
+    const vyi_quad quad = { a, b, c, d };
+    return quad;
+}
+
+static inline vyi_quad vyi_quad_keep(const uint32_t *from, const uint32_t *keep)
+{
+    return *(const vyi_quad *)from & *(const vyi_quad *)keep;
+}
+
+/* Whether this CPU has it: MOVDIR64B. */
+static inline bool vyi_has_store_line(void)
+{
+    unsigned a, b, c = 0, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 28 & 1u);
+}
+
+/* `at` is 64-byte aligned. */
+static inline void vyi_store_line(void *at, const vyi_line *line)
+{
+    __asm__ volatile(".byte 0x66, 0x0f, 0x38, 0xf8, 0x02" /* movdir64b (%rdx), %rax */
+                     : "=m"(*(vyi_line *)at)
+                     : "m"(*line), "a"(at), "d"(line));
+}
+#else
+    #define VYI_LINES 0
+
+typedef struct vyi_quad { uint32_t words[4]; } vyi_quad;
+typedef struct vyi_line { vyi_quad quads[4]; } vyi_line;
+
+static inline vyi_quad vyi_quad_of(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+{
+    vyi_quad quad;
+    quad.words[0] = a, quad.words[1] = b, quad.words[2] = c, quad.words[3] = d;
+    return quad;
+}
+
+static inline vyi_quad vyi_quad_keep(const uint32_t *from, const uint32_t *keep)
+{
+    return vyi_quad_of(from[0] & keep[0], from[1] & keep[1], from[2] & keep[2],
+                       from[3] & keep[3]);
+}
+
+static inline bool vyi_has_store_line(void)
+{
+    return false;
+}
+
+static inline void vyi_store_line(void *at, const vyi_line *line)
+{
+    (void)at, (void)line;
+}
+#endif
 
 VYI_EXTERN_C_END
 
@@ -4021,6 +4087,10 @@ VYRE_API vyre_status vyre_ring_load(const void *ring, size_t size, uint32_t slot
     #include <pthread.h>
     #include <sched.h>
 #endif
+#if defined(__linux__)
+    #include <sys/syscall.h>
+    #include <unistd.h>
+#endif
 
 #ifdef VYRE_NO_THREADS
     #define VYI_THREADS 0
@@ -4181,6 +4251,63 @@ static inline void vyi_fence_full(void)
     MemoryBarrier();
 #else
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+/* --- a fence for others -------------------------------------------------- */
+
+/* The cost of a store before a load, paid by the side that is rare: between
+ * vyi_fence_others and whatever its caller does next, every other thread of
+ * the process has gone through a full fence.  So a thread that only keeps the
+ * compiler from moving its accesses (vyi_fence_compiler) is ordered with that
+ * caller. */
+
+static inline void vyi_fence_compiler(void)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    _ReadWriteBarrier();
+#else
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+#if !VYI_THREADS
+static inline bool vyi_fence_others_ready(void) { return true; }
+static inline void vyi_fence_others(void) {}
+#elif defined(_WIN32)
+static inline bool vyi_fence_others_ready(void) { return true; }
+static inline void vyi_fence_others(void) { FlushProcessWriteBuffers(); }
+#elif defined(__linux__) && defined(SYS_membarrier)
+    #ifndef __cplusplus
+extern long syscall(long number, ...); /* strict C99 hides it */
+    #endif
+    #define VYI_MEMBARRIER_EXPEDITED 8
+    #define VYI_MEMBARRIER_REGISTER  16
+
+/* False where the system is too old, or forbids it. */
+static inline bool vyi_fence_others_ready(void)
+{
+    return syscall(SYS_membarrier, VYI_MEMBARRIER_REGISTER, 0) == 0;
+}
+
+static inline void vyi_fence_others(void)
+{
+    (void)syscall(SYS_membarrier, VYI_MEMBARRIER_EXPEDITED, 0);
+}
+#else
+static inline bool vyi_fence_others_ready(void) { return false; }
+static inline void vyi_fence_others(void) {}
+#endif
+
+/* Of the calling thread; never below 3. */
+static inline uintptr_t vyi_thread_id(void)
+{
+#if !VYI_THREADS
+    return 3;
+#elif defined(_WIN32)
+    return (uintptr_t)GetCurrentThreadId() + 3;
+#else
+    return (uintptr_t)pthread_self();
 #endif
 }
 
@@ -8426,7 +8553,8 @@ VYI_EXTERN_C_BEGIN
 
 /* A handler is emitted with all twelve arguments in reach; the loads that it
  * does not use are taken back. */
-#define VYI_KERNEL_EARLY_ARGS 3u /* share a 32-byte sector with the header */
+#define VYI_KERNEL_EARLY_ARGS  3u /* share a 32-byte sector with the header */
+#define VYI_KERNEL_COMMON_ARGS 2u /* of common operations */
 
 typedef struct vyi_kernel {
     vyre_program    *p;
@@ -8545,11 +8673,17 @@ VYI_API void vyi_kernel_poll_io(vyi_kernel *k);
  * rights and its header is loaded (kernel.c). */
 VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base);
 VYI_API void vyi_kernel_claim_end(vyi_kernel *k);
-/* Header and early arguments of the slot at k->base. */
-VYI_API void vyi_kernel_load_slot(vyi_kernel *k);
+/* Bool: the slot at k->base may be claimed, as far as a careful lane can see. */
+VYI_API vyre_local vyi_kernel_look(vyi_kernel *k);
+VYI_API vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant);
+/* Opens a block for `slot`, and makes k->base its first word. */
+VYI_API void vyi_kernel_slot_begin(vyi_kernel *k, vyre_value slot);
+/* Header and the first arguments of the slot at k->base. */
+VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args);
 
 /* The same for the operations that are common enough to stand in the inner
- * loop; of another one it only sets `rare` (kernel_ops.c). */
+ * loop; of another one, or one that would end FAULT, it does nothing.  `rare`
+ * says which it was (kernel_ops.c). */
 VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare);
 
 /* The whole loop of a kernel of one lane (kernel_narrow.c). */
@@ -8862,8 +8996,21 @@ static void vyi_kernel_hook(vyi_kernel *k,
 
 /* --- claiming a slot ----------------------------------------------------- */
 
+/* Whether somebody waits for each work: such a kernel rather does an operation
+ * too many than one after another. */
+static bool vyi_kernel_hurries(const vyi_kernel *k)
+{
+    return !k->desc.once && k->desc.kind != VYRE_KERNEL_PRIORITY && !vyi_kernel_is_narrow(&k->desc);
+}
+
+/* Whether common operations run in a loop of their own, and others behind it. */
+static bool vyi_kernel_is_single_pass(const vyi_kernel *k)
+{
+    return k->desc.once && k->desc.kind == VYRE_KERNEL_DIRECT;
+}
+
 /* Strict on both sides, and safe so: the index is clamped to the table. */
-static vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant)
+VYI_API vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant)
 {
     vyre_program *p = k->p;
     vyre_value known = vyi_kernel_op(k, vyre_ir_lt, tenant, VYRE_MAX_TENANTS);
@@ -8872,6 +9019,22 @@ static vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant)
                                           vyi_kernel_plus(k, entry, VYRE_CONTROL_TENANT_MASKS),
                                           VYRE_ORDER_RELAXED);
     return vyre_ir_and(p, known, vyi_kernel_op(k, vyre_ir_ne, mask, 0));
+}
+
+/* Tenant 0 is the most likely one: its mask is loaded beside the slot, and that
+ * of another one after it, when it is known which. */
+static vyre_value vyi_kernel_slot_has_rights(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!vyi_kernel_hurries(k))
+        return vyi_kernel_has_rights(k, k->tenant);
+    vyre_value first = vyi_kernel_control(k, VYRE_CONTROL_TENANT_MASKS);
+    vyre_value enabled = vyi_kernel_op(k, vyre_ir_ne, first, 0);
+    vyre_local rights = vyre_ir_local(p, VYRE_TYPE_BOOL, enabled, "rights");
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, k->tenant, 0));
+    vyre_ir_set(p, rights, vyi_kernel_has_rights(k, k->tenant));
+    vyre_ir_end(p);
+    return vyre_ir_get(p, rights);
 }
 
 /* Work may come back as REQUEUE, or be a task that yielded. */
@@ -8897,14 +9060,23 @@ static void vyi_kernel_load_tenant(vyi_kernel *k)
     k->tenant = vyre_ir_name(k->p, vyre_ir_load(k->p, k->ring, at), "tenant");
 }
 
-VYI_API void vyi_kernel_load_slot(vyi_kernel *k)
+/* A word of the claimed slot.  A kernel that is fed reads past every cache
+ * anyway: an atomic load says so, and drivers make less of it than of a plain
+ * one. */
+static vyre_value vyi_kernel_slot_word(vyi_kernel *k, uint32_t word)
+{
+    vyre_value at = vyi_kernel_plus(k, k->base, word);
+    return vyi_kernel_hurries(k) ? vyre_ir_atomic_load(k->p, k->ring, at, VYRE_ORDER_RELAXED)
+                                 : vyre_ir_load(k->p, k->ring, at);
+}
+
+VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
 {
     vyre_program *p = k->p;
-    k->opcode = vyre_ir_load(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_OPCODE));
-    vyi_kernel_load_tenant(k);
-    for (uint32_t i = 0; i < VYI_KERNEL_EARLY_ARGS; i++)
-        k->early[i] = vyre_ir_load(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS + i));
-    vyre_ir_name(p, k->opcode, "opcode");
+    k->opcode = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_OPCODE), "opcode");
+    k->tenant = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_TENANT), "tenant");
+    for (uint32_t i = 0; i < args; i++)
+        k->early[i] = vyi_kernel_slot_word(k, VYRE_SLOT_ARGS + i);
 }
 
 static void vyi_kernel_refuse(vyi_kernel *k)
@@ -8916,7 +9088,7 @@ static void vyi_kernel_refuse(vyi_kernel *k)
 
 /* A careful lane's look before the claim; what it sees may change before the
  * claim, so it only saves claims and decides nothing else. */
-static vyre_local vyi_kernel_look(vyi_kernel *k)
+VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_local worth = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "worth_a_claim");
@@ -8953,8 +9125,9 @@ VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
     if (k->desc.kind == VYRE_KERNEL_PRIORITY)
         vyi_kernel_load_tenant(k);
     else
-        vyi_kernel_load_slot(k);
-    vyre_ir_if(p, vyi_kernel_has_rights(k, k->tenant));
+        vyi_kernel_load_slot(k, vyi_kernel_is_single_pass(k) ? VYI_KERNEL_COMMON_ARGS
+                                                             : VYI_KERNEL_EARLY_ARGS);
+    vyre_ir_if(p, vyi_kernel_slot_has_rights(k));
 }
 
 VYI_API void vyi_kernel_claim_end(vyi_kernel *k)
@@ -9053,17 +9226,73 @@ static vyre_value vyi_kernel_turns(vyi_kernel *k)
     return vyre_ir_select(p, serves, turns, vyi_kernel_u32(k, 0));
 }
 
+/* A block for a slot of the ring's.  The slot always is one: the condition tells
+ * that to the emitter, which then checks none of the slot's words. */
+VYI_API void vyi_kernel_slot_begin(vyi_kernel *k, vyre_value slot)
+{
+    vyre_ir_if(k->p, vyre_ir_lt(k->p, slot, k->slots));
+    k->base = vyre_ir_name(k->p, vyi_kernel_op(k, vyre_ir_shl, slot, 4), "slot_base");
+}
+
+/* Common operations without the frame of the others: packed slots, faults of
+ * loops, and code that lies far apart. */
+static void vyi_kernel_serve_either(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_local rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
+    vyi_kernel_serve_common(k, rare);
+    vyre_ir_if(p, vyre_ir_get(p, rare));
+    vyi_kernel_serve(k);
+    vyre_ir_end(p);
+}
+
 static void vyi_kernel_pass(vyi_kernel *k, vyre_value turns)
 {
     vyre_program *p = k->p;
     vyre_value turn = vyre_ir_loop(p, vyi_kernel_u32(k, 0), turns);
     vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
     vyre_value slot = vyre_ir_add(p, k->lane, vyre_ir_mul(p, turn, k->lanes));
-    vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 4);
-    vyre_ir_name(p, base, "slot_base");
-    vyi_kernel_claim_begin(k, base);
-    vyi_kernel_serve(k);
+    vyi_kernel_slot_begin(k, slot);
+    vyi_kernel_claim_begin(k, k->base);
+    if (k->desc.kind == VYRE_KERNEL_JIT)
+        vyi_kernel_serve(k);
+    else
+        vyi_kernel_serve_either(k);
     vyi_kernel_claim_end(k);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* The same for one pass.  The uncommon operations stand behind a loop: a device
+ * without branches runs them, under a mask, only once that loop is left. */
+static void vyi_kernel_single_pass(vyi_kernel *k, vyre_value turns)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    vyre_local next = vyre_ir_local(p, VYRE_TYPE_U32, zero, "turn");
+    vyre_local found = vyre_ir_local(p, VYRE_TYPE_U32, zero, "found");
+    vyre_local rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
+    vyre_ir_forever(p);
+    vyre_ir_forever(p);
+    vyre_value turn = vyre_ir_get(p, next);
+    vyre_value over = vyre_ir_ge(p, turn, turns);
+    vyi_kernel_break_if(k, vyre_ir_or(p, over, vyi_kernel_loops_end(k)));
+    vyre_ir_set(p, next, vyi_kernel_plus(k, turn, 1));
+    vyre_value slot = vyre_ir_add(p, k->lane, vyre_ir_mul(p, turn, k->lanes));
+    vyre_ir_set(p, found, slot);
+    vyi_kernel_slot_begin(k, slot);
+    vyi_kernel_claim_begin(k, k->base);
+    vyi_kernel_serve_common(k, rare);
+    vyi_kernel_claim_end(k);
+    vyre_ir_end(p);
+    vyi_kernel_break_if(k, vyre_ir_get(p, rare));
+    vyre_ir_end(p);
+    vyi_kernel_break_if(k, vyre_ir_not(p, vyre_ir_get(p, rare)));
+    vyre_ir_set(p, rare, vyre_ir_bool(p, false));
+    vyi_kernel_slot_begin(k, vyre_ir_get(p, found));
+    vyi_kernel_load_slot(k, VYI_KERNEL_EARLY_ARGS);
+    vyi_kernel_serve(k);
+    vyre_ir_end(p);
     vyre_ir_end(p);
 }
 
@@ -9083,6 +9312,8 @@ static void vyi_kernel_round(vyi_kernel *k, vyre_value turns)
         vyi_kernel_heartbeat(k);
     if (k->desc.kind == VYRE_KERNEL_PRIORITY)
         vyi_kernel_priority_pass(k);
+    else if (vyi_kernel_is_single_pass(k))
+        vyi_kernel_single_pass(k, turns);
     else
         vyi_kernel_pass(k, turns);
     if (k->desc.io_polling)
@@ -9808,26 +10039,34 @@ static void vyi_slot_end(vyi_kernel *k)
                                                         VYRE_CONTROL_FAULT_COUNT));
 }
 
+VYI_STATIC_ASSERT(common_opcodes, VYRE_OP_NOP == 0 && VYRE_OP_STORE_U32 == 1 &&
+                                      VYRE_OP_ATOMIC_ADD == 2);
+
+/* NOP, and STORE_U32 or ATOMIC_ADD of a word that they may write. */
 VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
 {
-    static const vyi_opcode_builtin common[] = {
-        { VYRE_OP_NOP, vyi_opcode_nop },
-        { VYRE_OP_STORE_U32, vyi_opcode_store_u32 },
-        { VYRE_OP_ATOMIC_ADD, vyi_opcode_atomic_add }
-    };
     vyre_program *p = k->p;
-    vyi_slot_locals(k);
-    vyre_ir_switch(p, k->opcode);
-    for (size_t i = 0; i < sizeof common / sizeof common[0]; i++) {
-        vyre_ir_case(p, common[i].opcode);
-        vyi_kernel_count_at(k, VYRE_CONTROL_METRICS + common[i].opcode, VYRE_ORDER_RELAXED);
-        common[i].emit(k);
-    }
-    vyre_ir_default(p);
-    vyre_ir_set(p, rare, vyre_ir_bool(p, true));
+    vyre_value index = k->early[1];
+    vyre_value good = vyre_ir_lt(p, index, k->control_words);
+    if (!k->desc.open_header)
+        good = vyre_ir_and(p, good, vyi_kernel_op(k, vyre_ir_ge, index, VYRE_CONTROL_OBSERVABLES));
+    vyre_value stores = vyi_kernel_is(k, k->opcode, VYRE_OP_STORE_U32);
+    vyre_value writes = vyre_ir_or(p, stores, vyi_kernel_is(k, k->opcode, VYRE_OP_ATOMIC_ADD));
+    vyre_value writes_well = vyre_ir_and(p, writes, good);
+    vyre_value common = vyre_ir_or(p, writes_well, vyi_kernel_is(k, k->opcode, VYRE_OP_NOP));
+    vyre_ir_set(p, rare, vyre_ir_not(p, common));
+    vyre_ir_if(p, common);
+    vyre_ir_if(p, writes_well);
+    vyre_ir_if(p, stores);
+    vyre_ir_atomic_store(p, k->control, index, k->early[0], VYRE_ORDER_RELAXED);
+    vyre_ir_else(p);
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, index, k->early[0], VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
-    vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, rare)));
-    vyi_slot_end(k);
+    vyre_ir_end(p);
+    vyre_value done = vyi_kernel_u32(k, VYRE_SLOT_DONE);
+    vyi_slot_publish(k, done, done, vyi_kernel_u32(k, VYRE_CONTROL_DONE_COUNT));
+    /* Nobody waits for the metric, and its atomic would be waited for. */
+    vyi_kernel_count(k, vyi_kernel_plus(k, k->opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
 }
 
@@ -10191,7 +10430,7 @@ static void vyi_priority_serve(vyi_kernel *k, const vyi_priority *scan)
 {
     vyi_priority_count(k, scan);
     k->base = vyre_ir_name(k->p, vyre_ir_get(k->p, scan->base), "slot_base");
-    vyi_kernel_load_slot(k);
+    vyi_kernel_load_slot(k, VYI_KERNEL_EARLY_ARGS);
     vyi_kernel_serve(k);
 }
 
@@ -10222,34 +10461,31 @@ VYI_API void vyi_kernel_priority_pass(vyi_kernel *k)
  * masked off.  Its loops are real, though: what stands behind a loop costs
  * nothing until the loop is left.  So here the code stands in three rings:
  *
- *     forever {                        a round: one uncommon operation
+ *     forever {                        a round: one slot that needs more
  *         forever {                    one common operation
  *             forever { poll }         left when a slot is found
  *             claim; if it is common: run it, else leave
  *         }
- *         run the uncommon one
+ *         run it, or put it back
  *     }
  *
  * One lane serves the ring, so that no lane waits for another to leave a loop.
- * It looks where the doorbell points, and sweeps over the ring besides: the
- * doorbell is a hint, and nothing is lost without it.  Neither keeps the other
- * waiting: between two looks at the doorbell the sweep goes on.
+ * A poll looks at two slots: the one behind the slot that was claimed last,
+ * where hosts publish next, and one of a sweep over the ring, which finds the
+ * others.  Both leave behind what they found, so no slot keeps others waiting.
  * ======================================================================= */
-
-/* Slots of the sweep that one poll looks at. */
-#define VYI_SOLO_SWEEP 4u
 
 /* Polls of one launch where the device sets no limit to loops. */
 #define VYI_SOLO_POLLS 65536u
 
 typedef struct vyi_solo {
-    vyre_local base;   /* of the slot that was found */
-    vyre_local hit;    /* bool: one was found */
-    vyre_local rare;   /* bool: its operation is an uncommon one */
-    vyre_local cursor; /* the sweep's next slot */
-    vyre_local tried;  /* the doorbell's value that was followed last */
-    vyre_local swept;  /* bool: the sweep went on since then */
-    vyre_local polls;  /* that are left */
+    vyre_local slot;    /* that was found */
+    vyre_local hit;     /* bool: one was found */
+    vyre_local more;    /* bool: it needs more than the inner rings do */
+    vyre_local claimed; /* bool: it is this lane's */
+    vyre_local next;    /* where it is looked first */
+    vyre_local cursor;  /* the sweep's next slot */
+    vyre_local polls;   /* that are left */
 } vyi_solo;
 
 VYI_API bool vyi_kernel_is_narrow(const vyre_kernel_desc *d)
@@ -10262,58 +10498,45 @@ static void vyi_solo_locals(vyi_kernel *k, vyi_solo *n)
 {
     vyre_program *p = k->p;
     vyre_value zero = vyi_kernel_u32(k, 0);
-    n->base = vyre_ir_local(p, VYRE_TYPE_U32, zero, "found");
+    n->slot = vyre_ir_local(p, VYRE_TYPE_U32, zero, "found");
     n->hit = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "hit");
-    n->rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
+    n->more = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "more");
+    n->claimed = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "claimed");
+    n->next = vyre_ir_local(p, VYRE_TYPE_U32, zero, "next");
     n->cursor = vyre_ir_local(p, VYRE_TYPE_U32, zero, "cursor");
-    n->tried = vyre_ir_local(p, VYRE_TYPE_U32, zero, "tried");
-    n->swept = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "swept");
     n->polls = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYI_SOLO_POLLS), "polls");
 }
 
-/* Leaves the poll when the slot can be claimed. */
-static void vyi_solo_look(vyi_kernel *k, const vyi_solo *n, vyre_value slot)
+static void vyi_solo_break_if(vyi_kernel *k, vyre_value cond)
+{
+    vyre_ir_if(k->p, cond);
+    vyre_ir_break(k->p);
+    vyre_ir_end(k->p);
+}
+
+/* --- polling ------------------------------------------------------------- */
+
+/* The slot behind this one, in a circle. */
+static vyre_value vyi_solo_behind(vyi_kernel *k, vyre_value slot)
+{
+    vyre_value behind = vyi_kernel_plus(k, slot, 1);
+    vyre_value exists = vyre_ir_lt(k->p, behind, k->slots);
+    return vyre_ir_select(k->p, exists, behind, vyi_kernel_u32(k, 0));
+}
+
+/* Leaves the poll when the slot that `at` names can be claimed. */
+static void vyi_solo_look(vyi_kernel *k, const vyi_solo *n, vyre_local at)
 {
     vyre_program *p = k->p;
+    vyre_value slot = vyre_ir_get(p, at);
     vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 4);
     vyre_value status = vyre_ir_atomic_load(p, k->ring, base, VYRE_ORDER_RELAXED);
     vyre_ir_if(p, vyi_kernel_is(k, status, VYRE_SLOT_PUBLISHED));
-    vyre_ir_set(p, n->base, base);
+    vyre_ir_set(p, n->slot, slot);
+    vyre_ir_set(p, at, vyi_solo_behind(k, slot));
     vyre_ir_set(p, n->hit, vyre_ir_bool(p, true));
     vyre_ir_break(p);
     vyre_ir_end(p);
-}
-
-/* Each value of the doorbell is followed once: its slot had been published
- * before it was rung, and a slot that is refused must not hold up the sweep.
- * Nor may hosts that ring faster than work is done, and so each time anew. */
-static void vyi_solo_follow(vyi_kernel *k, const vyi_solo *n)
-{
-    vyre_program *p = k->p;
-    vyre_value bell = vyi_kernel_control(k, VYRE_CONTROL_DOORBELL);
-    vyre_value slot = vyi_kernel_plus(k, bell, UINT32_MAX);
-    vyre_value exists = vyre_ir_lt(p, slot, k->slots);
-    vyre_value fresh = vyre_ir_ne(p, bell, vyre_ir_get(p, n->tried));
-    vyre_value rung = vyre_ir_and(p, exists, fresh);
-    vyre_ir_if(p, vyre_ir_and(p, rung, vyre_ir_get(p, n->swept)));
-    vyre_ir_set(p, n->tried, bell);
-    vyre_ir_set(p, n->swept, vyre_ir_bool(p, false));
-    vyi_solo_look(k, n, slot);
-    vyre_ir_end(p);
-}
-
-/* The cursor moves first, so that a slot that is refused is left behind. */
-static void vyi_solo_sweep(vyi_kernel *k, const vyi_solo *n)
-{
-    vyre_program *p = k->p;
-    vyre_ir_set(p, n->swept, vyre_ir_bool(p, true));
-    for (uint32_t i = 0; i < VYI_SOLO_SWEEP; i++) {
-        vyre_value slot = vyre_ir_get(p, n->cursor);
-        vyre_value next = vyi_kernel_plus(k, slot, 1);
-        vyre_value wraps = vyre_ir_ge(p, next, k->slots);
-        vyre_ir_set(p, n->cursor, vyre_ir_select(p, wraps, vyi_kernel_u32(k, 0), next));
-        vyi_solo_look(k, n, slot);
-    }
 }
 
 /* Polls until a slot is found or the launch ends. */
@@ -10326,33 +10549,99 @@ static void vyi_solo_watch(vyi_kernel *k, const vyi_solo *n)
     vyre_value none = vyi_kernel_is(k, left, 0);
     vyre_value spent = vyre_ir_or(p, none, vyi_kernel_loops_end(k));
     vyre_value stop = vyi_kernel_control(k, VYRE_CONTROL_SHUTDOWN);
-    vyre_value ends = vyre_ir_or(p, spent, vyi_kernel_op(k, vyre_ir_ne, stop, 0));
-    vyre_ir_if(p, ends);
-    vyre_ir_break(p);
-    vyre_ir_end(p);
+    vyi_solo_break_if(k, vyre_ir_or(p, spent, vyi_kernel_op(k, vyre_ir_ne, stop, 0)));
     vyre_ir_set(p, n->polls, vyi_kernel_plus(k, left, UINT32_MAX));
-    vyi_solo_follow(k, n);
-    vyi_solo_sweep(k, n);
+    vyi_solo_look(k, n, n->next);
+    vyi_solo_look(k, n, n->cursor);
+    vyre_ir_set(p, n->cursor, vyi_solo_behind(k, vyre_ir_get(p, n->cursor)));
     vyre_ir_end(p);
 }
 
-/* Common operations, until there is an uncommon one or the launch ends. */
+/* --- serving ------------------------------------------------------------- */
+
+/* Opens a block for what happens when the slot is this lane's. */
+static void vyi_solo_claim(vyi_kernel *k, const vyi_solo *n)
+{
+    vyre_program *p = k->p;
+    vyre_value published = vyi_kernel_u32(k, VYRE_SLOT_PUBLISHED);
+    vyre_value before = vyre_ir_atomic_cas(p, k->ring, k->base, published,
+                                           vyi_kernel_u32(k, VYRE_SLOT_CLAIMED),
+                                           VYRE_ORDER_ACQUIRE);
+    vyre_ir_if(p, vyre_ir_eq(p, before, published));
+    vyre_ir_set(p, n->claimed, vyre_ir_bool(p, true));
+}
+
+static void vyi_solo_follow(vyi_kernel *k, const vyi_solo *n)
+{
+    vyre_ir_set(k->p, n->next, vyi_solo_behind(k, vyre_ir_get(k->p, n->slot)));
+}
+
+/* A lane that has met refused work looks before it claims: that is more than
+ * is done here. */
+static void vyi_solo_common(vyi_kernel *k, const vyi_solo *n)
+{
+    vyre_program *p = k->p;
+    vyre_value careful = vyre_ir_get(p, k->careful);
+    vyre_ir_set(p, n->more, careful);
+    vyre_ir_set(p, n->claimed, vyre_ir_bool(p, false));
+    vyre_ir_if(p, vyre_ir_not(p, careful));
+    vyi_solo_claim(k, n);
+    vyre_ir_set(p, n->more, vyre_ir_bool(p, true));
+    vyi_kernel_load_slot(k, VYI_KERNEL_COMMON_ARGS);
+    vyre_ir_if(p, vyi_kernel_has_rights(k, k->tenant));
+    vyi_solo_follow(k, n);
+    vyi_kernel_serve_common(k, n->more);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* A payload is not split: its slots never need more. */
+static void vyi_solo_payload(vyi_kernel *k, const vyi_solo *n)
+{
+    vyi_kernel_claim_begin(k, k->base);
+    vyi_solo_follow(k, n);
+    vyi_kernel_serve(k);
+    vyi_kernel_claim_end(k);
+}
+
+/* The two inner rings. */
 static void vyi_solo_serve(vyi_kernel *k, const vyi_solo *n)
 {
     vyre_program *p = k->p;
     vyre_ir_forever(p);
     vyi_solo_watch(k, n);
-    vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, n->hit)));
-    vyre_ir_break(p);
-    vyre_ir_end(p);
-    vyi_kernel_claim_begin(k, vyre_ir_get(p, n->base));
+    vyi_solo_break_if(k, vyre_ir_not(p, vyre_ir_get(p, n->hit)));
+    vyi_kernel_slot_begin(k, vyre_ir_get(p, n->slot));
     if (k->desc.kind == VYRE_KERNEL_JIT)
-        vyi_kernel_serve(k);
+        vyi_solo_payload(k, n);
     else
-        vyi_kernel_serve_common(k, n->rare);
-    vyi_kernel_claim_end(k);
-    vyre_ir_if(p, vyre_ir_get(p, n->rare));
-    vyre_ir_break(p);
+        vyi_solo_common(k, n);
+    vyre_ir_end(p);
+    vyi_solo_break_if(k, vyre_ir_get(p, n->more));
+    vyre_ir_end(p);
+}
+
+/* The slot that needs more: it is claimed already, or the lane is careful. */
+static void vyi_solo_finish(vyi_kernel *k, const vyi_solo *n)
+{
+    vyre_program *p = k->p;
+    vyi_kernel_slot_begin(k, vyre_ir_get(p, n->slot));
+    vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, n->claimed)));
+    vyre_local worth = vyi_kernel_look(k);
+    vyre_ir_if(p, vyre_ir_get(p, worth));
+    vyi_solo_claim(k, n);
+    for (unsigned i = 0; i < 3; i++)
+        vyre_ir_end(p);
+    vyre_ir_if(p, vyre_ir_get(p, n->claimed));
+    vyi_kernel_load_slot(k, VYI_KERNEL_EARLY_ARGS);
+    vyre_ir_if(p, vyi_kernel_has_rights(k, k->tenant));
+    vyi_solo_follow(k, n);
+    vyi_kernel_serve(k);
+    vyre_ir_else(p);
+    vyi_kernel_put(k, k->ring, k->base, VYRE_SLOT_PUBLISHED, VYRE_ORDER_RELEASE);
+    vyre_ir_set(p, k->careful, vyre_ir_bool(p, true));
+    vyre_ir_end(p);
     vyre_ir_end(p);
     vyre_ir_end(p);
 }
@@ -10371,13 +10660,10 @@ VYI_API void vyi_kernel_narrow(vyi_kernel *k)
     vyre_ir_forever(p);
     vyi_kernel_count_at(k, VYRE_CONTROL_HEARTBEAT, VYRE_ORDER_RELAXED);
     vyi_solo_serve(k, &n);
-    vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, n.rare)));
-    vyre_ir_break(p);
-    vyre_ir_end(p);
-    vyre_ir_set(p, n.rare, vyre_ir_bool(p, false));
-    k->base = vyre_ir_get(p, n.base);
-    vyi_kernel_load_slot(k);
-    vyi_kernel_serve(k);
+    vyi_solo_break_if(k, vyre_ir_not(p, vyre_ir_get(p, n.more)));
+    vyre_ir_set(p, n.more, vyre_ir_bool(p, false));
+    if (k->desc.kind != VYRE_KERNEL_JIT)
+        vyi_solo_finish(k, &n);
     vyre_ir_end(p);
     vyre_ir_end(p);
 }
@@ -16271,8 +16557,13 @@ VYRE_API vyre_status vyre_glsl_compile(const char *source, uint32_t version,
  * The hot path takes no lock and never reads device memory.  A publisher finds
  * a slot with a cursor that all publishers of a partition add to, makes it its
  * own with one compare-and-swap on the slot's mark, writes the work, and
- * raises STATUS last.  The kernel ends a slot by writing its mirror word after
- * STATUS; that word is all that is polled here.
+ * raises STATUS last.  The kernel ends a slot by writing its mirror word; that
+ * word is all that is polled here.
+ *
+ * Device memory is write-combined, and there both a fence and a locked
+ * instruction wait until what this core has written has arrived: 130 ns for a
+ * write of 6 ns.  So a slot is stored as one line, where that is seen as a
+ * whole; and a thread that uses the handle alone moves marks by plain stores.
  * ======================================================================= */
 /* ==========================================================================
  * engine: what a backend is
@@ -16353,7 +16644,8 @@ typedef struct vyi_device {
     uint32_t max_rounds;       /* that one lease may have; 0 = no bound known */
     bool     endless;          /* rounds may be 0: the launch then lives until it is stopped */
     bool     write_combined;   /* host stores to control and ring need a store fence for order */
-    bool     doorbell;         /* a narrow kernel runs: it looks at VYRE_CONTROL_DOORBELL first */
+    bool     whole_lines;      /* and a slot that the host stores as one line is seen as one */
+    bool     narrow;           /* the looping kernel is the narrow one */
     bool     slow_reads;       /* host reads of control and ring cross a bus */
     bool     pumped;           /* launches make progress inside reap only */
     uint32_t group_size;       /* as the looping program runs */
@@ -16480,6 +16772,12 @@ struct vyre {
     uint32_t  held;       /* every slot is BUSY for a moment */
     uint32_t  untold;     /* troubles that were replaced before anybody was told */
     void     *device;     /* vyi_device */
+    /* One thread alone (engine_slots.c). */
+    void     *alone;      /* its id, or a VYI_ALONE_ value */
+    uint32_t  inside;     /* it is at the slots now */
+    uint32_t  turning;    /* somebody changes `alone` */
+    uint32_t  fences;     /* it has made, and one */
+    uint32_t *cleared;    /* of each slot: `fences` when its mirror word was cleared */
     /* Constant once the handle is open. */
     uint32_t  slots, tenants, observables, log_records;
     uint32_t  partition_count, mirror_index, user_count;
@@ -16517,6 +16815,11 @@ struct vyre {
     bool       helper_runs, helper_quits;
 };
 
+/* What vyre.alone can be, apart from a thread's id. */
+#define VYI_ALONE_NOBODY 0u /* the next thread is the one */
+#define VYI_ALONE_ENDING 1u /* another thread has come, and waits for the first to step aside */
+#define VYI_ALONE_SHARED 2u /* for good: marks are moved by compare-and-swap */
+
 /* How far a thread may go in looking after the device. */
 typedef enum vyi_effort {
     VYI_EFFORT_LOOK = 0, /* keep a started kernel going */
@@ -16552,8 +16855,10 @@ static inline uint32_t vyi_control_load(const vyi_device *d, uint32_t word)
     return vyi_le32(vyi_load_acquire(vyi_engine_words(d, VYI_ROLE_CONTROL) + word));
 }
 
-/* Slots (engine_slots.c).  vyi_engine_hold takes every slot, if all are at rest
+/* Slots (engine_slots.c).  vyi_alone_begin comes before any other of these
+ * functions.  vyi_engine_hold takes every slot, if all are at rest
  * (or, with `force`, whatever they are doing); vyi_engine_unhold puts them back. */
+VYI_API void vyi_alone_begin(vyre *v);
 VYI_API bool vyi_engine_hold(vyre *v, bool force);
 VYI_API void vyi_engine_unhold(vyre *v);
 /* How many are in flight and have not ended. */
@@ -16636,10 +16941,80 @@ static uint32_t vyi_mark_next(uint32_t mark)
     return generation << VYI_GENERATION_BIT | (mark & VYI_MARK_EPOCH) | VYI_PHASE_BUSY;
 }
 
-/* The mark's move, if it still is what it was. */
-static bool vyi_mark_move(vyre *v, uint32_t slot, uint32_t from, uint32_t to)
+/* --- one thread alone ---------------------------------------------------- */
+
+/* The first thread that publishes or asks has the slots to itself until a
+ * second one comes.  It says when it is `inside`, and then looks whether the
+ * handle still is its own; a second thread first takes the handle away, and then
+ * looks whether the first is inside.  Each store must come before the load
+ * behind it: the second thread's fence sees to that for both. */
+
+VYI_API void vyi_alone_begin(vyre *v)
 {
-    return vyi_compare_exchange(&v->marks[slot], from, to) == from;
+    const uintptr_t who = vyi_fence_others_ready() ? VYI_ALONE_NOBODY : VYI_ALONE_SHARED;
+    vyi_store_pointer(&v->alone, (void *)who);
+    v->fences = 1;
+}
+
+static uintptr_t vyi_alone_who(const vyre *v)
+{
+    return (uintptr_t)vyi_load_pointer(&v->alone);
+}
+
+static bool vyi_alone_decide(vyre *v, uintptr_t me)
+{
+    for (;; vyi_yield()) {
+        if (vyi_alone_who(v) == VYI_ALONE_SHARED)
+            return false;
+        if (vyi_compare_exchange(&v->turning, 0, 1) != 0)
+            continue;
+        const uintptr_t who = vyi_alone_who(v);
+        const bool mine = who == VYI_ALONE_NOBODY || who == me;
+        if (mine) {
+            vyi_store_relaxed(&v->inside, 1);
+            vyi_store_pointer(&v->alone, (void *)me);
+        } else if (who != VYI_ALONE_SHARED) {
+            vyi_store_pointer(&v->alone, (void *)(uintptr_t)VYI_ALONE_ENDING);
+            vyi_fence_others();
+            while (vyi_load_acquire(&v->inside))
+                vyi_yield();
+            vyi_store_pointer(&v->alone, (void *)(uintptr_t)VYI_ALONE_SHARED);
+        }
+        vyi_store_release(&v->turning, 0);
+        return mine;
+    }
+}
+
+/* True: the slots are the caller's until it leaves.  It must not wait for
+ * anybody meanwhile, nor enter again. */
+static inline bool vyi_alone_enter(vyre *v)
+{
+    const uintptr_t me = vyi_thread_id();
+    if (vyi_alone_who(v) == me) {
+        vyi_store_relaxed(&v->inside, 1);
+        vyi_fence_compiler();
+        if (vyi_alone_who(v) == me)
+            return true;
+        vyi_store_release(&v->inside, 0);
+    }
+    return vyi_alone_decide(v, me);
+}
+
+static inline void vyi_alone_leave(vyre *v, bool alone)
+{
+    if (alone)
+        vyi_store_release(&v->inside, 0);
+}
+
+/* The mark's move, if it still is what it was. */
+static inline bool vyi_mark_move(vyre *v, bool alone, uint32_t slot, uint32_t from, uint32_t to)
+{
+    if (!alone)
+        return vyi_compare_exchange(&v->marks[slot], from, to) == from;
+    if (vyi_load_relaxed(&v->marks[slot]) != from)
+        return false;
+    vyi_store_release(&v->marks[slot], to);
+    return true;
 }
 
 /* How the slot ended, or 0.  Pairs with the kernel's release of the word, and
@@ -16648,6 +17023,16 @@ static uint32_t vyi_slot_outcome(const vyre *v, uint32_t slot)
 {
     const vyi_device *d = vyi_engine_device(v);
     return vyi_le32(vyi_load_acquire(vyi_engine_words(d, v->mirror_index) + slot));
+}
+
+/* The mirror word of a slot whose end has been seen, ahead of its next work. */
+static inline void vyi_slot_clear(vyre *v, bool alone, uint32_t slot)
+{
+    const vyi_device *d = vyi_engine_device(v);
+    if (!alone || !d->whole_lines)
+        return;
+    vyi_store_release(vyi_engine_words(d, v->mirror_index) + slot, 0);
+    v->cleared[slot] = v->fences;
 }
 
 /* Only the owner of the slot's BUSY mark writes.  The generation is 0 while the
@@ -16668,23 +17053,24 @@ VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint3
 /* --- taking slots -------------------------------------------------------- */
 
 /* Makes the slot the publisher's: its BUSY mark, or 0 when it is in use. */
-static uint32_t vyi_slot_claim(vyre *v, uint32_t slot)
+static uint32_t vyi_slot_claim(vyre *v, bool alone, uint32_t slot)
 {
     const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
     const uint32_t next = vyi_mark_next(mark);
 
     if (vyi_mark_phase(mark) == VYI_PHASE_FREE)
-        return vyi_mark_move(v, slot, mark, next) ? next : 0;
+        return vyi_mark_move(v, alone, slot, mark, next) ? next : 0;
     if (vyi_mark_phase(mark) == VYI_PHASE_BUSY)
         return 0;
 
     const uint32_t outcome = vyi_slot_outcome(v, slot);
     if (outcome == 0)
         return 0;
+    vyi_slot_clear(v, alone, slot);
     if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
-        return vyi_mark_move(v, slot, mark, next) ? next : 0;
+        return vyi_mark_move(v, alone, slot, mark, next) ? next : 0;
     /* The fault is on record before its generation is over. */
-    if (!vyi_mark_move(v, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+    if (!vyi_mark_move(v, alone, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
         return 0;
     vyi_slot_trouble(v, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome), false);
     vyi_store_release(&v->marks[slot], next);
@@ -16696,12 +17082,22 @@ static uint32_t vyi_partition_place(const vyi_partition *part, uint32_t turn)
     return (part->count & (part->count - 1)) == 0 ? turn & (part->count - 1) : turn % part->count;
 }
 
-/* A slot of the partition that is now the caller's: its BUSY mark, or 0. */
-static uint32_t vyi_partition_claim(vyre *v, vyi_partition *part, uint32_t *slot)
+/* Reserves the next `count` places; the first of them. */
+static inline uint32_t vyi_partition_turn(vyi_partition *part, bool alone, uint32_t count)
 {
-    uint32_t place = vyi_partition_place(part, vyi_fetch_add(&part->cursor, 1));
+    if (!alone)
+        return vyi_fetch_add(&part->cursor, count);
+    const uint32_t turn = vyi_load_relaxed(&part->cursor);
+    vyi_store_relaxed(&part->cursor, turn + count);
+    return turn;
+}
+
+/* A slot of the partition that is now the caller's: its BUSY mark, or 0. */
+static uint32_t vyi_partition_claim(vyre *v, bool alone, vyi_partition *part, uint32_t *slot)
+{
+    uint32_t place = vyi_partition_place(part, vyi_partition_turn(part, alone, 1));
     for (uint32_t tried = 0; tried < part->count; tried++) {
-        const uint32_t mark = vyi_slot_claim(v, part->first + place);
+        const uint32_t mark = vyi_slot_claim(v, alone, part->first + place);
         if (mark) {
             if (tried)
                 vyi_store_relaxed(&part->cursor, place + 1);
@@ -16731,18 +17127,18 @@ static vyi_partition *vyi_partition_of(vyre *v, vyre_priority priority)
     return part;
 }
 
-static uint32_t vyi_work_claim(vyre *v, const vyre_work *work, uint32_t *slot)
+static uint32_t vyi_work_claim(vyre *v, bool alone, const vyre_work *work, uint32_t *slot)
 {
     vyi_partition *part = vyi_partition_of(v, work->priority);
     for (;;) {
-        const uint32_t mark = vyi_partition_claim(v, part, slot);
-        if (mark || !vyi_load_acquire(&v->held))
+        const uint32_t mark = vyi_partition_claim(v, alone, part, slot);
+        if (mark || alone || !vyi_load_acquire(&v->held))
             return mark;
         vyi_yield(); /* every slot is held, for a moment, by the log or a recovery */
     }
 }
 
-VYI_API bool vyi_engine_hold(vyre *v, bool force)
+static bool vyi_slots_hold(vyre *v, bool alone, bool force)
 {
     vyi_store_release(&v->held, 1);
     for (uint32_t slot = 0; slot < v->slots; slot++) {
@@ -16758,12 +17154,21 @@ VYI_API bool vyi_engine_hold(vyre *v, bool force)
                 return false;
             }
             vyi_store_release(&v->kept[slot], mark); /* before BUSY: for vyi_mark_unheld */
-            if (!busy && vyi_mark_move(v, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+            if (!busy &&
+                vyi_mark_move(v, alone, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
                 break;
             vyi_yield();
         }
     }
     return true;
+}
+
+VYI_API bool vyi_engine_hold(vyre *v, bool force)
+{
+    const bool alone = vyi_alone_enter(v);
+    const bool held = vyi_slots_hold(v, alone, force);
+    vyi_alone_leave(v, alone);
+    return held;
 }
 
 VYI_API void vyi_engine_unhold(vyre *v)
@@ -16873,13 +17278,67 @@ static inline void vyi_slot_raise(const vyi_device *d, uint32_t slot)
                       vyi_le32(VYRE_SLOT_PUBLISHED));
 }
 
-/* Release: who sees the doorbell sees the slot PUBLISHED. */
-static void vyi_slot_ring_bell(const vyi_device *d, uint32_t slot)
+/* --- publishing: a slot as one line -------------------------------------- */
+
+VYI_STATIC_ASSERT(slot_is_a_line, sizeof(vyi_line) == 4 * VYRE_SLOT_WORDS &&
+                                      VYRE_SLOT_STATUS == 0 && VYRE_SLOT_OPCODE == 1 &&
+                                      VYRE_SLOT_TENANT == 2 && VYRE_SLOT_PRIORITY == 3 &&
+                                      VYRE_SLOT_ARGS == 4 && VYRE_MAX_ARGS == 12);
+
+static inline void vyi_line_compose(vyi_line *line, const vyre_work *work)
 {
-    if (d->doorbell)
-        vyi_store_release(vyi_engine_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_DOORBELL,
-                          vyi_le32(slot + 1));
+    const uint32_t *keep = vyi_args_keep + VYRE_MAX_ARGS - work->arg_count;
+    line->quads[0] = vyi_quad_of(VYRE_SLOT_PUBLISHED, work->opcode, work->tenant,
+                                 vyi_priority_level(work->priority));
+    line->quads[1] = vyi_quad_keep(work->args, keep);
+    line->quads[2] = vyi_quad_keep(work->args + 4, keep + 4);
+    line->quads[3] = vyi_quad_keep(work->args + 8, keep + 8);
 }
+
+/* Composed before the first of them is stored: a store of a line waits for its
+ * words, and what is composed behind it would wait for the store. */
+#define VYI_LINES_AT_ONCE 8u
+
+static inline void vyi_slots_store(const vyi_device *d, const uint32_t *slots,
+                                   const vyre_work *works, uint32_t count)
+{
+    vyi_line lines[VYI_LINES_AT_ONCE];
+    uint32_t *ring = vyi_engine_words(d, VYI_ROLE_RING);
+    for (uint32_t i = 0; i < count; i++)
+        vyi_line_compose(&lines[i], &works[i]);
+    for (uint32_t i = 0; i < count; i++)
+        vyi_store_line(ring + (size_t)slots[i] * VYRE_SLOT_WORDS, &lines[i]);
+}
+
+/* Publishes into slots of the caller's.  What must come before their lines,
+ * the cleared mirror words and the program's own data in its buffers, is behind
+ * a fence.  A lone thread cleared the words when it saw the last end, and mostly
+ * a fence has been made since: where the program has no buffers, that will do. */
+static inline void vyi_slots_store_lines(vyre *v, const vyi_device *d, bool alone,
+                                         const uint32_t *slots, const vyre_work *works,
+                                         uint32_t count)
+{
+    bool fence = !alone || v->user_count != 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (v->record)
+            v->record[slots[i]] = works[i];
+        if (!alone)
+            vyi_store_release(vyi_engine_words(d, v->mirror_index) + slots[i], 0);
+        else
+            fence = fence || v->cleared[slots[i]] == v->fences;
+    }
+    if (fence)
+        vyi_fence_stores();
+    if (fence && alone)
+        v->fences++;
+    for (uint32_t i = 0; i < count; i += VYI_LINES_AT_ONCE) {
+        const uint32_t rest = count - i;
+        vyi_slots_store(d, slots + i, works + i,
+                        rest < VYI_LINES_AT_ONCE ? rest : VYI_LINES_AT_ONCE);
+    }
+}
+
+/* --- publishing, one slot or many ---------------------------------------- */
 
 VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_work *work)
 {
@@ -16887,7 +17346,6 @@ VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_wo
     if (d->write_combined)
         vyi_fence_stores();
     vyi_slot_raise(d, slot);
-    vyi_slot_ring_bell(d, slot);
     if (d->write_combined)
         vyi_fence_stores();
 }
@@ -16922,14 +17380,21 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
         return status;
 
     uint32_t slot = 0;
-    const uint32_t mark = vyi_work_claim(v, work, &slot);
+    const bool alone = vyi_alone_enter(v);
+    const uint32_t mark = vyi_work_claim(v, alone, work, &slot);
+    vyi_device *d = vyi_engine_device(v);
+    if (mark) {
+        if (d->whole_lines)
+            vyi_slots_store_lines(v, d, alone, &slot, work, 1);
+        else
+            vyi_slot_write(v, d, slot, work);
+        vyi_store_release(&v->marks[slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
+    }
+    vyi_alone_leave(v, alone);
     if (!mark) {
         vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
         return vyi_engine_full(v, err);
     }
-    vyi_device *d = vyi_engine_device(v);
-    vyi_slot_write(v, d, slot, work);
-    vyi_store_release(&v->marks[slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
     if (d->backend->wake)
         d->backend->wake(d);
     if ((slot & 63u) == 0)
@@ -16976,17 +17441,18 @@ static inline bool vyi_batch_claim_pair(vyre *v, vyi_batch *b, uint32_t slot)
 }
 
 /* Those of the next `count` places that are free; one addition reserves all. */
-static void vyi_batch_claim_run(vyre *v, vyi_partition *part, vyi_batch *b, uint32_t count)
+static void vyi_batch_claim_run(vyre *v, bool alone, vyi_partition *part, vyi_batch *b,
+                                uint32_t count)
 {
-    const uint32_t turn = vyi_fetch_add(&part->cursor, count);
+    const uint32_t turn = vyi_partition_turn(part, alone, count);
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t slot = part->first + vyi_partition_place(part, turn + i);
         const bool pair = slot % 2 == 0 && i + 1 < count && slot + 1 < part->first + part->count;
-        if (VYI_PAIRS && pair && vyi_batch_claim_pair(v, b, slot)) {
+        if (VYI_PAIRS && !alone && pair && vyi_batch_claim_pair(v, b, slot)) {
             i++;
             continue;
         }
-        const uint32_t mark = vyi_slot_claim(v, slot);
+        const uint32_t mark = vyi_slot_claim(v, alone, slot);
         if (mark)
             vyi_batch_add(b, slot, mark);
     }
@@ -16994,14 +17460,15 @@ static void vyi_batch_claim_run(vyre *v, vyi_partition *part, vyi_batch *b, uint
 
 /* Slots for the first works, as many as there are, at least one unless the
  * ring is full. */
-static void vyi_batch_claim(vyre *v, vyi_batch *b, const vyre_work *works, uint32_t count)
+static void vyi_batch_claim(vyre *v, bool alone, vyi_batch *b, const vyre_work *works,
+                            uint32_t count)
 {
     b->count = 0;
     if (v->partition_count == 1 && count > 1)
-        vyi_batch_claim_run(v, &v->partitions[0], b, count < VYI_BATCH ? count : VYI_BATCH);
+        vyi_batch_claim_run(v, alone, &v->partitions[0], b, count < VYI_BATCH ? count : VYI_BATCH);
     while (b->count < count && b->count < VYI_BATCH && (b->count == 0 || v->partition_count > 1)) {
         uint32_t slot = 0;
-        const uint32_t mark = vyi_work_claim(v, &works[b->count], &slot);
+        const uint32_t mark = vyi_work_claim(v, alone, &works[b->count], &slot);
         if (!mark)
             break;
         vyi_batch_add(b, slot, mark);
@@ -17017,27 +17484,35 @@ static void vyi_batch_raise(const vyi_device *d, const vyi_batch *b)
     vyi_fence_stores();
 }
 
+static void vyi_batch_write(vyre *v, vyi_device *d, const vyi_batch *b, const vyre_work *works)
+{
+    for (uint32_t i = 0; i < b->count; i++) {
+        vyi_slot_fill(v, d, b->slots[i], &works[i]);
+        if (!d->write_combined)
+            vyi_slot_raise(d, b->slots[i]);
+    }
+    if (d->write_combined)
+        vyi_batch_raise(d, b);
+}
+
 /* Publishes the first works of `count`, at most VYI_BATCH; how many it were. */
 static uint32_t vyi_publish_batch(vyre *v, const vyre_work *works, uint32_t count,
                                   vyre_ticket *last)
 {
     vyi_batch b;
-    vyi_batch_claim(v, &b, works, count);
+    const bool alone = vyi_alone_enter(v);
+    vyi_batch_claim(v, alone, &b, works, count);
     const uint32_t n = b.count;
-    if (n == 0)
-        return 0;
-
     vyi_device *d = vyi_engine_device(v);
-    for (uint32_t i = 0; i < n; i++) {
-        vyi_slot_fill(v, d, b.slots[i], &works[i]);
-        if (!d->write_combined)
-            vyi_slot_raise(d, b.slots[i]);
-    }
-    if (d->write_combined)
-        vyi_batch_raise(d, &b);
-    vyi_slot_ring_bell(d, b.slots[0]);
+    if (n > 0 && d->whole_lines)
+        vyi_slots_store_lines(v, d, alone, b.slots, works, n);
+    else if (n > 0)
+        vyi_batch_write(v, d, &b, works);
     for (uint32_t i = 0; i < n; i++)
         vyi_store_release(&v->marks[b.slots[i]], vyi_mark_with(b.marks[i], VYI_PHASE_FLIGHT));
+    vyi_alone_leave(v, alone);
+    if (n == 0)
+        return 0;
     if (d->backend->wake)
         d->backend->wake(d);
     *last = vyi_ticket_of(b.slots[n - 1], b.marks[n - 1]);
@@ -17098,11 +17573,13 @@ VYI_API vyre_status vyi_ticket_history(vyre *v, vyre_ticket t, uint32_t *code)
 /* Records an end that was seen, so that a recovery knows of it. `told`: so does
  * the program.  False when the mark has changed meanwhile: then what was seen may
  * be the end of something else. */
-static bool vyi_ticket_seen(vyre *v, vyre_ticket t, uint32_t mark, uint32_t outcome, bool told)
+static bool vyi_ticket_seen(vyre *v, bool alone, vyre_ticket t, uint32_t mark, uint32_t outcome,
+                            bool told)
 {
+    vyi_slot_clear(v, alone, t.slot);
     if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
-        return vyi_mark_move(v, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_FREE));
-    if (!vyi_mark_move(v, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+        return vyi_mark_move(v, alone, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_FREE));
+    if (!vyi_mark_move(v, alone, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
         return false;
     vyi_slot_trouble(v, t.slot, t.generation, VYI_MIRROR_FAULT(outcome), told);
     vyi_store_release(&v->marks[t.slot], vyi_mark_with(mark, VYI_PHASE_FREE));
@@ -17122,7 +17599,7 @@ static uint32_t vyi_mark_unheld(const vyre *v, uint32_t slot)
     return vyi_mark_phase(kept) == VYI_PHASE_FREE && age <= 1 ? kept : mark;
 }
 
-VYI_API vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code)
+static vyre_status vyi_slot_look(vyre *v, bool alone, vyre_ticket t, uint32_t *code)
 {
     if (t.slot >= v->slots || t.generation == 0 || t.generation > VYI_GENERATION_MASK)
         return VYRE_E_TICKET;
@@ -17140,13 +17617,21 @@ VYI_API vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code)
         const uint32_t outcome = vyi_slot_outcome(v, t.slot);
         if (outcome == 0 && vyi_load_acquire(&v->marks[t.slot]) == mark)
             return VYRE_PENDING;
-        if (outcome == 0 || !vyi_ticket_seen(v, t, mark, outcome, true))
+        if (outcome == 0 || !vyi_ticket_seen(v, alone, t, mark, outcome, true))
             continue; /* the outcome may be another generation's, or another device's */
         if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
             return VYRE_OK;
         *code = VYI_MIRROR_FAULT(outcome);
         return VYRE_E_FAULT;
     }
+}
+
+VYI_API vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code)
+{
+    const bool alone = vyi_alone_enter(v);
+    const vyre_status status = vyi_slot_look(v, alone, t, code);
+    vyi_alone_leave(v, alone);
+    return status;
 }
 
 static vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre_ticket t,
@@ -17280,7 +17765,9 @@ static vyre_status vyi_slot_drain(vyre *v, uint32_t slot, uint32_t generation, v
             return VYRE_OK;
         const uint32_t outcome = vyi_slot_outcome(v, slot);
         if (outcome && vyi_mark_phase(mark) == VYI_PHASE_FLIGHT) {
-            (void)vyi_ticket_seen(v, vyi_ticket_of(slot, mark), mark, outcome, false);
+            const bool alone = vyi_alone_enter(v);
+            (void)vyi_ticket_seen(v, alone, vyi_ticket_of(slot, mark), mark, outcome, false);
+            vyi_alone_leave(v, alone);
             continue;
         }
         const vyre_status status = vyi_pace_turn(v, pace, err);
@@ -18466,7 +18953,7 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
 
 static size_t vyi_engine_slots_memory(const vyre *v)
 {
-    const size_t each = 4 * sizeof(uint32_t) + sizeof(vyi_trouble);
+    const size_t each = 5 * sizeof(uint32_t) + sizeof(vyi_trouble);
     return v->slots * each + (v->desc.lost_work == VYRE_LOST_RERUN ? v->slots : 0) *
                                  sizeof(vyre_work) + v->log_records * sizeof(vyre_log_record);
 }
@@ -18482,7 +18969,8 @@ static vyre_status vyi_engine_slots_allocate(vyre *v, vyre_error *err)
     v->kept = v->marks + v->slots;
     v->run_mark = v->kept + v->slots;
     v->run_work = v->run_mark + v->slots;
-    v->trouble = (vyi_trouble *)(void *)(v->run_work + v->slots);
+    v->cleared = v->run_work + v->slots;
+    v->trouble = (vyi_trouble *)(void *)(v->cleared + v->slots);
     v->log = (vyre_log_record *)(void *)(v->trouble + v->slots);
     if (v->desc.lost_work == VYRE_LOST_RERUN)
         v->record = (vyre_work *)(void *)(v->log + v->log_records);
@@ -18683,6 +19171,7 @@ VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, v
     v->desc = filled;
     v->backend = backend;
     v->arena.allocator = filled.allocator;
+    vyi_alone_begin(v);
     if (!vyi_locks_init(v)) {
         vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.", "the system gave no lock");
         vyi_free(&filled.allocator, v, sizeof *v);
@@ -21335,6 +21824,8 @@ VYI_API bool vyi_vk_chain_idle(vyi_vk_context *c, vyi_vk_chain *chain, uint64_t 
  *
  *     loops      how many iterations of 200,000 does a loop make
  *     echo       the host counts up a word, a running dispatch answers each number
+ *     lines      the host stores 64 bytes at once, a running dispatch reads them
+ *                back to front, and counts those of which it sees a part
  *     resident   workgroups count how many of them run at the same time
  *
  * A second answer from one group proves both directions: the group can only have
@@ -21353,9 +21844,10 @@ VYI_API bool vyi_vk_chain_idle(vyi_vk_context *c, vyi_vk_chain *chain, uint64_t 
 #define VYI_VK_PROBE_GOAL     2u /* groups to wait for */
 #define VYI_VK_PROBE_COUNT    3u /* iterations made, numbers seen */
 #define VYI_VK_PROBE_MIX      4u
+#define VYI_VK_PROBE_TORN     5u /* numbers seen with an older word behind */
 #define VYI_VK_PROBE_RUNNING  32u
 #define VYI_VK_PROBE_PEAK     33u
-#define VYI_VK_PROBE_PING     64u
+#define VYI_VK_PROBE_PING     64u /* the first word of a line */
 #define VYI_VK_PROBE_WORDS    96u
 
 #define VYI_VK_PROBE_STOP     0xffffffffu
@@ -21397,6 +21889,24 @@ static void vyi_vk_probe_emit_loops(const vyi_vk_probe_ir *ir)
     vyre_ir_end(p);
 }
 
+/* Counts the line of a new number as torn when one of its other words is
+ * older.  They are read at once, without an order: a lane that has claimed a
+ * slot reads it much later. */
+static void vyi_vk_probe_emit_line(const vyi_vk_probe_ir *ir, vyre_value ping, vyre_local torn)
+{
+    static const uint32_t words[] = { 15, 8, 7, 1 };
+    vyre_program *p = ir->p;
+    vyre_value old = vyre_ir_bool(p, false);
+    for (uint32_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        const vyre_value word =
+            vyre_ir_atomic_load(p, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_PING + words[i]),
+                                VYRE_ORDER_RELAXED);
+        old = vyre_ir_or(p, old, vyre_ir_lt(p, word, ping));
+    }
+    const vyre_value one = vyre_ir_cast(p, VYRE_TYPE_U32, old);
+    vyre_ir_set(p, torn, vyre_ir_add(p, vyre_ir_get(p, torn), one));
+}
+
 /* A group that begins later answers the number of the moment, once more. */
 static void vyi_vk_probe_emit_echo(const vyi_vk_probe_ir *ir)
 {
@@ -21405,13 +21915,15 @@ static void vyi_vk_probe_emit_echo(const vyi_vk_probe_ir *ir)
     vyre_ir_if(p, ir->leads);
     const vyre_local last = vyre_ir_local(p, VYRE_TYPE_U32, zero, "last");
     const vyre_local seen = vyre_ir_local(p, VYRE_TYPE_U32, zero, "seen");
+    const vyre_local torn = vyre_ir_local(p, VYRE_TYPE_U32, zero, "torn");
     vyre_ir_loop(p, zero, ir->times);
     const vyre_value ping = vyre_ir_atomic_load(
-        p, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_PING), VYRE_ORDER_ACQUIRE);
+        p, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_PING), VYRE_ORDER_RELAXED);
     vyre_ir_if(p, vyre_ir_eq(p, ping, vyre_ir_u32(p, VYI_VK_PROBE_STOP)));
     vyre_ir_break(p);
     vyre_ir_end(p);
     vyre_ir_if(p, vyre_ir_ne(p, ping, vyre_ir_get(p, last)));
+    vyi_vk_probe_emit_line(ir, ping, torn);
     vyre_ir_atomic_store(p, ir->mirror, zero, ping, VYRE_ORDER_RELEASE);
     vyre_ir_set(p, last, ping);
     vyre_ir_set(p, seen, vyre_ir_add(p, vyre_ir_get(p, seen), one));
@@ -21419,6 +21931,8 @@ static void vyi_vk_probe_emit_echo(const vyi_vk_probe_ir *ir)
     vyre_ir_end(p);
     vyre_ir_atomic(p, VYRE_ATOMIC_MAX, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_COUNT),
                    vyre_ir_get(p, seen), VYRE_ORDER_RELAXED);
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_TORN),
+                   vyre_ir_get(p, torn), VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
 }
 
@@ -21648,6 +22162,33 @@ static bool vyi_vk_probe_await(vyi_vk_prober *pr, uint32_t number, uint64_t time
     return true;
 }
 
+static void vyi_vk_probe_send(vyi_vk_prober *pr, uint32_t number)
+{
+    if (vyi_has_store_line()) {
+        vyi_line line;
+        for (uint32_t i = 0; i < 4; i++)
+            line.quads[i] = vyi_quad_of(number, number, number, number);
+        vyi_store_line(vyi_vk_probe_at(pr, VYI_VK_PROBE_PING), &line);
+    } else {
+        vyi_vk_probe_set(pr, VYI_VK_PROBE_PING, number);
+    }
+    vyi_fence_stores();
+}
+
+#define VYI_VK_PROBE_LINES   1000u
+#define VYI_VK_PROBE_LINE_NS 700u /* between two: about a round of the dispatch */
+
+/* Lines that nobody waits for, for the dispatch to look at as they arrive. */
+static void vyi_vk_probe_lines(vyi_vk_prober *pr, uint32_t number)
+{
+    for (uint32_t i = 1; i <= VYI_VK_PROBE_LINES; i++) {
+        const uint64_t next = vyi_now() + VYI_VK_PROBE_LINE_NS;
+        vyi_vk_probe_send(pr, number + i);
+        while (vyi_now() < next)
+            vyi_pause();
+    }
+}
+
 /* One dispatch.  Returns how many numbers came back while it ran. */
 static uint32_t vyi_vk_probe_converse(vyi_vk_prober *pr, vyre_probe *out)
 {
@@ -21655,8 +22196,7 @@ static uint32_t vyi_vk_probe_converse(vyi_vk_prober *pr, vyre_probe *out)
     uint32_t number = 1;
     for (; number <= VYI_VK_PROBE_ECHOES; number++) {
         const uint64_t begin = vyi_now();
-        vyi_vk_probe_set(pr, VYI_VK_PROBE_PING, number);
-        vyi_fence_stores();
+        vyi_vk_probe_send(pr, number);
         /* The first one waits for the dispatch to begin. */
         if (!vyi_vk_probe_await(pr, number, number == 1 ? 200000000ull : patience))
             break;
@@ -21664,6 +22204,9 @@ static uint32_t vyi_vk_probe_converse(vyi_vk_prober *pr, vyre_probe *out)
         if (number > 1 && (out->round_trip_ns == 0 || taken < out->round_trip_ns))
             out->round_trip_ns = taken > 0 ? taken : 1;
     }
+    if (number > VYI_VK_PROBE_ECHOES && vyi_has_store_line() &&
+        pr->c->properties.deviceType != VK_PHYSICAL_DEVICE_TYPE_CPU)
+        vyi_vk_probe_lines(pr, number);
     return number - 1;
 }
 
@@ -21674,6 +22217,7 @@ static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, ui
     const bool cpu = vyi_vk_probe_on_cpu(pr);
     const uint32_t times = out->loop_limited ? out->loop_limit / 2 : 20000;
     vyi_vk_probe_set(pr, VYI_VK_PROBE_PING, 0);
+    vyi_vk_probe_set(pr, VYI_VK_PROBE_TORN, 0);
     vyi_store_release(pr->mirror.mapped, 0);
     /* On a CPU an iteration takes little time, and more groups make it longer. */
     vyre_status status = vyi_vk_probe_launch(pr, VYI_VK_PROBE_ECHO, times, cpu ? 16 : 1, err);
@@ -21693,6 +22237,8 @@ static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, ui
     const uint32_t count = vyi_vk_probe_get(pr, VYI_VK_PROBE_COUNT);
     *answered = now > *answered ? now : *answered;
     *seen = count > *seen ? count : *seen;
+    out->whole_lines = vyi_has_store_line() && count >= VYI_VK_PROBE_LINES / 10 &&
+                       vyi_vk_probe_get(pr, VYI_VK_PROBE_TORN) == 0;
     return VYRE_OK;
 }
 
@@ -21745,10 +22291,10 @@ static void vyi_vk_probe_text(vyre_probe *out)
         snprintf(limit, sizeof limit, "%u", out->loop_limit);
     snprintf(out->text, sizeof out->text,
              "%s: host to device %s, device to host %s, echo %.2f us; loop limit %s; "
-             "%u groups at once",
+             "%u groups at once%s",
              out->live ? "live" : "not live", out->host_to_device ? "yes" : "no",
              out->device_to_host ? "yes" : "no", (double)out->round_trip_ns * 1e-3, limit,
-             out->resident_groups);
+             out->resident_groups, out->whole_lines ? ", whole lines" : "");
 }
 
 VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_t max_groups,
@@ -21802,6 +22348,7 @@ typedef struct vyi_vk {
     VkPipelineCache  cache;
     VkPipeline       loop, once;
     uint32_t         once_groups;
+    uint32_t         loop_group;      /* group size of the looping kernel; 0 = the program's own */
     vyi_vk_chain     chain;
 } vyi_vk;
 
@@ -21854,7 +22401,7 @@ static vyre_status vyi_vk_group_choose(vyi_vk *v, const vyi_device_desc *desc, v
     v->base.group_size = vyi_vk_min(desc->group_size, limit);
     if (vyi_vk_is_cpu(v)) {
         v->base.group_size = vyi_vk_min(v->base.group_size, v->c.features.subgroup_size);
-        v->base.doorbell = desc->narrow != NULL;
+        v->base.narrow = desc->narrow != NULL;
         return VYRE_OK;
     }
     if (desc->fixed_geometry && desc->group_size > limit)
@@ -21885,9 +22432,25 @@ static void vyi_vk_groups_choose(vyi_vk *v, const vyi_device_desc *desc)
         v->base.groups = v->once_groups = desc->max_groups;
     const uint32_t device_limit = v->c.properties.limits.maxComputeWorkGroupCount[0];
     v->base.groups = vyi_vk_min(v->base.groups, device_limit);
-    if (v->base.doorbell)
+    if (v->base.narrow)
         v->base.groups = 1;
     v->once_groups = vyi_vk_min(v->once_groups, device_limit);
+}
+
+/* Lanes that poll for long share a processor's path to memory: they are spread
+ * over more of them, in smaller groups, and are not more for it. */
+#define VYI_VK_LOOP_GROUP 64u
+
+static void vyi_vk_loop_spread(vyi_vk *v, const vyi_device_desc *desc)
+{
+    const uint32_t parts = v->base.group_size / VYI_VK_LOOP_GROUP;
+    const uint32_t device_limit = v->c.properties.limits.maxComputeWorkGroupCount[0];
+    v->loop_group = v->base.narrow ? 0 : v->base.group_size;
+    if (desc->fixed_geometry || vyi_vk_is_cpu(v) || parts < 2 ||
+        v->base.group_size % VYI_VK_LOOP_GROUP != 0 || v->base.groups > device_limit / parts)
+        return;
+    v->loop_group = VYI_VK_LOOP_GROUP;
+    v->base.groups *= parts;
 }
 
 /* A round costs each lane an iteration, and one more for each of its slots.
@@ -21971,9 +22534,9 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     p.name = "pass";
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->once, err);
-    p.program = v->base.doorbell ? desc->narrow : desc->loop;
+    p.program = v->base.narrow ? desc->narrow : desc->loop;
     p.name = "loop";
-    p.group_size = v->base.doorbell ? 0 : p.group_size;
+    p.group_size = v->loop_group;
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->loop, err);
     return status;
@@ -21989,6 +22552,7 @@ static void vyi_vk_describe_memory(vyi_vk *v)
         if (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT)
             continue;
         v->base.write_combined = true;
+        v->base.whole_lines = v->probe.whole_lines;
         v->base.slow_reads = true;
     }
 }
@@ -22005,6 +22569,7 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
         return status;
     vyi_vk_groups_choose(v, desc);
     v->base.max_rounds = vyi_vk_max_rounds(v, desc);
+    vyi_vk_loop_spread(v, desc);
     v->base.in_flight = vyi_vk_min(wanted, VYI_VK_MAX_CHAIN - 1);
 
     status = vyi_vk_open_buffers(v, desc, err);
@@ -22016,8 +22581,8 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
         status = vyi_vk_chain_create(&v->c, &v->chain, v->base.in_flight + 1, err);
     if (status == VYRE_OK)
         vyi_vk_describe_memory(v);
-    if (v->base.doorbell)
-        v->base.group_size = 1; /* of the looping kernel; the passes have theirs already */
+    /* Of the looping kernel; the passes have theirs already. */
+    v->base.group_size = v->base.narrow ? 1 : v->loop_group;
     return status;
 }
 

@@ -233,6 +233,72 @@ static inline void vyi_fence_stores(void)
 #endif
 }
 
+/* A store of 64 bytes that leaves the CPU as one: memory sees all of them at
+ * once.  It is in no order with other stores; a fence ahead of it makes those
+ * before come first. */
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+    #include <cpuid.h>
+    #define VYI_LINES 1
+
+typedef uint32_t vyi_quad __attribute__((vector_size(16), aligned(4), may_alias));
+typedef struct vyi_line { vyi_quad quads[4]; } vyi_line;
+
+/* Four words, and those bits of four words that `keep` has. */
+static inline vyi_quad vyi_quad_of(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+{
+    const vyi_quad quad = { a, b, c, d };
+    return quad;
+}
+
+static inline vyi_quad vyi_quad_keep(const uint32_t *from, const uint32_t *keep)
+{
+    return *(const vyi_quad *)from & *(const vyi_quad *)keep;
+}
+
+/* Whether this CPU has it: MOVDIR64B. */
+static inline bool vyi_has_store_line(void)
+{
+    unsigned a, b, c = 0, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 28 & 1u);
+}
+
+/* `at` is 64-byte aligned. */
+static inline void vyi_store_line(void *at, const vyi_line *line)
+{
+    __asm__ volatile(".byte 0x66, 0x0f, 0x38, 0xf8, 0x02" /* movdir64b (%rdx), %rax */
+                     : "=m"(*(vyi_line *)at)
+                     : "m"(*line), "a"(at), "d"(line));
+}
+#else
+    #define VYI_LINES 0
+
+typedef struct vyi_quad { uint32_t words[4]; } vyi_quad;
+typedef struct vyi_line { vyi_quad quads[4]; } vyi_line;
+
+static inline vyi_quad vyi_quad_of(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+{
+    vyi_quad quad;
+    quad.words[0] = a, quad.words[1] = b, quad.words[2] = c, quad.words[3] = d;
+    return quad;
+}
+
+static inline vyi_quad vyi_quad_keep(const uint32_t *from, const uint32_t *keep)
+{
+    return vyi_quad_of(from[0] & keep[0], from[1] & keep[1], from[2] & keep[2],
+                       from[3] & keep[3]);
+}
+
+static inline bool vyi_has_store_line(void)
+{
+    return false;
+}
+
+static inline void vyi_store_line(void *at, const vyi_line *line)
+{
+    (void)at, (void)line;
+}
+#endif
+
 VYI_EXTERN_C_END
 
 #endif

@@ -234,7 +234,7 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
 
 static size_t vyi_engine_slots_memory(const vyre *v)
 {
-    const size_t each = 4 * sizeof(uint32_t) + sizeof(vyi_trouble);
+    const size_t each = 5 * sizeof(uint32_t) + sizeof(vyi_trouble);
     return v->slots * each + (v->desc.lost_work == VYRE_LOST_RERUN ? v->slots : 0) *
                                  sizeof(vyre_work) + v->log_records * sizeof(vyre_log_record);
 }
@@ -250,7 +250,8 @@ static vyre_status vyi_engine_slots_allocate(vyre *v, vyre_error *err)
     v->kept = v->marks + v->slots;
     v->run_mark = v->kept + v->slots;
     v->run_work = v->run_mark + v->slots;
-    v->trouble = (vyi_trouble *)(void *)(v->run_work + v->slots);
+    v->cleared = v->run_work + v->slots;
+    v->trouble = (vyi_trouble *)(void *)(v->cleared + v->slots);
     v->log = (vyre_log_record *)(void *)(v->trouble + v->slots);
     if (v->desc.lost_work == VYRE_LOST_RERUN)
         v->record = (vyre_work *)(void *)(v->log + v->log_records);
@@ -451,6 +452,7 @@ VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, v
     v->desc = filled;
     v->backend = backend;
     v->arena.allocator = filled.allocator;
+    vyi_alone_begin(v);
     if (!vyi_locks_init(v)) {
         vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.", "the system gave no lock");
         vyi_free(&filled.allocator, v, sizeof *v);

@@ -141,6 +141,7 @@ typedef struct vyre_probe {
     bool     host_to_device;  /* a running kernel sees what the host writes */
     bool     device_to_host;  /* the host sees what a running kernel writes */
     bool     loop_limited;    /* the driver cuts loops, silently */
+    bool     whole_lines;     /* it sees what the host stores as one line as a whole */
     uint32_t loop_limit;      /* after this many iterations; 0 = none found */
     uint32_t resident_groups; /* workgroups seen running at the same time; 0 = not measured */
     uint64_t round_trip_ns;   /* of the fastest echo; 0 = none came back */

@@ -80,7 +80,8 @@ typedef struct vyi_device {
     uint32_t max_rounds;       /* that one lease may have; 0 = no bound known */
     bool     endless;          /* rounds may be 0: the launch then lives until it is stopped */
     bool     write_combined;   /* host stores to control and ring need a store fence for order */
-    bool     doorbell;         /* a narrow kernel runs: it looks at VYRE_CONTROL_DOORBELL first */
+    bool     whole_lines;      /* and a slot that the host stores as one line is seen as one */
+    bool     narrow;           /* the looping kernel is the narrow one */
     bool     slow_reads;       /* host reads of control and ring cross a bus */
     bool     pumped;           /* launches make progress inside reap only */
     uint32_t group_size;       /* as the looping program runs */
@@ -207,6 +208,12 @@ struct vyre {
     uint32_t  held;       /* every slot is BUSY for a moment */
     uint32_t  untold;     /* troubles that were replaced before anybody was told */
     void     *device;     /* vyi_device */
+    /* One thread alone (engine_slots.c). */
+    void     *alone;      /* its id, or a VYI_ALONE_ value */
+    uint32_t  inside;     /* it is at the slots now */
+    uint32_t  turning;    /* somebody changes `alone` */
+    uint32_t  fences;     /* it has made, and one */
+    uint32_t *cleared;    /* of each slot: `fences` when its mirror word was cleared */
     /* Constant once the handle is open. */
     uint32_t  slots, tenants, observables, log_records;
     uint32_t  partition_count, mirror_index, user_count;
@@ -244,6 +251,11 @@ struct vyre {
     bool       helper_runs, helper_quits;
 };
 
+/* What vyre.alone can be, apart from a thread's id. */
+#define VYI_ALONE_NOBODY 0u /* the next thread is the one */
+#define VYI_ALONE_ENDING 1u /* another thread has come, and waits for the first to step aside */
+#define VYI_ALONE_SHARED 2u /* for good: marks are moved by compare-and-swap */
+
 /* How far a thread may go in looking after the device. */
 typedef enum vyi_effort {
     VYI_EFFORT_LOOK = 0, /* keep a started kernel going */
@@ -279,8 +291,10 @@ static inline uint32_t vyi_control_load(const vyi_device *d, uint32_t word)
     return vyi_le32(vyi_load_acquire(vyi_engine_words(d, VYI_ROLE_CONTROL) + word));
 }
 
-/* Slots (engine_slots.c).  vyi_engine_hold takes every slot, if all are at rest
+/* Slots (engine_slots.c).  vyi_alone_begin comes before any other of these
+ * functions.  vyi_engine_hold takes every slot, if all are at rest
  * (or, with `force`, whatever they are doing); vyi_engine_unhold puts them back. */
+VYI_API void vyi_alone_begin(vyre *v);
 VYI_API bool vyi_engine_hold(vyre *v, bool force);
 VYI_API void vyi_engine_unhold(vyre *v);
 /* How many are in flight and have not ended. */

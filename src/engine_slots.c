@@ -4,8 +4,13 @@
  * The hot path takes no lock and never reads device memory.  A publisher finds
  * a slot with a cursor that all publishers of a partition add to, makes it its
  * own with one compare-and-swap on the slot's mark, writes the work, and
- * raises STATUS last.  The kernel ends a slot by writing its mirror word after
- * STATUS; that word is all that is polled here.
+ * raises STATUS last.  The kernel ends a slot by writing its mirror word; that
+ * word is all that is polled here.
+ *
+ * Device memory is write-combined, and there both a fence and a locked
+ * instruction wait until what this core has written has arrived: 130 ns for a
+ * write of 6 ns.  So a slot is stored as one line, where that is seen as a
+ * whole; and a thread that uses the handle alone moves marks by plain stores.
  * ======================================================================= */
 #include "engine_impl.h"
 
@@ -40,10 +45,80 @@ static uint32_t vyi_mark_next(uint32_t mark)
     return generation << VYI_GENERATION_BIT | (mark & VYI_MARK_EPOCH) | VYI_PHASE_BUSY;
 }
 
-/* The mark's move, if it still is what it was. */
-static bool vyi_mark_move(vyre *v, uint32_t slot, uint32_t from, uint32_t to)
+/* --- one thread alone ---------------------------------------------------- */
+
+/* The first thread that publishes or asks has the slots to itself until a
+ * second one comes.  It says when it is `inside`, and then looks whether the
+ * handle still is its own; a second thread first takes the handle away, and then
+ * looks whether the first is inside.  Each store must come before the load
+ * behind it: the second thread's fence sees to that for both. */
+
+VYI_API void vyi_alone_begin(vyre *v)
 {
-    return vyi_compare_exchange(&v->marks[slot], from, to) == from;
+    const uintptr_t who = vyi_fence_others_ready() ? VYI_ALONE_NOBODY : VYI_ALONE_SHARED;
+    vyi_store_pointer(&v->alone, (void *)who);
+    v->fences = 1;
+}
+
+static uintptr_t vyi_alone_who(const vyre *v)
+{
+    return (uintptr_t)vyi_load_pointer(&v->alone);
+}
+
+static bool vyi_alone_decide(vyre *v, uintptr_t me)
+{
+    for (;; vyi_yield()) {
+        if (vyi_alone_who(v) == VYI_ALONE_SHARED)
+            return false;
+        if (vyi_compare_exchange(&v->turning, 0, 1) != 0)
+            continue;
+        const uintptr_t who = vyi_alone_who(v);
+        const bool mine = who == VYI_ALONE_NOBODY || who == me;
+        if (mine) {
+            vyi_store_relaxed(&v->inside, 1);
+            vyi_store_pointer(&v->alone, (void *)me);
+        } else if (who != VYI_ALONE_SHARED) {
+            vyi_store_pointer(&v->alone, (void *)(uintptr_t)VYI_ALONE_ENDING);
+            vyi_fence_others();
+            while (vyi_load_acquire(&v->inside))
+                vyi_yield();
+            vyi_store_pointer(&v->alone, (void *)(uintptr_t)VYI_ALONE_SHARED);
+        }
+        vyi_store_release(&v->turning, 0);
+        return mine;
+    }
+}
+
+/* True: the slots are the caller's until it leaves.  It must not wait for
+ * anybody meanwhile, nor enter again. */
+static inline bool vyi_alone_enter(vyre *v)
+{
+    const uintptr_t me = vyi_thread_id();
+    if (vyi_alone_who(v) == me) {
+        vyi_store_relaxed(&v->inside, 1);
+        vyi_fence_compiler();
+        if (vyi_alone_who(v) == me)
+            return true;
+        vyi_store_release(&v->inside, 0);
+    }
+    return vyi_alone_decide(v, me);
+}
+
+static inline void vyi_alone_leave(vyre *v, bool alone)
+{
+    if (alone)
+        vyi_store_release(&v->inside, 0);
+}
+
+/* The mark's move, if it still is what it was. */
+static inline bool vyi_mark_move(vyre *v, bool alone, uint32_t slot, uint32_t from, uint32_t to)
+{
+    if (!alone)
+        return vyi_compare_exchange(&v->marks[slot], from, to) == from;
+    if (vyi_load_relaxed(&v->marks[slot]) != from)
+        return false;
+    vyi_store_release(&v->marks[slot], to);
+    return true;
 }
 
 /* How the slot ended, or 0.  Pairs with the kernel's release of the word, and
@@ -52,6 +127,16 @@ static uint32_t vyi_slot_outcome(const vyre *v, uint32_t slot)
 {
     const vyi_device *d = vyi_engine_device(v);
     return vyi_le32(vyi_load_acquire(vyi_engine_words(d, v->mirror_index) + slot));
+}
+
+/* The mirror word of a slot whose end has been seen, ahead of its next work. */
+static inline void vyi_slot_clear(vyre *v, bool alone, uint32_t slot)
+{
+    const vyi_device *d = vyi_engine_device(v);
+    if (!alone || !d->whole_lines)
+        return;
+    vyi_store_release(vyi_engine_words(d, v->mirror_index) + slot, 0);
+    v->cleared[slot] = v->fences;
 }
 
 /* Only the owner of the slot's BUSY mark writes.  The generation is 0 while the
@@ -72,23 +157,24 @@ VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint3
 /* --- taking slots -------------------------------------------------------- */
 
 /* Makes the slot the publisher's: its BUSY mark, or 0 when it is in use. */
-static uint32_t vyi_slot_claim(vyre *v, uint32_t slot)
+static uint32_t vyi_slot_claim(vyre *v, bool alone, uint32_t slot)
 {
     const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
     const uint32_t next = vyi_mark_next(mark);
 
     if (vyi_mark_phase(mark) == VYI_PHASE_FREE)
-        return vyi_mark_move(v, slot, mark, next) ? next : 0;
+        return vyi_mark_move(v, alone, slot, mark, next) ? next : 0;
     if (vyi_mark_phase(mark) == VYI_PHASE_BUSY)
         return 0;
 
     const uint32_t outcome = vyi_slot_outcome(v, slot);
     if (outcome == 0)
         return 0;
+    vyi_slot_clear(v, alone, slot);
     if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
-        return vyi_mark_move(v, slot, mark, next) ? next : 0;
+        return vyi_mark_move(v, alone, slot, mark, next) ? next : 0;
     /* The fault is on record before its generation is over. */
-    if (!vyi_mark_move(v, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+    if (!vyi_mark_move(v, alone, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
         return 0;
     vyi_slot_trouble(v, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome), false);
     vyi_store_release(&v->marks[slot], next);
@@ -100,12 +186,22 @@ static uint32_t vyi_partition_place(const vyi_partition *part, uint32_t turn)
     return (part->count & (part->count - 1)) == 0 ? turn & (part->count - 1) : turn % part->count;
 }
 
-/* A slot of the partition that is now the caller's: its BUSY mark, or 0. */
-static uint32_t vyi_partition_claim(vyre *v, vyi_partition *part, uint32_t *slot)
+/* Reserves the next `count` places; the first of them. */
+static inline uint32_t vyi_partition_turn(vyi_partition *part, bool alone, uint32_t count)
 {
-    uint32_t place = vyi_partition_place(part, vyi_fetch_add(&part->cursor, 1));
+    if (!alone)
+        return vyi_fetch_add(&part->cursor, count);
+    const uint32_t turn = vyi_load_relaxed(&part->cursor);
+    vyi_store_relaxed(&part->cursor, turn + count);
+    return turn;
+}
+
+/* A slot of the partition that is now the caller's: its BUSY mark, or 0. */
+static uint32_t vyi_partition_claim(vyre *v, bool alone, vyi_partition *part, uint32_t *slot)
+{
+    uint32_t place = vyi_partition_place(part, vyi_partition_turn(part, alone, 1));
     for (uint32_t tried = 0; tried < part->count; tried++) {
-        const uint32_t mark = vyi_slot_claim(v, part->first + place);
+        const uint32_t mark = vyi_slot_claim(v, alone, part->first + place);
         if (mark) {
             if (tried)
                 vyi_store_relaxed(&part->cursor, place + 1);
@@ -135,18 +231,18 @@ static vyi_partition *vyi_partition_of(vyre *v, vyre_priority priority)
     return part;
 }
 
-static uint32_t vyi_work_claim(vyre *v, const vyre_work *work, uint32_t *slot)
+static uint32_t vyi_work_claim(vyre *v, bool alone, const vyre_work *work, uint32_t *slot)
 {
     vyi_partition *part = vyi_partition_of(v, work->priority);
     for (;;) {
-        const uint32_t mark = vyi_partition_claim(v, part, slot);
-        if (mark || !vyi_load_acquire(&v->held))
+        const uint32_t mark = vyi_partition_claim(v, alone, part, slot);
+        if (mark || alone || !vyi_load_acquire(&v->held))
             return mark;
         vyi_yield(); /* every slot is held, for a moment, by the log or a recovery */
     }
 }
 
-VYI_API bool vyi_engine_hold(vyre *v, bool force)
+static bool vyi_slots_hold(vyre *v, bool alone, bool force)
 {
     vyi_store_release(&v->held, 1);
     for (uint32_t slot = 0; slot < v->slots; slot++) {
@@ -162,12 +258,21 @@ VYI_API bool vyi_engine_hold(vyre *v, bool force)
                 return false;
             }
             vyi_store_release(&v->kept[slot], mark); /* before BUSY: for vyi_mark_unheld */
-            if (!busy && vyi_mark_move(v, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+            if (!busy &&
+                vyi_mark_move(v, alone, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
                 break;
             vyi_yield();
         }
     }
     return true;
+}
+
+VYI_API bool vyi_engine_hold(vyre *v, bool force)
+{
+    const bool alone = vyi_alone_enter(v);
+    const bool held = vyi_slots_hold(v, alone, force);
+    vyi_alone_leave(v, alone);
+    return held;
 }
 
 VYI_API void vyi_engine_unhold(vyre *v)
@@ -277,13 +382,67 @@ static inline void vyi_slot_raise(const vyi_device *d, uint32_t slot)
                       vyi_le32(VYRE_SLOT_PUBLISHED));
 }
 
-/* Release: who sees the doorbell sees the slot PUBLISHED. */
-static void vyi_slot_ring_bell(const vyi_device *d, uint32_t slot)
+/* --- publishing: a slot as one line -------------------------------------- */
+
+VYI_STATIC_ASSERT(slot_is_a_line, sizeof(vyi_line) == 4 * VYRE_SLOT_WORDS &&
+                                      VYRE_SLOT_STATUS == 0 && VYRE_SLOT_OPCODE == 1 &&
+                                      VYRE_SLOT_TENANT == 2 && VYRE_SLOT_PRIORITY == 3 &&
+                                      VYRE_SLOT_ARGS == 4 && VYRE_MAX_ARGS == 12);
+
+static inline void vyi_line_compose(vyi_line *line, const vyre_work *work)
 {
-    if (d->doorbell)
-        vyi_store_release(vyi_engine_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_DOORBELL,
-                          vyi_le32(slot + 1));
+    const uint32_t *keep = vyi_args_keep + VYRE_MAX_ARGS - work->arg_count;
+    line->quads[0] = vyi_quad_of(VYRE_SLOT_PUBLISHED, work->opcode, work->tenant,
+                                 vyi_priority_level(work->priority));
+    line->quads[1] = vyi_quad_keep(work->args, keep);
+    line->quads[2] = vyi_quad_keep(work->args + 4, keep + 4);
+    line->quads[3] = vyi_quad_keep(work->args + 8, keep + 8);
 }
+
+/* Composed before the first of them is stored: a store of a line waits for its
+ * words, and what is composed behind it would wait for the store. */
+#define VYI_LINES_AT_ONCE 8u
+
+static inline void vyi_slots_store(const vyi_device *d, const uint32_t *slots,
+                                   const vyre_work *works, uint32_t count)
+{
+    vyi_line lines[VYI_LINES_AT_ONCE];
+    uint32_t *ring = vyi_engine_words(d, VYI_ROLE_RING);
+    for (uint32_t i = 0; i < count; i++)
+        vyi_line_compose(&lines[i], &works[i]);
+    for (uint32_t i = 0; i < count; i++)
+        vyi_store_line(ring + (size_t)slots[i] * VYRE_SLOT_WORDS, &lines[i]);
+}
+
+/* Publishes into slots of the caller's.  What must come before their lines,
+ * the cleared mirror words and the program's own data in its buffers, is behind
+ * a fence.  A lone thread cleared the words when it saw the last end, and mostly
+ * a fence has been made since: where the program has no buffers, that will do. */
+static inline void vyi_slots_store_lines(vyre *v, const vyi_device *d, bool alone,
+                                         const uint32_t *slots, const vyre_work *works,
+                                         uint32_t count)
+{
+    bool fence = !alone || v->user_count != 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (v->record)
+            v->record[slots[i]] = works[i];
+        if (!alone)
+            vyi_store_release(vyi_engine_words(d, v->mirror_index) + slots[i], 0);
+        else
+            fence = fence || v->cleared[slots[i]] == v->fences;
+    }
+    if (fence)
+        vyi_fence_stores();
+    if (fence && alone)
+        v->fences++;
+    for (uint32_t i = 0; i < count; i += VYI_LINES_AT_ONCE) {
+        const uint32_t rest = count - i;
+        vyi_slots_store(d, slots + i, works + i,
+                        rest < VYI_LINES_AT_ONCE ? rest : VYI_LINES_AT_ONCE);
+    }
+}
+
+/* --- publishing, one slot or many ---------------------------------------- */
 
 VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_work *work)
 {
@@ -291,7 +450,6 @@ VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_wo
     if (d->write_combined)
         vyi_fence_stores();
     vyi_slot_raise(d, slot);
-    vyi_slot_ring_bell(d, slot);
     if (d->write_combined)
         vyi_fence_stores();
 }
@@ -326,14 +484,21 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
         return status;
 
     uint32_t slot = 0;
-    const uint32_t mark = vyi_work_claim(v, work, &slot);
+    const bool alone = vyi_alone_enter(v);
+    const uint32_t mark = vyi_work_claim(v, alone, work, &slot);
+    vyi_device *d = vyi_engine_device(v);
+    if (mark) {
+        if (d->whole_lines)
+            vyi_slots_store_lines(v, d, alone, &slot, work, 1);
+        else
+            vyi_slot_write(v, d, slot, work);
+        vyi_store_release(&v->marks[slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
+    }
+    vyi_alone_leave(v, alone);
     if (!mark) {
         vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
         return vyi_engine_full(v, err);
     }
-    vyi_device *d = vyi_engine_device(v);
-    vyi_slot_write(v, d, slot, work);
-    vyi_store_release(&v->marks[slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
     if (d->backend->wake)
         d->backend->wake(d);
     if ((slot & 63u) == 0)
@@ -380,17 +545,18 @@ static inline bool vyi_batch_claim_pair(vyre *v, vyi_batch *b, uint32_t slot)
 }
 
 /* Those of the next `count` places that are free; one addition reserves all. */
-static void vyi_batch_claim_run(vyre *v, vyi_partition *part, vyi_batch *b, uint32_t count)
+static void vyi_batch_claim_run(vyre *v, bool alone, vyi_partition *part, vyi_batch *b,
+                                uint32_t count)
 {
-    const uint32_t turn = vyi_fetch_add(&part->cursor, count);
+    const uint32_t turn = vyi_partition_turn(part, alone, count);
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t slot = part->first + vyi_partition_place(part, turn + i);
         const bool pair = slot % 2 == 0 && i + 1 < count && slot + 1 < part->first + part->count;
-        if (VYI_PAIRS && pair && vyi_batch_claim_pair(v, b, slot)) {
+        if (VYI_PAIRS && !alone && pair && vyi_batch_claim_pair(v, b, slot)) {
             i++;
             continue;
         }
-        const uint32_t mark = vyi_slot_claim(v, slot);
+        const uint32_t mark = vyi_slot_claim(v, alone, slot);
         if (mark)
             vyi_batch_add(b, slot, mark);
     }
@@ -398,14 +564,15 @@ static void vyi_batch_claim_run(vyre *v, vyi_partition *part, vyi_batch *b, uint
 
 /* Slots for the first works, as many as there are, at least one unless the
  * ring is full. */
-static void vyi_batch_claim(vyre *v, vyi_batch *b, const vyre_work *works, uint32_t count)
+static void vyi_batch_claim(vyre *v, bool alone, vyi_batch *b, const vyre_work *works,
+                            uint32_t count)
 {
     b->count = 0;
     if (v->partition_count == 1 && count > 1)
-        vyi_batch_claim_run(v, &v->partitions[0], b, count < VYI_BATCH ? count : VYI_BATCH);
+        vyi_batch_claim_run(v, alone, &v->partitions[0], b, count < VYI_BATCH ? count : VYI_BATCH);
     while (b->count < count && b->count < VYI_BATCH && (b->count == 0 || v->partition_count > 1)) {
         uint32_t slot = 0;
-        const uint32_t mark = vyi_work_claim(v, &works[b->count], &slot);
+        const uint32_t mark = vyi_work_claim(v, alone, &works[b->count], &slot);
         if (!mark)
             break;
         vyi_batch_add(b, slot, mark);
@@ -421,27 +588,35 @@ static void vyi_batch_raise(const vyi_device *d, const vyi_batch *b)
     vyi_fence_stores();
 }
 
+static void vyi_batch_write(vyre *v, vyi_device *d, const vyi_batch *b, const vyre_work *works)
+{
+    for (uint32_t i = 0; i < b->count; i++) {
+        vyi_slot_fill(v, d, b->slots[i], &works[i]);
+        if (!d->write_combined)
+            vyi_slot_raise(d, b->slots[i]);
+    }
+    if (d->write_combined)
+        vyi_batch_raise(d, b);
+}
+
 /* Publishes the first works of `count`, at most VYI_BATCH; how many it were. */
 static uint32_t vyi_publish_batch(vyre *v, const vyre_work *works, uint32_t count,
                                   vyre_ticket *last)
 {
     vyi_batch b;
-    vyi_batch_claim(v, &b, works, count);
+    const bool alone = vyi_alone_enter(v);
+    vyi_batch_claim(v, alone, &b, works, count);
     const uint32_t n = b.count;
-    if (n == 0)
-        return 0;
-
     vyi_device *d = vyi_engine_device(v);
-    for (uint32_t i = 0; i < n; i++) {
-        vyi_slot_fill(v, d, b.slots[i], &works[i]);
-        if (!d->write_combined)
-            vyi_slot_raise(d, b.slots[i]);
-    }
-    if (d->write_combined)
-        vyi_batch_raise(d, &b);
-    vyi_slot_ring_bell(d, b.slots[0]);
+    if (n > 0 && d->whole_lines)
+        vyi_slots_store_lines(v, d, alone, b.slots, works, n);
+    else if (n > 0)
+        vyi_batch_write(v, d, &b, works);
     for (uint32_t i = 0; i < n; i++)
         vyi_store_release(&v->marks[b.slots[i]], vyi_mark_with(b.marks[i], VYI_PHASE_FLIGHT));
+    vyi_alone_leave(v, alone);
+    if (n == 0)
+        return 0;
     if (d->backend->wake)
         d->backend->wake(d);
     *last = vyi_ticket_of(b.slots[n - 1], b.marks[n - 1]);
@@ -502,11 +677,13 @@ VYI_API vyre_status vyi_ticket_history(vyre *v, vyre_ticket t, uint32_t *code)
 /* Records an end that was seen, so that a recovery knows of it. `told`: so does
  * the program.  False when the mark has changed meanwhile: then what was seen may
  * be the end of something else. */
-static bool vyi_ticket_seen(vyre *v, vyre_ticket t, uint32_t mark, uint32_t outcome, bool told)
+static bool vyi_ticket_seen(vyre *v, bool alone, vyre_ticket t, uint32_t mark, uint32_t outcome,
+                            bool told)
 {
+    vyi_slot_clear(v, alone, t.slot);
     if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
-        return vyi_mark_move(v, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_FREE));
-    if (!vyi_mark_move(v, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+        return vyi_mark_move(v, alone, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_FREE));
+    if (!vyi_mark_move(v, alone, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
         return false;
     vyi_slot_trouble(v, t.slot, t.generation, VYI_MIRROR_FAULT(outcome), told);
     vyi_store_release(&v->marks[t.slot], vyi_mark_with(mark, VYI_PHASE_FREE));
@@ -526,7 +703,7 @@ static uint32_t vyi_mark_unheld(const vyre *v, uint32_t slot)
     return vyi_mark_phase(kept) == VYI_PHASE_FREE && age <= 1 ? kept : mark;
 }
 
-VYI_API vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code)
+static vyre_status vyi_slot_look(vyre *v, bool alone, vyre_ticket t, uint32_t *code)
 {
     if (t.slot >= v->slots || t.generation == 0 || t.generation > VYI_GENERATION_MASK)
         return VYRE_E_TICKET;
@@ -544,13 +721,21 @@ VYI_API vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code)
         const uint32_t outcome = vyi_slot_outcome(v, t.slot);
         if (outcome == 0 && vyi_load_acquire(&v->marks[t.slot]) == mark)
             return VYRE_PENDING;
-        if (outcome == 0 || !vyi_ticket_seen(v, t, mark, outcome, true))
+        if (outcome == 0 || !vyi_ticket_seen(v, alone, t, mark, outcome, true))
             continue; /* the outcome may be another generation's, or another device's */
         if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
             return VYRE_OK;
         *code = VYI_MIRROR_FAULT(outcome);
         return VYRE_E_FAULT;
     }
+}
+
+VYI_API vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code)
+{
+    const bool alone = vyi_alone_enter(v);
+    const vyre_status status = vyi_slot_look(v, alone, t, code);
+    vyi_alone_leave(v, alone);
+    return status;
 }
 
 static vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre_ticket t,
@@ -684,7 +869,9 @@ static vyre_status vyi_slot_drain(vyre *v, uint32_t slot, uint32_t generation, v
             return VYRE_OK;
         const uint32_t outcome = vyi_slot_outcome(v, slot);
         if (outcome && vyi_mark_phase(mark) == VYI_PHASE_FLIGHT) {
-            (void)vyi_ticket_seen(v, vyi_ticket_of(slot, mark), mark, outcome, false);
+            const bool alone = vyi_alone_enter(v);
+            (void)vyi_ticket_seen(v, alone, vyi_ticket_of(slot, mark), mark, outcome, false);
+            vyi_alone_leave(v, alone);
             continue;
         }
         const vyre_status status = vyi_pace_turn(v, pace, err);

@@ -307,8 +307,21 @@ static void vyi_kernel_hook(vyi_kernel *k,
 
 /* --- claiming a slot ----------------------------------------------------- */
 
+/* Whether somebody waits for each work: such a kernel rather does an operation
+ * too many than one after another. */
+static bool vyi_kernel_hurries(const vyi_kernel *k)
+{
+    return !k->desc.once && k->desc.kind != VYRE_KERNEL_PRIORITY && !vyi_kernel_is_narrow(&k->desc);
+}
+
+/* Whether common operations run in a loop of their own, and others behind it. */
+static bool vyi_kernel_is_single_pass(const vyi_kernel *k)
+{
+    return k->desc.once && k->desc.kind == VYRE_KERNEL_DIRECT;
+}
+
 /* Strict on both sides, and safe so: the index is clamped to the table. */
-static vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant)
+VYI_API vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant)
 {
     vyre_program *p = k->p;
     vyre_value known = vyi_kernel_op(k, vyre_ir_lt, tenant, VYRE_MAX_TENANTS);
@@ -317,6 +330,22 @@ static vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant)
                                           vyi_kernel_plus(k, entry, VYRE_CONTROL_TENANT_MASKS),
                                           VYRE_ORDER_RELAXED);
     return vyre_ir_and(p, known, vyi_kernel_op(k, vyre_ir_ne, mask, 0));
+}
+
+/* Tenant 0 is the most likely one: its mask is loaded beside the slot, and that
+ * of another one after it, when it is known which. */
+static vyre_value vyi_kernel_slot_has_rights(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!vyi_kernel_hurries(k))
+        return vyi_kernel_has_rights(k, k->tenant);
+    vyre_value first = vyi_kernel_control(k, VYRE_CONTROL_TENANT_MASKS);
+    vyre_value enabled = vyi_kernel_op(k, vyre_ir_ne, first, 0);
+    vyre_local rights = vyre_ir_local(p, VYRE_TYPE_BOOL, enabled, "rights");
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, k->tenant, 0));
+    vyre_ir_set(p, rights, vyi_kernel_has_rights(k, k->tenant));
+    vyre_ir_end(p);
+    return vyre_ir_get(p, rights);
 }
 
 /* Work may come back as REQUEUE, or be a task that yielded. */
@@ -342,14 +371,23 @@ static void vyi_kernel_load_tenant(vyi_kernel *k)
     k->tenant = vyre_ir_name(k->p, vyre_ir_load(k->p, k->ring, at), "tenant");
 }
 
-VYI_API void vyi_kernel_load_slot(vyi_kernel *k)
+/* A word of the claimed slot.  A kernel that is fed reads past every cache
+ * anyway: an atomic load says so, and drivers make less of it than of a plain
+ * one. */
+static vyre_value vyi_kernel_slot_word(vyi_kernel *k, uint32_t word)
+{
+    vyre_value at = vyi_kernel_plus(k, k->base, word);
+    return vyi_kernel_hurries(k) ? vyre_ir_atomic_load(k->p, k->ring, at, VYRE_ORDER_RELAXED)
+                                 : vyre_ir_load(k->p, k->ring, at);
+}
+
+VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
 {
     vyre_program *p = k->p;
-    k->opcode = vyre_ir_load(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_OPCODE));
-    vyi_kernel_load_tenant(k);
-    for (uint32_t i = 0; i < VYI_KERNEL_EARLY_ARGS; i++)
-        k->early[i] = vyre_ir_load(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS + i));
-    vyre_ir_name(p, k->opcode, "opcode");
+    k->opcode = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_OPCODE), "opcode");
+    k->tenant = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_TENANT), "tenant");
+    for (uint32_t i = 0; i < args; i++)
+        k->early[i] = vyi_kernel_slot_word(k, VYRE_SLOT_ARGS + i);
 }
 
 static void vyi_kernel_refuse(vyi_kernel *k)
@@ -361,7 +399,7 @@ static void vyi_kernel_refuse(vyi_kernel *k)
 
 /* A careful lane's look before the claim; what it sees may change before the
  * claim, so it only saves claims and decides nothing else. */
-static vyre_local vyi_kernel_look(vyi_kernel *k)
+VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_local worth = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "worth_a_claim");
@@ -398,8 +436,9 @@ VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
     if (k->desc.kind == VYRE_KERNEL_PRIORITY)
         vyi_kernel_load_tenant(k);
     else
-        vyi_kernel_load_slot(k);
-    vyre_ir_if(p, vyi_kernel_has_rights(k, k->tenant));
+        vyi_kernel_load_slot(k, vyi_kernel_is_single_pass(k) ? VYI_KERNEL_COMMON_ARGS
+                                                             : VYI_KERNEL_EARLY_ARGS);
+    vyre_ir_if(p, vyi_kernel_slot_has_rights(k));
 }
 
 VYI_API void vyi_kernel_claim_end(vyi_kernel *k)
@@ -498,17 +537,73 @@ static vyre_value vyi_kernel_turns(vyi_kernel *k)
     return vyre_ir_select(p, serves, turns, vyi_kernel_u32(k, 0));
 }
 
+/* A block for a slot of the ring's.  The slot always is one: the condition tells
+ * that to the emitter, which then checks none of the slot's words. */
+VYI_API void vyi_kernel_slot_begin(vyi_kernel *k, vyre_value slot)
+{
+    vyre_ir_if(k->p, vyre_ir_lt(k->p, slot, k->slots));
+    k->base = vyre_ir_name(k->p, vyi_kernel_op(k, vyre_ir_shl, slot, 4), "slot_base");
+}
+
+/* Common operations without the frame of the others: packed slots, faults of
+ * loops, and code that lies far apart. */
+static void vyi_kernel_serve_either(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_local rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
+    vyi_kernel_serve_common(k, rare);
+    vyre_ir_if(p, vyre_ir_get(p, rare));
+    vyi_kernel_serve(k);
+    vyre_ir_end(p);
+}
+
 static void vyi_kernel_pass(vyi_kernel *k, vyre_value turns)
 {
     vyre_program *p = k->p;
     vyre_value turn = vyre_ir_loop(p, vyi_kernel_u32(k, 0), turns);
     vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
     vyre_value slot = vyre_ir_add(p, k->lane, vyre_ir_mul(p, turn, k->lanes));
-    vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 4);
-    vyre_ir_name(p, base, "slot_base");
-    vyi_kernel_claim_begin(k, base);
-    vyi_kernel_serve(k);
+    vyi_kernel_slot_begin(k, slot);
+    vyi_kernel_claim_begin(k, k->base);
+    if (k->desc.kind == VYRE_KERNEL_JIT)
+        vyi_kernel_serve(k);
+    else
+        vyi_kernel_serve_either(k);
     vyi_kernel_claim_end(k);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* The same for one pass.  The uncommon operations stand behind a loop: a device
+ * without branches runs them, under a mask, only once that loop is left. */
+static void vyi_kernel_single_pass(vyi_kernel *k, vyre_value turns)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    vyre_local next = vyre_ir_local(p, VYRE_TYPE_U32, zero, "turn");
+    vyre_local found = vyre_ir_local(p, VYRE_TYPE_U32, zero, "found");
+    vyre_local rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
+    vyre_ir_forever(p);
+    vyre_ir_forever(p);
+    vyre_value turn = vyre_ir_get(p, next);
+    vyre_value over = vyre_ir_ge(p, turn, turns);
+    vyi_kernel_break_if(k, vyre_ir_or(p, over, vyi_kernel_loops_end(k)));
+    vyre_ir_set(p, next, vyi_kernel_plus(k, turn, 1));
+    vyre_value slot = vyre_ir_add(p, k->lane, vyre_ir_mul(p, turn, k->lanes));
+    vyre_ir_set(p, found, slot);
+    vyi_kernel_slot_begin(k, slot);
+    vyi_kernel_claim_begin(k, k->base);
+    vyi_kernel_serve_common(k, rare);
+    vyi_kernel_claim_end(k);
+    vyre_ir_end(p);
+    vyi_kernel_break_if(k, vyre_ir_get(p, rare));
+    vyre_ir_end(p);
+    vyi_kernel_break_if(k, vyre_ir_not(p, vyre_ir_get(p, rare)));
+    vyre_ir_set(p, rare, vyre_ir_bool(p, false));
+    vyi_kernel_slot_begin(k, vyre_ir_get(p, found));
+    vyi_kernel_load_slot(k, VYI_KERNEL_EARLY_ARGS);
+    vyi_kernel_serve(k);
+    vyre_ir_end(p);
     vyre_ir_end(p);
 }
 
@@ -528,6 +623,8 @@ static void vyi_kernel_round(vyi_kernel *k, vyre_value turns)
         vyi_kernel_heartbeat(k);
     if (k->desc.kind == VYRE_KERNEL_PRIORITY)
         vyi_kernel_priority_pass(k);
+    else if (vyi_kernel_is_single_pass(k))
+        vyi_kernel_single_pass(k, turns);
     else
         vyi_kernel_pass(k, turns);
     if (k->desc.io_polling)

@@ -123,9 +123,9 @@ typedef struct vyre_kernel_desc {
     uint32_t table_binding;   /* of the caller's buffer with the DFA table; 0 = none */
     uint32_t mirror_binding;  /* a u32 per slot, written when it ends; 0 = none */
     bool     narrow;          /* a looping DIRECT or JIT kernel is served by one lane, in a shape
-                                 for devices that walk through code they skip; see
-                                 VYRE_CONTROL_DOORBELL.  Without effect on other kernels, and
-                                 with a workspace, io_polling or load_miss */
+                                 for devices that walk through code they skip.  Without effect
+                                 on other kernels, and with a workspace, io_polling or
+                                 load_miss */
     uint32_t io_spins;        /* rounds that LOAD_MISS waits for the host; 0 = 1024 */
     uint32_t loop_allowance;  /* of one slot, where loops are limited; 0 = 32768 */
     vyre_allocator allocator;

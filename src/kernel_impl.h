@@ -27,7 +27,8 @@ VYI_EXTERN_C_BEGIN
 
 /* A handler is emitted with all twelve arguments in reach; the loads that it
  * does not use are taken back. */
-#define VYI_KERNEL_EARLY_ARGS 3u /* share a 32-byte sector with the header */
+#define VYI_KERNEL_EARLY_ARGS  3u /* share a 32-byte sector with the header */
+#define VYI_KERNEL_COMMON_ARGS 2u /* of common operations */
 
 typedef struct vyi_kernel {
     vyre_program    *p;
@@ -146,11 +147,17 @@ VYI_API void vyi_kernel_poll_io(vyi_kernel *k);
  * rights and its header is loaded (kernel.c). */
 VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base);
 VYI_API void vyi_kernel_claim_end(vyi_kernel *k);
-/* Header and early arguments of the slot at k->base. */
-VYI_API void vyi_kernel_load_slot(vyi_kernel *k);
+/* Bool: the slot at k->base may be claimed, as far as a careful lane can see. */
+VYI_API vyre_local vyi_kernel_look(vyi_kernel *k);
+VYI_API vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant);
+/* Opens a block for `slot`, and makes k->base its first word. */
+VYI_API void vyi_kernel_slot_begin(vyi_kernel *k, vyre_value slot);
+/* Header and the first arguments of the slot at k->base. */
+VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args);
 
 /* The same for the operations that are common enough to stand in the inner
- * loop; of another one it only sets `rare` (kernel_ops.c). */
+ * loop; of another one, or one that would end FAULT, it does nothing.  `rare`
+ * says which it was (kernel_ops.c). */
 VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare);
 
 /* The whole loop of a kernel of one lane (kernel_narrow.c). */

@@ -6,35 +6,32 @@
  * masked off.  Its loops are real, though: what stands behind a loop costs
  * nothing until the loop is left.  So here the code stands in three rings:
  *
- *     forever {                        a round: one uncommon operation
+ *     forever {                        a round: one slot that needs more
  *         forever {                    one common operation
  *             forever { poll }         left when a slot is found
  *             claim; if it is common: run it, else leave
  *         }
- *         run the uncommon one
+ *         run it, or put it back
  *     }
  *
  * One lane serves the ring, so that no lane waits for another to leave a loop.
- * It looks where the doorbell points, and sweeps over the ring besides: the
- * doorbell is a hint, and nothing is lost without it.  Neither keeps the other
- * waiting: between two looks at the doorbell the sweep goes on.
+ * A poll looks at two slots: the one behind the slot that was claimed last,
+ * where hosts publish next, and one of a sweep over the ring, which finds the
+ * others.  Both leave behind what they found, so no slot keeps others waiting.
  * ======================================================================= */
 #include "kernel_impl.h"
-
-/* Slots of the sweep that one poll looks at. */
-#define VYI_SOLO_SWEEP 4u
 
 /* Polls of one launch where the device sets no limit to loops. */
 #define VYI_SOLO_POLLS 65536u
 
 typedef struct vyi_solo {
-    vyre_local base;   /* of the slot that was found */
-    vyre_local hit;    /* bool: one was found */
-    vyre_local rare;   /* bool: its operation is an uncommon one */
-    vyre_local cursor; /* the sweep's next slot */
-    vyre_local tried;  /* the doorbell's value that was followed last */
-    vyre_local swept;  /* bool: the sweep went on since then */
-    vyre_local polls;  /* that are left */
+    vyre_local slot;    /* that was found */
+    vyre_local hit;     /* bool: one was found */
+    vyre_local more;    /* bool: it needs more than the inner rings do */
+    vyre_local claimed; /* bool: it is this lane's */
+    vyre_local next;    /* where it is looked first */
+    vyre_local cursor;  /* the sweep's next slot */
+    vyre_local polls;   /* that are left */
 } vyi_solo;
 
 VYI_API bool vyi_kernel_is_narrow(const vyre_kernel_desc *d)
@@ -47,58 +44,45 @@ static void vyi_solo_locals(vyi_kernel *k, vyi_solo *n)
 {
     vyre_program *p = k->p;
     vyre_value zero = vyi_kernel_u32(k, 0);
-    n->base = vyre_ir_local(p, VYRE_TYPE_U32, zero, "found");
+    n->slot = vyre_ir_local(p, VYRE_TYPE_U32, zero, "found");
     n->hit = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "hit");
-    n->rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
+    n->more = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "more");
+    n->claimed = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "claimed");
+    n->next = vyre_ir_local(p, VYRE_TYPE_U32, zero, "next");
     n->cursor = vyre_ir_local(p, VYRE_TYPE_U32, zero, "cursor");
-    n->tried = vyre_ir_local(p, VYRE_TYPE_U32, zero, "tried");
-    n->swept = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "swept");
     n->polls = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYI_SOLO_POLLS), "polls");
 }
 
-/* Leaves the poll when the slot can be claimed. */
-static void vyi_solo_look(vyi_kernel *k, const vyi_solo *n, vyre_value slot)
+static void vyi_solo_break_if(vyi_kernel *k, vyre_value cond)
+{
+    vyre_ir_if(k->p, cond);
+    vyre_ir_break(k->p);
+    vyre_ir_end(k->p);
+}
+
+/* --- polling ------------------------------------------------------------- */
+
+/* The slot behind this one, in a circle. */
+static vyre_value vyi_solo_behind(vyi_kernel *k, vyre_value slot)
+{
+    vyre_value behind = vyi_kernel_plus(k, slot, 1);
+    vyre_value exists = vyre_ir_lt(k->p, behind, k->slots);
+    return vyre_ir_select(k->p, exists, behind, vyi_kernel_u32(k, 0));
+}
+
+/* Leaves the poll when the slot that `at` names can be claimed. */
+static void vyi_solo_look(vyi_kernel *k, const vyi_solo *n, vyre_local at)
 {
     vyre_program *p = k->p;
+    vyre_value slot = vyre_ir_get(p, at);
     vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 4);
     vyre_value status = vyre_ir_atomic_load(p, k->ring, base, VYRE_ORDER_RELAXED);
     vyre_ir_if(p, vyi_kernel_is(k, status, VYRE_SLOT_PUBLISHED));
-    vyre_ir_set(p, n->base, base);
+    vyre_ir_set(p, n->slot, slot);
+    vyre_ir_set(p, at, vyi_solo_behind(k, slot));
     vyre_ir_set(p, n->hit, vyre_ir_bool(p, true));
     vyre_ir_break(p);
     vyre_ir_end(p);
-}
-
-/* Each value of the doorbell is followed once: its slot had been published
- * before it was rung, and a slot that is refused must not hold up the sweep.
- * Nor may hosts that ring faster than work is done, and so each time anew. */
-static void vyi_solo_follow(vyi_kernel *k, const vyi_solo *n)
-{
-    vyre_program *p = k->p;
-    vyre_value bell = vyi_kernel_control(k, VYRE_CONTROL_DOORBELL);
-    vyre_value slot = vyi_kernel_plus(k, bell, UINT32_MAX);
-    vyre_value exists = vyre_ir_lt(p, slot, k->slots);
-    vyre_value fresh = vyre_ir_ne(p, bell, vyre_ir_get(p, n->tried));
-    vyre_value rung = vyre_ir_and(p, exists, fresh);
-    vyre_ir_if(p, vyre_ir_and(p, rung, vyre_ir_get(p, n->swept)));
-    vyre_ir_set(p, n->tried, bell);
-    vyre_ir_set(p, n->swept, vyre_ir_bool(p, false));
-    vyi_solo_look(k, n, slot);
-    vyre_ir_end(p);
-}
-
-/* The cursor moves first, so that a slot that is refused is left behind. */
-static void vyi_solo_sweep(vyi_kernel *k, const vyi_solo *n)
-{
-    vyre_program *p = k->p;
-    vyre_ir_set(p, n->swept, vyre_ir_bool(p, true));
-    for (uint32_t i = 0; i < VYI_SOLO_SWEEP; i++) {
-        vyre_value slot = vyre_ir_get(p, n->cursor);
-        vyre_value next = vyi_kernel_plus(k, slot, 1);
-        vyre_value wraps = vyre_ir_ge(p, next, k->slots);
-        vyre_ir_set(p, n->cursor, vyre_ir_select(p, wraps, vyi_kernel_u32(k, 0), next));
-        vyi_solo_look(k, n, slot);
-    }
 }
 
 /* Polls until a slot is found or the launch ends. */
@@ -111,33 +95,99 @@ static void vyi_solo_watch(vyi_kernel *k, const vyi_solo *n)
     vyre_value none = vyi_kernel_is(k, left, 0);
     vyre_value spent = vyre_ir_or(p, none, vyi_kernel_loops_end(k));
     vyre_value stop = vyi_kernel_control(k, VYRE_CONTROL_SHUTDOWN);
-    vyre_value ends = vyre_ir_or(p, spent, vyi_kernel_op(k, vyre_ir_ne, stop, 0));
-    vyre_ir_if(p, ends);
-    vyre_ir_break(p);
-    vyre_ir_end(p);
+    vyi_solo_break_if(k, vyre_ir_or(p, spent, vyi_kernel_op(k, vyre_ir_ne, stop, 0)));
     vyre_ir_set(p, n->polls, vyi_kernel_plus(k, left, UINT32_MAX));
-    vyi_solo_follow(k, n);
-    vyi_solo_sweep(k, n);
+    vyi_solo_look(k, n, n->next);
+    vyi_solo_look(k, n, n->cursor);
+    vyre_ir_set(p, n->cursor, vyi_solo_behind(k, vyre_ir_get(p, n->cursor)));
     vyre_ir_end(p);
 }
 
-/* Common operations, until there is an uncommon one or the launch ends. */
+/* --- serving ------------------------------------------------------------- */
+
+/* Opens a block for what happens when the slot is this lane's. */
+static void vyi_solo_claim(vyi_kernel *k, const vyi_solo *n)
+{
+    vyre_program *p = k->p;
+    vyre_value published = vyi_kernel_u32(k, VYRE_SLOT_PUBLISHED);
+    vyre_value before = vyre_ir_atomic_cas(p, k->ring, k->base, published,
+                                           vyi_kernel_u32(k, VYRE_SLOT_CLAIMED),
+                                           VYRE_ORDER_ACQUIRE);
+    vyre_ir_if(p, vyre_ir_eq(p, before, published));
+    vyre_ir_set(p, n->claimed, vyre_ir_bool(p, true));
+}
+
+static void vyi_solo_follow(vyi_kernel *k, const vyi_solo *n)
+{
+    vyre_ir_set(k->p, n->next, vyi_solo_behind(k, vyre_ir_get(k->p, n->slot)));
+}
+
+/* A lane that has met refused work looks before it claims: that is more than
+ * is done here. */
+static void vyi_solo_common(vyi_kernel *k, const vyi_solo *n)
+{
+    vyre_program *p = k->p;
+    vyre_value careful = vyre_ir_get(p, k->careful);
+    vyre_ir_set(p, n->more, careful);
+    vyre_ir_set(p, n->claimed, vyre_ir_bool(p, false));
+    vyre_ir_if(p, vyre_ir_not(p, careful));
+    vyi_solo_claim(k, n);
+    vyre_ir_set(p, n->more, vyre_ir_bool(p, true));
+    vyi_kernel_load_slot(k, VYI_KERNEL_COMMON_ARGS);
+    vyre_ir_if(p, vyi_kernel_has_rights(k, k->tenant));
+    vyi_solo_follow(k, n);
+    vyi_kernel_serve_common(k, n->more);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* A payload is not split: its slots never need more. */
+static void vyi_solo_payload(vyi_kernel *k, const vyi_solo *n)
+{
+    vyi_kernel_claim_begin(k, k->base);
+    vyi_solo_follow(k, n);
+    vyi_kernel_serve(k);
+    vyi_kernel_claim_end(k);
+}
+
+/* The two inner rings. */
 static void vyi_solo_serve(vyi_kernel *k, const vyi_solo *n)
 {
     vyre_program *p = k->p;
     vyre_ir_forever(p);
     vyi_solo_watch(k, n);
-    vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, n->hit)));
-    vyre_ir_break(p);
-    vyre_ir_end(p);
-    vyi_kernel_claim_begin(k, vyre_ir_get(p, n->base));
+    vyi_solo_break_if(k, vyre_ir_not(p, vyre_ir_get(p, n->hit)));
+    vyi_kernel_slot_begin(k, vyre_ir_get(p, n->slot));
     if (k->desc.kind == VYRE_KERNEL_JIT)
-        vyi_kernel_serve(k);
+        vyi_solo_payload(k, n);
     else
-        vyi_kernel_serve_common(k, n->rare);
-    vyi_kernel_claim_end(k);
-    vyre_ir_if(p, vyre_ir_get(p, n->rare));
-    vyre_ir_break(p);
+        vyi_solo_common(k, n);
+    vyre_ir_end(p);
+    vyi_solo_break_if(k, vyre_ir_get(p, n->more));
+    vyre_ir_end(p);
+}
+
+/* The slot that needs more: it is claimed already, or the lane is careful. */
+static void vyi_solo_finish(vyi_kernel *k, const vyi_solo *n)
+{
+    vyre_program *p = k->p;
+    vyi_kernel_slot_begin(k, vyre_ir_get(p, n->slot));
+    vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, n->claimed)));
+    vyre_local worth = vyi_kernel_look(k);
+    vyre_ir_if(p, vyre_ir_get(p, worth));
+    vyi_solo_claim(k, n);
+    for (unsigned i = 0; i < 3; i++)
+        vyre_ir_end(p);
+    vyre_ir_if(p, vyre_ir_get(p, n->claimed));
+    vyi_kernel_load_slot(k, VYI_KERNEL_EARLY_ARGS);
+    vyre_ir_if(p, vyi_kernel_has_rights(k, k->tenant));
+    vyi_solo_follow(k, n);
+    vyi_kernel_serve(k);
+    vyre_ir_else(p);
+    vyi_kernel_put(k, k->ring, k->base, VYRE_SLOT_PUBLISHED, VYRE_ORDER_RELEASE);
+    vyre_ir_set(p, k->careful, vyre_ir_bool(p, true));
+    vyre_ir_end(p);
     vyre_ir_end(p);
     vyre_ir_end(p);
 }
@@ -156,13 +206,10 @@ VYI_API void vyi_kernel_narrow(vyi_kernel *k)
     vyre_ir_forever(p);
     vyi_kernel_count_at(k, VYRE_CONTROL_HEARTBEAT, VYRE_ORDER_RELAXED);
     vyi_solo_serve(k, &n);
-    vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, n.rare)));
-    vyre_ir_break(p);
-    vyre_ir_end(p);
-    vyre_ir_set(p, n.rare, vyre_ir_bool(p, false));
-    k->base = vyre_ir_get(p, n.base);
-    vyi_kernel_load_slot(k);
-    vyi_kernel_serve(k);
+    vyi_solo_break_if(k, vyre_ir_not(p, vyre_ir_get(p, n.more)));
+    vyre_ir_set(p, n.more, vyre_ir_bool(p, false));
+    if (k->desc.kind != VYRE_KERNEL_JIT)
+        vyi_solo_finish(k, &n);
     vyre_ir_end(p);
     vyre_ir_end(p);
 }

@@ -583,26 +583,34 @@ static void vyi_slot_end(vyi_kernel *k)
                                                         VYRE_CONTROL_FAULT_COUNT));
 }
 
+VYI_STATIC_ASSERT(common_opcodes, VYRE_OP_NOP == 0 && VYRE_OP_STORE_U32 == 1 &&
+                                      VYRE_OP_ATOMIC_ADD == 2);
+
+/* NOP, and STORE_U32 or ATOMIC_ADD of a word that they may write. */
 VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
 {
-    static const vyi_opcode_builtin common[] = {
-        { VYRE_OP_NOP, vyi_opcode_nop },
-        { VYRE_OP_STORE_U32, vyi_opcode_store_u32 },
-        { VYRE_OP_ATOMIC_ADD, vyi_opcode_atomic_add }
-    };
     vyre_program *p = k->p;
-    vyi_slot_locals(k);
-    vyre_ir_switch(p, k->opcode);
-    for (size_t i = 0; i < sizeof common / sizeof common[0]; i++) {
-        vyre_ir_case(p, common[i].opcode);
-        vyi_kernel_count_at(k, VYRE_CONTROL_METRICS + common[i].opcode, VYRE_ORDER_RELAXED);
-        common[i].emit(k);
-    }
-    vyre_ir_default(p);
-    vyre_ir_set(p, rare, vyre_ir_bool(p, true));
+    vyre_value index = k->early[1];
+    vyre_value good = vyre_ir_lt(p, index, k->control_words);
+    if (!k->desc.open_header)
+        good = vyre_ir_and(p, good, vyi_kernel_op(k, vyre_ir_ge, index, VYRE_CONTROL_OBSERVABLES));
+    vyre_value stores = vyi_kernel_is(k, k->opcode, VYRE_OP_STORE_U32);
+    vyre_value writes = vyre_ir_or(p, stores, vyi_kernel_is(k, k->opcode, VYRE_OP_ATOMIC_ADD));
+    vyre_value writes_well = vyre_ir_and(p, writes, good);
+    vyre_value common = vyre_ir_or(p, writes_well, vyi_kernel_is(k, k->opcode, VYRE_OP_NOP));
+    vyre_ir_set(p, rare, vyre_ir_not(p, common));
+    vyre_ir_if(p, common);
+    vyre_ir_if(p, writes_well);
+    vyre_ir_if(p, stores);
+    vyre_ir_atomic_store(p, k->control, index, k->early[0], VYRE_ORDER_RELAXED);
+    vyre_ir_else(p);
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, index, k->early[0], VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
-    vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, rare)));
-    vyi_slot_end(k);
+    vyre_ir_end(p);
+    vyre_value done = vyi_kernel_u32(k, VYRE_SLOT_DONE);
+    vyi_slot_publish(k, done, done, vyi_kernel_u32(k, VYRE_CONTROL_DONE_COUNT));
+    /* Nobody waits for the metric, and its atomic would be waited for. */
+    vyi_kernel_count(k, vyi_kernel_plus(k, k->opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
 }
 

@@ -117,7 +117,7 @@ static void vyi_priority_serve(vyi_kernel *k, const vyi_priority *scan)
 {
     vyi_priority_count(k, scan);
     k->base = vyre_ir_name(k->p, vyre_ir_get(k->p, scan->base), "slot_base");
-    vyi_kernel_load_slot(k);
+    vyi_kernel_load_slot(k, VYI_KERNEL_EARLY_ARGS);
     vyi_kernel_serve(k);
 }
 

@@ -24,6 +24,10 @@
     #include <pthread.h>
     #include <sched.h>
 #endif
+#if defined(__linux__)
+    #include <sys/syscall.h>
+    #include <unistd.h>
+#endif
 
 #ifdef VYRE_NO_THREADS
     #define VYI_THREADS 0
@@ -184,6 +188,63 @@ static inline void vyi_fence_full(void)
     MemoryBarrier();
 #else
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+/* --- a fence for others -------------------------------------------------- */
+
+/* The cost of a store before a load, paid by the side that is rare: between
+ * vyi_fence_others and whatever its caller does next, every other thread of
+ * the process has gone through a full fence.  So a thread that only keeps the
+ * compiler from moving its accesses (vyi_fence_compiler) is ordered with that
+ * caller. */
+
+static inline void vyi_fence_compiler(void)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    _ReadWriteBarrier();
+#else
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+#if !VYI_THREADS
+static inline bool vyi_fence_others_ready(void) { return true; }
+static inline void vyi_fence_others(void) {}
+#elif defined(_WIN32)
+static inline bool vyi_fence_others_ready(void) { return true; }
+static inline void vyi_fence_others(void) { FlushProcessWriteBuffers(); }
+#elif defined(__linux__) && defined(SYS_membarrier)
+    #ifndef __cplusplus
+extern long syscall(long number, ...); /* strict C99 hides it */
+    #endif
+    #define VYI_MEMBARRIER_EXPEDITED 8
+    #define VYI_MEMBARRIER_REGISTER  16
+
+/* False where the system is too old, or forbids it. */
+static inline bool vyi_fence_others_ready(void)
+{
+    return syscall(SYS_membarrier, VYI_MEMBARRIER_REGISTER, 0) == 0;
+}
+
+static inline void vyi_fence_others(void)
+{
+    (void)syscall(SYS_membarrier, VYI_MEMBARRIER_EXPEDITED, 0);
+}
+#else
+static inline bool vyi_fence_others_ready(void) { return false; }
+static inline void vyi_fence_others(void) {}
+#endif
+
+/* Of the calling thread; never below 3. */
+static inline uintptr_t vyi_thread_id(void)
+{
+#if !VYI_THREADS
+    return 3;
+#elif defined(_WIN32)
+    return (uintptr_t)GetCurrentThreadId() + 3;
+#else
+    return (uintptr_t)pthread_self();
 #endif
 }
 

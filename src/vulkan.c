@@ -25,6 +25,7 @@ typedef struct vyi_vk {
     VkPipelineCache  cache;
     VkPipeline       loop, once;
     uint32_t         once_groups;
+    uint32_t         loop_group;      /* group size of the looping kernel; 0 = the program's own */
     vyi_vk_chain     chain;
 } vyi_vk;
 
@@ -77,7 +78,7 @@ static vyre_status vyi_vk_group_choose(vyi_vk *v, const vyi_device_desc *desc, v
     v->base.group_size = vyi_vk_min(desc->group_size, limit);
     if (vyi_vk_is_cpu(v)) {
         v->base.group_size = vyi_vk_min(v->base.group_size, v->c.features.subgroup_size);
-        v->base.doorbell = desc->narrow != NULL;
+        v->base.narrow = desc->narrow != NULL;
         return VYRE_OK;
     }
     if (desc->fixed_geometry && desc->group_size > limit)
@@ -108,9 +109,25 @@ static void vyi_vk_groups_choose(vyi_vk *v, const vyi_device_desc *desc)
         v->base.groups = v->once_groups = desc->max_groups;
     const uint32_t device_limit = v->c.properties.limits.maxComputeWorkGroupCount[0];
     v->base.groups = vyi_vk_min(v->base.groups, device_limit);
-    if (v->base.doorbell)
+    if (v->base.narrow)
         v->base.groups = 1;
     v->once_groups = vyi_vk_min(v->once_groups, device_limit);
+}
+
+/* Lanes that poll for long share a processor's path to memory: they are spread
+ * over more of them, in smaller groups, and are not more for it. */
+#define VYI_VK_LOOP_GROUP 64u
+
+static void vyi_vk_loop_spread(vyi_vk *v, const vyi_device_desc *desc)
+{
+    const uint32_t parts = v->base.group_size / VYI_VK_LOOP_GROUP;
+    const uint32_t device_limit = v->c.properties.limits.maxComputeWorkGroupCount[0];
+    v->loop_group = v->base.narrow ? 0 : v->base.group_size;
+    if (desc->fixed_geometry || vyi_vk_is_cpu(v) || parts < 2 ||
+        v->base.group_size % VYI_VK_LOOP_GROUP != 0 || v->base.groups > device_limit / parts)
+        return;
+    v->loop_group = VYI_VK_LOOP_GROUP;
+    v->base.groups *= parts;
 }
 
 /* A round costs each lane an iteration, and one more for each of its slots.
@@ -194,9 +211,9 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     p.name = "pass";
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->once, err);
-    p.program = v->base.doorbell ? desc->narrow : desc->loop;
+    p.program = v->base.narrow ? desc->narrow : desc->loop;
     p.name = "loop";
-    p.group_size = v->base.doorbell ? 0 : p.group_size;
+    p.group_size = v->loop_group;
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->loop, err);
     return status;
@@ -212,6 +229,7 @@ static void vyi_vk_describe_memory(vyi_vk *v)
         if (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT)
             continue;
         v->base.write_combined = true;
+        v->base.whole_lines = v->probe.whole_lines;
         v->base.slow_reads = true;
     }
 }
@@ -228,6 +246,7 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
         return status;
     vyi_vk_groups_choose(v, desc);
     v->base.max_rounds = vyi_vk_max_rounds(v, desc);
+    vyi_vk_loop_spread(v, desc);
     v->base.in_flight = vyi_vk_min(wanted, VYI_VK_MAX_CHAIN - 1);
 
     status = vyi_vk_open_buffers(v, desc, err);
@@ -239,8 +258,8 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
         status = vyi_vk_chain_create(&v->c, &v->chain, v->base.in_flight + 1, err);
     if (status == VYRE_OK)
         vyi_vk_describe_memory(v);
-    if (v->base.doorbell)
-        v->base.group_size = 1; /* of the looping kernel; the passes have theirs already */
+    /* Of the looping kernel; the passes have theirs already. */
+    v->base.group_size = v->base.narrow ? 1 : v->loop_group;
     return status;
 }
 

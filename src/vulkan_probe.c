@@ -7,6 +7,8 @@
  *
  *     loops      how many iterations of 200,000 does a loop make
  *     echo       the host counts up a word, a running dispatch answers each number
+ *     lines      the host stores 64 bytes at once, a running dispatch reads them
+ *                back to front, and counts those of which it sees a part
  *     resident   workgroups count how many of them run at the same time
  *
  * A second answer from one group proves both directions: the group can only have
@@ -26,9 +28,10 @@
 #define VYI_VK_PROBE_GOAL     2u /* groups to wait for */
 #define VYI_VK_PROBE_COUNT    3u /* iterations made, numbers seen */
 #define VYI_VK_PROBE_MIX      4u
+#define VYI_VK_PROBE_TORN     5u /* numbers seen with an older word behind */
 #define VYI_VK_PROBE_RUNNING  32u
 #define VYI_VK_PROBE_PEAK     33u
-#define VYI_VK_PROBE_PING     64u
+#define VYI_VK_PROBE_PING     64u /* the first word of a line */
 #define VYI_VK_PROBE_WORDS    96u
 
 #define VYI_VK_PROBE_STOP     0xffffffffu
@@ -70,6 +73,24 @@ static void vyi_vk_probe_emit_loops(const vyi_vk_probe_ir *ir)
     vyre_ir_end(p);
 }
 
+/* Counts the line of a new number as torn when one of its other words is
+ * older.  They are read at once, without an order: a lane that has claimed a
+ * slot reads it much later. */
+static void vyi_vk_probe_emit_line(const vyi_vk_probe_ir *ir, vyre_value ping, vyre_local torn)
+{
+    static const uint32_t words[] = { 15, 8, 7, 1 };
+    vyre_program *p = ir->p;
+    vyre_value old = vyre_ir_bool(p, false);
+    for (uint32_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        const vyre_value word =
+            vyre_ir_atomic_load(p, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_PING + words[i]),
+                                VYRE_ORDER_RELAXED);
+        old = vyre_ir_or(p, old, vyre_ir_lt(p, word, ping));
+    }
+    const vyre_value one = vyre_ir_cast(p, VYRE_TYPE_U32, old);
+    vyre_ir_set(p, torn, vyre_ir_add(p, vyre_ir_get(p, torn), one));
+}
+
 /* A group that begins later answers the number of the moment, once more. */
 static void vyi_vk_probe_emit_echo(const vyi_vk_probe_ir *ir)
 {
@@ -78,13 +99,15 @@ static void vyi_vk_probe_emit_echo(const vyi_vk_probe_ir *ir)
     vyre_ir_if(p, ir->leads);
     const vyre_local last = vyre_ir_local(p, VYRE_TYPE_U32, zero, "last");
     const vyre_local seen = vyre_ir_local(p, VYRE_TYPE_U32, zero, "seen");
+    const vyre_local torn = vyre_ir_local(p, VYRE_TYPE_U32, zero, "torn");
     vyre_ir_loop(p, zero, ir->times);
     const vyre_value ping = vyre_ir_atomic_load(
-        p, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_PING), VYRE_ORDER_ACQUIRE);
+        p, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_PING), VYRE_ORDER_RELAXED);
     vyre_ir_if(p, vyre_ir_eq(p, ping, vyre_ir_u32(p, VYI_VK_PROBE_STOP)));
     vyre_ir_break(p);
     vyre_ir_end(p);
     vyre_ir_if(p, vyre_ir_ne(p, ping, vyre_ir_get(p, last)));
+    vyi_vk_probe_emit_line(ir, ping, torn);
     vyre_ir_atomic_store(p, ir->mirror, zero, ping, VYRE_ORDER_RELEASE);
     vyre_ir_set(p, last, ping);
     vyre_ir_set(p, seen, vyre_ir_add(p, vyre_ir_get(p, seen), one));
@@ -92,6 +115,8 @@ static void vyi_vk_probe_emit_echo(const vyi_vk_probe_ir *ir)
     vyre_ir_end(p);
     vyre_ir_atomic(p, VYRE_ATOMIC_MAX, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_COUNT),
                    vyre_ir_get(p, seen), VYRE_ORDER_RELAXED);
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_TORN),
+                   vyre_ir_get(p, torn), VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
 }
 
@@ -321,6 +346,33 @@ static bool vyi_vk_probe_await(vyi_vk_prober *pr, uint32_t number, uint64_t time
     return true;
 }
 
+static void vyi_vk_probe_send(vyi_vk_prober *pr, uint32_t number)
+{
+    if (vyi_has_store_line()) {
+        vyi_line line;
+        for (uint32_t i = 0; i < 4; i++)
+            line.quads[i] = vyi_quad_of(number, number, number, number);
+        vyi_store_line(vyi_vk_probe_at(pr, VYI_VK_PROBE_PING), &line);
+    } else {
+        vyi_vk_probe_set(pr, VYI_VK_PROBE_PING, number);
+    }
+    vyi_fence_stores();
+}
+
+#define VYI_VK_PROBE_LINES   1000u
+#define VYI_VK_PROBE_LINE_NS 700u /* between two: about a round of the dispatch */
+
+/* Lines that nobody waits for, for the dispatch to look at as they arrive. */
+static void vyi_vk_probe_lines(vyi_vk_prober *pr, uint32_t number)
+{
+    for (uint32_t i = 1; i <= VYI_VK_PROBE_LINES; i++) {
+        const uint64_t next = vyi_now() + VYI_VK_PROBE_LINE_NS;
+        vyi_vk_probe_send(pr, number + i);
+        while (vyi_now() < next)
+            vyi_pause();
+    }
+}
+
 /* One dispatch.  Returns how many numbers came back while it ran. */
 static uint32_t vyi_vk_probe_converse(vyi_vk_prober *pr, vyre_probe *out)
 {
@@ -328,8 +380,7 @@ static uint32_t vyi_vk_probe_converse(vyi_vk_prober *pr, vyre_probe *out)
     uint32_t number = 1;
     for (; number <= VYI_VK_PROBE_ECHOES; number++) {
         const uint64_t begin = vyi_now();
-        vyi_vk_probe_set(pr, VYI_VK_PROBE_PING, number);
-        vyi_fence_stores();
+        vyi_vk_probe_send(pr, number);
         /* The first one waits for the dispatch to begin. */
         if (!vyi_vk_probe_await(pr, number, number == 1 ? 200000000ull : patience))
             break;
@@ -337,6 +388,9 @@ static uint32_t vyi_vk_probe_converse(vyi_vk_prober *pr, vyre_probe *out)
         if (number > 1 && (out->round_trip_ns == 0 || taken < out->round_trip_ns))
             out->round_trip_ns = taken > 0 ? taken : 1;
     }
+    if (number > VYI_VK_PROBE_ECHOES && vyi_has_store_line() &&
+        pr->c->properties.deviceType != VK_PHYSICAL_DEVICE_TYPE_CPU)
+        vyi_vk_probe_lines(pr, number);
     return number - 1;
 }
 
@@ -347,6 +401,7 @@ static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, ui
     const bool cpu = vyi_vk_probe_on_cpu(pr);
     const uint32_t times = out->loop_limited ? out->loop_limit / 2 : 20000;
     vyi_vk_probe_set(pr, VYI_VK_PROBE_PING, 0);
+    vyi_vk_probe_set(pr, VYI_VK_PROBE_TORN, 0);
     vyi_store_release(pr->mirror.mapped, 0);
     /* On a CPU an iteration takes little time, and more groups make it longer. */
     vyre_status status = vyi_vk_probe_launch(pr, VYI_VK_PROBE_ECHO, times, cpu ? 16 : 1, err);
@@ -366,6 +421,8 @@ static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, ui
     const uint32_t count = vyi_vk_probe_get(pr, VYI_VK_PROBE_COUNT);
     *answered = now > *answered ? now : *answered;
     *seen = count > *seen ? count : *seen;
+    out->whole_lines = vyi_has_store_line() && count >= VYI_VK_PROBE_LINES / 10 &&
+                       vyi_vk_probe_get(pr, VYI_VK_PROBE_TORN) == 0;
     return VYRE_OK;
 }
 
@@ -418,10 +475,10 @@ static void vyi_vk_probe_text(vyre_probe *out)
         snprintf(limit, sizeof limit, "%u", out->loop_limit);
     snprintf(out->text, sizeof out->text,
              "%s: host to device %s, device to host %s, echo %.2f us; loop limit %s; "
-             "%u groups at once",
+             "%u groups at once%s",
              out->live ? "live" : "not live", out->host_to_device ? "yes" : "no",
              out->device_to_host ? "yes" : "no", (double)out->round_trip_ns * 1e-3, limit,
-             out->resident_groups);
+             out->resident_groups, out->whole_lines ? ", whole lines" : "");
 }
 
 VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_t max_groups,

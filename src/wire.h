@@ -35,7 +35,6 @@ VYI_EXTERN_C_BEGIN
 #define VYRE_CONTROL_FAULT_COUNT         141u
 #define VYRE_CONTROL_LOG_DROPPED         142u
 #define VYRE_CONTROL_HEARTBEAT           143u
-#define VYRE_CONTROL_DOORBELL            146u /* a hint: slot last published + 1 */
 #define VYRE_CONTROL_OBSERVABLES         160u
 #define VYRE_CONTROL_MIN_WORDS           160u
 

@@ -323,6 +323,52 @@ static void model_pass(model *m, uint32_t first_lane)
         }
 }
 
+/* What a lane of a one-pass kernel goes on behind, without leaving its loop. */
+static bool model_is_common(const model *m, uint32_t index)
+{
+    const uint32_t *slot = m->ring.at + 16 * index;
+    const bool writes = slot[1] == VYRE_OP_STORE_U32 || slot[1] == VYRE_OP_ATOMIC_ADD;
+    return slot[1] == VYRE_OP_NOP ||
+           (writes && slot[5] < m->control.count && (m->open_header || slot[5] >= 160));
+}
+
+/* The next slots of the lanes, until each has found a claim that is not common
+ * (found[i] < slots) or no more slots. */
+static bool model_common_run(model *m, uint32_t first_lane, uint32_t *turn, uint32_t *found)
+{
+    const uint32_t slots = model_slots(m);
+    bool active = true, waits = false;
+    for (uint32_t i = 0; i < m->group; i++)
+        found[i] = slots;
+    while (active) {
+        active = false;
+        for (uint32_t i = 0; i < m->group; i++) {
+            const uint32_t slot = first_lane + i + turn[i] * m->lanes;
+            if (found[i] < slots || slot >= slots)
+                continue;
+            active = true;
+            turn[i]++;
+            if (!model_claims(m, slot))
+                continue;
+            if (model_is_common(m, slot))
+                model_serve(m, slot);
+            else
+                found[i] = slot;
+            waits = waits || found[i] < slots;
+        }
+    }
+    return waits;
+}
+
+static void model_single_pass(model *m, uint32_t first_lane)
+{
+    uint32_t turn[MODEL_MAX_LANES] = { 0 }, found[MODEL_MAX_LANES];
+    while (model_common_run(m, first_lane, turn, found))
+        for (uint32_t i = 0; i < m->group; i++)
+            if (found[i] < model_slots(m))
+                model_serve(m, found[i]);
+}
+
 static uint32_t model_bound(const model *m, uint32_t i)
 {
     const uint32_t bound = model_get(m->control, 129 + i), slots = model_slots(m);
@@ -402,6 +448,8 @@ static void model_one_pass(model *m, uint32_t first_lane)
 {
     if (m->kind == MODEL_PRIORITY)
         model_priority_pass(m, first_lane);
+    else if (m->kind == MODEL_DIRECT && m->once)
+        model_single_pass(m, first_lane);
     else
         model_pass(m, first_lane);
 }
@@ -433,13 +481,10 @@ static void model_loop(model *m, uint32_t first_lane)
     }
 }
 
-/* One lane alone: where the doorbell points, then every slot in turn.  Its
- * heartbeat counts what the test cannot know, and is left out. */
+/* One lane alone, every slot in turn.  Its heartbeat counts what the test
+ * cannot know, and is left out. */
 static void model_narrow(model *m)
 {
-    const uint32_t pointed = model_get(m->control, VYRE_CONTROL_DOORBELL) - 1;
-    if (!model_get(m->control, 0) && pointed < model_slots(m) && model_claims(m, pointed))
-        model_serve(m, pointed);
     for (uint32_t slot = 0; slot < model_slots(m) && !model_get(m->control, 0); slot++)
         if (model_claims(m, slot))
             model_serve(m, slot);

@@ -16,7 +16,7 @@ static struct {
     vyre_status fail_with;
     bool        failed;
     bool        not_live, hang, hold; /* hold: launches end when it is cleared */
-    bool        write_combined;
+    bool        write_combined, whole_lines;
     uint32_t    in_flight, max_rounds;
     uint32_t    rounds[64], launches_seen;
     uint32_t    open_devices, leaked;
@@ -30,6 +30,7 @@ typedef struct fake_device {
     vyre_allocator  allocator;
     uint32_t        buffer_count;
     size_t          size[VYI_MAX_BUFFERS];
+    void           *block[VYI_MAX_BUFFERS]; /* in which a line's boundary was found */
     uint32_t        mirror;
     void           *attached[4];
     size_t          attached_size[4];
@@ -58,7 +59,7 @@ static void fake_free(fake_device *d)
 {
     const vyre_allocator allocator = d->allocator;
     for (uint32_t i = 0; i < d->buffer_count; i++)
-        vyi_free(&allocator, d->base.map[i], d->size[i]);
+        vyi_free(&allocator, d->block[i], d->size[i] + 63);
     for (uint32_t i = 0; i < 4; i++)
         vyi_free(&allocator, d->attached[i], d->attached_size[i]);
     vyi_free(&allocator, d, sizeof *d);
@@ -82,16 +83,18 @@ static vyre_status fake_open(const vyi_device_desc *desc, vyi_device **out, vyre
     d->base.in_flight = fake.in_flight;
     d->base.max_rounds = fake.max_rounds;
     d->base.write_combined = fake.write_combined;
+    d->base.whole_lines = fake.whole_lines && vyi_has_store_line();
     d->base.group_size = desc->group_size;
     d->base.groups = 1;
     for (uint32_t i = 0; i < desc->buffer_count; i++) {
         d->size[i] = desc->buffers[i].size;
-        d->base.map[i] = vyi_alloc(&allocator, d->size[i]);
+        d->block[i] = vyi_alloc(&allocator, d->size[i] + 63);
         d->buffer_count = i + 1;
-        if (!d->base.map[i]) {
+        if (!d->block[i]) {
             fake_free(d);
             return vyi_fail_nomem(err, desc->buffers[i].size);
         }
+        d->base.map[i] = (void *)(((uintptr_t)d->block[i] + 63) & ~(uintptr_t)63);
         memset(d->base.map[i], 0, d->size[i]);
         if (desc->buffers[i].role == VYI_ROLE_MIRROR)
             d->mirror = i;
@@ -709,6 +712,159 @@ static void write_combined_memory_is_fenced(void)
     vyre_close(v);
 }
 
+/* --- slots as lines, and a thread alone ---------------------------------- */
+
+static vyre_work varied_work(uint32_t i)
+{
+    vyre_work work;
+    memset(&work, 0, sizeof work);
+    work.opcode = i % 3;
+    work.tenant = i % 2;
+    work.priority = (vyre_priority)(i % VYRE_PRIORITY_LEVELS);
+    work.arg_count = i % (VYRE_MAX_ARGS + 1);
+    for (uint32_t a = 0; a < VYRE_MAX_ARGS; a++)
+        work.args[a] = a == 1 ? 160 : 0x01010101u * (i + a + 1);
+    return work;
+}
+
+static const void *ring_of(const vyre *v)
+{
+    return vyi_engine_words(vyi_engine_device(v), VYI_ROLE_RING);
+}
+
+/* Ends what is published, and says whether the mirror words were clear. */
+static bool mirror_was_clear(vyre *v)
+{
+    const uint32_t *mirror = vyi_engine_words(vyi_engine_device(v), v->mirror_index);
+    bool clear = true;
+    for (uint32_t s = 0; s < v->slots; s++)
+        if (vyi_mark_phase(v->marks[s]) == VYI_PHASE_FLIGHT)
+            clear = clear && mirror[s] == 0;
+    CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK);
+    return clear;
+}
+
+static void *ask_once(void *user)
+{
+    const vyre_ticket first = { 0, 1 };
+    (void)vyre_poll((vyre *)user, first);
+    return NULL;
+}
+
+static void share(vyre *v)
+{
+    pthread_t other;
+    CHECK(pthread_create(&other, NULL, ask_once, v) == 0);
+    pthread_join(other, NULL);
+    CHECK_EQ(vyi_alone_who(v), VYI_ALONE_SHARED);
+}
+
+/* By one thread, one slot at a time and in batches; then by one of two. */
+static void a_line_is_the_same_slot(void)
+{
+    enum { SLOTS = 64, BATCH = 21 };
+    vyre_desc d = engine_desc(SLOTS);
+    d.tenants = 2;
+    fake_reset();
+    vyre *words = fake_handle(&d);
+    fake.write_combined = fake.whole_lines = true;
+    vyre *lines = fake_handle(&d);
+    if (!vyi_engine_device(lines)->whole_lines)
+        printf("NOTE this CPU has no store of a line\n");
+    for (uint32_t round = 0; round < 40; round++) {
+        vyre_work works[BATCH];
+        for (uint32_t i = 0; i < BATCH; i++) {
+            works[i] = varied_work(round * BATCH + i);
+            if (round % 2 == 0) {
+                CHECK_EQ(vyre_publish(words, &works[i], NULL, NULL), VYRE_OK);
+                CHECK_EQ(vyre_publish(lines, &works[i], NULL, NULL), VYRE_OK);
+            }
+        }
+        if (round % 2 != 0) {
+            CHECK_EQ(vyre_publish_many(words, works, BATCH, NULL, NULL, NULL), VYRE_OK);
+            CHECK_EQ(vyre_publish_many(lines, works, BATCH, NULL, NULL, NULL), VYRE_OK);
+        }
+        CHECK(memcmp(ring_of(words), ring_of(lines), SLOTS * 64) == 0);
+        CHECK(mirror_was_clear(words));
+        CHECK(mirror_was_clear(lines));
+        if (round == 20)
+            share(lines);
+    }
+    vyre_close(words);
+    vyre_close(lines);
+}
+
+/* A lone thread makes a fence once in a round of the ring, so that the mirror's
+ * words are clear before; with a buffer of the program's, before each line. */
+static void lines_are_fenced_when_they_must_be(void)
+{
+    enum { SLOTS = 64, ROUNDS = 30 };
+    for (uint32_t buffers = 0; buffers < 2; buffers++) {
+        vyre_buffer_desc buffer;
+        size_t size = 64;
+        memset(&buffer, 0, sizeof buffer);
+        buffer.binding = 4;
+        vyre_desc d = engine_desc(SLOTS);
+        d.kernel.buffers = &buffer;
+        d.kernel.buffer_count = buffers;
+        d.buffer_sizes = &size;
+        fake_reset();
+        fake.write_combined = fake.whole_lines = true;
+        vyre *v = fake_handle(&d);
+        const vyre_work work = engine_add(1);
+        for (uint32_t i = 0; i < SLOTS * ROUNDS; i++) {
+            vyre_ticket ticket;
+            CHECK_EQ(vyre_publish(v, &work, &ticket, NULL), VYRE_OK);
+            CHECK_EQ(vyre_wait(v, ticket, SECOND, NULL), VYRE_OK);
+        }
+        if (vyi_engine_device(v)->whole_lines && vyi_alone_who(v) != VYI_ALONE_SHARED) {
+            CHECK(v->fences > (buffers ? SLOTS * ROUNDS : ROUNDS - 2));
+            CHECK(v->fences < (buffers ? SLOTS * ROUNDS + 2 : ROUNDS + 2));
+        }
+        vyre_close(v);
+    }
+}
+
+static uint32_t has_asked;
+
+static void *ask_and_tell(void *user)
+{
+    ask_once(user);
+    vyi_store_release(&has_asked, 1);
+    return NULL;
+}
+
+/* A second thread waits until the first is outside. */
+static void a_second_thread_waits_its_turn(void)
+{
+    vyre_desc d = engine_desc(64);
+    pthread_t other;
+    fake_reset();
+    vyre *v = fake_handle(&d);
+    const vyre_work work = engine_add(1);
+    CHECK_EQ(vyre_publish(v, &work, NULL, NULL), VYRE_OK);
+    if (vyi_alone_who(v) == VYI_ALONE_SHARED) {
+        printf("NOTE this system has no fence for other threads\n");
+    } else {
+        CHECK_EQ(vyi_alone_who(v), vyi_thread_id());
+        CHECK_EQ(v->inside, 0);
+        has_asked = 0;
+        vyi_store_release(&v->inside, 1); /* as in the midst of a publish */
+        CHECK(pthread_create(&other, NULL, ask_and_tell, v) == 0);
+        while (vyi_alone_who(v) != VYI_ALONE_ENDING)
+            vyi_yield();
+        vyi_sleep(20000000);
+        CHECK_EQ(vyi_load_acquire(&has_asked), 0);
+        CHECK_EQ(vyi_alone_who(v), VYI_ALONE_ENDING);
+        vyi_store_release(&v->inside, 0);
+        pthread_join(other, NULL);
+        CHECK_EQ(vyi_alone_who(v), VYI_ALONE_SHARED);
+    }
+    CHECK_EQ(vyre_publish(v, &work, NULL, NULL), VYRE_OK);
+    CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK);
+    vyre_close(v);
+}
+
 /* --- dispatch ------------------------------------------------------------ */
 
 static void bytes_are_checked_in_order_before_any_call(void)
@@ -846,6 +1002,9 @@ int main(void)
     RUN(leases_adapt_to_the_time);
     RUN(jobs_need_no_calls_of_the_driver);
     RUN(write_combined_memory_is_fenced);
+    RUN(a_line_is_the_same_slot);
+    RUN(lines_are_fenced_when_they_must_be);
+    RUN(a_second_thread_waits_its_turn);
     RUN(bytes_are_checked_in_order_before_any_call);
     RUN(resident_passes_copy_nothing);
     RUN(control_reports_return_one_buffer);

@@ -731,9 +731,6 @@ static void emit_volley(vyre_program *p, const vyre_slot_values *s, void *user)
     vyre_value other = vyre_ir_shl(p, s->arg[0], vyre_ir_u32(p, 4));
     vyre_ir_atomic_store(p, s->ring, other, vyre_ir_u32(p, VYRE_SLOT_PUBLISHED),
                          VYRE_ORDER_RELEASE);
-    vyre_value bell = vyre_ir_add(p, s->arg[0], vyre_ir_u32(p, 1));
-    vyre_ir_atomic_store(p, s->control, vyre_ir_u32(p, VYRE_CONTROL_DOORBELL), bell,
-                         VYRE_ORDER_RELEASE);
 }
 
 /* As a host does that saw the mirror: publishes the slot again, with other
@@ -770,23 +767,23 @@ static vyre_program *narrow(void)
 
 enum { NARROW_LIMIT = 2000 };
 
-/* The doorbell points at work without rights, which fills half of the ring:
- * it stays, and all other work is served. */
-static void a_refused_slot_at_the_doorbell(void)
+/* Work without rights fills half of the ring: it stays, and all other work is
+ * served, common or not. */
+static void refused_slots_in_a_narrow_kernel(void)
 {
     board b;
     vyre_program *p = narrow();
-    for (uint32_t bell = 0; bell <= SLOTS + 1; bell++) {
+    for (uint32_t odd = 0; odd < 2; odd++) {
         board_begin(&b);
         for (uint32_t s = 0; s < SLOTS; s++) {
             publish(&b, s, VYRE_OP_ATOMIC_ADD, 1, 160);
-            b.ring[16 * s + 2] = s % 2;
+            b.ring[16 * s + 2] = (s + odd) % 2;
         }
-        b.control[VYRE_CONTROL_DOORBELL] = bell;
         CHECK_EQ(run(p, &b, 1, 0, NARROW_LIMIT), VYRE_OK);
         for (uint32_t s = 0; s < SLOTS; s++) {
-            CHECK_EQ(b.ring[16 * s], s % 2 ? VYRE_SLOT_PUBLISHED : VYRE_SLOT_DONE);
-            CHECK_EQ(b.extra[1][s], s % 2 ? 0 : VYRE_SLOT_DONE);
+            const bool refused = (s + odd) % 2;
+            CHECK_EQ(b.ring[16 * s], refused ? VYRE_SLOT_PUBLISHED : VYRE_SLOT_DONE);
+            CHECK_EQ(b.extra[1][s], refused ? 0 : VYRE_SLOT_DONE);
         }
         CHECK_EQ(b.control[1], SLOTS / 2);
         CHECK_EQ(b.control[160], SLOTS / 2);
@@ -794,8 +791,8 @@ static void a_refused_slot_at_the_doorbell(void)
     vyre_program_destroy(p);
 }
 
-/* Work that the doorbell always points at does not keep the rest waiting. */
-static void a_busy_doorbell_starves_nobody(void)
+/* Slots that are always published anew do not keep the rest waiting. */
+static void busy_slots_starve_nobody(void)
 {
     board b;
     vyre_program *p = narrow();
@@ -805,7 +802,6 @@ static void a_busy_doorbell_starves_nobody(void)
     b.ring[16] = VYRE_SLOT_EMPTY;
     for (uint32_t s = 2; s < SLOTS; s++)
         publish(&b, s, VYRE_OP_ATOMIC_ADD, 1, 160);
-    b.control[VYRE_CONTROL_DOORBELL] = 1;
     CHECK_EQ(run(p, &b, 1, 0, NARROW_LIMIT), VYRE_OK);
     CHECK_EQ(b.control[160], SLOTS - 2);
     CHECK(b.control[1] > 2 * SLOTS);
@@ -872,7 +868,6 @@ static void a_narrow_kernel_stops(void)
     CHECK_EQ(b.ring[16 * 3], VYRE_SLOT_DONE);
     CHECK_EQ(b.ring[16 * 4], VYRE_SLOT_PUBLISHED);
     CHECK_EQ(b.control[VYRE_CONTROL_HEARTBEAT], 2);
-    b.control[VYRE_CONTROL_DOORBELL] = 5;
     CHECK_EQ(run(p, &b, 1, 0, 0), VYRE_OK);
     CHECK_EQ(b.ring[16 * 4], VYRE_SLOT_PUBLISHED);
     vyre_program_destroy(p);
@@ -1189,8 +1184,8 @@ int main(void)
     RUN(a_loop_that_is_cut_is_a_fault);
     RUN(a_pass_ends_before_the_limit);
     RUN(an_allowance_larger_than_the_limit);
-    RUN(a_refused_slot_at_the_doorbell);
-    RUN(a_busy_doorbell_starves_nobody);
+    RUN(refused_slots_in_a_narrow_kernel);
+    RUN(busy_slots_starve_nobody);
     RUN(uncommon_work_runs_in_a_narrow_kernel);
     RUN(a_narrow_kernel_stops);
     RUN(common_faults_in_a_narrow_kernel);
