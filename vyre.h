@@ -13258,6 +13258,9 @@ VYI_API uint32_t vyi_spv_ext1(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t
 VYI_API uint32_t vyi_spv_ext2(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a, uint32_t b);
 VYI_API uint32_t vyi_spv_unary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t a);
 VYI_API uint32_t vyi_spv_binary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t a, uint32_t b);
+/* A binary that gives a bool, and one that gives a u32. */
+VYI_API uint32_t vyi_spv_test(vyi_spv *e, uint32_t op, uint32_t a, uint32_t b);
+VYI_API uint32_t vyi_spv_word(vyi_spv *e, uint32_t op, uint32_t a, uint32_t b);
 VYI_API uint32_t vyi_spv_select(vyi_spv *e, uint32_t type, uint32_t cond, uint32_t a, uint32_t b);
 VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin);
 
@@ -13282,10 +13285,11 @@ VYI_API uint32_t vyi_spv_atomic_load(vyi_spv *e, const vyi_inst *inst);
 /* ATOMIC, ATOMIC_CAS, ATOMIC_STORE */
 VYI_API uint32_t vyi_spv_atomic(vyi_spv *e, const vyi_inst *inst);
 
-/* spirv_value.c: BINARY, UNARY, FMA, CAST, BITCAST, and the subgroup operations */
+/* spirv_value.c: BINARY, UNARY, SELECT, FMA, CAST, BITCAST, and the subgroup operations */
 VYI_API uint32_t vyi_spv_binary_inst(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_is_zero(vyi_spv *e, uint32_t type, uint32_t a); /* of integers */
 VYI_API uint32_t vyi_spv_unary_inst(vyi_spv *e, const vyi_inst *inst);
+VYI_API uint32_t vyi_spv_select_inst(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_fma(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_cast(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_bitcast(vyi_spv *e, const vyi_inst *inst);
@@ -13438,9 +13442,11 @@ static uint32_t vyi_spv_scope(vyi_spv *e, uint32_t buffer)
 /* The barrier of GLSL450 before a releasing or after an acquiring atomic. */
 static void vyi_spv_fence(vyi_spv *e, const vyi_inst *inst, uint32_t side)
 {
-    if (!e->vulkan_model && !e->desc.unfenced && (inst->order & side))
-        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpMemoryBarrier, 2, vyi_spv_scope(e, inst->arg[0]),
-                    vyi_spv_barrier_semantics(e, inst->order));
+    if (e->vulkan_model || e->desc.unfenced || !(inst->order & side))
+        return;
+    const uint32_t semantics = vyi_spv_barrier_semantics(e, inst->order);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpMemoryBarrier, 2, vyi_spv_scope(e, inst->arg[0]),
+                semantics);
 }
 
 /* What stands for a fence in an unfenced module: a read-modify-write of a
@@ -13450,8 +13456,9 @@ static void vyi_spv_touch_word(vyi_spv *e)
     const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32), zero = vyi_spv_u32(e, 0);
     if (!e->fence_word)
         e->fence_word = vyi_spv_variable(e, VYI_SPV_StorageClassWorkgroup, u32);
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpAtomicOr, 6, u32, vyi_spv_id(e), e->fence_word,
-                vyi_spv_u32(e, VYI_SPV_ScopeWorkgroup), zero, zero);
+    const uint32_t scope = vyi_spv_u32(e, VYI_SPV_ScopeWorkgroup);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpAtomicOr, 6, u32, vyi_spv_id(e), e->fence_word, scope,
+                zero, zero);
 }
 
 VYI_API void vyi_spv_barrier(vyi_spv *e, const vyi_inst *inst)
@@ -13465,9 +13472,9 @@ VYI_API void vyi_spv_barrier(vyi_spv *e, const vyi_inst *inst)
         return;
     }
     if (device) {
+        const uint32_t semantics = vyi_spv_barrier_semantics(e, inst->order);
         vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpMemoryBarrier, 2,
-                    vyi_spv_u32(e, VYI_SPV_ScopeDevice),
-                    vyi_spv_barrier_semantics(e, inst->order));
+                    vyi_spv_u32(e, VYI_SPV_ScopeDevice), semantics);
         return;
     }
     if (subgroup)
@@ -13488,8 +13495,8 @@ typedef struct vyi_spv_guard {
 
 static uint32_t vyi_spv_check_index(vyi_spv *e, const vyi_inst *inst)
 {
-    return vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, vyi_spv_value(e, inst->arg[1]),
-                          vyi_spv_length(e, inst->arg[0]));
+    const uint32_t length = vyi_spv_length(e, inst->arg[0]);
+    return vyi_spv_test(e, VYI_SPV_OpULessThan, vyi_spv_value(e, inst->arg[1]), length);
 }
 
 /* Opens the guard and returns the element's pointer. */
@@ -13529,9 +13536,9 @@ static uint32_t vyi_spv_guard_close(vyi_spv *e, const vyi_spv_guard *guard, uint
     vyi_spv_label(e, guard->merge);
     if (!value)
         return 0;
-    const uint32_t result = vyi_spv_id(e);
+    const uint32_t result = vyi_spv_id(e), zero = vyi_spv_const(e, type, 0);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpPhi, 6, vyi_spv_type(e, type), result, value, inside,
-                vyi_spv_const(e, type, 0), guard->before);
+                zero, guard->before);
     return result;
 }
 
@@ -13562,7 +13569,8 @@ VYI_API uint32_t vyi_spv_to_memory(vyi_spv *e, uint32_t type, uint32_t value)
 {
     if (type != VYRE_TYPE_BOOL)
         return value;
-    return vyi_spv_select(e, VYRE_TYPE_U32, value, vyi_spv_u32(e, 1), vyi_spv_u32(e, 0));
+    const uint32_t zero = vyi_spv_u32(e, 0);
+    return vyi_spv_select(e, VYRE_TYPE_U32, value, vyi_spv_u32(e, 1), zero);
 }
 
 /* In the Vulkan model, an access that other lanes may take part in. */
@@ -13626,12 +13634,14 @@ VYI_API uint32_t vyi_spv_atomic_load(vyi_spv *e, const vyi_inst *inst)
     const uint32_t id = vyi_spv_id(e);
     uint32_t cond;
     const uint32_t pointer = vyi_spv_readable(e, inst, &cond);
+    const uint32_t zero = vyi_spv_const(e, inst->type, 0);
+    const uint32_t semantics = vyi_spv_semantics(e, inst->order);
+    const uint32_t scope = vyi_spv_scope(e, inst->arg[0]);
     vyi_spv_put(e, VYI_SPV_BODY, modify ? VYI_SPV_OpAtomicOr : VYI_SPV_OpAtomicLoad,
-                modify ? 6u : 5u, vyi_spv_type(e, inst->type), id, pointer,
-                vyi_spv_scope(e, inst->arg[0]), vyi_spv_semantics(e, inst->order),
-                vyi_spv_const(e, inst->type, 0));
+                modify ? 6u : 5u, vyi_spv_type(e, inst->type), id, pointer, scope, semantics,
+                zero);
     vyi_spv_fence(e, inst, VYRE_ORDER_ACQUIRE);
-    return cond ? vyi_spv_select(e, inst->type, cond, id, vyi_spv_const(e, inst->type, 0)) : id;
+    return cond ? vyi_spv_select(e, inst->type, cond, id, zero) : id;
 }
 
 /* By vyre_atomic_op: for u32, for i32. */
@@ -13683,10 +13693,9 @@ static uint32_t vyi_spv_lanes(vyi_spv *e)
     const uint32_t *size = e->p->group_size;
     if (!e->desc.spec_group_size)
         return vyi_spv_u32(e, size[0] * size[1] * size[2]);
-    return vyi_spv_binary(e, VYI_SPV_OpIMul, VYRE_TYPE_U32,
-                          vyi_spv_binary(e, VYI_SPV_OpIMul, VYRE_TYPE_U32, e->group_size[0],
-                                         e->group_size[1]),
-                          e->group_size[2]);
+    return vyi_spv_word(e, VYI_SPV_OpIMul,
+                        vyi_spv_word(e, VYI_SPV_OpIMul, e->group_size[0],
+                                     e->group_size[1]), e->group_size[2]);
 }
 
 /* for (i = local_index; i < count; i += lanes) array[i] = 0 */
@@ -13702,8 +13711,7 @@ static void vyi_spv_clear_array(vyi_spv *e, uint32_t buffer)
     vyi_spv_branch(e, header);
     vyi_spv_label(e, header);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpPhi, 6, u32, index, first, before, step, next);
-    const uint32_t cond = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, index,
-                                         vyi_spv_length(e, buffer));
+    const uint32_t cond = vyi_spv_test(e, VYI_SPV_OpULessThan, index, vyi_spv_length(e, buffer));
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLoopMerge, 3, merge, next, 0u);
     vyi_spv_branch_if(e, cond, body, merge);
     vyi_spv_label(e, body);
@@ -13773,7 +13781,7 @@ VYI_STATIC_ASSERT(spv_binaries, VYI_BINARY_COUNT == 21 && VYI_BINARY_GE == 20 &&
 
 VYI_API uint32_t vyi_spv_is_zero(vyi_spv *e, uint32_t type, uint32_t a)
 {
-    return vyi_spv_binary(e, VYI_SPV_OpIEqual, VYRE_TYPE_BOOL, a, vyi_spv_const(e, type, 0));
+    return vyi_spv_test(e, VYI_SPV_OpIEqual, a, vyi_spv_const(e, type, 0));
 }
 
 /* The divisor, but 1 where dividing would be undefined: by zero, and MIN / -1.
@@ -13788,13 +13796,12 @@ static uint32_t vyi_spv_divisor(vyi_spv *e, const vyi_inst *inst)
         return b;
     uint32_t bad = vyi_spv_is_zero(e, type, b);
     if (type == VYRE_TYPE_I32) {
-        const uint32_t least = vyi_spv_binary(e, VYI_SPV_OpIEqual, VYRE_TYPE_BOOL, a,
-                                              vyi_spv_const(e, type, 0x80000000u));
-        const uint32_t minus = vyi_spv_binary(e, VYI_SPV_OpIEqual, VYRE_TYPE_BOOL, b,
-                                              vyi_spv_const(e, type, 0xffffffffu));
-        bad = vyi_spv_binary(e, VYI_SPV_OpLogicalOr, VYRE_TYPE_BOOL, bad,
-                             vyi_spv_binary(e, VYI_SPV_OpLogicalAnd, VYRE_TYPE_BOOL, least,
-                                            minus));
+        const uint32_t least = vyi_spv_test(e, VYI_SPV_OpIEqual, a,
+                                            vyi_spv_const(e, type, 0x80000000u));
+        const uint32_t minus = vyi_spv_test(e, VYI_SPV_OpIEqual, b,
+                                            vyi_spv_const(e, type, 0xffffffffu));
+        bad = vyi_spv_test(e, VYI_SPV_OpLogicalOr, bad,
+                           vyi_spv_test(e, VYI_SPV_OpLogicalAnd, least, minus));
     }
     return vyi_spv_select(e, type, bad, vyi_spv_const(e, type, 1), b);
 }
@@ -13809,8 +13816,8 @@ static uint32_t vyi_spv_div(vyi_spv *e, const vyi_inst *inst)
     uint32_t bits;
     if (vyi_literal(e->p, inst->arg[1], &bits) && bits)
         return quotient;
-    return vyi_spv_select(e, type, vyi_spv_is_zero(e, type, b),
-                          vyi_spv_const(e, type, 0xffffffffu), quotient);
+    const uint32_t ones = vyi_spv_const(e, type, 0xffffffffu);
+    return vyi_spv_select(e, type, vyi_spv_is_zero(e, type, b), ones, quotient);
 }
 
 /* Signed: a - a / b * b, as Vulkan leaves OpSRem undefined for negative operands. */
@@ -13829,10 +13836,14 @@ static uint32_t vyi_spv_mul_high(vyi_spv *e, const vyi_inst *inst)
 {
     const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
     const uint32_t pair = vyi_spv_type_of(e, VYI_SPV_OpTypeStruct, 2, u32, u32);
-    const uint32_t product = vyi_spv_pure(e, VYI_SPV_OpUMulExtended, pair, 2,
-                                          vyi_spv_value(e, inst->arg[0]),
-                                          vyi_spv_value(e, inst->arg[1]));
+    const uint32_t b = vyi_spv_value(e, inst->arg[1]), a = vyi_spv_value(e, inst->arg[0]);
+    const uint32_t product = vyi_spv_pure(e, VYI_SPV_OpUMulExtended, pair, 2, a, b);
     return vyi_spv_pure(e, VYI_SPV_OpCompositeExtract, u32, 2, product, 1u);
+}
+
+static uint32_t vyi_spv_low_bits(vyi_spv *e, uint32_t a)
+{
+    return vyi_spv_word(e, VYI_SPV_OpBitwiseAnd, a, vyi_spv_u32(e, 31));
 }
 
 /* A shift amount's low five bits. */
@@ -13843,8 +13854,7 @@ static uint32_t vyi_spv_amount(vyi_spv *e, uint32_t value)
         return vyi_spv_u32(e, bits & 31u);
     if (vyi_range_limit(&e->range, value, VYI_RANGE_DEPTH) < 32)
         return vyi_spv_value(e, value);
-    return vyi_spv_binary(e, VYI_SPV_OpBitwiseAnd, VYRE_TYPE_U32, vyi_spv_value(e, value),
-                          vyi_spv_u32(e, 31));
+    return vyi_spv_low_bits(e, vyi_spv_value(e, value));
 }
 
 static uint32_t vyi_spv_shift(vyi_spv *e, const vyi_inst *inst)
@@ -13853,8 +13863,8 @@ static uint32_t vyi_spv_shift(vyi_spv *e, const vyi_inst *inst)
     if (inst->sub == VYI_BINARY_SHR)
         op = inst->type == VYRE_TYPE_I32 ? VYI_SPV_OpShiftRightArithmetic
                                          : VYI_SPV_OpShiftRightLogical;
-    return vyi_spv_binary(e, op, inst->type, vyi_spv_value(e, inst->arg[0]),
-                          vyi_spv_amount(e, inst->arg[1]));
+    const uint32_t amount = vyi_spv_amount(e, inst->arg[1]);
+    return vyi_spv_binary(e, op, inst->type, vyi_spv_value(e, inst->arg[0]), amount);
 }
 
 /* Two shifts: by n, and by 32 - n the other way, modulo 32. */
@@ -13866,14 +13876,10 @@ static uint32_t vyi_spv_rotate(vyi_spv *e, const vyi_inst *inst)
     if (vyi_literal(e->p, inst->arg[1], &bits))
         back = vyi_spv_u32(e, (0u - bits) & 31u);
     else
-        back = vyi_spv_binary(e, VYI_SPV_OpBitwiseAnd, VYRE_TYPE_U32,
-                              vyi_spv_unary(e, VYI_SPV_OpSNegate, VYRE_TYPE_U32, amount),
-                              vyi_spv_u32(e, 31));
-    const uint32_t up = vyi_spv_binary(e, VYI_SPV_OpShiftLeftLogical, VYRE_TYPE_U32, a,
-                                       left ? amount : back);
-    const uint32_t down = vyi_spv_binary(e, VYI_SPV_OpShiftRightLogical, VYRE_TYPE_U32, a,
-                                         left ? back : amount);
-    return vyi_spv_binary(e, VYI_SPV_OpBitwiseOr, VYRE_TYPE_U32, up, down);
+        back = vyi_spv_low_bits(e, vyi_spv_unary(e, VYI_SPV_OpSNegate, VYRE_TYPE_U32, amount));
+    const uint32_t up = vyi_spv_word(e, VYI_SPV_OpShiftLeftLogical, a, left ? amount : back);
+    const uint32_t down = vyi_spv_word(e, VYI_SPV_OpShiftRightLogical, a, left ? back : amount);
+    return vyi_spv_word(e, VYI_SPV_OpBitwiseOr, up, down);
 }
 
 VYI_API uint32_t vyi_spv_binary_inst(vyi_spv *e, const vyi_inst *inst)
@@ -13927,15 +13933,16 @@ VYI_STATIC_ASSERT(spv_unaries, VYI_UNARY_COUNT == 23 && VYI_UNARY_IS_INF == 22 &
 /* 31 minus the highest set bit, which is -1 for 0. */
 static uint32_t vyi_spv_clz(vyi_spv *e, uint32_t type, uint32_t a)
 {
-    return vyi_spv_binary(e, VYI_SPV_OpISub, type, vyi_spv_const(e, type, 31),
-                          vyi_spv_ext1(e, type, VYI_SPV_GlslFindUMsb, a));
+    const uint32_t highest = vyi_spv_ext1(e, type, VYI_SPV_GlslFindUMsb, a);
+    return vyi_spv_binary(e, VYI_SPV_OpISub, type, vyi_spv_const(e, type, 31), highest);
 }
 
 /* The lowest set bit, which is -1 for 0: as u32 more than 32. */
 static uint32_t vyi_spv_ctz(vyi_spv *e, uint32_t type, uint32_t a)
 {
+    const uint32_t bits = vyi_spv_const(e, type, 32);
     return vyi_spv_ext2(e, type, VYI_SPV_GlslUMin, vyi_spv_ext1(e, type, VYI_SPV_GlslFindILsb, a),
-                        vyi_spv_const(e, type, 32));
+                        bits);
 }
 
 VYI_API uint32_t vyi_spv_unary_inst(vyi_spv *e, const vyi_inst *inst)
@@ -13954,6 +13961,12 @@ VYI_API uint32_t vyi_spv_unary_inst(vyi_spv *e, const vyi_inst *inst)
         return vyi_spv_ext2(e, type, VYI_SPV_GlslUMin, a, vyi_spv_u32(e, 1));
     default: return a; /* ABS of u32 */
     }
+}
+
+VYI_API uint32_t vyi_spv_select_inst(vyi_spv *e, const vyi_inst *inst)
+{
+    const uint32_t b = vyi_spv_value(e, inst->arg[2]), a = vyi_spv_value(e, inst->arg[1]);
+    return vyi_spv_select(e, inst->type, vyi_spv_value(e, inst->arg[0]), a, b);
 }
 
 VYI_API uint32_t vyi_spv_fma(vyi_spv *e, const vyi_inst *inst)
@@ -13983,19 +13996,20 @@ static uint32_t vyi_spv_float_to_int(vyi_spv *e, uint32_t type, uint32_t a)
                                          operands);
     const uint32_t converted = vyi_spv_unary(
         e, is_signed ? VYI_SPV_OpConvertFToS : VYI_SPV_OpConvertFToU, type, clamped);
-    const uint32_t over = vyi_spv_binary(
-        e, VYI_SPV_OpFOrdGreaterThanEqual, VYRE_TYPE_BOOL, a,
-        vyi_spv_const(e, VYRE_TYPE_F32, is_signed ? VYI_SPV_F32_2_31 : VYI_SPV_F32_2_32));
+    const uint32_t bound = vyi_spv_const(e, VYRE_TYPE_F32,
+                                         is_signed ? VYI_SPV_F32_2_31 : VYI_SPV_F32_2_32);
+    const uint32_t over = vyi_spv_test(e, VYI_SPV_OpFOrdGreaterThanEqual, a, bound);
     const uint32_t most = vyi_spv_const(e, type, is_signed ? 0x7fffffffu : 0xffffffffu);
     const uint32_t nan = vyi_spv_unary(e, VYI_SPV_OpIsNan, VYRE_TYPE_BOOL, a);
-    return vyi_spv_select(e, type, nan, vyi_spv_const(e, type, 0),
-                          vyi_spv_select(e, type, over, most, converted));
+    const uint32_t number = vyi_spv_select(e, type, over, most, converted);
+    return vyi_spv_select(e, type, nan, vyi_spv_const(e, type, 0), number);
 }
 
 static uint32_t vyi_spv_from_bool(vyi_spv *e, uint32_t type, uint32_t a)
 {
-    const uint32_t one = type == VYRE_TYPE_F32 ? 0x3f800000u : 1u;
-    return vyi_spv_select(e, type, a, vyi_spv_const(e, type, one), vyi_spv_const(e, type, 0));
+    const uint32_t zero = vyi_spv_const(e, type, 0);
+    const uint32_t one = vyi_spv_const(e, type, type == VYRE_TYPE_F32 ? 0x3f800000u : 1u);
+    return vyi_spv_select(e, type, a, one, zero);
 }
 
 VYI_API uint32_t vyi_spv_cast(vyi_spv *e, const vyi_inst *inst)
@@ -14065,9 +14079,9 @@ static const uint16_t vyi_spv_reductions[VYRE_REDUCE_OP_COUNT][4] = {
 static uint32_t vyi_spv_reduce(vyi_spv *e, const vyi_inst *inst, uint32_t a)
 {
     const uint32_t id = vyi_spv_id(e);
+    const uint32_t scope = vyi_spv_u32(e, VYI_SPV_ScopeSubgroup);
     vyi_spv_put(e, VYI_SPV_BODY, vyi_spv_reductions[inst->sub][inst->type - VYRE_TYPE_U32], 5,
-                vyi_spv_type(e, inst->type), id, vyi_spv_u32(e, VYI_SPV_ScopeSubgroup),
-                VYI_SPV_GroupOperationReduce, a);
+                vyi_spv_type(e, inst->type), id, scope, VYI_SPV_GroupOperationReduce, a);
     return id;
 }
 
@@ -14428,8 +14442,8 @@ static uint32_t vyi_spv_times(vyi_spv *e, const vyi_inst *inst)
         return to;
     if (vyi_literal(e->p, inst->arg[0], &first) && vyi_literal(e->p, inst->arg[1], &end))
         return vyi_spv_u32(e, end > first ? end - first : 0);
-    const uint32_t any = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, from, to);
-    const uint32_t distance = vyi_spv_binary(e, VYI_SPV_OpISub, VYRE_TYPE_U32, to, from);
+    const uint32_t any = vyi_spv_test(e, VYI_SPV_OpULessThan, from, to);
+    const uint32_t distance = vyi_spv_word(e, VYI_SPV_OpISub, to, from);
     return vyi_spv_select(e, VYRE_TYPE_U32, any, distance, zero);
 }
 
@@ -14478,16 +14492,15 @@ static uint32_t vyi_spv_loops_inside(const vyi_spv *e, uint32_t opener)
  * the driver's count goes up faster than the lane's own, so both are looked at. */
 static uint32_t vyi_spv_loop_allowed(vyi_spv *e, vyi_spv_frame *f)
 {
-    const uint32_t mine = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL,
-                                         e->current[e->spent], e->current[e->allowed]);
+    const uint32_t mine = vyi_spv_test(e, VYI_SPV_OpULessThan, e->current[e->spent],
+                                       e->current[e->allowed]);
     if (!e->desc.unfenced)
         return mine;
     const uint32_t inside = vyi_spv_loops_inside(e, f->opener);
     const uint32_t limit = e->desc.loop_limit > inside ? e->desc.loop_limit - inside : 0;
     f->trips = vyi_spv_trips(e);
-    return vyi_spv_binary(e, VYI_SPV_OpLogicalAnd, VYRE_TYPE_BOOL, mine,
-                          vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, f->trips,
-                                         vyi_spv_u32(e, limit)));
+    return vyi_spv_test(e, VYI_SPV_OpLogicalAnd, mine,
+                        vyi_spv_test(e, VYI_SPV_OpULessThan, f->trips, vyi_spv_u32(e, limit)));
 }
 
 /* Whether the next iteration begins; 0: always.  An iteration that only the
@@ -14497,16 +14510,15 @@ static uint32_t vyi_spv_loop_condition(vyi_spv *e, vyi_spv_frame *f)
     const vyi_inst *inst = &e->p->insts[f->opener];
     uint32_t cond = 0;
     if (inst->op == VYI_OP_LOOP)
-        cond = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, f->counter, f->count);
+        cond = vyi_spv_test(e, VYI_SPV_OpULessThan, f->counter, f->count);
     const uint32_t cut = e->current[e->cut];
     if (e->desc.loop_limit) {
         const uint32_t wanted = cond ? cond : vyi_spv_const(e, VYRE_TYPE_BOOL, 1);
         const uint32_t allowed = vyi_spv_loop_allowed(e, f);
-        cond = cond ? vyi_spv_binary(e, VYI_SPV_OpLogicalAnd, VYRE_TYPE_BOOL, cond, allowed)
+        cond = cond ? vyi_spv_test(e, VYI_SPV_OpLogicalAnd, cond, allowed)
                     : allowed;
         if (vyi_spv_live(e, e->cut, f->opener, e->depth - 1))
-            e->current[e->cut] = vyi_spv_binary(e, VYI_SPV_OpLogicalOr, VYRE_TYPE_BOOL, cut,
-                                                wanted);
+            e->current[e->cut] = vyi_spv_test(e, VYI_SPV_OpLogicalOr, cut, wanted);
     }
     if (cond)
         vyi_spv_edge(e, f, &f->merge_edges);
@@ -14518,12 +14530,11 @@ static uint32_t vyi_spv_loop_condition(vyi_spv *e, vyi_spv_frame *f)
  * inside it. */
 static void vyi_spv_loop_count(vyi_spv *e, const vyi_spv_frame *f)
 {
-    e->current[e->spent] = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, e->current[e->spent],
-                                          vyi_spv_u32(e, 1));
+    e->current[e->spent] = vyi_spv_word(e, VYI_SPV_OpIAdd, e->current[e->spent], vyi_spv_u32(e, 1));
     if (!e->desc.unfenced)
         return;
     const uint32_t cost = vyi_spv_u32(e, 1 + vyi_spv_loops_inside(e, f->opener));
-    const uint32_t trips = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, f->trips, cost);
+    const uint32_t trips = vyi_spv_word(e, VYI_SPV_OpIAdd, f->trips, cost);
     if (e->trips)
         vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2, e->trips, trips);
     else
@@ -14550,7 +14561,7 @@ static void vyi_spv_loop(vyi_spv *e, uint32_t index)
         const uint32_t from = vyi_spv_value(e, inst->arg[0]);
         e->ids[index + 1] = f->counter;
         if ((e->needed[index] & VYI_SPV_USED) && from != vyi_spv_u32(e, 0))
-            e->ids[index + 1] = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, from, f->counter);
+            e->ids[index + 1] = vyi_spv_word(e, VYI_SPV_OpIAdd, from, f->counter);
         vyi_range_add(&e->range, index + 1, inst->arg[1], true);
     }
 }
@@ -14597,14 +14608,12 @@ static void vyi_spv_end_loop(vyi_spv *e, vyi_spv_frame *f)
     uint32_t counter = 0, rounds_left = 0;
     vyi_spv_next(e, f);
     if (f->counter)
-        counter = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, f->counter, vyi_spv_u32(e, 1));
+        counter = vyi_spv_word(e, VYI_SPV_OpIAdd, f->counter, vyi_spv_u32(e, 1));
     if (f->rounds_left)
-        rounds_left = vyi_spv_binary(e, VYI_SPV_OpISub, VYRE_TYPE_U32, f->rounds_left,
-                                     e->rounds_step);
+        rounds_left = vyi_spv_word(e, VYI_SPV_OpISub, f->rounds_left, e->rounds_step);
     vyi_spv_patch_phis(e, f, counter, rounds_left);
     if (rounds_left && f->next_edges) {
-        const uint32_t more = vyi_spv_binary(e, VYI_SPV_OpINotEqual, VYRE_TYPE_BOOL, rounds_left,
-                                             vyi_spv_u32(e, 0));
+        const uint32_t more = vyi_spv_test(e, VYI_SPV_OpINotEqual, rounds_left, vyi_spv_u32(e, 0));
         vyi_spv_edge(e, f, &f->merge_edges);
         vyi_spv_branch_if(e, more, f->header, f->merge);
     } else {
@@ -14634,8 +14643,7 @@ VYI_API void vyi_spv_loop_allow(vyi_spv *e, const vyi_inst *inst)
     const uint32_t left = vyi_spv_builtin(e, VYRE_BUILTIN_LOOP_LEFT);
     const uint32_t more = vyi_spv_ext2(e, VYRE_TYPE_U32, VYI_SPV_GlslUMin,
                                        vyi_spv_value(e, inst->arg[0]), left);
-    e->current[e->allowed] = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32,
-                                            e->current[e->spent], more);
+    e->current[e->allowed] = vyi_spv_word(e, VYI_SPV_OpIAdd, e->current[e->spent], more);
     e->current[e->cut] = vyi_spv_const(e, VYRE_TYPE_BOOL, 0);
 }
 
@@ -14660,13 +14668,13 @@ VYI_API void vyi_spv_count_trips(vyi_spv *e)
     const uint32_t pointer = vyi_spv_pointer_type(e, storage, u32);
     const uint32_t variable = vyi_spv_variable(e, storage, array);
     const uint32_t width = vyi_spv_builtin(e, VYRE_BUILTIN_GROUP_SIZE_X);
-    const uint32_t row = vyi_spv_binary(e, VYI_SPV_OpUDiv, VYRE_TYPE_U32,
-                                        vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_INDEX), width);
-    const uint32_t column = vyi_spv_binary(e, VYI_SPV_OpUDiv, VYRE_TYPE_U32,
-                                           vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_ID_X),
-                                           vyi_spv_builtin(e, VYRE_BUILTIN_SUBGROUP_SIZE));
-    const uint32_t first = vyi_spv_binary(e, VYI_SPV_OpIMul, VYRE_TYPE_U32, row, width);
-    const uint32_t index = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, first, column);
+    const uint32_t row = vyi_spv_word(e, VYI_SPV_OpUDiv,
+                                      vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_INDEX), width);
+    const uint32_t lanes = vyi_spv_builtin(e, VYRE_BUILTIN_SUBGROUP_SIZE);
+    const uint32_t column = vyi_spv_word(e, VYI_SPV_OpUDiv,
+                                         vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_ID_X), lanes);
+    const uint32_t first = vyi_spv_word(e, VYI_SPV_OpIMul, row, width);
+    const uint32_t index = vyi_spv_word(e, VYI_SPV_OpIAdd, first, column);
     e->trips = vyi_spv_pure(e, VYI_SPV_OpAccessChain, pointer, 2, variable, index);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2, e->trips, vyi_spv_u32(e, 0));
 }
@@ -15035,6 +15043,16 @@ VYI_OUTLINE VYI_API uint32_t vyi_spv_binary(vyi_spv *e, uint32_t op, uint32_t ty
     return vyi_spv_pure(e, op, vyi_spv_type(e, type), 2, a, b);
 }
 
+VYI_API uint32_t vyi_spv_test(vyi_spv *e, uint32_t op, uint32_t a, uint32_t b)
+{
+    return vyi_spv_binary(e, op, VYRE_TYPE_BOOL, a, b);
+}
+
+VYI_API uint32_t vyi_spv_word(vyi_spv *e, uint32_t op, uint32_t a, uint32_t b)
+{
+    return vyi_spv_binary(e, op, VYRE_TYPE_U32, a, b);
+}
+
 VYI_API uint32_t vyi_spv_select(vyi_spv *e, uint32_t type, uint32_t cond, uint32_t a, uint32_t b)
 {
     if (a == b || cond == e->bools[0] || cond == e->bools[1])
@@ -15163,8 +15181,8 @@ static uint32_t vyi_spv_loop_left(vyi_spv *e)
 {
     if (!e->desc.loop_limit)
         return vyi_spv_u32(e, 0xffffffffu);
-    return vyi_spv_binary(e, VYI_SPV_OpISub, VYRE_TYPE_U32, vyi_spv_u32(e, e->desc.loop_limit),
-                          vyi_spv_trips(e));
+    const uint32_t trips = vyi_spv_trips(e);
+    return vyi_spv_word(e, VYI_SPV_OpISub, vyi_spv_u32(e, e->desc.loop_limit), trips);
 }
 
 VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin)
@@ -15218,9 +15236,7 @@ static uint32_t vyi_spv_result(vyi_spv *e, const vyi_inst *inst)
     case VYI_OP_BINARY: return vyi_spv_binary_inst(e, inst);
     case VYI_OP_UNARY: return vyi_spv_unary_inst(e, inst);
     case VYI_OP_FMA: return vyi_spv_fma(e, inst);
-    case VYI_OP_SELECT:
-        return vyi_spv_select(e, inst->type, vyi_spv_value(e, inst->arg[0]),
-                              vyi_spv_value(e, inst->arg[1]), vyi_spv_value(e, inst->arg[2]));
+    case VYI_OP_SELECT: return vyi_spv_select_inst(e, inst);
     case VYI_OP_CAST: return vyi_spv_cast(e, inst);
     case VYI_OP_BITCAST: return vyi_spv_bitcast(e, inst);
     case VYI_OP_GET: return e->current[inst->arg[0]];

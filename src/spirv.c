@@ -330,6 +330,16 @@ VYI_OUTLINE VYI_API uint32_t vyi_spv_binary(vyi_spv *e, uint32_t op, uint32_t ty
     return vyi_spv_pure(e, op, vyi_spv_type(e, type), 2, a, b);
 }
 
+VYI_API uint32_t vyi_spv_test(vyi_spv *e, uint32_t op, uint32_t a, uint32_t b)
+{
+    return vyi_spv_binary(e, op, VYRE_TYPE_BOOL, a, b);
+}
+
+VYI_API uint32_t vyi_spv_word(vyi_spv *e, uint32_t op, uint32_t a, uint32_t b)
+{
+    return vyi_spv_binary(e, op, VYRE_TYPE_U32, a, b);
+}
+
 VYI_API uint32_t vyi_spv_select(vyi_spv *e, uint32_t type, uint32_t cond, uint32_t a, uint32_t b)
 {
     if (a == b || cond == e->bools[0] || cond == e->bools[1])
@@ -458,8 +468,8 @@ static uint32_t vyi_spv_loop_left(vyi_spv *e)
 {
     if (!e->desc.loop_limit)
         return vyi_spv_u32(e, 0xffffffffu);
-    return vyi_spv_binary(e, VYI_SPV_OpISub, VYRE_TYPE_U32, vyi_spv_u32(e, e->desc.loop_limit),
-                          vyi_spv_trips(e));
+    const uint32_t trips = vyi_spv_trips(e);
+    return vyi_spv_word(e, VYI_SPV_OpISub, vyi_spv_u32(e, e->desc.loop_limit), trips);
 }
 
 VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin)
@@ -513,9 +523,7 @@ static uint32_t vyi_spv_result(vyi_spv *e, const vyi_inst *inst)
     case VYI_OP_BINARY: return vyi_spv_binary_inst(e, inst);
     case VYI_OP_UNARY: return vyi_spv_unary_inst(e, inst);
     case VYI_OP_FMA: return vyi_spv_fma(e, inst);
-    case VYI_OP_SELECT:
-        return vyi_spv_select(e, inst->type, vyi_spv_value(e, inst->arg[0]),
-                              vyi_spv_value(e, inst->arg[1]), vyi_spv_value(e, inst->arg[2]));
+    case VYI_OP_SELECT: return vyi_spv_select_inst(e, inst);
     case VYI_OP_CAST: return vyi_spv_cast(e, inst);
     case VYI_OP_BITCAST: return vyi_spv_bitcast(e, inst);
     case VYI_OP_GET: return e->current[inst->arg[0]];

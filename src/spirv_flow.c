@@ -326,8 +326,8 @@ static uint32_t vyi_spv_times(vyi_spv *e, const vyi_inst *inst)
         return to;
     if (vyi_literal(e->p, inst->arg[0], &first) && vyi_literal(e->p, inst->arg[1], &end))
         return vyi_spv_u32(e, end > first ? end - first : 0);
-    const uint32_t any = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, from, to);
-    const uint32_t distance = vyi_spv_binary(e, VYI_SPV_OpISub, VYRE_TYPE_U32, to, from);
+    const uint32_t any = vyi_spv_test(e, VYI_SPV_OpULessThan, from, to);
+    const uint32_t distance = vyi_spv_word(e, VYI_SPV_OpISub, to, from);
     return vyi_spv_select(e, VYRE_TYPE_U32, any, distance, zero);
 }
 
@@ -376,16 +376,15 @@ static uint32_t vyi_spv_loops_inside(const vyi_spv *e, uint32_t opener)
  * the driver's count goes up faster than the lane's own, so both are looked at. */
 static uint32_t vyi_spv_loop_allowed(vyi_spv *e, vyi_spv_frame *f)
 {
-    const uint32_t mine = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL,
-                                         e->current[e->spent], e->current[e->allowed]);
+    const uint32_t mine = vyi_spv_test(e, VYI_SPV_OpULessThan, e->current[e->spent],
+                                       e->current[e->allowed]);
     if (!e->desc.unfenced)
         return mine;
     const uint32_t inside = vyi_spv_loops_inside(e, f->opener);
     const uint32_t limit = e->desc.loop_limit > inside ? e->desc.loop_limit - inside : 0;
     f->trips = vyi_spv_trips(e);
-    return vyi_spv_binary(e, VYI_SPV_OpLogicalAnd, VYRE_TYPE_BOOL, mine,
-                          vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, f->trips,
-                                         vyi_spv_u32(e, limit)));
+    return vyi_spv_test(e, VYI_SPV_OpLogicalAnd, mine,
+                        vyi_spv_test(e, VYI_SPV_OpULessThan, f->trips, vyi_spv_u32(e, limit)));
 }
 
 /* Whether the next iteration begins; 0: always.  An iteration that only the
@@ -395,16 +394,15 @@ static uint32_t vyi_spv_loop_condition(vyi_spv *e, vyi_spv_frame *f)
     const vyi_inst *inst = &e->p->insts[f->opener];
     uint32_t cond = 0;
     if (inst->op == VYI_OP_LOOP)
-        cond = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, f->counter, f->count);
+        cond = vyi_spv_test(e, VYI_SPV_OpULessThan, f->counter, f->count);
     const uint32_t cut = e->current[e->cut];
     if (e->desc.loop_limit) {
         const uint32_t wanted = cond ? cond : vyi_spv_const(e, VYRE_TYPE_BOOL, 1);
         const uint32_t allowed = vyi_spv_loop_allowed(e, f);
-        cond = cond ? vyi_spv_binary(e, VYI_SPV_OpLogicalAnd, VYRE_TYPE_BOOL, cond, allowed)
+        cond = cond ? vyi_spv_test(e, VYI_SPV_OpLogicalAnd, cond, allowed)
                     : allowed;
         if (vyi_spv_live(e, e->cut, f->opener, e->depth - 1))
-            e->current[e->cut] = vyi_spv_binary(e, VYI_SPV_OpLogicalOr, VYRE_TYPE_BOOL, cut,
-                                                wanted);
+            e->current[e->cut] = vyi_spv_test(e, VYI_SPV_OpLogicalOr, cut, wanted);
     }
     if (cond)
         vyi_spv_edge(e, f, &f->merge_edges);
@@ -416,12 +414,11 @@ static uint32_t vyi_spv_loop_condition(vyi_spv *e, vyi_spv_frame *f)
  * inside it. */
 static void vyi_spv_loop_count(vyi_spv *e, const vyi_spv_frame *f)
 {
-    e->current[e->spent] = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, e->current[e->spent],
-                                          vyi_spv_u32(e, 1));
+    e->current[e->spent] = vyi_spv_word(e, VYI_SPV_OpIAdd, e->current[e->spent], vyi_spv_u32(e, 1));
     if (!e->desc.unfenced)
         return;
     const uint32_t cost = vyi_spv_u32(e, 1 + vyi_spv_loops_inside(e, f->opener));
-    const uint32_t trips = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, f->trips, cost);
+    const uint32_t trips = vyi_spv_word(e, VYI_SPV_OpIAdd, f->trips, cost);
     if (e->trips)
         vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2, e->trips, trips);
     else
@@ -448,7 +445,7 @@ static void vyi_spv_loop(vyi_spv *e, uint32_t index)
         const uint32_t from = vyi_spv_value(e, inst->arg[0]);
         e->ids[index + 1] = f->counter;
         if ((e->needed[index] & VYI_SPV_USED) && from != vyi_spv_u32(e, 0))
-            e->ids[index + 1] = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, from, f->counter);
+            e->ids[index + 1] = vyi_spv_word(e, VYI_SPV_OpIAdd, from, f->counter);
         vyi_range_add(&e->range, index + 1, inst->arg[1], true);
     }
 }
@@ -495,14 +492,12 @@ static void vyi_spv_end_loop(vyi_spv *e, vyi_spv_frame *f)
     uint32_t counter = 0, rounds_left = 0;
     vyi_spv_next(e, f);
     if (f->counter)
-        counter = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, f->counter, vyi_spv_u32(e, 1));
+        counter = vyi_spv_word(e, VYI_SPV_OpIAdd, f->counter, vyi_spv_u32(e, 1));
     if (f->rounds_left)
-        rounds_left = vyi_spv_binary(e, VYI_SPV_OpISub, VYRE_TYPE_U32, f->rounds_left,
-                                     e->rounds_step);
+        rounds_left = vyi_spv_word(e, VYI_SPV_OpISub, f->rounds_left, e->rounds_step);
     vyi_spv_patch_phis(e, f, counter, rounds_left);
     if (rounds_left && f->next_edges) {
-        const uint32_t more = vyi_spv_binary(e, VYI_SPV_OpINotEqual, VYRE_TYPE_BOOL, rounds_left,
-                                             vyi_spv_u32(e, 0));
+        const uint32_t more = vyi_spv_test(e, VYI_SPV_OpINotEqual, rounds_left, vyi_spv_u32(e, 0));
         vyi_spv_edge(e, f, &f->merge_edges);
         vyi_spv_branch_if(e, more, f->header, f->merge);
     } else {
@@ -532,8 +527,7 @@ VYI_API void vyi_spv_loop_allow(vyi_spv *e, const vyi_inst *inst)
     const uint32_t left = vyi_spv_builtin(e, VYRE_BUILTIN_LOOP_LEFT);
     const uint32_t more = vyi_spv_ext2(e, VYRE_TYPE_U32, VYI_SPV_GlslUMin,
                                        vyi_spv_value(e, inst->arg[0]), left);
-    e->current[e->allowed] = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32,
-                                            e->current[e->spent], more);
+    e->current[e->allowed] = vyi_spv_word(e, VYI_SPV_OpIAdd, e->current[e->spent], more);
     e->current[e->cut] = vyi_spv_const(e, VYRE_TYPE_BOOL, 0);
 }
 
@@ -558,13 +552,13 @@ VYI_API void vyi_spv_count_trips(vyi_spv *e)
     const uint32_t pointer = vyi_spv_pointer_type(e, storage, u32);
     const uint32_t variable = vyi_spv_variable(e, storage, array);
     const uint32_t width = vyi_spv_builtin(e, VYRE_BUILTIN_GROUP_SIZE_X);
-    const uint32_t row = vyi_spv_binary(e, VYI_SPV_OpUDiv, VYRE_TYPE_U32,
-                                        vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_INDEX), width);
-    const uint32_t column = vyi_spv_binary(e, VYI_SPV_OpUDiv, VYRE_TYPE_U32,
-                                           vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_ID_X),
-                                           vyi_spv_builtin(e, VYRE_BUILTIN_SUBGROUP_SIZE));
-    const uint32_t first = vyi_spv_binary(e, VYI_SPV_OpIMul, VYRE_TYPE_U32, row, width);
-    const uint32_t index = vyi_spv_binary(e, VYI_SPV_OpIAdd, VYRE_TYPE_U32, first, column);
+    const uint32_t row = vyi_spv_word(e, VYI_SPV_OpUDiv,
+                                      vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_INDEX), width);
+    const uint32_t lanes = vyi_spv_builtin(e, VYRE_BUILTIN_SUBGROUP_SIZE);
+    const uint32_t column = vyi_spv_word(e, VYI_SPV_OpUDiv,
+                                         vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_ID_X), lanes);
+    const uint32_t first = vyi_spv_word(e, VYI_SPV_OpIMul, row, width);
+    const uint32_t index = vyi_spv_word(e, VYI_SPV_OpIAdd, first, column);
     e->trips = vyi_spv_pure(e, VYI_SPV_OpAccessChain, pointer, 2, variable, index);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2, e->trips, vyi_spv_u32(e, 0));
 }

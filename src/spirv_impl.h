@@ -253,6 +253,9 @@ VYI_API uint32_t vyi_spv_ext1(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t
 VYI_API uint32_t vyi_spv_ext2(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a, uint32_t b);
 VYI_API uint32_t vyi_spv_unary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t a);
 VYI_API uint32_t vyi_spv_binary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t a, uint32_t b);
+/* A binary that gives a bool, and one that gives a u32. */
+VYI_API uint32_t vyi_spv_test(vyi_spv *e, uint32_t op, uint32_t a, uint32_t b);
+VYI_API uint32_t vyi_spv_word(vyi_spv *e, uint32_t op, uint32_t a, uint32_t b);
 VYI_API uint32_t vyi_spv_select(vyi_spv *e, uint32_t type, uint32_t cond, uint32_t a, uint32_t b);
 VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin);
 
@@ -277,10 +280,11 @@ VYI_API uint32_t vyi_spv_atomic_load(vyi_spv *e, const vyi_inst *inst);
 /* ATOMIC, ATOMIC_CAS, ATOMIC_STORE */
 VYI_API uint32_t vyi_spv_atomic(vyi_spv *e, const vyi_inst *inst);
 
-/* spirv_value.c: BINARY, UNARY, FMA, CAST, BITCAST, and the subgroup operations */
+/* spirv_value.c: BINARY, UNARY, SELECT, FMA, CAST, BITCAST, and the subgroup operations */
 VYI_API uint32_t vyi_spv_binary_inst(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_is_zero(vyi_spv *e, uint32_t type, uint32_t a); /* of integers */
 VYI_API uint32_t vyi_spv_unary_inst(vyi_spv *e, const vyi_inst *inst);
+VYI_API uint32_t vyi_spv_select_inst(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_fma(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_cast(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_bitcast(vyi_spv *e, const vyi_inst *inst);

@@ -141,9 +141,11 @@ static uint32_t vyi_spv_scope(vyi_spv *e, uint32_t buffer)
 /* The barrier of GLSL450 before a releasing or after an acquiring atomic. */
 static void vyi_spv_fence(vyi_spv *e, const vyi_inst *inst, uint32_t side)
 {
-    if (!e->vulkan_model && !e->desc.unfenced && (inst->order & side))
-        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpMemoryBarrier, 2, vyi_spv_scope(e, inst->arg[0]),
-                    vyi_spv_barrier_semantics(e, inst->order));
+    if (e->vulkan_model || e->desc.unfenced || !(inst->order & side))
+        return;
+    const uint32_t semantics = vyi_spv_barrier_semantics(e, inst->order);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpMemoryBarrier, 2, vyi_spv_scope(e, inst->arg[0]),
+                semantics);
 }
 
 /* What stands for a fence in an unfenced module: a read-modify-write of a
@@ -153,8 +155,9 @@ static void vyi_spv_touch_word(vyi_spv *e)
     const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32), zero = vyi_spv_u32(e, 0);
     if (!e->fence_word)
         e->fence_word = vyi_spv_variable(e, VYI_SPV_StorageClassWorkgroup, u32);
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpAtomicOr, 6, u32, vyi_spv_id(e), e->fence_word,
-                vyi_spv_u32(e, VYI_SPV_ScopeWorkgroup), zero, zero);
+    const uint32_t scope = vyi_spv_u32(e, VYI_SPV_ScopeWorkgroup);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpAtomicOr, 6, u32, vyi_spv_id(e), e->fence_word, scope,
+                zero, zero);
 }
 
 VYI_API void vyi_spv_barrier(vyi_spv *e, const vyi_inst *inst)
@@ -168,9 +171,9 @@ VYI_API void vyi_spv_barrier(vyi_spv *e, const vyi_inst *inst)
         return;
     }
     if (device) {
+        const uint32_t semantics = vyi_spv_barrier_semantics(e, inst->order);
         vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpMemoryBarrier, 2,
-                    vyi_spv_u32(e, VYI_SPV_ScopeDevice),
-                    vyi_spv_barrier_semantics(e, inst->order));
+                    vyi_spv_u32(e, VYI_SPV_ScopeDevice), semantics);
         return;
     }
     if (subgroup)
@@ -191,8 +194,8 @@ typedef struct vyi_spv_guard {
 
 static uint32_t vyi_spv_check_index(vyi_spv *e, const vyi_inst *inst)
 {
-    return vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, vyi_spv_value(e, inst->arg[1]),
-                          vyi_spv_length(e, inst->arg[0]));
+    const uint32_t length = vyi_spv_length(e, inst->arg[0]);
+    return vyi_spv_test(e, VYI_SPV_OpULessThan, vyi_spv_value(e, inst->arg[1]), length);
 }
 
 /* Opens the guard and returns the element's pointer. */
@@ -232,9 +235,9 @@ static uint32_t vyi_spv_guard_close(vyi_spv *e, const vyi_spv_guard *guard, uint
     vyi_spv_label(e, guard->merge);
     if (!value)
         return 0;
-    const uint32_t result = vyi_spv_id(e);
+    const uint32_t result = vyi_spv_id(e), zero = vyi_spv_const(e, type, 0);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpPhi, 6, vyi_spv_type(e, type), result, value, inside,
-                vyi_spv_const(e, type, 0), guard->before);
+                zero, guard->before);
     return result;
 }
 
@@ -265,7 +268,8 @@ VYI_API uint32_t vyi_spv_to_memory(vyi_spv *e, uint32_t type, uint32_t value)
 {
     if (type != VYRE_TYPE_BOOL)
         return value;
-    return vyi_spv_select(e, VYRE_TYPE_U32, value, vyi_spv_u32(e, 1), vyi_spv_u32(e, 0));
+    const uint32_t zero = vyi_spv_u32(e, 0);
+    return vyi_spv_select(e, VYRE_TYPE_U32, value, vyi_spv_u32(e, 1), zero);
 }
 
 /* In the Vulkan model, an access that other lanes may take part in. */
@@ -329,12 +333,14 @@ VYI_API uint32_t vyi_spv_atomic_load(vyi_spv *e, const vyi_inst *inst)
     const uint32_t id = vyi_spv_id(e);
     uint32_t cond;
     const uint32_t pointer = vyi_spv_readable(e, inst, &cond);
+    const uint32_t zero = vyi_spv_const(e, inst->type, 0);
+    const uint32_t semantics = vyi_spv_semantics(e, inst->order);
+    const uint32_t scope = vyi_spv_scope(e, inst->arg[0]);
     vyi_spv_put(e, VYI_SPV_BODY, modify ? VYI_SPV_OpAtomicOr : VYI_SPV_OpAtomicLoad,
-                modify ? 6u : 5u, vyi_spv_type(e, inst->type), id, pointer,
-                vyi_spv_scope(e, inst->arg[0]), vyi_spv_semantics(e, inst->order),
-                vyi_spv_const(e, inst->type, 0));
+                modify ? 6u : 5u, vyi_spv_type(e, inst->type), id, pointer, scope, semantics,
+                zero);
     vyi_spv_fence(e, inst, VYRE_ORDER_ACQUIRE);
-    return cond ? vyi_spv_select(e, inst->type, cond, id, vyi_spv_const(e, inst->type, 0)) : id;
+    return cond ? vyi_spv_select(e, inst->type, cond, id, zero) : id;
 }
 
 /* By vyre_atomic_op: for u32, for i32. */
@@ -386,10 +392,9 @@ static uint32_t vyi_spv_lanes(vyi_spv *e)
     const uint32_t *size = e->p->group_size;
     if (!e->desc.spec_group_size)
         return vyi_spv_u32(e, size[0] * size[1] * size[2]);
-    return vyi_spv_binary(e, VYI_SPV_OpIMul, VYRE_TYPE_U32,
-                          vyi_spv_binary(e, VYI_SPV_OpIMul, VYRE_TYPE_U32, e->group_size[0],
-                                         e->group_size[1]),
-                          e->group_size[2]);
+    return vyi_spv_word(e, VYI_SPV_OpIMul,
+                        vyi_spv_word(e, VYI_SPV_OpIMul, e->group_size[0],
+                                     e->group_size[1]), e->group_size[2]);
 }
 
 /* for (i = local_index; i < count; i += lanes) array[i] = 0 */
@@ -405,8 +410,7 @@ static void vyi_spv_clear_array(vyi_spv *e, uint32_t buffer)
     vyi_spv_branch(e, header);
     vyi_spv_label(e, header);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpPhi, 6, u32, index, first, before, step, next);
-    const uint32_t cond = vyi_spv_binary(e, VYI_SPV_OpULessThan, VYRE_TYPE_BOOL, index,
-                                         vyi_spv_length(e, buffer));
+    const uint32_t cond = vyi_spv_test(e, VYI_SPV_OpULessThan, index, vyi_spv_length(e, buffer));
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLoopMerge, 3, merge, next, 0u);
     vyi_spv_branch_if(e, cond, body, merge);
     vyi_spv_label(e, body);

@@ -42,7 +42,7 @@ VYI_STATIC_ASSERT(spv_binaries, VYI_BINARY_COUNT == 21 && VYI_BINARY_GE == 20 &&
 
 VYI_API uint32_t vyi_spv_is_zero(vyi_spv *e, uint32_t type, uint32_t a)
 {
-    return vyi_spv_binary(e, VYI_SPV_OpIEqual, VYRE_TYPE_BOOL, a, vyi_spv_const(e, type, 0));
+    return vyi_spv_test(e, VYI_SPV_OpIEqual, a, vyi_spv_const(e, type, 0));
 }
 
 /* The divisor, but 1 where dividing would be undefined: by zero, and MIN / -1.
@@ -57,13 +57,12 @@ static uint32_t vyi_spv_divisor(vyi_spv *e, const vyi_inst *inst)
         return b;
     uint32_t bad = vyi_spv_is_zero(e, type, b);
     if (type == VYRE_TYPE_I32) {
-        const uint32_t least = vyi_spv_binary(e, VYI_SPV_OpIEqual, VYRE_TYPE_BOOL, a,
-                                              vyi_spv_const(e, type, 0x80000000u));
-        const uint32_t minus = vyi_spv_binary(e, VYI_SPV_OpIEqual, VYRE_TYPE_BOOL, b,
-                                              vyi_spv_const(e, type, 0xffffffffu));
-        bad = vyi_spv_binary(e, VYI_SPV_OpLogicalOr, VYRE_TYPE_BOOL, bad,
-                             vyi_spv_binary(e, VYI_SPV_OpLogicalAnd, VYRE_TYPE_BOOL, least,
-                                            minus));
+        const uint32_t least = vyi_spv_test(e, VYI_SPV_OpIEqual, a,
+                                            vyi_spv_const(e, type, 0x80000000u));
+        const uint32_t minus = vyi_spv_test(e, VYI_SPV_OpIEqual, b,
+                                            vyi_spv_const(e, type, 0xffffffffu));
+        bad = vyi_spv_test(e, VYI_SPV_OpLogicalOr, bad,
+                           vyi_spv_test(e, VYI_SPV_OpLogicalAnd, least, minus));
     }
     return vyi_spv_select(e, type, bad, vyi_spv_const(e, type, 1), b);
 }
@@ -78,8 +77,8 @@ static uint32_t vyi_spv_div(vyi_spv *e, const vyi_inst *inst)
     uint32_t bits;
     if (vyi_literal(e->p, inst->arg[1], &bits) && bits)
         return quotient;
-    return vyi_spv_select(e, type, vyi_spv_is_zero(e, type, b),
-                          vyi_spv_const(e, type, 0xffffffffu), quotient);
+    const uint32_t ones = vyi_spv_const(e, type, 0xffffffffu);
+    return vyi_spv_select(e, type, vyi_spv_is_zero(e, type, b), ones, quotient);
 }
 
 /* Signed: a - a / b * b, as Vulkan leaves OpSRem undefined for negative operands. */
@@ -98,10 +97,14 @@ static uint32_t vyi_spv_mul_high(vyi_spv *e, const vyi_inst *inst)
 {
     const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
     const uint32_t pair = vyi_spv_type_of(e, VYI_SPV_OpTypeStruct, 2, u32, u32);
-    const uint32_t product = vyi_spv_pure(e, VYI_SPV_OpUMulExtended, pair, 2,
-                                          vyi_spv_value(e, inst->arg[0]),
-                                          vyi_spv_value(e, inst->arg[1]));
+    const uint32_t b = vyi_spv_value(e, inst->arg[1]), a = vyi_spv_value(e, inst->arg[0]);
+    const uint32_t product = vyi_spv_pure(e, VYI_SPV_OpUMulExtended, pair, 2, a, b);
     return vyi_spv_pure(e, VYI_SPV_OpCompositeExtract, u32, 2, product, 1u);
+}
+
+static uint32_t vyi_spv_low_bits(vyi_spv *e, uint32_t a)
+{
+    return vyi_spv_word(e, VYI_SPV_OpBitwiseAnd, a, vyi_spv_u32(e, 31));
 }
 
 /* A shift amount's low five bits. */
@@ -112,8 +115,7 @@ static uint32_t vyi_spv_amount(vyi_spv *e, uint32_t value)
         return vyi_spv_u32(e, bits & 31u);
     if (vyi_range_limit(&e->range, value, VYI_RANGE_DEPTH) < 32)
         return vyi_spv_value(e, value);
-    return vyi_spv_binary(e, VYI_SPV_OpBitwiseAnd, VYRE_TYPE_U32, vyi_spv_value(e, value),
-                          vyi_spv_u32(e, 31));
+    return vyi_spv_low_bits(e, vyi_spv_value(e, value));
 }
 
 static uint32_t vyi_spv_shift(vyi_spv *e, const vyi_inst *inst)
@@ -122,8 +124,8 @@ static uint32_t vyi_spv_shift(vyi_spv *e, const vyi_inst *inst)
     if (inst->sub == VYI_BINARY_SHR)
         op = inst->type == VYRE_TYPE_I32 ? VYI_SPV_OpShiftRightArithmetic
                                          : VYI_SPV_OpShiftRightLogical;
-    return vyi_spv_binary(e, op, inst->type, vyi_spv_value(e, inst->arg[0]),
-                          vyi_spv_amount(e, inst->arg[1]));
+    const uint32_t amount = vyi_spv_amount(e, inst->arg[1]);
+    return vyi_spv_binary(e, op, inst->type, vyi_spv_value(e, inst->arg[0]), amount);
 }
 
 /* Two shifts: by n, and by 32 - n the other way, modulo 32. */
@@ -135,14 +137,10 @@ static uint32_t vyi_spv_rotate(vyi_spv *e, const vyi_inst *inst)
     if (vyi_literal(e->p, inst->arg[1], &bits))
         back = vyi_spv_u32(e, (0u - bits) & 31u);
     else
-        back = vyi_spv_binary(e, VYI_SPV_OpBitwiseAnd, VYRE_TYPE_U32,
-                              vyi_spv_unary(e, VYI_SPV_OpSNegate, VYRE_TYPE_U32, amount),
-                              vyi_spv_u32(e, 31));
-    const uint32_t up = vyi_spv_binary(e, VYI_SPV_OpShiftLeftLogical, VYRE_TYPE_U32, a,
-                                       left ? amount : back);
-    const uint32_t down = vyi_spv_binary(e, VYI_SPV_OpShiftRightLogical, VYRE_TYPE_U32, a,
-                                         left ? back : amount);
-    return vyi_spv_binary(e, VYI_SPV_OpBitwiseOr, VYRE_TYPE_U32, up, down);
+        back = vyi_spv_low_bits(e, vyi_spv_unary(e, VYI_SPV_OpSNegate, VYRE_TYPE_U32, amount));
+    const uint32_t up = vyi_spv_word(e, VYI_SPV_OpShiftLeftLogical, a, left ? amount : back);
+    const uint32_t down = vyi_spv_word(e, VYI_SPV_OpShiftRightLogical, a, left ? back : amount);
+    return vyi_spv_word(e, VYI_SPV_OpBitwiseOr, up, down);
 }
 
 VYI_API uint32_t vyi_spv_binary_inst(vyi_spv *e, const vyi_inst *inst)
@@ -196,15 +194,16 @@ VYI_STATIC_ASSERT(spv_unaries, VYI_UNARY_COUNT == 23 && VYI_UNARY_IS_INF == 22 &
 /* 31 minus the highest set bit, which is -1 for 0. */
 static uint32_t vyi_spv_clz(vyi_spv *e, uint32_t type, uint32_t a)
 {
-    return vyi_spv_binary(e, VYI_SPV_OpISub, type, vyi_spv_const(e, type, 31),
-                          vyi_spv_ext1(e, type, VYI_SPV_GlslFindUMsb, a));
+    const uint32_t highest = vyi_spv_ext1(e, type, VYI_SPV_GlslFindUMsb, a);
+    return vyi_spv_binary(e, VYI_SPV_OpISub, type, vyi_spv_const(e, type, 31), highest);
 }
 
 /* The lowest set bit, which is -1 for 0: as u32 more than 32. */
 static uint32_t vyi_spv_ctz(vyi_spv *e, uint32_t type, uint32_t a)
 {
+    const uint32_t bits = vyi_spv_const(e, type, 32);
     return vyi_spv_ext2(e, type, VYI_SPV_GlslUMin, vyi_spv_ext1(e, type, VYI_SPV_GlslFindILsb, a),
-                        vyi_spv_const(e, type, 32));
+                        bits);
 }
 
 VYI_API uint32_t vyi_spv_unary_inst(vyi_spv *e, const vyi_inst *inst)
@@ -223,6 +222,12 @@ VYI_API uint32_t vyi_spv_unary_inst(vyi_spv *e, const vyi_inst *inst)
         return vyi_spv_ext2(e, type, VYI_SPV_GlslUMin, a, vyi_spv_u32(e, 1));
     default: return a; /* ABS of u32 */
     }
+}
+
+VYI_API uint32_t vyi_spv_select_inst(vyi_spv *e, const vyi_inst *inst)
+{
+    const uint32_t b = vyi_spv_value(e, inst->arg[2]), a = vyi_spv_value(e, inst->arg[1]);
+    return vyi_spv_select(e, inst->type, vyi_spv_value(e, inst->arg[0]), a, b);
 }
 
 VYI_API uint32_t vyi_spv_fma(vyi_spv *e, const vyi_inst *inst)
@@ -252,19 +257,20 @@ static uint32_t vyi_spv_float_to_int(vyi_spv *e, uint32_t type, uint32_t a)
                                          operands);
     const uint32_t converted = vyi_spv_unary(
         e, is_signed ? VYI_SPV_OpConvertFToS : VYI_SPV_OpConvertFToU, type, clamped);
-    const uint32_t over = vyi_spv_binary(
-        e, VYI_SPV_OpFOrdGreaterThanEqual, VYRE_TYPE_BOOL, a,
-        vyi_spv_const(e, VYRE_TYPE_F32, is_signed ? VYI_SPV_F32_2_31 : VYI_SPV_F32_2_32));
+    const uint32_t bound = vyi_spv_const(e, VYRE_TYPE_F32,
+                                         is_signed ? VYI_SPV_F32_2_31 : VYI_SPV_F32_2_32);
+    const uint32_t over = vyi_spv_test(e, VYI_SPV_OpFOrdGreaterThanEqual, a, bound);
     const uint32_t most = vyi_spv_const(e, type, is_signed ? 0x7fffffffu : 0xffffffffu);
     const uint32_t nan = vyi_spv_unary(e, VYI_SPV_OpIsNan, VYRE_TYPE_BOOL, a);
-    return vyi_spv_select(e, type, nan, vyi_spv_const(e, type, 0),
-                          vyi_spv_select(e, type, over, most, converted));
+    const uint32_t number = vyi_spv_select(e, type, over, most, converted);
+    return vyi_spv_select(e, type, nan, vyi_spv_const(e, type, 0), number);
 }
 
 static uint32_t vyi_spv_from_bool(vyi_spv *e, uint32_t type, uint32_t a)
 {
-    const uint32_t one = type == VYRE_TYPE_F32 ? 0x3f800000u : 1u;
-    return vyi_spv_select(e, type, a, vyi_spv_const(e, type, one), vyi_spv_const(e, type, 0));
+    const uint32_t zero = vyi_spv_const(e, type, 0);
+    const uint32_t one = vyi_spv_const(e, type, type == VYRE_TYPE_F32 ? 0x3f800000u : 1u);
+    return vyi_spv_select(e, type, a, one, zero);
 }
 
 VYI_API uint32_t vyi_spv_cast(vyi_spv *e, const vyi_inst *inst)
@@ -334,9 +340,9 @@ static const uint16_t vyi_spv_reductions[VYRE_REDUCE_OP_COUNT][4] = {
 static uint32_t vyi_spv_reduce(vyi_spv *e, const vyi_inst *inst, uint32_t a)
 {
     const uint32_t id = vyi_spv_id(e);
+    const uint32_t scope = vyi_spv_u32(e, VYI_SPV_ScopeSubgroup);
     vyi_spv_put(e, VYI_SPV_BODY, vyi_spv_reductions[inst->sub][inst->type - VYRE_TYPE_U32], 5,
-                vyi_spv_type(e, inst->type), id, vyi_spv_u32(e, VYI_SPV_ScopeSubgroup),
-                VYI_SPV_GroupOperationReduce, a);
+                vyi_spv_type(e, inst->type), id, scope, VYI_SPV_GroupOperationReduce, a);
     return id;
 }
 
