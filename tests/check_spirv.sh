@@ -25,6 +25,43 @@ passes alone-in-c cc -std=c99 $STRICT -I"$scratch" "$scratch/use.c" -o "$scratch
 passes it-runs "$scratch/use"
 passes alone-in-c++ c++ -std=c++11 $STRICT_CXX -x c++ -I"$scratch" "$scratch/use.c" -o "$scratch/use"
 
+# --- the same words from every compiler, whatever order it evaluates arguments in
+cat > "$scratch/sum.c" <<'C'
+#define VYRE_IMPLEMENTATION
+#define VYRE_NO_VULKAN
+#include "vyre.h"
+#include "gen.h"
+int main(void)
+{
+    uint32_t sum = 0;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        gen_shape shape;
+        vyre_spirv_desc how;
+        vyre_spirv module;
+        memset(&how, 0, sizeof how);
+        how.version = seed % 2 ? VYRE_SPIRV_1_5 : 0;
+        how.unfenced = seed % 5 == 0;
+        how.loop_limit = seed % 3 ? 0 : 500;
+        vyre_program *p = gen_program(seed, GEN_ALL, NULL, &shape);
+        if (!p || vyre_spirv_emit(p, &how, &module, NULL) < 0)
+            return 1;
+        for (size_t i = 0; i < module.word_count; i++)
+            sum = (sum ^ module.words[i]) * 0x9e3779b1u;
+        vyre_spirv_free(&module);
+        vyre_program_destroy(p);
+    }
+    printf("%08x\n", (unsigned)sum);
+    return 0;
+}
+C
+sum() { "$1" -std=gnu99 -w -O0 -I. -Itests "$scratch/sum.c" -o "$scratch/sum" -lm -lpthread && "$scratch/sum"; }
+if needs gcc && needs clang; then
+    sum gcc > "$scratch/gcc.txt"
+    sum clang > "$scratch/clang.txt"
+    passes same-words cmp "$scratch/gcc.txt" "$scratch/clang.txt"
+    passes some-words test -s "$scratch/gcc.txt"
+fi
+
 # --- what gen_spirv writes
 if needs spirv-val; then
     for kind in direct priority; do
