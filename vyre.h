@@ -13151,7 +13151,7 @@ enum {
 #define VYI_SPV_USED     2u /* its value is an operand of something needed */
 #define VYI_SPV_KEPT     4u /* of something that is not an if */
 #define VYI_SPV_BUCKETS  512u
-#define VYI_SPV_OPERANDS 12u /* of an instruction that goes through a set */
+#define VYI_SPV_OPERANDS 5u /* of an instruction that goes through a set */
 
 typedef struct vyi_spv_words {
     uint32_t *at;
@@ -13249,9 +13249,10 @@ VYI_API void vyi_spv_decorate(vyi_spv *e, uint32_t id, uint32_t decoration);
 VYI_API void vyi_spv_decorate_with(vyi_spv *e, uint32_t id, uint32_t decoration, uint32_t value);
 VYI_API void vyi_spv_need_subgroup(vyi_spv *e, uint32_t feature);
 
-/* Values that depend on their operands only; `type` is an id in the first two,
- * a vyre_type in the others. */
+/* Values that depend on their operands only; `type` is an id in the first, a
+ * vyre_type in the others. */
 VYI_API uint32_t vyi_spv_pure(vyi_spv *e, uint32_t op, uint32_t type, uint32_t count, ...);
+/* Up to three operands. */
 VYI_API uint32_t vyi_spv_ext(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t count,
                              const uint32_t *operands);
 VYI_API uint32_t vyi_spv_ext1(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a);
@@ -13974,7 +13975,7 @@ VYI_API uint32_t vyi_spv_fma(vyi_spv *e, const vyi_inst *inst)
     uint32_t operands[3];
     for (uint32_t i = 0; i < 3; i++)
         operands[i] = vyi_spv_value(e, inst->arg[i]);
-    return vyi_spv_ext(e, vyi_spv_type(e, VYRE_TYPE_F32), VYI_SPV_GlslFma, 3, operands);
+    return vyi_spv_ext(e, VYRE_TYPE_F32, VYI_SPV_GlslFma, 3, operands);
 }
 
 #define VYI_SPV_F32_2_31     0x4f000000u /* 2147483648.0 */
@@ -13992,8 +13993,7 @@ static uint32_t vyi_spv_float_to_int(vyi_spv *e, uint32_t type, uint32_t a)
     operands[1] = vyi_spv_const(e, VYRE_TYPE_F32, is_signed ? VYI_SPV_F32_MIN_I32 : 0u);
     operands[2] = vyi_spv_const(e, VYRE_TYPE_F32,
                                 is_signed ? VYI_SPV_F32_MAX_I32 : VYI_SPV_F32_MAX_U32);
-    const uint32_t clamped = vyi_spv_ext(e, vyi_spv_type(e, VYRE_TYPE_F32), VYI_SPV_GlslNClamp, 3,
-                                         operands);
+    const uint32_t clamped = vyi_spv_ext(e, VYRE_TYPE_F32, VYI_SPV_GlslNClamp, 3, operands);
     const uint32_t converted = vyi_spv_unary(
         e, is_signed ? VYI_SPV_OpConvertFToS : VYI_SPV_OpConvertFToU, type, clamped);
     const uint32_t bound = vyi_spv_const(e, VYRE_TYPE_F32,
@@ -14853,7 +14853,6 @@ static uint32_t vyi_spv_intern(vyi_spv *e, vyi_spv_set *set, uint32_t *words, ui
     return words[result];
 }
 
-/* Forgets what was added after the set had `count` entries. */
 VYI_API void vyi_spv_forget(vyi_spv_set *set, uint32_t count)
 {
     while (set->count > count) {
@@ -14862,33 +14861,37 @@ VYI_API void vyi_spv_forget(vyi_spv_set *set, uint32_t count)
     }
 }
 
-/* A type; its result id comes first. */
-VYI_API uint32_t vyi_spv_type_of(vyi_spv *e, uint32_t op, uint32_t count, ...)
-{
-    uint32_t words[2 + VYI_SPV_OPERANDS];
-    va_list operands;
-    words[0] = ((count + 2) << 16) | op;
-    words[1] = 0;
-    va_start(operands, count);
-    for (uint32_t i = 0; i < count; i++)
-        words[2 + i] = va_arg(operands, uint32_t);
-    va_end(operands);
-    return vyi_spv_intern(e, &e->globals, words, count + 2, 1);
-}
-
-/* A value that depends on its operands only. */
-VYI_API uint32_t vyi_spv_pure(vyi_spv *e, uint32_t op, uint32_t type, uint32_t count, ...)
+/* The id of the instruction with these operands; a type's id comes first, a
+ * value's behind the id of its `type`. */
+static uint32_t vyi_spv_find(vyi_spv *e, vyi_spv_set *set, uint32_t op, uint32_t type,
+                             uint32_t count, va_list operands)
 {
     uint32_t words[3 + VYI_SPV_OPERANDS];
-    va_list operands;
-    words[0] = ((count + 3) << 16) | op;
+    const uint32_t result = type ? 2 : 1;
+    words[0] = ((count + result + 1) << 16) | op;
     words[1] = type;
-    words[2] = 0;
+    words[result] = 0;
+    for (uint32_t i = 1; i <= count; i++)
+        words[result + i] = va_arg(operands, uint32_t);
+    return vyi_spv_intern(e, set, words, count + result + 1, result);
+}
+
+VYI_API uint32_t vyi_spv_type_of(vyi_spv *e, uint32_t op, uint32_t count, ...)
+{
+    va_list operands;
     va_start(operands, count);
-    for (uint32_t i = 0; i < count; i++)
-        words[3 + i] = va_arg(operands, uint32_t);
+    const uint32_t id = vyi_spv_find(e, &e->globals, op, 0, count, operands);
     va_end(operands);
-    return vyi_spv_intern(e, &e->values, words, count + 3, 2);
+    return id;
+}
+
+VYI_API uint32_t vyi_spv_pure(vyi_spv *e, uint32_t op, uint32_t type, uint32_t count, ...)
+{
+    va_list operands;
+    va_start(operands, count);
+    const uint32_t id = vyi_spv_find(e, &e->values, op, type, count, operands);
+    va_end(operands);
+    return id;
 }
 
 /* --- types and constants ------------------------------------------------- */
@@ -14934,7 +14937,6 @@ VYI_API uint32_t vyi_spv_pointer_type(vyi_spv *e, uint32_t storage, uint32_t typ
     return vyi_spv_type_of(e, VYI_SPV_OpTypePointer, 2, storage, type);
 }
 
-/* The type that an element has in memory. */
 VYI_API uint32_t vyi_spv_memory_type(uint32_t type)
 {
     return type == VYRE_TYPE_BOOL ? (uint32_t)VYRE_TYPE_U32 : type;
@@ -14998,36 +15000,28 @@ VYI_API void vyi_spv_need_subgroup(vyi_spv *e, uint32_t feature)
 }
 
 VYI_API uint32_t vyi_spv_ext(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t count,
-                            const uint32_t *operands)
+                             const uint32_t *operands)
 {
-    uint32_t words[5 + VYI_SPV_OPERANDS];
+    const uint32_t type_id = vyi_spv_type(e, type);
     if (!e->glsl) {
         e->glsl = vyi_spv_id(e);
         vyi_spv_extend_text(e, VYI_SPV_IMPORT,
                             vyi_spv_put(e, VYI_SPV_IMPORT, VYI_SPV_OpExtInstImport, 1, e->glsl),
                             "GLSL.std.450");
     }
-    words[0] = ((count + 5) << 16) | (uint32_t)VYI_SPV_OpExtInst;
-    words[1] = type;
-    words[2] = 0;
-    words[3] = e->glsl;
-    words[4] = inst;
-    for (uint32_t i = 0; i < count; i++)
-        words[5 + i] = operands[i];
-    return vyi_spv_intern(e, &e->values, words, count + 5, 2);
+    return vyi_spv_pure(e, VYI_SPV_OpExtInst, type_id, count + 2, e->glsl, inst, operands[0],
+                        count > 1 ? operands[1] : 0, count > 2 ? operands[2] : 0);
 }
 
 VYI_API uint32_t vyi_spv_ext1(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a)
 {
-    return vyi_spv_ext(e, vyi_spv_type(e, type), inst, 1, &a);
+    return vyi_spv_ext(e, type, inst, 1, &a);
 }
 
 VYI_API uint32_t vyi_spv_ext2(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a, uint32_t b)
 {
-    uint32_t operands[2];
-    operands[0] = a;
-    operands[1] = b;
-    return vyi_spv_ext(e, vyi_spv_type(e, type), inst, 2, operands);
+    const uint32_t operands[2] = { a, b };
+    return vyi_spv_ext(e, type, inst, 2, operands);
 }
 
 /* --- short forms --------------------------------------------------------- */
@@ -15060,7 +15054,6 @@ VYI_API uint32_t vyi_spv_select(vyi_spv *e, uint32_t type, uint32_t cond, uint32
     return vyi_spv_pure(e, VYI_SPV_OpSelect, vyi_spv_type(e, type), 3, cond, a, b);
 }
 
-/* The SPIR-V id of a value of the program. */
 VYI_API uint32_t vyi_spv_value(vyi_spv *e, uint32_t value)
 {
     const vyi_inst *inst = vyi_definition(e->p, value);

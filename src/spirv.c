@@ -140,7 +140,6 @@ static uint32_t vyi_spv_intern(vyi_spv *e, vyi_spv_set *set, uint32_t *words, ui
     return words[result];
 }
 
-/* Forgets what was added after the set had `count` entries. */
 VYI_API void vyi_spv_forget(vyi_spv_set *set, uint32_t count)
 {
     while (set->count > count) {
@@ -149,33 +148,37 @@ VYI_API void vyi_spv_forget(vyi_spv_set *set, uint32_t count)
     }
 }
 
-/* A type; its result id comes first. */
-VYI_API uint32_t vyi_spv_type_of(vyi_spv *e, uint32_t op, uint32_t count, ...)
-{
-    uint32_t words[2 + VYI_SPV_OPERANDS];
-    va_list operands;
-    words[0] = ((count + 2) << 16) | op;
-    words[1] = 0;
-    va_start(operands, count);
-    for (uint32_t i = 0; i < count; i++)
-        words[2 + i] = va_arg(operands, uint32_t);
-    va_end(operands);
-    return vyi_spv_intern(e, &e->globals, words, count + 2, 1);
-}
-
-/* A value that depends on its operands only. */
-VYI_API uint32_t vyi_spv_pure(vyi_spv *e, uint32_t op, uint32_t type, uint32_t count, ...)
+/* The id of the instruction with these operands; a type's id comes first, a
+ * value's behind the id of its `type`. */
+static uint32_t vyi_spv_find(vyi_spv *e, vyi_spv_set *set, uint32_t op, uint32_t type,
+                             uint32_t count, va_list operands)
 {
     uint32_t words[3 + VYI_SPV_OPERANDS];
-    va_list operands;
-    words[0] = ((count + 3) << 16) | op;
+    const uint32_t result = type ? 2 : 1;
+    words[0] = ((count + result + 1) << 16) | op;
     words[1] = type;
-    words[2] = 0;
+    words[result] = 0;
+    for (uint32_t i = 1; i <= count; i++)
+        words[result + i] = va_arg(operands, uint32_t);
+    return vyi_spv_intern(e, set, words, count + result + 1, result);
+}
+
+VYI_API uint32_t vyi_spv_type_of(vyi_spv *e, uint32_t op, uint32_t count, ...)
+{
+    va_list operands;
     va_start(operands, count);
-    for (uint32_t i = 0; i < count; i++)
-        words[3 + i] = va_arg(operands, uint32_t);
+    const uint32_t id = vyi_spv_find(e, &e->globals, op, 0, count, operands);
     va_end(operands);
-    return vyi_spv_intern(e, &e->values, words, count + 3, 2);
+    return id;
+}
+
+VYI_API uint32_t vyi_spv_pure(vyi_spv *e, uint32_t op, uint32_t type, uint32_t count, ...)
+{
+    va_list operands;
+    va_start(operands, count);
+    const uint32_t id = vyi_spv_find(e, &e->values, op, type, count, operands);
+    va_end(operands);
+    return id;
 }
 
 /* --- types and constants ------------------------------------------------- */
@@ -221,7 +224,6 @@ VYI_API uint32_t vyi_spv_pointer_type(vyi_spv *e, uint32_t storage, uint32_t typ
     return vyi_spv_type_of(e, VYI_SPV_OpTypePointer, 2, storage, type);
 }
 
-/* The type that an element has in memory. */
 VYI_API uint32_t vyi_spv_memory_type(uint32_t type)
 {
     return type == VYRE_TYPE_BOOL ? (uint32_t)VYRE_TYPE_U32 : type;
@@ -285,36 +287,28 @@ VYI_API void vyi_spv_need_subgroup(vyi_spv *e, uint32_t feature)
 }
 
 VYI_API uint32_t vyi_spv_ext(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t count,
-                            const uint32_t *operands)
+                             const uint32_t *operands)
 {
-    uint32_t words[5 + VYI_SPV_OPERANDS];
+    const uint32_t type_id = vyi_spv_type(e, type);
     if (!e->glsl) {
         e->glsl = vyi_spv_id(e);
         vyi_spv_extend_text(e, VYI_SPV_IMPORT,
                             vyi_spv_put(e, VYI_SPV_IMPORT, VYI_SPV_OpExtInstImport, 1, e->glsl),
                             "GLSL.std.450");
     }
-    words[0] = ((count + 5) << 16) | (uint32_t)VYI_SPV_OpExtInst;
-    words[1] = type;
-    words[2] = 0;
-    words[3] = e->glsl;
-    words[4] = inst;
-    for (uint32_t i = 0; i < count; i++)
-        words[5 + i] = operands[i];
-    return vyi_spv_intern(e, &e->values, words, count + 5, 2);
+    return vyi_spv_pure(e, VYI_SPV_OpExtInst, type_id, count + 2, e->glsl, inst, operands[0],
+                        count > 1 ? operands[1] : 0, count > 2 ? operands[2] : 0);
 }
 
 VYI_API uint32_t vyi_spv_ext1(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a)
 {
-    return vyi_spv_ext(e, vyi_spv_type(e, type), inst, 1, &a);
+    return vyi_spv_ext(e, type, inst, 1, &a);
 }
 
 VYI_API uint32_t vyi_spv_ext2(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a, uint32_t b)
 {
-    uint32_t operands[2];
-    operands[0] = a;
-    operands[1] = b;
-    return vyi_spv_ext(e, vyi_spv_type(e, type), inst, 2, operands);
+    const uint32_t operands[2] = { a, b };
+    return vyi_spv_ext(e, type, inst, 2, operands);
 }
 
 /* --- short forms --------------------------------------------------------- */
@@ -347,7 +341,6 @@ VYI_API uint32_t vyi_spv_select(vyi_spv *e, uint32_t type, uint32_t cond, uint32
     return vyi_spv_pure(e, VYI_SPV_OpSelect, vyi_spv_type(e, type), 3, cond, a, b);
 }
 
-/* The SPIR-V id of a value of the program. */
 VYI_API uint32_t vyi_spv_value(vyi_spv *e, uint32_t value)
 {
     const vyi_inst *inst = vyi_definition(e->p, value);

@@ -146,7 +146,7 @@ enum {
 #define VYI_SPV_USED     2u /* its value is an operand of something needed */
 #define VYI_SPV_KEPT     4u /* of something that is not an if */
 #define VYI_SPV_BUCKETS  512u
-#define VYI_SPV_OPERANDS 12u /* of an instruction that goes through a set */
+#define VYI_SPV_OPERANDS 5u /* of an instruction that goes through a set */
 
 typedef struct vyi_spv_words {
     uint32_t *at;
@@ -244,9 +244,10 @@ VYI_API void vyi_spv_decorate(vyi_spv *e, uint32_t id, uint32_t decoration);
 VYI_API void vyi_spv_decorate_with(vyi_spv *e, uint32_t id, uint32_t decoration, uint32_t value);
 VYI_API void vyi_spv_need_subgroup(vyi_spv *e, uint32_t feature);
 
-/* Values that depend on their operands only; `type` is an id in the first two,
- * a vyre_type in the others. */
+/* Values that depend on their operands only; `type` is an id in the first, a
+ * vyre_type in the others. */
 VYI_API uint32_t vyi_spv_pure(vyi_spv *e, uint32_t op, uint32_t type, uint32_t count, ...);
+/* Up to three operands. */
 VYI_API uint32_t vyi_spv_ext(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t count,
                              const uint32_t *operands);
 VYI_API uint32_t vyi_spv_ext1(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a);

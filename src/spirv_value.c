@@ -235,7 +235,7 @@ VYI_API uint32_t vyi_spv_fma(vyi_spv *e, const vyi_inst *inst)
     uint32_t operands[3];
     for (uint32_t i = 0; i < 3; i++)
         operands[i] = vyi_spv_value(e, inst->arg[i]);
-    return vyi_spv_ext(e, vyi_spv_type(e, VYRE_TYPE_F32), VYI_SPV_GlslFma, 3, operands);
+    return vyi_spv_ext(e, VYRE_TYPE_F32, VYI_SPV_GlslFma, 3, operands);
 }
 
 #define VYI_SPV_F32_2_31     0x4f000000u /* 2147483648.0 */
@@ -253,8 +253,7 @@ static uint32_t vyi_spv_float_to_int(vyi_spv *e, uint32_t type, uint32_t a)
     operands[1] = vyi_spv_const(e, VYRE_TYPE_F32, is_signed ? VYI_SPV_F32_MIN_I32 : 0u);
     operands[2] = vyi_spv_const(e, VYRE_TYPE_F32,
                                 is_signed ? VYI_SPV_F32_MAX_I32 : VYI_SPV_F32_MAX_U32);
-    const uint32_t clamped = vyi_spv_ext(e, vyi_spv_type(e, VYRE_TYPE_F32), VYI_SPV_GlslNClamp, 3,
-                                         operands);
+    const uint32_t clamped = vyi_spv_ext(e, VYRE_TYPE_F32, VYI_SPV_GlslNClamp, 3, operands);
     const uint32_t converted = vyi_spv_unary(
         e, is_signed ? VYI_SPV_OpConvertFToS : VYI_SPV_OpConvertFToU, type, clamped);
     const uint32_t bound = vyi_spv_const(e, VYRE_TYPE_F32,
