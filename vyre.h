@@ -14749,35 +14749,33 @@ VYI_OUTLINE VYI_API uint32_t vyi_spv_id(vyi_spv *e)
     return e->next_id++;
 }
 
-static void vyi_spv_append(vyi_spv *e, uint32_t section, uint32_t count, va_list operands)
-{
-    uint32_t *words = vyi_spv_room(e, &e->section[section], count);
-    for (uint32_t i = 0; words && i < count; i++)
-        words[i] = va_arg(operands, uint32_t);
-}
-
 VYI_API uint32_t vyi_spv_put(vyi_spv *e, uint32_t section, uint32_t op, uint32_t count, ...)
 {
-    const uint32_t offset = e->section[section].count;
-    uint32_t *words = vyi_spv_room(e, &e->section[section], 1);
+    vyi_spv_words *w = &e->section[section];
+    const uint32_t offset = w->count;
+    uint32_t *words = vyi_spv_room(e, w, count + 1);
     va_list operands;
     if (!words)
         return 0;
-    *words = ((count + 1) << 16) | op;
+    words[0] = ((count + 1) << 16) | op;
     va_start(operands, count);
-    vyi_spv_append(e, section, count, operands);
+    for (uint32_t i = 1; i <= count; i++)
+        words[i] = va_arg(operands, uint32_t);
     va_end(operands);
     return offset;
 }
 
 VYI_API void vyi_spv_extend(vyi_spv *e, uint32_t section, uint32_t offset, uint32_t count, ...)
 {
+    uint32_t *words = vyi_spv_room(e, &e->section[section], count);
     va_list operands;
+    if (!words)
+        return;
     va_start(operands, count);
-    vyi_spv_append(e, section, count, operands);
+    for (uint32_t i = 0; i < count; i++)
+        words[i] = va_arg(operands, uint32_t);
     va_end(operands);
-    if (!e->failed)
-        e->section[section].at[offset] += count << 16;
+    e->section[section].at[offset] += count << 16;
 }
 
 /* More operands: a string's words, little-endian, terminated, padded with zeros. */
