@@ -16638,6 +16638,7 @@ typedef struct vyi_device_desc {
     uint32_t group_size;          /* of both programs */
     uint32_t max_groups;          /* more would find no slot to serve */
     bool     fixed_geometry;      /* the user has set workgroup size or lanes: keep to it */
+    bool     guest_loops;         /* the user's own code in the programs has loops */
 } vyi_device_desc;
 
 typedef struct vyi_backend vyi_backend;
@@ -19036,6 +19037,7 @@ static vyre_status vyi_device_open(vyre *v, vyi_device **out, vyre_error *err)
     desc.max_groups = vyi_def32(v->desc.kernel.lane_count, v->slots) / desc.group_size;
     desc.max_groups = vyi_def32(desc.max_groups, 1);
     desc.fixed_geometry = v->desc.kernel.workgroup_size || v->desc.kernel.lane_count;
+    desc.guest_loops = v->once->guest_loops;
 
     vyi_device *d = NULL;
     vyre_status status = v->backend->open(&desc, &d, err);
@@ -22394,7 +22396,7 @@ static uint32_t vyi_vk_loop_limit(const vyi_vk *v)
  * would cut each other short. */
 static bool vyi_vk_lanes_apart(const vyi_vk *v, const vyi_device_desc *desc)
 {
-    return v->c.features.llvmpipe && desc->once->guest_loops && vyi_vk_loop_limit(v) != 0;
+    return v->c.features.llvmpipe && desc->guest_loops && vyi_vk_loop_limit(v) != 0;
 }
 
 /* A CPU gets groups of one vector, whatever was asked for: they are the fastest

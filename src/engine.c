@@ -310,6 +310,7 @@ static vyre_status vyi_device_open(vyre *v, vyi_device **out, vyre_error *err)
     desc.max_groups = vyi_def32(v->desc.kernel.lane_count, v->slots) / desc.group_size;
     desc.max_groups = vyi_def32(desc.max_groups, 1);
     desc.fixed_geometry = v->desc.kernel.workgroup_size || v->desc.kernel.lane_count;
+    desc.guest_loops = v->once->guest_loops;
 
     vyi_device *d = NULL;
     vyre_status status = v->backend->open(&desc, &d, err);

@@ -67,6 +67,7 @@ typedef struct vyi_device_desc {
     uint32_t group_size;          /* of both programs */
     uint32_t max_groups;          /* more would find no slot to serve */
     bool     fixed_geometry;      /* the user has set workgroup size or lanes: keep to it */
+    bool     guest_loops;         /* the user's own code in the programs has loops */
 } vyi_device_desc;
 
 typedef struct vyi_backend vyi_backend;

@@ -64,7 +64,7 @@ static uint32_t vyi_vk_loop_limit(const vyi_vk *v)
  * would cut each other short. */
 static bool vyi_vk_lanes_apart(const vyi_vk *v, const vyi_device_desc *desc)
 {
-    return v->c.features.llvmpipe && desc->once->guest_loops && vyi_vk_loop_limit(v) != 0;
+    return v->c.features.llvmpipe && desc->guest_loops && vyi_vk_loop_limit(v) != 0;
 }
 
 /* A CPU gets groups of one vector, whatever was asked for: they are the fastest
