@@ -155,9 +155,20 @@ static uint32_t number_from(const char *name, uint32_t fallback)
     return text ? (uint32_t)strtoul(text, NULL, 0) : fallback;
 }
 
-static uint64_t seed_of(uint64_t first, uint32_t i)
+/* Programs that a driver got wrong, or crashed on: they follow in every run
+ * but that of a single program. */
+static const uint64_t seen[] = {
+    0x222ed5f0202de917ull, 0x7eb964f95815a6e7ull, 0x3bcfecd8f731a63full, 0x20d6cba32c42ee75ull,
+    0x5e3b4768b54c1156ull, 0x3abc408d78250c36ull, 0x49e1a2ad46fd2d9eull
+};
+#define SEEN ((uint32_t)(sizeof seen / sizeof seen[0]))
+
+/* Number `i` of `count` programs, the last of which have been seen. */
+static uint64_t seed_of(uint64_t first, uint32_t i, uint32_t count)
 {
     uint64_t state = first + i;
+    if (count > SEEN && i >= count - SEEN)
+        return seen[i - (count - SEEN)];
     return i ? test_random(&state) : first;
 }
 
@@ -183,7 +194,7 @@ static void work(share *mine, uint32_t job, uint32_t jobs, uint32_t count)
     }
     fflush(stdout);
     for (; mine->next < count && !mine->t.skipped && mine->t.differences < 10; mine->next += jobs)
-        one_program(&vk, seed_of(first, mine->next), &mine->t);
+        one_program(&vk, seed_of(first, mine->next, count), &mine->t);
     if (!mine->t.skipped)
         vk_close(&vk);
     fflush(stdout);
@@ -201,11 +212,11 @@ static void begin(share *mine, uint32_t job, uint32_t jobs, uint32_t count)
 }
 
 /* One child has ended: by itself, or in the middle of a program. */
-static bool ended_well(share *mine, int status, bool may_crash)
+static bool ended_well(share *mine, int status, bool may_crash, uint32_t count)
 {
     if (WIFEXITED(status))
         return WEXITSTATUS(status) == 0;
-    const uint64_t seed = seed_of(test_seed(0x5b1f00d5ull), mine->next);
+    const uint64_t seed = seed_of(test_seed(0x5b1f00d5ull), mine->next, count);
     printf("%s seed 0x%llx: the driver crashed with signal %d\n", may_crash ? "NOTE" : "FAIL",
            (unsigned long long)seed, WTERMSIG(status));
     mine->crashes++;
@@ -215,7 +226,8 @@ static bool ended_well(share *mine, int status, bool may_crash)
 static void random_programs_agree(void)
 {
     enum { MOST_JOBS = 64 };
-    const uint32_t count = number_from("TEST_COUNT", 10000);
+    const uint32_t asked = number_from("TEST_COUNT", 10000);
+    const uint32_t count = asked > 1 ? asked + SEEN : asked;
     const uint32_t wanted = number_from("TEST_JOBS", 2);
     const uint32_t jobs = wanted < MOST_JOBS ? wanted : MOST_JOBS;
     const uint32_t may_crash = number_from("TEST_CRASHES", 0);
@@ -233,7 +245,7 @@ static void random_programs_agree(void)
         while (shares[job].pid != pid)
             job++;
         const bool crashed = !WIFEXITED(status);
-        if (!ended_well(&shares[job], status, crashes < may_crash)) {
+        if (!ended_well(&shares[job], status, crashes < may_crash, count)) {
             broken++;
         } else if (crashed) {
             crashes++;
