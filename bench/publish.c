@@ -235,11 +235,11 @@ static void floor_of(const bench_output *out, const char *where, int fences, voi
 
 /* --- a backend --------------------------------------------------------------- */
 
-static void on_backend(vyre_backend backend, bool csv)
+/* `room`: with a buffer of the program's own, as large as the ring. */
+static vyre *open_on(vyre_backend backend, bool room)
 {
     vyre_error err;
     vyre_desc desc;
-    vyre_info info;
     vyre_buffer_desc lines;
     memset(&desc, 0, sizeof desc);
     memset(&lines, 0, sizeof lines);
@@ -248,31 +248,38 @@ static void on_backend(vyre_backend backend, bool csv)
     desc.backend = backend;
     desc.kernel.slot_count = ring_slots;
     desc.kernel.buffers = &lines;
-    desc.kernel.buffer_count = 1;
+    desc.kernel.buffer_count = room;
     vyre *v = vyre_open(&desc, &err);
-    if (!v) {
+    if (!v)
         fprintf(stderr, "publish: %s\n", err.text);
+    return v;
+}
+
+static void floors(const bench_output *out, const char *where, vyre_backend backend)
+{
+    vyre *v = open_on(backend, true);
+    if (!v)
         return;
-    }
-    vyre_query(v, &info);
-    check(vyre_start(v, &err), &err);
-    bench_output out = bench_cpu("publish", "ns", "", csv);
-    snprintf(out.device, sizeof out.device, "%s", info.device);
-    snprintf(out.driver, sizeof out.driver, "%s", info.driver);
-    snprintf(out.settings, sizeof out.settings, "%g s a row, %u slots, %u in a burst",
-             seconds_each, ring_slots, ring_slots / (4 * MAX_PRODUCERS));
-    bench_heading(&out);
-    const char *where = backend == VYRE_BACKEND_CPU ? "CPU backend" : "Vulkan, device memory";
-    uint64_t jobs = 0;
-    uint32_t sum = 0;
     const int most = backend == VYRE_BACKEND_VULKAN ? 2 : -2;
     for (int fences = has_direct_store() ? DIRECT : 0; fences <= most; fences++)
-        floor_of(&out, where, fences, vyre_map(v, 0, NULL));
-    for (uint32_t producers = 1; producers <= MAX_PRODUCERS; producers++)
-        measure(&out, v, where, producers, 1, &jobs);
-    measure(&out, v, where, 1, 8, &jobs);
-    for (uint32_t producers = 1; producers <= MAX_PRODUCERS; producers++)
-        measure(&out, v, where, producers, 64, &jobs);
+        floor_of(out, where, fences, vyre_map(v, 0, NULL));
+    vyre_close(v);
+}
+
+/* Handles of their own for one producer and for several: a handle that two
+ * threads have used is never again one thread's alone. */
+static void rows(const bench_output *out, const char *where, vyre *v, bool several)
+{
+    static const uint32_t batches[3] = { 1, 8, 64 };
+    vyre_error err;
+    uint64_t jobs = 0;
+    uint32_t sum = 0;
+    check(vyre_start(v, &err), &err);
+    for (uint32_t b = 0; b < 3; b++)
+        for (uint32_t producers = several ? 2 : 1; producers <= (several ? MAX_PRODUCERS : 1);
+             producers++)
+            if (!several || batches[b] != 8)
+                measure(out, v, where, producers, batches[b], &jobs);
     check(vyre_stop(v, 5000000000ull, &err), &err);
     check(vyre_observable(v, 0, &sum, &err), &err);
     if (sum != (uint32_t)jobs) {
@@ -280,6 +287,27 @@ static void on_backend(vyre_backend backend, bool csv)
         exit(1);
     }
     vyre_close(v);
+}
+
+static void on_backend(vyre_backend backend, bool csv)
+{
+    vyre_info info;
+    vyre *v = open_on(backend, false);
+    if (!v)
+        return;
+    vyre_query(v, &info);
+    bench_output out = bench_cpu("publish", "ns", "", csv);
+    snprintf(out.device, sizeof out.device, "%s", info.device);
+    snprintf(out.driver, sizeof out.driver, "%s", info.driver);
+    snprintf(out.settings, sizeof out.settings, "%g s a row, %u slots, %u in a burst",
+             seconds_each, ring_slots, ring_slots / (4 * MAX_PRODUCERS));
+    bench_heading(&out);
+    const char *where = backend == VYRE_BACKEND_CPU ? "CPU backend" : "Vulkan, device memory";
+    floors(&out, where, backend);
+    rows(&out, where, v, false);
+    v = open_on(backend, false);
+    if (v)
+        rows(&out, where, v, true);
     bench_note(&out, " ");
 }
 
