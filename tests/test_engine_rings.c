@@ -256,7 +256,6 @@ static void forget_rounds(const setting *g)
     uint32_t *got = words_of(&actual, 0);
     const uint32_t *wanted = words_of(&expected, 0);
     got[VYRE_CONTROL_HEARTBEAT] = wanted[VYRE_CONTROL_HEARTBEAT];
-    got[VYRE_CONTROL_DOORBELL] = wanted[VYRE_CONTROL_DOORBELL];
     for (uint32_t i = 135; i < 141 && g->k->kind == VYRE_KERNEL_PRIORITY; i++)
         got[i] = wanted[i];
 }
