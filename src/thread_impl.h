@@ -227,9 +227,10 @@ static inline bool vyi_fence_others_ready(void)
     return syscall(SYS_membarrier, VYI_MEMBARRIER_REGISTER, 0) == 0;
 }
 
+/* Refused only to a process that never registered: a child of the one that did. */
 static inline void vyi_fence_others(void)
 {
-    (void)syscall(SYS_membarrier, VYI_MEMBARRIER_EXPEDITED, 0);
+    while (syscall(SYS_membarrier, VYI_MEMBARRIER_EXPEDITED, 0) != 0 && vyi_fence_others_ready()) {}
 }
 #else
 static inline bool vyi_fence_others_ready(void) { return false; }

@@ -35,6 +35,7 @@
 #define VYI_VK_PROBE_WORDS    96u
 
 #define VYI_VK_PROBE_STOP     0xffffffffu
+#define VYI_VK_PROBE_ECHOES   16u /* numbers that are answered; behind them come lines */
 
 typedef enum vyi_vk_probe_what {
     VYI_VK_PROBE_LOOPS = 0,
@@ -107,8 +108,11 @@ static void vyi_vk_probe_emit_echo(const vyi_vk_probe_ir *ir)
     vyre_ir_break(p);
     vyre_ir_end(p);
     vyre_ir_if(p, vyre_ir_ne(p, ping, vyre_ir_get(p, last)));
-    vyi_vk_probe_emit_line(ir, ping, torn);
+    vyre_ir_if(p, vyre_ir_le(p, ping, vyre_ir_u32(p, VYI_VK_PROBE_ECHOES)));
     vyre_ir_atomic_store(p, ir->mirror, zero, ping, VYRE_ORDER_RELEASE);
+    vyre_ir_else(p);
+    vyi_vk_probe_emit_line(ir, ping, torn);
+    vyre_ir_end(p);
     vyre_ir_set(p, last, ping);
     vyre_ir_set(p, seen, vyre_ir_add(p, vyre_ir_get(p, seen), one));
     vyre_ir_end(p);
@@ -319,7 +323,6 @@ static vyre_status vyi_vk_probe_loops(vyi_vk_prober *pr, vyre_probe *out, vyre_e
     return VYRE_OK;
 }
 
-#define VYI_VK_PROBE_ECHOES 16u /* aimed at in one dispatch */
 #define VYI_VK_PROBE_PROOF  3u  /* enough */
 
 static bool vyi_vk_probe_on_cpu(const vyi_vk_prober *pr)
