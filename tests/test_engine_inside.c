@@ -53,9 +53,9 @@ static void an_end_seen_on_a_lost_device_ends_nothing(void)
     const uint32_t mark = v->marks[t.slot];
     lose_device(v);
     CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
-    vyi_ticket_seen(v, t, mark, VYRE_SLOT_DONE, true);
+    vyi_ticket_seen(v, false, t, mark, VYRE_SLOT_DONE, true);
     CHECK_EQ(vyre_poll(v, t), VYRE_PENDING);
-    vyi_ticket_seen(v, t, mark, VYRE_SLOT_FAULTED | VYRE_FAULT_OPCODE << 8, true);
+    vyi_ticket_seen(v, false, t, mark, VYRE_SLOT_FAULTED | VYRE_FAULT_OPCODE << 8, true);
     CHECK_EQ(vyre_poll(v, t), VYRE_PENDING);
     CHECK_EQ(vyre_wait(v, t, SECOND, NULL), VYRE_OK);
     CHECK_EQ(engine_observable(v, 0), 1);
