@@ -526,9 +526,9 @@ static uint32_t vyi_spv_result(vyi_spv *e, const vyi_inst *inst)
 static void vyi_spv_walk(vyi_spv *e, uint32_t first, uint32_t end);
 
 /* Of an if whose condition is a constant only the arm that runs is emitted, as
- * a part of the block around it.  Not for size: the optimizer has folded such
- * ifs already.  NVIDIA's compiler (seen in driver 580) reads through a null
- * pointer when a block that it finds dead holds an atomic. */
+ * a part of the block around it.  The optimizer has folded such ifs already; of
+ * programs that were not optimized this keeps dead blocks away from drivers,
+ * whose compilers have met few of them. */
 static bool vyi_spv_if_is_decided(vyi_spv *e, uint32_t index)
 {
     const vyre_program *p = e->p;
