@@ -2327,7 +2327,6 @@ static inline void vyi_fence_stores(void)
  * before come first. */
 #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
     #include <cpuid.h>
-    #define VYI_LINES 1
 
 typedef uint32_t vyi_quad __attribute__((vector_size(16), aligned(4), may_alias));
 typedef struct vyi_line { vyi_quad quads[4]; } vyi_line;
@@ -2359,8 +2358,6 @@ static inline void vyi_store_line(void *at, const vyi_line *line)
                      : "m"(*line), "a"(at), "d"(line));
 }
 #else
-    #define VYI_LINES 0
-
 typedef struct vyi_quad { uint32_t words[4]; } vyi_quad;
 typedef struct vyi_line { vyi_quad quads[4]; } vyi_line;
 
@@ -8658,6 +8655,14 @@ static inline void vyi_kernel_raise(vyi_kernel *k, uint32_t fault)
     vyre_ir_set(k->p, k->fault, vyre_ir_u32(k->p, fault));
 }
 
+/* Leaves the innermost loop. */
+static inline void vyi_kernel_break_if(vyi_kernel *k, vyre_value cond)
+{
+    vyre_ir_if(k->p, cond);
+    vyre_ir_break(k->p);
+    vyre_ir_end(k->p);
+}
+
 /* --- between the fragments ----------------------------------------------- */
 
 /* Runs the work of the claimed slot and ends it; header and early arguments
@@ -9208,13 +9213,6 @@ static void vyi_kernel_values(vyi_kernel *k)
 VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k)
 {
     return vyre_ir_lt(k->p, vyre_ir_builtin(k->p, VYRE_BUILTIN_LOOP_LEFT), k->loop_need);
-}
-
-static void vyi_kernel_break_if(vyi_kernel *k, vyre_value cond)
-{
-    vyre_ir_if(k->p, cond);
-    vyre_ir_break(k->p);
-    vyre_ir_end(k->p);
 }
 
 /* How often a lane's stride hits the ring; 0 for a lane beyond it. */
@@ -10508,13 +10506,6 @@ static void vyi_solo_locals(vyi_kernel *k, vyi_solo *n)
     n->polls = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYI_SOLO_POLLS), "polls");
 }
 
-static void vyi_solo_break_if(vyi_kernel *k, vyre_value cond)
-{
-    vyre_ir_if(k->p, cond);
-    vyre_ir_break(k->p);
-    vyre_ir_end(k->p);
-}
-
 /* --- polling ------------------------------------------------------------- */
 
 /* The slot behind this one, in a circle. */
@@ -10550,7 +10541,7 @@ static void vyi_solo_watch(vyi_kernel *k, const vyi_solo *n)
     vyre_value none = vyi_kernel_is(k, left, 0);
     vyre_value spent = vyre_ir_or(p, none, vyi_kernel_loops_end(k));
     vyre_value stop = vyi_kernel_control(k, VYRE_CONTROL_SHUTDOWN);
-    vyi_solo_break_if(k, vyre_ir_or(p, spent, vyi_kernel_op(k, vyre_ir_ne, stop, 0)));
+    vyi_kernel_break_if(k, vyre_ir_or(p, spent, vyi_kernel_op(k, vyre_ir_ne, stop, 0)));
     vyre_ir_set(p, n->polls, vyi_kernel_plus(k, left, UINT32_MAX));
     vyi_solo_look(k, n, n->next);
     vyi_solo_look(k, n, n->cursor);
@@ -10612,14 +10603,14 @@ static void vyi_solo_serve(vyi_kernel *k, const vyi_solo *n)
     vyre_program *p = k->p;
     vyre_ir_forever(p);
     vyi_solo_watch(k, n);
-    vyi_solo_break_if(k, vyre_ir_not(p, vyre_ir_get(p, n->hit)));
+    vyi_kernel_break_if(k, vyre_ir_not(p, vyre_ir_get(p, n->hit)));
     vyi_kernel_slot_begin(k, vyre_ir_get(p, n->slot));
     if (k->desc.kind == VYRE_KERNEL_JIT)
         vyi_solo_payload(k, n);
     else
         vyi_solo_common(k, n);
     vyre_ir_end(p);
-    vyi_solo_break_if(k, vyre_ir_get(p, n->more));
+    vyi_kernel_break_if(k, vyre_ir_get(p, n->more));
     vyre_ir_end(p);
 }
 
@@ -10661,7 +10652,7 @@ VYI_API void vyi_kernel_narrow(vyi_kernel *k)
     vyre_ir_forever(p);
     vyi_kernel_count_at(k, VYRE_CONTROL_HEARTBEAT, VYRE_ORDER_RELAXED);
     vyi_solo_serve(k, &n);
-    vyi_solo_break_if(k, vyre_ir_not(p, vyre_ir_get(p, n.more)));
+    vyi_kernel_break_if(k, vyre_ir_not(p, vyre_ir_get(p, n.more)));
     vyre_ir_set(p, n.more, vyre_ir_bool(p, false));
     if (k->desc.kind != VYRE_KERNEL_JIT)
         vyi_solo_finish(k, &n);
@@ -22217,8 +22208,7 @@ static uint32_t vyi_vk_probe_converse(vyi_vk_prober *pr, vyre_probe *out)
         if (number > 1 && (out->round_trip_ns == 0 || taken < out->round_trip_ns))
             out->round_trip_ns = taken > 0 ? taken : 1;
     }
-    if (number > VYI_VK_PROBE_ECHOES && vyi_has_store_line() &&
-        pr->c->properties.deviceType != VK_PHYSICAL_DEVICE_TYPE_CPU)
+    if (number > VYI_VK_PROBE_ECHOES && vyi_has_store_line() && !vyi_vk_probe_on_cpu(pr))
         vyi_vk_probe_lines(pr, number);
     return number - 1;
 }
@@ -22230,7 +22220,6 @@ static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, ui
     const bool cpu = vyi_vk_probe_on_cpu(pr);
     const uint32_t times = out->loop_limited ? out->loop_limit / 2 : 20000;
     vyi_vk_probe_set(pr, VYI_VK_PROBE_PING, 0);
-    vyi_vk_probe_set(pr, VYI_VK_PROBE_TORN, 0);
     vyi_store_release(pr->mirror.mapped, 0);
     /* On a CPU an iteration takes little time, and more groups make it longer. */
     vyre_status status = vyi_vk_probe_launch(pr, VYI_VK_PROBE_ECHO, times, cpu ? 16 : 1, err);
@@ -22262,6 +22251,7 @@ static vyre_status vyi_vk_probe_echo(vyi_vk_prober *pr, vyre_probe *out, vyre_er
 {
     const uint64_t deadline =
         vyi_deadline(vyi_vk_probe_on_cpu(pr) ? 3000000000ull : 300000000ull);
+    vyi_vk_probe_set(pr, VYI_VK_PROBE_TORN, 0); /* a torn line in any go is one */
     uint32_t seen = 0, answered = 0;
     do {
         const vyre_status status = vyi_vk_probe_echo_once(pr, out, &seen, &answered, err);

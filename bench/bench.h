@@ -27,6 +27,16 @@ static inline uint64_t bench_now(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* Drains what the host would combine with what is written next to it. */
+static inline void bench_fence_stores(void)
+{
+#if defined(__SSE__)
+    __builtin_ia32_sfence();
+#else
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
 /* --- options --------------------------------------------------------------- */
 
 static inline bool bench_flag(int argc, char **argv, const char *name)

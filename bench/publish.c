@@ -161,16 +161,6 @@ static void measure(const bench_output *out, vyre *v, const char *where, uint32_
 
 /* --- floors ------------------------------------------------------------------ */
 
-/* Drains what waits to be combined. */
-static void fence_stores(void)
-{
-#if defined(__SSE__)
-    __builtin_ia32_sfence();
-#else
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-#endif
-}
-
 /* Processors with movdir64b write a line in one piece. */
 static bool has_direct_store(void)
 {
@@ -207,10 +197,10 @@ static void write_line(volatile uint64_t *line, int fences)
     for (int i = 1; i < 8; i++)
         line[i] = (uint64_t)i;
     if (fences > 1)
-        fence_stores();
+        bench_fence_stores();
     line[0] = 1;
     if (fences > 0)
-        fence_stores();
+        bench_fence_stores();
 }
 
 static void floor_of(const bench_output *out, const char *where, int fences, void *memory)
@@ -228,7 +218,7 @@ static void floor_of(const bench_output *out, const char *where, int fences, voi
         for (uint32_t i = 0; i < lines; i++)
             write_line((volatile uint64_t *)memory + 8 * i, fences);
         bench_add(&row, (double)(bench_now() - begin) / lines);
-        fence_stores();
+        bench_fence_stores();
     }
     bench_finish(out, &row);
 }

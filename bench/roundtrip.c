@@ -173,17 +173,6 @@ static bench_row measure_dispatches(const raw_device *d, uint32_t flight)
 
 /* --- the floor ------------------------------------------------------------ */
 
-/* Device memory is combined by the host: without a fence the question would
- * wait for more to be written beside it. */
-static void fence_stores(void)
-{
-#if defined(__SSE__)
-    __builtin_ia32_sfence();
-#else
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-#endif
-}
-
 /* Two leases are kept in the queue; a question that falls between two of them
  * is answered by the next. */
 static bench_row measure_echo(const raw_device *d, bool mirrored, const char *path)
@@ -205,7 +194,7 @@ static bench_row measure_echo(const raw_device *d, bool mirrored, const char *pa
     for (uint32_t n = 1; budget_spend(&b); n++) {
         uint64_t begin = bench_now();
         __atomic_store_n(question, n, __ATOMIC_RELEASE);
-        fence_stores();
+        bench_fence_stores();
         for (uint32_t spins = 1; __atomic_load_n(answer, __ATOMIC_ACQUIRE) != n; spins++) {
             if (spins % 256 || vkGetFenceStatus(d->device, fences[oldest]) != VK_SUCCESS)
                 continue;

@@ -238,7 +238,6 @@ static inline void vyi_fence_stores(void)
  * before come first. */
 #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
     #include <cpuid.h>
-    #define VYI_LINES 1
 
 typedef uint32_t vyi_quad __attribute__((vector_size(16), aligned(4), may_alias));
 typedef struct vyi_line { vyi_quad quads[4]; } vyi_line;
@@ -270,8 +269,6 @@ static inline void vyi_store_line(void *at, const vyi_line *line)
                      : "m"(*line), "a"(at), "d"(line));
 }
 #else
-    #define VYI_LINES 0
-
 typedef struct vyi_quad { uint32_t words[4]; } vyi_quad;
 typedef struct vyi_line { vyi_quad quads[4]; } vyi_line;
 

@@ -520,13 +520,6 @@ VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k)
     return vyre_ir_lt(k->p, vyre_ir_builtin(k->p, VYRE_BUILTIN_LOOP_LEFT), k->loop_need);
 }
 
-static void vyi_kernel_break_if(vyi_kernel *k, vyre_value cond)
-{
-    vyre_ir_if(k->p, cond);
-    vyre_ir_break(k->p);
-    vyre_ir_end(k->p);
-}
-
 /* How often a lane's stride hits the ring; 0 for a lane beyond it. */
 static vyre_value vyi_kernel_turns(vyi_kernel *k)
 {

@@ -131,6 +131,14 @@ static inline void vyi_kernel_raise(vyi_kernel *k, uint32_t fault)
     vyre_ir_set(k->p, k->fault, vyre_ir_u32(k->p, fault));
 }
 
+/* Leaves the innermost loop. */
+static inline void vyi_kernel_break_if(vyi_kernel *k, vyre_value cond)
+{
+    vyre_ir_if(k->p, cond);
+    vyre_ir_break(k->p);
+    vyre_ir_end(k->p);
+}
+
 /* --- between the fragments ----------------------------------------------- */
 
 /* Runs the work of the claimed slot and ends it; header and early arguments

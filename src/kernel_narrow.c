@@ -53,13 +53,6 @@ static void vyi_solo_locals(vyi_kernel *k, vyi_solo *n)
     n->polls = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYI_SOLO_POLLS), "polls");
 }
 
-static void vyi_solo_break_if(vyi_kernel *k, vyre_value cond)
-{
-    vyre_ir_if(k->p, cond);
-    vyre_ir_break(k->p);
-    vyre_ir_end(k->p);
-}
-
 /* --- polling ------------------------------------------------------------- */
 
 /* The slot behind this one, in a circle. */
@@ -95,7 +88,7 @@ static void vyi_solo_watch(vyi_kernel *k, const vyi_solo *n)
     vyre_value none = vyi_kernel_is(k, left, 0);
     vyre_value spent = vyre_ir_or(p, none, vyi_kernel_loops_end(k));
     vyre_value stop = vyi_kernel_control(k, VYRE_CONTROL_SHUTDOWN);
-    vyi_solo_break_if(k, vyre_ir_or(p, spent, vyi_kernel_op(k, vyre_ir_ne, stop, 0)));
+    vyi_kernel_break_if(k, vyre_ir_or(p, spent, vyi_kernel_op(k, vyre_ir_ne, stop, 0)));
     vyre_ir_set(p, n->polls, vyi_kernel_plus(k, left, UINT32_MAX));
     vyi_solo_look(k, n, n->next);
     vyi_solo_look(k, n, n->cursor);
@@ -157,14 +150,14 @@ static void vyi_solo_serve(vyi_kernel *k, const vyi_solo *n)
     vyre_program *p = k->p;
     vyre_ir_forever(p);
     vyi_solo_watch(k, n);
-    vyi_solo_break_if(k, vyre_ir_not(p, vyre_ir_get(p, n->hit)));
+    vyi_kernel_break_if(k, vyre_ir_not(p, vyre_ir_get(p, n->hit)));
     vyi_kernel_slot_begin(k, vyre_ir_get(p, n->slot));
     if (k->desc.kind == VYRE_KERNEL_JIT)
         vyi_solo_payload(k, n);
     else
         vyi_solo_common(k, n);
     vyre_ir_end(p);
-    vyi_solo_break_if(k, vyre_ir_get(p, n->more));
+    vyi_kernel_break_if(k, vyre_ir_get(p, n->more));
     vyre_ir_end(p);
 }
 
@@ -206,7 +199,7 @@ VYI_API void vyi_kernel_narrow(vyi_kernel *k)
     vyre_ir_forever(p);
     vyi_kernel_count_at(k, VYRE_CONTROL_HEARTBEAT, VYRE_ORDER_RELAXED);
     vyi_solo_serve(k, &n);
-    vyi_solo_break_if(k, vyre_ir_not(p, vyre_ir_get(p, n.more)));
+    vyi_kernel_break_if(k, vyre_ir_not(p, vyre_ir_get(p, n.more)));
     vyre_ir_set(p, n.more, vyre_ir_bool(p, false));
     if (k->desc.kind != VYRE_KERNEL_JIT)
         vyi_solo_finish(k, &n);

@@ -391,8 +391,7 @@ static uint32_t vyi_vk_probe_converse(vyi_vk_prober *pr, vyre_probe *out)
         if (number > 1 && (out->round_trip_ns == 0 || taken < out->round_trip_ns))
             out->round_trip_ns = taken > 0 ? taken : 1;
     }
-    if (number > VYI_VK_PROBE_ECHOES && vyi_has_store_line() &&
-        pr->c->properties.deviceType != VK_PHYSICAL_DEVICE_TYPE_CPU)
+    if (number > VYI_VK_PROBE_ECHOES && vyi_has_store_line() && !vyi_vk_probe_on_cpu(pr))
         vyi_vk_probe_lines(pr, number);
     return number - 1;
 }
@@ -404,7 +403,6 @@ static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, ui
     const bool cpu = vyi_vk_probe_on_cpu(pr);
     const uint32_t times = out->loop_limited ? out->loop_limit / 2 : 20000;
     vyi_vk_probe_set(pr, VYI_VK_PROBE_PING, 0);
-    vyi_vk_probe_set(pr, VYI_VK_PROBE_TORN, 0);
     vyi_store_release(pr->mirror.mapped, 0);
     /* On a CPU an iteration takes little time, and more groups make it longer. */
     vyre_status status = vyi_vk_probe_launch(pr, VYI_VK_PROBE_ECHO, times, cpu ? 16 : 1, err);
@@ -436,6 +434,7 @@ static vyre_status vyi_vk_probe_echo(vyi_vk_prober *pr, vyre_probe *out, vyre_er
 {
     const uint64_t deadline =
         vyi_deadline(vyi_vk_probe_on_cpu(pr) ? 3000000000ull : 300000000ull);
+    vyi_vk_probe_set(pr, VYI_VK_PROBE_TORN, 0); /* a torn line in any go is one */
     uint32_t seen = 0, answered = 0;
     do {
         const vyre_status status = vyi_vk_probe_echo_once(pr, out, &seen, &answered, err);

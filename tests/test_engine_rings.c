@@ -90,21 +90,6 @@ static setting make_fitting_ring(const place *p)
     return g;
 }
 
-/* Whether the end shows in which order the slots were served; where lanes come
- * in no order, such a ring is left out. */
-static bool shows_its_order(const setting *g)
-{
-    const uint32_t *ring = words_of(&before, 1);
-    if (g->k->kind == VYRE_KERNEL_PRIORITY || (g->k->what & (LOAD_MISS | IO_POLLING)))
-        return true;
-    for (uint32_t s = 0; s < g->slots && g->k->kind != VYRE_KERNEL_JIT; s++) {
-        const uint32_t opcode = ring[16 * s + 1];
-        if (opcode == VYRE_OP_PRINTF || opcode == VYRE_OP_SHUTDOWN)
-            return true;
-    }
-    return false;
-}
-
 static uint32_t rings_of(uint32_t fallback)
 {
     const char *text = getenv("TEST_COUNT");
@@ -149,7 +134,7 @@ static void rings_as_bytes(void)
         for (uint64_t n = 0; n < each; n++) {
             random_state = (first + n) * 0x9e3779b97f4a7c15ull + i;
             const setting g = make_fitting_ring(&p);
-            if (!ordered && shows_its_order(&g))
+            if (!ordered && shows_order(&g))
                 continue;
             expected = actual = before;
             run_model(&g, &expected);

@@ -528,6 +528,21 @@ static setting make_ring(void)
     return g;
 }
 
+/* Whether the result shows in which order the slots were served: where lanes come
+ * in no order, such a ring has no one result. */
+static bool shows_order(const setting *g)
+{
+    const uint32_t *ring = words_of(&before, 1);
+    if (g->k->kind == VYRE_KERNEL_PRIORITY || (g->k->what & (LOAD_MISS | IO_POLLING)))
+        return true;
+    for (uint32_t s = 0; s < g->slots && g->k->kind != VYRE_KERNEL_JIT; s++) {
+        const uint32_t opcode = ring[16 * s + 1];
+        if (opcode == VYRE_OP_PRINTF || opcode == VYRE_OP_SHUTDOWN)
+            return true;
+    }
+    return false;
+}
+
 /* --- running ------------------------------------------------------------- */
 
 static void run_kernel(const setting *g, board *b)

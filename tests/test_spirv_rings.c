@@ -74,20 +74,6 @@ static uint32_t make_pipelines(uint32_t count)
     return made;
 }
 
-/* Whether the result shows in which order the slots were served. */
-static bool shows_order(const setting *g)
-{
-    const uint32_t *ring = words_of(&before, 1);
-    if (g->k->kind == VYRE_KERNEL_PRIORITY || (g->k->what & (LOAD_MISS | IO_POLLING)))
-        return true;
-    for (uint32_t s = 0; s < g->slots && g->k->kind != VYRE_KERNEL_JIT; s++) {
-        const uint32_t opcode = ring[16 * s + 1];
-        if (opcode == VYRE_OP_PRINTF || opcode == VYRE_OP_SHUTDOWN)
-            return true;
-    }
-    return false;
-}
-
 static void run_on_device(const setting *g, const vk_kernel *pipeline, board *b)
 {
     void *buffers[BUFFERS];
