@@ -1598,6 +1598,11 @@ typedef struct vyre_kernel_desc {
                                  for devices that walk through code they skip.  Without effect
                                  on other kernels, and with a workspace, io_polling or
                                  load_miss */
+    bool     whole_slots;     /* a looping DIRECT kernel reads a slot beside its claim, and acquires
+                                 only for uncommon opcodes.  For hosts that never take a published
+                                 slot back, and devices on which relaxed atomic loads behind one of
+                                 the status find words as new as that.  Without effect on narrow
+                                 kernels, and with load_miss */
     uint32_t io_spins;        /* rounds that LOAD_MISS waits for the host; 0 = 1024 */
     uint32_t loop_allowance;  /* of one slot, where loops are limited; 0 = 32768 */
     vyre_allocator allocator;
@@ -8572,12 +8577,16 @@ typedef struct vyi_kernel {
     vyre_local refused; /* bool: this round met a slot of a tenant without rights */
     vyre_local rounds;  /* of a looping kernel */
     vyre_local io_next; /* the IO slot that the next round looks at */
+    vyre_local served;  /* common operations whose counters wait, and of them */
+    vyre_local stored;  /* the STORE_U32 */
+    vyre_local added;   /* the ATOMIC_ADD */
 
     /* The claimed slot. */
     vyre_value base;    /* its first word in the ring */
     vyre_value seen;    /* the status that it was claimed from */
     vyre_value opcode, tenant;
     vyre_value early[VYI_KERNEL_EARLY_ARGS];
+    vyre_value first_mask; /* of tenant 0, loaded beside them by a kernel that hurries */
     vyre_local fault;   /* 0: none so far */
     vyre_local requeue; /* bool; of kernels that can put work back */
 
@@ -8645,6 +8654,13 @@ static inline void vyi_kernel_count(vyi_kernel *k, vyre_value index, vyre_order 
     vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->control, index, vyre_ir_u32(k->p, 1), order);
 }
 
+/* local += 1 */
+static inline void vyi_kernel_step(vyi_kernel *k, vyre_local local)
+{
+    vyre_value before = vyre_ir_get(k->p, local);
+    vyre_ir_set(k->p, local, vyre_ir_add(k->p, before, vyre_ir_u32(k->p, 1)));
+}
+
 static inline void vyi_kernel_count_at(vyi_kernel *k, uint32_t index, vyre_order order)
 {
     vyi_kernel_count(k, vyre_ir_u32(k->p, index), order);
@@ -8691,7 +8707,13 @@ VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args);
  * loop; of another one, or one that would end FAULT, it does nothing.  `rare`
  * says which it was (kernel_ops.c). */
 VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare);
+/* Where the counters of common operations wait in the lane: begins with none,
+ * and counts those that wait (kernel_ops.c). */
+VYI_API void vyi_kernel_tally_begin(vyi_kernel *k);
+VYI_API void vyi_kernel_tally_end(vyi_kernel *k);
 
+/* Whether `whole_slots` makes another program (kernel.c). */
+VYI_API bool vyi_kernel_is_whole(const vyre_kernel_desc *d);
 /* The whole loop of a kernel of one lane (kernel_narrow.c). */
 VYI_API bool vyi_kernel_is_narrow(const vyre_kernel_desc *d);
 VYI_API void vyi_kernel_narrow(vyi_kernel *k);
@@ -9009,6 +9031,13 @@ static bool vyi_kernel_hurries(const vyi_kernel *k)
     return !k->desc.once && k->desc.kind != VYRE_KERNEL_PRIORITY && !vyi_kernel_is_narrow(&k->desc);
 }
 
+/* Not where work comes back: lanes write into its slot then. */
+VYI_API bool vyi_kernel_is_whole(const vyre_kernel_desc *d)
+{
+    return d->whole_slots && d->kind == VYRE_KERNEL_DIRECT && !d->once && !d->load_miss &&
+           !vyi_kernel_is_narrow(d);
+}
+
 /* Whether common operations run in a loop of their own, and others behind it. */
 static bool vyi_kernel_is_single_pass(const vyi_kernel *k)
 {
@@ -9034,8 +9063,7 @@ static vyre_value vyi_kernel_slot_has_rights(vyi_kernel *k)
     vyre_program *p = k->p;
     if (!vyi_kernel_hurries(k))
         return vyi_kernel_has_rights(k, k->tenant);
-    vyre_value first = vyi_kernel_control(k, VYRE_CONTROL_TENANT_MASKS);
-    vyre_value enabled = vyi_kernel_op(k, vyre_ir_ne, first, 0);
+    vyre_value enabled = vyi_kernel_op(k, vyre_ir_ne, k->first_mask, 0);
     vyre_local rights = vyre_ir_local(p, VYRE_TYPE_BOOL, enabled, "rights");
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, k->tenant, 0));
     vyre_ir_set(p, rights, vyi_kernel_has_rights(k, k->tenant));
@@ -9083,6 +9111,8 @@ VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
     k->tenant = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_TENANT), "tenant");
     for (uint32_t i = 0; i < args; i++)
         k->early[i] = vyi_kernel_slot_word(k, VYRE_SLOT_ARGS + i);
+    if (vyi_kernel_hurries(k))
+        k->first_mask = vyi_kernel_control(k, VYRE_CONTROL_TENANT_MASKS);
 }
 
 static void vyi_kernel_refuse(vyi_kernel *k)
@@ -9111,13 +9141,30 @@ VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
     return worth;
 }
 
+/* What the claim rests on.  Tenant and words follow it, or go beside it. */
+static void vyi_kernel_load_claimed(vyi_kernel *k)
+{
+    if (k->desc.kind == VYRE_KERNEL_PRIORITY)
+        vyi_kernel_load_tenant(k);
+    else
+        vyi_kernel_load_slot(k, vyi_kernel_is_single_pass(k) ? VYI_KERNEL_COMMON_ARGS
+                                                             : VYI_KERNEL_EARLY_ARGS);
+}
+
 /* Acquire in the claim: it pairs with the release by which the host, or a lane
  * that put the slot back, wrote the status last.  The poll decides nothing but
  * whether to claim, and orders nothing: an acquire in each would make every
- * idle round wait for a cache. */
+ * idle round wait for a cache.
+ *
+ * With `whole_slots` the claim is relaxed, and the words are asked for without
+ * waiting for it.  They are those that were published with the status which the
+ * poll saw: the device has proved that loads behind it find them, and a host
+ * that takes nothing back has not changed them since.  vyi_kernel_serve_either
+ * acquires before anything looks beyond them. */
 VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
 {
     vyre_program *p = k->p;
+    const bool beside = vyi_kernel_is_whole(&k->desc);
     k->base = base;
     k->seen = vyre_ir_atomic_load(p, k->ring, base, VYRE_ORDER_RELAXED);
     vyre_ir_name(p, k->seen, "status");
@@ -9126,13 +9173,12 @@ VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
     vyre_ir_if(p, vyre_ir_get(p, worth));
     vyre_value before = vyre_ir_atomic_cas(p, k->ring, base, k->seen,
                                            vyi_kernel_u32(k, VYRE_SLOT_CLAIMED),
-                                           VYRE_ORDER_ACQUIRE);
+                                           beside ? VYRE_ORDER_RELAXED : VYRE_ORDER_ACQUIRE);
+    if (beside)
+        vyi_kernel_load_claimed(k);
     vyre_ir_if(p, vyre_ir_eq(p, before, k->seen));
-    if (k->desc.kind == VYRE_KERNEL_PRIORITY)
-        vyi_kernel_load_tenant(k);
-    else
-        vyi_kernel_load_slot(k, vyi_kernel_is_single_pass(k) ? VYI_KERNEL_COMMON_ARGS
-                                                             : VYI_KERNEL_EARLY_ARGS);
+    if (!beside)
+        vyi_kernel_load_claimed(k);
     vyre_ir_if(p, vyi_kernel_slot_has_rights(k));
 }
 
@@ -9241,6 +9287,8 @@ static void vyi_kernel_serve_either(vyi_kernel *k)
     vyre_local rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
     vyi_kernel_serve_common(k, rare);
     vyre_ir_if(p, vyre_ir_get(p, rare));
+    if (vyi_kernel_is_whole(&k->desc))
+        vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
     vyi_kernel_serve(k);
     vyre_ir_end(p);
 }
@@ -9271,6 +9319,7 @@ static void vyi_kernel_single_pass(vyi_kernel *k, vyre_value turns)
     vyre_local next = vyre_ir_local(p, VYRE_TYPE_U32, zero, "turn");
     vyre_local found = vyre_ir_local(p, VYRE_TYPE_U32, zero, "found");
     vyre_local rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
+    vyi_kernel_tally_begin(k);
     vyre_ir_forever(p);
     vyre_ir_forever(p);
     vyre_value turn = vyre_ir_get(p, next);
@@ -9286,6 +9335,7 @@ static void vyi_kernel_single_pass(vyi_kernel *k, vyre_value turns)
     vyre_ir_end(p);
     vyi_kernel_break_if(k, vyre_ir_get(p, rare));
     vyre_ir_end(p);
+    vyi_kernel_tally_end(k);
     vyi_kernel_break_if(k, vyre_ir_not(p, vyre_ir_get(p, rare)));
     vyre_ir_set(p, rare, vyre_ir_bool(p, false));
     vyi_kernel_slot_begin(k, vyre_ir_get(p, found));
@@ -10010,8 +10060,7 @@ static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror)
  * that takes one release out of the round trip.  Any claim that follows is
  * then by the same lane, after its own compare-exchange; elsewhere another
  * lane could have claimed the slot in between. */
-static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror,
-                             vyre_value counter)
+static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror)
 {
     if (k->mirror.id && k->desc.kind != VYRE_KERNEL_PRIORITY) {
         vyi_slot_mirror(k, mirror);
@@ -10021,7 +10070,6 @@ static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror
         vyre_ir_atomic_store(k->p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
         vyi_slot_mirror(k, mirror);
     }
-    vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
 }
 
 static void vyi_slot_end(vyi_kernel *k)
@@ -10034,12 +10082,73 @@ static void vyi_slot_end(vyi_kernel *k)
     vyre_ir_end(p);
     vyre_value status = vyi_kernel_pick(k, done, VYRE_SLOT_DONE, VYRE_SLOT_FAULTED);
     vyre_value mirror = vyre_ir_or(p, vyi_kernel_op(k, vyre_ir_shl, fault, 8), status);
-    vyi_slot_publish(k, status, mirror, vyi_kernel_pick(k, done, VYRE_CONTROL_DONE_COUNT,
-                                                        VYRE_CONTROL_FAULT_COUNT));
+    vyi_slot_publish(k, status, mirror);
+    vyre_value counter = vyi_kernel_pick(k, done, VYRE_CONTROL_DONE_COUNT,
+                                         VYRE_CONTROL_FAULT_COUNT);
+    vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
 }
 
 VYI_STATIC_ASSERT(common_opcodes, VYRE_OP_NOP == 0 && VYRE_OP_STORE_U32 == 1 &&
                                       VYRE_OP_ATOMIC_ADD == 2);
+
+/* A lane that serves many slots in one pass counts them together, before it
+ * does anything that could read the counters.  Not where an opcode may write
+ * them: a sum must not come after a store that it came before. */
+static bool vyi_kernel_tallies(const vyi_kernel *k)
+{
+    return k->served.id != 0;
+}
+
+VYI_API void vyi_kernel_tally_begin(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    if (k->desc.open_header)
+        return;
+    k->served = vyre_ir_local(p, VYRE_TYPE_U32, zero, "served");
+    k->stored = vyre_ir_local(p, VYRE_TYPE_U32, zero, "stored");
+    k->added = vyre_ir_local(p, VYRE_TYPE_U32, zero, "added");
+}
+
+/* control[index] += count, if that is anything. */
+static void vyi_kernel_count_many(vyi_kernel *k, uint32_t index, vyre_value count,
+                                  vyre_order order)
+{
+    vyre_program *p = k->p;
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, count, 0));
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, vyi_kernel_u32(k, index), count, order);
+    vyre_ir_end(p);
+}
+
+/* Release: as in vyi_slot_end, for every status since the last time. */
+VYI_API void vyi_kernel_tally_end(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!vyi_kernel_tallies(k))
+        return;
+    vyre_value served = vyre_ir_get(p, k->served);
+    vyre_value stored = vyre_ir_get(p, k->stored), added = vyre_ir_get(p, k->added);
+    vyre_value nothing = vyre_ir_sub(p, vyre_ir_sub(p, served, stored), added);
+    vyi_kernel_count_many(k, VYRE_CONTROL_DONE_COUNT, served, VYRE_ORDER_RELEASE);
+    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_NOP, nothing, VYRE_ORDER_RELAXED);
+    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_STORE_U32, stored, VYRE_ORDER_RELAXED);
+    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_ATOMIC_ADD, added, VYRE_ORDER_RELAXED);
+    vyre_ir_set(p, k->served, vyi_kernel_u32(k, 0));
+    vyre_ir_set(p, k->stored, vyi_kernel_u32(k, 0));
+    vyre_ir_set(p, k->added, vyi_kernel_u32(k, 0));
+}
+
+/* The counters of a common operation that has ended. */
+static void vyi_kernel_count_common(vyi_kernel *k)
+{
+    if (vyi_kernel_tallies(k)) {
+        vyi_kernel_step(k, k->served);
+        return;
+    }
+    vyi_kernel_count_at(k, VYRE_CONTROL_DONE_COUNT, VYRE_ORDER_RELEASE);
+    /* Nobody waits for the metric, and its atomic would be waited for. */
+    vyi_kernel_count(k, vyi_kernel_plus(k, k->opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
+}
 
 /* NOP, and STORE_U32 or ATOMIC_ADD of a word that they may write. */
 VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
@@ -10058,14 +10167,17 @@ VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
     vyre_ir_if(p, writes_well);
     vyre_ir_if(p, stores);
     vyre_ir_atomic_store(p, k->control, index, k->early[0], VYRE_ORDER_RELAXED);
+    if (vyi_kernel_tallies(k))
+        vyi_kernel_step(k, k->stored);
     vyre_ir_else(p);
     vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, index, k->early[0], VYRE_ORDER_RELAXED);
+    if (vyi_kernel_tallies(k))
+        vyi_kernel_step(k, k->added);
     vyre_ir_end(p);
     vyre_ir_end(p);
     vyre_value done = vyi_kernel_u32(k, VYRE_SLOT_DONE);
-    vyi_slot_publish(k, done, done, vyi_kernel_u32(k, VYRE_CONTROL_DONE_COUNT));
-    /* Nobody waits for the metric, and its atomic would be waited for. */
-    vyi_kernel_count(k, vyi_kernel_plus(k, k->opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
+    vyi_slot_publish(k, done, done);
+    vyi_kernel_count_common(k);
     vyre_ir_end(p);
 }
 
@@ -16625,6 +16737,8 @@ typedef struct vyi_device_desc {
     const vyre_program *loop;     /* finished */
     const vyre_program *once;
     const vyre_program *narrow;   /* what `loop` does, by one lane; NULL = there is none */
+    const vyre_program *whole;    /* what `loop` does, for a device that sees whole lines; NULL
+                                     likewise */
     const vyi_device_buffer *buffers; /* ascending bindings; the same in both programs */
     uint32_t buffer_count;
     uint32_t group_size;          /* of both programs */
@@ -16644,7 +16758,8 @@ typedef struct vyi_device {
     uint32_t max_rounds;       /* that one lease may have; 0 = no bound known */
     bool     endless;          /* rounds may be 0: the launch then lives until it is stopped */
     bool     write_combined;   /* host stores to control and ring need a store fence for order */
-    bool     whole_lines;      /* and a slot that the host stores as one line is seen as one */
+    bool     whole_lines;      /* and a slot that the host stores as one line is seen as one; the
+                                  looping kernel may be the whole one */
     bool     narrow;           /* the looping kernel is the narrow one */
     bool     slow_reads;       /* host reads of control and ring cross a bus */
     bool     pumped;           /* launches make progress inside reap only */
@@ -16791,7 +16906,7 @@ struct vyre {
     uint32_t *run_work;   /* and its index */
     vyre_log_record *log; /* records on their way to the callback */
     vyre_desc desc;
-    vyre_program *loop, *once, *narrow;
+    vyre_program *loop, *once, *narrow, *whole;
     vyi_device_buffer buffers[VYI_MAX_BUFFERS];
     uint32_t  buffer_count;
     const vyi_backend *backend;
@@ -18933,18 +19048,20 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
     k.buffers = buffers;
     k.buffer_count++;
     memset(&how, 0, sizeof how);
+    k.narrow = k.whole_slots = false;
     v->loop = vyre_kernel_build(&k, &how);
     k.once = true;
-    if (v->loop)
-        v->once = vyre_kernel_build(&k, &how);
+    bool built = v->loop && (v->once = vyre_kernel_build(&k, &how)) != NULL;
     k.once = false;
+    k.whole_slots = true;
+    if (built && vyi_kernel_is_whole(&k))
+        built = (v->whole = vyre_kernel_build(&k, &how)) != NULL;
     k.narrow = true;
     k.workgroup_size = k.lane_count = 1;
     k.slot_count = v->slots;
-    const bool narrow = vyi_kernel_is_narrow(&k);
-    if (v->once && narrow)
-        v->narrow = vyre_kernel_build(&k, &how);
-    if (v->once && (v->narrow || !narrow))
+    if (built && vyi_kernel_is_narrow(&k))
+        built = (v->narrow = vyre_kernel_build(&k, &how)) != NULL;
+    if (built)
         return VYRE_OK;
     if (err)
         *err = how;
@@ -19023,6 +19140,7 @@ static vyre_status vyi_device_open(vyre *v, vyi_device **out, vyre_error *err)
     desc.loop = v->loop;
     desc.once = v->once;
     desc.narrow = v->narrow;
+    desc.whole = v->whole;
     desc.buffers = v->buffers;
     desc.buffer_count = v->buffer_count;
     desc.group_size = vyi_def32(v->desc.kernel.workgroup_size, 256);
@@ -19104,6 +19222,7 @@ static void vyi_handle_free(vyre *v)
     vyre_program_destroy(v->loop);
     vyre_program_destroy(v->once);
     vyre_program_destroy(v->narrow);
+    vyre_program_destroy(v->whole);
     vyi_free(&allocator, v->retired, v->retired_capacity * sizeof(void *));
     vyi_arena_free(&v->arena);
     vyi_free(&allocator, v, sizeof *v);
@@ -22493,6 +22612,21 @@ static vyre_status vyi_vk_open_buffers(vyi_vk *v, const vyi_device_desc *desc, v
     return VYRE_OK;
 }
 
+/* What the engine has to know about the memory of control and ring. */
+static void vyi_vk_describe_memory(vyi_vk *v)
+{
+    for (uint32_t i = 0; i < v->buffer_count; i++) {
+        if (v->roles[i] != VYI_ROLE_CONTROL && v->roles[i] != VYI_ROLE_RING)
+            continue;
+        const VkMemoryPropertyFlags flags = v->resident[i].flags;
+        if (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT)
+            continue;
+        v->base.write_combined = true;
+        v->base.whole_lines = v->probe.whole_lines;
+        v->base.slow_reads = true;
+    }
+}
+
 /* Set 0 shows the resident buffers, set 1 the attached ones and the user's. */
 static void vyi_vk_write_set(vyi_vk *v, uint32_t set)
 {
@@ -22520,6 +22654,14 @@ static vyre_status vyi_vk_open_sets(vyi_vk *v, vyre_error *err)
     return status;
 }
 
+/* The probe's loads behind a poll found whole lines, so those of this kernel do. */
+static const vyre_program *vyi_vk_loop_program(const vyi_vk *v, const vyi_device_desc *desc)
+{
+    if (v->base.narrow)
+        return desc->narrow;
+    return v->base.whole_lines && desc->whole ? desc->whole : desc->loop;
+}
+
 static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
 {
     const uint64_t hashes[2] = { vyre_program_hash(desc->loop), vyre_program_hash(desc->once) };
@@ -22537,27 +22679,12 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     p.name = "pass";
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->once, err);
-    p.program = v->base.narrow ? desc->narrow : desc->loop;
+    p.program = vyi_vk_loop_program(v, desc);
     p.name = "loop";
     p.group_size = v->loop_group;
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->loop, err);
     return status;
-}
-
-/* What the engine has to know about the memory of control and ring. */
-static void vyi_vk_describe_memory(vyi_vk *v)
-{
-    for (uint32_t i = 0; i < v->buffer_count; i++) {
-        if (v->roles[i] != VYI_ROLE_CONTROL && v->roles[i] != VYI_ROLE_RING)
-            continue;
-        const VkMemoryPropertyFlags flags = v->resident[i].flags;
-        if (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT)
-            continue;
-        v->base.write_combined = true;
-        v->base.whole_lines = v->probe.whole_lines;
-        v->base.slow_reads = true;
-    }
 }
 
 static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
@@ -22576,14 +22703,14 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
     v->base.in_flight = vyi_vk_min(wanted, VYI_VK_MAX_CHAIN - 1);
 
     status = vyi_vk_open_buffers(v, desc, err);
-    if (status == VYRE_OK)
-        status = vyi_vk_open_sets(v, err);
+    if (status != VYRE_OK)
+        return status;
+    vyi_vk_describe_memory(v);
+    status = vyi_vk_open_sets(v, err);
     if (status == VYRE_OK)
         status = vyi_vk_open_pipelines(v, desc, err);
     if (status == VYRE_OK)
         status = vyi_vk_chain_create(&v->c, &v->chain, v->base.in_flight + 1, err);
-    if (status == VYRE_OK)
-        vyi_vk_describe_memory(v);
     /* Of the looping kernel; the passes have theirs already. */
     v->base.group_size = v->base.narrow ? 1 : v->loop_group;
     return status;

@@ -214,18 +214,20 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
     k.buffers = buffers;
     k.buffer_count++;
     memset(&how, 0, sizeof how);
+    k.narrow = k.whole_slots = false;
     v->loop = vyre_kernel_build(&k, &how);
     k.once = true;
-    if (v->loop)
-        v->once = vyre_kernel_build(&k, &how);
+    bool built = v->loop && (v->once = vyre_kernel_build(&k, &how)) != NULL;
     k.once = false;
+    k.whole_slots = true;
+    if (built && vyi_kernel_is_whole(&k))
+        built = (v->whole = vyre_kernel_build(&k, &how)) != NULL;
     k.narrow = true;
     k.workgroup_size = k.lane_count = 1;
     k.slot_count = v->slots;
-    const bool narrow = vyi_kernel_is_narrow(&k);
-    if (v->once && narrow)
-        v->narrow = vyre_kernel_build(&k, &how);
-    if (v->once && (v->narrow || !narrow))
+    if (built && vyi_kernel_is_narrow(&k))
+        built = (v->narrow = vyre_kernel_build(&k, &how)) != NULL;
+    if (built)
         return VYRE_OK;
     if (err)
         *err = how;
@@ -304,6 +306,7 @@ static vyre_status vyi_device_open(vyre *v, vyi_device **out, vyre_error *err)
     desc.loop = v->loop;
     desc.once = v->once;
     desc.narrow = v->narrow;
+    desc.whole = v->whole;
     desc.buffers = v->buffers;
     desc.buffer_count = v->buffer_count;
     desc.group_size = vyi_def32(v->desc.kernel.workgroup_size, 256);
@@ -385,6 +388,7 @@ static void vyi_handle_free(vyre *v)
     vyre_program_destroy(v->loop);
     vyre_program_destroy(v->once);
     vyre_program_destroy(v->narrow);
+    vyre_program_destroy(v->whole);
     vyi_free(&allocator, v->retired, v->retired_capacity * sizeof(void *));
     vyi_arena_free(&v->arena);
     vyi_free(&allocator, v, sizeof *v);

@@ -314,6 +314,13 @@ static bool vyi_kernel_hurries(const vyi_kernel *k)
     return !k->desc.once && k->desc.kind != VYRE_KERNEL_PRIORITY && !vyi_kernel_is_narrow(&k->desc);
 }
 
+/* Not where work comes back: lanes write into its slot then. */
+VYI_API bool vyi_kernel_is_whole(const vyre_kernel_desc *d)
+{
+    return d->whole_slots && d->kind == VYRE_KERNEL_DIRECT && !d->once && !d->load_miss &&
+           !vyi_kernel_is_narrow(d);
+}
+
 /* Whether common operations run in a loop of their own, and others behind it. */
 static bool vyi_kernel_is_single_pass(const vyi_kernel *k)
 {
@@ -339,8 +346,7 @@ static vyre_value vyi_kernel_slot_has_rights(vyi_kernel *k)
     vyre_program *p = k->p;
     if (!vyi_kernel_hurries(k))
         return vyi_kernel_has_rights(k, k->tenant);
-    vyre_value first = vyi_kernel_control(k, VYRE_CONTROL_TENANT_MASKS);
-    vyre_value enabled = vyi_kernel_op(k, vyre_ir_ne, first, 0);
+    vyre_value enabled = vyi_kernel_op(k, vyre_ir_ne, k->first_mask, 0);
     vyre_local rights = vyre_ir_local(p, VYRE_TYPE_BOOL, enabled, "rights");
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, k->tenant, 0));
     vyre_ir_set(p, rights, vyi_kernel_has_rights(k, k->tenant));
@@ -388,6 +394,8 @@ VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
     k->tenant = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_TENANT), "tenant");
     for (uint32_t i = 0; i < args; i++)
         k->early[i] = vyi_kernel_slot_word(k, VYRE_SLOT_ARGS + i);
+    if (vyi_kernel_hurries(k))
+        k->first_mask = vyi_kernel_control(k, VYRE_CONTROL_TENANT_MASKS);
 }
 
 static void vyi_kernel_refuse(vyi_kernel *k)
@@ -416,13 +424,30 @@ VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
     return worth;
 }
 
+/* What the claim rests on.  Tenant and words follow it, or go beside it. */
+static void vyi_kernel_load_claimed(vyi_kernel *k)
+{
+    if (k->desc.kind == VYRE_KERNEL_PRIORITY)
+        vyi_kernel_load_tenant(k);
+    else
+        vyi_kernel_load_slot(k, vyi_kernel_is_single_pass(k) ? VYI_KERNEL_COMMON_ARGS
+                                                             : VYI_KERNEL_EARLY_ARGS);
+}
+
 /* Acquire in the claim: it pairs with the release by which the host, or a lane
  * that put the slot back, wrote the status last.  The poll decides nothing but
  * whether to claim, and orders nothing: an acquire in each would make every
- * idle round wait for a cache. */
+ * idle round wait for a cache.
+ *
+ * With `whole_slots` the claim is relaxed, and the words are asked for without
+ * waiting for it.  They are those that were published with the status which the
+ * poll saw: the device has proved that loads behind it find them, and a host
+ * that takes nothing back has not changed them since.  vyi_kernel_serve_either
+ * acquires before anything looks beyond them. */
 VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
 {
     vyre_program *p = k->p;
+    const bool beside = vyi_kernel_is_whole(&k->desc);
     k->base = base;
     k->seen = vyre_ir_atomic_load(p, k->ring, base, VYRE_ORDER_RELAXED);
     vyre_ir_name(p, k->seen, "status");
@@ -431,13 +456,12 @@ VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
     vyre_ir_if(p, vyre_ir_get(p, worth));
     vyre_value before = vyre_ir_atomic_cas(p, k->ring, base, k->seen,
                                            vyi_kernel_u32(k, VYRE_SLOT_CLAIMED),
-                                           VYRE_ORDER_ACQUIRE);
+                                           beside ? VYRE_ORDER_RELAXED : VYRE_ORDER_ACQUIRE);
+    if (beside)
+        vyi_kernel_load_claimed(k);
     vyre_ir_if(p, vyre_ir_eq(p, before, k->seen));
-    if (k->desc.kind == VYRE_KERNEL_PRIORITY)
-        vyi_kernel_load_tenant(k);
-    else
-        vyi_kernel_load_slot(k, vyi_kernel_is_single_pass(k) ? VYI_KERNEL_COMMON_ARGS
-                                                             : VYI_KERNEL_EARLY_ARGS);
+    if (!beside)
+        vyi_kernel_load_claimed(k);
     vyre_ir_if(p, vyi_kernel_slot_has_rights(k));
 }
 
@@ -546,6 +570,8 @@ static void vyi_kernel_serve_either(vyi_kernel *k)
     vyre_local rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
     vyi_kernel_serve_common(k, rare);
     vyre_ir_if(p, vyre_ir_get(p, rare));
+    if (vyi_kernel_is_whole(&k->desc))
+        vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
     vyi_kernel_serve(k);
     vyre_ir_end(p);
 }
@@ -576,6 +602,7 @@ static void vyi_kernel_single_pass(vyi_kernel *k, vyre_value turns)
     vyre_local next = vyre_ir_local(p, VYRE_TYPE_U32, zero, "turn");
     vyre_local found = vyre_ir_local(p, VYRE_TYPE_U32, zero, "found");
     vyre_local rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
+    vyi_kernel_tally_begin(k);
     vyre_ir_forever(p);
     vyre_ir_forever(p);
     vyre_value turn = vyre_ir_get(p, next);
@@ -591,6 +618,7 @@ static void vyi_kernel_single_pass(vyi_kernel *k, vyre_value turns)
     vyre_ir_end(p);
     vyi_kernel_break_if(k, vyre_ir_get(p, rare));
     vyre_ir_end(p);
+    vyi_kernel_tally_end(k);
     vyi_kernel_break_if(k, vyre_ir_not(p, vyre_ir_get(p, rare)));
     vyre_ir_set(p, rare, vyre_ir_bool(p, false));
     vyi_kernel_slot_begin(k, vyre_ir_get(p, found));

@@ -126,6 +126,11 @@ typedef struct vyre_kernel_desc {
                                  for devices that walk through code they skip.  Without effect
                                  on other kernels, and with a workspace, io_polling or
                                  load_miss */
+    bool     whole_slots;     /* a looping DIRECT kernel reads a slot beside its claim, and acquires
+                                 only for uncommon opcodes.  For hosts that never take a published
+                                 slot back, and devices on which relaxed atomic loads behind one of
+                                 the status find words as new as that.  Without effect on narrow
+                                 kernels, and with load_miss */
     uint32_t io_spins;        /* rounds that LOAD_MISS waits for the host; 0 = 1024 */
     uint32_t loop_allowance;  /* of one slot, where loops are limited; 0 = 32768 */
     vyre_allocator allocator;

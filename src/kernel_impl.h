@@ -48,12 +48,16 @@ typedef struct vyi_kernel {
     vyre_local refused; /* bool: this round met a slot of a tenant without rights */
     vyre_local rounds;  /* of a looping kernel */
     vyre_local io_next; /* the IO slot that the next round looks at */
+    vyre_local served;  /* common operations whose counters wait, and of them */
+    vyre_local stored;  /* the STORE_U32 */
+    vyre_local added;   /* the ATOMIC_ADD */
 
     /* The claimed slot. */
     vyre_value base;    /* its first word in the ring */
     vyre_value seen;    /* the status that it was claimed from */
     vyre_value opcode, tenant;
     vyre_value early[VYI_KERNEL_EARLY_ARGS];
+    vyre_value first_mask; /* of tenant 0, loaded beside them by a kernel that hurries */
     vyre_local fault;   /* 0: none so far */
     vyre_local requeue; /* bool; of kernels that can put work back */
 
@@ -121,6 +125,13 @@ static inline void vyi_kernel_count(vyi_kernel *k, vyre_value index, vyre_order 
     vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->control, index, vyre_ir_u32(k->p, 1), order);
 }
 
+/* local += 1 */
+static inline void vyi_kernel_step(vyi_kernel *k, vyre_local local)
+{
+    vyre_value before = vyre_ir_get(k->p, local);
+    vyre_ir_set(k->p, local, vyre_ir_add(k->p, before, vyre_ir_u32(k->p, 1)));
+}
+
 static inline void vyi_kernel_count_at(vyi_kernel *k, uint32_t index, vyre_order order)
 {
     vyi_kernel_count(k, vyre_ir_u32(k->p, index), order);
@@ -167,7 +178,13 @@ VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args);
  * loop; of another one, or one that would end FAULT, it does nothing.  `rare`
  * says which it was (kernel_ops.c). */
 VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare);
+/* Where the counters of common operations wait in the lane: begins with none,
+ * and counts those that wait (kernel_ops.c). */
+VYI_API void vyi_kernel_tally_begin(vyi_kernel *k);
+VYI_API void vyi_kernel_tally_end(vyi_kernel *k);
 
+/* Whether `whole_slots` makes another program (kernel.c). */
+VYI_API bool vyi_kernel_is_whole(const vyre_kernel_desc *d);
 /* The whole loop of a kernel of one lane (kernel_narrow.c). */
 VYI_API bool vyi_kernel_is_narrow(const vyre_kernel_desc *d);
 VYI_API void vyi_kernel_narrow(vyi_kernel *k);

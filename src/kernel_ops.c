@@ -555,8 +555,7 @@ static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror)
  * that takes one release out of the round trip.  Any claim that follows is
  * then by the same lane, after its own compare-exchange; elsewhere another
  * lane could have claimed the slot in between. */
-static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror,
-                             vyre_value counter)
+static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror)
 {
     if (k->mirror.id && k->desc.kind != VYRE_KERNEL_PRIORITY) {
         vyi_slot_mirror(k, mirror);
@@ -566,7 +565,6 @@ static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror
         vyre_ir_atomic_store(k->p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
         vyi_slot_mirror(k, mirror);
     }
-    vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
 }
 
 static void vyi_slot_end(vyi_kernel *k)
@@ -579,12 +577,73 @@ static void vyi_slot_end(vyi_kernel *k)
     vyre_ir_end(p);
     vyre_value status = vyi_kernel_pick(k, done, VYRE_SLOT_DONE, VYRE_SLOT_FAULTED);
     vyre_value mirror = vyre_ir_or(p, vyi_kernel_op(k, vyre_ir_shl, fault, 8), status);
-    vyi_slot_publish(k, status, mirror, vyi_kernel_pick(k, done, VYRE_CONTROL_DONE_COUNT,
-                                                        VYRE_CONTROL_FAULT_COUNT));
+    vyi_slot_publish(k, status, mirror);
+    vyre_value counter = vyi_kernel_pick(k, done, VYRE_CONTROL_DONE_COUNT,
+                                         VYRE_CONTROL_FAULT_COUNT);
+    vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
 }
 
 VYI_STATIC_ASSERT(common_opcodes, VYRE_OP_NOP == 0 && VYRE_OP_STORE_U32 == 1 &&
                                       VYRE_OP_ATOMIC_ADD == 2);
+
+/* A lane that serves many slots in one pass counts them together, before it
+ * does anything that could read the counters.  Not where an opcode may write
+ * them: a sum must not come after a store that it came before. */
+static bool vyi_kernel_tallies(const vyi_kernel *k)
+{
+    return k->served.id != 0;
+}
+
+VYI_API void vyi_kernel_tally_begin(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    if (k->desc.open_header)
+        return;
+    k->served = vyre_ir_local(p, VYRE_TYPE_U32, zero, "served");
+    k->stored = vyre_ir_local(p, VYRE_TYPE_U32, zero, "stored");
+    k->added = vyre_ir_local(p, VYRE_TYPE_U32, zero, "added");
+}
+
+/* control[index] += count, if that is anything. */
+static void vyi_kernel_count_many(vyi_kernel *k, uint32_t index, vyre_value count,
+                                  vyre_order order)
+{
+    vyre_program *p = k->p;
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, count, 0));
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, vyi_kernel_u32(k, index), count, order);
+    vyre_ir_end(p);
+}
+
+/* Release: as in vyi_slot_end, for every status since the last time. */
+VYI_API void vyi_kernel_tally_end(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!vyi_kernel_tallies(k))
+        return;
+    vyre_value served = vyre_ir_get(p, k->served);
+    vyre_value stored = vyre_ir_get(p, k->stored), added = vyre_ir_get(p, k->added);
+    vyre_value nothing = vyre_ir_sub(p, vyre_ir_sub(p, served, stored), added);
+    vyi_kernel_count_many(k, VYRE_CONTROL_DONE_COUNT, served, VYRE_ORDER_RELEASE);
+    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_NOP, nothing, VYRE_ORDER_RELAXED);
+    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_STORE_U32, stored, VYRE_ORDER_RELAXED);
+    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_ATOMIC_ADD, added, VYRE_ORDER_RELAXED);
+    vyre_ir_set(p, k->served, vyi_kernel_u32(k, 0));
+    vyre_ir_set(p, k->stored, vyi_kernel_u32(k, 0));
+    vyre_ir_set(p, k->added, vyi_kernel_u32(k, 0));
+}
+
+/* The counters of a common operation that has ended. */
+static void vyi_kernel_count_common(vyi_kernel *k)
+{
+    if (vyi_kernel_tallies(k)) {
+        vyi_kernel_step(k, k->served);
+        return;
+    }
+    vyi_kernel_count_at(k, VYRE_CONTROL_DONE_COUNT, VYRE_ORDER_RELEASE);
+    /* Nobody waits for the metric, and its atomic would be waited for. */
+    vyi_kernel_count(k, vyi_kernel_plus(k, k->opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
+}
 
 /* NOP, and STORE_U32 or ATOMIC_ADD of a word that they may write. */
 VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
@@ -603,14 +662,17 @@ VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
     vyre_ir_if(p, writes_well);
     vyre_ir_if(p, stores);
     vyre_ir_atomic_store(p, k->control, index, k->early[0], VYRE_ORDER_RELAXED);
+    if (vyi_kernel_tallies(k))
+        vyi_kernel_step(k, k->stored);
     vyre_ir_else(p);
     vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, index, k->early[0], VYRE_ORDER_RELAXED);
+    if (vyi_kernel_tallies(k))
+        vyi_kernel_step(k, k->added);
     vyre_ir_end(p);
     vyre_ir_end(p);
     vyre_value done = vyi_kernel_u32(k, VYRE_SLOT_DONE);
-    vyi_slot_publish(k, done, done, vyi_kernel_u32(k, VYRE_CONTROL_DONE_COUNT));
-    /* Nobody waits for the metric, and its atomic would be waited for. */
-    vyi_kernel_count(k, vyi_kernel_plus(k, k->opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
+    vyi_slot_publish(k, done, done);
+    vyi_kernel_count_common(k);
     vyre_ir_end(p);
 }
 

@@ -167,6 +167,21 @@ static vyre_status vyi_vk_open_buffers(vyi_vk *v, const vyi_device_desc *desc, v
     return VYRE_OK;
 }
 
+/* What the engine has to know about the memory of control and ring. */
+static void vyi_vk_describe_memory(vyi_vk *v)
+{
+    for (uint32_t i = 0; i < v->buffer_count; i++) {
+        if (v->roles[i] != VYI_ROLE_CONTROL && v->roles[i] != VYI_ROLE_RING)
+            continue;
+        const VkMemoryPropertyFlags flags = v->resident[i].flags;
+        if (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT)
+            continue;
+        v->base.write_combined = true;
+        v->base.whole_lines = v->probe.whole_lines;
+        v->base.slow_reads = true;
+    }
+}
+
 /* Set 0 shows the resident buffers, set 1 the attached ones and the user's. */
 static void vyi_vk_write_set(vyi_vk *v, uint32_t set)
 {
@@ -194,6 +209,14 @@ static vyre_status vyi_vk_open_sets(vyi_vk *v, vyre_error *err)
     return status;
 }
 
+/* The probe's loads behind a poll found whole lines, so those of this kernel do. */
+static const vyre_program *vyi_vk_loop_program(const vyi_vk *v, const vyi_device_desc *desc)
+{
+    if (v->base.narrow)
+        return desc->narrow;
+    return v->base.whole_lines && desc->whole ? desc->whole : desc->loop;
+}
+
 static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
 {
     const uint64_t hashes[2] = { vyre_program_hash(desc->loop), vyre_program_hash(desc->once) };
@@ -211,27 +234,12 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     p.name = "pass";
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->once, err);
-    p.program = v->base.narrow ? desc->narrow : desc->loop;
+    p.program = vyi_vk_loop_program(v, desc);
     p.name = "loop";
     p.group_size = v->loop_group;
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->loop, err);
     return status;
-}
-
-/* What the engine has to know about the memory of control and ring. */
-static void vyi_vk_describe_memory(vyi_vk *v)
-{
-    for (uint32_t i = 0; i < v->buffer_count; i++) {
-        if (v->roles[i] != VYI_ROLE_CONTROL && v->roles[i] != VYI_ROLE_RING)
-            continue;
-        const VkMemoryPropertyFlags flags = v->resident[i].flags;
-        if (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT)
-            continue;
-        v->base.write_combined = true;
-        v->base.whole_lines = v->probe.whole_lines;
-        v->base.slow_reads = true;
-    }
 }
 
 static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
@@ -250,14 +258,14 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
     v->base.in_flight = vyi_vk_min(wanted, VYI_VK_MAX_CHAIN - 1);
 
     status = vyi_vk_open_buffers(v, desc, err);
-    if (status == VYRE_OK)
-        status = vyi_vk_open_sets(v, err);
+    if (status != VYRE_OK)
+        return status;
+    vyi_vk_describe_memory(v);
+    status = vyi_vk_open_sets(v, err);
     if (status == VYRE_OK)
         status = vyi_vk_open_pipelines(v, desc, err);
     if (status == VYRE_OK)
         status = vyi_vk_chain_create(&v->c, &v->chain, v->base.in_flight + 1, err);
-    if (status == VYRE_OK)
-        vyi_vk_describe_memory(v);
     /* Of the looping kernel; the passes have theirs already. */
     v->base.group_size = v->base.narrow ? 1 : v->loop_group;
     return status;

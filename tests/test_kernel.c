@@ -1162,6 +1162,9 @@ static void listings_of_the_stock_kernels(void)
     desc = desc_of(VYRE_KERNEL_DIRECT);
     desc.narrow = true;
     check_listing("direct_narrow", &desc);
+    desc = desc_of(VYRE_KERNEL_DIRECT);
+    desc.whole_slots = true;
+    check_listing("direct_whole", &desc);
 }
 
 int main(void)

@@ -87,7 +87,8 @@ static const vyre_handler handlers[] = {
 };
 
 /* A kernel and what it can do; bits of `what`. */
-enum { OPEN_HEADER = 1, LOAD_MISS = 2, IO_POLLING = 4, TABLE = 8, MIRROR = 16, FLAGS = 32 };
+enum { OPEN_HEADER = 1, LOAD_MISS = 2, IO_POLLING = 4, TABLE = 8, MIRROR = 16, WHOLE = 32,
+       FLAGS = 64 };
 
 typedef struct kernel {
     vyre_kernel_kind kind;
@@ -128,6 +129,7 @@ static vyre_program *build(const kernel *k)
     desc.io_polling = (k->what & IO_POLLING) != 0;
     desc.table_binding = k->what & TABLE ? 4 : 0;
     desc.mirror_binding = k->what & MIRROR ? 5 : 0;
+    desc.whole_slots = (k->what & WHOLE) != 0;
     desc.io_spins = 3;
     if (k->kind == VYRE_KERNEL_JIT) {
         desc.payload = emit_payload;
@@ -168,6 +170,9 @@ static void build_kernels(void)
             continue;
         if (k->narrow && (k->what & (LOAD_MISS | IO_POLLING)))
             continue; /* these are built as any other */
+        if ((k->what & WHOLE) &&
+            (k->narrow || k->once || k->kind != VYRE_KERNEL_DIRECT || (k->what & LOAD_MISS)))
+            continue; /* likewise */
         k->program = build(k);
         CHECK(k->program != NULL);
         desc.subgroup_size = subgroup_sizes[i % 3];
