@@ -1598,10 +1598,11 @@ typedef struct vyre_kernel_desc {
                                  for devices that walk through code they skip.  Without effect
                                  on other kernels, and with a workspace, io_polling or
                                  load_miss */
-    bool     whole_slots;     /* a looping DIRECT kernel reads a slot beside its claim, and acquires
-                                 only for uncommon opcodes.  For hosts that never take a published
-                                 slot back, and devices on which relaxed atomic loads behind one of
-                                 the status find words as new as that.  Without effect on narrow
+    bool     whole_slots;     /* a looping DIRECT kernel serves NOP, STORE_U32 and ATOMIC_ADD without
+                                 acquire and release: it reads the slot beside its claim, and writes
+                                 the mirror as DONE | what its atomic found << 8.  For hosts that
+                                 never take a published slot back, and devices that pass the probe's
+                                 lines and sums (docs/memory-model.md).  Without effect on narrow
                                  kernels, and with load_miss */
     uint32_t io_spins;        /* rounds that LOAD_MISS waits for the host; 0 = 1024 */
     uint32_t loop_allowance;  /* of one slot, where loops are limited; 0 = 32768 */
@@ -1901,6 +1902,8 @@ typedef struct vyre_probe {
     bool     device_to_host;  /* the host sees what a running kernel writes */
     bool     loop_limited;    /* the driver cuts loops, silently */
     bool     whole_lines;     /* it sees what the host stores as one line as a whole */
+    bool     effects_first;   /* what an atomic did is there for the host before what the lane
+                                 makes of its answer */
     uint32_t loop_limit;      /* after this many iterations; 0 = none found */
     uint32_t resident_groups; /* workgroups seen running at the same time; 0 = not measured */
     uint64_t round_trip_ns;   /* of the fastest echo; 0 = none came back */
@@ -2025,7 +2028,8 @@ VYRE_API vyre_status vyre_observable(vyre *v, uint32_t index, uint32_t *out, vyr
  * slow to read. */
 VYRE_API void *vyre_map(vyre *v, uint32_t user_buffer, size_t *size);
 /* The handle's own core buffers, for programs that serve the IO queue or read
- * the control words themselves.  Valid as vyre_map. */
+ * the control words themselves.  The ring is the handle's: to look at, not to
+ * write or to cancel in.  Valid as vyre_map. */
 VYRE_API vyre_status vyre_buffers(vyre *v, vyre_io_buffers *out, vyre_error *err);
 /* Takes a tenant's authorisation, or gives it back, also while the kernel runs.
  * Slots of a tenant without it stay PUBLISHED. */
@@ -9369,12 +9373,11 @@ static void vyi_kernel_round(vyi_kernel *k, vyre_value turns)
         vyi_kernel_poll_io(k);
 }
 
-/* Acquire: pairs with the release of whoever raised it. */
+/* Relaxed: a lane that leaves looks at nothing any more, and one that goes on has
+ * been told nothing. */
 static vyre_value vyi_kernel_runs(vyi_kernel *k)
 {
-    vyre_value stop = vyre_ir_atomic_load(k->p, k->control,
-                                          vyi_kernel_u32(k, VYRE_CONTROL_SHUTDOWN),
-                                          VYRE_ORDER_ACQUIRE);
+    vyre_value stop = vyi_kernel_control(k, VYRE_CONTROL_SHUTDOWN);
     return vyi_kernel_is(k, stop, 0);
 }
 
@@ -10044,11 +10047,11 @@ static void vyi_slot_settle_loops(vyi_kernel *k)
 /* A host that polls the mirror alone may publish the slot again as soon as it
  * sees it there.  So the mirror either comes after the status, or the status
  * is changed only while it is still this claim's. */
-static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror)
+static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror, vyre_order order)
 {
     if (k->mirror.id)
         vyre_ir_atomic_store(k->p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), mirror,
-                             VYRE_ORDER_RELEASE);
+                             order);
 }
 
 /* Publishes the slot's end.  Release in all three: the status pairs with the
@@ -10059,16 +10062,17 @@ static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror)
  * Where one lane serves a slot for the whole launch, the mirror goes first:
  * that takes one release out of the round trip.  Any claim that follows is
  * then by the same lane, after its own compare-exchange; elsewhere another
- * lane could have claimed the slot in between. */
-static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror)
+ * lane could have claimed the slot in between.  `order` is that mirror's:
+ * relaxed where the effects are known to have come first. */
+static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror, vyre_order order)
 {
     if (k->mirror.id && k->desc.kind != VYRE_KERNEL_PRIORITY) {
-        vyi_slot_mirror(k, mirror);
+        vyi_slot_mirror(k, mirror, order);
         vyre_value claimed = vyi_kernel_u32(k, VYRE_SLOT_CLAIMED);
         vyre_ir_atomic_cas(k->p, k->ring, k->base, claimed, status, VYRE_ORDER_RELEASE);
     } else {
         vyre_ir_atomic_store(k->p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
-        vyi_slot_mirror(k, mirror);
+        vyi_slot_mirror(k, mirror, VYRE_ORDER_RELEASE);
     }
 }
 
@@ -10082,7 +10086,7 @@ static void vyi_slot_end(vyi_kernel *k)
     vyre_ir_end(p);
     vyre_value status = vyi_kernel_pick(k, done, VYRE_SLOT_DONE, VYRE_SLOT_FAULTED);
     vyre_value mirror = vyre_ir_or(p, vyi_kernel_op(k, vyre_ir_shl, fault, 8), status);
-    vyi_slot_publish(k, status, mirror);
+    vyi_slot_publish(k, status, mirror, VYRE_ORDER_RELEASE);
     vyre_value counter = vyi_kernel_pick(k, done, VYRE_CONTROL_DONE_COUNT,
                                          VYRE_CONTROL_FAULT_COUNT);
     vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
@@ -10150,6 +10154,45 @@ static void vyi_kernel_count_common(vyi_kernel *k)
     vyi_kernel_count(k, vyi_kernel_plus(k, k->opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
 }
 
+/* The effect of a common operation that has one.  Its atomic's answer, if `found`
+ * is a local: then nothing that is made of it can happen before the effect. */
+static void vyi_kernel_write_common(vyi_kernel *k, vyre_value stores, vyre_local found)
+{
+    vyre_program *p = k->p;
+    vyre_value index = k->early[1], value = k->early[0];
+    vyre_ir_if(p, stores);
+    if (found.id)
+        vyre_ir_set(p, found, vyre_ir_atomic(p, VYRE_ATOMIC_EXCHANGE, k->control, index, value,
+                                             VYRE_ORDER_RELAXED));
+    else
+        vyre_ir_atomic_store(p, k->control, index, value, VYRE_ORDER_RELAXED);
+    if (vyi_kernel_tallies(k))
+        vyi_kernel_step(k, k->stored);
+    vyre_ir_else(p);
+    vyre_value before = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, index, value,
+                                       VYRE_ORDER_RELAXED);
+    if (found.id)
+        vyre_ir_set(p, found, before);
+    if (vyi_kernel_tallies(k))
+        vyi_kernel_step(k, k->added);
+    vyre_ir_end(p);
+}
+
+/* The end of a common operation.  A release would hold the mirror back until the
+ * device has made sure of all that the lane ever wrote.  With `whole_slots` the
+ * mirror waits for the one effect that there is, by carrying its answer where
+ * the code of a fault would stand. */
+static void vyi_slot_end_common(vyi_kernel *k, vyre_local found)
+{
+    vyre_value done = vyi_kernel_u32(k, VYRE_SLOT_DONE);
+    if (!found.id) {
+        vyi_slot_publish(k, done, done, VYRE_ORDER_RELEASE);
+        return;
+    }
+    vyre_value answer = vyi_kernel_op(k, vyre_ir_shl, vyre_ir_get(k->p, found), 8);
+    vyi_slot_publish(k, done, vyre_ir_or(k->p, answer, done), VYRE_ORDER_RELAXED);
+}
+
 /* NOP, and STORE_U32 or ATOMIC_ADD of a word that they may write. */
 VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
 {
@@ -10162,21 +10205,15 @@ VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
     vyre_value writes = vyre_ir_or(p, stores, vyi_kernel_is(k, k->opcode, VYRE_OP_ATOMIC_ADD));
     vyre_value writes_well = vyre_ir_and(p, writes, good);
     vyre_value common = vyre_ir_or(p, writes_well, vyi_kernel_is(k, k->opcode, VYRE_OP_NOP));
+    vyre_local found = { 0 };
     vyre_ir_set(p, rare, vyre_ir_not(p, common));
     vyre_ir_if(p, common);
+    if (vyi_kernel_is_whole(&k->desc) && k->mirror.id)
+        found = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "found");
     vyre_ir_if(p, writes_well);
-    vyre_ir_if(p, stores);
-    vyre_ir_atomic_store(p, k->control, index, k->early[0], VYRE_ORDER_RELAXED);
-    if (vyi_kernel_tallies(k))
-        vyi_kernel_step(k, k->stored);
-    vyre_ir_else(p);
-    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, index, k->early[0], VYRE_ORDER_RELAXED);
-    if (vyi_kernel_tallies(k))
-        vyi_kernel_step(k, k->added);
+    vyi_kernel_write_common(k, stores, found);
     vyre_ir_end(p);
-    vyre_ir_end(p);
-    vyre_value done = vyi_kernel_u32(k, VYRE_SLOT_DONE);
-    vyi_slot_publish(k, done, done);
+    vyi_slot_end_common(k, found);
     vyi_kernel_count_common(k);
     vyre_ir_end(p);
 }
@@ -16737,8 +16774,8 @@ typedef struct vyi_device_desc {
     const vyre_program *loop;     /* finished */
     const vyre_program *once;
     const vyre_program *narrow;   /* what `loop` does, by one lane; NULL = there is none */
-    const vyre_program *whole;    /* what `loop` does, for a device that sees whole lines; NULL
-                                     likewise */
+    const vyre_program *whole;    /* what `loop` does, for a device that passes the probe's lines
+                                     and sums; NULL likewise */
     const vyi_device_buffer *buffers; /* ascending bindings; the same in both programs */
     uint32_t buffer_count;
     uint32_t group_size;          /* of both programs */
@@ -16758,8 +16795,7 @@ typedef struct vyi_device {
     uint32_t max_rounds;       /* that one lease may have; 0 = no bound known */
     bool     endless;          /* rounds may be 0: the launch then lives until it is stopped */
     bool     write_combined;   /* host stores to control and ring need a store fence for order */
-    bool     whole_lines;      /* and a slot that the host stores as one line is seen as one; the
-                                  looping kernel may be the whole one */
+    bool     whole_lines;      /* and a slot that the host stores as one line is seen as one */
     bool     narrow;           /* the looping kernel is the narrow one */
     bool     slow_reads;       /* host reads of control and ring cross a bus */
     bool     pumped;           /* launches make progress inside reap only */
@@ -21944,6 +21980,8 @@ VYI_API bool vyi_vk_chain_idle(vyi_vk_context *c, vyi_vk_chain *chain, uint64_t 
  *
  *     loops      how many iterations of 200,000 does a loop make
  *     echo       the host counts up a word, a running dispatch answers each number
+ *     sums       it answers with what an atomic found, and orders nothing; the host
+ *                then looks for what the atomic has left
  *     lines      the host stores 64 bytes at once, a running dispatch reads them
  *                back to front, and counts those of which it sees a part
  *     resident   workgroups count how many of them run at the same time
@@ -21965,13 +22003,15 @@ VYI_API bool vyi_vk_chain_idle(vyi_vk_context *c, vyi_vk_chain *chain, uint64_t 
 #define VYI_VK_PROBE_COUNT    3u /* iterations made, numbers seen */
 #define VYI_VK_PROBE_MIX      4u
 #define VYI_VK_PROBE_TORN     5u /* numbers seen with an older word behind */
+#define VYI_VK_PROBE_SUM      6u /* numbers that were added up */
 #define VYI_VK_PROBE_RUNNING  32u
 #define VYI_VK_PROBE_PEAK     33u
 #define VYI_VK_PROBE_PING     64u /* the first word of a line */
 #define VYI_VK_PROBE_WORDS    96u
 
 #define VYI_VK_PROBE_STOP     0xffffffffu
-#define VYI_VK_PROBE_ECHOES   16u /* numbers that are answered; behind them come lines */
+#define VYI_VK_PROBE_ECHOES   16u /* numbers that are answered; behind them come */
+#define VYI_VK_PROBE_SUMS     64u /* numbers that are added up; behind them come lines */
 
 typedef enum vyi_vk_probe_what {
     VYI_VK_PROBE_LOOPS = 0,
@@ -22028,6 +22068,20 @@ static void vyi_vk_probe_emit_line(const vyi_vk_probe_ir *ir, vyre_value ping, v
     vyre_ir_set(p, torn, vyre_ir_add(p, vyre_ir_get(p, torn), one));
 }
 
+/* Answers with the number that the sum says it is.  The answer is made of what
+ * the atomic found: that orders the two, and nothing else does. */
+static void vyi_vk_probe_emit_sum(const vyi_vk_probe_ir *ir)
+{
+    vyre_program *p = ir->p;
+    const vyre_value one = vyre_ir_u32(p, 1);
+    const vyre_value found = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, ir->control,
+                                            vyi_vk_probe_word(p, VYI_VK_PROBE_SUM), one,
+                                            VYRE_ORDER_RELAXED);
+    const vyre_value before = vyre_ir_u32(p, VYI_VK_PROBE_ECHOES + 1);
+    vyre_ir_atomic_store(p, ir->mirror, vyre_ir_u32(p, 0), vyre_ir_add(p, found, before),
+                         VYRE_ORDER_RELAXED);
+}
+
 /* A group that begins later answers the number of the moment, once more. */
 static void vyi_vk_probe_emit_echo(const vyi_vk_probe_ir *ir)
 {
@@ -22047,7 +22101,12 @@ static void vyi_vk_probe_emit_echo(const vyi_vk_probe_ir *ir)
     vyre_ir_if(p, vyre_ir_le(p, ping, vyre_ir_u32(p, VYI_VK_PROBE_ECHOES)));
     vyre_ir_atomic_store(p, ir->mirror, zero, ping, VYRE_ORDER_RELEASE);
     vyre_ir_else(p);
+    vyre_ir_if(p, vyre_ir_le(p, ping,
+                             vyre_ir_u32(p, VYI_VK_PROBE_ECHOES + VYI_VK_PROBE_SUMS)));
+    vyi_vk_probe_emit_sum(ir);
+    vyre_ir_else(p);
     vyi_vk_probe_emit_line(ir, ping, torn);
+    vyre_ir_end(p);
     vyre_ir_end(p);
     vyre_ir_set(p, last, ping);
     vyre_ir_set(p, seen, vyre_ir_add(p, vyre_ir_get(p, seen), one));
@@ -22312,6 +22371,18 @@ static void vyi_vk_probe_lines(vyi_vk_prober *pr, uint32_t number)
     }
 }
 
+/* Asks for sums, and looks at each behind its answer.  Whether all were there. */
+static bool vyi_vk_probe_sums(vyi_vk_prober *pr, uint64_t patience)
+{
+    for (uint32_t sum = 1; sum <= VYI_VK_PROBE_SUMS; sum++) {
+        vyi_vk_probe_send(pr, VYI_VK_PROBE_ECHOES + sum);
+        if (!vyi_vk_probe_await(pr, VYI_VK_PROBE_ECHOES + sum, patience) ||
+            vyi_vk_probe_get(pr, VYI_VK_PROBE_SUM) != sum)
+            return false;
+    }
+    return true;
+}
+
 /* One dispatch.  Returns how many numbers came back while it ran. */
 static uint32_t vyi_vk_probe_converse(vyi_vk_prober *pr, vyre_probe *out)
 {
@@ -22327,8 +22398,10 @@ static uint32_t vyi_vk_probe_converse(vyi_vk_prober *pr, vyre_probe *out)
         if (number > 1 && (out->round_trip_ns == 0 || taken < out->round_trip_ns))
             out->round_trip_ns = taken > 0 ? taken : 1;
     }
-    if (number > VYI_VK_PROBE_ECHOES && vyi_has_store_line() && !vyi_vk_probe_on_cpu(pr))
-        vyi_vk_probe_lines(pr, number);
+    if (number <= VYI_VK_PROBE_ECHOES || !vyi_has_store_line() || vyi_vk_probe_on_cpu(pr))
+        return number - 1;
+    out->effects_first = vyi_vk_probe_sums(pr, patience);
+    vyi_vk_probe_lines(pr, VYI_VK_PROBE_ECHOES + VYI_VK_PROBE_SUMS);
     return number - 1;
 }
 
@@ -22339,6 +22412,7 @@ static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, ui
     const bool cpu = vyi_vk_probe_on_cpu(pr);
     const uint32_t times = out->loop_limited ? out->loop_limit / 2 : 20000;
     vyi_vk_probe_set(pr, VYI_VK_PROBE_PING, 0);
+    vyi_vk_probe_set(pr, VYI_VK_PROBE_SUM, 0);
     vyi_store_release(pr->mirror.mapped, 0);
     /* On a CPU an iteration takes little time, and more groups make it longer. */
     vyre_status status = vyi_vk_probe_launch(pr, VYI_VK_PROBE_ECHO, times, cpu ? 16 : 1, err);
@@ -22413,10 +22487,11 @@ static void vyi_vk_probe_text(vyre_probe *out)
         snprintf(limit, sizeof limit, "%u", out->loop_limit);
     snprintf(out->text, sizeof out->text,
              "%s: host to device %s, device to host %s, echo %.2f us; loop limit %s; "
-             "%u groups at once%s",
+             "%u groups at once%s%s",
              out->live ? "live" : "not live", out->host_to_device ? "yes" : "no",
              out->device_to_host ? "yes" : "no", (double)out->round_trip_ns * 1e-3, limit,
-             out->resident_groups, out->whole_lines ? ", whole lines" : "");
+             out->resident_groups, out->whole_lines ? ", whole lines" : "",
+             out->effects_first ? ", effects first" : "");
 }
 
 VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_t max_groups,
@@ -22654,12 +22729,14 @@ static vyre_status vyi_vk_open_sets(vyi_vk *v, vyre_error *err)
     return status;
 }
 
-/* The probe's loads behind a poll found whole lines, so those of this kernel do. */
+/* The whole kernel's loads behind a poll find what those of the probe found, and
+ * its mirror comes when the probe's answer came. */
 static const vyre_program *vyi_vk_loop_program(const vyi_vk *v, const vyi_device_desc *desc)
 {
     if (v->base.narrow)
         return desc->narrow;
-    return v->base.whole_lines && desc->whole ? desc->whole : desc->loop;
+    const bool whole = v->base.whole_lines && v->probe.effects_first;
+    return whole && desc->whole ? desc->whole : desc->loop;
 }
 
 static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)

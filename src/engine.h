@@ -142,6 +142,8 @@ typedef struct vyre_probe {
     bool     device_to_host;  /* the host sees what a running kernel writes */
     bool     loop_limited;    /* the driver cuts loops, silently */
     bool     whole_lines;     /* it sees what the host stores as one line as a whole */
+    bool     effects_first;   /* what an atomic did is there for the host before what the lane
+                                 makes of its answer */
     uint32_t loop_limit;      /* after this many iterations; 0 = none found */
     uint32_t resident_groups; /* workgroups seen running at the same time; 0 = not measured */
     uint64_t round_trip_ns;   /* of the fastest echo; 0 = none came back */
@@ -266,7 +268,8 @@ VYRE_API vyre_status vyre_observable(vyre *v, uint32_t index, uint32_t *out, vyr
  * slow to read. */
 VYRE_API void *vyre_map(vyre *v, uint32_t user_buffer, size_t *size);
 /* The handle's own core buffers, for programs that serve the IO queue or read
- * the control words themselves.  Valid as vyre_map. */
+ * the control words themselves.  The ring is the handle's: to look at, not to
+ * write or to cancel in.  Valid as vyre_map. */
 VYRE_API vyre_status vyre_buffers(vyre *v, vyre_io_buffers *out, vyre_error *err);
 /* Takes a tenant's authorisation, or gives it back, also while the kernel runs.
  * Slots of a tenant without it stay PUBLISHED. */

@@ -62,8 +62,8 @@ typedef struct vyi_device_desc {
     const vyre_program *loop;     /* finished */
     const vyre_program *once;
     const vyre_program *narrow;   /* what `loop` does, by one lane; NULL = there is none */
-    const vyre_program *whole;    /* what `loop` does, for a device that sees whole lines; NULL
-                                     likewise */
+    const vyre_program *whole;    /* what `loop` does, for a device that passes the probe's lines
+                                     and sums; NULL likewise */
     const vyi_device_buffer *buffers; /* ascending bindings; the same in both programs */
     uint32_t buffer_count;
     uint32_t group_size;          /* of both programs */
@@ -83,8 +83,7 @@ typedef struct vyi_device {
     uint32_t max_rounds;       /* that one lease may have; 0 = no bound known */
     bool     endless;          /* rounds may be 0: the launch then lives until it is stopped */
     bool     write_combined;   /* host stores to control and ring need a store fence for order */
-    bool     whole_lines;      /* and a slot that the host stores as one line is seen as one; the
-                                  looping kernel may be the whole one */
+    bool     whole_lines;      /* and a slot that the host stores as one line is seen as one */
     bool     narrow;           /* the looping kernel is the narrow one */
     bool     slow_reads;       /* host reads of control and ring cross a bus */
     bool     pumped;           /* launches make progress inside reap only */

@@ -652,12 +652,11 @@ static void vyi_kernel_round(vyi_kernel *k, vyre_value turns)
         vyi_kernel_poll_io(k);
 }
 
-/* Acquire: pairs with the release of whoever raised it. */
+/* Relaxed: a lane that leaves looks at nothing any more, and one that goes on has
+ * been told nothing. */
 static vyre_value vyi_kernel_runs(vyi_kernel *k)
 {
-    vyre_value stop = vyre_ir_atomic_load(k->p, k->control,
-                                          vyi_kernel_u32(k, VYRE_CONTROL_SHUTDOWN),
-                                          VYRE_ORDER_ACQUIRE);
+    vyre_value stop = vyi_kernel_control(k, VYRE_CONTROL_SHUTDOWN);
     return vyi_kernel_is(k, stop, 0);
 }
 

@@ -539,11 +539,11 @@ static void vyi_slot_settle_loops(vyi_kernel *k)
 /* A host that polls the mirror alone may publish the slot again as soon as it
  * sees it there.  So the mirror either comes after the status, or the status
  * is changed only while it is still this claim's. */
-static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror)
+static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror, vyre_order order)
 {
     if (k->mirror.id)
         vyre_ir_atomic_store(k->p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), mirror,
-                             VYRE_ORDER_RELEASE);
+                             order);
 }
 
 /* Publishes the slot's end.  Release in all three: the status pairs with the
@@ -554,16 +554,17 @@ static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror)
  * Where one lane serves a slot for the whole launch, the mirror goes first:
  * that takes one release out of the round trip.  Any claim that follows is
  * then by the same lane, after its own compare-exchange; elsewhere another
- * lane could have claimed the slot in between. */
-static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror)
+ * lane could have claimed the slot in between.  `order` is that mirror's:
+ * relaxed where the effects are known to have come first. */
+static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror, vyre_order order)
 {
     if (k->mirror.id && k->desc.kind != VYRE_KERNEL_PRIORITY) {
-        vyi_slot_mirror(k, mirror);
+        vyi_slot_mirror(k, mirror, order);
         vyre_value claimed = vyi_kernel_u32(k, VYRE_SLOT_CLAIMED);
         vyre_ir_atomic_cas(k->p, k->ring, k->base, claimed, status, VYRE_ORDER_RELEASE);
     } else {
         vyre_ir_atomic_store(k->p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
-        vyi_slot_mirror(k, mirror);
+        vyi_slot_mirror(k, mirror, VYRE_ORDER_RELEASE);
     }
 }
 
@@ -577,7 +578,7 @@ static void vyi_slot_end(vyi_kernel *k)
     vyre_ir_end(p);
     vyre_value status = vyi_kernel_pick(k, done, VYRE_SLOT_DONE, VYRE_SLOT_FAULTED);
     vyre_value mirror = vyre_ir_or(p, vyi_kernel_op(k, vyre_ir_shl, fault, 8), status);
-    vyi_slot_publish(k, status, mirror);
+    vyi_slot_publish(k, status, mirror, VYRE_ORDER_RELEASE);
     vyre_value counter = vyi_kernel_pick(k, done, VYRE_CONTROL_DONE_COUNT,
                                          VYRE_CONTROL_FAULT_COUNT);
     vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
@@ -645,6 +646,45 @@ static void vyi_kernel_count_common(vyi_kernel *k)
     vyi_kernel_count(k, vyi_kernel_plus(k, k->opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
 }
 
+/* The effect of a common operation that has one.  Its atomic's answer, if `found`
+ * is a local: then nothing that is made of it can happen before the effect. */
+static void vyi_kernel_write_common(vyi_kernel *k, vyre_value stores, vyre_local found)
+{
+    vyre_program *p = k->p;
+    vyre_value index = k->early[1], value = k->early[0];
+    vyre_ir_if(p, stores);
+    if (found.id)
+        vyre_ir_set(p, found, vyre_ir_atomic(p, VYRE_ATOMIC_EXCHANGE, k->control, index, value,
+                                             VYRE_ORDER_RELAXED));
+    else
+        vyre_ir_atomic_store(p, k->control, index, value, VYRE_ORDER_RELAXED);
+    if (vyi_kernel_tallies(k))
+        vyi_kernel_step(k, k->stored);
+    vyre_ir_else(p);
+    vyre_value before = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, index, value,
+                                       VYRE_ORDER_RELAXED);
+    if (found.id)
+        vyre_ir_set(p, found, before);
+    if (vyi_kernel_tallies(k))
+        vyi_kernel_step(k, k->added);
+    vyre_ir_end(p);
+}
+
+/* The end of a common operation.  A release would hold the mirror back until the
+ * device has made sure of all that the lane ever wrote.  With `whole_slots` the
+ * mirror waits for the one effect that there is, by carrying its answer where
+ * the code of a fault would stand. */
+static void vyi_slot_end_common(vyi_kernel *k, vyre_local found)
+{
+    vyre_value done = vyi_kernel_u32(k, VYRE_SLOT_DONE);
+    if (!found.id) {
+        vyi_slot_publish(k, done, done, VYRE_ORDER_RELEASE);
+        return;
+    }
+    vyre_value answer = vyi_kernel_op(k, vyre_ir_shl, vyre_ir_get(k->p, found), 8);
+    vyi_slot_publish(k, done, vyre_ir_or(k->p, answer, done), VYRE_ORDER_RELAXED);
+}
+
 /* NOP, and STORE_U32 or ATOMIC_ADD of a word that they may write. */
 VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
 {
@@ -657,21 +697,15 @@ VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
     vyre_value writes = vyre_ir_or(p, stores, vyi_kernel_is(k, k->opcode, VYRE_OP_ATOMIC_ADD));
     vyre_value writes_well = vyre_ir_and(p, writes, good);
     vyre_value common = vyre_ir_or(p, writes_well, vyi_kernel_is(k, k->opcode, VYRE_OP_NOP));
+    vyre_local found = { 0 };
     vyre_ir_set(p, rare, vyre_ir_not(p, common));
     vyre_ir_if(p, common);
+    if (vyi_kernel_is_whole(&k->desc) && k->mirror.id)
+        found = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "found");
     vyre_ir_if(p, writes_well);
-    vyre_ir_if(p, stores);
-    vyre_ir_atomic_store(p, k->control, index, k->early[0], VYRE_ORDER_RELAXED);
-    if (vyi_kernel_tallies(k))
-        vyi_kernel_step(k, k->stored);
-    vyre_ir_else(p);
-    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, index, k->early[0], VYRE_ORDER_RELAXED);
-    if (vyi_kernel_tallies(k))
-        vyi_kernel_step(k, k->added);
+    vyi_kernel_write_common(k, stores, found);
     vyre_ir_end(p);
-    vyre_ir_end(p);
-    vyre_value done = vyi_kernel_u32(k, VYRE_SLOT_DONE);
-    vyi_slot_publish(k, done, done);
+    vyi_slot_end_common(k, found);
     vyi_kernel_count_common(k);
     vyre_ir_end(p);
 }

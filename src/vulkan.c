@@ -209,12 +209,14 @@ static vyre_status vyi_vk_open_sets(vyi_vk *v, vyre_error *err)
     return status;
 }
 
-/* The probe's loads behind a poll found whole lines, so those of this kernel do. */
+/* The whole kernel's loads behind a poll find what those of the probe found, and
+ * its mirror comes when the probe's answer came. */
 static const vyre_program *vyi_vk_loop_program(const vyi_vk *v, const vyi_device_desc *desc)
 {
     if (v->base.narrow)
         return desc->narrow;
-    return v->base.whole_lines && desc->whole ? desc->whole : desc->loop;
+    const bool whole = v->base.whole_lines && v->probe.effects_first;
+    return whole && desc->whole ? desc->whole : desc->loop;
 }
 
 static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)

@@ -7,6 +7,8 @@
  *
  *     loops      how many iterations of 200,000 does a loop make
  *     echo       the host counts up a word, a running dispatch answers each number
+ *     sums       it answers with what an atomic found, and orders nothing; the host
+ *                then looks for what the atomic has left
  *     lines      the host stores 64 bytes at once, a running dispatch reads them
  *                back to front, and counts those of which it sees a part
  *     resident   workgroups count how many of them run at the same time
@@ -29,13 +31,15 @@
 #define VYI_VK_PROBE_COUNT    3u /* iterations made, numbers seen */
 #define VYI_VK_PROBE_MIX      4u
 #define VYI_VK_PROBE_TORN     5u /* numbers seen with an older word behind */
+#define VYI_VK_PROBE_SUM      6u /* numbers that were added up */
 #define VYI_VK_PROBE_RUNNING  32u
 #define VYI_VK_PROBE_PEAK     33u
 #define VYI_VK_PROBE_PING     64u /* the first word of a line */
 #define VYI_VK_PROBE_WORDS    96u
 
 #define VYI_VK_PROBE_STOP     0xffffffffu
-#define VYI_VK_PROBE_ECHOES   16u /* numbers that are answered; behind them come lines */
+#define VYI_VK_PROBE_ECHOES   16u /* numbers that are answered; behind them come */
+#define VYI_VK_PROBE_SUMS     64u /* numbers that are added up; behind them come lines */
 
 typedef enum vyi_vk_probe_what {
     VYI_VK_PROBE_LOOPS = 0,
@@ -92,6 +96,20 @@ static void vyi_vk_probe_emit_line(const vyi_vk_probe_ir *ir, vyre_value ping, v
     vyre_ir_set(p, torn, vyre_ir_add(p, vyre_ir_get(p, torn), one));
 }
 
+/* Answers with the number that the sum says it is.  The answer is made of what
+ * the atomic found: that orders the two, and nothing else does. */
+static void vyi_vk_probe_emit_sum(const vyi_vk_probe_ir *ir)
+{
+    vyre_program *p = ir->p;
+    const vyre_value one = vyre_ir_u32(p, 1);
+    const vyre_value found = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, ir->control,
+                                            vyi_vk_probe_word(p, VYI_VK_PROBE_SUM), one,
+                                            VYRE_ORDER_RELAXED);
+    const vyre_value before = vyre_ir_u32(p, VYI_VK_PROBE_ECHOES + 1);
+    vyre_ir_atomic_store(p, ir->mirror, vyre_ir_u32(p, 0), vyre_ir_add(p, found, before),
+                         VYRE_ORDER_RELAXED);
+}
+
 /* A group that begins later answers the number of the moment, once more. */
 static void vyi_vk_probe_emit_echo(const vyi_vk_probe_ir *ir)
 {
@@ -111,7 +129,12 @@ static void vyi_vk_probe_emit_echo(const vyi_vk_probe_ir *ir)
     vyre_ir_if(p, vyre_ir_le(p, ping, vyre_ir_u32(p, VYI_VK_PROBE_ECHOES)));
     vyre_ir_atomic_store(p, ir->mirror, zero, ping, VYRE_ORDER_RELEASE);
     vyre_ir_else(p);
+    vyre_ir_if(p, vyre_ir_le(p, ping,
+                             vyre_ir_u32(p, VYI_VK_PROBE_ECHOES + VYI_VK_PROBE_SUMS)));
+    vyi_vk_probe_emit_sum(ir);
+    vyre_ir_else(p);
     vyi_vk_probe_emit_line(ir, ping, torn);
+    vyre_ir_end(p);
     vyre_ir_end(p);
     vyre_ir_set(p, last, ping);
     vyre_ir_set(p, seen, vyre_ir_add(p, vyre_ir_get(p, seen), one));
@@ -376,6 +399,18 @@ static void vyi_vk_probe_lines(vyi_vk_prober *pr, uint32_t number)
     }
 }
 
+/* Asks for sums, and looks at each behind its answer.  Whether all were there. */
+static bool vyi_vk_probe_sums(vyi_vk_prober *pr, uint64_t patience)
+{
+    for (uint32_t sum = 1; sum <= VYI_VK_PROBE_SUMS; sum++) {
+        vyi_vk_probe_send(pr, VYI_VK_PROBE_ECHOES + sum);
+        if (!vyi_vk_probe_await(pr, VYI_VK_PROBE_ECHOES + sum, patience) ||
+            vyi_vk_probe_get(pr, VYI_VK_PROBE_SUM) != sum)
+            return false;
+    }
+    return true;
+}
+
 /* One dispatch.  Returns how many numbers came back while it ran. */
 static uint32_t vyi_vk_probe_converse(vyi_vk_prober *pr, vyre_probe *out)
 {
@@ -391,8 +426,10 @@ static uint32_t vyi_vk_probe_converse(vyi_vk_prober *pr, vyre_probe *out)
         if (number > 1 && (out->round_trip_ns == 0 || taken < out->round_trip_ns))
             out->round_trip_ns = taken > 0 ? taken : 1;
     }
-    if (number > VYI_VK_PROBE_ECHOES && vyi_has_store_line() && !vyi_vk_probe_on_cpu(pr))
-        vyi_vk_probe_lines(pr, number);
+    if (number <= VYI_VK_PROBE_ECHOES || !vyi_has_store_line() || vyi_vk_probe_on_cpu(pr))
+        return number - 1;
+    out->effects_first = vyi_vk_probe_sums(pr, patience);
+    vyi_vk_probe_lines(pr, VYI_VK_PROBE_ECHOES + VYI_VK_PROBE_SUMS);
     return number - 1;
 }
 
@@ -403,6 +440,7 @@ static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, ui
     const bool cpu = vyi_vk_probe_on_cpu(pr);
     const uint32_t times = out->loop_limited ? out->loop_limit / 2 : 20000;
     vyi_vk_probe_set(pr, VYI_VK_PROBE_PING, 0);
+    vyi_vk_probe_set(pr, VYI_VK_PROBE_SUM, 0);
     vyi_store_release(pr->mirror.mapped, 0);
     /* On a CPU an iteration takes little time, and more groups make it longer. */
     vyre_status status = vyi_vk_probe_launch(pr, VYI_VK_PROBE_ECHO, times, cpu ? 16 : 1, err);
@@ -477,10 +515,11 @@ static void vyi_vk_probe_text(vyre_probe *out)
         snprintf(limit, sizeof limit, "%u", out->loop_limit);
     snprintf(out->text, sizeof out->text,
              "%s: host to device %s, device to host %s, echo %.2f us; loop limit %s; "
-             "%u groups at once%s",
+             "%u groups at once%s%s",
              out->live ? "live" : "not live", out->host_to_device ? "yes" : "no",
              out->device_to_host ? "yes" : "no", (double)out->round_trip_ns * 1e-3, limit,
-             out->resident_groups, out->whole_lines ? ", whole lines" : "");
+             out->resident_groups, out->whole_lines ? ", whole lines" : "",
+             out->effects_first ? ", effects first" : "");
 }
 
 VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_t max_groups,

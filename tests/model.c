@@ -14,6 +14,7 @@ typedef struct model_slot {
     uint32_t first_arg, args; /* the operation's own words in the ring */
     uint32_t fault;
     bool     requeue;
+    uint32_t found; /* by the atomic of a STORE_U32 or ATOMIC_ADD */
 } model_slot;
 
 /* --- words --------------------------------------------------------------- */
@@ -208,6 +209,14 @@ static void model_payload(model *m, model_slot *s)
 
 /* --- a slot -------------------------------------------------------------- */
 
+static void model_write(model *m, model_slot *s, uint32_t index, uint32_t value, bool adds)
+{
+    if (!model_may_write(m, s, index))
+        return;
+    s->found = m->control.at[index];
+    m->control.at[index] = adds ? s->found + value : value;
+}
+
 static void model_dispatch(model *m, model_slot *s, uint32_t tenant)
 {
     const uint32_t a0 = model_arg(m, s, 0), a1 = model_arg(m, s, 1), a2 = model_arg(m, s, 2);
@@ -215,8 +224,8 @@ static void model_dispatch(model *m, model_slot *s, uint32_t tenant)
         model_add(m->control, 96 + s->opcode, 1);
     switch (s->opcode) {
     case VYRE_OP_NOP: break;
-    case VYRE_OP_STORE_U32: if (model_may_write(m, s, a1)) m->control.at[a1] = a0; break;
-    case VYRE_OP_ATOMIC_ADD: if (model_may_write(m, s, a1)) m->control.at[a1] += a0; break;
+    case VYRE_OP_STORE_U32: model_write(m, s, a1, a0, false); break;
+    case VYRE_OP_ATOMIC_ADD: model_write(m, s, a1, a0, true); break;
     case VYRE_OP_LOAD_U32: model_load_u32(m, s, a0, a1); break;
     case VYRE_OP_COMPARE_SWAP: model_compare_swap(m, s, a0, a1, a2); break;
     case VYRE_OP_MEMCPY: model_memcpy(m, s, a0, a1, a2); break;
@@ -268,6 +277,7 @@ static void model_packed(model *m, model_slot *s, uint32_t tenant)
         s->args = offset[i + 1] - offset[i];
         model_dispatch(m, s, tenant);
     }
+    s->found = 0; /* more than one, or none */
 }
 
 static void model_end(model *m, const model_slot *s)
@@ -282,14 +292,14 @@ static void model_end(model *m, const model_slot *s)
         m->ring.at[base + 15] = s->fault;
     m->ring.at[base] = status;
     if (m->mirror.at)
-        model_set(m->mirror, s->index, status | s->fault << 8);
+        model_set(m->mirror, s->index, status | (m->whole && !s->fault ? s->found : s->fault) << 8);
     model_add(m->control, s->fault ? 141 : 1, 1);
 }
 
 static void model_serve(model *m, uint32_t index)
 {
     const uint32_t *slot = m->ring.at + 16 * index;
-    model_slot s = { index, slot[1], 16 * index + 4, 12, 0, false };
+    model_slot s = { index, slot[1], 16 * index + 4, 12, 0, false, 0 };
     const uint32_t tenant = slot[2];
     if (m->kind == MODEL_JIT)
         model_payload(m, &s);

@@ -21,7 +21,7 @@ typedef enum model_kind { MODEL_DIRECT, MODEL_JIT, MODEL_PRIORITY } model_kind;
 typedef struct model {
     model_words control, ring, log, io, table, mirror;
     model_kind  kind;
-    bool        once, open_header, load_miss, io_polling, narrow;
+    bool        once, open_header, load_miss, io_polling, narrow, whole;
     uint32_t    lanes;  /* in all */
     uint32_t    group;  /* of them in a workgroup */
     uint32_t    rounds; /* of a looping kernel, for each workgroup */

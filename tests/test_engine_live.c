@@ -200,6 +200,31 @@ static void four_producers(void) { live(4, false); }
 static void one_producer_of_batches(void) { live(1, true); }
 static void four_producers_of_batches(void) { live(4, true); }
 
+/* Each effect is looked for as soon as its end is known, by the host and by the
+ * next work, which another lane serves. */
+static void an_effect_is_there_with_its_end(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre *v = engine_open(&d);
+    const uint32_t base = VYRE_CONTROL_OBSERVABLES;
+    const uint64_t end = engine_now() + 3 * SECOND;
+    uint32_t sum = 0, n = 1;
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    for (; n <= 100000 && engine_now() < end; n++) {
+        const vyre_work works[3] = { engine_add(n), engine_work(VYRE_OP_STORE_U32, 2, n, base + 1),
+                                     engine_work(VYRE_OP_LOAD_U32, 2, base + 1, 2) };
+        sum += n;
+        for (uint32_t i = 0; i < 3; i++) {
+            CHECK_EQ(vyre_wait(v, engine_publish(v, works[i]), 10 * SECOND, NULL), VYRE_OK);
+            CHECK_EQ(engine_observable(v, i), i == 0 ? sum : n);
+        }
+    }
+    CHECK_EQ(vyre_stop(v, 5 * SECOND, NULL), VYRE_OK);
+    printf("NOTE %s: %u times three effects, each behind its end\n",
+           vyre_backend_name(backend_under_test), n - 1);
+    vyre_close(v);
+}
+
 /* Two threads dispatch bytes on one handle, a third publishes nothing but asks. */
 typedef struct dispatcher {
     vyre       *v;
@@ -492,6 +517,7 @@ static void a_stop_ends_another_threads_run(void)
 static const engine_case cases[] = {
     ENGINE_CASE(a_stop_ends_another_threads_run),
     ENGINE_CASE(outcomes_are_not_mixed_up),
+    ENGINE_CASE(an_effect_is_there_with_its_end),
     ENGINE_CASE(one_producer),
     ENGINE_CASE(two_producers),
     ENGINE_CASE(four_producers),

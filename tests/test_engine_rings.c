@@ -263,8 +263,10 @@ static void serve_ring(place *p, uint64_t seed,
     for (uint32_t s = 0; s < p->slots; s++) {
         const uint32_t *w = words_of(&actual, 1) + 16 * s;
         const uint32_t mirror =
-            vyi_engine_words(vyi_engine_device(p->v), p->v->mirror_index)[s];
-        CHECK_EQ(vyi_le32(mirror), w[0] == VYRE_SLOT_FAULTED ? w[0] | w[15] << 8 : w[0]);
+            vyi_le32(vyi_engine_words(vyi_engine_device(p->v), p->v->mirror_index)[s]);
+        CHECK_EQ(mirror & 0xff, w[0]);
+        if (w[0] == VYRE_SLOT_FAULTED)
+            CHECK_EQ(mirror >> 8, w[15]);
     }
 }
 

@@ -1163,6 +1163,10 @@ static void listings_of_the_stock_kernels(void)
     desc.narrow = true;
     check_listing("direct_narrow", &desc);
     desc = desc_of(VYRE_KERNEL_DIRECT);
+    const vyre_buffer_desc mirror = buffer_at(4, VYRE_ACCESS_READ_WRITE);
+    desc.buffers = &mirror;
+    desc.buffer_count = 1;
+    desc.mirror_binding = mirror.binding;
     desc.whole_slots = true;
     check_listing("direct_whole", &desc);
 }

@@ -587,6 +587,7 @@ static void run_model(const setting *g, board *b)
     m.load_miss = (g->k->what & LOAD_MISS) != 0;
     m.io_polling = (g->k->what & IO_POLLING) != 0;
     m.narrow = g->k->narrow;
+    m.whole = (g->k->what & WHOLE) != 0;
     m.group = g->k->group;
     m.lanes = g->k->group * g->lane_groups;
     m.rounds = ROUNDS;
@@ -610,8 +611,21 @@ static void report(const setting *g, uint64_t seed, unsigned buffer, uint32_t wo
               actual.words[buffer][at], expected.words[buffer][at]);
 }
 
+/* What an atomic found, which a whole kernel puts into the mirror behind DONE,
+ * tells in which order several lanes came: only the model's lane is alone. */
+static void forget_found(const setting *g)
+{
+    const uint32_t *wanted = words_of(&expected, 5);
+    uint32_t *got = words_of(&actual, 5);
+    for (uint32_t i = 0; i < expected.count[5] && (g->k->what & WHOLE); i++)
+        if (g->k->group * g->lane_groups > 1 && (got[i] & 0xff) == VYRE_SLOT_DONE &&
+            (wanted[i] & 0xff) == VYRE_SLOT_DONE)
+            got[i] = wanted[i];
+}
+
 static void compare(const setting *g, uint64_t seed)
 {
+    forget_found(g);
     for (unsigned i = 0; i < BUFFERS; i++) {
         if (memcmp(actual.words[i], expected.words[i], sizeof actual.words[i]) == 0)
             continue;
