@@ -1598,12 +1598,12 @@ typedef struct vyre_kernel_desc {
                                  for devices that walk through code they skip.  Without effect
                                  on other kernels, and with a workspace, io_polling or
                                  load_miss */
-    bool     whole_slots;     /* a looping DIRECT kernel serves NOP, STORE_U32 and ATOMIC_ADD without
-                                 acquire and release: it reads the slot beside its claim, and writes
-                                 the mirror as DONE | what its atomic found << 8.  For hosts that
-                                 never take a published slot back, and devices that pass the probe's
-                                 lines and sums (docs/memory-model.md).  Without effect on narrow
-                                 kernels, and with load_miss */
+    bool     whole_slots;     /* a looping DIRECT kernel serves NOP, STORE_U32 and ATOMIC_ADD
+                                 without acquire and release: it reads the slot beside its claim,
+                                 and writes DONE | what its atomic found << 8 into the mirror.  For
+                                 hosts that never take a published slot back, and devices that
+                                 pass the probe's lines and sums (docs/memory-model.md).  Without
+                                 effect on narrow kernels, and with load_miss */
     uint32_t io_spins;        /* rounds that LOAD_MISS waits for the host; 0 = 1024 */
     uint32_t loop_allowance;  /* of one slot, where loops are limited; 0 = 32768 */
     vyre_allocator allocator;
@@ -22482,16 +22482,18 @@ static vyre_status vyi_vk_probe_resident(vyi_vk_prober *pr, uint32_t max_groups,
 
 static void vyi_vk_probe_text(vyre_probe *out)
 {
+    static const char *const shown[2][2] = {
+        { "", ", effects first" }, { ", whole lines", ", whole lines, effects first" }
+    };
     char limit[48] = "none found";
     if (out->loop_limited)
         snprintf(limit, sizeof limit, "%u", out->loop_limit);
     snprintf(out->text, sizeof out->text,
              "%s: host to device %s, device to host %s, echo %.2f us; loop limit %s; "
-             "%u groups at once%s%s",
+             "%u groups at once%s",
              out->live ? "live" : "not live", out->host_to_device ? "yes" : "no",
              out->device_to_host ? "yes" : "no", (double)out->round_trip_ns * 1e-3, limit,
-             out->resident_groups, out->whole_lines ? ", whole lines" : "",
-             out->effects_first ? ", effects first" : "");
+             out->resident_groups, shown[out->whole_lines][out->effects_first]);
 }
 
 VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_t max_groups,

@@ -126,12 +126,12 @@ typedef struct vyre_kernel_desc {
                                  for devices that walk through code they skip.  Without effect
                                  on other kernels, and with a workspace, io_polling or
                                  load_miss */
-    bool     whole_slots;     /* a looping DIRECT kernel serves NOP, STORE_U32 and ATOMIC_ADD without
-                                 acquire and release: it reads the slot beside its claim, and writes
-                                 the mirror as DONE | what its atomic found << 8.  For hosts that
-                                 never take a published slot back, and devices that pass the probe's
-                                 lines and sums (docs/memory-model.md).  Without effect on narrow
-                                 kernels, and with load_miss */
+    bool     whole_slots;     /* a looping DIRECT kernel serves NOP, STORE_U32 and ATOMIC_ADD
+                                 without acquire and release: it reads the slot beside its claim,
+                                 and writes DONE | what its atomic found << 8 into the mirror.  For
+                                 hosts that never take a published slot back, and devices that
+                                 pass the probe's lines and sums (docs/memory-model.md).  Without
+                                 effect on narrow kernels, and with load_miss */
     uint32_t io_spins;        /* rounds that LOAD_MISS waits for the host; 0 = 1024 */
     uint32_t loop_allowance;  /* of one slot, where loops are limited; 0 = 32768 */
     vyre_allocator allocator;

@@ -266,7 +266,7 @@ static void serve_ring(place *p, uint64_t seed,
             vyi_le32(vyi_engine_words(vyi_engine_device(p->v), p->v->mirror_index)[s]);
         CHECK_EQ(mirror & 0xff, w[0]);
         if (w[0] == VYRE_SLOT_FAULTED)
-            CHECK_EQ(mirror >> 8, w[15]);
+            CHECK_EQ(mirror, w[0] | w[15] << 8);
     }
 }
 
