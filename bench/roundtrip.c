@@ -480,12 +480,12 @@ static void on_device(const raw_device *d, int argc, char **argv)
         report(&out, measure_dispatches(d, flights[i]));
     report(&out, measure_one_shot(VYRE_BACKEND_VULKAN, "vyre.h one-shot (vulkan)"));
     report(&out, measure_echo(d, false, "bare echo, device memory"));
-    const double echo = report(&out, measure_echo(d, true, "bare echo, mirrored"));
+    const double bare = report(&out, measure_echo(d, true, "bare echo, mirrored"));
     const double ours = report(&out, measure_persistent(VYRE_BACKEND_VULKAN, 1));
     for (int i = 1; i < 3; i++)
         report(&out, measure_persistent(VYRE_BACKEND_VULKAN, flights[i]));
     bench_note(&out, "submit + fence / persistent = %.1f; persistent / mirrored echo = %.2f",
-               submit / ours, ours / echo);
+               submit / ours, ours / bare);
 }
 
 int main(int argc, char **argv)
