@@ -431,6 +431,7 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     vyi_store_pointer(&v->device, d);
     vyi_desc_forget(v);
     vyi_chain_begin(v);
+    vyi_seats_plan(v);
     return vyi_mode_choose(v, err);
 }
 
