@@ -16739,9 +16739,10 @@ typedef enum vyi_run_state {
 typedef struct vyi_partition {
     uint32_t first, count;
     uint32_t cursor;
-    uint32_t reserve;     /* slots that a seat takes at a time; 0: none */
-    uint32_t padding[28];
+    uint32_t padding[29];
 } vyi_partition;
+
+#define VYI_CACHE_LINE 64u
 
 /* Where a thread that publishes among others keeps slots that it has made BUSY
  * ahead of its works (engine_slots.c, seats).  Each word is written by the
@@ -16756,7 +16757,7 @@ typedef struct vyi_seat {
     uint32_t era;         /* of the partition when it was filled */
     uint32_t pause;       /* claims until it is filled again */
     uint32_t slots[VYI_STASH];
-    uint32_t padding[9];
+    uint32_t padding[17];
 } vyi_seat;
 
 #define VYI_SEATS        64u /* more threads than that publish without */
@@ -16814,6 +16815,7 @@ struct vyre {
     uint32_t  holders;    /* seats that may have a stash */
     uint32_t  refused;    /* claims, about, of those that wanted one as well */
     uint32_t  eras[VYRE_PRIORITY_LEVELS]; /* of partitions: eighths gone through */
+    uint32_t  reserves[VYRE_PRIORITY_LEVELS]; /* slots that a seat takes at a time; 0: none */
     void     *sitters[VYI_SEATS]; /* thread ids */
     vyi_seat  seats[VYI_SEATS];
     /* Constant once the handle is open. */
@@ -17272,9 +17274,8 @@ VYI_API void vyi_seats_plan(vyre *v)
      * next publisher's slot should be. */
     v->rest = ready && !vyi_engine_device(v)->narrow ? 0 : VYI_REST_FOREVER;
     for (uint32_t i = 0; i < v->partition_count; i++) {
-        vyi_partition *part = &v->partitions[i];
-        const uint32_t each = part->count / VYI_RESERVE_PART;
-        part->reserve = each < 2 ? 0 : each < VYI_STASH ? each : VYI_STASH;
+        const uint32_t each = v->partitions[i].count / VYI_RESERVE_PART;
+        v->reserves[i] = each < 2 ? 0 : each < VYI_STASH ? each : VYI_STASH;
     }
 }
 
@@ -17391,19 +17392,20 @@ static bool vyi_seat_refill(vyre *v, vyi_seat *seat, vyi_partition *part)
 {
     vyi_batch b;
     const vyi_device *d = vyi_engine_device(v);
+    const uint32_t index = (uint32_t)(part - v->partitions), most = v->reserves[index];
     vyi_fence_full();
-    if (part->reserve == 0 || vyi_recall_is_on(vyi_load_acquire(&v->recall)) ||
+    if (most == 0 || vyi_recall_is_on(vyi_load_acquire(&v->recall)) ||
         !vyi_seat_may_hold(v, seat))
         return false;
     b.count = 0;
-    vyi_batch_claim_run(v, false, part, &b, part->reserve);
+    /* Up to a multiple of `most`, so that what threads reserve does not share lines. */
+    vyi_batch_claim_run(v, false, part, &b, most - vyi_load_relaxed(&part->cursor) % most);
     for (uint32_t i = 0; i < b.count; i++) {
         vyi_store_relaxed(&seat->slots[i], b.slots[i]);
         vyi_store_release(vyi_engine_words(d, v->mirror_index) + b.slots[i], 0);
     }
     if (d->whole_lines)
         vyi_fence_stores();
-    const uint32_t index = (uint32_t)(part - v->partitions);
     vyi_store_relaxed(&seat->part, index);
     vyi_store_relaxed(&seat->era, vyi_load_relaxed(&v->eras[index]));
     vyi_store_relaxed(&seat->next, 0);
@@ -19337,8 +19339,9 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
 static size_t vyi_engine_slots_memory(const vyre *v)
 {
     const size_t each = 5 * sizeof(uint32_t) + sizeof(vyi_trouble);
-    return v->slots * each + (v->desc.lost_work == VYRE_LOST_RERUN ? v->slots : 0) *
-                                 sizeof(vyre_work) + v->log_records * sizeof(vyre_log_record);
+    const size_t records = v->desc.lost_work == VYRE_LOST_RERUN ? v->slots : 0;
+    return VYI_CACHE_LINE - 1 + v->slots * each + records * sizeof(vyre_work) +
+           v->log_records * sizeof(vyre_log_record);
 }
 
 /* One block for all that is kept of each slot. */
@@ -19348,7 +19351,9 @@ static vyre_status vyi_engine_slots_allocate(vyre *v, vyre_error *err)
     uint32_t *block = (uint32_t *)vyi_arena_alloc(&v->arena, size);
     if (!block)
         return vyi_fail_nomem(err, size);
-    v->marks = block;
+    /* Sixteen marks that one thread has reserved lie on one line. */
+    v->marks = (uint32_t *)(((uintptr_t)block + VYI_CACHE_LINE - 1) &
+                            ~(uintptr_t)(VYI_CACHE_LINE - 1));
     v->kept = v->marks + v->slots;
     v->run_mark = v->kept + v->slots;
     v->run_work = v->run_mark + v->slots;

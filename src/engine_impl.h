@@ -174,9 +174,10 @@ typedef enum vyi_run_state {
 typedef struct vyi_partition {
     uint32_t first, count;
     uint32_t cursor;
-    uint32_t reserve;     /* slots that a seat takes at a time; 0: none */
-    uint32_t padding[28];
+    uint32_t padding[29];
 } vyi_partition;
+
+#define VYI_CACHE_LINE 64u
 
 /* Where a thread that publishes among others keeps slots that it has made BUSY
  * ahead of its works (engine_slots.c, seats).  Each word is written by the
@@ -191,7 +192,7 @@ typedef struct vyi_seat {
     uint32_t era;         /* of the partition when it was filled */
     uint32_t pause;       /* claims until it is filled again */
     uint32_t slots[VYI_STASH];
-    uint32_t padding[9];
+    uint32_t padding[17];
 } vyi_seat;
 
 #define VYI_SEATS        64u /* more threads than that publish without */
@@ -249,6 +250,7 @@ struct vyre {
     uint32_t  holders;    /* seats that may have a stash */
     uint32_t  refused;    /* claims, about, of those that wanted one as well */
     uint32_t  eras[VYRE_PRIORITY_LEVELS]; /* of partitions: eighths gone through */
+    uint32_t  reserves[VYRE_PRIORITY_LEVELS]; /* slots that a seat takes at a time; 0: none */
     void     *sitters[VYI_SEATS]; /* thread ids */
     vyi_seat  seats[VYI_SEATS];
     /* Constant once the handle is open. */

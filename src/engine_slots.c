@@ -337,9 +337,8 @@ VYI_API void vyi_seats_plan(vyre *v)
      * next publisher's slot should be. */
     v->rest = ready && !vyi_engine_device(v)->narrow ? 0 : VYI_REST_FOREVER;
     for (uint32_t i = 0; i < v->partition_count; i++) {
-        vyi_partition *part = &v->partitions[i];
-        const uint32_t each = part->count / VYI_RESERVE_PART;
-        part->reserve = each < 2 ? 0 : each < VYI_STASH ? each : VYI_STASH;
+        const uint32_t each = v->partitions[i].count / VYI_RESERVE_PART;
+        v->reserves[i] = each < 2 ? 0 : each < VYI_STASH ? each : VYI_STASH;
     }
 }
 
@@ -456,19 +455,20 @@ static bool vyi_seat_refill(vyre *v, vyi_seat *seat, vyi_partition *part)
 {
     vyi_batch b;
     const vyi_device *d = vyi_engine_device(v);
+    const uint32_t index = (uint32_t)(part - v->partitions), most = v->reserves[index];
     vyi_fence_full();
-    if (part->reserve == 0 || vyi_recall_is_on(vyi_load_acquire(&v->recall)) ||
+    if (most == 0 || vyi_recall_is_on(vyi_load_acquire(&v->recall)) ||
         !vyi_seat_may_hold(v, seat))
         return false;
     b.count = 0;
-    vyi_batch_claim_run(v, false, part, &b, part->reserve);
+    /* Up to a multiple of `most`, so that what threads reserve does not share lines. */
+    vyi_batch_claim_run(v, false, part, &b, most - vyi_load_relaxed(&part->cursor) % most);
     for (uint32_t i = 0; i < b.count; i++) {
         vyi_store_relaxed(&seat->slots[i], b.slots[i]);
         vyi_store_release(vyi_engine_words(d, v->mirror_index) + b.slots[i], 0);
     }
     if (d->whole_lines)
         vyi_fence_stores();
-    const uint32_t index = (uint32_t)(part - v->partitions);
     vyi_store_relaxed(&seat->part, index);
     vyi_store_relaxed(&seat->era, vyi_load_relaxed(&v->eras[index]));
     vyi_store_relaxed(&seat->next, 0);

@@ -119,6 +119,13 @@ static uint32_t reserved(const vyre *v)
     return sum;
 }
 
+/* The next stash that is filled is as large as can be. */
+static void align_cursor(vyre *v)
+{
+    while (v->reserves[0] && v->partitions[0].cursor % v->reserves[0])
+        v->partitions[0].cursor++;
+}
+
 static uint32_t marks_in(const vyre *v, uint32_t phase)
 {
     uint32_t count = 0;
@@ -176,12 +183,13 @@ static void what_is_reserved_is_not_in_use(uint32_t slots, uint32_t batch)
         uint32_t before = 0;
         for (uint32_t i = 0; i < QUIET; i++) {
             v->rest = v->rest == VYI_REST_FOREVER ? v->rest : 0;
+            align_cursor(v);
             worker_do(&quiet[i], publish_one);
             before += quiet[i].status == VYRE_OK;
         }
         CHECK_EQ(before, slots < QUIET ? slots : QUIET);
         if (slots >= 64 && seats_are_there(v))
-            CHECK_EQ(reserved(v), QUIET * (v->partitions[0].reserve - 1));
+            CHECK_EQ(reserved(v), QUIET * (v->reserves[0] - 1));
         CHECK_EQ(publish_until_full(v, batch), slots - before);
         CHECK_EQ(marks_in(v, VYI_PHASE_FLIGHT), slots);
         CHECK_EQ(reserved(v), 0);
@@ -257,8 +265,9 @@ static void a_full_ring_makes_publishers_modest(void)
             CHECK_EQ(quiet.status, VYRE_OK);
             CHECK_EQ(reserved(v), 0);
         }
+        align_cursor(v);
         worker_do(&quiet, publish_one);
-        CHECK_EQ(reserved(v), v->partitions[0].reserve - 1);
+        CHECK_EQ(reserved(v), v->reserves[0] - 1);
     }
     worker_end(&quiet);
     vyre_close(v);
@@ -282,6 +291,7 @@ static void a_hold_takes_back_what_is_reserved(void)
     worker_begin(&holder, v);
     for (uint32_t round = 0; round < 4; round++) {
         v->rest = v->rest == VYI_REST_FOREVER ? v->rest : 0;
+        align_cursor(v);
         for (uint32_t i = 0; i < QUIET; i++)
             worker_do(&quiet[i], publish_one);
         const uint32_t before = reserved(v);
@@ -551,6 +561,7 @@ static void stashes_of_dead_threads_are_used_again(void)
         }
         CHECK(tries > VYI_REFUSALS / 2 && tries < 2 * VYI_REFUSALS);
         v->rest = 0;
+        align_cursor(v);
         worker_do(&w, publish_one);
         CHECK_EQ(v->holders, 1);
         CHECK_EQ(reserved(v), SLOTS / VYI_RESERVE_PART - 1);
