@@ -38,12 +38,10 @@ static uint32_t vyi_mark_with(uint32_t mark, uint32_t phase)
 }
 
 /* BUSY, with the next generation; 0 is none. */
-static uint32_t vyi_mark_next(uint32_t mark)
+static inline uint32_t vyi_mark_next(uint32_t mark)
 {
-    uint32_t generation = (vyi_mark_generation(mark) + 1u) & VYI_GENERATION_MASK;
-    if (generation == 0)
-        generation = 1;
-    return generation << VYI_GENERATION_BIT | (mark & VYI_MARK_EPOCH) | VYI_PHASE_BUSY;
+    const uint32_t one = 1u << VYI_GENERATION_BIT, next = mark + one;
+    return vyi_mark_with(next + (next < one ? one : 0), VYI_PHASE_BUSY);
 }
 
 /* --- one thread alone ---------------------------------------------------- */
@@ -258,6 +256,29 @@ static bool vyi_slot_is_free(uint32_t mark, const uint32_t *outcome)
     return vyi_mark_phase(mark) == VYI_PHASE_FREE ||
            (vyi_mark_phase(mark) == VYI_PHASE_FLIGHT &&
             VYI_MIRROR_STATUS(vyi_le32(vyi_load_acquire(outcome))) == VYRE_SLOT_DONE);
+}
+
+/* A lone thread's: those of the next places that are FREE, as far as they follow
+ * each other; not again from the first.  Their marks stay FREE until they are
+ * FLIGHT: whoever takes slots, or asks for one, enters first, and so waits until
+ * the lone thread is outside; and whoever only looks (vyi_engine_pending, a
+ * drain) passes over BUSY and FREE alike. */
+static inline uint32_t vyi_lone_claim(const vyre *v, vyi_partition *part, uint32_t *slots,
+                                      uint32_t *marks, uint32_t count)
+{
+    const uint32_t turn = vyi_load_relaxed(&part->cursor);
+    const uint32_t place = vyi_partition_place(part, turn), first = part->first + place;
+    const uint32_t most = count < part->count - place ? count : part->count - place;
+    uint32_t n = 0;
+    for (; n < most; n++) {
+        const uint32_t mark = vyi_load_relaxed(&v->marks[first + n]);
+        if (vyi_mark_phase(mark) != VYI_PHASE_FREE)
+            break;
+        slots[n] = first + n;
+        marks[n] = vyi_mark_next(mark);
+    }
+    vyi_store_relaxed(&part->cursor, turn + n);
+    return n;
 }
 
 /* Slots `slot` (even) and slot + 1 with one compare-and-swap. */
@@ -582,29 +603,34 @@ static void vyi_rest_less(vyre *v)
         vyi_seats_reopen(v);
 }
 
-/* A slot for the work: its BUSY mark, or 0 if none is free.  With `wait` it
- * waits for somebody who has all slots for a moment: the caller has none. */
-static uint32_t vyi_work_claim(vyre *v, vyi_way *way, bool wait, const vyre_work *work,
-                               uint32_t *slot)
+/* A slot that is not from a stash. */
+static uint32_t vyi_shared_claim(vyre *v, bool wait, vyi_partition *part, uint32_t *slot)
 {
-    const bool alone = *way == VYI_WAY_ALONE;
-    vyi_partition *part = vyi_partition_of(v, work->priority);
-    uint32_t mark = alone ? 0 : vyi_seat_claim(v, part, slot);
-    if (mark)
-        return mark;
-    uint32_t recall;
+    uint32_t recall, mark;
     do {
         recall = vyi_load_acquire(&v->recall);
-        mark = vyi_partition_claim(v, alone, part, slot);
-    } while (!mark && !alone && wait && vyi_claim_again(v, part, recall));
-    if (alone)
-        return mark;
-    *way = VYI_WAY_SHARED;
+        mark = vyi_partition_claim(v, false, part, slot);
+    } while (!mark && wait && vyi_claim_again(v, part, recall));
     if (mark) {
         vyi_era_pass(v, part, *slot - part->first);
         vyi_rest_less(v);
     }
     return mark;
+}
+
+/* A slot for the work: its BUSY mark, or 0 if none is free.  With `wait` it
+ * waits for somebody who has all slots for a moment: the caller has none. */
+static inline uint32_t vyi_work_claim(vyre *v, vyi_way *way, bool wait, const vyre_work *work,
+                                      uint32_t *slot)
+{
+    vyi_partition *part = vyi_partition_of(v, work->priority);
+    if (*way == VYI_WAY_ALONE)
+        return vyi_partition_claim(v, true, part, slot);
+    const uint32_t mark = vyi_seat_claim(v, part, slot);
+    if (mark)
+        return mark;
+    *way = VYI_WAY_SHARED;
+    return vyi_shared_claim(v, wait, part, slot);
 }
 
 /* --- holding all ---------------------------------------------------------- */
@@ -704,11 +730,19 @@ VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_
 }
 
 /* What vyi_engine_check finds nothing to say about, in one branch. */
-static bool vyi_work_is_plain(const vyre *v, const vyre_work *work)
+static inline bool vyi_work_is_plain(const vyre *v, const vyre_work *work)
 {
     const uint32_t priority = (uint32_t)work->priority;
     return (work->arg_count <= VYRE_MAX_ARGS) & (work->opcode < VYRE_OP_LOAD_MISS - 0x100u) &
            (work->tenant < v->tenants) & (priority < VYRE_PRIORITY_LEVELS);
+}
+
+static bool vyi_works_are_plain(const vyre *v, const vyre_work *works, uint32_t count)
+{
+    bool plain = true;
+    for (uint32_t i = 0; i < count; i++)
+        plain &= vyi_work_is_plain(v, &works[i]);
+    return plain;
 }
 
 VYI_STATIC_ASSERT(slot_pairs, VYRE_SLOT_TENANT % 2 == 0 && VYRE_SLOT_ARGS % 2 == 0 &&
@@ -810,15 +844,14 @@ static inline void vyi_slots_store_lines(vyre *v, const vyi_device *d, vyi_way w
                                          const uint32_t *slots, const vyre_work *works,
                                          uint32_t count)
 {
+    uint32_t *mirror = vyi_engine_words(d, v->mirror_index);
     bool fence = way == VYI_WAY_SHARED || v->user_count != 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (v->record)
-            v->record[slots[i]] = works[i];
-        if (way == VYI_WAY_SHARED)
-            vyi_store_release(vyi_engine_words(d, v->mirror_index) + slots[i], 0);
-        else if (way == VYI_WAY_ALONE)
-            fence = fence || v->cleared[slots[i]] == v->fences;
-    }
+    for (uint32_t i = 0; i < count && v->record; i++)
+        v->record[slots[i]] = works[i];
+    for (uint32_t i = 0; i < count && way == VYI_WAY_SHARED; i++)
+        vyi_store_release(mirror + slots[i], 0);
+    for (uint32_t i = 0; i < count && way == VYI_WAY_ALONE; i++)
+        fence |= v->cleared[slots[i]] == v->fences;
     if (fence)
         vyi_fence_stores();
     if (fence && way == VYI_WAY_ALONE)
@@ -874,7 +907,9 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
     uint32_t slot = 0;
     const bool alone = vyi_alone_enter(v);
     vyi_way way = alone ? VYI_WAY_ALONE : VYI_WAY_SEAT;
-    const uint32_t mark = vyi_work_claim(v, &way, true, work, &slot);
+    uint32_t mark;
+    if (!alone || !vyi_lone_claim(v, vyi_partition_of(v, work->priority), &slot, &mark, 1))
+        mark = vyi_work_claim(v, &way, true, work, &slot);
     vyi_device *d = vyi_engine_device(v);
     if (mark) {
         if (d->whole_lines)
@@ -905,6 +940,10 @@ static void vyi_batch_claim(vyre *v, vyi_way *way, vyi_batch *b, const vyre_work
     const bool alone = *way == VYI_WAY_ALONE;
     const uint32_t most = count < VYI_BATCH ? count : VYI_BATCH;
     b->count = 0;
+    if (v->partition_count == 1 && alone)
+        b->count = vyi_lone_claim(v, &v->partitions[0], b->slots, b->marks, most);
+    if (b->count)
+        return;
     if (v->partition_count == 1 && count > 1) {
         if (!alone)
             vyi_seat_empty(v, b, most);
@@ -974,10 +1013,9 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and an array of works.",
                         "%s is NULL", v ? "works" : "the handle");
     vyre_status status = vyi_engine_takes_work(v, err);
-    for (uint32_t i = 0; i < count && status == VYRE_OK; i++) {
-        if (!vyi_work_is_plain(v, &works[i]))
-            status = vyi_engine_check(v, &works[i], err);
-    }
+    const bool plain = vyi_works_are_plain(v, works, count);
+    for (uint32_t i = 0; i < count && status == VYRE_OK && !plain; i++)
+        status = vyi_engine_check(v, &works[i], err);
     if (status != VYRE_OK)
         return status;
 

@@ -1,6 +1,7 @@
 /* Threads that publish among others, each from slots that it has reserved: none
- * of these is lost, given twice, or in anybody's way.  White box: a test looks at
- * the seats, and stands where another thread would. */
+ * of these is lost, given twice, or in anybody's way.  And a thread alone, whose
+ * slots are FREE until they are FLIGHT.  White box: a test looks at the seats,
+ * and stands where another thread would. */
 #define VYRE_IMPLEMENTATION
 #include "engine.h"
 
@@ -628,6 +629,39 @@ static void a_narrow_kernel_gets_slots_in_turn(void)
     vyre_close(v);
 }
 
+/* --- a thread alone -------------------------------------------------------------- */
+
+/* Batches as large as may be, into rings in which every third slot is in use:
+ * each free one is taken once, and the next generation is the one behind. */
+static void a_lone_batch_takes_each_slot_once(void)
+{
+    static const uint32_t sizes[] = { 1, 3, 4, 63, 96, 256 };
+    for (uint32_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
+        const uint32_t slots = sizes[k];
+        vyre *v = open_ring(slots);
+        uint32_t before[256];
+        for (uint32_t round = 0; round < 5; round++) {
+            for (uint32_t slot = 0; slot < slots; slot++)
+                before[slot] = mark_of(v, slot);
+            uint32_t left = marks_in(v, VYI_PHASE_FREE);
+            CHECK_EQ(publish_until_full(v, 64), left);
+            for (uint32_t slot = 0; slot < slots; slot++) {
+                const uint32_t moved = vyi_mark_phase(before[slot]) == VYI_PHASE_FREE;
+                CHECK_EQ(mark_of(v, slot),
+                         vyi_mark_with(before[slot] + moved * 8, VYI_PHASE_FLIGHT));
+            }
+            for (uint32_t slot = 0; slot < slots; slot++) {
+                const vyre_ticket t = { slot, vyi_mark_generation(mark_of(v, slot)) };
+                if (slots > 2 && (slot + round) % 3 == 0)
+                    continue;
+                end_work(v, slot, VYRE_SLOT_DONE);
+                CHECK_EQ(vyre_poll(v, t), VYRE_OK);
+            }
+        }
+        vyre_close(v);
+    }
+}
+
 /* --- everybody at once ----------------------------------------------------------- */
 
 typedef struct producer {
@@ -786,6 +820,7 @@ int main(void)
     RUN(many_threads_publish_one_work_each);
     RUN(without_a_seat_nothing_is_reserved);
     RUN(a_narrow_kernel_gets_slots_in_turn);
+    RUN(a_lone_batch_takes_each_slot_once);
     RUN(sums_are_exact_with_two_producers);
     RUN(sums_are_exact_with_four_producers);
     RUN(sums_are_exact_with_more_threads_than_seats);
