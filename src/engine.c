@@ -237,8 +237,9 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
 static size_t vyi_engine_slots_memory(const vyre *v)
 {
     const size_t each = 5 * sizeof(uint32_t) + sizeof(vyi_trouble);
-    return v->slots * each + (v->desc.lost_work == VYRE_LOST_RERUN ? v->slots : 0) *
-                                 sizeof(vyre_work) + v->log_records * sizeof(vyre_log_record);
+    const size_t records = v->desc.lost_work == VYRE_LOST_RERUN ? v->slots : 0;
+    return VYI_CACHE_LINE - 1 + v->slots * each + records * sizeof(vyre_work) +
+           v->log_records * sizeof(vyre_log_record);
 }
 
 /* One block for all that is kept of each slot. */
@@ -248,7 +249,9 @@ static vyre_status vyi_engine_slots_allocate(vyre *v, vyre_error *err)
     uint32_t *block = (uint32_t *)vyi_arena_alloc(&v->arena, size);
     if (!block)
         return vyi_fail_nomem(err, size);
-    v->marks = block;
+    /* Sixteen marks that one thread has reserved lie on one line. */
+    v->marks = (uint32_t *)(((uintptr_t)block + VYI_CACHE_LINE - 1) &
+                            ~(uintptr_t)(VYI_CACHE_LINE - 1));
     v->kept = v->marks + v->slots;
     v->run_mark = v->kept + v->slots;
     v->run_work = v->run_mark + v->slots;
@@ -435,6 +438,7 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     vyi_store_pointer(&v->device, d);
     vyi_desc_forget(v);
     vyi_chain_begin(v);
+    vyi_seats_plan(v);
     return vyi_mode_choose(v, err);
 }
 

@@ -179,6 +179,32 @@ typedef struct vyi_partition {
     uint32_t padding[29];
 } vyi_partition;
 
+#define VYI_CACHE_LINE 64u
+
+/* Where a thread that publishes among others keeps slots that it has made BUSY
+ * ahead of its works (engine_slots.c, seats).  Each word is written by the
+ * seat's thread while it is `inside`, and by whoever recalls while it is not.
+ * The size keeps what two threads write on cache lines of their own. */
+#define VYI_STASH 16u
+typedef struct vyi_seat {
+    uint32_t inside;      /* its thread is at it now */
+    uint32_t holds;       /* it is one of the few that may have a stash */
+    uint32_t part;        /* partition of all slots in the stash */
+    uint32_t next, count; /* the stash: slots[next] .. slots[count - 1] */
+    uint32_t era;         /* of the partition when it was filled */
+    uint32_t pause;       /* claims until it is filled again */
+    uint32_t slots[VYI_STASH];
+    uint32_t padding[17];
+} vyi_seat;
+
+#define VYI_SEATS        64u /* more threads than that publish without */
+#define VYI_SEAT_TRIES   8u  /* seats that a thread may have */
+#define VYI_HOLDERS      8u
+#define VYI_RESERVE_PART 32u /* of a partition, that one seat may reserve */
+#define VYI_REST_FOREVER 0xffffffffu
+#define VYI_REST         64u
+#define VYI_REFUSALS     1024u /* to a recall, so that the seats of quiet threads serve others */
+
 /* The chain of leases; under the handle's lock. */
 typedef struct vyi_chain {
     uint64_t launched, completed; /* launches of any kind on this device */
@@ -199,6 +225,9 @@ typedef struct vyi_chain {
  *              of whoever reads the new mark
  *     held     set before the first mark becomes BUSY, cleared after the last one
  *              is put back
+ *     recall   a lock, taken by compare-and-swap: while it is odd no thread
+ *              touches the stash of its seat; each release makes it a new number
+ *     sitters  stored with release under `turning`, from 0, and never changed
  *     kept     the holder's; written before the slot is BUSY, for vyi_mark_unheld
  *     device   stored by a recovery while all slots are held, so that no
  *              publisher writes to the old one
@@ -217,6 +246,15 @@ struct vyre {
     uint32_t  turning;    /* somebody changes `alone` */
     uint32_t  fences;     /* it has made, and one */
     uint32_t *cleared;    /* of each slot: `fences` when its mirror word was cleared */
+    /* Seats, of threads that are not alone. */
+    uint32_t  recall;     /* odd: somebody takes back what is reserved, or holds all slots */
+    uint32_t  rest;       /* claims until slots may be reserved again, or VYI_REST_FOREVER */
+    uint32_t  holders;    /* seats that may have a stash */
+    uint32_t  refused;    /* claims, about, of those that wanted one as well */
+    uint32_t  eras[VYRE_PRIORITY_LEVELS]; /* of partitions: eighths gone through */
+    uint32_t  reserves[VYRE_PRIORITY_LEVELS]; /* slots that a seat takes at a time; 0: none */
+    void     *sitters[VYI_SEATS]; /* thread ids */
+    vyi_seat  seats[VYI_SEATS];
     /* Constant once the handle is open. */
     uint32_t  slots, tenants, observables, log_records;
     uint32_t  partition_count, mirror_index, user_count;
@@ -295,9 +333,11 @@ static inline uint32_t vyi_control_load(const vyi_device *d, uint32_t word)
 }
 
 /* Slots (engine_slots.c).  vyi_alone_begin comes before any other of these
- * functions.  vyi_engine_hold takes every slot, if all are at rest
- * (or, with `force`, whatever they are doing); vyi_engine_unhold puts them back. */
+ * functions, vyi_seats_plan before the first publish, when the device is known.
+ * vyi_engine_hold takes every slot, if all are at rest (or, with `force`,
+ * whatever they are doing); vyi_engine_unhold puts them back. */
 VYI_API void vyi_alone_begin(vyre *v);
+VYI_API void vyi_seats_plan(vyre *v);
 VYI_API bool vyi_engine_hold(vyre *v, bool force);
 VYI_API void vyi_engine_unhold(vyre *v);
 /* How many are in flight and have not ended. */
