@@ -205,10 +205,16 @@
 
 /* VYI_OUTLINE: short functions with dozens of callers that build programs and
  * modules.  As calls they cost no time that counts; copied into each caller, a
- * ninth of the library's code and of its compile time. */
+ * ninth of the library's code and of its compile time.
+ *
+ * VYI_COLD: what runs when something is opened, built, printed or has failed.
+ * It and the branches that lead to it are made small instead of fast, which is
+ * quicker to compile; private functions that only such functions call follow
+ * by themselves. */
 #if defined(__GNUC__) || defined(__clang__)
     #define VYI_MAYBE_UNUSED __attribute__((unused))
     #define VYI_OUTLINE      __attribute__((noinline))
+    #define VYI_COLD         __attribute__((cold))
     #if defined(__MINGW32__) && !defined(__clang__)
         #define VYI_PRINTF(text, first) __attribute__((format(gnu_printf, text, first)))
     #else
@@ -217,6 +223,7 @@
 #else
     #define VYI_MAYBE_UNUSED
     #define VYI_OUTLINE
+    #define VYI_COLD
     #define VYI_PRINTF(text, first)
 #endif
 
@@ -2415,11 +2422,13 @@ static const vyi_status_entry *vyi_status_find(vyre_status status)
     return &unknown;
 }
 
+VYI_COLD
 VYRE_API const char *vyre_status_text(vyre_status status)
 {
     return vyi_status_find(status)->text;
 }
 
+VYI_COLD
 VYRE_API const char *vyre_status_name(vyre_status status)
 {
     return vyi_status_find(status)->name;
@@ -2432,6 +2441,7 @@ VYRE_API uint32_t vyre_version(void)
 
 /* --- errors -------------------------------------------------------------- */
 
+VYI_COLD
 VYI_API vyre_status vyi_fail(vyre_error *err, vyre_status status, uint64_t at,
                              const char *fix, const char *format, ...)
 {
@@ -2452,6 +2462,7 @@ VYI_API vyre_status vyi_fail(vyre_error *err, vyre_status status, uint64_t at,
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_fail_nomem(vyre_error *err, size_t size)
 {
     return vyi_fail(err, VYRE_E_NOMEM, size, "Free memory, or pass an allocator that has more.",
@@ -2591,6 +2602,7 @@ VYI_API void vyi_arena_free(vyi_arena *arena)
 
 /* --- messages ------------------------------------------------------------ */
 
+VYI_COLD
 VYI_API void vyi_message(const vyre_logger *logger, vyre_severity severity,
                          const char *format, ...)
 {
@@ -2766,6 +2778,7 @@ VYRE_API bool vyre_opcode_publishable(uint32_t op)
     return vyre_opcode_is_builtin(op) || vyre_opcode_is_user(op);
 }
 
+VYI_COLD
 VYRE_API const char *vyre_opcode_name(uint32_t op)
 {
     switch (op) {
@@ -2776,6 +2789,7 @@ VYRE_API const char *vyre_opcode_name(uint32_t op)
     }
 }
 
+VYI_COLD
 VYRE_API const char *vyre_slot_state_name(vyre_slot_state state)
 {
     static const char *const names[] = {
@@ -2854,6 +2868,7 @@ static void vyi_control_fill(void *dst, uint32_t first, uint32_t limit, uint32_t
         vyi_set_word(dst, first + i, value);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_control_encode(void *dst, size_t size, const vyre_control_desc *desc,
                                          vyre_error *err)
 {
@@ -2878,6 +2893,7 @@ VYRE_API vyre_status vyre_control_encode(void *dst, size_t size, const vyre_cont
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_control_check(const void *src, size_t size, vyre_error *err)
 {
     vyre_status status = vyi_wire_pointer(src, size, "the control buffer", err);
@@ -2906,6 +2922,7 @@ static vyre_status vyi_control_verify_offsets(const void *src, uint32_t slots, v
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_control_verify(const void *src, size_t size, uint32_t slots,
                                          vyre_error *err)
 {
@@ -2997,6 +3014,7 @@ VYI_API vyre_status vyi_ring_room(const void *dst, size_t size, uint32_t slots, 
     return vyi_wire_room(dst, size, vyre_ring_size(slots), "the ring", err);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_ring_encode(void *dst, size_t size, uint32_t slots, vyre_error *err)
 {
     vyre_status status = vyi_ring_room(dst, size, slots, err);
@@ -3178,6 +3196,7 @@ VYRE_API size_t vyre_log_size(uint32_t records)
     return vyi_wire_bytes(VYRE_LOG_RECORDS + (uint64_t)records * VYRE_LOG_RECORD_WORDS);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_log_encode(void *dst, size_t size, uint32_t records, vyre_error *err)
 {
     if (records > VYRE_MAX_LOG_RECORDS)
@@ -3264,6 +3283,7 @@ static vyre_status vyi_io_too_many(uint64_t slots, vyre_error *err)
                     (unsigned long long)slots, VYRE_IO_SLOTS);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_io_encode(void *dst, size_t size, uint32_t slots, vyre_error *err)
 {
     if (slots == 0)
@@ -3525,6 +3545,7 @@ VYRE_API vyre_status vyre_io_complete(void *queue, size_t size, const vyre_io_re
 
 enum { VYI_BUFFER_CONTROL, VYI_BUFFER_RING, VYI_BUFFER_LOG, VYI_BUFFER_IO };
 
+VYI_COLD
 VYRE_API vyre_status vyre_readback_check(const size_t *sizes, uint32_t count, uint32_t slots,
                                          uint64_t *total, vyre_error *err)
 {
@@ -4512,6 +4533,7 @@ static vyre_status vyi_tenants_control(const void *control, size_t size, vyre_er
     return control || size ? vyre_control_check(control, size, err) : VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_tenants *vyre_tenants_create(const vyre_tenants_desc *desc, vyre_error *err)
 {
     vyre_tenants_desc none;
@@ -4537,6 +4559,7 @@ VYRE_API vyre_tenants *vyre_tenants_create(const vyre_tenants_desc *desc, vyre_e
     return tenants;
 }
 
+VYI_COLD
 VYRE_API void vyre_tenants_destroy(vyre_tenants *tenants)
 {
     if (!tenants)
@@ -4546,6 +4569,7 @@ VYRE_API void vyre_tenants_destroy(vyre_tenants *tenants)
     vyi_free(&allocator, tenants, sizeof *tenants);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_tenants_attach(vyre_tenants *tenants, void *control,
                                          size_t control_size, vyre_error *err)
 {
@@ -4563,6 +4587,7 @@ VYRE_API vyre_status vyre_tenants_attach(vyre_tenants *tenants, void *control,
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_tenants_list(vyre_tenants *tenants, uint32_t ids[VYRE_MAX_TENANTS],
                                        uint32_t *count, vyre_error *err)
 {
@@ -4599,6 +4624,7 @@ static uint32_t vyi_tenants_take(vyre_tenants *tenants, const vyre_tenant_limits
     return id;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_tenants_register(vyre_tenants *tenants, const vyre_tenant_limits *limits,
                                            vyre_tenant *out, vyre_error *err)
 {
@@ -4655,6 +4681,7 @@ VYRE_API vyre_status vyre_tenants_revoke(vyre_tenants *tenants, vyre_tenant tena
     return vyi_tenant_switch(tenants, tenant, VYRE_TENANT_REVOKED, err);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_tenants_query(vyre_tenants *tenants, vyre_tenant tenant,
                                         vyre_tenant_info *out, vyre_error *err)
 {
@@ -4682,6 +4709,7 @@ static vyre_status vyi_tenant_map_opcode(uint32_t id, uint32_t local, uint32_t *
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_tenants_opcode(vyre_tenants *tenants, vyre_tenant tenant, uint32_t local,
                                          uint32_t *out, vyre_error *err)
 {
@@ -5441,6 +5469,7 @@ VYI_API const vyi_operator *vyi_unary_describe(uint32_t sub)
     return &table[sub];
 }
 
+VYI_COLD
 VYI_API const char *vyi_builtin_text(uint32_t sub)
 {
     static const char *const table[] = {
@@ -5452,6 +5481,7 @@ VYI_API const char *vyi_builtin_text(uint32_t sub)
     return table[sub];
 }
 
+VYI_COLD
 VYI_API const char *vyi_type_text(uint32_t type)
 {
     static const char *const table[] = { "none", "u32", "i32", "f32", "bool" };
@@ -5469,6 +5499,7 @@ static void vyi_program_set_up(vyre_program *p, const vyre_program_desc *desc,
     memcpy(p->group_size, group_size, sizeof p->group_size);
 }
 
+VYI_COLD
 VYRE_API vyre_program *vyre_program_create(const vyre_program_desc *desc, vyre_error *err)
 {
     static const vyre_program_desc defaults = { { 0, 0, 0 }, NULL, { NULL, NULL } };
@@ -5496,6 +5527,7 @@ VYRE_API vyre_program *vyre_program_create(const vyre_program_desc *desc, vyre_e
     return p;
 }
 
+VYI_COLD
 VYRE_API void vyre_program_destroy(vyre_program *p)
 {
     if (!p)
@@ -5566,6 +5598,7 @@ static uint64_t vyi_hash_buffer(uint64_t hash, const vyi_buffer *b)
     return vyi_hash_word(hash, b->readback_size);
 }
 
+VYI_COLD
 VYRE_API uint64_t vyre_program_hash(const vyre_program *p)
 {
     uint64_t hash = VYI_HASH_SEED;
@@ -5583,6 +5616,7 @@ VYRE_API uint64_t vyre_program_hash(const vyre_program *p)
 
 /* --- the builder's core -------------------------------------------------- */
 
+VYI_COLD
 VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *fix,
                               const char *format, ...)
 {
@@ -6033,6 +6067,7 @@ static bool vyi_ir_add_text(vyre_program *p, const char *text)
     return false;
 }
 
+VYI_COLD
 VYRE_API void vyre_ir_comment(vyre_program *p, const char *text)
 {
     if (!p)
@@ -6060,6 +6095,7 @@ static uint32_t vyi_ir_name_place(const vyre_program *p, uint32_t id)
     return low;
 }
 
+VYI_COLD
 VYI_API const char *vyi_value_text(const vyre_program *p, uint32_t id)
 {
     const uint32_t place = vyi_ir_name_place(p, id);
@@ -6085,6 +6121,7 @@ static bool vyi_ir_insert_name(vyre_program *p, uint32_t id, const char *text)
     return true;
 }
 
+VYI_COLD
 VYRE_API vyre_value vyre_ir_name(vyre_program *p, vyre_value value, const char *name)
 {
     vyre_value none = { 0 };
@@ -8483,6 +8520,7 @@ static void vyi_text_body(vyi_writer *w)
     }
 }
 
+VYI_COLD
 VYRE_API size_t vyre_program_text(const vyre_program *p, char *dst, size_t size)
 {
     vyi_writer w;
@@ -8718,6 +8756,7 @@ VYI_EXTERN_C_END
 
 /* --- faults -------------------------------------------------------------- */
 
+VYI_COLD
 VYRE_API const char *vyre_fault_text(uint32_t code)
 {
     static const char *const texts[] = {
@@ -8943,6 +8982,7 @@ static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, vyre_error *err)
 
 /* --- callers' code ------------------------------------------------------- */
 
+VYI_COLD
 VYI_API vyi_kernel_guest vyi_kernel_guest_begin(vyi_kernel *k)
 {
     vyi_kernel_guest guest;
@@ -8968,6 +9008,7 @@ static bool vyi_kernel_guest_strays(const vyre_program *p, const vyi_kernel_gues
     return false;
 }
 
+VYI_COLD
 VYI_API void vyi_kernel_guest_end(vyi_kernel *k, vyi_kernel_guest guest, const char *name)
 {
     vyre_program *p = k->p;
@@ -9016,6 +9057,7 @@ static bool vyi_kernel_is_single_pass(const vyi_kernel *k)
 }
 
 /* Strict on both sides, and safe so: the index is clamped to the table. */
+VYI_COLD
 VYI_API vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant)
 {
     vyre_program *p = k->p;
@@ -9076,6 +9118,7 @@ static vyre_value vyi_kernel_slot_word(vyi_kernel *k, uint32_t word)
                                  : vyre_ir_load(k->p, k->ring, at);
 }
 
+VYI_COLD
 VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
 {
     vyre_program *p = k->p;
@@ -9094,6 +9137,7 @@ static void vyi_kernel_refuse(vyi_kernel *k)
 
 /* A careful lane's look before the claim; what it sees may change before the
  * claim, so it only saves claims and decides nothing else. */
+VYI_COLD
 VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
 {
     vyre_program *p = k->p;
@@ -9115,6 +9159,7 @@ VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
  * that put the slot back, wrote the status last.  The poll decides nothing but
  * whether to claim, and orders nothing: an acquire in each would make every
  * idle round wait for a cache. */
+VYI_COLD
 VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
 {
     vyre_program *p = k->p;
@@ -9136,6 +9181,7 @@ VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
     vyre_ir_if(p, vyi_kernel_slot_has_rights(k));
 }
 
+VYI_COLD
 VYI_API void vyi_kernel_claim_end(vyi_kernel *k)
 {
     vyre_program *p = k->p;
@@ -9210,6 +9256,7 @@ static void vyi_kernel_values(vyi_kernel *k)
     k->refused = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "refused");
 }
 
+VYI_COLD
 VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k)
 {
     return vyre_ir_lt(k->p, vyre_ir_builtin(k->p, VYRE_BUILTIN_LOOP_LEFT), k->loop_need);
@@ -9227,6 +9274,7 @@ static vyre_value vyi_kernel_turns(vyi_kernel *k)
 
 /* A block for a slot of the ring's.  The slot always is one: the condition tells
  * that to the emitter, which then checks none of the slot's words. */
+VYI_COLD
 VYI_API void vyi_kernel_slot_begin(vyi_kernel *k, vyre_value slot)
 {
     vyre_ir_if(k->p, vyre_ir_lt(k->p, slot, k->slots));
@@ -9413,6 +9461,7 @@ static vyre_status vyi_kernel_check_free(const vyre_program *p, const vyre_kerne
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_kernel_body(vyre_program *p, const vyre_kernel_desc *desc,
                                       vyre_error *err)
 {
@@ -9434,6 +9483,7 @@ static const char *vyi_kernel_name(const vyre_kernel_desc *d)
     return names[d->kind][d->once ? 1 : 0];
 }
 
+VYI_COLD
 VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_error *err)
 {
     const vyre_kernel_desc d = vyi_kernel_defaults(desc);
@@ -9755,6 +9805,7 @@ static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
     vyi_opcode_prune(k, slot.arg, VYRE_MAX_ARGS);
 }
 
+VYI_COLD
 VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
                                vyre_value value)
 {
@@ -9771,6 +9822,7 @@ VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, ui
 }
 
 /* A code of 0 would read as no fault at all. */
+VYI_COLD
 VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyre_value code)
 {
     if (!p || !slot)
@@ -10042,6 +10094,7 @@ VYI_STATIC_ASSERT(common_opcodes, VYRE_OP_NOP == 0 && VYRE_OP_STORE_U32 == 1 &&
                                       VYRE_OP_ATOMIC_ADD == 2);
 
 /* NOP, and STORE_U32 or ATOMIC_ADD of a word that they may write. */
+VYI_COLD
 VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
 {
     vyre_program *p = k->p;
@@ -10069,6 +10122,7 @@ VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
     vyre_ir_end(p);
 }
 
+VYI_COLD
 VYI_API void vyi_kernel_serve(vyi_kernel *k)
 {
     vyre_program *p = k->p;
@@ -10257,6 +10311,7 @@ static void vyi_io_request(vyi_kernel *k, vyre_value slot)
     vyre_ir_end(p);
 }
 
+VYI_COLD
 VYI_API void vyi_kernel_load_miss(vyi_kernel *k)
 {
     vyre_program *p = k->p;
@@ -10294,6 +10349,7 @@ static void vyi_io_recycle(vyi_kernel *k, vyre_value slot)
 
 /* A looping kernel looks at one IO slot in each round, so that the first
  * lane's own slots do not wait for 64 polls. */
+VYI_COLD
 VYI_API void vyi_kernel_poll_io(vyi_kernel *k)
 {
     vyre_program *p = k->p;
@@ -10435,6 +10491,7 @@ static void vyi_priority_serve(vyi_kernel *k, const vyi_priority *scan)
 
 /* Looping: one claim a round, so that the next look is at what is urgent then.
  * Once: claims until nothing is left, at most one for each slot of the ring. */
+VYI_COLD
 VYI_API void vyi_kernel_priority_pass(vyi_kernel *k)
 {
     vyre_program *p = k->p;
@@ -10487,6 +10544,7 @@ typedef struct vyi_solo {
     vyre_local polls;   /* that are left */
 } vyi_solo;
 
+VYI_COLD
 VYI_API bool vyi_kernel_is_narrow(const vyre_kernel_desc *d)
 {
     return d->narrow && !d->once && d->kind != VYRE_KERNEL_PRIORITY && !d->workspace &&
@@ -10638,6 +10696,7 @@ static void vyi_solo_finish(vyi_kernel *k, const vyi_solo *n)
     vyre_ir_end(p);
 }
 
+VYI_COLD
 VYI_API void vyi_kernel_narrow(vyi_kernel *k)
 {
     vyre_program *p = k->p;
@@ -12577,6 +12636,7 @@ VYI_API vyre_status vyi_machine_bind(vyi_machine *m, void *const *buffers, const
     return VYRE_OK;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_machine_create(const vyre_program *p, const vyre_interp_desc *desc,
                                        vyi_machine **out, vyre_error *err)
 {
@@ -12597,6 +12657,7 @@ VYI_API vyre_status vyi_machine_create(const vyre_program *p, const vyre_interp_
     return VYRE_OK;
 }
 
+VYI_COLD
 VYI_API void vyi_machine_destroy(vyi_machine *m)
 {
     if (!m)
@@ -16352,6 +16413,7 @@ static void vyi_glsl_clear_arrays(vyi_glsl *g)
         vyi_glsl_put(g, "    memoryBarrierShared();\n    barrier();\n");
 }
 
+VYI_COLD
 VYRE_API size_t vyre_program_glsl(const vyre_program *p, const vyre_spirv_desc *desc, char *dst,
                                   size_t size)
 {
@@ -16528,6 +16590,7 @@ static vyre_status vyi_glsl_compile(const char *source, uint32_t version, vyre_s
 
 #endif
 
+VYI_COLD
 VYRE_API vyre_status vyre_glsl_compile(const char *source, uint32_t version,
                                        const vyre_allocator *allocator, vyre_spirv *out,
                                        vyre_error *err)
@@ -17876,6 +17939,7 @@ VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre
 /* --- launches ------------------------------------------------------------ */
 
 /* Nothing more can be done with the device. */
+VYI_COLD
 VYI_API vyre_status vyi_engine_lost(vyre *v, const vyre_error *how, vyre_error *err)
 {
     if (v->state != VYI_STATE_LOST) {
@@ -17894,6 +17958,7 @@ static bool vyi_status_is_loss(vyre_status status)
     return status == VYRE_E_DEVICE_LOST || status == VYRE_E_LEASE;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_engine_failed(vyre *v, vyre_status status, vyre_error *how,
                                       vyre_error *err)
 {
@@ -18001,6 +18066,7 @@ VYI_API void vyi_engine_set_shutdown(vyre *v, uint32_t value)
         d->backend->wake(d);
 }
 
+VYI_COLD
 VYI_API void vyi_engine_bury(vyre *v)
 {
     vyi_device *d = vyi_engine_device(v);
@@ -18202,6 +18268,7 @@ static void vyi_helper_main(void *user)
     vyi_mutex_unlock(&v->helper_lock);
 }
 
+VYI_COLD
 VYI_API bool vyi_helper_start(vyre *v)
 {
     v->helper_quits = false;
@@ -18209,6 +18276,7 @@ VYI_API bool vyi_helper_start(vyre *v)
     return v->helper_runs;
 }
 
+VYI_COLD
 VYI_API void vyi_helper_stop(vyre *v)
 {
     if (!v->helper_runs)
@@ -19153,6 +19221,7 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     return vyi_mode_choose(v, err);
 }
 
+VYI_COLD
 VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, vyre_error *err)
 {
     vyre_desc filled;
@@ -19189,6 +19258,7 @@ VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, v
     return NULL;
 }
 
+VYI_COLD
 VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err)
 {
     const vyre_backend wanted = desc ? desc->backend : VYRE_BACKEND_AUTO;
@@ -19238,6 +19308,7 @@ static void vyi_query_counts(const vyre *v, vyre_info *out)
     out->mode = v->mode;
 }
 
+VYI_COLD
 VYRE_API void vyre_query(const vyre *v, vyre_info *out)
 {
     if (!out)
@@ -19295,6 +19366,7 @@ static vyre_status vyi_engine_start(vyre *v, vyre_error *err)
     return status;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_start(vyre *v, vyre_error *err)
 {
     if (!v)
@@ -19372,6 +19444,7 @@ static vyre_status vyi_engine_stop(vyre *v, uint64_t timeout_ns, vyre_error *err
     return status;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err)
 {
     if (!v)
@@ -19379,6 +19452,7 @@ VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err)
     return vyi_engine_stop(v, timeout_ns, err);
 }
 
+VYI_COLD
 VYRE_API void vyre_close(vyre *v)
 {
     if (!v)
@@ -19417,6 +19491,7 @@ static uint32_t vyi_slot_recover(vyre *v, vyi_device *d, uint32_t slot)
     return (generation ? (next ? next : 1) : 0) << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_engine_recover(vyre *v, vyre_error *err)
 {
     vyi_device *d = NULL;
@@ -19443,6 +19518,7 @@ VYI_API vyre_status vyi_engine_recover(vyre *v, vyre_error *err)
     return v->was_running ? vyi_engine_drive(v, VYI_EFFORT_LOOK, err) : VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_recover(vyre *v, vyre_error *err)
 {
     if (!v)
@@ -20270,6 +20346,7 @@ VYI_API PFN_vkGetInstanceProcAddr vyi_vk_find_loader(void)
  * takes 56 bytes of static thread-local memory each time that it is loaded,
  * which the C library cannot give back: after about thirty instances it has no
  * more, and the driver is not found.  So one that is loaded stays. */
+VYI_COLD
 VYI_API void vyi_vk_keep_drivers(void)
 {
 #if !defined(_WIN32) && defined(RTLD_NOLOAD) && defined(RTLD_NODELETE)
@@ -20291,6 +20368,7 @@ static vyre_status vyi_vk_no_function(vyre_error *err, const char *name)
                     "the Vulkan loader has no %s", name);
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_load_global(vyi_vk_table *fn, vyre_error *err)
 {
 #define VYI_VK_LOAD(name)                                                                          \
@@ -20302,6 +20380,7 @@ VYI_API vyre_status vyi_vk_load_global(vyi_vk_table *fn, vyre_error *err)
     return VYRE_OK;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_load_instance(vyi_vk_table *fn, VkInstance instance, vyre_error *err)
 {
 #define VYI_VK_LOAD(name)                                                                          \
@@ -20319,6 +20398,7 @@ VYI_API vyre_status vyi_vk_load_instance(vyi_vk_table *fn, VkInstance instance, 
     return VYRE_OK;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_load_device(vyi_vk_table *fn, VkDevice device, vyre_error *err)
 {
 #define VYI_VK_LOAD(name)                                                                          \
@@ -20392,12 +20472,14 @@ static const vyi_vk_result_row *vyi_vk_result_find(VkResult result)
     return NULL;
 }
 
+VYI_COLD
 VYI_API const char *vyi_vk_result_text(VkResult result)
 {
     const vyi_vk_result_row *row = vyi_vk_result_find(result);
     return row ? row->text : NULL;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_fail(vyre_error *err, VkResult result, const char *call)
 {
     const vyi_vk_result_row *row = vyi_vk_result_find(result);
@@ -20410,6 +20492,7 @@ VYI_API vyre_status vyi_vk_fail(vyre_error *err, VkResult result, const char *ca
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_check(vyre_error *err, VkResult result, const char *call)
 {
     return result == VK_SUCCESS ? VYRE_OK : vyi_vk_fail(err, result, call);
@@ -20427,6 +20510,7 @@ VYI_API vyre_status vyi_vk_check(vyre_error *err, VkResult result, const char *c
 
 #if VYI_VULKAN
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_context_check(vyi_vk_context *c, vyre_error *err, VkResult result,
                                          const char *call)
 {
@@ -20435,6 +20519,7 @@ VYI_API vyre_status vyi_vk_context_check(vyi_vk_context *c, vyre_error *err, VkR
     return vyi_vk_check(err, result, call);
 }
 
+VYI_COLD
 VYI_API void vyi_vk_name(vyi_vk_context *c, VkObjectType type, uint64_t handle, const char *name)
 {
     if (!c->features.names)
@@ -21004,6 +21089,7 @@ static vyre_status vyi_vk_context_steps(vyi_vk_context *c, vyre_error *err)
     return VYRE_OK;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_context_open(vyi_vk_context *c, const vyre_desc *desc, vyre_error *err)
 {
     memset(c, 0, sizeof *c);
@@ -21017,6 +21103,7 @@ VYI_API vyre_status vyi_vk_context_open(vyi_vk_context *c, const vyre_desc *desc
     return status;
 }
 
+VYI_COLD
 VYI_API void vyi_vk_context_close(vyi_vk_context *c)
 {
     if (c->owns_device && c->fn.vkDestroyDevice)
@@ -21141,6 +21228,7 @@ static vyre_status vyi_vk_buffer_steps(vyi_vk_context *c, vyi_vk_buffer *b, vyi_
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_buffer_create(vyi_vk_context *c, vyi_vk_buffer *b, vyi_vk_place place,
                                          size_t size, const char *name, vyre_error *err)
 {
@@ -21162,6 +21250,7 @@ VYI_API vyre_status vyi_vk_buffer_create(vyi_vk_context *c, vyi_vk_buffer *b, vy
     return VYRE_OK;
 }
 
+VYI_COLD
 VYI_API void vyi_vk_buffer_destroy(vyi_vk_context *c, vyi_vk_buffer *b)
 {
     if (b->buffer)
@@ -21214,6 +21303,7 @@ static vyre_status vyi_vk_layout_steps(vyi_vk_context *c, vyi_vk_layout *l,
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_layout_create(vyi_vk_context *c, vyi_vk_layout *l,
                                          const uint32_t *bindings, uint32_t count,
                                          vyre_error *err)
@@ -21237,6 +21327,7 @@ VYI_API vyre_status vyi_vk_layout_create(vyi_vk_context *c, vyi_vk_layout *l,
     return status;
 }
 
+VYI_COLD
 VYI_API void vyi_vk_layout_destroy(vyi_vk_context *c, vyi_vk_layout *l)
 {
     if (l->pipeline)
@@ -21246,6 +21337,7 @@ VYI_API void vyi_vk_layout_destroy(vyi_vk_context *c, vyi_vk_layout *l)
     memset(l, 0, sizeof *l);
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_pool_create(vyi_vk_context *c, VkDescriptorPool *pool, uint32_t sets,
                                        uint32_t buffers, vyre_error *err)
 {
@@ -21265,6 +21357,7 @@ VYI_API vyre_status vyi_vk_pool_create(vyi_vk_context *c, VkDescriptorPool *pool
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_set_create(vyi_vk_context *c, VkDescriptorPool pool,
                                       const vyi_vk_layout *layout, VkDescriptorSet *set,
                                       vyre_error *err)
@@ -21281,6 +21374,7 @@ VYI_API vyre_status vyi_vk_set_create(vyi_vk_context *c, VkDescriptorPool pool,
     return status;
 }
 
+VYI_COLD
 VYI_API void vyi_vk_set_write(vyi_vk_context *c, VkDescriptorSet set,
                               const vyi_vk_binding *bindings, uint32_t count)
 {
@@ -21373,6 +21467,7 @@ static vyre_status vyi_vk_pipeline_steps(vyi_vk_context *c, const vyi_vk_pipelin
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_pipeline_create(vyi_vk_context *c, const vyi_vk_pipeline_desc *desc,
                                            VkPipeline *out, vyre_error *err)
 {
@@ -21410,6 +21505,7 @@ static void vyi_vk_put64(uint8_t *at, uint64_t value)
     vyi_put32(at + 4, (uint32_t)(value >> 32));
 }
 
+VYI_COLD
 VYI_API uint64_t vyi_vk_identity(const vyi_vk_context *c, uint64_t program)
 {
     const uint32_t numbers[4] = { c->properties.vendorID, c->properties.deviceID,
@@ -21438,6 +21534,7 @@ static const char *vyi_vk_cache_refuse(const vyi_vk_context *c, uint64_t program
     return NULL;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, uint64_t program, VkPipelineCache *out,
                                       vyre_error *err)
 {
@@ -21467,6 +21564,7 @@ VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, uint64_t program, VkPip
     return status;
 }
 
+VYI_COLD
 VYI_API void vyi_vk_cache_store(vyi_vk_context *c, uint64_t program, VkPipelineCache cache)
 {
     const vyre_vulkan_desc *desc = &c->desc->vulkan;
@@ -21578,6 +21676,7 @@ static vyre_status vyi_vk_link_create(vyi_vk_context *c, vyi_vk_link *link, vyre
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_chain_create(vyi_vk_context *c, vyi_vk_chain *chain, uint32_t count,
                                         vyre_error *err)
 {
@@ -21593,6 +21692,7 @@ VYI_API vyre_status vyi_vk_chain_create(vyi_vk_context *c, vyi_vk_chain *chain, 
     return status;
 }
 
+VYI_COLD
 VYI_API void vyi_vk_chain_destroy(vyi_vk_context *c, vyi_vk_chain *chain)
 {
     if (chain->timeline)
@@ -22300,6 +22400,7 @@ static void vyi_vk_probe_text(vyre_probe *out)
              out->resident_groups, out->whole_lines ? ", whole lines" : "");
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_t max_groups,
                                  vyre_probe *out, vyre_error *err)
 {

@@ -769,6 +769,7 @@ static void vyi_glsl_clear_arrays(vyi_glsl *g)
         vyi_glsl_put(g, "    memoryBarrierShared();\n    barrier();\n");
 }
 
+VYI_COLD
 VYRE_API size_t vyre_program_glsl(const vyre_program *p, const vyre_spirv_desc *desc, char *dst,
                                   size_t size)
 {
@@ -945,6 +946,7 @@ static vyre_status vyi_glsl_compile(const char *source, uint32_t version, vyre_s
 
 #endif
 
+VYI_COLD
 VYRE_API vyre_status vyre_glsl_compile(const char *source, uint32_t version,
                                        const vyre_allocator *allocator, vyre_spirv *out,
                                        vyre_error *err)

@@ -54,6 +54,7 @@ VYI_API PFN_vkGetInstanceProcAddr vyi_vk_find_loader(void)
  * takes 56 bytes of static thread-local memory each time that it is loaded,
  * which the C library cannot give back: after about thirty instances it has no
  * more, and the driver is not found.  So one that is loaded stays. */
+VYI_COLD
 VYI_API void vyi_vk_keep_drivers(void)
 {
 #if !defined(_WIN32) && defined(RTLD_NOLOAD) && defined(RTLD_NODELETE)
@@ -75,6 +76,7 @@ static vyre_status vyi_vk_no_function(vyre_error *err, const char *name)
                     "the Vulkan loader has no %s", name);
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_load_global(vyi_vk_table *fn, vyre_error *err)
 {
 #define VYI_VK_LOAD(name)                                                                          \
@@ -86,6 +88,7 @@ VYI_API vyre_status vyi_vk_load_global(vyi_vk_table *fn, vyre_error *err)
     return VYRE_OK;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_load_instance(vyi_vk_table *fn, VkInstance instance, vyre_error *err)
 {
 #define VYI_VK_LOAD(name)                                                                          \
@@ -103,6 +106,7 @@ VYI_API vyre_status vyi_vk_load_instance(vyi_vk_table *fn, VkInstance instance, 
     return VYRE_OK;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_load_device(vyi_vk_table *fn, VkDevice device, vyre_error *err)
 {
 #define VYI_VK_LOAD(name)                                                                          \
@@ -176,12 +180,14 @@ static const vyi_vk_result_row *vyi_vk_result_find(VkResult result)
     return NULL;
 }
 
+VYI_COLD
 VYI_API const char *vyi_vk_result_text(VkResult result)
 {
     const vyi_vk_result_row *row = vyi_vk_result_find(result);
     return row ? row->text : NULL;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_fail(vyre_error *err, VkResult result, const char *call)
 {
     const vyi_vk_result_row *row = vyi_vk_result_find(result);
@@ -194,6 +200,7 @@ VYI_API vyre_status vyi_vk_fail(vyre_error *err, VkResult result, const char *ca
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_check(vyre_error *err, VkResult result, const char *call)
 {
     return result == VK_SUCCESS ? VYRE_OK : vyi_vk_fail(err, result, call);

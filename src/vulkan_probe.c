@@ -483,6 +483,7 @@ static void vyi_vk_probe_text(vyre_probe *out)
              out->resident_groups, out->whole_lines ? ", whole lines" : "");
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_t max_groups,
                                  vyre_probe *out, vyre_error *err)
 {
