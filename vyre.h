@@ -2463,6 +2463,7 @@ VYI_API vyre_status vyi_fail(vyre_error *err, vyre_status status, uint64_t at,
 }
 
 VYI_COLD
+VYI_OUTLINE
 VYI_API vyre_status vyi_fail_nomem(vyre_error *err, size_t size)
 {
     return vyi_fail(err, VYRE_E_NOMEM, size, "Free memory, or pass an allocator that has more.",
@@ -2506,6 +2507,7 @@ VYI_API void *vyi_alloc(const vyre_allocator *allocator, size_t size)
     return vyi_resize(allocator, NULL, 0, size);
 }
 
+VYI_OUTLINE
 VYI_API void vyi_free(const vyre_allocator *allocator, void *ptr, size_t size)
 {
     if (ptr)
@@ -2981,6 +2983,7 @@ VYRE_API vyre_status vyre_control_observable(const void *src, size_t size, uint3
     return vyi_control_word(src, size, VYRE_CONTROL_OBSERVABLES + index, out, err);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_control_metrics(const void *src, size_t size, uint32_t out[VYRE_METRICS],
                                           vyre_error *err)
 {
@@ -3023,6 +3026,7 @@ VYRE_API vyre_status vyre_ring_encode(void *dst, size_t size, uint32_t slots, vy
     return status;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_ring_check(const void *src, size_t size, uint32_t slots, vyre_error *err)
 {
     vyre_status status = vyi_wire_pointer(src, size, "the ring", err);
@@ -3139,6 +3143,7 @@ VYRE_API vyre_status vyre_ring_count_first(const void *ring, size_t size, uint64
 
 /* --- load miss ----------------------------------------------------------- */
 
+VYI_COLD
 VYRE_API vyre_status vyre_load_miss_encode(void *dst, size_t size, const vyre_load_miss *miss,
                                            vyre_error *err)
 {
@@ -3168,6 +3173,7 @@ VYRE_API vyre_status vyre_load_miss_encode(void *dst, size_t size, const vyre_lo
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_load_miss_decode(const void *ring, size_t size, uint32_t slot,
                                            vyre_load_miss *out, vyre_error *err)
 {
@@ -3209,6 +3215,7 @@ VYRE_API vyre_status vyre_log_encode(void *dst, size_t size, uint32_t records, v
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_log_check(const void *src, size_t size, vyre_error *err)
 {
     vyre_status status = vyi_wire_pointer(src, size, "the debug log", err);
@@ -3299,6 +3306,7 @@ VYRE_API vyre_status vyre_io_encode(void *dst, size_t size, uint32_t slots, vyre
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_io_check(const void *src, size_t size, vyre_error *err)
 {
     if (size % 4)
@@ -4134,7 +4142,8 @@ extern int nanosleep(const struct timespec *duration, struct timespec *rest);
 /* --- time ---------------------------------------------------------------- */
 
 /* Nanoseconds of a clock that never goes back. */
-static inline uint64_t vyi_now(void)
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static uint64_t vyi_now(void)
 {
 #if defined(_WIN32)
     LARGE_INTEGER ticks, rate;
@@ -5824,17 +5833,20 @@ VYRE_API vyre_value vyre_ir_length(vyre_program *p, vyre_buffer buffer)
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_LENGTH, buffer.id, 0, 0));
 }
 
+VYI_OUTLINE
 VYRE_API vyre_value vyre_ir_load(vyre_program *p, vyre_buffer buffer, vyre_value index)
 {
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_LOAD, buffer.id, index.id, 0));
 }
 
+VYI_OUTLINE
 VYRE_API void vyre_ir_store(vyre_program *p, vyre_buffer buffer, vyre_value index,
                             vyre_value value)
 {
     vyi_ir_append(p, vyi_inst_make(VYI_OP_STORE, buffer.id, index.id, value.id));
 }
 
+VYI_OUTLINE
 VYRE_API vyre_value vyre_ir_atomic(vyre_program *p, vyre_atomic_op op, vyre_buffer buffer,
                                    vyre_value index, vyre_value value, vyre_order order)
 {
@@ -5853,6 +5865,7 @@ VYRE_API vyre_value vyre_ir_atomic_cas(vyre_program *p, vyre_buffer buffer, vyre
     return vyi_ir_value(p, inst);
 }
 
+VYI_OUTLINE
 VYRE_API vyre_value vyre_ir_atomic_load(vyre_program *p, vyre_buffer buffer, vyre_value index,
                                         vyre_order order)
 {
@@ -5861,6 +5874,7 @@ VYRE_API vyre_value vyre_ir_atomic_load(vyre_program *p, vyre_buffer buffer, vyr
     return vyi_ir_value(p, inst);
 }
 
+VYI_OUTLINE
 VYRE_API void vyre_ir_atomic_store(vyre_program *p, vyre_buffer buffer, vyre_value index,
                                    vyre_value value, vyre_order order)
 {
@@ -5905,6 +5919,7 @@ VYRE_API vyre_value vyre_ir_fma(vyre_program *p, vyre_value a, vyre_value b, vyr
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_FMA, a.id, b.id, c.id));
 }
 
+VYI_OUTLINE
 VYRE_API vyre_value vyre_ir_select(vyre_program *p, vyre_value cond, vyre_value a, vyre_value b)
 {
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_SELECT, cond.id, a.id, b.id));
@@ -6191,6 +6206,7 @@ VYRE_API vyre_value vyre_ir_reduce(vyre_program *p, vyre_reduce_op op, vyre_valu
 
 /* --- workgroup size and buffers ------------------------------------------ */
 
+VYI_COLD
 VYI_API vyre_status vyi_check_group_size(const uint32_t size[3], vyre_error *err)
 {
     uint64_t lanes = 1;
@@ -6265,6 +6281,7 @@ static vyre_status vyi_check_unlike(const vyre_program *p, uint32_t index, vyre_
     return VYRE_OK;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_check_buffer(const vyre_program *p, uint32_t index, vyre_error *err)
 {
     const vyi_buffer *b = &p->buffers[index];
@@ -7248,6 +7265,7 @@ static uint32_t vyi_f32_order(uint32_t bits)
     return bits >> 31 ? ~bits : bits | 0x80000000u;
 }
 
+VYI_COLD
 VYI_API bool vyi_eval_binary(uint32_t sub, uint32_t type, uint32_t a, uint32_t b, uint32_t *out)
 {
     if (type == VYRE_TYPE_F32) {
@@ -7284,6 +7302,7 @@ static uint32_t vyi_eval_clz(uint32_t a)
     return n;
 }
 
+VYI_COLD
 VYI_API bool vyi_eval_unary(uint32_t sub, uint32_t type, uint32_t a, uint32_t *out)
 {
     if (type == VYRE_TYPE_F32) {
@@ -7337,6 +7356,7 @@ static bool vyi_eval_to_f32(uint32_t from, uint32_t a, uint32_t *out)
     return true;
 }
 
+VYI_COLD
 VYI_API bool vyi_eval_cast(uint32_t to, uint32_t from, uint32_t a, uint32_t *out)
 {
     if (to == from) {
@@ -7404,6 +7424,7 @@ typedef struct vyi_optimizer {
 } vyi_optimizer;
 
 /* One allocation for all tables, the widest elements first. */
+VYI_OUTLINE
 static bool vyi_opt_allocate(vyi_optimizer *o)
 {
     const size_t count = o->p->count + 1u, locals = o->p->local_count + 1u;
@@ -7437,6 +7458,7 @@ static bool vyi_opt_allocate(vyi_optimizer *o)
 }
 
 /* What the rewriting must know beforehand. */
+VYI_OUTLINE
 static void vyi_opt_survey(vyi_optimizer *o)
 {
     for (uint32_t i = 0; i < o->p->count; i++) {
@@ -7923,6 +7945,7 @@ static uint32_t vyi_opt_decided(const vyi_optimizer *o, uint32_t index, const vy
 
 /* Each of these gives the index of the old instruction to go on with. */
 
+VYI_OUTLINE
 static uint32_t vyi_opt_open(vyi_optimizer *o, uint32_t index, const vyi_inst *inst)
 {
     const uint32_t begin = vyi_opt_decided(o, index, inst);
@@ -7950,6 +7973,7 @@ static uint32_t vyi_opt_next_arm(vyi_optimizer *o, uint32_t index, const vyi_ins
     return index + 1;
 }
 
+VYI_OUTLINE
 static uint32_t vyi_opt_close(vyi_optimizer *o, uint32_t index, const vyi_inst *inst)
 {
     const vyi_opt_block closed = *vyi_opt_top(o);
@@ -8008,6 +8032,7 @@ static bool vyi_opt_has_effect(const vyi_inst *inst)
 
 /* Who needs an instruction needs its operands and the block around it; who
  * reads a local needs all that is stored into it. */
+VYI_OUTLINE
 static void vyi_opt_mark(vyi_optimizer *o)
 {
     for (uint32_t i = 0; i < o->count; i++) {
@@ -8109,6 +8134,7 @@ static void vyi_opt_put(vyi_optimizer *o, vyi_inst inst, const char *name)
     vyi_opt_put_name(p, name);
 }
 
+VYI_OUTLINE
 static void vyi_opt_commit(vyi_optimizer *o)
 {
     vyre_program *p = o->p;
@@ -11016,9 +11042,10 @@ static inline uint32_t vyi_lane_f32_to_i32(float x)
 
 /* --- many lanes ---------------------------------------------------------- */
 
-/* Inside an expression x, y, z are the operands' bits, f, g, h the same as
- * f32.  What a function does not use costs nothing. */
-#define VYI_LANES(name, expression)                                                                \
+/* Inside an expression x, y, z are the operands' bits; of functions of f32
+ * (VYI_LANES_F) f, g, h are the same as numbers.  What a function does not use
+ * costs nothing. */
+#define VYI_LANES_LOOP(name, operands, expression)                                                 \
     static void vyi_lanes_##name(uint32_t *VYI_RESTRICT d, const uint32_t *VYI_RESTRICT a,         \
                                  const uint32_t *VYI_RESTRICT b, const uint32_t *VYI_RESTRICT c,   \
                                  uint32_t count)                                                   \
@@ -11026,15 +11053,25 @@ static inline uint32_t vyi_lane_f32_to_i32(float x)
         for (; count; count -= VYI_CHUNK) {                                                        \
             for (unsigned j = 0; j < VYI_CHUNK; j++) {                                             \
                 const uint32_t x = a[j], y = b[j], z = c[j];                                       \
-                const float f = vyi_lane_float(x), g = vyi_lane_float(y), h = vyi_lane_float(z);   \
-                (void)x, (void)y, (void)z, (void)f, (void)g, (void)h;                              \
+                (void)x, (void)y, (void)z;                                                         \
+                operands                                                                           \
                 d[j] = (expression);                                                               \
             }                                                                                      \
             d += VYI_CHUNK, a += VYI_CHUNK, b += VYI_CHUNK, c += VYI_CHUNK;                        \
         }                                                                                          \
     }
-#define VYI_LANES_F(name, expression) VYI_LANES(name, vyi_lane_bits(expression))
-#define VYI_LANES_B(name, expression) VYI_LANES(name, (uint32_t)(expression))
+#define VYI_LANES_NUMBERS                                                                          \
+    const float f = vyi_lane_float(x), g = vyi_lane_float(y), h = vyi_lane_float(z);               \
+    (void)f, (void)g, (void)h;
+#define VYI_LANES(name, expression) VYI_LANES_LOOP(name, , expression)
+#define VYI_LANES_B(name, expression) VYI_LANES_LOOP(name, , (uint32_t)(expression))
+#define VYI_LANES_F(name, expression) VYI_LANES_LOOP(name, VYI_LANES_NUMBERS, expression)
+#define VYI_LANES_FF(name, expression) VYI_LANES_F(name, vyi_lane_bits(expression))
+#define VYI_LANES_FB(name, expression) VYI_LANES_F(name, (uint32_t)(expression))
+/* Their time is that of the C library's function: as small loops they lose nothing. */
+#define VYI_LANES_CALL(name, function)                                                             \
+    VYI_COLD                                                                                       \
+    VYI_LANES_FF(name, function(f))
 
 VYI_LANES(copy, x)
 VYI_LANES(add, x + y)
@@ -11068,18 +11105,18 @@ VYI_LANES_B(le_i32, (int32_t)x <= (int32_t)y)
 VYI_LANES_B(gt_i32, (int32_t)x > (int32_t)y)
 VYI_LANES_B(ge_i32, (int32_t)x >= (int32_t)y)
 
-VYI_LANES_F(add_f32, f + g)
-VYI_LANES_F(sub_f32, f - g)
-VYI_LANES_F(mul_f32, f * g)
-VYI_LANES_F(div_f32, f / g)
-VYI_LANES(min_f32, f < g || g != g ? x : y)
-VYI_LANES(max_f32, f > g || g != g ? x : y)
-VYI_LANES_B(eq_f32, f == g)
-VYI_LANES_B(ne_f32, f != g)
-VYI_LANES_B(lt_f32, f < g)
-VYI_LANES_B(le_f32, f <= g)
-VYI_LANES_B(gt_f32, f > g)
-VYI_LANES_B(ge_f32, f >= g)
+VYI_LANES_FF(add_f32, f + g)
+VYI_LANES_FF(sub_f32, f - g)
+VYI_LANES_FF(mul_f32, f * g)
+VYI_LANES_FF(div_f32, f / g)
+VYI_LANES_F(min_f32, f < g || g != g ? x : y)
+VYI_LANES_F(max_f32, f > g || g != g ? x : y)
+VYI_LANES_FB(eq_f32, f == g)
+VYI_LANES_FB(ne_f32, f != g)
+VYI_LANES_FB(lt_f32, f < g)
+VYI_LANES_FB(le_f32, f <= g)
+VYI_LANES_FB(gt_f32, f > g)
+VYI_LANES_FB(ge_f32, f >= g)
 
 VYI_LANES(neg, 0u - x)
 VYI_LANES(neg_f32, x ^ 0x80000000u)
@@ -11089,38 +11126,43 @@ VYI_LANES(abs_i32, x >> 31 ? 0u - x : x)
 VYI_LANES(abs_f32, x & 0x7fffffffu)
 VYI_LANES_B(sign_u32, x != 0)
 VYI_LANES(sign_i32, vyi_lane_sign_i32(x))
-VYI_LANES_F(sign_f32, vyi_lane_sign_f32(f))
+VYI_LANES_FF(sign_f32, vyi_lane_sign_f32(f))
 VYI_LANES(popcount, vyi_lane_popcount(x))
 VYI_LANES(clz, vyi_lane_clz(x))
 VYI_LANES(ctz, vyi_lane_popcount((x & (0u - x)) - 1u))
 VYI_LANES(reverse, vyi_lane_reverse(x))
-VYI_LANES_F(sqrt, sqrtf(f))
-VYI_LANES_F(rsqrt, 1.0f / sqrtf(f))
-VYI_LANES_F(floor, floorf(f))
-VYI_LANES_F(ceil, ceilf(f))
-VYI_LANES_F(round, rintf(f))
-VYI_LANES_F(trunc, truncf(f))
-VYI_LANES_F(sin, sinf(f))
-VYI_LANES_F(cos, cosf(f))
-VYI_LANES_F(tan, tanf(f))
-VYI_LANES_F(exp, expf(f))
-VYI_LANES_F(exp2, exp2f(f))
-VYI_LANES_F(log, logf(f))
-VYI_LANES_F(log2, log2f(f))
+VYI_LANES_FF(sqrt, sqrtf(f))
+VYI_LANES_FF(rsqrt, 1.0f / sqrtf(f))
+VYI_LANES_CALL(floor, floorf)
+VYI_LANES_CALL(ceil, ceilf)
+VYI_LANES_CALL(round, rintf)
+VYI_LANES_CALL(trunc, truncf)
+VYI_LANES_CALL(sin, sinf)
+VYI_LANES_CALL(cos, cosf)
+VYI_LANES_CALL(tan, tanf)
+VYI_LANES_CALL(exp, expf)
+VYI_LANES_CALL(exp2, exp2f)
+VYI_LANES_CALL(log, logf)
+VYI_LANES_CALL(log2, log2f)
 VYI_LANES_B(is_nan, (x & 0x7fffffffu) > 0x7f800000u)
 VYI_LANES_B(is_inf, (x & 0x7fffffffu) == 0x7f800000u)
 
-VYI_LANES_F(fma, f * g + h)
+VYI_LANES_FF(fma, f * g + h)
 VYI_LANES(select, x ? y : z)
-VYI_LANES_F(u32_to_f32, (float)x)
-VYI_LANES_F(i32_to_f32, (float)(int32_t)x)
-VYI_LANES(f32_to_u32, vyi_lane_f32_to_u32(f))
-VYI_LANES(f32_to_i32, vyi_lane_f32_to_i32(f))
+VYI_LANES(u32_to_f32, vyi_lane_bits((float)x))
+VYI_LANES(i32_to_f32, vyi_lane_bits((float)(int32_t)x))
+VYI_LANES_F(f32_to_u32, vyi_lane_f32_to_u32(f))
+VYI_LANES_F(f32_to_i32, vyi_lane_f32_to_i32(f))
 VYI_LANES_B(to_bool, x != 0)
 VYI_LANES_B(f32_to_bool, (x & 0x7fffffffu) != 0)
 #undef VYI_LANES
-#undef VYI_LANES_F
 #undef VYI_LANES_B
+#undef VYI_LANES_F
+#undef VYI_LANES_FF
+#undef VYI_LANES_FB
+#undef VYI_LANES_CALL
+#undef VYI_LANES_NUMBERS
+#undef VYI_LANES_LOOP
 
 /* --- which one ----------------------------------------------------------- */
 
@@ -11898,6 +11940,7 @@ typedef struct vyi_code_layout {
 
 #define VYI_LAYOUT_ALIGN ((size_t)64)
 
+VYI_OUTLINE
 static void *vyi_layout_take(vyi_code_layout *l, size_t count, size_t element)
 {
     size_t bytes, end;
@@ -11996,6 +12039,7 @@ static void vyi_use_operands(vyi_code_decoder *d, uint32_t index)
     }
 }
 
+VYI_OUTLINE
 static void vyi_find_uses(vyi_code_decoder *d)
 {
     for (uint32_t i = 0; i < d->p->count; i++) {
@@ -12014,6 +12058,7 @@ static void vyi_find_uses(vyi_code_decoder *d)
 
 /* Lets each GET be its local where that cannot be told apart.  `next` serves
  * as the next SET of each local. */
+VYI_OUTLINE
 static void vyi_merge_gets(vyi_code_decoder *d)
 {
     for (uint32_t i = d->p->count; i-- > 0;) {
@@ -12051,6 +12096,7 @@ static bool vyi_code_gives_value(const vyi_inst *inst)
 
 /* A result never shares with an operand of the same instruction: registers
  * are given back only behind it. */
+VYI_OUTLINE
 static void vyi_assign_registers(vyi_code_decoder *d)
 {
     for (uint32_t i = 0; i < d->p->count; i++) {
@@ -12107,6 +12153,7 @@ static bool vyi_needs_step(const vyi_code_decoder *d, uint32_t index)
     }
 }
 
+VYI_OUTLINE
 static void vyi_count_steps(vyi_code_decoder *d)
 {
     for (uint32_t i = 0; i < d->p->count; i++) {
@@ -12120,6 +12167,7 @@ static void vyi_count_steps(vyi_code_decoder *d)
     }
 }
 
+VYI_OUTLINE
 static void vyi_layout_machine(vyi_code_layout *l, const vyi_code_decoder *d, vyi_machine *m)
 {
     const size_t lanes = m->lanes_padded, buffers = d->p->buffer_count;
@@ -12181,6 +12229,7 @@ static const vyi_step *vyi_way_out(const vyi_step_writer *w)
     return vyi_step_at(w, w->depth ? w->d->p->insts[w->open[w->depth - 1].arm].link : end);
 }
 
+VYI_OUTLINE
 static void vyi_write_operands(vyi_step_writer *w, vyi_step *s, uint32_t index)
 {
     const vyi_inst *inst = &w->d->p->insts[index];
@@ -12265,6 +12314,7 @@ static void vyi_write_opener(vyi_step_writer *w, uint32_t index)
 }
 
 /* Opens, switches arms, or closes; sets what of a step depends on that. */
+VYI_OUTLINE
 static void vyi_write_structure(vyi_step_writer *w, vyi_step *s, uint32_t index)
 {
     const vyi_inst *inst = &w->d->p->insts[index];
@@ -12343,6 +12393,7 @@ static void vyi_write_fixed(const vyi_step_writer *w)
 }
 
 /* Buffers in order of binding; workgroup arrays one behind the other. */
+VYI_OUTLINE
 static void vyi_write_buffers(const vyi_code_decoder *d, vyi_machine *m)
 {
     uint32_t *shared = m->shared;
@@ -12407,6 +12458,7 @@ static void vyi_describe_machine(const vyi_code_decoder *d, vyi_machine *m)
     m->lanes_padded = (m->lanes + VYI_CHUNK - 1) & ~(VYI_CHUNK - 1);
 }
 
+VYI_OUTLINE
 static vyre_status vyi_decode_into(vyi_code_decoder *d, vyi_machine **out, vyre_error *err)
 {
     vyi_machine shape, *m;
@@ -12437,6 +12489,7 @@ static vyre_status vyi_decode_into(vyi_code_decoder *d, vyi_machine **out, vyre_
     return VYRE_OK;
 }
 
+VYI_OUTLINE
 static void vyi_layout_decoder(vyi_code_layout *l, vyi_code_decoder *d)
 {
     const size_t count = (size_t)d->p->count + 1;
@@ -12451,6 +12504,7 @@ static void vyi_layout_decoder(vyi_code_layout *l, vyi_code_decoder *d)
     d->fixed_at = (uint32_t *)vyi_layout_take(l, (size_t)d->fixed_mask + 1, sizeof *d->fixed_at);
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_machine_decode(const vyre_program *p, const vyre_interp_desc *desc,
                                        vyi_machine **out, vyre_error *err)
 {
@@ -13515,6 +13569,7 @@ static void vyi_spv_touch_word(vyi_spv *e)
                 zero, zero);
 }
 
+VYI_COLD
 VYI_API void vyi_spv_barrier(vyi_spv *e, const vyi_inst *inst)
 {
     const bool device = inst->sub == VYRE_SCOPE_DEVICE;
@@ -13778,6 +13833,7 @@ static void vyi_spv_clear_array(vyi_spv *e, uint32_t buffer)
     vyi_spv_label(e, merge);
 }
 
+VYI_COLD
 VYI_API void vyi_spv_clear_arrays(vyi_spv *e)
 {
     bool any = false;
@@ -13999,6 +14055,7 @@ static uint32_t vyi_spv_ctz(vyi_spv *e, uint32_t type, uint32_t a)
                         bits);
 }
 
+VYI_COLD
 VYI_API uint32_t vyi_spv_unary_inst(vyi_spv *e, const vyi_inst *inst)
 {
     const uint32_t type = vyi_definition(e->p, inst->arg[0])->type;
@@ -14023,6 +14080,7 @@ VYI_API uint32_t vyi_spv_select_inst(vyi_spv *e, const vyi_inst *inst)
     return vyi_spv_select(e, inst->type, vyi_spv_value(e, inst->arg[0]), a, b);
 }
 
+VYI_COLD
 VYI_API uint32_t vyi_spv_fma(vyi_spv *e, const vyi_inst *inst)
 {
     uint32_t operands[3];
@@ -14065,6 +14123,7 @@ static uint32_t vyi_spv_from_bool(vyi_spv *e, uint32_t type, uint32_t a)
     return vyi_spv_select(e, type, a, one, zero);
 }
 
+VYI_COLD
 VYI_API uint32_t vyi_spv_cast(vyi_spv *e, const vyi_inst *inst)
 {
     const uint32_t from = vyi_definition(e->p, inst->arg[0])->type, to = inst->type;
@@ -14085,6 +14144,7 @@ VYI_API uint32_t vyi_spv_cast(vyi_spv *e, const vyi_inst *inst)
     return vyi_spv_unary(e, VYI_SPV_OpBitcast, to, a);
 }
 
+VYI_COLD
 VYI_API uint32_t vyi_spv_bitcast(vyi_spv *e, const vyi_inst *inst)
 {
     const uint32_t a = vyi_spv_value(e, inst->arg[0]);
@@ -14154,6 +14214,7 @@ VYI_STATIC_ASSERT(spv_group_ops, VYI_OP_ELECT == VYI_OP_BALLOT + 1 &&
                                      VYI_OP_SHUFFLE == VYI_OP_BALLOT + 5);
 
 /* BALLOT .. REDUCE */
+VYI_COLD
 VYI_API uint32_t vyi_spv_subgroup(vyi_spv *e, const vyi_inst *inst)
 {
     const uint32_t a = inst->op == VYI_OP_ELECT ? 0 : vyi_spv_value(e, inst->arg[0]);
@@ -14389,6 +14450,7 @@ static uint32_t vyi_spv_opposite(vyi_spv *e, uint32_t cond)
     return vyi_spv_binary_inst(e, &inst);
 }
 
+VYI_OUTLINE
 static void vyi_spv_if(vyi_spv *e, uint32_t index)
 {
     const vyi_inst *inst = &e->p->insts[index];
@@ -14421,6 +14483,7 @@ static void vyi_spv_else(vyi_spv *e, vyi_spv_frame *f)
 
 /* After an if of which one arm never arrives here, the other one's condition
  * holds. */
+VYI_OUTLINE
 static void vyi_spv_end_if(vyi_spv *e, vyi_spv_frame *f)
 {
     const uint32_t cond = e->p->insts[f->opener].arg[0];
@@ -14432,6 +14495,7 @@ static void vyi_spv_end_if(vyi_spv *e, vyi_spv_frame *f)
         vyi_range_learn(&e->range, cond, else_left);
 }
 
+VYI_OUTLINE
 static void vyi_spv_switch(vyi_spv *e, uint32_t index)
 {
     const vyre_program *p = e->p;
@@ -14501,6 +14565,7 @@ static uint32_t vyi_spv_times(vyi_spv *e, const vyi_inst *inst)
 }
 
 /* Enters the header: its phis, and the locals as they give them. */
+VYI_OUTLINE
 static void vyi_spv_header_phis(vyi_spv *e, vyi_spv_frame *f, uint32_t before)
 {
     const vyi_inst *inst = &e->p->insts[f->opener];
@@ -14594,6 +14659,7 @@ static void vyi_spv_loop_count(vyi_spv *e, const vyi_spv_frame *f)
         e->current[e->cost] = trips;
 }
 
+VYI_OUTLINE
 static void vyi_spv_loop(vyi_spv *e, uint32_t index)
 {
     const vyi_inst *inst = &e->p->insts[index];
@@ -14656,6 +14722,7 @@ static void vyi_spv_next(vyi_spv *e, vyi_spv_frame *f)
         vyi_spv_join(e, f, f->next_edges, e->depth);
 }
 
+VYI_OUTLINE
 static void vyi_spv_end_loop(vyi_spv *e, vyi_spv_frame *f)
 {
     uint32_t counter = 0, rounds_left = 0;
@@ -14748,6 +14815,7 @@ static void vyi_spv_end(vyi_spv *e)
 }
 
 /* Openers, arms, ends and jumps. */
+VYI_OUTLINE
 VYI_API void vyi_spv_flow(vyi_spv *e, uint32_t index)
 {
     const vyi_inst *inst = &e->p->insts[index];
@@ -15044,6 +15112,7 @@ static const uint16_t vyi_spv_optional_capabilities[] = {
 #define VYI_SPV_NEEDS_VULKAN_MODEL    0x60u /* the last two */
 
 /* The first five stand in the order of VkSubgroupFeatureFlagBits. */
+VYI_COLD
 VYI_API void vyi_spv_need_subgroup(vyi_spv *e, uint32_t feature)
 {
     e->subgroup |= feature | (uint32_t)VYI_SUBGROUP_BASIC;
@@ -15143,6 +15212,7 @@ static uint32_t vyi_spv_start_load(vyi_spv *e, uint32_t type, uint32_t pointer)
 }
 
 /* An input, loaded once. */
+VYI_COLD
 static uint32_t vyi_spv_input(vyi_spv *e, uint32_t slot, uint32_t builtin, uint32_t type)
 {
     if (!e->inputs[slot]) {
@@ -15153,6 +15223,7 @@ static uint32_t vyi_spv_input(vyi_spv *e, uint32_t slot, uint32_t builtin, uint3
     return e->inputs[slot];
 }
 
+VYI_COLD
 static uint32_t vyi_spv_input_component(vyi_spv *e, uint32_t slot, uint32_t builtin,
                                         uint32_t component)
 {
@@ -15173,6 +15244,7 @@ static const uint16_t vyi_spv_vectors[] = {
 VYI_STATIC_ASSERT(spv_vectors, VYRE_BUILTIN_LOCAL_INDEX == 15 && VYRE_BUILTIN_COUNT == 20 &&
                                    VYRE_BUILTIN_GROUP_SIZE_X == 9);
 
+VYI_COLD
 static uint32_t vyi_spv_scalar_input(vyi_spv *e, uint32_t builtin)
 {
     const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
@@ -15201,6 +15273,7 @@ static uint32_t vyi_spv_group_size(vyi_spv *e, uint32_t component)
     return e->group_size[component];
 }
 
+VYI_COLD
 static void vyi_spv_declare_group_size(vyi_spv *e)
 {
     const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
@@ -15221,6 +15294,7 @@ static void vyi_spv_declare_group_size(vyi_spv *e)
     vyi_spv_decorate_with(e, id, VYI_SPV_DecorationBuiltIn, VYI_SPV_BuiltInWorkgroupSize);
 }
 
+VYI_COLD
 static uint32_t vyi_spv_loop_left(vyi_spv *e)
 {
     if (!e->desc.loop_limit)
@@ -15229,6 +15303,7 @@ static uint32_t vyi_spv_loop_left(vyi_spv *e)
     return vyi_spv_word(e, VYI_SPV_OpISub, vyi_spv_u32(e, e->desc.loop_limit), trips);
 }
 
+VYI_COLD
 VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin)
 {
     const uint32_t vector = builtin / 3, component = builtin % 3;
@@ -15251,6 +15326,7 @@ VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin)
 /* --- the program --------------------------------------------------------- */
 
 /* An instruction without a value. */
+VYI_OUTLINE
 static void vyi_spv_effect(vyi_spv *e, uint32_t index)
 {
     const vyi_inst *inst = &e->p->insts[index];
@@ -15268,6 +15344,7 @@ static void vyi_spv_effect(vyi_spv *e, uint32_t index)
 }
 
 /* An instruction with a value: its SPIR-V id. */
+VYI_OUTLINE
 static uint32_t vyi_spv_result(vyi_spv *e, const vyi_inst *inst)
 {
     switch (inst->op) {
@@ -15348,6 +15425,7 @@ static bool vyi_spv_is_idle(const vyi_spv *e, const vyi_inst *inst, uint32_t nex
 }
 
 /* Marks what anything depends on, backwards, and finds each local's last use. */
+VYI_OUTLINE
 static void vyi_spv_survey(vyi_spv *e)
 {
     const vyre_program *p = e->p;
@@ -15387,6 +15465,7 @@ static void vyi_spv_find_written(vyi_spv *e)
     }
 }
 
+VYI_OUTLINE
 static bool vyi_spv_prepare(vyi_spv *e)
 {
     const vyre_program *p = e->p;
@@ -15422,6 +15501,7 @@ static bool vyi_spv_prepare(vyi_spv *e)
 
 /* A round loop counts from max(rounds, 1) down to 0, by 1; or, where rounds
  * is 0, by 0. */
+VYI_COLD
 static void vyi_spv_load_rounds(vyi_spv *e)
 {
     const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32), one = vyi_spv_u32(e, 1);
@@ -15437,6 +15517,7 @@ static void vyi_spv_load_rounds(vyi_spv *e)
     e->rounds_step = vyi_spv_ext2(e, VYRE_TYPE_U32, VYI_SPV_GlslUMin, rounds, one);
 }
 
+VYI_OUTLINE
 static void vyi_spv_function(vyi_spv *e)
 {
     const uint32_t none = vyi_spv_type(e, VYRE_TYPE_NONE);
@@ -15462,6 +15543,7 @@ static void vyi_spv_function(vyi_spv *e)
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpFunctionEnd, 0);
 }
 
+VYI_COLD
 static void vyi_spv_names(vyi_spv *e)
 {
     const vyre_program *p = e->p;
@@ -15473,6 +15555,7 @@ static void vyi_spv_names(vyi_spv *e)
 
 /* --- the module ---------------------------------------------------------- */
 
+VYI_COLD
 static void vyi_spv_put_capabilities(vyi_spv *e)
 {
     if (e->vulkan_model)
@@ -15488,6 +15571,7 @@ static void vyi_spv_put_capabilities(vyi_spv *e)
                             "SPV_KHR_vulkan_memory_model");
 }
 
+VYI_COLD
 static void vyi_spv_put_entry(vyi_spv *e)
 {
     const vyi_spv_words *interface = &e->section[VYI_SPV_INTERFACE];
@@ -15501,6 +15585,7 @@ static void vyi_spv_put_entry(vyi_spv *e)
 }
 
 /* The header and all sections in one block. */
+VYI_OUTLINE
 static bool vyi_spv_assemble(vyi_spv *e, vyre_spirv *out)
 {
     size_t count = 5;
@@ -15527,6 +15612,8 @@ static bool vyi_spv_assemble(vyi_spv *e, vyre_spirv *out)
 }
 
 /* The bindings, ascending. */
+VYI_OUTLINE
+VYI_COLD
 static bool vyi_spv_reflect(const vyre_program *p, vyre_spirv *out)
 {
     uint32_t count = 0;
@@ -15551,6 +15638,7 @@ static bool vyi_spv_reflect(const vyre_program *p, vyre_spirv *out)
     return true;
 }
 
+VYI_COLD
 static void vyi_spv_release(vyi_spv *e)
 {
     const vyre_allocator *allocator = &e->p->allocator;
@@ -15637,6 +15725,7 @@ VYRE_API vyre_status vyre_spirv_emit(const vyre_program *p, const vyre_spirv_des
     return result;
 }
 
+VYI_COLD
 VYRE_API void vyre_spirv_free(vyre_spirv *m)
 {
     if (!m)
@@ -19913,6 +20002,7 @@ static vyre_status vyi_cpu_fill(vyi_cpu *c, const vyi_device_desc *desc, vyre_er
     return vyi_cpu_machines(c, desc, err);
 }
 
+VYI_COLD
 static vyre_status vyi_cpu_open(const vyi_device_desc *desc, vyi_device **out, vyre_error *err)
 {
     const vyre_allocator allocator = desc->desc->allocator;
@@ -20361,34 +20451,56 @@ VYI_API void vyi_vk_keep_drivers(void)
 
 /* --- the table ----------------------------------------------------------- */
 
-static vyre_status vyi_vk_no_function(vyre_error *err, const char *name)
+/* Gives a function's address, from an instance or a device. */
+typedef struct vyi_vk_source {
+    PFN_vkGetInstanceProcAddr instance_call; /* or NULL */
+    PFN_vkGetDeviceProcAddr   device_call;
+    VkInstance                instance;
+    VkDevice                  device;
+} vyi_vk_source;
+
+typedef struct vyi_vk_entry {
+    const char *name;
+    size_t      offset; /* of its member of vyi_vk_table */
+} vyi_vk_entry;
+
+#define VYI_VK_ENTRY(name) { #name, offsetof(vyi_vk_table, name) },
+
+static vyre_status vyi_vk_load(vyi_vk_table *fn, const vyi_vk_source *from,
+                               const vyi_vk_entry *entries, size_t count, vyre_error *err)
 {
-    return vyi_fail(err, VYRE_E_VK_FUNCTION, 0,
-                    "Update the Vulkan driver and loader to version 1.1 or newer.",
-                    "the Vulkan loader has no %s", name);
+    for (size_t i = 0; i < count; i++) {
+        const char *const name = entries[i].name;
+        const PFN_vkVoidFunction found = from->instance_call
+                                             ? from->instance_call(from->instance, name)
+                                             : from->device_call(from->device, name);
+        if (!found)
+            return vyi_fail(err, VYRE_E_VK_FUNCTION, 0,
+                            "Update the Vulkan driver and loader to version 1.1 or newer.",
+                            "the Vulkan loader has no %s", name);
+        /* The member is a pointer to another type of function of the same size. */
+        memcpy((uint8_t *)fn + entries[i].offset, &found, sizeof found);
+    }
+    return VYRE_OK;
 }
 
 VYI_COLD
 VYI_API vyre_status vyi_vk_load_global(vyi_vk_table *fn, vyre_error *err)
 {
-#define VYI_VK_LOAD(name)                                                                          \
-    fn->name = (PFN_##name)fn->vkGetInstanceProcAddr(VK_NULL_HANDLE, #name);                       \
-    if (!fn->name)                                                                                 \
-        return vyi_vk_no_function(err, #name);
-    VYI_VK_GLOBAL_LIST(VYI_VK_LOAD)
-#undef VYI_VK_LOAD
-    return VYRE_OK;
+    static const vyi_vk_entry entries[] = { VYI_VK_GLOBAL_LIST(VYI_VK_ENTRY) };
+    const vyi_vk_source from = { fn->vkGetInstanceProcAddr, NULL, VK_NULL_HANDLE, VK_NULL_HANDLE };
+    return vyi_vk_load(fn, &from, entries, sizeof entries / sizeof entries[0], err);
 }
 
 VYI_COLD
 VYI_API vyre_status vyi_vk_load_instance(vyi_vk_table *fn, VkInstance instance, vyre_error *err)
 {
-#define VYI_VK_LOAD(name)                                                                          \
-    fn->name = (PFN_##name)fn->vkGetInstanceProcAddr(instance, #name);                             \
-    if (!fn->name)                                                                                 \
-        return vyi_vk_no_function(err, #name);
-    VYI_VK_INSTANCE_LIST(VYI_VK_LOAD)
-#undef VYI_VK_LOAD
+    static const vyi_vk_entry entries[] = { VYI_VK_INSTANCE_LIST(VYI_VK_ENTRY) };
+    const vyi_vk_source from = { fn->vkGetInstanceProcAddr, NULL, instance, VK_NULL_HANDLE };
+    const vyre_status status =
+        vyi_vk_load(fn, &from, entries, sizeof entries / sizeof entries[0], err);
+    if (status != VYRE_OK)
+        return status;
     fn->vkSetDebugUtilsObjectNameEXT = (PFN_vkSetDebugUtilsObjectNameEXT)
         fn->vkGetInstanceProcAddr(instance, "vkSetDebugUtilsObjectNameEXT");
     fn->vkCreateDebugUtilsMessengerEXT = (PFN_vkCreateDebugUtilsMessengerEXT)
@@ -20401,12 +20513,12 @@ VYI_API vyre_status vyi_vk_load_instance(vyi_vk_table *fn, VkInstance instance, 
 VYI_COLD
 VYI_API vyre_status vyi_vk_load_device(vyi_vk_table *fn, VkDevice device, vyre_error *err)
 {
-#define VYI_VK_LOAD(name)                                                                          \
-    fn->name = (PFN_##name)fn->vkGetDeviceProcAddr(device, #name);                                 \
-    if (!fn->name)                                                                                 \
-        return vyi_vk_no_function(err, #name);
-    VYI_VK_DEVICE_LIST(VYI_VK_LOAD)
-#undef VYI_VK_LOAD
+    static const vyi_vk_entry entries[] = { VYI_VK_DEVICE_LIST(VYI_VK_ENTRY) };
+    const vyi_vk_source from = { NULL, fn->vkGetDeviceProcAddr, VK_NULL_HANDLE, device };
+    const vyre_status status =
+        vyi_vk_load(fn, &from, entries, sizeof entries / sizeof entries[0], err);
+    if (status != VYRE_OK)
+        return status;
     fn->vkCreateSemaphore =
         (PFN_vkCreateSemaphore)fn->vkGetDeviceProcAddr(device, "vkCreateSemaphore");
     fn->vkDestroySemaphore =
@@ -20423,6 +20535,8 @@ VYI_API vyre_status vyi_vk_load_device(vyi_vk_table *fn, VkDevice device, vyre_e
     }
     return VYRE_OK;
 }
+
+#undef VYI_VK_ENTRY
 
 /* --- results ------------------------------------------------------------- */
 

@@ -70,6 +70,7 @@ VYI_API vyre_status vyi_fail(vyre_error *err, vyre_status status, uint64_t at,
 }
 
 VYI_COLD
+VYI_OUTLINE
 VYI_API vyre_status vyi_fail_nomem(vyre_error *err, size_t size)
 {
     return vyi_fail(err, VYRE_E_NOMEM, size, "Free memory, or pass an allocator that has more.",
@@ -113,6 +114,7 @@ VYI_API void *vyi_alloc(const vyre_allocator *allocator, size_t size)
     return vyi_resize(allocator, NULL, 0, size);
 }
 
+VYI_OUTLINE
 VYI_API void vyi_free(const vyre_allocator *allocator, void *ptr, size_t size)
 {
     if (ptr)

@@ -392,17 +392,20 @@ VYRE_API vyre_value vyre_ir_length(vyre_program *p, vyre_buffer buffer)
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_LENGTH, buffer.id, 0, 0));
 }
 
+VYI_OUTLINE
 VYRE_API vyre_value vyre_ir_load(vyre_program *p, vyre_buffer buffer, vyre_value index)
 {
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_LOAD, buffer.id, index.id, 0));
 }
 
+VYI_OUTLINE
 VYRE_API void vyre_ir_store(vyre_program *p, vyre_buffer buffer, vyre_value index,
                             vyre_value value)
 {
     vyi_ir_append(p, vyi_inst_make(VYI_OP_STORE, buffer.id, index.id, value.id));
 }
 
+VYI_OUTLINE
 VYRE_API vyre_value vyre_ir_atomic(vyre_program *p, vyre_atomic_op op, vyre_buffer buffer,
                                    vyre_value index, vyre_value value, vyre_order order)
 {
@@ -421,6 +424,7 @@ VYRE_API vyre_value vyre_ir_atomic_cas(vyre_program *p, vyre_buffer buffer, vyre
     return vyi_ir_value(p, inst);
 }
 
+VYI_OUTLINE
 VYRE_API vyre_value vyre_ir_atomic_load(vyre_program *p, vyre_buffer buffer, vyre_value index,
                                         vyre_order order)
 {
@@ -429,6 +433,7 @@ VYRE_API vyre_value vyre_ir_atomic_load(vyre_program *p, vyre_buffer buffer, vyr
     return vyi_ir_value(p, inst);
 }
 
+VYI_OUTLINE
 VYRE_API void vyre_ir_atomic_store(vyre_program *p, vyre_buffer buffer, vyre_value index,
                                    vyre_value value, vyre_order order)
 {
@@ -473,6 +478,7 @@ VYRE_API vyre_value vyre_ir_fma(vyre_program *p, vyre_value a, vyre_value b, vyr
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_FMA, a.id, b.id, c.id));
 }
 
+VYI_OUTLINE
 VYRE_API vyre_value vyre_ir_select(vyre_program *p, vyre_value cond, vyre_value a, vyre_value b)
 {
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_SELECT, cond.id, a.id, b.id));

@@ -245,6 +245,7 @@ VYRE_API vyre_status vyre_control_observable(const void *src, size_t size, uint3
     return vyi_control_word(src, size, VYRE_CONTROL_OBSERVABLES + index, out, err);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_control_metrics(const void *src, size_t size, uint32_t out[VYRE_METRICS],
                                           vyre_error *err)
 {
@@ -287,6 +288,7 @@ VYRE_API vyre_status vyre_ring_encode(void *dst, size_t size, uint32_t slots, vy
     return status;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_ring_check(const void *src, size_t size, uint32_t slots, vyre_error *err)
 {
     vyre_status status = vyi_wire_pointer(src, size, "the ring", err);
@@ -403,6 +405,7 @@ VYRE_API vyre_status vyre_ring_count_first(const void *ring, size_t size, uint64
 
 /* --- load miss ----------------------------------------------------------- */
 
+VYI_COLD
 VYRE_API vyre_status vyre_load_miss_encode(void *dst, size_t size, const vyre_load_miss *miss,
                                            vyre_error *err)
 {
@@ -432,6 +435,7 @@ VYRE_API vyre_status vyre_load_miss_encode(void *dst, size_t size, const vyre_lo
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_load_miss_decode(const void *ring, size_t size, uint32_t slot,
                                            vyre_load_miss *out, vyre_error *err)
 {
@@ -473,6 +477,7 @@ VYRE_API vyre_status vyre_log_encode(void *dst, size_t size, uint32_t records, v
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_log_check(const void *src, size_t size, vyre_error *err)
 {
     vyre_status status = vyi_wire_pointer(src, size, "the debug log", err);
@@ -563,6 +568,7 @@ VYRE_API vyre_status vyre_io_encode(void *dst, size_t size, uint32_t slots, vyre
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_io_check(const void *src, size_t size, vyre_error *err)
 {
     if (size % 4)
