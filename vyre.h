@@ -6374,6 +6374,7 @@ static uint32_t vyi_given_types(uint32_t op)
     }
 }
 
+VYI_OUTLINE
 static vyre_status vyi_check_numbers(const vyre_program *p, uint32_t index, vyre_error *err)
 {
     const vyi_inst *inst = &p->insts[index];
@@ -7873,6 +7874,7 @@ static void vyi_opt_keep_name(vyi_optimizer *o, uint32_t index, uint32_t ref)
 }
 
 /* An instruction that is no part of a block's frame. */
+VYI_OUTLINE
 static void vyi_opt_plain(vyi_optimizer *o, uint32_t index, vyi_inst inst)
 {
     uint32_t ref = 0;
@@ -7962,6 +7964,7 @@ static uint32_t vyi_opt_open(vyi_optimizer *o, uint32_t index, const vyi_inst *i
     return index + 1;
 }
 
+VYI_OUTLINE
 static uint32_t vyi_opt_next_arm(vyi_optimizer *o, uint32_t index, const vyi_inst *inst)
 {
     vyi_opt_block *top = vyi_opt_top(o);
@@ -8077,6 +8080,7 @@ static void vyi_opt_drop_empty_elses(vyi_optimizer *o)
 /* --- committing ----------------------------------------------------------- */
 
 /* The length of the result; gives constants their ids and maps the rest. */
+VYI_OUTLINE
 static uint32_t vyi_opt_number(vyi_optimizer *o)
 {
     uint32_t count = 0;
@@ -8155,6 +8159,7 @@ static void vyi_opt_commit(vyi_optimizer *o)
     }
 }
 
+VYI_OUTLINE
 static vyre_status vyi_opt_run(vyi_optimizer *o, vyre_error *err)
 {
     vyre_program *p = o->p;
@@ -16344,6 +16349,7 @@ static void vyi_glsl_define(vyi_glsl *g, uint32_t index)
     vyi_glsl_put(g, ";\n");
 }
 
+VYI_OUTLINE
 static void vyi_glsl_statement(vyi_glsl *g, uint32_t index)
 {
     const vyi_inst *inst = &g->p->insts[index];
@@ -20946,6 +20952,7 @@ static vyre_status vyi_vk_no_device(vyre_error *err, const char *wanted, uint32_
                     "none of the %u Vulkan devices has Vulkan 1.1 and a compute queue", count);
 }
 
+VYI_OUTLINE
 static vyre_status vyi_vk_choose(vyi_vk_context *c, vyre_error *err)
 {
     VkPhysicalDevice list[VYI_VK_MAX_DEVICES];
@@ -21045,6 +21052,7 @@ static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *p
     return VYRE_OK;
 }
 
+VYI_OUTLINE
 static vyre_status vyi_vk_device_create(vyi_vk_context *c, vyre_error *err)
 {
     vyi_vk_device_plan plan;
@@ -22340,6 +22348,7 @@ static vyre_status vyi_vk_probe_finish(vyi_vk_prober *pr, vyre_error *err)
 
 #define VYI_VK_PROBE_ITERATIONS 200000u
 
+VYI_OUTLINE
 static vyre_status vyi_vk_probe_loops(vyi_vk_prober *pr, vyre_probe *out, vyre_error *err)
 {
     vyre_status status = vyi_vk_probe_launch(pr, VYI_VK_PROBE_LOOPS, VYI_VK_PROBE_ITERATIONS, 1,
@@ -22461,6 +22470,7 @@ static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, ui
 /* A host thread that does not get its turn while the dispatch runs proves
  * nothing, so it has several goes, and many where both run on the same cores:
  * there only a busy machine stands in the way. */
+VYI_OUTLINE
 static vyre_status vyi_vk_probe_echo(vyi_vk_prober *pr, vyre_probe *out, vyre_error *err)
 {
     const uint64_t deadline =
@@ -22481,6 +22491,7 @@ static vyre_status vyi_vk_probe_echo(vyi_vk_prober *pr, vyre_probe *out, vyre_er
 
 #define VYI_VK_PROBE_MAX_GROUPS 2048u
 
+VYI_OUTLINE
 static vyre_status vyi_vk_probe_resident(vyi_vk_prober *pr, uint32_t max_groups, vyre_probe *out,
                                          vyre_error *err)
 {
@@ -22775,6 +22786,7 @@ static void vyi_vk_describe_memory(vyi_vk *v)
     }
 }
 
+VYI_OUTLINE
 static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
 {
     const uint32_t wanted = desc->desc->lease.in_flight ? desc->desc->lease.in_flight : 2;
@@ -22848,6 +22860,7 @@ static vyre_status vyi_vk_open(const vyi_device_desc *desc, vyi_device **out, vy
 
 #define VYI_VK_CLOSE_TIMEOUT 1000000000ull
 
+VYI_OUTLINE
 static bool vyi_vk_close(vyi_device *d)
 {
     vyi_vk *v = (vyi_vk *)d;

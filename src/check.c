@@ -179,6 +179,7 @@ static uint32_t vyi_given_types(uint32_t op)
     }
 }
 
+VYI_OUTLINE
 static vyre_status vyi_check_numbers(const vyre_program *p, uint32_t index, vyre_error *err)
 {
     const vyi_inst *inst = &p->insts[index];

@@ -611,6 +611,7 @@ static void vyi_glsl_define(vyi_glsl *g, uint32_t index)
     vyi_glsl_put(g, ";\n");
 }
 
+VYI_OUTLINE
 static void vyi_glsl_statement(vyi_glsl *g, uint32_t index)
 {
     const vyi_inst *inst = &g->p->insts[index];

@@ -706,6 +706,7 @@ static void vyi_opt_keep_name(vyi_optimizer *o, uint32_t index, uint32_t ref)
 }
 
 /* An instruction that is no part of a block's frame. */
+VYI_OUTLINE
 static void vyi_opt_plain(vyi_optimizer *o, uint32_t index, vyi_inst inst)
 {
     uint32_t ref = 0;
@@ -795,6 +796,7 @@ static uint32_t vyi_opt_open(vyi_optimizer *o, uint32_t index, const vyi_inst *i
     return index + 1;
 }
 
+VYI_OUTLINE
 static uint32_t vyi_opt_next_arm(vyi_optimizer *o, uint32_t index, const vyi_inst *inst)
 {
     vyi_opt_block *top = vyi_opt_top(o);
@@ -910,6 +912,7 @@ static void vyi_opt_drop_empty_elses(vyi_optimizer *o)
 /* --- committing ----------------------------------------------------------- */
 
 /* The length of the result; gives constants their ids and maps the rest. */
+VYI_OUTLINE
 static uint32_t vyi_opt_number(vyi_optimizer *o)
 {
     uint32_t count = 0;
@@ -988,6 +991,7 @@ static void vyi_opt_commit(vyi_optimizer *o)
     }
 }
 
+VYI_OUTLINE
 static vyre_status vyi_opt_run(vyi_optimizer *o, vyre_error *err)
 {
     vyre_program *p = o->p;

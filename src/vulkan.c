@@ -234,6 +234,7 @@ static void vyi_vk_describe_memory(vyi_vk *v)
     }
 }
 
+VYI_OUTLINE
 static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
 {
     const uint32_t wanted = desc->desc->lease.in_flight ? desc->desc->lease.in_flight : 2;
@@ -307,6 +308,7 @@ static vyre_status vyi_vk_open(const vyi_device_desc *desc, vyi_device **out, vy
 
 #define VYI_VK_CLOSE_TIMEOUT 1000000000ull
 
+VYI_OUTLINE
 static bool vyi_vk_close(vyi_device *d)
 {
     vyi_vk *v = (vyi_vk *)d;

@@ -332,6 +332,7 @@ static vyre_status vyi_vk_no_device(vyre_error *err, const char *wanted, uint32_
                     "none of the %u Vulkan devices has Vulkan 1.1 and a compute queue", count);
 }
 
+VYI_OUTLINE
 static vyre_status vyi_vk_choose(vyi_vk_context *c, vyre_error *err)
 {
     VkPhysicalDevice list[VYI_VK_MAX_DEVICES];
@@ -431,6 +432,7 @@ static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *p
     return VYRE_OK;
 }
 
+VYI_OUTLINE
 static vyre_status vyi_vk_device_create(vyi_vk_context *c, vyre_error *err)
 {
     vyi_vk_device_plan plan;
