@@ -209,8 +209,9 @@
  *
  * VYI_COLD: what runs when something is opened, built, printed or has failed.
  * It and the branches that lead to it are made small instead of fast, which is
- * quicker to compile; private functions that only such functions call follow
- * by themselves. */
+ * quicker to compile.  Private functions that only such functions call follow by
+ * themselves; so does a function that calls one of them whatever happens, which
+ * is why nothing that runs often may. */
 #if defined(__GNUC__) || defined(__clang__)
     #define VYI_MAYBE_UNUSED __attribute__((unused))
     #define VYI_OUTLINE      __attribute__((noinline))
@@ -2895,7 +2896,6 @@ VYRE_API vyre_status vyre_control_encode(void *dst, size_t size, const vyre_cont
     return VYRE_OK;
 }
 
-VYI_COLD
 VYRE_API vyre_status vyre_control_check(const void *src, size_t size, vyre_error *err)
 {
     vyre_status status = vyi_wire_pointer(src, size, "the control buffer", err);
@@ -3026,7 +3026,6 @@ VYRE_API vyre_status vyre_ring_encode(void *dst, size_t size, uint32_t slots, vy
     return status;
 }
 
-VYI_COLD
 VYRE_API vyre_status vyre_ring_check(const void *src, size_t size, uint32_t slots, vyre_error *err)
 {
     vyre_status status = vyi_wire_pointer(src, size, "the ring", err);
@@ -3215,7 +3214,6 @@ VYRE_API vyre_status vyre_log_encode(void *dst, size_t size, uint32_t records, v
     return VYRE_OK;
 }
 
-VYI_COLD
 VYRE_API vyre_status vyre_log_check(const void *src, size_t size, vyre_error *err)
 {
     vyre_status status = vyi_wire_pointer(src, size, "the debug log", err);
@@ -3306,7 +3304,6 @@ VYRE_API vyre_status vyre_io_encode(void *dst, size_t size, uint32_t slots, vyre
     return VYRE_OK;
 }
 
-VYI_COLD
 VYRE_API vyre_status vyre_io_check(const void *src, size_t size, vyre_error *err)
 {
     if (size % 4)
@@ -12509,7 +12506,6 @@ static void vyi_layout_decoder(vyi_code_layout *l, vyi_code_decoder *d)
     d->fixed_at = (uint32_t *)vyi_layout_take(l, (size_t)d->fixed_mask + 1, sizeof *d->fixed_at);
 }
 
-VYI_COLD
 VYI_API vyre_status vyi_machine_decode(const vyre_program *p, const vyre_interp_desc *desc,
                                        vyi_machine **out, vyre_error *err)
 {
@@ -12695,7 +12691,6 @@ VYI_API vyre_status vyi_machine_bind(vyi_machine *m, void *const *buffers, const
     return VYRE_OK;
 }
 
-VYI_COLD
 VYI_API vyre_status vyi_machine_create(const vyre_program *p, const vyre_interp_desc *desc,
                                        vyi_machine **out, vyre_error *err)
 {
@@ -12716,7 +12711,6 @@ VYI_API vyre_status vyi_machine_create(const vyre_program *p, const vyre_interp_
     return VYRE_OK;
 }
 
-VYI_COLD
 VYI_API void vyi_machine_destroy(vyi_machine *m)
 {
     if (!m)

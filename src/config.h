@@ -33,8 +33,9 @@
  *
  * VYI_COLD: what runs when something is opened, built, printed or has failed.
  * It and the branches that lead to it are made small instead of fast, which is
- * quicker to compile; private functions that only such functions call follow
- * by themselves. */
+ * quicker to compile.  Private functions that only such functions call follow by
+ * themselves; so does a function that calls one of them whatever happens, which
+ * is why nothing that runs often may. */
 #if defined(__GNUC__) || defined(__clang__)
     #define VYI_MAYBE_UNUSED __attribute__((unused))
     #define VYI_OUTLINE      __attribute__((noinline))

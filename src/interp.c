@@ -155,7 +155,6 @@ VYI_API vyre_status vyi_machine_bind(vyi_machine *m, void *const *buffers, const
     return VYRE_OK;
 }
 
-VYI_COLD
 VYI_API vyre_status vyi_machine_create(const vyre_program *p, const vyre_interp_desc *desc,
                                        vyi_machine **out, vyre_error *err)
 {
@@ -176,7 +175,6 @@ VYI_API vyre_status vyi_machine_create(const vyre_program *p, const vyre_interp_
     return VYRE_OK;
 }
 
-VYI_COLD
 VYI_API void vyi_machine_destroy(vyi_machine *m)
 {
     if (!m)

@@ -621,7 +621,6 @@ static void vyi_layout_decoder(vyi_code_layout *l, vyi_code_decoder *d)
     d->fixed_at = (uint32_t *)vyi_layout_take(l, (size_t)d->fixed_mask + 1, sizeof *d->fixed_at);
 }
 
-VYI_COLD
 VYI_API vyre_status vyi_machine_decode(const vyre_program *p, const vyre_interp_desc *desc,
                                        vyi_machine **out, vyre_error *err)
 {

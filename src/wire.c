@@ -157,7 +157,6 @@ VYRE_API vyre_status vyre_control_encode(void *dst, size_t size, const vyre_cont
     return VYRE_OK;
 }
 
-VYI_COLD
 VYRE_API vyre_status vyre_control_check(const void *src, size_t size, vyre_error *err)
 {
     vyre_status status = vyi_wire_pointer(src, size, "the control buffer", err);
@@ -288,7 +287,6 @@ VYRE_API vyre_status vyre_ring_encode(void *dst, size_t size, uint32_t slots, vy
     return status;
 }
 
-VYI_COLD
 VYRE_API vyre_status vyre_ring_check(const void *src, size_t size, uint32_t slots, vyre_error *err)
 {
     vyre_status status = vyi_wire_pointer(src, size, "the ring", err);
@@ -477,7 +475,6 @@ VYRE_API vyre_status vyre_log_encode(void *dst, size_t size, uint32_t records, v
     return VYRE_OK;
 }
 
-VYI_COLD
 VYRE_API vyre_status vyre_log_check(const void *src, size_t size, vyre_error *err)
 {
     vyre_status status = vyi_wire_pointer(src, size, "the debug log", err);
@@ -568,7 +565,6 @@ VYRE_API vyre_status vyre_io_encode(void *dst, size_t size, uint32_t slots, vyre
     return VYRE_OK;
 }
 
-VYI_COLD
 VYRE_API vyre_status vyre_io_check(const void *src, size_t size, vyre_error *err)
 {
     if (size % 4)
