@@ -205,10 +205,17 @@
 
 /* VYI_OUTLINE: short functions with dozens of callers that build programs and
  * modules.  As calls they cost no time that counts; copied into each caller, a
- * ninth of the library's code and of its compile time. */
+ * ninth of the library's code and of its compile time.
+ *
+ * VYI_COLD: what runs when something is opened, built, printed or has failed.
+ * It and the branches that lead to it are made small instead of fast, which is
+ * quicker to compile.  Private functions that only such functions call follow by
+ * themselves; so does a function that calls one of them whatever happens, which
+ * is why nothing that runs often may. */
 #if defined(__GNUC__) || defined(__clang__)
     #define VYI_MAYBE_UNUSED __attribute__((unused))
     #define VYI_OUTLINE      __attribute__((noinline))
+    #define VYI_COLD         __attribute__((cold))
     #if defined(__MINGW32__) && !defined(__clang__)
         #define VYI_PRINTF(text, first) __attribute__((format(gnu_printf, text, first)))
     #else
@@ -217,6 +224,7 @@
 #else
     #define VYI_MAYBE_UNUSED
     #define VYI_OUTLINE
+    #define VYI_COLD
     #define VYI_PRINTF(text, first)
 #endif
 
@@ -2425,11 +2433,13 @@ static const vyi_status_entry *vyi_status_find(vyre_status status)
     return &unknown;
 }
 
+VYI_COLD
 VYRE_API const char *vyre_status_text(vyre_status status)
 {
     return vyi_status_find(status)->text;
 }
 
+VYI_COLD
 VYRE_API const char *vyre_status_name(vyre_status status)
 {
     return vyi_status_find(status)->name;
@@ -2442,6 +2452,7 @@ VYRE_API uint32_t vyre_version(void)
 
 /* --- errors -------------------------------------------------------------- */
 
+VYI_COLD
 VYI_API vyre_status vyi_fail(vyre_error *err, vyre_status status, uint64_t at,
                              const char *fix, const char *format, ...)
 {
@@ -2462,6 +2473,8 @@ VYI_API vyre_status vyi_fail(vyre_error *err, vyre_status status, uint64_t at,
     return status;
 }
 
+VYI_COLD
+VYI_OUTLINE
 VYI_API vyre_status vyi_fail_nomem(vyre_error *err, size_t size)
 {
     return vyi_fail(err, VYRE_E_NOMEM, size, "Free memory, or pass an allocator that has more.",
@@ -2505,6 +2518,7 @@ VYI_API void *vyi_alloc(const vyre_allocator *allocator, size_t size)
     return vyi_resize(allocator, NULL, 0, size);
 }
 
+VYI_OUTLINE
 VYI_API void vyi_free(const vyre_allocator *allocator, void *ptr, size_t size)
 {
     if (ptr)
@@ -2601,6 +2615,7 @@ VYI_API void vyi_arena_free(vyi_arena *arena)
 
 /* --- messages ------------------------------------------------------------ */
 
+VYI_COLD
 VYI_API void vyi_message(const vyre_logger *logger, vyre_severity severity,
                          const char *format, ...)
 {
@@ -2776,6 +2791,7 @@ VYRE_API bool vyre_opcode_publishable(uint32_t op)
     return vyre_opcode_is_builtin(op) || vyre_opcode_is_user(op);
 }
 
+VYI_COLD
 VYRE_API const char *vyre_opcode_name(uint32_t op)
 {
     switch (op) {
@@ -2786,6 +2802,7 @@ VYRE_API const char *vyre_opcode_name(uint32_t op)
     }
 }
 
+VYI_COLD
 VYRE_API const char *vyre_slot_state_name(vyre_slot_state state)
 {
     static const char *const names[] = {
@@ -2864,6 +2881,7 @@ static void vyi_control_fill(void *dst, uint32_t first, uint32_t limit, uint32_t
         vyi_set_word(dst, first + i, value);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_control_encode(void *dst, size_t size, const vyre_control_desc *desc,
                                          vyre_error *err)
 {
@@ -2916,6 +2934,7 @@ static vyre_status vyi_control_verify_offsets(const void *src, uint32_t slots, v
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_control_verify(const void *src, size_t size, uint32_t slots,
                                          vyre_error *err)
 {
@@ -2974,6 +2993,7 @@ VYRE_API vyre_status vyre_control_observable(const void *src, size_t size, uint3
     return vyi_control_word(src, size, VYRE_CONTROL_OBSERVABLES + index, out, err);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_control_metrics(const void *src, size_t size, uint32_t out[VYRE_METRICS],
                                           vyre_error *err)
 {
@@ -3007,6 +3027,7 @@ VYI_API vyre_status vyi_ring_room(const void *dst, size_t size, uint32_t slots, 
     return vyi_wire_room(dst, size, vyre_ring_size(slots), "the ring", err);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_ring_encode(void *dst, size_t size, uint32_t slots, vyre_error *err)
 {
     vyre_status status = vyi_ring_room(dst, size, slots, err);
@@ -3131,6 +3152,7 @@ VYRE_API vyre_status vyre_ring_count_first(const void *ring, size_t size, uint64
 
 /* --- load miss ----------------------------------------------------------- */
 
+VYI_COLD
 VYRE_API vyre_status vyre_load_miss_encode(void *dst, size_t size, const vyre_load_miss *miss,
                                            vyre_error *err)
 {
@@ -3160,6 +3182,7 @@ VYRE_API vyre_status vyre_load_miss_encode(void *dst, size_t size, const vyre_lo
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_load_miss_decode(const void *ring, size_t size, uint32_t slot,
                                            vyre_load_miss *out, vyre_error *err)
 {
@@ -3188,6 +3211,7 @@ VYRE_API size_t vyre_log_size(uint32_t records)
     return vyi_wire_bytes(VYRE_LOG_RECORDS + (uint64_t)records * VYRE_LOG_RECORD_WORDS);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_log_encode(void *dst, size_t size, uint32_t records, vyre_error *err)
 {
     if (records > VYRE_MAX_LOG_RECORDS)
@@ -3274,6 +3298,7 @@ static vyre_status vyi_io_too_many(uint64_t slots, vyre_error *err)
                     (unsigned long long)slots, VYRE_IO_SLOTS);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_io_encode(void *dst, size_t size, uint32_t slots, vyre_error *err)
 {
     if (slots == 0)
@@ -3535,6 +3560,7 @@ VYRE_API vyre_status vyre_io_complete(void *queue, size_t size, const vyre_io_re
 
 enum { VYI_BUFFER_CONTROL, VYI_BUFFER_RING, VYI_BUFFER_LOG, VYI_BUFFER_IO };
 
+VYI_COLD
 VYRE_API vyre_status vyre_readback_check(const size_t *sizes, uint32_t count, uint32_t slots,
                                          uint64_t *total, vyre_error *err)
 {
@@ -4123,7 +4149,8 @@ extern int nanosleep(const struct timespec *duration, struct timespec *rest);
 /* --- time ---------------------------------------------------------------- */
 
 /* Nanoseconds of a clock that never goes back. */
-static inline uint64_t vyi_now(void)
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static uint64_t vyi_now(void)
 {
 #if defined(_WIN32)
     LARGE_INTEGER ticks, rate;
@@ -4522,6 +4549,7 @@ static vyre_status vyi_tenants_control(const void *control, size_t size, vyre_er
     return control || size ? vyre_control_check(control, size, err) : VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_tenants *vyre_tenants_create(const vyre_tenants_desc *desc, vyre_error *err)
 {
     vyre_tenants_desc none;
@@ -4547,6 +4575,7 @@ VYRE_API vyre_tenants *vyre_tenants_create(const vyre_tenants_desc *desc, vyre_e
     return tenants;
 }
 
+VYI_COLD
 VYRE_API void vyre_tenants_destroy(vyre_tenants *tenants)
 {
     if (!tenants)
@@ -4556,6 +4585,7 @@ VYRE_API void vyre_tenants_destroy(vyre_tenants *tenants)
     vyi_free(&allocator, tenants, sizeof *tenants);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_tenants_attach(vyre_tenants *tenants, void *control,
                                          size_t control_size, vyre_error *err)
 {
@@ -4573,6 +4603,7 @@ VYRE_API vyre_status vyre_tenants_attach(vyre_tenants *tenants, void *control,
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_tenants_list(vyre_tenants *tenants, uint32_t ids[VYRE_MAX_TENANTS],
                                        uint32_t *count, vyre_error *err)
 {
@@ -4609,6 +4640,7 @@ static uint32_t vyi_tenants_take(vyre_tenants *tenants, const vyre_tenant_limits
     return id;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_tenants_register(vyre_tenants *tenants, const vyre_tenant_limits *limits,
                                            vyre_tenant *out, vyre_error *err)
 {
@@ -4665,6 +4697,7 @@ VYRE_API vyre_status vyre_tenants_revoke(vyre_tenants *tenants, vyre_tenant tena
     return vyi_tenant_switch(tenants, tenant, VYRE_TENANT_REVOKED, err);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_tenants_query(vyre_tenants *tenants, vyre_tenant tenant,
                                         vyre_tenant_info *out, vyre_error *err)
 {
@@ -4692,6 +4725,7 @@ static vyre_status vyi_tenant_map_opcode(uint32_t id, uint32_t local, uint32_t *
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_tenants_opcode(vyre_tenants *tenants, vyre_tenant tenant, uint32_t local,
                                          uint32_t *out, vyre_error *err)
 {
@@ -5451,6 +5485,7 @@ VYI_API const vyi_operator *vyi_unary_describe(uint32_t sub)
     return &table[sub];
 }
 
+VYI_COLD
 VYI_API const char *vyi_builtin_text(uint32_t sub)
 {
     static const char *const table[] = {
@@ -5462,6 +5497,7 @@ VYI_API const char *vyi_builtin_text(uint32_t sub)
     return table[sub];
 }
 
+VYI_COLD
 VYI_API const char *vyi_type_text(uint32_t type)
 {
     static const char *const table[] = { "none", "u32", "i32", "f32", "bool" };
@@ -5479,6 +5515,7 @@ static void vyi_program_set_up(vyre_program *p, const vyre_program_desc *desc,
     memcpy(p->group_size, group_size, sizeof p->group_size);
 }
 
+VYI_COLD
 VYRE_API vyre_program *vyre_program_create(const vyre_program_desc *desc, vyre_error *err)
 {
     static const vyre_program_desc defaults = { { 0, 0, 0 }, NULL, { NULL, NULL } };
@@ -5506,6 +5543,7 @@ VYRE_API vyre_program *vyre_program_create(const vyre_program_desc *desc, vyre_e
     return p;
 }
 
+VYI_COLD
 VYRE_API void vyre_program_destroy(vyre_program *p)
 {
     if (!p)
@@ -5576,6 +5614,7 @@ static uint64_t vyi_hash_buffer(uint64_t hash, const vyi_buffer *b)
     return vyi_hash_word(hash, b->readback_size);
 }
 
+VYI_COLD
 VYRE_API uint64_t vyre_program_hash(const vyre_program *p)
 {
     uint64_t hash = VYI_HASH_SEED;
@@ -5593,6 +5632,7 @@ VYRE_API uint64_t vyre_program_hash(const vyre_program *p)
 
 /* --- the builder's core -------------------------------------------------- */
 
+VYI_COLD
 VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *fix,
                               const char *format, ...)
 {
@@ -5800,17 +5840,20 @@ VYRE_API vyre_value vyre_ir_length(vyre_program *p, vyre_buffer buffer)
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_LENGTH, buffer.id, 0, 0));
 }
 
+VYI_OUTLINE
 VYRE_API vyre_value vyre_ir_load(vyre_program *p, vyre_buffer buffer, vyre_value index)
 {
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_LOAD, buffer.id, index.id, 0));
 }
 
+VYI_OUTLINE
 VYRE_API void vyre_ir_store(vyre_program *p, vyre_buffer buffer, vyre_value index,
                             vyre_value value)
 {
     vyi_ir_append(p, vyi_inst_make(VYI_OP_STORE, buffer.id, index.id, value.id));
 }
 
+VYI_OUTLINE
 VYRE_API vyre_value vyre_ir_atomic(vyre_program *p, vyre_atomic_op op, vyre_buffer buffer,
                                    vyre_value index, vyre_value value, vyre_order order)
 {
@@ -5829,6 +5872,7 @@ VYRE_API vyre_value vyre_ir_atomic_cas(vyre_program *p, vyre_buffer buffer, vyre
     return vyi_ir_value(p, inst);
 }
 
+VYI_OUTLINE
 VYRE_API vyre_value vyre_ir_atomic_load(vyre_program *p, vyre_buffer buffer, vyre_value index,
                                         vyre_order order)
 {
@@ -5837,6 +5881,7 @@ VYRE_API vyre_value vyre_ir_atomic_load(vyre_program *p, vyre_buffer buffer, vyr
     return vyi_ir_value(p, inst);
 }
 
+VYI_OUTLINE
 VYRE_API void vyre_ir_atomic_store(vyre_program *p, vyre_buffer buffer, vyre_value index,
                                    vyre_value value, vyre_order order)
 {
@@ -5881,6 +5926,7 @@ VYRE_API vyre_value vyre_ir_fma(vyre_program *p, vyre_value a, vyre_value b, vyr
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_FMA, a.id, b.id, c.id));
 }
 
+VYI_OUTLINE
 VYRE_API vyre_value vyre_ir_select(vyre_program *p, vyre_value cond, vyre_value a, vyre_value b)
 {
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_SELECT, cond.id, a.id, b.id));
@@ -6043,6 +6089,7 @@ static bool vyi_ir_add_text(vyre_program *p, const char *text)
     return false;
 }
 
+VYI_COLD
 VYRE_API void vyre_ir_comment(vyre_program *p, const char *text)
 {
     if (!p)
@@ -6070,6 +6117,7 @@ static uint32_t vyi_ir_name_place(const vyre_program *p, uint32_t id)
     return low;
 }
 
+VYI_COLD
 VYI_API const char *vyi_value_text(const vyre_program *p, uint32_t id)
 {
     const uint32_t place = vyi_ir_name_place(p, id);
@@ -6095,6 +6143,7 @@ static bool vyi_ir_insert_name(vyre_program *p, uint32_t id, const char *text)
     return true;
 }
 
+VYI_COLD
 VYRE_API vyre_value vyre_ir_name(vyre_program *p, vyre_value value, const char *name)
 {
     vyre_value none = { 0 };
@@ -6164,6 +6213,7 @@ VYRE_API vyre_value vyre_ir_reduce(vyre_program *p, vyre_reduce_op op, vyre_valu
 
 /* --- workgroup size and buffers ------------------------------------------ */
 
+VYI_COLD
 VYI_API vyre_status vyi_check_group_size(const uint32_t size[3], vyre_error *err)
 {
     uint64_t lanes = 1;
@@ -6238,6 +6288,7 @@ static vyre_status vyi_check_unlike(const vyre_program *p, uint32_t index, vyre_
     return VYRE_OK;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_check_buffer(const vyre_program *p, uint32_t index, vyre_error *err)
 {
     const vyi_buffer *b = &p->buffers[index];
@@ -6330,6 +6381,7 @@ static uint32_t vyi_given_types(uint32_t op)
     }
 }
 
+VYI_OUTLINE
 static vyre_status vyi_check_numbers(const vyre_program *p, uint32_t index, vyre_error *err)
 {
     const vyi_inst *inst = &p->insts[index];
@@ -7221,6 +7273,7 @@ static uint32_t vyi_f32_order(uint32_t bits)
     return bits >> 31 ? ~bits : bits | 0x80000000u;
 }
 
+VYI_COLD
 VYI_API bool vyi_eval_binary(uint32_t sub, uint32_t type, uint32_t a, uint32_t b, uint32_t *out)
 {
     if (type == VYRE_TYPE_F32) {
@@ -7257,6 +7310,7 @@ static uint32_t vyi_eval_clz(uint32_t a)
     return n;
 }
 
+VYI_COLD
 VYI_API bool vyi_eval_unary(uint32_t sub, uint32_t type, uint32_t a, uint32_t *out)
 {
     if (type == VYRE_TYPE_F32) {
@@ -7310,6 +7364,7 @@ static bool vyi_eval_to_f32(uint32_t from, uint32_t a, uint32_t *out)
     return true;
 }
 
+VYI_COLD
 VYI_API bool vyi_eval_cast(uint32_t to, uint32_t from, uint32_t a, uint32_t *out)
 {
     if (to == from) {
@@ -7377,6 +7432,7 @@ typedef struct vyi_optimizer {
 } vyi_optimizer;
 
 /* One allocation for all tables, the widest elements first. */
+VYI_OUTLINE
 static bool vyi_opt_allocate(vyi_optimizer *o)
 {
     const size_t count = o->p->count + 1u, locals = o->p->local_count + 1u;
@@ -7410,6 +7466,7 @@ static bool vyi_opt_allocate(vyi_optimizer *o)
 }
 
 /* What the rewriting must know beforehand. */
+VYI_OUTLINE
 static void vyi_opt_survey(vyi_optimizer *o)
 {
     for (uint32_t i = 0; i < o->p->count; i++) {
@@ -7824,6 +7881,7 @@ static void vyi_opt_keep_name(vyi_optimizer *o, uint32_t index, uint32_t ref)
 }
 
 /* An instruction that is no part of a block's frame. */
+VYI_OUTLINE
 static void vyi_opt_plain(vyi_optimizer *o, uint32_t index, vyi_inst inst)
 {
     uint32_t ref = 0;
@@ -7896,6 +7954,7 @@ static uint32_t vyi_opt_decided(const vyi_optimizer *o, uint32_t index, const vy
 
 /* Each of these gives the index of the old instruction to go on with. */
 
+VYI_OUTLINE
 static uint32_t vyi_opt_open(vyi_optimizer *o, uint32_t index, const vyi_inst *inst)
 {
     const uint32_t begin = vyi_opt_decided(o, index, inst);
@@ -7912,6 +7971,7 @@ static uint32_t vyi_opt_open(vyi_optimizer *o, uint32_t index, const vyi_inst *i
     return index + 1;
 }
 
+VYI_OUTLINE
 static uint32_t vyi_opt_next_arm(vyi_optimizer *o, uint32_t index, const vyi_inst *inst)
 {
     vyi_opt_block *top = vyi_opt_top(o);
@@ -7923,6 +7983,7 @@ static uint32_t vyi_opt_next_arm(vyi_optimizer *o, uint32_t index, const vyi_ins
     return index + 1;
 }
 
+VYI_OUTLINE
 static uint32_t vyi_opt_close(vyi_optimizer *o, uint32_t index, const vyi_inst *inst)
 {
     const vyi_opt_block closed = *vyi_opt_top(o);
@@ -7981,6 +8042,7 @@ static bool vyi_opt_has_effect(const vyi_inst *inst)
 
 /* Who needs an instruction needs its operands and the block around it; who
  * reads a local needs all that is stored into it. */
+VYI_OUTLINE
 static void vyi_opt_mark(vyi_optimizer *o)
 {
     for (uint32_t i = 0; i < o->count; i++) {
@@ -8025,6 +8087,7 @@ static void vyi_opt_drop_empty_elses(vyi_optimizer *o)
 /* --- committing ----------------------------------------------------------- */
 
 /* The length of the result; gives constants their ids and maps the rest. */
+VYI_OUTLINE
 static uint32_t vyi_opt_number(vyi_optimizer *o)
 {
     uint32_t count = 0;
@@ -8082,6 +8145,7 @@ static void vyi_opt_put(vyi_optimizer *o, vyi_inst inst, const char *name)
     vyi_opt_put_name(p, name);
 }
 
+VYI_OUTLINE
 static void vyi_opt_commit(vyi_optimizer *o)
 {
     vyre_program *p = o->p;
@@ -8102,6 +8166,7 @@ static void vyi_opt_commit(vyi_optimizer *o)
     }
 }
 
+VYI_OUTLINE
 static vyre_status vyi_opt_run(vyi_optimizer *o, vyre_error *err)
 {
     vyre_program *p = o->p;
@@ -8493,6 +8558,7 @@ static void vyi_text_body(vyi_writer *w)
     }
 }
 
+VYI_COLD
 VYRE_API size_t vyre_program_text(const vyre_program *p, char *dst, size_t size)
 {
     vyi_writer w;
@@ -8745,6 +8811,7 @@ VYI_EXTERN_C_END
 
 /* --- faults -------------------------------------------------------------- */
 
+VYI_COLD
 VYRE_API const char *vyre_fault_text(uint32_t code)
 {
     static const char *const texts[] = {
@@ -8970,6 +9037,7 @@ static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, vyre_error *err)
 
 /* --- callers' code ------------------------------------------------------- */
 
+VYI_COLD
 VYI_API vyi_kernel_guest vyi_kernel_guest_begin(vyi_kernel *k)
 {
     vyi_kernel_guest guest;
@@ -8995,6 +9063,7 @@ static bool vyi_kernel_guest_strays(const vyre_program *p, const vyi_kernel_gues
     return false;
 }
 
+VYI_COLD
 VYI_API void vyi_kernel_guest_end(vyi_kernel *k, vyi_kernel_guest guest, const char *name)
 {
     vyre_program *p = k->p;
@@ -9050,6 +9119,7 @@ static bool vyi_kernel_is_single_pass(const vyi_kernel *k)
 }
 
 /* Strict on both sides, and safe so: the index is clamped to the table. */
+VYI_COLD
 VYI_API vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant)
 {
     vyre_program *p = k->p;
@@ -9109,6 +9179,7 @@ static vyre_value vyi_kernel_slot_word(vyi_kernel *k, uint32_t word)
                                  : vyre_ir_load(k->p, k->ring, at);
 }
 
+VYI_COLD
 VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
 {
     vyre_program *p = k->p;
@@ -9129,6 +9200,7 @@ static void vyi_kernel_refuse(vyi_kernel *k)
 
 /* A careful lane's look before the claim; what it sees may change before the
  * claim, so it only saves claims and decides nothing else. */
+VYI_COLD
 VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
 {
     vyre_program *p = k->p;
@@ -9166,6 +9238,7 @@ static void vyi_kernel_load_claimed(vyi_kernel *k)
  * poll saw: the device has proved that loads behind it find them, and a host
  * that takes nothing back has not changed them since.  vyi_kernel_serve_either
  * acquires before anything looks beyond them. */
+VYI_COLD
 VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
 {
     vyre_program *p = k->p;
@@ -9187,6 +9260,7 @@ VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
     vyre_ir_if(p, vyi_kernel_slot_has_rights(k));
 }
 
+VYI_COLD
 VYI_API void vyi_kernel_claim_end(vyi_kernel *k)
 {
     vyre_program *p = k->p;
@@ -9261,6 +9335,7 @@ static void vyi_kernel_values(vyi_kernel *k)
     k->refused = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "refused");
 }
 
+VYI_COLD
 VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k)
 {
     return vyre_ir_lt(k->p, vyre_ir_builtin(k->p, VYRE_BUILTIN_LOOP_LEFT), k->loop_need);
@@ -9278,6 +9353,7 @@ static vyre_value vyi_kernel_turns(vyi_kernel *k)
 
 /* A block for a slot of the ring's.  The slot always is one: the condition tells
  * that to the emitter, which then checks none of the slot's words. */
+VYI_COLD
 VYI_API void vyi_kernel_slot_begin(vyi_kernel *k, vyre_value slot)
 {
     vyre_ir_if(k->p, vyre_ir_lt(k->p, slot, k->slots));
@@ -9467,6 +9543,7 @@ static vyre_status vyi_kernel_check_free(const vyre_program *p, const vyre_kerne
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_kernel_body(vyre_program *p, const vyre_kernel_desc *desc,
                                       vyre_error *err)
 {
@@ -9488,6 +9565,7 @@ static const char *vyi_kernel_name(const vyre_kernel_desc *d)
     return names[d->kind][d->once ? 1 : 0];
 }
 
+VYI_COLD
 VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_error *err)
 {
     const vyre_kernel_desc d = vyi_kernel_defaults(desc);
@@ -9809,6 +9887,7 @@ static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
     vyi_opcode_prune(k, slot.arg, VYRE_MAX_ARGS);
 }
 
+VYI_COLD
 VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
                                vyre_value value)
 {
@@ -9825,6 +9904,7 @@ VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, ui
 }
 
 /* A code of 0 would read as no fault at all. */
+VYI_COLD
 VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyre_value code)
 {
     if (!p || !slot)
@@ -10195,6 +10275,7 @@ static void vyi_slot_end_common(vyi_kernel *k, vyre_local found)
 }
 
 /* NOP, and STORE_U32 or ATOMIC_ADD of a word that they may write. */
+VYI_COLD
 VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
 {
     vyre_program *p = k->p;
@@ -10219,6 +10300,7 @@ VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
     vyre_ir_end(p);
 }
 
+VYI_COLD
 VYI_API void vyi_kernel_serve(vyi_kernel *k)
 {
     vyre_program *p = k->p;
@@ -10407,6 +10489,7 @@ static void vyi_io_request(vyi_kernel *k, vyre_value slot)
     vyre_ir_end(p);
 }
 
+VYI_COLD
 VYI_API void vyi_kernel_load_miss(vyi_kernel *k)
 {
     vyre_program *p = k->p;
@@ -10444,6 +10527,7 @@ static void vyi_io_recycle(vyi_kernel *k, vyre_value slot)
 
 /* A looping kernel looks at one IO slot in each round, so that the first
  * lane's own slots do not wait for 64 polls. */
+VYI_COLD
 VYI_API void vyi_kernel_poll_io(vyi_kernel *k)
 {
     vyre_program *p = k->p;
@@ -10585,6 +10669,7 @@ static void vyi_priority_serve(vyi_kernel *k, const vyi_priority *scan)
 
 /* Looping: one claim a round, so that the next look is at what is urgent then.
  * Once: claims until nothing is left, at most one for each slot of the ring. */
+VYI_COLD
 VYI_API void vyi_kernel_priority_pass(vyi_kernel *k)
 {
     vyre_program *p = k->p;
@@ -10637,6 +10722,7 @@ typedef struct vyi_solo {
     vyre_local polls;   /* that are left */
 } vyi_solo;
 
+VYI_COLD
 VYI_API bool vyi_kernel_is_narrow(const vyre_kernel_desc *d)
 {
     return d->narrow && !d->once && d->kind != VYRE_KERNEL_PRIORITY && !d->workspace &&
@@ -10788,6 +10874,7 @@ static void vyi_solo_finish(vyi_kernel *k, const vyi_solo *n)
     vyre_ir_end(p);
 }
 
+VYI_COLD
 VYI_API void vyi_kernel_narrow(vyi_kernel *k)
 {
     vyre_program *p = k->p;
@@ -11107,9 +11194,10 @@ static inline uint32_t vyi_lane_f32_to_i32(float x)
 
 /* --- many lanes ---------------------------------------------------------- */
 
-/* Inside an expression x, y, z are the operands' bits, f, g, h the same as
- * f32.  What a function does not use costs nothing. */
-#define VYI_LANES(name, expression)                                                                \
+/* Inside an expression x, y, z are the operands' bits; of functions of f32
+ * (VYI_LANES_F) f, g, h are the same as numbers.  What a function does not use
+ * costs nothing. */
+#define VYI_LANES_LOOP(name, operands, expression)                                                 \
     static void vyi_lanes_##name(uint32_t *VYI_RESTRICT d, const uint32_t *VYI_RESTRICT a,         \
                                  const uint32_t *VYI_RESTRICT b, const uint32_t *VYI_RESTRICT c,   \
                                  uint32_t count)                                                   \
@@ -11117,15 +11205,25 @@ static inline uint32_t vyi_lane_f32_to_i32(float x)
         for (; count; count -= VYI_CHUNK) {                                                        \
             for (unsigned j = 0; j < VYI_CHUNK; j++) {                                             \
                 const uint32_t x = a[j], y = b[j], z = c[j];                                       \
-                const float f = vyi_lane_float(x), g = vyi_lane_float(y), h = vyi_lane_float(z);   \
-                (void)x, (void)y, (void)z, (void)f, (void)g, (void)h;                              \
+                (void)x, (void)y, (void)z;                                                         \
+                operands                                                                           \
                 d[j] = (expression);                                                               \
             }                                                                                      \
             d += VYI_CHUNK, a += VYI_CHUNK, b += VYI_CHUNK, c += VYI_CHUNK;                        \
         }                                                                                          \
     }
-#define VYI_LANES_F(name, expression) VYI_LANES(name, vyi_lane_bits(expression))
-#define VYI_LANES_B(name, expression) VYI_LANES(name, (uint32_t)(expression))
+#define VYI_LANES_NUMBERS                                                                          \
+    const float f = vyi_lane_float(x), g = vyi_lane_float(y), h = vyi_lane_float(z);               \
+    (void)f, (void)g, (void)h;
+#define VYI_LANES(name, expression) VYI_LANES_LOOP(name, , expression)
+#define VYI_LANES_B(name, expression) VYI_LANES_LOOP(name, , (uint32_t)(expression))
+#define VYI_LANES_F(name, expression) VYI_LANES_LOOP(name, VYI_LANES_NUMBERS, expression)
+#define VYI_LANES_FF(name, expression) VYI_LANES_F(name, vyi_lane_bits(expression))
+#define VYI_LANES_FB(name, expression) VYI_LANES_F(name, (uint32_t)(expression))
+/* Their time is that of the C library's function: as small loops they lose nothing. */
+#define VYI_LANES_CALL(name, function)                                                             \
+    VYI_COLD                                                                                       \
+    VYI_LANES_FF(name, function(f))
 
 VYI_LANES(copy, x)
 VYI_LANES(add, x + y)
@@ -11159,18 +11257,18 @@ VYI_LANES_B(le_i32, (int32_t)x <= (int32_t)y)
 VYI_LANES_B(gt_i32, (int32_t)x > (int32_t)y)
 VYI_LANES_B(ge_i32, (int32_t)x >= (int32_t)y)
 
-VYI_LANES_F(add_f32, f + g)
-VYI_LANES_F(sub_f32, f - g)
-VYI_LANES_F(mul_f32, f * g)
-VYI_LANES_F(div_f32, f / g)
-VYI_LANES(min_f32, f < g || g != g ? x : y)
-VYI_LANES(max_f32, f > g || g != g ? x : y)
-VYI_LANES_B(eq_f32, f == g)
-VYI_LANES_B(ne_f32, f != g)
-VYI_LANES_B(lt_f32, f < g)
-VYI_LANES_B(le_f32, f <= g)
-VYI_LANES_B(gt_f32, f > g)
-VYI_LANES_B(ge_f32, f >= g)
+VYI_LANES_FF(add_f32, f + g)
+VYI_LANES_FF(sub_f32, f - g)
+VYI_LANES_FF(mul_f32, f * g)
+VYI_LANES_FF(div_f32, f / g)
+VYI_LANES_F(min_f32, f < g || g != g ? x : y)
+VYI_LANES_F(max_f32, f > g || g != g ? x : y)
+VYI_LANES_FB(eq_f32, f == g)
+VYI_LANES_FB(ne_f32, f != g)
+VYI_LANES_FB(lt_f32, f < g)
+VYI_LANES_FB(le_f32, f <= g)
+VYI_LANES_FB(gt_f32, f > g)
+VYI_LANES_FB(ge_f32, f >= g)
 
 VYI_LANES(neg, 0u - x)
 VYI_LANES(neg_f32, x ^ 0x80000000u)
@@ -11180,38 +11278,43 @@ VYI_LANES(abs_i32, x >> 31 ? 0u - x : x)
 VYI_LANES(abs_f32, x & 0x7fffffffu)
 VYI_LANES_B(sign_u32, x != 0)
 VYI_LANES(sign_i32, vyi_lane_sign_i32(x))
-VYI_LANES_F(sign_f32, vyi_lane_sign_f32(f))
+VYI_LANES_FF(sign_f32, vyi_lane_sign_f32(f))
 VYI_LANES(popcount, vyi_lane_popcount(x))
 VYI_LANES(clz, vyi_lane_clz(x))
 VYI_LANES(ctz, vyi_lane_popcount((x & (0u - x)) - 1u))
 VYI_LANES(reverse, vyi_lane_reverse(x))
-VYI_LANES_F(sqrt, sqrtf(f))
-VYI_LANES_F(rsqrt, 1.0f / sqrtf(f))
-VYI_LANES_F(floor, floorf(f))
-VYI_LANES_F(ceil, ceilf(f))
-VYI_LANES_F(round, rintf(f))
-VYI_LANES_F(trunc, truncf(f))
-VYI_LANES_F(sin, sinf(f))
-VYI_LANES_F(cos, cosf(f))
-VYI_LANES_F(tan, tanf(f))
-VYI_LANES_F(exp, expf(f))
-VYI_LANES_F(exp2, exp2f(f))
-VYI_LANES_F(log, logf(f))
-VYI_LANES_F(log2, log2f(f))
+VYI_LANES_FF(sqrt, sqrtf(f))
+VYI_LANES_FF(rsqrt, 1.0f / sqrtf(f))
+VYI_LANES_CALL(floor, floorf)
+VYI_LANES_CALL(ceil, ceilf)
+VYI_LANES_CALL(round, rintf)
+VYI_LANES_CALL(trunc, truncf)
+VYI_LANES_CALL(sin, sinf)
+VYI_LANES_CALL(cos, cosf)
+VYI_LANES_CALL(tan, tanf)
+VYI_LANES_CALL(exp, expf)
+VYI_LANES_CALL(exp2, exp2f)
+VYI_LANES_CALL(log, logf)
+VYI_LANES_CALL(log2, log2f)
 VYI_LANES_B(is_nan, (x & 0x7fffffffu) > 0x7f800000u)
 VYI_LANES_B(is_inf, (x & 0x7fffffffu) == 0x7f800000u)
 
-VYI_LANES_F(fma, f * g + h)
+VYI_LANES_FF(fma, f * g + h)
 VYI_LANES(select, x ? y : z)
-VYI_LANES_F(u32_to_f32, (float)x)
-VYI_LANES_F(i32_to_f32, (float)(int32_t)x)
-VYI_LANES(f32_to_u32, vyi_lane_f32_to_u32(f))
-VYI_LANES(f32_to_i32, vyi_lane_f32_to_i32(f))
+VYI_LANES(u32_to_f32, vyi_lane_bits((float)x))
+VYI_LANES(i32_to_f32, vyi_lane_bits((float)(int32_t)x))
+VYI_LANES_F(f32_to_u32, vyi_lane_f32_to_u32(f))
+VYI_LANES_F(f32_to_i32, vyi_lane_f32_to_i32(f))
 VYI_LANES_B(to_bool, x != 0)
 VYI_LANES_B(f32_to_bool, (x & 0x7fffffffu) != 0)
 #undef VYI_LANES
-#undef VYI_LANES_F
 #undef VYI_LANES_B
+#undef VYI_LANES_F
+#undef VYI_LANES_FF
+#undef VYI_LANES_FB
+#undef VYI_LANES_CALL
+#undef VYI_LANES_NUMBERS
+#undef VYI_LANES_LOOP
 
 /* --- which one ----------------------------------------------------------- */
 
@@ -11989,6 +12092,7 @@ typedef struct vyi_code_layout {
 
 #define VYI_LAYOUT_ALIGN ((size_t)64)
 
+VYI_OUTLINE
 static void *vyi_layout_take(vyi_code_layout *l, size_t count, size_t element)
 {
     size_t bytes, end;
@@ -12087,6 +12191,7 @@ static void vyi_use_operands(vyi_code_decoder *d, uint32_t index)
     }
 }
 
+VYI_OUTLINE
 static void vyi_find_uses(vyi_code_decoder *d)
 {
     for (uint32_t i = 0; i < d->p->count; i++) {
@@ -12105,6 +12210,7 @@ static void vyi_find_uses(vyi_code_decoder *d)
 
 /* Lets each GET be its local where that cannot be told apart.  `next` serves
  * as the next SET of each local. */
+VYI_OUTLINE
 static void vyi_merge_gets(vyi_code_decoder *d)
 {
     for (uint32_t i = d->p->count; i-- > 0;) {
@@ -12142,6 +12248,7 @@ static bool vyi_code_gives_value(const vyi_inst *inst)
 
 /* A result never shares with an operand of the same instruction: registers
  * are given back only behind it. */
+VYI_OUTLINE
 static void vyi_assign_registers(vyi_code_decoder *d)
 {
     for (uint32_t i = 0; i < d->p->count; i++) {
@@ -12198,6 +12305,7 @@ static bool vyi_needs_step(const vyi_code_decoder *d, uint32_t index)
     }
 }
 
+VYI_OUTLINE
 static void vyi_count_steps(vyi_code_decoder *d)
 {
     for (uint32_t i = 0; i < d->p->count; i++) {
@@ -12211,6 +12319,7 @@ static void vyi_count_steps(vyi_code_decoder *d)
     }
 }
 
+VYI_OUTLINE
 static void vyi_layout_machine(vyi_code_layout *l, const vyi_code_decoder *d, vyi_machine *m)
 {
     const size_t lanes = m->lanes_padded, buffers = d->p->buffer_count;
@@ -12272,6 +12381,7 @@ static const vyi_step *vyi_way_out(const vyi_step_writer *w)
     return vyi_step_at(w, w->depth ? w->d->p->insts[w->open[w->depth - 1].arm].link : end);
 }
 
+VYI_OUTLINE
 static void vyi_write_operands(vyi_step_writer *w, vyi_step *s, uint32_t index)
 {
     const vyi_inst *inst = &w->d->p->insts[index];
@@ -12356,6 +12466,7 @@ static void vyi_write_opener(vyi_step_writer *w, uint32_t index)
 }
 
 /* Opens, switches arms, or closes; sets what of a step depends on that. */
+VYI_OUTLINE
 static void vyi_write_structure(vyi_step_writer *w, vyi_step *s, uint32_t index)
 {
     const vyi_inst *inst = &w->d->p->insts[index];
@@ -12434,6 +12545,7 @@ static void vyi_write_fixed(const vyi_step_writer *w)
 }
 
 /* Buffers in order of binding; workgroup arrays one behind the other. */
+VYI_OUTLINE
 static void vyi_write_buffers(const vyi_code_decoder *d, vyi_machine *m)
 {
     uint32_t *shared = m->shared;
@@ -12498,6 +12610,7 @@ static void vyi_describe_machine(const vyi_code_decoder *d, vyi_machine *m)
     m->lanes_padded = (m->lanes + VYI_CHUNK - 1) & ~(VYI_CHUNK - 1);
 }
 
+VYI_OUTLINE
 static vyre_status vyi_decode_into(vyi_code_decoder *d, vyi_machine **out, vyre_error *err)
 {
     vyi_machine shape, *m;
@@ -12528,6 +12641,7 @@ static vyre_status vyi_decode_into(vyi_code_decoder *d, vyi_machine **out, vyre_
     return VYRE_OK;
 }
 
+VYI_OUTLINE
 static void vyi_layout_decoder(vyi_code_layout *l, vyi_code_decoder *d)
 {
     const size_t count = (size_t)d->p->count + 1;
@@ -13604,6 +13718,7 @@ static void vyi_spv_touch_word(vyi_spv *e)
                 zero, zero);
 }
 
+VYI_COLD
 VYI_API void vyi_spv_barrier(vyi_spv *e, const vyi_inst *inst)
 {
     const bool device = inst->sub == VYRE_SCOPE_DEVICE;
@@ -13867,6 +13982,7 @@ static void vyi_spv_clear_array(vyi_spv *e, uint32_t buffer)
     vyi_spv_label(e, merge);
 }
 
+VYI_COLD
 VYI_API void vyi_spv_clear_arrays(vyi_spv *e)
 {
     bool any = false;
@@ -14088,6 +14204,7 @@ static uint32_t vyi_spv_ctz(vyi_spv *e, uint32_t type, uint32_t a)
                         bits);
 }
 
+VYI_COLD
 VYI_API uint32_t vyi_spv_unary_inst(vyi_spv *e, const vyi_inst *inst)
 {
     const uint32_t type = vyi_definition(e->p, inst->arg[0])->type;
@@ -14112,6 +14229,7 @@ VYI_API uint32_t vyi_spv_select_inst(vyi_spv *e, const vyi_inst *inst)
     return vyi_spv_select(e, inst->type, vyi_spv_value(e, inst->arg[0]), a, b);
 }
 
+VYI_COLD
 VYI_API uint32_t vyi_spv_fma(vyi_spv *e, const vyi_inst *inst)
 {
     uint32_t operands[3];
@@ -14154,6 +14272,7 @@ static uint32_t vyi_spv_from_bool(vyi_spv *e, uint32_t type, uint32_t a)
     return vyi_spv_select(e, type, a, one, zero);
 }
 
+VYI_COLD
 VYI_API uint32_t vyi_spv_cast(vyi_spv *e, const vyi_inst *inst)
 {
     const uint32_t from = vyi_definition(e->p, inst->arg[0])->type, to = inst->type;
@@ -14174,6 +14293,7 @@ VYI_API uint32_t vyi_spv_cast(vyi_spv *e, const vyi_inst *inst)
     return vyi_spv_unary(e, VYI_SPV_OpBitcast, to, a);
 }
 
+VYI_COLD
 VYI_API uint32_t vyi_spv_bitcast(vyi_spv *e, const vyi_inst *inst)
 {
     const uint32_t a = vyi_spv_value(e, inst->arg[0]);
@@ -14243,6 +14363,7 @@ VYI_STATIC_ASSERT(spv_group_ops, VYI_OP_ELECT == VYI_OP_BALLOT + 1 &&
                                      VYI_OP_SHUFFLE == VYI_OP_BALLOT + 5);
 
 /* BALLOT .. REDUCE */
+VYI_COLD
 VYI_API uint32_t vyi_spv_subgroup(vyi_spv *e, const vyi_inst *inst)
 {
     const uint32_t a = inst->op == VYI_OP_ELECT ? 0 : vyi_spv_value(e, inst->arg[0]);
@@ -14478,6 +14599,7 @@ static uint32_t vyi_spv_opposite(vyi_spv *e, uint32_t cond)
     return vyi_spv_binary_inst(e, &inst);
 }
 
+VYI_OUTLINE
 static void vyi_spv_if(vyi_spv *e, uint32_t index)
 {
     const vyi_inst *inst = &e->p->insts[index];
@@ -14510,6 +14632,7 @@ static void vyi_spv_else(vyi_spv *e, vyi_spv_frame *f)
 
 /* After an if of which one arm never arrives here, the other one's condition
  * holds. */
+VYI_OUTLINE
 static void vyi_spv_end_if(vyi_spv *e, vyi_spv_frame *f)
 {
     const uint32_t cond = e->p->insts[f->opener].arg[0];
@@ -14521,6 +14644,7 @@ static void vyi_spv_end_if(vyi_spv *e, vyi_spv_frame *f)
         vyi_range_learn(&e->range, cond, else_left);
 }
 
+VYI_OUTLINE
 static void vyi_spv_switch(vyi_spv *e, uint32_t index)
 {
     const vyre_program *p = e->p;
@@ -14590,6 +14714,7 @@ static uint32_t vyi_spv_times(vyi_spv *e, const vyi_inst *inst)
 }
 
 /* Enters the header: its phis, and the locals as they give them. */
+VYI_OUTLINE
 static void vyi_spv_header_phis(vyi_spv *e, vyi_spv_frame *f, uint32_t before)
 {
     const vyi_inst *inst = &e->p->insts[f->opener];
@@ -14683,6 +14808,7 @@ static void vyi_spv_loop_count(vyi_spv *e, const vyi_spv_frame *f)
         e->current[e->cost] = trips;
 }
 
+VYI_OUTLINE
 static void vyi_spv_loop(vyi_spv *e, uint32_t index)
 {
     const vyi_inst *inst = &e->p->insts[index];
@@ -14745,6 +14871,7 @@ static void vyi_spv_next(vyi_spv *e, vyi_spv_frame *f)
         vyi_spv_join(e, f, f->next_edges, e->depth);
 }
 
+VYI_OUTLINE
 static void vyi_spv_end_loop(vyi_spv *e, vyi_spv_frame *f)
 {
     uint32_t counter = 0, rounds_left = 0;
@@ -14837,6 +14964,7 @@ static void vyi_spv_end(vyi_spv *e)
 }
 
 /* Openers, arms, ends and jumps. */
+VYI_OUTLINE
 VYI_API void vyi_spv_flow(vyi_spv *e, uint32_t index)
 {
     const vyi_inst *inst = &e->p->insts[index];
@@ -15133,6 +15261,7 @@ static const uint16_t vyi_spv_optional_capabilities[] = {
 #define VYI_SPV_NEEDS_VULKAN_MODEL    0x60u /* the last two */
 
 /* The first five stand in the order of VkSubgroupFeatureFlagBits. */
+VYI_COLD
 VYI_API void vyi_spv_need_subgroup(vyi_spv *e, uint32_t feature)
 {
     e->subgroup |= feature | (uint32_t)VYI_SUBGROUP_BASIC;
@@ -15232,6 +15361,7 @@ static uint32_t vyi_spv_start_load(vyi_spv *e, uint32_t type, uint32_t pointer)
 }
 
 /* An input, loaded once. */
+VYI_COLD
 static uint32_t vyi_spv_input(vyi_spv *e, uint32_t slot, uint32_t builtin, uint32_t type)
 {
     if (!e->inputs[slot]) {
@@ -15242,6 +15372,7 @@ static uint32_t vyi_spv_input(vyi_spv *e, uint32_t slot, uint32_t builtin, uint3
     return e->inputs[slot];
 }
 
+VYI_COLD
 static uint32_t vyi_spv_input_component(vyi_spv *e, uint32_t slot, uint32_t builtin,
                                         uint32_t component)
 {
@@ -15262,6 +15393,7 @@ static const uint16_t vyi_spv_vectors[] = {
 VYI_STATIC_ASSERT(spv_vectors, VYRE_BUILTIN_LOCAL_INDEX == 15 && VYRE_BUILTIN_COUNT == 20 &&
                                    VYRE_BUILTIN_GROUP_SIZE_X == 9);
 
+VYI_COLD
 static uint32_t vyi_spv_scalar_input(vyi_spv *e, uint32_t builtin)
 {
     const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
@@ -15290,6 +15422,7 @@ static uint32_t vyi_spv_group_size(vyi_spv *e, uint32_t component)
     return e->group_size[component];
 }
 
+VYI_COLD
 static void vyi_spv_declare_group_size(vyi_spv *e)
 {
     const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
@@ -15310,6 +15443,7 @@ static void vyi_spv_declare_group_size(vyi_spv *e)
     vyi_spv_decorate_with(e, id, VYI_SPV_DecorationBuiltIn, VYI_SPV_BuiltInWorkgroupSize);
 }
 
+VYI_COLD
 static uint32_t vyi_spv_loop_left(vyi_spv *e)
 {
     if (!e->desc.loop_limit)
@@ -15318,6 +15452,7 @@ static uint32_t vyi_spv_loop_left(vyi_spv *e)
     return vyi_spv_word(e, VYI_SPV_OpISub, vyi_spv_u32(e, e->desc.loop_limit), trips);
 }
 
+VYI_COLD
 VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin)
 {
     const uint32_t vector = builtin / 3, component = builtin % 3;
@@ -15340,6 +15475,7 @@ VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin)
 /* --- the program --------------------------------------------------------- */
 
 /* An instruction without a value. */
+VYI_OUTLINE
 static void vyi_spv_effect(vyi_spv *e, uint32_t index)
 {
     const vyi_inst *inst = &e->p->insts[index];
@@ -15357,6 +15493,7 @@ static void vyi_spv_effect(vyi_spv *e, uint32_t index)
 }
 
 /* An instruction with a value: its SPIR-V id. */
+VYI_OUTLINE
 static uint32_t vyi_spv_result(vyi_spv *e, const vyi_inst *inst)
 {
     switch (inst->op) {
@@ -15437,6 +15574,7 @@ static bool vyi_spv_is_idle(const vyi_spv *e, const vyi_inst *inst, uint32_t nex
 }
 
 /* Marks what anything depends on, backwards, and finds each local's last use. */
+VYI_OUTLINE
 static void vyi_spv_survey(vyi_spv *e)
 {
     const vyre_program *p = e->p;
@@ -15476,6 +15614,7 @@ static void vyi_spv_find_written(vyi_spv *e)
     }
 }
 
+VYI_OUTLINE
 static bool vyi_spv_prepare(vyi_spv *e)
 {
     const vyre_program *p = e->p;
@@ -15511,6 +15650,7 @@ static bool vyi_spv_prepare(vyi_spv *e)
 
 /* A round loop counts from max(rounds, 1) down to 0, by 1; or, where rounds
  * is 0, by 0. */
+VYI_COLD
 static void vyi_spv_load_rounds(vyi_spv *e)
 {
     const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32), one = vyi_spv_u32(e, 1);
@@ -15526,6 +15666,7 @@ static void vyi_spv_load_rounds(vyi_spv *e)
     e->rounds_step = vyi_spv_ext2(e, VYRE_TYPE_U32, VYI_SPV_GlslUMin, rounds, one);
 }
 
+VYI_OUTLINE
 static void vyi_spv_function(vyi_spv *e)
 {
     const uint32_t none = vyi_spv_type(e, VYRE_TYPE_NONE);
@@ -15551,6 +15692,7 @@ static void vyi_spv_function(vyi_spv *e)
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpFunctionEnd, 0);
 }
 
+VYI_COLD
 static void vyi_spv_names(vyi_spv *e)
 {
     const vyre_program *p = e->p;
@@ -15562,6 +15704,7 @@ static void vyi_spv_names(vyi_spv *e)
 
 /* --- the module ---------------------------------------------------------- */
 
+VYI_COLD
 static void vyi_spv_put_capabilities(vyi_spv *e)
 {
     if (e->vulkan_model)
@@ -15577,6 +15720,7 @@ static void vyi_spv_put_capabilities(vyi_spv *e)
                             "SPV_KHR_vulkan_memory_model");
 }
 
+VYI_COLD
 static void vyi_spv_put_entry(vyi_spv *e)
 {
     const vyi_spv_words *interface = &e->section[VYI_SPV_INTERFACE];
@@ -15590,6 +15734,7 @@ static void vyi_spv_put_entry(vyi_spv *e)
 }
 
 /* The header and all sections in one block. */
+VYI_OUTLINE
 static bool vyi_spv_assemble(vyi_spv *e, vyre_spirv *out)
 {
     size_t count = 5;
@@ -15616,6 +15761,8 @@ static bool vyi_spv_assemble(vyi_spv *e, vyre_spirv *out)
 }
 
 /* The bindings, ascending. */
+VYI_OUTLINE
+VYI_COLD
 static bool vyi_spv_reflect(const vyre_program *p, vyre_spirv *out)
 {
     uint32_t count = 0;
@@ -15640,6 +15787,7 @@ static bool vyi_spv_reflect(const vyre_program *p, vyre_spirv *out)
     return true;
 }
 
+VYI_COLD
 static void vyi_spv_release(vyi_spv *e)
 {
     const vyre_allocator *allocator = &e->p->allocator;
@@ -15726,6 +15874,7 @@ VYRE_API vyre_status vyre_spirv_emit(const vyre_program *p, const vyre_spirv_des
     return result;
 }
 
+VYI_COLD
 VYRE_API void vyre_spirv_free(vyre_spirv *m)
 {
     if (!m)
@@ -16344,6 +16493,7 @@ static void vyi_glsl_define(vyi_glsl *g, uint32_t index)
     vyi_glsl_put(g, ";\n");
 }
 
+VYI_OUTLINE
 static void vyi_glsl_statement(vyi_glsl *g, uint32_t index)
 {
     const vyi_inst *inst = &g->p->insts[index];
@@ -16502,6 +16652,7 @@ static void vyi_glsl_clear_arrays(vyi_glsl *g)
         vyi_glsl_put(g, "    memoryBarrierShared();\n    barrier();\n");
 }
 
+VYI_COLD
 VYRE_API size_t vyre_program_glsl(const vyre_program *p, const vyre_spirv_desc *desc, char *dst,
                                   size_t size)
 {
@@ -16678,6 +16829,7 @@ static vyre_status vyi_glsl_compile(const char *source, uint32_t version, vyre_s
 
 #endif
 
+VYI_COLD
 VYRE_API vyre_status vyre_glsl_compile(const char *source, uint32_t version,
                                        const vyre_allocator *allocator, vyre_spirv *out,
                                        vyre_error *err)
@@ -18450,6 +18602,7 @@ VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre
 /* --- launches ------------------------------------------------------------ */
 
 /* Nothing more can be done with the device. */
+VYI_COLD
 VYI_API vyre_status vyi_engine_lost(vyre *v, const vyre_error *how, vyre_error *err)
 {
     if (v->state != VYI_STATE_LOST) {
@@ -18468,6 +18621,7 @@ static bool vyi_status_is_loss(vyre_status status)
     return status == VYRE_E_DEVICE_LOST || status == VYRE_E_LEASE;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_engine_failed(vyre *v, vyre_status status, vyre_error *how,
                                       vyre_error *err)
 {
@@ -18575,6 +18729,7 @@ VYI_API void vyi_engine_set_shutdown(vyre *v, uint32_t value)
         d->backend->wake(d);
 }
 
+VYI_COLD
 VYI_API void vyi_engine_bury(vyre *v)
 {
     vyi_device *d = vyi_engine_device(v);
@@ -18776,6 +18931,7 @@ static void vyi_helper_main(void *user)
     vyi_mutex_unlock(&v->helper_lock);
 }
 
+VYI_COLD
 VYI_API bool vyi_helper_start(vyre *v)
 {
     v->helper_quits = false;
@@ -18783,6 +18939,7 @@ VYI_API bool vyi_helper_start(vyre *v)
     return v->helper_runs;
 }
 
+VYI_COLD
 VYI_API void vyi_helper_stop(vyre *v)
 {
     if (!v->helper_runs)
@@ -19735,6 +19892,7 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     return vyi_mode_choose(v, err);
 }
 
+VYI_COLD
 VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, vyre_error *err)
 {
     vyre_desc filled;
@@ -19771,6 +19929,7 @@ VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, v
     return NULL;
 }
 
+VYI_COLD
 VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err)
 {
     const vyre_backend wanted = desc ? desc->backend : VYRE_BACKEND_AUTO;
@@ -19820,6 +19979,7 @@ static void vyi_query_counts(const vyre *v, vyre_info *out)
     out->mode = v->mode;
 }
 
+VYI_COLD
 VYRE_API void vyre_query(const vyre *v, vyre_info *out)
 {
     if (!out)
@@ -19877,6 +20037,7 @@ static vyre_status vyi_engine_start(vyre *v, vyre_error *err)
     return status;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_start(vyre *v, vyre_error *err)
 {
     if (!v)
@@ -19954,6 +20115,7 @@ static vyre_status vyi_engine_stop(vyre *v, uint64_t timeout_ns, vyre_error *err
     return status;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err)
 {
     if (!v)
@@ -19961,6 +20123,7 @@ VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err)
     return vyi_engine_stop(v, timeout_ns, err);
 }
 
+VYI_COLD
 VYRE_API void vyre_close(vyre *v)
 {
     if (!v)
@@ -19999,6 +20162,7 @@ static uint32_t vyi_slot_recover(vyre *v, vyi_device *d, uint32_t slot)
     return (generation ? (next ? next : 1) : 0) << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_engine_recover(vyre *v, vyre_error *err)
 {
     vyi_device *d = NULL;
@@ -20025,6 +20189,7 @@ VYI_API vyre_status vyi_engine_recover(vyre *v, vyre_error *err)
     return v->was_running ? vyi_engine_drive(v, VYI_EFFORT_LOOK, err) : VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_recover(vyre *v, vyre_error *err)
 {
     if (!v)
@@ -20419,6 +20584,7 @@ static vyre_status vyi_cpu_fill(vyi_cpu *c, const vyi_device_desc *desc, vyre_er
     return vyi_cpu_machines(c, desc, err);
 }
 
+VYI_COLD
 static vyre_status vyi_cpu_open(const vyi_device_desc *desc, vyi_device **out, vyre_error *err)
 {
     const vyre_allocator allocator = desc->desc->allocator;
@@ -20852,6 +21018,7 @@ VYI_API PFN_vkGetInstanceProcAddr vyi_vk_find_loader(void)
  * takes 56 bytes of static thread-local memory each time that it is loaded,
  * which the C library cannot give back: after about thirty instances it has no
  * more, and the driver is not found.  So one that is loaded stays. */
+VYI_COLD
 VYI_API void vyi_vk_keep_drivers(void)
 {
 #if !defined(_WIN32) && defined(RTLD_NOLOAD) && defined(RTLD_NODELETE)
@@ -20866,32 +21033,56 @@ VYI_API void vyi_vk_keep_drivers(void)
 
 /* --- the table ----------------------------------------------------------- */
 
-static vyre_status vyi_vk_no_function(vyre_error *err, const char *name)
-{
-    return vyi_fail(err, VYRE_E_VK_FUNCTION, 0,
-                    "Update the Vulkan driver and loader to version 1.1 or newer.",
-                    "the Vulkan loader has no %s", name);
-}
+/* Gives a function's address, from an instance or a device. */
+typedef struct vyi_vk_source {
+    PFN_vkGetInstanceProcAddr instance_call; /* or NULL */
+    PFN_vkGetDeviceProcAddr   device_call;
+    VkInstance                instance;
+    VkDevice                  device;
+} vyi_vk_source;
 
-VYI_API vyre_status vyi_vk_load_global(vyi_vk_table *fn, vyre_error *err)
+typedef struct vyi_vk_entry {
+    const char *name;
+    size_t      offset; /* of its member of vyi_vk_table */
+} vyi_vk_entry;
+
+#define VYI_VK_ENTRY(name) { #name, offsetof(vyi_vk_table, name) },
+
+static vyre_status vyi_vk_load(vyi_vk_table *fn, const vyi_vk_source *from,
+                               const vyi_vk_entry *entries, size_t count, vyre_error *err)
 {
-#define VYI_VK_LOAD(name)                                                                          \
-    fn->name = (PFN_##name)fn->vkGetInstanceProcAddr(VK_NULL_HANDLE, #name);                       \
-    if (!fn->name)                                                                                 \
-        return vyi_vk_no_function(err, #name);
-    VYI_VK_GLOBAL_LIST(VYI_VK_LOAD)
-#undef VYI_VK_LOAD
+    for (size_t i = 0; i < count; i++) {
+        const char *const name = entries[i].name;
+        const PFN_vkVoidFunction found = from->instance_call
+                                             ? from->instance_call(from->instance, name)
+                                             : from->device_call(from->device, name);
+        if (!found)
+            return vyi_fail(err, VYRE_E_VK_FUNCTION, 0,
+                            "Update the Vulkan driver and loader to version 1.1 or newer.",
+                            "the Vulkan loader has no %s", name);
+        /* The member is a pointer to another type of function of the same size. */
+        memcpy((uint8_t *)fn + entries[i].offset, &found, sizeof found);
+    }
     return VYRE_OK;
 }
 
+VYI_COLD
+VYI_API vyre_status vyi_vk_load_global(vyi_vk_table *fn, vyre_error *err)
+{
+    static const vyi_vk_entry entries[] = { VYI_VK_GLOBAL_LIST(VYI_VK_ENTRY) };
+    const vyi_vk_source from = { fn->vkGetInstanceProcAddr, NULL, VK_NULL_HANDLE, VK_NULL_HANDLE };
+    return vyi_vk_load(fn, &from, entries, sizeof entries / sizeof entries[0], err);
+}
+
+VYI_COLD
 VYI_API vyre_status vyi_vk_load_instance(vyi_vk_table *fn, VkInstance instance, vyre_error *err)
 {
-#define VYI_VK_LOAD(name)                                                                          \
-    fn->name = (PFN_##name)fn->vkGetInstanceProcAddr(instance, #name);                             \
-    if (!fn->name)                                                                                 \
-        return vyi_vk_no_function(err, #name);
-    VYI_VK_INSTANCE_LIST(VYI_VK_LOAD)
-#undef VYI_VK_LOAD
+    static const vyi_vk_entry entries[] = { VYI_VK_INSTANCE_LIST(VYI_VK_ENTRY) };
+    const vyi_vk_source from = { fn->vkGetInstanceProcAddr, NULL, instance, VK_NULL_HANDLE };
+    const vyre_status status =
+        vyi_vk_load(fn, &from, entries, sizeof entries / sizeof entries[0], err);
+    if (status != VYRE_OK)
+        return status;
     fn->vkSetDebugUtilsObjectNameEXT = (PFN_vkSetDebugUtilsObjectNameEXT)
         fn->vkGetInstanceProcAddr(instance, "vkSetDebugUtilsObjectNameEXT");
     fn->vkCreateDebugUtilsMessengerEXT = (PFN_vkCreateDebugUtilsMessengerEXT)
@@ -20901,14 +21092,15 @@ VYI_API vyre_status vyi_vk_load_instance(vyi_vk_table *fn, VkInstance instance, 
     return VYRE_OK;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_load_device(vyi_vk_table *fn, VkDevice device, vyre_error *err)
 {
-#define VYI_VK_LOAD(name)                                                                          \
-    fn->name = (PFN_##name)fn->vkGetDeviceProcAddr(device, #name);                                 \
-    if (!fn->name)                                                                                 \
-        return vyi_vk_no_function(err, #name);
-    VYI_VK_DEVICE_LIST(VYI_VK_LOAD)
-#undef VYI_VK_LOAD
+    static const vyi_vk_entry entries[] = { VYI_VK_DEVICE_LIST(VYI_VK_ENTRY) };
+    const vyi_vk_source from = { NULL, fn->vkGetDeviceProcAddr, VK_NULL_HANDLE, device };
+    const vyre_status status =
+        vyi_vk_load(fn, &from, entries, sizeof entries / sizeof entries[0], err);
+    if (status != VYRE_OK)
+        return status;
     fn->vkCreateSemaphore =
         (PFN_vkCreateSemaphore)fn->vkGetDeviceProcAddr(device, "vkCreateSemaphore");
     fn->vkDestroySemaphore =
@@ -20925,6 +21117,8 @@ VYI_API vyre_status vyi_vk_load_device(vyi_vk_table *fn, VkDevice device, vyre_e
     }
     return VYRE_OK;
 }
+
+#undef VYI_VK_ENTRY
 
 /* --- results ------------------------------------------------------------- */
 
@@ -20974,12 +21168,14 @@ static const vyi_vk_result_row *vyi_vk_result_find(VkResult result)
     return NULL;
 }
 
+VYI_COLD
 VYI_API const char *vyi_vk_result_text(VkResult result)
 {
     const vyi_vk_result_row *row = vyi_vk_result_find(result);
     return row ? row->text : NULL;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_fail(vyre_error *err, VkResult result, const char *call)
 {
     const vyi_vk_result_row *row = vyi_vk_result_find(result);
@@ -20992,6 +21188,7 @@ VYI_API vyre_status vyi_vk_fail(vyre_error *err, VkResult result, const char *ca
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_check(vyre_error *err, VkResult result, const char *call)
 {
     return result == VK_SUCCESS ? VYRE_OK : vyi_vk_fail(err, result, call);
@@ -21009,6 +21206,7 @@ VYI_API vyre_status vyi_vk_check(vyre_error *err, VkResult result, const char *c
 
 #if VYI_VULKAN
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_context_check(vyi_vk_context *c, vyre_error *err, VkResult result,
                                          const char *call)
 {
@@ -21017,6 +21215,7 @@ VYI_API vyre_status vyi_vk_context_check(vyi_vk_context *c, vyre_error *err, VkR
     return vyi_vk_check(err, result, call);
 }
 
+VYI_COLD
 VYI_API void vyi_vk_name(vyi_vk_context *c, VkObjectType type, uint64_t handle, const char *name)
 {
     if (!c->features.names)
@@ -21329,6 +21528,7 @@ static vyre_status vyi_vk_no_device(vyre_error *err, const char *wanted, uint32_
                     "none of the %u Vulkan devices has Vulkan 1.1 and a compute queue", count);
 }
 
+VYI_OUTLINE
 static vyre_status vyi_vk_choose(vyi_vk_context *c, vyre_error *err)
 {
     VkPhysicalDevice list[VYI_VK_MAX_DEVICES];
@@ -21428,6 +21628,7 @@ static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *p
     return VYRE_OK;
 }
 
+VYI_OUTLINE
 static vyre_status vyi_vk_device_create(vyi_vk_context *c, vyre_error *err)
 {
     vyi_vk_device_plan plan;
@@ -21586,6 +21787,7 @@ static vyre_status vyi_vk_context_steps(vyi_vk_context *c, vyre_error *err)
     return VYRE_OK;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_context_open(vyi_vk_context *c, const vyre_desc *desc, vyre_error *err)
 {
     memset(c, 0, sizeof *c);
@@ -21599,6 +21801,7 @@ VYI_API vyre_status vyi_vk_context_open(vyi_vk_context *c, const vyre_desc *desc
     return status;
 }
 
+VYI_COLD
 VYI_API void vyi_vk_context_close(vyi_vk_context *c)
 {
     if (c->owns_device && c->fn.vkDestroyDevice)
@@ -21723,6 +21926,7 @@ static vyre_status vyi_vk_buffer_steps(vyi_vk_context *c, vyi_vk_buffer *b, vyi_
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_buffer_create(vyi_vk_context *c, vyi_vk_buffer *b, vyi_vk_place place,
                                          size_t size, const char *name, vyre_error *err)
 {
@@ -21744,6 +21948,7 @@ VYI_API vyre_status vyi_vk_buffer_create(vyi_vk_context *c, vyi_vk_buffer *b, vy
     return VYRE_OK;
 }
 
+VYI_COLD
 VYI_API void vyi_vk_buffer_destroy(vyi_vk_context *c, vyi_vk_buffer *b)
 {
     if (b->buffer)
@@ -21796,6 +22001,7 @@ static vyre_status vyi_vk_layout_steps(vyi_vk_context *c, vyi_vk_layout *l,
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_layout_create(vyi_vk_context *c, vyi_vk_layout *l,
                                          const uint32_t *bindings, uint32_t count,
                                          vyre_error *err)
@@ -21819,6 +22025,7 @@ VYI_API vyre_status vyi_vk_layout_create(vyi_vk_context *c, vyi_vk_layout *l,
     return status;
 }
 
+VYI_COLD
 VYI_API void vyi_vk_layout_destroy(vyi_vk_context *c, vyi_vk_layout *l)
 {
     if (l->pipeline)
@@ -21828,6 +22035,7 @@ VYI_API void vyi_vk_layout_destroy(vyi_vk_context *c, vyi_vk_layout *l)
     memset(l, 0, sizeof *l);
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_pool_create(vyi_vk_context *c, VkDescriptorPool *pool, uint32_t sets,
                                        uint32_t buffers, vyre_error *err)
 {
@@ -21847,6 +22055,7 @@ VYI_API vyre_status vyi_vk_pool_create(vyi_vk_context *c, VkDescriptorPool *pool
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_set_create(vyi_vk_context *c, VkDescriptorPool pool,
                                       const vyi_vk_layout *layout, VkDescriptorSet *set,
                                       vyre_error *err)
@@ -21863,6 +22072,7 @@ VYI_API vyre_status vyi_vk_set_create(vyi_vk_context *c, VkDescriptorPool pool,
     return status;
 }
 
+VYI_COLD
 VYI_API void vyi_vk_set_write(vyi_vk_context *c, VkDescriptorSet set,
                               const vyi_vk_binding *bindings, uint32_t count)
 {
@@ -21955,6 +22165,7 @@ static vyre_status vyi_vk_pipeline_steps(vyi_vk_context *c, const vyi_vk_pipelin
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_pipeline_create(vyi_vk_context *c, const vyi_vk_pipeline_desc *desc,
                                            VkPipeline *out, vyre_error *err)
 {
@@ -21992,6 +22203,7 @@ static void vyi_vk_put64(uint8_t *at, uint64_t value)
     vyi_put32(at + 4, (uint32_t)(value >> 32));
 }
 
+VYI_COLD
 VYI_API uint64_t vyi_vk_identity(const vyi_vk_context *c, uint64_t program)
 {
     const uint32_t numbers[4] = { c->properties.vendorID, c->properties.deviceID,
@@ -22020,6 +22232,7 @@ static const char *vyi_vk_cache_refuse(const vyi_vk_context *c, uint64_t program
     return NULL;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, uint64_t program, VkPipelineCache *out,
                                       vyre_error *err)
 {
@@ -22049,6 +22262,7 @@ VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, uint64_t program, VkPip
     return status;
 }
 
+VYI_COLD
 VYI_API void vyi_vk_cache_store(vyi_vk_context *c, uint64_t program, VkPipelineCache cache)
 {
     const vyre_vulkan_desc *desc = &c->desc->vulkan;
@@ -22160,6 +22374,7 @@ static vyre_status vyi_vk_link_create(vyi_vk_context *c, vyi_vk_link *link, vyre
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_chain_create(vyi_vk_context *c, vyi_vk_chain *chain, uint32_t count,
                                         vyre_error *err)
 {
@@ -22175,6 +22390,7 @@ VYI_API vyre_status vyi_vk_chain_create(vyi_vk_context *c, vyi_vk_chain *chain, 
     return status;
 }
 
+VYI_COLD
 VYI_API void vyi_vk_chain_destroy(vyi_vk_context *c, vyi_vk_chain *chain)
 {
     if (chain->timeline)
@@ -22731,6 +22947,7 @@ static vyre_status vyi_vk_probe_finish(vyi_vk_prober *pr, vyre_error *err)
 
 #define VYI_VK_PROBE_ITERATIONS 200000u
 
+VYI_OUTLINE
 static vyre_status vyi_vk_probe_loops(vyi_vk_prober *pr, vyre_probe *out, vyre_error *err)
 {
     vyre_status status = vyi_vk_probe_launch(pr, VYI_VK_PROBE_LOOPS, VYI_VK_PROBE_ITERATIONS, 1,
@@ -22867,6 +23084,7 @@ static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, ui
 /* A host thread that does not get its turn while the dispatch runs proves
  * nothing, so it has several goes, and many where both run on the same cores:
  * there only a busy machine stands in the way. */
+VYI_OUTLINE
 static vyre_status vyi_vk_probe_echo(vyi_vk_prober *pr, vyre_probe *out, vyre_error *err)
 {
     const uint64_t deadline =
@@ -22887,6 +23105,7 @@ static vyre_status vyi_vk_probe_echo(vyi_vk_prober *pr, vyre_probe *out, vyre_er
 
 #define VYI_VK_PROBE_MAX_GROUPS 2048u
 
+VYI_OUTLINE
 static vyre_status vyi_vk_probe_resident(vyi_vk_prober *pr, uint32_t max_groups, vyre_probe *out,
                                          vyre_error *err)
 {
@@ -22923,6 +23142,7 @@ static void vyi_vk_probe_text(vyre_probe *out)
              out->resident_groups, shown[out->whole_lines][out->effects_first]);
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_t max_groups,
                                  vyre_probe *out, vyre_error *err)
 {
@@ -23193,6 +23413,7 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     return status;
 }
 
+VYI_OUTLINE
 static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
 {
     const uint32_t wanted = desc->desc->lease.in_flight ? desc->desc->lease.in_flight : 2;
@@ -23266,6 +23487,7 @@ static vyre_status vyi_vk_open(const vyi_device_desc *desc, vyi_device **out, vy
 
 #define VYI_VK_CLOSE_TIMEOUT 1000000000ull
 
+VYI_OUTLINE
 static bool vyi_vk_close(vyi_device *d)
 {
     vyi_vk *v = (vyi_vk *)d;

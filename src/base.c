@@ -29,11 +29,13 @@ static const vyi_status_entry *vyi_status_find(vyre_status status)
     return &unknown;
 }
 
+VYI_COLD
 VYRE_API const char *vyre_status_text(vyre_status status)
 {
     return vyi_status_find(status)->text;
 }
 
+VYI_COLD
 VYRE_API const char *vyre_status_name(vyre_status status)
 {
     return vyi_status_find(status)->name;
@@ -46,6 +48,7 @@ VYRE_API uint32_t vyre_version(void)
 
 /* --- errors -------------------------------------------------------------- */
 
+VYI_COLD
 VYI_API vyre_status vyi_fail(vyre_error *err, vyre_status status, uint64_t at,
                              const char *fix, const char *format, ...)
 {
@@ -66,6 +69,8 @@ VYI_API vyre_status vyi_fail(vyre_error *err, vyre_status status, uint64_t at,
     return status;
 }
 
+VYI_COLD
+VYI_OUTLINE
 VYI_API vyre_status vyi_fail_nomem(vyre_error *err, size_t size)
 {
     return vyi_fail(err, VYRE_E_NOMEM, size, "Free memory, or pass an allocator that has more.",
@@ -109,6 +114,7 @@ VYI_API void *vyi_alloc(const vyre_allocator *allocator, size_t size)
     return vyi_resize(allocator, NULL, 0, size);
 }
 
+VYI_OUTLINE
 VYI_API void vyi_free(const vyre_allocator *allocator, void *ptr, size_t size)
 {
     if (ptr)
@@ -205,6 +211,7 @@ VYI_API void vyi_arena_free(vyi_arena *arena)
 
 /* --- messages ------------------------------------------------------------ */
 
+VYI_COLD
 VYI_API void vyi_message(const vyre_logger *logger, vyre_severity severity,
                          const char *format, ...)
 {

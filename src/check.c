@@ -11,6 +11,7 @@
 
 /* --- workgroup size and buffers ------------------------------------------ */
 
+VYI_COLD
 VYI_API vyre_status vyi_check_group_size(const uint32_t size[3], vyre_error *err)
 {
     uint64_t lanes = 1;
@@ -85,6 +86,7 @@ static vyre_status vyi_check_unlike(const vyre_program *p, uint32_t index, vyre_
     return VYRE_OK;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_check_buffer(const vyre_program *p, uint32_t index, vyre_error *err)
 {
     const vyi_buffer *b = &p->buffers[index];
@@ -177,6 +179,7 @@ static uint32_t vyi_given_types(uint32_t op)
     }
 }
 
+VYI_OUTLINE
 static vyre_status vyi_check_numbers(const vyre_program *p, uint32_t index, vyre_error *err)
 {
     const vyi_inst *inst = &p->insts[index];

@@ -29,10 +29,17 @@
 
 /* VYI_OUTLINE: short functions with dozens of callers that build programs and
  * modules.  As calls they cost no time that counts; copied into each caller, a
- * ninth of the library's code and of its compile time. */
+ * ninth of the library's code and of its compile time.
+ *
+ * VYI_COLD: what runs when something is opened, built, printed or has failed.
+ * It and the branches that lead to it are made small instead of fast, which is
+ * quicker to compile.  Private functions that only such functions call follow by
+ * themselves; so does a function that calls one of them whatever happens, which
+ * is why nothing that runs often may. */
 #if defined(__GNUC__) || defined(__clang__)
     #define VYI_MAYBE_UNUSED __attribute__((unused))
     #define VYI_OUTLINE      __attribute__((noinline))
+    #define VYI_COLD         __attribute__((cold))
     #if defined(__MINGW32__) && !defined(__clang__)
         #define VYI_PRINTF(text, first) __attribute__((format(gnu_printf, text, first)))
     #else
@@ -41,6 +48,7 @@
 #else
     #define VYI_MAYBE_UNUSED
     #define VYI_OUTLINE
+    #define VYI_COLD
     #define VYI_PRINTF(text, first)
 #endif
 

@@ -384,6 +384,7 @@ static vyre_status vyi_cpu_fill(vyi_cpu *c, const vyi_device_desc *desc, vyre_er
     return vyi_cpu_machines(c, desc, err);
 }
 
+VYI_COLD
 static vyre_status vyi_cpu_open(const vyi_device_desc *desc, vyi_device **out, vyre_error *err)
 {
     const vyre_allocator allocator = desc->desc->allocator;

@@ -442,6 +442,7 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     return vyi_mode_choose(v, err);
 }
 
+VYI_COLD
 VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, vyre_error *err)
 {
     vyre_desc filled;
@@ -478,6 +479,7 @@ VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, v
     return NULL;
 }
 
+VYI_COLD
 VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err)
 {
     const vyre_backend wanted = desc ? desc->backend : VYRE_BACKEND_AUTO;
@@ -527,6 +529,7 @@ static void vyi_query_counts(const vyre *v, vyre_info *out)
     out->mode = v->mode;
 }
 
+VYI_COLD
 VYRE_API void vyre_query(const vyre *v, vyre_info *out)
 {
     if (!out)
@@ -584,6 +587,7 @@ static vyre_status vyi_engine_start(vyre *v, vyre_error *err)
     return status;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_start(vyre *v, vyre_error *err)
 {
     if (!v)
@@ -661,6 +665,7 @@ static vyre_status vyi_engine_stop(vyre *v, uint64_t timeout_ns, vyre_error *err
     return status;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err)
 {
     if (!v)
@@ -668,6 +673,7 @@ VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err)
     return vyi_engine_stop(v, timeout_ns, err);
 }
 
+VYI_COLD
 VYRE_API void vyre_close(vyre *v)
 {
     if (!v)
@@ -706,6 +712,7 @@ static uint32_t vyi_slot_recover(vyre *v, vyi_device *d, uint32_t slot)
     return (generation ? (next ? next : 1) : 0) << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_engine_recover(vyre *v, vyre_error *err)
 {
     vyi_device *d = NULL;
@@ -732,6 +739,7 @@ VYI_API vyre_status vyi_engine_recover(vyre *v, vyre_error *err)
     return v->was_running ? vyi_engine_drive(v, VYI_EFFORT_LOOK, err) : VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_recover(vyre *v, vyre_error *err)
 {
     if (!v)

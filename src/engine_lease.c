@@ -21,6 +21,7 @@
 /* --- launches ------------------------------------------------------------ */
 
 /* Nothing more can be done with the device. */
+VYI_COLD
 VYI_API vyre_status vyi_engine_lost(vyre *v, const vyre_error *how, vyre_error *err)
 {
     if (v->state != VYI_STATE_LOST) {
@@ -39,6 +40,7 @@ static bool vyi_status_is_loss(vyre_status status)
     return status == VYRE_E_DEVICE_LOST || status == VYRE_E_LEASE;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_engine_failed(vyre *v, vyre_status status, vyre_error *how,
                                       vyre_error *err)
 {
@@ -146,6 +148,7 @@ VYI_API void vyi_engine_set_shutdown(vyre *v, uint32_t value)
         d->backend->wake(d);
 }
 
+VYI_COLD
 VYI_API void vyi_engine_bury(vyre *v)
 {
     vyi_device *d = vyi_engine_device(v);
@@ -347,6 +350,7 @@ static void vyi_helper_main(void *user)
     vyi_mutex_unlock(&v->helper_lock);
 }
 
+VYI_COLD
 VYI_API bool vyi_helper_start(vyre *v)
 {
     v->helper_quits = false;
@@ -354,6 +358,7 @@ VYI_API bool vyi_helper_start(vyre *v)
     return v->helper_runs;
 }
 
+VYI_COLD
 VYI_API void vyi_helper_stop(vyre *v)
 {
     if (!v->helper_runs)

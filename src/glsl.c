@@ -611,6 +611,7 @@ static void vyi_glsl_define(vyi_glsl *g, uint32_t index)
     vyi_glsl_put(g, ";\n");
 }
 
+VYI_OUTLINE
 static void vyi_glsl_statement(vyi_glsl *g, uint32_t index)
 {
     const vyi_inst *inst = &g->p->insts[index];
@@ -769,6 +770,7 @@ static void vyi_glsl_clear_arrays(vyi_glsl *g)
         vyi_glsl_put(g, "    memoryBarrierShared();\n    barrier();\n");
 }
 
+VYI_COLD
 VYRE_API size_t vyre_program_glsl(const vyre_program *p, const vyre_spirv_desc *desc, char *dst,
                                   size_t size)
 {
@@ -945,6 +947,7 @@ static vyre_status vyi_glsl_compile(const char *source, uint32_t version, vyre_s
 
 #endif
 
+VYI_COLD
 VYRE_API vyre_status vyre_glsl_compile(const char *source, uint32_t version,
                                        const vyre_allocator *allocator, vyre_spirv *out,
                                        vyre_error *err)

@@ -57,6 +57,7 @@ typedef struct vyi_code_layout {
 
 #define VYI_LAYOUT_ALIGN ((size_t)64)
 
+VYI_OUTLINE
 static void *vyi_layout_take(vyi_code_layout *l, size_t count, size_t element)
 {
     size_t bytes, end;
@@ -155,6 +156,7 @@ static void vyi_use_operands(vyi_code_decoder *d, uint32_t index)
     }
 }
 
+VYI_OUTLINE
 static void vyi_find_uses(vyi_code_decoder *d)
 {
     for (uint32_t i = 0; i < d->p->count; i++) {
@@ -173,6 +175,7 @@ static void vyi_find_uses(vyi_code_decoder *d)
 
 /* Lets each GET be its local where that cannot be told apart.  `next` serves
  * as the next SET of each local. */
+VYI_OUTLINE
 static void vyi_merge_gets(vyi_code_decoder *d)
 {
     for (uint32_t i = d->p->count; i-- > 0;) {
@@ -210,6 +213,7 @@ static bool vyi_code_gives_value(const vyi_inst *inst)
 
 /* A result never shares with an operand of the same instruction: registers
  * are given back only behind it. */
+VYI_OUTLINE
 static void vyi_assign_registers(vyi_code_decoder *d)
 {
     for (uint32_t i = 0; i < d->p->count; i++) {
@@ -266,6 +270,7 @@ static bool vyi_needs_step(const vyi_code_decoder *d, uint32_t index)
     }
 }
 
+VYI_OUTLINE
 static void vyi_count_steps(vyi_code_decoder *d)
 {
     for (uint32_t i = 0; i < d->p->count; i++) {
@@ -279,6 +284,7 @@ static void vyi_count_steps(vyi_code_decoder *d)
     }
 }
 
+VYI_OUTLINE
 static void vyi_layout_machine(vyi_code_layout *l, const vyi_code_decoder *d, vyi_machine *m)
 {
     const size_t lanes = m->lanes_padded, buffers = d->p->buffer_count;
@@ -340,6 +346,7 @@ static const vyi_step *vyi_way_out(const vyi_step_writer *w)
     return vyi_step_at(w, w->depth ? w->d->p->insts[w->open[w->depth - 1].arm].link : end);
 }
 
+VYI_OUTLINE
 static void vyi_write_operands(vyi_step_writer *w, vyi_step *s, uint32_t index)
 {
     const vyi_inst *inst = &w->d->p->insts[index];
@@ -424,6 +431,7 @@ static void vyi_write_opener(vyi_step_writer *w, uint32_t index)
 }
 
 /* Opens, switches arms, or closes; sets what of a step depends on that. */
+VYI_OUTLINE
 static void vyi_write_structure(vyi_step_writer *w, vyi_step *s, uint32_t index)
 {
     const vyi_inst *inst = &w->d->p->insts[index];
@@ -502,6 +510,7 @@ static void vyi_write_fixed(const vyi_step_writer *w)
 }
 
 /* Buffers in order of binding; workgroup arrays one behind the other. */
+VYI_OUTLINE
 static void vyi_write_buffers(const vyi_code_decoder *d, vyi_machine *m)
 {
     uint32_t *shared = m->shared;
@@ -566,6 +575,7 @@ static void vyi_describe_machine(const vyi_code_decoder *d, vyi_machine *m)
     m->lanes_padded = (m->lanes + VYI_CHUNK - 1) & ~(VYI_CHUNK - 1);
 }
 
+VYI_OUTLINE
 static vyre_status vyi_decode_into(vyi_code_decoder *d, vyi_machine **out, vyre_error *err)
 {
     vyi_machine shape, *m;
@@ -596,6 +606,7 @@ static vyre_status vyi_decode_into(vyi_code_decoder *d, vyi_machine **out, vyre_
     return VYRE_OK;
 }
 
+VYI_OUTLINE
 static void vyi_layout_decoder(vyi_code_layout *l, vyi_code_decoder *d)
 {
     const size_t count = (size_t)d->p->count + 1;

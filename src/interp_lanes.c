@@ -102,9 +102,10 @@ static inline uint32_t vyi_lane_f32_to_i32(float x)
 
 /* --- many lanes ---------------------------------------------------------- */
 
-/* Inside an expression x, y, z are the operands' bits, f, g, h the same as
- * f32.  What a function does not use costs nothing. */
-#define VYI_LANES(name, expression)                                                                \
+/* Inside an expression x, y, z are the operands' bits; of functions of f32
+ * (VYI_LANES_F) f, g, h are the same as numbers.  What a function does not use
+ * costs nothing. */
+#define VYI_LANES_LOOP(name, operands, expression)                                                 \
     static void vyi_lanes_##name(uint32_t *VYI_RESTRICT d, const uint32_t *VYI_RESTRICT a,         \
                                  const uint32_t *VYI_RESTRICT b, const uint32_t *VYI_RESTRICT c,   \
                                  uint32_t count)                                                   \
@@ -112,15 +113,25 @@ static inline uint32_t vyi_lane_f32_to_i32(float x)
         for (; count; count -= VYI_CHUNK) {                                                        \
             for (unsigned j = 0; j < VYI_CHUNK; j++) {                                             \
                 const uint32_t x = a[j], y = b[j], z = c[j];                                       \
-                const float f = vyi_lane_float(x), g = vyi_lane_float(y), h = vyi_lane_float(z);   \
-                (void)x, (void)y, (void)z, (void)f, (void)g, (void)h;                              \
+                (void)x, (void)y, (void)z;                                                         \
+                operands                                                                           \
                 d[j] = (expression);                                                               \
             }                                                                                      \
             d += VYI_CHUNK, a += VYI_CHUNK, b += VYI_CHUNK, c += VYI_CHUNK;                        \
         }                                                                                          \
     }
-#define VYI_LANES_F(name, expression) VYI_LANES(name, vyi_lane_bits(expression))
-#define VYI_LANES_B(name, expression) VYI_LANES(name, (uint32_t)(expression))
+#define VYI_LANES_NUMBERS                                                                          \
+    const float f = vyi_lane_float(x), g = vyi_lane_float(y), h = vyi_lane_float(z);               \
+    (void)f, (void)g, (void)h;
+#define VYI_LANES(name, expression) VYI_LANES_LOOP(name, , expression)
+#define VYI_LANES_B(name, expression) VYI_LANES_LOOP(name, , (uint32_t)(expression))
+#define VYI_LANES_F(name, expression) VYI_LANES_LOOP(name, VYI_LANES_NUMBERS, expression)
+#define VYI_LANES_FF(name, expression) VYI_LANES_F(name, vyi_lane_bits(expression))
+#define VYI_LANES_FB(name, expression) VYI_LANES_F(name, (uint32_t)(expression))
+/* Their time is that of the C library's function: as small loops they lose nothing. */
+#define VYI_LANES_CALL(name, function)                                                             \
+    VYI_COLD                                                                                       \
+    VYI_LANES_FF(name, function(f))
 
 VYI_LANES(copy, x)
 VYI_LANES(add, x + y)
@@ -154,18 +165,18 @@ VYI_LANES_B(le_i32, (int32_t)x <= (int32_t)y)
 VYI_LANES_B(gt_i32, (int32_t)x > (int32_t)y)
 VYI_LANES_B(ge_i32, (int32_t)x >= (int32_t)y)
 
-VYI_LANES_F(add_f32, f + g)
-VYI_LANES_F(sub_f32, f - g)
-VYI_LANES_F(mul_f32, f * g)
-VYI_LANES_F(div_f32, f / g)
-VYI_LANES(min_f32, f < g || g != g ? x : y)
-VYI_LANES(max_f32, f > g || g != g ? x : y)
-VYI_LANES_B(eq_f32, f == g)
-VYI_LANES_B(ne_f32, f != g)
-VYI_LANES_B(lt_f32, f < g)
-VYI_LANES_B(le_f32, f <= g)
-VYI_LANES_B(gt_f32, f > g)
-VYI_LANES_B(ge_f32, f >= g)
+VYI_LANES_FF(add_f32, f + g)
+VYI_LANES_FF(sub_f32, f - g)
+VYI_LANES_FF(mul_f32, f * g)
+VYI_LANES_FF(div_f32, f / g)
+VYI_LANES_F(min_f32, f < g || g != g ? x : y)
+VYI_LANES_F(max_f32, f > g || g != g ? x : y)
+VYI_LANES_FB(eq_f32, f == g)
+VYI_LANES_FB(ne_f32, f != g)
+VYI_LANES_FB(lt_f32, f < g)
+VYI_LANES_FB(le_f32, f <= g)
+VYI_LANES_FB(gt_f32, f > g)
+VYI_LANES_FB(ge_f32, f >= g)
 
 VYI_LANES(neg, 0u - x)
 VYI_LANES(neg_f32, x ^ 0x80000000u)
@@ -175,38 +186,43 @@ VYI_LANES(abs_i32, x >> 31 ? 0u - x : x)
 VYI_LANES(abs_f32, x & 0x7fffffffu)
 VYI_LANES_B(sign_u32, x != 0)
 VYI_LANES(sign_i32, vyi_lane_sign_i32(x))
-VYI_LANES_F(sign_f32, vyi_lane_sign_f32(f))
+VYI_LANES_FF(sign_f32, vyi_lane_sign_f32(f))
 VYI_LANES(popcount, vyi_lane_popcount(x))
 VYI_LANES(clz, vyi_lane_clz(x))
 VYI_LANES(ctz, vyi_lane_popcount((x & (0u - x)) - 1u))
 VYI_LANES(reverse, vyi_lane_reverse(x))
-VYI_LANES_F(sqrt, sqrtf(f))
-VYI_LANES_F(rsqrt, 1.0f / sqrtf(f))
-VYI_LANES_F(floor, floorf(f))
-VYI_LANES_F(ceil, ceilf(f))
-VYI_LANES_F(round, rintf(f))
-VYI_LANES_F(trunc, truncf(f))
-VYI_LANES_F(sin, sinf(f))
-VYI_LANES_F(cos, cosf(f))
-VYI_LANES_F(tan, tanf(f))
-VYI_LANES_F(exp, expf(f))
-VYI_LANES_F(exp2, exp2f(f))
-VYI_LANES_F(log, logf(f))
-VYI_LANES_F(log2, log2f(f))
+VYI_LANES_FF(sqrt, sqrtf(f))
+VYI_LANES_FF(rsqrt, 1.0f / sqrtf(f))
+VYI_LANES_CALL(floor, floorf)
+VYI_LANES_CALL(ceil, ceilf)
+VYI_LANES_CALL(round, rintf)
+VYI_LANES_CALL(trunc, truncf)
+VYI_LANES_CALL(sin, sinf)
+VYI_LANES_CALL(cos, cosf)
+VYI_LANES_CALL(tan, tanf)
+VYI_LANES_CALL(exp, expf)
+VYI_LANES_CALL(exp2, exp2f)
+VYI_LANES_CALL(log, logf)
+VYI_LANES_CALL(log2, log2f)
 VYI_LANES_B(is_nan, (x & 0x7fffffffu) > 0x7f800000u)
 VYI_LANES_B(is_inf, (x & 0x7fffffffu) == 0x7f800000u)
 
-VYI_LANES_F(fma, f * g + h)
+VYI_LANES_FF(fma, f * g + h)
 VYI_LANES(select, x ? y : z)
-VYI_LANES_F(u32_to_f32, (float)x)
-VYI_LANES_F(i32_to_f32, (float)(int32_t)x)
-VYI_LANES(f32_to_u32, vyi_lane_f32_to_u32(f))
-VYI_LANES(f32_to_i32, vyi_lane_f32_to_i32(f))
+VYI_LANES(u32_to_f32, vyi_lane_bits((float)x))
+VYI_LANES(i32_to_f32, vyi_lane_bits((float)(int32_t)x))
+VYI_LANES_F(f32_to_u32, vyi_lane_f32_to_u32(f))
+VYI_LANES_F(f32_to_i32, vyi_lane_f32_to_i32(f))
 VYI_LANES_B(to_bool, x != 0)
 VYI_LANES_B(f32_to_bool, (x & 0x7fffffffu) != 0)
 #undef VYI_LANES
-#undef VYI_LANES_F
 #undef VYI_LANES_B
+#undef VYI_LANES_F
+#undef VYI_LANES_FF
+#undef VYI_LANES_FB
+#undef VYI_LANES_CALL
+#undef VYI_LANES_NUMBERS
+#undef VYI_LANES_LOOP
 
 /* --- which one ----------------------------------------------------------- */
 

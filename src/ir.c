@@ -37,6 +37,7 @@ VYI_API const vyi_operator *vyi_unary_describe(uint32_t sub)
     return &table[sub];
 }
 
+VYI_COLD
 VYI_API const char *vyi_builtin_text(uint32_t sub)
 {
     static const char *const table[] = {
@@ -48,6 +49,7 @@ VYI_API const char *vyi_builtin_text(uint32_t sub)
     return table[sub];
 }
 
+VYI_COLD
 VYI_API const char *vyi_type_text(uint32_t type)
 {
     static const char *const table[] = { "none", "u32", "i32", "f32", "bool" };
@@ -65,6 +67,7 @@ static void vyi_program_set_up(vyre_program *p, const vyre_program_desc *desc,
     memcpy(p->group_size, group_size, sizeof p->group_size);
 }
 
+VYI_COLD
 VYRE_API vyre_program *vyre_program_create(const vyre_program_desc *desc, vyre_error *err)
 {
     static const vyre_program_desc defaults = { { 0, 0, 0 }, NULL, { NULL, NULL } };
@@ -92,6 +95,7 @@ VYRE_API vyre_program *vyre_program_create(const vyre_program_desc *desc, vyre_e
     return p;
 }
 
+VYI_COLD
 VYRE_API void vyre_program_destroy(vyre_program *p)
 {
     if (!p)
@@ -162,6 +166,7 @@ static uint64_t vyi_hash_buffer(uint64_t hash, const vyi_buffer *b)
     return vyi_hash_word(hash, b->readback_size);
 }
 
+VYI_COLD
 VYRE_API uint64_t vyre_program_hash(const vyre_program *p)
 {
     uint64_t hash = VYI_HASH_SEED;
@@ -179,6 +184,7 @@ VYRE_API uint64_t vyre_program_hash(const vyre_program *p)
 
 /* --- the builder's core -------------------------------------------------- */
 
+VYI_COLD
 VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *fix,
                               const char *format, ...)
 {
@@ -386,17 +392,20 @@ VYRE_API vyre_value vyre_ir_length(vyre_program *p, vyre_buffer buffer)
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_LENGTH, buffer.id, 0, 0));
 }
 
+VYI_OUTLINE
 VYRE_API vyre_value vyre_ir_load(vyre_program *p, vyre_buffer buffer, vyre_value index)
 {
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_LOAD, buffer.id, index.id, 0));
 }
 
+VYI_OUTLINE
 VYRE_API void vyre_ir_store(vyre_program *p, vyre_buffer buffer, vyre_value index,
                             vyre_value value)
 {
     vyi_ir_append(p, vyi_inst_make(VYI_OP_STORE, buffer.id, index.id, value.id));
 }
 
+VYI_OUTLINE
 VYRE_API vyre_value vyre_ir_atomic(vyre_program *p, vyre_atomic_op op, vyre_buffer buffer,
                                    vyre_value index, vyre_value value, vyre_order order)
 {
@@ -415,6 +424,7 @@ VYRE_API vyre_value vyre_ir_atomic_cas(vyre_program *p, vyre_buffer buffer, vyre
     return vyi_ir_value(p, inst);
 }
 
+VYI_OUTLINE
 VYRE_API vyre_value vyre_ir_atomic_load(vyre_program *p, vyre_buffer buffer, vyre_value index,
                                         vyre_order order)
 {
@@ -423,6 +433,7 @@ VYRE_API vyre_value vyre_ir_atomic_load(vyre_program *p, vyre_buffer buffer, vyr
     return vyi_ir_value(p, inst);
 }
 
+VYI_OUTLINE
 VYRE_API void vyre_ir_atomic_store(vyre_program *p, vyre_buffer buffer, vyre_value index,
                                    vyre_value value, vyre_order order)
 {
@@ -467,6 +478,7 @@ VYRE_API vyre_value vyre_ir_fma(vyre_program *p, vyre_value a, vyre_value b, vyr
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_FMA, a.id, b.id, c.id));
 }
 
+VYI_OUTLINE
 VYRE_API vyre_value vyre_ir_select(vyre_program *p, vyre_value cond, vyre_value a, vyre_value b)
 {
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_SELECT, cond.id, a.id, b.id));
@@ -629,6 +641,7 @@ static bool vyi_ir_add_text(vyre_program *p, const char *text)
     return false;
 }
 
+VYI_COLD
 VYRE_API void vyre_ir_comment(vyre_program *p, const char *text)
 {
     if (!p)
@@ -656,6 +669,7 @@ static uint32_t vyi_ir_name_place(const vyre_program *p, uint32_t id)
     return low;
 }
 
+VYI_COLD
 VYI_API const char *vyi_value_text(const vyre_program *p, uint32_t id)
 {
     const uint32_t place = vyi_ir_name_place(p, id);
@@ -681,6 +695,7 @@ static bool vyi_ir_insert_name(vyre_program *p, uint32_t id, const char *text)
     return true;
 }
 
+VYI_COLD
 VYRE_API vyre_value vyre_ir_name(vyre_program *p, vyre_value value, const char *name)
 {
     vyre_value none = { 0 };

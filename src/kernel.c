@@ -23,6 +23,7 @@
 
 /* --- faults -------------------------------------------------------------- */
 
+VYI_COLD
 VYRE_API const char *vyre_fault_text(uint32_t code)
 {
     static const char *const texts[] = {
@@ -248,6 +249,7 @@ static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, vyre_error *err)
 
 /* --- callers' code ------------------------------------------------------- */
 
+VYI_COLD
 VYI_API vyi_kernel_guest vyi_kernel_guest_begin(vyi_kernel *k)
 {
     vyi_kernel_guest guest;
@@ -273,6 +275,7 @@ static bool vyi_kernel_guest_strays(const vyre_program *p, const vyi_kernel_gues
     return false;
 }
 
+VYI_COLD
 VYI_API void vyi_kernel_guest_end(vyi_kernel *k, vyi_kernel_guest guest, const char *name)
 {
     vyre_program *p = k->p;
@@ -328,6 +331,7 @@ static bool vyi_kernel_is_single_pass(const vyi_kernel *k)
 }
 
 /* Strict on both sides, and safe so: the index is clamped to the table. */
+VYI_COLD
 VYI_API vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant)
 {
     vyre_program *p = k->p;
@@ -387,6 +391,7 @@ static vyre_value vyi_kernel_slot_word(vyi_kernel *k, uint32_t word)
                                  : vyre_ir_load(k->p, k->ring, at);
 }
 
+VYI_COLD
 VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
 {
     vyre_program *p = k->p;
@@ -407,6 +412,7 @@ static void vyi_kernel_refuse(vyi_kernel *k)
 
 /* A careful lane's look before the claim; what it sees may change before the
  * claim, so it only saves claims and decides nothing else. */
+VYI_COLD
 VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
 {
     vyre_program *p = k->p;
@@ -444,6 +450,7 @@ static void vyi_kernel_load_claimed(vyi_kernel *k)
  * poll saw: the device has proved that loads behind it find them, and a host
  * that takes nothing back has not changed them since.  vyi_kernel_serve_either
  * acquires before anything looks beyond them. */
+VYI_COLD
 VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
 {
     vyre_program *p = k->p;
@@ -465,6 +472,7 @@ VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
     vyre_ir_if(p, vyi_kernel_slot_has_rights(k));
 }
 
+VYI_COLD
 VYI_API void vyi_kernel_claim_end(vyi_kernel *k)
 {
     vyre_program *p = k->p;
@@ -539,6 +547,7 @@ static void vyi_kernel_values(vyi_kernel *k)
     k->refused = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "refused");
 }
 
+VYI_COLD
 VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k)
 {
     return vyre_ir_lt(k->p, vyre_ir_builtin(k->p, VYRE_BUILTIN_LOOP_LEFT), k->loop_need);
@@ -556,6 +565,7 @@ static vyre_value vyi_kernel_turns(vyi_kernel *k)
 
 /* A block for a slot of the ring's.  The slot always is one: the condition tells
  * that to the emitter, which then checks none of the slot's words. */
+VYI_COLD
 VYI_API void vyi_kernel_slot_begin(vyi_kernel *k, vyre_value slot)
 {
     vyre_ir_if(k->p, vyre_ir_lt(k->p, slot, k->slots));
@@ -745,6 +755,7 @@ static vyre_status vyi_kernel_check_free(const vyre_program *p, const vyre_kerne
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_kernel_body(vyre_program *p, const vyre_kernel_desc *desc,
                                       vyre_error *err)
 {
@@ -766,6 +777,7 @@ static const char *vyi_kernel_name(const vyre_kernel_desc *d)
     return names[d->kind][d->once ? 1 : 0];
 }
 
+VYI_COLD
 VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_error *err)
 {
     const vyre_kernel_desc d = vyi_kernel_defaults(desc);

@@ -166,6 +166,7 @@ static void vyi_io_request(vyi_kernel *k, vyre_value slot)
     vyre_ir_end(p);
 }
 
+VYI_COLD
 VYI_API void vyi_kernel_load_miss(vyi_kernel *k)
 {
     vyre_program *p = k->p;
@@ -203,6 +204,7 @@ static void vyi_io_recycle(vyi_kernel *k, vyre_value slot)
 
 /* A looping kernel looks at one IO slot in each round, so that the first
  * lane's own slots do not wait for 64 polls. */
+VYI_COLD
 VYI_API void vyi_kernel_poll_io(vyi_kernel *k)
 {
     vyre_program *p = k->p;

@@ -34,6 +34,7 @@ typedef struct vyi_solo {
     vyre_local polls;   /* that are left */
 } vyi_solo;
 
+VYI_COLD
 VYI_API bool vyi_kernel_is_narrow(const vyre_kernel_desc *d)
 {
     return d->narrow && !d->once && d->kind != VYRE_KERNEL_PRIORITY && !d->workspace &&
@@ -185,6 +186,7 @@ static void vyi_solo_finish(vyi_kernel *k, const vyi_solo *n)
     vyre_ir_end(p);
 }
 
+VYI_COLD
 VYI_API void vyi_kernel_narrow(vyi_kernel *k)
 {
     vyre_program *p = k->p;

@@ -300,6 +300,7 @@ static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
     vyi_opcode_prune(k, slot.arg, VYRE_MAX_ARGS);
 }
 
+VYI_COLD
 VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
                                vyre_value value)
 {
@@ -316,6 +317,7 @@ VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, ui
 }
 
 /* A code of 0 would read as no fault at all. */
+VYI_COLD
 VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyre_value code)
 {
     if (!p || !slot)
@@ -686,6 +688,7 @@ static void vyi_slot_end_common(vyi_kernel *k, vyre_local found)
 }
 
 /* NOP, and STORE_U32 or ATOMIC_ADD of a word that they may write. */
+VYI_COLD
 VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
 {
     vyre_program *p = k->p;
@@ -710,6 +713,7 @@ VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
     vyre_ir_end(p);
 }
 
+VYI_COLD
 VYI_API void vyi_kernel_serve(vyi_kernel *k)
 {
     vyre_program *p = k->p;

@@ -123,6 +123,7 @@ static void vyi_priority_serve(vyi_kernel *k, const vyi_priority *scan)
 
 /* Looping: one claim a round, so that the next look is at what is urgent then.
  * Once: claims until nothing is left, at most one for each slot of the ring. */
+VYI_COLD
 VYI_API void vyi_kernel_priority_pass(vyi_kernel *k)
 {
     vyre_program *p = k->p;

@@ -98,6 +98,7 @@ static uint32_t vyi_f32_order(uint32_t bits)
     return bits >> 31 ? ~bits : bits | 0x80000000u;
 }
 
+VYI_COLD
 VYI_API bool vyi_eval_binary(uint32_t sub, uint32_t type, uint32_t a, uint32_t b, uint32_t *out)
 {
     if (type == VYRE_TYPE_F32) {
@@ -134,6 +135,7 @@ static uint32_t vyi_eval_clz(uint32_t a)
     return n;
 }
 
+VYI_COLD
 VYI_API bool vyi_eval_unary(uint32_t sub, uint32_t type, uint32_t a, uint32_t *out)
 {
     if (type == VYRE_TYPE_F32) {
@@ -187,6 +189,7 @@ static bool vyi_eval_to_f32(uint32_t from, uint32_t a, uint32_t *out)
     return true;
 }
 
+VYI_COLD
 VYI_API bool vyi_eval_cast(uint32_t to, uint32_t from, uint32_t a, uint32_t *out)
 {
     if (to == from) {
@@ -254,6 +257,7 @@ typedef struct vyi_optimizer {
 } vyi_optimizer;
 
 /* One allocation for all tables, the widest elements first. */
+VYI_OUTLINE
 static bool vyi_opt_allocate(vyi_optimizer *o)
 {
     const size_t count = o->p->count + 1u, locals = o->p->local_count + 1u;
@@ -287,6 +291,7 @@ static bool vyi_opt_allocate(vyi_optimizer *o)
 }
 
 /* What the rewriting must know beforehand. */
+VYI_OUTLINE
 static void vyi_opt_survey(vyi_optimizer *o)
 {
     for (uint32_t i = 0; i < o->p->count; i++) {
@@ -701,6 +706,7 @@ static void vyi_opt_keep_name(vyi_optimizer *o, uint32_t index, uint32_t ref)
 }
 
 /* An instruction that is no part of a block's frame. */
+VYI_OUTLINE
 static void vyi_opt_plain(vyi_optimizer *o, uint32_t index, vyi_inst inst)
 {
     uint32_t ref = 0;
@@ -773,6 +779,7 @@ static uint32_t vyi_opt_decided(const vyi_optimizer *o, uint32_t index, const vy
 
 /* Each of these gives the index of the old instruction to go on with. */
 
+VYI_OUTLINE
 static uint32_t vyi_opt_open(vyi_optimizer *o, uint32_t index, const vyi_inst *inst)
 {
     const uint32_t begin = vyi_opt_decided(o, index, inst);
@@ -789,6 +796,7 @@ static uint32_t vyi_opt_open(vyi_optimizer *o, uint32_t index, const vyi_inst *i
     return index + 1;
 }
 
+VYI_OUTLINE
 static uint32_t vyi_opt_next_arm(vyi_optimizer *o, uint32_t index, const vyi_inst *inst)
 {
     vyi_opt_block *top = vyi_opt_top(o);
@@ -800,6 +808,7 @@ static uint32_t vyi_opt_next_arm(vyi_optimizer *o, uint32_t index, const vyi_ins
     return index + 1;
 }
 
+VYI_OUTLINE
 static uint32_t vyi_opt_close(vyi_optimizer *o, uint32_t index, const vyi_inst *inst)
 {
     const vyi_opt_block closed = *vyi_opt_top(o);
@@ -858,6 +867,7 @@ static bool vyi_opt_has_effect(const vyi_inst *inst)
 
 /* Who needs an instruction needs its operands and the block around it; who
  * reads a local needs all that is stored into it. */
+VYI_OUTLINE
 static void vyi_opt_mark(vyi_optimizer *o)
 {
     for (uint32_t i = 0; i < o->count; i++) {
@@ -902,6 +912,7 @@ static void vyi_opt_drop_empty_elses(vyi_optimizer *o)
 /* --- committing ----------------------------------------------------------- */
 
 /* The length of the result; gives constants their ids and maps the rest. */
+VYI_OUTLINE
 static uint32_t vyi_opt_number(vyi_optimizer *o)
 {
     uint32_t count = 0;
@@ -959,6 +970,7 @@ static void vyi_opt_put(vyi_optimizer *o, vyi_inst inst, const char *name)
     vyi_opt_put_name(p, name);
 }
 
+VYI_OUTLINE
 static void vyi_opt_commit(vyi_optimizer *o)
 {
     vyre_program *p = o->p;
@@ -979,6 +991,7 @@ static void vyi_opt_commit(vyi_optimizer *o)
     }
 }
 
+VYI_OUTLINE
 static vyre_status vyi_opt_run(vyi_optimizer *o, vyre_error *err)
 {
     vyre_program *p = o->p;

@@ -278,6 +278,7 @@ static const uint16_t vyi_spv_optional_capabilities[] = {
 #define VYI_SPV_NEEDS_VULKAN_MODEL    0x60u /* the last two */
 
 /* The first five stand in the order of VkSubgroupFeatureFlagBits. */
+VYI_COLD
 VYI_API void vyi_spv_need_subgroup(vyi_spv *e, uint32_t feature)
 {
     e->subgroup |= feature | (uint32_t)VYI_SUBGROUP_BASIC;
@@ -377,6 +378,7 @@ static uint32_t vyi_spv_start_load(vyi_spv *e, uint32_t type, uint32_t pointer)
 }
 
 /* An input, loaded once. */
+VYI_COLD
 static uint32_t vyi_spv_input(vyi_spv *e, uint32_t slot, uint32_t builtin, uint32_t type)
 {
     if (!e->inputs[slot]) {
@@ -387,6 +389,7 @@ static uint32_t vyi_spv_input(vyi_spv *e, uint32_t slot, uint32_t builtin, uint3
     return e->inputs[slot];
 }
 
+VYI_COLD
 static uint32_t vyi_spv_input_component(vyi_spv *e, uint32_t slot, uint32_t builtin,
                                         uint32_t component)
 {
@@ -407,6 +410,7 @@ static const uint16_t vyi_spv_vectors[] = {
 VYI_STATIC_ASSERT(spv_vectors, VYRE_BUILTIN_LOCAL_INDEX == 15 && VYRE_BUILTIN_COUNT == 20 &&
                                    VYRE_BUILTIN_GROUP_SIZE_X == 9);
 
+VYI_COLD
 static uint32_t vyi_spv_scalar_input(vyi_spv *e, uint32_t builtin)
 {
     const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
@@ -435,6 +439,7 @@ static uint32_t vyi_spv_group_size(vyi_spv *e, uint32_t component)
     return e->group_size[component];
 }
 
+VYI_COLD
 static void vyi_spv_declare_group_size(vyi_spv *e)
 {
     const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
@@ -455,6 +460,7 @@ static void vyi_spv_declare_group_size(vyi_spv *e)
     vyi_spv_decorate_with(e, id, VYI_SPV_DecorationBuiltIn, VYI_SPV_BuiltInWorkgroupSize);
 }
 
+VYI_COLD
 static uint32_t vyi_spv_loop_left(vyi_spv *e)
 {
     if (!e->desc.loop_limit)
@@ -463,6 +469,7 @@ static uint32_t vyi_spv_loop_left(vyi_spv *e)
     return vyi_spv_word(e, VYI_SPV_OpISub, vyi_spv_u32(e, e->desc.loop_limit), trips);
 }
 
+VYI_COLD
 VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin)
 {
     const uint32_t vector = builtin / 3, component = builtin % 3;
@@ -485,6 +492,7 @@ VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin)
 /* --- the program --------------------------------------------------------- */
 
 /* An instruction without a value. */
+VYI_OUTLINE
 static void vyi_spv_effect(vyi_spv *e, uint32_t index)
 {
     const vyi_inst *inst = &e->p->insts[index];
@@ -502,6 +510,7 @@ static void vyi_spv_effect(vyi_spv *e, uint32_t index)
 }
 
 /* An instruction with a value: its SPIR-V id. */
+VYI_OUTLINE
 static uint32_t vyi_spv_result(vyi_spv *e, const vyi_inst *inst)
 {
     switch (inst->op) {
@@ -582,6 +591,7 @@ static bool vyi_spv_is_idle(const vyi_spv *e, const vyi_inst *inst, uint32_t nex
 }
 
 /* Marks what anything depends on, backwards, and finds each local's last use. */
+VYI_OUTLINE
 static void vyi_spv_survey(vyi_spv *e)
 {
     const vyre_program *p = e->p;
@@ -621,6 +631,7 @@ static void vyi_spv_find_written(vyi_spv *e)
     }
 }
 
+VYI_OUTLINE
 static bool vyi_spv_prepare(vyi_spv *e)
 {
     const vyre_program *p = e->p;
@@ -656,6 +667,7 @@ static bool vyi_spv_prepare(vyi_spv *e)
 
 /* A round loop counts from max(rounds, 1) down to 0, by 1; or, where rounds
  * is 0, by 0. */
+VYI_COLD
 static void vyi_spv_load_rounds(vyi_spv *e)
 {
     const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32), one = vyi_spv_u32(e, 1);
@@ -671,6 +683,7 @@ static void vyi_spv_load_rounds(vyi_spv *e)
     e->rounds_step = vyi_spv_ext2(e, VYRE_TYPE_U32, VYI_SPV_GlslUMin, rounds, one);
 }
 
+VYI_OUTLINE
 static void vyi_spv_function(vyi_spv *e)
 {
     const uint32_t none = vyi_spv_type(e, VYRE_TYPE_NONE);
@@ -696,6 +709,7 @@ static void vyi_spv_function(vyi_spv *e)
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpFunctionEnd, 0);
 }
 
+VYI_COLD
 static void vyi_spv_names(vyi_spv *e)
 {
     const vyre_program *p = e->p;
@@ -707,6 +721,7 @@ static void vyi_spv_names(vyi_spv *e)
 
 /* --- the module ---------------------------------------------------------- */
 
+VYI_COLD
 static void vyi_spv_put_capabilities(vyi_spv *e)
 {
     if (e->vulkan_model)
@@ -722,6 +737,7 @@ static void vyi_spv_put_capabilities(vyi_spv *e)
                             "SPV_KHR_vulkan_memory_model");
 }
 
+VYI_COLD
 static void vyi_spv_put_entry(vyi_spv *e)
 {
     const vyi_spv_words *interface = &e->section[VYI_SPV_INTERFACE];
@@ -735,6 +751,7 @@ static void vyi_spv_put_entry(vyi_spv *e)
 }
 
 /* The header and all sections in one block. */
+VYI_OUTLINE
 static bool vyi_spv_assemble(vyi_spv *e, vyre_spirv *out)
 {
     size_t count = 5;
@@ -761,6 +778,8 @@ static bool vyi_spv_assemble(vyi_spv *e, vyre_spirv *out)
 }
 
 /* The bindings, ascending. */
+VYI_OUTLINE
+VYI_COLD
 static bool vyi_spv_reflect(const vyre_program *p, vyre_spirv *out)
 {
     uint32_t count = 0;
@@ -785,6 +804,7 @@ static bool vyi_spv_reflect(const vyre_program *p, vyre_spirv *out)
     return true;
 }
 
+VYI_COLD
 static void vyi_spv_release(vyi_spv *e)
 {
     const vyre_allocator *allocator = &e->p->allocator;
@@ -871,6 +891,7 @@ VYRE_API vyre_status vyre_spirv_emit(const vyre_program *p, const vyre_spirv_des
     return result;
 }
 
+VYI_COLD
 VYRE_API void vyre_spirv_free(vyre_spirv *m)
 {
     if (!m)

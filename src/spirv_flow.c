@@ -220,6 +220,7 @@ static uint32_t vyi_spv_opposite(vyi_spv *e, uint32_t cond)
     return vyi_spv_binary_inst(e, &inst);
 }
 
+VYI_OUTLINE
 static void vyi_spv_if(vyi_spv *e, uint32_t index)
 {
     const vyi_inst *inst = &e->p->insts[index];
@@ -252,6 +253,7 @@ static void vyi_spv_else(vyi_spv *e, vyi_spv_frame *f)
 
 /* After an if of which one arm never arrives here, the other one's condition
  * holds. */
+VYI_OUTLINE
 static void vyi_spv_end_if(vyi_spv *e, vyi_spv_frame *f)
 {
     const uint32_t cond = e->p->insts[f->opener].arg[0];
@@ -263,6 +265,7 @@ static void vyi_spv_end_if(vyi_spv *e, vyi_spv_frame *f)
         vyi_range_learn(&e->range, cond, else_left);
 }
 
+VYI_OUTLINE
 static void vyi_spv_switch(vyi_spv *e, uint32_t index)
 {
     const vyre_program *p = e->p;
@@ -332,6 +335,7 @@ static uint32_t vyi_spv_times(vyi_spv *e, const vyi_inst *inst)
 }
 
 /* Enters the header: its phis, and the locals as they give them. */
+VYI_OUTLINE
 static void vyi_spv_header_phis(vyi_spv *e, vyi_spv_frame *f, uint32_t before)
 {
     const vyi_inst *inst = &e->p->insts[f->opener];
@@ -425,6 +429,7 @@ static void vyi_spv_loop_count(vyi_spv *e, const vyi_spv_frame *f)
         e->current[e->cost] = trips;
 }
 
+VYI_OUTLINE
 static void vyi_spv_loop(vyi_spv *e, uint32_t index)
 {
     const vyi_inst *inst = &e->p->insts[index];
@@ -487,6 +492,7 @@ static void vyi_spv_next(vyi_spv *e, vyi_spv_frame *f)
         vyi_spv_join(e, f, f->next_edges, e->depth);
 }
 
+VYI_OUTLINE
 static void vyi_spv_end_loop(vyi_spv *e, vyi_spv_frame *f)
 {
     uint32_t counter = 0, rounds_left = 0;
@@ -579,6 +585,7 @@ static void vyi_spv_end(vyi_spv *e)
 }
 
 /* Openers, arms, ends and jumps. */
+VYI_OUTLINE
 VYI_API void vyi_spv_flow(vyi_spv *e, uint32_t index)
 {
     const vyi_inst *inst = &e->p->insts[index];

@@ -160,6 +160,7 @@ static void vyi_spv_touch_word(vyi_spv *e)
                 zero, zero);
 }
 
+VYI_COLD
 VYI_API void vyi_spv_barrier(vyi_spv *e, const vyi_inst *inst)
 {
     const bool device = inst->sub == VYRE_SCOPE_DEVICE;
@@ -423,6 +424,7 @@ static void vyi_spv_clear_array(vyi_spv *e, uint32_t buffer)
     vyi_spv_label(e, merge);
 }
 
+VYI_COLD
 VYI_API void vyi_spv_clear_arrays(vyi_spv *e)
 {
     bool any = false;

@@ -206,6 +206,7 @@ static uint32_t vyi_spv_ctz(vyi_spv *e, uint32_t type, uint32_t a)
                         bits);
 }
 
+VYI_COLD
 VYI_API uint32_t vyi_spv_unary_inst(vyi_spv *e, const vyi_inst *inst)
 {
     const uint32_t type = vyi_definition(e->p, inst->arg[0])->type;
@@ -230,6 +231,7 @@ VYI_API uint32_t vyi_spv_select_inst(vyi_spv *e, const vyi_inst *inst)
     return vyi_spv_select(e, inst->type, vyi_spv_value(e, inst->arg[0]), a, b);
 }
 
+VYI_COLD
 VYI_API uint32_t vyi_spv_fma(vyi_spv *e, const vyi_inst *inst)
 {
     uint32_t operands[3];
@@ -272,6 +274,7 @@ static uint32_t vyi_spv_from_bool(vyi_spv *e, uint32_t type, uint32_t a)
     return vyi_spv_select(e, type, a, one, zero);
 }
 
+VYI_COLD
 VYI_API uint32_t vyi_spv_cast(vyi_spv *e, const vyi_inst *inst)
 {
     const uint32_t from = vyi_definition(e->p, inst->arg[0])->type, to = inst->type;
@@ -292,6 +295,7 @@ VYI_API uint32_t vyi_spv_cast(vyi_spv *e, const vyi_inst *inst)
     return vyi_spv_unary(e, VYI_SPV_OpBitcast, to, a);
 }
 
+VYI_COLD
 VYI_API uint32_t vyi_spv_bitcast(vyi_spv *e, const vyi_inst *inst)
 {
     const uint32_t a = vyi_spv_value(e, inst->arg[0]);
@@ -361,6 +365,7 @@ VYI_STATIC_ASSERT(spv_group_ops, VYI_OP_ELECT == VYI_OP_BALLOT + 1 &&
                                      VYI_OP_SHUFFLE == VYI_OP_BALLOT + 5);
 
 /* BALLOT .. REDUCE */
+VYI_COLD
 VYI_API uint32_t vyi_spv_subgroup(vyi_spv *e, const vyi_inst *inst)
 {
     const uint32_t a = inst->op == VYI_OP_ELECT ? 0 : vyi_spv_value(e, inst->arg[0]);

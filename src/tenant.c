@@ -83,6 +83,7 @@ static vyre_status vyi_tenants_control(const void *control, size_t size, vyre_er
     return control || size ? vyre_control_check(control, size, err) : VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_tenants *vyre_tenants_create(const vyre_tenants_desc *desc, vyre_error *err)
 {
     vyre_tenants_desc none;
@@ -108,6 +109,7 @@ VYRE_API vyre_tenants *vyre_tenants_create(const vyre_tenants_desc *desc, vyre_e
     return tenants;
 }
 
+VYI_COLD
 VYRE_API void vyre_tenants_destroy(vyre_tenants *tenants)
 {
     if (!tenants)
@@ -117,6 +119,7 @@ VYRE_API void vyre_tenants_destroy(vyre_tenants *tenants)
     vyi_free(&allocator, tenants, sizeof *tenants);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_tenants_attach(vyre_tenants *tenants, void *control,
                                          size_t control_size, vyre_error *err)
 {
@@ -134,6 +137,7 @@ VYRE_API vyre_status vyre_tenants_attach(vyre_tenants *tenants, void *control,
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_tenants_list(vyre_tenants *tenants, uint32_t ids[VYRE_MAX_TENANTS],
                                        uint32_t *count, vyre_error *err)
 {
@@ -170,6 +174,7 @@ static uint32_t vyi_tenants_take(vyre_tenants *tenants, const vyre_tenant_limits
     return id;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_tenants_register(vyre_tenants *tenants, const vyre_tenant_limits *limits,
                                            vyre_tenant *out, vyre_error *err)
 {
@@ -226,6 +231,7 @@ VYRE_API vyre_status vyre_tenants_revoke(vyre_tenants *tenants, vyre_tenant tena
     return vyi_tenant_switch(tenants, tenant, VYRE_TENANT_REVOKED, err);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_tenants_query(vyre_tenants *tenants, vyre_tenant tenant,
                                         vyre_tenant_info *out, vyre_error *err)
 {
@@ -253,6 +259,7 @@ static vyre_status vyi_tenant_map_opcode(uint32_t id, uint32_t local, uint32_t *
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_tenants_opcode(vyre_tenants *tenants, vyre_tenant tenant, uint32_t local,
                                          uint32_t *out, vyre_error *err)
 {

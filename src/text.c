@@ -352,6 +352,7 @@ static void vyi_text_body(vyi_writer *w)
     }
 }
 
+VYI_COLD
 VYRE_API size_t vyre_program_text(const vyre_program *p, char *dst, size_t size)
 {
     vyi_writer w;

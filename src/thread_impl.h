@@ -53,7 +53,8 @@ extern int nanosleep(const struct timespec *duration, struct timespec *rest);
 /* --- time ---------------------------------------------------------------- */
 
 /* Nanoseconds of a clock that never goes back. */
-static inline uint64_t vyi_now(void)
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static uint64_t vyi_now(void)
 {
 #if defined(_WIN32)
     LARGE_INTEGER ticks, rate;

@@ -244,6 +244,7 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     return status;
 }
 
+VYI_OUTLINE
 static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
 {
     const uint32_t wanted = desc->desc->lease.in_flight ? desc->desc->lease.in_flight : 2;
@@ -317,6 +318,7 @@ static vyre_status vyi_vk_open(const vyi_device_desc *desc, vyi_device **out, vy
 
 #define VYI_VK_CLOSE_TIMEOUT 1000000000ull
 
+VYI_OUTLINE
 static bool vyi_vk_close(vyi_device *d)
 {
     vyi_vk *v = (vyi_vk *)d;

@@ -84,6 +84,7 @@ static vyre_status vyi_vk_link_create(vyi_vk_context *c, vyi_vk_link *link, vyre
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_chain_create(vyi_vk_context *c, vyi_vk_chain *chain, uint32_t count,
                                         vyre_error *err)
 {
@@ -99,6 +100,7 @@ VYI_API vyre_status vyi_vk_chain_create(vyi_vk_context *c, vyi_vk_chain *chain, 
     return status;
 }
 
+VYI_COLD
 VYI_API void vyi_vk_chain_destroy(vyi_vk_context *c, vyi_vk_chain *chain)
 {
     if (chain->timeline)

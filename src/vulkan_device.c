@@ -10,6 +10,7 @@
 
 #if VYI_VULKAN
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_context_check(vyi_vk_context *c, vyre_error *err, VkResult result,
                                          const char *call)
 {
@@ -18,6 +19,7 @@ VYI_API vyre_status vyi_vk_context_check(vyi_vk_context *c, vyre_error *err, VkR
     return vyi_vk_check(err, result, call);
 }
 
+VYI_COLD
 VYI_API void vyi_vk_name(vyi_vk_context *c, VkObjectType type, uint64_t handle, const char *name)
 {
     if (!c->features.names)
@@ -330,6 +332,7 @@ static vyre_status vyi_vk_no_device(vyre_error *err, const char *wanted, uint32_
                     "none of the %u Vulkan devices has Vulkan 1.1 and a compute queue", count);
 }
 
+VYI_OUTLINE
 static vyre_status vyi_vk_choose(vyi_vk_context *c, vyre_error *err)
 {
     VkPhysicalDevice list[VYI_VK_MAX_DEVICES];
@@ -429,6 +432,7 @@ static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *p
     return VYRE_OK;
 }
 
+VYI_OUTLINE
 static vyre_status vyi_vk_device_create(vyi_vk_context *c, vyre_error *err)
 {
     vyi_vk_device_plan plan;
@@ -587,6 +591,7 @@ static vyre_status vyi_vk_context_steps(vyi_vk_context *c, vyre_error *err)
     return VYRE_OK;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_context_open(vyi_vk_context *c, const vyre_desc *desc, vyre_error *err)
 {
     memset(c, 0, sizeof *c);
@@ -600,6 +605,7 @@ VYI_API vyre_status vyi_vk_context_open(vyi_vk_context *c, const vyre_desc *desc
     return status;
 }
 
+VYI_COLD
 VYI_API void vyi_vk_context_close(vyi_vk_context *c)
 {
     if (c->owns_device && c->fn.vkDestroyDevice)

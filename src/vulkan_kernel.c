@@ -42,6 +42,7 @@ static vyre_status vyi_vk_layout_steps(vyi_vk_context *c, vyi_vk_layout *l,
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_layout_create(vyi_vk_context *c, vyi_vk_layout *l,
                                          const uint32_t *bindings, uint32_t count,
                                          vyre_error *err)
@@ -65,6 +66,7 @@ VYI_API vyre_status vyi_vk_layout_create(vyi_vk_context *c, vyi_vk_layout *l,
     return status;
 }
 
+VYI_COLD
 VYI_API void vyi_vk_layout_destroy(vyi_vk_context *c, vyi_vk_layout *l)
 {
     if (l->pipeline)
@@ -74,6 +76,7 @@ VYI_API void vyi_vk_layout_destroy(vyi_vk_context *c, vyi_vk_layout *l)
     memset(l, 0, sizeof *l);
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_pool_create(vyi_vk_context *c, VkDescriptorPool *pool, uint32_t sets,
                                        uint32_t buffers, vyre_error *err)
 {
@@ -93,6 +96,7 @@ VYI_API vyre_status vyi_vk_pool_create(vyi_vk_context *c, VkDescriptorPool *pool
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_set_create(vyi_vk_context *c, VkDescriptorPool pool,
                                       const vyi_vk_layout *layout, VkDescriptorSet *set,
                                       vyre_error *err)
@@ -109,6 +113,7 @@ VYI_API vyre_status vyi_vk_set_create(vyi_vk_context *c, VkDescriptorPool pool,
     return status;
 }
 
+VYI_COLD
 VYI_API void vyi_vk_set_write(vyi_vk_context *c, VkDescriptorSet set,
                               const vyi_vk_binding *bindings, uint32_t count)
 {
@@ -201,6 +206,7 @@ static vyre_status vyi_vk_pipeline_steps(vyi_vk_context *c, const vyi_vk_pipelin
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_pipeline_create(vyi_vk_context *c, const vyi_vk_pipeline_desc *desc,
                                            VkPipeline *out, vyre_error *err)
 {
@@ -238,6 +244,7 @@ static void vyi_vk_put64(uint8_t *at, uint64_t value)
     vyi_put32(at + 4, (uint32_t)(value >> 32));
 }
 
+VYI_COLD
 VYI_API uint64_t vyi_vk_identity(const vyi_vk_context *c, uint64_t program)
 {
     const uint32_t numbers[4] = { c->properties.vendorID, c->properties.deviceID,
@@ -266,6 +273,7 @@ static const char *vyi_vk_cache_refuse(const vyi_vk_context *c, uint64_t program
     return NULL;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, uint64_t program, VkPipelineCache *out,
                                       vyre_error *err)
 {
@@ -295,6 +303,7 @@ VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, uint64_t program, VkPip
     return status;
 }
 
+VYI_COLD
 VYI_API void vyi_vk_cache_store(vyi_vk_context *c, uint64_t program, VkPipelineCache cache)
 {
     const vyre_vulkan_desc *desc = &c->desc->vulkan;

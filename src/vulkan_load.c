@@ -54,6 +54,7 @@ VYI_API PFN_vkGetInstanceProcAddr vyi_vk_find_loader(void)
  * takes 56 bytes of static thread-local memory each time that it is loaded,
  * which the C library cannot give back: after about thirty instances it has no
  * more, and the driver is not found.  So one that is loaded stays. */
+VYI_COLD
 VYI_API void vyi_vk_keep_drivers(void)
 {
 #if !defined(_WIN32) && defined(RTLD_NOLOAD) && defined(RTLD_NODELETE)
@@ -68,32 +69,56 @@ VYI_API void vyi_vk_keep_drivers(void)
 
 /* --- the table ----------------------------------------------------------- */
 
-static vyre_status vyi_vk_no_function(vyre_error *err, const char *name)
-{
-    return vyi_fail(err, VYRE_E_VK_FUNCTION, 0,
-                    "Update the Vulkan driver and loader to version 1.1 or newer.",
-                    "the Vulkan loader has no %s", name);
-}
+/* Gives a function's address, from an instance or a device. */
+typedef struct vyi_vk_source {
+    PFN_vkGetInstanceProcAddr instance_call; /* or NULL */
+    PFN_vkGetDeviceProcAddr   device_call;
+    VkInstance                instance;
+    VkDevice                  device;
+} vyi_vk_source;
 
-VYI_API vyre_status vyi_vk_load_global(vyi_vk_table *fn, vyre_error *err)
+typedef struct vyi_vk_entry {
+    const char *name;
+    size_t      offset; /* of its member of vyi_vk_table */
+} vyi_vk_entry;
+
+#define VYI_VK_ENTRY(name) { #name, offsetof(vyi_vk_table, name) },
+
+static vyre_status vyi_vk_load(vyi_vk_table *fn, const vyi_vk_source *from,
+                               const vyi_vk_entry *entries, size_t count, vyre_error *err)
 {
-#define VYI_VK_LOAD(name)                                                                          \
-    fn->name = (PFN_##name)fn->vkGetInstanceProcAddr(VK_NULL_HANDLE, #name);                       \
-    if (!fn->name)                                                                                 \
-        return vyi_vk_no_function(err, #name);
-    VYI_VK_GLOBAL_LIST(VYI_VK_LOAD)
-#undef VYI_VK_LOAD
+    for (size_t i = 0; i < count; i++) {
+        const char *const name = entries[i].name;
+        const PFN_vkVoidFunction found = from->instance_call
+                                             ? from->instance_call(from->instance, name)
+                                             : from->device_call(from->device, name);
+        if (!found)
+            return vyi_fail(err, VYRE_E_VK_FUNCTION, 0,
+                            "Update the Vulkan driver and loader to version 1.1 or newer.",
+                            "the Vulkan loader has no %s", name);
+        /* The member is a pointer to another type of function of the same size. */
+        memcpy((uint8_t *)fn + entries[i].offset, &found, sizeof found);
+    }
     return VYRE_OK;
 }
 
+VYI_COLD
+VYI_API vyre_status vyi_vk_load_global(vyi_vk_table *fn, vyre_error *err)
+{
+    static const vyi_vk_entry entries[] = { VYI_VK_GLOBAL_LIST(VYI_VK_ENTRY) };
+    const vyi_vk_source from = { fn->vkGetInstanceProcAddr, NULL, VK_NULL_HANDLE, VK_NULL_HANDLE };
+    return vyi_vk_load(fn, &from, entries, sizeof entries / sizeof entries[0], err);
+}
+
+VYI_COLD
 VYI_API vyre_status vyi_vk_load_instance(vyi_vk_table *fn, VkInstance instance, vyre_error *err)
 {
-#define VYI_VK_LOAD(name)                                                                          \
-    fn->name = (PFN_##name)fn->vkGetInstanceProcAddr(instance, #name);                             \
-    if (!fn->name)                                                                                 \
-        return vyi_vk_no_function(err, #name);
-    VYI_VK_INSTANCE_LIST(VYI_VK_LOAD)
-#undef VYI_VK_LOAD
+    static const vyi_vk_entry entries[] = { VYI_VK_INSTANCE_LIST(VYI_VK_ENTRY) };
+    const vyi_vk_source from = { fn->vkGetInstanceProcAddr, NULL, instance, VK_NULL_HANDLE };
+    const vyre_status status =
+        vyi_vk_load(fn, &from, entries, sizeof entries / sizeof entries[0], err);
+    if (status != VYRE_OK)
+        return status;
     fn->vkSetDebugUtilsObjectNameEXT = (PFN_vkSetDebugUtilsObjectNameEXT)
         fn->vkGetInstanceProcAddr(instance, "vkSetDebugUtilsObjectNameEXT");
     fn->vkCreateDebugUtilsMessengerEXT = (PFN_vkCreateDebugUtilsMessengerEXT)
@@ -103,14 +128,15 @@ VYI_API vyre_status vyi_vk_load_instance(vyi_vk_table *fn, VkInstance instance, 
     return VYRE_OK;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_load_device(vyi_vk_table *fn, VkDevice device, vyre_error *err)
 {
-#define VYI_VK_LOAD(name)                                                                          \
-    fn->name = (PFN_##name)fn->vkGetDeviceProcAddr(device, #name);                                 \
-    if (!fn->name)                                                                                 \
-        return vyi_vk_no_function(err, #name);
-    VYI_VK_DEVICE_LIST(VYI_VK_LOAD)
-#undef VYI_VK_LOAD
+    static const vyi_vk_entry entries[] = { VYI_VK_DEVICE_LIST(VYI_VK_ENTRY) };
+    const vyi_vk_source from = { NULL, fn->vkGetDeviceProcAddr, VK_NULL_HANDLE, device };
+    const vyre_status status =
+        vyi_vk_load(fn, &from, entries, sizeof entries / sizeof entries[0], err);
+    if (status != VYRE_OK)
+        return status;
     fn->vkCreateSemaphore =
         (PFN_vkCreateSemaphore)fn->vkGetDeviceProcAddr(device, "vkCreateSemaphore");
     fn->vkDestroySemaphore =
@@ -127,6 +153,8 @@ VYI_API vyre_status vyi_vk_load_device(vyi_vk_table *fn, VkDevice device, vyre_e
     }
     return VYRE_OK;
 }
+
+#undef VYI_VK_ENTRY
 
 /* --- results ------------------------------------------------------------- */
 
@@ -176,12 +204,14 @@ static const vyi_vk_result_row *vyi_vk_result_find(VkResult result)
     return NULL;
 }
 
+VYI_COLD
 VYI_API const char *vyi_vk_result_text(VkResult result)
 {
     const vyi_vk_result_row *row = vyi_vk_result_find(result);
     return row ? row->text : NULL;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_fail(vyre_error *err, VkResult result, const char *call)
 {
     const vyi_vk_result_row *row = vyi_vk_result_find(result);
@@ -194,6 +224,7 @@ VYI_API vyre_status vyi_vk_fail(vyre_error *err, VkResult result, const char *ca
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_check(vyre_error *err, VkResult result, const char *call)
 {
     return result == VK_SUCCESS ? VYRE_OK : vyi_vk_fail(err, result, call);

@@ -111,6 +111,7 @@ static vyre_status vyi_vk_buffer_steps(vyi_vk_context *c, vyi_vk_buffer *b, vyi_
     return status;
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_buffer_create(vyi_vk_context *c, vyi_vk_buffer *b, vyi_vk_place place,
                                          size_t size, const char *name, vyre_error *err)
 {
@@ -132,6 +133,7 @@ VYI_API vyre_status vyi_vk_buffer_create(vyi_vk_context *c, vyi_vk_buffer *b, vy
     return VYRE_OK;
 }
 
+VYI_COLD
 VYI_API void vyi_vk_buffer_destroy(vyi_vk_context *c, vyi_vk_buffer *b)
 {
     if (b->buffer)

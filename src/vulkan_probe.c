@@ -332,6 +332,7 @@ static vyre_status vyi_vk_probe_finish(vyi_vk_prober *pr, vyre_error *err)
 
 #define VYI_VK_PROBE_ITERATIONS 200000u
 
+VYI_OUTLINE
 static vyre_status vyi_vk_probe_loops(vyi_vk_prober *pr, vyre_probe *out, vyre_error *err)
 {
     vyre_status status = vyi_vk_probe_launch(pr, VYI_VK_PROBE_LOOPS, VYI_VK_PROBE_ITERATIONS, 1,
@@ -468,6 +469,7 @@ static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, ui
 /* A host thread that does not get its turn while the dispatch runs proves
  * nothing, so it has several goes, and many where both run on the same cores:
  * there only a busy machine stands in the way. */
+VYI_OUTLINE
 static vyre_status vyi_vk_probe_echo(vyi_vk_prober *pr, vyre_probe *out, vyre_error *err)
 {
     const uint64_t deadline =
@@ -488,6 +490,7 @@ static vyre_status vyi_vk_probe_echo(vyi_vk_prober *pr, vyre_probe *out, vyre_er
 
 #define VYI_VK_PROBE_MAX_GROUPS 2048u
 
+VYI_OUTLINE
 static vyre_status vyi_vk_probe_resident(vyi_vk_prober *pr, uint32_t max_groups, vyre_probe *out,
                                          vyre_error *err)
 {
@@ -524,6 +527,7 @@ static void vyi_vk_probe_text(vyre_probe *out)
              out->resident_groups, shown[out->whole_lines][out->effects_first]);
 }
 
+VYI_COLD
 VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_t max_groups,
                                  vyre_probe *out, vyre_error *err)
 {

@@ -42,6 +42,7 @@ VYRE_API bool vyre_opcode_publishable(uint32_t op)
     return vyre_opcode_is_builtin(op) || vyre_opcode_is_user(op);
 }
 
+VYI_COLD
 VYRE_API const char *vyre_opcode_name(uint32_t op)
 {
     switch (op) {
@@ -52,6 +53,7 @@ VYRE_API const char *vyre_opcode_name(uint32_t op)
     }
 }
 
+VYI_COLD
 VYRE_API const char *vyre_slot_state_name(vyre_slot_state state)
 {
     static const char *const names[] = {
@@ -130,6 +132,7 @@ static void vyi_control_fill(void *dst, uint32_t first, uint32_t limit, uint32_t
         vyi_set_word(dst, first + i, value);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_control_encode(void *dst, size_t size, const vyre_control_desc *desc,
                                          vyre_error *err)
 {
@@ -182,6 +185,7 @@ static vyre_status vyi_control_verify_offsets(const void *src, uint32_t slots, v
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_control_verify(const void *src, size_t size, uint32_t slots,
                                          vyre_error *err)
 {
@@ -240,6 +244,7 @@ VYRE_API vyre_status vyre_control_observable(const void *src, size_t size, uint3
     return vyi_control_word(src, size, VYRE_CONTROL_OBSERVABLES + index, out, err);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_control_metrics(const void *src, size_t size, uint32_t out[VYRE_METRICS],
                                           vyre_error *err)
 {
@@ -273,6 +278,7 @@ VYI_API vyre_status vyi_ring_room(const void *dst, size_t size, uint32_t slots, 
     return vyi_wire_room(dst, size, vyre_ring_size(slots), "the ring", err);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_ring_encode(void *dst, size_t size, uint32_t slots, vyre_error *err)
 {
     vyre_status status = vyi_ring_room(dst, size, slots, err);
@@ -397,6 +403,7 @@ VYRE_API vyre_status vyre_ring_count_first(const void *ring, size_t size, uint64
 
 /* --- load miss ----------------------------------------------------------- */
 
+VYI_COLD
 VYRE_API vyre_status vyre_load_miss_encode(void *dst, size_t size, const vyre_load_miss *miss,
                                            vyre_error *err)
 {
@@ -426,6 +433,7 @@ VYRE_API vyre_status vyre_load_miss_encode(void *dst, size_t size, const vyre_lo
     return VYRE_OK;
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_load_miss_decode(const void *ring, size_t size, uint32_t slot,
                                            vyre_load_miss *out, vyre_error *err)
 {
@@ -454,6 +462,7 @@ VYRE_API size_t vyre_log_size(uint32_t records)
     return vyi_wire_bytes(VYRE_LOG_RECORDS + (uint64_t)records * VYRE_LOG_RECORD_WORDS);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_log_encode(void *dst, size_t size, uint32_t records, vyre_error *err)
 {
     if (records > VYRE_MAX_LOG_RECORDS)
@@ -540,6 +549,7 @@ static vyre_status vyi_io_too_many(uint64_t slots, vyre_error *err)
                     (unsigned long long)slots, VYRE_IO_SLOTS);
 }
 
+VYI_COLD
 VYRE_API vyre_status vyre_io_encode(void *dst, size_t size, uint32_t slots, vyre_error *err)
 {
     if (slots == 0)
@@ -801,6 +811,7 @@ VYRE_API vyre_status vyre_io_complete(void *queue, size_t size, const vyre_io_re
 
 enum { VYI_BUFFER_CONTROL, VYI_BUFFER_RING, VYI_BUFFER_LOG, VYI_BUFFER_IO };
 
+VYI_COLD
 VYRE_API vyre_status vyre_readback_check(const size_t *sizes, uint32_t count, uint32_t slots,
                                          uint64_t *total, vyre_error *err)
 {
