@@ -2344,6 +2344,14 @@ static inline vyi_quad vyi_quad_keep(const uint32_t *from, const uint32_t *keep)
     return *(const vyi_quad *)from & *(const vyi_quad *)keep;
 }
 
+/* `bad`, with a highest bit where one of four words is over its limit; limits are
+ * below 2^31. */
+static inline vyi_quad vyi_quad_over(vyi_quad bad, const uint32_t *from, vyi_quad limits)
+{
+    const vyi_quad quad = *(const vyi_quad *)from;
+    return bad | quad | (limits - quad);
+}
+
 /* Whether this CPU has it: MOVDIR64B. */
 static inline bool vyi_has_store_line(void)
 {
@@ -2373,6 +2381,13 @@ static inline vyi_quad vyi_quad_keep(const uint32_t *from, const uint32_t *keep)
 {
     return vyi_quad_of(from[0] & keep[0], from[1] & keep[1], from[2] & keep[2],
                        from[3] & keep[3]);
+}
+
+static inline vyi_quad vyi_quad_over(vyi_quad bad, const uint32_t *from, vyi_quad limits)
+{
+    for (uint32_t i = 0; i < 4; i++)
+        bad.words[i] |= from[i] | (limits.words[i] - from[i]);
+    return bad;
 }
 
 static inline bool vyi_has_store_line(void)
@@ -17674,12 +17689,22 @@ static inline bool vyi_work_is_plain(const vyre *v, const vyre_work *work)
            (work->tenant < v->tenants) & (priority < VYRE_PRIORITY_LEVELS);
 }
 
+VYI_STATIC_ASSERT(work_begins_with_four_words,
+                  offsetof(vyre_work, opcode) == 0 && offsetof(vyre_work, tenant) == 4 &&
+                      offsetof(vyre_work, priority) == 8 && offsetof(vyre_work, arg_count) == 12 &&
+                      sizeof(vyre_priority) == 4 && VYRE_OP_LOAD_MISS < 0x80000000u);
+
+/* The same of many, without a branch for each. */
 static bool vyi_works_are_plain(const vyre *v, const vyre_work *works, uint32_t count)
 {
-    bool plain = true;
+    const vyi_quad limits = vyi_quad_of(VYRE_OP_LOAD_MISS - 0x101u, v->tenants - 1u,
+                                        VYRE_PRIORITY_LEVELS - 1u, VYRE_MAX_ARGS);
+    vyi_quad bad = vyi_quad_of(0, 0, 0, 0);
+    uint32_t words[4];
     for (uint32_t i = 0; i < count; i++)
-        plain &= vyi_work_is_plain(v, &works[i]);
-    return plain;
+        bad = vyi_quad_over(bad, &works[i].opcode, limits);
+    memcpy(words, &bad, sizeof words);
+    return (words[0] | words[1] | words[2] | words[3]) < 0x80000000u;
 }
 
 VYI_STATIC_ASSERT(slot_pairs, VYRE_SLOT_TENANT % 2 == 0 && VYRE_SLOT_ARGS % 2 == 0 &&
