@@ -1598,6 +1598,9 @@ typedef struct vyre_kernel_desc {
     bool     load_miss;       /* LOAD_MISS becomes an IO request; not in kind JIT */
     bool     control_report;  /* only the control buffer need be copied back */
     bool     open_header;     /* opcodes may write control words 0..159 */
+    bool     count_each;      /* counters move with each slot: for a pass that may be ended in the
+                                 middle.  Else a one-pass DIRECT kernel counts when a lane is done,
+                                 or has something uncommon to do; without effect on others */
     uint32_t log_records;     /* 0 = 64; only for the host that makes the buffer */
     uint32_t observables;     /* 0 = 64; likewise */
     uint32_t table_binding;   /* of the caller's buffer with the DFA table; 0 = none */
@@ -1607,11 +1610,13 @@ typedef struct vyre_kernel_desc {
                                  on other kernels, and with a workspace, io_polling or
                                  load_miss */
     bool     whole_slots;     /* a looping DIRECT kernel serves NOP, STORE_U32 and ATOMIC_ADD
-                                 without acquire and release: it reads the slot beside its claim,
-                                 and writes DONE | what its atomic found << 8 into the mirror.  For
-                                 hosts that never take a published slot back, and devices that
-                                 pass the probe's lines and sums (docs/memory-model.md).  Without
-                                 effect on narrow kernels, and with load_miss */
+                                 without waiting for an acquire or a release: it reads the slot
+                                 beside its claim, and writes DONE | (found << 8) into the mirror,
+                                 `found` being what its atomic gave back.  For hosts that never
+                                 take a published slot back, launches that do not overlap, and
+                                 devices that pass the probe's lines and sums
+                                 (docs/memory-model.md).  Without effect on narrow kernels, and with
+                                 load_miss */
     uint32_t io_spins;        /* rounds that LOAD_MISS waits for the host; 0 = 1024 */
     uint32_t loop_allowance;  /* of one slot, where loops are limited; 0 = 32768 */
     vyre_allocator allocator;
@@ -1871,7 +1876,8 @@ typedef struct vyre_desc {
     /* Index or part of the name; NULL = $VYRE_DEVICE, or the best.  AUTO, too,
      * fails where there are Vulkan devices and none is the one that was named. */
     const char  *device;
-    vyre_kernel_desc kernel;     /* slot_count 0 = 256; once and mirror_binding are the engine's */
+    vyre_kernel_desc kernel;     /* slot_count 0 = 256; once, mirror_binding, count_each, narrow and
+                                    whole_slots are the engine's */
     uint32_t     tenants;        /* ids 0 .. tenants - 1 are authorised; 0 = 1 */
     uint32_t     observables;    /* 0 = the kernel's, or 64 */
     const size_t *buffer_sizes;  /* bytes, one per kernel.buffers; NULL or 0 = 4 * its count */
@@ -2361,6 +2367,14 @@ static inline vyi_quad vyi_quad_keep(const uint32_t *from, const uint32_t *keep)
     return *(const vyi_quad *)from & *(const vyi_quad *)keep;
 }
 
+/* `bad`, with a highest bit where one of four words is over its limit; limits are
+ * below 2^31. */
+static inline vyi_quad vyi_quad_over(vyi_quad bad, const uint32_t *from, vyi_quad limits)
+{
+    const vyi_quad quad = *(const vyi_quad *)from;
+    return bad | quad | (limits - quad);
+}
+
 /* Whether this CPU has it: MOVDIR64B. */
 static inline bool vyi_has_store_line(void)
 {
@@ -2390,6 +2404,13 @@ static inline vyi_quad vyi_quad_keep(const uint32_t *from, const uint32_t *keep)
 {
     return vyi_quad_of(from[0] & keep[0], from[1] & keep[1], from[2] & keep[2],
                        from[3] & keep[3]);
+}
+
+static inline vyi_quad vyi_quad_over(vyi_quad bad, const uint32_t *from, vyi_quad limits)
+{
+    for (uint32_t i = 0; i < 4; i++)
+        bad.words[i] |= from[i] | (limits.words[i] - from[i]);
+    return bad;
 }
 
 static inline bool vyi_has_store_line(void)
@@ -8596,9 +8617,10 @@ VYRE_API size_t vyre_program_text(const vyre_program *p, char *dst, size_t size)
  *
  * A claim is a CAS.  Everything that decides what runs is read after it, so a
  * host that cancels and publishes again between a look and the claim changes
- * nothing.  A slot whose tenant has no rights is put back as it was, and from
- * then on the lane looks at tenants before it claims, until a round goes by
- * without such a slot: it claims none of them twice.
+ * nothing; where the host never does, `whole_slots` reads beside it.  A slot whose
+ * tenant has no rights is put back as it was, and from then on the lane looks at
+ * tenants before it claims, until a round goes by without such a slot: it claims
+ * none of them twice.
  * ======================================================================= */
 /* ==========================================================================
  * kernel: what its fragments share
@@ -8648,9 +8670,9 @@ typedef struct vyi_kernel {
     vyre_local refused; /* bool: this round met a slot of a tenant without rights */
     vyre_local rounds;  /* of a looping kernel */
     vyre_local io_next; /* the IO slot that the next round looks at */
-    vyre_local served;  /* common operations whose counters wait, and of them */
-    vyre_local stored;  /* the STORE_U32 */
-    vyre_local added;   /* the ATOMIC_ADD */
+    /* Common operations that have ended and are not counted yet; of them, so many
+     * were STORE_U32, and so many ATOMIC_ADD. */
+    vyre_local served, stored, added;
 
     /* The claimed slot. */
     vyre_value base;    /* its first word in the ring */
@@ -9450,17 +9472,32 @@ static void vyi_kernel_round(vyi_kernel *k, vyre_value turns)
         vyi_kernel_poll_io(k);
 }
 
-/* Relaxed: a lane that leaves looks at nothing any more, and one that goes on has
- * been told nothing. */
-static vyre_value vyi_kernel_runs(vyi_kernel *k)
+/* Acquire pairs with the release of whoever raised it. */
+static vyre_value vyi_kernel_runs(vyi_kernel *k, vyre_order order)
 {
-    vyre_value stop = vyi_kernel_control(k, VYRE_CONTROL_SHUTDOWN);
+    vyre_value stop = vyre_ir_atomic_load(k->p, k->control,
+                                          vyi_kernel_u32(k, VYRE_CONTROL_SHUTDOWN), order);
     return vyi_kernel_is(k, stop, 0);
+}
+
+/* Leaves the kernel's loop at SHUTDOWN.  What stands behind the loop, in a program
+ * of the caller's, sees what whoever raised it wrote before; and in each look so do
+ * the hooks of a workspace, which have no other acquire.  A lane that only polls
+ * goes on without one. */
+static void vyi_kernel_leave_if_stopped(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    const vyre_order order = k->desc.workspace ? VYRE_ORDER_ACQUIRE : VYRE_ORDER_RELAXED;
+    vyre_ir_if(p, vyre_ir_not(p, vyi_kernel_runs(k, order)));
+    if (order == VYRE_ORDER_RELAXED)
+        vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
+    vyre_ir_break(p);
+    vyre_ir_end(p);
 }
 
 static void vyi_kernel_once(vyi_kernel *k, vyre_value turns)
 {
-    vyre_ir_if(k->p, vyi_kernel_runs(k));
+    vyre_ir_if(k->p, vyi_kernel_runs(k, VYRE_ORDER_ACQUIRE));
     vyi_kernel_round(k, turns);
     vyre_ir_end(k->p);
 }
@@ -9476,7 +9513,7 @@ static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
     vyre_value rounds = vyre_ir_get(p, k->rounds);
     vyre_value phase = vyi_kernel_op(k, vyre_ir_and, rounds, VYI_KERNEL_STOP_ROUNDS - 1);
     vyre_ir_if(p, vyi_kernel_is(k, phase, 0));
-    vyi_kernel_break_if(k, vyre_ir_not(p, vyi_kernel_runs(k)));
+    vyi_kernel_leave_if_stopped(k);
     vyre_ir_end(p);
     vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
     vyre_ir_set(p, k->rounds, vyi_kernel_plus(k, rounds, 1));
@@ -10178,7 +10215,8 @@ VYI_STATIC_ASSERT(common_opcodes, VYRE_OP_NOP == 0 && VYRE_OP_STORE_U32 == 1 &&
 
 /* A lane that serves many slots in one pass counts them together, before it
  * does anything that could read the counters.  Not where an opcode may write
- * them: a sum must not come after a store that it came before. */
+ * them, for its store would then be added to; and not where a pass may be
+ * ended in the middle. */
 static bool vyi_kernel_tallies(const vyi_kernel *k)
 {
     return k->served.id != 0;
@@ -10188,7 +10226,7 @@ VYI_API void vyi_kernel_tally_begin(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_value zero = vyi_kernel_u32(k, 0);
-    if (k->desc.open_header)
+    if (k->desc.open_header || k->desc.count_each)
         return;
     k->served = vyre_ir_local(p, VYRE_TYPE_U32, zero, "served");
     k->stored = vyre_ir_local(p, VYRE_TYPE_U32, zero, "stored");
@@ -17977,12 +18015,22 @@ static inline bool vyi_work_is_plain(const vyre *v, const vyre_work *work)
            (work->tenant < v->tenants) & (priority < VYRE_PRIORITY_LEVELS);
 }
 
+VYI_STATIC_ASSERT(work_begins_with_four_words,
+                  offsetof(vyre_work, opcode) == 0 && offsetof(vyre_work, tenant) == 4 &&
+                      offsetof(vyre_work, priority) == 8 && offsetof(vyre_work, arg_count) == 12 &&
+                      sizeof(vyre_priority) == 4 && VYRE_OP_LOAD_MISS < 0x80000000u);
+
+/* The same of many, without a branch for each. */
 static bool vyi_works_are_plain(const vyre *v, const vyre_work *works, uint32_t count)
 {
-    bool plain = true;
+    const vyi_quad limits = vyi_quad_of(VYRE_OP_LOAD_MISS - 0x101u, v->tenants - 1u,
+                                        VYRE_PRIORITY_LEVELS - 1u, VYRE_MAX_ARGS);
+    vyi_quad bad = vyi_quad_of(0, 0, 0, 0);
+    uint32_t words[4];
     for (uint32_t i = 0; i < count; i++)
-        plain &= vyi_work_is_plain(v, &works[i]);
-    return plain;
+        bad = vyi_quad_over(bad, &works[i].opcode, limits);
+    memcpy(words, &bad, sizeof words);
+    return (words[0] | words[1] | words[2] | words[3]) < 0x80000000u;
 }
 
 VYI_STATIC_ASSERT(slot_pairs, VYRE_SLOT_TENANT % 2 == 0 && VYRE_SLOT_ARGS % 2 == 0 &&
@@ -18073,6 +18121,18 @@ static inline void vyi_slots_store(const vyi_device *d, const uint32_t *slots,
         vyi_line_compose(&lines[i], &works[i]);
     for (uint32_t i = 0; i < count; i++)
         vyi_store_line(ring + (size_t)slots[i] * VYRE_SLOT_WORDS, &lines[i]);
+}
+
+/* The same into slots that follow each other. */
+static inline void vyi_lines_store(const vyi_device *d, uint32_t slot, const vyre_work *works,
+                                   uint32_t count)
+{
+    vyi_line lines[VYI_LINES_AT_ONCE];
+    uint32_t *at = vyi_engine_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
+    for (uint32_t i = 0; i < count; i++)
+        vyi_line_compose(&lines[i], &works[i]);
+    for (uint32_t i = 0; i < count; i++)
+        vyi_store_line(at + i * VYRE_SLOT_WORDS, &lines[i]);
 }
 
 /* Publishes into slots of the caller's.  What must come before their lines,
@@ -18221,28 +18281,75 @@ static void vyi_batch_write(vyre *v, vyi_device *d, const vyi_batch *b, const vy
         vyi_batch_raise(d, b);
 }
 
-/* Publishes the first works of `count`, at most VYI_BATCH; how many it were. */
-static uint32_t vyi_publish_batch(vyre *v, const vyre_work *works, uint32_t count,
+/* A lone thread's lines, into the FREE slots that follow each other at the
+ * cursor, as vyi_lone_claim finds them; how many, the last one's ticket. */
+static uint32_t vyi_lone_lines(vyre *v, const vyi_device *d, const vyre_work *works,
+                               uint32_t count, vyre_ticket *last)
+{
+    vyi_partition *part = &v->partitions[0];
+    const uint32_t turn = vyi_load_relaxed(&part->cursor);
+    const uint32_t first = vyi_partition_place(part, turn);
+    const uint32_t most = count < part->count - first ? count : part->count - first;
+    uint32_t *marks = v->marks + first;
+    uint32_t n = 0;
+    bool fence = v->user_count != 0;
+    for (; n < most && vyi_mark_phase(vyi_load_relaxed(&marks[n])) == VYI_PHASE_FREE; n++)
+        fence |= v->cleared[first + n] == v->fences;
+    if (n == 0)
+        return 0;
+    vyi_store_relaxed(&part->cursor, turn + n);
+    if (v->record)
+        memcpy(v->record + first, works, n * sizeof *works);
+    if (fence) {
+        vyi_fence_stores();
+        v->fences++;
+    }
+    for (uint32_t i = 0; i < n; i += VYI_LINES_AT_ONCE)
+        vyi_lines_store(d, first + i, works + i,
+                        n - i < VYI_LINES_AT_ONCE ? n - i : VYI_LINES_AT_ONCE);
+    for (uint32_t i = 0; i < n; i++)
+        vyi_store_release(&marks[i], vyi_mark_with(vyi_mark_next(vyi_load_relaxed(&marks[i])),
+                                                   VYI_PHASE_FLIGHT));
+    *last = vyi_ticket_of(first + n - 1, vyi_load_relaxed(&marks[n - 1]));
+    return n;
+}
+
+/* Into whatever slots there are; how many, the last one's ticket. */
+static uint32_t vyi_batch_publish(vyre *v, bool alone, const vyre_work *works, uint32_t count,
                                   vyre_ticket *last)
 {
     vyi_batch b;
-    const bool alone = vyi_alone_enter(v);
     vyi_way way = alone ? VYI_WAY_ALONE : VYI_WAY_SEAT;
     vyi_batch_claim(v, &way, &b, works, count);
     const uint32_t n = b.count;
     vyi_device *d = vyi_engine_device(v);
-    if (n > 0 && d->whole_lines)
+    if (n == 0)
+        return 0;
+    if (d->whole_lines)
         vyi_slots_store_lines(v, d, way, b.slots, works, n);
-    else if (n > 0)
+    else
         vyi_batch_write(v, d, &b, works);
     for (uint32_t i = 0; i < n; i++)
         vyi_store_release(&v->marks[b.slots[i]], vyi_mark_with(b.marks[i], VYI_PHASE_FLIGHT));
-    vyi_alone_leave(v, alone);
-    if (n == 0)
-        return 0;
-    if (d->backend->wake)
-        d->backend->wake(d);
     *last = vyi_ticket_of(b.slots[n - 1], b.marks[n - 1]);
+    return n;
+}
+
+/* Publishes the first works of `count`, at most VYI_BATCH; how many it were. */
+static uint32_t vyi_publish_batch(vyre *v, const vyre_work *works, uint32_t count,
+                                  vyre_ticket *last)
+{
+    const bool alone = vyi_alone_enter(v);
+    vyi_device *d = vyi_engine_device(v);
+    uint32_t n = 0;
+    if (alone && d->whole_lines && v->partition_count == 1)
+        n = vyi_lone_lines(v, d, works, count < VYI_BATCH ? count : VYI_BATCH, last);
+    if (n == 0)
+        n = vyi_batch_publish(v, alone, works, count, last);
+    vyi_alone_leave(v, alone);
+    d = vyi_engine_device(v); /* a recovery may have replaced it before the claim */
+    if (n && d->backend->wake)
+        d->backend->wake(d);
     return n;
 }
 
@@ -19650,6 +19757,12 @@ static vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
 
 /* --- open: programs, memory ---------------------------------------------- */
 
+static bool vyi_program_build(vyre_program **out, const vyre_kernel_desc *k, vyre_error *how)
+{
+    *out = vyre_kernel_build(k, how);
+    return *out != NULL;
+}
+
 static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
 {
     vyre_buffer_desc buffers[VYI_MAX_BUFFERS];
@@ -19665,18 +19778,19 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
     k.buffer_count++;
     memset(&how, 0, sizeof how);
     k.narrow = k.whole_slots = false;
-    v->loop = vyre_kernel_build(&k, &how);
+    k.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
+    bool built = vyi_program_build(&v->loop, &k, &how);
     k.once = true;
-    bool built = v->loop && (v->once = vyre_kernel_build(&k, &how)) != NULL;
+    built = built && vyi_program_build(&v->once, &k, &how);
     k.once = false;
     k.whole_slots = true;
-    if (built && vyi_kernel_is_whole(&k))
-        built = (v->whole = vyre_kernel_build(&k, &how)) != NULL;
+    if (vyi_kernel_is_whole(&k))
+        built = built && vyi_program_build(&v->whole, &k, &how);
     k.narrow = true;
     k.workgroup_size = k.lane_count = 1;
     k.slot_count = v->slots;
-    if (built && vyi_kernel_is_narrow(&k))
-        built = (v->narrow = vyre_kernel_build(&k, &how)) != NULL;
+    if (vyi_kernel_is_narrow(&k))
+        built = built && vyi_program_build(&v->narrow, &k, &how);
     if (built)
         return VYRE_OK;
     if (err)
@@ -20798,6 +20912,13 @@ typedef struct vyi_vk_features {
     uint32_t subgroup_size, subgroup_operations;
 } vyi_vk_features;
 
+/* Where a buffer lies is decided by who polls it. */
+typedef enum vyi_vk_place {
+    VYI_VK_DEVICE = 0, /* the device polls or works on it, the host writes */
+    VYI_VK_HOST,       /* the host polls or reads it, the device writes */
+    VYI_VK_PLACES
+} vyi_vk_place;
+
 typedef struct vyi_vk_context {
     vyi_vk_table     fn;
     const vyre_desc *desc;        /* the user's; outlives the device */
@@ -20816,6 +20937,7 @@ typedef struct vyi_vk_context {
     vyi_vk_features  features;
     VkPhysicalDeviceProperties       properties;
     VkPhysicalDeviceMemoryProperties memory;
+    uint32_t         probed[VYI_VK_PLACES]; /* memory types in which the probe looked */
     VkPhysicalDeviceIDProperties     id;
     char             driver[128];
 } vyi_vk_context;
@@ -20840,20 +20962,14 @@ VYI_API void vyi_vk_name(vyi_vk_context *c, VkObjectType type, uint64_t handle, 
 
 /* --- memory -------------------------------------------------------------- */
 
-/* Where a buffer lies is decided by who polls it. */
-typedef enum vyi_vk_place {
-    VYI_VK_DEVICE = 0, /* the device polls or works on it, the host writes */
-    VYI_VK_HOST,       /* the host polls or reads it, the device writes */
-    VYI_VK_PLACES
-} vyi_vk_place;
-
 /* Always coherent and always mapped. */
 typedef struct vyi_vk_buffer {
     VkBuffer              buffer;
     VkDeviceMemory        memory;
     void                 *mapped;
     size_t                size;
-    VkMemoryPropertyFlags flags; /* of the memory type that it got */
+    uint32_t              type;  /* of memory, that it got */
+    VkMemoryPropertyFlags flags; /* of that type */
 } vyi_vk_buffer;
 
 /* A zeroed storage buffer.  On failure *b is zeroed. */
@@ -21873,10 +21989,12 @@ static VkResult vyi_vk_allocate(vyi_vk_context *c, vyi_vk_buffer *b, VkDeviceSiz
     info.allocationSize = size;
     info.memoryTypeIndex = type;
     const VkResult result = c->fn.vkAllocateMemory(c->device, &info, c->callbacks, &b->memory);
-    if (result == VK_SUCCESS)
+    if (result == VK_SUCCESS) {
+        b->type = type;
         b->flags = c->memory.memoryTypes[type].propertyFlags;
-    else
+    } else {
         b->memory = VK_NULL_HANDLE;
+    }
     return result;
 }
 
@@ -22647,14 +22765,16 @@ VYI_API bool vyi_vk_chain_idle(vyi_vk_context *c, vyi_vk_chain *chain, uint64_t 
 #define VYI_VK_PROBE_MIX      4u
 #define VYI_VK_PROBE_TORN     5u /* numbers seen with an older word behind */
 #define VYI_VK_PROBE_SUM      6u /* numbers that were added up */
+#define VYI_VK_PROBE_READ     7u /* lines that were read */
 #define VYI_VK_PROBE_RUNNING  32u
 #define VYI_VK_PROBE_PEAK     33u
 #define VYI_VK_PROBE_PING     64u /* the first word of a line */
 #define VYI_VK_PROBE_WORDS    96u
 
 #define VYI_VK_PROBE_STOP     0xffffffffu
-#define VYI_VK_PROBE_ECHOES   16u /* numbers that are answered; behind them come */
-#define VYI_VK_PROBE_SUMS     64u /* numbers that are added up; behind them come lines */
+/* The first numbers are answered, the next ones added up, the rest are lines. */
+#define VYI_VK_PROBE_ECHOES   16u
+#define VYI_VK_PROBE_SUMS     64u
 
 typedef enum vyi_vk_probe_what {
     VYI_VK_PROBE_LOOPS = 0,
@@ -22694,8 +22814,8 @@ static void vyi_vk_probe_emit_loops(const vyi_vk_probe_ir *ir)
 }
 
 /* Counts the line of a new number as torn when one of its other words is
- * older.  They are read at once, without an order: a lane that has claimed a
- * slot reads it much later. */
+ * older.  They are read at once, without an order, as the whole kernel does;
+ * behind an acquiring claim they would be read much later. */
 static void vyi_vk_probe_emit_line(const vyi_vk_probe_ir *ir, vyre_value ping, vyre_local torn)
 {
     static const uint32_t words[] = { 15, 8, 7, 1 };
@@ -22734,6 +22854,7 @@ static void vyi_vk_probe_emit_echo(const vyi_vk_probe_ir *ir)
     const vyre_local last = vyre_ir_local(p, VYRE_TYPE_U32, zero, "last");
     const vyre_local seen = vyre_ir_local(p, VYRE_TYPE_U32, zero, "seen");
     const vyre_local torn = vyre_ir_local(p, VYRE_TYPE_U32, zero, "torn");
+    const vyre_local read = vyre_ir_local(p, VYRE_TYPE_U32, zero, "read");
     vyre_ir_loop(p, zero, ir->times);
     const vyre_value ping = vyre_ir_atomic_load(
         p, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_PING), VYRE_ORDER_RELAXED);
@@ -22749,6 +22870,7 @@ static void vyi_vk_probe_emit_echo(const vyi_vk_probe_ir *ir)
     vyi_vk_probe_emit_sum(ir);
     vyre_ir_else(p);
     vyi_vk_probe_emit_line(ir, ping, torn);
+    vyre_ir_set(p, read, vyre_ir_add(p, vyre_ir_get(p, read), one));
     vyre_ir_end(p);
     vyre_ir_end(p);
     vyre_ir_set(p, last, ping);
@@ -22757,6 +22879,8 @@ static void vyi_vk_probe_emit_echo(const vyi_vk_probe_ir *ir)
     vyre_ir_end(p);
     vyre_ir_atomic(p, VYRE_ATOMIC_MAX, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_COUNT),
                    vyre_ir_get(p, seen), VYRE_ORDER_RELAXED);
+    vyre_ir_atomic(p, VYRE_ATOMIC_MAX, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_READ),
+                   vyre_ir_get(p, read), VYRE_ORDER_RELAXED);
     vyre_ir_atomic(p, VYRE_ATOMIC_ADD, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_TORN),
                    vyre_ir_get(p, torn), VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
@@ -22836,6 +22960,11 @@ typedef struct vyi_vk_prober {
     VkPipeline       pipeline;
     vyi_vk_chain     chain;
     vyre_error       look; /* of the look that found the device lost */
+    /* Of all goes of the echo. */
+    uint32_t         seen, answered; /* numbers, in the best one */
+    uint32_t         read;           /* lines, in the best one */
+    bool             summed;         /* all sums were answered in one */
+    bool             early;          /* in any, an answer came before its effect */
 } vyi_vk_prober;
 
 static vyre_status vyi_vk_prober_pipeline(vyi_vk_prober *pr, uint32_t group_size, vyre_error *err)
@@ -22877,6 +23006,8 @@ static vyre_status vyi_vk_prober_create(vyi_vk_prober *pr, uint32_t group_size, 
     const vyi_vk_binding bindings[2] = { { 0, pr->control.buffer, pr->control.size },
                                          { 1, pr->mirror.buffer, pr->mirror.size } };
     vyi_vk_set_write(c, pr->set, bindings, 2);
+    c->probed[VYI_VK_DEVICE] = pr->control.type;
+    c->probed[VYI_VK_HOST] = pr->mirror.type;
     return VYRE_OK;
 }
 
@@ -22926,6 +23057,7 @@ static vyre_status vyi_vk_probe_launch(vyi_vk_prober *pr, vyi_vk_probe_what what
     vyi_vk_probe_set(pr, VYI_VK_PROBE_WHAT, (uint32_t)what);
     vyi_vk_probe_set(pr, VYI_VK_PROBE_TIMES, times);
     vyi_vk_probe_set(pr, VYI_VK_PROBE_COUNT, 0);
+    vyi_vk_probe_set(pr, VYI_VK_PROBE_READ, 0);
     return vyi_vk_chain_launch(pr->c, &pr->chain, 0, &dispatch, err);
 }
 
@@ -23015,16 +23147,22 @@ static void vyi_vk_probe_lines(vyi_vk_prober *pr, uint32_t number)
     }
 }
 
-/* Asks for sums, and looks at each behind its answer.  Whether all were there. */
-static bool vyi_vk_probe_sums(vyi_vk_prober *pr, uint64_t patience)
+/* Asks for sums, and looks at each behind its answer. */
+static void vyi_vk_probe_sums(vyi_vk_prober *pr, uint64_t patience)
 {
     for (uint32_t sum = 1; sum <= VYI_VK_PROBE_SUMS; sum++) {
         vyi_vk_probe_send(pr, VYI_VK_PROBE_ECHOES + sum);
-        if (!vyi_vk_probe_await(pr, VYI_VK_PROBE_ECHOES + sum, patience) ||
-            vyi_vk_probe_get(pr, VYI_VK_PROBE_SUM) != sum)
-            return false;
+        if (!vyi_vk_probe_await(pr, VYI_VK_PROBE_ECHOES + sum, patience))
+            return;
+        pr->early = pr->early || vyi_vk_probe_get(pr, VYI_VK_PROBE_SUM) != sum;
     }
-    return true;
+    pr->summed = true;
+}
+
+/* Whether the host can store lines, to a device that is not the host itself. */
+static bool vyi_vk_probe_has_lines(const vyi_vk_prober *pr)
+{
+    return vyi_has_store_line() && !vyi_vk_probe_on_cpu(pr);
 }
 
 /* One dispatch.  Returns how many numbers came back while it ran. */
@@ -23042,16 +23180,21 @@ static uint32_t vyi_vk_probe_converse(vyi_vk_prober *pr, vyre_probe *out)
         if (number > 1 && (out->round_trip_ns == 0 || taken < out->round_trip_ns))
             out->round_trip_ns = taken > 0 ? taken : 1;
     }
-    if (number <= VYI_VK_PROBE_ECHOES || !vyi_has_store_line() || vyi_vk_probe_on_cpu(pr))
-        return number - 1;
-    out->effects_first = vyi_vk_probe_sums(pr, patience);
-    vyi_vk_probe_lines(pr, VYI_VK_PROBE_ECHOES + VYI_VK_PROBE_SUMS);
+    if (number > VYI_VK_PROBE_ECHOES && vyi_vk_probe_has_lines(pr)) {
+        vyi_vk_probe_sums(pr, patience);
+        vyi_vk_probe_lines(pr, VYI_VK_PROBE_ECHOES + VYI_VK_PROBE_SUMS);
+    }
     return number - 1;
 }
 
-/* One dispatch of the echo.  *seen and *answered grow to the best so far. */
-static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, uint32_t *seen,
-                                          uint32_t *answered, vyre_error *err)
+static void vyi_vk_probe_keep(uint32_t *best, uint32_t now)
+{
+    if (now > *best)
+        *best = now;
+}
+
+/* One dispatch of the echo: one go. */
+static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, vyre_error *err)
 {
     const bool cpu = vyi_vk_probe_on_cpu(pr);
     const uint32_t times = out->loop_limited ? out->loop_limit / 2 : 20000;
@@ -23073,33 +23216,51 @@ static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, ui
     status = vyi_vk_probe_finish(pr, err);
     if (status < 0)
         return status;
-    const uint32_t count = vyi_vk_probe_get(pr, VYI_VK_PROBE_COUNT);
-    *answered = now > *answered ? now : *answered;
-    *seen = count > *seen ? count : *seen;
-    out->whole_lines = vyi_has_store_line() && count >= VYI_VK_PROBE_LINES / 10 &&
-                       vyi_vk_probe_get(pr, VYI_VK_PROBE_TORN) == 0;
+    vyi_vk_probe_keep(&pr->answered, now);
+    vyi_vk_probe_keep(&pr->seen, vyi_vk_probe_get(pr, VYI_VK_PROBE_COUNT));
+    vyi_vk_probe_keep(&pr->read, vyi_vk_probe_get(pr, VYI_VK_PROBE_READ));
     return VYRE_OK;
+}
+
+#define VYI_VK_PROBE_ENOUGH (VYI_VK_PROBE_LINES / 10)
+#define VYI_VK_PROBE_GOES   8u /* for lines and sums */
+
+static bool vyi_vk_probe_is_live(const vyi_vk_prober *pr)
+{
+    return pr->answered >= VYI_VK_PROBE_PROOF && pr->seen >= VYI_VK_PROBE_PROOF;
+}
+
+/* Whether the goes so far leave something open that another one may show. */
+static bool vyi_vk_probe_is_open(const vyi_vk_prober *pr, uint32_t goes)
+{
+    if (!vyi_vk_probe_is_live(pr))
+        return true;
+    return vyi_vk_probe_has_lines(pr) && goes < VYI_VK_PROBE_GOES &&
+           (!pr->summed || pr->read < VYI_VK_PROBE_ENOUGH);
 }
 
 /* A host thread that does not get its turn while the dispatch runs proves
  * nothing, so it has several goes, and many where both run on the same cores:
- * there only a busy machine stands in the way. */
+ * there only a busy machine stands in the way.  A torn line in any go is one,
+ * and so is an answer that came early. */
 VYI_OUTLINE
 static vyre_status vyi_vk_probe_echo(vyi_vk_prober *pr, vyre_probe *out, vyre_error *err)
 {
     const uint64_t deadline =
         vyi_deadline(vyi_vk_probe_on_cpu(pr) ? 3000000000ull : 300000000ull);
-    vyi_vk_probe_set(pr, VYI_VK_PROBE_TORN, 0); /* a torn line in any go is one */
-    uint32_t seen = 0, answered = 0;
+    vyi_vk_probe_set(pr, VYI_VK_PROBE_TORN, 0);
+    uint32_t goes = 0;
     do {
-        const vyre_status status = vyi_vk_probe_echo_once(pr, out, &seen, &answered, err);
+        const vyre_status status = vyi_vk_probe_echo_once(pr, out, err);
         if (status < 0)
             return status;
-    } while ((answered < VYI_VK_PROBE_PROOF || seen < VYI_VK_PROBE_PROOF) &&
-             vyi_now() < deadline);
-    out->host_to_device = seen >= VYI_VK_PROBE_PROOF;
-    out->device_to_host = answered >= VYI_VK_PROBE_PROOF;
-    out->live = out->host_to_device && out->device_to_host;
+    } while (vyi_vk_probe_is_open(pr, ++goes) && vyi_now() < deadline);
+    out->host_to_device = pr->seen >= VYI_VK_PROBE_PROOF;
+    out->device_to_host = pr->answered >= VYI_VK_PROBE_PROOF;
+    out->live = vyi_vk_probe_is_live(pr);
+    out->whole_lines = pr->read >= VYI_VK_PROBE_ENOUGH &&
+                       vyi_vk_probe_get(pr, VYI_VK_PROBE_TORN) == 0;
+    out->effects_first = pr->summed && !pr->early;
     return VYRE_OK;
 }
 
@@ -23336,19 +23497,24 @@ static vyre_status vyi_vk_open_buffers(vyi_vk *v, const vyi_device_desc *desc, v
     return VYRE_OK;
 }
 
-/* What the engine has to know about the memory of control and ring. */
+/* Whether a buffer that host and device share lies where the probe looked. */
+static bool vyi_vk_is_probed(const vyi_vk *v, uint32_t index)
+{
+    return v->resident[index].type == v->c.probed[vyi_vk_role_place(v->roles[index])];
+}
+
+/* What the engine has to know about the memory of control, ring and mirror. */
 static void vyi_vk_describe_memory(vyi_vk *v)
 {
+    bool probed = v->probe.ran;
     for (uint32_t i = 0; i < v->buffer_count; i++) {
-        if (v->roles[i] != VYI_ROLE_CONTROL && v->roles[i] != VYI_ROLE_RING)
-            continue;
-        const VkMemoryPropertyFlags flags = v->resident[i].flags;
-        if (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT)
-            continue;
-        v->base.write_combined = true;
-        v->base.whole_lines = v->probe.whole_lines;
-        v->base.slow_reads = true;
+        const bool polled = v->roles[i] == VYI_ROLE_CONTROL || v->roles[i] == VYI_ROLE_RING;
+        if (polled || v->roles[i] == VYI_ROLE_MIRROR)
+            probed = probed && vyi_vk_is_probed(v, i);
+        if (polled && !(v->resident[i].flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT))
+            v->base.write_combined = v->base.slow_reads = true;
     }
+    v->base.whole_lines = v->base.write_combined && probed && v->probe.whole_lines;
 }
 
 /* Set 0 shows the resident buffers, set 1 the attached ones and the user's. */
@@ -23390,7 +23556,8 @@ static const vyre_program *vyi_vk_loop_program(const vyi_vk *v, const vyi_device
 
 static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
 {
-    const uint64_t hashes[2] = { vyre_program_hash(desc->loop), vyre_program_hash(desc->once) };
+    const vyre_program *loop = vyi_vk_loop_program(v, desc);
+    const uint64_t hashes[2] = { vyre_program_hash(loop), vyre_program_hash(desc->once) };
     v->program_hash = vyi_hash(VYI_HASH_SEED, hashes, sizeof hashes);
     v->base.pipeline_id = vyi_vk_identity(&v->c, v->program_hash);
     vyre_status status = vyi_vk_cache_open(&v->c, v->program_hash, &v->cache, err);
@@ -23405,7 +23572,7 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     p.name = "pass";
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->once, err);
-    p.program = vyi_vk_loop_program(v, desc);
+    p.program = loop;
     p.name = "loop";
     p.group_size = v->loop_group;
     if (status == VYRE_OK)

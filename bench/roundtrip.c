@@ -184,7 +184,7 @@ typedef struct echo {
     VkCommandBuffer   cmd;
     VkFence           fences[ECHO_LEASES];
     unsigned          oldest;
-    uint32_t          patience; /* looks at the answer before one at the fence */
+    uint32_t          patience; /* looks at the answer before one at the fence; a power of two */
 } echo;
 
 /* A lease must see what the one before it has answered. */
@@ -238,7 +238,7 @@ static void echo_ask(echo *e, uint32_t number)
     __atomic_store_n(question, number, __ATOMIC_RELEASE);
     bench_fence_stores();
     for (uint32_t spins = 1; __atomic_load_n(answer, __ATOMIC_ACQUIRE) != number; spins++)
-        if (spins % e->patience == 0)
+        if ((spins & (e->patience - 1)) == 0)
             echo_renew(e);
 }
 
@@ -247,7 +247,7 @@ static void echo_free(echo *e)
     volatile uint32_t *question = (volatile uint32_t *)e->buffers[0].map;
     __atomic_store_n(question, 0xffffffffu, __ATOMIC_RELEASE);
     for (unsigned i = 0; i < ECHO_LEASES; i++) {
-        vkWaitForFences(e->device->device, 1, &e->fences[i], VK_TRUE, 5000000000ull);
+        RAW_CHECK(vkWaitForFences(e->device->device, 1, &e->fences[i], VK_TRUE, 5000000000ull));
         vkDestroyFence(e->device->device, e->fences[i], NULL);
     }
     raw_kernel_free(e->device, &e->kernel);

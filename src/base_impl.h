@@ -254,6 +254,14 @@ static inline vyi_quad vyi_quad_keep(const uint32_t *from, const uint32_t *keep)
     return *(const vyi_quad *)from & *(const vyi_quad *)keep;
 }
 
+/* `bad`, with a highest bit where one of four words is over its limit; limits are
+ * below 2^31. */
+static inline vyi_quad vyi_quad_over(vyi_quad bad, const uint32_t *from, vyi_quad limits)
+{
+    const vyi_quad quad = *(const vyi_quad *)from;
+    return bad | quad | (limits - quad);
+}
+
 /* Whether this CPU has it: MOVDIR64B. */
 static inline bool vyi_has_store_line(void)
 {
@@ -283,6 +291,13 @@ static inline vyi_quad vyi_quad_keep(const uint32_t *from, const uint32_t *keep)
 {
     return vyi_quad_of(from[0] & keep[0], from[1] & keep[1], from[2] & keep[2],
                        from[3] & keep[3]);
+}
+
+static inline vyi_quad vyi_quad_over(vyi_quad bad, const uint32_t *from, vyi_quad limits)
+{
+    for (uint32_t i = 0; i < 4; i++)
+        bad.words[i] |= from[i] | (limits.words[i] - from[i]);
+    return bad;
 }
 
 static inline bool vyi_has_store_line(void)

@@ -200,6 +200,12 @@ static vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
 
 /* --- open: programs, memory ---------------------------------------------- */
 
+static bool vyi_program_build(vyre_program **out, const vyre_kernel_desc *k, vyre_error *how)
+{
+    *out = vyre_kernel_build(k, how);
+    return *out != NULL;
+}
+
 static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
 {
     vyre_buffer_desc buffers[VYI_MAX_BUFFERS];
@@ -215,18 +221,19 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
     k.buffer_count++;
     memset(&how, 0, sizeof how);
     k.narrow = k.whole_slots = false;
-    v->loop = vyre_kernel_build(&k, &how);
+    k.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
+    bool built = vyi_program_build(&v->loop, &k, &how);
     k.once = true;
-    bool built = v->loop && (v->once = vyre_kernel_build(&k, &how)) != NULL;
+    built = built && vyi_program_build(&v->once, &k, &how);
     k.once = false;
     k.whole_slots = true;
-    if (built && vyi_kernel_is_whole(&k))
-        built = (v->whole = vyre_kernel_build(&k, &how)) != NULL;
+    if (vyi_kernel_is_whole(&k))
+        built = built && vyi_program_build(&v->whole, &k, &how);
     k.narrow = true;
     k.workgroup_size = k.lane_count = 1;
     k.slot_count = v->slots;
-    if (built && vyi_kernel_is_narrow(&k))
-        built = (v->narrow = vyre_kernel_build(&k, &how)) != NULL;
+    if (vyi_kernel_is_narrow(&k))
+        built = built && vyi_program_build(&v->narrow, &k, &how);
     if (built)
         return VYRE_OK;
     if (err)

@@ -737,12 +737,22 @@ static inline bool vyi_work_is_plain(const vyre *v, const vyre_work *work)
            (work->tenant < v->tenants) & (priority < VYRE_PRIORITY_LEVELS);
 }
 
+VYI_STATIC_ASSERT(work_begins_with_four_words,
+                  offsetof(vyre_work, opcode) == 0 && offsetof(vyre_work, tenant) == 4 &&
+                      offsetof(vyre_work, priority) == 8 && offsetof(vyre_work, arg_count) == 12 &&
+                      sizeof(vyre_priority) == 4 && VYRE_OP_LOAD_MISS < 0x80000000u);
+
+/* The same of many, without a branch for each. */
 static bool vyi_works_are_plain(const vyre *v, const vyre_work *works, uint32_t count)
 {
-    bool plain = true;
+    const vyi_quad limits = vyi_quad_of(VYRE_OP_LOAD_MISS - 0x101u, v->tenants - 1u,
+                                        VYRE_PRIORITY_LEVELS - 1u, VYRE_MAX_ARGS);
+    vyi_quad bad = vyi_quad_of(0, 0, 0, 0);
+    uint32_t words[4];
     for (uint32_t i = 0; i < count; i++)
-        plain &= vyi_work_is_plain(v, &works[i]);
-    return plain;
+        bad = vyi_quad_over(bad, &works[i].opcode, limits);
+    memcpy(words, &bad, sizeof words);
+    return (words[0] | words[1] | words[2] | words[3]) < 0x80000000u;
 }
 
 VYI_STATIC_ASSERT(slot_pairs, VYRE_SLOT_TENANT % 2 == 0 && VYRE_SLOT_ARGS % 2 == 0 &&
@@ -833,6 +843,18 @@ static inline void vyi_slots_store(const vyi_device *d, const uint32_t *slots,
         vyi_line_compose(&lines[i], &works[i]);
     for (uint32_t i = 0; i < count; i++)
         vyi_store_line(ring + (size_t)slots[i] * VYRE_SLOT_WORDS, &lines[i]);
+}
+
+/* The same into slots that follow each other. */
+static inline void vyi_lines_store(const vyi_device *d, uint32_t slot, const vyre_work *works,
+                                   uint32_t count)
+{
+    vyi_line lines[VYI_LINES_AT_ONCE];
+    uint32_t *at = vyi_engine_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
+    for (uint32_t i = 0; i < count; i++)
+        vyi_line_compose(&lines[i], &works[i]);
+    for (uint32_t i = 0; i < count; i++)
+        vyi_store_line(at + i * VYRE_SLOT_WORDS, &lines[i]);
 }
 
 /* Publishes into slots of the caller's.  What must come before their lines,
@@ -981,28 +1003,75 @@ static void vyi_batch_write(vyre *v, vyi_device *d, const vyi_batch *b, const vy
         vyi_batch_raise(d, b);
 }
 
-/* Publishes the first works of `count`, at most VYI_BATCH; how many it were. */
-static uint32_t vyi_publish_batch(vyre *v, const vyre_work *works, uint32_t count,
+/* A lone thread's lines, into the FREE slots that follow each other at the
+ * cursor, as vyi_lone_claim finds them; how many, the last one's ticket. */
+static uint32_t vyi_lone_lines(vyre *v, const vyi_device *d, const vyre_work *works,
+                               uint32_t count, vyre_ticket *last)
+{
+    vyi_partition *part = &v->partitions[0];
+    const uint32_t turn = vyi_load_relaxed(&part->cursor);
+    const uint32_t first = vyi_partition_place(part, turn);
+    const uint32_t most = count < part->count - first ? count : part->count - first;
+    uint32_t *marks = v->marks + first;
+    uint32_t n = 0;
+    bool fence = v->user_count != 0;
+    for (; n < most && vyi_mark_phase(vyi_load_relaxed(&marks[n])) == VYI_PHASE_FREE; n++)
+        fence |= v->cleared[first + n] == v->fences;
+    if (n == 0)
+        return 0;
+    vyi_store_relaxed(&part->cursor, turn + n);
+    if (v->record)
+        memcpy(v->record + first, works, n * sizeof *works);
+    if (fence) {
+        vyi_fence_stores();
+        v->fences++;
+    }
+    for (uint32_t i = 0; i < n; i += VYI_LINES_AT_ONCE)
+        vyi_lines_store(d, first + i, works + i,
+                        n - i < VYI_LINES_AT_ONCE ? n - i : VYI_LINES_AT_ONCE);
+    for (uint32_t i = 0; i < n; i++)
+        vyi_store_release(&marks[i], vyi_mark_with(vyi_mark_next(vyi_load_relaxed(&marks[i])),
+                                                   VYI_PHASE_FLIGHT));
+    *last = vyi_ticket_of(first + n - 1, vyi_load_relaxed(&marks[n - 1]));
+    return n;
+}
+
+/* Into whatever slots there are; how many, the last one's ticket. */
+static uint32_t vyi_batch_publish(vyre *v, bool alone, const vyre_work *works, uint32_t count,
                                   vyre_ticket *last)
 {
     vyi_batch b;
-    const bool alone = vyi_alone_enter(v);
     vyi_way way = alone ? VYI_WAY_ALONE : VYI_WAY_SEAT;
     vyi_batch_claim(v, &way, &b, works, count);
     const uint32_t n = b.count;
     vyi_device *d = vyi_engine_device(v);
-    if (n > 0 && d->whole_lines)
+    if (n == 0)
+        return 0;
+    if (d->whole_lines)
         vyi_slots_store_lines(v, d, way, b.slots, works, n);
-    else if (n > 0)
+    else
         vyi_batch_write(v, d, &b, works);
     for (uint32_t i = 0; i < n; i++)
         vyi_store_release(&v->marks[b.slots[i]], vyi_mark_with(b.marks[i], VYI_PHASE_FLIGHT));
-    vyi_alone_leave(v, alone);
-    if (n == 0)
-        return 0;
-    if (d->backend->wake)
-        d->backend->wake(d);
     *last = vyi_ticket_of(b.slots[n - 1], b.marks[n - 1]);
+    return n;
+}
+
+/* Publishes the first works of `count`, at most VYI_BATCH; how many it were. */
+static uint32_t vyi_publish_batch(vyre *v, const vyre_work *works, uint32_t count,
+                                  vyre_ticket *last)
+{
+    const bool alone = vyi_alone_enter(v);
+    vyi_device *d = vyi_engine_device(v);
+    uint32_t n = 0;
+    if (alone && d->whole_lines && v->partition_count == 1)
+        n = vyi_lone_lines(v, d, works, count < VYI_BATCH ? count : VYI_BATCH, last);
+    if (n == 0)
+        n = vyi_batch_publish(v, alone, works, count, last);
+    vyi_alone_leave(v, alone);
+    d = vyi_engine_device(v); /* a recovery may have replaced it before the claim */
+    if (n && d->backend->wake)
+        d->backend->wake(d);
     return n;
 }
 

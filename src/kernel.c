@@ -15,9 +15,10 @@
  *
  * A claim is a CAS.  Everything that decides what runs is read after it, so a
  * host that cancels and publishes again between a look and the claim changes
- * nothing.  A slot whose tenant has no rights is put back as it was, and from
- * then on the lane looks at tenants before it claims, until a round goes by
- * without such a slot: it claims none of them twice.
+ * nothing; where the host never does, `whole_slots` reads beside it.  A slot whose
+ * tenant has no rights is put back as it was, and from then on the lane looks at
+ * tenants before it claims, until a round goes by without such a slot: it claims
+ * none of them twice.
  * ======================================================================= */
 #include "kernel_impl.h"
 
@@ -662,17 +663,32 @@ static void vyi_kernel_round(vyi_kernel *k, vyre_value turns)
         vyi_kernel_poll_io(k);
 }
 
-/* Relaxed: a lane that leaves looks at nothing any more, and one that goes on has
- * been told nothing. */
-static vyre_value vyi_kernel_runs(vyi_kernel *k)
+/* Acquire pairs with the release of whoever raised it. */
+static vyre_value vyi_kernel_runs(vyi_kernel *k, vyre_order order)
 {
-    vyre_value stop = vyi_kernel_control(k, VYRE_CONTROL_SHUTDOWN);
+    vyre_value stop = vyre_ir_atomic_load(k->p, k->control,
+                                          vyi_kernel_u32(k, VYRE_CONTROL_SHUTDOWN), order);
     return vyi_kernel_is(k, stop, 0);
+}
+
+/* Leaves the kernel's loop at SHUTDOWN.  What stands behind the loop, in a program
+ * of the caller's, sees what whoever raised it wrote before; and in each look so do
+ * the hooks of a workspace, which have no other acquire.  A lane that only polls
+ * goes on without one. */
+static void vyi_kernel_leave_if_stopped(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    const vyre_order order = k->desc.workspace ? VYRE_ORDER_ACQUIRE : VYRE_ORDER_RELAXED;
+    vyre_ir_if(p, vyre_ir_not(p, vyi_kernel_runs(k, order)));
+    if (order == VYRE_ORDER_RELAXED)
+        vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
+    vyre_ir_break(p);
+    vyre_ir_end(p);
 }
 
 static void vyi_kernel_once(vyi_kernel *k, vyre_value turns)
 {
-    vyre_ir_if(k->p, vyi_kernel_runs(k));
+    vyre_ir_if(k->p, vyi_kernel_runs(k, VYRE_ORDER_ACQUIRE));
     vyi_kernel_round(k, turns);
     vyre_ir_end(k->p);
 }
@@ -688,7 +704,7 @@ static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
     vyre_value rounds = vyre_ir_get(p, k->rounds);
     vyre_value phase = vyi_kernel_op(k, vyre_ir_and, rounds, VYI_KERNEL_STOP_ROUNDS - 1);
     vyre_ir_if(p, vyi_kernel_is(k, phase, 0));
-    vyi_kernel_break_if(k, vyre_ir_not(p, vyi_kernel_runs(k)));
+    vyi_kernel_leave_if_stopped(k);
     vyre_ir_end(p);
     vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
     vyre_ir_set(p, k->rounds, vyi_kernel_plus(k, rounds, 1));

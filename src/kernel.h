@@ -118,6 +118,9 @@ typedef struct vyre_kernel_desc {
     bool     load_miss;       /* LOAD_MISS becomes an IO request; not in kind JIT */
     bool     control_report;  /* only the control buffer need be copied back */
     bool     open_header;     /* opcodes may write control words 0..159 */
+    bool     count_each;      /* counters move with each slot: for a pass that may be ended in the
+                                 middle.  Else a one-pass DIRECT kernel counts when a lane is done,
+                                 or has something uncommon to do; without effect on others */
     uint32_t log_records;     /* 0 = 64; only for the host that makes the buffer */
     uint32_t observables;     /* 0 = 64; likewise */
     uint32_t table_binding;   /* of the caller's buffer with the DFA table; 0 = none */
@@ -127,11 +130,13 @@ typedef struct vyre_kernel_desc {
                                  on other kernels, and with a workspace, io_polling or
                                  load_miss */
     bool     whole_slots;     /* a looping DIRECT kernel serves NOP, STORE_U32 and ATOMIC_ADD
-                                 without acquire and release: it reads the slot beside its claim,
-                                 and writes DONE | what its atomic found << 8 into the mirror.  For
-                                 hosts that never take a published slot back, and devices that
-                                 pass the probe's lines and sums (docs/memory-model.md).  Without
-                                 effect on narrow kernels, and with load_miss */
+                                 without waiting for an acquire or a release: it reads the slot
+                                 beside its claim, and writes DONE | (found << 8) into the mirror,
+                                 `found` being what its atomic gave back.  For hosts that never
+                                 take a published slot back, launches that do not overlap, and
+                                 devices that pass the probe's lines and sums
+                                 (docs/memory-model.md).  Without effect on narrow kernels, and with
+                                 load_miss */
     uint32_t io_spins;        /* rounds that LOAD_MISS waits for the host; 0 = 1024 */
     uint32_t loop_allowance;  /* of one slot, where loops are limited; 0 = 32768 */
     vyre_allocator allocator;

@@ -48,9 +48,9 @@ typedef struct vyi_kernel {
     vyre_local refused; /* bool: this round met a slot of a tenant without rights */
     vyre_local rounds;  /* of a looping kernel */
     vyre_local io_next; /* the IO slot that the next round looks at */
-    vyre_local served;  /* common operations whose counters wait, and of them */
-    vyre_local stored;  /* the STORE_U32 */
-    vyre_local added;   /* the ATOMIC_ADD */
+    /* Common operations that have ended and are not counted yet; of them, so many
+     * were STORE_U32, and so many ATOMIC_ADD. */
+    vyre_local served, stored, added;
 
     /* The claimed slot. */
     vyre_value base;    /* its first word in the ring */

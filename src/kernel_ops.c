@@ -591,7 +591,8 @@ VYI_STATIC_ASSERT(common_opcodes, VYRE_OP_NOP == 0 && VYRE_OP_STORE_U32 == 1 &&
 
 /* A lane that serves many slots in one pass counts them together, before it
  * does anything that could read the counters.  Not where an opcode may write
- * them: a sum must not come after a store that it came before. */
+ * them, for its store would then be added to; and not where a pass may be
+ * ended in the middle. */
 static bool vyi_kernel_tallies(const vyi_kernel *k)
 {
     return k->served.id != 0;
@@ -601,7 +602,7 @@ VYI_API void vyi_kernel_tally_begin(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_value zero = vyi_kernel_u32(k, 0);
-    if (k->desc.open_header)
+    if (k->desc.open_header || k->desc.count_each)
         return;
     k->served = vyre_ir_local(p, VYRE_TYPE_U32, zero, "served");
     k->stored = vyre_ir_local(p, VYRE_TYPE_U32, zero, "stored");

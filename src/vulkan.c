@@ -167,19 +167,24 @@ static vyre_status vyi_vk_open_buffers(vyi_vk *v, const vyi_device_desc *desc, v
     return VYRE_OK;
 }
 
-/* What the engine has to know about the memory of control and ring. */
+/* Whether a buffer that host and device share lies where the probe looked. */
+static bool vyi_vk_is_probed(const vyi_vk *v, uint32_t index)
+{
+    return v->resident[index].type == v->c.probed[vyi_vk_role_place(v->roles[index])];
+}
+
+/* What the engine has to know about the memory of control, ring and mirror. */
 static void vyi_vk_describe_memory(vyi_vk *v)
 {
+    bool probed = v->probe.ran;
     for (uint32_t i = 0; i < v->buffer_count; i++) {
-        if (v->roles[i] != VYI_ROLE_CONTROL && v->roles[i] != VYI_ROLE_RING)
-            continue;
-        const VkMemoryPropertyFlags flags = v->resident[i].flags;
-        if (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT)
-            continue;
-        v->base.write_combined = true;
-        v->base.whole_lines = v->probe.whole_lines;
-        v->base.slow_reads = true;
+        const bool polled = v->roles[i] == VYI_ROLE_CONTROL || v->roles[i] == VYI_ROLE_RING;
+        if (polled || v->roles[i] == VYI_ROLE_MIRROR)
+            probed = probed && vyi_vk_is_probed(v, i);
+        if (polled && !(v->resident[i].flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT))
+            v->base.write_combined = v->base.slow_reads = true;
     }
+    v->base.whole_lines = v->base.write_combined && probed && v->probe.whole_lines;
 }
 
 /* Set 0 shows the resident buffers, set 1 the attached ones and the user's. */
@@ -221,7 +226,8 @@ static const vyre_program *vyi_vk_loop_program(const vyi_vk *v, const vyi_device
 
 static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
 {
-    const uint64_t hashes[2] = { vyre_program_hash(desc->loop), vyre_program_hash(desc->once) };
+    const vyre_program *loop = vyi_vk_loop_program(v, desc);
+    const uint64_t hashes[2] = { vyre_program_hash(loop), vyre_program_hash(desc->once) };
     v->program_hash = vyi_hash(VYI_HASH_SEED, hashes, sizeof hashes);
     v->base.pipeline_id = vyi_vk_identity(&v->c, v->program_hash);
     vyre_status status = vyi_vk_cache_open(&v->c, v->program_hash, &v->cache, err);
@@ -236,7 +242,7 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     p.name = "pass";
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->once, err);
-    p.program = vyi_vk_loop_program(v, desc);
+    p.program = loop;
     p.name = "loop";
     p.group_size = v->loop_group;
     if (status == VYRE_OK)

@@ -161,6 +161,13 @@ typedef struct vyi_vk_features {
     uint32_t subgroup_size, subgroup_operations;
 } vyi_vk_features;
 
+/* Where a buffer lies is decided by who polls it. */
+typedef enum vyi_vk_place {
+    VYI_VK_DEVICE = 0, /* the device polls or works on it, the host writes */
+    VYI_VK_HOST,       /* the host polls or reads it, the device writes */
+    VYI_VK_PLACES
+} vyi_vk_place;
+
 typedef struct vyi_vk_context {
     vyi_vk_table     fn;
     const vyre_desc *desc;        /* the user's; outlives the device */
@@ -179,6 +186,7 @@ typedef struct vyi_vk_context {
     vyi_vk_features  features;
     VkPhysicalDeviceProperties       properties;
     VkPhysicalDeviceMemoryProperties memory;
+    uint32_t         probed[VYI_VK_PLACES]; /* memory types in which the probe looked */
     VkPhysicalDeviceIDProperties     id;
     char             driver[128];
 } vyi_vk_context;
@@ -203,20 +211,14 @@ VYI_API void vyi_vk_name(vyi_vk_context *c, VkObjectType type, uint64_t handle, 
 
 /* --- memory -------------------------------------------------------------- */
 
-/* Where a buffer lies is decided by who polls it. */
-typedef enum vyi_vk_place {
-    VYI_VK_DEVICE = 0, /* the device polls or works on it, the host writes */
-    VYI_VK_HOST,       /* the host polls or reads it, the device writes */
-    VYI_VK_PLACES
-} vyi_vk_place;
-
 /* Always coherent and always mapped. */
 typedef struct vyi_vk_buffer {
     VkBuffer              buffer;
     VkDeviceMemory        memory;
     void                 *mapped;
     size_t                size;
-    VkMemoryPropertyFlags flags; /* of the memory type that it got */
+    uint32_t              type;  /* of memory, that it got */
+    VkMemoryPropertyFlags flags; /* of that type */
 } vyi_vk_buffer;
 
 /* A zeroed storage buffer.  On failure *b is zeroed. */

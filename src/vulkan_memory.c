@@ -58,10 +58,12 @@ static VkResult vyi_vk_allocate(vyi_vk_context *c, vyi_vk_buffer *b, VkDeviceSiz
     info.allocationSize = size;
     info.memoryTypeIndex = type;
     const VkResult result = c->fn.vkAllocateMemory(c->device, &info, c->callbacks, &b->memory);
-    if (result == VK_SUCCESS)
+    if (result == VK_SUCCESS) {
+        b->type = type;
         b->flags = c->memory.memoryTypes[type].propertyFlags;
-    else
+    } else {
         b->memory = VK_NULL_HANDLE;
+    }
     return result;
 }
 

@@ -32,14 +32,16 @@
 #define VYI_VK_PROBE_MIX      4u
 #define VYI_VK_PROBE_TORN     5u /* numbers seen with an older word behind */
 #define VYI_VK_PROBE_SUM      6u /* numbers that were added up */
+#define VYI_VK_PROBE_READ     7u /* lines that were read */
 #define VYI_VK_PROBE_RUNNING  32u
 #define VYI_VK_PROBE_PEAK     33u
 #define VYI_VK_PROBE_PING     64u /* the first word of a line */
 #define VYI_VK_PROBE_WORDS    96u
 
 #define VYI_VK_PROBE_STOP     0xffffffffu
-#define VYI_VK_PROBE_ECHOES   16u /* numbers that are answered; behind them come */
-#define VYI_VK_PROBE_SUMS     64u /* numbers that are added up; behind them come lines */
+/* The first numbers are answered, the next ones added up, the rest are lines. */
+#define VYI_VK_PROBE_ECHOES   16u
+#define VYI_VK_PROBE_SUMS     64u
 
 typedef enum vyi_vk_probe_what {
     VYI_VK_PROBE_LOOPS = 0,
@@ -79,8 +81,8 @@ static void vyi_vk_probe_emit_loops(const vyi_vk_probe_ir *ir)
 }
 
 /* Counts the line of a new number as torn when one of its other words is
- * older.  They are read at once, without an order: a lane that has claimed a
- * slot reads it much later. */
+ * older.  They are read at once, without an order, as the whole kernel does;
+ * behind an acquiring claim they would be read much later. */
 static void vyi_vk_probe_emit_line(const vyi_vk_probe_ir *ir, vyre_value ping, vyre_local torn)
 {
     static const uint32_t words[] = { 15, 8, 7, 1 };
@@ -119,6 +121,7 @@ static void vyi_vk_probe_emit_echo(const vyi_vk_probe_ir *ir)
     const vyre_local last = vyre_ir_local(p, VYRE_TYPE_U32, zero, "last");
     const vyre_local seen = vyre_ir_local(p, VYRE_TYPE_U32, zero, "seen");
     const vyre_local torn = vyre_ir_local(p, VYRE_TYPE_U32, zero, "torn");
+    const vyre_local read = vyre_ir_local(p, VYRE_TYPE_U32, zero, "read");
     vyre_ir_loop(p, zero, ir->times);
     const vyre_value ping = vyre_ir_atomic_load(
         p, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_PING), VYRE_ORDER_RELAXED);
@@ -134,6 +137,7 @@ static void vyi_vk_probe_emit_echo(const vyi_vk_probe_ir *ir)
     vyi_vk_probe_emit_sum(ir);
     vyre_ir_else(p);
     vyi_vk_probe_emit_line(ir, ping, torn);
+    vyre_ir_set(p, read, vyre_ir_add(p, vyre_ir_get(p, read), one));
     vyre_ir_end(p);
     vyre_ir_end(p);
     vyre_ir_set(p, last, ping);
@@ -142,6 +146,8 @@ static void vyi_vk_probe_emit_echo(const vyi_vk_probe_ir *ir)
     vyre_ir_end(p);
     vyre_ir_atomic(p, VYRE_ATOMIC_MAX, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_COUNT),
                    vyre_ir_get(p, seen), VYRE_ORDER_RELAXED);
+    vyre_ir_atomic(p, VYRE_ATOMIC_MAX, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_READ),
+                   vyre_ir_get(p, read), VYRE_ORDER_RELAXED);
     vyre_ir_atomic(p, VYRE_ATOMIC_ADD, ir->control, vyi_vk_probe_word(p, VYI_VK_PROBE_TORN),
                    vyre_ir_get(p, torn), VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
@@ -221,6 +227,11 @@ typedef struct vyi_vk_prober {
     VkPipeline       pipeline;
     vyi_vk_chain     chain;
     vyre_error       look; /* of the look that found the device lost */
+    /* Of all goes of the echo. */
+    uint32_t         seen, answered; /* numbers, in the best one */
+    uint32_t         read;           /* lines, in the best one */
+    bool             summed;         /* all sums were answered in one */
+    bool             early;          /* in any, an answer came before its effect */
 } vyi_vk_prober;
 
 static vyre_status vyi_vk_prober_pipeline(vyi_vk_prober *pr, uint32_t group_size, vyre_error *err)
@@ -262,6 +273,8 @@ static vyre_status vyi_vk_prober_create(vyi_vk_prober *pr, uint32_t group_size, 
     const vyi_vk_binding bindings[2] = { { 0, pr->control.buffer, pr->control.size },
                                          { 1, pr->mirror.buffer, pr->mirror.size } };
     vyi_vk_set_write(c, pr->set, bindings, 2);
+    c->probed[VYI_VK_DEVICE] = pr->control.type;
+    c->probed[VYI_VK_HOST] = pr->mirror.type;
     return VYRE_OK;
 }
 
@@ -311,6 +324,7 @@ static vyre_status vyi_vk_probe_launch(vyi_vk_prober *pr, vyi_vk_probe_what what
     vyi_vk_probe_set(pr, VYI_VK_PROBE_WHAT, (uint32_t)what);
     vyi_vk_probe_set(pr, VYI_VK_PROBE_TIMES, times);
     vyi_vk_probe_set(pr, VYI_VK_PROBE_COUNT, 0);
+    vyi_vk_probe_set(pr, VYI_VK_PROBE_READ, 0);
     return vyi_vk_chain_launch(pr->c, &pr->chain, 0, &dispatch, err);
 }
 
@@ -400,16 +414,22 @@ static void vyi_vk_probe_lines(vyi_vk_prober *pr, uint32_t number)
     }
 }
 
-/* Asks for sums, and looks at each behind its answer.  Whether all were there. */
-static bool vyi_vk_probe_sums(vyi_vk_prober *pr, uint64_t patience)
+/* Asks for sums, and looks at each behind its answer. */
+static void vyi_vk_probe_sums(vyi_vk_prober *pr, uint64_t patience)
 {
     for (uint32_t sum = 1; sum <= VYI_VK_PROBE_SUMS; sum++) {
         vyi_vk_probe_send(pr, VYI_VK_PROBE_ECHOES + sum);
-        if (!vyi_vk_probe_await(pr, VYI_VK_PROBE_ECHOES + sum, patience) ||
-            vyi_vk_probe_get(pr, VYI_VK_PROBE_SUM) != sum)
-            return false;
+        if (!vyi_vk_probe_await(pr, VYI_VK_PROBE_ECHOES + sum, patience))
+            return;
+        pr->early = pr->early || vyi_vk_probe_get(pr, VYI_VK_PROBE_SUM) != sum;
     }
-    return true;
+    pr->summed = true;
+}
+
+/* Whether the host can store lines, to a device that is not the host itself. */
+static bool vyi_vk_probe_has_lines(const vyi_vk_prober *pr)
+{
+    return vyi_has_store_line() && !vyi_vk_probe_on_cpu(pr);
 }
 
 /* One dispatch.  Returns how many numbers came back while it ran. */
@@ -427,16 +447,21 @@ static uint32_t vyi_vk_probe_converse(vyi_vk_prober *pr, vyre_probe *out)
         if (number > 1 && (out->round_trip_ns == 0 || taken < out->round_trip_ns))
             out->round_trip_ns = taken > 0 ? taken : 1;
     }
-    if (number <= VYI_VK_PROBE_ECHOES || !vyi_has_store_line() || vyi_vk_probe_on_cpu(pr))
-        return number - 1;
-    out->effects_first = vyi_vk_probe_sums(pr, patience);
-    vyi_vk_probe_lines(pr, VYI_VK_PROBE_ECHOES + VYI_VK_PROBE_SUMS);
+    if (number > VYI_VK_PROBE_ECHOES && vyi_vk_probe_has_lines(pr)) {
+        vyi_vk_probe_sums(pr, patience);
+        vyi_vk_probe_lines(pr, VYI_VK_PROBE_ECHOES + VYI_VK_PROBE_SUMS);
+    }
     return number - 1;
 }
 
-/* One dispatch of the echo.  *seen and *answered grow to the best so far. */
-static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, uint32_t *seen,
-                                          uint32_t *answered, vyre_error *err)
+static void vyi_vk_probe_keep(uint32_t *best, uint32_t now)
+{
+    if (now > *best)
+        *best = now;
+}
+
+/* One dispatch of the echo: one go. */
+static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, vyre_error *err)
 {
     const bool cpu = vyi_vk_probe_on_cpu(pr);
     const uint32_t times = out->loop_limited ? out->loop_limit / 2 : 20000;
@@ -458,33 +483,51 @@ static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, ui
     status = vyi_vk_probe_finish(pr, err);
     if (status < 0)
         return status;
-    const uint32_t count = vyi_vk_probe_get(pr, VYI_VK_PROBE_COUNT);
-    *answered = now > *answered ? now : *answered;
-    *seen = count > *seen ? count : *seen;
-    out->whole_lines = vyi_has_store_line() && count >= VYI_VK_PROBE_LINES / 10 &&
-                       vyi_vk_probe_get(pr, VYI_VK_PROBE_TORN) == 0;
+    vyi_vk_probe_keep(&pr->answered, now);
+    vyi_vk_probe_keep(&pr->seen, vyi_vk_probe_get(pr, VYI_VK_PROBE_COUNT));
+    vyi_vk_probe_keep(&pr->read, vyi_vk_probe_get(pr, VYI_VK_PROBE_READ));
     return VYRE_OK;
+}
+
+#define VYI_VK_PROBE_ENOUGH (VYI_VK_PROBE_LINES / 10)
+#define VYI_VK_PROBE_GOES   8u /* for lines and sums */
+
+static bool vyi_vk_probe_is_live(const vyi_vk_prober *pr)
+{
+    return pr->answered >= VYI_VK_PROBE_PROOF && pr->seen >= VYI_VK_PROBE_PROOF;
+}
+
+/* Whether the goes so far leave something open that another one may show. */
+static bool vyi_vk_probe_is_open(const vyi_vk_prober *pr, uint32_t goes)
+{
+    if (!vyi_vk_probe_is_live(pr))
+        return true;
+    return vyi_vk_probe_has_lines(pr) && goes < VYI_VK_PROBE_GOES &&
+           (!pr->summed || pr->read < VYI_VK_PROBE_ENOUGH);
 }
 
 /* A host thread that does not get its turn while the dispatch runs proves
  * nothing, so it has several goes, and many where both run on the same cores:
- * there only a busy machine stands in the way. */
+ * there only a busy machine stands in the way.  A torn line in any go is one,
+ * and so is an answer that came early. */
 VYI_OUTLINE
 static vyre_status vyi_vk_probe_echo(vyi_vk_prober *pr, vyre_probe *out, vyre_error *err)
 {
     const uint64_t deadline =
         vyi_deadline(vyi_vk_probe_on_cpu(pr) ? 3000000000ull : 300000000ull);
-    vyi_vk_probe_set(pr, VYI_VK_PROBE_TORN, 0); /* a torn line in any go is one */
-    uint32_t seen = 0, answered = 0;
+    vyi_vk_probe_set(pr, VYI_VK_PROBE_TORN, 0);
+    uint32_t goes = 0;
     do {
-        const vyre_status status = vyi_vk_probe_echo_once(pr, out, &seen, &answered, err);
+        const vyre_status status = vyi_vk_probe_echo_once(pr, out, err);
         if (status < 0)
             return status;
-    } while ((answered < VYI_VK_PROBE_PROOF || seen < VYI_VK_PROBE_PROOF) &&
-             vyi_now() < deadline);
-    out->host_to_device = seen >= VYI_VK_PROBE_PROOF;
-    out->device_to_host = answered >= VYI_VK_PROBE_PROOF;
-    out->live = out->host_to_device && out->device_to_host;
+    } while (vyi_vk_probe_is_open(pr, ++goes) && vyi_now() < deadline);
+    out->host_to_device = pr->seen >= VYI_VK_PROBE_PROOF;
+    out->device_to_host = pr->answered >= VYI_VK_PROBE_PROOF;
+    out->live = vyi_vk_probe_is_live(pr);
+    out->whole_lines = pr->read >= VYI_VK_PROBE_ENOUGH &&
+                       vyi_vk_probe_get(pr, VYI_VK_PROBE_TORN) == 0;
+    out->effects_first = pr->summed && !pr->early;
     return VYRE_OK;
 }
 

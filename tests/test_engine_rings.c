@@ -264,9 +264,10 @@ static void serve_ring(place *p, uint64_t seed,
         const uint32_t *w = words_of(&actual, 1) + 16 * s;
         const uint32_t mirror =
             vyi_le32(vyi_engine_words(vyi_engine_device(p->v), p->v->mirror_index)[s]);
-        CHECK_EQ(mirror & 0xff, w[0]);
-        if (w[0] == VYRE_SLOT_FAULTED)
-            CHECK_EQ(mirror, w[0] | w[15] << 8);
+        const bool tells = w[0] == VYRE_SLOT_DONE && p->info.probe.effects_first;
+        CHECK_EQ(mirror & 0xff, w[0]); /* the whole kernel tells what an atomic found, too */
+        if (!tells)
+            CHECK_EQ(mirror, w[0] == VYRE_SLOT_FAULTED ? w[0] | w[15] << 8 : w[0]);
     }
 }
 

@@ -662,6 +662,33 @@ static void a_lone_batch_takes_each_slot_once(void)
     }
 }
 
+/* Works are checked four words at a time as they are one by one. */
+static void many_works_are_checked_like_one(void)
+{
+    static const uint32_t edges[] = { 0, 1, 2, 4, 5, 12, 13, 0xfefcu, 0xfefdu, 0xffffu, 0x7fffffffu,
+                                      0x80000000u, 0x8000000bu, 0xfffffffeu, 0xffffffffu };
+    enum { EDGES = sizeof edges / sizeof edges[0] };
+    vyre_desc d = engine_desc(64);
+    d.backend = VYRE_BACKEND_CPU;
+    d.tenants = 3;
+    vyre *v = engine_open(&d);
+    uint32_t plain = 0;
+    for (uint32_t i = 0; i < EDGES * EDGES * EDGES * EDGES; i++) {
+        vyre_work works[3] = { engine_add(1), engine_add(1), engine_add(1) };
+        const uint32_t priority = edges[i / (EDGES * EDGES) % EDGES];
+        works[1].opcode = edges[i % EDGES];
+        works[1].tenant = edges[i / EDGES % EDGES];
+        memcpy(&works[1].priority, &priority, sizeof priority);
+        works[1].arg_count = edges[i / (EDGES * EDGES * EDGES)];
+        const bool one = vyi_work_is_plain(v, &works[1]);
+        CHECK_EQ(vyi_works_are_plain(v, works, 3), one);
+        plain += one;
+    }
+    CHECK_EQ(plain, 8 * 3 * 4 * 6);
+    CHECK(vyi_works_are_plain(v, NULL, 0));
+    vyre_close(v);
+}
+
 /* --- everybody at once ----------------------------------------------------------- */
 
 typedef struct producer {
@@ -821,6 +848,7 @@ int main(void)
     RUN(without_a_seat_nothing_is_reserved);
     RUN(a_narrow_kernel_gets_slots_in_turn);
     RUN(a_lone_batch_takes_each_slot_once);
+    RUN(many_works_are_checked_like_one);
     RUN(sums_are_exact_with_two_producers);
     RUN(sums_are_exact_with_four_producers);
     RUN(sums_are_exact_with_more_threads_than_seats);

@@ -130,6 +130,7 @@ static vyre_program *build(const kernel *k)
     desc.table_binding = k->what & TABLE ? 4 : 0;
     desc.mirror_binding = k->what & MIRROR ? 5 : 0;
     desc.whole_slots = (k->what & WHOLE) != 0;
+    desc.count_each = k->once && (k->what & MIRROR);
     desc.io_spins = 3;
     if (k->kind == VYRE_KERNEL_JIT) {
         desc.payload = emit_payload;
