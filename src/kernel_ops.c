@@ -548,7 +548,7 @@ static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror, vyre_order order)
                              order);
 }
 
-/* Publishes the slot's end.  Release in all three: the status pairs with the
+/* Publishes the slot's end.  Release in all three, but for `order`: the status pairs with the
  * acquire of whoever reads it and then the slot's words, the mirror with the
  * waiting host's, and a counter that has been seen promises that the status
  * can be seen.
