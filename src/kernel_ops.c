@@ -556,14 +556,14 @@ static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror, vyre_order order)
  * Where one lane serves a slot for the whole launch, the mirror goes first:
  * that takes one release out of the round trip.  Any claim that follows is
  * then by the same lane, after its own compare-exchange; elsewhere another
- * lane could have claimed the slot in between.  `order` is that mirror's:
- * relaxed where the effects are known to have come first. */
+ * lane could have claimed the slot in between.  `order` is that of
+ * both: relaxed where the effects are known to have come first. */
 static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror, vyre_order order)
 {
     if (k->mirror.id && k->desc.kind != VYRE_KERNEL_PRIORITY) {
         vyi_slot_mirror(k, mirror, order);
         vyre_value claimed = vyi_kernel_u32(k, VYRE_SLOT_CLAIMED);
-        vyre_ir_atomic_cas(k->p, k->ring, k->base, claimed, status, VYRE_ORDER_RELEASE);
+        vyre_ir_atomic_cas(k->p, k->ring, k->base, claimed, status, order);
     } else {
         vyre_ir_atomic_store(k->p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
         vyi_slot_mirror(k, mirror, VYRE_ORDER_RELEASE);
