@@ -10172,16 +10172,16 @@ static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror, vyre_order order)
                              order);
 }
 
-/* Publishes the slot's end.  Release in all three, but for `order`: the status pairs with the
- * acquire of whoever reads it and then the slot's words, the mirror with the
- * waiting host's, and a counter that has been seen promises that the status
- * can be seen.
+/* Publishes the slot's end.  Release in both, and in the counter that follows:
+ * the status pairs with the acquire of whoever reads it and then the slot's
+ * words, the mirror with the waiting host's, and a counter that has been seen
+ * promises that the status can be seen.
  *
  * Where one lane serves a slot for the whole launch, the mirror goes first:
  * that takes one release out of the round trip.  Any claim that follows is
  * then by the same lane, after its own compare-exchange; elsewhere another
- * lane could have claimed the slot in between.  `order` is that of
- * both: relaxed where the effects are known to have come first. */
+ * lane could have claimed the slot in between.  There `order` is
+ * that of both, relaxed where the effects are known to have come first. */
 static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror, vyre_order order)
 {
     if (k->mirror.id && k->desc.kind != VYRE_KERNEL_PRIORITY) {
@@ -17028,6 +17028,7 @@ struct vyi_backend {
      * any time; the next launch starts afresh.  NULL: the device cannot.  Slots
      * in it stay CLAIMED; reap tells when it is over. */
     void (*abort)(vyi_device *d);
+    bool shapes; /* its devices may run `narrow` or `whole`; else the desc has neither */
 };
 
 VYI_API const vyi_backend *vyi_cpu_backend(void);
@@ -17536,8 +17537,17 @@ static bool vyi_slot_is_free(uint32_t mark, const uint32_t *outcome)
             VYI_MIRROR_STATUS(vyi_le32(vyi_load_acquire(outcome))) == VYRE_SLOT_DONE);
 }
 
+/* How many of the partition's next places follow each other, at most `count`;
+ * not again from the first.  *place is the first of them. */
+static inline uint32_t vyi_partition_run(const vyi_partition *part, uint32_t turn, uint32_t count,
+                                         uint32_t *place)
+{
+    *place = vyi_partition_place(part, turn);
+    return count < part->count - *place ? count : part->count - *place;
+}
+
 /* A lone thread's: those of the next places that are FREE, as far as they follow
- * each other; not again from the first.  Their marks stay FREE until they are
+ * each other.  Their marks stay FREE until they are
  * FLIGHT: whoever takes slots, or asks for one, enters first, and so waits until
  * the lone thread is outside; and whoever only looks (vyi_engine_pending, a
  * drain) passes over BUSY and FREE alike. */
@@ -17545,14 +17555,14 @@ static inline uint32_t vyi_lone_claim(const vyre *v, vyi_partition *part, uint32
                                       uint32_t *marks, uint32_t count)
 {
     const uint32_t turn = vyi_load_relaxed(&part->cursor);
-    const uint32_t place = vyi_partition_place(part, turn), first = part->first + place;
-    const uint32_t most = count < part->count - place ? count : part->count - place;
-    uint32_t n = 0;
+    uint32_t place, n = 0;
+    const uint32_t most = vyi_partition_run(part, turn, count, &place);
     for (; n < most; n++) {
-        const uint32_t mark = vyi_load_relaxed(&v->marks[first + n]);
+        const uint32_t slot = part->first + place + n;
+        const uint32_t mark = vyi_load_relaxed(&v->marks[slot]);
         if (vyi_mark_phase(mark) != VYI_PHASE_FREE)
             break;
-        slots[n] = first + n;
+        slots[n] = slot;
         marks[n] = vyi_mark_next(mark);
     }
     vyi_store_relaxed(&part->cursor, turn + n);
@@ -17690,6 +17700,13 @@ static inline bool vyi_seat_enter(vyre *v, vyi_seat *seat)
     return false;
 }
 
+/* The caller's seat, entered, or NULL: it does without a stash now. */
+static inline vyi_seat *vyi_seat_sit(vyre *v)
+{
+    vyi_seat *seat = vyi_load_relaxed(&v->rest) ? NULL : vyi_seat_find(v);
+    return seat && vyi_seat_enter(v, seat) ? seat : NULL;
+}
+
 static inline uint32_t vyi_seat_left(const vyi_seat *seat)
 {
     return vyi_load_relaxed(&seat->count) - vyi_load_relaxed(&seat->next);
@@ -17778,9 +17795,9 @@ static bool vyi_seat_refill(vyre *v, vyi_seat *seat, vyi_partition *part)
 /* A slot of the partition from the caller's stash: its BUSY mark, or 0. */
 static inline uint32_t vyi_seat_claim(vyre *v, vyi_partition *part, uint32_t *slot)
 {
-    vyi_seat *seat = vyi_load_relaxed(&v->rest) ? NULL : vyi_seat_find(v);
+    vyi_seat *seat = vyi_seat_sit(v);
     uint32_t mark = 0;
-    if (!seat || !vyi_seat_enter(v, seat))
+    if (!seat)
         return 0;
     if (vyi_seat_has(v, seat) ? part == &v->partitions[vyi_load_relaxed(&seat->part)]
                               : vyi_seat_refill(v, seat, part))
@@ -17793,8 +17810,8 @@ static inline uint32_t vyi_seat_claim(vyre *v, vyi_partition *part, uint32_t *sl
  * keep to the cursor's order. */
 static void vyi_seat_empty(vyre *v, vyi_batch *b, uint32_t count)
 {
-    vyi_seat *seat = vyi_load_relaxed(&v->rest) ? NULL : vyi_seat_find(v);
-    if (!seat || !vyi_seat_enter(v, seat))
+    vyi_seat *seat = vyi_seat_sit(v);
+    if (!seat)
         return;
     while (b->count < count && vyi_seat_has(v, seat)) {
         uint32_t slot;
@@ -18288,10 +18305,9 @@ static uint32_t vyi_lone_lines(vyre *v, const vyi_device *d, const vyre_work *wo
 {
     vyi_partition *part = &v->partitions[0];
     const uint32_t turn = vyi_load_relaxed(&part->cursor);
-    const uint32_t first = vyi_partition_place(part, turn);
-    const uint32_t most = count < part->count - first ? count : part->count - first;
+    uint32_t first, n = 0; /* the only partition begins at slot 0 */
+    const uint32_t most = vyi_partition_run(part, turn, count, &first);
     uint32_t *marks = v->marks + first;
-    uint32_t n = 0;
     bool fence = v->user_count != 0;
     for (; n < most && vyi_mark_phase(vyi_load_relaxed(&marks[n])) == VYI_PHASE_FREE; n++)
         fence |= v->cleared[first + n] == v->fences;
@@ -19784,12 +19800,12 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
     built = built && vyi_program_build(&v->once, &k, &how);
     k.once = false;
     k.whole_slots = true;
-    if (vyi_kernel_is_whole(&k))
+    if (v->backend->shapes && vyi_kernel_is_whole(&k))
         built = built && vyi_program_build(&v->whole, &k, &how);
     k.narrow = true;
     k.workgroup_size = k.lane_count = 1;
     k.slot_count = v->slots;
-    if (vyi_kernel_is_narrow(&k))
+    if (v->backend->shapes && vyi_kernel_is_narrow(&k))
         built = built && vyi_program_build(&v->narrow, &k, &how);
     if (built)
         return VYRE_OK;
@@ -20745,7 +20761,7 @@ VYI_API const vyi_backend *vyi_cpu_backend(void)
 {
     static const vyi_backend backend = {
         VYRE_BACKEND_CPU, "cpu",          vyi_cpu_open,   vyi_cpu_close, vyi_cpu_info,
-        vyi_cpu_launch,   vyi_cpu_reap,   vyi_cpu_attach, vyi_cpu_wake,  vyi_cpu_abort
+        vyi_cpu_launch,   vyi_cpu_reap,   vyi_cpu_attach, vyi_cpu_wake,  vyi_cpu_abort, false
     };
     return &backend;
 }
@@ -23767,7 +23783,7 @@ VYI_API const vyi_backend *vyi_vulkan_backend(void)
 #if VYI_VULKAN
     static const vyi_backend backend = {
         VYRE_BACKEND_VULKAN, "vulkan",   vyi_vk_open,   vyi_vk_close, vyi_vk_info,
-        vyi_vk_launch,       vyi_vk_reap, vyi_vk_attach, NULL,         NULL
+        vyi_vk_launch,       vyi_vk_reap, vyi_vk_attach, NULL,         NULL, true
     };
     return &backend;
 #else

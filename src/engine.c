@@ -227,12 +227,12 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
     built = built && vyi_program_build(&v->once, &k, &how);
     k.once = false;
     k.whole_slots = true;
-    if (vyi_kernel_is_whole(&k))
+    if (v->backend->shapes && vyi_kernel_is_whole(&k))
         built = built && vyi_program_build(&v->whole, &k, &how);
     k.narrow = true;
     k.workgroup_size = k.lane_count = 1;
     k.slot_count = v->slots;
-    if (vyi_kernel_is_narrow(&k))
+    if (v->backend->shapes && vyi_kernel_is_narrow(&k))
         built = built && vyi_program_build(&v->narrow, &k, &how);
     if (built)
         return VYRE_OK;

@@ -124,6 +124,7 @@ struct vyi_backend {
      * any time; the next launch starts afresh.  NULL: the device cannot.  Slots
      * in it stay CLAIMED; reap tells when it is over. */
     void (*abort)(vyi_device *d);
+    bool shapes; /* its devices may run `narrow` or `whole`; else the desc has neither */
 };
 
 VYI_API const vyi_backend *vyi_cpu_backend(void);

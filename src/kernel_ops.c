@@ -548,16 +548,16 @@ static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror, vyre_order order)
                              order);
 }
 
-/* Publishes the slot's end.  Release in all three, but for `order`: the status pairs with the
- * acquire of whoever reads it and then the slot's words, the mirror with the
- * waiting host's, and a counter that has been seen promises that the status
- * can be seen.
+/* Publishes the slot's end.  Release in both, and in the counter that follows:
+ * the status pairs with the acquire of whoever reads it and then the slot's
+ * words, the mirror with the waiting host's, and a counter that has been seen
+ * promises that the status can be seen.
  *
  * Where one lane serves a slot for the whole launch, the mirror goes first:
  * that takes one release out of the round trip.  Any claim that follows is
  * then by the same lane, after its own compare-exchange; elsewhere another
- * lane could have claimed the slot in between.  `order` is that of
- * both: relaxed where the effects are known to have come first. */
+ * lane could have claimed the slot in between.  There `order` is
+ * that of both, relaxed where the effects are known to have come first. */
 static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror, vyre_order order)
 {
     if (k->mirror.id && k->desc.kind != VYRE_KERNEL_PRIORITY) {

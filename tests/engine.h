@@ -146,6 +146,19 @@ UNUSED_OK static void engine_sleep_ms(long ms)
 
 /* --- the table ----------------------------------------------------------- */
 
+#ifdef VYRE_IMPLEMENTATION
+/* The device is lost, as a call of the backend's would find out. */
+UNUSED_OK static void engine_lose(vyre *v)
+{
+    vyre_error how;
+    memset(&how, 0, sizeof how);
+    vyi_mutex_lock(&v->lock);
+    vyi_fail(&how, VYRE_E_DEVICE_LOST, 0, "This is a test.", "the device was lost");
+    (void)vyi_engine_lost(v, &how, NULL);
+    vyi_mutex_unlock(&v->lock);
+}
+#endif
+
 typedef struct engine_case {
     const char *name;
     void (*body)(void);

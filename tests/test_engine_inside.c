@@ -7,16 +7,6 @@
 
 /* --- a recovery between a look and the move ------------------------------ */
 
-static void lose_device(vyre *v)
-{
-    vyre_error how;
-    memset(&how, 0, sizeof how);
-    vyi_mutex_lock(&v->lock);
-    vyi_fail(&how, VYRE_E_DEVICE_LOST, 0, "This is a test.", "the device was lost");
-    (void)vyi_engine_lost(v, &how, NULL);
-    vyi_mutex_unlock(&v->lock);
-}
-
 /* Sixteen slots: used and seen to end, in flight, never used. */
 static void every_slot_has_another_mark_after_a_recovery(void)
 {
@@ -32,7 +22,7 @@ static void every_slot_has_another_mark_after_a_recovery(void)
             (void)engine_publish(v, engine_add(1));
         for (uint32_t round = 0; round < 3; round++) {
             memcpy(before, v->marks, sizeof before);
-            lose_device(v);
+            engine_lose(v);
             CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
             for (uint32_t slot = 0; slot < 16; slot++)
                 CHECK_EQ(v->marks[slot] & VYI_MARK_EPOCH, ~before[slot] & VYI_MARK_EPOCH);
@@ -51,7 +41,7 @@ static void an_end_seen_on_a_lost_device_ends_nothing(void)
     vyre *v = engine_open(&d);
     const vyre_ticket t = engine_publish(v, engine_add(1));
     const uint32_t mark = v->marks[t.slot];
-    lose_device(v);
+    engine_lose(v);
     CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
     vyi_ticket_seen(v, false, t, mark, VYRE_SLOT_DONE, true);
     CHECK_EQ(vyre_poll(v, t), VYRE_PENDING);
@@ -86,7 +76,7 @@ static void a_recovery_that_is_under_way_tells_nothing(void)
     CHECK_EQ(vyre_poll(v, ended), VYRE_OK);
     CHECK_EQ(vyre_result(v, good, args, NULL), VYRE_OK);
 
-    lose_device(v); /* its memory says nothing any more */
+    engine_lose(v); /* its memory says nothing any more */
     vyre_error err;
     CHECK_EQ(vyre_result(v, good, args, &err), VYRE_E_DEVICE_LOST);
     CHECK(strstr(err.text, "no result"));
@@ -154,7 +144,7 @@ static void threads_live_through_recoveries(void)
         }
         for (uint32_t i = 0; i < 30; i++) {
             engine_sleep_ms(3);
-            lose_device(v);
+            engine_lose(v);
             CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
         }
         for (uint32_t i = 0; i < 2; i++)
@@ -287,6 +277,65 @@ static void a_kernel_that_sleeps_is_woken(void)
     vyre_close(v);
 }
 
+/* --- what the probe has proved, and where -------------------------------- */
+
+#if VYI_VULKAN
+static void the_looping_kernel_is_one_that_was_proved(void)
+{
+    static const uint8_t marks[3];
+    static vyi_vk v;
+    vyi_device_desc desc;
+    memset(&v, 0, sizeof v);
+    memset(&desc, 0, sizeof desc);
+    desc.loop = (const vyre_program *)(const void *)&marks[0];
+    desc.whole = (const vyre_program *)(const void *)&marks[1];
+    desc.narrow = (const vyre_program *)(const void *)&marks[2];
+    for (uint32_t proved = 0; proved < 4; proved++) {
+        v.base.whole_lines = proved & 1u;
+        v.probe.effects_first = proved >> 1;
+        CHECK(vyi_vk_loop_program(&v, &desc) == (proved == 3 ? desc.whole : desc.loop));
+    }
+    v.base.narrow = true;
+    CHECK(vyi_vk_loop_program(&v, &desc) == desc.narrow);
+    v.base.narrow = false;
+    desc.whole = NULL;
+    CHECK(vyi_vk_loop_program(&v, &desc) == desc.loop);
+}
+
+/* Whether lines are trusted with control, ring and mirror in these types, and a
+ * probe that saw them in 4 and 3. */
+static bool trusts_lines(uint32_t control, uint32_t ring, uint32_t mirror, bool cached, bool ran)
+{
+    static vyi_vk v;
+    const uint32_t types[3] = { control, ring, mirror };
+    static const vyi_role roles[3] = { VYI_ROLE_CONTROL, VYI_ROLE_RING, VYI_ROLE_MIRROR };
+    memset(&v, 0, sizeof v);
+    v.buffer_count = 3;
+    for (uint32_t i = 0; i < 3; i++) {
+        v.roles[i] = roles[i];
+        v.resident[i].type = types[i];
+        v.resident[i].flags = cached ? VK_MEMORY_PROPERTY_HOST_CACHED_BIT : 0;
+    }
+    v.c.probed[VYI_VK_DEVICE] = 4;
+    v.c.probed[VYI_VK_HOST] = 3;
+    v.probe.ran = ran;
+    v.probe.whole_lines = true;
+    vyi_vk_describe_memory(&v);
+    CHECK_EQ(v.base.write_combined, !cached);
+    return v.base.whole_lines;
+}
+
+static void lines_are_trusted_where_they_were_seen(void)
+{
+    CHECK(trusts_lines(4, 4, 3, false, true));
+    CHECK(!trusts_lines(2, 4, 3, false, true));
+    CHECK(!trusts_lines(4, 2, 3, false, true));
+    CHECK(!trusts_lines(4, 4, 2, false, true));
+    CHECK(!trusts_lines(4, 4, 3, true, true));
+    CHECK(!trusts_lines(4, 4, 3, false, false));
+}
+#endif
+
 int main(void)
 {
     RUN(every_slot_has_another_mark_after_a_recovery);
@@ -297,5 +346,9 @@ int main(void)
     RUN(a_kernel_that_is_about_to_sleep_is_not_missed);
     RUN(a_kernel_with_news_does_not_sleep);
     RUN(a_kernel_that_sleeps_is_woken);
+#if VYI_VULKAN
+    RUN(the_looping_kernel_is_one_that_was_proved);
+    RUN(lines_are_trusted_where_they_were_seen);
+#endif
     return test_end();
 }

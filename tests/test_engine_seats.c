@@ -736,21 +736,12 @@ typedef struct crowd {
     bool     holds, losses;
 } crowd;
 
-static void lose_device(vyre *v)
-{
-    vyre_error how;
-    memset(&how, 0, sizeof how);
-    vyi_mutex_lock(&v->lock);
-    vyi_fail(&how, VYRE_E_DEVICE_LOST, 0, "This is a test.", "the device was lost");
-    (void)vyi_engine_lost(v, &how, NULL);
-    vyi_mutex_unlock(&v->lock);
-    CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
-}
-
 static void disturb(vyre *v, const crowd *c, uint32_t turn)
 {
-    if (c->losses && turn % 4 == 0)
-        lose_device(v);
+    if (c->losses && turn % 4 == 0) {
+        engine_lose(v);
+        CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
+    }
     vyi_mutex_lock(&v->lock);
     if (c->holds && vyi_engine_hold(v, turn % 2))
         vyi_engine_unhold(v);
