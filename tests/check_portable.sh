@@ -28,6 +28,13 @@ run_on() { # name, compiler, how to run
     done
 }
 
+# Not every kernel of a 64-bit machine runs 32-bit programs.
+runner_of_i386() {
+    echo 'int main(void) { return 0; }' > "$scratch/nothing.c"
+    i686-linux-gnu-gcc -static "$scratch/nothing.c" -o "$scratch/nothing" 2> /dev/null &&
+        "$scratch/nothing" 2> /dev/null || echo qemu-i386
+}
+
 needs qemu-s390x && run_on s390x s390x-linux-gnu-gcc qemu-s390x
-run_on i386 i686-linux-gnu-gcc ""
+run_on i386 i686-linux-gnu-gcc "$(runner_of_i386)"
 finish
