@@ -211,11 +211,14 @@
  * It and the branches that lead to it are made small instead of fast, which is
  * quicker to compile.  Private functions that only such functions call follow by
  * themselves; so does a function that calls one of them whatever happens, which
- * is why nothing that runs often may. */
+ * is why nothing that runs often may.
+ *
+ * VYI_INLINE: what serves one and many, and where there is one must know it. */
 #if defined(__GNUC__) || defined(__clang__)
     #define VYI_MAYBE_UNUSED __attribute__((unused))
     #define VYI_OUTLINE      __attribute__((noinline))
     #define VYI_COLD         __attribute__((cold))
+    #define VYI_INLINE       __attribute__((always_inline))
     #if defined(__MINGW32__) && !defined(__clang__)
         #define VYI_PRINTF(text, first) __attribute__((format(gnu_printf, text, first)))
     #else
@@ -225,6 +228,7 @@
     #define VYI_MAYBE_UNUSED
     #define VYI_OUTLINE
     #define VYI_COLD
+    #define VYI_INLINE
     #define VYI_PRINTF(text, first)
 #endif
 
@@ -2352,6 +2356,7 @@ static inline void vyi_fence_stores(void)
 #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
     #include <cpuid.h>
 
+    #define VYI_QUADS 1
 typedef uint32_t vyi_quad __attribute__((vector_size(16), aligned(4), may_alias));
 typedef struct vyi_line { vyi_quad quads[4]; } vyi_line;
 
@@ -2375,6 +2380,27 @@ static inline vyi_quad vyi_quad_over(vyi_quad bad, const uint32_t *from, vyi_qua
     return bad | quad | (limits - quad);
 }
 
+/* The highest bits of the four. */
+static inline uint32_t vyi_quad_signs(vyi_quad quad)
+{
+    typedef float floats __attribute__((vector_size(16)));
+    return (uint32_t)__builtin_ia32_movmskps((floats)quad);
+}
+
+/* Four words that other threads look at, 16-byte aligned; the store is a release.
+ * A CPU with AVX, as each with MOVDIR64B is, promises that each is one access. */
+static inline vyi_quad vyi_quad_load(const uint32_t *at)
+{
+    vyi_quad quad;
+    __asm__ volatile("movdqa %1, %0" : "=x"(quad) : "m"(*(const vyi_quad *)at));
+    return quad;
+}
+
+static inline void vyi_quad_store(uint32_t *at, vyi_quad quad)
+{
+    __asm__ volatile("movdqa %1, %0" : "=m"(*(vyi_quad *)at) : "x"(quad) : "memory");
+}
+
 /* Whether this CPU has it: MOVDIR64B. */
 static inline bool vyi_has_store_line(void)
 {
@@ -2389,7 +2415,41 @@ static inline void vyi_store_line(void *at, const vyi_line *line)
                      : "=m"(*(vyi_line *)at)
                      : "m"(*line), "a"(at), "d"(line));
 }
+
+/* A line in one register.  The store of a line takes its words from memory, and
+ * what was written there in pieces it gets only when all of them have arrived in
+ * the cache, behind every store before them; what one store wrote is handed on.
+ * Not on Windows, where gcc does not align a stack for it. */
+    #ifndef _WIN32
+        #define VYI_WIDE 1
+        #define VYI_WIDE_FN __attribute__((target("avx512f")))
+        #define VYI_LINE_ALIGNED __attribute__((aligned(64))) /* else two stores write it */
+typedef uint32_t vyi_wide __attribute__((vector_size(64), aligned(4), may_alias));
+
+/* Whether this CPU has it, and the system keeps its registers: AVX-512F. */
+static inline bool vyi_has_wide(void)
+{
+    unsigned a, b = 0, c = 0, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1u)) /* XGETBV */
+        return false;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b >> 16 & 1u))
+        return false;
+    __asm__ volatile(".byte 0x0f, 0x01, 0xd0" /* xgetbv */ : "=a"(a), "=d"(d) : "c"(0));
+    return (a & 0xe6u) == 0xe6u;
+}
+
+/* Those bits of 16 words that `keep` has, but `head` for the first four. */
+VYI_WIDE_FN
+static inline void vyi_wide_compose(vyi_line *line, vyi_quad head, const uint32_t *from,
+                                    const uint32_t *keep)
+{
+    vyi_wide words = *(const vyi_wide *)from & *(const vyi_wide *)keep;
+    __asm__("vinserti32x4 $0, %1, %0, %0" : "+v"(words) : "v"(head));
+    *(vyi_wide *)line = words;
+}
+    #endif
 #else
+    #define VYI_QUADS 0
 typedef struct vyi_quad { uint32_t words[4]; } vyi_quad;
 typedef struct vyi_line { vyi_quad quads[4]; } vyi_line;
 
@@ -2413,6 +2473,14 @@ static inline vyi_quad vyi_quad_over(vyi_quad bad, const uint32_t *from, vyi_qua
     return bad;
 }
 
+static inline uint32_t vyi_quad_signs(vyi_quad quad)
+{
+    uint32_t signs = 0;
+    for (uint32_t i = 0; i < 4; i++)
+        signs |= quad.words[i] >> 31 << i;
+    return signs;
+}
+
 static inline bool vyi_has_store_line(void)
 {
     return false;
@@ -2421,6 +2489,14 @@ static inline bool vyi_has_store_line(void)
 static inline void vyi_store_line(void *at, const vyi_line *line)
 {
     (void)at, (void)line;
+}
+#endif
+
+#ifndef VYI_WIDE
+    #define VYI_WIDE 0
+static inline bool vyi_has_wide(void)
+{
+    return false;
 }
 #endif
 
@@ -4362,6 +4438,10 @@ static inline uintptr_t vyi_thread_id(void)
     return 3;
 #elif defined(_WIN32)
     return (uintptr_t)GetCurrentThreadId() + 3;
+#elif defined(__linux__) && defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+    uintptr_t id; /* where the ABI has a thread's block of its own; pthread_self is a call */
+    __asm__("mov %%fs:0, %0" : "=r"(id));
+    return id;
 #else
     return (uintptr_t)pthread_self();
 #endif
@@ -17086,6 +17166,8 @@ typedef struct vyi_partition {
 
 #define VYI_CACHE_LINE 64u
 
+#define VYI_LOOK_EVERY 64u /* slots, a power of two */
+
 /* Where a thread that publishes among others keeps slots that it has made BUSY
  * ahead of its works (engine_slots.c, seats).  Each word is written by the
  * seat's thread while it is `inside`, and by whoever recalls while it is not.
@@ -17165,6 +17247,8 @@ struct vyre {
     uint32_t  partition_count, mirror_index, user_count;
     uint32_t  user_index[VYI_MAX_BUFFERS]; /* of the user's buffer i in `buffers` */
     vyre_mode mode;
+    uint32_t  look_mask;  /* who publishes into a slot that has none of these bits nudges */
+    bool      wide;       /* lines are composed in one register */
     uint32_t *marks;      /* of each slot */
     vyi_trouble *trouble; /* of each slot */
     vyre_work *record;    /* of each slot, for a rerun; NULL without */
@@ -17336,6 +17420,7 @@ VYI_API void vyi_alone_begin(vyre *v)
     const uintptr_t who = vyi_fence_others_ready() ? VYI_ALONE_NOBODY : VYI_ALONE_SHARED;
     vyi_store_pointer(&v->alone, (void *)who);
     v->fences = 1;
+    v->wide = vyi_has_wide();
 }
 
 static uintptr_t vyi_alone_who(const vyre *v)
@@ -17379,7 +17464,7 @@ static inline bool vyi_alone_enter(vyre *v)
             return true;
         vyi_store_release(&v->inside, 0);
     }
-    return vyi_alone_decide(v, me);
+    return vyi_alone_who(v) != VYI_ALONE_SHARED && vyi_alone_decide(v, me);
 }
 
 static inline void vyi_alone_leave(vyre *v, bool alone)
@@ -18043,11 +18128,9 @@ static bool vyi_works_are_plain(const vyre *v, const vyre_work *works, uint32_t 
     const vyi_quad limits = vyi_quad_of(VYRE_OP_LOAD_MISS - 0x101u, v->tenants - 1u,
                                         VYRE_PRIORITY_LEVELS - 1u, VYRE_MAX_ARGS);
     vyi_quad bad = vyi_quad_of(0, 0, 0, 0);
-    uint32_t words[4];
     for (uint32_t i = 0; i < count; i++)
         bad = vyi_quad_over(bad, &works[i].opcode, limits);
-    memcpy(words, &bad, sizeof words);
-    return (words[0] | words[1] | words[2] | words[3]) < 0x80000000u;
+    return vyi_quad_signs(bad) == 0;
 }
 
 VYI_STATIC_ASSERT(slot_pairs, VYRE_SLOT_TENANT % 2 == 0 && VYRE_SLOT_ARGS % 2 == 0 &&
@@ -18068,28 +18151,40 @@ static vyre_status vyi_engine_gone(const vyre *v, const char *what, vyre_error *
     return VYRE_E_DEVICE_LOST;
 }
 
-static vyre_status vyi_engine_takes_work(const vyre *v, vyre_error *err)
+VYI_COLD
+static vyre_status vyi_engine_refuses(const vyre *v, uint32_t state, vyre_error *err)
 {
-    const uint32_t state = vyi_load_acquire(&v->state);
     if (state == VYI_STATE_LOST)
         return vyi_engine_gone(v, "nothing can be published", err);
-    if (state == VYI_STATE_SHUT)
-        return vyi_fail(err, VYRE_E_STOPPED, 0, "Call vyre_start() to go on.",
-                        "opcode SHUTDOWN has stopped the kernel");
-    return VYRE_OK;
+    return vyi_fail(err, VYRE_E_STOPPED, 0, "Call vyre_start() to go on.",
+                    "opcode SHUTDOWN has stopped the kernel");
 }
 
-/* From the place 12 - n on: n arguments that are kept, and zeros. */
-static const uint32_t vyi_args_keep[2 * VYRE_MAX_ARGS] = {
+static inline vyre_status vyi_engine_takes_work(const vyre *v, vyre_error *err)
+{
+    const uint32_t state = vyi_load_acquire(&v->state);
+    return state < VYI_STATE_SHUT ? VYRE_OK : vyi_engine_refuses(v, state, err);
+}
+
+/* From the place 12 - n on: a head of four words and n arguments that are kept, and
+ * zeros. */
+static const uint32_t vyi_line_keep[VYRE_SLOT_ARGS + 2 * VYRE_MAX_ARGS] = {
+    ~0u, ~0u, ~0u, ~0u,
     ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 };
+
+/* Of the work's 16 words. */
+static inline const uint32_t *vyi_work_keep(const vyre_work *work)
+{
+    return vyi_line_keep + VYRE_MAX_ARGS - work->arg_count;
+}
 
 /* Everything but STATUS.  The slot is the caller's. */
 static inline void vyi_slot_fill(vyre *v, const vyi_device *d, uint32_t slot,
                                  const vyre_work *work)
 {
     uint32_t *at = vyi_engine_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
-    const uint32_t *keep = vyi_args_keep + VYRE_MAX_ARGS - work->arg_count;
+    const uint32_t *keep = vyi_work_keep(work) + VYRE_SLOT_ARGS;
 
     if (v->record)
         v->record[slot] = *work;
@@ -18115,11 +18210,16 @@ VYI_STATIC_ASSERT(slot_is_a_line, sizeof(vyi_line) == 4 * VYRE_SLOT_WORDS &&
                                       VYRE_SLOT_TENANT == 2 && VYRE_SLOT_PRIORITY == 3 &&
                                       VYRE_SLOT_ARGS == 4 && VYRE_MAX_ARGS == 12);
 
+static inline vyi_quad vyi_line_head(const vyre_work *work)
+{
+    return vyi_quad_of(VYRE_SLOT_PUBLISHED, work->opcode, work->tenant,
+                       vyi_priority_level(work->priority));
+}
+
 static inline void vyi_line_compose(vyi_line *line, const vyre_work *work)
 {
-    const uint32_t *keep = vyi_args_keep + VYRE_MAX_ARGS - work->arg_count;
-    line->quads[0] = vyi_quad_of(VYRE_SLOT_PUBLISHED, work->opcode, work->tenant,
-                                 vyi_priority_level(work->priority));
+    const uint32_t *keep = vyi_work_keep(work) + VYRE_SLOT_ARGS;
+    line->quads[0] = vyi_line_head(work);
     line->quads[1] = vyi_quad_keep(work->args, keep);
     line->quads[2] = vyi_quad_keep(work->args + 4, keep + 4);
     line->quads[3] = vyi_quad_keep(work->args + 8, keep + 8);
@@ -18129,27 +18229,58 @@ static inline void vyi_line_compose(vyi_line *line, const vyre_work *work)
  * words, and what is composed behind it would wait for the store. */
 #define VYI_LINES_AT_ONCE 8u
 
-static inline void vyi_slots_store(const vyi_device *d, const uint32_t *slots,
-                                   const vyre_work *works, uint32_t count)
+/* Works into lines; line i goes to slots[i] of the ring, or without `slots` to the
+ * i-th from its beginning. */
+static inline void vyi_lines_store_narrow(uint32_t *ring, const uint32_t *slots,
+                                          const vyre_work *works, uint32_t count)
 {
     vyi_line lines[VYI_LINES_AT_ONCE];
-    uint32_t *ring = vyi_engine_words(d, VYI_ROLE_RING);
-    for (uint32_t i = 0; i < count; i++)
-        vyi_line_compose(&lines[i], &works[i]);
-    for (uint32_t i = 0; i < count; i++)
-        vyi_store_line(ring + (size_t)slots[i] * VYRE_SLOT_WORDS, &lines[i]);
+    for (uint32_t from = 0; from < count; from += VYI_LINES_AT_ONCE) {
+        const uint32_t rest = count - from;
+        const uint32_t n = rest < VYI_LINES_AT_ONCE ? rest : VYI_LINES_AT_ONCE;
+        for (uint32_t i = 0; i < n; i++)
+            vyi_line_compose(&lines[i], &works[from + i]);
+        for (uint32_t i = 0; i < n; i++)
+            vyi_store_line(ring + (size_t)(slots ? slots[from + i] : from + i) * VYRE_SLOT_WORDS,
+                           &lines[i]);
+    }
 }
 
-/* The same into slots that follow each other. */
-static inline void vyi_lines_store(const vyi_device *d, uint32_t slot, const vyre_work *works,
-                                   uint32_t count)
+#if VYI_WIDE
+VYI_STATIC_ASSERT(work_is_a_line, offsetof(vyre_work, args) == 4 * VYRE_SLOT_ARGS &&
+                                      sizeof(vyre_work) == sizeof(vyi_line));
+
+VYI_WIDE_FN
+static inline void vyi_line_compose_wide(vyi_line *line, const vyre_work *work)
 {
-    vyi_line lines[VYI_LINES_AT_ONCE];
-    uint32_t *at = vyi_engine_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
-    for (uint32_t i = 0; i < count; i++)
-        vyi_line_compose(&lines[i], &works[i]);
-    for (uint32_t i = 0; i < count; i++)
-        vyi_store_line(at + i * VYRE_SLOT_WORDS, &lines[i]);
+    vyi_wide_compose(line, vyi_line_head(work), &work->opcode, vyi_work_keep(work));
+}
+
+VYI_WIDE_FN
+static void vyi_lines_store_wide(uint32_t *ring, const uint32_t *slots, const vyre_work *works,
+                                 uint32_t count)
+{
+    vyi_line line VYI_LINE_ALIGNED;
+    for (uint32_t i = 0; i < count; i++) {
+        vyi_line_compose_wide(&line, &works[i]);
+        vyi_store_line(ring + (size_t)(slots ? slots[i] : i) * VYRE_SLOT_WORDS, &line);
+    }
+}
+#else
+static void vyi_lines_store_wide(uint32_t *ring, const uint32_t *slots, const vyre_work *works,
+                                 uint32_t count)
+{
+    vyi_lines_store_narrow(ring, slots, works, count);
+}
+#endif
+
+static inline void vyi_lines_store(const vyre *v, uint32_t *ring, const uint32_t *slots,
+                                   const vyre_work *works, uint32_t count)
+{
+    if (v->wide)
+        vyi_lines_store_wide(ring, slots, works, count);
+    else
+        vyi_lines_store_narrow(ring, slots, works, count);
 }
 
 /* Publishes into slots of the caller's.  What must come before their lines,
@@ -18173,11 +18304,7 @@ static inline void vyi_slots_store_lines(vyre *v, const vyi_device *d, vyi_way w
         vyi_fence_stores();
     if (fence && way == VYI_WAY_ALONE)
         v->fences++;
-    for (uint32_t i = 0; i < count; i += VYI_LINES_AT_ONCE) {
-        const uint32_t rest = count - i;
-        vyi_slots_store(d, slots + i, works + i,
-                        rest < VYI_LINES_AT_ONCE ? rest : VYI_LINES_AT_ONCE);
-    }
+    vyi_lines_store(v, vyi_engine_words(d, VYI_ROLE_RING), slots, works, count);
 }
 
 /* --- publishing, one slot or many ---------------------------------------- */
@@ -18207,6 +18334,162 @@ static vyre_status vyi_engine_full(const vyre *v, vyre_error *err)
                     "none of the %u slots is free", v->slots);
 }
 
+/* Four marks at a time, of a lone thread's slots that follow each other. */
+static inline bool vyi_marks_by_four(const uint32_t *marks, uint32_t count)
+{
+    return VYI_QUADS && count >= 4 && ((uintptr_t)marks & 15u) == 0;
+}
+
+#if VYI_QUADS
+static inline vyi_quad vyi_quad_all(uint32_t word)
+{
+    return vyi_quad_of(word, word, word, word);
+}
+
+static inline bool vyi_marks_are_free(const uint32_t *marks)
+{
+    const vyi_quad phases = vyi_quad_load(marks) & vyi_quad_all(VYI_PHASE_MASK);
+    return vyi_quad_signs((vyi_quad)(phases == vyi_quad_all(VYI_PHASE_FREE))) == 0xfu;
+}
+
+/* Whether one of four mirror words was cleared behind the last fence. */
+static inline bool vyi_cleared_behind(const uint32_t *cleared, uint32_t fences)
+{
+    const vyi_quad since = *(const vyi_quad *)cleared;
+    return vyi_quad_signs((vyi_quad)(since == vyi_quad_all(fences))) != 0;
+}
+
+/* FREE to FLIGHT, with the next generation; the last of the four. */
+static inline uint32_t vyi_marks_fly(uint32_t *marks)
+{
+    const vyi_quad one = vyi_quad_all(1u << VYI_GENERATION_BIT);
+    const vyi_quad generation = vyi_quad_all(VYI_GENERATION_MASK << VYI_GENERATION_BIT);
+    vyi_quad next = vyi_quad_load(marks) + one;
+    next += (vyi_quad)((next & generation) == vyi_quad_all(0)) & one; /* 0 is none */
+    next = (next & vyi_quad_all(~VYI_PHASE_MASK)) | vyi_quad_all(VYI_PHASE_FLIGHT);
+    vyi_quad_store(marks, next);
+    return next[3];
+}
+#else
+static inline bool vyi_marks_are_free(const uint32_t *marks)
+{
+    (void)marks;
+    return false;
+}
+
+static inline bool vyi_cleared_behind(const uint32_t *cleared, uint32_t fences)
+{
+    (void)cleared, (void)fences;
+    return true;
+}
+
+static inline uint32_t vyi_marks_fly(uint32_t *marks)
+{
+    return *marks;
+}
+#endif
+
+/* How many of a lone thread's next slots are FREE, and whether a fence must stand
+ * before their lines (vyi_slots_store_lines). */
+VYI_INLINE
+static inline uint32_t vyi_lone_free(const vyre *v, uint32_t first, uint32_t count, bool *fence)
+{
+    const uint32_t *marks = v->marks + first, *cleared = v->cleared + first;
+    const uint32_t fences = v->fences;
+    bool behind = false;
+    uint32_t n = 0;
+    while (n < count) {
+        if (vyi_marks_by_four(marks + n, count - n) && vyi_marks_are_free(marks + n)) {
+            behind |= vyi_cleared_behind(cleared + n, fences);
+            n += 4;
+            continue;
+        }
+        if (vyi_mark_phase(vyi_load_relaxed(&marks[n])) != VYI_PHASE_FREE)
+            break;
+        behind |= cleared[n++] == fences;
+    }
+    *fence = behind || v->user_count != 0;
+    return n;
+}
+
+/* They are FLIGHT; the last one's mark. */
+VYI_INLINE
+static inline uint32_t vyi_lone_fly(vyre *v, uint32_t first, uint32_t count)
+{
+    uint32_t *marks = v->marks + first, mark = 0;
+    for (uint32_t n = 0; n < count;) {
+        if (vyi_marks_by_four(marks + n, count - n)) {
+            mark = vyi_marks_fly(marks + n);
+            n += 4;
+            continue;
+        }
+        mark = vyi_mark_with(vyi_mark_next(vyi_load_relaxed(&marks[n])), VYI_PHASE_FLIGHT);
+        vyi_store_release(&marks[n++], mark);
+    }
+    return mark;
+}
+
+/* A lone thread's lines, into the FREE slots that follow each other at the
+ * partition's cursor, as vyi_lone_claim finds them; how many, the last one's
+ * ticket. */
+VYI_INLINE
+static inline uint32_t vyi_lone_lines(vyre *v, const vyi_device *d, vyi_partition *part,
+                                      const vyre_work *works, uint32_t count, vyre_ticket *last)
+{
+    const uint32_t turn = vyi_load_relaxed(&part->cursor);
+    uint32_t place;
+    bool fence;
+    const uint32_t most = vyi_partition_run(part, turn, count, &place);
+    const uint32_t first = part->first + place, n = vyi_lone_free(v, first, most, &fence);
+    if (n == 0)
+        return 0;
+    vyi_store_relaxed(&part->cursor, turn + n);
+    if (v->record)
+        memcpy(v->record + first, works, n * sizeof *works);
+    if (fence) {
+        vyi_fence_stores();
+        v->fences++;
+    }
+    vyi_lines_store(v, vyi_engine_words(d, VYI_ROLE_RING) + (size_t)first * VYRE_SLOT_WORDS, NULL,
+                    works, n);
+    *last = vyi_ticket_of(first + n - 1, vyi_lone_fly(v, first, n));
+    return n;
+}
+
+/* Into a slot that is taken for it, in whatever way; false: none is free. */
+static bool vyi_work_publish(vyre *v, bool alone, const vyre_work *work, vyre_ticket *ticket)
+{
+    uint32_t slot = 0, mark;
+    vyi_way way = alone ? VYI_WAY_ALONE : VYI_WAY_SEAT;
+    if (!alone || !vyi_lone_claim(v, vyi_partition_of(v, work->priority), &slot, &mark, 1))
+        mark = vyi_work_claim(v, &way, true, work, &slot);
+    vyi_device *d = vyi_engine_device(v); /* a recovery may have replaced it before the claim */
+    if (!mark)
+        return false;
+    if (d->whole_lines)
+        vyi_slots_store_lines(v, d, way, &slot, work, 1);
+    else
+        vyi_slot_write(v, d, slot, work);
+    vyi_store_release(&v->marks[slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
+    *ticket = vyi_ticket_of(slot, mark);
+    return true;
+}
+
+static inline void vyi_engine_wake(vyre *v)
+{
+    vyi_device *d = vyi_engine_device(v);
+    if (d->backend->wake)
+        d->backend->wake(d);
+}
+
+/* Once in many slots: a nudge asks for the time, which costs more than a publish.
+ * `last` is the last of `count` slots. */
+static inline void vyi_publish_nudge(vyre *v, uint32_t last, uint32_t count)
+{
+    if ((last & v->look_mask) < count)
+        vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
+}
+
 VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
                                   vyre_error *err)
 {
@@ -18221,55 +18504,43 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
     if (status != VYRE_OK)
         return status;
 
-    uint32_t slot = 0;
+    vyre_ticket unasked, *t = ticket ? ticket : &unasked;
     const bool alone = vyi_alone_enter(v);
-    vyi_way way = alone ? VYI_WAY_ALONE : VYI_WAY_SEAT;
-    uint32_t mark;
-    if (!alone || !vyi_lone_claim(v, vyi_partition_of(v, work->priority), &slot, &mark, 1))
-        mark = vyi_work_claim(v, &way, true, work, &slot);
-    vyi_device *d = vyi_engine_device(v);
-    if (mark) {
-        if (d->whole_lines)
-            vyi_slots_store_lines(v, d, way, &slot, work, 1);
-        else
-            vyi_slot_write(v, d, slot, work);
-        vyi_store_release(&v->marks[slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
-    }
+    const vyi_device *d = vyi_engine_device(v);
+    const bool published =
+        (alone && d->whole_lines &&
+         vyi_lone_lines(v, d, vyi_partition_of(v, work->priority), work, 1, t)) ||
+        vyi_work_publish(v, alone, work, t);
     vyi_alone_leave(v, alone);
-    if (!mark) {
+    if (!published) {
         vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
         return vyi_engine_full(v, err);
     }
-    if (d->backend->wake)
-        d->backend->wake(d);
-    if ((slot & 63u) == 0)
-        vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
-    if (ticket)
-        *ticket = vyi_ticket_of(slot, mark);
+    vyi_engine_wake(v);
+    vyi_publish_nudge(v, t->slot, 1);
     return VYRE_OK;
 }
 
-/* Slots for the first works, as many as there are, at least one unless the
- * ring is full. */
+/* Slots for the first of `count` works (VYI_BATCH at most), as many as there are,
+ * at least one unless the ring is full. */
 static void vyi_batch_claim(vyre *v, vyi_way *way, vyi_batch *b, const vyre_work *works,
                             uint32_t count)
 {
     const bool alone = *way == VYI_WAY_ALONE;
-    const uint32_t most = count < VYI_BATCH ? count : VYI_BATCH;
     b->count = 0;
     if (v->partition_count == 1 && alone)
-        b->count = vyi_lone_claim(v, &v->partitions[0], b->slots, b->marks, most);
+        b->count = vyi_lone_claim(v, &v->partitions[0], b->slots, b->marks, count);
     if (b->count)
         return;
     if (v->partition_count == 1 && count > 1) {
         if (!alone)
-            vyi_seat_empty(v, b, most);
-        if (b->count < most && !alone)
+            vyi_seat_empty(v, b, count);
+        if (b->count < count && !alone)
             *way = VYI_WAY_SHARED;
-        if (b->count < most)
-            vyi_batch_claim_run(v, alone, &v->partitions[0], b, most - b->count);
+        if (b->count < count)
+            vyi_batch_claim_run(v, alone, &v->partitions[0], b, count - b->count);
     }
-    while (b->count < most && (b->count == 0 || v->partition_count > 1)) {
+    while (b->count < count && (b->count == 0 || v->partition_count > 1)) {
         uint32_t slot = 0;
         const uint32_t mark = vyi_work_claim(v, way, b->count == 0, &works[b->count], &slot);
         if (!mark)
@@ -18298,38 +18569,6 @@ static void vyi_batch_write(vyre *v, vyi_device *d, const vyi_batch *b, const vy
         vyi_batch_raise(d, b);
 }
 
-/* A lone thread's lines, into the FREE slots that follow each other at the
- * cursor, as vyi_lone_claim finds them; how many, the last one's ticket. */
-static uint32_t vyi_lone_lines(vyre *v, const vyi_device *d, const vyre_work *works,
-                               uint32_t count, vyre_ticket *last)
-{
-    vyi_partition *part = &v->partitions[0];
-    const uint32_t turn = vyi_load_relaxed(&part->cursor);
-    uint32_t first, n = 0; /* the only partition begins at slot 0 */
-    const uint32_t most = vyi_partition_run(part, turn, count, &first);
-    uint32_t *marks = v->marks + first;
-    bool fence = v->user_count != 0;
-    for (; n < most && vyi_mark_phase(vyi_load_relaxed(&marks[n])) == VYI_PHASE_FREE; n++)
-        fence |= v->cleared[first + n] == v->fences;
-    if (n == 0)
-        return 0;
-    vyi_store_relaxed(&part->cursor, turn + n);
-    if (v->record)
-        memcpy(v->record + first, works, n * sizeof *works);
-    if (fence) {
-        vyi_fence_stores();
-        v->fences++;
-    }
-    for (uint32_t i = 0; i < n; i += VYI_LINES_AT_ONCE)
-        vyi_lines_store(d, first + i, works + i,
-                        n - i < VYI_LINES_AT_ONCE ? n - i : VYI_LINES_AT_ONCE);
-    for (uint32_t i = 0; i < n; i++)
-        vyi_store_release(&marks[i], vyi_mark_with(vyi_mark_next(vyi_load_relaxed(&marks[i])),
-                                                   VYI_PHASE_FLIGHT));
-    *last = vyi_ticket_of(first + n - 1, vyi_load_relaxed(&marks[n - 1]));
-    return n;
-}
-
 /* Into whatever slots there are; how many, the last one's ticket. */
 static uint32_t vyi_batch_publish(vyre *v, bool alone, const vyre_work *works, uint32_t count,
                                   vyre_ticket *last)
@@ -18356,16 +18595,16 @@ static uint32_t vyi_publish_batch(vyre *v, const vyre_work *works, uint32_t coun
                                   vyre_ticket *last)
 {
     const bool alone = vyi_alone_enter(v);
-    vyi_device *d = vyi_engine_device(v);
+    const vyi_device *d = vyi_engine_device(v);
+    const uint32_t most = count < VYI_BATCH ? count : VYI_BATCH;
     uint32_t n = 0;
     if (alone && d->whole_lines && v->partition_count == 1)
-        n = vyi_lone_lines(v, d, works, count < VYI_BATCH ? count : VYI_BATCH, last);
+        n = vyi_lone_lines(v, d, &v->partitions[0], works, most, last);
     if (n == 0)
-        n = vyi_batch_publish(v, alone, works, count, last);
+        n = vyi_batch_publish(v, alone, works, most, last);
     vyi_alone_leave(v, alone);
-    d = vyi_engine_device(v); /* a recovery may have replaced it before the claim */
-    if (n && d->backend->wake)
-        d->backend->wake(d);
+    if (n)
+        vyi_engine_wake(v);
     return n;
 }
 
@@ -18383,18 +18622,20 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
         return status;
 
     uint32_t done = 0;
-    vyre_ticket t = { 0, 0 };
+    vyre_ticket unasked, *t = last ? last : &unasked;
     while (done < count) {
-        const uint32_t n = vyi_publish_batch(v, works + done, count - done, &t);
+        const uint32_t n = vyi_publish_batch(v, works + done, count - done, t);
         if (n == 0)
             break;
         done += n;
     }
-    vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
+    /* A batch is worth a pass of a kernel that does not stay. */
+    if (done < count || v->mode != VYRE_MODE_PERSISTENT)
+        vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
+    else if (count)
+        vyi_publish_nudge(v, t->slot, count);
     if (published)
         *published = done;
-    if (last && done)
-        *last = t;
     return done == count ? VYRE_OK : vyi_engine_full(v, err);
 }
 
@@ -19856,6 +20097,12 @@ static void vyi_partitions_plan(vyre *v)
         v->partitions[i].count = each + (i == 2 ? v->slots % VYRE_PRIORITY_LEVELS : 0);
         first += v->partitions[i].count;
     }
+    /* A slot in every round of each partition. */
+    const uint32_t least = priority && each ? each : v->slots;
+    uint32_t every = VYI_LOOK_EVERY;
+    while (every > least)
+        every /= 2;
+    v->look_mask = every - 1;
 }
 
 /* --- open: the device ---------------------------------------------------- */

@@ -239,6 +239,7 @@ static inline void vyi_fence_stores(void)
 #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
     #include <cpuid.h>
 
+    #define VYI_QUADS 1
 typedef uint32_t vyi_quad __attribute__((vector_size(16), aligned(4), may_alias));
 typedef struct vyi_line { vyi_quad quads[4]; } vyi_line;
 
@@ -262,6 +263,27 @@ static inline vyi_quad vyi_quad_over(vyi_quad bad, const uint32_t *from, vyi_qua
     return bad | quad | (limits - quad);
 }
 
+/* The highest bits of the four. */
+static inline uint32_t vyi_quad_signs(vyi_quad quad)
+{
+    typedef float floats __attribute__((vector_size(16)));
+    return (uint32_t)__builtin_ia32_movmskps((floats)quad);
+}
+
+/* Four words that other threads look at, 16-byte aligned; the store is a release.
+ * A CPU with AVX, as each with MOVDIR64B is, promises that each is one access. */
+static inline vyi_quad vyi_quad_load(const uint32_t *at)
+{
+    vyi_quad quad;
+    __asm__ volatile("movdqa %1, %0" : "=x"(quad) : "m"(*(const vyi_quad *)at));
+    return quad;
+}
+
+static inline void vyi_quad_store(uint32_t *at, vyi_quad quad)
+{
+    __asm__ volatile("movdqa %1, %0" : "=m"(*(vyi_quad *)at) : "x"(quad) : "memory");
+}
+
 /* Whether this CPU has it: MOVDIR64B. */
 static inline bool vyi_has_store_line(void)
 {
@@ -276,7 +298,41 @@ static inline void vyi_store_line(void *at, const vyi_line *line)
                      : "=m"(*(vyi_line *)at)
                      : "m"(*line), "a"(at), "d"(line));
 }
+
+/* A line in one register.  The store of a line takes its words from memory, and
+ * what was written there in pieces it gets only when all of them have arrived in
+ * the cache, behind every store before them; what one store wrote is handed on.
+ * Not on Windows, where gcc does not align a stack for it. */
+    #ifndef _WIN32
+        #define VYI_WIDE 1
+        #define VYI_WIDE_FN __attribute__((target("avx512f")))
+        #define VYI_LINE_ALIGNED __attribute__((aligned(64))) /* else two stores write it */
+typedef uint32_t vyi_wide __attribute__((vector_size(64), aligned(4), may_alias));
+
+/* Whether this CPU has it, and the system keeps its registers: AVX-512F. */
+static inline bool vyi_has_wide(void)
+{
+    unsigned a, b = 0, c = 0, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1u)) /* XGETBV */
+        return false;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b >> 16 & 1u))
+        return false;
+    __asm__ volatile(".byte 0x0f, 0x01, 0xd0" /* xgetbv */ : "=a"(a), "=d"(d) : "c"(0));
+    return (a & 0xe6u) == 0xe6u;
+}
+
+/* Those bits of 16 words that `keep` has, but `head` for the first four. */
+VYI_WIDE_FN
+static inline void vyi_wide_compose(vyi_line *line, vyi_quad head, const uint32_t *from,
+                                    const uint32_t *keep)
+{
+    vyi_wide words = *(const vyi_wide *)from & *(const vyi_wide *)keep;
+    __asm__("vinserti32x4 $0, %1, %0, %0" : "+v"(words) : "v"(head));
+    *(vyi_wide *)line = words;
+}
+    #endif
 #else
+    #define VYI_QUADS 0
 typedef struct vyi_quad { uint32_t words[4]; } vyi_quad;
 typedef struct vyi_line { vyi_quad quads[4]; } vyi_line;
 
@@ -300,6 +356,14 @@ static inline vyi_quad vyi_quad_over(vyi_quad bad, const uint32_t *from, vyi_qua
     return bad;
 }
 
+static inline uint32_t vyi_quad_signs(vyi_quad quad)
+{
+    uint32_t signs = 0;
+    for (uint32_t i = 0; i < 4; i++)
+        signs |= quad.words[i] >> 31 << i;
+    return signs;
+}
+
 static inline bool vyi_has_store_line(void)
 {
     return false;
@@ -308,6 +372,14 @@ static inline bool vyi_has_store_line(void)
 static inline void vyi_store_line(void *at, const vyi_line *line)
 {
     (void)at, (void)line;
+}
+#endif
+
+#ifndef VYI_WIDE
+    #define VYI_WIDE 0
+static inline bool vyi_has_wide(void)
+{
+    return false;
 }
 #endif
 

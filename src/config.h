@@ -35,11 +35,14 @@
  * It and the branches that lead to it are made small instead of fast, which is
  * quicker to compile.  Private functions that only such functions call follow by
  * themselves; so does a function that calls one of them whatever happens, which
- * is why nothing that runs often may. */
+ * is why nothing that runs often may.
+ *
+ * VYI_INLINE: what serves one and many, and where there is one must know it. */
 #if defined(__GNUC__) || defined(__clang__)
     #define VYI_MAYBE_UNUSED __attribute__((unused))
     #define VYI_OUTLINE      __attribute__((noinline))
     #define VYI_COLD         __attribute__((cold))
+    #define VYI_INLINE       __attribute__((always_inline))
     #if defined(__MINGW32__) && !defined(__clang__)
         #define VYI_PRINTF(text, first) __attribute__((format(gnu_printf, text, first)))
     #else
@@ -49,6 +52,7 @@
     #define VYI_MAYBE_UNUSED
     #define VYI_OUTLINE
     #define VYI_COLD
+    #define VYI_INLINE
     #define VYI_PRINTF(text, first)
 #endif
 

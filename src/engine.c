@@ -283,6 +283,12 @@ static void vyi_partitions_plan(vyre *v)
         v->partitions[i].count = each + (i == 2 ? v->slots % VYRE_PRIORITY_LEVELS : 0);
         first += v->partitions[i].count;
     }
+    /* A slot in every round of each partition. */
+    const uint32_t least = priority && each ? each : v->slots;
+    uint32_t every = VYI_LOOK_EVERY;
+    while (every > least)
+        every /= 2;
+    v->look_mask = every - 1;
 }
 
 /* --- open: the device ---------------------------------------------------- */

@@ -182,6 +182,8 @@ typedef struct vyi_partition {
 
 #define VYI_CACHE_LINE 64u
 
+#define VYI_LOOK_EVERY 64u /* slots, a power of two */
+
 /* Where a thread that publishes among others keeps slots that it has made BUSY
  * ahead of its works (engine_slots.c, seats).  Each word is written by the
  * seat's thread while it is `inside`, and by whoever recalls while it is not.
@@ -261,6 +263,8 @@ struct vyre {
     uint32_t  partition_count, mirror_index, user_count;
     uint32_t  user_index[VYI_MAX_BUFFERS]; /* of the user's buffer i in `buffers` */
     vyre_mode mode;
+    uint32_t  look_mask;  /* who publishes into a slot that has none of these bits nudges */
+    bool      wide;       /* lines are composed in one register */
     uint32_t *marks;      /* of each slot */
     vyi_trouble *trouble; /* of each slot */
     vyre_work *record;    /* of each slot, for a rerun; NULL without */

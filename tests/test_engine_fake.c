@@ -712,6 +712,43 @@ static void write_combined_memory_is_fenced(void)
     vyre_close(v);
 }
 
+/* Whether a publish of so many works, into the next slots, looks at the device. */
+static bool publish_looks(vyre *v, uint32_t count)
+{
+    vyre_work works[64];
+    for (uint32_t i = 0; i < count; i++)
+        works[i] = engine_add(1);
+    CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK);
+    const uint32_t overdue = (uint32_t)(vyi_now() / 1000u) - 5;
+    vyi_store_relaxed(&v->drive_at, overdue);
+    if (count == 1)
+        CHECK_EQ(vyre_publish(v, works, NULL, NULL), VYRE_OK);
+    else
+        CHECK_EQ(vyre_publish_many(v, works, count, NULL, NULL, NULL), VYRE_OK);
+    return vyi_load_relaxed(&v->drive_at) != overdue;
+}
+
+/* Slots 0 and 64 of 128, and whatever run of slots has one of them. */
+static void publishes_look_at_the_device_now_and_then(void)
+{
+    static const uint32_t counts[] = { 1, 2, 8, 21, 64 };
+    for (uint32_t lines = 0; lines < 2; lines++)
+        for (uint32_t c = 0; c < 5; c++) {
+            vyre_desc d = engine_desc(128);
+            fake_reset();
+            fake.write_combined = fake.whole_lines = lines;
+            vyre *v = fake_handle(&d);
+            CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+            CHECK_EQ(v->look_mask, 63);
+            uint32_t at = 0; /* the next slot */
+            for (uint32_t i = 0; i < 40 && at + counts[c] <= 128; i++, at += counts[c]) {
+                const bool due = at % 64 == 0 || at % 64 + counts[c] > 64;
+                CHECK_EQ(publish_looks(v, counts[c]), due);
+            }
+            vyre_close(v);
+        }
+}
+
 /* --- slots as lines, and a thread alone ---------------------------------- */
 
 static vyre_work varied_work(uint32_t i)
@@ -759,8 +796,9 @@ static void share(vyre *v)
     CHECK_EQ(vyi_alone_who(v), VYI_ALONE_SHARED);
 }
 
-/* By one thread, one slot at a time and in batches; then by one of two. */
-static void a_line_is_the_same_slot(void)
+/* By one thread, one slot at a time and in batches; then by one of two.  Lines are
+ * composed in one register, where there is one, or in pieces. */
+static void check_lines(bool wide)
 {
     enum { SLOTS = 64, BATCH = 21 };
     vyre_desc d = engine_desc(SLOTS);
@@ -771,6 +809,8 @@ static void a_line_is_the_same_slot(void)
     vyre *lines = fake_handle(&d);
     if (!vyi_engine_device(lines)->whole_lines)
         printf("NOTE this CPU has no store of a line\n");
+    CHECK_EQ(lines->wide, vyi_has_wide());
+    lines->wide = lines->wide && wide;
     for (uint32_t round = 0; round < 40; round++) {
         vyre_work works[BATCH];
         for (uint32_t i = 0; i < BATCH; i++) {
@@ -792,6 +832,12 @@ static void a_line_is_the_same_slot(void)
     }
     vyre_close(words);
     vyre_close(lines);
+}
+
+static void a_line_is_the_same_slot(void)
+{
+    check_lines(false);
+    check_lines(true);
 }
 
 /* A lone thread makes a fence once in a round of the ring, so that the mirror's
@@ -1002,6 +1048,7 @@ int main(void)
     RUN(leases_adapt_to_the_time);
     RUN(jobs_need_no_calls_of_the_driver);
     RUN(write_combined_memory_is_fenced);
+    RUN(publishes_look_at_the_device_now_and_then);
     RUN(a_line_is_the_same_slot);
     RUN(lines_are_fenced_when_they_must_be);
     RUN(a_second_thread_waits_its_turn);

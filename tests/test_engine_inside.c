@@ -277,6 +277,167 @@ static void a_kernel_that_sleeps_is_woken(void)
     vyre_close(v);
 }
 
+/* --- several at a time --------------------------------------------------- */
+
+static uint32_t next_word(uint32_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    return *state ^= *state << 5;
+}
+
+static vyre_work any_work(uint32_t i, uint32_t *state)
+{
+    vyre_work work;
+    work.opcode = next_word(state);
+    work.tenant = next_word(state);
+    work.priority = (vyre_priority)(i % VYRE_PRIORITY_LEVELS);
+    work.arg_count = i % (VYRE_MAX_ARGS + 1);
+    for (uint32_t a = 0; a < VYRE_MAX_ARGS; a++) /* behind arg_count, too */
+        work.args[a] = next_word(state);
+    return work;
+}
+
+/* Each word of a slot, however the line was composed. */
+static void check_line(const vyi_line *line, const vyre_work *work)
+{
+    static const uint32_t levels[VYRE_PRIORITY_LEVELS] = { 2, 0, 1, 3, 4 };
+    uint32_t words[VYRE_SLOT_WORDS];
+    memcpy(words, line, sizeof words);
+    CHECK_EQ(words[VYRE_SLOT_STATUS], VYRE_SLOT_PUBLISHED);
+    CHECK_EQ(words[VYRE_SLOT_OPCODE], work->opcode);
+    CHECK_EQ(words[VYRE_SLOT_TENANT], work->tenant);
+    CHECK_EQ(words[VYRE_SLOT_PRIORITY], levels[work->priority]);
+    for (uint32_t a = 0; a < VYRE_MAX_ARGS; a++)
+        CHECK_EQ(words[VYRE_SLOT_ARGS + a], a < work->arg_count ? work->args[a] : 0);
+}
+
+static void a_line_has_the_words_of_its_work(void)
+{
+    uint32_t state = 0x9e3779b9u;
+    for (uint32_t i = 0; i < 2 * VYRE_PRIORITY_LEVELS * (VYRE_MAX_ARGS + 1); i++) {
+        const vyre_work work = any_work(i, &state);
+        vyi_line line;
+        vyi_line_compose(&line, &work);
+        check_line(&line, &work);
+    }
+}
+
+static void a_line_in_one_register_is_the_same(void)
+{
+#if VYI_WIDE
+    uint32_t state = 0x85ebca6bu;
+    if (!vyi_has_wide())
+        test_skip("this CPU has no register of 64 bytes");
+    for (uint32_t i = 0; i < 2 * VYRE_PRIORITY_LEVELS * (VYRE_MAX_ARGS + 1); i++) {
+        const vyre_work work = any_work(i, &state);
+        vyi_line line VYI_LINE_ALIGNED;
+        vyi_line_compose_wide(&line, &work);
+        check_line(&line, &work);
+    }
+#else
+    test_skip("not built for this system");
+#endif
+}
+
+enum { ROW = 24 }; /* marks, from one that is aligned on */
+
+static struct { uint32_t marks[ROW], cleared[ROW]; } row __attribute__((aligned(64)));
+
+/* Marks of every kind, but FREE, one of them about to begin its generations again. */
+static vyre *row_handle(void)
+{
+    static vyre v;
+    memset(&v, 0, sizeof v);
+    v.marks = row.marks;
+    v.cleared = row.cleared;
+    v.fences = 7;
+    for (uint32_t i = 0; i < ROW; i++) {
+        row.marks[i] = (i % 5 == 3 ? VYI_GENERATION_MASK : i) << VYI_GENERATION_BIT |
+                       (i % 3 == 0 ? VYI_MARK_EPOCH : 0) | VYI_PHASE_FREE;
+        row.cleared[i] = 6 - i % 3;
+    }
+    return &v;
+}
+
+/* For each run in the row: all are counted that are FREE in front of one that is not. */
+static void a_lone_thread_takes_what_is_free(void)
+{
+    static const uint32_t others[3] = { VYI_PHASE_BUSY, VYI_PHASE_FLIGHT, VYI_PHASE_MASK };
+    for (uint32_t first = 0; first < 6; first++)
+        for (uint32_t count = 1; first + count <= ROW; count++)
+            for (uint32_t stop = first; stop <= first + count; stop++) {
+                vyre *v = row_handle();
+                bool fence = true;
+                const uint32_t free = stop - first;
+                if (stop < ROW)
+                    row.marks[stop] |= others[stop % 3];
+                CHECK_EQ(vyi_lone_free(v, first, count, &fence), free < count ? free : count);
+                CHECK(!fence);
+            }
+}
+
+/* The word that was cleared behind the last fence is seen wherever it is, and what
+ * is not of the run is not looked at. */
+static void a_lone_thread_sees_what_needs_a_fence(void)
+{
+    for (uint32_t first = 0; first < 6; first++)
+        for (uint32_t count = 1; first + count <= ROW; count++)
+            for (uint32_t at = 0; at < ROW; at++) {
+                vyre *v = row_handle();
+                bool fence;
+                row.cleared[at] = v->fences;
+                CHECK_EQ(vyi_lone_free(v, first, count, &fence), count);
+                CHECK_EQ(fence, at >= first && at < first + count);
+                v->user_count = 1;
+                CHECK_EQ(vyi_lone_free(v, first, count, &fence), count);
+                CHECK(fence);
+            }
+}
+
+static void a_lone_threads_marks_fly_as_one_by_one(void)
+{
+    for (uint32_t first = 0; first < 6; first++)
+        for (uint32_t count = 1; first + count <= ROW; count++) {
+            vyre *v = row_handle();
+            uint32_t before[ROW];
+            memcpy(before, row.marks, sizeof before);
+            const uint32_t last = vyi_lone_fly(v, first, count);
+            for (uint32_t i = 0; i < ROW; i++) {
+                const bool flies = i >= first && i < first + count;
+                const uint32_t next =
+                    vyi_mark_with(vyi_mark_next(before[i]), VYI_PHASE_FLIGHT);
+                CHECK_EQ(row.marks[i], flies ? next : before[i]);
+            }
+            CHECK_EQ(last, row.marks[first + count - 1]);
+            CHECK(vyi_mark_generation(last) != 0);
+        }
+}
+
+/* --- who publishes looks at the device, now and then ---------------------- */
+
+/* In each partition of rings of any size; in the largest not too often. */
+static void each_round_of_a_partition_has_a_look(void)
+{
+    for (uint32_t slots = 1; slots <= 700; slots++)
+        for (uint32_t priority = 0; priority < 2; priority++) {
+            static vyre v;
+            memset(&v, 0, sizeof v);
+            v.slots = slots;
+            v.desc.kernel.kind = priority ? VYRE_KERNEL_PRIORITY : VYRE_KERNEL_DIRECT;
+            vyi_partitions_plan(&v);
+            CHECK(v.look_mask < VYI_LOOK_EVERY);
+            CHECK(priority || slots < VYI_LOOK_EVERY || v.look_mask == VYI_LOOK_EVERY - 1);
+            for (uint32_t i = 0; i < v.partition_count; i++) {
+                const vyi_partition *part = &v.partitions[i];
+                uint32_t looks = part->count == 0;
+                for (uint32_t s = part->first; s < part->first + part->count; s++)
+                    looks += (s & v.look_mask) == 0;
+                CHECK(looks > 0);
+            }
+        }
+}
+
 /* --- what the probe has proved, and where -------------------------------- */
 
 #if VYI_VULKAN
@@ -346,6 +507,12 @@ int main(void)
     RUN(a_kernel_that_is_about_to_sleep_is_not_missed);
     RUN(a_kernel_with_news_does_not_sleep);
     RUN(a_kernel_that_sleeps_is_woken);
+    RUN(a_line_has_the_words_of_its_work);
+    RUN(a_line_in_one_register_is_the_same);
+    RUN(a_lone_thread_takes_what_is_free);
+    RUN(a_lone_thread_sees_what_needs_a_fence);
+    RUN(a_lone_threads_marks_fly_as_one_by_one);
+    RUN(each_round_of_a_partition_has_a_look);
 #if VYI_VULKAN
     RUN(the_looping_kernel_is_one_that_was_proved);
     RUN(lines_are_trusted_where_they_were_seen);
