@@ -17172,7 +17172,7 @@ typedef struct vyi_partition {
  * ahead of its works (engine_slots.c, seats).  Each word is written by the
  * seat's thread while it is `inside`, and by whoever recalls while it is not.
  * The size keeps what two threads write on cache lines of their own. */
-#define VYI_STASH 16u
+#define VYI_STASH 64u
 typedef struct vyi_seat {
     uint32_t inside;      /* its thread is at it now */
     uint32_t holds;       /* it is one of the few that may have a stash */
