@@ -2392,13 +2392,13 @@ static inline uint32_t vyi_quad_signs(vyi_quad quad)
 static inline vyi_quad vyi_quad_load(const uint32_t *at)
 {
     vyi_quad quad;
-    __asm__ volatile("movdqa %1, %0" : "=x"(quad) : "m"(*(const vyi_quad *)at));
+    __asm__ volatile("movdqa {%1, %0|%0, %1}" : "=x"(quad) : "m"(*(const vyi_quad *)at));
     return quad;
 }
 
 static inline void vyi_quad_store(uint32_t *at, vyi_quad quad)
 {
-    __asm__ volatile("movdqa %1, %0" : "=m"(*(vyi_quad *)at) : "x"(quad) : "memory");
+    __asm__ volatile("movdqa {%1, %0|%0, %1}" : "=m"(*(vyi_quad *)at) : "x"(quad) : "memory");
 }
 
 /* Whether this CPU has it: MOVDIR64B. */
@@ -2444,7 +2444,7 @@ static inline void vyi_wide_compose(vyi_line *line, vyi_quad head, const uint32_
                                     const uint32_t *keep)
 {
     vyi_wide words = *(const vyi_wide *)from & *(const vyi_wide *)keep;
-    __asm__("vinserti32x4 $0, %1, %0, %0" : "+v"(words) : "v"(head));
+    __asm__("vinserti32x4 {$0, %1, %0, %0|%0, %0, %1, 0}" : "+v"(words) : "v"(head));
     *(vyi_wide *)line = words;
 }
     #endif
@@ -4440,7 +4440,7 @@ static inline uintptr_t vyi_thread_id(void)
     return (uintptr_t)GetCurrentThreadId() + 3;
 #elif defined(__linux__) && defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
     uintptr_t id; /* where the ABI has a thread's block of its own; pthread_self is a call */
-    __asm__("mov %%fs:0, %0" : "=r"(id));
+    __asm__("mov {%%fs:0, %0|%0, fs:0}" : "=r"(id));
     return id;
 #else
     return (uintptr_t)pthread_self();

@@ -275,13 +275,13 @@ static inline uint32_t vyi_quad_signs(vyi_quad quad)
 static inline vyi_quad vyi_quad_load(const uint32_t *at)
 {
     vyi_quad quad;
-    __asm__ volatile("movdqa %1, %0" : "=x"(quad) : "m"(*(const vyi_quad *)at));
+    __asm__ volatile("movdqa {%1, %0|%0, %1}" : "=x"(quad) : "m"(*(const vyi_quad *)at));
     return quad;
 }
 
 static inline void vyi_quad_store(uint32_t *at, vyi_quad quad)
 {
-    __asm__ volatile("movdqa %1, %0" : "=m"(*(vyi_quad *)at) : "x"(quad) : "memory");
+    __asm__ volatile("movdqa {%1, %0|%0, %1}" : "=m"(*(vyi_quad *)at) : "x"(quad) : "memory");
 }
 
 /* Whether this CPU has it: MOVDIR64B. */
@@ -327,7 +327,7 @@ static inline void vyi_wide_compose(vyi_line *line, vyi_quad head, const uint32_
                                     const uint32_t *keep)
 {
     vyi_wide words = *(const vyi_wide *)from & *(const vyi_wide *)keep;
-    __asm__("vinserti32x4 $0, %1, %0, %0" : "+v"(words) : "v"(head));
+    __asm__("vinserti32x4 {$0, %1, %0, %0|%0, %0, %1, 0}" : "+v"(words) : "v"(head));
     *(vyi_wide *)line = words;
 }
     #endif

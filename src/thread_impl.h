@@ -247,7 +247,7 @@ static inline uintptr_t vyi_thread_id(void)
     return (uintptr_t)GetCurrentThreadId() + 3;
 #elif defined(__linux__) && defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
     uintptr_t id; /* where the ABI has a thread's block of its own; pthread_self is a call */
-    __asm__("mov %%fs:0, %0" : "=r"(id));
+    __asm__("mov {%%fs:0, %0|%0, fs:0}" : "=r"(id));
     return id;
 #else
     return (uintptr_t)pthread_self();

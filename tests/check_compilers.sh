@@ -50,6 +50,16 @@ for switch in VYRE_STATIC VYRE_NO_VULKAN VYRE_NO_THREADS; do
 done
 passes "gcc -DNDEBUG" gcc -std=c99 $STRICT -DNDEBUG -O2 -I. -c "$implementation" -o "$scratch/ndebug.o"
 
+# Statements in assembler say the same in either of gcc's dialects.
+if [ "$(uname -m)" = x86_64 ] && needs objdump; then
+    dialect() { # att or intel: the code, without the file's name
+        gcc -std=c99 -O2 -masm=$1 -I. -c "$implementation" -o "$scratch/$1.o" &&
+            objdump -d "$scratch/$1.o" | sed 1,2d > "$scratch/$1.s"
+    }
+    same_code() { dialect att && dialect intel && cmp "$scratch/att.s" "$scratch/intel.s"; }
+    passes "gcc -masm=intel" same_code
+fi
+
 # Positive control: the flags do catch something.
 printf '#include "vyre.h"\nint f(int);\nint f(int x) { unsigned y = x; return (int)y; }\n' > "$scratch/bad.c"
 fails control gcc -std=c99 $STRICT -I. -fsyntax-only "$scratch/bad.c"
