@@ -269,10 +269,10 @@ static inline uint32_t vyi_partition_run(const vyi_partition *part, uint32_t tur
 }
 
 /* A lone thread's: those of the next places that are FREE, as far as they follow
- * each other.  Their marks stay FREE until they are
- * FLIGHT: whoever takes slots, or asks for one, enters first, and so waits until
- * the lone thread is outside; and whoever only looks (vyi_engine_pending, a
- * drain) passes over BUSY and FREE alike. */
+ * each other.  Their marks stay FREE until they are FLIGHT: whoever takes slots,
+ * or asks for one, enters first, and so waits until the lone thread is outside;
+ * and whoever only looks (vyi_engine_pending, a drain) passes over BUSY and FREE
+ * alike. */
 static inline uint32_t vyi_lone_claim(const vyre *v, vyi_partition *part, uint32_t *slots,
                                       uint32_t *marks, uint32_t count)
 {
