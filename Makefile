@@ -120,7 +120,7 @@ $(BUILD)/bench/plot: bench/plot.c bench/csv.h | $(BUILD)/bench
 	$(CC) -std=gnu11 -O2 $(STRICT) $< -o $@ -lm
 
 plot: $(BUILD)/bench/plot
-	$< bench/h100.csv > docs/roundtrip.svg
+	$< bench/h200.csv > docs/roundtrip.svg
 
 .PHONY: device
 device: $(BUILD)/bench/device

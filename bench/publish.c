@@ -9,7 +9,9 @@
  * burst, divided by the slots in it; the rate is of all producers together.
  * The first rows are the wire's own functions on plain memory, without an
  * engine: what the bytes cost.  Before the rows of a device stand the floors of
- * its memory: bare lines of 64 bytes, with as many store fences as named.
+ * its memory: bare lines of 64 bytes, with as many store fences as named.  A lone
+ * producer's bursts go by turns with bursts of its works as bare lines, stored
+ * directly: a host that slows down slows down both.
  * --seconds is for each row.
  */
 #define _GNU_SOURCE
@@ -42,6 +44,31 @@ static void check(vyre_status status, const vyre_error *err)
     exit(1);
 }
 
+/* --- a line in one piece ------------------------------------------------------ */
+
+/* Processors with movdir64b write a line in one piece. */
+static bool has_direct_store(void)
+{
+#if defined(__x86_64__)
+    unsigned a, b, c = 0, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 28 & 1);
+#else
+    return false;
+#endif
+}
+
+static inline void write_direct(volatile uint64_t *line, const void *words)
+{
+#if defined(__x86_64__)
+    __asm__ volatile(".byte 0x66, 0x0f, 0x38, 0xf8, 0x02" /* movdir64b (%rdx), %rax */
+                     :
+                     : "a"(line), "d"(words)
+                     : "memory");
+#else
+    (void)line, (void)words;
+#endif
+}
+
 /* --- producers -------------------------------------------------------------- */
 
 typedef struct race race;
@@ -54,6 +81,7 @@ typedef struct producer {
 
 struct race {
     vyre     *v;
+    volatile uint64_t *bare; /* where bursts of bare lines go, or NULL */
     vyre_work works[MAX_BURST];
     uint32_t  producers, burst, batch;
     uint32_t  turn;    /* odd: the burst is on; UINT32_MAX: go home */
@@ -98,6 +126,16 @@ static void *producer_main(void *user)
     }
 }
 
+/* The works alone, without an engine. */
+static void bare_burst(const race *r, bench_row *row)
+{
+    const uint64_t begin = bench_now();
+    for (uint32_t i = 0; i < r->burst; i++)
+        write_direct(r->bare + 8 * i, &r->works[i]);
+    bench_add(row, (double)(bench_now() - begin) / r->burst);
+    bench_fence_stores();
+}
+
 /* One burst of every producer, and the drain; the caller is the first. */
 static void race_run(race *r, bench_row *row, double *wall, uint32_t turn)
 {
@@ -119,15 +157,18 @@ static void race_run(race *r, bench_row *row, double *wall, uint32_t turn)
     *wall += turn > 10 ? (double)(last - first) : 0;
 }
 
-static uint64_t race_loop(race *r, bench_row *row)
+static uint64_t race_loop(race *r, bench_row *row, bench_row *bare)
 {
     const uint64_t end = bench_now() + (uint64_t)(seconds_each * 1e9);
     uint32_t turn = 0;
     double wall = 0;
     for (uint32_t i = 1; i < r->producers; i++)
         pthread_create(&r->all[i].thread, NULL, producer_main, &r->all[i]);
-    while (turn < 20 || bench_now() < end)
+    while (turn < 20 || bench_now() < end) {
         race_run(r, row, &wall, ++turn);
+        if (r->bare)
+            bare_burst(r, bare);
+    }
     __atomic_store_n(&r->turn, UINT32_MAX, __ATOMIC_RELEASE);
     for (uint32_t i = 1; i < r->producers; i++)
         pthread_join(r->all[i].thread, NULL);
@@ -135,13 +176,14 @@ static uint64_t race_loop(race *r, bench_row *row)
     return (uint64_t)turn * r->producers * r->burst;
 }
 
-static void measure(const bench_output *out, vyre *v, const char *where, uint32_t producers,
-                    uint32_t batch, uint64_t *jobs)
+static void measure(const bench_output *out, vyre *v, const char *where, volatile uint64_t *bare,
+                    uint32_t producers, uint32_t batch, uint64_t *jobs)
 {
     static race r;
-    char path[112];
+    char how[32], path[112], bare_path[112];
     memset(&r, 0, sizeof r);
     r.v = v;
+    r.bare = bare;
     r.producers = producers;
     r.batch = batch;
     r.burst = ring_slots / (4 * MAX_PRODUCERS);
@@ -151,47 +193,31 @@ static void measure(const bench_output *out, vyre *v, const char *where, uint32_
     for (uint32_t i = 0; i < MAX_PRODUCERS; i++)
         r.all[i].of = &r;
     if (batch == 1)
-        snprintf(path, sizeof path, "%s, one at a time, producers: %u", where, producers);
+        snprintf(how, sizeof how, "one at a time");
     else
-        snprintf(path, sizeof path, "%s, batches of %u, producers: %u", where, batch, producers);
+        snprintf(how, sizeof how, "batches of %u", batch);
+    snprintf(path, sizeof path, "%s, %s, producers: %u", where, how, producers);
+    snprintf(bare_path, sizeof bare_path, "%s, bare lines by turns with %s", where, how);
     bench_row row = bench_row_new(path, MAX_SAMPLES);
-    *jobs += race_loop(&r, &row);
+    bench_row lines = bench_row_new(bare_path, MAX_SAMPLES);
+    *jobs += race_loop(&r, &row, &lines);
     bench_finish(out, &row);
+    if (bare)
+        bench_finish(out, &lines);
+    else
+        bench_row_free(&lines);
 }
 
 /* --- floors ------------------------------------------------------------------ */
-
-/* Processors with movdir64b write a line in one piece. */
-static bool has_direct_store(void)
-{
-#if defined(__x86_64__)
-    unsigned a, b, c = 0, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 28 & 1);
-#else
-    return false;
-#endif
-}
-
-static void write_direct(volatile uint64_t *line)
-{
-    static const uint64_t words[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
-#if defined(__x86_64__)
-    __asm__ volatile(".byte 0x66, 0x0f, 0x38, 0xf8, 0x02" /* movdir64b (%rdx), %rax */
-                     :
-                     : "a"(line), "d"(words)
-                     : "memory");
-#else
-    line[0] = words[0];
-#endif
-}
 
 #define DIRECT (-1)
 
 /* A line whose first word comes last, as a slot's status does. */
 static void write_line(volatile uint64_t *line, int fences)
 {
+    static const uint64_t words[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
     if (fences == DIRECT) {
-        write_direct(line);
+        write_direct(line, words);
         return;
     }
     for (int i = 1; i < 8; i++)
@@ -245,20 +271,16 @@ static vyre *open_on(vyre_backend backend, bool room)
     return v;
 }
 
-static void floors(const bench_output *out, const char *where, vyre_backend backend)
+static void floors(const bench_output *out, const char *where, void *memory)
 {
-    vyre *v = open_on(backend, true);
-    if (!v)
-        return;
-    const int most = backend == VYRE_BACKEND_VULKAN ? 2 : -2;
-    for (int fences = has_direct_store() ? DIRECT : 0; fences <= most; fences++)
-        floor_of(out, where, fences, vyre_map(v, 0, NULL));
-    vyre_close(v);
+    for (int fences = has_direct_store() ? DIRECT : 0; fences <= 2; fences++)
+        floor_of(out, where, fences, memory);
 }
 
 /* Handles of their own for one producer and for several: a handle that two
  * threads have used is never again one thread's alone. */
-static void rows(const bench_output *out, const char *where, vyre *v, bool several)
+static void rows(const bench_output *out, const char *where, vyre *v, volatile uint64_t *bare,
+                 bool several)
 {
     static const uint32_t batches[3] = { 1, 8, 64 };
     vyre_error err;
@@ -269,7 +291,7 @@ static void rows(const bench_output *out, const char *where, vyre *v, bool sever
         for (uint32_t producers = several ? 2 : 1; producers <= (several ? MAX_PRODUCERS : 1);
              producers++)
             if (!several || batches[b] != 8)
-                measure(out, v, where, producers, batches[b], &jobs);
+                measure(out, v, where, bare, producers, batches[b], &jobs);
     check(vyre_stop(v, 5000000000ull, &err), &err);
     check(vyre_observable(v, 0, &sum, &err), &err);
     if (sum != (uint32_t)jobs) {
@@ -293,11 +315,16 @@ static void on_backend(vyre_backend backend, bool csv)
              seconds_each, ring_slots, ring_slots / (4 * MAX_PRODUCERS));
     bench_heading(&out);
     const char *where = backend == VYRE_BACKEND_CPU ? "CPU backend" : "Vulkan, device memory";
-    floors(&out, where, backend);
-    rows(&out, where, v, false);
+    vyre *room = backend == VYRE_BACKEND_VULKAN ? open_on(backend, true) : NULL;
+    uint64_t *memory = room ? (uint64_t *)vyre_map(room, 0, NULL) : NULL;
+    if (memory)
+        floors(&out, where, memory);
+    rows(&out, where, v, has_direct_store() ? memory : NULL, false);
+    if (room)
+        vyre_close(room);
     v = open_on(backend, false);
     if (v)
-        rows(&out, where, v, true);
+        rows(&out, where, v, NULL, true);
     bench_note(&out, " ");
 }
 
