@@ -213,7 +213,7 @@
  * themselves; so does a function that calls one of them whatever happens, which
  * is why nothing that runs often may.
  *
- * VYI_INLINE: what serves one and many, and where there is one must know it. */
+ * VYI_INLINE: what serves one and many: inlined, so that a count of one folds. */
 #if defined(__GNUC__) || defined(__clang__)
     #define VYI_MAYBE_UNUSED __attribute__((unused))
     #define VYI_OUTLINE      __attribute__((noinline))
@@ -2388,7 +2388,7 @@ static inline uint32_t vyi_quad_signs(vyi_quad quad)
 }
 
 /* Four words that other threads look at, 16-byte aligned; the store is a release.
- * A CPU with AVX, as each with MOVDIR64B is, promises that each is one access. */
+ * A CPU with AVX promises that each is one access; on others lines are not stored. */
 static inline vyi_quad vyi_quad_load(const uint32_t *at)
 {
     vyi_quad quad;
@@ -2401,10 +2401,14 @@ static inline void vyi_quad_store(uint32_t *at, vyi_quad quad)
     __asm__ volatile("movdqa {%1, %0|%0, %1}" : "=m"(*(vyi_quad *)at) : "x"(quad) : "memory");
 }
 
-/* Whether this CPU has it: MOVDIR64B. */
+    #ifndef VYI_LINES_BY_WORDS
+/* Whether this CPU has it: MOVDIR64B.  And AVX, for vyi_quad_load: Tremont has the
+ * one without the other. */
 static inline bool vyi_has_store_line(void)
 {
     unsigned a, b, c = 0, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 28 & 1u))
+        return false;
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 28 & 1u);
 }
 
@@ -2415,12 +2419,13 @@ static inline void vyi_store_line(void *at, const vyi_line *line)
                      : "=m"(*(vyi_line *)at)
                      : "m"(*line), "a"(at), "d"(line));
 }
+    #endif
 
 /* A line in one register.  The store of a line takes its words from memory, and
  * what was written there in pieces it gets only when all of them have arrived in
  * the cache, behind every store before them; what one store wrote is handed on.
  * Not on Windows, where gcc does not align a stack for it. */
-    #ifndef _WIN32
+    #if !defined(_WIN32) && !defined(__CYGWIN__)
         #define VYI_WIDE 1
         #define VYI_WIDE_FN __attribute__((target("avx512f")))
         #define VYI_LINE_ALIGNED __attribute__((aligned(64))) /* else two stores write it */
@@ -2446,6 +2451,14 @@ static inline void vyi_wide_compose(vyi_line *line, vyi_quad head, const uint32_
     vyi_wide words = *(const vyi_wide *)from & *(const vyi_wide *)keep;
     __asm__("vinserti32x4 {$0, %1, %0, %0|%0, %0, %1, 0}" : "+v"(words) : "v"(head));
     *(vyi_wide *)line = words;
+}
+
+/* Behind the last of them: what uses the lower parts of the registers next is slow
+ * as long as the upper ones are in use, and gcc sees to that at -O2 only. */
+VYI_WIDE_FN
+static inline void vyi_wide_end(void)
+{
+    __builtin_ia32_vzeroupper();
 }
     #endif
 #else
@@ -2481,6 +2494,7 @@ static inline uint32_t vyi_quad_signs(vyi_quad quad)
     return signs;
 }
 
+    #ifndef VYI_LINES_BY_WORDS
 static inline bool vyi_has_store_line(void)
 {
     return false;
@@ -2489,6 +2503,23 @@ static inline bool vyi_has_store_line(void)
 static inline void vyi_store_line(void *at, const vyi_line *line)
 {
     (void)at, (void)line;
+}
+    #endif
+#endif
+
+#ifdef VYI_LINES_BY_WORDS /* tests of what publishes by lines, on any CPU */
+static inline bool vyi_has_store_line(void)
+{
+    return true;
+}
+
+static inline void vyi_store_line(void *at, const vyi_line *line)
+{
+    uint32_t words[16];
+    memcpy(words, line, sizeof words);
+    for (uint32_t i = 15; i > 0; i--)
+        vyi_store_relaxed((uint32_t *)at + i, words[i]);
+    vyi_store_release((uint32_t *)at, words[0]);
 }
 #endif
 
@@ -17420,7 +17451,6 @@ VYI_API void vyi_alone_begin(vyre *v)
     const uintptr_t who = vyi_fence_others_ready() ? VYI_ALONE_NOBODY : VYI_ALONE_SHARED;
     vyi_store_pointer(&v->alone, (void *)who);
     v->fences = 1;
-    v->wide = vyi_has_wide();
 }
 
 static uintptr_t vyi_alone_who(const vyre *v)
@@ -17603,6 +17633,7 @@ static vyi_partition *vyi_partition_of(vyre *v, vyre_priority priority)
 
 /* Several slots at a time. */
 #define VYI_BATCH 64u
+VYI_STATIC_ASSERT(stash_is_a_batch, VYI_STASH <= VYI_BATCH);
 
 typedef struct vyi_batch {
     uint32_t slots[VYI_BATCH], marks[VYI_BATCH], count;
@@ -17827,7 +17858,7 @@ static bool vyi_seat_has(vyre *v, vyi_seat *seat)
     if (vyi_load_relaxed(&v->eras[part]) - vyi_load_relaxed(&seat->era) < 2)
         return true;
     vyi_seat_give_back(v, seat);
-    vyi_store_relaxed(&seat->pause, VYI_STASH);
+    vyi_store_relaxed(&seat->pause, v->reserves[part]);
     vyi_fetch_add(&v->recall, 2);
     return false;
 }
@@ -18265,6 +18296,7 @@ static void vyi_lines_store_wide(uint32_t *ring, const uint32_t *slots, const vy
         vyi_line_compose_wide(&line, &works[i]);
         vyi_store_line(ring + (size_t)(slots ? slots[i] : i) * VYRE_SLOT_WORDS, &line);
     }
+    vyi_wide_end();
 }
 #else
 static void vyi_lines_store_wide(uint32_t *ring, const uint32_t *slots, const vyre_work *works,
@@ -18482,11 +18514,22 @@ static inline void vyi_engine_wake(vyre *v)
         d->backend->wake(d);
 }
 
-/* Once in many slots: a nudge asks for the time, which costs more than a publish.
- * `last` is the last of `count` slots. */
-static inline void vyi_publish_nudge(vyre *v, uint32_t last, uint32_t count)
+/* Whether the work in the slot before is under way. */
+static inline bool vyi_slot_before_is_busy(const vyre *v, uint32_t slot)
 {
-    if ((last & v->look_mask) < count)
+    const uint32_t before = (slot ? slot : v->slots) - 1;
+    const uint32_t *mirror = vyi_engine_words(vyi_engine_device(v), v->mirror_index);
+    return vyi_mark_phase(vyi_load_relaxed(&v->marks[before])) == VYI_PHASE_FLIGHT &&
+           vyi_load_relaxed(&mirror[before]) == 0;
+}
+
+/* A nudge asks for the time, which costs more than a publish.  So only who finds
+ * the ring at rest makes one, for the leases may have run out; and who passes one
+ * slot in many.  A look leaves leases for milliseconds, so works close behind each
+ * other need no other. */
+static inline void vyi_publish_nudge(vyre *v, uint32_t first, uint32_t last, uint32_t count)
+{
+    if ((last & v->look_mask) < count || !vyi_slot_before_is_busy(v, first))
         vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
 }
 
@@ -18517,7 +18560,7 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
         return vyi_engine_full(v, err);
     }
     vyi_engine_wake(v);
-    vyi_publish_nudge(v, t->slot, 1);
+    vyi_publish_nudge(v, t->slot, t->slot, 1);
     return VYRE_OK;
 }
 
@@ -18569,9 +18612,9 @@ static void vyi_batch_write(vyre *v, vyi_device *d, const vyi_batch *b, const vy
         vyi_batch_raise(d, b);
 }
 
-/* Into whatever slots there are; how many, the last one's ticket. */
+/* Into whatever slots there are; how many, the first one, the last one's ticket. */
 static uint32_t vyi_batch_publish(vyre *v, bool alone, const vyre_work *works, uint32_t count,
-                                  vyre_ticket *last)
+                                  uint32_t *first, vyre_ticket *last)
 {
     vyi_batch b;
     vyi_way way = alone ? VYI_WAY_ALONE : VYI_WAY_SEAT;
@@ -18586,13 +18629,15 @@ static uint32_t vyi_batch_publish(vyre *v, bool alone, const vyre_work *works, u
         vyi_batch_write(v, d, &b, works);
     for (uint32_t i = 0; i < n; i++)
         vyi_store_release(&v->marks[b.slots[i]], vyi_mark_with(b.marks[i], VYI_PHASE_FLIGHT));
+    *first = b.slots[0];
     *last = vyi_ticket_of(b.slots[n - 1], b.marks[n - 1]);
     return n;
 }
 
-/* Publishes the first works of `count`, at most VYI_BATCH; how many it were. */
+/* Publishes the first works of `count`, at most VYI_BATCH; how many it were, the
+ * first one's slot and the last one's ticket. */
 static uint32_t vyi_publish_batch(vyre *v, const vyre_work *works, uint32_t count,
-                                  vyre_ticket *last)
+                                  uint32_t *first, vyre_ticket *last)
 {
     const bool alone = vyi_alone_enter(v);
     const vyi_device *d = vyi_engine_device(v);
@@ -18600,8 +18645,10 @@ static uint32_t vyi_publish_batch(vyre *v, const vyre_work *works, uint32_t coun
     uint32_t n = 0;
     if (alone && d->whole_lines && v->partition_count == 1)
         n = vyi_lone_lines(v, d, &v->partitions[0], works, most, last);
-    if (n == 0)
-        n = vyi_batch_publish(v, alone, works, most, last);
+    if (n)
+        *first = last->slot + 1 - n;
+    else
+        n = vyi_batch_publish(v, alone, works, most, first, last);
     vyi_alone_leave(v, alone);
     if (n)
         vyi_engine_wake(v);
@@ -18621,19 +18668,20 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
     if (status != VYRE_OK)
         return status;
 
-    uint32_t done = 0;
+    uint32_t done = 0, first = 0;
     vyre_ticket unasked, *t = last ? last : &unasked;
     while (done < count) {
-        const uint32_t n = vyi_publish_batch(v, works + done, count - done, t);
+        uint32_t from = 0;
+        const uint32_t n = vyi_publish_batch(v, works + done, count - done, &from, t);
         if (n == 0)
             break;
+        first = done ? first : from;
         done += n;
     }
-    /* A batch is worth a pass of a kernel that does not stay. */
-    if (done < count || v->mode != VYRE_MODE_PERSISTENT)
+    if (done < count)
         vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
     else if (count)
-        vyi_publish_nudge(v, t->slot, count);
+        vyi_publish_nudge(v, first, t->slot, count);
     if (published)
         *published = done;
     return done == count ? VYRE_OK : vyi_engine_full(v, err);
@@ -20070,7 +20118,8 @@ static vyre_status vyi_engine_slots_allocate(vyre *v, vyre_error *err)
     uint32_t *block = (uint32_t *)vyi_arena_alloc(&v->arena, size);
     if (!block)
         return vyi_fail_nomem(err, size);
-    /* Sixteen marks that one thread has reserved lie on one line. */
+    /* Marks that one thread has reserved share no line with another's, and four of
+     * them are one access of 16 bytes. */
     v->marks = (uint32_t *)(((uintptr_t)block + VYI_CACHE_LINE - 1) &
                             ~(uintptr_t)(VYI_CACHE_LINE - 1));
     v->kept = v->marks + v->slots;
@@ -20097,12 +20146,19 @@ static void vyi_partitions_plan(vyre *v)
         v->partitions[i].count = each + (i == 2 ? v->slots % VYRE_PRIORITY_LEVELS : 0);
         first += v->partitions[i].count;
     }
-    /* A slot in every round of each partition. */
-    const uint32_t least = priority && each ? each : v->slots;
+}
+
+/* How often who publishes looks at the device (vyi_publish_nudge): once in every
+ * round of a partition at least; each time, where no kernel lives on by itself. */
+static void vyi_publish_plan(vyre *v, bool lives)
+{
+    const uint32_t each = v->slots / VYRE_PRIORITY_LEVELS;
+    const uint32_t least = v->partition_count > 1 && each ? each : v->slots;
     uint32_t every = VYI_LOOK_EVERY;
     while (every > least)
         every /= 2;
-    v->look_mask = every - 1;
+    v->look_mask = lives ? every - 1 : 0;
+    v->wide = vyi_has_wide();
 }
 
 /* --- open: the device ---------------------------------------------------- */
@@ -20266,7 +20322,9 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     vyi_desc_forget(v);
     vyi_chain_begin(v);
     vyi_seats_plan(v);
-    return vyi_mode_choose(v, err);
+    status = vyi_mode_choose(v, err);
+    vyi_publish_plan(v, v->mode == VYRE_MODE_PERSISTENT && !d->pumped);
+    return status;
 }
 
 VYI_COLD

@@ -271,7 +271,7 @@ static inline uint32_t vyi_quad_signs(vyi_quad quad)
 }
 
 /* Four words that other threads look at, 16-byte aligned; the store is a release.
- * A CPU with AVX, as each with MOVDIR64B is, promises that each is one access. */
+ * A CPU with AVX promises that each is one access; on others lines are not stored. */
 static inline vyi_quad vyi_quad_load(const uint32_t *at)
 {
     vyi_quad quad;
@@ -284,10 +284,14 @@ static inline void vyi_quad_store(uint32_t *at, vyi_quad quad)
     __asm__ volatile("movdqa {%1, %0|%0, %1}" : "=m"(*(vyi_quad *)at) : "x"(quad) : "memory");
 }
 
-/* Whether this CPU has it: MOVDIR64B. */
+    #ifndef VYI_LINES_BY_WORDS
+/* Whether this CPU has it: MOVDIR64B.  And AVX, for vyi_quad_load: Tremont has the
+ * one without the other. */
 static inline bool vyi_has_store_line(void)
 {
     unsigned a, b, c = 0, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 28 & 1u))
+        return false;
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 28 & 1u);
 }
 
@@ -298,12 +302,13 @@ static inline void vyi_store_line(void *at, const vyi_line *line)
                      : "=m"(*(vyi_line *)at)
                      : "m"(*line), "a"(at), "d"(line));
 }
+    #endif
 
 /* A line in one register.  The store of a line takes its words from memory, and
  * what was written there in pieces it gets only when all of them have arrived in
  * the cache, behind every store before them; what one store wrote is handed on.
  * Not on Windows, where gcc does not align a stack for it. */
-    #ifndef _WIN32
+    #if !defined(_WIN32) && !defined(__CYGWIN__)
         #define VYI_WIDE 1
         #define VYI_WIDE_FN __attribute__((target("avx512f")))
         #define VYI_LINE_ALIGNED __attribute__((aligned(64))) /* else two stores write it */
@@ -329,6 +334,14 @@ static inline void vyi_wide_compose(vyi_line *line, vyi_quad head, const uint32_
     vyi_wide words = *(const vyi_wide *)from & *(const vyi_wide *)keep;
     __asm__("vinserti32x4 {$0, %1, %0, %0|%0, %0, %1, 0}" : "+v"(words) : "v"(head));
     *(vyi_wide *)line = words;
+}
+
+/* Behind the last of them: what uses the lower parts of the registers next is slow
+ * as long as the upper ones are in use, and gcc sees to that at -O2 only. */
+VYI_WIDE_FN
+static inline void vyi_wide_end(void)
+{
+    __builtin_ia32_vzeroupper();
 }
     #endif
 #else
@@ -364,6 +377,7 @@ static inline uint32_t vyi_quad_signs(vyi_quad quad)
     return signs;
 }
 
+    #ifndef VYI_LINES_BY_WORDS
 static inline bool vyi_has_store_line(void)
 {
     return false;
@@ -372,6 +386,23 @@ static inline bool vyi_has_store_line(void)
 static inline void vyi_store_line(void *at, const vyi_line *line)
 {
     (void)at, (void)line;
+}
+    #endif
+#endif
+
+#ifdef VYI_LINES_BY_WORDS /* tests of what publishes by lines, on any CPU */
+static inline bool vyi_has_store_line(void)
+{
+    return true;
+}
+
+static inline void vyi_store_line(void *at, const vyi_line *line)
+{
+    uint32_t words[16];
+    memcpy(words, line, sizeof words);
+    for (uint32_t i = 15; i > 0; i--)
+        vyi_store_relaxed((uint32_t *)at + i, words[i]);
+    vyi_store_release((uint32_t *)at, words[0]);
 }
 #endif
 

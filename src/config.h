@@ -37,7 +37,7 @@
  * themselves; so does a function that calls one of them whatever happens, which
  * is why nothing that runs often may.
  *
- * VYI_INLINE: what serves one and many, and where there is one must know it. */
+ * VYI_INLINE: what serves one and many: inlined, so that a count of one folds. */
 #if defined(__GNUC__) || defined(__clang__)
     #define VYI_MAYBE_UNUSED __attribute__((unused))
     #define VYI_OUTLINE      __attribute__((noinline))

@@ -256,7 +256,8 @@ static vyre_status vyi_engine_slots_allocate(vyre *v, vyre_error *err)
     uint32_t *block = (uint32_t *)vyi_arena_alloc(&v->arena, size);
     if (!block)
         return vyi_fail_nomem(err, size);
-    /* Sixteen marks that one thread has reserved lie on one line. */
+    /* Marks that one thread has reserved share no line with another's, and four of
+     * them are one access of 16 bytes. */
     v->marks = (uint32_t *)(((uintptr_t)block + VYI_CACHE_LINE - 1) &
                             ~(uintptr_t)(VYI_CACHE_LINE - 1));
     v->kept = v->marks + v->slots;
@@ -283,12 +284,19 @@ static void vyi_partitions_plan(vyre *v)
         v->partitions[i].count = each + (i == 2 ? v->slots % VYRE_PRIORITY_LEVELS : 0);
         first += v->partitions[i].count;
     }
-    /* A slot in every round of each partition. */
-    const uint32_t least = priority && each ? each : v->slots;
+}
+
+/* How often who publishes looks at the device (vyi_publish_nudge): once in every
+ * round of a partition at least; each time, where no kernel lives on by itself. */
+static void vyi_publish_plan(vyre *v, bool lives)
+{
+    const uint32_t each = v->slots / VYRE_PRIORITY_LEVELS;
+    const uint32_t least = v->partition_count > 1 && each ? each : v->slots;
     uint32_t every = VYI_LOOK_EVERY;
     while (every > least)
         every /= 2;
-    v->look_mask = every - 1;
+    v->look_mask = lives ? every - 1 : 0;
+    v->wide = vyi_has_wide();
 }
 
 /* --- open: the device ---------------------------------------------------- */
@@ -452,7 +460,9 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     vyi_desc_forget(v);
     vyi_chain_begin(v);
     vyi_seats_plan(v);
-    return vyi_mode_choose(v, err);
+    status = vyi_mode_choose(v, err);
+    vyi_publish_plan(v, v->mode == VYRE_MODE_PERSISTENT && !d->pumped);
+    return status;
 }
 
 VYI_COLD

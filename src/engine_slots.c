@@ -57,7 +57,6 @@ VYI_API void vyi_alone_begin(vyre *v)
     const uintptr_t who = vyi_fence_others_ready() ? VYI_ALONE_NOBODY : VYI_ALONE_SHARED;
     vyi_store_pointer(&v->alone, (void *)who);
     v->fences = 1;
-    v->wide = vyi_has_wide();
 }
 
 static uintptr_t vyi_alone_who(const vyre *v)
@@ -240,6 +239,7 @@ static vyi_partition *vyi_partition_of(vyre *v, vyre_priority priority)
 
 /* Several slots at a time. */
 #define VYI_BATCH 64u
+VYI_STATIC_ASSERT(stash_is_a_batch, VYI_STASH <= VYI_BATCH);
 
 typedef struct vyi_batch {
     uint32_t slots[VYI_BATCH], marks[VYI_BATCH], count;
@@ -464,7 +464,7 @@ static bool vyi_seat_has(vyre *v, vyi_seat *seat)
     if (vyi_load_relaxed(&v->eras[part]) - vyi_load_relaxed(&seat->era) < 2)
         return true;
     vyi_seat_give_back(v, seat);
-    vyi_store_relaxed(&seat->pause, VYI_STASH);
+    vyi_store_relaxed(&seat->pause, v->reserves[part]);
     vyi_fetch_add(&v->recall, 2);
     return false;
 }
@@ -902,6 +902,7 @@ static void vyi_lines_store_wide(uint32_t *ring, const uint32_t *slots, const vy
         vyi_line_compose_wide(&line, &works[i]);
         vyi_store_line(ring + (size_t)(slots ? slots[i] : i) * VYRE_SLOT_WORDS, &line);
     }
+    vyi_wide_end();
 }
 #else
 static void vyi_lines_store_wide(uint32_t *ring, const uint32_t *slots, const vyre_work *works,
@@ -1119,11 +1120,22 @@ static inline void vyi_engine_wake(vyre *v)
         d->backend->wake(d);
 }
 
-/* Once in many slots: a nudge asks for the time, which costs more than a publish.
- * `last` is the last of `count` slots. */
-static inline void vyi_publish_nudge(vyre *v, uint32_t last, uint32_t count)
+/* Whether the work in the slot before is under way. */
+static inline bool vyi_slot_before_is_busy(const vyre *v, uint32_t slot)
 {
-    if ((last & v->look_mask) < count)
+    const uint32_t before = (slot ? slot : v->slots) - 1;
+    const uint32_t *mirror = vyi_engine_words(vyi_engine_device(v), v->mirror_index);
+    return vyi_mark_phase(vyi_load_relaxed(&v->marks[before])) == VYI_PHASE_FLIGHT &&
+           vyi_load_relaxed(&mirror[before]) == 0;
+}
+
+/* A nudge asks for the time, which costs more than a publish.  So only who finds
+ * the ring at rest makes one, for the leases may have run out; and who passes one
+ * slot in many.  A look leaves leases for milliseconds, so works close behind each
+ * other need no other. */
+static inline void vyi_publish_nudge(vyre *v, uint32_t first, uint32_t last, uint32_t count)
+{
+    if ((last & v->look_mask) < count || !vyi_slot_before_is_busy(v, first))
         vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
 }
 
@@ -1154,7 +1166,7 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
         return vyi_engine_full(v, err);
     }
     vyi_engine_wake(v);
-    vyi_publish_nudge(v, t->slot, 1);
+    vyi_publish_nudge(v, t->slot, t->slot, 1);
     return VYRE_OK;
 }
 
@@ -1206,9 +1218,9 @@ static void vyi_batch_write(vyre *v, vyi_device *d, const vyi_batch *b, const vy
         vyi_batch_raise(d, b);
 }
 
-/* Into whatever slots there are; how many, the last one's ticket. */
+/* Into whatever slots there are; how many, the first one, the last one's ticket. */
 static uint32_t vyi_batch_publish(vyre *v, bool alone, const vyre_work *works, uint32_t count,
-                                  vyre_ticket *last)
+                                  uint32_t *first, vyre_ticket *last)
 {
     vyi_batch b;
     vyi_way way = alone ? VYI_WAY_ALONE : VYI_WAY_SEAT;
@@ -1223,13 +1235,15 @@ static uint32_t vyi_batch_publish(vyre *v, bool alone, const vyre_work *works, u
         vyi_batch_write(v, d, &b, works);
     for (uint32_t i = 0; i < n; i++)
         vyi_store_release(&v->marks[b.slots[i]], vyi_mark_with(b.marks[i], VYI_PHASE_FLIGHT));
+    *first = b.slots[0];
     *last = vyi_ticket_of(b.slots[n - 1], b.marks[n - 1]);
     return n;
 }
 
-/* Publishes the first works of `count`, at most VYI_BATCH; how many it were. */
+/* Publishes the first works of `count`, at most VYI_BATCH; how many it were, the
+ * first one's slot and the last one's ticket. */
 static uint32_t vyi_publish_batch(vyre *v, const vyre_work *works, uint32_t count,
-                                  vyre_ticket *last)
+                                  uint32_t *first, vyre_ticket *last)
 {
     const bool alone = vyi_alone_enter(v);
     const vyi_device *d = vyi_engine_device(v);
@@ -1237,8 +1251,10 @@ static uint32_t vyi_publish_batch(vyre *v, const vyre_work *works, uint32_t coun
     uint32_t n = 0;
     if (alone && d->whole_lines && v->partition_count == 1)
         n = vyi_lone_lines(v, d, &v->partitions[0], works, most, last);
-    if (n == 0)
-        n = vyi_batch_publish(v, alone, works, most, last);
+    if (n)
+        *first = last->slot + 1 - n;
+    else
+        n = vyi_batch_publish(v, alone, works, most, first, last);
     vyi_alone_leave(v, alone);
     if (n)
         vyi_engine_wake(v);
@@ -1258,19 +1274,20 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
     if (status != VYRE_OK)
         return status;
 
-    uint32_t done = 0;
+    uint32_t done = 0, first = 0;
     vyre_ticket unasked, *t = last ? last : &unasked;
     while (done < count) {
-        const uint32_t n = vyi_publish_batch(v, works + done, count - done, t);
+        uint32_t from = 0;
+        const uint32_t n = vyi_publish_batch(v, works + done, count - done, &from, t);
         if (n == 0)
             break;
+        first = done ? first : from;
         done += n;
     }
-    /* A batch is worth a pass of a kernel that does not stay. */
-    if (done < count || v->mode != VYRE_MODE_PERSISTENT)
+    if (done < count)
         vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
     else if (count)
-        vyi_publish_nudge(v, t->slot, count);
+        vyi_publish_nudge(v, first, t->slot, count);
     if (published)
         *published = done;
     return done == count ? VYRE_OK : vyi_engine_full(v, err);

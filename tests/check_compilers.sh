@@ -54,7 +54,7 @@ passes "gcc -DNDEBUG" gcc -std=c99 $STRICT -DNDEBUG -O2 -I. -c "$implementation"
 if [ "$(uname -m)" = x86_64 ] && needs objdump; then
     dialect() { # att or intel: the code, without the file's name
         gcc -std=c99 -O2 -masm=$1 -I. -c "$implementation" -o "$scratch/$1.o" &&
-            objdump -d "$scratch/$1.o" | sed 1,2d > "$scratch/$1.s"
+            objdump -d "$scratch/$1.o" | sed 1,2d > "$scratch/$1.s" && grep -q vyre_publish "$scratch/$1.s"
     }
     same_code() { dialect att && dialect intel && cmp "$scratch/att.s" "$scratch/intel.s"; }
     passes "gcc -masm=intel" same_code

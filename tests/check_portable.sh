@@ -36,5 +36,6 @@ runner_of_i386() {
 }
 
 needs qemu-s390x && run_on s390x s390x-linux-gnu-gcc qemu-s390x
-run_on i386 i686-linux-gnu-gcc "$(runner_of_i386)"
+runner=$(runner_of_i386)
+needs "${runner:-i686-linux-gnu-gcc}" && run_on i386 i686-linux-gnu-gcc "$runner"
 finish

@@ -924,6 +924,32 @@ static void leases_of_few_rounds_follow_each_other(void)
     vyre_close(v);
 }
 
+/* One by one, or in batches, with all leases at their end in between. */
+static void what_is_published_is_served_though_nobody_asks(void)
+{
+    vyre_work works[8];
+    for (uint32_t i = 0; i < 8; i++)
+        works[i] = engine_add(1);
+    for (uint32_t batch = 1; batch <= 8; batch += 7) {
+        vyre_desc d = engine_desc(128);
+        d.lease.rounds = 16;
+        vyre *v = engine_open(&d);
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        for (uint32_t sum = batch; sum <= 20 * batch; sum += batch) {
+            engine_sleep_ms(5);
+            if (batch == 1)
+                (void)engine_publish(v, works[0]);
+            else
+                CHECK_EQ(vyre_publish_many(v, works, batch, NULL, NULL, NULL), VYRE_OK);
+            const uint64_t begin = engine_now();
+            while (engine_observable(v, 0) != sum && engine_now() - begin < 2 * SECOND)
+                engine_sleep_ms(1); /* looks at memory, and calls nothing that would help */
+            CHECK_EQ(engine_observable(v, 0), sum);
+        }
+        vyre_close(v);
+    }
+}
+
 /* --- memory -------------------------------------------------------------- */
 
 static void observables_have_a_range(void)
@@ -1182,6 +1208,7 @@ static const engine_case cases[] = {
     ENGINE_CASE(passes_serve_where_persistent_mode_is_not_wanted),
     ENGINE_CASE(a_helper_serves_a_quiet_program),
     ENGINE_CASE(leases_of_few_rounds_follow_each_other),
+    ENGINE_CASE(what_is_published_is_served_though_nobody_asks),
     ENGINE_CASE(observables_have_a_range),
     ENGINE_CASE(every_allocation_may_fail),
     ENGINE_CASE(steady_state_allocates_nothing),

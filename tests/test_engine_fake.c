@@ -389,12 +389,14 @@ static void on_recovered(void *user, vyre *v)
  * device is lost; one of those had ended, but nobody had looked. */
 static void recovery_accounts_for_every_work(void)
 {
-    for (int rerun = 0; rerun < 2; rerun++) {
+    for (int how = 0; how < 4; how++) {
+        const bool rerun = how & 1, lines = how & 2;
         vyre_desc d = engine_desc(64);
         vyre_ticket t[10];
         vyre_info info;
         uint32_t args[12];
         fake_reset();
+        fake.write_combined = fake.whole_lines = lines;
         recoveries_seen = 0;
         d.lost_work = rerun ? VYRE_LOST_RERUN : VYRE_LOST_REPORT;
         d.recovered = on_recovered;
@@ -712,41 +714,87 @@ static void write_combined_memory_is_fenced(void)
     vyre_close(v);
 }
 
-/* Whether a publish of so many works, into the next slots, looks at the device. */
-static bool publish_looks(vyre *v, uint32_t count)
+/* Whether a publish of so many works, into the next slots, looks at the device;
+ * `full`: not all of them find a slot. */
+static bool publish_looks(vyre *v, uint32_t count, bool full)
 {
     vyre_work works[64];
+    const vyre_status told = full ? VYRE_FULL : VYRE_OK;
     for (uint32_t i = 0; i < count; i++)
         works[i] = engine_add(1);
-    CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK);
     const uint32_t overdue = (uint32_t)(vyi_now() / 1000u) - 5;
     vyi_store_relaxed(&v->drive_at, overdue);
     if (count == 1)
-        CHECK_EQ(vyre_publish(v, works, NULL, NULL), VYRE_OK);
+        CHECK_EQ(vyre_publish(v, works, NULL, NULL), told);
     else
-        CHECK_EQ(vyre_publish_many(v, works, count, NULL, NULL, NULL), VYRE_OK);
+        CHECK_EQ(vyre_publish_many(v, works, count, NULL, NULL, NULL), told);
     return vyi_load_relaxed(&v->drive_at) != overdue;
 }
 
-/* Slots 0 and 64 of 128, and whatever run of slots has one of them. */
+static vyre *looks_handle(const vyre_desc *d, bool lines)
+{
+    fake_reset();
+    fake.write_combined = fake.whole_lines = lines;
+    vyre *v = fake_handle(d);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    CHECK_EQ(v->look_mask, 63);
+    return v;
+}
+
+/* While works are under way: slots 0 and 64 of 128, and whatever run of slots has
+ * one of them; and who finds the ring full. */
 static void publishes_look_at_the_device_now_and_then(void)
 {
     static const uint32_t counts[] = { 1, 2, 8, 21, 64 };
     for (uint32_t lines = 0; lines < 2; lines++)
         for (uint32_t c = 0; c < 5; c++) {
-            vyre_desc d = engine_desc(128);
-            fake_reset();
-            fake.write_combined = fake.whole_lines = lines;
-            vyre *v = fake_handle(&d);
-            CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
-            CHECK_EQ(v->look_mask, 63);
+            const vyre_desc d = engine_desc(128);
+            vyre *v = looks_handle(&d, lines);
+            fake.hold = true;
             uint32_t at = 0; /* the next slot */
-            for (uint32_t i = 0; i < 40 && at + counts[c] <= 128; i++, at += counts[c]) {
+            for (; at + counts[c] <= 128; at += counts[c]) {
                 const bool due = at % 64 == 0 || at % 64 + counts[c] > 64;
-                CHECK_EQ(publish_looks(v, counts[c]), due);
+                CHECK_EQ(publish_looks(v, counts[c], false), due);
+            }
+            CHECK(publish_looks(v, counts[c], true));
+            fake.hold = false;
+            CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK);
+            vyre_close(v);
+        }
+}
+
+/* Behind works that have ended, whether somebody has asked for them or not: so
+ * each is served without a question. */
+static void publishes_into_a_ring_at_rest_look(void)
+{
+    for (uint32_t lines = 0; lines < 2; lines++)
+        for (uint32_t asked = 0; asked < 2; asked++) {
+            const vyre_desc d = engine_desc(128);
+            vyre *v = looks_handle(&d, lines);
+            for (uint32_t i = 0; i < 100; i++) {
+                const uint32_t count = 1 + i % 9, served = fake.served;
+                CHECK(publish_looks(v, count, false));
+                CHECK_EQ(fake.served - served, count);
+                if (asked)
+                    CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK);
             }
             vyre_close(v);
         }
+}
+
+/* A kernel that does not stay serves what is published, one by one or not. */
+static void in_passes_each_publish_looks(void)
+{
+    const vyre_desc d = engine_desc(128);
+    fake_reset();
+    fake.not_live = true;
+    vyre *v = fake_handle(&d);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    CHECK_EQ(v->look_mask, 0);
+    for (uint32_t i = 0; i < 40; i++)
+        CHECK(publish_looks(v, 1 + i % 3, false));
+    CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK);
+    vyre_close(v);
 }
 
 /* --- slots as lines, and a thread alone ---------------------------------- */
@@ -797,12 +845,15 @@ static void share(vyre *v)
 }
 
 /* By one thread, one slot at a time and in batches; then by one of two.  Lines are
- * composed in one register, where there is one, or in pieces. */
-static void check_lines(bool wide)
+ * composed in one register, where there is one, or in pieces; into one partition,
+ * or one for each priority. */
+static void check_lines(bool wide, bool priority)
 {
-    enum { SLOTS = 64, BATCH = 21 };
+    enum { SLOTS = 130, BATCH = 21 };
     vyre_desc d = engine_desc(SLOTS);
     d.tenants = 2;
+    if (priority)
+        d.kernel.kind = VYRE_KERNEL_PRIORITY;
     fake_reset();
     vyre *words = fake_handle(&d);
     fake.write_combined = fake.whole_lines = true;
@@ -836,8 +887,8 @@ static void check_lines(bool wide)
 
 static void a_line_is_the_same_slot(void)
 {
-    check_lines(false);
-    check_lines(true);
+    for (uint32_t how = 0; how < 4; how++)
+        check_lines(how & 1u, how & 2u);
 }
 
 /* A lone thread makes a fence once in a round of the ring, so that the mirror's
@@ -1049,6 +1100,8 @@ int main(void)
     RUN(jobs_need_no_calls_of_the_driver);
     RUN(write_combined_memory_is_fenced);
     RUN(publishes_look_at_the_device_now_and_then);
+    RUN(publishes_into_a_ring_at_rest_look);
+    RUN(in_passes_each_publish_looks);
     RUN(a_line_is_the_same_slot);
     RUN(lines_are_fenced_when_they_must_be);
     RUN(a_second_thread_waits_its_turn);

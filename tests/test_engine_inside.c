@@ -426,6 +426,9 @@ static void each_round_of_a_partition_has_a_look(void)
             v.slots = slots;
             v.desc.kernel.kind = priority ? VYRE_KERNEL_PRIORITY : VYRE_KERNEL_DIRECT;
             vyi_partitions_plan(&v);
+            vyi_publish_plan(&v, false);
+            CHECK_EQ(v.look_mask, 0);
+            vyi_publish_plan(&v, true);
             CHECK(v.look_mask < VYI_LOOK_EVERY);
             CHECK(priority || slots < VYI_LOOK_EVERY || v.look_mask == VYI_LOOK_EVERY - 1);
             for (uint32_t i = 0; i < v.partition_count; i++) {

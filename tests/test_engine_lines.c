@@ -1,0 +1,4 @@
+/* The engine on a backend that fails, with slots stored as lines on a CPU that may
+ * have no such store: there they go word by word, the status last. */
+#define VYI_LINES_BY_WORDS
+#include "test_engine_fake.c"
