@@ -17002,20 +17002,26 @@ VYRE_API vyre_status vyre_glsl_compile(const char *source, uint32_t version,
     return status;
 }
 /* ==========================================================================
- * engine: publishing, and waiting for what was published
+ * engine: slots, and how threads come by them
  *
- * The hot path takes no lock and never reads device memory.  A publisher finds
- * a slot with a cursor that all publishers of a partition add to, makes it its
- * own with one compare-and-swap on the slot's mark, writes the work, and
- * raises STATUS last.  The kernel ends a slot by writing its mirror word; that
- * word is all that is polled here.
+ * A publisher finds a slot with a cursor that all publishers of a partition add
+ * to, and makes it its own with one compare-and-swap on the slot's mark.
  *
  * Device memory is write-combined, and there both a fence and a locked
  * instruction wait until what this core has written has arrived: 130 ns for a
- * write of 6 ns.  So a slot is stored as one line, where that is seen as a
- * whole; a thread that uses the handle alone moves marks by plain stores; and
- * one that shares it takes several slots at a time, into its seat.
+ * write of 6 ns.  So a thread that uses the handle alone moves marks by plain
+ * stores; and one that shares it takes several slots at a time, into its seat.
  * ======================================================================= */
+/* ==========================================================================
+ * engine, private: slots, for publishing and for waiting
+ *
+ * A slot's mark is moved by whoever has it; its mirror word is cleared by a
+ * publisher and set by the kernel.  Here stands what moves and reads them, and
+ * how a thread says that it is alone with the handle.
+ * ======================================================================= */
+#ifndef VYI_ENGINE_SLOTS_IMPL_H
+#define VYI_ENGINE_SLOTS_IMPL_H
+
 /* ==========================================================================
  * engine: what a backend is
  *
@@ -17228,9 +17234,10 @@ typedef struct vyi_chain {
     uint64_t launched, completed; /* launches of any kind on this device */
     uint64_t leases, passes;      /* of all devices so far */
     uint64_t since;               /* when the oldest launch in flight can have begun */
-    uint64_t lease_ns;
+    uint64_t lease_ns, least_ns;  /* as last seen; a lease takes as long at least, 0: unknown */
     uint32_t rounds;
     uint32_t before, after;       /* works pending when the last pass began, and ended */
+    uint32_t ended;               /* works that had ended when it began */
     uint64_t retry_at;            /* when a pass is worth while though nothing is new */
 } vyi_chain;
 
@@ -17279,6 +17286,7 @@ struct vyre {
     uint32_t  user_index[VYI_MAX_BUFFERS]; /* of the user's buffer i in `buffers` */
     vyre_mode mode;
     uint32_t  look_mask;  /* who publishes into a slot that has none of these bits nudges */
+    bool      lives;      /* a kernel serves what is published between two calls */
     bool      wide;       /* lines are composed in one register */
     uint32_t *marks;      /* of each slot */
     vyi_trouble *trouble; /* of each slot */
@@ -17352,10 +17360,10 @@ static inline uint32_t vyi_control_load(const vyi_device *d, uint32_t word)
     return vyi_le32(vyi_load_acquire(vyi_engine_words(d, VYI_ROLE_CONTROL) + word));
 }
 
-/* Slots (engine_slots.c).  vyi_alone_begin comes before any other of these
- * functions, vyi_seats_plan before the first publish, when the device is known.
- * vyi_engine_hold takes every slot, if all are at rest (or, with `force`,
- * whatever they are doing); vyi_engine_unhold puts them back. */
+/* Slots (engine_slots.c _publish.c _wait.c).  vyi_alone_begin comes before any
+ * other of these functions, vyi_seats_plan before the first publish, when the
+ * device is known.  vyi_engine_hold takes every slot, if all are at rest (or,
+ * with `force`, whatever they are doing); vyi_engine_unhold puts them back. */
 VYI_API void vyi_alone_begin(vyre *v);
 VYI_API void vyi_seats_plan(vyre *v);
 VYI_API bool vyi_engine_hold(vyre *v, bool force);
@@ -17410,23 +17418,24 @@ VYI_EXTERN_C_END
 
 #endif
 
+VYI_EXTERN_C_BEGIN
 
 #define VYI_MIRROR_STATUS(word) ((word) & 0xffu)
 #define VYI_MIRROR_FAULT(word)  ((word) >> 8)
 
 /* --- marks --------------------------------------------------------------- */
 
-static uint32_t vyi_mark_generation(uint32_t mark)
+static inline uint32_t vyi_mark_generation(uint32_t mark)
 {
     return mark >> VYI_GENERATION_BIT;
 }
 
-static uint32_t vyi_mark_phase(uint32_t mark)
+static inline uint32_t vyi_mark_phase(uint32_t mark)
 {
     return mark & VYI_PHASE_MASK;
 }
 
-static uint32_t vyi_mark_with(uint32_t mark, uint32_t phase)
+static inline uint32_t vyi_mark_with(uint32_t mark, uint32_t phase)
 {
     return (mark & ~VYI_PHASE_MASK) | phase;
 }
@@ -17438,48 +17447,22 @@ static inline uint32_t vyi_mark_next(uint32_t mark)
     return vyi_mark_with(next + (next < one ? one : 0), VYI_PHASE_BUSY);
 }
 
+static inline vyre_ticket vyi_ticket_of(uint32_t slot, uint32_t mark)
+{
+    vyre_ticket t;
+    t.slot = slot;
+    t.generation = vyi_mark_generation(mark);
+    return t;
+}
+
 /* --- one thread alone ---------------------------------------------------- */
 
-/* The first thread that publishes or asks has the slots to itself until a
- * second one comes.  It says when it is `inside`, and then looks whether the
- * handle still is its own; a second thread first takes the handle away, and then
- * looks whether the first is inside.  Each store must come before the load
- * behind it: the second thread's fence sees to that for both. */
+/* Whether the handle is the thread `me`'s own from now on, and entered. */
+VYI_API bool vyi_alone_decide(vyre *v, uintptr_t me);
 
-VYI_API void vyi_alone_begin(vyre *v)
-{
-    const uintptr_t who = vyi_fence_others_ready() ? VYI_ALONE_NOBODY : VYI_ALONE_SHARED;
-    vyi_store_pointer(&v->alone, (void *)who);
-    v->fences = 1;
-}
-
-static uintptr_t vyi_alone_who(const vyre *v)
+static inline uintptr_t vyi_alone_who(const vyre *v)
 {
     return (uintptr_t)vyi_load_pointer(&v->alone);
-}
-
-static bool vyi_alone_decide(vyre *v, uintptr_t me)
-{
-    for (;; vyi_yield()) {
-        if (vyi_alone_who(v) == VYI_ALONE_SHARED)
-            return false;
-        if (vyi_compare_exchange(&v->turning, 0, 1) != 0)
-            continue;
-        const uintptr_t who = vyi_alone_who(v);
-        const bool mine = who == VYI_ALONE_NOBODY || who == me;
-        if (mine) {
-            vyi_store_relaxed(&v->inside, 1);
-            vyi_store_pointer(&v->alone, (void *)me);
-        } else if (who != VYI_ALONE_SHARED) {
-            vyi_store_pointer(&v->alone, (void *)(uintptr_t)VYI_ALONE_ENDING);
-            vyi_fence_others();
-            while (vyi_load_acquire(&v->inside))
-                vyi_yield();
-            vyi_store_pointer(&v->alone, (void *)(uintptr_t)VYI_ALONE_SHARED);
-        }
-        vyi_store_release(&v->turning, 0);
-        return mine;
-    }
 }
 
 /* True: the slots are the caller's until it leaves.  It must not wait for
@@ -17503,12 +17486,7 @@ static inline void vyi_alone_leave(vyre *v, bool alone)
         vyi_store_release(&v->inside, 0);
 }
 
-/* How a publisher has come by its slots, and what is left to do for them. */
-typedef enum vyi_way {
-    VYI_WAY_SHARED = 0, /* with a compare-and-swap each; mirror words not cleared */
-    VYI_WAY_SEAT = 1,   /* from its seat; mirror words cleared, and fenced where lines are stored */
-    VYI_WAY_ALONE = 2   /* as a thread alone; mirror words cleared */
-} vyi_way;
+/* --- marks and mirror words ------------------------------------------------ */
 
 /* The mark's move, if it still is what it was. */
 static inline bool vyi_mark_move(vyre *v, bool alone, uint32_t slot, uint32_t from, uint32_t to)
@@ -17523,7 +17501,7 @@ static inline bool vyi_mark_move(vyre *v, bool alone, uint32_t slot, uint32_t fr
 
 /* How the slot ended, or 0.  Pairs with the kernel's release of the word, and
  * with the publisher's that cleared it. */
-static uint32_t vyi_slot_outcome(const vyre *v, uint32_t slot)
+static inline uint32_t vyi_slot_outcome(const vyre *v, uint32_t slot)
 {
     const vyi_device *d = vyi_engine_device(v);
     return vyi_le32(vyi_load_acquire(vyi_engine_words(d, v->mirror_index) + slot));
@@ -17537,6 +17515,129 @@ static inline void vyi_slot_clear(vyre *v, bool alone, uint32_t slot)
         return;
     vyi_store_release(vyi_engine_words(d, v->mirror_index) + slot, 0);
     v->cleared[slot] = v->fences;
+}
+
+/* --- taking slots -------------------------------------------------------- */
+
+/* How a publisher has come by its slots, and what is left to do for them. */
+typedef enum vyi_way {
+    VYI_WAY_SHARED = 0, /* with a compare-and-swap each; mirror words not cleared */
+    VYI_WAY_SEAT = 1,   /* from its seat; mirror words cleared, and fenced where lines are stored */
+    VYI_WAY_ALONE = 2   /* as a thread alone; mirror words cleared */
+} vyi_way;
+
+static inline uint32_t vyi_partition_place(const vyi_partition *part, uint32_t turn)
+{
+    return (part->count & (part->count - 1)) == 0 ? turn & (part->count - 1) : turn % part->count;
+}
+
+/* How many of the partition's next places follow each other, at most `count`;
+ * not again from the first.  *place is the first of them. */
+static inline uint32_t vyi_partition_run(const vyi_partition *part, uint32_t turn, uint32_t count,
+                                         uint32_t *place)
+{
+    *place = vyi_partition_place(part, turn);
+    return count < part->count - *place ? count : part->count - *place;
+}
+
+/* The wire's levels, by vyre_priority. */
+static inline uint32_t vyi_priority_level(vyre_priority priority)
+{
+    static const uint8_t levels[VYRE_PRIORITY_LEVELS] = { 2, 0, 1, 3, 4 };
+    return levels[priority];
+}
+
+static inline vyi_partition *vyi_partition_of(vyre *v, vyre_priority priority)
+{
+    vyi_partition *part = &v->partitions[0];
+    if (v->partition_count > 1) {
+        part = &v->partitions[vyi_priority_level(priority)];
+        if (part->count == 0) /* a ring of less than five slots has NORMAL ones only */
+            part = &v->partitions[vyi_priority_level(VYRE_PRIORITY_NORMAL)];
+    }
+    return part;
+}
+
+/* Several slots at a time. */
+#define VYI_BATCH 64u
+VYI_STATIC_ASSERT(stash_is_a_batch, VYI_STASH <= VYI_BATCH);
+
+typedef struct vyi_batch {
+    uint32_t slots[VYI_BATCH], marks[VYI_BATCH], count;
+} vyi_batch;
+
+static inline void vyi_batch_add(vyi_batch *b, uint32_t slot, uint32_t mark)
+{
+    b->slots[b->count] = slot;
+    b->marks[b->count++] = mark;
+}
+
+/* Those of the next `count` places that are free; one addition reserves all. */
+VYI_API void vyi_batch_claim_run(vyre *v, bool alone, vyi_partition *part, vyi_batch *b,
+                                 uint32_t count);
+
+/* What the caller's stash has, for a batch of at most `count`: a thread's works
+ * keep to the cursor's order. */
+VYI_API void vyi_seat_empty(vyre *v, vyi_batch *b, uint32_t count);
+
+/* A slot for the work: its BUSY mark, or 0 if none is free.  With `wait` it
+ * waits for somebody who has all slots for a moment: the caller has none. */
+VYI_API uint32_t vyi_work_claim(vyre *v, vyi_way *way, bool wait, const vyre_work *work,
+                                uint32_t *slot);
+
+/* --- what a handle says --------------------------------------------------- */
+
+/* VYRE_E_DEVICE_LOST, and how, unless somebody holds the lock just now. */
+VYI_API vyre_status vyi_engine_gone(const vyre *v, const char *what, vyre_error *err);
+VYI_API vyre_status vyi_engine_refuses(const vyre *v, uint32_t state, vyre_error *err);
+
+static inline vyre_status vyi_engine_takes_work(const vyre *v, vyre_error *err)
+{
+    const uint32_t state = vyi_load_acquire(&v->state);
+    return state < VYI_STATE_SHUT ? VYRE_OK : vyi_engine_refuses(v, state, err);
+}
+
+VYI_EXTERN_C_END
+
+#endif
+
+/* --- one thread alone ---------------------------------------------------- */
+
+/* The first thread that publishes or asks has the slots to itself until a
+ * second one comes.  It says when it is `inside`, and then looks whether the
+ * handle still is its own; a second thread first takes the handle away, and then
+ * looks whether the first is inside.  Each store must come before the load
+ * behind it: the second thread's fence sees to that for both. */
+
+VYI_API void vyi_alone_begin(vyre *v)
+{
+    const uintptr_t who = vyi_fence_others_ready() ? VYI_ALONE_NOBODY : VYI_ALONE_SHARED;
+    vyi_store_pointer(&v->alone, (void *)who);
+    v->fences = 1;
+}
+
+VYI_API bool vyi_alone_decide(vyre *v, uintptr_t me)
+{
+    for (;; vyi_yield()) {
+        if (vyi_alone_who(v) == VYI_ALONE_SHARED)
+            return false;
+        if (vyi_compare_exchange(&v->turning, 0, 1) != 0)
+            continue;
+        const uintptr_t who = vyi_alone_who(v);
+        const bool mine = who == VYI_ALONE_NOBODY || who == me;
+        if (mine) {
+            vyi_store_relaxed(&v->inside, 1);
+            vyi_store_pointer(&v->alone, (void *)me);
+        } else if (who != VYI_ALONE_SHARED) {
+            vyi_store_pointer(&v->alone, (void *)(uintptr_t)VYI_ALONE_ENDING);
+            vyi_fence_others();
+            while (vyi_load_acquire(&v->inside))
+                vyi_yield();
+            vyi_store_pointer(&v->alone, (void *)(uintptr_t)VYI_ALONE_SHARED);
+        }
+        vyi_store_release(&v->turning, 0);
+        return mine;
+    }
 }
 
 /* Only the owner of the slot's BUSY mark writes.  The generation is 0 while the
@@ -17581,11 +17682,6 @@ static uint32_t vyi_slot_claim(vyre *v, bool alone, uint32_t slot)
     return next;
 }
 
-static uint32_t vyi_partition_place(const vyi_partition *part, uint32_t turn)
-{
-    return (part->count & (part->count - 1)) == 0 ? turn & (part->count - 1) : turn % part->count;
-}
-
 /* Reserves the next `count` places; the first of them. */
 static inline uint32_t vyi_partition_turn(vyi_partition *part, bool alone, uint32_t count)
 {
@@ -17613,76 +17709,12 @@ static uint32_t vyi_partition_claim(vyre *v, bool alone, vyi_partition *part, ui
     return 0;
 }
 
-/* The wire's levels, by vyre_priority. */
-static uint32_t vyi_priority_level(vyre_priority priority)
-{
-    static const uint8_t levels[VYRE_PRIORITY_LEVELS] = { 2, 0, 1, 3, 4 };
-    return levels[priority];
-}
-
-static vyi_partition *vyi_partition_of(vyre *v, vyre_priority priority)
-{
-    vyi_partition *part = &v->partitions[0];
-    if (v->partition_count > 1) {
-        part = &v->partitions[vyi_priority_level(priority)];
-        if (part->count == 0) /* a ring of less than five slots has NORMAL ones only */
-            part = &v->partitions[vyi_priority_level(VYRE_PRIORITY_NORMAL)];
-    }
-    return part;
-}
-
-/* Several slots at a time. */
-#define VYI_BATCH 64u
-VYI_STATIC_ASSERT(stash_is_a_batch, VYI_STASH <= VYI_BATCH);
-
-typedef struct vyi_batch {
-    uint32_t slots[VYI_BATCH], marks[VYI_BATCH], count;
-} vyi_batch;
-
-static void vyi_batch_add(vyi_batch *b, uint32_t slot, uint32_t mark)
-{
-    b->slots[b->count] = slot;
-    b->marks[b->count++] = mark;
-}
-
 /* Whether a publisher may take a slot with this mark and outcome in one move. */
 static bool vyi_slot_is_free(uint32_t mark, const uint32_t *outcome)
 {
     return vyi_mark_phase(mark) == VYI_PHASE_FREE ||
            (vyi_mark_phase(mark) == VYI_PHASE_FLIGHT &&
             VYI_MIRROR_STATUS(vyi_le32(vyi_load_acquire(outcome))) == VYRE_SLOT_DONE);
-}
-
-/* How many of the partition's next places follow each other, at most `count`;
- * not again from the first.  *place is the first of them. */
-static inline uint32_t vyi_partition_run(const vyi_partition *part, uint32_t turn, uint32_t count,
-                                         uint32_t *place)
-{
-    *place = vyi_partition_place(part, turn);
-    return count < part->count - *place ? count : part->count - *place;
-}
-
-/* A lone thread's: those of the next places that are FREE, as far as they follow
- * each other.  Their marks stay FREE until they are FLIGHT: whoever takes slots,
- * or asks for one, enters first, and so waits until the lone thread is outside;
- * and whoever only looks (vyi_engine_pending, a drain) passes over BUSY and FREE
- * alike. */
-static inline uint32_t vyi_lone_claim(const vyre *v, vyi_partition *part, uint32_t *slots,
-                                      uint32_t *marks, uint32_t count)
-{
-    const uint32_t turn = vyi_load_relaxed(&part->cursor);
-    uint32_t place, n = 0;
-    const uint32_t most = vyi_partition_run(part, turn, count, &place);
-    for (; n < most; n++) {
-        const uint32_t slot = part->first + place + n;
-        const uint32_t mark = vyi_load_relaxed(&v->marks[slot]);
-        if (vyi_mark_phase(mark) != VYI_PHASE_FREE)
-            break;
-        slots[n] = slot;
-        marks[n] = vyi_mark_next(mark);
-    }
-    vyi_store_relaxed(&part->cursor, turn + n);
-    return n;
 }
 
 /* Slots `slot` (even) and slot + 1 with one compare-and-swap. */
@@ -17713,9 +17745,8 @@ static inline void vyi_era_pass(vyre *v, const vyi_partition *part, uint32_t pla
         vyi_store_relaxed(at, era + passed);
 }
 
-/* Those of the next `count` places that are free; one addition reserves all. */
-static void vyi_batch_claim_run(vyre *v, bool alone, vyi_partition *part, vyi_batch *b,
-                                uint32_t count)
+VYI_API void vyi_batch_claim_run(vyre *v, bool alone, vyi_partition *part, vyi_batch *b,
+                                 uint32_t count)
 {
     const uint32_t turn = vyi_partition_turn(part, alone, count);
     if (!alone)
@@ -17922,9 +17953,7 @@ static inline uint32_t vyi_seat_claim(vyre *v, vyi_partition *part, uint32_t *sl
     return mark;
 }
 
-/* What the caller's stash has, for a batch of at most `count`: a thread's works
- * keep to the cursor's order. */
-static void vyi_seat_empty(vyre *v, vyi_batch *b, uint32_t count)
+VYI_API void vyi_seat_empty(vyre *v, vyi_batch *b, uint32_t count)
 {
     vyi_seat *seat = vyi_seat_sit(v);
     if (!seat)
@@ -18029,10 +18058,8 @@ static uint32_t vyi_shared_claim(vyre *v, bool wait, vyi_partition *part, uint32
     return mark;
 }
 
-/* A slot for the work: its BUSY mark, or 0 if none is free.  With `wait` it
- * waits for somebody who has all slots for a moment: the caller has none. */
-static inline uint32_t vyi_work_claim(vyre *v, vyi_way *way, bool wait, const vyre_work *work,
-                                      uint32_t *slot)
+VYI_API uint32_t vyi_work_claim(vyre *v, vyi_way *way, bool wait, const vyre_work *work,
+                                uint32_t *slot)
 {
     vyi_partition *part = vyi_partition_of(v, work->priority);
     if (*way == VYI_WAY_ALONE)
@@ -18115,8 +18142,17 @@ VYI_API uint32_t vyi_engine_pending(const vyre *v)
     }
     return count;
 }
+/* ==========================================================================
+ * engine: publishing
+ *
+ * The hot path takes no lock and never reads device memory.  A publisher takes
+ * a slot (engine_slots.c), writes the work, and raises STATUS last.  Device
+ * memory is write-combined, and there a fence waits until what this core has
+ * written has arrived: 130 ns for a write of 6 ns.  So a slot is stored as one
+ * line, where that is seen as a whole.
+ * ======================================================================= */
 
-/* --- publishing ---------------------------------------------------------- */
+/* --- what may be published ------------------------------------------------ */
 
 VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_error *err)
 {
@@ -18167,8 +18203,7 @@ static bool vyi_works_are_plain(const vyre *v, const vyre_work *works, uint32_t 
 VYI_STATIC_ASSERT(slot_pairs, VYRE_SLOT_TENANT % 2 == 0 && VYRE_SLOT_ARGS % 2 == 0 &&
                                   VYRE_SLOT_PRIORITY == VYRE_SLOT_TENANT + 1);
 
-/* How it was lost is said unless somebody holds the lock just now. */
-static vyre_status vyi_engine_gone(const vyre *v, const char *what, vyre_error *err)
+VYI_API vyre_status vyi_engine_gone(const vyre *v, const char *what, vyre_error *err)
 {
     vyi_mutex *lock = vyi_engine_lock(v);
     vyi_fail(err, VYRE_E_DEVICE_LOST, 0, "Call vyre_recover().", "the device was lost; %s", what);
@@ -18183,18 +18218,12 @@ static vyre_status vyi_engine_gone(const vyre *v, const char *what, vyre_error *
 }
 
 VYI_COLD
-static vyre_status vyi_engine_refuses(const vyre *v, uint32_t state, vyre_error *err)
+VYI_API vyre_status vyi_engine_refuses(const vyre *v, uint32_t state, vyre_error *err)
 {
     if (state == VYI_STATE_LOST)
         return vyi_engine_gone(v, "nothing can be published", err);
     return vyi_fail(err, VYRE_E_STOPPED, 0, "Call vyre_start() to go on.",
                     "opcode SHUTDOWN has stopped the kernel");
-}
-
-static inline vyre_status vyi_engine_takes_work(const vyre *v, vyre_error *err)
-{
-    const uint32_t state = vyi_load_acquire(&v->state);
-    return state < VYI_STATE_SHUT ? VYRE_OK : vyi_engine_refuses(v, state, err);
 }
 
 /* From the place 12 - n on: a head of four words and n arguments that are kept, and
@@ -18351,19 +18380,34 @@ VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_wo
         vyi_fence_stores();
 }
 
-static vyre_ticket vyi_ticket_of(uint32_t slot, uint32_t mark)
-{
-    vyre_ticket t;
-    t.slot = slot;
-    t.generation = vyi_mark_generation(mark);
-    return t;
-}
-
 static vyre_status vyi_engine_full(const vyre *v, vyre_error *err)
 {
     return vyi_fail(err, VYRE_FULL, v->slots,
                     "Poll or wait for a ticket and publish again, or use more slots.",
                     "none of the %u slots is free", v->slots);
+}
+
+/* A lone thread's: those of the next places that are FREE, as far as they follow
+ * each other.  Their marks stay FREE until they are FLIGHT: whoever takes slots,
+ * or asks for one, enters first, and so waits until the lone thread is outside;
+ * and whoever only looks (vyi_engine_pending, a drain) passes over BUSY and FREE
+ * alike. */
+static inline uint32_t vyi_lone_claim(const vyre *v, vyi_partition *part, uint32_t *slots,
+                                      uint32_t *marks, uint32_t count)
+{
+    const uint32_t turn = vyi_load_relaxed(&part->cursor);
+    uint32_t place, n = 0;
+    const uint32_t most = vyi_partition_run(part, turn, count, &place);
+    for (; n < most; n++) {
+        const uint32_t slot = part->first + place + n;
+        const uint32_t mark = vyi_load_relaxed(&v->marks[slot]);
+        if (vyi_mark_phase(mark) != VYI_PHASE_FREE)
+            break;
+        slots[n] = slot;
+        marks[n] = vyi_mark_next(mark);
+    }
+    vyi_store_relaxed(&part->cursor, turn + n);
+    return n;
 }
 
 /* Four marks at a time, of a lone thread's slots that follow each other. */
@@ -18523,13 +18567,13 @@ static inline bool vyi_slot_before_is_busy(const vyre *v, uint32_t slot)
            vyi_load_relaxed(&mirror[before]) == 0;
 }
 
-/* A nudge asks for the time, which costs more than a publish.  So only who finds
- * the ring at rest makes one, for the leases may have run out; and who passes one
- * slot in many.  A look leaves leases for milliseconds, so works close behind each
- * other need no other. */
+/* A nudge asks for the time, which costs more than a publish.  So two make one: who
+ * passes one slot in many; and, where a kernel lives, whoever comes behind a work
+ * that has ended, for the leases may have run out since.  After a look they last
+ * for longer than works stay close behind each other (vyi_chain_cadence). */
 static inline void vyi_publish_nudge(vyre *v, uint32_t first, uint32_t last, uint32_t count)
 {
-    if ((last & v->look_mask) < count || !vyi_slot_before_is_busy(v, first))
+    if ((last & v->look_mask) < count || (!vyi_slot_before_is_busy(v, first) && v->lives))
         vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
 }
 
@@ -18678,7 +18722,8 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
         first = done ? first : from;
         done += n;
     }
-    if (done < count)
+    /* A batch is worth a pass of a kernel that does not stay. */
+    if (done < count || !v->lives)
         vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
     else if (count)
         vyi_publish_nudge(v, first, t->slot, count);
@@ -18686,6 +18731,12 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
         *published = done;
     return done == count ? VYRE_OK : vyi_engine_full(v, err);
 }
+/* ==========================================================================
+ * engine: waiting for what was published
+ *
+ * The kernel ends a slot by writing its mirror word; that word, in cached memory
+ * of the host, is all that is polled here.
+ * ======================================================================= */
 
 /* --- outcomes ------------------------------------------------------------ */
 
@@ -19007,7 +19058,8 @@ VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre
 
 #define VYI_LEASE_ROUNDS_MAX (1u << 30)
 #define VYI_CADENCE_MAX      1000u /* microseconds */
-#define VYI_CADENCE_MIN      20u
+#define VYI_CADENCE_MIN      20u   /* with leases shorter than four of these every look is due */
+#define VYI_NUDGE_TRIES      64u   /* for the lock: a few microseconds */
 #define VYI_PASS_WAIT_NS     200000u
 #define VYI_PASS_RETRY_NS    1000000u
 
@@ -19079,12 +19131,16 @@ static void vyi_chain_measure(vyre *v, uint64_t ended)
     if (v->state != VYI_STATE_RUNNING || v->mode != VYRE_MODE_PERSISTENT)
         return;
     c->lease_ns = each;
+    if (!dry || each < c->least_ns)
+        c->least_ns = each;
     if (c->rounds == 0 || v->desc.lease.rounds)
         return;
     if (each < aim / 2)
         c->rounds = c->rounds < most / 2 ? c->rounds * 2 : most;
-    else if (!dry && each > aim * 2 && c->rounds > 1)
+    else if (!dry && each > aim * 2 && c->rounds > 1) {
         c->rounds /= 2;
+        c->least_ns /= 2;
+    }
 }
 
 VYI_API vyre_status vyi_engine_reap(vyre *v, uint64_t timeout_ns, vyre_error *err)
@@ -19199,6 +19255,14 @@ static vyre_status vyi_chain_extend(vyre *v, vyre_error *err)
     return VYRE_OK;
 }
 
+/* How many works have ended, whenever they were published. */
+static uint32_t vyi_chain_ended(const vyre *v)
+{
+    const vyi_device *d = vyi_engine_device(v);
+    return vyi_control_load(d, VYRE_CONTROL_DONE_COUNT) +
+           vyi_control_load(d, VYRE_CONTROL_FAULT_COUNT);
+}
+
 /* A pass for work that is pending, unless the last one has changed nothing and
  * nothing is new. */
 static vyre_status vyi_chain_pass(vyre *v, vyi_effort effort, vyre_error *err)
@@ -19213,7 +19277,7 @@ static vyre_status vyi_chain_pass(vyre *v, vyi_effort effort, vyre_error *err)
     if (c->before) { /* a pass has ended */
         vyi_engine_bury(v);
         c->after = vyi_engine_pending(v);
-        c->retry_at = c->after < c->before ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
+        c->retry_at = vyi_chain_ended(v) != c->ended ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
         c->before = 0;
     }
     if (v->state == VYI_STATE_RUNNING && vyi_chain_shut(v)) {
@@ -19226,22 +19290,26 @@ static vyre_status vyi_chain_pass(vyre *v, vyi_effort effort, vyre_error *err)
     if (v->state == VYI_STATE_IDLE)
         vyi_engine_set_shutdown(v, 0);
     c->before = pending;
+    c->ended = vyi_chain_ended(v);
     const vyre_status status = vyi_engine_launch(v, VYI_LAUNCH_ONCE, 0, err);
     if (status != VYRE_OK)
         c->before = 0;
     return status;
 }
 
-/* Microseconds until the next look. */
+/* Microseconds until the next look, in which the leases cannot run out: behind the
+ * one that runs there is another, and this is a quarter of it.  0: every look is
+ * due, for that is not so or not known. */
 static uint32_t vyi_chain_cadence(const vyre *v)
 {
-    const vyi_device *d = vyi_engine_device(v);
-    if (d->pumped || v->state != VYI_STATE_RUNNING || v->mode != VYRE_MODE_PERSISTENT)
+    if (!v->lives || v->state != VYI_STATE_RUNNING)
         return 0;
-    const uint64_t us = v->chain.lease_ns / 4000u;
-    if (v->chain.rounds == 0 || us > VYI_CADENCE_MAX)
+    if (v->chain.rounds == 0)
         return VYI_CADENCE_MAX;
-    return us < VYI_CADENCE_MIN ? VYI_CADENCE_MIN : (uint32_t)us;
+    const uint64_t us = v->chain.least_ns / 4000u;
+    if (us < VYI_CADENCE_MIN || vyi_chain_target(v) < 2)
+        return 0;
+    return us < VYI_CADENCE_MAX ? (uint32_t)us : VYI_CADENCE_MAX;
 }
 
 static vyre_status vyi_engine_mend(vyre *v, vyre_error *err)
@@ -19280,8 +19348,12 @@ VYI_API vyre_status vyi_engine_nudge(vyre *v, vyi_effort effort, vyre_error *err
 
     if (ahead - 1 < VYI_CADENCE_MAX || (state == VYI_STATE_IDLE && effort == VYI_EFFORT_LOOK))
         return VYRE_OK;
-    if (!vyi_mutex_try(&v->lock))
-        return VYRE_OK;
+    /* Who has it drives, or mostly is gone in a moment. */
+    for (uint32_t tried = 0; !vyi_mutex_try(&v->lock); tried++) {
+        if (tried == VYI_NUDGE_TRIES)
+            return VYRE_OK;
+        vyi_pause();
+    }
     const vyre_status status = vyi_engine_drive(v, effort, err);
     vyi_mutex_unlock(&v->lock);
     return status;
@@ -19866,9 +19938,10 @@ VYRE_API vyre_status vyre_tenant_enable(vyre *v, uint32_t tenant, bool enable, v
 /* ==========================================================================
  * engine: implementation
  *
- * The handle's life: open, start, stop, recover, close.  Slots and tickets are
- * in engine_slots.c, the chain of leases in engine_lease.c, whole runs and
- * byte-level dispatch in engine_run.c.
+ * The handle's life: open, start, stop, recover, close.  How threads come by
+ * slots is in engine_slots.c, what they publish and ask in engine_publish.c and
+ * engine_wait.c, the chain of leases in engine_lease.c, whole runs and byte-level
+ * dispatch in engine_run.c.
  * ======================================================================= */
 
 
@@ -20149,7 +20222,7 @@ static void vyi_partitions_plan(vyre *v)
 }
 
 /* How often who publishes looks at the device (vyi_publish_nudge): once in every
- * round of a partition at least; each time, where no kernel lives on by itself. */
+ * round of a partition at least. */
 static void vyi_publish_plan(vyre *v, bool lives)
 {
     const uint32_t each = v->slots / VYRE_PRIORITY_LEVELS;
@@ -20157,7 +20230,8 @@ static void vyi_publish_plan(vyre *v, bool lives)
     uint32_t every = VYI_LOOK_EVERY;
     while (every > least)
         every /= 2;
-    v->look_mask = lives ? every - 1 : 0;
+    v->look_mask = every - 1;
+    v->lives = lives;
     v->wide = vyi_has_wide();
 }
 

@@ -1,9 +1,10 @@
 /* ==========================================================================
  * engine: implementation
  *
- * The handle's life: open, start, stop, recover, close.  Slots and tickets are
- * in engine_slots.c, the chain of leases in engine_lease.c, whole runs and
- * byte-level dispatch in engine_run.c.
+ * The handle's life: open, start, stop, recover, close.  How threads come by
+ * slots is in engine_slots.c, what they publish and ask in engine_publish.c and
+ * engine_wait.c, the chain of leases in engine_lease.c, whole runs and byte-level
+ * dispatch in engine_run.c.
  * ======================================================================= */
 #include "engine_impl.h"
 #include "kernel_impl.h"
@@ -287,7 +288,7 @@ static void vyi_partitions_plan(vyre *v)
 }
 
 /* How often who publishes looks at the device (vyi_publish_nudge): once in every
- * round of a partition at least; each time, where no kernel lives on by itself. */
+ * round of a partition at least. */
 static void vyi_publish_plan(vyre *v, bool lives)
 {
     const uint32_t each = v->slots / VYRE_PRIORITY_LEVELS;
@@ -295,7 +296,8 @@ static void vyi_publish_plan(vyre *v, bool lives)
     uint32_t every = VYI_LOOK_EVERY;
     while (every > least)
         every /= 2;
-    v->look_mask = lives ? every - 1 : 0;
+    v->look_mask = every - 1;
+    v->lives = lives;
     v->wide = vyi_has_wide();
 }
 

@@ -213,9 +213,10 @@ typedef struct vyi_chain {
     uint64_t launched, completed; /* launches of any kind on this device */
     uint64_t leases, passes;      /* of all devices so far */
     uint64_t since;               /* when the oldest launch in flight can have begun */
-    uint64_t lease_ns;
+    uint64_t lease_ns, least_ns;  /* as last seen; a lease takes as long at least, 0: unknown */
     uint32_t rounds;
     uint32_t before, after;       /* works pending when the last pass began, and ended */
+    uint32_t ended;               /* works that had ended when it began */
     uint64_t retry_at;            /* when a pass is worth while though nothing is new */
 } vyi_chain;
 
@@ -264,6 +265,7 @@ struct vyre {
     uint32_t  user_index[VYI_MAX_BUFFERS]; /* of the user's buffer i in `buffers` */
     vyre_mode mode;
     uint32_t  look_mask;  /* who publishes into a slot that has none of these bits nudges */
+    bool      lives;      /* a kernel serves what is published between two calls */
     bool      wide;       /* lines are composed in one register */
     uint32_t *marks;      /* of each slot */
     vyi_trouble *trouble; /* of each slot */
@@ -337,10 +339,10 @@ static inline uint32_t vyi_control_load(const vyi_device *d, uint32_t word)
     return vyi_le32(vyi_load_acquire(vyi_engine_words(d, VYI_ROLE_CONTROL) + word));
 }
 
-/* Slots (engine_slots.c).  vyi_alone_begin comes before any other of these
- * functions, vyi_seats_plan before the first publish, when the device is known.
- * vyi_engine_hold takes every slot, if all are at rest (or, with `force`,
- * whatever they are doing); vyi_engine_unhold puts them back. */
+/* Slots (engine_slots.c _publish.c _wait.c).  vyi_alone_begin comes before any
+ * other of these functions, vyi_seats_plan before the first publish, when the
+ * device is known.  vyi_engine_hold takes every slot, if all are at rest (or,
+ * with `force`, whatever they are doing); vyi_engine_unhold puts them back. */
 VYI_API void vyi_alone_begin(vyre *v);
 VYI_API void vyi_seats_plan(vyre *v);
 VYI_API bool vyi_engine_hold(vyre *v, bool force);

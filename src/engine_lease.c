@@ -14,7 +14,8 @@
 
 #define VYI_LEASE_ROUNDS_MAX (1u << 30)
 #define VYI_CADENCE_MAX      1000u /* microseconds */
-#define VYI_CADENCE_MIN      20u
+#define VYI_CADENCE_MIN      20u   /* with leases shorter than four of these every look is due */
+#define VYI_NUDGE_TRIES      64u   /* for the lock: a few microseconds */
 #define VYI_PASS_WAIT_NS     200000u
 #define VYI_PASS_RETRY_NS    1000000u
 
@@ -86,12 +87,16 @@ static void vyi_chain_measure(vyre *v, uint64_t ended)
     if (v->state != VYI_STATE_RUNNING || v->mode != VYRE_MODE_PERSISTENT)
         return;
     c->lease_ns = each;
+    if (!dry || each < c->least_ns)
+        c->least_ns = each;
     if (c->rounds == 0 || v->desc.lease.rounds)
         return;
     if (each < aim / 2)
         c->rounds = c->rounds < most / 2 ? c->rounds * 2 : most;
-    else if (!dry && each > aim * 2 && c->rounds > 1)
+    else if (!dry && each > aim * 2 && c->rounds > 1) {
         c->rounds /= 2;
+        c->least_ns /= 2;
+    }
 }
 
 VYI_API vyre_status vyi_engine_reap(vyre *v, uint64_t timeout_ns, vyre_error *err)
@@ -206,6 +211,14 @@ static vyre_status vyi_chain_extend(vyre *v, vyre_error *err)
     return VYRE_OK;
 }
 
+/* How many works have ended, whenever they were published. */
+static uint32_t vyi_chain_ended(const vyre *v)
+{
+    const vyi_device *d = vyi_engine_device(v);
+    return vyi_control_load(d, VYRE_CONTROL_DONE_COUNT) +
+           vyi_control_load(d, VYRE_CONTROL_FAULT_COUNT);
+}
+
 /* A pass for work that is pending, unless the last one has changed nothing and
  * nothing is new. */
 static vyre_status vyi_chain_pass(vyre *v, vyi_effort effort, vyre_error *err)
@@ -220,7 +233,7 @@ static vyre_status vyi_chain_pass(vyre *v, vyi_effort effort, vyre_error *err)
     if (c->before) { /* a pass has ended */
         vyi_engine_bury(v);
         c->after = vyi_engine_pending(v);
-        c->retry_at = c->after < c->before ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
+        c->retry_at = vyi_chain_ended(v) != c->ended ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
         c->before = 0;
     }
     if (v->state == VYI_STATE_RUNNING && vyi_chain_shut(v)) {
@@ -233,22 +246,26 @@ static vyre_status vyi_chain_pass(vyre *v, vyi_effort effort, vyre_error *err)
     if (v->state == VYI_STATE_IDLE)
         vyi_engine_set_shutdown(v, 0);
     c->before = pending;
+    c->ended = vyi_chain_ended(v);
     const vyre_status status = vyi_engine_launch(v, VYI_LAUNCH_ONCE, 0, err);
     if (status != VYRE_OK)
         c->before = 0;
     return status;
 }
 
-/* Microseconds until the next look. */
+/* Microseconds until the next look, in which the leases cannot run out: behind the
+ * one that runs there is another, and this is a quarter of it.  0: every look is
+ * due, for that is not so or not known. */
 static uint32_t vyi_chain_cadence(const vyre *v)
 {
-    const vyi_device *d = vyi_engine_device(v);
-    if (d->pumped || v->state != VYI_STATE_RUNNING || v->mode != VYRE_MODE_PERSISTENT)
+    if (!v->lives || v->state != VYI_STATE_RUNNING)
         return 0;
-    const uint64_t us = v->chain.lease_ns / 4000u;
-    if (v->chain.rounds == 0 || us > VYI_CADENCE_MAX)
+    if (v->chain.rounds == 0)
         return VYI_CADENCE_MAX;
-    return us < VYI_CADENCE_MIN ? VYI_CADENCE_MIN : (uint32_t)us;
+    const uint64_t us = v->chain.least_ns / 4000u;
+    if (us < VYI_CADENCE_MIN || vyi_chain_target(v) < 2)
+        return 0;
+    return us < VYI_CADENCE_MAX ? (uint32_t)us : VYI_CADENCE_MAX;
 }
 
 static vyre_status vyi_engine_mend(vyre *v, vyre_error *err)
@@ -287,8 +304,12 @@ VYI_API vyre_status vyi_engine_nudge(vyre *v, vyi_effort effort, vyre_error *err
 
     if (ahead - 1 < VYI_CADENCE_MAX || (state == VYI_STATE_IDLE && effort == VYI_EFFORT_LOOK))
         return VYRE_OK;
-    if (!vyi_mutex_try(&v->lock))
-        return VYRE_OK;
+    /* Who has it drives, or mostly is gone in a moment. */
+    for (uint32_t tried = 0; !vyi_mutex_try(&v->lock); tried++) {
+        if (tried == VYI_NUDGE_TRIES)
+            return VYRE_OK;
+        vyi_pause();
+    }
     const vyre_status status = vyi_engine_drive(v, effort, err);
     vyi_mutex_unlock(&v->lock);
     return status;

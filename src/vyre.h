@@ -218,6 +218,8 @@
 #include "spirv.c"
 #include "glsl.c"
 #include "engine_slots.c"
+#include "engine_publish.c"
+#include "engine_wait.c"
 #include "engine_lease.c"
 #include "engine_run.c"
 #include "engine.c"

@@ -426,8 +426,6 @@ static void each_round_of_a_partition_has_a_look(void)
             v.slots = slots;
             v.desc.kernel.kind = priority ? VYRE_KERNEL_PRIORITY : VYRE_KERNEL_DIRECT;
             vyi_partitions_plan(&v);
-            vyi_publish_plan(&v, false);
-            CHECK_EQ(v.look_mask, 0);
             vyi_publish_plan(&v, true);
             CHECK(v.look_mask < VYI_LOOK_EVERY);
             CHECK(priority || slots < VYI_LOOK_EVERY || v.look_mask == VYI_LOOK_EVERY - 1);
@@ -439,6 +437,47 @@ static void each_round_of_a_partition_has_a_look(void)
                 CHECK(looks > 0);
             }
         }
+}
+
+/* A look that is not due says that the leases last: a quarter of the shortest that
+ * was seen while another one was queued. */
+static void a_look_is_due_before_the_leases_end(void)
+{
+    static vyre v;
+    static vyi_device d;
+    memset(&v, 0, sizeof v);
+    memset(&d, 0, sizeof d);
+    vyi_store_pointer(&v.device, &d);
+    d.in_flight = v.desc.lease.in_flight = 2;
+    v.state = VYI_STATE_RUNNING;
+    v.mode = VYRE_MODE_PERSISTENT;
+    v.desc.lease.time_ns = 5000000;
+    v.lives = true;
+    CHECK_EQ(vyi_chain_cadence(&v), VYI_CADENCE_MAX); /* endless */
+    v.chain.rounds = 1024;
+    CHECK_EQ(vyi_chain_cadence(&v), 0);
+    v.chain.launched = 1;
+    v.chain.completed = 1;
+    v.chain.since = vyi_now() - 400000000;
+    vyi_chain_measure(&v, 1); /* dry: how long it stood there, nobody knows */
+    CHECK(v.chain.lease_ns >= 400000000);
+    CHECK_EQ(vyi_chain_cadence(&v), 0);
+    v.chain.launched = 2;
+    v.chain.since = vyi_now() - 1000000;
+    vyi_chain_measure(&v, 1);
+    CHECK(vyi_chain_cadence(&v) >= 250);
+    const uint32_t rounds = v.chain.rounds;
+    v.chain.since = vyi_now() - 1000000000;
+    vyi_chain_measure(&v, 1); /* too long: half as many rounds */
+    CHECK_EQ(v.chain.rounds, rounds / 2);
+    CHECK(v.chain.least_ns >= 500000000 && v.chain.least_ns < v.chain.lease_ns);
+    CHECK_EQ(vyi_chain_cadence(&v), VYI_CADENCE_MAX);
+    v.chain.least_ns = VYI_CADENCE_MIN * 4000 - 1;
+    CHECK_EQ(vyi_chain_cadence(&v), 0);
+    v.chain.least_ns++;
+    CHECK_EQ(vyi_chain_cadence(&v), VYI_CADENCE_MIN);
+    v.desc.lease.in_flight = 1;
+    CHECK_EQ(vyi_chain_cadence(&v), 0);
 }
 
 /* --- what the probe has proved, and where -------------------------------- */
@@ -516,6 +555,7 @@ int main(void)
     RUN(a_lone_thread_sees_what_needs_a_fence);
     RUN(a_lone_threads_marks_fly_as_one_by_one);
     RUN(each_round_of_a_partition_has_a_look);
+    RUN(a_look_is_due_before_the_leases_end);
 #if VYI_VULKAN
     RUN(the_looping_kernel_is_one_that_was_proved);
     RUN(lines_are_trusted_where_they_were_seen);
