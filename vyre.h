@@ -17236,8 +17236,7 @@ typedef struct vyi_chain {
     uint64_t since;               /* when the oldest launch in flight can have begun */
     uint64_t lease_ns, least_ns;  /* as last seen; a lease takes as long at least, 0: unknown */
     uint32_t rounds;
-    uint32_t before, after;       /* works pending when the last pass began, and ended */
-    uint32_t ended;               /* works that had ended when it began */
+    uint32_t before, after;       /* which works were pending when the last pass began, and ended */
     uint64_t retry_at;            /* when a pass is worth while though nothing is new */
 } vyi_chain;
 
@@ -17370,6 +17369,8 @@ VYI_API bool vyi_engine_hold(vyre *v, bool force);
 VYI_API void vyi_engine_unhold(vyre *v);
 /* How many are in flight and have not ended. */
 VYI_API uint32_t vyi_engine_pending(const vyre *v);
+/* Which: a number that others hardly have; 0: none. */
+VYI_API uint32_t vyi_engine_waiting(const vyre *v);
 VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_work *work);
 /* `told`: whoever asks for this slot is told now; otherwise the next drain is. */
 VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint32_t code,
@@ -18073,6 +18074,11 @@ VYI_API uint32_t vyi_work_claim(vyre *v, vyi_way *way, bool wait, const vyre_wor
 
 /* --- holding all ---------------------------------------------------------- */
 
+static inline bool vyi_slot_is_pending(const vyre *v, uint32_t slot, uint32_t mark)
+{
+    return vyi_mark_phase(mark) == VYI_PHASE_FLIGHT && !vyi_slot_outcome(v, slot);
+}
+
 static bool vyi_slots_hold(vyre *v, bool alone, bool force)
 {
     vyi_store_release(&v->held, 1);
@@ -18080,9 +18086,7 @@ static bool vyi_slots_hold(vyre *v, bool alone, bool force)
         for (;;) {
             const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
             const bool busy = vyi_mark_phase(mark) == VYI_PHASE_BUSY;
-            const bool moving =
-                busy || (vyi_mark_phase(mark) == VYI_PHASE_FLIGHT && !vyi_slot_outcome(v, slot));
-            if (moving && !force) {
+            if ((busy || vyi_slot_is_pending(v, slot, mark)) && !force) {
                 while (slot-- > 0)
                     vyi_store_release(&v->marks[slot], v->kept[slot]);
                 vyi_store_release(&v->held, 0);
@@ -18102,8 +18106,7 @@ static bool vyi_slots_hold(vyre *v, bool alone, bool force)
 static bool vyi_slots_rest(const vyre *v)
 {
     for (uint32_t slot = 0; slot < v->slots; slot++) {
-        const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
-        if (vyi_mark_phase(mark) == VYI_PHASE_FLIGHT && !vyi_slot_outcome(v, slot))
+        if (vyi_slot_is_pending(v, slot, vyi_load_acquire(&v->marks[slot])))
             return false;
     }
     return true;
@@ -18136,11 +18139,20 @@ VYI_API void vyi_engine_unhold(vyre *v)
 VYI_API uint32_t vyi_engine_pending(const vyre *v)
 {
     uint32_t count = 0;
+    for (uint32_t slot = 0; slot < v->slots; slot++)
+        count += vyi_slot_is_pending(v, slot, vyi_load_acquire(&v->marks[slot]));
+    return count;
+}
+
+VYI_API uint32_t vyi_engine_waiting(const vyre *v)
+{
+    uint32_t which = 0;
     for (uint32_t slot = 0; slot < v->slots; slot++) {
         const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
-        count += vyi_mark_phase(mark) == VYI_PHASE_FLIGHT && !vyi_slot_outcome(v, slot);
+        if (vyi_slot_is_pending(v, slot, mark))
+            which = (which + slot + mark + 1) * 0x9e3779b1u | 1u;
     }
-    return count;
+    return which;
 }
 /* ==========================================================================
  * engine: publishing
@@ -19255,14 +19267,6 @@ static vyre_status vyi_chain_extend(vyre *v, vyre_error *err)
     return VYRE_OK;
 }
 
-/* How many works have ended, whenever they were published. */
-static uint32_t vyi_chain_ended(const vyre *v)
-{
-    const vyi_device *d = vyi_engine_device(v);
-    return vyi_control_load(d, VYRE_CONTROL_DONE_COUNT) +
-           vyi_control_load(d, VYRE_CONTROL_FAULT_COUNT);
-}
-
 /* A pass for work that is pending, unless the last one has changed nothing and
  * nothing is new. */
 static vyre_status vyi_chain_pass(vyre *v, vyi_effort effort, vyre_error *err)
@@ -19276,21 +19280,20 @@ static vyre_status vyi_chain_pass(vyre *v, vyi_effort effort, vyre_error *err)
     }
     if (c->before) { /* a pass has ended */
         vyi_engine_bury(v);
-        c->after = vyi_engine_pending(v);
-        c->retry_at = vyi_chain_ended(v) != c->ended ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
+        c->after = vyi_engine_waiting(v);
+        c->retry_at = c->after != c->before ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
         c->before = 0;
     }
     if (v->state == VYI_STATE_RUNNING && vyi_chain_shut(v)) {
         vyi_store_release(&v->state, VYI_STATE_SHUT);
         return VYRE_OK;
     }
-    const uint32_t pending = vyi_engine_pending(v);
-    if (pending == 0 || (pending == c->after && vyi_now() < c->retry_at))
+    const uint32_t waiting = vyi_engine_waiting(v);
+    if (waiting == 0 || (waiting == c->after && vyi_now() < c->retry_at))
         return VYRE_OK;
     if (v->state == VYI_STATE_IDLE)
         vyi_engine_set_shutdown(v, 0);
-    c->before = pending;
-    c->ended = vyi_chain_ended(v);
+    c->before = waiting;
     const vyre_status status = vyi_engine_launch(v, VYI_LAUNCH_ONCE, 0, err);
     if (status != VYRE_OK)
         c->before = 0;

@@ -215,8 +215,7 @@ typedef struct vyi_chain {
     uint64_t since;               /* when the oldest launch in flight can have begun */
     uint64_t lease_ns, least_ns;  /* as last seen; a lease takes as long at least, 0: unknown */
     uint32_t rounds;
-    uint32_t before, after;       /* works pending when the last pass began, and ended */
-    uint32_t ended;               /* works that had ended when it began */
+    uint32_t before, after;       /* which works were pending when the last pass began, and ended */
     uint64_t retry_at;            /* when a pass is worth while though nothing is new */
 } vyi_chain;
 
@@ -349,6 +348,8 @@ VYI_API bool vyi_engine_hold(vyre *v, bool force);
 VYI_API void vyi_engine_unhold(vyre *v);
 /* How many are in flight and have not ended. */
 VYI_API uint32_t vyi_engine_pending(const vyre *v);
+/* Which: a number that others hardly have; 0: none. */
+VYI_API uint32_t vyi_engine_waiting(const vyre *v);
 VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_work *work);
 /* `told`: whoever asks for this slot is told now; otherwise the next drain is. */
 VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint32_t code,

@@ -211,14 +211,6 @@ static vyre_status vyi_chain_extend(vyre *v, vyre_error *err)
     return VYRE_OK;
 }
 
-/* How many works have ended, whenever they were published. */
-static uint32_t vyi_chain_ended(const vyre *v)
-{
-    const vyi_device *d = vyi_engine_device(v);
-    return vyi_control_load(d, VYRE_CONTROL_DONE_COUNT) +
-           vyi_control_load(d, VYRE_CONTROL_FAULT_COUNT);
-}
-
 /* A pass for work that is pending, unless the last one has changed nothing and
  * nothing is new. */
 static vyre_status vyi_chain_pass(vyre *v, vyi_effort effort, vyre_error *err)
@@ -232,21 +224,20 @@ static vyre_status vyi_chain_pass(vyre *v, vyi_effort effort, vyre_error *err)
     }
     if (c->before) { /* a pass has ended */
         vyi_engine_bury(v);
-        c->after = vyi_engine_pending(v);
-        c->retry_at = vyi_chain_ended(v) != c->ended ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
+        c->after = vyi_engine_waiting(v);
+        c->retry_at = c->after != c->before ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
         c->before = 0;
     }
     if (v->state == VYI_STATE_RUNNING && vyi_chain_shut(v)) {
         vyi_store_release(&v->state, VYI_STATE_SHUT);
         return VYRE_OK;
     }
-    const uint32_t pending = vyi_engine_pending(v);
-    if (pending == 0 || (pending == c->after && vyi_now() < c->retry_at))
+    const uint32_t waiting = vyi_engine_waiting(v);
+    if (waiting == 0 || (waiting == c->after && vyi_now() < c->retry_at))
         return VYRE_OK;
     if (v->state == VYI_STATE_IDLE)
         vyi_engine_set_shutdown(v, 0);
-    c->before = pending;
-    c->ended = vyi_chain_ended(v);
+    c->before = waiting;
     const vyre_status status = vyi_engine_launch(v, VYI_LAUNCH_ONCE, 0, err);
     if (status != VYRE_OK)
         c->before = 0;

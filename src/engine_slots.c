@@ -483,6 +483,11 @@ VYI_API uint32_t vyi_work_claim(vyre *v, vyi_way *way, bool wait, const vyre_wor
 
 /* --- holding all ---------------------------------------------------------- */
 
+static inline bool vyi_slot_is_pending(const vyre *v, uint32_t slot, uint32_t mark)
+{
+    return vyi_mark_phase(mark) == VYI_PHASE_FLIGHT && !vyi_slot_outcome(v, slot);
+}
+
 static bool vyi_slots_hold(vyre *v, bool alone, bool force)
 {
     vyi_store_release(&v->held, 1);
@@ -490,9 +495,7 @@ static bool vyi_slots_hold(vyre *v, bool alone, bool force)
         for (;;) {
             const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
             const bool busy = vyi_mark_phase(mark) == VYI_PHASE_BUSY;
-            const bool moving =
-                busy || (vyi_mark_phase(mark) == VYI_PHASE_FLIGHT && !vyi_slot_outcome(v, slot));
-            if (moving && !force) {
+            if ((busy || vyi_slot_is_pending(v, slot, mark)) && !force) {
                 while (slot-- > 0)
                     vyi_store_release(&v->marks[slot], v->kept[slot]);
                 vyi_store_release(&v->held, 0);
@@ -512,8 +515,7 @@ static bool vyi_slots_hold(vyre *v, bool alone, bool force)
 static bool vyi_slots_rest(const vyre *v)
 {
     for (uint32_t slot = 0; slot < v->slots; slot++) {
-        const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
-        if (vyi_mark_phase(mark) == VYI_PHASE_FLIGHT && !vyi_slot_outcome(v, slot))
+        if (vyi_slot_is_pending(v, slot, vyi_load_acquire(&v->marks[slot])))
             return false;
     }
     return true;
@@ -546,9 +548,18 @@ VYI_API void vyi_engine_unhold(vyre *v)
 VYI_API uint32_t vyi_engine_pending(const vyre *v)
 {
     uint32_t count = 0;
+    for (uint32_t slot = 0; slot < v->slots; slot++)
+        count += vyi_slot_is_pending(v, slot, vyi_load_acquire(&v->marks[slot]));
+    return count;
+}
+
+VYI_API uint32_t vyi_engine_waiting(const vyre *v)
+{
+    uint32_t which = 0;
     for (uint32_t slot = 0; slot < v->slots; slot++) {
         const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
-        count += vyi_mark_phase(mark) == VYI_PHASE_FLIGHT && !vyi_slot_outcome(v, slot);
+        if (vyi_slot_is_pending(v, slot, mark))
+            which = (which + slot + mark + 1) * 0x9e3779b1u | 1u;
     }
-    return count;
+    return which;
 }
