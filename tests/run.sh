@@ -9,7 +9,7 @@ build=${BUILD:-build}
 jobs=${JOBS:-$(nproc 2>/dev/null || echo 2)}
 logs=$build/logs
 mkdir -p "$logs"
-rm -f "$logs"/*.log "$logs"/statuses.txt
+rm -f "$logs"/*.log "$logs"/*.end "$logs"/statuses.txt
 export VYRE_STATUS_LOG=$PWD/$logs/statuses.txt
 
 export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0:detect_leaks=1:detect_stack_use_after_return=1}
@@ -48,24 +48,40 @@ else
     failed=$((failed + 1))
 fi
 
-# Test programs first: all are built together, then run one after another, so
-# that a measurement inside one is not disturbed by another.
+# One program or check; what `count` wants to know of it is in its .end.
+run() { # name
+    local begin=$SECONDS command=$build/tests/$1
+    [ -e "tests/$1.sh" ] && command="bash tests/$1.sh"
+    timeout "${TEST_TIMEOUT:-900}" $command > "$logs/$1.log" 2>&1
+    echo $? $((SECONDS - begin)) > "$logs/$1.end"
+}
+
+# What neither measures nor waits for threads, and takes long: as many at a time as
+# there are processors.
+together="test_spirv_valid test_kernel_random test_random check_docs check_compilers check_header
+    check_packages check_portable check_spirv"
+is_together() { case " $(echo $together) " in *" $1 "*) return 0 ;; esac; return 1; }
+
+# Test programs first: all are built together.
 tests=$(ls tests/test_*.c 2>/dev/null | sed 's,tests/,,;s,\.c$,,')
 if ! make -s -j"$jobs" --no-print-directory amalgamate $(printf "$build/tests/%s " $tests) > "$logs/build.log" 2>&1; then
     echo "FAIL build"; grep -E 'error|warning|\*\*\*' "$logs/build.log" | head -n 30
     failed=$((failed + 1))
 fi
-for name in $tests; do
-    [ -x "$build/tests/$name" ] || { echo "FAIL $name: not built"; failed=$((failed + 1)); continue; }
-    begin=$SECONDS
-    timeout "${TEST_TIMEOUT:-900}" "$build/tests/$name" > "$logs/$name.log" 2>&1
-    count "$logs/$name.log" "$name" $? $((SECONDS - begin))
+checks=$(ls tests/check_*.sh 2>/dev/null | sed 's,tests/,,;s,\.sh$,,')
+for name in $together; do
+    while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
+    run "$name" &
 done
-for script in tests/check_*.sh; do
-    [ -e "$script" ] || continue
-    name=$(basename "$script" .sh) begin=$SECONDS
-    timeout "${TEST_TIMEOUT:-900}" bash "$script" > "$logs/$name.log" 2>&1
-    count "$logs/$name.log" "$name" $? $((SECONDS - begin))
+wait
+
+# The others one after another, so that nothing disturbs a measurement.
+for name in $tests $checks; do
+    if [ ! -e "tests/$name.sh" ] && [ ! -x "$build/tests/$name" ]; then
+        echo "FAIL $name: not built"; failed=$((failed + 1)); continue
+    fi
+    is_together "$name" || run "$name"
+    count "$logs/$name.log" "$name" $(cat "$logs/$name.end" || echo 1 0)
 done
 
 echo "took $((SECONDS - started)) s"
