@@ -22,9 +22,6 @@
 
 #include <pthread.h>
 #include <sched.h>
-#if defined(__x86_64__)
-    #include <cpuid.h>
-#endif
 
 #define MAX_PRODUCERS 4u
 #define MAX_BURST     1024u
@@ -44,31 +41,6 @@ static void check(vyre_status status, const vyre_error *err)
     exit(1);
 }
 
-/* --- a line in one piece ------------------------------------------------------ */
-
-/* Processors with movdir64b write a line in one piece. */
-static bool has_direct_store(void)
-{
-#if defined(__x86_64__)
-    unsigned a, b, c = 0, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 28 & 1);
-#else
-    return false;
-#endif
-}
-
-static inline void write_direct(volatile uint64_t *line, const void *words)
-{
-#if defined(__x86_64__)
-    __asm__ volatile(".byte 0x66, 0x0f, 0x38, 0xf8, 0x02" /* movdir64b (%rdx), %rax */
-                     :
-                     : "a"(line), "d"(words)
-                     : "memory");
-#else
-    (void)line, (void)words;
-#endif
-}
-
 /* --- producers -------------------------------------------------------------- */
 
 typedef struct race race;
@@ -81,7 +53,7 @@ typedef struct producer {
 
 struct race {
     vyre     *v;
-    volatile uint64_t *bare; /* where bursts of bare lines go, or NULL */
+    uint64_t *bare;     /* where bursts of bare lines go, or NULL */
     vyre_work works[MAX_BURST];
     uint32_t  producers, burst, batch;
     uint32_t  turn;    /* odd: the burst is on; UINT32_MAX: go home */
@@ -131,7 +103,7 @@ static void bare_burst(const race *r, bench_row *row)
 {
     const uint64_t begin = bench_now();
     for (uint32_t i = 0; i < r->burst; i++)
-        write_direct(r->bare + 8 * i, &r->works[i]);
+        vyi_store_line(r->bare + 8 * i, (const vyi_line *)&r->works[i]);
     bench_add(row, (double)(bench_now() - begin) / r->burst);
     bench_fence_stores();
 }
@@ -176,7 +148,7 @@ static uint64_t race_loop(race *r, bench_row *row, bench_row *bare)
     return (uint64_t)turn * r->producers * r->burst;
 }
 
-static void measure(const bench_output *out, vyre *v, const char *where, volatile uint64_t *bare,
+static void measure(const bench_output *out, vyre *v, const char *where, uint64_t *bare,
                     uint32_t producers, uint32_t batch, uint64_t *jobs)
 {
     static race r;
@@ -217,7 +189,7 @@ static void write_line(volatile uint64_t *line, int fences)
 {
     static const uint64_t words[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
     if (fences == DIRECT) {
-        write_direct(line, words);
+        vyi_store_line((void *)(uintptr_t)line, (const vyi_line *)words);
         return;
     }
     for (int i = 1; i < 8; i++)
@@ -273,13 +245,13 @@ static vyre *open_on(vyre_backend backend, bool room)
 
 static void floors(const bench_output *out, const char *where, void *memory)
 {
-    for (int fences = has_direct_store() ? DIRECT : 0; fences <= 2; fences++)
+    for (int fences = vyi_has_store_line() ? DIRECT : 0; fences <= 2; fences++)
         floor_of(out, where, fences, memory);
 }
 
 /* Handles of their own for one producer and for several: a handle that two
  * threads have used is never again one thread's alone. */
-static void rows(const bench_output *out, const char *where, vyre *v, volatile uint64_t *bare,
+static void rows(const bench_output *out, const char *where, vyre *v, uint64_t *bare,
                  bool several)
 {
     static const uint32_t batches[3] = { 1, 8, 64 };
@@ -319,7 +291,7 @@ static void on_backend(vyre_backend backend, bool csv)
     uint64_t *memory = room ? (uint64_t *)vyre_map(room, 0, NULL) : NULL;
     if (memory)
         floors(&out, where, memory);
-    rows(&out, where, v, has_direct_store() ? memory : NULL, false);
+    rows(&out, where, v, vyi_has_store_line() ? memory : NULL, false);
     if (room)
         vyre_close(room);
     v = open_on(backend, false);

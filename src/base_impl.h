@@ -233,9 +233,8 @@ static inline void vyi_fence_stores(void)
 #endif
 }
 
-/* A store of 64 bytes that leaves the CPU as one: memory sees all of them at
- * once.  It is in no order with other stores; a fence ahead of it makes those
- * before come first. */
+/* --- lines: 64 bytes that are composed, and stored as one ------------------ */
+
 #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
     #include <cpuid.h>
 
@@ -283,26 +282,6 @@ static inline void vyi_quad_store(uint32_t *at, vyi_quad quad)
 {
     __asm__ volatile("movdqa {%1, %0|%0, %1}" : "=m"(*(vyi_quad *)at) : "x"(quad) : "memory");
 }
-
-    #ifndef VYI_LINES_BY_WORDS
-/* Whether this CPU has it: MOVDIR64B.  And AVX, for vyi_quad_load: Tremont has the
- * one without the other. */
-static inline bool vyi_has_store_line(void)
-{
-    unsigned a, b, c = 0, d;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 28 & 1u))
-        return false;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 28 & 1u);
-}
-
-/* `at` is 64-byte aligned. */
-static inline void vyi_store_line(void *at, const vyi_line *line)
-{
-    __asm__ volatile(".byte 0x66, 0x0f, 0x38, 0xf8, 0x02" /* movdir64b (%rdx), %rax */
-                     : "=m"(*(vyi_line *)at)
-                     : "m"(*line), "a"(at), "d"(line));
-}
-    #endif
 
 /* A line in one register.  The store of a line takes its words from memory, and
  * what was written there in pieces it gets only when all of them have arrived in
@@ -376,20 +355,11 @@ static inline uint32_t vyi_quad_signs(vyi_quad quad)
         signs |= quad.words[i] >> 31 << i;
     return signs;
 }
-
-    #ifndef VYI_LINES_BY_WORDS
-static inline bool vyi_has_store_line(void)
-{
-    return false;
-}
-
-static inline void vyi_store_line(void *at, const vyi_line *line)
-{
-    (void)at, (void)line;
-}
-    #endif
 #endif
 
+/* A store of 64 bytes that leaves the CPU as one: memory sees all of them at
+ * once.  It is in no order with other stores; a fence ahead of it makes those
+ * before come first. */
 #ifdef VYI_LINES_BY_WORDS /* tests of what publishes by lines, on any CPU */
 static inline bool vyi_has_store_line(void)
 {
@@ -403,6 +373,34 @@ static inline void vyi_store_line(void *at, const vyi_line *line)
     for (uint32_t i = 15; i > 0; i--)
         vyi_store_relaxed((uint32_t *)at + i, words[i]);
     vyi_store_release((uint32_t *)at, words[0]);
+}
+#elif VYI_QUADS
+/* Whether this CPU has it: MOVDIR64B.  And AVX, for vyi_quad_load: Tremont has the
+ * one without the other. */
+static inline bool vyi_has_store_line(void)
+{
+    unsigned a, b, c = 0, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 28 & 1u))
+        return false;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 28 & 1u);
+}
+
+/* `at` is 64-byte aligned. */
+static inline void vyi_store_line(void *at, const vyi_line *line)
+{
+    __asm__ volatile(".byte 0x66, 0x0f, 0x38, 0xf8, 0x02" /* movdir64b (%rdx), %rax */
+                     : "=m"(*(vyi_line *)at)
+                     : "m"(*line), "a"(at), "d"(line));
+}
+#else
+static inline bool vyi_has_store_line(void)
+{
+    return false;
+}
+
+static inline void vyi_store_line(void *at, const vyi_line *line)
+{
+    (void)at, (void)line;
 }
 #endif
 

@@ -69,7 +69,8 @@ if ! make -s -j"$jobs" --no-print-directory amalgamate $(printf "$build/tests/%s
     failed=$((failed + 1))
 fi
 checks=$(ls tests/check_*.sh 2>/dev/null | sed 's,tests/,,;s,\.sh$,,')
-for name in $together; do
+for name in $tests $checks; do
+    is_together "$name" || continue
     while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
     run "$name" &
 done
