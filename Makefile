@@ -25,7 +25,7 @@ TEST_CFLAGS := -std=c11 -g -O1 -Wall -Wextra -Wno-unused-function -D_GNU_SOURCE 
                -include tests/status_hook.h
 SECONDS_PER_FUZZER ?= 60
 
-FRAGMENTS := $(wildcard src/*.h src/*.c)
+FRAGMENTS := $(wildcard src/*.h src/*/*.h src/*/*.c src/rooms/*/*.h src/rooms/*/*.c)
 TESTS     := $(patsubst tests/%.c,%,$(sort $(wildcard tests/test_*.c)))
 
 # Tests that look inside the library compile it into themselves.
@@ -52,7 +52,7 @@ vyre.h: $(FRAGMENTS) $(BUILD)/amalgamate
 
 amalgamate: vyre.h
 
-$(BUILD)/gen_spirv: tools/gen_spirv.c vyre.h | $(BUILD)
+$(BUILD)/gen_spirv: tools/gen_spirv/gen_spirv.c vyre.h | $(BUILD)
 	$(CC) -std=c99 -O1 $(STRICT) -I. $< -o $@ $(LIBS)
 
 spirv: $(BUILD)/gen_spirv

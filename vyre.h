@@ -30,6 +30,9 @@
  *     VYRE_EXTERNAL_VOLK   the program builds volk and has called volkInitialize:
  *                          use its loader
  *     VYRE_VULKAN_TYPES    typed functions to bring your own Vulkan device
+ *     VYRE_CORE            leave out every part that the map below calls a room; or one:
+ *     VYRE_NO_TENANT       who may use a ring
+ *     VYRE_NO_GLSL         GLSL handlers and listings
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
  *     VYRE_GLSLANG         in that file: vyre_glsl_compile, with the glslang library
  *     VYRE_ASSERT(x)       for broken contracts inside; default: assert
@@ -154,13 +157,13 @@
  *     base        statuses, errors, allocator, messages
  *     wire        the four shared buffers: layouts, encoders, readers
  *     ring        publishing into a ring of your own, packing, transitions
- *     tenant      who may use a ring, and how much of it
+ *     tenant      (room) who may use a ring, and how much of it
  *     plan        priority partitions, requeue accounting
  *     ir          programs: types, operators, control flow, memory
  *     kernel      the programs that serve a ring, handlers, faults
  *     interp      running a program on the CPU
  *     spirv       a program as a SPIR-V module
- *     glsl        a handler written in GLSL
+ *     glsl        (room) a handler written in GLSL
  *     engine      vyre_open and what follows: the handle, tickets, modes
  *     vulkan      the Vulkan backend
  *
@@ -200,6 +203,17 @@
         #define VYRE_API VYI_MAYBE_UNUSED static
     #else
         #define VYRE_API extern
+    #endif
+#endif
+
+/* Rooms: parts that nothing else includes, each left out by its VYRE_NO_<ROOM>.
+ * VYRE_CORE leaves out all of them. */
+#ifdef VYRE_CORE
+    #ifndef VYRE_NO_TENANT
+        #define VYRE_NO_TENANT
+    #endif
+    #ifndef VYRE_NO_GLSL
+        #define VYRE_NO_GLSL
     #endif
 #endif
 
@@ -981,6 +995,8 @@ VYI_EXTERN_C_END
 #define VYI_TENANT_H
 
 
+#ifndef VYRE_NO_TENANT
+
 VYI_EXTERN_C_BEGIN
 
 typedef struct vyre_tenants vyre_tenants;
@@ -1101,6 +1117,8 @@ VYRE_API vyre_status vyre_tenants_select(const vyre_tenant_conflicts *conflicts,
                                          uint32_t *out_count, vyre_error *err);
 
 VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_TENANT */
 
 #endif
 /* ==========================================================================
@@ -1756,6 +1774,8 @@ VYI_EXTERN_C_END
 #define VYI_GLSL_H
 
 
+#ifndef VYRE_NO_GLSL
+
 VYI_EXTERN_C_BEGIN
 
 /* Writes a finished program as a GLSL 4.60 compute shader that does the same;
@@ -1774,6 +1794,8 @@ VYRE_API vyre_status vyre_glsl_compile(const char *source, uint32_t version,
                                        vyre_error *err);
 
 VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_GLSL */
 
 #endif
 /* ==========================================================================
@@ -4601,6 +4623,8 @@ VYI_EXTERN_C_END
 
 #endif
 
+#ifndef VYRE_NO_TENANT
+
 VYI_STATIC_ASSERT(tenant_opcodes_are_users,
                   VYRE_TENANT_OPCODES + VYRE_MAX_TENANTS * VYRE_TENANT_OPCODE_COUNT < 0x80000000u);
 
@@ -5145,6 +5169,8 @@ VYRE_API vyre_status vyre_tenants_select(const vyre_tenant_conflicts *conflicts,
     *out_count = taken;
     return VYRE_OK;
 }
+
+#endif /* VYRE_NO_TENANT */
 /* ==========================================================================
  * plan: implementation
  * ======================================================================= */
@@ -16038,6 +16064,8 @@ VYRE_API void vyre_spirv_free(vyre_spirv *m)
  * which @0, @1, @2 stand for the operands.
  * ======================================================================= */
 
+#ifndef VYRE_NO_GLSL
+
 typedef struct vyi_glsl {
     const vyre_program *p;
     vyre_spirv_desc desc;
@@ -16999,6 +17027,8 @@ VYRE_API vyre_status vyre_glsl_compile(const char *source, uint32_t version,
         vyre_spirv_free(&module);
     return status;
 }
+
+#endif /* VYRE_NO_GLSL */
 /* ==========================================================================
  * engine: slots, and how threads come by them
  *

@@ -27,6 +27,17 @@
     #endif
 #endif
 
+/* Rooms: parts that nothing else includes, each left out by its VYRE_NO_<ROOM>.
+ * VYRE_CORE leaves out all of them. */
+#ifdef VYRE_CORE
+    #ifndef VYRE_NO_TENANT
+        #define VYRE_NO_TENANT
+    #endif
+    #ifndef VYRE_NO_GLSL
+        #define VYRE_NO_GLSL
+    #endif
+#endif
+
 /* VYI_OUTLINE: short functions with dozens of callers that build programs and
  * modules.  As calls they cost no time that counts; copied into each caller, a
  * ninth of the library's code and of its compile time.

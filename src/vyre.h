@@ -30,6 +30,9 @@
  *     VYRE_EXTERNAL_VOLK   the program builds volk and has called volkInitialize:
  *                          use its loader
  *     VYRE_VULKAN_TYPES    typed functions to bring your own Vulkan device
+ *     VYRE_CORE            leave out every part that the map below calls a room; or one:
+ *     VYRE_NO_TENANT       who may use a ring
+ *     VYRE_NO_GLSL         GLSL handlers and listings
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
  *     VYRE_GLSLANG         in that file: vyre_glsl_compile, with the glslang library
  *     VYRE_ASSERT(x)       for broken contracts inside; default: assert
@@ -154,13 +157,13 @@
  *     base        statuses, errors, allocator, messages
  *     wire        the four shared buffers: layouts, encoders, readers
  *     ring        publishing into a ring of your own, packing, transitions
- *     tenant      who may use a ring, and how much of it
+ *     tenant      (room) who may use a ring, and how much of it
  *     plan        priority partitions, requeue accounting
  *     ir          programs: types, operators, control flow, memory
  *     kernel      the programs that serve a ring, handlers, faults
  *     interp      running a program on the CPU
  *     spirv       a program as a SPIR-V module
- *     glsl        a handler written in GLSL
+ *     glsl        (room) a handler written in GLSL
  *     engine      vyre_open and what follows: the handle, tickets, modes
  *     vulkan      the Vulkan backend
  *
@@ -175,62 +178,62 @@
 #define VYRE_H
 
 #include "config.h"
-#include "base.h"
-#include "wire.h"
-#include "ring.h"
-#include "tenant.h"
-#include "plan.h"
-#include "ir.h"
-#include "kernel.h"
-#include "interp.h"
-#include "spirv.h"
-#include "glsl.h"
-#include "engine.h"
-#include "vulkan.h"
+#include "base/base.h"
+#include "wire/wire.h"
+#include "wire/ring.h"
+#include "wire/tenant.h"
+#include "wire/plan.h"
+#include "ir/ir.h"
+#include "kernel/kernel.h"
+#include "interp/interp.h"
+#include "emit/spirv.h"
+#include "emit/glsl.h"
+#include "engine/engine.h"
+#include "vulkan/vulkan.h"
 
 #endif /* VYRE_H */
 
 #if defined(VYRE_IMPLEMENTATION) && !defined(VYI_IMPLEMENTED)
 #define VYI_IMPLEMENTED
 
-#include "base.c"
-#include "wire.c"
-#include "ring.c"
-#include "tenant.c"
-#include "plan.c"
-#include "ir.c"
-#include "check.c"
-#include "opt.c"
-#include "text.c"
-#include "kernel.c"
-#include "kernel_ops.c"
-#include "kernel_io.c"
-#include "kernel_priority.c"
-#include "kernel_narrow.c"
-#include "interp_lanes.c"
-#include "interp_run.c"
-#include "interp_code.c"
-#include "interp.c"
-#include "range.c"
-#include "spirv_memory.c"
-#include "spirv_value.c"
-#include "spirv_flow.c"
-#include "spirv.c"
-#include "glsl.c"
-#include "engine_slots.c"
-#include "engine_publish.c"
-#include "engine_wait.c"
-#include "engine_lease.c"
-#include "engine_run.c"
-#include "engine.c"
-#include "cpu.c"
-#include "vulkan_load.c"
-#include "vulkan_device.c"
-#include "vulkan_memory.c"
-#include "vulkan_kernel.c"
-#include "vulkan_chain.c"
-#include "vulkan_probe.c"
-#include "vulkan.c"
+#include "base/base.c"
+#include "wire/wire.c"
+#include "wire/ring.c"
+#include "wire/tenant.c"
+#include "wire/plan.c"
+#include "ir/ir.c"
+#include "ir/check.c"
+#include "ir/opt.c"
+#include "ir/text.c"
+#include "kernel/kernel.c"
+#include "kernel/kernel_ops.c"
+#include "kernel/kernel_io.c"
+#include "kernel/kernel_priority.c"
+#include "kernel/kernel_narrow.c"
+#include "interp/interp_lanes.c"
+#include "interp/interp_run.c"
+#include "interp/interp_code.c"
+#include "interp/interp.c"
+#include "ir/range.c"
+#include "emit/spirv_memory.c"
+#include "emit/spirv_value.c"
+#include "emit/spirv_flow.c"
+#include "emit/spirv.c"
+#include "emit/glsl.c"
+#include "engine/engine_slots.c"
+#include "engine/engine_publish.c"
+#include "engine/engine_wait.c"
+#include "engine/engine_lease.c"
+#include "engine/engine_run.c"
+#include "engine/engine.c"
+#include "engine/cpu.c"
+#include "vulkan/vulkan_load.c"
+#include "vulkan/vulkan_device.c"
+#include "vulkan/vulkan_memory.c"
+#include "vulkan/vulkan_kernel.c"
+#include "vulkan/vulkan_chain.c"
+#include "vulkan/vulkan_probe.c"
+#include "vulkan/vulkan.c"
 
 #endif /* VYRE_IMPLEMENTATION */
 

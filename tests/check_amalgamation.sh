@@ -21,7 +21,7 @@ fails one_fewer "$tool" src/vyre.h --check "$scratch/shorter.h"
 lint_control() { # name, text appended to base.c
     rm -rf "$scratch/src"
     cp -r src "$scratch/src"
-    printf '%b\n' "$2" >> "$scratch/src/base.c"
+    printf '%b\n' "$2" >> "$scratch/src/base/base.c"
     fails "lint_$1" "$tool" "$scratch/src/vyre.h" --lint
 }
 lint_control tab '\tint vyi_x;'
@@ -30,7 +30,7 @@ lint_control ascii '/* \0303\0244 */'
 lint_control trailing_blank '/* blank */ '
 rm -rf "$scratch/src"
 cp -r src "$scratch/src"
-echo 'static int vyi_twice(void);' >> "$scratch/src/base.c"
-echo 'static int vyi_twice(void);' >> "$scratch/src/wire.c"
+echo 'static int vyi_twice(void);' >> "$scratch/src/base/base.c"
+echo 'static int vyi_twice(void);' >> "$scratch/src/wire/wire.c"
 fails lint_unique_name "$tool" "$scratch/src/vyre.h" --lint
 finish

@@ -98,7 +98,7 @@ unknown_names() { # files
         case $name in vyre_section_*|VYRE_SECTION_*) continue ;; esac
         grep -qE "\b$name" vyre.h vyre_spirv.h CMakeLists.txt || echo "$name"
     done
-    for name in $(grep -ohE '`(src|tests|tools|bench|docs|examples|packaging)/[A-Za-z0-9_.-]+\.[a-z]+`' "$@" | tr -d '`' | sort -u); do
+    for name in $(grep -ohE '`(src|tests|tools|bench|docs|examples|packaging)/[A-Za-z0-9_./-]+\.[a-z]+`' "$@" | tr -d '`' | sort -u); do
         case $name in */x.[ch]|*/test_x.c) continue ;; esac
         [ -e "$name" ] || echo "$name"
     done
@@ -113,7 +113,7 @@ blocks README.md "$scratch"
 passes readme_is_quickstart cmp "$scratch/01.c" examples/quickstart.c
 sed -n '/^ \* ONE COMPLETE PROGRAM/,/^ \* WHAT A JOB/p' vyre.h | sed '1d;$d;s/^ \*//;s/^     //' > "$scratch/top.c"
 c_block "the header's program" "$scratch/top.c"
-missing=$(for name in $(grep -ohE '(defined\(|ifdef |ifndef )VYRE_[A-Z_]+' src/*.[ch] | sed 's/.*VYRE/VYRE/' | sort -u); do
+missing=$(for name in $(grep -ohE '(defined\(|ifdef |ifndef )VYRE_[A-Z_]+' $(find src -name "*.[ch]") | sed 's/.*VYRE/VYRE/' | sort -u); do
     [ $name = VYRE_H ] || sed '/^ \*\//q' src/vyre.h | grep -q "^ \*     $name[ (]" || echo $name; done)
 passes "top_comment_switches $missing" test -z "$missing"
 passes top_comment_length sh -c "test \$(sed '/^ \*\//q' src/vyre.h | wc -l) -ge 150 -a \$(sed '/^ \*\//q' src/vyre.h | wc -l) -le 250"

@@ -72,16 +72,23 @@ printf '#define VYRE_IMPLEMENTATION\n#include "vyre.h"\nint leak;\n' > "$scratch
 gcc -std=c99 -I. -c "$scratch/leak.c" -o "$scratch/leak.o"
 fails exports_control sh -c "! nm -g --defined-only '$scratch/leak.o' | awk '{print \$3}' | grep -v '^vyre_' | grep ."
 
+# Each room can be left out alone, and all of them together.
+rooms=$(sed -n 's/^ *#define \(VYRE_NO_[A-Z]*\)$/\1/p' src/config.h)
+passes rooms_are_listed test "$(echo "$rooms" | wc -l)" -ge 2
+for room in VYRE_CORE $rooms; do
+    passes "without $room" gcc -std=c99 $STRICT -Wno-unused-function -D$room -I. -fsyntax-only vyre.c
+done
+
 # Every fragment compiles alone, and together they are the library.
 objects=""
-for fragment in src/*.c; do
+for fragment in $(find src -name "*.c" | sort); do
     object=$scratch/$(basename "$fragment" .c).o
     objects="$objects $object"
-    passes "alone: $fragment" gcc -std=c99 $STRICT -c "$fragment" -o "$object"
+    passes "alone: $fragment" gcc -std=c99 $STRICT -Isrc -c "$fragment" -o "$object"
 done
-for fragment in src/*.h; do
+for fragment in $(find src -name "*.h" | sort); do
     case $fragment in src/vyre.h) continue ;; esac
-    echo "#include \"$(basename "$fragment")\"" > "$scratch/header.c"
+    echo "#include \"${fragment#src/}\"" > "$scratch/header.c"
     echo 'extern int unit_is_not_empty;' >> "$scratch/header.c"
     passes "alone: $fragment" gcc -std=c99 -Wall -Wextra -Werror -Isrc -fsyntax-only "$scratch/header.c"
 done

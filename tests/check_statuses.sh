@@ -5,9 +5,9 @@
 log=$build/logs/statuses.txt
 [ -s "$log" ] || { echo "FAIL statuses: $log is empty; run the test programs first"; echo "0 passed, 1 failed"; exit 1; }
 
-list=$(sed -n 's/^ *X(\(E_[A-Z0-9_]*\), *\(-[0-9]*\),.*/\1 \2/p' src/base.h)
+list=$(sed -n 's/^ *X(\(E_[A-Z0-9_]*\), *\(-[0-9]*\),.*/\1 \2/p' src/base/base.h)
 count=$(echo "$list" | wc -l)
-[ "$count" -gt 20 ] || { echo "FAIL statuses: found only $count in src/base.h"; failed=1; }
+[ "$count" -gt 20 ] || { echo "FAIL statuses: found only $count in src/base/base.h"; failed=1; }
 
 while read -r name number; do
     if ! grep -qx -- "$number" "$log"; then

@@ -4,9 +4,10 @@
  *     amalgamate ROOT --check OUT exit 1 unless OUT is byte for byte what -o would write
  *     amalgamate ROOT --lint      check the form of every fragment
  *
- * It inlines quoted includes and does nothing else.  A file is inlined where
- * it is first included; a later include of it is dropped, as its guard would
- * have done.  Plain C, no dependency; the result depends on the files alone.
+ * It inlines quoted includes and does nothing else.  Paths are relative to the
+ * folder of ROOT.  A file is inlined where it is first included; a later include
+ * of it is dropped, as its guard would have done.  Plain C, no dependency; the
+ * result depends on the files alone.
  */
 #include <stdarg.h>
 #include <stdbool.h>
@@ -14,9 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_FILES 128
+#define MAX_FILES 256
 #define MAX_PATH_LENGTH 512
-#define MAX_NAMES 4096
+#define MAX_NAMES 8192
 #define WIDTH_LIMIT 100
 
 typedef struct buffer {
@@ -91,9 +92,9 @@ static bool seen_before(const char *path)
     return false;
 }
 
-/* The path of a quoted include relative to the file that holds it; false when
- * the line is none. */
-static bool quoted_include(const char *line, const char *from, char *path)
+/* The path of a quoted include, which is relative to the folder of the root
+ * header; false when the line is none. */
+static bool quoted_include(const char *line, char *path)
 {
     while (*line == ' ')
         line++;
@@ -112,9 +113,9 @@ static bool quoted_include(const char *line, const char *from, char *path)
     if (!end)
         return false;
 
-    const char *slash = strrchr(from, '/');
-    int folder = slash ? (int)(slash - from + 1) : 0;
-    snprintf(path, MAX_PATH_LENGTH, "%.*s%.*s", folder, from, (int)(end - line - 1), line + 1);
+    const char *root = state.seen[0], *slash = strrchr(root, '/');
+    int folder = slash ? (int)(slash - root + 1) : 0;
+    snprintf(path, MAX_PATH_LENGTH, "%.*s%.*s", folder, root, (int)(end - line - 1), line + 1);
     return true;
 }
 
@@ -132,7 +133,7 @@ static void inline_file(const char *path, unsigned depth)
             die("%s does not end with a line end", path);
         *end = '\0';
         char inner[MAX_PATH_LENGTH];
-        if (quoted_include(line, path, inner)) {
+        if (quoted_include(line, inner)) {
             inline_file(inner, depth + 1);
         } else {
             append(&state.out, line, (size_t)(end - line));

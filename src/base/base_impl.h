@@ -1,0 +1,417 @@
+/* ==========================================================================
+ * base: what the other fragments build on
+ *
+ * Private.  Errors with numbers in them, memory that says no, words that are
+ * little-endian on every host, and four atomic helpers.  All of the library's
+ * orderings go through those four, so that each can name its partner.
+ * ======================================================================= */
+#ifndef VYI_BASE_IMPL_H
+#define VYI_BASE_IMPL_H
+
+#include "base/base.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Private functions that one fragment offers to another.  In the single
+ * header they are static; a fragment that is compiled alone sees them as
+ * ordinary externals. */
+#ifdef VYRE_IMPLEMENTATION
+    #define VYI_API VYI_MAYBE_UNUSED static
+#else
+    #define VYI_API extern
+#endif
+
+VYI_EXTERN_C_BEGIN
+
+/* --- errors -------------------------------------------------------------- */
+
+/* Fills *err, when there is one, and returns `status`.  `fix` is a sentence
+ * that says what to do; the rest is printf. */
+VYI_API vyre_status vyi_fail(vyre_error *err, vyre_status status, uint64_t at,
+                             const char *fix, const char *format, ...) VYI_PRINTF(5, 6);
+
+/* The common case of an allocation of `size` bytes that failed. */
+VYI_API vyre_status vyi_fail_nomem(vyre_error *err, size_t size);
+
+/* --- sizes --------------------------------------------------------------- */
+
+/* False when the result does not fit; *out is then untouched. */
+VYI_API bool vyi_size_add(size_t a, size_t b, size_t *out);
+VYI_API bool vyi_size_mul(size_t a, size_t b, size_t *out);
+
+/* --- memory -------------------------------------------------------------- */
+
+/* NULL when the allocator says no.  `allocator` may be NULL. */
+VYI_API void *vyi_alloc(const vyre_allocator *allocator, size_t size);
+VYI_API void *vyi_resize(const vyre_allocator *allocator, void *ptr, size_t old_size,
+                         size_t new_size);
+VYI_API void  vyi_free(const vyre_allocator *allocator, void *ptr, size_t size);
+
+/* Grows *array, of *capacity elements of `element` bytes, so that it holds at
+ * least `count`.  False when there is no memory; the array then is as before. */
+VYI_API bool vyi_grow(const vyre_allocator *allocator, void **array, uint32_t *capacity,
+                      uint32_t count, size_t element);
+
+/* A growing chain of blocks that is freed as a whole.  Zero-initialise it,
+ * apart from the allocator. */
+typedef struct vyi_arena_block vyi_arena_block;
+typedef struct vyi_arena {
+    vyre_allocator   allocator;
+    vyi_arena_block *last;
+} vyi_arena;
+
+/* Zeroed, 16-byte aligned; NULL when there is no memory. */
+VYI_API void *vyi_arena_alloc(vyi_arena *arena, size_t size);
+/* A copy of at most `limit` characters, always terminated; NULL reads as "". */
+VYI_API const char *vyi_arena_text(vyi_arena *arena, const char *text, size_t limit);
+VYI_API void vyi_arena_free(vyi_arena *arena);
+
+/* --- messages ------------------------------------------------------------ */
+
+VYI_API void vyi_message(const vyre_logger *logger, vyre_severity severity,
+                         const char *format, ...) VYI_PRINTF(3, 4);
+
+/* --- hash ---------------------------------------------------------------- */
+
+#define VYI_HASH_SEED 0xcbf29ce484222325ull
+
+/* FNV-1a, 64 bit.  Start from VYI_HASH_SEED; chain calls through `hash`. */
+VYI_API uint64_t vyi_hash(uint64_t hash, const void *bytes, size_t size);
+
+/* --- words --------------------------------------------------------------- */
+
+/* Little-endian words at any address. */
+static inline uint32_t vyi_get32(const void *at)
+{
+    const uint8_t *b = (const uint8_t *)at;
+    return (uint32_t)b[0] | ((uint32_t)b[1] << 8) | ((uint32_t)b[2] << 16) | ((uint32_t)b[3] << 24);
+}
+
+static inline void vyi_put32(void *at, uint32_t value)
+{
+    uint8_t *b = (uint8_t *)at;
+    b[0] = (uint8_t)value;
+    b[1] = (uint8_t)(value >> 8);
+    b[2] = (uint8_t)(value >> 16);
+    b[3] = (uint8_t)(value >> 24);
+}
+
+/* Word `index` of a buffer of words. */
+static inline uint32_t vyi_word(const void *base, size_t index)
+{
+    return vyi_get32((const uint8_t *)base + 4 * index);
+}
+
+static inline void vyi_set_word(void *base, size_t index, uint32_t value)
+{
+    vyi_put32((uint8_t *)base + 4 * index, value);
+}
+
+/* --- atomics ------------------------------------------------------------- */
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    #define VYI_BIG_ENDIAN 1
+#else
+    #define VYI_BIG_ENDIAN 0
+#endif
+
+/* Between a little-endian word in memory and the host's own number. */
+static inline uint32_t vyi_le32(uint32_t value)
+{
+#if VYI_BIG_ENDIAN
+    return (value >> 24) | ((value >> 8) & 0xff00u) | ((value << 8) & 0xff0000u) | (value << 24);
+#else
+    return value;
+#endif
+}
+
+/* Only a word on a 4-byte boundary can be accessed atomically. */
+static inline bool vyi_aligned4(const void *at)
+{
+    return ((uintptr_t)at & 3u) == 0;
+}
+
+#if defined(_MSC_VER) && !defined(__clang__)
+    #include <intrin.h>
+#endif
+
+/* The four helpers work on the host's own numbers; for a word on the wire the
+ * caller wraps them in vyi_le32. `at` is 4-byte aligned. */
+
+/* What was written before the matching vyi_store_release is seen after it. */
+static inline uint32_t vyi_load_acquire(const void *at)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    uint32_t value = *(const volatile uint32_t *)at;
+    _ReadWriteBarrier();
+    #if defined(_M_ARM64)
+    __dmb(_ARM64_BARRIER_ISH);
+    #endif
+    return value;
+#else
+    return __atomic_load_n((const uint32_t *)at, __ATOMIC_ACQUIRE);
+#endif
+}
+
+/* What was written before is seen by whoever acquires this value. */
+static inline void vyi_store_release(void *at, uint32_t value)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    #if defined(_M_ARM64)
+    __dmb(_ARM64_BARRIER_ISH);
+    #endif
+    _ReadWriteBarrier();
+    *(volatile uint32_t *)at = value;
+#else
+    __atomic_store_n((uint32_t *)at, value, __ATOMIC_RELEASE);
+#endif
+}
+
+/* Stores `desired` if the word holds `expected`; returns what it held.
+ * Acquire and release. */
+static inline uint32_t vyi_compare_exchange(void *at, uint32_t expected, uint32_t desired)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    return (uint32_t)_InterlockedCompareExchange((volatile long *)at, (long)desired,
+                                                 (long)expected);
+#else
+    __atomic_compare_exchange_n((uint32_t *)at, &expected, desired, false, __ATOMIC_ACQ_REL,
+                                __ATOMIC_ACQUIRE);
+    return expected;
+#endif
+}
+
+/* Adds and returns the value before.  Acquire and release. */
+static inline uint32_t vyi_fetch_add(void *at, uint32_t value)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    return (uint32_t)_InterlockedExchangeAdd((volatile long *)at, (long)value);
+#else
+    return __atomic_fetch_add((uint32_t *)at, value, __ATOMIC_ACQ_REL);
+#endif
+}
+
+/* Atomic, and nothing else. */
+static inline uint32_t vyi_load_relaxed(const void *at)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    return *(const volatile uint32_t *)at;
+#else
+    return __atomic_load_n((const uint32_t *)at, __ATOMIC_RELAXED);
+#endif
+}
+
+static inline void vyi_store_relaxed(void *at, uint32_t value)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    *(volatile uint32_t *)at = value;
+#else
+    __atomic_store_n((uint32_t *)at, value, __ATOMIC_RELAXED);
+#endif
+}
+
+/* Device memory is mapped write-combined, where a release store of the CPU
+ * does not order the plain stores before it.  This does, and sends them on
+ * their way. */
+static inline void vyi_fence_stores(void)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    #if defined(_M_X64) || defined(_M_IX86)
+    _mm_sfence();
+    #else
+    __dmb(_ARM64_BARRIER_OSHST);
+    #endif
+#elif defined(__SSE__)
+    __builtin_ia32_sfence();
+#elif defined(__aarch64__)
+    __asm__ volatile("dmb oshst" ::: "memory");
+#else
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+/* --- lines: 64 bytes that are composed, and stored as one ------------------ */
+
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+    #include <cpuid.h>
+
+    #define VYI_QUADS 1
+typedef uint32_t vyi_quad __attribute__((vector_size(16), aligned(4), may_alias));
+typedef struct vyi_line { vyi_quad quads[4]; } vyi_line;
+
+/* Four words, and those bits of four words that `keep` has. */
+static inline vyi_quad vyi_quad_of(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+{
+    const vyi_quad quad = { a, b, c, d };
+    return quad;
+}
+
+static inline vyi_quad vyi_quad_keep(const uint32_t *from, const uint32_t *keep)
+{
+    return *(const vyi_quad *)from & *(const vyi_quad *)keep;
+}
+
+/* `bad`, with a highest bit where one of four words is over its limit; limits are
+ * below 2^31. */
+static inline vyi_quad vyi_quad_over(vyi_quad bad, const uint32_t *from, vyi_quad limits)
+{
+    const vyi_quad quad = *(const vyi_quad *)from;
+    return bad | quad | (limits - quad);
+}
+
+/* The highest bits of the four. */
+static inline uint32_t vyi_quad_signs(vyi_quad quad)
+{
+    typedef float floats __attribute__((vector_size(16)));
+    return (uint32_t)__builtin_ia32_movmskps((floats)quad);
+}
+
+/* Four words that other threads look at, 16-byte aligned; the store is a release.
+ * A CPU with AVX promises that each is one access; on others lines are not stored. */
+static inline vyi_quad vyi_quad_load(const uint32_t *at)
+{
+    vyi_quad quad;
+    __asm__ volatile("movdqa {%1, %0|%0, %1}" : "=x"(quad) : "m"(*(const vyi_quad *)at));
+    return quad;
+}
+
+static inline void vyi_quad_store(uint32_t *at, vyi_quad quad)
+{
+    __asm__ volatile("movdqa {%1, %0|%0, %1}" : "=m"(*(vyi_quad *)at) : "x"(quad) : "memory");
+}
+
+/* A line in one register.  The store of a line takes its words from memory, and
+ * what was written there in pieces it gets only when all of them have arrived in
+ * the cache, behind every store before them; what one store wrote is handed on.
+ * Not on Windows, where gcc does not align a stack for it. */
+    #if !defined(_WIN32) && !defined(__CYGWIN__)
+        #define VYI_WIDE 1
+        #define VYI_WIDE_FN __attribute__((target("avx512f")))
+        #define VYI_LINE_ALIGNED __attribute__((aligned(64))) /* else two stores write it */
+typedef uint32_t vyi_wide __attribute__((vector_size(64), aligned(4), may_alias));
+
+/* Whether this CPU has it, and the system keeps its registers: AVX-512F. */
+static inline bool vyi_has_wide(void)
+{
+    unsigned a, b = 0, c = 0, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1u)) /* XGETBV */
+        return false;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b >> 16 & 1u))
+        return false;
+    __asm__ volatile(".byte 0x0f, 0x01, 0xd0" /* xgetbv */ : "=a"(a), "=d"(d) : "c"(0));
+    return (a & 0xe6u) == 0xe6u;
+}
+
+/* Those bits of 16 words that `keep` has, but `head` for the first four. */
+VYI_WIDE_FN
+static inline void vyi_wide_compose(vyi_line *line, vyi_quad head, const uint32_t *from,
+                                    const uint32_t *keep)
+{
+    vyi_wide words = *(const vyi_wide *)from & *(const vyi_wide *)keep;
+    __asm__("vinserti32x4 {$0, %1, %0, %0|%0, %0, %1, 0}" : "+v"(words) : "v"(head));
+    *(vyi_wide *)line = words;
+}
+
+/* Behind the last of them: what uses the lower parts of the registers next is slow
+ * as long as the upper ones are in use, and gcc sees to that at -O2 only. */
+VYI_WIDE_FN
+static inline void vyi_wide_end(void)
+{
+    __builtin_ia32_vzeroupper();
+}
+    #endif
+#else
+    #define VYI_QUADS 0
+typedef struct vyi_quad { uint32_t words[4]; } vyi_quad;
+typedef struct vyi_line { vyi_quad quads[4]; } vyi_line;
+
+static inline vyi_quad vyi_quad_of(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+{
+    vyi_quad quad;
+    quad.words[0] = a, quad.words[1] = b, quad.words[2] = c, quad.words[3] = d;
+    return quad;
+}
+
+static inline vyi_quad vyi_quad_keep(const uint32_t *from, const uint32_t *keep)
+{
+    return vyi_quad_of(from[0] & keep[0], from[1] & keep[1], from[2] & keep[2],
+                       from[3] & keep[3]);
+}
+
+static inline vyi_quad vyi_quad_over(vyi_quad bad, const uint32_t *from, vyi_quad limits)
+{
+    for (uint32_t i = 0; i < 4; i++)
+        bad.words[i] |= from[i] | (limits.words[i] - from[i]);
+    return bad;
+}
+
+static inline uint32_t vyi_quad_signs(vyi_quad quad)
+{
+    uint32_t signs = 0;
+    for (uint32_t i = 0; i < 4; i++)
+        signs |= quad.words[i] >> 31 << i;
+    return signs;
+}
+#endif
+
+/* A store of 64 bytes that leaves the CPU as one: memory sees all of them at
+ * once.  It is in no order with other stores; a fence ahead of it makes those
+ * before come first. */
+#ifdef VYI_LINES_BY_WORDS /* tests of what publishes by lines, on any CPU */
+static inline bool vyi_has_store_line(void)
+{
+    return true;
+}
+
+static inline void vyi_store_line(void *at, const vyi_line *line)
+{
+    uint32_t words[16];
+    memcpy(words, line, sizeof words);
+    for (uint32_t i = 15; i > 0; i--)
+        vyi_store_relaxed((uint32_t *)at + i, words[i]);
+    vyi_store_release((uint32_t *)at, words[0]);
+}
+#elif VYI_QUADS
+/* Whether this CPU has it: MOVDIR64B.  And AVX, for vyi_quad_load: Tremont has the
+ * one without the other. */
+static inline bool vyi_has_store_line(void)
+{
+    unsigned a, b, c = 0, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 28 & 1u))
+        return false;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 28 & 1u);
+}
+
+/* `at` is 64-byte aligned. */
+static inline void vyi_store_line(void *at, const vyi_line *line)
+{
+    __asm__ volatile(".byte 0x66, 0x0f, 0x38, 0xf8, 0x02" /* movdir64b (%rdx), %rax */
+                     : "=m"(*(vyi_line *)at)
+                     : "m"(*line), "a"(at), "d"(line));
+}
+#else
+static inline bool vyi_has_store_line(void)
+{
+    return false;
+}
+
+static inline void vyi_store_line(void *at, const vyi_line *line)
+{
+    (void)at, (void)line;
+}
+#endif
+
+#ifndef VYI_WIDE
+    #define VYI_WIDE 0
+static inline bool vyi_has_wide(void)
+{
+    return false;
+}
+#endif
+
+VYI_EXTERN_C_END
+
+#endif

@@ -1,0 +1,380 @@
+/* ==========================================================================
+ * thread: locks, threads, a clock
+ *
+ * Private.  As much of POSIX or Win32 as the engine needs.  With
+ * VYRE_NO_THREADS locks do nothing and no thread can be made; the clock and
+ * the pauses remain.
+ * ======================================================================= */
+#ifndef VYI_THREAD_IMPL_H
+#define VYI_THREAD_IMPL_H
+
+#include "base/base_impl.h"
+
+#include <time.h>
+
+#if defined(_WIN32)
+    #ifndef WIN32_LEAN_AND_MEAN
+        #define WIN32_LEAN_AND_MEAN
+    #endif
+    #ifndef NOMINMAX
+        #define NOMINMAX
+    #endif
+    #include <windows.h>
+#else
+    #include <pthread.h>
+    #include <sched.h>
+#endif
+#if defined(__linux__)
+    #include <sys/syscall.h>
+    #include <unistd.h>
+#endif
+
+#ifdef VYRE_NO_THREADS
+    #define VYI_THREADS 0
+#else
+    #define VYI_THREADS 1
+#endif
+
+VYI_EXTERN_C_BEGIN
+
+/* Strict C99 hides these two, though the library has them. */
+#if !defined(_WIN32) && !defined(CLOCK_MONOTONIC)
+    #ifdef __APPLE__
+        #define VYI_CLOCK 6
+    #else
+        #define VYI_CLOCK 1
+    #endif
+extern int clock_gettime(int clock, struct timespec *now);
+extern int nanosleep(const struct timespec *duration, struct timespec *rest);
+#elif !defined(_WIN32)
+    #define VYI_CLOCK CLOCK_MONOTONIC
+#endif
+
+/* --- time ---------------------------------------------------------------- */
+
+/* Nanoseconds of a clock that never goes back. */
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static uint64_t vyi_now(void)
+{
+#if defined(_WIN32)
+    LARGE_INTEGER ticks, rate;
+    QueryPerformanceCounter(&ticks);
+    QueryPerformanceFrequency(&rate);
+    const uint64_t t = (uint64_t)ticks.QuadPart, r = (uint64_t)rate.QuadPart;
+    return t / r * 1000000000u + t % r * 1000000000u / r;
+#else
+    struct timespec now;
+    clock_gettime(VYI_CLOCK, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+#endif
+}
+
+/* The time at which a timeout ends that begins now. */
+static inline uint64_t vyi_deadline(uint64_t timeout_ns)
+{
+    const uint64_t now = vyi_now();
+    return timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + timeout_ns;
+}
+
+static inline void vyi_sleep(uint64_t ns)
+{
+#if defined(_WIN32)
+    Sleep((DWORD)((ns + 999999u) / 1000000u));
+#else
+    struct timespec duration;
+    duration.tv_sec = (time_t)(ns / 1000000000u);
+    duration.tv_nsec = (long)(ns % 1000000000u);
+    nanosleep(&duration, NULL);
+#endif
+}
+
+/* Lets another thread run. */
+static inline void vyi_yield(void)
+{
+#if defined(_WIN32)
+    SwitchToThread();
+#else
+    sched_yield();
+#endif
+}
+
+/* Tells the processor that it is in a loop that polls. */
+static inline void vyi_pause(void)
+{
+#if (defined(__GNUC__) || defined(__clang__)) && (defined(__x86_64__) || defined(__i386__))
+    __builtin_ia32_pause();
+#elif defined(_MSC_VER) && !defined(__clang__) && (defined(_M_X64) || defined(_M_IX86))
+    _mm_pause();
+#elif (defined(__GNUC__) || defined(__clang__)) && defined(__aarch64__)
+    __asm__ __volatile__("yield");
+#endif
+}
+
+/* --- more atomics -------------------------------------------------------- */
+
+/* Two words at a time, where the machine does that without a lock. */
+#if (defined(__GNUC__) || defined(__clang__)) && !VYI_BIG_ENDIAN && \
+    defined(__GCC_ATOMIC_LLONG_LOCK_FREE) && __GCC_ATOMIC_LLONG_LOCK_FREE == 2 && \
+    UINTPTR_MAX > 0xffffffffu
+    #define VYI_PAIRS 1
+typedef uint64_t __attribute__((may_alias)) vyi_pair;
+
+/* `at` is 8-byte aligned; the word at the lower address is in the lower half. */
+static inline bool vyi_compare_exchange_pair(void *at, uint64_t expected, uint64_t desired)
+{
+    return __atomic_compare_exchange_n((vyi_pair *)at, &expected, desired, false,
+                                       __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+static inline void vyi_store_pair(void *at, uint32_t first, uint32_t second)
+{
+    __atomic_store_n((vyi_pair *)at, (uint64_t)second << 32 | first, __ATOMIC_RELAXED);
+}
+
+/* Two of the host's own numbers, as far as `keep` has bits. */
+static inline void vyi_copy_pair(void *at, const uint32_t *from, const uint32_t *keep)
+{
+    uint64_t value, mask;
+    memcpy(&value, from, sizeof value);
+    memcpy(&mask, keep, sizeof mask);
+    __atomic_store_n((vyi_pair *)at, value & mask, __ATOMIC_RELAXED);
+}
+#else
+    #define VYI_PAIRS 0
+
+static inline bool vyi_compare_exchange_pair(void *at, uint64_t expected, uint64_t desired)
+{
+    (void)at, (void)expected, (void)desired;
+    return false;
+}
+
+static inline void vyi_store_pair(void *at, uint32_t first, uint32_t second)
+{
+    vyi_store_relaxed(at, vyi_le32(first));
+    vyi_store_relaxed((uint8_t *)at + 4, vyi_le32(second));
+}
+
+static inline void vyi_copy_pair(void *at, const uint32_t *from, const uint32_t *keep)
+{
+    vyi_store_pair(at, from[0] & keep[0], from[1] & keep[1]);
+}
+#endif
+
+/* As vyi_load_acquire and vyi_store_release, of a pointer. */
+static inline void *vyi_load_pointer(void *const *at)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    void *value = *(void *const volatile *)at;
+    MemoryBarrier();
+    return value;
+#else
+    return __atomic_load_n(at, __ATOMIC_ACQUIRE);
+#endif
+}
+
+static inline void vyi_store_pointer(void **at, void *value)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    MemoryBarrier();
+    *(void *volatile *)at = value;
+#else
+    __atomic_store_n(at, value, __ATOMIC_RELEASE);
+#endif
+}
+
+/* No load after it is done before a store ahead of it. */
+static inline void vyi_fence_full(void)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    MemoryBarrier();
+#else
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+/* --- a fence for others -------------------------------------------------- */
+
+/* The cost of a store before a load, paid by the side that is rare: between
+ * vyi_fence_others and whatever its caller does next, every other thread of
+ * the process has gone through a full fence.  So a thread that only keeps the
+ * compiler from moving its accesses (vyi_fence_compiler) is ordered with that
+ * caller. */
+
+static inline void vyi_fence_compiler(void)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    _ReadWriteBarrier();
+#else
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+#if !VYI_THREADS
+static inline bool vyi_fence_others_ready(void) { return true; }
+static inline void vyi_fence_others(void) {}
+#elif defined(_WIN32)
+static inline bool vyi_fence_others_ready(void) { return true; }
+static inline void vyi_fence_others(void) { FlushProcessWriteBuffers(); }
+#elif defined(__linux__) && defined(SYS_membarrier)
+    #ifndef __cplusplus
+extern long syscall(long number, ...); /* strict C99 hides it */
+    #endif
+    #define VYI_MEMBARRIER_EXPEDITED 8
+    #define VYI_MEMBARRIER_REGISTER  16
+
+/* False where the system is too old, or forbids it. */
+static inline bool vyi_fence_others_ready(void)
+{
+    return syscall(SYS_membarrier, VYI_MEMBARRIER_REGISTER, 0) == 0;
+}
+
+/* Refused only to a process that never registered: a child of the one that did. */
+static inline void vyi_fence_others(void)
+{
+    while (syscall(SYS_membarrier, VYI_MEMBARRIER_EXPEDITED, 0) != 0 && vyi_fence_others_ready()) {}
+}
+#else
+static inline bool vyi_fence_others_ready(void) { return false; }
+static inline void vyi_fence_others(void) {}
+#endif
+
+/* Of the calling thread; never below 3. */
+static inline uintptr_t vyi_thread_id(void)
+{
+#if !VYI_THREADS
+    return 3;
+#elif defined(_WIN32)
+    return (uintptr_t)GetCurrentThreadId() + 3;
+#elif defined(__linux__) && defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+    uintptr_t id; /* where the ABI has a thread's block of its own; pthread_self is a call */
+    __asm__("mov {%%fs:0, %0|%0, fs:0}" : "=r"(id));
+    return id;
+#else
+    return (uintptr_t)pthread_self();
+#endif
+}
+
+/* --- locks, conditions, threads ------------------------------------------ */
+
+#if !VYI_THREADS
+
+typedef struct vyi_mutex { int none; } vyi_mutex;
+typedef struct vyi_cond { int none; } vyi_cond;
+typedef struct vyi_thread { int none; } vyi_thread;
+
+static inline bool vyi_mutex_init(vyi_mutex *m) { m->none = 0; return true; }
+static inline void vyi_mutex_free(vyi_mutex *m) { (void)m; }
+static inline void vyi_mutex_lock(vyi_mutex *m) { (void)m; }
+static inline bool vyi_mutex_try(vyi_mutex *m) { (void)m; return true; }
+static inline void vyi_mutex_unlock(vyi_mutex *m) { (void)m; }
+static inline bool vyi_cond_init(vyi_cond *c) { c->none = 0; return true; }
+static inline void vyi_cond_free(vyi_cond *c) { (void)c; }
+static inline void vyi_cond_signal(vyi_cond *c) { (void)c; }
+static inline void vyi_cond_wait(vyi_cond *c, vyi_mutex *m, uint64_t ns)
+{
+    (void)c, (void)m, (void)ns;
+}
+
+#elif defined(_WIN32)
+
+typedef SRWLOCK vyi_mutex;
+typedef CONDITION_VARIABLE vyi_cond;
+typedef struct vyi_thread {
+    HANDLE handle;
+    void (*body)(void *user);
+    void *user;
+} vyi_thread;
+
+static inline bool vyi_mutex_init(vyi_mutex *m) { InitializeSRWLock(m); return true; }
+static inline void vyi_mutex_free(vyi_mutex *m) { (void)m; }
+static inline void vyi_mutex_lock(vyi_mutex *m) { AcquireSRWLockExclusive(m); }
+static inline bool vyi_mutex_try(vyi_mutex *m) { return TryAcquireSRWLockExclusive(m) != 0; }
+static inline void vyi_mutex_unlock(vyi_mutex *m) { ReleaseSRWLockExclusive(m); }
+static inline bool vyi_cond_init(vyi_cond *c) { InitializeConditionVariable(c); return true; }
+static inline void vyi_cond_free(vyi_cond *c) { (void)c; }
+static inline void vyi_cond_signal(vyi_cond *c) { WakeAllConditionVariable(c); }
+static inline void vyi_cond_wait(vyi_cond *c, vyi_mutex *m, uint64_t ns)
+{
+    const uint64_t ms = (ns + 999999u) / 1000000u;
+    SleepConditionVariableSRW(c, m, ms > 0x7fffffffu ? 0x7fffffffu : (DWORD)ms, 0);
+}
+
+static DWORD WINAPI vyi_thread_main(void *user)
+{
+    const vyi_thread *t = (const vyi_thread *)user;
+    t->body(t->user);
+    return 0;
+}
+
+/* `t` stays where it is until the thread was joined. */
+static inline bool vyi_thread_start(vyi_thread *t, void (*body)(void *user), void *user)
+{
+    t->body = body;
+    t->user = user;
+    t->handle = CreateThread(NULL, 0, vyi_thread_main, t, 0, NULL);
+    return t->handle != NULL;
+}
+
+static inline void vyi_thread_join(vyi_thread *t)
+{
+    WaitForSingleObject(t->handle, INFINITE);
+    CloseHandle(t->handle);
+}
+
+#else
+
+typedef pthread_mutex_t vyi_mutex;
+typedef pthread_cond_t vyi_cond;
+typedef struct vyi_thread {
+    pthread_t handle;
+    void (*body)(void *user);
+    void *user;
+} vyi_thread;
+
+static inline bool vyi_mutex_init(vyi_mutex *m) { return pthread_mutex_init(m, NULL) == 0; }
+static inline void vyi_mutex_free(vyi_mutex *m) { pthread_mutex_destroy(m); }
+static inline void vyi_mutex_lock(vyi_mutex *m) { pthread_mutex_lock(m); }
+static inline bool vyi_mutex_try(vyi_mutex *m) { return pthread_mutex_trylock(m) == 0; }
+static inline void vyi_mutex_unlock(vyi_mutex *m) { pthread_mutex_unlock(m); }
+static inline bool vyi_cond_init(vyi_cond *c) { return pthread_cond_init(c, NULL) == 0; }
+static inline void vyi_cond_free(vyi_cond *c) { pthread_cond_destroy(c); }
+static inline void vyi_cond_signal(vyi_cond *c) { pthread_cond_broadcast(c); }
+
+/* Also returns early; the caller looks and waits again.  The condition's clock
+ * is the one that can be set, so no wait is longer than a second. */
+static inline void vyi_cond_wait(vyi_cond *c, vyi_mutex *m, uint64_t ns)
+{
+    struct timespec until;
+    const uint64_t wait_ns = ns < 1000000000u ? ns : 1000000000u;
+    clock_gettime(0, &until); /* CLOCK_REALTIME is 0 everywhere */
+    const uint64_t nsec = (uint64_t)until.tv_nsec + wait_ns;
+    until.tv_sec += (time_t)(nsec / 1000000000u);
+    until.tv_nsec = (long)(nsec % 1000000000u);
+    pthread_cond_timedwait(c, m, &until);
+}
+
+static void *vyi_thread_main(void *user)
+{
+    const vyi_thread *t = (const vyi_thread *)user;
+    t->body(t->user);
+    return NULL;
+}
+
+/* `t` stays where it is until the thread was joined. */
+static inline bool vyi_thread_start(vyi_thread *t, void (*body)(void *user), void *user)
+{
+    t->body = body;
+    t->user = user;
+    return pthread_create(&t->handle, NULL, vyi_thread_main, t) == 0;
+}
+
+static inline void vyi_thread_join(vyi_thread *t)
+{
+    pthread_join(t->handle, NULL);
+}
+
+#endif
+
+VYI_EXTERN_C_END
+
+#endif

@@ -1,0 +1,316 @@
+/* ==========================================================================
+ * engine: the vyre handle, a queue whose kernel is already running
+ *
+ * Public.  A handle owns a ring of slots, the kernel that serves it, and the
+ * device that the kernel runs on.
+ *
+ *     vyre *v = vyre_open(NULL, &err);
+ *     vyre_start(v, &err);
+ *     vyre_publish(v, &work, &ticket, &err);
+ *     vyre_wait(v, ticket, 1000000000, &err);
+ *     vyre_close(v);
+ *
+ * Between vyre_start and vyre_stop the kernel takes work as it is published.
+ * Before and after, published work stays in the ring until vyre_wait,
+ * vyre_drain or vyre_run makes one pass over it.  Results are the same.
+ *
+ * Threads: publish, publish_many, poll, wait, drain, result, observable, map
+ * and query may be called from any thread at any time.  The others may, too,
+ * but take turns.  vyre_close is the last call, alone.
+ *
+ * No function blocks for longer than the timeout that it is given.  A timeout
+ * of 0 looks once; VYRE_FOREVER waits as long as it takes.
+ *
+ * Whatever is not VYRE_OK is explained in *err, news (VYRE_FULL, VYRE_PENDING,
+ * VYRE_TIMEOUT) as well as errors.
+ * ======================================================================= */
+#ifndef VYI_ENGINE_H
+#define VYI_ENGINE_H
+
+#include "kernel/kernel.h"
+
+VYI_EXTERN_C_BEGIN
+
+typedef struct vyre vyre;
+struct vyre_log_record;
+
+#define VYRE_FOREVER UINT64_MAX /* a timeout in nanoseconds */
+
+typedef enum vyre_backend {
+    VYRE_BACKEND_AUTO = 0, /* Vulkan where it works, else CPU: vyre_info.why_cpu */
+    VYRE_BACKEND_CPU = 1,
+    VYRE_BACKEND_VULKAN = 2
+} vyre_backend;
+
+/* How published work reaches the device after vyre_start. */
+typedef enum vyre_mode {
+    VYRE_MODE_AUTO = 0,       /* the first of the following that the device allows */
+    VYRE_MODE_PERSISTENT = 1, /* a running kernel sees work as it is published */
+    VYRE_MODE_PASSES = 2      /* poll, wait and publish launch a pass when work is there */
+} vyre_mode;
+
+/* What becomes of work that was in flight when a device was lost. */
+typedef enum vyre_lost_work {
+    VYRE_LOST_REPORT = 0, /* its ticket ends with VYRE_E_LOST */
+    VYRE_LOST_RERUN = 1   /* what was not seen to end is published again: it may run twice */
+} vyre_lost_work;
+
+/* Names one published work for as long as the handle lives; all zero is none. */
+typedef struct vyre_ticket {
+    uint32_t slot;
+    uint32_t generation;
+} vyre_ticket;
+
+/* --- options ------------------------------------------------------------- */
+
+/* Bring your own Vulkan.  What is NULL the engine makes, and destroys, itself;
+ * what is given stays the caller's and outlives the handle.  The handles are
+ * opaque here; the functions under VYRE_VULKAN_TYPES take the typed ones. */
+typedef struct vyre_vulkan_desc {
+    void  *instance;
+    void  *physical_device; /* needs instance */
+    void  *device;          /* needs physical_device; then queue is needed, too */
+    void  *queue;
+    uint32_t queue_family;  /* of `queue` */
+    uint32_t api_version;   /* that instance and device were made for; 0 = 1.1 */
+    void (*queue_lock)(void *user);   /* around every use of `queue`; NULL = it is ours alone */
+    void (*queue_unlock)(void *user);
+    void  *queue_user;
+    const void *allocator;  /* VkAllocationCallbacks; NULL = the driver's */
+    void (*loader)(void);   /* vkGetInstanceProcAddr; NULL = volk looks for the system's */
+    const char *const *device_extensions; /* enabled on `device` */
+    uint32_t device_extension_count;
+    const void *device_features; /* VkPhysicalDeviceFeatures2 chain that `device` was made with */
+    const void *cache;      /* pipeline cache blob of an earlier run; refused when it is foreign */
+    size_t      cache_size;
+    void (*cache_store)(void *user, const void *blob, size_t size); /* called by vyre_close */
+    void  *cache_user;
+    bool   validation;      /* ask for VK_LAYER_KHRONOS_validation when it is installed */
+    bool   no_debug_names;
+} vyre_vulkan_desc;
+
+/* How long one dispatch of the looping kernel lives. */
+typedef struct vyre_lease_desc {
+    uint32_t rounds;    /* at most; 0 = adapted to the time */
+    uint64_t time_ns;   /* aimed at; 0 = 5 ms */
+    uint32_t in_flight; /* dispatches queued at once; 0 = 2 */
+    uint64_t timeout_ns; /* a dispatch that lasts longer counts as lost; 0 = 10 s */
+} vyre_lease_desc;
+
+typedef struct vyre_desc {
+    vyre_backend backend;
+    vyre_mode    mode;
+    /* Index or part of the name; NULL = $VYRE_DEVICE, or the best.  AUTO, too,
+     * fails where there are Vulkan devices and none is the one that was named. */
+    const char  *device;
+    vyre_kernel_desc kernel;     /* slot_count 0 = 256; once, mirror_binding, count_each, narrow and
+                                    whole_slots are the engine's */
+    uint32_t     tenants;        /* ids 0 .. tenants - 1 are authorised; 0 = 1 */
+    uint32_t     observables;    /* 0 = the kernel's, or 64 */
+    const size_t *buffer_sizes;  /* bytes, one per kernel.buffers; NULL or 0 = 4 * its count */
+    size_t       workspace_size; /* bytes; 0 = 4 * the count in kernel.workspace */
+    vyre_lease_desc lease;
+    /* Iterations after which a slot's loops end FAULT where nothing else could
+     * end them: in passes on the CPU.  A value sets it for its running kernel,
+     * too.  0 = 2^24. */
+    uint32_t     loop_limit;
+    uint64_t     run_timeout_ns; /* vyre_run and dispatches give up without progress; 0 = 60 s */
+    vyre_lost_work lost_work;
+    bool         auto_recover;   /* the first lost device is replaced without being asked */
+    bool         helper_thread;  /* keeps the leases going while the program is quiet */
+    bool         no_probe;       /* do not measure at open; persistent mode is then not proved */
+    /* Records of PRINTF, in order, from inside stop, drain, wait or poll; it
+     * must not call back into the handle.  NULL: they stay in the log. */
+    void (*log)(void *user, const struct vyre_log_record *record);
+    void  *log_user;
+    /* After a lost device was replaced, before work runs on the new one: the
+     * place to fill user buffers again, with vyre_map, which is all of the
+     * handle that it may call. */
+    void (*recovered)(void *user, vyre *v);
+    void  *recovered_user;
+    vyre_logger    messages;
+    vyre_allocator allocator;
+    vyre_vulkan_desc vulkan;
+} vyre_desc;
+
+/* --- what a handle says of itself ---------------------------------------- */
+
+/* What was measured on the device when the handle was opened. */
+typedef struct vyre_probe {
+    bool     ran;
+    bool     live;            /* both directions proved: persistent mode works */
+    bool     host_to_device;  /* a running kernel sees what the host writes */
+    bool     device_to_host;  /* the host sees what a running kernel writes */
+    bool     loop_limited;    /* the driver cuts loops, silently */
+    bool     whole_lines;     /* it sees what the host stores as one line as a whole */
+    bool     effects_first;   /* what an atomic did is there for the host before what the lane
+                                 makes of its answer */
+    uint32_t loop_limit;      /* after this many iterations; 0 = none found */
+    uint32_t resident_groups; /* workgroups seen running at the same time; 0 = not measured */
+    uint64_t round_trip_ns;   /* of the fastest echo; 0 = none came back */
+    char     text[160];       /* the verdict in a line */
+} vyre_probe;
+
+typedef struct vyre_info {
+    vyre_backend backend;
+    vyre_mode    mode;            /* PERSISTENT or PASSES, what vyre_start gives */
+    char         device[128];     /* name */
+    char         driver[128];     /* name and version */
+    char         why_cpu[160];    /* why AUTO took the CPU; empty otherwise */
+    uint32_t     slot_count;
+    uint32_t     workgroup_size;  /* of the looping kernel on this device */
+    uint32_t     worker_groups;
+    uint32_t     lane_count;      /* workgroup_size * worker_groups */
+    uint32_t     tenants, observables, log_records;
+    uint32_t     buffer_count;    /* the user's */
+    uint64_t     program_hash;
+    uint64_t     pipeline_id;     /* of program, device and driver; changes with a recovery */
+    uint32_t     recoveries;
+    bool         running;         /* started and not stopped */
+    bool         shut_down;       /* by opcode SHUTDOWN: vyre_start goes on */
+    bool         device_lost;     /* vyre_recover is needed */
+    uint64_t     leases;          /* dispatches of the looping kernel so far */
+    uint64_t     passes;          /* dispatches of the one-pass kernel */
+    uint64_t     lease_ns;        /* duration of a lease as last seen; 0 = none has ended */
+    uint32_t     lease_rounds;    /* 0 = endless */
+    uint64_t     device_bytes;    /* of all buffers */
+    uint64_t     log_dropped;     /* records that found the log full */
+    vyre_probe   probe;
+} vyre_info;
+
+/* Upstream's statistics of one call: lengths and counts, and one time. */
+typedef struct vyre_stats {
+    uint64_t input_bytes, output_bytes, readback_bytes, bytes_moved;
+    uint64_t device_allocation_bytes, device_allocation_events;
+    uint64_t latency_ns;
+    uint32_t output_buffers, resident_rows, resident_handles;
+    uint32_t kernel_launches; /* backend calls: 1, or 2 after a recovery */
+    uint32_t sync_points;
+    bool     recovered;
+    uint64_t done, faults;    /* ours: works that ended, counted */
+} vyre_stats;
+
+/* The four core buffers as bytes. */
+typedef struct vyre_io_buffers {
+    void *control; size_t control_size;
+    void *ring;    size_t ring_size;
+    void *log;     size_t log_size;
+    void *io;      size_t io_size; /* NULL and 0: an empty queue of 64 slots */
+} vyre_io_buffers;
+
+/* Whether the backend was built in; AUTO: any. It says nothing of devices. */
+VYRE_API bool vyre_backend_available(vyre_backend backend);
+VYRE_API const char *vyre_backend_name(vyre_backend backend);
+
+/* --- the handle ---------------------------------------------------------- */
+
+/* NULL desc: the best backend, 256 slots.  NULL on failure. */
+VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err);
+/* Stops a running kernel, waiting two seconds at most; what a device still
+ * uses then is leaked rather than waited for.  NULL is allowed. */
+VYRE_API void vyre_close(vyre *v);
+VYRE_API void vyre_query(const vyre *v, vyre_info *out);
+
+/* The kernel runs from here on.  Work that is already in the ring is served. */
+VYRE_API vyre_status vyre_start(vyre *v, vyre_error *err);
+/* Ends the kernel; work that it had claimed is finished first, other work
+ * stays in the ring.  VYRE_TIMEOUT: it still runs; stop again, or close. */
+VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err);
+
+/* --- work ---------------------------------------------------------------- */
+
+/* VYRE_FULL when no slot is free: poll or wait, and try again.  `ticket` may be NULL. */
+VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
+                                  vyre_error *err);
+/* Publishes works in order until the ring is full.  *published says how many,
+ * *last is the ticket of the last one; both may be NULL.  VYRE_FULL when it
+ * was not all of them.  All are checked before the first is published. */
+VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t count,
+                                       uint32_t *published, vyre_ticket *last, vyre_error *err);
+/* VYRE_OK, VYRE_PENDING, VYRE_E_FAULT, VYRE_E_LOST; VYRE_E_STALE when a later
+ * fault in the same slot has replaced the outcome; VYRE_E_TICKET. */
+VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t);
+/* As vyre_poll; waits for this work.  VYRE_TIMEOUT: it is still pending.  Of a
+ * fault, err->native is the vyre_fault and err->at the slot. */
+VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre_error *err);
+/* Waits until all work that was published before the call has ended.
+ * VYRE_E_FAULT: it has, and works ended FAULT whose outcome nobody has asked for;
+ * err->at is the slot of one of them, err->native its vyre_fault, and the text
+ * says how many there are.  VYRE_E_LOST: none did, but works were lost with a
+ * device.  The next drain does not tell of these again. */
+VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err);
+/* The slot's argument words after the run.  They are kept until the slot is
+ * used again, after as many publishes as the ring has slots or more (where
+ * several threads publish, a quarter of that: they have slots in hand); from
+ * then on VYRE_E_STALE.  VYRE_PENDING: not finished yet. */
+VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre_error *err);
+
+/* Runs works to their end, any number of them, through passes of its own or
+ * the running kernel.  VYRE_E_FAULT: all have run and some ended FAULT;
+ * err->at is the index of the first that was seen, *stats is filled in.
+ * `stats` may be NULL. */
+VYRE_API vyre_status vyre_run(vyre *v, const vyre_work *works, uint32_t count, vyre_stats *stats,
+                              vyre_error *err);
+/* One pass over the caller's bytes, in place.  The handle's own ring is not
+ * touched; user buffers are shared.  VYRE_E_RUNNING while the kernel runs. */
+VYRE_API vyre_status vyre_dispatch(vyre *v, const vyre_io_buffers *io, vyre_stats *stats,
+                                   vyre_error *err);
+/* `passes` passes over the handle's own buffers, where they are: nothing is
+ * copied.  0 passes: success, all statistics zero. */
+VYRE_API vyre_status vyre_dispatch_resident(vyre *v, uint32_t passes, vyre_stats *stats,
+                                            vyre_error *err);
+/* bytes per second, exact, saturated; 0 when `latency_ns` is 0. */
+VYRE_API uint64_t vyre_stats_rate(uint64_t bytes, uint64_t latency_ns);
+
+/* --- memory -------------------------------------------------------------- */
+
+VYRE_API vyre_status vyre_observable(vyre *v, uint32_t index, uint32_t *out, vyre_error *err);
+/* The user's buffer as the device sees it, by its index in kernel.buffers.
+ * NULL when there is none.  Valid until vyre_recover or vyre_close.  It may be
+ * slow to read. */
+VYRE_API void *vyre_map(vyre *v, uint32_t user_buffer, size_t *size);
+/* The handle's own core buffers, for programs that serve the IO queue or read
+ * the control words themselves.  The ring is the handle's: to look at, not to
+ * write or to cancel in.  Valid as vyre_map. */
+VYRE_API vyre_status vyre_buffers(vyre *v, vyre_io_buffers *out, vyre_error *err);
+/* Takes a tenant's authorisation, or gives it back, also while the kernel runs.
+ * Slots of a tenant without it stay PUBLISHED. */
+VYRE_API vyre_status vyre_tenant_enable(vyre *v, uint32_t tenant, bool enable, vyre_error *err);
+
+/* --- trouble ------------------------------------------------------------- */
+
+/* Replaces a lost device and all buffers; starts the kernel if it ran.  Control
+ * words and user buffers start over.  Work that had not been seen to end is
+ * reported lost or published again, as desc.lost_work says.  On a device that
+ * is not lost it does nothing. */
+VYRE_API vyre_status vyre_recover(vyre *v, vyre_error *err);
+
+#ifdef VYRE_VULKAN_TYPES
+/* Include vulkan.h or volk.h first. */
+static inline void vyre_vulkan_use(vyre_vulkan_desc *desc, VkInstance instance,
+                                   VkPhysicalDevice physical_device, VkDevice device,
+                                   VkQueue queue, uint32_t queue_family)
+{
+    desc->instance = (void *)instance;
+    desc->physical_device = (void *)physical_device;
+    desc->device = (void *)device;
+    desc->queue = (void *)queue;
+    desc->queue_family = queue_family;
+}
+
+static inline void vyre_vulkan_use_loader(vyre_vulkan_desc *desc,
+                                          PFN_vkGetInstanceProcAddr get_instance_proc_addr)
+{
+    desc->loader = (void (*)(void))get_instance_proc_addr;
+}
+
+static inline void vyre_vulkan_use_allocator(vyre_vulkan_desc *desc,
+                                             const VkAllocationCallbacks *allocator)
+{
+    desc->allocator = allocator;
+}
+#endif
+
+VYI_EXTERN_C_END
+
+#endif

@@ -1,0 +1,399 @@
+/* ==========================================================================
+ * engine: keeping a kernel running
+ *
+ * A started kernel is a chain of leases: dispatches that return after a budget
+ * of rounds, with the next one queued already.  Whoever polls, waits or
+ * publishes looks after the chain now and then; all state lives in the
+ * buffers, so any lease may be the last.  Where live visibility is not proved,
+ * and before vyre_start, work is served by passes: one-pass launches, made
+ * while there is work that has not ended.
+ * ======================================================================= */
+#include "engine/engine_impl.h"
+
+#include "wire/ring.h"
+
+#define VYI_LEASE_ROUNDS_MAX (1u << 30)
+#define VYI_CADENCE_MAX      1000u /* microseconds */
+#define VYI_CADENCE_MIN      20u   /* with leases shorter than four of these every look is due */
+#define VYI_NUDGE_TRIES      64u   /* for the lock: a few microseconds */
+#define VYI_PASS_WAIT_NS     200000u
+#define VYI_PASS_RETRY_NS    1000000u
+
+/* --- launches ------------------------------------------------------------ */
+
+/* Nothing more can be done with the device. */
+VYI_COLD
+VYI_API vyre_status vyi_engine_lost(vyre *v, const vyre_error *how, vyre_error *err)
+{
+    if (v->state != VYI_STATE_LOST) {
+        v->was_running = v->state == VYI_STATE_RUNNING;
+        v->lost = *how;
+        vyi_store_release(&v->state, VYI_STATE_LOST);
+        vyi_message(&v->desc.messages, VYRE_SEVERITY_ERROR, "%s", how->text);
+    }
+    if (err)
+        *err = v->lost;
+    return v->lost.status;
+}
+
+static bool vyi_status_is_loss(vyre_status status)
+{
+    return status == VYRE_E_DEVICE_LOST || status == VYRE_E_LEASE;
+}
+
+VYI_COLD
+VYI_API vyre_status vyi_engine_failed(vyre *v, vyre_status status, vyre_error *how,
+                                      vyre_error *err)
+{
+    how->status = status; /* a backend may leave the text to us */
+    if (vyi_status_is_loss(how->status))
+        return vyi_engine_lost(v, how, err);
+    if (err)
+        *err = *how;
+    return how->status;
+}
+
+VYI_API vyre_status vyi_engine_launch(vyre *v, vyi_launch what, uint32_t rounds, vyre_error *err)
+{
+    vyi_device *d = vyi_engine_device(v);
+    vyre_error how;
+    memset(&how, 0, sizeof how);
+
+    const vyre_status status = d->backend->launch(d, what, rounds, &how);
+    if (status < 0)
+        return vyi_engine_failed(v, status, &how, err);
+    if (vyi_engine_in_flight(v) == 0)
+        v->chain.since = vyi_now();
+    v->chain.launched++;
+    if (what == VYI_LAUNCH_LOOP)
+        v->chain.leases++;
+    else
+        v->chain.passes++;
+    return VYRE_OK;
+}
+
+/* Learns from `ended` leases that took until now. */
+static void vyi_chain_measure(vyre *v, uint64_t ended)
+{
+    vyi_chain *c = &v->chain;
+    const uint64_t now = vyi_now();
+    const uint64_t each = (now - c->since) / ended;
+    const bool dry = vyi_engine_in_flight(v) == 0; /* then `each` is only a bound */
+    const uint64_t aim = v->desc.lease.time_ns;
+    const vyi_device *d = vyi_engine_device(v);
+    const uint32_t most = d->max_rounds ? d->max_rounds : VYI_LEASE_ROUNDS_MAX;
+
+    c->since = now;
+    if (v->state != VYI_STATE_RUNNING || v->mode != VYRE_MODE_PERSISTENT)
+        return;
+    c->lease_ns = each;
+    if (!dry || each < c->least_ns)
+        c->least_ns = each;
+    if (c->rounds == 0 || v->desc.lease.rounds)
+        return;
+    if (each < aim / 2)
+        c->rounds = c->rounds < most / 2 ? c->rounds * 2 : most;
+    else if (!dry && each > aim * 2 && c->rounds > 1) {
+        c->rounds /= 2;
+        c->least_ns /= 2;
+    }
+}
+
+VYI_API vyre_status vyi_engine_reap(vyre *v, uint64_t timeout_ns, vyre_error *err)
+{
+    vyi_chain *c = &v->chain;
+    vyi_device *d = vyi_engine_device(v);
+    uint64_t completed = c->completed;
+    vyre_error how;
+    memset(&how, 0, sizeof how);
+
+    const vyre_status status = d->backend->reap(d, c->completed, timeout_ns, &completed, &how);
+    if (status < 0)
+        return vyi_engine_failed(v, status, &how, err);
+    if (completed > c->completed) {
+        const uint64_t ended = completed - c->completed;
+        c->completed = completed;
+        vyi_chain_measure(v, ended);
+        return VYRE_OK;
+    }
+    const bool bounded = c->rounds != 0 || v->mode != VYRE_MODE_PERSISTENT ||
+                         v->state == VYI_STATE_IDLE;
+    if (bounded && vyi_engine_in_flight(v) && vyi_now() - c->since > v->desc.lease.timeout_ns) {
+        vyi_fail(&how, VYRE_E_LEASE, vyi_engine_in_flight(v),
+                 "Bound the handlers' loops, or raise lease.timeout_ns; then vyre_recover().",
+                 "a launch has not ended for %llu ms",
+                 (unsigned long long)(v->desc.lease.timeout_ns / 1000000u));
+        return vyi_engine_lost(v, &how, err);
+    }
+    return VYRE_OK;
+}
+
+VYI_API vyre_status vyi_engine_settle(vyre *v, uint64_t deadline, vyre_error *err)
+{
+    while (vyi_engine_in_flight(v)) {
+        const uint64_t now = vyi_now();
+        const uint64_t rest = now < deadline ? deadline - now : 0;
+        const vyre_status status = vyi_engine_reap(v, rest < 10000000u ? rest : 10000000u, err);
+        if (status != VYRE_OK)
+            return status;
+        if (rest == 0 && vyi_engine_in_flight(v))
+            return VYRE_TIMEOUT;
+    }
+    return VYRE_OK;
+}
+
+VYI_API void vyi_engine_set_shutdown(vyre *v, uint32_t value)
+{
+    vyi_device *d = vyi_engine_device(v);
+    vyi_store_release(vyi_engine_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_SHUTDOWN,
+                      vyi_le32(value));
+    if (d->write_combined)
+        vyi_fence_stores();
+    if (value && d->backend->wake)
+        d->backend->wake(d);
+}
+
+VYI_COLD
+VYI_API void vyi_engine_bury(vyre *v)
+{
+    vyi_device *d = vyi_engine_device(v);
+    uint32_t *ring = vyi_engine_words(d, VYI_ROLE_RING);
+    uint32_t *control = vyi_engine_words(d, VYI_ROLE_CONTROL);
+
+    if (!vyi_load_acquire(&v->aborted))
+        return;
+    vyi_store_release(&v->aborted, 0);
+    for (uint32_t slot = 0; slot < v->slots; slot++) {
+        uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
+        if (vyi_load_acquire(at) != vyi_le32(VYRE_SLOT_CLAIMED))
+            continue;
+        vyi_store_relaxed(at + VYRE_SLOT_FAULT, vyi_le32(VYRE_FAULT_LOOP_LIMIT));
+        vyi_store_release(at, vyi_le32(VYRE_SLOT_FAULTED));
+        vyi_store_release(vyi_engine_words(d, v->mirror_index) + slot,
+                          vyi_le32(VYRE_SLOT_FAULTED | VYRE_FAULT_LOOP_LIMIT << 8));
+        vyi_store_release(control + VYRE_CONTROL_FAULT_COUNT,
+                          vyi_le32(vyi_control_load(d, VYRE_CONTROL_FAULT_COUNT) + 1));
+    }
+}
+
+/* --- the chain ----------------------------------------------------------- */
+
+/* Leases that should be queued. */
+static uint32_t vyi_chain_target(const vyre *v)
+{
+    const vyi_device *d = vyi_engine_device(v);
+    const uint32_t wanted = v->chain.rounds == 0 ? 1 : v->desc.lease.in_flight;
+    return wanted < d->in_flight ? wanted : d->in_flight;
+}
+
+/* Opcode SHUTDOWN has been executed, not the host's own stop. */
+static bool vyi_chain_shut(vyre *v)
+{
+    return vyi_control_load(vyi_engine_device(v), VYRE_CONTROL_SHUTDOWN) != 0;
+}
+
+static vyre_status vyi_chain_extend(vyre *v, vyre_error *err)
+{
+    const uint32_t target = vyi_chain_target(v);
+    const vyre_status reaped = vyi_engine_in_flight(v) ? vyi_engine_reap(v, 0, err) : VYRE_OK;
+    if (reaped != VYRE_OK || vyi_engine_in_flight(v) >= target)
+        return reaped;
+    if (vyi_chain_shut(v)) {
+        if (vyi_engine_in_flight(v) == 0)
+            vyi_store_release(&v->state, VYI_STATE_SHUT);
+        return VYRE_OK;
+    }
+    while (vyi_engine_in_flight(v) < target) {
+        const vyre_status status = vyi_engine_launch(v, VYI_LAUNCH_LOOP, v->chain.rounds, err);
+        if (status != VYRE_OK)
+            return status;
+    }
+    return VYRE_OK;
+}
+
+/* A pass for work that is pending, unless the last one has changed nothing and
+ * nothing is new. */
+static vyre_status vyi_chain_pass(vyre *v, vyi_effort effort, vyre_error *err)
+{
+    vyi_chain *c = &v->chain;
+    if (vyi_engine_in_flight(v)) {
+        const vyre_status status =
+            vyi_engine_reap(v, effort == VYI_EFFORT_WORK ? VYI_PASS_WAIT_NS : 0, err);
+        if (status != VYRE_OK || vyi_engine_in_flight(v))
+            return status;
+    }
+    if (c->before) { /* a pass has ended */
+        vyi_engine_bury(v);
+        c->after = vyi_engine_waiting(v);
+        c->retry_at = c->after != c->before ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
+        c->before = 0;
+    }
+    if (v->state == VYI_STATE_RUNNING && vyi_chain_shut(v)) {
+        vyi_store_release(&v->state, VYI_STATE_SHUT);
+        return VYRE_OK;
+    }
+    const uint32_t waiting = vyi_engine_waiting(v);
+    if (waiting == 0 || (waiting == c->after && vyi_now() < c->retry_at))
+        return VYRE_OK;
+    if (v->state == VYI_STATE_IDLE)
+        vyi_engine_set_shutdown(v, 0);
+    c->before = waiting;
+    const vyre_status status = vyi_engine_launch(v, VYI_LAUNCH_ONCE, 0, err);
+    if (status != VYRE_OK)
+        c->before = 0;
+    return status;
+}
+
+/* Microseconds until the next look, in which the leases cannot run out: behind the
+ * one that runs there is another, and this is a quarter of it.  0: every look is
+ * due, for that is not so or not known. */
+static uint32_t vyi_chain_cadence(const vyre *v)
+{
+    if (!v->lives || v->state != VYI_STATE_RUNNING)
+        return 0;
+    if (v->chain.rounds == 0)
+        return VYI_CADENCE_MAX;
+    const uint64_t us = v->chain.least_ns / 4000u;
+    if (us < VYI_CADENCE_MIN || vyi_chain_target(v) < 2)
+        return 0;
+    return us < VYI_CADENCE_MAX ? (uint32_t)us : VYI_CADENCE_MAX;
+}
+
+static vyre_status vyi_engine_mend(vyre *v, vyre_error *err)
+{
+    if (v->desc.auto_recover && !v->auto_recovered) {
+        v->auto_recovered = true;
+        return vyi_engine_recover(v, err);
+    }
+    return vyi_engine_lost(v, &v->lost, err);
+}
+
+VYI_API vyre_status vyi_engine_drive(vyre *v, vyi_effort effort, vyre_error *err)
+{
+    vyre_status status = VYRE_OK;
+    const bool persistent = v->state == VYI_STATE_RUNNING && v->mode == VYRE_MODE_PERSISTENT;
+
+    if (v->state == VYI_STATE_LOST)
+        return vyi_engine_mend(v, err);
+    if (persistent)
+        status = vyi_chain_extend(v, err);
+    else if (v->state == VYI_STATE_RUNNING ||
+             (v->state == VYI_STATE_IDLE && (effort == VYI_EFFORT_WORK || v->chain.before)))
+        status = vyi_chain_pass(v, effort, err);
+    if (vyi_status_is_loss(status))
+        return vyi_engine_mend(v, err);
+    vyi_engine_deliver_log(v);
+    vyi_store_relaxed(&v->drive_at, (uint32_t)(vyi_now() / 1000u) + vyi_chain_cadence(v));
+    return status;
+}
+
+VYI_API vyre_status vyi_engine_nudge(vyre *v, vyi_effort effort, vyre_error *err)
+{
+    const uint32_t now = (uint32_t)(vyi_now() / 1000u);
+    const uint32_t ahead = vyi_load_relaxed(&v->drive_at) - now; /* or long past, wrapped */
+    const uint32_t state = vyi_load_acquire(&v->state);
+
+    if (ahead - 1 < VYI_CADENCE_MAX || (state == VYI_STATE_IDLE && effort == VYI_EFFORT_LOOK))
+        return VYRE_OK;
+    /* Who has it drives, or mostly is gone in a moment. */
+    for (uint32_t tried = 0; !vyi_mutex_try(&v->lock); tried++) {
+        if (tried == VYI_NUDGE_TRIES)
+            return VYRE_OK;
+        vyi_pause();
+    }
+    const vyre_status status = vyi_engine_drive(v, effort, err);
+    vyi_mutex_unlock(&v->lock);
+    return status;
+}
+
+/* --- log ----------------------------------------------------------------- */
+
+/* Copies the records and empties the log.  The caller has seen to it that no
+ * lane is writing one. */
+static uint32_t vyi_log_take(vyre *v)
+{
+    const vyi_device *d = vyi_engine_device(v);
+    uint32_t *log = vyi_engine_words(d, VYI_ROLE_LOG);
+    vyre_log_summary sum;
+    memset(&sum, 0, sizeof sum);
+
+    if (vyre_log_decode(log, v->buffers[VYI_ROLE_LOG].size, v->log, v->log_records, &sum,
+                        NULL) < 0)
+        sum.records = 0;
+    vyi_store_release(log + VYRE_LOG_CURSOR, 0);
+    if (d->write_combined)
+        vyi_fence_stores();
+    return sum.records < v->log_records ? sum.records : v->log_records;
+}
+
+/* A record is whole once its slot has ended.  So the log is taken while every
+ * slot is at rest and none can be published. */
+VYI_API void vyi_engine_deliver_log(vyre *v)
+{
+    if (!v->desc.log || v->state == VYI_STATE_LOST)
+        return;
+    const vyi_device *d = vyi_engine_device(v);
+    if (vyi_load_acquire(vyi_engine_words(d, VYI_ROLE_LOG) + VYRE_LOG_CURSOR) == 0)
+        return;
+    const bool running = vyi_engine_in_flight(v) != 0;
+    if (running && !vyi_engine_hold(v, false))
+        return;
+    const uint32_t count = vyi_log_take(v);
+    if (running)
+        vyi_engine_unhold(v);
+    for (uint32_t i = 0; i < count; i++)
+        v->desc.log(v->desc.log_user, &v->log[i]);
+}
+
+/* --- the helper ---------------------------------------------------------- */
+
+#if VYI_THREADS
+
+static void vyi_helper_main(void *user)
+{
+    vyre *v = (vyre *)user;
+    vyi_mutex_lock(&v->helper_lock);
+    while (!v->helper_quits) {
+        vyi_cond_wait(&v->helper_wake, &v->helper_lock, 500000);
+        vyi_mutex_unlock(&v->helper_lock);
+        (void)vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
+        vyi_mutex_lock(&v->helper_lock);
+    }
+    vyi_mutex_unlock(&v->helper_lock);
+}
+
+VYI_COLD
+VYI_API bool vyi_helper_start(vyre *v)
+{
+    v->helper_quits = false;
+    v->helper_runs = vyi_thread_start(&v->helper, vyi_helper_main, v);
+    return v->helper_runs;
+}
+
+VYI_COLD
+VYI_API void vyi_helper_stop(vyre *v)
+{
+    if (!v->helper_runs)
+        return;
+    vyi_mutex_lock(&v->helper_lock);
+    v->helper_quits = true;
+    vyi_cond_signal(&v->helper_wake);
+    vyi_mutex_unlock(&v->helper_lock);
+    vyi_thread_join(&v->helper);
+    v->helper_runs = false;
+}
+
+#else
+
+VYI_API bool vyi_helper_start(vyre *v)
+{
+    (void)v;
+    return false;
+}
+
+VYI_API void vyi_helper_stop(vyre *v)
+{
+    (void)v;
+}
+
+#endif

@@ -1,0 +1,487 @@
+/* ==========================================================================
+ * engine: whole runs, byte-level dispatch, and looking at memory
+ * ======================================================================= */
+#include "engine/engine_impl.h"
+
+#include "wire/wire.h"
+
+/* --- statistics ---------------------------------------------------------- */
+
+VYRE_API uint64_t vyre_stats_rate(uint64_t bytes, uint64_t latency_ns)
+{
+    uint64_t high = 0, low = 0; /* bytes * 10^9, 128 bits, a bit at a time */
+    if (latency_ns == 0)
+        return 0;
+    for (uint32_t i = 0; i < 64; i++) {
+        const uint64_t term = 1000000000u;
+        if (!(bytes >> i & 1u))
+            continue;
+        const uint64_t add = term << i;
+        high += (i ? term >> (64 - i) : 0) + (low + add < low);
+        low += add;
+    }
+    uint64_t quotient = 0, rest = 0;
+    for (uint32_t i = 128; i-- > 0;) {
+        const uint64_t bit = i >= 64 ? high >> (i - 64) & 1u : low >> i & 1u;
+        const bool over = rest >> 63 != 0;
+        rest = rest << 1 | bit;
+        if (!over && rest < latency_ns)
+            continue;
+        if (i >= 64)
+            return UINT64_MAX;
+        rest -= latency_ns;
+        quotient |= (uint64_t)1 << i;
+    }
+    return quotient;
+}
+
+static void vyi_stats_begin(vyre_stats *s)
+{
+    memset(s, 0, sizeof *s);
+    s->latency_ns = vyi_now();
+}
+
+static void vyi_stats_end(vyre_stats *s, vyre_stats *out)
+{
+    s->latency_ns = vyi_now() - s->latency_ns;
+    if (out)
+        *out = *s;
+}
+
+/* --- run ----------------------------------------------------------------- */
+
+typedef struct vyi_run {
+    vyre            *v;
+    const vyre_work *works;
+    uint32_t         count, next; /* of the works; the next to publish */
+    uint32_t         open;        /* published, end not seen */
+    uint64_t         done, faults, lost;
+    vyre_ticket      bad;         /* the first that was seen to fail */
+    uint32_t         bad_work;
+    vyre_status      bad_status;
+} vyi_run;
+
+/* Takes note of the end of the work that the run has in this slot, if it has
+ * ended. */
+static bool vyi_run_collect(vyi_run *r, uint32_t slot)
+{
+    vyre *v = r->v;
+    uint32_t code = 0;
+    vyre_ticket t;
+    t.slot = slot;
+    t.generation = v->run_mark[slot];
+    const vyre_status status = vyi_ticket_look(v, t, &code);
+    if (status == VYRE_PENDING)
+        return false;
+    v->run_mark[slot] = 0;
+    r->open--;
+    r->done += status == VYRE_OK;
+    r->faults += status == VYRE_E_FAULT;
+    r->lost += status == VYRE_E_LOST;
+    if (status != VYRE_OK && r->bad_status == VYRE_OK) {
+        r->bad_status = status;
+        r->bad = t;
+        r->bad_work = v->run_work[slot];
+    }
+    return true;
+}
+
+/* Publishes until the ring is full: VYRE_OK, VYRE_FULL, or an error. */
+static vyre_status vyi_run_publish(vyi_run *r, vyre_error *err)
+{
+    vyre *v = r->v;
+    while (r->next < r->count) {
+        vyre_ticket t = { 0, 0 };
+        const vyre_status status = vyre_publish(v, &r->works[r->next], &t, err);
+        if (status != VYRE_OK)
+            return status;
+        if (v->run_mark[t.slot])
+            (void)vyi_run_collect(r, t.slot);
+        v->run_mark[t.slot] = t.generation;
+        v->run_work[t.slot] = r->next++;
+        r->open++;
+    }
+    return VYRE_OK;
+}
+
+static uint32_t vyi_run_sweep(vyi_run *r)
+{
+    uint32_t ended = 0;
+    for (uint32_t slot = 0; slot < r->v->slots && r->open; slot++) {
+        if (r->v->run_mark[slot])
+            ended += vyi_run_collect(r, slot);
+    }
+    return ended;
+}
+
+static vyre_status vyi_run_all(vyi_run *r, vyre_error *err)
+{
+    vyi_pace pace = vyi_pace_begin(r->v->desc.run_timeout_ns);
+    while (r->next < r->count || r->open) {
+        const uint32_t before = r->next;
+        vyre_status status = vyi_run_publish(r, err);
+        if (status < 0)
+            return status;
+        if (vyi_run_sweep(r) || r->next != before) {
+            pace = vyi_pace_begin(r->v->desc.run_timeout_ns);
+            continue;
+        }
+        status = vyi_pace_turn(r->v, &pace, err);
+        if (status == VYRE_OK || vyi_run_sweep(r))
+            continue;
+        if (status == VYRE_TIMEOUT)
+            vyi_fail(err, status, r->open, "Raise run_timeout_ns, or see what blocks the work.",
+                     "none of the %u works in the ring has ended within %llu ms", r->open,
+                     (unsigned long long)(r->v->desc.run_timeout_ns / 1000000u));
+        return status;
+    }
+    return VYRE_OK;
+}
+
+static vyre_status vyi_run_explain(const vyi_run *r, vyre_error *err)
+{
+    uint32_t code = 0;
+    if (r->bad_status == VYRE_OK)
+        return VYRE_OK;
+    (void)vyi_ticket_history(r->v, r->bad, &code);
+    vyi_fail(err, r->bad_status, r->bad_work, "Correct that work's opcode or arguments.",
+             "%llu of %u works ended FAULT and %llu were lost; the first seen is work %u "
+             "(fault %u: %s)", (unsigned long long)r->faults, r->count,
+             (unsigned long long)r->lost, r->bad_work, code, vyre_fault_text(code));
+    if (err)
+        err->native = (int32_t)code;
+    return r->bad_status;
+}
+
+/* Launches so far, and recoveries.  A run holds no lock that others need to
+ * make some. */
+static uint64_t vyi_run_launches(vyre *v, uint32_t *recoveries)
+{
+    vyi_mutex_lock(&v->lock);
+    const uint64_t launches = v->chain.leases + v->chain.passes;
+    *recoveries = v->recoveries;
+    vyi_mutex_unlock(&v->lock);
+    return launches;
+}
+
+static vyre_status vyi_run_locked(vyi_run *r, vyre_stats *stats, vyre_error *err)
+{
+    vyre *v = r->v;
+    vyre_stats s;
+    uint32_t before, after;
+    vyi_stats_begin(&s);
+    const uint64_t launches = vyi_run_launches(v, &before);
+    const vyre_status status = vyi_run_all(r, err);
+    memset(v->run_mark, 0, v->slots * sizeof *v->run_mark);
+    if (status != VYRE_OK)
+        return status;
+
+    s.input_bytes = s.bytes_moved = (uint64_t)r->count * VYRE_SLOT_BYTES;
+    s.kernel_launches = (uint32_t)(vyi_run_launches(v, &after) - launches);
+    s.sync_points = s.kernel_launches;
+    s.recovered = after != before;
+    s.done = r->done;
+    s.faults = r->faults;
+    vyi_stats_end(&s, stats);
+    return vyi_run_explain(r, err);
+}
+
+VYRE_API vyre_status vyre_run(vyre *v, const vyre_work *works, uint32_t count, vyre_stats *stats,
+                              vyre_error *err)
+{
+    if (!v || (!works && count))
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and an array of works.",
+                        "%s is NULL", v ? "works" : "the handle");
+    for (uint32_t i = 0; i < count; i++) {
+        const vyre_status status = vyi_engine_check(v, &works[i], err);
+        if (status != VYRE_OK)
+            return status;
+    }
+    vyi_run r;
+    memset(&r, 0, sizeof r);
+    r.v = v;
+    r.works = works;
+    r.count = count;
+    vyi_mutex_lock(&v->run_lock);
+    const vyre_status status = vyi_run_locked(&r, stats, err);
+    vyi_mutex_unlock(&v->run_lock);
+    return status;
+}
+
+/* --- dispatch ------------------------------------------------------------ */
+
+/* In upstream's order: control, log, IO queue, ring, totals. */
+static vyre_status vyi_dispatch_check(const vyre *v, const vyre_io_buffers *io, vyre_error *err)
+{
+    size_t total = 0;
+    vyre_status status = vyre_control_check(io->control, io->control_size, err);
+    if (status == VYRE_OK)
+        status = vyre_log_check(io->log, io->log_size, err);
+    if (status == VYRE_OK)
+        status = vyre_io_check(io->io, io->io_size, err);
+    if (status == VYRE_OK)
+        status = vyre_ring_check(io->ring, io->ring_size, v->slots, err);
+    if (status != VYRE_OK)
+        return status;
+    if (!vyi_size_add(io->control_size, io->ring_size, &total) ||
+        !vyi_size_add(total, io->log_size, &total) || !vyi_size_add(total, io->io_size, &total))
+        return vyi_fail(err, VYRE_E_OVF, 0, "Pass smaller buffers.",
+                        "the lengths of the four buffers exceed %d bits", (int)sizeof total * 8);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_dispatch_late(const vyre *v, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_TIMEOUT, vyi_engine_in_flight(v),
+                    "Raise run_timeout_ns, or give the passes less to do.",
+                    "%u passes have not ended within %llu ms", vyi_engine_in_flight(v),
+                    (unsigned long long)(v->desc.run_timeout_ns / 1000000u));
+}
+
+/* Whether the handle's kernel is out of the way; waits for passes. */
+static vyre_status vyi_dispatch_ready(vyre *v, vyre_error *err)
+{
+    if (v->state == VYI_STATE_LOST)
+        return vyi_engine_lost(v, &v->lost, err);
+    if (v->state == VYI_STATE_RUNNING || v->state == VYI_STATE_STOPPING)
+        return vyi_fail(err, VYRE_E_RUNNING, 0, "Call vyre_stop() first, or use vyre_publish().",
+                        "the kernel runs");
+    vyre_status status = vyi_engine_settle(v, vyi_deadline(v->desc.run_timeout_ns), err);
+    if (status == VYRE_OK)
+        vyi_engine_bury(v);
+    return status == VYRE_TIMEOUT ? vyi_dispatch_late(v, err) : status;
+}
+
+static uint32_t vyi_done_count(const void *control)
+{
+    return vyi_word(control, VYRE_CONTROL_DONE_COUNT);
+}
+
+static uint32_t vyi_fault_count(const void *control)
+{
+    return vyi_word(control, VYRE_CONTROL_FAULT_COUNT);
+}
+
+/* Copies in, runs, copies out.  The caller's bytes change on success only. */
+static vyre_status vyi_dispatch_bytes(vyre *v, const vyre_io_buffers *io, vyre_error *err)
+{
+    void *const bytes[VYI_CORE_BUFFERS] = { io->control, io->ring, io->log, io->io };
+    size_t size[VYI_CORE_BUFFERS];
+    void *map[VYI_CORE_BUFFERS];
+    vyi_device *d = vyi_engine_device(v);
+
+    size[0] = io->control_size;
+    size[1] = io->ring_size;
+    size[2] = io->log_size;
+    size[3] = io->io_size ? io->io_size : vyre_io_size(VYRE_IO_SLOTS);
+    vyre_error how;
+    memset(&how, 0, sizeof how);
+    vyre_status status = d->backend->attach(d, size, map, &how);
+    if (status != VYRE_OK)
+        return vyi_engine_failed(v, status, &how, err);
+    for (uint32_t i = 0; i < VYI_CORE_BUFFERS; i++) {
+        if (i == VYI_ROLE_IO && !io->io_size)
+            memset(map[i], 0, size[i]);
+        else
+            memcpy(map[i], bytes[i], size[i]);
+    }
+    if (d->write_combined)
+        vyi_fence_stores();
+    status = vyi_engine_launch(v, VYI_LAUNCH_BYTES, 0, err);
+    if (status == VYRE_OK)
+        status = vyi_engine_settle(v, vyi_deadline(v->desc.run_timeout_ns), err);
+    if (status == VYRE_OK && vyi_load_acquire(&v->aborted)) {
+        vyi_store_release(&v->aborted, 0);
+        return vyi_fail(err, VYRE_TIMEOUT, 0, "Dispatch again.",
+                        "a vyre_stop() has ended the pass before its end");
+    }
+    if (status != VYRE_OK)
+        return status == VYRE_TIMEOUT ? vyi_dispatch_late(v, err) : status;
+    const uint32_t outputs = v->desc.kernel.control_report ? 1 : VYI_CORE_BUFFERS;
+    for (uint32_t i = 0; i < outputs; i++) {
+        if (bytes[i])
+            memcpy(bytes[i], map[i], i == VYI_ROLE_IO ? io->io_size : size[i]);
+    }
+    return VYRE_OK;
+}
+
+static void vyi_dispatch_stats(const vyre *v, const vyre_io_buffers *io, vyre_stats *s)
+{
+    const uint64_t io_size = io->io_size ? io->io_size : vyre_io_size(VYRE_IO_SLOTS);
+    s->input_bytes = (uint64_t)io->control_size + io->ring_size + io->log_size + io_size;
+    s->output_bytes = v->desc.kernel.control_report ? io->control_size : s->input_bytes;
+    s->readback_bytes = s->output_bytes;
+    s->bytes_moved = s->input_bytes + s->readback_bytes;
+    s->device_allocation_bytes = s->input_bytes + s->output_bytes;
+    s->output_buffers = v->desc.kernel.control_report ? 1 : VYI_CORE_BUFFERS;
+    s->device_allocation_events = VYI_CORE_BUFFERS + s->output_buffers;
+    s->kernel_launches = s->recovered ? 2 : 1;
+    s->sync_points = 1;
+}
+
+static vyre_status vyi_dispatch_locked(vyre *v, const vyre_io_buffers *io, vyre_stats *stats,
+                                       vyre_error *err)
+{
+    vyre_stats s;
+    const uint32_t done = vyi_done_count(io->control), faults = vyi_fault_count(io->control);
+    vyi_stats_begin(&s);
+    vyre_status status = vyi_dispatch_ready(v, err);
+    if (status != VYRE_OK)
+        return status;
+    status = vyi_dispatch_bytes(v, io, err);
+    if (v->state == VYI_STATE_LOST && v->desc.auto_recover && !v->auto_recovered) {
+        v->auto_recovered = true;
+        status = vyi_engine_recover(v, err);
+        s.recovered = status == VYRE_OK;
+        if (s.recovered)
+            status = vyi_dispatch_bytes(v, io, err);
+    }
+    if (status != VYRE_OK)
+        return status;
+    vyi_dispatch_stats(v, io, &s);
+    s.done = vyi_done_count(io->control) - done;
+    s.faults = vyi_fault_count(io->control) - faults;
+    vyi_stats_end(&s, stats);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_dispatch(vyre *v, const vyre_io_buffers *io, vyre_stats *stats,
+                                   vyre_error *err)
+{
+    if (!v || !io)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and four buffers.",
+                        "%s is NULL", v ? "io" : "the handle");
+    vyre_status status = vyi_dispatch_check(v, io, err);
+    if (status != VYRE_OK)
+        return status;
+    vyi_mutex_lock(&v->lock);
+    status = vyi_dispatch_locked(v, io, stats, err);
+    vyi_mutex_unlock(&v->lock);
+    return status;
+}
+
+/* Submits all, waiting only where the device's queue is full. */
+static vyre_status vyi_resident_passes(vyre *v, uint32_t passes, vyre_error *err)
+{
+    const uint64_t deadline = vyi_deadline(v->desc.run_timeout_ns);
+    const uint32_t most = vyi_engine_device(v)->in_flight;
+    vyre_status status = VYRE_OK;
+    vyi_engine_set_shutdown(v, 0);
+    for (uint32_t i = 0; i < passes && status == VYRE_OK; i++) {
+        while (status == VYRE_OK && vyi_engine_in_flight(v) >= most) {
+            status = vyi_engine_reap(v, 10000000u, err);
+            if (status == VYRE_OK && vyi_now() >= deadline)
+                status = VYRE_TIMEOUT;
+        }
+        if (status == VYRE_OK)
+            status = vyi_engine_launch(v, VYI_LAUNCH_ONCE, 0, err);
+    }
+    if (status == VYRE_OK)
+        status = vyi_engine_settle(v, deadline, err);
+    return status == VYRE_TIMEOUT ? vyi_dispatch_late(v, err) : status;
+}
+
+static vyre_status vyi_resident_locked(vyre *v, uint32_t passes, vyre_stats *stats,
+                                       vyre_error *err)
+{
+    vyre_stats s;
+    vyi_stats_begin(&s);
+    vyre_status status = vyi_dispatch_ready(v, err);
+    if (status != VYRE_OK)
+        return status;
+    const void *control = vyi_engine_words(vyi_engine_device(v), VYI_ROLE_CONTROL);
+    const uint32_t done = vyi_done_count(control), faults = vyi_fault_count(control);
+    status = vyi_resident_passes(v, passes, err);
+    if (status != VYRE_OK)
+        return status;
+    vyi_engine_bury(v);
+    vyi_engine_deliver_log(v);
+    s.resident_rows = passes;
+    s.resident_handles = passes * VYI_CORE_BUFFERS;
+    s.kernel_launches = s.sync_points = 1;
+    s.done = vyi_done_count(control) - done;
+    s.faults = vyi_fault_count(control) - faults;
+    vyi_stats_end(&s, stats);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_dispatch_resident(vyre *v, uint32_t passes, vyre_stats *stats,
+                                            vyre_error *err)
+{
+    if (!v)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    if (passes == 0) {
+        if (stats)
+            memset(stats, 0, sizeof *stats);
+        return VYRE_OK;
+    }
+    if (passes > UINT32_MAX / VYI_CORE_BUFFERS)
+        return vyi_fail(err, VYRE_E_OVF, passes, "Make fewer passes at a time.",
+                        "%u passes have more than 2^32 handles", passes);
+    vyi_mutex_lock(&v->lock);
+    const vyre_status status = vyi_resident_locked(v, passes, stats, err);
+    vyi_mutex_unlock(&v->lock);
+    return status;
+}
+
+/* --- memory -------------------------------------------------------------- */
+
+VYRE_API vyre_status vyre_observable(vyre *v, uint32_t index, uint32_t *out, vyre_error *err)
+{
+    if (!v || !out)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and room for the value.",
+                        "%s is NULL", v ? "out" : "the handle");
+    if (index >= v->observables)
+        return vyi_fail(err, VYRE_E_MISSING, index, "Set vyre_desc.observables higher.",
+                        "observable %u is not one of the handle's %u", index, v->observables);
+    if (vyi_load_acquire(&v->state) == VYI_STATE_LOST)
+        return vyi_fail(err, VYRE_E_DEVICE_LOST, 0, "Call vyre_recover().",
+                        "the device was lost, and the observables with it");
+    *out = vyi_control_load(vyi_engine_device(v), VYRE_CONTROL_OBSERVABLES + index);
+    return VYRE_OK;
+}
+
+VYRE_API void *vyre_map(vyre *v, uint32_t user_buffer, size_t *size)
+{
+    if (!v || user_buffer >= v->user_count || v->user_index[user_buffer] >= v->buffer_count)
+        return NULL;
+    const uint32_t index = v->user_index[user_buffer];
+    if (size)
+        *size = v->buffers[index].size;
+    return vyi_engine_device(v)->map[index];
+}
+
+VYRE_API vyre_status vyre_buffers(vyre *v, vyre_io_buffers *out, vyre_error *err)
+{
+    if (!v || !out)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and room for the result.",
+                        "%s is NULL", v ? "out" : "the handle");
+    const vyi_device *d = vyi_engine_device(v);
+    out->control = d->map[VYI_ROLE_CONTROL];
+    out->control_size = v->buffers[VYI_ROLE_CONTROL].size;
+    out->ring = d->map[VYI_ROLE_RING];
+    out->ring_size = v->buffers[VYI_ROLE_RING].size;
+    out->log = d->map[VYI_ROLE_LOG];
+    out->log_size = v->buffers[VYI_ROLE_LOG].size;
+    out->io = d->map[VYI_ROLE_IO];
+    out->io_size = v->buffers[VYI_ROLE_IO].size;
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_tenant_enable(vyre *v, uint32_t tenant, bool enable, vyre_error *err)
+{
+    if (!v)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    if (tenant >= v->tenants)
+        return vyi_fail(err, VYRE_E_TENANT_RANGE, tenant,
+                        "Set vyre_desc.tenants to one more than the largest tenant id.",
+                        "tenant %u is not one of the handle's %u", tenant, v->tenants);
+    vyi_mutex_lock(&v->lock);
+    const vyi_device *d = vyi_engine_device(v);
+    vyi_store_release(vyi_engine_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_TENANT_MASKS + tenant,
+                      enable ? 0xffffffffu : 0);
+    if (d->write_combined)
+        vyi_fence_stores();
+    vyi_mutex_unlock(&v->lock);
+    return VYRE_OK;
+}

@@ -1,0 +1,267 @@
+/* ==========================================================================
+ * ir: how a program is stored
+ *
+ * Private.  A program is one array of equal instructions.  The id of a value
+ * is the index of its instruction plus one, so a value leads to its
+ * definition without a table, and 0 is no value.  Blocks are instructions,
+ * too: an opener (IF, SWITCH, LOOP, FOREVER), arms (ELSE, CASE, DEFAULT) and
+ * one END.  The builder links them as they are closed:
+ *
+ *     IF     .link = its ELSE, or its END       ELSE   .link = END
+ *     SWITCH .link = first CASE or DEFAULT      CASE   .link = next arm, or END
+ *     LOOP, FOREVER .link = END                 END    .link = its opener
+ *     BREAK, CONTINUE .link = the loop they belong to
+ *
+ * One table says of each opcode which operands are values and what it may do;
+ * checker, optimizer, listing, interpreter and emitter all read that table.
+ * ======================================================================= */
+#ifndef VYI_IR_IMPL_H
+#define VYI_IR_IMPL_H
+
+#include "base/base_impl.h"
+#include "ir/ir.h"
+
+VYI_EXTERN_C_BEGIN
+
+/* Flags of an opcode. */
+#define VYI_OP_VALUE  1u   /* gives a value */
+#define VYI_OP_PURE   2u   /* depends on its operands only: may be merged or dropped */
+#define VYI_OP_MEMORY 4u   /* touches a buffer; operand a is the buffer's id */
+#define VYI_OP_WRITES 8u   /* may write that buffer */
+#define VYI_OP_OPENS  16u  /* opens a block */
+#define VYI_OP_ARM    32u  /* closes one arm of a block and opens the next */
+#define VYI_OP_LEAVES 64u  /* nothing after it in its block is reached */
+#define VYI_OP_GROUP  128u /* works on several lanes together */
+
+/* X(NAME, "text", operands that are values (bit 0 = a .. bit 3 = d), flags).
+ * Operands, where they are not values:
+ *   CONST a bits | LENGTH, LOAD, STORE, ATOMIC* a buffer id | LOCAL, GET, SET a local id |
+ *   CASE a literal | COMMENT a index into texts. */
+#define VYI_OP_LIST(X)                                                                             \
+    X(CONST,           "const",           0x0, VYI_OP_VALUE | VYI_OP_PURE)                         \
+    X(BUILTIN,         "builtin",         0x0, VYI_OP_VALUE) /* sub: vyre_builtin */               \
+    X(LENGTH,          "length",          0x0, VYI_OP_VALUE | VYI_OP_PURE)                         \
+    X(LOAD,            "load",            0x2, VYI_OP_VALUE | VYI_OP_MEMORY)                       \
+    X(STORE,           "store",           0x6, VYI_OP_MEMORY | VYI_OP_WRITES)                      \
+    X(ATOMIC,          "atomic",          0x6, VYI_OP_VALUE | VYI_OP_MEMORY | VYI_OP_WRITES)       \
+    X(ATOMIC_CAS,      "atomic_cas",      0xe, VYI_OP_VALUE | VYI_OP_MEMORY | VYI_OP_WRITES)       \
+    X(ATOMIC_LOAD,     "atomic_load",     0x2, VYI_OP_VALUE | VYI_OP_MEMORY)                       \
+    X(ATOMIC_STORE,    "atomic_store",    0x6, VYI_OP_MEMORY | VYI_OP_WRITES)                      \
+    X(BINARY,          "binary",          0x3, VYI_OP_VALUE | VYI_OP_PURE) /* sub: vyi_binary */   \
+    X(UNARY,           "unary",           0x1, VYI_OP_VALUE | VYI_OP_PURE) /* sub: vyi_unary */    \
+    X(FMA,             "fma",             0x7, VYI_OP_VALUE | VYI_OP_PURE)                         \
+    X(SELECT,          "select",          0x7, VYI_OP_VALUE | VYI_OP_PURE)                         \
+    X(CAST,            "cast",            0x1, VYI_OP_VALUE | VYI_OP_PURE)                         \
+    X(BITCAST,         "bitcast",         0x1, VYI_OP_VALUE | VYI_OP_PURE)                         \
+    X(LOCAL,           "local",           0x2, 0)                                                  \
+    X(GET,             "get",             0x0, VYI_OP_VALUE)                                       \
+    X(SET,             "set",             0x2, 0)                                                  \
+    X(IF,              "if",              0x1, VYI_OP_OPENS)                                       \
+    X(ELSE,            "else",            0x0, VYI_OP_ARM)                                         \
+    X(SWITCH,          "switch",          0x1, VYI_OP_OPENS)                                       \
+    X(CASE,            "case",            0x0, VYI_OP_ARM)                                         \
+    X(DEFAULT,         "default",         0x0, VYI_OP_ARM)                                         \
+    X(LOOP,            "loop",            0x3, VYI_OP_OPENS | VYI_OP_VALUE) /* value: counter */   \
+    X(FOREVER,         "forever",         0x0, VYI_OP_OPENS) /* sub: 1 = round loop */             \
+    X(END,             "end",             0x0, 0)                                                  \
+    X(BREAK,           "break",           0x0, VYI_OP_LEAVES)                                      \
+    X(CONTINUE,        "continue",        0x0, VYI_OP_LEAVES)                                      \
+    X(RETURN,          "return",          0x0, VYI_OP_LEAVES)                                      \
+    X(BARRIER,         "barrier",         0x0, VYI_OP_GROUP) /* sub: vyre_scope */                 \
+    X(LOOP_ALLOW,      "loop_allow",      0x1, 0)                                                  \
+    X(COMMENT,         "comment",         0x0, 0)                                                  \
+    X(BALLOT,          "ballot",          0x1, VYI_OP_VALUE | VYI_OP_GROUP)                        \
+    X(ELECT,           "elect",           0x0, VYI_OP_VALUE | VYI_OP_GROUP)                        \
+    X(ANY,             "any",             0x1, VYI_OP_VALUE | VYI_OP_GROUP)                        \
+    X(ALL,             "all",             0x1, VYI_OP_VALUE | VYI_OP_GROUP)                        \
+    X(BROADCAST_FIRST, "broadcast_first", 0x1, VYI_OP_VALUE | VYI_OP_GROUP)                        \
+    X(SHUFFLE,         "shuffle",         0x3, VYI_OP_VALUE | VYI_OP_GROUP)                        \
+    X(REDUCE,          "reduce",          0x1, VYI_OP_VALUE | VYI_OP_GROUP) /* sub: reduce op */
+
+typedef enum vyi_op {
+#define VYI_OP_ENUM(name, text, values, flags) VYI_OP_##name,
+    VYI_OP_LIST(VYI_OP_ENUM)
+#undef VYI_OP_ENUM
+    VYI_OP_COUNT
+} vyi_op;
+
+typedef enum vyi_binary {
+#define VYI_BINARY_ENUM(name, function, operands, result) VYI_BINARY_##name,
+    VYRE_BINARY_LIST(VYI_BINARY_ENUM)
+#undef VYI_BINARY_ENUM
+    VYI_BINARY_COUNT
+} vyi_binary;
+
+typedef enum vyi_unary {
+#define VYI_UNARY_ENUM(name, function, operands, result) VYI_UNARY_##name,
+    VYRE_UNARY_LIST(VYI_UNARY_ENUM)
+#undef VYI_UNARY_ENUM
+    VYI_UNARY_COUNT
+} vyi_unary;
+
+/* Sets of types, for the classes of the operator lists. */
+#define VYI_CLASS_U  (1u << VYRE_TYPE_U32)
+#define VYI_CLASS_F  (1u << VYRE_TYPE_F32)
+#define VYI_CLASS_B  (1u << VYRE_TYPE_BOOL)
+#define VYI_CLASS_I  ((1u << VYRE_TYPE_U32) | (1u << VYRE_TYPE_I32))
+#define VYI_CLASS_N  (VYI_CLASS_I | VYI_CLASS_F)
+#define VYI_CLASS_IB (VYI_CLASS_I | VYI_CLASS_B)
+#define VYI_CLASS_A  (VYI_CLASS_N | VYI_CLASS_B)
+
+typedef struct vyi_inst {
+    uint8_t  op;      /* vyi_op */
+    uint8_t  type;    /* vyre_type of the value, VYRE_TYPE_NONE without one */
+    uint8_t  sub;     /* which operator, builtin, atomic, scope, reduction */
+    uint8_t  order;   /* vyre_order of atomics and barriers */
+    uint32_t arg[4];  /* a, b, c, d; see VYI_OP_LIST */
+    uint32_t link;    /* index of another instruction of the same block */
+} vyi_inst;
+
+typedef struct vyi_op_info {
+    const char *text;
+    uint8_t     values; /* bit i: arg[i] is a value */
+    uint8_t     flags;
+} vyi_op_info;
+
+/* Of an operation, operator, atomic and so on; the number must be in range. */
+VYI_API const vyi_op_info *vyi_op_describe(uint32_t op);
+
+typedef struct vyi_operator {
+    const char *text;
+    uint8_t     operands; /* VYI_CLASS_*: the types that it takes */
+    bool        test;     /* gives a bool, else the type of its first operand */
+} vyi_operator;
+
+VYI_API const vyi_operator *vyi_binary_describe(uint32_t sub);
+VYI_API const vyi_operator *vyi_unary_describe(uint32_t sub);
+VYI_API const char *vyi_builtin_text(uint32_t sub);
+
+typedef struct vyi_buffer {
+    const char *name;
+    uint32_t    binding; /* of a workgroup array: 0xFFFFFFFF */
+    uint8_t     type;    /* vyre_type, never NONE */
+    uint8_t     access;  /* vyre_access */
+    bool        no_readback;
+    uint32_t    count;
+    uint32_t    readback_offset, readback_size;
+} vyi_buffer;
+
+typedef struct vyi_local {
+    const char *name;
+    uint8_t     type;
+    uint32_t    declared; /* index of its LOCAL instruction */
+} vyi_local;
+
+typedef struct vyi_value_name {
+    uint32_t    value; /* id */
+    const char *text;
+} vyi_value_name;
+
+/* An open block. */
+typedef struct vyi_open {
+    uint32_t opener; /* index of IF, SWITCH, LOOP, FOREVER */
+    uint32_t arm;    /* index of the latest arm, or of the opener */
+    bool     left;   /* the current arm has ended in BREAK, CONTINUE or RETURN */
+} vyi_open;
+
+#define VYI_NO_LINK UINT32_MAX
+
+/* What vyi_nest_advance says about links. */
+typedef struct vyi_links {
+    uint32_t own; /* the link of this instruction, or VYI_NO_LINK when it is not known yet */
+    uint32_t arm; /* the instruction that links to this one, or VYI_NO_LINK */
+} vyi_links;
+
+struct vyre_program {
+    vyre_allocator  allocator;
+    vyi_arena       arena; /* names and texts */
+    const char     *name;
+    uint32_t        group_size[3];
+    vyi_inst       *insts;
+    uint32_t        count, capacity;
+    vyi_buffer     *buffers; /* id = index + 1 */
+    uint32_t        buffer_count, buffer_capacity;
+    vyi_local      *locals;  /* id = index + 1 */
+    uint32_t        local_count, local_capacity;
+    vyi_value_name *names;   /* ascending by value */
+    uint32_t        name_count, name_capacity;
+    const char    **texts;   /* of comments */
+    uint32_t        text_count, text_capacity;
+    vyi_open        open[VYRE_MAX_NESTING];
+    uint32_t        depth;
+    bool            left; /* the outermost list has ended in RETURN */
+    uint32_t        calls; /* builder calls so far; vyre_error.at of a mistake */
+    bool            finished;
+    bool            guest_loops; /* a handler, payload or hook in it has a loop */
+    vyre_error      error; /* the first mistake; status VYRE_OK = none */
+};
+
+/* The definition of value `id`, which is not 0. */
+static inline const vyi_inst *vyi_definition(const vyre_program *p, uint32_t id)
+{
+    return &p->insts[id - 1];
+}
+
+/* Whether value `id` is a constant, and which. */
+static inline bool vyi_literal(const vyre_program *p, uint32_t id, uint32_t *bits)
+{
+    const vyi_inst *inst = vyi_definition(p, id);
+    if (inst->op != VYI_OP_CONST)
+        return false;
+    *bits = inst->arg[0];
+    return true;
+}
+
+static inline const vyi_buffer *vyi_buffer_of(const vyre_program *p, uint32_t id)
+{
+    return &p->buffers[id - 1];
+}
+
+/* Keeps the first mistake of a builder; later ones are dropped. */
+VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *fix,
+                              const char *format, ...) VYI_PRINTF(4, 5);
+
+/* All rules of a well-formed program (check.c). */
+VYI_API vyre_status vyi_program_check(const vyre_program *p, vyre_error *err);
+
+/* The rules of one instruction by itself: operands exist and have the right
+ * types, buffer and local ids, operators and orders are in range.  The builder
+ * applies it to each new instruction, the check to all. */
+VYI_API vyre_status vyi_check_operands(const vyre_program *p, uint32_t index, vyre_error *err);
+/* The rules of one buffer, against those declared before it. */
+VYI_API vyre_status vyi_check_buffer(const vyre_program *p, uint32_t index, vyre_error *err);
+VYI_API vyre_status vyi_check_group_size(const uint32_t size[3], vyre_error *err);
+
+/* May instruction `index` stand inside the blocks that p->open lists? */
+VYI_API vyre_status vyi_nest_check(const vyre_program *p, uint32_t index, vyre_error *err);
+/* Goes past instruction `index`, which may stand here: opens and closes blocks. */
+VYI_API vyi_links vyi_nest_advance(vyre_program *p, uint32_t index);
+/* Is there an open loop? */
+VYI_API bool vyi_nest_has_loop(const vyre_program *p);
+
+/* The type that an instruction with correct operands gives; those of CONST,
+ * CAST and BITCAST are given by their own field. */
+VYI_API vyre_type vyi_result_type(const vyre_program *p, const vyi_inst *inst);
+
+/* What a pure operator gives for these operands, as the language defines it.
+ * False for what backends may compute differently: nearly all of f32, where
+ * only comparing, negating and converting numbers that are neither NaN,
+ * infinite nor subnormal is the same everywhere. */
+VYI_API bool vyi_eval_binary(uint32_t sub, uint32_t type, uint32_t a, uint32_t b, uint32_t *out);
+VYI_API bool vyi_eval_unary(uint32_t sub, uint32_t type, uint32_t a, uint32_t *out);
+VYI_API bool vyi_eval_cast(uint32_t to, uint32_t from, uint32_t a, uint32_t *out);
+
+/* The comparison that is true when `sub` is false, for integers and bools; of
+ * f32 only EQ and NE are opposites, as NaN is neither less nor greater.
+ * VYI_BINARY_COUNT: `sub` does not compare. */
+VYI_API uint32_t vyi_opposite(uint32_t sub);
+
+/* Types as they are written in listings: "u32" .. "bool". */
+VYI_API const char *vyi_type_text(uint32_t type);
+
+/* The name that vyre_ir_name gave to value `id`, or NULL. */
+VYI_API const char *vyi_value_text(const vyre_program *p, uint32_t id);
+
+VYI_EXTERN_C_END
+
+#endif

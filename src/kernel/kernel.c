@@ -1,0 +1,816 @@
+/* ==========================================================================
+ * kernel: the description's rules, and the frame of every kernel
+ *
+ * Private.  All kernels have one shape:
+ *
+ *     bootstrap of the workspace
+ *     forever                        once: if not SHUTDOWN
+ *         leave if SHUTDOWN, or if the driver would cut the loops
+ *         guard and dispatch of the workspace; heartbeat
+ *         one pass: for each slot of this lane: claim, serve, end
+ *         one look at the IO queue
+ *
+ * No lane waits for another one, and nothing returns: a kernel's body can
+ * stand inside a larger program.
+ *
+ * A claim is a CAS.  Everything that decides what runs is read after it, so a
+ * host that cancels and publishes again between a look and the claim changes
+ * nothing; where the host never does, `whole_slots` reads beside it.  A slot whose
+ * tenant has no rights is put back as it was, and from then on the lane looks at
+ * tenants before it claims, until a round goes by without such a slot: it claims
+ * none of them twice.
+ * ======================================================================= */
+#include "kernel/kernel_impl.h"
+
+/* --- faults -------------------------------------------------------------- */
+
+VYI_COLD
+VYRE_API const char *vyre_fault_text(uint32_t code)
+{
+    static const char *const texts[] = {
+        "no fault",
+        "no handler for the opcode",
+        "a control index or range lies beyond the buffer",
+        "a write into control words 0..159",
+        "malformed packed payload",
+        "DFA_STEP without a table, or beyond it",
+        "a loop would have been cut by the driver",
+        "the host answered an IO request with ERROR",
+        "no IO slot was free",
+        "the host did not answer an IO request in time"
+    };
+    if (code < sizeof texts / sizeof texts[0])
+        return texts[code];
+    return code >= VYRE_FAULT_USER ? "a handler's own fault" : "unknown fault";
+}
+
+/* --- the rules of a description ------------------------------------------ */
+
+static vyre_kernel_desc vyi_kernel_defaults(const vyre_kernel_desc *desc)
+{
+    vyre_kernel_desc d;
+    memset(&d, 0, sizeof d);
+    if (desc)
+        d = *desc;
+    d.workgroup_size = d.workgroup_size ? d.workgroup_size : 256;
+    d.slot_count = d.slot_count ? d.slot_count : d.workgroup_size;
+    d.lane_count = d.lane_count ? d.lane_count : d.slot_count;
+    d.log_records = d.log_records ? d.log_records : VYRE_LOG_RECORDS_DEFAULT;
+    d.observables = d.observables ? d.observables : 64;
+    d.io_spins = d.io_spins ? d.io_spins : 1024;
+    d.loop_allowance = d.loop_allowance ? d.loop_allowance : 32768;
+    return d;
+}
+
+static vyre_status vyi_kernel_check_lanes(const vyre_kernel_desc *d, vyre_error *err)
+{
+    if (d->lane_count > d->slot_count)
+        return vyi_fail(err, VYRE_E_KERNEL_LANES, d->lane_count,
+                        "Use at most as many lanes as slots; fewer lanes take turns.",
+                        "%u lanes for %u slots", (unsigned)d->lane_count,
+                        (unsigned)d->slot_count);
+    if (d->lane_count % d->workgroup_size)
+        return vyi_fail(err, VYRE_E_KERNEL_LANE_MULTIPLE, d->lane_count,
+                        "Use a multiple of the workgroup size, or a smaller workgroup.",
+                        "%u lanes in workgroups of %u", (unsigned)d->lane_count,
+                        (unsigned)d->workgroup_size);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_kernel_check_limits(const vyre_kernel_desc *d, vyre_error *err)
+{
+    if (d->log_records > VYRE_MAX_LOG_RECORDS)
+        return vyi_fail(err, VYRE_E_OVF, d->log_records, "Use a smaller log.",
+                        "%u log records; there may be %u", (unsigned)d->log_records,
+                        (unsigned)VYRE_MAX_LOG_RECORDS);
+    if (d->observables > VYRE_MAX_OBSERVABLES)
+        return vyi_fail(err, VYRE_E_OVF, d->observables, "Use a buffer of your own.",
+                        "%u observables; there may be %u", (unsigned)d->observables,
+                        (unsigned)VYRE_MAX_OBSERVABLES);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_kernel_check_geometry(const vyre_kernel_desc *d, vyre_error *err)
+{
+    if (d->workgroup_size > VYRE_MAX_WORKGROUP)
+        return vyi_fail(err, VYRE_E_KERNEL_WORKGROUP, d->workgroup_size,
+                        "Use more workgroups instead; 256 suits most devices.",
+                        "%u lanes in a workgroup; there may be %u", (unsigned)d->workgroup_size,
+                        (unsigned)VYRE_MAX_WORKGROUP);
+    if (d->slot_count > VYRE_MAX_SLOTS)
+        return vyi_fail(err, VYRE_E_KERNEL_SLOTS, d->slot_count,
+                        "Use a smaller ring; a slot can be used again when it is done.",
+                        "%u slots; there may be %u", (unsigned)d->slot_count,
+                        (unsigned)VYRE_MAX_SLOTS);
+    if (d->slot_count % d->workgroup_size)
+        return vyi_fail(err, VYRE_E_KERNEL_SLOT_MULTIPLE, d->slot_count,
+                        "Use a multiple of the workgroup size, or a smaller workgroup.",
+                        "%u slots in workgroups of %u", (unsigned)d->slot_count,
+                        (unsigned)d->workgroup_size);
+    vyre_status status = vyi_kernel_check_lanes(d, err);
+    return status == VYRE_OK ? vyi_kernel_check_limits(d, err) : status;
+}
+
+static vyre_status vyi_kernel_check_handler(const vyre_kernel_desc *d, uint32_t index,
+                                            vyre_error *err)
+{
+    const vyre_handler *h = &d->handlers[index];
+    if (!vyre_opcode_is_user(h->opcode))
+        return vyi_fail(err, VYRE_E_KERNEL_OPCODE, index,
+                        "Use 8..0xFFEF or 0x10000..0x7FFFFFFF.",
+                        "handler %u has opcode 0x%X, which is built in or reserved",
+                        (unsigned)index, (unsigned)h->opcode);
+    if (!h->emit)
+        return vyi_fail(err, VYRE_E_KERNEL_EMIT, index, "Set the handler's emit.",
+                        "handler %u of opcode 0x%X has no emit function", (unsigned)index,
+                        (unsigned)h->opcode);
+    for (uint32_t i = 0; i < index; i++)
+        if (d->handlers[i].opcode == h->opcode)
+            return vyi_fail(err, VYRE_E_KERNEL_DUPLICATE, index, "Give each its own opcode.",
+                            "handlers %u and %u both have opcode 0x%X", (unsigned)i,
+                            (unsigned)index, (unsigned)h->opcode);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_kernel_check_code(const vyre_kernel_desc *d, vyre_error *err)
+{
+    if (d->kind == VYRE_KERNEL_JIT && !d->payload)
+        return vyi_fail(err, VYRE_E_KERNEL_PAYLOAD, 0, "Set the desc's payload.",
+                        "the kernel is of kind JIT and has no payload");
+    if (d->kind != VYRE_KERNEL_JIT && d->payload)
+        return vyi_fail(err, VYRE_E_KERNEL_NOT_JIT, 0, "Use kind VYRE_KERNEL_JIT, or a handler.",
+                        "a payload in a kernel of kind %u", (unsigned)d->kind);
+    if (d->kind == VYRE_KERNEL_JIT && (d->handler_count || d->load_miss))
+        return vyi_fail(err, VYRE_E_KERNEL_DISPATCH, 0,
+                        "Use kind VYRE_KERNEL_DIRECT for opcodes.",
+                        "a JIT kernel with %u handlers%s: it runs its payload for every slot",
+                        (unsigned)d->handler_count, d->load_miss ? " and load_miss" : "");
+    if (d->handler_count && !d->handlers)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Set the desc's handlers.",
+                        "%u handlers, but the list is NULL", (unsigned)d->handler_count);
+    for (uint32_t i = 0; i < d->handler_count; i++) {
+        vyre_status status = vyi_kernel_check_handler(d, i, err);
+        if (status != VYRE_OK)
+            return status;
+    }
+    return VYRE_OK;
+}
+
+/* The caller's buffer `index`, the workspace behind the last. */
+static const vyre_buffer_desc *vyi_kernel_buffer_desc(const vyre_kernel_desc *d, uint32_t index)
+{
+    return index < d->buffer_count ? &d->buffers[index] : &d->workspace->buffer;
+}
+
+static vyre_status vyi_kernel_check_binding(const vyre_kernel_desc *d, uint32_t index,
+                                            vyre_error *err)
+{
+    const uint32_t binding = vyi_kernel_buffer_desc(d, index)->binding;
+    if (vyi_kernel_buffer_desc(d, index)->access == VYRE_ACCESS_WORKGROUP)
+        return VYRE_OK;
+    if (binding < VYRE_BINDING_USER || binding >= VYRE_MAX_BINDINGS)
+        return vyi_fail(err, VYRE_E_KERNEL_BINDING, index,
+                        "0..3 are control, ring, log and io; use 4..31.",
+                        "buffer %u has binding %u", (unsigned)index, (unsigned)binding);
+    for (uint32_t i = 0; i < index; i++) {
+        const vyre_buffer_desc *other = vyi_kernel_buffer_desc(d, i);
+        if (other->access != VYRE_ACCESS_WORKGROUP && other->binding == binding)
+            return vyi_fail(err, VYRE_E_KERNEL_OVERLAP, index,
+                            "Give each buffer, and the workspace, a binding of its own.",
+                            "buffers %u and %u both have binding %u", (unsigned)i,
+                            (unsigned)index, (unsigned)binding);
+    }
+    return VYRE_OK;
+}
+
+/* The place in the desc of the buffer at `binding`, if it holds u32 words and
+ * is not of access `barred`; else buffer_count. */
+static uint32_t vyi_kernel_find(const vyre_kernel_desc *d, uint32_t binding, vyre_access barred)
+{
+    for (uint32_t i = 0; i < d->buffer_count; i++) {
+        const vyre_buffer_desc *b = &d->buffers[i];
+        const bool words = b->type == VYRE_TYPE_NONE || b->type == VYRE_TYPE_U32;
+        if (b->binding == binding && words && b->access != VYRE_ACCESS_WORKGROUP &&
+            b->access != barred)
+            return i;
+    }
+    return d->buffer_count;
+}
+
+static vyre_status vyi_kernel_check_roles(const vyre_kernel_desc *d, vyre_error *err)
+{
+    if (d->table_binding &&
+        vyi_kernel_find(d, d->table_binding, VYRE_ACCESS_WRITE) == d->buffer_count)
+        return vyi_fail(err, VYRE_E_KERNEL_TABLE, d->table_binding,
+                        "Add a u32 buffer with this binding to the desc's buffers.",
+                        "no readable u32 buffer of the desc has the table's binding %u",
+                        (unsigned)d->table_binding);
+    if (d->mirror_binding &&
+        (vyi_kernel_find(d, d->mirror_binding, VYRE_ACCESS_READ) == d->buffer_count ||
+         d->mirror_binding == d->table_binding))
+        return vyi_fail(err, VYRE_E_KERNEL_MIRROR, d->mirror_binding,
+                        "Add a writable u32 buffer with this binding to the desc's buffers.",
+                        "no writable u32 buffer of the desc has the mirror's binding %u%s",
+                        (unsigned)d->mirror_binding,
+                        d->mirror_binding == d->table_binding ? ": it is the table" : "");
+    return VYRE_OK;
+}
+
+static vyre_status vyi_kernel_check_buffers(const vyre_kernel_desc *d, vyre_error *err)
+{
+    const uint32_t room = VYRE_MAX_BUFFERS - VYRE_BINDING_USER - 1;
+    if (d->buffer_count && !d->buffers)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Set the desc's buffers.",
+                        "%u buffers, but the list is NULL", (unsigned)d->buffer_count);
+    if (d->buffer_count > room)
+        return vyi_fail(err, VYRE_E_KERNEL_BUFFERS, d->buffer_count, "Use fewer, larger buffers.",
+                        "%u buffers; there may be %u", (unsigned)d->buffer_count,
+                        (unsigned)room);
+    for (uint32_t i = 0; i < d->buffer_count + (d->workspace ? 1 : 0); i++) {
+        vyre_status status = vyi_kernel_check_binding(d, i, err);
+        if (status != VYRE_OK)
+            return status;
+    }
+    return vyi_kernel_check_roles(d, err);
+}
+
+static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, vyre_error *err)
+{
+    if ((uint32_t)d->kind > VYRE_KERNEL_PRIORITY)
+        return vyi_fail(err, VYRE_E_KERNEL_KIND, (uint64_t)(uint32_t)d->kind,
+                        "Use VYRE_KERNEL_DIRECT, _JIT or _PRIORITY.", "kind %u",
+                        (unsigned)d->kind);
+    vyre_status status = vyi_kernel_check_geometry(d, err);
+    if (status == VYRE_OK)
+        status = vyi_kernel_check_code(d, err);
+    if (status == VYRE_OK)
+        status = vyi_kernel_check_buffers(d, err);
+    return status;
+}
+
+/* --- callers' code ------------------------------------------------------- */
+
+VYI_COLD
+VYI_API vyi_kernel_guest vyi_kernel_guest_begin(vyi_kernel *k)
+{
+    vyi_kernel_guest guest;
+    guest.first = k->p->count;
+    guest.depth = k->p->depth;
+    guest.arm = guest.depth ? k->p->open[guest.depth - 1].arm : 0;
+    return guest;
+}
+
+/* True when one of the instructions from `first` on leaves a loop that began
+ * before it, or a block that is not the guest's was closed and opened again. */
+static bool vyi_kernel_guest_strays(const vyre_program *p, const vyi_kernel_guest *guest)
+{
+    const uint32_t depth = guest->depth;
+    if (p->depth != depth || (depth && p->open[depth - 1].arm != guest->arm))
+        return true;
+    for (uint32_t i = guest->first; i < p->count; i++) {
+        const vyi_inst *inst = &p->insts[i];
+        if ((inst->op == VYI_OP_BREAK || inst->op == VYI_OP_CONTINUE || inst->op == VYI_OP_END) &&
+            inst->link < guest->first)
+            return true;
+    }
+    return false;
+}
+
+VYI_COLD
+VYI_API void vyi_kernel_guest_end(vyi_kernel *k, vyi_kernel_guest guest, const char *name)
+{
+    vyre_program *p = k->p;
+    if (p->error.status != VYRE_OK)
+        return;
+    for (uint32_t i = guest.first; i < p->count; i++)
+        if (p->insts[i].op == VYI_OP_RETURN) {
+            vyi_program_fail(p, VYRE_E_KERNEL_RETURN, "Put the rest of the code into an if.",
+                             "%s returns: the slot would stay CLAIMED for ever", name);
+            return;
+        }
+    for (uint32_t i = guest.first; i < p->count; i++)
+        p->guest_loops = p->guest_loops || p->insts[i].op == VYI_OP_LOOP ||
+                         p->insts[i].op == VYI_OP_FOREVER;
+    if (vyi_kernel_guest_strays(p, &guest))
+        vyi_program_fail(p, VYRE_E_KERNEL_BLOCK,
+                         "End each block that it opens; break only its own loops.",
+                         "%s begins at depth %u, ends at %u, and must not touch what is around it",
+                         name, (unsigned)guest.depth, (unsigned)p->depth);
+}
+
+static void vyi_kernel_hook(vyi_kernel *k,
+                            void (*hook)(vyre_program *p, vyre_buffer workspace, void *user),
+                            const char *name)
+{
+    if (!hook)
+        return;
+    vyi_kernel_guest guest = vyi_kernel_guest_begin(k);
+    hook(k->p, k->workspace, k->desc.workspace->user);
+    vyi_kernel_guest_end(k, guest, name);
+}
+
+/* --- claiming a slot ----------------------------------------------------- */
+
+/* Whether somebody waits for each work: such a kernel rather does an operation
+ * too many than one after another. */
+static bool vyi_kernel_hurries(const vyi_kernel *k)
+{
+    return !k->desc.once && k->desc.kind != VYRE_KERNEL_PRIORITY && !vyi_kernel_is_narrow(&k->desc);
+}
+
+/* Not where work comes back: lanes write into its slot then. */
+VYI_API bool vyi_kernel_is_whole(const vyre_kernel_desc *d)
+{
+    return d->whole_slots && d->kind == VYRE_KERNEL_DIRECT && !d->once && !d->load_miss &&
+           !vyi_kernel_is_narrow(d);
+}
+
+/* Whether common operations run in a loop of their own, and others behind it. */
+static bool vyi_kernel_is_single_pass(const vyi_kernel *k)
+{
+    return k->desc.once && k->desc.kind == VYRE_KERNEL_DIRECT;
+}
+
+/* Strict on both sides, and safe so: the index is clamped to the table. */
+VYI_COLD
+VYI_API vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant)
+{
+    vyre_program *p = k->p;
+    vyre_value known = vyi_kernel_op(k, vyre_ir_lt, tenant, VYRE_MAX_TENANTS);
+    vyre_value entry = vyi_kernel_op(k, vyre_ir_min, tenant, VYRE_MAX_TENANTS - 1);
+    vyre_value mask = vyre_ir_atomic_load(p, k->control,
+                                          vyi_kernel_plus(k, entry, VYRE_CONTROL_TENANT_MASKS),
+                                          VYRE_ORDER_RELAXED);
+    return vyre_ir_and(p, known, vyi_kernel_op(k, vyre_ir_ne, mask, 0));
+}
+
+/* Tenant 0 is the most likely one: its mask is loaded beside the slot, and that
+ * of another one after it, when it is known which. */
+static vyre_value vyi_kernel_slot_has_rights(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!vyi_kernel_hurries(k))
+        return vyi_kernel_has_rights(k, k->tenant);
+    vyre_value enabled = vyi_kernel_op(k, vyre_ir_ne, k->first_mask, 0);
+    vyre_local rights = vyre_ir_local(p, VYRE_TYPE_BOOL, enabled, "rights");
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, k->tenant, 0));
+    vyre_ir_set(p, rights, vyi_kernel_has_rights(k, k->tenant));
+    vyre_ir_end(p);
+    return vyre_ir_get(p, rights);
+}
+
+/* Work may come back as REQUEUE, or be a task that yielded. */
+static bool vyi_kernel_resumes(const vyi_kernel *k)
+{
+    return k->desc.kind == VYRE_KERNEL_PRIORITY || (k->desc.load_miss && !k->desc.once);
+}
+
+static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
+{
+    vyre_program *p = k->p;
+    vyre_value published = vyi_kernel_is(k, status, VYRE_SLOT_PUBLISHED);
+    if (!vyi_kernel_resumes(k))
+        return published;
+    vyre_value yielded = vyi_kernel_is(k, status, VYRE_SLOT_YIELD);
+    vyre_value either = vyre_ir_or(p, published, yielded);
+    return vyre_ir_or(p, either, vyi_kernel_is(k, status, VYRE_SLOT_REQUEUE));
+}
+
+static void vyi_kernel_load_tenant(vyi_kernel *k)
+{
+    vyre_value at = vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT);
+    k->tenant = vyre_ir_name(k->p, vyre_ir_load(k->p, k->ring, at), "tenant");
+}
+
+/* A word of the claimed slot.  A kernel that is fed reads past every cache
+ * anyway: an atomic load says so, and drivers make less of it than of a plain
+ * one. */
+static vyre_value vyi_kernel_slot_word(vyi_kernel *k, uint32_t word)
+{
+    vyre_value at = vyi_kernel_plus(k, k->base, word);
+    return vyi_kernel_hurries(k) ? vyre_ir_atomic_load(k->p, k->ring, at, VYRE_ORDER_RELAXED)
+                                 : vyre_ir_load(k->p, k->ring, at);
+}
+
+VYI_COLD
+VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
+{
+    vyre_program *p = k->p;
+    k->opcode = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_OPCODE), "opcode");
+    k->tenant = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_TENANT), "tenant");
+    for (uint32_t i = 0; i < args; i++)
+        k->early[i] = vyi_kernel_slot_word(k, VYRE_SLOT_ARGS + i);
+    if (vyi_kernel_hurries(k))
+        k->first_mask = vyi_kernel_control(k, VYRE_CONTROL_TENANT_MASKS);
+}
+
+static void vyi_kernel_refuse(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_ir_set(p, k->refused, vyre_ir_bool(p, true));
+    vyre_ir_set(p, k->careful, vyre_ir_bool(p, true));
+}
+
+/* A careful lane's look before the claim; what it sees may change before the
+ * claim, so it only saves claims and decides nothing else. */
+VYI_COLD
+VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_local worth = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "worth_a_claim");
+    vyre_ir_if(p, vyre_ir_get(p, k->careful));
+    vyre_value tenant = vyre_ir_atomic_load(p, k->ring,
+                                            vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT),
+                                            VYRE_ORDER_RELAXED);
+    vyre_value rights = vyi_kernel_has_rights(k, tenant);
+    vyre_ir_set(p, worth, rights);
+    vyre_ir_if(p, vyre_ir_not(p, rights));
+    vyi_kernel_refuse(k);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    return worth;
+}
+
+/* What the claim rests on.  Tenant and words follow it, or go beside it. */
+static void vyi_kernel_load_claimed(vyi_kernel *k)
+{
+    if (k->desc.kind == VYRE_KERNEL_PRIORITY)
+        vyi_kernel_load_tenant(k);
+    else
+        vyi_kernel_load_slot(k, vyi_kernel_is_single_pass(k) ? VYI_KERNEL_COMMON_ARGS
+                                                             : VYI_KERNEL_EARLY_ARGS);
+}
+
+/* Acquire in the claim: it pairs with the release by which the host, or a lane
+ * that put the slot back, wrote the status last.  The poll decides nothing but
+ * whether to claim, and orders nothing: an acquire in each would make every
+ * idle round wait for a cache.
+ *
+ * With `whole_slots` the claim is relaxed, and the words are asked for without
+ * waiting for it.  They are those that were published with the status which the
+ * poll saw: the device has proved that loads behind it find them, and a host
+ * that takes nothing back has not changed them since.  vyi_kernel_serve_either
+ * acquires before anything looks beyond them. */
+VYI_COLD
+VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
+{
+    vyre_program *p = k->p;
+    const bool beside = vyi_kernel_is_whole(&k->desc);
+    k->base = base;
+    k->seen = vyre_ir_atomic_load(p, k->ring, base, VYRE_ORDER_RELAXED);
+    vyre_ir_name(p, k->seen, "status");
+    vyre_ir_if(p, vyi_kernel_may_claim(k, k->seen));
+    vyre_local worth = vyi_kernel_look(k);
+    vyre_ir_if(p, vyre_ir_get(p, worth));
+    vyre_value before = vyre_ir_atomic_cas(p, k->ring, base, k->seen,
+                                           vyi_kernel_u32(k, VYRE_SLOT_CLAIMED),
+                                           beside ? VYRE_ORDER_RELAXED : VYRE_ORDER_ACQUIRE);
+    if (beside)
+        vyi_kernel_load_claimed(k);
+    vyre_ir_if(p, vyre_ir_eq(p, before, k->seen));
+    if (!beside)
+        vyi_kernel_load_claimed(k);
+    vyre_ir_if(p, vyi_kernel_slot_has_rights(k));
+}
+
+VYI_COLD
+VYI_API void vyi_kernel_claim_end(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_ir_else(p);
+    vyre_ir_atomic_store(p, k->ring, k->base, k->seen, VYRE_ORDER_RELEASE);
+    vyi_kernel_refuse(k);
+    for (unsigned i = 0; i < 4; i++)
+        vyre_ir_end(p);
+}
+
+/* --- the frame ----------------------------------------------------------- */
+
+static vyre_buffer vyi_kernel_core_buffer(vyi_kernel *k, const char *name, uint32_t binding)
+{
+    vyre_buffer_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.name = name;
+    desc.binding = binding;
+    desc.no_readback = k->desc.control_report && binding != VYRE_BINDING_CONTROL;
+    return vyre_ir_buffer(k->p, &desc);
+}
+
+static void vyi_kernel_buffers(vyi_kernel *k)
+{
+    const vyre_kernel_desc *d = &k->desc;
+    k->control = vyi_kernel_core_buffer(k, "control", VYRE_BINDING_CONTROL);
+    k->ring = vyi_kernel_core_buffer(k, "ring", VYRE_BINDING_RING);
+    k->log = vyi_kernel_core_buffer(k, "log", VYRE_BINDING_LOG);
+    k->io = vyi_kernel_core_buffer(k, "io", VYRE_BINDING_IO);
+    for (uint32_t i = 0; i < d->buffer_count; i++)
+        k->user[i] = vyre_ir_buffer(k->p, &d->buffers[i]);
+    if (d->workspace)
+        k->workspace = vyre_ir_buffer(k->p, &d->workspace->buffer);
+    if (d->table_binding)
+        k->table = k->user[vyi_kernel_find(d, d->table_binding, VYRE_ACCESS_WRITE)];
+    if (d->mirror_binding)
+        k->mirror = k->user[vyi_kernel_find(d, d->mirror_binding, VYRE_ACCESS_READ)];
+}
+
+/* Where loops are limited, one slot may use up at most half of them.  Whatever
+ * its allowance is, none is begun without that half: a driver may count more
+ * than the slot's own iterations, and a slot that is within its allowance must
+ * not be cut. */
+static void vyi_kernel_loop_budget(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value left = vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_LEFT);
+    vyre_value half = vyi_kernel_op(k, vyre_ir_shr, left, 1);
+    k->allowance = vyi_kernel_op(k, vyre_ir_min, half, k->desc.loop_allowance);
+    k->loop_need = vyi_kernel_plus(k, half, VYI_KERNEL_LOOP_MARGIN);
+    vyre_ir_name(p, k->loop_need, "loop_need");
+}
+
+static void vyi_kernel_values(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value size = vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_SIZE_X);
+    k->lane = vyre_ir_builtin(p, VYRE_BUILTIN_GLOBAL_ID_X);
+    k->lanes = vyre_ir_mul(p, size, vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_COUNT_X));
+    k->slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(p, k->ring), 4);
+    vyre_value base = vyi_kernel_u32(k, VYRE_CONTROL_OBSERVABLES);
+    k->control_words = vyre_ir_length(p, k->control);
+    k->observables = vyre_ir_sub(p, vyre_ir_max(p, k->control_words, base), base);
+    vyre_ir_name(p, k->lane, "lane");
+    vyre_ir_name(p, k->lanes, "lanes");
+    vyre_ir_name(p, k->slots, "slots");
+    vyre_ir_name(p, k->control_words, "control_words");
+    vyre_ir_name(p, k->observables, "observables");
+    vyi_kernel_loop_budget(k);
+
+    k->careful = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "careful");
+    k->refused = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "refused");
+}
+
+VYI_COLD
+VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k)
+{
+    return vyre_ir_lt(k->p, vyre_ir_builtin(k->p, VYRE_BUILTIN_LOOP_LEFT), k->loop_need);
+}
+
+/* How often a lane's stride hits the ring; 0 for a lane beyond it. */
+static vyre_value vyi_kernel_turns(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value beyond = vyi_kernel_plus(k, vyre_ir_sub(p, k->slots, k->lane), UINT32_MAX);
+    vyre_value turns = vyi_kernel_plus(k, vyre_ir_div(p, beyond, k->lanes), 1);
+    vyre_value serves = vyre_ir_lt(p, k->lane, k->slots);
+    return vyre_ir_select(p, serves, turns, vyi_kernel_u32(k, 0));
+}
+
+/* A block for a slot of the ring's.  The slot always is one: the condition tells
+ * that to the emitter, which then checks none of the slot's words. */
+VYI_COLD
+VYI_API void vyi_kernel_slot_begin(vyi_kernel *k, vyre_value slot)
+{
+    vyre_ir_if(k->p, vyre_ir_lt(k->p, slot, k->slots));
+    k->base = vyre_ir_name(k->p, vyi_kernel_op(k, vyre_ir_shl, slot, 4), "slot_base");
+}
+
+/* Common operations without the frame of the others: packed slots, faults of
+ * loops, and code that lies far apart. */
+static void vyi_kernel_serve_either(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_local rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
+    vyi_kernel_serve_common(k, rare);
+    vyre_ir_if(p, vyre_ir_get(p, rare));
+    if (vyi_kernel_is_whole(&k->desc))
+        vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
+    vyi_kernel_serve(k);
+    vyre_ir_end(p);
+}
+
+static void vyi_kernel_pass(vyi_kernel *k, vyre_value turns)
+{
+    vyre_program *p = k->p;
+    vyre_value turn = vyre_ir_loop(p, vyi_kernel_u32(k, 0), turns);
+    vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
+    vyre_value slot = vyre_ir_add(p, k->lane, vyre_ir_mul(p, turn, k->lanes));
+    vyi_kernel_slot_begin(k, slot);
+    vyi_kernel_claim_begin(k, k->base);
+    if (k->desc.kind == VYRE_KERNEL_JIT)
+        vyi_kernel_serve(k);
+    else
+        vyi_kernel_serve_either(k);
+    vyi_kernel_claim_end(k);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* The same for one pass.  The uncommon operations stand behind a loop: a device
+ * without branches runs them, under a mask, only once that loop is left. */
+static void vyi_kernel_single_pass(vyi_kernel *k, vyre_value turns)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    vyre_local next = vyre_ir_local(p, VYRE_TYPE_U32, zero, "turn");
+    vyre_local found = vyre_ir_local(p, VYRE_TYPE_U32, zero, "found");
+    vyre_local rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
+    vyi_kernel_tally_begin(k);
+    vyre_ir_forever(p);
+    vyre_ir_forever(p);
+    vyre_value turn = vyre_ir_get(p, next);
+    vyre_value over = vyre_ir_ge(p, turn, turns);
+    vyi_kernel_break_if(k, vyre_ir_or(p, over, vyi_kernel_loops_end(k)));
+    vyre_ir_set(p, next, vyi_kernel_plus(k, turn, 1));
+    vyre_value slot = vyre_ir_add(p, k->lane, vyre_ir_mul(p, turn, k->lanes));
+    vyre_ir_set(p, found, slot);
+    vyi_kernel_slot_begin(k, slot);
+    vyi_kernel_claim_begin(k, k->base);
+    vyi_kernel_serve_common(k, rare);
+    vyi_kernel_claim_end(k);
+    vyre_ir_end(p);
+    vyi_kernel_break_if(k, vyre_ir_get(p, rare));
+    vyre_ir_end(p);
+    vyi_kernel_tally_end(k);
+    vyi_kernel_break_if(k, vyre_ir_not(p, vyre_ir_get(p, rare)));
+    vyre_ir_set(p, rare, vyre_ir_bool(p, false));
+    vyi_kernel_slot_begin(k, vyre_ir_get(p, found));
+    vyi_kernel_load_slot(k, VYI_KERNEL_EARLY_ARGS);
+    vyi_kernel_serve(k);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+static void vyi_kernel_heartbeat(vyi_kernel *k)
+{
+    vyre_ir_if(k->p, vyi_kernel_is(k, k->lane, 0));
+    vyi_kernel_count_at(k, VYRE_CONTROL_HEARTBEAT, VYRE_ORDER_RELAXED);
+    vyre_ir_end(k->p);
+}
+
+static void vyi_kernel_round(vyi_kernel *k, vyre_value turns)
+{
+    const vyre_workspace *w = k->desc.workspace;
+    vyi_kernel_hook(k, w ? w->guard : NULL, "the workspace's guard");
+    vyi_kernel_hook(k, w ? w->dispatch : NULL, "the workspace's dispatch");
+    if (!k->desc.once)
+        vyi_kernel_heartbeat(k);
+    if (k->desc.kind == VYRE_KERNEL_PRIORITY)
+        vyi_kernel_priority_pass(k);
+    else if (vyi_kernel_is_single_pass(k))
+        vyi_kernel_single_pass(k, turns);
+    else
+        vyi_kernel_pass(k, turns);
+    if (k->desc.io_polling)
+        vyi_kernel_poll_io(k);
+}
+
+/* Acquire pairs with the release of whoever raised it. */
+static vyre_value vyi_kernel_runs(vyi_kernel *k, vyre_order order)
+{
+    vyre_value stop = vyre_ir_atomic_load(k->p, k->control,
+                                          vyi_kernel_u32(k, VYRE_CONTROL_SHUTDOWN), order);
+    return vyi_kernel_is(k, stop, 0);
+}
+
+/* Leaves the kernel's loop at SHUTDOWN.  What stands behind the loop, in a program
+ * of the caller's, sees what whoever raised it wrote before; and in each look so do
+ * the hooks of a workspace, which have no other acquire.  A lane that only polls
+ * goes on without one. */
+static void vyi_kernel_leave_if_stopped(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    const vyre_order order = k->desc.workspace ? VYRE_ORDER_ACQUIRE : VYRE_ORDER_RELAXED;
+    vyre_ir_if(p, vyre_ir_not(p, vyi_kernel_runs(k, order)));
+    if (order == VYRE_ORDER_RELAXED)
+        vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+}
+
+static void vyi_kernel_once(vyi_kernel *k, vyre_value turns)
+{
+    vyre_ir_if(k->p, vyi_kernel_runs(k, VYRE_ORDER_ACQUIRE));
+    vyi_kernel_round(k, turns);
+    vyre_ir_end(k->p);
+}
+
+static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
+{
+    vyre_program *p = k->p;
+    k->rounds = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "rounds");
+    if (k->desc.io_polling)
+        k->io_next = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "io_next");
+
+    vyre_ir_forever(p);
+    vyre_value rounds = vyre_ir_get(p, k->rounds);
+    vyre_value phase = vyi_kernel_op(k, vyre_ir_and, rounds, VYI_KERNEL_STOP_ROUNDS - 1);
+    vyre_ir_if(p, vyi_kernel_is(k, phase, 0));
+    vyi_kernel_leave_if_stopped(k);
+    vyre_ir_end(p);
+    vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
+    vyre_ir_set(p, k->rounds, vyi_kernel_plus(k, rounds, 1));
+    vyi_kernel_round(k, turns);
+    vyre_ir_set(p, k->careful, vyre_ir_get(p, k->refused));
+    vyre_ir_set(p, k->refused, vyre_ir_bool(p, false));
+    vyre_ir_end(p);
+}
+
+static void vyi_kernel_emit(vyi_kernel *k)
+{
+    const vyre_kernel_desc *d = &k->desc;
+    vyi_kernel_buffers(k);
+    vyi_kernel_values(k);
+    vyi_kernel_hook(k, d->workspace ? d->workspace->bootstrap : NULL, "the workspace's bootstrap");
+    vyre_value turns = k->slots;
+    if (d->kind != VYRE_KERNEL_PRIORITY)
+        turns = vyi_kernel_turns(k);
+
+    /* A lane beyond the ring has nothing to do, apart from the workspace. */
+    if (!d->workspace)
+        vyre_ir_if(k->p, vyre_ir_lt(k->p, k->lane, k->slots));
+    if (d->once)
+        vyi_kernel_once(k, turns);
+    else if (vyi_kernel_is_narrow(d))
+        vyi_kernel_narrow(k);
+    else
+        vyi_kernel_forever(k, turns);
+    if (!d->workspace)
+        vyre_ir_end(k->p);
+}
+
+/* --- public -------------------------------------------------------------- */
+
+/* The description must have been checked. */
+static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d, vyre_error *err)
+{
+    vyi_kernel k;
+    memset(&k, 0, sizeof k);
+    k.p = p;
+    k.desc = *d;
+    vyi_kernel_emit(&k);
+    if (p->error.status != VYRE_OK && err)
+        *err = p->error;
+    return p->error.status;
+}
+
+static vyre_status vyi_kernel_check_free(const vyre_program *p, const vyre_kernel_desc *d,
+                                         vyre_error *err)
+{
+    for (uint32_t i = 0; i < p->buffer_count; i++) {
+        const uint32_t binding = p->buffers[i].binding;
+        bool taken = binding < VYRE_BINDING_USER;
+        for (uint32_t j = 0; j < d->buffer_count + (d->workspace ? 1 : 0); j++) {
+            const vyre_buffer_desc *b = vyi_kernel_buffer_desc(d, j);
+            taken = taken || (b->access != VYRE_ACCESS_WORKGROUP && b->binding == binding);
+        }
+        if (taken)
+            return vyi_fail(err, VYRE_E_KERNEL_OVERLAP, i,
+                            "Leave bindings 0..3 and those of the desc to the kernel.",
+                            "binding %u already belongs to the program's buffer \"%s\"",
+                            (unsigned)binding, p->buffers[i].name);
+    }
+    return VYRE_OK;
+}
+
+VYI_COLD
+VYRE_API vyre_status vyre_kernel_body(vyre_program *p, const vyre_kernel_desc *desc,
+                                      vyre_error *err)
+{
+    if (!p)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Test what vyre_program_create returns.",
+                        "the program is NULL");
+    const vyre_kernel_desc d = vyi_kernel_defaults(desc);
+    vyre_status status = vyi_kernel_check(&d, err);
+    if (status == VYRE_OK)
+        status = vyi_kernel_check_free(p, &d, err);
+    return status == VYRE_OK ? vyi_kernel_append(p, &d, err) : status;
+}
+
+static const char *vyi_kernel_name(const vyre_kernel_desc *d)
+{
+    static const char *const names[3][2] = { { "direct", "direct_once" },
+                                             { "jit", "jit_once" },
+                                             { "priority", "priority_once" } };
+    return names[d->kind][d->once ? 1 : 0];
+}
+
+VYI_COLD
+VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_error *err)
+{
+    const vyre_kernel_desc d = vyi_kernel_defaults(desc);
+    if (vyi_kernel_check(&d, err) != VYRE_OK)
+        return NULL;
+
+    vyre_program_desc program;
+    memset(&program, 0, sizeof program);
+    program.workgroup_size[0] = d.workgroup_size;
+    program.name = vyi_kernel_name(&d);
+    program.allocator = d.allocator;
+    vyre_program *p = vyre_program_create(&program, err);
+    if (!p)
+        return NULL;
+    if (vyi_kernel_append(p, &d, err) == VYRE_OK && vyre_program_finish(p, err) == VYRE_OK &&
+        vyre_program_optimize(p, err) == VYRE_OK)
+        return p;
+    vyre_program_destroy(p);
+    return NULL;
+}

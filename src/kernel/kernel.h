@@ -1,0 +1,158 @@
+/* ==========================================================================
+ * kernel: the programs that serve a ring of slots
+ *
+ * Public.  One function builds every variant: looping or one pass, with or
+ * without opcode dispatch, in order of priority, with the caller's own
+ * opcodes and buffers.  The result is an ordinary program.
+ *
+ *     static void emit_axpy(vyre_program *p, const vyre_slot_values *s, void *user)
+ *     {
+ *         vyre_value x = vyre_ir_load(p, s->buffers[0], s->arg[0]);
+ *         vyre_ir_store(p, s->buffers[0], s->arg[0], vyre_ir_mul(p, x, s->arg[1]));
+ *     }
+ *     vyre_handler h = { 0x1000, emit_axpy, NULL, "axpy" };
+ *
+ * A kernel does not depend on its geometry: it takes the number of slots
+ * from the ring's length and the number of lanes from the dispatch, and
+ * each lane serves the slots lane, lane + lanes, lane + 2 * lanes, ...
+ * Equal descriptions give equal programs, whatever the compiler.  In code that
+ * you emit yourself, C leaves open which argument of a call is evaluated, and
+ * so emitted, first: give at most one argument that emits.
+ * ======================================================================= */
+#ifndef VYI_KERNEL_H
+#define VYI_KERNEL_H
+
+#include "ir/ir.h"
+#include "wire/wire.h"
+
+VYI_EXTERN_C_BEGIN
+
+/* Bindings of the four core buffers; the caller's own are 4 and up. */
+#define VYRE_BINDING_CONTROL 0u
+#define VYRE_BINDING_RING    1u
+#define VYRE_BINDING_LOG     2u
+#define VYRE_BINDING_IO      3u
+#define VYRE_BINDING_USER    4u
+
+typedef enum vyre_kernel_kind {
+    VYRE_KERNEL_DIRECT = 0,   /* opcodes are dispatched */
+    VYRE_KERNEL_JIT = 1,      /* one payload for every slot, no opcodes */
+    VYRE_KERNEL_PRIORITY = 2  /* direct, but urgent partitions first */
+} vyre_kernel_kind;
+
+/* Why a slot ended FAULT: word 15 of the slot. Codes from VYRE_FAULT_USER on
+ * belong to handlers. */
+typedef enum vyre_fault {
+    VYRE_FAULT_NONE = 0,
+    VYRE_FAULT_OPCODE = 1,     /* no handler for the opcode */
+    VYRE_FAULT_INDEX = 2,      /* a control index or range lies beyond the buffer */
+    VYRE_FAULT_HEADER = 3,     /* a write into control words 0..159 */
+    VYRE_FAULT_PACKED = 4,     /* malformed packed payload */
+    VYRE_FAULT_TABLE = 5,      /* DFA_STEP without a table, or beyond it */
+    VYRE_FAULT_LOOP_LIMIT = 6, /* a loop would have been cut by the driver */
+    VYRE_FAULT_IO = 7,         /* the host answered an IO request with ERROR */
+    VYRE_FAULT_IO_FULL = 8,    /* no IO slot was free */
+    VYRE_FAULT_IO_TIMEOUT = 9, /* the host did not answer an IO request in time */
+    VYRE_FAULT_USER = 0x100
+} vyre_fault;
+
+/* What a handler sees of the slot that it serves. */
+typedef struct vyre_slot_values {
+    vyre_value slot_base;  /* word index of the slot in the ring */
+    vyre_value opcode;
+    vyre_value tenant;
+    vyre_value arg[12];    /* arguments that the work did not give are 0 */
+    vyre_buffer control, ring, log, io;
+    const vyre_buffer *buffers; /* the caller's own, in the order of the desc */
+    uint32_t   buffer_count;
+    vyre_buffer workspace; /* id 0 without one */
+    const void *internal;
+} vyre_slot_values;
+
+/* Emits one handler.  It may be called more than once for a kernel.  Blocks
+ * that it opens must be closed, and it may leave its own loops only; `return`
+ * is refused.  Arguments that it does not use are not loaded. */
+typedef void (*vyre_emit_fn)(vyre_program *p, const vyre_slot_values *slot, void *user);
+
+/* Writes `value` into argument word `word` (0..11) of the slot, where
+ * vyre_result() finds it.  Inside a packed slot: of the operation's own words. */
+VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
+                               vyre_value value);
+/* The slot will end FAULT with this code (a u32), unless an earlier fault
+ * stands; 0 reads as VYRE_FAULT_USER.  Code after it still runs; what follows
+ * in a packed slot does not. */
+VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyre_value code);
+
+typedef struct vyre_handler {
+    uint32_t     opcode; /* vyre_opcode_is_user() */
+    vyre_emit_fn emit;
+    void        *user;
+    const char  *name;   /* NULL = "handler" */
+} vyre_handler;
+
+/* Code that runs around the serving of slots, with a buffer of its own. */
+typedef struct vyre_workspace {
+    vyre_buffer_desc buffer;  /* binding 4 or more */
+    /* At a launch's start, on all lanes; may use barriers. */
+    void (*bootstrap)(vyre_program *p, vyre_buffer workspace, void *user);
+    void (*guard)(vyre_program *p, vyre_buffer workspace, void *user);     /* each round, first */
+    void (*dispatch)(vyre_program *p, vyre_buffer workspace, void *user);  /* then this */
+    void *user;
+} vyre_workspace;
+
+typedef struct vyre_kernel_desc {
+    vyre_kernel_kind kind;
+    bool     once;            /* one pass over the slots and return; default: loop */
+    uint32_t workgroup_size;  /* 0 = 256 */
+    uint32_t slot_count;      /* 0 = workgroup_size; must be a multiple of it */
+    uint32_t lane_count;      /* 0 = slot_count; fewer lanes stride */
+    const vyre_handler *handlers;
+    uint32_t handler_count;
+    vyre_emit_fn payload;     /* of kind JIT */
+    void    *payload_user;
+    const vyre_buffer_desc *buffers; /* the caller's own, bindings 4.. */
+    uint32_t buffer_count;
+    const vyre_workspace *workspace;
+    bool     io_polling;      /* the first lane recycles answered IO requests, apart from those
+                                 that a LOAD_MISS waits for */
+    bool     load_miss;       /* LOAD_MISS becomes an IO request; not in kind JIT */
+    bool     control_report;  /* only the control buffer need be copied back */
+    bool     open_header;     /* opcodes may write control words 0..159 */
+    bool     count_each;      /* counters move with each slot: for a pass that may be ended in the
+                                 middle.  Else a one-pass DIRECT kernel counts when a lane is done,
+                                 or has something uncommon to do; without effect on others */
+    uint32_t log_records;     /* 0 = 64; only for the host that makes the buffer */
+    uint32_t observables;     /* 0 = 64; likewise */
+    uint32_t table_binding;   /* of the caller's buffer with the DFA table; 0 = none */
+    uint32_t mirror_binding;  /* a u32 per slot, written when it ends; 0 = none */
+    bool     narrow;          /* a looping DIRECT or JIT kernel is served by one lane, in a shape
+                                 for devices that walk through code they skip.  Without effect
+                                 on other kernels, and with a workspace, io_polling or
+                                 load_miss */
+    bool     whole_slots;     /* a looping DIRECT kernel serves NOP, STORE_U32 and ATOMIC_ADD
+                                 without waiting for an acquire or a release: it reads the slot
+                                 beside its claim, and writes DONE | (found << 8) into the mirror,
+                                 `found` being what its atomic gave back.  For hosts that never
+                                 take a published slot back, launches that do not overlap, and
+                                 devices that pass the probe's lines and sums
+                                 (docs/memory-model.md).  Without effect on narrow kernels, and with
+                                 load_miss */
+    uint32_t io_spins;        /* rounds that LOAD_MISS waits for the host; 0 = 1024 */
+    uint32_t loop_allowance;  /* of one slot, where loops are limited; 0 = 32768 */
+    vyre_allocator allocator;
+} vyre_kernel_desc;
+
+/* A finished program; the caller destroys it.  NULL desc is all defaults. */
+VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_error *err);
+
+/* Appends the kernel's body, buffers included, to a program of the caller's.
+ * Bindings 0..3 and those of the desc must be free. */
+VYRE_API vyre_status vyre_kernel_body(vyre_program *p, const vyre_kernel_desc *desc,
+                                      vyre_error *err);
+
+/* The fault's one-line meaning. */
+VYRE_API const char *vyre_fault_text(uint32_t code);
+
+VYI_EXTERN_C_END
+
+#endif

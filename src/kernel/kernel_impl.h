@@ -1,0 +1,210 @@
+/* ==========================================================================
+ * kernel: what its fragments share
+ *
+ * Private.  One context per kernel under construction.  Its values are
+ * computed once, before every loop; its locals live as long as the slot or
+ * the launch that they belong to.
+ * ======================================================================= */
+#ifndef VYI_KERNEL_IMPL_H
+#define VYI_KERNEL_IMPL_H
+
+#include "ir/ir_impl.h"
+#include "kernel/kernel.h"
+
+VYI_EXTERN_C_BEGIN
+
+/* Two control words of a kernel that both waits for IO requests and recycles
+ * them: bit i = a lane waits for the answer in IO slot i. */
+#define VYI_CONTROL_IO_WAITED 144u
+
+/* What a launch needs at most before and after the loops of one slot, where
+ * loops are limited: the slot's own, a packed payload's, the IO queue's. */
+#define VYI_KERNEL_LOOP_MARGIN 128u
+
+/* A looping kernel looks at SHUTDOWN in every eighth round: in the others a
+ * poll is one memory operation.  A power of two. */
+#define VYI_KERNEL_STOP_ROUNDS 8u
+
+/* A handler is emitted with all twelve arguments in reach; the loads that it
+ * does not use are taken back. */
+#define VYI_KERNEL_EARLY_ARGS  3u /* share a 32-byte sector with the header */
+#define VYI_KERNEL_COMMON_ARGS 2u /* of common operations */
+
+typedef struct vyi_kernel {
+    vyre_program    *p;
+    vyre_kernel_desc desc; /* with the defaults filled in */
+    vyre_buffer control, ring, log, io, table, mirror, workspace;
+    vyre_buffer user[VYRE_MAX_BUFFERS];
+
+    /* Values that hold for the launch. */
+    vyre_value lane, lanes, slots;
+    vyre_value control_words; /* length of control */
+    vyre_value observables;   /* words of it from 160 on */
+    vyre_value allowance;     /* loop iterations of one slot */
+    vyre_value loop_need;     /* without so many left, no slot is begun */
+
+    /* Locals of the launch. */
+    vyre_local careful; /* bool: look at the tenant before a claim, too */
+    vyre_local refused; /* bool: this round met a slot of a tenant without rights */
+    vyre_local rounds;  /* of a looping kernel */
+    vyre_local io_next; /* the IO slot that the next round looks at */
+    /* Common operations that have ended and are not counted yet; of them, so many
+     * were STORE_U32, and so many ATOMIC_ADD. */
+    vyre_local served, stored, added;
+
+    /* The claimed slot. */
+    vyre_value base;    /* its first word in the ring */
+    vyre_value seen;    /* the status that it was claimed from */
+    vyre_value opcode, tenant;
+    vyre_value early[VYI_KERNEL_EARLY_ARGS];
+    vyre_value first_mask; /* of tenant 0, loaded beside them by a kernel that hurries */
+    vyre_local fault;   /* 0: none so far */
+    vyre_local requeue; /* bool; of kernels that can put work back */
+
+    /* The operation that runs: the slot itself, or one of a packed slot. */
+    vyre_local op;
+    vyre_local arg[VYI_KERNEL_EARLY_ARGS];
+    vyre_local arg_base, arg_count; /* its own words in the ring */
+} vyi_kernel;
+
+/* --- shorthand -----------------------------------------------------------
+ *
+ * C does not say in which order arguments are evaluated, and here evaluation
+ * appends instructions.  So that a kernel is the same program from every
+ * compiler, at most one argument of a call appends anything. */
+
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static vyre_value vyi_kernel_u32(vyi_kernel *k, uint32_t x)
+{
+    return vyre_ir_u32(k->p, x);
+}
+
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static vyre_value vyi_kernel_plus(vyi_kernel *k, vyre_value a, uint32_t n)
+{
+    return n ? vyre_ir_add(k->p, a, vyre_ir_u32(k->p, n)) : a;
+}
+
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static vyre_value vyi_kernel_is(vyi_kernel *k, vyre_value a, uint32_t n)
+{
+    return vyre_ir_eq(k->p, a, vyre_ir_u32(k->p, n));
+}
+
+/* control[index], in no order with anything else. */
+static inline vyre_value vyi_kernel_control(vyi_kernel *k, uint32_t index)
+{
+    return vyre_ir_atomic_load(k->p, k->control, vyre_ir_u32(k->p, index), VYRE_ORDER_RELAXED);
+}
+
+/* A binary operator whose second operand is the constant n. */
+typedef vyre_value (*vyi_binary_fn)(vyre_program *p, vyre_value a, vyre_value b);
+
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static vyre_value vyi_kernel_op(vyi_kernel *k, vyi_binary_fn op, vyre_value a, uint32_t n)
+{
+    return op(k->p, a, vyre_ir_u32(k->p, n));
+}
+
+static inline vyre_value vyi_kernel_pick(vyi_kernel *k, vyre_value cond, uint32_t yes, uint32_t no)
+{
+    vyre_value a = vyre_ir_u32(k->p, yes);
+    return vyre_ir_select(k->p, cond, a, vyre_ir_u32(k->p, no));
+}
+
+/* buffer[index] = n, atomically. */
+static inline void vyi_kernel_put(vyi_kernel *k, vyre_buffer buffer, vyre_value index, uint32_t n,
+                                  vyre_order order)
+{
+    vyre_ir_atomic_store(k->p, buffer, index, vyre_ir_u32(k->p, n), order);
+}
+
+/* control[index] += 1 */
+static inline void vyi_kernel_count(vyi_kernel *k, vyre_value index, vyre_order order)
+{
+    vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->control, index, vyre_ir_u32(k->p, 1), order);
+}
+
+/* local += 1 */
+static inline void vyi_kernel_step(vyi_kernel *k, vyre_local local)
+{
+    vyre_value before = vyre_ir_get(k->p, local);
+    vyre_ir_set(k->p, local, vyre_ir_add(k->p, before, vyre_ir_u32(k->p, 1)));
+}
+
+static inline void vyi_kernel_count_at(vyi_kernel *k, uint32_t index, vyre_order order)
+{
+    vyi_kernel_count(k, vyre_ir_u32(k->p, index), order);
+}
+
+static inline void vyi_kernel_raise(vyi_kernel *k, uint32_t fault)
+{
+    vyre_ir_set(k->p, k->fault, vyre_ir_u32(k->p, fault));
+}
+
+/* Leaves the innermost loop. */
+static inline void vyi_kernel_break_if(vyi_kernel *k, vyre_value cond)
+{
+    vyre_ir_if(k->p, cond);
+    vyre_ir_break(k->p);
+    vyre_ir_end(k->p);
+}
+
+/* --- between the fragments ----------------------------------------------- */
+
+/* Runs the work of the claimed slot and ends it; header and early arguments
+ * have been loaded (kernel_ops.c). */
+VYI_API void vyi_kernel_serve(vyi_kernel *k);
+
+/* The handler for LOAD_MISS, and the first lane's care for the IO queue
+ * (kernel_io.c). */
+VYI_API void vyi_kernel_load_miss(vyi_kernel *k);
+VYI_API void vyi_kernel_poll_io(vyi_kernel *k);
+
+/* Looks at the slot at `base` and claims it if it may run.  What is emitted
+ * between the two calls runs when the slot is this lane's, its tenant has
+ * rights and its header is loaded (kernel.c). */
+VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base);
+VYI_API void vyi_kernel_claim_end(vyi_kernel *k);
+/* Bool: the slot at k->base may be claimed, as far as a careful lane can see. */
+VYI_API vyre_local vyi_kernel_look(vyi_kernel *k);
+VYI_API vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant);
+/* Opens a block for `slot`, and makes k->base its first word. */
+VYI_API void vyi_kernel_slot_begin(vyi_kernel *k, vyre_value slot);
+/* Header and the first arguments of the slot at k->base. */
+VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args);
+
+/* The same for the operations that are common enough to stand in the inner
+ * loop; of another one, or one that would end FAULT, it does nothing.  `rare`
+ * says which it was (kernel_ops.c). */
+VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare);
+/* Where the counters of common operations wait in the lane: begins with none,
+ * and counts those that wait (kernel_ops.c). */
+VYI_API void vyi_kernel_tally_begin(vyi_kernel *k);
+VYI_API void vyi_kernel_tally_end(vyi_kernel *k);
+
+/* Whether `whole_slots` makes another program (kernel.c). */
+VYI_API bool vyi_kernel_is_whole(const vyre_kernel_desc *d);
+/* The whole loop of a kernel of one lane (kernel_narrow.c). */
+VYI_API bool vyi_kernel_is_narrow(const vyre_kernel_desc *d);
+VYI_API void vyi_kernel_narrow(vyi_kernel *k);
+
+/* bool: so few loop iterations are left that a slot that is begun now might
+ * not end before the driver cuts (kernel.c). */
+VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k);
+
+/* The scan of the five partitions (kernel_priority.c). */
+VYI_API void vyi_kernel_priority_pass(vyi_kernel *k);
+
+/* Room for a caller's code: what it may not do is found at the end. */
+typedef struct vyi_kernel_guest {
+    uint32_t first; /* instruction */
+    uint32_t depth, arm;
+} vyi_kernel_guest;
+
+VYI_API vyi_kernel_guest vyi_kernel_guest_begin(vyi_kernel *k);
+VYI_API void vyi_kernel_guest_end(vyi_kernel *k, vyi_kernel_guest guest, const char *name);
+
+VYI_EXTERN_C_END
+
+#endif

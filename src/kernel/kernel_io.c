@@ -1,0 +1,224 @@
+/* ==========================================================================
+ * kernel: LOAD_MISS and the IO queue
+ *
+ * Private.  An IO slot goes round through its status, and each step has one
+ * owner:
+ *
+ *     EMPTY -> RESERVED    a LOAD_MISS lane, by CAS; it fills the request
+ *     RESERVED -> PUBLISHED  the same lane, release
+ *     PUBLISHED -> CLAIMED -> OK or ERROR   the host
+ *     OK, ERROR -> EMPTY   the waiting lane, or io_polling's first lane
+ *
+ * A lane that has waited long enough gives its request up, but the slot stays
+ * the host's until it is answered; then io_polling recycles it.
+ *
+ * A kernel that does both must not take an answer from a lane that waits for
+ * it.  Such a lane marks its slot in VYI_CONTROL_IO_WAITED before it publishes.
+ * Whoever recycles first moves the answer to RESERVED, by CAS, so that nothing
+ * about the slot can change, and then looks at the mark (again): a poller that
+ * finds it set puts the answer back.  A lane that takes its own answer clears
+ * the mark before the slot becomes EMPTY, since the next owner sets it again.
+ * ======================================================================= */
+#include "kernel/kernel_impl.h"
+
+/* Taken by a lane of the device; to the host it is no status that it knows. */
+#define VYI_IO_RESERVED 0x12u
+
+static vyre_value vyi_io_slots(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(p, k->io), 3);
+    return vyi_kernel_op(k, vyre_ir_min, slots, VYRE_IO_SLOTS);
+}
+
+static vyre_value vyi_io_status_index(vyi_kernel *k, vyre_value slot)
+{
+    return vyi_kernel_plus(k, vyi_kernel_op(k, vyre_ir_shl, slot, 3), VYRE_IO_STATUS);
+}
+
+static vyre_value vyi_io_is_answer(vyi_kernel *k, vyre_value status)
+{
+    vyre_value ok = vyi_kernel_is(k, status, VYRE_IO_OK);
+    return vyre_ir_or(k->p, ok, vyi_kernel_is(k, status, VYRE_IO_ERROR));
+}
+
+/* --- the marks of waiting lanes ------------------------------------------ */
+
+static bool vyi_io_marks(const vyi_kernel *k)
+{
+    return k->desc.load_miss && k->desc.io_polling;
+}
+
+static vyre_value vyi_io_mark_word(vyi_kernel *k, vyre_value slot)
+{
+    return vyi_kernel_plus(k, vyi_kernel_op(k, vyre_ir_shr, slot, 5), VYI_CONTROL_IO_WAITED);
+}
+
+static void vyi_io_set_mark(vyi_kernel *k, vyre_value slot, bool waits)
+{
+    vyre_program *p = k->p;
+    if (!vyi_io_marks(k))
+        return;
+    vyre_value bit = vyre_ir_shl(p, vyi_kernel_u32(k, 1), slot);
+    vyre_value word = vyi_io_mark_word(k, slot);
+    if (waits)
+        vyre_ir_atomic(p, VYRE_ATOMIC_OR, k->control, word, bit, VYRE_ORDER_RELAXED);
+    else
+        vyre_ir_atomic(p, VYRE_ATOMIC_AND, k->control, word, vyre_ir_not(p, bit),
+                       VYRE_ORDER_RELEASE);
+}
+
+static vyre_value vyi_io_is_waited_for(vyi_kernel *k, vyre_value slot)
+{
+    vyre_program *p = k->p;
+    if (!vyi_io_marks(k))
+        return vyre_ir_bool(p, false);
+    vyre_value marks = vyre_ir_atomic_load(p, k->control, vyi_io_mark_word(k, slot),
+                                           VYRE_ORDER_ACQUIRE);
+    vyre_value mark = vyi_kernel_op(k, vyre_ir_and, vyre_ir_shr(p, marks, slot), 1);
+    return vyi_kernel_is(k, mark, 1);
+}
+
+/* --- LOAD_MISS ----------------------------------------------------------- */
+
+/* The IO slot that is now this lane's, or VYRE_IO_SLOTS. */
+static vyre_value vyi_io_reserve(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_local found = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_IO_SLOTS),
+                                     "io_slot");
+    vyre_value slots = vyi_io_slots(k);
+    vyre_value slot = vyre_ir_loop(p, vyi_kernel_u32(k, 0), slots);
+    vyre_value at = vyi_io_status_index(k, slot);
+    vyre_value empty = vyi_kernel_u32(k, VYRE_IO_EMPTY);
+    vyre_value status = vyre_ir_atomic_load(p, k->io, at, VYRE_ORDER_RELAXED);
+    vyre_ir_if(p, vyre_ir_eq(p, status, empty));
+    vyre_value before = vyre_ir_atomic_cas(p, k->io, at, empty,
+                                           vyi_kernel_u32(k, VYI_IO_RESERVED),
+                                           VYRE_ORDER_ACQUIRE);
+    vyre_ir_if(p, vyre_ir_eq(p, before, empty));
+    vyre_ir_set(p, found, slot);
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    return vyre_ir_get(p, found);
+}
+
+static void vyi_io_publish(vyi_kernel *k, vyre_value slot, vyre_value status_at)
+{
+    vyre_program *p = k->p;
+    vyre_value resource = vyre_ir_get(p, k->arg[0]);
+    vyre_value zero = vyi_kernel_u32(k, 0), read = vyi_kernel_u32(k, VYRE_IO_READ);
+    vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 3);
+    vyi_io_set_mark(k, slot, true);
+    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OP), read);
+    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_SRC), resource);
+    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_DST), resource);
+    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OFFSET_LO), zero);
+    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OFFSET_HI), zero);
+    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_BYTES), zero);
+    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_TAG), resource);
+    vyi_kernel_put(k, k->io, status_at, VYRE_IO_PUBLISHED, VYRE_ORDER_RELEASE);
+}
+
+/* Polls for the answer; EMPTY when there was none in time, or the kernel is to
+ * stop.  The answer that is returned has been taken: the slot is RESERVED. */
+static vyre_value vyi_io_wait(vyi_kernel *k, vyre_value status_at)
+{
+    vyre_program *p = k->p;
+    vyre_value none = vyi_kernel_u32(k, VYRE_IO_EMPTY);
+    vyre_local answer = vyre_ir_local(p, VYRE_TYPE_U32, none, "answer");
+    vyre_value spins = vyi_kernel_u32(k, k->desc.io_spins);
+    vyre_ir_loop(p, vyi_kernel_u32(k, 0), spins);
+    vyre_value status = vyre_ir_atomic_load(p, k->io, status_at, VYRE_ORDER_ACQUIRE);
+    vyre_ir_if(p, vyi_io_is_answer(k, status));
+    vyre_value before = vyre_ir_atomic_cas(p, k->io, status_at, status,
+                                           vyi_kernel_u32(k, VYI_IO_RESERVED),
+                                           VYRE_ORDER_ACQUIRE);
+    vyre_ir_if(p, vyre_ir_eq(p, before, status));
+    vyre_ir_set(p, answer, status);
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    vyre_value stop = vyi_kernel_control(k, VYRE_CONTROL_SHUTDOWN);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, stop, 0));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    return vyre_ir_get(p, answer);
+}
+
+static void vyi_io_request(vyi_kernel *k, vyre_value slot)
+{
+    vyre_program *p = k->p;
+    vyre_value status_at = vyi_io_status_index(k, slot);
+    vyi_io_publish(k, slot, status_at);
+    vyre_value answer = vyi_io_wait(k, status_at);
+    vyi_io_set_mark(k, slot, false);
+    vyre_ir_if(p, vyi_kernel_is(k, answer, VYRE_IO_EMPTY));
+    vyi_kernel_raise(k, VYRE_FAULT_IO_TIMEOUT);
+    vyre_ir_else(p);
+    vyi_kernel_put(k, k->io, status_at, VYRE_IO_EMPTY, VYRE_ORDER_RELEASE);
+    vyre_ir_if(p, vyi_kernel_is(k, answer, VYRE_IO_ERROR));
+    vyi_kernel_raise(k, VYRE_FAULT_IO);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+VYI_COLD
+VYI_API void vyi_kernel_load_miss(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value slot = vyi_io_reserve(k);
+    vyre_ir_if(p, vyi_kernel_is(k, slot, VYRE_IO_SLOTS));
+    if (k->requeue.id)
+        vyre_ir_set(p, k->requeue, vyre_ir_bool(p, true));
+    else
+        vyi_kernel_raise(k, VYRE_FAULT_IO_FULL);
+    vyre_ir_else(p);
+    vyi_io_request(k, slot);
+    vyre_ir_end(p);
+}
+
+/* --- io_polling ---------------------------------------------------------- */
+
+static void vyi_io_recycle(vyi_kernel *k, vyre_value slot)
+{
+    vyre_program *p = k->p;
+    vyre_value at = vyi_io_status_index(k, slot);
+    vyre_value status = vyre_ir_atomic_load(p, k->io, at, VYRE_ORDER_ACQUIRE);
+    vyre_value answer = vyi_io_is_answer(k, status);
+    vyre_value waited = vyi_io_is_waited_for(k, slot);
+    vyre_ir_if(p, vyre_ir_and(p, answer, vyre_ir_not(p, waited)));
+    vyre_value before = vyre_ir_atomic_cas(p, k->io, at, status,
+                                           vyi_kernel_u32(k, VYI_IO_RESERVED),
+                                           VYRE_ORDER_ACQUIRE);
+    vyre_ir_if(p, vyre_ir_eq(p, before, status));
+    vyre_value empty = vyi_kernel_u32(k, VYRE_IO_EMPTY);
+    vyre_value after = vyre_ir_select(p, vyi_io_is_waited_for(k, slot), status, empty);
+    vyre_ir_atomic_store(p, k->io, at, after, VYRE_ORDER_RELEASE);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* A looping kernel looks at one IO slot in each round, so that the first
+ * lane's own slots do not wait for 64 polls. */
+VYI_COLD
+VYI_API void vyi_kernel_poll_io(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_ir_if(p, vyi_kernel_is(k, k->lane, 0));
+    vyre_value slots = vyi_io_slots(k);
+    if (k->desc.once) {
+        vyi_io_recycle(k, vyre_ir_loop(p, vyi_kernel_u32(k, 0), slots));
+        vyre_ir_end(p);
+    } else {
+        vyre_value slot = vyre_ir_get(p, k->io_next);
+        vyre_value next = vyi_kernel_plus(k, slot, 1);
+        vyi_io_recycle(k, slot);
+        vyre_value more = vyre_ir_lt(p, next, slots);
+        vyre_ir_set(p, k->io_next, vyre_ir_select(p, more, next, vyi_kernel_u32(k, 0)));
+    }
+    vyre_ir_end(p);
+}

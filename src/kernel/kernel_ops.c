@@ -1,0 +1,738 @@
+/* ==========================================================================
+ * kernel: what a claimed slot does
+ *
+ * Private.  A slot is a list of operations: one, whose arguments are the
+ * slot's, or those of its packed payload.  Each opcode's code stands in the
+ * program once, as a case of one switch inside the loop over operations.
+ *
+ * Operations reach control through atomics, in no order with each other: the
+ * release of the slot's status, which comes last, orders all of them.
+ * ======================================================================= */
+#include "kernel/kernel_impl.h"
+
+/* --- built-in opcodes ---------------------------------------------------- */
+
+static vyre_value vyi_opcode_arg(vyi_kernel *k, uint32_t i)
+{
+    return vyre_ir_get(k->p, k->arg[i]);
+}
+
+/* The fault of writing control[index], or 0. */
+static vyre_value vyi_opcode_write_fault(vyi_kernel *k, vyre_value index)
+{
+    vyre_program *p = k->p;
+    vyre_value fault = vyi_kernel_u32(k, VYRE_FAULT_NONE);
+    if (!k->desc.open_header) {
+        vyre_value header = vyi_kernel_op(k, vyre_ir_lt, index, VYRE_CONTROL_OBSERVABLES);
+        fault = vyi_kernel_pick(k, header, VYRE_FAULT_HEADER, VYRE_FAULT_NONE);
+    }
+    vyre_value exists = vyre_ir_lt(p, index, k->control_words);
+    return vyre_ir_select(p, exists, fault, vyi_kernel_u32(k, VYRE_FAULT_INDEX));
+}
+
+/* Records `fault` and opens a block for what happens without one. */
+static void vyi_opcode_unless(vyi_kernel *k, vyre_value fault)
+{
+    vyre_ir_set(k->p, k->fault, fault);
+    vyre_ir_if(k->p, vyi_kernel_is(k, fault, VYRE_FAULT_NONE));
+}
+
+/* For an operation that one condition allows. */
+static void vyi_opcode_if(vyi_kernel *k, vyre_value allowed, uint32_t fault)
+{
+    vyi_opcode_unless(k, vyi_kernel_pick(k, allowed, VYRE_FAULT_NONE, fault));
+}
+
+static void vyi_opcode_nop(vyi_kernel *k)
+{
+    (void)k;
+}
+
+static void vyi_opcode_store_u32(vyi_kernel *k)
+{
+    vyre_value index = vyi_opcode_arg(k, 1);
+    vyi_opcode_unless(k, vyi_opcode_write_fault(k, index));
+    vyre_ir_atomic_store(k->p, k->control, index, vyi_opcode_arg(k, 0), VYRE_ORDER_RELAXED);
+    vyre_ir_end(k->p);
+}
+
+static void vyi_opcode_atomic_add(vyi_kernel *k)
+{
+    vyre_value index = vyi_opcode_arg(k, 1);
+    vyi_opcode_unless(k, vyi_opcode_write_fault(k, index));
+    vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->control, index, vyi_opcode_arg(k, 0),
+                   VYRE_ORDER_RELAXED);
+    vyre_ir_end(k->p);
+}
+
+/* observable[index] = value; a word that does not exist takes nothing. */
+static void vyi_opcode_observe(vyi_kernel *k, vyre_value index, vyre_value value)
+{
+    vyre_ir_atomic_store(k->p, k->control, vyi_kernel_plus(k, index, VYRE_CONTROL_OBSERVABLES),
+                         value, VYRE_ORDER_RELAXED);
+}
+
+static void vyi_opcode_load_u32(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value from = vyi_opcode_arg(k, 0), to = vyi_opcode_arg(k, 1);
+    vyre_value readable = vyre_ir_lt(p, from, k->control_words);
+    vyre_value both = vyre_ir_and(p, readable, vyre_ir_lt(p, to, k->observables));
+    vyi_opcode_if(k, both, VYRE_FAULT_INDEX);
+    vyi_opcode_observe(k, to, vyre_ir_atomic_load(p, k->control, from, VYRE_ORDER_RELAXED));
+    vyre_ir_end(p);
+}
+
+/* The index of the word before is below the length, so adding the base of the
+ * observables to it does not wrap. */
+static void vyi_opcode_compare_swap(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value index = vyi_opcode_arg(k, 0), from = vyi_opcode_arg(k, 1), to = vyi_opcode_arg(k, 2);
+    vyi_opcode_unless(k, vyi_opcode_write_fault(k, index));
+    vyre_value before = vyre_ir_atomic_cas(p, k->control, index, from, to, VYRE_ORDER_RELAXED);
+    vyi_opcode_observe(k, index, before);
+    vyre_ir_end(p);
+}
+
+/* True when `count` words from `first` on exist; nothing wraps. */
+static vyre_value vyi_opcode_range(vyi_kernel *k, vyre_value first, vyre_value count)
+{
+    vyre_program *p = k->p;
+    vyre_value fits = vyre_ir_le(p, count, k->control_words);
+    vyre_value last = vyre_ir_sub(p, k->control_words, count);
+    return vyre_ir_and(p, fits, vyre_ir_le(p, first, last));
+}
+
+static vyre_value vyi_opcode_memcpy_fault(vyi_kernel *k, vyre_value from, vyre_value to,
+                                          vyre_value count)
+{
+    vyre_program *p = k->p;
+    vyre_value fault = vyi_kernel_u32(k, VYRE_FAULT_NONE);
+    if (!k->desc.open_header) {
+        vyre_value header = vyi_kernel_op(k, vyre_ir_lt, to, VYRE_CONTROL_OBSERVABLES);
+        vyre_value writes = vyi_kernel_op(k, vyre_ir_ne, count, 0);
+        vyre_value barred = vyre_ir_and(p, header, writes);
+        fault = vyi_kernel_pick(k, barred, VYRE_FAULT_HEADER, VYRE_FAULT_NONE);
+    }
+    vyre_value source = vyi_opcode_range(k, from, count);
+    vyre_value exist = vyre_ir_and(p, source, vyi_opcode_range(k, to, count));
+    return vyre_ir_select(p, exist, fault, vyi_kernel_u32(k, VYRE_FAULT_INDEX));
+}
+
+/* Upwards from the last word, downwards from the first: right for ranges that
+ * overlap and for those that do not. */
+static void vyi_opcode_memcpy(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value from = vyi_opcode_arg(k, 0), to = vyi_opcode_arg(k, 1), count = vyi_opcode_arg(k, 2);
+    vyi_opcode_unless(k, vyi_opcode_memcpy_fault(k, from, to, count));
+    vyre_value up = vyre_ir_gt(p, to, from);
+    vyre_value last = vyi_kernel_plus(k, count, UINT32_MAX);
+    vyre_value i = vyre_ir_loop(p, vyi_kernel_u32(k, 0), count);
+    vyre_value at = vyre_ir_select(p, up, vyre_ir_sub(p, last, i), i);
+    vyre_value word = vyre_ir_atomic_load(p, k->control, vyre_ir_add(p, from, at),
+                                          VYRE_ORDER_RELAXED);
+    vyre_ir_atomic_store(p, k->control, vyre_ir_add(p, to, at), word, VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* True when table[row + symbol] exists, row being 256 * state; nothing wraps. */
+static vyre_value vyi_opcode_in_table(vyi_kernel *k, vyre_value state, vyre_value row,
+                                      vyre_value symbol)
+{
+    vyre_program *p = k->p;
+    vyre_value length = vyre_ir_length(p, k->table);
+    vyre_value whole = vyi_kernel_op(k, vyre_ir_lt, state, 1u << 24);
+    vyre_value in_table = vyre_ir_and(p, whole, vyre_ir_lt(p, row, length));
+    vyre_value left = vyre_ir_sub(p, length, row);
+    return vyre_ir_and(p, in_table, vyre_ir_lt(p, symbol, left));
+}
+
+static void vyi_opcode_dfa_step(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!k->table.id) {
+        vyi_kernel_raise(k, VYRE_FAULT_TABLE);
+        return;
+    }
+    vyre_value state = vyi_opcode_arg(k, 0), symbol = vyi_opcode_arg(k, 1);
+    vyre_value to = vyi_opcode_arg(k, 2);
+    vyre_value row = vyi_kernel_op(k, vyre_ir_shl, state, 8);
+    vyre_value observable = vyre_ir_lt(p, to, k->observables);
+    vyre_value fault = vyi_kernel_pick(k, observable, VYRE_FAULT_NONE, VYRE_FAULT_INDEX);
+    vyre_value found = vyi_opcode_in_table(k, state, row, symbol);
+    vyi_opcode_unless(k, vyre_ir_select(p, found, fault, vyi_kernel_u32(k, VYRE_FAULT_TABLE)));
+    vyi_opcode_observe(k, to, vyre_ir_load(p, k->table, vyre_ir_add(p, row, symbol)));
+    vyre_ir_end(p);
+}
+
+static void vyi_opcode_batch_fence(vyi_kernel *k)
+{
+    vyre_value tag = vyi_opcode_arg(k, 1);
+    vyi_kernel_count_at(k, VYRE_CONTROL_EPOCH, VYRE_ORDER_RELAXED);
+    vyi_opcode_observe(k, vyi_kernel_u32(k, 0), tag);
+}
+
+static void vyi_opcode_shutdown(vyi_kernel *k)
+{
+    vyi_kernel_put(k, k->control, vyi_kernel_u32(k, VYRE_CONTROL_SHUTDOWN), 1,
+                   VYRE_ORDER_RELAXED);
+}
+
+static void vyi_opcode_unknown(vyi_kernel *k)
+{
+    vyi_kernel_raise(k, VYRE_FAULT_OPCODE);
+}
+
+/* --- PRINTF -------------------------------------------------------------- */
+
+static void vyi_opcode_record(vyi_kernel *k, vyre_value cursor)
+{
+    for (uint32_t i = 0; i < VYRE_LOG_RECORD_WORDS; i++) {
+        vyre_value word = i < 3 ? vyi_opcode_arg(k, i) : k->base;
+        vyre_ir_store(k->p, k->log, vyi_kernel_plus(k, cursor, VYRE_LOG_RECORDS + i), word);
+    }
+}
+
+/* Takes the next record with a CAS, so the cursor never passes the end.  A CAS
+ * that fails means that another lane took a record: after as many tries as
+ * there are records the log is full. */
+static void vyi_opcode_printf(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, VYRE_LOG_CURSOR);
+    vyre_value words = vyi_kernel_op(k, vyre_ir_max, vyre_ir_length(p, k->log), 1);
+    vyre_value room = vyi_kernel_op(k, vyre_ir_sub, words, VYRE_LOG_RECORDS);
+    vyre_value records = vyi_kernel_op(k, vyre_ir_shr, room, 2);
+    vyre_value end = vyi_kernel_op(k, vyre_ir_shl, records, 2);
+    vyre_value last = vyi_kernel_op(k, vyre_ir_sub, end, VYRE_LOG_RECORD_WORDS);
+    vyre_value start = vyre_ir_atomic_load(p, k->log, zero, VYRE_ORDER_RELAXED);
+    vyre_local cursor = vyre_ir_local(p, VYRE_TYPE_U32, start, "cursor");
+    vyre_local dropped = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "dropped");
+
+    vyre_ir_loop(p, vyi_kernel_u32(k, 0), records);
+    vyre_value at = vyre_ir_get(p, cursor);
+    vyre_ir_if(p, vyre_ir_gt(p, at, last));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_value next = vyi_kernel_plus(k, at, VYRE_LOG_RECORD_WORDS);
+    vyre_value before = vyre_ir_atomic_cas(p, k->log, zero, at, next, VYRE_ORDER_RELAXED);
+    vyre_ir_set(p, cursor, before);
+    vyre_ir_if(p, vyre_ir_eq(p, before, at));
+    vyi_opcode_record(k, at);
+    vyre_ir_set(p, dropped, vyre_ir_bool(p, false));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+
+    vyre_ir_if(p, vyre_ir_get(p, dropped));
+    vyi_kernel_count_at(k, VYRE_CONTROL_LOG_DROPPED, VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+}
+
+/* --- callers' opcodes ---------------------------------------------------- */
+
+/* Takes back the loads that the kernel itself emitted for a guest and that the
+ * guest does not use; a constant without a reader is dropped later. */
+static void vyi_opcode_prune(vyi_kernel *k, const vyre_value *loads, uint32_t count)
+{
+    vyre_program *p = k->p;
+    for (uint32_t n = 0; n < count && p->error.status == VYRE_OK; n++) {
+        bool used = false;
+        for (uint32_t i = loads[n].id; i < p->count && !used; i++)
+            for (uint32_t a = 0; a < 4; a++)
+                used = used || ((vyi_op_describe(p->insts[i].op)->values >> a & 1) &&
+                                p->insts[i].arg[a] == loads[n].id);
+        if (!used) {
+            vyi_inst *inst = &p->insts[loads[n].id - 1];
+            memset(inst, 0, sizeof *inst);
+            inst->op = VYI_OP_CONST;
+            inst->type = VYRE_TYPE_U32;
+        }
+    }
+}
+
+static vyre_slot_values vyi_opcode_slot_values(vyi_kernel *k)
+{
+    vyre_slot_values slot;
+    memset(&slot, 0, sizeof slot);
+    slot.slot_base = k->base;
+    slot.tenant = k->tenant;
+    slot.control = k->control;
+    slot.ring = k->ring;
+    slot.log = k->log;
+    slot.io = k->io;
+    slot.buffers = k->user;
+    slot.buffer_count = k->desc.buffer_count;
+    slot.workspace = k->workspace;
+    slot.internal = k;
+    return slot;
+}
+
+/* An index beyond every buffer reads as 0, which is what an argument is that
+ * the operation did not get. */
+static vyre_value vyi_opcode_word(vyi_kernel *k, uint32_t i)
+{
+    vyre_program *p = k->p;
+    vyre_value own = vyi_kernel_op(k, vyre_ir_gt, vyre_ir_get(p, k->arg_count), i);
+    vyre_value index = vyi_kernel_plus(k, vyre_ir_get(p, k->arg_base), i);
+    return vyre_ir_select(p, own, index, vyi_kernel_u32(k, UINT32_MAX));
+}
+
+static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
+{
+    vyre_program *p = k->p;
+    vyre_slot_values slot = vyi_opcode_slot_values(k);
+    slot.opcode = vyi_kernel_u32(k, h->opcode);
+    vyre_value word[VYRE_MAX_ARGS];
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        if (i >= VYI_KERNEL_EARLY_ARGS)
+            word[i] = vyi_opcode_word(k, i);
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        slot.arg[i] = i < VYI_KERNEL_EARLY_ARGS ? vyi_opcode_arg(k, i)
+                                                : vyre_ir_load(p, k->ring, word[i]);
+
+    vyi_kernel_guest guest = vyi_kernel_guest_begin(k);
+    h->emit(p, &slot, h->user);
+    vyi_kernel_guest_end(k, guest, h->name ? h->name : "handler");
+    vyi_opcode_prune(k, slot.arg, VYRE_MAX_ARGS);
+}
+
+VYI_COLD
+VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
+                               vyre_value value)
+{
+    if (!p || !slot)
+        return;
+    if (word >= VYRE_MAX_ARGS) {
+        vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use a word below 12.",
+                         "result word %u; a slot has %u", (unsigned)word,
+                         (unsigned)VYRE_MAX_ARGS);
+        return;
+    }
+    vyi_kernel k = *(const vyi_kernel *)slot->internal;
+    vyre_ir_store(p, k.ring, vyi_opcode_word(&k, word), value);
+}
+
+/* A code of 0 would read as no fault at all. */
+VYI_COLD
+VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyre_value code)
+{
+    if (!p || !slot)
+        return;
+    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
+    vyre_value zero = vyre_ir_u32(p, VYRE_FAULT_NONE);
+    vyre_value nameless = vyre_ir_eq(p, code, zero);
+    vyre_value raised = vyre_ir_select(p, nameless, vyre_ir_u32(p, VYRE_FAULT_USER), code);
+    vyre_value standing = vyre_ir_get(p, k->fault);
+    vyre_value first = vyre_ir_eq(p, standing, zero);
+    vyre_ir_set(p, k->fault, vyre_ir_select(p, first, raised, standing));
+}
+
+/* --- dispatch ------------------------------------------------------------ */
+
+typedef struct vyi_opcode_builtin {
+    uint32_t opcode;
+    void (*emit)(vyi_kernel *k);
+} vyi_opcode_builtin;
+
+/* Once for all opcodes: a device without branches walks through every counter. */
+static void vyi_opcode_metric(vyi_kernel *k, vyre_value opcode)
+{
+    vyre_ir_if(k->p, vyi_kernel_op(k, vyre_ir_lt, opcode, VYRE_METRICS));
+    vyi_kernel_count(k, vyi_kernel_plus(k, opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
+    vyre_ir_end(k->p);
+}
+
+static void vyi_opcode_dispatch(vyi_kernel *k, vyre_value opcode)
+{
+    static const vyi_opcode_builtin builtins[] = {
+        { VYRE_OP_NOP, vyi_opcode_nop },
+        { VYRE_OP_STORE_U32, vyi_opcode_store_u32 },
+        { VYRE_OP_ATOMIC_ADD, vyi_opcode_atomic_add },
+        { VYRE_OP_LOAD_U32, vyi_opcode_load_u32 },
+        { VYRE_OP_COMPARE_SWAP, vyi_opcode_compare_swap },
+        { VYRE_OP_MEMCPY, vyi_opcode_memcpy },
+        { VYRE_OP_DFA_STEP, vyi_opcode_dfa_step },
+        { VYRE_OP_BATCH_FENCE, vyi_opcode_batch_fence },
+        { VYRE_OP_LOAD_MISS, vyi_kernel_load_miss },
+        { VYRE_OP_PRINTF, vyi_opcode_printf },
+        { VYRE_OP_SHUTDOWN, vyi_opcode_shutdown }
+    };
+    vyi_opcode_metric(k, opcode);
+    vyre_ir_switch(k->p, opcode);
+    for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++) {
+        if (builtins[i].opcode == VYRE_OP_LOAD_MISS && !k->desc.load_miss)
+            continue;
+        vyre_ir_case(k->p, builtins[i].opcode);
+        builtins[i].emit(k);
+    }
+    for (uint32_t i = 0; i < k->desc.handler_count; i++) {
+        vyre_ir_case(k->p, k->desc.handlers[i].opcode);
+        vyi_opcode_handler(k, &k->desc.handlers[i]);
+    }
+    vyre_ir_default(k->p);
+    vyi_opcode_unknown(k);
+    vyre_ir_end(k->p);
+}
+
+/* --- packed slots -------------------------------------------------------- */
+
+/* Half-word `index` of the payload: { count, argument words } at 0, then an
+ * { opcode, offset of its first argument } for each operation. */
+static vyre_value vyi_packed_pair(vyi_kernel *k, vyre_value index)
+{
+    vyre_program *p = k->p;
+    vyre_value at = vyre_ir_add(p, k->base, vyi_kernel_op(k, vyre_ir_shr, index, 1));
+    vyre_value word = vyre_ir_load(p, k->ring, vyi_kernel_plus(k, at, VYRE_SLOT_ARGS));
+    vyre_value odd = vyi_kernel_op(k, vyre_ir_and, index, 1);
+    vyre_value shift = vyi_kernel_op(k, vyre_ir_shl, odd, 4);
+    return vyi_kernel_op(k, vyre_ir_and, vyre_ir_shr(p, word, shift), 0xffff);
+}
+
+static vyre_value vyi_packed_offset(vyi_kernel *k, vyre_value pair)
+{
+    return vyi_kernel_op(k, vyre_ir_shr, pair, 8);
+}
+
+typedef struct vyi_packed {
+    vyre_value is_packed;
+    vyre_value count; /* operations */
+    vyre_value args;  /* argument words, all operations together */
+    vyre_value area;  /* word index in the ring of the first */
+} vyi_packed;
+
+/* From the payload's first word; means nothing unless the slot is packed.  A
+ * count of 0 argument words, as payloads written by hand have it, gives the
+ * last operation all that is left. */
+static vyi_packed vyi_packed_head(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value head = k->early[0], byte = vyi_kernel_u32(k, 0xff);
+    vyi_packed packed;
+    packed.is_packed = vyi_kernel_is(k, k->opcode, VYRE_OP_PACKED_SLOT);
+    packed.count = vyre_ir_and(p, head, byte);
+    vyre_value bytes = vyi_kernel_plus(k, packed.count, 2);
+    vyre_value meta = vyi_kernel_op(k, vyre_ir_shr, bytes, 1);
+    vyre_value room = vyre_ir_sub(p, vyi_kernel_u32(k, VYRE_MAX_ARGS), meta);
+    vyre_value args = vyre_ir_and(p, vyi_kernel_op(k, vyre_ir_shr, head, 8), byte);
+    packed.args = vyre_ir_select(p, vyi_kernel_is(k, args, 0), room, args);
+    packed.area = vyre_ir_add(p, vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS), meta);
+    return packed;
+}
+
+/* Metadata and arguments fit the slot, and the offsets do not decrease. */
+static void vyi_packed_check(vyi_kernel *k, const vyi_packed *packed)
+{
+    vyre_program *p = k->p;
+    const uint32_t limit = VYRE_SLOT_ARGS + VYRE_MAX_ARGS;
+    vyre_value end = vyre_ir_sub(p, vyre_ir_add(p, packed->area, packed->args), k->base);
+    vyre_value few = vyi_kernel_op(k, vyre_ir_lt, packed->count, 2 * VYRE_MAX_ARGS);
+    vyre_value fits = vyre_ir_and(p, few, vyi_kernel_op(k, vyre_ir_le, end, limit));
+    vyi_opcode_if(k, fits, VYRE_FAULT_PACKED);
+    vyre_local least = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "least_offset");
+    vyre_value i = vyre_ir_loop(p, vyi_kernel_u32(k, 0), packed->count);
+    vyre_value pair = vyi_packed_pair(k, vyi_kernel_plus(k, i, 1));
+    vyre_value offset = vyi_packed_offset(k, pair);
+    vyre_value back = vyre_ir_lt(p, offset, vyre_ir_get(p, least));
+    vyre_ir_if(p, vyre_ir_or(p, back, vyre_ir_gt(p, offset, packed->args)));
+    vyi_kernel_raise(k, VYRE_FAULT_PACKED);
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_set(p, least, offset);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* Makes operation `i` of the payload the one that runs.  Its arguments end
+ * where the next one's begin. */
+static void vyi_packed_decode(vyi_kernel *k, const vyi_packed *packed, vyre_value i)
+{
+    vyre_program *p = k->p;
+    vyre_value next = vyi_kernel_plus(k, i, 1);
+    vyre_value more = vyre_ir_lt(p, next, packed->count);
+    vyre_value pair = vyi_packed_pair(k, next);
+    vyre_value after = vyre_ir_select(p, more, vyi_kernel_plus(k, next, 1), next);
+    vyre_value offset = vyi_packed_offset(k, pair);
+    vyre_value end = vyre_ir_select(p, more, vyi_packed_offset(k, vyi_packed_pair(k, after)),
+                                    packed->args);
+    vyre_ir_set(p, k->op, vyi_kernel_op(k, vyre_ir_and, pair, 0xff));
+    vyre_ir_set(p, k->arg_base, vyre_ir_add(p, packed->area, offset));
+    vyre_ir_set(p, k->arg_count, vyre_ir_sub(p, end, offset));
+    for (uint32_t a = 0; a < VYI_KERNEL_EARLY_ARGS; a++)
+        vyre_ir_set(p, k->arg[a], vyre_ir_load(p, k->ring, vyi_opcode_word(k, a)));
+}
+
+/* --- a slot from its claim to its end ------------------------------------ */
+
+static void vyi_slot_locals(vyi_kernel *k)
+{
+    static const char *const names[VYI_KERNEL_EARLY_ARGS] = { "arg0", "arg1", "arg2" };
+    vyre_program *p = k->p;
+    k->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_FAULT_NONE), "fault");
+    if (k->desc.load_miss && !k->desc.once)
+        k->requeue = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "requeue");
+    k->arg_base = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS),
+                                "arg_base");
+    k->arg_count = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_MAX_ARGS),
+                                 "arg_count");
+    if (k->desc.kind == VYRE_KERNEL_JIT)
+        return;
+    k->op = vyre_ir_local(p, VYRE_TYPE_U32, k->opcode, "op");
+    for (uint32_t i = 0; i < VYI_KERNEL_EARLY_ARGS; i++)
+        k->arg[i] = vyre_ir_local(p, VYRE_TYPE_U32, k->early[i], names[i]);
+}
+
+/* The first fault ends the slot; operations after it do not run. */
+static void vyi_slot_operations(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyi_packed packed = vyi_packed_head(k);
+    vyre_local count = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 1), "operations");
+    vyre_ir_if(p, packed.is_packed);
+    vyi_packed_check(k, &packed);
+    vyre_value good = vyi_kernel_is(k, vyre_ir_get(p, k->fault), VYRE_FAULT_NONE);
+    vyre_ir_set(p, count, vyre_ir_select(p, good, packed.count, vyi_kernel_u32(k, 0)));
+    vyre_ir_end(p);
+
+    vyre_value operations = vyre_ir_get(p, count);
+    vyre_value i = vyre_ir_loop(p, vyi_kernel_u32(k, 0), operations);
+    vyre_ir_if(p, packed.is_packed);
+    vyi_packed_decode(k, &packed, i);
+    vyre_ir_end(p);
+    vyi_opcode_dispatch(k, vyre_ir_get(p, k->op));
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, vyre_ir_get(p, k->fault), VYRE_FAULT_NONE));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+static void vyi_slot_payload(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_slot_values slot = vyi_opcode_slot_values(k);
+    slot.opcode = k->opcode;
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        slot.arg[i] = i < VYI_KERNEL_EARLY_ARGS
+                          ? k->early[i]
+                          : vyre_ir_load(p, k->ring,
+                                         vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS + i));
+    vyi_kernel_guest guest = vyi_kernel_guest_begin(k);
+    k->desc.payload(p, &slot, k->desc.payload_user);
+    vyi_kernel_guest_end(k, guest, "the payload");
+    vyi_opcode_prune(k, slot.arg, VYRE_MAX_ARGS);
+    vyi_opcode_prune(k, &slot.opcode, 1);
+}
+
+/* Where a driver cuts loops, a slot that lost iterations must not look done. */
+static void vyi_slot_settle_loops(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value fault = vyre_ir_get(p, k->fault);
+    vyre_value none = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
+    vyre_value cut = vyre_ir_and(p, none, vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_CUT));
+    vyre_value limit = vyi_kernel_u32(k, VYRE_FAULT_LOOP_LIMIT);
+    vyre_ir_set(p, k->fault, vyre_ir_select(p, cut, limit, fault));
+    vyre_ir_loop_allow(p, vyi_kernel_u32(k, UINT32_MAX));
+}
+
+/* A host that polls the mirror alone may publish the slot again as soon as it
+ * sees it there.  So the mirror either comes after the status, or the status
+ * is changed only while it is still this claim's. */
+static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror, vyre_order order)
+{
+    if (k->mirror.id)
+        vyre_ir_atomic_store(k->p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), mirror,
+                             order);
+}
+
+/* Publishes the slot's end.  Release in both, and in the counter that follows:
+ * the status pairs with the acquire of whoever reads it and then the slot's
+ * words, the mirror with the waiting host's, and a counter that has been seen
+ * promises that the status can be seen.
+ *
+ * Where one lane serves a slot for the whole launch, the mirror goes first:
+ * that takes one release out of the round trip.  Any claim that follows is
+ * then by the same lane, after its own compare-exchange; elsewhere another
+ * lane could have claimed the slot in between.  There `order` is
+ * that of both, relaxed where the effects are known to have come first. */
+static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror, vyre_order order)
+{
+    if (k->mirror.id && k->desc.kind != VYRE_KERNEL_PRIORITY) {
+        vyi_slot_mirror(k, mirror, order);
+        vyre_value claimed = vyi_kernel_u32(k, VYRE_SLOT_CLAIMED);
+        vyre_ir_atomic_cas(k->p, k->ring, k->base, claimed, status, order);
+    } else {
+        vyre_ir_atomic_store(k->p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
+        vyi_slot_mirror(k, mirror, VYRE_ORDER_RELEASE);
+    }
+}
+
+static void vyi_slot_end(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value fault = vyre_ir_get(p, k->fault);
+    vyre_value done = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
+    vyre_ir_if(p, vyre_ir_not(p, done));
+    vyre_ir_store(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_FAULT), fault);
+    vyre_ir_end(p);
+    vyre_value status = vyi_kernel_pick(k, done, VYRE_SLOT_DONE, VYRE_SLOT_FAULTED);
+    vyre_value mirror = vyre_ir_or(p, vyi_kernel_op(k, vyre_ir_shl, fault, 8), status);
+    vyi_slot_publish(k, status, mirror, VYRE_ORDER_RELEASE);
+    vyre_value counter = vyi_kernel_pick(k, done, VYRE_CONTROL_DONE_COUNT,
+                                         VYRE_CONTROL_FAULT_COUNT);
+    vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
+}
+
+VYI_STATIC_ASSERT(common_opcodes, VYRE_OP_NOP == 0 && VYRE_OP_STORE_U32 == 1 &&
+                                      VYRE_OP_ATOMIC_ADD == 2);
+
+/* A lane that serves many slots in one pass counts them together, before it
+ * does anything that could read the counters.  Not where an opcode may write
+ * them, for its store would then be added to; and not where a pass may be
+ * ended in the middle. */
+static bool vyi_kernel_tallies(const vyi_kernel *k)
+{
+    return k->served.id != 0;
+}
+
+VYI_API void vyi_kernel_tally_begin(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    if (k->desc.open_header || k->desc.count_each)
+        return;
+    k->served = vyre_ir_local(p, VYRE_TYPE_U32, zero, "served");
+    k->stored = vyre_ir_local(p, VYRE_TYPE_U32, zero, "stored");
+    k->added = vyre_ir_local(p, VYRE_TYPE_U32, zero, "added");
+}
+
+/* control[index] += count, if that is anything. */
+static void vyi_kernel_count_many(vyi_kernel *k, uint32_t index, vyre_value count,
+                                  vyre_order order)
+{
+    vyre_program *p = k->p;
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, count, 0));
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, vyi_kernel_u32(k, index), count, order);
+    vyre_ir_end(p);
+}
+
+/* Release: as in vyi_slot_end, for every status since the last time. */
+VYI_API void vyi_kernel_tally_end(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!vyi_kernel_tallies(k))
+        return;
+    vyre_value served = vyre_ir_get(p, k->served);
+    vyre_value stored = vyre_ir_get(p, k->stored), added = vyre_ir_get(p, k->added);
+    vyre_value nothing = vyre_ir_sub(p, vyre_ir_sub(p, served, stored), added);
+    vyi_kernel_count_many(k, VYRE_CONTROL_DONE_COUNT, served, VYRE_ORDER_RELEASE);
+    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_NOP, nothing, VYRE_ORDER_RELAXED);
+    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_STORE_U32, stored, VYRE_ORDER_RELAXED);
+    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_ATOMIC_ADD, added, VYRE_ORDER_RELAXED);
+    vyre_ir_set(p, k->served, vyi_kernel_u32(k, 0));
+    vyre_ir_set(p, k->stored, vyi_kernel_u32(k, 0));
+    vyre_ir_set(p, k->added, vyi_kernel_u32(k, 0));
+}
+
+/* The counters of a common operation that has ended. */
+static void vyi_kernel_count_common(vyi_kernel *k)
+{
+    if (vyi_kernel_tallies(k)) {
+        vyi_kernel_step(k, k->served);
+        return;
+    }
+    vyi_kernel_count_at(k, VYRE_CONTROL_DONE_COUNT, VYRE_ORDER_RELEASE);
+    /* Nobody waits for the metric, and its atomic would be waited for. */
+    vyi_kernel_count(k, vyi_kernel_plus(k, k->opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
+}
+
+/* The effect of a common operation that has one.  Its atomic's answer, if `found`
+ * is a local: then nothing that is made of it can happen before the effect. */
+static void vyi_kernel_write_common(vyi_kernel *k, vyre_value stores, vyre_local found)
+{
+    vyre_program *p = k->p;
+    vyre_value index = k->early[1], value = k->early[0];
+    vyre_ir_if(p, stores);
+    if (found.id)
+        vyre_ir_set(p, found, vyre_ir_atomic(p, VYRE_ATOMIC_EXCHANGE, k->control, index, value,
+                                             VYRE_ORDER_RELAXED));
+    else
+        vyre_ir_atomic_store(p, k->control, index, value, VYRE_ORDER_RELAXED);
+    if (vyi_kernel_tallies(k))
+        vyi_kernel_step(k, k->stored);
+    vyre_ir_else(p);
+    vyre_value before = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, index, value,
+                                       VYRE_ORDER_RELAXED);
+    if (found.id)
+        vyre_ir_set(p, found, before);
+    if (vyi_kernel_tallies(k))
+        vyi_kernel_step(k, k->added);
+    vyre_ir_end(p);
+}
+
+/* The end of a common operation.  A release would hold the mirror back until the
+ * device has made sure of all that the lane ever wrote.  With `whole_slots` the
+ * mirror waits for the one effect that there is, by carrying its answer where
+ * the code of a fault would stand. */
+static void vyi_slot_end_common(vyi_kernel *k, vyre_local found)
+{
+    vyre_value done = vyi_kernel_u32(k, VYRE_SLOT_DONE);
+    if (!found.id) {
+        vyi_slot_publish(k, done, done, VYRE_ORDER_RELEASE);
+        return;
+    }
+    vyre_value answer = vyi_kernel_op(k, vyre_ir_shl, vyre_ir_get(k->p, found), 8);
+    vyi_slot_publish(k, done, vyre_ir_or(k->p, answer, done), VYRE_ORDER_RELAXED);
+}
+
+/* NOP, and STORE_U32 or ATOMIC_ADD of a word that they may write. */
+VYI_COLD
+VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
+{
+    vyre_program *p = k->p;
+    vyre_value index = k->early[1];
+    vyre_value good = vyre_ir_lt(p, index, k->control_words);
+    if (!k->desc.open_header)
+        good = vyre_ir_and(p, good, vyi_kernel_op(k, vyre_ir_ge, index, VYRE_CONTROL_OBSERVABLES));
+    vyre_value stores = vyi_kernel_is(k, k->opcode, VYRE_OP_STORE_U32);
+    vyre_value writes = vyre_ir_or(p, stores, vyi_kernel_is(k, k->opcode, VYRE_OP_ATOMIC_ADD));
+    vyre_value writes_well = vyre_ir_and(p, writes, good);
+    vyre_value common = vyre_ir_or(p, writes_well, vyi_kernel_is(k, k->opcode, VYRE_OP_NOP));
+    vyre_local found = { 0 };
+    vyre_ir_set(p, rare, vyre_ir_not(p, common));
+    vyre_ir_if(p, common);
+    if (vyi_kernel_is_whole(&k->desc) && k->mirror.id)
+        found = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "found");
+    vyre_ir_if(p, writes_well);
+    vyi_kernel_write_common(k, stores, found);
+    vyre_ir_end(p);
+    vyi_slot_end_common(k, found);
+    vyi_kernel_count_common(k);
+    vyre_ir_end(p);
+}
+
+VYI_COLD
+VYI_API void vyi_kernel_serve(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyi_slot_locals(k);
+    vyre_ir_loop_allow(p, k->allowance);
+    if (k->desc.kind == VYRE_KERNEL_JIT)
+        vyi_slot_payload(k);
+    else
+        vyi_slot_operations(k);
+    vyi_slot_settle_loops(k);
+
+    /* Work that is put back has not ended: no counter, no mirror. */
+    if (k->requeue.id) {
+        vyre_ir_if(p, vyre_ir_get(p, k->requeue));
+        vyi_kernel_put(k, k->ring, k->base, VYRE_SLOT_REQUEUE, VYRE_ORDER_RELEASE);
+        vyre_ir_else(p);
+    }
+    vyi_slot_end(k);
+    if (k->requeue.id)
+        vyre_ir_end(p);
+}

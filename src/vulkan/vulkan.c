@@ -1,0 +1,446 @@
+/* ==========================================================================
+ * vulkan: the backend
+ *
+ * Two pipelines over one set of buffers, and a chain of launches.  The second
+ * descriptor set, for byte-level dispatch, comes into being with the first
+ * attach.
+ * ======================================================================= */
+#include "vulkan/vulkan_impl.h"
+
+#if VYI_VULKAN
+
+typedef struct vyi_vk {
+    vyi_device       base; /* first: the engine's view */
+    vyi_vk_context   c;
+    vyre_probe       probe;
+    uint64_t         program_hash;
+    uint32_t         buffer_count;
+    vyi_role         roles[VYI_MAX_BUFFERS];
+    uint32_t         bindings[VYI_MAX_BUFFERS];
+    vyi_vk_buffer    resident[VYI_MAX_BUFFERS];
+    vyi_vk_buffer    attached[VYI_MAX_BUFFERS]; /* of roles other than user */
+    vyi_vk_layout    layout;
+    VkDescriptorPool pool;
+    VkDescriptorSet  sets[2];         /* resident, attached */
+    VkPipelineCache  cache;
+    VkPipeline       loop, once;
+    uint32_t         once_groups;
+    uint32_t         loop_group;      /* group size of the looping kernel; 0 = the program's own */
+    vyi_vk_chain     chain;
+} vyi_vk;
+
+/* --- geometry ------------------------------------------------------------ */
+
+/* Where the loop limit was not measured; llvmpipe has this one. */
+#define VYI_VK_CPU_LOOP_LIMIT 65535u
+#define VYI_VK_UNPROBED_GROUPS 16u
+
+static bool vyi_vk_is_cpu(const vyi_vk *v)
+{
+    return v->c.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+}
+
+static uint32_t vyi_vk_min(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The largest group that the device takes. */
+static uint32_t vyi_vk_group_limit(const vyi_vk *v)
+{
+    const VkPhysicalDeviceLimits *limits = &v->c.properties.limits;
+    return vyi_vk_min(limits->maxComputeWorkGroupSize[0], limits->maxComputeWorkGroupInvocations);
+}
+
+static uint32_t vyi_vk_loop_limit(const vyi_vk *v)
+{
+    if (v->probe.ran)
+        return v->probe.loop_limit;
+    return vyi_vk_is_cpu(v) ? VYI_VK_CPU_LOOP_LIMIT : 0;
+}
+
+/* Whether each lane needs a group of its own.  llvmpipe counts the loops of a
+ * whole vector together, so that long loops of several slots, side by side,
+ * would cut each other short. */
+static bool vyi_vk_lanes_apart(const vyi_vk *v, const vyi_device_desc *desc)
+{
+    return v->c.features.llvmpipe && desc->guest_loops && vyi_vk_loop_limit(v) != 0;
+}
+
+/* A CPU gets groups of one vector, whatever was asked for: they are the fastest
+ * there, and larger ones go wrong.  llvmpipe (seen in Mesa 22.3) runs a larger
+ * group as one coroutine for each vector, takes every acquire or release for
+ * a barrier, and drops the vectors that are still in a loop when others end.
+ * Its looping kernel is the narrow one: it has no branches, but it has loops. */
+static vyre_status vyi_vk_group_choose(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
+{
+    const uint32_t limit = vyi_vk_group_limit(v);
+    v->base.group_size = vyi_vk_min(desc->group_size, limit);
+    if (vyi_vk_is_cpu(v)) {
+        v->base.group_size = vyi_vk_min(v->base.group_size, v->c.features.subgroup_size);
+        v->base.narrow = desc->narrow != NULL;
+        return VYRE_OK;
+    }
+    if (desc->fixed_geometry && desc->group_size > limit)
+        return vyi_fail(err, VYRE_E_VK_LIMIT, desc->group_size,
+                        "Set kernel.workgroup_size to no more than that, or leave it 0.",
+                        "a workgroup has %u lanes, and the device allows %u", desc->group_size,
+                        limit);
+    return VYRE_OK;
+}
+
+/* The looping kernel gets only as many groups as run at once, and half of what
+ * the probe counted where that matters: a kernel with more registers than the
+ * probe has fits less often.  A CPU gives it one of its cores. */
+static void vyi_vk_groups_choose(vyi_vk *v, const vyi_device_desc *desc)
+{
+    const uint64_t slots = (uint64_t)desc->group_size * desc->max_groups;
+    if (vyi_vk_lanes_apart(v, desc))
+        v->base.group_size = 1;
+    const uint64_t useful = (slots + v->base.group_size - 1) / v->base.group_size;
+    const uint32_t most = useful > UINT32_MAX ? UINT32_MAX : (uint32_t)useful;
+    const uint32_t resident = v->probe.resident_groups;
+    uint32_t groups = vyi_vk_is_cpu(v) ? 1 : VYI_VK_UNPROBED_GROUPS;
+    if (!vyi_vk_is_cpu(v) && resident > 0)
+        groups = resident > 1 ? resident / 2 : 1;
+    v->base.groups = vyi_vk_min(groups, most);
+    v->once_groups = vyi_vk_min(resident > 16 ? resident : 16, most);
+    if (desc->fixed_geometry && !vyi_vk_is_cpu(v))
+        v->base.groups = v->once_groups = desc->max_groups;
+    const uint32_t device_limit = v->c.properties.limits.maxComputeWorkGroupCount[0];
+    v->base.groups = vyi_vk_min(v->base.groups, device_limit);
+    if (v->base.narrow)
+        v->base.groups = 1;
+    v->once_groups = vyi_vk_min(v->once_groups, device_limit);
+}
+
+/* Lanes that poll for long share a processor's path to memory: they are spread
+ * over more of them, in smaller groups, and are not more for it. */
+#define VYI_VK_LOOP_GROUP 64u
+
+static void vyi_vk_loop_spread(vyi_vk *v, const vyi_device_desc *desc)
+{
+    const uint32_t parts = v->base.group_size / VYI_VK_LOOP_GROUP;
+    const uint32_t device_limit = v->c.properties.limits.maxComputeWorkGroupCount[0];
+    v->loop_group = v->base.narrow ? 0 : v->base.group_size;
+    if (desc->fixed_geometry || vyi_vk_is_cpu(v) || parts < 2 ||
+        v->base.group_size % VYI_VK_LOOP_GROUP != 0 || v->base.groups > device_limit / parts)
+        return;
+    v->loop_group = VYI_VK_LOOP_GROUP;
+    v->base.groups *= parts;
+}
+
+/* A round costs each lane an iteration, and one more for each of its slots.
+ * Half of the limit is left to the loops of the work itself. */
+static uint32_t vyi_vk_max_rounds(const vyi_vk *v, const vyi_device_desc *desc)
+{
+    const uint32_t limit = vyi_vk_loop_limit(v);
+    const uint64_t lanes = (uint64_t)v->base.group_size * v->base.groups;
+    const uint64_t slots = (uint64_t)desc->group_size * desc->max_groups;
+    const uint64_t each = (slots + lanes - 1) / lanes + 2;
+    if (limit == 0)
+        return 0;
+    return limit / 2 > each ? (uint32_t)(limit / 2 / each) : 1;
+}
+
+/* --- open ---------------------------------------------------------------- */
+
+static vyi_vk_place vyi_vk_role_place(vyi_role role)
+{
+    return role == VYI_ROLE_MIRROR ? VYI_VK_HOST : VYI_VK_DEVICE;
+}
+
+static vyre_status vyi_vk_open_buffers(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
+{
+    for (uint32_t i = 0; i < desc->buffer_count; i++) {
+        const vyi_device_buffer *b = &desc->buffers[i];
+        const vyre_status status = vyi_vk_buffer_create(
+            &v->c, &v->resident[i], vyi_vk_role_place(b->role), b->size, b->name, err);
+        if (status < 0)
+            return status;
+        v->roles[i] = b->role;
+        v->bindings[i] = b->binding;
+        v->base.map[i] = v->resident[i].mapped;
+        v->base.bytes += b->size;
+    }
+    v->buffer_count = desc->buffer_count;
+    return VYRE_OK;
+}
+
+/* Whether a buffer that host and device share lies where the probe looked. */
+static bool vyi_vk_is_probed(const vyi_vk *v, uint32_t index)
+{
+    return v->resident[index].type == v->c.probed[vyi_vk_role_place(v->roles[index])];
+}
+
+/* What the engine has to know about the memory of control, ring and mirror. */
+static void vyi_vk_describe_memory(vyi_vk *v)
+{
+    bool probed = v->probe.ran;
+    for (uint32_t i = 0; i < v->buffer_count; i++) {
+        const bool polled = v->roles[i] == VYI_ROLE_CONTROL || v->roles[i] == VYI_ROLE_RING;
+        if (polled || v->roles[i] == VYI_ROLE_MIRROR)
+            probed = probed && vyi_vk_is_probed(v, i);
+        if (polled && !(v->resident[i].flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT))
+            v->base.write_combined = v->base.slow_reads = true;
+    }
+    v->base.whole_lines = v->base.write_combined && probed && v->probe.whole_lines;
+}
+
+/* Set 0 shows the resident buffers, set 1 the attached ones and the user's. */
+static void vyi_vk_write_set(vyi_vk *v, uint32_t set)
+{
+    vyi_vk_binding list[VYI_MAX_BUFFERS];
+    for (uint32_t i = 0; i < v->buffer_count; i++) {
+        const vyi_vk_buffer *b = set == 1 && v->roles[i] != VYI_ROLE_USER ? &v->attached[i]
+                                                                          : &v->resident[i];
+        list[i].binding = v->bindings[i];
+        list[i].buffer = b->buffer;
+        list[i].size = b->size;
+    }
+    vyi_vk_set_write(&v->c, v->sets[set], list, v->buffer_count);
+}
+
+static vyre_status vyi_vk_open_sets(vyi_vk *v, vyre_error *err)
+{
+    vyre_status status = vyi_vk_layout_create(&v->c, &v->layout, v->bindings, v->buffer_count,
+                                              err);
+    if (status == VYRE_OK)
+        status = vyi_vk_pool_create(&v->c, &v->pool, 2, v->buffer_count, err);
+    for (uint32_t i = 0; i < 2 && status == VYRE_OK; i++)
+        status = vyi_vk_set_create(&v->c, v->pool, &v->layout, &v->sets[i], err);
+    if (status == VYRE_OK)
+        vyi_vk_write_set(v, 0);
+    return status;
+}
+
+/* The whole kernel's loads behind a poll find what those of the probe found, and
+ * its mirror comes when the probe's answer came. */
+static const vyre_program *vyi_vk_loop_program(const vyi_vk *v, const vyi_device_desc *desc)
+{
+    if (v->base.narrow)
+        return desc->narrow;
+    const bool whole = v->base.whole_lines && v->probe.effects_first;
+    return whole && desc->whole ? desc->whole : desc->loop;
+}
+
+static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
+{
+    const vyre_program *loop = vyi_vk_loop_program(v, desc);
+    const uint64_t hashes[2] = { vyre_program_hash(loop), vyre_program_hash(desc->once) };
+    v->program_hash = vyi_hash(VYI_HASH_SEED, hashes, sizeof hashes);
+    v->base.pipeline_id = vyi_vk_identity(&v->c, v->program_hash);
+    vyre_status status = vyi_vk_cache_open(&v->c, v->program_hash, &v->cache, err);
+
+    vyi_vk_pipeline_desc p;
+    memset(&p, 0, sizeof p);
+    p.layout = &v->layout;
+    p.cache = v->cache;
+    p.group_size = v->base.group_size;
+    p.loop_limit = vyi_vk_loop_limit(v);
+    p.program = desc->once;
+    p.name = "pass";
+    if (status == VYRE_OK)
+        status = vyi_vk_pipeline_create(&v->c, &p, &v->once, err);
+    p.program = loop;
+    p.name = "loop";
+    p.group_size = v->loop_group;
+    if (status == VYRE_OK)
+        status = vyi_vk_pipeline_create(&v->c, &p, &v->loop, err);
+    return status;
+}
+
+VYI_OUTLINE
+static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
+{
+    const uint32_t wanted = desc->desc->lease.in_flight ? desc->desc->lease.in_flight : 2;
+    vyre_status status = vyi_vk_context_open(&v->c, desc->desc, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_group_choose(v, desc, err);
+    if (status == VYRE_OK && !desc->desc->no_probe)
+        status = vyi_vk_probe(&v->c, v->base.group_size, desc->max_groups, &v->probe, err);
+    if (status < 0)
+        return status;
+    vyi_vk_groups_choose(v, desc);
+    v->base.max_rounds = vyi_vk_max_rounds(v, desc);
+    vyi_vk_loop_spread(v, desc);
+    v->base.in_flight = vyi_vk_min(wanted, VYI_VK_MAX_CHAIN - 1);
+
+    status = vyi_vk_open_buffers(v, desc, err);
+    if (status != VYRE_OK)
+        return status;
+    vyi_vk_describe_memory(v);
+    status = vyi_vk_open_sets(v, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_open_pipelines(v, desc, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_chain_create(&v->c, &v->chain, v->base.in_flight + 1, err);
+    /* Of the looping kernel; the passes have theirs already. */
+    v->base.group_size = v->base.narrow ? 1 : v->loop_group;
+    return status;
+}
+
+/* Nothing may be in flight. */
+static void vyi_vk_free(vyi_vk *v)
+{
+    vyi_vk_context *c = &v->c;
+    if (c->device) {
+        vyi_vk_chain_destroy(c, &v->chain);
+        if (v->loop)
+            c->fn.vkDestroyPipeline(c->device, v->loop, c->callbacks);
+        if (v->once)
+            c->fn.vkDestroyPipeline(c->device, v->once, c->callbacks);
+        if (v->cache)
+            c->fn.vkDestroyPipelineCache(c->device, v->cache, c->callbacks);
+        if (v->pool)
+            c->fn.vkDestroyDescriptorPool(c->device, v->pool, c->callbacks);
+        vyi_vk_layout_destroy(c, &v->layout);
+        for (uint32_t i = 0; i < VYI_MAX_BUFFERS; i++) {
+            vyi_vk_buffer_destroy(c, &v->attached[i]);
+            vyi_vk_buffer_destroy(c, &v->resident[i]);
+        }
+    }
+    vyi_vk_context_close(c);
+}
+
+static vyre_status vyi_vk_open(const vyi_device_desc *desc, vyi_device **out, vyre_error *err)
+{
+    const vyre_allocator *allocator = &desc->desc->allocator;
+    vyi_vk *v = (vyi_vk *)vyi_alloc(allocator, sizeof *v);
+    if (!v)
+        return vyi_fail_nomem(err, sizeof *v);
+    memset(v, 0, sizeof *v);
+    v->base.backend = vyi_vulkan_backend();
+    const vyre_status status = vyi_vk_open_steps(v, desc, err);
+    if (status == VYRE_OK) {
+        *out = &v->base;
+        return VYRE_OK;
+    }
+    if (!v->c.hung)
+        vyi_vk_free(v);
+    vyi_free(allocator, v, sizeof *v);
+    return status;
+}
+
+#define VYI_VK_CLOSE_TIMEOUT 1000000000ull
+
+VYI_OUTLINE
+static bool vyi_vk_close(vyi_device *d)
+{
+    vyi_vk *v = (vyi_vk *)d;
+    const vyre_allocator *allocator = &v->c.desc->allocator;
+    const bool idle = !v->c.hung && vyi_vk_chain_idle(&v->c, &v->chain, VYI_VK_CLOSE_TIMEOUT);
+    if (idle) {
+        if (!v->c.lost)
+            vyi_vk_cache_store(&v->c, v->program_hash, v->cache);
+        vyi_vk_free(v);
+    }
+    vyi_free(allocator, v, sizeof *v);
+    return idle;
+}
+
+/* --- the rest of the contract -------------------------------------------- */
+
+static void vyi_vk_info(const vyi_device *d, vyre_info *info)
+{
+    const vyi_vk *v = (const vyi_vk *)d;
+    info->backend = VYRE_BACKEND_VULKAN;
+    snprintf(info->device, sizeof info->device, "%.127s", v->c.properties.deviceName);
+    snprintf(info->driver, sizeof info->driver, "%.127s", v->c.driver);
+    info->probe = v->probe;
+}
+
+static vyre_status vyi_vk_launch(vyi_device *d, vyi_launch what, uint32_t rounds, vyre_error *err)
+{
+    vyi_vk *v = (vyi_vk *)d;
+    vyi_vk_dispatch dispatch;
+    dispatch.pipeline = what == VYI_LAUNCH_LOOP ? v->loop : v->once;
+    dispatch.layout = v->layout.pipeline;
+    dispatch.set = v->sets[what == VYI_LAUNCH_BYTES ? 1 : 0];
+    dispatch.groups = what == VYI_LAUNCH_LOOP ? v->base.groups : v->once_groups;
+    dispatch.rounds = rounds;
+    return vyi_vk_chain_launch(&v->c, &v->chain, (uint32_t)what, &dispatch, err);
+}
+
+static vyre_status vyi_vk_reap(vyi_device *d, uint64_t beyond, uint64_t timeout_ns,
+                               uint64_t *completed, vyre_error *err)
+{
+    vyi_vk *v = (vyi_vk *)d;
+    const vyre_status status = vyi_vk_chain_reap(&v->c, &v->chain, beyond, timeout_ns, err);
+    if (status == VYRE_OK)
+        *completed = v->chain.completed;
+    return status;
+}
+
+/* The size that the attached set needs of buffer i, or 0 when it has none.  No
+ * buffer of Vulkan's is empty. */
+static size_t vyi_vk_attached_size(const vyi_vk *v, uint32_t i,
+                                   const size_t size[VYI_CORE_BUFFERS])
+{
+    if (v->roles[i] < VYI_ROLE_USER)
+        return size[v->roles[i]] > 4 ? size[v->roles[i]] : 4;
+    return v->roles[i] == VYI_ROLE_MIRROR ? v->resident[i].size : 0;
+}
+
+static bool vyi_vk_attached_fits(const vyi_vk *v, const size_t size[VYI_CORE_BUFFERS])
+{
+    for (uint32_t i = 0; i < v->buffer_count; i++)
+        if (v->attached[i].size != vyi_vk_attached_size(v, i, size))
+            return false;
+    return true;
+}
+
+/* The new buffers come first, so that a failure leaves the old set whole. */
+static vyre_status vyi_vk_attach_make(vyi_vk *v, const size_t size[VYI_CORE_BUFFERS],
+                                      vyre_error *err)
+{
+    vyi_vk_buffer fresh[VYI_MAX_BUFFERS];
+    vyre_status status = VYRE_OK;
+    memset(fresh, 0, sizeof fresh);
+    for (uint32_t i = 0; i < v->buffer_count && status == VYRE_OK; i++) {
+        const size_t need = vyi_vk_attached_size(v, i, size);
+        if (need > 0)
+            status = vyi_vk_buffer_create(&v->c, &fresh[i], VYI_VK_HOST, need, "attached", err);
+    }
+    for (uint32_t i = 0; i < v->buffer_count; i++) {
+        vyi_vk_buffer *old = status == VYRE_OK ? &v->attached[i] : &fresh[i];
+        vyi_vk_buffer_destroy(&v->c, old);
+        if (status == VYRE_OK)
+            v->attached[i] = fresh[i];
+    }
+    if (status < 0)
+        return status;
+    vyi_vk_write_set(v, 1);
+    vyi_vk_chain_forget(&v->chain, VYI_LAUNCH_BYTES);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_vk_attach(vyi_device *d, const size_t size[VYI_CORE_BUFFERS],
+                                 void *map[VYI_CORE_BUFFERS], vyre_error *err)
+{
+    vyi_vk *v = (vyi_vk *)d;
+    if (!vyi_vk_attached_fits(v, size)) {
+        const vyre_status status = vyi_vk_attach_make(v, size, err);
+        if (status < 0)
+            return status;
+    }
+    for (uint32_t i = 0; i < v->buffer_count; i++)
+        if (v->roles[i] < VYI_ROLE_USER)
+            map[v->roles[i]] = v->attached[i].mapped;
+    return VYRE_OK;
+}
+
+#endif /* VYI_VULKAN */
+
+VYI_API const vyi_backend *vyi_vulkan_backend(void)
+{
+#if VYI_VULKAN
+    static const vyi_backend backend = {
+        VYRE_BACKEND_VULKAN, "vulkan",   vyi_vk_open,   vyi_vk_close, vyi_vk_info,
+        vyi_vk_launch,       vyi_vk_reap, vyi_vk_attach, NULL,         NULL, true
+    };
+    return &backend;
+#else
+    return NULL;
+#endif
+}

@@ -1,0 +1,333 @@
+/* ==========================================================================
+ * vulkan: what its fragments share
+ *
+ * Private.  Types come from volk's header, functions from a table that each
+ * handle fills for itself, through vkGetInstanceProcAddr and
+ * vkGetDeviceProcAddr, as volk fills its device tables.
+ *
+ * volk's own implementation is not compiled in, because it cannot be kept
+ * private: it defines about a thousand objects that are named like the
+ * functions of the Vulkan loader (vkCreateInstance, ...).  Hidden or not, the
+ * linker would resolve a program's calls of the loader to those objects, and
+ * would refuse a program that builds volk itself.  A table of a handle's own
+ * also lets handles live on different instances and devices.  With
+ * VYRE_EXTERNAL_VOLK the table starts from the program's volk.
+ * ======================================================================= */
+#ifndef VYI_VULKAN_IMPL_H
+#define VYI_VULKAN_IMPL_H
+
+#include "engine/engine_impl.h"
+#include "base/thread_impl.h"
+#include "vulkan/vulkan.h"
+
+#ifndef VYRE_NO_VULKAN
+    #ifdef VULKAN_CORE_H_
+        #define VYI_VULKAN 1 /* the program chose its Vulkan headers already */
+    #elif defined(VYRE_EXTERNAL_VOLK)
+        #define VYI_VULKAN 1
+    #elif defined(__has_include)
+        #if __has_include(<volk.h>)
+            #define VYI_VULKAN 1
+        #endif
+    #endif
+#endif
+#ifndef VYI_VULKAN
+    #define VYI_VULKAN 0
+#endif
+
+#if VYI_VULKAN
+
+#if !defined(VULKAN_CORE_H_) || defined(VYRE_EXTERNAL_VOLK)
+    #include <volk.h>
+#endif
+
+VYI_EXTERN_C_BEGIN
+
+/* --- functions ----------------------------------------------------------- */
+
+/* Reached without an instance. */
+#define VYI_VK_GLOBAL_LIST(X)                                                                      \
+    X(vkCreateInstance)                                                                            \
+    X(vkEnumerateInstanceVersion)                                                                  \
+    X(vkEnumerateInstanceExtensionProperties)
+
+#define VYI_VK_INSTANCE_LIST(X)                                                                    \
+    X(vkDestroyInstance)                                                                           \
+    X(vkEnumeratePhysicalDevices)                                                                  \
+    X(vkEnumerateDeviceExtensionProperties)                                                        \
+    X(vkGetPhysicalDeviceProperties)                                                               \
+    X(vkGetPhysicalDeviceProperties2)                                                              \
+    X(vkGetPhysicalDeviceFeatures2)                                                                \
+    X(vkGetPhysicalDeviceQueueFamilyProperties)                                                    \
+    X(vkGetPhysicalDeviceMemoryProperties)                                                         \
+    X(vkCreateDevice)                                                                              \
+    X(vkGetDeviceProcAddr)
+
+#define VYI_VK_DEVICE_LIST(X)                                                                      \
+    X(vkDestroyDevice)                                                                             \
+    X(vkGetDeviceQueue)                                                                            \
+    X(vkCreateBuffer)                                                                              \
+    X(vkDestroyBuffer)                                                                             \
+    X(vkGetBufferMemoryRequirements)                                                               \
+    X(vkAllocateMemory)                                                                            \
+    X(vkFreeMemory)                                                                                \
+    X(vkBindBufferMemory)                                                                          \
+    X(vkMapMemory)                                                                                 \
+    X(vkCreateShaderModule)                                                                        \
+    X(vkDestroyShaderModule)                                                                       \
+    X(vkCreateDescriptorSetLayout)                                                                 \
+    X(vkDestroyDescriptorSetLayout)                                                                \
+    X(vkCreatePipelineLayout)                                                                      \
+    X(vkDestroyPipelineLayout)                                                                     \
+    X(vkCreatePipelineCache)                                                                       \
+    X(vkDestroyPipelineCache)                                                                      \
+    X(vkGetPipelineCacheData)                                                                      \
+    X(vkCreateComputePipelines)                                                                    \
+    X(vkDestroyPipeline)                                                                           \
+    X(vkCreateDescriptorPool)                                                                      \
+    X(vkDestroyDescriptorPool)                                                                     \
+    X(vkAllocateDescriptorSets)                                                                    \
+    X(vkUpdateDescriptorSets)                                                                      \
+    X(vkCreateCommandPool)                                                                         \
+    X(vkDestroyCommandPool)                                                                        \
+    X(vkResetCommandPool)                                                                          \
+    X(vkAllocateCommandBuffers)                                                                    \
+    X(vkBeginCommandBuffer)                                                                        \
+    X(vkEndCommandBuffer)                                                                          \
+    X(vkCmdBindPipeline)                                                                           \
+    X(vkCmdBindDescriptorSets)                                                                     \
+    X(vkCmdPushConstants)                                                                          \
+    X(vkCmdPipelineBarrier)                                                                        \
+    X(vkCmdDispatch)                                                                               \
+    X(vkQueueSubmit)                                                                               \
+    X(vkCreateFence)                                                                               \
+    X(vkDestroyFence)                                                                              \
+    X(vkResetFences)                                                                               \
+    X(vkGetFenceStatus)                                                                            \
+    X(vkWaitForFences)
+
+/* Absent where the feature is. */
+#define VYI_VK_OPTIONAL_LIST(X)                                                                    \
+    X(vkCreateSemaphore)                                                                           \
+    X(vkDestroySemaphore)                                                                          \
+    X(vkGetSemaphoreCounterValue)                                                                  \
+    X(vkWaitSemaphores)                                                                            \
+    X(vkSetDebugUtilsObjectNameEXT)                                                                \
+    X(vkCreateDebugUtilsMessengerEXT)                                                              \
+    X(vkDestroyDebugUtilsMessengerEXT)
+
+/* Every Vulkan function that the library calls, by its own name. */
+typedef struct vyi_vk_table {
+    PFN_vkGetInstanceProcAddr vkGetInstanceProcAddr;
+#define VYI_VK_MEMBER(name) PFN_##name name;
+    VYI_VK_GLOBAL_LIST(VYI_VK_MEMBER)
+    VYI_VK_INSTANCE_LIST(VYI_VK_MEMBER)
+    VYI_VK_DEVICE_LIST(VYI_VK_MEMBER)
+    VYI_VK_OPTIONAL_LIST(VYI_VK_MEMBER)
+#undef VYI_VK_MEMBER
+} vyi_vk_table;
+
+/* The process's Vulkan loader, or NULL. */
+VYI_API PFN_vkGetInstanceProcAddr vyi_vk_find_loader(void);
+/* Drivers that must not be unloaded stay for the life of the process; call it
+ * while an instance is open. */
+VYI_API void vyi_vk_keep_drivers(void);
+/* Each fills its part of the table; an error names the function that is missing. */
+VYI_API vyre_status vyi_vk_load_global(vyi_vk_table *fn, vyre_error *err);
+VYI_API vyre_status vyi_vk_load_instance(vyi_vk_table *fn, VkInstance instance, vyre_error *err);
+VYI_API vyre_status vyi_vk_load_device(vyi_vk_table *fn, VkDevice device, vyre_error *err);
+
+/* --- results ------------------------------------------------------------- */
+
+/* The name of a VkResult, "VK_ERROR_..."; NULL for one that is not known. */
+VYI_API const char *vyi_vk_result_text(VkResult result);
+/* A failed call as a typed error: the call's name and the code are in the text,
+ * the code in err->native. */
+VYI_API vyre_status vyi_vk_fail(vyre_error *err, VkResult result, const char *call);
+/* VYRE_OK for VK_SUCCESS, else vyi_vk_fail. */
+VYI_API vyre_status vyi_vk_check(vyre_error *err, VkResult result, const char *call);
+
+/* vyi_vk_check of one call of the table. */
+#define VYI_VK(err, fn, name, arguments) vyi_vk_check((err), (fn).name arguments, #name)
+
+/* --- device -------------------------------------------------------------- */
+
+/* What the device can do that is of use here, and has been switched on. */
+typedef struct vyi_vk_features {
+    bool     timeline;     /* timeline semaphores */
+    bool     memory_model; /* the Vulkan memory model, at device scope */
+    bool     names;        /* VK_EXT_debug_utils */
+    bool     llvmpipe;     /* Mesa's, whose fences need a way around */
+    uint32_t subgroup_size, subgroup_operations;
+} vyi_vk_features;
+
+/* Where a buffer lies is decided by who polls it. */
+typedef enum vyi_vk_place {
+    VYI_VK_DEVICE = 0, /* the device polls or works on it, the host writes */
+    VYI_VK_HOST,       /* the host polls or reads it, the device writes */
+    VYI_VK_PLACES
+} vyi_vk_place;
+
+typedef struct vyi_vk_context {
+    vyi_vk_table     fn;
+    const vyre_desc *desc;        /* the user's; outlives the device */
+    const VkAllocationCallbacks *callbacks;
+    VkInstance       instance;
+    VkDebugUtilsMessengerEXT messenger;
+    VkPhysicalDevice physical;
+    VkDevice         device;
+    VkQueue          queue;
+    uint32_t         family;
+    uint32_t         instance_version;
+    uint32_t         version;     /* that instance and device have in common */
+    bool             owns_instance, owns_device;
+    bool             lost;        /* the driver said so: nothing runs any more */
+    bool             hung;        /* something runs that will not end: leak it */
+    vyi_vk_features  features;
+    VkPhysicalDeviceProperties       properties;
+    VkPhysicalDeviceMemoryProperties memory;
+    uint32_t         probed[VYI_VK_PLACES]; /* memory types in which the probe looked */
+    VkPhysicalDeviceIDProperties     id;
+    char             driver[128];
+} vyi_vk_context;
+
+/* Opens what the desc describes, from the loader to the queue.  On failure
+ * nothing is left and *c is zeroed. */
+VYI_API vyre_status vyi_vk_context_open(vyi_vk_context *c, const vyre_desc *desc, vyre_error *err);
+/* Destroys what the library created of it; nothing may be in flight. */
+VYI_API void vyi_vk_context_close(vyi_vk_context *c);
+/* As vyi_vk_check; notes when the device is lost. */
+VYI_API vyre_status vyi_vk_context_check(vyi_vk_context *c, vyre_error *err, VkResult result,
+                                         const char *call);
+/* Names an object for debuggers, where that is possible. */
+VYI_API void vyi_vk_name(vyi_vk_context *c, VkObjectType type, uint64_t handle, const char *name);
+
+/* One call on the context's device, by its own name. */
+#define VYI_VKC(c, err, name, arguments)                                                           \
+    vyi_vk_context_check((c), (err), (c)->fn.name arguments, #name)
+
+/* Non-dispatchable handles are pointers on some machines and numbers on others. */
+#define VYI_VK_HANDLE(handle) ((uint64_t)(handle))
+
+/* --- memory -------------------------------------------------------------- */
+
+/* Always coherent and always mapped. */
+typedef struct vyi_vk_buffer {
+    VkBuffer              buffer;
+    VkDeviceMemory        memory;
+    void                 *mapped;
+    size_t                size;
+    uint32_t              type;  /* of memory, that it got */
+    VkMemoryPropertyFlags flags; /* of that type */
+} vyi_vk_buffer;
+
+/* A zeroed storage buffer.  On failure *b is zeroed. */
+VYI_API vyre_status vyi_vk_buffer_create(vyi_vk_context *c, vyi_vk_buffer *b, vyi_vk_place place,
+                                         size_t size, const char *name, vyre_error *err);
+VYI_API void vyi_vk_buffer_destroy(vyi_vk_context *c, vyi_vk_buffer *b);
+
+/* --- kernels ------------------------------------------------------------- */
+
+/* The layout that a set of programs shares: storage buffers and one push constant. */
+typedef struct vyi_vk_layout {
+    VkDescriptorSetLayout set;
+    VkPipelineLayout      pipeline;
+} vyi_vk_layout;
+
+typedef struct vyi_vk_binding {
+    uint32_t binding;
+    VkBuffer buffer;
+    size_t   size;
+} vyi_vk_binding;
+
+VYI_API vyre_status vyi_vk_layout_create(vyi_vk_context *c, vyi_vk_layout *l,
+                                         const uint32_t *bindings, uint32_t count,
+                                         vyre_error *err);
+VYI_API void vyi_vk_layout_destroy(vyi_vk_context *c, vyi_vk_layout *l);
+
+/* A pool for `sets` descriptor sets of `buffers` storage buffers each. */
+VYI_API vyre_status vyi_vk_pool_create(vyi_vk_context *c, VkDescriptorPool *pool, uint32_t sets,
+                                       uint32_t buffers, vyre_error *err);
+VYI_API vyre_status vyi_vk_set_create(vyi_vk_context *c, VkDescriptorPool pool,
+                                      const vyi_vk_layout *layout, VkDescriptorSet *set,
+                                      vyre_error *err);
+/* Points the set at the buffers; it must not be in use. */
+VYI_API void vyi_vk_set_write(vyi_vk_context *c, VkDescriptorSet set,
+                              const vyi_vk_binding *bindings, uint32_t count);
+
+typedef struct vyi_vk_pipeline_desc {
+    const vyre_program *program;
+    const vyi_vk_layout *layout;
+    VkPipelineCache     cache;      /* may be null */
+    uint32_t            group_size; /* 0 = the program's own */
+    uint32_t            loop_limit; /* 0 = none */
+    const char         *name;
+} vyi_vk_pipeline_desc;
+
+VYI_API vyre_status vyi_vk_pipeline_create(vyi_vk_context *c, const vyi_vk_pipeline_desc *desc,
+                                           VkPipeline *out, vyre_error *err);
+
+/* The stored pipeline cache.  Null when nobody stores one. */
+VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, uint64_t program, VkPipelineCache *out,
+                                      vyre_error *err);
+/* Hands the blob to the user's cache_store. */
+VYI_API void vyi_vk_cache_store(vyi_vk_context *c, uint64_t program, VkPipelineCache cache);
+/* Of program, device and driver. */
+VYI_API uint64_t vyi_vk_identity(const vyi_vk_context *c, uint64_t program);
+
+/* --- launches ------------------------------------------------------------ */
+
+#define VYI_VK_KINDS 3u     /* as vyi_launch */
+#define VYI_VK_MAX_CHAIN 9u /* launches that may be in flight */
+
+/* What a command buffer runs. */
+typedef struct vyi_vk_dispatch {
+    VkPipeline      pipeline;
+    VkPipelineLayout layout;
+    VkDescriptorSet set;
+    uint32_t        groups, rounds;
+} vyi_vk_dispatch;
+
+/* One place in the chain: it is used again when its launch has ended. */
+typedef struct vyi_vk_link {
+    VkFence         fence; /* without timeline semaphores */
+    VkCommandPool   pools[VYI_VK_KINDS]; /* one each: drivers prefer resetting whole pools */
+    VkCommandBuffer commands[VYI_VK_KINDS];
+    vyi_vk_dispatch recorded[VYI_VK_KINDS]; /* pipeline null: nothing yet */
+} vyi_vk_link;
+
+/* Launches in their order: the n-th uses link n % count, and signals n + 1. */
+typedef struct vyi_vk_chain {
+    VkSemaphore   timeline;
+    uint32_t      count;
+    uint64_t      launched, completed;
+    vyi_vk_link   links[VYI_VK_MAX_CHAIN];
+} vyi_vk_chain;
+
+VYI_API vyre_status vyi_vk_chain_create(vyi_vk_context *c, vyi_vk_chain *chain, uint32_t count,
+                                        vyre_error *err);
+VYI_API void vyi_vk_chain_destroy(vyi_vk_context *c, vyi_vk_chain *chain);
+/* Recorded commands of this kind are out of date. */
+VYI_API void vyi_vk_chain_forget(vyi_vk_chain *chain, uint32_t kind);
+/* Submits; records first when this place in the chain last ran something else. */
+VYI_API vyre_status vyi_vk_chain_launch(vyi_vk_context *c, vyi_vk_chain *chain, uint32_t kind,
+                                        const vyi_vk_dispatch *dispatch, vyre_error *err);
+/* Brings chain->completed up to date with one call, waiting until it exceeds
+ * `beyond`, but no longer than the timeout. */
+VYI_API vyre_status vyi_vk_chain_reap(vyi_vk_context *c, vyi_vk_chain *chain, uint64_t beyond,
+                                      uint64_t timeout_ns, vyre_error *err);
+/* True when nothing is in flight any more; waits no longer than the timeout. */
+VYI_API bool vyi_vk_chain_idle(vyi_vk_context *c, vyi_vk_chain *chain, uint64_t timeout_ns);
+
+/* --- probe --------------------------------------------------------------- */
+
+/* Measures the device with a few small dispatches, in bounded time.  The group
+ * size is that of the kernels to come, max_groups what they could use. */
+VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_t max_groups,
+                                 vyre_probe *out, vyre_error *err);
+
+VYI_EXTERN_C_END
+
+#endif /* VYI_VULKAN */
+
+#endif

@@ -1,0 +1,332 @@
+/* ==========================================================================
+ * vulkan: layouts, descriptor sets, pipelines, and the pipeline cache
+ * ======================================================================= */
+#include "vulkan/vulkan_impl.h"
+#include "emit/spirv.h"
+
+#if VYI_VULKAN
+
+/* --- layouts and sets ---------------------------------------------------- */
+
+static vyre_status vyi_vk_layout_steps(vyi_vk_context *c, vyi_vk_layout *l,
+                                       const VkDescriptorSetLayoutBinding *bindings,
+                                       uint32_t count, vyre_error *err)
+{
+    VkDescriptorSetLayoutCreateInfo set;
+    memset(&set, 0, sizeof set);
+    set.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO;
+    set.bindingCount = count;
+    set.pBindings = bindings;
+    vyre_status status = VYI_VKC(c, err, vkCreateDescriptorSetLayout,
+                                 (c->device, &set, c->callbacks, &l->set));
+    if (status < 0) {
+        l->set = VK_NULL_HANDLE;
+        return status;
+    }
+
+    VkPushConstantRange range;
+    range.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT;
+    range.offset = 0;
+    range.size = 4; /* rounds */
+    VkPipelineLayoutCreateInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO;
+    info.setLayoutCount = 1;
+    info.pSetLayouts = &l->set;
+    info.pushConstantRangeCount = 1;
+    info.pPushConstantRanges = &range;
+    status = VYI_VKC(c, err, vkCreatePipelineLayout,
+                     (c->device, &info, c->callbacks, &l->pipeline));
+    if (status < 0)
+        l->pipeline = VK_NULL_HANDLE;
+    return status;
+}
+
+VYI_COLD
+VYI_API vyre_status vyi_vk_layout_create(vyi_vk_context *c, vyi_vk_layout *l,
+                                         const uint32_t *bindings, uint32_t count,
+                                         vyre_error *err)
+{
+    VkDescriptorSetLayoutBinding list[VYI_MAX_BUFFERS];
+    const uint32_t most = c->properties.limits.maxPerStageDescriptorStorageBuffers;
+    memset(l, 0, sizeof *l);
+    if (count > most)
+        return vyi_fail(err, VYRE_E_VK_LIMIT, count, "Use fewer buffers, or another device.",
+                        "the program has %u buffers, and the device allows %u", count, most);
+    memset(list, 0, sizeof list);
+    for (uint32_t i = 0; i < count; i++) {
+        list[i].binding = bindings[i];
+        list[i].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+        list[i].descriptorCount = 1;
+        list[i].stageFlags = VK_SHADER_STAGE_COMPUTE_BIT;
+    }
+    const vyre_status status = vyi_vk_layout_steps(c, l, list, count, err);
+    if (status < 0)
+        vyi_vk_layout_destroy(c, l);
+    return status;
+}
+
+VYI_COLD
+VYI_API void vyi_vk_layout_destroy(vyi_vk_context *c, vyi_vk_layout *l)
+{
+    if (l->pipeline)
+        c->fn.vkDestroyPipelineLayout(c->device, l->pipeline, c->callbacks);
+    if (l->set)
+        c->fn.vkDestroyDescriptorSetLayout(c->device, l->set, c->callbacks);
+    memset(l, 0, sizeof *l);
+}
+
+VYI_COLD
+VYI_API vyre_status vyi_vk_pool_create(vyi_vk_context *c, VkDescriptorPool *pool, uint32_t sets,
+                                       uint32_t buffers, vyre_error *err)
+{
+    VkDescriptorPoolSize size;
+    size.type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+    size.descriptorCount = sets * buffers;
+    VkDescriptorPoolCreateInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO;
+    info.maxSets = sets;
+    info.poolSizeCount = 1;
+    info.pPoolSizes = &size;
+    const vyre_status status =
+        VYI_VKC(c, err, vkCreateDescriptorPool, (c->device, &info, c->callbacks, pool));
+    if (status < 0)
+        *pool = VK_NULL_HANDLE;
+    return status;
+}
+
+VYI_COLD
+VYI_API vyre_status vyi_vk_set_create(vyi_vk_context *c, VkDescriptorPool pool,
+                                      const vyi_vk_layout *layout, VkDescriptorSet *set,
+                                      vyre_error *err)
+{
+    VkDescriptorSetAllocateInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO;
+    info.descriptorPool = pool;
+    info.descriptorSetCount = 1;
+    info.pSetLayouts = &layout->set;
+    const vyre_status status = VYI_VKC(c, err, vkAllocateDescriptorSets, (c->device, &info, set));
+    if (status < 0)
+        *set = VK_NULL_HANDLE;
+    return status;
+}
+
+VYI_COLD
+VYI_API void vyi_vk_set_write(vyi_vk_context *c, VkDescriptorSet set,
+                              const vyi_vk_binding *bindings, uint32_t count)
+{
+    VkDescriptorBufferInfo buffers[VYI_MAX_BUFFERS];
+    VkWriteDescriptorSet writes[VYI_MAX_BUFFERS];
+    memset(writes, 0, sizeof writes);
+    for (uint32_t i = 0; i < count; i++) {
+        buffers[i].buffer = bindings[i].buffer;
+        buffers[i].offset = 0;
+        buffers[i].range = bindings[i].size;
+        writes[i].sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET;
+        writes[i].dstSet = set;
+        writes[i].dstBinding = bindings[i].binding;
+        writes[i].descriptorCount = 1;
+        writes[i].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+        writes[i].pBufferInfo = &buffers[i];
+    }
+    c->fn.vkUpdateDescriptorSets(c->device, count, writes, 0, NULL);
+}
+
+/* --- pipelines ----------------------------------------------------------- */
+
+static vyre_status vyi_vk_module_create(vyi_vk_context *c, const vyi_vk_pipeline_desc *desc,
+                                        VkShaderModule *out, vyre_error *err)
+{
+    vyre_spirv_desc options;
+    memset(&options, 0, sizeof options);
+    options.version = c->version >= VK_API_VERSION_1_2 ? VYRE_SPIRV_1_5 : VYRE_SPIRV_1_3;
+    options.memory_model =
+        c->features.memory_model ? VYRE_MEMORY_MODEL_VULKAN : VYRE_MEMORY_MODEL_GLSL450;
+    options.names = c->features.names;
+    options.spec_group_size = desc->group_size != 0;
+    options.rounds = true;
+    options.loop_limit = desc->loop_limit;
+    options.unfenced = c->features.llvmpipe;
+
+    vyre_spirv spirv;
+    vyre_status status = vyre_spirv_emit(desc->program, &options, &spirv, err);
+    if (status < 0)
+        return status;
+    const uint32_t lacks = spirv.subgroup_operations & ~c->features.subgroup_operations;
+    if (lacks) {
+        status = vyi_fail(err, VYRE_E_VK_FEATURE, lacks,
+                          "Use a kernel without these subgroup operations, or another device.",
+                          "the %.40s program needs the subgroup features 0x%x, and the device "
+                          "has 0x%x", desc->name, spirv.subgroup_operations,
+                          c->features.subgroup_operations);
+    } else {
+        VkShaderModuleCreateInfo info;
+        memset(&info, 0, sizeof info);
+        info.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO;
+        info.codeSize = spirv.word_count * 4;
+        info.pCode = spirv.words;
+        status = VYI_VKC(c, err, vkCreateShaderModule, (c->device, &info, c->callbacks, out));
+    }
+    vyre_spirv_free(&spirv);
+    return status;
+}
+
+static vyre_status vyi_vk_pipeline_steps(vyi_vk_context *c, const vyi_vk_pipeline_desc *desc,
+                                         VkShaderModule module, VkPipeline *out, vyre_error *err)
+{
+    const uint32_t size[3] = { desc->group_size, 1, 1 };
+    VkSpecializationMapEntry entries[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        entries[i].constantID = i;
+        entries[i].offset = i * 4;
+        entries[i].size = 4;
+    }
+    VkSpecializationInfo constants;
+    constants.mapEntryCount = 3;
+    constants.pMapEntries = entries;
+    constants.dataSize = sizeof size;
+    constants.pData = size;
+
+    VkComputePipelineCreateInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO;
+    info.layout = desc->layout->pipeline;
+    info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
+    info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
+    info.stage.module = module;
+    info.stage.pName = "main";
+    info.stage.pSpecializationInfo = &constants;
+    const vyre_status status =
+        VYI_VKC(c, err, vkCreateComputePipelines,
+                (c->device, desc->cache, 1, &info, c->callbacks, out));
+    if (status < 0)
+        *out = VK_NULL_HANDLE;
+    return status;
+}
+
+VYI_COLD
+VYI_API vyre_status vyi_vk_pipeline_create(vyi_vk_context *c, const vyi_vk_pipeline_desc *desc,
+                                           VkPipeline *out, vyre_error *err)
+{
+    VkShaderModule module;
+    vyre_status status = vyi_vk_module_create(c, desc, &module, err);
+    if (status < 0)
+        return status;
+    status = vyi_vk_pipeline_steps(c, desc, module, out, err);
+    c->fn.vkDestroyShaderModule(c->device, module, c->callbacks);
+    if (status == VYRE_OK)
+        vyi_vk_name(c, VK_OBJECT_TYPE_PIPELINE, VYI_VK_HANDLE(*out), desc->name);
+    return status;
+}
+
+/* --- pipeline cache ------------------------------------------------------ */
+
+/* Drivers trust the blob that they are given, so it is never passed on unless
+ * it comes from the same program, device and driver, whole. In front of the
+ * driver's bytes stand these 48:
+ *
+ *     0 "VYRC" | 4 version | 8 identity, 8 bytes | 16 the driver's size, 8 bytes |
+ *     24 hash of the driver's bytes, 8 bytes | 32 pipelineCacheUUID                   */
+#define VYI_VK_CACHE_MAGIC   0x43525956u
+#define VYI_VK_CACHE_VERSION 1u
+#define VYI_VK_CACHE_HEADER  48u
+
+static uint64_t vyi_vk_get64(const uint8_t *at)
+{
+    return vyi_get32(at) | (uint64_t)vyi_get32(at + 4) << 32;
+}
+
+static void vyi_vk_put64(uint8_t *at, uint64_t value)
+{
+    vyi_put32(at, (uint32_t)value);
+    vyi_put32(at + 4, (uint32_t)(value >> 32));
+}
+
+VYI_COLD
+VYI_API uint64_t vyi_vk_identity(const vyi_vk_context *c, uint64_t program)
+{
+    const uint32_t numbers[4] = { c->properties.vendorID, c->properties.deviceID,
+                                  c->properties.driverVersion, c->properties.apiVersion };
+    uint64_t hash = vyi_hash(VYI_HASH_SEED, &program, sizeof program);
+    hash = vyi_hash(hash, numbers, sizeof numbers);
+    hash = vyi_hash(hash, c->id.deviceUUID, sizeof c->id.deviceUUID);
+    return vyi_hash(hash, c->id.driverUUID, sizeof c->id.driverUUID);
+}
+
+/* Why the blob cannot be used, or NULL. */
+static const char *vyi_vk_cache_refuse(const vyi_vk_context *c, uint64_t program,
+                                       const uint8_t *blob, size_t size)
+{
+    if (size < VYI_VK_CACHE_HEADER || vyi_get32(blob) != VYI_VK_CACHE_MAGIC)
+        return "it is not one of ours";
+    if (vyi_get32(blob + 4) != VYI_VK_CACHE_VERSION)
+        return "it has another format";
+    if (vyi_vk_get64(blob + 8) != vyi_vk_identity(c, program) ||
+        memcmp(blob + 32, c->properties.pipelineCacheUUID, VK_UUID_SIZE) != 0)
+        return "it is of another program, device or driver";
+    if (vyi_vk_get64(blob + 16) != size - VYI_VK_CACHE_HEADER ||
+        vyi_vk_get64(blob + 24) != vyi_hash(VYI_HASH_SEED, blob + VYI_VK_CACHE_HEADER,
+                                            size - VYI_VK_CACHE_HEADER))
+        return "it is damaged";
+    return NULL;
+}
+
+VYI_COLD
+VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, uint64_t program, VkPipelineCache *out,
+                                      vyre_error *err)
+{
+    const vyre_vulkan_desc *desc = &c->desc->vulkan;
+    const uint8_t *blob = (const uint8_t *)desc->cache;
+    *out = VK_NULL_HANDLE;
+    if (!desc->cache_store && (!blob || desc->cache_size == 0))
+        return VYRE_OK;
+
+    VkPipelineCacheCreateInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
+    if (blob && desc->cache_size > 0) {
+        const char *why = vyi_vk_cache_refuse(c, program, blob, desc->cache_size);
+        if (why) {
+            vyi_message(&c->desc->messages, VYRE_SEVERITY_WARNING,
+                        "the pipeline cache is not used: %s", why);
+        } else {
+            info.initialDataSize = desc->cache_size - VYI_VK_CACHE_HEADER;
+            info.pInitialData = blob + VYI_VK_CACHE_HEADER;
+        }
+    }
+    const vyre_status status =
+        VYI_VKC(c, err, vkCreatePipelineCache, (c->device, &info, c->callbacks, out));
+    if (status < 0)
+        *out = VK_NULL_HANDLE;
+    return status;
+}
+
+VYI_COLD
+VYI_API void vyi_vk_cache_store(vyi_vk_context *c, uint64_t program, VkPipelineCache cache)
+{
+    const vyre_vulkan_desc *desc = &c->desc->vulkan;
+    size_t size = 0, total;
+    if (!cache || !desc->cache_store ||
+        c->fn.vkGetPipelineCacheData(c->device, cache, &size, NULL) != VK_SUCCESS ||
+        !vyi_size_add(size, VYI_VK_CACHE_HEADER, &total))
+        return;
+    uint8_t *blob = (uint8_t *)vyi_alloc(&c->desc->allocator, total);
+    if (!blob)
+        return;
+    /* VK_INCOMPLETE: it has grown meanwhile; half a cache is none. */
+    if (c->fn.vkGetPipelineCacheData(c->device, cache, &size, blob + VYI_VK_CACHE_HEADER) ==
+        VK_SUCCESS) {
+        vyi_put32(blob, VYI_VK_CACHE_MAGIC);
+        vyi_put32(blob + 4, VYI_VK_CACHE_VERSION);
+        vyi_vk_put64(blob + 8, vyi_vk_identity(c, program));
+        vyi_vk_put64(blob + 16, size);
+        vyi_vk_put64(blob + 24, vyi_hash(VYI_HASH_SEED, blob + VYI_VK_CACHE_HEADER, size));
+        memcpy(blob + 32, c->properties.pipelineCacheUUID, VK_UUID_SIZE);
+        desc->cache_store(desc->cache_user, blob, VYI_VK_CACHE_HEADER + size);
+    }
+    vyi_free(&c->desc->allocator, blob, total);
+}
+
+#endif /* VYI_VULKAN */
