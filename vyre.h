@@ -17051,6 +17051,34 @@ VYRE_API vyre_status vyre_glsl_compile(const char *source, uint32_t version,
 #define VYI_ENGINE_SLOTS_IMPL_H
 
 /* ==========================================================================
+ * queue: one device, its slots, and the chain of leases that serves them
+ *
+ * Private.  A handle is a description, programs, locks and a queue.  What
+ * concerns one device takes the queue; what concerns the program's wishes takes
+ * the handle.
+ *
+ * Words that threads share without the lock, by who writes and who reads:
+ *
+ *     state    the lock's holder stores with release; publishers and waiters load
+ *              with acquire, and see what led to it (the loss, the device)
+ *     marks    moved by compare-and-swap; what its owner wrote into the slot
+ *              goes before the release that ends BUSY, and is seen by the acquire
+ *              of whoever reads the new mark
+ *     held     set before the first mark becomes BUSY, cleared after the last one
+ *              is put back
+ *     recall   a lock, taken by compare-and-swap: while it is odd no thread
+ *              touches the stash of its seat; each release makes it a new number
+ *     sitters  stored with release under `turning`, from 0, and never changed
+ *     kept     the holder's; written before the slot is BUSY, for vyi_mark_unheld
+ *     device   stored by a recovery while all slots are held, so that no
+ *              publisher writes to the old one
+ *     mirror   the device stores with release; its acquire makes results visible
+ *     cursor, drive_at   order nothing
+ * ======================================================================= */
+#ifndef VYI_QUEUE_IMPL_H
+#define VYI_QUEUE_IMPL_H
+
+/* ==========================================================================
  * engine: what a backend is
  *
  * Private.  A backend turns finished programs into launches on buffers that
@@ -17180,10 +17208,25 @@ VYI_API const vyi_backend *vyi_cpu_backend(void);
 /* NULL when it was not built in. */
 VYI_API const vyi_backend *vyi_vulkan_backend(void);
 
-/* As vyre_open, on a backend of the caller's. */
-VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, vyre_error *err);
+/* --- words of a device --------------------------------------------------- */
 
-/* --- the handle ---------------------------------------------------------- */
+static inline uint32_t *vyi_device_words(const vyi_device *d, uint32_t buffer)
+{
+    return (uint32_t *)d->map[buffer];
+}
+
+static inline uint32_t vyi_control_load(const vyi_device *d, uint32_t word)
+{
+    return vyi_le32(vyi_load_acquire(vyi_device_words(d, VYI_ROLE_CONTROL) + word));
+}
+
+VYI_EXTERN_C_END
+
+#endif
+
+VYI_EXTERN_C_BEGIN
+
+/* --- slots --------------------------------------------------------------- */
 
 /* Whose turn a slot is, in one word: generation << 3 | epoch << 2 | phase.
  *
@@ -17212,13 +17255,7 @@ typedef struct vyi_trouble {
 } vyi_trouble;
 #define VYI_TROUBLE_LOST 0xffffffffu
 
-typedef enum vyi_run_state {
-    VYI_STATE_IDLE = 0,
-    VYI_STATE_RUNNING = 1,
-    VYI_STATE_STOPPING = 2, /* a stop timed out: launches are still in flight */
-    VYI_STATE_SHUT = 3,     /* by the opcode */
-    VYI_STATE_LOST = 4
-} vyi_run_state;
+#define VYI_CACHE_LINE 64u
 
 /* Slots that one priority may use; without priorities there is one for all.
  * The padding keeps the cursors, which publishers add to, on cache lines of
@@ -17229,14 +17266,39 @@ typedef struct vyi_partition {
     uint32_t padding[29];
 } vyi_partition;
 
-#define VYI_CACHE_LINE 64u
+/* The arrays have a word, or a struct, for each slot. */
+typedef struct vyi_slots {
+    vyi_partition partitions[VYRE_PRIORITY_LEVELS];
+    uint32_t     held;    /* every slot is BUSY for a moment */
+    uint32_t     untold;  /* troubles that were replaced before anybody was told */
+    /* Constant once the handle is open. */
+    uint32_t     count, partition_count;
+    uint32_t     mirror;  /* index of that buffer */
+    uint32_t    *marks;
+    uint32_t    *kept;    /* marks, while they are held */
+    vyi_trouble *trouble;
+    vyre_work   *record;  /* for a rerun; NULL without */
+} vyi_slots;
 
-#define VYI_LOOK_EVERY 64u /* slots, a power of two */
+/* --- who publishes (engine_slots.c) --------------------------------------- */
+
+/* One thread alone. */
+typedef struct vyi_lone {
+    void     *thread;     /* its id, or a VYI_ALONE_ value */
+    uint32_t  inside;     /* it is at the slots now */
+    uint32_t  turning;    /* somebody changes `thread` */
+    uint32_t  fences;     /* it has made, and one */
+    uint32_t *cleared;    /* of each slot: `fences` when its mirror word was cleared */
+} vyi_lone;
+
+#define VYI_ALONE_NOBODY 0u /* the next thread is the one */
+#define VYI_ALONE_ENDING 1u /* another thread has come, and waits for the first to step aside */
+#define VYI_ALONE_SHARED 2u /* for good: marks are moved by compare-and-swap */
 
 /* Where a thread that publishes among others keeps slots that it has made BUSY
- * ahead of its works (engine_slots.c, seats).  Each word is written by the
- * seat's thread while it is `inside`, and by whoever recalls while it is not.
- * The size keeps what two threads write on cache lines of their own. */
+ * ahead of its works.  Each word is written by the seat's thread while it is
+ * `inside`, and by whoever recalls while it is not.  The size keeps what two
+ * threads write on cache lines of their own. */
 #define VYI_STASH 64u
 typedef struct vyi_seat {
     uint32_t inside;      /* its thread is at it now */
@@ -17257,6 +17319,27 @@ typedef struct vyi_seat {
 #define VYI_REST         64u
 #define VYI_REFUSALS     1024u /* to a recall, so that the seats of quiet threads serve others */
 
+typedef struct vyi_seats {
+    uint32_t  recall;     /* odd: somebody takes back what is reserved, or holds all slots */
+    uint32_t  rest;       /* claims until slots may be reserved again, or VYI_REST_FOREVER */
+    uint32_t  holders;    /* seats that may have a stash */
+    uint32_t  refused;    /* claims, about, of those that wanted one as well */
+    uint32_t  eras[VYRE_PRIORITY_LEVELS]; /* of partitions: eighths gone through */
+    uint32_t  reserves[VYRE_PRIORITY_LEVELS]; /* slots that a seat takes at a time; 0: none */
+    void     *sitters[VYI_SEATS]; /* thread ids */
+    vyi_seat  all[VYI_SEATS];
+} vyi_seats;
+
+/* --- the queue ------------------------------------------------------------ */
+
+typedef enum vyi_run_state {
+    VYI_STATE_IDLE = 0,
+    VYI_STATE_RUNNING = 1,
+    VYI_STATE_STOPPING = 2, /* a stop timed out: launches are still in flight */
+    VYI_STATE_SHUT = 3,     /* by the opcode */
+    VYI_STATE_LOST = 4
+} vyi_run_state;
+
 /* The chain of leases; under the handle's lock. */
 typedef struct vyi_chain {
     uint64_t launched, completed; /* launches of any kind on this device */
@@ -17268,89 +17351,84 @@ typedef struct vyi_chain {
     uint64_t retry_at;            /* when a pass is worth while though nothing is new */
 } vyi_chain;
 
-/* Words that threads share without the lock, by who writes and who reads:
- *
- *     state    the lock's holder stores with release; publishers and waiters load
- *              with acquire, and see what led to it (`lost`, the device)
- *     marks    moved by compare-and-swap; what its owner wrote into the slot
- *              goes before the release that ends BUSY, and is seen by the acquire
- *              of whoever reads the new mark
- *     held     set before the first mark becomes BUSY, cleared after the last one
- *              is put back
- *     recall   a lock, taken by compare-and-swap: while it is odd no thread
- *              touches the stash of its seat; each release makes it a new number
- *     sitters  stored with release under `turning`, from 0, and never changed
- *     kept     the holder's; written before the slot is BUSY, for vyi_mark_unheld
- *     device   stored by a recovery while all slots are held, so that no
- *              publisher writes to the old one
- *     mirror   the device stores with release; its acquire makes results visible
- *     cursor, drive_at   order nothing */
-struct vyre {
-    vyi_partition partitions[VYRE_PRIORITY_LEVELS];
-    uint32_t  drive_at;   /* microseconds, wrapping: when a look at the device is due */
-    uint32_t  state;      /* vyi_run_state; written under the lock */
-    uint32_t  held;       /* every slot is BUSY for a moment */
-    uint32_t  untold;     /* troubles that were replaced before anybody was told */
-    void     *device;     /* vyi_device */
-    /* One thread alone (engine_slots.c). */
-    void     *alone;      /* its id, or a VYI_ALONE_ value */
-    uint32_t  inside;     /* it is at the slots now */
-    uint32_t  turning;    /* somebody changes `alone` */
-    uint32_t  fences;     /* it has made, and one */
-    uint32_t *cleared;    /* of each slot: `fences` when its mirror word was cleared */
-    /* Seats, of threads that are not alone. */
-    uint32_t  recall;     /* odd: somebody takes back what is reserved, or holds all slots */
-    uint32_t  rest;       /* claims until slots may be reserved again, or VYI_REST_FOREVER */
-    uint32_t  holders;    /* seats that may have a stash */
-    uint32_t  refused;    /* claims, about, of those that wanted one as well */
-    uint32_t  eras[VYRE_PRIORITY_LEVELS]; /* of partitions: eighths gone through */
-    uint32_t  reserves[VYRE_PRIORITY_LEVELS]; /* slots that a seat takes at a time; 0: none */
-    void     *sitters[VYI_SEATS]; /* thread ids */
-    vyi_seat  seats[VYI_SEATS];
+/* Rounds of the first lease. */
+#define VYI_LEASE_ROUNDS 1024u
+
+/* Devices that were lost; under the handle's lock. */
+typedef struct vyi_loss {
+    vyre_error how;         /* of the last one */
+    bool       was_running; /* when it was lost */
+    bool       mended;      /* once, without being asked */
+    uint32_t   count;       /* of the replaced */
+    void      *retired;     /* of void *: the replaced, whose mappings may still be looked at */
+    uint32_t   retired_capacity;
+} vyi_loss;
+
+#define VYI_LOOK_EVERY 64u /* slots, a power of two */
+
+typedef struct vyi_queue {
+    vyi_slots slots;
+    vyre     *v;         /* the handle */
+    void     *device;    /* vyi_device */
+    uint32_t  state;     /* vyi_run_state; written under the lock */
+    uint32_t  drive_at;  /* microseconds, wrapping: when a look at the device is due */
+    uint32_t  aborted;   /* slots may have been left CLAIMED; written under the lock */
     /* Constant once the handle is open. */
-    uint32_t  slots, tenants, observables, log_records;
-    uint32_t  partition_count, mirror_index, user_count;
-    uint32_t  user_index[VYI_MAX_BUFFERS]; /* of the user's buffer i in `buffers` */
     vyre_mode mode;
-    uint32_t  look_mask;  /* who publishes into a slot that has none of these bits nudges */
-    bool      lives;      /* a kernel serves what is published between two calls */
-    bool      wide;       /* lines are composed in one register */
-    uint32_t *marks;      /* of each slot */
-    vyi_trouble *trouble; /* of each slot */
-    vyre_work *record;    /* of each slot, for a rerun; NULL without */
-    uint32_t *kept;       /* marks of slots while they are held */
-    uint32_t *run_mark;   /* of each slot: the generation that vyre_run waits for, or 0 */
-    uint32_t *run_work;   /* and its index */
-    vyre_log_record *log; /* records on their way to the callback */
-    vyre_desc desc;
-    vyre_program *loop, *once, *narrow, *whole;
-    vyi_device_buffer buffers[VYI_MAX_BUFFERS];
-    uint32_t  buffer_count;
-    const vyi_backend *backend;
-    vyi_arena arena;      /* of texts */
-    /* Under the lock. */
-    vyi_mutex lock;
-    vyi_mutex run_lock;   /* vyre_run; taken before the lock */
+    uint32_t  look_mask; /* who publishes into a slot that has none of these bits nudges */
+    bool      lives;     /* a kernel serves what is published between two calls */
+    bool      wide;      /* lines are composed in one register */
+    vyi_lone  lone;
+    vyi_seats seats;
     vyi_chain chain;
-    void     *retired;    /* of void *: lost devices, whose mappings may still be looked at */
-    uint32_t  retired_capacity;
-    uint32_t  recoveries;
-    bool      was_running; /* when the device was lost */
-    bool      auto_recovered;
-    uint32_t  aborted;    /* slots may have been left CLAIMED */
-    vyre_error lost;      /* how */
-    char      why_cpu[160];
-    /* The helper. */
-    vyi_thread helper;
-    vyi_mutex  helper_lock;
-    vyi_cond   helper_wake;
-    bool       helper_runs, helper_quits;
+    vyi_loss  loss;
+} vyi_queue;
+
+/* --- the handle ---------------------------------------------------------- */
+
+typedef struct vyi_programs {
+    vyre_program *loop, *once, *narrow, *whole;
+} vyi_programs;
+
+typedef struct vyi_buffers {
+    vyi_device_buffer list[VYI_MAX_BUFFERS]; /* ascending bindings */
+    uint32_t count, user_count;
+    uint32_t user_index[VYI_MAX_BUFFERS];    /* of the user's buffer i in `list` */
+} vyi_buffers;
+
+/* What vyre_run has in each slot; under its lock, which is taken before the
+ * handle's. */
+typedef struct vyi_run_slots {
+    vyi_mutex lock;
+    uint32_t *marks; /* the generation that it waits for, or 0 */
+    uint32_t *works; /* and its index */
+} vyi_run_slots;
+
+typedef struct vyi_helper {
+    vyi_thread thread;
+    vyi_mutex  lock;
+    vyi_cond   wake;
+    bool       runs, quits;
+} vyi_helper;
+
+/* Only the queue and `lock` change once the handle is open, but for what has a
+ * lock of its own. */
+struct vyre {
+    vyi_queue        queue;
+    vyi_mutex        lock;
+    vyre_desc        desc;     /* the user's, with defaults filled in */
+    const vyi_backend *backend;
+    vyi_programs     programs;
+    vyi_buffers      buffers;
+    vyi_arena        arena;    /* of texts, and what is kept of each slot */
+    vyre_log_record *log;      /* records on their way to the callback */
+    vyi_run_slots    run;
+    vyi_helper       helper;
+    char             why_cpu[160];
 };
 
-/* What vyre.alone can be, apart from a thread's id. */
-#define VYI_ALONE_NOBODY 0u /* the next thread is the one */
-#define VYI_ALONE_ENDING 1u /* another thread has come, and waits for the first to step aside */
-#define VYI_ALONE_SHARED 2u /* for good: marks are moved by compare-and-swap */
+/* As vyre_open, on a backend of the caller's. */
+VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, vyre_error *err);
 
 /* How far a thread may go in looking after the device. */
 typedef enum vyi_effort {
@@ -17358,56 +17436,37 @@ typedef enum vyi_effort {
     VYI_EFFORT_WORK = 1  /* also make passes for work that waits without one */
 } vyi_effort;
 
-/* Rounds of the first lease. */
-#define VYI_LEASE_ROUNDS 1024u
-
-/* A query changes nothing but the lock. */
-static inline vyi_mutex *vyi_engine_lock(const vyre *v)
+static inline vyi_device *vyi_queue_device(const vyi_queue *q)
 {
-    return (vyi_mutex *)((uintptr_t)v + offsetof(vyre, lock));
+    return (vyi_device *)vyi_load_pointer(&q->device);
 }
 
-static inline vyi_device *vyi_engine_device(const vyre *v)
+static inline uint32_t vyi_queue_in_flight(const vyi_queue *q)
 {
-    return (vyi_device *)vyi_load_pointer(&v->device);
-}
-
-static inline uint32_t *vyi_engine_words(const vyi_device *d, uint32_t buffer)
-{
-    return (uint32_t *)d->map[buffer];
-}
-
-static inline uint32_t vyi_engine_in_flight(const vyre *v)
-{
-    return (uint32_t)(v->chain.launched - v->chain.completed);
-}
-
-static inline uint32_t vyi_control_load(const vyi_device *d, uint32_t word)
-{
-    return vyi_le32(vyi_load_acquire(vyi_engine_words(d, VYI_ROLE_CONTROL) + word));
+    return (uint32_t)(q->chain.launched - q->chain.completed);
 }
 
 /* Slots (engine_slots.c _publish.c _wait.c).  vyi_alone_begin comes before any
  * other of these functions, vyi_seats_plan before the first publish, when the
- * device is known.  vyi_engine_hold takes every slot, if all are at rest (or,
- * with `force`, whatever they are doing); vyi_engine_unhold puts them back. */
-VYI_API void vyi_alone_begin(vyre *v);
-VYI_API void vyi_seats_plan(vyre *v);
-VYI_API bool vyi_engine_hold(vyre *v, bool force);
-VYI_API void vyi_engine_unhold(vyre *v);
+ * device is known.  vyi_queue_hold takes every slot, if all are at rest (or,
+ * with `force`, whatever they are doing); vyi_queue_unhold puts them back. */
+VYI_API void vyi_alone_begin(vyi_queue *q);
+VYI_API void vyi_seats_plan(vyi_queue *q);
+VYI_API bool vyi_queue_hold(vyi_queue *q, bool force);
+VYI_API void vyi_queue_unhold(vyi_queue *q);
 /* How many are in flight and have not ended. */
-VYI_API uint32_t vyi_engine_pending(const vyre *v);
+VYI_API uint32_t vyi_queue_pending(const vyi_queue *q);
 /* Which: a number that others hardly have; 0: none. */
-VYI_API uint32_t vyi_engine_waiting(const vyre *v);
-VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_work *work);
+VYI_API uint32_t vyi_queue_waiting(const vyi_queue *q);
+VYI_API void vyi_slot_write(vyi_queue *q, vyi_device *d, uint32_t slot, const vyre_work *work);
 /* `told`: whoever asks for this slot is told now; otherwise the next drain is. */
-VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint32_t code,
+VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, uint32_t code,
                               bool told);
 VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_error *err);
 /* VYRE_OK, VYRE_PENDING, E_FAULT (and its code), E_LOST, E_STALE, E_TICKET. */
-VYI_API vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code);
+VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code);
 /* The same of a ticket whose work has ended. */
-VYI_API vyre_status vyi_ticket_history(vyre *v, vyre_ticket t, uint32_t *code);
+VYI_API vyre_status vyi_ticket_history(vyi_queue *q, vyre_ticket t, uint32_t *code);
 
 /* Turns of a loop that waits: first it spins, then it lets others run, then it
  * sleeps. */
@@ -17418,30 +17477,31 @@ typedef struct vyi_pace {
 
 VYI_API vyi_pace vyi_pace_begin(uint64_t timeout_ns);
 /* VYRE_OK, VYRE_TIMEOUT, or an error when no work can end any more. */
-VYI_API vyre_status vyi_pace_turn(vyre *v, vyi_pace *pace, vyre_error *err);
+VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err);
 
 /* The chain (engine_lease.c), under the lock. */
-VYI_API vyre_status vyi_engine_drive(vyre *v, vyi_effort effort, vyre_error *err);
+VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error *err);
 /* Waits until nothing is in flight: VYRE_OK, VYRE_TIMEOUT, or an error. */
-VYI_API vyre_status vyi_engine_settle(vyre *v, uint64_t deadline, vyre_error *err);
+VYI_API vyre_status vyi_queue_settle(vyi_queue *q, uint64_t deadline, vyre_error *err);
 /* Slots that an abort has left CLAIMED end FAULT.  Nothing is in flight. */
-VYI_API void vyi_engine_bury(vyre *v);
-VYI_API vyre_status vyi_engine_launch(vyre *v, vyi_launch what, uint32_t rounds, vyre_error *err);
-VYI_API vyre_status vyi_engine_reap(vyre *v, uint64_t timeout_ns, vyre_error *err);
-VYI_API void vyi_engine_deliver_log(vyre *v);
+VYI_API void vyi_queue_bury(vyi_queue *q);
+VYI_API vyre_status vyi_queue_launch(vyi_queue *q, vyi_launch what, uint32_t rounds,
+                                     vyre_error *err);
+VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error *err);
+VYI_API void vyi_queue_deliver_log(vyi_queue *q);
 /* Without the lock: drives if it is due and nobody else does. */
-VYI_API vyre_status vyi_engine_nudge(vyre *v, vyi_effort effort, vyre_error *err);
+VYI_API vyre_status vyi_queue_nudge(vyi_queue *q, vyi_effort effort, vyre_error *err);
 VYI_API bool vyi_helper_start(vyre *v);
 VYI_API void vyi_helper_stop(vyre *v);
 
 /* A call of the backend has failed, as `how` says; notes a loss. */
-VYI_API vyre_status vyi_engine_failed(vyre *v, vyre_status status, vyre_error *how,
+VYI_API vyre_status vyi_queue_failed(vyi_queue *q, vyre_status status, vyre_error *how,
                                       vyre_error *err);
-VYI_API vyre_status vyi_engine_lost(vyre *v, const vyre_error *how, vyre_error *err);
-VYI_API void vyi_engine_set_shutdown(vyre *v, uint32_t value);
+VYI_API vyre_status vyi_queue_lost(vyi_queue *q, const vyre_error *how, vyre_error *err);
+VYI_API void vyi_queue_set_shutdown(vyi_queue *q, uint32_t value);
 
 /* Buffers and recovery (engine.c), under the lock. */
-VYI_API vyre_status vyi_engine_recover(vyre *v, vyre_error *err);
+VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err);
 
 VYI_EXTERN_C_END
 
@@ -17487,63 +17547,64 @@ static inline vyre_ticket vyi_ticket_of(uint32_t slot, uint32_t mark)
 /* --- one thread alone ---------------------------------------------------- */
 
 /* Whether the handle is the thread `me`'s own from now on, and entered. */
-VYI_API bool vyi_alone_decide(vyre *v, uintptr_t me);
+VYI_API bool vyi_alone_decide(vyi_queue *q, uintptr_t me);
 
-static inline uintptr_t vyi_alone_who(const vyre *v)
+static inline uintptr_t vyi_alone_who(const vyi_queue *q)
 {
-    return (uintptr_t)vyi_load_pointer(&v->alone);
+    return (uintptr_t)vyi_load_pointer(&q->lone.thread);
 }
 
 /* True: the slots are the caller's until it leaves.  It must not wait for
  * anybody meanwhile, nor enter again. */
-static inline bool vyi_alone_enter(vyre *v)
+static inline bool vyi_alone_enter(vyi_queue *q)
 {
     const uintptr_t me = vyi_thread_id();
-    if (vyi_alone_who(v) == me) {
-        vyi_store_relaxed(&v->inside, 1);
+    if (vyi_alone_who(q) == me) {
+        vyi_store_relaxed(&q->lone.inside, 1);
         vyi_fence_compiler();
-        if (vyi_alone_who(v) == me)
+        if (vyi_alone_who(q) == me)
             return true;
-        vyi_store_release(&v->inside, 0);
+        vyi_store_release(&q->lone.inside, 0);
     }
-    return vyi_alone_who(v) != VYI_ALONE_SHARED && vyi_alone_decide(v, me);
+    return vyi_alone_who(q) != VYI_ALONE_SHARED && vyi_alone_decide(q, me);
 }
 
-static inline void vyi_alone_leave(vyre *v, bool alone)
+static inline void vyi_alone_leave(vyi_queue *q, bool alone)
 {
     if (alone)
-        vyi_store_release(&v->inside, 0);
+        vyi_store_release(&q->lone.inside, 0);
 }
 
 /* --- marks and mirror words ------------------------------------------------ */
 
 /* The mark's move, if it still is what it was. */
-static inline bool vyi_mark_move(vyre *v, bool alone, uint32_t slot, uint32_t from, uint32_t to)
+static inline bool vyi_mark_move(vyi_queue *q, bool alone, uint32_t slot, uint32_t from,
+                                 uint32_t to)
 {
     if (!alone)
-        return vyi_compare_exchange(&v->marks[slot], from, to) == from;
-    if (vyi_load_relaxed(&v->marks[slot]) != from)
+        return vyi_compare_exchange(&q->slots.marks[slot], from, to) == from;
+    if (vyi_load_relaxed(&q->slots.marks[slot]) != from)
         return false;
-    vyi_store_release(&v->marks[slot], to);
+    vyi_store_release(&q->slots.marks[slot], to);
     return true;
 }
 
 /* How the slot ended, or 0.  Pairs with the kernel's release of the word, and
  * with the publisher's that cleared it. */
-static inline uint32_t vyi_slot_outcome(const vyre *v, uint32_t slot)
+static inline uint32_t vyi_slot_outcome(const vyi_queue *q, uint32_t slot)
 {
-    const vyi_device *d = vyi_engine_device(v);
-    return vyi_le32(vyi_load_acquire(vyi_engine_words(d, v->mirror_index) + slot));
+    const vyi_device *d = vyi_queue_device(q);
+    return vyi_le32(vyi_load_acquire(vyi_device_words(d, q->slots.mirror) + slot));
 }
 
 /* The mirror word of a slot whose end has been seen, ahead of its next work. */
-static inline void vyi_slot_clear(vyre *v, bool alone, uint32_t slot)
+static inline void vyi_slot_clear(vyi_queue *q, bool alone, uint32_t slot)
 {
-    const vyi_device *d = vyi_engine_device(v);
+    const vyi_device *d = vyi_queue_device(q);
     if (!alone || !d->whole_lines)
         return;
-    vyi_store_release(vyi_engine_words(d, v->mirror_index) + slot, 0);
-    v->cleared[slot] = v->fences;
+    vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot, 0);
+    q->lone.cleared[slot] = q->lone.fences;
 }
 
 /* --- taking slots -------------------------------------------------------- */
@@ -17576,13 +17637,13 @@ static inline uint32_t vyi_priority_level(vyre_priority priority)
     return levels[priority];
 }
 
-static inline vyi_partition *vyi_partition_of(vyre *v, vyre_priority priority)
+static inline vyi_partition *vyi_partition_of(vyi_queue *q, vyre_priority priority)
 {
-    vyi_partition *part = &v->partitions[0];
-    if (v->partition_count > 1) {
-        part = &v->partitions[vyi_priority_level(priority)];
+    vyi_partition *part = &q->slots.partitions[0];
+    if (q->slots.partition_count > 1) {
+        part = &q->slots.partitions[vyi_priority_level(priority)];
         if (part->count == 0) /* a ring of less than five slots has NORMAL ones only */
-            part = &v->partitions[vyi_priority_level(VYRE_PRIORITY_NORMAL)];
+            part = &q->slots.partitions[vyi_priority_level(VYRE_PRIORITY_NORMAL)];
     }
     return part;
 }
@@ -17602,28 +17663,28 @@ static inline void vyi_batch_add(vyi_batch *b, uint32_t slot, uint32_t mark)
 }
 
 /* Those of the next `count` places that are free; one addition reserves all. */
-VYI_API void vyi_batch_claim_run(vyre *v, bool alone, vyi_partition *part, vyi_batch *b,
+VYI_API void vyi_batch_claim_run(vyi_queue *q, bool alone, vyi_partition *part, vyi_batch *b,
                                  uint32_t count);
 
 /* What the caller's stash has, for a batch of at most `count`: a thread's works
  * keep to the cursor's order. */
-VYI_API void vyi_seat_empty(vyre *v, vyi_batch *b, uint32_t count);
+VYI_API void vyi_seat_empty(vyi_queue *q, vyi_batch *b, uint32_t count);
 
 /* A slot for the work: its BUSY mark, or 0 if none is free.  With `wait` it
  * waits for somebody who has all slots for a moment: the caller has none. */
-VYI_API uint32_t vyi_work_claim(vyre *v, vyi_way *way, bool wait, const vyre_work *work,
+VYI_API uint32_t vyi_work_claim(vyi_queue *q, vyi_way *way, bool wait, const vyre_work *work,
                                 uint32_t *slot);
 
 /* --- what a handle says --------------------------------------------------- */
 
 /* VYRE_E_DEVICE_LOST, and how, unless somebody holds the lock just now. */
-VYI_API vyre_status vyi_engine_gone(const vyre *v, const char *what, vyre_error *err);
-VYI_API vyre_status vyi_engine_refuses(const vyre *v, uint32_t state, vyre_error *err);
+VYI_API vyre_status vyi_queue_gone(const vyi_queue *q, const char *what, vyre_error *err);
+VYI_API vyre_status vyi_queue_refuses(const vyi_queue *q, uint32_t state, vyre_error *err);
 
-static inline vyre_status vyi_engine_takes_work(const vyre *v, vyre_error *err)
+static inline vyre_status vyi_queue_takes_work(const vyi_queue *q, vyre_error *err)
 {
-    const uint32_t state = vyi_load_acquire(&v->state);
-    return state < VYI_STATE_SHUT ? VYRE_OK : vyi_engine_refuses(v, state, err);
+    const uint32_t state = vyi_load_acquire(&q->state);
+    return state < VYI_STATE_SHUT ? VYRE_OK : vyi_queue_refuses(q, state, err);
 }
 
 VYI_EXTERN_C_END
@@ -17638,46 +17699,46 @@ VYI_EXTERN_C_END
  * looks whether the first is inside.  Each store must come before the load
  * behind it: the second thread's fence sees to that for both. */
 
-VYI_API void vyi_alone_begin(vyre *v)
+VYI_API void vyi_alone_begin(vyi_queue *q)
 {
     const uintptr_t who = vyi_fence_others_ready() ? VYI_ALONE_NOBODY : VYI_ALONE_SHARED;
-    vyi_store_pointer(&v->alone, (void *)who);
-    v->fences = 1;
+    vyi_store_pointer(&q->lone.thread, (void *)who);
+    q->lone.fences = 1;
 }
 
-VYI_API bool vyi_alone_decide(vyre *v, uintptr_t me)
+VYI_API bool vyi_alone_decide(vyi_queue *q, uintptr_t me)
 {
     for (;; vyi_yield()) {
-        if (vyi_alone_who(v) == VYI_ALONE_SHARED)
+        if (vyi_alone_who(q) == VYI_ALONE_SHARED)
             return false;
-        if (vyi_compare_exchange(&v->turning, 0, 1) != 0)
+        if (vyi_compare_exchange(&q->lone.turning, 0, 1) != 0)
             continue;
-        const uintptr_t who = vyi_alone_who(v);
+        const uintptr_t who = vyi_alone_who(q);
         const bool mine = who == VYI_ALONE_NOBODY || who == me;
         if (mine) {
-            vyi_store_relaxed(&v->inside, 1);
-            vyi_store_pointer(&v->alone, (void *)me);
+            vyi_store_relaxed(&q->lone.inside, 1);
+            vyi_store_pointer(&q->lone.thread, (void *)me);
         } else if (who != VYI_ALONE_SHARED) {
-            vyi_store_pointer(&v->alone, (void *)(uintptr_t)VYI_ALONE_ENDING);
+            vyi_store_pointer(&q->lone.thread, (void *)(uintptr_t)VYI_ALONE_ENDING);
             vyi_fence_others();
-            while (vyi_load_acquire(&v->inside))
+            while (vyi_load_acquire(&q->lone.inside))
                 vyi_yield();
-            vyi_store_pointer(&v->alone, (void *)(uintptr_t)VYI_ALONE_SHARED);
+            vyi_store_pointer(&q->lone.thread, (void *)(uintptr_t)VYI_ALONE_SHARED);
         }
-        vyi_store_release(&v->turning, 0);
+        vyi_store_release(&q->lone.turning, 0);
         return mine;
     }
 }
 
 /* Only the owner of the slot's BUSY mark writes.  The generation is 0 while the
  * code changes. */
-VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint32_t code,
+VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, uint32_t code,
                               bool told)
 {
-    vyi_trouble *trouble = &v->trouble[slot];
+    vyi_trouble *trouble = &q->slots.trouble[slot];
     const uint32_t before = vyi_load_acquire(&trouble->untold);
     if (before && vyi_compare_exchange(&trouble->untold, before, 0) == before)
-        vyi_fetch_add(&v->untold, 1);
+        vyi_fetch_add(&q->slots.untold, 1);
     vyi_store_release(&trouble->generation, 0);
     vyi_store_release(&trouble->code, code);
     vyi_store_release(&trouble->untold, told ? 0 : generation);
@@ -17687,27 +17748,27 @@ VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint3
 /* --- taking slots -------------------------------------------------------- */
 
 /* Makes the slot the publisher's: its BUSY mark, or 0 when it is in use. */
-static uint32_t vyi_slot_claim(vyre *v, bool alone, uint32_t slot)
+static uint32_t vyi_slot_claim(vyi_queue *q, bool alone, uint32_t slot)
 {
-    const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
     const uint32_t next = vyi_mark_next(mark);
 
     if (vyi_mark_phase(mark) == VYI_PHASE_FREE)
-        return vyi_mark_move(v, alone, slot, mark, next) ? next : 0;
+        return vyi_mark_move(q, alone, slot, mark, next) ? next : 0;
     if (vyi_mark_phase(mark) == VYI_PHASE_BUSY)
         return 0;
 
-    const uint32_t outcome = vyi_slot_outcome(v, slot);
+    const uint32_t outcome = vyi_slot_outcome(q, slot);
     if (outcome == 0)
         return 0;
-    vyi_slot_clear(v, alone, slot);
+    vyi_slot_clear(q, alone, slot);
     if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
-        return vyi_mark_move(v, alone, slot, mark, next) ? next : 0;
+        return vyi_mark_move(q, alone, slot, mark, next) ? next : 0;
     /* The fault is on record before its generation is over. */
-    if (!vyi_mark_move(v, alone, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+    if (!vyi_mark_move(q, alone, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
         return 0;
-    vyi_slot_trouble(v, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome), false);
-    vyi_store_release(&v->marks[slot], next);
+    vyi_slot_trouble(q, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome), false);
+    vyi_store_release(&q->slots.marks[slot], next);
     return next;
 }
 
@@ -17722,11 +17783,11 @@ static inline uint32_t vyi_partition_turn(vyi_partition *part, bool alone, uint3
 }
 
 /* A slot of the partition that is now the caller's: its BUSY mark, or 0. */
-static uint32_t vyi_partition_claim(vyre *v, bool alone, vyi_partition *part, uint32_t *slot)
+static uint32_t vyi_partition_claim(vyi_queue *q, bool alone, vyi_partition *part, uint32_t *slot)
 {
     uint32_t place = vyi_partition_place(part, vyi_partition_turn(part, alone, 1));
     for (uint32_t tried = 0; tried < part->count; tried++) {
-        const uint32_t mark = vyi_slot_claim(v, alone, part->first + place);
+        const uint32_t mark = vyi_slot_claim(q, alone, part->first + place);
         if (mark) {
             if (tried)
                 vyi_store_relaxed(&part->cursor, place + 1);
@@ -17747,12 +17808,12 @@ static bool vyi_slot_is_free(uint32_t mark, const uint32_t *outcome)
 }
 
 /* Slots `slot` (even) and slot + 1 with one compare-and-swap. */
-static inline bool vyi_batch_claim_pair(vyre *v, vyi_batch *b, uint32_t slot)
+static inline bool vyi_batch_claim_pair(vyi_queue *q, vyi_batch *b, uint32_t slot)
 {
-    uint32_t *marks = &v->marks[slot];
+    uint32_t *marks = &q->slots.marks[slot];
     const uint32_t low = vyi_load_acquire(marks), high = vyi_load_acquire(marks + 1);
     const uint32_t next_low = vyi_mark_next(low), next_high = vyi_mark_next(high);
-    const uint32_t *mirror = vyi_engine_words(vyi_engine_device(v), v->mirror_index) + slot;
+    const uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror) + slot;
     if (!vyi_slot_is_free(low, mirror) || !vyi_slot_is_free(high, mirror + 1) ||
         !vyi_compare_exchange_pair(marks, (uint64_t)high << 32 | low,
                                    (uint64_t)next_high << 32 | next_low))
@@ -17764,9 +17825,9 @@ static inline bool vyi_batch_claim_pair(vyre *v, vyi_batch *b, uint32_t slot)
 
 /* Counts eighths of the partition that publishers have gone through: the era.
  * Who comes late from the eighth before changes nothing. */
-static inline void vyi_era_pass(vyre *v, const vyi_partition *part, uint32_t place)
+static inline void vyi_era_pass(vyi_queue *q, const vyi_partition *part, uint32_t place)
 {
-    uint32_t *at = &v->eras[part - v->partitions];
+    uint32_t *at = &q->seats.eras[part - q->slots.partitions];
     const uint32_t era = vyi_load_relaxed(at);
     const uint32_t eighth = (uint32_t)((uint64_t)place * 8 / part->count);
     const uint32_t passed = (eighth - era) & 7u;
@@ -17774,20 +17835,20 @@ static inline void vyi_era_pass(vyre *v, const vyi_partition *part, uint32_t pla
         vyi_store_relaxed(at, era + passed);
 }
 
-VYI_API void vyi_batch_claim_run(vyre *v, bool alone, vyi_partition *part, vyi_batch *b,
+VYI_API void vyi_batch_claim_run(vyi_queue *q, bool alone, vyi_partition *part, vyi_batch *b,
                                  uint32_t count)
 {
     const uint32_t turn = vyi_partition_turn(part, alone, count);
     if (!alone)
-        vyi_era_pass(v, part, vyi_partition_place(part, turn));
+        vyi_era_pass(q, part, vyi_partition_place(part, turn));
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t slot = part->first + vyi_partition_place(part, turn + i);
         const bool pair = slot % 2 == 0 && i + 1 < count && slot + 1 < part->first + part->count;
-        if (VYI_PAIRS && !alone && pair && vyi_batch_claim_pair(v, b, slot)) {
+        if (VYI_PAIRS && !alone && pair && vyi_batch_claim_pair(q, b, slot)) {
             i++;
             continue;
         }
-        const uint32_t mark = vyi_slot_claim(v, alone, slot);
+        const uint32_t mark = vyi_slot_claim(q, alone, slot);
         if (mark)
             vyi_batch_add(b, slot, mark);
     }
@@ -17815,40 +17876,40 @@ VYI_API void vyi_batch_claim_run(vyre *v, bool alone, vyi_partition *part, vyi_b
 
 VYI_STATIC_ASSERT(seats_by_six_bits, VYI_SEATS == 64);
 
-VYI_API void vyi_seats_plan(vyre *v)
+VYI_API void vyi_seats_plan(vyi_queue *q)
 {
-    const bool ready = vyi_alone_who(v) != VYI_ALONE_SHARED;
+    const bool ready = vyi_alone_who(q) != VYI_ALONE_SHARED;
     /* A narrow kernel looks behind the slot that it found last: there the
      * next publisher's slot should be. */
-    v->rest = ready && !vyi_engine_device(v)->narrow ? 0 : VYI_REST_FOREVER;
-    for (uint32_t i = 0; i < v->partition_count; i++) {
-        const uint32_t each = v->partitions[i].count / VYI_RESERVE_PART;
-        v->reserves[i] = each < 2 ? 0 : each < VYI_STASH ? each : VYI_STASH;
+    q->seats.rest = ready && !vyi_queue_device(q)->narrow ? 0 : VYI_REST_FOREVER;
+    for (uint32_t i = 0; i < q->slots.partition_count; i++) {
+        const uint32_t each = q->slots.partitions[i].count / VYI_RESERVE_PART;
+        q->seats.reserves[i] = each < 2 ? 0 : each < VYI_STASH ? each : VYI_STASH;
     }
 }
 
-static vyi_seat *vyi_seat_give(vyre *v, uint32_t at, uintptr_t who)
+static vyi_seat *vyi_seat_give(vyi_queue *q, uint32_t at, uintptr_t who)
 {
-    if (vyi_compare_exchange(&v->turning, 0, 1) != 0)
+    if (vyi_compare_exchange(&q->lone.turning, 0, 1) != 0)
         return NULL;
-    const bool vacant = !vyi_load_pointer(&v->sitters[at]);
+    const bool vacant = !vyi_load_pointer(&q->seats.sitters[at]);
     if (vacant)
-        vyi_store_pointer(&v->sitters[at], (void *)who);
-    vyi_store_release(&v->turning, 0);
-    return vacant ? &v->seats[at] : NULL;
+        vyi_store_pointer(&q->seats.sitters[at], (void *)who);
+    vyi_store_release(&q->lone.turning, 0);
+    return vacant ? &q->seats.all[at] : NULL;
 }
 
 /* The calling thread's, or NULL: without one, for now or for good. */
-static inline vyi_seat *vyi_seat_find(vyre *v)
+static inline vyi_seat *vyi_seat_find(vyi_queue *q)
 {
     const uintptr_t me = vyi_thread_id();
     uint32_t at = ((uint32_t)(me >> 4) * 0x9e3779b1u) >> 26;
     for (uint32_t tried = 0; tried < VYI_SEAT_TRIES; tried++) {
-        const uintptr_t who = (uintptr_t)vyi_load_pointer(&v->sitters[at]);
+        const uintptr_t who = (uintptr_t)vyi_load_pointer(&q->seats.sitters[at]);
         if (who == me)
-            return &v->seats[at];
+            return &q->seats.all[at];
         if (who == 0)
-            return vyi_seat_give(v, at, me);
+            return vyi_seat_give(q, at, me);
         at = (at + 1) % VYI_SEATS;
     }
     return NULL;
@@ -17866,21 +17927,21 @@ static inline void vyi_seat_leave(vyi_seat *seat)
 }
 
 /* True: the stash is the caller's until it leaves.  Pairs with vyi_seats_recall. */
-static inline bool vyi_seat_enter(vyre *v, vyi_seat *seat)
+static inline bool vyi_seat_enter(vyi_queue *q, vyi_seat *seat)
 {
     vyi_store_relaxed(&seat->inside, 1);
     vyi_fence_compiler();
-    if (!vyi_recall_is_on(vyi_load_acquire(&v->recall)))
+    if (!vyi_recall_is_on(vyi_load_acquire(&q->seats.recall)))
         return true;
     vyi_seat_leave(seat);
     return false;
 }
 
 /* The caller's seat, entered, or NULL: it does without a stash now. */
-static inline vyi_seat *vyi_seat_sit(vyre *v)
+static inline vyi_seat *vyi_seat_sit(vyi_queue *q)
 {
-    vyi_seat *seat = vyi_load_relaxed(&v->rest) ? NULL : vyi_seat_find(v);
-    return seat && vyi_seat_enter(v, seat) ? seat : NULL;
+    vyi_seat *seat = vyi_load_relaxed(&q->seats.rest) ? NULL : vyi_seat_find(q);
+    return seat && vyi_seat_enter(q, seat) ? seat : NULL;
 }
 
 static inline uint32_t vyi_seat_left(const vyi_seat *seat)
@@ -17889,107 +17950,107 @@ static inline uint32_t vyi_seat_left(const vyi_seat *seat)
 }
 
 /* The next slot of a stash that has one: its BUSY mark. */
-static inline uint32_t vyi_seat_take(vyre *v, vyi_seat *seat, uint32_t *slot)
+static inline uint32_t vyi_seat_take(vyi_queue *q, vyi_seat *seat, uint32_t *slot)
 {
     const uint32_t next = vyi_load_relaxed(&seat->next);
     *slot = vyi_load_relaxed(&seat->slots[next]);
     vyi_store_relaxed(&seat->next, next + 1);
-    return vyi_load_relaxed(&v->marks[*slot]);
+    return vyi_load_relaxed(&q->slots.marks[*slot]);
 }
 
 /* Frees what is left.  No work has had these generations: they are left out. */
-static void vyi_seat_give_back(vyre *v, vyi_seat *seat)
+static void vyi_seat_give_back(vyi_queue *q, vyi_seat *seat)
 {
     while (vyi_seat_left(seat)) {
         uint32_t slot;
-        const uint32_t mark = vyi_seat_take(v, seat, &slot);
-        vyi_store_release(&v->marks[slot], vyi_mark_with(mark, VYI_PHASE_FREE));
+        const uint32_t mark = vyi_seat_take(q, seat, &slot);
+        vyi_store_release(&q->slots.marks[slot], vyi_mark_with(mark, VYI_PHASE_FREE));
     }
 }
 
 /* Whether the stash has something.  One that others have gone an eighth of the
  * ring past, or two, is given back: a result in it would soon be gone.  A new
  * `recall` tells a publisher that has found no slot meanwhile to look again. */
-static bool vyi_seat_has(vyre *v, vyi_seat *seat)
+static bool vyi_seat_has(vyi_queue *q, vyi_seat *seat)
 {
     if (vyi_seat_left(seat) == 0)
         return false;
     const uint32_t part = vyi_load_relaxed(&seat->part);
-    if (vyi_load_relaxed(&v->eras[part]) - vyi_load_relaxed(&seat->era) < 2)
+    if (vyi_load_relaxed(&q->seats.eras[part]) - vyi_load_relaxed(&seat->era) < 2)
         return true;
-    vyi_seat_give_back(v, seat);
-    vyi_store_relaxed(&seat->pause, v->reserves[part]);
-    vyi_fetch_add(&v->recall, 2);
+    vyi_seat_give_back(q, seat);
+    vyi_store_relaxed(&seat->pause, q->seats.reserves[part]);
+    vyi_fetch_add(&q->seats.recall, 2);
     return false;
 }
 
 /* Whether the seat may have a stash. */
-static bool vyi_seat_may_hold(vyre *v, vyi_seat *seat)
+static bool vyi_seat_may_hold(vyi_queue *q, vyi_seat *seat)
 {
     const uint32_t pause = vyi_load_relaxed(&seat->pause);
     if (pause)
         vyi_store_relaxed(&seat->pause, pause - 1);
     if (pause || vyi_load_relaxed(&seat->holds))
         return !pause;
-    const uint32_t holders = vyi_load_relaxed(&v->holders);
+    const uint32_t holders = vyi_load_relaxed(&q->seats.holders);
     if (holders < VYI_HOLDERS &&
-        vyi_compare_exchange(&v->holders, holders, holders + 1) == holders) {
+        vyi_compare_exchange(&q->seats.holders, holders, holders + 1) == holders) {
         vyi_store_relaxed(&seat->holds, 1);
         return true;
     }
-    vyi_store_relaxed(&v->refused, vyi_load_relaxed(&v->refused) + 1);
+    vyi_store_relaxed(&q->seats.refused, vyi_load_relaxed(&q->seats.refused) + 1);
     return false;
 }
 
 /* Fills an empty stash with what is free of the partition's next slots.  The
  * fence lets a recall that sees nobody inside do without one of everybody's. */
-static bool vyi_seat_refill(vyre *v, vyi_seat *seat, vyi_partition *part)
+static bool vyi_seat_refill(vyi_queue *q, vyi_seat *seat, vyi_partition *part)
 {
     vyi_batch b;
-    const vyi_device *d = vyi_engine_device(v);
-    const uint32_t index = (uint32_t)(part - v->partitions), most = v->reserves[index];
+    const vyi_device *d = vyi_queue_device(q);
+    const uint32_t index = (uint32_t)(part - q->slots.partitions), most = q->seats.reserves[index];
     vyi_fence_full();
-    if (most == 0 || vyi_recall_is_on(vyi_load_acquire(&v->recall)) ||
-        !vyi_seat_may_hold(v, seat))
+    if (most == 0 || vyi_recall_is_on(vyi_load_acquire(&q->seats.recall)) ||
+        !vyi_seat_may_hold(q, seat))
         return false;
     b.count = 0;
     /* Up to a multiple of `most`, so that what threads reserve does not share lines. */
-    vyi_batch_claim_run(v, false, part, &b, most - vyi_load_relaxed(&part->cursor) % most);
+    vyi_batch_claim_run(q, false, part, &b, most - vyi_load_relaxed(&part->cursor) % most);
     for (uint32_t i = 0; i < b.count; i++) {
         vyi_store_relaxed(&seat->slots[i], b.slots[i]);
-        vyi_store_release(vyi_engine_words(d, v->mirror_index) + b.slots[i], 0);
+        vyi_store_release(vyi_device_words(d, q->slots.mirror) + b.slots[i], 0);
     }
     if (d->whole_lines)
         vyi_fence_stores();
     vyi_store_relaxed(&seat->part, index);
-    vyi_store_relaxed(&seat->era, vyi_load_relaxed(&v->eras[index]));
+    vyi_store_relaxed(&seat->era, vyi_load_relaxed(&q->seats.eras[index]));
     vyi_store_relaxed(&seat->next, 0);
     vyi_store_relaxed(&seat->count, b.count);
     return b.count != 0;
 }
 
 /* A slot of the partition from the caller's stash: its BUSY mark, or 0. */
-static inline uint32_t vyi_seat_claim(vyre *v, vyi_partition *part, uint32_t *slot)
+static inline uint32_t vyi_seat_claim(vyi_queue *q, vyi_partition *part, uint32_t *slot)
 {
-    vyi_seat *seat = vyi_seat_sit(v);
+    vyi_seat *seat = vyi_seat_sit(q);
     uint32_t mark = 0;
     if (!seat)
         return 0;
-    if (vyi_seat_has(v, seat) ? part == &v->partitions[vyi_load_relaxed(&seat->part)]
-                              : vyi_seat_refill(v, seat, part))
-        mark = vyi_seat_take(v, seat, slot);
+    if (vyi_seat_has(q, seat) ? part == &q->slots.partitions[vyi_load_relaxed(&seat->part)]
+                              : vyi_seat_refill(q, seat, part))
+        mark = vyi_seat_take(q, seat, slot);
     vyi_seat_leave(seat);
     return mark;
 }
 
-VYI_API void vyi_seat_empty(vyre *v, vyi_batch *b, uint32_t count)
+VYI_API void vyi_seat_empty(vyi_queue *q, vyi_batch *b, uint32_t count)
 {
-    vyi_seat *seat = vyi_seat_sit(v);
+    vyi_seat *seat = vyi_seat_sit(q);
     if (!seat)
         return;
-    while (b->count < count && vyi_seat_has(v, seat)) {
+    while (b->count < count && vyi_seat_has(q, seat)) {
         uint32_t slot;
-        const uint32_t mark = vyi_seat_take(v, seat, &slot);
+        const uint32_t mark = vyi_seat_take(q, seat, &slot);
         vyi_batch_add(b, slot, mark);
     }
     vyi_seat_leave(seat);
@@ -17997,51 +18058,51 @@ VYI_API void vyi_seat_empty(vyre *v, vyi_batch *b, uint32_t count)
 
 /* Whether a seat has slots of the partition, of any if it is NULL, or may just
  * be taking some. */
-static bool vyi_seats_have(const vyre *v, const vyi_partition *part)
+static bool vyi_seats_have(const vyi_queue *q, const vyi_partition *part)
 {
     for (uint32_t i = 0; i < VYI_SEATS; i++) {
-        const vyi_seat *seat = &v->seats[i];
-        if (!vyi_load_pointer(&v->sitters[i]))
+        const vyi_seat *seat = &q->seats.all[i];
+        if (!vyi_load_pointer(&q->seats.sitters[i]))
             continue;
         if (vyi_load_acquire(&seat->inside))
             return true;
         if (vyi_seat_left(seat) &&
-            (!part || part == &v->partitions[vyi_load_relaxed(&seat->part)]))
+            (!part || part == &q->slots.partitions[vyi_load_relaxed(&seat->part)]))
             return true;
     }
     return false;
 }
 
-static void vyi_seats_reopen(vyre *v)
+static void vyi_seats_reopen(vyi_queue *q)
 {
-    vyi_store_release(&v->recall, vyi_load_relaxed(&v->recall) + 1);
+    vyi_store_release(&q->seats.recall, vyi_load_relaxed(&q->seats.recall) + 1);
 }
 
 /* Takes back what is reserved; nothing is until vyi_seats_reopen, nor soon after.
  * False: somebody else is at it.  If nobody is inside and nothing reserved, then
  * whoever comes sees `recall` before it takes a slot: its fence in
  * vyi_seat_refill and this one see to that.  Otherwise the fence is everybody's. */
-static bool vyi_seats_recall(vyre *v)
+static bool vyi_seats_recall(vyi_queue *q)
 {
-    const uint32_t before = vyi_load_relaxed(&v->recall);
+    const uint32_t before = vyi_load_relaxed(&q->seats.recall);
     if (vyi_recall_is_on(before) ||
-        vyi_compare_exchange(&v->recall, before, before + 1) != before)
+        vyi_compare_exchange(&q->seats.recall, before, before + 1) != before)
         return false;
     vyi_fence_full();
-    if (vyi_seats_have(v, NULL)) {
-        const uint32_t quarter = v->slots / 4;
+    if (vyi_seats_have(q, NULL)) {
+        const uint32_t quarter = q->slots.count / 4;
         vyi_fence_others();
         for (uint32_t i = 0; i < VYI_SEATS; i++) {
-            while (vyi_load_acquire(&v->seats[i].inside))
+            while (vyi_load_acquire(&q->seats.all[i].inside))
                 vyi_yield();
-            vyi_seat_give_back(v, &v->seats[i]);
+            vyi_seat_give_back(q, &q->seats.all[i]);
         }
-        vyi_store_relaxed(&v->rest, quarter > VYI_REST ? quarter : VYI_REST);
+        vyi_store_relaxed(&q->seats.rest, quarter > VYI_REST ? quarter : VYI_REST);
     }
     for (uint32_t i = 0; i < VYI_SEATS; i++)
-        vyi_store_relaxed(&v->seats[i].holds, 0);
-    vyi_store_relaxed(&v->holders, 0);
-    vyi_store_relaxed(&v->refused, 0);
+        vyi_store_relaxed(&q->seats.all[i].holds, 0);
+    vyi_store_relaxed(&q->seats.holders, 0);
+    vyi_store_relaxed(&q->seats.refused, 0);
     return true;
 }
 
@@ -18049,80 +18110,80 @@ static bool vyi_seats_recall(vyre *v)
 
 /* Whether a publisher that has found no slot should look again; `recall` is what it
  * was before.  False: none was held or reserved meanwhile, so all are in use. */
-static bool vyi_claim_again(vyre *v, const vyi_partition *part, uint32_t recall)
+static bool vyi_claim_again(vyi_queue *q, const vyi_partition *part, uint32_t recall)
 {
-    if (vyi_recall_is_on(recall) || vyi_load_acquire(&v->held)) {
+    if (vyi_recall_is_on(recall) || vyi_load_acquire(&q->slots.held)) {
         vyi_yield(); /* slots are held, for a moment, by the log or a recovery */
         return true;
     }
-    if (!vyi_seats_have(v, part))
-        return vyi_load_acquire(&v->recall) != recall;
-    if (vyi_seats_recall(v))
-        vyi_seats_reopen(v);
+    if (!vyi_seats_have(q, part))
+        return vyi_load_acquire(&q->seats.recall) != recall;
+    if (vyi_seats_recall(q))
+        vyi_seats_reopen(q);
     return true;
 }
 
 /* After a claim without a stash. */
-static void vyi_rest_less(vyre *v)
+static void vyi_rest_less(vyi_queue *q)
 {
-    const uint32_t rest = vyi_load_relaxed(&v->rest);
+    const uint32_t rest = vyi_load_relaxed(&q->seats.rest);
     if (rest && rest != VYI_REST_FOREVER)
-        vyi_store_relaxed(&v->rest, rest - 1);
-    if (vyi_load_relaxed(&v->refused) > VYI_REFUSALS && vyi_seats_recall(v))
-        vyi_seats_reopen(v);
+        vyi_store_relaxed(&q->seats.rest, rest - 1);
+    if (vyi_load_relaxed(&q->seats.refused) > VYI_REFUSALS && vyi_seats_recall(q))
+        vyi_seats_reopen(q);
 }
 
 /* A slot that is not from a stash. */
-static uint32_t vyi_shared_claim(vyre *v, bool wait, vyi_partition *part, uint32_t *slot)
+static uint32_t vyi_shared_claim(vyi_queue *q, bool wait, vyi_partition *part, uint32_t *slot)
 {
     uint32_t recall, mark;
     do {
-        recall = vyi_load_acquire(&v->recall);
-        mark = vyi_partition_claim(v, false, part, slot);
-    } while (!mark && wait && vyi_claim_again(v, part, recall));
+        recall = vyi_load_acquire(&q->seats.recall);
+        mark = vyi_partition_claim(q, false, part, slot);
+    } while (!mark && wait && vyi_claim_again(q, part, recall));
     if (mark) {
-        vyi_era_pass(v, part, *slot - part->first);
-        vyi_rest_less(v);
+        vyi_era_pass(q, part, *slot - part->first);
+        vyi_rest_less(q);
     }
     return mark;
 }
 
-VYI_API uint32_t vyi_work_claim(vyre *v, vyi_way *way, bool wait, const vyre_work *work,
+VYI_API uint32_t vyi_work_claim(vyi_queue *q, vyi_way *way, bool wait, const vyre_work *work,
                                 uint32_t *slot)
 {
-    vyi_partition *part = vyi_partition_of(v, work->priority);
+    vyi_partition *part = vyi_partition_of(q, work->priority);
     if (*way == VYI_WAY_ALONE)
-        return vyi_partition_claim(v, true, part, slot);
-    const uint32_t mark = vyi_seat_claim(v, part, slot);
+        return vyi_partition_claim(q, true, part, slot);
+    const uint32_t mark = vyi_seat_claim(q, part, slot);
     if (mark)
         return mark;
     *way = VYI_WAY_SHARED;
-    return vyi_shared_claim(v, wait, part, slot);
+    return vyi_shared_claim(q, wait, part, slot);
 }
 
 /* --- holding all ---------------------------------------------------------- */
 
-static inline bool vyi_slot_is_pending(const vyre *v, uint32_t slot, uint32_t mark)
+static inline bool vyi_slot_is_pending(const vyi_queue *q, uint32_t slot, uint32_t mark)
 {
-    return vyi_mark_phase(mark) == VYI_PHASE_FLIGHT && !vyi_slot_outcome(v, slot);
+    return vyi_mark_phase(mark) == VYI_PHASE_FLIGHT && !vyi_slot_outcome(q, slot);
 }
 
-static bool vyi_slots_hold(vyre *v, bool alone, bool force)
+static bool vyi_slots_hold(vyi_queue *q, bool alone, bool force)
 {
-    vyi_store_release(&v->held, 1);
-    for (uint32_t slot = 0; slot < v->slots; slot++) {
+    vyi_store_release(&q->slots.held, 1);
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
         for (;;) {
-            const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+            const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
             const bool busy = vyi_mark_phase(mark) == VYI_PHASE_BUSY;
-            if ((busy || vyi_slot_is_pending(v, slot, mark)) && !force) {
+            if ((busy || vyi_slot_is_pending(q, slot, mark)) && !force) {
                 while (slot-- > 0)
-                    vyi_store_release(&v->marks[slot], v->kept[slot]);
-                vyi_store_release(&v->held, 0);
+                    vyi_store_release(&q->slots.marks[slot], q->slots.kept[slot]);
+                vyi_store_release(&q->slots.held, 0);
                 return false;
             }
-            vyi_store_release(&v->kept[slot], mark); /* before BUSY: for vyi_mark_unheld */
+            vyi_store_release(&q->slots.kept[slot], mark); /* before BUSY: for vyi_mark_unheld */
             if (!busy &&
-                vyi_mark_move(v, alone, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+                vyi_mark_move(q, alone, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
                 break;
             vyi_yield();
         }
@@ -18131,10 +18192,10 @@ static bool vyi_slots_hold(vyre *v, bool alone, bool force)
 }
 
 /* No work is in flight; what is BUSY may be reserved only. */
-static bool vyi_slots_rest(const vyre *v)
+static bool vyi_slots_rest(const vyi_queue *q)
 {
-    for (uint32_t slot = 0; slot < v->slots; slot++) {
-        if (vyi_slot_is_pending(v, slot, vyi_load_acquire(&v->marks[slot])))
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
+        if (vyi_slot_is_pending(q, slot, vyi_load_acquire(&q->slots.marks[slot])))
             return false;
     }
     return true;
@@ -18142,42 +18203,42 @@ static bool vyi_slots_rest(const vyre *v)
 
 /* Nothing is reserved from before the first slot is held until after the last
  * one is put back. */
-VYI_API bool vyi_engine_hold(vyre *v, bool force)
+VYI_API bool vyi_queue_hold(vyi_queue *q, bool force)
 {
-    if (!force && !vyi_slots_rest(v))
+    if (!force && !vyi_slots_rest(q))
         return false;
-    while (!vyi_seats_recall(v))
+    while (!vyi_seats_recall(q))
         vyi_yield();
-    const bool alone = vyi_alone_enter(v);
-    const bool held = vyi_slots_hold(v, alone, force);
-    vyi_alone_leave(v, alone);
+    const bool alone = vyi_alone_enter(q);
+    const bool held = vyi_slots_hold(q, alone, force);
+    vyi_alone_leave(q, alone);
     if (!held)
-        vyi_seats_reopen(v);
+        vyi_seats_reopen(q);
     return held;
 }
 
-VYI_API void vyi_engine_unhold(vyre *v)
+VYI_API void vyi_queue_unhold(vyi_queue *q)
 {
-    for (uint32_t slot = 0; slot < v->slots; slot++)
-        vyi_store_release(&v->marks[slot], v->kept[slot]);
-    vyi_store_release(&v->held, 0);
-    vyi_seats_reopen(v);
+    for (uint32_t slot = 0; slot < q->slots.count; slot++)
+        vyi_store_release(&q->slots.marks[slot], q->slots.kept[slot]);
+    vyi_store_release(&q->slots.held, 0);
+    vyi_seats_reopen(q);
 }
 
-VYI_API uint32_t vyi_engine_pending(const vyre *v)
+VYI_API uint32_t vyi_queue_pending(const vyi_queue *q)
 {
     uint32_t count = 0;
-    for (uint32_t slot = 0; slot < v->slots; slot++)
-        count += vyi_slot_is_pending(v, slot, vyi_load_acquire(&v->marks[slot]));
+    for (uint32_t slot = 0; slot < q->slots.count; slot++)
+        count += vyi_slot_is_pending(q, slot, vyi_load_acquire(&q->slots.marks[slot]));
     return count;
 }
 
-VYI_API uint32_t vyi_engine_waiting(const vyre *v)
+VYI_API uint32_t vyi_queue_waiting(const vyi_queue *q)
 {
     uint32_t which = 0;
-    for (uint32_t slot = 0; slot < v->slots; slot++) {
-        const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
-        if (vyi_slot_is_pending(v, slot, mark))
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
+        const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+        if (vyi_slot_is_pending(q, slot, mark))
             which = (which + slot + mark + 1) * 0x9e3779b1u | 1u;
     }
     return which;
@@ -18205,10 +18266,10 @@ VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_
         return vyi_fail(err, VYRE_E_OPCODE, work->opcode,
                         "Use a built-in opcode, or one for which vyre_opcode_is_user() is true.",
                         "opcode 0x%08x is reserved", work->opcode);
-    if (work->tenant >= v->tenants)
+    if (work->tenant >= v->desc.tenants)
         return vyi_fail(err, VYRE_E_TENANT_RANGE, work->tenant,
                         "Set vyre_desc.tenants to one more than the largest tenant id.",
-                        "tenant %u is not one of the handle's %u", work->tenant, v->tenants);
+                        "tenant %u is not one of the handle's %u", work->tenant, v->desc.tenants);
     if ((uint32_t)work->priority >= VYRE_PRIORITY_LEVELS)
         return vyi_fail(err, VYRE_E_PRIORITY, (uint64_t)work->priority,
                         "Use one of the VYRE_PRIORITY_ levels.", "priority %d does not exist",
@@ -18217,11 +18278,11 @@ VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_
 }
 
 /* What vyi_engine_check finds nothing to say about, in one branch. */
-static inline bool vyi_work_is_plain(const vyre *v, const vyre_work *work)
+static inline bool vyi_work_is_plain(const vyi_queue *q, const vyre_work *work)
 {
     const uint32_t priority = (uint32_t)work->priority;
     return (work->arg_count <= VYRE_MAX_ARGS) & (work->opcode < VYRE_OP_LOAD_MISS - 0x100u) &
-           (work->tenant < v->tenants) & (priority < VYRE_PRIORITY_LEVELS);
+           (work->tenant < q->v->desc.tenants) & (priority < VYRE_PRIORITY_LEVELS);
 }
 
 VYI_STATIC_ASSERT(work_begins_with_four_words,
@@ -18230,9 +18291,9 @@ VYI_STATIC_ASSERT(work_begins_with_four_words,
                       sizeof(vyre_priority) == 4 && VYRE_OP_LOAD_MISS < 0x80000000u);
 
 /* The same of many, without a branch for each. */
-static bool vyi_works_are_plain(const vyre *v, const vyre_work *works, uint32_t count)
+static bool vyi_works_are_plain(const vyi_queue *q, const vyre_work *works, uint32_t count)
 {
-    const vyi_quad limits = vyi_quad_of(VYRE_OP_LOAD_MISS - 0x101u, v->tenants - 1u,
+    const vyi_quad limits = vyi_quad_of(VYRE_OP_LOAD_MISS - 0x101u, q->v->desc.tenants - 1u,
                                         VYRE_PRIORITY_LEVELS - 1u, VYRE_MAX_ARGS);
     vyi_quad bad = vyi_quad_of(0, 0, 0, 0);
     for (uint32_t i = 0; i < count; i++)
@@ -18243,25 +18304,25 @@ static bool vyi_works_are_plain(const vyre *v, const vyre_work *works, uint32_t 
 VYI_STATIC_ASSERT(slot_pairs, VYRE_SLOT_TENANT % 2 == 0 && VYRE_SLOT_ARGS % 2 == 0 &&
                                   VYRE_SLOT_PRIORITY == VYRE_SLOT_TENANT + 1);
 
-VYI_API vyre_status vyi_engine_gone(const vyre *v, const char *what, vyre_error *err)
+VYI_API vyre_status vyi_queue_gone(const vyi_queue *q, const char *what, vyre_error *err)
 {
-    vyi_mutex *lock = vyi_engine_lock(v);
+    vyi_mutex *lock = &q->v->lock;
     vyi_fail(err, VYRE_E_DEVICE_LOST, 0, "Call vyre_recover().", "the device was lost; %s", what);
     if (!err || !vyi_mutex_try(lock))
         return VYRE_E_DEVICE_LOST;
-    if (v->state == VYI_STATE_LOST) {
-        err->native = v->lost.native;
-        snprintf(err->text, sizeof err->text, "%s: %.120s", what, v->lost.text);
+    if (q->state == VYI_STATE_LOST) {
+        err->native = q->loss.how.native;
+        snprintf(err->text, sizeof err->text, "%s: %.120s", what, q->loss.how.text);
     }
     vyi_mutex_unlock(lock);
     return VYRE_E_DEVICE_LOST;
 }
 
 VYI_COLD
-VYI_API vyre_status vyi_engine_refuses(const vyre *v, uint32_t state, vyre_error *err)
+VYI_API vyre_status vyi_queue_refuses(const vyi_queue *q, uint32_t state, vyre_error *err)
 {
     if (state == VYI_STATE_LOST)
-        return vyi_engine_gone(v, "nothing can be published", err);
+        return vyi_queue_gone(q, "nothing can be published", err);
     return vyi_fail(err, VYRE_E_STOPPED, 0, "Call vyre_start() to go on.",
                     "opcode SHUTDOWN has stopped the kernel");
 }
@@ -18280,15 +18341,15 @@ static inline const uint32_t *vyi_work_keep(const vyre_work *work)
 }
 
 /* Everything but STATUS.  The slot is the caller's. */
-static inline void vyi_slot_fill(vyre *v, const vyi_device *d, uint32_t slot,
+static inline void vyi_slot_fill(vyi_queue *q, const vyi_device *d, uint32_t slot,
                                  const vyre_work *work)
 {
-    uint32_t *at = vyi_engine_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
+    uint32_t *at = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
     const uint32_t *keep = vyi_work_keep(work) + VYRE_SLOT_ARGS;
 
-    if (v->record)
-        v->record[slot] = *work;
-    vyi_store_release(vyi_engine_words(d, v->mirror_index) + slot, 0);
+    if (q->slots.record)
+        q->slots.record[slot] = *work;
+    vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot, 0);
     vyi_store_relaxed(at + VYRE_SLOT_OPCODE, vyi_le32(work->opcode));
     vyi_store_pair(at + VYRE_SLOT_TENANT, work->tenant, vyi_priority_level(work->priority));
     at += VYRE_SLOT_ARGS;
@@ -18299,7 +18360,7 @@ static inline void vyi_slot_fill(vyre *v, const vyi_device *d, uint32_t slot,
 /* Pairs with the kernel's claiming acquire. */
 static inline void vyi_slot_raise(const vyi_device *d, uint32_t slot)
 {
-    vyi_store_release(vyi_engine_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS,
+    vyi_store_release(vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS,
                       vyi_le32(VYRE_SLOT_PUBLISHED));
 }
 
@@ -18375,10 +18436,10 @@ static void vyi_lines_store_wide(uint32_t *ring, const uint32_t *slots, const vy
 }
 #endif
 
-static inline void vyi_lines_store(const vyre *v, uint32_t *ring, const uint32_t *slots,
+static inline void vyi_lines_store(const vyi_queue *q, uint32_t *ring, const uint32_t *slots,
                                    const vyre_work *works, uint32_t count)
 {
-    if (v->wide)
+    if (q->wide)
         vyi_lines_store_wide(ring, slots, works, count);
     else
         vyi_lines_store_narrow(ring, slots, works, count);
@@ -18389,30 +18450,30 @@ static inline void vyi_lines_store(const vyre *v, uint32_t *ring, const uint32_t
  * a fence.  A seat's words are behind one already.  A lone thread cleared them
  * when it saw the last end, and mostly a fence has been made since: where the
  * program has no buffers, that will do. */
-static inline void vyi_slots_store_lines(vyre *v, const vyi_device *d, vyi_way way,
+static inline void vyi_slots_store_lines(vyi_queue *q, const vyi_device *d, vyi_way way,
                                          const uint32_t *slots, const vyre_work *works,
                                          uint32_t count)
 {
-    uint32_t *mirror = vyi_engine_words(d, v->mirror_index);
-    bool fence = way == VYI_WAY_SHARED || v->user_count != 0;
-    for (uint32_t i = 0; i < count && v->record; i++)
-        v->record[slots[i]] = works[i];
+    uint32_t *mirror = vyi_device_words(d, q->slots.mirror);
+    bool fence = way == VYI_WAY_SHARED || q->v->buffers.user_count != 0;
+    for (uint32_t i = 0; i < count && q->slots.record; i++)
+        q->slots.record[slots[i]] = works[i];
     for (uint32_t i = 0; i < count && way == VYI_WAY_SHARED; i++)
         vyi_store_release(mirror + slots[i], 0);
     for (uint32_t i = 0; i < count && way == VYI_WAY_ALONE; i++)
-        fence |= v->cleared[slots[i]] == v->fences;
+        fence |= q->lone.cleared[slots[i]] == q->lone.fences;
     if (fence)
         vyi_fence_stores();
     if (fence && way == VYI_WAY_ALONE)
-        v->fences++;
-    vyi_lines_store(v, vyi_engine_words(d, VYI_ROLE_RING), slots, works, count);
+        q->lone.fences++;
+    vyi_lines_store(q, vyi_device_words(d, VYI_ROLE_RING), slots, works, count);
 }
 
 /* --- publishing, one slot or many ---------------------------------------- */
 
-VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_work *work)
+VYI_API void vyi_slot_write(vyi_queue *q, vyi_device *d, uint32_t slot, const vyre_work *work)
 {
-    vyi_slot_fill(v, d, slot, work);
+    vyi_slot_fill(q, d, slot, work);
     if (d->write_combined)
         vyi_fence_stores();
     vyi_slot_raise(d, slot);
@@ -18420,19 +18481,19 @@ VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_wo
         vyi_fence_stores();
 }
 
-static vyre_status vyi_engine_full(const vyre *v, vyre_error *err)
+static vyre_status vyi_queue_full(const vyi_queue *q, vyre_error *err)
 {
-    return vyi_fail(err, VYRE_FULL, v->slots,
+    return vyi_fail(err, VYRE_FULL, q->slots.count,
                     "Poll or wait for a ticket and publish again, or use more slots.",
-                    "none of the %u slots is free", v->slots);
+                    "none of the %u slots is free", q->slots.count);
 }
 
 /* A lone thread's: those of the next places that are FREE, as far as they follow
  * each other.  Their marks stay FREE until they are FLIGHT: whoever takes slots,
  * or asks for one, enters first, and so waits until the lone thread is outside;
- * and whoever only looks (vyi_engine_pending, a drain) passes over BUSY and FREE
+ * and whoever only looks (vyi_queue_pending, a drain) passes over BUSY and FREE
  * alike. */
-static inline uint32_t vyi_lone_claim(const vyre *v, vyi_partition *part, uint32_t *slots,
+static inline uint32_t vyi_lone_claim(const vyi_queue *q, vyi_partition *part, uint32_t *slots,
                                       uint32_t *marks, uint32_t count)
 {
     const uint32_t turn = vyi_load_relaxed(&part->cursor);
@@ -18440,7 +18501,7 @@ static inline uint32_t vyi_lone_claim(const vyre *v, vyi_partition *part, uint32
     const uint32_t most = vyi_partition_run(part, turn, count, &place);
     for (; n < most; n++) {
         const uint32_t slot = part->first + place + n;
-        const uint32_t mark = vyi_load_relaxed(&v->marks[slot]);
+        const uint32_t mark = vyi_load_relaxed(&q->slots.marks[slot]);
         if (vyi_mark_phase(mark) != VYI_PHASE_FREE)
             break;
         slots[n] = slot;
@@ -18508,10 +18569,11 @@ static inline uint32_t vyi_marks_fly(uint32_t *marks)
 /* How many of a lone thread's next slots are FREE, and whether a fence must stand
  * before their lines (vyi_slots_store_lines). */
 VYI_INLINE
-static inline uint32_t vyi_lone_free(const vyre *v, uint32_t first, uint32_t count, bool *fence)
+static inline uint32_t vyi_lone_free(const vyi_queue *q, uint32_t first, uint32_t count,
+                                     bool *fence)
 {
-    const uint32_t *marks = v->marks + first, *cleared = v->cleared + first;
-    const uint32_t fences = v->fences;
+    const uint32_t *marks = q->slots.marks + first, *cleared = q->lone.cleared + first;
+    const uint32_t fences = q->lone.fences;
     bool behind = false;
     uint32_t n = 0;
     while (n < count) {
@@ -18524,15 +18586,15 @@ static inline uint32_t vyi_lone_free(const vyre *v, uint32_t first, uint32_t cou
             break;
         behind |= cleared[n++] == fences;
     }
-    *fence = behind || v->user_count != 0;
+    *fence = behind || q->v->buffers.user_count != 0;
     return n;
 }
 
 /* They are FLIGHT; the last one's mark. */
 VYI_INLINE
-static inline uint32_t vyi_lone_fly(vyre *v, uint32_t first, uint32_t count)
+static inline uint32_t vyi_lone_fly(vyi_queue *q, uint32_t first, uint32_t count)
 {
-    uint32_t *marks = v->marks + first, mark = 0;
+    uint32_t *marks = q->slots.marks + first, mark = 0;
     for (uint32_t n = 0; n < count;) {
         if (vyi_marks_by_four(marks + n, count - n)) {
             mark = vyi_marks_fly(marks + n);
@@ -18549,61 +18611,61 @@ static inline uint32_t vyi_lone_fly(vyre *v, uint32_t first, uint32_t count)
  * partition's cursor, as vyi_lone_claim finds them; how many, the last one's
  * ticket. */
 VYI_INLINE
-static inline uint32_t vyi_lone_lines(vyre *v, const vyi_device *d, vyi_partition *part,
+static inline uint32_t vyi_lone_lines(vyi_queue *q, const vyi_device *d, vyi_partition *part,
                                       const vyre_work *works, uint32_t count, vyre_ticket *last)
 {
     const uint32_t turn = vyi_load_relaxed(&part->cursor);
     uint32_t place;
     bool fence;
     const uint32_t most = vyi_partition_run(part, turn, count, &place);
-    const uint32_t first = part->first + place, n = vyi_lone_free(v, first, most, &fence);
+    const uint32_t first = part->first + place, n = vyi_lone_free(q, first, most, &fence);
     if (n == 0)
         return 0;
     vyi_store_relaxed(&part->cursor, turn + n);
-    if (v->record)
-        memcpy(v->record + first, works, n * sizeof *works);
+    if (q->slots.record)
+        memcpy(q->slots.record + first, works, n * sizeof *works);
     if (fence) {
         vyi_fence_stores();
-        v->fences++;
+        q->lone.fences++;
     }
-    vyi_lines_store(v, vyi_engine_words(d, VYI_ROLE_RING) + (size_t)first * VYRE_SLOT_WORDS, NULL,
+    vyi_lines_store(q, vyi_device_words(d, VYI_ROLE_RING) + (size_t)first * VYRE_SLOT_WORDS, NULL,
                     works, n);
-    *last = vyi_ticket_of(first + n - 1, vyi_lone_fly(v, first, n));
+    *last = vyi_ticket_of(first + n - 1, vyi_lone_fly(q, first, n));
     return n;
 }
 
 /* Into a slot that is taken for it, in whatever way; false: none is free. */
-static bool vyi_work_publish(vyre *v, bool alone, const vyre_work *work, vyre_ticket *ticket)
+static bool vyi_work_publish(vyi_queue *q, bool alone, const vyre_work *work, vyre_ticket *ticket)
 {
     uint32_t slot = 0, mark;
     vyi_way way = alone ? VYI_WAY_ALONE : VYI_WAY_SEAT;
-    if (!alone || !vyi_lone_claim(v, vyi_partition_of(v, work->priority), &slot, &mark, 1))
-        mark = vyi_work_claim(v, &way, true, work, &slot);
-    vyi_device *d = vyi_engine_device(v); /* a recovery may have replaced it before the claim */
+    if (!alone || !vyi_lone_claim(q, vyi_partition_of(q, work->priority), &slot, &mark, 1))
+        mark = vyi_work_claim(q, &way, true, work, &slot);
+    vyi_device *d = vyi_queue_device(q); /* a recovery may have replaced it before the claim */
     if (!mark)
         return false;
     if (d->whole_lines)
-        vyi_slots_store_lines(v, d, way, &slot, work, 1);
+        vyi_slots_store_lines(q, d, way, &slot, work, 1);
     else
-        vyi_slot_write(v, d, slot, work);
-    vyi_store_release(&v->marks[slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
+        vyi_slot_write(q, d, slot, work);
+    vyi_store_release(&q->slots.marks[slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
     *ticket = vyi_ticket_of(slot, mark);
     return true;
 }
 
-static inline void vyi_engine_wake(vyre *v)
+static inline void vyi_queue_wake(vyi_queue *q)
 {
-    vyi_device *d = vyi_engine_device(v);
+    vyi_device *d = vyi_queue_device(q);
     if (d->backend->wake)
         d->backend->wake(d);
 }
 
 /* Whether the work in the slot before is under way. */
-static inline bool vyi_slot_before_is_busy(const vyre *v, uint32_t slot)
+static inline bool vyi_slot_before_is_busy(const vyi_queue *q, uint32_t slot)
 {
-    const uint32_t before = (slot ? slot : v->slots) - 1;
-    const uint32_t *mirror = vyi_engine_words(vyi_engine_device(v), v->mirror_index);
-    return vyi_mark_phase(vyi_load_relaxed(&v->marks[before])) == VYI_PHASE_FLIGHT &&
+    const uint32_t before = (slot ? slot : q->slots.count) - 1;
+    const uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror);
+    return vyi_mark_phase(vyi_load_relaxed(&q->slots.marks[before])) == VYI_PHASE_FLIGHT &&
            vyi_load_relaxed(&mirror[before]) == 0;
 }
 
@@ -18611,10 +18673,10 @@ static inline bool vyi_slot_before_is_busy(const vyre *v, uint32_t slot)
  * passes one slot in many; and, where a kernel lives, whoever comes behind a work
  * that has ended, for the leases may have run out since.  After a look they last
  * for longer than works stay close behind each other (vyi_chain_cadence). */
-static inline void vyi_publish_nudge(vyre *v, uint32_t first, uint32_t last, uint32_t count)
+static inline void vyi_publish_nudge(vyi_queue *q, uint32_t first, uint32_t last, uint32_t count)
 {
-    if ((last & v->look_mask) < count || (!vyi_slot_before_is_busy(v, first) && v->lives))
-        vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
+    if ((last & q->look_mask) < count || (!vyi_slot_before_is_busy(q, first) && q->lives))
+        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
 }
 
 VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
@@ -18623,53 +18685,54 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
     if (!v || !work)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and a work.",
                         "%s is NULL", v ? "work" : "the handle");
+    vyi_queue *q = &v->queue;
     vyre_status status = VYRE_OK;
-    if (!vyi_work_is_plain(v, work))
+    if (!vyi_work_is_plain(q, work))
         status = vyi_engine_check(v, work, err);
     if (status == VYRE_OK)
-        status = vyi_engine_takes_work(v, err);
+        status = vyi_queue_takes_work(q, err);
     if (status != VYRE_OK)
         return status;
 
     vyre_ticket unasked, *t = ticket ? ticket : &unasked;
-    const bool alone = vyi_alone_enter(v);
-    const vyi_device *d = vyi_engine_device(v);
+    const bool alone = vyi_alone_enter(q);
+    const vyi_device *d = vyi_queue_device(q);
     const bool published =
         (alone && d->whole_lines &&
-         vyi_lone_lines(v, d, vyi_partition_of(v, work->priority), work, 1, t)) ||
-        vyi_work_publish(v, alone, work, t);
-    vyi_alone_leave(v, alone);
+         vyi_lone_lines(q, d, vyi_partition_of(q, work->priority), work, 1, t)) ||
+        vyi_work_publish(q, alone, work, t);
+    vyi_alone_leave(q, alone);
     if (!published) {
-        vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
-        return vyi_engine_full(v, err);
+        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
+        return vyi_queue_full(q, err);
     }
-    vyi_engine_wake(v);
-    vyi_publish_nudge(v, t->slot, t->slot, 1);
+    vyi_queue_wake(q);
+    vyi_publish_nudge(q, t->slot, t->slot, 1);
     return VYRE_OK;
 }
 
 /* Slots for the first of `count` works (VYI_BATCH at most), as many as there are,
  * at least one unless the ring is full. */
-static void vyi_batch_claim(vyre *v, vyi_way *way, vyi_batch *b, const vyre_work *works,
+static void vyi_batch_claim(vyi_queue *q, vyi_way *way, vyi_batch *b, const vyre_work *works,
                             uint32_t count)
 {
     const bool alone = *way == VYI_WAY_ALONE;
     b->count = 0;
-    if (v->partition_count == 1 && alone)
-        b->count = vyi_lone_claim(v, &v->partitions[0], b->slots, b->marks, count);
+    if (q->slots.partition_count == 1 && alone)
+        b->count = vyi_lone_claim(q, &q->slots.partitions[0], b->slots, b->marks, count);
     if (b->count)
         return;
-    if (v->partition_count == 1 && count > 1) {
+    if (q->slots.partition_count == 1 && count > 1) {
         if (!alone)
-            vyi_seat_empty(v, b, count);
+            vyi_seat_empty(q, b, count);
         if (b->count < count && !alone)
             *way = VYI_WAY_SHARED;
         if (b->count < count)
-            vyi_batch_claim_run(v, alone, &v->partitions[0], b, count - b->count);
+            vyi_batch_claim_run(q, alone, &q->slots.partitions[0], b, count - b->count);
     }
-    while (b->count < count && (b->count == 0 || v->partition_count > 1)) {
+    while (b->count < count && (b->count == 0 || q->slots.partition_count > 1)) {
         uint32_t slot = 0;
-        const uint32_t mark = vyi_work_claim(v, way, b->count == 0, &works[b->count], &slot);
+        const uint32_t mark = vyi_work_claim(q, way, b->count == 0, &works[b->count], &slot);
         if (!mark)
             break;
         vyi_batch_add(b, slot, mark);
@@ -18685,10 +18748,10 @@ static void vyi_batch_raise(const vyi_device *d, const vyi_batch *b)
     vyi_fence_stores();
 }
 
-static void vyi_batch_write(vyre *v, vyi_device *d, const vyi_batch *b, const vyre_work *works)
+static void vyi_batch_write(vyi_queue *q, vyi_device *d, const vyi_batch *b, const vyre_work *works)
 {
     for (uint32_t i = 0; i < b->count; i++) {
-        vyi_slot_fill(v, d, b->slots[i], &works[i]);
+        vyi_slot_fill(q, d, b->slots[i], &works[i]);
         if (!d->write_combined)
             vyi_slot_raise(d, b->slots[i]);
     }
@@ -18697,22 +18760,22 @@ static void vyi_batch_write(vyre *v, vyi_device *d, const vyi_batch *b, const vy
 }
 
 /* Into whatever slots there are; how many, the first one, the last one's ticket. */
-static uint32_t vyi_batch_publish(vyre *v, bool alone, const vyre_work *works, uint32_t count,
+static uint32_t vyi_batch_publish(vyi_queue *q, bool alone, const vyre_work *works, uint32_t count,
                                   uint32_t *first, vyre_ticket *last)
 {
     vyi_batch b;
     vyi_way way = alone ? VYI_WAY_ALONE : VYI_WAY_SEAT;
-    vyi_batch_claim(v, &way, &b, works, count);
+    vyi_batch_claim(q, &way, &b, works, count);
     const uint32_t n = b.count;
-    vyi_device *d = vyi_engine_device(v);
+    vyi_device *d = vyi_queue_device(q);
     if (n == 0)
         return 0;
     if (d->whole_lines)
-        vyi_slots_store_lines(v, d, way, b.slots, works, n);
+        vyi_slots_store_lines(q, d, way, b.slots, works, n);
     else
-        vyi_batch_write(v, d, &b, works);
+        vyi_batch_write(q, d, &b, works);
     for (uint32_t i = 0; i < n; i++)
-        vyi_store_release(&v->marks[b.slots[i]], vyi_mark_with(b.marks[i], VYI_PHASE_FLIGHT));
+        vyi_store_release(&q->slots.marks[b.slots[i]], vyi_mark_with(b.marks[i], VYI_PHASE_FLIGHT));
     *first = b.slots[0];
     *last = vyi_ticket_of(b.slots[n - 1], b.marks[n - 1]);
     return n;
@@ -18720,22 +18783,22 @@ static uint32_t vyi_batch_publish(vyre *v, bool alone, const vyre_work *works, u
 
 /* Publishes the first works of `count`, at most VYI_BATCH; how many it were, the
  * first one's slot and the last one's ticket. */
-static uint32_t vyi_publish_batch(vyre *v, const vyre_work *works, uint32_t count,
+static uint32_t vyi_publish_batch(vyi_queue *q, const vyre_work *works, uint32_t count,
                                   uint32_t *first, vyre_ticket *last)
 {
-    const bool alone = vyi_alone_enter(v);
-    const vyi_device *d = vyi_engine_device(v);
+    const bool alone = vyi_alone_enter(q);
+    const vyi_device *d = vyi_queue_device(q);
     const uint32_t most = count < VYI_BATCH ? count : VYI_BATCH;
     uint32_t n = 0;
-    if (alone && d->whole_lines && v->partition_count == 1)
-        n = vyi_lone_lines(v, d, &v->partitions[0], works, most, last);
+    if (alone && d->whole_lines && q->slots.partition_count == 1)
+        n = vyi_lone_lines(q, d, &q->slots.partitions[0], works, most, last);
     if (n)
         *first = last->slot + 1 - n;
     else
-        n = vyi_batch_publish(v, alone, works, most, first, last);
-    vyi_alone_leave(v, alone);
+        n = vyi_batch_publish(q, alone, works, most, first, last);
+    vyi_alone_leave(q, alone);
     if (n)
-        vyi_engine_wake(v);
+        vyi_queue_wake(q);
     return n;
 }
 
@@ -18745,8 +18808,9 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
     if (!v || (!works && count))
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and an array of works.",
                         "%s is NULL", v ? "works" : "the handle");
-    vyre_status status = vyi_engine_takes_work(v, err);
-    const bool plain = vyi_works_are_plain(v, works, count);
+    vyi_queue *q = &v->queue;
+    vyre_status status = vyi_queue_takes_work(q, err);
+    const bool plain = vyi_works_are_plain(q, works, count);
     for (uint32_t i = 0; i < count && status == VYRE_OK && !plain; i++)
         status = vyi_engine_check(v, &works[i], err);
     if (status != VYRE_OK)
@@ -18756,20 +18820,20 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
     vyre_ticket unasked, *t = last ? last : &unasked;
     while (done < count) {
         uint32_t from = 0;
-        const uint32_t n = vyi_publish_batch(v, works + done, count - done, &from, t);
+        const uint32_t n = vyi_publish_batch(q, works + done, count - done, &from, t);
         if (n == 0)
             break;
         first = done ? first : from;
         done += n;
     }
     /* A batch is worth a pass of a kernel that does not stay. */
-    if (done < count || !v->lives)
-        vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
+    if (done < count || !q->lives)
+        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
     else if (count)
-        vyi_publish_nudge(v, first, t->slot, count);
+        vyi_publish_nudge(q, first, t->slot, count);
     if (published)
         *published = done;
-    return done == count ? VYRE_OK : vyi_engine_full(v, err);
+    return done == count ? VYRE_OK : vyi_queue_full(q, err);
 }
 /* ==========================================================================
  * engine: waiting for what was published
@@ -18780,9 +18844,9 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
 
 /* --- outcomes ------------------------------------------------------------ */
 
-VYI_API vyre_status vyi_ticket_history(vyre *v, vyre_ticket t, uint32_t *code)
+VYI_API vyre_status vyi_ticket_history(vyi_queue *q, vyre_ticket t, uint32_t *code)
 {
-    vyi_trouble *trouble = &v->trouble[t.slot];
+    vyi_trouble *trouble = &q->slots.trouble[t.slot];
     const uint32_t generation = vyi_load_acquire(&trouble->generation);
     const uint32_t found = vyi_load_acquire(&trouble->code);
     const bool stable = vyi_load_acquire(&trouble->generation) == generation;
@@ -18802,51 +18866,51 @@ VYI_API vyre_status vyi_ticket_history(vyre *v, vyre_ticket t, uint32_t *code)
 /* Records an end that was seen, so that a recovery knows of it. `told`: so does
  * the program.  False when the mark has changed meanwhile: then what was seen may
  * be the end of something else. */
-static bool vyi_ticket_seen(vyre *v, bool alone, vyre_ticket t, uint32_t mark, uint32_t outcome,
-                            bool told)
+static bool vyi_ticket_seen(vyi_queue *q, bool alone, vyre_ticket t, uint32_t mark,
+                            uint32_t outcome, bool told)
 {
-    vyi_slot_clear(v, alone, t.slot);
+    vyi_slot_clear(q, alone, t.slot);
     if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
-        return vyi_mark_move(v, alone, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_FREE));
-    if (!vyi_mark_move(v, alone, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+        return vyi_mark_move(q, alone, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_FREE));
+    if (!vyi_mark_move(q, alone, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
         return false;
-    vyi_slot_trouble(v, t.slot, t.generation, VYI_MIRROR_FAULT(outcome), told);
-    vyi_store_release(&v->marks[t.slot], vyi_mark_with(mark, VYI_PHASE_FREE));
+    vyi_slot_trouble(q, t.slot, t.generation, VYI_MIRROR_FAULT(outcome), told);
+    vyi_store_release(&q->slots.marks[t.slot], vyi_mark_with(mark, VYI_PHASE_FREE));
     return true;
 }
 
 /* The slot's mark; while all are held, what it was before if its end had been
  * seen by then.  A recovery may have counted its generation on. */
-static uint32_t vyi_mark_unheld(const vyre *v, uint32_t slot)
+static uint32_t vyi_mark_unheld(const vyi_queue *q, uint32_t slot)
 {
-    const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
-    if (vyi_mark_phase(mark) != VYI_PHASE_BUSY || !vyi_load_acquire(&v->held))
+    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+    if (vyi_mark_phase(mark) != VYI_PHASE_BUSY || !vyi_load_acquire(&q->slots.held))
         return mark;
-    const uint32_t kept = vyi_load_acquire(&v->kept[slot]);
+    const uint32_t kept = vyi_load_acquire(&q->slots.kept[slot]);
     const uint32_t age =
         (vyi_mark_generation(kept) - vyi_mark_generation(mark)) & VYI_GENERATION_MASK;
     return vyi_mark_phase(kept) == VYI_PHASE_FREE && age <= 1 ? kept : mark;
 }
 
-static vyre_status vyi_slot_look(vyre *v, bool alone, vyre_ticket t, uint32_t *code)
+static vyre_status vyi_slot_look(vyi_queue *q, bool alone, vyre_ticket t, uint32_t *code)
 {
-    if (t.slot >= v->slots || t.generation == 0 || t.generation > VYI_GENERATION_MASK)
+    if (t.slot >= q->slots.count || t.generation == 0 || t.generation > VYI_GENERATION_MASK)
         return VYRE_E_TICKET;
     for (;;) {
-        const uint32_t mark = vyi_mark_unheld(v, t.slot);
+        const uint32_t mark = vyi_mark_unheld(q, t.slot);
         const uint32_t age =
             (vyi_mark_generation(mark) - t.generation) & VYI_GENERATION_MASK;
         if (age >= VYI_GENERATION_HALF)
             return VYRE_E_TICKET;
         if (age != 0 || vyi_mark_phase(mark) == VYI_PHASE_FREE)
-            return vyi_ticket_history(v, t, code);
+            return vyi_ticket_history(q, t, code);
         if (vyi_mark_phase(mark) == VYI_PHASE_BUSY)
             return VYRE_PENDING; /* nobody has been told of an end; a recovery may run it again */
 
-        const uint32_t outcome = vyi_slot_outcome(v, t.slot);
-        if (outcome == 0 && vyi_load_acquire(&v->marks[t.slot]) == mark)
+        const uint32_t outcome = vyi_slot_outcome(q, t.slot);
+        if (outcome == 0 && vyi_load_acquire(&q->slots.marks[t.slot]) == mark)
             return VYRE_PENDING;
-        if (outcome == 0 || !vyi_ticket_seen(v, alone, t, mark, outcome, true))
+        if (outcome == 0 || !vyi_ticket_seen(q, alone, t, mark, outcome, true))
             continue; /* the outcome may be another generation's, or another device's */
         if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
             return VYRE_OK;
@@ -18855,11 +18919,11 @@ static vyre_status vyi_slot_look(vyre *v, bool alone, vyre_ticket t, uint32_t *c
     }
 }
 
-VYI_API vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code)
+VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code)
 {
-    const bool alone = vyi_alone_enter(v);
-    const vyre_status status = vyi_slot_look(v, alone, t, code);
-    vyi_alone_leave(v, alone);
+    const bool alone = vyi_alone_enter(q);
+    const vyre_status status = vyi_slot_look(q, alone, t, code);
+    vyi_alone_leave(q, alone);
     return status;
 }
 
@@ -18898,11 +18962,12 @@ VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t)
     uint32_t code = 0;
     if (!v)
         return VYRE_E_ARGUMENT;
-    vyre_status status = vyi_ticket_look(v, t, &code);
+    vyi_queue *q = &v->queue;
+    vyre_status status = vyi_ticket_look(q, t, &code);
     if (status != VYRE_PENDING)
         return status;
-    vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
-    return vyi_ticket_look(v, t, &code);
+    vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
+    return vyi_ticket_look(q, t, &code);
 }
 
 /* --- waiting ------------------------------------------------------------- */
@@ -18920,36 +18985,36 @@ VYI_API vyi_pace vyi_pace_begin(uint64_t timeout_ns)
     return pace;
 }
 
-VYI_API vyre_status vyi_pace_turn(vyre *v, vyi_pace *pace, vyre_error *err)
+VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err)
 {
     if (pace->turn++ % VYI_PACE_SPINS != 0) {
         vyi_pause();
         return VYRE_OK;
     }
-    vyre_status status = vyi_engine_nudge(v, VYI_EFFORT_WORK, err);
+    vyre_status status = vyi_queue_nudge(q, VYI_EFFORT_WORK, err);
     if (status == VYRE_OK)
-        status = vyi_engine_takes_work(v, err);
+        status = vyi_queue_takes_work(q, err);
     if (status < 0)
         return status;
     const uint64_t now = vyi_now();
     if (now >= pace->deadline)
         return VYRE_TIMEOUT;
-    if (now - pace->begin > VYI_PACE_SLEEP_NS && !vyi_engine_device(v)->pumped)
+    if (now - pace->begin > VYI_PACE_SLEEP_NS && !vyi_queue_device(q)->pumped)
         vyi_sleep(50000);
     else if (now - pace->begin > VYI_PACE_YIELD_NS)
         vyi_yield();
     return VYRE_OK;
 }
 
-static vyre_status vyi_ticket_wait(vyre *v, vyre_ticket t, vyi_pace *pace, uint32_t *code,
+static vyre_status vyi_ticket_wait(vyi_queue *q, vyre_ticket t, vyi_pace *pace, uint32_t *code,
                                    vyre_error *err)
 {
     vyre_status status;
-    while ((status = vyi_ticket_look(v, t, code)) == VYRE_PENDING) {
-        const vyre_status turn = vyi_pace_turn(v, pace, err);
+    while ((status = vyi_ticket_look(q, t, code)) == VYRE_PENDING) {
+        const vyre_status turn = vyi_pace_turn(q, pace, err);
         if (turn == VYRE_OK)
             continue;
-        status = vyi_ticket_look(v, t, code);
+        status = vyi_ticket_look(q, t, code);
         return status == VYRE_PENDING ? turn : status;
     }
     return status;
@@ -18960,10 +19025,10 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
     uint32_t code = 0;
-    vyre_status status = vyi_ticket_look(v, t, &code);
+    vyre_status status = vyi_ticket_look(&v->queue, t, &code);
     if (status == VYRE_PENDING) {
         vyi_pace pace = vyi_pace_begin(timeout_ns);
-        status = vyi_ticket_wait(v, t, &pace, &code, err);
+        status = vyi_ticket_wait(&v->queue, t, &pace, &code, err);
     }
     return vyi_ticket_explain(err, status, t, code);
 }
@@ -18971,13 +19036,13 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
 /* The slot's mark, once no recovery holds it: its work may go on afterwards.
  * Marks are put back before `held` is cleared, and are looked at again after it
  * was seen clear: what still is BUSY then is a publisher's. */
-static uint32_t vyi_slot_mark(const vyre *v, uint32_t slot)
+static uint32_t vyi_slot_mark(const vyi_queue *q, uint32_t slot)
 {
     for (;;) {
-        const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+        const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
         if (vyi_mark_phase(mark) != VYI_PHASE_BUSY)
             return mark;
-        if (!vyi_load_acquire(&v->held) && vyi_load_acquire(&v->marks[slot]) == mark)
+        if (!vyi_load_acquire(&q->slots.held) && vyi_load_acquire(&q->slots.marks[slot]) == mark)
             return mark;
         vyi_yield();
     }
@@ -18985,32 +19050,32 @@ static uint32_t vyi_slot_mark(const vyre *v, uint32_t slot)
 
 /* Waits until the slot's work of this generation has ended, and tells nobody
  * how. */
-static vyre_status vyi_slot_drain(vyre *v, uint32_t slot, uint32_t generation, vyi_pace *pace,
+static vyre_status vyi_slot_drain(vyi_queue *q, uint32_t slot, uint32_t generation, vyi_pace *pace,
                                   vyre_error *err)
 {
     for (;;) {
-        const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+        const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
         if (vyi_mark_generation(mark) != generation || vyi_mark_phase(mark) == VYI_PHASE_FREE)
             return VYRE_OK;
-        const uint32_t outcome = vyi_slot_outcome(v, slot);
+        const uint32_t outcome = vyi_slot_outcome(q, slot);
         if (outcome && vyi_mark_phase(mark) == VYI_PHASE_FLIGHT) {
-            const bool alone = vyi_alone_enter(v);
-            (void)vyi_ticket_seen(v, alone, vyi_ticket_of(slot, mark), mark, outcome, false);
-            vyi_alone_leave(v, alone);
+            const bool alone = vyi_alone_enter(q);
+            (void)vyi_ticket_seen(q, alone, vyi_ticket_of(slot, mark), mark, outcome, false);
+            vyi_alone_leave(q, alone);
             continue;
         }
-        const vyre_status status = vyi_pace_turn(v, pace, err);
-        if (status != VYRE_OK && !vyi_slot_outcome(v, slot))
+        const vyre_status status = vyi_pace_turn(q, pace, err);
+        if (status != VYRE_OK && !vyi_slot_outcome(q, slot))
             return status;
     }
 }
 
 /* What the program has not been told yet of works that did not end well. */
-static vyre_status vyi_drain_explain(vyre *v, vyre_error *err)
+static vyre_status vyi_drain_explain(vyi_queue *q, vyre_error *err)
 {
     uint32_t faults = 0, lost = 0, first = 0, first_code = 0;
-    for (uint32_t slot = 0; slot < v->slots; slot++) {
-        vyi_trouble *trouble = &v->trouble[slot];
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
+        vyi_trouble *trouble = &q->slots.trouble[slot];
         const uint32_t untold = vyi_load_acquire(&trouble->untold);
         const uint32_t code = vyi_load_acquire(&trouble->code);
         if (!untold || vyi_compare_exchange(&trouble->untold, untold, 0) != untold)
@@ -19022,8 +19087,8 @@ static vyre_status vyi_drain_explain(vyre *v, vyre_error *err)
         faults += code != VYI_TROUBLE_LOST;
         lost += code == VYI_TROUBLE_LOST;
     }
-    uint32_t more = vyi_load_acquire(&v->untold);
-    if (vyi_compare_exchange(&v->untold, more, 0) != more)
+    uint32_t more = vyi_load_acquire(&q->slots.untold);
+    if (vyi_compare_exchange(&q->slots.untold, more, 0) != more)
         more = 0; /* of another drain; or one more by now, for the next drain */
     if (faults + lost == 0 && more == 0)
         return VYRE_OK;
@@ -19042,23 +19107,24 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
 {
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    vyi_queue *q = &v->queue;
     vyi_pace pace = vyi_pace_begin(timeout_ns);
-    for (uint32_t slot = 0; slot < v->slots; slot++) {
-        const uint32_t mark = vyi_slot_mark(v, slot);
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
+        const uint32_t mark = vyi_slot_mark(q, slot);
         if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
             continue;
-        const vyre_status status = vyi_slot_drain(v, slot, vyi_mark_generation(mark), &pace, err);
+        const vyre_status status = vyi_slot_drain(q, slot, vyi_mark_generation(mark), &pace, err);
         if (status == VYRE_TIMEOUT)
-            return vyi_fail(err, status, vyi_engine_pending(v),
+            return vyi_fail(err, status, vyi_queue_pending(q),
                             "Drain again, or longer; vyre_query tells what runs.",
-                            "%u works have not ended in time", vyi_engine_pending(v));
+                            "%u works have not ended in time", vyi_queue_pending(q));
         if (status != VYRE_OK)
             return status;
     }
     vyi_mutex_lock(&v->lock);
-    vyi_engine_deliver_log(v);
+    vyi_queue_deliver_log(q);
     vyi_mutex_unlock(&v->lock);
-    return vyi_drain_explain(v, err);
+    return vyi_drain_explain(q, err);
 }
 
 VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre_error *err)
@@ -19066,20 +19132,21 @@ VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre
     if (!v || !args)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and room for 12 words.",
                         "%s is NULL", v ? "args" : "the handle");
+    vyi_queue *q = &v->queue;
     uint32_t code = 0, words[VYRE_MAX_ARGS];
-    const vyre_status status = vyi_ticket_look(v, t, &code);
+    const vyre_status status = vyi_ticket_look(q, t, &code);
     if (status != VYRE_OK)
         return vyi_ticket_explain(err, status, t, code);
 
-    const vyi_device *d = vyi_engine_device(v);
-    const uint32_t *at = vyi_engine_words(d, VYI_ROLE_RING) +
+    const vyi_device *d = vyi_queue_device(q);
+    const uint32_t *at = vyi_device_words(d, VYI_ROLE_RING) +
                          (size_t)t.slot * VYRE_SLOT_WORDS + VYRE_SLOT_ARGS;
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
         words[i] = vyi_le32(vyi_load_acquire(at + i));
     /* In this order: a recovery counts generations on before it ends the state. */
-    if (vyi_load_acquire(&v->state) == VYI_STATE_LOST)
-        return vyi_engine_gone(v, "no result can be read", err);
-    if (vyi_mark_generation(vyi_load_acquire(&v->marks[t.slot])) != t.generation)
+    if (vyi_load_acquire(&q->state) == VYI_STATE_LOST)
+        return vyi_queue_gone(q, "no result can be read", err);
+    if (vyi_mark_generation(vyi_load_acquire(&q->slots.marks[t.slot])) != t.generation)
         return vyi_ticket_explain(err, VYRE_E_STALE, t, 0);
     memcpy(args, words, sizeof words);
     return VYRE_OK;
@@ -19107,17 +19174,17 @@ VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre
 
 /* Nothing more can be done with the device. */
 VYI_COLD
-VYI_API vyre_status vyi_engine_lost(vyre *v, const vyre_error *how, vyre_error *err)
+VYI_API vyre_status vyi_queue_lost(vyi_queue *q, const vyre_error *how, vyre_error *err)
 {
-    if (v->state != VYI_STATE_LOST) {
-        v->was_running = v->state == VYI_STATE_RUNNING;
-        v->lost = *how;
-        vyi_store_release(&v->state, VYI_STATE_LOST);
-        vyi_message(&v->desc.messages, VYRE_SEVERITY_ERROR, "%s", how->text);
+    if (q->state != VYI_STATE_LOST) {
+        q->loss.was_running = q->state == VYI_STATE_RUNNING;
+        q->loss.how = *how;
+        vyi_store_release(&q->state, VYI_STATE_LOST);
+        vyi_message(&q->v->desc.messages, VYRE_SEVERITY_ERROR, "%s", how->text);
     }
     if (err)
-        *err = v->lost;
-    return v->lost.status;
+        *err = q->loss.how;
+    return q->loss.how.status;
 }
 
 static bool vyi_status_is_loss(vyre_status status)
@@ -19126,54 +19193,55 @@ static bool vyi_status_is_loss(vyre_status status)
 }
 
 VYI_COLD
-VYI_API vyre_status vyi_engine_failed(vyre *v, vyre_status status, vyre_error *how,
+VYI_API vyre_status vyi_queue_failed(vyi_queue *q, vyre_status status, vyre_error *how,
                                       vyre_error *err)
 {
     how->status = status; /* a backend may leave the text to us */
     if (vyi_status_is_loss(how->status))
-        return vyi_engine_lost(v, how, err);
+        return vyi_queue_lost(q, how, err);
     if (err)
         *err = *how;
     return how->status;
 }
 
-VYI_API vyre_status vyi_engine_launch(vyre *v, vyi_launch what, uint32_t rounds, vyre_error *err)
+VYI_API vyre_status vyi_queue_launch(vyi_queue *q, vyi_launch what, uint32_t rounds,
+                                     vyre_error *err)
 {
-    vyi_device *d = vyi_engine_device(v);
+    vyi_device *d = vyi_queue_device(q);
     vyre_error how;
     memset(&how, 0, sizeof how);
 
     const vyre_status status = d->backend->launch(d, what, rounds, &how);
     if (status < 0)
-        return vyi_engine_failed(v, status, &how, err);
-    if (vyi_engine_in_flight(v) == 0)
-        v->chain.since = vyi_now();
-    v->chain.launched++;
+        return vyi_queue_failed(q, status, &how, err);
+    if (vyi_queue_in_flight(q) == 0)
+        q->chain.since = vyi_now();
+    q->chain.launched++;
     if (what == VYI_LAUNCH_LOOP)
-        v->chain.leases++;
+        q->chain.leases++;
     else
-        v->chain.passes++;
+        q->chain.passes++;
     return VYRE_OK;
 }
 
 /* Learns from `ended` leases that took until now. */
-static void vyi_chain_measure(vyre *v, uint64_t ended)
+static void vyi_chain_measure(vyi_queue *q, uint64_t ended)
 {
-    vyi_chain *c = &v->chain;
+    vyi_chain *c = &q->chain;
     const uint64_t now = vyi_now();
     const uint64_t each = (now - c->since) / ended;
-    const bool dry = vyi_engine_in_flight(v) == 0; /* then `each` is only a bound */
-    const uint64_t aim = v->desc.lease.time_ns;
-    const vyi_device *d = vyi_engine_device(v);
+    const bool dry = vyi_queue_in_flight(q) == 0; /* then `each` is only a bound */
+    const uint64_t aim = q->v->desc.lease.time_ns;
+    const vyi_device *d = vyi_queue_device(q);
     const uint32_t most = d->max_rounds ? d->max_rounds : VYI_LEASE_ROUNDS_MAX;
 
     c->since = now;
-    if (v->state != VYI_STATE_RUNNING || v->mode != VYRE_MODE_PERSISTENT)
+    if (q->state != VYI_STATE_RUNNING || q->mode != VYRE_MODE_PERSISTENT)
         return;
     c->lease_ns = each;
     if (!dry || each < c->least_ns)
         c->least_ns = each;
-    if (c->rounds == 0 || v->desc.lease.rounds)
+    if (c->rounds == 0 || q->v->desc.lease.rounds)
         return;
     if (each < aim / 2)
         c->rounds = c->rounds < most / 2 ? c->rounds * 2 : most;
@@ -19183,53 +19251,53 @@ static void vyi_chain_measure(vyre *v, uint64_t ended)
     }
 }
 
-VYI_API vyre_status vyi_engine_reap(vyre *v, uint64_t timeout_ns, vyre_error *err)
+VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error *err)
 {
-    vyi_chain *c = &v->chain;
-    vyi_device *d = vyi_engine_device(v);
+    vyi_chain *c = &q->chain;
+    vyi_device *d = vyi_queue_device(q);
     uint64_t completed = c->completed;
     vyre_error how;
     memset(&how, 0, sizeof how);
 
     const vyre_status status = d->backend->reap(d, c->completed, timeout_ns, &completed, &how);
     if (status < 0)
-        return vyi_engine_failed(v, status, &how, err);
+        return vyi_queue_failed(q, status, &how, err);
     if (completed > c->completed) {
         const uint64_t ended = completed - c->completed;
         c->completed = completed;
-        vyi_chain_measure(v, ended);
+        vyi_chain_measure(q, ended);
         return VYRE_OK;
     }
-    const bool bounded = c->rounds != 0 || v->mode != VYRE_MODE_PERSISTENT ||
-                         v->state == VYI_STATE_IDLE;
-    if (bounded && vyi_engine_in_flight(v) && vyi_now() - c->since > v->desc.lease.timeout_ns) {
-        vyi_fail(&how, VYRE_E_LEASE, vyi_engine_in_flight(v),
+    const bool bounded = c->rounds != 0 || q->mode != VYRE_MODE_PERSISTENT ||
+                         q->state == VYI_STATE_IDLE;
+    if (bounded && vyi_queue_in_flight(q) && vyi_now() - c->since > q->v->desc.lease.timeout_ns) {
+        vyi_fail(&how, VYRE_E_LEASE, vyi_queue_in_flight(q),
                  "Bound the handlers' loops, or raise lease.timeout_ns; then vyre_recover().",
                  "a launch has not ended for %llu ms",
-                 (unsigned long long)(v->desc.lease.timeout_ns / 1000000u));
-        return vyi_engine_lost(v, &how, err);
+                 (unsigned long long)(q->v->desc.lease.timeout_ns / 1000000u));
+        return vyi_queue_lost(q, &how, err);
     }
     return VYRE_OK;
 }
 
-VYI_API vyre_status vyi_engine_settle(vyre *v, uint64_t deadline, vyre_error *err)
+VYI_API vyre_status vyi_queue_settle(vyi_queue *q, uint64_t deadline, vyre_error *err)
 {
-    while (vyi_engine_in_flight(v)) {
+    while (vyi_queue_in_flight(q)) {
         const uint64_t now = vyi_now();
         const uint64_t rest = now < deadline ? deadline - now : 0;
-        const vyre_status status = vyi_engine_reap(v, rest < 10000000u ? rest : 10000000u, err);
+        const vyre_status status = vyi_queue_reap(q, rest < 10000000u ? rest : 10000000u, err);
         if (status != VYRE_OK)
             return status;
-        if (rest == 0 && vyi_engine_in_flight(v))
+        if (rest == 0 && vyi_queue_in_flight(q))
             return VYRE_TIMEOUT;
     }
     return VYRE_OK;
 }
 
-VYI_API void vyi_engine_set_shutdown(vyre *v, uint32_t value)
+VYI_API void vyi_queue_set_shutdown(vyi_queue *q, uint32_t value)
 {
-    vyi_device *d = vyi_engine_device(v);
-    vyi_store_release(vyi_engine_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_SHUTDOWN,
+    vyi_device *d = vyi_queue_device(q);
+    vyi_store_release(vyi_device_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_SHUTDOWN,
                       vyi_le32(value));
     if (d->write_combined)
         vyi_fence_stores();
@@ -19238,22 +19306,22 @@ VYI_API void vyi_engine_set_shutdown(vyre *v, uint32_t value)
 }
 
 VYI_COLD
-VYI_API void vyi_engine_bury(vyre *v)
+VYI_API void vyi_queue_bury(vyi_queue *q)
 {
-    vyi_device *d = vyi_engine_device(v);
-    uint32_t *ring = vyi_engine_words(d, VYI_ROLE_RING);
-    uint32_t *control = vyi_engine_words(d, VYI_ROLE_CONTROL);
+    vyi_device *d = vyi_queue_device(q);
+    uint32_t *ring = vyi_device_words(d, VYI_ROLE_RING);
+    uint32_t *control = vyi_device_words(d, VYI_ROLE_CONTROL);
 
-    if (!vyi_load_acquire(&v->aborted))
+    if (!vyi_load_acquire(&q->aborted))
         return;
-    vyi_store_release(&v->aborted, 0);
-    for (uint32_t slot = 0; slot < v->slots; slot++) {
+    vyi_store_release(&q->aborted, 0);
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
         uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
         if (vyi_load_acquire(at) != vyi_le32(VYRE_SLOT_CLAIMED))
             continue;
         vyi_store_relaxed(at + VYRE_SLOT_FAULT, vyi_le32(VYRE_FAULT_LOOP_LIMIT));
         vyi_store_release(at, vyi_le32(VYRE_SLOT_FAULTED));
-        vyi_store_release(vyi_engine_words(d, v->mirror_index) + slot,
+        vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot,
                           vyi_le32(VYRE_SLOT_FAULTED | VYRE_FAULT_LOOP_LIMIT << 8));
         vyi_store_release(control + VYRE_CONTROL_FAULT_COUNT,
                           vyi_le32(vyi_control_load(d, VYRE_CONTROL_FAULT_COUNT) + 1));
@@ -19263,32 +19331,32 @@ VYI_API void vyi_engine_bury(vyre *v)
 /* --- the chain ----------------------------------------------------------- */
 
 /* Leases that should be queued. */
-static uint32_t vyi_chain_target(const vyre *v)
+static uint32_t vyi_chain_target(const vyi_queue *q)
 {
-    const vyi_device *d = vyi_engine_device(v);
-    const uint32_t wanted = v->chain.rounds == 0 ? 1 : v->desc.lease.in_flight;
+    const vyi_device *d = vyi_queue_device(q);
+    const uint32_t wanted = q->chain.rounds == 0 ? 1 : q->v->desc.lease.in_flight;
     return wanted < d->in_flight ? wanted : d->in_flight;
 }
 
 /* Opcode SHUTDOWN has been executed, not the host's own stop. */
-static bool vyi_chain_shut(vyre *v)
+static bool vyi_chain_shut(vyi_queue *q)
 {
-    return vyi_control_load(vyi_engine_device(v), VYRE_CONTROL_SHUTDOWN) != 0;
+    return vyi_control_load(vyi_queue_device(q), VYRE_CONTROL_SHUTDOWN) != 0;
 }
 
-static vyre_status vyi_chain_extend(vyre *v, vyre_error *err)
+static vyre_status vyi_chain_extend(vyi_queue *q, vyre_error *err)
 {
-    const uint32_t target = vyi_chain_target(v);
-    const vyre_status reaped = vyi_engine_in_flight(v) ? vyi_engine_reap(v, 0, err) : VYRE_OK;
-    if (reaped != VYRE_OK || vyi_engine_in_flight(v) >= target)
+    const uint32_t target = vyi_chain_target(q);
+    const vyre_status reaped = vyi_queue_in_flight(q) ? vyi_queue_reap(q, 0, err) : VYRE_OK;
+    if (reaped != VYRE_OK || vyi_queue_in_flight(q) >= target)
         return reaped;
-    if (vyi_chain_shut(v)) {
-        if (vyi_engine_in_flight(v) == 0)
-            vyi_store_release(&v->state, VYI_STATE_SHUT);
+    if (vyi_chain_shut(q)) {
+        if (vyi_queue_in_flight(q) == 0)
+            vyi_store_release(&q->state, VYI_STATE_SHUT);
         return VYRE_OK;
     }
-    while (vyi_engine_in_flight(v) < target) {
-        const vyre_status status = vyi_engine_launch(v, VYI_LAUNCH_LOOP, v->chain.rounds, err);
+    while (vyi_queue_in_flight(q) < target) {
+        const vyre_status status = vyi_queue_launch(q, VYI_LAUNCH_LOOP, q->chain.rounds, err);
         if (status != VYRE_OK)
             return status;
     }
@@ -19297,32 +19365,32 @@ static vyre_status vyi_chain_extend(vyre *v, vyre_error *err)
 
 /* A pass for work that is pending, unless the last one has changed nothing and
  * nothing is new. */
-static vyre_status vyi_chain_pass(vyre *v, vyi_effort effort, vyre_error *err)
+static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *err)
 {
-    vyi_chain *c = &v->chain;
-    if (vyi_engine_in_flight(v)) {
+    vyi_chain *c = &q->chain;
+    if (vyi_queue_in_flight(q)) {
         const vyre_status status =
-            vyi_engine_reap(v, effort == VYI_EFFORT_WORK ? VYI_PASS_WAIT_NS : 0, err);
-        if (status != VYRE_OK || vyi_engine_in_flight(v))
+            vyi_queue_reap(q, effort == VYI_EFFORT_WORK ? VYI_PASS_WAIT_NS : 0, err);
+        if (status != VYRE_OK || vyi_queue_in_flight(q))
             return status;
     }
     if (c->before) { /* a pass has ended */
-        vyi_engine_bury(v);
-        c->after = vyi_engine_waiting(v);
+        vyi_queue_bury(q);
+        c->after = vyi_queue_waiting(q);
         c->retry_at = c->after != c->before ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
         c->before = 0;
     }
-    if (v->state == VYI_STATE_RUNNING && vyi_chain_shut(v)) {
-        vyi_store_release(&v->state, VYI_STATE_SHUT);
+    if (q->state == VYI_STATE_RUNNING && vyi_chain_shut(q)) {
+        vyi_store_release(&q->state, VYI_STATE_SHUT);
         return VYRE_OK;
     }
-    const uint32_t waiting = vyi_engine_waiting(v);
+    const uint32_t waiting = vyi_queue_waiting(q);
     if (waiting == 0 || (waiting == c->after && vyi_now() < c->retry_at))
         return VYRE_OK;
-    if (v->state == VYI_STATE_IDLE)
-        vyi_engine_set_shutdown(v, 0);
+    if (q->state == VYI_STATE_IDLE)
+        vyi_queue_set_shutdown(q, 0);
     c->before = waiting;
-    const vyre_status status = vyi_engine_launch(v, VYI_LAUNCH_ONCE, 0, err);
+    const vyre_status status = vyi_queue_launch(q, VYI_LAUNCH_ONCE, 0, err);
     if (status != VYRE_OK)
         c->before = 0;
     return status;
@@ -19331,62 +19399,62 @@ static vyre_status vyi_chain_pass(vyre *v, vyi_effort effort, vyre_error *err)
 /* Microseconds until the next look, in which the leases cannot run out: behind the
  * one that runs there is another, and this is a quarter of it.  0: every look is
  * due, for that is not so or not known. */
-static uint32_t vyi_chain_cadence(const vyre *v)
+static uint32_t vyi_chain_cadence(const vyi_queue *q)
 {
-    if (!v->lives || v->state != VYI_STATE_RUNNING)
+    if (!q->lives || q->state != VYI_STATE_RUNNING)
         return 0;
-    if (v->chain.rounds == 0)
+    if (q->chain.rounds == 0)
         return VYI_CADENCE_MAX;
-    const uint64_t us = v->chain.least_ns / 4000u;
-    if (us < VYI_CADENCE_MIN || vyi_chain_target(v) < 2)
+    const uint64_t us = q->chain.least_ns / 4000u;
+    if (us < VYI_CADENCE_MIN || vyi_chain_target(q) < 2)
         return 0;
     return us < VYI_CADENCE_MAX ? (uint32_t)us : VYI_CADENCE_MAX;
 }
 
-static vyre_status vyi_engine_mend(vyre *v, vyre_error *err)
+static vyre_status vyi_queue_mend(vyi_queue *q, vyre_error *err)
 {
-    if (v->desc.auto_recover && !v->auto_recovered) {
-        v->auto_recovered = true;
-        return vyi_engine_recover(v, err);
+    if (q->v->desc.auto_recover && !q->loss.mended) {
+        q->loss.mended = true;
+        return vyi_queue_recover(q, err);
     }
-    return vyi_engine_lost(v, &v->lost, err);
+    return vyi_queue_lost(q, &q->loss.how, err);
 }
 
-VYI_API vyre_status vyi_engine_drive(vyre *v, vyi_effort effort, vyre_error *err)
+VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error *err)
 {
     vyre_status status = VYRE_OK;
-    const bool persistent = v->state == VYI_STATE_RUNNING && v->mode == VYRE_MODE_PERSISTENT;
+    const bool persistent = q->state == VYI_STATE_RUNNING && q->mode == VYRE_MODE_PERSISTENT;
 
-    if (v->state == VYI_STATE_LOST)
-        return vyi_engine_mend(v, err);
+    if (q->state == VYI_STATE_LOST)
+        return vyi_queue_mend(q, err);
     if (persistent)
-        status = vyi_chain_extend(v, err);
-    else if (v->state == VYI_STATE_RUNNING ||
-             (v->state == VYI_STATE_IDLE && (effort == VYI_EFFORT_WORK || v->chain.before)))
-        status = vyi_chain_pass(v, effort, err);
+        status = vyi_chain_extend(q, err);
+    else if (q->state == VYI_STATE_RUNNING ||
+             (q->state == VYI_STATE_IDLE && (effort == VYI_EFFORT_WORK || q->chain.before)))
+        status = vyi_chain_pass(q, effort, err);
     if (vyi_status_is_loss(status))
-        return vyi_engine_mend(v, err);
-    vyi_engine_deliver_log(v);
-    vyi_store_relaxed(&v->drive_at, (uint32_t)(vyi_now() / 1000u) + vyi_chain_cadence(v));
+        return vyi_queue_mend(q, err);
+    vyi_queue_deliver_log(q);
+    vyi_store_relaxed(&q->drive_at, (uint32_t)(vyi_now() / 1000u) + vyi_chain_cadence(q));
     return status;
 }
 
-VYI_API vyre_status vyi_engine_nudge(vyre *v, vyi_effort effort, vyre_error *err)
+VYI_API vyre_status vyi_queue_nudge(vyi_queue *q, vyi_effort effort, vyre_error *err)
 {
     const uint32_t now = (uint32_t)(vyi_now() / 1000u);
-    const uint32_t ahead = vyi_load_relaxed(&v->drive_at) - now; /* or long past, wrapped */
-    const uint32_t state = vyi_load_acquire(&v->state);
+    const uint32_t ahead = vyi_load_relaxed(&q->drive_at) - now; /* or long past, wrapped */
+    const uint32_t state = vyi_load_acquire(&q->state);
 
     if (ahead - 1 < VYI_CADENCE_MAX || (state == VYI_STATE_IDLE && effort == VYI_EFFORT_LOOK))
         return VYRE_OK;
     /* Who has it drives, or mostly is gone in a moment. */
-    for (uint32_t tried = 0; !vyi_mutex_try(&v->lock); tried++) {
+    for (uint32_t tried = 0; !vyi_mutex_try(&q->v->lock); tried++) {
         if (tried == VYI_NUDGE_TRIES)
             return VYRE_OK;
         vyi_pause();
     }
-    const vyre_status status = vyi_engine_drive(v, effort, err);
-    vyi_mutex_unlock(&v->lock);
+    const vyre_status status = vyi_queue_drive(q, effort, err);
+    vyi_mutex_unlock(&q->v->lock);
     return status;
 }
 
@@ -19394,39 +19462,41 @@ VYI_API vyre_status vyi_engine_nudge(vyre *v, vyi_effort effort, vyre_error *err
 
 /* Copies the records and empties the log.  The caller has seen to it that no
  * lane is writing one. */
-static uint32_t vyi_log_take(vyre *v)
+static uint32_t vyi_log_take(vyi_queue *q)
 {
-    const vyi_device *d = vyi_engine_device(v);
-    uint32_t *log = vyi_engine_words(d, VYI_ROLE_LOG);
+    vyre *v = q->v;
+    const uint32_t records = v->desc.kernel.log_records;
+    const vyi_device *d = vyi_queue_device(q);
+    uint32_t *log = vyi_device_words(d, VYI_ROLE_LOG);
     vyre_log_summary sum;
     memset(&sum, 0, sizeof sum);
 
-    if (vyre_log_decode(log, v->buffers[VYI_ROLE_LOG].size, v->log, v->log_records, &sum,
+    if (vyre_log_decode(log, v->buffers.list[VYI_ROLE_LOG].size, v->log, records, &sum,
                         NULL) < 0)
         sum.records = 0;
     vyi_store_release(log + VYRE_LOG_CURSOR, 0);
     if (d->write_combined)
         vyi_fence_stores();
-    return sum.records < v->log_records ? sum.records : v->log_records;
+    return sum.records < records ? sum.records : records;
 }
 
 /* A record is whole once its slot has ended.  So the log is taken while every
  * slot is at rest and none can be published. */
-VYI_API void vyi_engine_deliver_log(vyre *v)
+VYI_API void vyi_queue_deliver_log(vyi_queue *q)
 {
-    if (!v->desc.log || v->state == VYI_STATE_LOST)
+    if (!q->v->desc.log || q->state == VYI_STATE_LOST)
         return;
-    const vyi_device *d = vyi_engine_device(v);
-    if (vyi_load_acquire(vyi_engine_words(d, VYI_ROLE_LOG) + VYRE_LOG_CURSOR) == 0)
+    const vyi_device *d = vyi_queue_device(q);
+    if (vyi_load_acquire(vyi_device_words(d, VYI_ROLE_LOG) + VYRE_LOG_CURSOR) == 0)
         return;
-    const bool running = vyi_engine_in_flight(v) != 0;
-    if (running && !vyi_engine_hold(v, false))
+    const bool running = vyi_queue_in_flight(q) != 0;
+    if (running && !vyi_queue_hold(q, false))
         return;
-    const uint32_t count = vyi_log_take(v);
+    const uint32_t count = vyi_log_take(q);
     if (running)
-        vyi_engine_unhold(v);
+        vyi_queue_unhold(q);
     for (uint32_t i = 0; i < count; i++)
-        v->desc.log(v->desc.log_user, &v->log[i]);
+        q->v->desc.log(q->v->desc.log_user, &q->v->log[i]);
 }
 
 /* --- the helper ---------------------------------------------------------- */
@@ -19436,35 +19506,35 @@ VYI_API void vyi_engine_deliver_log(vyre *v)
 static void vyi_helper_main(void *user)
 {
     vyre *v = (vyre *)user;
-    vyi_mutex_lock(&v->helper_lock);
-    while (!v->helper_quits) {
-        vyi_cond_wait(&v->helper_wake, &v->helper_lock, 500000);
-        vyi_mutex_unlock(&v->helper_lock);
-        (void)vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
-        vyi_mutex_lock(&v->helper_lock);
+    vyi_mutex_lock(&v->helper.lock);
+    while (!v->helper.quits) {
+        vyi_cond_wait(&v->helper.wake, &v->helper.lock, 500000);
+        vyi_mutex_unlock(&v->helper.lock);
+        (void)vyi_queue_nudge(&v->queue, VYI_EFFORT_LOOK, NULL);
+        vyi_mutex_lock(&v->helper.lock);
     }
-    vyi_mutex_unlock(&v->helper_lock);
+    vyi_mutex_unlock(&v->helper.lock);
 }
 
 VYI_COLD
 VYI_API bool vyi_helper_start(vyre *v)
 {
-    v->helper_quits = false;
-    v->helper_runs = vyi_thread_start(&v->helper, vyi_helper_main, v);
-    return v->helper_runs;
+    v->helper.quits = false;
+    v->helper.runs = vyi_thread_start(&v->helper.thread, vyi_helper_main, v);
+    return v->helper.runs;
 }
 
 VYI_COLD
 VYI_API void vyi_helper_stop(vyre *v)
 {
-    if (!v->helper_runs)
+    if (!v->helper.runs)
         return;
-    vyi_mutex_lock(&v->helper_lock);
-    v->helper_quits = true;
-    vyi_cond_signal(&v->helper_wake);
-    vyi_mutex_unlock(&v->helper_lock);
-    vyi_thread_join(&v->helper);
-    v->helper_runs = false;
+    vyi_mutex_lock(&v->helper.lock);
+    v->helper.quits = true;
+    vyi_cond_signal(&v->helper.wake);
+    vyi_mutex_unlock(&v->helper.lock);
+    vyi_thread_join(&v->helper.thread);
+    v->helper.runs = false;
 }
 
 #else
@@ -19550,11 +19620,11 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
     uint32_t code = 0;
     vyre_ticket t;
     t.slot = slot;
-    t.generation = v->run_mark[slot];
-    const vyre_status status = vyi_ticket_look(v, t, &code);
+    t.generation = v->run.marks[slot];
+    const vyre_status status = vyi_ticket_look(&v->queue, t, &code);
     if (status == VYRE_PENDING)
         return false;
-    v->run_mark[slot] = 0;
+    v->run.marks[slot] = 0;
     r->open--;
     r->done += status == VYRE_OK;
     r->faults += status == VYRE_E_FAULT;
@@ -19562,7 +19632,7 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
     if (status != VYRE_OK && r->bad_status == VYRE_OK) {
         r->bad_status = status;
         r->bad = t;
-        r->bad_work = v->run_work[slot];
+        r->bad_work = v->run.works[slot];
     }
     return true;
 }
@@ -19576,10 +19646,10 @@ static vyre_status vyi_run_publish(vyi_run *r, vyre_error *err)
         const vyre_status status = vyre_publish(v, &r->works[r->next], &t, err);
         if (status != VYRE_OK)
             return status;
-        if (v->run_mark[t.slot])
+        if (v->run.marks[t.slot])
             (void)vyi_run_collect(r, t.slot);
-        v->run_mark[t.slot] = t.generation;
-        v->run_work[t.slot] = r->next++;
+        v->run.marks[t.slot] = t.generation;
+        v->run.works[t.slot] = r->next++;
         r->open++;
     }
     return VYRE_OK;
@@ -19588,8 +19658,8 @@ static vyre_status vyi_run_publish(vyi_run *r, vyre_error *err)
 static uint32_t vyi_run_sweep(vyi_run *r)
 {
     uint32_t ended = 0;
-    for (uint32_t slot = 0; slot < r->v->slots && r->open; slot++) {
-        if (r->v->run_mark[slot])
+    for (uint32_t slot = 0; slot < r->v->queue.slots.count && r->open; slot++) {
+        if (r->v->run.marks[slot])
             ended += vyi_run_collect(r, slot);
     }
     return ended;
@@ -19607,7 +19677,7 @@ static vyre_status vyi_run_all(vyi_run *r, vyre_error *err)
             pace = vyi_pace_begin(r->v->desc.run_timeout_ns);
             continue;
         }
-        status = vyi_pace_turn(r->v, &pace, err);
+        status = vyi_pace_turn(&r->v->queue, &pace, err);
         if (status == VYRE_OK || vyi_run_sweep(r))
             continue;
         if (status == VYRE_TIMEOUT)
@@ -19624,7 +19694,7 @@ static vyre_status vyi_run_explain(const vyi_run *r, vyre_error *err)
     uint32_t code = 0;
     if (r->bad_status == VYRE_OK)
         return VYRE_OK;
-    (void)vyi_ticket_history(r->v, r->bad, &code);
+    (void)vyi_ticket_history(&r->v->queue, r->bad, &code);
     vyi_fail(err, r->bad_status, r->bad_work, "Correct that work's opcode or arguments.",
              "%llu of %u works ended FAULT and %llu were lost; the first seen is work %u "
              "(fault %u: %s)", (unsigned long long)r->faults, r->count,
@@ -19636,12 +19706,12 @@ static vyre_status vyi_run_explain(const vyi_run *r, vyre_error *err)
 
 /* Launches so far, and recoveries.  A run holds no lock that others need to
  * make some. */
-static uint64_t vyi_run_launches(vyre *v, uint32_t *recoveries)
+static uint64_t vyi_run_launches(vyi_queue *q, uint32_t *recoveries)
 {
-    vyi_mutex_lock(&v->lock);
-    const uint64_t launches = v->chain.leases + v->chain.passes;
-    *recoveries = v->recoveries;
-    vyi_mutex_unlock(&v->lock);
+    vyi_mutex_lock(&q->v->lock);
+    const uint64_t launches = q->chain.leases + q->chain.passes;
+    *recoveries = q->loss.count;
+    vyi_mutex_unlock(&q->v->lock);
     return launches;
 }
 
@@ -19651,14 +19721,14 @@ static vyre_status vyi_run_locked(vyi_run *r, vyre_stats *stats, vyre_error *err
     vyre_stats s;
     uint32_t before, after;
     vyi_stats_begin(&s);
-    const uint64_t launches = vyi_run_launches(v, &before);
+    const uint64_t launches = vyi_run_launches(&v->queue, &before);
     const vyre_status status = vyi_run_all(r, err);
-    memset(v->run_mark, 0, v->slots * sizeof *v->run_mark);
+    memset(v->run.marks, 0, v->queue.slots.count * sizeof *v->run.marks);
     if (status != VYRE_OK)
         return status;
 
     s.input_bytes = s.bytes_moved = (uint64_t)r->count * VYRE_SLOT_BYTES;
-    s.kernel_launches = (uint32_t)(vyi_run_launches(v, &after) - launches);
+    s.kernel_launches = (uint32_t)(vyi_run_launches(&v->queue, &after) - launches);
     s.sync_points = s.kernel_launches;
     s.recovered = after != before;
     s.done = r->done;
@@ -19683,9 +19753,9 @@ VYRE_API vyre_status vyre_run(vyre *v, const vyre_work *works, uint32_t count, v
     r.v = v;
     r.works = works;
     r.count = count;
-    vyi_mutex_lock(&v->run_lock);
+    vyi_mutex_lock(&v->run.lock);
     const vyre_status status = vyi_run_locked(&r, stats, err);
-    vyi_mutex_unlock(&v->run_lock);
+    vyi_mutex_unlock(&v->run.lock);
     return status;
 }
 
@@ -19701,7 +19771,7 @@ static vyre_status vyi_dispatch_check(const vyre *v, const vyre_io_buffers *io, 
     if (status == VYRE_OK)
         status = vyre_io_check(io->io, io->io_size, err);
     if (status == VYRE_OK)
-        status = vyre_ring_check(io->ring, io->ring_size, v->slots, err);
+        status = vyre_ring_check(io->ring, io->ring_size, v->queue.slots.count, err);
     if (status != VYRE_OK)
         return status;
     if (!vyi_size_add(io->control_size, io->ring_size, &total) ||
@@ -19711,26 +19781,26 @@ static vyre_status vyi_dispatch_check(const vyre *v, const vyre_io_buffers *io, 
     return VYRE_OK;
 }
 
-static vyre_status vyi_dispatch_late(const vyre *v, vyre_error *err)
+static vyre_status vyi_dispatch_late(const vyi_queue *q, vyre_error *err)
 {
-    return vyi_fail(err, VYRE_TIMEOUT, vyi_engine_in_flight(v),
+    return vyi_fail(err, VYRE_TIMEOUT, vyi_queue_in_flight(q),
                     "Raise run_timeout_ns, or give the passes less to do.",
-                    "%u passes have not ended within %llu ms", vyi_engine_in_flight(v),
-                    (unsigned long long)(v->desc.run_timeout_ns / 1000000u));
+                    "%u passes have not ended within %llu ms", vyi_queue_in_flight(q),
+                    (unsigned long long)(q->v->desc.run_timeout_ns / 1000000u));
 }
 
 /* Whether the handle's kernel is out of the way; waits for passes. */
-static vyre_status vyi_dispatch_ready(vyre *v, vyre_error *err)
+static vyre_status vyi_dispatch_ready(vyi_queue *q, vyre_error *err)
 {
-    if (v->state == VYI_STATE_LOST)
-        return vyi_engine_lost(v, &v->lost, err);
-    if (v->state == VYI_STATE_RUNNING || v->state == VYI_STATE_STOPPING)
+    if (q->state == VYI_STATE_LOST)
+        return vyi_queue_lost(q, &q->loss.how, err);
+    if (q->state == VYI_STATE_RUNNING || q->state == VYI_STATE_STOPPING)
         return vyi_fail(err, VYRE_E_RUNNING, 0, "Call vyre_stop() first, or use vyre_publish().",
                         "the kernel runs");
-    vyre_status status = vyi_engine_settle(v, vyi_deadline(v->desc.run_timeout_ns), err);
+    vyre_status status = vyi_queue_settle(q, vyi_deadline(q->v->desc.run_timeout_ns), err);
     if (status == VYRE_OK)
-        vyi_engine_bury(v);
-    return status == VYRE_TIMEOUT ? vyi_dispatch_late(v, err) : status;
+        vyi_queue_bury(q);
+    return status == VYRE_TIMEOUT ? vyi_dispatch_late(q, err) : status;
 }
 
 static uint32_t vyi_done_count(const void *control)
@@ -19744,12 +19814,12 @@ static uint32_t vyi_fault_count(const void *control)
 }
 
 /* Copies in, runs, copies out.  The caller's bytes change on success only. */
-static vyre_status vyi_dispatch_bytes(vyre *v, const vyre_io_buffers *io, vyre_error *err)
+static vyre_status vyi_dispatch_bytes(vyi_queue *q, const vyre_io_buffers *io, vyre_error *err)
 {
     void *const bytes[VYI_CORE_BUFFERS] = { io->control, io->ring, io->log, io->io };
     size_t size[VYI_CORE_BUFFERS];
     void *map[VYI_CORE_BUFFERS];
-    vyi_device *d = vyi_engine_device(v);
+    vyi_device *d = vyi_queue_device(q);
 
     size[0] = io->control_size;
     size[1] = io->ring_size;
@@ -19759,7 +19829,7 @@ static vyre_status vyi_dispatch_bytes(vyre *v, const vyre_io_buffers *io, vyre_e
     memset(&how, 0, sizeof how);
     vyre_status status = d->backend->attach(d, size, map, &how);
     if (status != VYRE_OK)
-        return vyi_engine_failed(v, status, &how, err);
+        return vyi_queue_failed(q, status, &how, err);
     for (uint32_t i = 0; i < VYI_CORE_BUFFERS; i++) {
         if (i == VYI_ROLE_IO && !io->io_size)
             memset(map[i], 0, size[i]);
@@ -19768,17 +19838,17 @@ static vyre_status vyi_dispatch_bytes(vyre *v, const vyre_io_buffers *io, vyre_e
     }
     if (d->write_combined)
         vyi_fence_stores();
-    status = vyi_engine_launch(v, VYI_LAUNCH_BYTES, 0, err);
+    status = vyi_queue_launch(q, VYI_LAUNCH_BYTES, 0, err);
     if (status == VYRE_OK)
-        status = vyi_engine_settle(v, vyi_deadline(v->desc.run_timeout_ns), err);
-    if (status == VYRE_OK && vyi_load_acquire(&v->aborted)) {
-        vyi_store_release(&v->aborted, 0);
+        status = vyi_queue_settle(q, vyi_deadline(q->v->desc.run_timeout_ns), err);
+    if (status == VYRE_OK && vyi_load_acquire(&q->aborted)) {
+        vyi_store_release(&q->aborted, 0);
         return vyi_fail(err, VYRE_TIMEOUT, 0, "Dispatch again.",
                         "a vyre_stop() has ended the pass before its end");
     }
     if (status != VYRE_OK)
-        return status == VYRE_TIMEOUT ? vyi_dispatch_late(v, err) : status;
-    const uint32_t outputs = v->desc.kernel.control_report ? 1 : VYI_CORE_BUFFERS;
+        return status == VYRE_TIMEOUT ? vyi_dispatch_late(q, err) : status;
+    const uint32_t outputs = q->v->desc.kernel.control_report ? 1 : VYI_CORE_BUFFERS;
     for (uint32_t i = 0; i < outputs; i++) {
         if (bytes[i])
             memcpy(bytes[i], map[i], i == VYI_ROLE_IO ? io->io_size : size[i]);
@@ -19800,26 +19870,26 @@ static void vyi_dispatch_stats(const vyre *v, const vyre_io_buffers *io, vyre_st
     s->sync_points = 1;
 }
 
-static vyre_status vyi_dispatch_locked(vyre *v, const vyre_io_buffers *io, vyre_stats *stats,
+static vyre_status vyi_dispatch_locked(vyi_queue *q, const vyre_io_buffers *io, vyre_stats *stats,
                                        vyre_error *err)
 {
     vyre_stats s;
     const uint32_t done = vyi_done_count(io->control), faults = vyi_fault_count(io->control);
     vyi_stats_begin(&s);
-    vyre_status status = vyi_dispatch_ready(v, err);
+    vyre_status status = vyi_dispatch_ready(q, err);
     if (status != VYRE_OK)
         return status;
-    status = vyi_dispatch_bytes(v, io, err);
-    if (v->state == VYI_STATE_LOST && v->desc.auto_recover && !v->auto_recovered) {
-        v->auto_recovered = true;
-        status = vyi_engine_recover(v, err);
+    status = vyi_dispatch_bytes(q, io, err);
+    if (q->state == VYI_STATE_LOST && q->v->desc.auto_recover && !q->loss.mended) {
+        q->loss.mended = true;
+        status = vyi_queue_recover(q, err);
         s.recovered = status == VYRE_OK;
         if (s.recovered)
-            status = vyi_dispatch_bytes(v, io, err);
+            status = vyi_dispatch_bytes(q, io, err);
     }
     if (status != VYRE_OK)
         return status;
-    vyi_dispatch_stats(v, io, &s);
+    vyi_dispatch_stats(q->v, io, &s);
     s.done = vyi_done_count(io->control) - done;
     s.faults = vyi_fault_count(io->control) - faults;
     vyi_stats_end(&s, stats);
@@ -19836,47 +19906,47 @@ VYRE_API vyre_status vyre_dispatch(vyre *v, const vyre_io_buffers *io, vyre_stat
     if (status != VYRE_OK)
         return status;
     vyi_mutex_lock(&v->lock);
-    status = vyi_dispatch_locked(v, io, stats, err);
+    status = vyi_dispatch_locked(&v->queue, io, stats, err);
     vyi_mutex_unlock(&v->lock);
     return status;
 }
 
 /* Submits all, waiting only where the device's queue is full. */
-static vyre_status vyi_resident_passes(vyre *v, uint32_t passes, vyre_error *err)
+static vyre_status vyi_resident_passes(vyi_queue *q, uint32_t passes, vyre_error *err)
 {
-    const uint64_t deadline = vyi_deadline(v->desc.run_timeout_ns);
-    const uint32_t most = vyi_engine_device(v)->in_flight;
+    const uint64_t deadline = vyi_deadline(q->v->desc.run_timeout_ns);
+    const uint32_t most = vyi_queue_device(q)->in_flight;
     vyre_status status = VYRE_OK;
-    vyi_engine_set_shutdown(v, 0);
+    vyi_queue_set_shutdown(q, 0);
     for (uint32_t i = 0; i < passes && status == VYRE_OK; i++) {
-        while (status == VYRE_OK && vyi_engine_in_flight(v) >= most) {
-            status = vyi_engine_reap(v, 10000000u, err);
+        while (status == VYRE_OK && vyi_queue_in_flight(q) >= most) {
+            status = vyi_queue_reap(q, 10000000u, err);
             if (status == VYRE_OK && vyi_now() >= deadline)
                 status = VYRE_TIMEOUT;
         }
         if (status == VYRE_OK)
-            status = vyi_engine_launch(v, VYI_LAUNCH_ONCE, 0, err);
+            status = vyi_queue_launch(q, VYI_LAUNCH_ONCE, 0, err);
     }
     if (status == VYRE_OK)
-        status = vyi_engine_settle(v, deadline, err);
-    return status == VYRE_TIMEOUT ? vyi_dispatch_late(v, err) : status;
+        status = vyi_queue_settle(q, deadline, err);
+    return status == VYRE_TIMEOUT ? vyi_dispatch_late(q, err) : status;
 }
 
-static vyre_status vyi_resident_locked(vyre *v, uint32_t passes, vyre_stats *stats,
+static vyre_status vyi_resident_locked(vyi_queue *q, uint32_t passes, vyre_stats *stats,
                                        vyre_error *err)
 {
     vyre_stats s;
     vyi_stats_begin(&s);
-    vyre_status status = vyi_dispatch_ready(v, err);
+    vyre_status status = vyi_dispatch_ready(q, err);
     if (status != VYRE_OK)
         return status;
-    const void *control = vyi_engine_words(vyi_engine_device(v), VYI_ROLE_CONTROL);
+    const void *control = vyi_device_words(vyi_queue_device(q), VYI_ROLE_CONTROL);
     const uint32_t done = vyi_done_count(control), faults = vyi_fault_count(control);
-    status = vyi_resident_passes(v, passes, err);
+    status = vyi_resident_passes(q, passes, err);
     if (status != VYRE_OK)
         return status;
-    vyi_engine_bury(v);
-    vyi_engine_deliver_log(v);
+    vyi_queue_bury(q);
+    vyi_queue_deliver_log(q);
     s.resident_rows = passes;
     s.resident_handles = passes * VYI_CORE_BUFFERS;
     s.kernel_launches = s.sync_points = 1;
@@ -19900,7 +19970,7 @@ VYRE_API vyre_status vyre_dispatch_resident(vyre *v, uint32_t passes, vyre_stats
         return vyi_fail(err, VYRE_E_OVF, passes, "Make fewer passes at a time.",
                         "%u passes have more than 2^32 handles", passes);
     vyi_mutex_lock(&v->lock);
-    const vyre_status status = vyi_resident_locked(v, passes, stats, err);
+    const vyre_status status = vyi_resident_locked(&v->queue, passes, stats, err);
     vyi_mutex_unlock(&v->lock);
     return status;
 }
@@ -19912,24 +19982,25 @@ VYRE_API vyre_status vyre_observable(vyre *v, uint32_t index, uint32_t *out, vyr
     if (!v || !out)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and room for the value.",
                         "%s is NULL", v ? "out" : "the handle");
-    if (index >= v->observables)
+    if (index >= v->desc.observables)
         return vyi_fail(err, VYRE_E_MISSING, index, "Set vyre_desc.observables higher.",
-                        "observable %u is not one of the handle's %u", index, v->observables);
-    if (vyi_load_acquire(&v->state) == VYI_STATE_LOST)
+                        "observable %u is not one of the handle's %u", index, v->desc.observables);
+    if (vyi_load_acquire(&v->queue.state) == VYI_STATE_LOST)
         return vyi_fail(err, VYRE_E_DEVICE_LOST, 0, "Call vyre_recover().",
                         "the device was lost, and the observables with it");
-    *out = vyi_control_load(vyi_engine_device(v), VYRE_CONTROL_OBSERVABLES + index);
+    *out = vyi_control_load(vyi_queue_device(&v->queue), VYRE_CONTROL_OBSERVABLES + index);
     return VYRE_OK;
 }
 
 VYRE_API void *vyre_map(vyre *v, uint32_t user_buffer, size_t *size)
 {
-    if (!v || user_buffer >= v->user_count || v->user_index[user_buffer] >= v->buffer_count)
+    if (!v || user_buffer >= v->buffers.user_count ||
+        v->buffers.user_index[user_buffer] >= v->buffers.count)
         return NULL;
-    const uint32_t index = v->user_index[user_buffer];
+    const uint32_t index = v->buffers.user_index[user_buffer];
     if (size)
-        *size = v->buffers[index].size;
-    return vyi_engine_device(v)->map[index];
+        *size = v->buffers.list[index].size;
+    return vyi_queue_device(&v->queue)->map[index];
 }
 
 VYRE_API vyre_status vyre_buffers(vyre *v, vyre_io_buffers *out, vyre_error *err)
@@ -19937,15 +20008,15 @@ VYRE_API vyre_status vyre_buffers(vyre *v, vyre_io_buffers *out, vyre_error *err
     if (!v || !out)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and room for the result.",
                         "%s is NULL", v ? "out" : "the handle");
-    const vyi_device *d = vyi_engine_device(v);
+    const vyi_device *d = vyi_queue_device(&v->queue);
     out->control = d->map[VYI_ROLE_CONTROL];
-    out->control_size = v->buffers[VYI_ROLE_CONTROL].size;
+    out->control_size = v->buffers.list[VYI_ROLE_CONTROL].size;
     out->ring = d->map[VYI_ROLE_RING];
-    out->ring_size = v->buffers[VYI_ROLE_RING].size;
+    out->ring_size = v->buffers.list[VYI_ROLE_RING].size;
     out->log = d->map[VYI_ROLE_LOG];
-    out->log_size = v->buffers[VYI_ROLE_LOG].size;
+    out->log_size = v->buffers.list[VYI_ROLE_LOG].size;
     out->io = d->map[VYI_ROLE_IO];
-    out->io_size = v->buffers[VYI_ROLE_IO].size;
+    out->io_size = v->buffers.list[VYI_ROLE_IO].size;
     return VYRE_OK;
 }
 
@@ -19953,13 +20024,13 @@ VYRE_API vyre_status vyre_tenant_enable(vyre *v, uint32_t tenant, bool enable, v
 {
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
-    if (tenant >= v->tenants)
+    if (tenant >= v->desc.tenants)
         return vyi_fail(err, VYRE_E_TENANT_RANGE, tenant,
                         "Set vyre_desc.tenants to one more than the largest tenant id.",
-                        "tenant %u is not one of the handle's %u", tenant, v->tenants);
+                        "tenant %u is not one of the handle's %u", tenant, v->desc.tenants);
     vyi_mutex_lock(&v->lock);
-    const vyi_device *d = vyi_engine_device(v);
-    vyi_store_release(vyi_engine_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_TENANT_MASKS + tenant,
+    const vyi_device *d = vyi_queue_device(&v->queue);
+    vyi_store_release(vyi_device_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_TENANT_MASKS + tenant,
                       enable ? 0xffffffffu : 0);
     if (d->write_combined)
         vyi_fence_stores();
@@ -20058,7 +20129,7 @@ static vyre_status vyi_desc_check(const vyre_desc *d, vyre_error *err)
 static void vyi_buffer_add(vyre *v, uint32_t binding, vyi_role role, size_t size,
                            const char *name)
 {
-    vyi_device_buffer *b = &v->buffers[v->buffer_count++];
+    vyi_device_buffer *b = &v->buffers.list[v->buffers.count++];
     b->binding = binding;
     b->role = role;
     b->size = size;
@@ -20080,26 +20151,26 @@ static vyre_status vyi_buffer_add_user(vyre *v, const vyre_buffer_desc *desc, si
     if (!name)
         return vyi_fail_nomem(err, VYRE_MAX_NAME);
     vyi_buffer_add(v, desc->binding, VYI_ROLE_USER, size, name);
-    v->buffers[v->buffer_count - 1].access = desc->access;
+    v->buffers.list[v->buffers.count - 1].access = desc->access;
     return VYRE_OK;
 }
 
 /* Insertion sort by binding. */
 static void vyi_buffers_sort(vyre *v)
 {
-    for (uint32_t i = 1; i < v->buffer_count; i++) {
-        const vyi_device_buffer moving = v->buffers[i];
+    for (uint32_t i = 1; i < v->buffers.count; i++) {
+        const vyi_device_buffer moving = v->buffers.list[i];
         uint32_t j = i;
-        for (; j > 0 && v->buffers[j - 1].binding > moving.binding; j--)
-            v->buffers[j] = v->buffers[j - 1];
-        v->buffers[j] = moving;
+        for (; j > 0 && v->buffers.list[j - 1].binding > moving.binding; j--)
+            v->buffers.list[j] = v->buffers.list[j - 1];
+        v->buffers.list[j] = moving;
     }
 }
 
 static uint32_t vyi_buffer_index(const vyre *v, uint32_t binding)
 {
     uint32_t i = 0;
-    while (i < v->buffer_count && v->buffers[i].binding != binding)
+    while (i < v->buffers.count && v->buffers.list[i].binding != binding)
         i++;
     return i;
 }
@@ -20108,7 +20179,7 @@ static uint32_t vyi_buffer_index(const vyre *v, uint32_t binding)
 static uint32_t vyi_binding_free(const vyre *v)
 {
     uint32_t binding = VYRE_BINDING_USER;
-    while (binding < VYRE_MAX_BINDINGS && vyi_buffer_index(v, binding) < v->buffer_count)
+    while (binding < VYRE_MAX_BINDINGS && vyi_buffer_index(v, binding) < v->buffers.count)
         binding++;
     return binding;
 }
@@ -20139,10 +20210,11 @@ static vyre_status vyi_buffers_user(vyre *v, vyre_error *err)
 static vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
 {
     const vyre_kernel_desc *k = &v->desc.kernel;
+    const uint32_t slots = k->slot_count;
     vyi_buffer_add(v, VYRE_BINDING_CONTROL, VYI_ROLE_CONTROL,
-                   vyre_control_size(v->observables), "control");
-    vyi_buffer_add(v, VYRE_BINDING_RING, VYI_ROLE_RING, vyre_ring_size(v->slots), "ring");
-    vyi_buffer_add(v, VYRE_BINDING_LOG, VYI_ROLE_LOG, vyre_log_size(v->log_records), "log");
+                   vyre_control_size(v->desc.observables), "control");
+    vyi_buffer_add(v, VYRE_BINDING_RING, VYI_ROLE_RING, vyre_ring_size(slots), "ring");
+    vyi_buffer_add(v, VYRE_BINDING_LOG, VYI_ROLE_LOG, vyre_log_size(k->log_records), "log");
     vyi_buffer_add(v, VYRE_BINDING_IO, VYI_ROLE_IO, vyre_io_size(VYRE_IO_SLOTS), "io");
     const vyre_status status = vyi_buffers_user(v, err);
     if (status != VYRE_OK)
@@ -20152,13 +20224,13 @@ static vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
     if (mirror == VYRE_MAX_BINDINGS)
         return vyi_fail(err, VYRE_E_ARGUMENT, mirror, "Use fewer, larger buffers.",
                         "no binding is left for the handle's own mirror");
-    vyi_buffer_add(v, mirror, VYI_ROLE_MIRROR, (size_t)v->slots * 4, "mirror");
+    vyi_buffer_add(v, mirror, VYI_ROLE_MIRROR, (size_t)slots * 4, "mirror");
     vyi_buffers_sort(v);
     v->desc.kernel.mirror_binding = mirror;
-    v->mirror_index = vyi_buffer_index(v, mirror);
-    v->user_count = k->buffer_count;
+    v->queue.slots.mirror = vyi_buffer_index(v, mirror);
+    v->buffers.user_count = k->buffer_count;
     for (uint32_t i = 0; i < k->buffer_count; i++)
-        v->user_index[i] = k->buffers[i].access == VYRE_ACCESS_WORKGROUP
+        v->buffers.user_index[i] = k->buffers[i].access == VYRE_ACCESS_WORKGROUP
                                ? VYI_MAX_BUFFERS
                                : vyi_buffer_index(v, k->buffers[i].binding);
     return VYRE_OK;
@@ -20188,18 +20260,18 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
     memset(&how, 0, sizeof how);
     k.narrow = k.whole_slots = false;
     k.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
-    bool built = vyi_program_build(&v->loop, &k, &how);
+    bool built = vyi_program_build(&v->programs.loop, &k, &how);
     k.once = true;
-    built = built && vyi_program_build(&v->once, &k, &how);
+    built = built && vyi_program_build(&v->programs.once, &k, &how);
     k.once = false;
     k.whole_slots = true;
     if (v->backend->shapes && vyi_kernel_is_whole(&k))
-        built = built && vyi_program_build(&v->whole, &k, &how);
+        built = built && vyi_program_build(&v->programs.whole, &k, &how);
     k.narrow = true;
     k.workgroup_size = k.lane_count = 1;
-    k.slot_count = v->slots;
+    k.slot_count = v->desc.kernel.slot_count;
     if (v->backend->shapes && vyi_kernel_is_narrow(&k))
-        built = built && vyi_program_build(&v->narrow, &k, &how);
+        built = built && vyi_program_build(&v->programs.narrow, &k, &how);
     if (built)
         return VYRE_OK;
     if (err)
@@ -20207,80 +20279,82 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
     return how.status;
 }
 
-static size_t vyi_engine_slots_memory(const vyre *v)
+static size_t vyi_slots_memory(const vyre *v)
 {
-    const size_t each = 5 * sizeof(uint32_t) + sizeof(vyi_trouble);
-    const size_t records = v->desc.lost_work == VYRE_LOST_RERUN ? v->slots : 0;
-    return VYI_CACHE_LINE - 1 + v->slots * each + records * sizeof(vyre_work) +
-           v->log_records * sizeof(vyre_log_record);
+    const size_t each = 5 * sizeof(uint32_t) + sizeof(vyi_trouble), slots = v->queue.slots.count;
+    const size_t records = v->desc.lost_work == VYRE_LOST_RERUN ? slots : 0;
+    return VYI_CACHE_LINE - 1 + slots * each + records * sizeof(vyre_work) +
+           v->desc.kernel.log_records * sizeof(vyre_log_record);
 }
 
 /* One block for all that is kept of each slot. */
-static vyre_status vyi_engine_slots_allocate(vyre *v, vyre_error *err)
+static vyre_status vyi_slots_allocate(vyre *v, vyre_error *err)
 {
-    const size_t size = vyi_engine_slots_memory(v);
+    vyi_queue *q = &v->queue;
+    const uint32_t slots = q->slots.count;
+    const size_t size = vyi_slots_memory(v);
     uint32_t *block = (uint32_t *)vyi_arena_alloc(&v->arena, size);
     if (!block)
         return vyi_fail_nomem(err, size);
     /* Marks that one thread has reserved share no line with another's, and four of
      * them are one access of 16 bytes. */
-    v->marks = (uint32_t *)(((uintptr_t)block + VYI_CACHE_LINE - 1) &
+    q->slots.marks = (uint32_t *)(((uintptr_t)block + VYI_CACHE_LINE - 1) &
                             ~(uintptr_t)(VYI_CACHE_LINE - 1));
-    v->kept = v->marks + v->slots;
-    v->run_mark = v->kept + v->slots;
-    v->run_work = v->run_mark + v->slots;
-    v->cleared = v->run_work + v->slots;
-    v->trouble = (vyi_trouble *)(void *)(v->cleared + v->slots);
-    v->log = (vyre_log_record *)(void *)(v->trouble + v->slots);
+    q->slots.kept = q->slots.marks + slots;
+    v->run.marks = q->slots.kept + slots;
+    v->run.works = v->run.marks + slots;
+    q->lone.cleared = v->run.works + slots;
+    q->slots.trouble = (vyi_trouble *)(void *)(q->lone.cleared + slots);
+    v->log = (vyre_log_record *)(void *)(q->slots.trouble + slots);
     if (v->desc.lost_work == VYRE_LOST_RERUN)
-        v->record = (vyre_work *)(void *)(v->log + v->log_records);
+        q->slots.record = (vyre_work *)(void *)(v->log + v->desc.kernel.log_records);
     return VYRE_OK;
 }
 
 /* Five partitions for five levels; NORMAL has what does not divide. */
-static void vyi_partitions_plan(vyre *v)
+static void vyi_partitions_plan(vyi_queue *q)
 {
-    const bool priority = v->desc.kernel.kind == VYRE_KERNEL_PRIORITY;
-    const uint32_t each = v->slots / VYRE_PRIORITY_LEVELS;
+    const bool priority = q->v->desc.kernel.kind == VYRE_KERNEL_PRIORITY;
+    const uint32_t each = q->slots.count / VYRE_PRIORITY_LEVELS;
     uint32_t first = 0;
-    v->partition_count = priority ? VYRE_PRIORITY_LEVELS : 1;
-    v->partitions[0].count = v->slots;
+    q->slots.partition_count = priority ? VYRE_PRIORITY_LEVELS : 1;
+    q->slots.partitions[0].count = q->slots.count;
     for (uint32_t i = 0; priority && i < VYRE_PRIORITY_LEVELS; i++) {
-        v->partitions[i].first = first;
-        v->partitions[i].count = each + (i == 2 ? v->slots % VYRE_PRIORITY_LEVELS : 0);
-        first += v->partitions[i].count;
+        q->slots.partitions[i].first = first;
+        q->slots.partitions[i].count = each + (i == 2 ? q->slots.count % VYRE_PRIORITY_LEVELS : 0);
+        first += q->slots.partitions[i].count;
     }
 }
 
 /* How often who publishes looks at the device (vyi_publish_nudge): once in every
  * round of a partition at least. */
-static void vyi_publish_plan(vyre *v, bool lives)
+static void vyi_publish_plan(vyi_queue *q, bool lives)
 {
-    const uint32_t each = v->slots / VYRE_PRIORITY_LEVELS;
-    const uint32_t least = v->partition_count > 1 && each ? each : v->slots;
+    const uint32_t each = q->slots.count / VYRE_PRIORITY_LEVELS;
+    const uint32_t least = q->slots.partition_count > 1 && each ? each : q->slots.count;
     uint32_t every = VYI_LOOK_EVERY;
     while (every > least)
         every /= 2;
-    v->look_mask = every - 1;
-    v->lives = lives;
-    v->wide = vyi_has_wide();
+    q->look_mask = every - 1;
+    q->lives = lives;
+    q->wide = vyi_has_wide();
 }
 
 /* --- open: the device ---------------------------------------------------- */
 
-static vyre_status vyi_control_init(const vyre *v, vyi_device *d, vyre_error *err)
+static vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_error *err)
 {
-    uint32_t *control = vyi_engine_words(d, VYI_ROLE_CONTROL);
+    uint32_t *control = vyi_device_words(d, VYI_ROLE_CONTROL);
     vyre_control_desc desc;
     memset(&desc, 0, sizeof desc);
-    desc.tenants = v->tenants;
-    desc.observables = v->observables;
+    desc.tenants = q->v->desc.tenants;
+    desc.observables = q->v->desc.observables;
     const vyre_status status =
-        vyre_control_encode(control, v->buffers[VYI_ROLE_CONTROL].size, &desc, err);
+        vyre_control_encode(control, q->v->buffers.list[VYI_ROLE_CONTROL].size, &desc, err);
     if (status != VYRE_OK)
         return status;
-    for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS && v->partition_count > 1; i++) {
-        const vyi_partition *part = &v->partitions[i];
+    for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS && q->slots.partition_count > 1; i++) {
+        const vyi_partition *part = &q->slots.partitions[i];
         vyi_set_word(control, VYRE_CONTROL_PRIORITY_OFFSETS + i, part->first);
         vyi_set_word(control, VYRE_CONTROL_PRIORITY_OFFSETS + i + 1, part->first + part->count);
     }
@@ -20289,28 +20363,29 @@ static vyre_status vyi_control_init(const vyre *v, vyi_device *d, vyre_error *er
     return VYRE_OK;
 }
 
-static vyre_status vyi_device_open(vyre *v, vyi_device **out, vyre_error *err)
+static vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *err)
 {
+    const vyre *v = q->v;
     vyi_device_desc desc;
     memset(&desc, 0, sizeof desc);
     desc.desc = &v->desc;
-    desc.loop = v->loop;
-    desc.once = v->once;
-    desc.narrow = v->narrow;
-    desc.whole = v->whole;
-    desc.buffers = v->buffers;
-    desc.buffer_count = v->buffer_count;
+    desc.loop = v->programs.loop;
+    desc.once = v->programs.once;
+    desc.narrow = v->programs.narrow;
+    desc.whole = v->programs.whole;
+    desc.buffers = v->buffers.list;
+    desc.buffer_count = v->buffers.count;
     desc.group_size = vyi_def32(v->desc.kernel.workgroup_size, 256);
-    desc.max_groups = vyi_def32(v->desc.kernel.lane_count, v->slots) / desc.group_size;
+    desc.max_groups = vyi_def32(v->desc.kernel.lane_count, q->slots.count) / desc.group_size;
     desc.max_groups = vyi_def32(desc.max_groups, 1);
     desc.fixed_geometry = v->desc.kernel.workgroup_size || v->desc.kernel.lane_count;
-    desc.guest_loops = v->once->guest_loops;
+    desc.guest_loops = v->programs.once->guest_loops;
 
     vyi_device *d = NULL;
     vyre_status status = v->backend->open(&desc, &d, err);
     if (status != VYRE_OK)
         return status;
-    status = vyi_control_init(v, d, err);
+    status = vyi_control_init(q, d, err);
     if (status != VYRE_OK) {
         (void)v->backend->close(d);
         return status;
@@ -20319,29 +20394,29 @@ static vyre_status vyi_device_open(vyre *v, vyi_device **out, vyre_error *err)
     return VYRE_OK;
 }
 
-static void vyi_chain_begin(vyre *v)
+static void vyi_chain_begin(vyi_queue *q)
 {
-    const vyi_device *d = vyi_engine_device(v);
-    const uint64_t leases = v->chain.leases, passes = v->chain.passes;
-    uint32_t rounds = v->desc.lease.rounds;
+    const vyi_device *d = vyi_queue_device(q);
+    const uint64_t leases = q->chain.leases, passes = q->chain.passes;
+    uint32_t rounds = q->v->desc.lease.rounds;
     if (rounds == 0 && !d->endless)
         rounds = VYI_LEASE_ROUNDS;
     if (d->max_rounds && rounds > d->max_rounds)
         rounds = d->max_rounds;
-    memset(&v->chain, 0, sizeof v->chain);
-    v->chain.leases = leases;
-    v->chain.passes = passes;
-    v->chain.rounds = rounds;
+    memset(&q->chain, 0, sizeof q->chain);
+    q->chain.leases = leases;
+    q->chain.passes = passes;
+    q->chain.rounds = rounds;
 }
 
-static vyre_status vyi_mode_choose(vyre *v, vyre_error *err)
+static vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err)
 {
     vyre_info info;
     memset(&info, 0, sizeof info);
-    v->backend->info(vyi_engine_device(v), &info);
-    v->mode = info.probe.live && v->desc.mode != VYRE_MODE_PASSES ? VYRE_MODE_PERSISTENT
+    q->v->backend->info(vyi_queue_device(q), &info);
+    q->mode = info.probe.live && q->v->desc.mode != VYRE_MODE_PASSES ? VYRE_MODE_PERSISTENT
                                                                   : VYRE_MODE_PASSES;
-    if (v->desc.mode == VYRE_MODE_PERSISTENT && v->mode != VYRE_MODE_PERSISTENT)
+    if (q->v->desc.mode == VYRE_MODE_PERSISTENT && q->mode != VYRE_MODE_PERSISTENT)
         return vyi_fail(err, VYRE_E_MODE, 0, "Use VYRE_MODE_AUTO, or another device.",
                         "%s does not prove persistent mode: %.80s", info.device[0] ? info.device
                         : "the device", info.probe.text);
@@ -20352,13 +20427,13 @@ static bool vyi_locks_init(vyre *v)
 {
     if (!vyi_mutex_init(&v->lock))
         return false;
-    if (vyi_mutex_init(&v->run_lock)) {
-        if (vyi_mutex_init(&v->helper_lock)) {
-            if (vyi_cond_init(&v->helper_wake))
+    if (vyi_mutex_init(&v->run.lock)) {
+        if (vyi_mutex_init(&v->helper.lock)) {
+            if (vyi_cond_init(&v->helper.wake))
                 return true;
-            vyi_mutex_free(&v->helper_lock);
+            vyi_mutex_free(&v->helper.lock);
         }
-        vyi_mutex_free(&v->run_lock);
+        vyi_mutex_free(&v->run.lock);
     }
     vyi_mutex_free(&v->lock);
     return false;
@@ -20366,9 +20441,9 @@ static bool vyi_locks_init(vyre *v)
 
 static void vyi_locks_free(vyre *v)
 {
-    vyi_cond_free(&v->helper_wake);
-    vyi_mutex_free(&v->helper_lock);
-    vyi_mutex_free(&v->run_lock);
+    vyi_cond_free(&v->helper.wake);
+    vyi_mutex_free(&v->helper.lock);
+    vyi_mutex_free(&v->run.lock);
     vyi_mutex_free(&v->lock);
 }
 
@@ -20376,11 +20451,11 @@ static void vyi_handle_free(vyre *v)
 {
     const vyre_allocator allocator = v->desc.allocator;
     vyi_locks_free(v);
-    vyre_program_destroy(v->loop);
-    vyre_program_destroy(v->once);
-    vyre_program_destroy(v->narrow);
-    vyre_program_destroy(v->whole);
-    vyi_free(&allocator, v->retired, v->retired_capacity * sizeof(void *));
+    vyre_program_destroy(v->programs.loop);
+    vyre_program_destroy(v->programs.once);
+    vyre_program_destroy(v->programs.narrow);
+    vyre_program_destroy(v->programs.whole);
+    vyi_free(&allocator, v->queue.loss.retired, v->queue.loss.retired_capacity * sizeof(void *));
     vyi_arena_free(&v->arena);
     vyi_free(&allocator, v, sizeof *v);
 }
@@ -20400,35 +20475,34 @@ static void vyi_desc_forget(vyre *v)
 
 static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
 {
+    vyi_queue *q = &v->queue;
     vyi_device *d = NULL;
-    v->slots = v->desc.kernel.slot_count;
-    v->tenants = v->desc.tenants;
-    v->observables = v->desc.observables;
-    v->log_records = v->desc.kernel.log_records;
-    if (v->desc.kernel.workgroup_size == 0 && v->slots < 256)
-        v->desc.kernel.workgroup_size = v->slots; /* a small ring needs no more lanes */
-    vyi_partitions_plan(v);
+    q->v = v;
+    q->slots.count = v->desc.kernel.slot_count;
+    if (v->desc.kernel.workgroup_size == 0 && q->slots.count < 256)
+        v->desc.kernel.workgroup_size = q->slots.count; /* a small ring needs no more lanes */
+    vyi_partitions_plan(q);
 
     vyre_status status = vyi_buffers_plan(v, err);
     if (status == VYRE_OK)
         status = vyi_programs_build(v, err);
     if (status == VYRE_OK)
-        status = vyi_engine_slots_allocate(v, err);
+        status = vyi_slots_allocate(v, err);
     if (status == VYRE_OK && v->desc.device) {
         v->desc.device = vyi_arena_text(&v->arena, v->desc.device, 255);
         if (!v->desc.device)
             status = vyi_fail_nomem(err, 256);
     }
     if (status == VYRE_OK)
-        status = vyi_device_open(v, &d, err);
+        status = vyi_device_open(q, &d, err);
     if (status != VYRE_OK)
         return status;
-    vyi_store_pointer(&v->device, d);
+    vyi_store_pointer(&q->device, d);
     vyi_desc_forget(v);
-    vyi_chain_begin(v);
-    vyi_seats_plan(v);
-    status = vyi_mode_choose(v, err);
-    vyi_publish_plan(v, v->mode == VYRE_MODE_PERSISTENT && !d->pumped);
+    vyi_chain_begin(q);
+    vyi_seats_plan(q);
+    status = vyi_mode_choose(q, err);
+    vyi_publish_plan(q, q->mode == VYRE_MODE_PERSISTENT && !d->pumped);
     return status;
 }
 
@@ -20452,7 +20526,7 @@ VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, v
     v->desc = filled;
     v->backend = backend;
     v->arena.allocator = filled.allocator;
-    vyi_alone_begin(v);
+    vyi_alone_begin(&v->queue);
     if (!vyi_locks_init(v)) {
         vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.", "the system gave no lock");
         vyi_free(&filled.allocator, v, sizeof *v);
@@ -20464,7 +20538,7 @@ VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, v
                           "the helper thread could not be made");
     if (status == VYRE_OK)
         return v;
-    if (!v->device || v->backend->close(vyi_engine_device(v)))
+    if (!v->queue.device || v->backend->close(vyi_queue_device(&v->queue)))
         vyi_handle_free(v);
     return NULL;
 }
@@ -20510,13 +20584,13 @@ VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err)
 
 static void vyi_query_counts(const vyre *v, vyre_info *out)
 {
-    out->slot_count = v->slots;
-    out->tenants = v->tenants;
-    out->observables = v->observables;
-    out->log_records = v->log_records;
-    out->buffer_count = v->user_count;
-    out->program_hash = vyre_program_hash(v->loop);
-    out->mode = v->mode;
+    out->slot_count = v->queue.slots.count;
+    out->tenants = v->desc.tenants;
+    out->observables = v->desc.observables;
+    out->log_records = v->desc.kernel.log_records;
+    out->buffer_count = v->buffers.user_count;
+    out->program_hash = vyre_program_hash(v->programs.loop);
+    out->mode = v->queue.mode;
 }
 
 VYI_COLD
@@ -20527,9 +20601,10 @@ VYRE_API void vyre_query(const vyre *v, vyre_info *out)
     memset(out, 0, sizeof *out);
     if (!v)
         return;
-    vyi_mutex *lock = vyi_engine_lock(v);
+    const vyi_queue *q = &v->queue;
+    vyi_mutex *lock = &q->v->lock; /* a query changes nothing else */
     vyi_mutex_lock(lock);
-    const vyi_device *d = vyi_engine_device(v);
+    const vyi_device *d = vyi_queue_device(q);
     v->backend->info(d, out);
     vyi_query_counts(v, out);
     out->backend = v->backend->id;
@@ -20537,43 +20612,43 @@ VYRE_API void vyre_query(const vyre *v, vyre_info *out)
     out->workgroup_size = d->group_size;
     out->worker_groups = d->groups;
     out->lane_count = d->group_size * d->groups;
-    out->pipeline_id = d->pipeline_id + v->recoveries;
+    out->pipeline_id = d->pipeline_id + q->loss.count;
     out->device_bytes = d->bytes;
-    out->recoveries = v->recoveries;
-    out->running = v->state == VYI_STATE_RUNNING || v->state == VYI_STATE_STOPPING;
-    out->shut_down = v->state == VYI_STATE_SHUT;
-    out->device_lost = v->state == VYI_STATE_LOST;
-    out->leases = v->chain.leases;
-    out->passes = v->chain.passes;
-    out->lease_ns = v->chain.lease_ns;
-    out->lease_rounds = v->chain.rounds;
-    if (v->state != VYI_STATE_LOST)
+    out->recoveries = q->loss.count;
+    out->running = q->state == VYI_STATE_RUNNING || q->state == VYI_STATE_STOPPING;
+    out->shut_down = q->state == VYI_STATE_SHUT;
+    out->device_lost = q->state == VYI_STATE_LOST;
+    out->leases = q->chain.leases;
+    out->passes = q->chain.passes;
+    out->lease_ns = q->chain.lease_ns;
+    out->lease_rounds = q->chain.rounds;
+    if (q->state != VYI_STATE_LOST)
         out->log_dropped = vyi_control_load(d, VYRE_CONTROL_LOG_DROPPED);
     vyi_mutex_unlock(lock);
 }
 
 /* --- start, stop --------------------------------------------------------- */
 
-static vyre_status vyi_engine_start(vyre *v, vyre_error *err)
+static vyre_status vyi_queue_start(vyi_queue *q, vyre_error *err)
 {
-    if (v->state == VYI_STATE_RUNNING)
+    if (q->state == VYI_STATE_RUNNING)
         return VYRE_OK;
-    if (v->state == VYI_STATE_LOST)
-        return vyi_engine_lost(v, &v->lost, err);
-    vyre_status status = vyi_engine_settle(v, vyi_deadline(v->desc.lease.timeout_ns), err);
+    if (q->state == VYI_STATE_LOST)
+        return vyi_queue_lost(q, &q->loss.how, err);
+    vyre_status status = vyi_queue_settle(q, vyi_deadline(q->v->desc.lease.timeout_ns), err);
     if (status == VYRE_TIMEOUT)
-        status = vyi_fail(err, VYRE_E_RUNNING, vyi_engine_in_flight(v),
+        status = vyi_fail(err, VYRE_E_RUNNING, vyi_queue_in_flight(q),
                           "Call vyre_stop() with a longer timeout first.",
-                          "%u launches of before have not ended", vyi_engine_in_flight(v));
+                          "%u launches of before have not ended", vyi_queue_in_flight(q));
     if (status != VYRE_OK)
         return status;
-    vyi_engine_bury(v);
-    vyi_engine_set_shutdown(v, 0);
-    v->chain.before = v->chain.after = 0;
-    vyi_store_release(&v->state, VYI_STATE_RUNNING);
-    status = vyi_engine_drive(v, VYI_EFFORT_LOOK, err);
-    if (status < 0 && v->state == VYI_STATE_RUNNING && vyi_engine_in_flight(v) == 0)
-        vyi_store_release(&v->state, VYI_STATE_IDLE);
+    vyi_queue_bury(q);
+    vyi_queue_set_shutdown(q, 0);
+    q->chain.before = q->chain.after = 0;
+    vyi_store_release(&q->state, VYI_STATE_RUNNING);
+    status = vyi_queue_drive(q, VYI_EFFORT_LOOK, err);
+    if (status < 0 && q->state == VYI_STATE_RUNNING && vyi_queue_in_flight(q) == 0)
+        vyi_store_release(&q->state, VYI_STATE_IDLE);
     return status;
 }
 
@@ -20583,18 +20658,18 @@ VYRE_API vyre_status vyre_start(vyre *v, vyre_error *err)
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
     vyi_mutex_lock(&v->lock);
-    const vyre_status status = vyi_engine_start(v, err);
+    const vyre_status status = vyi_queue_start(&v->queue, err);
     vyi_mutex_unlock(&v->lock);
     return status;
 }
 
 /* What has ended without doing so itself. */
-static void vyi_engine_abort(vyre *v)
+static void vyi_queue_abort(vyi_queue *q)
 {
-    vyi_device *d = vyi_engine_device(v);
+    vyi_device *d = vyi_queue_device(q);
     if (!d->backend->abort)
         return;
-    vyi_store_release(&v->aborted, 1);
+    vyi_store_release(&q->aborted, 1);
     d->backend->abort(d);
 }
 
@@ -20610,28 +20685,28 @@ static bool vyi_lock_until(vyre *v, uint64_t deadline)
 }
 
 /* Waits for what is in flight, at first for its own end, later by force. */
-static vyre_status vyi_engine_halt(vyre *v, uint64_t patience, uint64_t deadline,
+static vyre_status vyi_queue_halt(vyi_queue *q, uint64_t patience, uint64_t deadline,
                                    vyre_error *err)
 {
-    vyi_engine_set_shutdown(v, 1);
-    vyre_status status = vyi_engine_settle(v, patience, err);
+    vyi_queue_set_shutdown(q, 1);
+    vyre_status status = vyi_queue_settle(q, patience, err);
     if (status == VYRE_TIMEOUT) {
-        vyi_engine_abort(v);
-        status = vyi_engine_settle(v, deadline, err);
+        vyi_queue_abort(q);
+        status = vyi_queue_settle(q, deadline, err);
     }
     if (status == VYRE_TIMEOUT)
-        vyi_store_release(&v->state, VYI_STATE_STOPPING);
+        vyi_store_release(&q->state, VYI_STATE_STOPPING);
     if (status != VYRE_OK)
         return status;
-    vyi_engine_bury(v);
-    vyi_engine_set_shutdown(v, 0);
-    v->chain.before = v->chain.after = 0;
-    vyi_store_release(&v->state, VYI_STATE_IDLE);
-    vyi_engine_deliver_log(v);
+    vyi_queue_bury(q);
+    vyi_queue_set_shutdown(q, 0);
+    q->chain.before = q->chain.after = 0;
+    vyi_store_release(&q->state, VYI_STATE_IDLE);
+    vyi_queue_deliver_log(q);
     return VYRE_OK;
 }
 
-static vyre_status vyi_engine_stop(vyre *v, uint64_t timeout_ns, vyre_error *err)
+static vyre_status vyi_queue_stop(vyi_queue *q, uint64_t timeout_ns, vyre_error *err)
 {
     const uint64_t deadline = vyi_deadline(timeout_ns);
     const uint64_t patience =
@@ -20639,17 +20714,17 @@ static vyre_status vyi_engine_stop(vyre *v, uint64_t timeout_ns, vyre_error *err
 
     static const char fix[] = "Stop again with a longer timeout, or close the handle.";
     const unsigned long long ms = timeout_ns / 1000000u;
-    if (!vyi_lock_until(v, patience)) {
-        vyi_engine_abort(v);
-        if (!vyi_lock_until(v, deadline))
+    if (!vyi_lock_until(q->v, patience)) {
+        vyi_queue_abort(q);
+        if (!vyi_lock_until(q->v, deadline))
             return vyi_fail(err, VYRE_TIMEOUT, 0, fix,
                             "another call held the handle for all of the %llu ms", ms);
     }
-    const vyre_status status = v->state == VYI_STATE_LOST
-                                   ? vyi_engine_lost(v, &v->lost, err)
-                                   : vyi_engine_halt(v, patience, deadline, err);
-    const uint32_t left = vyi_engine_in_flight(v);
-    vyi_mutex_unlock(&v->lock);
+    const vyre_status status = q->state == VYI_STATE_LOST
+                                   ? vyi_queue_lost(q, &q->loss.how, err)
+                                   : vyi_queue_halt(q, patience, deadline, err);
+    const uint32_t left = vyi_queue_in_flight(q);
+    vyi_mutex_unlock(&q->v->lock);
     if (status == VYRE_TIMEOUT)
         vyi_fail(err, status, left, fix, "%u launches have not ended within %llu ms", left, ms);
     return status;
@@ -20660,7 +20735,7 @@ VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err)
 {
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
-    return vyi_engine_stop(v, timeout_ns, err);
+    return vyi_queue_stop(&v->queue, timeout_ns, err);
 }
 
 VYI_COLD
@@ -20668,11 +20743,12 @@ VYRE_API void vyre_close(vyre *v)
 {
     if (!v)
         return;
+    vyi_queue *q = &v->queue;
     vyi_helper_stop(v);
-    (void)vyi_engine_stop(v, VYI_CLOSE_TIMEOUT_NS, NULL);
-    bool freed = v->backend->close(vyi_engine_device(v));
-    for (uint32_t i = 0; i < v->recoveries; i++)
-        freed = v->backend->close((vyi_device *)((void **)v->retired)[i]) && freed;
+    (void)vyi_queue_stop(q, VYI_CLOSE_TIMEOUT_NS, NULL);
+    bool freed = v->backend->close(vyi_queue_device(q));
+    for (uint32_t i = 0; i < q->loss.count; i++)
+        freed = v->backend->close((vyi_device *)((void **)q->loss.retired)[i]) && freed;
     if (freed)
         vyi_handle_free(v);
     else
@@ -20683,19 +20759,19 @@ VYRE_API void vyre_close(vyre *v)
 /* --- recovery ------------------------------------------------------------ */
 
 /* What becomes of a held slot's mark, decided by what had been seen of its work. */
-static uint32_t vyi_slot_recover(vyre *v, vyi_device *d, uint32_t slot)
+static uint32_t vyi_slot_recover(vyi_queue *q, vyi_device *d, uint32_t slot)
 {
-    const uint32_t mark = v->kept[slot];
+    const uint32_t mark = q->slots.kept[slot];
     const uint32_t generation = mark >> VYI_GENERATION_BIT;
     const uint32_t next = (generation + 1u) & VYI_GENERATION_MASK;
     const uint32_t epoch = ~mark & VYI_MARK_EPOCH;
 
     if ((mark & VYI_PHASE_MASK) == VYI_PHASE_FLIGHT) {
-        if (v->record) {
-            vyi_slot_write(v, d, slot, &v->record[slot]);
+        if (q->slots.record) {
+            vyi_slot_write(q, d, slot, &q->slots.record[slot]);
             return generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FLIGHT;
         }
-        vyi_slot_trouble(v, slot, generation, VYI_TROUBLE_LOST, false);
+        vyi_slot_trouble(q, slot, generation, VYI_TROUBLE_LOST, false);
         return generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
     }
     /* Results are gone with the device, so the generation is over. */
@@ -20703,30 +20779,30 @@ static uint32_t vyi_slot_recover(vyre *v, vyi_device *d, uint32_t slot)
 }
 
 VYI_COLD
-VYI_API vyre_status vyi_engine_recover(vyre *v, vyre_error *err)
+VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
 {
     vyi_device *d = NULL;
-    if (!vyi_grow(&v->desc.allocator, &v->retired, &v->retired_capacity,
-                  v->recoveries + 1, sizeof(void *)))
-        return vyi_fail_nomem(err, (v->recoveries + 1) * sizeof(void *));
-    const vyre_status status = vyi_device_open(v, &d, err);
+    if (!vyi_grow(&q->v->desc.allocator, &q->loss.retired, &q->loss.retired_capacity,
+                  q->loss.count + 1, sizeof(void *)))
+        return vyi_fail_nomem(err, (q->loss.count + 1) * sizeof(void *));
+    const vyre_status status = vyi_device_open(q, &d, err);
     if (status != VYRE_OK)
         return status;
 
-    (void)vyi_engine_hold(v, true);
-    ((void **)v->retired)[v->recoveries++] = vyi_engine_device(v);
-    vyi_store_pointer(&v->device, d);
-    vyi_chain_begin(v);
-    vyi_store_release(&v->aborted, 0);
-    if (v->desc.recovered)
-        v->desc.recovered(v->desc.recovered_user, v);
-    for (uint32_t slot = 0; slot < v->slots; slot++)
-        vyi_store_release(&v->kept[slot], vyi_slot_recover(v, d, slot));
-    vyi_engine_unhold(v);
-    vyi_store_release(&v->state, v->was_running ? VYI_STATE_RUNNING : VYI_STATE_IDLE);
-    vyi_message(&v->desc.messages, VYRE_SEVERITY_INFO, "the device was replaced (%u)",
-                v->recoveries);
-    return v->was_running ? vyi_engine_drive(v, VYI_EFFORT_LOOK, err) : VYRE_OK;
+    (void)vyi_queue_hold(q, true);
+    ((void **)q->loss.retired)[q->loss.count++] = vyi_queue_device(q);
+    vyi_store_pointer(&q->device, d);
+    vyi_chain_begin(q);
+    vyi_store_release(&q->aborted, 0);
+    if (q->v->desc.recovered)
+        q->v->desc.recovered(q->v->desc.recovered_user, q->v);
+    for (uint32_t slot = 0; slot < q->slots.count; slot++)
+        vyi_store_release(&q->slots.kept[slot], vyi_slot_recover(q, d, slot));
+    vyi_queue_unhold(q);
+    vyi_store_release(&q->state, q->loss.was_running ? VYI_STATE_RUNNING : VYI_STATE_IDLE);
+    vyi_message(&q->v->desc.messages, VYRE_SEVERITY_INFO, "the device was replaced (%u)",
+                q->loss.count);
+    return q->loss.was_running ? vyi_queue_drive(q, VYI_EFFORT_LOOK, err) : VYRE_OK;
 }
 
 VYI_COLD
@@ -20736,7 +20812,7 @@ VYRE_API vyre_status vyre_recover(vyre *v, vyre_error *err)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
     vyi_mutex_lock(&v->lock);
     const vyre_status status =
-        v->state == VYI_STATE_LOST ? vyi_engine_recover(v, err) : VYRE_OK;
+        v->queue.state == VYI_STATE_LOST ? vyi_queue_recover(&v->queue, err) : VYRE_OK;
     vyi_mutex_unlock(&v->lock);
     return status;
 }

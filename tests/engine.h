@@ -154,7 +154,7 @@ UNUSED_OK static void engine_lose(vyre *v)
     memset(&how, 0, sizeof how);
     vyi_mutex_lock(&v->lock);
     vyi_fail(&how, VYRE_E_DEVICE_LOST, 0, "This is a test.", "the device was lost");
-    (void)vyi_engine_lost(v, &how, NULL);
+    (void)vyi_queue_lost(&v->queue, &how, NULL);
     vyi_mutex_unlock(&v->lock);
 }
 #endif

@@ -958,7 +958,7 @@ static void what_is_published_is_served_though_nobody_asks(void)
     frames_are_served(&d, 8);
 #ifdef VYRE_NO_THREADS
     vyre *v = engine_open(&d);
-    CHECK(!v->lives); /* its kernel runs inside of calls */
+    CHECK(!v->queue.lives); /* its kernel runs inside of calls */
     vyre_close(v);
 #else
     frames_are_served(&d, 1);

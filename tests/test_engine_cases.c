@@ -222,9 +222,9 @@ static void rows_as_works(void (*serve)(const vyre_work *works, uint32_t count),
             open_handle(&t.g);
         if (count && !(is_ordered(t.r) && (is_gpu() || serve == publish_works))) {
             exchange(&t.before, true);
-            memset(vyi_engine_words(vyi_engine_device(handle), VYI_ROLE_RING), 0,
+            memset(vyi_device_words(vyi_queue_device(&handle->queue), VYI_ROLE_RING), 0,
                    64 * (size_t)t.g.slots);
-            handle->partitions[0].cursor = first;
+            handle->queue.slots.partitions[0].cursor = first;
             serve(works, count);
             settle(&t);
             done++;

@@ -410,7 +410,8 @@ static void recovery_accounts_for_every_work(void)
             CHECK_EQ(vyre_wait(v, t[i], SECOND, NULL), i == 3 ? VYRE_E_FAULT : VYRE_OK);
         for (uint32_t i = 5; i < 10; i++)
             t[i] = engine_publish(v, engine_work(8, 2, 10, i));
-        vyi_engine_words(vyi_engine_device(v), v->mirror_index)[t[5].slot] = VYRE_SLOT_DONE;
+        vyi_device_words(vyi_queue_device(&v->queue), v->queue.slots.mirror)[t[5].slot] =
+            VYRE_SLOT_DONE;
         fake.fail_at = fake.total + 1;
         fake.fail_with = VYRE_E_DEVICE_LOST;
         CHECK_EQ(vyre_wait(v, t[9], SECOND, NULL), VYRE_E_DEVICE_LOST);
@@ -682,8 +683,8 @@ static void jobs_need_no_calls_of_the_driver(void)
     vyre *v = fake_handle(&d);
     CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
     fake.hold = true; /* one long lease, of which the ones before are known */
-    v->chain.least_ns = 5000000;
-    uint32_t *mirror = vyi_engine_words(vyi_engine_device(v), v->mirror_index);
+    v->queue.chain.least_ns = 5000000;
+    uint32_t *mirror = vyi_device_words(vyi_queue_device(&v->queue), v->queue.slots.mirror);
     const uint32_t before = fake.total;
     const uint64_t begin = engine_now();
     for (uint32_t i = 0; i < 100000; i++) {
@@ -724,12 +725,12 @@ static bool publish_looks(vyre *v, uint32_t count, bool full)
     for (uint32_t i = 0; i < count; i++)
         works[i] = engine_add(1);
     const uint32_t overdue = (uint32_t)(vyi_now() / 1000u) - 5;
-    vyi_store_relaxed(&v->drive_at, overdue);
+    vyi_store_relaxed(&v->queue.drive_at, overdue);
     if (count == 1)
         CHECK_EQ(vyre_publish(v, works, NULL, NULL), told);
     else
         CHECK_EQ(vyre_publish_many(v, works, count, NULL, NULL, NULL), told);
-    return vyi_load_relaxed(&v->drive_at) != overdue;
+    return vyi_load_relaxed(&v->queue.drive_at) != overdue;
 }
 
 static vyre *looks_handle(const vyre_desc *d, bool lines)
@@ -738,7 +739,7 @@ static vyre *looks_handle(const vyre_desc *d, bool lines)
     fake.write_combined = fake.whole_lines = lines;
     vyre *v = fake_handle(d);
     CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
-    CHECK_EQ(v->look_mask, 63);
+    CHECK_EQ(v->queue.look_mask, 63);
     return v;
 }
 
@@ -819,16 +820,16 @@ static vyre_work varied_work(uint32_t i)
 
 static const void *ring_of(const vyre *v)
 {
-    return vyi_engine_words(vyi_engine_device(v), VYI_ROLE_RING);
+    return vyi_device_words(vyi_queue_device(&v->queue), VYI_ROLE_RING);
 }
 
 /* Ends what is published, and says whether the mirror words were clear. */
 static bool mirror_was_clear(vyre *v)
 {
-    const uint32_t *mirror = vyi_engine_words(vyi_engine_device(v), v->mirror_index);
+    const uint32_t *mirror = vyi_device_words(vyi_queue_device(&v->queue), v->queue.slots.mirror);
     bool clear = true;
-    for (uint32_t s = 0; s < v->slots; s++)
-        if (vyi_mark_phase(v->marks[s]) == VYI_PHASE_FLIGHT)
+    for (uint32_t s = 0; s < v->queue.slots.count; s++)
+        if (vyi_mark_phase(v->queue.slots.marks[s]) == VYI_PHASE_FLIGHT)
             clear = clear && mirror[s] == 0;
     CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK);
     return clear;
@@ -846,7 +847,7 @@ static void share(vyre *v)
     pthread_t other;
     CHECK(pthread_create(&other, NULL, ask_once, v) == 0);
     pthread_join(other, NULL);
-    CHECK_EQ(vyi_alone_who(v), VYI_ALONE_SHARED);
+    CHECK_EQ(vyi_alone_who(&v->queue), VYI_ALONE_SHARED);
 }
 
 /* By one thread, one slot at a time and in batches; then by one of two.  Lines are
@@ -863,10 +864,10 @@ static void check_lines(bool wide, bool priority)
     vyre *words = fake_handle(&d);
     fake.write_combined = fake.whole_lines = true;
     vyre *lines = fake_handle(&d);
-    if (!vyi_engine_device(lines)->whole_lines)
+    if (!vyi_queue_device(&lines->queue)->whole_lines)
         printf("NOTE this CPU has no store of a line\n");
-    CHECK_EQ(lines->wide, vyi_has_wide());
-    lines->wide = lines->wide && wide;
+    CHECK_EQ(lines->queue.wide, vyi_has_wide());
+    lines->queue.wide = lines->queue.wide && wide;
     for (uint32_t round = 0; round < 40; round++) {
         vyre_work works[BATCH];
         for (uint32_t i = 0; i < BATCH; i++) {
@@ -919,9 +920,10 @@ static void lines_are_fenced_when_they_must_be(void)
             CHECK_EQ(vyre_publish(v, &work, &ticket, NULL), VYRE_OK);
             CHECK_EQ(vyre_wait(v, ticket, SECOND, NULL), VYRE_OK);
         }
-        if (vyi_engine_device(v)->whole_lines && vyi_alone_who(v) != VYI_ALONE_SHARED) {
-            CHECK(v->fences > (buffers ? SLOTS * ROUNDS : ROUNDS - 2));
-            CHECK(v->fences < (buffers ? SLOTS * ROUNDS + 2 : ROUNDS + 2));
+        if (vyi_queue_device(&v->queue)->whole_lines &&
+            vyi_alone_who(&v->queue) != VYI_ALONE_SHARED) {
+            CHECK(v->queue.lone.fences > (buffers ? SLOTS * ROUNDS : ROUNDS - 2));
+            CHECK(v->queue.lone.fences < (buffers ? SLOTS * ROUNDS + 2 : ROUNDS + 2));
         }
         vyre_close(v);
     }
@@ -945,22 +947,22 @@ static void a_second_thread_waits_its_turn(void)
     vyre *v = fake_handle(&d);
     const vyre_work work = engine_add(1);
     CHECK_EQ(vyre_publish(v, &work, NULL, NULL), VYRE_OK);
-    if (vyi_alone_who(v) == VYI_ALONE_SHARED) {
+    if (vyi_alone_who(&v->queue) == VYI_ALONE_SHARED) {
         printf("NOTE this system has no fence for other threads\n");
     } else {
-        CHECK_EQ(vyi_alone_who(v), vyi_thread_id());
-        CHECK_EQ(v->inside, 0);
+        CHECK_EQ(vyi_alone_who(&v->queue), vyi_thread_id());
+        CHECK_EQ(v->queue.lone.inside, 0);
         has_asked = 0;
-        vyi_store_release(&v->inside, 1); /* as in the midst of a publish */
+        vyi_store_release(&v->queue.lone.inside, 1); /* as in the midst of a publish */
         CHECK(pthread_create(&other, NULL, ask_and_tell, v) == 0);
-        while (vyi_alone_who(v) != VYI_ALONE_ENDING)
+        while (vyi_alone_who(&v->queue) != VYI_ALONE_ENDING)
             vyi_yield();
         vyi_sleep(20000000);
         CHECK_EQ(vyi_load_acquire(&has_asked), 0);
-        CHECK_EQ(vyi_alone_who(v), VYI_ALONE_ENDING);
-        vyi_store_release(&v->inside, 0);
+        CHECK_EQ(vyi_alone_who(&v->queue), VYI_ALONE_ENDING);
+        vyi_store_release(&v->queue.lone.inside, 0);
         pthread_join(other, NULL);
-        CHECK_EQ(vyi_alone_who(v), VYI_ALONE_SHARED);
+        CHECK_EQ(vyi_alone_who(&v->queue), VYI_ALONE_SHARED);
     }
     CHECK_EQ(vyre_publish(v, &work, NULL, NULL), VYRE_OK);
     CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK);

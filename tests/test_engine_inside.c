@@ -21,11 +21,12 @@ static void every_slot_has_another_mark_after_a_recovery(void)
         for (uint32_t i = 0; i < 4; i++)
             (void)engine_publish(v, engine_add(1));
         for (uint32_t round = 0; round < 3; round++) {
-            memcpy(before, v->marks, sizeof before);
+            memcpy(before, v->queue.slots.marks, sizeof before);
             engine_lose(v);
             CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
             for (uint32_t slot = 0; slot < 16; slot++)
-                CHECK_EQ(v->marks[slot] & VYI_MARK_EPOCH, ~before[slot] & VYI_MARK_EPOCH);
+                CHECK_EQ(v->queue.slots.marks[slot] & VYI_MARK_EPOCH,
+                         ~before[slot] & VYI_MARK_EPOCH);
         }
         vyre_close(v);
     }
@@ -40,12 +41,12 @@ static void an_end_seen_on_a_lost_device_ends_nothing(void)
     d.lost_work = VYRE_LOST_RERUN;
     vyre *v = engine_open(&d);
     const vyre_ticket t = engine_publish(v, engine_add(1));
-    const uint32_t mark = v->marks[t.slot];
+    const uint32_t mark = v->queue.slots.marks[t.slot];
     engine_lose(v);
     CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
-    vyi_ticket_seen(v, false, t, mark, VYRE_SLOT_DONE, true);
+    vyi_ticket_seen(&v->queue, false, t, mark, VYRE_SLOT_DONE, true);
     CHECK_EQ(vyre_poll(v, t), VYRE_PENDING);
-    vyi_ticket_seen(v, false, t, mark, VYRE_SLOT_FAULTED | VYRE_FAULT_OPCODE << 8, true);
+    vyi_ticket_seen(&v->queue, false, t, mark, VYRE_SLOT_FAULTED | VYRE_FAULT_OPCODE << 8, true);
     CHECK_EQ(vyre_poll(v, t), VYRE_PENDING);
     CHECK_EQ(vyre_wait(v, t, SECOND, NULL), VYRE_OK);
     CHECK_EQ(engine_observable(v, 0), 1);
@@ -66,13 +67,13 @@ static void a_recovery_that_is_under_way_tells_nothing(void)
     CHECK_EQ(vyre_wait(v, good, SECOND, NULL), VYRE_OK);
     CHECK_EQ(vyre_wait(v, bad, SECOND, NULL), VYRE_E_FAULT);
     const vyre_ticket ended = engine_publish(v, engine_add(1));
-    uint32_t *mirror = vyi_engine_words(vyi_engine_device(v), v->mirror_index);
+    uint32_t *mirror = vyi_device_words(vyi_queue_device(&v->queue), v->queue.slots.mirror);
     vyi_store_release(&mirror[ended.slot], vyi_le32(VYRE_SLOT_DONE));
-    CHECK(vyi_engine_hold(v, true));
+    CHECK(vyi_queue_hold(&v->queue, true));
     CHECK_EQ(vyre_poll(v, good), VYRE_OK);
     CHECK_EQ(vyre_poll(v, bad), VYRE_E_FAULT);
     CHECK_EQ(vyre_poll(v, ended), VYRE_PENDING);
-    vyi_engine_unhold(v);
+    vyi_queue_unhold(&v->queue);
     CHECK_EQ(vyre_poll(v, ended), VYRE_OK);
     CHECK_EQ(vyre_result(v, good, args, NULL), VYRE_OK);
 
@@ -169,10 +170,11 @@ static void numbers_wrap_around(void)
     vyre_desc d = engine_desc(16);
     d.backend = VYRE_BACKEND_CPU;
     vyre *v = engine_open(&d);
-    uint32_t *control = vyi_engine_words(vyi_engine_device(v), VYI_ROLE_CONTROL);
-    v->partitions[0].cursor = UINT32_MAX - 100;
+    uint32_t *control = vyi_device_words(vyi_queue_device(&v->queue), VYI_ROLE_CONTROL);
+    v->queue.slots.partitions[0].cursor = UINT32_MAX - 100;
     for (uint32_t slot = 0; slot < 16; slot++)
-        v->marks[slot] = (VYI_GENERATION_MASK - 10) << VYI_GENERATION_BIT | VYI_PHASE_FREE;
+        v->queue.slots.marks[slot] =
+            (VYI_GENERATION_MASK - 10) << VYI_GENERATION_BIT | VYI_PHASE_FREE;
     control[VYRE_CONTROL_DONE_COUNT] = vyi_le32(UINT32_MAX - 200);
     CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
     vyre_ticket open[16];
@@ -186,7 +188,7 @@ static void numbers_wrap_around(void)
     CHECK_EQ(vyre_drain(v, 5 * SECOND, NULL), VYRE_OK);
     CHECK_EQ(vyre_stop(v, 5 * SECOND, NULL), VYRE_OK);
     CHECK_EQ(engine_observable(v, 0), 1600);
-    CHECK_EQ(vyi_control_load(vyi_engine_device(v), VYRE_CONTROL_DONE_COUNT), 1600u - 201u);
+    CHECK_EQ(vyi_control_load(vyi_queue_device(&v->queue), VYRE_CONTROL_DONE_COUNT), 1600u - 201u);
     vyre_close(v);
 }
 
@@ -215,7 +217,7 @@ static void a_kernel_that_is_about_to_sleep_is_not_missed(void)
     vyre_desc d = engine_desc(16);
     d.backend = VYRE_BACKEND_CPU;
     vyre *v = engine_open(&d);
-    vyi_cpu *c = (vyi_cpu *)vyi_engine_device(v);
+    vyi_cpu *c = (vyi_cpu *)vyi_queue_device(&v->queue);
     for (int aborts = 0; aborts < 2; aborts++) {
         pthread_t thread;
         c->seen = vyi_load_acquire(&c->news);
@@ -245,7 +247,7 @@ static void a_kernel_with_news_does_not_sleep(void)
     vyre_desc d = engine_desc(16);
     d.backend = VYRE_BACKEND_CPU;
     vyre *v = engine_open(&d);
-    vyi_cpu *c = (vyi_cpu *)vyi_engine_device(v);
+    vyi_cpu *c = (vyi_cpu *)vyi_queue_device(&v->queue);
     c->nap_ns = 900000000u;
     c->seen = vyi_load_acquire(&c->news);
     vyi_cpu_wake(&c->base);
@@ -262,7 +264,7 @@ static void a_kernel_that_sleeps_is_woken(void)
     vyre_desc d = engine_desc(16);
     d.backend = VYRE_BACKEND_CPU;
     vyre *v = engine_open(&d);
-    vyi_cpu *c = (vyi_cpu *)vyi_engine_device(v);
+    vyi_cpu *c = (vyi_cpu *)vyi_queue_device(&v->queue);
     pthread_t thread;
     c->nap_ns = 900000000u;
     c->seen = vyi_load_acquire(&c->news);
@@ -349,9 +351,10 @@ static vyre *row_handle(void)
 {
     static vyre v;
     memset(&v, 0, sizeof v);
-    v.marks = row.marks;
-    v.cleared = row.cleared;
-    v.fences = 7;
+    v.queue.v = &v;
+    v.queue.slots.marks = row.marks;
+    v.queue.lone.cleared = row.cleared;
+    v.queue.lone.fences = 7;
     for (uint32_t i = 0; i < ROW; i++) {
         row.marks[i] = (i % 5 == 3 ? VYI_GENERATION_MASK : i) << VYI_GENERATION_BIT |
                        (i % 3 == 0 ? VYI_MARK_EPOCH : 0) | VYI_PHASE_FREE;
@@ -372,7 +375,8 @@ static void a_lone_thread_takes_what_is_free(void)
                 const uint32_t free = stop - first;
                 if (stop < ROW)
                     row.marks[stop] |= others[stop % 3];
-                CHECK_EQ(vyi_lone_free(v, first, count, &fence), free < count ? free : count);
+                CHECK_EQ(vyi_lone_free(&v->queue, first, count, &fence),
+                         free < count ? free : count);
                 CHECK(!fence);
             }
 }
@@ -386,11 +390,11 @@ static void a_lone_thread_sees_what_needs_a_fence(void)
             for (uint32_t at = 0; at < ROW; at++) {
                 vyre *v = row_handle();
                 bool fence;
-                row.cleared[at] = v->fences;
-                CHECK_EQ(vyi_lone_free(v, first, count, &fence), count);
+                row.cleared[at] = v->queue.lone.fences;
+                CHECK_EQ(vyi_lone_free(&v->queue, first, count, &fence), count);
                 CHECK_EQ(fence, at >= first && at < first + count);
-                v->user_count = 1;
-                CHECK_EQ(vyi_lone_free(v, first, count, &fence), count);
+                v->buffers.user_count = 1;
+                CHECK_EQ(vyi_lone_free(&v->queue, first, count, &fence), count);
                 CHECK(fence);
             }
 }
@@ -402,7 +406,7 @@ static void a_lone_threads_marks_fly_as_one_by_one(void)
             vyre *v = row_handle();
             uint32_t before[ROW];
             memcpy(before, row.marks, sizeof before);
-            const uint32_t last = vyi_lone_fly(v, first, count);
+            const uint32_t last = vyi_lone_fly(&v->queue, first, count);
             for (uint32_t i = 0; i < ROW; i++) {
                 const bool flies = i >= first && i < first + count;
                 const uint32_t next =
@@ -423,17 +427,18 @@ static void each_round_of_a_partition_has_a_look(void)
         for (uint32_t priority = 0; priority < 2; priority++) {
             static vyre v;
             memset(&v, 0, sizeof v);
-            v.slots = slots;
+            v.queue.v = &v;
+            v.queue.slots.count = slots;
             v.desc.kernel.kind = priority ? VYRE_KERNEL_PRIORITY : VYRE_KERNEL_DIRECT;
-            vyi_partitions_plan(&v);
-            vyi_publish_plan(&v, true);
-            CHECK(v.look_mask < VYI_LOOK_EVERY);
-            CHECK(priority || slots < VYI_LOOK_EVERY || v.look_mask == VYI_LOOK_EVERY - 1);
-            for (uint32_t i = 0; i < v.partition_count; i++) {
-                const vyi_partition *part = &v.partitions[i];
+            vyi_partitions_plan(&v.queue);
+            vyi_publish_plan(&v.queue, true);
+            CHECK(v.queue.look_mask < VYI_LOOK_EVERY);
+            CHECK(priority || slots < VYI_LOOK_EVERY || v.queue.look_mask == VYI_LOOK_EVERY - 1);
+            for (uint32_t i = 0; i < v.queue.slots.partition_count; i++) {
+                const vyi_partition *part = &v.queue.slots.partitions[i];
                 uint32_t looks = part->count == 0;
                 for (uint32_t s = part->first; s < part->first + part->count; s++)
-                    looks += (s & v.look_mask) == 0;
+                    looks += (s & v.queue.look_mask) == 0;
                 CHECK(looks > 0);
             }
         }
@@ -446,38 +451,39 @@ static void a_look_is_due_before_the_leases_end(void)
     static vyre v;
     static vyi_device d;
     memset(&v, 0, sizeof v);
+    v.queue.v = &v;
     memset(&d, 0, sizeof d);
-    vyi_store_pointer(&v.device, &d);
+    vyi_store_pointer(&v.queue.device, &d);
     d.in_flight = v.desc.lease.in_flight = 2;
-    v.state = VYI_STATE_RUNNING;
-    v.mode = VYRE_MODE_PERSISTENT;
+    v.queue.state = VYI_STATE_RUNNING;
+    v.queue.mode = VYRE_MODE_PERSISTENT;
     v.desc.lease.time_ns = 5000000;
-    v.lives = true;
-    CHECK_EQ(vyi_chain_cadence(&v), VYI_CADENCE_MAX); /* endless */
-    v.chain.rounds = 1024;
-    CHECK_EQ(vyi_chain_cadence(&v), 0);
-    v.chain.launched = 1;
-    v.chain.completed = 1;
-    v.chain.since = vyi_now() - 400000000;
-    vyi_chain_measure(&v, 1); /* dry: how long it stood there, nobody knows */
-    CHECK(v.chain.lease_ns >= 400000000);
-    CHECK_EQ(vyi_chain_cadence(&v), 0);
-    v.chain.launched = 2;
-    v.chain.since = vyi_now() - 1000000;
-    vyi_chain_measure(&v, 1);
-    CHECK(vyi_chain_cadence(&v) >= 250);
-    const uint32_t rounds = v.chain.rounds;
-    v.chain.since = vyi_now() - 1000000000;
-    vyi_chain_measure(&v, 1); /* too long: half as many rounds */
-    CHECK_EQ(v.chain.rounds, rounds / 2);
-    CHECK(v.chain.least_ns >= 500000000 && v.chain.least_ns < v.chain.lease_ns);
-    CHECK_EQ(vyi_chain_cadence(&v), VYI_CADENCE_MAX);
-    v.chain.least_ns = VYI_CADENCE_MIN * 4000 - 1;
-    CHECK_EQ(vyi_chain_cadence(&v), 0);
-    v.chain.least_ns++;
-    CHECK_EQ(vyi_chain_cadence(&v), VYI_CADENCE_MIN);
+    v.queue.lives = true;
+    CHECK_EQ(vyi_chain_cadence(&v.queue), VYI_CADENCE_MAX); /* endless */
+    v.queue.chain.rounds = 1024;
+    CHECK_EQ(vyi_chain_cadence(&v.queue), 0);
+    v.queue.chain.launched = 1;
+    v.queue.chain.completed = 1;
+    v.queue.chain.since = vyi_now() - 400000000;
+    vyi_chain_measure(&v.queue, 1); /* dry: how long it stood there, nobody knows */
+    CHECK(v.queue.chain.lease_ns >= 400000000);
+    CHECK_EQ(vyi_chain_cadence(&v.queue), 0);
+    v.queue.chain.launched = 2;
+    v.queue.chain.since = vyi_now() - 1000000;
+    vyi_chain_measure(&v.queue, 1);
+    CHECK(vyi_chain_cadence(&v.queue) >= 250);
+    const uint32_t rounds = v.queue.chain.rounds;
+    v.queue.chain.since = vyi_now() - 1000000000;
+    vyi_chain_measure(&v.queue, 1); /* too long: half as many rounds */
+    CHECK_EQ(v.queue.chain.rounds, rounds / 2);
+    CHECK(v.queue.chain.least_ns >= 500000000 && v.queue.chain.least_ns < v.queue.chain.lease_ns);
+    CHECK_EQ(vyi_chain_cadence(&v.queue), VYI_CADENCE_MAX);
+    v.queue.chain.least_ns = VYI_CADENCE_MIN * 4000 - 1;
+    CHECK_EQ(vyi_chain_cadence(&v.queue), 0);
+    v.queue.chain.least_ns++;
+    CHECK_EQ(vyi_chain_cadence(&v.queue), VYI_CADENCE_MIN);
     v.desc.lease.in_flight = 1;
-    CHECK_EQ(vyi_chain_cadence(&v), 0);
+    CHECK_EQ(vyi_chain_cadence(&v.queue), 0);
 }
 
 /* --- what the probe has proved, and where -------------------------------- */

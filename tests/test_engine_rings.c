@@ -158,10 +158,10 @@ static vyre_priority priority_of(const place *p, uint32_t slot)
         VYRE_PRIORITY_CRITICAL, VYRE_PRIORITY_HIGH, VYRE_PRIORITY_NORMAL, VYRE_PRIORITY_LOW,
         VYRE_PRIORITY_IDLE
     };
-    if (p->v->partition_count == 1)
+    if (p->v->queue.slots.partition_count == 1)
         return VYRE_PRIORITY_NORMAL;
-    for (uint32_t i = 0; i < p->v->partition_count; i++) {
-        const vyi_partition *part = &p->v->partitions[i];
+    for (uint32_t i = 0; i < p->v->queue.slots.partition_count; i++) {
+        const vyi_partition *part = &p->v->queue.slots.partitions[i];
         if (slot >= part->first && slot < part->first + part->count)
             return levels[i];
     }
@@ -173,7 +173,7 @@ static vyre_priority priority_of(const place *p, uint32_t slot)
 static void make_publishable(const place *p, vyre_work *works)
 {
     uint32_t *control = words_of(&before, 0), *ring = words_of(&before, 1);
-    const uint32_t *own = vyi_engine_words(vyi_engine_device(p->v), VYI_ROLE_CONTROL);
+    const uint32_t *own = vyi_device_words(vyi_queue_device(&p->v->queue), VYI_ROLE_CONTROL);
     bool prints = false;
     control[0] = 0;
     control[3] = 1;
@@ -215,7 +215,7 @@ static void exchange(const place *p, board *b, bool in)
         else
             memcpy(at[i], words_of(b, i), 4 * (size_t)b->count[i]);
     }
-    if (in && vyi_engine_device(p->v)->write_combined)
+    if (in && vyi_queue_device(&p->v->queue)->write_combined)
         vyi_fence_stores();
 }
 
@@ -254,8 +254,8 @@ static void serve_ring(place *p, uint64_t seed,
     expected = actual = before;
     run_model(&g, &expected);
     exchange(p, &before, true);
-    for (uint32_t i = 0; i < p->v->partition_count; i++)
-        p->v->partitions[i].cursor = 0;
+    for (uint32_t i = 0; i < p->v->queue.slots.partition_count; i++)
+        p->v->queue.slots.partitions[i].cursor = 0;
     serve(p, works);
     exchange(p, &actual, false);
     forget_rounds(&g);
@@ -263,7 +263,7 @@ static void serve_ring(place *p, uint64_t seed,
     for (uint32_t s = 0; s < p->slots; s++) {
         const uint32_t *w = words_of(&actual, 1) + 16 * s;
         const uint32_t mirror =
-            vyi_le32(vyi_engine_words(vyi_engine_device(p->v), p->v->mirror_index)[s]);
+            vyi_le32(vyi_device_words(vyi_queue_device(&p->v->queue), p->v->queue.slots.mirror)[s]);
         const bool tells = w[0] == VYRE_SLOT_DONE && p->info.probe.effects_first;
         if (mirror == 0 && p->info.probe.whole_lines)
             continue; /* a lone thread clears the words of works whose end it has seen */

@@ -94,7 +94,7 @@ static vyre *open_ring(uint32_t slots)
 
 static bool seats_are_there(const vyre *v)
 {
-    if (v->rest != VYI_REST_FOREVER)
+    if (v->queue.seats.rest != VYI_REST_FOREVER)
         return true;
     printf("NOTE this system has no fence for other threads\n");
     return false;
@@ -109,45 +109,45 @@ static void share(vyre *v)
     worker_begin(&w, v);
     worker_do(&w, ask_one);
     worker_end(&w);
-    CHECK_EQ(vyi_alone_who(v), VYI_ALONE_SHARED);
+    CHECK_EQ(vyi_alone_who(&v->queue), VYI_ALONE_SHARED);
 }
 
 static uint32_t reserved(const vyre *v)
 {
     uint32_t sum = 0;
     for (uint32_t i = 0; i < VYI_SEATS; i++)
-        sum += vyi_seat_left(&v->seats[i]);
+        sum += vyi_seat_left(&v->queue.seats.all[i]);
     return sum;
 }
 
 /* The next stash that is filled is as large as can be. */
 static void align_cursor(vyre *v)
 {
-    while (v->reserves[0] && v->partitions[0].cursor % v->reserves[0])
-        v->partitions[0].cursor++;
+    while (v->queue.seats.reserves[0] && v->queue.slots.partitions[0].cursor % v->queue.seats.reserves[0])
+        v->queue.slots.partitions[0].cursor++;
 }
 
 static uint32_t marks_in(const vyre *v, uint32_t phase)
 {
     uint32_t count = 0;
-    for (uint32_t slot = 0; slot < v->slots; slot++)
-        count += vyi_mark_phase(vyi_load_acquire(&v->marks[slot])) == phase;
+    for (uint32_t slot = 0; slot < v->queue.slots.count; slot++)
+        count += vyi_mark_phase(vyi_load_acquire(&v->queue.slots.marks[slot])) == phase;
     return count;
 }
 
 /* As the kernel does when it has run a work. */
 static void end_work(vyre *v, uint32_t slot, uint32_t outcome)
 {
-    uint32_t *mirror = vyi_engine_words(vyi_engine_device(v), v->mirror_index);
-    uint32_t *ring = vyi_engine_words(vyi_engine_device(v), VYI_ROLE_RING);
+    uint32_t *mirror = vyi_device_words(vyi_queue_device(&v->queue), v->queue.slots.mirror);
+    uint32_t *ring = vyi_device_words(vyi_queue_device(&v->queue), VYI_ROLE_RING);
     vyi_store_release(&ring[slot * VYRE_SLOT_WORDS], vyi_le32(outcome & 0xffu));
     vyi_store_release(&mirror[slot], vyi_le32(outcome));
 }
 
 static void end_all(vyre *v)
 {
-    for (uint32_t slot = 0; slot < v->slots; slot++)
-        if (vyi_mark_phase(vyi_load_acquire(&v->marks[slot])) == VYI_PHASE_FLIGHT)
+    for (uint32_t slot = 0; slot < v->queue.slots.count; slot++)
+        if (vyi_mark_phase(vyi_load_acquire(&v->queue.slots.marks[slot])) == VYI_PHASE_FLIGHT)
             end_work(v, slot, VYRE_SLOT_DONE);
 }
 
@@ -183,14 +183,14 @@ static void what_is_reserved_is_not_in_use(uint32_t slots, uint32_t batch)
     for (uint32_t round = 0; round < 3; round++) {
         uint32_t before = 0;
         for (uint32_t i = 0; i < QUIET; i++) {
-            v->rest = v->rest == VYI_REST_FOREVER ? v->rest : 0;
+            v->queue.seats.rest = v->queue.seats.rest == VYI_REST_FOREVER ? v->queue.seats.rest : 0;
             align_cursor(v);
             worker_do(&quiet[i], publish_one);
             before += quiet[i].status == VYRE_OK;
         }
         CHECK_EQ(before, slots < QUIET ? slots : QUIET);
         if (slots >= 64 && seats_are_there(v))
-            CHECK_EQ(reserved(v), QUIET * (v->reserves[0] - 1));
+            CHECK_EQ(reserved(v), QUIET * (v->queue.seats.reserves[0] - 1));
         CHECK_EQ(publish_until_full(v, batch), slots - before);
         CHECK_EQ(marks_in(v, VYI_PHASE_FLIGHT), slots);
         CHECK_EQ(reserved(v), 0);
@@ -228,7 +228,7 @@ static void partitions_are_reserved_apart(void)
         CHECK_EQ(before, 1);
     worker_do(&quiet, publish_high); /* with a slot of NORMAL in its stash */
     CHECK_EQ(quiet.status, VYRE_OK);
-    CHECK_EQ(quiet.ticket.slot, v->partitions[1].first);
+    CHECK_EQ(quiet.ticket.slot, v->queue.slots.partitions[1].first);
     CHECK_EQ(reserved(v), before);
     vyre_work work = engine_add(1);
     for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS; i++) {
@@ -254,13 +254,13 @@ static void a_full_ring_makes_publishers_modest(void)
     share(v);
     worker_begin(&quiet, v);
     worker_do(&quiet, publish_one);
-    v->rest = v->rest == VYI_REST_FOREVER ? v->rest : 0;
+    v->queue.seats.rest = v->queue.seats.rest == VYI_REST_FOREVER ? v->queue.seats.rest : 0;
     end_all(v);
     (void)publish_until_full(v, 1);
     if (seats_are_there(v)) {
-        CHECK(v->rest > 0 && v->rest <= VYI_REST);
+        CHECK(v->queue.seats.rest > 0 && v->queue.seats.rest <= VYI_REST);
         end_all(v);
-        v->rest = VYI_REST;
+        v->queue.seats.rest = VYI_REST;
         for (uint32_t i = 0; i < VYI_REST; i++) {
             worker_do(&quiet, publish_one);
             CHECK_EQ(quiet.status, VYRE_OK);
@@ -268,7 +268,7 @@ static void a_full_ring_makes_publishers_modest(void)
         }
         align_cursor(v);
         worker_do(&quiet, publish_one);
-        CHECK_EQ(reserved(v), v->reserves[0] - 1);
+        CHECK_EQ(reserved(v), v->queue.seats.reserves[0] - 1);
     }
     worker_end(&quiet);
     vyre_close(v);
@@ -278,7 +278,7 @@ static void a_full_ring_makes_publishers_modest(void)
 
 static void take_all(worker *w)
 {
-    w->status = vyi_engine_hold(w->v, true) ? VYRE_OK : VYRE_PENDING;
+    w->status = vyi_queue_hold(&w->v->queue, true) ? VYRE_OK : VYRE_PENDING;
 }
 
 static void a_hold_takes_back_what_is_reserved(void)
@@ -291,14 +291,14 @@ static void a_hold_takes_back_what_is_reserved(void)
         worker_begin(&quiet[i], v);
     worker_begin(&holder, v);
     for (uint32_t round = 0; round < 4; round++) {
-        v->rest = v->rest == VYI_REST_FOREVER ? v->rest : 0;
+        v->queue.seats.rest = v->queue.seats.rest == VYI_REST_FOREVER ? v->queue.seats.rest : 0;
         align_cursor(v);
         for (uint32_t i = 0; i < QUIET; i++)
             worker_do(&quiet[i], publish_one);
         const uint32_t before = reserved(v);
         if (seats_are_there(v))
             CHECK_EQ(before, QUIET * (SLOTS / VYI_RESERVE_PART - 1));
-        CHECK(!vyi_engine_hold(v, false)); /* there are works in flight */
+        CHECK(!vyi_queue_hold(&v->queue, false)); /* there are works in flight */
         CHECK_EQ(reserved(v), before);     /* and that did not disturb anybody */
         if (round % 2)
             end_all(v);
@@ -310,11 +310,11 @@ static void a_hold_takes_back_what_is_reserved(void)
         CHECK_EQ(holder.status, VYRE_OK);
         CHECK_EQ(marks_in(v, VYI_PHASE_BUSY), SLOTS);
         CHECK_EQ(reserved(v), 0);
-        vyi_engine_unhold(v);
+        vyi_queue_unhold(&v->queue);
         CHECK_EQ(marks_in(v, VYI_PHASE_BUSY), 0);
         end_all(v);
-        CHECK(vyi_engine_hold(v, false));
-        vyi_engine_unhold(v);
+        CHECK(vyi_queue_hold(&v->queue, false));
+        vyi_queue_unhold(&v->queue);
     }
     CHECK_EQ(publish_until_full(v, 1), SLOTS);
     for (uint32_t i = 0; i < QUIET; i++)
@@ -334,26 +334,26 @@ static void a_recall_waits_for_who_is_inside(void)
     worker_do(&quiet, publish_one);
     vyi_seat *seat = NULL;
     for (uint32_t i = 0; i < VYI_SEATS; i++)
-        seat = vyi_seat_left(&v->seats[i]) ? &v->seats[i] : seat;
+        seat = vyi_seat_left(&v->queue.seats.all[i]) ? &v->queue.seats.all[i] : seat;
     if (seats_are_there(v)) {
         CHECK(seat);
         const uint32_t left = vyi_seat_left(seat);
         vyi_store_release(&seat->inside, 1); /* as in the midst of a publish */
         worker_order(&holder, take_all);
-        while (!vyi_recall_is_on(vyi_load_acquire(&v->recall)))
+        while (!vyi_recall_is_on(vyi_load_acquire(&v->queue.seats.recall)))
             vyi_yield();
         vyi_sleep(20000000);
         CHECK(!worker_is_done(&holder));
         CHECK_EQ(vyi_seat_left(seat), left);
-        CHECK_EQ(vyi_load_acquire(&v->held), 0);
+        CHECK_EQ(vyi_load_acquire(&v->queue.slots.held), 0);
         vyi_seat_leave(seat);
         while (!worker_is_done(&holder))
             vyi_yield();
         CHECK_EQ(vyi_seat_left(seat), 0);
-        CHECK(!vyi_seat_enter(v, seat));
+        CHECK(!vyi_seat_enter(&v->queue, seat));
         CHECK_EQ(seat->inside, 0);
-        vyi_engine_unhold(v);
-        CHECK(vyi_seat_enter(v, seat));
+        vyi_queue_unhold(&v->queue);
+        CHECK(vyi_seat_enter(&v->queue, seat));
         vyi_seat_leave(seat);
     }
     worker_end(&quiet);
@@ -384,13 +384,13 @@ static void a_batch_does_not_wait_with_slots_in_hand(void)
     CHECK_EQ(vyre_publish(v, &work, NULL, NULL), VYRE_OK);
     CHECK_EQ(vyre_publish(v, &work, NULL, NULL), VYRE_OK);
     worker_begin(&w, v);
-    vyi_store_release(&v->held, 1);
+    vyi_store_release(&v->queue.slots.held, 1);
     worker_order(&w, publish_normal_and_high);
     const uint64_t end = engine_now() + 5 * SECOND;
     while (marks_in(v, VYI_PHASE_FLIGHT) < 3 && engine_now() < end)
         vyi_sleep(1000000);
     const uint32_t flying = marks_in(v, VYI_PHASE_FLIGHT);
-    vyi_store_release(&v->held, 0);
+    vyi_store_release(&v->queue.slots.held, 0);
     while (!worker_is_done(&w))
         vyi_yield();
     CHECK_EQ(flying, 3);
@@ -403,7 +403,7 @@ static void a_batch_does_not_wait_with_slots_in_hand(void)
 
 static uint32_t mark_of(const vyre *v, uint32_t slot)
 {
-    return vyi_load_acquire(&v->marks[slot]);
+    return vyi_load_acquire(&v->queue.slots.marks[slot]);
 }
 
 /* What is reserved and given back leaves out a generation: tickets of before
@@ -427,7 +427,7 @@ static void generations_that_no_work_had_do_no_harm(void)
     }
     worker_begin(&w, v);
     for (uint32_t round = 0; round < 2 * SLOTS; round++) {
-        v->rest = v->rest == VYI_REST_FOREVER ? v->rest : 0;
+        v->queue.seats.rest = v->queue.seats.rest == VYI_REST_FOREVER ? v->queue.seats.rest : 0;
         worker_do(&w, publish_one); /* the next slot is reserved with it */
         CHECK_EQ(w.status, VYRE_OK);
         end_work(v, w.ticket.slot, VYRE_SLOT_DONE);
@@ -436,8 +436,8 @@ static void generations_that_no_work_had_do_no_harm(void)
         if (!seats_are_there(v))
             break;
         CHECK_EQ(vyi_mark_phase(before), VYI_PHASE_BUSY);
-        CHECK(vyi_seats_recall(v));
-        vyi_seats_reopen(v);
+        CHECK(vyi_seats_recall(&v->queue));
+        vyi_seats_reopen(&v->queue);
         CHECK_EQ(mark_of(v, next), vyi_mark_with(before, VYI_PHASE_FREE));
         CHECK(good[next].generation < vyi_mark_generation(before));
         CHECK_EQ(vyre_poll(v, good[next]), next == bad.slot ? VYRE_E_FAULT : VYRE_OK);
@@ -446,15 +446,15 @@ static void generations_that_no_work_had_do_no_harm(void)
     }
     CHECK_EQ(vyre_poll(v, bad), VYRE_E_FAULT);
     for (uint32_t slot = 0; slot < SLOTS; slot++)
-        vyi_store_release(&v->marks[slot],
+        vyi_store_release(&v->queue.slots.marks[slot],
                           VYI_GENERATION_MASK << VYI_GENERATION_BIT | VYI_PHASE_FREE);
     for (uint32_t round = 0; round < SLOTS && seats_are_there(v); round++) {
-        v->rest = 0;
+        v->queue.seats.rest = 0;
         worker_do(&w, publish_one);
         end_work(v, w.ticket.slot, VYRE_SLOT_DONE);
         CHECK(w.ticket.generation == 1 || w.ticket.generation == 2);
-        CHECK(vyi_seats_recall(v));
-        vyi_seats_reopen(v);
+        CHECK(vyi_seats_recall(&v->queue));
+        vyi_seats_reopen(&v->queue);
         CHECK_EQ(vyre_poll(v, w.ticket), VYRE_OK);
     }
     worker_end(&w);
@@ -504,12 +504,12 @@ static void a_result_of_a_quiet_thread_stays(void)
     worker_begin(&quiet, v);
     for (uint32_t round = 0; round < 20; round++) {
         if (seats_are_there(v)) {
-            v->rest = 0;
+            v->queue.seats.rest = 0;
             for (uint32_t i = 0; i <= VYI_STASH; i++) /* till it has a stash */
                 if (reserved(v) == 0)
                     worker_do(&quiet, publish_one);
             CHECK(reserved(v) > 0);
-            v->rest = VYI_REST_FOREVER - 1; /* the others are without */
+            v->queue.seats.rest = VYI_REST_FOREVER - 1; /* the others are without */
         }
         end_all(v);
         for (uint32_t i = 0; i < SLOTS - 8 - round; i++) {
@@ -517,12 +517,12 @@ static void a_result_of_a_quiet_thread_stays(void)
             end_work(v, t.slot, VYRE_SLOT_DONE);
             CHECK_EQ(vyre_poll(v, t), VYRE_OK);
         }
-        v->rest = v->rest == VYI_REST_FOREVER ? v->rest : 0;
+        v->queue.seats.rest = v->queue.seats.rest == VYI_REST_FOREVER ? v->queue.seats.rest : 0;
         worker_do(&quiet, publish_one);
         CHECK_EQ(quiet.status, VYRE_OK);
         end_work(v, quiet.ticket.slot, VYRE_SLOT_DONE);
         CHECK_EQ(vyre_poll(v, quiet.ticket), VYRE_OK);
-        v->rest = v->rest == VYI_REST_FOREVER ? v->rest : VYI_REST_FOREVER - 1;
+        v->queue.seats.rest = v->queue.seats.rest == VYI_REST_FOREVER ? v->queue.seats.rest : VYI_REST_FOREVER - 1;
         for (uint32_t i = 0; i < SLOTS / 4; i++) {
             const vyre_ticket t = engine_publish(v, engine_add(1));
             end_work(v, t.slot, VYRE_SLOT_DONE);
@@ -552,19 +552,19 @@ static void stashes_of_dead_threads_are_used_again(void)
     for (uint32_t i = 0; i < VYI_HOLDERS; i++)
         worker_end(&dead[i]);
     if (seats_are_there(v)) {
-        CHECK_EQ(v->holders, VYI_HOLDERS);
+        CHECK_EQ(v->queue.seats.holders, VYI_HOLDERS);
         CHECK_EQ(reserved(v), VYI_HOLDERS * (SLOTS / VYI_RESERVE_PART - 1));
         uint32_t tries = 0;
-        while (v->holders == VYI_HOLDERS && tries++ < 2 * VYI_REFUSALS) {
+        while (v->queue.seats.holders == VYI_HOLDERS && tries++ < 2 * VYI_REFUSALS) {
             worker_do(&w, publish_one);
             CHECK_EQ(w.status, VYRE_OK);
             end_work(v, w.ticket.slot, VYRE_SLOT_DONE);
         }
         CHECK(tries > VYI_REFUSALS / 2 && tries < 2 * VYI_REFUSALS);
-        v->rest = 0;
+        v->queue.seats.rest = 0;
         align_cursor(v);
         worker_do(&w, publish_one);
-        CHECK_EQ(v->holders, 1);
+        CHECK_EQ(v->queue.seats.holders, 1);
         CHECK_EQ(reserved(v), SLOTS / VYI_RESERVE_PART - 1);
     }
     end_all(v);
@@ -598,7 +598,7 @@ static void without_a_seat_nothing_is_reserved(void)
     vyre *v = open_ring(256);
     share(v);
     for (uint32_t i = 0; i < VYI_SEATS; i++)
-        vyi_store_pointer(&v->sitters[i], (void *)(uintptr_t)(3 + i)); /* no thread's id */
+        vyi_store_pointer(&v->queue.seats.sitters[i], (void *)(uintptr_t)(3 + i)); /* no thread's id */
     worker_begin(&w, v);
     for (uint32_t i = 0; i < 256; i++) {
         worker_do(&w, publish_one);
@@ -615,8 +615,8 @@ static void a_narrow_kernel_gets_slots_in_turn(void)
 {
     static worker w;
     vyre *v = open_ring(256);
-    vyi_engine_device(v)->narrow = true;
-    vyi_seats_plan(v);
+    vyi_queue_device(&v->queue)->narrow = true;
+    vyi_seats_plan(&v->queue);
     share(v);
     worker_begin(&w, v);
     for (uint32_t i = 0; i < 20; i++) {
@@ -625,7 +625,7 @@ static void a_narrow_kernel_gets_slots_in_turn(void)
         CHECK_EQ(reserved(v), 0);
     }
     worker_end(&w);
-    vyi_engine_device(v)->narrow = false;
+    vyi_queue_device(&v->queue)->narrow = false;
     vyre_close(v);
 }
 
@@ -680,12 +680,12 @@ static void many_works_are_checked_like_one(void)
         works[1].tenant = edges[i / EDGES % EDGES];
         memcpy(&works[1].priority, &priority, sizeof priority);
         works[1].arg_count = edges[i / (EDGES * EDGES * EDGES)];
-        const bool one = vyi_work_is_plain(v, &works[1]);
-        CHECK_EQ(vyi_works_are_plain(v, works, 3), one);
+        const bool one = vyi_work_is_plain(&v->queue, &works[1]);
+        CHECK_EQ(vyi_works_are_plain(&v->queue, works, 3), one);
         plain += one;
     }
     CHECK_EQ(plain, 8 * 3 * 4 * 6);
-    CHECK(vyi_works_are_plain(v, NULL, 0));
+    CHECK(vyi_works_are_plain(&v->queue, NULL, 0));
     vyre_close(v);
 }
 
@@ -743,8 +743,8 @@ static void disturb(vyre *v, const crowd *c, uint32_t turn)
         CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
     }
     vyi_mutex_lock(&v->lock);
-    if (c->holds && vyi_engine_hold(v, turn % 2))
-        vyi_engine_unhold(v);
+    if (c->holds && vyi_queue_hold(&v->queue, turn % 2))
+        vyi_queue_unhold(&v->queue);
     vyi_mutex_unlock(&v->lock);
     vyi_sleep(100000);
 }
@@ -783,8 +783,8 @@ static void crowd_run(const crowd *c)
     if (!c->losses)
         CHECK_EQ(engine_observable(v, 0), c->producers * c->works);
     vyi_mutex_lock(&v->lock);
-    CHECK(vyi_engine_hold(v, false));
-    vyi_engine_unhold(v);
+    CHECK(vyi_queue_hold(&v->queue, false));
+    vyi_queue_unhold(&v->queue);
     vyi_mutex_unlock(&v->lock);
     CHECK_EQ(reserved(v), 0);
     CHECK_EQ(publish_until_full(v, 1), c->slots);

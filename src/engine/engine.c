@@ -6,7 +6,7 @@
  * engine_wait.c, the chain of leases in engine_lease.c, whole runs and byte-level
  * dispatch in engine_run.c.
  * ======================================================================= */
-#include "engine/engine_impl.h"
+#include "engine/queue_impl.h"
 #include "kernel/kernel_impl.h"
 
 #include "wire/wire.h"
@@ -93,7 +93,7 @@ static vyre_status vyi_desc_check(const vyre_desc *d, vyre_error *err)
 static void vyi_buffer_add(vyre *v, uint32_t binding, vyi_role role, size_t size,
                            const char *name)
 {
-    vyi_device_buffer *b = &v->buffers[v->buffer_count++];
+    vyi_device_buffer *b = &v->buffers.list[v->buffers.count++];
     b->binding = binding;
     b->role = role;
     b->size = size;
@@ -115,26 +115,26 @@ static vyre_status vyi_buffer_add_user(vyre *v, const vyre_buffer_desc *desc, si
     if (!name)
         return vyi_fail_nomem(err, VYRE_MAX_NAME);
     vyi_buffer_add(v, desc->binding, VYI_ROLE_USER, size, name);
-    v->buffers[v->buffer_count - 1].access = desc->access;
+    v->buffers.list[v->buffers.count - 1].access = desc->access;
     return VYRE_OK;
 }
 
 /* Insertion sort by binding. */
 static void vyi_buffers_sort(vyre *v)
 {
-    for (uint32_t i = 1; i < v->buffer_count; i++) {
-        const vyi_device_buffer moving = v->buffers[i];
+    for (uint32_t i = 1; i < v->buffers.count; i++) {
+        const vyi_device_buffer moving = v->buffers.list[i];
         uint32_t j = i;
-        for (; j > 0 && v->buffers[j - 1].binding > moving.binding; j--)
-            v->buffers[j] = v->buffers[j - 1];
-        v->buffers[j] = moving;
+        for (; j > 0 && v->buffers.list[j - 1].binding > moving.binding; j--)
+            v->buffers.list[j] = v->buffers.list[j - 1];
+        v->buffers.list[j] = moving;
     }
 }
 
 static uint32_t vyi_buffer_index(const vyre *v, uint32_t binding)
 {
     uint32_t i = 0;
-    while (i < v->buffer_count && v->buffers[i].binding != binding)
+    while (i < v->buffers.count && v->buffers.list[i].binding != binding)
         i++;
     return i;
 }
@@ -143,7 +143,7 @@ static uint32_t vyi_buffer_index(const vyre *v, uint32_t binding)
 static uint32_t vyi_binding_free(const vyre *v)
 {
     uint32_t binding = VYRE_BINDING_USER;
-    while (binding < VYRE_MAX_BINDINGS && vyi_buffer_index(v, binding) < v->buffer_count)
+    while (binding < VYRE_MAX_BINDINGS && vyi_buffer_index(v, binding) < v->buffers.count)
         binding++;
     return binding;
 }
@@ -174,10 +174,11 @@ static vyre_status vyi_buffers_user(vyre *v, vyre_error *err)
 static vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
 {
     const vyre_kernel_desc *k = &v->desc.kernel;
+    const uint32_t slots = k->slot_count;
     vyi_buffer_add(v, VYRE_BINDING_CONTROL, VYI_ROLE_CONTROL,
-                   vyre_control_size(v->observables), "control");
-    vyi_buffer_add(v, VYRE_BINDING_RING, VYI_ROLE_RING, vyre_ring_size(v->slots), "ring");
-    vyi_buffer_add(v, VYRE_BINDING_LOG, VYI_ROLE_LOG, vyre_log_size(v->log_records), "log");
+                   vyre_control_size(v->desc.observables), "control");
+    vyi_buffer_add(v, VYRE_BINDING_RING, VYI_ROLE_RING, vyre_ring_size(slots), "ring");
+    vyi_buffer_add(v, VYRE_BINDING_LOG, VYI_ROLE_LOG, vyre_log_size(k->log_records), "log");
     vyi_buffer_add(v, VYRE_BINDING_IO, VYI_ROLE_IO, vyre_io_size(VYRE_IO_SLOTS), "io");
     const vyre_status status = vyi_buffers_user(v, err);
     if (status != VYRE_OK)
@@ -187,13 +188,13 @@ static vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
     if (mirror == VYRE_MAX_BINDINGS)
         return vyi_fail(err, VYRE_E_ARGUMENT, mirror, "Use fewer, larger buffers.",
                         "no binding is left for the handle's own mirror");
-    vyi_buffer_add(v, mirror, VYI_ROLE_MIRROR, (size_t)v->slots * 4, "mirror");
+    vyi_buffer_add(v, mirror, VYI_ROLE_MIRROR, (size_t)slots * 4, "mirror");
     vyi_buffers_sort(v);
     v->desc.kernel.mirror_binding = mirror;
-    v->mirror_index = vyi_buffer_index(v, mirror);
-    v->user_count = k->buffer_count;
+    v->queue.slots.mirror = vyi_buffer_index(v, mirror);
+    v->buffers.user_count = k->buffer_count;
     for (uint32_t i = 0; i < k->buffer_count; i++)
-        v->user_index[i] = k->buffers[i].access == VYRE_ACCESS_WORKGROUP
+        v->buffers.user_index[i] = k->buffers[i].access == VYRE_ACCESS_WORKGROUP
                                ? VYI_MAX_BUFFERS
                                : vyi_buffer_index(v, k->buffers[i].binding);
     return VYRE_OK;
@@ -223,18 +224,18 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
     memset(&how, 0, sizeof how);
     k.narrow = k.whole_slots = false;
     k.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
-    bool built = vyi_program_build(&v->loop, &k, &how);
+    bool built = vyi_program_build(&v->programs.loop, &k, &how);
     k.once = true;
-    built = built && vyi_program_build(&v->once, &k, &how);
+    built = built && vyi_program_build(&v->programs.once, &k, &how);
     k.once = false;
     k.whole_slots = true;
     if (v->backend->shapes && vyi_kernel_is_whole(&k))
-        built = built && vyi_program_build(&v->whole, &k, &how);
+        built = built && vyi_program_build(&v->programs.whole, &k, &how);
     k.narrow = true;
     k.workgroup_size = k.lane_count = 1;
-    k.slot_count = v->slots;
+    k.slot_count = v->desc.kernel.slot_count;
     if (v->backend->shapes && vyi_kernel_is_narrow(&k))
-        built = built && vyi_program_build(&v->narrow, &k, &how);
+        built = built && vyi_program_build(&v->programs.narrow, &k, &how);
     if (built)
         return VYRE_OK;
     if (err)
@@ -242,80 +243,82 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
     return how.status;
 }
 
-static size_t vyi_engine_slots_memory(const vyre *v)
+static size_t vyi_slots_memory(const vyre *v)
 {
-    const size_t each = 5 * sizeof(uint32_t) + sizeof(vyi_trouble);
-    const size_t records = v->desc.lost_work == VYRE_LOST_RERUN ? v->slots : 0;
-    return VYI_CACHE_LINE - 1 + v->slots * each + records * sizeof(vyre_work) +
-           v->log_records * sizeof(vyre_log_record);
+    const size_t each = 5 * sizeof(uint32_t) + sizeof(vyi_trouble), slots = v->queue.slots.count;
+    const size_t records = v->desc.lost_work == VYRE_LOST_RERUN ? slots : 0;
+    return VYI_CACHE_LINE - 1 + slots * each + records * sizeof(vyre_work) +
+           v->desc.kernel.log_records * sizeof(vyre_log_record);
 }
 
 /* One block for all that is kept of each slot. */
-static vyre_status vyi_engine_slots_allocate(vyre *v, vyre_error *err)
+static vyre_status vyi_slots_allocate(vyre *v, vyre_error *err)
 {
-    const size_t size = vyi_engine_slots_memory(v);
+    vyi_queue *q = &v->queue;
+    const uint32_t slots = q->slots.count;
+    const size_t size = vyi_slots_memory(v);
     uint32_t *block = (uint32_t *)vyi_arena_alloc(&v->arena, size);
     if (!block)
         return vyi_fail_nomem(err, size);
     /* Marks that one thread has reserved share no line with another's, and four of
      * them are one access of 16 bytes. */
-    v->marks = (uint32_t *)(((uintptr_t)block + VYI_CACHE_LINE - 1) &
+    q->slots.marks = (uint32_t *)(((uintptr_t)block + VYI_CACHE_LINE - 1) &
                             ~(uintptr_t)(VYI_CACHE_LINE - 1));
-    v->kept = v->marks + v->slots;
-    v->run_mark = v->kept + v->slots;
-    v->run_work = v->run_mark + v->slots;
-    v->cleared = v->run_work + v->slots;
-    v->trouble = (vyi_trouble *)(void *)(v->cleared + v->slots);
-    v->log = (vyre_log_record *)(void *)(v->trouble + v->slots);
+    q->slots.kept = q->slots.marks + slots;
+    v->run.marks = q->slots.kept + slots;
+    v->run.works = v->run.marks + slots;
+    q->lone.cleared = v->run.works + slots;
+    q->slots.trouble = (vyi_trouble *)(void *)(q->lone.cleared + slots);
+    v->log = (vyre_log_record *)(void *)(q->slots.trouble + slots);
     if (v->desc.lost_work == VYRE_LOST_RERUN)
-        v->record = (vyre_work *)(void *)(v->log + v->log_records);
+        q->slots.record = (vyre_work *)(void *)(v->log + v->desc.kernel.log_records);
     return VYRE_OK;
 }
 
 /* Five partitions for five levels; NORMAL has what does not divide. */
-static void vyi_partitions_plan(vyre *v)
+static void vyi_partitions_plan(vyi_queue *q)
 {
-    const bool priority = v->desc.kernel.kind == VYRE_KERNEL_PRIORITY;
-    const uint32_t each = v->slots / VYRE_PRIORITY_LEVELS;
+    const bool priority = q->v->desc.kernel.kind == VYRE_KERNEL_PRIORITY;
+    const uint32_t each = q->slots.count / VYRE_PRIORITY_LEVELS;
     uint32_t first = 0;
-    v->partition_count = priority ? VYRE_PRIORITY_LEVELS : 1;
-    v->partitions[0].count = v->slots;
+    q->slots.partition_count = priority ? VYRE_PRIORITY_LEVELS : 1;
+    q->slots.partitions[0].count = q->slots.count;
     for (uint32_t i = 0; priority && i < VYRE_PRIORITY_LEVELS; i++) {
-        v->partitions[i].first = first;
-        v->partitions[i].count = each + (i == 2 ? v->slots % VYRE_PRIORITY_LEVELS : 0);
-        first += v->partitions[i].count;
+        q->slots.partitions[i].first = first;
+        q->slots.partitions[i].count = each + (i == 2 ? q->slots.count % VYRE_PRIORITY_LEVELS : 0);
+        first += q->slots.partitions[i].count;
     }
 }
 
 /* How often who publishes looks at the device (vyi_publish_nudge): once in every
  * round of a partition at least. */
-static void vyi_publish_plan(vyre *v, bool lives)
+static void vyi_publish_plan(vyi_queue *q, bool lives)
 {
-    const uint32_t each = v->slots / VYRE_PRIORITY_LEVELS;
-    const uint32_t least = v->partition_count > 1 && each ? each : v->slots;
+    const uint32_t each = q->slots.count / VYRE_PRIORITY_LEVELS;
+    const uint32_t least = q->slots.partition_count > 1 && each ? each : q->slots.count;
     uint32_t every = VYI_LOOK_EVERY;
     while (every > least)
         every /= 2;
-    v->look_mask = every - 1;
-    v->lives = lives;
-    v->wide = vyi_has_wide();
+    q->look_mask = every - 1;
+    q->lives = lives;
+    q->wide = vyi_has_wide();
 }
 
 /* --- open: the device ---------------------------------------------------- */
 
-static vyre_status vyi_control_init(const vyre *v, vyi_device *d, vyre_error *err)
+static vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_error *err)
 {
-    uint32_t *control = vyi_engine_words(d, VYI_ROLE_CONTROL);
+    uint32_t *control = vyi_device_words(d, VYI_ROLE_CONTROL);
     vyre_control_desc desc;
     memset(&desc, 0, sizeof desc);
-    desc.tenants = v->tenants;
-    desc.observables = v->observables;
+    desc.tenants = q->v->desc.tenants;
+    desc.observables = q->v->desc.observables;
     const vyre_status status =
-        vyre_control_encode(control, v->buffers[VYI_ROLE_CONTROL].size, &desc, err);
+        vyre_control_encode(control, q->v->buffers.list[VYI_ROLE_CONTROL].size, &desc, err);
     if (status != VYRE_OK)
         return status;
-    for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS && v->partition_count > 1; i++) {
-        const vyi_partition *part = &v->partitions[i];
+    for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS && q->slots.partition_count > 1; i++) {
+        const vyi_partition *part = &q->slots.partitions[i];
         vyi_set_word(control, VYRE_CONTROL_PRIORITY_OFFSETS + i, part->first);
         vyi_set_word(control, VYRE_CONTROL_PRIORITY_OFFSETS + i + 1, part->first + part->count);
     }
@@ -324,28 +327,29 @@ static vyre_status vyi_control_init(const vyre *v, vyi_device *d, vyre_error *er
     return VYRE_OK;
 }
 
-static vyre_status vyi_device_open(vyre *v, vyi_device **out, vyre_error *err)
+static vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *err)
 {
+    const vyre *v = q->v;
     vyi_device_desc desc;
     memset(&desc, 0, sizeof desc);
     desc.desc = &v->desc;
-    desc.loop = v->loop;
-    desc.once = v->once;
-    desc.narrow = v->narrow;
-    desc.whole = v->whole;
-    desc.buffers = v->buffers;
-    desc.buffer_count = v->buffer_count;
+    desc.loop = v->programs.loop;
+    desc.once = v->programs.once;
+    desc.narrow = v->programs.narrow;
+    desc.whole = v->programs.whole;
+    desc.buffers = v->buffers.list;
+    desc.buffer_count = v->buffers.count;
     desc.group_size = vyi_def32(v->desc.kernel.workgroup_size, 256);
-    desc.max_groups = vyi_def32(v->desc.kernel.lane_count, v->slots) / desc.group_size;
+    desc.max_groups = vyi_def32(v->desc.kernel.lane_count, q->slots.count) / desc.group_size;
     desc.max_groups = vyi_def32(desc.max_groups, 1);
     desc.fixed_geometry = v->desc.kernel.workgroup_size || v->desc.kernel.lane_count;
-    desc.guest_loops = v->once->guest_loops;
+    desc.guest_loops = v->programs.once->guest_loops;
 
     vyi_device *d = NULL;
     vyre_status status = v->backend->open(&desc, &d, err);
     if (status != VYRE_OK)
         return status;
-    status = vyi_control_init(v, d, err);
+    status = vyi_control_init(q, d, err);
     if (status != VYRE_OK) {
         (void)v->backend->close(d);
         return status;
@@ -354,29 +358,29 @@ static vyre_status vyi_device_open(vyre *v, vyi_device **out, vyre_error *err)
     return VYRE_OK;
 }
 
-static void vyi_chain_begin(vyre *v)
+static void vyi_chain_begin(vyi_queue *q)
 {
-    const vyi_device *d = vyi_engine_device(v);
-    const uint64_t leases = v->chain.leases, passes = v->chain.passes;
-    uint32_t rounds = v->desc.lease.rounds;
+    const vyi_device *d = vyi_queue_device(q);
+    const uint64_t leases = q->chain.leases, passes = q->chain.passes;
+    uint32_t rounds = q->v->desc.lease.rounds;
     if (rounds == 0 && !d->endless)
         rounds = VYI_LEASE_ROUNDS;
     if (d->max_rounds && rounds > d->max_rounds)
         rounds = d->max_rounds;
-    memset(&v->chain, 0, sizeof v->chain);
-    v->chain.leases = leases;
-    v->chain.passes = passes;
-    v->chain.rounds = rounds;
+    memset(&q->chain, 0, sizeof q->chain);
+    q->chain.leases = leases;
+    q->chain.passes = passes;
+    q->chain.rounds = rounds;
 }
 
-static vyre_status vyi_mode_choose(vyre *v, vyre_error *err)
+static vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err)
 {
     vyre_info info;
     memset(&info, 0, sizeof info);
-    v->backend->info(vyi_engine_device(v), &info);
-    v->mode = info.probe.live && v->desc.mode != VYRE_MODE_PASSES ? VYRE_MODE_PERSISTENT
+    q->v->backend->info(vyi_queue_device(q), &info);
+    q->mode = info.probe.live && q->v->desc.mode != VYRE_MODE_PASSES ? VYRE_MODE_PERSISTENT
                                                                   : VYRE_MODE_PASSES;
-    if (v->desc.mode == VYRE_MODE_PERSISTENT && v->mode != VYRE_MODE_PERSISTENT)
+    if (q->v->desc.mode == VYRE_MODE_PERSISTENT && q->mode != VYRE_MODE_PERSISTENT)
         return vyi_fail(err, VYRE_E_MODE, 0, "Use VYRE_MODE_AUTO, or another device.",
                         "%s does not prove persistent mode: %.80s", info.device[0] ? info.device
                         : "the device", info.probe.text);
@@ -387,13 +391,13 @@ static bool vyi_locks_init(vyre *v)
 {
     if (!vyi_mutex_init(&v->lock))
         return false;
-    if (vyi_mutex_init(&v->run_lock)) {
-        if (vyi_mutex_init(&v->helper_lock)) {
-            if (vyi_cond_init(&v->helper_wake))
+    if (vyi_mutex_init(&v->run.lock)) {
+        if (vyi_mutex_init(&v->helper.lock)) {
+            if (vyi_cond_init(&v->helper.wake))
                 return true;
-            vyi_mutex_free(&v->helper_lock);
+            vyi_mutex_free(&v->helper.lock);
         }
-        vyi_mutex_free(&v->run_lock);
+        vyi_mutex_free(&v->run.lock);
     }
     vyi_mutex_free(&v->lock);
     return false;
@@ -401,9 +405,9 @@ static bool vyi_locks_init(vyre *v)
 
 static void vyi_locks_free(vyre *v)
 {
-    vyi_cond_free(&v->helper_wake);
-    vyi_mutex_free(&v->helper_lock);
-    vyi_mutex_free(&v->run_lock);
+    vyi_cond_free(&v->helper.wake);
+    vyi_mutex_free(&v->helper.lock);
+    vyi_mutex_free(&v->run.lock);
     vyi_mutex_free(&v->lock);
 }
 
@@ -411,11 +415,11 @@ static void vyi_handle_free(vyre *v)
 {
     const vyre_allocator allocator = v->desc.allocator;
     vyi_locks_free(v);
-    vyre_program_destroy(v->loop);
-    vyre_program_destroy(v->once);
-    vyre_program_destroy(v->narrow);
-    vyre_program_destroy(v->whole);
-    vyi_free(&allocator, v->retired, v->retired_capacity * sizeof(void *));
+    vyre_program_destroy(v->programs.loop);
+    vyre_program_destroy(v->programs.once);
+    vyre_program_destroy(v->programs.narrow);
+    vyre_program_destroy(v->programs.whole);
+    vyi_free(&allocator, v->queue.loss.retired, v->queue.loss.retired_capacity * sizeof(void *));
     vyi_arena_free(&v->arena);
     vyi_free(&allocator, v, sizeof *v);
 }
@@ -435,35 +439,34 @@ static void vyi_desc_forget(vyre *v)
 
 static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
 {
+    vyi_queue *q = &v->queue;
     vyi_device *d = NULL;
-    v->slots = v->desc.kernel.slot_count;
-    v->tenants = v->desc.tenants;
-    v->observables = v->desc.observables;
-    v->log_records = v->desc.kernel.log_records;
-    if (v->desc.kernel.workgroup_size == 0 && v->slots < 256)
-        v->desc.kernel.workgroup_size = v->slots; /* a small ring needs no more lanes */
-    vyi_partitions_plan(v);
+    q->v = v;
+    q->slots.count = v->desc.kernel.slot_count;
+    if (v->desc.kernel.workgroup_size == 0 && q->slots.count < 256)
+        v->desc.kernel.workgroup_size = q->slots.count; /* a small ring needs no more lanes */
+    vyi_partitions_plan(q);
 
     vyre_status status = vyi_buffers_plan(v, err);
     if (status == VYRE_OK)
         status = vyi_programs_build(v, err);
     if (status == VYRE_OK)
-        status = vyi_engine_slots_allocate(v, err);
+        status = vyi_slots_allocate(v, err);
     if (status == VYRE_OK && v->desc.device) {
         v->desc.device = vyi_arena_text(&v->arena, v->desc.device, 255);
         if (!v->desc.device)
             status = vyi_fail_nomem(err, 256);
     }
     if (status == VYRE_OK)
-        status = vyi_device_open(v, &d, err);
+        status = vyi_device_open(q, &d, err);
     if (status != VYRE_OK)
         return status;
-    vyi_store_pointer(&v->device, d);
+    vyi_store_pointer(&q->device, d);
     vyi_desc_forget(v);
-    vyi_chain_begin(v);
-    vyi_seats_plan(v);
-    status = vyi_mode_choose(v, err);
-    vyi_publish_plan(v, v->mode == VYRE_MODE_PERSISTENT && !d->pumped);
+    vyi_chain_begin(q);
+    vyi_seats_plan(q);
+    status = vyi_mode_choose(q, err);
+    vyi_publish_plan(q, q->mode == VYRE_MODE_PERSISTENT && !d->pumped);
     return status;
 }
 
@@ -487,7 +490,7 @@ VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, v
     v->desc = filled;
     v->backend = backend;
     v->arena.allocator = filled.allocator;
-    vyi_alone_begin(v);
+    vyi_alone_begin(&v->queue);
     if (!vyi_locks_init(v)) {
         vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.", "the system gave no lock");
         vyi_free(&filled.allocator, v, sizeof *v);
@@ -499,7 +502,7 @@ VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, v
                           "the helper thread could not be made");
     if (status == VYRE_OK)
         return v;
-    if (!v->device || v->backend->close(vyi_engine_device(v)))
+    if (!v->queue.device || v->backend->close(vyi_queue_device(&v->queue)))
         vyi_handle_free(v);
     return NULL;
 }
@@ -545,13 +548,13 @@ VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err)
 
 static void vyi_query_counts(const vyre *v, vyre_info *out)
 {
-    out->slot_count = v->slots;
-    out->tenants = v->tenants;
-    out->observables = v->observables;
-    out->log_records = v->log_records;
-    out->buffer_count = v->user_count;
-    out->program_hash = vyre_program_hash(v->loop);
-    out->mode = v->mode;
+    out->slot_count = v->queue.slots.count;
+    out->tenants = v->desc.tenants;
+    out->observables = v->desc.observables;
+    out->log_records = v->desc.kernel.log_records;
+    out->buffer_count = v->buffers.user_count;
+    out->program_hash = vyre_program_hash(v->programs.loop);
+    out->mode = v->queue.mode;
 }
 
 VYI_COLD
@@ -562,9 +565,10 @@ VYRE_API void vyre_query(const vyre *v, vyre_info *out)
     memset(out, 0, sizeof *out);
     if (!v)
         return;
-    vyi_mutex *lock = vyi_engine_lock(v);
+    const vyi_queue *q = &v->queue;
+    vyi_mutex *lock = &q->v->lock; /* a query changes nothing else */
     vyi_mutex_lock(lock);
-    const vyi_device *d = vyi_engine_device(v);
+    const vyi_device *d = vyi_queue_device(q);
     v->backend->info(d, out);
     vyi_query_counts(v, out);
     out->backend = v->backend->id;
@@ -572,43 +576,43 @@ VYRE_API void vyre_query(const vyre *v, vyre_info *out)
     out->workgroup_size = d->group_size;
     out->worker_groups = d->groups;
     out->lane_count = d->group_size * d->groups;
-    out->pipeline_id = d->pipeline_id + v->recoveries;
+    out->pipeline_id = d->pipeline_id + q->loss.count;
     out->device_bytes = d->bytes;
-    out->recoveries = v->recoveries;
-    out->running = v->state == VYI_STATE_RUNNING || v->state == VYI_STATE_STOPPING;
-    out->shut_down = v->state == VYI_STATE_SHUT;
-    out->device_lost = v->state == VYI_STATE_LOST;
-    out->leases = v->chain.leases;
-    out->passes = v->chain.passes;
-    out->lease_ns = v->chain.lease_ns;
-    out->lease_rounds = v->chain.rounds;
-    if (v->state != VYI_STATE_LOST)
+    out->recoveries = q->loss.count;
+    out->running = q->state == VYI_STATE_RUNNING || q->state == VYI_STATE_STOPPING;
+    out->shut_down = q->state == VYI_STATE_SHUT;
+    out->device_lost = q->state == VYI_STATE_LOST;
+    out->leases = q->chain.leases;
+    out->passes = q->chain.passes;
+    out->lease_ns = q->chain.lease_ns;
+    out->lease_rounds = q->chain.rounds;
+    if (q->state != VYI_STATE_LOST)
         out->log_dropped = vyi_control_load(d, VYRE_CONTROL_LOG_DROPPED);
     vyi_mutex_unlock(lock);
 }
 
 /* --- start, stop --------------------------------------------------------- */
 
-static vyre_status vyi_engine_start(vyre *v, vyre_error *err)
+static vyre_status vyi_queue_start(vyi_queue *q, vyre_error *err)
 {
-    if (v->state == VYI_STATE_RUNNING)
+    if (q->state == VYI_STATE_RUNNING)
         return VYRE_OK;
-    if (v->state == VYI_STATE_LOST)
-        return vyi_engine_lost(v, &v->lost, err);
-    vyre_status status = vyi_engine_settle(v, vyi_deadline(v->desc.lease.timeout_ns), err);
+    if (q->state == VYI_STATE_LOST)
+        return vyi_queue_lost(q, &q->loss.how, err);
+    vyre_status status = vyi_queue_settle(q, vyi_deadline(q->v->desc.lease.timeout_ns), err);
     if (status == VYRE_TIMEOUT)
-        status = vyi_fail(err, VYRE_E_RUNNING, vyi_engine_in_flight(v),
+        status = vyi_fail(err, VYRE_E_RUNNING, vyi_queue_in_flight(q),
                           "Call vyre_stop() with a longer timeout first.",
-                          "%u launches of before have not ended", vyi_engine_in_flight(v));
+                          "%u launches of before have not ended", vyi_queue_in_flight(q));
     if (status != VYRE_OK)
         return status;
-    vyi_engine_bury(v);
-    vyi_engine_set_shutdown(v, 0);
-    v->chain.before = v->chain.after = 0;
-    vyi_store_release(&v->state, VYI_STATE_RUNNING);
-    status = vyi_engine_drive(v, VYI_EFFORT_LOOK, err);
-    if (status < 0 && v->state == VYI_STATE_RUNNING && vyi_engine_in_flight(v) == 0)
-        vyi_store_release(&v->state, VYI_STATE_IDLE);
+    vyi_queue_bury(q);
+    vyi_queue_set_shutdown(q, 0);
+    q->chain.before = q->chain.after = 0;
+    vyi_store_release(&q->state, VYI_STATE_RUNNING);
+    status = vyi_queue_drive(q, VYI_EFFORT_LOOK, err);
+    if (status < 0 && q->state == VYI_STATE_RUNNING && vyi_queue_in_flight(q) == 0)
+        vyi_store_release(&q->state, VYI_STATE_IDLE);
     return status;
 }
 
@@ -618,18 +622,18 @@ VYRE_API vyre_status vyre_start(vyre *v, vyre_error *err)
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
     vyi_mutex_lock(&v->lock);
-    const vyre_status status = vyi_engine_start(v, err);
+    const vyre_status status = vyi_queue_start(&v->queue, err);
     vyi_mutex_unlock(&v->lock);
     return status;
 }
 
 /* What has ended without doing so itself. */
-static void vyi_engine_abort(vyre *v)
+static void vyi_queue_abort(vyi_queue *q)
 {
-    vyi_device *d = vyi_engine_device(v);
+    vyi_device *d = vyi_queue_device(q);
     if (!d->backend->abort)
         return;
-    vyi_store_release(&v->aborted, 1);
+    vyi_store_release(&q->aborted, 1);
     d->backend->abort(d);
 }
 
@@ -645,28 +649,28 @@ static bool vyi_lock_until(vyre *v, uint64_t deadline)
 }
 
 /* Waits for what is in flight, at first for its own end, later by force. */
-static vyre_status vyi_engine_halt(vyre *v, uint64_t patience, uint64_t deadline,
+static vyre_status vyi_queue_halt(vyi_queue *q, uint64_t patience, uint64_t deadline,
                                    vyre_error *err)
 {
-    vyi_engine_set_shutdown(v, 1);
-    vyre_status status = vyi_engine_settle(v, patience, err);
+    vyi_queue_set_shutdown(q, 1);
+    vyre_status status = vyi_queue_settle(q, patience, err);
     if (status == VYRE_TIMEOUT) {
-        vyi_engine_abort(v);
-        status = vyi_engine_settle(v, deadline, err);
+        vyi_queue_abort(q);
+        status = vyi_queue_settle(q, deadline, err);
     }
     if (status == VYRE_TIMEOUT)
-        vyi_store_release(&v->state, VYI_STATE_STOPPING);
+        vyi_store_release(&q->state, VYI_STATE_STOPPING);
     if (status != VYRE_OK)
         return status;
-    vyi_engine_bury(v);
-    vyi_engine_set_shutdown(v, 0);
-    v->chain.before = v->chain.after = 0;
-    vyi_store_release(&v->state, VYI_STATE_IDLE);
-    vyi_engine_deliver_log(v);
+    vyi_queue_bury(q);
+    vyi_queue_set_shutdown(q, 0);
+    q->chain.before = q->chain.after = 0;
+    vyi_store_release(&q->state, VYI_STATE_IDLE);
+    vyi_queue_deliver_log(q);
     return VYRE_OK;
 }
 
-static vyre_status vyi_engine_stop(vyre *v, uint64_t timeout_ns, vyre_error *err)
+static vyre_status vyi_queue_stop(vyi_queue *q, uint64_t timeout_ns, vyre_error *err)
 {
     const uint64_t deadline = vyi_deadline(timeout_ns);
     const uint64_t patience =
@@ -674,17 +678,17 @@ static vyre_status vyi_engine_stop(vyre *v, uint64_t timeout_ns, vyre_error *err
 
     static const char fix[] = "Stop again with a longer timeout, or close the handle.";
     const unsigned long long ms = timeout_ns / 1000000u;
-    if (!vyi_lock_until(v, patience)) {
-        vyi_engine_abort(v);
-        if (!vyi_lock_until(v, deadline))
+    if (!vyi_lock_until(q->v, patience)) {
+        vyi_queue_abort(q);
+        if (!vyi_lock_until(q->v, deadline))
             return vyi_fail(err, VYRE_TIMEOUT, 0, fix,
                             "another call held the handle for all of the %llu ms", ms);
     }
-    const vyre_status status = v->state == VYI_STATE_LOST
-                                   ? vyi_engine_lost(v, &v->lost, err)
-                                   : vyi_engine_halt(v, patience, deadline, err);
-    const uint32_t left = vyi_engine_in_flight(v);
-    vyi_mutex_unlock(&v->lock);
+    const vyre_status status = q->state == VYI_STATE_LOST
+                                   ? vyi_queue_lost(q, &q->loss.how, err)
+                                   : vyi_queue_halt(q, patience, deadline, err);
+    const uint32_t left = vyi_queue_in_flight(q);
+    vyi_mutex_unlock(&q->v->lock);
     if (status == VYRE_TIMEOUT)
         vyi_fail(err, status, left, fix, "%u launches have not ended within %llu ms", left, ms);
     return status;
@@ -695,7 +699,7 @@ VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err)
 {
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
-    return vyi_engine_stop(v, timeout_ns, err);
+    return vyi_queue_stop(&v->queue, timeout_ns, err);
 }
 
 VYI_COLD
@@ -703,11 +707,12 @@ VYRE_API void vyre_close(vyre *v)
 {
     if (!v)
         return;
+    vyi_queue *q = &v->queue;
     vyi_helper_stop(v);
-    (void)vyi_engine_stop(v, VYI_CLOSE_TIMEOUT_NS, NULL);
-    bool freed = v->backend->close(vyi_engine_device(v));
-    for (uint32_t i = 0; i < v->recoveries; i++)
-        freed = v->backend->close((vyi_device *)((void **)v->retired)[i]) && freed;
+    (void)vyi_queue_stop(q, VYI_CLOSE_TIMEOUT_NS, NULL);
+    bool freed = v->backend->close(vyi_queue_device(q));
+    for (uint32_t i = 0; i < q->loss.count; i++)
+        freed = v->backend->close((vyi_device *)((void **)q->loss.retired)[i]) && freed;
     if (freed)
         vyi_handle_free(v);
     else
@@ -718,19 +723,19 @@ VYRE_API void vyre_close(vyre *v)
 /* --- recovery ------------------------------------------------------------ */
 
 /* What becomes of a held slot's mark, decided by what had been seen of its work. */
-static uint32_t vyi_slot_recover(vyre *v, vyi_device *d, uint32_t slot)
+static uint32_t vyi_slot_recover(vyi_queue *q, vyi_device *d, uint32_t slot)
 {
-    const uint32_t mark = v->kept[slot];
+    const uint32_t mark = q->slots.kept[slot];
     const uint32_t generation = mark >> VYI_GENERATION_BIT;
     const uint32_t next = (generation + 1u) & VYI_GENERATION_MASK;
     const uint32_t epoch = ~mark & VYI_MARK_EPOCH;
 
     if ((mark & VYI_PHASE_MASK) == VYI_PHASE_FLIGHT) {
-        if (v->record) {
-            vyi_slot_write(v, d, slot, &v->record[slot]);
+        if (q->slots.record) {
+            vyi_slot_write(q, d, slot, &q->slots.record[slot]);
             return generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FLIGHT;
         }
-        vyi_slot_trouble(v, slot, generation, VYI_TROUBLE_LOST, false);
+        vyi_slot_trouble(q, slot, generation, VYI_TROUBLE_LOST, false);
         return generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
     }
     /* Results are gone with the device, so the generation is over. */
@@ -738,30 +743,30 @@ static uint32_t vyi_slot_recover(vyre *v, vyi_device *d, uint32_t slot)
 }
 
 VYI_COLD
-VYI_API vyre_status vyi_engine_recover(vyre *v, vyre_error *err)
+VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
 {
     vyi_device *d = NULL;
-    if (!vyi_grow(&v->desc.allocator, &v->retired, &v->retired_capacity,
-                  v->recoveries + 1, sizeof(void *)))
-        return vyi_fail_nomem(err, (v->recoveries + 1) * sizeof(void *));
-    const vyre_status status = vyi_device_open(v, &d, err);
+    if (!vyi_grow(&q->v->desc.allocator, &q->loss.retired, &q->loss.retired_capacity,
+                  q->loss.count + 1, sizeof(void *)))
+        return vyi_fail_nomem(err, (q->loss.count + 1) * sizeof(void *));
+    const vyre_status status = vyi_device_open(q, &d, err);
     if (status != VYRE_OK)
         return status;
 
-    (void)vyi_engine_hold(v, true);
-    ((void **)v->retired)[v->recoveries++] = vyi_engine_device(v);
-    vyi_store_pointer(&v->device, d);
-    vyi_chain_begin(v);
-    vyi_store_release(&v->aborted, 0);
-    if (v->desc.recovered)
-        v->desc.recovered(v->desc.recovered_user, v);
-    for (uint32_t slot = 0; slot < v->slots; slot++)
-        vyi_store_release(&v->kept[slot], vyi_slot_recover(v, d, slot));
-    vyi_engine_unhold(v);
-    vyi_store_release(&v->state, v->was_running ? VYI_STATE_RUNNING : VYI_STATE_IDLE);
-    vyi_message(&v->desc.messages, VYRE_SEVERITY_INFO, "the device was replaced (%u)",
-                v->recoveries);
-    return v->was_running ? vyi_engine_drive(v, VYI_EFFORT_LOOK, err) : VYRE_OK;
+    (void)vyi_queue_hold(q, true);
+    ((void **)q->loss.retired)[q->loss.count++] = vyi_queue_device(q);
+    vyi_store_pointer(&q->device, d);
+    vyi_chain_begin(q);
+    vyi_store_release(&q->aborted, 0);
+    if (q->v->desc.recovered)
+        q->v->desc.recovered(q->v->desc.recovered_user, q->v);
+    for (uint32_t slot = 0; slot < q->slots.count; slot++)
+        vyi_store_release(&q->slots.kept[slot], vyi_slot_recover(q, d, slot));
+    vyi_queue_unhold(q);
+    vyi_store_release(&q->state, q->loss.was_running ? VYI_STATE_RUNNING : VYI_STATE_IDLE);
+    vyi_message(&q->v->desc.messages, VYRE_SEVERITY_INFO, "the device was replaced (%u)",
+                q->loss.count);
+    return q->loss.was_running ? vyi_queue_drive(q, VYI_EFFORT_LOOK, err) : VYRE_OK;
 }
 
 VYI_COLD
@@ -771,7 +776,7 @@ VYRE_API vyre_status vyre_recover(vyre *v, vyre_error *err)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
     vyi_mutex_lock(&v->lock);
     const vyre_status status =
-        v->state == VYI_STATE_LOST ? vyi_engine_recover(v, err) : VYRE_OK;
+        v->queue.state == VYI_STATE_LOST ? vyi_queue_recover(&v->queue, err) : VYRE_OK;
     vyi_mutex_unlock(&v->lock);
     return status;
 }

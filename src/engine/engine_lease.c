@@ -8,7 +8,7 @@
  * and before vyre_start, work is served by passes: one-pass launches, made
  * while there is work that has not ended.
  * ======================================================================= */
-#include "engine/engine_impl.h"
+#include "engine/queue_impl.h"
 
 #include "wire/ring.h"
 
@@ -23,17 +23,17 @@
 
 /* Nothing more can be done with the device. */
 VYI_COLD
-VYI_API vyre_status vyi_engine_lost(vyre *v, const vyre_error *how, vyre_error *err)
+VYI_API vyre_status vyi_queue_lost(vyi_queue *q, const vyre_error *how, vyre_error *err)
 {
-    if (v->state != VYI_STATE_LOST) {
-        v->was_running = v->state == VYI_STATE_RUNNING;
-        v->lost = *how;
-        vyi_store_release(&v->state, VYI_STATE_LOST);
-        vyi_message(&v->desc.messages, VYRE_SEVERITY_ERROR, "%s", how->text);
+    if (q->state != VYI_STATE_LOST) {
+        q->loss.was_running = q->state == VYI_STATE_RUNNING;
+        q->loss.how = *how;
+        vyi_store_release(&q->state, VYI_STATE_LOST);
+        vyi_message(&q->v->desc.messages, VYRE_SEVERITY_ERROR, "%s", how->text);
     }
     if (err)
-        *err = v->lost;
-    return v->lost.status;
+        *err = q->loss.how;
+    return q->loss.how.status;
 }
 
 static bool vyi_status_is_loss(vyre_status status)
@@ -42,54 +42,55 @@ static bool vyi_status_is_loss(vyre_status status)
 }
 
 VYI_COLD
-VYI_API vyre_status vyi_engine_failed(vyre *v, vyre_status status, vyre_error *how,
+VYI_API vyre_status vyi_queue_failed(vyi_queue *q, vyre_status status, vyre_error *how,
                                       vyre_error *err)
 {
     how->status = status; /* a backend may leave the text to us */
     if (vyi_status_is_loss(how->status))
-        return vyi_engine_lost(v, how, err);
+        return vyi_queue_lost(q, how, err);
     if (err)
         *err = *how;
     return how->status;
 }
 
-VYI_API vyre_status vyi_engine_launch(vyre *v, vyi_launch what, uint32_t rounds, vyre_error *err)
+VYI_API vyre_status vyi_queue_launch(vyi_queue *q, vyi_launch what, uint32_t rounds,
+                                     vyre_error *err)
 {
-    vyi_device *d = vyi_engine_device(v);
+    vyi_device *d = vyi_queue_device(q);
     vyre_error how;
     memset(&how, 0, sizeof how);
 
     const vyre_status status = d->backend->launch(d, what, rounds, &how);
     if (status < 0)
-        return vyi_engine_failed(v, status, &how, err);
-    if (vyi_engine_in_flight(v) == 0)
-        v->chain.since = vyi_now();
-    v->chain.launched++;
+        return vyi_queue_failed(q, status, &how, err);
+    if (vyi_queue_in_flight(q) == 0)
+        q->chain.since = vyi_now();
+    q->chain.launched++;
     if (what == VYI_LAUNCH_LOOP)
-        v->chain.leases++;
+        q->chain.leases++;
     else
-        v->chain.passes++;
+        q->chain.passes++;
     return VYRE_OK;
 }
 
 /* Learns from `ended` leases that took until now. */
-static void vyi_chain_measure(vyre *v, uint64_t ended)
+static void vyi_chain_measure(vyi_queue *q, uint64_t ended)
 {
-    vyi_chain *c = &v->chain;
+    vyi_chain *c = &q->chain;
     const uint64_t now = vyi_now();
     const uint64_t each = (now - c->since) / ended;
-    const bool dry = vyi_engine_in_flight(v) == 0; /* then `each` is only a bound */
-    const uint64_t aim = v->desc.lease.time_ns;
-    const vyi_device *d = vyi_engine_device(v);
+    const bool dry = vyi_queue_in_flight(q) == 0; /* then `each` is only a bound */
+    const uint64_t aim = q->v->desc.lease.time_ns;
+    const vyi_device *d = vyi_queue_device(q);
     const uint32_t most = d->max_rounds ? d->max_rounds : VYI_LEASE_ROUNDS_MAX;
 
     c->since = now;
-    if (v->state != VYI_STATE_RUNNING || v->mode != VYRE_MODE_PERSISTENT)
+    if (q->state != VYI_STATE_RUNNING || q->mode != VYRE_MODE_PERSISTENT)
         return;
     c->lease_ns = each;
     if (!dry || each < c->least_ns)
         c->least_ns = each;
-    if (c->rounds == 0 || v->desc.lease.rounds)
+    if (c->rounds == 0 || q->v->desc.lease.rounds)
         return;
     if (each < aim / 2)
         c->rounds = c->rounds < most / 2 ? c->rounds * 2 : most;
@@ -99,53 +100,53 @@ static void vyi_chain_measure(vyre *v, uint64_t ended)
     }
 }
 
-VYI_API vyre_status vyi_engine_reap(vyre *v, uint64_t timeout_ns, vyre_error *err)
+VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error *err)
 {
-    vyi_chain *c = &v->chain;
-    vyi_device *d = vyi_engine_device(v);
+    vyi_chain *c = &q->chain;
+    vyi_device *d = vyi_queue_device(q);
     uint64_t completed = c->completed;
     vyre_error how;
     memset(&how, 0, sizeof how);
 
     const vyre_status status = d->backend->reap(d, c->completed, timeout_ns, &completed, &how);
     if (status < 0)
-        return vyi_engine_failed(v, status, &how, err);
+        return vyi_queue_failed(q, status, &how, err);
     if (completed > c->completed) {
         const uint64_t ended = completed - c->completed;
         c->completed = completed;
-        vyi_chain_measure(v, ended);
+        vyi_chain_measure(q, ended);
         return VYRE_OK;
     }
-    const bool bounded = c->rounds != 0 || v->mode != VYRE_MODE_PERSISTENT ||
-                         v->state == VYI_STATE_IDLE;
-    if (bounded && vyi_engine_in_flight(v) && vyi_now() - c->since > v->desc.lease.timeout_ns) {
-        vyi_fail(&how, VYRE_E_LEASE, vyi_engine_in_flight(v),
+    const bool bounded = c->rounds != 0 || q->mode != VYRE_MODE_PERSISTENT ||
+                         q->state == VYI_STATE_IDLE;
+    if (bounded && vyi_queue_in_flight(q) && vyi_now() - c->since > q->v->desc.lease.timeout_ns) {
+        vyi_fail(&how, VYRE_E_LEASE, vyi_queue_in_flight(q),
                  "Bound the handlers' loops, or raise lease.timeout_ns; then vyre_recover().",
                  "a launch has not ended for %llu ms",
-                 (unsigned long long)(v->desc.lease.timeout_ns / 1000000u));
-        return vyi_engine_lost(v, &how, err);
+                 (unsigned long long)(q->v->desc.lease.timeout_ns / 1000000u));
+        return vyi_queue_lost(q, &how, err);
     }
     return VYRE_OK;
 }
 
-VYI_API vyre_status vyi_engine_settle(vyre *v, uint64_t deadline, vyre_error *err)
+VYI_API vyre_status vyi_queue_settle(vyi_queue *q, uint64_t deadline, vyre_error *err)
 {
-    while (vyi_engine_in_flight(v)) {
+    while (vyi_queue_in_flight(q)) {
         const uint64_t now = vyi_now();
         const uint64_t rest = now < deadline ? deadline - now : 0;
-        const vyre_status status = vyi_engine_reap(v, rest < 10000000u ? rest : 10000000u, err);
+        const vyre_status status = vyi_queue_reap(q, rest < 10000000u ? rest : 10000000u, err);
         if (status != VYRE_OK)
             return status;
-        if (rest == 0 && vyi_engine_in_flight(v))
+        if (rest == 0 && vyi_queue_in_flight(q))
             return VYRE_TIMEOUT;
     }
     return VYRE_OK;
 }
 
-VYI_API void vyi_engine_set_shutdown(vyre *v, uint32_t value)
+VYI_API void vyi_queue_set_shutdown(vyi_queue *q, uint32_t value)
 {
-    vyi_device *d = vyi_engine_device(v);
-    vyi_store_release(vyi_engine_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_SHUTDOWN,
+    vyi_device *d = vyi_queue_device(q);
+    vyi_store_release(vyi_device_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_SHUTDOWN,
                       vyi_le32(value));
     if (d->write_combined)
         vyi_fence_stores();
@@ -154,22 +155,22 @@ VYI_API void vyi_engine_set_shutdown(vyre *v, uint32_t value)
 }
 
 VYI_COLD
-VYI_API void vyi_engine_bury(vyre *v)
+VYI_API void vyi_queue_bury(vyi_queue *q)
 {
-    vyi_device *d = vyi_engine_device(v);
-    uint32_t *ring = vyi_engine_words(d, VYI_ROLE_RING);
-    uint32_t *control = vyi_engine_words(d, VYI_ROLE_CONTROL);
+    vyi_device *d = vyi_queue_device(q);
+    uint32_t *ring = vyi_device_words(d, VYI_ROLE_RING);
+    uint32_t *control = vyi_device_words(d, VYI_ROLE_CONTROL);
 
-    if (!vyi_load_acquire(&v->aborted))
+    if (!vyi_load_acquire(&q->aborted))
         return;
-    vyi_store_release(&v->aborted, 0);
-    for (uint32_t slot = 0; slot < v->slots; slot++) {
+    vyi_store_release(&q->aborted, 0);
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
         uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
         if (vyi_load_acquire(at) != vyi_le32(VYRE_SLOT_CLAIMED))
             continue;
         vyi_store_relaxed(at + VYRE_SLOT_FAULT, vyi_le32(VYRE_FAULT_LOOP_LIMIT));
         vyi_store_release(at, vyi_le32(VYRE_SLOT_FAULTED));
-        vyi_store_release(vyi_engine_words(d, v->mirror_index) + slot,
+        vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot,
                           vyi_le32(VYRE_SLOT_FAULTED | VYRE_FAULT_LOOP_LIMIT << 8));
         vyi_store_release(control + VYRE_CONTROL_FAULT_COUNT,
                           vyi_le32(vyi_control_load(d, VYRE_CONTROL_FAULT_COUNT) + 1));
@@ -179,32 +180,32 @@ VYI_API void vyi_engine_bury(vyre *v)
 /* --- the chain ----------------------------------------------------------- */
 
 /* Leases that should be queued. */
-static uint32_t vyi_chain_target(const vyre *v)
+static uint32_t vyi_chain_target(const vyi_queue *q)
 {
-    const vyi_device *d = vyi_engine_device(v);
-    const uint32_t wanted = v->chain.rounds == 0 ? 1 : v->desc.lease.in_flight;
+    const vyi_device *d = vyi_queue_device(q);
+    const uint32_t wanted = q->chain.rounds == 0 ? 1 : q->v->desc.lease.in_flight;
     return wanted < d->in_flight ? wanted : d->in_flight;
 }
 
 /* Opcode SHUTDOWN has been executed, not the host's own stop. */
-static bool vyi_chain_shut(vyre *v)
+static bool vyi_chain_shut(vyi_queue *q)
 {
-    return vyi_control_load(vyi_engine_device(v), VYRE_CONTROL_SHUTDOWN) != 0;
+    return vyi_control_load(vyi_queue_device(q), VYRE_CONTROL_SHUTDOWN) != 0;
 }
 
-static vyre_status vyi_chain_extend(vyre *v, vyre_error *err)
+static vyre_status vyi_chain_extend(vyi_queue *q, vyre_error *err)
 {
-    const uint32_t target = vyi_chain_target(v);
-    const vyre_status reaped = vyi_engine_in_flight(v) ? vyi_engine_reap(v, 0, err) : VYRE_OK;
-    if (reaped != VYRE_OK || vyi_engine_in_flight(v) >= target)
+    const uint32_t target = vyi_chain_target(q);
+    const vyre_status reaped = vyi_queue_in_flight(q) ? vyi_queue_reap(q, 0, err) : VYRE_OK;
+    if (reaped != VYRE_OK || vyi_queue_in_flight(q) >= target)
         return reaped;
-    if (vyi_chain_shut(v)) {
-        if (vyi_engine_in_flight(v) == 0)
-            vyi_store_release(&v->state, VYI_STATE_SHUT);
+    if (vyi_chain_shut(q)) {
+        if (vyi_queue_in_flight(q) == 0)
+            vyi_store_release(&q->state, VYI_STATE_SHUT);
         return VYRE_OK;
     }
-    while (vyi_engine_in_flight(v) < target) {
-        const vyre_status status = vyi_engine_launch(v, VYI_LAUNCH_LOOP, v->chain.rounds, err);
+    while (vyi_queue_in_flight(q) < target) {
+        const vyre_status status = vyi_queue_launch(q, VYI_LAUNCH_LOOP, q->chain.rounds, err);
         if (status != VYRE_OK)
             return status;
     }
@@ -213,32 +214,32 @@ static vyre_status vyi_chain_extend(vyre *v, vyre_error *err)
 
 /* A pass for work that is pending, unless the last one has changed nothing and
  * nothing is new. */
-static vyre_status vyi_chain_pass(vyre *v, vyi_effort effort, vyre_error *err)
+static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *err)
 {
-    vyi_chain *c = &v->chain;
-    if (vyi_engine_in_flight(v)) {
+    vyi_chain *c = &q->chain;
+    if (vyi_queue_in_flight(q)) {
         const vyre_status status =
-            vyi_engine_reap(v, effort == VYI_EFFORT_WORK ? VYI_PASS_WAIT_NS : 0, err);
-        if (status != VYRE_OK || vyi_engine_in_flight(v))
+            vyi_queue_reap(q, effort == VYI_EFFORT_WORK ? VYI_PASS_WAIT_NS : 0, err);
+        if (status != VYRE_OK || vyi_queue_in_flight(q))
             return status;
     }
     if (c->before) { /* a pass has ended */
-        vyi_engine_bury(v);
-        c->after = vyi_engine_waiting(v);
+        vyi_queue_bury(q);
+        c->after = vyi_queue_waiting(q);
         c->retry_at = c->after != c->before ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
         c->before = 0;
     }
-    if (v->state == VYI_STATE_RUNNING && vyi_chain_shut(v)) {
-        vyi_store_release(&v->state, VYI_STATE_SHUT);
+    if (q->state == VYI_STATE_RUNNING && vyi_chain_shut(q)) {
+        vyi_store_release(&q->state, VYI_STATE_SHUT);
         return VYRE_OK;
     }
-    const uint32_t waiting = vyi_engine_waiting(v);
+    const uint32_t waiting = vyi_queue_waiting(q);
     if (waiting == 0 || (waiting == c->after && vyi_now() < c->retry_at))
         return VYRE_OK;
-    if (v->state == VYI_STATE_IDLE)
-        vyi_engine_set_shutdown(v, 0);
+    if (q->state == VYI_STATE_IDLE)
+        vyi_queue_set_shutdown(q, 0);
     c->before = waiting;
-    const vyre_status status = vyi_engine_launch(v, VYI_LAUNCH_ONCE, 0, err);
+    const vyre_status status = vyi_queue_launch(q, VYI_LAUNCH_ONCE, 0, err);
     if (status != VYRE_OK)
         c->before = 0;
     return status;
@@ -247,62 +248,62 @@ static vyre_status vyi_chain_pass(vyre *v, vyi_effort effort, vyre_error *err)
 /* Microseconds until the next look, in which the leases cannot run out: behind the
  * one that runs there is another, and this is a quarter of it.  0: every look is
  * due, for that is not so or not known. */
-static uint32_t vyi_chain_cadence(const vyre *v)
+static uint32_t vyi_chain_cadence(const vyi_queue *q)
 {
-    if (!v->lives || v->state != VYI_STATE_RUNNING)
+    if (!q->lives || q->state != VYI_STATE_RUNNING)
         return 0;
-    if (v->chain.rounds == 0)
+    if (q->chain.rounds == 0)
         return VYI_CADENCE_MAX;
-    const uint64_t us = v->chain.least_ns / 4000u;
-    if (us < VYI_CADENCE_MIN || vyi_chain_target(v) < 2)
+    const uint64_t us = q->chain.least_ns / 4000u;
+    if (us < VYI_CADENCE_MIN || vyi_chain_target(q) < 2)
         return 0;
     return us < VYI_CADENCE_MAX ? (uint32_t)us : VYI_CADENCE_MAX;
 }
 
-static vyre_status vyi_engine_mend(vyre *v, vyre_error *err)
+static vyre_status vyi_queue_mend(vyi_queue *q, vyre_error *err)
 {
-    if (v->desc.auto_recover && !v->auto_recovered) {
-        v->auto_recovered = true;
-        return vyi_engine_recover(v, err);
+    if (q->v->desc.auto_recover && !q->loss.mended) {
+        q->loss.mended = true;
+        return vyi_queue_recover(q, err);
     }
-    return vyi_engine_lost(v, &v->lost, err);
+    return vyi_queue_lost(q, &q->loss.how, err);
 }
 
-VYI_API vyre_status vyi_engine_drive(vyre *v, vyi_effort effort, vyre_error *err)
+VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error *err)
 {
     vyre_status status = VYRE_OK;
-    const bool persistent = v->state == VYI_STATE_RUNNING && v->mode == VYRE_MODE_PERSISTENT;
+    const bool persistent = q->state == VYI_STATE_RUNNING && q->mode == VYRE_MODE_PERSISTENT;
 
-    if (v->state == VYI_STATE_LOST)
-        return vyi_engine_mend(v, err);
+    if (q->state == VYI_STATE_LOST)
+        return vyi_queue_mend(q, err);
     if (persistent)
-        status = vyi_chain_extend(v, err);
-    else if (v->state == VYI_STATE_RUNNING ||
-             (v->state == VYI_STATE_IDLE && (effort == VYI_EFFORT_WORK || v->chain.before)))
-        status = vyi_chain_pass(v, effort, err);
+        status = vyi_chain_extend(q, err);
+    else if (q->state == VYI_STATE_RUNNING ||
+             (q->state == VYI_STATE_IDLE && (effort == VYI_EFFORT_WORK || q->chain.before)))
+        status = vyi_chain_pass(q, effort, err);
     if (vyi_status_is_loss(status))
-        return vyi_engine_mend(v, err);
-    vyi_engine_deliver_log(v);
-    vyi_store_relaxed(&v->drive_at, (uint32_t)(vyi_now() / 1000u) + vyi_chain_cadence(v));
+        return vyi_queue_mend(q, err);
+    vyi_queue_deliver_log(q);
+    vyi_store_relaxed(&q->drive_at, (uint32_t)(vyi_now() / 1000u) + vyi_chain_cadence(q));
     return status;
 }
 
-VYI_API vyre_status vyi_engine_nudge(vyre *v, vyi_effort effort, vyre_error *err)
+VYI_API vyre_status vyi_queue_nudge(vyi_queue *q, vyi_effort effort, vyre_error *err)
 {
     const uint32_t now = (uint32_t)(vyi_now() / 1000u);
-    const uint32_t ahead = vyi_load_relaxed(&v->drive_at) - now; /* or long past, wrapped */
-    const uint32_t state = vyi_load_acquire(&v->state);
+    const uint32_t ahead = vyi_load_relaxed(&q->drive_at) - now; /* or long past, wrapped */
+    const uint32_t state = vyi_load_acquire(&q->state);
 
     if (ahead - 1 < VYI_CADENCE_MAX || (state == VYI_STATE_IDLE && effort == VYI_EFFORT_LOOK))
         return VYRE_OK;
     /* Who has it drives, or mostly is gone in a moment. */
-    for (uint32_t tried = 0; !vyi_mutex_try(&v->lock); tried++) {
+    for (uint32_t tried = 0; !vyi_mutex_try(&q->v->lock); tried++) {
         if (tried == VYI_NUDGE_TRIES)
             return VYRE_OK;
         vyi_pause();
     }
-    const vyre_status status = vyi_engine_drive(v, effort, err);
-    vyi_mutex_unlock(&v->lock);
+    const vyre_status status = vyi_queue_drive(q, effort, err);
+    vyi_mutex_unlock(&q->v->lock);
     return status;
 }
 
@@ -310,39 +311,41 @@ VYI_API vyre_status vyi_engine_nudge(vyre *v, vyi_effort effort, vyre_error *err
 
 /* Copies the records and empties the log.  The caller has seen to it that no
  * lane is writing one. */
-static uint32_t vyi_log_take(vyre *v)
+static uint32_t vyi_log_take(vyi_queue *q)
 {
-    const vyi_device *d = vyi_engine_device(v);
-    uint32_t *log = vyi_engine_words(d, VYI_ROLE_LOG);
+    vyre *v = q->v;
+    const uint32_t records = v->desc.kernel.log_records;
+    const vyi_device *d = vyi_queue_device(q);
+    uint32_t *log = vyi_device_words(d, VYI_ROLE_LOG);
     vyre_log_summary sum;
     memset(&sum, 0, sizeof sum);
 
-    if (vyre_log_decode(log, v->buffers[VYI_ROLE_LOG].size, v->log, v->log_records, &sum,
+    if (vyre_log_decode(log, v->buffers.list[VYI_ROLE_LOG].size, v->log, records, &sum,
                         NULL) < 0)
         sum.records = 0;
     vyi_store_release(log + VYRE_LOG_CURSOR, 0);
     if (d->write_combined)
         vyi_fence_stores();
-    return sum.records < v->log_records ? sum.records : v->log_records;
+    return sum.records < records ? sum.records : records;
 }
 
 /* A record is whole once its slot has ended.  So the log is taken while every
  * slot is at rest and none can be published. */
-VYI_API void vyi_engine_deliver_log(vyre *v)
+VYI_API void vyi_queue_deliver_log(vyi_queue *q)
 {
-    if (!v->desc.log || v->state == VYI_STATE_LOST)
+    if (!q->v->desc.log || q->state == VYI_STATE_LOST)
         return;
-    const vyi_device *d = vyi_engine_device(v);
-    if (vyi_load_acquire(vyi_engine_words(d, VYI_ROLE_LOG) + VYRE_LOG_CURSOR) == 0)
+    const vyi_device *d = vyi_queue_device(q);
+    if (vyi_load_acquire(vyi_device_words(d, VYI_ROLE_LOG) + VYRE_LOG_CURSOR) == 0)
         return;
-    const bool running = vyi_engine_in_flight(v) != 0;
-    if (running && !vyi_engine_hold(v, false))
+    const bool running = vyi_queue_in_flight(q) != 0;
+    if (running && !vyi_queue_hold(q, false))
         return;
-    const uint32_t count = vyi_log_take(v);
+    const uint32_t count = vyi_log_take(q);
     if (running)
-        vyi_engine_unhold(v);
+        vyi_queue_unhold(q);
     for (uint32_t i = 0; i < count; i++)
-        v->desc.log(v->desc.log_user, &v->log[i]);
+        q->v->desc.log(q->v->desc.log_user, &q->v->log[i]);
 }
 
 /* --- the helper ---------------------------------------------------------- */
@@ -352,35 +355,35 @@ VYI_API void vyi_engine_deliver_log(vyre *v)
 static void vyi_helper_main(void *user)
 {
     vyre *v = (vyre *)user;
-    vyi_mutex_lock(&v->helper_lock);
-    while (!v->helper_quits) {
-        vyi_cond_wait(&v->helper_wake, &v->helper_lock, 500000);
-        vyi_mutex_unlock(&v->helper_lock);
-        (void)vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
-        vyi_mutex_lock(&v->helper_lock);
+    vyi_mutex_lock(&v->helper.lock);
+    while (!v->helper.quits) {
+        vyi_cond_wait(&v->helper.wake, &v->helper.lock, 500000);
+        vyi_mutex_unlock(&v->helper.lock);
+        (void)vyi_queue_nudge(&v->queue, VYI_EFFORT_LOOK, NULL);
+        vyi_mutex_lock(&v->helper.lock);
     }
-    vyi_mutex_unlock(&v->helper_lock);
+    vyi_mutex_unlock(&v->helper.lock);
 }
 
 VYI_COLD
 VYI_API bool vyi_helper_start(vyre *v)
 {
-    v->helper_quits = false;
-    v->helper_runs = vyi_thread_start(&v->helper, vyi_helper_main, v);
-    return v->helper_runs;
+    v->helper.quits = false;
+    v->helper.runs = vyi_thread_start(&v->helper.thread, vyi_helper_main, v);
+    return v->helper.runs;
 }
 
 VYI_COLD
 VYI_API void vyi_helper_stop(vyre *v)
 {
-    if (!v->helper_runs)
+    if (!v->helper.runs)
         return;
-    vyi_mutex_lock(&v->helper_lock);
-    v->helper_quits = true;
-    vyi_cond_signal(&v->helper_wake);
-    vyi_mutex_unlock(&v->helper_lock);
-    vyi_thread_join(&v->helper);
-    v->helper_runs = false;
+    vyi_mutex_lock(&v->helper.lock);
+    v->helper.quits = true;
+    vyi_cond_signal(&v->helper.wake);
+    vyi_mutex_unlock(&v->helper.lock);
+    vyi_thread_join(&v->helper.thread);
+    v->helper.runs = false;
 }
 
 #else

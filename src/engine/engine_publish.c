@@ -22,10 +22,10 @@ VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_
         return vyi_fail(err, VYRE_E_OPCODE, work->opcode,
                         "Use a built-in opcode, or one for which vyre_opcode_is_user() is true.",
                         "opcode 0x%08x is reserved", work->opcode);
-    if (work->tenant >= v->tenants)
+    if (work->tenant >= v->desc.tenants)
         return vyi_fail(err, VYRE_E_TENANT_RANGE, work->tenant,
                         "Set vyre_desc.tenants to one more than the largest tenant id.",
-                        "tenant %u is not one of the handle's %u", work->tenant, v->tenants);
+                        "tenant %u is not one of the handle's %u", work->tenant, v->desc.tenants);
     if ((uint32_t)work->priority >= VYRE_PRIORITY_LEVELS)
         return vyi_fail(err, VYRE_E_PRIORITY, (uint64_t)work->priority,
                         "Use one of the VYRE_PRIORITY_ levels.", "priority %d does not exist",
@@ -34,11 +34,11 @@ VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_
 }
 
 /* What vyi_engine_check finds nothing to say about, in one branch. */
-static inline bool vyi_work_is_plain(const vyre *v, const vyre_work *work)
+static inline bool vyi_work_is_plain(const vyi_queue *q, const vyre_work *work)
 {
     const uint32_t priority = (uint32_t)work->priority;
     return (work->arg_count <= VYRE_MAX_ARGS) & (work->opcode < VYRE_OP_LOAD_MISS - 0x100u) &
-           (work->tenant < v->tenants) & (priority < VYRE_PRIORITY_LEVELS);
+           (work->tenant < q->v->desc.tenants) & (priority < VYRE_PRIORITY_LEVELS);
 }
 
 VYI_STATIC_ASSERT(work_begins_with_four_words,
@@ -47,9 +47,9 @@ VYI_STATIC_ASSERT(work_begins_with_four_words,
                       sizeof(vyre_priority) == 4 && VYRE_OP_LOAD_MISS < 0x80000000u);
 
 /* The same of many, without a branch for each. */
-static bool vyi_works_are_plain(const vyre *v, const vyre_work *works, uint32_t count)
+static bool vyi_works_are_plain(const vyi_queue *q, const vyre_work *works, uint32_t count)
 {
-    const vyi_quad limits = vyi_quad_of(VYRE_OP_LOAD_MISS - 0x101u, v->tenants - 1u,
+    const vyi_quad limits = vyi_quad_of(VYRE_OP_LOAD_MISS - 0x101u, q->v->desc.tenants - 1u,
                                         VYRE_PRIORITY_LEVELS - 1u, VYRE_MAX_ARGS);
     vyi_quad bad = vyi_quad_of(0, 0, 0, 0);
     for (uint32_t i = 0; i < count; i++)
@@ -60,25 +60,25 @@ static bool vyi_works_are_plain(const vyre *v, const vyre_work *works, uint32_t 
 VYI_STATIC_ASSERT(slot_pairs, VYRE_SLOT_TENANT % 2 == 0 && VYRE_SLOT_ARGS % 2 == 0 &&
                                   VYRE_SLOT_PRIORITY == VYRE_SLOT_TENANT + 1);
 
-VYI_API vyre_status vyi_engine_gone(const vyre *v, const char *what, vyre_error *err)
+VYI_API vyre_status vyi_queue_gone(const vyi_queue *q, const char *what, vyre_error *err)
 {
-    vyi_mutex *lock = vyi_engine_lock(v);
+    vyi_mutex *lock = &q->v->lock;
     vyi_fail(err, VYRE_E_DEVICE_LOST, 0, "Call vyre_recover().", "the device was lost; %s", what);
     if (!err || !vyi_mutex_try(lock))
         return VYRE_E_DEVICE_LOST;
-    if (v->state == VYI_STATE_LOST) {
-        err->native = v->lost.native;
-        snprintf(err->text, sizeof err->text, "%s: %.120s", what, v->lost.text);
+    if (q->state == VYI_STATE_LOST) {
+        err->native = q->loss.how.native;
+        snprintf(err->text, sizeof err->text, "%s: %.120s", what, q->loss.how.text);
     }
     vyi_mutex_unlock(lock);
     return VYRE_E_DEVICE_LOST;
 }
 
 VYI_COLD
-VYI_API vyre_status vyi_engine_refuses(const vyre *v, uint32_t state, vyre_error *err)
+VYI_API vyre_status vyi_queue_refuses(const vyi_queue *q, uint32_t state, vyre_error *err)
 {
     if (state == VYI_STATE_LOST)
-        return vyi_engine_gone(v, "nothing can be published", err);
+        return vyi_queue_gone(q, "nothing can be published", err);
     return vyi_fail(err, VYRE_E_STOPPED, 0, "Call vyre_start() to go on.",
                     "opcode SHUTDOWN has stopped the kernel");
 }
@@ -97,15 +97,15 @@ static inline const uint32_t *vyi_work_keep(const vyre_work *work)
 }
 
 /* Everything but STATUS.  The slot is the caller's. */
-static inline void vyi_slot_fill(vyre *v, const vyi_device *d, uint32_t slot,
+static inline void vyi_slot_fill(vyi_queue *q, const vyi_device *d, uint32_t slot,
                                  const vyre_work *work)
 {
-    uint32_t *at = vyi_engine_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
+    uint32_t *at = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
     const uint32_t *keep = vyi_work_keep(work) + VYRE_SLOT_ARGS;
 
-    if (v->record)
-        v->record[slot] = *work;
-    vyi_store_release(vyi_engine_words(d, v->mirror_index) + slot, 0);
+    if (q->slots.record)
+        q->slots.record[slot] = *work;
+    vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot, 0);
     vyi_store_relaxed(at + VYRE_SLOT_OPCODE, vyi_le32(work->opcode));
     vyi_store_pair(at + VYRE_SLOT_TENANT, work->tenant, vyi_priority_level(work->priority));
     at += VYRE_SLOT_ARGS;
@@ -116,7 +116,7 @@ static inline void vyi_slot_fill(vyre *v, const vyi_device *d, uint32_t slot,
 /* Pairs with the kernel's claiming acquire. */
 static inline void vyi_slot_raise(const vyi_device *d, uint32_t slot)
 {
-    vyi_store_release(vyi_engine_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS,
+    vyi_store_release(vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS,
                       vyi_le32(VYRE_SLOT_PUBLISHED));
 }
 
@@ -192,10 +192,10 @@ static void vyi_lines_store_wide(uint32_t *ring, const uint32_t *slots, const vy
 }
 #endif
 
-static inline void vyi_lines_store(const vyre *v, uint32_t *ring, const uint32_t *slots,
+static inline void vyi_lines_store(const vyi_queue *q, uint32_t *ring, const uint32_t *slots,
                                    const vyre_work *works, uint32_t count)
 {
-    if (v->wide)
+    if (q->wide)
         vyi_lines_store_wide(ring, slots, works, count);
     else
         vyi_lines_store_narrow(ring, slots, works, count);
@@ -206,30 +206,30 @@ static inline void vyi_lines_store(const vyre *v, uint32_t *ring, const uint32_t
  * a fence.  A seat's words are behind one already.  A lone thread cleared them
  * when it saw the last end, and mostly a fence has been made since: where the
  * program has no buffers, that will do. */
-static inline void vyi_slots_store_lines(vyre *v, const vyi_device *d, vyi_way way,
+static inline void vyi_slots_store_lines(vyi_queue *q, const vyi_device *d, vyi_way way,
                                          const uint32_t *slots, const vyre_work *works,
                                          uint32_t count)
 {
-    uint32_t *mirror = vyi_engine_words(d, v->mirror_index);
-    bool fence = way == VYI_WAY_SHARED || v->user_count != 0;
-    for (uint32_t i = 0; i < count && v->record; i++)
-        v->record[slots[i]] = works[i];
+    uint32_t *mirror = vyi_device_words(d, q->slots.mirror);
+    bool fence = way == VYI_WAY_SHARED || q->v->buffers.user_count != 0;
+    for (uint32_t i = 0; i < count && q->slots.record; i++)
+        q->slots.record[slots[i]] = works[i];
     for (uint32_t i = 0; i < count && way == VYI_WAY_SHARED; i++)
         vyi_store_release(mirror + slots[i], 0);
     for (uint32_t i = 0; i < count && way == VYI_WAY_ALONE; i++)
-        fence |= v->cleared[slots[i]] == v->fences;
+        fence |= q->lone.cleared[slots[i]] == q->lone.fences;
     if (fence)
         vyi_fence_stores();
     if (fence && way == VYI_WAY_ALONE)
-        v->fences++;
-    vyi_lines_store(v, vyi_engine_words(d, VYI_ROLE_RING), slots, works, count);
+        q->lone.fences++;
+    vyi_lines_store(q, vyi_device_words(d, VYI_ROLE_RING), slots, works, count);
 }
 
 /* --- publishing, one slot or many ---------------------------------------- */
 
-VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_work *work)
+VYI_API void vyi_slot_write(vyi_queue *q, vyi_device *d, uint32_t slot, const vyre_work *work)
 {
-    vyi_slot_fill(v, d, slot, work);
+    vyi_slot_fill(q, d, slot, work);
     if (d->write_combined)
         vyi_fence_stores();
     vyi_slot_raise(d, slot);
@@ -237,19 +237,19 @@ VYI_API void vyi_slot_write(vyre *v, vyi_device *d, uint32_t slot, const vyre_wo
         vyi_fence_stores();
 }
 
-static vyre_status vyi_engine_full(const vyre *v, vyre_error *err)
+static vyre_status vyi_queue_full(const vyi_queue *q, vyre_error *err)
 {
-    return vyi_fail(err, VYRE_FULL, v->slots,
+    return vyi_fail(err, VYRE_FULL, q->slots.count,
                     "Poll or wait for a ticket and publish again, or use more slots.",
-                    "none of the %u slots is free", v->slots);
+                    "none of the %u slots is free", q->slots.count);
 }
 
 /* A lone thread's: those of the next places that are FREE, as far as they follow
  * each other.  Their marks stay FREE until they are FLIGHT: whoever takes slots,
  * or asks for one, enters first, and so waits until the lone thread is outside;
- * and whoever only looks (vyi_engine_pending, a drain) passes over BUSY and FREE
+ * and whoever only looks (vyi_queue_pending, a drain) passes over BUSY and FREE
  * alike. */
-static inline uint32_t vyi_lone_claim(const vyre *v, vyi_partition *part, uint32_t *slots,
+static inline uint32_t vyi_lone_claim(const vyi_queue *q, vyi_partition *part, uint32_t *slots,
                                       uint32_t *marks, uint32_t count)
 {
     const uint32_t turn = vyi_load_relaxed(&part->cursor);
@@ -257,7 +257,7 @@ static inline uint32_t vyi_lone_claim(const vyre *v, vyi_partition *part, uint32
     const uint32_t most = vyi_partition_run(part, turn, count, &place);
     for (; n < most; n++) {
         const uint32_t slot = part->first + place + n;
-        const uint32_t mark = vyi_load_relaxed(&v->marks[slot]);
+        const uint32_t mark = vyi_load_relaxed(&q->slots.marks[slot]);
         if (vyi_mark_phase(mark) != VYI_PHASE_FREE)
             break;
         slots[n] = slot;
@@ -325,10 +325,11 @@ static inline uint32_t vyi_marks_fly(uint32_t *marks)
 /* How many of a lone thread's next slots are FREE, and whether a fence must stand
  * before their lines (vyi_slots_store_lines). */
 VYI_INLINE
-static inline uint32_t vyi_lone_free(const vyre *v, uint32_t first, uint32_t count, bool *fence)
+static inline uint32_t vyi_lone_free(const vyi_queue *q, uint32_t first, uint32_t count,
+                                     bool *fence)
 {
-    const uint32_t *marks = v->marks + first, *cleared = v->cleared + first;
-    const uint32_t fences = v->fences;
+    const uint32_t *marks = q->slots.marks + first, *cleared = q->lone.cleared + first;
+    const uint32_t fences = q->lone.fences;
     bool behind = false;
     uint32_t n = 0;
     while (n < count) {
@@ -341,15 +342,15 @@ static inline uint32_t vyi_lone_free(const vyre *v, uint32_t first, uint32_t cou
             break;
         behind |= cleared[n++] == fences;
     }
-    *fence = behind || v->user_count != 0;
+    *fence = behind || q->v->buffers.user_count != 0;
     return n;
 }
 
 /* They are FLIGHT; the last one's mark. */
 VYI_INLINE
-static inline uint32_t vyi_lone_fly(vyre *v, uint32_t first, uint32_t count)
+static inline uint32_t vyi_lone_fly(vyi_queue *q, uint32_t first, uint32_t count)
 {
-    uint32_t *marks = v->marks + first, mark = 0;
+    uint32_t *marks = q->slots.marks + first, mark = 0;
     for (uint32_t n = 0; n < count;) {
         if (vyi_marks_by_four(marks + n, count - n)) {
             mark = vyi_marks_fly(marks + n);
@@ -366,61 +367,61 @@ static inline uint32_t vyi_lone_fly(vyre *v, uint32_t first, uint32_t count)
  * partition's cursor, as vyi_lone_claim finds them; how many, the last one's
  * ticket. */
 VYI_INLINE
-static inline uint32_t vyi_lone_lines(vyre *v, const vyi_device *d, vyi_partition *part,
+static inline uint32_t vyi_lone_lines(vyi_queue *q, const vyi_device *d, vyi_partition *part,
                                       const vyre_work *works, uint32_t count, vyre_ticket *last)
 {
     const uint32_t turn = vyi_load_relaxed(&part->cursor);
     uint32_t place;
     bool fence;
     const uint32_t most = vyi_partition_run(part, turn, count, &place);
-    const uint32_t first = part->first + place, n = vyi_lone_free(v, first, most, &fence);
+    const uint32_t first = part->first + place, n = vyi_lone_free(q, first, most, &fence);
     if (n == 0)
         return 0;
     vyi_store_relaxed(&part->cursor, turn + n);
-    if (v->record)
-        memcpy(v->record + first, works, n * sizeof *works);
+    if (q->slots.record)
+        memcpy(q->slots.record + first, works, n * sizeof *works);
     if (fence) {
         vyi_fence_stores();
-        v->fences++;
+        q->lone.fences++;
     }
-    vyi_lines_store(v, vyi_engine_words(d, VYI_ROLE_RING) + (size_t)first * VYRE_SLOT_WORDS, NULL,
+    vyi_lines_store(q, vyi_device_words(d, VYI_ROLE_RING) + (size_t)first * VYRE_SLOT_WORDS, NULL,
                     works, n);
-    *last = vyi_ticket_of(first + n - 1, vyi_lone_fly(v, first, n));
+    *last = vyi_ticket_of(first + n - 1, vyi_lone_fly(q, first, n));
     return n;
 }
 
 /* Into a slot that is taken for it, in whatever way; false: none is free. */
-static bool vyi_work_publish(vyre *v, bool alone, const vyre_work *work, vyre_ticket *ticket)
+static bool vyi_work_publish(vyi_queue *q, bool alone, const vyre_work *work, vyre_ticket *ticket)
 {
     uint32_t slot = 0, mark;
     vyi_way way = alone ? VYI_WAY_ALONE : VYI_WAY_SEAT;
-    if (!alone || !vyi_lone_claim(v, vyi_partition_of(v, work->priority), &slot, &mark, 1))
-        mark = vyi_work_claim(v, &way, true, work, &slot);
-    vyi_device *d = vyi_engine_device(v); /* a recovery may have replaced it before the claim */
+    if (!alone || !vyi_lone_claim(q, vyi_partition_of(q, work->priority), &slot, &mark, 1))
+        mark = vyi_work_claim(q, &way, true, work, &slot);
+    vyi_device *d = vyi_queue_device(q); /* a recovery may have replaced it before the claim */
     if (!mark)
         return false;
     if (d->whole_lines)
-        vyi_slots_store_lines(v, d, way, &slot, work, 1);
+        vyi_slots_store_lines(q, d, way, &slot, work, 1);
     else
-        vyi_slot_write(v, d, slot, work);
-    vyi_store_release(&v->marks[slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
+        vyi_slot_write(q, d, slot, work);
+    vyi_store_release(&q->slots.marks[slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
     *ticket = vyi_ticket_of(slot, mark);
     return true;
 }
 
-static inline void vyi_engine_wake(vyre *v)
+static inline void vyi_queue_wake(vyi_queue *q)
 {
-    vyi_device *d = vyi_engine_device(v);
+    vyi_device *d = vyi_queue_device(q);
     if (d->backend->wake)
         d->backend->wake(d);
 }
 
 /* Whether the work in the slot before is under way. */
-static inline bool vyi_slot_before_is_busy(const vyre *v, uint32_t slot)
+static inline bool vyi_slot_before_is_busy(const vyi_queue *q, uint32_t slot)
 {
-    const uint32_t before = (slot ? slot : v->slots) - 1;
-    const uint32_t *mirror = vyi_engine_words(vyi_engine_device(v), v->mirror_index);
-    return vyi_mark_phase(vyi_load_relaxed(&v->marks[before])) == VYI_PHASE_FLIGHT &&
+    const uint32_t before = (slot ? slot : q->slots.count) - 1;
+    const uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror);
+    return vyi_mark_phase(vyi_load_relaxed(&q->slots.marks[before])) == VYI_PHASE_FLIGHT &&
            vyi_load_relaxed(&mirror[before]) == 0;
 }
 
@@ -428,10 +429,10 @@ static inline bool vyi_slot_before_is_busy(const vyre *v, uint32_t slot)
  * passes one slot in many; and, where a kernel lives, whoever comes behind a work
  * that has ended, for the leases may have run out since.  After a look they last
  * for longer than works stay close behind each other (vyi_chain_cadence). */
-static inline void vyi_publish_nudge(vyre *v, uint32_t first, uint32_t last, uint32_t count)
+static inline void vyi_publish_nudge(vyi_queue *q, uint32_t first, uint32_t last, uint32_t count)
 {
-    if ((last & v->look_mask) < count || (!vyi_slot_before_is_busy(v, first) && v->lives))
-        vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
+    if ((last & q->look_mask) < count || (!vyi_slot_before_is_busy(q, first) && q->lives))
+        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
 }
 
 VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
@@ -440,53 +441,54 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
     if (!v || !work)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and a work.",
                         "%s is NULL", v ? "work" : "the handle");
+    vyi_queue *q = &v->queue;
     vyre_status status = VYRE_OK;
-    if (!vyi_work_is_plain(v, work))
+    if (!vyi_work_is_plain(q, work))
         status = vyi_engine_check(v, work, err);
     if (status == VYRE_OK)
-        status = vyi_engine_takes_work(v, err);
+        status = vyi_queue_takes_work(q, err);
     if (status != VYRE_OK)
         return status;
 
     vyre_ticket unasked, *t = ticket ? ticket : &unasked;
-    const bool alone = vyi_alone_enter(v);
-    const vyi_device *d = vyi_engine_device(v);
+    const bool alone = vyi_alone_enter(q);
+    const vyi_device *d = vyi_queue_device(q);
     const bool published =
         (alone && d->whole_lines &&
-         vyi_lone_lines(v, d, vyi_partition_of(v, work->priority), work, 1, t)) ||
-        vyi_work_publish(v, alone, work, t);
-    vyi_alone_leave(v, alone);
+         vyi_lone_lines(q, d, vyi_partition_of(q, work->priority), work, 1, t)) ||
+        vyi_work_publish(q, alone, work, t);
+    vyi_alone_leave(q, alone);
     if (!published) {
-        vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
-        return vyi_engine_full(v, err);
+        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
+        return vyi_queue_full(q, err);
     }
-    vyi_engine_wake(v);
-    vyi_publish_nudge(v, t->slot, t->slot, 1);
+    vyi_queue_wake(q);
+    vyi_publish_nudge(q, t->slot, t->slot, 1);
     return VYRE_OK;
 }
 
 /* Slots for the first of `count` works (VYI_BATCH at most), as many as there are,
  * at least one unless the ring is full. */
-static void vyi_batch_claim(vyre *v, vyi_way *way, vyi_batch *b, const vyre_work *works,
+static void vyi_batch_claim(vyi_queue *q, vyi_way *way, vyi_batch *b, const vyre_work *works,
                             uint32_t count)
 {
     const bool alone = *way == VYI_WAY_ALONE;
     b->count = 0;
-    if (v->partition_count == 1 && alone)
-        b->count = vyi_lone_claim(v, &v->partitions[0], b->slots, b->marks, count);
+    if (q->slots.partition_count == 1 && alone)
+        b->count = vyi_lone_claim(q, &q->slots.partitions[0], b->slots, b->marks, count);
     if (b->count)
         return;
-    if (v->partition_count == 1 && count > 1) {
+    if (q->slots.partition_count == 1 && count > 1) {
         if (!alone)
-            vyi_seat_empty(v, b, count);
+            vyi_seat_empty(q, b, count);
         if (b->count < count && !alone)
             *way = VYI_WAY_SHARED;
         if (b->count < count)
-            vyi_batch_claim_run(v, alone, &v->partitions[0], b, count - b->count);
+            vyi_batch_claim_run(q, alone, &q->slots.partitions[0], b, count - b->count);
     }
-    while (b->count < count && (b->count == 0 || v->partition_count > 1)) {
+    while (b->count < count && (b->count == 0 || q->slots.partition_count > 1)) {
         uint32_t slot = 0;
-        const uint32_t mark = vyi_work_claim(v, way, b->count == 0, &works[b->count], &slot);
+        const uint32_t mark = vyi_work_claim(q, way, b->count == 0, &works[b->count], &slot);
         if (!mark)
             break;
         vyi_batch_add(b, slot, mark);
@@ -502,10 +504,10 @@ static void vyi_batch_raise(const vyi_device *d, const vyi_batch *b)
     vyi_fence_stores();
 }
 
-static void vyi_batch_write(vyre *v, vyi_device *d, const vyi_batch *b, const vyre_work *works)
+static void vyi_batch_write(vyi_queue *q, vyi_device *d, const vyi_batch *b, const vyre_work *works)
 {
     for (uint32_t i = 0; i < b->count; i++) {
-        vyi_slot_fill(v, d, b->slots[i], &works[i]);
+        vyi_slot_fill(q, d, b->slots[i], &works[i]);
         if (!d->write_combined)
             vyi_slot_raise(d, b->slots[i]);
     }
@@ -514,22 +516,22 @@ static void vyi_batch_write(vyre *v, vyi_device *d, const vyi_batch *b, const vy
 }
 
 /* Into whatever slots there are; how many, the first one, the last one's ticket. */
-static uint32_t vyi_batch_publish(vyre *v, bool alone, const vyre_work *works, uint32_t count,
+static uint32_t vyi_batch_publish(vyi_queue *q, bool alone, const vyre_work *works, uint32_t count,
                                   uint32_t *first, vyre_ticket *last)
 {
     vyi_batch b;
     vyi_way way = alone ? VYI_WAY_ALONE : VYI_WAY_SEAT;
-    vyi_batch_claim(v, &way, &b, works, count);
+    vyi_batch_claim(q, &way, &b, works, count);
     const uint32_t n = b.count;
-    vyi_device *d = vyi_engine_device(v);
+    vyi_device *d = vyi_queue_device(q);
     if (n == 0)
         return 0;
     if (d->whole_lines)
-        vyi_slots_store_lines(v, d, way, b.slots, works, n);
+        vyi_slots_store_lines(q, d, way, b.slots, works, n);
     else
-        vyi_batch_write(v, d, &b, works);
+        vyi_batch_write(q, d, &b, works);
     for (uint32_t i = 0; i < n; i++)
-        vyi_store_release(&v->marks[b.slots[i]], vyi_mark_with(b.marks[i], VYI_PHASE_FLIGHT));
+        vyi_store_release(&q->slots.marks[b.slots[i]], vyi_mark_with(b.marks[i], VYI_PHASE_FLIGHT));
     *first = b.slots[0];
     *last = vyi_ticket_of(b.slots[n - 1], b.marks[n - 1]);
     return n;
@@ -537,22 +539,22 @@ static uint32_t vyi_batch_publish(vyre *v, bool alone, const vyre_work *works, u
 
 /* Publishes the first works of `count`, at most VYI_BATCH; how many it were, the
  * first one's slot and the last one's ticket. */
-static uint32_t vyi_publish_batch(vyre *v, const vyre_work *works, uint32_t count,
+static uint32_t vyi_publish_batch(vyi_queue *q, const vyre_work *works, uint32_t count,
                                   uint32_t *first, vyre_ticket *last)
 {
-    const bool alone = vyi_alone_enter(v);
-    const vyi_device *d = vyi_engine_device(v);
+    const bool alone = vyi_alone_enter(q);
+    const vyi_device *d = vyi_queue_device(q);
     const uint32_t most = count < VYI_BATCH ? count : VYI_BATCH;
     uint32_t n = 0;
-    if (alone && d->whole_lines && v->partition_count == 1)
-        n = vyi_lone_lines(v, d, &v->partitions[0], works, most, last);
+    if (alone && d->whole_lines && q->slots.partition_count == 1)
+        n = vyi_lone_lines(q, d, &q->slots.partitions[0], works, most, last);
     if (n)
         *first = last->slot + 1 - n;
     else
-        n = vyi_batch_publish(v, alone, works, most, first, last);
-    vyi_alone_leave(v, alone);
+        n = vyi_batch_publish(q, alone, works, most, first, last);
+    vyi_alone_leave(q, alone);
     if (n)
-        vyi_engine_wake(v);
+        vyi_queue_wake(q);
     return n;
 }
 
@@ -562,8 +564,9 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
     if (!v || (!works && count))
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and an array of works.",
                         "%s is NULL", v ? "works" : "the handle");
-    vyre_status status = vyi_engine_takes_work(v, err);
-    const bool plain = vyi_works_are_plain(v, works, count);
+    vyi_queue *q = &v->queue;
+    vyre_status status = vyi_queue_takes_work(q, err);
+    const bool plain = vyi_works_are_plain(q, works, count);
     for (uint32_t i = 0; i < count && status == VYRE_OK && !plain; i++)
         status = vyi_engine_check(v, &works[i], err);
     if (status != VYRE_OK)
@@ -573,18 +576,18 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
     vyre_ticket unasked, *t = last ? last : &unasked;
     while (done < count) {
         uint32_t from = 0;
-        const uint32_t n = vyi_publish_batch(v, works + done, count - done, &from, t);
+        const uint32_t n = vyi_publish_batch(q, works + done, count - done, &from, t);
         if (n == 0)
             break;
         first = done ? first : from;
         done += n;
     }
     /* A batch is worth a pass of a kernel that does not stay. */
-    if (done < count || !v->lives)
-        vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
+    if (done < count || !q->lives)
+        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
     else if (count)
-        vyi_publish_nudge(v, first, t->slot, count);
+        vyi_publish_nudge(q, first, t->slot, count);
     if (published)
         *published = done;
-    return done == count ? VYRE_OK : vyi_engine_full(v, err);
+    return done == count ? VYRE_OK : vyi_queue_full(q, err);
 }

@@ -1,7 +1,7 @@
 /* ==========================================================================
  * engine: whole runs, byte-level dispatch, and looking at memory
  * ======================================================================= */
-#include "engine/engine_impl.h"
+#include "engine/queue_impl.h"
 
 #include "wire/wire.h"
 
@@ -69,11 +69,11 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
     uint32_t code = 0;
     vyre_ticket t;
     t.slot = slot;
-    t.generation = v->run_mark[slot];
-    const vyre_status status = vyi_ticket_look(v, t, &code);
+    t.generation = v->run.marks[slot];
+    const vyre_status status = vyi_ticket_look(&v->queue, t, &code);
     if (status == VYRE_PENDING)
         return false;
-    v->run_mark[slot] = 0;
+    v->run.marks[slot] = 0;
     r->open--;
     r->done += status == VYRE_OK;
     r->faults += status == VYRE_E_FAULT;
@@ -81,7 +81,7 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
     if (status != VYRE_OK && r->bad_status == VYRE_OK) {
         r->bad_status = status;
         r->bad = t;
-        r->bad_work = v->run_work[slot];
+        r->bad_work = v->run.works[slot];
     }
     return true;
 }
@@ -95,10 +95,10 @@ static vyre_status vyi_run_publish(vyi_run *r, vyre_error *err)
         const vyre_status status = vyre_publish(v, &r->works[r->next], &t, err);
         if (status != VYRE_OK)
             return status;
-        if (v->run_mark[t.slot])
+        if (v->run.marks[t.slot])
             (void)vyi_run_collect(r, t.slot);
-        v->run_mark[t.slot] = t.generation;
-        v->run_work[t.slot] = r->next++;
+        v->run.marks[t.slot] = t.generation;
+        v->run.works[t.slot] = r->next++;
         r->open++;
     }
     return VYRE_OK;
@@ -107,8 +107,8 @@ static vyre_status vyi_run_publish(vyi_run *r, vyre_error *err)
 static uint32_t vyi_run_sweep(vyi_run *r)
 {
     uint32_t ended = 0;
-    for (uint32_t slot = 0; slot < r->v->slots && r->open; slot++) {
-        if (r->v->run_mark[slot])
+    for (uint32_t slot = 0; slot < r->v->queue.slots.count && r->open; slot++) {
+        if (r->v->run.marks[slot])
             ended += vyi_run_collect(r, slot);
     }
     return ended;
@@ -126,7 +126,7 @@ static vyre_status vyi_run_all(vyi_run *r, vyre_error *err)
             pace = vyi_pace_begin(r->v->desc.run_timeout_ns);
             continue;
         }
-        status = vyi_pace_turn(r->v, &pace, err);
+        status = vyi_pace_turn(&r->v->queue, &pace, err);
         if (status == VYRE_OK || vyi_run_sweep(r))
             continue;
         if (status == VYRE_TIMEOUT)
@@ -143,7 +143,7 @@ static vyre_status vyi_run_explain(const vyi_run *r, vyre_error *err)
     uint32_t code = 0;
     if (r->bad_status == VYRE_OK)
         return VYRE_OK;
-    (void)vyi_ticket_history(r->v, r->bad, &code);
+    (void)vyi_ticket_history(&r->v->queue, r->bad, &code);
     vyi_fail(err, r->bad_status, r->bad_work, "Correct that work's opcode or arguments.",
              "%llu of %u works ended FAULT and %llu were lost; the first seen is work %u "
              "(fault %u: %s)", (unsigned long long)r->faults, r->count,
@@ -155,12 +155,12 @@ static vyre_status vyi_run_explain(const vyi_run *r, vyre_error *err)
 
 /* Launches so far, and recoveries.  A run holds no lock that others need to
  * make some. */
-static uint64_t vyi_run_launches(vyre *v, uint32_t *recoveries)
+static uint64_t vyi_run_launches(vyi_queue *q, uint32_t *recoveries)
 {
-    vyi_mutex_lock(&v->lock);
-    const uint64_t launches = v->chain.leases + v->chain.passes;
-    *recoveries = v->recoveries;
-    vyi_mutex_unlock(&v->lock);
+    vyi_mutex_lock(&q->v->lock);
+    const uint64_t launches = q->chain.leases + q->chain.passes;
+    *recoveries = q->loss.count;
+    vyi_mutex_unlock(&q->v->lock);
     return launches;
 }
 
@@ -170,14 +170,14 @@ static vyre_status vyi_run_locked(vyi_run *r, vyre_stats *stats, vyre_error *err
     vyre_stats s;
     uint32_t before, after;
     vyi_stats_begin(&s);
-    const uint64_t launches = vyi_run_launches(v, &before);
+    const uint64_t launches = vyi_run_launches(&v->queue, &before);
     const vyre_status status = vyi_run_all(r, err);
-    memset(v->run_mark, 0, v->slots * sizeof *v->run_mark);
+    memset(v->run.marks, 0, v->queue.slots.count * sizeof *v->run.marks);
     if (status != VYRE_OK)
         return status;
 
     s.input_bytes = s.bytes_moved = (uint64_t)r->count * VYRE_SLOT_BYTES;
-    s.kernel_launches = (uint32_t)(vyi_run_launches(v, &after) - launches);
+    s.kernel_launches = (uint32_t)(vyi_run_launches(&v->queue, &after) - launches);
     s.sync_points = s.kernel_launches;
     s.recovered = after != before;
     s.done = r->done;
@@ -202,9 +202,9 @@ VYRE_API vyre_status vyre_run(vyre *v, const vyre_work *works, uint32_t count, v
     r.v = v;
     r.works = works;
     r.count = count;
-    vyi_mutex_lock(&v->run_lock);
+    vyi_mutex_lock(&v->run.lock);
     const vyre_status status = vyi_run_locked(&r, stats, err);
-    vyi_mutex_unlock(&v->run_lock);
+    vyi_mutex_unlock(&v->run.lock);
     return status;
 }
 
@@ -220,7 +220,7 @@ static vyre_status vyi_dispatch_check(const vyre *v, const vyre_io_buffers *io, 
     if (status == VYRE_OK)
         status = vyre_io_check(io->io, io->io_size, err);
     if (status == VYRE_OK)
-        status = vyre_ring_check(io->ring, io->ring_size, v->slots, err);
+        status = vyre_ring_check(io->ring, io->ring_size, v->queue.slots.count, err);
     if (status != VYRE_OK)
         return status;
     if (!vyi_size_add(io->control_size, io->ring_size, &total) ||
@@ -230,26 +230,26 @@ static vyre_status vyi_dispatch_check(const vyre *v, const vyre_io_buffers *io, 
     return VYRE_OK;
 }
 
-static vyre_status vyi_dispatch_late(const vyre *v, vyre_error *err)
+static vyre_status vyi_dispatch_late(const vyi_queue *q, vyre_error *err)
 {
-    return vyi_fail(err, VYRE_TIMEOUT, vyi_engine_in_flight(v),
+    return vyi_fail(err, VYRE_TIMEOUT, vyi_queue_in_flight(q),
                     "Raise run_timeout_ns, or give the passes less to do.",
-                    "%u passes have not ended within %llu ms", vyi_engine_in_flight(v),
-                    (unsigned long long)(v->desc.run_timeout_ns / 1000000u));
+                    "%u passes have not ended within %llu ms", vyi_queue_in_flight(q),
+                    (unsigned long long)(q->v->desc.run_timeout_ns / 1000000u));
 }
 
 /* Whether the handle's kernel is out of the way; waits for passes. */
-static vyre_status vyi_dispatch_ready(vyre *v, vyre_error *err)
+static vyre_status vyi_dispatch_ready(vyi_queue *q, vyre_error *err)
 {
-    if (v->state == VYI_STATE_LOST)
-        return vyi_engine_lost(v, &v->lost, err);
-    if (v->state == VYI_STATE_RUNNING || v->state == VYI_STATE_STOPPING)
+    if (q->state == VYI_STATE_LOST)
+        return vyi_queue_lost(q, &q->loss.how, err);
+    if (q->state == VYI_STATE_RUNNING || q->state == VYI_STATE_STOPPING)
         return vyi_fail(err, VYRE_E_RUNNING, 0, "Call vyre_stop() first, or use vyre_publish().",
                         "the kernel runs");
-    vyre_status status = vyi_engine_settle(v, vyi_deadline(v->desc.run_timeout_ns), err);
+    vyre_status status = vyi_queue_settle(q, vyi_deadline(q->v->desc.run_timeout_ns), err);
     if (status == VYRE_OK)
-        vyi_engine_bury(v);
-    return status == VYRE_TIMEOUT ? vyi_dispatch_late(v, err) : status;
+        vyi_queue_bury(q);
+    return status == VYRE_TIMEOUT ? vyi_dispatch_late(q, err) : status;
 }
 
 static uint32_t vyi_done_count(const void *control)
@@ -263,12 +263,12 @@ static uint32_t vyi_fault_count(const void *control)
 }
 
 /* Copies in, runs, copies out.  The caller's bytes change on success only. */
-static vyre_status vyi_dispatch_bytes(vyre *v, const vyre_io_buffers *io, vyre_error *err)
+static vyre_status vyi_dispatch_bytes(vyi_queue *q, const vyre_io_buffers *io, vyre_error *err)
 {
     void *const bytes[VYI_CORE_BUFFERS] = { io->control, io->ring, io->log, io->io };
     size_t size[VYI_CORE_BUFFERS];
     void *map[VYI_CORE_BUFFERS];
-    vyi_device *d = vyi_engine_device(v);
+    vyi_device *d = vyi_queue_device(q);
 
     size[0] = io->control_size;
     size[1] = io->ring_size;
@@ -278,7 +278,7 @@ static vyre_status vyi_dispatch_bytes(vyre *v, const vyre_io_buffers *io, vyre_e
     memset(&how, 0, sizeof how);
     vyre_status status = d->backend->attach(d, size, map, &how);
     if (status != VYRE_OK)
-        return vyi_engine_failed(v, status, &how, err);
+        return vyi_queue_failed(q, status, &how, err);
     for (uint32_t i = 0; i < VYI_CORE_BUFFERS; i++) {
         if (i == VYI_ROLE_IO && !io->io_size)
             memset(map[i], 0, size[i]);
@@ -287,17 +287,17 @@ static vyre_status vyi_dispatch_bytes(vyre *v, const vyre_io_buffers *io, vyre_e
     }
     if (d->write_combined)
         vyi_fence_stores();
-    status = vyi_engine_launch(v, VYI_LAUNCH_BYTES, 0, err);
+    status = vyi_queue_launch(q, VYI_LAUNCH_BYTES, 0, err);
     if (status == VYRE_OK)
-        status = vyi_engine_settle(v, vyi_deadline(v->desc.run_timeout_ns), err);
-    if (status == VYRE_OK && vyi_load_acquire(&v->aborted)) {
-        vyi_store_release(&v->aborted, 0);
+        status = vyi_queue_settle(q, vyi_deadline(q->v->desc.run_timeout_ns), err);
+    if (status == VYRE_OK && vyi_load_acquire(&q->aborted)) {
+        vyi_store_release(&q->aborted, 0);
         return vyi_fail(err, VYRE_TIMEOUT, 0, "Dispatch again.",
                         "a vyre_stop() has ended the pass before its end");
     }
     if (status != VYRE_OK)
-        return status == VYRE_TIMEOUT ? vyi_dispatch_late(v, err) : status;
-    const uint32_t outputs = v->desc.kernel.control_report ? 1 : VYI_CORE_BUFFERS;
+        return status == VYRE_TIMEOUT ? vyi_dispatch_late(q, err) : status;
+    const uint32_t outputs = q->v->desc.kernel.control_report ? 1 : VYI_CORE_BUFFERS;
     for (uint32_t i = 0; i < outputs; i++) {
         if (bytes[i])
             memcpy(bytes[i], map[i], i == VYI_ROLE_IO ? io->io_size : size[i]);
@@ -319,26 +319,26 @@ static void vyi_dispatch_stats(const vyre *v, const vyre_io_buffers *io, vyre_st
     s->sync_points = 1;
 }
 
-static vyre_status vyi_dispatch_locked(vyre *v, const vyre_io_buffers *io, vyre_stats *stats,
+static vyre_status vyi_dispatch_locked(vyi_queue *q, const vyre_io_buffers *io, vyre_stats *stats,
                                        vyre_error *err)
 {
     vyre_stats s;
     const uint32_t done = vyi_done_count(io->control), faults = vyi_fault_count(io->control);
     vyi_stats_begin(&s);
-    vyre_status status = vyi_dispatch_ready(v, err);
+    vyre_status status = vyi_dispatch_ready(q, err);
     if (status != VYRE_OK)
         return status;
-    status = vyi_dispatch_bytes(v, io, err);
-    if (v->state == VYI_STATE_LOST && v->desc.auto_recover && !v->auto_recovered) {
-        v->auto_recovered = true;
-        status = vyi_engine_recover(v, err);
+    status = vyi_dispatch_bytes(q, io, err);
+    if (q->state == VYI_STATE_LOST && q->v->desc.auto_recover && !q->loss.mended) {
+        q->loss.mended = true;
+        status = vyi_queue_recover(q, err);
         s.recovered = status == VYRE_OK;
         if (s.recovered)
-            status = vyi_dispatch_bytes(v, io, err);
+            status = vyi_dispatch_bytes(q, io, err);
     }
     if (status != VYRE_OK)
         return status;
-    vyi_dispatch_stats(v, io, &s);
+    vyi_dispatch_stats(q->v, io, &s);
     s.done = vyi_done_count(io->control) - done;
     s.faults = vyi_fault_count(io->control) - faults;
     vyi_stats_end(&s, stats);
@@ -355,47 +355,47 @@ VYRE_API vyre_status vyre_dispatch(vyre *v, const vyre_io_buffers *io, vyre_stat
     if (status != VYRE_OK)
         return status;
     vyi_mutex_lock(&v->lock);
-    status = vyi_dispatch_locked(v, io, stats, err);
+    status = vyi_dispatch_locked(&v->queue, io, stats, err);
     vyi_mutex_unlock(&v->lock);
     return status;
 }
 
 /* Submits all, waiting only where the device's queue is full. */
-static vyre_status vyi_resident_passes(vyre *v, uint32_t passes, vyre_error *err)
+static vyre_status vyi_resident_passes(vyi_queue *q, uint32_t passes, vyre_error *err)
 {
-    const uint64_t deadline = vyi_deadline(v->desc.run_timeout_ns);
-    const uint32_t most = vyi_engine_device(v)->in_flight;
+    const uint64_t deadline = vyi_deadline(q->v->desc.run_timeout_ns);
+    const uint32_t most = vyi_queue_device(q)->in_flight;
     vyre_status status = VYRE_OK;
-    vyi_engine_set_shutdown(v, 0);
+    vyi_queue_set_shutdown(q, 0);
     for (uint32_t i = 0; i < passes && status == VYRE_OK; i++) {
-        while (status == VYRE_OK && vyi_engine_in_flight(v) >= most) {
-            status = vyi_engine_reap(v, 10000000u, err);
+        while (status == VYRE_OK && vyi_queue_in_flight(q) >= most) {
+            status = vyi_queue_reap(q, 10000000u, err);
             if (status == VYRE_OK && vyi_now() >= deadline)
                 status = VYRE_TIMEOUT;
         }
         if (status == VYRE_OK)
-            status = vyi_engine_launch(v, VYI_LAUNCH_ONCE, 0, err);
+            status = vyi_queue_launch(q, VYI_LAUNCH_ONCE, 0, err);
     }
     if (status == VYRE_OK)
-        status = vyi_engine_settle(v, deadline, err);
-    return status == VYRE_TIMEOUT ? vyi_dispatch_late(v, err) : status;
+        status = vyi_queue_settle(q, deadline, err);
+    return status == VYRE_TIMEOUT ? vyi_dispatch_late(q, err) : status;
 }
 
-static vyre_status vyi_resident_locked(vyre *v, uint32_t passes, vyre_stats *stats,
+static vyre_status vyi_resident_locked(vyi_queue *q, uint32_t passes, vyre_stats *stats,
                                        vyre_error *err)
 {
     vyre_stats s;
     vyi_stats_begin(&s);
-    vyre_status status = vyi_dispatch_ready(v, err);
+    vyre_status status = vyi_dispatch_ready(q, err);
     if (status != VYRE_OK)
         return status;
-    const void *control = vyi_engine_words(vyi_engine_device(v), VYI_ROLE_CONTROL);
+    const void *control = vyi_device_words(vyi_queue_device(q), VYI_ROLE_CONTROL);
     const uint32_t done = vyi_done_count(control), faults = vyi_fault_count(control);
-    status = vyi_resident_passes(v, passes, err);
+    status = vyi_resident_passes(q, passes, err);
     if (status != VYRE_OK)
         return status;
-    vyi_engine_bury(v);
-    vyi_engine_deliver_log(v);
+    vyi_queue_bury(q);
+    vyi_queue_deliver_log(q);
     s.resident_rows = passes;
     s.resident_handles = passes * VYI_CORE_BUFFERS;
     s.kernel_launches = s.sync_points = 1;
@@ -419,7 +419,7 @@ VYRE_API vyre_status vyre_dispatch_resident(vyre *v, uint32_t passes, vyre_stats
         return vyi_fail(err, VYRE_E_OVF, passes, "Make fewer passes at a time.",
                         "%u passes have more than 2^32 handles", passes);
     vyi_mutex_lock(&v->lock);
-    const vyre_status status = vyi_resident_locked(v, passes, stats, err);
+    const vyre_status status = vyi_resident_locked(&v->queue, passes, stats, err);
     vyi_mutex_unlock(&v->lock);
     return status;
 }
@@ -431,24 +431,25 @@ VYRE_API vyre_status vyre_observable(vyre *v, uint32_t index, uint32_t *out, vyr
     if (!v || !out)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and room for the value.",
                         "%s is NULL", v ? "out" : "the handle");
-    if (index >= v->observables)
+    if (index >= v->desc.observables)
         return vyi_fail(err, VYRE_E_MISSING, index, "Set vyre_desc.observables higher.",
-                        "observable %u is not one of the handle's %u", index, v->observables);
-    if (vyi_load_acquire(&v->state) == VYI_STATE_LOST)
+                        "observable %u is not one of the handle's %u", index, v->desc.observables);
+    if (vyi_load_acquire(&v->queue.state) == VYI_STATE_LOST)
         return vyi_fail(err, VYRE_E_DEVICE_LOST, 0, "Call vyre_recover().",
                         "the device was lost, and the observables with it");
-    *out = vyi_control_load(vyi_engine_device(v), VYRE_CONTROL_OBSERVABLES + index);
+    *out = vyi_control_load(vyi_queue_device(&v->queue), VYRE_CONTROL_OBSERVABLES + index);
     return VYRE_OK;
 }
 
 VYRE_API void *vyre_map(vyre *v, uint32_t user_buffer, size_t *size)
 {
-    if (!v || user_buffer >= v->user_count || v->user_index[user_buffer] >= v->buffer_count)
+    if (!v || user_buffer >= v->buffers.user_count ||
+        v->buffers.user_index[user_buffer] >= v->buffers.count)
         return NULL;
-    const uint32_t index = v->user_index[user_buffer];
+    const uint32_t index = v->buffers.user_index[user_buffer];
     if (size)
-        *size = v->buffers[index].size;
-    return vyi_engine_device(v)->map[index];
+        *size = v->buffers.list[index].size;
+    return vyi_queue_device(&v->queue)->map[index];
 }
 
 VYRE_API vyre_status vyre_buffers(vyre *v, vyre_io_buffers *out, vyre_error *err)
@@ -456,15 +457,15 @@ VYRE_API vyre_status vyre_buffers(vyre *v, vyre_io_buffers *out, vyre_error *err
     if (!v || !out)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and room for the result.",
                         "%s is NULL", v ? "out" : "the handle");
-    const vyi_device *d = vyi_engine_device(v);
+    const vyi_device *d = vyi_queue_device(&v->queue);
     out->control = d->map[VYI_ROLE_CONTROL];
-    out->control_size = v->buffers[VYI_ROLE_CONTROL].size;
+    out->control_size = v->buffers.list[VYI_ROLE_CONTROL].size;
     out->ring = d->map[VYI_ROLE_RING];
-    out->ring_size = v->buffers[VYI_ROLE_RING].size;
+    out->ring_size = v->buffers.list[VYI_ROLE_RING].size;
     out->log = d->map[VYI_ROLE_LOG];
-    out->log_size = v->buffers[VYI_ROLE_LOG].size;
+    out->log_size = v->buffers.list[VYI_ROLE_LOG].size;
     out->io = d->map[VYI_ROLE_IO];
-    out->io_size = v->buffers[VYI_ROLE_IO].size;
+    out->io_size = v->buffers.list[VYI_ROLE_IO].size;
     return VYRE_OK;
 }
 
@@ -472,13 +473,13 @@ VYRE_API vyre_status vyre_tenant_enable(vyre *v, uint32_t tenant, bool enable, v
 {
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
-    if (tenant >= v->tenants)
+    if (tenant >= v->desc.tenants)
         return vyi_fail(err, VYRE_E_TENANT_RANGE, tenant,
                         "Set vyre_desc.tenants to one more than the largest tenant id.",
-                        "tenant %u is not one of the handle's %u", tenant, v->tenants);
+                        "tenant %u is not one of the handle's %u", tenant, v->desc.tenants);
     vyi_mutex_lock(&v->lock);
-    const vyi_device *d = vyi_engine_device(v);
-    vyi_store_release(vyi_engine_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_TENANT_MASKS + tenant,
+    const vyi_device *d = vyi_queue_device(&v->queue);
+    vyi_store_release(vyi_device_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_TENANT_MASKS + tenant,
                       enable ? 0xffffffffu : 0);
     if (d->write_combined)
         vyi_fence_stores();

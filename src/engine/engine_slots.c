@@ -19,46 +19,46 @@
  * looks whether the first is inside.  Each store must come before the load
  * behind it: the second thread's fence sees to that for both. */
 
-VYI_API void vyi_alone_begin(vyre *v)
+VYI_API void vyi_alone_begin(vyi_queue *q)
 {
     const uintptr_t who = vyi_fence_others_ready() ? VYI_ALONE_NOBODY : VYI_ALONE_SHARED;
-    vyi_store_pointer(&v->alone, (void *)who);
-    v->fences = 1;
+    vyi_store_pointer(&q->lone.thread, (void *)who);
+    q->lone.fences = 1;
 }
 
-VYI_API bool vyi_alone_decide(vyre *v, uintptr_t me)
+VYI_API bool vyi_alone_decide(vyi_queue *q, uintptr_t me)
 {
     for (;; vyi_yield()) {
-        if (vyi_alone_who(v) == VYI_ALONE_SHARED)
+        if (vyi_alone_who(q) == VYI_ALONE_SHARED)
             return false;
-        if (vyi_compare_exchange(&v->turning, 0, 1) != 0)
+        if (vyi_compare_exchange(&q->lone.turning, 0, 1) != 0)
             continue;
-        const uintptr_t who = vyi_alone_who(v);
+        const uintptr_t who = vyi_alone_who(q);
         const bool mine = who == VYI_ALONE_NOBODY || who == me;
         if (mine) {
-            vyi_store_relaxed(&v->inside, 1);
-            vyi_store_pointer(&v->alone, (void *)me);
+            vyi_store_relaxed(&q->lone.inside, 1);
+            vyi_store_pointer(&q->lone.thread, (void *)me);
         } else if (who != VYI_ALONE_SHARED) {
-            vyi_store_pointer(&v->alone, (void *)(uintptr_t)VYI_ALONE_ENDING);
+            vyi_store_pointer(&q->lone.thread, (void *)(uintptr_t)VYI_ALONE_ENDING);
             vyi_fence_others();
-            while (vyi_load_acquire(&v->inside))
+            while (vyi_load_acquire(&q->lone.inside))
                 vyi_yield();
-            vyi_store_pointer(&v->alone, (void *)(uintptr_t)VYI_ALONE_SHARED);
+            vyi_store_pointer(&q->lone.thread, (void *)(uintptr_t)VYI_ALONE_SHARED);
         }
-        vyi_store_release(&v->turning, 0);
+        vyi_store_release(&q->lone.turning, 0);
         return mine;
     }
 }
 
 /* Only the owner of the slot's BUSY mark writes.  The generation is 0 while the
  * code changes. */
-VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint32_t code,
+VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, uint32_t code,
                               bool told)
 {
-    vyi_trouble *trouble = &v->trouble[slot];
+    vyi_trouble *trouble = &q->slots.trouble[slot];
     const uint32_t before = vyi_load_acquire(&trouble->untold);
     if (before && vyi_compare_exchange(&trouble->untold, before, 0) == before)
-        vyi_fetch_add(&v->untold, 1);
+        vyi_fetch_add(&q->slots.untold, 1);
     vyi_store_release(&trouble->generation, 0);
     vyi_store_release(&trouble->code, code);
     vyi_store_release(&trouble->untold, told ? 0 : generation);
@@ -68,27 +68,27 @@ VYI_API void vyi_slot_trouble(vyre *v, uint32_t slot, uint32_t generation, uint3
 /* --- taking slots -------------------------------------------------------- */
 
 /* Makes the slot the publisher's: its BUSY mark, or 0 when it is in use. */
-static uint32_t vyi_slot_claim(vyre *v, bool alone, uint32_t slot)
+static uint32_t vyi_slot_claim(vyi_queue *q, bool alone, uint32_t slot)
 {
-    const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
     const uint32_t next = vyi_mark_next(mark);
 
     if (vyi_mark_phase(mark) == VYI_PHASE_FREE)
-        return vyi_mark_move(v, alone, slot, mark, next) ? next : 0;
+        return vyi_mark_move(q, alone, slot, mark, next) ? next : 0;
     if (vyi_mark_phase(mark) == VYI_PHASE_BUSY)
         return 0;
 
-    const uint32_t outcome = vyi_slot_outcome(v, slot);
+    const uint32_t outcome = vyi_slot_outcome(q, slot);
     if (outcome == 0)
         return 0;
-    vyi_slot_clear(v, alone, slot);
+    vyi_slot_clear(q, alone, slot);
     if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
-        return vyi_mark_move(v, alone, slot, mark, next) ? next : 0;
+        return vyi_mark_move(q, alone, slot, mark, next) ? next : 0;
     /* The fault is on record before its generation is over. */
-    if (!vyi_mark_move(v, alone, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+    if (!vyi_mark_move(q, alone, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
         return 0;
-    vyi_slot_trouble(v, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome), false);
-    vyi_store_release(&v->marks[slot], next);
+    vyi_slot_trouble(q, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome), false);
+    vyi_store_release(&q->slots.marks[slot], next);
     return next;
 }
 
@@ -103,11 +103,11 @@ static inline uint32_t vyi_partition_turn(vyi_partition *part, bool alone, uint3
 }
 
 /* A slot of the partition that is now the caller's: its BUSY mark, or 0. */
-static uint32_t vyi_partition_claim(vyre *v, bool alone, vyi_partition *part, uint32_t *slot)
+static uint32_t vyi_partition_claim(vyi_queue *q, bool alone, vyi_partition *part, uint32_t *slot)
 {
     uint32_t place = vyi_partition_place(part, vyi_partition_turn(part, alone, 1));
     for (uint32_t tried = 0; tried < part->count; tried++) {
-        const uint32_t mark = vyi_slot_claim(v, alone, part->first + place);
+        const uint32_t mark = vyi_slot_claim(q, alone, part->first + place);
         if (mark) {
             if (tried)
                 vyi_store_relaxed(&part->cursor, place + 1);
@@ -128,12 +128,12 @@ static bool vyi_slot_is_free(uint32_t mark, const uint32_t *outcome)
 }
 
 /* Slots `slot` (even) and slot + 1 with one compare-and-swap. */
-static inline bool vyi_batch_claim_pair(vyre *v, vyi_batch *b, uint32_t slot)
+static inline bool vyi_batch_claim_pair(vyi_queue *q, vyi_batch *b, uint32_t slot)
 {
-    uint32_t *marks = &v->marks[slot];
+    uint32_t *marks = &q->slots.marks[slot];
     const uint32_t low = vyi_load_acquire(marks), high = vyi_load_acquire(marks + 1);
     const uint32_t next_low = vyi_mark_next(low), next_high = vyi_mark_next(high);
-    const uint32_t *mirror = vyi_engine_words(vyi_engine_device(v), v->mirror_index) + slot;
+    const uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror) + slot;
     if (!vyi_slot_is_free(low, mirror) || !vyi_slot_is_free(high, mirror + 1) ||
         !vyi_compare_exchange_pair(marks, (uint64_t)high << 32 | low,
                                    (uint64_t)next_high << 32 | next_low))
@@ -145,9 +145,9 @@ static inline bool vyi_batch_claim_pair(vyre *v, vyi_batch *b, uint32_t slot)
 
 /* Counts eighths of the partition that publishers have gone through: the era.
  * Who comes late from the eighth before changes nothing. */
-static inline void vyi_era_pass(vyre *v, const vyi_partition *part, uint32_t place)
+static inline void vyi_era_pass(vyi_queue *q, const vyi_partition *part, uint32_t place)
 {
-    uint32_t *at = &v->eras[part - v->partitions];
+    uint32_t *at = &q->seats.eras[part - q->slots.partitions];
     const uint32_t era = vyi_load_relaxed(at);
     const uint32_t eighth = (uint32_t)((uint64_t)place * 8 / part->count);
     const uint32_t passed = (eighth - era) & 7u;
@@ -155,20 +155,20 @@ static inline void vyi_era_pass(vyre *v, const vyi_partition *part, uint32_t pla
         vyi_store_relaxed(at, era + passed);
 }
 
-VYI_API void vyi_batch_claim_run(vyre *v, bool alone, vyi_partition *part, vyi_batch *b,
+VYI_API void vyi_batch_claim_run(vyi_queue *q, bool alone, vyi_partition *part, vyi_batch *b,
                                  uint32_t count)
 {
     const uint32_t turn = vyi_partition_turn(part, alone, count);
     if (!alone)
-        vyi_era_pass(v, part, vyi_partition_place(part, turn));
+        vyi_era_pass(q, part, vyi_partition_place(part, turn));
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t slot = part->first + vyi_partition_place(part, turn + i);
         const bool pair = slot % 2 == 0 && i + 1 < count && slot + 1 < part->first + part->count;
-        if (VYI_PAIRS && !alone && pair && vyi_batch_claim_pair(v, b, slot)) {
+        if (VYI_PAIRS && !alone && pair && vyi_batch_claim_pair(q, b, slot)) {
             i++;
             continue;
         }
-        const uint32_t mark = vyi_slot_claim(v, alone, slot);
+        const uint32_t mark = vyi_slot_claim(q, alone, slot);
         if (mark)
             vyi_batch_add(b, slot, mark);
     }
@@ -196,40 +196,40 @@ VYI_API void vyi_batch_claim_run(vyre *v, bool alone, vyi_partition *part, vyi_b
 
 VYI_STATIC_ASSERT(seats_by_six_bits, VYI_SEATS == 64);
 
-VYI_API void vyi_seats_plan(vyre *v)
+VYI_API void vyi_seats_plan(vyi_queue *q)
 {
-    const bool ready = vyi_alone_who(v) != VYI_ALONE_SHARED;
+    const bool ready = vyi_alone_who(q) != VYI_ALONE_SHARED;
     /* A narrow kernel looks behind the slot that it found last: there the
      * next publisher's slot should be. */
-    v->rest = ready && !vyi_engine_device(v)->narrow ? 0 : VYI_REST_FOREVER;
-    for (uint32_t i = 0; i < v->partition_count; i++) {
-        const uint32_t each = v->partitions[i].count / VYI_RESERVE_PART;
-        v->reserves[i] = each < 2 ? 0 : each < VYI_STASH ? each : VYI_STASH;
+    q->seats.rest = ready && !vyi_queue_device(q)->narrow ? 0 : VYI_REST_FOREVER;
+    for (uint32_t i = 0; i < q->slots.partition_count; i++) {
+        const uint32_t each = q->slots.partitions[i].count / VYI_RESERVE_PART;
+        q->seats.reserves[i] = each < 2 ? 0 : each < VYI_STASH ? each : VYI_STASH;
     }
 }
 
-static vyi_seat *vyi_seat_give(vyre *v, uint32_t at, uintptr_t who)
+static vyi_seat *vyi_seat_give(vyi_queue *q, uint32_t at, uintptr_t who)
 {
-    if (vyi_compare_exchange(&v->turning, 0, 1) != 0)
+    if (vyi_compare_exchange(&q->lone.turning, 0, 1) != 0)
         return NULL;
-    const bool vacant = !vyi_load_pointer(&v->sitters[at]);
+    const bool vacant = !vyi_load_pointer(&q->seats.sitters[at]);
     if (vacant)
-        vyi_store_pointer(&v->sitters[at], (void *)who);
-    vyi_store_release(&v->turning, 0);
-    return vacant ? &v->seats[at] : NULL;
+        vyi_store_pointer(&q->seats.sitters[at], (void *)who);
+    vyi_store_release(&q->lone.turning, 0);
+    return vacant ? &q->seats.all[at] : NULL;
 }
 
 /* The calling thread's, or NULL: without one, for now or for good. */
-static inline vyi_seat *vyi_seat_find(vyre *v)
+static inline vyi_seat *vyi_seat_find(vyi_queue *q)
 {
     const uintptr_t me = vyi_thread_id();
     uint32_t at = ((uint32_t)(me >> 4) * 0x9e3779b1u) >> 26;
     for (uint32_t tried = 0; tried < VYI_SEAT_TRIES; tried++) {
-        const uintptr_t who = (uintptr_t)vyi_load_pointer(&v->sitters[at]);
+        const uintptr_t who = (uintptr_t)vyi_load_pointer(&q->seats.sitters[at]);
         if (who == me)
-            return &v->seats[at];
+            return &q->seats.all[at];
         if (who == 0)
-            return vyi_seat_give(v, at, me);
+            return vyi_seat_give(q, at, me);
         at = (at + 1) % VYI_SEATS;
     }
     return NULL;
@@ -247,21 +247,21 @@ static inline void vyi_seat_leave(vyi_seat *seat)
 }
 
 /* True: the stash is the caller's until it leaves.  Pairs with vyi_seats_recall. */
-static inline bool vyi_seat_enter(vyre *v, vyi_seat *seat)
+static inline bool vyi_seat_enter(vyi_queue *q, vyi_seat *seat)
 {
     vyi_store_relaxed(&seat->inside, 1);
     vyi_fence_compiler();
-    if (!vyi_recall_is_on(vyi_load_acquire(&v->recall)))
+    if (!vyi_recall_is_on(vyi_load_acquire(&q->seats.recall)))
         return true;
     vyi_seat_leave(seat);
     return false;
 }
 
 /* The caller's seat, entered, or NULL: it does without a stash now. */
-static inline vyi_seat *vyi_seat_sit(vyre *v)
+static inline vyi_seat *vyi_seat_sit(vyi_queue *q)
 {
-    vyi_seat *seat = vyi_load_relaxed(&v->rest) ? NULL : vyi_seat_find(v);
-    return seat && vyi_seat_enter(v, seat) ? seat : NULL;
+    vyi_seat *seat = vyi_load_relaxed(&q->seats.rest) ? NULL : vyi_seat_find(q);
+    return seat && vyi_seat_enter(q, seat) ? seat : NULL;
 }
 
 static inline uint32_t vyi_seat_left(const vyi_seat *seat)
@@ -270,107 +270,107 @@ static inline uint32_t vyi_seat_left(const vyi_seat *seat)
 }
 
 /* The next slot of a stash that has one: its BUSY mark. */
-static inline uint32_t vyi_seat_take(vyre *v, vyi_seat *seat, uint32_t *slot)
+static inline uint32_t vyi_seat_take(vyi_queue *q, vyi_seat *seat, uint32_t *slot)
 {
     const uint32_t next = vyi_load_relaxed(&seat->next);
     *slot = vyi_load_relaxed(&seat->slots[next]);
     vyi_store_relaxed(&seat->next, next + 1);
-    return vyi_load_relaxed(&v->marks[*slot]);
+    return vyi_load_relaxed(&q->slots.marks[*slot]);
 }
 
 /* Frees what is left.  No work has had these generations: they are left out. */
-static void vyi_seat_give_back(vyre *v, vyi_seat *seat)
+static void vyi_seat_give_back(vyi_queue *q, vyi_seat *seat)
 {
     while (vyi_seat_left(seat)) {
         uint32_t slot;
-        const uint32_t mark = vyi_seat_take(v, seat, &slot);
-        vyi_store_release(&v->marks[slot], vyi_mark_with(mark, VYI_PHASE_FREE));
+        const uint32_t mark = vyi_seat_take(q, seat, &slot);
+        vyi_store_release(&q->slots.marks[slot], vyi_mark_with(mark, VYI_PHASE_FREE));
     }
 }
 
 /* Whether the stash has something.  One that others have gone an eighth of the
  * ring past, or two, is given back: a result in it would soon be gone.  A new
  * `recall` tells a publisher that has found no slot meanwhile to look again. */
-static bool vyi_seat_has(vyre *v, vyi_seat *seat)
+static bool vyi_seat_has(vyi_queue *q, vyi_seat *seat)
 {
     if (vyi_seat_left(seat) == 0)
         return false;
     const uint32_t part = vyi_load_relaxed(&seat->part);
-    if (vyi_load_relaxed(&v->eras[part]) - vyi_load_relaxed(&seat->era) < 2)
+    if (vyi_load_relaxed(&q->seats.eras[part]) - vyi_load_relaxed(&seat->era) < 2)
         return true;
-    vyi_seat_give_back(v, seat);
-    vyi_store_relaxed(&seat->pause, v->reserves[part]);
-    vyi_fetch_add(&v->recall, 2);
+    vyi_seat_give_back(q, seat);
+    vyi_store_relaxed(&seat->pause, q->seats.reserves[part]);
+    vyi_fetch_add(&q->seats.recall, 2);
     return false;
 }
 
 /* Whether the seat may have a stash. */
-static bool vyi_seat_may_hold(vyre *v, vyi_seat *seat)
+static bool vyi_seat_may_hold(vyi_queue *q, vyi_seat *seat)
 {
     const uint32_t pause = vyi_load_relaxed(&seat->pause);
     if (pause)
         vyi_store_relaxed(&seat->pause, pause - 1);
     if (pause || vyi_load_relaxed(&seat->holds))
         return !pause;
-    const uint32_t holders = vyi_load_relaxed(&v->holders);
+    const uint32_t holders = vyi_load_relaxed(&q->seats.holders);
     if (holders < VYI_HOLDERS &&
-        vyi_compare_exchange(&v->holders, holders, holders + 1) == holders) {
+        vyi_compare_exchange(&q->seats.holders, holders, holders + 1) == holders) {
         vyi_store_relaxed(&seat->holds, 1);
         return true;
     }
-    vyi_store_relaxed(&v->refused, vyi_load_relaxed(&v->refused) + 1);
+    vyi_store_relaxed(&q->seats.refused, vyi_load_relaxed(&q->seats.refused) + 1);
     return false;
 }
 
 /* Fills an empty stash with what is free of the partition's next slots.  The
  * fence lets a recall that sees nobody inside do without one of everybody's. */
-static bool vyi_seat_refill(vyre *v, vyi_seat *seat, vyi_partition *part)
+static bool vyi_seat_refill(vyi_queue *q, vyi_seat *seat, vyi_partition *part)
 {
     vyi_batch b;
-    const vyi_device *d = vyi_engine_device(v);
-    const uint32_t index = (uint32_t)(part - v->partitions), most = v->reserves[index];
+    const vyi_device *d = vyi_queue_device(q);
+    const uint32_t index = (uint32_t)(part - q->slots.partitions), most = q->seats.reserves[index];
     vyi_fence_full();
-    if (most == 0 || vyi_recall_is_on(vyi_load_acquire(&v->recall)) ||
-        !vyi_seat_may_hold(v, seat))
+    if (most == 0 || vyi_recall_is_on(vyi_load_acquire(&q->seats.recall)) ||
+        !vyi_seat_may_hold(q, seat))
         return false;
     b.count = 0;
     /* Up to a multiple of `most`, so that what threads reserve does not share lines. */
-    vyi_batch_claim_run(v, false, part, &b, most - vyi_load_relaxed(&part->cursor) % most);
+    vyi_batch_claim_run(q, false, part, &b, most - vyi_load_relaxed(&part->cursor) % most);
     for (uint32_t i = 0; i < b.count; i++) {
         vyi_store_relaxed(&seat->slots[i], b.slots[i]);
-        vyi_store_release(vyi_engine_words(d, v->mirror_index) + b.slots[i], 0);
+        vyi_store_release(vyi_device_words(d, q->slots.mirror) + b.slots[i], 0);
     }
     if (d->whole_lines)
         vyi_fence_stores();
     vyi_store_relaxed(&seat->part, index);
-    vyi_store_relaxed(&seat->era, vyi_load_relaxed(&v->eras[index]));
+    vyi_store_relaxed(&seat->era, vyi_load_relaxed(&q->seats.eras[index]));
     vyi_store_relaxed(&seat->next, 0);
     vyi_store_relaxed(&seat->count, b.count);
     return b.count != 0;
 }
 
 /* A slot of the partition from the caller's stash: its BUSY mark, or 0. */
-static inline uint32_t vyi_seat_claim(vyre *v, vyi_partition *part, uint32_t *slot)
+static inline uint32_t vyi_seat_claim(vyi_queue *q, vyi_partition *part, uint32_t *slot)
 {
-    vyi_seat *seat = vyi_seat_sit(v);
+    vyi_seat *seat = vyi_seat_sit(q);
     uint32_t mark = 0;
     if (!seat)
         return 0;
-    if (vyi_seat_has(v, seat) ? part == &v->partitions[vyi_load_relaxed(&seat->part)]
-                              : vyi_seat_refill(v, seat, part))
-        mark = vyi_seat_take(v, seat, slot);
+    if (vyi_seat_has(q, seat) ? part == &q->slots.partitions[vyi_load_relaxed(&seat->part)]
+                              : vyi_seat_refill(q, seat, part))
+        mark = vyi_seat_take(q, seat, slot);
     vyi_seat_leave(seat);
     return mark;
 }
 
-VYI_API void vyi_seat_empty(vyre *v, vyi_batch *b, uint32_t count)
+VYI_API void vyi_seat_empty(vyi_queue *q, vyi_batch *b, uint32_t count)
 {
-    vyi_seat *seat = vyi_seat_sit(v);
+    vyi_seat *seat = vyi_seat_sit(q);
     if (!seat)
         return;
-    while (b->count < count && vyi_seat_has(v, seat)) {
+    while (b->count < count && vyi_seat_has(q, seat)) {
         uint32_t slot;
-        const uint32_t mark = vyi_seat_take(v, seat, &slot);
+        const uint32_t mark = vyi_seat_take(q, seat, &slot);
         vyi_batch_add(b, slot, mark);
     }
     vyi_seat_leave(seat);
@@ -378,51 +378,51 @@ VYI_API void vyi_seat_empty(vyre *v, vyi_batch *b, uint32_t count)
 
 /* Whether a seat has slots of the partition, of any if it is NULL, or may just
  * be taking some. */
-static bool vyi_seats_have(const vyre *v, const vyi_partition *part)
+static bool vyi_seats_have(const vyi_queue *q, const vyi_partition *part)
 {
     for (uint32_t i = 0; i < VYI_SEATS; i++) {
-        const vyi_seat *seat = &v->seats[i];
-        if (!vyi_load_pointer(&v->sitters[i]))
+        const vyi_seat *seat = &q->seats.all[i];
+        if (!vyi_load_pointer(&q->seats.sitters[i]))
             continue;
         if (vyi_load_acquire(&seat->inside))
             return true;
         if (vyi_seat_left(seat) &&
-            (!part || part == &v->partitions[vyi_load_relaxed(&seat->part)]))
+            (!part || part == &q->slots.partitions[vyi_load_relaxed(&seat->part)]))
             return true;
     }
     return false;
 }
 
-static void vyi_seats_reopen(vyre *v)
+static void vyi_seats_reopen(vyi_queue *q)
 {
-    vyi_store_release(&v->recall, vyi_load_relaxed(&v->recall) + 1);
+    vyi_store_release(&q->seats.recall, vyi_load_relaxed(&q->seats.recall) + 1);
 }
 
 /* Takes back what is reserved; nothing is until vyi_seats_reopen, nor soon after.
  * False: somebody else is at it.  If nobody is inside and nothing reserved, then
  * whoever comes sees `recall` before it takes a slot: its fence in
  * vyi_seat_refill and this one see to that.  Otherwise the fence is everybody's. */
-static bool vyi_seats_recall(vyre *v)
+static bool vyi_seats_recall(vyi_queue *q)
 {
-    const uint32_t before = vyi_load_relaxed(&v->recall);
+    const uint32_t before = vyi_load_relaxed(&q->seats.recall);
     if (vyi_recall_is_on(before) ||
-        vyi_compare_exchange(&v->recall, before, before + 1) != before)
+        vyi_compare_exchange(&q->seats.recall, before, before + 1) != before)
         return false;
     vyi_fence_full();
-    if (vyi_seats_have(v, NULL)) {
-        const uint32_t quarter = v->slots / 4;
+    if (vyi_seats_have(q, NULL)) {
+        const uint32_t quarter = q->slots.count / 4;
         vyi_fence_others();
         for (uint32_t i = 0; i < VYI_SEATS; i++) {
-            while (vyi_load_acquire(&v->seats[i].inside))
+            while (vyi_load_acquire(&q->seats.all[i].inside))
                 vyi_yield();
-            vyi_seat_give_back(v, &v->seats[i]);
+            vyi_seat_give_back(q, &q->seats.all[i]);
         }
-        vyi_store_relaxed(&v->rest, quarter > VYI_REST ? quarter : VYI_REST);
+        vyi_store_relaxed(&q->seats.rest, quarter > VYI_REST ? quarter : VYI_REST);
     }
     for (uint32_t i = 0; i < VYI_SEATS; i++)
-        vyi_store_relaxed(&v->seats[i].holds, 0);
-    vyi_store_relaxed(&v->holders, 0);
-    vyi_store_relaxed(&v->refused, 0);
+        vyi_store_relaxed(&q->seats.all[i].holds, 0);
+    vyi_store_relaxed(&q->seats.holders, 0);
+    vyi_store_relaxed(&q->seats.refused, 0);
     return true;
 }
 
@@ -430,80 +430,80 @@ static bool vyi_seats_recall(vyre *v)
 
 /* Whether a publisher that has found no slot should look again; `recall` is what it
  * was before.  False: none was held or reserved meanwhile, so all are in use. */
-static bool vyi_claim_again(vyre *v, const vyi_partition *part, uint32_t recall)
+static bool vyi_claim_again(vyi_queue *q, const vyi_partition *part, uint32_t recall)
 {
-    if (vyi_recall_is_on(recall) || vyi_load_acquire(&v->held)) {
+    if (vyi_recall_is_on(recall) || vyi_load_acquire(&q->slots.held)) {
         vyi_yield(); /* slots are held, for a moment, by the log or a recovery */
         return true;
     }
-    if (!vyi_seats_have(v, part))
-        return vyi_load_acquire(&v->recall) != recall;
-    if (vyi_seats_recall(v))
-        vyi_seats_reopen(v);
+    if (!vyi_seats_have(q, part))
+        return vyi_load_acquire(&q->seats.recall) != recall;
+    if (vyi_seats_recall(q))
+        vyi_seats_reopen(q);
     return true;
 }
 
 /* After a claim without a stash. */
-static void vyi_rest_less(vyre *v)
+static void vyi_rest_less(vyi_queue *q)
 {
-    const uint32_t rest = vyi_load_relaxed(&v->rest);
+    const uint32_t rest = vyi_load_relaxed(&q->seats.rest);
     if (rest && rest != VYI_REST_FOREVER)
-        vyi_store_relaxed(&v->rest, rest - 1);
-    if (vyi_load_relaxed(&v->refused) > VYI_REFUSALS && vyi_seats_recall(v))
-        vyi_seats_reopen(v);
+        vyi_store_relaxed(&q->seats.rest, rest - 1);
+    if (vyi_load_relaxed(&q->seats.refused) > VYI_REFUSALS && vyi_seats_recall(q))
+        vyi_seats_reopen(q);
 }
 
 /* A slot that is not from a stash. */
-static uint32_t vyi_shared_claim(vyre *v, bool wait, vyi_partition *part, uint32_t *slot)
+static uint32_t vyi_shared_claim(vyi_queue *q, bool wait, vyi_partition *part, uint32_t *slot)
 {
     uint32_t recall, mark;
     do {
-        recall = vyi_load_acquire(&v->recall);
-        mark = vyi_partition_claim(v, false, part, slot);
-    } while (!mark && wait && vyi_claim_again(v, part, recall));
+        recall = vyi_load_acquire(&q->seats.recall);
+        mark = vyi_partition_claim(q, false, part, slot);
+    } while (!mark && wait && vyi_claim_again(q, part, recall));
     if (mark) {
-        vyi_era_pass(v, part, *slot - part->first);
-        vyi_rest_less(v);
+        vyi_era_pass(q, part, *slot - part->first);
+        vyi_rest_less(q);
     }
     return mark;
 }
 
-VYI_API uint32_t vyi_work_claim(vyre *v, vyi_way *way, bool wait, const vyre_work *work,
+VYI_API uint32_t vyi_work_claim(vyi_queue *q, vyi_way *way, bool wait, const vyre_work *work,
                                 uint32_t *slot)
 {
-    vyi_partition *part = vyi_partition_of(v, work->priority);
+    vyi_partition *part = vyi_partition_of(q, work->priority);
     if (*way == VYI_WAY_ALONE)
-        return vyi_partition_claim(v, true, part, slot);
-    const uint32_t mark = vyi_seat_claim(v, part, slot);
+        return vyi_partition_claim(q, true, part, slot);
+    const uint32_t mark = vyi_seat_claim(q, part, slot);
     if (mark)
         return mark;
     *way = VYI_WAY_SHARED;
-    return vyi_shared_claim(v, wait, part, slot);
+    return vyi_shared_claim(q, wait, part, slot);
 }
 
 /* --- holding all ---------------------------------------------------------- */
 
-static inline bool vyi_slot_is_pending(const vyre *v, uint32_t slot, uint32_t mark)
+static inline bool vyi_slot_is_pending(const vyi_queue *q, uint32_t slot, uint32_t mark)
 {
-    return vyi_mark_phase(mark) == VYI_PHASE_FLIGHT && !vyi_slot_outcome(v, slot);
+    return vyi_mark_phase(mark) == VYI_PHASE_FLIGHT && !vyi_slot_outcome(q, slot);
 }
 
-static bool vyi_slots_hold(vyre *v, bool alone, bool force)
+static bool vyi_slots_hold(vyi_queue *q, bool alone, bool force)
 {
-    vyi_store_release(&v->held, 1);
-    for (uint32_t slot = 0; slot < v->slots; slot++) {
+    vyi_store_release(&q->slots.held, 1);
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
         for (;;) {
-            const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+            const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
             const bool busy = vyi_mark_phase(mark) == VYI_PHASE_BUSY;
-            if ((busy || vyi_slot_is_pending(v, slot, mark)) && !force) {
+            if ((busy || vyi_slot_is_pending(q, slot, mark)) && !force) {
                 while (slot-- > 0)
-                    vyi_store_release(&v->marks[slot], v->kept[slot]);
-                vyi_store_release(&v->held, 0);
+                    vyi_store_release(&q->slots.marks[slot], q->slots.kept[slot]);
+                vyi_store_release(&q->slots.held, 0);
                 return false;
             }
-            vyi_store_release(&v->kept[slot], mark); /* before BUSY: for vyi_mark_unheld */
+            vyi_store_release(&q->slots.kept[slot], mark); /* before BUSY: for vyi_mark_unheld */
             if (!busy &&
-                vyi_mark_move(v, alone, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+                vyi_mark_move(q, alone, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
                 break;
             vyi_yield();
         }
@@ -512,10 +512,10 @@ static bool vyi_slots_hold(vyre *v, bool alone, bool force)
 }
 
 /* No work is in flight; what is BUSY may be reserved only. */
-static bool vyi_slots_rest(const vyre *v)
+static bool vyi_slots_rest(const vyi_queue *q)
 {
-    for (uint32_t slot = 0; slot < v->slots; slot++) {
-        if (vyi_slot_is_pending(v, slot, vyi_load_acquire(&v->marks[slot])))
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
+        if (vyi_slot_is_pending(q, slot, vyi_load_acquire(&q->slots.marks[slot])))
             return false;
     }
     return true;
@@ -523,42 +523,42 @@ static bool vyi_slots_rest(const vyre *v)
 
 /* Nothing is reserved from before the first slot is held until after the last
  * one is put back. */
-VYI_API bool vyi_engine_hold(vyre *v, bool force)
+VYI_API bool vyi_queue_hold(vyi_queue *q, bool force)
 {
-    if (!force && !vyi_slots_rest(v))
+    if (!force && !vyi_slots_rest(q))
         return false;
-    while (!vyi_seats_recall(v))
+    while (!vyi_seats_recall(q))
         vyi_yield();
-    const bool alone = vyi_alone_enter(v);
-    const bool held = vyi_slots_hold(v, alone, force);
-    vyi_alone_leave(v, alone);
+    const bool alone = vyi_alone_enter(q);
+    const bool held = vyi_slots_hold(q, alone, force);
+    vyi_alone_leave(q, alone);
     if (!held)
-        vyi_seats_reopen(v);
+        vyi_seats_reopen(q);
     return held;
 }
 
-VYI_API void vyi_engine_unhold(vyre *v)
+VYI_API void vyi_queue_unhold(vyi_queue *q)
 {
-    for (uint32_t slot = 0; slot < v->slots; slot++)
-        vyi_store_release(&v->marks[slot], v->kept[slot]);
-    vyi_store_release(&v->held, 0);
-    vyi_seats_reopen(v);
+    for (uint32_t slot = 0; slot < q->slots.count; slot++)
+        vyi_store_release(&q->slots.marks[slot], q->slots.kept[slot]);
+    vyi_store_release(&q->slots.held, 0);
+    vyi_seats_reopen(q);
 }
 
-VYI_API uint32_t vyi_engine_pending(const vyre *v)
+VYI_API uint32_t vyi_queue_pending(const vyi_queue *q)
 {
     uint32_t count = 0;
-    for (uint32_t slot = 0; slot < v->slots; slot++)
-        count += vyi_slot_is_pending(v, slot, vyi_load_acquire(&v->marks[slot]));
+    for (uint32_t slot = 0; slot < q->slots.count; slot++)
+        count += vyi_slot_is_pending(q, slot, vyi_load_acquire(&q->slots.marks[slot]));
     return count;
 }
 
-VYI_API uint32_t vyi_engine_waiting(const vyre *v)
+VYI_API uint32_t vyi_queue_waiting(const vyi_queue *q)
 {
     uint32_t which = 0;
-    for (uint32_t slot = 0; slot < v->slots; slot++) {
-        const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
-        if (vyi_slot_is_pending(v, slot, mark))
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
+        const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+        if (vyi_slot_is_pending(q, slot, mark))
             which = (which + slot + mark + 1) * 0x9e3779b1u | 1u;
     }
     return which;

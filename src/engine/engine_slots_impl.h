@@ -8,7 +8,7 @@
 #ifndef VYI_ENGINE_SLOTS_IMPL_H
 #define VYI_ENGINE_SLOTS_IMPL_H
 
-#include "engine/engine_impl.h"
+#include "engine/queue_impl.h"
 
 VYI_EXTERN_C_BEGIN
 
@@ -50,63 +50,64 @@ static inline vyre_ticket vyi_ticket_of(uint32_t slot, uint32_t mark)
 /* --- one thread alone ---------------------------------------------------- */
 
 /* Whether the handle is the thread `me`'s own from now on, and entered. */
-VYI_API bool vyi_alone_decide(vyre *v, uintptr_t me);
+VYI_API bool vyi_alone_decide(vyi_queue *q, uintptr_t me);
 
-static inline uintptr_t vyi_alone_who(const vyre *v)
+static inline uintptr_t vyi_alone_who(const vyi_queue *q)
 {
-    return (uintptr_t)vyi_load_pointer(&v->alone);
+    return (uintptr_t)vyi_load_pointer(&q->lone.thread);
 }
 
 /* True: the slots are the caller's until it leaves.  It must not wait for
  * anybody meanwhile, nor enter again. */
-static inline bool vyi_alone_enter(vyre *v)
+static inline bool vyi_alone_enter(vyi_queue *q)
 {
     const uintptr_t me = vyi_thread_id();
-    if (vyi_alone_who(v) == me) {
-        vyi_store_relaxed(&v->inside, 1);
+    if (vyi_alone_who(q) == me) {
+        vyi_store_relaxed(&q->lone.inside, 1);
         vyi_fence_compiler();
-        if (vyi_alone_who(v) == me)
+        if (vyi_alone_who(q) == me)
             return true;
-        vyi_store_release(&v->inside, 0);
+        vyi_store_release(&q->lone.inside, 0);
     }
-    return vyi_alone_who(v) != VYI_ALONE_SHARED && vyi_alone_decide(v, me);
+    return vyi_alone_who(q) != VYI_ALONE_SHARED && vyi_alone_decide(q, me);
 }
 
-static inline void vyi_alone_leave(vyre *v, bool alone)
+static inline void vyi_alone_leave(vyi_queue *q, bool alone)
 {
     if (alone)
-        vyi_store_release(&v->inside, 0);
+        vyi_store_release(&q->lone.inside, 0);
 }
 
 /* --- marks and mirror words ------------------------------------------------ */
 
 /* The mark's move, if it still is what it was. */
-static inline bool vyi_mark_move(vyre *v, bool alone, uint32_t slot, uint32_t from, uint32_t to)
+static inline bool vyi_mark_move(vyi_queue *q, bool alone, uint32_t slot, uint32_t from,
+                                 uint32_t to)
 {
     if (!alone)
-        return vyi_compare_exchange(&v->marks[slot], from, to) == from;
-    if (vyi_load_relaxed(&v->marks[slot]) != from)
+        return vyi_compare_exchange(&q->slots.marks[slot], from, to) == from;
+    if (vyi_load_relaxed(&q->slots.marks[slot]) != from)
         return false;
-    vyi_store_release(&v->marks[slot], to);
+    vyi_store_release(&q->slots.marks[slot], to);
     return true;
 }
 
 /* How the slot ended, or 0.  Pairs with the kernel's release of the word, and
  * with the publisher's that cleared it. */
-static inline uint32_t vyi_slot_outcome(const vyre *v, uint32_t slot)
+static inline uint32_t vyi_slot_outcome(const vyi_queue *q, uint32_t slot)
 {
-    const vyi_device *d = vyi_engine_device(v);
-    return vyi_le32(vyi_load_acquire(vyi_engine_words(d, v->mirror_index) + slot));
+    const vyi_device *d = vyi_queue_device(q);
+    return vyi_le32(vyi_load_acquire(vyi_device_words(d, q->slots.mirror) + slot));
 }
 
 /* The mirror word of a slot whose end has been seen, ahead of its next work. */
-static inline void vyi_slot_clear(vyre *v, bool alone, uint32_t slot)
+static inline void vyi_slot_clear(vyi_queue *q, bool alone, uint32_t slot)
 {
-    const vyi_device *d = vyi_engine_device(v);
+    const vyi_device *d = vyi_queue_device(q);
     if (!alone || !d->whole_lines)
         return;
-    vyi_store_release(vyi_engine_words(d, v->mirror_index) + slot, 0);
-    v->cleared[slot] = v->fences;
+    vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot, 0);
+    q->lone.cleared[slot] = q->lone.fences;
 }
 
 /* --- taking slots -------------------------------------------------------- */
@@ -139,13 +140,13 @@ static inline uint32_t vyi_priority_level(vyre_priority priority)
     return levels[priority];
 }
 
-static inline vyi_partition *vyi_partition_of(vyre *v, vyre_priority priority)
+static inline vyi_partition *vyi_partition_of(vyi_queue *q, vyre_priority priority)
 {
-    vyi_partition *part = &v->partitions[0];
-    if (v->partition_count > 1) {
-        part = &v->partitions[vyi_priority_level(priority)];
+    vyi_partition *part = &q->slots.partitions[0];
+    if (q->slots.partition_count > 1) {
+        part = &q->slots.partitions[vyi_priority_level(priority)];
         if (part->count == 0) /* a ring of less than five slots has NORMAL ones only */
-            part = &v->partitions[vyi_priority_level(VYRE_PRIORITY_NORMAL)];
+            part = &q->slots.partitions[vyi_priority_level(VYRE_PRIORITY_NORMAL)];
     }
     return part;
 }
@@ -165,28 +166,28 @@ static inline void vyi_batch_add(vyi_batch *b, uint32_t slot, uint32_t mark)
 }
 
 /* Those of the next `count` places that are free; one addition reserves all. */
-VYI_API void vyi_batch_claim_run(vyre *v, bool alone, vyi_partition *part, vyi_batch *b,
+VYI_API void vyi_batch_claim_run(vyi_queue *q, bool alone, vyi_partition *part, vyi_batch *b,
                                  uint32_t count);
 
 /* What the caller's stash has, for a batch of at most `count`: a thread's works
  * keep to the cursor's order. */
-VYI_API void vyi_seat_empty(vyre *v, vyi_batch *b, uint32_t count);
+VYI_API void vyi_seat_empty(vyi_queue *q, vyi_batch *b, uint32_t count);
 
 /* A slot for the work: its BUSY mark, or 0 if none is free.  With `wait` it
  * waits for somebody who has all slots for a moment: the caller has none. */
-VYI_API uint32_t vyi_work_claim(vyre *v, vyi_way *way, bool wait, const vyre_work *work,
+VYI_API uint32_t vyi_work_claim(vyi_queue *q, vyi_way *way, bool wait, const vyre_work *work,
                                 uint32_t *slot);
 
 /* --- what a handle says --------------------------------------------------- */
 
 /* VYRE_E_DEVICE_LOST, and how, unless somebody holds the lock just now. */
-VYI_API vyre_status vyi_engine_gone(const vyre *v, const char *what, vyre_error *err);
-VYI_API vyre_status vyi_engine_refuses(const vyre *v, uint32_t state, vyre_error *err);
+VYI_API vyre_status vyi_queue_gone(const vyi_queue *q, const char *what, vyre_error *err);
+VYI_API vyre_status vyi_queue_refuses(const vyi_queue *q, uint32_t state, vyre_error *err);
 
-static inline vyre_status vyi_engine_takes_work(const vyre *v, vyre_error *err)
+static inline vyre_status vyi_queue_takes_work(const vyi_queue *q, vyre_error *err)
 {
-    const uint32_t state = vyi_load_acquire(&v->state);
-    return state < VYI_STATE_SHUT ? VYRE_OK : vyi_engine_refuses(v, state, err);
+    const uint32_t state = vyi_load_acquire(&q->state);
+    return state < VYI_STATE_SHUT ? VYRE_OK : vyi_queue_refuses(q, state, err);
 }
 
 VYI_EXTERN_C_END

@@ -8,9 +8,9 @@
 
 /* --- outcomes ------------------------------------------------------------ */
 
-VYI_API vyre_status vyi_ticket_history(vyre *v, vyre_ticket t, uint32_t *code)
+VYI_API vyre_status vyi_ticket_history(vyi_queue *q, vyre_ticket t, uint32_t *code)
 {
-    vyi_trouble *trouble = &v->trouble[t.slot];
+    vyi_trouble *trouble = &q->slots.trouble[t.slot];
     const uint32_t generation = vyi_load_acquire(&trouble->generation);
     const uint32_t found = vyi_load_acquire(&trouble->code);
     const bool stable = vyi_load_acquire(&trouble->generation) == generation;
@@ -30,51 +30,51 @@ VYI_API vyre_status vyi_ticket_history(vyre *v, vyre_ticket t, uint32_t *code)
 /* Records an end that was seen, so that a recovery knows of it. `told`: so does
  * the program.  False when the mark has changed meanwhile: then what was seen may
  * be the end of something else. */
-static bool vyi_ticket_seen(vyre *v, bool alone, vyre_ticket t, uint32_t mark, uint32_t outcome,
-                            bool told)
+static bool vyi_ticket_seen(vyi_queue *q, bool alone, vyre_ticket t, uint32_t mark,
+                            uint32_t outcome, bool told)
 {
-    vyi_slot_clear(v, alone, t.slot);
+    vyi_slot_clear(q, alone, t.slot);
     if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
-        return vyi_mark_move(v, alone, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_FREE));
-    if (!vyi_mark_move(v, alone, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+        return vyi_mark_move(q, alone, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_FREE));
+    if (!vyi_mark_move(q, alone, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
         return false;
-    vyi_slot_trouble(v, t.slot, t.generation, VYI_MIRROR_FAULT(outcome), told);
-    vyi_store_release(&v->marks[t.slot], vyi_mark_with(mark, VYI_PHASE_FREE));
+    vyi_slot_trouble(q, t.slot, t.generation, VYI_MIRROR_FAULT(outcome), told);
+    vyi_store_release(&q->slots.marks[t.slot], vyi_mark_with(mark, VYI_PHASE_FREE));
     return true;
 }
 
 /* The slot's mark; while all are held, what it was before if its end had been
  * seen by then.  A recovery may have counted its generation on. */
-static uint32_t vyi_mark_unheld(const vyre *v, uint32_t slot)
+static uint32_t vyi_mark_unheld(const vyi_queue *q, uint32_t slot)
 {
-    const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
-    if (vyi_mark_phase(mark) != VYI_PHASE_BUSY || !vyi_load_acquire(&v->held))
+    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+    if (vyi_mark_phase(mark) != VYI_PHASE_BUSY || !vyi_load_acquire(&q->slots.held))
         return mark;
-    const uint32_t kept = vyi_load_acquire(&v->kept[slot]);
+    const uint32_t kept = vyi_load_acquire(&q->slots.kept[slot]);
     const uint32_t age =
         (vyi_mark_generation(kept) - vyi_mark_generation(mark)) & VYI_GENERATION_MASK;
     return vyi_mark_phase(kept) == VYI_PHASE_FREE && age <= 1 ? kept : mark;
 }
 
-static vyre_status vyi_slot_look(vyre *v, bool alone, vyre_ticket t, uint32_t *code)
+static vyre_status vyi_slot_look(vyi_queue *q, bool alone, vyre_ticket t, uint32_t *code)
 {
-    if (t.slot >= v->slots || t.generation == 0 || t.generation > VYI_GENERATION_MASK)
+    if (t.slot >= q->slots.count || t.generation == 0 || t.generation > VYI_GENERATION_MASK)
         return VYRE_E_TICKET;
     for (;;) {
-        const uint32_t mark = vyi_mark_unheld(v, t.slot);
+        const uint32_t mark = vyi_mark_unheld(q, t.slot);
         const uint32_t age =
             (vyi_mark_generation(mark) - t.generation) & VYI_GENERATION_MASK;
         if (age >= VYI_GENERATION_HALF)
             return VYRE_E_TICKET;
         if (age != 0 || vyi_mark_phase(mark) == VYI_PHASE_FREE)
-            return vyi_ticket_history(v, t, code);
+            return vyi_ticket_history(q, t, code);
         if (vyi_mark_phase(mark) == VYI_PHASE_BUSY)
             return VYRE_PENDING; /* nobody has been told of an end; a recovery may run it again */
 
-        const uint32_t outcome = vyi_slot_outcome(v, t.slot);
-        if (outcome == 0 && vyi_load_acquire(&v->marks[t.slot]) == mark)
+        const uint32_t outcome = vyi_slot_outcome(q, t.slot);
+        if (outcome == 0 && vyi_load_acquire(&q->slots.marks[t.slot]) == mark)
             return VYRE_PENDING;
-        if (outcome == 0 || !vyi_ticket_seen(v, alone, t, mark, outcome, true))
+        if (outcome == 0 || !vyi_ticket_seen(q, alone, t, mark, outcome, true))
             continue; /* the outcome may be another generation's, or another device's */
         if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
             return VYRE_OK;
@@ -83,11 +83,11 @@ static vyre_status vyi_slot_look(vyre *v, bool alone, vyre_ticket t, uint32_t *c
     }
 }
 
-VYI_API vyre_status vyi_ticket_look(vyre *v, vyre_ticket t, uint32_t *code)
+VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code)
 {
-    const bool alone = vyi_alone_enter(v);
-    const vyre_status status = vyi_slot_look(v, alone, t, code);
-    vyi_alone_leave(v, alone);
+    const bool alone = vyi_alone_enter(q);
+    const vyre_status status = vyi_slot_look(q, alone, t, code);
+    vyi_alone_leave(q, alone);
     return status;
 }
 
@@ -126,11 +126,12 @@ VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t)
     uint32_t code = 0;
     if (!v)
         return VYRE_E_ARGUMENT;
-    vyre_status status = vyi_ticket_look(v, t, &code);
+    vyi_queue *q = &v->queue;
+    vyre_status status = vyi_ticket_look(q, t, &code);
     if (status != VYRE_PENDING)
         return status;
-    vyi_engine_nudge(v, VYI_EFFORT_LOOK, NULL);
-    return vyi_ticket_look(v, t, &code);
+    vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
+    return vyi_ticket_look(q, t, &code);
 }
 
 /* --- waiting ------------------------------------------------------------- */
@@ -148,36 +149,36 @@ VYI_API vyi_pace vyi_pace_begin(uint64_t timeout_ns)
     return pace;
 }
 
-VYI_API vyre_status vyi_pace_turn(vyre *v, vyi_pace *pace, vyre_error *err)
+VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err)
 {
     if (pace->turn++ % VYI_PACE_SPINS != 0) {
         vyi_pause();
         return VYRE_OK;
     }
-    vyre_status status = vyi_engine_nudge(v, VYI_EFFORT_WORK, err);
+    vyre_status status = vyi_queue_nudge(q, VYI_EFFORT_WORK, err);
     if (status == VYRE_OK)
-        status = vyi_engine_takes_work(v, err);
+        status = vyi_queue_takes_work(q, err);
     if (status < 0)
         return status;
     const uint64_t now = vyi_now();
     if (now >= pace->deadline)
         return VYRE_TIMEOUT;
-    if (now - pace->begin > VYI_PACE_SLEEP_NS && !vyi_engine_device(v)->pumped)
+    if (now - pace->begin > VYI_PACE_SLEEP_NS && !vyi_queue_device(q)->pumped)
         vyi_sleep(50000);
     else if (now - pace->begin > VYI_PACE_YIELD_NS)
         vyi_yield();
     return VYRE_OK;
 }
 
-static vyre_status vyi_ticket_wait(vyre *v, vyre_ticket t, vyi_pace *pace, uint32_t *code,
+static vyre_status vyi_ticket_wait(vyi_queue *q, vyre_ticket t, vyi_pace *pace, uint32_t *code,
                                    vyre_error *err)
 {
     vyre_status status;
-    while ((status = vyi_ticket_look(v, t, code)) == VYRE_PENDING) {
-        const vyre_status turn = vyi_pace_turn(v, pace, err);
+    while ((status = vyi_ticket_look(q, t, code)) == VYRE_PENDING) {
+        const vyre_status turn = vyi_pace_turn(q, pace, err);
         if (turn == VYRE_OK)
             continue;
-        status = vyi_ticket_look(v, t, code);
+        status = vyi_ticket_look(q, t, code);
         return status == VYRE_PENDING ? turn : status;
     }
     return status;
@@ -188,10 +189,10 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
     uint32_t code = 0;
-    vyre_status status = vyi_ticket_look(v, t, &code);
+    vyre_status status = vyi_ticket_look(&v->queue, t, &code);
     if (status == VYRE_PENDING) {
         vyi_pace pace = vyi_pace_begin(timeout_ns);
-        status = vyi_ticket_wait(v, t, &pace, &code, err);
+        status = vyi_ticket_wait(&v->queue, t, &pace, &code, err);
     }
     return vyi_ticket_explain(err, status, t, code);
 }
@@ -199,13 +200,13 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
 /* The slot's mark, once no recovery holds it: its work may go on afterwards.
  * Marks are put back before `held` is cleared, and are looked at again after it
  * was seen clear: what still is BUSY then is a publisher's. */
-static uint32_t vyi_slot_mark(const vyre *v, uint32_t slot)
+static uint32_t vyi_slot_mark(const vyi_queue *q, uint32_t slot)
 {
     for (;;) {
-        const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+        const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
         if (vyi_mark_phase(mark) != VYI_PHASE_BUSY)
             return mark;
-        if (!vyi_load_acquire(&v->held) && vyi_load_acquire(&v->marks[slot]) == mark)
+        if (!vyi_load_acquire(&q->slots.held) && vyi_load_acquire(&q->slots.marks[slot]) == mark)
             return mark;
         vyi_yield();
     }
@@ -213,32 +214,32 @@ static uint32_t vyi_slot_mark(const vyre *v, uint32_t slot)
 
 /* Waits until the slot's work of this generation has ended, and tells nobody
  * how. */
-static vyre_status vyi_slot_drain(vyre *v, uint32_t slot, uint32_t generation, vyi_pace *pace,
+static vyre_status vyi_slot_drain(vyi_queue *q, uint32_t slot, uint32_t generation, vyi_pace *pace,
                                   vyre_error *err)
 {
     for (;;) {
-        const uint32_t mark = vyi_load_acquire(&v->marks[slot]);
+        const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
         if (vyi_mark_generation(mark) != generation || vyi_mark_phase(mark) == VYI_PHASE_FREE)
             return VYRE_OK;
-        const uint32_t outcome = vyi_slot_outcome(v, slot);
+        const uint32_t outcome = vyi_slot_outcome(q, slot);
         if (outcome && vyi_mark_phase(mark) == VYI_PHASE_FLIGHT) {
-            const bool alone = vyi_alone_enter(v);
-            (void)vyi_ticket_seen(v, alone, vyi_ticket_of(slot, mark), mark, outcome, false);
-            vyi_alone_leave(v, alone);
+            const bool alone = vyi_alone_enter(q);
+            (void)vyi_ticket_seen(q, alone, vyi_ticket_of(slot, mark), mark, outcome, false);
+            vyi_alone_leave(q, alone);
             continue;
         }
-        const vyre_status status = vyi_pace_turn(v, pace, err);
-        if (status != VYRE_OK && !vyi_slot_outcome(v, slot))
+        const vyre_status status = vyi_pace_turn(q, pace, err);
+        if (status != VYRE_OK && !vyi_slot_outcome(q, slot))
             return status;
     }
 }
 
 /* What the program has not been told yet of works that did not end well. */
-static vyre_status vyi_drain_explain(vyre *v, vyre_error *err)
+static vyre_status vyi_drain_explain(vyi_queue *q, vyre_error *err)
 {
     uint32_t faults = 0, lost = 0, first = 0, first_code = 0;
-    for (uint32_t slot = 0; slot < v->slots; slot++) {
-        vyi_trouble *trouble = &v->trouble[slot];
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
+        vyi_trouble *trouble = &q->slots.trouble[slot];
         const uint32_t untold = vyi_load_acquire(&trouble->untold);
         const uint32_t code = vyi_load_acquire(&trouble->code);
         if (!untold || vyi_compare_exchange(&trouble->untold, untold, 0) != untold)
@@ -250,8 +251,8 @@ static vyre_status vyi_drain_explain(vyre *v, vyre_error *err)
         faults += code != VYI_TROUBLE_LOST;
         lost += code == VYI_TROUBLE_LOST;
     }
-    uint32_t more = vyi_load_acquire(&v->untold);
-    if (vyi_compare_exchange(&v->untold, more, 0) != more)
+    uint32_t more = vyi_load_acquire(&q->slots.untold);
+    if (vyi_compare_exchange(&q->slots.untold, more, 0) != more)
         more = 0; /* of another drain; or one more by now, for the next drain */
     if (faults + lost == 0 && more == 0)
         return VYRE_OK;
@@ -270,23 +271,24 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
 {
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    vyi_queue *q = &v->queue;
     vyi_pace pace = vyi_pace_begin(timeout_ns);
-    for (uint32_t slot = 0; slot < v->slots; slot++) {
-        const uint32_t mark = vyi_slot_mark(v, slot);
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
+        const uint32_t mark = vyi_slot_mark(q, slot);
         if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
             continue;
-        const vyre_status status = vyi_slot_drain(v, slot, vyi_mark_generation(mark), &pace, err);
+        const vyre_status status = vyi_slot_drain(q, slot, vyi_mark_generation(mark), &pace, err);
         if (status == VYRE_TIMEOUT)
-            return vyi_fail(err, status, vyi_engine_pending(v),
+            return vyi_fail(err, status, vyi_queue_pending(q),
                             "Drain again, or longer; vyre_query tells what runs.",
-                            "%u works have not ended in time", vyi_engine_pending(v));
+                            "%u works have not ended in time", vyi_queue_pending(q));
         if (status != VYRE_OK)
             return status;
     }
     vyi_mutex_lock(&v->lock);
-    vyi_engine_deliver_log(v);
+    vyi_queue_deliver_log(q);
     vyi_mutex_unlock(&v->lock);
-    return vyi_drain_explain(v, err);
+    return vyi_drain_explain(q, err);
 }
 
 VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre_error *err)
@@ -294,20 +296,21 @@ VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre
     if (!v || !args)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and room for 12 words.",
                         "%s is NULL", v ? "args" : "the handle");
+    vyi_queue *q = &v->queue;
     uint32_t code = 0, words[VYRE_MAX_ARGS];
-    const vyre_status status = vyi_ticket_look(v, t, &code);
+    const vyre_status status = vyi_ticket_look(q, t, &code);
     if (status != VYRE_OK)
         return vyi_ticket_explain(err, status, t, code);
 
-    const vyi_device *d = vyi_engine_device(v);
-    const uint32_t *at = vyi_engine_words(d, VYI_ROLE_RING) +
+    const vyi_device *d = vyi_queue_device(q);
+    const uint32_t *at = vyi_device_words(d, VYI_ROLE_RING) +
                          (size_t)t.slot * VYRE_SLOT_WORDS + VYRE_SLOT_ARGS;
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
         words[i] = vyi_le32(vyi_load_acquire(at + i));
     /* In this order: a recovery counts generations on before it ends the state. */
-    if (vyi_load_acquire(&v->state) == VYI_STATE_LOST)
-        return vyi_engine_gone(v, "no result can be read", err);
-    if (vyi_mark_generation(vyi_load_acquire(&v->marks[t.slot])) != t.generation)
+    if (vyi_load_acquire(&q->state) == VYI_STATE_LOST)
+        return vyi_queue_gone(q, "no result can be read", err);
+    if (vyi_mark_generation(vyi_load_acquire(&q->slots.marks[t.slot])) != t.generation)
         return vyi_ticket_explain(err, VYRE_E_STALE, t, 0);
     memcpy(args, words, sizeof words);
     return VYRE_OK;

@@ -1,0 +1,312 @@
+/* ==========================================================================
+ * queue: one device, its slots, and the chain of leases that serves them
+ *
+ * Private.  A handle is a description, programs, locks and a queue.  What
+ * concerns one device takes the queue; what concerns the program's wishes takes
+ * the handle.
+ *
+ * Words that threads share without the lock, by who writes and who reads:
+ *
+ *     state    the lock's holder stores with release; publishers and waiters load
+ *              with acquire, and see what led to it (the loss, the device)
+ *     marks    moved by compare-and-swap; what its owner wrote into the slot
+ *              goes before the release that ends BUSY, and is seen by the acquire
+ *              of whoever reads the new mark
+ *     held     set before the first mark becomes BUSY, cleared after the last one
+ *              is put back
+ *     recall   a lock, taken by compare-and-swap: while it is odd no thread
+ *              touches the stash of its seat; each release makes it a new number
+ *     sitters  stored with release under `turning`, from 0, and never changed
+ *     kept     the holder's; written before the slot is BUSY, for vyi_mark_unheld
+ *     device   stored by a recovery while all slots are held, so that no
+ *              publisher writes to the old one
+ *     mirror   the device stores with release; its acquire makes results visible
+ *     cursor, drive_at   order nothing
+ * ======================================================================= */
+#ifndef VYI_QUEUE_IMPL_H
+#define VYI_QUEUE_IMPL_H
+
+#include "engine/engine_impl.h"
+
+VYI_EXTERN_C_BEGIN
+
+/* --- slots --------------------------------------------------------------- */
+
+/* Whose turn a slot is, in one word: generation << 3 | epoch << 2 | phase.
+ *
+ *     FREE   nobody's: never used, or its end has been seen
+ *     BUSY   of the host thread that moved it here, until it moves it on
+ *     FLIGHT published; it has ended as soon as its mirror word is not 0
+ *
+ * A publisher takes a slot from FREE, or FLIGHT and ended, to BUSY with the
+ * next generation; whoever sees an end may move FLIGHT to FREE. Recovery flips
+ * the epoch, so that a move that was decided on an older device fails. */
+#define VYI_PHASE_FREE      0u
+#define VYI_PHASE_BUSY      1u
+#define VYI_PHASE_FLIGHT    2u
+#define VYI_PHASE_MASK      3u
+#define VYI_MARK_EPOCH      4u
+#define VYI_GENERATION_BIT  3u
+#define VYI_GENERATION_MASK 0x1fffffffu
+#define VYI_GENERATION_HALF 0x10000000u
+
+/* How a slot's last trouble ended, kept when the slot is used again.  Ends
+ * without trouble leave no trace. */
+typedef struct vyi_trouble {
+    uint32_t generation; /* 0: none so far */
+    uint32_t code;       /* vyre_fault, or: */
+    uint32_t untold;     /* the generation, until somebody is told; 0: all is told */
+} vyi_trouble;
+#define VYI_TROUBLE_LOST 0xffffffffu
+
+#define VYI_CACHE_LINE 64u
+
+/* Slots that one priority may use; without priorities there is one for all.
+ * The padding keeps the cursors, which publishers add to, on cache lines of
+ * their own. */
+typedef struct vyi_partition {
+    uint32_t first, count;
+    uint32_t cursor;
+    uint32_t padding[29];
+} vyi_partition;
+
+/* The arrays have a word, or a struct, for each slot. */
+typedef struct vyi_slots {
+    vyi_partition partitions[VYRE_PRIORITY_LEVELS];
+    uint32_t     held;    /* every slot is BUSY for a moment */
+    uint32_t     untold;  /* troubles that were replaced before anybody was told */
+    /* Constant once the handle is open. */
+    uint32_t     count, partition_count;
+    uint32_t     mirror;  /* index of that buffer */
+    uint32_t    *marks;
+    uint32_t    *kept;    /* marks, while they are held */
+    vyi_trouble *trouble;
+    vyre_work   *record;  /* for a rerun; NULL without */
+} vyi_slots;
+
+/* --- who publishes (engine_slots.c) --------------------------------------- */
+
+/* One thread alone. */
+typedef struct vyi_lone {
+    void     *thread;     /* its id, or a VYI_ALONE_ value */
+    uint32_t  inside;     /* it is at the slots now */
+    uint32_t  turning;    /* somebody changes `thread` */
+    uint32_t  fences;     /* it has made, and one */
+    uint32_t *cleared;    /* of each slot: `fences` when its mirror word was cleared */
+} vyi_lone;
+
+#define VYI_ALONE_NOBODY 0u /* the next thread is the one */
+#define VYI_ALONE_ENDING 1u /* another thread has come, and waits for the first to step aside */
+#define VYI_ALONE_SHARED 2u /* for good: marks are moved by compare-and-swap */
+
+/* Where a thread that publishes among others keeps slots that it has made BUSY
+ * ahead of its works.  Each word is written by the seat's thread while it is
+ * `inside`, and by whoever recalls while it is not.  The size keeps what two
+ * threads write on cache lines of their own. */
+#define VYI_STASH 64u
+typedef struct vyi_seat {
+    uint32_t inside;      /* its thread is at it now */
+    uint32_t holds;       /* it is one of the few that may have a stash */
+    uint32_t part;        /* partition of all slots in the stash */
+    uint32_t next, count; /* the stash: slots[next] .. slots[count - 1] */
+    uint32_t era;         /* of the partition when it was filled */
+    uint32_t pause;       /* claims until it is filled again */
+    uint32_t slots[VYI_STASH];
+    uint32_t padding[17];
+} vyi_seat;
+
+#define VYI_SEATS        64u /* more threads than that publish without */
+#define VYI_SEAT_TRIES   8u  /* seats that a thread may have */
+#define VYI_HOLDERS      8u
+#define VYI_RESERVE_PART 32u /* of a partition, that one seat may reserve */
+#define VYI_REST_FOREVER 0xffffffffu
+#define VYI_REST         64u
+#define VYI_REFUSALS     1024u /* to a recall, so that the seats of quiet threads serve others */
+
+typedef struct vyi_seats {
+    uint32_t  recall;     /* odd: somebody takes back what is reserved, or holds all slots */
+    uint32_t  rest;       /* claims until slots may be reserved again, or VYI_REST_FOREVER */
+    uint32_t  holders;    /* seats that may have a stash */
+    uint32_t  refused;    /* claims, about, of those that wanted one as well */
+    uint32_t  eras[VYRE_PRIORITY_LEVELS]; /* of partitions: eighths gone through */
+    uint32_t  reserves[VYRE_PRIORITY_LEVELS]; /* slots that a seat takes at a time; 0: none */
+    void     *sitters[VYI_SEATS]; /* thread ids */
+    vyi_seat  all[VYI_SEATS];
+} vyi_seats;
+
+/* --- the queue ------------------------------------------------------------ */
+
+typedef enum vyi_run_state {
+    VYI_STATE_IDLE = 0,
+    VYI_STATE_RUNNING = 1,
+    VYI_STATE_STOPPING = 2, /* a stop timed out: launches are still in flight */
+    VYI_STATE_SHUT = 3,     /* by the opcode */
+    VYI_STATE_LOST = 4
+} vyi_run_state;
+
+/* The chain of leases; under the handle's lock. */
+typedef struct vyi_chain {
+    uint64_t launched, completed; /* launches of any kind on this device */
+    uint64_t leases, passes;      /* of all devices so far */
+    uint64_t since;               /* when the oldest launch in flight can have begun */
+    uint64_t lease_ns, least_ns;  /* as last seen; a lease takes as long at least, 0: unknown */
+    uint32_t rounds;
+    uint32_t before, after;       /* which works were pending when the last pass began, and ended */
+    uint64_t retry_at;            /* when a pass is worth while though nothing is new */
+} vyi_chain;
+
+/* Rounds of the first lease. */
+#define VYI_LEASE_ROUNDS 1024u
+
+/* Devices that were lost; under the handle's lock. */
+typedef struct vyi_loss {
+    vyre_error how;         /* of the last one */
+    bool       was_running; /* when it was lost */
+    bool       mended;      /* once, without being asked */
+    uint32_t   count;       /* of the replaced */
+    void      *retired;     /* of void *: the replaced, whose mappings may still be looked at */
+    uint32_t   retired_capacity;
+} vyi_loss;
+
+#define VYI_LOOK_EVERY 64u /* slots, a power of two */
+
+typedef struct vyi_queue {
+    vyi_slots slots;
+    vyre     *v;         /* the handle */
+    void     *device;    /* vyi_device */
+    uint32_t  state;     /* vyi_run_state; written under the lock */
+    uint32_t  drive_at;  /* microseconds, wrapping: when a look at the device is due */
+    uint32_t  aborted;   /* slots may have been left CLAIMED; written under the lock */
+    /* Constant once the handle is open. */
+    vyre_mode mode;
+    uint32_t  look_mask; /* who publishes into a slot that has none of these bits nudges */
+    bool      lives;     /* a kernel serves what is published between two calls */
+    bool      wide;      /* lines are composed in one register */
+    vyi_lone  lone;
+    vyi_seats seats;
+    vyi_chain chain;
+    vyi_loss  loss;
+} vyi_queue;
+
+/* --- the handle ---------------------------------------------------------- */
+
+typedef struct vyi_programs {
+    vyre_program *loop, *once, *narrow, *whole;
+} vyi_programs;
+
+typedef struct vyi_buffers {
+    vyi_device_buffer list[VYI_MAX_BUFFERS]; /* ascending bindings */
+    uint32_t count, user_count;
+    uint32_t user_index[VYI_MAX_BUFFERS];    /* of the user's buffer i in `list` */
+} vyi_buffers;
+
+/* What vyre_run has in each slot; under its lock, which is taken before the
+ * handle's. */
+typedef struct vyi_run_slots {
+    vyi_mutex lock;
+    uint32_t *marks; /* the generation that it waits for, or 0 */
+    uint32_t *works; /* and its index */
+} vyi_run_slots;
+
+typedef struct vyi_helper {
+    vyi_thread thread;
+    vyi_mutex  lock;
+    vyi_cond   wake;
+    bool       runs, quits;
+} vyi_helper;
+
+/* Only the queue and `lock` change once the handle is open, but for what has a
+ * lock of its own. */
+struct vyre {
+    vyi_queue        queue;
+    vyi_mutex        lock;
+    vyre_desc        desc;     /* the user's, with defaults filled in */
+    const vyi_backend *backend;
+    vyi_programs     programs;
+    vyi_buffers      buffers;
+    vyi_arena        arena;    /* of texts, and what is kept of each slot */
+    vyre_log_record *log;      /* records on their way to the callback */
+    vyi_run_slots    run;
+    vyi_helper       helper;
+    char             why_cpu[160];
+};
+
+/* As vyre_open, on a backend of the caller's. */
+VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, vyre_error *err);
+
+/* How far a thread may go in looking after the device. */
+typedef enum vyi_effort {
+    VYI_EFFORT_LOOK = 0, /* keep a started kernel going */
+    VYI_EFFORT_WORK = 1  /* also make passes for work that waits without one */
+} vyi_effort;
+
+static inline vyi_device *vyi_queue_device(const vyi_queue *q)
+{
+    return (vyi_device *)vyi_load_pointer(&q->device);
+}
+
+static inline uint32_t vyi_queue_in_flight(const vyi_queue *q)
+{
+    return (uint32_t)(q->chain.launched - q->chain.completed);
+}
+
+/* Slots (engine_slots.c _publish.c _wait.c).  vyi_alone_begin comes before any
+ * other of these functions, vyi_seats_plan before the first publish, when the
+ * device is known.  vyi_queue_hold takes every slot, if all are at rest (or,
+ * with `force`, whatever they are doing); vyi_queue_unhold puts them back. */
+VYI_API void vyi_alone_begin(vyi_queue *q);
+VYI_API void vyi_seats_plan(vyi_queue *q);
+VYI_API bool vyi_queue_hold(vyi_queue *q, bool force);
+VYI_API void vyi_queue_unhold(vyi_queue *q);
+/* How many are in flight and have not ended. */
+VYI_API uint32_t vyi_queue_pending(const vyi_queue *q);
+/* Which: a number that others hardly have; 0: none. */
+VYI_API uint32_t vyi_queue_waiting(const vyi_queue *q);
+VYI_API void vyi_slot_write(vyi_queue *q, vyi_device *d, uint32_t slot, const vyre_work *work);
+/* `told`: whoever asks for this slot is told now; otherwise the next drain is. */
+VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, uint32_t code,
+                              bool told);
+VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_error *err);
+/* VYRE_OK, VYRE_PENDING, E_FAULT (and its code), E_LOST, E_STALE, E_TICKET. */
+VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code);
+/* The same of a ticket whose work has ended. */
+VYI_API vyre_status vyi_ticket_history(vyi_queue *q, vyre_ticket t, uint32_t *code);
+
+/* Turns of a loop that waits: first it spins, then it lets others run, then it
+ * sleeps. */
+typedef struct vyi_pace {
+    uint64_t begin, deadline;
+    uint32_t turn;
+} vyi_pace;
+
+VYI_API vyi_pace vyi_pace_begin(uint64_t timeout_ns);
+/* VYRE_OK, VYRE_TIMEOUT, or an error when no work can end any more. */
+VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err);
+
+/* The chain (engine_lease.c), under the lock. */
+VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error *err);
+/* Waits until nothing is in flight: VYRE_OK, VYRE_TIMEOUT, or an error. */
+VYI_API vyre_status vyi_queue_settle(vyi_queue *q, uint64_t deadline, vyre_error *err);
+/* Slots that an abort has left CLAIMED end FAULT.  Nothing is in flight. */
+VYI_API void vyi_queue_bury(vyi_queue *q);
+VYI_API vyre_status vyi_queue_launch(vyi_queue *q, vyi_launch what, uint32_t rounds,
+                                     vyre_error *err);
+VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error *err);
+VYI_API void vyi_queue_deliver_log(vyi_queue *q);
+/* Without the lock: drives if it is due and nobody else does. */
+VYI_API vyre_status vyi_queue_nudge(vyi_queue *q, vyi_effort effort, vyre_error *err);
+VYI_API bool vyi_helper_start(vyre *v);
+VYI_API void vyi_helper_stop(vyre *v);
+
+/* A call of the backend has failed, as `how` says; notes a loss. */
+VYI_API vyre_status vyi_queue_failed(vyi_queue *q, vyre_status status, vyre_error *how,
+                                      vyre_error *err);
+VYI_API vyre_status vyi_queue_lost(vyi_queue *q, const vyre_error *how, vyre_error *err);
+VYI_API void vyi_queue_set_shutdown(vyi_queue *q, uint32_t value);
+
+/* Buffers and recovery (engine.c), under the lock. */
+VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err);
+
+VYI_EXTERN_C_END
+
+#endif
