@@ -1331,7 +1331,10 @@ typedef enum vyre_builtin {
     X(SIN, vyre_ir_sin, F, S) X(COS, vyre_ir_cos, F, S) X(TAN, vyre_ir_tan, F, S)                  \
     X(EXP, vyre_ir_exp, F, S) X(EXP2, vyre_ir_exp2, F, S)                                          \
     X(LOG, vyre_ir_log, F, S) X(LOG2, vyre_ir_log2, F, S)                                          \
-    X(IS_NAN, vyre_ir_is_nan, F, B) X(IS_INF, vyre_ir_is_inf, F, B)
+    X(IS_NAN, vyre_ir_is_nan, F, B) X(IS_INF, vyre_ir_is_inf, F, B)                                \
+    X(UNIFORM, vyre_ir_uniform, A, S) /* itself, and the caller's word that it is the same in all  \
+                                         lanes of the workgroup that come here: barriers may       \
+                                         stand where such values decide */
 
 typedef enum vyre_atomic_op {
     VYRE_ATOMIC_ADD = 0,
@@ -6675,6 +6678,8 @@ static const char *vyi_class_text(uint32_t set)
 /* The operator's name where there is one: "add" rather than "binary". */
 static const char *vyi_inst_text(const vyi_inst *inst)
 {
+    if (inst->op == VYI_OP_BUILTIN)
+        return vyi_builtin_text(inst->sub);
     if (inst->op == VYI_OP_BINARY)
         return vyi_binary_describe(inst->sub)->text;
     if (inst->op == VYI_OP_UNARY)
@@ -7057,6 +7062,7 @@ static vyre_status vyi_check_blocks(vyi_checker *c)
  * break or continue at some level gives it to the body of its loop, a return
  * to all that may run after it: code behind it, and the loops around it.  A
  * local has the largest level among all that is stored into it, and where.
+ * What vyre_ir_uniform marks has level 0: only lanes that come there use it.
  * What flows backwards through loops is repeated until nothing changes. */
 #define VYI_UNIFORM_PASSES 16u
 
@@ -7120,6 +7126,8 @@ static uint8_t vyi_level_of_operands(const vyi_uniformity *u, const vyi_inst *in
 /* The level of an instruction's value. */
 static uint8_t vyi_level_of(const vyi_uniformity *u, const vyi_inst *inst)
 {
+    if (inst->op == VYI_OP_UNARY && inst->sub == VYI_UNARY_UNIFORM)
+        return 0;
     if (vyi_op_describe(inst->op)->flags & VYI_OP_PURE)
         return vyi_level_of_operands(u, inst);
     switch (inst->op) {
@@ -7198,20 +7206,62 @@ static void vyi_level_begin(vyi_uniformity *u)
     u->after_cause = 0;
 }
 
+/* The first operand whose level is above `allowed`, or 0. */
+static uint32_t vyi_level_parts_by(const vyi_uniformity *u, const vyi_inst *inst, uint8_t allowed)
+{
+    const uint32_t values = vyi_op_describe(inst->op)->values;
+    for (unsigned i = 0; i < 4; i++) {
+        if ((values & (1u << i)) && u->c->level[inst->arg[i] - 1] > allowed)
+            return inst->arg[i];
+    }
+    return 0;
+}
+
+/* The value by which the lanes part at `inst`, followed to where they begin to
+ * differ; 0 when it is not by a value.  A subgroup operation is such a place,
+ * whatever its operands are. */
+static uint32_t vyi_level_origin(const vyi_uniformity *u, const vyi_inst *inst, uint8_t allowed)
+{
+    uint32_t origin = 0;
+    for (uint32_t next = vyi_level_parts_by(u, inst, allowed); next;) {
+        origin = next;
+        inst = vyi_definition(u->c->p, origin);
+        next = vyi_op_describe(inst->op)->flags & VYI_OP_GROUP
+                   ? 0 : vyi_level_parts_by(u, inst, allowed);
+    }
+    return origin;
+}
+
+/* Says where the lanes part, and why. */
+VYI_COLD
+static vyre_status vyi_barrier_fail(const vyi_uniformity *u, uint32_t index, uint8_t allowed)
+{
+    const vyre_program *p = u->c->p;
+    const uint32_t cause = u->after > u->flow[u->depth] ? u->after_cause : u->cause[u->depth];
+    const uint32_t origin = vyi_level_origin(u, &p->insts[cause], allowed);
+    const bool loaded = origin && (vyi_op_describe(vyi_definition(p, origin)->op)->flags &
+                                   VYI_OP_MEMORY);
+    char why[48] = "";
+    if (origin)
+        snprintf(why, sizeof why, ", by %%%u, %s", (unsigned)origin,
+                 vyi_inst_text(vyi_definition(p, origin)));
+    return vyi_fail(u->c->err, VYRE_E_IR_BARRIER, index + 1,
+                    loaded ? "If all lanes load the same there, say so with vyre_ir_uniform; else "
+                             "move the barrier out of the branch."
+                           : "Move the barrier out of the branch, or branch on what all lanes "
+                             "share.",
+                    VYI_AT_FORMAT "not all lanes reach it together: they may part at %%%u, %s%s",
+                    VYI_AT(p, index), (unsigned)cause + 1,
+                    vyi_op_describe(p->insts[cause].op)->text, why);
+}
+
 static vyre_status vyi_check_barrier(const vyi_uniformity *u, uint32_t index)
 {
     const vyre_program *p = u->c->p;
     const uint32_t scope = p->insts[index].sub;
     static const uint8_t allowed_levels[] = { 0, 1, 2 }; /* a fence may stand anywhere */
     const uint8_t allowed = allowed_levels[scope];
-    if (vyi_level_here(u) <= allowed)
-        return VYRE_OK;
-    const uint32_t cause = u->after > u->flow[u->depth] ? u->after_cause : u->cause[u->depth];
-    return vyi_fail(u->c->err, VYRE_E_IR_BARRIER, index + 1,
-                    "Move the barrier out of the branch, or branch on what all lanes share.",
-                    VYI_AT_FORMAT "not all lanes reach it together: they may part at %%%u, %s",
-                    VYI_AT(p, index), (unsigned)cause + 1,
-                    vyi_op_describe(p->insts[cause].op)->text);
+    return vyi_level_here(u) <= allowed ? VYRE_OK : vyi_barrier_fail(u, index, allowed);
 }
 
 static vyre_status vyi_check_barriers(vyi_checker *c)
@@ -7469,6 +7519,10 @@ static uint32_t vyi_eval_clz(uint32_t a)
 VYI_COLD
 VYI_API bool vyi_eval_unary(uint32_t sub, uint32_t type, uint32_t a, uint32_t *out)
 {
+    if (sub == VYI_UNARY_UNIFORM) {
+        *out = a;
+        return true;
+    }
     if (type == VYRE_TYPE_F32) {
         if ((sub != VYI_UNARY_NEG && sub != VYI_UNARY_ABS) || !vyi_is_plain_f32(a))
             return false;
@@ -7902,6 +7956,8 @@ static uint32_t vyi_simplify_unary(vyi_optimizer *o, vyi_inst *inst, bool *again
     const vyi_inst *inner = vyi_ref_operator(o, a, VYI_OP_UNARY, VYI_UNARY_NEG);
     if (inst->sub == VYI_UNARY_NEG && inner && inst->type != VYRE_TYPE_F32)
         return inner->arg[0];
+    if (inst->sub == VYI_UNARY_UNIFORM && vyi_ref_operator(o, a, VYI_OP_UNARY, VYI_UNARY_UNIFORM))
+        return a;
     return inst->sub == VYI_UNARY_ABS && inst->type == VYRE_TYPE_U32 ? a : 0;
 }
 
@@ -11516,7 +11572,8 @@ VYI_LANES_B(f32_to_bool, (x & 0x7fffffffu) != 0)
     X(SIN, none, none, sin, none) X(COS, none, none, cos, none) X(TAN, none, none, tan, none)      \
     X(EXP, none, none, exp, none) X(EXP2, none, none, exp2, none)                                  \
     X(LOG, none, none, log, none) X(LOG2, none, none, log2, none)                                  \
-    X(IS_NAN, none, none, is_nan, none) X(IS_INF, none, none, is_inf, none)
+    X(IS_NAN, none, none, is_nan, none) X(IS_INF, none, none, is_inf, none)                        \
+    X(UNIFORM, copy, copy, copy, copy)
 
 #define VYI_LANES_CAST_TO(X)                                                                       \
     X(NONE, none, none, none, none) X(U32, copy, copy, f32_to_u32, copy)                           \
@@ -12364,6 +12421,13 @@ static void vyi_use_operands(vyi_code_decoder *d, uint32_t index)
     }
 }
 
+/* Gives its operand's bits. */
+static bool vyi_code_is_alias(const vyi_inst *inst)
+{
+    return inst->op == VYI_OP_BITCAST ||
+           (inst->op == VYI_OP_UNARY && inst->sub == VYI_UNARY_UNIFORM);
+}
+
 VYI_OUTLINE
 static void vyi_find_uses(vyi_code_decoder *d)
 {
@@ -12373,7 +12437,7 @@ static void vyi_find_uses(vyi_code_decoder *d)
             d->loop_depth--;
         if (vyi_is_fixed(d, inst))
             d->alias[i] = vyi_fixed_find(d, i);
-        else if (inst->op == VYI_OP_BITCAST)
+        else if (vyi_code_is_alias(inst))
             d->alias[i] = vyi_thing_of(d, inst->arg[0] - 1);
         vyi_use_operands(d, i);
         if (vyi_code_is_loop(inst))
@@ -13320,6 +13384,8 @@ VYI_API uint32_t vyi_range_limit(const vyi_range *r, uint32_t value, uint32_t de
     else if (depth && inst->op == VYI_OP_CAST &&
              vyi_definition(r->p, inst->arg[0])->type == VYRE_TYPE_BOOL)
         most = 1;
+    else if (depth && inst->op == VYI_OP_UNARY && inst->sub == VYI_UNARY_UNIFORM)
+        most = vyi_range_limit(r, inst->arg[0], depth - 1);
     for (uint32_t i = vyi_range_oldest(r); i < r->count; i++)
         if (r->facts[i].low == value && vyi_literal(r->p, r->facts[i].high, &bits))
             most = vyi_range_min_u32(most, bits - (r->facts[i].strict && bits ? 1u : 0u));
@@ -14357,9 +14423,10 @@ static const uint16_t vyi_spv_unaries[VYI_UNARY_COUNT][4] = {
     { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslLog, 0 },
     { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslLog2, 0 },
     { 0, 0, VYI_SPV_OpIsNan, 0 },
-    { 0, 0, VYI_SPV_OpIsInf, 0 }
+    { 0, 0, VYI_SPV_OpIsInf, 0 },
+    { 0, 0, 0, 0 }
 };
-VYI_STATIC_ASSERT(spv_unaries, VYI_UNARY_COUNT == 23 && VYI_UNARY_IS_INF == 22 &&
+VYI_STATIC_ASSERT(spv_unaries, VYI_UNARY_COUNT == 24 && VYI_UNARY_IS_INF == 22 &&
                                    VYI_UNARY_SQRT == 8 && VYI_UNARY_EXP2 == 18);
 
 /* 31 minus the highest set bit, which is -1 for 0. */
@@ -14392,7 +14459,7 @@ VYI_API uint32_t vyi_spv_unary_inst(vyi_spv *e, const vyi_inst *inst)
     case VYI_UNARY_CTZ: return vyi_spv_ctz(e, type, a);
     case VYI_UNARY_SIGN:
         return vyi_spv_ext2(e, type, VYI_SPV_GlslUMin, a, vyi_spv_u32(e, 1));
-    default: return a; /* ABS of u32 */
+    default: return a; /* ABS of u32, UNIFORM */
     }
 }
 
@@ -16270,9 +16337,10 @@ static const char *const vyi_glsl_unaries[VYI_UNARY_COUNT][4] = {
     { "", "", "log(@0)", "" },
     { "", "", "log2(@0)", "" },
     { "", "", "isnan(@0)", "" },
-    { "", "", "isinf(@0)", "" }
+    { "", "", "isinf(@0)", "" },
+    { "@0", "@0", "@0", "@0" }
 };
-VYI_STATIC_ASSERT(glsl_unaries, VYI_UNARY_COUNT == 23 && VYI_UNARY_IS_INF == 22 &&
+VYI_STATIC_ASSERT(glsl_unaries, VYI_UNARY_COUNT == 24 && VYI_UNARY_IS_INF == 22 &&
                                     VYI_UNARY_SQRT == 8 && VYI_UNARY_EXP2 == 18);
 
 /* From (row) and to u32, i32, f32, bool. */

@@ -336,8 +336,8 @@ static const gen_operator gen_integer_operators[] = {
     { vyre_ir_ne, NULL, GEN_B, GEN_B, GEN_B },
     GEN_INT1(vyre_ir_neg), GEN_INT1(vyre_ir_not), GEN_INT1(vyre_ir_abs), GEN_INT1(vyre_ir_sign),
     GEN_INT1(vyre_ir_popcount), GEN_INT1(vyre_ir_clz), GEN_INT1(vyre_ir_ctz),
-    GEN_INT1(vyre_ir_reverse),
-    { NULL, vyre_ir_not, GEN_B, GEN_B, GEN_B }
+    GEN_INT1(vyre_ir_reverse), GEN_INT1(vyre_ir_uniform),
+    { NULL, vyre_ir_not, GEN_B, GEN_B, GEN_B }, { NULL, vyre_ir_uniform, GEN_B, GEN_B, GEN_B }
 };
 
 static const gen_operator gen_float_operators[] = {

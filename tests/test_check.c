@@ -836,6 +836,82 @@ CASE(fence_or_barrier_in_a_branch)
     vyre_ir_end(p);
 }
 
+
+/* What is marked as uniform.  The word is for those who come there, and a
+ * lane's own number stays one. */
+static vyre_value marked(vyre_program *p, vyre_value value, bool wrong)
+{
+    return wrong ? value : vyre_ir_uniform(p, value);
+}
+CASE(barrier_by_a_shared_word)
+{
+    vyre_buffer b = buffer_of(p, "shared", 0, VYRE_TYPE_U32, VYRE_ACCESS_WORKGROUP, 4);
+    vyre_value opcode = marked(p, vyre_ir_load(p, b, u32(p, 1)), wrong);
+    vyre_ir_switch(p, vyre_ir_and(p, opcode, u32(p, 255)));
+    vyre_ir_case(p, 7);
+    vyre_ir_loop(p, u32(p, 0), vyre_ir_add(p, opcode, u32(p, 3)));
+    barrier(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+CASE(barrier_in_a_loop_that_a_shared_word_ends)
+{
+    vyre_buffer b = buffer_of(p, "shared", 0, VYRE_TYPE_BOOL, VYRE_ACCESS_WORKGROUP, 4);
+    vyre_ir_forever(p);
+    vyre_ir_if(p, cond(p, true));
+    vyre_ir_store(p, b, u32(p, 0), vyre_ir_bool(p, true));
+    vyre_ir_end(p);
+    barrier(p);
+    vyre_ir_if(p, marked(p, vyre_ir_load(p, b, u32(p, 0)), wrong));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    barrier(p);
+    vyre_ir_end(p);
+    barrier(p);
+}
+CASE(barrier_by_a_marked_value_and_a_lane)
+{
+    vyre_value x = vyre_ir_uniform(p, lane(p));
+    x = vyre_ir_add(p, x, wrong ? lane(p) : u32(p, 1));
+    vyre_ir_if(p, vyre_ir_lt(p, x, u32(p, 3)));
+    barrier(p);
+    vyre_ir_end(p);
+}
+CASE(barrier_by_a_marked_value_in_a_branch)
+{
+    vyre_ir_if(p, cond(p, wrong));
+    vyre_ir_if(p, vyre_ir_uniform(p, cond(p, true)));
+    barrier(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+/* Outside of the branch the word is not given: some lanes have not been there. */
+CASE(barrier_by_a_value_marked_in_a_branch)
+{
+    vyre_local l = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "l");
+    vyre_value x = cond(p, true);
+    vyre_ir_if(p, cond(p, wrong));
+    vyre_ir_set(p, l, vyre_ir_uniform(p, x));
+    vyre_ir_end(p);
+    vyre_ir_if(p, vyre_ir_get(p, l));
+    barrier(p);
+    vyre_ir_end(p);
+}
+CASE(barrier_by_a_value_before_its_mark)
+{
+    vyre_value x = cond(p, true), y = vyre_ir_uniform(p, x);
+    vyre_ir_if(p, wrong ? x : y);
+    barrier(p);
+    vyre_ir_end(p);
+}
+CASE(barrier_by_a_subgroup_of_a_marked_value)
+{
+    vyre_value x = vyre_ir_any(p, vyre_ir_uniform(p, cond(p, true)));
+    vyre_ir_if(p, marked(p, x, wrong));
+    barrier(p);
+    vyre_ir_end(p);
+}
+
 /* What only the whole program shows: vyre_program_finish refuses it. */
 static const rule program_rules[] = {
     ROW(value_from_a_closed_if, E_IR_SCOPE,
@@ -852,7 +928,8 @@ static const rule program_rules[] = {
     ROW(two_defaults, E_IR_CASE, "%4 default: the switch at %2 has two (0)"),
     ROW(many_cases, E_IR_CASE, NULL),
     ROW(barrier_in_an_if, E_IR_BARRIER,
-        "%5 barrier: not all lanes reach it together: they may part at %4, if"),
+        "%5 barrier: not all lanes reach it together: they may part at %4, if, by %1, "
+        "local_id.x"),
     ROW(barrier_in_a_uniform_if_in_another, E_IR_BARRIER, NULL),
     ROW(barrier_in_an_else, E_IR_BARRIER, NULL),
     ROW(barrier_in_a_switch, E_IR_BARRIER, NULL),
@@ -872,6 +949,16 @@ static const rule program_rules[] = {
     ROW(subgroup_barrier_by_a_lane, E_IR_BARRIER, NULL),
     ROW(subgroup_value_from_a_branch, E_IR_BARRIER, NULL),
     ROW(fence_or_barrier_in_a_branch, E_IR_BARRIER, NULL),
+    ROW(barrier_by_a_shared_word, E_IR_BARRIER,
+        "%11 barrier: not all lanes reach it together: they may part at %5, switch, by %2, load"),
+    ROW(barrier_in_a_loop_that_a_shared_word_ends, E_IR_BARRIER, NULL),
+    ROW(barrier_by_a_marked_value_and_a_lane, E_IR_BARRIER, NULL),
+    ROW(barrier_by_a_marked_value_in_a_branch, E_IR_BARRIER, NULL),
+    ROW(barrier_by_a_value_marked_in_a_branch, E_IR_BARRIER,
+        "%15 barrier: not all lanes reach it together: they may part at %14, if, by %13, get"),
+    ROW(barrier_by_a_value_before_its_mark, E_IR_BARRIER, NULL),
+    ROW(barrier_by_a_subgroup_of_a_marked_value, E_IR_BARRIER,
+        "%7 barrier: not all lanes reach it together: they may part at %6, if, by %5, any"),
 };
 
 static void check_right(const rule *r)

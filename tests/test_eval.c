@@ -220,6 +220,7 @@ static uint32_t want_integer(vyre_type type, const char *name, uint32_t a, uint3
     IF("le", x <= y);
     IF("gt", x > y);
     IF("ge", x >= y);
+    IF("uniform", a);
     IF("neg", -x);
     IF("not", type == B ? !a : ~a);
     IF("abs", x < 0 ? -x : x);
@@ -267,6 +268,7 @@ static double want_float(const char *name, uint32_t a, uint32_t b)
     IFD("sign", x > 0 ? 1 : x < 0 ? -1 : 0);
     IFD("sqrt", sqrt(x));
     IFD("rsqrt", 1 / sqrt(x));
+    IFD("uniform", x);
     IFD("floor", floor(x));
     IFD("ceil", ceil(x));
     IFD("round", half_even(x));

@@ -171,7 +171,9 @@ static void unary_edges(void)
         { VYI_UNARY_POPCOUNT, U, ALL, 32 }, { VYI_UNARY_POPCOUNT, I, MIN, 1 },
         { VYI_UNARY_CLZ, U, 0, 32 }, { VYI_UNARY_CLZ, U, 1, 31 }, { VYI_UNARY_CLZ, I, MIN, 0 },
         { VYI_UNARY_CTZ, U, 0, 32 }, { VYI_UNARY_CTZ, U, MIN, 31 }, { VYI_UNARY_CTZ, I, 12, 2 },
-        { VYI_UNARY_REVERSE, U, 1, MIN }, { VYI_UNARY_REVERSE, U, 0x0000ffff, 0xffff0000 }
+        { VYI_UNARY_REVERSE, U, 1, MIN }, { VYI_UNARY_REVERSE, U, 0x0000ffff, 0xffff0000 },
+        { VYI_UNARY_UNIFORM, I, MIN, MIN }, { VYI_UNARY_UNIFORM, F, 0x7fc00001, 0x7fc00001 },
+        { VYI_UNARY_UNIFORM, B, 1, 1 }
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint32_t out = 0x12345678;

@@ -215,9 +215,10 @@ static const char *const vyi_glsl_unaries[VYI_UNARY_COUNT][4] = {
     { "", "", "log(@0)", "" },
     { "", "", "log2(@0)", "" },
     { "", "", "isnan(@0)", "" },
-    { "", "", "isinf(@0)", "" }
+    { "", "", "isinf(@0)", "" },
+    { "@0", "@0", "@0", "@0" }
 };
-VYI_STATIC_ASSERT(glsl_unaries, VYI_UNARY_COUNT == 23 && VYI_UNARY_IS_INF == 22 &&
+VYI_STATIC_ASSERT(glsl_unaries, VYI_UNARY_COUNT == 24 && VYI_UNARY_IS_INF == 22 &&
                                     VYI_UNARY_SQRT == 8 && VYI_UNARY_EXP2 == 18);
 
 /* From (row) and to u32, i32, f32, bool. */

@@ -186,9 +186,10 @@ static const uint16_t vyi_spv_unaries[VYI_UNARY_COUNT][4] = {
     { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslLog, 0 },
     { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslLog2, 0 },
     { 0, 0, VYI_SPV_OpIsNan, 0 },
-    { 0, 0, VYI_SPV_OpIsInf, 0 }
+    { 0, 0, VYI_SPV_OpIsInf, 0 },
+    { 0, 0, 0, 0 }
 };
-VYI_STATIC_ASSERT(spv_unaries, VYI_UNARY_COUNT == 23 && VYI_UNARY_IS_INF == 22 &&
+VYI_STATIC_ASSERT(spv_unaries, VYI_UNARY_COUNT == 24 && VYI_UNARY_IS_INF == 22 &&
                                    VYI_UNARY_SQRT == 8 && VYI_UNARY_EXP2 == 18);
 
 /* 31 minus the highest set bit, which is -1 for 0. */
@@ -221,7 +222,7 @@ VYI_API uint32_t vyi_spv_unary_inst(vyi_spv *e, const vyi_inst *inst)
     case VYI_UNARY_CTZ: return vyi_spv_ctz(e, type, a);
     case VYI_UNARY_SIGN:
         return vyi_spv_ext2(e, type, VYI_SPV_GlslUMin, a, vyi_spv_u32(e, 1));
-    default: return a; /* ABS of u32 */
+    default: return a; /* ABS of u32, UNIFORM */
     }
 }
 

@@ -156,6 +156,13 @@ static void vyi_use_operands(vyi_code_decoder *d, uint32_t index)
     }
 }
 
+/* Gives its operand's bits. */
+static bool vyi_code_is_alias(const vyi_inst *inst)
+{
+    return inst->op == VYI_OP_BITCAST ||
+           (inst->op == VYI_OP_UNARY && inst->sub == VYI_UNARY_UNIFORM);
+}
+
 VYI_OUTLINE
 static void vyi_find_uses(vyi_code_decoder *d)
 {
@@ -165,7 +172,7 @@ static void vyi_find_uses(vyi_code_decoder *d)
             d->loop_depth--;
         if (vyi_is_fixed(d, inst))
             d->alias[i] = vyi_fixed_find(d, i);
-        else if (inst->op == VYI_OP_BITCAST)
+        else if (vyi_code_is_alias(inst))
             d->alias[i] = vyi_thing_of(d, inst->arg[0] - 1);
         vyi_use_operands(d, i);
         if (vyi_code_is_loop(inst))

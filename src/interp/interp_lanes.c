@@ -251,7 +251,8 @@ VYI_LANES_B(f32_to_bool, (x & 0x7fffffffu) != 0)
     X(SIN, none, none, sin, none) X(COS, none, none, cos, none) X(TAN, none, none, tan, none)      \
     X(EXP, none, none, exp, none) X(EXP2, none, none, exp2, none)                                  \
     X(LOG, none, none, log, none) X(LOG2, none, none, log2, none)                                  \
-    X(IS_NAN, none, none, is_nan, none) X(IS_INF, none, none, is_inf, none)
+    X(IS_NAN, none, none, is_nan, none) X(IS_INF, none, none, is_inf, none)                        \
+    X(UNIFORM, copy, copy, copy, copy)
 
 #define VYI_LANES_CAST_TO(X)                                                                       \
     X(NONE, none, none, none, none) X(U32, copy, copy, f32_to_u32, copy)                           \

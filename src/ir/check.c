@@ -317,6 +317,8 @@ static const char *vyi_class_text(uint32_t set)
 /* The operator's name where there is one: "add" rather than "binary". */
 static const char *vyi_inst_text(const vyi_inst *inst)
 {
+    if (inst->op == VYI_OP_BUILTIN)
+        return vyi_builtin_text(inst->sub);
     if (inst->op == VYI_OP_BINARY)
         return vyi_binary_describe(inst->sub)->text;
     if (inst->op == VYI_OP_UNARY)
@@ -699,6 +701,7 @@ static vyre_status vyi_check_blocks(vyi_checker *c)
  * break or continue at some level gives it to the body of its loop, a return
  * to all that may run after it: code behind it, and the loops around it.  A
  * local has the largest level among all that is stored into it, and where.
+ * What vyre_ir_uniform marks has level 0: only lanes that come there use it.
  * What flows backwards through loops is repeated until nothing changes. */
 #define VYI_UNIFORM_PASSES 16u
 
@@ -762,6 +765,8 @@ static uint8_t vyi_level_of_operands(const vyi_uniformity *u, const vyi_inst *in
 /* The level of an instruction's value. */
 static uint8_t vyi_level_of(const vyi_uniformity *u, const vyi_inst *inst)
 {
+    if (inst->op == VYI_OP_UNARY && inst->sub == VYI_UNARY_UNIFORM)
+        return 0;
     if (vyi_op_describe(inst->op)->flags & VYI_OP_PURE)
         return vyi_level_of_operands(u, inst);
     switch (inst->op) {
@@ -840,20 +845,62 @@ static void vyi_level_begin(vyi_uniformity *u)
     u->after_cause = 0;
 }
 
+/* The first operand whose level is above `allowed`, or 0. */
+static uint32_t vyi_level_parts_by(const vyi_uniformity *u, const vyi_inst *inst, uint8_t allowed)
+{
+    const uint32_t values = vyi_op_describe(inst->op)->values;
+    for (unsigned i = 0; i < 4; i++) {
+        if ((values & (1u << i)) && u->c->level[inst->arg[i] - 1] > allowed)
+            return inst->arg[i];
+    }
+    return 0;
+}
+
+/* The value by which the lanes part at `inst`, followed to where they begin to
+ * differ; 0 when it is not by a value.  A subgroup operation is such a place,
+ * whatever its operands are. */
+static uint32_t vyi_level_origin(const vyi_uniformity *u, const vyi_inst *inst, uint8_t allowed)
+{
+    uint32_t origin = 0;
+    for (uint32_t next = vyi_level_parts_by(u, inst, allowed); next;) {
+        origin = next;
+        inst = vyi_definition(u->c->p, origin);
+        next = vyi_op_describe(inst->op)->flags & VYI_OP_GROUP
+                   ? 0 : vyi_level_parts_by(u, inst, allowed);
+    }
+    return origin;
+}
+
+/* Says where the lanes part, and why. */
+VYI_COLD
+static vyre_status vyi_barrier_fail(const vyi_uniformity *u, uint32_t index, uint8_t allowed)
+{
+    const vyre_program *p = u->c->p;
+    const uint32_t cause = u->after > u->flow[u->depth] ? u->after_cause : u->cause[u->depth];
+    const uint32_t origin = vyi_level_origin(u, &p->insts[cause], allowed);
+    const bool loaded = origin && (vyi_op_describe(vyi_definition(p, origin)->op)->flags &
+                                   VYI_OP_MEMORY);
+    char why[48] = "";
+    if (origin)
+        snprintf(why, sizeof why, ", by %%%u, %s", (unsigned)origin,
+                 vyi_inst_text(vyi_definition(p, origin)));
+    return vyi_fail(u->c->err, VYRE_E_IR_BARRIER, index + 1,
+                    loaded ? "If all lanes load the same there, say so with vyre_ir_uniform; else "
+                             "move the barrier out of the branch."
+                           : "Move the barrier out of the branch, or branch on what all lanes "
+                             "share.",
+                    VYI_AT_FORMAT "not all lanes reach it together: they may part at %%%u, %s%s",
+                    VYI_AT(p, index), (unsigned)cause + 1,
+                    vyi_op_describe(p->insts[cause].op)->text, why);
+}
+
 static vyre_status vyi_check_barrier(const vyi_uniformity *u, uint32_t index)
 {
     const vyre_program *p = u->c->p;
     const uint32_t scope = p->insts[index].sub;
     static const uint8_t allowed_levels[] = { 0, 1, 2 }; /* a fence may stand anywhere */
     const uint8_t allowed = allowed_levels[scope];
-    if (vyi_level_here(u) <= allowed)
-        return VYRE_OK;
-    const uint32_t cause = u->after > u->flow[u->depth] ? u->after_cause : u->cause[u->depth];
-    return vyi_fail(u->c->err, VYRE_E_IR_BARRIER, index + 1,
-                    "Move the barrier out of the branch, or branch on what all lanes share.",
-                    VYI_AT_FORMAT "not all lanes reach it together: they may part at %%%u, %s",
-                    VYI_AT(p, index), (unsigned)cause + 1,
-                    vyi_op_describe(p->insts[cause].op)->text);
+    return vyi_level_here(u) <= allowed ? VYRE_OK : vyi_barrier_fail(u, index, allowed);
 }
 
 static vyre_status vyi_check_barriers(vyi_checker *c)

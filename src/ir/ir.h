@@ -126,7 +126,10 @@ typedef enum vyre_builtin {
     X(SIN, vyre_ir_sin, F, S) X(COS, vyre_ir_cos, F, S) X(TAN, vyre_ir_tan, F, S)                  \
     X(EXP, vyre_ir_exp, F, S) X(EXP2, vyre_ir_exp2, F, S)                                          \
     X(LOG, vyre_ir_log, F, S) X(LOG2, vyre_ir_log2, F, S)                                          \
-    X(IS_NAN, vyre_ir_is_nan, F, B) X(IS_INF, vyre_ir_is_inf, F, B)
+    X(IS_NAN, vyre_ir_is_nan, F, B) X(IS_INF, vyre_ir_is_inf, F, B)                                \
+    X(UNIFORM, vyre_ir_uniform, A, S) /* itself, and the caller's word that it is the same in all  \
+                                         lanes of the workgroup that come here: barriers may       \
+                                         stand where such values decide */
 
 typedef enum vyre_atomic_op {
     VYRE_ATOMIC_ADD = 0,

@@ -138,6 +138,10 @@ static uint32_t vyi_eval_clz(uint32_t a)
 VYI_COLD
 VYI_API bool vyi_eval_unary(uint32_t sub, uint32_t type, uint32_t a, uint32_t *out)
 {
+    if (sub == VYI_UNARY_UNIFORM) {
+        *out = a;
+        return true;
+    }
     if (type == VYRE_TYPE_F32) {
         if ((sub != VYI_UNARY_NEG && sub != VYI_UNARY_ABS) || !vyi_is_plain_f32(a))
             return false;
@@ -571,6 +575,8 @@ static uint32_t vyi_simplify_unary(vyi_optimizer *o, vyi_inst *inst, bool *again
     const vyi_inst *inner = vyi_ref_operator(o, a, VYI_OP_UNARY, VYI_UNARY_NEG);
     if (inst->sub == VYI_UNARY_NEG && inner && inst->type != VYRE_TYPE_F32)
         return inner->arg[0];
+    if (inst->sub == VYI_UNARY_UNIFORM && vyi_ref_operator(o, a, VYI_OP_UNARY, VYI_UNARY_UNIFORM))
+        return a;
     return inst->sub == VYI_UNARY_ABS && inst->type == VYRE_TYPE_U32 ? a : 0;
 }
 

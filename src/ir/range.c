@@ -160,6 +160,8 @@ VYI_API uint32_t vyi_range_limit(const vyi_range *r, uint32_t value, uint32_t de
     else if (depth && inst->op == VYI_OP_CAST &&
              vyi_definition(r->p, inst->arg[0])->type == VYRE_TYPE_BOOL)
         most = 1;
+    else if (depth && inst->op == VYI_OP_UNARY && inst->sub == VYI_UNARY_UNIFORM)
+        most = vyi_range_limit(r, inst->arg[0], depth - 1);
     for (uint32_t i = vyi_range_oldest(r); i < r->count; i++)
         if (r->facts[i].low == value && vyi_literal(r->p, r->facts[i].high, &bits))
             most = vyi_range_min_u32(most, bits - (r->facts[i].strict && bits ? 1u : 0u));
