@@ -33,6 +33,7 @@
  *     VYRE_CORE            leave out every part that the map below calls a room; or one:
  *     VYRE_NO_TENANT       who may use a ring
  *     VYRE_NO_GLSL         GLSL handlers and listings
+ *     VYRE_NO_WATCH        what a ring is doing, as counts
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
  *     VYRE_GLSLANG         in that file: vyre_glsl_compile, with the glslang library
  *     VYRE_ASSERT(x)       for broken contracts inside; default: assert
@@ -166,6 +167,7 @@
  *     glsl        (room) a handler written in GLSL
  *     engine      vyre_open and what follows: the handle, tickets, modes
  *     vulkan      the Vulkan backend
+ *     watch       (room) what a ring is doing: states, windows, health, sketches
  *
  * Behind the declarations stand the functions, in the same order.  Most
  * programs need engine, and the upper half of ir for handlers; who brings a
@@ -214,6 +216,9 @@
     #endif
     #ifndef VYRE_NO_GLSL
         #define VYRE_NO_GLSL
+    #endif
+    #ifndef VYRE_NO_WATCH
+        #define VYRE_NO_WATCH
     #endif
 #endif
 
@@ -421,7 +426,10 @@ VYI_EXTERN_C_BEGIN
     X(E_VK_DEVICE_MEMORY,   -217, "the Vulkan device has no memory left")                          \
     X(E_VK_CALL,            -218, "a Vulkan call failed")                                          \
     X(E_VK_TIMEOUT,         -219, "the Vulkan device did not answer in time")                      \
-    X(E_VK_NAME,            -220, "no Vulkan device has this index or name")
+    X(E_VK_NAME,            -220, "no Vulkan device has this index or name")                       \
+    /* watch: -255 .. -259 */                                                                      \
+    X(E_SKETCH_DIM,         -255, "a sketch needs a row and a counter at least")                   \
+    X(E_SKETCH_SHAPE,       -256, "two sketches differ in depth or width")
 
 typedef enum vyre_status {
 #define VYI_STATUS_ENUM(name, number, text) VYRE_##name = (number),
@@ -482,7 +490,8 @@ VYI_EXTERN_C_END
  *
  *     control   0 SHUTDOWN | 1 DONE_COUNT | 2 TENANT_BASE | 3.. masks | 32.. quotas |
  *               64.. tenant fairness | 96.. metrics | 128 EPOCH | 129.. priorities |
- *               141 FAULT_COUNT | 142 LOG_DROPPED | 143 HEARTBEAT | 160.. observables
+ *               141 FAULT_COUNT | 142 LOG_DROPPED | 143 HEARTBEAT | 146 REQUEUES |
+ *               147 PROMOTED | 160.. observables
  *     ring      16 words a slot: STATUS OPCODE TENANT PRIORITY ARG0..ARG11
  *     log       word 0 CURSOR (words used), then 4 words a record
  *     io        8 words a slot: OP SRC DST OFFSET_LO OFFSET_HI BYTES STATUS TAG
@@ -509,6 +518,8 @@ VYI_EXTERN_C_BEGIN
 #define VYRE_CONTROL_FAULT_COUNT         141u
 #define VYRE_CONTROL_LOG_DROPPED         142u
 #define VYRE_CONTROL_HEARTBEAT           143u
+#define VYRE_CONTROL_REQUEUES            146u
+#define VYRE_CONTROL_PROMOTED            147u
 #define VYRE_CONTROL_OBSERVABLES         160u
 #define VYRE_CONTROL_MIN_WORDS           160u
 
@@ -2131,6 +2142,139 @@ VYI_EXTERN_C_END
 #define VYI_VULKAN_H
 
 
+#endif
+/* ==========================================================================
+ * watch: what a ring is doing
+ *
+ * Public.  The words of a control buffer and a ring, read as counts: how many
+ * slots are in which state, which windows are open, whether anything moves, and
+ * which opcodes and tenants are frequent.  The bytes may be a copy, or the live
+ * mapping of a kernel that runs: nothing is written to them, and a state may be
+ * a moment old.  Nothing is allocated.
+ *
+ *     vyre_watch before, now;
+ *     vyre_health health;
+ *     vyre_watch_decode(control, control_size, ring, ring_size, &before, &err);
+ *     ...                                                  // a second later
+ *     vyre_watch_decode(control, control_size, ring, ring_size, &now, &err);
+ *     vyre_watch_health(&before, &now, &health, &err);
+ *     if (health.stalled)
+ *         printf("%u slots wait and none has ended\n", now.runnable);
+ * ======================================================================= */
+#ifndef VYI_WATCH_H
+#define VYI_WATCH_H
+
+
+#ifndef VYRE_NO_WATCH
+
+VYI_EXTERN_C_BEGIN
+
+/* --- a look -------------------------------------------------------------- */
+
+#define VYRE_WATCH_STATES 9u /* by vyre_slot_state; the last is VYRE_SLOT_UNKNOWN */
+
+typedef struct vyre_watch {
+    bool     shutdown;
+    uint32_t done, faults, epoch, log_dropped, heartbeat; /* the control buffer's words */
+    uint32_t requeues, promoted;                          /* wrapping, as all of them */
+    uint32_t metrics[VYRE_METRICS];
+    uint32_t tenant_claims[32];
+    uint32_t priority_claims[VYRE_PRIORITY_LEVELS]; /* by the wire's level: 0 is CRITICAL */
+    uint32_t states[VYRE_WATCH_STATES];             /* slots in each state */
+    uint32_t slots;
+    uint32_t depth;         /* all but EMPTY and DONE */
+    uint32_t runnable;      /* PUBLISHED, CLAIMED, WAIT_IO, YIELD, REQUEUE */
+    uint32_t idle_ppm;      /* EMPTY slots in a million */
+    uint16_t density_bps;   /* `depth` in ten thousand */
+    uint16_t occupancy_bps; /* slots that are not EMPTY in ten thousand */
+    uint64_t tenant_total, priority_total; /* sums of the claims */
+    uint32_t tenant_skew;   /* between the most and the least served tenant that was served */
+    uint64_t at_ns;         /* of a live look: when; otherwise 0 */
+} vyre_watch;
+
+VYRE_API vyre_status vyre_watch_decode(const void *control, size_t control_size, const void *ring,
+                                       size_t ring_size, vyre_watch *out, vyre_error *err);
+
+/* What changed between two looks at the same ring. */
+typedef struct vyre_health {
+    uint32_t done_delta; /* right also where the count has wrapped */
+    uint32_t depth;      /* of the later look, as all that follow */
+    uint32_t faults;     /* slots that are FAULT */
+    uint32_t requeues;   /* slots that are REQUEUE */
+    uint32_t idle_ppm;
+    bool     stalled;    /* something is runnable, and nothing has ended */
+} vyre_health;
+
+VYRE_API vyre_status vyre_watch_health(const vyre_watch *before, const vyre_watch *now,
+                                       vyre_health *out, vyre_error *err);
+
+/* How much of both `part` is, in ten thousand, rounded down and exact; 0 of nothing. */
+VYRE_API uint32_t vyre_ratio_bps(uint64_t part, uint64_t rest);
+
+/* --- windows ------------------------------------------------------------- */
+
+/* The slots of one window (vyre_ring_publish_window): one opcode, ticket and tenant. */
+typedef struct vyre_watch_window {
+    uint32_t ticket, tenant, opcode;
+    uint32_t required, lookahead; /* slots of each class */
+    uint32_t other;               /* slots whose class is neither */
+    uint32_t states[8];           /* by vyre_slot_state; EMPTY slots belong to no window */
+    bool     active;              /* one of them is runnable */
+} vyre_watch_window;
+
+/* The windows of these opcodes, by ticket, opcode, tenant.  VYRE_E_SPACE when
+ * `capacity` is too small: *count then says how many there are, and nothing else
+ * is written. */
+VYRE_API vyre_status vyre_watch_windows(const void *ring, size_t size, const uint32_t *opcodes,
+                                        uint32_t opcode_count, vyre_watch_window *out,
+                                        uint32_t capacity, uint32_t *count, vyre_error *err);
+
+/* The runnable slots with this opcode, ascending; VYRE_E_SPACE as above. */
+VYRE_API vyre_status vyre_watch_active(const void *ring, size_t size, uint32_t opcode,
+                                       uint32_t *slots, uint32_t capacity, uint32_t *count,
+                                       vyre_error *err);
+
+/* --- sketches ------------------------------------------------------------ */
+
+/* A Count-Min sketch: how often each key was seen, in depth * width counters
+ * however many keys there are.  An estimate is never too low; it is too high
+ * where a key shares all of its counters with others. */
+typedef struct vyre_sketch vyre_sketch;
+
+/* Bytes for one; 0: without counters, or not representable. */
+VYRE_API size_t vyre_sketch_size(uint32_t depth, uint32_t width);
+/* An empty sketch in the caller's memory, at any alignment; it goes with the memory. */
+VYRE_API vyre_status vyre_sketch_make(void *memory, size_t size, uint32_t depth, uint32_t width,
+                                      vyre_sketch **out, vyre_error *err);
+/* Counters that are full stay so. */
+VYRE_API void vyre_sketch_add(vyre_sketch *s, uint32_t key, uint64_t amount);
+/* VYRE_E_COUNTER_OVF: a counter would exceed 64 bits; nothing is counted. */
+VYRE_API vyre_status vyre_sketch_try_add(vyre_sketch *s, uint32_t key, uint64_t amount,
+                                         vyre_error *err);
+VYRE_API uint64_t vyre_sketch_estimate(const vyre_sketch *s, uint32_t key);
+/* Adds another sketch of the same depth and width, or changes nothing. */
+VYRE_API vyre_status vyre_sketch_merge(vyre_sketch *s, const vyre_sketch *other, vyre_error *err);
+/* The depth * width counters, row by row. */
+VYRE_API const uint64_t *vyre_sketch_counters(const vyre_sketch *s);
+VYRE_API void vyre_sketch_clear(vyre_sketch *s);
+
+/* Any may be NULL. */
+typedef struct vyre_watch_sketches {
+    vyre_sketch *opcodes;        /* of slots that are not EMPTY */
+    vyre_sketch *active_opcodes; /* of runnable slots */
+    vyre_sketch *tenants;        /* of slots that are not EMPTY */
+    vyre_sketch *states;         /* status words of all slots */
+    vyre_sketch *metrics;        /* how often each opcode below 32 ran */
+} vyre_watch_sketches;
+
+/* Adds a look to the sketches: clear them before it for this look alone. */
+VYRE_API vyre_status vyre_watch_sketch(const void *control, size_t control_size, const void *ring,
+                                       size_t ring_size, const vyre_watch_sketches *s,
+                                       vyre_error *err);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_WATCH */
 #endif
 
 #endif /* VYRE_H */
@@ -24344,6 +24488,575 @@ VYI_API const vyi_backend *vyi_vulkan_backend(void)
     return NULL;
 #endif
 }
+/* ==========================================================================
+ * watch: implementation of what needs bytes only
+ * ======================================================================= */
+
+#ifndef VYRE_NO_WATCH
+
+VYI_STATIC_ASSERT(watch_states, VYRE_WATCH_STATES == VYRE_SLOT_UNKNOWN + 1);
+VYI_STATIC_ASSERT(watch_tenants, VYRE_CONTROL_TENANT_FAIRNESS + 32 == VYRE_CONTROL_METRICS);
+
+/* --- a look -------------------------------------------------------------- */
+
+static const uint32_t vyi_watch_runnable =
+    1u << VYRE_SLOT_PUBLISHED | 1u << VYRE_SLOT_CLAIMED | 1u << VYRE_SLOT_WAIT_IO |
+    1u << VYRE_SLOT_YIELD | 1u << VYRE_SLOT_REQUEUE;
+
+static bool vyi_watch_is_runnable(uint32_t state)
+{
+    return (vyi_watch_runnable >> state & 1u) != 0;
+}
+
+static vyre_status vyi_watch_no_out(const char *what, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass the address of a variable of yours.",
+                    "%s is NULL", what);
+}
+
+/* A ring whose slots have 32-bit numbers. */
+static vyre_status vyi_watch_ring(const void *ring, size_t size, vyre_error *err)
+{
+    vyre_status status = vyi_ring_length(ring, size, err);
+    if (status >= 0 && size / VYRE_SLOT_BYTES > UINT32_MAX)
+        return vyi_fail(err, VYRE_E_OVF, size / VYRE_SLOT_BYTES,
+                        "Look at parts of the ring, one after the other.",
+                        "a ring of %llu slots is more than 32 bits can count",
+                        (unsigned long long)(size / VYRE_SLOT_BYTES));
+    return status;
+}
+
+static vyre_status vyi_watch_both(const void *control, size_t control_size, const void *ring,
+                                  size_t ring_size, vyre_error *err)
+{
+    vyre_status status = vyre_control_check(control, control_size, err);
+    return status < 0 ? status : vyi_watch_ring(ring, ring_size, err);
+}
+
+/* Pairs with the release of whoever changed the state. */
+static uint32_t vyi_watch_state(const void *ring, size_t slot)
+{
+    return (uint32_t)vyi_slot_state_of(
+        vyi_wire_load(ring, slot * VYRE_SLOT_WORDS + VYRE_SLOT_STATUS));
+}
+
+static uint32_t vyi_watch_slot_word(const void *ring, size_t slot, uint32_t word)
+{
+    return vyi_wire_get(ring, slot * VYRE_SLOT_WORDS + word);
+}
+
+static void vyi_watch_words(const void *control, uint32_t first, uint32_t count, uint32_t *out)
+{
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = vyi_wire_load(control, first + i);
+}
+
+/* Sum of the words, and the difference between the greatest and the least that is not 0. */
+static uint64_t vyi_watch_spread(const uint32_t *words, uint32_t count, uint32_t *skew)
+{
+    uint32_t least = 0, most = 0;
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        sum += words[i];
+        if (words[i] && (least == 0 || words[i] < least))
+            least = words[i];
+        if (words[i] > most)
+            most = words[i];
+    }
+    *skew = most - least;
+    return sum;
+}
+
+static void vyi_watch_control(const void *control, vyre_watch *w)
+{
+    uint32_t skew;
+    w->shutdown = vyi_wire_load(control, VYRE_CONTROL_SHUTDOWN) != 0;
+    w->done = vyi_wire_load(control, VYRE_CONTROL_DONE_COUNT);
+    w->epoch = vyi_wire_load(control, VYRE_CONTROL_EPOCH);
+    w->faults = vyi_wire_load(control, VYRE_CONTROL_FAULT_COUNT);
+    w->log_dropped = vyi_wire_load(control, VYRE_CONTROL_LOG_DROPPED);
+    w->heartbeat = vyi_wire_load(control, VYRE_CONTROL_HEARTBEAT);
+    w->requeues = vyi_wire_load(control, VYRE_CONTROL_REQUEUES);
+    w->promoted = vyi_wire_load(control, VYRE_CONTROL_PROMOTED);
+    vyi_watch_words(control, VYRE_CONTROL_METRICS, VYRE_METRICS, w->metrics);
+    vyi_watch_words(control, VYRE_CONTROL_TENANT_FAIRNESS, 32, w->tenant_claims);
+    vyi_watch_words(control, VYRE_CONTROL_PRIORITY_FAIRNESS, VYRE_PRIORITY_LEVELS,
+                    w->priority_claims);
+    w->tenant_total = vyi_watch_spread(w->tenant_claims, 32, &w->tenant_skew);
+    w->priority_total = vyi_watch_spread(w->priority_claims, VYRE_PRIORITY_LEVELS, &skew);
+}
+
+/* What follows from the counts of states. */
+static void vyi_watch_derive(vyre_watch *w)
+{
+    uint64_t slots = 0;
+    w->runnable = 0;
+    for (uint32_t state = 0; state < VYRE_WATCH_STATES; state++) {
+        slots += w->states[state];
+        if (vyi_watch_is_runnable(state))
+            w->runnable += w->states[state];
+    }
+    VYRE_ASSERT(slots <= UINT32_MAX);
+    w->slots = (uint32_t)slots;
+    w->depth = w->slots - w->states[VYRE_SLOT_EMPTY] - w->states[VYRE_SLOT_DONE];
+    if (slots == 0)
+        return;
+    const uint64_t empty = w->states[VYRE_SLOT_EMPTY];
+    w->idle_ppm = (uint32_t)(empty * 1000000u / slots);
+    w->density_bps = (uint16_t)(w->depth * 10000ull / slots);
+    w->occupancy_bps = (uint16_t)((slots - empty) * 10000u / slots);
+}
+
+VYRE_API vyre_status vyre_watch_decode(const void *control, size_t control_size, const void *ring,
+                                       size_t ring_size, vyre_watch *out, vyre_error *err)
+{
+    if (!out)
+        return vyi_watch_no_out("the look", err);
+    vyre_status status = vyi_watch_both(control, control_size, ring, ring_size, err);
+    if (status < 0)
+        return status;
+    memset(out, 0, sizeof *out);
+    vyi_watch_control(control, out);
+    for (size_t slot = 0; slot < ring_size / VYRE_SLOT_BYTES; slot++)
+        out->states[vyi_watch_state(ring, slot)]++;
+    vyi_watch_derive(out);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_watch_health(const vyre_watch *before, const vyre_watch *now,
+                                       vyre_health *out, vyre_error *err)
+{
+    if (!before || !now)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Take two looks with vyre_watch_decode().",
+                        "the %s look is NULL", before ? "later" : "earlier");
+    if (!out)
+        return vyi_watch_no_out("the health", err);
+    out->done_delta = now->done - before->done;
+    out->depth = now->depth;
+    out->faults = now->states[VYRE_SLOT_FAULTED];
+    out->requeues = now->states[VYRE_SLOT_REQUEUE];
+    out->idle_ppm = now->idle_ppm;
+    out->stalled = now->runnable > 0 && out->done_delta == 0;
+    return VYRE_OK;
+}
+
+/* a * x <= b * y; a and b have 14 bits. */
+static bool vyi_ratio_at_most(uint32_t a, uint64_t x, uint32_t b, uint64_t y)
+{
+    const uint64_t ax = a * (x & 0xffffffffu), by = b * (y & 0xffffffffu);
+    const uint64_t high_ax = a * (x >> 32) + (ax >> 32), high_by = b * (y >> 32) + (by >> 32);
+    if (high_ax != high_by)
+        return high_ax < high_by;
+    return (uint32_t)ax <= (uint32_t)by;
+}
+
+/* The greatest q with q * (part + rest) <= 10000 * part, whose sum may need 65 bits. */
+VYRE_API uint32_t vyre_ratio_bps(uint64_t part, uint64_t rest)
+{
+    uint32_t ratio = 0;
+    if (part == 0)
+        return 0;
+    for (uint32_t bit = 1u << 13; bit; bit >>= 1) {
+        const uint32_t next = ratio | bit;
+        if (next <= 10000u && vyi_ratio_at_most(next, rest, 10000u - next, part))
+            ratio = next;
+    }
+    return ratio;
+}
+
+/* --- windows ------------------------------------------------------------- */
+
+static int vyi_window_compare(const vyre_watch_window *a, const vyre_watch_window *b)
+{
+    if (a->ticket != b->ticket)
+        return a->ticket < b->ticket ? -1 : 1;
+    if (a->opcode != b->opcode)
+        return a->opcode < b->opcode ? -1 : 1;
+    if (a->tenant != b->tenant)
+        return a->tenant < b->tenant ? -1 : 1;
+    return 0;
+}
+
+/* Windows that are found at a time. */
+#define VYI_WINDOW_BATCH 32u
+
+typedef struct vyi_window_scan {
+    const uint32_t   *opcodes;
+    uint32_t          opcode_count;
+    vyre_watch_window found[VYI_WINDOW_BATCH]; /* the least ones after `after`, ascending */
+    uint32_t          count;
+    vyre_watch_window after;
+    bool              begun; /* `after` is one */
+} vyi_window_scan;
+
+static bool vyi_window_opcode(const vyi_window_scan *scan, uint32_t opcode)
+{
+    for (uint32_t i = 0; i < scan->opcode_count; i++) {
+        if (scan->opcodes[i] == opcode)
+            return true;
+    }
+    return false;
+}
+
+/* The place of `key` among the windows found, made if it belongs there; NULL: it
+ * is before them, or after a batch that is full. */
+static vyre_watch_window *vyi_window_place(vyi_window_scan *scan, const vyre_watch_window *key)
+{
+    uint32_t low = 0, high = scan->count;
+    if (scan->begun && vyi_window_compare(key, &scan->after) <= 0)
+        return NULL;
+    while (low < high) {
+        const uint32_t middle = (low + high) / 2;
+        const int order = vyi_window_compare(&scan->found[middle], key);
+        if (order == 0)
+            return &scan->found[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == VYI_WINDOW_BATCH)
+        return NULL;
+    if (scan->count < VYI_WINDOW_BATCH)
+        scan->count++;
+    memmove(&scan->found[low + 1], &scan->found[low],
+            (scan->count - 1 - low) * sizeof scan->found[0]);
+    scan->found[low] = *key;
+    return &scan->found[low];
+}
+
+static void vyi_window_slot(vyi_window_scan *scan, const void *ring, size_t slot)
+{
+    const uint32_t state = vyi_watch_state(ring, slot);
+    if (state == VYRE_SLOT_EMPTY || state == VYRE_SLOT_UNKNOWN)
+        return;
+    vyre_watch_window key;
+    memset(&key, 0, sizeof key);
+    key.opcode = vyi_watch_slot_word(ring, slot, VYRE_SLOT_OPCODE);
+    if (!vyi_window_opcode(scan, key.opcode))
+        return;
+    key.tenant = vyi_watch_slot_word(ring, slot, VYRE_SLOT_TENANT);
+    key.ticket = vyi_watch_slot_word(ring, slot, VYRE_SLOT_ARGS);
+    vyre_watch_window *w = vyi_window_place(scan, &key);
+    if (!w)
+        return;
+    const uint32_t kind = vyi_watch_slot_word(ring, slot, VYRE_SLOT_ARGS + 1);
+    w->required += kind == VYRE_WINDOW_REQUIRED;
+    w->lookahead += kind == VYRE_WINDOW_LOOKAHEAD;
+    w->other += kind != VYRE_WINDOW_REQUIRED && kind != VYRE_WINDOW_LOOKAHEAD;
+    w->states[state]++;
+    w->active = w->active || vyi_watch_is_runnable(state);
+}
+
+/* The next windows in order: false when there are none.  A window that leaves a
+ * full batch is greater than all in it, so it does not come back, and each that is
+ * there at the end has been there since its first slot. */
+static bool vyi_window_next(vyi_window_scan *scan, const void *ring, size_t slots)
+{
+    if (scan->count) {
+        scan->after = scan->found[scan->count - 1];
+        scan->begun = true;
+        scan->count = 0;
+    }
+    for (size_t slot = 0; slot < slots; slot++)
+        vyi_window_slot(scan, ring, slot);
+    return scan->count > 0;
+}
+
+/* Writes up to `capacity` of them when there is an `out`, and counts them all
+ * when there is none. */
+static uint32_t vyi_window_all(vyi_window_scan *scan, const void *ring, size_t slots,
+                               vyre_watch_window *out, uint32_t capacity)
+{
+    uint32_t total = 0;
+    scan->begun = false;
+    scan->count = 0;
+    while (vyi_window_next(scan, ring, slots)) {
+        for (uint32_t i = 0; i < scan->count; i++, total++) {
+            if (out && total == capacity)
+                return total;
+            if (out)
+                out[total] = scan->found[i];
+        }
+    }
+    return total;
+}
+
+static vyre_status vyi_watch_space(uint32_t needed, uint32_t capacity, const char *what,
+                                   vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_SPACE, needed, "Pass an array of *count elements.",
+                    "there are %u %s, and room for %u", (unsigned)needed, what,
+                    (unsigned)capacity);
+}
+
+/* An array of the caller's and its count. */
+static vyre_status vyi_watch_array(const void *array, uint32_t capacity, const void *count,
+                                   const char *what, vyre_error *err)
+{
+    if (!count)
+        return vyi_watch_no_out("the count", err);
+    return vyi_wire_pointer(array, capacity, what, err);
+}
+
+VYRE_API vyre_status vyre_watch_windows(const void *ring, size_t size, const uint32_t *opcodes,
+                                        uint32_t opcode_count, vyre_watch_window *out,
+                                        uint32_t capacity, uint32_t *count, vyre_error *err)
+{
+    vyre_status status = vyi_watch_array(out, capacity, count, "the array of windows", err);
+    if (status >= 0)
+        status = vyi_wire_pointer(opcodes, opcode_count, "the list of opcodes", err);
+    if (status >= 0)
+        status = vyi_watch_ring(ring, size, err);
+    if (status < 0)
+        return status;
+    vyi_window_scan scan;
+    const size_t slots = size / VYRE_SLOT_BYTES;
+    scan.opcodes = opcodes;
+    scan.opcode_count = opcode_count;
+    if (capacity < slots) { /* a window has a slot at least */
+        const uint32_t needed = vyi_window_all(&scan, ring, slots, NULL, 0);
+        if (needed > capacity) {
+            *count = needed;
+            return vyi_watch_space(needed, capacity, "windows", err);
+        }
+    }
+    *count = out ? vyi_window_all(&scan, ring, slots, out, capacity) : 0;
+    return VYRE_OK;
+}
+
+/* Writes up to `capacity` of them when there is an `out`, and counts them all. */
+static uint32_t vyi_watch_active_all(const void *ring, size_t slots, uint32_t opcode,
+                                     uint32_t *out, uint32_t capacity)
+{
+    uint32_t total = 0;
+    for (size_t slot = 0; slot < slots; slot++) {
+        if (!vyi_watch_is_runnable(vyi_watch_state(ring, slot)) ||
+            vyi_watch_slot_word(ring, slot, VYRE_SLOT_OPCODE) != opcode)
+            continue;
+        if (out && total == capacity)
+            break;
+        if (out)
+            out[total] = (uint32_t)slot;
+        total++;
+    }
+    return total;
+}
+
+VYRE_API vyre_status vyre_watch_active(const void *ring, size_t size, uint32_t opcode,
+                                       uint32_t *slots, uint32_t capacity, uint32_t *count,
+                                       vyre_error *err)
+{
+    vyre_status status = vyi_watch_array(slots, capacity, count, "the array of slots", err);
+    if (status >= 0)
+        status = vyi_watch_ring(ring, size, err);
+    if (status < 0)
+        return status;
+    const size_t all = size / VYRE_SLOT_BYTES;
+    if (capacity < all) {
+        const uint32_t needed = vyi_watch_active_all(ring, all, opcode, NULL, 0);
+        if (needed > capacity) {
+            *count = needed;
+            return vyi_watch_space(needed, capacity, "runnable slots", err);
+        }
+    }
+    *count = slots ? vyi_watch_active_all(ring, all, opcode, slots, capacity) : 0;
+    return VYRE_OK;
+}
+
+/* --- a look into sketches ------------------------------------------------ */
+
+static void vyi_watch_count(vyre_sketch *s, uint32_t key, uint64_t amount)
+{
+    if (s)
+        vyre_sketch_add(s, key, amount);
+}
+
+VYRE_API vyre_status vyre_watch_sketch(const void *control, size_t control_size, const void *ring,
+                                       size_t ring_size, const vyre_watch_sketches *s,
+                                       vyre_error *err)
+{
+    if (!s)
+        return vyi_watch_no_out("the list of sketches", err);
+    vyre_status status = vyi_watch_both(control, control_size, ring, ring_size, err);
+    if (status < 0)
+        return status;
+    for (size_t slot = 0; slot < ring_size / VYRE_SLOT_BYTES; slot++) {
+        const uint32_t raw = vyi_wire_load(ring, slot * VYRE_SLOT_WORDS + VYRE_SLOT_STATUS);
+        const uint32_t opcode = vyi_watch_slot_word(ring, slot, VYRE_SLOT_OPCODE);
+        vyi_watch_count(s->states, raw, 1);
+        if (raw == VYRE_SLOT_EMPTY)
+            continue;
+        vyi_watch_count(s->opcodes, opcode, 1);
+        vyi_watch_count(s->tenants, vyi_watch_slot_word(ring, slot, VYRE_SLOT_TENANT), 1);
+        if (vyi_watch_is_runnable((uint32_t)vyi_slot_state_of(raw)))
+            vyi_watch_count(s->active_opcodes, opcode, 1);
+    }
+    for (uint32_t i = 0; i < VYRE_METRICS; i++)
+        vyi_watch_count(s->metrics, i, vyi_wire_load(control, VYRE_CONTROL_METRICS + i));
+    return VYRE_OK;
+}
+
+#endif /* VYRE_NO_WATCH */
+/* ==========================================================================
+ * watch: Count-Min sketches
+ *
+ * A sketch is its shape and then its counters, row by row, in the caller's
+ * memory.  The hash is upstream's, so that counters are the same.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_WATCH
+
+struct vyre_sketch {
+    uint32_t depth, width;
+};
+
+#define VYI_SKETCH_ALIGN sizeof(uint64_t) /* of counters, and so of the sketch */
+
+VYI_STATIC_ASSERT(sketch_counters_are_aligned, sizeof(vyre_sketch) % VYI_SKETCH_ALIGN == 0);
+
+static uint64_t *vyi_sketch_counters(vyre_sketch *s)
+{
+    return (uint64_t *)(void *)(s + 1);
+}
+
+static size_t vyi_sketch_count(const vyre_sketch *s)
+{
+    return (size_t)s->depth * s->width;
+}
+
+/* Bytes of the counters; 0: they have no length. */
+static size_t vyi_sketch_bytes(uint32_t depth, uint32_t width)
+{
+    size_t count, bytes;
+    if (!vyi_size_mul(depth, width, &count) || !vyi_size_mul(count, sizeof(uint64_t), &bytes))
+        return 0;
+    return bytes;
+}
+
+VYRE_API size_t vyre_sketch_size(uint32_t depth, uint32_t width)
+{
+    const size_t bytes = vyi_sketch_bytes(depth, width);
+    size_t size;
+    if (bytes == 0 || !vyi_size_add(bytes, sizeof(vyre_sketch) + VYI_SKETCH_ALIGN - 1, &size))
+        return 0;
+    return size;
+}
+
+VYRE_API vyre_status vyre_sketch_make(void *memory, size_t size, uint32_t depth, uint32_t width,
+                                      vyre_sketch **out, vyre_error *err)
+{
+    if (!out || !memory)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass memory, and the address of a pointer.",
+                        "the %s is NULL", out ? "sketch's memory" : "result");
+    if (depth == 0 || width == 0)
+        return vyi_fail(err, VYRE_E_SKETCH_DIM, 0, "Pass 4 rows of 128 counters, or so.",
+                        "a sketch of %u rows of %u counters counts nothing", (unsigned)depth,
+                        (unsigned)width);
+    const size_t needed = vyre_sketch_size(depth, width);
+    if (needed == 0)
+        return vyi_fail(err, VYRE_E_OVF, depth, "Ask for fewer counters.",
+                        "%u rows of %u counters have no length in bytes", (unsigned)depth,
+                        (unsigned)width);
+    if (size < needed)
+        return vyi_fail(err, VYRE_E_SPACE, needed, "Pass vyre_sketch_size() bytes.",
+                        "a sketch of %u rows of %u counters needs %llu bytes, not %llu",
+                        (unsigned)depth, (unsigned)width, (unsigned long long)needed,
+                        (unsigned long long)size);
+    const size_t skip = (size_t)(0 - (uintptr_t)memory) % VYI_SKETCH_ALIGN;
+    vyre_sketch *s = (vyre_sketch *)(void *)((uint8_t *)memory + skip);
+    s->depth = depth;
+    s->width = width;
+    vyre_sketch_clear(s);
+    *out = s;
+    return VYRE_OK;
+}
+
+/* splitmix64's last step. */
+static uint64_t vyi_sketch_mix(uint64_t v)
+{
+    v += 0x9e3779b97f4a7c15ull;
+    v = (v ^ (v >> 30)) * 0xbf58476d1ce4e5b9ull;
+    v = (v ^ (v >> 27)) * 0x94d049bb133111ebull;
+    return v ^ (v >> 31);
+}
+
+/* The key's counter of one row. */
+static size_t vyi_sketch_index(const vyre_sketch *s, uint32_t row, uint32_t key)
+{
+    const uint64_t hash = vyi_sketch_mix(key ^ (row * 0x9e3779b97f4a7c15ull));
+    return (size_t)row * s->width + (size_t)(hash % s->width);
+}
+
+VYRE_API void vyre_sketch_add(vyre_sketch *s, uint32_t key, uint64_t amount)
+{
+    uint64_t *counters = vyi_sketch_counters(s);
+    for (uint32_t row = 0; row < s->depth; row++) {
+        uint64_t *counter = &counters[vyi_sketch_index(s, row, key)];
+        *counter = amount > UINT64_MAX - *counter ? UINT64_MAX : *counter + amount;
+    }
+}
+
+VYRE_API vyre_status vyre_sketch_try_add(vyre_sketch *s, uint32_t key, uint64_t amount,
+                                         vyre_error *err)
+{
+    uint64_t *counters = vyi_sketch_counters(s);
+    for (uint32_t row = 0; row < s->depth; row++) {
+        const uint64_t held = counters[vyi_sketch_index(s, row, key)];
+        if (amount > UINT64_MAX - held)
+            return vyi_fail(err, VYRE_E_COUNTER_OVF, row, "Clear the sketch, and count anew.",
+                            "row %u holds %llu for key %u, and %llu more exceed 64 bits",
+                            (unsigned)row, (unsigned long long)held, (unsigned)key,
+                            (unsigned long long)amount);
+    }
+    vyre_sketch_add(s, key, amount);
+    return VYRE_OK;
+}
+
+VYRE_API uint64_t vyre_sketch_estimate(const vyre_sketch *s, uint32_t key)
+{
+    const uint64_t *counters = vyre_sketch_counters(s);
+    uint64_t least = UINT64_MAX;
+    for (uint32_t row = 0; row < s->depth; row++) {
+        const uint64_t held = counters[vyi_sketch_index(s, row, key)];
+        least = held < least ? held : least;
+    }
+    return least;
+}
+
+VYRE_API vyre_status vyre_sketch_merge(vyre_sketch *s, const vyre_sketch *other, vyre_error *err)
+{
+    if (s->depth != other->depth || s->width != other->width)
+        return vyi_fail(err, VYRE_E_SKETCH_SHAPE, 0, "Merge sketches of the same depth and width.",
+                        "a sketch of %u rows of %u counters cannot take one of %u rows of %u",
+                        (unsigned)s->depth, (unsigned)s->width, (unsigned)other->depth,
+                        (unsigned)other->width);
+    uint64_t *counters = vyi_sketch_counters(s);
+    const uint64_t *more = vyre_sketch_counters(other);
+    const size_t count = vyi_sketch_count(s);
+    for (size_t i = 0; i < count; i++) {
+        if (more[i] > UINT64_MAX - counters[i])
+            return vyi_fail(err, VYRE_E_COUNTER_OVF, i, "Clear one of them, and count anew.",
+                            "counter %llu holds %llu, and %llu more exceed 64 bits",
+                            (unsigned long long)i, (unsigned long long)counters[i],
+                            (unsigned long long)more[i]);
+    }
+    for (size_t i = 0; i < count; i++)
+        counters[i] += more[i];
+    return VYRE_OK;
+}
+
+VYRE_API const uint64_t *vyre_sketch_counters(const vyre_sketch *s)
+{
+    return (const uint64_t *)(const void *)(s + 1);
+}
+
+VYRE_API void vyre_sketch_clear(vyre_sketch *s)
+{
+    memset(vyi_sketch_counters(s), 0, vyi_sketch_count(s) * sizeof(uint64_t));
+}
+
+#endif /* VYRE_NO_WATCH */
 
 #endif /* VYRE_IMPLEMENTATION */
 

@@ -36,6 +36,9 @@
     #ifndef VYRE_NO_GLSL
         #define VYRE_NO_GLSL
     #endif
+    #ifndef VYRE_NO_WATCH
+        #define VYRE_NO_WATCH
+    #endif
 #endif
 
 /* VYI_OUTLINE: short functions with dozens of callers that build programs and

@@ -33,6 +33,7 @@
  *     VYRE_CORE            leave out every part that the map below calls a room; or one:
  *     VYRE_NO_TENANT       who may use a ring
  *     VYRE_NO_GLSL         GLSL handlers and listings
+ *     VYRE_NO_WATCH        what a ring is doing, as counts
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
  *     VYRE_GLSLANG         in that file: vyre_glsl_compile, with the glslang library
  *     VYRE_ASSERT(x)       for broken contracts inside; default: assert
@@ -166,6 +167,7 @@
  *     glsl        (room) a handler written in GLSL
  *     engine      vyre_open and what follows: the handle, tickets, modes
  *     vulkan      the Vulkan backend
+ *     watch       (room) what a ring is doing: states, windows, health, sketches
  *
  * Behind the declarations stand the functions, in the same order.  Most
  * programs need engine, and the upper half of ir for handlers; who brings a
@@ -190,6 +192,7 @@
 #include "emit/glsl.h"
 #include "engine/engine.h"
 #include "vulkan/vulkan.h"
+#include "rooms/watch/watch.h"
 
 #endif /* VYRE_H */
 
@@ -234,6 +237,8 @@
 #include "vulkan/vulkan_chain.c"
 #include "vulkan/vulkan_probe.c"
 #include "vulkan/vulkan.c"
+#include "rooms/watch/watch.c"
+#include "rooms/watch/sketch.c"
 
 #endif /* VYRE_IMPLEMENTATION */
 

@@ -78,6 +78,20 @@ typedef struct vec_op {
       "19.R5: nothing is written")                                                                 \
     X(SATURATE, "priority", "a counter at its end",                                                \
       "DEF-44: an error, nothing is counted")                                                      \
+    X(WATCH_RING, "telemetry", "a ring that ends in a part of a slot",                             \
+      "row 39: E_RING_LEN, as by every function of the ring")                                      \
+    X(WINDOW_KEY, "telemetry", "two tenants under one ticket and opcode, or slots that are empty", \
+      "DEF-39: the key has the tenant; only states 1..7 make or count")                            \
+    X(BACKWARDS, "telemetry", "a count that is lower than before",                                 \
+      "DEF-23: the difference is taken modulo 2^32")                                               \
+    X(STALLED, "telemetry", "FAULT or unknown slots, and nothing ended",                           \
+      "DEF-40: stalled while something is runnable, whatever else there is")                       \
+    X(SKETCH_EMPTY, "telemetry", "EMPTY slots",                                                    \
+      "DEF-41: they are no opcode and no tenant")                                                  \
+    X(SKETCH_SIZE, "sketch", "a dimension of more than 32 bits",                                   \
+      "row 39: a shape has 32-bit numbers")                                                        \
+    X(SKETCH_PARTIAL, "sketch", "a counter that would exceed 64 bits",                             \
+      "DEF-42: checked first, nothing is counted")                                                 \
     X(IDS, "tenant", "an id, and what follows from it",                                            \
       "DEF-7: ids are mask indices 0..28, and are recycled")                                       \
     X(NO_CAPACITY, "tenant", "a limit of 0",                                                       \

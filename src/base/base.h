@@ -156,7 +156,10 @@ VYI_EXTERN_C_BEGIN
     X(E_VK_DEVICE_MEMORY,   -217, "the Vulkan device has no memory left")                          \
     X(E_VK_CALL,            -218, "a Vulkan call failed")                                          \
     X(E_VK_TIMEOUT,         -219, "the Vulkan device did not answer in time")                      \
-    X(E_VK_NAME,            -220, "no Vulkan device has this index or name")
+    X(E_VK_NAME,            -220, "no Vulkan device has this index or name")                       \
+    /* watch: -255 .. -259 */                                                                      \
+    X(E_SKETCH_DIM,         -255, "a sketch needs a row and a counter at least")                   \
+    X(E_SKETCH_SHAPE,       -256, "two sketches differ in depth or width")
 
 typedef enum vyre_status {
 #define VYI_STATUS_ENUM(name, number, text) VYRE_##name = (number),
