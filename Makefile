@@ -160,6 +160,7 @@ install: vyre.h
 	mkdir -p "$(DESTDIR)$(PREFIX)/include" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"
 	cp vyre.h "$(DESTDIR)$(PREFIX)/include/"
 	sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@VERSION@,$(VERSION),' -e 's,@LIBS@,$(LIBS),' \
+	    -e 's,@INCLUDEDIR@,$${prefix}/include,' \
 	    packaging/vyre.pc.in > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/vyre.pc"
 
 bare-machine:

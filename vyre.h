@@ -859,10 +859,23 @@ VYI_EXTERN_C_END
  *                          | cancel           v
  *                          +----> EMPTY <-- FAULT (reset)
  *
- * All of it works on a live mapping while a device runs: the payload is
- * written first, the status last with release, and a transition is a
- * compare-exchange.  That needs a ring on a 4-byte boundary; elsewhere the same
- * bytes are written one by one, which is right while nobody else looks.
+ * The payload is written first, the status last with release, and a transition
+ * is a compare-exchange.  That needs a ring on a 4-byte boundary; elsewhere the
+ * same bytes are written one by one, which is right while nobody else looks.
+ *
+ * While a kernel serves the ring, a status word has one owner at a time, and
+ * the host writes only words whose present value says that the device will not:
+ *
+ *     EMPTY, DONE      publish                  always
+ *     FAULT, unknown   reset                    always
+ *     WAIT_IO          resume, cancel, fault    always
+ *     PUBLISHED, CLAIMED, YIELD, REQUEUE        only where host and device share one
+ *                      memory, as a CPU and its integrated GPU do, or between launches
+ *
+ * Across a bus the host's compare-exchange is a read and a write, and a lane's
+ * may fall in between: CANCEL would write EMPTY over CLAIMED.  Nothing here can
+ * see where a ring lies.  The ring of a `vyre` handle is the handle's: it keeps
+ * its own record of each slot, and nobody else may change one.
  *
  * A slot that is EMPTY or DONE has one publisher at a time: who that is, is
  * the caller's to arrange.  Different slots need no arrangement.
@@ -1757,6 +1770,8 @@ typedef struct vyre_spirv {
     uint32_t            push_constant_size; /* bytes; 0 = none */
     bool                needs_vulkan_memory_model;
     uint32_t            subgroup_operations; /* VkSubgroupFeatureFlags that the module uses */
+    uint32_t            workgroup_bytes; /* of its arrays and of what the module adds: to be held
+                                            against maxComputeSharedMemorySize */
     vyre_allocator      allocator;
 } vyre_spirv;
 
@@ -13842,6 +13857,7 @@ typedef struct vyi_spv {
     uint32_t      memory_bits; /* storage classes that orders cover */
     bool          written[VYRE_MAX_BUFFERS]; /* by id - 1: see vyi_spv_find_written */
     uint32_t      glsl;        /* the imported instruction set */
+    uint32_t      shared_bytes; /* of all variables of the workgroup */
     uint32_t      fence_word;
     uint32_t      trips;       /* pointer to the subgroup's count of iterations, or 0 */
     uint32_t      types[VYRE_TYPE_BOOL + 1];
@@ -13884,6 +13900,8 @@ VYI_API uint32_t vyi_spv_block_type(vyi_spv *e, uint32_t member);
 VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t bits);
 VYI_API uint32_t vyi_spv_u32(vyi_spv *e, uint32_t x);
 VYI_API uint32_t vyi_spv_variable(vyi_spv *e, uint32_t storage, uint32_t type);
+/* A variable of the workgroup, of this many bytes. */
+VYI_API uint32_t vyi_spv_shared(vyi_spv *e, uint32_t type, uint32_t bytes);
 VYI_API void vyi_spv_decorate(vyi_spv *e, uint32_t id, uint32_t decoration);
 VYI_API void vyi_spv_decorate_with(vyi_spv *e, uint32_t id, uint32_t decoration, uint32_t value);
 VYI_API void vyi_spv_need_subgroup(vyi_spv *e, uint32_t feature);
@@ -13964,8 +13982,8 @@ static uint32_t vyi_spv_shared_variable(vyi_spv *e, const vyi_buffer *b)
 {
     const uint32_t element = vyi_spv_type(e, vyi_spv_memory_type(b->type));
     const uint32_t count = vyi_spv_u32(e, b->count);
-    return vyi_spv_variable(e, VYI_SPV_StorageClassWorkgroup,
-                            vyi_spv_type_of(e, VYI_SPV_OpTypeArray, 2, element, count));
+    return vyi_spv_shared(e, vyi_spv_type_of(e, VYI_SPV_OpTypeArray, 2, element, count),
+                          b->count * 4);
 }
 
 /* The struct type of a buffer of `type`: one array of run-time length. */
@@ -14095,7 +14113,7 @@ static void vyi_spv_touch_word(vyi_spv *e)
 {
     const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32), zero = vyi_spv_u32(e, 0);
     if (!e->fence_word)
-        e->fence_word = vyi_spv_variable(e, VYI_SPV_StorageClassWorkgroup, u32);
+        e->fence_word = vyi_spv_shared(e, u32, 4);
     const uint32_t scope = vyi_spv_u32(e, VYI_SPV_ScopeWorkgroup);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpAtomicOr, 6, u32, vyi_spv_id(e), e->fence_word, scope,
                 zero, zero);
@@ -15319,7 +15337,7 @@ VYI_API void vyi_spv_count_trips(vyi_spv *e)
     const uint32_t array = vyi_spv_type_of(e, VYI_SPV_OpTypeArray, 2, u32,
                                            vyi_spv_u32(e, VYRE_MAX_WORKGROUP));
     const uint32_t pointer = vyi_spv_pointer_type(e, storage, u32);
-    const uint32_t variable = vyi_spv_variable(e, storage, array);
+    const uint32_t variable = vyi_spv_shared(e, array, VYRE_MAX_WORKGROUP * 4);
     const uint32_t width = vyi_spv_builtin(e, VYRE_BUILTIN_GROUP_SIZE_X);
     const uint32_t row = vyi_spv_word(e, VYI_SPV_OpUDiv,
                                       vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_INDEX), width);
@@ -15607,6 +15625,12 @@ VYI_API uint32_t vyi_spv_variable(vyi_spv *e, uint32_t storage, uint32_t type)
             *word = id;
     }
     return id;
+}
+
+VYI_API uint32_t vyi_spv_shared(vyi_spv *e, uint32_t type, uint32_t bytes)
+{
+    e->shared_bytes += bytes;
+    return vyi_spv_variable(e, VYI_SPV_StorageClassWorkgroup, type);
 }
 
 VYI_API void vyi_spv_decorate(vyi_spv *e, uint32_t id, uint32_t decoration)
@@ -16202,6 +16226,7 @@ static vyre_status vyi_spv_emit(vyi_spv *e, vyre_spirv *out, vyre_error *err)
     module.push_constant_size = e->rounds_start ? 4 : 0;
     module.needs_vulkan_memory_model = e->vulkan_model;
     module.subgroup_operations = e->subgroup;
+    module.workgroup_bytes = e->shared_bytes;
     if (!vyi_spv_assemble(e, &module) || !vyi_spv_reflect(e->p, &module)) {
         vyre_spirv_free(&module);
         return vyi_fail_nomem(err, 4 * (size_t)e->section[VYI_SPV_BODY].count);
@@ -22927,6 +22952,26 @@ VYI_API void vyi_vk_set_write(vyi_vk_context *c, VkDescriptorSet set,
 
 /* --- pipelines ----------------------------------------------------------- */
 
+/* What the driver could only refuse, or worse, later. */
+static vyre_status vyi_vk_module_check(const vyi_vk_context *c, const vyi_vk_pipeline_desc *desc,
+                                       const vyre_spirv *spirv, vyre_error *err)
+{
+    const uint32_t lacks = spirv->subgroup_operations & ~c->features.subgroup_operations;
+    const uint32_t most = c->properties.limits.maxComputeSharedMemorySize;
+    if (lacks)
+        return vyi_fail(err, VYRE_E_VK_FEATURE, lacks,
+                        "Use a kernel without these subgroup operations, or another device.",
+                        "the %.40s program needs the subgroup features 0x%x, and the device "
+                        "has 0x%x", desc->name, spirv->subgroup_operations,
+                        c->features.subgroup_operations);
+    if (spirv->workgroup_bytes > most)
+        return vyi_fail(err, VYRE_E_VK_LIMIT, spirv->workgroup_bytes,
+                        "Use smaller workgroup arrays, or another device.",
+                        "the %.40s program has %u bytes of workgroup memory, and the device "
+                        "allows %u", desc->name, spirv->workgroup_bytes, most);
+    return VYRE_OK;
+}
+
 static vyre_status vyi_vk_module_create(vyi_vk_context *c, const vyi_vk_pipeline_desc *desc,
                                         VkShaderModule *out, vyre_error *err)
 {
@@ -22945,14 +22990,8 @@ static vyre_status vyi_vk_module_create(vyi_vk_context *c, const vyi_vk_pipeline
     vyre_status status = vyre_spirv_emit(desc->program, &options, &spirv, err);
     if (status < 0)
         return status;
-    const uint32_t lacks = spirv.subgroup_operations & ~c->features.subgroup_operations;
-    if (lacks) {
-        status = vyi_fail(err, VYRE_E_VK_FEATURE, lacks,
-                          "Use a kernel without these subgroup operations, or another device.",
-                          "the %.40s program needs the subgroup features 0x%x, and the device "
-                          "has 0x%x", desc->name, spirv.subgroup_operations,
-                          c->features.subgroup_operations);
-    } else {
+    status = vyi_vk_module_check(c, desc, &spirv, err);
+    if (status == VYRE_OK) {
         VkShaderModuleCreateInfo info;
         memset(&info, 0, sizeof info);
         info.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO;

@@ -72,6 +72,17 @@ if needs cmake; then
         says_version cmake_pc_run "$scratch/cmake_pc"
     fi
 
+    # A prefix with spaces, and headers that lie elsewhere.
+    odd="$scratch/a prefix with spaces"
+    passes cmake_odd quietly cmake -S . -B "$scratch/cmake_odd" -DCMAKE_INSTALL_PREFIX="$odd" \
+        -DCMAKE_INSTALL_INCLUDEDIR=headers/of_vyre
+    passes cmake_odd_install quietly cmake --install "$scratch/cmake_odd"
+    if needs pkg-config; then
+        export_pc "$(dirname "$(find "$odd" -name vyre.pc)")"
+        passes cmake_odd_pc_build sh -c "eval gcc -std=c99 '\"$consumers/main.c\"' \$(pkg-config --cflags --libs vyre) -o '\"$scratch/odd_pc\"'"
+        says_version cmake_odd_pc_run "$scratch/odd_pc"
+    fi
+
     # The vcpkg port, with vcpkg's own functions stood in for.
     cat > "$scratch/vcpkg.cmake" <<'C'
 foreach(name configure install config_fixup)

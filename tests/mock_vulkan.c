@@ -266,6 +266,8 @@ static void mock_properties(VkPhysicalDevice physical, VkPhysicalDevicePropertie
         properties->limits.maxPerStageDescriptorStorageBuffers = mock.max_buffers;
     if (mock.max_range)
         properties->limits.maxStorageBufferRange = mock.max_range;
+    if (mock.max_shared)
+        properties->limits.maxComputeSharedMemorySize = mock.max_shared;
 }
 
 static VKAPI_ATTR void VKAPI_CALL

@@ -109,7 +109,7 @@ typedef struct mock_state {
     bool     discrete_memory;           /* four types, as a discrete GPU has them */
     bool     full_device_memory;        /* the host's window on it has no room */
     bool     two_families;              /* 0 graphics and compute, 1 compute only */
-    uint32_t max_lanes, max_buffers, max_range; /* limits; 0 = the real ones */
+    uint32_t max_lanes, max_buffers, max_range, max_shared; /* limits; 0 = the real ones */
     uint32_t device_count;              /* 0 = the real one */
     bool     no_devices;
     mock_device devices[MOCK_MAX_DEVICES];

@@ -464,6 +464,42 @@ static void limits_of_the_device_are_errors(void)
     CHECK(strstr(err.text, "2048"));
 }
 
+/* Arrays of the workgroup, with what the module adds of its own, against what the
+ * device has.  The loop makes llvmpipe's module count iterations there. */
+static void payload_shared(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    const vyre_value i = vyre_ir_loop(p, vyre_ir_u32(p, 0), s->arg[0]);
+    vyre_ir_store(p, s->buffers[0], i, s->arg[1]);
+    vyre_ir_end(p);
+}
+
+static void memory_of_a_workgroup_is_held_against_the_device(void)
+{
+    vyre_buffer_desc array;
+    memset(&array, 0, sizeof array);
+    array.name = "shared";
+    array.access = VYRE_ACCESS_WORKGROUP;
+    array.count = 4096;
+    vyre_desc d = small_desc();
+    d.kernel.payload = payload_shared;
+    d.kernel.buffers = &array;
+    d.kernel.buffer_count = 1;
+    d.no_probe = true; /* it has pipelines of its own */
+    mock.max_shared = 16383; /* and the array has 16384 bytes */
+    refuse(&d, VYRE_E_VK_LIMIT);
+    CHECK(strstr(err.text, "16383") && strstr(err.text, "bytes of workgroup memory"));
+    CHECK_EQ(mock.count[MOCK_vkCreateComputePipelines], 0);
+    mock.max_shared = 0;
+    vyre_close(open_or_fail(&d));
+    array.count = VYRE_MAX_WORKGROUP_SIZE / 4;
+    mock.max_shared = 32768; /* enough for the array, if nothing were added to it */
+    d.backend = VYRE_BACKEND_VULKAN;
+    vyre *v = vyre_open(&d, &err);
+    vyre_close(v);
+    CHECK(v || (err.status == VYRE_E_VK_LIMIT && err.at > 32768));
+}
+
 /* --- features ------------------------------------------------------------ */
 
 static void it_works_without_timelines(void)
@@ -903,6 +939,7 @@ int main(void)
     RUN(missing_functions_are_named);
     RUN(groups_shrink_to_the_device);
     RUN(limits_of_the_device_are_errors);
+    RUN(memory_of_a_workgroup_is_held_against_the_device);
     RUN(it_works_without_timelines);
     RUN(it_works_without_fences_when_there_are_timelines);
     RUN(it_works_without_the_memory_model);

@@ -242,6 +242,12 @@ VYI_API uint32_t vyi_spv_variable(vyi_spv *e, uint32_t storage, uint32_t type)
     return id;
 }
 
+VYI_API uint32_t vyi_spv_shared(vyi_spv *e, uint32_t type, uint32_t bytes)
+{
+    e->shared_bytes += bytes;
+    return vyi_spv_variable(e, VYI_SPV_StorageClassWorkgroup, type);
+}
+
 VYI_API void vyi_spv_decorate(vyi_spv *e, uint32_t id, uint32_t decoration)
 {
     vyi_spv_put(e, VYI_SPV_DECORATIONS, VYI_SPV_OpDecorate, 2, id, decoration);
@@ -835,6 +841,7 @@ static vyre_status vyi_spv_emit(vyi_spv *e, vyre_spirv *out, vyre_error *err)
     module.push_constant_size = e->rounds_start ? 4 : 0;
     module.needs_vulkan_memory_model = e->vulkan_model;
     module.subgroup_operations = e->subgroup;
+    module.workgroup_bytes = e->shared_bytes;
     if (!vyi_spv_assemble(e, &module) || !vyi_spv_reflect(e->p, &module)) {
         vyre_spirv_free(&module);
         return vyi_fail_nomem(err, 4 * (size_t)e->section[VYI_SPV_BODY].count);

@@ -50,6 +50,8 @@ typedef struct vyre_spirv {
     uint32_t            push_constant_size; /* bytes; 0 = none */
     bool                needs_vulkan_memory_model;
     uint32_t            subgroup_operations; /* VkSubgroupFeatureFlags that the module uses */
+    uint32_t            workgroup_bytes; /* of its arrays and of what the module adds: to be held
+                                            against maxComputeSharedMemorySize */
     vyre_allocator      allocator;
 } vyre_spirv;
 

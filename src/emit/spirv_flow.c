@@ -556,7 +556,7 @@ VYI_API void vyi_spv_count_trips(vyi_spv *e)
     const uint32_t array = vyi_spv_type_of(e, VYI_SPV_OpTypeArray, 2, u32,
                                            vyi_spv_u32(e, VYRE_MAX_WORKGROUP));
     const uint32_t pointer = vyi_spv_pointer_type(e, storage, u32);
-    const uint32_t variable = vyi_spv_variable(e, storage, array);
+    const uint32_t variable = vyi_spv_shared(e, array, VYRE_MAX_WORKGROUP * 4);
     const uint32_t width = vyi_spv_builtin(e, VYRE_BUILTIN_GROUP_SIZE_X);
     const uint32_t row = vyi_spv_word(e, VYI_SPV_OpUDiv,
                                       vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_INDEX), width);

@@ -198,6 +198,7 @@ typedef struct vyi_spv {
     uint32_t      memory_bits; /* storage classes that orders cover */
     bool          written[VYRE_MAX_BUFFERS]; /* by id - 1: see vyi_spv_find_written */
     uint32_t      glsl;        /* the imported instruction set */
+    uint32_t      shared_bytes; /* of all variables of the workgroup */
     uint32_t      fence_word;
     uint32_t      trips;       /* pointer to the subgroup's count of iterations, or 0 */
     uint32_t      types[VYRE_TYPE_BOOL + 1];
@@ -240,6 +241,8 @@ VYI_API uint32_t vyi_spv_block_type(vyi_spv *e, uint32_t member);
 VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t bits);
 VYI_API uint32_t vyi_spv_u32(vyi_spv *e, uint32_t x);
 VYI_API uint32_t vyi_spv_variable(vyi_spv *e, uint32_t storage, uint32_t type);
+/* A variable of the workgroup, of this many bytes. */
+VYI_API uint32_t vyi_spv_shared(vyi_spv *e, uint32_t type, uint32_t bytes);
 VYI_API void vyi_spv_decorate(vyi_spv *e, uint32_t id, uint32_t decoration);
 VYI_API void vyi_spv_decorate_with(vyi_spv *e, uint32_t id, uint32_t decoration, uint32_t value);
 VYI_API void vyi_spv_need_subgroup(vyi_spv *e, uint32_t feature);

@@ -23,8 +23,8 @@ static uint32_t vyi_spv_shared_variable(vyi_spv *e, const vyi_buffer *b)
 {
     const uint32_t element = vyi_spv_type(e, vyi_spv_memory_type(b->type));
     const uint32_t count = vyi_spv_u32(e, b->count);
-    return vyi_spv_variable(e, VYI_SPV_StorageClassWorkgroup,
-                            vyi_spv_type_of(e, VYI_SPV_OpTypeArray, 2, element, count));
+    return vyi_spv_shared(e, vyi_spv_type_of(e, VYI_SPV_OpTypeArray, 2, element, count),
+                          b->count * 4);
 }
 
 /* The struct type of a buffer of `type`: one array of run-time length. */
@@ -154,7 +154,7 @@ static void vyi_spv_touch_word(vyi_spv *e)
 {
     const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32), zero = vyi_spv_u32(e, 0);
     if (!e->fence_word)
-        e->fence_word = vyi_spv_variable(e, VYI_SPV_StorageClassWorkgroup, u32);
+        e->fence_word = vyi_spv_shared(e, u32, 4);
     const uint32_t scope = vyi_spv_u32(e, VYI_SPV_ScopeWorkgroup);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpAtomicOr, 6, u32, vyi_spv_id(e), e->fence_word, scope,
                 zero, zero);

@@ -136,6 +136,26 @@ VYI_API void vyi_vk_set_write(vyi_vk_context *c, VkDescriptorSet set,
 
 /* --- pipelines ----------------------------------------------------------- */
 
+/* What the driver could only refuse, or worse, later. */
+static vyre_status vyi_vk_module_check(const vyi_vk_context *c, const vyi_vk_pipeline_desc *desc,
+                                       const vyre_spirv *spirv, vyre_error *err)
+{
+    const uint32_t lacks = spirv->subgroup_operations & ~c->features.subgroup_operations;
+    const uint32_t most = c->properties.limits.maxComputeSharedMemorySize;
+    if (lacks)
+        return vyi_fail(err, VYRE_E_VK_FEATURE, lacks,
+                        "Use a kernel without these subgroup operations, or another device.",
+                        "the %.40s program needs the subgroup features 0x%x, and the device "
+                        "has 0x%x", desc->name, spirv->subgroup_operations,
+                        c->features.subgroup_operations);
+    if (spirv->workgroup_bytes > most)
+        return vyi_fail(err, VYRE_E_VK_LIMIT, spirv->workgroup_bytes,
+                        "Use smaller workgroup arrays, or another device.",
+                        "the %.40s program has %u bytes of workgroup memory, and the device "
+                        "allows %u", desc->name, spirv->workgroup_bytes, most);
+    return VYRE_OK;
+}
+
 static vyre_status vyi_vk_module_create(vyi_vk_context *c, const vyi_vk_pipeline_desc *desc,
                                         VkShaderModule *out, vyre_error *err)
 {
@@ -154,14 +174,8 @@ static vyre_status vyi_vk_module_create(vyi_vk_context *c, const vyi_vk_pipeline
     vyre_status status = vyre_spirv_emit(desc->program, &options, &spirv, err);
     if (status < 0)
         return status;
-    const uint32_t lacks = spirv.subgroup_operations & ~c->features.subgroup_operations;
-    if (lacks) {
-        status = vyi_fail(err, VYRE_E_VK_FEATURE, lacks,
-                          "Use a kernel without these subgroup operations, or another device.",
-                          "the %.40s program needs the subgroup features 0x%x, and the device "
-                          "has 0x%x", desc->name, spirv.subgroup_operations,
-                          c->features.subgroup_operations);
-    } else {
+    status = vyi_vk_module_check(c, desc, &spirv, err);
+    if (status == VYRE_OK) {
         VkShaderModuleCreateInfo info;
         memset(&info, 0, sizeof info);
         info.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO;

@@ -10,10 +10,23 @@
  *                          | cancel           v
  *                          +----> EMPTY <-- FAULT (reset)
  *
- * All of it works on a live mapping while a device runs: the payload is
- * written first, the status last with release, and a transition is a
- * compare-exchange.  That needs a ring on a 4-byte boundary; elsewhere the same
- * bytes are written one by one, which is right while nobody else looks.
+ * The payload is written first, the status last with release, and a transition
+ * is a compare-exchange.  That needs a ring on a 4-byte boundary; elsewhere the
+ * same bytes are written one by one, which is right while nobody else looks.
+ *
+ * While a kernel serves the ring, a status word has one owner at a time, and
+ * the host writes only words whose present value says that the device will not:
+ *
+ *     EMPTY, DONE      publish                  always
+ *     FAULT, unknown   reset                    always
+ *     WAIT_IO          resume, cancel, fault    always
+ *     PUBLISHED, CLAIMED, YIELD, REQUEUE        only where host and device share one
+ *                      memory, as a CPU and its integrated GPU do, or between launches
+ *
+ * Across a bus the host's compare-exchange is a read and a write, and a lane's
+ * may fall in between: CANCEL would write EMPTY over CLAIMED.  Nothing here can
+ * see where a ring lies.  The ring of a `vyre` handle is the handle's: it keeps
+ * its own record of each slot, and nobody else may change one.
  *
  * A slot that is EMPTY or DONE has one publisher at a time: who that is, is
  * the caller's to arrange.  Different slots need no arrangement.
