@@ -2304,8 +2304,9 @@ VYI_EXTERN_C_END
  * base: what the other fragments build on
  *
  * Private.  Errors with numbers in them, memory that says no, words that are
- * little-endian on every host, and four atomic helpers.  All of the library's
- * orderings go through those four, so that each can name its partner.
+ * little-endian on every host, and helpers for atomics.  All of the library's
+ * orderings on words go through those, so that each can name its partner;
+ * pointers and fences for other threads have theirs in thread_impl.h.
  * ======================================================================= */
 #ifndef VYI_BASE_IMPL_H
 #define VYI_BASE_IMPL_H
@@ -2333,6 +2334,10 @@ VYI_EXTERN_C_BEGIN
  * that says what to do; the rest is printf. */
 VYI_API vyre_status vyi_fail(vyre_error *err, vyre_status status, uint64_t at,
                              const char *fix, const char *format, ...) VYI_PRINTF(5, 6);
+
+/* The same for news, which are asked for often: constant texts, and no printf. */
+VYI_API vyre_status vyi_news(vyre_error *err, vyre_status status, uint64_t at, const char *fix,
+                             const char *text);
 
 /* The common case of an allocation of `size` bytes that failed. */
 VYI_API vyre_status vyi_fail_nomem(vyre_error *err, size_t size);
@@ -2439,7 +2444,7 @@ static inline bool vyi_aligned4(const void *at)
     #include <intrin.h>
 #endif
 
-/* The four helpers work on the host's own numbers; for a word on the wire the
+/* The helpers work on the host's own numbers; for a word on the wire the
  * caller wraps them in vyi_le32. `at` is 4-byte aligned. */
 
 /* What was written before the matching vyi_store_release is seen after it. */
@@ -2780,6 +2785,25 @@ VYI_API vyre_status vyi_fail(vyre_error *err, vyre_status status, uint64_t at,
     vsnprintf(err->text, sizeof err->text, format, arguments);
     snprintf(err->fix, sizeof err->fix, "%s", fix);
     va_end(arguments);
+    return status;
+}
+
+VYI_OUTLINE
+VYI_API vyre_status vyi_news(vyre_error *err, vyre_status status, uint64_t at, const char *fix,
+                             const char *text)
+{
+#ifdef VYI_ON_FAIL
+    VYI_ON_FAIL(status);
+#endif
+    const size_t text_size = strlen(text) + 1, fix_size = strlen(fix) + 1;
+    if (!err)
+        return status;
+    VYRE_ASSERT(status > 0 && text_size <= sizeof err->text && fix_size <= sizeof err->fix);
+    err->status = status;
+    err->native = 0;
+    err->at = at;
+    memcpy(err->text, text, text_size);
+    memcpy(err->fix, fix, fix_size);
     return status;
 }
 
@@ -4443,7 +4467,7 @@ VYRE_API vyre_status vyre_ring_load(const void *ring, size_t size, uint32_t slot
 
 VYI_EXTERN_C_BEGIN
 
-/* Strict C99 hides these two, though the library has them. */
+/* Strict C99 hides these, though the library has them. */
 #if !defined(_WIN32) && !defined(CLOCK_MONOTONIC)
     #ifdef __APPLE__
         #define VYI_CLOCK 6
@@ -4452,6 +4476,9 @@ VYI_EXTERN_C_BEGIN
     #endif
 extern int clock_gettime(int clock, struct timespec *now);
 extern int nanosleep(const struct timespec *duration, struct timespec *rest);
+    #ifndef __APPLE__
+extern int pthread_condattr_setclock(pthread_condattr_t *attributes, int clock);
+    #endif
 #elif !defined(_WIN32)
     #define VYI_CLOCK CLOCK_MONOTONIC
 #endif
@@ -4742,22 +4769,42 @@ static inline void vyi_mutex_free(vyi_mutex *m) { pthread_mutex_destroy(m); }
 static inline void vyi_mutex_lock(vyi_mutex *m) { pthread_mutex_lock(m); }
 static inline bool vyi_mutex_try(vyi_mutex *m) { return pthread_mutex_trylock(m) == 0; }
 static inline void vyi_mutex_unlock(vyi_mutex *m) { pthread_mutex_unlock(m); }
-static inline bool vyi_cond_init(vyi_cond *c) { return pthread_cond_init(c, NULL) == 0; }
 static inline void vyi_cond_free(vyi_cond *c) { pthread_cond_destroy(c); }
 static inline void vyi_cond_signal(vyi_cond *c) { pthread_cond_broadcast(c); }
 
-/* Also returns early; the caller looks and waits again.  The condition's clock
- * is the one that can be set, so no wait is longer than a second. */
+/* Also returns early; the caller looks and waits again.  No wait is longer than a
+ * second.  A clock that somebody sets does not matter. */
+    #ifdef __APPLE__
+static inline bool vyi_cond_init(vyi_cond *c) { return pthread_cond_init(c, NULL) == 0; }
+
+static inline void vyi_cond_wait(vyi_cond *c, vyi_mutex *m, uint64_t ns)
+{
+    struct timespec wait;
+    wait.tv_sec = ns < 1000000000u ? 0 : 1;
+    wait.tv_nsec = ns < 1000000000u ? (long)ns : 0;
+    pthread_cond_timedwait_relative_np(c, m, &wait);
+}
+    #else
+static inline bool vyi_cond_init(vyi_cond *c)
+{
+    pthread_condattr_t attributes;
+    if (pthread_condattr_init(&attributes) != 0)
+        return false;
+    const bool made = pthread_condattr_setclock(&attributes, VYI_CLOCK) == 0 &&
+                      pthread_cond_init(c, &attributes) == 0;
+    pthread_condattr_destroy(&attributes);
+    return made;
+}
+
 static inline void vyi_cond_wait(vyi_cond *c, vyi_mutex *m, uint64_t ns)
 {
     struct timespec until;
-    const uint64_t wait_ns = ns < 1000000000u ? ns : 1000000000u;
-    clock_gettime(0, &until); /* CLOCK_REALTIME is 0 everywhere */
-    const uint64_t nsec = (uint64_t)until.tv_nsec + wait_ns;
-    until.tv_sec += (time_t)(nsec / 1000000000u);
-    until.tv_nsec = (long)(nsec % 1000000000u);
+    const uint64_t end = vyi_now() + (ns < 1000000000u ? ns : 1000000000u);
+    until.tv_sec = (time_t)(end / 1000000000u);
+    until.tv_nsec = (long)(end % 1000000000u);
     pthread_cond_timedwait(c, m, &until);
 }
+    #endif
 
 static void *vyi_thread_main(void *user)
 {
@@ -17399,7 +17446,6 @@ typedef struct vyi_device {
     bool     write_combined;   /* host stores to control and ring need a store fence for order */
     bool     whole_lines;      /* and a slot that the host stores as one line is seen as one */
     bool     narrow;           /* the looping kernel is the narrow one */
-    bool     slow_reads;       /* host reads of control and ring cross a bus */
     bool     pumped;           /* launches make progress inside reap only */
     uint32_t group_size;       /* as the looping program runs */
     uint32_t groups;
@@ -17417,9 +17463,9 @@ struct vyi_backend {
     bool (*close)(vyi_device *d);
     /* Fills backend, device, driver and probe; the rest is the engine's. */
     void (*info)(const vyi_device *d, vyre_info *info);
-    /* Submits without waiting.  Launches run in the order of their submission,
-     * and each sees what the one before has written.  A backend without a
-     * queue may run it before it returns. */
+    /* Launches run in the order of their submission, and each sees what the one
+     * before has written.  Does not wait, but for a backend without a queue, which
+     * may run a pass before it returns. */
     vyre_status (*launch)(vyi_device *d, vyi_launch what, uint32_t rounds, vyre_error *err);
     /* *completed is the number of launches that have ended since open.  Waits
      * until it exceeds `beyond`, but no longer than the timeout; VYRE_OK either
@@ -17677,6 +17723,10 @@ static inline vyi_device *vyi_queue_device(const vyi_queue *q)
 {
     return (vyi_device *)vyi_load_pointer(&q->device);
 }
+
+/* Changes the state, under the lock.  What the caller has written before is seen
+ * by whoever acquires it. */
+VYI_API void vyi_queue_to(vyi_queue *q, vyi_run_state state);
 
 static inline uint32_t vyi_queue_in_flight(const vyi_queue *q)
 {
@@ -18720,9 +18770,9 @@ VYI_API void vyi_slot_write(vyi_queue *q, vyi_device *d, uint32_t slot, const vy
 
 static vyre_status vyi_queue_full(const vyi_queue *q, vyre_error *err)
 {
-    return vyi_fail(err, VYRE_FULL, q->slots.count,
+    return vyi_news(err, VYRE_FULL, q->slots.count,
                     "Poll or wait for a ticket and publish again, or use more slots.",
-                    "none of the %u slots is free", q->slots.count);
+                    "no slot is free");
 }
 
 /* A lone thread's: those of the next places that are FREE, as far as they follow
@@ -19181,11 +19231,11 @@ static vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre_
         return vyi_fail(err, status, t.slot, "Ask sooner after the work has ended.",
                         "slot %u has been used again after generation %u", t.slot, t.generation);
     case VYRE_PENDING:
-        return vyi_fail(err, status, t.slot, "Call vyre_wait() first.",
-                        "the work in slot %u has not ended", t.slot);
+        return vyi_news(err, status, t.slot, "Call vyre_wait() first.",
+                        "the work has not ended");
     case VYRE_TIMEOUT:
-        return vyi_fail(err, status, t.slot, "Wait again, or longer; vyre_query tells what runs.",
-                        "the work in slot %u has not ended in time", t.slot);
+        return vyi_news(err, status, t.slot, "Wait again, or longer; vyre_query tells what runs.",
+                        "the work has not ended in time");
     case VYRE_E_TICKET:
         return vyi_fail(err, status, t.slot, "Pass a ticket that this handle's publish gave.",
                         "no work has ticket %u.%u", t.slot, t.generation);
@@ -19407,6 +19457,27 @@ VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre
 #define VYI_PASS_WAIT_NS     200000u
 #define VYI_PASS_RETRY_NS    1000000u
 
+/* --- the state ----------------------------------------------------------- */
+
+/* From each state, the states that may follow. */
+static const uint8_t vyi_state_follows[] = {
+    /* IDLE     */ 1u << VYI_STATE_IDLE | 1u << VYI_STATE_RUNNING | 1u << VYI_STATE_STOPPING |
+                   1u << VYI_STATE_LOST,
+    /* RUNNING  */ 1u << VYI_STATE_IDLE | 1u << VYI_STATE_STOPPING | 1u << VYI_STATE_SHUT |
+                   1u << VYI_STATE_LOST,
+    /* STOPPING */ 1u << VYI_STATE_IDLE | 1u << VYI_STATE_RUNNING | 1u << VYI_STATE_STOPPING |
+                   1u << VYI_STATE_LOST,
+    /* SHUT     */ 1u << VYI_STATE_IDLE | 1u << VYI_STATE_RUNNING | 1u << VYI_STATE_STOPPING |
+                   1u << VYI_STATE_LOST,
+    /* LOST     */ 1u << VYI_STATE_IDLE | 1u << VYI_STATE_RUNNING,
+};
+
+VYI_API void vyi_queue_to(vyi_queue *q, vyi_run_state state)
+{
+    VYRE_ASSERT(q->state <= VYI_STATE_LOST && vyi_state_follows[q->state] >> state & 1u);
+    vyi_store_release(&q->state, (uint32_t)state);
+}
+
 /* --- launches ------------------------------------------------------------ */
 
 /* Nothing more can be done with the device. */
@@ -19416,7 +19487,7 @@ VYI_API vyre_status vyi_queue_lost(vyi_queue *q, const vyre_error *how, vyre_err
     if (q->state != VYI_STATE_LOST) {
         q->loss.was_running = q->state == VYI_STATE_RUNNING;
         q->loss.how = *how;
-        vyi_store_release(&q->state, VYI_STATE_LOST);
+        vyi_queue_to(q, VYI_STATE_LOST);
         vyi_message(&q->v->desc.messages, VYRE_SEVERITY_ERROR, "%s", how->text);
     }
     if (err)
@@ -19589,7 +19660,7 @@ static vyre_status vyi_chain_extend(vyi_queue *q, vyre_error *err)
         return reaped;
     if (vyi_chain_shut(q)) {
         if (vyi_queue_in_flight(q) == 0)
-            vyi_store_release(&q->state, VYI_STATE_SHUT);
+            vyi_queue_to(q, VYI_STATE_SHUT);
         return VYRE_OK;
     }
     while (vyi_queue_in_flight(q) < target) {
@@ -19618,7 +19689,7 @@ static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *e
         c->before = 0;
     }
     if (q->state == VYI_STATE_RUNNING && vyi_chain_shut(q)) {
-        vyi_store_release(&q->state, VYI_STATE_SHUT);
+        vyi_queue_to(q, VYI_STATE_SHUT);
         return VYRE_OK;
     }
     const uint32_t waiting = vyi_queue_waiting(q);
@@ -20882,10 +20953,10 @@ static vyre_status vyi_queue_start(vyi_queue *q, vyre_error *err)
     vyi_queue_bury(q);
     vyi_queue_set_shutdown(q, 0);
     q->chain.before = q->chain.after = 0;
-    vyi_store_release(&q->state, VYI_STATE_RUNNING);
+    vyi_queue_to(q, VYI_STATE_RUNNING);
     status = vyi_queue_drive(q, VYI_EFFORT_LOOK, err);
     if (status < 0 && q->state == VYI_STATE_RUNNING && vyi_queue_in_flight(q) == 0)
-        vyi_store_release(&q->state, VYI_STATE_IDLE);
+        vyi_queue_to(q, VYI_STATE_IDLE);
     return status;
 }
 
@@ -20932,13 +21003,13 @@ static vyre_status vyi_queue_halt(vyi_queue *q, uint64_t patience, uint64_t dead
         status = vyi_queue_settle(q, deadline, err);
     }
     if (status == VYRE_TIMEOUT)
-        vyi_store_release(&q->state, VYI_STATE_STOPPING);
+        vyi_queue_to(q, VYI_STATE_STOPPING);
     if (status != VYRE_OK)
         return status;
     vyi_queue_bury(q);
     vyi_queue_set_shutdown(q, 0);
     q->chain.before = q->chain.after = 0;
-    vyi_store_release(&q->state, VYI_STATE_IDLE);
+    vyi_queue_to(q, VYI_STATE_IDLE);
     vyi_queue_deliver_log(q);
     return VYRE_OK;
 }
@@ -21036,7 +21107,7 @@ VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
     for (uint32_t slot = 0; slot < q->slots.count; slot++)
         vyi_store_release(&q->slots.kept[slot], vyi_slot_recover(q, d, slot));
     vyi_queue_unhold(q);
-    vyi_store_release(&q->state, q->loss.was_running ? VYI_STATE_RUNNING : VYI_STATE_IDLE);
+    vyi_queue_to(q, q->loss.was_running ? VYI_STATE_RUNNING : VYI_STATE_IDLE);
     vyi_message(&q->v->desc.messages, VYRE_SEVERITY_INFO, "the device was replaced (%u)",
                 q->loss.count);
     return q->loss.was_running ? vyi_queue_drive(q, VYI_EFFORT_LOOK, err) : VYRE_OK;
@@ -24265,7 +24336,7 @@ static void vyi_vk_describe_memory(vyi_vk *v)
         if (polled || v->roles[i] == VYI_ROLE_MIRROR)
             probed = probed && vyi_vk_is_probed(v, i);
         if (polled && !(v->resident[i].flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT))
-            v->base.write_combined = v->base.slow_reads = true;
+            v->base.write_combined = true;
     }
     v->base.whole_lines = v->base.write_combined && probed && v->probe.whole_lines;
 }

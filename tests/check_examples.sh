@@ -145,7 +145,7 @@ answers not_a_multiple '1000 slots in workgroups of 256' \
 wrong full 's/vyre_start(v, &err) != VYRE_OK ||/vyre_publish(v, \&work, NULL, \&err) < 0 ||/
     s/vyre_publish(v, &work, &ticket/vyre_publish_many(v, works, 256, NULL, NULL/
     s/    uint32_t sum/    vyre_work works[256]; for (int i = 0; i < 256; i++) works[i] = work; uint32_t sum/'
-answers ring_full 'none of the 256 slots is free' \
+answers ring_full 'no slot is free' \
     'Poll or wait for a ticket and publish again, or use more slots.' "$scratch/wrong_full"
 
 wrong vulkan "$desc; s/@/desc.backend = VYRE_BACKEND_VULKAN;/"

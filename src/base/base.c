@@ -69,6 +69,25 @@ VYI_API vyre_status vyi_fail(vyre_error *err, vyre_status status, uint64_t at,
     return status;
 }
 
+VYI_OUTLINE
+VYI_API vyre_status vyi_news(vyre_error *err, vyre_status status, uint64_t at, const char *fix,
+                             const char *text)
+{
+#ifdef VYI_ON_FAIL
+    VYI_ON_FAIL(status);
+#endif
+    const size_t text_size = strlen(text) + 1, fix_size = strlen(fix) + 1;
+    if (!err)
+        return status;
+    VYRE_ASSERT(status > 0 && text_size <= sizeof err->text && fix_size <= sizeof err->fix);
+    err->status = status;
+    err->native = 0;
+    err->at = at;
+    memcpy(err->text, text, text_size);
+    memcpy(err->fix, fix, fix_size);
+    return status;
+}
+
 VYI_COLD
 VYI_OUTLINE
 VYI_API vyre_status vyi_fail_nomem(vyre_error *err, size_t size)

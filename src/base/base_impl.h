@@ -2,8 +2,9 @@
  * base: what the other fragments build on
  *
  * Private.  Errors with numbers in them, memory that says no, words that are
- * little-endian on every host, and four atomic helpers.  All of the library's
- * orderings go through those four, so that each can name its partner.
+ * little-endian on every host, and helpers for atomics.  All of the library's
+ * orderings on words go through those, so that each can name its partner;
+ * pointers and fences for other threads have theirs in thread_impl.h.
  * ======================================================================= */
 #ifndef VYI_BASE_IMPL_H
 #define VYI_BASE_IMPL_H
@@ -32,6 +33,10 @@ VYI_EXTERN_C_BEGIN
  * that says what to do; the rest is printf. */
 VYI_API vyre_status vyi_fail(vyre_error *err, vyre_status status, uint64_t at,
                              const char *fix, const char *format, ...) VYI_PRINTF(5, 6);
+
+/* The same for news, which are asked for often: constant texts, and no printf. */
+VYI_API vyre_status vyi_news(vyre_error *err, vyre_status status, uint64_t at, const char *fix,
+                             const char *text);
 
 /* The common case of an allocation of `size` bytes that failed. */
 VYI_API vyre_status vyi_fail_nomem(vyre_error *err, size_t size);
@@ -138,7 +143,7 @@ static inline bool vyi_aligned4(const void *at)
     #include <intrin.h>
 #endif
 
-/* The four helpers work on the host's own numbers; for a word on the wire the
+/* The helpers work on the host's own numbers; for a word on the wire the
  * caller wraps them in vyi_le32. `at` is 4-byte aligned. */
 
 /* What was written before the matching vyi_store_release is seen after it. */

@@ -37,7 +37,7 @@
 
 VYI_EXTERN_C_BEGIN
 
-/* Strict C99 hides these two, though the library has them. */
+/* Strict C99 hides these, though the library has them. */
 #if !defined(_WIN32) && !defined(CLOCK_MONOTONIC)
     #ifdef __APPLE__
         #define VYI_CLOCK 6
@@ -46,6 +46,9 @@ VYI_EXTERN_C_BEGIN
     #endif
 extern int clock_gettime(int clock, struct timespec *now);
 extern int nanosleep(const struct timespec *duration, struct timespec *rest);
+    #ifndef __APPLE__
+extern int pthread_condattr_setclock(pthread_condattr_t *attributes, int clock);
+    #endif
 #elif !defined(_WIN32)
     #define VYI_CLOCK CLOCK_MONOTONIC
 #endif
@@ -336,22 +339,42 @@ static inline void vyi_mutex_free(vyi_mutex *m) { pthread_mutex_destroy(m); }
 static inline void vyi_mutex_lock(vyi_mutex *m) { pthread_mutex_lock(m); }
 static inline bool vyi_mutex_try(vyi_mutex *m) { return pthread_mutex_trylock(m) == 0; }
 static inline void vyi_mutex_unlock(vyi_mutex *m) { pthread_mutex_unlock(m); }
-static inline bool vyi_cond_init(vyi_cond *c) { return pthread_cond_init(c, NULL) == 0; }
 static inline void vyi_cond_free(vyi_cond *c) { pthread_cond_destroy(c); }
 static inline void vyi_cond_signal(vyi_cond *c) { pthread_cond_broadcast(c); }
 
-/* Also returns early; the caller looks and waits again.  The condition's clock
- * is the one that can be set, so no wait is longer than a second. */
+/* Also returns early; the caller looks and waits again.  No wait is longer than a
+ * second.  A clock that somebody sets does not matter. */
+    #ifdef __APPLE__
+static inline bool vyi_cond_init(vyi_cond *c) { return pthread_cond_init(c, NULL) == 0; }
+
+static inline void vyi_cond_wait(vyi_cond *c, vyi_mutex *m, uint64_t ns)
+{
+    struct timespec wait;
+    wait.tv_sec = ns < 1000000000u ? 0 : 1;
+    wait.tv_nsec = ns < 1000000000u ? (long)ns : 0;
+    pthread_cond_timedwait_relative_np(c, m, &wait);
+}
+    #else
+static inline bool vyi_cond_init(vyi_cond *c)
+{
+    pthread_condattr_t attributes;
+    if (pthread_condattr_init(&attributes) != 0)
+        return false;
+    const bool made = pthread_condattr_setclock(&attributes, VYI_CLOCK) == 0 &&
+                      pthread_cond_init(c, &attributes) == 0;
+    pthread_condattr_destroy(&attributes);
+    return made;
+}
+
 static inline void vyi_cond_wait(vyi_cond *c, vyi_mutex *m, uint64_t ns)
 {
     struct timespec until;
-    const uint64_t wait_ns = ns < 1000000000u ? ns : 1000000000u;
-    clock_gettime(0, &until); /* CLOCK_REALTIME is 0 everywhere */
-    const uint64_t nsec = (uint64_t)until.tv_nsec + wait_ns;
-    until.tv_sec += (time_t)(nsec / 1000000000u);
-    until.tv_nsec = (long)(nsec % 1000000000u);
+    const uint64_t end = vyi_now() + (ns < 1000000000u ? ns : 1000000000u);
+    until.tv_sec = (time_t)(end / 1000000000u);
+    until.tv_nsec = (long)(end % 1000000000u);
     pthread_cond_timedwait(c, m, &until);
 }
+    #endif
 
 static void *vyi_thread_main(void *user)
 {

@@ -609,10 +609,10 @@ static vyre_status vyi_queue_start(vyi_queue *q, vyre_error *err)
     vyi_queue_bury(q);
     vyi_queue_set_shutdown(q, 0);
     q->chain.before = q->chain.after = 0;
-    vyi_store_release(&q->state, VYI_STATE_RUNNING);
+    vyi_queue_to(q, VYI_STATE_RUNNING);
     status = vyi_queue_drive(q, VYI_EFFORT_LOOK, err);
     if (status < 0 && q->state == VYI_STATE_RUNNING && vyi_queue_in_flight(q) == 0)
-        vyi_store_release(&q->state, VYI_STATE_IDLE);
+        vyi_queue_to(q, VYI_STATE_IDLE);
     return status;
 }
 
@@ -659,13 +659,13 @@ static vyre_status vyi_queue_halt(vyi_queue *q, uint64_t patience, uint64_t dead
         status = vyi_queue_settle(q, deadline, err);
     }
     if (status == VYRE_TIMEOUT)
-        vyi_store_release(&q->state, VYI_STATE_STOPPING);
+        vyi_queue_to(q, VYI_STATE_STOPPING);
     if (status != VYRE_OK)
         return status;
     vyi_queue_bury(q);
     vyi_queue_set_shutdown(q, 0);
     q->chain.before = q->chain.after = 0;
-    vyi_store_release(&q->state, VYI_STATE_IDLE);
+    vyi_queue_to(q, VYI_STATE_IDLE);
     vyi_queue_deliver_log(q);
     return VYRE_OK;
 }
@@ -763,7 +763,7 @@ VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
     for (uint32_t slot = 0; slot < q->slots.count; slot++)
         vyi_store_release(&q->slots.kept[slot], vyi_slot_recover(q, d, slot));
     vyi_queue_unhold(q);
-    vyi_store_release(&q->state, q->loss.was_running ? VYI_STATE_RUNNING : VYI_STATE_IDLE);
+    vyi_queue_to(q, q->loss.was_running ? VYI_STATE_RUNNING : VYI_STATE_IDLE);
     vyi_message(&q->v->desc.messages, VYRE_SEVERITY_INFO, "the device was replaced (%u)",
                 q->loss.count);
     return q->loss.was_running ? vyi_queue_drive(q, VYI_EFFORT_LOOK, err) : VYRE_OK;

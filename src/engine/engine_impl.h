@@ -85,7 +85,6 @@ typedef struct vyi_device {
     bool     write_combined;   /* host stores to control and ring need a store fence for order */
     bool     whole_lines;      /* and a slot that the host stores as one line is seen as one */
     bool     narrow;           /* the looping kernel is the narrow one */
-    bool     slow_reads;       /* host reads of control and ring cross a bus */
     bool     pumped;           /* launches make progress inside reap only */
     uint32_t group_size;       /* as the looping program runs */
     uint32_t groups;
@@ -103,9 +102,9 @@ struct vyi_backend {
     bool (*close)(vyi_device *d);
     /* Fills backend, device, driver and probe; the rest is the engine's. */
     void (*info)(const vyi_device *d, vyre_info *info);
-    /* Submits without waiting.  Launches run in the order of their submission,
-     * and each sees what the one before has written.  A backend without a
-     * queue may run it before it returns. */
+    /* Launches run in the order of their submission, and each sees what the one
+     * before has written.  Does not wait, but for a backend without a queue, which
+     * may run a pass before it returns. */
     vyre_status (*launch)(vyi_device *d, vyi_launch what, uint32_t rounds, vyre_error *err);
     /* *completed is the number of launches that have ended since open.  Waits
      * until it exceeds `beyond`, but no longer than the timeout; VYRE_OK either

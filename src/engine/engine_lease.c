@@ -19,6 +19,27 @@
 #define VYI_PASS_WAIT_NS     200000u
 #define VYI_PASS_RETRY_NS    1000000u
 
+/* --- the state ----------------------------------------------------------- */
+
+/* From each state, the states that may follow. */
+static const uint8_t vyi_state_follows[] = {
+    /* IDLE     */ 1u << VYI_STATE_IDLE | 1u << VYI_STATE_RUNNING | 1u << VYI_STATE_STOPPING |
+                   1u << VYI_STATE_LOST,
+    /* RUNNING  */ 1u << VYI_STATE_IDLE | 1u << VYI_STATE_STOPPING | 1u << VYI_STATE_SHUT |
+                   1u << VYI_STATE_LOST,
+    /* STOPPING */ 1u << VYI_STATE_IDLE | 1u << VYI_STATE_RUNNING | 1u << VYI_STATE_STOPPING |
+                   1u << VYI_STATE_LOST,
+    /* SHUT     */ 1u << VYI_STATE_IDLE | 1u << VYI_STATE_RUNNING | 1u << VYI_STATE_STOPPING |
+                   1u << VYI_STATE_LOST,
+    /* LOST     */ 1u << VYI_STATE_IDLE | 1u << VYI_STATE_RUNNING,
+};
+
+VYI_API void vyi_queue_to(vyi_queue *q, vyi_run_state state)
+{
+    VYRE_ASSERT(q->state <= VYI_STATE_LOST && vyi_state_follows[q->state] >> state & 1u);
+    vyi_store_release(&q->state, (uint32_t)state);
+}
+
 /* --- launches ------------------------------------------------------------ */
 
 /* Nothing more can be done with the device. */
@@ -28,7 +49,7 @@ VYI_API vyre_status vyi_queue_lost(vyi_queue *q, const vyre_error *how, vyre_err
     if (q->state != VYI_STATE_LOST) {
         q->loss.was_running = q->state == VYI_STATE_RUNNING;
         q->loss.how = *how;
-        vyi_store_release(&q->state, VYI_STATE_LOST);
+        vyi_queue_to(q, VYI_STATE_LOST);
         vyi_message(&q->v->desc.messages, VYRE_SEVERITY_ERROR, "%s", how->text);
     }
     if (err)
@@ -201,7 +222,7 @@ static vyre_status vyi_chain_extend(vyi_queue *q, vyre_error *err)
         return reaped;
     if (vyi_chain_shut(q)) {
         if (vyi_queue_in_flight(q) == 0)
-            vyi_store_release(&q->state, VYI_STATE_SHUT);
+            vyi_queue_to(q, VYI_STATE_SHUT);
         return VYRE_OK;
     }
     while (vyi_queue_in_flight(q) < target) {
@@ -230,7 +251,7 @@ static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *e
         c->before = 0;
     }
     if (q->state == VYI_STATE_RUNNING && vyi_chain_shut(q)) {
-        vyi_store_release(&q->state, VYI_STATE_SHUT);
+        vyi_queue_to(q, VYI_STATE_SHUT);
         return VYRE_OK;
     }
     const uint32_t waiting = vyi_queue_waiting(q);

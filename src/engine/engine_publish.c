@@ -239,9 +239,9 @@ VYI_API void vyi_slot_write(vyi_queue *q, vyi_device *d, uint32_t slot, const vy
 
 static vyre_status vyi_queue_full(const vyi_queue *q, vyre_error *err)
 {
-    return vyi_fail(err, VYRE_FULL, q->slots.count,
+    return vyi_news(err, VYRE_FULL, q->slots.count,
                     "Poll or wait for a ticket and publish again, or use more slots.",
-                    "none of the %u slots is free", q->slots.count);
+                    "no slot is free");
 }
 
 /* A lone thread's: those of the next places that are FREE, as far as they follow

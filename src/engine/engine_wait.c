@@ -108,11 +108,11 @@ static vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre_
         return vyi_fail(err, status, t.slot, "Ask sooner after the work has ended.",
                         "slot %u has been used again after generation %u", t.slot, t.generation);
     case VYRE_PENDING:
-        return vyi_fail(err, status, t.slot, "Call vyre_wait() first.",
-                        "the work in slot %u has not ended", t.slot);
+        return vyi_news(err, status, t.slot, "Call vyre_wait() first.",
+                        "the work has not ended");
     case VYRE_TIMEOUT:
-        return vyi_fail(err, status, t.slot, "Wait again, or longer; vyre_query tells what runs.",
-                        "the work in slot %u has not ended in time", t.slot);
+        return vyi_news(err, status, t.slot, "Wait again, or longer; vyre_query tells what runs.",
+                        "the work has not ended in time");
     case VYRE_E_TICKET:
         return vyi_fail(err, status, t.slot, "Pass a ticket that this handle's publish gave.",
                         "no work has ticket %u.%u", t.slot, t.generation);

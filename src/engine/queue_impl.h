@@ -245,6 +245,10 @@ static inline vyi_device *vyi_queue_device(const vyi_queue *q)
     return (vyi_device *)vyi_load_pointer(&q->device);
 }
 
+/* Changes the state, under the lock.  What the caller has written before is seen
+ * by whoever acquires it. */
+VYI_API void vyi_queue_to(vyi_queue *q, vyi_run_state state);
+
 static inline uint32_t vyi_queue_in_flight(const vyi_queue *q)
 {
     return (uint32_t)(q->chain.launched - q->chain.completed);

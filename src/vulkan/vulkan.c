@@ -182,7 +182,7 @@ static void vyi_vk_describe_memory(vyi_vk *v)
         if (polled || v->roles[i] == VYI_ROLE_MIRROR)
             probed = probed && vyi_vk_is_probed(v, i);
         if (polled && !(v->resident[i].flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT))
-            v->base.write_combined = v->base.slow_reads = true;
+            v->base.write_combined = true;
     }
     v->base.whole_lines = v->base.write_combined && probed && v->probe.whole_lines;
 }
