@@ -518,6 +518,7 @@ VYI_EXTERN_C_BEGIN
 #define VYRE_CONTROL_FAULT_COUNT         141u
 #define VYRE_CONTROL_LOG_DROPPED         142u
 #define VYRE_CONTROL_HEARTBEAT           143u
+#define VYRE_CONTROL_IO_WAITED           144u /* .. 145: bit i: a lane waits for IO slot i */
 #define VYRE_CONTROL_REQUEUES            146u
 #define VYRE_CONTROL_PROMOTED            147u
 #define VYRE_CONTROL_OBSERVABLES         160u
@@ -1633,7 +1634,7 @@ typedef struct vyre_kernel_desc {
     vyre_kernel_kind kind;
     bool     once;            /* one pass over the slots and return; default: loop */
     uint32_t workgroup_size;  /* 0 = 256 */
-    uint32_t slot_count;      /* 0 = workgroup_size; must be a multiple of it */
+    uint32_t slot_count;      /* 0 = workgroup_size; else a multiple of it */
     uint32_t lane_count;      /* 0 = slot_count; fewer lanes stride */
     const vyre_handler *handlers;
     uint32_t handler_count;
@@ -1647,32 +1648,40 @@ typedef struct vyre_kernel_desc {
     bool     load_miss;       /* LOAD_MISS becomes an IO request; not in kind JIT */
     bool     control_report;  /* only the control buffer need be copied back */
     bool     open_header;     /* opcodes may write control words 0..159 */
-    bool     count_each;      /* counters move with each slot: for a pass that may be ended in the
-                                 middle.  Else a one-pass DIRECT kernel counts when a lane is done,
-                                 or has something uncommon to do; without effect on others */
     uint32_t log_records;     /* 0 = 64; only for the host that makes the buffer */
     uint32_t observables;     /* 0 = 64; likewise */
     uint32_t table_binding;   /* of the caller's buffer with the DFA table; 0 = none */
-    uint32_t mirror_binding;  /* a u32 per slot, written when it ends; 0 = none */
-    bool     narrow;          /* a looping DIRECT or JIT kernel is served by one lane, in a shape
-                                 for devices that walk through code they skip.  Without effect
-                                 on other kernels, and with a workspace, io_polling or
-                                 load_miss */
-    bool     whole_slots;     /* a looping DIRECT kernel serves NOP, STORE_U32 and ATOMIC_ADD
-                                 without waiting for an acquire or a release: it reads the slot
-                                 beside its claim, and writes DONE | (found << 8) into the mirror,
-                                 `found` being what its atomic gave back.  For hosts that never
-                                 take a published slot back, launches that do not overlap, and
-                                 devices that pass the probe's lines and sums
-                                 (docs/memory-model.md).  Without effect on narrow kernels, and with
-                                 load_miss */
     uint32_t io_spins;        /* rounds that LOAD_MISS waits for the host; 0 = 1024 */
     uint32_t loop_allowance;  /* of one slot, where loops are limited; 0 = 32768 */
     vyre_allocator allocator;
 } vyre_kernel_desc;
 
+/* What a kernel may rest on in the host that feeds it and in its device: for
+ * whoever brings an engine of their own.  All zero is any host, on any device. */
+typedef struct vyre_kernel_host {
+    uint32_t mirror_binding; /* of a buffer that the kernel adds: a u32 per slot, written when the
+                                slot ends; 0 = none.  No handler is given it */
+    bool     count_each;     /* counters move with each slot: for a pass that may be ended in the
+                                middle.  Else a one-pass DIRECT kernel counts when a lane is done,
+                                or has something uncommon to do; without effect on others */
+    bool     one_lane;       /* one lane serves the ring, in a shape for devices that walk through
+                                code they skip.  Without effect on kernels of one pass, of kind
+                                PRIORITY, with a workspace, io_polling or load_miss */
+    bool     whole_slots;    /* a looping DIRECT kernel serves NOP, STORE_U32 and ATOMIC_ADD
+                                without waiting for an acquire or a release: it reads the slot
+                                beside its claim, and writes DONE | (found << 8) into the mirror,
+                                `found` being what its atomic gave back.  For hosts that never
+                                take a published slot back, launches that do not overlap, and
+                                devices that pass the probe's lines and sums
+                                (docs/memory-model.md).  Without effect with one_lane, and with
+                                load_miss */
+} vyre_kernel_host;
+
 /* A finished program; the caller destroys it.  NULL desc is all defaults. */
 VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_error *err);
+/* The same for a host of this kind; NULL is any. */
+VYRE_API vyre_program *vyre_kernel_build_for(const vyre_kernel_desc *desc,
+                                             const vyre_kernel_host *host, vyre_error *err);
 
 /* Appends the kernel's body, buffers included, to a program of the caller's.
  * Bindings 0..3 and those of the desc must be free. */
@@ -1931,8 +1940,7 @@ typedef struct vyre_desc {
     /* Index or part of the name; NULL = $VYRE_DEVICE, or the best.  AUTO, too,
      * fails where there are Vulkan devices and none is the one that was named. */
     const char  *device;
-    vyre_kernel_desc kernel;     /* slot_count 0 = 256; once, mirror_binding, count_each, narrow and
-                                    whole_slots are the engine's */
+    vyre_kernel_desc kernel;     /* slot_count 0 = 256; `once` is the engine's */
     uint32_t     tenants;        /* ids 0 .. tenants - 1 are authorised; 0 = 1 */
     uint32_t     observables;    /* 0 = the kernel's, or 64 */
     const size_t *buffer_sizes;  /* bytes, one per kernel.buffers; NULL or 0 = 4 * its count */
@@ -9011,13 +9019,6 @@ VYRE_API size_t vyre_program_text(const vyre_program *p, char *dst, size_t size)
  *
  * No lane waits for another one, and nothing returns: a kernel's body can
  * stand inside a larger program.
- *
- * A claim is a CAS.  Everything that decides what runs is read after it, so a
- * host that cancels and publishes again between a look and the claim changes
- * nothing; where the host never does, `whole_slots` reads beside it.  A slot whose
- * tenant has no rights is put back as it was, and from then on the lane looks at
- * tenants before it claims, until a round goes by without such a slot: it claims
- * none of them twice.
  * ======================================================================= */
 /* ==========================================================================
  * kernel: what its fragments share
@@ -9032,10 +9033,6 @@ VYRE_API size_t vyre_program_text(const vyre_program *p, char *dst, size_t size)
 
 VYI_EXTERN_C_BEGIN
 
-/* Two control words of a kernel that both waits for IO requests and recycles
- * them: bit i = a lane waits for the answer in IO slot i. */
-#define VYI_CONTROL_IO_WAITED 144u
-
 /* What a launch needs at most before and after the loops of one slot, where
  * loops are limited: the slot's own, a packed payload's, the IO queue's. */
 #define VYI_KERNEL_LOOP_MARGIN 128u
@@ -9049,9 +9046,38 @@ VYI_EXTERN_C_BEGIN
 #define VYI_KERNEL_EARLY_ARGS  3u /* share a 32-byte sector with the header */
 #define VYI_KERNEL_COMMON_ARGS 2u /* of common operations */
 
+/* How the slots of a launch are gone through. */
+typedef enum vyi_frame {
+    VYI_FRAME_LOOP,      /* rounds, each lane its slots (kernel.c) */
+    VYI_FRAME_ONE_LANE,  /* polls of one lane (kernel_narrow.c) */
+    VYI_FRAME_PASS,      /* one round, of a payload */
+    VYI_FRAME_COMMON,    /* one pass, common operations in a loop of their own */
+    VYI_FRAME_PRIORITY,  /* rounds of one claim, the most urgent (kernel_priority.c) */
+    VYI_FRAME_PRIORITY_PASS
+} vyi_frame;
+
+/* Which program a kernel is: computed once, from its description and its host. */
+typedef struct vyi_shape {
+    vyi_frame frame;
+    bool once;          /* returns after one pass */
+    bool payload;       /* no opcodes */
+    bool urgent;        /* one of the PRIORITY frames */
+    bool hurries;       /* somebody waits for each work: rather an operation too many than one after
+                           another */
+    bool whole;         /* the slot is read beside its claim */
+    bool resumes;       /* work may come back as REQUEUE, or be a task that yielded */
+    bool requeues;      /* LOAD_MISS puts work back where no IO slot is free */
+    bool tallies;       /* counts common operations together */
+    bool marks_io;      /* some lanes wait for IO requests, and one recycles them */
+} vyi_shape;
+
+VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *desc, const vyre_kernel_host *host);
+
 typedef struct vyi_kernel {
     vyre_program    *p;
     vyre_kernel_desc desc; /* with the defaults filled in */
+    vyre_kernel_host host;
+    vyi_shape        shape;
     vyre_buffer control, ring, log, io, table, mirror, workspace;
     vyre_buffer user[VYRE_MAX_BUFFERS];
 
@@ -9182,7 +9208,7 @@ VYI_API void vyi_kernel_poll_io(vyi_kernel *k);
 
 /* Looks at the slot at `base` and claims it if it may run.  What is emitted
  * between the two calls runs when the slot is this lane's, its tenant has
- * rights and its header is loaded (kernel.c). */
+ * rights and its header is loaded (kernel_slot.c). */
 VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base);
 VYI_API void vyi_kernel_claim_end(vyi_kernel *k);
 /* Bool: the slot at k->base may be claimed, as far as a careful lane can see. */
@@ -9193,19 +9219,21 @@ VYI_API void vyi_kernel_slot_begin(vyi_kernel *k, vyre_value slot);
 /* Header and the first arguments of the slot at k->base. */
 VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args);
 
-/* The same for the operations that are common enough to stand in the inner
- * loop; of another one, or one that would end FAULT, it does nothing.  `rare`
- * says which it was (kernel_ops.c). */
+/* After the work of a slot: a loop that was cut is a fault; then the status, the
+ * mirror and the counter (kernel_slot.c). */
+VYI_API void vyi_kernel_settle_loops(vyi_kernel *k);
+VYI_API void vyi_kernel_slot_end(vyi_kernel *k);
+
+/* Serves the operations that are common enough to stand in the inner loop; of
+ * another one, or one that would end FAULT, it does nothing.  `rare` says which
+ * it was (kernel_slot.c). */
 VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare);
 /* Where the counters of common operations wait in the lane: begins with none,
- * and counts those that wait (kernel_ops.c). */
+ * and counts those that wait (kernel_slot.c). */
 VYI_API void vyi_kernel_tally_begin(vyi_kernel *k);
 VYI_API void vyi_kernel_tally_end(vyi_kernel *k);
 
-/* Whether `whole_slots` makes another program (kernel.c). */
-VYI_API bool vyi_kernel_is_whole(const vyre_kernel_desc *d);
 /* The whole loop of a kernel of one lane (kernel_narrow.c). */
-VYI_API bool vyi_kernel_is_narrow(const vyre_kernel_desc *d);
 VYI_API void vyi_kernel_narrow(vyi_kernel *k);
 
 /* bool: so few loop iterations are left that a slot that is begun now might
@@ -9403,7 +9431,7 @@ static uint32_t vyi_kernel_find(const vyre_kernel_desc *d, uint32_t binding, vyr
     return d->buffer_count;
 }
 
-static vyre_status vyi_kernel_check_roles(const vyre_kernel_desc *d, vyre_error *err)
+static vyre_status vyi_kernel_check_table(const vyre_kernel_desc *d, vyre_error *err)
 {
     if (d->table_binding &&
         vyi_kernel_find(d, d->table_binding, VYRE_ACCESS_WRITE) == d->buffer_count)
@@ -9411,14 +9439,6 @@ static vyre_status vyi_kernel_check_roles(const vyre_kernel_desc *d, vyre_error 
                         "Add a u32 buffer with this binding to the desc's buffers.",
                         "no readable u32 buffer of the desc has the table's binding %u",
                         (unsigned)d->table_binding);
-    if (d->mirror_binding &&
-        (vyi_kernel_find(d, d->mirror_binding, VYRE_ACCESS_READ) == d->buffer_count ||
-         d->mirror_binding == d->table_binding))
-        return vyi_fail(err, VYRE_E_KERNEL_MIRROR, d->mirror_binding,
-                        "Add a writable u32 buffer with this binding to the desc's buffers.",
-                        "no writable u32 buffer of the desc has the mirror's binding %u%s",
-                        (unsigned)d->mirror_binding,
-                        d->mirror_binding == d->table_binding ? ": it is the table" : "");
     return VYRE_OK;
 }
 
@@ -9437,10 +9457,26 @@ static vyre_status vyi_kernel_check_buffers(const vyre_kernel_desc *d, vyre_erro
         if (status != VYRE_OK)
             return status;
     }
-    return vyi_kernel_check_roles(d, err);
+    return vyi_kernel_check_table(d, err);
 }
 
-static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, vyre_error *err)
+static vyre_status vyi_kernel_check_mirror(const vyre_kernel_desc *d, uint32_t binding,
+                                           vyre_error *err)
+{
+    bool taken = binding && (binding < VYRE_BINDING_USER || binding >= VYRE_MAX_BINDINGS);
+    for (uint32_t i = 0; binding && i < d->buffer_count + (d->workspace ? 1 : 0); i++) {
+        const vyre_buffer_desc *b = vyi_kernel_buffer_desc(d, i);
+        taken = taken || (b->access != VYRE_ACCESS_WORKGROUP && b->binding == binding);
+    }
+    if (taken)
+        return vyi_fail(err, VYRE_E_KERNEL_MIRROR, binding,
+                        "Use one of 4..31 that no buffer of the desc has.",
+                        "the mirror's binding %u is not free", (unsigned)binding);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, const vyre_kernel_host *host,
+                                    vyre_error *err)
 {
     if ((uint32_t)d->kind > VYRE_KERNEL_PRIORITY)
         return vyi_fail(err, VYRE_E_KERNEL_KIND, (uint64_t)(uint32_t)d->kind,
@@ -9451,7 +9487,42 @@ static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, vyre_error *err)
         status = vyi_kernel_check_code(d, err);
     if (status == VYRE_OK)
         status = vyi_kernel_check_buffers(d, err);
+    if (status == VYRE_OK)
+        status = vyi_kernel_check_mirror(d, host->mirror_binding, err);
     return status;
+}
+
+/* --- the shape ------------------------------------------------------------ */
+
+static vyi_frame vyi_shape_frame(const vyre_kernel_desc *d, const vyre_kernel_host *host)
+{
+    const bool plain = !d->workspace && !d->io_polling && !d->load_miss;
+    if (d->kind == VYRE_KERNEL_PRIORITY)
+        return d->once ? VYI_FRAME_PRIORITY_PASS : VYI_FRAME_PRIORITY;
+    if (d->once)
+        return d->kind == VYRE_KERNEL_JIT ? VYI_FRAME_PASS : VYI_FRAME_COMMON;
+    return host->one_lane && plain ? VYI_FRAME_ONE_LANE : VYI_FRAME_LOOP;
+}
+
+/* No slot is read beside its claim where work comes back: lanes write into its slot
+ * then.  Counters are not added up where an opcode may write them, for its store
+ * would then be added to; and not where a pass may be ended in the middle. */
+VYI_COLD
+VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *d, const vyre_kernel_host *host)
+{
+    vyi_shape s;
+    memset(&s, 0, sizeof s);
+    s.frame = vyi_shape_frame(d, host);
+    s.once = d->once;
+    s.payload = d->kind == VYRE_KERNEL_JIT;
+    s.urgent = d->kind == VYRE_KERNEL_PRIORITY;
+    s.hurries = s.frame == VYI_FRAME_LOOP;
+    s.requeues = d->load_miss && !d->once;
+    s.resumes = s.urgent || s.requeues;
+    s.whole = host->whole_slots && s.frame == VYI_FRAME_LOOP && !s.payload && !s.requeues;
+    s.tallies = s.frame == VYI_FRAME_COMMON && !d->open_header && !host->count_each;
+    s.marks_io = d->load_miss && d->io_polling;
+    return s;
 }
 
 /* --- callers' code ------------------------------------------------------- */
@@ -9515,181 +9586,6 @@ static void vyi_kernel_hook(vyi_kernel *k,
     vyi_kernel_guest_end(k, guest, name);
 }
 
-/* --- claiming a slot ----------------------------------------------------- */
-
-/* Whether somebody waits for each work: such a kernel rather does an operation
- * too many than one after another. */
-static bool vyi_kernel_hurries(const vyi_kernel *k)
-{
-    return !k->desc.once && k->desc.kind != VYRE_KERNEL_PRIORITY && !vyi_kernel_is_narrow(&k->desc);
-}
-
-/* Not where work comes back: lanes write into its slot then. */
-VYI_API bool vyi_kernel_is_whole(const vyre_kernel_desc *d)
-{
-    return d->whole_slots && d->kind == VYRE_KERNEL_DIRECT && !d->once && !d->load_miss &&
-           !vyi_kernel_is_narrow(d);
-}
-
-/* Whether common operations run in a loop of their own, and others behind it. */
-static bool vyi_kernel_is_single_pass(const vyi_kernel *k)
-{
-    return k->desc.once && k->desc.kind == VYRE_KERNEL_DIRECT;
-}
-
-/* Strict on both sides, and safe so: the index is clamped to the table. */
-VYI_COLD
-VYI_API vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant)
-{
-    vyre_program *p = k->p;
-    vyre_value known = vyi_kernel_op(k, vyre_ir_lt, tenant, VYRE_MAX_TENANTS);
-    vyre_value entry = vyi_kernel_op(k, vyre_ir_min, tenant, VYRE_MAX_TENANTS - 1);
-    vyre_value mask = vyre_ir_atomic_load(p, k->control,
-                                          vyi_kernel_plus(k, entry, VYRE_CONTROL_TENANT_MASKS),
-                                          VYRE_ORDER_RELAXED);
-    return vyre_ir_and(p, known, vyi_kernel_op(k, vyre_ir_ne, mask, 0));
-}
-
-/* Tenant 0 is the most likely one: its mask is loaded beside the slot, and that
- * of another one after it, when it is known which. */
-static vyre_value vyi_kernel_slot_has_rights(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    if (!vyi_kernel_hurries(k))
-        return vyi_kernel_has_rights(k, k->tenant);
-    vyre_value enabled = vyi_kernel_op(k, vyre_ir_ne, k->first_mask, 0);
-    vyre_local rights = vyre_ir_local(p, VYRE_TYPE_BOOL, enabled, "rights");
-    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, k->tenant, 0));
-    vyre_ir_set(p, rights, vyi_kernel_has_rights(k, k->tenant));
-    vyre_ir_end(p);
-    return vyre_ir_get(p, rights);
-}
-
-/* Work may come back as REQUEUE, or be a task that yielded. */
-static bool vyi_kernel_resumes(const vyi_kernel *k)
-{
-    return k->desc.kind == VYRE_KERNEL_PRIORITY || (k->desc.load_miss && !k->desc.once);
-}
-
-static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
-{
-    vyre_program *p = k->p;
-    vyre_value published = vyi_kernel_is(k, status, VYRE_SLOT_PUBLISHED);
-    if (!vyi_kernel_resumes(k))
-        return published;
-    vyre_value yielded = vyi_kernel_is(k, status, VYRE_SLOT_YIELD);
-    vyre_value either = vyre_ir_or(p, published, yielded);
-    return vyre_ir_or(p, either, vyi_kernel_is(k, status, VYRE_SLOT_REQUEUE));
-}
-
-static void vyi_kernel_load_tenant(vyi_kernel *k)
-{
-    vyre_value at = vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT);
-    k->tenant = vyre_ir_name(k->p, vyre_ir_load(k->p, k->ring, at), "tenant");
-}
-
-/* A word of the claimed slot.  A kernel that is fed reads past every cache
- * anyway: an atomic load says so, and drivers make less of it than of a plain
- * one. */
-static vyre_value vyi_kernel_slot_word(vyi_kernel *k, uint32_t word)
-{
-    vyre_value at = vyi_kernel_plus(k, k->base, word);
-    return vyi_kernel_hurries(k) ? vyre_ir_atomic_load(k->p, k->ring, at, VYRE_ORDER_RELAXED)
-                                 : vyre_ir_load(k->p, k->ring, at);
-}
-
-VYI_COLD
-VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
-{
-    vyre_program *p = k->p;
-    k->opcode = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_OPCODE), "opcode");
-    k->tenant = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_TENANT), "tenant");
-    for (uint32_t i = 0; i < args; i++)
-        k->early[i] = vyi_kernel_slot_word(k, VYRE_SLOT_ARGS + i);
-    if (vyi_kernel_hurries(k))
-        k->first_mask = vyi_kernel_control(k, VYRE_CONTROL_TENANT_MASKS);
-}
-
-static void vyi_kernel_refuse(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    vyre_ir_set(p, k->refused, vyre_ir_bool(p, true));
-    vyre_ir_set(p, k->careful, vyre_ir_bool(p, true));
-}
-
-/* A careful lane's look before the claim; what it sees may change before the
- * claim, so it only saves claims and decides nothing else. */
-VYI_COLD
-VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    vyre_local worth = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "worth_a_claim");
-    vyre_ir_if(p, vyre_ir_get(p, k->careful));
-    vyre_value tenant = vyre_ir_atomic_load(p, k->ring,
-                                            vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT),
-                                            VYRE_ORDER_RELAXED);
-    vyre_value rights = vyi_kernel_has_rights(k, tenant);
-    vyre_ir_set(p, worth, rights);
-    vyre_ir_if(p, vyre_ir_not(p, rights));
-    vyi_kernel_refuse(k);
-    vyre_ir_end(p);
-    vyre_ir_end(p);
-    return worth;
-}
-
-/* What the claim rests on.  Tenant and words follow it, or go beside it. */
-static void vyi_kernel_load_claimed(vyi_kernel *k)
-{
-    if (k->desc.kind == VYRE_KERNEL_PRIORITY)
-        vyi_kernel_load_tenant(k);
-    else
-        vyi_kernel_load_slot(k, vyi_kernel_is_single_pass(k) ? VYI_KERNEL_COMMON_ARGS
-                                                             : VYI_KERNEL_EARLY_ARGS);
-}
-
-/* Acquire in the claim: it pairs with the release by which the host, or a lane
- * that put the slot back, wrote the status last.  The poll decides nothing but
- * whether to claim, and orders nothing: an acquire in each would make every
- * idle round wait for a cache.
- *
- * With `whole_slots` the claim is relaxed, and the words are asked for without
- * waiting for it.  They are those that were published with the status which the
- * poll saw: the device has proved that loads behind it find them, and a host
- * that takes nothing back has not changed them since.  vyi_kernel_serve_either
- * acquires before anything looks beyond them. */
-VYI_COLD
-VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
-{
-    vyre_program *p = k->p;
-    const bool beside = vyi_kernel_is_whole(&k->desc);
-    k->base = base;
-    k->seen = vyre_ir_atomic_load(p, k->ring, base, VYRE_ORDER_RELAXED);
-    vyre_ir_name(p, k->seen, "status");
-    vyre_ir_if(p, vyi_kernel_may_claim(k, k->seen));
-    vyre_local worth = vyi_kernel_look(k);
-    vyre_ir_if(p, vyre_ir_get(p, worth));
-    vyre_value before = vyre_ir_atomic_cas(p, k->ring, base, k->seen,
-                                           vyi_kernel_u32(k, VYRE_SLOT_CLAIMED),
-                                           beside ? VYRE_ORDER_RELAXED : VYRE_ORDER_ACQUIRE);
-    if (beside)
-        vyi_kernel_load_claimed(k);
-    vyre_ir_if(p, vyre_ir_eq(p, before, k->seen));
-    if (!beside)
-        vyi_kernel_load_claimed(k);
-    vyre_ir_if(p, vyi_kernel_slot_has_rights(k));
-}
-
-VYI_COLD
-VYI_API void vyi_kernel_claim_end(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    vyre_ir_else(p);
-    vyre_ir_atomic_store(p, k->ring, k->base, k->seen, VYRE_ORDER_RELEASE);
-    vyi_kernel_refuse(k);
-    for (unsigned i = 0; i < 4; i++)
-        vyre_ir_end(p);
-}
-
 /* --- the frame ----------------------------------------------------------- */
 
 static vyre_buffer vyi_kernel_core_buffer(vyi_kernel *k, const char *name, uint32_t binding)
@@ -9711,12 +9607,12 @@ static void vyi_kernel_buffers(vyi_kernel *k)
     k->io = vyi_kernel_core_buffer(k, "io", VYRE_BINDING_IO);
     for (uint32_t i = 0; i < d->buffer_count; i++)
         k->user[i] = vyre_ir_buffer(k->p, &d->buffers[i]);
+    if (k->host.mirror_binding)
+        k->mirror = vyi_kernel_core_buffer(k, "mirror", k->host.mirror_binding);
     if (d->workspace)
         k->workspace = vyre_ir_buffer(k->p, &d->workspace->buffer);
     if (d->table_binding)
         k->table = k->user[vyi_kernel_find(d, d->table_binding, VYRE_ACCESS_WRITE)];
-    if (d->mirror_binding)
-        k->mirror = k->user[vyi_kernel_find(d, d->mirror_binding, VYRE_ACCESS_READ)];
 }
 
 /* Where loops are limited, one slot may use up at most half of them.  Whatever
@@ -9787,7 +9683,7 @@ static void vyi_kernel_serve_either(vyi_kernel *k)
     vyre_local rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
     vyi_kernel_serve_common(k, rare);
     vyre_ir_if(p, vyre_ir_get(p, rare));
-    if (vyi_kernel_is_whole(&k->desc))
+    if (k->shape.whole)
         vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
     vyi_kernel_serve(k);
     vyre_ir_end(p);
@@ -9801,7 +9697,7 @@ static void vyi_kernel_pass(vyi_kernel *k, vyre_value turns)
     vyre_value slot = vyre_ir_add(p, k->lane, vyre_ir_mul(p, turn, k->lanes));
     vyi_kernel_slot_begin(k, slot);
     vyi_kernel_claim_begin(k, k->base);
-    if (k->desc.kind == VYRE_KERNEL_JIT)
+    if (k->shape.payload)
         vyi_kernel_serve(k);
     else
         vyi_kernel_serve_either(k);
@@ -9857,11 +9753,11 @@ static void vyi_kernel_round(vyi_kernel *k, vyre_value turns)
     const vyre_workspace *w = k->desc.workspace;
     vyi_kernel_hook(k, w ? w->guard : NULL, "the workspace's guard");
     vyi_kernel_hook(k, w ? w->dispatch : NULL, "the workspace's dispatch");
-    if (!k->desc.once)
+    if (!k->shape.once)
         vyi_kernel_heartbeat(k);
-    if (k->desc.kind == VYRE_KERNEL_PRIORITY)
+    if (k->shape.urgent)
         vyi_kernel_priority_pass(k);
-    else if (vyi_kernel_is_single_pass(k))
+    else if (k->shape.frame == VYI_FRAME_COMMON)
         vyi_kernel_single_pass(k, turns);
     else
         vyi_kernel_pass(k, turns);
@@ -9927,15 +9823,15 @@ static void vyi_kernel_emit(vyi_kernel *k)
     vyi_kernel_values(k);
     vyi_kernel_hook(k, d->workspace ? d->workspace->bootstrap : NULL, "the workspace's bootstrap");
     vyre_value turns = k->slots;
-    if (d->kind != VYRE_KERNEL_PRIORITY)
+    if (!k->shape.urgent)
         turns = vyi_kernel_turns(k);
 
     /* A lane beyond the ring has nothing to do, apart from the workspace. */
     if (!d->workspace)
         vyre_ir_if(k->p, vyre_ir_lt(k->p, k->lane, k->slots));
-    if (d->once)
+    if (k->shape.once)
         vyi_kernel_once(k, turns);
-    else if (vyi_kernel_is_narrow(d))
+    else if (k->shape.frame == VYI_FRAME_ONE_LANE)
         vyi_kernel_narrow(k);
     else
         vyi_kernel_forever(k, turns);
@@ -9945,13 +9841,18 @@ static void vyi_kernel_emit(vyi_kernel *k)
 
 /* --- public -------------------------------------------------------------- */
 
+static const vyre_kernel_host vyi_any_host = { 0, false, false, false };
+
 /* The description must have been checked. */
-static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d, vyre_error *err)
+static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
+                                     const vyre_kernel_host *host, vyre_error *err)
 {
     vyi_kernel k;
     memset(&k, 0, sizeof k);
     k.p = p;
     k.desc = *d;
+    k.host = *host;
+    k.shape = vyi_shape_of(d, host);
     vyi_kernel_emit(&k);
     if (p->error.status != VYRE_OK && err)
         *err = p->error;
@@ -9985,10 +9886,10 @@ VYRE_API vyre_status vyre_kernel_body(vyre_program *p, const vyre_kernel_desc *d
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Test what vyre_program_create returns.",
                         "the program is NULL");
     const vyre_kernel_desc d = vyi_kernel_defaults(desc);
-    vyre_status status = vyi_kernel_check(&d, err);
+    vyre_status status = vyi_kernel_check(&d, &vyi_any_host, err);
     if (status == VYRE_OK)
         status = vyi_kernel_check_free(p, &d, err);
-    return status == VYRE_OK ? vyi_kernel_append(p, &d, err) : status;
+    return status == VYRE_OK ? vyi_kernel_append(p, &d, &vyi_any_host, err) : status;
 }
 
 static const char *vyi_kernel_name(const vyre_kernel_desc *d)
@@ -10000,10 +9901,12 @@ static const char *vyi_kernel_name(const vyre_kernel_desc *d)
 }
 
 VYI_COLD
-VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_error *err)
+VYRE_API vyre_program *vyre_kernel_build_for(const vyre_kernel_desc *desc,
+                                             const vyre_kernel_host *host, vyre_error *err)
 {
     const vyre_kernel_desc d = vyi_kernel_defaults(desc);
-    if (vyi_kernel_check(&d, err) != VYRE_OK)
+    const vyre_kernel_host h = host ? *host : vyi_any_host;
+    if (vyi_kernel_check(&d, &h, err) != VYRE_OK)
         return NULL;
 
     vyre_program_desc program;
@@ -10014,11 +9917,361 @@ VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_erro
     vyre_program *p = vyre_program_create(&program, err);
     if (!p)
         return NULL;
-    if (vyi_kernel_append(p, &d, err) == VYRE_OK && vyre_program_finish(p, err) == VYRE_OK &&
+    if (vyi_kernel_append(p, &d, &h, err) == VYRE_OK && vyre_program_finish(p, err) == VYRE_OK &&
         vyre_program_optimize(p, err) == VYRE_OK)
         return p;
     vyre_program_destroy(p);
     return NULL;
+}
+
+VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_error *err)
+{
+    return vyre_kernel_build_for(desc, NULL, err);
+}
+/* ==========================================================================
+ * kernel: a slot's claim and its end
+ *
+ * Private.  A claim is a CAS.  Everything that decides what runs is read after
+ * it, so a host that cancels and publishes again between a look and the claim
+ * changes nothing; where the host never does, `whole_slots` reads beside it.  A
+ * slot whose tenant has no rights is put back as it was, and from then on the
+ * lane looks at tenants before it claims, until a round goes by without such a
+ * slot: it claims none of them twice.
+ *
+ * An end is the status, the mirror and the counters, in an order that the host
+ * relies on.
+ * ======================================================================= */
+
+/* --- claiming a slot ----------------------------------------------------- */
+
+/* Strict on both sides, and safe so: the index is clamped to the table. */
+VYI_COLD
+VYI_API vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant)
+{
+    vyre_program *p = k->p;
+    vyre_value known = vyi_kernel_op(k, vyre_ir_lt, tenant, VYRE_MAX_TENANTS);
+    vyre_value entry = vyi_kernel_op(k, vyre_ir_min, tenant, VYRE_MAX_TENANTS - 1);
+    vyre_value mask = vyre_ir_atomic_load(p, k->control,
+                                          vyi_kernel_plus(k, entry, VYRE_CONTROL_TENANT_MASKS),
+                                          VYRE_ORDER_RELAXED);
+    return vyre_ir_and(p, known, vyi_kernel_op(k, vyre_ir_ne, mask, 0));
+}
+
+/* Tenant 0 is the most likely one: its mask is loaded beside the slot, and that
+ * of another one after it, when it is known which. */
+static vyre_value vyi_kernel_slot_has_rights(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!k->shape.hurries)
+        return vyi_kernel_has_rights(k, k->tenant);
+    vyre_value enabled = vyi_kernel_op(k, vyre_ir_ne, k->first_mask, 0);
+    vyre_local rights = vyre_ir_local(p, VYRE_TYPE_BOOL, enabled, "rights");
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, k->tenant, 0));
+    vyre_ir_set(p, rights, vyi_kernel_has_rights(k, k->tenant));
+    vyre_ir_end(p);
+    return vyre_ir_get(p, rights);
+}
+
+static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
+{
+    vyre_program *p = k->p;
+    vyre_value published = vyi_kernel_is(k, status, VYRE_SLOT_PUBLISHED);
+    if (!k->shape.resumes)
+        return published;
+    vyre_value yielded = vyi_kernel_is(k, status, VYRE_SLOT_YIELD);
+    vyre_value either = vyre_ir_or(p, published, yielded);
+    return vyre_ir_or(p, either, vyi_kernel_is(k, status, VYRE_SLOT_REQUEUE));
+}
+
+static void vyi_kernel_load_tenant(vyi_kernel *k)
+{
+    vyre_value at = vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT);
+    k->tenant = vyre_ir_name(k->p, vyre_ir_load(k->p, k->ring, at), "tenant");
+}
+
+/* A word of the claimed slot.  A kernel that is fed reads past every cache
+ * anyway: an atomic load says so, and drivers make less of it than of a plain
+ * one. */
+static vyre_value vyi_kernel_slot_word(vyi_kernel *k, uint32_t word)
+{
+    vyre_value at = vyi_kernel_plus(k, k->base, word);
+    return k->shape.hurries ? vyre_ir_atomic_load(k->p, k->ring, at, VYRE_ORDER_RELAXED)
+                                 : vyre_ir_load(k->p, k->ring, at);
+}
+
+VYI_COLD
+VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
+{
+    vyre_program *p = k->p;
+    k->opcode = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_OPCODE), "opcode");
+    k->tenant = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_TENANT), "tenant");
+    for (uint32_t i = 0; i < args; i++)
+        k->early[i] = vyi_kernel_slot_word(k, VYRE_SLOT_ARGS + i);
+    if (k->shape.hurries)
+        k->first_mask = vyi_kernel_control(k, VYRE_CONTROL_TENANT_MASKS);
+}
+
+static void vyi_kernel_refuse(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_ir_set(p, k->refused, vyre_ir_bool(p, true));
+    vyre_ir_set(p, k->careful, vyre_ir_bool(p, true));
+}
+
+/* A careful lane's look before the claim; what it sees may change before the
+ * claim, so it only saves claims and decides nothing else. */
+VYI_COLD
+VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_local worth = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "worth_a_claim");
+    vyre_ir_if(p, vyre_ir_get(p, k->careful));
+    vyre_value tenant = vyre_ir_atomic_load(p, k->ring,
+                                            vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT),
+                                            VYRE_ORDER_RELAXED);
+    vyre_value rights = vyi_kernel_has_rights(k, tenant);
+    vyre_ir_set(p, worth, rights);
+    vyre_ir_if(p, vyre_ir_not(p, rights));
+    vyi_kernel_refuse(k);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    return worth;
+}
+
+/* What the claim rests on.  Tenant and words follow it, or go beside it. */
+static void vyi_kernel_load_claimed(vyi_kernel *k)
+{
+    if (k->shape.urgent)
+        vyi_kernel_load_tenant(k);
+    else
+        vyi_kernel_load_slot(k, k->shape.frame == VYI_FRAME_COMMON ? VYI_KERNEL_COMMON_ARGS
+                                                                   : VYI_KERNEL_EARLY_ARGS);
+}
+
+/* Acquire in the claim: it pairs with the release by which the host, or a lane
+ * that put the slot back, wrote the status last.  The poll decides nothing but
+ * whether to claim, and orders nothing: an acquire in each would make every
+ * idle round wait for a cache.
+ *
+ * With `whole_slots` the claim is relaxed, and the words are asked for without
+ * waiting for it.  They are those that were published with the status which the
+ * poll saw: the device has proved that loads behind it find them, and a host
+ * that takes nothing back has not changed them since.  vyi_kernel_serve_either
+ * acquires before anything looks beyond them. */
+VYI_COLD
+VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
+{
+    vyre_program *p = k->p;
+    const bool beside = k->shape.whole;
+    k->base = base;
+    k->seen = vyre_ir_atomic_load(p, k->ring, base, VYRE_ORDER_RELAXED);
+    vyre_ir_name(p, k->seen, "status");
+    vyre_ir_if(p, vyi_kernel_may_claim(k, k->seen));
+    vyre_local worth = vyi_kernel_look(k);
+    vyre_ir_if(p, vyre_ir_get(p, worth));
+    vyre_value before = vyre_ir_atomic_cas(p, k->ring, base, k->seen,
+                                           vyi_kernel_u32(k, VYRE_SLOT_CLAIMED),
+                                           beside ? VYRE_ORDER_RELAXED : VYRE_ORDER_ACQUIRE);
+    if (beside)
+        vyi_kernel_load_claimed(k);
+    vyre_ir_if(p, vyre_ir_eq(p, before, k->seen));
+    if (!beside)
+        vyi_kernel_load_claimed(k);
+    vyre_ir_if(p, vyi_kernel_slot_has_rights(k));
+}
+
+VYI_COLD
+VYI_API void vyi_kernel_claim_end(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_ir_else(p);
+    vyre_ir_atomic_store(p, k->ring, k->base, k->seen, VYRE_ORDER_RELEASE);
+    vyi_kernel_refuse(k);
+    for (unsigned i = 0; i < 4; i++)
+        vyre_ir_end(p);
+}
+
+/* --- the end of a slot --------------------------------------------------- */
+
+/* Where a driver cuts loops, a slot that lost iterations must not look done. */
+VYI_API void vyi_kernel_settle_loops(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value fault = vyre_ir_get(p, k->fault);
+    vyre_value none = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
+    vyre_value cut = vyre_ir_and(p, none, vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_CUT));
+    vyre_value limit = vyi_kernel_u32(k, VYRE_FAULT_LOOP_LIMIT);
+    vyre_ir_set(p, k->fault, vyre_ir_select(p, cut, limit, fault));
+    vyre_ir_loop_allow(p, vyi_kernel_u32(k, UINT32_MAX));
+}
+
+/* A host that polls the mirror alone may publish the slot again as soon as it
+ * sees it there.  So the mirror either comes after the status, or the status
+ * is changed only while it is still this claim's. */
+static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror, vyre_order order)
+{
+    if (k->mirror.id)
+        vyre_ir_atomic_store(k->p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), mirror,
+                             order);
+}
+
+/* Publishes the slot's end.  Release in both, and in the counter that follows:
+ * the status pairs with the acquire of whoever reads it and then the slot's
+ * words, the mirror with the waiting host's, and a counter that has been seen
+ * promises that the status can be seen.
+ *
+ * Where one lane serves a slot for the whole launch, the mirror goes first:
+ * that takes one release out of the round trip.  Any claim that follows is
+ * then by the same lane, after its own compare-exchange; elsewhere another
+ * lane could have claimed the slot in between.  There `order` is
+ * that of both, relaxed where the effects are known to have come first. */
+static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror, vyre_order order)
+{
+    if (k->mirror.id && !k->shape.urgent) {
+        vyi_slot_mirror(k, mirror, order);
+        vyre_value claimed = vyi_kernel_u32(k, VYRE_SLOT_CLAIMED);
+        vyre_ir_atomic_cas(k->p, k->ring, k->base, claimed, status, order);
+    } else {
+        vyre_ir_atomic_store(k->p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
+        vyi_slot_mirror(k, mirror, VYRE_ORDER_RELEASE);
+    }
+}
+
+VYI_API void vyi_kernel_slot_end(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value fault = vyre_ir_get(p, k->fault);
+    vyre_value done = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
+    vyre_ir_if(p, vyre_ir_not(p, done));
+    vyre_ir_store(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_FAULT), fault);
+    vyre_ir_end(p);
+    vyre_value status = vyi_kernel_pick(k, done, VYRE_SLOT_DONE, VYRE_SLOT_FAULTED);
+    vyre_value mirror = vyre_ir_or(p, vyi_kernel_op(k, vyre_ir_shl, fault, 8), status);
+    vyi_slot_publish(k, status, mirror, VYRE_ORDER_RELEASE);
+    vyre_value counter = vyi_kernel_pick(k, done, VYRE_CONTROL_DONE_COUNT,
+                                         VYRE_CONTROL_FAULT_COUNT);
+    vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
+}
+
+VYI_STATIC_ASSERT(common_opcodes, VYRE_OP_NOP == 0 && VYRE_OP_STORE_U32 == 1 &&
+                                      VYRE_OP_ATOMIC_ADD == 2);
+
+/* A lane that serves many slots in one pass counts them together, before it
+ * does anything that could read the counters. */
+VYI_API void vyi_kernel_tally_begin(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    if (!k->shape.tallies)
+        return;
+    k->served = vyre_ir_local(p, VYRE_TYPE_U32, zero, "served");
+    k->stored = vyre_ir_local(p, VYRE_TYPE_U32, zero, "stored");
+    k->added = vyre_ir_local(p, VYRE_TYPE_U32, zero, "added");
+}
+
+/* control[index] += count, if that is anything. */
+static void vyi_kernel_count_many(vyi_kernel *k, uint32_t index, vyre_value count,
+                                  vyre_order order)
+{
+    vyre_program *p = k->p;
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, count, 0));
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, vyi_kernel_u32(k, index), count, order);
+    vyre_ir_end(p);
+}
+
+/* Release: as in vyi_kernel_slot_end, for every status since the last time. */
+VYI_API void vyi_kernel_tally_end(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!k->shape.tallies)
+        return;
+    vyre_value served = vyre_ir_get(p, k->served);
+    vyre_value stored = vyre_ir_get(p, k->stored), added = vyre_ir_get(p, k->added);
+    vyre_value nothing = vyre_ir_sub(p, vyre_ir_sub(p, served, stored), added);
+    vyi_kernel_count_many(k, VYRE_CONTROL_DONE_COUNT, served, VYRE_ORDER_RELEASE);
+    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_NOP, nothing, VYRE_ORDER_RELAXED);
+    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_STORE_U32, stored, VYRE_ORDER_RELAXED);
+    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_ATOMIC_ADD, added, VYRE_ORDER_RELAXED);
+    vyre_ir_set(p, k->served, vyi_kernel_u32(k, 0));
+    vyre_ir_set(p, k->stored, vyi_kernel_u32(k, 0));
+    vyre_ir_set(p, k->added, vyi_kernel_u32(k, 0));
+}
+
+/* The counters of a common operation that has ended. */
+static void vyi_kernel_count_common(vyi_kernel *k)
+{
+    if (k->shape.tallies) {
+        vyi_kernel_step(k, k->served);
+        return;
+    }
+    vyi_kernel_count_at(k, VYRE_CONTROL_DONE_COUNT, VYRE_ORDER_RELEASE);
+    /* Nobody waits for the metric, and its atomic would be waited for. */
+    vyi_kernel_count(k, vyi_kernel_plus(k, k->opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
+}
+
+/* The effect of a common operation that has one.  Its atomic's answer, if `found`
+ * is a local: then nothing that is made of it can happen before the effect. */
+static void vyi_kernel_write_common(vyi_kernel *k, vyre_value stores, vyre_local found)
+{
+    vyre_program *p = k->p;
+    vyre_value index = k->early[1], value = k->early[0];
+    vyre_ir_if(p, stores);
+    if (found.id)
+        vyre_ir_set(p, found, vyre_ir_atomic(p, VYRE_ATOMIC_EXCHANGE, k->control, index, value,
+                                             VYRE_ORDER_RELAXED));
+    else
+        vyre_ir_atomic_store(p, k->control, index, value, VYRE_ORDER_RELAXED);
+    if (k->shape.tallies)
+        vyi_kernel_step(k, k->stored);
+    vyre_ir_else(p);
+    vyre_value before = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, index, value,
+                                       VYRE_ORDER_RELAXED);
+    if (found.id)
+        vyre_ir_set(p, found, before);
+    if (k->shape.tallies)
+        vyi_kernel_step(k, k->added);
+    vyre_ir_end(p);
+}
+
+/* The end of a common operation.  A release would hold the mirror back until the
+ * device has made sure of all that the lane ever wrote.  With `whole_slots` the
+ * mirror waits for the one effect that there is, by carrying its answer where
+ * the code of a fault would stand. */
+static void vyi_slot_end_common(vyi_kernel *k, vyre_local found)
+{
+    vyre_value done = vyi_kernel_u32(k, VYRE_SLOT_DONE);
+    if (!found.id) {
+        vyi_slot_publish(k, done, done, VYRE_ORDER_RELEASE);
+        return;
+    }
+    vyre_value answer = vyi_kernel_op(k, vyre_ir_shl, vyre_ir_get(k->p, found), 8);
+    vyi_slot_publish(k, done, vyre_ir_or(k->p, answer, done), VYRE_ORDER_RELAXED);
+}
+
+/* NOP, and STORE_U32 or ATOMIC_ADD of a word that they may write. */
+VYI_COLD
+VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
+{
+    vyre_program *p = k->p;
+    vyre_value index = k->early[1];
+    vyre_value good = vyre_ir_lt(p, index, k->control_words);
+    if (!k->desc.open_header)
+        good = vyre_ir_and(p, good, vyi_kernel_op(k, vyre_ir_ge, index, VYRE_CONTROL_OBSERVABLES));
+    vyre_value stores = vyi_kernel_is(k, k->opcode, VYRE_OP_STORE_U32);
+    vyre_value writes = vyre_ir_or(p, stores, vyi_kernel_is(k, k->opcode, VYRE_OP_ATOMIC_ADD));
+    vyre_value writes_well = vyre_ir_and(p, writes, good);
+    vyre_value common = vyre_ir_or(p, writes_well, vyi_kernel_is(k, k->opcode, VYRE_OP_NOP));
+    vyre_local found = { 0 };
+    vyre_ir_set(p, rare, vyre_ir_not(p, common));
+    vyre_ir_if(p, common);
+    if (k->shape.whole && k->mirror.id)
+        found = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "found");
+    vyre_ir_if(p, writes_well);
+    vyi_kernel_write_common(k, stores, found);
+    vyre_ir_end(p);
+    vyi_slot_end_common(k, found);
+    vyi_kernel_count_common(k);
+    vyre_ir_end(p);
 }
 /* ==========================================================================
  * kernel: what a claimed slot does
@@ -10493,13 +10746,13 @@ static void vyi_slot_locals(vyi_kernel *k)
     static const char *const names[VYI_KERNEL_EARLY_ARGS] = { "arg0", "arg1", "arg2" };
     vyre_program *p = k->p;
     k->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_FAULT_NONE), "fault");
-    if (k->desc.load_miss && !k->desc.once)
+    if (k->shape.requeues)
         k->requeue = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "requeue");
     k->arg_base = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS),
                                 "arg_base");
     k->arg_count = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_MAX_ARGS),
                                  "arg_count");
-    if (k->desc.kind == VYRE_KERNEL_JIT)
+    if (k->shape.payload)
         return;
     k->op = vyre_ir_local(p, VYRE_TYPE_U32, k->opcode, "op");
     for (uint32_t i = 0; i < VYI_KERNEL_EARLY_ARGS; i++)
@@ -10547,205 +10800,17 @@ static void vyi_slot_payload(vyi_kernel *k)
     vyi_opcode_prune(k, &slot.opcode, 1);
 }
 
-/* Where a driver cuts loops, a slot that lost iterations must not look done. */
-static void vyi_slot_settle_loops(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    vyre_value fault = vyre_ir_get(p, k->fault);
-    vyre_value none = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
-    vyre_value cut = vyre_ir_and(p, none, vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_CUT));
-    vyre_value limit = vyi_kernel_u32(k, VYRE_FAULT_LOOP_LIMIT);
-    vyre_ir_set(p, k->fault, vyre_ir_select(p, cut, limit, fault));
-    vyre_ir_loop_allow(p, vyi_kernel_u32(k, UINT32_MAX));
-}
-
-/* A host that polls the mirror alone may publish the slot again as soon as it
- * sees it there.  So the mirror either comes after the status, or the status
- * is changed only while it is still this claim's. */
-static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror, vyre_order order)
-{
-    if (k->mirror.id)
-        vyre_ir_atomic_store(k->p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), mirror,
-                             order);
-}
-
-/* Publishes the slot's end.  Release in both, and in the counter that follows:
- * the status pairs with the acquire of whoever reads it and then the slot's
- * words, the mirror with the waiting host's, and a counter that has been seen
- * promises that the status can be seen.
- *
- * Where one lane serves a slot for the whole launch, the mirror goes first:
- * that takes one release out of the round trip.  Any claim that follows is
- * then by the same lane, after its own compare-exchange; elsewhere another
- * lane could have claimed the slot in between.  There `order` is
- * that of both, relaxed where the effects are known to have come first. */
-static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror, vyre_order order)
-{
-    if (k->mirror.id && k->desc.kind != VYRE_KERNEL_PRIORITY) {
-        vyi_slot_mirror(k, mirror, order);
-        vyre_value claimed = vyi_kernel_u32(k, VYRE_SLOT_CLAIMED);
-        vyre_ir_atomic_cas(k->p, k->ring, k->base, claimed, status, order);
-    } else {
-        vyre_ir_atomic_store(k->p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
-        vyi_slot_mirror(k, mirror, VYRE_ORDER_RELEASE);
-    }
-}
-
-static void vyi_slot_end(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    vyre_value fault = vyre_ir_get(p, k->fault);
-    vyre_value done = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
-    vyre_ir_if(p, vyre_ir_not(p, done));
-    vyre_ir_store(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_FAULT), fault);
-    vyre_ir_end(p);
-    vyre_value status = vyi_kernel_pick(k, done, VYRE_SLOT_DONE, VYRE_SLOT_FAULTED);
-    vyre_value mirror = vyre_ir_or(p, vyi_kernel_op(k, vyre_ir_shl, fault, 8), status);
-    vyi_slot_publish(k, status, mirror, VYRE_ORDER_RELEASE);
-    vyre_value counter = vyi_kernel_pick(k, done, VYRE_CONTROL_DONE_COUNT,
-                                         VYRE_CONTROL_FAULT_COUNT);
-    vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
-}
-
-VYI_STATIC_ASSERT(common_opcodes, VYRE_OP_NOP == 0 && VYRE_OP_STORE_U32 == 1 &&
-                                      VYRE_OP_ATOMIC_ADD == 2);
-
-/* A lane that serves many slots in one pass counts them together, before it
- * does anything that could read the counters.  Not where an opcode may write
- * them, for its store would then be added to; and not where a pass may be
- * ended in the middle. */
-static bool vyi_kernel_tallies(const vyi_kernel *k)
-{
-    return k->served.id != 0;
-}
-
-VYI_API void vyi_kernel_tally_begin(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    vyre_value zero = vyi_kernel_u32(k, 0);
-    if (k->desc.open_header || k->desc.count_each)
-        return;
-    k->served = vyre_ir_local(p, VYRE_TYPE_U32, zero, "served");
-    k->stored = vyre_ir_local(p, VYRE_TYPE_U32, zero, "stored");
-    k->added = vyre_ir_local(p, VYRE_TYPE_U32, zero, "added");
-}
-
-/* control[index] += count, if that is anything. */
-static void vyi_kernel_count_many(vyi_kernel *k, uint32_t index, vyre_value count,
-                                  vyre_order order)
-{
-    vyre_program *p = k->p;
-    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, count, 0));
-    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, vyi_kernel_u32(k, index), count, order);
-    vyre_ir_end(p);
-}
-
-/* Release: as in vyi_slot_end, for every status since the last time. */
-VYI_API void vyi_kernel_tally_end(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    if (!vyi_kernel_tallies(k))
-        return;
-    vyre_value served = vyre_ir_get(p, k->served);
-    vyre_value stored = vyre_ir_get(p, k->stored), added = vyre_ir_get(p, k->added);
-    vyre_value nothing = vyre_ir_sub(p, vyre_ir_sub(p, served, stored), added);
-    vyi_kernel_count_many(k, VYRE_CONTROL_DONE_COUNT, served, VYRE_ORDER_RELEASE);
-    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_NOP, nothing, VYRE_ORDER_RELAXED);
-    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_STORE_U32, stored, VYRE_ORDER_RELAXED);
-    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_ATOMIC_ADD, added, VYRE_ORDER_RELAXED);
-    vyre_ir_set(p, k->served, vyi_kernel_u32(k, 0));
-    vyre_ir_set(p, k->stored, vyi_kernel_u32(k, 0));
-    vyre_ir_set(p, k->added, vyi_kernel_u32(k, 0));
-}
-
-/* The counters of a common operation that has ended. */
-static void vyi_kernel_count_common(vyi_kernel *k)
-{
-    if (vyi_kernel_tallies(k)) {
-        vyi_kernel_step(k, k->served);
-        return;
-    }
-    vyi_kernel_count_at(k, VYRE_CONTROL_DONE_COUNT, VYRE_ORDER_RELEASE);
-    /* Nobody waits for the metric, and its atomic would be waited for. */
-    vyi_kernel_count(k, vyi_kernel_plus(k, k->opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
-}
-
-/* The effect of a common operation that has one.  Its atomic's answer, if `found`
- * is a local: then nothing that is made of it can happen before the effect. */
-static void vyi_kernel_write_common(vyi_kernel *k, vyre_value stores, vyre_local found)
-{
-    vyre_program *p = k->p;
-    vyre_value index = k->early[1], value = k->early[0];
-    vyre_ir_if(p, stores);
-    if (found.id)
-        vyre_ir_set(p, found, vyre_ir_atomic(p, VYRE_ATOMIC_EXCHANGE, k->control, index, value,
-                                             VYRE_ORDER_RELAXED));
-    else
-        vyre_ir_atomic_store(p, k->control, index, value, VYRE_ORDER_RELAXED);
-    if (vyi_kernel_tallies(k))
-        vyi_kernel_step(k, k->stored);
-    vyre_ir_else(p);
-    vyre_value before = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, index, value,
-                                       VYRE_ORDER_RELAXED);
-    if (found.id)
-        vyre_ir_set(p, found, before);
-    if (vyi_kernel_tallies(k))
-        vyi_kernel_step(k, k->added);
-    vyre_ir_end(p);
-}
-
-/* The end of a common operation.  A release would hold the mirror back until the
- * device has made sure of all that the lane ever wrote.  With `whole_slots` the
- * mirror waits for the one effect that there is, by carrying its answer where
- * the code of a fault would stand. */
-static void vyi_slot_end_common(vyi_kernel *k, vyre_local found)
-{
-    vyre_value done = vyi_kernel_u32(k, VYRE_SLOT_DONE);
-    if (!found.id) {
-        vyi_slot_publish(k, done, done, VYRE_ORDER_RELEASE);
-        return;
-    }
-    vyre_value answer = vyi_kernel_op(k, vyre_ir_shl, vyre_ir_get(k->p, found), 8);
-    vyi_slot_publish(k, done, vyre_ir_or(k->p, answer, done), VYRE_ORDER_RELAXED);
-}
-
-/* NOP, and STORE_U32 or ATOMIC_ADD of a word that they may write. */
-VYI_COLD
-VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
-{
-    vyre_program *p = k->p;
-    vyre_value index = k->early[1];
-    vyre_value good = vyre_ir_lt(p, index, k->control_words);
-    if (!k->desc.open_header)
-        good = vyre_ir_and(p, good, vyi_kernel_op(k, vyre_ir_ge, index, VYRE_CONTROL_OBSERVABLES));
-    vyre_value stores = vyi_kernel_is(k, k->opcode, VYRE_OP_STORE_U32);
-    vyre_value writes = vyre_ir_or(p, stores, vyi_kernel_is(k, k->opcode, VYRE_OP_ATOMIC_ADD));
-    vyre_value writes_well = vyre_ir_and(p, writes, good);
-    vyre_value common = vyre_ir_or(p, writes_well, vyi_kernel_is(k, k->opcode, VYRE_OP_NOP));
-    vyre_local found = { 0 };
-    vyre_ir_set(p, rare, vyre_ir_not(p, common));
-    vyre_ir_if(p, common);
-    if (vyi_kernel_is_whole(&k->desc) && k->mirror.id)
-        found = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "found");
-    vyre_ir_if(p, writes_well);
-    vyi_kernel_write_common(k, stores, found);
-    vyre_ir_end(p);
-    vyi_slot_end_common(k, found);
-    vyi_kernel_count_common(k);
-    vyre_ir_end(p);
-}
-
 VYI_COLD
 VYI_API void vyi_kernel_serve(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyi_slot_locals(k);
     vyre_ir_loop_allow(p, k->allowance);
-    if (k->desc.kind == VYRE_KERNEL_JIT)
+    if (k->shape.payload)
         vyi_slot_payload(k);
     else
         vyi_slot_operations(k);
-    vyi_slot_settle_loops(k);
+    vyi_kernel_settle_loops(k);
 
     /* Work that is put back has not ended: no counter, no mirror. */
     if (k->requeue.id) {
@@ -10753,7 +10818,7 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
         vyi_kernel_put(k, k->ring, k->base, VYRE_SLOT_REQUEUE, VYRE_ORDER_RELEASE);
         vyre_ir_else(p);
     }
-    vyi_slot_end(k);
+    vyi_kernel_slot_end(k);
     if (k->requeue.id)
         vyre_ir_end(p);
 }
@@ -10772,7 +10837,7 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
  * the host's until it is answered; then io_polling recycles it.
  *
  * A kernel that does both must not take an answer from a lane that waits for
- * it.  Such a lane marks its slot in VYI_CONTROL_IO_WAITED before it publishes.
+ * it.  Such a lane marks its slot in VYRE_CONTROL_IO_WAITED before it publishes.
  * Whoever recycles first moves the answer to RESERVED, by CAS, so that nothing
  * about the slot can change, and then looks at the mark (again): a poller that
  * finds it set puts the answer back.  A lane that takes its own answer clears
@@ -10802,20 +10867,15 @@ static vyre_value vyi_io_is_answer(vyi_kernel *k, vyre_value status)
 
 /* --- the marks of waiting lanes ------------------------------------------ */
 
-static bool vyi_io_marks(const vyi_kernel *k)
-{
-    return k->desc.load_miss && k->desc.io_polling;
-}
-
 static vyre_value vyi_io_mark_word(vyi_kernel *k, vyre_value slot)
 {
-    return vyi_kernel_plus(k, vyi_kernel_op(k, vyre_ir_shr, slot, 5), VYI_CONTROL_IO_WAITED);
+    return vyi_kernel_plus(k, vyi_kernel_op(k, vyre_ir_shr, slot, 5), VYRE_CONTROL_IO_WAITED);
 }
 
 static void vyi_io_set_mark(vyi_kernel *k, vyre_value slot, bool waits)
 {
     vyre_program *p = k->p;
-    if (!vyi_io_marks(k))
+    if (!k->shape.marks_io)
         return;
     vyre_value bit = vyre_ir_shl(p, vyi_kernel_u32(k, 1), slot);
     vyre_value word = vyi_io_mark_word(k, slot);
@@ -10829,7 +10889,7 @@ static void vyi_io_set_mark(vyi_kernel *k, vyre_value slot, bool waits)
 static vyre_value vyi_io_is_waited_for(vyi_kernel *k, vyre_value slot)
 {
     vyre_program *p = k->p;
-    if (!vyi_io_marks(k))
+    if (!k->shape.marks_io)
         return vyre_ir_bool(p, false);
     vyre_value marks = vyre_ir_atomic_load(p, k->control, vyi_io_mark_word(k, slot),
                                            VYRE_ORDER_ACQUIRE);
@@ -10968,7 +11028,7 @@ VYI_API void vyi_kernel_poll_io(vyi_kernel *k)
     vyre_program *p = k->p;
     vyre_ir_if(p, vyi_kernel_is(k, k->lane, 0));
     vyre_value slots = vyi_io_slots(k);
-    if (k->desc.once) {
+    if (k->shape.once) {
         vyi_io_recycle(k, vyre_ir_loop(p, vyi_kernel_u32(k, 0), slots));
         vyre_ir_end(p);
     } else {
@@ -11108,18 +11168,18 @@ VYI_COLD
 VYI_API void vyi_kernel_priority_pass(vyi_kernel *k)
 {
     vyre_program *p = k->p;
-    if (k->desc.once)
+    if (k->shape.once)
         vyre_ir_loop(p, vyi_kernel_u32(k, 0), k->slots);
     vyi_priority scan = vyi_priority_begin(k);
     vyi_priority_levels(k, &scan);
     vyre_ir_if(p, vyre_ir_get(p, scan.claimed));
     vyi_priority_serve(k, &scan);
-    if (k->desc.once) {
+    if (k->shape.once) {
         vyre_ir_else(p);
         vyre_ir_break(p);
     }
     vyre_ir_end(p);
-    if (k->desc.once)
+    if (k->shape.once)
         vyre_ir_end(p);
 }
 /* ==========================================================================
@@ -11156,13 +11216,6 @@ typedef struct vyi_solo {
     vyre_local cursor;  /* the sweep's next slot */
     vyre_local polls;   /* that are left */
 } vyi_solo;
-
-VYI_COLD
-VYI_API bool vyi_kernel_is_narrow(const vyre_kernel_desc *d)
-{
-    return d->narrow && !d->once && d->kind != VYRE_KERNEL_PRIORITY && !d->workspace &&
-           !d->io_polling && !d->load_miss;
-}
 
 static void vyi_solo_locals(vyi_kernel *k, vyi_solo *n)
 {
@@ -11276,7 +11329,7 @@ static void vyi_solo_serve(vyi_kernel *k, const vyi_solo *n)
     vyi_solo_watch(k, n);
     vyi_kernel_break_if(k, vyre_ir_not(p, vyre_ir_get(p, n->hit)));
     vyi_kernel_slot_begin(k, vyre_ir_get(p, n->slot));
-    if (k->desc.kind == VYRE_KERNEL_JIT)
+    if (k->shape.payload)
         vyi_solo_payload(k, n);
     else
         vyi_solo_common(k, n);
@@ -11326,7 +11379,7 @@ VYI_API void vyi_kernel_narrow(vyi_kernel *k)
     vyi_solo_serve(k, &n);
     vyi_kernel_break_if(k, vyre_ir_not(p, vyre_ir_get(p, n.more)));
     vyre_ir_set(p, n.more, vyre_ir_bool(p, false));
-    if (k->desc.kind != VYRE_KERNEL_JIT)
+    if (!k->shape.payload)
         vyi_solo_finish(k, &n);
     vyre_ir_end(p);
     vyre_ir_end(p);
@@ -20408,7 +20461,6 @@ static void vyi_desc_defaults(vyre_desc *d)
     k->log_records = vyi_def32(k->log_records, VYRE_LOG_RECORDS_DEFAULT);
     k->observables = d->observables;
     k->allocator = d->allocator;
-    k->mirror_binding = 0;
     k->once = false;
     k->loop_allowance = vyi_def32(k->loop_allowance, vyi_def32(d->loop_limit, 1u << 24));
 }
@@ -20534,7 +20586,6 @@ static vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
                         "no binding is left for the handle's own mirror");
     vyi_buffer_add(v, mirror, VYI_ROLE_MIRROR, (size_t)slots * 4, "mirror");
     vyi_buffers_sort(v);
-    v->desc.kernel.mirror_binding = mirror;
     v->queue.slots.mirror = vyi_buffer_index(v, mirror);
     v->buffers.user_count = k->buffer_count;
     for (uint32_t i = 0; i < k->buffer_count; i++)
@@ -20546,40 +20597,35 @@ static vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
 
 /* --- open: programs, memory ---------------------------------------------- */
 
-static bool vyi_program_build(vyre_program **out, const vyre_kernel_desc *k, vyre_error *how)
+static bool vyi_program_build(vyre_program **out, const vyre_kernel_desc *k,
+                              const vyre_kernel_host *host, vyre_error *how)
 {
-    *out = vyre_kernel_build(k, how);
+    *out = vyre_kernel_build_for(k, host, how);
     return *out != NULL;
 }
 
 static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
 {
-    vyre_buffer_desc buffers[VYI_MAX_BUFFERS];
     vyre_kernel_desc k = v->desc.kernel;
+    vyre_kernel_host host;
     vyre_error how;
 
-    if (k.buffer_count)
-        memcpy(buffers, k.buffers, k.buffer_count * sizeof buffers[0]);
-    memset(&buffers[k.buffer_count], 0, sizeof buffers[0]);
-    buffers[k.buffer_count].name = "mirror";
-    buffers[k.buffer_count].binding = k.mirror_binding;
-    k.buffers = buffers;
-    k.buffer_count++;
     memset(&how, 0, sizeof how);
-    k.narrow = k.whole_slots = false;
-    k.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
-    bool built = vyi_program_build(&v->programs.loop, &k, &how);
+    memset(&host, 0, sizeof host);
+    host.mirror_binding = v->buffers.list[v->queue.slots.mirror].binding;
+    host.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
+    bool built = vyi_program_build(&v->programs.loop, &k, &host, &how);
     k.once = true;
-    built = built && vyi_program_build(&v->programs.once, &k, &how);
+    built = built && vyi_program_build(&v->programs.once, &k, &host, &how);
     k.once = false;
-    k.whole_slots = true;
-    if (v->backend->shapes && vyi_kernel_is_whole(&k))
-        built = built && vyi_program_build(&v->programs.whole, &k, &how);
-    k.narrow = true;
+    host.whole_slots = true;
+    if (v->backend->shapes && vyi_shape_of(&k, &host).whole)
+        built = built && vyi_program_build(&v->programs.whole, &k, &host, &how);
+    host.one_lane = true;
     k.workgroup_size = k.lane_count = 1;
     k.slot_count = v->desc.kernel.slot_count;
-    if (v->backend->shapes && vyi_kernel_is_narrow(&k))
-        built = built && vyi_program_build(&v->programs.narrow, &k, &how);
+    if (v->backend->shapes && vyi_shape_of(&k, &host).frame == VYI_FRAME_ONE_LANE)
+        built = built && vyi_program_build(&v->programs.narrow, &k, &host, &how);
     if (built)
         return VYRE_OK;
     if (err)

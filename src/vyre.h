@@ -209,6 +209,7 @@
 #include "ir/opt.c"
 #include "ir/text.c"
 #include "kernel/kernel.c"
+#include "kernel/kernel_slot.c"
 #include "kernel/kernel_ops.c"
 #include "kernel/kernel_io.c"
 #include "kernel/kernel_priority.c"

@@ -59,8 +59,10 @@ static vyre_program *kernel_variant(uint32_t number, const vyre_allocator *alloc
     vyre_buffer_desc buffers[3];
     vyre_workspace workspace;
     vyre_kernel_desc desc;
+    vyre_kernel_host host;
     vyre_error err;
     memset(&desc, 0, sizeof desc);
+    memset(&host, 0, sizeof host);
     memset(buffers, 0, sizeof buffers);
     memset(&workspace, 0, sizeof workspace);
     for (uint32_t i = 0; i < 3; i++)
@@ -76,9 +78,9 @@ static vyre_program *kernel_variant(uint32_t number, const vyre_allocator *alloc
     desc.control_report = flags & KERNEL_REPORT;
     desc.open_header = flags & KERNEL_OPEN_HEADER;
     desc.buffers = buffers;
-    desc.buffer_count = 3;
+    desc.buffer_count = flags & KERNEL_MIRROR ? 2 : 3;
     desc.table_binding = flags & KERNEL_TABLE ? VYRE_BINDING_USER + 1 : 0;
-    desc.mirror_binding = flags & KERNEL_MIRROR ? VYRE_BINDING_USER + 2 : 0;
+    host.mirror_binding = flags & KERNEL_MIRROR ? VYRE_BINDING_USER + 2 : 0;
     desc.workspace = flags & KERNEL_WORKSPACE ? &workspace : NULL;
     if (desc.kind == VYRE_KERNEL_JIT) {
         desc.payload = kernel_handler;
@@ -88,7 +90,7 @@ static vyre_program *kernel_variant(uint32_t number, const vyre_allocator *alloc
     }
     if (allocator)
         desc.allocator = *allocator;
-    return vyre_kernel_build(&desc, &err);
+    return vyre_kernel_build_for(&desc, &host, &err);
 }
 
 #endif

@@ -192,16 +192,58 @@ static void roles_are_checked(void)
     desc.table_binding = 4;
     check_refused(&desc, VYRE_E_KERNEL_TABLE);
     b[0].type = VYRE_TYPE_U32;
-    desc.mirror_binding = 4; /* read only */
-    check_refused(&desc, VYRE_E_KERNEL_MIRROR);
-    desc.mirror_binding = 1;
-    check_refused(&desc, VYRE_E_KERNEL_MIRROR);
-    b[0].access = VYRE_ACCESS_READ_WRITE;
-    desc.mirror_binding = 4; /* the table */
-    check_refused(&desc, VYRE_E_KERNEL_MIRROR);
-    desc.mirror_binding = 5;
     vyre_program *p = vyre_kernel_build(&desc, NULL);
     CHECK(p != NULL);
+    vyre_program_destroy(p);
+}
+
+static void a_mirror_needs_a_free_binding(void)
+{
+    static const struct { uint32_t binding; bool ok; } cases[] = {
+        { 1, false }, { 4, false }, { 5, false }, { 31, true }, { 32, false }
+    };
+    vyre_buffer_desc b[2];
+    vyre_kernel_desc desc = desc_of(VYRE_KERNEL_DIRECT);
+    vyre_kernel_host host;
+    vyre_error err;
+    b[0] = buffer_at(4, VYRE_ACCESS_READ_WRITE);
+    b[1] = buffer_at(5, VYRE_ACCESS_READ);
+    desc.buffers = b;
+    desc.buffer_count = 2;
+    memset(&host, 0, sizeof host);
+    for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        host.mirror_binding = cases[i].binding;
+        vyre_program *p = vyre_kernel_build_for(&desc, &host, &err);
+        CHECK_EQ(p != NULL, cases[i].ok);
+        if (!p)
+            CHECK_EQ(err.status, VYRE_E_KERNEL_MIRROR);
+        vyre_program_destroy(p);
+    }
+}
+
+static void emit_buffer_count(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)p;
+    *(uint32_t *)user = s->buffer_count;
+}
+
+/* A handler that walks over its buffers must not reach what ends other works. */
+static void a_handler_is_not_given_the_mirror(void)
+{
+    uint32_t seen = UINT32_MAX;
+    const vyre_handler h = { 0x1000, emit_buffer_count, &seen, "count" };
+    const vyre_buffer_desc b = buffer_at(4, VYRE_ACCESS_READ_WRITE);
+    vyre_kernel_desc desc = desc_of(VYRE_KERNEL_DIRECT);
+    vyre_kernel_host host;
+    memset(&host, 0, sizeof host);
+    host.mirror_binding = 5;
+    desc.buffers = &b;
+    desc.buffer_count = 1;
+    desc.handlers = &h;
+    desc.handler_count = 1;
+    vyre_program *p = vyre_kernel_build_for(&desc, &host, NULL);
+    CHECK(p != NULL);
+    CHECK_EQ(seen, 1);
     vyre_program_destroy(p);
 }
 
@@ -394,18 +436,34 @@ static vyre_status run(const vyre_program *p, board *b, uint32_t groups, uint64_
 }
 
 /* Two buffers of the caller's at 4 and 5, so that `run` fits every kernel. */
-static vyre_program *build(vyre_kernel_desc desc)
+/* The host's mirror takes the place of the buffer at binding 5. */
+static vyre_program *build_for(vyre_kernel_desc desc, const vyre_kernel_host *host)
 {
     vyre_buffer_desc b[EXTRA];
     vyre_error err;
     for (uint32_t i = 0; i < EXTRA; i++)
         b[i] = buffer_at(4 + i, VYRE_ACCESS_READ_WRITE);
     desc.buffers = b;
-    desc.buffer_count = desc.workspace ? 1 : EXTRA;
-    vyre_program *p = vyre_kernel_build(&desc, &err);
+    desc.buffer_count = desc.workspace || host->mirror_binding ? 1 : EXTRA;
+    vyre_program *p = vyre_kernel_build_for(&desc, host, &err);
     if (!p)
         test_fail(__FILE__, __LINE__, "%s", err.text);
     return p;
+}
+
+static vyre_kernel_host host_of(uint32_t mirror, bool one_lane)
+{
+    vyre_kernel_host host;
+    memset(&host, 0, sizeof host);
+    host.mirror_binding = mirror;
+    host.one_lane = one_lane;
+    return host;
+}
+
+static vyre_program *build(vyre_kernel_desc desc)
+{
+    const vyre_kernel_host any = host_of(0, false);
+    return build_for(desc, &any);
 }
 
 /* --- a handler's world --------------------------------------------------- */
@@ -745,24 +803,22 @@ static void emit_again(vyre_program *p, const vyre_slot_values *s, void *user)
     vyre_ir_end(p);
 }
 
-static vyre_program *build_narrow(vyre_kernel_desc desc)
+static vyre_program *build_mirrored(vyre_kernel_desc desc, bool one_lane)
 {
+    const vyre_kernel_host host = host_of(5, one_lane);
     static const vyre_handler h[3] = { { 0x40, emit_count, NULL, "count" },
                                        { 0x41, emit_volley, NULL, "volley" },
                                        { 0x42, emit_again, NULL, "again" } };
     desc.workgroup_size = 1;
     desc.handlers = h;
     desc.handler_count = 3;
-    desc.mirror_binding = 5;
     desc.loop_allowance = 200;
-    return build(desc);
+    return build_for(desc, &host);
 }
 
 static vyre_program *narrow(void)
 {
-    vyre_kernel_desc desc = desc_of(VYRE_KERNEL_DIRECT);
-    desc.narrow = true;
-    return build_narrow(desc);
+    return build_mirrored(desc_of(VYRE_KERNEL_DIRECT), true);
 }
 
 enum { NARROW_LIMIT = 2000 };
@@ -903,9 +959,7 @@ static void a_slot_published_again_before_its_status(void)
 {
     for (unsigned shape = 0; shape < 2; shape++) {
         board b;
-        vyre_kernel_desc desc = desc_of(VYRE_KERNEL_DIRECT);
-        desc.narrow = shape == 1;
-        vyre_program *p = build_narrow(desc);
+        vyre_program *p = build_mirrored(desc_of(VYRE_KERNEL_DIRECT), shape == 1);
         board_begin(&b);
         publish(&b, 6, 0x42, 4, 0);
         run(p, &b, 1, 20, NARROW_LIMIT);
@@ -1119,11 +1173,12 @@ static char *read_file(const char *path)
     return text;
 }
 
-static void check_listing(const char *name, const vyre_kernel_desc *desc)
+static void check_listing_for(const char *name, const vyre_kernel_desc *desc,
+                              const vyre_kernel_host *host)
 {
     char path[200];
     const char *root = getenv("VYRE_GOLDEN_DIR"), *mode = getenv("VYRE_GOLDEN");
-    vyre_program *p = vyre_kernel_build(desc, NULL);
+    vyre_program *p = vyre_kernel_build_for(desc, host, NULL);
     CHECK(p != NULL);
     char *text = text_of(p);
     vyre_program_destroy(p);
@@ -1143,6 +1198,11 @@ static void check_listing(const char *name, const vyre_kernel_desc *desc)
                   "`make golden` writes it anew", name, path);
 }
 
+static void check_listing(const char *name, const vyre_kernel_desc *desc)
+{
+    check_listing_for(name, desc, NULL);
+}
+
 static void listings_of_the_stock_kernels(void)
 {
     vyre_kernel_desc desc = desc_of(VYRE_KERNEL_DIRECT);
@@ -1160,15 +1220,11 @@ static void listings_of_the_stock_kernels(void)
     desc.io_polling = desc.load_miss = true;
     check_listing("direct_io", &desc);
     desc = desc_of(VYRE_KERNEL_DIRECT);
-    desc.narrow = true;
-    check_listing("direct_narrow", &desc);
-    desc = desc_of(VYRE_KERNEL_DIRECT);
-    const vyre_buffer_desc mirror = buffer_at(4, VYRE_ACCESS_READ_WRITE);
-    desc.buffers = &mirror;
-    desc.buffer_count = 1;
-    desc.mirror_binding = mirror.binding;
-    desc.whole_slots = true;
-    check_listing("direct_whole", &desc);
+    vyre_kernel_host host = host_of(0, true);
+    check_listing_for("direct_narrow", &desc, &host);
+    host = host_of(4, false);
+    host.whole_slots = true;
+    check_listing_for("direct_whole", &desc, &host);
 }
 
 int main(void)
@@ -1179,6 +1235,8 @@ int main(void)
     RUN(payloads_are_checked);
     RUN(bindings_are_checked);
     RUN(roles_are_checked);
+    RUN(a_mirror_needs_a_free_binding);
+    RUN(a_handler_is_not_given_the_mirror);
     RUN(guests_are_checked);
     RUN(hooks_are_checked);
     RUN(a_handler_uses_buffers_and_gives_results);

@@ -112,25 +112,27 @@ static vyre_program *build(const kernel *k)
 {
     vyre_buffer_desc buffers[2];
     vyre_kernel_desc desc;
+    vyre_kernel_host host;
     vyre_error err;
     memset(buffers, 0, sizeof buffers);
     memset(&desc, 0, sizeof desc);
+    memset(&host, 0, sizeof host);
     buffers[0].binding = 4;
     buffers[0].access = VYRE_ACCESS_READ;
     buffers[1].binding = 5;
     desc.kind = k->kind;
     desc.once = k->once;
-    desc.narrow = k->narrow;
+    host.one_lane = k->narrow;
     desc.workgroup_size = k->group;
     desc.buffers = buffers;
-    desc.buffer_count = 2;
+    desc.buffer_count = k->what & MIRROR ? 1 : 2;
     desc.open_header = (k->what & OPEN_HEADER) != 0;
     desc.load_miss = (k->what & LOAD_MISS) != 0;
     desc.io_polling = (k->what & IO_POLLING) != 0;
     desc.table_binding = k->what & TABLE ? 4 : 0;
-    desc.mirror_binding = k->what & MIRROR ? 5 : 0;
-    desc.whole_slots = (k->what & WHOLE) != 0;
-    desc.count_each = k->once && (k->what & MIRROR);
+    host.mirror_binding = k->what & MIRROR ? 5 : 0;
+    host.whole_slots = (k->what & WHOLE) != 0;
+    host.count_each = k->once && (k->what & MIRROR);
     desc.io_spins = 3;
     if (k->kind == VYRE_KERNEL_JIT) {
         desc.payload = emit_payload;
@@ -138,7 +140,7 @@ static vyre_program *build(const kernel *k)
         desc.handlers = handlers;
         desc.handler_count = sizeof handlers / sizeof handlers[0];
     }
-    vyre_program *p = vyre_kernel_build(&desc, &err);
+    vyre_program *p = vyre_kernel_build_for(&desc, &host, &err);
     if (!p)
         printf("%s\n", err.text);
     return p;

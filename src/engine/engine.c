@@ -64,7 +64,6 @@ static void vyi_desc_defaults(vyre_desc *d)
     k->log_records = vyi_def32(k->log_records, VYRE_LOG_RECORDS_DEFAULT);
     k->observables = d->observables;
     k->allocator = d->allocator;
-    k->mirror_binding = 0;
     k->once = false;
     k->loop_allowance = vyi_def32(k->loop_allowance, vyi_def32(d->loop_limit, 1u << 24));
 }
@@ -190,7 +189,6 @@ static vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
                         "no binding is left for the handle's own mirror");
     vyi_buffer_add(v, mirror, VYI_ROLE_MIRROR, (size_t)slots * 4, "mirror");
     vyi_buffers_sort(v);
-    v->desc.kernel.mirror_binding = mirror;
     v->queue.slots.mirror = vyi_buffer_index(v, mirror);
     v->buffers.user_count = k->buffer_count;
     for (uint32_t i = 0; i < k->buffer_count; i++)
@@ -202,40 +200,35 @@ static vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
 
 /* --- open: programs, memory ---------------------------------------------- */
 
-static bool vyi_program_build(vyre_program **out, const vyre_kernel_desc *k, vyre_error *how)
+static bool vyi_program_build(vyre_program **out, const vyre_kernel_desc *k,
+                              const vyre_kernel_host *host, vyre_error *how)
 {
-    *out = vyre_kernel_build(k, how);
+    *out = vyre_kernel_build_for(k, host, how);
     return *out != NULL;
 }
 
 static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
 {
-    vyre_buffer_desc buffers[VYI_MAX_BUFFERS];
     vyre_kernel_desc k = v->desc.kernel;
+    vyre_kernel_host host;
     vyre_error how;
 
-    if (k.buffer_count)
-        memcpy(buffers, k.buffers, k.buffer_count * sizeof buffers[0]);
-    memset(&buffers[k.buffer_count], 0, sizeof buffers[0]);
-    buffers[k.buffer_count].name = "mirror";
-    buffers[k.buffer_count].binding = k.mirror_binding;
-    k.buffers = buffers;
-    k.buffer_count++;
     memset(&how, 0, sizeof how);
-    k.narrow = k.whole_slots = false;
-    k.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
-    bool built = vyi_program_build(&v->programs.loop, &k, &how);
+    memset(&host, 0, sizeof host);
+    host.mirror_binding = v->buffers.list[v->queue.slots.mirror].binding;
+    host.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
+    bool built = vyi_program_build(&v->programs.loop, &k, &host, &how);
     k.once = true;
-    built = built && vyi_program_build(&v->programs.once, &k, &how);
+    built = built && vyi_program_build(&v->programs.once, &k, &host, &how);
     k.once = false;
-    k.whole_slots = true;
-    if (v->backend->shapes && vyi_kernel_is_whole(&k))
-        built = built && vyi_program_build(&v->programs.whole, &k, &how);
-    k.narrow = true;
+    host.whole_slots = true;
+    if (v->backend->shapes && vyi_shape_of(&k, &host).whole)
+        built = built && vyi_program_build(&v->programs.whole, &k, &host, &how);
+    host.one_lane = true;
     k.workgroup_size = k.lane_count = 1;
     k.slot_count = v->desc.kernel.slot_count;
-    if (v->backend->shapes && vyi_kernel_is_narrow(&k))
-        built = built && vyi_program_build(&v->programs.narrow, &k, &how);
+    if (v->backend->shapes && vyi_shape_of(&k, &host).frame == VYI_FRAME_ONE_LANE)
+        built = built && vyi_program_build(&v->programs.narrow, &k, &host, &how);
     if (built)
         return VYRE_OK;
     if (err)

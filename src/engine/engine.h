@@ -103,8 +103,7 @@ typedef struct vyre_desc {
     /* Index or part of the name; NULL = $VYRE_DEVICE, or the best.  AUTO, too,
      * fails where there are Vulkan devices and none is the one that was named. */
     const char  *device;
-    vyre_kernel_desc kernel;     /* slot_count 0 = 256; once, mirror_binding, count_each, narrow and
-                                    whole_slots are the engine's */
+    vyre_kernel_desc kernel;     /* slot_count 0 = 256; `once` is the engine's */
     uint32_t     tenants;        /* ids 0 .. tenants - 1 are authorised; 0 = 1 */
     uint32_t     observables;    /* 0 = the kernel's, or 64 */
     const size_t *buffer_sizes;  /* bytes, one per kernel.buffers; NULL or 0 = 4 * its count */

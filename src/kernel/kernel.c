@@ -12,13 +12,6 @@
  *
  * No lane waits for another one, and nothing returns: a kernel's body can
  * stand inside a larger program.
- *
- * A claim is a CAS.  Everything that decides what runs is read after it, so a
- * host that cancels and publishes again between a look and the claim changes
- * nothing; where the host never does, `whole_slots` reads beside it.  A slot whose
- * tenant has no rights is put back as it was, and from then on the lane looks at
- * tenants before it claims, until a round goes by without such a slot: it claims
- * none of them twice.
  * ======================================================================= */
 #include "kernel/kernel_impl.h"
 
@@ -197,7 +190,7 @@ static uint32_t vyi_kernel_find(const vyre_kernel_desc *d, uint32_t binding, vyr
     return d->buffer_count;
 }
 
-static vyre_status vyi_kernel_check_roles(const vyre_kernel_desc *d, vyre_error *err)
+static vyre_status vyi_kernel_check_table(const vyre_kernel_desc *d, vyre_error *err)
 {
     if (d->table_binding &&
         vyi_kernel_find(d, d->table_binding, VYRE_ACCESS_WRITE) == d->buffer_count)
@@ -205,14 +198,6 @@ static vyre_status vyi_kernel_check_roles(const vyre_kernel_desc *d, vyre_error 
                         "Add a u32 buffer with this binding to the desc's buffers.",
                         "no readable u32 buffer of the desc has the table's binding %u",
                         (unsigned)d->table_binding);
-    if (d->mirror_binding &&
-        (vyi_kernel_find(d, d->mirror_binding, VYRE_ACCESS_READ) == d->buffer_count ||
-         d->mirror_binding == d->table_binding))
-        return vyi_fail(err, VYRE_E_KERNEL_MIRROR, d->mirror_binding,
-                        "Add a writable u32 buffer with this binding to the desc's buffers.",
-                        "no writable u32 buffer of the desc has the mirror's binding %u%s",
-                        (unsigned)d->mirror_binding,
-                        d->mirror_binding == d->table_binding ? ": it is the table" : "");
     return VYRE_OK;
 }
 
@@ -231,10 +216,26 @@ static vyre_status vyi_kernel_check_buffers(const vyre_kernel_desc *d, vyre_erro
         if (status != VYRE_OK)
             return status;
     }
-    return vyi_kernel_check_roles(d, err);
+    return vyi_kernel_check_table(d, err);
 }
 
-static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, vyre_error *err)
+static vyre_status vyi_kernel_check_mirror(const vyre_kernel_desc *d, uint32_t binding,
+                                           vyre_error *err)
+{
+    bool taken = binding && (binding < VYRE_BINDING_USER || binding >= VYRE_MAX_BINDINGS);
+    for (uint32_t i = 0; binding && i < d->buffer_count + (d->workspace ? 1 : 0); i++) {
+        const vyre_buffer_desc *b = vyi_kernel_buffer_desc(d, i);
+        taken = taken || (b->access != VYRE_ACCESS_WORKGROUP && b->binding == binding);
+    }
+    if (taken)
+        return vyi_fail(err, VYRE_E_KERNEL_MIRROR, binding,
+                        "Use one of 4..31 that no buffer of the desc has.",
+                        "the mirror's binding %u is not free", (unsigned)binding);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, const vyre_kernel_host *host,
+                                    vyre_error *err)
 {
     if ((uint32_t)d->kind > VYRE_KERNEL_PRIORITY)
         return vyi_fail(err, VYRE_E_KERNEL_KIND, (uint64_t)(uint32_t)d->kind,
@@ -245,7 +246,42 @@ static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, vyre_error *err)
         status = vyi_kernel_check_code(d, err);
     if (status == VYRE_OK)
         status = vyi_kernel_check_buffers(d, err);
+    if (status == VYRE_OK)
+        status = vyi_kernel_check_mirror(d, host->mirror_binding, err);
     return status;
+}
+
+/* --- the shape ------------------------------------------------------------ */
+
+static vyi_frame vyi_shape_frame(const vyre_kernel_desc *d, const vyre_kernel_host *host)
+{
+    const bool plain = !d->workspace && !d->io_polling && !d->load_miss;
+    if (d->kind == VYRE_KERNEL_PRIORITY)
+        return d->once ? VYI_FRAME_PRIORITY_PASS : VYI_FRAME_PRIORITY;
+    if (d->once)
+        return d->kind == VYRE_KERNEL_JIT ? VYI_FRAME_PASS : VYI_FRAME_COMMON;
+    return host->one_lane && plain ? VYI_FRAME_ONE_LANE : VYI_FRAME_LOOP;
+}
+
+/* No slot is read beside its claim where work comes back: lanes write into its slot
+ * then.  Counters are not added up where an opcode may write them, for its store
+ * would then be added to; and not where a pass may be ended in the middle. */
+VYI_COLD
+VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *d, const vyre_kernel_host *host)
+{
+    vyi_shape s;
+    memset(&s, 0, sizeof s);
+    s.frame = vyi_shape_frame(d, host);
+    s.once = d->once;
+    s.payload = d->kind == VYRE_KERNEL_JIT;
+    s.urgent = d->kind == VYRE_KERNEL_PRIORITY;
+    s.hurries = s.frame == VYI_FRAME_LOOP;
+    s.requeues = d->load_miss && !d->once;
+    s.resumes = s.urgent || s.requeues;
+    s.whole = host->whole_slots && s.frame == VYI_FRAME_LOOP && !s.payload && !s.requeues;
+    s.tallies = s.frame == VYI_FRAME_COMMON && !d->open_header && !host->count_each;
+    s.marks_io = d->load_miss && d->io_polling;
+    return s;
 }
 
 /* --- callers' code ------------------------------------------------------- */
@@ -309,181 +345,6 @@ static void vyi_kernel_hook(vyi_kernel *k,
     vyi_kernel_guest_end(k, guest, name);
 }
 
-/* --- claiming a slot ----------------------------------------------------- */
-
-/* Whether somebody waits for each work: such a kernel rather does an operation
- * too many than one after another. */
-static bool vyi_kernel_hurries(const vyi_kernel *k)
-{
-    return !k->desc.once && k->desc.kind != VYRE_KERNEL_PRIORITY && !vyi_kernel_is_narrow(&k->desc);
-}
-
-/* Not where work comes back: lanes write into its slot then. */
-VYI_API bool vyi_kernel_is_whole(const vyre_kernel_desc *d)
-{
-    return d->whole_slots && d->kind == VYRE_KERNEL_DIRECT && !d->once && !d->load_miss &&
-           !vyi_kernel_is_narrow(d);
-}
-
-/* Whether common operations run in a loop of their own, and others behind it. */
-static bool vyi_kernel_is_single_pass(const vyi_kernel *k)
-{
-    return k->desc.once && k->desc.kind == VYRE_KERNEL_DIRECT;
-}
-
-/* Strict on both sides, and safe so: the index is clamped to the table. */
-VYI_COLD
-VYI_API vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant)
-{
-    vyre_program *p = k->p;
-    vyre_value known = vyi_kernel_op(k, vyre_ir_lt, tenant, VYRE_MAX_TENANTS);
-    vyre_value entry = vyi_kernel_op(k, vyre_ir_min, tenant, VYRE_MAX_TENANTS - 1);
-    vyre_value mask = vyre_ir_atomic_load(p, k->control,
-                                          vyi_kernel_plus(k, entry, VYRE_CONTROL_TENANT_MASKS),
-                                          VYRE_ORDER_RELAXED);
-    return vyre_ir_and(p, known, vyi_kernel_op(k, vyre_ir_ne, mask, 0));
-}
-
-/* Tenant 0 is the most likely one: its mask is loaded beside the slot, and that
- * of another one after it, when it is known which. */
-static vyre_value vyi_kernel_slot_has_rights(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    if (!vyi_kernel_hurries(k))
-        return vyi_kernel_has_rights(k, k->tenant);
-    vyre_value enabled = vyi_kernel_op(k, vyre_ir_ne, k->first_mask, 0);
-    vyre_local rights = vyre_ir_local(p, VYRE_TYPE_BOOL, enabled, "rights");
-    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, k->tenant, 0));
-    vyre_ir_set(p, rights, vyi_kernel_has_rights(k, k->tenant));
-    vyre_ir_end(p);
-    return vyre_ir_get(p, rights);
-}
-
-/* Work may come back as REQUEUE, or be a task that yielded. */
-static bool vyi_kernel_resumes(const vyi_kernel *k)
-{
-    return k->desc.kind == VYRE_KERNEL_PRIORITY || (k->desc.load_miss && !k->desc.once);
-}
-
-static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
-{
-    vyre_program *p = k->p;
-    vyre_value published = vyi_kernel_is(k, status, VYRE_SLOT_PUBLISHED);
-    if (!vyi_kernel_resumes(k))
-        return published;
-    vyre_value yielded = vyi_kernel_is(k, status, VYRE_SLOT_YIELD);
-    vyre_value either = vyre_ir_or(p, published, yielded);
-    return vyre_ir_or(p, either, vyi_kernel_is(k, status, VYRE_SLOT_REQUEUE));
-}
-
-static void vyi_kernel_load_tenant(vyi_kernel *k)
-{
-    vyre_value at = vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT);
-    k->tenant = vyre_ir_name(k->p, vyre_ir_load(k->p, k->ring, at), "tenant");
-}
-
-/* A word of the claimed slot.  A kernel that is fed reads past every cache
- * anyway: an atomic load says so, and drivers make less of it than of a plain
- * one. */
-static vyre_value vyi_kernel_slot_word(vyi_kernel *k, uint32_t word)
-{
-    vyre_value at = vyi_kernel_plus(k, k->base, word);
-    return vyi_kernel_hurries(k) ? vyre_ir_atomic_load(k->p, k->ring, at, VYRE_ORDER_RELAXED)
-                                 : vyre_ir_load(k->p, k->ring, at);
-}
-
-VYI_COLD
-VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
-{
-    vyre_program *p = k->p;
-    k->opcode = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_OPCODE), "opcode");
-    k->tenant = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_TENANT), "tenant");
-    for (uint32_t i = 0; i < args; i++)
-        k->early[i] = vyi_kernel_slot_word(k, VYRE_SLOT_ARGS + i);
-    if (vyi_kernel_hurries(k))
-        k->first_mask = vyi_kernel_control(k, VYRE_CONTROL_TENANT_MASKS);
-}
-
-static void vyi_kernel_refuse(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    vyre_ir_set(p, k->refused, vyre_ir_bool(p, true));
-    vyre_ir_set(p, k->careful, vyre_ir_bool(p, true));
-}
-
-/* A careful lane's look before the claim; what it sees may change before the
- * claim, so it only saves claims and decides nothing else. */
-VYI_COLD
-VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    vyre_local worth = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "worth_a_claim");
-    vyre_ir_if(p, vyre_ir_get(p, k->careful));
-    vyre_value tenant = vyre_ir_atomic_load(p, k->ring,
-                                            vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT),
-                                            VYRE_ORDER_RELAXED);
-    vyre_value rights = vyi_kernel_has_rights(k, tenant);
-    vyre_ir_set(p, worth, rights);
-    vyre_ir_if(p, vyre_ir_not(p, rights));
-    vyi_kernel_refuse(k);
-    vyre_ir_end(p);
-    vyre_ir_end(p);
-    return worth;
-}
-
-/* What the claim rests on.  Tenant and words follow it, or go beside it. */
-static void vyi_kernel_load_claimed(vyi_kernel *k)
-{
-    if (k->desc.kind == VYRE_KERNEL_PRIORITY)
-        vyi_kernel_load_tenant(k);
-    else
-        vyi_kernel_load_slot(k, vyi_kernel_is_single_pass(k) ? VYI_KERNEL_COMMON_ARGS
-                                                             : VYI_KERNEL_EARLY_ARGS);
-}
-
-/* Acquire in the claim: it pairs with the release by which the host, or a lane
- * that put the slot back, wrote the status last.  The poll decides nothing but
- * whether to claim, and orders nothing: an acquire in each would make every
- * idle round wait for a cache.
- *
- * With `whole_slots` the claim is relaxed, and the words are asked for without
- * waiting for it.  They are those that were published with the status which the
- * poll saw: the device has proved that loads behind it find them, and a host
- * that takes nothing back has not changed them since.  vyi_kernel_serve_either
- * acquires before anything looks beyond them. */
-VYI_COLD
-VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
-{
-    vyre_program *p = k->p;
-    const bool beside = vyi_kernel_is_whole(&k->desc);
-    k->base = base;
-    k->seen = vyre_ir_atomic_load(p, k->ring, base, VYRE_ORDER_RELAXED);
-    vyre_ir_name(p, k->seen, "status");
-    vyre_ir_if(p, vyi_kernel_may_claim(k, k->seen));
-    vyre_local worth = vyi_kernel_look(k);
-    vyre_ir_if(p, vyre_ir_get(p, worth));
-    vyre_value before = vyre_ir_atomic_cas(p, k->ring, base, k->seen,
-                                           vyi_kernel_u32(k, VYRE_SLOT_CLAIMED),
-                                           beside ? VYRE_ORDER_RELAXED : VYRE_ORDER_ACQUIRE);
-    if (beside)
-        vyi_kernel_load_claimed(k);
-    vyre_ir_if(p, vyre_ir_eq(p, before, k->seen));
-    if (!beside)
-        vyi_kernel_load_claimed(k);
-    vyre_ir_if(p, vyi_kernel_slot_has_rights(k));
-}
-
-VYI_COLD
-VYI_API void vyi_kernel_claim_end(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    vyre_ir_else(p);
-    vyre_ir_atomic_store(p, k->ring, k->base, k->seen, VYRE_ORDER_RELEASE);
-    vyi_kernel_refuse(k);
-    for (unsigned i = 0; i < 4; i++)
-        vyre_ir_end(p);
-}
-
 /* --- the frame ----------------------------------------------------------- */
 
 static vyre_buffer vyi_kernel_core_buffer(vyi_kernel *k, const char *name, uint32_t binding)
@@ -505,12 +366,12 @@ static void vyi_kernel_buffers(vyi_kernel *k)
     k->io = vyi_kernel_core_buffer(k, "io", VYRE_BINDING_IO);
     for (uint32_t i = 0; i < d->buffer_count; i++)
         k->user[i] = vyre_ir_buffer(k->p, &d->buffers[i]);
+    if (k->host.mirror_binding)
+        k->mirror = vyi_kernel_core_buffer(k, "mirror", k->host.mirror_binding);
     if (d->workspace)
         k->workspace = vyre_ir_buffer(k->p, &d->workspace->buffer);
     if (d->table_binding)
         k->table = k->user[vyi_kernel_find(d, d->table_binding, VYRE_ACCESS_WRITE)];
-    if (d->mirror_binding)
-        k->mirror = k->user[vyi_kernel_find(d, d->mirror_binding, VYRE_ACCESS_READ)];
 }
 
 /* Where loops are limited, one slot may use up at most half of them.  Whatever
@@ -581,7 +442,7 @@ static void vyi_kernel_serve_either(vyi_kernel *k)
     vyre_local rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
     vyi_kernel_serve_common(k, rare);
     vyre_ir_if(p, vyre_ir_get(p, rare));
-    if (vyi_kernel_is_whole(&k->desc))
+    if (k->shape.whole)
         vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
     vyi_kernel_serve(k);
     vyre_ir_end(p);
@@ -595,7 +456,7 @@ static void vyi_kernel_pass(vyi_kernel *k, vyre_value turns)
     vyre_value slot = vyre_ir_add(p, k->lane, vyre_ir_mul(p, turn, k->lanes));
     vyi_kernel_slot_begin(k, slot);
     vyi_kernel_claim_begin(k, k->base);
-    if (k->desc.kind == VYRE_KERNEL_JIT)
+    if (k->shape.payload)
         vyi_kernel_serve(k);
     else
         vyi_kernel_serve_either(k);
@@ -651,11 +512,11 @@ static void vyi_kernel_round(vyi_kernel *k, vyre_value turns)
     const vyre_workspace *w = k->desc.workspace;
     vyi_kernel_hook(k, w ? w->guard : NULL, "the workspace's guard");
     vyi_kernel_hook(k, w ? w->dispatch : NULL, "the workspace's dispatch");
-    if (!k->desc.once)
+    if (!k->shape.once)
         vyi_kernel_heartbeat(k);
-    if (k->desc.kind == VYRE_KERNEL_PRIORITY)
+    if (k->shape.urgent)
         vyi_kernel_priority_pass(k);
-    else if (vyi_kernel_is_single_pass(k))
+    else if (k->shape.frame == VYI_FRAME_COMMON)
         vyi_kernel_single_pass(k, turns);
     else
         vyi_kernel_pass(k, turns);
@@ -721,15 +582,15 @@ static void vyi_kernel_emit(vyi_kernel *k)
     vyi_kernel_values(k);
     vyi_kernel_hook(k, d->workspace ? d->workspace->bootstrap : NULL, "the workspace's bootstrap");
     vyre_value turns = k->slots;
-    if (d->kind != VYRE_KERNEL_PRIORITY)
+    if (!k->shape.urgent)
         turns = vyi_kernel_turns(k);
 
     /* A lane beyond the ring has nothing to do, apart from the workspace. */
     if (!d->workspace)
         vyre_ir_if(k->p, vyre_ir_lt(k->p, k->lane, k->slots));
-    if (d->once)
+    if (k->shape.once)
         vyi_kernel_once(k, turns);
-    else if (vyi_kernel_is_narrow(d))
+    else if (k->shape.frame == VYI_FRAME_ONE_LANE)
         vyi_kernel_narrow(k);
     else
         vyi_kernel_forever(k, turns);
@@ -739,13 +600,18 @@ static void vyi_kernel_emit(vyi_kernel *k)
 
 /* --- public -------------------------------------------------------------- */
 
+static const vyre_kernel_host vyi_any_host = { 0, false, false, false };
+
 /* The description must have been checked. */
-static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d, vyre_error *err)
+static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
+                                     const vyre_kernel_host *host, vyre_error *err)
 {
     vyi_kernel k;
     memset(&k, 0, sizeof k);
     k.p = p;
     k.desc = *d;
+    k.host = *host;
+    k.shape = vyi_shape_of(d, host);
     vyi_kernel_emit(&k);
     if (p->error.status != VYRE_OK && err)
         *err = p->error;
@@ -779,10 +645,10 @@ VYRE_API vyre_status vyre_kernel_body(vyre_program *p, const vyre_kernel_desc *d
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Test what vyre_program_create returns.",
                         "the program is NULL");
     const vyre_kernel_desc d = vyi_kernel_defaults(desc);
-    vyre_status status = vyi_kernel_check(&d, err);
+    vyre_status status = vyi_kernel_check(&d, &vyi_any_host, err);
     if (status == VYRE_OK)
         status = vyi_kernel_check_free(p, &d, err);
-    return status == VYRE_OK ? vyi_kernel_append(p, &d, err) : status;
+    return status == VYRE_OK ? vyi_kernel_append(p, &d, &vyi_any_host, err) : status;
 }
 
 static const char *vyi_kernel_name(const vyre_kernel_desc *d)
@@ -794,10 +660,12 @@ static const char *vyi_kernel_name(const vyre_kernel_desc *d)
 }
 
 VYI_COLD
-VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_error *err)
+VYRE_API vyre_program *vyre_kernel_build_for(const vyre_kernel_desc *desc,
+                                             const vyre_kernel_host *host, vyre_error *err)
 {
     const vyre_kernel_desc d = vyi_kernel_defaults(desc);
-    if (vyi_kernel_check(&d, err) != VYRE_OK)
+    const vyre_kernel_host h = host ? *host : vyi_any_host;
+    if (vyi_kernel_check(&d, &h, err) != VYRE_OK)
         return NULL;
 
     vyre_program_desc program;
@@ -808,9 +676,14 @@ VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_erro
     vyre_program *p = vyre_program_create(&program, err);
     if (!p)
         return NULL;
-    if (vyi_kernel_append(p, &d, err) == VYRE_OK && vyre_program_finish(p, err) == VYRE_OK &&
+    if (vyi_kernel_append(p, &d, &h, err) == VYRE_OK && vyre_program_finish(p, err) == VYRE_OK &&
         vyre_program_optimize(p, err) == VYRE_OK)
         return p;
     vyre_program_destroy(p);
     return NULL;
+}
+
+VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_error *err)
+{
+    return vyre_kernel_build_for(desc, NULL, err);
 }

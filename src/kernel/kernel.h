@@ -104,7 +104,7 @@ typedef struct vyre_kernel_desc {
     vyre_kernel_kind kind;
     bool     once;            /* one pass over the slots and return; default: loop */
     uint32_t workgroup_size;  /* 0 = 256 */
-    uint32_t slot_count;      /* 0 = workgroup_size; must be a multiple of it */
+    uint32_t slot_count;      /* 0 = workgroup_size; else a multiple of it */
     uint32_t lane_count;      /* 0 = slot_count; fewer lanes stride */
     const vyre_handler *handlers;
     uint32_t handler_count;
@@ -118,32 +118,40 @@ typedef struct vyre_kernel_desc {
     bool     load_miss;       /* LOAD_MISS becomes an IO request; not in kind JIT */
     bool     control_report;  /* only the control buffer need be copied back */
     bool     open_header;     /* opcodes may write control words 0..159 */
-    bool     count_each;      /* counters move with each slot: for a pass that may be ended in the
-                                 middle.  Else a one-pass DIRECT kernel counts when a lane is done,
-                                 or has something uncommon to do; without effect on others */
     uint32_t log_records;     /* 0 = 64; only for the host that makes the buffer */
     uint32_t observables;     /* 0 = 64; likewise */
     uint32_t table_binding;   /* of the caller's buffer with the DFA table; 0 = none */
-    uint32_t mirror_binding;  /* a u32 per slot, written when it ends; 0 = none */
-    bool     narrow;          /* a looping DIRECT or JIT kernel is served by one lane, in a shape
-                                 for devices that walk through code they skip.  Without effect
-                                 on other kernels, and with a workspace, io_polling or
-                                 load_miss */
-    bool     whole_slots;     /* a looping DIRECT kernel serves NOP, STORE_U32 and ATOMIC_ADD
-                                 without waiting for an acquire or a release: it reads the slot
-                                 beside its claim, and writes DONE | (found << 8) into the mirror,
-                                 `found` being what its atomic gave back.  For hosts that never
-                                 take a published slot back, launches that do not overlap, and
-                                 devices that pass the probe's lines and sums
-                                 (docs/memory-model.md).  Without effect on narrow kernels, and with
-                                 load_miss */
     uint32_t io_spins;        /* rounds that LOAD_MISS waits for the host; 0 = 1024 */
     uint32_t loop_allowance;  /* of one slot, where loops are limited; 0 = 32768 */
     vyre_allocator allocator;
 } vyre_kernel_desc;
 
+/* What a kernel may rest on in the host that feeds it and in its device: for
+ * whoever brings an engine of their own.  All zero is any host, on any device. */
+typedef struct vyre_kernel_host {
+    uint32_t mirror_binding; /* of a buffer that the kernel adds: a u32 per slot, written when the
+                                slot ends; 0 = none.  No handler is given it */
+    bool     count_each;     /* counters move with each slot: for a pass that may be ended in the
+                                middle.  Else a one-pass DIRECT kernel counts when a lane is done,
+                                or has something uncommon to do; without effect on others */
+    bool     one_lane;       /* one lane serves the ring, in a shape for devices that walk through
+                                code they skip.  Without effect on kernels of one pass, of kind
+                                PRIORITY, with a workspace, io_polling or load_miss */
+    bool     whole_slots;    /* a looping DIRECT kernel serves NOP, STORE_U32 and ATOMIC_ADD
+                                without waiting for an acquire or a release: it reads the slot
+                                beside its claim, and writes DONE | (found << 8) into the mirror,
+                                `found` being what its atomic gave back.  For hosts that never
+                                take a published slot back, launches that do not overlap, and
+                                devices that pass the probe's lines and sums
+                                (docs/memory-model.md).  Without effect with one_lane, and with
+                                load_miss */
+} vyre_kernel_host;
+
 /* A finished program; the caller destroys it.  NULL desc is all defaults. */
 VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_error *err);
+/* The same for a host of this kind; NULL is any. */
+VYRE_API vyre_program *vyre_kernel_build_for(const vyre_kernel_desc *desc,
+                                             const vyre_kernel_host *host, vyre_error *err);
 
 /* Appends the kernel's body, buffers included, to a program of the caller's.
  * Bindings 0..3 and those of the desc must be free. */

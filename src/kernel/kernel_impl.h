@@ -13,10 +13,6 @@
 
 VYI_EXTERN_C_BEGIN
 
-/* Two control words of a kernel that both waits for IO requests and recycles
- * them: bit i = a lane waits for the answer in IO slot i. */
-#define VYI_CONTROL_IO_WAITED 144u
-
 /* What a launch needs at most before and after the loops of one slot, where
  * loops are limited: the slot's own, a packed payload's, the IO queue's. */
 #define VYI_KERNEL_LOOP_MARGIN 128u
@@ -30,9 +26,38 @@ VYI_EXTERN_C_BEGIN
 #define VYI_KERNEL_EARLY_ARGS  3u /* share a 32-byte sector with the header */
 #define VYI_KERNEL_COMMON_ARGS 2u /* of common operations */
 
+/* How the slots of a launch are gone through. */
+typedef enum vyi_frame {
+    VYI_FRAME_LOOP,      /* rounds, each lane its slots (kernel.c) */
+    VYI_FRAME_ONE_LANE,  /* polls of one lane (kernel_narrow.c) */
+    VYI_FRAME_PASS,      /* one round, of a payload */
+    VYI_FRAME_COMMON,    /* one pass, common operations in a loop of their own */
+    VYI_FRAME_PRIORITY,  /* rounds of one claim, the most urgent (kernel_priority.c) */
+    VYI_FRAME_PRIORITY_PASS
+} vyi_frame;
+
+/* Which program a kernel is: computed once, from its description and its host. */
+typedef struct vyi_shape {
+    vyi_frame frame;
+    bool once;          /* returns after one pass */
+    bool payload;       /* no opcodes */
+    bool urgent;        /* one of the PRIORITY frames */
+    bool hurries;       /* somebody waits for each work: rather an operation too many than one after
+                           another */
+    bool whole;         /* the slot is read beside its claim */
+    bool resumes;       /* work may come back as REQUEUE, or be a task that yielded */
+    bool requeues;      /* LOAD_MISS puts work back where no IO slot is free */
+    bool tallies;       /* counts common operations together */
+    bool marks_io;      /* some lanes wait for IO requests, and one recycles them */
+} vyi_shape;
+
+VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *desc, const vyre_kernel_host *host);
+
 typedef struct vyi_kernel {
     vyre_program    *p;
     vyre_kernel_desc desc; /* with the defaults filled in */
+    vyre_kernel_host host;
+    vyi_shape        shape;
     vyre_buffer control, ring, log, io, table, mirror, workspace;
     vyre_buffer user[VYRE_MAX_BUFFERS];
 
@@ -163,7 +188,7 @@ VYI_API void vyi_kernel_poll_io(vyi_kernel *k);
 
 /* Looks at the slot at `base` and claims it if it may run.  What is emitted
  * between the two calls runs when the slot is this lane's, its tenant has
- * rights and its header is loaded (kernel.c). */
+ * rights and its header is loaded (kernel_slot.c). */
 VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base);
 VYI_API void vyi_kernel_claim_end(vyi_kernel *k);
 /* Bool: the slot at k->base may be claimed, as far as a careful lane can see. */
@@ -174,19 +199,21 @@ VYI_API void vyi_kernel_slot_begin(vyi_kernel *k, vyre_value slot);
 /* Header and the first arguments of the slot at k->base. */
 VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args);
 
-/* The same for the operations that are common enough to stand in the inner
- * loop; of another one, or one that would end FAULT, it does nothing.  `rare`
- * says which it was (kernel_ops.c). */
+/* After the work of a slot: a loop that was cut is a fault; then the status, the
+ * mirror and the counter (kernel_slot.c). */
+VYI_API void vyi_kernel_settle_loops(vyi_kernel *k);
+VYI_API void vyi_kernel_slot_end(vyi_kernel *k);
+
+/* Serves the operations that are common enough to stand in the inner loop; of
+ * another one, or one that would end FAULT, it does nothing.  `rare` says which
+ * it was (kernel_slot.c). */
 VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare);
 /* Where the counters of common operations wait in the lane: begins with none,
- * and counts those that wait (kernel_ops.c). */
+ * and counts those that wait (kernel_slot.c). */
 VYI_API void vyi_kernel_tally_begin(vyi_kernel *k);
 VYI_API void vyi_kernel_tally_end(vyi_kernel *k);
 
-/* Whether `whole_slots` makes another program (kernel.c). */
-VYI_API bool vyi_kernel_is_whole(const vyre_kernel_desc *d);
 /* The whole loop of a kernel of one lane (kernel_narrow.c). */
-VYI_API bool vyi_kernel_is_narrow(const vyre_kernel_desc *d);
 VYI_API void vyi_kernel_narrow(vyi_kernel *k);
 
 /* bool: so few loop iterations are left that a slot that is begun now might

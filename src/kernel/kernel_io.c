@@ -13,7 +13,7 @@
  * the host's until it is answered; then io_polling recycles it.
  *
  * A kernel that does both must not take an answer from a lane that waits for
- * it.  Such a lane marks its slot in VYI_CONTROL_IO_WAITED before it publishes.
+ * it.  Such a lane marks its slot in VYRE_CONTROL_IO_WAITED before it publishes.
  * Whoever recycles first moves the answer to RESERVED, by CAS, so that nothing
  * about the slot can change, and then looks at the mark (again): a poller that
  * finds it set puts the answer back.  A lane that takes its own answer clears
@@ -44,20 +44,15 @@ static vyre_value vyi_io_is_answer(vyi_kernel *k, vyre_value status)
 
 /* --- the marks of waiting lanes ------------------------------------------ */
 
-static bool vyi_io_marks(const vyi_kernel *k)
-{
-    return k->desc.load_miss && k->desc.io_polling;
-}
-
 static vyre_value vyi_io_mark_word(vyi_kernel *k, vyre_value slot)
 {
-    return vyi_kernel_plus(k, vyi_kernel_op(k, vyre_ir_shr, slot, 5), VYI_CONTROL_IO_WAITED);
+    return vyi_kernel_plus(k, vyi_kernel_op(k, vyre_ir_shr, slot, 5), VYRE_CONTROL_IO_WAITED);
 }
 
 static void vyi_io_set_mark(vyi_kernel *k, vyre_value slot, bool waits)
 {
     vyre_program *p = k->p;
-    if (!vyi_io_marks(k))
+    if (!k->shape.marks_io)
         return;
     vyre_value bit = vyre_ir_shl(p, vyi_kernel_u32(k, 1), slot);
     vyre_value word = vyi_io_mark_word(k, slot);
@@ -71,7 +66,7 @@ static void vyi_io_set_mark(vyi_kernel *k, vyre_value slot, bool waits)
 static vyre_value vyi_io_is_waited_for(vyi_kernel *k, vyre_value slot)
 {
     vyre_program *p = k->p;
-    if (!vyi_io_marks(k))
+    if (!k->shape.marks_io)
         return vyre_ir_bool(p, false);
     vyre_value marks = vyre_ir_atomic_load(p, k->control, vyi_io_mark_word(k, slot),
                                            VYRE_ORDER_ACQUIRE);
@@ -210,7 +205,7 @@ VYI_API void vyi_kernel_poll_io(vyi_kernel *k)
     vyre_program *p = k->p;
     vyre_ir_if(p, vyi_kernel_is(k, k->lane, 0));
     vyre_value slots = vyi_io_slots(k);
-    if (k->desc.once) {
+    if (k->shape.once) {
         vyi_io_recycle(k, vyre_ir_loop(p, vyi_kernel_u32(k, 0), slots));
         vyre_ir_end(p);
     } else {

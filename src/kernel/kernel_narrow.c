@@ -34,13 +34,6 @@ typedef struct vyi_solo {
     vyre_local polls;   /* that are left */
 } vyi_solo;
 
-VYI_COLD
-VYI_API bool vyi_kernel_is_narrow(const vyre_kernel_desc *d)
-{
-    return d->narrow && !d->once && d->kind != VYRE_KERNEL_PRIORITY && !d->workspace &&
-           !d->io_polling && !d->load_miss;
-}
-
 static void vyi_solo_locals(vyi_kernel *k, vyi_solo *n)
 {
     vyre_program *p = k->p;
@@ -153,7 +146,7 @@ static void vyi_solo_serve(vyi_kernel *k, const vyi_solo *n)
     vyi_solo_watch(k, n);
     vyi_kernel_break_if(k, vyre_ir_not(p, vyre_ir_get(p, n->hit)));
     vyi_kernel_slot_begin(k, vyre_ir_get(p, n->slot));
-    if (k->desc.kind == VYRE_KERNEL_JIT)
+    if (k->shape.payload)
         vyi_solo_payload(k, n);
     else
         vyi_solo_common(k, n);
@@ -203,7 +196,7 @@ VYI_API void vyi_kernel_narrow(vyi_kernel *k)
     vyi_solo_serve(k, &n);
     vyi_kernel_break_if(k, vyre_ir_not(p, vyre_ir_get(p, n.more)));
     vyre_ir_set(p, n.more, vyre_ir_bool(p, false));
-    if (k->desc.kind != VYRE_KERNEL_JIT)
+    if (!k->shape.payload)
         vyi_solo_finish(k, &n);
     vyre_ir_end(p);
     vyre_ir_end(p);

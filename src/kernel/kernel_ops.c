@@ -472,13 +472,13 @@ static void vyi_slot_locals(vyi_kernel *k)
     static const char *const names[VYI_KERNEL_EARLY_ARGS] = { "arg0", "arg1", "arg2" };
     vyre_program *p = k->p;
     k->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_FAULT_NONE), "fault");
-    if (k->desc.load_miss && !k->desc.once)
+    if (k->shape.requeues)
         k->requeue = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "requeue");
     k->arg_base = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS),
                                 "arg_base");
     k->arg_count = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_MAX_ARGS),
                                  "arg_count");
-    if (k->desc.kind == VYRE_KERNEL_JIT)
+    if (k->shape.payload)
         return;
     k->op = vyre_ir_local(p, VYRE_TYPE_U32, k->opcode, "op");
     for (uint32_t i = 0; i < VYI_KERNEL_EARLY_ARGS; i++)
@@ -526,205 +526,17 @@ static void vyi_slot_payload(vyi_kernel *k)
     vyi_opcode_prune(k, &slot.opcode, 1);
 }
 
-/* Where a driver cuts loops, a slot that lost iterations must not look done. */
-static void vyi_slot_settle_loops(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    vyre_value fault = vyre_ir_get(p, k->fault);
-    vyre_value none = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
-    vyre_value cut = vyre_ir_and(p, none, vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_CUT));
-    vyre_value limit = vyi_kernel_u32(k, VYRE_FAULT_LOOP_LIMIT);
-    vyre_ir_set(p, k->fault, vyre_ir_select(p, cut, limit, fault));
-    vyre_ir_loop_allow(p, vyi_kernel_u32(k, UINT32_MAX));
-}
-
-/* A host that polls the mirror alone may publish the slot again as soon as it
- * sees it there.  So the mirror either comes after the status, or the status
- * is changed only while it is still this claim's. */
-static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror, vyre_order order)
-{
-    if (k->mirror.id)
-        vyre_ir_atomic_store(k->p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), mirror,
-                             order);
-}
-
-/* Publishes the slot's end.  Release in both, and in the counter that follows:
- * the status pairs with the acquire of whoever reads it and then the slot's
- * words, the mirror with the waiting host's, and a counter that has been seen
- * promises that the status can be seen.
- *
- * Where one lane serves a slot for the whole launch, the mirror goes first:
- * that takes one release out of the round trip.  Any claim that follows is
- * then by the same lane, after its own compare-exchange; elsewhere another
- * lane could have claimed the slot in between.  There `order` is
- * that of both, relaxed where the effects are known to have come first. */
-static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror, vyre_order order)
-{
-    if (k->mirror.id && k->desc.kind != VYRE_KERNEL_PRIORITY) {
-        vyi_slot_mirror(k, mirror, order);
-        vyre_value claimed = vyi_kernel_u32(k, VYRE_SLOT_CLAIMED);
-        vyre_ir_atomic_cas(k->p, k->ring, k->base, claimed, status, order);
-    } else {
-        vyre_ir_atomic_store(k->p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
-        vyi_slot_mirror(k, mirror, VYRE_ORDER_RELEASE);
-    }
-}
-
-static void vyi_slot_end(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    vyre_value fault = vyre_ir_get(p, k->fault);
-    vyre_value done = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
-    vyre_ir_if(p, vyre_ir_not(p, done));
-    vyre_ir_store(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_FAULT), fault);
-    vyre_ir_end(p);
-    vyre_value status = vyi_kernel_pick(k, done, VYRE_SLOT_DONE, VYRE_SLOT_FAULTED);
-    vyre_value mirror = vyre_ir_or(p, vyi_kernel_op(k, vyre_ir_shl, fault, 8), status);
-    vyi_slot_publish(k, status, mirror, VYRE_ORDER_RELEASE);
-    vyre_value counter = vyi_kernel_pick(k, done, VYRE_CONTROL_DONE_COUNT,
-                                         VYRE_CONTROL_FAULT_COUNT);
-    vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
-}
-
-VYI_STATIC_ASSERT(common_opcodes, VYRE_OP_NOP == 0 && VYRE_OP_STORE_U32 == 1 &&
-                                      VYRE_OP_ATOMIC_ADD == 2);
-
-/* A lane that serves many slots in one pass counts them together, before it
- * does anything that could read the counters.  Not where an opcode may write
- * them, for its store would then be added to; and not where a pass may be
- * ended in the middle. */
-static bool vyi_kernel_tallies(const vyi_kernel *k)
-{
-    return k->served.id != 0;
-}
-
-VYI_API void vyi_kernel_tally_begin(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    vyre_value zero = vyi_kernel_u32(k, 0);
-    if (k->desc.open_header || k->desc.count_each)
-        return;
-    k->served = vyre_ir_local(p, VYRE_TYPE_U32, zero, "served");
-    k->stored = vyre_ir_local(p, VYRE_TYPE_U32, zero, "stored");
-    k->added = vyre_ir_local(p, VYRE_TYPE_U32, zero, "added");
-}
-
-/* control[index] += count, if that is anything. */
-static void vyi_kernel_count_many(vyi_kernel *k, uint32_t index, vyre_value count,
-                                  vyre_order order)
-{
-    vyre_program *p = k->p;
-    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, count, 0));
-    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, vyi_kernel_u32(k, index), count, order);
-    vyre_ir_end(p);
-}
-
-/* Release: as in vyi_slot_end, for every status since the last time. */
-VYI_API void vyi_kernel_tally_end(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    if (!vyi_kernel_tallies(k))
-        return;
-    vyre_value served = vyre_ir_get(p, k->served);
-    vyre_value stored = vyre_ir_get(p, k->stored), added = vyre_ir_get(p, k->added);
-    vyre_value nothing = vyre_ir_sub(p, vyre_ir_sub(p, served, stored), added);
-    vyi_kernel_count_many(k, VYRE_CONTROL_DONE_COUNT, served, VYRE_ORDER_RELEASE);
-    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_NOP, nothing, VYRE_ORDER_RELAXED);
-    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_STORE_U32, stored, VYRE_ORDER_RELAXED);
-    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_ATOMIC_ADD, added, VYRE_ORDER_RELAXED);
-    vyre_ir_set(p, k->served, vyi_kernel_u32(k, 0));
-    vyre_ir_set(p, k->stored, vyi_kernel_u32(k, 0));
-    vyre_ir_set(p, k->added, vyi_kernel_u32(k, 0));
-}
-
-/* The counters of a common operation that has ended. */
-static void vyi_kernel_count_common(vyi_kernel *k)
-{
-    if (vyi_kernel_tallies(k)) {
-        vyi_kernel_step(k, k->served);
-        return;
-    }
-    vyi_kernel_count_at(k, VYRE_CONTROL_DONE_COUNT, VYRE_ORDER_RELEASE);
-    /* Nobody waits for the metric, and its atomic would be waited for. */
-    vyi_kernel_count(k, vyi_kernel_plus(k, k->opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
-}
-
-/* The effect of a common operation that has one.  Its atomic's answer, if `found`
- * is a local: then nothing that is made of it can happen before the effect. */
-static void vyi_kernel_write_common(vyi_kernel *k, vyre_value stores, vyre_local found)
-{
-    vyre_program *p = k->p;
-    vyre_value index = k->early[1], value = k->early[0];
-    vyre_ir_if(p, stores);
-    if (found.id)
-        vyre_ir_set(p, found, vyre_ir_atomic(p, VYRE_ATOMIC_EXCHANGE, k->control, index, value,
-                                             VYRE_ORDER_RELAXED));
-    else
-        vyre_ir_atomic_store(p, k->control, index, value, VYRE_ORDER_RELAXED);
-    if (vyi_kernel_tallies(k))
-        vyi_kernel_step(k, k->stored);
-    vyre_ir_else(p);
-    vyre_value before = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, index, value,
-                                       VYRE_ORDER_RELAXED);
-    if (found.id)
-        vyre_ir_set(p, found, before);
-    if (vyi_kernel_tallies(k))
-        vyi_kernel_step(k, k->added);
-    vyre_ir_end(p);
-}
-
-/* The end of a common operation.  A release would hold the mirror back until the
- * device has made sure of all that the lane ever wrote.  With `whole_slots` the
- * mirror waits for the one effect that there is, by carrying its answer where
- * the code of a fault would stand. */
-static void vyi_slot_end_common(vyi_kernel *k, vyre_local found)
-{
-    vyre_value done = vyi_kernel_u32(k, VYRE_SLOT_DONE);
-    if (!found.id) {
-        vyi_slot_publish(k, done, done, VYRE_ORDER_RELEASE);
-        return;
-    }
-    vyre_value answer = vyi_kernel_op(k, vyre_ir_shl, vyre_ir_get(k->p, found), 8);
-    vyi_slot_publish(k, done, vyre_ir_or(k->p, answer, done), VYRE_ORDER_RELAXED);
-}
-
-/* NOP, and STORE_U32 or ATOMIC_ADD of a word that they may write. */
-VYI_COLD
-VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
-{
-    vyre_program *p = k->p;
-    vyre_value index = k->early[1];
-    vyre_value good = vyre_ir_lt(p, index, k->control_words);
-    if (!k->desc.open_header)
-        good = vyre_ir_and(p, good, vyi_kernel_op(k, vyre_ir_ge, index, VYRE_CONTROL_OBSERVABLES));
-    vyre_value stores = vyi_kernel_is(k, k->opcode, VYRE_OP_STORE_U32);
-    vyre_value writes = vyre_ir_or(p, stores, vyi_kernel_is(k, k->opcode, VYRE_OP_ATOMIC_ADD));
-    vyre_value writes_well = vyre_ir_and(p, writes, good);
-    vyre_value common = vyre_ir_or(p, writes_well, vyi_kernel_is(k, k->opcode, VYRE_OP_NOP));
-    vyre_local found = { 0 };
-    vyre_ir_set(p, rare, vyre_ir_not(p, common));
-    vyre_ir_if(p, common);
-    if (vyi_kernel_is_whole(&k->desc) && k->mirror.id)
-        found = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "found");
-    vyre_ir_if(p, writes_well);
-    vyi_kernel_write_common(k, stores, found);
-    vyre_ir_end(p);
-    vyi_slot_end_common(k, found);
-    vyi_kernel_count_common(k);
-    vyre_ir_end(p);
-}
-
 VYI_COLD
 VYI_API void vyi_kernel_serve(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyi_slot_locals(k);
     vyre_ir_loop_allow(p, k->allowance);
-    if (k->desc.kind == VYRE_KERNEL_JIT)
+    if (k->shape.payload)
         vyi_slot_payload(k);
     else
         vyi_slot_operations(k);
-    vyi_slot_settle_loops(k);
+    vyi_kernel_settle_loops(k);
 
     /* Work that is put back has not ended: no counter, no mirror. */
     if (k->requeue.id) {
@@ -732,7 +544,7 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
         vyi_kernel_put(k, k->ring, k->base, VYRE_SLOT_REQUEUE, VYRE_ORDER_RELEASE);
         vyre_ir_else(p);
     }
-    vyi_slot_end(k);
+    vyi_kernel_slot_end(k);
     if (k->requeue.id)
         vyre_ir_end(p);
 }

@@ -127,17 +127,17 @@ VYI_COLD
 VYI_API void vyi_kernel_priority_pass(vyi_kernel *k)
 {
     vyre_program *p = k->p;
-    if (k->desc.once)
+    if (k->shape.once)
         vyre_ir_loop(p, vyi_kernel_u32(k, 0), k->slots);
     vyi_priority scan = vyi_priority_begin(k);
     vyi_priority_levels(k, &scan);
     vyre_ir_if(p, vyre_ir_get(p, scan.claimed));
     vyi_priority_serve(k, &scan);
-    if (k->desc.once) {
+    if (k->shape.once) {
         vyre_ir_else(p);
         vyre_ir_break(p);
     }
     vyre_ir_end(p);
-    if (k->desc.once)
+    if (k->shape.once)
         vyre_ir_end(p);
 }

@@ -36,6 +36,7 @@ VYI_EXTERN_C_BEGIN
 #define VYRE_CONTROL_FAULT_COUNT         141u
 #define VYRE_CONTROL_LOG_DROPPED         142u
 #define VYRE_CONTROL_HEARTBEAT           143u
+#define VYRE_CONTROL_IO_WAITED           144u /* .. 145: bit i: a lane waits for IO slot i */
 #define VYRE_CONTROL_REQUEUES            146u
 #define VYRE_CONTROL_PROMOTED            147u
 #define VYRE_CONTROL_OBSERVABLES         160u

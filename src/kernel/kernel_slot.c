@@ -1,0 +1,346 @@
+/* ==========================================================================
+ * kernel: a slot's claim and its end
+ *
+ * Private.  A claim is a CAS.  Everything that decides what runs is read after
+ * it, so a host that cancels and publishes again between a look and the claim
+ * changes nothing; where the host never does, `whole_slots` reads beside it.  A
+ * slot whose tenant has no rights is put back as it was, and from then on the
+ * lane looks at tenants before it claims, until a round goes by without such a
+ * slot: it claims none of them twice.
+ *
+ * An end is the status, the mirror and the counters, in an order that the host
+ * relies on.
+ * ======================================================================= */
+#include "kernel/kernel_impl.h"
+
+/* --- claiming a slot ----------------------------------------------------- */
+
+/* Strict on both sides, and safe so: the index is clamped to the table. */
+VYI_COLD
+VYI_API vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant)
+{
+    vyre_program *p = k->p;
+    vyre_value known = vyi_kernel_op(k, vyre_ir_lt, tenant, VYRE_MAX_TENANTS);
+    vyre_value entry = vyi_kernel_op(k, vyre_ir_min, tenant, VYRE_MAX_TENANTS - 1);
+    vyre_value mask = vyre_ir_atomic_load(p, k->control,
+                                          vyi_kernel_plus(k, entry, VYRE_CONTROL_TENANT_MASKS),
+                                          VYRE_ORDER_RELAXED);
+    return vyre_ir_and(p, known, vyi_kernel_op(k, vyre_ir_ne, mask, 0));
+}
+
+/* Tenant 0 is the most likely one: its mask is loaded beside the slot, and that
+ * of another one after it, when it is known which. */
+static vyre_value vyi_kernel_slot_has_rights(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!k->shape.hurries)
+        return vyi_kernel_has_rights(k, k->tenant);
+    vyre_value enabled = vyi_kernel_op(k, vyre_ir_ne, k->first_mask, 0);
+    vyre_local rights = vyre_ir_local(p, VYRE_TYPE_BOOL, enabled, "rights");
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, k->tenant, 0));
+    vyre_ir_set(p, rights, vyi_kernel_has_rights(k, k->tenant));
+    vyre_ir_end(p);
+    return vyre_ir_get(p, rights);
+}
+
+static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
+{
+    vyre_program *p = k->p;
+    vyre_value published = vyi_kernel_is(k, status, VYRE_SLOT_PUBLISHED);
+    if (!k->shape.resumes)
+        return published;
+    vyre_value yielded = vyi_kernel_is(k, status, VYRE_SLOT_YIELD);
+    vyre_value either = vyre_ir_or(p, published, yielded);
+    return vyre_ir_or(p, either, vyi_kernel_is(k, status, VYRE_SLOT_REQUEUE));
+}
+
+static void vyi_kernel_load_tenant(vyi_kernel *k)
+{
+    vyre_value at = vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT);
+    k->tenant = vyre_ir_name(k->p, vyre_ir_load(k->p, k->ring, at), "tenant");
+}
+
+/* A word of the claimed slot.  A kernel that is fed reads past every cache
+ * anyway: an atomic load says so, and drivers make less of it than of a plain
+ * one. */
+static vyre_value vyi_kernel_slot_word(vyi_kernel *k, uint32_t word)
+{
+    vyre_value at = vyi_kernel_plus(k, k->base, word);
+    return k->shape.hurries ? vyre_ir_atomic_load(k->p, k->ring, at, VYRE_ORDER_RELAXED)
+                                 : vyre_ir_load(k->p, k->ring, at);
+}
+
+VYI_COLD
+VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
+{
+    vyre_program *p = k->p;
+    k->opcode = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_OPCODE), "opcode");
+    k->tenant = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_TENANT), "tenant");
+    for (uint32_t i = 0; i < args; i++)
+        k->early[i] = vyi_kernel_slot_word(k, VYRE_SLOT_ARGS + i);
+    if (k->shape.hurries)
+        k->first_mask = vyi_kernel_control(k, VYRE_CONTROL_TENANT_MASKS);
+}
+
+static void vyi_kernel_refuse(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_ir_set(p, k->refused, vyre_ir_bool(p, true));
+    vyre_ir_set(p, k->careful, vyre_ir_bool(p, true));
+}
+
+/* A careful lane's look before the claim; what it sees may change before the
+ * claim, so it only saves claims and decides nothing else. */
+VYI_COLD
+VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_local worth = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "worth_a_claim");
+    vyre_ir_if(p, vyre_ir_get(p, k->careful));
+    vyre_value tenant = vyre_ir_atomic_load(p, k->ring,
+                                            vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT),
+                                            VYRE_ORDER_RELAXED);
+    vyre_value rights = vyi_kernel_has_rights(k, tenant);
+    vyre_ir_set(p, worth, rights);
+    vyre_ir_if(p, vyre_ir_not(p, rights));
+    vyi_kernel_refuse(k);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    return worth;
+}
+
+/* What the claim rests on.  Tenant and words follow it, or go beside it. */
+static void vyi_kernel_load_claimed(vyi_kernel *k)
+{
+    if (k->shape.urgent)
+        vyi_kernel_load_tenant(k);
+    else
+        vyi_kernel_load_slot(k, k->shape.frame == VYI_FRAME_COMMON ? VYI_KERNEL_COMMON_ARGS
+                                                                   : VYI_KERNEL_EARLY_ARGS);
+}
+
+/* Acquire in the claim: it pairs with the release by which the host, or a lane
+ * that put the slot back, wrote the status last.  The poll decides nothing but
+ * whether to claim, and orders nothing: an acquire in each would make every
+ * idle round wait for a cache.
+ *
+ * With `whole_slots` the claim is relaxed, and the words are asked for without
+ * waiting for it.  They are those that were published with the status which the
+ * poll saw: the device has proved that loads behind it find them, and a host
+ * that takes nothing back has not changed them since.  vyi_kernel_serve_either
+ * acquires before anything looks beyond them. */
+VYI_COLD
+VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
+{
+    vyre_program *p = k->p;
+    const bool beside = k->shape.whole;
+    k->base = base;
+    k->seen = vyre_ir_atomic_load(p, k->ring, base, VYRE_ORDER_RELAXED);
+    vyre_ir_name(p, k->seen, "status");
+    vyre_ir_if(p, vyi_kernel_may_claim(k, k->seen));
+    vyre_local worth = vyi_kernel_look(k);
+    vyre_ir_if(p, vyre_ir_get(p, worth));
+    vyre_value before = vyre_ir_atomic_cas(p, k->ring, base, k->seen,
+                                           vyi_kernel_u32(k, VYRE_SLOT_CLAIMED),
+                                           beside ? VYRE_ORDER_RELAXED : VYRE_ORDER_ACQUIRE);
+    if (beside)
+        vyi_kernel_load_claimed(k);
+    vyre_ir_if(p, vyre_ir_eq(p, before, k->seen));
+    if (!beside)
+        vyi_kernel_load_claimed(k);
+    vyre_ir_if(p, vyi_kernel_slot_has_rights(k));
+}
+
+VYI_COLD
+VYI_API void vyi_kernel_claim_end(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_ir_else(p);
+    vyre_ir_atomic_store(p, k->ring, k->base, k->seen, VYRE_ORDER_RELEASE);
+    vyi_kernel_refuse(k);
+    for (unsigned i = 0; i < 4; i++)
+        vyre_ir_end(p);
+}
+
+/* --- the end of a slot --------------------------------------------------- */
+
+/* Where a driver cuts loops, a slot that lost iterations must not look done. */
+VYI_API void vyi_kernel_settle_loops(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value fault = vyre_ir_get(p, k->fault);
+    vyre_value none = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
+    vyre_value cut = vyre_ir_and(p, none, vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_CUT));
+    vyre_value limit = vyi_kernel_u32(k, VYRE_FAULT_LOOP_LIMIT);
+    vyre_ir_set(p, k->fault, vyre_ir_select(p, cut, limit, fault));
+    vyre_ir_loop_allow(p, vyi_kernel_u32(k, UINT32_MAX));
+}
+
+/* A host that polls the mirror alone may publish the slot again as soon as it
+ * sees it there.  So the mirror either comes after the status, or the status
+ * is changed only while it is still this claim's. */
+static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror, vyre_order order)
+{
+    if (k->mirror.id)
+        vyre_ir_atomic_store(k->p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), mirror,
+                             order);
+}
+
+/* Publishes the slot's end.  Release in both, and in the counter that follows:
+ * the status pairs with the acquire of whoever reads it and then the slot's
+ * words, the mirror with the waiting host's, and a counter that has been seen
+ * promises that the status can be seen.
+ *
+ * Where one lane serves a slot for the whole launch, the mirror goes first:
+ * that takes one release out of the round trip.  Any claim that follows is
+ * then by the same lane, after its own compare-exchange; elsewhere another
+ * lane could have claimed the slot in between.  There `order` is
+ * that of both, relaxed where the effects are known to have come first. */
+static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror, vyre_order order)
+{
+    if (k->mirror.id && !k->shape.urgent) {
+        vyi_slot_mirror(k, mirror, order);
+        vyre_value claimed = vyi_kernel_u32(k, VYRE_SLOT_CLAIMED);
+        vyre_ir_atomic_cas(k->p, k->ring, k->base, claimed, status, order);
+    } else {
+        vyre_ir_atomic_store(k->p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
+        vyi_slot_mirror(k, mirror, VYRE_ORDER_RELEASE);
+    }
+}
+
+VYI_API void vyi_kernel_slot_end(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value fault = vyre_ir_get(p, k->fault);
+    vyre_value done = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
+    vyre_ir_if(p, vyre_ir_not(p, done));
+    vyre_ir_store(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_FAULT), fault);
+    vyre_ir_end(p);
+    vyre_value status = vyi_kernel_pick(k, done, VYRE_SLOT_DONE, VYRE_SLOT_FAULTED);
+    vyre_value mirror = vyre_ir_or(p, vyi_kernel_op(k, vyre_ir_shl, fault, 8), status);
+    vyi_slot_publish(k, status, mirror, VYRE_ORDER_RELEASE);
+    vyre_value counter = vyi_kernel_pick(k, done, VYRE_CONTROL_DONE_COUNT,
+                                         VYRE_CONTROL_FAULT_COUNT);
+    vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
+}
+
+VYI_STATIC_ASSERT(common_opcodes, VYRE_OP_NOP == 0 && VYRE_OP_STORE_U32 == 1 &&
+                                      VYRE_OP_ATOMIC_ADD == 2);
+
+/* A lane that serves many slots in one pass counts them together, before it
+ * does anything that could read the counters. */
+VYI_API void vyi_kernel_tally_begin(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    if (!k->shape.tallies)
+        return;
+    k->served = vyre_ir_local(p, VYRE_TYPE_U32, zero, "served");
+    k->stored = vyre_ir_local(p, VYRE_TYPE_U32, zero, "stored");
+    k->added = vyre_ir_local(p, VYRE_TYPE_U32, zero, "added");
+}
+
+/* control[index] += count, if that is anything. */
+static void vyi_kernel_count_many(vyi_kernel *k, uint32_t index, vyre_value count,
+                                  vyre_order order)
+{
+    vyre_program *p = k->p;
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, count, 0));
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, vyi_kernel_u32(k, index), count, order);
+    vyre_ir_end(p);
+}
+
+/* Release: as in vyi_kernel_slot_end, for every status since the last time. */
+VYI_API void vyi_kernel_tally_end(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!k->shape.tallies)
+        return;
+    vyre_value served = vyre_ir_get(p, k->served);
+    vyre_value stored = vyre_ir_get(p, k->stored), added = vyre_ir_get(p, k->added);
+    vyre_value nothing = vyre_ir_sub(p, vyre_ir_sub(p, served, stored), added);
+    vyi_kernel_count_many(k, VYRE_CONTROL_DONE_COUNT, served, VYRE_ORDER_RELEASE);
+    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_NOP, nothing, VYRE_ORDER_RELAXED);
+    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_STORE_U32, stored, VYRE_ORDER_RELAXED);
+    vyi_kernel_count_many(k, VYRE_CONTROL_METRICS + VYRE_OP_ATOMIC_ADD, added, VYRE_ORDER_RELAXED);
+    vyre_ir_set(p, k->served, vyi_kernel_u32(k, 0));
+    vyre_ir_set(p, k->stored, vyi_kernel_u32(k, 0));
+    vyre_ir_set(p, k->added, vyi_kernel_u32(k, 0));
+}
+
+/* The counters of a common operation that has ended. */
+static void vyi_kernel_count_common(vyi_kernel *k)
+{
+    if (k->shape.tallies) {
+        vyi_kernel_step(k, k->served);
+        return;
+    }
+    vyi_kernel_count_at(k, VYRE_CONTROL_DONE_COUNT, VYRE_ORDER_RELEASE);
+    /* Nobody waits for the metric, and its atomic would be waited for. */
+    vyi_kernel_count(k, vyi_kernel_plus(k, k->opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
+}
+
+/* The effect of a common operation that has one.  Its atomic's answer, if `found`
+ * is a local: then nothing that is made of it can happen before the effect. */
+static void vyi_kernel_write_common(vyi_kernel *k, vyre_value stores, vyre_local found)
+{
+    vyre_program *p = k->p;
+    vyre_value index = k->early[1], value = k->early[0];
+    vyre_ir_if(p, stores);
+    if (found.id)
+        vyre_ir_set(p, found, vyre_ir_atomic(p, VYRE_ATOMIC_EXCHANGE, k->control, index, value,
+                                             VYRE_ORDER_RELAXED));
+    else
+        vyre_ir_atomic_store(p, k->control, index, value, VYRE_ORDER_RELAXED);
+    if (k->shape.tallies)
+        vyi_kernel_step(k, k->stored);
+    vyre_ir_else(p);
+    vyre_value before = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control, index, value,
+                                       VYRE_ORDER_RELAXED);
+    if (found.id)
+        vyre_ir_set(p, found, before);
+    if (k->shape.tallies)
+        vyi_kernel_step(k, k->added);
+    vyre_ir_end(p);
+}
+
+/* The end of a common operation.  A release would hold the mirror back until the
+ * device has made sure of all that the lane ever wrote.  With `whole_slots` the
+ * mirror waits for the one effect that there is, by carrying its answer where
+ * the code of a fault would stand. */
+static void vyi_slot_end_common(vyi_kernel *k, vyre_local found)
+{
+    vyre_value done = vyi_kernel_u32(k, VYRE_SLOT_DONE);
+    if (!found.id) {
+        vyi_slot_publish(k, done, done, VYRE_ORDER_RELEASE);
+        return;
+    }
+    vyre_value answer = vyi_kernel_op(k, vyre_ir_shl, vyre_ir_get(k->p, found), 8);
+    vyi_slot_publish(k, done, vyre_ir_or(k->p, answer, done), VYRE_ORDER_RELAXED);
+}
+
+/* NOP, and STORE_U32 or ATOMIC_ADD of a word that they may write. */
+VYI_COLD
+VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
+{
+    vyre_program *p = k->p;
+    vyre_value index = k->early[1];
+    vyre_value good = vyre_ir_lt(p, index, k->control_words);
+    if (!k->desc.open_header)
+        good = vyre_ir_and(p, good, vyi_kernel_op(k, vyre_ir_ge, index, VYRE_CONTROL_OBSERVABLES));
+    vyre_value stores = vyi_kernel_is(k, k->opcode, VYRE_OP_STORE_U32);
+    vyre_value writes = vyre_ir_or(p, stores, vyi_kernel_is(k, k->opcode, VYRE_OP_ATOMIC_ADD));
+    vyre_value writes_well = vyre_ir_and(p, writes, good);
+    vyre_value common = vyre_ir_or(p, writes_well, vyi_kernel_is(k, k->opcode, VYRE_OP_NOP));
+    vyre_local found = { 0 };
+    vyre_ir_set(p, rare, vyre_ir_not(p, common));
+    vyre_ir_if(p, common);
+    if (k->shape.whole && k->mirror.id)
+        found = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "found");
+    vyre_ir_if(p, writes_well);
+    vyi_kernel_write_common(k, stores, found);
+    vyre_ir_end(p);
+    vyi_slot_end_common(k, found);
+    vyi_kernel_count_common(k);
+    vyre_ir_end(p);
+}
