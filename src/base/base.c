@@ -133,6 +133,16 @@ VYI_API void *vyi_alloc(const vyre_allocator *allocator, size_t size)
     return vyi_resize(allocator, NULL, 0, size);
 }
 
+VYI_API void *vyi_alloc_zeroed(const vyre_allocator *allocator, size_t size)
+{
+    if (!allocator || !allocator->resize)
+        return calloc(1, size);
+    void *block = vyi_alloc(allocator, size);
+    if (block)
+        memset(block, 0, size);
+    return block;
+}
+
 VYI_OUTLINE
 VYI_API void vyi_free(const vyre_allocator *allocator, void *ptr, size_t size)
 {

@@ -51,6 +51,10 @@ VYI_API bool vyi_size_mul(size_t a, size_t b, size_t *out);
 
 /* NULL when the allocator says no.  `allocator` may be NULL. */
 VYI_API void *vyi_alloc(const vyre_allocator *allocator, size_t size);
+/* Zeroed.  libc's comes as pages that the system makes when they are used, so a
+ * large block costs nothing by itself; a caller's allocator knows no zeroed
+ * memory, so its block is written. */
+VYI_API void *vyi_alloc_zeroed(const vyre_allocator *allocator, size_t size);
 VYI_API void *vyi_resize(const vyre_allocator *allocator, void *ptr, size_t old_size,
                          size_t new_size);
 VYI_API void  vyi_free(const vyre_allocator *allocator, void *ptr, size_t size);

@@ -109,9 +109,8 @@ typedef struct vyre_desc {
     const size_t *buffer_sizes;  /* bytes, one per kernel.buffers; NULL or 0 = 4 * its count */
     size_t       workspace_size; /* bytes; 0 = 4 * the count in kernel.workspace */
     vyre_lease_desc lease;
-    /* Iterations after which a slot's loops end FAULT where nothing else could
-     * end them: in passes on the CPU.  A value sets it for its running kernel,
-     * too.  0 = 2^24. */
+    /* Iterations after which a slot's loops end FAULT on the CPU, in passes and
+     * in its running kernel.  0 = none: vyre_stop ends what does not end by itself. */
     uint32_t     loop_limit;
     uint64_t     run_timeout_ns; /* vyre_run and dispatches give up without progress; 0 = 60 s */
     vyre_lost_work lost_work;

@@ -138,8 +138,9 @@ VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error
         vyi_chain_measure(q, ended);
         return VYRE_OK;
     }
-    const bool bounded = c->rounds != 0 || q->mode != VYRE_MODE_PERSISTENT ||
-                         q->state == VYI_STATE_IDLE;
+    /* A pass that can be aborted may take as long as its works do. */
+    const bool loops = q->mode == VYRE_MODE_PERSISTENT && q->state != VYI_STATE_IDLE;
+    const bool bounded = loops ? c->rounds != 0 : !d->backend->abort;
     if (bounded && vyi_queue_in_flight(q) && vyi_now() - c->since > q->v->desc.lease.timeout_ns) {
         vyi_fail(&how, VYRE_E_LEASE, vyi_queue_in_flight(q),
                  "Bound the handlers' loops, or raise lease.timeout_ns; then vyre_recover().",

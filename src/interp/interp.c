@@ -189,6 +189,13 @@ VYI_API void vyi_machine_on_round(vyi_machine *m, vyi_round_fn ask, void *user)
     m->ask_user = user;
 }
 
+VYI_API void vyi_machine_on_work(vyi_machine *m, vyi_pause_fn pause, void *user)
+{
+    m->pause = pause;
+    m->pause_user = user;
+    m->iterations = VYI_WORK_ITERATIONS;
+}
+
 VYI_API void vyi_machine_stop_by(vyi_machine *m, const uint32_t *flag)
 {
     m->stop_flag = flag;
@@ -196,11 +203,8 @@ VYI_API void vyi_machine_stop_by(vyi_machine *m, const uint32_t *flag)
 
 /* --- running ------------------------------------------------------------- */
 
-static void vyi_run_group(vyi_machine *m)
+static void vyi_begin_group(vyi_machine *m)
 {
-    const vyi_step *s = m->steps;
-    if (vyi_machine_stopped(m))
-        return;
     memset(m->state, VYI_LANE_RUNS, m->lanes);
     memset(m->shared, 0, m->shared_count * sizeof *m->shared);
     for (uint32_t i = 0; m->loop_limit && i < m->lanes_padded; i++) {
@@ -212,7 +216,12 @@ static void vyi_run_group(vyi_machine *m)
     m->active.count = m->lanes;
     m->active.lo = 0;
     m->active.hi = m->lanes_padded;
+}
 
+/* From step `s` to the group's end, or to where the run is paused. */
+static void vyi_run_steps(vyi_machine *m, const vyi_step *s)
+{
+    m->paused = NULL;
     while (s) {
         const uint32_t lo = m->active.lo;
         if (s->lanes) {
@@ -224,23 +233,54 @@ static void vyi_run_group(vyi_machine *m)
     }
 }
 
+/* False behind the last group. */
+static bool vyi_next_group(vyi_machine *m)
+{
+    for (uint32_t i = 0; i < 3; i++) {
+        if (++m->group[i] < m->groups[i])
+            return true;
+        m->group[i] = 0;
+    }
+    return false;
+}
+
+static vyre_status vyi_run_groups(vyi_machine *m)
+{
+    do {
+        if (vyi_machine_stopped(m))
+            break;
+        vyi_begin_group(m);
+        vyi_run_steps(m, m->steps);
+        if (m->paused)
+            return VYRE_PENDING;
+    } while (vyi_next_group(m));
+    return m->timed_out ? VYRE_TIMEOUT : VYRE_OK;
+}
+
 VYI_API vyre_status vyi_machine_run(vyi_machine *m, const uint32_t groups[3],
                                     uint64_t max_rounds, vyre_error *err)
 {
     const vyre_status status = vyi_check_groups(m->group_size, groups, err);
     if (status < 0)
         return status;
-    for (uint32_t i = 0; i < 3; i++)
+    for (uint32_t i = 0; i < 3; i++) {
         m->groups[i] = groups[i] ? groups[i] : 1u;
+        m->group[i] = 0;
+    }
     m->max_rounds = max_rounds;
     m->timed_out = false;
     vyi_fill_fixed(m, VYI_FILL_RUN);
-    for (m->group[2] = 0; m->group[2] < m->groups[2]; m->group[2]++) {
-        for (m->group[1] = 0; m->group[1] < m->groups[1]; m->group[1]++) {
-            for (m->group[0] = 0; m->group[0] < m->groups[0]; m->group[0]++)
-                vyi_run_group(m);
-        }
-    }
+    return vyi_run_groups(m);
+}
+
+VYI_API vyre_status vyi_machine_resume(vyi_machine *m)
+{
+    VYRE_ASSERT(m->paused);
+    vyi_run_steps(m, m->paused);
+    if (m->paused)
+        return VYRE_PENDING;
+    if (vyi_next_group(m))
+        return vyi_run_groups(m);
     return m->timed_out ? VYRE_TIMEOUT : VYRE_OK;
 }
 

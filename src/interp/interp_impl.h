@@ -42,12 +42,19 @@ VYI_API vyre_status vyi_machine_bind(vyi_machine *m, void *const *buffers, const
                                      uint32_t count, vyre_error *err);
 /* NULL takes the hook away. */
 VYI_API void vyi_machine_on_round(vyi_machine *m, vyi_round_fn ask, void *user);
+/* Asked now and then, where an iteration of any loop but a round loop begins:
+ * true pauses the run there.  NULL takes the hook away. */
+typedef bool (*vyi_pause_fn)(void *user);
+VYI_API void vyi_machine_on_work(vyi_machine *m, vyi_pause_fn pause, void *user);
 /* A run ends, as max_rounds does but where it stands, at the first iteration of
  * any loop that begins while *flag is not 0; another thread may set it.  NULL
  * takes the flag away. */
 VYI_API void vyi_machine_stop_by(vyi_machine *m, const uint32_t *flag);
+/* VYRE_OK, VYRE_TIMEOUT as vyre_interpret, VYRE_PENDING: it was paused. */
 VYI_API vyre_status vyi_machine_run(vyi_machine *m, const uint32_t groups[3],
                                     uint64_t max_rounds, vyre_error *err);
+/* Goes on with a run that was paused, on any thread: the same statuses. */
+VYI_API vyre_status vyi_machine_resume(vyi_machine *m);
 /* NULL is allowed. */
 VYI_API void vyi_machine_destroy(vyi_machine *m);
 
@@ -134,6 +141,9 @@ typedef struct vyi_fixed {
     uint32_t  what;  /* bits, builtin, buffer id */
 } vyi_fixed;
 
+/* Iterations between two questions whether to pause. */
+#define VYI_WORK_ITERATIONS 64u
+
 /* Why a lane does not run. */
 enum { VYI_LANE_RUNS = 0, VYI_LANE_CONTINUED = 1, VYI_LANE_BROKE = 2, VYI_LANE_RETURNED = 3 };
 
@@ -144,6 +154,8 @@ struct vyi_machine {
     uint64_t        max_rounds;
     bool            timed_out;
     uint32_t        group[3], groups[3];
+    const vyi_step *paused;     /* where to go on; NULL: the run is not paused */
+    uint32_t        iterations; /* left until the next question */
     /* What decoding fixed. */
     vyre_allocator  allocator;
     size_t          size;       /* of this block of memory, which holds all that follows */
@@ -153,6 +165,8 @@ struct vyi_machine {
     uint32_t        loop_limit;
     vyi_round_fn    ask;
     void           *ask_user;
+    vyi_pause_fn    pause;
+    void           *pause_user;
     const uint32_t *stop_flag;
     vyi_step       *steps;
     vyi_step_block      *blocks;

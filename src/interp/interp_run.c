@@ -235,6 +235,19 @@ static bool vyi_loop_may_go_round(vyi_machine *m, vyi_step_block *b)
     return true;
 }
 
+/* Goes on with an iteration, unless the run is to pause: then whoever resumes it
+ * does. */
+static const vyi_step *vyi_loop_go_on(vyi_machine *m, const vyi_step_block *b)
+{
+    if (!m->pause || b->is_round_loop || --m->iterations)
+        return b->body;
+    m->iterations = VYI_WORK_ITERATIONS;
+    if (!m->pause(m->pause_user))
+        return b->body;
+    m->paused = b->body;
+    return NULL;
+}
+
 /* Begins an iteration with the first `count` members, or leaves the loop. */
 static const vyi_step *vyi_loop_begin(vyi_machine *m, vyi_step_block *b, uint32_t count)
 {
@@ -249,7 +262,7 @@ static const vyi_step *vyi_loop_begin(vyi_machine *m, vyi_step_block *b, uint32_
     b->other = vyi_active_of(b->first, count);
     b->round_leaves = m->leaves;
     m->active = b->other;
-    return b->body;
+    return vyi_loop_go_on(m, b);
 }
 
 /* Members of the next iteration: without those that broke or returned.  Lanes
@@ -349,8 +362,26 @@ static const vyi_step *vyi_step_set(vyi_machine *m, const vyi_step *s)
     return s + 1;
 }
 
-/* Memory is read and written with plain accesses; the program's own atomics
- * order them against other threads. */
+/* A word is read and written as a whole, as a device does it; only the program's
+ * own atomics order it against other threads. */
+static inline uint32_t vyi_memory_get(const vyi_memory_word *at)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    return vyi_le32(__atomic_load_n(at, __ATOMIC_RELAXED));
+#else
+    return vyi_le32(vyi_load_relaxed(at));
+#endif
+}
+
+static inline void vyi_memory_put(vyi_memory_word *at, uint32_t value)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    __atomic_store_n(at, vyi_le32(value), __ATOMIC_RELAXED);
+#else
+    vyi_store_relaxed(at, vyi_le32(value));
+#endif
+}
+
 #define VYI_MEMORY_STEP(name, beyond, work)                                                        \
     static const vyi_step *vyi_step_##name(vyi_machine *m, const vyi_step *s)                      \
     {                                                                                              \
@@ -372,9 +403,9 @@ static const vyi_step *vyi_step_set(vyi_machine *m, const vyi_step *s)
         return s + 1;                                                                              \
     }
 
-VYI_MEMORY_STEP(load, d[lane] = 0, d[lane] = vyi_le32(words[at]))
-VYI_MEMORY_STEP(load_bool, d[lane] = 0, d[lane] = words[at] != 0)
-VYI_MEMORY_STEP(store, (void)0, words[at] = vyi_le32(b[lane]))
+VYI_MEMORY_STEP(load, d[lane] = 0, d[lane] = vyi_memory_get(words + at))
+VYI_MEMORY_STEP(load_bool, d[lane] = 0, d[lane] = vyi_memory_get(words + at) != 0)
+VYI_MEMORY_STEP(store, (void)0, vyi_memory_put(words + at, b[lane]))
 
 /* Reads, changes and writes a word of memory at once; `expression` gives the
  * new content from `old` and `value`.  The helper acquires and releases, which
