@@ -17520,8 +17520,8 @@ VYRE_API vyre_status vyre_glsl_compile(const char *source, uint32_t version,
  * the host sees all the time.  It knows nothing of slots, tickets, leases or
  * recovery; the engine knows nothing of drivers.
  *
- * Calls.  The engine makes every call but wake, abort and info under one lock,
- * so none but these three needs one of its own.  A call that can fail leaves the
+ * Calls.  The engine makes every call but wake, abort, doze and info under one lock,
+ * so none but these needs one of its own.  A call that can fail leaves the
  * device as it was, or lost.  Once VYRE_E_DEVICE_LOST has been returned only
  * info, wake and close follow.
  *
@@ -17597,6 +17597,7 @@ typedef struct vyi_device {
     bool     write_combined;   /* host stores to control and ring need a store fence for order */
     bool     whole_lines;      /* and a slot that the host stores as one line is seen as one */
     bool     narrow;           /* the looping kernel is the narrow one */
+    bool     shared;           /* its lanes run on the host's processors */
     bool     pumped;           /* launches make progress inside reap only */
     uint32_t group_size;       /* as the looping program runs */
     uint32_t groups;
@@ -17636,6 +17637,9 @@ struct vyi_backend {
      * in it stay CLAIMED; reap tells when it is over. */
     void (*abort)(vyi_device *d);
     bool shapes; /* its devices may run `narrow` or `whole`; else the desc has neither */
+    /* Sleeps for that long, or until works may have ended.  Any thread, at any
+     * time.  NULL: the device wakes nobody. */
+    void (*doze)(vyi_device *d, uint64_t ns);
 };
 
 VYI_API const vyi_backend *vyi_cpu_backend(void);
@@ -19413,6 +19417,9 @@ VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t)
 #define VYI_PACE_SPINS    32u
 #define VYI_PACE_YIELD_NS 20000u
 #define VYI_PACE_SLEEP_NS 2000000u
+#define VYI_PACE_SHARED_NS 200000u  /* the same where the device needs this processor */
+#define VYI_PACE_NAP_NS   50000u
+#define VYI_PACE_NAP_MOST_NS 1000000u
 
 VYI_API vyi_pace vyi_pace_begin(uint64_t timeout_ns)
 {
@@ -19421,6 +19428,26 @@ VYI_API vyi_pace vyi_pace_begin(uint64_t timeout_ns)
     pace.deadline = timeout_ns > UINT64_MAX - pace.begin ? UINT64_MAX : pace.begin + timeout_ns;
     pace.turn = 0;
     return pace;
+}
+
+/* On a device that shares the host's processors a long wait naps for an eighth of
+ * what it has waited already. */
+static void vyi_pace_rest(vyi_device *d, const vyi_pace *pace, uint64_t now)
+{
+    const uint64_t waited = now - pace->begin, left = pace->deadline - now;
+    uint64_t nap = d->shared ? waited / 8 : VYI_PACE_NAP_NS;
+    if (waited <= (d->shared ? VYI_PACE_SHARED_NS : VYI_PACE_SLEEP_NS) || d->pumped) {
+        if (waited > VYI_PACE_YIELD_NS)
+            vyi_yield();
+        return;
+    }
+    nap = nap < VYI_PACE_NAP_NS ? VYI_PACE_NAP_NS : nap;
+    nap = nap < VYI_PACE_NAP_MOST_NS ? nap : VYI_PACE_NAP_MOST_NS;
+    nap = nap < left ? nap : left;
+    if (d->backend->doze)
+        d->backend->doze(d, nap);
+    else
+        vyi_sleep(nap);
 }
 
 VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err)
@@ -19437,10 +19464,7 @@ VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err)
     const uint64_t now = vyi_now();
     if (now >= pace->deadline)
         return VYRE_TIMEOUT;
-    if (now - pace->begin > VYI_PACE_SLEEP_NS && !vyi_queue_device(q)->pumped)
-        vyi_sleep(50000);
-    else if (now - pace->begin > VYI_PACE_YIELD_NS)
-        vyi_yield();
+    vyi_pace_rest(vyi_queue_device(q), pace, now);
     return VYRE_OK;
 }
 
@@ -19963,14 +19987,37 @@ VYI_API void vyi_queue_deliver_log(vyi_queue *q)
 
 #if VYI_THREADS
 
+#define VYI_HELPER_NAP_NS      500000u
+#define VYI_HELPER_NAP_MOST_NS 20000000u
+
+/* How long the helper sleeps after a nap.  Leases of a GPU run out meanwhile; a
+ * device that shares the processors is looked at less and less while none of
+ * its works ends. */
+static uint64_t vyi_helper_nap(const vyre *v, uint64_t nap, uint32_t *ended)
+{
+    const vyi_device *d = vyi_queue_device(&v->queue);
+    if (!d->shared || vyi_load_acquire(&v->queue.state) == VYI_STATE_LOST)
+        return VYI_HELPER_NAP_NS;
+    const uint32_t now = vyi_control_load(d, VYRE_CONTROL_DONE_COUNT) +
+                         vyi_control_load(d, VYRE_CONTROL_FAULT_COUNT);
+    const bool moved = now != *ended;
+    *ended = now;
+    if (moved)
+        return VYI_HELPER_NAP_NS;
+    return nap < VYI_HELPER_NAP_MOST_NS / 2 ? nap * 2 : VYI_HELPER_NAP_MOST_NS;
+}
+
 static void vyi_helper_main(void *user)
 {
     vyre *v = (vyre *)user;
+    uint64_t nap = VYI_HELPER_NAP_NS;
+    uint32_t ended = 0;
     vyi_mutex_lock(&v->helper.lock);
     while (!v->helper.quits) {
-        vyi_cond_wait(&v->helper.wake, &v->helper.lock, 500000);
+        vyi_cond_wait(&v->helper.wake, &v->helper.lock, nap);
         vyi_mutex_unlock(&v->helper.lock);
         (void)vyi_queue_nudge(&v->queue, VYI_EFFORT_LOOK, NULL);
+        nap = vyi_helper_nap(v, nap, &ended);
         vyi_mutex_lock(&v->helper.lock);
     }
     vyi_mutex_unlock(&v->helper.lock);
@@ -21308,6 +21355,7 @@ typedef struct vyi_cpu {
     uint32_t       news;     /* see above */
     uint32_t       stop;     /* abort */
     uint32_t       phase;    /* see above; who moves it on releases, who looks acquires */
+    uint32_t       dozers;   /* host threads that sleep until works end */
     vyre_allocator allocator;
     vyi_machine   *loop, *once;
     void          *block;    /* of the resident buffers */
@@ -21360,6 +21408,26 @@ static void vyi_cpu_wake(vyi_device *d)
     }
 }
 
+/* Who dozes just after this has looked sleeps for as long as it meant to. */
+static void vyi_cpu_tell(vyi_cpu *c)
+{
+    if (vyi_load_acquire(&c->dozers) == 0)
+        return;
+    vyi_mutex_lock(&c->lock);
+    vyi_cond_signal(&c->changed);
+    vyi_mutex_unlock(&c->lock);
+}
+
+static void vyi_cpu_doze(vyi_device *d, uint64_t ns)
+{
+    vyi_cpu *c = (vyi_cpu *)d;
+    vyi_mutex_lock(&c->lock);
+    (void)vyi_fetch_add(&c->dozers, 1);
+    vyi_cond_wait(&c->changed, &c->lock, ns);
+    (void)vyi_fetch_add(&c->dozers, UINT32_MAX);
+    vyi_mutex_unlock(&c->lock);
+}
+
 /* Sleeps until there is news, or for a nap; the next one is longer. */
 static void vyi_cpu_sleep(vyi_cpu *c)
 {
@@ -21382,6 +21450,8 @@ static bool vyi_cpu_has_news(vyi_cpu *c)
     const uint32_t ended = vyi_cpu_control(c, VYRE_CONTROL_DONE_COUNT) +
                            vyi_cpu_control(c, VYRE_CONTROL_FAULT_COUNT);
     const bool moved = news != c->seen || ended != c->ended;
+    if (ended != c->ended)
+        vyi_cpu_tell(c);
     c->seen = news;
     c->ended = ended;
     return moved;
@@ -21522,8 +21592,9 @@ static vyre_status vyi_cpu_begin(vyi_cpu *c, vyre_error *err)
 
 static void vyi_cpu_wait(vyi_cpu *c, uint64_t timeout_ns)
 {
+    const bool fresh = vyi_now() - c->begun < 10 * VYI_CPU_WAIT_NS; /* it may be a short one */
     if (timeout_ns)
-        (void)vyi_cpu_await(c, false, VYI_CPU_WAIT_NS, timeout_ns);
+        (void)vyi_cpu_await(c, false, fresh ? VYI_CPU_WAIT_NS : 0, timeout_ns);
 }
 
 /* False: it still runs. */
@@ -21753,6 +21824,7 @@ static void vyi_cpu_describe(vyi_cpu *c, const vyi_device_desc *desc)
     vyi_device *d = &c->base;
     d->in_flight = 1;
     d->endless = true;
+    d->shared = true;
     d->pumped = !VYI_THREADS;
     d->group_size = desc->group_size;
     d->groups = 1;
@@ -21826,7 +21898,8 @@ VYI_API const vyi_backend *vyi_cpu_backend(void)
 {
     static const vyi_backend backend = {
         VYRE_BACKEND_CPU, "cpu",          vyi_cpu_open,   vyi_cpu_close, vyi_cpu_info,
-        vyi_cpu_launch,   vyi_cpu_reap,   vyi_cpu_attach, vyi_cpu_wake,  vyi_cpu_abort, false
+        vyi_cpu_launch,   vyi_cpu_reap,   vyi_cpu_attach, vyi_cpu_wake,  vyi_cpu_abort, false,
+        vyi_cpu_doze
     };
     return &backend;
 }
@@ -24689,6 +24762,7 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
     vyi_vk_groups_choose(v, desc);
     v->base.max_rounds = vyi_vk_max_rounds(v, desc);
     vyi_vk_loop_spread(v, desc);
+    v->base.shared = vyi_vk_is_cpu(v);
     v->base.in_flight = vyi_vk_min(wanted, VYI_VK_MAX_CHAIN - 1);
 
     status = vyi_vk_open_buffers(v, desc, err);
@@ -24862,7 +24936,8 @@ VYI_API const vyi_backend *vyi_vulkan_backend(void)
 #if VYI_VULKAN
     static const vyi_backend backend = {
         VYRE_BACKEND_VULKAN, "vulkan",   vyi_vk_open,   vyi_vk_close, vyi_vk_info,
-        vyi_vk_launch,       vyi_vk_reap, vyi_vk_attach, NULL,         NULL, true
+        vyi_vk_launch,       vyi_vk_reap, vyi_vk_attach, NULL,         NULL, true,
+        NULL
     };
     return &backend;
 #else

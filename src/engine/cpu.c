@@ -39,6 +39,7 @@ typedef struct vyi_cpu {
     uint32_t       news;     /* see above */
     uint32_t       stop;     /* abort */
     uint32_t       phase;    /* see above; who moves it on releases, who looks acquires */
+    uint32_t       dozers;   /* host threads that sleep until works end */
     vyre_allocator allocator;
     vyi_machine   *loop, *once;
     void          *block;    /* of the resident buffers */
@@ -91,6 +92,26 @@ static void vyi_cpu_wake(vyi_device *d)
     }
 }
 
+/* Who dozes just after this has looked sleeps for as long as it meant to. */
+static void vyi_cpu_tell(vyi_cpu *c)
+{
+    if (vyi_load_acquire(&c->dozers) == 0)
+        return;
+    vyi_mutex_lock(&c->lock);
+    vyi_cond_signal(&c->changed);
+    vyi_mutex_unlock(&c->lock);
+}
+
+static void vyi_cpu_doze(vyi_device *d, uint64_t ns)
+{
+    vyi_cpu *c = (vyi_cpu *)d;
+    vyi_mutex_lock(&c->lock);
+    (void)vyi_fetch_add(&c->dozers, 1);
+    vyi_cond_wait(&c->changed, &c->lock, ns);
+    (void)vyi_fetch_add(&c->dozers, UINT32_MAX);
+    vyi_mutex_unlock(&c->lock);
+}
+
 /* Sleeps until there is news, or for a nap; the next one is longer. */
 static void vyi_cpu_sleep(vyi_cpu *c)
 {
@@ -113,6 +134,8 @@ static bool vyi_cpu_has_news(vyi_cpu *c)
     const uint32_t ended = vyi_cpu_control(c, VYRE_CONTROL_DONE_COUNT) +
                            vyi_cpu_control(c, VYRE_CONTROL_FAULT_COUNT);
     const bool moved = news != c->seen || ended != c->ended;
+    if (ended != c->ended)
+        vyi_cpu_tell(c);
     c->seen = news;
     c->ended = ended;
     return moved;
@@ -253,8 +276,9 @@ static vyre_status vyi_cpu_begin(vyi_cpu *c, vyre_error *err)
 
 static void vyi_cpu_wait(vyi_cpu *c, uint64_t timeout_ns)
 {
+    const bool fresh = vyi_now() - c->begun < 10 * VYI_CPU_WAIT_NS; /* it may be a short one */
     if (timeout_ns)
-        (void)vyi_cpu_await(c, false, VYI_CPU_WAIT_NS, timeout_ns);
+        (void)vyi_cpu_await(c, false, fresh ? VYI_CPU_WAIT_NS : 0, timeout_ns);
 }
 
 /* False: it still runs. */
@@ -484,6 +508,7 @@ static void vyi_cpu_describe(vyi_cpu *c, const vyi_device_desc *desc)
     vyi_device *d = &c->base;
     d->in_flight = 1;
     d->endless = true;
+    d->shared = true;
     d->pumped = !VYI_THREADS;
     d->group_size = desc->group_size;
     d->groups = 1;
@@ -557,7 +582,8 @@ VYI_API const vyi_backend *vyi_cpu_backend(void)
 {
     static const vyi_backend backend = {
         VYRE_BACKEND_CPU, "cpu",          vyi_cpu_open,   vyi_cpu_close, vyi_cpu_info,
-        vyi_cpu_launch,   vyi_cpu_reap,   vyi_cpu_attach, vyi_cpu_wake,  vyi_cpu_abort, false
+        vyi_cpu_launch,   vyi_cpu_reap,   vyi_cpu_attach, vyi_cpu_wake,  vyi_cpu_abort, false,
+        vyi_cpu_doze
     };
     return &backend;
 }

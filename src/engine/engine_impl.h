@@ -5,8 +5,8 @@
  * the host sees all the time.  It knows nothing of slots, tickets, leases or
  * recovery; the engine knows nothing of drivers.
  *
- * Calls.  The engine makes every call but wake, abort and info under one lock,
- * so none but these three needs one of its own.  A call that can fail leaves the
+ * Calls.  The engine makes every call but wake, abort, doze and info under one lock,
+ * so none but these needs one of its own.  A call that can fail leaves the
  * device as it was, or lost.  Once VYRE_E_DEVICE_LOST has been returned only
  * info, wake and close follow.
  *
@@ -85,6 +85,7 @@ typedef struct vyi_device {
     bool     write_combined;   /* host stores to control and ring need a store fence for order */
     bool     whole_lines;      /* and a slot that the host stores as one line is seen as one */
     bool     narrow;           /* the looping kernel is the narrow one */
+    bool     shared;           /* its lanes run on the host's processors */
     bool     pumped;           /* launches make progress inside reap only */
     uint32_t group_size;       /* as the looping program runs */
     uint32_t groups;
@@ -124,6 +125,9 @@ struct vyi_backend {
      * in it stay CLAIMED; reap tells when it is over. */
     void (*abort)(vyi_device *d);
     bool shapes; /* its devices may run `narrow` or `whole`; else the desc has neither */
+    /* Sleeps for that long, or until works may have ended.  Any thread, at any
+     * time.  NULL: the device wakes nobody. */
+    void (*doze)(vyi_device *d, uint64_t ns);
 };
 
 VYI_API const vyi_backend *vyi_cpu_backend(void);

@@ -374,14 +374,37 @@ VYI_API void vyi_queue_deliver_log(vyi_queue *q)
 
 #if VYI_THREADS
 
+#define VYI_HELPER_NAP_NS      500000u
+#define VYI_HELPER_NAP_MOST_NS 20000000u
+
+/* How long the helper sleeps after a nap.  Leases of a GPU run out meanwhile; a
+ * device that shares the processors is looked at less and less while none of
+ * its works ends. */
+static uint64_t vyi_helper_nap(const vyre *v, uint64_t nap, uint32_t *ended)
+{
+    const vyi_device *d = vyi_queue_device(&v->queue);
+    if (!d->shared || vyi_load_acquire(&v->queue.state) == VYI_STATE_LOST)
+        return VYI_HELPER_NAP_NS;
+    const uint32_t now = vyi_control_load(d, VYRE_CONTROL_DONE_COUNT) +
+                         vyi_control_load(d, VYRE_CONTROL_FAULT_COUNT);
+    const bool moved = now != *ended;
+    *ended = now;
+    if (moved)
+        return VYI_HELPER_NAP_NS;
+    return nap < VYI_HELPER_NAP_MOST_NS / 2 ? nap * 2 : VYI_HELPER_NAP_MOST_NS;
+}
+
 static void vyi_helper_main(void *user)
 {
     vyre *v = (vyre *)user;
+    uint64_t nap = VYI_HELPER_NAP_NS;
+    uint32_t ended = 0;
     vyi_mutex_lock(&v->helper.lock);
     while (!v->helper.quits) {
-        vyi_cond_wait(&v->helper.wake, &v->helper.lock, 500000);
+        vyi_cond_wait(&v->helper.wake, &v->helper.lock, nap);
         vyi_mutex_unlock(&v->helper.lock);
         (void)vyi_queue_nudge(&v->queue, VYI_EFFORT_LOOK, NULL);
+        nap = vyi_helper_nap(v, nap, &ended);
         vyi_mutex_lock(&v->helper.lock);
     }
     vyi_mutex_unlock(&v->helper.lock);

@@ -139,6 +139,9 @@ VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t)
 #define VYI_PACE_SPINS    32u
 #define VYI_PACE_YIELD_NS 20000u
 #define VYI_PACE_SLEEP_NS 2000000u
+#define VYI_PACE_SHARED_NS 200000u  /* the same where the device needs this processor */
+#define VYI_PACE_NAP_NS   50000u
+#define VYI_PACE_NAP_MOST_NS 1000000u
 
 VYI_API vyi_pace vyi_pace_begin(uint64_t timeout_ns)
 {
@@ -147,6 +150,26 @@ VYI_API vyi_pace vyi_pace_begin(uint64_t timeout_ns)
     pace.deadline = timeout_ns > UINT64_MAX - pace.begin ? UINT64_MAX : pace.begin + timeout_ns;
     pace.turn = 0;
     return pace;
+}
+
+/* On a device that shares the host's processors a long wait naps for an eighth of
+ * what it has waited already. */
+static void vyi_pace_rest(vyi_device *d, const vyi_pace *pace, uint64_t now)
+{
+    const uint64_t waited = now - pace->begin, left = pace->deadline - now;
+    uint64_t nap = d->shared ? waited / 8 : VYI_PACE_NAP_NS;
+    if (waited <= (d->shared ? VYI_PACE_SHARED_NS : VYI_PACE_SLEEP_NS) || d->pumped) {
+        if (waited > VYI_PACE_YIELD_NS)
+            vyi_yield();
+        return;
+    }
+    nap = nap < VYI_PACE_NAP_NS ? VYI_PACE_NAP_NS : nap;
+    nap = nap < VYI_PACE_NAP_MOST_NS ? nap : VYI_PACE_NAP_MOST_NS;
+    nap = nap < left ? nap : left;
+    if (d->backend->doze)
+        d->backend->doze(d, nap);
+    else
+        vyi_sleep(nap);
 }
 
 VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err)
@@ -163,10 +186,7 @@ VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err)
     const uint64_t now = vyi_now();
     if (now >= pace->deadline)
         return VYRE_TIMEOUT;
-    if (now - pace->begin > VYI_PACE_SLEEP_NS && !vyi_queue_device(q)->pumped)
-        vyi_sleep(50000);
-    else if (now - pace->begin > VYI_PACE_YIELD_NS)
-        vyi_yield();
+    vyi_pace_rest(vyi_queue_device(q), pace, now);
     return VYRE_OK;
 }
 

@@ -264,6 +264,7 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
     vyi_vk_groups_choose(v, desc);
     v->base.max_rounds = vyi_vk_max_rounds(v, desc);
     vyi_vk_loop_spread(v, desc);
+    v->base.shared = vyi_vk_is_cpu(v);
     v->base.in_flight = vyi_vk_min(wanted, VYI_VK_MAX_CHAIN - 1);
 
     status = vyi_vk_open_buffers(v, desc, err);
@@ -437,7 +438,8 @@ VYI_API const vyi_backend *vyi_vulkan_backend(void)
 #if VYI_VULKAN
     static const vyi_backend backend = {
         VYRE_BACKEND_VULKAN, "vulkan",   vyi_vk_open,   vyi_vk_close, vyi_vk_info,
-        vyi_vk_launch,       vyi_vk_reap, vyi_vk_attach, NULL,         NULL, true
+        vyi_vk_launch,       vyi_vk_reap, vyi_vk_attach, NULL,         NULL, true,
+        NULL
     };
     return &backend;
 #else

@@ -1,0 +1,287 @@
+/* The backend that is the interpreter: what runs on its threads, what it costs
+ * while nothing does, and what memory it touches. */
+#include "engine.h"
+
+#include "oom.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define OP_LOOP 0x1100u /* a0 iterations; result word 1 = a0 */
+
+static void emit_loop(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_local n = vyre_ir_local(p, VYRE_TYPE_U32, vyre_ir_u32(p, 0), "n");
+    vyre_ir_loop(p, vyre_ir_u32(p, 0), s->arg[0]);
+    vyre_ir_set(p, n, vyre_ir_add(p, vyre_ir_get(p, n), vyre_ir_u32(p, 1)));
+    vyre_ir_end(p);
+    vyre_emit_result(p, s, 1, vyre_ir_get(p, n));
+}
+
+static const vyre_handler cpu_handlers[] = {
+    { OP_LOOP, emit_loop, NULL, "loop" },
+    { OP_ENDLESS, emit_endless, NULL, "endless" },
+};
+
+static vyre_desc cpu_desc(vyre_mode mode)
+{
+    vyre_desc d = engine_desc(64);
+    d.mode = mode;
+    d.kernel.handlers = cpu_handlers;
+    d.kernel.handler_count = 2;
+    return d;
+}
+
+static void cpu_needs_threads(void)
+{
+#ifdef VYRE_NO_THREADS
+    test_skip("built without threads");
+#endif
+}
+
+/* --- passes and leases --------------------------------------------------- */
+
+/* A pass takes as long as its works do; the calls that begin it do not. */
+static void no_call_lasts_as_long_as_a_handler(void)
+{
+    for (int started = 0; started < 2; started++) {
+        const vyre_desc d = cpu_desc(VYRE_MODE_PASSES);
+        vyre *v = engine_open(&d);
+        vyre_error err;
+        if (started)
+            CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        const vyre_ticket t = engine_publish(v, engine_work(OP_ENDLESS, 0, 0, 0));
+        CHECK_EQ(vyre_poll(v, t), VYRE_PENDING);
+        CHECK_EQ(vyre_wait(v, t, 0, NULL), VYRE_TIMEOUT);
+        CHECK_EQ(vyre_wait(v, t, SECOND / 1000, NULL), VYRE_TIMEOUT);
+        CHECK_EQ(vyre_drain(v, SECOND / 1000, NULL), VYRE_TIMEOUT);
+        CHECK_EQ(vyre_stop(v, SECOND / 2, NULL), VYRE_OK);
+        CHECK_EQ(vyre_wait(v, t, SECOND, &err), VYRE_E_FAULT);
+        CHECK_EQ(err.native, VYRE_FAULT_LOOP_LIMIT);
+        CHECK_EQ(vyre_wait(v, engine_publish(v, engine_add(1)), 20 * SECOND, NULL), VYRE_OK);
+        vyre_close(v);
+    }
+}
+
+static void results_are_the_same_before_and_after_start(void)
+{
+    vyre_desc d = cpu_desc(VYRE_MODE_AUTO);
+    d.kernel.loop_allowance = 1000; /* of drivers that cut loops: there is none here */
+    vyre *v = engine_open(&d);
+    for (int started = 0; started < 2; started++) {
+        uint32_t args[12];
+        if (started)
+            CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        const vyre_ticket t = engine_publish(v, engine_work(OP_LOOP, 1, 600000, 0));
+        CHECK_EQ(vyre_wait(v, t, 60 * SECOND, NULL), VYRE_OK);
+        CHECK_EQ(vyre_result(v, t, args, NULL), VYRE_OK);
+        CHECK_EQ(args[1], 600000);
+    }
+    vyre_close(v);
+}
+
+/* Idle rounds are naps, and a launch of so many of them takes for ever. */
+static void an_idle_lease_is_not_lost(void)
+{
+    cpu_needs_threads();
+    vyre_desc d = cpu_desc(VYRE_MODE_AUTO);
+    d.lease.rounds = 1u << 20;
+    d.lease.timeout_ns = SECOND / 2;
+    vyre *v = engine_open(&d);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    for (uint32_t i = 0; i < 4; i++) {
+        engine_sleep_ms(200);
+        CHECK_EQ(vyre_wait(v, engine_publish(v, engine_add(1)), 20 * SECOND, NULL), VYRE_OK);
+    }
+    vyre_info info;
+    vyre_query(v, &info);
+    CHECK(!info.device_lost);
+    CHECK(info.leases > 1);
+    vyre_close(v);
+}
+
+/* Each stop ends the pass that it meets, and no later launch undoes that. */
+static void *cpu_run_endless(void *user)
+{
+    vyre_work works[200];
+    for (uint32_t i = 0; i < 200; i++)
+        works[i] = engine_work(OP_ENDLESS, 0, 0, 0);
+    return vyre_run((vyre *)user, works, 200, NULL, NULL) == VYRE_E_FAULT ? user : NULL;
+}
+
+static void stops_end_a_run_pass_by_pass(void)
+{
+    cpu_needs_threads();
+    const vyre_desc d = cpu_desc(VYRE_MODE_PASSES);
+    vyre *v = engine_open(&d);
+    pthread_t thread;
+    void *result = NULL;
+    vyre_info info = { 0 };
+    CHECK_EQ(pthread_create(&thread, NULL, cpu_run_endless, v), 0);
+    for (uint32_t i = 0; i < 1000 && info.passes < 4; i++) {
+        engine_sleep_ms(20);
+        (void)vyre_stop(v, SECOND / 10, NULL);
+        vyre_query(v, &info);
+    }
+    for (uint32_t i = 0; i < 20; i++) { /* what may have been launched since */
+        engine_sleep_ms(20);
+        (void)vyre_stop(v, SECOND / 10, NULL);
+    }
+    pthread_join(thread, &result);
+    CHECK(result == v);
+    vyre_close(v);
+}
+
+/* --- what idleness costs --------------------------------------------------- */
+
+static double cpu_ms(int who)
+{
+    struct rusage use;
+    getrusage(who, &use);
+    return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1e3 +
+           (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e3;
+}
+
+/* Processor time, so that a loaded machine changes nothing. */
+static void idle(const char *what, bool helper, uint32_t rounds, double most_ms)
+{
+    vyre_desc d = cpu_desc(VYRE_MODE_AUTO);
+    d.helper_thread = helper;
+    d.lease.rounds = rounds;
+    vyre *v = engine_open(&d);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    CHECK_EQ(vyre_wait(v, engine_publish(v, engine_add(1)), 20 * SECOND, NULL), VYRE_OK);
+    engine_sleep_ms(100);
+    const double before = cpu_ms(RUSAGE_SELF);
+    engine_sleep_ms(1000);
+    const double used = cpu_ms(RUSAGE_SELF) - before;
+    printf("NOTE %s: %.1f ms of processor time in an idle second\n", what, used);
+    CHECK(used <= most_ms);
+    /* And it is there at once. */
+    CHECK_EQ(vyre_wait(v, engine_publish(v, engine_add(1)), 20 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(engine_observable(v, 0), 2);
+    vyre_close(v);
+}
+
+static void an_idle_kernel_costs_nothing(void)
+{
+    cpu_needs_threads();
+    idle("started", false, 0, 10);
+    idle("with the helper", true, 0, 10);
+    idle("with the helper and bounded leases", true, 1u << 20, 10);
+}
+
+static void waiting_costs_nothing(void)
+{
+    cpu_needs_threads();
+    for (int passes = 0; passes < 2; passes++) {
+        const vyre_desc d = cpu_desc(passes ? VYRE_MODE_PASSES : VYRE_MODE_AUTO);
+        vyre *v = engine_open(&d);
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        const vyre_ticket t = engine_publish(v, engine_work(OP_ENDLESS, 0, 0, 0));
+        const double before = cpu_ms(RUSAGE_THREAD);
+        CHECK_EQ(vyre_wait(v, t, SECOND / 2, NULL), VYRE_TIMEOUT);
+        const double used = cpu_ms(RUSAGE_THREAD) - before;
+        printf("NOTE %.1f ms of processor time in half a second of waiting\n", used);
+        CHECK(used <= 50);
+        CHECK_EQ(vyre_stop(v, SECOND / 2, NULL), VYRE_OK);
+        vyre_close(v);
+    }
+}
+
+/* --- memory ---------------------------------------------------------------- */
+
+static size_t cpu_resident(void)
+{
+    long pages = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f || fscanf(f, "%ld %ld", &pages, &resident) != 2)
+        resident = 0;
+    if (f)
+        fclose(f);
+    return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+#define BIG ((size_t)1 << 30)
+
+static void open_touches_no_memory(void)
+{
+    vyre_desc d = cpu_desc(VYRE_MODE_AUTO);
+    const size_t bytes = BIG;
+    d.buffer_sizes = &bytes;
+    const vyre_buffer_desc big = { "user", 4, VYRE_TYPE_U32, VYRE_ACCESS_READ_WRITE, 0, false, 0,
+                                   0 };
+    d.kernel.buffers = &big;
+    if (!cpu_resident())
+        test_skip("no /proc/self/statm");
+    vyre_close(engine_open(&d)); /* what an allocator keeps for itself it has now */
+    const size_t before = cpu_resident();
+    vyre *v = engine_open(&d);
+    const size_t after = cpu_resident();
+    size_t size = 0;
+    const uint32_t *words = (const uint32_t *)vyre_map(v, 0, &size);
+    CHECK_EQ(size, BIG);
+    CHECK(words && words[0] == 0 && words[BIG / 8] == 0 && words[BIG / 4 - 1] == 0);
+    printf("NOTE a buffer of 1 GiB: %.1f MiB more are resident\n",
+           ((double)after - (double)before) / 1048576.0);
+    CHECK(after < before + BIG / 4);
+    vyre_close(v);
+}
+
+/* A caller's allocator gives all of it, and its memory is zeroed. */
+static void a_callers_allocator_is_used(void)
+{
+    oom_state oom;
+    oom_begin(&oom);
+    vyre_desc d = cpu_desc(VYRE_MODE_AUTO);
+    d.allocator = oom_allocator(&oom);
+    vyre *v = engine_open(&d);
+    size_t size = 0;
+    const uint32_t *words = (const uint32_t *)vyre_map(v, 0, &size);
+    CHECK(oom.live_bytes > size);
+    for (size_t i = 0; i < size / 4; i++)
+        CHECK_EQ(words[i], 0);
+    vyre_close(v);
+    CHECK_EQ(oom.live_blocks, 0);
+    CHECK(oom_is_clean(&oom));
+}
+
+static void *cpu_small_only(void *user, void *ptr, size_t old_size, size_t new_size)
+{
+    (void)user, (void)old_size;
+    if (new_size == 0) {
+        free(ptr);
+        return NULL;
+    }
+    return new_size > BIG ? NULL : realloc(ptr, new_size);
+}
+
+/* The size that was refused is the one that is named. */
+static void a_refusal_names_its_size(void)
+{
+    vyre_desc d = cpu_desc(VYRE_MODE_AUTO);
+    const size_t huge = 2 * BIG;
+    d.buffer_sizes = &huge;
+    d.allocator.resize = cpu_small_only;
+    vyre_error err;
+    memset(&err, 0, sizeof err);
+    CHECK(vyre_open(&d, &err) == NULL);
+    CHECK_EQ(err.status, VYRE_E_NOMEM);
+    CHECK(err.at >= huge);
+}
+
+int main(void)
+{
+    RUN(no_call_lasts_as_long_as_a_handler);
+    RUN(results_are_the_same_before_and_after_start);
+    RUN(an_idle_lease_is_not_lost);
+    RUN(stops_end_a_run_pass_by_pass);
+    RUN(an_idle_kernel_costs_nothing);
+    RUN(waiting_costs_nothing);
+    RUN(open_touches_no_memory);
+    RUN(a_callers_allocator_is_used);
+    RUN(a_refusal_names_its_size);
+    return test_end();
+}
