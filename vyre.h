@@ -21633,13 +21633,6 @@ static void vyi_cpu_run_rounds(vyi_cpu *c)
         c->phase = VYI_CPU_ENDED;
 }
 
-static vyre_status vyi_cpu_begin(vyi_cpu *c, vyre_error *err)
-{
-    (void)err;
-    c->phase = VYI_CPU_LAUNCHED;
-    return VYRE_OK;
-}
-
 static void vyi_cpu_wait(vyi_cpu *c, uint64_t timeout_ns)
 {
     c->slice_end = vyi_deadline(timeout_ns > VYI_CPU_SLICE_NS ? timeout_ns : VYI_CPU_SLICE_NS);
@@ -21650,6 +21643,16 @@ static void vyi_cpu_wait(vyi_cpu *c, uint64_t timeout_ns)
     vyi_cpu_run_pass(c);
     if (!c->paused)
         c->phase = VYI_CPU_ENDED;
+}
+
+/* A pass begins at once: who publishes and goes away has been served. */
+static vyre_status vyi_cpu_begin(vyi_cpu *c, vyre_error *err)
+{
+    (void)err;
+    c->phase = VYI_CPU_LAUNCHED;
+    if (c->what != VYI_LAUNCH_LOOP)
+        vyi_cpu_wait(c, 0);
+    return VYRE_OK;
 }
 
 static bool vyi_cpu_end_thread(vyi_cpu *c)
