@@ -34,6 +34,8 @@
  *     VYRE_NO_TENANT       who may use a ring
  *     VYRE_NO_GLSL         GLSL handlers and listings
  *     VYRE_NO_WATCH        what a ring is doing, as counts
+ *     VYRE_NO_PLAN         sizing a handle, regions of a buffer, races
+ *     VYRE_NO_FUSE         works that are folded, ordered and grouped
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
  *     VYRE_GLSLANG         in that file: vyre_glsl_compile, with the glslang library
  *     VYRE_ASSERT(x)       for broken contracts inside; default: assert
@@ -159,7 +161,7 @@
  *     wire        the four shared buffers: layouts, encoders, readers
  *     ring        publishing into a ring of your own, packing, transitions
  *     tenant      (room) who may use a ring, and how much of it
- *     plan        priority partitions, requeue accounting
+ *     wire/plan   priority partitions, requeue accounting
  *     ir          programs: types, operators, control flow, memory
  *     kernel      the programs that serve a ring, handlers, faults
  *     interp      running a program on the CPU
@@ -168,6 +170,8 @@
  *     engine      vyre_open and what follows: the handle, tickets, modes
  *     vulkan      the Vulkan backend
  *     watch       (room) what a ring is doing: states, windows, health, sketches
+ *     plan        (room) geometry, policy, races, regions
+ *     fuse        (room) what need not run twice, what runs after what
  *
  * Behind the declarations stand the functions, in the same order.  Most
  * programs need engine, and the upper half of ir for handlers; who brings a
@@ -219,6 +223,12 @@
     #endif
     #ifndef VYRE_NO_WATCH
         #define VYRE_NO_WATCH
+    #endif
+    #ifndef VYRE_NO_PLAN
+        #define VYRE_NO_PLAN
+    #endif
+    #ifndef VYRE_NO_FUSE
+        #define VYRE_NO_FUSE
     #endif
 #endif
 
@@ -427,6 +437,13 @@ VYI_EXTERN_C_BEGIN
     X(E_VK_CALL,            -218, "a Vulkan call failed")                                          \
     X(E_VK_TIMEOUT,         -219, "the Vulkan device did not answer in time")                      \
     X(E_VK_NAME,            -220, "no Vulkan device has this index or name")                       \
+    /* plan, fuse: -230 .. -239 */                                                                 \
+    X(E_LIMIT_X,            -230, "a workgroup may have no lane on this device")                   \
+    X(E_LIMIT_GROUPS,       -231, "a launch may have no workgroup on this device")                 \
+    X(E_LIMIT_INVOCATIONS,  -232, "a workgroup may have no invocation on this device")             \
+    X(E_BUDGET,             -233, "more memory is needed than the budget allows")                  \
+    X(E_REGION_RECORD,      -234, "a region's records do not fit its words")                       \
+    X(E_REGION_OFFSET,      -235, "a region's end exceeds 32 bits")                                \
     /* watch: -255 .. -259 */                                                                      \
     X(E_SKETCH_DIM,         -255, "a sketch needs a row and a counter at least")                   \
     X(E_SKETCH_SHAPE,       -256, "two sketches differ in depth or width")
@@ -1147,7 +1164,7 @@ VYI_EXTERN_C_END
 
 #endif
 /* ==========================================================================
- * plan: geometry and priority partitions
+ * plan: priority partitions, requeue accounting
  *
  * Public.  Pure arithmetic; nothing is allocated.
  *
@@ -1986,6 +2003,11 @@ typedef struct vyre_probe {
     char     text[160];       /* the verdict in a line */
 } vyre_probe;
 
+/* What a device allows of a launch in one dimension. */
+typedef struct vyre_limits {
+    uint32_t max_workgroup_size, max_groups, max_invocations;
+} vyre_limits;
+
 typedef struct vyre_info {
     vyre_backend backend;
     vyre_mode    mode;            /* PERSISTENT or PASSES, what vyre_start gives */
@@ -2297,6 +2319,325 @@ VYRE_API vyre_status vyre_watch_sketch(const void *control, size_t control_size,
 VYI_EXTERN_C_END
 
 #endif /* VYRE_NO_WATCH */
+#endif
+/* ==========================================================================
+ * plan: how large a handle should be, and what to keep when a trial was timed
+ *
+ * Public, a room: VYRE_NO_PLAN leaves it out.  Pure arithmetic: nothing is
+ * allocated, no clock is read.
+ *
+ *  - vyre_geometry_*   the original's arithmetic, number for number, for a
+ *                      program of its that shares a ring with one of ours
+ *  - vyre_policy_*     the original's launch recommendation, likewise
+ *  - vyre_race_*       two variants, their timings, and a verdict that counts
+ *                      what the new one cost to make
+ *  - vyre_regions_*    several arrays in one buffer, with checked offsets
+ * ======================================================================= */
+#ifndef VYI_ROOM_PLAN_H
+#define VYI_ROOM_PLAN_H
+
+
+#ifndef VYRE_NO_PLAN
+
+VYI_EXTERN_C_BEGIN
+
+/* --- geometry ------------------------------------------------------------ */
+
+/* Workers of the original's default configuration. */
+#define VYRE_WORKERS 64u
+
+/* A launch of the original.  `slots` is a multiple of `workgroup_size`; slots /
+ * workgroup_size groups would cover the ring, `groups` are launched.  Its
+ * kernels leave the rest of the ring; ours stride over it. */
+typedef struct vyre_geometry {
+    uint32_t workgroup_size, slots, groups;
+} vyre_geometry;
+
+/* All of these saturate, as the original does: 4294967295 slots in groups of 256
+ * become 4294967040.  0 reads as 1 for a width and for workers. */
+VYRE_API uint32_t vyre_geometry_width(uint32_t workers, uint32_t max_width);
+VYRE_API uint32_t vyre_geometry_slots(uint32_t slots, uint32_t width);
+VYRE_API uint32_t vyre_geometry_groups(uint32_t workers, uint32_t queue, uint32_t width);
+VYRE_API uint32_t vyre_geometry_workers(uint32_t max_groups, uint32_t max_invocations);
+VYRE_API void     vyre_geometry_make(uint32_t slots, uint32_t workers, uint32_t max_width,
+                                     vyre_geometry *out);
+/* VYRE_E_OVF: the items do not fit 32 bits, or the padded slots are fewer. */
+VYRE_API vyre_status vyre_geometry_items(uint64_t items, uint32_t workers, uint32_t max_width,
+                                         vyre_geometry *out, vyre_error *err);
+/* `workers` 0: as many as the limits suggest.  VYRE_E_LIMIT_X, _GROUPS or
+ * _INVOCATIONS, in this order, for the first limit that is 0.  `worker_groups`
+ * may be NULL. */
+VYRE_API vyre_status vyre_geometry_plan(uint32_t queue, uint32_t workers,
+                                        const vyre_limits *limits, uint32_t *worker_groups,
+                                        vyre_geometry *out, vyre_error *err);
+
+/* --- policy -------------------------------------------------------------- */
+
+/* The labels of the original.  Nothing here acts on them. */
+typedef enum vyre_topology {
+    VYRE_TOPOLOGY_EMPTY = 0,
+    VYRE_TOPOLOGY_SPARSE = 1,
+    VYRE_TOPOLOGY_HYBRID = 2,
+    VYRE_TOPOLOGY_DENSE = 3,
+    VYRE_TOPOLOGY_FUSED = 4,
+    VYRE_TOPOLOGY_MEMORY = 5
+} vyre_topology;
+
+typedef enum vyre_pressure {
+    VYRE_PRESSURE_EMPTY = 0,
+    VYRE_PRESSURE_LIGHT = 1,
+    VYRE_PRESSURE_BALANCED = 2,
+    VYRE_PRESSURE_SATURATED = 3
+} vyre_pressure;
+
+/* Thresholds; 0 is the standard value that stands beside each.  Shares are in
+ * basis points, 10000 = all. */
+typedef struct vyre_policy {
+    uint32_t min_hits;     /* 1024: least result capacity */
+    uint32_t hit_factor;   /* 2: result capacity for each expected hit, if memory is not short */
+    uint32_t waves;        /* 4: that many full launches that wait are SATURATED */
+    uint32_t hot_opcodes;  /* 8 */
+    uint32_t hot_windows;  /* 4 */
+    uint32_t jit_queue;    /* 4096: works from which a payload of its own pays */
+    uint32_t age;          /* 32: from which waiting work is promoted */
+    uint16_t sparse_bps;   /* 500 */
+    uint16_t dense_bps;    /* 4000 */
+    uint16_t memory_bps;   /* 8500; 10000 at most */
+    uint32_t fusion_edges; /* 65536 */
+    uint32_t hit_bytes;    /* 16: scratch for each hit */
+} vyre_policy;
+
+typedef struct vyre_policy_request {
+    uint32_t queue;         /* works that wait */
+    uint32_t worker_groups; /* 0 = as many as the limits suggest */
+    uint32_t max_workgroup_size, max_groups, max_invocations;
+    uint32_t hit_capacity;  /* 0 = from hits_per_item */
+    uint32_t hits_per_item; /* 0 = 1 */
+    uint32_t hot_opcodes, hot_windows;
+    uint64_t requeues;
+    uint32_t max_age;
+    uint32_t nodes, edges;
+    uint16_t density_bps;   /* 0 = queue / nodes; values beyond 10000 are taken as they are */
+    uint16_t memory_bps;    /* 0 = resident_bytes / budget_bytes; likewise */
+    uint64_t resident_bytes;
+    uint64_t budget_bytes;  /* 0 = none */
+} vyre_policy_request;
+
+typedef struct vyre_policy_advice {
+    vyre_geometry geometry;
+    uint32_t      worker_groups, hit_capacity;
+    vyre_pressure pressure;
+    bool          jit; /* else the interpreter of opcodes */
+    vyre_topology topology;
+    bool          hot_opcodes, hot_windows, aging;
+    uint64_t      peak_bytes, budget_bytes;
+} vyre_policy_advice;
+
+/* The original's recommendation, step for step.  `policy` NULL: the standard;
+ * `previous` NULL: no hysteresis.  VYRE_E_BUDGET when the peak exceeds the
+ * budget (err->at is the peak), VYRE_E_COUNTER_OVF when a number does not fit,
+ * VYRE_E_LIMIT_* as vyre_geometry_plan. */
+VYRE_API vyre_status vyre_policy_advise(const vyre_policy *policy,
+                                        const vyre_policy_request *request,
+                                        const vyre_topology *previous, vyre_policy_advice *out,
+                                        vyre_error *err);
+VYRE_API const char *vyre_topology_name(vyre_topology topology);
+VYRE_API const char *vyre_pressure_name(vyre_pressure pressure);
+
+/* --- race ---------------------------------------------------------------- */
+
+/* Whether a trial is worth having.  All zero is ready; the caller takes the
+ * times, the two sides need not be paired.
+ *
+ *     vyre_race race;
+ *     memset(&race, 0, sizeof race);
+ *     vyre_race_cost(&race, compile_ns);
+ *     ... vyre_race_base(&race, ns) or vyre_race_trial(&race, ns), as it ran ...
+ *     if (vyre_race_verdict(&race, NULL, NULL) == VYRE_RACE_ADOPT)
+ */
+typedef enum vyre_verdict {
+    VYRE_RACE_GO_ON = 0,
+    VYRE_RACE_ADOPT = 1,
+    VYRE_RACE_REJECT = 2
+} vyre_verdict;
+
+typedef struct vyre_race {
+    uint64_t base_total[2], trial_total[2]; /* low, high: 128 bits */
+    uint32_t base_count, trial_count;
+    uint64_t cost_ns;
+    uint32_t least;    /* samples of each side before a verdict; 0 = 8 */
+    uint32_t gain_bps; /* that the trial must save; 0 = 1500 */
+} vyre_race;
+
+/* One timing of what is in use, and of the trial.  At 2^32 - 1 samples total and
+ * count of that side are halved first, so that the mean goes on moving. */
+VYRE_API void vyre_race_base(vyre_race *r, uint64_t ns);
+VYRE_API void vyre_race_trial(vyre_race *r, uint64_t ns);
+/* What the trial cost to make, once or again; saturates. */
+VYRE_API void vyre_race_cost(vyre_race *r, uint64_t ns);
+/* The cost is spread over the trial's samples.  REJECT: with it the trial is no
+ * faster; ADOPT: it saves gain_bps; GO_ON: neither, or too few samples.  The
+ * means are the plain ones; either may be NULL. */
+VYRE_API vyre_verdict vyre_race_verdict(const vyre_race *r, uint64_t *base_mean,
+                                        uint64_t *trial_mean);
+
+/* --- regions ------------------------------------------------------------- */
+
+/* A part of a buffer; everything in words of 32 bits. */
+typedef struct vyre_region {
+    uint32_t id, offset, words;
+    uint32_t record_words, capacity; /* records, and how many */
+} vyre_region;
+
+typedef struct vyre_region_spec {
+    uint32_t id;
+    uint32_t words; /* 0 = record_words * capacity; may be larger */
+    uint32_t record_words, capacity;
+    uint32_t align; /* of the offset, a power of two; 0 = 1 */
+} vyre_region_spec;
+
+/* One behind the other, in order.  VYRE_E_REGION_RECORD: the records do not fit
+ * their words, or 32 bits; VYRE_E_REGION_OFFSET: the region's end does not fit 32
+ * bits; VYRE_E_ARGUMENT: an id that was given before, or an align that is no
+ * power of two.  err->at is the index.  `total_words` may be NULL; times 4 it is
+ * a buffer's size. */
+VYRE_API vyre_status vyre_regions_make(const vyre_region_spec *specs, uint32_t count,
+                                       vyre_region *out, uint32_t *total_words, vyre_error *err);
+VYRE_API vyre_status vyre_region_find(const vyre_region *regions, uint32_t count, uint32_t id,
+                                      vyre_region *out, vyre_error *err);
+/* In a program: the index of a record's word in the region's buffer, a u32.  A
+ * record or a word that the region does not have gives 0xFFFFFFFF, which lies
+ * beyond every buffer: a load there gives 0, a store does nothing. */
+VYRE_API vyre_value vyre_emit_region_word(vyre_program *p, const vyre_region *r,
+                                          vyre_value record, uint32_t word);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_PLAN */
+
+#endif
+/* ==========================================================================
+ * fuse: what need not run twice, what runs after what, what runs side by side
+ *
+ * Public, a room: VYRE_NO_FUSE leaves it out.  A running kernel saves no
+ * launches by fusing works.  What is left of the idea: a work that was given
+ * twice runs once (fold), works that depend on each other run in as few waves
+ * as that takes, and neighbouring lanes run the same opcode (group).
+ *
+ * Arrays that a function needs come from the allocator that it is given, NULL =
+ * malloc, and are gone when it returns.
+ * ======================================================================= */
+#ifndef VYI_FUSE_H
+#define VYI_FUSE_H
+
+
+#ifndef VYRE_NO_FUSE
+
+VYI_EXTERN_C_BEGIN
+
+/* --- a set without conflicts --------------------------------------------- */
+
+typedef struct vyre_select_desc {
+    uint32_t        count;
+    const double   *costs;     /* the smaller is taken first, IEEE total order; NULL: all equal */
+    const uint32_t *conflicts; /* count * count, row by row: i and j are not taken together if
+                                  either entry is not 0; NULL: none */
+    const bool     *dead;      /* not taken, in conflict with nobody; NULL: none */
+    vyre_allocator  allocator;
+} vyre_select_desc;
+
+/* Takes one after the other, in the order of cost, number of conflicts, index,
+ * what is in conflict with nothing taken before.  `keep` gets `count` words, 0 or
+ * 1; `kept` their sum, and may be NULL. */
+VYRE_API vyre_status vyre_select(const vyre_select_desc *desc, uint32_t *keep, uint32_t *kept,
+                                 vyre_error *err);
+
+/* --- works --------------------------------------------------------------- */
+
+/* What running an opcode means.  A resource is a number; bit i of a mask says
+ * that args[i] is the number of one that is read, or written.  An argument
+ * beyond arg_count is 0. */
+typedef struct vyre_op_traits {
+    uint32_t opcode;
+    bool     repeatable;    /* once is as good as twice */
+    uint16_t reads, writes; /* bits 0..11 */
+} vyre_op_traits;
+
+typedef struct vyre_duplicate {
+    uint32_t first, index;
+} vyre_duplicate;
+
+/* Which works need not run.  Work j is folded into i, i < j, if both are equal
+ * (opcode, tenant, priority, arguments), their opcode is repeatable, they write
+ * nothing that they read, and no work between them that runs writes what they
+ * touch or reads what they write.  A work whose opcode has no traits writes
+ * everything.  i is then the first of its kind since the last such hazard, and
+ * runs.
+ *
+ * stands_for[j] = i, or j for a work that runs; `pairs`, which may be NULL, gets
+ * one entry for each folded work, in order; pair_count, which may be NULL, their
+ * number.  VYRE_E_SPACE: `capacity` is less than err->at. */
+VYRE_API vyre_status vyre_works_fold(const vyre_work *works, uint32_t count,
+                                     const vyre_op_traits *traits, uint32_t trait_count,
+                                     uint32_t *stands_for, vyre_duplicate *pairs,
+                                     uint32_t capacity, uint32_t *pair_count,
+                                     const vyre_allocator *allocator, vyre_error *err);
+
+/* `order` gets the indexes 0 .. count - 1 so that equal opcodes stand together:
+ * opcodes in the order in which they first occur, works of one as they were. */
+VYRE_API vyre_status vyre_works_group(const vyre_work *works, uint32_t count, uint32_t *order,
+                                      const vyre_allocator *allocator, vyre_error *err);
+
+/* --- arms: lists of works that belong together ---------------------------- */
+
+typedef struct vyre_arm {
+    const vyre_work *works;
+    uint32_t         count;
+} vyre_arm;
+
+typedef struct vyre_redundant {
+    uint32_t owner, arm, index; /* the arm that had it first; where it is again */
+} vyre_redundant;
+
+/* Works that an earlier arm has, too, arm by arm.  `exact`: they are equal;
+ * otherwise opcode and the first two arguments are.  It says nothing of what lies
+ * between the two: vyre_works_fold does.  `found` is their number, and may be
+ * NULL; VYRE_E_SPACE: `capacity` is less than err->at. */
+VYRE_API vyre_status vyre_arms_redundant(const vyre_arm *arms, uint32_t count, bool exact,
+                                         vyre_redundant *out, uint32_t capacity, uint32_t *found,
+                                         const vyre_allocator *allocator, vyre_error *err);
+
+/* With how many equal works all arms begin; 0 for no arms. */
+VYRE_API uint32_t vyre_arms_prologue(const vyre_arm *arms, uint32_t count);
+
+/* --- waves ---------------------------------------------------------------- */
+
+/* The resources that a work reads and writes; a number may occur twice. */
+typedef struct vyre_work_access {
+    const uint32_t *reads, *writes;
+    uint32_t        read_count, write_count;
+} vyre_work_access;
+
+typedef struct vyre_wave_why {
+    uint32_t earlier; /* the latest work of the wave before that is in conflict */
+    uint32_t reason;  /* 1 both write, 2 read after write, 3 write after read; 0: none */
+} vyre_wave_why;
+
+/* In which wave each work may run, if a wave begins when the one before it has
+ * ended.  wave[i] is one more than that of the last wave with an earlier work in
+ * conflict with i, or 0.  `contiguous`: waves are stretches of the array; a new
+ * one begins at a work that is in conflict with any work of the stretch before
+ * it, and only such works have a reason.
+ *
+ * `why` and `wave_count` may be NULL. */
+VYRE_API vyre_status vyre_waves(const vyre_work_access *accesses, uint32_t count, bool contiguous,
+                                uint32_t *wave, vyre_wave_why *why, uint32_t *wave_count,
+                                const vyre_allocator *allocator, vyre_error *err);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_FUSE */
+
 #endif
 
 #endif /* VYRE_H */
@@ -25516,6 +25857,1482 @@ VYRE_API void vyre_sketch_clear(vyre_sketch *s)
 }
 
 #endif /* VYRE_NO_WATCH */
+/* ==========================================================================
+ * plan: the original's geometry
+ * ======================================================================= */
+/* ==========================================================================
+ * plan: what the fragments of the room share
+ *
+ * Private.
+ * ======================================================================= */
+#ifndef VYI_ROOM_PLAN_IMPL_H
+#define VYI_ROOM_PLAN_IMPL_H
+
+
+#ifndef VYRE_NO_PLAN
+
+VYI_EXTERN_C_BEGIN
+
+/* `what` is NULL. */
+static inline vyre_status vyi_plan_argument(const char *what, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass the address of a variable of yours.",
+                    "%s is NULL", what);
+}
+
+/* a * m >= b * n, as if in 96 bits. */
+static inline bool vyi_scaled_at_least(uint64_t a, uint32_t m, uint64_t b, uint32_t n)
+{
+    const uint64_t a_low = (a & UINT32_MAX) * m, a_high = (a >> 32) * m + (a_low >> 32);
+    const uint64_t b_low = (b & UINT32_MAX) * n, b_high = (b >> 32) * n + (b_low >> 32);
+    if (a_high != b_high)
+        return a_high > b_high;
+    return (a_low & UINT32_MAX) >= (b_low & UINT32_MAX);
+}
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_PLAN */
+
+#endif
+
+#ifndef VYRE_NO_PLAN
+
+#define VYI_GEOMETRY_MAX_GROUPS   1024u /* of a launch */
+#define VYI_GEOMETRY_OCCUPANCY     256u /* groups of the device for each worker group */
+#define VYI_GEOMETRY_POWERFUL     4096u /* invocations from which a device counts as large */
+#define VYI_GEOMETRY_LARGE_GROUPS   64u /* and gets at least so many worker groups */
+
+static uint32_t vyi_geometry_one(uint32_t value)
+{
+    return value ? value : 1;
+}
+
+/* Groups of `width` that hold `slots`, at least one; the sum saturates. */
+static uint32_t vyi_geometry_cover(uint32_t slots, uint32_t width)
+{
+    const uint32_t add = width - 1;
+    const uint32_t sum = slots > UINT32_MAX - add ? UINT32_MAX : slots + add;
+    return vyi_geometry_one(sum / width);
+}
+
+VYRE_API uint32_t vyre_geometry_width(uint32_t workers, uint32_t max_width)
+{
+    const uint32_t most = vyi_geometry_one(max_width);
+    const uint32_t wanted = vyi_geometry_one(workers);
+    return wanted < most ? wanted : most;
+}
+
+VYRE_API uint32_t vyre_geometry_slots(uint32_t slots, uint32_t width)
+{
+    const uint32_t unit = vyi_geometry_one(width);
+    const uint64_t padded = (uint64_t)vyi_geometry_cover(slots, unit) * unit;
+    return padded > UINT32_MAX ? UINT32_MAX : (uint32_t)padded;
+}
+
+VYRE_API uint32_t vyre_geometry_groups(uint32_t workers, uint32_t queue, uint32_t width)
+{
+    uint32_t groups = vyi_geometry_cover(queue, vyi_geometry_one(width));
+    if (groups > vyi_geometry_one(workers))
+        groups = vyi_geometry_one(workers);
+    return groups < VYI_GEOMETRY_MAX_GROUPS ? groups : VYI_GEOMETRY_MAX_GROUPS;
+}
+
+VYRE_API uint32_t vyre_geometry_workers(uint32_t max_groups, uint32_t max_invocations)
+{
+    const uint32_t least = max_invocations >= VYI_GEOMETRY_POWERFUL ? VYI_GEOMETRY_LARGE_GROUPS : 1;
+    uint32_t workers = max_groups / VYI_GEOMETRY_OCCUPANCY;
+    if (workers > VYI_GEOMETRY_MAX_GROUPS)
+        workers = VYI_GEOMETRY_MAX_GROUPS;
+    return workers > least ? workers : least;
+}
+
+VYRE_API void vyre_geometry_make(uint32_t slots, uint32_t workers, uint32_t max_width,
+                                 vyre_geometry *out)
+{
+    if (!out)
+        return;
+    out->workgroup_size = vyre_geometry_width(workers, max_width);
+    out->slots = vyre_geometry_slots(slots, out->workgroup_size);
+    out->groups = vyre_geometry_groups(workers, out->slots, out->workgroup_size);
+}
+
+VYRE_API vyre_status vyre_geometry_items(uint64_t items, uint32_t workers, uint32_t max_width,
+                                         vyre_geometry *out, vyre_error *err)
+{
+    vyre_geometry made = { 0, 0, 0 };
+    if (!out)
+        return vyi_plan_argument("the geometry", err);
+    if (items <= UINT32_MAX)
+        vyre_geometry_make((uint32_t)items, workers, max_width, &made);
+    if (items > UINT32_MAX || made.slots < items)
+        return vyi_fail(err, VYRE_E_OVF, items, "Split the items into several batches.",
+                        "%llu items do not fit the slots that 32 bits can count",
+                        (unsigned long long)items);
+    *out = made;
+    return VYRE_OK;
+}
+
+static vyre_status vyi_geometry_limit(vyre_status status, const char *name, vyre_error *err)
+{
+    return vyi_fail(err, status, 0, "Pass the device's limits, as vyre_info.limits has them.",
+                    "limits.%s is 0", name);
+}
+
+VYRE_API vyre_status vyre_geometry_plan(uint32_t queue, uint32_t workers,
+                                        const vyre_limits *limits, uint32_t *worker_groups,
+                                        vyre_geometry *out, vyre_error *err)
+{
+    if (!limits || !out)
+        return vyi_plan_argument(limits ? "the geometry" : "the limits", err);
+    if (limits->max_workgroup_size == 0)
+        return vyi_geometry_limit(VYRE_E_LIMIT_X, "max_workgroup_size", err);
+    if (limits->max_groups == 0)
+        return vyi_geometry_limit(VYRE_E_LIMIT_GROUPS, "max_groups", err);
+    if (limits->max_invocations == 0)
+        return vyi_geometry_limit(VYRE_E_LIMIT_INVOCATIONS, "max_invocations", err);
+
+    uint32_t groups = workers;
+    if (groups == 0)
+        groups = vyre_geometry_workers(limits->max_groups, limits->max_invocations);
+    if (groups > limits->max_groups)
+        groups = limits->max_groups;
+    vyre_geometry_make(vyi_geometry_one(queue), groups, limits->max_workgroup_size, out);
+    if (worker_groups)
+        *worker_groups = groups;
+    return VYRE_OK;
+}
+
+#endif /* VYRE_NO_PLAN */
+/* ==========================================================================
+ * plan: the original's launch recommendation
+ *
+ * Twelve steps in its order, which decides which error wins.  Later steps see
+ * the inferred request; only the geometry sees fewer workers.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_PLAN
+
+#define VYI_POLICY_ALL         10000u /* basis points */
+#define VYI_POLICY_HYSTERESIS    250u /* basis points to either side of a threshold */
+#define VYI_POLICY_SHED         2500u /* basis points of workers shed at the memory threshold */
+#define VYI_POLICY_LEAST_WORKERS  32u /* that a sparse queue keeps */
+
+/* X(field of vyre_policy, standard value) */
+#define VYI_POLICY_LIST(X)                                                                         \
+    X(min_hits, 1024)                                                                              \
+    X(hit_factor, 2)                                                                               \
+    X(waves, 4)                                                                                    \
+    X(hot_opcodes, 8)                                                                              \
+    X(hot_windows, 4)                                                                              \
+    X(jit_queue, 4096)                                                                             \
+    X(age, 32)                                                                                     \
+    X(sparse_bps, 500)                                                                             \
+    X(dense_bps, 4000)                                                                             \
+    X(memory_bps, 8500)                                                                            \
+    X(fusion_edges, 65536)                                                                         \
+    X(hit_bytes, 16)
+
+static vyre_policy vyi_policy_of(const vyre_policy *given)
+{
+    vyre_policy p;
+    memset(&p, 0, sizeof p);
+    if (given)
+        p = *given;
+#define VYI_POLICY_DEFAULT(field, standard)                                                        \
+    if (p.field == 0)                                                                              \
+        p.field = (standard);
+    VYI_POLICY_LIST(VYI_POLICY_DEFAULT)
+#undef VYI_POLICY_DEFAULT
+    return p;
+}
+
+/* part * 10000 / whole, at most 10000. */
+static uint16_t vyi_policy_share(uint64_t part, uint64_t whole)
+{
+    uint32_t low = 0, high = VYI_POLICY_ALL;
+    while (low < high) { /* the largest share with share * whole <= part * 10000 */
+        const uint32_t middle = (low + high + 1) / 2;
+        if (vyi_scaled_at_least(part, VYI_POLICY_ALL, whole, middle))
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return (uint16_t)low;
+}
+
+static void vyi_policy_infer(vyre_policy_request *r)
+{
+    if (r->density_bps == 0 && r->queue != 0 && r->nodes != 0) {
+        const uint16_t share = vyi_policy_share(r->queue, r->nodes);
+        r->density_bps = share ? share : 1;
+    }
+    if (r->memory_bps == 0 && r->budget_bytes != 0 && r->resident_bytes != 0)
+        r->memory_bps = vyi_policy_share(r->resident_bytes, r->budget_bytes);
+}
+
+/* Whether there is a graph whose edges pay for fusing, and something hot. */
+static bool vyi_policy_fusible(const vyre_policy *p, const vyre_policy_request *r)
+{
+    return r->edges >= p->fusion_edges &&
+           (r->hot_opcodes >= p->hot_opcodes || r->hot_windows >= p->hot_windows);
+}
+
+static vyre_topology vyi_policy_raw(const vyre_policy *p, const vyre_policy_request *r)
+{
+    if (r->queue == 0)
+        return VYRE_TOPOLOGY_EMPTY;
+    if (r->memory_bps >= p->memory_bps)
+        return VYRE_TOPOLOGY_MEMORY;
+    if (r->density_bps <= p->sparse_bps)
+        return VYRE_TOPOLOGY_SPARSE;
+    if (r->density_bps < p->dense_bps)
+        return VYRE_TOPOLOGY_HYBRID;
+    return r->nodes > 0 && vyi_policy_fusible(p, r) ? VYRE_TOPOLOGY_FUSED : VYRE_TOPOLOGY_DENSE;
+}
+
+static uint32_t vyi_policy_below(uint16_t bps)
+{
+    return bps > VYI_POLICY_HYSTERESIS ? bps - VYI_POLICY_HYSTERESIS : 0;
+}
+
+static uint32_t vyi_policy_above(uint16_t bps)
+{
+    const uint32_t sum = bps + VYI_POLICY_HYSTERESIS;
+    return sum < UINT16_MAX ? sum : UINT16_MAX;
+}
+
+/* What was before holds on for a while; first match wins. */
+static vyre_topology vyi_policy_stable(const vyre_policy *p, const vyre_policy_request *r,
+                                       vyre_topology raw, vyre_topology previous)
+{
+    const uint32_t density = r->density_bps;
+    const bool dense = raw == VYRE_TOPOLOGY_DENSE || raw == VYRE_TOPOLOGY_FUSED;
+    const bool still_dense = raw == VYRE_TOPOLOGY_HYBRID &&
+                             density >= vyi_policy_below(p->dense_bps);
+    bool keep = false;
+    if (raw == VYRE_TOPOLOGY_EMPTY || raw == VYRE_TOPOLOGY_MEMORY)
+        return raw;
+    if (previous == VYRE_TOPOLOGY_MEMORY)
+        keep = r->memory_bps >= vyi_policy_below(p->memory_bps);
+    else if (previous == VYRE_TOPOLOGY_SPARSE)
+        keep = density <= vyi_policy_above(p->sparse_bps);
+    else if (previous == VYRE_TOPOLOGY_HYBRID && raw == VYRE_TOPOLOGY_SPARSE)
+        keep = density >= vyi_policy_below(p->sparse_bps);
+    else if (previous == VYRE_TOPOLOGY_HYBRID && dense)
+        keep = density <= vyi_policy_above(p->dense_bps);
+    else if (previous == VYRE_TOPOLOGY_DENSE)
+        keep = still_dense;
+    else if (previous == VYRE_TOPOLOGY_FUSED)
+        keep = still_dense && vyi_policy_fusible(p, r);
+    return keep ? previous : raw;
+}
+
+/* Of `groups` workers those that stay: memory is short. */
+static uint32_t vyi_policy_shed_memory(const vyre_policy *p, uint16_t memory_bps, uint32_t groups)
+{
+    const uint32_t room = VYI_POLICY_ALL - p->memory_bps, span = room ? room : 1;
+    uint32_t over = memory_bps > p->memory_bps ? memory_bps - (uint32_t)p->memory_bps : 0;
+    if (over > span)
+        over = span;
+    const uint32_t shed = VYI_POLICY_SHED + over * VYI_POLICY_SHED / span;
+    const uint64_t kept = (uint64_t)groups * (VYI_POLICY_ALL - shed) / VYI_POLICY_ALL;
+    return kept ? (uint32_t)kept : 1;
+}
+
+/* And here: few nodes have work. */
+static uint32_t vyi_policy_shed_sparse(const vyre_policy *p, uint16_t density_bps, uint32_t groups)
+{
+    const uint32_t density = density_bps < p->sparse_bps ? density_bps : p->sparse_bps;
+    const uint32_t least = groups < VYI_POLICY_LEAST_WORKERS ? groups : VYI_POLICY_LEAST_WORKERS;
+    const uint64_t kept = (uint64_t)groups * density / p->sparse_bps;
+    return kept > least ? (uint32_t)kept : least;
+}
+
+static uint32_t vyi_policy_workers(const vyre_policy *p, const vyre_policy_request *r,
+                                   vyre_topology topology)
+{
+    if (r->worker_groups <= 1)
+        return r->worker_groups;
+    if (topology == VYRE_TOPOLOGY_MEMORY && r->memory_bps != 0)
+        return vyi_policy_shed_memory(p, r->memory_bps, r->worker_groups);
+    if (topology == VYRE_TOPOLOGY_SPARSE && r->nodes != 0 && r->density_bps != 0)
+        return vyi_policy_shed_sparse(p, r->density_bps, r->worker_groups);
+    return r->worker_groups;
+}
+
+static vyre_status vyi_policy_overflow(const char *what, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_COUNTER_OVF, 0, "Plan smaller batches, or lower the policy's "
+                    "factors.", "%s does not fit", what);
+}
+
+static vyre_status vyi_policy_pressure(const vyre_policy *p, const vyre_policy_request *r,
+                                       const vyre_geometry *g, vyre_pressure *out, vyre_error *err)
+{
+    uint64_t lanes = (uint64_t)g->groups * g->workgroup_size;
+    lanes = lanes ? lanes : 1;
+    *out = r->queue >= lanes ? VYRE_PRESSURE_BALANCED : VYRE_PRESSURE_LIGHT;
+    if (r->queue == 0)
+        *out = VYRE_PRESSURE_EMPTY;
+    else if (r->requeues > 0)
+        *out = VYRE_PRESSURE_SATURATED;
+    else if (lanes > UINT64_MAX / p->waves)
+        return vyi_policy_overflow("the number of lanes of all waves", err);
+    else if (r->queue >= lanes * p->waves)
+        *out = VYRE_PRESSURE_SATURATED;
+    return VYRE_OK;
+}
+
+static vyre_status vyi_policy_hits(const vyre_policy *p, const vyre_policy_request *r,
+                                   uint32_t *out, vyre_error *err)
+{
+    const uint32_t factor = r->memory_bps >= p->memory_bps ? 1 : p->hit_factor;
+    *out = r->hit_capacity;
+    if (r->hit_capacity)
+        return VYRE_OK;
+    uint64_t hits = (uint64_t)r->queue * (r->hits_per_item ? r->hits_per_item : 1);
+    hits = hits > UINT32_MAX ? hits : hits * factor;
+    if (hits > UINT32_MAX)
+        return vyi_policy_overflow("the result capacity", err);
+    *out = hits > p->min_hits ? (uint32_t)hits : p->min_hits;
+    return VYRE_OK;
+}
+
+static vyre_status vyi_policy_memory(const vyre_policy *p, const vyre_policy_request *r,
+                                     vyre_policy_advice *a, vyre_error *err)
+{
+    const uint64_t scratch = (uint64_t)a->hit_capacity * p->hit_bytes;
+    if (r->resident_bytes > UINT64_MAX - scratch)
+        return vyi_policy_overflow("the number of bytes", err);
+    a->peak_bytes = r->resident_bytes + scratch;
+    a->budget_bytes = r->budget_bytes;
+    if (r->budget_bytes != 0 && a->peak_bytes > r->budget_bytes)
+        return vyi_fail(err, VYRE_E_BUDGET, a->peak_bytes,
+                        "Split the batch, or lower hit_capacity or hits_per_item.",
+                        "%llu bytes are needed, %llu of them for %u results; the budget is %llu",
+                        (unsigned long long)a->peak_bytes, (unsigned long long)scratch,
+                        (unsigned)a->hit_capacity, (unsigned long long)r->budget_bytes);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_policy_fill(const vyre_policy *p, const vyre_policy_request *r,
+                                   const vyre_topology *previous, vyre_policy_advice *a,
+                                   vyre_error *err)
+{
+    vyre_limits limits;
+    limits.max_workgroup_size = r->max_workgroup_size;
+    limits.max_groups = r->max_groups;
+    limits.max_invocations = r->max_invocations;
+    a->hot_opcodes = r->hot_opcodes >= p->hot_opcodes;
+    a->hot_windows = r->hot_windows >= p->hot_windows;
+    a->topology = vyi_policy_raw(p, r);
+    if (previous)
+        a->topology = vyi_policy_stable(p, r, a->topology, *previous);
+    const uint32_t workers = vyi_policy_workers(p, r, a->topology);
+    vyre_status status = vyre_geometry_plan(r->queue, workers, &limits, &a->worker_groups,
+                                            &a->geometry, err);
+    if (status == VYRE_OK)
+        status = vyi_policy_pressure(p, r, &a->geometry, &a->pressure, err);
+    if (status == VYRE_OK)
+        status = vyi_policy_hits(p, r, &a->hit_capacity, err);
+    if (status == VYRE_OK)
+        status = vyi_policy_memory(p, r, a, err);
+    a->jit = r->queue >= p->jit_queue || a->hot_opcodes || a->hot_windows ||
+             a->topology == VYRE_TOPOLOGY_FUSED;
+    a->aging = r->requeues > 0 || r->max_age >= p->age;
+    return status;
+}
+
+VYRE_API vyre_status vyre_policy_advise(const vyre_policy *policy,
+                                        const vyre_policy_request *request,
+                                        const vyre_topology *previous, vyre_policy_advice *out,
+                                        vyre_error *err)
+{
+    if (!request || !out)
+        return vyi_plan_argument(request ? "the advice" : "the request", err);
+    const vyre_policy p = vyi_policy_of(policy);
+    if (p.memory_bps > VYI_POLICY_ALL)
+        return vyi_fail(err, VYRE_E_ARGUMENT, p.memory_bps, "Pass basis points, 10000 at most.",
+                        "memory_bps of the policy is %u", (unsigned)p.memory_bps);
+    vyre_policy_request inferred = *request;
+    vyre_policy_advice advice;
+    memset(&advice, 0, sizeof advice);
+    vyi_policy_infer(&inferred);
+    const vyre_status status = vyi_policy_fill(&p, &inferred, previous, &advice, err);
+    if (status == VYRE_OK)
+        *out = advice;
+    return status;
+}
+
+VYRE_API const char *vyre_topology_name(vyre_topology topology)
+{
+    static const char *const names[] = { "EMPTY", "SPARSE", "HYBRID", "DENSE", "FUSED", "MEMORY" };
+    return (uint32_t)topology <= VYRE_TOPOLOGY_MEMORY ? names[topology] : "UNKNOWN";
+}
+
+VYRE_API const char *vyre_pressure_name(vyre_pressure pressure)
+{
+    static const char *const names[] = { "EMPTY", "LIGHT", "BALANCED", "SATURATED" };
+    return (uint32_t)pressure <= VYRE_PRESSURE_SATURATED ? names[pressure] : "UNKNOWN";
+}
+
+#endif /* VYRE_NO_PLAN */
+/* ==========================================================================
+ * plan: two variants and a verdict
+ * ======================================================================= */
+
+#ifndef VYRE_NO_PLAN
+
+#define VYI_RACE_LEAST       8u
+#define VYI_RACE_GAIN_BPS 1500u
+#define VYI_BPS          10000u
+
+static void vyi_race_add(uint64_t total[2], uint32_t *count, uint64_t ns)
+{
+    if (*count == UINT32_MAX) {
+        total[0] = total[0] >> 1 | total[1] << 63;
+        total[1] >>= 1;
+        *count /= 2;
+    }
+    total[0] += ns;
+    total[1] += total[0] < ns;
+    ++*count;
+}
+
+/* Long division in digits of 32 bits; the mean of numbers of 64 bits fits 64. */
+static uint64_t vyi_race_mean(const uint64_t total[2], uint32_t count)
+{
+    if (count == 0)
+        return 0;
+    uint64_t rest = total[1] % count;
+    const uint64_t high = rest << 32 | total[0] >> 32;
+    rest = high % count;
+    const uint64_t low = rest << 32 | (total[0] & UINT32_MAX);
+    return (high / count) << 32 | low / count;
+}
+
+VYRE_API void vyre_race_base(vyre_race *r, uint64_t ns)
+{
+    if (r)
+        vyi_race_add(r->base_total, &r->base_count, ns);
+}
+
+VYRE_API void vyre_race_trial(vyre_race *r, uint64_t ns)
+{
+    if (r)
+        vyi_race_add(r->trial_total, &r->trial_count, ns);
+}
+
+VYRE_API void vyre_race_cost(vyre_race *r, uint64_t ns)
+{
+    if (r)
+        r->cost_ns = ns > UINT64_MAX - r->cost_ns ? UINT64_MAX : r->cost_ns + ns;
+}
+
+static vyre_verdict vyi_race_decide(const vyre_race *r, uint64_t base, uint64_t trial)
+{
+    const uint32_t least = r->least ? r->least : VYI_RACE_LEAST;
+    const uint32_t gain = r->gain_bps ? r->gain_bps : VYI_RACE_GAIN_BPS;
+    if (r->base_count < least || r->trial_count < least || base == 0)
+        return VYRE_RACE_GO_ON;
+
+    const uint64_t share = r->cost_ns / r->trial_count;
+    if (trial >= base || share >= base - trial)
+        return VYRE_RACE_REJECT;
+    const uint64_t saved = base - trial - share;
+    return vyi_scaled_at_least(saved, VYI_BPS, base, gain) ? VYRE_RACE_ADOPT : VYRE_RACE_GO_ON;
+}
+
+VYRE_API vyre_verdict vyre_race_verdict(const vyre_race *r, uint64_t *base_mean,
+                                        uint64_t *trial_mean)
+{
+    if (!r)
+        return VYRE_RACE_GO_ON;
+    const uint64_t base = vyi_race_mean(r->base_total, r->base_count);
+    const uint64_t trial = vyi_race_mean(r->trial_total, r->trial_count);
+    if (base_mean)
+        *base_mean = base;
+    if (trial_mean)
+        *trial_mean = trial;
+    return vyi_race_decide(r, base, trial);
+}
+
+#endif /* VYRE_NO_PLAN */
+/* ==========================================================================
+ * plan: regions of a buffer
+ * ======================================================================= */
+
+#ifndef VYRE_NO_PLAN
+
+#define VYI_REGION_NOWHERE 0xffffffffu /* an index beyond every buffer */
+
+static vyre_status vyi_regions_argument(uint32_t index, const char *what, uint32_t number,
+                                        vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_ARGUMENT, index,
+                    "Give each region an id of its own, and an align of 0, 1, 2, 4, 8 ...",
+                    "region %u: %s %u", (unsigned)index, what, (unsigned)number);
+}
+
+/* The words of region `index`, which begins where the one before it ends. */
+static vyre_status vyi_region_place(const vyre_region_spec *spec, uint32_t index, uint32_t end,
+                                    vyre_region *out, vyre_error *err)
+{
+    const uint64_t records = (uint64_t)spec->record_words * spec->capacity;
+    const uint32_t align = spec->align ? spec->align : 1;
+    if (align & (align - 1))
+        return vyi_regions_argument(index, "no power of two is its align,", align, err);
+    if (records > (spec->words ? spec->words : UINT32_MAX))
+        return vyi_fail(err, VYRE_E_REGION_RECORD, index,
+                        "Lower record_words or capacity, or raise words.",
+                        "region %u has %u records of %u words, more than its %u", (unsigned)index,
+                        (unsigned)spec->capacity, (unsigned)spec->record_words,
+                        (unsigned)(spec->words ? spec->words : UINT32_MAX));
+
+    const uint64_t offset = ((uint64_t)end + align - 1) & ~(uint64_t)(align - 1);
+    const uint64_t words = spec->words ? spec->words : records;
+    if (offset + words > UINT32_MAX)
+        return vyi_fail(err, VYRE_E_REGION_OFFSET, index, "Use several buffers.",
+                        "region %u begins at word %llu and ends beyond 32 bits, %llu words later",
+                        (unsigned)index, (unsigned long long)offset, (unsigned long long)words);
+    out->id = spec->id;
+    out->offset = (uint32_t)offset;
+    out->words = (uint32_t)words;
+    out->record_words = spec->record_words;
+    out->capacity = spec->capacity;
+    return VYRE_OK;
+}
+
+static bool vyi_regions_repeat(const vyre_region_spec *specs, uint32_t index)
+{
+    for (uint32_t i = 0; i < index; i++) {
+        if (specs[i].id == specs[index].id)
+            return true;
+    }
+    return false;
+}
+
+/* Places all of them, into `out` if it is not NULL. */
+static vyre_status vyi_regions_pass(const vyre_region_spec *specs, uint32_t count,
+                                    vyre_region *out, uint32_t *total, vyre_error *err)
+{
+    uint32_t end = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        vyre_region region;
+        if (!out && vyi_regions_repeat(specs, i))
+            return vyi_regions_argument(i, "an earlier region has its id,", specs[i].id, err);
+        const vyre_status status = vyi_region_place(&specs[i], i, end, &region, err);
+        if (status < 0)
+            return status;
+        end = region.offset + region.words;
+        if (out)
+            out[i] = region;
+    }
+    *total = end;
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_regions_make(const vyre_region_spec *specs, uint32_t count,
+                                       vyre_region *out, uint32_t *total_words, vyre_error *err)
+{
+    uint32_t total = 0;
+    if (count && (!specs || !out))
+        return vyi_plan_argument(specs ? "the array of regions" : "the array of specs", err);
+    vyre_status status = vyi_regions_pass(specs, count, NULL, &total, err);
+    if (status < 0)
+        return status;
+    status = vyi_regions_pass(specs, count, out, &total, err);
+    VYRE_ASSERT(status == VYRE_OK);
+    if (total_words)
+        *total_words = total;
+    return status;
+}
+
+VYRE_API vyre_status vyre_region_find(const vyre_region *regions, uint32_t count, uint32_t id,
+                                      vyre_region *out, vyre_error *err)
+{
+    if (!out || (count && !regions))
+        return vyi_plan_argument(out ? "the array of regions" : "the region", err);
+    for (uint32_t i = 0; i < count; i++) {
+        if (regions[i].id == id) {
+            *out = regions[i];
+            return VYRE_OK;
+        }
+    }
+    return vyi_fail(err, VYRE_E_ARGUMENT, id, "Pass the id of one of the regions.",
+                    "none of the %u regions has the id %u", (unsigned)count, (unsigned)id);
+}
+
+VYRE_API vyre_value vyre_emit_region_word(vyre_program *p, const vyre_region *r,
+                                          vyre_value record, uint32_t word)
+{
+    /* Not as a literal: a program that indexes a buffer with one is refused. */
+    const vyre_value nowhere = vyre_ir_not(p, vyre_ir_u32(p, ~VYI_REGION_NOWHERE));
+    if (!r || word >= r->record_words)
+        return nowhere;
+    const vyre_value capacity = vyre_ir_u32(p, r->capacity);
+    const vyre_value inside = vyre_ir_lt(p, record, capacity);
+    const vyre_value size = vyre_ir_u32(p, r->record_words);
+    const vyre_value first = vyre_ir_u32(p, r->offset + word);
+    const vyre_value start = vyre_ir_mul(p, record, size);
+    return vyre_ir_select(p, inside, vyre_ir_add(p, first, start), nowhere);
+}
+
+#endif /* VYRE_NO_PLAN */
+/* ==========================================================================
+ * fuse: sets of numbers, of works, and of resources
+ * ======================================================================= */
+/* ==========================================================================
+ * fuse: sets of numbers, of works, and of resources
+ *
+ * Private.  All of them live in an arena that the caller frees as a whole.
+ * ======================================================================= */
+#ifndef VYI_FUSE_IMPL_H
+#define VYI_FUSE_IMPL_H
+
+
+#ifndef VYRE_NO_FUSE
+
+VYI_EXTERN_C_BEGIN
+
+VYI_API vyi_arena vyi_fuse_arena(const vyre_allocator *allocator);
+
+/* `count` zeroed elements, at least one. */
+VYI_API vyre_status vyi_fuse_alloc(vyi_arena *arena, uint64_t count, size_t element, void **out,
+                                   vyre_error *err);
+
+/* A hash table of indexes; what they stand for lies in an array of the caller's.
+ * A cell holds an index plus 1, 0 is free. */
+typedef struct vyi_set {
+    uint32_t *cells;
+    size_t    mask;
+} vyi_set;
+
+/* Whether entry `index` has the key that is looked for. */
+typedef bool vyi_set_same(const void *user, uint32_t index);
+
+/* Room for `keys` keys. */
+VYI_API vyre_status vyi_set_make(vyi_set *set, vyi_arena *arena, uint64_t keys, vyre_error *err);
+/* The key's cell, or the free one where it belongs. */
+VYI_API uint32_t *vyi_set_find(const vyi_set *set, uint64_t hash, vyi_set_same *same,
+                               const void *user);
+
+static inline uint64_t vyi_fuse_mix(uint64_t hash, uint32_t word)
+{
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+    return hash ^ hash >> 32;
+}
+
+/* Who touched a resource last: an index plus 1, 0 is nobody. */
+typedef struct vyi_resource {
+    uint32_t id, writer, reader;
+} vyi_resource;
+
+typedef struct vyi_resources {
+    vyi_set       set;
+    vyi_resource *items;
+    uint32_t      count;
+} vyi_resources;
+
+/* Room for `most` resources. */
+VYI_API vyre_status vyi_resources_make(vyi_resources *r, vyi_arena *arena, uint64_t most,
+                                       vyre_error *err);
+/* The resource, which nobody has touched if it is new. */
+VYI_API vyi_resource *vyi_resources_get(vyi_resources *r, uint32_t id);
+
+/* An argument as the device reads it. */
+static inline uint32_t vyi_work_arg(const vyre_work *work, uint32_t index)
+{
+    return index < work->arg_count ? work->args[index] : 0;
+}
+
+VYI_API bool     vyi_work_same(const vyre_work *a, const vyre_work *b);
+VYI_API uint64_t vyi_work_hash(const vyre_work *work);
+
+VYI_API vyre_status vyi_fuse_null(const char *what, vyre_error *err);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_FUSE */
+
+#endif
+
+#ifndef VYRE_NO_FUSE
+
+VYI_API vyre_status vyi_fuse_null(const char *what, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an array with as many elements as the count "
+                    "says.", "%s is NULL", what);
+}
+
+VYI_API vyi_arena vyi_fuse_arena(const vyre_allocator *allocator)
+{
+    vyi_arena arena;
+    memset(&arena, 0, sizeof arena);
+    if (allocator)
+        arena.allocator = *allocator;
+    return arena;
+}
+
+VYI_API vyre_status vyi_fuse_alloc(vyi_arena *arena, uint64_t count, size_t element, void **out,
+                                   vyre_error *err)
+{
+    size_t size = SIZE_MAX;
+    count = count ? count : 1;
+    if (count <= SIZE_MAX && vyi_size_mul((size_t)count, element, &size))
+        *out = vyi_arena_alloc(arena, size);
+    else
+        *out = NULL;
+    return *out ? VYRE_OK : vyi_fail_nomem(err, size);
+}
+
+/* At most half of the cells are in use, so that a search is short, and ends. */
+VYI_API vyre_status vyi_set_make(vyi_set *set, vyi_arena *arena, uint64_t keys, vyre_error *err)
+{
+    uint64_t cells = 16;
+    void *memory = NULL;
+    if (keys >= UINT32_MAX)
+        return vyi_fail(err, VYRE_E_OVF, keys, "Pass fewer works at a time.",
+                        "%llu keys are more than a table of 32-bit indexes holds",
+                        (unsigned long long)keys);
+    while (cells < 2 * keys)
+        cells *= 2;
+    const vyre_status status = vyi_fuse_alloc(arena, cells, sizeof *set->cells, &memory, err);
+    set->cells = (uint32_t *)memory;
+    set->mask = (size_t)(cells - 1);
+    return status;
+}
+
+VYI_API uint32_t *vyi_set_find(const vyi_set *set, uint64_t hash, vyi_set_same *same,
+                               const void *user)
+{
+    size_t at = (size_t)hash & set->mask;
+    while (set->cells[at] && !same(user, set->cells[at] - 1))
+        at = (at + 1) & set->mask;
+    return &set->cells[at];
+}
+
+/* --- resources ------------------------------------------------------------ */
+
+typedef struct vyi_resource_key {
+    const vyi_resource *items;
+    uint32_t            id;
+} vyi_resource_key;
+
+static bool vyi_resource_same(const void *user, uint32_t index)
+{
+    const vyi_resource_key *key = (const vyi_resource_key *)user;
+    return key->items[index].id == key->id;
+}
+
+VYI_API vyre_status vyi_resources_make(vyi_resources *r, vyi_arena *arena, uint64_t most,
+                                       vyre_error *err)
+{
+    void *memory = NULL;
+    vyre_status status = vyi_set_make(&r->set, arena, most, err);
+    if (status == VYRE_OK)
+        status = vyi_fuse_alloc(arena, most, sizeof *r->items, &memory, err);
+    r->items = (vyi_resource *)memory;
+    r->count = 0;
+    return status;
+}
+
+VYI_API vyi_resource *vyi_resources_get(vyi_resources *r, uint32_t id)
+{
+    const vyi_resource_key key = { r->items, id };
+    uint32_t *cell = vyi_set_find(&r->set, vyi_fuse_mix(0, id), vyi_resource_same, &key);
+    if (!*cell) {
+        r->items[r->count].id = id;
+        *cell = ++r->count;
+    }
+    return &r->items[*cell - 1];
+}
+
+/* --- works ---------------------------------------------------------------- */
+
+VYI_API bool vyi_work_same(const vyre_work *a, const vyre_work *b)
+{
+    return a->opcode == b->opcode && a->tenant == b->tenant && a->priority == b->priority &&
+           a->arg_count == b->arg_count &&
+           memcmp(a->args, b->args, a->arg_count * sizeof *a->args) == 0;
+}
+
+VYI_API uint64_t vyi_work_hash(const vyre_work *work)
+{
+    uint64_t hash = vyi_fuse_mix(work->opcode, work->tenant);
+    hash = vyi_fuse_mix(hash, (uint32_t)work->priority << 4 | work->arg_count);
+    for (uint32_t i = 0; i < work->arg_count; i++)
+        hash = vyi_fuse_mix(hash, work->args[i]);
+    return hash;
+}
+
+#endif /* VYRE_NO_FUSE */
+/* ==========================================================================
+ * fuse: a set without conflicts
+ * ======================================================================= */
+
+#ifndef VYRE_NO_FUSE
+
+/* An item as it is sorted. */
+typedef struct vyi_candidate {
+    uint64_t cost; /* whose order as a number is the double's total order */
+    uint32_t degree, index;
+} vyi_candidate;
+
+static uint64_t vyi_select_cost(double cost)
+{
+    uint64_t bits;
+    memcpy(&bits, &cost, sizeof bits);
+    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
+}
+
+static bool vyi_select_before(const vyi_candidate *a, const vyi_candidate *b)
+{
+    if (a->cost != b->cost)
+        return a->cost < b->cost;
+    return a->degree != b->degree ? a->degree < b->degree : a->index < b->index;
+}
+
+/* Moves item `at` down to where it belongs in a heap with the last one on top. */
+static void vyi_select_sift(vyi_candidate *items, uint32_t count, uint32_t at)
+{
+    const vyi_candidate moved = items[at];
+    for (uint64_t child = 2 * (uint64_t)at + 1; child < count; child = 2 * (uint64_t)at + 1) {
+        if (child + 1 < count && vyi_select_before(&items[child], &items[child + 1]))
+            child++;
+        if (!vyi_select_before(&moved, &items[child]))
+            break;
+        items[at] = items[child];
+        at = (uint32_t)child;
+    }
+    items[at] = moved;
+}
+
+static void vyi_select_sort(vyi_candidate *items, uint32_t count)
+{
+    for (uint32_t i = count / 2; i-- > 0;)
+        vyi_select_sift(items, count, i);
+    for (uint32_t last = count; last-- > 1;) {
+        const vyi_candidate top = items[0];
+        items[0] = items[last];
+        items[last] = top;
+        vyi_select_sift(items, last, 0);
+    }
+}
+
+static bool vyi_select_conflict(const vyre_select_desc *d, uint32_t i, uint32_t j)
+{
+    return i != j && (d->conflicts[(size_t)i * d->count + j] ||
+                      d->conflicts[(size_t)j * d->count + i]);
+}
+
+/* The living, in order; returns their number. */
+static uint32_t vyi_select_order(const vyre_select_desc *d, vyi_candidate *items)
+{
+    uint32_t living = 0;
+    for (uint32_t i = 0; i < d->count; i++) {
+        if (d->dead && d->dead[i])
+            continue;
+        vyi_candidate *item = &items[living++];
+        item->cost = d->costs ? vyi_select_cost(d->costs[i]) : 0;
+        item->index = i;
+        item->degree = 0;
+        for (uint32_t j = 0; d->conflicts && j < d->count; j++)
+            item->degree += !(d->dead && d->dead[j]) && vyi_select_conflict(d, i, j);
+    }
+    vyi_select_sort(items, living);
+    return living;
+}
+
+/* Those that are taken stand at the front of `items`; returns their number. */
+static uint32_t vyi_select_take(const vyre_select_desc *d, vyi_candidate *items, uint32_t living)
+{
+    uint32_t taken = 0;
+    for (uint32_t i = 0; i < living; i++) {
+        bool free = true;
+        for (uint32_t j = 0; d->conflicts && free && j < taken; j++)
+            free = !vyi_select_conflict(d, items[i].index, items[j].index);
+        if (free)
+            items[taken++] = items[i];
+    }
+    return taken;
+}
+
+VYRE_API vyre_status vyre_select(const vyre_select_desc *desc, uint32_t *keep, uint32_t *kept,
+                                 vyre_error *err)
+{
+    size_t size = 0;
+    void *memory = NULL;
+    if (!desc || (desc->count && !keep))
+        return vyi_fuse_null(desc ? "keep" : "the desc", err);
+    if (!vyi_size_mul(desc->count, desc->count, &size) ||
+        !vyi_size_mul(size, sizeof *desc->conflicts, &size))
+        return vyi_fail(err, VYRE_E_OVF, desc->count, "Select among fewer at a time.",
+                        "a matrix of %u * %u words cannot be addressed", (unsigned)desc->count,
+                        (unsigned)desc->count);
+
+    vyi_arena arena = vyi_fuse_arena(&desc->allocator);
+    const vyre_status status = vyi_fuse_alloc(&arena, desc->count, sizeof(vyi_candidate), &memory,
+                                              err);
+    if (status == VYRE_OK) {
+        vyi_candidate *items = (vyi_candidate *)memory;
+        const uint32_t living = vyi_select_order(desc, items);
+        const uint32_t taken = vyi_select_take(desc, items, living);
+        for (uint32_t i = 0; i < desc->count; i++)
+            keep[i] = 0;
+        for (uint32_t i = 0; i < taken; i++)
+            keep[items[i].index] = 1;
+        if (kept)
+            *kept = taken;
+    }
+    vyi_arena_free(&arena);
+    return status;
+}
+
+#endif /* VYRE_NO_FUSE */
+/* ==========================================================================
+ * fuse: works that are equal, and works of one opcode
+ * ======================================================================= */
+
+#ifndef VYRE_NO_FUSE
+
+#define VYI_TRAIT_ARGS 0x0fffu /* bits of arguments that exist */
+
+static vyre_status vyi_fuse_check(const vyre_work *works, uint32_t count, vyre_error *err)
+{
+    if (!works && count)
+        return vyi_fuse_null("the array of works", err);
+    for (uint32_t i = 0; i < count; i++) {
+        if (works[i].arg_count > VYRE_MAX_ARGS)
+            return vyi_fail(err, VYRE_E_TOO_MANY_ARGS, i, "Give a work 12 arguments at most.",
+                            "work %u has %u arguments", (unsigned)i,
+                            (unsigned)works[i].arg_count);
+    }
+    return VYRE_OK;
+}
+
+/* A key that is a work, and the works that the entries of a set stand for. */
+typedef struct vyi_work_key {
+    const vyre_work *works, *work;
+} vyi_work_key;
+
+static bool vyi_work_key_same(const void *user, uint32_t index)
+{
+    const vyi_work_key *key = (const vyi_work_key *)user;
+    return vyi_work_same(&key->works[index], key->work);
+}
+
+/* --- fold ----------------------------------------------------------------- */
+
+typedef struct vyi_fold {
+    const vyre_work      *works;
+    uint32_t              count;
+    const vyre_op_traits *traits;
+    uint32_t              trait_count;
+    vyi_set               trait_set; /* opcode: index in traits */
+    vyi_set               kinds;     /* work: the first equal one since the last hazard */
+    vyi_resources         resources;
+    uint32_t              wall;      /* the last work that writes everything, plus 1 */
+    uint32_t             *stands;
+    uint32_t              folded;
+} vyi_fold;
+
+typedef struct vyi_trait_key {
+    const vyre_op_traits *traits;
+    uint32_t              opcode;
+} vyi_trait_key;
+
+static bool vyi_trait_same(const void *user, uint32_t index)
+{
+    const vyi_trait_key *key = (const vyi_trait_key *)user;
+    return key->traits[index].opcode == key->opcode;
+}
+
+static uint32_t *vyi_fold_trait_cell(const vyi_fold *f, uint32_t opcode)
+{
+    const vyi_trait_key key = { f->traits, opcode };
+    return vyi_set_find(&f->trait_set, vyi_fuse_mix(0, opcode), vyi_trait_same, &key);
+}
+
+static vyre_status vyi_fold_traits(vyi_fold *f, vyi_arena *arena, vyre_error *err)
+{
+    const vyre_status status = vyi_set_make(&f->trait_set, arena, f->trait_count, err);
+    if (status < 0)
+        return status;
+    for (uint32_t i = 0; i < f->trait_count; i++) {
+        const vyre_op_traits *t = &f->traits[i];
+        if ((t->reads | t->writes) & ~VYI_TRAIT_ARGS)
+            return vyi_fail(err, VYRE_E_ARGUMENT, i, "Use bits 0 to 11: one for each argument.",
+                            "traits %u of opcode 0x%x have the masks 0x%x and 0x%x", (unsigned)i,
+                            (unsigned)t->opcode, (unsigned)t->reads, (unsigned)t->writes);
+        uint32_t *cell = vyi_fold_trait_cell(f, t->opcode);
+        if (*cell)
+            return vyi_fail(err, VYRE_E_ARGUMENT, i, "Give an opcode's traits once.",
+                            "traits %u and %u are of one opcode, 0x%x", (unsigned)(*cell - 1),
+                            (unsigned)i, (unsigned)t->opcode);
+        *cell = i + 1;
+    }
+    return VYRE_OK;
+}
+
+/* NULL: it writes everything. */
+static const vyre_op_traits *vyi_fold_trait(const vyi_fold *f, const vyre_work *work)
+{
+    const uint32_t *cell = vyi_fold_trait_cell(f, work->opcode);
+    return *cell ? &f->traits[*cell - 1] : NULL;
+}
+
+static vyre_status vyi_fold_make(vyi_fold *f, vyi_arena *arena, vyre_error *err)
+{
+    uint64_t most = 0;
+    void *memory = NULL;
+    vyre_status status = vyi_fold_traits(f, arena, err);
+    if (status < 0)
+        return status;
+    for (uint32_t i = 0; i < f->count; i++) {
+        const vyre_op_traits *t = vyi_fold_trait(f, &f->works[i]);
+        for (uint32_t bits = t ? t->reads | t->writes : 0; bits; bits &= bits - 1)
+            most++;
+    }
+    status = vyi_set_make(&f->kinds, arena, f->count, err);
+    if (status == VYRE_OK)
+        status = vyi_resources_make(&f->resources, arena, most, err);
+    if (status == VYRE_OK)
+        status = vyi_fuse_alloc(arena, f->count, sizeof *f->stands, &memory, err);
+    f->stands = (uint32_t *)memory;
+    return status;
+}
+
+/* Whether a work behind `first` that runs keeps an equal one from being folded
+ * into it. */
+static bool vyi_fold_hazard(vyi_fold *f, const vyre_work *work, const vyre_op_traits *t,
+                            uint32_t first)
+{
+    const uint32_t since = first + 1; /* as the marks count */
+    if ((t->reads || t->writes) && f->wall > since)
+        return true;
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++) {
+        if (!((t->reads | t->writes) >> i & 1))
+            continue;
+        const vyi_resource *r = vyi_resources_get(&f->resources, vyi_work_arg(work, i));
+        if (r->writer > since || (r->reader > since && t->writes >> i & 1))
+            return true;
+    }
+    return false;
+}
+
+static bool vyi_fold_reads_own(const vyre_work *work, const vyre_op_traits *t)
+{
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++) {
+        for (uint32_t j = 0; t->writes >> i & 1 && j < VYRE_MAX_ARGS; j++) {
+            if (t->reads >> j & 1 && vyi_work_arg(work, i) == vyi_work_arg(work, j))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void vyi_fold_mark(vyi_fold *f, const vyre_op_traits *t, uint32_t index)
+{
+    if (!t)
+        f->wall = index + 1;
+    for (uint32_t i = 0; t && i < VYRE_MAX_ARGS; i++) {
+        if (!((t->reads | t->writes) >> i & 1))
+            continue;
+        vyi_resource *r = vyi_resources_get(&f->resources, vyi_work_arg(&f->works[index], i));
+        if (t->reads >> i & 1)
+            r->reader = index + 1;
+        if (t->writes >> i & 1)
+            r->writer = index + 1;
+    }
+}
+
+static void vyi_fold_one(vyi_fold *f, uint32_t index)
+{
+    const vyre_work *work = &f->works[index];
+    const vyre_op_traits *t = vyi_fold_trait(f, work);
+    f->stands[index] = index;
+    if (t && t->repeatable && !vyi_fold_reads_own(work, t)) {
+        const vyi_work_key key = { f->works, work };
+        uint32_t *cell = vyi_set_find(&f->kinds, vyi_work_hash(work), vyi_work_key_same, &key);
+        if (*cell && !vyi_fold_hazard(f, work, t, *cell - 1)) {
+            f->stands[index] = *cell - 1;
+            f->folded++;
+            return;
+        }
+        *cell = index + 1;
+    }
+    vyi_fold_mark(f, t, index);
+}
+
+static vyre_status vyi_fold_give(const vyi_fold *f, uint32_t *stands_for, vyre_duplicate *pairs,
+                                 uint32_t capacity, uint32_t *pair_count, vyre_error *err)
+{
+    uint32_t next = 0;
+    if (pairs && f->folded > capacity)
+        return vyi_fail(err, VYRE_E_SPACE, f->folded, "Pass room for as many pairs as works.",
+                        "%u works are folded, there is room for %u pairs", (unsigned)f->folded,
+                        (unsigned)capacity);
+    for (uint32_t i = 0; i < f->count; i++) {
+        stands_for[i] = f->stands[i];
+        if (pairs && f->stands[i] != i) {
+            pairs[next].first = f->stands[i];
+            pairs[next++].index = i;
+        }
+    }
+    if (pair_count)
+        *pair_count = f->folded;
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_works_fold(const vyre_work *works, uint32_t count,
+                                     const vyre_op_traits *traits, uint32_t trait_count,
+                                     uint32_t *stands_for, vyre_duplicate *pairs,
+                                     uint32_t capacity, uint32_t *pair_count,
+                                     const vyre_allocator *allocator, vyre_error *err)
+{
+    vyi_fold f;
+    vyre_status status = vyi_fuse_check(works, count, err);
+    if (status < 0)
+        return status;
+    if ((!stands_for && count) || (!traits && trait_count))
+        return vyi_fuse_null(traits || !trait_count ? "stands_for" : "the array of traits", err);
+    memset(&f, 0, sizeof f);
+    f.works = works;
+    f.count = count;
+    f.traits = traits;
+    f.trait_count = trait_count;
+
+    vyi_arena arena = vyi_fuse_arena(allocator);
+    status = vyi_fold_make(&f, &arena, err);
+    for (uint32_t i = 0; status == VYRE_OK && i < count; i++)
+        vyi_fold_one(&f, i);
+    if (status == VYRE_OK)
+        status = vyi_fold_give(&f, stands_for, pairs, capacity, pair_count, err);
+    vyi_arena_free(&arena);
+    return status;
+}
+
+/* --- group ---------------------------------------------------------------- */
+
+/* An opcode, and where its next work goes. */
+typedef struct vyi_opcode_group {
+    uint32_t opcode, next;
+} vyi_opcode_group;
+
+typedef struct vyi_group_key {
+    const vyi_opcode_group *groups;
+    uint32_t                opcode;
+} vyi_group_key;
+
+static bool vyi_group_same(const void *user, uint32_t index)
+{
+    const vyi_group_key *key = (const vyi_group_key *)user;
+    return key->groups[index].opcode == key->opcode;
+}
+
+static vyi_opcode_group *vyi_group_of(const vyi_set *set, vyi_opcode_group *groups,
+                                      uint32_t *count, uint32_t opcode)
+{
+    const vyi_group_key key = { groups, opcode };
+    uint32_t *cell = vyi_set_find(set, vyi_fuse_mix(0, opcode), vyi_group_same, &key);
+    if (!*cell) {
+        groups[*count].opcode = opcode;
+        *cell = ++*count;
+    }
+    return &groups[*cell - 1];
+}
+
+static void vyi_group_fill(const vyre_work *works, uint32_t count, const vyi_set *set,
+                           vyi_opcode_group *groups, uint32_t *order)
+{
+    uint32_t group_count = 0, first = 0;
+    for (uint32_t i = 0; i < count; i++)
+        vyi_group_of(set, groups, &group_count, works[i].opcode)->next++;
+    for (uint32_t i = 0; i < group_count; i++) {
+        const uint32_t size = groups[i].next;
+        groups[i].next = first;
+        first += size;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        order[vyi_group_of(set, groups, &group_count, works[i].opcode)->next++] = i;
+}
+
+VYRE_API vyre_status vyre_works_group(const vyre_work *works, uint32_t count, uint32_t *order,
+                                      const vyre_allocator *allocator, vyre_error *err)
+{
+    vyi_set set;
+    void *groups = NULL;
+    if (count && (!works || !order))
+        return vyi_fuse_null(works ? "order" : "the array of works", err);
+    vyi_arena arena = vyi_fuse_arena(allocator);
+    vyre_status status = vyi_set_make(&set, &arena, count, err);
+    if (status == VYRE_OK)
+        status = vyi_fuse_alloc(&arena, count, sizeof(vyi_opcode_group), &groups, err);
+    if (status == VYRE_OK)
+        vyi_group_fill(works, count, &set, (vyi_opcode_group *)groups, order);
+    vyi_arena_free(&arena);
+    return status;
+}
+
+/* --- arms ----------------------------------------------------------------- */
+
+/* The place of a key's first work. */
+typedef struct vyi_arm_place {
+    const vyre_work *work;
+    uint32_t         arm;
+} vyi_arm_place;
+
+typedef struct vyi_arms {
+    const vyre_arm *arms;
+    uint32_t        count;
+    bool            exact;
+    vyi_set         set;
+    vyi_arm_place  *places;
+    uint32_t        place_count;
+} vyi_arms;
+
+typedef struct vyi_arm_key {
+    const vyi_arms  *a;
+    const vyre_work *work;
+} vyi_arm_key;
+
+static bool vyi_arm_same(const void *user, uint32_t index)
+{
+    const vyi_arm_key *key = (const vyi_arm_key *)user;
+    const vyre_work *a = key->a->places[index].work, *b = key->work;
+    if (key->a->exact)
+        return vyi_work_same(a, b);
+    return a->opcode == b->opcode && vyi_work_arg(a, 0) == vyi_work_arg(b, 0) &&
+           vyi_work_arg(a, 1) == vyi_work_arg(b, 1);
+}
+
+/* The arm that has this work, or one with its key, first. */
+static uint32_t vyi_arms_owner(vyi_arms *a, uint32_t arm, const vyre_work *work)
+{
+    const vyi_arm_key key = { a, work };
+    uint64_t hash = vyi_fuse_mix(work->opcode, vyi_work_arg(work, 0));
+    hash = a->exact ? vyi_work_hash(work) : vyi_fuse_mix(hash, vyi_work_arg(work, 1));
+    uint32_t *cell = vyi_set_find(&a->set, hash, vyi_arm_same, &key);
+    if (!*cell) {
+        a->places[a->place_count].work = work;
+        a->places[a->place_count].arm = arm;
+        *cell = ++a->place_count;
+    }
+    return a->places[*cell - 1].arm;
+}
+
+/* Their number; stored in `out`, if it is not NULL. */
+static uint32_t vyi_arms_walk(vyi_arms *a, vyre_redundant *out)
+{
+    uint32_t found = 0;
+    for (uint32_t arm = 0; arm < a->count; arm++) {
+        for (uint32_t i = 0; i < a->arms[arm].count; i++) {
+            const uint32_t owner = vyi_arms_owner(a, arm, &a->arms[arm].works[i]);
+            if (owner == arm)
+                continue;
+            if (out) {
+                out[found].owner = owner;
+                out[found].arm = arm;
+                out[found].index = i;
+            }
+            found++;
+        }
+    }
+    return found;
+}
+
+static vyre_status vyi_arms_check(const vyre_arm *arms, uint32_t count, uint64_t *total,
+                                  vyre_error *err)
+{
+    if (count && !arms)
+        return vyi_fuse_null("the array of arms", err);
+    for (uint32_t i = 0; i < count; i++) {
+        const vyre_status status = vyi_fuse_check(arms[i].works, arms[i].count, err);
+        if (status < 0)
+            return status;
+        *total += arms[i].count;
+    }
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_arms_redundant(const vyre_arm *arms, uint32_t count, bool exact,
+                                         vyre_redundant *out, uint32_t capacity, uint32_t *found,
+                                         const vyre_allocator *allocator, vyre_error *err)
+{
+    vyi_arms a;
+    uint64_t total = 0;
+    uint32_t redundant = 0;
+    void *memory = NULL;
+    vyre_status status = vyi_arms_check(arms, count, &total, err);
+    if (status < 0)
+        return status;
+    memset(&a, 0, sizeof a);
+    a.arms = arms;
+    a.count = count;
+    a.exact = exact;
+    vyi_arena arena = vyi_fuse_arena(allocator);
+    status = vyi_set_make(&a.set, &arena, total, err);
+    if (status == VYRE_OK)
+        status = vyi_fuse_alloc(&arena, total, sizeof *a.places, &memory, err);
+    a.places = (vyi_arm_place *)memory;
+    if (status == VYRE_OK) {
+        redundant = vyi_arms_walk(&a, NULL);
+        if (out && redundant > capacity)
+            status = vyi_fail(err, VYRE_E_SPACE, redundant, "Pass room for that many.",
+                              "%u works are redundant, there is room for %u",
+                              (unsigned)redundant, (unsigned)capacity);
+    }
+    if (status == VYRE_OK && out)
+        (void)vyi_arms_walk(&a, out);
+    if (status == VYRE_OK && found)
+        *found = redundant;
+    vyi_arena_free(&arena);
+    return status;
+}
+
+VYRE_API uint32_t vyre_arms_prologue(const vyre_arm *arms, uint32_t count)
+{
+    if (!arms || count == 0)
+        return 0;
+    for (uint32_t length = 0;; length++) {
+        for (uint32_t i = 0; i < count; i++) {
+            if (length >= arms[i].count || arms[i].works[length].arg_count > VYRE_MAX_ARGS ||
+                !vyi_work_same(&arms[0].works[length], &arms[i].works[length]))
+                return length;
+        }
+    }
+}
+
+#endif /* VYRE_NO_FUSE */
+/* ==========================================================================
+ * fuse: waves
+ *
+ * For each resource it is enough to know who wrote it last, and which of its
+ * readers stands in the last wave, the latest of them: writers of a resource
+ * stand in one wave after another, so nobody before those two stands later.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_FUSE
+
+enum { VYI_WAVE_NONE = 0, VYI_WAVE_WRITES = 1, VYI_WAVE_READ_AFTER = 2, VYI_WAVE_WRITE_AFTER = 3 };
+
+typedef struct vyi_waves {
+    vyi_resources resources;
+    uint32_t     *wave;    /* of each work */
+    uint32_t      current; /* the open stretch, if they are contiguous */
+    bool          contiguous;
+} vyi_waves;
+
+/* The work that stands later; both are an index plus 1, 0 is none. */
+static uint32_t vyi_waves_later(const vyi_waves *w, uint32_t a, uint32_t b)
+{
+    if (a == 0 || b == 0)
+        return a ? a : b;
+    if (w->wave[a - 1] != w->wave[b - 1])
+        return w->wave[a - 1] > w->wave[b - 1] ? a : b;
+    return a > b ? a : b;
+}
+
+/* The work in conflict that stands last. */
+static uint32_t vyi_waves_last(vyi_waves *w, const vyre_work_access *access)
+{
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < access->read_count; i++)
+        last = vyi_waves_later(w, last, vyi_resources_get(&w->resources, access->reads[i])->writer);
+    for (uint32_t i = 0; i < access->write_count; i++) {
+        const vyi_resource *r = vyi_resources_get(&w->resources, access->writes[i]);
+        last = vyi_waves_later(w, last, r->writer);
+        last = vyi_waves_later(w, last, r->reader);
+    }
+    return last;
+}
+
+/* What the access has against the work that stands last. */
+static uint32_t vyi_waves_reason(vyi_waves *w, const vyre_work_access *access, uint32_t last)
+{
+    for (uint32_t i = 0; i < access->write_count; i++) {
+        if (vyi_resources_get(&w->resources, access->writes[i])->writer == last)
+            return VYI_WAVE_WRITES;
+    }
+    for (uint32_t i = 0; i < access->read_count; i++) {
+        if (vyi_resources_get(&w->resources, access->reads[i])->writer == last)
+            return VYI_WAVE_READ_AFTER;
+    }
+    return VYI_WAVE_WRITE_AFTER;
+}
+
+static void vyi_waves_mark(vyi_waves *w, const vyre_work_access *access, uint32_t index)
+{
+    for (uint32_t i = 0; i < access->read_count; i++) {
+        vyi_resource *r = vyi_resources_get(&w->resources, access->reads[i]);
+        r->reader = vyi_waves_later(w, r->reader, index + 1);
+    }
+    for (uint32_t i = 0; i < access->write_count; i++)
+        vyi_resources_get(&w->resources, access->writes[i])->writer = index + 1;
+}
+
+static vyre_wave_why vyi_waves_one(vyi_waves *w, const vyre_work_access *access, uint32_t index)
+{
+    vyre_wave_why why = { 0, VYI_WAVE_NONE };
+    uint32_t last = vyi_waves_last(w, access);
+    if (w->contiguous && last && w->wave[last - 1] < w->current)
+        last = 0; /* it ended with an earlier stretch */
+    w->wave[index] = w->contiguous ? w->current : 0;
+    if (last) {
+        w->wave[index] = w->wave[last - 1] + 1;
+        why.earlier = last - 1;
+        why.reason = vyi_waves_reason(w, access, last);
+    }
+    if (w->wave[index] > w->current)
+        w->current = w->wave[index];
+    vyi_waves_mark(w, access, index);
+    return why;
+}
+
+static vyre_status vyi_waves_check(const vyre_work_access *accesses, uint32_t count, uint64_t *most,
+                                   vyre_error *err)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const vyre_work_access *a = &accesses[i];
+        if ((a->read_count && !a->reads) || (a->write_count && !a->writes))
+            return vyi_fail(err, VYRE_E_ARGUMENT, i, "Pass an array, or a count of 0.",
+                            "access %u has %u reads and %u writes, and no array of them",
+                            (unsigned)i, (unsigned)a->read_count, (unsigned)a->write_count);
+        *most += (uint64_t)a->read_count + a->write_count;
+    }
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_waves(const vyre_work_access *accesses, uint32_t count, bool contiguous,
+                                uint32_t *wave, vyre_wave_why *why, uint32_t *wave_count,
+                                const vyre_allocator *allocator, vyre_error *err)
+{
+    vyi_waves w;
+    uint64_t most = 0;
+    if (count && (!accesses || !wave))
+        return vyi_fuse_null(accesses ? "wave" : "the array of accesses", err);
+    vyre_status status = vyi_waves_check(accesses, count, &most, err);
+    if (status < 0)
+        return status;
+    memset(&w, 0, sizeof w);
+    w.wave = wave;
+    w.contiguous = contiguous;
+    vyi_arena arena = vyi_fuse_arena(allocator);
+    status = vyi_resources_make(&w.resources, &arena, most, err);
+    for (uint32_t i = 0; status == VYRE_OK && i < count; i++) {
+        const vyre_wave_why reason = vyi_waves_one(&w, &accesses[i], i);
+        if (why)
+            why[i] = reason;
+    }
+    if (status == VYRE_OK && wave_count)
+        *wave_count = count ? w.current + 1 : 0;
+    vyi_arena_free(&arena);
+    return status;
+}
+
+#endif /* VYRE_NO_FUSE */
 
 #endif /* VYRE_IMPLEMENTATION */
 

@@ -39,6 +39,12 @@
     #ifndef VYRE_NO_WATCH
         #define VYRE_NO_WATCH
     #endif
+    #ifndef VYRE_NO_PLAN
+        #define VYRE_NO_PLAN
+    #endif
+    #ifndef VYRE_NO_FUSE
+        #define VYRE_NO_FUSE
+    #endif
 #endif
 
 /* VYI_OUTLINE: short functions with dozens of callers that build programs and

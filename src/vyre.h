@@ -34,6 +34,8 @@
  *     VYRE_NO_TENANT       who may use a ring
  *     VYRE_NO_GLSL         GLSL handlers and listings
  *     VYRE_NO_WATCH        what a ring is doing, as counts
+ *     VYRE_NO_PLAN         sizing a handle, regions of a buffer, races
+ *     VYRE_NO_FUSE         works that are folded, ordered and grouped
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
  *     VYRE_GLSLANG         in that file: vyre_glsl_compile, with the glslang library
  *     VYRE_ASSERT(x)       for broken contracts inside; default: assert
@@ -159,7 +161,7 @@
  *     wire        the four shared buffers: layouts, encoders, readers
  *     ring        publishing into a ring of your own, packing, transitions
  *     tenant      (room) who may use a ring, and how much of it
- *     plan        priority partitions, requeue accounting
+ *     wire/plan   priority partitions, requeue accounting
  *     ir          programs: types, operators, control flow, memory
  *     kernel      the programs that serve a ring, handlers, faults
  *     interp      running a program on the CPU
@@ -168,6 +170,8 @@
  *     engine      vyre_open and what follows: the handle, tickets, modes
  *     vulkan      the Vulkan backend
  *     watch       (room) what a ring is doing: states, windows, health, sketches
+ *     plan        (room) geometry, policy, races, regions
+ *     fuse        (room) what need not run twice, what runs after what
  *
  * Behind the declarations stand the functions, in the same order.  Most
  * programs need engine, and the upper half of ir for handlers; who brings a
@@ -193,6 +197,8 @@
 #include "engine/engine.h"
 #include "vulkan/vulkan.h"
 #include "rooms/watch/watch.h"
+#include "rooms/plan/plan.h"
+#include "rooms/fuse/fuse.h"
 
 #endif /* VYRE_H */
 
@@ -240,6 +246,14 @@
 #include "vulkan/vulkan.c"
 #include "rooms/watch/watch.c"
 #include "rooms/watch/sketch.c"
+#include "rooms/plan/geometry.c"
+#include "rooms/plan/policy.c"
+#include "rooms/plan/race.c"
+#include "rooms/plan/regions.c"
+#include "rooms/fuse/fuse_set.c"
+#include "rooms/fuse/select.c"
+#include "rooms/fuse/works.c"
+#include "rooms/fuse/waves.c"
 
 #endif /* VYRE_IMPLEMENTATION */
 

@@ -105,7 +105,21 @@ typedef struct vec_op {
     X(CONFLICT_SHAPE, "tenant", "a conflict matrix of another size",                               \
       "DEF-47: refused")                                                                           \
     X(READBACK_LOG, "readback", "a log of another length than 64 records",                         \
-      "design 6: the log's length is its capacity")
+      "design 6: the log's length is its capacity")                                                \
+    X(ITEMS, "geometry", "more items than padded slots",                                           \
+      "row 35: E_OVF; E_CAPACITY is a ring's")                                                     \
+    X(REGION_ID, "regions", "an id that is given twice",                                           \
+      "row 50: E_ARGUMENT")                                                                        \
+    X(REGION_WORDS, "regions", "a fixed region that is smaller than its records",                  \
+      "row 50: E_REGION_RECORD")                                                                   \
+    X(REGION_EMPTY, "regions", "a fixed region of no words",                                       \
+      "row 50: words 0 are those of its records")                                                  \
+    X(REGION_END, "regions", "a chained region whose end exceeds 32 bits",                         \
+      "D14: E_REGION_OFFSET")                                                                      \
+    X(FUSION_COMPACT, "fusion", "a compact plan: not applicable",                                  \
+      "D16: it depends on positions; vyre_works_group takes its place")                            \
+    X(WAVE_UNION, "waves", "arms in conflict that are no neighbours",                              \
+      "D11: compared with all of the open stretch")
 
 typedef enum vec_rule {
 #define VEC_RULE_ENUM(name, file, condition, rule) RULE_##name,
@@ -335,11 +349,13 @@ static void vec_same_text(const vec_row *row, const vec_buffer *got, const char 
 
 /* --- statuses ------------------------------------------------------------ */
 
-/* Two statuses have other names here. */
+/* Three statuses have other names here. */
 static const char *vec_name(const char *status)
 {
     if (strcmp(status, "E_DEBUG_SHAPE") == 0)
         return "E_LOG_SHAPE";
+    if (strcmp(status, "E_OOM") == 0)
+        return "E_BUDGET";
     if (strcmp(status, "E_TENANT_TIMEOUT") == 0)
         return "TIMEOUT"; /* news, not an error */
     return status;

@@ -157,6 +157,13 @@ VYI_EXTERN_C_BEGIN
     X(E_VK_CALL,            -218, "a Vulkan call failed")                                          \
     X(E_VK_TIMEOUT,         -219, "the Vulkan device did not answer in time")                      \
     X(E_VK_NAME,            -220, "no Vulkan device has this index or name")                       \
+    /* plan, fuse: -230 .. -239 */                                                                 \
+    X(E_LIMIT_X,            -230, "a workgroup may have no lane on this device")                   \
+    X(E_LIMIT_GROUPS,       -231, "a launch may have no workgroup on this device")                 \
+    X(E_LIMIT_INVOCATIONS,  -232, "a workgroup may have no invocation on this device")             \
+    X(E_BUDGET,             -233, "more memory is needed than the budget allows")                  \
+    X(E_REGION_RECORD,      -234, "a region's records do not fit its words")                       \
+    X(E_REGION_OFFSET,      -235, "a region's end exceeds 32 bits")                                \
     /* watch: -255 .. -259 */                                                                      \
     X(E_SKETCH_DIM,         -255, "a sketch needs a row and a counter at least")                   \
     X(E_SKETCH_SHAPE,       -256, "two sketches differ in depth or width")

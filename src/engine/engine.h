@@ -149,6 +149,11 @@ typedef struct vyre_probe {
     char     text[160];       /* the verdict in a line */
 } vyre_probe;
 
+/* What a device allows of a launch in one dimension. */
+typedef struct vyre_limits {
+    uint32_t max_workgroup_size, max_groups, max_invocations;
+} vyre_limits;
+
 typedef struct vyre_info {
     vyre_backend backend;
     vyre_mode    mode;            /* PERSISTENT or PASSES, what vyre_start gives */

@@ -1,5 +1,5 @@
 /* ==========================================================================
- * plan: geometry and priority partitions
+ * plan: priority partitions, requeue accounting
  *
  * Public.  Pure arithmetic; nothing is allocated.
  *
