@@ -1618,7 +1618,8 @@ typedef struct vyre_slot_values {
 
 /* Emits one handler.  It may be called more than once for a kernel.  Blocks
  * that it opens must be closed, and it may leave its own loops only; `return`
- * is refused.  Arguments that it does not use are not loaded. */
+ * is refused.  Arguments that it does not use are not loaded.  A mistake in it
+ * is reported with the handler's name, and vyre_error.at is the call in it. */
 typedef void (*vyre_emit_fn)(vyre_program *p, const vyre_slot_values *slot, void *user);
 
 /* Writes `value` into argument word `word` (0..11) of the slot, where
@@ -6084,6 +6085,21 @@ typedef struct vyi_links {
     uint32_t arm; /* the instruction that links to this one, or VYI_NO_LINK */
 } vyi_links;
 
+/* Code of a caller's, such as a handler, inside a program of the library's. */
+typedef struct vyi_guest {
+    const char *name;       /* as messages begin */
+    uint32_t    first, end; /* its instructions */
+    bool        apart;      /* each lane runs it for a job of its own: no barriers */
+} vyi_guest;
+
+/* The guest whose code is being built, and what the caller had counted before. */
+typedef struct vyi_guest_open {
+    bool              open;
+    uint32_t          depth, calls, inner;
+    const vyre_value *args; /* what listings and messages call arg[0], arg[1], ... */
+    uint32_t          arg_count;
+} vyi_guest_open;
+
 struct vyre_program {
     vyre_allocator  allocator;
     vyi_arena       arena; /* names and texts */
@@ -6102,7 +6118,11 @@ struct vyre_program {
     vyi_open        open[VYRE_MAX_NESTING];
     uint32_t        depth;
     bool            left; /* the outermost list has ended in RETURN */
-    uint32_t        calls; /* builder calls so far; vyre_error.at of a mistake */
+    uint32_t        calls; /* the caller's so far; vyre_error.at of a mistake */
+    uint32_t        inner; /* not 0: calls are the library's own, and not counted */
+    vyi_guest      *guests; /* in the order of their instructions */
+    uint32_t        guest_count, guest_capacity;
+    vyi_guest_open  guest;
     bool            finished;
     bool            guest_loops; /* a handler, payload or hook in it has a loop */
     vyre_error      error; /* the first mistake; status VYRE_OK = none */
@@ -6132,6 +6152,32 @@ static inline const vyi_buffer *vyi_buffer_of(const vyre_program *p, uint32_t id
 /* Keeps the first mistake of a builder; later ones are dropped. */
 VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *fix,
                               const char *format, ...) VYI_PRINTF(4, 5);
+
+/* What the caller does by one call of the library's counts as one call. */
+static inline void vyi_ir_inner_begin(vyre_program *p)
+{
+    p->calls += p->inner++ == 0;
+}
+
+static inline void vyi_ir_inner_end(vyre_program *p)
+{
+    VYRE_ASSERT(p->inner > 0);
+    p->inner--;
+}
+
+/* --- guests (guest.c) ----------------------------------------------------- */
+
+/* What is built up to vyi_guest_end is a caller's code.  `args` must stay
+ * until then. */
+VYI_API void vyi_guest_begin(vyre_program *p, const char *name, bool apart,
+                             const vyre_value *args, uint32_t arg_count);
+VYI_API void vyi_guest_end(vyre_program *p);
+/* May a guest have instruction `index`?  Yes where none is open. */
+VYI_API vyre_status vyi_guest_check(const vyre_program *p, uint32_t index, vyre_error *err);
+/* Completes the mistake that p->error holds by the call, and the guest's name. */
+VYI_API void vyi_guest_blame(vyre_program *p);
+/* Names the guest of the instruction that *err is about, if there is one. */
+VYI_API void vyi_guest_blame_at(const vyre_program *p, vyre_error *err);
 
 /* All rules of a well-formed program (check.c). */
 VYI_API vyre_status vyi_program_check(const vyre_program *p, vyre_error *err);
@@ -6173,6 +6219,12 @@ VYI_API const char *vyi_type_text(uint32_t type);
 
 /* The name that vyre_ir_name gave to value `id`, or NULL. */
 VYI_API const char *vyi_value_text(const vyre_program *p, uint32_t id);
+
+/* Writes value `id` as listings and messages show it: "%7 base", "arg[2]" of
+ * a guest's arguments, "1.5" for a constant without a name.  Returns `text`. */
+#define VYI_OPERAND_TEXT 32u
+VYI_API const char *vyi_operand_text(const vyre_program *p, uint32_t id,
+                                     char text[VYI_OPERAND_TEXT]);
 
 VYI_EXTERN_C_END
 
@@ -6281,6 +6333,7 @@ VYRE_API void vyre_program_destroy(vyre_program *p)
     vyi_free(&allocator, p->locals, p->local_capacity * sizeof *p->locals);
     vyi_free(&allocator, p->names, p->name_capacity * sizeof *p->names);
     vyi_free(&allocator, (void *)p->texts, p->text_capacity * sizeof *p->texts);
+    vyi_free(&allocator, p->guests, p->guest_capacity * sizeof *p->guests);
     vyi_arena_free(&p->arena);
     vyi_free(&allocator, p, sizeof *p);
 }
@@ -6372,6 +6425,7 @@ VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *f
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     vyi_fail(&p->error, status, p->calls, fix, "%s", text);
+    vyi_guest_blame(p);
 }
 
 static void vyi_program_nomem(vyre_program *p, size_t size)
@@ -6380,12 +6434,17 @@ static void vyi_program_nomem(vyre_program *p, size_t size)
     p->error.at = p->calls;
 }
 
+static void vyi_ir_count(vyre_program *p)
+{
+    p->calls += p->inner == 0;
+}
+
 /* Counts the call; false when the program takes no more. */
 static bool vyi_ir_begin(vyre_program *p)
 {
     if (!p)
         return false;
-    p->calls++;
+    vyi_ir_count(p);
     if (p->finished)
         vyi_program_fail(p, VYRE_E_IR_FINISHED, "Build everything before vyre_program_finish.",
                          "call %u comes after vyre_program_finish", (unsigned)p->calls);
@@ -6427,8 +6486,9 @@ static uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst)
     const uint32_t index = p->count;
     p->insts[index] = inst;
     if (vyi_check_operands(p, index, &p->error) < 0 ||
+        vyi_guest_check(p, index, &p->error) < 0 ||
         vyi_nest_check(p, index, &p->error) < 0) {
-        p->error.at = p->calls;
+        vyi_guest_blame(p);
         return 0;
     }
     p->insts[index].type = (uint8_t)vyi_result_type(p, &p->insts[index]);
@@ -6517,7 +6577,7 @@ VYRE_API vyre_buffer vyre_ir_buffer(vyre_program *p, const vyre_buffer_desc *des
     b->readback_offset = desc->readback_offset;
     b->readback_size = desc->readback_size;
     if (vyi_check_buffer(p, p->buffer_count, &p->error) < 0) {
-        p->error.at = p->calls;
+        vyi_guest_blame(p);
         return none;
     }
     vyre_buffer made = { ++p->buffer_count };
@@ -6705,7 +6765,8 @@ VYRE_API vyre_local vyre_ir_local(vyre_program *p, vyre_type type, vyre_value in
         return local;
     /* The instruction counts the call; a failed program must not grow. */
     if (p->error.status == VYRE_OK && !p->finished && !vyi_ir_add_local(p, type, name)) {
-        p->error.at = ++p->calls;
+        vyi_ir_count(p);
+        p->error.at = p->calls;
         return local;
     }
     if (vyi_ir_append(p, vyi_inst_make(VYI_OP_LOCAL, p->local_count, initial.id, 0)))
@@ -6822,7 +6883,8 @@ VYRE_API void vyre_ir_comment(vyre_program *p, const char *text)
     if (!p)
         return;
     if (p->error.status == VYRE_OK && !p->finished && !vyi_ir_add_text(p, text)) {
-        p->error.at = ++p->calls;
+        vyi_ir_count(p);
+        p->error.at = p->calls;
         return;
     }
     vyi_ir_append(p, vyi_inst_make(VYI_OP_COMMENT, p->text_count - 1, 0, 0));
@@ -6927,6 +6989,122 @@ VYRE_API vyre_value vyre_ir_reduce(vyre_program *p, vyre_reduce_op op, vyre_valu
     vyi_inst inst = vyi_inst_make(VYI_OP_REDUCE, value.id, 0, 0);
     inst.sub = vyi_narrow((uint32_t)op);
     return vyi_ir_value(p, inst);
+}
+/* ==========================================================================
+ * guest: a caller's code inside a program of the library's
+ *
+ * Private.  A kernel hands its program to handlers, payloads and hooks.  What
+ * such a guest may not do is refused at the call that does it, and every
+ * mistake in it is reported by its name and the number of the call in it; the
+ * library's own calls are not counted.
+ * ======================================================================= */
+
+#define VYI_GUEST_NAME 80u /* characters */
+
+VYI_COLD
+VYI_API void vyi_guest_begin(vyre_program *p, const char *name, bool apart,
+                             const vyre_value *args, uint32_t arg_count)
+{
+    VYRE_ASSERT(!p->guest.open);
+    if (p->error.status != VYRE_OK)
+        return;
+    void *guests = p->guests;
+    const char *copy = vyi_arena_text(&p->arena, name, VYI_GUEST_NAME);
+    if (!copy || !vyi_grow(&p->allocator, &guests, &p->guest_capacity, p->guest_count + 1,
+                           sizeof *p->guests)) {
+        vyi_fail_nomem(&p->error, (p->guest_count + 1) * sizeof *p->guests);
+        return;
+    }
+    p->guests = (vyi_guest *)guests;
+    vyi_guest *g = &p->guests[p->guest_count++];
+    g->name = copy;
+    g->first = g->end = p->count;
+    g->apart = apart;
+    p->guest.open = true;
+    p->guest.depth = p->depth;
+    p->guest.calls = p->calls;
+    p->guest.inner = p->inner;
+    p->guest.args = args;
+    p->guest.arg_count = arg_count;
+    p->calls = p->inner = 0;
+}
+
+VYI_COLD
+VYI_API void vyi_guest_end(vyre_program *p)
+{
+    if (!p->guest.open)
+        return;
+    vyi_guest *g = &p->guests[p->guest_count - 1];
+    g->end = p->count;
+    if (p->depth != p->guest.depth)
+        vyi_program_fail(p, VYRE_E_KERNEL_BLOCK, "Call vyre_ir_end once for each block.",
+                         "%u of its blocks have no end", (unsigned)(p->depth - p->guest.depth));
+    for (uint32_t i = g->first; i < p->count; i++)
+        p->guest_loops = p->guest_loops || p->insts[i].op == VYI_OP_LOOP ||
+                         p->insts[i].op == VYI_OP_FOREVER;
+    p->calls = p->guest.calls;
+    p->inner = p->guest.inner;
+    p->guest.open = false;
+}
+
+/* The innermost open loop is one of the guest's. */
+static bool vyi_guest_has_loop(const vyre_program *p)
+{
+    for (uint32_t i = p->guest.depth; i < p->depth; i++) {
+        const uint32_t op = p->insts[p->open[i].opener].op;
+        if (op == VYI_OP_LOOP || op == VYI_OP_FOREVER)
+            return true;
+    }
+    return false;
+}
+
+VYI_API vyre_status vyi_guest_check(const vyre_program *p, uint32_t index, vyre_error *err)
+{
+    if (!p->guest.open)
+        return VYRE_OK;
+    const vyi_inst *inst = &p->insts[index];
+    const vyi_op_info *info = vyi_op_describe(inst->op);
+    const bool closes = (info->flags & VYI_OP_ARM) || inst->op == VYI_OP_END;
+    const bool jumps = inst->op == VYI_OP_BREAK || inst->op == VYI_OP_CONTINUE;
+    if (inst->op == VYI_OP_RETURN)
+        return vyi_fail(err, VYRE_E_KERNEL_RETURN, index + 1,
+                        "Put the rest of the code into an if.",
+                        "a return would end the lane, and leave its slot CLAIMED for ever");
+    if ((closes && p->depth == p->guest.depth) || (jumps && !vyi_guest_has_loop(p)))
+        return vyi_fail(err, VYRE_E_KERNEL_BLOCK, index + 1,
+                        "End each block that it opens, and break its own loops only.",
+                        "the %s belongs to a block around it, which is the kernel's", info->text);
+    if (inst->op == VYI_OP_BARRIER && inst->sub != VYRE_SCOPE_DEVICE &&
+        p->guests[p->guest_count - 1].apart)
+        return vyi_fail(err, VYRE_E_IR_BARRIER, index + 1,
+                        "Use VYRE_WIDTH_GROUP, where a workgroup runs one job together, or a "
+                        "fence of device scope.",
+                        "a barrier, but each lane runs this for a job of its own, and the others "
+                        "may never come");
+    return VYRE_OK;
+}
+
+VYI_COLD
+VYI_API void vyi_guest_blame(vyre_program *p)
+{
+    const vyre_error found = p->error;
+    p->error.at = p->calls;
+    if (p->guest.open)
+        vyi_fail(&p->error, found.status, p->calls, found.fix, "%s, call %u: %s",
+                 p->guests[p->guest_count - 1].name, (unsigned)p->calls, found.text);
+}
+
+VYI_COLD
+VYI_API void vyi_guest_blame_at(const vyre_program *p, vyre_error *err)
+{
+    if (!err)
+        return;
+    const vyre_error found = *err;
+    for (uint32_t i = 0; i < p->guest_count; i++) {
+        if (found.at > p->guests[i].first && found.at <= p->guests[i].end)
+            vyi_fail(err, found.status, found.at, found.fix, "%s: %s", p->guests[i].name,
+                     found.text);
+    }
 }
 /* ==========================================================================
  * check: what makes a program well-formed
@@ -7260,6 +7438,7 @@ static vyre_status vyi_check_operand(const vyre_program *p, uint32_t index, unsi
 {
     const vyi_inst *inst = &p->insts[index];
     const uint32_t id = inst->arg[which];
+    char text[VYI_OPERAND_TEXT];
     if (id == 0 || id > index ||
         !(vyi_op_describe(vyi_definition(p, id)->op)->flags & VYI_OP_VALUE))
         return vyi_fail(err, VYRE_E_IR_VALUE, index + 1,
@@ -7272,9 +7451,9 @@ static vyre_status vyi_check_operand(const vyre_program *p, uint32_t index, unsi
         return VYRE_OK;
     return vyi_fail(err, VYRE_E_IR_TYPE, index + 1,
                     "Use vyre_ir_cast or vyre_ir_bitcast, or a constant of the right type.",
-                    "%%%u %s: operand %u, %%%u, is %s and should be %s", (unsigned)index + 1,
-                    vyi_inst_text(inst), which, (unsigned)id, vyi_type_text(type),
-                    vyi_class_text(set));
+                    "%%%u %s: operand %u, %s, is %s and should be %s", (unsigned)index + 1,
+                    vyi_inst_text(inst), which, vyi_operand_text(p, id, text),
+                    vyi_type_text(type), vyi_class_text(set));
 }
 
 /* A literal index that is out of range is a slip of whoever wrote it.  Once a
@@ -7529,13 +7708,14 @@ static vyre_status vyi_check_scopes(vyi_checker *c, uint32_t index)
 {
     const vyi_inst *inst = &c->p->insts[index];
     const uint32_t values = vyi_op_describe(inst->op)->values;
+    char text[VYI_OPERAND_TEXT];
     for (unsigned which = 0; which < 4; which++) {
         if ((values & (1u << which)) && !vyi_scope_is_open(c, inst->arg[which] - 1))
             return vyi_fail(c->err, VYRE_E_IR_SCOPE, index + 1,
                             "Carry the value out of its block in a local.",
-                            "%%%u %s: operand %u, %%%u, belongs to a block that is closed",
+                            "%%%u %s: operand %u, %s, belongs to a block that is closed",
                             (unsigned)index + 1, vyi_inst_text(inst), which,
-                            (unsigned)inst->arg[which]);
+                            vyi_operand_text(c->p, inst->arg[which], text));
     }
     if (inst->op == VYI_OP_LOCAL || inst->op == VYI_OP_GET || inst->op == VYI_OP_SET)
         return vyi_check_local_scope(c, index);
@@ -7934,18 +8114,19 @@ static bool vyi_checker_set_up(vyi_checker *c, const vyre_program *p, vyre_error
 VYI_API vyre_status vyi_program_check(const vyre_program *p, vyre_error *err)
 {
     vyre_status status = vyi_check_limits(p, err);
-    if (status == VYRE_OK)
-        status = vyi_check_instructions(p, err);
     if (status < 0)
         return status;
-
     vyi_checker c;
     if (!vyi_checker_set_up(&c, p, err))
         return VYRE_E_NOMEM;
-    status = vyi_check_blocks(&c);
+    status = vyi_check_instructions(p, err);
+    if (status == VYRE_OK)
+        status = vyi_check_blocks(&c);
     if (status == VYRE_OK && vyi_count_op(p, VYI_OP_BARRIER))
         status = vyi_check_barriers(&c);
     vyi_free(&p->allocator, c.where, c.size);
+    if (status < 0)
+        vyi_guest_blame_at(p, err);
     return status;
 }
 /* ==========================================================================
@@ -8929,7 +9110,7 @@ VYI_OUTLINE
 static void vyi_opt_commit(vyi_optimizer *o)
 {
     vyre_program *p = o->p;
-    p->count = p->local_count = p->name_count = p->depth = 0;
+    p->count = p->local_count = p->name_count = p->guest_count = p->depth = 0;
     p->left = false;
     for (uint32_t i = 0; i < o->pool_count; i++) {
         vyi_inst inst;
@@ -9093,6 +9274,30 @@ static void vyi_text_value(vyi_writer *w, uint32_t id)
         vyi_text_const(w, vyi_definition(w->p, id));
     else
         vyi_text_format(w, "%%%u", (unsigned)id);
+}
+
+VYI_COLD
+VYI_API const char *vyi_operand_text(const vyre_program *p, uint32_t id,
+                                     char text[VYI_OPERAND_TEXT])
+{
+    vyi_writer w = { p, text, VYI_OPERAND_TEXT, 0 };
+    const char *name = vyi_value_text(p, id);
+    for (uint32_t i = 0; p->guest.open && i < p->guest.arg_count; i++) {
+        if (p->guest.args[i].id == id) {
+            snprintf(text, VYI_OPERAND_TEXT, "arg[%u]", (unsigned)i);
+            return text;
+        }
+    }
+    if (id && id <= p->count)
+        vyi_text_value(&w, id);
+    else
+        vyi_text_format(&w, "%%%u", (unsigned)id);
+    if (name) {
+        vyi_text_char(&w, ' ');
+        vyi_text_put(&w, name);
+    }
+    text[w.length < w.size ? w.length : w.size - 1] = '\0';
+    return text;
 }
 
 /* The value operands from `first` on, with commas. */
@@ -9597,15 +9802,6 @@ VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k);
 /* The scan of the five partitions (kernel_priority.c). */
 VYI_API void vyi_kernel_priority_pass(vyi_kernel *k);
 
-/* Room for a caller's code: what it may not do is found at the end. */
-typedef struct vyi_kernel_guest {
-    uint32_t first; /* instruction */
-    uint32_t depth, arm;
-} vyi_kernel_guest;
-
-VYI_API vyi_kernel_guest vyi_kernel_guest_begin(vyi_kernel *k);
-VYI_API void vyi_kernel_guest_end(vyi_kernel *k, vyi_kernel_guest guest, const char *name);
-
 VYI_EXTERN_C_END
 
 #endif
@@ -9881,63 +10077,15 @@ VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *d, const vyre_kernel_host
 
 /* --- callers' code ------------------------------------------------------- */
 
-VYI_COLD
-VYI_API vyi_kernel_guest vyi_kernel_guest_begin(vyi_kernel *k)
-{
-    vyi_kernel_guest guest;
-    guest.first = k->p->count;
-    guest.depth = k->p->depth;
-    guest.arm = guest.depth ? k->p->open[guest.depth - 1].arm : 0;
-    return guest;
-}
-
-/* True when one of the instructions from `first` on leaves a loop that began
- * before it, or a block that is not the guest's was closed and opened again. */
-static bool vyi_kernel_guest_strays(const vyre_program *p, const vyi_kernel_guest *guest)
-{
-    const uint32_t depth = guest->depth;
-    if (p->depth != depth || (depth && p->open[depth - 1].arm != guest->arm))
-        return true;
-    for (uint32_t i = guest->first; i < p->count; i++) {
-        const vyi_inst *inst = &p->insts[i];
-        if ((inst->op == VYI_OP_BREAK || inst->op == VYI_OP_CONTINUE || inst->op == VYI_OP_END) &&
-            inst->link < guest->first)
-            return true;
-    }
-    return false;
-}
-
-VYI_COLD
-VYI_API void vyi_kernel_guest_end(vyi_kernel *k, vyi_kernel_guest guest, const char *name)
-{
-    vyre_program *p = k->p;
-    if (p->error.status != VYRE_OK)
-        return;
-    for (uint32_t i = guest.first; i < p->count; i++)
-        if (p->insts[i].op == VYI_OP_RETURN) {
-            vyi_program_fail(p, VYRE_E_KERNEL_RETURN, "Put the rest of the code into an if.",
-                             "%s returns: the slot would stay CLAIMED for ever", name);
-            return;
-        }
-    for (uint32_t i = guest.first; i < p->count; i++)
-        p->guest_loops = p->guest_loops || p->insts[i].op == VYI_OP_LOOP ||
-                         p->insts[i].op == VYI_OP_FOREVER;
-    if (vyi_kernel_guest_strays(p, &guest))
-        vyi_program_fail(p, VYRE_E_KERNEL_BLOCK,
-                         "End each block that it opens; break only its own loops.",
-                         "%s begins at depth %u, ends at %u, and must not touch what is around it",
-                         name, (unsigned)guest.depth, (unsigned)p->depth);
-}
-
 static void vyi_kernel_hook(vyi_kernel *k,
                             void (*hook)(vyre_program *p, vyre_buffer workspace, void *user),
                             const char *name)
 {
     if (!hook)
         return;
-    vyi_kernel_guest guest = vyi_kernel_guest_begin(k);
+    vyi_guest_begin(k->p, name, false, NULL, 0);
     hook(k->p, k->workspace, k->desc.workspace->user);
-    vyi_kernel_guest_end(k, guest, name);
+    vyi_guest_end(k->p);
 }
 
 /* --- the frame ----------------------------------------------------------- */
@@ -10207,7 +10355,9 @@ static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
     k.desc = *d;
     k.host = *host;
     k.shape = vyi_shape_of(d, host);
+    vyi_ir_inner_begin(p);
     vyi_kernel_emit(&k);
+    vyi_ir_inner_end(p);
     if (p->error.status != VYRE_OK && err)
         *err = p->error;
     return p->error.status;
@@ -10922,9 +11072,14 @@ static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
         slot.arg[i] = i < VYI_KERNEL_EARLY_ARGS ? vyi_opcode_arg(k, i)
                                                 : vyre_ir_load(p, k->ring, word[i]);
 
-    vyi_kernel_guest guest = vyi_kernel_guest_begin(k);
+    char name[96];
+    if (h->name)
+        snprintf(name, sizeof name, "handler \"%s\"", h->name);
+    else
+        snprintf(name, sizeof name, "handler 0x%X", (unsigned)h->opcode);
+    vyi_guest_begin(p, name, true, slot.arg, VYRE_MAX_ARGS);
     h->emit(p, &slot, h->user);
-    vyi_kernel_guest_end(k, guest, h->name ? h->name : "handler");
+    vyi_guest_end(p);
     vyi_opcode_prune(k, slot.arg, VYRE_MAX_ARGS);
 }
 
@@ -10934,14 +11089,15 @@ VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, ui
 {
     if (!p || !slot)
         return;
-    if (word >= VYRE_MAX_ARGS) {
+    vyi_ir_inner_begin(p);
+    vyi_kernel k = *(const vyi_kernel *)slot->internal;
+    if (word < VYRE_MAX_ARGS)
+        vyre_ir_store(p, k.ring, vyi_opcode_word(&k, word), value);
+    else
         vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use a word below 12.",
                          "result word %u; a slot has %u", (unsigned)word,
                          (unsigned)VYRE_MAX_ARGS);
-        return;
-    }
-    vyi_kernel k = *(const vyi_kernel *)slot->internal;
-    vyre_ir_store(p, k.ring, vyi_opcode_word(&k, word), value);
+    vyi_ir_inner_end(p);
 }
 
 /* A code of 0 would read as no fault at all. */
@@ -10951,12 +11107,14 @@ VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyr
     if (!p || !slot)
         return;
     const vyi_kernel *k = (const vyi_kernel *)slot->internal;
+    vyi_ir_inner_begin(p);
     vyre_value zero = vyre_ir_u32(p, VYRE_FAULT_NONE);
     vyre_value nameless = vyre_ir_eq(p, code, zero);
     vyre_value raised = vyre_ir_select(p, nameless, vyre_ir_u32(p, VYRE_FAULT_USER), code);
     vyre_value standing = vyre_ir_get(p, k->fault);
     vyre_value first = vyre_ir_eq(p, standing, zero);
     vyre_ir_set(p, k->fault, vyre_ir_select(p, first, raised, standing));
+    vyi_ir_inner_end(p);
 }
 
 /* --- dispatch ------------------------------------------------------------ */
@@ -11147,9 +11305,9 @@ static void vyi_slot_payload(vyi_kernel *k)
                           ? k->early[i]
                           : vyre_ir_load(p, k->ring,
                                          vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS + i));
-    vyi_kernel_guest guest = vyi_kernel_guest_begin(k);
+    vyi_guest_begin(p, "the payload", true, slot.arg, VYRE_MAX_ARGS);
     k->desc.payload(p, &slot, k->desc.payload_user);
-    vyi_kernel_guest_end(k, guest, "the payload");
+    vyi_guest_end(p);
     vyi_opcode_prune(k, slot.arg, VYRE_MAX_ARGS);
     vyi_opcode_prune(k, &slot.opcode, 1);
 }

@@ -211,6 +211,7 @@
 #include "wire/tenant.c"
 #include "wire/plan.c"
 #include "ir/ir.c"
+#include "ir/guest.c"
 #include "ir/check.c"
 #include "ir/opt.c"
 #include "ir/text.c"

@@ -317,7 +317,7 @@ static void first_mistake_stays(void)
         CHECK_EQ(vyre_program_finish(p, &err), VYRE_E_IR_TYPE);
         CHECK_EQ(err.status, VYRE_E_IR_TYPE);
         CHECK_EQ(err.at, 3);
-        CHECK_TEXT(err.text, "%3 add: operand 1, %2, is f32 and should be u32");
+        CHECK_TEXT(err.text, "%3 add: operand 1, 1.0, is f32 and should be u32");
         CHECK(err.fix[0]);
     }
     CHECK_EQ(vyre_program_finish(p, NULL), VYRE_E_IR_TYPE);

@@ -348,6 +348,97 @@ static void guests_are_checked(void)
     }
 }
 
+/* Call 3 adds an f32 to a u32; call 5 is of the library's own making. */
+static void emit_mixed(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    const bool late = user != NULL;
+    vyre_value half = vyre_ir_f32(p, 0.5f);
+    vyre_emit_fault(p, s, s->arg[1]);
+    vyre_value x = vyre_ir_add(p, s->arg[11], late ? vyre_ir_name(p, s->arg[2], "x") : half);
+    vyre_emit_fault(p, s, vyre_ir_lt(p, x, s->arg[0]));
+}
+
+/* Uses a value of a block behind it: only the whole program shows it. */
+static void emit_closed(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_ir_if(p, vyre_ir_eq(p, s->arg[0], s->arg[1]));
+    vyre_value x = vyre_ir_name(p, vyre_ir_neg(p, s->arg[0]), "inside");
+    vyre_ir_end(p);
+    vyre_emit_result(p, s, 0, x);
+}
+
+static bool contains(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        test_fail(__FILE__, __LINE__, "\"%s\" does not say \"%s\"", text, part);
+    return true;
+}
+
+/* Refuses `emit` as the second of three handlers, and as a payload. */
+static vyre_error refuse_guest(vyre_emit_fn emit, void *user, bool payload, const char *name)
+{
+    const vyre_handler h[3] = { { 0x40, emit_nothing, NULL, "first" }, { 0x41, emit, user, name },
+                                { 0x42, emit_nothing, NULL, "third" } };
+    vyre_kernel_desc desc = desc_of(payload ? VYRE_KERNEL_JIT : VYRE_KERNEL_DIRECT);
+    desc.payload = payload ? emit : NULL;
+    desc.payload_user = user;
+    desc.handlers = payload ? NULL : h;
+    desc.handler_count = payload ? 0 : 3;
+    return refuse(&desc);
+}
+
+/* A mistake is reported by the handler's name, the call in it, and operands
+ * as whoever wrote the handler calls them. */
+static void mistakes_name_the_handler_and_the_call(void)
+{
+    int late = 1;
+    vyre_error err = refuse_guest(emit_mixed, NULL, false, "second");
+    CHECK_EQ(err.at, 3);
+    CHECK(contains(err.text, "handler \"second\", call 3: "));
+    CHECK(contains(err.text, " add: operand 1, 0.5, is f32 and should be u32"));
+    err = refuse_guest(emit_mixed, &late, true, NULL);
+    CHECK_EQ(err.at, 6);
+    CHECK(contains(err.text, "the payload, call 6: "));
+    err = refuse_guest(emit_wrong_type, NULL, false, NULL);
+    CHECK_EQ(err.at, 1);
+    CHECK(contains(err.text, "handler 0x41, call 1: "));
+    CHECK(contains(err.text, " if: operand 0, arg[0], is u32 and should be bool"));
+    err = refuse_guest(emit_closed, NULL, false, "second");
+    CHECK(contains(err.text, "handler \"second\": "));
+    CHECK(contains(err.text, " inside, belongs to a block that is closed"));
+    err = refuse_guest(emit_return, NULL, false, "second");
+    CHECK_EQ(err.at, 4);
+    err = refuse_guest(emit_open, NULL, false, "second");
+    CHECK(contains(err.text, "handler \"second\", call 2: 1 of its blocks have no end"));
+}
+
+/* A barrier among lanes that each run a job of their own: not to be moved, but
+ * another width. */
+static void barriers_of_lanes_are_refused_with_the_reason(void)
+{
+    for (int payload = 0; payload < 2; payload++) {
+        const vyre_error err = refuse_guest(emit_barrier, NULL, payload != 0, "second");
+        CHECK_EQ(err.status, VYRE_E_IR_BARRIER);
+        CHECK_EQ(err.at, 1);
+        CHECK(contains(err.text, "each lane runs this for a job of its own"));
+        CHECK(contains(err.fix, "VYRE_WIDTH_GROUP"));
+    }
+}
+
+/* The kernel in a program of the caller's is one call of it. */
+static void a_kernels_own_calls_are_not_counted(void)
+{
+    vyre_program *p = vyre_program_create(NULL, NULL);
+    vyre_error err;
+    vyre_ir_u32(p, 1);
+    CHECK_EQ(vyre_kernel_body(p, NULL, &err), VYRE_OK);
+    vyre_ir_break(p);
+    CHECK_EQ(vyre_program_finish(p, &err), VYRE_E_IR_LOOP);
+    CHECK_EQ(err.at, 3);
+    vyre_program_destroy(p);
+}
+
 static void hook_return(vyre_program *p, vyre_buffer workspace, void *user)
 {
     (void)workspace;
@@ -1238,6 +1329,9 @@ int main(void)
     RUN(a_mirror_needs_a_free_binding);
     RUN(a_handler_is_not_given_the_mirror);
     RUN(guests_are_checked);
+    RUN(mistakes_name_the_handler_and_the_call);
+    RUN(barriers_of_lanes_are_refused_with_the_reason);
+    RUN(a_kernels_own_calls_are_not_counted);
     RUN(hooks_are_checked);
     RUN(a_handler_uses_buffers_and_gives_results);
     RUN(unused_arguments_are_not_loaded);

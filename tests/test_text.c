@@ -228,7 +228,7 @@ static void a_mistake_ends_the_listing(void)
     vyre_ir_if(p, x);
     check_text(p, "program \"bad\", workgroup 64 x 1 x 1\n"
                   "\n"
-                  "error at 2: %2 if: operand 0, %1, is u32 and should be bool\n");
+                  "error at 2: %2 if: operand 0, 1, is u32 and should be bool\n");
 }
 
 static void rules_of_snprintf(void)

@@ -331,6 +331,7 @@ static vyre_status vyi_check_operand(const vyre_program *p, uint32_t index, unsi
 {
     const vyi_inst *inst = &p->insts[index];
     const uint32_t id = inst->arg[which];
+    char text[VYI_OPERAND_TEXT];
     if (id == 0 || id > index ||
         !(vyi_op_describe(vyi_definition(p, id)->op)->flags & VYI_OP_VALUE))
         return vyi_fail(err, VYRE_E_IR_VALUE, index + 1,
@@ -343,9 +344,9 @@ static vyre_status vyi_check_operand(const vyre_program *p, uint32_t index, unsi
         return VYRE_OK;
     return vyi_fail(err, VYRE_E_IR_TYPE, index + 1,
                     "Use vyre_ir_cast or vyre_ir_bitcast, or a constant of the right type.",
-                    "%%%u %s: operand %u, %%%u, is %s and should be %s", (unsigned)index + 1,
-                    vyi_inst_text(inst), which, (unsigned)id, vyi_type_text(type),
-                    vyi_class_text(set));
+                    "%%%u %s: operand %u, %s, is %s and should be %s", (unsigned)index + 1,
+                    vyi_inst_text(inst), which, vyi_operand_text(p, id, text),
+                    vyi_type_text(type), vyi_class_text(set));
 }
 
 /* A literal index that is out of range is a slip of whoever wrote it.  Once a
@@ -600,13 +601,14 @@ static vyre_status vyi_check_scopes(vyi_checker *c, uint32_t index)
 {
     const vyi_inst *inst = &c->p->insts[index];
     const uint32_t values = vyi_op_describe(inst->op)->values;
+    char text[VYI_OPERAND_TEXT];
     for (unsigned which = 0; which < 4; which++) {
         if ((values & (1u << which)) && !vyi_scope_is_open(c, inst->arg[which] - 1))
             return vyi_fail(c->err, VYRE_E_IR_SCOPE, index + 1,
                             "Carry the value out of its block in a local.",
-                            "%%%u %s: operand %u, %%%u, belongs to a block that is closed",
+                            "%%%u %s: operand %u, %s, belongs to a block that is closed",
                             (unsigned)index + 1, vyi_inst_text(inst), which,
-                            (unsigned)inst->arg[which]);
+                            vyi_operand_text(c->p, inst->arg[which], text));
     }
     if (inst->op == VYI_OP_LOCAL || inst->op == VYI_OP_GET || inst->op == VYI_OP_SET)
         return vyi_check_local_scope(c, index);
@@ -1005,17 +1007,18 @@ static bool vyi_checker_set_up(vyi_checker *c, const vyre_program *p, vyre_error
 VYI_API vyre_status vyi_program_check(const vyre_program *p, vyre_error *err)
 {
     vyre_status status = vyi_check_limits(p, err);
-    if (status == VYRE_OK)
-        status = vyi_check_instructions(p, err);
     if (status < 0)
         return status;
-
     vyi_checker c;
     if (!vyi_checker_set_up(&c, p, err))
         return VYRE_E_NOMEM;
-    status = vyi_check_blocks(&c);
+    status = vyi_check_instructions(p, err);
+    if (status == VYRE_OK)
+        status = vyi_check_blocks(&c);
     if (status == VYRE_OK && vyi_count_op(p, VYI_OP_BARRIER))
         status = vyi_check_barriers(&c);
     vyi_free(&p->allocator, c.where, c.size);
+    if (status < 0)
+        vyi_guest_blame_at(p, err);
     return status;
 }

@@ -106,6 +106,7 @@ VYRE_API void vyre_program_destroy(vyre_program *p)
     vyi_free(&allocator, p->locals, p->local_capacity * sizeof *p->locals);
     vyi_free(&allocator, p->names, p->name_capacity * sizeof *p->names);
     vyi_free(&allocator, (void *)p->texts, p->text_capacity * sizeof *p->texts);
+    vyi_free(&allocator, p->guests, p->guest_capacity * sizeof *p->guests);
     vyi_arena_free(&p->arena);
     vyi_free(&allocator, p, sizeof *p);
 }
@@ -197,6 +198,7 @@ VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *f
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     vyi_fail(&p->error, status, p->calls, fix, "%s", text);
+    vyi_guest_blame(p);
 }
 
 static void vyi_program_nomem(vyre_program *p, size_t size)
@@ -205,12 +207,17 @@ static void vyi_program_nomem(vyre_program *p, size_t size)
     p->error.at = p->calls;
 }
 
+static void vyi_ir_count(vyre_program *p)
+{
+    p->calls += p->inner == 0;
+}
+
 /* Counts the call; false when the program takes no more. */
 static bool vyi_ir_begin(vyre_program *p)
 {
     if (!p)
         return false;
-    p->calls++;
+    vyi_ir_count(p);
     if (p->finished)
         vyi_program_fail(p, VYRE_E_IR_FINISHED, "Build everything before vyre_program_finish.",
                          "call %u comes after vyre_program_finish", (unsigned)p->calls);
@@ -252,8 +259,9 @@ static uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst)
     const uint32_t index = p->count;
     p->insts[index] = inst;
     if (vyi_check_operands(p, index, &p->error) < 0 ||
+        vyi_guest_check(p, index, &p->error) < 0 ||
         vyi_nest_check(p, index, &p->error) < 0) {
-        p->error.at = p->calls;
+        vyi_guest_blame(p);
         return 0;
     }
     p->insts[index].type = (uint8_t)vyi_result_type(p, &p->insts[index]);
@@ -342,7 +350,7 @@ VYRE_API vyre_buffer vyre_ir_buffer(vyre_program *p, const vyre_buffer_desc *des
     b->readback_offset = desc->readback_offset;
     b->readback_size = desc->readback_size;
     if (vyi_check_buffer(p, p->buffer_count, &p->error) < 0) {
-        p->error.at = p->calls;
+        vyi_guest_blame(p);
         return none;
     }
     vyre_buffer made = { ++p->buffer_count };
@@ -530,7 +538,8 @@ VYRE_API vyre_local vyre_ir_local(vyre_program *p, vyre_type type, vyre_value in
         return local;
     /* The instruction counts the call; a failed program must not grow. */
     if (p->error.status == VYRE_OK && !p->finished && !vyi_ir_add_local(p, type, name)) {
-        p->error.at = ++p->calls;
+        vyi_ir_count(p);
+        p->error.at = p->calls;
         return local;
     }
     if (vyi_ir_append(p, vyi_inst_make(VYI_OP_LOCAL, p->local_count, initial.id, 0)))
@@ -647,7 +656,8 @@ VYRE_API void vyre_ir_comment(vyre_program *p, const char *text)
     if (!p)
         return;
     if (p->error.status == VYRE_OK && !p->finished && !vyi_ir_add_text(p, text)) {
-        p->error.at = ++p->calls;
+        vyi_ir_count(p);
+        p->error.at = p->calls;
         return;
     }
     vyi_ir_append(p, vyi_inst_make(VYI_OP_COMMENT, p->text_count - 1, 0, 0));

@@ -172,6 +172,21 @@ typedef struct vyi_links {
     uint32_t arm; /* the instruction that links to this one, or VYI_NO_LINK */
 } vyi_links;
 
+/* Code of a caller's, such as a handler, inside a program of the library's. */
+typedef struct vyi_guest {
+    const char *name;       /* as messages begin */
+    uint32_t    first, end; /* its instructions */
+    bool        apart;      /* each lane runs it for a job of its own: no barriers */
+} vyi_guest;
+
+/* The guest whose code is being built, and what the caller had counted before. */
+typedef struct vyi_guest_open {
+    bool              open;
+    uint32_t          depth, calls, inner;
+    const vyre_value *args; /* what listings and messages call arg[0], arg[1], ... */
+    uint32_t          arg_count;
+} vyi_guest_open;
+
 struct vyre_program {
     vyre_allocator  allocator;
     vyi_arena       arena; /* names and texts */
@@ -190,7 +205,11 @@ struct vyre_program {
     vyi_open        open[VYRE_MAX_NESTING];
     uint32_t        depth;
     bool            left; /* the outermost list has ended in RETURN */
-    uint32_t        calls; /* builder calls so far; vyre_error.at of a mistake */
+    uint32_t        calls; /* the caller's so far; vyre_error.at of a mistake */
+    uint32_t        inner; /* not 0: calls are the library's own, and not counted */
+    vyi_guest      *guests; /* in the order of their instructions */
+    uint32_t        guest_count, guest_capacity;
+    vyi_guest_open  guest;
     bool            finished;
     bool            guest_loops; /* a handler, payload or hook in it has a loop */
     vyre_error      error; /* the first mistake; status VYRE_OK = none */
@@ -220,6 +239,32 @@ static inline const vyi_buffer *vyi_buffer_of(const vyre_program *p, uint32_t id
 /* Keeps the first mistake of a builder; later ones are dropped. */
 VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *fix,
                               const char *format, ...) VYI_PRINTF(4, 5);
+
+/* What the caller does by one call of the library's counts as one call. */
+static inline void vyi_ir_inner_begin(vyre_program *p)
+{
+    p->calls += p->inner++ == 0;
+}
+
+static inline void vyi_ir_inner_end(vyre_program *p)
+{
+    VYRE_ASSERT(p->inner > 0);
+    p->inner--;
+}
+
+/* --- guests (guest.c) ----------------------------------------------------- */
+
+/* What is built up to vyi_guest_end is a caller's code.  `args` must stay
+ * until then. */
+VYI_API void vyi_guest_begin(vyre_program *p, const char *name, bool apart,
+                             const vyre_value *args, uint32_t arg_count);
+VYI_API void vyi_guest_end(vyre_program *p);
+/* May a guest have instruction `index`?  Yes where none is open. */
+VYI_API vyre_status vyi_guest_check(const vyre_program *p, uint32_t index, vyre_error *err);
+/* Completes the mistake that p->error holds by the call, and the guest's name. */
+VYI_API void vyi_guest_blame(vyre_program *p);
+/* Names the guest of the instruction that *err is about, if there is one. */
+VYI_API void vyi_guest_blame_at(const vyre_program *p, vyre_error *err);
 
 /* All rules of a well-formed program (check.c). */
 VYI_API vyre_status vyi_program_check(const vyre_program *p, vyre_error *err);
@@ -261,6 +306,12 @@ VYI_API const char *vyi_type_text(uint32_t type);
 
 /* The name that vyre_ir_name gave to value `id`, or NULL. */
 VYI_API const char *vyi_value_text(const vyre_program *p, uint32_t id);
+
+/* Writes value `id` as listings and messages show it: "%7 base", "arg[2]" of
+ * a guest's arguments, "1.5" for a constant without a name.  Returns `text`. */
+#define VYI_OPERAND_TEXT 32u
+VYI_API const char *vyi_operand_text(const vyre_program *p, uint32_t id,
+                                     char text[VYI_OPERAND_TEXT]);
 
 VYI_EXTERN_C_END
 

@@ -980,7 +980,7 @@ VYI_OUTLINE
 static void vyi_opt_commit(vyi_optimizer *o)
 {
     vyre_program *p = o->p;
-    p->count = p->local_count = p->name_count = p->depth = 0;
+    p->count = p->local_count = p->name_count = p->guest_count = p->depth = 0;
     p->left = false;
     for (uint32_t i = 0; i < o->pool_count; i++) {
         vyi_inst inst;

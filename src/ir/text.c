@@ -109,6 +109,30 @@ static void vyi_text_value(vyi_writer *w, uint32_t id)
         vyi_text_format(w, "%%%u", (unsigned)id);
 }
 
+VYI_COLD
+VYI_API const char *vyi_operand_text(const vyre_program *p, uint32_t id,
+                                     char text[VYI_OPERAND_TEXT])
+{
+    vyi_writer w = { p, text, VYI_OPERAND_TEXT, 0 };
+    const char *name = vyi_value_text(p, id);
+    for (uint32_t i = 0; p->guest.open && i < p->guest.arg_count; i++) {
+        if (p->guest.args[i].id == id) {
+            snprintf(text, VYI_OPERAND_TEXT, "arg[%u]", (unsigned)i);
+            return text;
+        }
+    }
+    if (id && id <= p->count)
+        vyi_text_value(&w, id);
+    else
+        vyi_text_format(&w, "%%%u", (unsigned)id);
+    if (name) {
+        vyi_text_char(&w, ' ');
+        vyi_text_put(&w, name);
+    }
+    text[w.length < w.size ? w.length : w.size - 1] = '\0';
+    return text;
+}
+
 /* The value operands from `first` on, with commas. */
 static void vyi_text_values(vyi_writer *w, const vyi_inst *inst, unsigned first)
 {

@@ -286,63 +286,15 @@ VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *d, const vyre_kernel_host
 
 /* --- callers' code ------------------------------------------------------- */
 
-VYI_COLD
-VYI_API vyi_kernel_guest vyi_kernel_guest_begin(vyi_kernel *k)
-{
-    vyi_kernel_guest guest;
-    guest.first = k->p->count;
-    guest.depth = k->p->depth;
-    guest.arm = guest.depth ? k->p->open[guest.depth - 1].arm : 0;
-    return guest;
-}
-
-/* True when one of the instructions from `first` on leaves a loop that began
- * before it, or a block that is not the guest's was closed and opened again. */
-static bool vyi_kernel_guest_strays(const vyre_program *p, const vyi_kernel_guest *guest)
-{
-    const uint32_t depth = guest->depth;
-    if (p->depth != depth || (depth && p->open[depth - 1].arm != guest->arm))
-        return true;
-    for (uint32_t i = guest->first; i < p->count; i++) {
-        const vyi_inst *inst = &p->insts[i];
-        if ((inst->op == VYI_OP_BREAK || inst->op == VYI_OP_CONTINUE || inst->op == VYI_OP_END) &&
-            inst->link < guest->first)
-            return true;
-    }
-    return false;
-}
-
-VYI_COLD
-VYI_API void vyi_kernel_guest_end(vyi_kernel *k, vyi_kernel_guest guest, const char *name)
-{
-    vyre_program *p = k->p;
-    if (p->error.status != VYRE_OK)
-        return;
-    for (uint32_t i = guest.first; i < p->count; i++)
-        if (p->insts[i].op == VYI_OP_RETURN) {
-            vyi_program_fail(p, VYRE_E_KERNEL_RETURN, "Put the rest of the code into an if.",
-                             "%s returns: the slot would stay CLAIMED for ever", name);
-            return;
-        }
-    for (uint32_t i = guest.first; i < p->count; i++)
-        p->guest_loops = p->guest_loops || p->insts[i].op == VYI_OP_LOOP ||
-                         p->insts[i].op == VYI_OP_FOREVER;
-    if (vyi_kernel_guest_strays(p, &guest))
-        vyi_program_fail(p, VYRE_E_KERNEL_BLOCK,
-                         "End each block that it opens; break only its own loops.",
-                         "%s begins at depth %u, ends at %u, and must not touch what is around it",
-                         name, (unsigned)guest.depth, (unsigned)p->depth);
-}
-
 static void vyi_kernel_hook(vyi_kernel *k,
                             void (*hook)(vyre_program *p, vyre_buffer workspace, void *user),
                             const char *name)
 {
     if (!hook)
         return;
-    vyi_kernel_guest guest = vyi_kernel_guest_begin(k);
+    vyi_guest_begin(k->p, name, false, NULL, 0);
     hook(k->p, k->workspace, k->desc.workspace->user);
-    vyi_kernel_guest_end(k, guest, name);
+    vyi_guest_end(k->p);
 }
 
 /* --- the frame ----------------------------------------------------------- */
@@ -612,7 +564,9 @@ static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
     k.desc = *d;
     k.host = *host;
     k.shape = vyi_shape_of(d, host);
+    vyi_ir_inner_begin(p);
     vyi_kernel_emit(&k);
+    vyi_ir_inner_end(p);
     if (p->error.status != VYRE_OK && err)
         *err = p->error;
     return p->error.status;

@@ -71,7 +71,8 @@ typedef struct vyre_slot_values {
 
 /* Emits one handler.  It may be called more than once for a kernel.  Blocks
  * that it opens must be closed, and it may leave its own loops only; `return`
- * is refused.  Arguments that it does not use are not loaded. */
+ * is refused.  Arguments that it does not use are not loaded.  A mistake in it
+ * is reported with the handler's name, and vyre_error.at is the call in it. */
 typedef void (*vyre_emit_fn)(vyre_program *p, const vyre_slot_values *slot, void *user);
 
 /* Writes `value` into argument word `word` (0..11) of the slot, where

@@ -223,15 +223,6 @@ VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k);
 /* The scan of the five partitions (kernel_priority.c). */
 VYI_API void vyi_kernel_priority_pass(vyi_kernel *k);
 
-/* Room for a caller's code: what it may not do is found at the end. */
-typedef struct vyi_kernel_guest {
-    uint32_t first; /* instruction */
-    uint32_t depth, arm;
-} vyi_kernel_guest;
-
-VYI_API vyi_kernel_guest vyi_kernel_guest_begin(vyi_kernel *k);
-VYI_API void vyi_kernel_guest_end(vyi_kernel *k, vyi_kernel_guest guest, const char *name);
-
 VYI_EXTERN_C_END
 
 #endif

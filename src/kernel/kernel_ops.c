@@ -294,9 +294,14 @@ static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
         slot.arg[i] = i < VYI_KERNEL_EARLY_ARGS ? vyi_opcode_arg(k, i)
                                                 : vyre_ir_load(p, k->ring, word[i]);
 
-    vyi_kernel_guest guest = vyi_kernel_guest_begin(k);
+    char name[96];
+    if (h->name)
+        snprintf(name, sizeof name, "handler \"%s\"", h->name);
+    else
+        snprintf(name, sizeof name, "handler 0x%X", (unsigned)h->opcode);
+    vyi_guest_begin(p, name, true, slot.arg, VYRE_MAX_ARGS);
     h->emit(p, &slot, h->user);
-    vyi_kernel_guest_end(k, guest, h->name ? h->name : "handler");
+    vyi_guest_end(p);
     vyi_opcode_prune(k, slot.arg, VYRE_MAX_ARGS);
 }
 
@@ -306,14 +311,15 @@ VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, ui
 {
     if (!p || !slot)
         return;
-    if (word >= VYRE_MAX_ARGS) {
+    vyi_ir_inner_begin(p);
+    vyi_kernel k = *(const vyi_kernel *)slot->internal;
+    if (word < VYRE_MAX_ARGS)
+        vyre_ir_store(p, k.ring, vyi_opcode_word(&k, word), value);
+    else
         vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use a word below 12.",
                          "result word %u; a slot has %u", (unsigned)word,
                          (unsigned)VYRE_MAX_ARGS);
-        return;
-    }
-    vyi_kernel k = *(const vyi_kernel *)slot->internal;
-    vyre_ir_store(p, k.ring, vyi_opcode_word(&k, word), value);
+    vyi_ir_inner_end(p);
 }
 
 /* A code of 0 would read as no fault at all. */
@@ -323,12 +329,14 @@ VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyr
     if (!p || !slot)
         return;
     const vyi_kernel *k = (const vyi_kernel *)slot->internal;
+    vyi_ir_inner_begin(p);
     vyre_value zero = vyre_ir_u32(p, VYRE_FAULT_NONE);
     vyre_value nameless = vyre_ir_eq(p, code, zero);
     vyre_value raised = vyre_ir_select(p, nameless, vyre_ir_u32(p, VYRE_FAULT_USER), code);
     vyre_value standing = vyre_ir_get(p, k->fault);
     vyre_value first = vyre_ir_eq(p, standing, zero);
     vyre_ir_set(p, k->fault, vyre_ir_select(p, first, raised, standing));
+    vyi_ir_inner_end(p);
 }
 
 /* --- dispatch ------------------------------------------------------------ */
@@ -519,9 +527,9 @@ static void vyi_slot_payload(vyi_kernel *k)
                           ? k->early[i]
                           : vyre_ir_load(p, k->ring,
                                          vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS + i));
-    vyi_kernel_guest guest = vyi_kernel_guest_begin(k);
+    vyi_guest_begin(p, "the payload", true, slot.arg, VYRE_MAX_ARGS);
     k->desc.payload(p, &slot, k->desc.payload_user);
-    vyi_kernel_guest_end(k, guest, "the payload");
+    vyi_guest_end(p);
     vyi_opcode_prune(k, slot.arg, VYRE_MAX_ARGS);
     vyi_opcode_prune(k, &slot.opcode, 1);
 }
