@@ -36,6 +36,7 @@
  *     VYRE_NO_WATCH        what a ring is doing, as counts
  *     VYRE_NO_PLAN         sizing a handle, regions of a buffer, races
  *     VYRE_NO_FUSE         works that are folded, ordered and grouped
+ *     VYRE_NO_REPLAY       logs of works
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
  *     VYRE_GLSLANG         in that file: vyre_glsl_compile, with the glslang library
  *     VYRE_ASSERT(x)       for broken contracts inside; default: assert
@@ -172,6 +173,7 @@
  *     watch       (room) what a ring is doing: states, windows, health, sketches
  *     plan        (room) geometry, policy, races, regions
  *     fuse        (room) what need not run twice, what runs after what
+ *     replay      (room) a log of works that can be run again
  *
  * Behind the declarations stand the functions, in the same order.  Most
  * programs need engine, and the upper half of ir for handlers; who brings a
@@ -220,6 +222,9 @@
     #endif
     #ifndef VYRE_NO_GLSL
         #define VYRE_NO_GLSL
+    #endif
+    #ifndef VYRE_NO_REPLAY
+        #define VYRE_NO_REPLAY
     #endif
     #ifndef VYRE_NO_WATCH
         #define VYRE_NO_WATCH
@@ -446,7 +451,14 @@ VYI_EXTERN_C_BEGIN
     X(E_REGION_OFFSET,      -235, "a region's end exceeds 32 bits")                                \
     /* watch: -255 .. -259 */                                                                      \
     X(E_SKETCH_DIM,         -255, "a sketch needs a row and a counter at least")                   \
-    X(E_SKETCH_SHAPE,       -256, "two sketches differ in depth or width")
+    X(E_SKETCH_SHAPE,       -256, "two sketches differ in depth or width")                         \
+    /* replay: -265 .. -274 */                                                                     \
+    X(E_REPLAY_IO,          -265, "the log's file cannot be read or written")                      \
+    X(E_REPLAY_HEADER,      -266, "the file is not a log, or has another version")                 \
+    X(E_REPLAY_ZERO_CAPACITY, -267, "a log needs room for a record at least")                      \
+    X(E_REPLAY_CAPACITY,    -268, "a log has at most 1048576 records")                             \
+    X(E_REPLAY_BUSY,        -269, "somebody else writes to the log")                               \
+    X(E_REPLAY_LOST,        -270, "a record of the log is damaged")
 
 typedef enum vyre_status {
 #define VYI_STATUS_ENUM(name, number, text) VYRE_##name = (number),
@@ -2639,6 +2651,139 @@ VYI_EXTERN_C_END
 
 #endif /* VYRE_NO_FUSE */
 
+#endif
+/* ==========================================================================
+ * replay: a log of works that can be run again
+ *
+ * Public.  A file with a fixed number of records, a ring: when it is full the
+ * oldest are overwritten.  Version 1 is the original's, byte for byte; it keeps
+ * four arguments of twelve, has no checksums, and an unused record looks like a
+ * zeroed one.  Version 2 keeps a work whole, numbers its records and checks each.
+ * Whatever happened to the writer, a version 2 log opens as what was written
+ * before it happened.
+ *
+ *     vyre_replay_desc desc;
+ *     memset(&desc, 0, sizeof desc);
+ *     desc.path = "works.vyre";
+ *     desc.capacity = 4096;
+ *     vyre_replay *log = vyre_replay_open(&desc, &err);
+ *     vyre_replay_append(log, &record, &err);
+ *     while (vyre_replay_next(log, &record, &err) == VYRE_OK)
+ *         ...                                              // the oldest first
+ *     vyre_replay_close(log);
+ *
+ * A log is used by one thread at a time.
+ * ======================================================================= */
+#ifndef VYI_REPLAY_H
+#define VYI_REPLAY_H
+
+
+#ifndef VYRE_NO_REPLAY
+
+VYI_EXTERN_C_BEGIN
+
+#define VYRE_REPLAY_MAX_CAPACITY 1048576u /* records */
+
+typedef struct vyre_replay vyre_replay;
+
+/* Where the bytes lie.  `read` and `write` return how many they moved, less only
+ * at the end or after an error; negative: an error.  `size` and `resize` are of
+ * the whole file, whose new bytes are 0; `resize` and `sync` return 0 for success,
+ * and `sync` may be NULL. */
+typedef struct vyre_file {
+    int64_t (*read)(void *user, uint64_t at, void *bytes, size_t n);
+    int64_t (*write)(void *user, uint64_t at, const void *bytes, size_t n);
+    int     (*resize)(void *user, uint64_t size);
+    int64_t (*size)(void *user);
+    int     (*sync)(void *user);
+    void     *user;
+} vyre_file;
+
+typedef struct vyre_replay_desc {
+    const char    *path;      /* made if it is not there */
+    vyre_file      file;      /* all zero: the path, through stdio */
+    uint64_t       capacity;  /* records of a new log; an existing one keeps its own */
+    uint32_t       version;   /* of a new log; 0 = 2.  An existing one must have it, unless 0 */
+    bool           read_only; /* an existing log; capacity is not looked at */
+    vyre_allocator allocator;
+} vyre_replay_desc;
+
+typedef enum vyre_replay_kind {
+    VYRE_REPLAY_WORK = 1, /* was published */
+    VYRE_REPLAY_END = 2,  /* was seen to end */
+    VYRE_REPLAY_EVENT = 3 /* `code` says which */
+} vyre_replay_kind;
+
+/* Version 1 has time, slot, tenant, opcode, args 0..3, epoch, state, failure, code
+ * and digest; the rest is not kept. */
+typedef struct vyre_replay_record {
+    uint64_t      time_ns;
+    uint64_t      sequence; /* the log's; vyre_replay_append() does not look at it */
+    uint32_t      kind;     /* a vyre_replay_kind; 0 = WORK, or END of one that ended */
+    uint32_t      slot, generation;
+    uint32_t      tenant, opcode;
+    vyre_priority priority;
+    uint32_t      arg_count;
+    uint32_t      args[12];
+    uint32_t      epoch;
+    bool          ended;    /* what follows is said; all zero reads as not ended */
+    uint32_t      state;    /* a vyre_slot_state */
+    uint32_t      failure;  /* a vyre_failure */
+    uint32_t      code;     /* of a fault, or of a failure (vyre_failure_code) */
+    uint64_t      digest;   /* of the result (vyre_replay_digest) */
+} vyre_replay_record;
+
+typedef struct vyre_replay_info {
+    uint32_t version;
+    bool     read_only;
+    uint64_t capacity;
+    uint64_t cursor; /* the place of the next record */
+    uint64_t first;  /* version 2: the oldest sequence that the log has */
+    uint64_t next;   /* version 2: the sequence of the next record */
+    uint64_t lost;   /* damaged records that vyre_replay_next() has come across */
+} vyre_replay_info;
+
+/* NULL on failure.  VYRE_E_REPLAY_BUSY: somebody else writes to the path, where
+ * the system can tell. */
+VYRE_API vyre_replay *vyre_replay_open(const vyre_replay_desc *desc, vyre_error *err);
+/* NULL is allowed. */
+VYRE_API void vyre_replay_close(vyre_replay *r);
+/* VYRE_E_REPLAY_IO: the record is not in the log; the next one takes its place. */
+VYRE_API vyre_status vyre_replay_append(vyre_replay *r, const vyre_replay_record *record,
+                                        vyre_error *err);
+/* The oldest record first; VYRE_EMPTY after the last one, also later, until there is
+ * another.  VYRE_E_REPLAY_LOST: the record err->at is damaged; the call after it
+ * gives the next. */
+VYRE_API vyre_status vyre_replay_next(vyre_replay *r, vyre_replay_record *out, vyre_error *err);
+VYRE_API void vyre_replay_rewind(vyre_replay *r);
+/* What was appended is on its disk, as far as the system promises that. */
+VYRE_API vyre_status vyre_replay_sync(vyre_replay *r, vyre_error *err);
+VYRE_API void vyre_replay_query(const vyre_replay *r, vyre_replay_info *out);
+
+/* The first 8 bytes of the bytes' BLAKE3, little-endian. */
+VYRE_API uint64_t vyre_replay_digest(const void *bytes, size_t size);
+
+/* --- failures ------------------------------------------------------------ */
+
+typedef enum vyre_failure {
+    VYRE_FAILURE_NONE = 0,
+    VYRE_FAILURE_DEVICE_LOSS = 1,
+    VYRE_FAILURE_TRANSIENT = 2,    /* try again */
+    VYRE_FAILURE_PROGRAM = 3,      /* the program is wrong, or too much for the device */
+    VYRE_FAILURE_UNCLASSIFIED = 4
+} vyre_failure;
+
+/* 0 for VYRE_OK and news other than FULL and TIMEOUT. */
+VYRE_API vyre_failure vyre_failure_of(vyre_status status);
+/* By words that occur in messages of other programs; NULL and "" are UNCLASSIFIED. */
+VYRE_API vyre_failure vyre_failure_of_text(const char *text);
+/* The original's numbers: 1001 memory, 1002 feature, 1004 compiling, 1005 dispatch,
+ * 1006 program, 1999 anything else; 0 where vyre_failure_of() is NONE. */
+VYRE_API uint32_t vyre_failure_code(vyre_status status);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_REPLAY */
 #endif
 
 #endif /* VYRE_H */
@@ -27491,6 +27636,1164 @@ VYRE_API vyre_status vyre_waves(const vyre_work_access *accesses, uint32_t count
 }
 
 #endif /* VYRE_NO_FUSE */
+/* ==========================================================================
+ * base: digests, implementation
+ * ======================================================================= */
+/* ==========================================================================
+ * base: digests that files are checked with
+ *
+ * Private, for rooms: BLAKE3 without keys, and CRC-32C.  Each is as its own
+ * specification has it, so that other programs read the same files.
+ * ======================================================================= */
+#ifndef VYI_DIGEST_IMPL_H
+#define VYI_DIGEST_IMPL_H
+
+
+#ifndef VYRE_NO_REPLAY
+
+VYI_EXTERN_C_BEGIN
+
+/* Eight bytes a step.  8 KB that its owner makes once. */
+typedef struct vyi_crc {
+    uint32_t table[8][256];
+} vyi_crc;
+
+VYI_API void vyi_crc_make(vyi_crc *crc);
+VYI_API uint32_t vyi_crc_of(const vyi_crc *crc, const void *bytes, size_t size);
+
+VYI_API void vyi_blake3(const void *bytes, size_t size, uint8_t out[32]);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_REPLAY */
+#endif
+
+#ifndef VYRE_NO_REPLAY
+
+/* --- CRC-32C ------------------------------------------------------------- */
+
+#define VYI_CRC_POLYNOMIAL 0x82f63b78u /* Castagnoli's, its bits reversed */
+
+VYI_COLD
+VYI_API void vyi_crc_make(vyi_crc *crc)
+{
+    for (uint32_t byte = 0; byte < 256; byte++) {
+        uint32_t value = byte;
+        for (uint32_t bit = 0; bit < 8; bit++)
+            value = value >> 1 ^ (value & 1u ? VYI_CRC_POLYNOMIAL : 0);
+        crc->table[0][byte] = value;
+    }
+    for (uint32_t step = 1; step < 8; step++) {
+        for (uint32_t byte = 0; byte < 256; byte++) {
+            const uint32_t before = crc->table[step - 1][byte];
+            crc->table[step][byte] = before >> 8 ^ crc->table[0][before & 0xffu];
+        }
+    }
+}
+
+VYI_API uint32_t vyi_crc_of(const vyi_crc *crc, const void *bytes, size_t size)
+{
+    const uint8_t *at = (const uint8_t *)bytes;
+    uint32_t value = 0xffffffffu;
+    for (; size >= 8; size -= 8, at += 8) {
+        const uint32_t low = value ^ vyi_get32(at);
+        value = crc->table[7][low & 0xffu] ^ crc->table[6][low >> 8 & 0xffu] ^
+                crc->table[5][low >> 16 & 0xffu] ^ crc->table[4][low >> 24] ^
+                crc->table[3][at[4]] ^ crc->table[2][at[5]] ^ crc->table[1][at[6]] ^
+                crc->table[0][at[7]];
+    }
+    for (; size; size--, at++)
+        value = value >> 8 ^ crc->table[0][(value ^ *at) & 0xffu];
+    return ~value;
+}
+
+/* --- BLAKE3 -------------------------------------------------------------- */
+
+/* A message is cut into chunks of 1024 bytes, a chunk into blocks of 64.  The
+ * chaining values of chunks are the leaves of a tree whose left parts are as
+ * large as powers of two; its root is compressed with a flag of its own. */
+#define VYI_BLAKE3_CHUNK_START 1u
+#define VYI_BLAKE3_CHUNK_END   2u
+#define VYI_BLAKE3_PARENT      4u
+#define VYI_BLAKE3_ROOT        8u
+#define VYI_BLAKE3_BLOCK       64u
+#define VYI_BLAKE3_CHUNK       1024u
+#define VYI_BLAKE3_DEPTH       54u /* of the tree of 2^64 bytes */
+
+static const uint32_t vyi_blake3_iv[8] = { 0x6a09e667u, 0xbb67ae85u, 0x3c6ef372u, 0xa54ff53au,
+                                           0x510e527fu, 0x9b05688cu, 0x1f83d9abu, 0x5be0cd19u };
+
+/* What is compressed: kept until it is known whether it is the root. */
+typedef struct vyi_blake3_node {
+    uint32_t chain[8], block[16];
+    uint64_t counter;
+    uint32_t length, flags;
+} vyi_blake3_node;
+
+static uint32_t vyi_blake3_turn(uint32_t value, uint32_t by)
+{
+    return value >> by | value << (32u - by);
+}
+
+static void vyi_blake3_mix(uint32_t *state, const uint8_t *at, uint32_t x, uint32_t y)
+{
+    uint32_t a = state[at[0]], b = state[at[1]], c = state[at[2]], d = state[at[3]];
+    a += b + x, d = vyi_blake3_turn(d ^ a, 16);
+    c += d, b = vyi_blake3_turn(b ^ c, 12);
+    a += b + y, d = vyi_blake3_turn(d ^ a, 8);
+    c += d, b = vyi_blake3_turn(b ^ c, 7);
+    state[at[0]] = a, state[at[1]] = b, state[at[2]] = c, state[at[3]] = d;
+}
+
+/* The node's chaining value; of a root the first half of its output. */
+static void vyi_blake3_compress(const vyi_blake3_node *node, uint32_t out[8])
+{
+    static const uint8_t quarters[8][4] = { { 0, 4, 8, 12 },  { 1, 5, 9, 13 }, { 2, 6, 10, 14 },
+                                            { 3, 7, 11, 15 }, { 0, 5, 10, 15 }, { 1, 6, 11, 12 },
+                                            { 2, 7, 8, 13 },  { 3, 4, 9, 14 } };
+    static const uint8_t order[16] = { 2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8 };
+    uint32_t state[16], words[16], moved[16];
+    memcpy(state, node->chain, sizeof node->chain);
+    memcpy(state + 8, vyi_blake3_iv, 4 * sizeof *state);
+    state[12] = (uint32_t)node->counter;
+    state[13] = (uint32_t)(node->counter >> 32);
+    state[14] = node->length;
+    state[15] = node->flags;
+    memcpy(words, node->block, sizeof words);
+    for (uint32_t round = 0; round < 7; round++) {
+        for (uint32_t i = 0; i < 8; i++)
+            vyi_blake3_mix(state, quarters[i], words[2 * i], words[2 * i + 1]);
+        for (uint32_t i = 0; i < 16; i++)
+            moved[i] = words[order[i]];
+        memcpy(words, moved, sizeof words);
+    }
+    for (uint32_t i = 0; i < 8; i++)
+        out[i] = state[i] ^ state[i + 8];
+}
+
+static void vyi_blake3_block(vyi_blake3_node *node, const uint8_t *bytes, size_t size)
+{
+    uint8_t padded[VYI_BLAKE3_BLOCK] = { 0 };
+    if (size)
+        memcpy(padded, bytes, size);
+    for (uint32_t i = 0; i < 16; i++)
+        node->block[i] = vyi_word(padded, i);
+    node->length = (uint32_t)size;
+}
+
+/* The last block of a chunk, all before it compressed. */
+static void vyi_blake3_chunk(vyi_blake3_node *node, const uint8_t *bytes, size_t size,
+                             uint64_t counter)
+{
+    memcpy(node->chain, vyi_blake3_iv, sizeof node->chain);
+    node->counter = counter;
+    node->flags = VYI_BLAKE3_CHUNK_START;
+    for (; size > VYI_BLAKE3_BLOCK; size -= VYI_BLAKE3_BLOCK, bytes += VYI_BLAKE3_BLOCK) {
+        vyi_blake3_block(node, bytes, VYI_BLAKE3_BLOCK);
+        vyi_blake3_compress(node, node->chain);
+        node->flags = 0;
+    }
+    vyi_blake3_block(node, bytes, size);
+    node->flags |= VYI_BLAKE3_CHUNK_END;
+}
+
+/* The parent of `left` and of what `node` is. */
+static void vyi_blake3_parent(vyi_blake3_node *node, const uint32_t left[8])
+{
+    uint32_t right[8];
+    vyi_blake3_compress(node, right);
+    memcpy(node->chain, vyi_blake3_iv, sizeof node->chain);
+    memcpy(node->block, left, sizeof right);
+    memcpy(node->block + 8, right, sizeof right);
+    node->counter = 0;
+    node->length = VYI_BLAKE3_BLOCK;
+    node->flags = VYI_BLAKE3_PARENT;
+}
+
+/* `stack` has the roots of the complete subtrees so far, the largest first: one
+ * for each bit of the count of chunks.  A chunk that more follow completes as many
+ * of them as the count has zeros at its end. */
+VYI_API void vyi_blake3(const void *bytes, size_t size, uint8_t out[32])
+{
+    const uint8_t *at = (const uint8_t *)bytes;
+    uint32_t stack[VYI_BLAKE3_DEPTH][8], depth = 0, words[8];
+    uint64_t chunks = 0;
+    vyi_blake3_node node;
+    for (; size > VYI_BLAKE3_CHUNK; size -= VYI_BLAKE3_CHUNK, at += VYI_BLAKE3_CHUNK) {
+        vyi_blake3_chunk(&node, at, VYI_BLAKE3_CHUNK, chunks++);
+        for (uint64_t left = chunks; (left & 1u) == 0; left >>= 1)
+            vyi_blake3_parent(&node, stack[--depth]);
+        vyi_blake3_compress(&node, stack[depth++]);
+    }
+    vyi_blake3_chunk(&node, at, size, chunks);
+    while (depth)
+        vyi_blake3_parent(&node, stack[--depth]);
+    node.flags |= VYI_BLAKE3_ROOT;
+    vyi_blake3_compress(&node, words);
+    for (uint32_t i = 0; i < 8; i++)
+        vyi_set_word(out, i, words[i]);
+}
+
+#endif /* VYRE_NO_REPLAY */
+/* ==========================================================================
+ * replay: a path as a log's bytes, through stdio
+ *
+ * What was written is given to the system at once, so that a process that ends
+ * in whatever way leaves what it had appended.  A writer holds a lock where the
+ * system has one that ends with its holder.
+ * ======================================================================= */
+/* ==========================================================================
+ * replay, private: a log and its two formats
+ * ======================================================================= */
+#ifndef VYI_REPLAY_IMPL_H
+#define VYI_REPLAY_IMPL_H
+
+
+#ifndef VYRE_NO_REPLAY
+
+VYI_EXTERN_C_BEGIN
+
+/* Version 1: 0 magic | 8 version | 12 flags | 16 capacity | 24 cursor. */
+#define VYI_REPLAY1_HEADER 32u
+#define VYI_REPLAY1_RECORD 64u
+#define VYI_REPLAY1_MARK   0xdeadbeefu
+
+/* Version 2: 0 magic | 8 version | 12 header size | 16 record size | 20 flags |
+ * 24 capacity | 32 first sequence | 40 written | 48 zero | 60 CRC of all before. */
+#define VYI_REPLAY2_HEADER 64u
+#define VYI_REPLAY2_RECORD 128u
+#define VYI_REPLAY2_HINT   64u /* records between two updates of `written` */
+
+struct vyre_replay {
+    vyre_allocator allocator;
+    vyre_file      file;
+    void          *own;      /* the file is a path's: to be closed */
+    bool           read_only;
+    uint32_t       version;
+    uint64_t       capacity;
+    uint64_t       first;    /* version 2: the log's first sequence, as the header has it */
+    uint64_t       from;     /* version 2: no older one is left */
+    uint64_t       next;     /* version 1: the cursor; 2: the next sequence */
+    uint64_t       at;       /* of the reader; version 1: steps from the cursor; 2: a sequence */
+    uint64_t       lost;
+    vyi_crc        crc;
+};
+
+static inline uint64_t vyi_replay_get64(const uint8_t *at)
+{
+    return vyi_get32(at) | (uint64_t)vyi_get32(at + 4) << 32;
+}
+
+static inline void vyi_replay_put64(uint8_t *at, uint64_t value)
+{
+    vyi_put32(at, (uint32_t)value);
+    vyi_put32(at + 4, (uint32_t)(value >> 32));
+}
+
+/* Fewer bytes than asked for are a failure. */
+VYI_API vyre_status vyi_replay_read(const vyre_replay *r, uint64_t at, void *bytes, size_t size,
+                                    vyre_error *err);
+VYI_API vyre_status vyi_replay_write(const vyre_replay *r, uint64_t at, const void *bytes,
+                                     size_t size, vyre_error *err);
+VYI_API vyre_status vyi_replay_capacity(uint64_t capacity, vyre_error *err);
+
+/* Version 2 (replay2.c). */
+VYI_API vyre_status vyi_replay2_create(vyre_replay *r, vyre_error *err);
+VYI_API vyre_status vyi_replay2_load(vyre_replay *r, uint64_t size, vyre_error *err);
+VYI_API vyre_status vyi_replay2_append(vyre_replay *r, const vyre_replay_record *record,
+                                       vyre_error *err);
+VYI_API vyre_status vyi_replay2_next(vyre_replay *r, vyre_replay_record *out, vyre_error *err);
+VYI_API uint64_t vyi_replay2_oldest(const vyre_replay *r);
+
+/* A path through stdio (replay_file.c): NULL on failure. */
+VYI_API void *vyi_replay_file_open(const vyre_replay_desc *desc, vyre_file *file,
+                                   vyre_error *err);
+VYI_API void vyi_replay_file_close(const vyre_allocator *allocator, void *own);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_REPLAY */
+#endif
+
+#include <limits.h>
+
+#ifndef VYRE_NO_REPLAY
+
+#if defined(_WIN32)
+    #include <io.h>
+    #include <share.h>
+#elif defined(__unix__) || defined(__APPLE__)
+    #include <errno.h>
+    #include <fcntl.h>
+    #include <sys/file.h>
+    #include <unistd.h>
+    #define VYI_REPLAY_LOCKS 1
+#endif
+
+#ifdef VYI_REPLAY_LOCKS
+VYI_EXTERN_C_BEGIN
+extern int fsync(int descriptor); /* strict C99 hides it */
+VYI_EXTERN_C_END
+#endif
+
+typedef struct vyi_replay_stdio {
+    FILE *file;
+    int   lock; /* a descriptor, or -1 */
+} vyi_replay_stdio;
+
+static bool vyi_replay_seek(FILE *file, uint64_t at)
+{
+#if defined(_WIN32)
+    return at <= INT64_MAX && _fseeki64(file, (int64_t)at, SEEK_SET) == 0;
+#else
+    return at <= LONG_MAX && fseek(file, (long)at, SEEK_SET) == 0;
+#endif
+}
+
+static int64_t vyi_replay_file_read(void *user, uint64_t at, void *bytes, size_t n)
+{
+    FILE *file = ((vyi_replay_stdio *)user)->file;
+    if (!vyi_replay_seek(file, at))
+        return -1;
+    const size_t got = fread(bytes, 1, n, file);
+    return got < n && ferror(file) ? -1 : (int64_t)got;
+}
+
+static int64_t vyi_replay_file_write(void *user, uint64_t at, const void *bytes, size_t n)
+{
+    FILE *file = ((vyi_replay_stdio *)user)->file;
+    if (!vyi_replay_seek(file, at))
+        return -1;
+    const size_t put = fwrite(bytes, 1, n, file);
+    return fflush(file) != 0 ? -1 : (int64_t)put;
+}
+
+static int64_t vyi_replay_file_size(void *user)
+{
+    FILE *file = ((vyi_replay_stdio *)user)->file;
+    if (fseek(file, 0, SEEK_END) != 0)
+        return -1;
+#if defined(_WIN32)
+    return _ftelli64(file);
+#else
+    return ftell(file);
+#endif
+}
+
+/* Longer only: a new log is. */
+static int vyi_replay_file_resize(void *user, uint64_t size)
+{
+    const uint8_t zero = 0;
+    VYRE_ASSERT(size > 0);
+    return vyi_replay_file_write(user, size - 1, &zero, 1) == 1 ? 0 : -1;
+}
+
+static int vyi_replay_file_sync(void *user)
+{
+    vyi_replay_stdio *s = (vyi_replay_stdio *)user;
+    if (fflush(s->file) != 0)
+        return -1;
+#if defined(_WIN32)
+    return _commit(_fileno(s->file));
+#elif defined(VYI_REPLAY_LOCKS)
+    return s->lock < 0 ? 0 : fsync(s->lock);
+#else
+    return 0;
+#endif
+}
+
+static FILE *vyi_replay_fopen(const char *path, const char *mode, bool alone)
+{
+#if defined(_WIN32)
+    return _fsopen(path, mode, alone ? _SH_DENYWR : _SH_DENYNO);
+#else
+    (void)alone;
+    return fopen(path, mode);
+#endif
+}
+
+/* False: somebody else has it. */
+static bool vyi_replay_lock(vyi_replay_stdio *s, const char *path)
+{
+#ifdef VYI_REPLAY_LOCKS
+    s->lock = open(path, O_RDWR);
+    return s->lock < 0 || flock(s->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+#else
+    (void)s, (void)path;
+    return true;
+#endif
+}
+
+VYI_COLD
+VYI_API void vyi_replay_file_close(const vyre_allocator *allocator, void *own)
+{
+    vyi_replay_stdio *s = (vyi_replay_stdio *)own;
+    if (s->file)
+        fclose(s->file);
+#ifdef VYI_REPLAY_LOCKS
+    if (s->lock >= 0)
+        close(s->lock); /* and the lock with it */
+#endif
+    vyi_free(allocator, s, sizeof *s);
+}
+
+static vyre_status vyi_replay_file_begin(vyi_replay_stdio *s, const vyre_replay_desc *desc,
+                                         vyre_error *err)
+{
+    const bool alone = !desc->read_only;
+    s->file = vyi_replay_fopen(desc->path, alone ? "r+b" : "rb", alone);
+    if (!s->file && alone)
+        s->file = vyi_replay_fopen(desc->path, "w+b", true);
+    if (!s->file)
+        return vyi_fail(err, VYRE_E_REPLAY_IO, 0, "Look at the path and its rights.",
+                        "%.100s cannot be %s", desc->path, alone ? "opened or made" : "opened");
+    if (alone && !vyi_replay_lock(s, desc->path))
+        return vyi_fail(err, VYRE_E_REPLAY_BUSY, 0, "Close the other writer, or open it read_only.",
+                        "somebody else writes to %.100s", desc->path);
+    return VYRE_OK;
+}
+
+VYI_COLD
+VYI_API void *vyi_replay_file_open(const vyre_replay_desc *desc, vyre_file *file, vyre_error *err)
+{
+    vyi_replay_stdio *s = (vyi_replay_stdio *)vyi_alloc(&desc->allocator, sizeof *s);
+    if (!s) {
+        vyi_fail_nomem(err, sizeof *s);
+        return NULL;
+    }
+    s->file = NULL;
+    s->lock = -1;
+    if (vyi_replay_file_begin(s, desc, err) < 0) {
+        vyi_replay_file_close(&desc->allocator, s);
+        return NULL;
+    }
+    file->read = vyi_replay_file_read;
+    file->write = vyi_replay_file_write;
+    file->resize = vyi_replay_file_resize;
+    file->size = vyi_replay_file_size;
+    file->sync = vyi_replay_file_sync;
+    file->user = s;
+    return s;
+}
+
+#endif /* VYRE_NO_REPLAY */
+/* ==========================================================================
+ * replay: version 2
+ *
+ * A record says its own sequence and has a checksum, so the header's count is a
+ * hint only.  What is rewritten in the header is the hint and the checksum: a
+ * header whose checksum is wrong and whose other words are possible is one that
+ * somebody was stopped in, and the records tell the rest.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_REPLAY
+
+#define VYI_REPLAY2_BATCH 64u /* records that are read at a time */
+
+static uint64_t vyi_replay2_place(const vyre_replay *r, uint64_t sequence)
+{
+    return VYI_REPLAY2_HEADER + VYI_REPLAY2_RECORD * (sequence % r->capacity);
+}
+
+VYI_API uint64_t vyi_replay2_oldest(const vyre_replay *r)
+{
+    return r->next - r->from > r->capacity ? r->next - r->capacity : r->from;
+}
+
+/* --- header -------------------------------------------------------------- */
+
+static void vyi_replay2_header(const vyre_replay *r, uint8_t *header)
+{
+    memset(header, 0, VYI_REPLAY2_HEADER);
+    memcpy(header, "VRRL0002", 8);
+    vyi_put32(header + 8, 2);
+    vyi_put32(header + 12, VYI_REPLAY2_HEADER);
+    vyi_put32(header + 16, VYI_REPLAY2_RECORD);
+    vyi_replay_put64(header + 24, r->capacity);
+    vyi_replay_put64(header + 32, r->first);
+    vyi_replay_put64(header + 40, r->next - r->first);
+    vyi_put32(header + 60, vyi_crc_of(&r->crc, header, 60));
+}
+
+VYI_API vyre_status vyi_replay2_create(vyre_replay *r, vyre_error *err)
+{
+    uint8_t header[VYI_REPLAY2_HEADER];
+    vyi_replay2_header(r, header);
+    return vyi_replay_write(r, 0, header, sizeof header, err);
+}
+
+static vyre_status vyi_replay2_check(const uint8_t *header, vyre_error *err)
+{
+    if (vyi_get32(header + 8) != 2 || vyi_get32(header + 12) != VYI_REPLAY2_HEADER ||
+        vyi_get32(header + 16) != VYI_REPLAY2_RECORD || vyi_get32(header + 20) != 0)
+        return vyi_fail(err, VYRE_E_REPLAY_HEADER, 0, "Open it with the version that wrote it.",
+                        "the log has version %u, %u-byte records and flags %u; this reads "
+                        "version 2, %u bytes, no flags",
+                        (unsigned)vyi_get32(header + 8), (unsigned)vyi_get32(header + 16),
+                        (unsigned)vyi_get32(header + 20), VYI_REPLAY2_RECORD);
+    return vyi_replay_capacity(vyi_replay_get64(header + 24), err);
+}
+
+/* --- records ------------------------------------------------------------- */
+
+static void vyi_replay2_encode(const vyre_replay *r, const vyre_replay_record *record,
+                               uint8_t *bytes)
+{
+    uint32_t kind = record->kind;
+    if (kind == 0)
+        kind = record->ended ? VYRE_REPLAY_END : VYRE_REPLAY_WORK;
+    memset(bytes, 0, VYI_REPLAY2_RECORD);
+    vyi_put32(bytes, kind);
+    vyi_put32(bytes + 4, record->arg_count);
+    vyi_replay_put64(bytes + 8, r->next);
+    vyi_replay_put64(bytes + 16, record->time_ns);
+    vyi_put32(bytes + 24, record->slot);
+    vyi_put32(bytes + 28, record->generation);
+    vyi_put32(bytes + 32, record->tenant);
+    vyi_put32(bytes + 36, record->opcode);
+    vyi_put32(bytes + 40, vyi_priority_wire(record->priority));
+    vyi_put32(bytes + 44, record->epoch);
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        vyi_put32(bytes + 48 + 4 * i, record->args[i]);
+    if (record->ended) {
+        vyi_put32(bytes + 96, record->state);
+        vyi_put32(bytes + 100, record->failure);
+        vyi_put32(bytes + 104, record->code);
+        vyi_replay_put64(bytes + 112, record->digest);
+    } else if (kind == VYRE_REPLAY_EVENT) {
+        vyi_put32(bytes + 104, record->code);
+    }
+    vyi_put32(bytes + 124, vyi_crc_of(&r->crc, bytes, 124));
+}
+
+/* Whether these are the bytes of a record that belongs to this place. */
+static bool vyi_replay2_valid(const vyre_replay *r, const uint8_t *bytes, uint64_t index)
+{
+    const uint32_t kind = vyi_get32(bytes);
+    return kind >= VYRE_REPLAY_WORK && kind <= VYRE_REPLAY_EVENT &&
+           vyi_get32(bytes + 4) <= VYRE_MAX_ARGS &&
+           vyi_get32(bytes + 40) < VYRE_PRIORITY_LEVELS &&
+           vyi_replay_get64(bytes + 8) % r->capacity == index &&
+           vyi_get32(bytes + 124) == vyi_crc_of(&r->crc, bytes, 124);
+}
+
+static void vyi_replay2_decode(const uint8_t *bytes, vyre_replay_record *out)
+{
+    memset(out, 0, sizeof *out);
+    out->kind = vyi_get32(bytes);
+    out->arg_count = vyi_get32(bytes + 4);
+    out->sequence = vyi_replay_get64(bytes + 8);
+    out->time_ns = vyi_replay_get64(bytes + 16);
+    out->slot = vyi_get32(bytes + 24);
+    out->generation = vyi_get32(bytes + 28);
+    out->tenant = vyi_get32(bytes + 32);
+    out->opcode = vyi_get32(bytes + 36);
+    out->priority = vyi_priority_of(vyi_get32(bytes + 40));
+    out->epoch = vyi_get32(bytes + 44);
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        out->args[i] = vyi_get32(bytes + 48 + 4 * i);
+    out->state = vyi_get32(bytes + 96);
+    out->failure = vyi_get32(bytes + 100);
+    out->code = vyi_get32(bytes + 104);
+    out->digest = vyi_replay_get64(bytes + 112);
+    out->ended = out->kind != VYRE_REPLAY_EVENT &&
+                 (out->kind == VYRE_REPLAY_END || out->state || out->failure || out->code ||
+                  out->digest);
+}
+
+/* --- opening ------------------------------------------------------------- */
+
+typedef struct vyi_replay2_scan {
+    uint64_t last; /* the greatest sequence */
+    bool     any;
+} vyi_replay2_scan;
+
+static void vyi_replay2_see(const vyre_replay *r, vyi_replay2_scan *scan, const uint8_t *bytes,
+                            uint64_t index)
+{
+    const uint64_t sequence = vyi_replay_get64(bytes + 8);
+    if (!vyi_replay2_valid(r, bytes, index) || sequence < r->first || sequence == UINT64_MAX)
+        return;
+    if (!scan->any || sequence > scan->last)
+        scan->last = sequence;
+    scan->any = true;
+}
+
+/* Finds the greatest sequence; a part of a record at the file's end is none. */
+static vyre_status vyi_replay2_scan_all(vyre_replay *r, uint64_t size, vyi_replay2_scan *scan,
+                                        vyre_error *err)
+{
+    uint8_t bytes[VYI_REPLAY2_BATCH * VYI_REPLAY2_RECORD];
+    uint64_t count = (size - VYI_REPLAY2_HEADER) / VYI_REPLAY2_RECORD;
+    count = count < r->capacity ? count : r->capacity;
+    for (uint64_t index = 0; index < count; index += VYI_REPLAY2_BATCH) {
+        const uint64_t left = count - index;
+        const size_t some = (size_t)(left < VYI_REPLAY2_BATCH ? left : VYI_REPLAY2_BATCH);
+        const vyre_status status = vyi_replay_read(r, vyi_replay2_place(r, index), bytes,
+                                                   some * VYI_REPLAY2_RECORD, err);
+        if (status < 0)
+            return status;
+        for (size_t i = 0; i < some; i++)
+            vyi_replay2_see(r, scan, bytes + i * VYI_REPLAY2_RECORD, index + i);
+    }
+    return VYRE_OK;
+}
+
+/* The record of this sequence is there and whole. */
+static bool vyi_replay2_has(const vyre_replay *r, uint64_t sequence, uint8_t *bytes)
+{
+    return vyi_replay_read(r, vyi_replay2_place(r, sequence), bytes, VYI_REPLAY2_RECORD,
+                           NULL) >= 0 &&
+           vyi_replay2_valid(r, bytes, sequence % r->capacity) &&
+           vyi_replay_get64(bytes + 8) == sequence;
+}
+
+VYI_API vyre_status vyi_replay2_load(vyre_replay *r, uint64_t size, vyre_error *err)
+{
+    uint8_t header[VYI_REPLAY2_HEADER], record[VYI_REPLAY2_RECORD];
+    vyi_replay2_scan scan = { 0, false };
+    vyre_status status = vyi_replay_read(r, 0, header, sizeof header, err);
+    if (status >= 0)
+        status = vyi_replay2_check(header, err);
+    if (status < 0)
+        return status;
+    r->capacity = vyi_replay_get64(header + 24);
+    if (vyi_get32(header + 60) == vyi_crc_of(&r->crc, header, 60))
+        r->first = vyi_replay_get64(header + 32); /* else it begins with 0, as all do here */
+    status = vyi_replay2_scan_all(r, size, &scan, err);
+    if (status < 0)
+        return status;
+    r->next = scan.any ? scan.last + 1 : r->first;
+    r->from = r->first;
+    if (r->next - r->first < r->capacity)
+        return VYRE_OK;
+    /* A writer that was stopped has torn what it was about to overwrite: the oldest. */
+    r->from = r->next - r->capacity;
+    while (r->from + 1 < r->next && !vyi_replay2_has(r, r->from, record))
+        r->from++;
+    return VYRE_OK;
+}
+
+/* --- appending and reading ----------------------------------------------- */
+
+/* The hint and the checksum behind it; nothing depends on them. */
+static void vyi_replay2_hint(vyre_replay *r)
+{
+    uint8_t header[VYI_REPLAY2_HEADER];
+    vyi_replay2_header(r, header);
+    (void)vyi_replay_write(r, 40, header + 40, VYI_REPLAY2_HEADER - 40, NULL);
+}
+
+VYI_API vyre_status vyi_replay2_append(vyre_replay *r, const vyre_replay_record *record,
+                                       vyre_error *err)
+{
+    uint8_t bytes[VYI_REPLAY2_RECORD];
+    if (r->next == UINT64_MAX)
+        return vyi_fail(err, VYRE_E_OVF, r->next, "Begin another log.",
+                        "the log has used up its sequence numbers");
+    vyi_replay2_encode(r, record, bytes);
+    const vyre_status status = vyi_replay_write(r, vyi_replay2_place(r, r->next), bytes,
+                                                sizeof bytes, err);
+    if (status < 0)
+        return status;
+    r->next++;
+    if ((r->next - r->first) % VYI_REPLAY2_HINT == 0)
+        vyi_replay2_hint(r);
+    return VYRE_OK;
+}
+
+VYI_API vyre_status vyi_replay2_next(vyre_replay *r, vyre_replay_record *out, vyre_error *err)
+{
+    uint8_t bytes[VYI_REPLAY2_RECORD];
+    const uint64_t oldest = vyi_replay2_oldest(r);
+    if (r->at < oldest)
+        r->at = oldest;
+    if (r->at >= r->next)
+        return VYRE_EMPTY;
+    const uint64_t sequence = r->at++;
+    if (vyi_replay2_has(r, sequence, bytes)) {
+        vyi_replay2_decode(bytes, out);
+        return VYRE_OK;
+    }
+    r->lost++;
+    return vyi_fail(err, VYRE_E_REPLAY_LOST, sequence, "Go on: the next call gives the one after.",
+                    "record %llu of the log is damaged", (unsigned long long)sequence);
+}
+
+#endif /* VYRE_NO_REPLAY */
+/* ==========================================================================
+ * replay: opening, closing, and version 1
+ * ======================================================================= */
+
+#ifndef VYRE_NO_REPLAY
+
+static const char vyi_replay1_magic[9] = "VRRL0001", vyi_replay2_magic[9] = "VRRL0002";
+
+/* --- bytes --------------------------------------------------------------- */
+
+VYI_API vyre_status vyi_replay_read(const vyre_replay *r, uint64_t at, void *bytes, size_t size,
+                                    vyre_error *err)
+{
+    const int64_t got = r->file.read(r->file.user, at, bytes, size);
+    if (got == (int64_t)size)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_REPLAY_IO, at, "Look whether the log was cut or its disk fails.",
+                    "reading %llu bytes of the log at %llu gave %lld", (unsigned long long)size,
+                    (unsigned long long)at, (long long)got);
+}
+
+VYI_API vyre_status vyi_replay_write(const vyre_replay *r, uint64_t at, const void *bytes,
+                                     size_t size, vyre_error *err)
+{
+    const int64_t put = r->file.write(r->file.user, at, bytes, size);
+    if (put == (int64_t)size)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_REPLAY_IO, at, "Look whether the disk is full or read-only.",
+                    "writing %llu bytes of the log at %llu gave %lld", (unsigned long long)size,
+                    (unsigned long long)at, (long long)put);
+}
+
+VYI_API vyre_status vyi_replay_capacity(uint64_t capacity, vyre_error *err)
+{
+    if (capacity == 0)
+        return vyi_fail(err, VYRE_E_REPLAY_ZERO_CAPACITY, 0, "Ask for 4096 records, or so.",
+                        "a log of 0 records keeps nothing");
+    if (capacity > VYRE_REPLAY_MAX_CAPACITY)
+        return vyi_fail(err, VYRE_E_REPLAY_CAPACITY, capacity,
+                        "Ask for less, or write several logs one after the other.",
+                        "a log of %llu records exceeds the limit of %u",
+                        (unsigned long long)capacity, VYRE_REPLAY_MAX_CAPACITY);
+    return VYRE_OK;
+}
+
+/* --- version 1 ----------------------------------------------------------- */
+
+static vyre_status vyi_replay1_create(vyre_replay *r, vyre_error *err)
+{
+    uint8_t header[VYI_REPLAY1_HEADER] = { 0 };
+    const uint64_t size = VYI_REPLAY1_HEADER + VYI_REPLAY1_RECORD * r->capacity;
+    if (!r->file.resize || r->file.resize(r->file.user, size) != 0)
+        return vyi_fail(err, VYRE_E_REPLAY_IO, size, "Look whether the disk is full.",
+                        "the log cannot be made %llu bytes long", (unsigned long long)size);
+    memcpy(header, vyi_replay1_magic, 8);
+    vyi_put32(header + 8, 1);
+    vyi_replay_put64(header + 16, r->capacity);
+    return vyi_replay_write(r, 0, header, sizeof header, err);
+}
+
+static vyre_status vyi_replay1_load(vyre_replay *r, vyre_error *err)
+{
+    uint8_t header[VYI_REPLAY1_HEADER];
+    vyre_status status = vyi_replay_read(r, 0, header, sizeof header, err);
+    if (status < 0)
+        return status;
+    const uint32_t version = vyi_get32(header + 8);
+    if (memcmp(header, vyi_replay1_magic, 8) != 0 || version != 1)
+        return vyi_fail(err, VYRE_E_REPLAY_HEADER, 0, "Open a log that this library has written.",
+                        "the file does not begin as a log of version 1 or 2 does");
+    r->capacity = vyi_replay_get64(header + 16);
+    status = vyi_replay_capacity(r->capacity, err);
+    if (status >= 0)
+        r->next = vyi_replay_get64(header + 24) % r->capacity;
+    return status;
+}
+
+static void vyi_replay1_encode(const vyre_replay_record *record, uint8_t *bytes)
+{
+    memset(bytes, 0, VYI_REPLAY1_RECORD);
+    vyi_put32(bytes, VYI_REPLAY1_MARK);
+    vyi_replay_put64(bytes + 4, record->time_ns);
+    vyi_put32(bytes + 12, record->slot);
+    vyi_put32(bytes + 16, record->tenant);
+    vyi_put32(bytes + 20, record->opcode);
+    for (uint32_t i = 0; i < 4; i++)
+        vyi_put32(bytes + 24 + 4 * i, record->args[i]);
+    vyi_put32(bytes + 40, record->epoch);
+    if (!record->ended)
+        return;
+    vyi_put32(bytes + 44, record->state);
+    vyi_put32(bytes + 48, record->failure);
+    vyi_put32(bytes + 52, record->code);
+    vyi_replay_put64(bytes + 56, record->digest);
+}
+
+static void vyi_replay1_decode(const uint8_t *bytes, vyre_replay_record *out)
+{
+    memset(out, 0, sizeof *out);
+    out->time_ns = vyi_replay_get64(bytes + 4);
+    out->slot = vyi_get32(bytes + 12);
+    out->tenant = vyi_get32(bytes + 16);
+    out->opcode = vyi_get32(bytes + 20);
+    out->arg_count = 4;
+    for (uint32_t i = 0; i < 4; i++)
+        out->args[i] = vyi_get32(bytes + 24 + 4 * i);
+    out->epoch = vyi_get32(bytes + 40);
+    out->state = vyi_get32(bytes + 44);
+    out->failure = vyi_get32(bytes + 48);
+    out->code = vyi_get32(bytes + 52);
+    out->digest = vyi_replay_get64(bytes + 56);
+    out->ended = out->state || out->failure || out->code || out->digest;
+    if (out->failure > VYRE_FAILURE_UNCLASSIFIED)
+        out->failure = VYRE_FAILURE_UNCLASSIFIED;
+    out->kind = out->ended ? VYRE_REPLAY_END : VYRE_REPLAY_WORK;
+}
+
+/* The record first, the cursor second: who is stopped in between has a record
+ * more than the cursor says, and overwrites it. */
+static vyre_status vyi_replay1_append(vyre_replay *r, const vyre_replay_record *record,
+                                      vyre_error *err)
+{
+    uint8_t bytes[VYI_REPLAY1_RECORD], cursor[8];
+    const uint64_t next = r->next + 1 < r->capacity ? r->next + 1 : 0;
+    vyi_replay1_encode(record, bytes);
+    vyre_status status = vyi_replay_write(r, VYI_REPLAY1_HEADER + VYI_REPLAY1_RECORD * r->next,
+                                          bytes, sizeof bytes, err);
+    if (status < 0)
+        return status;
+    vyi_replay_put64(cursor, next);
+    status = vyi_replay_write(r, 24, cursor, sizeof cursor, err);
+    if (status >= 0)
+        r->next = next;
+    return status;
+}
+
+static vyre_status vyi_replay1_next(vyre_replay *r, vyre_replay_record *out, vyre_error *err)
+{
+    uint8_t bytes[VYI_REPLAY1_RECORD];
+    for (; r->at < r->capacity; r->at++) {
+        const uint64_t index = (r->next + r->at) % r->capacity;
+        vyre_status status = vyi_replay_read(r, VYI_REPLAY1_HEADER + VYI_REPLAY1_RECORD * index,
+                                             bytes, sizeof bytes, err);
+        if (status < 0)
+            return status;
+        const uint32_t mark = vyi_get32(bytes);
+        if (mark == 0)
+            continue;
+        if (mark != VYI_REPLAY1_MARK)
+            return vyi_fail(err, VYRE_E_REPLAY_HEADER, index,
+                            "Something else wrote over the log; use another.",
+                            "record %llu begins with 0x%08x, not 0x%08x",
+                            (unsigned long long)index, (unsigned)mark, VYI_REPLAY1_MARK);
+        r->at++;
+        vyi_replay1_decode(bytes, out);
+        return VYRE_OK;
+    }
+    return VYRE_EMPTY;
+}
+
+/* --- opening ------------------------------------------------------------- */
+
+/* A new log, or one whose writer was stopped before it had a header of version 2. */
+static bool vyi_replay_is_new(const vyre_replay *r, uint64_t size, uint32_t version)
+{
+    uint8_t begin[8];
+    if (size == 0)
+        return true;
+    if (r->read_only || version == 1 || size >= VYI_REPLAY2_HEADER)
+        return false;
+    const size_t known = size < sizeof begin ? (size_t)size : sizeof begin;
+    return vyi_replay_read(r, 0, begin, known, NULL) >= 0 &&
+           memcmp(begin, vyi_replay2_magic, known) == 0;
+}
+
+static vyre_status vyi_replay_create(vyre_replay *r, const vyre_replay_desc *desc,
+                                     vyre_error *err)
+{
+    if (r->read_only)
+        return vyi_fail(err, VYRE_E_REPLAY_IO, 0, "Name a log that exists.",
+                        "the log is empty, and is opened to be read only");
+    const vyre_status status = vyi_replay_capacity(desc->capacity, err);
+    if (status < 0)
+        return status;
+    r->capacity = desc->capacity;
+    r->version = desc->version ? desc->version : 2;
+    return r->version == 1 ? vyi_replay1_create(r, err) : vyi_replay2_create(r, err);
+}
+
+/* By its first 8 bytes. */
+static vyre_status vyi_replay_load(vyre_replay *r, const vyre_replay_desc *desc, uint64_t size,
+                                   vyre_error *err)
+{
+    uint8_t begin[8] = { 0 };
+    const vyre_status status = vyi_replay_read(r, 0, begin, sizeof begin, err);
+    if (status < 0)
+        return status;
+    r->version = memcmp(begin, vyi_replay2_magic, sizeof begin) == 0 ? 2 : 1;
+    if (desc->version == 2 && r->version == 1 && memcmp(begin, vyi_replay1_magic, 8) == 0)
+        return vyi_fail(err, VYRE_E_REPLAY_HEADER, 1, "Leave the version 0, or use another path.",
+                        "the log has version 1, not 2");
+    if (desc->version == 1 && r->version == 2)
+        return vyi_fail(err, VYRE_E_REPLAY_HEADER, 2, "Leave the version 0, or use another path.",
+                        "the log has version 2, not 1");
+    return r->version == 1 ? vyi_replay1_load(r, err) : vyi_replay2_load(r, size, err);
+}
+
+static vyre_status vyi_replay_begin(vyre_replay *r, const vyre_replay_desc *desc, vyre_error *err)
+{
+    const int64_t size = r->file.size(r->file.user);
+    if (size < 0)
+        return vyi_fail(err, VYRE_E_REPLAY_IO, 0, "Name a file, not a folder or a pipe.",
+                        "the log has no size");
+    if (vyi_replay_is_new(r, (uint64_t)size, desc->version))
+        return vyi_replay_create(r, desc, err);
+    const vyre_status status = vyi_replay_load(r, desc, (uint64_t)size, err);
+    vyre_replay_rewind(r);
+    return status;
+}
+
+static vyre_status vyi_replay_check(const vyre_replay_desc *desc, vyre_error *err)
+{
+    if (!desc || (!desc->path && !desc->file.read))
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Set vyre_replay_desc.path, or .file.",
+                        "the description of the log names no file");
+    if (desc->file.read && (!desc->file.size || (!desc->file.write && !desc->read_only)))
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Set read, write, resize and size.",
+                        "the log's file cannot %s", desc->file.size ? "write" : "tell its size");
+    if (desc->version > 2)
+        return vyi_fail(err, VYRE_E_ARGUMENT, desc->version, "Ask for version 1 or 2.",
+                        "there is no version %u of a log", (unsigned)desc->version);
+    return desc->read_only ? VYRE_OK : vyi_replay_capacity(desc->capacity, err);
+}
+
+VYI_COLD
+VYRE_API vyre_replay *vyre_replay_open(const vyre_replay_desc *desc, vyre_error *err)
+{
+    if (vyi_replay_check(desc, err) < 0)
+        return NULL;
+    vyre_replay *r = (vyre_replay *)vyi_alloc(&desc->allocator, sizeof *r);
+    if (!r) {
+        vyi_fail_nomem(err, sizeof *r);
+        return NULL;
+    }
+    memset(r, 0, sizeof *r);
+    r->allocator = desc->allocator;
+    r->read_only = desc->read_only;
+    r->file = desc->file;
+    vyi_crc_make(&r->crc);
+    if (!r->file.read)
+        r->own = vyi_replay_file_open(desc, &r->file, err);
+    if (r->file.read && vyi_replay_begin(r, desc, err) >= 0)
+        return r;
+    vyre_replay_close(r);
+    return NULL;
+}
+
+VYRE_API void vyre_replay_close(vyre_replay *r)
+{
+    if (!r)
+        return;
+    const vyre_allocator allocator = r->allocator;
+    if (r->own)
+        vyi_replay_file_close(&allocator, r->own);
+    vyi_free(&allocator, r, sizeof *r);
+}
+
+/* --- both versions ------------------------------------------------------- */
+
+static vyre_status vyi_replay_refuses(const vyre_replay *r, const vyre_replay_record *record,
+                                      vyre_error *err)
+{
+    if (!r || !record)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open log and a record.",
+                        "the %s is NULL", r ? "record" : "log");
+    if (r->read_only)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Open the log without read_only.",
+                        "the log is open to be read only");
+    if (r->version == 1)
+        return VYRE_OK;
+    if (record->kind > VYRE_REPLAY_EVENT)
+        return vyi_fail(err, VYRE_E_ARGUMENT, record->kind, "Pass one of vyre_replay_kind.",
+                        "%u is no kind of record", (unsigned)record->kind);
+    if (record->arg_count > VYRE_MAX_ARGS)
+        return vyi_fail(err, VYRE_E_TOO_MANY_ARGS, record->arg_count, "Pass 12 at most.",
+                        "the record has %u arguments", (unsigned)record->arg_count);
+    if ((uint32_t)record->priority >= VYRE_PRIORITY_LEVELS)
+        return vyi_fail(err, VYRE_E_PRIORITY, (uint32_t)record->priority,
+                        "Pass one of vyre_priority.", "priority %u is not one of the five levels",
+                        (unsigned)record->priority);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_replay_append(vyre_replay *r, const vyre_replay_record *record,
+                                        vyre_error *err)
+{
+    const vyre_status status = vyi_replay_refuses(r, record, err);
+    if (status < 0)
+        return status;
+    return r->version == 1 ? vyi_replay1_append(r, record, err)
+                           : vyi_replay2_append(r, record, err);
+}
+
+VYRE_API vyre_status vyre_replay_next(vyre_replay *r, vyre_replay_record *out, vyre_error *err)
+{
+    if (!r || !out)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open log and a record.",
+                        "the %s is NULL", r ? "record" : "log");
+    return r->version == 1 ? vyi_replay1_next(r, out, err) : vyi_replay2_next(r, out, err);
+}
+
+VYRE_API void vyre_replay_rewind(vyre_replay *r)
+{
+    r->at = r->version == 1 ? 0 : vyi_replay2_oldest(r);
+    r->lost = 0;
+}
+
+VYRE_API vyre_status vyre_replay_sync(vyre_replay *r, vyre_error *err)
+{
+    if (!r->file.sync || r->file.sync(r->file.user) == 0)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_REPLAY_IO, 0, "Look whether the disk is full or fails.",
+                    "the system could not bring the log to its disk");
+}
+
+VYRE_API void vyre_replay_query(const vyre_replay *r, vyre_replay_info *out)
+{
+    memset(out, 0, sizeof *out);
+    out->version = r->version;
+    out->read_only = r->read_only;
+    out->capacity = r->capacity;
+    out->cursor = r->next % r->capacity;
+    out->lost = r->lost;
+    if (r->version == 1)
+        return;
+    out->first = vyi_replay2_oldest(r);
+    out->next = r->next;
+}
+
+VYRE_API uint64_t vyre_replay_digest(const void *bytes, size_t size)
+{
+    uint8_t hash[32];
+    vyi_blake3(bytes, size, hash);
+    return vyi_replay_get64(hash);
+}
+
+#endif /* VYRE_NO_REPLAY */
+/* ==========================================================================
+ * replay: which kind of failure
+ * ======================================================================= */
+
+#ifndef VYRE_NO_REPLAY
+
+/* --- by status ----------------------------------------------------------- */
+
+typedef struct vyi_failure_range {
+    int32_t      first, last; /* statuses, the greater first */
+    vyre_failure failure;
+    uint32_t     code;
+} vyi_failure_range;
+
+/* The first that fits counts. */
+static const vyi_failure_range vyi_failure_ranges[] = {
+    { VYRE_FULL, VYRE_FULL, VYRE_FAILURE_TRANSIENT, 1999 },
+    { VYRE_TIMEOUT, VYRE_TIMEOUT, VYRE_FAILURE_TRANSIENT, 1999 },
+    { VYRE_E_NOMEM, VYRE_E_NOMEM, VYRE_FAILURE_TRANSIENT, 1001 },
+    { VYRE_E_VK_HOST_MEMORY, VYRE_E_VK_DEVICE_MEMORY, VYRE_FAILURE_UNCLASSIFIED, 1001 },
+    { VYRE_E_VK_FEATURE, VYRE_E_VK_FEATURE, VYRE_FAILURE_UNCLASSIFIED, 1002 },
+    { VYRE_E_DEVICE_LOST, VYRE_E_DEVICE_LOST, VYRE_FAILURE_DEVICE_LOSS, 1005 },
+    { VYRE_E_LEASE, VYRE_E_LEASE, VYRE_FAILURE_DEVICE_LOSS, 1005 },
+    { VYRE_E_LAUNCH, VYRE_E_LAUNCH, VYRE_FAILURE_UNCLASSIFIED, 1005 },
+    { VYRE_E_IR_FINISHED, -139, VYRE_FAILURE_PROGRAM, 1006 },
+    { VYRE_E_KERNEL_KIND, -159, VYRE_FAILURE_PROGRAM, 1004 },
+    { VYRE_E_SPIRV_VERSION, VYRE_E_SPIRV_MODEL, VYRE_FAILURE_PROGRAM, 1004 },
+    { VYRE_E_GLSL_UNAVAILABLE, VYRE_E_GLSL_SOURCE, VYRE_FAILURE_PROGRAM, 1004 },
+};
+
+static const vyi_failure_range *vyi_failure_find(vyre_status status)
+{
+    const size_t count = sizeof vyi_failure_ranges / sizeof vyi_failure_ranges[0];
+    for (size_t i = 0; i < count; i++) {
+        const vyi_failure_range *range = &vyi_failure_ranges[i];
+        if (status <= range->first && status >= range->last)
+            return range;
+    }
+    return NULL;
+}
+
+VYRE_API vyre_failure vyre_failure_of(vyre_status status)
+{
+    const vyi_failure_range *range = vyi_failure_find(status);
+    if (range)
+        return range->failure;
+    return status < 0 ? VYRE_FAILURE_UNCLASSIFIED : VYRE_FAILURE_NONE;
+}
+
+VYRE_API uint32_t vyre_failure_code(vyre_status status)
+{
+    const vyi_failure_range *range = vyi_failure_find(status);
+    if (range)
+        return range->code;
+    return status < 0 ? 1999 : 0;
+}
+
+/* --- by text ------------------------------------------------------------- */
+
+typedef struct vyi_failure_marker {
+    const char  *text; /* in lower case */
+    vyre_failure failure;
+} vyi_failure_marker;
+
+/* The first that occurs counts. */
+static const vyi_failure_marker vyi_failure_markers[] = {
+    { "device lost", VYRE_FAILURE_DEVICE_LOSS },
+    { "devicelost", VYRE_FAILURE_DEVICE_LOSS },
+    { "context lost", VYRE_FAILURE_DEVICE_LOSS },
+    { "lost device", VYRE_FAILURE_DEVICE_LOSS },
+    { "adapter lost", VYRE_FAILURE_DEVICE_LOSS },
+    { "gpu reset", VYRE_FAILURE_DEVICE_LOSS },
+    { "device_error_context_is_destroyed", VYRE_FAILURE_DEVICE_LOSS },
+    { "device_error_context_is_current", VYRE_FAILURE_DEVICE_LOSS },
+    { "device_error_deinitialized", VYRE_FAILURE_DEVICE_LOSS },
+    { "stale pipeline", VYRE_FAILURE_DEVICE_LOSS },
+    { "queue full", VYRE_FAILURE_TRANSIENT },
+    { "backpressure", VYRE_FAILURE_TRANSIENT },
+    { "temporarily unavailable", VYRE_FAILURE_TRANSIENT },
+    { "try again", VYRE_FAILURE_TRANSIENT },
+    { "would block", VYRE_FAILURE_TRANSIENT },
+    { "timeout", VYRE_FAILURE_TRANSIENT },
+    { "timed out", VYRE_FAILURE_TRANSIENT },
+    { "out of memory", VYRE_FAILURE_TRANSIENT },
+    { "invalid program", VYRE_FAILURE_PROGRAM },
+    { "kernel-source compile failed", VYRE_FAILURE_PROGRAM },
+    { "compile failed", VYRE_FAILURE_PROGRAM },
+    { "unsupported feature", VYRE_FAILURE_PROGRAM },
+    { "validation failed", VYRE_FAILURE_PROGRAM },
+    { "lowering failed", VYRE_FAILURE_PROGRAM },
+    { "type error", VYRE_FAILURE_PROGRAM },
+};
+
+/* Whether `text` begins with `marker`; of ASCII letters the case does not count. */
+static bool vyi_failure_begins(const char *text, const char *marker)
+{
+    for (; *marker; marker++, text++) {
+        const char c = *text;
+        const char lower = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+        if (lower != *marker)
+            return false;
+    }
+    return true;
+}
+
+static bool vyi_failure_occurs(const char *text, const char *marker)
+{
+    for (; *text; text++) {
+        if (vyi_failure_begins(text, marker))
+            return true;
+    }
+    return false;
+}
+
+VYI_COLD
+VYRE_API vyre_failure vyre_failure_of_text(const char *text)
+{
+    const size_t count = sizeof vyi_failure_markers / sizeof vyi_failure_markers[0];
+    for (size_t i = 0; text && i < count; i++) {
+        if (vyi_failure_occurs(text, vyi_failure_markers[i].text))
+            return vyi_failure_markers[i].failure;
+    }
+    return VYRE_FAILURE_UNCLASSIFIED;
+}
+
+#endif /* VYRE_NO_REPLAY */
 
 #endif /* VYRE_IMPLEMENTATION */
 

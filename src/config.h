@@ -36,6 +36,9 @@
     #ifndef VYRE_NO_GLSL
         #define VYRE_NO_GLSL
     #endif
+    #ifndef VYRE_NO_REPLAY
+        #define VYRE_NO_REPLAY
+    #endif
     #ifndef VYRE_NO_WATCH
         #define VYRE_NO_WATCH
     #endif

@@ -36,6 +36,7 @@
  *     VYRE_NO_WATCH        what a ring is doing, as counts
  *     VYRE_NO_PLAN         sizing a handle, regions of a buffer, races
  *     VYRE_NO_FUSE         works that are folded, ordered and grouped
+ *     VYRE_NO_REPLAY       logs of works
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
  *     VYRE_GLSLANG         in that file: vyre_glsl_compile, with the glslang library
  *     VYRE_ASSERT(x)       for broken contracts inside; default: assert
@@ -172,6 +173,7 @@
  *     watch       (room) what a ring is doing: states, windows, health, sketches
  *     plan        (room) geometry, policy, races, regions
  *     fuse        (room) what need not run twice, what runs after what
+ *     replay      (room) a log of works that can be run again
  *
  * Behind the declarations stand the functions, in the same order.  Most
  * programs need engine, and the upper half of ir for handlers; who brings a
@@ -199,6 +201,7 @@
 #include "rooms/watch/watch.h"
 #include "rooms/plan/plan.h"
 #include "rooms/fuse/fuse.h"
+#include "rooms/replay/replay.h"
 
 #endif /* VYRE_H */
 
@@ -255,6 +258,11 @@
 #include "rooms/fuse/select.c"
 #include "rooms/fuse/works.c"
 #include "rooms/fuse/waves.c"
+#include "base/digest.c"
+#include "rooms/replay/replay_file.c"
+#include "rooms/replay/replay2.c"
+#include "rooms/replay/replay.c"
+#include "rooms/replay/replay_failure.c"
 
 #endif /* VYRE_IMPLEMENTATION */
 

@@ -50,3 +50,4 @@ $(BUILD)/tests/test_engine_cases: tests/test_kernel_cases.c tests/engine.h tests
 $(BUILD)/tests/test_engine_rings: tests/test_kernel_random.c tests/model.c tests/model.h tests/engine.h tests/driver.h
 $(BUILD)/tests/test_engine_rings: private SANITIZE := -O2
 $(BUILD)/tests/test_cpu: tests/engine.h tests/oom.h tests/driver.h
+$(BUILD)/tests/test_replay: tests/replay_file.h tests/oom.h

@@ -166,7 +166,14 @@ VYI_EXTERN_C_BEGIN
     X(E_REGION_OFFSET,      -235, "a region's end exceeds 32 bits")                                \
     /* watch: -255 .. -259 */                                                                      \
     X(E_SKETCH_DIM,         -255, "a sketch needs a row and a counter at least")                   \
-    X(E_SKETCH_SHAPE,       -256, "two sketches differ in depth or width")
+    X(E_SKETCH_SHAPE,       -256, "two sketches differ in depth or width")                         \
+    /* replay: -265 .. -274 */                                                                     \
+    X(E_REPLAY_IO,          -265, "the log's file cannot be read or written")                      \
+    X(E_REPLAY_HEADER,      -266, "the file is not a log, or has another version")                 \
+    X(E_REPLAY_ZERO_CAPACITY, -267, "a log needs room for a record at least")                      \
+    X(E_REPLAY_CAPACITY,    -268, "a log has at most 1048576 records")                             \
+    X(E_REPLAY_BUSY,        -269, "somebody else writes to the log")                               \
+    X(E_REPLAY_LOST,        -270, "a record of the log is damaged")
 
 typedef enum vyre_status {
 #define VYI_STATUS_ENUM(name, number, text) VYRE_##name = (number),

@@ -1,0 +1,29 @@
+/* ==========================================================================
+ * base: digests that files are checked with
+ *
+ * Private, for rooms: BLAKE3 without keys, and CRC-32C.  Each is as its own
+ * specification has it, so that other programs read the same files.
+ * ======================================================================= */
+#ifndef VYI_DIGEST_IMPL_H
+#define VYI_DIGEST_IMPL_H
+
+#include "base/base_impl.h"
+
+#ifndef VYRE_NO_REPLAY
+
+VYI_EXTERN_C_BEGIN
+
+/* Eight bytes a step.  8 KB that its owner makes once. */
+typedef struct vyi_crc {
+    uint32_t table[8][256];
+} vyi_crc;
+
+VYI_API void vyi_crc_make(vyi_crc *crc);
+VYI_API uint32_t vyi_crc_of(const vyi_crc *crc, const void *bytes, size_t size);
+
+VYI_API void vyi_blake3(const void *bytes, size_t size, uint8_t out[32]);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_REPLAY */
+#endif
