@@ -2046,6 +2046,8 @@ typedef struct vyre_info {
     uint64_t     device_bytes;    /* of all buffers */
     uint64_t     log_dropped;     /* records that found the log full */
     vyre_probe   probe;
+    vyre_limits  limits;          /* of the device; of the CPU backend the library's own */
+    uint64_t     memory_bytes;    /* of the device's largest heap of its own; 0 = not known */
 } vyre_info;
 
 /* Upstream's statistics of one call: lengths and counts, and one time. */
@@ -2339,6 +2341,7 @@ VYI_EXTERN_C_END
  * Public, a room: VYRE_NO_PLAN leaves it out.  Pure arithmetic: nothing is
  * allocated, no clock is read.
  *
+ *  - vyre_plan_*       what a program calls: how large its handle should be
  *  - vyre_geometry_*   the original's arithmetic, number for number, for a
  *                      program of its that shares a ring with one of ours
  *  - vyre_policy_*     the original's launch recommendation, likewise
@@ -2353,6 +2356,45 @@ VYI_EXTERN_C_END
 #ifndef VYRE_NO_PLAN
 
 VYI_EXTERN_C_BEGIN
+
+/* --- a handle's size ------------------------------------------------------ */
+
+typedef enum vyre_plan_goal {
+    VYRE_PLAN_LATENCY = 0,   /* a work there and back */
+    VYRE_PLAN_THROUGHPUT = 1 /* many works at a time */
+} vyre_plan_goal;
+
+typedef struct vyre_plan_desc {
+    uint64_t items;            /* works of one batch; 0 = unknown */
+    uint64_t in_flight;        /* works that wait at a time; 0 = items, or 256 */
+    uint32_t results_per_item; /* records that one may append to a result buffer; 0 = there is no
+                                  such buffer */
+    uint32_t result_size;      /* bytes of a record; 0 = 16 */
+    uint64_t resident_bytes;   /* of the program's other buffers on the device */
+    uint64_t budget_bytes;     /* 0 = none */
+    vyre_plan_goal goal;
+    bool     priorities;       /* kind PRIORITY: no partition is empty */
+    uint32_t observables, log_records; /* 0 = the handle's defaults */
+    const vyre_info *info;     /* of an open handle: its limits; NULL = what every Vulkan device
+                                  has */
+} vyre_plan_desc;
+
+typedef struct vyre_plan {
+    uint32_t workgroup_size, slot_count, lane_count;
+    uint32_t batches;        /* rings that the items fill, at least 1 */
+    uint64_t result_records; /* room for twice as many as expected, at least 1024; 0 = none */
+    uint64_t peak_bytes;     /* on the device */
+    char     text[160];      /* the plan in a line, with its reason */
+} vyre_plan;
+
+/* The ring holds what is in flight, up to VYRE_MAX_SLOTS, in whole workgroups; the
+ * lanes are as many, or an eighth where many works are to be drained.
+ * VYRE_E_BUDGET: the peak exceeds the budget; err->at is the peak, err->fix names
+ * the largest part and the value of it that would fit.  VYRE_E_LIMIT_*: a limit
+ * of `info` is 0. */
+VYRE_API vyre_status vyre_plan_make(const vyre_plan_desc *desc, vyre_plan *out, vyre_error *err);
+/* Sets kernel.workgroup_size, slot_count and lane_count. */
+VYRE_API void vyre_plan_apply(const vyre_plan *plan, vyre_desc *desc);
 
 /* --- geometry ------------------------------------------------------------ */
 
@@ -18257,7 +18299,8 @@ struct vyi_backend {
      * Says whether everything was freed: if not, the programs, the desc and
      * the allocator's memory stay as well. */
     bool (*close)(vyi_device *d);
-    /* Fills backend, device, driver and probe; the rest is the engine's. */
+    /* Fills backend, device, driver, probe, limits and memory_bytes; the rest is the
+     * engine's. */
     void (*info)(const vyi_device *d, vyre_info *info);
     /* Launches run in the order of their submission, and each sees what the one
      * before has written.  Does not wait, but for a backend without a queue, which
@@ -22536,6 +22579,8 @@ static void vyi_cpu_info(const vyi_device *d, vyre_info *info)
     snprintf(info->driver, sizeof info->driver, "vyre %s", VYRE_VERSION_STRING);
     info->probe.live = info->probe.host_to_device = info->probe.device_to_host = true;
     info->probe.resident_groups = 1;
+    info->limits.max_workgroup_size = info->limits.max_invocations = VYRE_MAX_WORKGROUP;
+    info->limits.max_groups = UINT32_MAX;
     snprintf(info->probe.text, sizeof info->probe.text,
              "live: the kernel runs in this process, %s",
              VYI_THREADS ? "on a thread of its own" : "inside wait and poll");
@@ -25487,13 +25532,29 @@ static bool vyi_vk_close(vyi_device *d)
 
 /* --- the rest of the contract -------------------------------------------- */
 
+static uint64_t vyi_vk_memory(const vyi_vk *v)
+{
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < v->c.memory.memoryHeapCount; i++) {
+        const VkMemoryHeap *heap = &v->c.memory.memoryHeaps[i];
+        if (heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT && heap->size > most)
+            most = heap->size;
+    }
+    return most;
+}
+
 static void vyi_vk_info(const vyi_device *d, vyre_info *info)
 {
     const vyi_vk *v = (const vyi_vk *)d;
+    const VkPhysicalDeviceLimits *limits = &v->c.properties.limits;
     info->backend = VYRE_BACKEND_VULKAN;
     snprintf(info->device, sizeof info->device, "%.127s", v->c.properties.deviceName);
     snprintf(info->driver, sizeof info->driver, "%.127s", v->c.driver);
     info->probe = v->probe;
+    info->limits.max_workgroup_size = limits->maxComputeWorkGroupSize[0];
+    info->limits.max_groups = limits->maxComputeWorkGroupCount[0];
+    info->limits.max_invocations = limits->maxComputeWorkGroupInvocations;
+    info->memory_bytes = vyi_vk_memory(v);
 }
 
 static vyre_status vyi_vk_launch(vyi_device *d, vyi_launch what, uint32_t rounds, vyre_error *err)
@@ -26304,6 +26365,213 @@ VYRE_API vyre_status vyre_geometry_plan(uint32_t queue, uint32_t workers,
     if (worker_groups)
         *worker_groups = groups;
     return VYRE_OK;
+}
+
+#endif /* VYRE_NO_PLAN */
+/* ==========================================================================
+ * plan: the size of a handle
+ * ======================================================================= */
+
+
+#ifndef VYRE_NO_PLAN
+
+#define VYI_SIZING_WIDTH          256u /* lanes of a workgroup, at most */
+#define VYI_SIZING_LATENCY_WIDTH   64u /* small groups spread over more processors */
+#define VYI_SIZING_SLOTS          256u /* where nothing is known */
+#define VYI_SIZING_DRAIN        65536u /* slots beyond which lanes that stride drain faster */
+#define VYI_SIZING_STRIDE           8u /* slots of such a lane */
+#define VYI_SIZING_RECORDS       1024u /* results, at least */
+#define VYI_SIZING_RECORD_BYTES    16u
+#define VYI_SIZING_OBSERVABLES     64u
+
+/* What every Vulkan device has. */
+static const vyre_limits vyi_sizing_least = { 128, 65535, 128 };
+
+typedef enum vyi_sizing_part {
+    VYI_PART_RESIDENT = 0, /* the program's own */
+    VYI_PART_RESULTS,
+    VYI_PART_RING,         /* and its mirror */
+    VYI_PART_FIXED,        /* control, log, IO queue */
+    VYI_PART_COUNT
+} vyi_sizing_part;
+
+static uint32_t vyi_sizing_min(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint32_t vyi_sizing_width(const vyre_limits *limits, vyre_plan_goal goal)
+{
+    const uint32_t aim = goal == VYRE_PLAN_LATENCY ? VYI_SIZING_LATENCY_WIDTH : VYI_SIZING_WIDTH;
+    uint32_t most = vyi_sizing_min(limits->max_workgroup_size, limits->max_invocations);
+    uint32_t width = 1;
+    most = vyi_sizing_min(most, aim);
+    while (width <= most / 2)
+        width *= 2;
+    return width;
+}
+
+static uint32_t vyi_sizing_up(uint32_t value, uint32_t unit)
+{
+    return (value + unit - 1) / unit * unit;
+}
+
+/* VYRE_MAX_SLOTS is a multiple of every width, so that nothing exceeds it. */
+static uint32_t vyi_sizing_slots(const vyre_plan_desc *d, uint32_t width)
+{
+    uint64_t wanted = d->in_flight ? d->in_flight : d->items ? d->items : VYI_SIZING_SLOTS;
+    if (d->priorities && wanted < VYRE_PRIORITY_LEVELS)
+        wanted = VYRE_PRIORITY_LEVELS;
+    if (wanted > VYRE_MAX_SLOTS)
+        wanted = VYRE_MAX_SLOTS;
+    return vyi_sizing_up((uint32_t)wanted, width);
+}
+
+static uint32_t vyi_sizing_lanes(const vyre_plan_desc *d, const vyre_limits *limits,
+                                 const vyre_plan *plan)
+{
+    uint32_t groups = plan->slot_count / plan->workgroup_size;
+    if (d->goal == VYRE_PLAN_THROUGHPUT && plan->slot_count > VYI_SIZING_DRAIN)
+        groups = vyi_sizing_up(groups, VYI_SIZING_STRIDE) / VYI_SIZING_STRIDE;
+    return vyi_sizing_min(groups, limits->max_groups) * plan->workgroup_size;
+}
+
+static vyre_status vyi_sizing_overflow(const char *what, uint64_t at, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_OVF, at, "Plan fewer items, or smaller buffers.",
+                    "%s do not fit", what);
+}
+
+static vyre_status vyi_sizing_results(const vyre_plan_desc *d, uint64_t *records, uint64_t *bytes,
+                                      vyre_error *err)
+{
+    const uint64_t size = d->result_size ? d->result_size : VYI_SIZING_RECORD_BYTES;
+    const uint64_t each = (uint64_t)d->results_per_item * 2;
+    *records = *bytes = 0;
+    if (each == 0)
+        return VYRE_OK;
+    if (d->items > UINT64_MAX / each)
+        return vyi_sizing_overflow("the results", d->items, err);
+    *records = d->items * each;
+    if (*records < VYI_SIZING_RECORDS)
+        *records = VYI_SIZING_RECORDS;
+    if (*records > UINT64_MAX / size)
+        return vyi_sizing_overflow("the bytes of the results", *records, err);
+    *bytes = *records * size;
+    return VYRE_OK;
+}
+
+/* The parts' bytes on the device, and their sum. */
+static vyre_status vyi_sizing_parts(const vyre_plan_desc *d, vyre_plan *plan,
+                                    uint64_t parts[VYI_PART_COUNT], vyre_error *err)
+{
+    const size_t control = vyre_control_size(d->observables ? d->observables
+                                                            : VYI_SIZING_OBSERVABLES);
+    const size_t log = vyre_log_size(d->log_records ? d->log_records : VYRE_LOG_RECORDS_DEFAULT);
+    if (control == 0 || log == 0)
+        return vyi_sizing_overflow("the observables, or the records of the log,", 0, err);
+    const vyre_status status = vyi_sizing_results(d, &plan->result_records,
+                                                  &parts[VYI_PART_RESULTS], err);
+    if (status < 0)
+        return status;
+    parts[VYI_PART_RESIDENT] = d->resident_bytes;
+    parts[VYI_PART_RING] = (uint64_t)vyre_ring_size(plan->slot_count) +
+                           (uint64_t)plan->slot_count * 4;
+    parts[VYI_PART_FIXED] = (uint64_t)control + log + vyre_io_size(VYRE_IO_SLOTS);
+    plan->peak_bytes = 0;
+    for (uint32_t i = 0; i < VYI_PART_COUNT; i++) {
+        if (parts[i] > UINT64_MAX - plan->peak_bytes)
+            return vyi_sizing_overflow("the bytes of all buffers", parts[i], err);
+        plan->peak_bytes += parts[i];
+    }
+    return VYRE_OK;
+}
+
+/* Names the largest part, and what of it fits beside the others. */
+static vyre_status vyi_sizing_over(const vyre_plan_desc *d, const vyre_plan *plan,
+                                   const uint64_t parts[VYI_PART_COUNT], vyre_error *err)
+{
+    static const char *const names[VYI_PART_COUNT] = { "resident_bytes", "items", "in_flight",
+                                                       "observables and log_records" };
+    uint32_t largest = 0;
+    char fix[160];
+    for (uint32_t i = 1; i < VYI_PART_COUNT; i++)
+        largest = parts[i] > parts[largest] ? i : largest;
+    const uint64_t others = plan->peak_bytes - parts[largest];
+    uint64_t fits = others < d->budget_bytes ? d->budget_bytes - others : 0;
+    if (largest == VYI_PART_RESULTS) {
+        fits /= d->result_size ? d->result_size : VYI_SIZING_RECORD_BYTES;
+        fits = fits < VYI_SIZING_RECORDS ? 0 : fits / 2 / d->results_per_item;
+    } else if (largest == VYI_PART_RING) {
+        fits = fits / (VYRE_SLOT_BYTES + 4) / plan->workgroup_size * plan->workgroup_size;
+    }
+    if (fits && largest != VYI_PART_FIXED)
+        snprintf(fix, sizeof fix, "The largest part is that of %s: lower it to %llu.",
+                 names[largest], (unsigned long long)fits);
+    else
+        snprintf(fix, sizeof fix, "The largest part is that of %s, and the others leave it no "
+                 "room: raise budget_bytes to %llu.", names[largest],
+                 (unsigned long long)plan->peak_bytes);
+    return vyi_fail(err, VYRE_E_BUDGET, plan->peak_bytes, fix,
+                    "%llu bytes are needed, the budget is %llu",
+                    (unsigned long long)plan->peak_bytes, (unsigned long long)d->budget_bytes);
+}
+
+static vyre_status vyi_sizing_fill(const vyre_plan_desc *d, const vyre_limits *limits,
+                                   vyre_plan *plan, vyre_error *err)
+{
+    uint64_t parts[VYI_PART_COUNT];
+    plan->workgroup_size = vyi_sizing_width(limits, d->goal);
+    plan->slot_count = vyi_sizing_slots(d, plan->workgroup_size);
+    plan->lane_count = vyi_sizing_lanes(d, limits, plan);
+    const uint64_t batches = d->items / plan->slot_count + (d->items % plan->slot_count != 0);
+    if (batches > UINT32_MAX)
+        return vyi_sizing_overflow("the batches", d->items, err);
+    plan->batches = batches ? (uint32_t)batches : 1;
+    const vyre_status status = vyi_sizing_parts(d, plan, parts, err);
+    if (status < 0)
+        return status;
+    if (d->budget_bytes && plan->peak_bytes > d->budget_bytes)
+        return vyi_sizing_over(d, plan, parts, err);
+    snprintf(plan->text, sizeof plan->text,
+             "%u slots in groups of %u, %u lanes%s; %u batch%s, %llu bytes",
+             (unsigned)plan->slot_count, (unsigned)plan->workgroup_size,
+             (unsigned)plan->lane_count,
+             plan->lane_count == plan->slot_count ? ": one for each slot"
+                                                  : ": they stride, which drains faster",
+             (unsigned)plan->batches, plan->batches == 1 ? "" : "es",
+             (unsigned long long)plan->peak_bytes);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_plan_make(const vyre_plan_desc *desc, vyre_plan *out, vyre_error *err)
+{
+    vyre_plan plan;
+    vyre_geometry ignored;
+    if (!desc || !out)
+        return vyi_plan_argument(desc ? "the plan" : "the desc", err);
+    if ((uint32_t)desc->goal > VYRE_PLAN_THROUGHPUT)
+        return vyi_fail(err, VYRE_E_ARGUMENT, (uint32_t)desc->goal,
+                        "Use the values of vyre_plan_goal.", "goal %d does not exist",
+                        (int)desc->goal);
+    const vyre_limits *limits = desc->info ? &desc->info->limits : &vyi_sizing_least;
+    vyre_status status = vyre_geometry_plan(1, 1, limits, NULL, &ignored, err);
+    if (status < 0)
+        return status;
+    memset(&plan, 0, sizeof plan);
+    status = vyi_sizing_fill(desc, limits, &plan, err);
+    if (status == VYRE_OK)
+        *out = plan;
+    return status;
+}
+
+VYRE_API void vyre_plan_apply(const vyre_plan *plan, vyre_desc *desc)
+{
+    if (!plan || !desc)
+        return;
+    desc->kernel.workgroup_size = plan->workgroup_size;
+    desc->kernel.slot_count = plan->slot_count;
+    desc->kernel.lane_count = plan->lane_count;
 }
 
 #endif /* VYRE_NO_PLAN */

@@ -251,6 +251,7 @@
 #include "rooms/watch/watch.c"
 #include "rooms/watch/sketch.c"
 #include "rooms/plan/geometry.c"
+#include "rooms/plan/make.c"
 #include "rooms/plan/policy.c"
 #include "rooms/plan/race.c"
 #include "rooms/plan/regions.c"

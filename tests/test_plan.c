@@ -1,5 +1,6 @@
 /* The planner's room: worked cases of geometry and policy, races against
  * numbers of 128 bits, regions in a program. */
+#include "driver.h"
 #include "test.h"
 #include "vyre.h"
 
@@ -499,8 +500,237 @@ static void regions_in_a_kernel_on_vulkan(void)
     run_region_adds(VYRE_BACKEND_VULKAN);
 }
 
+/* --- the size of a handle -------------------------------------------------- */
+
+static vyre_plan plan_of(const vyre_plan_desc *desc)
+{
+    vyre_plan plan;
+    vyre_error err;
+    memset(&plan, 0xa5, sizeof plan);
+    if (vyre_plan_make(desc, &plan, &err) != VYRE_OK)
+        test_fail(__FILE__, __LINE__, "%s", err.text);
+    CHECK(plan.text[0] && strlen(plan.text) < sizeof plan.text - 1);
+    return plan;
+}
+
+static void plan_worked_cases(void)
+{
+    static const struct {
+        uint64_t items, in_flight;
+        vyre_plan_goal goal;
+        bool     priorities;
+        uint32_t max_width, max_groups; /* 0: no info */
+        uint32_t width, slots, lanes, batches;
+    } rows[] = {
+        { 0, 0, VYRE_PLAN_LATENCY, false, 0, 0, 64, 256, 256, 1 },
+        { 0, 0, VYRE_PLAN_THROUGHPUT, false, 0, 0, 128, 256, 256, 1 },
+        { 0, 0, VYRE_PLAN_THROUGHPUT, false, 1024, 65535, 256, 256, 256, 1 },
+        { 1, 0, VYRE_PLAN_LATENCY, false, 0, 0, 64, 64, 64, 1 },
+        { 65, 0, VYRE_PLAN_LATENCY, false, 0, 0, 64, 128, 128, 1 },
+        { 300, 64, VYRE_PLAN_LATENCY, false, 0, 0, 64, 64, 64, 5 },
+        { 5000, 0, VYRE_PLAN_LATENCY, false, 1000, 65535, 64, 5056, 5056, 1 },
+        { 1000000, 0, VYRE_PLAN_THROUGHPUT, false, 255, 65535, 128, 1000064, 125056, 1 },
+        { 65536, 0, VYRE_PLAN_THROUGHPUT, false, 1024, 65535, 256, 65536, 65536, 1 },
+        { 65537, 0, VYRE_PLAN_THROUGHPUT, false, 1024, 65535, 256, 65792, 8448, 1 },
+        { 1048577, 0, VYRE_PLAN_LATENCY, false, 0, 0, 64, 1048576, 1048576, 2 },
+        { 4294967297ull, 0, VYRE_PLAN_LATENCY, false, 0, 0, 64, 1048576, 1048576, 4097 },
+        { 1, 0, VYRE_PLAN_LATENCY, true, 1, 65535, 1, 5, 5, 1 },
+        { 100000, 0, VYRE_PLAN_LATENCY, false, 1, 1000, 1, 100000, 1000, 1 },
+        { 3, UINT64_MAX, VYRE_PLAN_LATENCY, false, 3, 65535, 2, 1048576, 131070, 1 }
+    };
+    static vyre_info info;
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        vyre_plan_desc desc;
+        memset(&desc, 0, sizeof desc);
+        desc.items = rows[i].items;
+        desc.in_flight = rows[i].in_flight;
+        desc.goal = rows[i].goal;
+        desc.priorities = rows[i].priorities;
+        info.limits.max_workgroup_size = rows[i].max_width;
+        info.limits.max_groups = rows[i].max_groups;
+        info.limits.max_invocations = 1024;
+        desc.info = rows[i].max_width ? &info : NULL;
+        const vyre_plan plan = plan_of(&desc);
+        if (plan.workgroup_size != rows[i].width || plan.slot_count != rows[i].slots ||
+            plan.lane_count != rows[i].lanes || plan.batches != rows[i].batches)
+            test_fail(__FILE__, __LINE__, "row %u: %s", i, plan.text);
+        CHECK_EQ(plan.result_records, 0);
+        CHECK_EQ(plan.peak_bytes, vyre_ring_size(plan.slot_count) + 4 * plan.slot_count +
+                                  vyre_control_size(64) + vyre_io_size(VYRE_IO_SLOTS) +
+                                  vyre_log_size(VYRE_LOG_RECORDS_DEFAULT));
+    }
+}
+
+/* The peak is what an open handle says of itself. */
+static void plan_knows_the_bytes(void)
+{
+    vyre_plan_desc desc;
+    vyre_desc handle;
+    vyre_info info;
+    vyre_error err;
+    memset(&desc, 0, sizeof desc);
+    memset(&handle, 0, sizeof handle);
+    desc.items = 1000;
+    desc.observables = handle.observables = 99;
+    desc.log_records = handle.kernel.log_records = 77;
+    const vyre_plan plan = plan_of(&desc);
+    vyre_plan_apply(&plan, &handle);
+    vyre_plan_apply(NULL, &handle);
+    vyre_plan_apply(&plan, NULL);
+    handle.backend = VYRE_BACKEND_CPU;
+    vyre *v = vyre_open(&handle, &err);
+    CHECK(v != NULL);
+    vyre_query(v, &info);
+    CHECK_EQ(info.slot_count, plan.slot_count);
+    CHECK(info.device_bytes >= plan.peak_bytes); /* buffers begin on boundaries */
+    CHECK(info.device_bytes - plan.peak_bytes <= 1024);
+    CHECK(info.limits.max_workgroup_size && info.limits.max_groups && info.limits.max_invocations);
+    vyre_close(v);
+}
+
+static void plan_holds_a_budget(void)
+{
+    vyre_plan_desc desc, smaller;
+    vyre_plan plan, untouched;
+    vyre_error err;
+    memset(&desc, 0, sizeof desc);
+    desc.items = 1000;
+    desc.results_per_item = 3;
+    desc.result_size = 32;
+    desc.resident_bytes = 1000;
+    plan = plan_of(&desc);
+    CHECK_EQ(plan.result_records, 6000);
+    desc.budget_bytes = plan.peak_bytes; /* equality passes */
+    CHECK(plan_of(&desc).peak_bytes == desc.budget_bytes);
+
+    for (unsigned part = 0; part < 3; part++) { /* which part is the largest */
+        smaller = desc;
+        smaller.results_per_item = part == 1 ? 3 : 0;
+        smaller.items = part == 1 ? 1000 : 1;
+        smaller.in_flight = part == 2 ? 100000 : 64;
+        smaller.resident_bytes = part == 0 ? 1000000 : 0;
+        smaller.budget_bytes = 0;
+        smaller.budget_bytes = plan_of(&smaller).peak_bytes - 1;
+        memset(&untouched, 0xa5, sizeof untouched);
+        plan = untouched;
+        CHECK_EQ(vyre_plan_make(&smaller, &plan, &err), VYRE_E_BUDGET);
+        CHECK(memcmp(&plan, &untouched, sizeof plan) == 0);
+        CHECK_EQ(err.at, smaller.budget_bytes + 1);
+        static const char *const names[] = { "resident_bytes", "items", "in_flight" };
+        char *value = strstr(err.fix, "lower it to ");
+        if (!value || !strstr(err.fix, names[part]))
+            test_fail(__FILE__, __LINE__, "part %u: %s", part, err.fix);
+        const uint64_t fits = strtoull(value + strlen("lower it to "), NULL, 10);
+        if (part == 0)
+            smaller.resident_bytes = fits;
+        else if (part == 1)
+            smaller.items = fits;
+        else
+            smaller.in_flight = fits;
+        CHECK_EQ(vyre_plan_make(&smaller, &plan, &err), VYRE_OK); /* the advice is right */
+    }
+    smaller.budget_bytes = 1; /* and where there is none it says so */
+    CHECK_EQ(vyre_plan_make(&smaller, &plan, &err), VYRE_E_BUDGET);
+    CHECK(strstr(err.fix, "raise budget_bytes"));
+}
+
+static void plan_refuses(void)
+{
+    static vyre_info info;
+    vyre_plan_desc desc;
+    vyre_plan plan;
+    vyre_error err;
+    memset(&desc, 0, sizeof desc);
+    CHECK_EQ(vyre_plan_make(NULL, &plan, &err), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_plan_make(&desc, NULL, &err), VYRE_E_ARGUMENT);
+    desc.goal = (vyre_plan_goal)2;
+    CHECK_EQ(vyre_plan_make(&desc, &plan, &err), VYRE_E_ARGUMENT);
+    desc.goal = VYRE_PLAN_LATENCY;
+    desc.info = &info;
+    CHECK_EQ(vyre_plan_make(&desc, &plan, &err), VYRE_E_LIMIT_X);
+    info.limits.max_workgroup_size = 1;
+    CHECK_EQ(vyre_plan_make(&desc, &plan, &err), VYRE_E_LIMIT_GROUPS);
+    info.limits.max_groups = 1;
+    CHECK_EQ(vyre_plan_make(&desc, &plan, &err), VYRE_E_LIMIT_INVOCATIONS);
+    desc.info = NULL;
+    desc.items = UINT64_MAX;
+    CHECK_EQ(vyre_plan_make(&desc, &plan, &err), VYRE_E_OVF); /* batches */
+    desc.items = 1000000000;
+    desc.results_per_item = UINT32_MAX;
+    desc.result_size = UINT32_MAX;
+    CHECK_EQ(vyre_plan_make(&desc, &plan, &err), VYRE_E_OVF); /* bytes of the results */
+    desc.result_size = 1;
+    desc.resident_bytes = UINT64_MAX;
+    CHECK_EQ(vyre_plan_make(&desc, &plan, &err), VYRE_E_OVF); /* the sum */
+    desc.resident_bytes = 0;
+    desc.items = 1;
+    desc.observables = UINT32_MAX;
+    CHECK_EQ(vyre_plan_make(&desc, &plan, &err), VYRE_E_OVF);
+}
+
+/* As many works as are planned for, through a handle of that size: all are done,
+ * and a handle that was not started makes one pass for each batch. */
+static void run_planned(vyre_backend backend, uint32_t items, vyre_plan_goal goal)
+{
+    vyre_plan_desc desc;
+    vyre_desc handle;
+    vyre_stats stats;
+    vyre_io_buffers buffers;
+    vyre_error err;
+    uint32_t published = 99;
+    memset(&desc, 0, sizeof desc);
+    memset(&handle, 0, sizeof handle);
+    desc.items = items;
+    desc.goal = goal;
+    const vyre_plan plan = plan_of(&desc);
+    vyre_plan_apply(&plan, &handle);
+    handle.backend = backend;
+    handle.no_probe = true;
+    vyre *v = vyre_open(&handle, &err);
+    if (!v && backend == VYRE_BACKEND_VULKAN)
+        test_skip(err.text);
+    CHECK(v != NULL);
+    vyre_work *works = (vyre_work *)calloc(items, sizeof *works);
+    CHECK(works != NULL);
+    CHECK_EQ(vyre_run(v, works, items, &stats, &err), VYRE_OK);
+    CHECK_EQ(stats.done, items);
+    CHECK_EQ(stats.kernel_launches, plan.batches);
+    CHECK_EQ(vyre_buffers(v, &buffers, &err), VYRE_OK);
+    CHECK_EQ(vyre_ring_count(buffers.ring, buffers.ring_size, VYRE_SLOT_PUBLISHED, &published,
+                             &err), VYRE_OK);
+    CHECK_EQ(published, 0);
+    free(works);
+    vyre_close(v);
+}
+
+static void run_all_planned(vyre_backend backend)
+{
+    static const uint32_t items[] = { 1, 63, 64, 65, 300, 4097, 5000, 1000000, 1048577 };
+    const unsigned count = getenv("TEST_COUNT") ? 9 : 7; /* the large ones in the long runs */
+    for (unsigned i = 0; i < count; i++) {
+        run_planned(backend, items[i], VYRE_PLAN_LATENCY);
+        run_planned(backend, items[i], VYRE_PLAN_THROUGHPUT);
+    }
+}
+
+static void plans_run_on_the_cpu(void)
+{
+    run_all_planned(VYRE_BACKEND_CPU);
+}
+
+static void plans_run_on_vulkan(void)
+{
+    run_all_planned(VYRE_BACKEND_VULKAN);
+}
+
 int main(void)
 {
+    RUN(plan_worked_cases);
+    RUN(plan_knows_the_bytes);
+    RUN(plan_holds_a_budget);
+    RUN(plan_refuses);
+    RUN(plans_run_on_the_cpu);
+    RUN(plans_run_on_vulkan);
     RUN(geometry_refuses);
     RUN(policy_worked_cases);
     RUN(policy_sheds_workers);

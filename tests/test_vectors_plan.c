@@ -41,9 +41,29 @@ static void check_geometry(const vec_row *row, const vyre_geometry *g, unsigned 
     ROW_EQ(row, g->groups, vec_u32(row, row->out[first + 2]));
 }
 
+/* Whatever the device allows, a planned ring holds what was asked for. */
+static void check_plan(const vec_row *row, uint32_t slots, uint32_t max_width)
+{
+    static vyre_info info;
+    vyre_plan_desc desc;
+    vyre_plan plan;
+    memset(&desc, 0, sizeof desc);
+    desc.in_flight = slots;
+    desc.goal = slots % 2 ? VYRE_PLAN_LATENCY : VYRE_PLAN_THROUGHPUT;
+    info.limits.max_workgroup_size = info.limits.max_invocations = max_width ? max_width : 1;
+    info.limits.max_groups = 65535;
+    desc.info = &info;
+    vec_expect(row, vyre_plan_make(&desc, &plan, NULL), VYRE_OK);
+    ROW_CHECK(row, plan.slot_count >= (slots < VYRE_MAX_SLOTS ? slots : VYRE_MAX_SLOTS));
+    ROW_CHECK(row, plan.workgroup_size <= info.limits.max_workgroup_size);
+    ROW_EQ(row, plan.slot_count % plan.workgroup_size, 0);
+    ROW_EQ(row, plan.lane_count % plan.workgroup_size, 0);
+}
+
 static void row_geometry(const vec_row *row)
 {
     vyre_geometry g;
+    check_plan(row, vec_u32(row, row->in[0]), vec_u32(row, row->in[2]));
     vyre_geometry_make(vec_u32(row, row->in[0]), vec_u32(row, row->in[1]),
                        vec_u32(row, row->in[2]), &g);
     check_geometry(row, &g, 0);

@@ -576,6 +576,8 @@ static void vyi_cpu_info(const vyi_device *d, vyre_info *info)
     snprintf(info->driver, sizeof info->driver, "vyre %s", VYRE_VERSION_STRING);
     info->probe.live = info->probe.host_to_device = info->probe.device_to_host = true;
     info->probe.resident_groups = 1;
+    info->limits.max_workgroup_size = info->limits.max_invocations = VYRE_MAX_WORKGROUP;
+    info->limits.max_groups = UINT32_MAX;
     snprintf(info->probe.text, sizeof info->probe.text,
              "live: the kernel runs in this process, %s",
              VYI_THREADS ? "on a thread of its own" : "inside wait and poll");

@@ -179,6 +179,8 @@ typedef struct vyre_info {
     uint64_t     device_bytes;    /* of all buffers */
     uint64_t     log_dropped;     /* records that found the log full */
     vyre_probe   probe;
+    vyre_limits  limits;          /* of the device; of the CPU backend the library's own */
+    uint64_t     memory_bytes;    /* of the device's largest heap of its own; 0 = not known */
 } vyre_info;
 
 /* Upstream's statistics of one call: lengths and counts, and one time. */

@@ -101,7 +101,8 @@ struct vyi_backend {
      * Says whether everything was freed: if not, the programs, the desc and
      * the allocator's memory stay as well. */
     bool (*close)(vyi_device *d);
-    /* Fills backend, device, driver and probe; the rest is the engine's. */
+    /* Fills backend, device, driver, probe, limits and memory_bytes; the rest is the
+     * engine's. */
     void (*info)(const vyi_device *d, vyre_info *info);
     /* Launches run in the order of their submission, and each sees what the one
      * before has written.  Does not wait, but for a backend without a queue, which

@@ -342,13 +342,29 @@ static bool vyi_vk_close(vyi_device *d)
 
 /* --- the rest of the contract -------------------------------------------- */
 
+static uint64_t vyi_vk_memory(const vyi_vk *v)
+{
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < v->c.memory.memoryHeapCount; i++) {
+        const VkMemoryHeap *heap = &v->c.memory.memoryHeaps[i];
+        if (heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT && heap->size > most)
+            most = heap->size;
+    }
+    return most;
+}
+
 static void vyi_vk_info(const vyi_device *d, vyre_info *info)
 {
     const vyi_vk *v = (const vyi_vk *)d;
+    const VkPhysicalDeviceLimits *limits = &v->c.properties.limits;
     info->backend = VYRE_BACKEND_VULKAN;
     snprintf(info->device, sizeof info->device, "%.127s", v->c.properties.deviceName);
     snprintf(info->driver, sizeof info->driver, "%.127s", v->c.driver);
     info->probe = v->probe;
+    info->limits.max_workgroup_size = limits->maxComputeWorkGroupSize[0];
+    info->limits.max_groups = limits->maxComputeWorkGroupCount[0];
+    info->limits.max_invocations = limits->maxComputeWorkGroupInvocations;
+    info->memory_bytes = vyi_vk_memory(v);
 }
 
 static vyre_status vyi_vk_launch(vyi_device *d, vyi_launch what, uint32_t rounds, vyre_error *err)

@@ -4,6 +4,7 @@
  * Public, a room: VYRE_NO_PLAN leaves it out.  Pure arithmetic: nothing is
  * allocated, no clock is read.
  *
+ *  - vyre_plan_*       what a program calls: how large its handle should be
  *  - vyre_geometry_*   the original's arithmetic, number for number, for a
  *                      program of its that shares a ring with one of ours
  *  - vyre_policy_*     the original's launch recommendation, likewise
@@ -19,6 +20,45 @@
 #ifndef VYRE_NO_PLAN
 
 VYI_EXTERN_C_BEGIN
+
+/* --- a handle's size ------------------------------------------------------ */
+
+typedef enum vyre_plan_goal {
+    VYRE_PLAN_LATENCY = 0,   /* a work there and back */
+    VYRE_PLAN_THROUGHPUT = 1 /* many works at a time */
+} vyre_plan_goal;
+
+typedef struct vyre_plan_desc {
+    uint64_t items;            /* works of one batch; 0 = unknown */
+    uint64_t in_flight;        /* works that wait at a time; 0 = items, or 256 */
+    uint32_t results_per_item; /* records that one may append to a result buffer; 0 = there is no
+                                  such buffer */
+    uint32_t result_size;      /* bytes of a record; 0 = 16 */
+    uint64_t resident_bytes;   /* of the program's other buffers on the device */
+    uint64_t budget_bytes;     /* 0 = none */
+    vyre_plan_goal goal;
+    bool     priorities;       /* kind PRIORITY: no partition is empty */
+    uint32_t observables, log_records; /* 0 = the handle's defaults */
+    const vyre_info *info;     /* of an open handle: its limits; NULL = what every Vulkan device
+                                  has */
+} vyre_plan_desc;
+
+typedef struct vyre_plan {
+    uint32_t workgroup_size, slot_count, lane_count;
+    uint32_t batches;        /* rings that the items fill, at least 1 */
+    uint64_t result_records; /* room for twice as many as expected, at least 1024; 0 = none */
+    uint64_t peak_bytes;     /* on the device */
+    char     text[160];      /* the plan in a line, with its reason */
+} vyre_plan;
+
+/* The ring holds what is in flight, up to VYRE_MAX_SLOTS, in whole workgroups; the
+ * lanes are as many, or an eighth where many works are to be drained.
+ * VYRE_E_BUDGET: the peak exceeds the budget; err->at is the peak, err->fix names
+ * the largest part and the value of it that would fit.  VYRE_E_LIMIT_*: a limit
+ * of `info` is 0. */
+VYRE_API vyre_status vyre_plan_make(const vyre_plan_desc *desc, vyre_plan *out, vyre_error *err);
+/* Sets kernel.workgroup_size, slot_count and lane_count. */
+VYRE_API void vyre_plan_apply(const vyre_plan *plan, vyre_desc *desc);
 
 /* --- geometry ------------------------------------------------------------ */
 
