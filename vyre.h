@@ -37,6 +37,7 @@
  *     VYRE_NO_PLAN         sizing a handle, regions of a buffer, races
  *     VYRE_NO_FUSE         works that are folded, ordered and grouped
  *     VYRE_NO_REPLAY       logs of works
+ *     VYRE_NO_TASK         works that stop in the middle, as the host's values
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
  *     VYRE_GLSLANG         in that file: vyre_glsl_compile, with the glslang library
  *     VYRE_ASSERT(x)       for broken contracts inside; default: assert
@@ -174,6 +175,7 @@
  *     plan        (room) geometry, policy, races, regions
  *     fuse        (room) what need not run twice, what runs after what
  *     replay      (room) a log of works that can be run again
+ *     task        (room) a slot as a task that stops in the middle and goes on later
  *
  * Behind the declarations stand the functions, in the same order.  Most
  * programs need engine, and the upper half of ir for handlers; who brings a
@@ -225,6 +227,9 @@
     #endif
     #ifndef VYRE_NO_REPLAY
         #define VYRE_NO_REPLAY
+    #endif
+    #ifndef VYRE_NO_TASK
+        #define VYRE_NO_TASK
     #endif
     #ifndef VYRE_NO_WATCH
         #define VYRE_NO_WATCH
@@ -452,6 +457,8 @@ VYI_EXTERN_C_BEGIN
     /* watch: -255 .. -259 */                                                                      \
     X(E_SKETCH_DIM,         -255, "a sketch needs a row and a counter at least")                   \
     X(E_SKETCH_SHAPE,       -256, "two sketches differ in depth or width")                         \
+    /* task: -260 .. -264 */                                                                       \
+    X(E_TASK_STATE,         -260, "the task's state does not allow this step")                     \
     /* replay: -265 .. -274 */                                                                     \
     X(E_REPLAY_IO,          -265, "the log's file cannot be read or written")                      \
     X(E_REPLAY_HEADER,      -266, "the file is not a log, or has another version")                 \
@@ -2826,6 +2833,89 @@ VYRE_API uint32_t vyre_failure_code(vyre_status status);
 VYI_EXTERN_C_END
 
 #endif /* VYRE_NO_REPLAY */
+#endif
+/* ==========================================================================
+ * task: work that stops in the middle and goes on later, on the host
+ *
+ * Public.  A task has the layout of a slot: its first three arguments are the
+ * work's, the others say where it goes on.  So a task is a work with twelve
+ * arguments, goes on in any ring, and a slot can be taken as a task.
+ *
+ *     make --> READY --------------------> complete: DONE, fault: FAULT
+ *               |  ^                            ^
+ *         pause |  | resume                     | from every state but
+ *               v  |                            | EMPTY, DONE and FAULT
+ *             PAUSED     yield: YIELDED    requeue: REQUEUED
+ *
+ * A state has one flag, so flags say how a task came to its state.  A step that
+ * is refused changes nothing.
+ * ======================================================================= */
+#ifndef VYI_TASK_H
+#define VYI_TASK_H
+
+
+#ifndef VYRE_NO_TASK
+
+VYI_EXTERN_C_BEGIN
+
+/* The words of a slot, in order. */
+typedef struct vyre_task {
+    uint32_t state;    /* a vyre_slot_state: WAIT_IO is paused, PUBLISHED ready, CLAIMED running */
+    uint32_t opcode, tenant;
+    uint32_t priority; /* the wire's number: 0 is CRITICAL */
+    uint32_t input, output, param;
+    uint32_t pc, data; /* where it goes on, and with what */
+    uint32_t epoch;    /* of a paused task: not before this one */
+    uint32_t id, parent;
+    uint32_t age;      /* requeues since it was made, as upstream counts them */
+    uint32_t requeues, yields;
+    uint32_t flags;    /* VYRE_TASK_ values; of a faulted task its code */
+} vyre_task;
+
+enum {
+    VYRE_TASK_PAUSED = 1,
+    VYRE_TASK_YIELDED = 2,
+    VYRE_TASK_REQUEUED = 4,
+    VYRE_TASK_RESUMED = 8
+};
+
+/* A ready task of the work, which has three arguments at most. */
+VYRE_API vyre_status vyre_task_make(vyre_task *out, uint32_t id, const vyre_work *work,
+                                    vyre_error *err);
+VYRE_API vyre_status vyre_task_pause(vyre_task *t, uint32_t pc, uint32_t data, uint32_t epoch,
+                                     vyre_error *err);
+/* VYRE_PENDING: the task's epoch is still to come.  Epochs wrap: what is less than
+ * 2^31 ahead is to come. */
+VYRE_API vyre_status vyre_task_resume(vyre_task *t, uint32_t epoch_now, vyre_error *err);
+/* VYRE_E_COUNTER_OVF: it has yielded 2^32 - 1 times. */
+VYRE_API vyre_status vyre_task_yield(vyre_task *t, uint32_t pc, uint32_t data, vyre_error *err);
+VYRE_API vyre_status vyre_task_requeue(vyre_task *t, uint32_t pc, uint32_t data,
+                                       vyre_priority priority, vyre_error *err);
+VYRE_API vyre_status vyre_task_complete(vyre_task *t, vyre_error *err);
+/* pc and data stay: they say where it was. */
+VYRE_API vyre_status vyre_task_fault(vyre_task *t, uint32_t code, vyre_error *err);
+
+typedef struct vyre_task_counts {
+    uint32_t ready, paused, yielded, requeued, running, faulted;
+    uint32_t schedulable;    /* ready, yielded or requeued */
+    uint32_t max_age;        /* of tasks that are neither EMPTY nor DONE, as the next */
+    uint64_t total_requeues;
+    uint64_t pressure;       /* tasks that were put off: yielded or requeued */
+} vyre_task_counts;
+
+/* VYRE_E_TASK_STATE: the task err->at has no state. */
+VYRE_API vyre_status vyre_task_count(const vyre_task *tasks, size_t count, vyre_task_counts *out,
+                                     vyre_error *err);
+
+/* The work that the task is, with 12 arguments.  Not of one that has ended. */
+VYRE_API vyre_status vyre_task_work(const vyre_task *t, vyre_work *out, vyre_error *err);
+/* The slot as a task. */
+VYRE_API vyre_status vyre_task_load(const void *ring, size_t size, uint32_t slot, vyre_task *out,
+                                    vyre_error *err);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_TASK */
 #endif
 
 #endif /* VYRE_H */
@@ -28955,6 +29045,7 @@ static const vyi_failure_range vyi_failure_ranges[] = {
     { VYRE_FULL, VYRE_FULL, VYRE_FAILURE_TRANSIENT, 1999 },
     { VYRE_TIMEOUT, VYRE_TIMEOUT, VYRE_FAILURE_TRANSIENT, 1999 },
     { VYRE_E_NOMEM, VYRE_E_NOMEM, VYRE_FAILURE_TRANSIENT, 1001 },
+    { VYRE_E_BUDGET, VYRE_E_BUDGET, VYRE_FAILURE_TRANSIENT, 1001 },
     { VYRE_E_VK_HOST_MEMORY, VYRE_E_VK_DEVICE_MEMORY, VYRE_FAILURE_UNCLASSIFIED, 1001 },
     { VYRE_E_VK_FEATURE, VYRE_E_VK_FEATURE, VYRE_FAILURE_UNCLASSIFIED, 1002 },
     { VYRE_E_DEVICE_LOST, VYRE_E_DEVICE_LOST, VYRE_FAILURE_DEVICE_LOSS, 1005 },
@@ -29062,6 +29153,261 @@ VYRE_API vyre_failure vyre_failure_of_text(const char *text)
 }
 
 #endif /* VYRE_NO_REPLAY */
+/* ==========================================================================
+ * task: implementation
+ * ======================================================================= */
+
+#ifndef VYRE_NO_TASK
+
+VYI_STATIC_ASSERT(task_is_a_slot, sizeof(vyre_task) == VYRE_SLOT_BYTES);
+
+#define VYI_TASK_INPUTS 3u /* arguments that are the work's */
+
+static vyre_status vyi_task_null(const void *at, const char *what, vyre_error *err)
+{
+    if (at)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass the address of one of yours.", "%s is NULL",
+                    what);
+}
+
+/* --- steps --------------------------------------------------------------- */
+
+static bool vyi_task_is_open(const vyre_task *t)
+{
+    const uint32_t open = 1u << VYRE_SLOT_PUBLISHED | 1u << VYRE_SLOT_CLAIMED |
+                          1u << VYRE_SLOT_WAIT_IO | 1u << VYRE_SLOT_YIELD | 1u << VYRE_SLOT_REQUEUE;
+    return t->state < VYRE_SLOT_UNKNOWN && (open >> t->state & 1u) != 0;
+}
+
+static vyre_status vyi_task_refuse(const vyre_task *t, const char *step, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_TASK_STATE, t->state, "Look at the task's state first.",
+                    "task %u is in state %u (%s), and cannot %s", (unsigned)t->id,
+                    (unsigned)t->state, vyre_slot_state_name((vyre_slot_state)t->state), step);
+}
+
+static vyre_status vyi_task_open(const vyre_task *t, const char *step, vyre_error *err)
+{
+    const vyre_status status = vyi_task_null(t, "the task", err);
+    if (status < 0 || vyi_task_is_open(t))
+        return status;
+    return vyi_task_refuse(t, step, err);
+}
+
+static vyre_status vyi_task_room(const vyre_task *t, uint32_t counter, const char *what,
+                                 vyre_error *err)
+{
+    if (counter < UINT32_MAX)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_COUNTER_OVF, counter, "Complete the task, and make another.",
+                    "the count of %s of task %u would exceed 32 bits", what, (unsigned)t->id);
+}
+
+static void vyi_task_enter(vyre_task *t, vyre_slot_state state, uint32_t flags)
+{
+    t->state = (uint32_t)state;
+    t->flags = flags;
+}
+
+static void vyi_task_goes_on(vyre_task *t, uint32_t pc, uint32_t data)
+{
+    t->pc = pc;
+    t->data = data;
+}
+
+VYRE_API vyre_status vyre_task_make(vyre_task *out, uint32_t id, const vyre_work *work,
+                                    vyre_error *err)
+{
+    vyre_status status = vyi_task_null(out, "the task", err);
+    if (status >= 0)
+        status = vyi_task_null(work, "the work", err);
+    if (status < 0)
+        return status;
+    if (work->arg_count > VYI_TASK_INPUTS)
+        return vyi_fail(err, VYRE_E_TOO_MANY_ARGS, work->arg_count,
+                        "Put what is more into a buffer.",
+                        "a task has %u arguments of its work, not %u", VYI_TASK_INPUTS,
+                        (unsigned)work->arg_count);
+    const uint32_t priority = vyi_priority_wire(work->priority);
+    if (priority == VYI_PRIORITY_NO_WIRE)
+        return vyi_fail(err, VYRE_E_PRIORITY, (uint32_t)work->priority,
+                        "Pass one of vyre_priority.", "priority %u is not one of the five levels",
+                        (unsigned)work->priority);
+    memset(out, 0, sizeof *out);
+    out->state = VYRE_SLOT_PUBLISHED;
+    out->opcode = work->opcode;
+    out->tenant = work->tenant;
+    out->priority = priority;
+    out->input = work->arg_count > 0 ? work->args[0] : 0;
+    out->output = work->arg_count > 1 ? work->args[1] : 0;
+    out->param = work->arg_count > 2 ? work->args[2] : 0;
+    out->id = id;
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_task_pause(vyre_task *t, uint32_t pc, uint32_t data, uint32_t epoch,
+                                     vyre_error *err)
+{
+    const vyre_status status = vyi_task_open(t, "pause", err);
+    if (status < 0)
+        return status;
+    vyi_task_goes_on(t, pc, data);
+    t->epoch = epoch;
+    vyi_task_enter(t, VYRE_SLOT_WAIT_IO, VYRE_TASK_PAUSED);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_task_resume(vyre_task *t, uint32_t epoch_now, vyre_error *err)
+{
+    const vyre_status status = vyi_task_null(t, "the task", err);
+    if (status < 0)
+        return status;
+    if (t->state != VYRE_SLOT_WAIT_IO)
+        return vyi_task_refuse(t, "go on: it is not paused", err);
+    if (epoch_now - t->epoch > INT32_MAX)
+        return VYRE_PENDING;
+    vyi_task_enter(t, VYRE_SLOT_PUBLISHED, VYRE_TASK_RESUMED);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_task_yield(vyre_task *t, uint32_t pc, uint32_t data, vyre_error *err)
+{
+    vyre_status status = vyi_task_open(t, "yield", err);
+    if (status >= 0)
+        status = vyi_task_room(t, t->yields, "yields", err);
+    if (status < 0)
+        return status;
+    vyi_task_goes_on(t, pc, data);
+    t->yields++;
+    vyi_task_enter(t, VYRE_SLOT_YIELD, VYRE_TASK_YIELDED);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_task_requeue(vyre_task *t, uint32_t pc, uint32_t data,
+                                       vyre_priority priority, vyre_error *err)
+{
+    const uint32_t wire = vyi_priority_wire(priority);
+    vyre_status status = vyi_task_open(t, "be queued again", err);
+    if (status >= 0 && wire == VYI_PRIORITY_NO_WIRE)
+        return vyi_fail(err, VYRE_E_PRIORITY, (uint32_t)priority, "Pass one of vyre_priority.",
+                        "priority %u is not one of the five levels", (unsigned)priority);
+    if (status >= 0)
+        status = vyi_task_room(t, t->requeues, "requeues", err);
+    if (status >= 0)
+        status = vyi_task_room(t, t->age, "ages", err);
+    if (status < 0)
+        return status;
+    vyi_task_goes_on(t, pc, data);
+    t->priority = wire;
+    t->requeues++;
+    t->age++;
+    vyi_task_enter(t, VYRE_SLOT_REQUEUE, VYRE_TASK_REQUEUED);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_task_complete(vyre_task *t, vyre_error *err)
+{
+    const vyre_status status = vyi_task_open(t, "complete", err);
+    if (status >= 0)
+        vyi_task_enter(t, VYRE_SLOT_DONE, 0);
+    return status;
+}
+
+VYRE_API vyre_status vyre_task_fault(vyre_task *t, uint32_t code, vyre_error *err)
+{
+    const vyre_status status = vyi_task_open(t, "fault", err);
+    if (status >= 0)
+        vyi_task_enter(t, VYRE_SLOT_FAULTED, code);
+    return status;
+}
+
+/* --- counts -------------------------------------------------------------- */
+
+static void vyi_task_tally(const vyre_task *t, uint32_t states[8], vyre_task_counts *out)
+{
+    states[t->state]++;
+    if (t->state == VYRE_SLOT_EMPTY || t->state == VYRE_SLOT_DONE)
+        return;
+    out->total_requeues += t->requeues;
+    out->max_age = t->age > out->max_age ? t->age : out->max_age;
+}
+
+VYRE_API vyre_status vyre_task_count(const vyre_task *tasks, size_t count, vyre_task_counts *out,
+                                     vyre_error *err)
+{
+    vyre_status status = vyi_task_null(out, "the result", err);
+    if (status >= 0)
+        status = vyi_wire_pointer(tasks, count, "the array of tasks", err);
+    if (status < 0)
+        return status;
+    if (count > UINT32_MAX)
+        return vyi_fail(err, VYRE_E_OVF, count, "Count them in parts.",
+                        "%llu tasks are more than 32 bits can count", (unsigned long long)count);
+    uint32_t states[8] = { 0 };
+    vyre_task_counts sum;
+    memset(&sum, 0, sizeof sum);
+    for (size_t i = 0; i < count; i++) {
+        if (tasks[i].state >= VYRE_SLOT_UNKNOWN)
+            return vyi_fail(err, VYRE_E_TASK_STATE, i, "Pass tasks that were made as such.",
+                            "task %llu of the array has the state word %u", (unsigned long long)i,
+                            (unsigned)tasks[i].state);
+        vyi_task_tally(&tasks[i], states, &sum);
+    }
+    sum.ready = states[VYRE_SLOT_PUBLISHED];
+    sum.paused = states[VYRE_SLOT_WAIT_IO];
+    sum.yielded = states[VYRE_SLOT_YIELD];
+    sum.requeued = states[VYRE_SLOT_REQUEUE];
+    sum.running = states[VYRE_SLOT_CLAIMED];
+    sum.faulted = states[VYRE_SLOT_FAULTED];
+    sum.schedulable = sum.ready + sum.yielded + sum.requeued;
+    sum.pressure = (uint64_t)sum.yielded + sum.requeued;
+    *out = sum;
+    return VYRE_OK;
+}
+
+/* --- slots --------------------------------------------------------------- */
+
+VYRE_API vyre_status vyre_task_work(const vyre_task *t, vyre_work *out, vyre_error *err)
+{
+    vyre_status status = vyi_task_null(out, "the work", err);
+    if (status >= 0)
+        status = vyi_task_open(t, "go on anywhere", err);
+    if (status < 0)
+        return status;
+    if (t->priority >= VYRE_PRIORITY_LEVELS)
+        return vyi_fail(err, VYRE_E_PRIORITY, t->priority, "Give the task a level from 0 to 4.",
+                        "the priority %u of task %u is not one of the five levels",
+                        (unsigned)t->priority, (unsigned)t->id);
+    const uint32_t args[VYRE_MAX_ARGS] = { t->input, t->output, t->param, t->pc,
+                                           t->data,  t->epoch,  t->id,    t->parent,
+                                           t->age,   t->requeues, t->yields, t->flags };
+    out->opcode = t->opcode;
+    out->tenant = t->tenant;
+    out->priority = vyi_priority_of(t->priority);
+    out->arg_count = VYRE_MAX_ARGS;
+    memcpy(out->args, args, sizeof args);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_task_load(const void *ring, size_t size, uint32_t slot, vyre_task *out,
+                                    vyre_error *err)
+{
+    vyre_status status = vyi_task_null(out, "the task", err);
+    if (status >= 0)
+        status = vyi_ring_slot(ring, size, slot, err);
+    if (status < 0)
+        return status;
+    uint32_t words[VYRE_SLOT_WORDS];
+    const size_t at = (size_t)slot * VYRE_SLOT_WORDS;
+    words[0] = vyi_wire_load(ring, at); /* pairs with the release of whoever set the state */
+    for (uint32_t i = 1; i < VYRE_SLOT_WORDS; i++)
+        words[i] = vyi_wire_get(ring, at + i);
+    memcpy(out, words, sizeof words);
+    return VYRE_OK;
+}
+
+#endif /* VYRE_NO_TASK */
 
 #endif /* VYRE_IMPLEMENTATION */
 

@@ -37,6 +37,7 @@
  *     VYRE_NO_PLAN         sizing a handle, regions of a buffer, races
  *     VYRE_NO_FUSE         works that are folded, ordered and grouped
  *     VYRE_NO_REPLAY       logs of works
+ *     VYRE_NO_TASK         works that stop in the middle, as the host's values
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
  *     VYRE_GLSLANG         in that file: vyre_glsl_compile, with the glslang library
  *     VYRE_ASSERT(x)       for broken contracts inside; default: assert
@@ -174,6 +175,7 @@
  *     plan        (room) geometry, policy, races, regions
  *     fuse        (room) what need not run twice, what runs after what
  *     replay      (room) a log of works that can be run again
+ *     task        (room) a slot as a task that stops in the middle and goes on later
  *
  * Behind the declarations stand the functions, in the same order.  Most
  * programs need engine, and the upper half of ir for handlers; who brings a
@@ -202,6 +204,7 @@
 #include "rooms/plan/plan.h"
 #include "rooms/fuse/fuse.h"
 #include "rooms/replay/replay.h"
+#include "rooms/task/task.h"
 
 #endif /* VYRE_H */
 
@@ -264,6 +267,7 @@
 #include "rooms/replay/replay2.c"
 #include "rooms/replay/replay.c"
 #include "rooms/replay/replay_failure.c"
+#include "rooms/task/task.c"
 
 #endif /* VYRE_IMPLEMENTATION */
 

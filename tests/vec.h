@@ -92,6 +92,14 @@ typedef struct vec_op {
       "row 39: a shape has 32-bit numbers")                                                        \
     X(SKETCH_PARTIAL, "sketch", "a counter that would exceed 64 bits",                             \
       "DEF-42: checked first, nothing is counted")                                                 \
+    X(TASK_FLAGS, "task", "flags of an earlier state",                                             \
+      "DEF-43: the state implies the flags")                                                       \
+    X(TASK_FAULT, "task", "a fault",                                                               \
+      "DEF-43: its code is word 15; where the task was stays")                                     \
+    X(TASK_ENDED, "task", "requeues or an age of tasks that are EMPTY or DONE",                    \
+      "DEF-43: they are not counted")                                                              \
+    X(TASK_PRESSURE, "task", "tasks that were requeued before",                                    \
+      "DEF-43: each counts once")                                                                  \
     X(IDS, "tenant", "an id, and what follows from it",                                            \
       "DEF-7: ids are mask indices 0..28, and are recycled")                                       \
     X(NO_CAPACITY, "tenant", "a limit of 0",                                                       \

@@ -167,6 +167,8 @@ VYI_EXTERN_C_BEGIN
     /* watch: -255 .. -259 */                                                                      \
     X(E_SKETCH_DIM,         -255, "a sketch needs a row and a counter at least")                   \
     X(E_SKETCH_SHAPE,       -256, "two sketches differ in depth or width")                         \
+    /* task: -260 .. -264 */                                                                       \
+    X(E_TASK_STATE,         -260, "the task's state does not allow this step")                     \
     /* replay: -265 .. -274 */                                                                     \
     X(E_REPLAY_IO,          -265, "the log's file cannot be read or written")                      \
     X(E_REPLAY_HEADER,      -266, "the file is not a log, or has another version")                 \
