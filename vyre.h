@@ -413,6 +413,7 @@ VYI_EXTERN_C_BEGIN
     X(E_KERNEL_BLOCK,          -157, "emitted code does not close its own blocks, or leaves ours") \
     X(E_KERNEL_RETURN,         -158, "emitted code returns")                                       \
     X(E_KERNEL_RESULT,         -159, "a result word is outside 0 .. 11")                           \
+    X(E_KERNEL_WIDTH,          -139, "a width, a chunk or a group size that does not exist")      \
     /* interp, spirv, glsl: -160 .. -179 */                                                        \
     X(E_INTERP_BUFFERS,   -160, "the buffers do not match the program's bindings")                 \
     X(E_INTERP_ALIGN,     -161, "a buffer is not on a 4-byte boundary")                            \
@@ -1632,6 +1633,9 @@ typedef struct vyre_slot_values {
     const vyre_buffer *buffers; /* the caller's own, in the order of the desc */
     uint32_t   buffer_count;
     vyre_buffer workspace; /* id 0 without one */
+    /* Of wide works; else id 0.  `index` is of the range, or the tile; `lane` of
+     * `lanes` in the group that runs the tile. */
+    vyre_value index, lane, lanes;
     const void *internal;
 } vyre_slot_values;
 
@@ -1642,7 +1646,8 @@ typedef struct vyre_slot_values {
 typedef void (*vyre_emit_fn)(vyre_program *p, const vyre_slot_values *slot, void *user);
 
 /* Writes `value` into argument word `word` (0..11) of the slot, where
- * vyre_result() finds it.  Inside a packed slot: of the operation's own words. */
+ * vyre_result() finds it.  Inside a packed slot: of the operation's own words.  In a
+ * GROUP lane 0 of tile 0 gives it; a RANGE has vyre_emit_reduce. */
 VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
                                vyre_value value);
 /* The slot will end FAULT with this code (a u32), unless an earlier fault
@@ -1650,12 +1655,30 @@ VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, ui
  * in a packed slot does not. */
 VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyre_value code);
 
+/* What runs a job. */
+typedef enum vyre_width {
+    VYRE_WIDTH_LANE = 0,  /* one lane */
+    VYRE_WIDTH_RANGE = 1, /* the handler runs once for each index args[0] <= slot->index < args[1],
+                             on any lanes, in any order */
+    VYRE_WIDTH_GROUP = 2  /* tiles 0 .. args[0] - 1: a whole workgroup runs the handler for each
+                             tile, slot->index, as slot->lane of slot->lanes; barriers, workgroup
+                             arrays and subgroup operations are allowed */
+} vyre_width;
+
 typedef struct vyre_handler {
     uint32_t     opcode; /* vyre_opcode_is_user() */
     vyre_emit_fn emit;
     void        *user;
     const char  *name;   /* NULL = "handler" */
+    vyre_width   width;
+    uint32_t     chunk;  /* of a range: indexes that a group takes at a time; 0 = chosen */
 } vyre_handler;
+
+/* RANGE and GROUP: what all indexes give, combined into vyre_result's word `word`;
+ * indexes that do not come here add nothing, and without any it is the neutral
+ * element.  ADD, MIN, MAX, AND, OR, XOR of a u32; ADD, MIN, MAX of an i32. */
+VYRE_API void vyre_emit_reduce(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
+                               vyre_atomic_op op, vyre_value value);
 
 /* Code that runs around the serving of slots, with a buffer of its own. */
 typedef struct vyre_workspace {
@@ -1677,6 +1700,9 @@ typedef struct vyre_kernel_desc {
     uint32_t handler_count;
     vyre_emit_fn payload;     /* of kind JIT */
     void    *payload_user;
+    vyre_width payload_width;
+    uint32_t group_size;      /* lanes of a group that runs wide works, a multiple of 32; 0 =
+                                 chosen */
     const vyre_buffer_desc *buffers; /* the caller's own, bindings 4.. */
     uint32_t buffer_count;
     const vyre_workspace *workspace;
@@ -2038,6 +2064,8 @@ typedef struct vyre_info {
     uint32_t     workgroup_size;  /* of the looping kernel on this device */
     uint32_t     worker_groups;
     uint32_t     lane_count;      /* workgroup_size * worker_groups */
+    uint32_t     wide_group;      /* lanes of a group that runs wide works; 0: no handler is wide */
+    uint32_t     wide_groups;     /* of the running kernel; 0: each wide work is a pass */
     uint32_t     tenants, observables, log_records;
     uint32_t     buffer_count;    /* the user's */
     uint64_t     program_hash;
@@ -9866,6 +9894,56 @@ VYRE_API size_t vyre_program_text(const vyre_program *p, char *dst, size_t size)
 #ifndef VYI_KERNEL_IMPL_H
 #define VYI_KERNEL_IMPL_H
 
+/* ==========================================================================
+ * kernel: where wide works are open, word by word
+ *
+ * Private, of the kernels that serve wide works and of the engine that feeds
+ * them.  One buffer, of u32 words.  Every word has one owner:
+ *
+ *     GATES    a word for each wide slot.  The host's: what is open
+ *     PER      indexes of a chunk, CHUNKS how many there are.  The host's, and
+ *              constant while the slot's work is in flight
+ *     HEAD     the host's, constant while a launch is in flight
+ *     STATES   the device's: claims, ends and results of each slot's work
+ *
+ * A state that no work uses is zero, apart from NEXT and DONE.
+ * ======================================================================= */
+#ifndef VYI_WIDE_IMPL_H
+#define VYI_WIDE_IMPL_H
+
+
+VYI_EXTERN_C_BEGIN
+
+#define VYI_WIDE_SLOTS       32u    /* behind the ring's lane slots */
+#define VYI_WIDE_CHUNKS_MAX  65535u /* of one work */
+
+#define VYI_WIDE_GATES       0u
+#define VYI_WIDE_PER         32u
+#define VYI_WIDE_CHUNKS      64u
+#define VYI_WIDE_HEAD        96u
+#define VYI_WIDE_STATES      128u
+#define VYI_WIDE_STATE_WORDS 64u
+#define VYI_WIDE_WORDS       (VYI_WIDE_STATES + VYI_WIDE_SLOTS * VYI_WIDE_STATE_WORDS)
+
+/* Of HEAD. */
+#define VYI_WIDE_POLLERS     0u /* groups that serve lane slots */
+#define VYI_WIDE_LANES       1u /* lanes of each of them that do */
+#define VYI_WIDE_PASS_SLOT   2u /* of a tile pass: the slot in the ring, */
+#define VYI_WIDE_PASS_STATE  3u /* and whose state and descriptor it uses */
+
+/* Of a state; claims have a cache line of their own. */
+#define VYI_WIDE_NEXT        0u  /* generation << 17 | chunks taken */
+#define VYI_WIDE_FINISHED    32u /* chunks */
+#define VYI_WIDE_FAULT       33u /* the first code, or 0 */
+#define VYI_WIDE_DONE        34u /* generation of the last work that ended */
+#define VYI_WIDE_WRITTEN     35u /* bit i: vyre_emit_result gave word i */
+#define VYI_WIDE_SUMS        36u /* 12 words */
+
+VYI_STATIC_ASSERT(wide_state, VYI_WIDE_SUMS + 12 <= VYI_WIDE_STATE_WORDS);
+
+VYI_EXTERN_C_END
+
+#endif
 
 VYI_EXTERN_C_BEGIN
 
@@ -9888,6 +9966,7 @@ typedef enum vyi_frame {
     VYI_FRAME_ONE_LANE,  /* polls of one lane (kernel_narrow.c) */
     VYI_FRAME_PASS,      /* one round, of a payload */
     VYI_FRAME_COMMON,    /* one pass, common operations in a loop of their own */
+    VYI_FRAME_WIDE_PASS, /* one wide work (kernel_wide.c) */
     VYI_FRAME_PRIORITY,  /* rounds of one claim, the most urgent (kernel_priority.c) */
     VYI_FRAME_PRIORITY_PASS
 } vyi_frame;
@@ -9909,11 +9988,52 @@ typedef struct vyi_shape {
 
 VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *desc, const vyre_kernel_host *host);
 
+/* What an engine that serves wide works adds to vyre_kernel_host. */
+typedef struct vyi_wide_host {
+    uint32_t binding; /* of a buffer of VYI_WIDE_WORDS words; 0 = the engine serves none */
+    bool     pass;    /* the program is a tile pass: it runs the wide work that HEAD names */
+} vyi_wide_host;
+
+/* As vyre_kernel_build_for. */
+VYI_API vyre_program *vyi_kernel_build(const vyre_kernel_desc *desc, const vyre_kernel_host *host,
+                                       const vyi_wide_host *wide, vyre_error *err);
+/* Whether one of the kernel's works is wide. */
+VYI_API bool vyi_kernel_is_wide(const vyre_kernel_desc *desc);
+
+/* What becomes of a result word. */
+typedef enum vyi_wide_kind {
+    VYI_WIDE_UNUSED,
+    VYI_WIDE_SUMMED,      /* vyre_emit_reduce */
+    VYI_WIDE_WRITTEN_ONCE /* vyre_emit_result */
+} vyi_wide_kind;
+
+typedef struct vyi_wide_use {
+    vyi_wide_kind kind;
+    uint8_t       op, type; /* vyre_atomic_op, vyre_type */
+} vyi_wide_use;
+
+/* The chunk under construction (kernel_wide.c). */
+typedef struct vyi_chunk {
+    vyre_buffer buffer;  /* wide_impl.h */
+    vyre_buffer sums;    /* of a workgroup: a word for each result; 0 between two chunks */
+    vyre_buffer words;   /* of a workgroup: the slot's; id 0: they are read where they are */
+    vyre_value  state;   /* its first word in `buffer` */
+    vyre_value  chunk, chunks, per; /* which, of how many, indexes in each */
+    vyre_value  lane, lanes;        /* of the group */
+    vyre_value  index;   /* that the handler runs for */
+    const vyre_handler *running;
+    vyre_local  sum[VYRE_MAX_ARGS]; /* of this lane */
+    vyi_wide_use use[VYRE_MAX_ARGS];
+} vyi_chunk;
+
 typedef struct vyi_kernel {
     vyre_program    *p;
     vyre_kernel_desc desc; /* with the defaults filled in */
     vyre_kernel_host host;
+    vyi_wide_host    wide_host;
     vyi_shape        shape;
+    vyi_chunk         wide;
+    vyi_chunk        *self; /* `wide`, while a handler of a wide work is emitted; else NULL */
     vyre_buffer control, ring, log, io, table, mirror, workspace;
     vyre_buffer user[VYRE_MAX_BUFFERS];
 
@@ -10069,6 +10189,22 @@ VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare);
 VYI_API void vyi_kernel_tally_begin(vyi_kernel *k);
 VYI_API void vyi_kernel_tally_end(vyi_kernel *k);
 
+/* What a handler sees of the slot at k->base, but for opcode and arguments; takes
+ * back loads that the kernel emitted for it and it does not use; counts an opcode
+ * that has a metric (kernel_ops.c). */
+VYI_API vyre_slot_values vyi_kernel_slot_values(vyi_kernel *k);
+VYI_API void vyi_kernel_prune(vyi_kernel *k, const vyre_value *loads, uint32_t count);
+VYI_API void vyi_kernel_metric(vyi_kernel *k, vyre_value opcode);
+/* vyi_guest_begin for a handler. */
+VYI_API void vyi_kernel_guest_begin(vyre_program *p, const vyre_handler *h, bool apart,
+                                    const vyre_value *args);
+
+/* The program that runs one wide work; vyre_emit_result in a wide work
+ * (kernel_wide.c). */
+VYI_API void vyi_wide_pass(vyi_kernel *k);
+VYI_API void vyi_wide_result(vyre_program *p, const vyi_kernel *k, uint32_t word,
+                             vyre_value value);
+
 /* The whole loop of a kernel of one lane (kernel_narrow.c). */
 VYI_API void vyi_kernel_narrow(vyi_kernel *k);
 
@@ -10118,6 +10254,7 @@ static vyre_kernel_desc vyi_kernel_defaults(const vyre_kernel_desc *desc)
     d.lane_count = d.lane_count ? d.lane_count : d.slot_count;
     d.log_records = d.log_records ? d.log_records : VYRE_LOG_RECORDS_DEFAULT;
     d.observables = d.observables ? d.observables : 64;
+    d.group_size = d.group_size ? d.group_size : 256;
     d.io_spins = d.io_spins ? d.io_spins : 1024;
     d.loop_allowance = d.loop_allowance ? d.loop_allowance : 32768;
     return d;
@@ -10172,6 +10309,20 @@ static vyre_status vyi_kernel_check_geometry(const vyre_kernel_desc *d, vyre_err
     return status == VYRE_OK ? vyi_kernel_check_limits(d, err) : status;
 }
 
+static vyre_status vyi_kernel_check_width(uint32_t index, vyre_width width, uint32_t chunk,
+                                          vyre_error *err)
+{
+    if ((uint32_t)width > VYRE_WIDTH_GROUP)
+        return vyi_fail(err, VYRE_E_KERNEL_WIDTH, index,
+                        "Use VYRE_WIDTH_LANE, _RANGE or _GROUP.", "handler %u has width %u",
+                        (unsigned)index, (unsigned)width);
+    if (chunk && width != VYRE_WIDTH_RANGE)
+        return vyi_fail(err, VYRE_E_KERNEL_WIDTH, index, "Leave chunk 0: it is for ranges.",
+                        "handler %u has chunks of %u, and is no range", (unsigned)index,
+                        (unsigned)chunk);
+    return VYRE_OK;
+}
+
 static vyre_status vyi_kernel_check_handler(const vyre_kernel_desc *d, uint32_t index,
                                             vyre_error *err)
 {
@@ -10185,6 +10336,9 @@ static vyre_status vyi_kernel_check_handler(const vyre_kernel_desc *d, uint32_t 
         return vyi_fail(err, VYRE_E_KERNEL_EMIT, index, "Set the handler's emit.",
                         "handler %u of opcode 0x%X has no emit function", (unsigned)index,
                         (unsigned)h->opcode);
+    const vyre_status status = vyi_kernel_check_width(index, h->width, h->chunk, err);
+    if (status != VYRE_OK)
+        return status;
     for (uint32_t i = 0; i < index; i++)
         if (d->handlers[i].opcode == h->opcode)
             return vyi_fail(err, VYRE_E_KERNEL_DUPLICATE, index, "Give each its own opcode.",
@@ -10193,11 +10347,33 @@ static vyre_status vyi_kernel_check_handler(const vyre_kernel_desc *d, uint32_t 
     return VYRE_OK;
 }
 
+VYI_API bool vyi_kernel_is_wide(const vyre_kernel_desc *d)
+{
+    bool wide = d->payload_width != VYRE_WIDTH_LANE;
+    for (uint32_t i = 0; i < d->handler_count && !wide; i++)
+        wide = d->handlers[i].width != VYRE_WIDTH_LANE;
+    return wide;
+}
+
+static vyre_status vyi_kernel_check_group(const vyre_kernel_desc *d, vyre_error *err)
+{
+    if (d->group_size % 32 == 0 && d->group_size <= VYRE_MAX_WORKGROUP)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_KERNEL_WIDTH, d->group_size, "Use 32, 64, .. 1024, or 0.",
+                    "groups of %u lanes; they are a multiple of 32, and have up to %u",
+                    (unsigned)d->group_size, (unsigned)VYRE_MAX_WORKGROUP);
+}
+
 static vyre_status vyi_kernel_check_code(const vyre_kernel_desc *d, vyre_error *err)
 {
     if (d->kind == VYRE_KERNEL_JIT && !d->payload)
         return vyi_fail(err, VYRE_E_KERNEL_PAYLOAD, 0, "Set the desc's payload.",
                         "the kernel is of kind JIT and has no payload");
+    if ((d->kind != VYRE_KERNEL_JIT && d->payload_width) ||
+        (uint32_t)d->payload_width > VYRE_WIDTH_GROUP)
+        return vyi_fail(err, VYRE_E_KERNEL_WIDTH, 0, "It is for kind JIT; else handlers have one.",
+                        "payload_width %u in a kernel of kind %u", (unsigned)d->payload_width,
+                        (unsigned)d->kind);
     if (d->kind != VYRE_KERNEL_JIT && d->payload)
         return vyi_fail(err, VYRE_E_KERNEL_NOT_JIT, 0, "Use kind VYRE_KERNEL_JIT, or a handler.",
                         "a payload in a kernel of kind %u", (unsigned)d->kind);
@@ -10311,6 +10487,8 @@ static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, const vyre_kernel
                         (unsigned)d->kind);
     vyre_status status = vyi_kernel_check_geometry(d, err);
     if (status == VYRE_OK)
+        status = vyi_kernel_check_group(d, err);
+    if (status == VYRE_OK)
         status = vyi_kernel_check_code(d, err);
     if (status == VYRE_OK)
         status = vyi_kernel_check_buffers(d, err);
@@ -10388,6 +10566,8 @@ static void vyi_kernel_buffers(vyi_kernel *k)
         k->user[i] = vyre_ir_buffer(k->p, &d->buffers[i]);
     if (k->host.mirror_binding)
         k->mirror = vyi_kernel_core_buffer(k, "mirror", k->host.mirror_binding);
+    if (k->wide_host.binding)
+        k->wide.buffer = vyi_kernel_core_buffer(k, "wide", k->wide_host.binding);
     if (d->workspace)
         k->workspace = vyre_ir_buffer(k->p, &d->workspace->buffer);
     if (d->table_binding)
@@ -10415,6 +10595,8 @@ static void vyi_kernel_values(vyi_kernel *k)
     k->lane = vyre_ir_builtin(p, VYRE_BUILTIN_GLOBAL_ID_X);
     k->lanes = vyre_ir_mul(p, size, vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_COUNT_X));
     k->slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(p, k->ring), 4);
+    if (k->wide_host.binding) /* the lanes' */
+        k->slots = vyi_kernel_op(k, vyre_ir_sub, k->slots, VYI_WIDE_SLOTS);
     vyre_value base = vyi_kernel_u32(k, VYRE_CONTROL_OBSERVABLES);
     k->control_words = vyre_ir_length(p, k->control);
     k->observables = vyre_ir_sub(p, vyre_ir_max(p, k->control_words, base), base);
@@ -10599,6 +10781,10 @@ static void vyi_kernel_emit(vyi_kernel *k)
 {
     const vyre_kernel_desc *d = &k->desc;
     vyi_kernel_buffers(k);
+    if (k->shape.frame == VYI_FRAME_WIDE_PASS) {
+        vyi_wide_pass(k);
+        return;
+    }
     vyi_kernel_values(k);
     vyi_kernel_hook(k, d->workspace ? d->workspace->bootstrap : NULL, "the workspace's bootstrap");
     vyre_value turns = k->slots;
@@ -10621,17 +10807,22 @@ static void vyi_kernel_emit(vyi_kernel *k)
 /* --- public -------------------------------------------------------------- */
 
 static const vyre_kernel_host vyi_any_host = { 0, false, false, false };
+static const vyi_wide_host vyi_no_wide_host = { 0, false };
 
 /* The description must have been checked. */
 static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
-                                     const vyre_kernel_host *host, vyre_error *err)
+                                     const vyre_kernel_host *host, const vyi_wide_host *wide,
+                                     vyre_error *err)
 {
     vyi_kernel k;
     memset(&k, 0, sizeof k);
     k.p = p;
     k.desc = *d;
     k.host = *host;
+    k.wide_host = *wide;
     k.shape = vyi_shape_of(d, host);
+    if (wide->pass)
+        k.shape.frame = VYI_FRAME_WIDE_PASS;
     vyi_ir_inner_begin(p);
     vyi_kernel_emit(&k);
     vyi_ir_inner_end(p);
@@ -10670,7 +10861,8 @@ VYRE_API vyre_status vyre_kernel_body(vyre_program *p, const vyre_kernel_desc *d
     vyre_status status = vyi_kernel_check(&d, &vyi_any_host, err);
     if (status == VYRE_OK)
         status = vyi_kernel_check_free(p, &d, err);
-    return status == VYRE_OK ? vyi_kernel_append(p, &d, &vyi_any_host, err) : status;
+    return status == VYRE_OK ? vyi_kernel_append(p, &d, &vyi_any_host, &vyi_no_wide_host, err)
+                             : status;
 }
 
 static const char *vyi_kernel_name(const vyre_kernel_desc *d)
@@ -10682,8 +10874,8 @@ static const char *vyi_kernel_name(const vyre_kernel_desc *d)
 }
 
 VYI_COLD
-VYRE_API vyre_program *vyre_kernel_build_for(const vyre_kernel_desc *desc,
-                                             const vyre_kernel_host *host, vyre_error *err)
+VYI_API vyre_program *vyi_kernel_build(const vyre_kernel_desc *desc, const vyre_kernel_host *host,
+                                       const vyi_wide_host *wide, vyre_error *err)
 {
     const vyre_kernel_desc d = vyi_kernel_defaults(desc);
     const vyre_kernel_host h = host ? *host : vyi_any_host;
@@ -10692,17 +10884,24 @@ VYRE_API vyre_program *vyre_kernel_build_for(const vyre_kernel_desc *desc,
 
     vyre_program_desc program;
     memset(&program, 0, sizeof program);
-    program.workgroup_size[0] = d.workgroup_size;
-    program.name = vyi_kernel_name(&d);
+    program.workgroup_size[0] = wide->pass ? d.group_size : d.workgroup_size;
+    program.name = wide->pass ? "wide_pass" : vyi_kernel_name(&d);
     program.allocator = d.allocator;
     vyre_program *p = vyre_program_create(&program, err);
     if (!p)
         return NULL;
-    if (vyi_kernel_append(p, &d, &h, err) == VYRE_OK && vyre_program_finish(p, err) == VYRE_OK &&
+    if (vyi_kernel_append(p, &d, &h, wide, err) == VYRE_OK &&
+        vyre_program_finish(p, err) == VYRE_OK &&
         vyre_program_optimize(p, err) == VYRE_OK)
         return p;
     vyre_program_destroy(p);
     return NULL;
+}
+
+VYRE_API vyre_program *vyre_kernel_build_for(const vyre_kernel_desc *desc,
+                                             const vyre_kernel_host *host, vyre_error *err)
+{
+    return vyi_kernel_build(desc, host, &vyi_no_wide_host, err);
 }
 
 VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_error *err)
@@ -11241,6 +11440,13 @@ static void vyi_opcode_unknown(vyi_kernel *k)
     vyi_kernel_raise(k, VYRE_FAULT_OPCODE);
 }
 
+/* A wide work in a slot that one lane serves. */
+static void vyi_opcode_too_wide(vyi_kernel *k)
+{
+    vyre_value packed = vyi_kernel_is(k, k->opcode, VYRE_OP_PACKED_SLOT);
+    vyre_ir_set(k->p, k->fault, vyi_kernel_pick(k, packed, VYRE_FAULT_PACKED, VYRE_FAULT_OPCODE));
+}
+
 /* --- PRINTF -------------------------------------------------------------- */
 
 static void vyi_opcode_record(vyi_kernel *k, vyre_value cursor)
@@ -11291,7 +11497,7 @@ static void vyi_opcode_printf(vyi_kernel *k)
 
 /* Takes back the loads that the kernel itself emitted for a guest and that the
  * guest does not use; a constant without a reader is dropped later. */
-static void vyi_opcode_prune(vyi_kernel *k, const vyre_value *loads, uint32_t count)
+VYI_API void vyi_kernel_prune(vyi_kernel *k, const vyre_value *loads, uint32_t count)
 {
     vyre_program *p = k->p;
     for (uint32_t n = 0; n < count && p->error.status == VYRE_OK; n++) {
@@ -11309,7 +11515,7 @@ static void vyi_opcode_prune(vyi_kernel *k, const vyre_value *loads, uint32_t co
     }
 }
 
-static vyre_slot_values vyi_opcode_slot_values(vyi_kernel *k)
+VYI_API vyre_slot_values vyi_kernel_slot_values(vyi_kernel *k)
 {
     vyre_slot_values slot;
     memset(&slot, 0, sizeof slot);
@@ -11336,10 +11542,21 @@ static vyre_value vyi_opcode_word(vyi_kernel *k, uint32_t i)
     return vyre_ir_select(p, own, index, vyi_kernel_u32(k, UINT32_MAX));
 }
 
+VYI_API void vyi_kernel_guest_begin(vyre_program *p, const vyre_handler *h, bool apart,
+                                    const vyre_value *args)
+{
+    char name[96];
+    if (h->name)
+        snprintf(name, sizeof name, "handler \"%s\"", h->name);
+    else
+        snprintf(name, sizeof name, "handler 0x%X", (unsigned)h->opcode);
+    vyi_guest_begin(p, name, apart, args, VYRE_MAX_ARGS);
+}
+
 static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
 {
     vyre_program *p = k->p;
-    vyre_slot_values slot = vyi_opcode_slot_values(k);
+    vyre_slot_values slot = vyi_kernel_slot_values(k);
     slot.opcode = vyi_kernel_u32(k, h->opcode);
     vyre_value word[VYRE_MAX_ARGS];
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
@@ -11349,15 +11566,10 @@ static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
         slot.arg[i] = i < VYI_KERNEL_EARLY_ARGS ? vyi_opcode_arg(k, i)
                                                 : vyre_ir_load(p, k->ring, word[i]);
 
-    char name[96];
-    if (h->name)
-        snprintf(name, sizeof name, "handler \"%s\"", h->name);
-    else
-        snprintf(name, sizeof name, "handler 0x%X", (unsigned)h->opcode);
-    vyi_guest_begin(p, name, true, slot.arg, VYRE_MAX_ARGS);
+    vyi_kernel_guest_begin(p, h, true, slot.arg);
     h->emit(p, &slot, h->user);
     vyi_guest_end(p);
-    vyi_opcode_prune(k, slot.arg, VYRE_MAX_ARGS);
+    vyi_kernel_prune(k, slot.arg, VYRE_MAX_ARGS);
 }
 
 VYI_COLD
@@ -11368,7 +11580,9 @@ VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, ui
         return;
     vyi_ir_inner_begin(p);
     vyi_kernel k = *(const vyi_kernel *)slot->internal;
-    if (word < VYRE_MAX_ARGS)
+    if (word < VYRE_MAX_ARGS && k.self)
+        vyi_wide_result(p, &k, word, value);
+    else if (word < VYRE_MAX_ARGS)
         vyre_ir_store(p, k.ring, vyi_opcode_word(&k, word), value);
     else
         vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use a word below 12.",
@@ -11402,7 +11616,7 @@ typedef struct vyi_opcode_builtin {
 } vyi_opcode_builtin;
 
 /* Once for all opcodes: a device without branches walks through every counter. */
-static void vyi_opcode_metric(vyi_kernel *k, vyre_value opcode)
+VYI_API void vyi_kernel_metric(vyi_kernel *k, vyre_value opcode)
 {
     vyre_ir_if(k->p, vyi_kernel_op(k, vyre_ir_lt, opcode, VYRE_METRICS));
     vyi_kernel_count(k, vyi_kernel_plus(k, opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
@@ -11424,7 +11638,7 @@ static void vyi_opcode_dispatch(vyi_kernel *k, vyre_value opcode)
         { VYRE_OP_PRINTF, vyi_opcode_printf },
         { VYRE_OP_SHUTDOWN, vyi_opcode_shutdown }
     };
-    vyi_opcode_metric(k, opcode);
+    vyi_kernel_metric(k, opcode);
     vyre_ir_switch(k->p, opcode);
     for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++) {
         if (builtins[i].opcode == VYRE_OP_LOAD_MISS && !k->desc.load_miss)
@@ -11433,8 +11647,12 @@ static void vyi_opcode_dispatch(vyi_kernel *k, vyre_value opcode)
         builtins[i].emit(k);
     }
     for (uint32_t i = 0; i < k->desc.handler_count; i++) {
-        vyre_ir_case(k->p, k->desc.handlers[i].opcode);
-        vyi_opcode_handler(k, &k->desc.handlers[i]);
+        const vyre_handler *h = &k->desc.handlers[i];
+        vyre_ir_case(k->p, h->opcode);
+        if (h->width == VYRE_WIDTH_LANE)
+            vyi_opcode_handler(k, h);
+        else
+            vyi_opcode_too_wide(k);
     }
     vyre_ir_default(k->p);
     vyi_opcode_unknown(k);
@@ -11575,7 +11793,11 @@ static void vyi_slot_operations(vyi_kernel *k)
 static void vyi_slot_payload(vyi_kernel *k)
 {
     vyre_program *p = k->p;
-    vyre_slot_values slot = vyi_opcode_slot_values(k);
+    if (k->desc.payload_width != VYRE_WIDTH_LANE) {
+        vyi_kernel_raise(k, VYRE_FAULT_OPCODE);
+        return;
+    }
+    vyre_slot_values slot = vyi_kernel_slot_values(k);
     slot.opcode = k->opcode;
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
         slot.arg[i] = i < VYI_KERNEL_EARLY_ARGS
@@ -11585,8 +11807,8 @@ static void vyi_slot_payload(vyi_kernel *k)
     vyi_guest_begin(p, "the payload", true, slot.arg, VYRE_MAX_ARGS);
     k->desc.payload(p, &slot, k->desc.payload_user);
     vyi_guest_end(p);
-    vyi_opcode_prune(k, slot.arg, VYRE_MAX_ARGS);
-    vyi_opcode_prune(k, &slot.opcode, 1);
+    vyi_kernel_prune(k, slot.arg, VYRE_MAX_ARGS);
+    vyi_kernel_prune(k, &slot.opcode, 1);
 }
 
 VYI_COLD
@@ -12172,6 +12394,489 @@ VYI_API void vyi_kernel_narrow(vyi_kernel *k)
         vyi_solo_finish(k, &n);
     vyre_ir_end(p);
     vyre_ir_end(p);
+}
+/* ==========================================================================
+ * kernel: works that many lanes run
+ *
+ * Private.  A wide work is cut into chunks, and a workgroup runs a chunk:
+ *
+ *     switch opcode
+ *         RANGE   for i = lane; i < count; i += lanes: the handler
+ *         GROUP   for each tile of the chunk: barrier; the handler, by all lanes
+ *         sums of the lanes, of the subgroup, of the group, of the work
+ *         finished += 1; who finishes the last chunk takes the results
+ *     who finished the last chunk ends the slot
+ *
+ * The loops have the same number of turns in every lane, and the handler of a
+ * RANGE stands in an `if`: so the lanes stay together, and the flow of control
+ * around a GROUP handler depends on nothing but the slot's words and the chunk.
+ *
+ * Everything that a chunk did is released by each lane, then the group meets, then
+ * one lane adds to FINISHED with acquire and release: who sees the last addition
+ * sees all chunks.  It stores results and status, and then the mirror, as for
+ * any slot.
+ * ======================================================================= */
+
+/* --- the work's words ----------------------------------------------------- */
+
+/* Word `word` of the slot, the same in all lanes. */
+static vyre_value vyi_wide_word(vyi_kernel *k, uint32_t word)
+{
+    const vyi_chunk *w = &k->wide;
+    vyre_program *p = k->p;
+    vyre_value at = w->words.id ? vyi_kernel_u32(k, word) : vyi_kernel_plus(k, k->base, word);
+    return vyre_ir_uniform(p, vyre_ir_load(p, w->words.id ? w->words : k->ring, at));
+}
+
+static vyre_value vyi_wide_at(vyi_kernel *k, uint32_t word)
+{
+    return vyi_kernel_plus(k, k->wide.state, word);
+}
+
+/* --- sums ----------------------------------------------------------------- */
+
+/* Every reduction is one of four whose neutral element is 0, of words that are
+ * turned around before and after: so a state of zeros is ready for any. */
+typedef struct vyi_wide_sum {
+    uint8_t signed_words; /* of i32: the sign bit is flipped */
+    uint8_t turned;       /* all bits are */
+    uint8_t atomic;       /* vyre_atomic_op */
+    uint8_t reduce;       /* vyre_reduce_op */
+} vyi_wide_sum;
+
+static bool vyi_wide_sum_find(vyre_atomic_op op, uint32_t type, vyi_wide_sum *out)
+{
+    static const struct { uint8_t op, i32, turned, atomic, reduce; } sums[] = {
+        { VYRE_ATOMIC_ADD, 1, 0, VYRE_ATOMIC_ADD, VYRE_REDUCE_ADD },
+        { VYRE_ATOMIC_MAX, 1, 0, VYRE_ATOMIC_MAX, VYRE_REDUCE_MAX },
+        { VYRE_ATOMIC_MIN, 1, 1, VYRE_ATOMIC_MAX, VYRE_REDUCE_MAX },
+        { VYRE_ATOMIC_OR, 0, 0, VYRE_ATOMIC_OR, VYRE_REDUCE_OR },
+        { VYRE_ATOMIC_AND, 0, 1, VYRE_ATOMIC_OR, VYRE_REDUCE_OR },
+        { VYRE_ATOMIC_XOR, 0, 0, VYRE_ATOMIC_XOR, VYRE_REDUCE_XOR }
+    };
+    for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++) {
+        const bool fits = type == VYRE_TYPE_U32 || (type == VYRE_TYPE_I32 && sums[i].i32);
+        if (sums[i].op != (uint32_t)op || !fits)
+            continue;
+        out->signed_words = type == VYRE_TYPE_I32 && op != VYRE_ATOMIC_ADD;
+        out->turned = sums[i].turned;
+        out->atomic = sums[i].atomic;
+        out->reduce = sums[i].reduce;
+        return true;
+    }
+    return false;
+}
+
+/* To what is summed up, and back: the same flips. */
+static vyre_value vyi_wide_turn(vyi_kernel *k, vyi_wide_sum sum, vyre_value word)
+{
+    if (sum.signed_words)
+        word = vyi_kernel_op(k, vyre_ir_xor, word, 0x80000000u);
+    return sum.turned ? vyre_ir_not(k->p, word) : word;
+}
+
+static vyre_value vyi_wide_combine(vyi_kernel *k, vyi_wide_sum sum, vyre_value a, vyre_value b)
+{
+    switch (sum.reduce) {
+    case VYRE_REDUCE_ADD: return vyre_ir_add(k->p, a, b);
+    case VYRE_REDUCE_MAX: return vyre_ir_max(k->p, a, b);
+    case VYRE_REDUCE_OR:  return vyre_ir_or(k->p, a, b);
+    default:              return vyre_ir_xor(k->p, a, b);
+    }
+}
+
+static void vyi_wide_sums_begin(vyi_kernel *k)
+{
+    memset(k->wide.use, 0, sizeof k->wide.use);
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        k->wide.sum[i] = vyre_ir_local(k->p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "sum");
+}
+
+static vyi_wide_sum vyi_wide_sum_of(const vyi_kernel *k, uint32_t word)
+{
+    vyi_wide_sum sum;
+    memset(&sum, 0, sizeof sum);
+    (void)vyi_wide_sum_find((vyre_atomic_op)k->wide.use[word].op, k->wide.use[word].type, &sum);
+    return sum;
+}
+
+/* The lanes' sums into the group's; each subgroup by one atomic. */
+static void vyi_wide_sums_meet(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    bool any = false;
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++) {
+        if (k->wide.use[i].kind != VYI_WIDE_SUMMED)
+            continue;
+        const vyi_wide_sum sum = vyi_wide_sum_of(k, i);
+        vyre_value all = vyre_ir_reduce(p, (vyre_reduce_op)sum.reduce,
+                                        vyre_ir_get(p, k->wide.sum[i]));
+        vyre_ir_if(p, vyre_ir_elect(p));
+        vyre_ir_atomic(p, (vyre_atomic_op)sum.atomic, k->wide.sums, vyi_kernel_u32(k, i), all,
+                       VYRE_ORDER_RELAXED);
+        vyre_ir_end(p);
+        any = true;
+    }
+    if (any)
+        vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+}
+
+/* The group's sums into the work's, by one lane; the group's are 0 again. */
+static void vyi_wide_sums_leave(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++) {
+        if (k->wide.use[i].kind != VYI_WIDE_SUMMED)
+            continue;
+        vyre_value zero = vyi_kernel_u32(k, 0);
+        vyre_value all = vyre_ir_atomic(p, VYRE_ATOMIC_EXCHANGE, k->wide.sums,
+                                        vyi_kernel_u32(k, i), zero, VYRE_ORDER_RELAXED);
+        vyre_ir_atomic(p, (vyre_atomic_op)vyi_wide_sum_of(k, i).atomic, k->wide.buffer,
+                       vyi_wide_at(k, VYI_WIDE_SUMS + i), all, VYRE_ORDER_RELAXED);
+    }
+}
+
+/* The work's results into the slot, by the lane that finished the last chunk. */
+static void vyi_wide_results(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value written = { 0 };
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++) {
+        const vyi_wide_kind kind = k->wide.use[i].kind;
+        if (kind == VYI_WIDE_UNUSED)
+            continue;
+        vyre_value at = vyi_wide_at(k, VYI_WIDE_SUMS + i), zero = vyi_kernel_u32(k, 0);
+        vyre_value word = vyre_ir_atomic(p, VYRE_ATOMIC_EXCHANGE, k->wide.buffer, at, zero,
+                                         VYRE_ORDER_RELAXED);
+        if (kind == VYI_WIDE_WRITTEN_ONCE && !written.id)
+            written = vyre_ir_atomic(p, VYRE_ATOMIC_EXCHANGE, k->wide.buffer,
+                                     vyi_wide_at(k, VYI_WIDE_WRITTEN), zero, VYRE_ORDER_RELAXED);
+        if (kind == VYI_WIDE_WRITTEN_ONCE)
+            vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne,
+                                        vyi_kernel_op(k, vyre_ir_and, written, 1u << i), 0));
+        else
+            word = vyi_wide_turn(k, vyi_wide_sum_of(k, i), word);
+        vyre_ir_store(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS + i), word);
+        if (kind == VYI_WIDE_WRITTEN_ONCE)
+            vyre_ir_end(p);
+    }
+}
+
+/* --- what handlers say ---------------------------------------------------- */
+
+static bool vyi_wide_may_use(vyre_program *p, const vyi_chunk *w, uint32_t word,
+                             vyi_wide_kind kind, const char *what)
+{
+    if (w->use[word].kind == VYI_WIDE_UNUSED || w->use[word].kind == kind)
+        return true;
+    vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Give each result a word of its own.",
+                     "%s of word %u, which has another result already", what, (unsigned)word);
+    return false;
+}
+
+/* Lane 0 of tile 0 says it, and nobody reads the slot before the work's end: other
+ * groups may still have to read its arguments. */
+VYI_API void vyi_wide_result(vyre_program *p, const vyi_kernel *kernel, uint32_t word,
+                             vyre_value value)
+{
+    vyi_kernel k = *kernel;
+    vyi_chunk *w = kernel->self;
+    if (w->running->width != VYRE_WIDTH_GROUP) {
+        vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use vyre_emit_reduce(): it combines them.",
+                         "a result of one index of a range, of which all would write it");
+        return;
+    }
+    if (!vyi_wide_may_use(p, w, word, VYI_WIDE_WRITTEN_ONCE, "a result"))
+        return;
+    w->use[word].kind = VYI_WIDE_WRITTEN_ONCE;
+    vyre_value both = vyre_ir_or(p, w->index, w->lane);
+    vyre_ir_if(p, vyi_kernel_is(&k, both, 0));
+    vyre_ir_atomic_store(p, w->buffer, vyi_wide_at(&k, VYI_WIDE_SUMS + word), value,
+                         VYRE_ORDER_RELAXED);
+    vyre_value at = vyi_wide_at(&k, VYI_WIDE_WRITTEN);
+    vyre_ir_atomic(p, VYRE_ATOMIC_OR, w->buffer, at, vyi_kernel_u32(&k, 1u << word),
+                   VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+}
+
+static bool vyi_reduce_allowed(vyre_program *p, const vyi_kernel *k, uint32_t word,
+                               vyre_atomic_op op, vyre_value value, vyi_wide_sum *sum)
+{
+    if (!k->self) {
+        vyi_program_fail(p, VYRE_E_KERNEL_RESULT,
+                         "Set the handler's width, or use vyre_emit_result().",
+                         "a reduction in a handler that one lane runs");
+        return false;
+    }
+    if (p->error.status != VYRE_OK || value.id == 0 || value.id > p->count)
+        return false;
+    const uint32_t type = vyi_definition(p, value.id)->type;
+    if (word >= VYRE_MAX_ARGS || !vyi_wide_sum_find(op, type, sum)) {
+        vyi_program_fail(p, VYRE_E_KERNEL_RESULT,
+                         "ADD, MIN, MAX, AND, OR, XOR of u32; ADD, MIN, MAX of i32; words 0..11.",
+                         "reduction %u of a value of type %s into word %u", (unsigned)op,
+                         vyi_type_text(type), (unsigned)word);
+        return false;
+    }
+    const vyi_chunk *w = k->self;
+    if (!vyi_wide_may_use(p, w, word, VYI_WIDE_SUMMED, "a reduction"))
+        return false;
+    const bool same = w->use[word].kind == VYI_WIDE_UNUSED ||
+                      (w->use[word].op == (uint8_t)op && w->use[word].type == type);
+    if (!same)
+        vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use one operation for each word.",
+                         "two different reductions into word %u", (unsigned)word);
+    return same;
+}
+
+/* To the lane's own sum. */
+static void vyi_wide_add(vyre_program *p, const vyi_kernel *kernel, uint32_t word,
+                         vyre_atomic_op op, vyre_value value, vyi_wide_sum sum)
+{
+    vyi_kernel k = *kernel;
+    vyi_chunk *w = kernel->self;
+    w->use[word].kind = VYI_WIDE_SUMMED;
+    w->use[word].op = (uint8_t)op;
+    w->use[word].type = vyi_definition(p, value.id)->type;
+    if (w->use[word].type == VYRE_TYPE_I32)
+        value = vyre_ir_bitcast(p, VYRE_TYPE_U32, value);
+    vyre_value turned = vyi_wide_turn(&k, sum, value);
+    vyre_value before = vyre_ir_get(p, w->sum[word]);
+    vyre_ir_set(p, w->sum[word], vyi_wide_combine(&k, sum, before, turned));
+}
+
+VYI_COLD
+VYRE_API void vyre_emit_reduce(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
+                               vyre_atomic_op op, vyre_value value)
+{
+    vyi_wide_sum sum;
+    if (!p || !slot)
+        return;
+    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
+    vyi_ir_inner_begin(p);
+    if (vyi_reduce_allowed(p, k, word, op, value, &sum))
+        vyi_wide_add(p, k, word, op, value, sum);
+    vyi_ir_inner_end(p);
+}
+
+/* --- a chunk -------------------------------------------------------------- */
+
+static void vyi_wide_guest(vyi_kernel *k, vyre_slot_values *slot, const vyre_handler *h)
+{
+    slot->index = k->wide.index;
+    if (k->shape.payload)
+        vyi_guest_begin(k->p, "the payload", h->width == VYRE_WIDTH_RANGE, slot->arg,
+                        VYRE_MAX_ARGS);
+    else
+        vyi_kernel_guest_begin(k->p, h, h->width == VYRE_WIDTH_RANGE, slot->arg);
+    h->emit(k->p, slot, h->user);
+    vyi_guest_end(k->p);
+}
+
+/* How many of `range` are in this chunk.  A chunk that exists begins inside, or it is
+ * the only one of nothing. */
+static vyre_value vyi_wide_count(vyi_kernel *k, vyre_value range, vyre_value *begin)
+{
+    vyre_program *p = k->p;
+    *begin = vyre_ir_mul(p, k->wide.chunk, k->wide.per);
+    vyre_value before = vyre_ir_min(p, *begin, range);
+    vyre_value left = vyre_ir_sub(p, range, before);
+    return vyre_ir_min(p, left, k->wide.per);
+}
+
+static void vyi_wide_range(vyi_kernel *k, vyre_slot_values *slot, const vyre_handler *h)
+{
+    vyre_program *p = k->p;
+    vyre_value from = slot->arg[0], to = slot->arg[1], begin;
+    vyre_value range = vyre_ir_sub(p, vyre_ir_max(p, from, to), from);
+    vyre_value count = vyi_wide_count(k, range, &begin);
+    vyre_value first = vyre_ir_add(p, from, begin);
+    vyre_value whole = vyre_ir_div(p, count, k->wide.lanes);
+    vyre_value rest = vyre_ir_rem(p, count, k->wide.lanes);
+    vyre_value more = vyi_kernel_pick(k, vyi_kernel_is(k, rest, 0), 0, 1);
+    vyre_value turns = vyre_ir_add(p, whole, more);
+    vyre_value turn = vyre_ir_loop(p, vyi_kernel_u32(k, 0), turns);
+    vyre_value offset = vyre_ir_add(p, vyre_ir_mul(p, turn, k->wide.lanes), k->wide.lane);
+    vyre_ir_if(p, vyre_ir_lt(p, offset, count));
+    k->wide.index = vyre_ir_name(p, vyre_ir_add(p, first, offset), "index");
+    vyi_wide_guest(k, slot, h);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* The barrier lets each tile begin with what workgroup arrays hold from no other
+ * lane's tile before. */
+static void vyi_wide_tiles(vyi_kernel *k, vyre_slot_values *slot, const vyre_handler *h)
+{
+    vyre_program *p = k->p;
+    vyre_value begin, count = vyi_wide_count(k, slot->arg[0], &begin);
+    vyre_value turn = vyre_ir_loop(p, vyi_kernel_u32(k, 0), count);
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+    k->wide.index = vyre_ir_name(p, vyre_ir_uniform(p, vyre_ir_add(p, begin, turn)), "tile");
+    vyi_wide_guest(k, slot, h);
+    vyre_ir_end(p);
+}
+
+/* After the handler: this lane's fault, and the chunk is finished. */
+static void vyi_wide_finish(vyi_kernel *k, vyre_local last)
+{
+    vyre_program *p = k->p;
+    vyi_kernel_settle_loops(k);
+    vyre_value fault = vyre_ir_get(p, k->fault), none = vyi_kernel_u32(k, VYRE_FAULT_NONE);
+    vyre_value one = vyi_kernel_u32(k, 1);
+    vyre_ir_if(p, vyre_ir_ne(p, fault, none));
+    vyre_ir_atomic_cas(p, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_FAULT), none, fault,
+                       VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+    vyi_wide_sums_meet(k);
+    vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_RELEASE);
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+    vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, 0));
+    vyi_wide_sums_leave(k);
+    vyre_value before = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->wide.buffer,
+                                       vyi_wide_at(k, VYI_WIDE_FINISHED), one,
+                                       VYRE_ORDER_ACQ_REL);
+    vyre_ir_if(p, vyre_ir_eq(p, vyi_kernel_plus(k, before, 1), k->wide.chunks));
+    vyi_wide_results(k);
+    vyre_ir_set(p, last, vyre_ir_bool(p, true));
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* Takes back the loads of arguments that the handler does not use. */
+static void vyi_wide_prune(vyi_kernel *k, const vyre_value *args)
+{
+    const vyre_program *p = k->p;
+    vyre_value loads[VYRE_MAX_ARGS];
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS && p->error.status == VYRE_OK; i++)
+        loads[i].id = vyi_definition(p, args[i].id)->arg[0];
+    vyi_kernel_prune(k, args, VYRE_MAX_ARGS);
+    vyi_kernel_prune(k, loads, VYRE_MAX_ARGS);
+}
+
+static void vyi_wide_run(vyi_kernel *k, const vyre_handler *h, vyre_local last)
+{
+    vyre_program *p = k->p;
+    vyre_slot_values slot = vyi_kernel_slot_values(k);
+    slot.opcode = k->shape.payload ? vyi_wide_word(k, VYRE_SLOT_OPCODE)
+                                   : vyi_kernel_u32(k, h->opcode);
+    slot.tenant = vyi_wide_word(k, VYRE_SLOT_TENANT);
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        slot.arg[i] = vyi_wide_word(k, VYRE_SLOT_ARGS + i);
+    slot.lane = k->wide.lane;
+    slot.lanes = k->wide.lanes;
+    k->wide.running = h;
+    k->self = &k->wide;
+    k->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_FAULT_NONE), "fault");
+    vyi_wide_sums_begin(k);
+    vyre_ir_loop_allow(p, k->allowance);
+    if (h->width == VYRE_WIDTH_RANGE)
+        vyi_wide_range(k, &slot, h);
+    else
+        vyi_wide_tiles(k, &slot, h);
+    k->self = NULL;
+    vyi_wide_prune(k, slot.arg);
+    vyi_wide_finish(k, last);
+}
+
+/* By one lane, after the last chunk.  The status comes before the mirror: whoever
+ * sees the mirror may publish the slot again. */
+static void vyi_wide_end_work(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    vyre_value fault = vyre_ir_atomic(p, VYRE_ATOMIC_EXCHANGE, k->wide.buffer,
+                                      vyi_wide_at(k, VYI_WIDE_FAULT), zero, VYRE_ORDER_RELAXED);
+    vyre_value done = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
+    vyre_ir_if(p, vyre_ir_not(p, done));
+    vyre_ir_store(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_FAULT), fault);
+    vyre_ir_end(p);
+    if (!k->shape.payload)
+        vyi_kernel_metric(k, vyi_wide_word(k, VYRE_SLOT_OPCODE));
+    vyi_kernel_put(k, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_FINISHED), 0, VYRE_ORDER_RELAXED);
+    vyre_value status = vyi_kernel_pick(k, done, VYRE_SLOT_DONE, VYRE_SLOT_FAULTED);
+    vyre_value mirror = vyre_ir_or(p, vyi_kernel_op(k, vyre_ir_shl, fault, 8), status);
+    vyre_ir_atomic_store(p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
+    if (k->mirror.id)
+        vyre_ir_atomic_store(p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), mirror,
+                             VYRE_ORDER_RELEASE);
+    vyre_value counter = vyi_kernel_pick(k, done, VYRE_CONTROL_DONE_COUNT,
+                                         VYRE_CONTROL_FAULT_COUNT);
+    vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
+}
+
+/* Runs the chunk that k->wide describes; all lanes come here. */
+static void vyi_wide_chunk(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_local last = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "last");
+    if (k->shape.payload) {
+        const vyre_handler payload = { 0, k->desc.payload, k->desc.payload_user, "the payload",
+                                       k->desc.payload_width, 0 };
+        vyi_wide_run(k, &payload, last);
+    } else {
+        vyre_ir_switch(p, vyi_wide_word(k, VYRE_SLOT_OPCODE));
+        for (uint32_t i = 0; i < k->desc.handler_count; i++) {
+            if (k->desc.handlers[i].width == VYRE_WIDTH_LANE)
+                continue;
+            vyre_ir_case(p, k->desc.handlers[i].opcode);
+            vyi_wide_run(k, &k->desc.handlers[i], last);
+        }
+        vyre_ir_end(p);
+    }
+    vyre_ir_if(p, vyre_ir_get(p, last));
+    vyi_wide_end_work(k);
+    vyre_ir_end(p);
+}
+
+/* --- the tile pass -------------------------------------------------------- */
+
+/* What HEAD says; the host writes it while nothing is in flight. */
+static vyre_value vyi_wide_head(vyi_kernel *k, uint32_t word)
+{
+    vyre_value at = vyi_kernel_u32(k, VYI_WIDE_HEAD + word);
+    return vyre_ir_uniform(k->p, vyre_ir_load(k->p, k->wide.buffer, at));
+}
+
+static vyre_value vyi_wide_described(vyi_kernel *k, vyre_value which, uint32_t word)
+{
+    vyre_value at = vyi_kernel_plus(k, which, word);
+    return vyre_ir_uniform(k->p, vyre_ir_load(k->p, k->wide.buffer, at));
+}
+
+static void vyi_wide_values(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_buffer_desc sums;
+    memset(&sums, 0, sizeof sums);
+    sums.name = "sums";
+    sums.access = VYRE_ACCESS_WORKGROUP;
+    sums.count = VYRE_MAX_ARGS;
+    k->wide.sums = vyre_ir_buffer(p, &sums);
+    k->wide.lane = vyre_ir_name(p, vyre_ir_builtin(p, VYRE_BUILTIN_LOCAL_INDEX), "lane");
+    k->wide.lanes = vyre_ir_name(p, vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_SIZE_X), "lanes");
+}
+
+/* One work, a group for each chunk.  It has the launch to itself, and all loop
+ * iterations that the driver leaves it. */
+VYI_COLD
+VYI_API void vyi_wide_pass(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyi_wide_values(k);
+    vyre_value left = vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_LEFT);
+    vyre_value most = vyi_kernel_op(k, vyre_ir_max, left, VYI_KERNEL_LOOP_MARGIN);
+    vyre_value rest = vyi_kernel_op(k, vyre_ir_sub, most, VYI_KERNEL_LOOP_MARGIN);
+    k->allowance = vyi_kernel_op(k, vyre_ir_min, rest, k->desc.loop_allowance);
+    vyre_value slot = vyi_wide_head(k, VYI_WIDE_PASS_SLOT);
+    vyre_value which = vyi_wide_head(k, VYI_WIDE_PASS_STATE);
+    k->base = vyre_ir_name(p, vyi_kernel_op(k, vyre_ir_shl, slot, 4), "slot_base");
+    vyre_value state = vyi_kernel_op(k, vyre_ir_mul, which, VYI_WIDE_STATE_WORDS);
+    k->wide.state = vyi_kernel_plus(k, state, VYI_WIDE_STATES);
+    k->wide.per = vyi_wide_described(k, which, VYI_WIDE_PER);
+    k->wide.chunks = vyi_wide_described(k, which, VYI_WIDE_CHUNKS);
+    k->wide.chunk = vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_ID_X);
+    vyi_wide_chunk(k);
 }
 /* ==========================================================================
  * interp: pure instructions, over many lanes
@@ -18323,6 +19028,7 @@ typedef enum vyi_role {
     VYI_ROLE_LOG = 2,     /* log, io: written by the device, read by the host */
     VYI_ROLE_IO = 3,
     VYI_ROLE_USER = 4,    /* the user's, and the workspace */
+    VYI_ROLE_WIDE = 6,    /* of works that many lanes run: both sets share it, as the user's */
     VYI_ROLE_MIRROR = 5   /* a u32 per slot, written by the device, polled by the host */
 } vyi_role;
 
@@ -18341,7 +19047,9 @@ typedef struct vyi_device_buffer {
 typedef enum vyi_launch {
     VYI_LAUNCH_LOOP = 0, /* the looping program, resident buffers; at most `rounds` rounds */
     VYI_LAUNCH_ONCE = 1, /* the one-pass program, resident buffers */
-    VYI_LAUNCH_BYTES = 2 /* the one-pass program, attached buffers */
+    VYI_LAUNCH_BYTES = 2, /* the one-pass program, attached buffers */
+    VYI_LAUNCH_TILES = 3, /* the tile pass, resident buffers; `rounds` is the number of groups */
+    VYI_LAUNCH_TILE_BYTES = 4 /* the tile pass, attached buffers */
 } vyi_launch;
 
 /* All of it outlives the device, apart from this struct itself. */
@@ -18352,6 +19060,7 @@ typedef struct vyi_device_desc {
     const vyre_program *narrow;   /* what `loop` does, by one lane; NULL = there is none */
     const vyre_program *whole;    /* what `loop` does, for a device that passes the probe's lines
                                      and sums; NULL likewise */
+    const vyre_program *tiles;    /* runs one wide work; NULL: the kernel has none */
     const vyi_device_buffer *buffers; /* ascending bindings; the same in both programs */
     uint32_t buffer_count;
     uint32_t group_size;          /* of both programs */
@@ -18377,6 +19086,9 @@ typedef struct vyi_device {
     bool     pumped;           /* launches make progress inside reap only */
     uint32_t group_size;       /* as the looping program runs */
     uint32_t groups;
+    uint32_t wide_group;       /* lanes of a group that runs wide works */
+    uint32_t wide_groups;      /* of the looping program; 0: each work is a tile pass */
+    uint32_t wide_turns;       /* that the loop of such a group may take */
     uint64_t bytes;            /* of all resident buffers */
     uint64_t pipeline_id;
 } vyi_device;
@@ -18487,7 +19199,8 @@ typedef struct vyi_slots {
     uint32_t     held;    /* every slot is BUSY for a moment */
     uint32_t     untold;  /* troubles that were replaced before anybody was told */
     /* Constant once the handle is open. */
-    uint32_t     count, partition_count;
+    uint32_t     count, lanes; /* all; those that lanes serve, which come first */
+    uint32_t     partition_count;
     uint32_t     mirror;  /* index of that buffer */
     uint32_t    *marks;
     uint32_t    *kept;    /* marks, while they are held */
@@ -18545,6 +19258,26 @@ typedef struct vyi_seats {
     vyi_seat  all[VYI_SEATS];
 } vyi_seats;
 
+/* --- works that many lanes run (engine_wide.c) ---------------------------- */
+
+typedef struct vyi_wide_op {
+    uint32_t   opcode;
+    vyre_width width;
+    uint32_t   chunk; /* as its handler has it */
+} vyi_wide_op;
+
+/* Constant once the handle is open, but for the counters. */
+typedef struct vyi_wides {
+    uint32_t     count;    /* slots, behind those of lanes; 0: the handle has no such works */
+    uint32_t     buffer;   /* index: kernel/wide_impl.h */
+    vyi_wide_op *ops;
+    uint32_t     op_count;
+    bool         any;      /* the payload is wide: every work */
+    bool         turn;     /* the last pass was one of theirs; under the lock */
+    uint32_t     cursor, age; /* of publishers */
+    uint32_t     ages[32]; /* of each slot's work: `age` when it was published */
+} vyi_wides;
+
 /* --- the queue ------------------------------------------------------------ */
 
 typedef enum vyi_run_state {
@@ -18593,6 +19326,7 @@ typedef struct vyi_queue {
     uint32_t  look_mask; /* who publishes into a slot that has none of these bits nudges */
     bool      lives;     /* a kernel serves what is published between two calls */
     bool      wide;      /* lines are composed in one register */
+    vyi_wides wides;
     vyi_lone  lone;
     vyi_seats seats;
     vyi_chain chain;
@@ -18602,7 +19336,7 @@ typedef struct vyi_queue {
 /* --- the handle ---------------------------------------------------------- */
 
 typedef struct vyi_programs {
-    vyre_program *loop, *once, *narrow, *whole;
+    vyre_program *loop, *once, *narrow, *whole, *tiles;
 } vyi_programs;
 
 typedef struct vyi_buffers {
@@ -18686,6 +19420,22 @@ VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_
 VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code);
 /* The same of a ticket whose work has ended. */
 VYI_API vyre_status vyi_ticket_history(vyi_queue *q, vyre_ticket t, uint32_t *code);
+
+/* Wide works (engine_wide.c).  The plan comes before any slot is counted. */
+VYI_API vyre_status vyi_wide_plan(vyre *v, vyre_error *err);
+/* NULL: the opcode is not wide. */
+VYI_API const vyi_wide_op *vyi_wide_find(const vyi_queue *q, uint32_t opcode);
+VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyre_ticket *ticket,
+                                     vyre_error *err);
+/* Passes, under the lock, while nothing is in flight: the slot whose turn it is, or
+ * 0xffffffff; its launch; whether a lane's work waits, too. */
+VYI_API uint32_t vyi_wide_next(const vyi_queue *q);
+VYI_API vyre_status vyi_wide_launch(vyi_queue *q, uint32_t slot, vyre_error *err);
+VYI_API bool vyi_wide_has_company(const vyi_queue *q);
+VYI_API void vyi_wide_reset(vyi_queue *q, uint32_t slot);
+/* Of the attached set that `map` shows. */
+VYI_API vyre_status vyi_wide_dispatch(vyi_queue *q, void *const *map, uint64_t deadline,
+                                      vyre_error *err);
 
 /* Turns of a loop that waits: first it spins, then it lets others run, then it
  * sleeps. */
@@ -18867,6 +19617,9 @@ static inline vyi_partition *vyi_partition_of(vyi_queue *q, vyre_priority priori
     return part;
 }
 
+/* Makes the slot the publisher's: its BUSY mark, or 0 when it is in use. */
+VYI_API uint32_t vyi_slot_claim(vyi_queue *q, bool alone, uint32_t slot);
+
 /* Several slots at a time. */
 #define VYI_BATCH 64u
 VYI_STATIC_ASSERT(stash_is_a_batch, VYI_STASH <= VYI_BATCH);
@@ -18966,8 +19719,7 @@ VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, 
 
 /* --- taking slots -------------------------------------------------------- */
 
-/* Makes the slot the publisher's: its BUSY mark, or 0 when it is in use. */
-static uint32_t vyi_slot_claim(vyi_queue *q, bool alone, uint32_t slot)
+VYI_API uint32_t vyi_slot_claim(vyi_queue *q, bool alone, uint32_t slot)
 {
     const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
     const uint32_t next = vyi_mark_next(mark);
@@ -19309,7 +20061,7 @@ static bool vyi_seats_recall(vyi_queue *q)
         return false;
     vyi_fence_full();
     if (vyi_seats_have(q, NULL)) {
-        const uint32_t quarter = q->slots.count / 4;
+        const uint32_t quarter = q->slots.lanes / 4;
         vyi_fence_others();
         for (uint32_t i = 0; i < VYI_SEATS; i++) {
             while (vyi_load_acquire(&q->seats.all[i].inside))
@@ -19702,7 +20454,7 @@ VYI_API void vyi_slot_write(vyi_queue *q, vyi_device *d, uint32_t slot, const vy
 
 static vyre_status vyi_queue_full(const vyi_queue *q, vyre_error *err)
 {
-    return vyi_news(err, VYRE_FULL, q->slots.count,
+    return vyi_news(err, VYRE_FULL, q->slots.lanes,
                     "Poll or wait for a ticket and publish again, or use more slots.",
                     "no slot is free");
 }
@@ -19882,7 +20634,7 @@ static inline void vyi_queue_wake(vyi_queue *q)
 /* Whether the work in the slot before is under way. */
 static inline bool vyi_slot_before_is_busy(const vyi_queue *q, uint32_t slot)
 {
-    const uint32_t before = (slot ? slot : q->slots.count) - 1;
+    const uint32_t before = (slot ? slot : q->slots.lanes) - 1;
     const uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror);
     return vyi_mark_phase(vyi_load_relaxed(&q->slots.marks[before])) == VYI_PHASE_FLIGHT &&
            vyi_load_relaxed(&mirror[before]) == 0;
@@ -19913,6 +20665,8 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
     if (status != VYRE_OK)
         return status;
 
+    if (q->wides.count && vyi_wide_find(q, work->opcode))
+        return vyi_wide_publish(q, work, ticket, err);
     vyre_ticket unasked, *t = ticket ? ticket : &unasked;
     const bool alone = vyi_alone_enter(q);
     const vyi_device *d = vyi_queue_device(q);
@@ -20021,6 +20775,15 @@ static uint32_t vyi_publish_batch(vyi_queue *q, const vyre_work *works, uint32_t
     return n;
 }
 
+/* How many of the works come before one that is wide. */
+static uint32_t vyi_works_of_lanes(const vyi_queue *q, const vyre_work *works, uint32_t count)
+{
+    uint32_t n = q->wides.count ? 0 : count;
+    while (n < count && !vyi_wide_find(q, works[n].opcode))
+        n++;
+    return n;
+}
+
 VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t count,
                                        uint32_t *published, vyre_ticket *last, vyre_error *err)
 {
@@ -20038,8 +20801,11 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
     uint32_t done = 0, first = 0;
     vyre_ticket unasked, *t = last ? last : &unasked;
     while (done < count) {
-        uint32_t from = 0;
-        const uint32_t n = vyi_publish_batch(q, works + done, count - done, &from, t);
+        uint32_t from = 0, n = vyi_works_of_lanes(q, works + done, count - done);
+        if (n)
+            n = vyi_publish_batch(q, works + done, n, &from, t);
+        else if (vyi_wide_publish(q, works + done, t, err) == VYRE_OK)
+            n = 1;
         if (n == 0)
             break;
         first = done ? first : from;
@@ -20391,6 +21157,283 @@ VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre
     return VYRE_OK;
 }
 /* ==========================================================================
+ * engine: works that many lanes run
+ *
+ * A wide work has one of a few slots behind those of the lanes, and no lane
+ * looks at these.  In passes each work is a launch of its own, with a group for
+ * each chunk: until then its status is the host's word, which says PUBLISHED, and
+ * then CLAIMED.
+ * ======================================================================= */
+
+
+#define VYI_WIDE_GROUPS_AIM 1024u /* of one pass: enough for any device, where the range is */
+#define VYI_WIDE_TURNS_MOST 64u   /* of a group's loop, unless there would be too many groups */
+#define VYI_WIDE_NONE       0xffffffffu
+
+/* --- which works are wide -------------------------------------------------- */
+
+/* Ascending opcodes; of a payload, one for all. */
+VYI_API vyre_status vyi_wide_plan(vyre *v, vyre_error *err)
+{
+    const vyre_kernel_desc *k = &v->desc.kernel;
+    vyi_wides *w = &v->queue.wides;
+    if (!vyi_kernel_is_wide(k))
+        return VYRE_OK;
+    const size_t size = (k->handler_count + 1) * sizeof *w->ops;
+    w->ops = (vyi_wide_op *)vyi_arena_alloc(&v->arena, size);
+    if (!w->ops)
+        return vyi_fail_nomem(err, size);
+    w->any = k->payload_width != VYRE_WIDTH_LANE;
+    w->ops[0].width = k->payload_width;
+    w->op_count = w->any ? 1 : 0;
+    for (uint32_t i = 0; i < k->handler_count; i++) {
+        const vyre_handler *h = &k->handlers[i];
+        uint32_t at = w->op_count;
+        if (h->width == VYRE_WIDTH_LANE)
+            continue;
+        for (; at > 0 && w->ops[at - 1].opcode > h->opcode; at--)
+            w->ops[at] = w->ops[at - 1];
+        w->ops[at].opcode = h->opcode;
+        w->ops[at].width = h->width;
+        w->ops[at].chunk = h->chunk;
+        w->op_count++;
+    }
+    w->count = VYI_WIDE_SLOTS;
+    return VYRE_OK;
+}
+
+VYI_API const vyi_wide_op *vyi_wide_find(const vyi_queue *q, uint32_t opcode)
+{
+    const vyi_wides *w = &q->wides;
+    uint32_t low = 0, high = w->op_count;
+    if (w->any)
+        return &w->ops[0];
+    while (low < high) {
+        const uint32_t middle = (low + high) / 2;
+        if (w->ops[middle].opcode < opcode)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < w->op_count && w->ops[low].opcode == opcode ? &w->ops[low] : NULL;
+}
+
+/* --- how a work is cut ---------------------------------------------------- */
+
+typedef struct vyi_wide_cut {
+    uint32_t per, chunks; /* indexes of a chunk; chunks */
+} vyi_wide_cut;
+
+static uint32_t vyi_wide_range_of(const vyi_wide_op *op, const uint32_t *args)
+{
+    if (op->width == VYRE_WIDTH_GROUP)
+        return args[0];
+    return args[1] > args[0] ? args[1] - args[0] : 0;
+}
+
+/* Small ranges go to many groups; large ones in chunks that are worth a group. */
+static uint32_t vyi_wide_per(const vyi_device *d, const vyi_wide_op *op, uint32_t range)
+{
+    const uint32_t group = d->wide_group;
+    if (op->width == VYRE_WIDTH_GROUP)
+        return 1;
+    if (op->chunk)
+        return op->chunk / group < d->wide_turns ? op->chunk : d->wide_turns * group;
+    const uint32_t turns = range / (group * VYI_WIDE_GROUPS_AIM);
+    return group * (turns < 1 ? 1 : turns < VYI_WIDE_TURNS_MOST ? turns : VYI_WIDE_TURNS_MOST);
+}
+
+static vyi_wide_cut vyi_wide_cut_of(const vyi_device *d, const vyi_wide_op *op,
+                                    const uint32_t *args)
+{
+    const uint32_t range = vyi_wide_range_of(op, args);
+    const uint32_t least = range / VYI_WIDE_CHUNKS_MAX + (range % VYI_WIDE_CHUNKS_MAX != 0);
+    vyi_wide_cut cut;
+    cut.per = vyi_wide_per(d, op, range);
+    cut.per = cut.per > least ? cut.per : least;
+    cut.chunks = range / cut.per + (range % cut.per != 0);
+    cut.chunks = cut.chunks ? cut.chunks : 1; /* an empty range ends by its only chunk */
+    VYRE_ASSERT(cut.chunks <= VYI_WIDE_CHUNKS_MAX);
+    return cut;
+}
+
+/* --- publishing ----------------------------------------------------------- */
+
+/* A slot that is now the caller's: its BUSY mark, or 0. */
+static uint32_t vyi_wide_claim(vyi_queue *q, bool alone, uint32_t *slot)
+{
+    vyi_wides *w = &q->wides;
+    const uint32_t turn = vyi_fetch_add(&w->cursor, 1);
+    for (uint32_t tried = 0; tried < w->count; tried++) {
+        *slot = q->slots.lanes + (turn + tried) % w->count;
+        const uint32_t mark = vyi_slot_claim(q, alone, *slot);
+        if (mark)
+            return mark;
+    }
+    return 0;
+}
+
+static uint32_t vyi_wide_write(vyi_queue *q, const vyre_work *work, uint32_t *slot)
+{
+    const bool alone = vyi_alone_enter(q);
+    const uint32_t mark = vyi_wide_claim(q, alone, slot);
+    if (mark) {
+        vyi_wides *w = &q->wides;
+        vyi_store_relaxed(&w->ages[*slot - q->slots.lanes], vyi_fetch_add(&w->age, 1));
+        vyi_slot_write(q, vyi_queue_device(q), *slot, work);
+        vyi_store_release(&q->slots.marks[*slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
+    }
+    vyi_alone_leave(q, alone);
+    return mark;
+}
+
+VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyre_ticket *ticket,
+                                     vyre_error *err)
+{
+    uint32_t slot = 0, mark = vyi_wide_write(q, work, &slot);
+    while (!mark && vyi_load_acquire(&q->slots.held)) {
+        vyi_yield();
+        mark = vyi_wide_write(q, work, &slot);
+    }
+    (void)vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
+    if (!mark)
+        return vyi_news(err, VYRE_FULL, q->wides.count,
+                        "Poll or wait for a ticket and publish again.",
+                        "every slot for wide works is in use");
+    if (ticket)
+        *ticket = vyi_ticket_of(slot, mark);
+    return VYRE_OK;
+}
+
+/* --- passes --------------------------------------------------------------- */
+
+static bool vyi_wide_has_rights(const uint32_t *control, uint32_t tenant)
+{
+    return tenant < VYRE_MAX_TENANTS &&
+           vyi_le32(vyi_load_acquire(control + VYRE_CONTROL_TENANT_MASKS + tenant)) != 0;
+}
+
+/* Whether the slot waits for a pass. */
+static bool vyi_wide_waits(const vyi_queue *q, uint32_t slot)
+{
+    const vyi_device *d = vyi_queue_device(q);
+    const uint32_t *at = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
+    return vyi_mark_phase(vyi_load_acquire(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
+           vyi_slot_outcome(q, slot) == 0 &&
+           vyi_load_acquire(at) == vyi_le32(VYRE_SLOT_PUBLISHED) &&
+           vyi_wide_has_rights(vyi_device_words(d, VYI_ROLE_CONTROL),
+                               vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT)));
+}
+
+/* The most urgent, of those the oldest; or VYI_WIDE_NONE. */
+VYI_API uint32_t vyi_wide_next(const vyi_queue *q)
+{
+    const uint32_t *ring = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING);
+    uint32_t best = VYI_WIDE_NONE, best_level = 0, best_age = 0;
+    for (uint32_t i = 0; i < q->wides.count; i++) {
+        const uint32_t slot = q->slots.lanes + i;
+        if (!vyi_wide_waits(q, slot))
+            continue;
+        const uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS + VYRE_SLOT_PRIORITY;
+        const uint32_t level = vyi_le32(vyi_load_relaxed(at));
+        const uint32_t age = vyi_load_relaxed(&q->wides.ages[i]) - vyi_load_relaxed(&q->wides.age);
+        const bool before = level < best_level || (level == best_level && age < best_age);
+        if (best == VYI_WIDE_NONE || before) {
+            best = slot;
+            best_level = level;
+            best_age = age;
+        }
+    }
+    return best;
+}
+
+/* What the next tile pass runs.  Nothing is in flight, so all words are the host's. */
+static uint32_t vyi_wide_describe(vyi_queue *q, const uint32_t *at, uint32_t slot, uint32_t state)
+{
+    const vyi_device *d = vyi_queue_device(q);
+    uint32_t *words = vyi_device_words(d, q->wides.buffer), args[2];
+    const vyi_wide_op *op = vyi_wide_find(q, vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE)));
+    VYRE_ASSERT(op && state < VYI_WIDE_SLOTS && vyi_queue_in_flight(q) == 0);
+    for (uint32_t i = 0; i < 2; i++)
+        args[i] = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_ARGS + i));
+    const vyi_wide_cut cut = vyi_wide_cut_of(d, op, args);
+    vyi_store_relaxed(words + VYI_WIDE_PER + state, vyi_le32(cut.per));
+    vyi_store_relaxed(words + VYI_WIDE_CHUNKS + state, vyi_le32(cut.chunks));
+    vyi_store_relaxed(words + VYI_WIDE_HEAD + VYI_WIDE_PASS_SLOT, vyi_le32(slot));
+    vyi_store_relaxed(words + VYI_WIDE_HEAD + VYI_WIDE_PASS_STATE, vyi_le32(state));
+    return cut.chunks;
+}
+
+/* A status that the host still owns. */
+static void vyi_wide_mark(const vyi_queue *q, uint32_t *at, uint32_t status)
+{
+    vyi_store_release(at, vyi_le32(status));
+    if (vyi_queue_device(q)->write_combined)
+        vyi_fence_stores();
+}
+
+VYI_API vyre_status vyi_wide_launch(vyi_queue *q, uint32_t slot, vyre_error *err)
+{
+    uint32_t *at = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING) +
+                   (size_t)slot * VYRE_SLOT_WORDS;
+    const uint32_t groups = vyi_wide_describe(q, at, slot, slot - q->slots.lanes);
+    vyi_wide_mark(q, at, VYRE_SLOT_CLAIMED);
+    const vyre_status status = vyi_queue_launch(q, VYI_LAUNCH_TILES, groups, err);
+    if (status != VYRE_OK)
+        vyi_wide_mark(q, at, VYRE_SLOT_PUBLISHED);
+    return status;
+}
+
+/* Whether a lane's work waits, too. */
+VYI_API bool vyi_wide_has_company(const vyi_queue *q)
+{
+    for (uint32_t slot = 0; slot < q->slots.lanes; slot++)
+        if (vyi_mark_phase(vyi_load_acquire(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
+            vyi_slot_outcome(q, slot) == 0)
+            return true;
+    return false;
+}
+
+/* After an abort in the middle of a work: the next one finds its state clean. */
+VYI_API void vyi_wide_reset(vyi_queue *q, uint32_t slot)
+{
+    uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
+    const uint32_t state = slot - q->slots.lanes;
+    VYRE_ASSERT(state < q->wides.count);
+    for (uint32_t i = VYI_WIDE_FINISHED; i < VYI_WIDE_STATE_WORDS; i++)
+        vyi_store_relaxed(words + VYI_WIDE_STATES + state * VYI_WIDE_STATE_WORDS + i, 0);
+}
+
+/* --- bytes ---------------------------------------------------------------- */
+
+/* The wide works of a ring of the caller's, one after another; its lanes' works
+ * come after them. */
+VYI_API vyre_status vyi_wide_dispatch(vyi_queue *q, void *const *map, uint64_t deadline,
+                                      vyre_error *err)
+{
+    const uint32_t *control = (const uint32_t *)map[VYI_ROLE_CONTROL];
+    vyre_status status = VYRE_OK;
+    if (vyi_le32(vyi_load_acquire(control + VYRE_CONTROL_SHUTDOWN)))
+        return VYRE_OK;
+    for (uint32_t slot = 0; slot < q->slots.lanes && status == VYRE_OK; slot++) {
+        uint32_t *at = (uint32_t *)map[VYI_ROLE_RING] + (size_t)slot * VYRE_SLOT_WORDS;
+        if (vyi_load_acquire(at) != vyi_le32(VYRE_SLOT_PUBLISHED) ||
+            !vyi_wide_find(q, vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE))) ||
+            !vyi_wide_has_rights(control, vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT))))
+            continue;
+        const uint32_t groups = vyi_wide_describe(q, at, slot, 0);
+        vyi_wide_mark(q, at, VYRE_SLOT_CLAIMED);
+        status = vyi_queue_launch(q, VYI_LAUNCH_TILE_BYTES, groups, err);
+        if (status == VYRE_OK)
+            status = vyi_queue_settle(q, deadline, err);
+        if (status == VYRE_OK && vyi_load_acquire(&q->aborted)) {
+            vyi_wide_reset(q, q->slots.lanes);
+            return VYRE_OK;
+        }
+    }
+    return status;
+}
+/* ==========================================================================
  * engine: keeping a kernel running
  *
  * A started kernel is a chain of leases: dispatches that return after a budget
@@ -20580,6 +21623,8 @@ VYI_API void vyi_queue_bury(vyi_queue *q)
         uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
         if (vyi_load_acquire(at) != vyi_le32(VYRE_SLOT_CLAIMED))
             continue;
+        if (slot >= q->slots.lanes)
+            vyi_wide_reset(q, slot);
         vyi_store_relaxed(at + VYRE_SLOT_FAULT, vyi_le32(VYRE_FAULT_LOOP_LIMIT));
         vyi_store_release(at, vyi_le32(VYRE_SLOT_FAULTED));
         vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot,
@@ -20624,6 +21669,15 @@ static vyre_status vyi_chain_extend(vyi_queue *q, vyre_error *err)
     return VYRE_OK;
 }
 
+/* Works of lanes and wide ones take turns. */
+static vyre_status vyi_chain_launch_pass(vyi_queue *q, vyre_error *err)
+{
+    const uint32_t wide = q->wides.count ? vyi_wide_next(q) : UINT32_MAX;
+    q->wides.turn = wide != UINT32_MAX && !(q->wides.turn && vyi_wide_has_company(q));
+    return q->wides.turn ? vyi_wide_launch(q, wide, err)
+                         : vyi_queue_launch(q, VYI_LAUNCH_ONCE, 0, err);
+}
+
 /* A pass for work that is pending, unless the last one has changed nothing and
  * nothing is new. */
 static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *err)
@@ -20651,7 +21705,7 @@ static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *e
     if (q->state == VYI_STATE_IDLE)
         vyi_queue_set_shutdown(q, 0);
     c->before = waiting;
-    const vyre_status status = vyi_queue_launch(q, VYI_LAUNCH_ONCE, 0, err);
+    const vyre_status status = vyi_chain_launch_pass(q, err);
     if (status != VYRE_OK)
         c->before = 0;
     return status;
@@ -21055,7 +22109,7 @@ static vyre_status vyi_dispatch_check(const vyre *v, const vyre_io_buffers *io, 
     if (status == VYRE_OK)
         status = vyre_io_check(io->io, io->io_size, err);
     if (status == VYRE_OK)
-        status = vyre_ring_check(io->ring, io->ring_size, v->queue.slots.count, err);
+        status = vyre_ring_check(io->ring, io->ring_size, v->queue.slots.lanes, err);
     if (status != VYRE_OK)
         return status;
     if (!vyi_size_add(io->control_size, io->ring_size, &total) ||
@@ -21111,9 +22165,14 @@ static vyre_status vyi_dispatch_bytes(vyi_queue *q, const vyre_io_buffers *io, v
     size[3] = io->io_size ? io->io_size : vyre_io_size(VYRE_IO_SLOTS);
     vyre_error how;
     memset(&how, 0, sizeof how);
+    /* A kernel with wide works takes the last slots of a ring for theirs. */
+    size[VYI_ROLE_RING] += (size_t)q->wides.count * VYRE_SLOT_BYTES;
     vyre_status status = d->backend->attach(d, size, map, &how);
     if (status != VYRE_OK)
         return vyi_queue_failed(q, status, &how, err);
+    size[VYI_ROLE_RING] = io->ring_size;
+    memset((uint8_t *)map[VYI_ROLE_RING] + io->ring_size, 0,
+           (size_t)q->wides.count * VYRE_SLOT_BYTES);
     for (uint32_t i = 0; i < VYI_CORE_BUFFERS; i++) {
         if (i == VYI_ROLE_IO && !io->io_size)
             memset(map[i], 0, size[i]);
@@ -21122,9 +22181,13 @@ static vyre_status vyi_dispatch_bytes(vyi_queue *q, const vyre_io_buffers *io, v
     }
     if (d->write_combined)
         vyi_fence_stores();
-    status = vyi_queue_launch(q, VYI_LAUNCH_BYTES, 0, err);
+    const uint64_t deadline = vyi_deadline(q->v->desc.run_timeout_ns);
+    if (q->wides.count)
+        status = vyi_wide_dispatch(q, map, deadline, err);
+    if (status == VYRE_OK && !vyi_load_acquire(&q->aborted))
+        status = vyi_queue_launch(q, VYI_LAUNCH_BYTES, 0, err);
     if (status == VYRE_OK)
-        status = vyi_queue_settle(q, vyi_deadline(q->v->desc.run_timeout_ns), err);
+        status = vyi_queue_settle(q, deadline, err);
     if (status == VYRE_OK && vyi_load_acquire(&q->aborted)) {
         vyi_store_release(&q->aborted, 0);
         return vyi_fail(err, VYRE_TIMEOUT, 0, "Dispatch again.",
@@ -21490,10 +22553,19 @@ static vyre_status vyi_buffers_user(vyre *v, vyre_error *err)
     return status;
 }
 
+/* One of the handle's, of so many words: its binding, or VYRE_MAX_BINDINGS. */
+static uint32_t vyi_buffer_add_own(vyre *v, vyi_role role, uint32_t words, const char *name)
+{
+    const uint32_t binding = vyi_binding_free(v);
+    if (binding < VYRE_MAX_BINDINGS)
+        vyi_buffer_add(v, binding, role, (size_t)words * 4, name);
+    return binding;
+}
+
 static vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
 {
     const vyre_kernel_desc *k = &v->desc.kernel;
-    const uint32_t slots = k->slot_count;
+    const uint32_t slots = v->queue.slots.count;
     vyi_buffer_add(v, VYRE_BINDING_CONTROL, VYI_ROLE_CONTROL,
                    vyre_control_size(v->desc.observables), "control");
     vyi_buffer_add(v, VYRE_BINDING_RING, VYI_ROLE_RING, vyre_ring_size(slots), "ring");
@@ -21503,13 +22575,17 @@ static vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
     if (status != VYRE_OK)
         return status;
 
-    const uint32_t mirror = vyi_binding_free(v);
-    if (mirror == VYRE_MAX_BINDINGS)
-        return vyi_fail(err, VYRE_E_ARGUMENT, mirror, "Use fewer, larger buffers.",
-                        "no binding is left for the handle's own mirror");
-    vyi_buffer_add(v, mirror, VYI_ROLE_MIRROR, (size_t)slots * 4, "mirror");
+    const uint32_t mirror = vyi_buffer_add_own(v, VYI_ROLE_MIRROR, slots, "mirror");
+    uint32_t wide = mirror;
+    if (v->queue.wides.count && mirror < VYRE_MAX_BINDINGS)
+        wide = vyi_buffer_add_own(v, VYI_ROLE_WIDE, VYI_WIDE_WORDS, "wide");
+    if (wide == VYRE_MAX_BINDINGS)
+        return vyi_fail(err, VYRE_E_ARGUMENT, wide, "Use fewer, larger buffers.",
+                        "no binding is left for the handle's own mirror%s",
+                        v->queue.wides.count ? ", or for its wide works" : "");
     vyi_buffers_sort(v);
     v->queue.slots.mirror = vyi_buffer_index(v, mirror);
+    v->queue.wides.buffer = vyi_buffer_index(v, wide);
     v->buffers.user_count = k->buffer_count;
     for (uint32_t i = 0; i < k->buffer_count; i++)
         v->buffers.user_index[i] = k->buffers[i].access == VYRE_ACCESS_WORKGROUP
@@ -21520,40 +22596,57 @@ static vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
 
 /* --- open: programs, memory ---------------------------------------------- */
 
-static bool vyi_program_build(vyre_program **out, const vyre_kernel_desc *k,
-                              const vyre_kernel_host *host, vyre_error *how)
+/* What one program after another is built from; `built` until one fails. */
+typedef struct vyi_builder {
+    vyre_kernel_desc kernel;
+    vyre_kernel_host host;
+    vyi_wide_host    wide;
+    bool             built;
+    vyre_error       how;
+} vyi_builder;
+
+static void vyi_program_build(vyi_builder *b, vyre_program **out)
 {
-    *out = vyre_kernel_build_for(k, host, how);
-    return *out != NULL;
+    if (b->built)
+        *out = vyi_kernel_build(&b->kernel, &b->host, &b->wide, &b->how);
+    b->built = *out != NULL;
+}
+
+static vyi_builder vyi_builder_begin(const vyre *v)
+{
+    vyi_builder b;
+    memset(&b, 0, sizeof b);
+    b.kernel = v->desc.kernel;
+    b.host.mirror_binding = v->buffers.list[v->queue.slots.mirror].binding;
+    b.host.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
+    if (v->queue.wides.count)
+        b.wide.binding = v->buffers.list[v->queue.wides.buffer].binding;
+    b.built = true;
+    return b;
 }
 
 static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
 {
-    vyre_kernel_desc k = v->desc.kernel;
-    vyre_kernel_host host;
-    vyre_error how;
-
-    memset(&how, 0, sizeof how);
-    memset(&host, 0, sizeof host);
-    host.mirror_binding = v->buffers.list[v->queue.slots.mirror].binding;
-    host.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
-    bool built = vyi_program_build(&v->programs.loop, &k, &host, &how);
-    k.once = true;
-    built = built && vyi_program_build(&v->programs.once, &k, &host, &how);
-    k.once = false;
-    host.whole_slots = true;
-    if (v->backend->shapes && vyi_shape_of(&k, &host).whole)
-        built = built && vyi_program_build(&v->programs.whole, &k, &host, &how);
-    host.one_lane = true;
-    k.workgroup_size = k.lane_count = 1;
-    k.slot_count = v->desc.kernel.slot_count;
-    if (v->backend->shapes && vyi_shape_of(&k, &host).frame == VYI_FRAME_ONE_LANE)
-        built = built && vyi_program_build(&v->programs.narrow, &k, &host, &how);
-    if (built)
-        return VYRE_OK;
-    if (err)
-        *err = how;
-    return how.status;
+    vyi_builder b = vyi_builder_begin(v);
+    vyi_program_build(&b, &v->programs.loop);
+    b.kernel.once = true;
+    vyi_program_build(&b, &v->programs.once);
+    if (v->queue.wides.count) {
+        b.wide.pass = true;
+        vyi_program_build(&b, &v->programs.tiles);
+        b.wide.pass = false;
+    }
+    b.kernel.once = false;
+    b.host.whole_slots = true;
+    if (v->backend->shapes && vyi_shape_of(&b.kernel, &b.host).whole)
+        vyi_program_build(&b, &v->programs.whole);
+    b.host.one_lane = true;
+    b.kernel.workgroup_size = b.kernel.lane_count = 1;
+    if (v->backend->shapes && vyi_shape_of(&b.kernel, &b.host).frame == VYI_FRAME_ONE_LANE)
+        vyi_program_build(&b, &v->programs.narrow);
+    if (!b.built && err)
+        *err = b.how;
+    return b.built ? VYRE_OK : b.how.status;
 }
 
 static size_t vyi_slots_memory(const vyre *v)
@@ -21592,13 +22685,13 @@ static vyre_status vyi_slots_allocate(vyre *v, vyre_error *err)
 static void vyi_partitions_plan(vyi_queue *q)
 {
     const bool priority = q->v->desc.kernel.kind == VYRE_KERNEL_PRIORITY;
-    const uint32_t each = q->slots.count / VYRE_PRIORITY_LEVELS;
+    const uint32_t each = q->slots.lanes / VYRE_PRIORITY_LEVELS;
     uint32_t first = 0;
     q->slots.partition_count = priority ? VYRE_PRIORITY_LEVELS : 1;
-    q->slots.partitions[0].count = q->slots.count;
+    q->slots.partitions[0].count = q->slots.lanes;
     for (uint32_t i = 0; priority && i < VYRE_PRIORITY_LEVELS; i++) {
         q->slots.partitions[i].first = first;
-        q->slots.partitions[i].count = each + (i == 2 ? q->slots.count % VYRE_PRIORITY_LEVELS : 0);
+        q->slots.partitions[i].count = each + (i == 2 ? q->slots.lanes % VYRE_PRIORITY_LEVELS : 0);
         first += q->slots.partitions[i].count;
     }
 }
@@ -21607,8 +22700,8 @@ static void vyi_partitions_plan(vyi_queue *q)
  * round of a partition at least. */
 static void vyi_publish_plan(vyi_queue *q, bool lives)
 {
-    const uint32_t each = q->slots.count / VYRE_PRIORITY_LEVELS;
-    const uint32_t least = q->slots.partition_count > 1 && each ? each : q->slots.count;
+    const uint32_t each = q->slots.lanes / VYRE_PRIORITY_LEVELS;
+    const uint32_t least = q->slots.partition_count > 1 && each ? each : q->slots.lanes;
     uint32_t every = VYI_LOOK_EVERY;
     while (every > least)
         every /= 2;
@@ -21650,10 +22743,11 @@ static vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *e
     desc.once = v->programs.once;
     desc.narrow = v->programs.narrow;
     desc.whole = v->programs.whole;
+    desc.tiles = v->programs.tiles;
     desc.buffers = v->buffers.list;
     desc.buffer_count = v->buffers.count;
     desc.group_size = vyi_def32(v->desc.kernel.workgroup_size, 256);
-    desc.max_groups = vyi_def32(v->desc.kernel.lane_count, q->slots.count) / desc.group_size;
+    desc.max_groups = vyi_def32(v->desc.kernel.lane_count, q->slots.lanes) / desc.group_size;
     desc.max_groups = vyi_def32(desc.max_groups, 1);
     desc.fixed_geometry = v->desc.kernel.workgroup_size || v->desc.kernel.lane_count;
     desc.guest_loops = v->programs.once->guest_loops;
@@ -21691,12 +22785,15 @@ static vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err)
     vyre_info info;
     memset(&info, 0, sizeof info);
     q->v->backend->info(vyi_queue_device(q), &info);
-    q->mode = info.probe.live && q->v->desc.mode != VYRE_MODE_PASSES ? VYRE_MODE_PERSISTENT
-                                                                  : VYRE_MODE_PASSES;
+    const bool wide = q->wides.count && !vyi_queue_device(q)->wide_groups;
+    const bool live = info.probe.live && !wide;
+    q->mode = live && q->v->desc.mode != VYRE_MODE_PASSES ? VYRE_MODE_PERSISTENT
+                                                          : VYRE_MODE_PASSES;
     if (q->v->desc.mode == VYRE_MODE_PERSISTENT && q->mode != VYRE_MODE_PERSISTENT)
         return vyi_fail(err, VYRE_E_MODE, 0, "Use VYRE_MODE_AUTO, or another device.",
-                        "%s does not prove persistent mode: %.80s", info.device[0] ? info.device
-                        : "the device", info.probe.text);
+                        wide ? "%s runs wide works in passes only: %.60s"
+                             : "%s does not prove persistent mode: %.80s",
+                        info.device[0] ? info.device : "the device", info.probe.text);
     return VYRE_OK;
 }
 
@@ -21732,6 +22829,7 @@ static void vyi_handle_free(vyre *v)
     vyre_program_destroy(v->programs.once);
     vyre_program_destroy(v->programs.narrow);
     vyre_program_destroy(v->programs.whole);
+    vyre_program_destroy(v->programs.tiles);
     vyi_free(&allocator, v->queue.loss.retired, v->queue.loss.retired_capacity * sizeof(void *));
     vyi_arena_free(&v->arena);
     vyi_free(&allocator, v, sizeof *v);
@@ -21755,12 +22853,15 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     vyi_queue *q = &v->queue;
     vyi_device *d = NULL;
     q->v = v;
-    q->slots.count = v->desc.kernel.slot_count;
-    if (v->desc.kernel.workgroup_size == 0 && q->slots.count < 256)
-        v->desc.kernel.workgroup_size = q->slots.count; /* a small ring needs no more lanes */
+    q->slots.lanes = v->desc.kernel.slot_count;
+    if (v->desc.kernel.workgroup_size == 0 && q->slots.lanes < 256)
+        v->desc.kernel.workgroup_size = q->slots.lanes; /* a small ring needs no more lanes */
     vyi_partitions_plan(q);
 
-    vyre_status status = vyi_buffers_plan(v, err);
+    vyre_status status = vyi_wide_plan(v, err);
+    q->slots.count = q->slots.lanes + q->wides.count;
+    if (status == VYRE_OK)
+        status = vyi_buffers_plan(v, err);
     if (status == VYRE_OK)
         status = vyi_programs_build(v, err);
     if (status == VYRE_OK)
@@ -21861,7 +22962,7 @@ VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err)
 
 static void vyi_query_counts(const vyre *v, vyre_info *out)
 {
-    out->slot_count = v->queue.slots.count;
+    out->slot_count = v->queue.slots.lanes;
     out->tenants = v->desc.tenants;
     out->observables = v->desc.observables;
     out->log_records = v->desc.kernel.log_records;
@@ -21889,6 +22990,8 @@ VYRE_API void vyre_query(const vyre *v, vyre_info *out)
     out->workgroup_size = d->group_size;
     out->worker_groups = d->groups;
     out->lane_count = d->group_size * d->groups;
+    out->wide_group = q->wides.count ? d->wide_group : 0;
+    out->wide_groups = q->wides.count ? d->wide_groups : 0;
     out->pipeline_id = d->pipeline_id + q->loss.count;
     out->device_bytes = d->bytes;
     out->recoveries = q->loss.count;
@@ -22118,6 +23221,7 @@ VYRE_API vyre_status vyre_recover(vyre *v, vyre_error *err)
 #define VYI_CPU_SLICE_NS    200000u    /* of a reap, where there are no threads */
 #define VYI_CPU_PUMP_ROUNDS 16u
 #define VYI_CPU_ALIGN       64u
+#define VYI_CPU_WIDE_GROUP  256u /* lanes: as a kernel has them that says nothing */
 
 #define VYI_CPU_SLEEPS 1u
 #define VYI_CPU_NEWS   2u
@@ -22134,7 +23238,7 @@ typedef struct vyi_cpu {
     uint32_t       phase;    /* see above; who moves it on releases, who looks acquires */
     uint32_t       dozers;   /* host threads that sleep until works end */
     vyre_allocator allocator;
-    vyi_machine   *loop, *once;
+    vyi_machine   *loop, *once, *tiles; /* tiles: NULL without wide works */
     void          *block;    /* of the resident buffers */
     size_t         block_size;
     size_t         size[VYI_MAX_BUFFERS];
@@ -22147,6 +23251,7 @@ typedef struct vyi_cpu {
     /* The launch. */
     vyi_launch     what;
     uint32_t       rounds;   /* that are left of it; 0 = endless */
+    uint32_t       groups;   /* of a tile pass */
     uint64_t       lease_ns; /* then a bounded launch ends, whatever is left */
     uint64_t       begun;
     bool           paused;   /* in the middle of a round or a pass */
@@ -22275,24 +23380,25 @@ static bool vyi_cpu_ask(void *user, uint64_t round)
 
 /* --- running ------------------------------------------------------------- */
 
-static const uint32_t vyi_cpu_one_group[3] = { 1, 1, 1 };
-
 static vyre_status vyi_cpu_go_on(vyi_cpu *c, vyi_machine *m, uint32_t rounds)
 {
+    const uint32_t groups[3] = { m == c->tiles ? c->groups : 1, 1, 1 };
     const vyre_status status = c->paused ? vyi_machine_resume(m)
-                                         : vyi_machine_run(m, vyi_cpu_one_group, rounds, NULL);
+                                         : vyi_machine_run(m, groups, rounds, NULL);
     c->paused = status == VYRE_PENDING;
     return status;
 }
 
 static void vyi_cpu_run_pass(vyi_cpu *c)
 {
-    const bool bytes = c->what == VYI_LAUNCH_BYTES && !c->paused;
-    if (bytes)
-        (void)vyi_machine_bind(c->once, c->attached_map, c->attached_sizes, c->buffer_count, NULL);
-    (void)vyi_cpu_go_on(c, c->once, 0);
-    if (c->what == VYI_LAUNCH_BYTES && !c->paused)
-        (void)vyi_machine_bind(c->once, c->base.map, c->size, c->buffer_count, NULL);
+    const bool bytes = c->what == VYI_LAUNCH_BYTES || c->what == VYI_LAUNCH_TILE_BYTES;
+    const bool tiles = c->what == VYI_LAUNCH_TILES || c->what == VYI_LAUNCH_TILE_BYTES;
+    vyi_machine *m = tiles ? c->tiles : c->once;
+    if (bytes && !c->paused)
+        (void)vyi_machine_bind(m, c->attached_map, c->attached_sizes, c->buffer_count, NULL);
+    (void)vyi_cpu_go_on(c, m, 0);
+    if (bytes && !c->paused)
+        (void)vyi_machine_bind(m, c->base.map, c->size, c->buffer_count, NULL);
 }
 
 #if VYI_THREADS
@@ -22451,6 +23557,7 @@ static vyre_status vyi_cpu_launch(vyi_device *d, vyi_launch what, uint32_t round
     vyi_store_release(&c->stop, 0);
     c->what = what;
     c->rounds = what == VYI_LAUNCH_LOOP ? rounds : 0;
+    c->groups = rounds;
     c->begun = vyi_now();
     return vyi_cpu_begin(c, err);
 }
@@ -22541,6 +23648,7 @@ static void vyi_cpu_free(vyi_cpu *c)
     const vyre_allocator allocator = c->allocator;
     vyi_machine_destroy(c->loop);
     vyi_machine_destroy(c->once);
+    vyi_machine_destroy(c->tiles);
     vyi_free(&allocator, c->attached, c->attached_size);
     vyi_free(&allocator, c->block, c->block_size);
     vyi_cond_free(&c->changed);
@@ -22583,6 +23691,8 @@ static vyre_status vyi_cpu_machines(vyi_cpu *c, const vyi_device_desc *desc, vyr
     interp.allocator = c->allocator;
     interp.loop_limit = vyi_cpu_loop_limit(desc->desc);
     vyre_status status = vyi_machine_create(desc->once, &interp, &c->once, err);
+    if (status == VYRE_OK && desc->tiles)
+        status = vyi_machine_create(desc->tiles, &interp, &c->tiles, err);
     if (status == VYRE_OK)
         status = vyi_machine_create(desc->loop, &interp, &c->loop, err);
     if (status != VYRE_OK)
@@ -22590,9 +23700,13 @@ static vyre_status vyi_cpu_machines(vyi_cpu *c, const vyi_device_desc *desc, vyr
     vyi_machine_on_round(c->loop, vyi_cpu_ask, c);
     vyi_machine_stop_by(c->loop, &c->stop);
     vyi_machine_stop_by(c->once, &c->stop);
+    if (c->tiles)
+        vyi_machine_stop_by(c->tiles, &c->stop);
 #if !VYI_THREADS
     vyi_machine_on_work(c->loop, vyi_cpu_slice_is_over, c);
     vyi_machine_on_work(c->once, vyi_cpu_slice_is_over, c);
+    if (c->tiles)
+        vyi_machine_on_work(c->tiles, vyi_cpu_slice_is_over, c);
 #endif
     return VYRE_OK;
 }
@@ -22608,6 +23722,9 @@ static void vyi_cpu_describe(vyi_cpu *c, const vyi_device_desc *desc)
     d->pumped = !VYI_THREADS;
     d->group_size = desc->group_size;
     d->groups = 1;
+    d->wide_group = desc->desc->kernel.group_size ? desc->desc->kernel.group_size
+                                                  : VYI_CPU_WIDE_GROUP;
+    d->wide_turns = UINT32_MAX;
     d->bytes = c->block_size;
     d->pipeline_id = vyre_program_hash(desc->loop);
     c->lease_ns = desc->desc->lease.timeout_ns / 4;
@@ -22964,7 +24081,7 @@ VYI_API uint64_t vyi_vk_identity(const vyi_vk_context *c, uint64_t program);
 
 /* --- launches ------------------------------------------------------------ */
 
-#define VYI_VK_KINDS 3u     /* as vyi_launch */
+#define VYI_VK_KINDS 5u     /* as vyi_launch */
 #define VYI_VK_MAX_CHAIN 9u /* launches that may be in flight */
 
 /* What a command buffer runs. */
@@ -25303,7 +26420,7 @@ typedef struct vyi_vk {
     VkDescriptorPool pool;
     VkDescriptorSet  sets[2];         /* resident, attached */
     VkPipelineCache  cache;
-    VkPipeline       loop, once;
+    VkPipeline       loop, once, tiles; /* tiles: null without wide works */
     uint32_t         once_groups;
     uint32_t         loop_group;      /* group size of the looping kernel; 0 = the program's own */
     vyi_vk_chain     chain;
@@ -25369,6 +26486,8 @@ static vyre_status vyi_vk_group_choose(vyi_vk *v, const vyi_device_desc *desc, v
     return VYRE_OK;
 }
 
+#define VYI_VK_WIDE_GROUP 256u /* lanes */
+
 /* The looping kernel gets only as many groups as run at once, and half of what
  * the probe counted where that matters: a kernel with more registers than the
  * probe has fits less often.  A CPU gives it one of its cores. */
@@ -25392,6 +26511,22 @@ static void vyi_vk_groups_choose(vyi_vk *v, const vyi_device_desc *desc)
     if (v->base.narrow)
         v->base.groups = 1;
     v->once_groups = vyi_vk_min(v->once_groups, device_limit);
+}
+
+/* A CPU gets groups of one vector here as well, unless the program wants others; a
+ * fourth of its loops is left to the handlers'. */
+static vyre_status vyi_vk_wide_choose(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
+{
+    const uint32_t limit = vyi_vk_group_limit(v), loops = vyi_vk_loop_limit(v);
+    const uint32_t wanted = desc->desc->kernel.group_size;
+    const uint32_t chosen = vyi_vk_is_cpu(v) ? v->c.features.subgroup_size : VYI_VK_WIDE_GROUP;
+    if (desc->tiles && wanted > limit)
+        return vyi_fail(err, VYRE_E_VK_LIMIT, wanted,
+                        "Set kernel.group_size to no more than that, or leave it 0.",
+                        "a group has %u lanes, and the device allows %u", wanted, limit);
+    v->base.wide_group = wanted ? wanted : vyi_vk_min(chosen, limit);
+    v->base.wide_turns = loops ? loops / 4 : UINT32_MAX;
+    return VYRE_OK;
 }
 
 /* Lanes that poll for long share a processor's path to memory: they are spread
@@ -25467,12 +26602,18 @@ static void vyi_vk_describe_memory(vyi_vk *v)
     v->base.whole_lines = v->base.write_combined && probed && v->probe.whole_lines;
 }
 
+/* Whether the attached set has a buffer of its own for this role. */
+static bool vyi_vk_is_apart(vyi_role role)
+{
+    return role < VYI_ROLE_USER || role == VYI_ROLE_MIRROR;
+}
+
 /* Set 0 shows the resident buffers, set 1 the attached ones and the user's. */
 static void vyi_vk_write_set(vyi_vk *v, uint32_t set)
 {
     vyi_vk_binding list[VYI_MAX_BUFFERS];
     for (uint32_t i = 0; i < v->buffer_count; i++) {
-        const vyi_vk_buffer *b = set == 1 && v->roles[i] != VYI_ROLE_USER ? &v->attached[i]
+        const vyi_vk_buffer *b = set == 1 && vyi_vk_is_apart(v->roles[i]) ? &v->attached[i]
                                                                           : &v->resident[i];
         list[i].binding = v->bindings[i];
         list[i].buffer = b->buffer;
@@ -25527,6 +26668,11 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     p.group_size = v->loop_group;
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->loop, err);
+    p.program = desc->tiles;
+    p.name = "tiles";
+    p.group_size = v->base.wide_group;
+    if (status == VYRE_OK && p.program)
+        status = vyi_vk_pipeline_create(&v->c, &p, &v->tiles, err);
     return status;
 }
 
@@ -25542,6 +26688,9 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
     if (status < 0)
         return status;
     vyi_vk_groups_choose(v, desc);
+    status = vyi_vk_wide_choose(v, desc, err);
+    if (status != VYRE_OK)
+        return status;
     v->base.max_rounds = vyi_vk_max_rounds(v, desc);
     vyi_vk_loop_spread(v, desc);
     v->base.shared = vyi_vk_is_cpu(v);
@@ -25571,6 +26720,8 @@ static void vyi_vk_free(vyi_vk *v)
             c->fn.vkDestroyPipeline(c->device, v->loop, c->callbacks);
         if (v->once)
             c->fn.vkDestroyPipeline(c->device, v->once, c->callbacks);
+        if (v->tiles)
+            c->fn.vkDestroyPipeline(c->device, v->tiles, c->callbacks);
         if (v->cache)
             c->fn.vkDestroyPipelineCache(c->device, v->cache, c->callbacks);
         if (v->pool)
@@ -25651,11 +26802,13 @@ static vyre_status vyi_vk_launch(vyi_device *d, vyi_launch what, uint32_t rounds
 {
     vyi_vk *v = (vyi_vk *)d;
     vyi_vk_dispatch dispatch;
-    dispatch.pipeline = what == VYI_LAUNCH_LOOP ? v->loop : v->once;
+    const bool tiles = what == VYI_LAUNCH_TILES || what == VYI_LAUNCH_TILE_BYTES;
+    const bool bytes = what == VYI_LAUNCH_BYTES || what == VYI_LAUNCH_TILE_BYTES;
+    dispatch.pipeline = tiles ? v->tiles : what == VYI_LAUNCH_LOOP ? v->loop : v->once;
     dispatch.layout = v->layout.pipeline;
-    dispatch.set = v->sets[what == VYI_LAUNCH_BYTES ? 1 : 0];
-    dispatch.groups = what == VYI_LAUNCH_LOOP ? v->base.groups : v->once_groups;
-    dispatch.rounds = rounds;
+    dispatch.set = v->sets[bytes ? 1 : 0];
+    dispatch.groups = tiles ? rounds : what == VYI_LAUNCH_LOOP ? v->base.groups : v->once_groups;
+    dispatch.rounds = tiles ? 0 : rounds;
     return vyi_vk_chain_launch(&v->c, &v->chain, (uint32_t)what, &dispatch, err);
 }
 
@@ -25709,6 +26862,7 @@ static vyre_status vyi_vk_attach_make(vyi_vk *v, const size_t size[VYI_CORE_BUFF
         return status;
     vyi_vk_write_set(v, 1);
     vyi_vk_chain_forget(&v->chain, VYI_LAUNCH_BYTES);
+    vyi_vk_chain_forget(&v->chain, VYI_LAUNCH_TILE_BYTES);
     return VYRE_OK;
 }
 

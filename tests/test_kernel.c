@@ -247,6 +247,104 @@ static void a_handler_is_not_given_the_mirror(void)
     vyre_program_destroy(p);
 }
 
+/* --- width ---------------------------------------------------------------- */
+
+static void widths_are_checked(void)
+{
+    vyre_handler h;
+    vyre_kernel_desc desc = desc_of(VYRE_KERNEL_DIRECT);
+    memset(&h, 0, sizeof h);
+    h.opcode = 0x40;
+    h.emit = emit_nothing;
+    desc.handlers = &h;
+    desc.handler_count = 1;
+    h.width = (vyre_width)3;
+    check_refused(&desc, VYRE_E_KERNEL_WIDTH);
+    h.width = VYRE_WIDTH_GROUP;
+    h.chunk = 2;
+    check_refused(&desc, VYRE_E_KERNEL_WIDTH);
+    h.width = VYRE_WIDTH_LANE;
+    check_refused(&desc, VYRE_E_KERNEL_WIDTH);
+    h.width = VYRE_WIDTH_RANGE;
+    desc.group_size = 48;
+    check_refused(&desc, VYRE_E_KERNEL_WIDTH);
+    desc.group_size = 1056;
+    check_refused(&desc, VYRE_E_KERNEL_WIDTH);
+    desc.group_size = 1024;
+    desc.payload_width = VYRE_WIDTH_RANGE;
+    check_refused(&desc, VYRE_E_KERNEL_WIDTH);
+    desc.payload_width = VYRE_WIDTH_LANE;
+    vyre_program *p = vyre_kernel_build(&desc, NULL);
+    CHECK(p != NULL);
+    vyre_program_destroy(p);
+}
+
+/* What one handler may say of its results. */
+typedef struct saying {
+    bool       reduce, barrier;
+    uint32_t   word[2];
+    vyre_atomic_op op[2];
+    vyre_type  type;
+} saying;
+
+static void emit_saying(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    const saying *what = (const saying *)user;
+    vyre_value value = vyre_ir_cast(p, what->type, s->arg[2]);
+    if (what->barrier)
+        vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+    for (uint32_t i = 0; i < 2; i++) {
+        if (what->reduce)
+            vyre_emit_reduce(p, s, what->word[i], what->op[i], value);
+        else
+            vyre_emit_result(p, s, what->word[i], value);
+    }
+}
+
+/* A kernel of its own runs no wide work: only a handle builds what does. */
+static vyre_status say(vyre_width width, saying what)
+{
+    vyre_handler h;
+    vyre_desc desc;
+    vyre_error err;
+    memset(&h, 0, sizeof h);
+    memset(&desc, 0, sizeof desc);
+    memset(&err, 0, sizeof err);
+    h.opcode = 0x40;
+    h.emit = emit_saying;
+    h.user = &what;
+    h.width = width;
+    desc.backend = VYRE_BACKEND_CPU;
+    desc.kernel.handlers = &h;
+    desc.kernel.handler_count = 1;
+    vyre *v = vyre_open(&desc, &err);
+    vyre_close(v);
+    return err.status;
+}
+
+static void results_of_wide_works_are_checked(void)
+{
+    const vyre_atomic_op add = VYRE_ATOMIC_ADD, max = VYRE_ATOMIC_MAX, sub = VYRE_ATOMIC_SUB;
+    const vyre_width lane = VYRE_WIDTH_LANE, range = VYRE_WIDTH_RANGE, group = VYRE_WIDTH_GROUP;
+    const vyre_type u32 = VYRE_TYPE_U32, i32 = VYRE_TYPE_I32, f32 = VYRE_TYPE_F32;
+    const struct { vyre_width width; saying what; vyre_status status; } cases[] = {
+        { range, { true, false, { 0, 11 }, { add, max }, u32 }, VYRE_OK },
+        { range, { true, false, { 3, 3 }, { add, add }, i32 }, VYRE_OK },
+        { group, { false, true, { 0, 0 }, { add, add }, u32 }, VYRE_OK },
+        { lane, { true, false, { 0, 1 }, { add, add }, u32 }, VYRE_E_KERNEL_RESULT },
+        { range, { true, false, { 0, 12 }, { add, add }, u32 }, VYRE_E_KERNEL_RESULT },
+        { range, { true, false, { 2, 2 }, { add, max }, u32 }, VYRE_E_KERNEL_RESULT },
+        { range, { true, false, { 0, 1 }, { add, sub }, u32 }, VYRE_E_KERNEL_RESULT },
+        { range, { true, false, { 0, 1 }, { add, add }, f32 }, VYRE_E_KERNEL_RESULT },
+        { range, { true, false, { 0, 1 }, { VYRE_ATOMIC_OR, add }, i32 }, VYRE_E_KERNEL_RESULT },
+        { range, { false, false, { 0, 1 }, { add, add }, u32 }, VYRE_E_KERNEL_RESULT },
+        { group, { false, false, { 0, 12 }, { add, add }, u32 }, VYRE_E_KERNEL_RESULT },
+        { range, { true, true, { 0, 1 }, { add, add }, u32 }, VYRE_E_IR_BARRIER }
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        CHECK_EQ(say(cases[i].width, cases[i].what), cases[i].status);
+}
+
 /* --- what emitted code may not do ---------------------------------------- */
 
 static void emit_return(vyre_program *p, const vyre_slot_values *s, void *user)
@@ -1328,6 +1426,8 @@ int main(void)
     RUN(roles_are_checked);
     RUN(a_mirror_needs_a_free_binding);
     RUN(a_handler_is_not_given_the_mirror);
+    RUN(widths_are_checked);
+    RUN(results_of_wide_works_are_checked);
     RUN(guests_are_checked);
     RUN(mistakes_name_the_handler_and_the_call);
     RUN(barriers_of_lanes_are_refused_with_the_reason);

@@ -25,6 +25,7 @@
 #define VYI_CPU_SLICE_NS    200000u    /* of a reap, where there are no threads */
 #define VYI_CPU_PUMP_ROUNDS 16u
 #define VYI_CPU_ALIGN       64u
+#define VYI_CPU_WIDE_GROUP  256u /* lanes: as a kernel has them that says nothing */
 
 #define VYI_CPU_SLEEPS 1u
 #define VYI_CPU_NEWS   2u
@@ -41,7 +42,7 @@ typedef struct vyi_cpu {
     uint32_t       phase;    /* see above; who moves it on releases, who looks acquires */
     uint32_t       dozers;   /* host threads that sleep until works end */
     vyre_allocator allocator;
-    vyi_machine   *loop, *once;
+    vyi_machine   *loop, *once, *tiles; /* tiles: NULL without wide works */
     void          *block;    /* of the resident buffers */
     size_t         block_size;
     size_t         size[VYI_MAX_BUFFERS];
@@ -54,6 +55,7 @@ typedef struct vyi_cpu {
     /* The launch. */
     vyi_launch     what;
     uint32_t       rounds;   /* that are left of it; 0 = endless */
+    uint32_t       groups;   /* of a tile pass */
     uint64_t       lease_ns; /* then a bounded launch ends, whatever is left */
     uint64_t       begun;
     bool           paused;   /* in the middle of a round or a pass */
@@ -182,24 +184,25 @@ static bool vyi_cpu_ask(void *user, uint64_t round)
 
 /* --- running ------------------------------------------------------------- */
 
-static const uint32_t vyi_cpu_one_group[3] = { 1, 1, 1 };
-
 static vyre_status vyi_cpu_go_on(vyi_cpu *c, vyi_machine *m, uint32_t rounds)
 {
+    const uint32_t groups[3] = { m == c->tiles ? c->groups : 1, 1, 1 };
     const vyre_status status = c->paused ? vyi_machine_resume(m)
-                                         : vyi_machine_run(m, vyi_cpu_one_group, rounds, NULL);
+                                         : vyi_machine_run(m, groups, rounds, NULL);
     c->paused = status == VYRE_PENDING;
     return status;
 }
 
 static void vyi_cpu_run_pass(vyi_cpu *c)
 {
-    const bool bytes = c->what == VYI_LAUNCH_BYTES && !c->paused;
-    if (bytes)
-        (void)vyi_machine_bind(c->once, c->attached_map, c->attached_sizes, c->buffer_count, NULL);
-    (void)vyi_cpu_go_on(c, c->once, 0);
-    if (c->what == VYI_LAUNCH_BYTES && !c->paused)
-        (void)vyi_machine_bind(c->once, c->base.map, c->size, c->buffer_count, NULL);
+    const bool bytes = c->what == VYI_LAUNCH_BYTES || c->what == VYI_LAUNCH_TILE_BYTES;
+    const bool tiles = c->what == VYI_LAUNCH_TILES || c->what == VYI_LAUNCH_TILE_BYTES;
+    vyi_machine *m = tiles ? c->tiles : c->once;
+    if (bytes && !c->paused)
+        (void)vyi_machine_bind(m, c->attached_map, c->attached_sizes, c->buffer_count, NULL);
+    (void)vyi_cpu_go_on(c, m, 0);
+    if (bytes && !c->paused)
+        (void)vyi_machine_bind(m, c->base.map, c->size, c->buffer_count, NULL);
 }
 
 #if VYI_THREADS
@@ -358,6 +361,7 @@ static vyre_status vyi_cpu_launch(vyi_device *d, vyi_launch what, uint32_t round
     vyi_store_release(&c->stop, 0);
     c->what = what;
     c->rounds = what == VYI_LAUNCH_LOOP ? rounds : 0;
+    c->groups = rounds;
     c->begun = vyi_now();
     return vyi_cpu_begin(c, err);
 }
@@ -448,6 +452,7 @@ static void vyi_cpu_free(vyi_cpu *c)
     const vyre_allocator allocator = c->allocator;
     vyi_machine_destroy(c->loop);
     vyi_machine_destroy(c->once);
+    vyi_machine_destroy(c->tiles);
     vyi_free(&allocator, c->attached, c->attached_size);
     vyi_free(&allocator, c->block, c->block_size);
     vyi_cond_free(&c->changed);
@@ -490,6 +495,8 @@ static vyre_status vyi_cpu_machines(vyi_cpu *c, const vyi_device_desc *desc, vyr
     interp.allocator = c->allocator;
     interp.loop_limit = vyi_cpu_loop_limit(desc->desc);
     vyre_status status = vyi_machine_create(desc->once, &interp, &c->once, err);
+    if (status == VYRE_OK && desc->tiles)
+        status = vyi_machine_create(desc->tiles, &interp, &c->tiles, err);
     if (status == VYRE_OK)
         status = vyi_machine_create(desc->loop, &interp, &c->loop, err);
     if (status != VYRE_OK)
@@ -497,9 +504,13 @@ static vyre_status vyi_cpu_machines(vyi_cpu *c, const vyi_device_desc *desc, vyr
     vyi_machine_on_round(c->loop, vyi_cpu_ask, c);
     vyi_machine_stop_by(c->loop, &c->stop);
     vyi_machine_stop_by(c->once, &c->stop);
+    if (c->tiles)
+        vyi_machine_stop_by(c->tiles, &c->stop);
 #if !VYI_THREADS
     vyi_machine_on_work(c->loop, vyi_cpu_slice_is_over, c);
     vyi_machine_on_work(c->once, vyi_cpu_slice_is_over, c);
+    if (c->tiles)
+        vyi_machine_on_work(c->tiles, vyi_cpu_slice_is_over, c);
 #endif
     return VYRE_OK;
 }
@@ -515,6 +526,9 @@ static void vyi_cpu_describe(vyi_cpu *c, const vyi_device_desc *desc)
     d->pumped = !VYI_THREADS;
     d->group_size = desc->group_size;
     d->groups = 1;
+    d->wide_group = desc->desc->kernel.group_size ? desc->desc->kernel.group_size
+                                                  : VYI_CPU_WIDE_GROUP;
+    d->wide_turns = UINT32_MAX;
     d->bytes = c->block_size;
     d->pipeline_id = vyre_program_hash(desc->loop);
     c->lease_ns = desc->desc->lease.timeout_ns / 4;

@@ -170,10 +170,19 @@ static vyre_status vyi_buffers_user(vyre *v, vyre_error *err)
     return status;
 }
 
+/* One of the handle's, of so many words: its binding, or VYRE_MAX_BINDINGS. */
+static uint32_t vyi_buffer_add_own(vyre *v, vyi_role role, uint32_t words, const char *name)
+{
+    const uint32_t binding = vyi_binding_free(v);
+    if (binding < VYRE_MAX_BINDINGS)
+        vyi_buffer_add(v, binding, role, (size_t)words * 4, name);
+    return binding;
+}
+
 static vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
 {
     const vyre_kernel_desc *k = &v->desc.kernel;
-    const uint32_t slots = k->slot_count;
+    const uint32_t slots = v->queue.slots.count;
     vyi_buffer_add(v, VYRE_BINDING_CONTROL, VYI_ROLE_CONTROL,
                    vyre_control_size(v->desc.observables), "control");
     vyi_buffer_add(v, VYRE_BINDING_RING, VYI_ROLE_RING, vyre_ring_size(slots), "ring");
@@ -183,13 +192,17 @@ static vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
     if (status != VYRE_OK)
         return status;
 
-    const uint32_t mirror = vyi_binding_free(v);
-    if (mirror == VYRE_MAX_BINDINGS)
-        return vyi_fail(err, VYRE_E_ARGUMENT, mirror, "Use fewer, larger buffers.",
-                        "no binding is left for the handle's own mirror");
-    vyi_buffer_add(v, mirror, VYI_ROLE_MIRROR, (size_t)slots * 4, "mirror");
+    const uint32_t mirror = vyi_buffer_add_own(v, VYI_ROLE_MIRROR, slots, "mirror");
+    uint32_t wide = mirror;
+    if (v->queue.wides.count && mirror < VYRE_MAX_BINDINGS)
+        wide = vyi_buffer_add_own(v, VYI_ROLE_WIDE, VYI_WIDE_WORDS, "wide");
+    if (wide == VYRE_MAX_BINDINGS)
+        return vyi_fail(err, VYRE_E_ARGUMENT, wide, "Use fewer, larger buffers.",
+                        "no binding is left for the handle's own mirror%s",
+                        v->queue.wides.count ? ", or for its wide works" : "");
     vyi_buffers_sort(v);
     v->queue.slots.mirror = vyi_buffer_index(v, mirror);
+    v->queue.wides.buffer = vyi_buffer_index(v, wide);
     v->buffers.user_count = k->buffer_count;
     for (uint32_t i = 0; i < k->buffer_count; i++)
         v->buffers.user_index[i] = k->buffers[i].access == VYRE_ACCESS_WORKGROUP
@@ -200,40 +213,57 @@ static vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
 
 /* --- open: programs, memory ---------------------------------------------- */
 
-static bool vyi_program_build(vyre_program **out, const vyre_kernel_desc *k,
-                              const vyre_kernel_host *host, vyre_error *how)
+/* What one program after another is built from; `built` until one fails. */
+typedef struct vyi_builder {
+    vyre_kernel_desc kernel;
+    vyre_kernel_host host;
+    vyi_wide_host    wide;
+    bool             built;
+    vyre_error       how;
+} vyi_builder;
+
+static void vyi_program_build(vyi_builder *b, vyre_program **out)
 {
-    *out = vyre_kernel_build_for(k, host, how);
-    return *out != NULL;
+    if (b->built)
+        *out = vyi_kernel_build(&b->kernel, &b->host, &b->wide, &b->how);
+    b->built = *out != NULL;
+}
+
+static vyi_builder vyi_builder_begin(const vyre *v)
+{
+    vyi_builder b;
+    memset(&b, 0, sizeof b);
+    b.kernel = v->desc.kernel;
+    b.host.mirror_binding = v->buffers.list[v->queue.slots.mirror].binding;
+    b.host.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
+    if (v->queue.wides.count)
+        b.wide.binding = v->buffers.list[v->queue.wides.buffer].binding;
+    b.built = true;
+    return b;
 }
 
 static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
 {
-    vyre_kernel_desc k = v->desc.kernel;
-    vyre_kernel_host host;
-    vyre_error how;
-
-    memset(&how, 0, sizeof how);
-    memset(&host, 0, sizeof host);
-    host.mirror_binding = v->buffers.list[v->queue.slots.mirror].binding;
-    host.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
-    bool built = vyi_program_build(&v->programs.loop, &k, &host, &how);
-    k.once = true;
-    built = built && vyi_program_build(&v->programs.once, &k, &host, &how);
-    k.once = false;
-    host.whole_slots = true;
-    if (v->backend->shapes && vyi_shape_of(&k, &host).whole)
-        built = built && vyi_program_build(&v->programs.whole, &k, &host, &how);
-    host.one_lane = true;
-    k.workgroup_size = k.lane_count = 1;
-    k.slot_count = v->desc.kernel.slot_count;
-    if (v->backend->shapes && vyi_shape_of(&k, &host).frame == VYI_FRAME_ONE_LANE)
-        built = built && vyi_program_build(&v->programs.narrow, &k, &host, &how);
-    if (built)
-        return VYRE_OK;
-    if (err)
-        *err = how;
-    return how.status;
+    vyi_builder b = vyi_builder_begin(v);
+    vyi_program_build(&b, &v->programs.loop);
+    b.kernel.once = true;
+    vyi_program_build(&b, &v->programs.once);
+    if (v->queue.wides.count) {
+        b.wide.pass = true;
+        vyi_program_build(&b, &v->programs.tiles);
+        b.wide.pass = false;
+    }
+    b.kernel.once = false;
+    b.host.whole_slots = true;
+    if (v->backend->shapes && vyi_shape_of(&b.kernel, &b.host).whole)
+        vyi_program_build(&b, &v->programs.whole);
+    b.host.one_lane = true;
+    b.kernel.workgroup_size = b.kernel.lane_count = 1;
+    if (v->backend->shapes && vyi_shape_of(&b.kernel, &b.host).frame == VYI_FRAME_ONE_LANE)
+        vyi_program_build(&b, &v->programs.narrow);
+    if (!b.built && err)
+        *err = b.how;
+    return b.built ? VYRE_OK : b.how.status;
 }
 
 static size_t vyi_slots_memory(const vyre *v)
@@ -272,13 +302,13 @@ static vyre_status vyi_slots_allocate(vyre *v, vyre_error *err)
 static void vyi_partitions_plan(vyi_queue *q)
 {
     const bool priority = q->v->desc.kernel.kind == VYRE_KERNEL_PRIORITY;
-    const uint32_t each = q->slots.count / VYRE_PRIORITY_LEVELS;
+    const uint32_t each = q->slots.lanes / VYRE_PRIORITY_LEVELS;
     uint32_t first = 0;
     q->slots.partition_count = priority ? VYRE_PRIORITY_LEVELS : 1;
-    q->slots.partitions[0].count = q->slots.count;
+    q->slots.partitions[0].count = q->slots.lanes;
     for (uint32_t i = 0; priority && i < VYRE_PRIORITY_LEVELS; i++) {
         q->slots.partitions[i].first = first;
-        q->slots.partitions[i].count = each + (i == 2 ? q->slots.count % VYRE_PRIORITY_LEVELS : 0);
+        q->slots.partitions[i].count = each + (i == 2 ? q->slots.lanes % VYRE_PRIORITY_LEVELS : 0);
         first += q->slots.partitions[i].count;
     }
 }
@@ -287,8 +317,8 @@ static void vyi_partitions_plan(vyi_queue *q)
  * round of a partition at least. */
 static void vyi_publish_plan(vyi_queue *q, bool lives)
 {
-    const uint32_t each = q->slots.count / VYRE_PRIORITY_LEVELS;
-    const uint32_t least = q->slots.partition_count > 1 && each ? each : q->slots.count;
+    const uint32_t each = q->slots.lanes / VYRE_PRIORITY_LEVELS;
+    const uint32_t least = q->slots.partition_count > 1 && each ? each : q->slots.lanes;
     uint32_t every = VYI_LOOK_EVERY;
     while (every > least)
         every /= 2;
@@ -330,10 +360,11 @@ static vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *e
     desc.once = v->programs.once;
     desc.narrow = v->programs.narrow;
     desc.whole = v->programs.whole;
+    desc.tiles = v->programs.tiles;
     desc.buffers = v->buffers.list;
     desc.buffer_count = v->buffers.count;
     desc.group_size = vyi_def32(v->desc.kernel.workgroup_size, 256);
-    desc.max_groups = vyi_def32(v->desc.kernel.lane_count, q->slots.count) / desc.group_size;
+    desc.max_groups = vyi_def32(v->desc.kernel.lane_count, q->slots.lanes) / desc.group_size;
     desc.max_groups = vyi_def32(desc.max_groups, 1);
     desc.fixed_geometry = v->desc.kernel.workgroup_size || v->desc.kernel.lane_count;
     desc.guest_loops = v->programs.once->guest_loops;
@@ -371,12 +402,15 @@ static vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err)
     vyre_info info;
     memset(&info, 0, sizeof info);
     q->v->backend->info(vyi_queue_device(q), &info);
-    q->mode = info.probe.live && q->v->desc.mode != VYRE_MODE_PASSES ? VYRE_MODE_PERSISTENT
-                                                                  : VYRE_MODE_PASSES;
+    const bool wide = q->wides.count && !vyi_queue_device(q)->wide_groups;
+    const bool live = info.probe.live && !wide;
+    q->mode = live && q->v->desc.mode != VYRE_MODE_PASSES ? VYRE_MODE_PERSISTENT
+                                                          : VYRE_MODE_PASSES;
     if (q->v->desc.mode == VYRE_MODE_PERSISTENT && q->mode != VYRE_MODE_PERSISTENT)
         return vyi_fail(err, VYRE_E_MODE, 0, "Use VYRE_MODE_AUTO, or another device.",
-                        "%s does not prove persistent mode: %.80s", info.device[0] ? info.device
-                        : "the device", info.probe.text);
+                        wide ? "%s runs wide works in passes only: %.60s"
+                             : "%s does not prove persistent mode: %.80s",
+                        info.device[0] ? info.device : "the device", info.probe.text);
     return VYRE_OK;
 }
 
@@ -412,6 +446,7 @@ static void vyi_handle_free(vyre *v)
     vyre_program_destroy(v->programs.once);
     vyre_program_destroy(v->programs.narrow);
     vyre_program_destroy(v->programs.whole);
+    vyre_program_destroy(v->programs.tiles);
     vyi_free(&allocator, v->queue.loss.retired, v->queue.loss.retired_capacity * sizeof(void *));
     vyi_arena_free(&v->arena);
     vyi_free(&allocator, v, sizeof *v);
@@ -435,12 +470,15 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     vyi_queue *q = &v->queue;
     vyi_device *d = NULL;
     q->v = v;
-    q->slots.count = v->desc.kernel.slot_count;
-    if (v->desc.kernel.workgroup_size == 0 && q->slots.count < 256)
-        v->desc.kernel.workgroup_size = q->slots.count; /* a small ring needs no more lanes */
+    q->slots.lanes = v->desc.kernel.slot_count;
+    if (v->desc.kernel.workgroup_size == 0 && q->slots.lanes < 256)
+        v->desc.kernel.workgroup_size = q->slots.lanes; /* a small ring needs no more lanes */
     vyi_partitions_plan(q);
 
-    vyre_status status = vyi_buffers_plan(v, err);
+    vyre_status status = vyi_wide_plan(v, err);
+    q->slots.count = q->slots.lanes + q->wides.count;
+    if (status == VYRE_OK)
+        status = vyi_buffers_plan(v, err);
     if (status == VYRE_OK)
         status = vyi_programs_build(v, err);
     if (status == VYRE_OK)
@@ -541,7 +579,7 @@ VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err)
 
 static void vyi_query_counts(const vyre *v, vyre_info *out)
 {
-    out->slot_count = v->queue.slots.count;
+    out->slot_count = v->queue.slots.lanes;
     out->tenants = v->desc.tenants;
     out->observables = v->desc.observables;
     out->log_records = v->desc.kernel.log_records;
@@ -569,6 +607,8 @@ VYRE_API void vyre_query(const vyre *v, vyre_info *out)
     out->workgroup_size = d->group_size;
     out->worker_groups = d->groups;
     out->lane_count = d->group_size * d->groups;
+    out->wide_group = q->wides.count ? d->wide_group : 0;
+    out->wide_groups = q->wides.count ? d->wide_groups : 0;
     out->pipeline_id = d->pipeline_id + q->loss.count;
     out->device_bytes = d->bytes;
     out->recoveries = q->loss.count;

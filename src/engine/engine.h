@@ -164,6 +164,8 @@ typedef struct vyre_info {
     uint32_t     workgroup_size;  /* of the looping kernel on this device */
     uint32_t     worker_groups;
     uint32_t     lane_count;      /* workgroup_size * worker_groups */
+    uint32_t     wide_group;      /* lanes of a group that runs wide works; 0: no handler is wide */
+    uint32_t     wide_groups;     /* of the running kernel; 0: each wide work is a pass */
     uint32_t     tenants, observables, log_records;
     uint32_t     buffer_count;    /* the user's */
     uint64_t     program_hash;

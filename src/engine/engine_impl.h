@@ -35,6 +35,7 @@ typedef enum vyi_role {
     VYI_ROLE_LOG = 2,     /* log, io: written by the device, read by the host */
     VYI_ROLE_IO = 3,
     VYI_ROLE_USER = 4,    /* the user's, and the workspace */
+    VYI_ROLE_WIDE = 6,    /* of works that many lanes run: both sets share it, as the user's */
     VYI_ROLE_MIRROR = 5   /* a u32 per slot, written by the device, polled by the host */
 } vyi_role;
 
@@ -53,7 +54,9 @@ typedef struct vyi_device_buffer {
 typedef enum vyi_launch {
     VYI_LAUNCH_LOOP = 0, /* the looping program, resident buffers; at most `rounds` rounds */
     VYI_LAUNCH_ONCE = 1, /* the one-pass program, resident buffers */
-    VYI_LAUNCH_BYTES = 2 /* the one-pass program, attached buffers */
+    VYI_LAUNCH_BYTES = 2, /* the one-pass program, attached buffers */
+    VYI_LAUNCH_TILES = 3, /* the tile pass, resident buffers; `rounds` is the number of groups */
+    VYI_LAUNCH_TILE_BYTES = 4 /* the tile pass, attached buffers */
 } vyi_launch;
 
 /* All of it outlives the device, apart from this struct itself. */
@@ -64,6 +67,7 @@ typedef struct vyi_device_desc {
     const vyre_program *narrow;   /* what `loop` does, by one lane; NULL = there is none */
     const vyre_program *whole;    /* what `loop` does, for a device that passes the probe's lines
                                      and sums; NULL likewise */
+    const vyre_program *tiles;    /* runs one wide work; NULL: the kernel has none */
     const vyi_device_buffer *buffers; /* ascending bindings; the same in both programs */
     uint32_t buffer_count;
     uint32_t group_size;          /* of both programs */
@@ -89,6 +93,9 @@ typedef struct vyi_device {
     bool     pumped;           /* launches make progress inside reap only */
     uint32_t group_size;       /* as the looping program runs */
     uint32_t groups;
+    uint32_t wide_group;       /* lanes of a group that runs wide works */
+    uint32_t wide_groups;      /* of the looping program; 0: each work is a tile pass */
+    uint32_t wide_turns;       /* that the loop of such a group may take */
     uint64_t bytes;            /* of all resident buffers */
     uint64_t pipeline_id;
 } vyi_device;

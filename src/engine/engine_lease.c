@@ -190,6 +190,8 @@ VYI_API void vyi_queue_bury(vyi_queue *q)
         uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
         if (vyi_load_acquire(at) != vyi_le32(VYRE_SLOT_CLAIMED))
             continue;
+        if (slot >= q->slots.lanes)
+            vyi_wide_reset(q, slot);
         vyi_store_relaxed(at + VYRE_SLOT_FAULT, vyi_le32(VYRE_FAULT_LOOP_LIMIT));
         vyi_store_release(at, vyi_le32(VYRE_SLOT_FAULTED));
         vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot,
@@ -234,6 +236,15 @@ static vyre_status vyi_chain_extend(vyi_queue *q, vyre_error *err)
     return VYRE_OK;
 }
 
+/* Works of lanes and wide ones take turns. */
+static vyre_status vyi_chain_launch_pass(vyi_queue *q, vyre_error *err)
+{
+    const uint32_t wide = q->wides.count ? vyi_wide_next(q) : UINT32_MAX;
+    q->wides.turn = wide != UINT32_MAX && !(q->wides.turn && vyi_wide_has_company(q));
+    return q->wides.turn ? vyi_wide_launch(q, wide, err)
+                         : vyi_queue_launch(q, VYI_LAUNCH_ONCE, 0, err);
+}
+
 /* A pass for work that is pending, unless the last one has changed nothing and
  * nothing is new. */
 static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *err)
@@ -261,7 +272,7 @@ static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *e
     if (q->state == VYI_STATE_IDLE)
         vyi_queue_set_shutdown(q, 0);
     c->before = waiting;
-    const vyre_status status = vyi_queue_launch(q, VYI_LAUNCH_ONCE, 0, err);
+    const vyre_status status = vyi_chain_launch_pass(q, err);
     if (status != VYRE_OK)
         c->before = 0;
     return status;

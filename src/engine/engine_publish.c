@@ -239,7 +239,7 @@ VYI_API void vyi_slot_write(vyi_queue *q, vyi_device *d, uint32_t slot, const vy
 
 static vyre_status vyi_queue_full(const vyi_queue *q, vyre_error *err)
 {
-    return vyi_news(err, VYRE_FULL, q->slots.count,
+    return vyi_news(err, VYRE_FULL, q->slots.lanes,
                     "Poll or wait for a ticket and publish again, or use more slots.",
                     "no slot is free");
 }
@@ -419,7 +419,7 @@ static inline void vyi_queue_wake(vyi_queue *q)
 /* Whether the work in the slot before is under way. */
 static inline bool vyi_slot_before_is_busy(const vyi_queue *q, uint32_t slot)
 {
-    const uint32_t before = (slot ? slot : q->slots.count) - 1;
+    const uint32_t before = (slot ? slot : q->slots.lanes) - 1;
     const uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror);
     return vyi_mark_phase(vyi_load_relaxed(&q->slots.marks[before])) == VYI_PHASE_FLIGHT &&
            vyi_load_relaxed(&mirror[before]) == 0;
@@ -450,6 +450,8 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
     if (status != VYRE_OK)
         return status;
 
+    if (q->wides.count && vyi_wide_find(q, work->opcode))
+        return vyi_wide_publish(q, work, ticket, err);
     vyre_ticket unasked, *t = ticket ? ticket : &unasked;
     const bool alone = vyi_alone_enter(q);
     const vyi_device *d = vyi_queue_device(q);
@@ -558,6 +560,15 @@ static uint32_t vyi_publish_batch(vyi_queue *q, const vyre_work *works, uint32_t
     return n;
 }
 
+/* How many of the works come before one that is wide. */
+static uint32_t vyi_works_of_lanes(const vyi_queue *q, const vyre_work *works, uint32_t count)
+{
+    uint32_t n = q->wides.count ? 0 : count;
+    while (n < count && !vyi_wide_find(q, works[n].opcode))
+        n++;
+    return n;
+}
+
 VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t count,
                                        uint32_t *published, vyre_ticket *last, vyre_error *err)
 {
@@ -575,8 +586,11 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
     uint32_t done = 0, first = 0;
     vyre_ticket unasked, *t = last ? last : &unasked;
     while (done < count) {
-        uint32_t from = 0;
-        const uint32_t n = vyi_publish_batch(q, works + done, count - done, &from, t);
+        uint32_t from = 0, n = vyi_works_of_lanes(q, works + done, count - done);
+        if (n)
+            n = vyi_publish_batch(q, works + done, n, &from, t);
+        else if (vyi_wide_publish(q, works + done, t, err) == VYRE_OK)
+            n = 1;
         if (n == 0)
             break;
         first = done ? first : from;

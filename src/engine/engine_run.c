@@ -220,7 +220,7 @@ static vyre_status vyi_dispatch_check(const vyre *v, const vyre_io_buffers *io, 
     if (status == VYRE_OK)
         status = vyre_io_check(io->io, io->io_size, err);
     if (status == VYRE_OK)
-        status = vyre_ring_check(io->ring, io->ring_size, v->queue.slots.count, err);
+        status = vyre_ring_check(io->ring, io->ring_size, v->queue.slots.lanes, err);
     if (status != VYRE_OK)
         return status;
     if (!vyi_size_add(io->control_size, io->ring_size, &total) ||
@@ -276,9 +276,14 @@ static vyre_status vyi_dispatch_bytes(vyi_queue *q, const vyre_io_buffers *io, v
     size[3] = io->io_size ? io->io_size : vyre_io_size(VYRE_IO_SLOTS);
     vyre_error how;
     memset(&how, 0, sizeof how);
+    /* A kernel with wide works takes the last slots of a ring for theirs. */
+    size[VYI_ROLE_RING] += (size_t)q->wides.count * VYRE_SLOT_BYTES;
     vyre_status status = d->backend->attach(d, size, map, &how);
     if (status != VYRE_OK)
         return vyi_queue_failed(q, status, &how, err);
+    size[VYI_ROLE_RING] = io->ring_size;
+    memset((uint8_t *)map[VYI_ROLE_RING] + io->ring_size, 0,
+           (size_t)q->wides.count * VYRE_SLOT_BYTES);
     for (uint32_t i = 0; i < VYI_CORE_BUFFERS; i++) {
         if (i == VYI_ROLE_IO && !io->io_size)
             memset(map[i], 0, size[i]);
@@ -287,9 +292,13 @@ static vyre_status vyi_dispatch_bytes(vyi_queue *q, const vyre_io_buffers *io, v
     }
     if (d->write_combined)
         vyi_fence_stores();
-    status = vyi_queue_launch(q, VYI_LAUNCH_BYTES, 0, err);
+    const uint64_t deadline = vyi_deadline(q->v->desc.run_timeout_ns);
+    if (q->wides.count)
+        status = vyi_wide_dispatch(q, map, deadline, err);
+    if (status == VYRE_OK && !vyi_load_acquire(&q->aborted))
+        status = vyi_queue_launch(q, VYI_LAUNCH_BYTES, 0, err);
     if (status == VYRE_OK)
-        status = vyi_queue_settle(q, vyi_deadline(q->v->desc.run_timeout_ns), err);
+        status = vyi_queue_settle(q, deadline, err);
     if (status == VYRE_OK && vyi_load_acquire(&q->aborted)) {
         vyi_store_release(&q->aborted, 0);
         return vyi_fail(err, VYRE_TIMEOUT, 0, "Dispatch again.",

@@ -67,8 +67,7 @@ VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, 
 
 /* --- taking slots -------------------------------------------------------- */
 
-/* Makes the slot the publisher's: its BUSY mark, or 0 when it is in use. */
-static uint32_t vyi_slot_claim(vyi_queue *q, bool alone, uint32_t slot)
+VYI_API uint32_t vyi_slot_claim(vyi_queue *q, bool alone, uint32_t slot)
 {
     const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
     const uint32_t next = vyi_mark_next(mark);
@@ -410,7 +409,7 @@ static bool vyi_seats_recall(vyi_queue *q)
         return false;
     vyi_fence_full();
     if (vyi_seats_have(q, NULL)) {
-        const uint32_t quarter = q->slots.count / 4;
+        const uint32_t quarter = q->slots.lanes / 4;
         vyi_fence_others();
         for (uint32_t i = 0; i < VYI_SEATS; i++) {
             while (vyi_load_acquire(&q->seats.all[i].inside))

@@ -151,6 +151,9 @@ static inline vyi_partition *vyi_partition_of(vyi_queue *q, vyre_priority priori
     return part;
 }
 
+/* Makes the slot the publisher's: its BUSY mark, or 0 when it is in use. */
+VYI_API uint32_t vyi_slot_claim(vyi_queue *q, bool alone, uint32_t slot);
+
 /* Several slots at a time. */
 #define VYI_BATCH 64u
 VYI_STATIC_ASSERT(stash_is_a_batch, VYI_STASH <= VYI_BATCH);

@@ -76,7 +76,8 @@ typedef struct vyi_slots {
     uint32_t     held;    /* every slot is BUSY for a moment */
     uint32_t     untold;  /* troubles that were replaced before anybody was told */
     /* Constant once the handle is open. */
-    uint32_t     count, partition_count;
+    uint32_t     count, lanes; /* all; those that lanes serve, which come first */
+    uint32_t     partition_count;
     uint32_t     mirror;  /* index of that buffer */
     uint32_t    *marks;
     uint32_t    *kept;    /* marks, while they are held */
@@ -134,6 +135,26 @@ typedef struct vyi_seats {
     vyi_seat  all[VYI_SEATS];
 } vyi_seats;
 
+/* --- works that many lanes run (engine_wide.c) ---------------------------- */
+
+typedef struct vyi_wide_op {
+    uint32_t   opcode;
+    vyre_width width;
+    uint32_t   chunk; /* as its handler has it */
+} vyi_wide_op;
+
+/* Constant once the handle is open, but for the counters. */
+typedef struct vyi_wides {
+    uint32_t     count;    /* slots, behind those of lanes; 0: the handle has no such works */
+    uint32_t     buffer;   /* index: kernel/wide_impl.h */
+    vyi_wide_op *ops;
+    uint32_t     op_count;
+    bool         any;      /* the payload is wide: every work */
+    bool         turn;     /* the last pass was one of theirs; under the lock */
+    uint32_t     cursor, age; /* of publishers */
+    uint32_t     ages[32]; /* of each slot's work: `age` when it was published */
+} vyi_wides;
+
 /* --- the queue ------------------------------------------------------------ */
 
 typedef enum vyi_run_state {
@@ -182,6 +203,7 @@ typedef struct vyi_queue {
     uint32_t  look_mask; /* who publishes into a slot that has none of these bits nudges */
     bool      lives;     /* a kernel serves what is published between two calls */
     bool      wide;      /* lines are composed in one register */
+    vyi_wides wides;
     vyi_lone  lone;
     vyi_seats seats;
     vyi_chain chain;
@@ -191,7 +213,7 @@ typedef struct vyi_queue {
 /* --- the handle ---------------------------------------------------------- */
 
 typedef struct vyi_programs {
-    vyre_program *loop, *once, *narrow, *whole;
+    vyre_program *loop, *once, *narrow, *whole, *tiles;
 } vyi_programs;
 
 typedef struct vyi_buffers {
@@ -275,6 +297,22 @@ VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_
 VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code);
 /* The same of a ticket whose work has ended. */
 VYI_API vyre_status vyi_ticket_history(vyi_queue *q, vyre_ticket t, uint32_t *code);
+
+/* Wide works (engine_wide.c).  The plan comes before any slot is counted. */
+VYI_API vyre_status vyi_wide_plan(vyre *v, vyre_error *err);
+/* NULL: the opcode is not wide. */
+VYI_API const vyi_wide_op *vyi_wide_find(const vyi_queue *q, uint32_t opcode);
+VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyre_ticket *ticket,
+                                     vyre_error *err);
+/* Passes, under the lock, while nothing is in flight: the slot whose turn it is, or
+ * 0xffffffff; its launch; whether a lane's work waits, too. */
+VYI_API uint32_t vyi_wide_next(const vyi_queue *q);
+VYI_API vyre_status vyi_wide_launch(vyi_queue *q, uint32_t slot, vyre_error *err);
+VYI_API bool vyi_wide_has_company(const vyi_queue *q);
+VYI_API void vyi_wide_reset(vyi_queue *q, uint32_t slot);
+/* Of the attached set that `map` shows. */
+VYI_API vyre_status vyi_wide_dispatch(vyi_queue *q, void *const *map, uint64_t deadline,
+                                      vyre_error *err);
 
 /* Turns of a loop that waits: first it spins, then it lets others run, then it
  * sleeps. */

@@ -50,6 +50,7 @@ static vyre_kernel_desc vyi_kernel_defaults(const vyre_kernel_desc *desc)
     d.lane_count = d.lane_count ? d.lane_count : d.slot_count;
     d.log_records = d.log_records ? d.log_records : VYRE_LOG_RECORDS_DEFAULT;
     d.observables = d.observables ? d.observables : 64;
+    d.group_size = d.group_size ? d.group_size : 256;
     d.io_spins = d.io_spins ? d.io_spins : 1024;
     d.loop_allowance = d.loop_allowance ? d.loop_allowance : 32768;
     return d;
@@ -104,6 +105,20 @@ static vyre_status vyi_kernel_check_geometry(const vyre_kernel_desc *d, vyre_err
     return status == VYRE_OK ? vyi_kernel_check_limits(d, err) : status;
 }
 
+static vyre_status vyi_kernel_check_width(uint32_t index, vyre_width width, uint32_t chunk,
+                                          vyre_error *err)
+{
+    if ((uint32_t)width > VYRE_WIDTH_GROUP)
+        return vyi_fail(err, VYRE_E_KERNEL_WIDTH, index,
+                        "Use VYRE_WIDTH_LANE, _RANGE or _GROUP.", "handler %u has width %u",
+                        (unsigned)index, (unsigned)width);
+    if (chunk && width != VYRE_WIDTH_RANGE)
+        return vyi_fail(err, VYRE_E_KERNEL_WIDTH, index, "Leave chunk 0: it is for ranges.",
+                        "handler %u has chunks of %u, and is no range", (unsigned)index,
+                        (unsigned)chunk);
+    return VYRE_OK;
+}
+
 static vyre_status vyi_kernel_check_handler(const vyre_kernel_desc *d, uint32_t index,
                                             vyre_error *err)
 {
@@ -117,6 +132,9 @@ static vyre_status vyi_kernel_check_handler(const vyre_kernel_desc *d, uint32_t 
         return vyi_fail(err, VYRE_E_KERNEL_EMIT, index, "Set the handler's emit.",
                         "handler %u of opcode 0x%X has no emit function", (unsigned)index,
                         (unsigned)h->opcode);
+    const vyre_status status = vyi_kernel_check_width(index, h->width, h->chunk, err);
+    if (status != VYRE_OK)
+        return status;
     for (uint32_t i = 0; i < index; i++)
         if (d->handlers[i].opcode == h->opcode)
             return vyi_fail(err, VYRE_E_KERNEL_DUPLICATE, index, "Give each its own opcode.",
@@ -125,11 +143,33 @@ static vyre_status vyi_kernel_check_handler(const vyre_kernel_desc *d, uint32_t 
     return VYRE_OK;
 }
 
+VYI_API bool vyi_kernel_is_wide(const vyre_kernel_desc *d)
+{
+    bool wide = d->payload_width != VYRE_WIDTH_LANE;
+    for (uint32_t i = 0; i < d->handler_count && !wide; i++)
+        wide = d->handlers[i].width != VYRE_WIDTH_LANE;
+    return wide;
+}
+
+static vyre_status vyi_kernel_check_group(const vyre_kernel_desc *d, vyre_error *err)
+{
+    if (d->group_size % 32 == 0 && d->group_size <= VYRE_MAX_WORKGROUP)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_KERNEL_WIDTH, d->group_size, "Use 32, 64, .. 1024, or 0.",
+                    "groups of %u lanes; they are a multiple of 32, and have up to %u",
+                    (unsigned)d->group_size, (unsigned)VYRE_MAX_WORKGROUP);
+}
+
 static vyre_status vyi_kernel_check_code(const vyre_kernel_desc *d, vyre_error *err)
 {
     if (d->kind == VYRE_KERNEL_JIT && !d->payload)
         return vyi_fail(err, VYRE_E_KERNEL_PAYLOAD, 0, "Set the desc's payload.",
                         "the kernel is of kind JIT and has no payload");
+    if ((d->kind != VYRE_KERNEL_JIT && d->payload_width) ||
+        (uint32_t)d->payload_width > VYRE_WIDTH_GROUP)
+        return vyi_fail(err, VYRE_E_KERNEL_WIDTH, 0, "It is for kind JIT; else handlers have one.",
+                        "payload_width %u in a kernel of kind %u", (unsigned)d->payload_width,
+                        (unsigned)d->kind);
     if (d->kind != VYRE_KERNEL_JIT && d->payload)
         return vyi_fail(err, VYRE_E_KERNEL_NOT_JIT, 0, "Use kind VYRE_KERNEL_JIT, or a handler.",
                         "a payload in a kernel of kind %u", (unsigned)d->kind);
@@ -243,6 +283,8 @@ static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, const vyre_kernel
                         (unsigned)d->kind);
     vyre_status status = vyi_kernel_check_geometry(d, err);
     if (status == VYRE_OK)
+        status = vyi_kernel_check_group(d, err);
+    if (status == VYRE_OK)
         status = vyi_kernel_check_code(d, err);
     if (status == VYRE_OK)
         status = vyi_kernel_check_buffers(d, err);
@@ -320,6 +362,8 @@ static void vyi_kernel_buffers(vyi_kernel *k)
         k->user[i] = vyre_ir_buffer(k->p, &d->buffers[i]);
     if (k->host.mirror_binding)
         k->mirror = vyi_kernel_core_buffer(k, "mirror", k->host.mirror_binding);
+    if (k->wide_host.binding)
+        k->wide.buffer = vyi_kernel_core_buffer(k, "wide", k->wide_host.binding);
     if (d->workspace)
         k->workspace = vyre_ir_buffer(k->p, &d->workspace->buffer);
     if (d->table_binding)
@@ -347,6 +391,8 @@ static void vyi_kernel_values(vyi_kernel *k)
     k->lane = vyre_ir_builtin(p, VYRE_BUILTIN_GLOBAL_ID_X);
     k->lanes = vyre_ir_mul(p, size, vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_COUNT_X));
     k->slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(p, k->ring), 4);
+    if (k->wide_host.binding) /* the lanes' */
+        k->slots = vyi_kernel_op(k, vyre_ir_sub, k->slots, VYI_WIDE_SLOTS);
     vyre_value base = vyi_kernel_u32(k, VYRE_CONTROL_OBSERVABLES);
     k->control_words = vyre_ir_length(p, k->control);
     k->observables = vyre_ir_sub(p, vyre_ir_max(p, k->control_words, base), base);
@@ -531,6 +577,10 @@ static void vyi_kernel_emit(vyi_kernel *k)
 {
     const vyre_kernel_desc *d = &k->desc;
     vyi_kernel_buffers(k);
+    if (k->shape.frame == VYI_FRAME_WIDE_PASS) {
+        vyi_wide_pass(k);
+        return;
+    }
     vyi_kernel_values(k);
     vyi_kernel_hook(k, d->workspace ? d->workspace->bootstrap : NULL, "the workspace's bootstrap");
     vyre_value turns = k->slots;
@@ -553,17 +603,22 @@ static void vyi_kernel_emit(vyi_kernel *k)
 /* --- public -------------------------------------------------------------- */
 
 static const vyre_kernel_host vyi_any_host = { 0, false, false, false };
+static const vyi_wide_host vyi_no_wide_host = { 0, false };
 
 /* The description must have been checked. */
 static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
-                                     const vyre_kernel_host *host, vyre_error *err)
+                                     const vyre_kernel_host *host, const vyi_wide_host *wide,
+                                     vyre_error *err)
 {
     vyi_kernel k;
     memset(&k, 0, sizeof k);
     k.p = p;
     k.desc = *d;
     k.host = *host;
+    k.wide_host = *wide;
     k.shape = vyi_shape_of(d, host);
+    if (wide->pass)
+        k.shape.frame = VYI_FRAME_WIDE_PASS;
     vyi_ir_inner_begin(p);
     vyi_kernel_emit(&k);
     vyi_ir_inner_end(p);
@@ -602,7 +657,8 @@ VYRE_API vyre_status vyre_kernel_body(vyre_program *p, const vyre_kernel_desc *d
     vyre_status status = vyi_kernel_check(&d, &vyi_any_host, err);
     if (status == VYRE_OK)
         status = vyi_kernel_check_free(p, &d, err);
-    return status == VYRE_OK ? vyi_kernel_append(p, &d, &vyi_any_host, err) : status;
+    return status == VYRE_OK ? vyi_kernel_append(p, &d, &vyi_any_host, &vyi_no_wide_host, err)
+                             : status;
 }
 
 static const char *vyi_kernel_name(const vyre_kernel_desc *d)
@@ -614,8 +670,8 @@ static const char *vyi_kernel_name(const vyre_kernel_desc *d)
 }
 
 VYI_COLD
-VYRE_API vyre_program *vyre_kernel_build_for(const vyre_kernel_desc *desc,
-                                             const vyre_kernel_host *host, vyre_error *err)
+VYI_API vyre_program *vyi_kernel_build(const vyre_kernel_desc *desc, const vyre_kernel_host *host,
+                                       const vyi_wide_host *wide, vyre_error *err)
 {
     const vyre_kernel_desc d = vyi_kernel_defaults(desc);
     const vyre_kernel_host h = host ? *host : vyi_any_host;
@@ -624,17 +680,24 @@ VYRE_API vyre_program *vyre_kernel_build_for(const vyre_kernel_desc *desc,
 
     vyre_program_desc program;
     memset(&program, 0, sizeof program);
-    program.workgroup_size[0] = d.workgroup_size;
-    program.name = vyi_kernel_name(&d);
+    program.workgroup_size[0] = wide->pass ? d.group_size : d.workgroup_size;
+    program.name = wide->pass ? "wide_pass" : vyi_kernel_name(&d);
     program.allocator = d.allocator;
     vyre_program *p = vyre_program_create(&program, err);
     if (!p)
         return NULL;
-    if (vyi_kernel_append(p, &d, &h, err) == VYRE_OK && vyre_program_finish(p, err) == VYRE_OK &&
+    if (vyi_kernel_append(p, &d, &h, wide, err) == VYRE_OK &&
+        vyre_program_finish(p, err) == VYRE_OK &&
         vyre_program_optimize(p, err) == VYRE_OK)
         return p;
     vyre_program_destroy(p);
     return NULL;
+}
+
+VYRE_API vyre_program *vyre_kernel_build_for(const vyre_kernel_desc *desc,
+                                             const vyre_kernel_host *host, vyre_error *err)
+{
+    return vyi_kernel_build(desc, host, &vyi_no_wide_host, err);
 }
 
 VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_error *err)

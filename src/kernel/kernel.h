@@ -66,6 +66,9 @@ typedef struct vyre_slot_values {
     const vyre_buffer *buffers; /* the caller's own, in the order of the desc */
     uint32_t   buffer_count;
     vyre_buffer workspace; /* id 0 without one */
+    /* Of wide works; else id 0.  `index` is of the range, or the tile; `lane` of
+     * `lanes` in the group that runs the tile. */
+    vyre_value index, lane, lanes;
     const void *internal;
 } vyre_slot_values;
 
@@ -76,7 +79,8 @@ typedef struct vyre_slot_values {
 typedef void (*vyre_emit_fn)(vyre_program *p, const vyre_slot_values *slot, void *user);
 
 /* Writes `value` into argument word `word` (0..11) of the slot, where
- * vyre_result() finds it.  Inside a packed slot: of the operation's own words. */
+ * vyre_result() finds it.  Inside a packed slot: of the operation's own words.  In a
+ * GROUP lane 0 of tile 0 gives it; a RANGE has vyre_emit_reduce. */
 VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
                                vyre_value value);
 /* The slot will end FAULT with this code (a u32), unless an earlier fault
@@ -84,12 +88,30 @@ VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, ui
  * in a packed slot does not. */
 VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyre_value code);
 
+/* What runs a job. */
+typedef enum vyre_width {
+    VYRE_WIDTH_LANE = 0,  /* one lane */
+    VYRE_WIDTH_RANGE = 1, /* the handler runs once for each index args[0] <= slot->index < args[1],
+                             on any lanes, in any order */
+    VYRE_WIDTH_GROUP = 2  /* tiles 0 .. args[0] - 1: a whole workgroup runs the handler for each
+                             tile, slot->index, as slot->lane of slot->lanes; barriers, workgroup
+                             arrays and subgroup operations are allowed */
+} vyre_width;
+
 typedef struct vyre_handler {
     uint32_t     opcode; /* vyre_opcode_is_user() */
     vyre_emit_fn emit;
     void        *user;
     const char  *name;   /* NULL = "handler" */
+    vyre_width   width;
+    uint32_t     chunk;  /* of a range: indexes that a group takes at a time; 0 = chosen */
 } vyre_handler;
+
+/* RANGE and GROUP: what all indexes give, combined into vyre_result's word `word`;
+ * indexes that do not come here add nothing, and without any it is the neutral
+ * element.  ADD, MIN, MAX, AND, OR, XOR of a u32; ADD, MIN, MAX of an i32. */
+VYRE_API void vyre_emit_reduce(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
+                               vyre_atomic_op op, vyre_value value);
 
 /* Code that runs around the serving of slots, with a buffer of its own. */
 typedef struct vyre_workspace {
@@ -111,6 +133,9 @@ typedef struct vyre_kernel_desc {
     uint32_t handler_count;
     vyre_emit_fn payload;     /* of kind JIT */
     void    *payload_user;
+    vyre_width payload_width;
+    uint32_t group_size;      /* lanes of a group that runs wide works, a multiple of 32; 0 =
+                                 chosen */
     const vyre_buffer_desc *buffers; /* the caller's own, bindings 4.. */
     uint32_t buffer_count;
     const vyre_workspace *workspace;

@@ -10,6 +10,7 @@
 
 #include "ir/ir_impl.h"
 #include "kernel/kernel.h"
+#include "kernel/wide_impl.h"
 
 VYI_EXTERN_C_BEGIN
 
@@ -32,6 +33,7 @@ typedef enum vyi_frame {
     VYI_FRAME_ONE_LANE,  /* polls of one lane (kernel_narrow.c) */
     VYI_FRAME_PASS,      /* one round, of a payload */
     VYI_FRAME_COMMON,    /* one pass, common operations in a loop of their own */
+    VYI_FRAME_WIDE_PASS, /* one wide work (kernel_wide.c) */
     VYI_FRAME_PRIORITY,  /* rounds of one claim, the most urgent (kernel_priority.c) */
     VYI_FRAME_PRIORITY_PASS
 } vyi_frame;
@@ -53,11 +55,52 @@ typedef struct vyi_shape {
 
 VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *desc, const vyre_kernel_host *host);
 
+/* What an engine that serves wide works adds to vyre_kernel_host. */
+typedef struct vyi_wide_host {
+    uint32_t binding; /* of a buffer of VYI_WIDE_WORDS words; 0 = the engine serves none */
+    bool     pass;    /* the program is a tile pass: it runs the wide work that HEAD names */
+} vyi_wide_host;
+
+/* As vyre_kernel_build_for. */
+VYI_API vyre_program *vyi_kernel_build(const vyre_kernel_desc *desc, const vyre_kernel_host *host,
+                                       const vyi_wide_host *wide, vyre_error *err);
+/* Whether one of the kernel's works is wide. */
+VYI_API bool vyi_kernel_is_wide(const vyre_kernel_desc *desc);
+
+/* What becomes of a result word. */
+typedef enum vyi_wide_kind {
+    VYI_WIDE_UNUSED,
+    VYI_WIDE_SUMMED,      /* vyre_emit_reduce */
+    VYI_WIDE_WRITTEN_ONCE /* vyre_emit_result */
+} vyi_wide_kind;
+
+typedef struct vyi_wide_use {
+    vyi_wide_kind kind;
+    uint8_t       op, type; /* vyre_atomic_op, vyre_type */
+} vyi_wide_use;
+
+/* The chunk under construction (kernel_wide.c). */
+typedef struct vyi_chunk {
+    vyre_buffer buffer;  /* wide_impl.h */
+    vyre_buffer sums;    /* of a workgroup: a word for each result; 0 between two chunks */
+    vyre_buffer words;   /* of a workgroup: the slot's; id 0: they are read where they are */
+    vyre_value  state;   /* its first word in `buffer` */
+    vyre_value  chunk, chunks, per; /* which, of how many, indexes in each */
+    vyre_value  lane, lanes;        /* of the group */
+    vyre_value  index;   /* that the handler runs for */
+    const vyre_handler *running;
+    vyre_local  sum[VYRE_MAX_ARGS]; /* of this lane */
+    vyi_wide_use use[VYRE_MAX_ARGS];
+} vyi_chunk;
+
 typedef struct vyi_kernel {
     vyre_program    *p;
     vyre_kernel_desc desc; /* with the defaults filled in */
     vyre_kernel_host host;
+    vyi_wide_host    wide_host;
     vyi_shape        shape;
+    vyi_chunk         wide;
+    vyi_chunk        *self; /* `wide`, while a handler of a wide work is emitted; else NULL */
     vyre_buffer control, ring, log, io, table, mirror, workspace;
     vyre_buffer user[VYRE_MAX_BUFFERS];
 
@@ -212,6 +255,22 @@ VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare);
  * and counts those that wait (kernel_slot.c). */
 VYI_API void vyi_kernel_tally_begin(vyi_kernel *k);
 VYI_API void vyi_kernel_tally_end(vyi_kernel *k);
+
+/* What a handler sees of the slot at k->base, but for opcode and arguments; takes
+ * back loads that the kernel emitted for it and it does not use; counts an opcode
+ * that has a metric (kernel_ops.c). */
+VYI_API vyre_slot_values vyi_kernel_slot_values(vyi_kernel *k);
+VYI_API void vyi_kernel_prune(vyi_kernel *k, const vyre_value *loads, uint32_t count);
+VYI_API void vyi_kernel_metric(vyi_kernel *k, vyre_value opcode);
+/* vyi_guest_begin for a handler. */
+VYI_API void vyi_kernel_guest_begin(vyre_program *p, const vyre_handler *h, bool apart,
+                                    const vyre_value *args);
+
+/* The program that runs one wide work; vyre_emit_result in a wide work
+ * (kernel_wide.c). */
+VYI_API void vyi_wide_pass(vyi_kernel *k);
+VYI_API void vyi_wide_result(vyre_program *p, const vyi_kernel *k, uint32_t word,
+                             vyre_value value);
 
 /* The whole loop of a kernel of one lane (kernel_narrow.c). */
 VYI_API void vyi_kernel_narrow(vyi_kernel *k);

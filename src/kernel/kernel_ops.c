@@ -186,6 +186,13 @@ static void vyi_opcode_unknown(vyi_kernel *k)
     vyi_kernel_raise(k, VYRE_FAULT_OPCODE);
 }
 
+/* A wide work in a slot that one lane serves. */
+static void vyi_opcode_too_wide(vyi_kernel *k)
+{
+    vyre_value packed = vyi_kernel_is(k, k->opcode, VYRE_OP_PACKED_SLOT);
+    vyre_ir_set(k->p, k->fault, vyi_kernel_pick(k, packed, VYRE_FAULT_PACKED, VYRE_FAULT_OPCODE));
+}
+
 /* --- PRINTF -------------------------------------------------------------- */
 
 static void vyi_opcode_record(vyi_kernel *k, vyre_value cursor)
@@ -236,7 +243,7 @@ static void vyi_opcode_printf(vyi_kernel *k)
 
 /* Takes back the loads that the kernel itself emitted for a guest and that the
  * guest does not use; a constant without a reader is dropped later. */
-static void vyi_opcode_prune(vyi_kernel *k, const vyre_value *loads, uint32_t count)
+VYI_API void vyi_kernel_prune(vyi_kernel *k, const vyre_value *loads, uint32_t count)
 {
     vyre_program *p = k->p;
     for (uint32_t n = 0; n < count && p->error.status == VYRE_OK; n++) {
@@ -254,7 +261,7 @@ static void vyi_opcode_prune(vyi_kernel *k, const vyre_value *loads, uint32_t co
     }
 }
 
-static vyre_slot_values vyi_opcode_slot_values(vyi_kernel *k)
+VYI_API vyre_slot_values vyi_kernel_slot_values(vyi_kernel *k)
 {
     vyre_slot_values slot;
     memset(&slot, 0, sizeof slot);
@@ -281,10 +288,21 @@ static vyre_value vyi_opcode_word(vyi_kernel *k, uint32_t i)
     return vyre_ir_select(p, own, index, vyi_kernel_u32(k, UINT32_MAX));
 }
 
+VYI_API void vyi_kernel_guest_begin(vyre_program *p, const vyre_handler *h, bool apart,
+                                    const vyre_value *args)
+{
+    char name[96];
+    if (h->name)
+        snprintf(name, sizeof name, "handler \"%s\"", h->name);
+    else
+        snprintf(name, sizeof name, "handler 0x%X", (unsigned)h->opcode);
+    vyi_guest_begin(p, name, apart, args, VYRE_MAX_ARGS);
+}
+
 static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
 {
     vyre_program *p = k->p;
-    vyre_slot_values slot = vyi_opcode_slot_values(k);
+    vyre_slot_values slot = vyi_kernel_slot_values(k);
     slot.opcode = vyi_kernel_u32(k, h->opcode);
     vyre_value word[VYRE_MAX_ARGS];
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
@@ -294,15 +312,10 @@ static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
         slot.arg[i] = i < VYI_KERNEL_EARLY_ARGS ? vyi_opcode_arg(k, i)
                                                 : vyre_ir_load(p, k->ring, word[i]);
 
-    char name[96];
-    if (h->name)
-        snprintf(name, sizeof name, "handler \"%s\"", h->name);
-    else
-        snprintf(name, sizeof name, "handler 0x%X", (unsigned)h->opcode);
-    vyi_guest_begin(p, name, true, slot.arg, VYRE_MAX_ARGS);
+    vyi_kernel_guest_begin(p, h, true, slot.arg);
     h->emit(p, &slot, h->user);
     vyi_guest_end(p);
-    vyi_opcode_prune(k, slot.arg, VYRE_MAX_ARGS);
+    vyi_kernel_prune(k, slot.arg, VYRE_MAX_ARGS);
 }
 
 VYI_COLD
@@ -313,7 +326,9 @@ VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, ui
         return;
     vyi_ir_inner_begin(p);
     vyi_kernel k = *(const vyi_kernel *)slot->internal;
-    if (word < VYRE_MAX_ARGS)
+    if (word < VYRE_MAX_ARGS && k.self)
+        vyi_wide_result(p, &k, word, value);
+    else if (word < VYRE_MAX_ARGS)
         vyre_ir_store(p, k.ring, vyi_opcode_word(&k, word), value);
     else
         vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use a word below 12.",
@@ -347,7 +362,7 @@ typedef struct vyi_opcode_builtin {
 } vyi_opcode_builtin;
 
 /* Once for all opcodes: a device without branches walks through every counter. */
-static void vyi_opcode_metric(vyi_kernel *k, vyre_value opcode)
+VYI_API void vyi_kernel_metric(vyi_kernel *k, vyre_value opcode)
 {
     vyre_ir_if(k->p, vyi_kernel_op(k, vyre_ir_lt, opcode, VYRE_METRICS));
     vyi_kernel_count(k, vyi_kernel_plus(k, opcode, VYRE_CONTROL_METRICS), VYRE_ORDER_RELAXED);
@@ -369,7 +384,7 @@ static void vyi_opcode_dispatch(vyi_kernel *k, vyre_value opcode)
         { VYRE_OP_PRINTF, vyi_opcode_printf },
         { VYRE_OP_SHUTDOWN, vyi_opcode_shutdown }
     };
-    vyi_opcode_metric(k, opcode);
+    vyi_kernel_metric(k, opcode);
     vyre_ir_switch(k->p, opcode);
     for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++) {
         if (builtins[i].opcode == VYRE_OP_LOAD_MISS && !k->desc.load_miss)
@@ -378,8 +393,12 @@ static void vyi_opcode_dispatch(vyi_kernel *k, vyre_value opcode)
         builtins[i].emit(k);
     }
     for (uint32_t i = 0; i < k->desc.handler_count; i++) {
-        vyre_ir_case(k->p, k->desc.handlers[i].opcode);
-        vyi_opcode_handler(k, &k->desc.handlers[i]);
+        const vyre_handler *h = &k->desc.handlers[i];
+        vyre_ir_case(k->p, h->opcode);
+        if (h->width == VYRE_WIDTH_LANE)
+            vyi_opcode_handler(k, h);
+        else
+            vyi_opcode_too_wide(k);
     }
     vyre_ir_default(k->p);
     vyi_opcode_unknown(k);
@@ -520,7 +539,11 @@ static void vyi_slot_operations(vyi_kernel *k)
 static void vyi_slot_payload(vyi_kernel *k)
 {
     vyre_program *p = k->p;
-    vyre_slot_values slot = vyi_opcode_slot_values(k);
+    if (k->desc.payload_width != VYRE_WIDTH_LANE) {
+        vyi_kernel_raise(k, VYRE_FAULT_OPCODE);
+        return;
+    }
+    vyre_slot_values slot = vyi_kernel_slot_values(k);
     slot.opcode = k->opcode;
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
         slot.arg[i] = i < VYI_KERNEL_EARLY_ARGS
@@ -530,8 +553,8 @@ static void vyi_slot_payload(vyi_kernel *k)
     vyi_guest_begin(p, "the payload", true, slot.arg, VYRE_MAX_ARGS);
     k->desc.payload(p, &slot, k->desc.payload_user);
     vyi_guest_end(p);
-    vyi_opcode_prune(k, slot.arg, VYRE_MAX_ARGS);
-    vyi_opcode_prune(k, &slot.opcode, 1);
+    vyi_kernel_prune(k, slot.arg, VYRE_MAX_ARGS);
+    vyi_kernel_prune(k, &slot.opcode, 1);
 }
 
 VYI_COLD

@@ -23,7 +23,7 @@ typedef struct vyi_vk {
     VkDescriptorPool pool;
     VkDescriptorSet  sets[2];         /* resident, attached */
     VkPipelineCache  cache;
-    VkPipeline       loop, once;
+    VkPipeline       loop, once, tiles; /* tiles: null without wide works */
     uint32_t         once_groups;
     uint32_t         loop_group;      /* group size of the looping kernel; 0 = the program's own */
     vyi_vk_chain     chain;
@@ -89,6 +89,8 @@ static vyre_status vyi_vk_group_choose(vyi_vk *v, const vyi_device_desc *desc, v
     return VYRE_OK;
 }
 
+#define VYI_VK_WIDE_GROUP 256u /* lanes */
+
 /* The looping kernel gets only as many groups as run at once, and half of what
  * the probe counted where that matters: a kernel with more registers than the
  * probe has fits less often.  A CPU gives it one of its cores. */
@@ -112,6 +114,22 @@ static void vyi_vk_groups_choose(vyi_vk *v, const vyi_device_desc *desc)
     if (v->base.narrow)
         v->base.groups = 1;
     v->once_groups = vyi_vk_min(v->once_groups, device_limit);
+}
+
+/* A CPU gets groups of one vector here as well, unless the program wants others; a
+ * fourth of its loops is left to the handlers'. */
+static vyre_status vyi_vk_wide_choose(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
+{
+    const uint32_t limit = vyi_vk_group_limit(v), loops = vyi_vk_loop_limit(v);
+    const uint32_t wanted = desc->desc->kernel.group_size;
+    const uint32_t chosen = vyi_vk_is_cpu(v) ? v->c.features.subgroup_size : VYI_VK_WIDE_GROUP;
+    if (desc->tiles && wanted > limit)
+        return vyi_fail(err, VYRE_E_VK_LIMIT, wanted,
+                        "Set kernel.group_size to no more than that, or leave it 0.",
+                        "a group has %u lanes, and the device allows %u", wanted, limit);
+    v->base.wide_group = wanted ? wanted : vyi_vk_min(chosen, limit);
+    v->base.wide_turns = loops ? loops / 4 : UINT32_MAX;
+    return VYRE_OK;
 }
 
 /* Lanes that poll for long share a processor's path to memory: they are spread
@@ -187,12 +205,18 @@ static void vyi_vk_describe_memory(vyi_vk *v)
     v->base.whole_lines = v->base.write_combined && probed && v->probe.whole_lines;
 }
 
+/* Whether the attached set has a buffer of its own for this role. */
+static bool vyi_vk_is_apart(vyi_role role)
+{
+    return role < VYI_ROLE_USER || role == VYI_ROLE_MIRROR;
+}
+
 /* Set 0 shows the resident buffers, set 1 the attached ones and the user's. */
 static void vyi_vk_write_set(vyi_vk *v, uint32_t set)
 {
     vyi_vk_binding list[VYI_MAX_BUFFERS];
     for (uint32_t i = 0; i < v->buffer_count; i++) {
-        const vyi_vk_buffer *b = set == 1 && v->roles[i] != VYI_ROLE_USER ? &v->attached[i]
+        const vyi_vk_buffer *b = set == 1 && vyi_vk_is_apart(v->roles[i]) ? &v->attached[i]
                                                                           : &v->resident[i];
         list[i].binding = v->bindings[i];
         list[i].buffer = b->buffer;
@@ -247,6 +271,11 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     p.group_size = v->loop_group;
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->loop, err);
+    p.program = desc->tiles;
+    p.name = "tiles";
+    p.group_size = v->base.wide_group;
+    if (status == VYRE_OK && p.program)
+        status = vyi_vk_pipeline_create(&v->c, &p, &v->tiles, err);
     return status;
 }
 
@@ -262,6 +291,9 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
     if (status < 0)
         return status;
     vyi_vk_groups_choose(v, desc);
+    status = vyi_vk_wide_choose(v, desc, err);
+    if (status != VYRE_OK)
+        return status;
     v->base.max_rounds = vyi_vk_max_rounds(v, desc);
     vyi_vk_loop_spread(v, desc);
     v->base.shared = vyi_vk_is_cpu(v);
@@ -291,6 +323,8 @@ static void vyi_vk_free(vyi_vk *v)
             c->fn.vkDestroyPipeline(c->device, v->loop, c->callbacks);
         if (v->once)
             c->fn.vkDestroyPipeline(c->device, v->once, c->callbacks);
+        if (v->tiles)
+            c->fn.vkDestroyPipeline(c->device, v->tiles, c->callbacks);
         if (v->cache)
             c->fn.vkDestroyPipelineCache(c->device, v->cache, c->callbacks);
         if (v->pool)
@@ -371,11 +405,13 @@ static vyre_status vyi_vk_launch(vyi_device *d, vyi_launch what, uint32_t rounds
 {
     vyi_vk *v = (vyi_vk *)d;
     vyi_vk_dispatch dispatch;
-    dispatch.pipeline = what == VYI_LAUNCH_LOOP ? v->loop : v->once;
+    const bool tiles = what == VYI_LAUNCH_TILES || what == VYI_LAUNCH_TILE_BYTES;
+    const bool bytes = what == VYI_LAUNCH_BYTES || what == VYI_LAUNCH_TILE_BYTES;
+    dispatch.pipeline = tiles ? v->tiles : what == VYI_LAUNCH_LOOP ? v->loop : v->once;
     dispatch.layout = v->layout.pipeline;
-    dispatch.set = v->sets[what == VYI_LAUNCH_BYTES ? 1 : 0];
-    dispatch.groups = what == VYI_LAUNCH_LOOP ? v->base.groups : v->once_groups;
-    dispatch.rounds = rounds;
+    dispatch.set = v->sets[bytes ? 1 : 0];
+    dispatch.groups = tiles ? rounds : what == VYI_LAUNCH_LOOP ? v->base.groups : v->once_groups;
+    dispatch.rounds = tiles ? 0 : rounds;
     return vyi_vk_chain_launch(&v->c, &v->chain, (uint32_t)what, &dispatch, err);
 }
 
@@ -429,6 +465,7 @@ static vyre_status vyi_vk_attach_make(vyi_vk *v, const size_t size[VYI_CORE_BUFF
         return status;
     vyi_vk_write_set(v, 1);
     vyi_vk_chain_forget(&v->chain, VYI_LAUNCH_BYTES);
+    vyi_vk_chain_forget(&v->chain, VYI_LAUNCH_TILE_BYTES);
     return VYRE_OK;
 }
 

@@ -277,7 +277,7 @@ VYI_API uint64_t vyi_vk_identity(const vyi_vk_context *c, uint64_t program);
 
 /* --- launches ------------------------------------------------------------ */
 
-#define VYI_VK_KINDS 3u     /* as vyi_launch */
+#define VYI_VK_KINDS 5u     /* as vyi_launch */
 #define VYI_VK_MAX_CHAIN 9u /* launches that may be in flight */
 
 /* What a command buffer runs. */

@@ -1,0 +1,280 @@
+/* ==========================================================================
+ * engine: works that many lanes run
+ *
+ * A wide work has one of a few slots behind those of the lanes, and no lane
+ * looks at these.  In passes each work is a launch of its own, with a group for
+ * each chunk: until then its status is the host's word, which says PUBLISHED, and
+ * then CLAIMED.
+ * ======================================================================= */
+#include "engine/engine_slots_impl.h"
+
+#include "kernel/kernel_impl.h"
+#include "wire/ring.h"
+
+#define VYI_WIDE_GROUPS_AIM 1024u /* of one pass: enough for any device, where the range is */
+#define VYI_WIDE_TURNS_MOST 64u   /* of a group's loop, unless there would be too many groups */
+#define VYI_WIDE_NONE       0xffffffffu
+
+/* --- which works are wide -------------------------------------------------- */
+
+/* Ascending opcodes; of a payload, one for all. */
+VYI_API vyre_status vyi_wide_plan(vyre *v, vyre_error *err)
+{
+    const vyre_kernel_desc *k = &v->desc.kernel;
+    vyi_wides *w = &v->queue.wides;
+    if (!vyi_kernel_is_wide(k))
+        return VYRE_OK;
+    const size_t size = (k->handler_count + 1) * sizeof *w->ops;
+    w->ops = (vyi_wide_op *)vyi_arena_alloc(&v->arena, size);
+    if (!w->ops)
+        return vyi_fail_nomem(err, size);
+    w->any = k->payload_width != VYRE_WIDTH_LANE;
+    w->ops[0].width = k->payload_width;
+    w->op_count = w->any ? 1 : 0;
+    for (uint32_t i = 0; i < k->handler_count; i++) {
+        const vyre_handler *h = &k->handlers[i];
+        uint32_t at = w->op_count;
+        if (h->width == VYRE_WIDTH_LANE)
+            continue;
+        for (; at > 0 && w->ops[at - 1].opcode > h->opcode; at--)
+            w->ops[at] = w->ops[at - 1];
+        w->ops[at].opcode = h->opcode;
+        w->ops[at].width = h->width;
+        w->ops[at].chunk = h->chunk;
+        w->op_count++;
+    }
+    w->count = VYI_WIDE_SLOTS;
+    return VYRE_OK;
+}
+
+VYI_API const vyi_wide_op *vyi_wide_find(const vyi_queue *q, uint32_t opcode)
+{
+    const vyi_wides *w = &q->wides;
+    uint32_t low = 0, high = w->op_count;
+    if (w->any)
+        return &w->ops[0];
+    while (low < high) {
+        const uint32_t middle = (low + high) / 2;
+        if (w->ops[middle].opcode < opcode)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < w->op_count && w->ops[low].opcode == opcode ? &w->ops[low] : NULL;
+}
+
+/* --- how a work is cut ---------------------------------------------------- */
+
+typedef struct vyi_wide_cut {
+    uint32_t per, chunks; /* indexes of a chunk; chunks */
+} vyi_wide_cut;
+
+static uint32_t vyi_wide_range_of(const vyi_wide_op *op, const uint32_t *args)
+{
+    if (op->width == VYRE_WIDTH_GROUP)
+        return args[0];
+    return args[1] > args[0] ? args[1] - args[0] : 0;
+}
+
+/* Small ranges go to many groups; large ones in chunks that are worth a group. */
+static uint32_t vyi_wide_per(const vyi_device *d, const vyi_wide_op *op, uint32_t range)
+{
+    const uint32_t group = d->wide_group;
+    if (op->width == VYRE_WIDTH_GROUP)
+        return 1;
+    if (op->chunk)
+        return op->chunk / group < d->wide_turns ? op->chunk : d->wide_turns * group;
+    const uint32_t turns = range / (group * VYI_WIDE_GROUPS_AIM);
+    return group * (turns < 1 ? 1 : turns < VYI_WIDE_TURNS_MOST ? turns : VYI_WIDE_TURNS_MOST);
+}
+
+static vyi_wide_cut vyi_wide_cut_of(const vyi_device *d, const vyi_wide_op *op,
+                                    const uint32_t *args)
+{
+    const uint32_t range = vyi_wide_range_of(op, args);
+    const uint32_t least = range / VYI_WIDE_CHUNKS_MAX + (range % VYI_WIDE_CHUNKS_MAX != 0);
+    vyi_wide_cut cut;
+    cut.per = vyi_wide_per(d, op, range);
+    cut.per = cut.per > least ? cut.per : least;
+    cut.chunks = range / cut.per + (range % cut.per != 0);
+    cut.chunks = cut.chunks ? cut.chunks : 1; /* an empty range ends by its only chunk */
+    VYRE_ASSERT(cut.chunks <= VYI_WIDE_CHUNKS_MAX);
+    return cut;
+}
+
+/* --- publishing ----------------------------------------------------------- */
+
+/* A slot that is now the caller's: its BUSY mark, or 0. */
+static uint32_t vyi_wide_claim(vyi_queue *q, bool alone, uint32_t *slot)
+{
+    vyi_wides *w = &q->wides;
+    const uint32_t turn = vyi_fetch_add(&w->cursor, 1);
+    for (uint32_t tried = 0; tried < w->count; tried++) {
+        *slot = q->slots.lanes + (turn + tried) % w->count;
+        const uint32_t mark = vyi_slot_claim(q, alone, *slot);
+        if (mark)
+            return mark;
+    }
+    return 0;
+}
+
+static uint32_t vyi_wide_write(vyi_queue *q, const vyre_work *work, uint32_t *slot)
+{
+    const bool alone = vyi_alone_enter(q);
+    const uint32_t mark = vyi_wide_claim(q, alone, slot);
+    if (mark) {
+        vyi_wides *w = &q->wides;
+        vyi_store_relaxed(&w->ages[*slot - q->slots.lanes], vyi_fetch_add(&w->age, 1));
+        vyi_slot_write(q, vyi_queue_device(q), *slot, work);
+        vyi_store_release(&q->slots.marks[*slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
+    }
+    vyi_alone_leave(q, alone);
+    return mark;
+}
+
+VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyre_ticket *ticket,
+                                     vyre_error *err)
+{
+    uint32_t slot = 0, mark = vyi_wide_write(q, work, &slot);
+    while (!mark && vyi_load_acquire(&q->slots.held)) {
+        vyi_yield();
+        mark = vyi_wide_write(q, work, &slot);
+    }
+    (void)vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
+    if (!mark)
+        return vyi_news(err, VYRE_FULL, q->wides.count,
+                        "Poll or wait for a ticket and publish again.",
+                        "every slot for wide works is in use");
+    if (ticket)
+        *ticket = vyi_ticket_of(slot, mark);
+    return VYRE_OK;
+}
+
+/* --- passes --------------------------------------------------------------- */
+
+static bool vyi_wide_has_rights(const uint32_t *control, uint32_t tenant)
+{
+    return tenant < VYRE_MAX_TENANTS &&
+           vyi_le32(vyi_load_acquire(control + VYRE_CONTROL_TENANT_MASKS + tenant)) != 0;
+}
+
+/* Whether the slot waits for a pass. */
+static bool vyi_wide_waits(const vyi_queue *q, uint32_t slot)
+{
+    const vyi_device *d = vyi_queue_device(q);
+    const uint32_t *at = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
+    return vyi_mark_phase(vyi_load_acquire(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
+           vyi_slot_outcome(q, slot) == 0 &&
+           vyi_load_acquire(at) == vyi_le32(VYRE_SLOT_PUBLISHED) &&
+           vyi_wide_has_rights(vyi_device_words(d, VYI_ROLE_CONTROL),
+                               vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT)));
+}
+
+/* The most urgent, of those the oldest; or VYI_WIDE_NONE. */
+VYI_API uint32_t vyi_wide_next(const vyi_queue *q)
+{
+    const uint32_t *ring = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING);
+    uint32_t best = VYI_WIDE_NONE, best_level = 0, best_age = 0;
+    for (uint32_t i = 0; i < q->wides.count; i++) {
+        const uint32_t slot = q->slots.lanes + i;
+        if (!vyi_wide_waits(q, slot))
+            continue;
+        const uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS + VYRE_SLOT_PRIORITY;
+        const uint32_t level = vyi_le32(vyi_load_relaxed(at));
+        const uint32_t age = vyi_load_relaxed(&q->wides.ages[i]) - vyi_load_relaxed(&q->wides.age);
+        const bool before = level < best_level || (level == best_level && age < best_age);
+        if (best == VYI_WIDE_NONE || before) {
+            best = slot;
+            best_level = level;
+            best_age = age;
+        }
+    }
+    return best;
+}
+
+/* What the next tile pass runs.  Nothing is in flight, so all words are the host's. */
+static uint32_t vyi_wide_describe(vyi_queue *q, const uint32_t *at, uint32_t slot, uint32_t state)
+{
+    const vyi_device *d = vyi_queue_device(q);
+    uint32_t *words = vyi_device_words(d, q->wides.buffer), args[2];
+    const vyi_wide_op *op = vyi_wide_find(q, vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE)));
+    VYRE_ASSERT(op && state < VYI_WIDE_SLOTS && vyi_queue_in_flight(q) == 0);
+    for (uint32_t i = 0; i < 2; i++)
+        args[i] = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_ARGS + i));
+    const vyi_wide_cut cut = vyi_wide_cut_of(d, op, args);
+    vyi_store_relaxed(words + VYI_WIDE_PER + state, vyi_le32(cut.per));
+    vyi_store_relaxed(words + VYI_WIDE_CHUNKS + state, vyi_le32(cut.chunks));
+    vyi_store_relaxed(words + VYI_WIDE_HEAD + VYI_WIDE_PASS_SLOT, vyi_le32(slot));
+    vyi_store_relaxed(words + VYI_WIDE_HEAD + VYI_WIDE_PASS_STATE, vyi_le32(state));
+    return cut.chunks;
+}
+
+/* A status that the host still owns. */
+static void vyi_wide_mark(const vyi_queue *q, uint32_t *at, uint32_t status)
+{
+    vyi_store_release(at, vyi_le32(status));
+    if (vyi_queue_device(q)->write_combined)
+        vyi_fence_stores();
+}
+
+VYI_API vyre_status vyi_wide_launch(vyi_queue *q, uint32_t slot, vyre_error *err)
+{
+    uint32_t *at = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING) +
+                   (size_t)slot * VYRE_SLOT_WORDS;
+    const uint32_t groups = vyi_wide_describe(q, at, slot, slot - q->slots.lanes);
+    vyi_wide_mark(q, at, VYRE_SLOT_CLAIMED);
+    const vyre_status status = vyi_queue_launch(q, VYI_LAUNCH_TILES, groups, err);
+    if (status != VYRE_OK)
+        vyi_wide_mark(q, at, VYRE_SLOT_PUBLISHED);
+    return status;
+}
+
+/* Whether a lane's work waits, too. */
+VYI_API bool vyi_wide_has_company(const vyi_queue *q)
+{
+    for (uint32_t slot = 0; slot < q->slots.lanes; slot++)
+        if (vyi_mark_phase(vyi_load_acquire(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
+            vyi_slot_outcome(q, slot) == 0)
+            return true;
+    return false;
+}
+
+/* After an abort in the middle of a work: the next one finds its state clean. */
+VYI_API void vyi_wide_reset(vyi_queue *q, uint32_t slot)
+{
+    uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
+    const uint32_t state = slot - q->slots.lanes;
+    VYRE_ASSERT(state < q->wides.count);
+    for (uint32_t i = VYI_WIDE_FINISHED; i < VYI_WIDE_STATE_WORDS; i++)
+        vyi_store_relaxed(words + VYI_WIDE_STATES + state * VYI_WIDE_STATE_WORDS + i, 0);
+}
+
+/* --- bytes ---------------------------------------------------------------- */
+
+/* The wide works of a ring of the caller's, one after another; its lanes' works
+ * come after them. */
+VYI_API vyre_status vyi_wide_dispatch(vyi_queue *q, void *const *map, uint64_t deadline,
+                                      vyre_error *err)
+{
+    const uint32_t *control = (const uint32_t *)map[VYI_ROLE_CONTROL];
+    vyre_status status = VYRE_OK;
+    if (vyi_le32(vyi_load_acquire(control + VYRE_CONTROL_SHUTDOWN)))
+        return VYRE_OK;
+    for (uint32_t slot = 0; slot < q->slots.lanes && status == VYRE_OK; slot++) {
+        uint32_t *at = (uint32_t *)map[VYI_ROLE_RING] + (size_t)slot * VYRE_SLOT_WORDS;
+        if (vyi_load_acquire(at) != vyi_le32(VYRE_SLOT_PUBLISHED) ||
+            !vyi_wide_find(q, vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE))) ||
+            !vyi_wide_has_rights(control, vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT))))
+            continue;
+        const uint32_t groups = vyi_wide_describe(q, at, slot, 0);
+        vyi_wide_mark(q, at, VYRE_SLOT_CLAIMED);
+        status = vyi_queue_launch(q, VYI_LAUNCH_TILE_BYTES, groups, err);
+        if (status == VYRE_OK)
+            status = vyi_queue_settle(q, deadline, err);
+        if (status == VYRE_OK && vyi_load_acquire(&q->aborted)) {
+            vyi_wide_reset(q, q->slots.lanes);
+            return VYRE_OK;
+        }
+    }
+    return status;
+}

@@ -1,0 +1,484 @@
+/* ==========================================================================
+ * kernel: works that many lanes run
+ *
+ * Private.  A wide work is cut into chunks, and a workgroup runs a chunk:
+ *
+ *     switch opcode
+ *         RANGE   for i = lane; i < count; i += lanes: the handler
+ *         GROUP   for each tile of the chunk: barrier; the handler, by all lanes
+ *         sums of the lanes, of the subgroup, of the group, of the work
+ *         finished += 1; who finishes the last chunk takes the results
+ *     who finished the last chunk ends the slot
+ *
+ * The loops have the same number of turns in every lane, and the handler of a
+ * RANGE stands in an `if`: so the lanes stay together, and the flow of control
+ * around a GROUP handler depends on nothing but the slot's words and the chunk.
+ *
+ * Everything that a chunk did is released by each lane, then the group meets, then
+ * one lane adds to FINISHED with acquire and release: who sees the last addition
+ * sees all chunks.  It stores results and status, and then the mirror, as for
+ * any slot.
+ * ======================================================================= */
+#include "kernel/kernel_impl.h"
+
+/* --- the work's words ----------------------------------------------------- */
+
+/* Word `word` of the slot, the same in all lanes. */
+static vyre_value vyi_wide_word(vyi_kernel *k, uint32_t word)
+{
+    const vyi_chunk *w = &k->wide;
+    vyre_program *p = k->p;
+    vyre_value at = w->words.id ? vyi_kernel_u32(k, word) : vyi_kernel_plus(k, k->base, word);
+    return vyre_ir_uniform(p, vyre_ir_load(p, w->words.id ? w->words : k->ring, at));
+}
+
+static vyre_value vyi_wide_at(vyi_kernel *k, uint32_t word)
+{
+    return vyi_kernel_plus(k, k->wide.state, word);
+}
+
+/* --- sums ----------------------------------------------------------------- */
+
+/* Every reduction is one of four whose neutral element is 0, of words that are
+ * turned around before and after: so a state of zeros is ready for any. */
+typedef struct vyi_wide_sum {
+    uint8_t signed_words; /* of i32: the sign bit is flipped */
+    uint8_t turned;       /* all bits are */
+    uint8_t atomic;       /* vyre_atomic_op */
+    uint8_t reduce;       /* vyre_reduce_op */
+} vyi_wide_sum;
+
+static bool vyi_wide_sum_find(vyre_atomic_op op, uint32_t type, vyi_wide_sum *out)
+{
+    static const struct { uint8_t op, i32, turned, atomic, reduce; } sums[] = {
+        { VYRE_ATOMIC_ADD, 1, 0, VYRE_ATOMIC_ADD, VYRE_REDUCE_ADD },
+        { VYRE_ATOMIC_MAX, 1, 0, VYRE_ATOMIC_MAX, VYRE_REDUCE_MAX },
+        { VYRE_ATOMIC_MIN, 1, 1, VYRE_ATOMIC_MAX, VYRE_REDUCE_MAX },
+        { VYRE_ATOMIC_OR, 0, 0, VYRE_ATOMIC_OR, VYRE_REDUCE_OR },
+        { VYRE_ATOMIC_AND, 0, 1, VYRE_ATOMIC_OR, VYRE_REDUCE_OR },
+        { VYRE_ATOMIC_XOR, 0, 0, VYRE_ATOMIC_XOR, VYRE_REDUCE_XOR }
+    };
+    for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++) {
+        const bool fits = type == VYRE_TYPE_U32 || (type == VYRE_TYPE_I32 && sums[i].i32);
+        if (sums[i].op != (uint32_t)op || !fits)
+            continue;
+        out->signed_words = type == VYRE_TYPE_I32 && op != VYRE_ATOMIC_ADD;
+        out->turned = sums[i].turned;
+        out->atomic = sums[i].atomic;
+        out->reduce = sums[i].reduce;
+        return true;
+    }
+    return false;
+}
+
+/* To what is summed up, and back: the same flips. */
+static vyre_value vyi_wide_turn(vyi_kernel *k, vyi_wide_sum sum, vyre_value word)
+{
+    if (sum.signed_words)
+        word = vyi_kernel_op(k, vyre_ir_xor, word, 0x80000000u);
+    return sum.turned ? vyre_ir_not(k->p, word) : word;
+}
+
+static vyre_value vyi_wide_combine(vyi_kernel *k, vyi_wide_sum sum, vyre_value a, vyre_value b)
+{
+    switch (sum.reduce) {
+    case VYRE_REDUCE_ADD: return vyre_ir_add(k->p, a, b);
+    case VYRE_REDUCE_MAX: return vyre_ir_max(k->p, a, b);
+    case VYRE_REDUCE_OR:  return vyre_ir_or(k->p, a, b);
+    default:              return vyre_ir_xor(k->p, a, b);
+    }
+}
+
+static void vyi_wide_sums_begin(vyi_kernel *k)
+{
+    memset(k->wide.use, 0, sizeof k->wide.use);
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        k->wide.sum[i] = vyre_ir_local(k->p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "sum");
+}
+
+static vyi_wide_sum vyi_wide_sum_of(const vyi_kernel *k, uint32_t word)
+{
+    vyi_wide_sum sum;
+    memset(&sum, 0, sizeof sum);
+    (void)vyi_wide_sum_find((vyre_atomic_op)k->wide.use[word].op, k->wide.use[word].type, &sum);
+    return sum;
+}
+
+/* The lanes' sums into the group's; each subgroup by one atomic. */
+static void vyi_wide_sums_meet(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    bool any = false;
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++) {
+        if (k->wide.use[i].kind != VYI_WIDE_SUMMED)
+            continue;
+        const vyi_wide_sum sum = vyi_wide_sum_of(k, i);
+        vyre_value all = vyre_ir_reduce(p, (vyre_reduce_op)sum.reduce,
+                                        vyre_ir_get(p, k->wide.sum[i]));
+        vyre_ir_if(p, vyre_ir_elect(p));
+        vyre_ir_atomic(p, (vyre_atomic_op)sum.atomic, k->wide.sums, vyi_kernel_u32(k, i), all,
+                       VYRE_ORDER_RELAXED);
+        vyre_ir_end(p);
+        any = true;
+    }
+    if (any)
+        vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+}
+
+/* The group's sums into the work's, by one lane; the group's are 0 again. */
+static void vyi_wide_sums_leave(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++) {
+        if (k->wide.use[i].kind != VYI_WIDE_SUMMED)
+            continue;
+        vyre_value zero = vyi_kernel_u32(k, 0);
+        vyre_value all = vyre_ir_atomic(p, VYRE_ATOMIC_EXCHANGE, k->wide.sums,
+                                        vyi_kernel_u32(k, i), zero, VYRE_ORDER_RELAXED);
+        vyre_ir_atomic(p, (vyre_atomic_op)vyi_wide_sum_of(k, i).atomic, k->wide.buffer,
+                       vyi_wide_at(k, VYI_WIDE_SUMS + i), all, VYRE_ORDER_RELAXED);
+    }
+}
+
+/* The work's results into the slot, by the lane that finished the last chunk. */
+static void vyi_wide_results(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value written = { 0 };
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++) {
+        const vyi_wide_kind kind = k->wide.use[i].kind;
+        if (kind == VYI_WIDE_UNUSED)
+            continue;
+        vyre_value at = vyi_wide_at(k, VYI_WIDE_SUMS + i), zero = vyi_kernel_u32(k, 0);
+        vyre_value word = vyre_ir_atomic(p, VYRE_ATOMIC_EXCHANGE, k->wide.buffer, at, zero,
+                                         VYRE_ORDER_RELAXED);
+        if (kind == VYI_WIDE_WRITTEN_ONCE && !written.id)
+            written = vyre_ir_atomic(p, VYRE_ATOMIC_EXCHANGE, k->wide.buffer,
+                                     vyi_wide_at(k, VYI_WIDE_WRITTEN), zero, VYRE_ORDER_RELAXED);
+        if (kind == VYI_WIDE_WRITTEN_ONCE)
+            vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne,
+                                        vyi_kernel_op(k, vyre_ir_and, written, 1u << i), 0));
+        else
+            word = vyi_wide_turn(k, vyi_wide_sum_of(k, i), word);
+        vyre_ir_store(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS + i), word);
+        if (kind == VYI_WIDE_WRITTEN_ONCE)
+            vyre_ir_end(p);
+    }
+}
+
+/* --- what handlers say ---------------------------------------------------- */
+
+static bool vyi_wide_may_use(vyre_program *p, const vyi_chunk *w, uint32_t word,
+                             vyi_wide_kind kind, const char *what)
+{
+    if (w->use[word].kind == VYI_WIDE_UNUSED || w->use[word].kind == kind)
+        return true;
+    vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Give each result a word of its own.",
+                     "%s of word %u, which has another result already", what, (unsigned)word);
+    return false;
+}
+
+/* Lane 0 of tile 0 says it, and nobody reads the slot before the work's end: other
+ * groups may still have to read its arguments. */
+VYI_API void vyi_wide_result(vyre_program *p, const vyi_kernel *kernel, uint32_t word,
+                             vyre_value value)
+{
+    vyi_kernel k = *kernel;
+    vyi_chunk *w = kernel->self;
+    if (w->running->width != VYRE_WIDTH_GROUP) {
+        vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use vyre_emit_reduce(): it combines them.",
+                         "a result of one index of a range, of which all would write it");
+        return;
+    }
+    if (!vyi_wide_may_use(p, w, word, VYI_WIDE_WRITTEN_ONCE, "a result"))
+        return;
+    w->use[word].kind = VYI_WIDE_WRITTEN_ONCE;
+    vyre_value both = vyre_ir_or(p, w->index, w->lane);
+    vyre_ir_if(p, vyi_kernel_is(&k, both, 0));
+    vyre_ir_atomic_store(p, w->buffer, vyi_wide_at(&k, VYI_WIDE_SUMS + word), value,
+                         VYRE_ORDER_RELAXED);
+    vyre_value at = vyi_wide_at(&k, VYI_WIDE_WRITTEN);
+    vyre_ir_atomic(p, VYRE_ATOMIC_OR, w->buffer, at, vyi_kernel_u32(&k, 1u << word),
+                   VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+}
+
+static bool vyi_reduce_allowed(vyre_program *p, const vyi_kernel *k, uint32_t word,
+                               vyre_atomic_op op, vyre_value value, vyi_wide_sum *sum)
+{
+    if (!k->self) {
+        vyi_program_fail(p, VYRE_E_KERNEL_RESULT,
+                         "Set the handler's width, or use vyre_emit_result().",
+                         "a reduction in a handler that one lane runs");
+        return false;
+    }
+    if (p->error.status != VYRE_OK || value.id == 0 || value.id > p->count)
+        return false;
+    const uint32_t type = vyi_definition(p, value.id)->type;
+    if (word >= VYRE_MAX_ARGS || !vyi_wide_sum_find(op, type, sum)) {
+        vyi_program_fail(p, VYRE_E_KERNEL_RESULT,
+                         "ADD, MIN, MAX, AND, OR, XOR of u32; ADD, MIN, MAX of i32; words 0..11.",
+                         "reduction %u of a value of type %s into word %u", (unsigned)op,
+                         vyi_type_text(type), (unsigned)word);
+        return false;
+    }
+    const vyi_chunk *w = k->self;
+    if (!vyi_wide_may_use(p, w, word, VYI_WIDE_SUMMED, "a reduction"))
+        return false;
+    const bool same = w->use[word].kind == VYI_WIDE_UNUSED ||
+                      (w->use[word].op == (uint8_t)op && w->use[word].type == type);
+    if (!same)
+        vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use one operation for each word.",
+                         "two different reductions into word %u", (unsigned)word);
+    return same;
+}
+
+/* To the lane's own sum. */
+static void vyi_wide_add(vyre_program *p, const vyi_kernel *kernel, uint32_t word,
+                         vyre_atomic_op op, vyre_value value, vyi_wide_sum sum)
+{
+    vyi_kernel k = *kernel;
+    vyi_chunk *w = kernel->self;
+    w->use[word].kind = VYI_WIDE_SUMMED;
+    w->use[word].op = (uint8_t)op;
+    w->use[word].type = vyi_definition(p, value.id)->type;
+    if (w->use[word].type == VYRE_TYPE_I32)
+        value = vyre_ir_bitcast(p, VYRE_TYPE_U32, value);
+    vyre_value turned = vyi_wide_turn(&k, sum, value);
+    vyre_value before = vyre_ir_get(p, w->sum[word]);
+    vyre_ir_set(p, w->sum[word], vyi_wide_combine(&k, sum, before, turned));
+}
+
+VYI_COLD
+VYRE_API void vyre_emit_reduce(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
+                               vyre_atomic_op op, vyre_value value)
+{
+    vyi_wide_sum sum;
+    if (!p || !slot)
+        return;
+    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
+    vyi_ir_inner_begin(p);
+    if (vyi_reduce_allowed(p, k, word, op, value, &sum))
+        vyi_wide_add(p, k, word, op, value, sum);
+    vyi_ir_inner_end(p);
+}
+
+/* --- a chunk -------------------------------------------------------------- */
+
+static void vyi_wide_guest(vyi_kernel *k, vyre_slot_values *slot, const vyre_handler *h)
+{
+    slot->index = k->wide.index;
+    if (k->shape.payload)
+        vyi_guest_begin(k->p, "the payload", h->width == VYRE_WIDTH_RANGE, slot->arg,
+                        VYRE_MAX_ARGS);
+    else
+        vyi_kernel_guest_begin(k->p, h, h->width == VYRE_WIDTH_RANGE, slot->arg);
+    h->emit(k->p, slot, h->user);
+    vyi_guest_end(k->p);
+}
+
+/* How many of `range` are in this chunk.  A chunk that exists begins inside, or it is
+ * the only one of nothing. */
+static vyre_value vyi_wide_count(vyi_kernel *k, vyre_value range, vyre_value *begin)
+{
+    vyre_program *p = k->p;
+    *begin = vyre_ir_mul(p, k->wide.chunk, k->wide.per);
+    vyre_value before = vyre_ir_min(p, *begin, range);
+    vyre_value left = vyre_ir_sub(p, range, before);
+    return vyre_ir_min(p, left, k->wide.per);
+}
+
+static void vyi_wide_range(vyi_kernel *k, vyre_slot_values *slot, const vyre_handler *h)
+{
+    vyre_program *p = k->p;
+    vyre_value from = slot->arg[0], to = slot->arg[1], begin;
+    vyre_value range = vyre_ir_sub(p, vyre_ir_max(p, from, to), from);
+    vyre_value count = vyi_wide_count(k, range, &begin);
+    vyre_value first = vyre_ir_add(p, from, begin);
+    vyre_value whole = vyre_ir_div(p, count, k->wide.lanes);
+    vyre_value rest = vyre_ir_rem(p, count, k->wide.lanes);
+    vyre_value more = vyi_kernel_pick(k, vyi_kernel_is(k, rest, 0), 0, 1);
+    vyre_value turns = vyre_ir_add(p, whole, more);
+    vyre_value turn = vyre_ir_loop(p, vyi_kernel_u32(k, 0), turns);
+    vyre_value offset = vyre_ir_add(p, vyre_ir_mul(p, turn, k->wide.lanes), k->wide.lane);
+    vyre_ir_if(p, vyre_ir_lt(p, offset, count));
+    k->wide.index = vyre_ir_name(p, vyre_ir_add(p, first, offset), "index");
+    vyi_wide_guest(k, slot, h);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* The barrier lets each tile begin with what workgroup arrays hold from no other
+ * lane's tile before. */
+static void vyi_wide_tiles(vyi_kernel *k, vyre_slot_values *slot, const vyre_handler *h)
+{
+    vyre_program *p = k->p;
+    vyre_value begin, count = vyi_wide_count(k, slot->arg[0], &begin);
+    vyre_value turn = vyre_ir_loop(p, vyi_kernel_u32(k, 0), count);
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+    k->wide.index = vyre_ir_name(p, vyre_ir_uniform(p, vyre_ir_add(p, begin, turn)), "tile");
+    vyi_wide_guest(k, slot, h);
+    vyre_ir_end(p);
+}
+
+/* After the handler: this lane's fault, and the chunk is finished. */
+static void vyi_wide_finish(vyi_kernel *k, vyre_local last)
+{
+    vyre_program *p = k->p;
+    vyi_kernel_settle_loops(k);
+    vyre_value fault = vyre_ir_get(p, k->fault), none = vyi_kernel_u32(k, VYRE_FAULT_NONE);
+    vyre_value one = vyi_kernel_u32(k, 1);
+    vyre_ir_if(p, vyre_ir_ne(p, fault, none));
+    vyre_ir_atomic_cas(p, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_FAULT), none, fault,
+                       VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+    vyi_wide_sums_meet(k);
+    vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_RELEASE);
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+    vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, 0));
+    vyi_wide_sums_leave(k);
+    vyre_value before = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->wide.buffer,
+                                       vyi_wide_at(k, VYI_WIDE_FINISHED), one,
+                                       VYRE_ORDER_ACQ_REL);
+    vyre_ir_if(p, vyre_ir_eq(p, vyi_kernel_plus(k, before, 1), k->wide.chunks));
+    vyi_wide_results(k);
+    vyre_ir_set(p, last, vyre_ir_bool(p, true));
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* Takes back the loads of arguments that the handler does not use. */
+static void vyi_wide_prune(vyi_kernel *k, const vyre_value *args)
+{
+    const vyre_program *p = k->p;
+    vyre_value loads[VYRE_MAX_ARGS];
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS && p->error.status == VYRE_OK; i++)
+        loads[i].id = vyi_definition(p, args[i].id)->arg[0];
+    vyi_kernel_prune(k, args, VYRE_MAX_ARGS);
+    vyi_kernel_prune(k, loads, VYRE_MAX_ARGS);
+}
+
+static void vyi_wide_run(vyi_kernel *k, const vyre_handler *h, vyre_local last)
+{
+    vyre_program *p = k->p;
+    vyre_slot_values slot = vyi_kernel_slot_values(k);
+    slot.opcode = k->shape.payload ? vyi_wide_word(k, VYRE_SLOT_OPCODE)
+                                   : vyi_kernel_u32(k, h->opcode);
+    slot.tenant = vyi_wide_word(k, VYRE_SLOT_TENANT);
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        slot.arg[i] = vyi_wide_word(k, VYRE_SLOT_ARGS + i);
+    slot.lane = k->wide.lane;
+    slot.lanes = k->wide.lanes;
+    k->wide.running = h;
+    k->self = &k->wide;
+    k->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_FAULT_NONE), "fault");
+    vyi_wide_sums_begin(k);
+    vyre_ir_loop_allow(p, k->allowance);
+    if (h->width == VYRE_WIDTH_RANGE)
+        vyi_wide_range(k, &slot, h);
+    else
+        vyi_wide_tiles(k, &slot, h);
+    k->self = NULL;
+    vyi_wide_prune(k, slot.arg);
+    vyi_wide_finish(k, last);
+}
+
+/* By one lane, after the last chunk.  The status comes before the mirror: whoever
+ * sees the mirror may publish the slot again. */
+static void vyi_wide_end_work(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    vyre_value fault = vyre_ir_atomic(p, VYRE_ATOMIC_EXCHANGE, k->wide.buffer,
+                                      vyi_wide_at(k, VYI_WIDE_FAULT), zero, VYRE_ORDER_RELAXED);
+    vyre_value done = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
+    vyre_ir_if(p, vyre_ir_not(p, done));
+    vyre_ir_store(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_FAULT), fault);
+    vyre_ir_end(p);
+    if (!k->shape.payload)
+        vyi_kernel_metric(k, vyi_wide_word(k, VYRE_SLOT_OPCODE));
+    vyi_kernel_put(k, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_FINISHED), 0, VYRE_ORDER_RELAXED);
+    vyre_value status = vyi_kernel_pick(k, done, VYRE_SLOT_DONE, VYRE_SLOT_FAULTED);
+    vyre_value mirror = vyre_ir_or(p, vyi_kernel_op(k, vyre_ir_shl, fault, 8), status);
+    vyre_ir_atomic_store(p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
+    if (k->mirror.id)
+        vyre_ir_atomic_store(p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), mirror,
+                             VYRE_ORDER_RELEASE);
+    vyre_value counter = vyi_kernel_pick(k, done, VYRE_CONTROL_DONE_COUNT,
+                                         VYRE_CONTROL_FAULT_COUNT);
+    vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
+}
+
+/* Runs the chunk that k->wide describes; all lanes come here. */
+static void vyi_wide_chunk(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_local last = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "last");
+    if (k->shape.payload) {
+        const vyre_handler payload = { 0, k->desc.payload, k->desc.payload_user, "the payload",
+                                       k->desc.payload_width, 0 };
+        vyi_wide_run(k, &payload, last);
+    } else {
+        vyre_ir_switch(p, vyi_wide_word(k, VYRE_SLOT_OPCODE));
+        for (uint32_t i = 0; i < k->desc.handler_count; i++) {
+            if (k->desc.handlers[i].width == VYRE_WIDTH_LANE)
+                continue;
+            vyre_ir_case(p, k->desc.handlers[i].opcode);
+            vyi_wide_run(k, &k->desc.handlers[i], last);
+        }
+        vyre_ir_end(p);
+    }
+    vyre_ir_if(p, vyre_ir_get(p, last));
+    vyi_wide_end_work(k);
+    vyre_ir_end(p);
+}
+
+/* --- the tile pass -------------------------------------------------------- */
+
+/* What HEAD says; the host writes it while nothing is in flight. */
+static vyre_value vyi_wide_head(vyi_kernel *k, uint32_t word)
+{
+    vyre_value at = vyi_kernel_u32(k, VYI_WIDE_HEAD + word);
+    return vyre_ir_uniform(k->p, vyre_ir_load(k->p, k->wide.buffer, at));
+}
+
+static vyre_value vyi_wide_described(vyi_kernel *k, vyre_value which, uint32_t word)
+{
+    vyre_value at = vyi_kernel_plus(k, which, word);
+    return vyre_ir_uniform(k->p, vyre_ir_load(k->p, k->wide.buffer, at));
+}
+
+static void vyi_wide_values(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_buffer_desc sums;
+    memset(&sums, 0, sizeof sums);
+    sums.name = "sums";
+    sums.access = VYRE_ACCESS_WORKGROUP;
+    sums.count = VYRE_MAX_ARGS;
+    k->wide.sums = vyre_ir_buffer(p, &sums);
+    k->wide.lane = vyre_ir_name(p, vyre_ir_builtin(p, VYRE_BUILTIN_LOCAL_INDEX), "lane");
+    k->wide.lanes = vyre_ir_name(p, vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_SIZE_X), "lanes");
+}
+
+/* One work, a group for each chunk.  It has the launch to itself, and all loop
+ * iterations that the driver leaves it. */
+VYI_COLD
+VYI_API void vyi_wide_pass(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyi_wide_values(k);
+    vyre_value left = vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_LEFT);
+    vyre_value most = vyi_kernel_op(k, vyre_ir_max, left, VYI_KERNEL_LOOP_MARGIN);
+    vyre_value rest = vyi_kernel_op(k, vyre_ir_sub, most, VYI_KERNEL_LOOP_MARGIN);
+    k->allowance = vyi_kernel_op(k, vyre_ir_min, rest, k->desc.loop_allowance);
+    vyre_value slot = vyi_wide_head(k, VYI_WIDE_PASS_SLOT);
+    vyre_value which = vyi_wide_head(k, VYI_WIDE_PASS_STATE);
+    k->base = vyre_ir_name(p, vyi_kernel_op(k, vyre_ir_shl, slot, 4), "slot_base");
+    vyre_value state = vyi_kernel_op(k, vyre_ir_mul, which, VYI_WIDE_STATE_WORDS);
+    k->wide.state = vyi_kernel_plus(k, state, VYI_WIDE_STATES);
+    k->wide.per = vyi_wide_described(k, which, VYI_WIDE_PER);
+    k->wide.chunks = vyi_wide_described(k, which, VYI_WIDE_CHUNKS);
+    k->wide.chunk = vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_ID_X);
+    vyi_wide_chunk(k);
+}

@@ -1,0 +1,51 @@
+/* ==========================================================================
+ * kernel: where wide works are open, word by word
+ *
+ * Private, of the kernels that serve wide works and of the engine that feeds
+ * them.  One buffer, of u32 words.  Every word has one owner:
+ *
+ *     GATES    a word for each wide slot.  The host's: what is open
+ *     PER      indexes of a chunk, CHUNKS how many there are.  The host's, and
+ *              constant while the slot's work is in flight
+ *     HEAD     the host's, constant while a launch is in flight
+ *     STATES   the device's: claims, ends and results of each slot's work
+ *
+ * A state that no work uses is zero, apart from NEXT and DONE.
+ * ======================================================================= */
+#ifndef VYI_WIDE_IMPL_H
+#define VYI_WIDE_IMPL_H
+
+#include "base/base_impl.h"
+
+VYI_EXTERN_C_BEGIN
+
+#define VYI_WIDE_SLOTS       32u    /* behind the ring's lane slots */
+#define VYI_WIDE_CHUNKS_MAX  65535u /* of one work */
+
+#define VYI_WIDE_GATES       0u
+#define VYI_WIDE_PER         32u
+#define VYI_WIDE_CHUNKS      64u
+#define VYI_WIDE_HEAD        96u
+#define VYI_WIDE_STATES      128u
+#define VYI_WIDE_STATE_WORDS 64u
+#define VYI_WIDE_WORDS       (VYI_WIDE_STATES + VYI_WIDE_SLOTS * VYI_WIDE_STATE_WORDS)
+
+/* Of HEAD. */
+#define VYI_WIDE_POLLERS     0u /* groups that serve lane slots */
+#define VYI_WIDE_LANES       1u /* lanes of each of them that do */
+#define VYI_WIDE_PASS_SLOT   2u /* of a tile pass: the slot in the ring, */
+#define VYI_WIDE_PASS_STATE  3u /* and whose state and descriptor it uses */
+
+/* Of a state; claims have a cache line of their own. */
+#define VYI_WIDE_NEXT        0u  /* generation << 17 | chunks taken */
+#define VYI_WIDE_FINISHED    32u /* chunks */
+#define VYI_WIDE_FAULT       33u /* the first code, or 0 */
+#define VYI_WIDE_DONE        34u /* generation of the last work that ended */
+#define VYI_WIDE_WRITTEN     35u /* bit i: vyre_emit_result gave word i */
+#define VYI_WIDE_SUMS        36u /* 12 words */
+
+VYI_STATIC_ASSERT(wide_state, VYI_WIDE_SUMS + 12 <= VYI_WIDE_STATE_WORDS);
+
+VYI_EXTERN_C_END
+
+#endif
