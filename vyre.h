@@ -32,12 +32,13 @@
  *     VYRE_VULKAN_TYPES    typed functions to bring your own Vulkan device
  *     VYRE_CORE            leave out every part that the map below calls a room; or one:
  *     VYRE_NO_TENANT       who may use a ring
- *     VYRE_NO_GLSL         GLSL handlers and listings
+ *     VYRE_NO_GLSL         listings in GLSL, and GLSL by way of glslang
  *     VYRE_NO_WATCH        what a ring is doing, as counts
  *     VYRE_NO_PLAN         sizing a handle, regions of a buffer, races
  *     VYRE_NO_FUSE         works that are folded, ordered and grouped
  *     VYRE_NO_REPLAY       logs of works
  *     VYRE_NO_TASK         works that stop in the middle, as the host's values
+ *     VYRE_NO_SOURCE       handlers as text
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
  *     VYRE_GLSLANG         in that file: vyre_glsl_compile, with the glslang library
  *     VYRE_ASSERT(x)       for broken contracts inside; default: assert
@@ -168,7 +169,8 @@
  *     kernel      the programs that serve a ring, handlers, faults
  *     interp      running a program on the CPU
  *     spirv       a program as a SPIR-V module
- *     glsl        (room) a handler written in GLSL
+ *     glsl        (room) a program as GLSL
+ *     source      (room) a handler as a line of GLSL, no compiler needed
  *     engine      vyre_open and what follows: the handle, tickets, modes
  *     vulkan      the Vulkan backend
  *     watch       (room) what a ring is doing: states, windows, health, sketches
@@ -239,6 +241,9 @@
     #endif
     #ifndef VYRE_NO_FUSE
         #define VYRE_NO_FUSE
+    #endif
+    #ifndef VYRE_NO_SOURCE
+        #define VYRE_NO_SOURCE
     #endif
 #endif
 
@@ -423,6 +428,7 @@ VYI_EXTERN_C_BEGIN
     X(E_SPIRV_MODEL,    -167, "the memory model is unknown")                                       \
     X(E_GLSL_UNAVAILABLE, -168, "built without glslang")                                           \
     X(E_GLSL_SOURCE,    -169, "the GLSL text does not compile")                                    \
+    X(E_SOURCE,         -170, "a handler's text has a mistake")                                    \
     /* engine, backends: -180 .. -229 */                                                           \
     X(E_BACKEND,          -180, "the backend is not built in, or has no device")                   \
     X(E_DEVICE_LOST,      -181, "the device was lost")                                             \
@@ -2944,6 +2950,62 @@ VYRE_API vyre_status vyre_task_load(const void *ring, size_t size, uint32_t slot
 VYI_EXTERN_C_END
 
 #endif /* VYRE_NO_TASK */
+#endif
+/* ==========================================================================
+ * source: handlers as a line of GLSL, compiled by this header
+ *
+ * Public.  The scalar part of GLSL 4.50, read in one pass and written as
+ * instructions of the program in which it stands; no compiler is needed.
+ *
+ *     static void emit_axpy(vyre_program *p, const vyre_slot_values *slot, void *user)
+ *     {
+ *         static const char text[] =
+ *             "for (uint i = arg[1]; i < arg[2]; i++)\n"
+ *             "    y[i] += asfloat(arg[0]) * x[i];\n";
+ *         vyre_source_emit(p, slot, text, sizeof text - 1, NULL);
+ *     }
+ *
+ * Buffers go by the names of their descriptions, arg[0] to arg[11] are the job's
+ * words, result(n, v) and fault(code) end it.  What GLSL leaves undefined has the
+ * meaning that the program's operators have: docs/source.md, page by page.
+ * ======================================================================= */
+#ifndef VYI_SOURCE_H
+#define VYI_SOURCE_H
+
+
+#ifndef VYRE_NO_SOURCE
+
+VYI_EXTERN_C_BEGIN
+
+#define VYRE_MAX_SOURCE_SIZE   1048576u /* bytes of one text */
+#define VYRE_MAX_SOURCE_ERRORS 8u
+
+/* All mistakes of a text, in its order, as far as there is room.  Each `text` is
+ * "line:column: what", the line itself, and a caret below the place; `at` is the
+ * line, from 1. */
+typedef struct vyre_source_report {
+    uint32_t   count;
+    vyre_error errors[VYRE_MAX_SOURCE_ERRORS];
+} vyre_source_report;
+
+/* Appends what `source` says to the program, as a handler does that calls the
+ * builder.  `size` is without a terminator; the text may contain none, and is not
+ * kept.  With a NULL slot the names are the program's buffers and GLSL's own
+ * gl_GlobalInvocationID.x and its kin, and there is no job.
+ * A mistake is the program's first mistake, too, as with every builder call. */
+VYRE_API vyre_status vyre_source_emit(vyre_program *p, const vyre_slot_values *slot,
+                                      const char *source, size_t size, vyre_error *err);
+
+/* The same with all mistakes.  `name`, which may be NULL, stands before the line
+ * number; `report` may be NULL. */
+VYRE_API vyre_status vyre_source_compile(vyre_program *p, const vyre_slot_values *slot,
+                                         const char *name, const char *source, size_t size,
+                                         vyre_source_report *report);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_SOURCE */
+
 #endif
 
 #endif /* VYRE_H */
@@ -30562,6 +30624,3834 @@ VYRE_API vyre_status vyre_task_load(const void *ring, size_t size, uint32_t slot
 }
 
 #endif /* VYRE_NO_TASK */
+/* ==========================================================================
+ * source: the text as tokens
+ * ======================================================================= */
+/* ==========================================================================
+ * source: what its fragments share
+ *
+ * Private.  One pass: a construct is emitted as it is read.  Where GLSL's order is
+ * not that of the instructions (a for's step, the condition after a do's body) or
+ * where what comes decides what must come before (the arms of ?:, a switch that
+ * falls through), the text is read twice: once mute, which checks it, finds types
+ * and emits nothing, and once more from the same place.  Functions are read
+ * mute where they are defined, and again at each call, which is how they are
+ * inlined.  While it is mute nothing is read a second time, so that the work is
+ * bounded by size times depth; `steps` bounds what calls make of it.
+ *
+ * After the first mistake everything is mute: the rest of the text is only
+ * checked.
+ * ======================================================================= */
+#ifndef VYI_SOURCE_IMPL_H
+#define VYI_SOURCE_IMPL_H
+
+
+#ifndef VYRE_NO_SOURCE
+
+VYI_EXTERN_C_BEGIN
+
+#define VYI_SOURCE_DEPTH     100u     /* statements and expressions inside each other */
+#define VYI_SOURCE_STEPS     1000000u /* tokens that are read, calls included */
+#define VYI_SOURCE_SYMBOLS   192u     /* names that are there at one place */
+#define VYI_SOURCE_FUNCTIONS 48u
+#define VYI_SOURCE_PARAMS    96u      /* of all functions together */
+#define VYI_SOURCE_LABELS    320u     /* of a switch and those around it */
+#define VYI_SOURCE_ARGS      12u      /* of one call */
+
+/* --- tokens --------------------------------------------------------------
+ *
+ * A single character is its own kind; X(NAME, "text") for the others. */
+
+#define VYI_PUNCTUATOR_LIST(X)                                                                     \
+    X(SHL_SET, "<<=") X(SHR_SET, ">>=") X(INC, "++") X(DEC, "--") X(SHL, "<<") X(SHR, ">>")        \
+    X(LE, "<=") X(GE, ">=") X(EQ, "==") X(NE, "!=") X(AND_AND, "&&") X(OR_OR, "||")                \
+    X(XOR_XOR, "^^") X(ADD_SET, "+=") X(SUB_SET, "-=") X(MUL_SET, "*=") X(DIV_SET, "/=")           \
+    X(REM_SET, "%=") X(AND_SET, "&=") X(OR_SET, "|=") X(XOR_SET, "^=")
+
+#define VYI_KEYWORD_LIST(X)                                                                        \
+    X(IF, "if") X(DO, "do") X(FOR, "for") X(ELSE, "else") X(CASE, "case") X(WHILE, "while")        \
+    X(BREAK, "break") X(SWITCH, "switch") X(RETURN, "return") X(DEFAULT, "default")                \
+    X(CONTINUE, "continue") X(CONST, "const") X(VOID, "void") X(UINT, "uint") X(INT, "int")        \
+    X(FLOAT, "float") X(BOOL, "bool") X(TRUE, "true") X(FALSE, "false") X(SHARED, "shared")
+
+typedef enum vyi_token_kind {
+    VYI_TOKEN_END = 0,
+    VYI_TOKEN_NAME = 128,
+    VYI_TOKEN_NUMBER, /* type and bits are the literal's */
+    VYI_TOKEN_TEXT,   /* with its quotes */
+    VYI_TOKEN_BAD,    /* has been reported */
+#define VYI_TOKEN_ENUM(name, text) VYI_TOKEN_##name,
+    VYI_PUNCTUATOR_LIST(VYI_TOKEN_ENUM)
+    VYI_KEYWORD_LIST(VYI_TOKEN_ENUM)
+#undef VYI_TOKEN_ENUM
+    VYI_TOKEN_COUNT
+} vyi_token_kind;
+
+typedef struct vyi_token {
+    uint8_t  kind;
+    uint8_t  type;   /* vyre_type of a literal */
+    uint32_t at;     /* offset in the text */
+    uint32_t length;
+    uint32_t bits;   /* of a literal */
+} vyi_token;
+
+/* Where the text is being read; a copy of it is a place to come back to. */
+typedef struct vyi_source_reader {
+    vyi_token token; /* the next one */
+    uint32_t  next;  /* offset behind it */
+    uint32_t  last;  /* offset behind the token before it */
+} vyi_source_reader;
+
+/* --- names and values ---------------------------------------------------- */
+
+typedef enum vyi_place {
+    VYI_PLACE_VALUE = 0, /* cannot be assigned to */
+    VYI_PLACE_LOCAL,     /* target: number of the symbol */
+    VYI_PLACE_ELEMENT,   /* target: id of the buffer */
+    VYI_PLACE_BUFFER     /* the buffer as a whole, which is no value */
+} vyi_place;
+
+/* What an expression gives. */
+typedef struct vyi_operand {
+    uint8_t    type;     /* vyre_type; NONE: void */
+    uint8_t    place;    /* vyi_place */
+    bool       constant; /* its bits are known; it has no value yet */
+    bool       wrong;    /* a mistake that has been reported: says nothing any more */
+    uint32_t   bits;
+    uint32_t   target;   /* of a constant's name: the number of its symbol, plus 1 */
+    uint32_t   at;       /* offset in the text */
+    vyre_value value;    /* id 0 while mute */
+    vyre_value index;    /* of an element */
+} vyi_operand;
+
+typedef enum vyi_symbol_kind {
+    VYI_SYMBOL_VARIABLE = 0, /* a local */
+    VYI_SYMBOL_CONST,        /* a value */
+    VYI_SYMBOL_FUNCTION,
+    VYI_SYMBOL_WRONG         /* declared by a mistake, so that it is reported once */
+} vyi_symbol_kind;
+
+typedef struct vyi_source_symbol {
+    const char *name; /* in the text: not terminated */
+    uint32_t    length;
+    uint8_t     kind, type;
+    bool        constant;
+    uint32_t    bits;
+    uint32_t    function;
+    vyre_local  local;
+    vyre_value  value;
+} vyi_source_symbol;
+
+typedef struct vyi_source_parameter {
+    const char *name;
+    uint32_t    length;
+    uint8_t     type;
+    bool        fixed;   /* const */
+    bool        in, out;
+} vyi_source_parameter;
+
+typedef struct vyi_source_routine {
+    uint8_t     type;
+    bool        early;  /* it returns before its last statement */
+    bool        open;   /* being defined or called: what calls it now recurs */
+    bool        heavy;
+    uint32_t    globals; /* names that it sees of the text around it */
+    uint32_t    first_param, param_count;
+    vyi_source_reader  body;
+} vyi_source_routine;
+
+/* --- what is open -------------------------------------------------------- */
+
+/* What `break` and `continue` belong to. */
+typedef struct vyi_source_target {
+    struct vyi_source_target *outer; /* of the same function */
+    bool       is_loop;
+    bool       flagged;     /* a switch with breaks inside, or arms that fall through */
+    bool       returns;     /* a return has left it */
+    bool       has_step;    /* a for's step, or a do's condition, runs at `continue` */
+    bool       step_tests;  /* it is a condition */
+    uint32_t   breaks;        /* that stand inside an arm's statements */
+    uint32_t   depth;         /* of a switch's arms */
+    uint32_t   symbols;     /* names that the step sees */
+    vyi_source_reader step;
+    vyre_local left;        /* of a flagged switch: bool, a break has run */
+} vyi_source_target;
+
+/* A function that is being read, or the text itself. */
+typedef struct vyi_source_frame {
+    struct vyi_source_frame *outer;
+    uint8_t     type;      /* of what it returns */
+    bool        early;     /* returned and result are there */
+    bool        nested;    /* a return stands deeper than its outermost block */
+    uint32_t    depth;     /* of blocks that are open in it */
+    uint32_t    returns;
+    uint32_t    floor;     /* its first symbol */
+    uint32_t    globals;   /* symbols before this one are in sight, too */
+    vyre_local  returned, result;
+    vyi_operand value;     /* of the return, unless early */
+} vyi_source_frame;
+
+/* Jumps by flag that may have happened in what was read last. */
+#define VYI_MAY_RETURN 1u
+#define VYI_MAY_LEAVE  2u /* a flagged switch */
+
+typedef struct vyi_source {
+    vyre_program *p;
+    const vyre_slot_values *slot;
+    const char   *name;
+    const char   *text;
+    uint32_t      size;
+    vyi_source_reader    r;
+    uint32_t      steps, depth;
+    uint32_t      mute;
+    uint32_t      heavy;   /* grows with all that must not be done for nothing */
+    uint32_t      may;     /* VYI_MAY_* of the last statement */
+    bool          dangling; /* it left an if open: what follows in its block is the other arm */
+    vyi_source_frame    *frame;
+    vyi_source_target     *jump;    /* the innermost one */
+    uint32_t      scope;   /* first symbol of the innermost block */
+    uint32_t      gap_low, gap_high; /* symbols that are out of sight for now */
+    uint32_t      symbol_count, function_count, param_count, label_count;
+    vyre_source_report report;
+    vyi_source_symbol    symbols[VYI_SOURCE_SYMBOLS];
+    vyi_source_routine  functions[VYI_SOURCE_FUNCTIONS];
+    vyi_source_parameter     params[VYI_SOURCE_PARAMS];
+    struct {
+        uint32_t bits, arm;
+        bool     is_default;
+    } labels[VYI_SOURCE_LABELS];
+} vyi_source;
+
+/* --- reading (source_read.c) --------------------------------------------- */
+
+VYI_API void vyi_source_next(vyi_source *s);
+/* Takes the next token if it is of this kind. */
+VYI_API bool vyi_source_accept(vyi_source *s, uint32_t kind);
+/* The same, and a mistake if it is not; `where` ends the sentence. */
+VYI_API bool vyi_source_expect(vyi_source *s, uint32_t kind, const char *where);
+/* Goes past the end of a statement that has a mistake in it. */
+VYI_API void vyi_source_recover(vyi_source *s);
+/* A kind as it is written, for messages. */
+VYI_API const char *vyi_source_kind_text(uint32_t kind);
+VYI_API bool vyi_source_is(const vyi_source *s, const vyi_token *token, const char *text);
+/* Goes one deeper; false, and a mistake, at the limit.  Each has its leave. */
+VYI_API bool vyi_source_enter(vyi_source *s);
+
+/* --- mistakes (source_error.c) ------------------------------------------- */
+
+/* Reports a mistake at an offset of the text; `fix` says what to do. */
+VYI_API void vyi_source_fail(vyi_source *s, uint32_t at, const char *fix, const char *format, ...)
+    VYI_PRINTF(4, 5);
+/* What the builder refused while this was read, if anything. */
+VYI_API void vyi_source_settle(vyi_source *s, uint32_t at);
+/* "Did you mean ...?" for a name that is not there, or `otherwise`. */
+VYI_API void vyi_source_suggest(const vyi_source *s, const vyi_token *token, bool calls,
+                                const char *otherwise, char *dst, size_t size);
+/* A name for a message: at most 40 characters, terminated. */
+typedef struct vyi_source_word { char text[44]; } vyi_source_word;
+VYI_API vyi_source_word vyi_source_quote(const vyi_source *s, const vyi_token *token);
+
+/* --- values (source_value.c) --------------------------------------------- */
+
+VYI_API const char *vyi_source_type_text(uint32_t type);
+VYI_API vyi_operand vyi_source_wrong(uint32_t at);
+VYI_API vyi_operand vyi_source_constant(uint32_t type, uint32_t bits, uint32_t at);
+VYI_API vyi_operand vyi_source_made(uint32_t type, vyre_value value, uint32_t at);
+/* The operand as a value: loads what is a variable or an element. */
+VYI_API vyi_operand vyi_source_load(vyi_source *s, vyi_operand a);
+/* Its value in the program; a constant gets one. */
+VYI_API vyre_value vyi_source_id(vyi_source *s, const vyi_operand *a);
+/* Stores into a variable or an element, which must be one. */
+VYI_API void vyi_source_store(vyi_source *s, const vyi_operand *to, vyi_operand value);
+/* Can it be assigned to?  A mistake, if not. */
+VYI_API bool vyi_source_assignable(vyi_source *s, const vyi_operand *to);
+/* int to uint to float, as GLSL converts by itself; or any to any. */
+VYI_API bool vyi_source_converts(uint32_t from, uint32_t to);
+VYI_API vyi_operand vyi_source_cast(vyi_source *s, uint32_t type, vyi_operand a);
+/* The same with a mistake where GLSL does not convert; `what` begins the sentence. */
+VYI_API vyi_operand vyi_source_convert(vyi_source *s, uint32_t type, vyi_operand a,
+                                       const char *what);
+/* Two operands, converted to the type that both can have; false and a mistake. */
+VYI_API bool vyi_source_common(vyi_source *s, vyi_operand *a, vyi_operand *b, const char *op);
+
+typedef vyre_value (*vyi_source_binary_fn)(vyre_program *p, vyre_value a, vyre_value b);
+typedef vyre_value (*vyi_source_unary_fn)(vyre_program *p, vyre_value a);
+/* Emits, or folds; the operands have the right types. */
+VYI_API vyi_operand vyi_source_op2(vyi_source *s, vyi_binary sub, vyi_source_binary_fn fn,
+                                   vyi_operand a, vyi_operand b);
+VYI_API vyi_operand vyi_source_op1(vyi_source *s, vyi_unary sub, vyi_source_unary_fn fn,
+                                   vyi_operand a);
+VYI_API vyi_operand vyi_source_select(vyi_source *s, vyi_operand cond, vyi_operand a,
+                                      vyi_operand b);
+#define VYI_SOURCE_OP2(s, NAME, fn, a, b) vyi_source_op2(s, VYI_BINARY_##NAME, vyre_ir_##fn, a, b)
+#define VYI_SOURCE_OP1(s, NAME, fn, a) vyi_source_op1(s, VYI_UNARY_##NAME, vyre_ir_##fn, a)
+
+/* A local of this type with this first value; what is not there yet is 0. */
+VYI_API vyre_local vyi_source_local(vyi_source *s, uint32_t type, const vyi_operand *first,
+                                    const char *name, uint32_t length);
+VYI_API vyre_local vyi_source_flag(vyi_source *s, bool first, const char *name);
+VYI_API void vyi_source_set_flag(vyi_source *s, vyre_local flag);
+/* Opens an if; end closes it, or is_not opens it for a flag that is not set. */
+VYI_API void vyi_source_if(vyi_source *s, const vyi_operand *cond);
+VYI_API void vyi_source_if_not(vyi_source *s, vyi_operand cond);
+VYI_API void vyi_source_else(vyi_source *s);
+VYI_API void vyi_source_end(vyi_source *s);
+
+/* --- names (source_name.c) ----------------------------------------------- */
+
+/* The innermost symbol of this name, or NULL. */
+VYI_API vyi_source_symbol *vyi_source_find(vyi_source *s, const char *name, uint32_t length);
+/* A new one in the innermost block; NULL and a mistake when there is one already. */
+VYI_API vyi_source_symbol *vyi_source_declare(vyi_source *s, const vyi_token *name, uint32_t kind,
+                                              uint32_t type);
+/* What a name alone gives: a variable, a buffer, a word of the job. */
+VYI_API vyi_operand vyi_source_named(vyi_source *s, const vyi_token *token);
+/* arg[n]; the token before was arg. */
+VYI_API vyi_operand vyi_source_arg(vyi_source *s, uint32_t at);
+/* Name `i` of the buffers and the words that are there, or NULL after the last. */
+VYI_API const char *vyi_source_name_at(const vyi_source *s, uint32_t i);
+/* Why a word of GLSL is none here, or NULL. */
+VYI_API const char *vyi_source_refused(const vyi_source *s, const vyi_token *token);
+
+/* --- calls (source_call.c) ----------------------------------------------- */
+
+/* A call; the name and its parenthesis have been read. */
+VYI_API vyi_operand vyi_source_call(vyi_source *s, const vyi_token *name);
+/* Name `i` of the functions that are built in, or NULL after the last. */
+VYI_API const char *vyi_source_function_at(uint32_t i);
+
+/* --- expressions (source_expr.c) ----------------------------------------- */
+
+VYI_API vyi_operand vyi_source_expression(vyi_source *s);  /* with commas */
+VYI_API vyi_operand vyi_source_assignment(vyi_source *s);  /* without */
+/* A bool in parentheses; `what` names the statement. */
+VYI_API vyi_operand vyi_source_condition(vyi_source *s, const char *what);
+/* A constant integer; false and a mistake if it is none. */
+VYI_API bool vyi_source_constant_int(vyi_source *s, const char *what, vyi_operand *out);
+
+/* --- statements (source_flow.c, source.c) -------------------------------- */
+
+/* True: nothing after it in its block is reached.  It may leave an if open
+ * (`dangling`); vyi_source_body, for the statement of an if or a loop, does not. */
+VYI_API bool vyi_source_statement(vyi_source *s);
+VYI_API bool vyi_source_body(vyi_source *s, bool scoped);
+/* The statements up to a closing brace, or to the end of the text. */
+VYI_API bool vyi_source_statements(vyi_source *s, uint32_t end);
+/* A loop or a switch, whose first word has not been taken yet. */
+VYI_API bool vyi_source_loop(vyi_source *s);
+VYI_API bool vyi_source_switch(vyi_source *s);
+VYI_API bool vyi_source_jump(vyi_source *s);
+/* "type name = value, ..;" or one that is const; the type has not been taken yet. */
+VYI_API void vyi_source_declaration(vyi_source *s);
+/* Starts a mute reading, unless it is mute already; true: read it again, from
+ * where it began, which vyi_source_heard goes back to. */
+VYI_API bool vyi_source_rehearse(vyi_source *s, vyi_source_reader *from);
+VYI_API bool vyi_source_heard(vyi_source *s, bool rehearsing, const vyi_source_reader *from);
+/* Inlines function `index`: its parameters are the `count` operands. */
+VYI_API vyi_operand vyi_source_inline(vyi_source *s, uint32_t index, vyi_operand *args,
+                                      uint32_t at);
+
+/* The type that a token names, or NONE for void and what is none. */
+static inline uint32_t vyi_source_type_of(uint32_t kind)
+{
+    return kind >= VYI_TOKEN_UINT && kind <= VYI_TOKEN_BOOL
+               ? kind - VYI_TOKEN_UINT + VYRE_TYPE_U32 : (uint32_t)VYRE_TYPE_NONE;
+}
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_SOURCE */
+
+#endif
+
+#ifndef VYRE_NO_SOURCE
+
+static bool vyi_lex_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool vyi_lex_is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+/* The character at an offset; 0 behind the end. */
+static char vyi_lex_at(const vyi_source *s, uint32_t at)
+{
+    return at < s->size ? s->text[at] : '\0';
+}
+
+VYI_API const char *vyi_source_kind_text(uint32_t kind)
+{
+    static const char *const texts[] = {
+        "a name", "a number", "a text", "a token",
+#define VYI_TOKEN_ENTRY(name, text) text,
+        VYI_PUNCTUATOR_LIST(VYI_TOKEN_ENTRY)
+        VYI_KEYWORD_LIST(VYI_TOKEN_ENTRY)
+#undef VYI_TOKEN_ENTRY
+    };
+    static const char *const singles[] = { "(", ")", "{", "}", "[", "]", ";", ",", ":", "?", "=",
+                                           "." };
+    if (kind >= VYI_TOKEN_NAME && kind < VYI_TOKEN_COUNT)
+        return texts[kind - VYI_TOKEN_NAME];
+    for (size_t i = 0; i < sizeof singles / sizeof singles[0]; i++)
+        if ((uint32_t)singles[i][0] == kind)
+            return singles[i];
+    return "the end";
+}
+
+VYI_API bool vyi_source_is(const vyi_source *s, const vyi_token *token, const char *text)
+{
+    return strncmp(s->text + token->at, text, token->length) == 0 && text[token->length] == '\0';
+}
+
+/* --- blanks and comments ------------------------------------------------- */
+
+/* The offset behind a comment that begins at `at`. */
+static uint32_t vyi_lex_comment(vyi_source *s, uint32_t at)
+{
+    const uint32_t first = at;
+    const bool line = s->text[at + 1] == '/';
+    for (at += 2; at < s->size; at++) {
+        if (line && s->text[at] == '\n')
+            return at;
+        if (!line && s->text[at] == '*' && vyi_lex_at(s, at + 1) == '/')
+            return at + 2;
+    }
+    if (!line)
+        vyi_source_fail(s, first, "End it with */.", "this comment has no end");
+    return s->size;
+}
+
+static uint32_t vyi_lex_blanks(vyi_source *s, uint32_t at)
+{
+    while (at < s->size) {
+        const char c = s->text[at];
+        if (c == ' ' || (c >= '\t' && c <= '\r'))
+            at++;
+        else if (c == '/' && (vyi_lex_at(s, at + 1) == '/' || vyi_lex_at(s, at + 1) == '*'))
+            at = vyi_lex_comment(s, at);
+        else
+            break;
+    }
+    return at;
+}
+
+/* --- numbers ------------------------------------------------------------- */
+
+/* 10^n, exact up to 22. */
+static double vyi_lex_power(uint32_t n)
+{
+    double power = 1, square = 10;
+    for (; n; n >>= 1, square *= square)
+        if (n & 1)
+            power *= square;
+    return power;
+}
+
+/* digits * 10^exponent.  The digits are at most 19, so both steps are exact or
+ * rounded once, and a double that is as good as f32 needs it. */
+static uint32_t vyi_lex_scaled(uint64_t digits, int32_t exponent)
+{
+    double x = (double)digits;
+    uint32_t bits;
+    if (digits && exponent > 60)
+        exponent = 60; /* infinite in any case */
+    if (exponent < -80)
+        x = 0;
+    else if (exponent < 0)
+        x /= vyi_lex_power((uint32_t)-exponent);
+    else
+        x *= vyi_lex_power((uint32_t)exponent);
+    if (x >= 3.4028235677973366e38)
+        return 0x7f800000u;
+    const float narrow = (float)x;
+    memcpy(&bits, &narrow, sizeof bits);
+    return bits;
+}
+
+typedef struct vyi_source_number {
+    uint64_t digits;   /* the first 19 */
+    int32_t  exponent; /* of the digits */
+    uint32_t at;
+} vyi_source_number;
+
+static void vyi_lex_digits(const vyi_source *s, vyi_source_number *n, bool fraction)
+{
+    for (; vyi_lex_is_digit(vyi_lex_at(s, n->at)); n->at++) {
+        if (n->digits < 1000000000000000000u) {
+            n->digits = 10 * n->digits + (uint64_t)(s->text[n->at] - '0');
+            n->exponent -= fraction ? 1 : 0;
+        } else {
+            n->exponent += fraction ? 0 : 1;
+        }
+    }
+}
+
+/* "e-12"; false if nothing follows the e. */
+static bool vyi_lex_exponent(const vyi_source *s, vyi_source_number *n)
+{
+    const char c = vyi_lex_at(s, n->at + 1);
+    const bool minus = c == '-';
+    int32_t exponent = 0;
+    n->at += minus || c == '+' ? 2 : 1;
+    if (!vyi_lex_is_digit(vyi_lex_at(s, n->at)))
+        return false;
+    for (; vyi_lex_is_digit(vyi_lex_at(s, n->at)); n->at++)
+        exponent = exponent < 10000 ? 10 * exponent + (s->text[n->at] - '0') : exponent;
+    n->exponent += minus ? -exponent : exponent;
+    return true;
+}
+
+static void vyi_lex_number_end(vyi_source *s, vyi_token *token, uint32_t end)
+{
+    const uint32_t first = end;
+    while (vyi_lex_is_letter(vyi_lex_at(s, end)) || vyi_lex_is_digit(vyi_lex_at(s, end)))
+        end++;
+    token->length = end - token->at;
+    if (end == first || token->kind == VYI_TOKEN_BAD)
+        return;
+    token->kind = VYI_TOKEN_BAD;
+    const bool wide = vyi_lex_at(s, first) == 'l' || vyi_lex_at(s, first) == 'L';
+    vyi_source_fail(s, first, wide ? "There is no double; leave it out."
+                                   : "Numbers end in u or nothing, 1.0 in f, too.",
+                    "\"%.*s\" cannot end a number", (int)(end - first < 20 ? end - first : 20),
+                    s->text + first);
+}
+
+static void vyi_lex_float(vyi_source *s, vyi_token *token, vyi_source_number *n)
+{
+    const char c = vyi_lex_at(s, n->at);
+    if (c == '.') {
+        n->at++;
+        vyi_lex_digits(s, n, true);
+    }
+    token->type = VYRE_TYPE_F32;
+    const char e = vyi_lex_at(s, n->at);
+    if ((e == 'e' || e == 'E') && !vyi_lex_exponent(s, n)) {
+        token->kind = VYI_TOKEN_BAD;
+        vyi_source_fail(s, n->at, "Write digits after the e.", "this exponent has no digits");
+    }
+    token->bits = vyi_lex_scaled(n->digits, n->exponent);
+    const char f = vyi_lex_at(s, n->at);
+    if (f == 'f' || f == 'F')
+        n->at++;
+    vyi_lex_number_end(s, token, n->at);
+}
+
+static uint32_t vyi_lex_digit_value(char c)
+{
+    if (vyi_lex_is_digit(c))
+        return (uint32_t)(c - '0');
+    const char low = (char)(c | 32);
+    return low >= 'a' && low <= 'f' ? (uint32_t)(low - 'a') + 10 : 99;
+}
+
+/* Decimal, 0x and 0; an int is whatever fits 32 bits. */
+static void vyi_lex_integer(vyi_source *s, vyi_token *token)
+{
+    const bool zero = s->text[token->at] == '0';
+    const bool hex = zero && (vyi_lex_at(s, token->at + 1) | 32) == 'x';
+    const uint32_t base = hex ? 16 : zero ? 8 : 10;
+    uint32_t at = token->at + (hex ? 2 : 0), first = at;
+    uint64_t value = 0;
+    for (; vyi_lex_digit_value(vyi_lex_at(s, at)) < base; at++)
+        value = value >> 32 ? value : value * base + vyi_lex_digit_value(s->text[at]);
+    token->type = VYRE_TYPE_I32;
+    token->bits = (uint32_t)value;
+    if (value >> 32) {
+        token->kind = VYI_TOKEN_BAD;
+        vyi_source_fail(s, token->at, "The largest is 4294967295u.",
+                        "this number does not fit 32 bits");
+    } else if (at == first || vyi_lex_is_digit(vyi_lex_at(s, at))) {
+        token->kind = VYI_TOKEN_BAD;
+        vyi_source_fail(s, at, "0x begins sixteens, 0 eights.", "a digit of base %u is expected",
+                        (unsigned)base);
+    }
+    const char u = vyi_lex_at(s, at);
+    if (u == 'u' || u == 'U') {
+        token->type = VYRE_TYPE_U32;
+        at++;
+    }
+    vyi_lex_number_end(s, token, at);
+}
+
+static void vyi_lex_number(vyi_source *s, vyi_token *token)
+{
+    vyi_source_number n = { 0, 0, 0 };
+    n.at = token->at;
+    token->kind = VYI_TOKEN_NUMBER;
+    vyi_lex_digits(s, &n, false);
+    const char c = vyi_lex_at(s, n.at);
+    if (c == '.' || c == 'e' || c == 'E')
+        vyi_lex_float(s, token, &n);
+    else
+        vyi_lex_integer(s, token);
+}
+
+/* --- words and signs ----------------------------------------------------- */
+
+static void vyi_lex_word(vyi_source *s, vyi_token *token)
+{
+    static const struct { const char *text; uint8_t length, kind; } words[] = {
+#define VYI_KEYWORD_ENTRY(name, text) { text, sizeof text - 1, VYI_TOKEN_##name },
+        VYI_KEYWORD_LIST(VYI_KEYWORD_ENTRY)
+#undef VYI_KEYWORD_ENTRY
+    };
+    const char *text = s->text + token->at;
+    uint32_t end = token->at + 1;
+    while (vyi_lex_is_letter(vyi_lex_at(s, end)) || vyi_lex_is_digit(vyi_lex_at(s, end)))
+        end++;
+    token->kind = VYI_TOKEN_NAME;
+    token->length = end - token->at;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (words[i].text[0] == text[0] && words[i].length == token->length &&
+            memcmp(words[i].text, text, token->length) == 0)
+            token->kind = words[i].kind;
+}
+
+static bool vyi_lex_sign(vyi_source *s, vyi_token *token)
+{
+    static const struct { char text[4]; uint8_t length, kind; } signs[] = {
+#define VYI_SIGN_ENTRY(name, text) { text, sizeof text - 1, VYI_TOKEN_##name },
+        VYI_PUNCTUATOR_LIST(VYI_SIGN_ENTRY)
+#undef VYI_SIGN_ENTRY
+    };
+    const char c = s->text[token->at], after = vyi_lex_at(s, token->at + 1);
+    token->kind = (uint8_t)c;
+    token->length = 1;
+    if (!strchr("+-*/%&|^<>=!", c))
+        return strchr("(){}[];,:?.~", c) != NULL;
+    if (strchr("+-&|^<>=", after))
+        for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
+            const uint32_t length = signs[i].length;
+            if (length <= s->size - token->at &&
+                memcmp(signs[i].text, s->text + token->at, length) == 0) {
+                token->kind = signs[i].kind;
+                token->length = length;
+                return true;
+            }
+        }
+    return true;
+}
+
+/* "..", within a line; a backslash takes the next character with it. */
+static void vyi_lex_text(vyi_source *s, vyi_token *token)
+{
+    uint32_t at = token->at + 1;
+    token->kind = VYI_TOKEN_TEXT;
+    while (at < s->size && s->text[at] != '"' && s->text[at] != '\n')
+        at += s->text[at] == '\\' && vyi_lex_at(s, at + 1) != '\n' ? 2u : 1u;
+    at = at < s->size ? at : s->size;
+    if (vyi_lex_at(s, at) == '"') {
+        token->length = at + 1 - token->at;
+        return;
+    }
+    token->kind = VYI_TOKEN_BAD;
+    token->length = at - token->at;
+    vyi_source_fail(s, token->at, "End it with a quote on the same line.",
+                    "this text has no end");
+}
+
+static void vyi_lex_other(vyi_source *s, vyi_token *token)
+{
+    const char c = s->text[token->at];
+    token->kind = VYI_TOKEN_BAD;
+    token->length = 1;
+    if (c == '#')
+        vyi_source_fail(s, token->at, "Write const values instead of #define.",
+                        "there is no preprocessor");
+    else if (c > 32 && c < 127)
+        vyi_source_fail(s, token->at, "Take it out.", "'%c' has no meaning here", c);
+    else
+        vyi_source_fail(s, token->at, "Take it out; the language is ASCII.",
+                        "byte 0x%02X has no meaning here", (unsigned)(uint8_t)c);
+}
+
+VYI_API void vyi_source_next(vyi_source *s)
+{
+    vyi_token *token = &s->r.token;
+    s->r.last = token->at + token->length;
+    memset(token, 0, sizeof *token);
+    if (++s->steps > VYI_SOURCE_STEPS) {
+        if (s->steps == VYI_SOURCE_STEPS + 1)
+            vyi_source_fail(s, s->r.last, "Call smaller functions, or fewer.",
+                            "with all its calls this text has more than %u words",
+                            (unsigned)VYI_SOURCE_STEPS);
+        s->r.next = s->size;
+    }
+    token->at = vyi_lex_blanks(s, s->r.next);
+    if (token->at < s->size) {
+        const char c = s->text[token->at];
+        if (vyi_lex_is_letter(c))
+            vyi_lex_word(s, token);
+        else if (vyi_lex_is_digit(c) ||
+                 (c == '.' && vyi_lex_is_digit(vyi_lex_at(s, token->at + 1))))
+            vyi_lex_number(s, token);
+        else if (c == '"')
+            vyi_lex_text(s, token);
+        else if (c == '\0' || !vyi_lex_sign(s, token))
+            vyi_lex_other(s, token);
+    }
+    s->r.next = token->at + token->length;
+}
+
+/* --- the parser's view --------------------------------------------------- */
+
+VYI_API bool vyi_source_accept(vyi_source *s, uint32_t kind)
+{
+    if (s->r.token.kind != kind)
+        return false;
+    vyi_source_next(s);
+    return true;
+}
+
+VYI_API bool vyi_source_expect(vyi_source *s, uint32_t kind, const char *where)
+{
+    char fix[64];
+    const vyi_token *found = &s->r.token;
+    if (vyi_source_accept(s, kind))
+        return true;
+    if (found->kind == VYI_TOKEN_BAD)
+        return false;
+    const bool is_sign = kind < VYI_TOKEN_NAME || kind > VYI_TOKEN_BAD;
+    const char *text = vyi_source_kind_text(kind), *quote = is_sign ? "\"" : "";
+    snprintf(fix, sizeof fix, "Write %.20s%s.", text, is_sign ? " there" : "");
+    /* What is missing at a line's end is missing there, not on the next line. */
+    const bool behind = kind == ';' || kind == ')' || kind == ']';
+    vyi_source_fail(s, behind && s->r.last ? s->r.last : found->at, fix,
+                    "%s%s%s is expected %s", quote, text, quote, where);
+    return false;
+}
+
+/* Up to the next semicolon, or to a brace of this block. */
+VYI_API void vyi_source_recover(vyi_source *s)
+{
+    uint32_t open = 0;
+    for (; s->r.token.kind != VYI_TOKEN_END; vyi_source_next(s)) {
+        if (s->r.token.kind == '{')
+            open++;
+        if (s->r.token.kind == '}') {
+            if (open == 0)
+                return;
+            if (--open == 0)
+                break;
+        }
+        if (s->r.token.kind == ';' && open == 0)
+            break;
+    }
+    if (s->r.token.kind != VYI_TOKEN_END)
+        vyi_source_next(s);
+}
+
+VYI_API bool vyi_source_enter(vyi_source *s)
+{
+    if (s->depth++ < VYI_SOURCE_DEPTH)
+        return true;
+    if (s->depth == VYI_SOURCE_DEPTH + 1 && s->r.token.kind != VYI_TOKEN_END) {
+        vyi_source_fail(s, s->r.token.at, "Use names for parts of it.",
+                        "more than %u expressions and statements stand inside each other",
+                        (unsigned)VYI_SOURCE_DEPTH);
+        s->steps = VYI_SOURCE_STEPS + 1; /* no more of this text */
+        s->r.next = s->size;
+        vyi_source_next(s);
+    }
+    return false;
+}
+
+#endif /* VYRE_NO_SOURCE */
+/* ==========================================================================
+ * source: mistakes, and what was meant
+ * ======================================================================= */
+
+#ifndef VYRE_NO_SOURCE
+
+typedef struct vyi_source_place {
+    uint32_t line, column; /* from 1 */
+    uint32_t first, end;   /* of the line, as offsets */
+} vyi_source_place;
+
+static vyi_source_place vyi_source_locate(const vyi_source *s, uint32_t at)
+{
+    vyi_source_place place = { 1, 0, 0, 0 };
+    for (uint32_t i = 0; i < at && i < s->size; i++)
+        if (s->text[i] == '\n') {
+            place.line++;
+            place.first = i + 1;
+        }
+    place.column = at - place.first + 1;
+    place.end = place.first;
+    while (place.end < s->size && s->text[place.end] != '\n' && s->text[place.end] != '\r')
+        place.end++;
+    return place;
+}
+
+/* The line and a caret, as much of them as there is room for. */
+static void vyi_source_excerpt(const vyi_source *s, const vyi_source_place *place, char *dst,
+                               size_t size)
+{
+    uint32_t width = size > 24 ? (uint32_t)(size - 8) / 2 : 0, from = place->first;
+    if (width < 8)
+        return;
+    const uint32_t caret = place->first + place->column - 1;
+    if (caret - from >= width)
+        from = caret - width / 2;
+    const uint32_t end = place->end - from < width ? place->end : from + width;
+    size_t n = 0;
+    dst[n++] = '\n';
+    dst[n++] = ' ', dst[n++] = ' ';
+    for (uint32_t i = from; i < end; i++)
+        dst[n++] = s->text[i] >= 32 && s->text[i] < 127 ? s->text[i] : ' ';
+    dst[n++] = '\n';
+    dst[n++] = ' ', dst[n++] = ' ';
+    for (uint32_t i = from; i < caret; i++)
+        dst[n++] = ' ';
+    dst[n++] = '^';
+    dst[n] = '\0';
+}
+
+VYI_COLD
+VYI_API void vyi_source_fail(vyi_source *s, uint32_t at, const char *fix, const char *format, ...)
+{
+    char message[120], text[sizeof s->report.errors[0].text];
+    if (s->report.count == 0)
+        s->mute++; /* for good */
+    if (s->report.count >= VYRE_MAX_SOURCE_ERRORS)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    const vyi_source_place place = vyi_source_locate(s, at);
+    const int length = snprintf(text, sizeof text, "%.24s%s%u:%u: %s", s->name ? s->name : "",
+                                s->name ? ":" : "", (unsigned)place.line,
+                                (unsigned)place.column, message);
+    if (length > 0 && (size_t)length < sizeof text)
+        vyi_source_excerpt(s, &place, text + length, sizeof text - (size_t)length);
+    vyi_fail(&s->report.errors[s->report.count++], VYRE_E_SOURCE, place.line, fix, "%s", text);
+}
+
+VYI_API void vyi_source_settle(vyi_source *s, uint32_t at)
+{
+    vyre_program *p = s->p;
+    if (p->error.status == VYRE_OK || s->report.count)
+        return;
+    if (p->error.status == VYRE_E_NOMEM) {
+        s->report.errors[s->report.count++] = p->error;
+        s->mute++;
+        return;
+    }
+    vyi_source_fail(s, at, p->error.fix, "%.100s", p->error.text);
+    s->report.errors[0].status = p->error.status;
+}
+
+/* --- what was meant ------------------------------------------------------ */
+
+#define VYI_SOURCE_NEAR 24u /* characters of a name that is compared */
+
+/* How many letters must change, appear, go, or trade places; more than 2 is 3. */
+static uint32_t vyi_source_distance(const char *a, uint32_t m, const char *b, uint32_t n)
+{
+    uint8_t rows[3][VYI_SOURCE_NEAR + 1];
+    if (m > VYI_SOURCE_NEAR || n > VYI_SOURCE_NEAR || m > n + 2 || n > m + 2)
+        return 3;
+    for (uint32_t j = 0; j <= n; j++)
+        rows[0][j] = (uint8_t)j;
+    for (uint32_t i = 1; i <= m; i++) {
+        uint8_t *now = rows[i % 3];
+        const uint8_t *last = rows[(i - 1) % 3], *before = rows[(i + 1) % 3];
+        now[0] = (uint8_t)i;
+        for (uint32_t j = 1; j <= n; j++) {
+            const uint32_t change = last[j - 1] + (a[i - 1] != b[j - 1] ? 1u : 0u);
+            uint32_t best = last[j] < now[j - 1] ? last[j] + 1u : now[j - 1] + 1u;
+            best = change < best ? change : best;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                before[j - 2] + 1u < best)
+                best = before[j - 2] + 1u;
+            now[j] = (uint8_t)best;
+        }
+    }
+    return rows[m % 3][n] < 3 ? rows[m % 3][n] : 3;
+}
+
+typedef struct vyi_source_nearest {
+    const char *text;
+    uint32_t    length, distance;
+} vyi_source_nearest;
+
+static void vyi_source_consider(const vyi_source *s, const vyi_token *token,
+                                vyi_source_nearest *best, const char *name, uint32_t length)
+{
+    const uint32_t distance = vyi_source_distance(s->text + token->at, token->length, name, length);
+    /* Of a short name most letters must be right. */
+    if (distance >= best->distance || 2 * distance >= token->length + 1)
+        return;
+    best->text = name;
+    best->length = length;
+    best->distance = distance;
+}
+
+VYI_COLD
+VYI_API void vyi_source_suggest(const vyi_source *s, const vyi_token *token, bool calls,
+                                const char *otherwise, char *dst, size_t size)
+{
+    vyi_source_nearest best = { NULL, 0, 3 };
+    const char *name;
+    for (uint32_t i = s->symbol_count; i-- > 0;)
+        if ((s->symbols[i].kind == VYI_SYMBOL_FUNCTION) == calls &&
+            s->symbols[i].kind != VYI_SYMBOL_WRONG)
+            vyi_source_consider(s, token, &best, s->symbols[i].name, s->symbols[i].length);
+    for (uint32_t i = 0; (name = calls ? vyi_source_function_at(i) : vyi_source_name_at(s, i)); i++)
+        vyi_source_consider(s, token, &best, name, (uint32_t)strlen(name));
+    if (best.text)
+        snprintf(dst, size, "Did you mean \"%.*s\"?", (int)best.length, best.text);
+    else
+        snprintf(dst, size, "%s", otherwise);
+}
+
+VYI_API vyi_source_word vyi_source_quote(const vyi_source *s, const vyi_token *token)
+{
+    vyi_source_word word;
+    const uint32_t length = token->length < 40 ? token->length : 40;
+    memcpy(word.text, s->text + token->at, length);
+    word.text[length] = '\0';
+    return word;
+}
+
+#endif /* VYRE_NO_SOURCE */
+/* ==========================================================================
+ * source: types and values
+ *
+ * Constants are folded while they are read, and become instructions where one
+ * is needed.  `heavy` counts what must not be done in vain: accesses to memory,
+ * changes of variables, branches.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_SOURCE
+
+VYI_API const char *vyi_source_type_text(uint32_t type)
+{
+    static const char *const texts[] = { "void", "uint", "int", "float", "bool" };
+    VYRE_ASSERT(type <= VYRE_TYPE_BOOL);
+    return texts[type];
+}
+
+VYI_API vyi_operand vyi_source_made(uint32_t type, vyre_value value, uint32_t at)
+{
+    vyi_operand a;
+    memset(&a, 0, sizeof a);
+    a.type = (uint8_t)type;
+    a.value = value;
+    a.at = at;
+    return a;
+}
+
+VYI_API vyi_operand vyi_source_wrong(uint32_t at)
+{
+    const vyre_value none = { 0 };
+    vyi_operand a = vyi_source_made(VYRE_TYPE_NONE, none, at);
+    a.wrong = true;
+    return a;
+}
+
+VYI_API vyi_operand vyi_source_constant(uint32_t type, uint32_t bits, uint32_t at)
+{
+    const vyre_value none = { 0 };
+    vyi_operand a = vyi_source_made(type, none, at);
+    a.constant = true;
+    a.bits = bits;
+    return a;
+}
+
+/* --- loads and stores ---------------------------------------------------- */
+
+static bool vyi_source_may_access(vyi_source *s, const vyi_operand *a, vyre_access barred,
+                                  const char *what)
+{
+    const vyi_buffer *b = vyi_buffer_of(s->p, a->target);
+    if (b->access != (uint32_t)barred)
+        return true;
+    vyi_source_fail(s, a->at, "Change its vyre_buffer_desc.access.", "\"%.40s\" is %s", b->name,
+                    what);
+    return false;
+}
+
+static vyi_operand vyi_source_load_element(vyi_source *s, const vyi_operand *a)
+{
+    vyre_value value = { 0 };
+    s->heavy++;
+    if (!vyi_source_may_access(s, a, VYRE_ACCESS_WRITE, "for writing only"))
+        return vyi_source_wrong(a->at);
+    if (!s->mute) {
+        const vyre_buffer buffer = { a->target };
+        value = vyre_ir_load(s->p, buffer, a->index);
+    }
+    return vyi_source_made(a->type, value, a->at);
+}
+
+VYI_API vyi_operand vyi_source_load(vyi_source *s, vyi_operand a)
+{
+    if (a.wrong || a.place == VYI_PLACE_VALUE)
+        return a;
+    if (a.place == VYI_PLACE_ELEMENT)
+        return vyi_source_load_element(s, &a);
+    if (a.place == VYI_PLACE_BUFFER) {
+        vyi_source_fail(s, a.at, "Write [index] or .length() behind it.",
+                        "the buffer \"%.40s\" as a whole is no value",
+                        vyi_buffer_of(s->p, a.target)->name);
+        return vyi_source_wrong(a.at);
+    }
+    vyre_value value = { 0 };
+    if (!s->mute)
+        value = vyre_ir_get(s->p, s->symbols[a.target].local);
+    return vyi_source_made(a.type, value, a.at);
+}
+
+VYI_API vyre_value vyi_source_id(vyi_source *s, const vyi_operand *a)
+{
+    vyre_value none = { 0 };
+    float x;
+    if (s->mute || !a->constant)
+        return s->mute ? none : a->value;
+    switch (a->type) {
+    case VYRE_TYPE_U32: return vyre_ir_u32(s->p, a->bits);
+    case VYRE_TYPE_I32: return vyre_ir_i32(s->p, (int32_t)a->bits);
+    case VYRE_TYPE_BOOL: return vyre_ir_bool(s->p, a->bits != 0);
+    case VYRE_TYPE_F32:
+        memcpy(&x, &a->bits, sizeof x);
+        return vyre_ir_f32(s->p, x);
+    default: return none;
+    }
+}
+
+VYI_API bool vyi_source_assignable(vyi_source *s, const vyi_operand *to)
+{
+    if (to->wrong)
+        return false;
+    if (to->place == VYI_PLACE_ELEMENT)
+        return vyi_source_may_access(s, to, VYRE_ACCESS_READ, "read only");
+    if (to->place == VYI_PLACE_LOCAL)
+        return true;
+    if (to->place == VYI_PLACE_BUFFER)
+        vyi_source_fail(s, to->at, "Write [index] behind it.", "a whole buffer cannot be assigned");
+    else if (to->target)
+        vyi_source_fail(s, to->at, "Declare it without const.", "\"%.*s\" is a constant",
+                        (int)(s->symbols[to->target - 1].length & 31),
+                        s->symbols[to->target - 1].name);
+    else
+        vyi_source_fail(s, to->at, "Assign to a variable or to an element of a buffer.",
+                        "this cannot be assigned: it is a value");
+    return false;
+}
+
+VYI_API void vyi_source_store(vyi_source *s, const vyi_operand *to, vyi_operand value)
+{
+    VYRE_ASSERT(to->place == VYI_PLACE_LOCAL || to->place == VYI_PLACE_ELEMENT);
+    s->heavy++;
+    if (s->mute)
+        return;
+    const vyre_value id = vyi_source_id(s, &value);
+    const vyre_buffer buffer = { to->target };
+    if (to->place == VYI_PLACE_LOCAL)
+        vyre_ir_set(s->p, s->symbols[to->target].local, id);
+    else
+        vyre_ir_store(s->p, buffer, to->index, id);
+}
+
+/* --- conversions --------------------------------------------------------- */
+
+VYI_API bool vyi_source_converts(uint32_t from, uint32_t to)
+{
+    return from == to || (from == VYRE_TYPE_I32 && to == VYRE_TYPE_U32) ||
+           ((from == VYRE_TYPE_I32 || from == VYRE_TYPE_U32) && to == VYRE_TYPE_F32);
+}
+
+VYI_API vyi_operand vyi_source_cast(vyi_source *s, uint32_t type, vyi_operand a)
+{
+    uint32_t bits;
+    if (a.wrong || a.type == type)
+        return a;
+    if (a.constant && vyi_eval_cast(type, a.type, a.bits, &bits))
+        return vyi_source_constant(type, bits, a.at);
+    vyre_value value = vyi_source_id(s, &a);
+    if (!s->mute)
+        value = vyre_ir_cast(s->p, (vyre_type)type, value);
+    return vyi_source_made(type, value, a.at);
+}
+
+VYI_API vyi_operand vyi_source_convert(vyi_source *s, uint32_t type, vyi_operand a,
+                                       const char *what)
+{
+    char fix[64];
+    if (a.wrong)
+        return a;
+    if (a.type != VYRE_TYPE_NONE && vyi_source_converts(a.type, type))
+        return vyi_source_cast(s, type, a);
+    snprintf(fix, sizeof fix, "Write %s(..) around it.", vyi_source_type_text(type));
+    vyi_source_fail(s, a.at, a.type ? fix : "Use a function that returns something.",
+                    "%s is %s, and %s does not become %s by itself", what,
+                    vyi_source_type_text(type), vyi_source_type_text(a.type),
+                    vyi_source_type_text(type));
+    return vyi_source_wrong(a.at);
+}
+
+/* Of int, uint, float the later one. */
+static uint32_t vyi_source_higher(uint32_t a, uint32_t b)
+{
+    return vyi_source_converts(a, b) ? b : a;
+}
+
+VYI_API bool vyi_source_common(vyi_source *s, vyi_operand *a, vyi_operand *b, const char *op)
+{
+    if (a->wrong || b->wrong)
+        return false;
+    const uint32_t type = vyi_source_higher(a->type, b->type);
+    if (!a->type || !b->type || !vyi_source_converts(a->type, type) ||
+        !vyi_source_converts(b->type, type)) {
+        vyi_source_fail(s, b->at, "Convert one of them: uint(..), int(..), float(..), bool(..).",
+                        "\"%s\" does not take %s and %s", op, vyi_source_type_text(a->type),
+                        vyi_source_type_text(b->type));
+        return false;
+    }
+    *a = vyi_source_cast(s, type, *a);
+    *b = vyi_source_cast(s, type, *b);
+    return true;
+}
+
+/* --- operators ----------------------------------------------------------- */
+
+VYI_API vyi_operand vyi_source_op2(vyi_source *s, vyi_binary sub, vyi_source_binary_fn fn,
+                                   vyi_operand a, vyi_operand b)
+{
+    const uint32_t type = vyi_binary_describe(sub)->test ? (uint32_t)VYRE_TYPE_BOOL : a.type;
+    uint32_t bits;
+    if (a.wrong || b.wrong)
+        return vyi_source_wrong(a.at);
+    if (a.constant && b.constant && vyi_eval_binary(sub, a.type, a.bits, b.bits, &bits))
+        return vyi_source_constant(type, bits, a.at);
+    const vyre_value left = vyi_source_id(s, &a);
+    vyre_value value = vyi_source_id(s, &b);
+    if (!s->mute)
+        value = fn(s->p, left, value);
+    return vyi_source_made(type, value, a.at);
+}
+
+VYI_API vyi_operand vyi_source_op1(vyi_source *s, vyi_unary sub, vyi_source_unary_fn fn,
+                                   vyi_operand a)
+{
+    const uint32_t type = vyi_unary_describe(sub)->test ? (uint32_t)VYRE_TYPE_BOOL : a.type;
+    uint32_t bits;
+    if (a.wrong)
+        return a;
+    if (a.constant && vyi_eval_unary(sub, a.type, a.bits, &bits))
+        return vyi_source_constant(type, bits, a.at);
+    vyre_value value = vyi_source_id(s, &a);
+    if (!s->mute)
+        value = fn(s->p, value);
+    return vyi_source_made(type, value, a.at);
+}
+
+VYI_API vyi_operand vyi_source_select(vyi_source *s, vyi_operand cond, vyi_operand a,
+                                      vyi_operand b)
+{
+    if (cond.wrong || a.wrong || b.wrong)
+        return vyi_source_wrong(a.at);
+    if (cond.constant)
+        return cond.bits ? a : b;
+    const vyre_value yes = vyi_source_id(s, &a);
+    vyre_value value = vyi_source_id(s, &b);
+    if (!s->mute)
+        value = vyre_ir_select(s->p, cond.value, yes, value);
+    return vyi_source_made(a.type, value, a.at);
+}
+
+/* --- variables and branches ---------------------------------------------- */
+
+VYI_API vyre_local vyi_source_local(vyi_source *s, uint32_t type, const vyi_operand *first,
+                                    const char *name, uint32_t length)
+{
+    char copy[VYRE_MAX_NAME + 1];
+    vyre_local local = { 0 };
+    if (s->mute)
+        return local;
+    if (length > VYRE_MAX_NAME)
+        length = VYRE_MAX_NAME;
+    memcpy(copy, name, length);
+    copy[length] = '\0';
+    const vyi_operand zero = vyi_source_constant(type, 0, 0);
+    const vyre_value value = vyi_source_id(s, first ? first : &zero);
+    return vyre_ir_local(s->p, (vyre_type)type, value, copy);
+}
+
+VYI_API vyre_local vyi_source_flag(vyi_source *s, bool first, const char *name)
+{
+    const vyi_operand value = vyi_source_constant(VYRE_TYPE_BOOL, first ? 1 : 0, 0);
+    return vyi_source_local(s, VYRE_TYPE_BOOL, &value, name, (uint32_t)strlen(name));
+}
+
+VYI_API void vyi_source_set_flag(vyi_source *s, vyre_local flag)
+{
+    if (!s->mute)
+        vyre_ir_set(s->p, flag, vyre_ir_bool(s->p, true));
+}
+
+VYI_API void vyi_source_if(vyi_source *s, const vyi_operand *cond)
+{
+    s->heavy++;
+    if (s->mute)
+        return;
+    vyre_ir_if(s->p, vyi_source_id(s, cond));
+}
+
+VYI_API void vyi_source_if_not(vyi_source *s, vyi_operand cond)
+{
+    const vyi_operand opposite = VYI_SOURCE_OP1(s, NOT, not, cond);
+    vyi_source_if(s, &opposite);
+}
+
+VYI_API void vyi_source_else(vyi_source *s)
+{
+    if (!s->mute)
+        vyre_ir_else(s->p);
+}
+
+VYI_API void vyi_source_end(vyi_source *s)
+{
+    if (!s->mute)
+        vyre_ir_end(s->p);
+}
+
+#endif /* VYRE_NO_SOURCE */
+/* ==========================================================================
+ * source: names
+ *
+ * Inner before outer: variables and constants of the text, its functions, the
+ * buffers, the words of the job.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_SOURCE
+
+/* --- what is declared in the text ---------------------------------------- */
+
+static bool vyi_name_is(const vyi_source_symbol *symbol, const char *name, uint32_t length)
+{
+    return symbol->length == length && memcmp(symbol->name, name, length) == 0;
+}
+
+VYI_API vyi_source_symbol *vyi_source_find(vyi_source *s, const char *name, uint32_t length)
+{
+    const uint32_t floor = s->frame->floor, globals = s->frame->globals;
+    for (uint32_t i = s->symbol_count; i-- > floor;)
+        if ((i < s->gap_low || i >= s->gap_high) && vyi_name_is(&s->symbols[i], name, length))
+            return &s->symbols[i];
+    for (uint32_t i = globals < floor ? globals : floor; i-- > 0;)
+        if (vyi_name_is(&s->symbols[i], name, length))
+            return &s->symbols[i];
+    return NULL;
+}
+
+/* A new name; false, and a mistake, if it cannot be one. */
+static bool vyi_name_may_be_new(vyi_source *s, const vyi_token *name)
+{
+    const char *refused = vyi_source_refused(s, name);
+    if (refused) {
+        vyi_source_fail(s, name->at, "Choose another name.", "\"%s\" cannot be a name: %s",
+                        vyi_source_quote(s, name).text, refused);
+        return false;
+    }
+    for (uint32_t i = s->scope; i < s->symbol_count; i++)
+        if (s->symbols[i].kind != VYI_SYMBOL_WRONG &&
+            vyi_name_is(&s->symbols[i], s->text + name->at, name->length)) {
+            vyi_source_fail(s, name->at, "Choose another name, or assign to the one there is.",
+                            "\"%s\" is declared in this block already",
+                            vyi_source_quote(s, name).text);
+            return false;
+        }
+    if (s->symbol_count < VYI_SOURCE_SYMBOLS)
+        return true;
+    vyi_source_fail(s, name->at, "Put parts of it into blocks or functions.",
+                    "more than %u names are in reach", (unsigned)VYI_SOURCE_SYMBOLS);
+    return false;
+}
+
+VYI_API vyi_source_symbol *vyi_source_declare(vyi_source *s, const vyi_token *name, uint32_t kind,
+                                              uint32_t type)
+{
+    if (!vyi_name_may_be_new(s, name))
+        return NULL;
+    vyi_source_symbol *symbol = &s->symbols[s->symbol_count++];
+    memset(symbol, 0, sizeof *symbol);
+    symbol->name = s->text + name->at;
+    symbol->length = name->length;
+    symbol->kind = (uint8_t)kind;
+    symbol->type = (uint8_t)type;
+    return symbol;
+}
+
+/* --- words of GLSL that are none here ------------------------------------ */
+
+VYI_API const char *vyi_source_refused(const vyi_source *s, const vyi_token *token)
+{
+    static const struct { const char *words, *why; } rows[] = {
+        { " vec2 vec3 vec4 ivec2 ivec3 ivec4 uvec2 uvec3 uvec4 bvec2 bvec3 bvec4 dvec2 dvec3 dvec4"
+          " mat2 mat3 mat4 mat2x2 mat2x3 mat2x4 mat3x2 mat3x3 mat3x4 mat4x2 mat4x3 mat4x4 ",
+          "there are no vectors and matrices, only uint, int, float and bool" },
+        { " double int64_t uint64_t float16_t float64_t int8_t uint8_t int16_t uint16_t half long"
+          " short unsigned atomic_uint ",
+          "there are only types of 32 bits: uint, int, float, bool" },
+        { " struct union enum typedef class template namespace ",
+          "there are no types of one's own" },
+        { " layout uniform buffer coherent volatile restrict readonly writeonly attribute varying"
+          " centroid flat smooth noperspective patch sample subroutine invariant precise ",
+          "buffers are described by the host, in vyre_kernel_desc.buffers" },
+        { " lowp mediump highp precision ", "a float always has 32 bits" },
+        { " in out inout ", "it stands before a parameter" },
+        { " discard goto ", "there is only break, continue and return" },
+        { " asm extern external static inline noinline public common partition active filter"
+          " interface using this input output sizeof cast resource fixed superp hvec2 hvec3 hvec4"
+          " fvec2 fvec3 fvec4 ", "GLSL reserves it" }
+    };
+    char word[20] = " ";
+    if (token->length > 3 && memcmp(s->text + token->at, "gl_", 3) == 0)
+        return "names that begin with gl_ are GLSL's own";
+    if (token->length + 3 > sizeof word)
+        return NULL;
+    memcpy(word + 1, s->text + token->at, token->length);
+    memcpy(word + 1 + token->length, " ", 2);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strstr(rows[i].words, word))
+            return rows[i].why;
+    if (strstr(word, "sampler") || strstr(word, "image") || strstr(word, "texture"))
+        return "there are buffers, and no images";
+    return NULL;
+}
+
+/* --- buffers ------------------------------------------------------------- */
+
+static uint32_t vyi_name_buffer_count(const vyi_source *s)
+{
+    return s->slot ? s->slot->buffer_count : s->p->buffer_count;
+}
+
+static uint32_t vyi_name_buffer_id(const vyi_source *s, uint32_t i)
+{
+    return s->slot ? s->slot->buffers[i].id : i + 1;
+}
+
+/* The id of the buffer of this name, or 0. */
+static uint32_t vyi_name_buffer(const vyi_source *s, const vyi_token *token)
+{
+    for (uint32_t i = 0; i < vyi_name_buffer_count(s); i++) {
+        const uint32_t id = vyi_name_buffer_id(s, i);
+        if (id && id <= s->p->buffer_count &&
+            vyi_source_is(s, token, vyi_buffer_of(s->p, id)->name))
+            return id;
+    }
+    return 0;
+}
+
+/* --- words of the job ---------------------------------------------------- */
+
+static const char *const vyi_name_words[] = { "arg", "argc", "tenant", "opcode", "slot" };
+#define VYI_NAME_WORDS (sizeof vyi_name_words / sizeof vyi_name_words[0])
+
+/* GLSL's own, where there is no job; three of each of the first five. */
+static const struct { const char *name; uint32_t builtin; bool three; } vyi_name_builtins[] = {
+    { "gl_LocalInvocationID", VYRE_BUILTIN_LOCAL_ID_X, true },
+    { "gl_WorkGroupID", VYRE_BUILTIN_GROUP_ID_X, true },
+    { "gl_GlobalInvocationID", VYRE_BUILTIN_GLOBAL_ID_X, true },
+    { "gl_WorkGroupSize", VYRE_BUILTIN_GROUP_SIZE_X, true },
+    { "gl_NumWorkGroups", VYRE_BUILTIN_GROUP_COUNT_X, true },
+    { "gl_LocalInvocationIndex", VYRE_BUILTIN_LOCAL_INDEX, false },
+    { "gl_SubgroupInvocationID", VYRE_BUILTIN_SUBGROUP_LANE, false },
+    { "gl_SubgroupSize", VYRE_BUILTIN_SUBGROUP_SIZE, false }
+};
+#define VYI_NAME_BUILTINS (sizeof vyi_name_builtins / sizeof vyi_name_builtins[0])
+
+VYI_API const char *vyi_source_name_at(const vyi_source *s, uint32_t i)
+{
+    const uint32_t buffers = vyi_name_buffer_count(s);
+    if (i < buffers) {
+        const uint32_t id = vyi_name_buffer_id(s, i);
+        return id && id <= s->p->buffer_count ? vyi_buffer_of(s->p, id)->name : "";
+    }
+    i -= buffers;
+    if (s->slot)
+        return i < VYI_NAME_WORDS ? vyi_name_words[i] : NULL;
+    return i < VYI_NAME_BUILTINS ? vyi_name_builtins[i].name : NULL;
+}
+
+/* .x, .y or .z behind a name of three. */
+static vyi_operand vyi_name_component(vyi_source *s, const vyi_token *token, uint32_t first)
+{
+    vyre_value value = { 0 };
+    if (!vyi_source_expect(s, '.', "after a vector"))
+        return vyi_source_wrong(token->at);
+    const vyi_token axis = s->r.token;
+    const char c = s->text[axis.at < s->size ? axis.at : 0];
+    if (axis.kind != VYI_TOKEN_NAME || axis.length != 1 || c < 'x' || c > 'z') {
+        vyi_source_fail(s, axis.at, "Write x, y or z.", "\"%s\" has no such component",
+                        vyi_source_quote(s, token).text);
+        return vyi_source_wrong(token->at);
+    }
+    vyi_source_next(s);
+    if (!s->mute)
+        value = vyre_ir_builtin(s->p, (vyre_builtin)(first + (uint32_t)(c - 'x')));
+    return vyi_source_made(VYRE_TYPE_U32, value, token->at);
+}
+
+static vyi_operand vyi_name_builtin(vyi_source *s, const vyi_token *token, uint32_t i)
+{
+    vyre_value value = { 0 };
+    if (vyi_name_builtins[i].three)
+        return vyi_name_component(s, token, vyi_name_builtins[i].builtin);
+    if (!s->mute)
+        value = vyre_ir_builtin(s->p, (vyre_builtin)vyi_name_builtins[i].builtin);
+    return vyi_source_made(VYRE_TYPE_U32, value, token->at);
+}
+
+VYI_API vyi_operand vyi_source_arg(vyi_source *s, uint32_t at)
+{
+    const vyre_value none = { 0 };
+    vyi_operand index;
+    if (!vyi_source_expect(s, '[', "after arg"))
+        return vyi_source_wrong(at);
+    const uint32_t first = s->r.token.at;
+    const bool known = vyi_source_constant_int(s, "the number of an argument", &index);
+    if (!vyi_source_expect(s, ']', "after the number of an argument") || !known)
+        return vyi_source_wrong(at);
+    if (index.bits >= VYRE_MAX_ARGS) {
+        vyi_source_fail(s, first, "Pass more through a buffer.",
+                        "arg[%u]: a job has arg[0] to arg[11]", (unsigned)index.bits);
+        return vyi_source_wrong(at);
+    }
+    return vyi_source_made(VYRE_TYPE_U32, s->mute ? none : s->slot->arg[index.bits], at);
+}
+
+static bool vyi_name_word(vyi_source *s, const vyi_token *token, vyi_operand *out)
+{
+    vyre_value value = { 0 };
+    if (!s->slot)
+        return false;
+    if (vyi_source_is(s, token, "arg")) {
+        *out = vyi_source_arg(s, token->at);
+        return true;
+    }
+    if (vyi_source_is(s, token, "argc")) {
+        *out = vyi_source_constant(VYRE_TYPE_U32, VYRE_MAX_ARGS, token->at);
+        return true;
+    }
+    if (vyi_source_is(s, token, "tenant")) {
+        value = s->slot->tenant;
+    } else if (vyi_source_is(s, token, "opcode")) {
+        value = s->slot->opcode;
+    } else if (vyi_source_is(s, token, "slot")) {
+        const vyi_operand base = vyi_source_made(VYRE_TYPE_U32, s->slot->slot_base, token->at);
+        *out = VYI_SOURCE_OP2(s, SHR, shr, base, vyi_source_constant(VYRE_TYPE_U32, 4, 0));
+        return true;
+    } else {
+        return false;
+    }
+    *out = vyi_source_made(VYRE_TYPE_U32, value, token->at);
+    return true;
+}
+
+/* --- a name in an expression --------------------------------------------- */
+
+static vyi_operand vyi_name_symbol(vyi_source *s, const vyi_token *token,
+                                   const vyi_source_symbol *symbol)
+{
+    vyi_operand a;
+    switch (symbol->kind) {
+    case VYI_SYMBOL_VARIABLE: {
+        const vyre_value none = { 0 };
+        a = vyi_source_made(symbol->type, none, token->at);
+        a.place = VYI_PLACE_LOCAL;
+        a.target = (uint32_t)(symbol - s->symbols);
+        return a;
+    }
+    case VYI_SYMBOL_CONST:
+        a = vyi_source_made(symbol->type, symbol->value, token->at);
+        a.constant = symbol->constant;
+        a.target = (uint32_t)(symbol - s->symbols) + 1;
+        a.bits = symbol->bits;
+        return a;
+    case VYI_SYMBOL_FUNCTION:
+        vyi_source_fail(s, token->at, "Write (..) behind it.", "\"%s\" is a function",
+                        vyi_source_quote(s, token).text);
+        return vyi_source_wrong(token->at);
+    default: return vyi_source_wrong(token->at);
+    }
+}
+
+static vyi_operand vyi_name_unknown(vyi_source *s, const vyi_token *token)
+{
+    char fix[96];
+    const char *refused = vyi_source_refused(s, token);
+    if (refused) {
+        vyi_source_fail(s, token->at, "Write it with what there is.", "\"%s\": %s",
+                        vyi_source_quote(s, token).text, refused);
+        return vyi_source_wrong(token->at);
+    }
+    vyi_source_suggest(s, token, false, "Declare it first, as in: uint n = 0;", fix, sizeof fix);
+    vyi_source_fail(s, token->at, fix, "nothing is called \"%s\"",
+                    vyi_source_quote(s, token).text);
+    vyi_source_declare(s, token, VYI_SYMBOL_WRONG, VYRE_TYPE_NONE);
+    return vyi_source_wrong(token->at);
+}
+
+VYI_API vyi_operand vyi_source_named(vyi_source *s, const vyi_token *token)
+{
+    vyi_operand a;
+    const vyi_source_symbol *symbol = vyi_source_find(s, s->text + token->at, token->length);
+    if (symbol)
+        return vyi_name_symbol(s, token, symbol);
+    const uint32_t buffer = vyi_name_buffer(s, token);
+    if (buffer) {
+        const vyre_value none = { 0 };
+        a = vyi_source_made(vyi_buffer_of(s->p, buffer)->type, none, token->at);
+        a.place = VYI_PLACE_BUFFER;
+        a.target = buffer;
+        return a;
+    }
+    if (vyi_name_word(s, token, &a))
+        return a;
+    for (uint32_t i = 0; !s->slot && i < VYI_NAME_BUILTINS; i++)
+        if (vyi_source_is(s, token, vyi_name_builtins[i].name))
+            return vyi_name_builtin(s, token, i);
+    return vyi_name_unknown(s, token);
+}
+
+#endif /* VYRE_NO_SOURCE */
+/* ==========================================================================
+ * source: calls, and the functions that are built in
+ * ======================================================================= */
+
+#ifndef VYRE_NO_SOURCE
+
+typedef struct vyi_call_row vyi_call_row;
+typedef vyi_operand (*vyi_call_fn)(vyi_source *s, const vyi_call_row *row, vyi_operand *a);
+
+/* What happens to the arguments before `make` sees them. */
+typedef enum vyi_call_takes {
+    VYI_TAKES_ANY = 0,  /* loaded */
+    VYI_TAKES_FLOAT,    /* all become float */
+    VYI_TAKES_NUMBER,   /* one type: int, uint or float */
+    VYI_TAKES_SIGNED,   /* one type: int or float */
+    VYI_TAKES_INTEGER,  /* the first is int or uint; the others are too */
+    VYI_TAKES_PLACE     /* the first is an element of a buffer */
+} vyi_call_takes;
+
+struct vyi_call_row {
+    const char  *name;
+    uint8_t      count; /* of arguments */
+    uint8_t      takes;
+    uint8_t      sub;   /* vyi_unary, vyi_binary, vyre_atomic_op .. */
+    uint8_t      wants; /* 1: a job */
+    vyi_call_fn  make;
+    vyi_source_unary_fn  one;
+    vyi_source_binary_fn two;
+};
+
+/* --- arithmetic ---------------------------------------------------------- */
+
+#define VYI_ADD(a, b) VYI_SOURCE_OP2(s, ADD, add, a, b)
+#define VYI_SUB(a, b) VYI_SOURCE_OP2(s, SUB, sub, a, b)
+#define VYI_MUL(a, b) VYI_SOURCE_OP2(s, MUL, mul, a, b)
+#define VYI_DIV(a, b) VYI_SOURCE_OP2(s, DIV, div, a, b)
+
+static vyi_operand vyi_call_f32(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return vyi_source_constant(VYRE_TYPE_F32, bits, 0);
+}
+
+static vyi_operand vyi_call_one(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    return vyi_source_op1(s, (vyi_unary)row->sub, row->one, a[0]);
+}
+
+static vyi_operand vyi_call_two(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    return vyi_source_op2(s, (vyi_binary)row->sub, row->two, a[0], a[1]);
+}
+
+static vyi_operand vyi_call_clamp(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    (void)row;
+    const vyi_operand low = VYI_SOURCE_OP2(s, MAX, max, a[0], a[1]);
+    return VYI_SOURCE_OP2(s, MIN, min, low, a[2]);
+}
+
+static vyi_operand vyi_call_fma(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    (void)row;
+    const vyre_value x = vyi_source_id(s, &a[0]), y = vyi_source_id(s, &a[1]);
+    vyre_value value = vyi_source_id(s, &a[2]);
+    if (!s->mute)
+        value = vyre_ir_fma(s->p, x, y, value);
+    return vyi_source_made(VYRE_TYPE_F32, value, a[0].at);
+}
+
+/* One of two numbers, or between them. */
+static vyi_operand vyi_call_mix(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    (void)row;
+    if (a[2].type == VYRE_TYPE_BOOL)
+        return vyi_source_common(s, &a[0], &a[1], "mix") ? vyi_source_select(s, a[2], a[1], a[0])
+                                                         : vyi_source_wrong(a[0].at);
+    for (unsigned i = 0; i < 3; i++)
+        a[i] = vyi_source_convert(s, VYRE_TYPE_F32, a[i], "what mix() takes");
+    const vyi_operand rest = VYI_SUB(vyi_call_f32(1), a[2]);
+    const vyi_operand x = VYI_MUL(a[0], rest);
+    const vyi_operand y = VYI_MUL(a[1], a[2]);
+    return VYI_ADD(x, y);
+}
+
+static vyi_operand vyi_call_step(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    (void)row;
+    const vyi_operand below = VYI_SOURCE_OP2(s, LT, lt, a[1], a[0]);
+    return vyi_source_select(s, below, vyi_call_f32(0), vyi_call_f32(1));
+}
+
+static vyi_operand vyi_call_smoothstep(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const vyi_operand over = VYI_SUB(a[2], a[0]);
+    const vyi_operand width = VYI_SUB(a[1], a[0]);
+    vyi_operand part[3];
+    part[0] = VYI_DIV(over, width);
+    part[1] = vyi_call_f32(0);
+    part[2] = vyi_call_f32(1);
+    const vyi_operand t = vyi_call_clamp(s, row, part);
+    const vyi_operand twice = VYI_MUL(vyi_call_f32(2), t);
+    const vyi_operand rest = VYI_SUB(vyi_call_f32(3), twice);
+    const vyi_operand square = VYI_MUL(t, t);
+    return VYI_MUL(square, rest);
+}
+
+static vyi_operand vyi_call_fract(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    (void)row;
+    const vyi_operand whole = VYI_SOURCE_OP1(s, FLOOR, floor, a[0]);
+    return VYI_SUB(a[0], whole);
+}
+
+static vyi_operand vyi_call_mod(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    (void)row;
+    const vyi_operand ratio = VYI_DIV(a[0], a[1]);
+    const vyi_operand whole = VYI_SOURCE_OP1(s, FLOOR, floor, ratio);
+    const vyi_operand back = VYI_MUL(a[1], whole);
+    return VYI_SUB(a[0], back);
+}
+
+static vyi_operand vyi_call_pow(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    (void)row;
+    const vyi_operand log = VYI_SOURCE_OP1(s, LOG2, log2, a[0]);
+    const vyi_operand power = VYI_MUL(a[1], log);
+    return VYI_SOURCE_OP1(s, EXP2, exp2, power);
+}
+
+/* radians() and degrees() */
+static vyi_operand vyi_call_scale(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    return VYI_MUL(a[0], vyi_call_f32(row->sub ? 57.295779513f : 0.0174532925199f));
+}
+
+/* sinh and cosh: (e^x -+ e^-x) / 2; tanh is one by the other. */
+static vyi_operand vyi_call_hyperbolic(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const vyi_operand opposite = VYI_SOURCE_OP1(s, NEG, neg, a[0]);
+    const vyi_operand grows = VYI_SOURCE_OP1(s, EXP, exp, a[0]);
+    const vyi_operand falls = VYI_SOURCE_OP1(s, EXP, exp, opposite);
+    const vyi_operand both = row->sub == 0 ? VYI_SUB(grows, falls) : VYI_ADD(grows, falls);
+    return VYI_MUL(both, vyi_call_f32(0.5f));
+}
+
+/* 1 - 2 / (e^2x + 1), which stays within -1 and 1 */
+static vyi_operand vyi_call_tanh(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    (void)row;
+    const vyi_operand twice = VYI_ADD(a[0], a[0]);
+    const vyi_operand power = VYI_SOURCE_OP1(s, EXP, exp, twice);
+    const vyi_operand more = VYI_ADD(power, vyi_call_f32(1));
+    const vyi_operand part = VYI_DIV(vyi_call_f32(2), more);
+    return VYI_SUB(vyi_call_f32(1), part);
+}
+
+/* --- angles: Cephes' atanf, two ULP ------------------------------------- */
+
+#define VYI_PI 3.14159265358979f
+
+/* For x from 0 on. */
+static vyi_operand vyi_call_atan_positive(vyi_source *s, vyi_operand x)
+{
+    static const float terms[] = { -1.38776856032e-1f, 1.99777106478e-1f, -3.33329491539e-1f };
+    const vyi_operand one = vyi_call_f32(1);
+    const vyi_operand steep = VYI_SOURCE_OP2(s, GT, gt, x, vyi_call_f32(2.414213562f));
+    const vyi_operand middle = VYI_SOURCE_OP2(s, GT, gt, x, vyi_call_f32(0.4142135624f));
+    const vyi_operand less = VYI_SUB(x, one);
+    const vyi_operand more = VYI_ADD(x, one);
+    const vyi_operand turned = VYI_DIV(less, more);
+    const vyi_operand inverse = VYI_DIV(vyi_call_f32(-1), x);
+    const vyi_operand flat = vyi_source_select(s, middle, turned, x);
+    const vyi_operand t = vyi_source_select(s, steep, inverse, flat);
+    const vyi_operand low = vyi_source_select(s, middle, vyi_call_f32(VYI_PI / 4),
+                                              vyi_call_f32(0));
+    const vyi_operand base = vyi_source_select(s, steep, vyi_call_f32(VYI_PI / 2), low);
+    const vyi_operand z = VYI_MUL(t, t);
+    vyi_operand sum = VYI_MUL(z, vyi_call_f32(8.05374449538e-2f));
+    for (unsigned i = 0; i < 3; i++) {
+        sum = VYI_ADD(sum, vyi_call_f32(terms[i]));
+        sum = VYI_MUL(sum, z);
+    }
+    const vyi_operand bent = VYI_MUL(sum, t);
+    const vyi_operand curve = VYI_ADD(bent, t);
+    return VYI_ADD(base, curve);
+}
+
+static vyi_operand vyi_call_mirror(vyi_source *s, vyi_operand like, vyi_operand value)
+{
+    const vyi_operand below = VYI_SOURCE_OP2(s, LT, lt, like, vyi_call_f32(0));
+    const vyi_operand opposite = VYI_SOURCE_OP1(s, NEG, neg, value);
+    return vyi_source_select(s, below, opposite, value);
+}
+
+/* The angle of (x, y); of (0, 0) it is 0. */
+static vyi_operand vyi_call_angle(vyi_source *s, vyi_operand y, vyi_operand x)
+{
+    const vyi_operand height = VYI_SOURCE_OP1(s, ABS, abs, y);
+    const vyi_operand width = VYI_SOURCE_OP1(s, ABS, abs, x);
+    const vyi_operand ratio = VYI_DIV(height, width);
+    const vyi_operand nothing = VYI_SOURCE_OP2(s, EQ, eq, height, vyi_call_f32(0));
+    const vyi_operand slope = vyi_source_select(s, nothing, vyi_call_f32(0), ratio);
+    const vyi_operand angle = vyi_call_atan_positive(s, slope);
+    const vyi_operand left = VYI_SOURCE_OP2(s, LT, lt, x, vyi_call_f32(0));
+    const vyi_operand beyond = VYI_SUB(vyi_call_f32(VYI_PI), angle);
+    const vyi_operand upper = vyi_source_select(s, left, beyond, angle);
+    return vyi_call_mirror(s, y, upper);
+}
+
+static vyi_operand vyi_call_atan(vyi_source *s, vyi_operand x)
+{
+    const vyi_operand size = VYI_SOURCE_OP1(s, ABS, abs, x);
+    const vyi_operand angle = vyi_call_atan_positive(s, size);
+    return vyi_call_mirror(s, x, angle);
+}
+
+/* asin and acos: the angle of the point on the circle. */
+static vyi_operand vyi_call_arc(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const vyi_operand square = VYI_MUL(a[0], a[0]);
+    const vyi_operand rest = VYI_SUB(vyi_call_f32(1), square);
+    const vyi_operand other = VYI_SOURCE_OP1(s, SQRT, sqrt, rest);
+    return row->sub ? vyi_call_angle(s, other, a[0]) : vyi_call_angle(s, a[0], other);
+}
+
+/* --- bits ---------------------------------------------------------------- */
+
+static vyi_operand vyi_call_as(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    vyi_operand x = a[0];
+    if (!(VYI_CLASS_N >> x.type & 1)) {
+        vyi_source_fail(s, x.at, "Convert it first.", "%s() does not take %s", row->name,
+                        vyi_source_type_text(x.type));
+        return vyi_source_wrong(x.at);
+    }
+    if (x.constant || x.type == row->sub) {
+        x.type = row->sub;
+        return x;
+    }
+    if (!s->mute)
+        x.value = vyre_ir_bitcast(s->p, (vyre_type)row->sub, x.value);
+    x.type = row->sub;
+    return x;
+}
+
+/* floatBitsToUint and its kin: the argument has one type. */
+static vyi_operand vyi_call_bits(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const uint32_t from = row->name[0] == 'f' ? VYRE_TYPE_F32
+                          : row->name[0] == 'u' ? VYRE_TYPE_U32 : VYRE_TYPE_I32;
+    a[0] = vyi_source_convert(s, from, a[0], "what it takes");
+    return a[0].wrong ? a[0] : vyi_call_as(s, row, a);
+}
+
+static vyi_operand vyi_call_count(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const vyi_operand n = vyi_call_one(s, row, a);
+    return vyi_source_cast(s, VYRE_TYPE_I32, n);
+}
+
+/* The lowest bit that is 1, -1 without one. */
+static vyi_operand vyi_call_find_low(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const vyi_operand low = vyi_call_count(s, row, a);
+    const vyi_operand none = VYI_SOURCE_OP2(s, EQ, eq, a[0], vyi_source_constant(a[0].type, 0, 0));
+    return vyi_source_select(s, none, vyi_source_constant(VYRE_TYPE_I32, UINT32_MAX, 0), low);
+}
+
+/* The highest bit that differs from the sign, -1 without one. */
+static vyi_operand vyi_call_find_high(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    if (a[0].type == VYRE_TYPE_I32) {
+        const vyi_operand signs = VYI_SOURCE_OP2(s, SHR, shr, a[0],
+                                                 vyi_source_constant(VYRE_TYPE_U32, 31, 0));
+        a[0] = VYI_SOURCE_OP2(s, XOR, xor, a[0], signs);
+    }
+    const vyi_operand zeros = vyi_call_count(s, row, a);
+    return VYI_SUB(vyi_source_constant(VYRE_TYPE_I32, 31, 0), zeros);
+}
+
+/* `count` ones at the bottom; all for 32 and more. */
+static vyi_operand vyi_call_ones(vyi_source *s, vyi_operand count)
+{
+    const vyi_operand whole = vyi_source_constant(VYRE_TYPE_U32, 32, 0);
+    const vyi_operand one = vyi_source_constant(VYRE_TYPE_U32, 1, 0);
+    const vyi_operand all = VYI_SOURCE_OP2(s, GE, ge, count, whole);
+    const vyi_operand bit = VYI_SOURCE_OP2(s, SHL, shl, one, count);
+    const vyi_operand below = VYI_SUB(bit, one);
+    return vyi_source_select(s, all, vyi_source_constant(VYRE_TYPE_U32, UINT32_MAX, 0), below);
+}
+
+static vyi_operand vyi_call_extract(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    (void)row;
+    const vyi_operand zero = vyi_source_constant(VYRE_TYPE_U32, 0, 0);
+    const vyi_operand size = vyi_source_constant(VYRE_TYPE_U32, 32, 0);
+    const vyi_operand offset = vyi_source_cast(s, VYRE_TYPE_U32, a[1]);
+    const vyi_operand count = vyi_source_cast(s, VYRE_TYPE_U32, a[2]);
+    const vyi_operand low = VYI_SOURCE_OP2(s, SHR, shr, a[0], offset);
+    const vyi_operand word = vyi_source_cast(s, VYRE_TYPE_U32, low);
+    const vyi_operand ones = vyi_call_ones(s, count);
+    const vyi_operand field = VYI_SOURCE_OP2(s, AND, and, word, ones);
+    if (a[0].type == VYRE_TYPE_U32)
+        return field;
+    const vyi_operand rest = VYI_SUB(size, count);
+    const vyi_operand up = VYI_SOURCE_OP2(s, SHL, shl, field, rest);
+    const vyi_operand top = vyi_source_cast(s, VYRE_TYPE_I32, up);
+    const vyi_operand down = VYI_SOURCE_OP2(s, SHR, shr, top, rest);
+    const vyi_operand none = VYI_SOURCE_OP2(s, EQ, eq, count, zero);
+    return vyi_source_select(s, none, vyi_source_constant(VYRE_TYPE_I32, 0, 0), down);
+}
+
+static vyi_operand vyi_call_insert(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    (void)row;
+    const vyi_operand offset = vyi_source_cast(s, VYRE_TYPE_U32, a[2]);
+    const vyi_operand count = vyi_source_cast(s, VYRE_TYPE_U32, a[3]);
+    const vyi_operand ones = vyi_call_ones(s, count);
+    vyi_operand mask = VYI_SOURCE_OP2(s, SHL, shl, ones, offset);
+    mask = vyi_source_cast(s, a[0].type, mask);
+    const vyi_operand moved = VYI_SOURCE_OP2(s, SHL, shl, a[1], offset);
+    const vyi_operand in = VYI_SOURCE_OP2(s, AND, and, moved, mask);
+    const vyi_operand outside = VYI_SOURCE_OP1(s, NOT, not, mask);
+    const vyi_operand kept = VYI_SOURCE_OP2(s, AND, and, a[0], outside);
+    return VYI_SOURCE_OP2(s, OR, or, kept, in);
+}
+
+static vyi_operand vyi_call_atan_any(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    return row->count == 1 ? vyi_call_atan(s, a[0]) : vyi_call_angle(s, a[0], a[1]);
+}
+
+/* --- memory -------------------------------------------------------------- */
+
+static vyi_operand vyi_call_atomic(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    vyre_value value = { 0 };
+    s->heavy++;
+    for (uint32_t i = 1; i < row->count; i++)
+        a[i] = vyi_source_convert(s, a[0].type, a[i], "the data of this atomic");
+    if (s->mute)
+        return vyi_source_made(a[0].type, value, a[0].at);
+    const vyre_buffer buffer = { a[0].target };
+    const vyre_value first = vyi_source_id(s, &a[1]);
+    if (row->count == 3) {
+        const vyre_value desired = vyi_source_id(s, &a[2]);
+        value = vyre_ir_atomic_cas(s->p, buffer, a[0].index, first, desired, VYRE_ORDER_RELAXED);
+    } else {
+        value = vyre_ir_atomic(s->p, (vyre_atomic_op)row->sub, buffer, a[0].index, first,
+                               VYRE_ORDER_RELAXED);
+    }
+    return vyi_source_made(a[0].type, value, a[0].at);
+}
+
+static vyi_operand vyi_call_fence(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const vyre_value none = { 0 };
+    (void)row, (void)a;
+    s->heavy++;
+    if (!s->mute)
+        vyre_ir_barrier(s->p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQ_REL);
+    return vyi_source_made(VYRE_TYPE_NONE, none, 0);
+}
+
+/* --- the job ------------------------------------------------------------- */
+
+/* Any type as the 32 bits of a word. */
+static vyi_operand vyi_call_word(vyi_source *s, vyi_operand a)
+{
+    static const vyi_call_row as = { "result", 1, VYI_TAKES_ANY, VYRE_TYPE_U32, 0, NULL, NULL,
+                                     NULL };
+    if (a.wrong || a.type == VYRE_TYPE_BOOL)
+        return vyi_source_cast(s, VYRE_TYPE_U32, a);
+    return vyi_call_as(s, &as, &a);
+}
+
+static vyi_operand vyi_call_result(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const vyre_value none = { 0 };
+    (void)row;
+    s->heavy++;
+    if (!a[0].constant || !(VYI_CLASS_I >> a[0].type & 1) || a[0].bits >= VYRE_MAX_ARGS) {
+        vyi_source_fail(s, a[0].at, "Write a number from 0 to 11.",
+                        "the first argument of result() is a constant word number, 0 to 11");
+        return vyi_source_wrong(a[0].at);
+    }
+    const vyi_operand word = vyi_call_word(s, a[1]);
+    const vyre_value value = vyi_source_id(s, &word);
+    if (!s->mute)
+        vyre_emit_result(s->p, s->slot, a[0].bits, value);
+    return vyi_source_made(VYRE_TYPE_NONE, none, a[0].at);
+}
+
+static vyi_operand vyi_call_fault(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const vyre_value none = { 0 };
+    (void)row;
+    s->heavy++;
+    const vyi_operand code = vyi_source_convert(s, VYRE_TYPE_U32, a[0], "the code of fault()");
+    const vyre_value value = vyi_source_id(s, &code);
+    if (!s->mute)
+        vyre_emit_fault(s->p, s->slot, value);
+    return vyi_source_made(VYRE_TYPE_NONE, none, a[0].at);
+}
+
+/* --- the table ----------------------------------------------------------- */
+
+#define VYI_ROW(name, count, takes, make) { name, count, VYI_TAKES_##takes, 0, 0, make, NULL, NULL }
+#define VYI_ROW_SUB(name, count, takes, sub, make)                                                 \
+    { name, count, VYI_TAKES_##takes, sub, 0, make, NULL, NULL }
+#define VYI_ROW_ONE(name, takes, NAME, fn, make)                                                   \
+    { name, 1, VYI_TAKES_##takes, VYI_UNARY_##NAME, 0, make, vyre_ir_##fn, NULL }
+#define VYI_ROW_TWO(name, takes, NAME, fn)                                                         \
+    { name, 2, VYI_TAKES_##takes, VYI_BINARY_##NAME, 0, vyi_call_two, NULL, vyre_ir_##fn }
+#define VYI_ROW_JOB(name, count, make) { name, count, VYI_TAKES_ANY, 0, 1, make, NULL, NULL }
+
+static const vyi_call_row *vyi_call_rows(uint32_t i)
+{
+    static const vyi_call_row rows[] = {
+        VYI_ROW_ONE("abs", SIGNED, ABS, abs, vyi_call_one),
+        VYI_ROW_ONE("sign", SIGNED, SIGN, sign, vyi_call_one),
+        VYI_ROW_ONE("sqrt", FLOAT, SQRT, sqrt, vyi_call_one),
+        VYI_ROW_ONE("inversesqrt", FLOAT, RSQRT, rsqrt, vyi_call_one),
+        VYI_ROW_ONE("floor", FLOAT, FLOOR, floor, vyi_call_one),
+        VYI_ROW_ONE("ceil", FLOAT, CEIL, ceil, vyi_call_one),
+        VYI_ROW_ONE("round", FLOAT, ROUND, round, vyi_call_one),
+        VYI_ROW_ONE("roundEven", FLOAT, ROUND, round, vyi_call_one),
+        VYI_ROW_ONE("trunc", FLOAT, TRUNC, trunc, vyi_call_one),
+        VYI_ROW_ONE("sin", FLOAT, SIN, sin, vyi_call_one),
+        VYI_ROW_ONE("cos", FLOAT, COS, cos, vyi_call_one),
+        VYI_ROW_ONE("tan", FLOAT, TAN, tan, vyi_call_one),
+        VYI_ROW_ONE("exp", FLOAT, EXP, exp, vyi_call_one),
+        VYI_ROW_ONE("exp2", FLOAT, EXP2, exp2, vyi_call_one),
+        VYI_ROW_ONE("log", FLOAT, LOG, log, vyi_call_one),
+        VYI_ROW_ONE("log2", FLOAT, LOG2, log2, vyi_call_one),
+        VYI_ROW_ONE("isnan", FLOAT, IS_NAN, is_nan, vyi_call_one),
+        VYI_ROW_ONE("isinf", FLOAT, IS_INF, is_inf, vyi_call_one),
+        VYI_ROW_TWO("min", NUMBER, MIN, min),
+        VYI_ROW_TWO("max", NUMBER, MAX, max),
+        VYI_ROW("clamp", 3, NUMBER, vyi_call_clamp),
+        VYI_ROW("fma", 3, FLOAT, vyi_call_fma),
+        VYI_ROW("mix", 3, ANY, vyi_call_mix),
+        VYI_ROW("step", 2, FLOAT, vyi_call_step),
+        VYI_ROW("smoothstep", 3, FLOAT, vyi_call_smoothstep),
+        VYI_ROW("fract", 1, FLOAT, vyi_call_fract),
+        VYI_ROW("mod", 2, FLOAT, vyi_call_mod),
+        VYI_ROW("pow", 2, FLOAT, vyi_call_pow),
+        VYI_ROW_SUB("radians", 1, FLOAT, 0, vyi_call_scale),
+        VYI_ROW_SUB("degrees", 1, FLOAT, 1, vyi_call_scale),
+        VYI_ROW_SUB("sinh", 1, FLOAT, 0, vyi_call_hyperbolic),
+        VYI_ROW_SUB("cosh", 1, FLOAT, 1, vyi_call_hyperbolic),
+        VYI_ROW("tanh", 1, FLOAT, vyi_call_tanh),
+        VYI_ROW_SUB("asin", 1, FLOAT, 0, vyi_call_arc),
+        VYI_ROW_SUB("acos", 1, FLOAT, 1, vyi_call_arc),
+        VYI_ROW("atan", 1, FLOAT, vyi_call_atan_any),
+        VYI_ROW("atan", 2, FLOAT, vyi_call_atan_any),
+        VYI_ROW_ONE("bitCount", INTEGER, POPCOUNT, popcount, vyi_call_count),
+        VYI_ROW_ONE("bitfieldReverse", INTEGER, REVERSE, reverse, vyi_call_one),
+        VYI_ROW_ONE("findLSB", INTEGER, CTZ, ctz, vyi_call_find_low),
+        VYI_ROW_ONE("findMSB", INTEGER, CLZ, clz, vyi_call_find_high),
+        VYI_ROW("bitfieldExtract", 3, INTEGER, vyi_call_extract),
+        VYI_ROW("bitfieldInsert", 4, INTEGER, vyi_call_insert),
+        VYI_ROW_SUB("floatBitsToUint", 1, ANY, VYRE_TYPE_U32, vyi_call_bits),
+        VYI_ROW_SUB("floatBitsToInt", 1, ANY, VYRE_TYPE_I32, vyi_call_bits),
+        VYI_ROW_SUB("uintBitsToFloat", 1, ANY, VYRE_TYPE_F32, vyi_call_bits),
+        VYI_ROW_SUB("intBitsToFloat", 1, ANY, VYRE_TYPE_F32, vyi_call_bits),
+        VYI_ROW_SUB("asuint", 1, ANY, VYRE_TYPE_U32, vyi_call_as),
+        VYI_ROW_SUB("asint", 1, ANY, VYRE_TYPE_I32, vyi_call_as),
+        VYI_ROW_SUB("asfloat", 1, ANY, VYRE_TYPE_F32, vyi_call_as),
+        VYI_ROW_SUB("atomicAdd", 2, PLACE, VYRE_ATOMIC_ADD, vyi_call_atomic),
+        VYI_ROW_SUB("atomicAnd", 2, PLACE, VYRE_ATOMIC_AND, vyi_call_atomic),
+        VYI_ROW_SUB("atomicOr", 2, PLACE, VYRE_ATOMIC_OR, vyi_call_atomic),
+        VYI_ROW_SUB("atomicXor", 2, PLACE, VYRE_ATOMIC_XOR, vyi_call_atomic),
+        VYI_ROW_SUB("atomicMin", 2, PLACE, VYRE_ATOMIC_MIN, vyi_call_atomic),
+        VYI_ROW_SUB("atomicMax", 2, PLACE, VYRE_ATOMIC_MAX, vyi_call_atomic),
+        VYI_ROW_SUB("atomicExchange", 2, PLACE, VYRE_ATOMIC_EXCHANGE, vyi_call_atomic),
+        VYI_ROW("atomicCompSwap", 3, PLACE, vyi_call_atomic),
+        VYI_ROW("memoryBarrier", 0, ANY, vyi_call_fence),
+        VYI_ROW("memoryBarrierBuffer", 0, ANY, vyi_call_fence),
+        VYI_ROW_JOB("result", 2, vyi_call_result),
+        VYI_ROW_JOB("fault", 1, vyi_call_fault)
+    };
+    return i < sizeof rows / sizeof rows[0] ? &rows[i] : NULL;
+}
+
+VYI_API const char *vyi_source_function_at(uint32_t i)
+{
+    const vyi_call_row *row = vyi_call_rows(i);
+    return row ? row->name : NULL;
+}
+
+/* The row of this name, and of this count of arguments if there are several. */
+static const vyi_call_row *vyi_call_find(const vyi_source *s, const vyi_token *name,
+                                         uint32_t count)
+{
+    const vyi_call_row *row, *found = NULL;
+    for (uint32_t i = 0; (row = vyi_call_rows(i)) != NULL; i++)
+        if (row->name[0] == s->text[name->at] && vyi_source_is(s, name, row->name)) {
+            found = row;
+            if (row->count == count)
+                break;
+        }
+    return found;
+}
+
+/* --- arguments ----------------------------------------------------------- */
+
+/* Up to the closing parenthesis; bit i of `places`: argument i is not loaded. */
+static bool vyi_call_arguments(vyi_source *s, vyi_operand *args, uint32_t *count, uint32_t places)
+{
+    *count = 0;
+    if (vyi_source_accept(s, ')'))
+        return true;
+    bool good = true;
+    do {
+        const uint32_t at = s->r.token.at;
+        vyi_operand a = vyi_source_assignment(s);
+        if (!(places >> *count & 1))
+            a = vyi_source_load(s, a);
+        good = good && !a.wrong;
+        if (*count == VYI_SOURCE_ARGS) {
+            vyi_source_fail(s, at, "Pass fewer.", "a call has at most %u arguments",
+                            (unsigned)VYI_SOURCE_ARGS);
+            return false;
+        }
+        args[(*count)++] = a;
+    } while (vyi_source_accept(s, ','));
+    return vyi_source_expect(s, ')', "after the arguments of a call") && good;
+}
+
+static bool vyi_call_refuse(vyi_source *s, const vyi_call_row *row, const vyi_operand *a,
+                            const char *what)
+{
+    vyi_source_fail(s, a->at, "Convert it first.", "%s() takes %s, not %s", row->name, what,
+                    vyi_source_type_text(a->type));
+    return false;
+}
+
+/* abs(int) and abs(float) are there: a uint becomes float, as in GLSL. */
+static bool vyi_call_numbers(vyi_source *s, const vyi_call_row *row, vyi_operand *args)
+{
+    uint32_t type = row->takes == VYI_TAKES_FLOAT ? (uint32_t)VYRE_TYPE_F32 : args[0].type;
+    for (uint32_t i = 0; i < row->count; i++) {
+        if (!(VYI_CLASS_N >> args[i].type & 1))
+            return vyi_call_refuse(s, row, &args[i], "numbers");
+        type = vyi_source_converts(type, args[i].type) ? args[i].type : type;
+    }
+    if (row->takes == VYI_TAKES_SIGNED && type == VYRE_TYPE_U32)
+        type = VYRE_TYPE_F32;
+    for (uint32_t i = 0; i < row->count; i++)
+        args[i] = vyi_source_cast(s, type, args[i]);
+    return true;
+}
+
+/* The first two of an insertion have one type; offsets and counts are ints. */
+static bool vyi_call_integers(vyi_source *s, const vyi_call_row *row, vyi_operand *args)
+{
+    for (uint32_t i = 0; i < row->count; i++)
+        if (!(VYI_CLASS_I >> args[i].type & 1))
+            return vyi_call_refuse(s, row, &args[i], "uint or int");
+    return row->count < 4 || vyi_source_common(s, &args[0], &args[1], row->name);
+}
+
+static bool vyi_call_place(vyi_source *s, const vyi_call_row *row, vyi_operand *args)
+{
+    if (args[0].place != VYI_PLACE_ELEMENT || !(VYI_CLASS_I >> args[0].type & 1)) {
+        vyi_source_fail(s, args[0].at, "Write buffer[index].",
+                        "%s() works on an element of a buffer of uint or int", row->name);
+        return false;
+    }
+    if (vyi_buffer_of(s->p, args[0].target)->access == VYRE_ACCESS_WRITE) {
+        vyi_source_fail(s, args[0].at, "Change its vyre_buffer_desc.access.",
+                        "%s() reads, and \"%.40s\" is for writing only", row->name,
+                        vyi_buffer_of(s->p, args[0].target)->name);
+        return false;
+    }
+    return vyi_source_assignable(s, &args[0]);
+}
+
+static bool vyi_call_prepare(vyi_source *s, const vyi_call_row *row, vyi_operand *args)
+{
+    switch (row->takes) {
+    case VYI_TAKES_FLOAT: case VYI_TAKES_NUMBER: case VYI_TAKES_SIGNED:
+        return vyi_call_numbers(s, row, args);
+    case VYI_TAKES_INTEGER: return vyi_call_integers(s, row, args);
+    case VYI_TAKES_PLACE: return vyi_call_place(s, row, args);
+    default: return true;
+    }
+}
+
+/* --- calls --------------------------------------------------------------- */
+
+static bool vyi_call_counts(vyi_source *s, const vyi_token *name, uint32_t wanted, uint32_t count)
+{
+    char fix[48];
+    if (wanted == count)
+        return true;
+    snprintf(fix, sizeof fix, "Give it %u.", (unsigned)wanted);
+    vyi_source_fail(s, name->at, fix, "%s() takes %u argument%s, not %u",
+                    vyi_source_quote(s, name).text, (unsigned)wanted, wanted == 1 ? "" : "s",
+                    (unsigned)count);
+    return false;
+}
+
+static vyi_operand vyi_call_own(vyi_source *s, const vyi_token *name, uint32_t index)
+{
+    vyi_operand args[VYI_SOURCE_ARGS];
+    uint32_t count = 0, places = 0;
+    const vyi_source_routine *f = &s->functions[index];
+    for (uint32_t i = 0; i < f->param_count; i++)
+        places |= s->params[f->first_param + i].out ? 1u << i : 0;
+    if (!vyi_call_arguments(s, args, &count, places) ||
+        !vyi_call_counts(s, name, f->param_count, count))
+        return vyi_source_wrong(name->at);
+    if (f->open) {
+        vyi_source_fail(s, name->at, "Write a loop.", "%s() calls itself, and there is no stack",
+                        vyi_source_quote(s, name).text);
+        return vyi_source_wrong(name->at);
+    }
+    return vyi_source_inline(s, index, args, name->at);
+}
+
+static vyi_operand vyi_call_unknown(vyi_source *s, const vyi_token *name)
+{
+    char fix[96];
+    const char *refused = vyi_source_refused(s, name);
+    if (refused)
+        snprintf(fix, sizeof fix, "Write it with what there is.");
+    else
+        vyi_source_suggest(s, name, true, "Define it before the first statement.", fix,
+                           sizeof fix);
+    vyi_source_fail(s, name->at, fix, refused ? "\"%s\": %s" : "no function is called \"%s\"%s",
+                    vyi_source_quote(s, name).text, refused ? refused : "");
+    return vyi_source_wrong(name->at);
+}
+
+static vyi_operand vyi_call_built_in(vyi_source *s, const vyi_token *name,
+                                     const vyi_call_row *row)
+{
+    vyi_operand args[VYI_SOURCE_ARGS];
+    uint32_t count = 0;
+    if (!vyi_call_arguments(s, args, &count, row->takes == VYI_TAKES_PLACE ? 1u : 0u))
+        return vyi_source_wrong(name->at);
+    row = vyi_call_find(s, name, count);
+    if (!vyi_call_counts(s, name, row->count, count))
+        return vyi_source_wrong(name->at);
+    if (row->wants && (!s->slot || !s->slot->internal)) {
+        vyi_source_fail(s, name->at, "Use it in a handler of a kernel.",
+                        "%s() belongs to a job, and this program has none", row->name);
+        return vyi_source_wrong(name->at);
+    }
+    if (!vyi_call_prepare(s, row, args))
+        return vyi_source_wrong(name->at);
+    vyi_operand made = row->make(s, row, args);
+    made.at = name->at;
+    return made;
+}
+
+VYI_API vyi_operand vyi_source_call(vyi_source *s, const vyi_token *name)
+{
+    vyi_operand args[VYI_SOURCE_ARGS];
+    uint32_t count;
+    const vyi_source_symbol *symbol = vyi_source_find(s, s->text + name->at, name->length);
+    if (symbol && symbol->kind == VYI_SYMBOL_FUNCTION)
+        return vyi_call_own(s, name, symbol->function);
+    const vyi_call_row *row = symbol ? NULL : vyi_call_find(s, name, UINT32_MAX);
+    if (row)
+        return vyi_call_built_in(s, name, row);
+    if (!symbol)
+        vyi_call_unknown(s, name);
+    else if (symbol->kind != VYI_SYMBOL_WRONG)
+        vyi_source_fail(s, name->at, "Write an operator between them.",
+                        "\"%s\" is a variable and cannot be called",
+                        vyi_source_quote(s, name).text);
+    vyi_call_arguments(s, args, &count, 0);
+    return vyi_source_wrong(name->at);
+}
+
+#endif /* VYRE_NO_SOURCE */
+/* ==========================================================================
+ * source: expressions
+ *
+ * Operands are evaluated from left to right, each before what is to its right is
+ * read.  Of an assignment the place comes first, then the right side, then, with
+ * += and its kin, the old value.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_SOURCE
+
+/* --- two operands -------------------------------------------------------- */
+
+typedef struct vyi_operator_row {
+    uint8_t  kind;    /* token */
+    uint8_t  set;     /* the token of op=, 0 without one */
+    uint8_t  level;   /* how tight it binds, from 1 */
+    uint8_t  classes; /* VYI_CLASS_* of its operands; 0: && and || and ^^ */
+    uint8_t  sub;     /* vyi_binary */
+    vyi_source_binary_fn fn;
+} vyi_operator_row;
+
+static const vyi_operator_row *vyi_expr_row(uint32_t kind, bool set)
+{
+    static const vyi_operator_row rows[] = {
+        { VYI_TOKEN_OR_OR, 0, 1, 0, VYI_BINARY_OR, vyre_ir_or },
+        { VYI_TOKEN_XOR_XOR, 0, 2, 0, VYI_BINARY_XOR, vyre_ir_xor },
+        { VYI_TOKEN_AND_AND, 0, 3, 0, VYI_BINARY_AND, vyre_ir_and },
+        { '|', VYI_TOKEN_OR_SET, 4, VYI_CLASS_I, VYI_BINARY_OR, vyre_ir_or },
+        { '^', VYI_TOKEN_XOR_SET, 5, VYI_CLASS_I, VYI_BINARY_XOR, vyre_ir_xor },
+        { '&', VYI_TOKEN_AND_SET, 6, VYI_CLASS_I, VYI_BINARY_AND, vyre_ir_and },
+        { VYI_TOKEN_EQ, 0, 7, VYI_CLASS_A, VYI_BINARY_EQ, vyre_ir_eq },
+        { VYI_TOKEN_NE, 0, 7, VYI_CLASS_A, VYI_BINARY_NE, vyre_ir_ne },
+        { '<', 0, 8, VYI_CLASS_N, VYI_BINARY_LT, vyre_ir_lt },
+        { '>', 0, 8, VYI_CLASS_N, VYI_BINARY_GT, vyre_ir_gt },
+        { VYI_TOKEN_LE, 0, 8, VYI_CLASS_N, VYI_BINARY_LE, vyre_ir_le },
+        { VYI_TOKEN_GE, 0, 8, VYI_CLASS_N, VYI_BINARY_GE, vyre_ir_ge },
+        { VYI_TOKEN_SHL, VYI_TOKEN_SHL_SET, 9, VYI_CLASS_I, VYI_BINARY_SHL, vyre_ir_shl },
+        { VYI_TOKEN_SHR, VYI_TOKEN_SHR_SET, 9, VYI_CLASS_I, VYI_BINARY_SHR, vyre_ir_shr },
+        { '+', VYI_TOKEN_ADD_SET, 10, VYI_CLASS_N, VYI_BINARY_ADD, vyre_ir_add },
+        { '-', VYI_TOKEN_SUB_SET, 10, VYI_CLASS_N, VYI_BINARY_SUB, vyre_ir_sub },
+        { '*', VYI_TOKEN_MUL_SET, 11, VYI_CLASS_N, VYI_BINARY_MUL, vyre_ir_mul },
+        { '/', VYI_TOKEN_DIV_SET, 11, VYI_CLASS_N, VYI_BINARY_DIV, vyre_ir_div },
+        { '%', VYI_TOKEN_REM_SET, 11, VYI_CLASS_I, VYI_BINARY_REM, vyre_ir_rem }
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (kind && kind == (set ? rows[i].set : rows[i].kind))
+            return &rows[i];
+    return NULL;
+}
+
+static const char *vyi_expr_text(uint32_t kind)
+{
+    static const char singles[] = "|\0^\0&\0<\0>\0+\0-\0*\0/\0%\0~\0!";
+    if (kind > VYI_TOKEN_NAME)
+        return vyi_source_kind_text(kind);
+    for (const char *c = singles; c < singles + sizeof singles; c += 2)
+        if ((uint32_t)*c == kind)
+            return c;
+    return "=";
+}
+
+static bool vyi_expr_takes(vyi_source *s, const vyi_operator_row *row, const vyi_operand *a)
+{
+    if (row->classes >> a->type & 1)
+        return true;
+    vyi_source_fail(s, a->at, row->classes == VYI_CLASS_I ? "It works on uint and int."
+                                                          : "It works on uint, int and float.",
+                    "\"%s\" does not take %s", vyi_expr_text(row->kind),
+                    vyi_source_type_text(a->type));
+    return false;
+}
+
+/* Both have been loaded. */
+static vyi_operand vyi_expr_apply(vyi_source *s, const vyi_operator_row *row, vyi_operand a,
+                                  vyi_operand b)
+{
+    const uint32_t at = a.at;
+    if (a.wrong || b.wrong)
+        return vyi_source_wrong(at);
+    const bool shifts = row->sub == VYI_BINARY_SHL || row->sub == VYI_BINARY_SHR;
+    if (!shifts && !vyi_source_common(s, &a, &b, vyi_expr_text(row->kind)))
+        return vyi_source_wrong(at);
+    if (!vyi_expr_takes(s, row, &a) || !vyi_expr_takes(s, row, &b))
+        return vyi_source_wrong(at);
+    if (shifts)
+        b = vyi_source_cast(s, VYRE_TYPE_U32, b);
+    return vyi_source_op2(s, (vyi_binary)row->sub, row->fn, a, b);
+}
+
+/* --- && and || ----------------------------------------------------------- */
+
+static vyi_operand vyi_expr_binary(vyi_source *s, uint32_t level);
+
+static vyi_operand vyi_expr_truth(vyi_source *s, vyi_operand a, uint32_t kind)
+{
+    a = vyi_source_load(s, a);
+    if (a.wrong || a.type == VYRE_TYPE_BOOL)
+        return a;
+    vyi_source_fail(s, a.at, "Compare it with something, as in x != 0.",
+                    "\"%s\" takes bool, not %s", vyi_expr_text(kind),
+                    vyi_source_type_text(a.type));
+    return vyi_source_wrong(a.at);
+}
+
+/* The right side, which has something in it that must not run in vain. */
+static vyi_operand vyi_expr_guarded(vyi_source *s, const vyi_operator_row *row, vyi_operand a)
+{
+    const char *name = row->kind == VYI_TOKEN_AND_AND ? "and" : "or";
+    const vyre_local both = vyi_source_local(s, VYRE_TYPE_BOOL, &a, name,
+                                             (uint32_t)strlen(name));
+    if (row->kind == VYI_TOKEN_AND_AND)
+        vyi_source_if(s, &a);
+    else
+        vyi_source_if_not(s, a);
+    vyi_operand b = vyi_expr_binary(s, row->level + 1u);
+    b = vyi_expr_truth(s, b, row->kind);
+    if (!s->mute) {
+        vyre_ir_set(s->p, both, vyi_source_id(s, &b));
+        vyre_ir_end(s->p);
+        return vyi_source_made(VYRE_TYPE_BOOL, vyre_ir_get(s->p, both), a.at);
+    }
+    return b.wrong ? b : vyi_source_made(VYRE_TYPE_BOOL, b.value, a.at);
+}
+
+static vyi_operand vyi_expr_logic(vyi_source *s, const vyi_operator_row *row, vyi_operand a)
+{
+    vyi_source_reader from;
+    a = vyi_expr_truth(s, a, row->kind);
+    const bool rehearsing = row->kind != VYI_TOKEN_XOR_XOR && vyi_source_rehearse(s, &from);
+    const uint32_t heavy = s->heavy;
+    vyi_operand b = vyi_expr_binary(s, row->level + 1u);
+    b = vyi_expr_truth(s, b, row->kind);
+    if (rehearsing && vyi_source_heard(s, true, &from)) {
+        if (s->heavy != heavy)
+            return vyi_expr_guarded(s, row, a);
+        b = vyi_expr_binary(s, row->level + 1u);
+        b = vyi_expr_truth(s, b, row->kind);
+    }
+    return vyi_source_op2(s, (vyi_binary)row->sub, row->fn, a, b);
+}
+
+static vyi_operand vyi_expr_unary(vyi_source *s);
+
+/* What binds at `level` or tighter. */
+static vyi_operand vyi_expr_binary(vyi_source *s, uint32_t level)
+{
+    vyi_operand a = vyi_expr_unary(s);
+    for (;;) {
+        const vyi_operator_row *row = vyi_expr_row(s->r.token.kind, false);
+        if (!row || row->level < level)
+            return a;
+        vyi_source_next(s);
+        if (row->classes == 0) {
+            a = vyi_expr_logic(s, row, a);
+            continue;
+        }
+        a = vyi_source_load(s, a);
+        vyi_operand b = vyi_expr_binary(s, row->level + 1u);
+        b = vyi_source_load(s, b);
+        a = vyi_expr_apply(s, row, a, b);
+    }
+}
+
+/* --- one operand --------------------------------------------------------- */
+
+/* ++ and --, before or after: what it was, or what it is now. */
+static vyi_operand vyi_expr_step(vyi_source *s, vyi_operand place, uint32_t kind, bool before)
+{
+    const vyi_operator_row *row = vyi_expr_row(kind == VYI_TOKEN_INC ? '+' : '-', false);
+    if (!vyi_source_assignable(s, &place))
+        return vyi_source_wrong(place.at);
+    const vyi_operand old = vyi_source_load(s, place);
+    const vyi_operand one = vyi_source_constant(VYRE_TYPE_I32, 1, place.at);
+    if (old.wrong || !vyi_expr_takes(s, row, &old))
+        return vyi_source_wrong(place.at);
+    const vyi_operand now = vyi_expr_apply(s, row, old, vyi_source_cast(s, old.type, one));
+    vyi_source_store(s, &place, now);
+    return before ? now : old;
+}
+
+static vyi_operand vyi_expr_sign(vyi_source *s, uint32_t kind, uint32_t at)
+{
+    vyi_operand a = vyi_expr_unary(s);
+    a = vyi_source_load(s, a);
+    const uint32_t classes = kind == '!' ? VYI_CLASS_B : kind == '~' ? VYI_CLASS_I : VYI_CLASS_N;
+    if (a.wrong)
+        return a;
+    if (!(classes >> a.type & 1)) {
+        vyi_source_fail(s, at, kind == '!' ? "Compare it with something, as in x == 0."
+                                           : "Convert it first.",
+                        "\"%s\" does not take %s", vyi_expr_text(kind),
+                        vyi_source_type_text(a.type));
+        return vyi_source_wrong(at);
+    }
+    a.at = at;
+    if (kind == '+')
+        return a;
+    return kind == '-' ? VYI_SOURCE_OP1(s, NEG, neg, a) : VYI_SOURCE_OP1(s, NOT, not, a);
+}
+
+static vyi_operand vyi_expr_index(vyi_source *s, vyi_operand a)
+{
+    vyi_operand index = vyi_source_expression(s);
+    index = vyi_source_load(s, index);
+    if (!vyi_source_expect(s, ']', "after an index") || index.wrong || a.wrong)
+        return vyi_source_wrong(a.at);
+    if (a.place != VYI_PLACE_BUFFER) {
+        vyi_source_fail(s, a.at, "Index a buffer.", "this is no buffer and has no elements");
+        return vyi_source_wrong(a.at);
+    }
+    const vyi_buffer *b = vyi_buffer_of(s->p, a.target);
+    if (!(VYI_CLASS_I >> index.type & 1)) {
+        vyi_source_fail(s, index.at, "Write uint(..) around it.", "an index is uint or int, not %s",
+                        vyi_source_type_text(index.type));
+        return vyi_source_wrong(a.at);
+    }
+    if (index.constant && b->count && index.bits >= b->count) {
+        vyi_source_fail(s, index.at, "Count from 0.", "\"%.40s\" has %u elements, and no [%d]",
+                        b->name, (unsigned)b->count, (int)index.bits);
+        return vyi_source_wrong(a.at);
+    }
+    index = vyi_source_cast(s, VYRE_TYPE_U32, index);
+    a.place = VYI_PLACE_ELEMENT;
+    a.index = vyi_source_id(s, &index);
+    return a;
+}
+
+/* .length() */
+static vyi_operand vyi_expr_length(vyi_source *s, vyi_operand a)
+{
+    vyre_value value = { 0 };
+    const vyi_token name = s->r.token;
+    if (a.wrong && vyi_source_accept(s, VYI_TOKEN_NAME) && s->r.token.kind != '(')
+        return a;
+    if (!a.wrong && (name.kind != VYI_TOKEN_NAME || !vyi_source_is(s, &name, "length"))) {
+        vyi_source_fail(s, name.at, "Write length().", "after the point length() is expected");
+        return vyi_source_wrong(a.at);
+    }
+    if (!a.wrong)
+        vyi_source_next(s);
+    if (!vyi_source_expect(s, '(', "after length") || !vyi_source_expect(s, ')', "after length("))
+        return vyi_source_wrong(a.at);
+    if (a.wrong)
+        return a;
+    if (a.place != VYI_PLACE_BUFFER) {
+        vyi_source_fail(s, a.at, "Ask a buffer.", "this is no buffer and has no length");
+        return vyi_source_wrong(a.at);
+    }
+    const vyre_buffer buffer = { a.target };
+    if (!s->mute)
+        value = vyre_ir_length(s->p, buffer);
+    return vyi_source_cast(s, VYRE_TYPE_I32, vyi_source_made(VYRE_TYPE_U32, value, a.at));
+}
+
+static vyi_operand vyi_expr_unexpected(vyi_source *s, const vyi_token *token)
+{
+    if (token->kind != VYI_TOKEN_BAD)
+        vyi_source_fail(s, token->at, "Write a name, a number or a call.",
+                        token->kind == VYI_TOKEN_END ? "the text ends where a value is expected"
+                                                     : "\"%s\" is no value",
+                        vyi_source_quote(s, token).text);
+    return vyi_source_wrong(token->at);
+}
+
+/* uint(x) and its kin; the type has been taken. */
+static vyi_operand vyi_expr_construct(vyi_source *s, const vyi_token *type)
+{
+    const uint32_t to = vyi_source_type_of(type->kind);
+    if (!vyi_source_expect(s, '(', "after a type in an expression"))
+        return vyi_source_wrong(type->at);
+    vyi_operand a = vyi_source_assignment(s);
+    a = vyi_source_load(s, a);
+    if (!vyi_source_expect(s, ')', "after the value to convert") || a.wrong)
+        return vyi_source_wrong(type->at);
+    if (!a.type) {
+        vyi_source_fail(s, a.at, "Convert a value.", "void cannot be converted");
+        return vyi_source_wrong(type->at);
+    }
+    a = vyi_source_cast(s, to, a);
+    a.at = type->at;
+    return a;
+}
+
+static vyi_operand vyi_expr_parentheses(vyi_source *s)
+{
+    vyi_operand a = vyi_source_expression(s);
+    a = vyi_source_load(s, a);
+    return vyi_source_expect(s, ')', "after an expression") ? a : vyi_source_wrong(a.at);
+}
+
+static vyi_operand vyi_expr_primary(vyi_source *s)
+{
+    const vyi_token token = s->r.token;
+    switch (token.kind) {
+    case VYI_TOKEN_NUMBER:
+        vyi_source_next(s);
+        return vyi_source_constant(token.type, token.bits, token.at);
+    case VYI_TOKEN_TRUE: case VYI_TOKEN_FALSE:
+        vyi_source_next(s);
+        return vyi_source_constant(VYRE_TYPE_BOOL, token.kind == VYI_TOKEN_TRUE, token.at);
+    case '(':
+        vyi_source_next(s);
+        return vyi_expr_parentheses(s);
+    case VYI_TOKEN_UINT: case VYI_TOKEN_INT: case VYI_TOKEN_FLOAT: case VYI_TOKEN_BOOL:
+        vyi_source_next(s);
+        return vyi_expr_construct(s, &token);
+    case VYI_TOKEN_NAME:
+        vyi_source_next(s);
+        return vyi_source_accept(s, '(') ? vyi_source_call(s, &token)
+                                         : vyi_source_named(s, &token);
+    default: return vyi_expr_unexpected(s, &token);
+    }
+}
+
+static vyi_operand vyi_expr_postfix(vyi_source *s)
+{
+    vyi_operand a = vyi_expr_primary(s);
+    for (;;) {
+        const uint32_t kind = s->r.token.kind;
+        if (kind != '[' && kind != '.' && kind != VYI_TOKEN_INC && kind != VYI_TOKEN_DEC)
+            return a;
+        vyi_source_next(s);
+        if (kind == '[')
+            a = vyi_expr_index(s, a);
+        else if (kind == '.')
+            a = vyi_expr_length(s, a);
+        else
+            a = vyi_expr_step(s, a, kind, false);
+    }
+}
+
+static vyi_operand vyi_expr_prefix(vyi_source *s)
+{
+    const vyi_token token = s->r.token;
+    const uint32_t kind = token.kind;
+    if (kind == VYI_TOKEN_INC || kind == VYI_TOKEN_DEC) {
+        vyi_source_next(s);
+        const vyi_operand a = vyi_expr_unary(s);
+        return vyi_expr_step(s, a, kind, true);
+    }
+    if (kind == '+' || kind == '-' || kind == '!' || kind == '~') {
+        vyi_source_next(s);
+        return vyi_expr_sign(s, kind, token.at);
+    }
+    return vyi_expr_postfix(s);
+}
+
+static vyi_operand vyi_expr_unary(vyi_source *s)
+{
+    vyi_operand a = vyi_source_wrong(s->r.token.at);
+    if (vyi_source_enter(s))
+        a = vyi_expr_prefix(s);
+    s->depth--;
+    return a;
+}
+
+/* --- ?: and = ------------------------------------------------------------ */
+
+/* The arms of ?:, from behind the question mark, as values of one type. */
+static bool vyi_expr_arms(vyi_source *s, vyi_operand *a, vyi_operand *b)
+{
+    *a = vyi_source_expression(s);
+    *a = vyi_source_load(s, *a);
+    if (!vyi_source_expect(s, ':', "between the values of ?:"))
+        return false;
+    *b = vyi_source_assignment(s);
+    *b = vyi_source_load(s, *b);
+    return vyi_source_common(s, a, b, "?:");
+}
+
+/* Only one arm may run. */
+static vyi_operand vyi_expr_choose(vyi_source *s, const vyi_operand *cond, uint32_t type)
+{
+    const vyre_local chosen = vyi_source_local(s, type, NULL, "chosen", 6);
+    vyi_source_if(s, cond);
+    for (unsigned arm = 0; arm < 2; arm++) {
+        vyi_operand a = arm ? vyi_source_assignment(s) : vyi_source_expression(s);
+        a = vyi_source_load(s, a);
+        a = vyi_source_cast(s, type, a);
+        if (!s->mute)
+            vyre_ir_set(s->p, chosen, vyi_source_id(s, &a));
+        if (arm == 0) {
+            vyi_source_accept(s, ':');
+            vyi_source_else(s);
+        }
+    }
+    vyi_source_end(s);
+    vyre_value value = { 0 };
+    if (!s->mute)
+        value = vyre_ir_get(s->p, chosen);
+    return vyi_source_made(type, value, cond->at);
+}
+
+static vyi_operand vyi_expr_ternary(vyi_source *s, vyi_operand cond)
+{
+    vyi_source_reader from;
+    vyi_operand a, b;
+    cond = vyi_source_load(s, cond);
+    if (!cond.wrong && cond.type != VYRE_TYPE_BOOL) {
+        vyi_source_fail(s, cond.at, "Compare it with something, as in x != 0.",
+                        "\"?:\" decides by bool, not %s", vyi_source_type_text(cond.type));
+        cond = vyi_source_wrong(cond.at);
+    }
+    const bool rehearsing = vyi_source_rehearse(s, &from);
+    const uint32_t heavy = s->heavy;
+    bool good = vyi_expr_arms(s, &a, &b);
+    if (vyi_source_heard(s, rehearsing, &from)) {
+        if (s->heavy != heavy)
+            return vyi_expr_choose(s, &cond, a.type);
+        good = vyi_expr_arms(s, &a, &b);
+    }
+    return good ? vyi_source_select(s, cond, a, b) : vyi_source_wrong(cond.at);
+}
+
+static vyi_operand vyi_expr_assign(vyi_source *s, vyi_operand place)
+{
+    const uint32_t kind = s->r.token.kind, at = s->r.token.at;
+    const vyi_operator_row *row = vyi_expr_row(kind, true);
+    vyi_source_next(s);
+    const bool may = vyi_source_assignable(s, &place);
+    vyi_operand value = vyi_source_assignment(s);
+    value = vyi_source_load(s, value);
+    if (!may || value.wrong)
+        return vyi_source_wrong(place.at);
+    if (row) {
+        vyi_operand old = vyi_source_load(s, place);
+        old.at = at;
+        value = vyi_expr_apply(s, row, old, value);
+    }
+    value = vyi_source_convert(s, place.type, value, "what is assigned to");
+    if (value.wrong)
+        return value;
+    vyi_source_store(s, &place, value);
+    value.place = VYI_PLACE_VALUE;
+    return value;
+}
+
+static vyi_operand vyi_expr_assignment(vyi_source *s)
+{
+    vyi_operand a = vyi_expr_binary(s, 1);
+    if (vyi_source_accept(s, '?'))
+        a = vyi_expr_ternary(s, a);
+    if (s->r.token.kind == '=' || vyi_expr_row(s->r.token.kind, true))
+        a = vyi_expr_assign(s, a);
+    return a;
+}
+
+VYI_API vyi_operand vyi_source_assignment(vyi_source *s)
+{
+    vyi_operand a = vyi_source_wrong(s->r.token.at);
+    if (vyi_source_enter(s))
+        a = vyi_expr_assignment(s);
+    s->depth--;
+    return a;
+}
+
+VYI_API vyi_operand vyi_source_expression(vyi_source *s)
+{
+    vyi_operand a = vyi_source_assignment(s);
+    while (s->r.token.kind == ',') {
+        vyi_source_load(s, a);
+        vyi_source_next(s);
+        a = vyi_source_assignment(s);
+    }
+    return a;
+}
+
+VYI_API vyi_operand vyi_source_condition(vyi_source *s, const char *what)
+{
+    vyi_operand a = vyi_source_expression(s);
+    a = vyi_source_load(s, a);
+    if (a.wrong || a.type == VYRE_TYPE_BOOL)
+        return a;
+    vyi_source_fail(s, a.at, "Compare it with something, as in x != 0.",
+                    "\"%s\" decides by bool, not %s", what, vyi_source_type_text(a.type));
+    return vyi_source_wrong(a.at);
+}
+
+VYI_API bool vyi_source_constant_int(vyi_source *s, const char *what, vyi_operand *out)
+{
+    const uint32_t at = s->r.token.at;
+    *out = vyi_expr_binary(s, 1);
+    *out = vyi_source_load(s, *out);
+    if (out->wrong)
+        return false;
+    if (out->constant && (VYI_CLASS_I >> out->type & 1))
+        return true;
+    vyi_source_fail(s, at, "Use a number, or a const uint made of numbers.",
+                    "%s is a constant of type uint or int", what);
+    return false;
+}
+
+#endif /* VYRE_NO_SOURCE */
+/* ==========================================================================
+ * source: loops, switches, and the jumps out of them
+ *
+ * A loop is a `forever` that breaks where its condition fails.  What runs at the
+ * end of each turn, a for's step or a do's condition, is emitted at the end of
+ * the body and at each `continue`.
+ *
+ * A switch whose arms end in a break becomes one.  Where an arm has several
+ * labels, a first switch finds its number.  Where an arm falls through, or a break
+ * stands inside an if, the arms become ifs: arm k runs when the number is at most
+ * k and no break has run.
+ *
+ * A return inside a loop sets a flag and breaks; after the loop the flag decides.
+ * Outside of loops what follows stands in an if on the flag.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_SOURCE
+
+/* --- reading twice ------------------------------------------------------- */
+
+VYI_API bool vyi_source_rehearse(vyi_source *s, vyi_source_reader *from)
+{
+    *from = s->r;
+    if (s->mute)
+        return false;
+    s->mute++;
+    return true;
+}
+
+VYI_API bool vyi_source_heard(vyi_source *s, bool rehearsing, const vyi_source_reader *from)
+{
+    if (!rehearsing)
+        return false;
+    s->mute--;
+    if (s->mute) /* a mistake: nothing more to read twice for */
+        return false;
+    s->r = *from;
+    return true;
+}
+
+/* --- jumps --------------------------------------------------------------- */
+
+static vyi_source_target *vyi_flow_loop_of(vyi_source_target *jump)
+{
+    while (jump && !jump->is_loop)
+        jump = jump->outer;
+    return jump;
+}
+
+static void vyi_flow_break(vyi_source *s)
+{
+    if (!s->mute)
+        vyre_ir_break(s->p);
+}
+
+static void vyi_flow_break_unless(vyi_source *s, vyi_operand cond)
+{
+    if (cond.constant && cond.bits)
+        return;
+    vyi_source_if_not(s, cond);
+    vyi_flow_break(s);
+    vyi_source_end(s);
+}
+
+/* A for's step, or a do's condition, as it stands in the text; what the body has
+ * declared is out of sight. */
+static void vyi_flow_step(vyi_source *s, const vyi_source_target *loop)
+{
+    if (!loop->has_step || s->mute)
+        return;
+    const vyi_source_reader back = s->r;
+    const uint32_t low = s->gap_low, high = s->gap_high;
+    s->r = loop->step;
+    s->gap_low = loop->symbols;
+    s->gap_high = s->symbol_count;
+    if (loop->step_tests)
+        vyi_flow_break_unless(s, vyi_source_condition(s, "while"));
+    else
+        vyi_source_expression(s);
+    s->gap_low = low;
+    s->gap_high = high;
+    s->r = back;
+}
+
+static void vyi_flow_jump_break(vyi_source *s, uint32_t at)
+{
+    vyi_source_target *jump = s->jump;
+    if (!jump) {
+        vyi_source_fail(s, at, "Use return to end the handler.",
+                        "break stands in no loop and no switch");
+    } else if (jump->is_loop) {
+        vyi_flow_break(s);
+    } else {
+        jump->breaks += s->frame->depth > jump->depth ? 1 : 0;
+        if (jump->flagged) {
+            vyi_source_set_flag(s, jump->left);
+            s->may |= VYI_MAY_LEAVE;
+        }
+    }
+}
+
+static void vyi_flow_jump_continue(vyi_source *s, uint32_t at)
+{
+    const vyi_source_target *loop = vyi_flow_loop_of(s->jump);
+    if (!loop) {
+        vyi_source_fail(s, at, "Use return to end the handler.", "continue stands in no loop");
+        return;
+    }
+    vyi_flow_step(s, loop);
+    if (!s->mute)
+        vyre_ir_continue(s->p);
+}
+
+static vyi_operand vyi_flow_jump_value(vyi_source *s, uint32_t at)
+{
+    const vyi_source_frame *frame = s->frame;
+    if (s->r.token.kind == ';') {
+        if (frame->type)
+            vyi_source_fail(s, at, "Write return and a value.", "this function returns %s",
+                            vyi_source_type_text(frame->type));
+        return vyi_source_wrong(at);
+    }
+    vyi_operand value = vyi_source_expression(s);
+    value = vyi_source_load(s, value);
+    if (frame->type)
+        return vyi_source_convert(s, frame->type, value, "what this function returns");
+    if (!value.wrong)
+        vyi_source_fail(s, value.at, s->frame->outer ? "Give the function a type."
+                                                     : "Use result(word, value).",
+                        "nothing can be returned here");
+    return value;
+}
+
+static void vyi_flow_jump_return(vyi_source *s, uint32_t at)
+{
+    vyi_source_frame *frame = s->frame;
+    const vyi_operand value = vyi_flow_jump_value(s, at);
+    vyi_source_target *loop = vyi_flow_loop_of(s->jump);
+    frame->returns++;
+    frame->nested = frame->nested || frame->depth > 0;
+    frame->value = value;
+    if (!frame->early)
+        return;
+    if (frame->type && !s->mute)
+        vyre_ir_set(s->p, frame->result, vyi_source_id(s, &value));
+    vyi_source_set_flag(s, frame->returned);
+    if (loop) {
+        loop->returns = true;
+        vyi_flow_break(s);
+    } else {
+        s->may |= VYI_MAY_RETURN;
+    }
+}
+
+VYI_API bool vyi_source_jump(vyi_source *s)
+{
+    const vyi_token token = s->r.token;
+    vyi_source_next(s);
+    s->heavy++;
+    if (token.kind == VYI_TOKEN_BREAK)
+        vyi_flow_jump_break(s, token.at);
+    else if (token.kind == VYI_TOKEN_CONTINUE)
+        vyi_flow_jump_continue(s, token.at);
+    else
+        vyi_flow_jump_return(s, token.at);
+    if (!vyi_source_expect(s, ';', token.kind == VYI_TOKEN_RETURN ? "after return"
+                                                                  : "after a jump"))
+        vyi_source_recover(s);
+    return true;
+}
+
+/* --- loops --------------------------------------------------------------- */
+
+static void vyi_flow_loop_begin(vyi_source *s, vyi_source_target *loop)
+{
+    memset(loop, 0, sizeof *loop);
+    loop->outer = s->jump;
+    loop->is_loop = true;
+    loop->symbols = s->symbol_count;
+    s->jump = loop;
+    s->heavy++;
+}
+
+static void vyi_flow_loop_open(vyi_source *s)
+{
+    if (!s->mute)
+        vyre_ir_forever(s->p);
+}
+
+static void vyi_flow_loop_end(vyi_source *s, const vyi_source_target *loop)
+{
+    vyi_source_target *outer = vyi_flow_loop_of(loop->outer);
+    vyi_source_end(s);
+    s->jump = loop->outer;
+    s->may = 0;
+    if (!loop->returns)
+        return;
+    if (!outer) {
+        s->may = VYI_MAY_RETURN;
+        return;
+    }
+    outer->returns = true;
+    if (s->mute)
+        return;
+    vyre_ir_if(s->p, vyre_ir_get(s->p, s->frame->returned));
+    vyre_ir_break(s->p);
+    vyre_ir_end(s->p);
+}
+
+static void vyi_flow_loop_while(vyi_source *s)
+{
+    vyi_source_target loop;
+    vyi_flow_loop_begin(s, &loop);
+    vyi_flow_loop_open(s);
+    if (vyi_source_expect(s, '(', "after while")) {
+        vyi_flow_break_unless(s, vyi_source_condition(s, "while"));
+        vyi_source_expect(s, ')', "after the condition");
+    }
+    vyi_source_body(s, false);
+    vyi_flow_loop_end(s, &loop);
+}
+
+static void vyi_flow_for_first(vyi_source *s)
+{
+    const uint32_t kind = s->r.token.kind;
+    if (kind == VYI_TOKEN_CONST || vyi_source_type_of(kind)) {
+        vyi_source_declaration(s);
+        return;
+    }
+    if (kind != ';')
+        vyi_source_expression(s);
+    vyi_source_expect(s, ';', "after the first part of for");
+}
+
+/* The step is only checked here; it stands at the end of the body. */
+static void vyi_flow_for_step(vyi_source *s, vyi_source_target *loop)
+{
+    loop->symbols = s->symbol_count;
+    if (s->r.token.kind == ')')
+        return;
+    loop->has_step = true;
+    loop->step = s->r;
+    s->mute++;
+    vyi_source_expression(s);
+    s->mute--;
+}
+
+static void vyi_flow_loop_for(vyi_source *s)
+{
+    vyi_source_target loop;
+    const uint32_t scope = s->scope, count = s->symbol_count;
+    s->scope = count;
+    const bool good = vyi_source_expect(s, '(', "after for");
+    if (good)
+        vyi_flow_for_first(s);
+    vyi_flow_loop_begin(s, &loop);
+    vyi_flow_loop_open(s);
+    if (good) {
+        if (s->r.token.kind != ';')
+            vyi_flow_break_unless(s, vyi_source_condition(s, "for"));
+        vyi_source_expect(s, ';', "after the condition of for");
+        vyi_flow_for_step(s, &loop);
+        vyi_source_expect(s, ')', "after the step of for");
+    }
+    if (!vyi_source_body(s, false))
+        vyi_flow_step(s, &loop);
+    vyi_flow_loop_end(s, &loop);
+    s->symbol_count = count;
+    s->scope = scope;
+}
+
+/* Finds the condition behind the body. */
+static void vyi_flow_do_look_ahead(vyi_source *s, vyi_source_target *loop)
+{
+    vyi_source_reader from;
+    vyi_source_target ahead;
+    if (!vyi_source_rehearse(s, &from))
+        return;
+    vyi_flow_loop_begin(s, &ahead);
+    vyi_source_body(s, true);
+    s->jump = ahead.outer;
+    if (s->r.token.kind == VYI_TOKEN_WHILE)
+        vyi_source_next(s);
+    vyi_source_accept(s, '(');
+    loop->step = s->r;
+    loop->has_step = loop->step_tests = vyi_source_heard(s, true, &from);
+}
+
+static void vyi_flow_loop_do(vyi_source *s)
+{
+    vyi_source_target loop;
+    vyi_flow_loop_begin(s, &loop);
+    vyi_flow_do_look_ahead(s, &loop);
+    vyi_flow_loop_open(s);
+    const bool ends = vyi_source_body(s, true);
+    if (vyi_source_expect(s, VYI_TOKEN_WHILE, "after the body of do") &&
+        vyi_source_expect(s, '(', "after while")) {
+        s->mute += ends ? 1 : 0;
+        vyi_flow_break_unless(s, vyi_source_condition(s, "while"));
+        s->mute -= ends ? 1 : 0;
+        vyi_source_expect(s, ')', "after the condition");
+        vyi_source_expect(s, ';', "after do .. while (..)");
+    }
+    vyi_flow_loop_end(s, &loop);
+}
+
+VYI_API bool vyi_source_loop(vyi_source *s)
+{
+    const uint32_t kind = s->r.token.kind;
+    vyi_source_next(s);
+    if (kind == VYI_TOKEN_FOR)
+        vyi_flow_loop_for(s);
+    else if (kind == VYI_TOKEN_WHILE)
+        vyi_flow_loop_while(s);
+    else
+        vyi_flow_loop_do(s);
+    return false;
+}
+
+/* --- switch -------------------------------------------------------------- */
+
+typedef struct vyi_source_cases {
+    vyi_source_target    jump;
+    vyi_operand selector; /* uint */
+    uint32_t    type;     /* of what the text switches on */
+    uint32_t    first_label, arms;
+    uint32_t    may;
+    bool        falls, several; /* an arm falls through; has more than one label */
+    bool        records;        /* the first reading, which finds the labels */
+    vyre_local  arm;            /* number of the arm that the value chooses */
+} vyi_source_cases;
+
+static void vyi_flow_switch_record(vyi_source *s, vyi_source_cases *w, bool is_default,
+                                   uint32_t bits, uint32_t at)
+{
+    for (uint32_t i = w->first_label; i < s->label_count; i++)
+        if (s->labels[i].is_default == is_default && s->labels[i].bits == bits) {
+            vyi_source_fail(s, at, "Join the two.", is_default
+                            ? "this switch has a second default"
+                            : "this switch has a second case %d", (int)bits);
+            return;
+        }
+    if (s->label_count == VYI_SOURCE_LABELS) {
+        vyi_source_fail(s, at, "Use a table in a buffer.", "more than %u labels",
+                        (unsigned)VYI_SOURCE_LABELS);
+        return;
+    }
+    s->labels[s->label_count].bits = bits;
+    s->labels[s->label_count].arm = w->arms;
+    s->labels[s->label_count++].is_default = is_default;
+}
+
+/* "case 3:" or "default:" */
+static void vyi_flow_switch_label(vyi_source *s, vyi_source_cases *w)
+{
+    const vyi_token token = s->r.token;
+    vyi_operand value = vyi_source_constant(w->type, 0, token.at);
+    const bool is_default = token.kind == VYI_TOKEN_DEFAULT;
+    vyi_source_next(s);
+    bool good = is_default || vyi_source_constant_int(s, "the value of a case", &value);
+    good = vyi_source_expect(s, ':', is_default ? "after default" : "after the value of a case") &&
+           good;
+    if (good && w->type && value.type != w->type &&
+        !(value.type == VYRE_TYPE_I32 && w->type == VYRE_TYPE_U32)) {
+        vyi_source_fail(s, value.at, "Leave out the u.", "a case of type uint, a switch on int");
+        return;
+    }
+    if (good && w->records)
+        vyi_flow_switch_record(s, w, is_default, value.bits, token.at);
+}
+
+/* All labels of an arm; false if there is none. */
+static bool vyi_flow_switch_labels(vyi_source *s, vyi_source_cases *w)
+{
+    uint32_t count = 0;
+    for (;; count++) {
+        const uint32_t kind = s->r.token.kind;
+        if (kind != VYI_TOKEN_CASE && kind != VYI_TOKEN_DEFAULT)
+            break;
+        vyi_flow_switch_label(s, w);
+    }
+    w->several = w->several || count > 1;
+    if (count && s->r.token.kind == '}')
+        vyi_source_fail(s, s->r.token.at, "Write break; there.",
+                        "the last case has no statement");
+    if (count == 0 && s->r.token.kind != VYI_TOKEN_END)
+        vyi_source_fail(s, s->r.token.at, "Begin with case or default.",
+                        "a switch begins with something other than a case");
+    return count > 0;
+}
+
+/* Finds the number of the arm, w->arms if there is none. */
+static void vyi_flow_switch_select(vyi_source *s, vyi_source_cases *w)
+{
+    const vyi_operand none = vyi_source_constant(VYRE_TYPE_U32, w->arms, 0);
+    const vyre_value selector = vyi_source_id(s, &w->selector);
+    w->arm = vyi_source_local(s, VYRE_TYPE_U32, &none, "arm", 3);
+    vyre_ir_switch(s->p, selector);
+    for (uint32_t i = w->first_label; i < s->label_count; i++) {
+        if (s->labels[i].is_default)
+            vyre_ir_default(s->p);
+        else
+            vyre_ir_case(s->p, s->labels[i].bits);
+        vyre_ir_set(s->p, w->arm, vyre_ir_u32(s->p, s->labels[i].arm));
+    }
+    vyre_ir_end(s->p);
+}
+
+static void vyi_flow_switch_begin(vyi_source *s, vyi_source_cases *w)
+{
+    if (w->jump.flagged)
+        w->jump.left = vyi_source_flag(s, false, "left");
+    if (w->jump.flagged || w->several)
+        vyi_flow_switch_select(s, w);
+    if (!w->jump.flagged)
+        vyre_ir_switch(s->p, w->several ? vyre_ir_get(s->p, w->arm)
+                                        : vyi_source_id(s, &w->selector));
+}
+
+/* The arm runs if it was chosen, or fallen into. */
+static void vyi_flow_switch_open_flagged(vyi_source *s, const vyi_source_cases *w, uint32_t arm)
+{
+    vyre_program *p = s->p;
+    const vyre_value chosen = vyre_ir_get(p, w->arm);
+    vyre_value runs = vyre_ir_le(p, chosen, vyre_ir_u32(p, arm));
+    if (arm) {
+        const vyre_value left = vyre_ir_get(p, w->jump.left);
+        runs = vyre_ir_and(p, runs, vyre_ir_not(p, left));
+    }
+    if (w->may & VYI_MAY_RETURN) {
+        const vyre_value returned = vyre_ir_get(p, s->frame->returned);
+        runs = vyre_ir_and(p, runs, vyre_ir_not(p, returned));
+    }
+    vyre_ir_if(p, runs);
+}
+
+static void vyi_flow_switch_open(vyi_source *s, const vyi_source_cases *w, uint32_t arm)
+{
+    if (s->mute || w->records)
+        return;
+    if (w->jump.flagged) {
+        vyi_flow_switch_open_flagged(s, w, arm);
+        return;
+    }
+    uint32_t label = w->first_label;
+    while (s->labels[label].arm < arm)
+        label++;
+    if (w->several)
+        vyre_ir_case(s->p, arm);
+    else if (s->labels[label].is_default)
+        vyre_ir_default(s->p);
+    else
+        vyre_ir_case(s->p, s->labels[label].bits);
+}
+
+/* The arms, up to the closing brace. */
+static void vyi_flow_switch_arms(vyi_source *s, vyi_source_cases *w)
+{
+    uint32_t arm = 0;
+    s->jump = &w->jump;
+    w->may = 0;
+    while (s->r.token.kind != '}' && s->r.token.kind != VYI_TOKEN_END) {
+        const uint32_t scope = s->scope, count = s->symbol_count;
+        if (!vyi_flow_switch_labels(s, w)) {
+            vyi_source_recover(s);
+            continue;
+        }
+        s->scope = count;
+        vyi_flow_switch_open(s, w, arm);
+        const bool ends = vyi_source_statements(s, VYI_TOKEN_CASE);
+        s->symbol_count = count;
+        s->scope = scope;
+        w->falls = w->falls || (!ends && s->r.token.kind != '}');
+        w->may |= s->may;
+        if (w->jump.flagged)
+            vyi_source_end(s);
+        arm++;
+        if (w->records)
+            w->arms = arm;
+    }
+    s->jump = w->jump.outer;
+}
+
+static void vyi_flow_switch_read(vyi_source *s, vyi_source_cases *w)
+{
+    vyi_source_reader from;
+    const bool rehearsing = vyi_source_rehearse(s, &from);
+    w->records = true;
+    vyi_flow_switch_arms(s, w);
+    w->records = false;
+    if (!vyi_source_heard(s, rehearsing, &from))
+        return;
+    if (w->arms == 0)
+        return;
+    w->jump.flagged = w->falls || w->jump.breaks;
+    vyi_flow_switch_begin(s, w);
+    vyi_flow_switch_arms(s, w);
+    if (!w->jump.flagged)
+        vyi_source_end(s);
+}
+
+static void vyi_flow_switch_selector(vyi_source *s, vyi_source_cases *w)
+{
+    vyi_operand value = vyi_source_expression(s);
+    value = vyi_source_load(s, value);
+    if (!value.wrong && !(VYI_CLASS_I >> value.type & 1)) {
+        vyi_source_fail(s, value.at, "Use if, or convert it.", "a switch decides by uint or int, "
+                        "not %s", vyi_source_type_text(value.type));
+        return;
+    }
+    w->type = value.type;
+    w->selector = vyi_source_cast(s, VYRE_TYPE_U32, value);
+}
+
+VYI_API bool vyi_source_switch(vyi_source *s)
+{
+    vyi_source_cases w;
+    memset(&w, 0, sizeof w);
+    w.jump.outer = s->jump;
+    w.jump.depth = s->frame->depth;
+    w.first_label = s->label_count;
+    s->heavy++;
+    vyi_source_next(s);
+    if (!vyi_source_expect(s, '(', "after switch")) {
+        vyi_source_recover(s);
+        return false;
+    }
+    vyi_flow_switch_selector(s, &w);
+    if (!vyi_source_expect(s, ')', "after the value of switch") ||
+        !vyi_source_expect(s, '{', "after switch (..)")) {
+        vyi_source_recover(s);
+        return false;
+    }
+    vyi_flow_switch_read(s, &w);
+    vyi_source_expect(s, '}', "at the end of this switch");
+    s->label_count = w.first_label;
+    s->may = w.may & ~VYI_MAY_LEAVE;
+    return false;
+}
+
+#endif /* VYRE_NO_SOURCE */
+/* ==========================================================================
+ * source: statements, functions, and a text as a whole
+ * ======================================================================= */
+
+#ifndef VYRE_NO_SOURCE
+
+/* --- declarations -------------------------------------------------------- */
+
+/* A constant is a value, a variable is a local. */
+static void vyi_source_define(vyi_source *s, const vyi_token *name, uint32_t type, bool fixed,
+                              const vyi_operand *first)
+{
+    vyi_source_symbol *symbol = vyi_source_declare(
+        s, name, first && first->wrong ? VYI_SYMBOL_WRONG
+                                       : fixed ? VYI_SYMBOL_CONST : VYI_SYMBOL_VARIABLE, type);
+    if (!symbol || symbol->kind == VYI_SYMBOL_WRONG)
+        return;
+    if (!fixed) {
+        symbol->local = vyi_source_local(s, type, first, symbol->name, symbol->length);
+        return;
+    }
+    symbol->constant = first->constant;
+    symbol->bits = first->bits;
+    symbol->value = first->value;
+}
+
+/* "name" or "name = value" of a declaration. */
+static bool vyi_source_declarator(vyi_source *s, uint32_t type, bool fixed)
+{
+    const vyi_token name = s->r.token;
+    if (!vyi_source_expect(s, VYI_TOKEN_NAME, "after a type"))
+        return false;
+    if (s->r.token.kind == '[') {
+        vyi_source_fail(s, s->r.token.at, "Use a buffer.", "a variable holds one value");
+        return false;
+    }
+    if (vyi_source_accept(s, '=')) {
+        vyi_operand first = vyi_source_assignment(s);
+        first = vyi_source_load(s, first);
+        first = vyi_source_convert(s, type, first, "this variable");
+        vyi_source_define(s, &name, type, fixed, &first);
+        return true;
+    }
+    if (fixed)
+        vyi_source_fail(s, name.at, "Write = and a value.", "the constant \"%s\" has no value",
+                        vyi_source_quote(s, &name).text);
+    vyi_source_define(s, &name, type, false, NULL);
+    return true;
+}
+
+VYI_API void vyi_source_declaration(vyi_source *s)
+{
+    const bool fixed = vyi_source_accept(s, VYI_TOKEN_CONST);
+    const vyi_token type = s->r.token;
+    if (!vyi_source_type_of(type.kind)) {
+        const char *why = type.kind == VYI_TOKEN_NAME ? vyi_source_refused(s, &type) : NULL;
+        vyi_source_fail(s, type.at, "Write uint, int, float or bool.",
+                        why ? "\"%s\": %s" : "\"%s\" is no type of a variable%s",
+                        vyi_source_quote(s, &type).text, why ? why : "");
+        vyi_source_recover(s);
+        return;
+    }
+    vyi_source_next(s);
+    do {
+        if (!vyi_source_declarator(s, vyi_source_type_of(type.kind), fixed)) {
+            vyi_source_recover(s);
+            return;
+        }
+    } while (vyi_source_accept(s, ','));
+    if (s->r.token.kind == '(')
+        vyi_source_fail(s, s->r.token.at, "Move it before the first statement.",
+                        "functions stand before the statements");
+    else if (vyi_source_expect(s, ';', "after this declaration"))
+        return;
+    vyi_source_recover(s);
+}
+
+/* --- statements ---------------------------------------------------------- */
+
+static bool vyi_source_starts(uint32_t kind)
+{
+    return kind == VYI_TOKEN_NAME || kind >= VYI_TOKEN_IF || kind == '{' || kind == '}';
+}
+
+static void vyi_source_expression_statement(vyi_source *s)
+{
+    const vyi_operand a = vyi_source_expression(s);
+    if (!a.wrong && a.place == VYI_PLACE_BUFFER)
+        vyi_source_load(s, a);
+    if (a.wrong) {
+        if (!vyi_source_accept(s, ';'))
+            vyi_source_recover(s);
+    } else if (!vyi_source_expect(s, ';', "after this statement") &&
+               !vyi_source_starts(s->r.token.kind)) {
+        vyi_source_recover(s);
+    }
+}
+
+/* The statement of an if or a loop; whatever it opens it closes. */
+VYI_API bool vyi_source_body(vyi_source *s, bool scoped)
+{
+    const uint32_t scope = s->scope, count = s->symbol_count;
+    bool ends;
+    s->frame->depth++;
+    if (scoped)
+        s->scope = count;
+    if (!scoped && vyi_source_accept(s, '{')) {
+        ends = vyi_source_statements(s, '}');
+        vyi_source_expect(s, '}', "at the end of this block");
+    } else {
+        s->may = 0;
+        ends = vyi_source_statement(s);
+        if (s->dangling)
+            vyi_source_end(s);
+        s->dangling = false;
+    }
+    s->symbol_count = count;
+    s->scope = scope;
+    s->frame->depth--;
+    return ends;
+}
+
+static bool vyi_source_block(vyi_source *s)
+{
+    const uint32_t scope = s->scope, count = s->symbol_count;
+    s->scope = count;
+    s->frame->depth++;
+    vyi_source_next(s);
+    const bool ends = vyi_source_statements(s, '}');
+    vyi_source_expect(s, '}', "at the end of this block");
+    s->frame->depth--;
+    s->symbol_count = count;
+    s->scope = scope;
+    return ends;
+}
+
+/* Where the arm jumps by flag in any case, and nothing else does, what follows
+ * in this block becomes the other arm. */
+static bool vyi_source_if_statement(vyi_source *s)
+{
+    vyi_source_next(s);
+    if (!vyi_source_expect(s, '(', "after if")) {
+        vyi_source_recover(s);
+        return false;
+    }
+    const vyi_operand cond = vyi_source_condition(s, "if");
+    vyi_source_expect(s, ')', "after the condition");
+    vyi_source_if(s, &cond);
+    bool ends = vyi_source_body(s, true);
+    if (vyi_source_accept(s, VYI_TOKEN_ELSE)) {
+        const uint32_t may = s->may;
+        vyi_source_else(s);
+        ends = vyi_source_body(s, true) && ends;
+        s->may |= may;
+    } else if (ends && s->may) {
+        vyi_source_else(s);
+        s->dangling = true;
+        return false;
+    } else {
+        ends = false;
+    }
+    vyi_source_end(s);
+    return ends;
+}
+
+static bool vyi_source_misplaced(vyi_source *s)
+{
+    const vyi_token token = s->r.token;
+    const char *text = vyi_source_kind_text(token.kind);
+    const bool label = token.kind == VYI_TOKEN_CASE || token.kind == VYI_TOKEN_DEFAULT;
+    vyi_source_fail(s, token.at, label ? "Put it into the braces of a switch."
+                                 : token.kind == VYI_TOKEN_ELSE ? "An if takes one statement; "
+                                   "put several into braces."
+                                 : "Take it out.",
+                    "\"%s\" stands where a statement begins", text);
+    vyi_source_next(s);
+    vyi_source_recover(s);
+    return false;
+}
+
+static bool vyi_source_any_statement(vyi_source *s)
+{
+    switch (s->r.token.kind) {
+    case '{': return vyi_source_block(s);
+    case ';': vyi_source_next(s); return false;
+    case VYI_TOKEN_IF: return vyi_source_if_statement(s);
+    case VYI_TOKEN_FOR: case VYI_TOKEN_WHILE: case VYI_TOKEN_DO: return vyi_source_loop(s);
+    case VYI_TOKEN_SWITCH: return vyi_source_switch(s);
+    case VYI_TOKEN_BREAK: case VYI_TOKEN_CONTINUE: case VYI_TOKEN_RETURN:
+        return vyi_source_jump(s);
+    case VYI_TOKEN_ELSE: case VYI_TOKEN_CASE: case VYI_TOKEN_DEFAULT: case VYI_TOKEN_VOID:
+    case VYI_TOKEN_SHARED:
+        return vyi_source_misplaced(s);
+    case VYI_TOKEN_CONST: vyi_source_declaration(s); return false;
+    case VYI_TOKEN_UINT: case VYI_TOKEN_INT: case VYI_TOKEN_FLOAT: case VYI_TOKEN_BOOL: {
+        /* uint(x) begins an expression, and what else may follow a type does not. */
+        const vyi_source_reader from = s->r;
+        vyi_source_next(s);
+        const bool converts = s->r.token.kind == '(';
+        s->r = from;
+        if (converts)
+            vyi_source_expression_statement(s);
+        else
+            vyi_source_declaration(s);
+        return false;
+    }
+    default: vyi_source_expression_statement(s); return false;
+    }
+}
+
+VYI_API bool vyi_source_statement(vyi_source *s)
+{
+    const uint32_t at = s->r.token.at;
+    bool ends = false;
+    if (vyi_source_enter(s))
+        ends = vyi_source_any_statement(s);
+    s->depth--;
+    vyi_source_settle(s, at);
+    return ends;
+}
+
+/* What follows a jump by flag runs only where it has not happened. */
+static bool vyi_source_guard(vyi_source *s, uint32_t may)
+{
+    vyre_program *p = s->p;
+    vyre_value jumped = { 0 };
+    if (s->mute)
+        return false;
+    if (may & VYI_MAY_RETURN)
+        jumped = vyre_ir_get(p, s->frame->returned);
+    if (may & VYI_MAY_LEAVE) {
+        const vyre_value left = vyre_ir_get(p, s->jump->left);
+        jumped = may & VYI_MAY_RETURN ? vyre_ir_or(p, jumped, left) : left;
+    }
+    vyre_ir_if(p, vyre_ir_not(p, jumped));
+    return true;
+}
+
+static bool vyi_source_at_end(vyi_source *s, uint32_t end)
+{
+    const uint32_t kind = s->r.token.kind;
+    if (kind == VYI_TOKEN_END || (kind == '}' && end != VYI_TOKEN_END))
+        return true;
+    return end == VYI_TOKEN_CASE && (kind == VYI_TOKEN_CASE || kind == VYI_TOKEN_DEFAULT);
+}
+
+VYI_API bool vyi_source_statements(vyi_source *s, uint32_t end)
+{
+    uint32_t opened = 0, may = 0;
+    bool ends = false;
+    while (!vyi_source_at_end(s, end)) {
+        if (s->r.token.kind == '}') {
+            vyi_source_fail(s, s->r.token.at, "Take it out.", "this \"}\" closes nothing");
+            vyi_source_next(s);
+            continue;
+        }
+        s->may = 0;
+        const bool now = vyi_source_statement(s);
+        if (!ends && now)
+            s->mute++; /* nothing after it is reached */
+        ends = ends || now;
+        may |= s->may;
+        if (s->dangling)
+            opened += s->mute ? 0u : 1u;
+        else if (s->may && !ends && !vyi_source_at_end(s, end))
+            opened += vyi_source_guard(s, s->may) ? 1u : 0u;
+        s->dangling = false;
+    }
+    s->mute -= ends ? 1 : 0;
+    while (opened--)
+        vyi_source_end(s);
+    s->may = may;
+    return ends;
+}
+
+/* --- functions ----------------------------------------------------------- */
+
+/* A type, a name and a parenthesis. */
+static bool vyi_source_at_function(vyi_source *s)
+{
+    const vyi_source_reader from = s->r;
+    const uint32_t kind = s->r.token.kind;
+    if (kind != VYI_TOKEN_VOID && !vyi_source_type_of(kind))
+        return false;
+    vyi_source_next(s);
+    bool is = s->r.token.kind == VYI_TOKEN_NAME;
+    if (is)
+        vyi_source_next(s);
+    is = is && s->r.token.kind == '(';
+    s->r = from;
+    return is;
+}
+
+/* "const in float x" */
+static bool vyi_source_param(vyi_source *s, vyi_source_routine *f)
+{
+    vyi_source_parameter param;
+    memset(&param, 0, sizeof param);
+    param.fixed = vyi_source_accept(s, VYI_TOKEN_CONST);
+    param.out = vyi_source_is(s, &s->r.token, "out") || vyi_source_is(s, &s->r.token, "inout");
+    param.in = !vyi_source_is(s, &s->r.token, "out");
+    if (param.out || vyi_source_is(s, &s->r.token, "in"))
+        vyi_source_next(s);
+    const vyi_token type = s->r.token;
+    param.type = (uint8_t)vyi_source_type_of(type.kind);
+    if (!param.type || (param.fixed && param.out)) {
+        vyi_source_fail(s, type.at, "Write uint, int, float or bool, and a name.",
+                        param.type ? "a parameter is const or out, not both"
+                                   : "the type of a parameter is expected");
+        return false;
+    }
+    vyi_source_next(s);
+    const vyi_token name = s->r.token;
+    if (!vyi_source_expect(s, VYI_TOKEN_NAME, "after the type of a parameter"))
+        return false;
+    param.name = s->text + name.at;
+    param.length = name.length;
+    if (s->param_count == VYI_SOURCE_PARAMS || f->param_count == VYI_SOURCE_ARGS) {
+        vyi_source_fail(s, name.at, "Use fewer.", "too many parameters");
+        return false;
+    }
+    s->params[s->param_count++] = param;
+    f->param_count++;
+    return true;
+}
+
+static bool vyi_source_params(vyi_source *s, vyi_source_routine *f)
+{
+    f->first_param = s->param_count;
+    vyi_source_next(s);
+    if (s->r.token.kind == VYI_TOKEN_VOID)
+        vyi_source_next(s);
+    else if (s->r.token.kind != ')')
+        do {
+            if (!vyi_source_param(s, f))
+                return false;
+        } while (vyi_source_accept(s, ','));
+    return vyi_source_expect(s, ')', "after the parameters");
+}
+
+/* Makes a parameter a name of the function; `value` may be NULL while mute. */
+static void vyi_source_bind(vyi_source *s, const vyi_source_parameter *param,
+                            const vyi_operand *value)
+{
+    vyi_token name;
+    memset(&name, 0, sizeof name);
+    name.at = (uint32_t)(param->name - s->text);
+    name.length = param->length;
+    const vyre_value none = { 0 };
+    const vyi_operand unknown = vyi_source_made(param->type, none, name.at);
+    vyi_source_define(s, &name, param->type, param->fixed, value ? value : &unknown);
+}
+
+/* What a function's reading changes, to come back to. */
+typedef struct vyi_source_stead {
+    vyi_source_reader r;
+    vyi_source_target  *jump;
+    uint32_t   scope, symbols, may;
+} vyi_source_stead;
+
+static vyi_source_stead vyi_source_step_into(vyi_source *s, vyi_source_frame *frame,
+                                             const vyi_source_routine *f)
+{
+    const vyi_source_stead stead = { s->r, s->jump, s->scope, s->symbol_count, s->may };
+    memset(frame, 0, sizeof *frame);
+    frame->outer = s->frame;
+    frame->type = f->type;
+    frame->early = f->early;
+    frame->floor = s->symbol_count;
+    frame->globals = f->globals;
+    s->frame = frame;
+    s->jump = NULL;
+    s->scope = s->symbol_count;
+    return stead;
+}
+
+static void vyi_source_step_out(vyi_source *s, const vyi_source_stead *stead)
+{
+    s->frame = s->frame->outer;
+    s->jump = stead->jump;
+    s->scope = stead->scope;
+    s->symbol_count = stead->symbols;
+    s->may = stead->may;
+}
+
+/* Reads a function's body for its mistakes, and for how it returns. */
+static void vyi_source_check_function(vyi_source *s, vyi_source_routine *f, const vyi_token *name)
+{
+    vyi_source_frame frame;
+    const vyi_source_stead stead = vyi_source_step_into(s, &frame, f);
+    const uint32_t heavy = s->heavy;
+    s->mute++;
+    f->open = true;
+    for (uint32_t i = 0; i < f->param_count; i++)
+        vyi_source_bind(s, &s->params[f->first_param + i], NULL);
+    vyi_source_statements(s, '}');
+    f->early = frame.nested || frame.returns > 1;
+    f->heavy = s->heavy != heavy;
+    f->open = false;
+    if (f->type && frame.returns == 0)
+        vyi_source_fail(s, name->at, "End it with return and a value.",
+                        "%s() returns nothing", vyi_source_quote(s, name).text);
+    s->mute--;
+    vyi_source_step_out(s, &stead);
+    vyi_source_expect(s, '}', "at the end of this function");
+}
+
+static void vyi_source_function(vyi_source *s)
+{
+    const uint32_t type = vyi_source_type_of(s->r.token.kind);
+    vyi_source_next(s);
+    const vyi_token name = s->r.token;
+    vyi_source_next(s);
+    if (s->function_count == VYI_SOURCE_FUNCTIONS) {
+        vyi_source_fail(s, name.at, "Join some of them.", "more than %u functions",
+                        (unsigned)VYI_SOURCE_FUNCTIONS);
+        vyi_source_recover(s);
+        return;
+    }
+    vyi_source_routine *f = &s->functions[s->function_count];
+    memset(f, 0, sizeof *f);
+    f->type = (uint8_t)type;
+    vyi_source_symbol *symbol = vyi_source_declare(s, &name, VYI_SYMBOL_FUNCTION, type);
+    if (symbol)
+        symbol->function = s->function_count++;
+    f->globals = s->symbol_count;
+    if (!vyi_source_params(s, f) ||
+        !vyi_source_expect(s, '{', "after the head of a function")) {
+        if (symbol)
+            symbol->kind = VYI_SYMBOL_WRONG;
+        vyi_source_recover(s);
+        return;
+    }
+    f->body = s->r;
+    vyi_source_check_function(s, f, &name);
+}
+
+/* Converts what is passed; false, and a mistake, where that cannot be. */
+static bool vyi_source_pass(vyi_source *s, const vyi_source_routine *f, vyi_operand *args,
+                            vyi_operand *values)
+{
+    bool good = true;
+    for (uint32_t i = 0; i < f->param_count; i++) {
+        const vyi_source_parameter *param = &s->params[f->first_param + i];
+        values[i] = vyi_source_constant(param->type, 0, args[i].at);
+        if (param->out && !vyi_source_assignable(s, &args[i])) {
+            good = false;
+        } else if (param->out && args[i].type != param->type) {
+            vyi_source_fail(s, args[i].at, "Use a variable of that type, and convert it.",
+                            "this parameter gives %s back, not %s",
+                            vyi_source_type_text(param->type),
+                            vyi_source_type_text(args[i].type));
+            good = false;
+        } else if (param->in) {
+            values[i] = vyi_source_load(s, args[i]);
+            values[i] = vyi_source_convert(s, param->type, values[i], "this parameter");
+        }
+        s->heavy += param->out ? 1 : 0;
+        good = good && !values[i].wrong;
+    }
+    return good;
+}
+
+static void vyi_source_hand_back(vyi_source *s, const vyi_source_routine *f,
+                                 const vyi_source_frame *frame, const vyi_operand *args)
+{
+    for (uint32_t i = 0; i < f->param_count && !s->mute; i++) {
+        if (!s->params[f->first_param + i].out)
+            continue;
+        const vyre_value value = vyre_ir_get(s->p, s->symbols[frame->floor + i].local);
+        vyi_source_store(s, &args[i], vyi_source_made(args[i].type, value, args[i].at));
+    }
+}
+
+static vyi_operand vyi_source_returned(vyi_source *s, const vyi_source_frame *frame, uint32_t at)
+{
+    vyi_operand value = frame->value;
+    if (frame->early && frame->type && !s->mute)
+        value = vyi_source_made(frame->type, vyre_ir_get(s->p, frame->result), at);
+    if (!frame->type || s->mute) {
+        const vyre_value none = { 0 };
+        value = vyi_source_made(frame->type, none, at);
+    }
+    value.at = at;
+    return value;
+}
+
+VYI_API vyi_operand vyi_source_inline(vyi_source *s, uint32_t index, vyi_operand *args,
+                                      uint32_t at)
+{
+    const vyre_value none = { 0 };
+    vyi_operand values[VYI_SOURCE_ARGS];
+    vyi_source_frame frame;
+    vyi_source_routine *f = &s->functions[index];
+    if (!vyi_source_pass(s, f, args, values))
+        return vyi_source_wrong(at);
+    s->heavy += f->heavy ? 1 : 0;
+    if (s->mute)
+        return vyi_source_made(f->type, none, at);
+
+    const vyi_source_stead stead = vyi_source_step_into(s, &frame, f);
+    f->open = true;
+    for (uint32_t i = 0; i < f->param_count; i++)
+        vyi_source_bind(s, &s->params[f->first_param + i], &values[i]);
+    if (f->early)
+        frame.returned = vyi_source_flag(s, false, "returned");
+    if (f->early && f->type)
+        frame.result = vyi_source_local(s, f->type, NULL, "result", 6);
+    s->r = f->body;
+    vyi_source_statements(s, '}');
+    vyi_source_hand_back(s, f, &frame, args);
+    const vyi_operand value = vyi_source_returned(s, &frame, at);
+    f->open = false;
+    vyi_source_step_out(s, &stead);
+    s->r = stead.r;
+    return value;
+}
+
+/* --- a text -------------------------------------------------------------- */
+
+/* Whether the word occurs from here on, if only in a comment. */
+static bool vyi_source_mentions(const vyi_source *s, const char *word)
+{
+    const uint32_t length = (uint32_t)strlen(word);
+    for (uint32_t i = s->r.token.at; i + length <= s->size; i++)
+        if (s->text[i] == word[0] && memcmp(s->text + i, word, length) == 0)
+            return true;
+    return false;
+}
+
+static void vyi_source_all(vyi_source *s)
+{
+    vyi_source_frame frame;
+    memset(&frame, 0, sizeof frame);
+    s->frame = &frame;
+    vyi_source_next(s);
+    for (;;) {
+        if (vyi_source_at_function(s))
+            vyi_source_function(s);
+        else if (s->r.token.kind == VYI_TOKEN_CONST)
+            vyi_source_declaration(s);
+        else
+            break;
+        vyi_source_settle(s, s->r.token.at);
+    }
+    frame.early = vyi_source_mentions(s, "return");
+    if (frame.early)
+        frame.returned = vyi_source_flag(s, false, "returned");
+    vyi_source_statements(s, VYI_TOKEN_END);
+    vyi_source_settle(s, s->r.token.at);
+}
+
+static vyre_status vyi_source_start(vyi_source *s, vyre_error *err)
+{
+    if (!s->p || !s->text)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass a program and a text.",
+                        "the %s is NULL", s->p ? "text" : "program");
+    if (s->p->error.status != VYRE_OK) {
+        if (err)
+            *err = s->p->error;
+        return s->p->error.status;
+    }
+    if (s->p->finished) /* as any builder call says it */
+        vyre_ir_u32(s->p, 0);
+    if (err)
+        *err = s->p->error;
+    return s->p->error.status;
+}
+
+VYI_COLD
+VYRE_API vyre_status vyre_source_compile(vyre_program *p, const vyre_slot_values *slot,
+                                         const char *name, const char *source, size_t size,
+                                         vyre_source_report *report)
+{
+    vyi_source s;
+    memset(&s, 0, offsetof(vyi_source, symbols));
+    s.p = p;
+    s.slot = slot;
+    s.name = name;
+    s.text = source;
+    vyre_error *first = &s.report.errors[0];
+    vyre_status status = vyi_source_start(&s, first);
+    if (status == VYRE_OK && size > VYRE_MAX_SOURCE_SIZE)
+        status = vyi_fail(first, VYRE_E_OVF, size, "Split it into several handlers.",
+                          "a text of %llu bytes; there may be %u", (unsigned long long)size,
+                          (unsigned)VYRE_MAX_SOURCE_SIZE);
+    if (status == VYRE_OK) {
+        s.size = (uint32_t)size;
+        vyi_source_all(&s);
+        if (s.report.count)
+            p->error = *first; /* with its line, where the builder has found it */
+        status = p->error.status;
+    } else {
+        s.report.count = 1;
+    }
+    if (report)
+        *report = s.report;
+    return status;
+}
+
+VYI_COLD
+VYRE_API vyre_status vyre_source_emit(vyre_program *p, const vyre_slot_values *slot,
+                                      const char *source, size_t size, vyre_error *err)
+{
+    vyre_source_report report;
+    const vyre_status status = vyre_source_compile(p, slot, NULL, source, size, &report);
+    if (status != VYRE_OK && err)
+        *err = report.errors[0];
+    return status;
+}
+
+#endif /* VYRE_NO_SOURCE */
 
 #endif /* VYRE_IMPLEMENTATION */
 

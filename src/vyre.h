@@ -32,12 +32,13 @@
  *     VYRE_VULKAN_TYPES    typed functions to bring your own Vulkan device
  *     VYRE_CORE            leave out every part that the map below calls a room; or one:
  *     VYRE_NO_TENANT       who may use a ring
- *     VYRE_NO_GLSL         GLSL handlers and listings
+ *     VYRE_NO_GLSL         listings in GLSL, and GLSL by way of glslang
  *     VYRE_NO_WATCH        what a ring is doing, as counts
  *     VYRE_NO_PLAN         sizing a handle, regions of a buffer, races
  *     VYRE_NO_FUSE         works that are folded, ordered and grouped
  *     VYRE_NO_REPLAY       logs of works
  *     VYRE_NO_TASK         works that stop in the middle, as the host's values
+ *     VYRE_NO_SOURCE       handlers as text
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
  *     VYRE_GLSLANG         in that file: vyre_glsl_compile, with the glslang library
  *     VYRE_ASSERT(x)       for broken contracts inside; default: assert
@@ -168,7 +169,8 @@
  *     kernel      the programs that serve a ring, handlers, faults
  *     interp      running a program on the CPU
  *     spirv       a program as a SPIR-V module
- *     glsl        (room) a handler written in GLSL
+ *     glsl        (room) a program as GLSL
+ *     source      (room) a handler as a line of GLSL, no compiler needed
  *     engine      vyre_open and what follows: the handle, tickets, modes
  *     vulkan      the Vulkan backend
  *     watch       (room) what a ring is doing: states, windows, health, sketches
@@ -205,6 +207,7 @@
 #include "rooms/fuse/fuse.h"
 #include "rooms/replay/replay.h"
 #include "rooms/task/task.h"
+#include "rooms/source/source.h"
 
 #endif /* VYRE_H */
 
@@ -270,6 +273,14 @@
 #include "rooms/replay/replay.c"
 #include "rooms/replay/replay_failure.c"
 #include "rooms/task/task.c"
+#include "rooms/source/source_read.c"
+#include "rooms/source/source_error.c"
+#include "rooms/source/source_value.c"
+#include "rooms/source/source_name.c"
+#include "rooms/source/source_call.c"
+#include "rooms/source/source_expr.c"
+#include "rooms/source/source_flow.c"
+#include "rooms/source/source.c"
 
 #endif /* VYRE_IMPLEMENTATION */
 

@@ -51,3 +51,5 @@ $(BUILD)/tests/test_engine_rings: tests/test_kernel_random.c tests/model.c tests
 $(BUILD)/tests/test_engine_rings: private SANITIZE := -O2
 $(BUILD)/tests/test_cpu: tests/engine.h tests/oom.h tests/driver.h
 $(BUILD)/tests/test_replay: tests/replay_file.h tests/oom.h
+
+$(BUILD)/tests/test_source: tests/oom.h tests/source_wrong.h

@@ -1,0 +1,302 @@
+/* ==========================================================================
+ * source: names
+ *
+ * Inner before outer: variables and constants of the text, its functions, the
+ * buffers, the words of the job.
+ * ======================================================================= */
+#include "rooms/source/source_impl.h"
+
+#ifndef VYRE_NO_SOURCE
+
+/* --- what is declared in the text ---------------------------------------- */
+
+static bool vyi_name_is(const vyi_source_symbol *symbol, const char *name, uint32_t length)
+{
+    return symbol->length == length && memcmp(symbol->name, name, length) == 0;
+}
+
+VYI_API vyi_source_symbol *vyi_source_find(vyi_source *s, const char *name, uint32_t length)
+{
+    const uint32_t floor = s->frame->floor, globals = s->frame->globals;
+    for (uint32_t i = s->symbol_count; i-- > floor;)
+        if ((i < s->gap_low || i >= s->gap_high) && vyi_name_is(&s->symbols[i], name, length))
+            return &s->symbols[i];
+    for (uint32_t i = globals < floor ? globals : floor; i-- > 0;)
+        if (vyi_name_is(&s->symbols[i], name, length))
+            return &s->symbols[i];
+    return NULL;
+}
+
+/* A new name; false, and a mistake, if it cannot be one. */
+static bool vyi_name_may_be_new(vyi_source *s, const vyi_token *name)
+{
+    const char *refused = vyi_source_refused(s, name);
+    if (refused) {
+        vyi_source_fail(s, name->at, "Choose another name.", "\"%s\" cannot be a name: %s",
+                        vyi_source_quote(s, name).text, refused);
+        return false;
+    }
+    for (uint32_t i = s->scope; i < s->symbol_count; i++)
+        if (s->symbols[i].kind != VYI_SYMBOL_WRONG &&
+            vyi_name_is(&s->symbols[i], s->text + name->at, name->length)) {
+            vyi_source_fail(s, name->at, "Choose another name, or assign to the one there is.",
+                            "\"%s\" is declared in this block already",
+                            vyi_source_quote(s, name).text);
+            return false;
+        }
+    if (s->symbol_count < VYI_SOURCE_SYMBOLS)
+        return true;
+    vyi_source_fail(s, name->at, "Put parts of it into blocks or functions.",
+                    "more than %u names are in reach", (unsigned)VYI_SOURCE_SYMBOLS);
+    return false;
+}
+
+VYI_API vyi_source_symbol *vyi_source_declare(vyi_source *s, const vyi_token *name, uint32_t kind,
+                                              uint32_t type)
+{
+    if (!vyi_name_may_be_new(s, name))
+        return NULL;
+    vyi_source_symbol *symbol = &s->symbols[s->symbol_count++];
+    memset(symbol, 0, sizeof *symbol);
+    symbol->name = s->text + name->at;
+    symbol->length = name->length;
+    symbol->kind = (uint8_t)kind;
+    symbol->type = (uint8_t)type;
+    return symbol;
+}
+
+/* --- words of GLSL that are none here ------------------------------------ */
+
+VYI_API const char *vyi_source_refused(const vyi_source *s, const vyi_token *token)
+{
+    static const struct { const char *words, *why; } rows[] = {
+        { " vec2 vec3 vec4 ivec2 ivec3 ivec4 uvec2 uvec3 uvec4 bvec2 bvec3 bvec4 dvec2 dvec3 dvec4"
+          " mat2 mat3 mat4 mat2x2 mat2x3 mat2x4 mat3x2 mat3x3 mat3x4 mat4x2 mat4x3 mat4x4 ",
+          "there are no vectors and matrices, only uint, int, float and bool" },
+        { " double int64_t uint64_t float16_t float64_t int8_t uint8_t int16_t uint16_t half long"
+          " short unsigned atomic_uint ",
+          "there are only types of 32 bits: uint, int, float, bool" },
+        { " struct union enum typedef class template namespace ",
+          "there are no types of one's own" },
+        { " layout uniform buffer coherent volatile restrict readonly writeonly attribute varying"
+          " centroid flat smooth noperspective patch sample subroutine invariant precise ",
+          "buffers are described by the host, in vyre_kernel_desc.buffers" },
+        { " lowp mediump highp precision ", "a float always has 32 bits" },
+        { " in out inout ", "it stands before a parameter" },
+        { " discard goto ", "there is only break, continue and return" },
+        { " asm extern external static inline noinline public common partition active filter"
+          " interface using this input output sizeof cast resource fixed superp hvec2 hvec3 hvec4"
+          " fvec2 fvec3 fvec4 ", "GLSL reserves it" }
+    };
+    char word[20] = " ";
+    if (token->length > 3 && memcmp(s->text + token->at, "gl_", 3) == 0)
+        return "names that begin with gl_ are GLSL's own";
+    if (token->length + 3 > sizeof word)
+        return NULL;
+    memcpy(word + 1, s->text + token->at, token->length);
+    memcpy(word + 1 + token->length, " ", 2);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strstr(rows[i].words, word))
+            return rows[i].why;
+    if (strstr(word, "sampler") || strstr(word, "image") || strstr(word, "texture"))
+        return "there are buffers, and no images";
+    return NULL;
+}
+
+/* --- buffers ------------------------------------------------------------- */
+
+static uint32_t vyi_name_buffer_count(const vyi_source *s)
+{
+    return s->slot ? s->slot->buffer_count : s->p->buffer_count;
+}
+
+static uint32_t vyi_name_buffer_id(const vyi_source *s, uint32_t i)
+{
+    return s->slot ? s->slot->buffers[i].id : i + 1;
+}
+
+/* The id of the buffer of this name, or 0. */
+static uint32_t vyi_name_buffer(const vyi_source *s, const vyi_token *token)
+{
+    for (uint32_t i = 0; i < vyi_name_buffer_count(s); i++) {
+        const uint32_t id = vyi_name_buffer_id(s, i);
+        if (id && id <= s->p->buffer_count &&
+            vyi_source_is(s, token, vyi_buffer_of(s->p, id)->name))
+            return id;
+    }
+    return 0;
+}
+
+/* --- words of the job ---------------------------------------------------- */
+
+static const char *const vyi_name_words[] = { "arg", "argc", "tenant", "opcode", "slot" };
+#define VYI_NAME_WORDS (sizeof vyi_name_words / sizeof vyi_name_words[0])
+
+/* GLSL's own, where there is no job; three of each of the first five. */
+static const struct { const char *name; uint32_t builtin; bool three; } vyi_name_builtins[] = {
+    { "gl_LocalInvocationID", VYRE_BUILTIN_LOCAL_ID_X, true },
+    { "gl_WorkGroupID", VYRE_BUILTIN_GROUP_ID_X, true },
+    { "gl_GlobalInvocationID", VYRE_BUILTIN_GLOBAL_ID_X, true },
+    { "gl_WorkGroupSize", VYRE_BUILTIN_GROUP_SIZE_X, true },
+    { "gl_NumWorkGroups", VYRE_BUILTIN_GROUP_COUNT_X, true },
+    { "gl_LocalInvocationIndex", VYRE_BUILTIN_LOCAL_INDEX, false },
+    { "gl_SubgroupInvocationID", VYRE_BUILTIN_SUBGROUP_LANE, false },
+    { "gl_SubgroupSize", VYRE_BUILTIN_SUBGROUP_SIZE, false }
+};
+#define VYI_NAME_BUILTINS (sizeof vyi_name_builtins / sizeof vyi_name_builtins[0])
+
+VYI_API const char *vyi_source_name_at(const vyi_source *s, uint32_t i)
+{
+    const uint32_t buffers = vyi_name_buffer_count(s);
+    if (i < buffers) {
+        const uint32_t id = vyi_name_buffer_id(s, i);
+        return id && id <= s->p->buffer_count ? vyi_buffer_of(s->p, id)->name : "";
+    }
+    i -= buffers;
+    if (s->slot)
+        return i < VYI_NAME_WORDS ? vyi_name_words[i] : NULL;
+    return i < VYI_NAME_BUILTINS ? vyi_name_builtins[i].name : NULL;
+}
+
+/* .x, .y or .z behind a name of three. */
+static vyi_operand vyi_name_component(vyi_source *s, const vyi_token *token, uint32_t first)
+{
+    vyre_value value = { 0 };
+    if (!vyi_source_expect(s, '.', "after a vector"))
+        return vyi_source_wrong(token->at);
+    const vyi_token axis = s->r.token;
+    const char c = s->text[axis.at < s->size ? axis.at : 0];
+    if (axis.kind != VYI_TOKEN_NAME || axis.length != 1 || c < 'x' || c > 'z') {
+        vyi_source_fail(s, axis.at, "Write x, y or z.", "\"%s\" has no such component",
+                        vyi_source_quote(s, token).text);
+        return vyi_source_wrong(token->at);
+    }
+    vyi_source_next(s);
+    if (!s->mute)
+        value = vyre_ir_builtin(s->p, (vyre_builtin)(first + (uint32_t)(c - 'x')));
+    return vyi_source_made(VYRE_TYPE_U32, value, token->at);
+}
+
+static vyi_operand vyi_name_builtin(vyi_source *s, const vyi_token *token, uint32_t i)
+{
+    vyre_value value = { 0 };
+    if (vyi_name_builtins[i].three)
+        return vyi_name_component(s, token, vyi_name_builtins[i].builtin);
+    if (!s->mute)
+        value = vyre_ir_builtin(s->p, (vyre_builtin)vyi_name_builtins[i].builtin);
+    return vyi_source_made(VYRE_TYPE_U32, value, token->at);
+}
+
+VYI_API vyi_operand vyi_source_arg(vyi_source *s, uint32_t at)
+{
+    const vyre_value none = { 0 };
+    vyi_operand index;
+    if (!vyi_source_expect(s, '[', "after arg"))
+        return vyi_source_wrong(at);
+    const uint32_t first = s->r.token.at;
+    const bool known = vyi_source_constant_int(s, "the number of an argument", &index);
+    if (!vyi_source_expect(s, ']', "after the number of an argument") || !known)
+        return vyi_source_wrong(at);
+    if (index.bits >= VYRE_MAX_ARGS) {
+        vyi_source_fail(s, first, "Pass more through a buffer.",
+                        "arg[%u]: a job has arg[0] to arg[11]", (unsigned)index.bits);
+        return vyi_source_wrong(at);
+    }
+    return vyi_source_made(VYRE_TYPE_U32, s->mute ? none : s->slot->arg[index.bits], at);
+}
+
+static bool vyi_name_word(vyi_source *s, const vyi_token *token, vyi_operand *out)
+{
+    vyre_value value = { 0 };
+    if (!s->slot)
+        return false;
+    if (vyi_source_is(s, token, "arg")) {
+        *out = vyi_source_arg(s, token->at);
+        return true;
+    }
+    if (vyi_source_is(s, token, "argc")) {
+        *out = vyi_source_constant(VYRE_TYPE_U32, VYRE_MAX_ARGS, token->at);
+        return true;
+    }
+    if (vyi_source_is(s, token, "tenant")) {
+        value = s->slot->tenant;
+    } else if (vyi_source_is(s, token, "opcode")) {
+        value = s->slot->opcode;
+    } else if (vyi_source_is(s, token, "slot")) {
+        const vyi_operand base = vyi_source_made(VYRE_TYPE_U32, s->slot->slot_base, token->at);
+        *out = VYI_SOURCE_OP2(s, SHR, shr, base, vyi_source_constant(VYRE_TYPE_U32, 4, 0));
+        return true;
+    } else {
+        return false;
+    }
+    *out = vyi_source_made(VYRE_TYPE_U32, value, token->at);
+    return true;
+}
+
+/* --- a name in an expression --------------------------------------------- */
+
+static vyi_operand vyi_name_symbol(vyi_source *s, const vyi_token *token,
+                                   const vyi_source_symbol *symbol)
+{
+    vyi_operand a;
+    switch (symbol->kind) {
+    case VYI_SYMBOL_VARIABLE: {
+        const vyre_value none = { 0 };
+        a = vyi_source_made(symbol->type, none, token->at);
+        a.place = VYI_PLACE_LOCAL;
+        a.target = (uint32_t)(symbol - s->symbols);
+        return a;
+    }
+    case VYI_SYMBOL_CONST:
+        a = vyi_source_made(symbol->type, symbol->value, token->at);
+        a.constant = symbol->constant;
+        a.target = (uint32_t)(symbol - s->symbols) + 1;
+        a.bits = symbol->bits;
+        return a;
+    case VYI_SYMBOL_FUNCTION:
+        vyi_source_fail(s, token->at, "Write (..) behind it.", "\"%s\" is a function",
+                        vyi_source_quote(s, token).text);
+        return vyi_source_wrong(token->at);
+    default: return vyi_source_wrong(token->at);
+    }
+}
+
+static vyi_operand vyi_name_unknown(vyi_source *s, const vyi_token *token)
+{
+    char fix[96];
+    const char *refused = vyi_source_refused(s, token);
+    if (refused) {
+        vyi_source_fail(s, token->at, "Write it with what there is.", "\"%s\": %s",
+                        vyi_source_quote(s, token).text, refused);
+        return vyi_source_wrong(token->at);
+    }
+    vyi_source_suggest(s, token, false, "Declare it first, as in: uint n = 0;", fix, sizeof fix);
+    vyi_source_fail(s, token->at, fix, "nothing is called \"%s\"",
+                    vyi_source_quote(s, token).text);
+    vyi_source_declare(s, token, VYI_SYMBOL_WRONG, VYRE_TYPE_NONE);
+    return vyi_source_wrong(token->at);
+}
+
+VYI_API vyi_operand vyi_source_named(vyi_source *s, const vyi_token *token)
+{
+    vyi_operand a;
+    const vyi_source_symbol *symbol = vyi_source_find(s, s->text + token->at, token->length);
+    if (symbol)
+        return vyi_name_symbol(s, token, symbol);
+    const uint32_t buffer = vyi_name_buffer(s, token);
+    if (buffer) {
+        const vyre_value none = { 0 };
+        a = vyi_source_made(vyi_buffer_of(s->p, buffer)->type, none, token->at);
+        a.place = VYI_PLACE_BUFFER;
+        a.target = buffer;
+        return a;
+    }
+    if (vyi_name_word(s, token, &a))
+        return a;
+    for (uint32_t i = 0; !s->slot && i < VYI_NAME_BUILTINS; i++)
+        if (vyi_source_is(s, token, vyi_name_builtins[i].name))
+            return vyi_name_builtin(s, token, i);
+    return vyi_name_unknown(s, token);
+}
+
+#endif /* VYRE_NO_SOURCE */
