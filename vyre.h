@@ -2022,6 +2022,7 @@ typedef struct vyre_desc {
     vyre_lost_work lost_work;
     bool         auto_recover;   /* the first lost device is replaced without being asked */
     bool         helper_thread;  /* keeps the leases going while the program is quiet */
+    bool         unknown_opcodes; /* publish also takes what no handler has; it ends FAULT */
     bool         no_probe;       /* do not measure at open; persistent mode is then not proved */
     /* Records of PRINTF, in order, from inside stop, drain, wait or poll; it
      * must not call back into the handle.  NULL: they stay in the log. */
@@ -2091,16 +2092,22 @@ typedef struct vyre_info {
     uint64_t     memory_bytes;    /* of the device's largest heap of its own; 0 = not known */
 } vyre_info;
 
-/* Upstream's statistics of one call: lengths and counts, and one time. */
+/* What the original's statistics say of such a call: by its own arithmetic, from
+ * the arguments alone.  Nothing here was measured or counted. */
+typedef struct vyre_stats_original {
+    uint64_t device_allocation_bytes, device_allocation_events;
+    uint32_t output_buffers, resident_rows, resident_handles;
+    uint32_t kernel_launches, sync_points;
+} vyre_stats_original;
+
+/* Of one call: what was copied, counted and timed. */
 typedef struct vyre_stats {
     uint64_t input_bytes, output_bytes, readback_bytes, bytes_moved;
-    uint64_t device_allocation_bytes, device_allocation_events;
     uint64_t latency_ns;
-    uint32_t output_buffers, resident_rows, resident_handles;
-    uint32_t kernel_launches; /* backend calls: 1, or 2 after a recovery */
-    uint32_t sync_points;
+    uint32_t kernel_launches; /* dispatches of any kind */
     bool     recovered;
-    uint64_t done, faults;    /* ours: works that ended, counted */
+    uint64_t done, faults;    /* works that ended */
+    vyre_stats_original original;
 } vyre_stats;
 
 /* The four core buffers as bytes. */
@@ -2132,7 +2139,8 @@ VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err);
 
 /* --- work ---------------------------------------------------------------- */
 
-/* VYRE_FULL when no slot is free: poll or wait, and try again.  `ticket` may be NULL. */
+/* VYRE_FULL when no slot is free: poll or wait, and try again.  VYRE_E_OPCODE
+ * when neither the kernel nor a handler has the opcode.  `ticket` may be NULL. */
 VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
                                   vyre_error *err);
 /* Publishes works in order until the ring is full.  *published says how many,
@@ -19382,7 +19390,9 @@ typedef struct vyi_queue {
     void     *device;    /* vyi_device */
     uint32_t  state;     /* vyi_run_state; written under the lock */
     uint32_t  drive_at;  /* microseconds, wrapping: when a look at the device is due */
-    uint32_t  aborted;   /* slots may have been left CLAIMED; written under the lock */
+    uint32_t  aborted;   /* slots may have been left CLAIMED */
+    uint32_t  stops;     /* calls of vyre_stop that wait for the lock: they come first */
+    uint32_t  passing;   /* the lock's holder is inside a launch that an abort ends */
     /* Constant once the handle is open. */
     vyre_mode mode;
     uint32_t  look_mask; /* who publishes into a slot that has none of these bits nudges */
@@ -19406,6 +19416,33 @@ typedef struct vyi_buffers {
     uint32_t count, user_count;
     uint32_t user_index[VYI_MAX_BUFFERS];    /* of the user's buffer i in `list` */
 } vyi_buffers;
+
+/* Which opcodes the kernels know: a hash table that is at most half full, so that
+ * what is there mostly is found in one look.  Constant once the handle is open. */
+typedef struct vyi_opcode {
+    uint32_t opcode;
+    uint32_t known; /* 0: nobody's place */
+} vyi_opcode;
+
+typedef struct vyi_opcodes {
+    vyi_opcode *list;
+    uint32_t    shift; /* 32 less the bits of a place */
+    uint32_t    mask;
+    bool        any;   /* the kernel does not look at opcodes, or unknown ones may fault */
+} vyi_opcodes;
+
+static inline uint32_t vyi_opcode_place(const vyi_opcodes *o, uint32_t opcode)
+{
+    uint32_t at = opcode * 0x9e3779b1u >> o->shift;
+    while (o->list[at].known && o->list[at].opcode != opcode)
+        at = (at + 1) & o->mask;
+    return at;
+}
+
+static inline bool vyi_opcode_is_known(const vyi_opcodes *o, uint32_t opcode)
+{
+    return o->any || o->list[vyi_opcode_place(o, opcode)].known;
+}
 
 /* What vyre_run has in each slot; under its lock, which is taken before the
  * handle's. */
@@ -19431,6 +19468,8 @@ struct vyre {
     const vyi_backend *backend;
     vyi_programs     programs;
     vyi_buffers      buffers;
+    vyi_opcodes      opcodes;
+    uint32_t         tenants_off; /* a bit for each without authorisation; under the lock */
     vyi_arena        arena;    /* of texts, and what is kept of each slot */
     vyre_log_record *log;      /* records on their way to the callback */
     vyi_run_slots    run;
@@ -19440,6 +19479,9 @@ struct vyre {
 
 /* As vyre_open, on a backend of the caller's. */
 VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, vyre_error *err);
+
+/* Those of the desc, before its handlers are forgotten. */
+VYI_API vyre_status vyi_opcodes_plan(vyre *v, vyre_error *err);
 
 /* How far a thread may go in looking after the device. */
 typedef enum vyi_effort {
@@ -19499,6 +19541,9 @@ VYI_API void vyi_wide_reset(vyi_queue *q, uint32_t slot);
 VYI_API vyre_status vyi_wide_dispatch(vyi_queue *q, void *const *map, uint64_t deadline,
                                       vyre_error *err);
 
+/* What to do about a work that ended FAULT. */
+VYI_API const char *vyi_fault_fix(uint32_t code);
+
 /* Turns of a loop that waits: first it spins, then it lets others run, then it
  * sleeps. */
 typedef struct vyi_pace {
@@ -19530,6 +19575,9 @@ VYI_API vyre_status vyi_queue_failed(vyi_queue *q, vyre_status status, vyre_erro
                                       vyre_error *err);
 VYI_API vyre_status vyi_queue_lost(vyi_queue *q, const vyre_error *how, vyre_error *err);
 VYI_API void vyi_queue_set_shutdown(vyi_queue *q, uint32_t value);
+
+/* The handle's lock, unless the deadline passes first. */
+VYI_API bool vyi_lock_until(vyre *v, uint64_t deadline);
 
 /* Buffers and recovery (engine.c), under the lock. */
 VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err);
@@ -20299,6 +20347,10 @@ VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_
         return vyi_fail(err, VYRE_E_OPCODE, work->opcode,
                         "Use a built-in opcode, or one for which vyre_opcode_is_user() is true.",
                         "opcode 0x%08x is reserved", work->opcode);
+    if (!vyi_opcode_is_known(&v->opcodes, work->opcode))
+        return vyi_fail(err, VYRE_E_OPCODE, work->opcode,
+                        "Add its handler to kernel.handlers, or correct the work.",
+                        "no handler of this handle has opcode 0x%08x", work->opcode);
     if (work->tenant >= v->desc.tenants)
         return vyi_fail(err, VYRE_E_TENANT_RANGE, work->tenant,
                         "Set vyre_desc.tenants to one more than the largest tenant id.",
@@ -20310,12 +20362,13 @@ VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_
     return VYRE_OK;
 }
 
-/* What vyi_engine_check finds nothing to say about, in one branch. */
+/* What vyi_engine_check finds nothing to say about, in two branches. */
 static inline bool vyi_work_is_plain(const vyi_queue *q, const vyre_work *work)
 {
     const uint32_t priority = (uint32_t)work->priority;
-    return (work->arg_count <= VYRE_MAX_ARGS) & (work->opcode < VYRE_OP_LOAD_MISS - 0x100u) &
-           (work->tenant < q->v->desc.tenants) & (priority < VYRE_PRIORITY_LEVELS);
+    return ((work->arg_count <= VYRE_MAX_ARGS) & (work->opcode < VYRE_OP_LOAD_MISS - 0x100u) &
+            (work->tenant < q->v->desc.tenants) & (priority < VYRE_PRIORITY_LEVELS)) &&
+           vyi_opcode_is_known(&q->v->opcodes, work->opcode);
 }
 
 VYI_STATIC_ASSERT(work_begins_with_four_words,
@@ -20323,7 +20376,19 @@ VYI_STATIC_ASSERT(work_begins_with_four_words,
                       offsetof(vyre_work, priority) == 8 && offsetof(vyre_work, arg_count) == 12 &&
                       sizeof(vyre_priority) == 4 && VYRE_OP_LOAD_MISS < 0x80000000u);
 
-/* The same of many, without a branch for each. */
+/* Works that follow each other mostly have one opcode. */
+static inline bool vyi_works_are_known(const vyi_opcodes *o, const vyre_work *works, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (i > 0 && works[i].opcode == works[i - 1].opcode)
+            continue;
+        if (!vyi_opcode_is_known(o, works[i].opcode))
+            return false;
+    }
+    return true;
+}
+
+/* The same of many; numbers without a branch for each. */
 static bool vyi_works_are_plain(const vyi_queue *q, const vyre_work *works, uint32_t count)
 {
     const vyi_quad limits = vyi_quad_of(VYRE_OP_LOAD_MISS - 0x101u, q->v->desc.tenants - 1u,
@@ -20331,7 +20396,7 @@ static bool vyi_works_are_plain(const vyi_queue *q, const vyre_work *works, uint
     vyi_quad bad = vyi_quad_of(0, 0, 0, 0);
     for (uint32_t i = 0; i < count; i++)
         bad = vyi_quad_over(bad, &works[i].opcode, limits);
-    return vyi_quad_signs(bad) == 0;
+    return vyi_quad_signs(bad) == 0 && vyi_works_are_known(&q->v->opcodes, works, count);
 }
 
 VYI_STATIC_ASSERT(slot_pairs, VYRE_SLOT_TENANT % 2 == 0 && VYRE_SLOT_ARGS % 2 == 0 &&
@@ -20712,6 +20777,7 @@ static inline void vyi_publish_nudge(vyi_queue *q, uint32_t first, uint32_t last
         vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
 }
 
+VYI_OUTLINE /* inlined, gcc 12 takes a ticket for uninitialised that only success gives */
 VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
                                   vyre_error *err)
 {
@@ -20974,12 +21040,19 @@ VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code)
     return status;
 }
 
+VYI_API const char *vyi_fault_fix(uint32_t code)
+{
+    return code == VYRE_FAULT_LOOP_LIMIT
+               ? "Split it into smaller jobs, or raise kernel.loop_allowance (loop_limit)."
+               : "Correct the work's opcode or arguments: see vyre_fault.";
+}
+
 static vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre_ticket t,
                                       uint32_t code)
 {
     switch (status) {
     case VYRE_E_FAULT:
-        vyi_fail(err, status, t.slot, "Correct the work's opcode or arguments: see vyre_fault.",
+        vyi_fail(err, status, t.slot, vyi_fault_fix(code),
                  "slot %u ended FAULT %u: %s", t.slot, code, vyre_fault_text(code));
         if (err)
             err->native = (int32_t)code;
@@ -21161,7 +21234,9 @@ static vyre_status vyi_drain_explain(vyi_queue *q, vyre_error *err)
         return VYRE_OK;
     const bool known = first_code != VYI_TROUBLE_LOST;
     vyi_fail(err, lost && !faults && !more ? VYRE_E_LOST : VYRE_E_FAULT, first,
-             "Ask for the tickets: vyre_poll() tells how each work ended.",
+             known && first_code == VYRE_FAULT_LOOP_LIMIT
+                 ? vyi_fault_fix(first_code)
+                 : "Ask for the tickets: vyre_poll() tells how each work ended.",
              "%u works ended FAULT and %u were lost that nobody had asked for; one in slot %u "
              "(%s)", faults + more, lost, first,
              known ? vyre_fault_text(first_code) : "lost with its device");
@@ -21188,9 +21263,14 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
         if (status != VYRE_OK)
             return status;
     }
-    vyi_mutex_lock(&v->lock);
-    vyi_queue_deliver_log(q);
-    vyi_mutex_unlock(&v->lock);
+    if (v->desc.log) {
+        if (!vyi_lock_until(v, pace.deadline))
+            return vyi_fail(err, VYRE_TIMEOUT, 0, "Drain again, or longer.",
+                            "all works have ended, and another call holds the handle: what "
+                            "they printed is still in the log");
+        vyi_queue_deliver_log(q);
+        vyi_mutex_unlock(&v->lock);
+    }
     return vyi_drain_explain(q, err);
 }
 
@@ -21576,7 +21656,9 @@ VYI_API vyre_status vyi_queue_launch(vyi_queue *q, vyi_launch what, uint32_t rou
     vyre_error how;
     memset(&how, 0, sizeof how);
 
+    vyi_store_release(&q->passing, what != VYI_LAUNCH_LOOP);
     const vyre_status status = d->backend->launch(d, what, rounds, &how);
+    vyi_store_release(&q->passing, 0);
     if (status < 0)
         return vyi_queue_failed(q, status, &how, err);
     if (vyi_queue_in_flight(q) == 0)
@@ -21723,6 +21805,8 @@ static vyre_status vyi_chain_extend(vyi_queue *q, vyre_error *err)
             vyi_queue_to(q, VYI_STATE_SHUT);
         return VYRE_OK;
     }
+    if (vyi_queue_in_flight(q) == 0)
+        vyi_queue_bury(q); /* a stop has ended the lease, and could not go on */
     while (vyi_queue_in_flight(q) < target) {
         const vyre_status status = vyi_queue_launch(q, VYI_LAUNCH_LOOP, q->chain.rounds, err);
         if (status != VYRE_OK)
@@ -21823,6 +21907,8 @@ VYI_API vyre_status vyi_queue_nudge(vyi_queue *q, vyi_effort effort, vyre_error 
     const uint32_t state = vyi_load_acquire(&q->state);
 
     if (ahead - 1 < VYI_CADENCE_MAX || (state == VYI_STATE_IDLE && effort == VYI_EFFORT_LOOK))
+        return VYRE_OK;
+    if (vyi_load_acquire(&q->stops))
         return VYRE_OK;
     /* Who has it drives, or mostly is gone in a moment. */
     for (uint32_t tried = 0; !vyi_mutex_try(&q->v->lock); tried++) {
@@ -22007,9 +22093,8 @@ typedef struct vyi_run {
     uint32_t         count, next; /* of the works; the next to publish */
     uint32_t         open;        /* published, end not seen */
     uint64_t         done, faults, lost;
-    vyre_ticket      bad;         /* the first that was seen to fail */
-    uint32_t         bad_work;
-    vyre_status      bad_status;
+    vyre_status      bad_status;  /* of the first that was seen to fail */
+    uint32_t         bad_work, bad_code;
 } vyi_run;
 
 /* Takes note of the end of the work that the run has in this slot, if it has
@@ -22031,8 +22116,8 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
     r->lost += status == VYRE_E_LOST;
     if (status != VYRE_OK && r->bad_status == VYRE_OK) {
         r->bad_status = status;
-        r->bad = t;
         r->bad_work = v->run.works[slot];
+        r->bad_code = code;
     }
     return true;
 }
@@ -22091,11 +22176,10 @@ static vyre_status vyi_run_all(vyi_run *r, vyre_error *err)
 
 static vyre_status vyi_run_explain(const vyi_run *r, vyre_error *err)
 {
-    uint32_t code = 0;
+    const uint32_t code = r->bad_code;
     if (r->bad_status == VYRE_OK)
         return VYRE_OK;
-    (void)vyi_ticket_history(&r->v->queue, r->bad, &code);
-    vyi_fail(err, r->bad_status, r->bad_work, "Correct that work's opcode or arguments.",
+    vyi_fail(err, r->bad_status, r->bad_work, vyi_fault_fix(code),
              "%llu of %u works ended FAULT and %llu were lost; the first seen is work %u "
              "(fault %u: %s)", (unsigned long long)r->faults, r->count,
              (unsigned long long)r->lost, r->bad_work, code, vyre_fault_text(code));
@@ -22115,6 +22199,15 @@ static uint64_t vyi_run_launches(vyi_queue *q, uint32_t *recoveries)
     return launches;
 }
 
+/* The last pass may still be counting what it has done. */
+static void vyi_run_settle(vyi_queue *q)
+{
+    vyi_mutex_lock(&q->v->lock);
+    if (q->state == VYI_STATE_IDLE)
+        (void)vyi_queue_settle(q, vyi_deadline(q->v->desc.run_timeout_ns), NULL);
+    vyi_mutex_unlock(&q->v->lock);
+}
+
 static vyre_status vyi_run_locked(vyi_run *r, vyre_stats *stats, vyre_error *err)
 {
     vyre *v = r->v;
@@ -22127,9 +22220,9 @@ static vyre_status vyi_run_locked(vyi_run *r, vyre_stats *stats, vyre_error *err
     if (status != VYRE_OK)
         return status;
 
+    vyi_run_settle(&v->queue);
     s.input_bytes = s.bytes_moved = (uint64_t)r->count * VYRE_SLOT_BYTES;
     s.kernel_launches = (uint32_t)(vyi_run_launches(&v->queue, &after) - launches);
-    s.sync_points = s.kernel_launches;
     s.recovered = after != before;
     s.done = r->done;
     s.faults = r->faults;
@@ -22187,6 +22280,12 @@ static vyre_status vyi_dispatch_late(const vyi_queue *q, vyre_error *err)
                     "Raise run_timeout_ns, or give the passes less to do.",
                     "%u passes have not ended within %llu ms", vyi_queue_in_flight(q),
                     (unsigned long long)(q->v->desc.run_timeout_ns / 1000000u));
+}
+
+static vyre_status vyi_dispatch_cut(vyre_error *err)
+{
+    return vyi_fail(err, VYRE_TIMEOUT, 0, "Dispatch again.",
+                    "a vyre_stop() has ended the pass before its end");
 }
 
 /* Whether the handle's kernel is out of the way; waits for passes. */
@@ -22252,8 +22351,7 @@ static vyre_status vyi_dispatch_bytes(vyi_queue *q, const vyre_io_buffers *io, v
         status = vyi_queue_settle(q, deadline, err);
     if (status == VYRE_OK && vyi_load_acquire(&q->aborted)) {
         vyi_store_release(&q->aborted, 0);
-        return vyi_fail(err, VYRE_TIMEOUT, 0, "Dispatch again.",
-                        "a vyre_stop() has ended the pass before its end");
+        return vyi_dispatch_cut(err);
     }
     if (status != VYRE_OK)
         return status == VYRE_TIMEOUT ? vyi_dispatch_late(q, err) : status;
@@ -22272,11 +22370,11 @@ static void vyi_dispatch_stats(const vyre *v, const vyre_io_buffers *io, vyre_st
     s->output_bytes = v->desc.kernel.control_report ? io->control_size : s->input_bytes;
     s->readback_bytes = s->output_bytes;
     s->bytes_moved = s->input_bytes + s->readback_bytes;
-    s->device_allocation_bytes = s->input_bytes + s->output_bytes;
-    s->output_buffers = v->desc.kernel.control_report ? 1 : VYI_CORE_BUFFERS;
-    s->device_allocation_events = VYI_CORE_BUFFERS + s->output_buffers;
-    s->kernel_launches = s->recovered ? 2 : 1;
-    s->sync_points = 1;
+    s->original.device_allocation_bytes = s->input_bytes + s->output_bytes;
+    s->original.output_buffers = v->desc.kernel.control_report ? 1 : VYI_CORE_BUFFERS;
+    s->original.device_allocation_events = VYI_CORE_BUFFERS + s->original.output_buffers;
+    s->original.kernel_launches = s->recovered ? 2 : 1;
+    s->original.sync_points = 1;
 }
 
 static vyre_status vyi_dispatch_locked(vyi_queue *q, const vyre_io_buffers *io, vyre_stats *stats,
@@ -22284,6 +22382,7 @@ static vyre_status vyi_dispatch_locked(vyi_queue *q, const vyre_io_buffers *io, 
 {
     vyre_stats s;
     const uint32_t done = vyi_done_count(io->control), faults = vyi_fault_count(io->control);
+    const uint64_t passes = q->chain.passes;
     vyi_stats_begin(&s);
     vyre_status status = vyi_dispatch_ready(q, err);
     if (status != VYRE_OK)
@@ -22299,6 +22398,7 @@ static vyre_status vyi_dispatch_locked(vyi_queue *q, const vyre_io_buffers *io, 
     if (status != VYRE_OK)
         return status;
     vyi_dispatch_stats(q->v, io, &s);
+    s.kernel_launches = (uint32_t)(q->chain.passes - passes);
     s.done = vyi_done_count(io->control) - done;
     s.faults = vyi_fault_count(io->control) - faults;
     vyi_stats_end(&s, stats);
@@ -22333,11 +22433,17 @@ static vyre_status vyi_resident_passes(vyi_queue *q, uint32_t passes, vyre_error
             if (status == VYRE_OK && vyi_now() >= deadline)
                 status = VYRE_TIMEOUT;
         }
+        if (status == VYRE_OK && vyi_load_acquire(&q->aborted))
+            break;
         if (status == VYRE_OK)
             status = vyi_queue_launch(q, VYI_LAUNCH_ONCE, 0, err);
     }
     if (status == VYRE_OK)
         status = vyi_queue_settle(q, deadline, err);
+    if (status == VYRE_OK && vyi_load_acquire(&q->aborted)) {
+        vyi_queue_bury(q);
+        return vyi_dispatch_cut(err);
+    }
     return status == VYRE_TIMEOUT ? vyi_dispatch_late(q, err) : status;
 }
 
@@ -22351,14 +22457,16 @@ static vyre_status vyi_resident_locked(vyi_queue *q, uint32_t passes, vyre_stats
         return status;
     const void *control = vyi_device_words(vyi_queue_device(q), VYI_ROLE_CONTROL);
     const uint32_t done = vyi_done_count(control), faults = vyi_fault_count(control);
+    const uint64_t before = q->chain.passes;
     status = vyi_resident_passes(q, passes, err);
     if (status != VYRE_OK)
         return status;
     vyi_queue_bury(q);
     vyi_queue_deliver_log(q);
-    s.resident_rows = passes;
-    s.resident_handles = passes * VYI_CORE_BUFFERS;
-    s.kernel_launches = s.sync_points = 1;
+    s.kernel_launches = (uint32_t)(q->chain.passes - before);
+    s.original.resident_rows = passes;
+    s.original.resident_handles = passes * VYI_CORE_BUFFERS;
+    s.original.kernel_launches = s.original.sync_points = 1;
     s.done = vyi_done_count(control) - done;
     s.faults = vyi_fault_count(control) - faults;
     vyi_stats_end(&s, stats);
@@ -22437,7 +22545,9 @@ VYRE_API vyre_status vyre_tenant_enable(vyre *v, uint32_t tenant, bool enable, v
         return vyi_fail(err, VYRE_E_TENANT_RANGE, tenant,
                         "Set vyre_desc.tenants to one more than the largest tenant id.",
                         "tenant %u is not one of the handle's %u", tenant, v->desc.tenants);
+    const uint32_t bit = 1u << tenant;
     vyi_mutex_lock(&v->lock);
+    v->tenants_off = enable ? v->tenants_off & ~bit : v->tenants_off | bit;
     const vyi_device *d = vyi_queue_device(&v->queue);
     vyi_store_release(vyi_device_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_TENANT_MASKS + tenant,
                       enable ? 0xffffffffu : 0);
@@ -22772,6 +22882,44 @@ static void vyi_publish_plan(vyi_queue *q, bool lives)
     q->wide = vyi_has_wide();
 }
 
+/* --- open: opcodes ------------------------------------------------------- */
+
+static void vyi_opcode_add(vyi_opcodes *o, uint32_t opcode)
+{
+    vyi_opcode *place = &o->list[vyi_opcode_place(o, opcode)];
+    place->opcode = opcode;
+    place->known = 1;
+}
+
+VYI_COLD
+VYI_API vyre_status vyi_opcodes_plan(vyre *v, vyre_error *err)
+{
+    static const uint32_t builtin[] = {
+#define VYI_OPCODE_NUMBER(name, number, text) number,
+        VYRE_OPCODE_LIST(VYI_OPCODE_NUMBER)
+#undef VYI_OPCODE_NUMBER
+    };
+    const uint32_t builtins = (uint32_t)(sizeof builtin / sizeof builtin[0]);
+    const vyre_kernel_desc *k = &v->desc.kernel;
+    vyi_opcodes *o = &v->opcodes;
+    uint32_t bits = 6;
+    while (bits < 31 && (1u << bits) / 2 < (uint64_t)builtins + k->handler_count)
+        bits++;
+    o->any = k->kind == VYRE_KERNEL_JIT || v->desc.unknown_opcodes;
+    o->shift = 32 - bits;
+    o->mask = (1u << bits) - 1;
+    o->list = (vyi_opcode *)vyi_arena_alloc(&v->arena, sizeof *o->list << bits);
+    if (!o->list)
+        return vyi_fail_nomem(err, sizeof *o->list << bits);
+    for (uint32_t i = 0; i < builtins; i++) {
+        if (builtin[i] != VYRE_OP_LOAD_MISS || k->load_miss)
+            vyi_opcode_add(o, builtin[i]);
+    }
+    for (uint32_t i = 0; i < k->handler_count; i++)
+        vyi_opcode_add(o, k->handlers[i].opcode);
+    return VYRE_OK;
+}
+
 /* --- open: the device ---------------------------------------------------- */
 
 static vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_error *err)
@@ -22785,6 +22933,10 @@ static vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_erro
         vyre_control_encode(control, q->v->buffers.list[VYI_ROLE_CONTROL].size, &desc, err);
     if (status != VYRE_OK)
         return status;
+    for (uint32_t i = 0; i < desc.tenants; i++) {
+        if (q->v->tenants_off >> i & 1u)
+            vyi_set_word(control, VYRE_CONTROL_TENANT_MASKS + i, 0);
+    }
     for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS && q->slots.partition_count > 1; i++) {
         const vyi_partition *part = &q->slots.partitions[i];
         vyi_set_word(control, VYRE_CONTROL_PRIORITY_OFFSETS + i, part->first);
@@ -22927,6 +23079,8 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     if (status == VYRE_OK)
         status = vyi_programs_build(v, err);
     if (status == VYRE_OK)
+        status = vyi_opcodes_plan(v, err);
+    if (status == VYRE_OK)
         status = vyi_slots_allocate(v, err);
     if (status == VYRE_OK && v->desc.device) {
         v->desc.device = vyi_arena_text(&v->arena, v->desc.device, 255);
@@ -22994,6 +23148,12 @@ VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err)
         const vyi_backend *backend = vyi_backend_find(wanted);
         if (backend)
             return vyi_open_with(backend, desc, err);
+        if (wanted != VYRE_BACKEND_VULKAN) {
+            vyi_fail(err, VYRE_E_BACKEND, (uint64_t)(uint32_t)wanted,
+                     "Set the whole desc to zero first (memset, = {0}), then a vyre_backend.",
+                     "backend %d does not exist", (int)wanted);
+            return NULL;
+        }
         vyi_fail(err, VYRE_E_BACKEND, (uint64_t)wanted,
                  "Put volk.h on the include path, without VYRE_NO_VULKAN; or use AUTO.",
                  "backend %s (%d) is not built in", vyre_backend_name(wanted), (int)wanted);
@@ -23115,15 +23275,31 @@ static void vyi_queue_abort(vyi_queue *q)
     d->backend->abort(d);
 }
 
-/* The lock, unless the deadline passes first. */
-static bool vyi_lock_until(vyre *v, uint64_t deadline)
+VYI_API bool vyi_lock_until(vyre *v, uint64_t deadline)
 {
     while (!vyi_mutex_try(&v->lock)) {
         if (vyi_now() >= deadline)
             return false;
-        vyi_sleep(100000);
+        vyi_sleep(50000);
     }
     return true;
+}
+
+/* The lock, before all who look after the device.  Where its holder runs a pass
+ * in it, the holder is waited for as long as there is patience, and the pass
+ * ended then; again and again, for the next launch may begin in between. */
+static bool vyi_stop_lock(vyi_queue *q, uint64_t patience, uint64_t deadline)
+{
+    (void)vyi_fetch_add(&q->stops, 1);
+    bool locked = vyi_lock_until(q->v, patience);
+    while (!locked && vyi_now() < deadline) {
+        const uint64_t turn = vyi_deadline(1000000u);
+        if (vyi_load_acquire(&q->passing))
+            vyi_queue_abort(q);
+        locked = vyi_lock_until(q->v, turn < deadline ? turn : deadline);
+    }
+    (void)vyi_fetch_add(&q->stops, (uint32_t)-1);
+    return locked;
 }
 
 /* Waits for what is in flight, at first for its own end, later by force. */
@@ -23156,12 +23332,9 @@ static vyre_status vyi_queue_stop(vyi_queue *q, uint64_t timeout_ns, vyre_error 
 
     static const char fix[] = "Stop again with a longer timeout, or close the handle.";
     const unsigned long long ms = timeout_ns / 1000000u;
-    if (!vyi_lock_until(q->v, patience)) {
-        vyi_queue_abort(q);
-        if (!vyi_lock_until(q->v, deadline))
-            return vyi_fail(err, VYRE_TIMEOUT, 0, fix,
-                            "another call held the handle for all of the %llu ms", ms);
-    }
+    if (!vyi_stop_lock(q, patience, deadline))
+        return vyi_fail(err, VYRE_TIMEOUT, 0, fix,
+                        "another call held the handle for all of the %llu ms", ms);
     const vyre_status status = q->state == VYI_STATE_LOST
                                    ? vyi_queue_lost(q, &q->loss.how, err)
                                    : vyi_queue_halt(q, patience, deadline, err);

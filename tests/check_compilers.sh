@@ -43,6 +43,14 @@ for compiler in gcc clang; do
     passes "$compiler -O2" $compiler -std=c99 $STRICT -O2 -I. -c "$implementation" -o "$scratch/o2.o"
 done
 
+# Inlined into a program of one file, where the optimizer sees the most.
+if needs gcc; then
+    for level in 1 2 3; do
+        passes "gcc -O$level -DVYRE_STATIC" gcc -std=c99 -Wall -Werror -O$level -DVYRE_STATIC -I. \
+            -c examples/quickstart.c -o "$scratch/static.o"
+    done
+fi
+
 # Every switch, alone.
 for switch in VYRE_STATIC VYRE_NO_VULKAN VYRE_NO_THREADS; do
     passes "gcc -D$switch" gcc -std=c99 $STRICT -D$switch -I. -fsyntax-only "$implementation"

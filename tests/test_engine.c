@@ -288,6 +288,7 @@ static void batches_are_published_in_order_until_the_ring_is_full(void)
 static void a_fault_reaches_the_waiter(void)
 {
     vyre_desc d = engine_desc(64);
+    d.unknown_opcodes = true;
     vyre *v = engine_open(&d);
     for (int started = 0; started < 2; started++) {
         vyre_error err;

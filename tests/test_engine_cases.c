@@ -46,6 +46,7 @@ static void open_handle(const setting *g)
     d.kernel.payload_user = &twice;
     d.observables = g->observables;
     d.tenants = g->tenants ? g->tenants : 1;
+    d.unknown_opcodes = true;
     handle = engine_open(&d);
     opened = wanted;
     vyre_query(handle, &info);

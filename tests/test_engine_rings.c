@@ -57,6 +57,7 @@ static void open_place(place *p, vyre_kernel_kind kind, uint32_t what, uint32_t 
         d.kernel.handlers = handlers;
         d.kernel.handler_count = sizeof handlers / sizeof handlers[0];
     }
+    d.unknown_opcodes = true;
     p->v = engine_open(&d);
     vyre_query(p->v, &p->info);
 }

@@ -671,6 +671,7 @@ static void many_works_are_checked_like_one(void)
     vyre_desc d = engine_desc(64);
     d.backend = VYRE_BACKEND_CPU;
     d.tenants = 3;
+    d.unknown_opcodes = true;
     vyre *v = engine_open(&d);
     uint32_t plain = 0;
     for (uint32_t i = 0; i < EDGES * EDGES * EDGES * EDGES; i++) {

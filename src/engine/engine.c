@@ -327,6 +327,44 @@ static void vyi_publish_plan(vyi_queue *q, bool lives)
     q->wide = vyi_has_wide();
 }
 
+/* --- open: opcodes ------------------------------------------------------- */
+
+static void vyi_opcode_add(vyi_opcodes *o, uint32_t opcode)
+{
+    vyi_opcode *place = &o->list[vyi_opcode_place(o, opcode)];
+    place->opcode = opcode;
+    place->known = 1;
+}
+
+VYI_COLD
+VYI_API vyre_status vyi_opcodes_plan(vyre *v, vyre_error *err)
+{
+    static const uint32_t builtin[] = {
+#define VYI_OPCODE_NUMBER(name, number, text) number,
+        VYRE_OPCODE_LIST(VYI_OPCODE_NUMBER)
+#undef VYI_OPCODE_NUMBER
+    };
+    const uint32_t builtins = (uint32_t)(sizeof builtin / sizeof builtin[0]);
+    const vyre_kernel_desc *k = &v->desc.kernel;
+    vyi_opcodes *o = &v->opcodes;
+    uint32_t bits = 6;
+    while (bits < 31 && (1u << bits) / 2 < (uint64_t)builtins + k->handler_count)
+        bits++;
+    o->any = k->kind == VYRE_KERNEL_JIT || v->desc.unknown_opcodes;
+    o->shift = 32 - bits;
+    o->mask = (1u << bits) - 1;
+    o->list = (vyi_opcode *)vyi_arena_alloc(&v->arena, sizeof *o->list << bits);
+    if (!o->list)
+        return vyi_fail_nomem(err, sizeof *o->list << bits);
+    for (uint32_t i = 0; i < builtins; i++) {
+        if (builtin[i] != VYRE_OP_LOAD_MISS || k->load_miss)
+            vyi_opcode_add(o, builtin[i]);
+    }
+    for (uint32_t i = 0; i < k->handler_count; i++)
+        vyi_opcode_add(o, k->handlers[i].opcode);
+    return VYRE_OK;
+}
+
 /* --- open: the device ---------------------------------------------------- */
 
 static vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_error *err)
@@ -340,6 +378,10 @@ static vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_erro
         vyre_control_encode(control, q->v->buffers.list[VYI_ROLE_CONTROL].size, &desc, err);
     if (status != VYRE_OK)
         return status;
+    for (uint32_t i = 0; i < desc.tenants; i++) {
+        if (q->v->tenants_off >> i & 1u)
+            vyi_set_word(control, VYRE_CONTROL_TENANT_MASKS + i, 0);
+    }
     for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS && q->slots.partition_count > 1; i++) {
         const vyi_partition *part = &q->slots.partitions[i];
         vyi_set_word(control, VYRE_CONTROL_PRIORITY_OFFSETS + i, part->first);
@@ -482,6 +524,8 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     if (status == VYRE_OK)
         status = vyi_programs_build(v, err);
     if (status == VYRE_OK)
+        status = vyi_opcodes_plan(v, err);
+    if (status == VYRE_OK)
         status = vyi_slots_allocate(v, err);
     if (status == VYRE_OK && v->desc.device) {
         v->desc.device = vyi_arena_text(&v->arena, v->desc.device, 255);
@@ -549,6 +593,12 @@ VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err)
         const vyi_backend *backend = vyi_backend_find(wanted);
         if (backend)
             return vyi_open_with(backend, desc, err);
+        if (wanted != VYRE_BACKEND_VULKAN) {
+            vyi_fail(err, VYRE_E_BACKEND, (uint64_t)(uint32_t)wanted,
+                     "Set the whole desc to zero first (memset, = {0}), then a vyre_backend.",
+                     "backend %d does not exist", (int)wanted);
+            return NULL;
+        }
         vyi_fail(err, VYRE_E_BACKEND, (uint64_t)wanted,
                  "Put volk.h on the include path, without VYRE_NO_VULKAN; or use AUTO.",
                  "backend %s (%d) is not built in", vyre_backend_name(wanted), (int)wanted);
@@ -670,15 +720,31 @@ static void vyi_queue_abort(vyi_queue *q)
     d->backend->abort(d);
 }
 
-/* The lock, unless the deadline passes first. */
-static bool vyi_lock_until(vyre *v, uint64_t deadline)
+VYI_API bool vyi_lock_until(vyre *v, uint64_t deadline)
 {
     while (!vyi_mutex_try(&v->lock)) {
         if (vyi_now() >= deadline)
             return false;
-        vyi_sleep(100000);
+        vyi_sleep(50000);
     }
     return true;
+}
+
+/* The lock, before all who look after the device.  Where its holder runs a pass
+ * in it, the holder is waited for as long as there is patience, and the pass
+ * ended then; again and again, for the next launch may begin in between. */
+static bool vyi_stop_lock(vyi_queue *q, uint64_t patience, uint64_t deadline)
+{
+    (void)vyi_fetch_add(&q->stops, 1);
+    bool locked = vyi_lock_until(q->v, patience);
+    while (!locked && vyi_now() < deadline) {
+        const uint64_t turn = vyi_deadline(1000000u);
+        if (vyi_load_acquire(&q->passing))
+            vyi_queue_abort(q);
+        locked = vyi_lock_until(q->v, turn < deadline ? turn : deadline);
+    }
+    (void)vyi_fetch_add(&q->stops, (uint32_t)-1);
+    return locked;
 }
 
 /* Waits for what is in flight, at first for its own end, later by force. */
@@ -711,12 +777,9 @@ static vyre_status vyi_queue_stop(vyi_queue *q, uint64_t timeout_ns, vyre_error 
 
     static const char fix[] = "Stop again with a longer timeout, or close the handle.";
     const unsigned long long ms = timeout_ns / 1000000u;
-    if (!vyi_lock_until(q->v, patience)) {
-        vyi_queue_abort(q);
-        if (!vyi_lock_until(q->v, deadline))
-            return vyi_fail(err, VYRE_TIMEOUT, 0, fix,
-                            "another call held the handle for all of the %llu ms", ms);
-    }
+    if (!vyi_stop_lock(q, patience, deadline))
+        return vyi_fail(err, VYRE_TIMEOUT, 0, fix,
+                        "another call held the handle for all of the %llu ms", ms);
     const vyre_status status = q->state == VYI_STATE_LOST
                                    ? vyi_queue_lost(q, &q->loss.how, err)
                                    : vyi_queue_halt(q, patience, deadline, err);

@@ -116,6 +116,7 @@ typedef struct vyre_desc {
     vyre_lost_work lost_work;
     bool         auto_recover;   /* the first lost device is replaced without being asked */
     bool         helper_thread;  /* keeps the leases going while the program is quiet */
+    bool         unknown_opcodes; /* publish also takes what no handler has; it ends FAULT */
     bool         no_probe;       /* do not measure at open; persistent mode is then not proved */
     /* Records of PRINTF, in order, from inside stop, drain, wait or poll; it
      * must not call back into the handle.  NULL: they stay in the log. */
@@ -185,16 +186,22 @@ typedef struct vyre_info {
     uint64_t     memory_bytes;    /* of the device's largest heap of its own; 0 = not known */
 } vyre_info;
 
-/* Upstream's statistics of one call: lengths and counts, and one time. */
+/* What the original's statistics say of such a call: by its own arithmetic, from
+ * the arguments alone.  Nothing here was measured or counted. */
+typedef struct vyre_stats_original {
+    uint64_t device_allocation_bytes, device_allocation_events;
+    uint32_t output_buffers, resident_rows, resident_handles;
+    uint32_t kernel_launches, sync_points;
+} vyre_stats_original;
+
+/* Of one call: what was copied, counted and timed. */
 typedef struct vyre_stats {
     uint64_t input_bytes, output_bytes, readback_bytes, bytes_moved;
-    uint64_t device_allocation_bytes, device_allocation_events;
     uint64_t latency_ns;
-    uint32_t output_buffers, resident_rows, resident_handles;
-    uint32_t kernel_launches; /* backend calls: 1, or 2 after a recovery */
-    uint32_t sync_points;
+    uint32_t kernel_launches; /* dispatches of any kind */
     bool     recovered;
-    uint64_t done, faults;    /* ours: works that ended, counted */
+    uint64_t done, faults;    /* works that ended */
+    vyre_stats_original original;
 } vyre_stats;
 
 /* The four core buffers as bytes. */
@@ -226,7 +233,8 @@ VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err);
 
 /* --- work ---------------------------------------------------------------- */
 
-/* VYRE_FULL when no slot is free: poll or wait, and try again.  `ticket` may be NULL. */
+/* VYRE_FULL when no slot is free: poll or wait, and try again.  VYRE_E_OPCODE
+ * when neither the kernel nor a handler has the opcode.  `ticket` may be NULL. */
 VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
                                   vyre_error *err);
 /* Publishes works in order until the ring is full.  *published says how many,

@@ -81,7 +81,9 @@ VYI_API vyre_status vyi_queue_launch(vyi_queue *q, vyi_launch what, uint32_t rou
     vyre_error how;
     memset(&how, 0, sizeof how);
 
+    vyi_store_release(&q->passing, what != VYI_LAUNCH_LOOP);
     const vyre_status status = d->backend->launch(d, what, rounds, &how);
+    vyi_store_release(&q->passing, 0);
     if (status < 0)
         return vyi_queue_failed(q, status, &how, err);
     if (vyi_queue_in_flight(q) == 0)
@@ -228,6 +230,8 @@ static vyre_status vyi_chain_extend(vyi_queue *q, vyre_error *err)
             vyi_queue_to(q, VYI_STATE_SHUT);
         return VYRE_OK;
     }
+    if (vyi_queue_in_flight(q) == 0)
+        vyi_queue_bury(q); /* a stop has ended the lease, and could not go on */
     while (vyi_queue_in_flight(q) < target) {
         const vyre_status status = vyi_queue_launch(q, VYI_LAUNCH_LOOP, q->chain.rounds, err);
         if (status != VYRE_OK)
@@ -328,6 +332,8 @@ VYI_API vyre_status vyi_queue_nudge(vyi_queue *q, vyi_effort effort, vyre_error 
     const uint32_t state = vyi_load_acquire(&q->state);
 
     if (ahead - 1 < VYI_CADENCE_MAX || (state == VYI_STATE_IDLE && effort == VYI_EFFORT_LOOK))
+        return VYRE_OK;
+    if (vyi_load_acquire(&q->stops))
         return VYRE_OK;
     /* Who has it drives, or mostly is gone in a moment. */
     for (uint32_t tried = 0; !vyi_mutex_try(&q->v->lock); tried++) {

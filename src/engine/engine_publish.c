@@ -22,6 +22,10 @@ VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_
         return vyi_fail(err, VYRE_E_OPCODE, work->opcode,
                         "Use a built-in opcode, or one for which vyre_opcode_is_user() is true.",
                         "opcode 0x%08x is reserved", work->opcode);
+    if (!vyi_opcode_is_known(&v->opcodes, work->opcode))
+        return vyi_fail(err, VYRE_E_OPCODE, work->opcode,
+                        "Add its handler to kernel.handlers, or correct the work.",
+                        "no handler of this handle has opcode 0x%08x", work->opcode);
     if (work->tenant >= v->desc.tenants)
         return vyi_fail(err, VYRE_E_TENANT_RANGE, work->tenant,
                         "Set vyre_desc.tenants to one more than the largest tenant id.",
@@ -33,12 +37,13 @@ VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_
     return VYRE_OK;
 }
 
-/* What vyi_engine_check finds nothing to say about, in one branch. */
+/* What vyi_engine_check finds nothing to say about, in two branches. */
 static inline bool vyi_work_is_plain(const vyi_queue *q, const vyre_work *work)
 {
     const uint32_t priority = (uint32_t)work->priority;
-    return (work->arg_count <= VYRE_MAX_ARGS) & (work->opcode < VYRE_OP_LOAD_MISS - 0x100u) &
-           (work->tenant < q->v->desc.tenants) & (priority < VYRE_PRIORITY_LEVELS);
+    return ((work->arg_count <= VYRE_MAX_ARGS) & (work->opcode < VYRE_OP_LOAD_MISS - 0x100u) &
+            (work->tenant < q->v->desc.tenants) & (priority < VYRE_PRIORITY_LEVELS)) &&
+           vyi_opcode_is_known(&q->v->opcodes, work->opcode);
 }
 
 VYI_STATIC_ASSERT(work_begins_with_four_words,
@@ -46,7 +51,19 @@ VYI_STATIC_ASSERT(work_begins_with_four_words,
                       offsetof(vyre_work, priority) == 8 && offsetof(vyre_work, arg_count) == 12 &&
                       sizeof(vyre_priority) == 4 && VYRE_OP_LOAD_MISS < 0x80000000u);
 
-/* The same of many, without a branch for each. */
+/* Works that follow each other mostly have one opcode. */
+static inline bool vyi_works_are_known(const vyi_opcodes *o, const vyre_work *works, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (i > 0 && works[i].opcode == works[i - 1].opcode)
+            continue;
+        if (!vyi_opcode_is_known(o, works[i].opcode))
+            return false;
+    }
+    return true;
+}
+
+/* The same of many; numbers without a branch for each. */
 static bool vyi_works_are_plain(const vyi_queue *q, const vyre_work *works, uint32_t count)
 {
     const vyi_quad limits = vyi_quad_of(VYRE_OP_LOAD_MISS - 0x101u, q->v->desc.tenants - 1u,
@@ -54,7 +71,7 @@ static bool vyi_works_are_plain(const vyi_queue *q, const vyre_work *works, uint
     vyi_quad bad = vyi_quad_of(0, 0, 0, 0);
     for (uint32_t i = 0; i < count; i++)
         bad = vyi_quad_over(bad, &works[i].opcode, limits);
-    return vyi_quad_signs(bad) == 0;
+    return vyi_quad_signs(bad) == 0 && vyi_works_are_known(&q->v->opcodes, works, count);
 }
 
 VYI_STATIC_ASSERT(slot_pairs, VYRE_SLOT_TENANT % 2 == 0 && VYRE_SLOT_ARGS % 2 == 0 &&
@@ -435,6 +452,7 @@ static inline void vyi_publish_nudge(vyi_queue *q, uint32_t first, uint32_t last
         vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
 }
 
+VYI_OUTLINE /* inlined, gcc 12 takes a ticket for uninitialised that only success gives */
 VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
                                   vyre_error *err)
 {

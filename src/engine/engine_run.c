@@ -56,9 +56,8 @@ typedef struct vyi_run {
     uint32_t         count, next; /* of the works; the next to publish */
     uint32_t         open;        /* published, end not seen */
     uint64_t         done, faults, lost;
-    vyre_ticket      bad;         /* the first that was seen to fail */
-    uint32_t         bad_work;
-    vyre_status      bad_status;
+    vyre_status      bad_status;  /* of the first that was seen to fail */
+    uint32_t         bad_work, bad_code;
 } vyi_run;
 
 /* Takes note of the end of the work that the run has in this slot, if it has
@@ -80,8 +79,8 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
     r->lost += status == VYRE_E_LOST;
     if (status != VYRE_OK && r->bad_status == VYRE_OK) {
         r->bad_status = status;
-        r->bad = t;
         r->bad_work = v->run.works[slot];
+        r->bad_code = code;
     }
     return true;
 }
@@ -140,11 +139,10 @@ static vyre_status vyi_run_all(vyi_run *r, vyre_error *err)
 
 static vyre_status vyi_run_explain(const vyi_run *r, vyre_error *err)
 {
-    uint32_t code = 0;
+    const uint32_t code = r->bad_code;
     if (r->bad_status == VYRE_OK)
         return VYRE_OK;
-    (void)vyi_ticket_history(&r->v->queue, r->bad, &code);
-    vyi_fail(err, r->bad_status, r->bad_work, "Correct that work's opcode or arguments.",
+    vyi_fail(err, r->bad_status, r->bad_work, vyi_fault_fix(code),
              "%llu of %u works ended FAULT and %llu were lost; the first seen is work %u "
              "(fault %u: %s)", (unsigned long long)r->faults, r->count,
              (unsigned long long)r->lost, r->bad_work, code, vyre_fault_text(code));
@@ -164,6 +162,15 @@ static uint64_t vyi_run_launches(vyi_queue *q, uint32_t *recoveries)
     return launches;
 }
 
+/* The last pass may still be counting what it has done. */
+static void vyi_run_settle(vyi_queue *q)
+{
+    vyi_mutex_lock(&q->v->lock);
+    if (q->state == VYI_STATE_IDLE)
+        (void)vyi_queue_settle(q, vyi_deadline(q->v->desc.run_timeout_ns), NULL);
+    vyi_mutex_unlock(&q->v->lock);
+}
+
 static vyre_status vyi_run_locked(vyi_run *r, vyre_stats *stats, vyre_error *err)
 {
     vyre *v = r->v;
@@ -176,9 +183,9 @@ static vyre_status vyi_run_locked(vyi_run *r, vyre_stats *stats, vyre_error *err
     if (status != VYRE_OK)
         return status;
 
+    vyi_run_settle(&v->queue);
     s.input_bytes = s.bytes_moved = (uint64_t)r->count * VYRE_SLOT_BYTES;
     s.kernel_launches = (uint32_t)(vyi_run_launches(&v->queue, &after) - launches);
-    s.sync_points = s.kernel_launches;
     s.recovered = after != before;
     s.done = r->done;
     s.faults = r->faults;
@@ -236,6 +243,12 @@ static vyre_status vyi_dispatch_late(const vyi_queue *q, vyre_error *err)
                     "Raise run_timeout_ns, or give the passes less to do.",
                     "%u passes have not ended within %llu ms", vyi_queue_in_flight(q),
                     (unsigned long long)(q->v->desc.run_timeout_ns / 1000000u));
+}
+
+static vyre_status vyi_dispatch_cut(vyre_error *err)
+{
+    return vyi_fail(err, VYRE_TIMEOUT, 0, "Dispatch again.",
+                    "a vyre_stop() has ended the pass before its end");
 }
 
 /* Whether the handle's kernel is out of the way; waits for passes. */
@@ -301,8 +314,7 @@ static vyre_status vyi_dispatch_bytes(vyi_queue *q, const vyre_io_buffers *io, v
         status = vyi_queue_settle(q, deadline, err);
     if (status == VYRE_OK && vyi_load_acquire(&q->aborted)) {
         vyi_store_release(&q->aborted, 0);
-        return vyi_fail(err, VYRE_TIMEOUT, 0, "Dispatch again.",
-                        "a vyre_stop() has ended the pass before its end");
+        return vyi_dispatch_cut(err);
     }
     if (status != VYRE_OK)
         return status == VYRE_TIMEOUT ? vyi_dispatch_late(q, err) : status;
@@ -321,11 +333,11 @@ static void vyi_dispatch_stats(const vyre *v, const vyre_io_buffers *io, vyre_st
     s->output_bytes = v->desc.kernel.control_report ? io->control_size : s->input_bytes;
     s->readback_bytes = s->output_bytes;
     s->bytes_moved = s->input_bytes + s->readback_bytes;
-    s->device_allocation_bytes = s->input_bytes + s->output_bytes;
-    s->output_buffers = v->desc.kernel.control_report ? 1 : VYI_CORE_BUFFERS;
-    s->device_allocation_events = VYI_CORE_BUFFERS + s->output_buffers;
-    s->kernel_launches = s->recovered ? 2 : 1;
-    s->sync_points = 1;
+    s->original.device_allocation_bytes = s->input_bytes + s->output_bytes;
+    s->original.output_buffers = v->desc.kernel.control_report ? 1 : VYI_CORE_BUFFERS;
+    s->original.device_allocation_events = VYI_CORE_BUFFERS + s->original.output_buffers;
+    s->original.kernel_launches = s->recovered ? 2 : 1;
+    s->original.sync_points = 1;
 }
 
 static vyre_status vyi_dispatch_locked(vyi_queue *q, const vyre_io_buffers *io, vyre_stats *stats,
@@ -333,6 +345,7 @@ static vyre_status vyi_dispatch_locked(vyi_queue *q, const vyre_io_buffers *io, 
 {
     vyre_stats s;
     const uint32_t done = vyi_done_count(io->control), faults = vyi_fault_count(io->control);
+    const uint64_t passes = q->chain.passes;
     vyi_stats_begin(&s);
     vyre_status status = vyi_dispatch_ready(q, err);
     if (status != VYRE_OK)
@@ -348,6 +361,7 @@ static vyre_status vyi_dispatch_locked(vyi_queue *q, const vyre_io_buffers *io, 
     if (status != VYRE_OK)
         return status;
     vyi_dispatch_stats(q->v, io, &s);
+    s.kernel_launches = (uint32_t)(q->chain.passes - passes);
     s.done = vyi_done_count(io->control) - done;
     s.faults = vyi_fault_count(io->control) - faults;
     vyi_stats_end(&s, stats);
@@ -382,11 +396,17 @@ static vyre_status vyi_resident_passes(vyi_queue *q, uint32_t passes, vyre_error
             if (status == VYRE_OK && vyi_now() >= deadline)
                 status = VYRE_TIMEOUT;
         }
+        if (status == VYRE_OK && vyi_load_acquire(&q->aborted))
+            break;
         if (status == VYRE_OK)
             status = vyi_queue_launch(q, VYI_LAUNCH_ONCE, 0, err);
     }
     if (status == VYRE_OK)
         status = vyi_queue_settle(q, deadline, err);
+    if (status == VYRE_OK && vyi_load_acquire(&q->aborted)) {
+        vyi_queue_bury(q);
+        return vyi_dispatch_cut(err);
+    }
     return status == VYRE_TIMEOUT ? vyi_dispatch_late(q, err) : status;
 }
 
@@ -400,14 +420,16 @@ static vyre_status vyi_resident_locked(vyi_queue *q, uint32_t passes, vyre_stats
         return status;
     const void *control = vyi_device_words(vyi_queue_device(q), VYI_ROLE_CONTROL);
     const uint32_t done = vyi_done_count(control), faults = vyi_fault_count(control);
+    const uint64_t before = q->chain.passes;
     status = vyi_resident_passes(q, passes, err);
     if (status != VYRE_OK)
         return status;
     vyi_queue_bury(q);
     vyi_queue_deliver_log(q);
-    s.resident_rows = passes;
-    s.resident_handles = passes * VYI_CORE_BUFFERS;
-    s.kernel_launches = s.sync_points = 1;
+    s.kernel_launches = (uint32_t)(q->chain.passes - before);
+    s.original.resident_rows = passes;
+    s.original.resident_handles = passes * VYI_CORE_BUFFERS;
+    s.original.kernel_launches = s.original.sync_points = 1;
     s.done = vyi_done_count(control) - done;
     s.faults = vyi_fault_count(control) - faults;
     vyi_stats_end(&s, stats);
@@ -486,7 +508,9 @@ VYRE_API vyre_status vyre_tenant_enable(vyre *v, uint32_t tenant, bool enable, v
         return vyi_fail(err, VYRE_E_TENANT_RANGE, tenant,
                         "Set vyre_desc.tenants to one more than the largest tenant id.",
                         "tenant %u is not one of the handle's %u", tenant, v->desc.tenants);
+    const uint32_t bit = 1u << tenant;
     vyi_mutex_lock(&v->lock);
+    v->tenants_off = enable ? v->tenants_off & ~bit : v->tenants_off | bit;
     const vyi_device *d = vyi_queue_device(&v->queue);
     vyi_store_release(vyi_device_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_TENANT_MASKS + tenant,
                       enable ? 0xffffffffu : 0);

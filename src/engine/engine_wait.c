@@ -91,12 +91,19 @@ VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code)
     return status;
 }
 
+VYI_API const char *vyi_fault_fix(uint32_t code)
+{
+    return code == VYRE_FAULT_LOOP_LIMIT
+               ? "Split it into smaller jobs, or raise kernel.loop_allowance (loop_limit)."
+               : "Correct the work's opcode or arguments: see vyre_fault.";
+}
+
 static vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre_ticket t,
                                       uint32_t code)
 {
     switch (status) {
     case VYRE_E_FAULT:
-        vyi_fail(err, status, t.slot, "Correct the work's opcode or arguments: see vyre_fault.",
+        vyi_fail(err, status, t.slot, vyi_fault_fix(code),
                  "slot %u ended FAULT %u: %s", t.slot, code, vyre_fault_text(code));
         if (err)
             err->native = (int32_t)code;
@@ -278,7 +285,9 @@ static vyre_status vyi_drain_explain(vyi_queue *q, vyre_error *err)
         return VYRE_OK;
     const bool known = first_code != VYI_TROUBLE_LOST;
     vyi_fail(err, lost && !faults && !more ? VYRE_E_LOST : VYRE_E_FAULT, first,
-             "Ask for the tickets: vyre_poll() tells how each work ended.",
+             known && first_code == VYRE_FAULT_LOOP_LIMIT
+                 ? vyi_fault_fix(first_code)
+                 : "Ask for the tickets: vyre_poll() tells how each work ended.",
              "%u works ended FAULT and %u were lost that nobody had asked for; one in slot %u "
              "(%s)", faults + more, lost, first,
              known ? vyre_fault_text(first_code) : "lost with its device");
@@ -305,9 +314,14 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
         if (status != VYRE_OK)
             return status;
     }
-    vyi_mutex_lock(&v->lock);
-    vyi_queue_deliver_log(q);
-    vyi_mutex_unlock(&v->lock);
+    if (v->desc.log) {
+        if (!vyi_lock_until(v, pace.deadline))
+            return vyi_fail(err, VYRE_TIMEOUT, 0, "Drain again, or longer.",
+                            "all works have ended, and another call holds the handle: what "
+                            "they printed is still in the log");
+        vyi_queue_deliver_log(q);
+        vyi_mutex_unlock(&v->lock);
+    }
     return vyi_drain_explain(q, err);
 }
 

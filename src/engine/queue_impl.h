@@ -197,7 +197,9 @@ typedef struct vyi_queue {
     void     *device;    /* vyi_device */
     uint32_t  state;     /* vyi_run_state; written under the lock */
     uint32_t  drive_at;  /* microseconds, wrapping: when a look at the device is due */
-    uint32_t  aborted;   /* slots may have been left CLAIMED; written under the lock */
+    uint32_t  aborted;   /* slots may have been left CLAIMED */
+    uint32_t  stops;     /* calls of vyre_stop that wait for the lock: they come first */
+    uint32_t  passing;   /* the lock's holder is inside a launch that an abort ends */
     /* Constant once the handle is open. */
     vyre_mode mode;
     uint32_t  look_mask; /* who publishes into a slot that has none of these bits nudges */
@@ -221,6 +223,33 @@ typedef struct vyi_buffers {
     uint32_t count, user_count;
     uint32_t user_index[VYI_MAX_BUFFERS];    /* of the user's buffer i in `list` */
 } vyi_buffers;
+
+/* Which opcodes the kernels know: a hash table that is at most half full, so that
+ * what is there mostly is found in one look.  Constant once the handle is open. */
+typedef struct vyi_opcode {
+    uint32_t opcode;
+    uint32_t known; /* 0: nobody's place */
+} vyi_opcode;
+
+typedef struct vyi_opcodes {
+    vyi_opcode *list;
+    uint32_t    shift; /* 32 less the bits of a place */
+    uint32_t    mask;
+    bool        any;   /* the kernel does not look at opcodes, or unknown ones may fault */
+} vyi_opcodes;
+
+static inline uint32_t vyi_opcode_place(const vyi_opcodes *o, uint32_t opcode)
+{
+    uint32_t at = opcode * 0x9e3779b1u >> o->shift;
+    while (o->list[at].known && o->list[at].opcode != opcode)
+        at = (at + 1) & o->mask;
+    return at;
+}
+
+static inline bool vyi_opcode_is_known(const vyi_opcodes *o, uint32_t opcode)
+{
+    return o->any || o->list[vyi_opcode_place(o, opcode)].known;
+}
 
 /* What vyre_run has in each slot; under its lock, which is taken before the
  * handle's. */
@@ -246,6 +275,8 @@ struct vyre {
     const vyi_backend *backend;
     vyi_programs     programs;
     vyi_buffers      buffers;
+    vyi_opcodes      opcodes;
+    uint32_t         tenants_off; /* a bit for each without authorisation; under the lock */
     vyi_arena        arena;    /* of texts, and what is kept of each slot */
     vyre_log_record *log;      /* records on their way to the callback */
     vyi_run_slots    run;
@@ -255,6 +286,9 @@ struct vyre {
 
 /* As vyre_open, on a backend of the caller's. */
 VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, vyre_error *err);
+
+/* Those of the desc, before its handlers are forgotten. */
+VYI_API vyre_status vyi_opcodes_plan(vyre *v, vyre_error *err);
 
 /* How far a thread may go in looking after the device. */
 typedef enum vyi_effort {
@@ -314,6 +348,9 @@ VYI_API void vyi_wide_reset(vyi_queue *q, uint32_t slot);
 VYI_API vyre_status vyi_wide_dispatch(vyi_queue *q, void *const *map, uint64_t deadline,
                                       vyre_error *err);
 
+/* What to do about a work that ended FAULT. */
+VYI_API const char *vyi_fault_fix(uint32_t code);
+
 /* Turns of a loop that waits: first it spins, then it lets others run, then it
  * sleeps. */
 typedef struct vyi_pace {
@@ -345,6 +382,9 @@ VYI_API vyre_status vyi_queue_failed(vyi_queue *q, vyre_status status, vyre_erro
                                       vyre_error *err);
 VYI_API vyre_status vyi_queue_lost(vyi_queue *q, const vyre_error *how, vyre_error *err);
 VYI_API void vyi_queue_set_shutdown(vyi_queue *q, uint32_t value);
+
+/* The handle's lock, unless the deadline passes first. */
+VYI_API bool vyi_lock_until(vyre *v, uint64_t deadline);
 
 /* Buffers and recovery (engine.c), under the lock. */
 VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err);
