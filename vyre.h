@@ -429,6 +429,7 @@ VYI_EXTERN_C_BEGIN
     X(E_GLSL_UNAVAILABLE, -168, "built without glslang")                                           \
     X(E_GLSL_SOURCE,    -169, "the GLSL text does not compile")                                    \
     X(E_SOURCE,         -170, "a handler's text has a mistake")                                    \
+    X(E_SPIRV_LIMIT,    -171, "the program does not fit into a SPIR-V module")                     \
     /* engine, backends: -180 .. -229 */                                                           \
     X(E_BACKEND,          -180, "the backend is not built in, or has no device")                   \
     X(E_DEVICE_LOST,      -181, "the device was lost")                                             \
@@ -6286,7 +6287,9 @@ VYRE_API vyre_status vyre_requeue_advise(const vyre_requeue *counters, vyre_requ
     return VYRE_OK;
 }
 /* ==========================================================================
- * ir: implementation
+ * ops: what each instruction, operator, builtin and type is called, and may do
+ *
+ * Private.  The lists of ir.h and ir_impl.h as tables.
  * ======================================================================= */
 /* ==========================================================================
  * ir: how a program is stored
@@ -6524,6 +6527,15 @@ static inline const vyi_buffer *vyi_buffer_of(const vyre_program *p, uint32_t id
     return &p->buffers[id - 1];
 }
 
+/* The END of the block that `opener`, or one of its arms, belongs to. */
+static inline uint32_t vyi_block_end(const vyre_program *p, uint32_t opener)
+{
+    uint32_t i = opener;
+    while (p->insts[i].op != VYI_OP_END)
+        i = p->insts[i].link;
+    return i;
+}
+
 /* Keeps the first mistake of a builder; later ones are dropped. */
 VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *fix,
                               const char *format, ...) VYI_PRINTF(4, 5);
@@ -6582,6 +6594,7 @@ VYI_API vyre_type vyi_result_type(const vyre_program *p, const vyi_inst *inst);
  * infinite nor subnormal is the same everywhere. */
 VYI_API bool vyi_eval_binary(uint32_t sub, uint32_t type, uint32_t a, uint32_t b, uint32_t *out);
 VYI_API bool vyi_eval_unary(uint32_t sub, uint32_t type, uint32_t a, uint32_t *out);
+VYI_API uint32_t vyi_eval_clz(uint32_t a);
 VYI_API bool vyi_eval_cast(uint32_t to, uint32_t from, uint32_t a, uint32_t *out);
 
 /* The comparison that is true when `sub` is false, for integers and bools; of
@@ -6592,6 +6605,8 @@ VYI_API uint32_t vyi_opposite(uint32_t sub);
 /* Types as they are written in listings: "u32" .. "bool". */
 VYI_API const char *vyi_type_text(uint32_t type);
 
+/* Where the name of value `id` is in p->names, or would be inserted. */
+VYI_API uint32_t vyi_name_place(const vyre_program *p, uint32_t id);
 /* The name that vyre_ir_name gave to value `id`, or NULL. */
 VYI_API const char *vyi_value_text(const vyre_program *p, uint32_t id);
 
@@ -6604,8 +6619,6 @@ VYI_API const char *vyi_operand_text(const vyre_program *p, uint32_t id,
 VYI_EXTERN_C_END
 
 #endif
-
-/* --- tables -------------------------------------------------------------- */
 
 VYI_API const vyi_op_info *vyi_op_describe(uint32_t op)
 {
@@ -6657,616 +6670,57 @@ VYI_API const char *vyi_type_text(uint32_t type)
     static const char *const table[] = { "none", "u32", "i32", "f32", "bool" };
     return type < sizeof table / sizeof table[0] ? table[type] : "unknown";
 }
+/* ==========================================================================
+ * text: programs as listings
+ *
+ * Private.  One line for each instruction, indented by its blocks:
+ *
+ *     program "squares", workgroup 64 x 1 x 1
+ *     buffer out: u32[], binding 0
+ *
+ *       %1 i = global_id.x
+ *       %2 = mul %1, %1
+ *       store out[%1] = %2
+ *
+ * %n is the value of instruction n, and what error messages call it.  A
+ * constant has no line: it stands where it is used, 7 for u32, 7i for i32,
+ * 7.0 for f32 (unless it has been given a name).  $n is local n.
+ * ======================================================================= */
 
-/* --- programs ------------------------------------------------------------ */
+typedef struct vyi_writer {
+    const vyre_program *p;
+    char               *dst;
+    size_t              size, length; /* length counts what did not fit, too */
+} vyi_writer;
 
-static void vyi_program_set_up(vyre_program *p, const vyre_program_desc *desc,
-                               const uint32_t group_size[3])
+static void vyi_text_char(vyi_writer *w, char c)
 {
-    memset(p, 0, sizeof *p);
-    p->allocator = desc->allocator;
-    p->arena.allocator = desc->allocator;
-    memcpy(p->group_size, group_size, sizeof p->group_size);
+    if (w->length + 1 < w->size)
+        w->dst[w->length] = c;
+    w->length++;
 }
 
-VYI_COLD
-VYRE_API vyre_program *vyre_program_create(const vyre_program_desc *desc, vyre_error *err)
+/* Text that may come from the caller: control characters become '?'. */
+static void vyi_text_put(vyi_writer *w, const char *text)
 {
-    static const vyre_program_desc defaults = { { 0, 0, 0 }, NULL, { NULL, NULL } };
-    if (!desc)
-        desc = &defaults;
-
-    const uint32_t *wanted = desc->workgroup_size;
-    const uint32_t group_size[3] = { wanted[0] ? wanted[0] : 64, wanted[1] ? wanted[1] : 1,
-                                     wanted[2] ? wanted[2] : 1 };
-    if (vyi_check_group_size(group_size, err) < 0)
-        return NULL;
-
-    vyre_program *p = (vyre_program *)vyi_alloc(&desc->allocator, sizeof *p);
-    if (!p) {
-        vyi_fail_nomem(err, sizeof *p);
-        return NULL;
-    }
-    vyi_program_set_up(p, desc, group_size);
-    p->name = vyi_arena_text(&p->arena, desc->name ? desc->name : "program", VYRE_MAX_NAME);
-    if (!p->name) {
-        vyi_fail_nomem(err, VYRE_MAX_NAME + 1);
-        vyre_program_destroy(p);
-        return NULL;
-    }
-    return p;
+    for (; *text; text++)
+        vyi_text_char(w, (unsigned char)*text < 32 || *text == 127 ? '?' : *text);
 }
 
-VYI_COLD
-VYRE_API void vyre_program_destroy(vyre_program *p)
+static void VYI_PRINTF(2, 3) vyi_text_format(vyi_writer *w, const char *format, ...)
 {
-    if (!p)
-        return;
-    const vyre_allocator allocator = p->allocator;
-    vyi_free(&allocator, p->insts, p->capacity * sizeof *p->insts);
-    vyi_free(&allocator, p->buffers, p->buffer_capacity * sizeof *p->buffers);
-    vyi_free(&allocator, p->locals, p->local_capacity * sizeof *p->locals);
-    vyi_free(&allocator, p->names, p->name_capacity * sizeof *p->names);
-    vyi_free(&allocator, (void *)p->texts, p->text_capacity * sizeof *p->texts);
-    vyi_free(&allocator, p->guests, p->guest_capacity * sizeof *p->guests);
-    vyi_arena_free(&p->arena);
-    vyi_free(&allocator, p, sizeof *p);
-}
-
-VYRE_API vyre_status vyre_program_finish(vyre_program *p, vyre_error *err)
-{
-    if (!p)
-        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Test what vyre_program_create returns.",
-                        "the program is NULL");
-    vyre_error found;
-    memset(&found, 0, sizeof found);
-    if (p->error.status == VYRE_OK && !p->finished) {
-        p->finished = vyi_program_check(p, &found) == VYRE_OK;
-        /* Without memory nothing is known about the program: a later call may succeed. */
-        if (found.status != VYRE_E_NOMEM)
-            p->error = found;
-    } else {
-        found = p->error;
-    }
-    if (found.status != VYRE_OK && err)
-        *err = found;
-    return found.status;
-}
-
-VYRE_API vyre_status vyre_program_status(const vyre_program *p)
-{
-    return p ? p->error.status : VYRE_E_ARGUMENT;
-}
-
-VYRE_API uint32_t vyre_program_instruction_count(const vyre_program *p)
-{
-    return p ? p->count : 0;
-}
-
-/* Words instead of bytes, so that the hash is the same on every host. */
-static uint64_t vyi_hash_word(uint64_t hash, uint32_t word)
-{
-    hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
-    return hash ^ (hash >> 29);
-}
-
-static uint64_t vyi_hash_inst(uint64_t hash, const vyi_inst *inst)
-{
-    hash = vyi_hash_word(hash, (uint32_t)inst->op | (uint32_t)inst->type << 8 |
-                                   (uint32_t)inst->sub << 16 | (uint32_t)inst->order << 24);
-    for (unsigned i = 0; i < 4; i++)
-        hash = vyi_hash_word(hash, inst->arg[i]);
-    return vyi_hash_word(hash, inst->link);
-}
-
-static uint64_t vyi_hash_buffer(uint64_t hash, const vyi_buffer *b)
-{
-    hash = vyi_hash_word(hash, b->binding);
-    hash = vyi_hash_word(hash, (uint32_t)b->type | (uint32_t)b->access << 8 |
-                                   (uint32_t)b->no_readback << 16);
-    hash = vyi_hash_word(hash, b->count);
-    hash = vyi_hash_word(hash, b->readback_offset);
-    return vyi_hash_word(hash, b->readback_size);
-}
-
-VYI_COLD
-VYRE_API uint64_t vyre_program_hash(const vyre_program *p)
-{
-    uint64_t hash = VYI_HASH_SEED;
-    if (!p)
-        return hash;
-    for (unsigned i = 0; i < 3; i++)
-        hash = vyi_hash_word(hash, p->group_size[i]);
-    hash = vyi_hash_word(hash, p->buffer_count);
-    for (uint32_t i = 0; i < p->buffer_count; i++)
-        hash = vyi_hash_buffer(hash, &p->buffers[i]);
-    for (uint32_t i = 0; i < p->count; i++)
-        hash = vyi_hash_inst(hash, &p->insts[i]);
-    return hash;
-}
-
-/* --- the builder's core -------------------------------------------------- */
-
-VYI_COLD
-VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *fix,
-                              const char *format, ...)
-{
-    if (p->error.status != VYRE_OK)
-        return;
-
-    char text[sizeof p->error.text];
+    char line[128];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    vyi_fail(&p->error, status, p->calls, fix, "%s", text);
-    vyi_guest_blame(p);
+    for (const char *c = line; *c; c++)
+        vyi_text_char(w, *c);
 }
 
-static void vyi_program_nomem(vyre_program *p, size_t size)
-{
-    vyi_fail_nomem(&p->error, size);
-    p->error.at = p->calls;
-}
+/* --- names --------------------------------------------------------------- */
 
-static void vyi_ir_count(vyre_program *p)
-{
-    p->calls += p->inner == 0;
-}
-
-/* Counts the call; false when the program takes no more. */
-static bool vyi_ir_begin(vyre_program *p)
-{
-    if (!p)
-        return false;
-    vyi_ir_count(p);
-    if (p->finished)
-        vyi_program_fail(p, VYRE_E_IR_FINISHED, "Build everything before vyre_program_finish.",
-                         "call %u comes after vyre_program_finish", (unsigned)p->calls);
-    return p->error.status == VYRE_OK;
-}
-
-static bool vyi_ir_grow_insts(vyre_program *p)
-{
-    if (p->count >= VYRE_MAX_INSTRUCTIONS) {
-        vyi_program_fail(p, VYRE_E_IR_LIMIT, "Split the program, or use loops.",
-                         "the program has %u instructions, the most there may be",
-                         (unsigned)p->count);
-        return false;
-    }
-    void *insts = p->insts;
-    if (!vyi_grow(&p->allocator, &insts, &p->capacity, p->count + 1, sizeof *p->insts)) {
-        vyi_program_nomem(p, ((size_t)p->count + 1) * sizeof *p->insts);
-        return false;
-    }
-    p->insts = (vyi_inst *)insts;
-    return true;
-}
-
-static void vyi_ir_link(vyre_program *p, uint32_t index)
-{
-    const vyi_links links = vyi_nest_advance(p, index);
-    if (links.own != VYI_NO_LINK)
-        p->insts[index].link = links.own;
-    if (links.arm != VYI_NO_LINK)
-        p->insts[links.arm].link = index;
-}
-
-/* Every builder call that makes an instruction ends here. */
-static uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst)
-{
-    if (!vyi_ir_begin(p) || !vyi_ir_grow_insts(p))
-        return 0;
-
-    const uint32_t index = p->count;
-    p->insts[index] = inst;
-    if (vyi_check_operands(p, index, &p->error) < 0 ||
-        vyi_guest_check(p, index, &p->error) < 0 ||
-        vyi_nest_check(p, index, &p->error) < 0) {
-        vyi_guest_blame(p);
-        return 0;
-    }
-    p->insts[index].type = (uint8_t)vyi_result_type(p, &p->insts[index]);
-    vyi_ir_link(p, index);
-    p->count++;
-    return index + 1;
-}
-
-static vyi_inst vyi_inst_make(vyi_op op, uint32_t a, uint32_t b, uint32_t c)
-{
-    vyi_inst inst;
-    memset(&inst, 0, sizeof inst);
-    inst.op = (uint8_t)op;
-    inst.arg[0] = a;
-    inst.arg[1] = b;
-    inst.arg[2] = c;
-    return inst;
-}
-
-/* A caller's enum as a byte; what does not fit becomes 255, which no list has. */
-static uint8_t vyi_narrow(uint32_t number)
-{
-    return (uint8_t)(number > 255 ? 255 : number);
-}
-
-static vyre_value vyi_ir_value(vyre_program *p, vyi_inst inst)
-{
-    vyre_value value;
-    value.id = vyi_ir_append(p, inst);
-    return value;
-}
-
-/* --- buffers, constants, ids --------------------------------------------- */
-
-static bool vyi_ir_grow_buffers(vyre_program *p)
-{
-    if (p->buffer_count >= VYRE_MAX_BUFFERS) {
-        vyi_program_fail(p, VYRE_E_IR_LIMIT, "Put several arrays into one buffer.",
-                         "the program has %u buffers, the most there may be",
-                         (unsigned)p->buffer_count);
-        return false;
-    }
-    void *buffers = p->buffers;
-    if (!vyi_grow(&p->allocator, &buffers, &p->buffer_capacity, p->buffer_count + 1,
-                  sizeof *p->buffers)) {
-        vyi_program_nomem(p, (p->buffer_count + 1) * sizeof *p->buffers);
-        return false;
-    }
-    p->buffers = (vyi_buffer *)buffers;
-    return true;
-}
-
-static const char *vyi_ir_buffer_name(vyre_program *p, const char *name)
-{
-    char generated[24];
-    snprintf(generated, sizeof generated, "buffer%u", (unsigned)p->buffer_count);
-    const char *copy = vyi_arena_text(&p->arena, name ? name : generated, VYRE_MAX_NAME);
-    if (!copy)
-        vyi_program_nomem(p, VYRE_MAX_NAME + 1);
-    return copy;
-}
-
-VYRE_API vyre_buffer vyre_ir_buffer(vyre_program *p, const vyre_buffer_desc *desc)
-{
-    vyre_buffer none = { 0 };
-    if (!vyi_ir_begin(p))
-        return none;
-    if (!desc) {
-        vyi_program_fail(p, VYRE_E_ARGUMENT, "Pass a vyre_buffer_desc.",
-                         "the description of a buffer is NULL");
-        return none;
-    }
-    if (!vyi_ir_grow_buffers(p))
-        return none;
-
-    vyi_buffer *b = &p->buffers[p->buffer_count];
-    memset(b, 0, sizeof *b);
-    b->name = vyi_ir_buffer_name(p, desc->name);
-    if (!b->name)
-        return none;
-    b->binding = desc->access == VYRE_ACCESS_WORKGROUP ? UINT32_MAX : desc->binding;
-    b->type = desc->type ? vyi_narrow((uint32_t)desc->type) : (uint8_t)VYRE_TYPE_U32;
-    b->access = vyi_narrow((uint32_t)desc->access);
-    b->no_readback = desc->no_readback;
-    b->count = desc->count;
-    b->readback_offset = desc->readback_offset;
-    b->readback_size = desc->readback_size;
-    if (vyi_check_buffer(p, p->buffer_count, &p->error) < 0) {
-        vyi_guest_blame(p);
-        return none;
-    }
-    vyre_buffer made = { ++p->buffer_count };
-    return made;
-}
-
-static vyre_value vyi_ir_const(vyre_program *p, vyre_type type, uint32_t bits)
-{
-    vyi_inst inst = vyi_inst_make(VYI_OP_CONST, bits, 0, 0);
-    inst.type = (uint8_t)type;
-    return vyi_ir_value(p, inst);
-}
-
-VYI_OUTLINE VYRE_API vyre_value vyre_ir_u32(vyre_program *p, uint32_t x)
-{
-    return vyi_ir_const(p, VYRE_TYPE_U32, x);
-}
-
-VYRE_API vyre_value vyre_ir_i32(vyre_program *p, int32_t x)
-{
-    return vyi_ir_const(p, VYRE_TYPE_I32, (uint32_t)x);
-}
-
-VYRE_API vyre_value vyre_ir_f32(vyre_program *p, float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return vyi_ir_const(p, VYRE_TYPE_F32, bits);
-}
-
-VYI_OUTLINE VYRE_API vyre_value vyre_ir_bool(vyre_program *p, bool x)
-{
-    return vyi_ir_const(p, VYRE_TYPE_BOOL, x ? 1 : 0);
-}
-
-VYRE_API vyre_value vyre_ir_builtin(vyre_program *p, vyre_builtin what)
-{
-    vyi_inst inst = vyi_inst_make(VYI_OP_BUILTIN, 0, 0, 0);
-    inst.sub = vyi_narrow((uint32_t)what);
-    return vyi_ir_value(p, inst);
-}
-
-/* --- memory -------------------------------------------------------------- */
-
-VYRE_API vyre_value vyre_ir_length(vyre_program *p, vyre_buffer buffer)
-{
-    return vyi_ir_value(p, vyi_inst_make(VYI_OP_LENGTH, buffer.id, 0, 0));
-}
-
-VYI_OUTLINE
-VYRE_API vyre_value vyre_ir_load(vyre_program *p, vyre_buffer buffer, vyre_value index)
-{
-    return vyi_ir_value(p, vyi_inst_make(VYI_OP_LOAD, buffer.id, index.id, 0));
-}
-
-VYI_OUTLINE
-VYRE_API void vyre_ir_store(vyre_program *p, vyre_buffer buffer, vyre_value index,
-                            vyre_value value)
-{
-    vyi_ir_append(p, vyi_inst_make(VYI_OP_STORE, buffer.id, index.id, value.id));
-}
-
-VYI_OUTLINE
-VYRE_API vyre_value vyre_ir_atomic(vyre_program *p, vyre_atomic_op op, vyre_buffer buffer,
-                                   vyre_value index, vyre_value value, vyre_order order)
-{
-    vyi_inst inst = vyi_inst_make(VYI_OP_ATOMIC, buffer.id, index.id, value.id);
-    inst.sub = vyi_narrow((uint32_t)op);
-    inst.order = vyi_narrow((uint32_t)order);
-    return vyi_ir_value(p, inst);
-}
-
-VYRE_API vyre_value vyre_ir_atomic_cas(vyre_program *p, vyre_buffer buffer, vyre_value index,
-                                       vyre_value expected, vyre_value desired, vyre_order order)
-{
-    vyi_inst inst = vyi_inst_make(VYI_OP_ATOMIC_CAS, buffer.id, index.id, expected.id);
-    inst.arg[3] = desired.id;
-    inst.order = vyi_narrow((uint32_t)order);
-    return vyi_ir_value(p, inst);
-}
-
-VYI_OUTLINE
-VYRE_API vyre_value vyre_ir_atomic_load(vyre_program *p, vyre_buffer buffer, vyre_value index,
-                                        vyre_order order)
-{
-    vyi_inst inst = vyi_inst_make(VYI_OP_ATOMIC_LOAD, buffer.id, index.id, 0);
-    inst.order = vyi_narrow((uint32_t)order);
-    return vyi_ir_value(p, inst);
-}
-
-VYI_OUTLINE
-VYRE_API void vyre_ir_atomic_store(vyre_program *p, vyre_buffer buffer, vyre_value index,
-                                   vyre_value value, vyre_order order)
-{
-    vyi_inst inst = vyi_inst_make(VYI_OP_ATOMIC_STORE, buffer.id, index.id, value.id);
-    inst.order = vyi_narrow((uint32_t)order);
-    vyi_ir_append(p, inst);
-}
-
-/* --- arithmetic ---------------------------------------------------------- */
-
-VYI_OUTLINE static vyre_value vyi_ir_binary(vyre_program *p, vyi_binary sub, vyre_value a,
-                                            vyre_value b)
-{
-    vyi_inst inst = vyi_inst_make(VYI_OP_BINARY, a.id, b.id, 0);
-    inst.sub = (uint8_t)sub;
-    return vyi_ir_value(p, inst);
-}
-
-static vyre_value vyi_ir_unary(vyre_program *p, vyi_unary sub, vyre_value a)
-{
-    vyi_inst inst = vyi_inst_make(VYI_OP_UNARY, a.id, 0, 0);
-    inst.sub = (uint8_t)sub;
-    return vyi_ir_value(p, inst);
-}
-
-#define VYI_BINARY_FUNCTION(name, function, operands, result)                                      \
-    VYRE_API vyre_value function(vyre_program *p, vyre_value a, vyre_value b)                      \
-    {                                                                                              \
-        return vyi_ir_binary(p, VYI_BINARY_##name, a, b);                                          \
-    }
-VYRE_BINARY_LIST(VYI_BINARY_FUNCTION)
-
-#define VYI_UNARY_FUNCTION(name, function, operands, result)                                       \
-    VYRE_API vyre_value function(vyre_program *p, vyre_value a)                                    \
-    {                                                                                              \
-        return vyi_ir_unary(p, VYI_UNARY_##name, a);                                               \
-    }
-VYRE_UNARY_LIST(VYI_UNARY_FUNCTION)
-
-VYRE_API vyre_value vyre_ir_fma(vyre_program *p, vyre_value a, vyre_value b, vyre_value c)
-{
-    return vyi_ir_value(p, vyi_inst_make(VYI_OP_FMA, a.id, b.id, c.id));
-}
-
-VYI_OUTLINE
-VYRE_API vyre_value vyre_ir_select(vyre_program *p, vyre_value cond, vyre_value a, vyre_value b)
-{
-    return vyi_ir_value(p, vyi_inst_make(VYI_OP_SELECT, cond.id, a.id, b.id));
-}
-
-VYRE_API vyre_value vyre_ir_cast(vyre_program *p, vyre_type type, vyre_value a)
-{
-    vyi_inst inst = vyi_inst_make(VYI_OP_CAST, a.id, 0, 0);
-    inst.type = vyi_narrow((uint32_t)type);
-    return vyi_ir_value(p, inst);
-}
-
-VYRE_API vyre_value vyre_ir_bitcast(vyre_program *p, vyre_type type, vyre_value a)
-{
-    vyi_inst inst = vyi_inst_make(VYI_OP_BITCAST, a.id, 0, 0);
-    inst.type = vyi_narrow((uint32_t)type);
-    return vyi_ir_value(p, inst);
-}
-
-/* --- locals -------------------------------------------------------------- */
-
-static bool vyi_ir_add_local(vyre_program *p, vyre_type type, const char *name)
-{
-    void *locals = p->locals;
-    if (!vyi_grow(&p->allocator, &locals, &p->local_capacity, p->local_count + 1,
-                  sizeof *p->locals)) {
-        vyi_program_nomem(p, ((size_t)p->local_count + 1) * sizeof *p->locals);
-        return false;
-    }
-    p->locals = (vyi_local *)locals;
-
-    vyi_local *local = &p->locals[p->local_count];
-    local->name = vyi_arena_text(&p->arena, name, VYRE_MAX_NAME);
-    local->type = vyi_narrow((uint32_t)type);
-    local->declared = p->count;
-    if (!local->name) {
-        vyi_program_nomem(p, VYRE_MAX_NAME + 1);
-        return false;
-    }
-    p->local_count++;
-    return true;
-}
-
-VYRE_API vyre_local vyre_ir_local(vyre_program *p, vyre_type type, vyre_value initial,
-                                  const char *name)
-{
-    vyre_local local = { 0 };
-    if (!p)
-        return local;
-    /* The instruction counts the call; a failed program must not grow. */
-    if (p->error.status == VYRE_OK && !p->finished && !vyi_ir_add_local(p, type, name)) {
-        vyi_ir_count(p);
-        p->error.at = p->calls;
-        return local;
-    }
-    if (vyi_ir_append(p, vyi_inst_make(VYI_OP_LOCAL, p->local_count, initial.id, 0)))
-        local.id = p->local_count;
-    return local;
-}
-
-VYRE_API vyre_value vyre_ir_get(vyre_program *p, vyre_local local)
-{
-    return vyi_ir_value(p, vyi_inst_make(VYI_OP_GET, local.id, 0, 0));
-}
-
-VYI_OUTLINE VYRE_API void vyre_ir_set(vyre_program *p, vyre_local local, vyre_value value)
-{
-    vyi_ir_append(p, vyi_inst_make(VYI_OP_SET, local.id, value.id, 0));
-}
-
-/* --- control flow -------------------------------------------------------- */
-
-VYI_OUTLINE VYRE_API void vyre_ir_if(vyre_program *p, vyre_value cond)
-{
-    vyi_ir_append(p, vyi_inst_make(VYI_OP_IF, cond.id, 0, 0));
-}
-
-VYRE_API void vyre_ir_else(vyre_program *p)
-{
-    vyi_ir_append(p, vyi_inst_make(VYI_OP_ELSE, 0, 0, 0));
-}
-
-VYRE_API void vyre_ir_switch(vyre_program *p, vyre_value value)
-{
-    vyi_ir_append(p, vyi_inst_make(VYI_OP_SWITCH, value.id, 0, 0));
-}
-
-VYRE_API void vyre_ir_case(vyre_program *p, uint32_t literal)
-{
-    vyi_ir_append(p, vyi_inst_make(VYI_OP_CASE, literal, 0, 0));
-}
-
-VYRE_API void vyre_ir_default(vyre_program *p)
-{
-    vyi_ir_append(p, vyi_inst_make(VYI_OP_DEFAULT, 0, 0, 0));
-}
-
-VYRE_API vyre_value vyre_ir_loop(vyre_program *p, vyre_value from, vyre_value to)
-{
-    return vyi_ir_value(p, vyi_inst_make(VYI_OP_LOOP, from.id, to.id, 0));
-}
-
-VYRE_API void vyre_ir_forever(vyre_program *p)
-{
-    vyi_inst inst = vyi_inst_make(VYI_OP_FOREVER, 0, 0, 0);
-    if (p)
-        inst.sub = vyi_nest_has_loop(p) ? 0 : 1;
-    vyi_ir_append(p, inst);
-}
-
-VYI_OUTLINE VYRE_API void vyre_ir_end(vyre_program *p)
-{
-    vyi_ir_append(p, vyi_inst_make(VYI_OP_END, 0, 0, 0));
-}
-
-VYI_OUTLINE VYRE_API void vyre_ir_break(vyre_program *p)
-{
-    vyi_ir_append(p, vyi_inst_make(VYI_OP_BREAK, 0, 0, 0));
-}
-
-VYRE_API void vyre_ir_continue(vyre_program *p)
-{
-    vyi_ir_append(p, vyi_inst_make(VYI_OP_CONTINUE, 0, 0, 0));
-}
-
-VYRE_API void vyre_ir_return(vyre_program *p)
-{
-    vyi_ir_append(p, vyi_inst_make(VYI_OP_RETURN, 0, 0, 0));
-}
-
-VYRE_API void vyre_ir_barrier(vyre_program *p, vyre_scope scope, vyre_order order)
-{
-    vyi_inst inst = vyi_inst_make(VYI_OP_BARRIER, 0, 0, 0);
-    inst.sub = vyi_narrow((uint32_t)scope);
-    inst.order = vyi_narrow((uint32_t)order);
-    vyi_ir_append(p, inst);
-}
-
-VYRE_API void vyre_ir_loop_allow(vyre_program *p, vyre_value n)
-{
-    vyi_ir_append(p, vyi_inst_make(VYI_OP_LOOP_ALLOW, n.id, 0, 0));
-}
-
-/* --- listings ------------------------------------------------------------ */
-
-#define VYI_MAX_COMMENT 1000u
-
-static bool vyi_ir_add_text(vyre_program *p, const char *text)
-{
-    void *texts = (void *)p->texts;
-    if (vyi_grow(&p->allocator, &texts, &p->text_capacity, p->text_count + 1,
-                 sizeof *p->texts)) {
-        p->texts = (const char **)texts;
-        p->texts[p->text_count] = vyi_arena_text(&p->arena, text, VYI_MAX_COMMENT);
-        if (p->texts[p->text_count]) {
-            p->text_count++;
-            return true;
-        }
-    }
-    vyi_program_nomem(p, VYI_MAX_COMMENT + 1);
-    return false;
-}
-
-VYI_COLD
-VYRE_API void vyre_ir_comment(vyre_program *p, const char *text)
-{
-    if (!p)
-        return;
-    if (p->error.status == VYRE_OK && !p->finished && !vyi_ir_add_text(p, text)) {
-        vyi_ir_count(p);
-        p->error.at = p->calls;
-        return;
-    }
-    vyi_ir_append(p, vyi_inst_make(VYI_OP_COMMENT, p->text_count - 1, 0, 0));
-}
-
-/* Where the name of value `id` is, or would be inserted. */
-static uint32_t vyi_ir_name_place(const vyre_program *p, uint32_t id)
+VYI_API uint32_t vyi_name_place(const vyre_program *p, uint32_t id)
 {
     uint32_t low = 0, high = p->name_count;
     if (high && p->names[high - 1].value < id)
@@ -7284,86 +6738,359 @@ static uint32_t vyi_ir_name_place(const vyre_program *p, uint32_t id)
 VYI_COLD
 VYI_API const char *vyi_value_text(const vyre_program *p, uint32_t id)
 {
-    const uint32_t place = vyi_ir_name_place(p, id);
+    const uint32_t place = vyi_name_place(p, id);
     return place < p->name_count && p->names[place].value == id ? p->names[place].text : NULL;
 }
 
-static bool vyi_ir_insert_name(vyre_program *p, uint32_t id, const char *text)
+/* --- operands ------------------------------------------------------------ */
+
+static void vyi_text_f32(vyi_writer *w, uint32_t bits)
 {
-    const uint32_t place = vyi_ir_name_place(p, id);
-    if (place < p->name_count && p->names[place].value == id) {
-        p->names[place].text = text;
-        return true;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    if ((bits & 0x7f800000u) == 0x7f800000u) {
+        if (bits & 0x007fffffu)
+            vyi_text_format(w, "nan(0x%08x)", (unsigned)bits);
+        else
+            vyi_text_put(w, bits >> 31 ? "-inf" : "inf");
+        return;
     }
-    void *names = p->names;
-    if (!vyi_grow(&p->allocator, &names, &p->name_capacity, p->name_count + 1,
-                  sizeof *p->names))
-        return false;
-    p->names = (vyi_value_name *)names;
-    memmove(&p->names[place + 1], &p->names[place], (p->name_count - place) * sizeof *p->names);
-    p->names[place].value = id;
-    p->names[place].text = text;
-    p->name_count++;
-    return true;
+    char digits[32];
+    snprintf(digits, sizeof digits, "%.9g", (double)x);
+    bool whole = true;
+    for (char *c = digits; *c; c++) {
+        /* The decimal point is the locale's. */
+        if (!strchr("0123456789+-e", *c))
+            *c = '.';
+        whole = whole && *c != '.' && *c != 'e';
+    }
+    vyi_text_format(w, "%s%s", digits, whole ? ".0" : "");
+}
+
+static void vyi_text_const(vyi_writer *w, const vyi_inst *inst)
+{
+    const uint32_t bits = inst->arg[0];
+    switch (inst->type) {
+    case VYRE_TYPE_I32:
+        if (bits >> 31)
+            vyi_text_format(w, "-%ui", (unsigned)(0u - bits));
+        else
+            vyi_text_format(w, "%ui", (unsigned)bits);
+        break;
+    case VYRE_TYPE_F32:
+        vyi_text_f32(w, bits);
+        break;
+    case VYRE_TYPE_BOOL:
+        vyi_text_put(w, bits ? "true" : "false");
+        break;
+    default:
+        /* Masks and sentinels are easier to know in hexadecimal. */
+        vyi_text_format(w, bits > 0xffffffu ? "0x%x" : "%u", (unsigned)bits);
+        break;
+    }
+}
+
+/* A constant without a name is written where it is used. */
+static bool vyi_text_is_literal(const vyre_program *p, uint32_t id)
+{
+    return vyi_definition(p, id)->op == VYI_OP_CONST && !vyi_value_text(p, id);
+}
+
+static void vyi_text_value(vyi_writer *w, uint32_t id)
+{
+    if (vyi_text_is_literal(w->p, id))
+        vyi_text_const(w, vyi_definition(w->p, id));
+    else
+        vyi_text_format(w, "%%%u", (unsigned)id);
 }
 
 VYI_COLD
-VYRE_API vyre_value vyre_ir_name(vyre_program *p, vyre_value value, const char *name)
+VYI_API const char *vyi_operand_text(const vyre_program *p, uint32_t id,
+                                     char text[VYI_OPERAND_TEXT])
 {
-    vyre_value none = { 0 };
-    if (!vyi_ir_begin(p))
-        return none;
-    if (value.id == 0 || value.id > p->count ||
-        !(vyi_op_describe(vyi_definition(p, value.id)->op)->flags & VYI_OP_VALUE)) {
-        vyi_program_fail(p, VYRE_E_IR_VALUE, "Name what a builder call returned.",
-                         "name: %%%u is not a value of this program", (unsigned)value.id);
-        return none;
+    vyi_writer w = { p, text, VYI_OPERAND_TEXT, 0 };
+    const char *name = vyi_value_text(p, id);
+    for (uint32_t i = 0; p->guest.open && i < p->guest.arg_count; i++) {
+        if (p->guest.args[i].id == id) {
+            snprintf(text, VYI_OPERAND_TEXT, "arg[%u]", (unsigned)i);
+            return text;
+        }
     }
-    const char *text = vyi_arena_text(&p->arena, name, VYRE_MAX_NAME);
-    if (!text || !vyi_ir_insert_name(p, value.id, text)) {
-        vyi_program_nomem(p, VYRE_MAX_NAME + 1);
-        return none;
+    if (id && id <= p->count)
+        vyi_text_value(&w, id);
+    else
+        vyi_text_format(&w, "%%%u", (unsigned)id);
+    if (name) {
+        vyi_text_char(&w, ' ');
+        vyi_text_put(&w, name);
     }
-    return value;
+    text[w.length < w.size ? w.length : w.size - 1] = '\0';
+    return text;
 }
 
-/* --- subgroups ----------------------------------------------------------- */
-
-VYRE_API vyre_value vyre_ir_ballot(vyre_program *p, vyre_value cond)
+/* The value operands from `first` on, with commas. */
+static void vyi_text_values(vyi_writer *w, const vyi_inst *inst, unsigned first)
 {
-    return vyi_ir_value(p, vyi_inst_make(VYI_OP_BALLOT, cond.id, 0, 0));
+    const uint32_t values = vyi_op_describe(inst->op)->values;
+    const char *before = "";
+    for (unsigned i = first; i < 4; i++) {
+        if (!(values & (1u << i)))
+            continue;
+        vyi_text_put(w, before);
+        vyi_text_value(w, inst->arg[i]);
+        before = ", ";
+    }
 }
 
-VYRE_API vyre_value vyre_ir_elect(vyre_program *p)
+static void vyi_text_local(vyi_writer *w, uint32_t id)
 {
-    return vyi_ir_value(p, vyi_inst_make(VYI_OP_ELECT, 0, 0, 0));
+    const char *name = w->p->locals[id - 1].name;
+    vyi_text_format(w, "$%u", (unsigned)id);
+    if (*name) {
+        vyi_text_char(w, ' ');
+        vyi_text_put(w, name);
+    }
 }
 
-VYRE_API vyre_value vyre_ir_any(vyre_program *p, vyre_value cond)
+static void vyi_text_order(vyi_writer *w, uint32_t order)
 {
-    return vyi_ir_value(p, vyi_inst_make(VYI_OP_ANY, cond.id, 0, 0));
+    static const char *const texts[] = { " relaxed", " acquire", " release", " acq_rel" };
+    vyi_text_put(w, texts[order]);
 }
 
-VYRE_API vyre_value vyre_ir_all(vyre_program *p, vyre_value cond)
+/* --- instructions -------------------------------------------------------- */
+
+static const char *const vyi_atomic_texts[] = { "add", "sub", "and", "or", "xor", "min", "max",
+                                                "exchange" };
+static const char *const vyi_reduce_texts[] = { "add", "min", "max", "and", "or", "xor" };
+static const char *const vyi_scope_texts[] = { "workgroup", "subgroup", "device" };
+
+VYI_STATIC_ASSERT(atomic_texts, sizeof vyi_atomic_texts / sizeof vyi_atomic_texts[0] ==
+                                    VYRE_ATOMIC_OP_COUNT);
+VYI_STATIC_ASSERT(reduce_texts, sizeof vyi_reduce_texts / sizeof vyi_reduce_texts[0] ==
+                                    VYRE_REDUCE_OP_COUNT);
+
+static bool vyi_text_is_ordered(uint32_t op)
 {
-    return vyi_ir_value(p, vyi_inst_make(VYI_OP_ALL, cond.id, 0, 0));
+    return op >= VYI_OP_ATOMIC && op <= VYI_OP_ATOMIC_STORE;
 }
 
-VYRE_API vyre_value vyre_ir_broadcast_first(vyre_program *p, vyre_value value)
+/* load, store and atomics: op [sub] buffer[index] [values] [order] */
+static void vyi_text_memory(vyi_writer *w, const vyi_inst *inst)
 {
-    return vyi_ir_value(p, vyi_inst_make(VYI_OP_BROADCAST_FIRST, value.id, 0, 0));
+    vyi_text_put(w, vyi_op_describe(inst->op)->text);
+    if (inst->op == VYI_OP_ATOMIC)
+        vyi_text_format(w, " %s", vyi_atomic_texts[inst->sub]);
+    vyi_text_char(w, ' ');
+    vyi_text_put(w, vyi_buffer_of(w->p, inst->arg[0])->name);
+    vyi_text_char(w, '[');
+    vyi_text_value(w, inst->arg[1]);
+    vyi_text_char(w, ']');
+    if (inst->op == VYI_OP_STORE || inst->op == VYI_OP_ATOMIC_STORE)
+        vyi_text_put(w, " = ");
+    else if (vyi_op_describe(inst->op)->values & 4u)
+        vyi_text_put(w, ", ");
+    vyi_text_values(w, inst, 2);
+    if (vyi_text_is_ordered(inst->op))
+        vyi_text_order(w, inst->order);
 }
 
-VYRE_API vyre_value vyre_ir_shuffle(vyre_program *p, vyre_value value, vyre_value lane)
+static void vyi_text_plain(vyi_writer *w, const char *name, const vyi_inst *inst)
 {
-    return vyi_ir_value(p, vyi_inst_make(VYI_OP_SHUFFLE, value.id, lane.id, 0));
+    vyi_text_put(w, name);
+    if (vyi_op_describe(inst->op)->values)
+        vyi_text_char(w, ' ');
+    vyi_text_values(w, inst, 0);
 }
 
-VYRE_API vyre_value vyre_ir_reduce(vyre_program *p, vyre_reduce_op op, vyre_value value)
+static void vyi_text_local_inst(vyi_writer *w, const vyi_inst *inst)
 {
-    vyi_inst inst = vyi_inst_make(VYI_OP_REDUCE, value.id, 0, 0);
-    inst.sub = vyi_narrow((uint32_t)op);
-    return vyi_ir_value(p, inst);
+    vyi_text_put(w, vyi_op_describe(inst->op)->text);
+    vyi_text_char(w, ' ');
+    vyi_text_local(w, inst->arg[0]);
+    if (inst->op == VYI_OP_GET)
+        return;
+    if (inst->op == VYI_OP_LOCAL)
+        vyi_text_format(w, ": %s", vyi_type_text(w->p->locals[inst->arg[0] - 1].type));
+    vyi_text_put(w, " = ");
+    vyi_text_value(w, inst->arg[1]);
+}
+
+static void vyi_text_flow(vyi_writer *w, const vyi_inst *inst)
+{
+    switch (inst->op) {
+    case VYI_OP_IF:
+    case VYI_OP_SWITCH:
+        vyi_text_plain(w, vyi_op_describe(inst->op)->text, inst);
+        vyi_text_put(w, " {");
+        break;
+    case VYI_OP_ELSE:
+        vyi_text_put(w, "} else {");
+        break;
+    case VYI_OP_CASE:
+        vyi_text_format(w, inst->arg[0] > 0xffffffu ? "case 0x%x:" : "case %u:",
+                        (unsigned)inst->arg[0]);
+        break;
+    case VYI_OP_DEFAULT:
+        vyi_text_put(w, "default:");
+        break;
+    case VYI_OP_LOOP:
+        vyi_text_put(w, "loop ");
+        vyi_text_value(w, inst->arg[0]);
+        vyi_text_put(w, " .. ");
+        vyi_text_value(w, inst->arg[1]);
+        vyi_text_put(w, " {");
+        break;
+    case VYI_OP_FOREVER:
+        vyi_text_put(w, inst->sub ? "forever, in rounds {" : "forever {");
+        break;
+    default:
+        vyi_text_char(w, '}');
+        break;
+    }
+}
+
+static void vyi_text_inst(vyi_writer *w, const vyi_inst *inst)
+{
+    const vyi_op_info *info = vyi_op_describe(inst->op);
+    if (info->flags & VYI_OP_MEMORY) {
+        vyi_text_memory(w, inst);
+        return;
+    }
+    if ((info->flags & (VYI_OP_OPENS | VYI_OP_ARM)) || inst->op == VYI_OP_END) {
+        vyi_text_flow(w, inst);
+        return;
+    }
+    switch (inst->op) {
+    case VYI_OP_CONST:
+        vyi_text_const(w, inst);
+        break;
+    case VYI_OP_BUILTIN:
+        vyi_text_put(w, vyi_builtin_text(inst->sub));
+        break;
+    case VYI_OP_LENGTH:
+        vyi_text_put(w, "length ");
+        vyi_text_put(w, vyi_buffer_of(w->p, inst->arg[0])->name);
+        break;
+    case VYI_OP_BINARY:
+        vyi_text_plain(w, vyi_binary_describe(inst->sub)->text, inst);
+        break;
+    case VYI_OP_UNARY:
+        vyi_text_plain(w, vyi_unary_describe(inst->sub)->text, inst);
+        break;
+    case VYI_OP_CAST:
+    case VYI_OP_BITCAST:
+        vyi_text_format(w, "%s %s ", info->text, vyi_type_text(inst->type));
+        vyi_text_values(w, inst, 0);
+        break;
+    case VYI_OP_LOCAL:
+    case VYI_OP_GET:
+    case VYI_OP_SET:
+        vyi_text_local_inst(w, inst);
+        break;
+    case VYI_OP_BARRIER:
+        vyi_text_format(w, "barrier %s", vyi_scope_texts[inst->sub]);
+        vyi_text_order(w, inst->order);
+        break;
+    case VYI_OP_COMMENT:
+        vyi_text_put(w, "# ");
+        vyi_text_put(w, w->p->texts[inst->arg[0]]);
+        break;
+    case VYI_OP_REDUCE:
+        vyi_text_format(w, "reduce %s ", vyi_reduce_texts[inst->sub]);
+        vyi_text_values(w, inst, 0);
+        break;
+    default:
+        vyi_text_plain(w, info->text, inst);
+        break;
+    }
+}
+
+static void vyi_text_line(vyi_writer *w, uint32_t index, uint32_t indent)
+{
+    const vyi_inst *inst = &w->p->insts[index];
+    for (uint32_t i = 0; i < indent; i++)
+        vyi_text_put(w, "  ");
+    if (vyi_op_describe(inst->op)->flags & VYI_OP_VALUE) {
+        const char *name = vyi_value_text(w->p, index + 1);
+        vyi_text_format(w, "%%%u ", (unsigned)index + 1);
+        if (name)
+            vyi_text_put(w, name);
+        vyi_text_put(w, name ? " = " : "= ");
+    }
+    vyi_text_inst(w, inst);
+    vyi_text_char(w, '\n');
+}
+
+/* --- the listing --------------------------------------------------------- */
+
+static void vyi_text_buffer(vyi_writer *w, const vyi_buffer *b)
+{
+    vyi_text_put(w, b->access == VYRE_ACCESS_WORKGROUP ? "array " : "buffer ");
+    vyi_text_put(w, b->name);
+    vyi_text_format(w, ": %s[", vyi_type_text(b->type));
+    if (b->count)
+        vyi_text_format(w, "%u", (unsigned)b->count);
+    vyi_text_char(w, ']');
+    if (b->access != VYRE_ACCESS_WORKGROUP)
+        vyi_text_format(w, ", binding %u", (unsigned)b->binding);
+    if (b->access == VYRE_ACCESS_READ || b->access == VYRE_ACCESS_WRITE)
+        vyi_text_put(w, b->access == VYRE_ACCESS_READ ? ", read only" : ", write only");
+    if (b->no_readback)
+        vyi_text_put(w, ", no readback");
+    if (b->readback_offset || b->readback_size)
+        vyi_text_format(w, ", readback %u at %u", (unsigned)b->readback_size,
+                        (unsigned)b->readback_offset);
+    vyi_text_char(w, '\n');
+}
+
+static void vyi_text_header(vyi_writer *w)
+{
+    const vyre_program *p = w->p;
+    vyi_text_put(w, "program \"");
+    vyi_text_put(w, p->name);
+    vyi_text_format(w, "\", workgroup %u x %u x %u\n", (unsigned)p->group_size[0],
+                    (unsigned)p->group_size[1], (unsigned)p->group_size[2]);
+    for (uint32_t i = 0; i < p->buffer_count; i++)
+        vyi_text_buffer(w, &p->buffers[i]);
+    vyi_text_char(w, '\n');
+}
+
+static void vyi_text_body(vyi_writer *w)
+{
+    uint32_t indent = 1;
+    for (uint32_t i = 0; i < w->p->count; i++) {
+        const vyi_inst *inst = &w->p->insts[i];
+        const uint32_t flags = vyi_op_describe(inst->op)->flags;
+        const bool closes = (flags & VYI_OP_ARM) || inst->op == VYI_OP_END;
+        if (inst->op == VYI_OP_CONST && vyi_text_is_literal(w->p, i + 1))
+            continue;
+        indent -= closes ? 1 : 0;
+        vyi_text_line(w, i, indent);
+        indent += (flags & (VYI_OP_OPENS | VYI_OP_ARM)) ? 1 : 0;
+    }
+}
+
+VYI_COLD
+VYRE_API size_t vyre_program_text(const vyre_program *p, char *dst, size_t size)
+{
+    vyi_writer w;
+    w.p = p;
+    w.dst = dst;
+    w.size = dst ? size : 0;
+    w.length = 0;
+    if (p) {
+        vyi_text_header(&w);
+        vyi_text_body(&w);
+    }
+    if (p && p->error.status != VYRE_OK) {
+        vyi_text_format(&w, "error at %llu: ", (unsigned long long)p->error.at);
+        vyi_text_put(&w, p->error.text);
+        vyi_text_char(&w, '\n');
+    }
+    if (w.size)
+        dst[w.length < w.size ? w.length : w.size - 1] = '\0';
+    return w.length;
 }
 /* ==========================================================================
  * guest: a caller's code inside a program of the library's
@@ -7373,6 +7100,36 @@ VYRE_API vyre_value vyre_ir_reduce(vyre_program *p, vyre_reduce_op op, vyre_valu
  * mistake in it is reported by its name and the number of the call in it; the
  * library's own calls are not counted.
  * ======================================================================= */
+
+/* --- mistakes ------------------------------------------------------------- */
+
+VYI_COLD
+VYI_API void vyi_guest_blame(vyre_program *p)
+{
+    const vyre_error found = p->error;
+    p->error.at = p->calls;
+    if (p->guest.open)
+        vyi_fail(&p->error, found.status, p->calls, found.fix, "%s, call %u: %s",
+                 p->guests[p->guest_count - 1].name, (unsigned)p->calls, found.text);
+}
+
+VYI_COLD
+VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *fix,
+                              const char *format, ...)
+{
+    if (p->error.status != VYRE_OK)
+        return;
+
+    char text[sizeof p->error.text];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    vyi_fail(&p->error, status, p->calls, fix, "%s", text);
+    vyi_guest_blame(p);
+}
+
+/* --- guests --------------------------------------------------------------- */
 
 #define VYI_GUEST_NAME 80u /* characters */
 
@@ -7457,16 +7214,6 @@ VYI_API vyre_status vyi_guest_check(const vyre_program *p, uint32_t index, vyre_
                         "a barrier, but each lane runs this for a job of its own, and the others "
                         "may never come");
     return VYRE_OK;
-}
-
-VYI_COLD
-VYI_API void vyi_guest_blame(vyre_program *p)
-{
-    const vyre_error found = p->error;
-    p->error.at = p->calls;
-    if (p->guest.open)
-        vyi_fail(&p->error, found.status, p->calls, found.fix, "%s, call %u: %s",
-                 p->guests[p->guest_count - 1].name, (unsigned)p->calls, found.text);
 }
 
 VYI_COLD
@@ -8505,24 +8252,683 @@ VYI_API vyre_status vyi_program_check(const vyre_program *p, vyre_error *err)
     return status;
 }
 /* ==========================================================================
- * opt: programs that do the same with fewer instructions
- *
- * Private.  Three steps, each linear in the length of the program:
- *
- *   rewrite  walks the program once and writes a new list.  Pure values are
- *            folded, simplified, or found among the values that are visible
- *            (common subexpressions within dominance).  Branches on constants
- *            are replaced by the arm that is taken.
- *   mark     finds what is needed, beginning with what has an effect: memory,
- *            barriers, subgroup operations, loops, and the ways out of them.
- *   commit   writes what is needed back, constants first.
- *
- * A load, store, atomic, barrier or subgroup operation is never moved, merged
- * or dropped, except with an arm that cannot be taken.  Loops stay, as their
- * iterations are counted, except one that has no iteration.
+ * ir: implementation
  * ======================================================================= */
 
-/* --- evaluation ---------------------------------------------------------- */
+/* --- programs ------------------------------------------------------------ */
+
+static void vyi_program_set_up(vyre_program *p, const vyre_program_desc *desc,
+                               const uint32_t group_size[3])
+{
+    memset(p, 0, sizeof *p);
+    p->allocator = desc->allocator;
+    p->arena.allocator = desc->allocator;
+    memcpy(p->group_size, group_size, sizeof p->group_size);
+}
+
+VYI_COLD
+VYRE_API vyre_program *vyre_program_create(const vyre_program_desc *desc, vyre_error *err)
+{
+    static const vyre_program_desc defaults = { { 0, 0, 0 }, NULL, { NULL, NULL } };
+    if (!desc)
+        desc = &defaults;
+
+    const uint32_t *wanted = desc->workgroup_size;
+    const uint32_t group_size[3] = { wanted[0] ? wanted[0] : 64, wanted[1] ? wanted[1] : 1,
+                                     wanted[2] ? wanted[2] : 1 };
+    if (vyi_check_group_size(group_size, err) < 0)
+        return NULL;
+
+    vyre_program *p = (vyre_program *)vyi_alloc(&desc->allocator, sizeof *p);
+    if (!p) {
+        vyi_fail_nomem(err, sizeof *p);
+        return NULL;
+    }
+    vyi_program_set_up(p, desc, group_size);
+    p->name = vyi_arena_text(&p->arena, desc->name ? desc->name : "program", VYRE_MAX_NAME);
+    if (!p->name) {
+        vyi_fail_nomem(err, VYRE_MAX_NAME + 1);
+        vyre_program_destroy(p);
+        return NULL;
+    }
+    return p;
+}
+
+VYI_COLD
+VYRE_API void vyre_program_destroy(vyre_program *p)
+{
+    if (!p)
+        return;
+    const vyre_allocator allocator = p->allocator;
+    vyi_free(&allocator, p->insts, p->capacity * sizeof *p->insts);
+    vyi_free(&allocator, p->buffers, p->buffer_capacity * sizeof *p->buffers);
+    vyi_free(&allocator, p->locals, p->local_capacity * sizeof *p->locals);
+    vyi_free(&allocator, p->names, p->name_capacity * sizeof *p->names);
+    vyi_free(&allocator, (void *)p->texts, p->text_capacity * sizeof *p->texts);
+    vyi_free(&allocator, p->guests, p->guest_capacity * sizeof *p->guests);
+    vyi_arena_free(&p->arena);
+    vyi_free(&allocator, p, sizeof *p);
+}
+
+VYRE_API vyre_status vyre_program_finish(vyre_program *p, vyre_error *err)
+{
+    if (!p)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Test what vyre_program_create returns.",
+                        "the program is NULL");
+    vyre_error found;
+    memset(&found, 0, sizeof found);
+    if (p->error.status == VYRE_OK && !p->finished) {
+        p->finished = vyi_program_check(p, &found) == VYRE_OK;
+        /* Without memory nothing is known about the program: a later call may succeed. */
+        if (found.status != VYRE_E_NOMEM)
+            p->error = found;
+    } else {
+        found = p->error;
+    }
+    if (found.status != VYRE_OK && err)
+        *err = found;
+    return found.status;
+}
+
+VYRE_API vyre_status vyre_program_status(const vyre_program *p)
+{
+    return p ? p->error.status : VYRE_E_ARGUMENT;
+}
+
+VYRE_API uint32_t vyre_program_instruction_count(const vyre_program *p)
+{
+    return p ? p->count : 0;
+}
+
+/* Words instead of bytes, so that the hash is the same on every host. */
+static uint64_t vyi_hash_word(uint64_t hash, uint32_t word)
+{
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+    return hash ^ (hash >> 29);
+}
+
+static uint64_t vyi_hash_inst(uint64_t hash, const vyi_inst *inst)
+{
+    hash = vyi_hash_word(hash, (uint32_t)inst->op | (uint32_t)inst->type << 8 |
+                                   (uint32_t)inst->sub << 16 | (uint32_t)inst->order << 24);
+    for (unsigned i = 0; i < 4; i++)
+        hash = vyi_hash_word(hash, inst->arg[i]);
+    return vyi_hash_word(hash, inst->link);
+}
+
+static uint64_t vyi_hash_buffer(uint64_t hash, const vyi_buffer *b)
+{
+    hash = vyi_hash_word(hash, b->binding);
+    hash = vyi_hash_word(hash, (uint32_t)b->type | (uint32_t)b->access << 8 |
+                                   (uint32_t)b->no_readback << 16);
+    hash = vyi_hash_word(hash, b->count);
+    hash = vyi_hash_word(hash, b->readback_offset);
+    return vyi_hash_word(hash, b->readback_size);
+}
+
+VYI_COLD
+VYRE_API uint64_t vyre_program_hash(const vyre_program *p)
+{
+    uint64_t hash = VYI_HASH_SEED;
+    if (!p)
+        return hash;
+    for (unsigned i = 0; i < 3; i++)
+        hash = vyi_hash_word(hash, p->group_size[i]);
+    hash = vyi_hash_word(hash, p->buffer_count);
+    for (uint32_t i = 0; i < p->buffer_count; i++)
+        hash = vyi_hash_buffer(hash, &p->buffers[i]);
+    for (uint32_t i = 0; i < p->count; i++)
+        hash = vyi_hash_inst(hash, &p->insts[i]);
+    return hash;
+}
+
+/* --- the builder's core -------------------------------------------------- */
+
+static void vyi_program_nomem(vyre_program *p, size_t size)
+{
+    vyi_fail_nomem(&p->error, size);
+    p->error.at = p->calls;
+}
+
+static void vyi_ir_count(vyre_program *p)
+{
+    p->calls += p->inner == 0;
+}
+
+/* Counts the call; false when the program takes no more. */
+static bool vyi_ir_begin(vyre_program *p)
+{
+    if (!p)
+        return false;
+    vyi_ir_count(p);
+    if (p->finished)
+        vyi_program_fail(p, VYRE_E_IR_FINISHED, "Build everything before vyre_program_finish.",
+                         "call %u comes after vyre_program_finish", (unsigned)p->calls);
+    return p->error.status == VYRE_OK;
+}
+
+static bool vyi_ir_grow_insts(vyre_program *p)
+{
+    if (p->count >= VYRE_MAX_INSTRUCTIONS) {
+        vyi_program_fail(p, VYRE_E_IR_LIMIT, "Split the program, or use loops.",
+                         "the program has %u instructions, the most there may be",
+                         (unsigned)p->count);
+        return false;
+    }
+    void *insts = p->insts;
+    if (!vyi_grow(&p->allocator, &insts, &p->capacity, p->count + 1, sizeof *p->insts)) {
+        vyi_program_nomem(p, ((size_t)p->count + 1) * sizeof *p->insts);
+        return false;
+    }
+    p->insts = (vyi_inst *)insts;
+    return true;
+}
+
+static void vyi_ir_link(vyre_program *p, uint32_t index)
+{
+    const vyi_links links = vyi_nest_advance(p, index);
+    if (links.own != VYI_NO_LINK)
+        p->insts[index].link = links.own;
+    if (links.arm != VYI_NO_LINK)
+        p->insts[links.arm].link = index;
+}
+
+/* Every builder call that makes an instruction ends here. */
+static uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst)
+{
+    if (!vyi_ir_begin(p) || !vyi_ir_grow_insts(p))
+        return 0;
+
+    const uint32_t index = p->count;
+    p->insts[index] = inst;
+    if (vyi_check_operands(p, index, &p->error) < 0 ||
+        vyi_guest_check(p, index, &p->error) < 0 ||
+        vyi_nest_check(p, index, &p->error) < 0) {
+        vyi_guest_blame(p);
+        return 0;
+    }
+    p->insts[index].type = (uint8_t)vyi_result_type(p, &p->insts[index]);
+    vyi_ir_link(p, index);
+    p->count++;
+    return index + 1;
+}
+
+static vyi_inst vyi_inst_make(vyi_op op, uint32_t a, uint32_t b, uint32_t c)
+{
+    vyi_inst inst;
+    memset(&inst, 0, sizeof inst);
+    inst.op = (uint8_t)op;
+    inst.arg[0] = a;
+    inst.arg[1] = b;
+    inst.arg[2] = c;
+    return inst;
+}
+
+/* A caller's enum as a byte; what does not fit becomes 255, which no list has. */
+static uint8_t vyi_narrow(uint32_t number)
+{
+    return (uint8_t)(number > 255 ? 255 : number);
+}
+
+static vyre_value vyi_ir_value(vyre_program *p, vyi_inst inst)
+{
+    vyre_value value;
+    value.id = vyi_ir_append(p, inst);
+    return value;
+}
+
+/* --- buffers, constants, ids --------------------------------------------- */
+
+static bool vyi_ir_grow_buffers(vyre_program *p)
+{
+    if (p->buffer_count >= VYRE_MAX_BUFFERS) {
+        vyi_program_fail(p, VYRE_E_IR_LIMIT, "Put several arrays into one buffer.",
+                         "the program has %u buffers, the most there may be",
+                         (unsigned)p->buffer_count);
+        return false;
+    }
+    void *buffers = p->buffers;
+    if (!vyi_grow(&p->allocator, &buffers, &p->buffer_capacity, p->buffer_count + 1,
+                  sizeof *p->buffers)) {
+        vyi_program_nomem(p, (p->buffer_count + 1) * sizeof *p->buffers);
+        return false;
+    }
+    p->buffers = (vyi_buffer *)buffers;
+    return true;
+}
+
+static const char *vyi_ir_buffer_name(vyre_program *p, const char *name)
+{
+    char generated[24];
+    snprintf(generated, sizeof generated, "buffer%u", (unsigned)p->buffer_count);
+    const char *copy = vyi_arena_text(&p->arena, name ? name : generated, VYRE_MAX_NAME);
+    if (!copy)
+        vyi_program_nomem(p, VYRE_MAX_NAME + 1);
+    return copy;
+}
+
+VYRE_API vyre_buffer vyre_ir_buffer(vyre_program *p, const vyre_buffer_desc *desc)
+{
+    vyre_buffer none = { 0 };
+    if (!vyi_ir_begin(p))
+        return none;
+    if (!desc) {
+        vyi_program_fail(p, VYRE_E_ARGUMENT, "Pass a vyre_buffer_desc.",
+                         "the description of a buffer is NULL");
+        return none;
+    }
+    if (!vyi_ir_grow_buffers(p))
+        return none;
+
+    vyi_buffer *b = &p->buffers[p->buffer_count];
+    memset(b, 0, sizeof *b);
+    b->name = vyi_ir_buffer_name(p, desc->name);
+    if (!b->name)
+        return none;
+    b->binding = desc->access == VYRE_ACCESS_WORKGROUP ? UINT32_MAX : desc->binding;
+    b->type = desc->type ? vyi_narrow((uint32_t)desc->type) : (uint8_t)VYRE_TYPE_U32;
+    b->access = vyi_narrow((uint32_t)desc->access);
+    b->no_readback = desc->no_readback;
+    b->count = desc->count;
+    b->readback_offset = desc->readback_offset;
+    b->readback_size = desc->readback_size;
+    if (vyi_check_buffer(p, p->buffer_count, &p->error) < 0) {
+        vyi_guest_blame(p);
+        return none;
+    }
+    vyre_buffer made = { ++p->buffer_count };
+    return made;
+}
+
+static vyre_value vyi_ir_const(vyre_program *p, vyre_type type, uint32_t bits)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_CONST, bits, 0, 0);
+    inst.type = (uint8_t)type;
+    return vyi_ir_value(p, inst);
+}
+
+VYI_OUTLINE VYRE_API vyre_value vyre_ir_u32(vyre_program *p, uint32_t x)
+{
+    return vyi_ir_const(p, VYRE_TYPE_U32, x);
+}
+
+VYRE_API vyre_value vyre_ir_i32(vyre_program *p, int32_t x)
+{
+    return vyi_ir_const(p, VYRE_TYPE_I32, (uint32_t)x);
+}
+
+VYRE_API vyre_value vyre_ir_f32(vyre_program *p, float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return vyi_ir_const(p, VYRE_TYPE_F32, bits);
+}
+
+VYI_OUTLINE VYRE_API vyre_value vyre_ir_bool(vyre_program *p, bool x)
+{
+    return vyi_ir_const(p, VYRE_TYPE_BOOL, x ? 1 : 0);
+}
+
+VYRE_API vyre_value vyre_ir_builtin(vyre_program *p, vyre_builtin what)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_BUILTIN, 0, 0, 0);
+    inst.sub = vyi_narrow((uint32_t)what);
+    return vyi_ir_value(p, inst);
+}
+
+/* --- memory -------------------------------------------------------------- */
+
+VYRE_API vyre_value vyre_ir_length(vyre_program *p, vyre_buffer buffer)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_LENGTH, buffer.id, 0, 0));
+}
+
+VYI_OUTLINE
+VYRE_API vyre_value vyre_ir_load(vyre_program *p, vyre_buffer buffer, vyre_value index)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_LOAD, buffer.id, index.id, 0));
+}
+
+VYI_OUTLINE
+VYRE_API void vyre_ir_store(vyre_program *p, vyre_buffer buffer, vyre_value index,
+                            vyre_value value)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_STORE, buffer.id, index.id, value.id));
+}
+
+VYI_OUTLINE
+VYRE_API vyre_value vyre_ir_atomic(vyre_program *p, vyre_atomic_op op, vyre_buffer buffer,
+                                   vyre_value index, vyre_value value, vyre_order order)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_ATOMIC, buffer.id, index.id, value.id);
+    inst.sub = vyi_narrow((uint32_t)op);
+    inst.order = vyi_narrow((uint32_t)order);
+    return vyi_ir_value(p, inst);
+}
+
+VYRE_API vyre_value vyre_ir_atomic_cas(vyre_program *p, vyre_buffer buffer, vyre_value index,
+                                       vyre_value expected, vyre_value desired, vyre_order order)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_ATOMIC_CAS, buffer.id, index.id, expected.id);
+    inst.arg[3] = desired.id;
+    inst.order = vyi_narrow((uint32_t)order);
+    return vyi_ir_value(p, inst);
+}
+
+VYI_OUTLINE
+VYRE_API vyre_value vyre_ir_atomic_load(vyre_program *p, vyre_buffer buffer, vyre_value index,
+                                        vyre_order order)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_ATOMIC_LOAD, buffer.id, index.id, 0);
+    inst.order = vyi_narrow((uint32_t)order);
+    return vyi_ir_value(p, inst);
+}
+
+VYI_OUTLINE
+VYRE_API void vyre_ir_atomic_store(vyre_program *p, vyre_buffer buffer, vyre_value index,
+                                   vyre_value value, vyre_order order)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_ATOMIC_STORE, buffer.id, index.id, value.id);
+    inst.order = vyi_narrow((uint32_t)order);
+    vyi_ir_append(p, inst);
+}
+
+/* --- arithmetic ---------------------------------------------------------- */
+
+VYI_OUTLINE static vyre_value vyi_ir_binary(vyre_program *p, vyi_binary sub, vyre_value a,
+                                            vyre_value b)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_BINARY, a.id, b.id, 0);
+    inst.sub = (uint8_t)sub;
+    return vyi_ir_value(p, inst);
+}
+
+static vyre_value vyi_ir_unary(vyre_program *p, vyi_unary sub, vyre_value a)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_UNARY, a.id, 0, 0);
+    inst.sub = (uint8_t)sub;
+    return vyi_ir_value(p, inst);
+}
+
+#define VYI_BINARY_FUNCTION(name, function, operands, result)                                      \
+    VYRE_API vyre_value function(vyre_program *p, vyre_value a, vyre_value b)                      \
+    {                                                                                              \
+        return vyi_ir_binary(p, VYI_BINARY_##name, a, b);                                          \
+    }
+VYRE_BINARY_LIST(VYI_BINARY_FUNCTION)
+
+#define VYI_UNARY_FUNCTION(name, function, operands, result)                                       \
+    VYRE_API vyre_value function(vyre_program *p, vyre_value a)                                    \
+    {                                                                                              \
+        return vyi_ir_unary(p, VYI_UNARY_##name, a);                                               \
+    }
+VYRE_UNARY_LIST(VYI_UNARY_FUNCTION)
+
+VYRE_API vyre_value vyre_ir_fma(vyre_program *p, vyre_value a, vyre_value b, vyre_value c)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_FMA, a.id, b.id, c.id));
+}
+
+VYI_OUTLINE
+VYRE_API vyre_value vyre_ir_select(vyre_program *p, vyre_value cond, vyre_value a, vyre_value b)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_SELECT, cond.id, a.id, b.id));
+}
+
+VYRE_API vyre_value vyre_ir_cast(vyre_program *p, vyre_type type, vyre_value a)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_CAST, a.id, 0, 0);
+    inst.type = vyi_narrow((uint32_t)type);
+    return vyi_ir_value(p, inst);
+}
+
+VYRE_API vyre_value vyre_ir_bitcast(vyre_program *p, vyre_type type, vyre_value a)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_BITCAST, a.id, 0, 0);
+    inst.type = vyi_narrow((uint32_t)type);
+    return vyi_ir_value(p, inst);
+}
+
+/* --- locals -------------------------------------------------------------- */
+
+static bool vyi_ir_add_local(vyre_program *p, vyre_type type, const char *name)
+{
+    void *locals = p->locals;
+    if (!vyi_grow(&p->allocator, &locals, &p->local_capacity, p->local_count + 1,
+                  sizeof *p->locals)) {
+        vyi_program_nomem(p, ((size_t)p->local_count + 1) * sizeof *p->locals);
+        return false;
+    }
+    p->locals = (vyi_local *)locals;
+
+    vyi_local *local = &p->locals[p->local_count];
+    local->name = vyi_arena_text(&p->arena, name, VYRE_MAX_NAME);
+    local->type = vyi_narrow((uint32_t)type);
+    local->declared = p->count;
+    if (!local->name) {
+        vyi_program_nomem(p, VYRE_MAX_NAME + 1);
+        return false;
+    }
+    p->local_count++;
+    return true;
+}
+
+VYRE_API vyre_local vyre_ir_local(vyre_program *p, vyre_type type, vyre_value initial,
+                                  const char *name)
+{
+    vyre_local local = { 0 };
+    if (!p)
+        return local;
+    /* The instruction counts the call; a failed program must not grow. */
+    if (p->error.status == VYRE_OK && !p->finished && !vyi_ir_add_local(p, type, name)) {
+        vyi_ir_count(p);
+        p->error.at = p->calls;
+        return local;
+    }
+    if (vyi_ir_append(p, vyi_inst_make(VYI_OP_LOCAL, p->local_count, initial.id, 0)))
+        local.id = p->local_count;
+    return local;
+}
+
+VYRE_API vyre_value vyre_ir_get(vyre_program *p, vyre_local local)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_GET, local.id, 0, 0));
+}
+
+VYI_OUTLINE VYRE_API void vyre_ir_set(vyre_program *p, vyre_local local, vyre_value value)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_SET, local.id, value.id, 0));
+}
+
+/* --- control flow -------------------------------------------------------- */
+
+VYI_OUTLINE VYRE_API void vyre_ir_if(vyre_program *p, vyre_value cond)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_IF, cond.id, 0, 0));
+}
+
+VYRE_API void vyre_ir_else(vyre_program *p)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_ELSE, 0, 0, 0));
+}
+
+VYRE_API void vyre_ir_switch(vyre_program *p, vyre_value value)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_SWITCH, value.id, 0, 0));
+}
+
+VYRE_API void vyre_ir_case(vyre_program *p, uint32_t literal)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_CASE, literal, 0, 0));
+}
+
+VYRE_API void vyre_ir_default(vyre_program *p)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_DEFAULT, 0, 0, 0));
+}
+
+VYRE_API vyre_value vyre_ir_loop(vyre_program *p, vyre_value from, vyre_value to)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_LOOP, from.id, to.id, 0));
+}
+
+VYRE_API void vyre_ir_forever(vyre_program *p)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_FOREVER, 0, 0, 0);
+    if (p)
+        inst.sub = vyi_nest_has_loop(p) ? 0 : 1;
+    vyi_ir_append(p, inst);
+}
+
+VYI_OUTLINE VYRE_API void vyre_ir_end(vyre_program *p)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_END, 0, 0, 0));
+}
+
+VYI_OUTLINE VYRE_API void vyre_ir_break(vyre_program *p)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_BREAK, 0, 0, 0));
+}
+
+VYRE_API void vyre_ir_continue(vyre_program *p)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_CONTINUE, 0, 0, 0));
+}
+
+VYRE_API void vyre_ir_return(vyre_program *p)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_RETURN, 0, 0, 0));
+}
+
+VYRE_API void vyre_ir_barrier(vyre_program *p, vyre_scope scope, vyre_order order)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_BARRIER, 0, 0, 0);
+    inst.sub = vyi_narrow((uint32_t)scope);
+    inst.order = vyi_narrow((uint32_t)order);
+    vyi_ir_append(p, inst);
+}
+
+VYRE_API void vyre_ir_loop_allow(vyre_program *p, vyre_value n)
+{
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_LOOP_ALLOW, n.id, 0, 0));
+}
+
+/* --- listings ------------------------------------------------------------ */
+
+#define VYI_MAX_COMMENT 1000u
+
+static bool vyi_ir_add_text(vyre_program *p, const char *text)
+{
+    void *texts = (void *)p->texts;
+    if (vyi_grow(&p->allocator, &texts, &p->text_capacity, p->text_count + 1,
+                 sizeof *p->texts)) {
+        p->texts = (const char **)texts;
+        p->texts[p->text_count] = vyi_arena_text(&p->arena, text, VYI_MAX_COMMENT);
+        if (p->texts[p->text_count]) {
+            p->text_count++;
+            return true;
+        }
+    }
+    vyi_program_nomem(p, VYI_MAX_COMMENT + 1);
+    return false;
+}
+
+VYI_COLD
+VYRE_API void vyre_ir_comment(vyre_program *p, const char *text)
+{
+    if (!p)
+        return;
+    if (p->error.status == VYRE_OK && !p->finished && !vyi_ir_add_text(p, text)) {
+        vyi_ir_count(p);
+        p->error.at = p->calls;
+        return;
+    }
+    vyi_ir_append(p, vyi_inst_make(VYI_OP_COMMENT, p->text_count - 1, 0, 0));
+}
+
+static bool vyi_ir_insert_name(vyre_program *p, uint32_t id, const char *text)
+{
+    const uint32_t place = vyi_name_place(p, id);
+    if (place < p->name_count && p->names[place].value == id) {
+        p->names[place].text = text;
+        return true;
+    }
+    void *names = p->names;
+    if (!vyi_grow(&p->allocator, &names, &p->name_capacity, p->name_count + 1,
+                  sizeof *p->names))
+        return false;
+    p->names = (vyi_value_name *)names;
+    memmove(&p->names[place + 1], &p->names[place], (p->name_count - place) * sizeof *p->names);
+    p->names[place].value = id;
+    p->names[place].text = text;
+    p->name_count++;
+    return true;
+}
+
+VYI_COLD
+VYRE_API vyre_value vyre_ir_name(vyre_program *p, vyre_value value, const char *name)
+{
+    vyre_value none = { 0 };
+    if (!vyi_ir_begin(p))
+        return none;
+    if (value.id == 0 || value.id > p->count ||
+        !(vyi_op_describe(vyi_definition(p, value.id)->op)->flags & VYI_OP_VALUE)) {
+        vyi_program_fail(p, VYRE_E_IR_VALUE, "Name what a builder call returned.",
+                         "name: %%%u is not a value of this program", (unsigned)value.id);
+        return none;
+    }
+    const char *text = vyi_arena_text(&p->arena, name, VYRE_MAX_NAME);
+    if (!text || !vyi_ir_insert_name(p, value.id, text)) {
+        vyi_program_nomem(p, VYRE_MAX_NAME + 1);
+        return none;
+    }
+    return value;
+}
+
+/* --- subgroups ----------------------------------------------------------- */
+
+VYRE_API vyre_value vyre_ir_ballot(vyre_program *p, vyre_value cond)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_BALLOT, cond.id, 0, 0));
+}
+
+VYRE_API vyre_value vyre_ir_elect(vyre_program *p)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_ELECT, 0, 0, 0));
+}
+
+VYRE_API vyre_value vyre_ir_any(vyre_program *p, vyre_value cond)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_ANY, cond.id, 0, 0));
+}
+
+VYRE_API vyre_value vyre_ir_all(vyre_program *p, vyre_value cond)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_ALL, cond.id, 0, 0));
+}
+
+VYRE_API vyre_value vyre_ir_broadcast_first(vyre_program *p, vyre_value value)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_BROADCAST_FIRST, value.id, 0, 0));
+}
+
+VYRE_API vyre_value vyre_ir_shuffle(vyre_program *p, vyre_value value, vyre_value lane)
+{
+    return vyi_ir_value(p, vyi_inst_make(VYI_OP_SHUFFLE, value.id, lane.id, 0));
+}
+
+VYRE_API vyre_value vyre_ir_reduce(vyre_program *p, vyre_reduce_op op, vyre_value value)
+{
+    vyi_inst inst = vyi_inst_make(VYI_OP_REDUCE, value.id, 0, 0);
+    inst.sub = vyi_narrow((uint32_t)op);
+    return vyi_ir_value(p, inst);
+}
+/* ==========================================================================
+ * eval: what a pure operator gives
+ *
+ * Private.  The language's meaning of operators, once and plainly: the
+ * optimizer folds by it, and the interpreter's fast lanes are compared with it.
+ * ======================================================================= */
 
 static uint32_t vyi_eval_shift(uint32_t sub, bool is_signed, uint32_t a, uint32_t amount)
 {
@@ -8632,7 +9038,7 @@ static uint32_t vyi_eval_reverse(uint32_t a)
     return r;
 }
 
-static uint32_t vyi_eval_clz(uint32_t a)
+VYI_API uint32_t vyi_eval_clz(uint32_t a)
 {
     uint32_t n = 0;
     while (n < 32 && !(a >> (31 - n) & 1u))
@@ -8712,6 +9118,36 @@ VYI_API bool vyi_eval_cast(uint32_t to, uint32_t from, uint32_t a, uint32_t *out
     *out = to == VYRE_TYPE_BOOL ? a != 0 : a;
     return true;
 }
+
+VYI_API uint32_t vyi_opposite(uint32_t sub)
+{
+    switch (sub) {
+    case VYI_BINARY_EQ: return VYI_BINARY_NE;
+    case VYI_BINARY_NE: return VYI_BINARY_EQ;
+    case VYI_BINARY_LT: return VYI_BINARY_GE;
+    case VYI_BINARY_LE: return VYI_BINARY_GT;
+    case VYI_BINARY_GT: return VYI_BINARY_LE;
+    case VYI_BINARY_GE: return VYI_BINARY_LT;
+    default:            return VYI_BINARY_COUNT;
+    }
+}
+/* ==========================================================================
+ * opt: programs that do the same with fewer instructions
+ *
+ * Private.  Three steps, each linear in the length of the program:
+ *
+ *   rewrite  walks the program once and writes a new list.  Pure values are
+ *            folded, simplified, or found among the values that are visible
+ *            (common subexpressions within dominance).  Branches on constants
+ *            are replaced by the arm that is taken.
+ *   mark     finds what is needed, beginning with what has an effect: memory,
+ *            barriers, subgroup operations, loops, and the ways out of them.
+ *   commit   writes what is needed back, constants first.
+ *
+ * A load, store, atomic, barrier or subgroup operation is never moved, merged
+ * or dropped, except with an arm that cannot be taken.  Loops stay, as their
+ * iterations are counted, except one that has no iteration.
+ * ======================================================================= */
 
 /* --- the optimizer's state ------------------------------------------------ */
 
@@ -9034,19 +9470,6 @@ static uint32_t vyi_simplify_binary(vyi_optimizer *o, vyi_inst *inst, bool *agai
     if (inst->arg[0] == inst->arg[1])
         return vyi_simplify_same(o, inst);
     return vyi_ref_is_const(inst->arg[1]) ? vyi_simplify_literal(o, inst, again) : 0;
-}
-
-VYI_API uint32_t vyi_opposite(uint32_t sub)
-{
-    switch (sub) {
-    case VYI_BINARY_EQ: return VYI_BINARY_NE;
-    case VYI_BINARY_NE: return VYI_BINARY_EQ;
-    case VYI_BINARY_LT: return VYI_BINARY_GE;
-    case VYI_BINARY_LE: return VYI_BINARY_GT;
-    case VYI_BINARY_GT: return VYI_BINARY_LE;
-    case VYI_BINARY_GE: return VYI_BINARY_LT;
-    default:            return VYI_BINARY_COUNT;
-    }
 }
 
 static uint32_t vyi_simplify_not(vyi_optimizer *o, vyi_inst *inst, bool *again)
@@ -9540,404 +9963,6 @@ VYRE_API vyre_status vyre_program_optimize(vyre_program *p, vyre_error *err)
     const vyre_status status = vyi_opt_run(&o, err);
     vyi_free(&p->allocator, o.memory, o.size);
     return status;
-}
-/* ==========================================================================
- * text: programs as listings
- *
- * Private.  One line for each instruction, indented by its blocks:
- *
- *     program "squares", workgroup 64 x 1 x 1
- *     buffer out: u32[], binding 0
- *
- *       %1 i = global_id.x
- *       %2 = mul %1, %1
- *       store out[%1] = %2
- *
- * %n is the value of instruction n, and what error messages call it.  A
- * constant has no line: it stands where it is used, 7 for u32, 7i for i32,
- * 7.0 for f32 (unless it has been given a name).  $n is local n.
- * ======================================================================= */
-
-typedef struct vyi_writer {
-    const vyre_program *p;
-    char               *dst;
-    size_t              size, length; /* length counts what did not fit, too */
-} vyi_writer;
-
-static void vyi_text_char(vyi_writer *w, char c)
-{
-    if (w->length + 1 < w->size)
-        w->dst[w->length] = c;
-    w->length++;
-}
-
-/* Text that may come from the caller: control characters become '?'. */
-static void vyi_text_put(vyi_writer *w, const char *text)
-{
-    for (; *text; text++)
-        vyi_text_char(w, (unsigned char)*text < 32 || *text == 127 ? '?' : *text);
-}
-
-static void VYI_PRINTF(2, 3) vyi_text_format(vyi_writer *w, const char *format, ...)
-{
-    char line[128];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    for (const char *c = line; *c; c++)
-        vyi_text_char(w, *c);
-}
-
-/* --- operands ------------------------------------------------------------ */
-
-static void vyi_text_f32(vyi_writer *w, uint32_t bits)
-{
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    if ((bits & 0x7f800000u) == 0x7f800000u) {
-        if (bits & 0x007fffffu)
-            vyi_text_format(w, "nan(0x%08x)", (unsigned)bits);
-        else
-            vyi_text_put(w, bits >> 31 ? "-inf" : "inf");
-        return;
-    }
-    char digits[32];
-    snprintf(digits, sizeof digits, "%.9g", (double)x);
-    bool whole = true;
-    for (char *c = digits; *c; c++) {
-        /* The decimal point is the locale's. */
-        if (!strchr("0123456789+-e", *c))
-            *c = '.';
-        whole = whole && *c != '.' && *c != 'e';
-    }
-    vyi_text_format(w, "%s%s", digits, whole ? ".0" : "");
-}
-
-static void vyi_text_const(vyi_writer *w, const vyi_inst *inst)
-{
-    const uint32_t bits = inst->arg[0];
-    switch (inst->type) {
-    case VYRE_TYPE_I32:
-        if (bits >> 31)
-            vyi_text_format(w, "-%ui", (unsigned)(0u - bits));
-        else
-            vyi_text_format(w, "%ui", (unsigned)bits);
-        break;
-    case VYRE_TYPE_F32:
-        vyi_text_f32(w, bits);
-        break;
-    case VYRE_TYPE_BOOL:
-        vyi_text_put(w, bits ? "true" : "false");
-        break;
-    default:
-        /* Masks and sentinels are easier to know in hexadecimal. */
-        vyi_text_format(w, bits > 0xffffffu ? "0x%x" : "%u", (unsigned)bits);
-        break;
-    }
-}
-
-/* A constant without a name is written where it is used. */
-static bool vyi_text_is_literal(const vyre_program *p, uint32_t id)
-{
-    return vyi_definition(p, id)->op == VYI_OP_CONST && !vyi_value_text(p, id);
-}
-
-static void vyi_text_value(vyi_writer *w, uint32_t id)
-{
-    if (vyi_text_is_literal(w->p, id))
-        vyi_text_const(w, vyi_definition(w->p, id));
-    else
-        vyi_text_format(w, "%%%u", (unsigned)id);
-}
-
-VYI_COLD
-VYI_API const char *vyi_operand_text(const vyre_program *p, uint32_t id,
-                                     char text[VYI_OPERAND_TEXT])
-{
-    vyi_writer w = { p, text, VYI_OPERAND_TEXT, 0 };
-    const char *name = vyi_value_text(p, id);
-    for (uint32_t i = 0; p->guest.open && i < p->guest.arg_count; i++) {
-        if (p->guest.args[i].id == id) {
-            snprintf(text, VYI_OPERAND_TEXT, "arg[%u]", (unsigned)i);
-            return text;
-        }
-    }
-    if (id && id <= p->count)
-        vyi_text_value(&w, id);
-    else
-        vyi_text_format(&w, "%%%u", (unsigned)id);
-    if (name) {
-        vyi_text_char(&w, ' ');
-        vyi_text_put(&w, name);
-    }
-    text[w.length < w.size ? w.length : w.size - 1] = '\0';
-    return text;
-}
-
-/* The value operands from `first` on, with commas. */
-static void vyi_text_values(vyi_writer *w, const vyi_inst *inst, unsigned first)
-{
-    const uint32_t values = vyi_op_describe(inst->op)->values;
-    const char *before = "";
-    for (unsigned i = first; i < 4; i++) {
-        if (!(values & (1u << i)))
-            continue;
-        vyi_text_put(w, before);
-        vyi_text_value(w, inst->arg[i]);
-        before = ", ";
-    }
-}
-
-static void vyi_text_local(vyi_writer *w, uint32_t id)
-{
-    const char *name = w->p->locals[id - 1].name;
-    vyi_text_format(w, "$%u", (unsigned)id);
-    if (*name) {
-        vyi_text_char(w, ' ');
-        vyi_text_put(w, name);
-    }
-}
-
-static void vyi_text_order(vyi_writer *w, uint32_t order)
-{
-    static const char *const texts[] = { " relaxed", " acquire", " release", " acq_rel" };
-    vyi_text_put(w, texts[order]);
-}
-
-/* --- instructions -------------------------------------------------------- */
-
-static const char *const vyi_atomic_texts[] = { "add", "sub", "and", "or", "xor", "min", "max",
-                                                "exchange" };
-static const char *const vyi_reduce_texts[] = { "add", "min", "max", "and", "or", "xor" };
-static const char *const vyi_scope_texts[] = { "workgroup", "subgroup", "device" };
-
-VYI_STATIC_ASSERT(atomic_texts, sizeof vyi_atomic_texts / sizeof vyi_atomic_texts[0] ==
-                                    VYRE_ATOMIC_OP_COUNT);
-VYI_STATIC_ASSERT(reduce_texts, sizeof vyi_reduce_texts / sizeof vyi_reduce_texts[0] ==
-                                    VYRE_REDUCE_OP_COUNT);
-
-static bool vyi_text_is_ordered(uint32_t op)
-{
-    return op >= VYI_OP_ATOMIC && op <= VYI_OP_ATOMIC_STORE;
-}
-
-/* load, store and atomics: op [sub] buffer[index] [values] [order] */
-static void vyi_text_memory(vyi_writer *w, const vyi_inst *inst)
-{
-    vyi_text_put(w, vyi_op_describe(inst->op)->text);
-    if (inst->op == VYI_OP_ATOMIC)
-        vyi_text_format(w, " %s", vyi_atomic_texts[inst->sub]);
-    vyi_text_char(w, ' ');
-    vyi_text_put(w, vyi_buffer_of(w->p, inst->arg[0])->name);
-    vyi_text_char(w, '[');
-    vyi_text_value(w, inst->arg[1]);
-    vyi_text_char(w, ']');
-    if (inst->op == VYI_OP_STORE || inst->op == VYI_OP_ATOMIC_STORE)
-        vyi_text_put(w, " = ");
-    else if (vyi_op_describe(inst->op)->values & 4u)
-        vyi_text_put(w, ", ");
-    vyi_text_values(w, inst, 2);
-    if (vyi_text_is_ordered(inst->op))
-        vyi_text_order(w, inst->order);
-}
-
-static void vyi_text_plain(vyi_writer *w, const char *name, const vyi_inst *inst)
-{
-    vyi_text_put(w, name);
-    if (vyi_op_describe(inst->op)->values)
-        vyi_text_char(w, ' ');
-    vyi_text_values(w, inst, 0);
-}
-
-static void vyi_text_local_inst(vyi_writer *w, const vyi_inst *inst)
-{
-    vyi_text_put(w, vyi_op_describe(inst->op)->text);
-    vyi_text_char(w, ' ');
-    vyi_text_local(w, inst->arg[0]);
-    if (inst->op == VYI_OP_GET)
-        return;
-    if (inst->op == VYI_OP_LOCAL)
-        vyi_text_format(w, ": %s", vyi_type_text(w->p->locals[inst->arg[0] - 1].type));
-    vyi_text_put(w, " = ");
-    vyi_text_value(w, inst->arg[1]);
-}
-
-static void vyi_text_flow(vyi_writer *w, const vyi_inst *inst)
-{
-    switch (inst->op) {
-    case VYI_OP_IF:
-    case VYI_OP_SWITCH:
-        vyi_text_plain(w, vyi_op_describe(inst->op)->text, inst);
-        vyi_text_put(w, " {");
-        break;
-    case VYI_OP_ELSE:
-        vyi_text_put(w, "} else {");
-        break;
-    case VYI_OP_CASE:
-        vyi_text_format(w, inst->arg[0] > 0xffffffu ? "case 0x%x:" : "case %u:",
-                        (unsigned)inst->arg[0]);
-        break;
-    case VYI_OP_DEFAULT:
-        vyi_text_put(w, "default:");
-        break;
-    case VYI_OP_LOOP:
-        vyi_text_put(w, "loop ");
-        vyi_text_value(w, inst->arg[0]);
-        vyi_text_put(w, " .. ");
-        vyi_text_value(w, inst->arg[1]);
-        vyi_text_put(w, " {");
-        break;
-    case VYI_OP_FOREVER:
-        vyi_text_put(w, inst->sub ? "forever, in rounds {" : "forever {");
-        break;
-    default:
-        vyi_text_char(w, '}');
-        break;
-    }
-}
-
-static void vyi_text_inst(vyi_writer *w, const vyi_inst *inst)
-{
-    const vyi_op_info *info = vyi_op_describe(inst->op);
-    if (info->flags & VYI_OP_MEMORY) {
-        vyi_text_memory(w, inst);
-        return;
-    }
-    if ((info->flags & (VYI_OP_OPENS | VYI_OP_ARM)) || inst->op == VYI_OP_END) {
-        vyi_text_flow(w, inst);
-        return;
-    }
-    switch (inst->op) {
-    case VYI_OP_CONST:
-        vyi_text_const(w, inst);
-        break;
-    case VYI_OP_BUILTIN:
-        vyi_text_put(w, vyi_builtin_text(inst->sub));
-        break;
-    case VYI_OP_LENGTH:
-        vyi_text_put(w, "length ");
-        vyi_text_put(w, vyi_buffer_of(w->p, inst->arg[0])->name);
-        break;
-    case VYI_OP_BINARY:
-        vyi_text_plain(w, vyi_binary_describe(inst->sub)->text, inst);
-        break;
-    case VYI_OP_UNARY:
-        vyi_text_plain(w, vyi_unary_describe(inst->sub)->text, inst);
-        break;
-    case VYI_OP_CAST:
-    case VYI_OP_BITCAST:
-        vyi_text_format(w, "%s %s ", info->text, vyi_type_text(inst->type));
-        vyi_text_values(w, inst, 0);
-        break;
-    case VYI_OP_LOCAL:
-    case VYI_OP_GET:
-    case VYI_OP_SET:
-        vyi_text_local_inst(w, inst);
-        break;
-    case VYI_OP_BARRIER:
-        vyi_text_format(w, "barrier %s", vyi_scope_texts[inst->sub]);
-        vyi_text_order(w, inst->order);
-        break;
-    case VYI_OP_COMMENT:
-        vyi_text_put(w, "# ");
-        vyi_text_put(w, w->p->texts[inst->arg[0]]);
-        break;
-    case VYI_OP_REDUCE:
-        vyi_text_format(w, "reduce %s ", vyi_reduce_texts[inst->sub]);
-        vyi_text_values(w, inst, 0);
-        break;
-    default:
-        vyi_text_plain(w, info->text, inst);
-        break;
-    }
-}
-
-static void vyi_text_line(vyi_writer *w, uint32_t index, uint32_t indent)
-{
-    const vyi_inst *inst = &w->p->insts[index];
-    for (uint32_t i = 0; i < indent; i++)
-        vyi_text_put(w, "  ");
-    if (vyi_op_describe(inst->op)->flags & VYI_OP_VALUE) {
-        const char *name = vyi_value_text(w->p, index + 1);
-        vyi_text_format(w, "%%%u ", (unsigned)index + 1);
-        if (name)
-            vyi_text_put(w, name);
-        vyi_text_put(w, name ? " = " : "= ");
-    }
-    vyi_text_inst(w, inst);
-    vyi_text_char(w, '\n');
-}
-
-/* --- the listing --------------------------------------------------------- */
-
-static void vyi_text_buffer(vyi_writer *w, const vyi_buffer *b)
-{
-    vyi_text_put(w, b->access == VYRE_ACCESS_WORKGROUP ? "array " : "buffer ");
-    vyi_text_put(w, b->name);
-    vyi_text_format(w, ": %s[", vyi_type_text(b->type));
-    if (b->count)
-        vyi_text_format(w, "%u", (unsigned)b->count);
-    vyi_text_char(w, ']');
-    if (b->access != VYRE_ACCESS_WORKGROUP)
-        vyi_text_format(w, ", binding %u", (unsigned)b->binding);
-    if (b->access == VYRE_ACCESS_READ || b->access == VYRE_ACCESS_WRITE)
-        vyi_text_put(w, b->access == VYRE_ACCESS_READ ? ", read only" : ", write only");
-    if (b->no_readback)
-        vyi_text_put(w, ", no readback");
-    if (b->readback_offset || b->readback_size)
-        vyi_text_format(w, ", readback %u at %u", (unsigned)b->readback_size,
-                        (unsigned)b->readback_offset);
-    vyi_text_char(w, '\n');
-}
-
-static void vyi_text_header(vyi_writer *w)
-{
-    const vyre_program *p = w->p;
-    vyi_text_put(w, "program \"");
-    vyi_text_put(w, p->name);
-    vyi_text_format(w, "\", workgroup %u x %u x %u\n", (unsigned)p->group_size[0],
-                    (unsigned)p->group_size[1], (unsigned)p->group_size[2]);
-    for (uint32_t i = 0; i < p->buffer_count; i++)
-        vyi_text_buffer(w, &p->buffers[i]);
-    vyi_text_char(w, '\n');
-}
-
-static void vyi_text_body(vyi_writer *w)
-{
-    uint32_t indent = 1;
-    for (uint32_t i = 0; i < w->p->count; i++) {
-        const vyi_inst *inst = &w->p->insts[i];
-        const uint32_t flags = vyi_op_describe(inst->op)->flags;
-        const bool closes = (flags & VYI_OP_ARM) || inst->op == VYI_OP_END;
-        if (inst->op == VYI_OP_CONST && vyi_text_is_literal(w->p, i + 1))
-            continue;
-        indent -= closes ? 1 : 0;
-        vyi_text_line(w, i, indent);
-        indent += (flags & (VYI_OP_OPENS | VYI_OP_ARM)) ? 1 : 0;
-    }
-}
-
-VYI_COLD
-VYRE_API size_t vyre_program_text(const vyre_program *p, char *dst, size_t size)
-{
-    vyi_writer w;
-    w.p = p;
-    w.dst = dst;
-    w.size = dst ? size : 0;
-    w.length = 0;
-    if (p) {
-        vyi_text_header(&w);
-        vyi_text_body(&w);
-    }
-    if (p && p->error.status != VYRE_OK) {
-        vyi_text_format(&w, "error at %llu: ", (unsigned long long)p->error.at);
-        vyi_text_put(&w, p->error.text);
-        vyi_text_char(&w, '\n');
-    }
-    if (w.size)
-        dst[w.length < w.size ? w.length : w.size - 1] = '\0';
-    return w.length;
 }
 /* ==========================================================================
  * kernel: the description's rules, and the frame of every kernel
@@ -15405,10 +15430,12 @@ VYI_API void vyi_range_free(vyi_range *r)
     vyi_free(&r->p->allocator, r->facts, r->capacity * sizeof *r->facts);
 }
 /* ==========================================================================
- * spirv: buffers, orders, and the bounds of indices
+ * spirv: words, types, constants and short forms
  *
- * Private.  Every access is inside its buffer: by a check at run time, or by
- * what the conditions around it say about its index (range_impl.h).
+ * Private.  What every part of the emitter writes with.  Two sets find equal
+ * instructions by the hash of their words: one for the module (types,
+ * constants), one for the values that dominate the current place, which
+ * shrinks again when a block ends.
  * ======================================================================= */
 /* ==========================================================================
  * spirv: the numbers of the standard, and the emitter's state
@@ -15550,6 +15577,10 @@ enum {
 
 #define VYI_SPV_MAIN     1u  /* id of the function */
 
+#define VYI_SPV_MAX_WORDS 0xffffu /* of one instruction: its count has 16 bits */
+#define VYI_SPV_MAX_CASES 16383u  /* of a switch, that every consumer takes: Universal Limits */
+#define VYI_SPV_MAX_EDGES ((VYI_SPV_MAX_WORDS - 3) / 2) /* of a phi */
+
 #define VYI_SPV_NEEDED   1u /* it has an effect, or a value that is used */
 #define VYI_SPV_USED     2u /* its value is an operand of something needed */
 #define VYI_SPV_KEPT     4u /* of something that is not an if */
@@ -15592,7 +15623,9 @@ typedef struct vyi_spv {
     const vyre_program *p;
     vyre_spirv_desc desc;
     bool          vulkan_model;
-    bool          failed;  /* out of memory: nothing is written any more */
+    bool          failed;  /* out of memory or beyond a limit: nothing is written any more */
+    uint32_t      excess, most; /* how many there are of `excess_of`, and may be */
+    const char   *excess_of;    /* NULL: no limit was exceeded */
     bool          left;    /* the current block has ended */
     bool          fed;     /* a round loop: the host may write while it runs */
     vyi_arena     arena;
@@ -15629,13 +15662,17 @@ typedef struct vyi_spv {
     uint32_t      depth;
 } vyi_spv;
 
-/* Room for `count` more words, or NULL after running out of memory. */
+/* Room for `count` more words, or NULL: for none, and after a failure. */
 VYI_API uint32_t *vyi_spv_room(vyi_spv *e, vyi_spv_words *w, uint32_t count);
+/* The program has more of `what` than a module can. */
+VYI_API void vyi_spv_exceed(vyi_spv *e, uint32_t count, uint32_t most, const char *what);
 VYI_API uint32_t vyi_spv_id(vyi_spv *e);
 /* One instruction; returns its offset.  The operands are uint32_t. */
 VYI_API uint32_t vyi_spv_put(vyi_spv *e, uint32_t section, uint32_t op, uint32_t count, ...);
 /* More operands for the section's last instruction, which is at `offset`. */
 VYI_API void vyi_spv_extend(vyi_spv *e, uint32_t section, uint32_t offset, uint32_t count, ...);
+/* The same for a string's words: little-endian, terminated, padded with zeros. */
+VYI_API void vyi_spv_extend_text(vyi_spv *e, uint32_t section, uint32_t offset, const char *text);
 VYI_API void vyi_spv_name(vyi_spv *e, uint32_t id, const char *name);
 /* Forgets what was added after the set had `count` entries. */
 VYI_API void vyi_spv_forget(vyi_spv_set *set, uint32_t count);
@@ -15669,7 +15706,6 @@ VYI_API uint32_t vyi_spv_binary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t
 VYI_API uint32_t vyi_spv_test(vyi_spv *e, uint32_t op, uint32_t a, uint32_t b);
 VYI_API uint32_t vyi_spv_word(vyi_spv *e, uint32_t op, uint32_t a, uint32_t b);
 VYI_API uint32_t vyi_spv_select(vyi_spv *e, uint32_t type, uint32_t cond, uint32_t a, uint32_t b);
-VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin);
 
 /* The SPIR-V id of a value of the program. */
 VYI_API uint32_t vyi_spv_value(vyi_spv *e, uint32_t value);
@@ -15702,17 +15738,539 @@ VYI_API uint32_t vyi_spv_cast(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_bitcast(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_subgroup(vyi_spv *e, const vyi_inst *inst);
 
-/* spirv_flow.c */
-VYI_API uint32_t vyi_spv_end_of(const vyre_program *p, uint32_t opener);
-VYI_API void vyi_spv_flow(vyi_spv *e, uint32_t index);
+/* spirv_builtin.c */
+VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin);
+VYI_API void vyi_spv_declare_group_size(vyi_spv *e);
+/* A load in the function's first block; `type` is an id. */
+VYI_API uint32_t vyi_spv_start_load(vyi_spv *e, uint32_t type, uint32_t pointer);
 /* Iterations so far: this lane's, or its subgroup's where the limit counts those. */
 VYI_API uint32_t vyi_spv_trips(vyi_spv *e);
 VYI_API void vyi_spv_count_trips(vyi_spv *e);
+
+/* spirv_flow.c */
+VYI_API void vyi_spv_flow(vyi_spv *e, uint32_t index);
 VYI_API void vyi_spv_loop_allow(vyi_spv *e, const vyi_inst *inst);
 
 VYI_EXTERN_C_END
 
 #endif
+
+/* --- words --------------------------------------------------------------- */
+
+VYI_API uint32_t *vyi_spv_room(vyi_spv *e, vyi_spv_words *w, uint32_t count)
+{
+    void *at = w->at;
+    if (e->failed || count == 0)
+        return NULL;
+    if (w->capacity - w->count < count) {
+        if (!vyi_grow(&e->p->allocator, &at, &w->capacity, w->count + count, sizeof *w->at)) {
+            e->failed = true;
+            return NULL;
+        }
+        w->at = (uint32_t *)at;
+    }
+    w->count += count;
+    return w->at + (w->count - count);
+}
+
+VYI_COLD
+VYI_API void vyi_spv_exceed(vyi_spv *e, uint32_t count, uint32_t most, const char *what)
+{
+    e->failed = true;
+    e->excess = count;
+    e->most = most;
+    e->excess_of = what;
+}
+
+VYI_OUTLINE VYI_API uint32_t vyi_spv_id(vyi_spv *e)
+{
+    return e->next_id++;
+}
+
+VYI_API uint32_t vyi_spv_put(vyi_spv *e, uint32_t section, uint32_t op, uint32_t count, ...)
+{
+    vyi_spv_words *w = &e->section[section];
+    const uint32_t offset = w->count;
+    uint32_t *words = vyi_spv_room(e, w, count + 1);
+    va_list operands;
+    if (!words)
+        return 0;
+    words[0] = ((count + 1) << 16) | op;
+    va_start(operands, count);
+    for (uint32_t i = 1; i <= count; i++)
+        words[i] = va_arg(operands, uint32_t);
+    va_end(operands);
+    return offset;
+}
+
+VYI_API void vyi_spv_extend(vyi_spv *e, uint32_t section, uint32_t offset, uint32_t count, ...)
+{
+    uint32_t *words = vyi_spv_room(e, &e->section[section], count);
+    va_list operands;
+    if (!words)
+        return;
+    va_start(operands, count);
+    for (uint32_t i = 0; i < count; i++)
+        words[i] = va_arg(operands, uint32_t);
+    va_end(operands);
+    uint32_t *first = &e->section[section].at[offset];
+    VYRE_ASSERT((*first >> 16) + count <= VYI_SPV_MAX_WORDS);
+    *first += count << 16;
+}
+
+VYI_API void vyi_spv_extend_text(vyi_spv *e, uint32_t section, uint32_t offset, const char *text)
+{
+    const size_t length = strlen(text);
+    for (size_t i = 0; i <= length; i += 4) {
+        uint32_t word = 0;
+        for (size_t k = i; k < i + 4 && k < length; k++)
+            word |= (uint32_t)(uint8_t)text[k] << (8 * (k - i));
+        vyi_spv_extend(e, section, offset, 1, word);
+    }
+}
+
+VYI_API void vyi_spv_name(vyi_spv *e, uint32_t id, const char *name)
+{
+    if (e->desc.names && name && *name)
+        vyi_spv_extend_text(e, VYI_SPV_NAMES,
+                            vyi_spv_put(e, VYI_SPV_NAMES, VYI_SPV_OpName, 1, id), name);
+}
+
+/* --- equal instructions -------------------------------------------------- */
+
+static uint32_t vyi_spv_hash(const uint32_t *words, uint32_t count)
+{
+    uint32_t hash = count;
+    for (uint32_t i = 0; i < count; i++) {
+        hash = (hash ^ words[i]) * 0x9e3779b1u;
+        hash ^= hash >> 15;
+    }
+    return hash;
+}
+
+/* Equal but for the result id, which is word `result`. */
+static bool vyi_spv_equal(const uint32_t *a, const uint32_t *b, uint32_t count, uint32_t result)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (i != result && a[i] != b[i])
+            return false;
+    return true;
+}
+
+/* The id of an instruction with these words: one that is there, or a new one.
+ * Word `result` is 0 on entry. */
+static uint32_t vyi_spv_intern(vyi_spv *e, vyi_spv_set *set, uint32_t *words, uint32_t count,
+                               uint32_t result)
+{
+    vyi_spv_words *w = &e->section[set->section];
+    const uint32_t hash = vyi_spv_hash(words, count);
+    uint32_t *bucket = &set->buckets[hash % VYI_SPV_BUCKETS];
+    void *entries = set->entries;
+    for (uint32_t i = *bucket; i; i = set->entries[i - 1].next) {
+        const vyi_spv_entry *entry = &set->entries[i - 1];
+        if (entry->hash == hash && vyi_spv_equal(w->at + entry->offset, words, count, result))
+            return w->at[entry->offset + result];
+    }
+    const uint32_t offset = w->count;
+    uint32_t *at = vyi_spv_room(e, w, count);
+    words[result] = vyi_spv_id(e);
+    if (!at)
+        return words[result];
+    memcpy(at, words, count * sizeof *words);
+    if (!vyi_grow(&e->p->allocator, &entries, &set->capacity, set->count + 1,
+                  sizeof *set->entries)) {
+        e->failed = true;
+        return words[result];
+    }
+    set->entries = (vyi_spv_entry *)entries;
+    set->entries[set->count].hash = hash;
+    set->entries[set->count].offset = offset;
+    set->entries[set->count].next = *bucket;
+    *bucket = ++set->count;
+    return words[result];
+}
+
+VYI_API void vyi_spv_forget(vyi_spv_set *set, uint32_t count)
+{
+    while (set->count > count) {
+        const vyi_spv_entry *entry = &set->entries[--set->count];
+        set->buckets[entry->hash % VYI_SPV_BUCKETS] = entry->next;
+    }
+}
+
+/* The id of the instruction with these operands; a type's id comes first, a
+ * value's behind the id of its `type`. */
+static uint32_t vyi_spv_find(vyi_spv *e, vyi_spv_set *set, uint32_t op, uint32_t type,
+                             uint32_t count, va_list operands)
+{
+    uint32_t words[3 + VYI_SPV_OPERANDS];
+    const uint32_t result = type ? 2 : 1;
+    words[0] = ((count + result + 1) << 16) | op;
+    words[1] = type;
+    words[result] = 0;
+    for (uint32_t i = 1; i <= count; i++)
+        words[result + i] = va_arg(operands, uint32_t);
+    return vyi_spv_intern(e, set, words, count + result + 1, result);
+}
+
+VYI_API uint32_t vyi_spv_type_of(vyi_spv *e, uint32_t op, uint32_t count, ...)
+{
+    va_list operands;
+    va_start(operands, count);
+    const uint32_t id = vyi_spv_find(e, &e->globals, op, 0, count, operands);
+    va_end(operands);
+    return id;
+}
+
+VYI_API uint32_t vyi_spv_pure(vyi_spv *e, uint32_t op, uint32_t type, uint32_t count, ...)
+{
+    va_list operands;
+    va_start(operands, count);
+    const uint32_t id = vyi_spv_find(e, &e->values, op, type, count, operands);
+    va_end(operands);
+    return id;
+}
+
+/* --- types and constants ------------------------------------------------- */
+
+/* By vyre_type: the instruction, its operands. */
+static const uint8_t vyi_spv_types[VYRE_TYPE_BOOL + 1][4] = {
+    { VYI_SPV_OpTypeVoid, 0, 0, 0 },    { VYI_SPV_OpTypeInt, 2, 32, 0 },
+    { VYI_SPV_OpTypeInt, 2, 32, 1 },    { VYI_SPV_OpTypeFloat, 1, 32, 0 },
+    { VYI_SPV_OpTypeBool, 0, 0, 0 }
+};
+
+VYI_OUTLINE VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type)
+{
+    const uint8_t *row = vyi_spv_types[type];
+    if (!e->types[type])
+        e->types[type] = vyi_spv_type_of(e, row[0], row[1], (uint32_t)row[2], (uint32_t)row[3]);
+    return e->types[type];
+}
+
+VYI_OUTLINE VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t bits)
+{
+    uint32_t words[4];
+    const bool truth = type == VYRE_TYPE_BOOL;
+    words[0] = truth ? (3u << 16) | (uint32_t)(bits ? VYI_SPV_OpConstantTrue
+                                                    : VYI_SPV_OpConstantFalse)
+                     : (4u << 16) | (uint32_t)VYI_SPV_OpConstant;
+    words[1] = vyi_spv_type(e, type);
+    words[2] = 0;
+    words[3] = bits;
+    const uint32_t id = vyi_spv_intern(e, &e->globals, words, truth ? 3 : 4, 2);
+    if (truth)
+        e->bools[bits != 0] = id;
+    return id;
+}
+
+VYI_OUTLINE VYI_API uint32_t vyi_spv_u32(vyi_spv *e, uint32_t x)
+{
+    return vyi_spv_const(e, VYRE_TYPE_U32, x);
+}
+
+VYI_API uint32_t vyi_spv_pointer_type(vyi_spv *e, uint32_t storage, uint32_t type)
+{
+    return vyi_spv_type_of(e, VYI_SPV_OpTypePointer, 2, storage, type);
+}
+
+VYI_API uint32_t vyi_spv_memory_type(uint32_t type)
+{
+    return type == VYRE_TYPE_BOOL ? (uint32_t)VYRE_TYPE_U32 : type;
+}
+
+/* A module-scope variable.  From SPIR-V 1.4 on the entry point names all of
+ * them, before that only inputs. */
+VYI_API uint32_t vyi_spv_variable(vyi_spv *e, uint32_t storage, uint32_t type)
+{
+    const uint32_t id = vyi_spv_id(e);
+    const uint32_t pointer = vyi_spv_pointer_type(e, storage, type);
+    vyi_spv_put(e, VYI_SPV_GLOBALS, VYI_SPV_OpVariable, 3, pointer, id, storage);
+    if (storage == VYI_SPV_StorageClassInput || e->desc.version >= 0x00010400u) {
+        uint32_t *word = vyi_spv_room(e, &e->section[VYI_SPV_INTERFACE], 1);
+        if (word)
+            *word = id;
+    }
+    return id;
+}
+
+VYI_API uint32_t vyi_spv_shared(vyi_spv *e, uint32_t type, uint32_t bytes)
+{
+    e->shared_bytes += bytes;
+    return vyi_spv_variable(e, VYI_SPV_StorageClassWorkgroup, type);
+}
+
+VYI_API void vyi_spv_decorate(vyi_spv *e, uint32_t id, uint32_t decoration)
+{
+    vyi_spv_put(e, VYI_SPV_DECORATIONS, VYI_SPV_OpDecorate, 2, id, decoration);
+}
+
+VYI_API void vyi_spv_decorate_with(vyi_spv *e, uint32_t id, uint32_t decoration, uint32_t value)
+{
+    vyi_spv_put(e, VYI_SPV_DECORATIONS, VYI_SPV_OpDecorate, 3, id, decoration, value);
+}
+
+/* A Block struct with one member at offset 0. */
+VYI_API uint32_t vyi_spv_block_type(vyi_spv *e, uint32_t member)
+{
+    const uint32_t block = vyi_spv_type_of(e, VYI_SPV_OpTypeStruct, 1, member);
+    vyi_spv_decorate(e, block, VYI_SPV_DecorationBlock);
+    vyi_spv_put(e, VYI_SPV_DECORATIONS, VYI_SPV_OpMemberDecorate, 4, block, 0u,
+                VYI_SPV_DecorationOffset, 0u);
+    return block;
+}
+
+/* --- capabilities and imports -------------------------------------------- */
+
+/* The first five of vyi_spv_optional_capabilities stand in the order of
+ * VkSubgroupFeatureFlagBits. */
+VYI_COLD
+VYI_API void vyi_spv_need_subgroup(vyi_spv *e, uint32_t feature)
+{
+    e->subgroup |= feature | (uint32_t)VYI_SUBGROUP_BASIC;
+    e->capabilities |= e->subgroup;
+}
+
+VYI_API uint32_t vyi_spv_ext(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t count,
+                             const uint32_t *operands)
+{
+    const uint32_t type_id = vyi_spv_type(e, type);
+    if (!e->glsl) {
+        e->glsl = vyi_spv_id(e);
+        vyi_spv_extend_text(e, VYI_SPV_IMPORT,
+                            vyi_spv_put(e, VYI_SPV_IMPORT, VYI_SPV_OpExtInstImport, 1, e->glsl),
+                            "GLSL.std.450");
+    }
+    return vyi_spv_pure(e, VYI_SPV_OpExtInst, type_id, count + 2, e->glsl, inst, operands[0],
+                        count > 1 ? operands[1] : 0, count > 2 ? operands[2] : 0);
+}
+
+VYI_API uint32_t vyi_spv_ext1(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a)
+{
+    return vyi_spv_ext(e, type, inst, 1, &a);
+}
+
+VYI_API uint32_t vyi_spv_ext2(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a, uint32_t b)
+{
+    const uint32_t operands[2] = { a, b };
+    return vyi_spv_ext(e, type, inst, 2, operands);
+}
+
+/* --- short forms --------------------------------------------------------- */
+
+VYI_API uint32_t vyi_spv_unary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t a)
+{
+    return vyi_spv_pure(e, op, vyi_spv_type(e, type), 1, a);
+}
+
+VYI_OUTLINE VYI_API uint32_t vyi_spv_binary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t a,
+                                            uint32_t b)
+{
+    return vyi_spv_pure(e, op, vyi_spv_type(e, type), 2, a, b);
+}
+
+VYI_API uint32_t vyi_spv_test(vyi_spv *e, uint32_t op, uint32_t a, uint32_t b)
+{
+    return vyi_spv_binary(e, op, VYRE_TYPE_BOOL, a, b);
+}
+
+VYI_API uint32_t vyi_spv_word(vyi_spv *e, uint32_t op, uint32_t a, uint32_t b)
+{
+    return vyi_spv_binary(e, op, VYRE_TYPE_U32, a, b);
+}
+
+VYI_API uint32_t vyi_spv_select(vyi_spv *e, uint32_t type, uint32_t cond, uint32_t a, uint32_t b)
+{
+    if (a == b || cond == e->bools[0] || cond == e->bools[1])
+        return cond == e->bools[0] ? b : a;
+    return vyi_spv_pure(e, VYI_SPV_OpSelect, vyi_spv_type(e, type), 3, cond, a, b);
+}
+
+VYI_API uint32_t vyi_spv_value(vyi_spv *e, uint32_t value)
+{
+    const vyi_inst *inst = vyi_definition(e->p, value);
+    if (!e->ids[value] && inst->op == VYI_OP_CONST)
+        e->ids[value] = vyi_spv_const(e, inst->type, inst->arg[0]);
+    return e->ids[value];
+}
+
+VYI_API void vyi_spv_label(vyi_spv *e, uint32_t id)
+{
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLabel, 1, id);
+    e->block = id;
+    e->left = false;
+}
+
+VYI_API void vyi_spv_branch(vyi_spv *e, uint32_t label)
+{
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpBranch, 1, label);
+    e->left = true;
+}
+
+VYI_API void vyi_spv_branch_if(vyi_spv *e, uint32_t cond, uint32_t yes, uint32_t no)
+{
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpBranchConditional, 3, cond, yes, no);
+    e->left = true;
+}
+/* ==========================================================================
+ * spirv: what a program can ask about where it runs
+ *
+ * Private.  Ids, sizes, and the iterations that a driver counts.
+ * ======================================================================= */
+
+/* --- builtins ------------------------------------------------------------ */
+
+VYI_API uint32_t vyi_spv_start_load(vyi_spv *e, uint32_t type, uint32_t pointer)
+{
+    const uint32_t id = vyi_spv_id(e);
+    vyi_spv_put(e, VYI_SPV_START, VYI_SPV_OpLoad, 3, type, id, pointer);
+    return id;
+}
+
+/* An input, loaded once. */
+VYI_COLD
+static uint32_t vyi_spv_input(vyi_spv *e, uint32_t slot, uint32_t builtin, uint32_t type)
+{
+    if (!e->inputs[slot]) {
+        const uint32_t variable = vyi_spv_variable(e, VYI_SPV_StorageClassInput, type);
+        vyi_spv_decorate_with(e, variable, VYI_SPV_DecorationBuiltIn, builtin);
+        e->inputs[slot] = vyi_spv_start_load(e, type, variable);
+    }
+    return e->inputs[slot];
+}
+
+VYI_COLD
+static uint32_t vyi_spv_input_component(vyi_spv *e, uint32_t slot, uint32_t builtin,
+                                        uint32_t component)
+{
+    const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
+    const uint32_t vector = vyi_spv_input(e, slot, builtin,
+                                          vyi_spv_type_of(e, VYI_SPV_OpTypeVector, 2, u32, 3u));
+    const uint32_t id = vyi_spv_id(e);
+    vyi_spv_put(e, VYI_SPV_START, VYI_SPV_OpCompositeExtract, 4, u32, id, vector, component);
+    return id;
+}
+
+/* The vectors among the builtins, in the order of VYRE_BUILTIN_LIST; 0 is the
+ * workgroup's size, which is a constant. */
+static const uint16_t vyi_spv_vectors[] = {
+    VYI_SPV_BuiltInLocalInvocationId, VYI_SPV_BuiltInWorkgroupId,
+    VYI_SPV_BuiltInGlobalInvocationId, 0, VYI_SPV_BuiltInNumWorkgroups
+};
+VYI_STATIC_ASSERT(spv_vectors, VYRE_BUILTIN_LOCAL_INDEX == 15 && VYRE_BUILTIN_COUNT == 20 &&
+                                   VYRE_BUILTIN_GROUP_SIZE_X == 9);
+
+VYI_COLD
+static uint32_t vyi_spv_scalar_input(vyi_spv *e, uint32_t builtin)
+{
+    const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
+    if (builtin == VYRE_BUILTIN_LOCAL_INDEX)
+        return vyi_spv_input(e, builtin, VYI_SPV_BuiltInLocalInvocationIndex, u32);
+    vyi_spv_need_subgroup(e, VYI_SUBGROUP_BASIC);
+    return vyi_spv_input(e, builtin,
+                         builtin == VYRE_BUILTIN_SUBGROUP_LANE
+                             ? VYI_SPV_BuiltInSubgroupLocalInvocationId
+                             : VYI_SPV_BuiltInSubgroupSize,
+                         u32);
+}
+
+/* The workgroup's size: literal, or from specialization constants 0, 1, 2. */
+static uint32_t vyi_spv_group_size(vyi_spv *e, uint32_t component)
+{
+    if (!e->desc.spec_group_size)
+        return vyi_spv_u32(e, e->p->group_size[component]);
+    return e->group_size[component];
+}
+
+VYI_COLD
+VYI_API void vyi_spv_declare_group_size(vyi_spv *e)
+{
+    const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
+    const uint32_t *size = e->p->group_size;
+    vyi_spv_put(e, VYI_SPV_MODES, VYI_SPV_OpExecutionMode, 5, VYI_SPV_MAIN,
+                VYI_SPV_ExecutionModeLocalSize, size[0], size[1], size[2]);
+    if (!e->desc.spec_group_size)
+        return;
+    for (uint32_t i = 0; i < 3; i++) {
+        e->group_size[i] = vyi_spv_id(e);
+        vyi_spv_decorate_with(e, e->group_size[i], VYI_SPV_DecorationSpecId, i);
+        vyi_spv_put(e, VYI_SPV_GLOBALS, VYI_SPV_OpSpecConstant, 3, u32, e->group_size[i], size[i]);
+    }
+    const uint32_t vector = vyi_spv_type_of(e, VYI_SPV_OpTypeVector, 2, u32, 3u);
+    const uint32_t id = vyi_spv_id(e);
+    vyi_spv_put(e, VYI_SPV_GLOBALS, VYI_SPV_OpSpecConstantComposite, 5, vector, id,
+                e->group_size[0], e->group_size[1], e->group_size[2]);
+    vyi_spv_decorate_with(e, id, VYI_SPV_DecorationBuiltIn, VYI_SPV_BuiltInWorkgroupSize);
+}
+
+/* --- iterations ---------------------------------------------------------- */
+
+/* Iterations so far, as the driver counts them: this lane's, or its vector's. */
+VYI_API uint32_t vyi_spv_trips(vyi_spv *e)
+{
+    if (!e->trips)
+        return e->current[e->desc.unfenced ? e->cost : e->spent];
+    const uint32_t id = vyi_spv_id(e);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLoad, 3, vyi_spv_type(e, VYRE_TYPE_U32), id, e->trips);
+    return id;
+}
+
+VYI_COLD
+static uint32_t vyi_spv_loop_left(vyi_spv *e)
+{
+    if (!e->desc.loop_limit)
+        return vyi_spv_u32(e, 0xffffffffu);
+    const uint32_t trips = vyi_spv_trips(e);
+    return vyi_spv_word(e, VYI_SPV_OpISub, vyi_spv_u32(e, e->desc.loop_limit), trips);
+}
+
+VYI_COLD
+VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin)
+{
+    const uint32_t vector = builtin / 3, component = builtin % 3;
+    if (builtin == VYRE_BUILTIN_LOOP_LEFT)
+        return vyi_spv_loop_left(e);
+    if (builtin == VYRE_BUILTIN_LOOP_CUT)
+        return e->desc.loop_limit ? e->current[e->cut] : vyi_spv_const(e, VYRE_TYPE_BOOL, 0);
+    if (e->builtins[builtin])
+        return e->builtins[builtin];
+    if (builtin >= VYRE_BUILTIN_LOCAL_INDEX)
+        e->builtins[builtin] = vyi_spv_scalar_input(e, builtin);
+    else if (vector == VYRE_BUILTIN_GROUP_SIZE_X / 3)
+        e->builtins[builtin] = vyi_spv_group_size(e, component);
+    else
+        e->builtins[builtin] = vyi_spv_input_component(e, 3 * vector, vyi_spv_vectors[vector],
+                                                       component);
+    return e->builtins[builtin];
+}
+
+/* A word for each vector of llvmpipe, which its lanes read and write in step.
+ * A vector is a run of lanes of one row: of equal y and z. */
+VYI_API void vyi_spv_count_trips(vyi_spv *e)
+{
+    const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
+    const uint32_t storage = VYI_SPV_StorageClassWorkgroup;
+    const uint32_t array = vyi_spv_type_of(e, VYI_SPV_OpTypeArray, 2, u32,
+                                           vyi_spv_u32(e, VYRE_MAX_WORKGROUP));
+    const uint32_t pointer = vyi_spv_pointer_type(e, storage, u32);
+    const uint32_t variable = vyi_spv_shared(e, array, VYRE_MAX_WORKGROUP * 4);
+    const uint32_t width = vyi_spv_builtin(e, VYRE_BUILTIN_GROUP_SIZE_X);
+    const uint32_t row = vyi_spv_word(e, VYI_SPV_OpUDiv,
+                                      vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_INDEX), width);
+    const uint32_t lanes = vyi_spv_builtin(e, VYRE_BUILTIN_SUBGROUP_SIZE);
+    const uint32_t column = vyi_spv_word(e, VYI_SPV_OpUDiv,
+                                         vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_ID_X), lanes);
+    const uint32_t first = vyi_spv_word(e, VYI_SPV_OpIMul, row, width);
+    const uint32_t index = vyi_spv_word(e, VYI_SPV_OpIAdd, first, column);
+    e->trips = vyi_spv_pure(e, VYI_SPV_OpAccessChain, pointer, 2, variable, index);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2, e->trips, vyi_spv_u32(e, 0));
+}
+/* ==========================================================================
+ * spirv: buffers, orders, and the bounds of indices
+ *
+ * Private.  Every access is inside its buffer: by a check at run time, or by
+ * what the conditions around it say about its index (range_impl.h).
+ * ======================================================================= */
 
 /* --- buffers ------------------------------------------------------------- */
 
@@ -16550,9 +17108,11 @@ static void vyi_spv_name_local(vyi_spv *e, uint32_t id, uint32_t local)
         vyi_spv_name(e, id, e->p->locals[local - 1].name);
 }
 
-static const uint32_t *vyi_spv_touched(const vyi_spv *e, const vyi_spv_frame *f)
+/* Local i of those that the block may set. */
+static uint32_t vyi_spv_touched(const vyi_spv *e, const vyi_spv_frame *f, uint32_t i)
 {
-    return e->stack.at + f->touched;
+    VYRE_ASSERT(i < f->touched_count && f->touched + i < e->stack.count);
+    return e->stack.at[f->touched + i];
 }
 
 /* Whether anything reads the local after instruction `at`, or in the next
@@ -16623,7 +17183,7 @@ static void vyi_spv_edge(vyi_spv *e, const vyi_spv_frame *f, uint32_t *list)
     words[0] = *list;
     words[1] = e->block;
     for (uint32_t i = 0; i < f->touched_count; i++)
-        words[2 + i] = e->current[vyi_spv_touched(e, f)[i]];
+        words[2 + i] = e->current[vyi_spv_touched(e, f, i)];
     *list = at + 1;
 }
 
@@ -16631,11 +17191,16 @@ static void vyi_spv_edge(vyi_spv *e, const vyi_spv_frame *f, uint32_t *list)
 static uint32_t vyi_spv_join_one(vyi_spv *e, uint32_t list, uint32_t i, uint32_t type)
 {
     const uint32_t first = e->edges.at[list - 1 + 2 + i];
+    uint32_t edges = 0;
     bool same = true;
-    for (uint32_t at = list; at; at = e->edges.at[at - 1])
+    for (uint32_t at = list; at; at = e->edges.at[at - 1], edges++)
         same = same && e->edges.at[at - 1 + 2 + i] == first;
     if (same)
         return first;
+    if (edges > VYI_SPV_MAX_EDGES) {
+        vyi_spv_exceed(e, edges, VYI_SPV_MAX_EDGES, "ways to the end of a block that sets a local");
+        return first;
+    }
     const uint32_t id = vyi_spv_id(e);
     const uint32_t phi = vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpPhi, 2, vyi_spv_type(e, type), id);
     for (uint32_t at = list; at; at = e->edges.at[at - 1])
@@ -16650,7 +17215,7 @@ static uint32_t vyi_spv_join_one(vyi_spv *e, uint32_t list, uint32_t i, uint32_t
 static void vyi_spv_join(vyi_spv *e, const vyi_spv_frame *f, uint32_t list, uint32_t depth)
 {
     for (uint32_t i = 0; i < f->touched_count && !e->failed; i++) {
-        const uint32_t local = vyi_spv_touched(e, f)[i];
+        const uint32_t local = vyi_spv_touched(e, f, i);
         const uint32_t before = e->next_id;
         if (!vyi_spv_live(e, local, f->end, depth))
             continue;
@@ -16662,14 +17227,6 @@ static void vyi_spv_join(vyi_spv *e, const vyi_spv_frame *f, uint32_t list, uint
 
 /* --- blocks -------------------------------------------------------------- */
 
-VYI_API uint32_t vyi_spv_end_of(const vyre_program *p, uint32_t opener)
-{
-    uint32_t i = opener;
-    while (p->insts[i].op != VYI_OP_END)
-        i = p->insts[i].link;
-    return i;
-}
-
 static vyi_spv_frame *vyi_spv_push(vyi_spv *e, uint32_t opener, bool loop)
 {
     vyi_spv_frame *f = &e->frames[e->depth];
@@ -16680,7 +17237,7 @@ static vyi_spv_frame *vyi_spv_push(vyi_spv *e, uint32_t opener, bool loop)
     f->values = e->values.count;
     f->facts = e->range.count;
     e->depth++;
-    f->end = vyi_spv_end_of(e->p, opener);
+    f->end = vyi_block_end(e->p, opener);
     vyi_spv_touch_all(e, f);
     return f;
 }
@@ -16722,14 +17279,14 @@ static void vyi_spv_save(vyi_spv *e, const vyi_spv_frame *f)
 {
     uint32_t *words = vyi_spv_room(e, &e->stack, f->touched_count);
     for (uint32_t i = 0; words && i < f->touched_count; i++)
-        words[i] = e->current[vyi_spv_touched(e, f)[i]];
+        words[i] = e->current[vyi_spv_touched(e, f, i)];
 }
 
 static void vyi_spv_restore(vyi_spv *e, const vyi_spv_frame *f)
 {
-    const uint32_t *touched = vyi_spv_touched(e, f);
+    const uint32_t saved = f->touched + f->touched_count;
     for (uint32_t i = 0; i < f->touched_count && !e->failed; i++)
-        e->current[touched[i]] = touched[f->touched_count + i];
+        e->current[vyi_spv_touched(e, f, i)] = e->stack.at[saved + i];
 }
 
 /* The opposite of a comparison that is also used as a value, for an if to
@@ -16795,10 +17352,23 @@ static void vyi_spv_end_if(vyi_spv *e, vyi_spv_frame *f)
         vyi_range_learn(&e->range, cond, else_left);
 }
 
+static uint32_t vyi_spv_case_count(const vyre_program *p, uint32_t index)
+{
+    uint32_t count = 0;
+    for (uint32_t i = p->insts[index].link; p->insts[i].op != VYI_OP_END; i = p->insts[i].link)
+        count += p->insts[i].op == VYI_OP_CASE;
+    return count;
+}
+
 VYI_OUTLINE
 static void vyi_spv_switch(vyi_spv *e, uint32_t index)
 {
     const vyre_program *p = e->p;
+    const uint32_t cases = vyi_spv_case_count(p, index);
+    if (cases > VYI_SPV_MAX_CASES) {
+        vyi_spv_exceed(e, cases, VYI_SPV_MAX_CASES, "cases of a switch");
+        return;
+    }
     const uint32_t selector = vyi_spv_value(e, p->insts[index].arg[0]);
     vyi_spv_frame *f = vyi_spv_push(e, index, false);
     bool has_default = false;
@@ -16872,14 +17442,14 @@ static void vyi_spv_header_phis(vyi_spv *e, vyi_spv_frame *f, uint32_t before)
     if (inst->op == VYI_OP_LOOP)
         f->count = vyi_spv_times(e, inst);
     for (uint32_t i = 0; i < f->touched_count && !e->failed; i++) {
-        const uint32_t local = vyi_spv_touched(e, f)[i];
+        const uint32_t local = vyi_spv_touched(e, f, i);
         e->current[local] = vyi_spv_carried(e, local);
     }
     vyi_spv_branch(e, f->header);
     vyi_spv_label(e, f->header);
     f->phis = e->section[VYI_SPV_BODY].count;
     for (uint32_t i = 0; i < f->touched_count && !e->failed; i++) {
-        const uint32_t local = vyi_spv_touched(e, f)[i];
+        const uint32_t local = vyi_spv_touched(e, f, i);
         e->current[local] = vyi_spv_header_phi(e, f, before, vyi_spv_local_type(e, local),
                                                e->current[local]);
         vyi_spv_name_local(e, e->current[local], local);
@@ -16889,7 +17459,7 @@ static void vyi_spv_header_phis(vyi_spv *e, vyi_spv_frame *f, uint32_t before)
     if (inst->op == VYI_OP_FOREVER && inst->sub && e->desc.rounds)
         f->rounds_left = vyi_spv_header_phi(e, f, before, VYRE_TYPE_U32, e->rounds_start);
     for (uint32_t i = 0; i < f->touched_count && !e->failed; i++) {
-        const uint32_t local = vyi_spv_touched(e, f)[i];
+        const uint32_t local = vyi_spv_touched(e, f, i);
         e->current[local] = vyi_spv_from_memory(e, vyi_spv_local_type(e, local),
                                                 e->current[local]);
     }
@@ -16999,7 +17569,7 @@ static void vyi_spv_patch_phis(vyi_spv *e, const vyi_spv_frame *f, uint32_t coun
     uint32_t phi = f->phis;
     for (uint32_t i = 0; i < f->touched_count && !e->failed; i++, phi += 7)
         vyi_spv_patch_phi(e, phi, f->next_edges
-                                      ? vyi_spv_carried(e, vyi_spv_touched(e, f)[i])
+                                      ? vyi_spv_carried(e, vyi_spv_touched(e, f, i))
                                       : e->section[VYI_SPV_BODY].at[phi + 2]);
     if (counter) {
         vyi_spv_patch_phi(e, phi, counter);
@@ -17067,38 +17637,6 @@ VYI_API void vyi_spv_loop_allow(vyi_spv *e, const vyi_inst *inst)
     e->current[e->cut] = vyi_spv_const(e, VYRE_TYPE_BOOL, 0);
 }
 
-/* Iterations so far, as the driver counts them: this lane's, or its vector's. */
-VYI_API uint32_t vyi_spv_trips(vyi_spv *e)
-{
-    if (!e->trips)
-        return e->current[e->desc.unfenced ? e->cost : e->spent];
-    const uint32_t id = vyi_spv_id(e);
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLoad, 3, vyi_spv_type(e, VYRE_TYPE_U32), id, e->trips);
-    return id;
-}
-
-/* A word for each vector of llvmpipe, which its lanes read and write in step.
- * A vector is a run of lanes of one row: of equal y and z. */
-VYI_API void vyi_spv_count_trips(vyi_spv *e)
-{
-    const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
-    const uint32_t storage = VYI_SPV_StorageClassWorkgroup;
-    const uint32_t array = vyi_spv_type_of(e, VYI_SPV_OpTypeArray, 2, u32,
-                                           vyi_spv_u32(e, VYRE_MAX_WORKGROUP));
-    const uint32_t pointer = vyi_spv_pointer_type(e, storage, u32);
-    const uint32_t variable = vyi_spv_shared(e, array, VYRE_MAX_WORKGROUP * 4);
-    const uint32_t width = vyi_spv_builtin(e, VYRE_BUILTIN_GROUP_SIZE_X);
-    const uint32_t row = vyi_spv_word(e, VYI_SPV_OpUDiv,
-                                      vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_INDEX), width);
-    const uint32_t lanes = vyi_spv_builtin(e, VYRE_BUILTIN_SUBGROUP_SIZE);
-    const uint32_t column = vyi_spv_word(e, VYI_SPV_OpUDiv,
-                                         vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_ID_X), lanes);
-    const uint32_t first = vyi_spv_word(e, VYI_SPV_OpIMul, row, width);
-    const uint32_t index = vyi_spv_word(e, VYI_SPV_OpIAdd, first, column);
-    e->trips = vyi_spv_pure(e, VYI_SPV_OpAccessChain, pointer, 2, variable, index);
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2, e->trips, vyi_spv_u32(e, 0));
-}
-
 /* --- all of them --------------------------------------------------------- */
 
 static void vyi_spv_end(vyi_spv *e)
@@ -17141,493 +17679,7 @@ VYI_API void vyi_spv_flow(vyi_spv *e, uint32_t index)
  * length of a buffer) goes to its section at first use.  Locals become SSA
  * values: each open block knows which locals it may set, each branch to its
  * end records their values, and the end makes a phi where they differ.
- *
- * Two sets find equal instructions by the hash of their words: one for the
- * module (types, constants), one for the values that dominate the current
- * place, which shrinks again when a block ends.
  * ======================================================================= */
-
-/* --- words --------------------------------------------------------------- */
-
-VYI_API uint32_t *vyi_spv_room(vyi_spv *e, vyi_spv_words *w, uint32_t count)
-{
-    void *at = w->at;
-    if (e->failed)
-        return NULL;
-    if (w->capacity - w->count < count) {
-        if (!vyi_grow(&e->p->allocator, &at, &w->capacity, w->count + count, sizeof *w->at)) {
-            e->failed = true;
-            return NULL;
-        }
-        w->at = (uint32_t *)at;
-    }
-    w->count += count;
-    return w->at + (w->count - count);
-}
-
-VYI_OUTLINE VYI_API uint32_t vyi_spv_id(vyi_spv *e)
-{
-    return e->next_id++;
-}
-
-VYI_API uint32_t vyi_spv_put(vyi_spv *e, uint32_t section, uint32_t op, uint32_t count, ...)
-{
-    vyi_spv_words *w = &e->section[section];
-    const uint32_t offset = w->count;
-    uint32_t *words = vyi_spv_room(e, w, count + 1);
-    va_list operands;
-    if (!words)
-        return 0;
-    words[0] = ((count + 1) << 16) | op;
-    va_start(operands, count);
-    for (uint32_t i = 1; i <= count; i++)
-        words[i] = va_arg(operands, uint32_t);
-    va_end(operands);
-    return offset;
-}
-
-VYI_API void vyi_spv_extend(vyi_spv *e, uint32_t section, uint32_t offset, uint32_t count, ...)
-{
-    uint32_t *words = vyi_spv_room(e, &e->section[section], count);
-    va_list operands;
-    if (!words)
-        return;
-    va_start(operands, count);
-    for (uint32_t i = 0; i < count; i++)
-        words[i] = va_arg(operands, uint32_t);
-    va_end(operands);
-    e->section[section].at[offset] += count << 16;
-}
-
-/* More operands: a string's words, little-endian, terminated, padded with zeros. */
-static void vyi_spv_extend_text(vyi_spv *e, uint32_t section, uint32_t offset, const char *text)
-{
-    const size_t length = strlen(text);
-    for (size_t i = 0; i <= length; i += 4) {
-        uint32_t word = 0;
-        for (size_t k = i; k < i + 4 && k < length; k++)
-            word |= (uint32_t)(uint8_t)text[k] << (8 * (k - i));
-        vyi_spv_extend(e, section, offset, 1, word);
-    }
-}
-
-VYI_API void vyi_spv_name(vyi_spv *e, uint32_t id, const char *name)
-{
-    if (e->desc.names && name && *name)
-        vyi_spv_extend_text(e, VYI_SPV_NAMES,
-                            vyi_spv_put(e, VYI_SPV_NAMES, VYI_SPV_OpName, 1, id), name);
-}
-
-/* --- equal instructions -------------------------------------------------- */
-
-static uint32_t vyi_spv_hash(const uint32_t *words, uint32_t count)
-{
-    uint32_t hash = count;
-    for (uint32_t i = 0; i < count; i++) {
-        hash = (hash ^ words[i]) * 0x9e3779b1u;
-        hash ^= hash >> 15;
-    }
-    return hash;
-}
-
-/* Equal but for the result id, which is word `result`. */
-static bool vyi_spv_equal(const uint32_t *a, const uint32_t *b, uint32_t count, uint32_t result)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (i != result && a[i] != b[i])
-            return false;
-    return true;
-}
-
-/* The id of an instruction with these words: one that is there, or a new one.
- * Word `result` is 0 on entry. */
-static uint32_t vyi_spv_intern(vyi_spv *e, vyi_spv_set *set, uint32_t *words, uint32_t count,
-                               uint32_t result)
-{
-    vyi_spv_words *w = &e->section[set->section];
-    const uint32_t hash = vyi_spv_hash(words, count);
-    uint32_t *bucket = &set->buckets[hash % VYI_SPV_BUCKETS];
-    void *entries = set->entries;
-    for (uint32_t i = *bucket; i; i = set->entries[i - 1].next) {
-        const vyi_spv_entry *entry = &set->entries[i - 1];
-        if (entry->hash == hash && vyi_spv_equal(w->at + entry->offset, words, count, result))
-            return w->at[entry->offset + result];
-    }
-    const uint32_t offset = w->count;
-    uint32_t *at = vyi_spv_room(e, w, count);
-    words[result] = vyi_spv_id(e);
-    if (!at)
-        return words[result];
-    memcpy(at, words, count * sizeof *words);
-    if (!vyi_grow(&e->p->allocator, &entries, &set->capacity, set->count + 1,
-                  sizeof *set->entries)) {
-        e->failed = true;
-        return words[result];
-    }
-    set->entries = (vyi_spv_entry *)entries;
-    set->entries[set->count].hash = hash;
-    set->entries[set->count].offset = offset;
-    set->entries[set->count].next = *bucket;
-    *bucket = ++set->count;
-    return words[result];
-}
-
-VYI_API void vyi_spv_forget(vyi_spv_set *set, uint32_t count)
-{
-    while (set->count > count) {
-        const vyi_spv_entry *entry = &set->entries[--set->count];
-        set->buckets[entry->hash % VYI_SPV_BUCKETS] = entry->next;
-    }
-}
-
-/* The id of the instruction with these operands; a type's id comes first, a
- * value's behind the id of its `type`. */
-static uint32_t vyi_spv_find(vyi_spv *e, vyi_spv_set *set, uint32_t op, uint32_t type,
-                             uint32_t count, va_list operands)
-{
-    uint32_t words[3 + VYI_SPV_OPERANDS];
-    const uint32_t result = type ? 2 : 1;
-    words[0] = ((count + result + 1) << 16) | op;
-    words[1] = type;
-    words[result] = 0;
-    for (uint32_t i = 1; i <= count; i++)
-        words[result + i] = va_arg(operands, uint32_t);
-    return vyi_spv_intern(e, set, words, count + result + 1, result);
-}
-
-VYI_API uint32_t vyi_spv_type_of(vyi_spv *e, uint32_t op, uint32_t count, ...)
-{
-    va_list operands;
-    va_start(operands, count);
-    const uint32_t id = vyi_spv_find(e, &e->globals, op, 0, count, operands);
-    va_end(operands);
-    return id;
-}
-
-VYI_API uint32_t vyi_spv_pure(vyi_spv *e, uint32_t op, uint32_t type, uint32_t count, ...)
-{
-    va_list operands;
-    va_start(operands, count);
-    const uint32_t id = vyi_spv_find(e, &e->values, op, type, count, operands);
-    va_end(operands);
-    return id;
-}
-
-/* --- types and constants ------------------------------------------------- */
-
-/* By vyre_type: the instruction, its operands. */
-static const uint8_t vyi_spv_types[VYRE_TYPE_BOOL + 1][4] = {
-    { VYI_SPV_OpTypeVoid, 0, 0, 0 },    { VYI_SPV_OpTypeInt, 2, 32, 0 },
-    { VYI_SPV_OpTypeInt, 2, 32, 1 },    { VYI_SPV_OpTypeFloat, 1, 32, 0 },
-    { VYI_SPV_OpTypeBool, 0, 0, 0 }
-};
-
-VYI_OUTLINE VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type)
-{
-    const uint8_t *row = vyi_spv_types[type];
-    if (!e->types[type])
-        e->types[type] = vyi_spv_type_of(e, row[0], row[1], (uint32_t)row[2], (uint32_t)row[3]);
-    return e->types[type];
-}
-
-VYI_OUTLINE VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t bits)
-{
-    uint32_t words[4];
-    const bool truth = type == VYRE_TYPE_BOOL;
-    words[0] = truth ? (3u << 16) | (uint32_t)(bits ? VYI_SPV_OpConstantTrue
-                                                    : VYI_SPV_OpConstantFalse)
-                     : (4u << 16) | (uint32_t)VYI_SPV_OpConstant;
-    words[1] = vyi_spv_type(e, type);
-    words[2] = 0;
-    words[3] = bits;
-    const uint32_t id = vyi_spv_intern(e, &e->globals, words, truth ? 3 : 4, 2);
-    if (truth)
-        e->bools[bits != 0] = id;
-    return id;
-}
-
-VYI_OUTLINE VYI_API uint32_t vyi_spv_u32(vyi_spv *e, uint32_t x)
-{
-    return vyi_spv_const(e, VYRE_TYPE_U32, x);
-}
-
-VYI_API uint32_t vyi_spv_pointer_type(vyi_spv *e, uint32_t storage, uint32_t type)
-{
-    return vyi_spv_type_of(e, VYI_SPV_OpTypePointer, 2, storage, type);
-}
-
-VYI_API uint32_t vyi_spv_memory_type(uint32_t type)
-{
-    return type == VYRE_TYPE_BOOL ? (uint32_t)VYRE_TYPE_U32 : type;
-}
-
-/* A module-scope variable.  From SPIR-V 1.4 on the entry point names all of
- * them, before that only inputs. */
-VYI_API uint32_t vyi_spv_variable(vyi_spv *e, uint32_t storage, uint32_t type)
-{
-    const uint32_t id = vyi_spv_id(e);
-    const uint32_t pointer = vyi_spv_pointer_type(e, storage, type);
-    vyi_spv_put(e, VYI_SPV_GLOBALS, VYI_SPV_OpVariable, 3, pointer, id, storage);
-    if (storage == VYI_SPV_StorageClassInput || e->desc.version >= 0x00010400u) {
-        uint32_t *word = vyi_spv_room(e, &e->section[VYI_SPV_INTERFACE], 1);
-        if (word)
-            *word = id;
-    }
-    return id;
-}
-
-VYI_API uint32_t vyi_spv_shared(vyi_spv *e, uint32_t type, uint32_t bytes)
-{
-    e->shared_bytes += bytes;
-    return vyi_spv_variable(e, VYI_SPV_StorageClassWorkgroup, type);
-}
-
-VYI_API void vyi_spv_decorate(vyi_spv *e, uint32_t id, uint32_t decoration)
-{
-    vyi_spv_put(e, VYI_SPV_DECORATIONS, VYI_SPV_OpDecorate, 2, id, decoration);
-}
-
-VYI_API void vyi_spv_decorate_with(vyi_spv *e, uint32_t id, uint32_t decoration, uint32_t value)
-{
-    vyi_spv_put(e, VYI_SPV_DECORATIONS, VYI_SPV_OpDecorate, 3, id, decoration, value);
-}
-
-/* A Block struct with one member at offset 0. */
-VYI_API uint32_t vyi_spv_block_type(vyi_spv *e, uint32_t member)
-{
-    const uint32_t block = vyi_spv_type_of(e, VYI_SPV_OpTypeStruct, 1, member);
-    vyi_spv_decorate(e, block, VYI_SPV_DecorationBlock);
-    vyi_spv_put(e, VYI_SPV_DECORATIONS, VYI_SPV_OpMemberDecorate, 4, block, 0u,
-                VYI_SPV_DecorationOffset, 0u);
-    return block;
-}
-
-/* --- capabilities and imports -------------------------------------------- */
-
-static const uint16_t vyi_spv_optional_capabilities[] = {
-    VYI_SPV_CapabilityGroupNonUniform,
-    VYI_SPV_CapabilityGroupNonUniformVote,
-    VYI_SPV_CapabilityGroupNonUniformArithmetic,
-    VYI_SPV_CapabilityGroupNonUniformBallot,
-    VYI_SPV_CapabilityGroupNonUniformShuffle,
-    VYI_SPV_CapabilityVulkanMemoryModel,
-    VYI_SPV_CapabilityVulkanMemoryModelDeviceScope
-};
-
-#define VYI_SPV_OPTIONAL_CAPABILITIES 7u
-#define VYI_SPV_NEEDS_VULKAN_MODEL    0x60u /* the last two */
-
-/* The first five stand in the order of VkSubgroupFeatureFlagBits. */
-VYI_COLD
-VYI_API void vyi_spv_need_subgroup(vyi_spv *e, uint32_t feature)
-{
-    e->subgroup |= feature | (uint32_t)VYI_SUBGROUP_BASIC;
-    e->capabilities |= e->subgroup;
-}
-
-VYI_API uint32_t vyi_spv_ext(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t count,
-                             const uint32_t *operands)
-{
-    const uint32_t type_id = vyi_spv_type(e, type);
-    if (!e->glsl) {
-        e->glsl = vyi_spv_id(e);
-        vyi_spv_extend_text(e, VYI_SPV_IMPORT,
-                            vyi_spv_put(e, VYI_SPV_IMPORT, VYI_SPV_OpExtInstImport, 1, e->glsl),
-                            "GLSL.std.450");
-    }
-    return vyi_spv_pure(e, VYI_SPV_OpExtInst, type_id, count + 2, e->glsl, inst, operands[0],
-                        count > 1 ? operands[1] : 0, count > 2 ? operands[2] : 0);
-}
-
-VYI_API uint32_t vyi_spv_ext1(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a)
-{
-    return vyi_spv_ext(e, type, inst, 1, &a);
-}
-
-VYI_API uint32_t vyi_spv_ext2(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a, uint32_t b)
-{
-    const uint32_t operands[2] = { a, b };
-    return vyi_spv_ext(e, type, inst, 2, operands);
-}
-
-/* --- short forms --------------------------------------------------------- */
-
-VYI_API uint32_t vyi_spv_unary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t a)
-{
-    return vyi_spv_pure(e, op, vyi_spv_type(e, type), 1, a);
-}
-
-VYI_OUTLINE VYI_API uint32_t vyi_spv_binary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t a,
-                                            uint32_t b)
-{
-    return vyi_spv_pure(e, op, vyi_spv_type(e, type), 2, a, b);
-}
-
-VYI_API uint32_t vyi_spv_test(vyi_spv *e, uint32_t op, uint32_t a, uint32_t b)
-{
-    return vyi_spv_binary(e, op, VYRE_TYPE_BOOL, a, b);
-}
-
-VYI_API uint32_t vyi_spv_word(vyi_spv *e, uint32_t op, uint32_t a, uint32_t b)
-{
-    return vyi_spv_binary(e, op, VYRE_TYPE_U32, a, b);
-}
-
-VYI_API uint32_t vyi_spv_select(vyi_spv *e, uint32_t type, uint32_t cond, uint32_t a, uint32_t b)
-{
-    if (a == b || cond == e->bools[0] || cond == e->bools[1])
-        return cond == e->bools[0] ? b : a;
-    return vyi_spv_pure(e, VYI_SPV_OpSelect, vyi_spv_type(e, type), 3, cond, a, b);
-}
-
-VYI_API uint32_t vyi_spv_value(vyi_spv *e, uint32_t value)
-{
-    const vyi_inst *inst = vyi_definition(e->p, value);
-    if (!e->ids[value] && inst->op == VYI_OP_CONST)
-        e->ids[value] = vyi_spv_const(e, inst->type, inst->arg[0]);
-    return e->ids[value];
-}
-
-VYI_API void vyi_spv_label(vyi_spv *e, uint32_t id)
-{
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLabel, 1, id);
-    e->block = id;
-    e->left = false;
-}
-
-VYI_API void vyi_spv_branch(vyi_spv *e, uint32_t label)
-{
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpBranch, 1, label);
-    e->left = true;
-}
-
-VYI_API void vyi_spv_branch_if(vyi_spv *e, uint32_t cond, uint32_t yes, uint32_t no)
-{
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpBranchConditional, 3, cond, yes, no);
-    e->left = true;
-}
-
-/* --- builtins ------------------------------------------------------------ */
-
-/* A load in the function's first block. */
-static uint32_t vyi_spv_start_load(vyi_spv *e, uint32_t type, uint32_t pointer)
-{
-    const uint32_t id = vyi_spv_id(e);
-    vyi_spv_put(e, VYI_SPV_START, VYI_SPV_OpLoad, 3, type, id, pointer);
-    return id;
-}
-
-/* An input, loaded once. */
-VYI_COLD
-static uint32_t vyi_spv_input(vyi_spv *e, uint32_t slot, uint32_t builtin, uint32_t type)
-{
-    if (!e->inputs[slot]) {
-        const uint32_t variable = vyi_spv_variable(e, VYI_SPV_StorageClassInput, type);
-        vyi_spv_decorate_with(e, variable, VYI_SPV_DecorationBuiltIn, builtin);
-        e->inputs[slot] = vyi_spv_start_load(e, type, variable);
-    }
-    return e->inputs[slot];
-}
-
-VYI_COLD
-static uint32_t vyi_spv_input_component(vyi_spv *e, uint32_t slot, uint32_t builtin,
-                                        uint32_t component)
-{
-    const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
-    const uint32_t vector = vyi_spv_input(e, slot, builtin,
-                                          vyi_spv_type_of(e, VYI_SPV_OpTypeVector, 2, u32, 3u));
-    const uint32_t id = vyi_spv_id(e);
-    vyi_spv_put(e, VYI_SPV_START, VYI_SPV_OpCompositeExtract, 4, u32, id, vector, component);
-    return id;
-}
-
-/* The vectors among the builtins, in the order of VYRE_BUILTIN_LIST; 0 is the
- * workgroup's size, which is a constant. */
-static const uint16_t vyi_spv_vectors[] = {
-    VYI_SPV_BuiltInLocalInvocationId, VYI_SPV_BuiltInWorkgroupId,
-    VYI_SPV_BuiltInGlobalInvocationId, 0, VYI_SPV_BuiltInNumWorkgroups
-};
-VYI_STATIC_ASSERT(spv_vectors, VYRE_BUILTIN_LOCAL_INDEX == 15 && VYRE_BUILTIN_COUNT == 20 &&
-                                   VYRE_BUILTIN_GROUP_SIZE_X == 9);
-
-VYI_COLD
-static uint32_t vyi_spv_scalar_input(vyi_spv *e, uint32_t builtin)
-{
-    const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
-    if (builtin == VYRE_BUILTIN_LOCAL_INDEX)
-        return vyi_spv_input(e, builtin, VYI_SPV_BuiltInLocalInvocationIndex, u32);
-    vyi_spv_need_subgroup(e, VYI_SUBGROUP_BASIC);
-    return vyi_spv_input(e, builtin,
-                         builtin == VYRE_BUILTIN_SUBGROUP_LANE
-                             ? VYI_SPV_BuiltInSubgroupLocalInvocationId
-                             : VYI_SPV_BuiltInSubgroupSize,
-                         u32);
-}
-
-/* A lane that is alone counts for its subgroup. */
-static bool vyi_spv_lone_lane(const vyi_spv *e)
-{
-    const uint32_t *size = e->p->group_size;
-    return !e->desc.spec_group_size && size[0] * size[1] * size[2] == 1;
-}
-
-/* The workgroup's size: literal, or from specialization constants 0, 1, 2. */
-static uint32_t vyi_spv_group_size(vyi_spv *e, uint32_t component)
-{
-    if (!e->desc.spec_group_size)
-        return vyi_spv_u32(e, e->p->group_size[component]);
-    return e->group_size[component];
-}
-
-VYI_COLD
-static void vyi_spv_declare_group_size(vyi_spv *e)
-{
-    const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
-    const uint32_t *size = e->p->group_size;
-    vyi_spv_put(e, VYI_SPV_MODES, VYI_SPV_OpExecutionMode, 5, VYI_SPV_MAIN,
-                VYI_SPV_ExecutionModeLocalSize, size[0], size[1], size[2]);
-    if (!e->desc.spec_group_size)
-        return;
-    for (uint32_t i = 0; i < 3; i++) {
-        e->group_size[i] = vyi_spv_id(e);
-        vyi_spv_decorate_with(e, e->group_size[i], VYI_SPV_DecorationSpecId, i);
-        vyi_spv_put(e, VYI_SPV_GLOBALS, VYI_SPV_OpSpecConstant, 3, u32, e->group_size[i], size[i]);
-    }
-    const uint32_t vector = vyi_spv_type_of(e, VYI_SPV_OpTypeVector, 2, u32, 3u);
-    const uint32_t id = vyi_spv_id(e);
-    vyi_spv_put(e, VYI_SPV_GLOBALS, VYI_SPV_OpSpecConstantComposite, 5, vector, id,
-                e->group_size[0], e->group_size[1], e->group_size[2]);
-    vyi_spv_decorate_with(e, id, VYI_SPV_DecorationBuiltIn, VYI_SPV_BuiltInWorkgroupSize);
-}
-
-VYI_COLD
-static uint32_t vyi_spv_loop_left(vyi_spv *e)
-{
-    if (!e->desc.loop_limit)
-        return vyi_spv_u32(e, 0xffffffffu);
-    const uint32_t trips = vyi_spv_trips(e);
-    return vyi_spv_word(e, VYI_SPV_OpISub, vyi_spv_u32(e, e->desc.loop_limit), trips);
-}
-
-VYI_COLD
-VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin)
-{
-    const uint32_t vector = builtin / 3, component = builtin % 3;
-    if (builtin == VYRE_BUILTIN_LOOP_LEFT)
-        return vyi_spv_loop_left(e);
-    if (builtin == VYRE_BUILTIN_LOOP_CUT)
-        return e->desc.loop_limit ? e->current[e->cut] : vyi_spv_const(e, VYRE_TYPE_BOOL, 0);
-    if (e->builtins[builtin])
-        return e->builtins[builtin];
-    if (builtin >= VYRE_BUILTIN_LOCAL_INDEX)
-        e->builtins[builtin] = vyi_spv_scalar_input(e, builtin);
-    else if (vector == VYRE_BUILTIN_GROUP_SIZE_X / 3)
-        e->builtins[builtin] = vyi_spv_group_size(e, component);
-    else
-        e->builtins[builtin] = vyi_spv_input_component(e, 3 * vector, vyi_spv_vectors[vector],
-                                                       component);
-    return e->builtins[builtin];
-}
 
 /* --- the program --------------------------------------------------------- */
 
@@ -17690,7 +17742,7 @@ static bool vyi_spv_if_is_decided(vyi_spv *e, uint32_t index)
     if (cond->arg[0])
         vyi_spv_walk(e, index + 1, inst->link);
     else if (p->insts[inst->link].op == VYI_OP_ELSE)
-        vyi_spv_walk(e, inst->link + 1, vyi_spv_end_of(p, index));
+        vyi_spv_walk(e, inst->link + 1, vyi_block_end(p, index));
     return true;
 }
 
@@ -17703,11 +17755,11 @@ static void vyi_spv_walk(vyi_spv *e, uint32_t first, uint32_t end)
         const uint32_t flags = vyi_op_describe(inst->op)->flags;
         if (e->left && !(flags & VYI_OP_ARM) && inst->op != VYI_OP_END) {
             if (flags & VYI_OP_OPENS)
-                i = vyi_spv_end_of(p, i);
+                i = vyi_block_end(p, i);
             continue;
         }
         if (vyi_spv_if_is_decided(e, i) || (inst->op == VYI_OP_LOOP && !e->needed[i])) {
-            i = vyi_spv_end_of(p, i);
+            i = vyi_block_end(p, i);
             continue;
         }
         if ((flags & VYI_OP_VALUE) && !(flags & VYI_OP_OPENS)) {
@@ -17805,6 +17857,13 @@ static bool vyi_spv_prepare(vyi_spv *e)
     return true;
 }
 
+/* A lane that is alone counts for its subgroup. */
+static bool vyi_spv_lone_lane(const vyi_spv *e)
+{
+    const uint32_t *size = e->p->group_size;
+    return !e->desc.spec_group_size && size[0] * size[1] * size[2] == 1;
+}
+
 /* A round loop counts from max(rounds, 1) down to 0, by 1; or, where rounds
  * is 0, by 0. */
 VYI_COLD
@@ -17860,6 +17919,19 @@ static void vyi_spv_names(vyi_spv *e)
 }
 
 /* --- the module ---------------------------------------------------------- */
+
+static const uint16_t vyi_spv_optional_capabilities[] = {
+    VYI_SPV_CapabilityGroupNonUniform,
+    VYI_SPV_CapabilityGroupNonUniformVote,
+    VYI_SPV_CapabilityGroupNonUniformArithmetic,
+    VYI_SPV_CapabilityGroupNonUniformBallot,
+    VYI_SPV_CapabilityGroupNonUniformShuffle,
+    VYI_SPV_CapabilityVulkanMemoryModel,
+    VYI_SPV_CapabilityVulkanMemoryModelDeviceScope
+};
+
+#define VYI_SPV_OPTIONAL_CAPABILITIES 7u
+#define VYI_SPV_NEEDS_VULKAN_MODEL    0x60u /* the last two */
 
 VYI_COLD
 static void vyi_spv_put_capabilities(vyi_spv *e)
@@ -17976,6 +18048,11 @@ static vyre_status vyi_spv_emit(vyi_spv *e, vyre_spirv *out, vyre_error *err)
     module.needs_vulkan_memory_model = e->vulkan_model;
     module.subgroup_operations = e->subgroup;
     module.workgroup_bytes = e->shared_bytes;
+    if (e->excess_of)
+        return vyi_fail(err, VYRE_E_SPIRV_LIMIT, e->excess,
+                        "Split it by an if before it, or look the values up in a buffer.",
+                        "%u %s; a module can have %u", (unsigned)e->excess, e->excess_of,
+                        (unsigned)e->most);
     if (!vyi_spv_assemble(e, &module) || !vyi_spv_reflect(e->p, &module)) {
         vyre_spirv_free(&module);
         return vyi_fail_nomem(err, 4 * (size_t)e->section[VYI_SPV_BODY].count);
@@ -18042,7 +18119,7 @@ VYRE_API void vyre_spirv_free(vyre_spirv *m)
     memset(m, 0, sizeof *m);
 }
 /* ==========================================================================
- * glsl: implementation
+ * glsl: a program as GLSL
  *
  * One statement for each instruction.  Value n is the variable vN, local n is
  * lN, buffer n is bN; names are appended.  A line of a table is a template, in
@@ -18155,19 +18232,6 @@ static void vyi_glsl_const(vyi_glsl *g, const vyi_inst *inst)
     }
 }
 
-static const char *vyi_glsl_value_name(const vyre_program *p, uint32_t value)
-{
-    uint32_t low = 0, high = p->name_count;
-    while (low < high) {
-        const uint32_t middle = (low + high) / 2;
-        if (p->names[middle].value < value)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < p->name_count && p->names[low].value == value ? p->names[low].text : NULL;
-}
-
 static void vyi_glsl_value(vyi_glsl *g, uint32_t value)
 {
     const vyi_inst *inst = vyi_definition(g->p, value);
@@ -18176,7 +18240,7 @@ static void vyi_glsl_value(vyi_glsl *g, uint32_t value)
         return;
     }
     vyi_glsl_format(g, "v%u", (unsigned)value);
-    vyi_glsl_suffix(g, vyi_glsl_value_name(g->p, value));
+    vyi_glsl_suffix(g, vyi_value_text(g->p, value));
 }
 
 static void vyi_glsl_local(vyi_glsl *g, uint32_t local)
@@ -18359,12 +18423,26 @@ static bool vyi_glsl_is_shared(const vyi_glsl *g, uint32_t buffer)
     return vyi_buffer_of(g->p, buffer)->access == VYRE_ACCESS_WORKGROUP;
 }
 
+/* Whether the index is a constant that no buffer of this kind reaches.  Compilers
+ * refuse such an element, though the access is never made. */
+static bool vyi_glsl_is_beyond(const vyi_glsl *g, const vyi_inst *inst)
+{
+    const vyi_buffer *b = vyi_buffer_of(g->p, inst->arg[0]);
+    uint32_t index;
+    if (!vyi_literal(g->p, inst->arg[1], &index))
+        return false;
+    return index >= (b->access == VYRE_ACCESS_WORKGROUP ? b->count : 0x40000000u);
+}
+
 /* The element that the instruction is about. */
 static void vyi_glsl_element(vyi_glsl *g, const vyi_inst *inst)
 {
     vyi_glsl_buffer(g, inst->arg[0]);
     vyi_glsl_put(g, vyi_glsl_is_shared(g, inst->arg[0]) ? "[" : ".at[");
-    vyi_glsl_value(g, inst->arg[1]);
+    if (vyi_glsl_is_beyond(g, inst))
+        vyi_glsl_put(g, "0u");
+    else
+        vyi_glsl_value(g, inst->arg[1]);
     vyi_glsl_put(g, "]");
 }
 
@@ -18490,7 +18568,7 @@ static void vyi_glsl_barrier(vyi_glsl *g, const vyi_inst *inst)
  * would leave the switch only, so it sets a flag that is looked at behind. */
 static bool vyi_glsl_breaks_out(const vyre_program *p, uint32_t opener)
 {
-    const uint32_t end = vyi_spv_end_of(p, opener);
+    const uint32_t end = vyi_block_end(p, opener);
     for (uint32_t i = opener; i < end; i++)
         if (p->insts[i].op == VYI_OP_BREAK && p->insts[i].link < opener)
             return true;
@@ -18501,7 +18579,7 @@ static void vyi_glsl_break(vyi_glsl *g, uint32_t index)
 {
     const uint32_t loop = g->p->insts[index].link;
     for (uint32_t i = loop + 1; i < index; i++)
-        if (g->p->insts[i].op == VYI_OP_SWITCH && vyi_spv_end_of(g->p, i) > index)
+        if (g->p->insts[i].op == VYI_OP_SWITCH && vyi_block_end(g->p, i) > index)
             vyi_glsl_format(g, "leave_%u = true; ", (unsigned)i);
     vyi_glsl_put(g, "break;\n");
 }
@@ -18840,7 +18918,12 @@ VYRE_API size_t vyre_program_glsl(const vyre_program *p, const vyre_spirv_desc *
     return g.length;
 }
 
-/* --- compiling ----------------------------------------------------------- */
+#endif /* VYRE_NO_GLSL */
+/* ==========================================================================
+ * glsl: GLSL as SPIR-V, by glslang
+ * ======================================================================= */
+
+#ifndef VYRE_NO_GLSL
 
 #ifdef VYRE_GLSLANG
 

@@ -84,13 +84,13 @@ objects=""
 for fragment in $(find src -name "*.c" | sort); do
     object=$scratch/$(basename "$fragment" .c).o
     objects="$objects $object"
-    passes "alone: $fragment" gcc -std=c99 $STRICT -Isrc -c "$fragment" -o "$object"
+    passes "alone: $fragment" gcc -std=c99 $STRICT -iquote src -c "$fragment" -o "$object"
 done
 for fragment in $(find src -name "*.h" | sort); do
     case $fragment in src/vyre.h) continue ;; esac
     echo "#include \"${fragment#src/}\"" > "$scratch/header.c"
     echo 'extern int unit_is_not_empty;' >> "$scratch/header.c"
-    passes "alone: $fragment" gcc -std=c99 -Wall -Wextra -Werror -Isrc -fsyntax-only "$scratch/header.c"
+    passes "alone: $fragment" gcc -std=c99 -Wall -Wextra -Werror -iquote src -fsyntax-only "$scratch/header.c"
 done
 printf '#include "vyre.h"\nint main(void) { return vyre_version() == VYRE_VERSION ? 0 : 1; }\n' > "$scratch/use.c"
 passes fragments_link sh -c "gcc -std=c99 -I. '$scratch/use.c' $objects -o '$scratch/use' $libs && '$scratch/use'"

@@ -207,6 +207,55 @@ static void printing_follows_snprintf(void)
     vyre_program_destroy(p);
 }
 
+/* One access of each kind at an index that folding makes a constant. */
+static void index_everywhere(vyre_program *p, vyre_buffer b, uint32_t index)
+{
+    const vyre_value less = vyre_ir_u32(p, index - 1), one = vyre_ir_u32(p, 1);
+    const vyre_value i = vyre_ir_add(p, less, one);
+    const vyre_value x = vyre_ir_load(p, b, i);
+    vyre_ir_store(p, b, i, x);
+    vyre_ir_atomic(p, VYRE_ATOMIC_SUB, b, i, x, VYRE_ORDER_RELAXED);
+    vyre_ir_atomic_cas(p, b, i, x, one, VYRE_ORDER_ACQ_REL);
+    const vyre_value y = vyre_ir_atomic_load(p, b, i, VYRE_ORDER_ACQUIRE);
+    vyre_ir_atomic_store(p, b, i, y, VYRE_ORDER_RELEASE);
+}
+
+/* What is never accessed must compile all the same. */
+static void constant_indexes_beyond_the_end_compile(void)
+{
+    static const uint32_t indexes[] = { 7, 8, 9, 0x3fffffff, 0x40000000, 0x7fffffff, 0x80000000,
+                                        0x80000001, 0xfffffffe, 0xffffffff, 0 };
+    vyre_buffer_desc desc;
+    vyre_buffer b[3];
+    vyre_program *p = vyre_program_create(NULL, NULL);
+    memset(&desc, 0, sizeof desc);
+    b[0] = vyre_ir_buffer(p, &desc);
+    desc.count = 8;
+    desc.binding = 1;
+    b[1] = vyre_ir_buffer(p, &desc);
+    desc.access = VYRE_ACCESS_WORKGROUP;
+    b[2] = vyre_ir_buffer(p, &desc);
+    for (uint32_t k = 0; k < 3; k++)
+        for (size_t i = 0; i < sizeof indexes / sizeof indexes[0]; i++)
+            index_everywhere(p, b[k], indexes[i]);
+    CHECK_EQ(vyre_program_finish(p, NULL), VYRE_OK);
+    CHECK_EQ(vyre_program_optimize(p, NULL), VYRE_OK);
+    for (int version = 0; version < 2; version++) {
+        vyre_spirv_desc how;
+        vyre_spirv module;
+        vyre_error err;
+        memset(&how, 0, sizeof how);
+        memset(&err, 0, sizeof err);
+        how.unfenced = version == 1;
+        char *text = printed(p, &how);
+        if (vyre_glsl_compile(text, 0, NULL, &module, &err) != VYRE_OK)
+            test_fail(__FILE__, __LINE__, "line %u: %s", (unsigned)err.at, err.text);
+        vyre_spirv_free(&module);
+        free(text);
+    }
+    vyre_program_destroy(p);
+}
+
 static void mistakes_have_a_line(void)
 {
     vyre_spirv module;
@@ -245,6 +294,7 @@ int main(void)
     RUN(random_programs_compile);
     RUN(kernels_agree_through_glsl);
     RUN(printing_follows_snprintf);
+    RUN(constant_indexes_beyond_the_end_compile);
     RUN(mistakes_have_a_line);
     RUN(bindings_are_found);
     if (vk.device)

@@ -669,6 +669,62 @@ static void large_programs_grow(void)
     check_memory(program_large, NULL);
 }
 
+/* A loop around `switches` switches of `cases` cases, each of which sets the local
+ * to one of two values and leaves the loop. */
+static vyre_program *switches_of(uint32_t switches, uint32_t cases)
+{
+    small s = small_begin();
+    const vyre_value other = vyre_ir_not(s.p, s.lane);
+    const vyre_local l = vyre_ir_local(s.p, VYRE_TYPE_U32, s.lane, "l");
+    vyre_ir_forever(s.p);
+    for (uint32_t i = 0; i < switches; i++) {
+        vyre_ir_switch(s.p, s.lane);
+        for (uint32_t k = 0; k < cases; k++) {
+            vyre_ir_case(s.p, k);
+            vyre_ir_set(s.p, l, k & 1 ? other : s.lane);
+            vyre_ir_break(s.p);
+        }
+        vyre_ir_end(s.p);
+    }
+    vyre_ir_break(s.p);
+    vyre_ir_end(s.p);
+    vyre_ir_store(s.p, s.out, s.lane, vyre_ir_get(s.p, l));
+    CHECK_EQ(vyre_program_finish(s.p, NULL), VYRE_OK);
+    return s.p;
+}
+
+static vyre_error emit_switches(uint32_t switches, uint32_t cases)
+{
+    vyre_spirv m;
+    vyre_error err;
+    memset(&err, 0, sizeof err);
+    vyre_program *p = switches_of(switches, cases);
+    if (vyre_spirv_emit(p, NULL, &m, &err) == VYRE_OK) {
+        size_t at = 5;
+        while (at < m.word_count && m.words[at] >> 16)
+            at += m.words[at] >> 16;
+        CHECK_EQ(at, m.word_count);
+        vyre_spirv_free(&m);
+    }
+    vyre_program_destroy(p);
+    return err;
+}
+
+/* An instruction counts its words in 16 bits, and a switch has 16,383 cases at most. */
+static void more_cases_than_a_module_can_have_are_refused(void)
+{
+    CHECK_EQ(emit_switches(1, 16383).status, VYRE_OK);
+    vyre_error err = emit_switches(1, 16384);
+    CHECK_EQ(err.status, VYRE_E_SPIRV_LIMIT);
+    CHECK_EQ(err.at, 16384);
+    CHECK_TEXT(err.text, "16384 cases of a switch; a module can have 16383");
+    CHECK(err.fix[0]);
+    CHECK_EQ(emit_switches(2, 16382).status, VYRE_OK); /* 32,765 ways to the end of the loop */
+    err = emit_switches(2, 16383);
+    CHECK_EQ(err.status, VYRE_E_SPIRV_LIMIT);
+    CHECK_EQ(err.at, 32767);
+}
+
 int main(void)
 {
     RUN(numbers_are_those_of_the_standard);
@@ -682,5 +738,6 @@ int main(void)
     RUN(glsl_needs_glslang);
     RUN(running_out_of_memory_is_an_error);
     RUN(large_programs_grow);
+    RUN(more_cases_than_a_module_can_have_are_refused);
     return test_end();
 }

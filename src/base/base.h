@@ -134,6 +134,7 @@ VYI_EXTERN_C_BEGIN
     X(E_GLSL_UNAVAILABLE, -168, "built without glslang")                                           \
     X(E_GLSL_SOURCE,    -169, "the GLSL text does not compile")                                    \
     X(E_SOURCE,         -170, "a handler's text has a mistake")                                    \
+    X(E_SPIRV_LIMIT,    -171, "the program does not fit into a SPIR-V module")                     \
     /* engine, backends: -180 .. -229 */                                                           \
     X(E_BACKEND,          -180, "the backend is not built in, or has no device")                   \
     X(E_DEVICE_LOST,      -181, "the device was lost")                                             \

@@ -6,494 +6,8 @@
  * length of a buffer) goes to its section at first use.  Locals become SSA
  * values: each open block knows which locals it may set, each branch to its
  * end records their values, and the end makes a phi where they differ.
- *
- * Two sets find equal instructions by the hash of their words: one for the
- * module (types, constants), one for the values that dominate the current
- * place, which shrinks again when a block ends.
  * ======================================================================= */
 #include "emit/spirv_impl.h"
-
-/* --- words --------------------------------------------------------------- */
-
-VYI_API uint32_t *vyi_spv_room(vyi_spv *e, vyi_spv_words *w, uint32_t count)
-{
-    void *at = w->at;
-    if (e->failed)
-        return NULL;
-    if (w->capacity - w->count < count) {
-        if (!vyi_grow(&e->p->allocator, &at, &w->capacity, w->count + count, sizeof *w->at)) {
-            e->failed = true;
-            return NULL;
-        }
-        w->at = (uint32_t *)at;
-    }
-    w->count += count;
-    return w->at + (w->count - count);
-}
-
-VYI_OUTLINE VYI_API uint32_t vyi_spv_id(vyi_spv *e)
-{
-    return e->next_id++;
-}
-
-VYI_API uint32_t vyi_spv_put(vyi_spv *e, uint32_t section, uint32_t op, uint32_t count, ...)
-{
-    vyi_spv_words *w = &e->section[section];
-    const uint32_t offset = w->count;
-    uint32_t *words = vyi_spv_room(e, w, count + 1);
-    va_list operands;
-    if (!words)
-        return 0;
-    words[0] = ((count + 1) << 16) | op;
-    va_start(operands, count);
-    for (uint32_t i = 1; i <= count; i++)
-        words[i] = va_arg(operands, uint32_t);
-    va_end(operands);
-    return offset;
-}
-
-VYI_API void vyi_spv_extend(vyi_spv *e, uint32_t section, uint32_t offset, uint32_t count, ...)
-{
-    uint32_t *words = vyi_spv_room(e, &e->section[section], count);
-    va_list operands;
-    if (!words)
-        return;
-    va_start(operands, count);
-    for (uint32_t i = 0; i < count; i++)
-        words[i] = va_arg(operands, uint32_t);
-    va_end(operands);
-    e->section[section].at[offset] += count << 16;
-}
-
-/* More operands: a string's words, little-endian, terminated, padded with zeros. */
-static void vyi_spv_extend_text(vyi_spv *e, uint32_t section, uint32_t offset, const char *text)
-{
-    const size_t length = strlen(text);
-    for (size_t i = 0; i <= length; i += 4) {
-        uint32_t word = 0;
-        for (size_t k = i; k < i + 4 && k < length; k++)
-            word |= (uint32_t)(uint8_t)text[k] << (8 * (k - i));
-        vyi_spv_extend(e, section, offset, 1, word);
-    }
-}
-
-VYI_API void vyi_spv_name(vyi_spv *e, uint32_t id, const char *name)
-{
-    if (e->desc.names && name && *name)
-        vyi_spv_extend_text(e, VYI_SPV_NAMES,
-                            vyi_spv_put(e, VYI_SPV_NAMES, VYI_SPV_OpName, 1, id), name);
-}
-
-/* --- equal instructions -------------------------------------------------- */
-
-static uint32_t vyi_spv_hash(const uint32_t *words, uint32_t count)
-{
-    uint32_t hash = count;
-    for (uint32_t i = 0; i < count; i++) {
-        hash = (hash ^ words[i]) * 0x9e3779b1u;
-        hash ^= hash >> 15;
-    }
-    return hash;
-}
-
-/* Equal but for the result id, which is word `result`. */
-static bool vyi_spv_equal(const uint32_t *a, const uint32_t *b, uint32_t count, uint32_t result)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (i != result && a[i] != b[i])
-            return false;
-    return true;
-}
-
-/* The id of an instruction with these words: one that is there, or a new one.
- * Word `result` is 0 on entry. */
-static uint32_t vyi_spv_intern(vyi_spv *e, vyi_spv_set *set, uint32_t *words, uint32_t count,
-                               uint32_t result)
-{
-    vyi_spv_words *w = &e->section[set->section];
-    const uint32_t hash = vyi_spv_hash(words, count);
-    uint32_t *bucket = &set->buckets[hash % VYI_SPV_BUCKETS];
-    void *entries = set->entries;
-    for (uint32_t i = *bucket; i; i = set->entries[i - 1].next) {
-        const vyi_spv_entry *entry = &set->entries[i - 1];
-        if (entry->hash == hash && vyi_spv_equal(w->at + entry->offset, words, count, result))
-            return w->at[entry->offset + result];
-    }
-    const uint32_t offset = w->count;
-    uint32_t *at = vyi_spv_room(e, w, count);
-    words[result] = vyi_spv_id(e);
-    if (!at)
-        return words[result];
-    memcpy(at, words, count * sizeof *words);
-    if (!vyi_grow(&e->p->allocator, &entries, &set->capacity, set->count + 1,
-                  sizeof *set->entries)) {
-        e->failed = true;
-        return words[result];
-    }
-    set->entries = (vyi_spv_entry *)entries;
-    set->entries[set->count].hash = hash;
-    set->entries[set->count].offset = offset;
-    set->entries[set->count].next = *bucket;
-    *bucket = ++set->count;
-    return words[result];
-}
-
-VYI_API void vyi_spv_forget(vyi_spv_set *set, uint32_t count)
-{
-    while (set->count > count) {
-        const vyi_spv_entry *entry = &set->entries[--set->count];
-        set->buckets[entry->hash % VYI_SPV_BUCKETS] = entry->next;
-    }
-}
-
-/* The id of the instruction with these operands; a type's id comes first, a
- * value's behind the id of its `type`. */
-static uint32_t vyi_spv_find(vyi_spv *e, vyi_spv_set *set, uint32_t op, uint32_t type,
-                             uint32_t count, va_list operands)
-{
-    uint32_t words[3 + VYI_SPV_OPERANDS];
-    const uint32_t result = type ? 2 : 1;
-    words[0] = ((count + result + 1) << 16) | op;
-    words[1] = type;
-    words[result] = 0;
-    for (uint32_t i = 1; i <= count; i++)
-        words[result + i] = va_arg(operands, uint32_t);
-    return vyi_spv_intern(e, set, words, count + result + 1, result);
-}
-
-VYI_API uint32_t vyi_spv_type_of(vyi_spv *e, uint32_t op, uint32_t count, ...)
-{
-    va_list operands;
-    va_start(operands, count);
-    const uint32_t id = vyi_spv_find(e, &e->globals, op, 0, count, operands);
-    va_end(operands);
-    return id;
-}
-
-VYI_API uint32_t vyi_spv_pure(vyi_spv *e, uint32_t op, uint32_t type, uint32_t count, ...)
-{
-    va_list operands;
-    va_start(operands, count);
-    const uint32_t id = vyi_spv_find(e, &e->values, op, type, count, operands);
-    va_end(operands);
-    return id;
-}
-
-/* --- types and constants ------------------------------------------------- */
-
-/* By vyre_type: the instruction, its operands. */
-static const uint8_t vyi_spv_types[VYRE_TYPE_BOOL + 1][4] = {
-    { VYI_SPV_OpTypeVoid, 0, 0, 0 },    { VYI_SPV_OpTypeInt, 2, 32, 0 },
-    { VYI_SPV_OpTypeInt, 2, 32, 1 },    { VYI_SPV_OpTypeFloat, 1, 32, 0 },
-    { VYI_SPV_OpTypeBool, 0, 0, 0 }
-};
-
-VYI_OUTLINE VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type)
-{
-    const uint8_t *row = vyi_spv_types[type];
-    if (!e->types[type])
-        e->types[type] = vyi_spv_type_of(e, row[0], row[1], (uint32_t)row[2], (uint32_t)row[3]);
-    return e->types[type];
-}
-
-VYI_OUTLINE VYI_API uint32_t vyi_spv_const(vyi_spv *e, uint32_t type, uint32_t bits)
-{
-    uint32_t words[4];
-    const bool truth = type == VYRE_TYPE_BOOL;
-    words[0] = truth ? (3u << 16) | (uint32_t)(bits ? VYI_SPV_OpConstantTrue
-                                                    : VYI_SPV_OpConstantFalse)
-                     : (4u << 16) | (uint32_t)VYI_SPV_OpConstant;
-    words[1] = vyi_spv_type(e, type);
-    words[2] = 0;
-    words[3] = bits;
-    const uint32_t id = vyi_spv_intern(e, &e->globals, words, truth ? 3 : 4, 2);
-    if (truth)
-        e->bools[bits != 0] = id;
-    return id;
-}
-
-VYI_OUTLINE VYI_API uint32_t vyi_spv_u32(vyi_spv *e, uint32_t x)
-{
-    return vyi_spv_const(e, VYRE_TYPE_U32, x);
-}
-
-VYI_API uint32_t vyi_spv_pointer_type(vyi_spv *e, uint32_t storage, uint32_t type)
-{
-    return vyi_spv_type_of(e, VYI_SPV_OpTypePointer, 2, storage, type);
-}
-
-VYI_API uint32_t vyi_spv_memory_type(uint32_t type)
-{
-    return type == VYRE_TYPE_BOOL ? (uint32_t)VYRE_TYPE_U32 : type;
-}
-
-/* A module-scope variable.  From SPIR-V 1.4 on the entry point names all of
- * them, before that only inputs. */
-VYI_API uint32_t vyi_spv_variable(vyi_spv *e, uint32_t storage, uint32_t type)
-{
-    const uint32_t id = vyi_spv_id(e);
-    const uint32_t pointer = vyi_spv_pointer_type(e, storage, type);
-    vyi_spv_put(e, VYI_SPV_GLOBALS, VYI_SPV_OpVariable, 3, pointer, id, storage);
-    if (storage == VYI_SPV_StorageClassInput || e->desc.version >= 0x00010400u) {
-        uint32_t *word = vyi_spv_room(e, &e->section[VYI_SPV_INTERFACE], 1);
-        if (word)
-            *word = id;
-    }
-    return id;
-}
-
-VYI_API uint32_t vyi_spv_shared(vyi_spv *e, uint32_t type, uint32_t bytes)
-{
-    e->shared_bytes += bytes;
-    return vyi_spv_variable(e, VYI_SPV_StorageClassWorkgroup, type);
-}
-
-VYI_API void vyi_spv_decorate(vyi_spv *e, uint32_t id, uint32_t decoration)
-{
-    vyi_spv_put(e, VYI_SPV_DECORATIONS, VYI_SPV_OpDecorate, 2, id, decoration);
-}
-
-VYI_API void vyi_spv_decorate_with(vyi_spv *e, uint32_t id, uint32_t decoration, uint32_t value)
-{
-    vyi_spv_put(e, VYI_SPV_DECORATIONS, VYI_SPV_OpDecorate, 3, id, decoration, value);
-}
-
-/* A Block struct with one member at offset 0. */
-VYI_API uint32_t vyi_spv_block_type(vyi_spv *e, uint32_t member)
-{
-    const uint32_t block = vyi_spv_type_of(e, VYI_SPV_OpTypeStruct, 1, member);
-    vyi_spv_decorate(e, block, VYI_SPV_DecorationBlock);
-    vyi_spv_put(e, VYI_SPV_DECORATIONS, VYI_SPV_OpMemberDecorate, 4, block, 0u,
-                VYI_SPV_DecorationOffset, 0u);
-    return block;
-}
-
-/* --- capabilities and imports -------------------------------------------- */
-
-static const uint16_t vyi_spv_optional_capabilities[] = {
-    VYI_SPV_CapabilityGroupNonUniform,
-    VYI_SPV_CapabilityGroupNonUniformVote,
-    VYI_SPV_CapabilityGroupNonUniformArithmetic,
-    VYI_SPV_CapabilityGroupNonUniformBallot,
-    VYI_SPV_CapabilityGroupNonUniformShuffle,
-    VYI_SPV_CapabilityVulkanMemoryModel,
-    VYI_SPV_CapabilityVulkanMemoryModelDeviceScope
-};
-
-#define VYI_SPV_OPTIONAL_CAPABILITIES 7u
-#define VYI_SPV_NEEDS_VULKAN_MODEL    0x60u /* the last two */
-
-/* The first five stand in the order of VkSubgroupFeatureFlagBits. */
-VYI_COLD
-VYI_API void vyi_spv_need_subgroup(vyi_spv *e, uint32_t feature)
-{
-    e->subgroup |= feature | (uint32_t)VYI_SUBGROUP_BASIC;
-    e->capabilities |= e->subgroup;
-}
-
-VYI_API uint32_t vyi_spv_ext(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t count,
-                             const uint32_t *operands)
-{
-    const uint32_t type_id = vyi_spv_type(e, type);
-    if (!e->glsl) {
-        e->glsl = vyi_spv_id(e);
-        vyi_spv_extend_text(e, VYI_SPV_IMPORT,
-                            vyi_spv_put(e, VYI_SPV_IMPORT, VYI_SPV_OpExtInstImport, 1, e->glsl),
-                            "GLSL.std.450");
-    }
-    return vyi_spv_pure(e, VYI_SPV_OpExtInst, type_id, count + 2, e->glsl, inst, operands[0],
-                        count > 1 ? operands[1] : 0, count > 2 ? operands[2] : 0);
-}
-
-VYI_API uint32_t vyi_spv_ext1(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a)
-{
-    return vyi_spv_ext(e, type, inst, 1, &a);
-}
-
-VYI_API uint32_t vyi_spv_ext2(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a, uint32_t b)
-{
-    const uint32_t operands[2] = { a, b };
-    return vyi_spv_ext(e, type, inst, 2, operands);
-}
-
-/* --- short forms --------------------------------------------------------- */
-
-VYI_API uint32_t vyi_spv_unary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t a)
-{
-    return vyi_spv_pure(e, op, vyi_spv_type(e, type), 1, a);
-}
-
-VYI_OUTLINE VYI_API uint32_t vyi_spv_binary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t a,
-                                            uint32_t b)
-{
-    return vyi_spv_pure(e, op, vyi_spv_type(e, type), 2, a, b);
-}
-
-VYI_API uint32_t vyi_spv_test(vyi_spv *e, uint32_t op, uint32_t a, uint32_t b)
-{
-    return vyi_spv_binary(e, op, VYRE_TYPE_BOOL, a, b);
-}
-
-VYI_API uint32_t vyi_spv_word(vyi_spv *e, uint32_t op, uint32_t a, uint32_t b)
-{
-    return vyi_spv_binary(e, op, VYRE_TYPE_U32, a, b);
-}
-
-VYI_API uint32_t vyi_spv_select(vyi_spv *e, uint32_t type, uint32_t cond, uint32_t a, uint32_t b)
-{
-    if (a == b || cond == e->bools[0] || cond == e->bools[1])
-        return cond == e->bools[0] ? b : a;
-    return vyi_spv_pure(e, VYI_SPV_OpSelect, vyi_spv_type(e, type), 3, cond, a, b);
-}
-
-VYI_API uint32_t vyi_spv_value(vyi_spv *e, uint32_t value)
-{
-    const vyi_inst *inst = vyi_definition(e->p, value);
-    if (!e->ids[value] && inst->op == VYI_OP_CONST)
-        e->ids[value] = vyi_spv_const(e, inst->type, inst->arg[0]);
-    return e->ids[value];
-}
-
-VYI_API void vyi_spv_label(vyi_spv *e, uint32_t id)
-{
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLabel, 1, id);
-    e->block = id;
-    e->left = false;
-}
-
-VYI_API void vyi_spv_branch(vyi_spv *e, uint32_t label)
-{
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpBranch, 1, label);
-    e->left = true;
-}
-
-VYI_API void vyi_spv_branch_if(vyi_spv *e, uint32_t cond, uint32_t yes, uint32_t no)
-{
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpBranchConditional, 3, cond, yes, no);
-    e->left = true;
-}
-
-/* --- builtins ------------------------------------------------------------ */
-
-/* A load in the function's first block. */
-static uint32_t vyi_spv_start_load(vyi_spv *e, uint32_t type, uint32_t pointer)
-{
-    const uint32_t id = vyi_spv_id(e);
-    vyi_spv_put(e, VYI_SPV_START, VYI_SPV_OpLoad, 3, type, id, pointer);
-    return id;
-}
-
-/* An input, loaded once. */
-VYI_COLD
-static uint32_t vyi_spv_input(vyi_spv *e, uint32_t slot, uint32_t builtin, uint32_t type)
-{
-    if (!e->inputs[slot]) {
-        const uint32_t variable = vyi_spv_variable(e, VYI_SPV_StorageClassInput, type);
-        vyi_spv_decorate_with(e, variable, VYI_SPV_DecorationBuiltIn, builtin);
-        e->inputs[slot] = vyi_spv_start_load(e, type, variable);
-    }
-    return e->inputs[slot];
-}
-
-VYI_COLD
-static uint32_t vyi_spv_input_component(vyi_spv *e, uint32_t slot, uint32_t builtin,
-                                        uint32_t component)
-{
-    const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
-    const uint32_t vector = vyi_spv_input(e, slot, builtin,
-                                          vyi_spv_type_of(e, VYI_SPV_OpTypeVector, 2, u32, 3u));
-    const uint32_t id = vyi_spv_id(e);
-    vyi_spv_put(e, VYI_SPV_START, VYI_SPV_OpCompositeExtract, 4, u32, id, vector, component);
-    return id;
-}
-
-/* The vectors among the builtins, in the order of VYRE_BUILTIN_LIST; 0 is the
- * workgroup's size, which is a constant. */
-static const uint16_t vyi_spv_vectors[] = {
-    VYI_SPV_BuiltInLocalInvocationId, VYI_SPV_BuiltInWorkgroupId,
-    VYI_SPV_BuiltInGlobalInvocationId, 0, VYI_SPV_BuiltInNumWorkgroups
-};
-VYI_STATIC_ASSERT(spv_vectors, VYRE_BUILTIN_LOCAL_INDEX == 15 && VYRE_BUILTIN_COUNT == 20 &&
-                                   VYRE_BUILTIN_GROUP_SIZE_X == 9);
-
-VYI_COLD
-static uint32_t vyi_spv_scalar_input(vyi_spv *e, uint32_t builtin)
-{
-    const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
-    if (builtin == VYRE_BUILTIN_LOCAL_INDEX)
-        return vyi_spv_input(e, builtin, VYI_SPV_BuiltInLocalInvocationIndex, u32);
-    vyi_spv_need_subgroup(e, VYI_SUBGROUP_BASIC);
-    return vyi_spv_input(e, builtin,
-                         builtin == VYRE_BUILTIN_SUBGROUP_LANE
-                             ? VYI_SPV_BuiltInSubgroupLocalInvocationId
-                             : VYI_SPV_BuiltInSubgroupSize,
-                         u32);
-}
-
-/* A lane that is alone counts for its subgroup. */
-static bool vyi_spv_lone_lane(const vyi_spv *e)
-{
-    const uint32_t *size = e->p->group_size;
-    return !e->desc.spec_group_size && size[0] * size[1] * size[2] == 1;
-}
-
-/* The workgroup's size: literal, or from specialization constants 0, 1, 2. */
-static uint32_t vyi_spv_group_size(vyi_spv *e, uint32_t component)
-{
-    if (!e->desc.spec_group_size)
-        return vyi_spv_u32(e, e->p->group_size[component]);
-    return e->group_size[component];
-}
-
-VYI_COLD
-static void vyi_spv_declare_group_size(vyi_spv *e)
-{
-    const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
-    const uint32_t *size = e->p->group_size;
-    vyi_spv_put(e, VYI_SPV_MODES, VYI_SPV_OpExecutionMode, 5, VYI_SPV_MAIN,
-                VYI_SPV_ExecutionModeLocalSize, size[0], size[1], size[2]);
-    if (!e->desc.spec_group_size)
-        return;
-    for (uint32_t i = 0; i < 3; i++) {
-        e->group_size[i] = vyi_spv_id(e);
-        vyi_spv_decorate_with(e, e->group_size[i], VYI_SPV_DecorationSpecId, i);
-        vyi_spv_put(e, VYI_SPV_GLOBALS, VYI_SPV_OpSpecConstant, 3, u32, e->group_size[i], size[i]);
-    }
-    const uint32_t vector = vyi_spv_type_of(e, VYI_SPV_OpTypeVector, 2, u32, 3u);
-    const uint32_t id = vyi_spv_id(e);
-    vyi_spv_put(e, VYI_SPV_GLOBALS, VYI_SPV_OpSpecConstantComposite, 5, vector, id,
-                e->group_size[0], e->group_size[1], e->group_size[2]);
-    vyi_spv_decorate_with(e, id, VYI_SPV_DecorationBuiltIn, VYI_SPV_BuiltInWorkgroupSize);
-}
-
-VYI_COLD
-static uint32_t vyi_spv_loop_left(vyi_spv *e)
-{
-    if (!e->desc.loop_limit)
-        return vyi_spv_u32(e, 0xffffffffu);
-    const uint32_t trips = vyi_spv_trips(e);
-    return vyi_spv_word(e, VYI_SPV_OpISub, vyi_spv_u32(e, e->desc.loop_limit), trips);
-}
-
-VYI_COLD
-VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin)
-{
-    const uint32_t vector = builtin / 3, component = builtin % 3;
-    if (builtin == VYRE_BUILTIN_LOOP_LEFT)
-        return vyi_spv_loop_left(e);
-    if (builtin == VYRE_BUILTIN_LOOP_CUT)
-        return e->desc.loop_limit ? e->current[e->cut] : vyi_spv_const(e, VYRE_TYPE_BOOL, 0);
-    if (e->builtins[builtin])
-        return e->builtins[builtin];
-    if (builtin >= VYRE_BUILTIN_LOCAL_INDEX)
-        e->builtins[builtin] = vyi_spv_scalar_input(e, builtin);
-    else if (vector == VYRE_BUILTIN_GROUP_SIZE_X / 3)
-        e->builtins[builtin] = vyi_spv_group_size(e, component);
-    else
-        e->builtins[builtin] = vyi_spv_input_component(e, 3 * vector, vyi_spv_vectors[vector],
-                                                       component);
-    return e->builtins[builtin];
-}
 
 /* --- the program --------------------------------------------------------- */
 
@@ -556,7 +70,7 @@ static bool vyi_spv_if_is_decided(vyi_spv *e, uint32_t index)
     if (cond->arg[0])
         vyi_spv_walk(e, index + 1, inst->link);
     else if (p->insts[inst->link].op == VYI_OP_ELSE)
-        vyi_spv_walk(e, inst->link + 1, vyi_spv_end_of(p, index));
+        vyi_spv_walk(e, inst->link + 1, vyi_block_end(p, index));
     return true;
 }
 
@@ -569,11 +83,11 @@ static void vyi_spv_walk(vyi_spv *e, uint32_t first, uint32_t end)
         const uint32_t flags = vyi_op_describe(inst->op)->flags;
         if (e->left && !(flags & VYI_OP_ARM) && inst->op != VYI_OP_END) {
             if (flags & VYI_OP_OPENS)
-                i = vyi_spv_end_of(p, i);
+                i = vyi_block_end(p, i);
             continue;
         }
         if (vyi_spv_if_is_decided(e, i) || (inst->op == VYI_OP_LOOP && !e->needed[i])) {
-            i = vyi_spv_end_of(p, i);
+            i = vyi_block_end(p, i);
             continue;
         }
         if ((flags & VYI_OP_VALUE) && !(flags & VYI_OP_OPENS)) {
@@ -671,6 +185,13 @@ static bool vyi_spv_prepare(vyi_spv *e)
     return true;
 }
 
+/* A lane that is alone counts for its subgroup. */
+static bool vyi_spv_lone_lane(const vyi_spv *e)
+{
+    const uint32_t *size = e->p->group_size;
+    return !e->desc.spec_group_size && size[0] * size[1] * size[2] == 1;
+}
+
 /* A round loop counts from max(rounds, 1) down to 0, by 1; or, where rounds
  * is 0, by 0. */
 VYI_COLD
@@ -726,6 +247,19 @@ static void vyi_spv_names(vyi_spv *e)
 }
 
 /* --- the module ---------------------------------------------------------- */
+
+static const uint16_t vyi_spv_optional_capabilities[] = {
+    VYI_SPV_CapabilityGroupNonUniform,
+    VYI_SPV_CapabilityGroupNonUniformVote,
+    VYI_SPV_CapabilityGroupNonUniformArithmetic,
+    VYI_SPV_CapabilityGroupNonUniformBallot,
+    VYI_SPV_CapabilityGroupNonUniformShuffle,
+    VYI_SPV_CapabilityVulkanMemoryModel,
+    VYI_SPV_CapabilityVulkanMemoryModelDeviceScope
+};
+
+#define VYI_SPV_OPTIONAL_CAPABILITIES 7u
+#define VYI_SPV_NEEDS_VULKAN_MODEL    0x60u /* the last two */
 
 VYI_COLD
 static void vyi_spv_put_capabilities(vyi_spv *e)
@@ -842,6 +376,11 @@ static vyre_status vyi_spv_emit(vyi_spv *e, vyre_spirv *out, vyre_error *err)
     module.needs_vulkan_memory_model = e->vulkan_model;
     module.subgroup_operations = e->subgroup;
     module.workgroup_bytes = e->shared_bytes;
+    if (e->excess_of)
+        return vyi_fail(err, VYRE_E_SPIRV_LIMIT, e->excess,
+                        "Split it by an if before it, or look the values up in a buffer.",
+                        "%u %s; a module can have %u", (unsigned)e->excess, e->excess_of,
+                        (unsigned)e->most);
     if (!vyi_spv_assemble(e, &module) || !vyi_spv_reflect(e->p, &module)) {
         vyre_spirv_free(&module);
         return vyi_fail_nomem(err, 4 * (size_t)e->section[VYI_SPV_BODY].count);

@@ -20,9 +20,11 @@ static void vyi_spv_name_local(vyi_spv *e, uint32_t id, uint32_t local)
         vyi_spv_name(e, id, e->p->locals[local - 1].name);
 }
 
-static const uint32_t *vyi_spv_touched(const vyi_spv *e, const vyi_spv_frame *f)
+/* Local i of those that the block may set. */
+static uint32_t vyi_spv_touched(const vyi_spv *e, const vyi_spv_frame *f, uint32_t i)
 {
-    return e->stack.at + f->touched;
+    VYRE_ASSERT(i < f->touched_count && f->touched + i < e->stack.count);
+    return e->stack.at[f->touched + i];
 }
 
 /* Whether anything reads the local after instruction `at`, or in the next
@@ -93,7 +95,7 @@ static void vyi_spv_edge(vyi_spv *e, const vyi_spv_frame *f, uint32_t *list)
     words[0] = *list;
     words[1] = e->block;
     for (uint32_t i = 0; i < f->touched_count; i++)
-        words[2 + i] = e->current[vyi_spv_touched(e, f)[i]];
+        words[2 + i] = e->current[vyi_spv_touched(e, f, i)];
     *list = at + 1;
 }
 
@@ -101,11 +103,16 @@ static void vyi_spv_edge(vyi_spv *e, const vyi_spv_frame *f, uint32_t *list)
 static uint32_t vyi_spv_join_one(vyi_spv *e, uint32_t list, uint32_t i, uint32_t type)
 {
     const uint32_t first = e->edges.at[list - 1 + 2 + i];
+    uint32_t edges = 0;
     bool same = true;
-    for (uint32_t at = list; at; at = e->edges.at[at - 1])
+    for (uint32_t at = list; at; at = e->edges.at[at - 1], edges++)
         same = same && e->edges.at[at - 1 + 2 + i] == first;
     if (same)
         return first;
+    if (edges > VYI_SPV_MAX_EDGES) {
+        vyi_spv_exceed(e, edges, VYI_SPV_MAX_EDGES, "ways to the end of a block that sets a local");
+        return first;
+    }
     const uint32_t id = vyi_spv_id(e);
     const uint32_t phi = vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpPhi, 2, vyi_spv_type(e, type), id);
     for (uint32_t at = list; at; at = e->edges.at[at - 1])
@@ -120,7 +127,7 @@ static uint32_t vyi_spv_join_one(vyi_spv *e, uint32_t list, uint32_t i, uint32_t
 static void vyi_spv_join(vyi_spv *e, const vyi_spv_frame *f, uint32_t list, uint32_t depth)
 {
     for (uint32_t i = 0; i < f->touched_count && !e->failed; i++) {
-        const uint32_t local = vyi_spv_touched(e, f)[i];
+        const uint32_t local = vyi_spv_touched(e, f, i);
         const uint32_t before = e->next_id;
         if (!vyi_spv_live(e, local, f->end, depth))
             continue;
@@ -132,14 +139,6 @@ static void vyi_spv_join(vyi_spv *e, const vyi_spv_frame *f, uint32_t list, uint
 
 /* --- blocks -------------------------------------------------------------- */
 
-VYI_API uint32_t vyi_spv_end_of(const vyre_program *p, uint32_t opener)
-{
-    uint32_t i = opener;
-    while (p->insts[i].op != VYI_OP_END)
-        i = p->insts[i].link;
-    return i;
-}
-
 static vyi_spv_frame *vyi_spv_push(vyi_spv *e, uint32_t opener, bool loop)
 {
     vyi_spv_frame *f = &e->frames[e->depth];
@@ -150,7 +149,7 @@ static vyi_spv_frame *vyi_spv_push(vyi_spv *e, uint32_t opener, bool loop)
     f->values = e->values.count;
     f->facts = e->range.count;
     e->depth++;
-    f->end = vyi_spv_end_of(e->p, opener);
+    f->end = vyi_block_end(e->p, opener);
     vyi_spv_touch_all(e, f);
     return f;
 }
@@ -192,14 +191,14 @@ static void vyi_spv_save(vyi_spv *e, const vyi_spv_frame *f)
 {
     uint32_t *words = vyi_spv_room(e, &e->stack, f->touched_count);
     for (uint32_t i = 0; words && i < f->touched_count; i++)
-        words[i] = e->current[vyi_spv_touched(e, f)[i]];
+        words[i] = e->current[vyi_spv_touched(e, f, i)];
 }
 
 static void vyi_spv_restore(vyi_spv *e, const vyi_spv_frame *f)
 {
-    const uint32_t *touched = vyi_spv_touched(e, f);
+    const uint32_t saved = f->touched + f->touched_count;
     for (uint32_t i = 0; i < f->touched_count && !e->failed; i++)
-        e->current[touched[i]] = touched[f->touched_count + i];
+        e->current[vyi_spv_touched(e, f, i)] = e->stack.at[saved + i];
 }
 
 /* The opposite of a comparison that is also used as a value, for an if to
@@ -265,10 +264,23 @@ static void vyi_spv_end_if(vyi_spv *e, vyi_spv_frame *f)
         vyi_range_learn(&e->range, cond, else_left);
 }
 
+static uint32_t vyi_spv_case_count(const vyre_program *p, uint32_t index)
+{
+    uint32_t count = 0;
+    for (uint32_t i = p->insts[index].link; p->insts[i].op != VYI_OP_END; i = p->insts[i].link)
+        count += p->insts[i].op == VYI_OP_CASE;
+    return count;
+}
+
 VYI_OUTLINE
 static void vyi_spv_switch(vyi_spv *e, uint32_t index)
 {
     const vyre_program *p = e->p;
+    const uint32_t cases = vyi_spv_case_count(p, index);
+    if (cases > VYI_SPV_MAX_CASES) {
+        vyi_spv_exceed(e, cases, VYI_SPV_MAX_CASES, "cases of a switch");
+        return;
+    }
     const uint32_t selector = vyi_spv_value(e, p->insts[index].arg[0]);
     vyi_spv_frame *f = vyi_spv_push(e, index, false);
     bool has_default = false;
@@ -342,14 +354,14 @@ static void vyi_spv_header_phis(vyi_spv *e, vyi_spv_frame *f, uint32_t before)
     if (inst->op == VYI_OP_LOOP)
         f->count = vyi_spv_times(e, inst);
     for (uint32_t i = 0; i < f->touched_count && !e->failed; i++) {
-        const uint32_t local = vyi_spv_touched(e, f)[i];
+        const uint32_t local = vyi_spv_touched(e, f, i);
         e->current[local] = vyi_spv_carried(e, local);
     }
     vyi_spv_branch(e, f->header);
     vyi_spv_label(e, f->header);
     f->phis = e->section[VYI_SPV_BODY].count;
     for (uint32_t i = 0; i < f->touched_count && !e->failed; i++) {
-        const uint32_t local = vyi_spv_touched(e, f)[i];
+        const uint32_t local = vyi_spv_touched(e, f, i);
         e->current[local] = vyi_spv_header_phi(e, f, before, vyi_spv_local_type(e, local),
                                                e->current[local]);
         vyi_spv_name_local(e, e->current[local], local);
@@ -359,7 +371,7 @@ static void vyi_spv_header_phis(vyi_spv *e, vyi_spv_frame *f, uint32_t before)
     if (inst->op == VYI_OP_FOREVER && inst->sub && e->desc.rounds)
         f->rounds_left = vyi_spv_header_phi(e, f, before, VYRE_TYPE_U32, e->rounds_start);
     for (uint32_t i = 0; i < f->touched_count && !e->failed; i++) {
-        const uint32_t local = vyi_spv_touched(e, f)[i];
+        const uint32_t local = vyi_spv_touched(e, f, i);
         e->current[local] = vyi_spv_from_memory(e, vyi_spv_local_type(e, local),
                                                 e->current[local]);
     }
@@ -469,7 +481,7 @@ static void vyi_spv_patch_phis(vyi_spv *e, const vyi_spv_frame *f, uint32_t coun
     uint32_t phi = f->phis;
     for (uint32_t i = 0; i < f->touched_count && !e->failed; i++, phi += 7)
         vyi_spv_patch_phi(e, phi, f->next_edges
-                                      ? vyi_spv_carried(e, vyi_spv_touched(e, f)[i])
+                                      ? vyi_spv_carried(e, vyi_spv_touched(e, f, i))
                                       : e->section[VYI_SPV_BODY].at[phi + 2]);
     if (counter) {
         vyi_spv_patch_phi(e, phi, counter);
@@ -535,38 +547,6 @@ VYI_API void vyi_spv_loop_allow(vyi_spv *e, const vyi_inst *inst)
                                        vyi_spv_value(e, inst->arg[0]), left);
     e->current[e->allowed] = vyi_spv_word(e, VYI_SPV_OpIAdd, e->current[e->spent], more);
     e->current[e->cut] = vyi_spv_const(e, VYRE_TYPE_BOOL, 0);
-}
-
-/* Iterations so far, as the driver counts them: this lane's, or its vector's. */
-VYI_API uint32_t vyi_spv_trips(vyi_spv *e)
-{
-    if (!e->trips)
-        return e->current[e->desc.unfenced ? e->cost : e->spent];
-    const uint32_t id = vyi_spv_id(e);
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpLoad, 3, vyi_spv_type(e, VYRE_TYPE_U32), id, e->trips);
-    return id;
-}
-
-/* A word for each vector of llvmpipe, which its lanes read and write in step.
- * A vector is a run of lanes of one row: of equal y and z. */
-VYI_API void vyi_spv_count_trips(vyi_spv *e)
-{
-    const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
-    const uint32_t storage = VYI_SPV_StorageClassWorkgroup;
-    const uint32_t array = vyi_spv_type_of(e, VYI_SPV_OpTypeArray, 2, u32,
-                                           vyi_spv_u32(e, VYRE_MAX_WORKGROUP));
-    const uint32_t pointer = vyi_spv_pointer_type(e, storage, u32);
-    const uint32_t variable = vyi_spv_shared(e, array, VYRE_MAX_WORKGROUP * 4);
-    const uint32_t width = vyi_spv_builtin(e, VYRE_BUILTIN_GROUP_SIZE_X);
-    const uint32_t row = vyi_spv_word(e, VYI_SPV_OpUDiv,
-                                      vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_INDEX), width);
-    const uint32_t lanes = vyi_spv_builtin(e, VYRE_BUILTIN_SUBGROUP_SIZE);
-    const uint32_t column = vyi_spv_word(e, VYI_SPV_OpUDiv,
-                                         vyi_spv_builtin(e, VYRE_BUILTIN_LOCAL_ID_X), lanes);
-    const uint32_t first = vyi_spv_word(e, VYI_SPV_OpIMul, row, width);
-    const uint32_t index = vyi_spv_word(e, VYI_SPV_OpIAdd, first, column);
-    e->trips = vyi_spv_pure(e, VYI_SPV_OpAccessChain, pointer, 2, variable, index);
-    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpStore, 2, e->trips, vyi_spv_u32(e, 0));
 }
 
 /* --- all of them --------------------------------------------------------- */

@@ -142,6 +142,10 @@ enum {
 
 #define VYI_SPV_MAIN     1u  /* id of the function */
 
+#define VYI_SPV_MAX_WORDS 0xffffu /* of one instruction: its count has 16 bits */
+#define VYI_SPV_MAX_CASES 16383u  /* of a switch, that every consumer takes: Universal Limits */
+#define VYI_SPV_MAX_EDGES ((VYI_SPV_MAX_WORDS - 3) / 2) /* of a phi */
+
 #define VYI_SPV_NEEDED   1u /* it has an effect, or a value that is used */
 #define VYI_SPV_USED     2u /* its value is an operand of something needed */
 #define VYI_SPV_KEPT     4u /* of something that is not an if */
@@ -184,7 +188,9 @@ typedef struct vyi_spv {
     const vyre_program *p;
     vyre_spirv_desc desc;
     bool          vulkan_model;
-    bool          failed;  /* out of memory: nothing is written any more */
+    bool          failed;  /* out of memory or beyond a limit: nothing is written any more */
+    uint32_t      excess, most; /* how many there are of `excess_of`, and may be */
+    const char   *excess_of;    /* NULL: no limit was exceeded */
     bool          left;    /* the current block has ended */
     bool          fed;     /* a round loop: the host may write while it runs */
     vyi_arena     arena;
@@ -221,13 +227,17 @@ typedef struct vyi_spv {
     uint32_t      depth;
 } vyi_spv;
 
-/* Room for `count` more words, or NULL after running out of memory. */
+/* Room for `count` more words, or NULL: for none, and after a failure. */
 VYI_API uint32_t *vyi_spv_room(vyi_spv *e, vyi_spv_words *w, uint32_t count);
+/* The program has more of `what` than a module can. */
+VYI_API void vyi_spv_exceed(vyi_spv *e, uint32_t count, uint32_t most, const char *what);
 VYI_API uint32_t vyi_spv_id(vyi_spv *e);
 /* One instruction; returns its offset.  The operands are uint32_t. */
 VYI_API uint32_t vyi_spv_put(vyi_spv *e, uint32_t section, uint32_t op, uint32_t count, ...);
 /* More operands for the section's last instruction, which is at `offset`. */
 VYI_API void vyi_spv_extend(vyi_spv *e, uint32_t section, uint32_t offset, uint32_t count, ...);
+/* The same for a string's words: little-endian, terminated, padded with zeros. */
+VYI_API void vyi_spv_extend_text(vyi_spv *e, uint32_t section, uint32_t offset, const char *text);
 VYI_API void vyi_spv_name(vyi_spv *e, uint32_t id, const char *name);
 /* Forgets what was added after the set had `count` entries. */
 VYI_API void vyi_spv_forget(vyi_spv_set *set, uint32_t count);
@@ -261,7 +271,6 @@ VYI_API uint32_t vyi_spv_binary(vyi_spv *e, uint32_t op, uint32_t type, uint32_t
 VYI_API uint32_t vyi_spv_test(vyi_spv *e, uint32_t op, uint32_t a, uint32_t b);
 VYI_API uint32_t vyi_spv_word(vyi_spv *e, uint32_t op, uint32_t a, uint32_t b);
 VYI_API uint32_t vyi_spv_select(vyi_spv *e, uint32_t type, uint32_t cond, uint32_t a, uint32_t b);
-VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin);
 
 /* The SPIR-V id of a value of the program. */
 VYI_API uint32_t vyi_spv_value(vyi_spv *e, uint32_t value);
@@ -294,12 +303,17 @@ VYI_API uint32_t vyi_spv_cast(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_bitcast(vyi_spv *e, const vyi_inst *inst);
 VYI_API uint32_t vyi_spv_subgroup(vyi_spv *e, const vyi_inst *inst);
 
-/* spirv_flow.c */
-VYI_API uint32_t vyi_spv_end_of(const vyre_program *p, uint32_t opener);
-VYI_API void vyi_spv_flow(vyi_spv *e, uint32_t index);
+/* spirv_builtin.c */
+VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin);
+VYI_API void vyi_spv_declare_group_size(vyi_spv *e);
+/* A load in the function's first block; `type` is an id. */
+VYI_API uint32_t vyi_spv_start_load(vyi_spv *e, uint32_t type, uint32_t pointer);
 /* Iterations so far: this lane's, or its subgroup's where the limit counts those. */
 VYI_API uint32_t vyi_spv_trips(vyi_spv *e);
 VYI_API void vyi_spv_count_trips(vyi_spv *e);
+
+/* spirv_flow.c */
+VYI_API void vyi_spv_flow(vyi_spv *e, uint32_t index);
 VYI_API void vyi_spv_loop_allow(vyi_spv *e, const vyi_inst *inst);
 
 VYI_EXTERN_C_END

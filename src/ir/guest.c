@@ -8,6 +8,36 @@
  * ======================================================================= */
 #include "ir/ir_impl.h"
 
+/* --- mistakes ------------------------------------------------------------- */
+
+VYI_COLD
+VYI_API void vyi_guest_blame(vyre_program *p)
+{
+    const vyre_error found = p->error;
+    p->error.at = p->calls;
+    if (p->guest.open)
+        vyi_fail(&p->error, found.status, p->calls, found.fix, "%s, call %u: %s",
+                 p->guests[p->guest_count - 1].name, (unsigned)p->calls, found.text);
+}
+
+VYI_COLD
+VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *fix,
+                              const char *format, ...)
+{
+    if (p->error.status != VYRE_OK)
+        return;
+
+    char text[sizeof p->error.text];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    vyi_fail(&p->error, status, p->calls, fix, "%s", text);
+    vyi_guest_blame(p);
+}
+
+/* --- guests --------------------------------------------------------------- */
+
 #define VYI_GUEST_NAME 80u /* characters */
 
 VYI_COLD
@@ -91,16 +121,6 @@ VYI_API vyre_status vyi_guest_check(const vyre_program *p, uint32_t index, vyre_
                         "a barrier, but each lane runs this for a job of its own, and the others "
                         "may never come");
     return VYRE_OK;
-}
-
-VYI_COLD
-VYI_API void vyi_guest_blame(vyre_program *p)
-{
-    const vyre_error found = p->error;
-    p->error.at = p->calls;
-    if (p->guest.open)
-        vyi_fail(&p->error, found.status, p->calls, found.fix, "%s, call %u: %s",
-                 p->guests[p->guest_count - 1].name, (unsigned)p->calls, found.text);
 }
 
 VYI_COLD

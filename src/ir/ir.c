@@ -3,59 +3,6 @@
  * ======================================================================= */
 #include "ir/ir_impl.h"
 
-/* --- tables -------------------------------------------------------------- */
-
-VYI_API const vyi_op_info *vyi_op_describe(uint32_t op)
-{
-    static const vyi_op_info table[] = {
-#define VYI_OP_ENTRY(name, text, values, flags) { text, values, flags },
-        VYI_OP_LIST(VYI_OP_ENTRY)
-#undef VYI_OP_ENTRY
-    };
-    VYRE_ASSERT(op < VYI_OP_COUNT);
-    return &table[op];
-}
-
-/* In the operator lists, S and B say what an operator gives; the text is its
- * function's name without "vyre_ir_". */
-#define VYI_RESULT_S false
-#define VYI_RESULT_B true
-#define VYI_OPERATOR_ENTRY(name, function, operands, result)                                       \
-    { &(#function)[8], VYI_CLASS_##operands, VYI_RESULT_##result },
-
-VYI_API const vyi_operator *vyi_binary_describe(uint32_t sub)
-{
-    static const vyi_operator table[] = { VYRE_BINARY_LIST(VYI_OPERATOR_ENTRY) };
-    VYRE_ASSERT(sub < VYI_BINARY_COUNT);
-    return &table[sub];
-}
-
-VYI_API const vyi_operator *vyi_unary_describe(uint32_t sub)
-{
-    static const vyi_operator table[] = { VYRE_UNARY_LIST(VYI_OPERATOR_ENTRY) };
-    VYRE_ASSERT(sub < VYI_UNARY_COUNT);
-    return &table[sub];
-}
-
-VYI_COLD
-VYI_API const char *vyi_builtin_text(uint32_t sub)
-{
-    static const char *const table[] = {
-#define VYI_BUILTIN_ENTRY(name, text) text,
-        VYRE_BUILTIN_LIST(VYI_BUILTIN_ENTRY)
-#undef VYI_BUILTIN_ENTRY
-    };
-    VYRE_ASSERT(sub < VYRE_BUILTIN_COUNT);
-    return table[sub];
-}
-
-VYI_COLD
-VYI_API const char *vyi_type_text(uint32_t type)
-{
-    static const char *const table[] = { "none", "u32", "i32", "f32", "bool" };
-    return type < sizeof table / sizeof table[0] ? table[type] : "unknown";
-}
-
 /* --- programs ------------------------------------------------------------ */
 
 static void vyi_program_set_up(vyre_program *p, const vyre_program_desc *desc,
@@ -184,22 +131,6 @@ VYRE_API uint64_t vyre_program_hash(const vyre_program *p)
 }
 
 /* --- the builder's core -------------------------------------------------- */
-
-VYI_COLD
-VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *fix,
-                              const char *format, ...)
-{
-    if (p->error.status != VYRE_OK)
-        return;
-
-    char text[sizeof p->error.text];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    vyi_fail(&p->error, status, p->calls, fix, "%s", text);
-    vyi_guest_blame(p);
-}
 
 static void vyi_program_nomem(vyre_program *p, size_t size)
 {
@@ -663,32 +594,9 @@ VYRE_API void vyre_ir_comment(vyre_program *p, const char *text)
     vyi_ir_append(p, vyi_inst_make(VYI_OP_COMMENT, p->text_count - 1, 0, 0));
 }
 
-/* Where the name of value `id` is, or would be inserted. */
-static uint32_t vyi_ir_name_place(const vyre_program *p, uint32_t id)
-{
-    uint32_t low = 0, high = p->name_count;
-    if (high && p->names[high - 1].value < id)
-        return high;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (p->names[middle].value < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-VYI_COLD
-VYI_API const char *vyi_value_text(const vyre_program *p, uint32_t id)
-{
-    const uint32_t place = vyi_ir_name_place(p, id);
-    return place < p->name_count && p->names[place].value == id ? p->names[place].text : NULL;
-}
-
 static bool vyi_ir_insert_name(vyre_program *p, uint32_t id, const char *text)
 {
-    const uint32_t place = vyi_ir_name_place(p, id);
+    const uint32_t place = vyi_name_place(p, id);
     if (place < p->name_count && p->names[place].value == id) {
         p->names[place].text = text;
         return true;

@@ -236,6 +236,15 @@ static inline const vyi_buffer *vyi_buffer_of(const vyre_program *p, uint32_t id
     return &p->buffers[id - 1];
 }
 
+/* The END of the block that `opener`, or one of its arms, belongs to. */
+static inline uint32_t vyi_block_end(const vyre_program *p, uint32_t opener)
+{
+    uint32_t i = opener;
+    while (p->insts[i].op != VYI_OP_END)
+        i = p->insts[i].link;
+    return i;
+}
+
 /* Keeps the first mistake of a builder; later ones are dropped. */
 VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *fix,
                               const char *format, ...) VYI_PRINTF(4, 5);
@@ -294,6 +303,7 @@ VYI_API vyre_type vyi_result_type(const vyre_program *p, const vyi_inst *inst);
  * infinite nor subnormal is the same everywhere. */
 VYI_API bool vyi_eval_binary(uint32_t sub, uint32_t type, uint32_t a, uint32_t b, uint32_t *out);
 VYI_API bool vyi_eval_unary(uint32_t sub, uint32_t type, uint32_t a, uint32_t *out);
+VYI_API uint32_t vyi_eval_clz(uint32_t a);
 VYI_API bool vyi_eval_cast(uint32_t to, uint32_t from, uint32_t a, uint32_t *out);
 
 /* The comparison that is true when `sub` is false, for integers and bools; of
@@ -304,6 +314,8 @@ VYI_API uint32_t vyi_opposite(uint32_t sub);
 /* Types as they are written in listings: "u32" .. "bool". */
 VYI_API const char *vyi_type_text(uint32_t type);
 
+/* Where the name of value `id` is in p->names, or would be inserted. */
+VYI_API uint32_t vyi_name_place(const vyre_program *p, uint32_t id);
 /* The name that vyre_ir_name gave to value `id`, or NULL. */
 VYI_API const char *vyi_value_text(const vyre_program *p, uint32_t id);
 

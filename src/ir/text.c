@@ -47,6 +47,30 @@ static void VYI_PRINTF(2, 3) vyi_text_format(vyi_writer *w, const char *format, 
         vyi_text_char(w, *c);
 }
 
+/* --- names --------------------------------------------------------------- */
+
+VYI_API uint32_t vyi_name_place(const vyre_program *p, uint32_t id)
+{
+    uint32_t low = 0, high = p->name_count;
+    if (high && p->names[high - 1].value < id)
+        return high;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (p->names[middle].value < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+VYI_COLD
+VYI_API const char *vyi_value_text(const vyre_program *p, uint32_t id)
+{
+    const uint32_t place = vyi_name_place(p, id);
+    return place < p->name_count && p->names[place].value == id ? p->names[place].text : NULL;
+}
+
 /* --- operands ------------------------------------------------------------ */
 
 static void vyi_text_f32(vyi_writer *w, uint32_t bits)
