@@ -406,7 +406,7 @@ VYI_EXTERN_C_BEGIN
     X(E_KERNEL_LANE_MULTIPLE,  -145, "the lane count is not a multiple of the workgroup")          \
     X(E_KERNEL_OPCODE,         -146, "a handler's opcode is built in or reserved")                 \
     X(E_KERNEL_DUPLICATE,      -147, "two handlers have the same opcode")                          \
-    X(E_KERNEL_EMIT,           -148, "a handler has no emit function")                             \
+    X(E_KERNEL_EMIT,           -148, "a handler has no code, or two")                              \
     X(E_KERNEL_PAYLOAD,        -149, "a JIT kernel has no payload")                                \
     X(E_KERNEL_NOT_JIT,        -150, "a payload in a kernel that is not JIT")                      \
     X(E_KERNEL_DISPATCH,       -151, "a JIT kernel dispatches no opcodes")                         \
@@ -1679,6 +1679,7 @@ typedef struct vyre_handler {
     const char  *name;   /* NULL = "handler" */
     vyre_width   width;
     uint32_t     chunk;  /* of a range: indexes that a group takes at a time; 0 = chosen */
+    const char  *source; /* the handler as text, instead of emit (docs/source.md) */
 } vyre_handler;
 
 /* RANGE and GROUP: what all indexes give, combined into vyre_result's word `word`;
@@ -1708,6 +1709,7 @@ typedef struct vyre_kernel_desc {
     vyre_emit_fn payload;     /* of kind JIT */
     void    *payload_user;
     vyre_width payload_width;
+    const char *payload_source; /* as text, instead of payload */
     uint32_t group_size;      /* lanes of a group that runs wide works, a multiple of 32; 0 =
                                  chosen */
     const vyre_buffer_desc *buffers; /* the caller's own, bindings 4.. */
@@ -1724,6 +1726,8 @@ typedef struct vyre_kernel_desc {
     uint32_t io_spins;        /* rounds that LOAD_MISS waits for the host; 0 = 1024 */
     uint32_t loop_allowance;  /* of one slot, where loops are limited; 0 = 32768 */
     vyre_allocator allocator;
+    vyre_logger messages;     /* hears of all mistakes in texts, vyre_error of the first;
+                                 vyre_open gives its own when this is all zero */
 } vyre_kernel_desc;
 
 /* What a kernel may rest on in the host that feeds it and in its device: for
@@ -10290,9 +10294,24 @@ VYI_API void vyi_kernel_tally_end(vyi_kernel *k);
 VYI_API vyre_slot_values vyi_kernel_slot_values(vyi_kernel *k);
 VYI_API void vyi_kernel_prune(vyi_kernel *k, const vyre_value *loads, uint32_t count);
 VYI_API void vyi_kernel_metric(vyi_kernel *k, vyre_value opcode);
+/* The code of a handler, which is its function or its text; the payload as one. */
+VYI_API void vyi_kernel_guest_run(vyi_kernel *k, const vyre_slot_values *slot,
+                                  const vyre_handler *h);
+VYI_API vyre_handler vyi_kernel_payload(const vyi_kernel *k);
 /* vyi_guest_begin for a handler. */
 VYI_API void vyi_kernel_guest_begin(vyre_program *p, const vyre_handler *h, bool apart,
                                     const vyre_value *args);
+
+/* What runs the job whose handler is being emitted, and how many arguments it has. */
+VYI_API vyre_width vyi_kernel_width(const vyre_slot_values *slot);
+VYI_API vyre_value vyi_kernel_arg_count(vyre_program *p, const vyre_slot_values *slot);
+
+#ifndef VYRE_NO_SOURCE
+/* Emits a handler's text: the one thing that a kernel asks of that room
+ * (rooms/source/source.c). */
+VYI_API void vyi_source_handler(const vyi_kernel *k, const vyre_slot_values *slot,
+                                const vyre_handler *h);
+#endif
 
 /* The program that runs one wide work; vyre_emit_result in a wide work
  * (kernel_wide.c). */
@@ -10427,10 +10446,10 @@ static vyre_status vyi_kernel_check_handler(const vyre_kernel_desc *d, uint32_t 
                         "Use 8..0xFFEF or 0x10000..0x7FFFFFFF.",
                         "handler %u has opcode 0x%X, which is built in or reserved",
                         (unsigned)index, (unsigned)h->opcode);
-    if (!h->emit)
-        return vyi_fail(err, VYRE_E_KERNEL_EMIT, index, "Set the handler's emit.",
-                        "handler %u of opcode 0x%X has no emit function", (unsigned)index,
-                        (unsigned)h->opcode);
+    if (!h->emit == !h->source)
+        return vyi_fail(err, VYRE_E_KERNEL_EMIT, index, "Set either its emit or its source.",
+                        "handler %u of opcode 0x%X has %s", (unsigned)index, (unsigned)h->opcode,
+                        h->emit ? "both a function and a text" : "neither a function nor a text");
     const vyre_status status = vyi_kernel_check_width(index, h->width, h->chunk, err);
     if (status != VYRE_OK)
         return status;
@@ -10459,17 +10478,36 @@ static vyre_status vyi_kernel_check_group(const vyre_kernel_desc *d, vyre_error 
                     (unsigned)d->group_size, (unsigned)VYRE_MAX_WORKGROUP);
 }
 
+/* Texts need their room. */
+static vyre_status vyi_kernel_check_texts(const vyre_kernel_desc *d, vyre_error *err)
+{
+#ifdef VYRE_NO_SOURCE
+    bool text = d->payload_source != NULL;
+    for (uint32_t i = 0; i < d->handler_count && !text; i++)
+        text = d->handlers[i].source != NULL;
+    if (text)
+        return vyi_fail(err, VYRE_E_SOURCE, 0,
+                        "Build the implementation without VYRE_NO_SOURCE and VYRE_CORE.",
+                        "a handler is text, and this vyre.h was built without that room");
+#else
+    (void)d, (void)err;
+#endif
+    return VYRE_OK;
+}
+
 static vyre_status vyi_kernel_check_code(const vyre_kernel_desc *d, vyre_error *err)
 {
-    if (d->kind == VYRE_KERNEL_JIT && !d->payload)
-        return vyi_fail(err, VYRE_E_KERNEL_PAYLOAD, 0, "Set the desc's payload.",
-                        "the kernel is of kind JIT and has no payload");
+    if (d->kind == VYRE_KERNEL_JIT && !d->payload == !d->payload_source)
+        return vyi_fail(err, VYRE_E_KERNEL_PAYLOAD, 0,
+                        "Set either the desc's payload or its payload_source.",
+                        "the kernel is of kind JIT and has %s",
+                        d->payload ? "two payloads" : "no payload");
     if ((d->kind != VYRE_KERNEL_JIT && d->payload_width) ||
         (uint32_t)d->payload_width > VYRE_WIDTH_GROUP)
         return vyi_fail(err, VYRE_E_KERNEL_WIDTH, 0, "It is for kind JIT; else handlers have one.",
                         "payload_width %u in a kernel of kind %u", (unsigned)d->payload_width,
                         (unsigned)d->kind);
-    if (d->kind != VYRE_KERNEL_JIT && d->payload)
+    if (d->kind != VYRE_KERNEL_JIT && (d->payload || d->payload_source))
         return vyi_fail(err, VYRE_E_KERNEL_NOT_JIT, 0, "Use kind VYRE_KERNEL_JIT, or a handler.",
                         "a payload in a kernel of kind %u", (unsigned)d->kind);
     if (d->kind == VYRE_KERNEL_JIT && (d->handler_count || d->load_miss))
@@ -10485,7 +10523,7 @@ static vyre_status vyi_kernel_check_code(const vyre_kernel_desc *d, vyre_error *
         if (status != VYRE_OK)
             return status;
     }
-    return VYRE_OK;
+    return vyi_kernel_check_texts(d, err);
 }
 
 /* The caller's buffer `index`, the workspace behind the last. */
@@ -11648,6 +11686,37 @@ VYI_API void vyi_kernel_guest_begin(vyre_program *p, const vyre_handler *h, bool
     vyi_guest_begin(p, name, apart, args, VYRE_MAX_ARGS);
 }
 
+VYI_API void vyi_kernel_guest_run(vyi_kernel *k, const vyre_slot_values *slot,
+                                  const vyre_handler *h)
+{
+#ifndef VYRE_NO_SOURCE
+    if (h->source) {
+        vyi_source_handler(k, slot, h);
+        return;
+    }
+#endif
+    h->emit(k->p, slot, h->user);
+}
+
+VYI_API vyre_handler vyi_kernel_payload(const vyi_kernel *k)
+{
+    const vyre_handler payload = { 0, k->desc.payload, k->desc.payload_user, "payload",
+                                   k->desc.payload_width, 0, k->desc.payload_source };
+    return payload;
+}
+
+VYI_API vyre_width vyi_kernel_width(const vyre_slot_values *slot)
+{
+    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
+    return k->self ? k->self->running->width : VYRE_WIDTH_LANE;
+}
+
+VYI_API vyre_value vyi_kernel_arg_count(vyre_program *p, const vyre_slot_values *slot)
+{
+    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
+    return k->self ? vyre_ir_u32(p, VYRE_MAX_ARGS) : vyre_ir_get(p, k->arg_count);
+}
+
 static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
 {
     vyre_program *p = k->p;
@@ -11662,7 +11731,7 @@ static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
                                                 : vyre_ir_load(p, k->ring, word[i]);
 
     vyi_kernel_guest_begin(p, h, true, slot.arg);
-    h->emit(p, &slot, h->user);
+    vyi_kernel_guest_run(k, &slot, h);
     vyi_guest_end(p);
     vyi_kernel_prune(k, slot.arg, VYRE_MAX_ARGS);
 }
@@ -11899,8 +11968,9 @@ static void vyi_slot_payload(vyi_kernel *k)
                           ? k->early[i]
                           : vyre_ir_load(p, k->ring,
                                          vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS + i));
+    const vyre_handler payload = vyi_kernel_payload(k);
     vyi_guest_begin(p, "the payload", true, slot.arg, VYRE_MAX_ARGS);
-    k->desc.payload(p, &slot, k->desc.payload_user);
+    vyi_kernel_guest_run(k, &slot, &payload);
     vyi_guest_end(p);
     vyi_kernel_prune(k, slot.arg, VYRE_MAX_ARGS);
     vyi_kernel_prune(k, &slot.opcode, 1);
@@ -12764,7 +12834,7 @@ static void vyi_wide_guest(vyi_kernel *k, vyre_slot_values *slot, const vyre_han
                         VYRE_MAX_ARGS);
     else
         vyi_kernel_guest_begin(k->p, h, h->width == VYRE_WIDTH_RANGE, slot->arg);
-    h->emit(k->p, slot, h->user);
+    vyi_kernel_guest_run(k, slot, h);
     vyi_guest_end(k->p);
 }
 
@@ -12906,8 +12976,7 @@ static void vyi_wide_chunk(vyi_kernel *k)
     vyre_program *p = k->p;
     vyre_local last = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "last");
     if (k->shape.payload) {
-        const vyre_handler payload = { 0, k->desc.payload, k->desc.payload_user, "the payload",
-                                       k->desc.payload_width, 0 };
+        const vyre_handler payload = vyi_kernel_payload(k);
         vyi_wide_run(k, &payload, last);
     } else {
         vyre_ir_switch(p, vyi_wide_word(k, VYRE_SLOT_OPCODE));
@@ -22872,6 +22941,8 @@ static vyi_builder vyi_builder_begin(const vyre *v)
     vyi_builder b;
     memset(&b, 0, sizeof b);
     b.kernel = v->desc.kernel;
+    if (!b.kernel.messages.message)
+        b.kernel.messages = v->desc.messages;
     b.host.mirror_binding = v->buffers.list[v->queue.slots.mirror].binding;
     b.host.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
     if (v->queue.wides.count)
@@ -23139,6 +23210,7 @@ static void vyi_desc_forget(vyre *v)
     k->handlers = NULL;
     k->handler_count = 0;
     k->payload = NULL;
+    k->payload_source = NULL;
     k->buffers = NULL;
     k->buffer_count = 0;
     k->workspace = NULL;
@@ -30984,6 +31056,7 @@ typedef enum vyi_symbol_kind {
     VYI_SYMBOL_VARIABLE = 0, /* a local */
     VYI_SYMBOL_CONST,        /* a value */
     VYI_SYMBOL_FUNCTION,
+    VYI_SYMBOL_SHARED,       /* an array of the workgroup */
     VYI_SYMBOL_WRONG         /* declared by a mistake, so that it is reported once */
 } vyi_symbol_kind;
 
@@ -30993,7 +31066,7 @@ typedef struct vyi_source_symbol {
     uint8_t     kind, type;
     bool        constant;
     uint32_t    bits;
-    uint32_t    function;
+    uint32_t    target;     /* number of a function, id of an array */
     vyre_local  local;
     vyre_value  value;
 } vyi_source_symbol;
@@ -31051,12 +31124,18 @@ typedef struct vyi_source_frame {
 #define VYI_MAY_RETURN 1u
 #define VYI_MAY_LEAVE  2u /* a flagged switch */
 
+/* What the text belongs to. */
+#define VYI_SOURCE_JOB   1u /* a slot, with arguments and results */
+#define VYI_SOURCE_WIDE  2u /* that has indexes */
+#define VYI_SOURCE_GROUP 4u /* code that a whole workgroup runs together */
+
 typedef struct vyi_source {
     vyre_program *p;
     const vyre_slot_values *slot;
     const char   *name;
     const char   *text;
     uint32_t      size;
+    uint32_t      rights;  /* VYI_SOURCE_* */
     vyi_source_reader    r;
     uint32_t      steps, depth;
     uint32_t      mute;
@@ -31162,6 +31241,8 @@ VYI_API vyi_source_symbol *vyi_source_declare(vyi_source *s, const vyi_token *na
                                               uint32_t type);
 /* What a name alone gives: a variable, a buffer, a word of the job. */
 VYI_API vyi_operand vyi_source_named(vyi_source *s, const vyi_token *token);
+/* False, and a mistake, where the text has none of the rights that a word needs. */
+VYI_API bool vyi_source_allowed(vyi_source *s, uint32_t needs, const char *word, uint32_t at);
 /* arg[n]; the token before was arg. */
 VYI_API vyi_operand vyi_source_arg(vyi_source *s, uint32_t at);
 /* Name `i` of the buffers and the words that are there, or NULL after the last. */
@@ -32209,10 +32290,29 @@ static uint32_t vyi_name_buffer(const vyi_source *s, const vyi_token *token)
 
 /* --- words of the job ---------------------------------------------------- */
 
-static const char *const vyi_name_words[] = { "arg", "argc", "tenant", "opcode", "slot" };
-#define VYI_NAME_WORDS (sizeof vyi_name_words / sizeof vyi_name_words[0])
+/* X(NAME, "text", what it needs) */
+#define VYI_WORD_LIST(X)                                                                           \
+    X(ARG, "arg", JOB) X(ARGC, "argc", JOB) X(TENANT, "tenant", JOB) X(OPCODE, "opcode", JOB)      \
+    X(SLOT, "slot", JOB) X(INDEX, "index", WIDE) X(LANE, "lane", GROUP) X(LANES, "lanes", GROUP)
 
-/* GLSL's own, where there is no job; three of each of the first five. */
+typedef enum vyi_word_of_job {
+#define VYI_WORD_ENUM(name, text, needs) VYI_WORD_##name,
+    VYI_WORD_LIST(VYI_WORD_ENUM)
+#undef VYI_WORD_ENUM
+    VYI_WORD_COUNT
+} vyi_word_of_job;
+
+static const struct {
+    const char *name;
+    uint32_t    needs; /* VYI_SOURCE_* */
+} vyi_name_words[] = {
+#define VYI_WORD_ENTRY(name, text, needs) { text, VYI_SOURCE_##needs },
+    VYI_WORD_LIST(VYI_WORD_ENTRY)
+#undef VYI_WORD_ENTRY
+};
+
+/* GLSL's own, where there is no job, the last two of groups, too; three of each of
+ * the first five. */
 static const struct { const char *name; uint32_t builtin; bool three; } vyi_name_builtins[] = {
     { "gl_LocalInvocationID", VYRE_BUILTIN_LOCAL_ID_X, true },
     { "gl_WorkGroupID", VYRE_BUILTIN_GROUP_ID_X, true },
@@ -32223,6 +32323,7 @@ static const struct { const char *name; uint32_t builtin; bool three; } vyi_name
     { "gl_SubgroupInvocationID", VYRE_BUILTIN_SUBGROUP_LANE, false },
     { "gl_SubgroupSize", VYRE_BUILTIN_SUBGROUP_SIZE, false }
 };
+#define VYI_NAME_OF_GROUPS 6u
 #define VYI_NAME_BUILTINS (sizeof vyi_name_builtins / sizeof vyi_name_builtins[0])
 
 VYI_API const char *vyi_source_name_at(const vyi_source *s, uint32_t i)
@@ -32234,7 +32335,7 @@ VYI_API const char *vyi_source_name_at(const vyi_source *s, uint32_t i)
     }
     i -= buffers;
     if (s->slot)
-        return i < VYI_NAME_WORDS ? vyi_name_words[i] : NULL;
+        return i < VYI_WORD_COUNT ? vyi_name_words[i].name : NULL;
     return i < VYI_NAME_BUILTINS ? vyi_name_builtins[i].name : NULL;
 }
 
@@ -32285,35 +32386,69 @@ VYI_API vyi_operand vyi_source_arg(vyi_source *s, uint32_t at)
     return vyi_source_made(VYRE_TYPE_U32, s->mute ? none : s->slot->arg[index.bits], at);
 }
 
-static bool vyi_name_word(vyi_source *s, const vyi_token *token, vyi_operand *out)
+VYI_API bool vyi_source_allowed(vyi_source *s, uint32_t needs, const char *word, uint32_t at)
+{
+    if ((s->rights & needs) == needs)
+        return true;
+    const bool group = (needs & VYI_SOURCE_GROUP) != 0;
+    if (needs == VYI_SOURCE_JOB)
+        vyi_source_fail(s, at, "Use it in a handler of a kernel.",
+                        "\"%s\" belongs to a job, and this program has none", word);
+    else
+        vyi_source_fail(s, at, group ? "Give the handler VYRE_WIDTH_GROUP."
+                                     : "Give the handler VYRE_WIDTH_RANGE or VYRE_WIDTH_GROUP.",
+                        "\"%s\" is there where %s runs the handler", word,
+                        group ? "a group" : "more than one lane");
+    return false;
+}
+
+static vyre_value vyi_name_value(vyi_source *s, uint32_t word)
+{
+    const vyre_slot_values *slot = s->slot;
+    switch (word) {
+    case VYI_WORD_ARGC: return vyi_kernel_arg_count(s->p, slot);
+    case VYI_WORD_TENANT: return slot->tenant;
+    case VYI_WORD_OPCODE: return slot->opcode;
+    case VYI_WORD_SLOT: return vyre_ir_shr(s->p, slot->slot_base, vyre_ir_u32(s->p, 4));
+    case VYI_WORD_INDEX: return slot->index;
+    case VYI_WORD_LANE: return slot->lane;
+    default: return slot->lanes;
+    }
+}
+
+/* The number of a word of the job, VYI_WORD_COUNT if it is none. */
+static uint32_t vyi_name_word(const vyi_source *s, const vyi_token *token)
+{
+    uint32_t word = 0;
+    if (!s->slot)
+        return VYI_WORD_COUNT;
+    while (word < VYI_WORD_COUNT && !vyi_source_is(s, token, vyi_name_words[word].name))
+        word++;
+    return word;
+}
+
+static vyi_operand vyi_name_of_job(vyi_source *s, const vyi_token *token, uint32_t word)
 {
     vyre_value value = { 0 };
-    if (!s->slot)
-        return false;
-    if (vyi_source_is(s, token, "arg")) {
-        *out = vyi_source_arg(s, token->at);
-        return true;
-    }
-    if (vyi_source_is(s, token, "argc")) {
-        *out = vyi_source_constant(VYRE_TYPE_U32, VYRE_MAX_ARGS, token->at);
-        return true;
-    }
-    if (vyi_source_is(s, token, "tenant")) {
-        value = s->slot->tenant;
-    } else if (vyi_source_is(s, token, "opcode")) {
-        value = s->slot->opcode;
-    } else if (vyi_source_is(s, token, "slot")) {
-        const vyi_operand base = vyi_source_made(VYRE_TYPE_U32, s->slot->slot_base, token->at);
-        *out = VYI_SOURCE_OP2(s, SHR, shr, base, vyi_source_constant(VYRE_TYPE_U32, 4, 0));
-        return true;
-    } else {
-        return false;
-    }
-    *out = vyi_source_made(VYRE_TYPE_U32, value, token->at);
-    return true;
+    if (!vyi_source_allowed(s, vyi_name_words[word].needs, vyi_name_words[word].name, token->at))
+        return vyi_source_wrong(token->at);
+    if (word == VYI_WORD_ARG)
+        return vyi_source_arg(s, token->at);
+    if (!s->mute)
+        value = vyi_name_value(s, word);
+    return vyi_source_made(VYRE_TYPE_U32, value, token->at);
 }
 
 /* --- a name in an expression --------------------------------------------- */
+
+static vyi_operand vyi_name_of_buffer(const vyi_source *s, uint32_t id, uint32_t at)
+{
+    const vyre_value none = { 0 };
+    vyi_operand a = vyi_source_made(vyi_buffer_of(s->p, id)->type, none, at);
+    a.place = VYI_PLACE_BUFFER;
+    a.target = id;
+    return a;
+}
 
 static vyi_operand vyi_name_symbol(vyi_source *s, const vyi_token *token,
                                    const vyi_source_symbol *symbol)
@@ -32333,6 +32468,7 @@ static vyi_operand vyi_name_symbol(vyi_source *s, const vyi_token *token,
         a.target = (uint32_t)(symbol - s->symbols) + 1;
         a.bits = symbol->bits;
         return a;
+    case VYI_SYMBOL_SHARED: return vyi_name_of_buffer(s, symbol->target, token->at);
     case VYI_SYMBOL_FUNCTION:
         vyi_source_fail(s, token->at, "Write (..) behind it.", "\"%s\" is a function",
                         vyi_source_quote(s, token).text);
@@ -32359,22 +32495,18 @@ static vyi_operand vyi_name_unknown(vyi_source *s, const vyi_token *token)
 
 VYI_API vyi_operand vyi_source_named(vyi_source *s, const vyi_token *token)
 {
-    vyi_operand a;
     const vyi_source_symbol *symbol = vyi_source_find(s, s->text + token->at, token->length);
     if (symbol)
         return vyi_name_symbol(s, token, symbol);
     const uint32_t buffer = vyi_name_buffer(s, token);
-    if (buffer) {
-        const vyre_value none = { 0 };
-        a = vyi_source_made(vyi_buffer_of(s->p, buffer)->type, none, token->at);
-        a.place = VYI_PLACE_BUFFER;
-        a.target = buffer;
-        return a;
-    }
-    if (vyi_name_word(s, token, &a))
-        return a;
-    for (uint32_t i = 0; !s->slot && i < VYI_NAME_BUILTINS; i++)
-        if (vyi_source_is(s, token, vyi_name_builtins[i].name))
+    if (buffer)
+        return vyi_name_of_buffer(s, buffer, token->at);
+    const uint32_t word = vyi_name_word(s, token);
+    if (word != VYI_WORD_COUNT)
+        return vyi_name_of_job(s, token, word);
+    for (uint32_t i = 0; i < VYI_NAME_BUILTINS; i++)
+        if ((!s->slot || (i >= VYI_NAME_OF_GROUPS && (s->rights & VYI_SOURCE_GROUP))) &&
+            vyi_source_is(s, token, vyi_name_builtins[i].name))
             return vyi_name_builtin(s, token, i);
     return vyi_name_unknown(s, token);
 }
@@ -32404,7 +32536,7 @@ struct vyi_call_row {
     uint8_t      count; /* of arguments */
     uint8_t      takes;
     uint8_t      sub;   /* vyi_unary, vyi_binary, vyre_atomic_op .. */
-    uint8_t      wants; /* 1: a job */
+    uint8_t      needs; /* VYI_SOURCE_* */
     vyi_call_fn  make;
     vyi_source_unary_fn  one;
     vyi_source_binary_fn two;
@@ -32740,11 +32872,64 @@ static vyi_operand vyi_call_atomic(vyi_source *s, const vyi_call_row *row, vyi_o
 static vyi_operand vyi_call_fence(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
     const vyre_value none = { 0 };
+    (void)a;
+    s->heavy++;
+    if (!s->mute)
+        vyre_ir_barrier(s->p, (vyre_scope)row->sub, VYRE_ORDER_ACQ_REL);
+    return vyi_source_made(VYRE_TYPE_NONE, none, 0);
+}
+
+/* --- subgroups ----------------------------------------------------------- */
+
+static vyi_operand vyi_call_elect(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    vyre_value value = { 0 };
     (void)row, (void)a;
     s->heavy++;
     if (!s->mute)
-        vyre_ir_barrier(s->p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQ_REL);
-    return vyi_source_made(VYRE_TYPE_NONE, none, 0);
+        value = vyre_ir_elect(s->p);
+    return vyi_source_made(VYRE_TYPE_BOOL, value, 0);
+}
+
+/* subgroupAny, subgroupAll */
+static vyi_operand vyi_call_vote(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    s->heavy++;
+    const vyi_operand vote = vyi_source_convert(s, VYRE_TYPE_BOOL, a[0], "a vote");
+    vyre_value value = vyi_source_id(s, &vote);
+    if (!s->mute)
+        value = row->one(s->p, value);
+    return vyi_source_made(VYRE_TYPE_BOOL, value, 0);
+}
+
+static vyi_operand vyi_call_shuffle(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    s->heavy++;
+    const vyre_value own = vyi_source_id(s, &a[0]);
+    const vyi_operand lane = row->count == 2
+                                 ? vyi_source_convert(s, VYRE_TYPE_U32, a[1], "a lane's number")
+                                 : a[0];
+    vyre_value value = row->count == 2 ? vyi_source_id(s, &lane) : own;
+    if (!s->mute)
+        value = row->count == 2 ? vyre_ir_shuffle(s->p, own, value)
+                                : vyre_ir_broadcast_first(s->p, own);
+    return vyi_source_made(a[0].type, value, 0);
+}
+
+/* subgroupAdd and its kin: add, min and max of numbers, and, or, xor of the others. */
+static vyi_operand vyi_call_combine(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const uint32_t takes = row->sub < VYRE_REDUCE_AND ? VYI_CLASS_N : VYI_CLASS_IB;
+    s->heavy++;
+    if (!(takes >> a[0].type & 1)) {
+        vyi_source_fail(s, a[0].at, "Convert it first.", "%s() does not take %s", row->name,
+                        vyi_source_type_text(a[0].type));
+        return vyi_source_wrong(a[0].at);
+    }
+    vyre_value value = vyi_source_id(s, &a[0]);
+    if (!s->mute)
+        value = vyre_ir_reduce(s->p, (vyre_reduce_op)row->sub, value);
+    return vyi_source_made(a[0].type, value, 0);
 }
 
 /* --- the job ------------------------------------------------------------- */
@@ -32759,20 +32944,42 @@ static vyi_operand vyi_call_word(vyi_source *s, vyi_operand a)
     return vyi_call_as(s, &as, &a);
 }
 
+static bool vyi_call_is_word(vyi_source *s, const vyi_call_row *row, const vyi_operand *n)
+{
+    if (n->constant && (VYI_CLASS_I >> n->type & 1) && n->bits < VYRE_MAX_ARGS)
+        return true;
+    vyi_source_fail(s, n->at, "Write a number from 0 to 11.",
+                    "the first argument of %s() is a constant word number, 0 to 11", row->name);
+    return false;
+}
+
 static vyi_operand vyi_call_result(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
     const vyre_value none = { 0 };
-    (void)row;
     s->heavy++;
-    if (!a[0].constant || !(VYI_CLASS_I >> a[0].type & 1) || a[0].bits >= VYRE_MAX_ARGS) {
-        vyi_source_fail(s, a[0].at, "Write a number from 0 to 11.",
-                        "the first argument of result() is a constant word number, 0 to 11");
+    if (!vyi_call_is_word(s, row, &a[0]))
         return vyi_source_wrong(a[0].at);
-    }
     const vyi_operand word = vyi_call_word(s, a[1]);
     const vyre_value value = vyi_source_id(s, &word);
     if (!s->mute)
         vyre_emit_result(s->p, s->slot, a[0].bits, value);
+    return vyi_source_made(VYRE_TYPE_NONE, none, a[0].at);
+}
+
+/* reduce_add(n, v) and its kin. */
+static vyi_operand vyi_call_reduce(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const vyre_value none = { 0 };
+    const bool bits = row->sub == VYRE_ATOMIC_AND || row->sub == VYRE_ATOMIC_OR ||
+                      row->sub == VYRE_ATOMIC_XOR;
+    s->heavy++;
+    if (!vyi_call_is_word(s, row, &a[0]))
+        return vyi_source_wrong(a[0].at);
+    if (bits || a[1].type != VYRE_TYPE_I32)
+        a[1] = vyi_source_convert(s, VYRE_TYPE_U32, a[1], "what is combined");
+    const vyre_value value = vyi_source_id(s, &a[1]);
+    if (!s->mute)
+        vyre_emit_reduce(s->p, s->slot, a[0].bits, (vyre_atomic_op)row->sub, value);
     return vyi_source_made(VYRE_TYPE_NONE, none, a[0].at);
 }
 
@@ -32797,7 +33004,10 @@ static vyi_operand vyi_call_fault(vyi_source *s, const vyi_call_row *row, vyi_op
     { name, 1, VYI_TAKES_##takes, VYI_UNARY_##NAME, 0, make, vyre_ir_##fn, NULL }
 #define VYI_ROW_TWO(name, takes, NAME, fn)                                                         \
     { name, 2, VYI_TAKES_##takes, VYI_BINARY_##NAME, 0, vyi_call_two, NULL, vyre_ir_##fn }
-#define VYI_ROW_JOB(name, count, make) { name, count, VYI_TAKES_ANY, 0, 1, make, NULL, NULL }
+#define VYI_ROW_NEED(name, count, sub, needs, make)                                                \
+    { name, count, VYI_TAKES_ANY, sub, VYI_SOURCE_##needs, make, NULL, NULL }
+#define VYI_ROW_VOTE(name, fn)                                                                     \
+    { name, 1, VYI_TAKES_ANY, 0, VYI_SOURCE_GROUP, vyi_call_vote, vyre_ir_##fn, NULL }
 
 static const vyi_call_row *vyi_call_rows(uint32_t i)
 {
@@ -32860,10 +33070,31 @@ static const vyi_call_row *vyi_call_rows(uint32_t i)
         VYI_ROW_SUB("atomicMax", 2, PLACE, VYRE_ATOMIC_MAX, vyi_call_atomic),
         VYI_ROW_SUB("atomicExchange", 2, PLACE, VYRE_ATOMIC_EXCHANGE, vyi_call_atomic),
         VYI_ROW("atomicCompSwap", 3, PLACE, vyi_call_atomic),
-        VYI_ROW("memoryBarrier", 0, ANY, vyi_call_fence),
-        VYI_ROW("memoryBarrierBuffer", 0, ANY, vyi_call_fence),
-        VYI_ROW_JOB("result", 2, vyi_call_result),
-        VYI_ROW_JOB("fault", 1, vyi_call_fault)
+        VYI_ROW_SUB("memoryBarrier", 0, ANY, VYRE_SCOPE_DEVICE, vyi_call_fence),
+        VYI_ROW_SUB("memoryBarrierBuffer", 0, ANY, VYRE_SCOPE_DEVICE, vyi_call_fence),
+        VYI_ROW_NEED("memoryBarrierShared", 0, VYRE_SCOPE_DEVICE, GROUP, vyi_call_fence),
+        VYI_ROW_NEED("groupMemoryBarrier", 0, VYRE_SCOPE_DEVICE, GROUP, vyi_call_fence),
+        VYI_ROW_NEED("barrier", 0, VYRE_SCOPE_WORKGROUP, GROUP, vyi_call_fence),
+        VYI_ROW_NEED("subgroupBarrier", 0, VYRE_SCOPE_SUBGROUP, GROUP, vyi_call_fence),
+        VYI_ROW_NEED("subgroupElect", 0, 0, GROUP, vyi_call_elect),
+        VYI_ROW_VOTE("subgroupAny", any),
+        VYI_ROW_VOTE("subgroupAll", all),
+        VYI_ROW_NEED("subgroupBroadcastFirst", 1, 0, GROUP, vyi_call_shuffle),
+        VYI_ROW_NEED("subgroupShuffle", 2, 0, GROUP, vyi_call_shuffle),
+        VYI_ROW_NEED("subgroupAdd", 1, VYRE_REDUCE_ADD, GROUP, vyi_call_combine),
+        VYI_ROW_NEED("subgroupMin", 1, VYRE_REDUCE_MIN, GROUP, vyi_call_combine),
+        VYI_ROW_NEED("subgroupMax", 1, VYRE_REDUCE_MAX, GROUP, vyi_call_combine),
+        VYI_ROW_NEED("subgroupAnd", 1, VYRE_REDUCE_AND, GROUP, vyi_call_combine),
+        VYI_ROW_NEED("subgroupOr", 1, VYRE_REDUCE_OR, GROUP, vyi_call_combine),
+        VYI_ROW_NEED("subgroupXor", 1, VYRE_REDUCE_XOR, GROUP, vyi_call_combine),
+        VYI_ROW_NEED("result", 2, 0, JOB, vyi_call_result),
+        VYI_ROW_NEED("fault", 1, 0, JOB, vyi_call_fault),
+        VYI_ROW_NEED("reduce_add", 2, VYRE_ATOMIC_ADD, WIDE, vyi_call_reduce),
+        VYI_ROW_NEED("reduce_min", 2, VYRE_ATOMIC_MIN, WIDE, vyi_call_reduce),
+        VYI_ROW_NEED("reduce_max", 2, VYRE_ATOMIC_MAX, WIDE, vyi_call_reduce),
+        VYI_ROW_NEED("reduce_and", 2, VYRE_ATOMIC_AND, WIDE, vyi_call_reduce),
+        VYI_ROW_NEED("reduce_or", 2, VYRE_ATOMIC_OR, WIDE, vyi_call_reduce),
+        VYI_ROW_NEED("reduce_xor", 2, VYRE_ATOMIC_XOR, WIDE, vyi_call_reduce)
     };
     return i < sizeof rows / sizeof rows[0] ? &rows[i] : NULL;
 }
@@ -33029,12 +33260,8 @@ static vyi_operand vyi_call_built_in(vyi_source *s, const vyi_token *name,
     row = vyi_call_find(s, name, count);
     if (!vyi_call_counts(s, name, row->count, count))
         return vyi_source_wrong(name->at);
-    if (row->wants && (!s->slot || !s->slot->internal)) {
-        vyi_source_fail(s, name->at, "Use it in a handler of a kernel.",
-                        "%s() belongs to a job, and this program has none", row->name);
-        return vyi_source_wrong(name->at);
-    }
-    if (!vyi_call_prepare(s, row, args))
+    if (!vyi_source_allowed(s, row->needs, row->name, name->at) ||
+        !vyi_call_prepare(s, row, args))
         return vyi_source_wrong(name->at);
     vyi_operand made = row->make(s, row, args);
     made.at = name->at;
@@ -33047,7 +33274,7 @@ VYI_API vyi_operand vyi_source_call(vyi_source *s, const vyi_token *name)
     uint32_t count;
     const vyi_source_symbol *symbol = vyi_source_find(s, s->text + name->at, name->length);
     if (symbol && symbol->kind == VYI_SYMBOL_FUNCTION)
-        return vyi_call_own(s, name, symbol->function);
+        return vyi_call_own(s, name, symbol->target);
     const vyi_call_row *row = symbol ? NULL : vyi_call_find(s, name, UINT32_MAX);
     if (row)
         return vyi_call_built_in(s, name, row);
@@ -34520,7 +34747,7 @@ static void vyi_source_function(vyi_source *s)
     f->type = (uint8_t)type;
     vyi_source_symbol *symbol = vyi_source_declare(s, &name, VYI_SYMBOL_FUNCTION, type);
     if (symbol)
-        symbol->function = s->function_count++;
+        symbol->target = s->function_count++;
     f->globals = s->symbol_count;
     if (!vyi_source_params(s, f) ||
         !vyi_source_expect(s, '{', "after the head of a function")) {
@@ -34614,6 +34841,68 @@ VYI_API vyi_operand vyi_source_inline(vyi_source *s, uint32_t index, vyi_operand
     return value;
 }
 
+/* --- arrays of a workgroup ----------------------------------------------- */
+
+/* A name that no buffer of the program has yet: other handlers may say the same. */
+static void vyi_source_array_name(const vyi_source *s, const vyi_token *name, char *dst,
+                                  size_t size)
+{
+    uint32_t i = 0;
+    snprintf(dst, size, "%.40s", vyi_source_quote(s, name).text);
+    for (uint32_t n = 2; i < s->p->buffer_count; i++)
+        if (strcmp(vyi_buffer_of(s->p, i + 1)->name, dst) == 0) {
+            snprintf(dst, size, "%.40s_%u", vyi_source_quote(s, name).text, (unsigned)n++);
+            i = UINT32_MAX; /* from the first one again */
+        }
+}
+
+static void vyi_source_make_array(vyi_source *s, const vyi_token *name, uint32_t type,
+                                  uint32_t count)
+{
+    char text[VYRE_MAX_NAME + 1];
+    vyre_buffer_desc desc;
+    vyi_source_symbol *symbol = vyi_source_declare(s, name, VYI_SYMBOL_WRONG, type);
+    if (!symbol || s->mute)
+        return;
+    memset(&desc, 0, sizeof desc);
+    vyi_source_array_name(s, name, text, sizeof text);
+    desc.name = text;
+    desc.type = (vyre_type)type;
+    desc.access = VYRE_ACCESS_WORKGROUP;
+    desc.count = count;
+    symbol->target = vyre_ir_buffer(s->p, &desc).id;
+    symbol->kind = symbol->target ? VYI_SYMBOL_SHARED : VYI_SYMBOL_WRONG;
+}
+
+/* "shared float tile[256];" */
+static bool vyi_source_array(vyi_source *s)
+{
+    vyi_operand count;
+    const uint32_t at = s->r.token.at;
+    vyi_source_next(s);
+    const uint32_t type = vyi_source_type_of(s->r.token.kind);
+    if (!type) {
+        vyi_source_fail(s, s->r.token.at, "Write uint, int, float or bool.",
+                        "the type of a shared array is expected");
+        return false;
+    }
+    vyi_source_next(s);
+    const vyi_token name = s->r.token;
+    if (!vyi_source_expect(s, VYI_TOKEN_NAME, "after a type") ||
+        !vyi_source_expect(s, '[', "after the name of a shared array") ||
+        !vyi_source_constant_int(s, "the length of a shared array", &count) ||
+        !vyi_source_expect(s, ']', "after the length of a shared array") ||
+        !vyi_source_expect(s, ';', "after this declaration") ||
+        !vyi_source_allowed(s, VYI_SOURCE_GROUP, "shared", at))
+        return false;
+    if (count.bits == 0 || count.bits > VYRE_MAX_WORKGROUP_SIZE / 4)
+        vyi_source_fail(s, count.at, "A group has 32 KiB of them.",
+                        "a shared array of %u elements; there may be 1 to %u",
+                        (unsigned)count.bits, (unsigned)VYRE_MAX_WORKGROUP_SIZE / 4);
+    vyi_source_make_array(s, &name, type, count.bits);
+    return true;
+}
+
 /* --- a text -------------------------------------------------------------- */
 
 /* Whether the word occurs from here on, if only in a comment. */
@@ -34637,8 +34926,10 @@ static void vyi_source_all(vyi_source *s)
             vyi_source_function(s);
         else if (s->r.token.kind == VYI_TOKEN_CONST)
             vyi_source_declaration(s);
-        else
+        else if (s->r.token.kind != VYI_TOKEN_SHARED)
             break;
+        else if (!vyi_source_array(s))
+            vyi_source_recover(s);
         vyi_source_settle(s, s->r.token.at);
     }
     frame.early = vyi_source_mentions(s, "return");
@@ -34646,6 +34937,19 @@ static void vyi_source_all(vyi_source *s)
         frame.returned = vyi_source_flag(s, false, "returned");
     vyi_source_statements(s, VYI_TOKEN_END);
     vyi_source_settle(s, s->r.token.at);
+}
+
+static uint32_t vyi_source_rights(const vyre_slot_values *slot)
+{
+    if (!slot)
+        return VYI_SOURCE_GROUP;
+    if (!slot->internal) /* made by hand: nothing to ask, nothing to end */
+        return 0;
+    switch (vyi_kernel_width(slot)) {
+    case VYRE_WIDTH_RANGE: return VYI_SOURCE_JOB | VYI_SOURCE_WIDE;
+    case VYRE_WIDTH_GROUP: return VYI_SOURCE_JOB | VYI_SOURCE_WIDE | VYI_SOURCE_GROUP;
+    default: return VYI_SOURCE_JOB;
+    }
 }
 
 static vyre_status vyi_source_start(vyi_source *s, vyre_error *err)
@@ -34676,6 +34980,7 @@ VYRE_API vyre_status vyre_source_compile(vyre_program *p, const vyre_slot_values
     s.slot = slot;
     s.name = name;
     s.text = source;
+    s.rights = vyi_source_rights(slot);
     vyre_error *first = &s.report.errors[0];
     vyre_status status = vyi_source_start(&s, first);
     if (status == VYRE_OK && size > VYRE_MAX_SOURCE_SIZE)
@@ -34705,6 +35010,21 @@ VYRE_API vyre_status vyre_source_emit(vyre_program *p, const vyre_slot_values *s
     if (status != VYRE_OK && err)
         *err = report.errors[0];
     return status;
+}
+
+VYI_COLD
+VYI_API void vyi_source_handler(const vyi_kernel *k, const vyre_slot_values *slot,
+                                const vyre_handler *h)
+{
+    char opcode[24];
+    vyre_source_report report;
+    memset(&report, 0, sizeof report);
+    snprintf(opcode, sizeof opcode, "0x%X", (unsigned)h->opcode);
+    vyre_source_compile(k->p, slot, h->name ? h->name : opcode, h->source, strlen(h->source),
+                        &report);
+    for (uint32_t i = 0; i < report.count; i++)
+        vyi_message(&k->desc.messages, VYRE_SEVERITY_ERROR, "%s\n%s", report.errors[i].text,
+                    report.errors[i].fix);
 }
 
 #endif /* VYRE_NO_SOURCE */

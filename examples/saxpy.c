@@ -36,7 +36,7 @@ static int fail(const vyre_error *err)
 
 int main(int argc, char **argv)
 {
-    const vyre_handler saxpy = { SAXPY, emit_saxpy, NULL, "saxpy", VYRE_WIDTH_LANE, 0 };
+    const vyre_handler saxpy = { SAXPY, emit_saxpy, NULL, "saxpy", VYRE_WIDTH_LANE, 0, NULL };
     vyre_buffer_desc buffers[2];
     memset(buffers, 0, sizeof buffers); /* zero is a good default everywhere */
     for (unsigned i = 0; i < 2; i++) {

@@ -316,7 +316,7 @@
   "   ^",
   "Convert it first." },
 { "result(0, 1u);",
-  "1:1: result() belongs to a job, and this program has none\n  result(0, "
+  "1:1: \"result\" belongs to a job, and this program has none\n  result(0, "
   "1u);\n  ^",
   "Use it in a handler of a kernel." },
 { "y[0] = arg[0];",
@@ -375,9 +375,14 @@
   "1:28: nothing is called \"lenght\"\n  float length = 1.0; y[0] = lenght;\n"
   "                             ^",
   "Did you mean \"length\"?" },
-{ "barrier();",
-  "1:1: no function is called \"barrier\"\n  barrier();\n  ^",
-  "Define it before the first statement." },
+{ "reduce_add(0, 1);",
+  "1:1: \"reduce_add\" is there where more than one lane runs the handler\n "
+  " reduce_add(0, 1);\n  ^",
+  "Give the handler VYRE_WIDTH_RANGE or VYRE_WIDTH_GROUP." },
+{ "shared uint a;",
+  "1:14: \"[\" is expected after the name of a shared array\n  shared uint a"
+  ";\n               ^",
+  "Write [ there." },
 { "lowp float f;",
   "1:1: \"lowp\": a float always has 32 bits\n  lowp float f;\n  ^",
   "Write it with what there is." },

@@ -397,44 +397,67 @@ static void built_in_functions(void)
 
 /* --- a job --------------------------------------------------------------- */
 
-static const char *job_text;
-
-static void emit_job(vyre_program *p, const vyre_slot_values *slot, void *user)
+static void emit_text(vyre_program *p, const vyre_slot_values *slot, void *user)
 {
-    (void)user;
-    vyre_source_emit(p, slot, job_text, strlen(job_text), NULL);
+    const char *text = (const char *)user;
+    vyre_source_emit(p, slot, text, strlen(text), NULL);
 }
 
-/* Runs `text` as a handler with arguments 10, 11, 12 .., and gives its words. */
-static vyre_status run_job(const char *text, uint32_t args[12], vyre_error *err)
+static unsigned messages;
+
+static void note_message(void *user, vyre_severity severity, const char *text)
 {
-    const vyre_handler handler = { 0x1000, emit_job, NULL, "job" };
-    const vyre_work work = { 0x1000, 2, VYRE_PRIORITY_NORMAL, 12,
-                             { 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21 } };
+    (void)user;
+    messages += severity == VYRE_SEVERITY_ERROR && strncmp(text, "job:", 4) == 0;
+}
+
+/* Runs a job of this handler on the CPU, and gives the first words of its buffer,
+ * which begins as 0, 1, 2 .. 1023. */
+static vyre_status run_handler(const vyre_handler *handler, const vyre_work *work,
+                               uint32_t args[12], uint32_t out[16], vyre_error *err)
+{
     vyre_buffer_desc buffer;
     vyre_ticket ticket;
     vyre_desc desc;
-    job_text = text;
     memset(&buffer, 0, sizeof buffer);
     memset(&desc, 0, sizeof desc);
     buffer.name = "out";
     buffer.binding = VYRE_BINDING_USER;
-    buffer.count = 16;
+    buffer.count = 1024;
     desc.backend = VYRE_BACKEND_CPU;
     desc.tenants = 3;
-    desc.kernel.handlers = &handler;
+    desc.messages.message = note_message;
+    desc.kernel.handlers = handler;
     desc.kernel.handler_count = 1;
     desc.kernel.buffers = &buffer;
     desc.kernel.buffer_count = 1;
     vyre *v = vyre_open(&desc, err);
     if (!v)
         return err->status;
+    uint32_t *words = (uint32_t *)vyre_map(v, 0, NULL);
+    for (uint32_t i = 0; i < 1024; i++)
+        words[i] = i;
     CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
-    CHECK_EQ(vyre_publish(v, &work, &ticket, NULL), VYRE_OK);
+    CHECK_EQ(vyre_publish(v, work, &ticket, NULL), VYRE_OK);
     const vyre_status status = vyre_wait(v, ticket, VYRE_FOREVER, err);
     vyre_result(v, ticket, args, NULL);
+    if (out)
+        memcpy(out, words, 16 * sizeof *out);
     vyre_close(v);
     return status;
+}
+
+/* Runs `text` as a handler with arguments 10, 11, 12 .., and gives its words. */
+static vyre_status run_job(const char *text, uint32_t args[12], vyre_error *err)
+{
+    vyre_handler handler;
+    memset(&handler, 0, sizeof handler);
+    handler.opcode = 0x1000;
+    handler.source = text;
+    handler.name = "job";
+    const vyre_work work = { 0x1000, 2, VYRE_PRIORITY_NORMAL, 12,
+                             { 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21 } };
+    return run_handler(&handler, &work, args, NULL, err);
 }
 
 static void a_job_has_its_words(void)
@@ -443,7 +466,7 @@ static void a_job_has_its_words(void)
     vyre_error err;
     CHECK_EQ(run_job("const uint last = 11; result(0, arg[0] + arg[last]); result(1, -1);"
                      "result(2, 1.0); result(3, arg[2] == 12); result(4, opcode); result(5, tenant);"
-                     "out[3] = arg[5]; result(6, out[3] + out.length()); result(7, slot);"
+                     "out[3] = arg[5]; result(6, out[3] + out.length() - 1008); result(7, slot);"
                      "result(8, argc); result(9, asfloat(asuint(2.0)));", a, &err), VYRE_OK);
     CHECK_EQ(a[0], 31);
     CHECK_EQ(a[1], 0xffffffffu);
@@ -474,7 +497,7 @@ static void a_job_has_no_other_buffers(void)
     uint32_t a[12];
     vyre_error err;
     CHECK_EQ(run_job("ring[0] = 1;", a, &err), VYRE_E_SOURCE);
-    CHECK_TEXT(err.text, "1:1: nothing is called \"ring\"\n  ring[0] = 1;\n  ^");
+    CHECK_TEXT(err.text, "job:1:1: nothing is called \"ring\"\n  ring[0] = 1;\n  ^");
     CHECK_EQ(run_job("y[0] = arg[out[0]];", a, &err), VYRE_E_SOURCE);
     CHECK_EQ(run_job("out[0] = arg[12];", a, &err), VYRE_E_SOURCE);
     CHECK(strstr(err.text, ": arg[12]: a job has arg[0] to arg[11]\n"));
@@ -482,6 +505,190 @@ static void a_job_has_no_other_buffers(void)
     CHECK_EQ(run_job("result(arg[0], 1);", a, &err), VYRE_E_SOURCE);
     CHECK_EQ(run_job("fault(1.5);", a, &err), VYRE_E_SOURCE);
     CHECK_EQ(run_job("out[0] = gl_GlobalInvocationID.x;", a, &err), VYRE_E_SOURCE);
+}
+
+/* A text within a handler of the builder's. */
+static void texts_stand_among_builder_calls(void)
+{
+    uint32_t a[12];
+    vyre_error err;
+    static char text[] = "result(0, arg[0] * 2);";
+    vyre_handler handler;
+    const vyre_work work = { 0x1000, 0, VYRE_PRIORITY_NORMAL, 1, { 21 } };
+    memset(&handler, 0, sizeof handler);
+    handler.opcode = 0x1000;
+    handler.emit = emit_text;
+    handler.user = text;
+    CHECK_EQ(run_handler(&handler, &work, a, NULL, &err), VYRE_OK);
+    CHECK_EQ(a[0], 42);
+}
+
+static vyre_handler wide(vyre_width width, const char *text)
+{
+    vyre_handler handler;
+    memset(&handler, 0, sizeof handler);
+    handler.opcode = 0x1000;
+    handler.name = "job";
+    handler.width = width;
+    handler.source = text;
+    return handler;
+}
+
+static void ranges_have_an_index(void)
+{
+    uint32_t a[12], out[16];
+    vyre_error err;
+    const vyre_work work = { 0x1000, 0, VYRE_PRIORITY_NORMAL, 3, { 2, 900, 7 } };
+    const vyre_handler h = wide(VYRE_WIDTH_RANGE,
+                                "if (index == 5) return;\n"
+                                "reduce_add(2, index); reduce_max(3, index); reduce_min(4, index);\n"
+                                "reduce_or(5, index & 3); reduce_min(6, -int(index));\n"
+                                "out[index] = out[index] * 2 + arg[2];");
+    CHECK_EQ(run_handler(&h, &work, a, out, &err), VYRE_OK);
+    CHECK_EQ(a[2], 899 * 900 / 2 - 1 - 5);
+    CHECK_EQ(a[3], 899);
+    CHECK_EQ(a[4], 2);
+    CHECK_EQ(a[5], 3);
+    CHECK_EQ((int32_t)a[6], -899);
+    for (uint32_t i = 0; i < 16; i++)
+        CHECK_EQ(out[i], i < 2 || i == 5 ? i : 2 * i + 7);
+}
+
+static void groups_share_arrays_and_meet(void)
+{
+    uint32_t a[12], out[16];
+    vyre_error err;
+    const vyre_work work = { 0x1000, 0, VYRE_PRIORITY_NORMAL, 2, { 4, 64 } };
+    const vyre_handler h = wide(VYRE_WIDTH_GROUP,
+                                "const uint most = 1024;\n"
+                                "shared uint sums[most];\n"
+                                "sums[lane] = lane < arg[1] ? out[index * arg[1] + lane] : 0u;\n"
+                                "for (uint s = lanes / 2; s > 0; s /= 2) {\n"
+                                "    barrier();\n"
+                                "    if (lane < s) sums[lane] += sums[lane + s];\n"
+                                "}\n"
+                                "barrier();\n"
+                                "if (lane == 0) { reduce_add(3, sums[0]); out[index] = sums[0]; }\n"
+                                "uint one = subgroupAdd(1u);\n"
+                                "result(4, one == gl_SubgroupSize && subgroupAll(true));\n"
+                                "result(5, sums.length());\n");
+    CHECK_EQ(run_handler(&h, &work, a, out, &err), VYRE_OK);
+    CHECK_EQ(a[3], 255 * 256 / 2);
+    for (uint32_t t = 0; t < 4; t++)
+        CHECK_EQ(out[t], t * 64 * 64 + 63 * 64 / 2);
+    CHECK_EQ(a[4], 1);
+    CHECK_EQ(a[5], 1024);
+}
+
+static void each_width_has_its_words(void)
+{
+    static const struct {
+        vyre_width width;
+        const char *text, *message;
+    } rows[] = {
+        { VYRE_WIDTH_LANE, "out[0] = index;",
+          "job:1:10: \"index\" is there where more than one lane runs the handler" },
+        { VYRE_WIDTH_RANGE, "out[0] = lane;",
+          "job:1:10: \"lane\" is there where a group runs the handler" },
+        { VYRE_WIDTH_LANE, "reduce_add(0, 1);",
+          "job:1:1: \"reduce_add\" is there where more than one lane runs the handler" },
+        { VYRE_WIDTH_RANGE, "barrier();",
+          "job:1:1: \"barrier\" is there where a group runs the handler" },
+        { VYRE_WIDTH_RANGE, "shared uint a[4]; a[0] = 1;",
+          "job:1:1: \"shared\" is there where a group runs the handler" },
+        { VYRE_WIDTH_LANE, "bool b = subgroupElect();",
+          "job:1:10: \"subgroupElect\" is there where a group runs the handler" },
+        { VYRE_WIDTH_GROUP, "shared uint a[9000];",
+          "job:1:15: a shared array of 9000 elements; there may be 1 to 8192" },
+        { VYRE_WIDTH_GROUP, "reduce_add(arg[0], 1);",
+          "job:1:12: the first argument of reduce_add() is a constant word number, 0 to 11" },
+        { VYRE_WIDTH_GROUP, "reduce_add(0, 1.5);",
+          "job:1:15: what is combined is uint, and float does not become uint by itself" },
+        { VYRE_WIDTH_GROUP, "bool b = subgroupAdd(true);",
+          "job:1:22: subgroupAdd() does not take bool" },
+    };
+    const vyre_work work = { 0x1000, 0, VYRE_PRIORITY_NORMAL, 1, { 1 } };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint32_t a[12];
+        vyre_error err;
+        const vyre_handler h = wide(rows[i].width, rows[i].text);
+        messages = 0;
+        CHECK_EQ(run_handler(&h, &work, a, NULL, &err), VYRE_E_SOURCE);
+        char *line = strchr(err.text, '\n');
+        if (line)
+            *line = '\0';
+        CHECK_TEXT(err.text, rows[i].message);
+        CHECK(messages >= 1);
+    }
+}
+
+/* The builder's own refusals have a line of the text. */
+static void barriers_that_part_lanes_have_a_line(void)
+{
+    uint32_t a[12];
+    vyre_error err;
+    const vyre_work work = { 0x1000, 0, VYRE_PRIORITY_NORMAL, 1, { 1 } };
+    vyre_handler h = wide(VYRE_WIDTH_RANGE, "uint n = index;\nresult(0, n);");
+    CHECK_EQ(run_handler(&h, &work, a, NULL, &err), VYRE_E_KERNEL_RESULT);
+    CHECK(strncmp(err.text, "job:2:1: ", 9) == 0);
+    h = wide(VYRE_WIDTH_GROUP, "if (lane < 3) barrier();");
+    CHECK_EQ(run_handler(&h, &work, a, NULL, &err), VYRE_E_IR_BARRIER);
+}
+
+static void all_mistakes_go_to_messages(void)
+{
+    uint32_t a[12];
+    vyre_error err;
+    messages = 0;
+    CHECK_EQ(run_job("out[0] = aa;\nout[1] = bb;\nout[2] = cc;", a, &err), VYRE_E_SOURCE);
+    CHECK_EQ(messages, 3);
+    CHECK(strncmp(err.text, "job:1:10: ", 10) == 0);
+}
+
+static void a_handler_has_one_code(void)
+{
+    vyre_error err;
+    vyre_handler both = wide(VYRE_WIDTH_LANE, ";");
+    vyre_kernel_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.handlers = &both;
+    desc.handler_count = 1;
+    both.emit = emit_text;
+    CHECK(!vyre_kernel_build(&desc, &err) && err.status == VYRE_E_KERNEL_EMIT);
+    both.emit = NULL;
+    both.source = NULL;
+    CHECK(!vyre_kernel_build(&desc, &err) && err.status == VYRE_E_KERNEL_EMIT);
+    memset(&desc, 0, sizeof desc);
+    desc.payload_source = "result(0, 1);";
+    CHECK(!vyre_kernel_build(&desc, &err) && err.status == VYRE_E_KERNEL_NOT_JIT);
+    desc.kind = VYRE_KERNEL_JIT;
+    desc.payload = emit_text;
+    CHECK(!vyre_kernel_build(&desc, &err) && err.status == VYRE_E_KERNEL_PAYLOAD);
+}
+
+static void payloads_are_texts_too(void)
+{
+    const vyre_width widths[] = { VYRE_WIDTH_LANE, VYRE_WIDTH_RANGE };
+    for (unsigned i = 0; i < 2; i++) {
+        uint32_t a[12];
+        vyre_desc desc;
+        vyre_ticket ticket;
+        const vyre_work work = { 0x77, 0, VYRE_PRIORITY_NORMAL, 2, { 3, 9 } };
+        memset(&desc, 0, sizeof desc);
+        desc.backend = VYRE_BACKEND_CPU;
+        desc.kernel.kind = VYRE_KERNEL_JIT;
+        desc.kernel.payload_width = widths[i];
+        desc.kernel.payload_source = i ? "reduce_add(0, opcode);" : "result(0, arg[0] + opcode);";
+        vyre_error err;
+        vyre *v = vyre_open(&desc, &err);
+        CHECK(v);
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        CHECK_EQ(vyre_publish(v, &work, &ticket, NULL), VYRE_OK);
+        CHECK_EQ(vyre_wait(v, ticket, VYRE_FOREVER, NULL), VYRE_OK);
+        CHECK_EQ(vyre_result(v, ticket, a, NULL), VYRE_OK);
+        CHECK_EQ(a[0], i ? 6 * 0x77 : 3 + 0x77);
+        vyre_close(v);
+    }
 }
 
 /* --- what is wrong ------------------------------------------------------- */
@@ -770,6 +977,14 @@ int main(void)
     RUN(a_job_has_its_words);
     RUN(a_job_ends_with_its_fault);
     RUN(a_job_has_no_other_buffers);
+    RUN(texts_stand_among_builder_calls);
+    RUN(ranges_have_an_index);
+    RUN(groups_share_arrays_and_meet);
+    RUN(each_width_has_its_words);
+    RUN(barriers_that_part_lanes_have_a_line);
+    RUN(all_mistakes_go_to_messages);
+    RUN(a_handler_has_one_code);
+    RUN(payloads_are_texts_too);
     RUN(each_mistake_has_its_message);
     RUN(all_mistakes_are_listed_up_to_eight);
     RUN(long_lines_are_cut_around_the_caret);

@@ -99,15 +99,15 @@ static void emit_loops(vyre_program *p, const vyre_slot_values *s, void *user)
 }
 
 static const vyre_handler wide_handlers[] = {
-    { OP_TOUCH, emit_touch, NULL, "touch", VYRE_WIDTH_RANGE, 0 },
-    { OP_SUMS, emit_sums, NULL, "sums", VYRE_WIDTH_RANGE, 0 },
-    { OP_TRIP, emit_trip, NULL, "trip", VYRE_WIDTH_RANGE, 0 },
-    { OP_FLIP, emit_flip, NULL, "flip", VYRE_WIDTH_GROUP, 0 },
-    { OP_FIRST, emit_first, NULL, "first", VYRE_WIDTH_GROUP, 0 },
-    { OP_CHUNKS, emit_touch, NULL, "chunks", VYRE_WIDTH_RANGE, 100 },
-    { OP_LOOPS, emit_loops, NULL, "loops", VYRE_WIDTH_RANGE, 0 },
-    { OP_COUNT, emit_count, NULL, "count", VYRE_WIDTH_LANE, 0 },
-    { OP_SQUARE, emit_square, NULL, "square", VYRE_WIDTH_LANE, 0 }
+    { OP_TOUCH, emit_touch, NULL, "touch", VYRE_WIDTH_RANGE, 0, NULL },
+    { OP_SUMS, emit_sums, NULL, "sums", VYRE_WIDTH_RANGE, 0, NULL },
+    { OP_TRIP, emit_trip, NULL, "trip", VYRE_WIDTH_RANGE, 0, NULL },
+    { OP_FLIP, emit_flip, NULL, "flip", VYRE_WIDTH_GROUP, 0, NULL },
+    { OP_FIRST, emit_first, NULL, "first", VYRE_WIDTH_GROUP, 0, NULL },
+    { OP_CHUNKS, emit_touch, NULL, "chunks", VYRE_WIDTH_RANGE, 100, NULL },
+    { OP_LOOPS, emit_loops, NULL, "loops", VYRE_WIDTH_RANGE, 0, NULL },
+    { OP_COUNT, emit_count, NULL, "count", VYRE_WIDTH_LANE, 0, NULL },
+    { OP_SQUARE, emit_square, NULL, "square", VYRE_WIDTH_LANE, 0, NULL }
 };
 
 static const vyre_buffer_desc wide_buffers[] = {

@@ -111,7 +111,7 @@ VYI_EXTERN_C_BEGIN
     X(E_KERNEL_LANE_MULTIPLE,  -145, "the lane count is not a multiple of the workgroup")          \
     X(E_KERNEL_OPCODE,         -146, "a handler's opcode is built in or reserved")                 \
     X(E_KERNEL_DUPLICATE,      -147, "two handlers have the same opcode")                          \
-    X(E_KERNEL_EMIT,           -148, "a handler has no emit function")                             \
+    X(E_KERNEL_EMIT,           -148, "a handler has no code, or two")                              \
     X(E_KERNEL_PAYLOAD,        -149, "a JIT kernel has no payload")                                \
     X(E_KERNEL_NOT_JIT,        -150, "a payload in a kernel that is not JIT")                      \
     X(E_KERNEL_DISPATCH,       -151, "a JIT kernel dispatches no opcodes")                         \

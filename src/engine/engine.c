@@ -234,6 +234,8 @@ static vyi_builder vyi_builder_begin(const vyre *v)
     vyi_builder b;
     memset(&b, 0, sizeof b);
     b.kernel = v->desc.kernel;
+    if (!b.kernel.messages.message)
+        b.kernel.messages = v->desc.messages;
     b.host.mirror_binding = v->buffers.list[v->queue.slots.mirror].binding;
     b.host.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
     if (v->queue.wides.count)
@@ -501,6 +503,7 @@ static void vyi_desc_forget(vyre *v)
     k->handlers = NULL;
     k->handler_count = 0;
     k->payload = NULL;
+    k->payload_source = NULL;
     k->buffers = NULL;
     k->buffer_count = 0;
     k->workspace = NULL;

@@ -128,10 +128,10 @@ static vyre_status vyi_kernel_check_handler(const vyre_kernel_desc *d, uint32_t 
                         "Use 8..0xFFEF or 0x10000..0x7FFFFFFF.",
                         "handler %u has opcode 0x%X, which is built in or reserved",
                         (unsigned)index, (unsigned)h->opcode);
-    if (!h->emit)
-        return vyi_fail(err, VYRE_E_KERNEL_EMIT, index, "Set the handler's emit.",
-                        "handler %u of opcode 0x%X has no emit function", (unsigned)index,
-                        (unsigned)h->opcode);
+    if (!h->emit == !h->source)
+        return vyi_fail(err, VYRE_E_KERNEL_EMIT, index, "Set either its emit or its source.",
+                        "handler %u of opcode 0x%X has %s", (unsigned)index, (unsigned)h->opcode,
+                        h->emit ? "both a function and a text" : "neither a function nor a text");
     const vyre_status status = vyi_kernel_check_width(index, h->width, h->chunk, err);
     if (status != VYRE_OK)
         return status;
@@ -160,17 +160,36 @@ static vyre_status vyi_kernel_check_group(const vyre_kernel_desc *d, vyre_error 
                     (unsigned)d->group_size, (unsigned)VYRE_MAX_WORKGROUP);
 }
 
+/* Texts need their room. */
+static vyre_status vyi_kernel_check_texts(const vyre_kernel_desc *d, vyre_error *err)
+{
+#ifdef VYRE_NO_SOURCE
+    bool text = d->payload_source != NULL;
+    for (uint32_t i = 0; i < d->handler_count && !text; i++)
+        text = d->handlers[i].source != NULL;
+    if (text)
+        return vyi_fail(err, VYRE_E_SOURCE, 0,
+                        "Build the implementation without VYRE_NO_SOURCE and VYRE_CORE.",
+                        "a handler is text, and this vyre.h was built without that room");
+#else
+    (void)d, (void)err;
+#endif
+    return VYRE_OK;
+}
+
 static vyre_status vyi_kernel_check_code(const vyre_kernel_desc *d, vyre_error *err)
 {
-    if (d->kind == VYRE_KERNEL_JIT && !d->payload)
-        return vyi_fail(err, VYRE_E_KERNEL_PAYLOAD, 0, "Set the desc's payload.",
-                        "the kernel is of kind JIT and has no payload");
+    if (d->kind == VYRE_KERNEL_JIT && !d->payload == !d->payload_source)
+        return vyi_fail(err, VYRE_E_KERNEL_PAYLOAD, 0,
+                        "Set either the desc's payload or its payload_source.",
+                        "the kernel is of kind JIT and has %s",
+                        d->payload ? "two payloads" : "no payload");
     if ((d->kind != VYRE_KERNEL_JIT && d->payload_width) ||
         (uint32_t)d->payload_width > VYRE_WIDTH_GROUP)
         return vyi_fail(err, VYRE_E_KERNEL_WIDTH, 0, "It is for kind JIT; else handlers have one.",
                         "payload_width %u in a kernel of kind %u", (unsigned)d->payload_width,
                         (unsigned)d->kind);
-    if (d->kind != VYRE_KERNEL_JIT && d->payload)
+    if (d->kind != VYRE_KERNEL_JIT && (d->payload || d->payload_source))
         return vyi_fail(err, VYRE_E_KERNEL_NOT_JIT, 0, "Use kind VYRE_KERNEL_JIT, or a handler.",
                         "a payload in a kernel of kind %u", (unsigned)d->kind);
     if (d->kind == VYRE_KERNEL_JIT && (d->handler_count || d->load_miss))
@@ -186,7 +205,7 @@ static vyre_status vyi_kernel_check_code(const vyre_kernel_desc *d, vyre_error *
         if (status != VYRE_OK)
             return status;
     }
-    return VYRE_OK;
+    return vyi_kernel_check_texts(d, err);
 }
 
 /* The caller's buffer `index`, the workspace behind the last. */

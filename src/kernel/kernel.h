@@ -105,6 +105,7 @@ typedef struct vyre_handler {
     const char  *name;   /* NULL = "handler" */
     vyre_width   width;
     uint32_t     chunk;  /* of a range: indexes that a group takes at a time; 0 = chosen */
+    const char  *source; /* the handler as text, instead of emit (docs/source.md) */
 } vyre_handler;
 
 /* RANGE and GROUP: what all indexes give, combined into vyre_result's word `word`;
@@ -134,6 +135,7 @@ typedef struct vyre_kernel_desc {
     vyre_emit_fn payload;     /* of kind JIT */
     void    *payload_user;
     vyre_width payload_width;
+    const char *payload_source; /* as text, instead of payload */
     uint32_t group_size;      /* lanes of a group that runs wide works, a multiple of 32; 0 =
                                  chosen */
     const vyre_buffer_desc *buffers; /* the caller's own, bindings 4.. */
@@ -150,6 +152,8 @@ typedef struct vyre_kernel_desc {
     uint32_t io_spins;        /* rounds that LOAD_MISS waits for the host; 0 = 1024 */
     uint32_t loop_allowance;  /* of one slot, where loops are limited; 0 = 32768 */
     vyre_allocator allocator;
+    vyre_logger messages;     /* hears of all mistakes in texts, vyre_error of the first;
+                                 vyre_open gives its own when this is all zero */
 } vyre_kernel_desc;
 
 /* What a kernel may rest on in the host that feeds it and in its device: for

@@ -262,9 +262,24 @@ VYI_API void vyi_kernel_tally_end(vyi_kernel *k);
 VYI_API vyre_slot_values vyi_kernel_slot_values(vyi_kernel *k);
 VYI_API void vyi_kernel_prune(vyi_kernel *k, const vyre_value *loads, uint32_t count);
 VYI_API void vyi_kernel_metric(vyi_kernel *k, vyre_value opcode);
+/* The code of a handler, which is its function or its text; the payload as one. */
+VYI_API void vyi_kernel_guest_run(vyi_kernel *k, const vyre_slot_values *slot,
+                                  const vyre_handler *h);
+VYI_API vyre_handler vyi_kernel_payload(const vyi_kernel *k);
 /* vyi_guest_begin for a handler. */
 VYI_API void vyi_kernel_guest_begin(vyre_program *p, const vyre_handler *h, bool apart,
                                     const vyre_value *args);
+
+/* What runs the job whose handler is being emitted, and how many arguments it has. */
+VYI_API vyre_width vyi_kernel_width(const vyre_slot_values *slot);
+VYI_API vyre_value vyi_kernel_arg_count(vyre_program *p, const vyre_slot_values *slot);
+
+#ifndef VYRE_NO_SOURCE
+/* Emits a handler's text: the one thing that a kernel asks of that room
+ * (rooms/source/source.c). */
+VYI_API void vyi_source_handler(const vyi_kernel *k, const vyre_slot_values *slot,
+                                const vyre_handler *h);
+#endif
 
 /* The program that runs one wide work; vyre_emit_result in a wide work
  * (kernel_wide.c). */

@@ -299,6 +299,37 @@ VYI_API void vyi_kernel_guest_begin(vyre_program *p, const vyre_handler *h, bool
     vyi_guest_begin(p, name, apart, args, VYRE_MAX_ARGS);
 }
 
+VYI_API void vyi_kernel_guest_run(vyi_kernel *k, const vyre_slot_values *slot,
+                                  const vyre_handler *h)
+{
+#ifndef VYRE_NO_SOURCE
+    if (h->source) {
+        vyi_source_handler(k, slot, h);
+        return;
+    }
+#endif
+    h->emit(k->p, slot, h->user);
+}
+
+VYI_API vyre_handler vyi_kernel_payload(const vyi_kernel *k)
+{
+    const vyre_handler payload = { 0, k->desc.payload, k->desc.payload_user, "payload",
+                                   k->desc.payload_width, 0, k->desc.payload_source };
+    return payload;
+}
+
+VYI_API vyre_width vyi_kernel_width(const vyre_slot_values *slot)
+{
+    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
+    return k->self ? k->self->running->width : VYRE_WIDTH_LANE;
+}
+
+VYI_API vyre_value vyi_kernel_arg_count(vyre_program *p, const vyre_slot_values *slot)
+{
+    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
+    return k->self ? vyre_ir_u32(p, VYRE_MAX_ARGS) : vyre_ir_get(p, k->arg_count);
+}
+
 static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
 {
     vyre_program *p = k->p;
@@ -313,7 +344,7 @@ static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
                                                 : vyre_ir_load(p, k->ring, word[i]);
 
     vyi_kernel_guest_begin(p, h, true, slot.arg);
-    h->emit(p, &slot, h->user);
+    vyi_kernel_guest_run(k, &slot, h);
     vyi_guest_end(p);
     vyi_kernel_prune(k, slot.arg, VYRE_MAX_ARGS);
 }
@@ -550,8 +581,9 @@ static void vyi_slot_payload(vyi_kernel *k)
                           ? k->early[i]
                           : vyre_ir_load(p, k->ring,
                                          vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS + i));
+    const vyre_handler payload = vyi_kernel_payload(k);
     vyi_guest_begin(p, "the payload", true, slot.arg, VYRE_MAX_ARGS);
-    k->desc.payload(p, &slot, k->desc.payload_user);
+    vyi_kernel_guest_run(k, &slot, &payload);
     vyi_guest_end(p);
     vyi_kernel_prune(k, slot.arg, VYRE_MAX_ARGS);
     vyi_kernel_prune(k, &slot.opcode, 1);

@@ -273,7 +273,7 @@ static void vyi_wide_guest(vyi_kernel *k, vyre_slot_values *slot, const vyre_han
                         VYRE_MAX_ARGS);
     else
         vyi_kernel_guest_begin(k->p, h, h->width == VYRE_WIDTH_RANGE, slot->arg);
-    h->emit(k->p, slot, h->user);
+    vyi_kernel_guest_run(k, slot, h);
     vyi_guest_end(k->p);
 }
 
@@ -415,8 +415,7 @@ static void vyi_wide_chunk(vyi_kernel *k)
     vyre_program *p = k->p;
     vyre_local last = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "last");
     if (k->shape.payload) {
-        const vyre_handler payload = { 0, k->desc.payload, k->desc.payload_user, "the payload",
-                                       k->desc.payload_width, 0 };
+        const vyre_handler payload = vyi_kernel_payload(k);
         vyi_wide_run(k, &payload, last);
     } else {
         vyre_ir_switch(p, vyi_wide_word(k, VYRE_SLOT_OPCODE));

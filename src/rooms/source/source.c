@@ -423,7 +423,7 @@ static void vyi_source_function(vyi_source *s)
     f->type = (uint8_t)type;
     vyi_source_symbol *symbol = vyi_source_declare(s, &name, VYI_SYMBOL_FUNCTION, type);
     if (symbol)
-        symbol->function = s->function_count++;
+        symbol->target = s->function_count++;
     f->globals = s->symbol_count;
     if (!vyi_source_params(s, f) ||
         !vyi_source_expect(s, '{', "after the head of a function")) {
@@ -517,6 +517,68 @@ VYI_API vyi_operand vyi_source_inline(vyi_source *s, uint32_t index, vyi_operand
     return value;
 }
 
+/* --- arrays of a workgroup ----------------------------------------------- */
+
+/* A name that no buffer of the program has yet: other handlers may say the same. */
+static void vyi_source_array_name(const vyi_source *s, const vyi_token *name, char *dst,
+                                  size_t size)
+{
+    uint32_t i = 0;
+    snprintf(dst, size, "%.40s", vyi_source_quote(s, name).text);
+    for (uint32_t n = 2; i < s->p->buffer_count; i++)
+        if (strcmp(vyi_buffer_of(s->p, i + 1)->name, dst) == 0) {
+            snprintf(dst, size, "%.40s_%u", vyi_source_quote(s, name).text, (unsigned)n++);
+            i = UINT32_MAX; /* from the first one again */
+        }
+}
+
+static void vyi_source_make_array(vyi_source *s, const vyi_token *name, uint32_t type,
+                                  uint32_t count)
+{
+    char text[VYRE_MAX_NAME + 1];
+    vyre_buffer_desc desc;
+    vyi_source_symbol *symbol = vyi_source_declare(s, name, VYI_SYMBOL_WRONG, type);
+    if (!symbol || s->mute)
+        return;
+    memset(&desc, 0, sizeof desc);
+    vyi_source_array_name(s, name, text, sizeof text);
+    desc.name = text;
+    desc.type = (vyre_type)type;
+    desc.access = VYRE_ACCESS_WORKGROUP;
+    desc.count = count;
+    symbol->target = vyre_ir_buffer(s->p, &desc).id;
+    symbol->kind = symbol->target ? VYI_SYMBOL_SHARED : VYI_SYMBOL_WRONG;
+}
+
+/* "shared float tile[256];" */
+static bool vyi_source_array(vyi_source *s)
+{
+    vyi_operand count;
+    const uint32_t at = s->r.token.at;
+    vyi_source_next(s);
+    const uint32_t type = vyi_source_type_of(s->r.token.kind);
+    if (!type) {
+        vyi_source_fail(s, s->r.token.at, "Write uint, int, float or bool.",
+                        "the type of a shared array is expected");
+        return false;
+    }
+    vyi_source_next(s);
+    const vyi_token name = s->r.token;
+    if (!vyi_source_expect(s, VYI_TOKEN_NAME, "after a type") ||
+        !vyi_source_expect(s, '[', "after the name of a shared array") ||
+        !vyi_source_constant_int(s, "the length of a shared array", &count) ||
+        !vyi_source_expect(s, ']', "after the length of a shared array") ||
+        !vyi_source_expect(s, ';', "after this declaration") ||
+        !vyi_source_allowed(s, VYI_SOURCE_GROUP, "shared", at))
+        return false;
+    if (count.bits == 0 || count.bits > VYRE_MAX_WORKGROUP_SIZE / 4)
+        vyi_source_fail(s, count.at, "A group has 32 KiB of them.",
+                        "a shared array of %u elements; there may be 1 to %u",
+                        (unsigned)count.bits, (unsigned)VYRE_MAX_WORKGROUP_SIZE / 4);
+    vyi_source_make_array(s, &name, type, count.bits);
+    return true;
+}
+
 /* --- a text -------------------------------------------------------------- */
 
 /* Whether the word occurs from here on, if only in a comment. */
@@ -540,8 +602,10 @@ static void vyi_source_all(vyi_source *s)
             vyi_source_function(s);
         else if (s->r.token.kind == VYI_TOKEN_CONST)
             vyi_source_declaration(s);
-        else
+        else if (s->r.token.kind != VYI_TOKEN_SHARED)
             break;
+        else if (!vyi_source_array(s))
+            vyi_source_recover(s);
         vyi_source_settle(s, s->r.token.at);
     }
     frame.early = vyi_source_mentions(s, "return");
@@ -549,6 +613,19 @@ static void vyi_source_all(vyi_source *s)
         frame.returned = vyi_source_flag(s, false, "returned");
     vyi_source_statements(s, VYI_TOKEN_END);
     vyi_source_settle(s, s->r.token.at);
+}
+
+static uint32_t vyi_source_rights(const vyre_slot_values *slot)
+{
+    if (!slot)
+        return VYI_SOURCE_GROUP;
+    if (!slot->internal) /* made by hand: nothing to ask, nothing to end */
+        return 0;
+    switch (vyi_kernel_width(slot)) {
+    case VYRE_WIDTH_RANGE: return VYI_SOURCE_JOB | VYI_SOURCE_WIDE;
+    case VYRE_WIDTH_GROUP: return VYI_SOURCE_JOB | VYI_SOURCE_WIDE | VYI_SOURCE_GROUP;
+    default: return VYI_SOURCE_JOB;
+    }
 }
 
 static vyre_status vyi_source_start(vyi_source *s, vyre_error *err)
@@ -579,6 +656,7 @@ VYRE_API vyre_status vyre_source_compile(vyre_program *p, const vyre_slot_values
     s.slot = slot;
     s.name = name;
     s.text = source;
+    s.rights = vyi_source_rights(slot);
     vyre_error *first = &s.report.errors[0];
     vyre_status status = vyi_source_start(&s, first);
     if (status == VYRE_OK && size > VYRE_MAX_SOURCE_SIZE)
@@ -608,6 +686,21 @@ VYRE_API vyre_status vyre_source_emit(vyre_program *p, const vyre_slot_values *s
     if (status != VYRE_OK && err)
         *err = report.errors[0];
     return status;
+}
+
+VYI_COLD
+VYI_API void vyi_source_handler(const vyi_kernel *k, const vyre_slot_values *slot,
+                                const vyre_handler *h)
+{
+    char opcode[24];
+    vyre_source_report report;
+    memset(&report, 0, sizeof report);
+    snprintf(opcode, sizeof opcode, "0x%X", (unsigned)h->opcode);
+    vyre_source_compile(k->p, slot, h->name ? h->name : opcode, h->source, strlen(h->source),
+                        &report);
+    for (uint32_t i = 0; i < report.count; i++)
+        vyi_message(&k->desc.messages, VYRE_SEVERITY_ERROR, "%s\n%s", report.errors[i].text,
+                    report.errors[i].fix);
 }
 
 #endif /* VYRE_NO_SOURCE */

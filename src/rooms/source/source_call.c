@@ -23,7 +23,7 @@ struct vyi_call_row {
     uint8_t      count; /* of arguments */
     uint8_t      takes;
     uint8_t      sub;   /* vyi_unary, vyi_binary, vyre_atomic_op .. */
-    uint8_t      wants; /* 1: a job */
+    uint8_t      needs; /* VYI_SOURCE_* */
     vyi_call_fn  make;
     vyi_source_unary_fn  one;
     vyi_source_binary_fn two;
@@ -359,11 +359,64 @@ static vyi_operand vyi_call_atomic(vyi_source *s, const vyi_call_row *row, vyi_o
 static vyi_operand vyi_call_fence(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
     const vyre_value none = { 0 };
+    (void)a;
+    s->heavy++;
+    if (!s->mute)
+        vyre_ir_barrier(s->p, (vyre_scope)row->sub, VYRE_ORDER_ACQ_REL);
+    return vyi_source_made(VYRE_TYPE_NONE, none, 0);
+}
+
+/* --- subgroups ----------------------------------------------------------- */
+
+static vyi_operand vyi_call_elect(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    vyre_value value = { 0 };
     (void)row, (void)a;
     s->heavy++;
     if (!s->mute)
-        vyre_ir_barrier(s->p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQ_REL);
-    return vyi_source_made(VYRE_TYPE_NONE, none, 0);
+        value = vyre_ir_elect(s->p);
+    return vyi_source_made(VYRE_TYPE_BOOL, value, 0);
+}
+
+/* subgroupAny, subgroupAll */
+static vyi_operand vyi_call_vote(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    s->heavy++;
+    const vyi_operand vote = vyi_source_convert(s, VYRE_TYPE_BOOL, a[0], "a vote");
+    vyre_value value = vyi_source_id(s, &vote);
+    if (!s->mute)
+        value = row->one(s->p, value);
+    return vyi_source_made(VYRE_TYPE_BOOL, value, 0);
+}
+
+static vyi_operand vyi_call_shuffle(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    s->heavy++;
+    const vyre_value own = vyi_source_id(s, &a[0]);
+    const vyi_operand lane = row->count == 2
+                                 ? vyi_source_convert(s, VYRE_TYPE_U32, a[1], "a lane's number")
+                                 : a[0];
+    vyre_value value = row->count == 2 ? vyi_source_id(s, &lane) : own;
+    if (!s->mute)
+        value = row->count == 2 ? vyre_ir_shuffle(s->p, own, value)
+                                : vyre_ir_broadcast_first(s->p, own);
+    return vyi_source_made(a[0].type, value, 0);
+}
+
+/* subgroupAdd and its kin: add, min and max of numbers, and, or, xor of the others. */
+static vyi_operand vyi_call_combine(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const uint32_t takes = row->sub < VYRE_REDUCE_AND ? VYI_CLASS_N : VYI_CLASS_IB;
+    s->heavy++;
+    if (!(takes >> a[0].type & 1)) {
+        vyi_source_fail(s, a[0].at, "Convert it first.", "%s() does not take %s", row->name,
+                        vyi_source_type_text(a[0].type));
+        return vyi_source_wrong(a[0].at);
+    }
+    vyre_value value = vyi_source_id(s, &a[0]);
+    if (!s->mute)
+        value = vyre_ir_reduce(s->p, (vyre_reduce_op)row->sub, value);
+    return vyi_source_made(a[0].type, value, 0);
 }
 
 /* --- the job ------------------------------------------------------------- */
@@ -378,20 +431,42 @@ static vyi_operand vyi_call_word(vyi_source *s, vyi_operand a)
     return vyi_call_as(s, &as, &a);
 }
 
+static bool vyi_call_is_word(vyi_source *s, const vyi_call_row *row, const vyi_operand *n)
+{
+    if (n->constant && (VYI_CLASS_I >> n->type & 1) && n->bits < VYRE_MAX_ARGS)
+        return true;
+    vyi_source_fail(s, n->at, "Write a number from 0 to 11.",
+                    "the first argument of %s() is a constant word number, 0 to 11", row->name);
+    return false;
+}
+
 static vyi_operand vyi_call_result(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
     const vyre_value none = { 0 };
-    (void)row;
     s->heavy++;
-    if (!a[0].constant || !(VYI_CLASS_I >> a[0].type & 1) || a[0].bits >= VYRE_MAX_ARGS) {
-        vyi_source_fail(s, a[0].at, "Write a number from 0 to 11.",
-                        "the first argument of result() is a constant word number, 0 to 11");
+    if (!vyi_call_is_word(s, row, &a[0]))
         return vyi_source_wrong(a[0].at);
-    }
     const vyi_operand word = vyi_call_word(s, a[1]);
     const vyre_value value = vyi_source_id(s, &word);
     if (!s->mute)
         vyre_emit_result(s->p, s->slot, a[0].bits, value);
+    return vyi_source_made(VYRE_TYPE_NONE, none, a[0].at);
+}
+
+/* reduce_add(n, v) and its kin. */
+static vyi_operand vyi_call_reduce(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const vyre_value none = { 0 };
+    const bool bits = row->sub == VYRE_ATOMIC_AND || row->sub == VYRE_ATOMIC_OR ||
+                      row->sub == VYRE_ATOMIC_XOR;
+    s->heavy++;
+    if (!vyi_call_is_word(s, row, &a[0]))
+        return vyi_source_wrong(a[0].at);
+    if (bits || a[1].type != VYRE_TYPE_I32)
+        a[1] = vyi_source_convert(s, VYRE_TYPE_U32, a[1], "what is combined");
+    const vyre_value value = vyi_source_id(s, &a[1]);
+    if (!s->mute)
+        vyre_emit_reduce(s->p, s->slot, a[0].bits, (vyre_atomic_op)row->sub, value);
     return vyi_source_made(VYRE_TYPE_NONE, none, a[0].at);
 }
 
@@ -416,7 +491,10 @@ static vyi_operand vyi_call_fault(vyi_source *s, const vyi_call_row *row, vyi_op
     { name, 1, VYI_TAKES_##takes, VYI_UNARY_##NAME, 0, make, vyre_ir_##fn, NULL }
 #define VYI_ROW_TWO(name, takes, NAME, fn)                                                         \
     { name, 2, VYI_TAKES_##takes, VYI_BINARY_##NAME, 0, vyi_call_two, NULL, vyre_ir_##fn }
-#define VYI_ROW_JOB(name, count, make) { name, count, VYI_TAKES_ANY, 0, 1, make, NULL, NULL }
+#define VYI_ROW_NEED(name, count, sub, needs, make)                                                \
+    { name, count, VYI_TAKES_ANY, sub, VYI_SOURCE_##needs, make, NULL, NULL }
+#define VYI_ROW_VOTE(name, fn)                                                                     \
+    { name, 1, VYI_TAKES_ANY, 0, VYI_SOURCE_GROUP, vyi_call_vote, vyre_ir_##fn, NULL }
 
 static const vyi_call_row *vyi_call_rows(uint32_t i)
 {
@@ -479,10 +557,31 @@ static const vyi_call_row *vyi_call_rows(uint32_t i)
         VYI_ROW_SUB("atomicMax", 2, PLACE, VYRE_ATOMIC_MAX, vyi_call_atomic),
         VYI_ROW_SUB("atomicExchange", 2, PLACE, VYRE_ATOMIC_EXCHANGE, vyi_call_atomic),
         VYI_ROW("atomicCompSwap", 3, PLACE, vyi_call_atomic),
-        VYI_ROW("memoryBarrier", 0, ANY, vyi_call_fence),
-        VYI_ROW("memoryBarrierBuffer", 0, ANY, vyi_call_fence),
-        VYI_ROW_JOB("result", 2, vyi_call_result),
-        VYI_ROW_JOB("fault", 1, vyi_call_fault)
+        VYI_ROW_SUB("memoryBarrier", 0, ANY, VYRE_SCOPE_DEVICE, vyi_call_fence),
+        VYI_ROW_SUB("memoryBarrierBuffer", 0, ANY, VYRE_SCOPE_DEVICE, vyi_call_fence),
+        VYI_ROW_NEED("memoryBarrierShared", 0, VYRE_SCOPE_DEVICE, GROUP, vyi_call_fence),
+        VYI_ROW_NEED("groupMemoryBarrier", 0, VYRE_SCOPE_DEVICE, GROUP, vyi_call_fence),
+        VYI_ROW_NEED("barrier", 0, VYRE_SCOPE_WORKGROUP, GROUP, vyi_call_fence),
+        VYI_ROW_NEED("subgroupBarrier", 0, VYRE_SCOPE_SUBGROUP, GROUP, vyi_call_fence),
+        VYI_ROW_NEED("subgroupElect", 0, 0, GROUP, vyi_call_elect),
+        VYI_ROW_VOTE("subgroupAny", any),
+        VYI_ROW_VOTE("subgroupAll", all),
+        VYI_ROW_NEED("subgroupBroadcastFirst", 1, 0, GROUP, vyi_call_shuffle),
+        VYI_ROW_NEED("subgroupShuffle", 2, 0, GROUP, vyi_call_shuffle),
+        VYI_ROW_NEED("subgroupAdd", 1, VYRE_REDUCE_ADD, GROUP, vyi_call_combine),
+        VYI_ROW_NEED("subgroupMin", 1, VYRE_REDUCE_MIN, GROUP, vyi_call_combine),
+        VYI_ROW_NEED("subgroupMax", 1, VYRE_REDUCE_MAX, GROUP, vyi_call_combine),
+        VYI_ROW_NEED("subgroupAnd", 1, VYRE_REDUCE_AND, GROUP, vyi_call_combine),
+        VYI_ROW_NEED("subgroupOr", 1, VYRE_REDUCE_OR, GROUP, vyi_call_combine),
+        VYI_ROW_NEED("subgroupXor", 1, VYRE_REDUCE_XOR, GROUP, vyi_call_combine),
+        VYI_ROW_NEED("result", 2, 0, JOB, vyi_call_result),
+        VYI_ROW_NEED("fault", 1, 0, JOB, vyi_call_fault),
+        VYI_ROW_NEED("reduce_add", 2, VYRE_ATOMIC_ADD, WIDE, vyi_call_reduce),
+        VYI_ROW_NEED("reduce_min", 2, VYRE_ATOMIC_MIN, WIDE, vyi_call_reduce),
+        VYI_ROW_NEED("reduce_max", 2, VYRE_ATOMIC_MAX, WIDE, vyi_call_reduce),
+        VYI_ROW_NEED("reduce_and", 2, VYRE_ATOMIC_AND, WIDE, vyi_call_reduce),
+        VYI_ROW_NEED("reduce_or", 2, VYRE_ATOMIC_OR, WIDE, vyi_call_reduce),
+        VYI_ROW_NEED("reduce_xor", 2, VYRE_ATOMIC_XOR, WIDE, vyi_call_reduce)
     };
     return i < sizeof rows / sizeof rows[0] ? &rows[i] : NULL;
 }
@@ -648,12 +747,8 @@ static vyi_operand vyi_call_built_in(vyi_source *s, const vyi_token *name,
     row = vyi_call_find(s, name, count);
     if (!vyi_call_counts(s, name, row->count, count))
         return vyi_source_wrong(name->at);
-    if (row->wants && (!s->slot || !s->slot->internal)) {
-        vyi_source_fail(s, name->at, "Use it in a handler of a kernel.",
-                        "%s() belongs to a job, and this program has none", row->name);
-        return vyi_source_wrong(name->at);
-    }
-    if (!vyi_call_prepare(s, row, args))
+    if (!vyi_source_allowed(s, row->needs, row->name, name->at) ||
+        !vyi_call_prepare(s, row, args))
         return vyi_source_wrong(name->at);
     vyi_operand made = row->make(s, row, args);
     made.at = name->at;
@@ -666,7 +761,7 @@ VYI_API vyi_operand vyi_source_call(vyi_source *s, const vyi_token *name)
     uint32_t count;
     const vyi_source_symbol *symbol = vyi_source_find(s, s->text + name->at, name->length);
     if (symbol && symbol->kind == VYI_SYMBOL_FUNCTION)
-        return vyi_call_own(s, name, symbol->function);
+        return vyi_call_own(s, name, symbol->target);
     const vyi_call_row *row = symbol ? NULL : vyi_call_find(s, name, UINT32_MAX);
     if (row)
         return vyi_call_built_in(s, name, row);

@@ -17,6 +17,7 @@
 #define VYI_SOURCE_IMPL_H
 
 #include "ir/ir_impl.h"
+#include "kernel/kernel_impl.h"
 #include "rooms/source/source.h"
 
 #ifndef VYRE_NO_SOURCE
@@ -101,6 +102,7 @@ typedef enum vyi_symbol_kind {
     VYI_SYMBOL_VARIABLE = 0, /* a local */
     VYI_SYMBOL_CONST,        /* a value */
     VYI_SYMBOL_FUNCTION,
+    VYI_SYMBOL_SHARED,       /* an array of the workgroup */
     VYI_SYMBOL_WRONG         /* declared by a mistake, so that it is reported once */
 } vyi_symbol_kind;
 
@@ -110,7 +112,7 @@ typedef struct vyi_source_symbol {
     uint8_t     kind, type;
     bool        constant;
     uint32_t    bits;
-    uint32_t    function;
+    uint32_t    target;     /* number of a function, id of an array */
     vyre_local  local;
     vyre_value  value;
 } vyi_source_symbol;
@@ -168,12 +170,18 @@ typedef struct vyi_source_frame {
 #define VYI_MAY_RETURN 1u
 #define VYI_MAY_LEAVE  2u /* a flagged switch */
 
+/* What the text belongs to. */
+#define VYI_SOURCE_JOB   1u /* a slot, with arguments and results */
+#define VYI_SOURCE_WIDE  2u /* that has indexes */
+#define VYI_SOURCE_GROUP 4u /* code that a whole workgroup runs together */
+
 typedef struct vyi_source {
     vyre_program *p;
     const vyre_slot_values *slot;
     const char   *name;
     const char   *text;
     uint32_t      size;
+    uint32_t      rights;  /* VYI_SOURCE_* */
     vyi_source_reader    r;
     uint32_t      steps, depth;
     uint32_t      mute;
@@ -279,6 +287,8 @@ VYI_API vyi_source_symbol *vyi_source_declare(vyi_source *s, const vyi_token *na
                                               uint32_t type);
 /* What a name alone gives: a variable, a buffer, a word of the job. */
 VYI_API vyi_operand vyi_source_named(vyi_source *s, const vyi_token *token);
+/* False, and a mistake, where the text has none of the rights that a word needs. */
+VYI_API bool vyi_source_allowed(vyi_source *s, uint32_t needs, const char *word, uint32_t at);
 /* arg[n]; the token before was arg. */
 VYI_API vyi_operand vyi_source_arg(vyi_source *s, uint32_t at);
 /* Name `i` of the buffers and the words that are there, or NULL after the last. */

@@ -129,10 +129,29 @@ static uint32_t vyi_name_buffer(const vyi_source *s, const vyi_token *token)
 
 /* --- words of the job ---------------------------------------------------- */
 
-static const char *const vyi_name_words[] = { "arg", "argc", "tenant", "opcode", "slot" };
-#define VYI_NAME_WORDS (sizeof vyi_name_words / sizeof vyi_name_words[0])
+/* X(NAME, "text", what it needs) */
+#define VYI_WORD_LIST(X)                                                                           \
+    X(ARG, "arg", JOB) X(ARGC, "argc", JOB) X(TENANT, "tenant", JOB) X(OPCODE, "opcode", JOB)      \
+    X(SLOT, "slot", JOB) X(INDEX, "index", WIDE) X(LANE, "lane", GROUP) X(LANES, "lanes", GROUP)
 
-/* GLSL's own, where there is no job; three of each of the first five. */
+typedef enum vyi_word_of_job {
+#define VYI_WORD_ENUM(name, text, needs) VYI_WORD_##name,
+    VYI_WORD_LIST(VYI_WORD_ENUM)
+#undef VYI_WORD_ENUM
+    VYI_WORD_COUNT
+} vyi_word_of_job;
+
+static const struct {
+    const char *name;
+    uint32_t    needs; /* VYI_SOURCE_* */
+} vyi_name_words[] = {
+#define VYI_WORD_ENTRY(name, text, needs) { text, VYI_SOURCE_##needs },
+    VYI_WORD_LIST(VYI_WORD_ENTRY)
+#undef VYI_WORD_ENTRY
+};
+
+/* GLSL's own, where there is no job, the last two of groups, too; three of each of
+ * the first five. */
 static const struct { const char *name; uint32_t builtin; bool three; } vyi_name_builtins[] = {
     { "gl_LocalInvocationID", VYRE_BUILTIN_LOCAL_ID_X, true },
     { "gl_WorkGroupID", VYRE_BUILTIN_GROUP_ID_X, true },
@@ -143,6 +162,7 @@ static const struct { const char *name; uint32_t builtin; bool three; } vyi_name
     { "gl_SubgroupInvocationID", VYRE_BUILTIN_SUBGROUP_LANE, false },
     { "gl_SubgroupSize", VYRE_BUILTIN_SUBGROUP_SIZE, false }
 };
+#define VYI_NAME_OF_GROUPS 6u
 #define VYI_NAME_BUILTINS (sizeof vyi_name_builtins / sizeof vyi_name_builtins[0])
 
 VYI_API const char *vyi_source_name_at(const vyi_source *s, uint32_t i)
@@ -154,7 +174,7 @@ VYI_API const char *vyi_source_name_at(const vyi_source *s, uint32_t i)
     }
     i -= buffers;
     if (s->slot)
-        return i < VYI_NAME_WORDS ? vyi_name_words[i] : NULL;
+        return i < VYI_WORD_COUNT ? vyi_name_words[i].name : NULL;
     return i < VYI_NAME_BUILTINS ? vyi_name_builtins[i].name : NULL;
 }
 
@@ -205,35 +225,69 @@ VYI_API vyi_operand vyi_source_arg(vyi_source *s, uint32_t at)
     return vyi_source_made(VYRE_TYPE_U32, s->mute ? none : s->slot->arg[index.bits], at);
 }
 
-static bool vyi_name_word(vyi_source *s, const vyi_token *token, vyi_operand *out)
+VYI_API bool vyi_source_allowed(vyi_source *s, uint32_t needs, const char *word, uint32_t at)
+{
+    if ((s->rights & needs) == needs)
+        return true;
+    const bool group = (needs & VYI_SOURCE_GROUP) != 0;
+    if (needs == VYI_SOURCE_JOB)
+        vyi_source_fail(s, at, "Use it in a handler of a kernel.",
+                        "\"%s\" belongs to a job, and this program has none", word);
+    else
+        vyi_source_fail(s, at, group ? "Give the handler VYRE_WIDTH_GROUP."
+                                     : "Give the handler VYRE_WIDTH_RANGE or VYRE_WIDTH_GROUP.",
+                        "\"%s\" is there where %s runs the handler", word,
+                        group ? "a group" : "more than one lane");
+    return false;
+}
+
+static vyre_value vyi_name_value(vyi_source *s, uint32_t word)
+{
+    const vyre_slot_values *slot = s->slot;
+    switch (word) {
+    case VYI_WORD_ARGC: return vyi_kernel_arg_count(s->p, slot);
+    case VYI_WORD_TENANT: return slot->tenant;
+    case VYI_WORD_OPCODE: return slot->opcode;
+    case VYI_WORD_SLOT: return vyre_ir_shr(s->p, slot->slot_base, vyre_ir_u32(s->p, 4));
+    case VYI_WORD_INDEX: return slot->index;
+    case VYI_WORD_LANE: return slot->lane;
+    default: return slot->lanes;
+    }
+}
+
+/* The number of a word of the job, VYI_WORD_COUNT if it is none. */
+static uint32_t vyi_name_word(const vyi_source *s, const vyi_token *token)
+{
+    uint32_t word = 0;
+    if (!s->slot)
+        return VYI_WORD_COUNT;
+    while (word < VYI_WORD_COUNT && !vyi_source_is(s, token, vyi_name_words[word].name))
+        word++;
+    return word;
+}
+
+static vyi_operand vyi_name_of_job(vyi_source *s, const vyi_token *token, uint32_t word)
 {
     vyre_value value = { 0 };
-    if (!s->slot)
-        return false;
-    if (vyi_source_is(s, token, "arg")) {
-        *out = vyi_source_arg(s, token->at);
-        return true;
-    }
-    if (vyi_source_is(s, token, "argc")) {
-        *out = vyi_source_constant(VYRE_TYPE_U32, VYRE_MAX_ARGS, token->at);
-        return true;
-    }
-    if (vyi_source_is(s, token, "tenant")) {
-        value = s->slot->tenant;
-    } else if (vyi_source_is(s, token, "opcode")) {
-        value = s->slot->opcode;
-    } else if (vyi_source_is(s, token, "slot")) {
-        const vyi_operand base = vyi_source_made(VYRE_TYPE_U32, s->slot->slot_base, token->at);
-        *out = VYI_SOURCE_OP2(s, SHR, shr, base, vyi_source_constant(VYRE_TYPE_U32, 4, 0));
-        return true;
-    } else {
-        return false;
-    }
-    *out = vyi_source_made(VYRE_TYPE_U32, value, token->at);
-    return true;
+    if (!vyi_source_allowed(s, vyi_name_words[word].needs, vyi_name_words[word].name, token->at))
+        return vyi_source_wrong(token->at);
+    if (word == VYI_WORD_ARG)
+        return vyi_source_arg(s, token->at);
+    if (!s->mute)
+        value = vyi_name_value(s, word);
+    return vyi_source_made(VYRE_TYPE_U32, value, token->at);
 }
 
 /* --- a name in an expression --------------------------------------------- */
+
+static vyi_operand vyi_name_of_buffer(const vyi_source *s, uint32_t id, uint32_t at)
+{
+    const vyre_value none = { 0 };
+    vyi_operand a = vyi_source_made(vyi_buffer_of(s->p, id)->type, none, at);
+    a.place = VYI_PLACE_BUFFER;
+    a.target = id;
+    return a;
+}
 
 static vyi_operand vyi_name_symbol(vyi_source *s, const vyi_token *token,
                                    const vyi_source_symbol *symbol)
@@ -253,6 +307,7 @@ static vyi_operand vyi_name_symbol(vyi_source *s, const vyi_token *token,
         a.target = (uint32_t)(symbol - s->symbols) + 1;
         a.bits = symbol->bits;
         return a;
+    case VYI_SYMBOL_SHARED: return vyi_name_of_buffer(s, symbol->target, token->at);
     case VYI_SYMBOL_FUNCTION:
         vyi_source_fail(s, token->at, "Write (..) behind it.", "\"%s\" is a function",
                         vyi_source_quote(s, token).text);
@@ -279,22 +334,18 @@ static vyi_operand vyi_name_unknown(vyi_source *s, const vyi_token *token)
 
 VYI_API vyi_operand vyi_source_named(vyi_source *s, const vyi_token *token)
 {
-    vyi_operand a;
     const vyi_source_symbol *symbol = vyi_source_find(s, s->text + token->at, token->length);
     if (symbol)
         return vyi_name_symbol(s, token, symbol);
     const uint32_t buffer = vyi_name_buffer(s, token);
-    if (buffer) {
-        const vyre_value none = { 0 };
-        a = vyi_source_made(vyi_buffer_of(s->p, buffer)->type, none, token->at);
-        a.place = VYI_PLACE_BUFFER;
-        a.target = buffer;
-        return a;
-    }
-    if (vyi_name_word(s, token, &a))
-        return a;
-    for (uint32_t i = 0; !s->slot && i < VYI_NAME_BUILTINS; i++)
-        if (vyi_source_is(s, token, vyi_name_builtins[i].name))
+    if (buffer)
+        return vyi_name_of_buffer(s, buffer, token->at);
+    const uint32_t word = vyi_name_word(s, token);
+    if (word != VYI_WORD_COUNT)
+        return vyi_name_of_job(s, token, word);
+    for (uint32_t i = 0; i < VYI_NAME_BUILTINS; i++)
+        if ((!s->slot || (i >= VYI_NAME_OF_GROUPS && (s->rights & VYI_SOURCE_GROUP))) &&
+            vyi_source_is(s, token, vyi_name_builtins[i].name))
             return vyi_name_builtin(s, token, i);
     return vyi_name_unknown(s, token);
 }
