@@ -272,6 +272,7 @@
 #include "rooms/fuse/select.c"
 #include "rooms/fuse/works.c"
 #include "rooms/fuse/waves.c"
+#include "rooms/fuse/run_with.c"
 #include "base/digest.c"
 #include "rooms/replay/replay_file.c"
 #include "rooms/replay/replay2.c"

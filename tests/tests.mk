@@ -54,3 +54,6 @@ $(BUILD)/tests/test_cpu: tests/engine.h tests/oom.h tests/driver.h
 $(BUILD)/tests/test_replay: tests/replay_file.h tests/oom.h
 
 $(BUILD)/tests/test_source: tests/oom.h tests/source_wrong.h
+$(BUILD)/tests/test_fuse_run: tests/engine.h tests/oom.h tests/driver.h
+$(BUILD)/tests/test_fuse: tests/oom.h
+$(BUILD)/tests/test_plan: tests/driver.h

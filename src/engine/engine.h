@@ -202,6 +202,9 @@ typedef struct vyre_stats {
     bool     recovered;
     uint64_t done, faults;    /* works that ended */
     vyre_stats_original original;
+    uint64_t publish_ns, wait_ns; /* of latency_ns: until the works lay in the ring, and the rest */
+    uint64_t folded;          /* of vyre_run_with: works that another one stood for */
+    uint32_t waves;           /* and how often it waited for all that it had published */
 } vyre_stats;
 
 /* The four core buffers as bytes. */

@@ -56,6 +56,7 @@ typedef struct vyi_run {
     uint32_t         count, next; /* of the works; the next to publish */
     uint32_t         open;        /* published, end not seen */
     uint64_t         done, faults, lost;
+    uint64_t         publish_ns;
     vyre_status      bad_status;  /* of the first that was seen to fail */
     uint32_t         bad_work, bad_code;
 } vyi_run;
@@ -118,7 +119,9 @@ static vyre_status vyi_run_all(vyi_run *r, vyre_error *err)
     vyi_pace pace = vyi_pace_begin(r->v->desc.run_timeout_ns);
     while (r->next < r->count || r->open) {
         const uint32_t before = r->next;
+        const uint64_t start = vyi_now();
         vyre_status status = vyi_run_publish(r, err);
+        r->publish_ns += vyi_now() - start;
         if (status < 0)
             return status;
         if (vyi_run_sweep(r) || r->next != before) {
@@ -189,6 +192,8 @@ static vyre_status vyi_run_locked(vyi_run *r, vyre_stats *stats, vyre_error *err
     s.recovered = after != before;
     s.done = r->done;
     s.faults = r->faults;
+    s.publish_ns = r->publish_ns;
+    s.wait_ns = vyi_now() - s.latency_ns - s.publish_ns;
     vyi_stats_end(&s, stats);
     return vyi_run_explain(r, err);
 }

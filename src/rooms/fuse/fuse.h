@@ -117,6 +117,32 @@ VYRE_API vyre_status vyre_waves(const vyre_work_access *accesses, uint32_t count
                                 uint32_t *wave, vyre_wave_why *why, uint32_t *wave_count,
                                 const vyre_allocator *allocator, vyre_error *err);
 
+/* --- a run with all of it ------------------------------------------------- */
+
+typedef struct vyre_run_desc {
+    const vyre_work      *works;
+    uint32_t              count;
+    bool                  group;       /* equal opcodes side by side */
+    const vyre_op_traits *traits;      /* fold; NULL: each work runs */
+    uint32_t              trait_count;
+    const vyre_work_access *accesses;  /* order, one for each work; NULL: there is none */
+    uint64_t              deadline_ns; /* for the whole; 0: run_timeout_ns without progress */
+    uint32_t            (*results)[12]; /* NULL, or count rows: what vyre_result gives */
+} vyre_run_desc;
+
+/* Runs works to their end, as vyre_run does, in as few waves as their order
+ * needs; a wave is published whole and waited for before the next one.  A work
+ * that is folded into another gets its row of results.
+ *
+ * VYRE_E_FAULT: all works of that wave have run, later waves have not; err->at is
+ * the index in `works` of the first that was seen, *stats is filled in, and its
+ * `done` and `folded` tell how many works have results.  VYRE_TIMEOUT: the deadline
+ * has passed; works of the current wave stay in the ring.  While other threads
+ * publish to the handle, a result may be gone before it is read: VYRE_E_STALE.
+ * `stats` may be NULL. */
+VYRE_API vyre_status vyre_run_with(vyre *v, const vyre_run_desc *desc, vyre_stats *stats,
+                                   vyre_error *err);
+
 VYI_EXTERN_C_END
 
 #endif /* VYRE_NO_FUSE */
