@@ -8,6 +8,8 @@
  * little.  Sizes: "code" is text + data as size(1) counts them, which is what
  * a program grows by; "file" is the object with its symbols and relocations,
  * which the linker leaves behind.  What is not installed is named and left out.
+ * The core (VYRE_CORE: no room that can be left out) and the whole are also
+ * given as a multiple of volk's time in the same run.
  */
 #define _GNU_SOURCE
 #include "bench.h"
@@ -34,6 +36,8 @@ static const subject subjects[] = {
       "-Os", true },
     { "vyre.h, implementation -O0", "vyre.h", "#define VYRE_IMPLEMENTATION\n#include \"vyre.h\"\n",
       "-O0", true },
+    { "vyre.h, core -O2", "vyre.h",
+      "#define VYRE_CORE\n#define VYRE_IMPLEMENTATION\n#include \"vyre.h\"\n", "-O2", true },
     { "vyre.h, without Vulkan -O2", "vyre.h",
       "#define VYRE_NO_VULKAN\n#define VYRE_IMPLEMENTATION\n#include \"vyre.h\"\n", "-O2", true },
     { "volk.h -O2", "volk.h", "#define VOLK_IMPLEMENTATION\n#include <volk.h>\n", "-O2", true },
@@ -120,7 +124,8 @@ static void print_size(const bench_output *out, const char *name, const char *wh
     bench_value(out, path, "KB", bytes / 1000);
 }
 
-static void measure(const bench_output *out, const subject *s, int runs)
+/* The compiler's median time in ns. */
+static double measure(const bench_output *out, const subject *s, int runs)
 {
     bench_row row = bench_row_new(s->name, 64);
     write_source(s->source);
@@ -130,11 +135,29 @@ static void measure(const bench_output *out, const subject *s, int runs)
             exit(1);
         bench_add(&row, ns);
     }
-    bench_finish(out, &row);
-    if (!s->object)
-        return;
-    print_size(out, s->name, "code", code_size());
-    print_size(out, s->name, "file", file_size());
+    const double median = bench_finish(out, &row);
+    if (s->object) {
+        print_size(out, s->name, "code", code_size());
+        print_size(out, s->name, "file", file_size());
+    }
+    return median;
+}
+
+/* The two that goals are about, by volk's time; `times` are those of the subjects. */
+static void compare_with_volk(const bench_output *out, const double *times, size_t count)
+{
+    double volk = 0;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(subjects[i].name, "volk.h -O2") == 0)
+            volk = times[i];
+    for (size_t i = 0; i < count && volk > 0; i++) {
+        char path[96];
+        if (times[i] <= 0 || (strcmp(subjects[i].name, "vyre.h, core -O2") != 0 &&
+                              strcmp(subjects[i].name, "vyre.h, implementation -O2") != 0))
+            continue;
+        snprintf(path, sizeof path, "%s: against volk.h", subjects[i].name);
+        bench_value(out, path, "times", times[i] / volk);
+    }
 }
 
 static void compiler_name(char *text, size_t size)
@@ -163,16 +186,20 @@ int main(int argc, char **argv)
     compiler_name(out.driver, sizeof out.driver);
     bench_heading(&out);
     char missing[256] = "";
-    for (size_t i = 0; i < sizeof subjects / sizeof subjects[0]; i++) {
+    enum { SUBJECTS = sizeof subjects / sizeof subjects[0] };
+    double times[SUBJECTS];
+    memset(times, 0, sizeof times);
+    for (size_t i = 0; i < SUBJECTS; i++) {
         const subject *s = &subjects[i];
         if (is_there(s)) {
             if (!quick || !s->object || strcmp(s->flags, "-O0") == 0)
-                measure(&out, s, runs);
+                times[i] = measure(&out, s, runs);
             continue;
         }
         const size_t length = strlen(missing);
         snprintf(missing + length, sizeof missing - length, " %s", s->needs);
     }
+    compare_with_volk(&out, times, SUBJECTS);
     bench_note(&out, "Not installed:%s", missing[0] ? missing : " none of them");
     char command[64];
     snprintf(command, sizeof command, "rm -r %s", folder);

@@ -70,7 +70,8 @@ static void emit_scan(vyre_program *p, const vyre_slot_values *slot, void *user)
         vyre_value n = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, list, slot->arg[2], one,
                                       VYRE_ORDER_RELAXED);
         vyre_value place = vyre_ir_add(p, vyre_ir_shl(p, i, two), vyre_ir_u32(p, k));
-        vyre_ir_store(p, list, vyre_ir_add(p, slot->arg[2], n), vyre_ir_add(p, entry, place));
+        vyre_value found = vyre_ir_add(p, entry, place);
+        vyre_ir_store(p, list, vyre_ir_add(p, slot->arg[2], n), found);
         vyre_ir_end(p);
     }
     vyre_ir_end(p);

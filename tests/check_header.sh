@@ -3,6 +3,9 @@
 . "$(dirname "$0")/check.sh"
 libs="-lm -lpthread -ldl"
 
+# Asserts may be nothing: no value is there for them alone.
+passes asserts_as_nothing gcc -std=c99 $STRICT '-DVYRE_ASSERT(x)=' -I. -O1 -c vyre.c -o "$scratch/nothing.o"
+
 # Two translation units, one with the implementation.
 cat > "$scratch/one.c" <<'C'
 #define VYRE_IMPLEMENTATION

@@ -513,7 +513,8 @@ static void hash_is_portable_and_without_names(void)
         if (named)
             vyre_ir_name(p, x, "x");
         vyre_local l = vyre_ir_local(p, VYRE_TYPE_F32, x, named ? "l" : NULL);
-        vyre_ir_store(p, b, vyre_ir_u32(p, 0), vyre_ir_cast(p, VYRE_TYPE_U32, vyre_ir_get(p, l)));
+        const vyre_value whole = vyre_ir_cast(p, VYRE_TYPE_U32, vyre_ir_get(p, l));
+        vyre_ir_store(p, b, vyre_ir_u32(p, 0), whole);
         CHECK_EQ(vyre_program_finish(p, NULL), VYRE_OK);
         hashes[named] = vyre_program_hash(p);
         vyre_program_destroy(p);
