@@ -173,7 +173,7 @@
  *     source      (room) a handler as a line of GLSL, no compiler needed
  *     engine      vyre_open and what follows: the handle, tickets, modes
  *     vulkan      the Vulkan backend
- *     watch       (room) what a ring is doing: states, windows, health, sketches
+ *     watch       (room) what a ring or a handle is doing: states, health, who hangs
  *     plan        (room) geometry, policy, races, regions
  *     fuse        (room) what need not run twice, what runs after what
  *     replay      (room) a log of works that can be run again
@@ -2393,6 +2393,68 @@ VYI_EXTERN_C_END
 #endif /* VYRE_NO_WATCH */
 #endif
 /* ==========================================================================
+ * watch, live: what a handle is doing
+ *
+ * Public.  A look at a handle from any thread at any time: it takes no lock and
+ * stops nothing.  Counts are of a moment; each slot's state may be older than the
+ * next one's.
+ *
+ *     vyre_watch w;
+ *     char text[4096];
+ *     if (vyre_watch_live(v, VYRE_WATCH_DEVICE, &w, &err) == VYRE_OK)
+ *         vyre_watch_text(&w, "render", text, sizeof text);   // for Prometheus
+ * ======================================================================= */
+#ifndef VYI_WATCH_LIVE_H
+#define VYI_WATCH_LIVE_H
+
+
+#ifndef VYRE_NO_WATCH
+
+VYI_EXTERN_C_BEGIN
+
+typedef enum vyre_watch_depth {
+    /* Nothing crosses the bus.  EMPTY: free.  PUBLISHED: not ended, claimed or not.
+     * DONE, FAULTED, WAIT_IO: ended so, or paused, and nobody has looked yet.  `done`
+     * counts what has ended in any way, since the handle was opened, modulo 2^32.
+     * All else of the control buffer is 0. */
+    VYRE_WATCH_HOST = 0,
+    /* Reads the device's memory: the control words and each slot's status. */
+    VYRE_WATCH_DEVICE = 1
+} vyre_watch_depth;
+
+VYRE_API vyre_status vyre_watch_live(vyre *v, vyre_watch_depth depth, vyre_watch *out,
+                                     vyre_error *err);
+
+/* The look as text for Prometheus, each line with the label queue="name" (NULL: no
+ * label).  As snprintf: returns the length, without the zero, that it has or would
+ * have, and always ends what it writes with a zero. */
+VYRE_API size_t vyre_watch_text(const vyre_watch *w, const char *name, char *dst, size_t size);
+
+/* Waits until the observable is something else than `seen`; *now is what.
+ * VYRE_TIMEOUT: it is not.  `now` may be NULL. */
+VYRE_API vyre_status vyre_wait_observable(vyre *v, uint32_t index, uint32_t seen,
+                                          uint64_t timeout_ns, uint32_t *now, vyre_error *err);
+
+/* A slot whose work has been at the device for a while. */
+typedef struct vyre_stuck_slot {
+    vyre_ticket     ticket;
+    vyre_slot_state state;   /* CLAIMED, or WAIT_IO */
+    uint32_t        opcode, tenant;
+    const char     *handler; /* its name, as long as the handle lives */
+    uint64_t        held_ns; /* at least */
+} vyre_stuck_slot;
+
+/* Which works a lane has had for `longer_ns` or more: looks at the slots, waits that
+ * long, and looks again whether they still have the same work.  Finds `capacity` at
+ * most; *count says how many.  As many as the kernel has lanes are sure to do. */
+VYRE_API vyre_status vyre_stuck(vyre *v, uint64_t longer_ns, vyre_stuck_slot *out,
+                                uint32_t capacity, uint32_t *count, vyre_error *err);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_WATCH */
+#endif
+/* ==========================================================================
  * plan: how large a handle should be, and what to keep when a trial was timed
  *
  * Public, a room: VYRE_NO_PLAN leaves it out.  Pure arithmetic: nothing is
@@ -2905,6 +2967,52 @@ VYRE_API vyre_failure vyre_failure_of_text(const char *text);
 /* The original's numbers: 1001 memory, 1002 feature, 1004 compiling, 1005 dispatch,
  * 1006 program, 1999 anything else; 0 where vyre_failure_of() is NONE. */
 VYRE_API uint32_t vyre_failure_code(vyre_status status);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_REPLAY */
+#endif
+/* ==========================================================================
+ * replay: running a log again
+ *
+ * Public.  The works of a log are published in their order.  What depended on an
+ * answer still does: before a work is published, each end that the log has before
+ * it has been seen again.  What comes out is compared with what the log says.
+ *
+ *     vyre_replay_report report;
+ *     if (vyre_replay_run(v, log, &report, &err) == VYRE_OK && report.differences)
+ *         printf("record %llu came out otherwise\n", report.first_difference);
+ *
+ * User buffers are the caller's to fill as they were.
+ * ======================================================================= */
+#ifndef VYI_REPLAY_RUN_H
+#define VYI_REPLAY_RUN_H
+
+
+#ifndef VYRE_NO_REPLAY
+
+VYI_EXTERN_C_BEGIN
+
+typedef struct vyre_replay_report {
+    uint64_t works;            /* published */
+    uint64_t ends;             /* seen again and compared */
+    uint64_t differences;      /* of state, code or result */
+    uint64_t first_difference; /* sequence of that end; in version 1 the record's number, from 1 */
+    uint64_t lost;             /* damaged records, ends without their work, and results that
+                                  were overwritten before they were compared */
+} vyre_replay_report;
+
+/* Runs the log from its oldest record on.  Each wait lasts vyre_desc.run_timeout_ns
+ * at most: then VYRE_TIMEOUT.  *out says how far it went, also on failure. */
+VYRE_API vyre_status vyre_replay_run(vyre *v, vyre_replay *r, vyre_replay_report *out,
+                                     vyre_error *err);
+
+/* Publishes, and appends the work to the log. */
+VYRE_API vyre_status vyre_replay_publish(vyre_replay *r, vyre *v, const vyre_work *work,
+                                         vyre_ticket *ticket, vyre_error *err);
+/* Waits, and when the work has ended appends its end, with a digest of the result. */
+VYRE_API vyre_status vyre_replay_wait(vyre_replay *r, vyre *v, vyre_ticket ticket,
+                                      uint64_t timeout_ns, vyre_error *err);
 
 VYI_EXTERN_C_END
 
@@ -19197,15 +19305,11 @@ VYRE_API vyre_status vyre_glsl_compile(const char *source, uint32_t version,
 
 #endif /* VYRE_NO_GLSL */
 /* ==========================================================================
- * engine: slots, and how threads come by them
+ * engine: words for slots
  *
- * A publisher finds a slot with a cursor that all publishers of a partition add
- * to, and makes it its own with one compare-and-swap on the slot's mark.
- *
- * Device memory is write-combined, and there both a fence and a locked
- * instruction wait until what this core has written has arrived: 130 ns for a
- * write of 6 ns.  So a thread that uses the handle alone moves marks by plain
- * stores; and one that shares it takes several slots at a time, into its seat.
+ * What a slot holds, in a line of text, for errors that tell of a work which
+ * does not end.  The handlers' names are the caller's no longer once the handle
+ * is open, so they are kept.
  * ======================================================================= */
 /* ==========================================================================
  * engine, private: slots, for publishing and for waiting
@@ -19640,6 +19744,17 @@ typedef struct vyi_helper {
     bool       runs, quits;
 } vyi_helper;
 
+typedef struct vyi_handler_name_of {
+    uint32_t    opcode;
+    const char *name;
+} vyi_handler_name_of;
+
+/* Of the handlers, kept for texts. */
+typedef struct vyi_names {
+    vyi_handler_name_of *list;
+    uint32_t count;
+} vyi_names;
+
 /* Only the queue and `lock` change once the handle is open, but for what has a
  * lock of its own. */
 struct vyre {
@@ -19651,6 +19766,7 @@ struct vyre {
     vyi_buffers      buffers;
     vyi_opcodes      opcodes;
     uint32_t         tenants_off; /* a bit for each without authorisation; under the lock */
+    vyi_names        names;
     vyi_arena        arena;    /* of texts, and what is kept of each slot */
     vyre_log_record *log;      /* records on their way to the callback */
     vyi_run_slots    run;
@@ -19683,6 +19799,13 @@ static inline uint32_t vyi_queue_in_flight(const vyi_queue *q)
 {
     return (uint32_t)(q->chain.launched - q->chain.completed);
 }
+
+/* Words for texts (engine_names.c).  The name of an opcode's handler, or the
+ * opcode's; what a slot holds; the first slot that is CLAIMED. */
+VYI_API vyre_status vyi_names_keep(vyre *v, vyre_error *err);
+VYI_API const char *vyi_handler_name(const vyre *v, uint32_t opcode);
+VYI_API const char *vyi_slot_text(const vyi_queue *q, uint32_t slot, char *text, size_t size);
+VYI_API const char *vyi_claimed_text(const vyi_queue *q, char *text, size_t size);
 
 /* Slots (engine_slots.c _publish.c _wait.c).  vyi_alone_begin comes before any
  * other of these functions, vyi_seats_plan before the first publish, when the
@@ -19953,6 +20076,74 @@ static inline vyre_status vyi_queue_takes_work(const vyi_queue *q, vyre_error *e
 VYI_EXTERN_C_END
 
 #endif
+
+VYI_COLD
+VYI_API vyre_status vyi_names_keep(vyre *v, vyre_error *err)
+{
+    const vyre_kernel_desc *k = &v->desc.kernel;
+    const size_t size = k->handler_count * sizeof(vyi_handler_name_of);
+    if (k->handler_count == 0)
+        return VYRE_OK;
+    v->names.list = (vyi_handler_name_of *)vyi_arena_alloc(&v->arena, size);
+    if (!v->names.list)
+        return vyi_fail_nomem(err, size);
+    for (uint32_t i = 0; i < k->handler_count; i++) {
+        v->names.list[i].opcode = k->handlers[i].opcode;
+        v->names.list[i].name = vyi_arena_text(&v->arena, k->handlers[i].name, VYRE_MAX_NAME);
+        if (!v->names.list[i].name)
+            return vyi_fail_nomem(err, VYRE_MAX_NAME);
+    }
+    v->names.count = k->handler_count;
+    return VYRE_OK;
+}
+
+VYI_COLD
+VYI_API const char *vyi_handler_name(const vyre *v, uint32_t opcode)
+{
+    for (uint32_t i = 0; i < v->names.count; i++) {
+        if (v->names.list[i].opcode == opcode && v->names.list[i].name[0])
+            return v->names.list[i].name;
+    }
+    return vyre_opcode_name(opcode);
+}
+
+VYI_COLD
+VYI_API const char *vyi_slot_text(const vyi_queue *q, uint32_t slot, char *text, size_t size)
+{
+    const uint32_t *at = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING) +
+                         (size_t)slot * VYRE_SLOT_WORDS;
+    const uint32_t status = vyi_le32(vyi_load_acquire(at + VYRE_SLOT_STATUS));
+    const uint32_t opcode = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE));
+    const uint32_t tenant = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT));
+    snprintf(text, size, "slot %u is %s, opcode 0x%x (%.32s), tenant %u", slot,
+             vyre_slot_state_name(vyi_slot_state_of(status)), opcode,
+             vyi_handler_name(q->v, opcode), tenant);
+    return text;
+}
+
+VYI_COLD
+VYI_API const char *vyi_claimed_text(const vyi_queue *q, char *text, size_t size)
+{
+    const uint32_t *ring = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING);
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
+        const uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
+        if (vyi_le32(vyi_load_acquire(at + VYRE_SLOT_STATUS)) == VYRE_SLOT_CLAIMED)
+            return vyi_slot_text(q, slot, text, size);
+    }
+    snprintf(text, size, "no slot is CLAIMED");
+    return text;
+}
+/* ==========================================================================
+ * engine: slots, and how threads come by them
+ *
+ * A publisher finds a slot with a cursor that all publishers of a partition add
+ * to, and makes it its own with one compare-and-swap on the slot's mark.
+ *
+ * Device memory is write-combined, and there both a fence and a locked
+ * instruction wait until what this core has written has arrived: 130 ns for a
+ * write of 6 ns.  So a thread that uses the handle alone moves marks by plain
+ * stores; and one that shares it takes several slots at a time, into its seat.
+ * ======================================================================= */
 
 /* --- one thread alone ---------------------------------------------------- */
 
@@ -21341,6 +21532,18 @@ static vyre_status vyi_ticket_wait(vyi_queue *q, vyre_ticket t, vyi_pace *pace, 
     return status;
 }
 
+/* Who waits in vain wants to know for what; who only looks does not pay for it. */
+VYI_COLD
+static vyre_status vyi_ticket_late(const vyi_queue *q, vyre_ticket t, uint64_t timeout_ns,
+                                   vyre_error *err)
+{
+    char what[112];
+    return vyi_fail(err, VYRE_TIMEOUT, t.slot,
+                    "Wait again, or longer; vyre_query tells what runs.",
+                    "not ended within %llu us: %s", (unsigned long long)(timeout_ns / 1000u),
+                    vyi_slot_text(q, t.slot, what, sizeof what));
+}
+
 VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre_error *err)
 {
     if (!v)
@@ -21351,6 +21554,8 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
         vyi_pace pace = vyi_pace_begin(timeout_ns);
         status = vyi_ticket_wait(&v->queue, t, &pace, &code, err);
     }
+    if (status == VYRE_TIMEOUT && timeout_ns && err)
+        return vyi_ticket_late(&v->queue, t, timeout_ns, err);
     return vyi_ticket_explain(err, status, t, code);
 }
 
@@ -21900,10 +22105,12 @@ VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error
     const bool loops = q->mode == VYRE_MODE_PERSISTENT && q->state != VYI_STATE_IDLE;
     const bool bounded = loops ? c->rounds != 0 : !d->backend->abort;
     if (bounded && vyi_queue_in_flight(q) && vyi_now() - c->since > q->v->desc.lease.timeout_ns) {
+        char who[112];
         vyi_fail(&how, VYRE_E_LEASE, vyi_queue_in_flight(q),
                  "Bound the handlers' loops, or raise lease.timeout_ns; then vyre_recover().",
-                 "a launch has not ended for %llu ms",
-                 (unsigned long long)(q->v->desc.lease.timeout_ns / 1000000u));
+                 "a launch has not ended for %llu ms; %s",
+                 (unsigned long long)(q->v->desc.lease.timeout_ns / 1000000u),
+                 vyi_claimed_text(q, who, sizeof who));
         return vyi_queue_lost(q, &how, err);
     }
     return VYRE_OK;
@@ -23269,6 +23476,8 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
         status = vyi_programs_build(v, err);
     if (status == VYRE_OK)
         status = vyi_opcodes_plan(v, err);
+    if (status == VYRE_OK)
+        status = vyi_names_keep(v, err);
     if (status == VYRE_OK)
         status = vyi_slots_allocate(v, err);
     if (status == VYRE_OK && v->desc.device) {
@@ -27323,6 +27532,28 @@ VYI_API const vyi_backend *vyi_vulkan_backend(void)
 /* ==========================================================================
  * watch: implementation of what needs bytes only
  * ======================================================================= */
+/* ==========================================================================
+ * watch, private: what decoding and looking share
+ * ======================================================================= */
+#ifndef VYI_WATCH_IMPL_H
+#define VYI_WATCH_IMPL_H
+
+
+#ifndef VYRE_NO_WATCH
+
+VYI_EXTERN_C_BEGIN
+
+/* The words of a control buffer's header. */
+VYI_API void vyi_watch_control(const void *control, vyre_watch *w);
+/* Adds the states of so many slots. */
+VYI_API void vyi_watch_states(const void *ring, size_t slots, vyre_watch *w);
+/* What follows from the counts of states. */
+VYI_API void vyi_watch_derive(vyre_watch *w);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_WATCH */
+#endif
 
 #ifndef VYRE_NO_WATCH
 
@@ -27399,7 +27630,7 @@ static uint64_t vyi_watch_spread(const uint32_t *words, uint32_t count, uint32_t
     return sum;
 }
 
-static void vyi_watch_control(const void *control, vyre_watch *w)
+VYI_API void vyi_watch_control(const void *control, vyre_watch *w)
 {
     uint32_t skew;
     w->shutdown = vyi_wire_load(control, VYRE_CONTROL_SHUTDOWN) != 0;
@@ -27418,8 +27649,13 @@ static void vyi_watch_control(const void *control, vyre_watch *w)
     w->priority_total = vyi_watch_spread(w->priority_claims, VYRE_PRIORITY_LEVELS, &skew);
 }
 
-/* What follows from the counts of states. */
-static void vyi_watch_derive(vyre_watch *w)
+VYI_API void vyi_watch_states(const void *ring, size_t slots, vyre_watch *w)
+{
+    for (size_t slot = 0; slot < slots; slot++)
+        w->states[vyi_watch_state(ring, slot)]++;
+}
+
+VYI_API void vyi_watch_derive(vyre_watch *w)
 {
     uint64_t slots = 0;
     w->runnable = 0;
@@ -27449,8 +27685,7 @@ VYRE_API vyre_status vyre_watch_decode(const void *control, size_t control_size,
         return status;
     memset(out, 0, sizeof *out);
     vyi_watch_control(control, out);
-    for (size_t slot = 0; slot < ring_size / VYRE_SLOT_BYTES; slot++)
-        out->states[vyi_watch_state(ring, slot)]++;
+    vyi_watch_states(ring, ring_size / VYRE_SLOT_BYTES, out);
     vyi_watch_derive(out);
     return VYRE_OK;
 }
@@ -27886,6 +28121,346 @@ VYRE_API const uint64_t *vyre_sketch_counters(const vyre_sketch *s)
 VYRE_API void vyre_sketch_clear(vyre_sketch *s)
 {
     memset(vyi_sketch_counters(s), 0, vyi_sketch_count(s) * sizeof(uint64_t));
+}
+
+#endif /* VYRE_NO_WATCH */
+/* ==========================================================================
+ * watch, live: implementation
+ * ======================================================================= */
+
+#ifndef VYRE_NO_WATCH
+
+static vyre_status vyi_live_check(const vyre *v, const void *out, vyre_error *err)
+{
+    if (v && out)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and room for the answer.",
+                    "%s is NULL", v ? "the answer" : "the handle");
+}
+
+/* --- by marks ------------------------------------------------------------ */
+
+/* The state that a mark and its mirror word tell.  A slot that a publisher has
+ * BUSY is about to be used, and free for the moment. */
+static vyre_slot_state vyi_live_state(const vyi_queue *q, uint32_t slot, uint32_t mark)
+{
+    if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
+        return VYRE_SLOT_EMPTY;
+    const uint32_t outcome = VYI_MIRROR_STATUS(vyi_slot_outcome(q, slot));
+    return outcome ? vyi_slot_state_of(outcome) : VYRE_SLOT_PUBLISHED;
+}
+
+/* Each use of a slot counts its generation on: what is not at an end by now has
+ * counted once too often. */
+static void vyi_live_host(const vyi_queue *q, vyre_watch *w)
+{
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
+        const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+        const vyre_slot_state state = vyi_live_state(q, slot, mark);
+        const bool open = vyi_mark_phase(mark) == VYI_PHASE_BUSY ||
+                          state == VYRE_SLOT_PUBLISHED || state == VYRE_SLOT_WAIT_IO;
+        w->states[state]++;
+        w->done += vyi_mark_generation(mark) - (open && vyi_mark_generation(mark) ? 1 : 0);
+    }
+}
+
+/* --- by the device's memory ----------------------------------------------- */
+
+#define VYI_LIVE_SLOTS 64u /* that are copied at a time: 4 KB */
+
+VYI_STATIC_ASSERT(live_header_fits,
+                  VYRE_CONTROL_MIN_WORDS <= VYI_LIVE_SLOTS * VYRE_SLOT_WORDS);
+
+/* Across a bus words are read by lines; elsewhere each is one that others store. */
+static void vyi_live_copy(const vyi_device *d, uint32_t *to, const uint32_t *from, uint32_t words)
+{
+    if (d->write_combined) {
+        memcpy(to, from, words * sizeof *to);
+        return;
+    }
+    for (uint32_t i = 0; i < words; i++)
+        to[i] = vyi_load_relaxed(from + i);
+}
+
+static void vyi_live_device(const vyi_queue *q, vyre_watch *w)
+{
+    const vyi_device *d = vyi_queue_device(q);
+    const uint32_t *ring = vyi_device_words(d, VYI_ROLE_RING);
+    uint32_t words[VYI_LIVE_SLOTS * VYRE_SLOT_WORDS];
+    vyi_live_copy(d, words, vyi_device_words(d, VYI_ROLE_CONTROL), VYRE_CONTROL_MIN_WORDS);
+    vyi_watch_control(words, w);
+    for (uint32_t first = 0; first < q->slots.count; first += VYI_LIVE_SLOTS) {
+        const uint32_t left = q->slots.count - first;
+        const uint32_t some = left < VYI_LIVE_SLOTS ? left : VYI_LIVE_SLOTS;
+        vyi_live_copy(d, words, ring + (size_t)first * VYRE_SLOT_WORDS, some * VYRE_SLOT_WORDS);
+        vyi_watch_states(words, some, w);
+    }
+}
+
+VYRE_API vyre_status vyre_watch_live(vyre *v, vyre_watch_depth depth, vyre_watch *out,
+                                     vyre_error *err)
+{
+    vyre_status status = vyi_live_check(v, out, err);
+    if (status < 0)
+        return status;
+    if ((uint32_t)depth > VYRE_WATCH_DEVICE)
+        return vyi_fail(err, VYRE_E_ARGUMENT, (uint32_t)depth, "Pass one of vyre_watch_depth.",
+                        "%u is no depth", (unsigned)depth);
+    const vyi_queue *q = &v->queue;
+    if (depth == VYRE_WATCH_DEVICE && vyi_load_acquire(&q->state) == VYI_STATE_LOST)
+        return vyi_queue_gone(q, "its memory cannot be read", err);
+    vyre_watch w;
+    memset(&w, 0, sizeof w);
+    if (depth == VYRE_WATCH_HOST)
+        vyi_live_host(q, &w);
+    else
+        vyi_live_device(q, &w);
+    vyi_watch_derive(&w);
+    w.at_ns = vyi_now();
+    *out = w;
+    return VYRE_OK;
+}
+
+/* --- waiting for a word --------------------------------------------------- */
+
+VYRE_API vyre_status vyre_wait_observable(vyre *v, uint32_t index, uint32_t seen,
+                                          uint64_t timeout_ns, uint32_t *now, vyre_error *err)
+{
+    vyi_pace pace = vyi_pace_begin(timeout_ns);
+    for (;;) {
+        uint32_t held;
+        const vyre_status status = vyre_observable(v, index, &held, err);
+        if (status < 0)
+            return status;
+        if (held != seen) {
+            if (now)
+                *now = held;
+            return VYRE_OK;
+        }
+        const vyre_status turn = vyi_pace_turn(&v->queue, &pace, err);
+        if (turn == VYRE_TIMEOUT)
+            return vyi_news(err, turn, index, "Wait again, or longer; vyre_query tells what runs.",
+                            "the observable has not changed in time");
+        if (turn < 0)
+            return turn;
+    }
+}
+
+/* --- who hangs ------------------------------------------------------------ */
+
+/* The slot's state, when a lane has its work: CLAIMED, or WAIT_IO. */
+static bool vyi_stuck_look(const vyi_queue *q, uint32_t slot, vyre_stuck_slot *out)
+{
+    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+    if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
+        return false;
+    const uint32_t *at = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING) +
+                         (size_t)slot * VYRE_SLOT_WORDS;
+    const uint32_t status = vyi_le32(vyi_load_acquire(at + VYRE_SLOT_STATUS));
+    if (status != VYRE_SLOT_CLAIMED && status != VYRE_SLOT_WAIT_IO)
+        return false;
+    out->ticket.slot = slot;
+    out->ticket.generation = vyi_mark_generation(mark);
+    out->state = (vyre_slot_state)status;
+    out->opcode = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE));
+    out->tenant = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT));
+    out->handler = vyi_handler_name(q->v, out->opcode);
+    out->held_ns = 0;
+    return vyi_load_acquire(&q->slots.marks[slot]) == mark;
+}
+
+static uint32_t vyi_stuck_find(const vyi_queue *q, vyre_stuck_slot *out, uint32_t capacity)
+{
+    uint32_t count = 0;
+    for (uint32_t slot = 0; slot < q->slots.count && count < capacity; slot++)
+        count += vyi_stuck_look(q, slot, &out[count]);
+    return count;
+}
+
+/* Those that still have the same work. */
+static uint32_t vyi_stuck_keep(const vyi_queue *q, vyre_stuck_slot *out, uint32_t count,
+                               uint64_t held_ns)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        vyre_stuck_slot now;
+        if (!vyi_stuck_look(q, out[i].ticket.slot, &now) ||
+            now.ticket.generation != out[i].ticket.generation)
+            continue;
+        now.held_ns = held_ns;
+        out[kept++] = now;
+    }
+    return kept;
+}
+
+#define VYI_STUCK_NAP_NS 1000000u
+
+/* Keeps the leases going meanwhile. */
+static vyre_status vyi_stuck_wait(vyi_queue *q, uint64_t deadline, vyre_error *err)
+{
+    for (;;) {
+        const vyre_status status = vyi_queue_nudge(q, VYI_EFFORT_LOOK, err);
+        const uint64_t now = vyi_now();
+        if (status < 0 || now >= deadline)
+            return status;
+        vyi_sleep(deadline - now < VYI_STUCK_NAP_NS ? deadline - now : VYI_STUCK_NAP_NS);
+    }
+}
+
+VYRE_API vyre_status vyre_stuck(vyre *v, uint64_t longer_ns, vyre_stuck_slot *out,
+                                uint32_t capacity, uint32_t *count, vyre_error *err)
+{
+    vyre_status status = vyi_live_check(v, count, err);
+    if (status >= 0)
+        status = vyi_wire_pointer(out, capacity, "the array of slots", err);
+    if (status < 0)
+        return status;
+    vyi_queue *q = &v->queue;
+    if (vyi_load_acquire(&q->state) == VYI_STATE_LOST)
+        return vyi_queue_gone(q, "its slots cannot be read", err);
+    const uint64_t begin = vyi_now();
+    const uint32_t found = vyi_stuck_find(q, out, capacity);
+    const uint64_t deadline = longer_ns > UINT64_MAX - begin ? UINT64_MAX : begin + longer_ns;
+    status = found ? vyi_stuck_wait(q, deadline, err) : VYRE_OK;
+    if (status < 0)
+        return status;
+    *count = vyi_stuck_keep(q, out, found, vyi_now() - begin);
+    return VYRE_OK;
+}
+
+#endif /* VYRE_NO_WATCH */
+/* ==========================================================================
+ * watch: a look as text for Prometheus
+ * ======================================================================= */
+
+#ifndef VYRE_NO_WATCH
+
+typedef struct vyi_watch_out {
+    char       *dst;
+    size_t      size, length;
+    const char *name; /* NULL: no label */
+} vyi_watch_out;
+
+static void vyi_watch_char(vyi_watch_out *out, char c)
+{
+    if (out->length + 1 < out->size)
+        out->dst[out->length] = c;
+    out->length++;
+}
+
+static void vyi_watch_chars(vyi_watch_out *out, const char *text)
+{
+    for (; *text; text++)
+        vyi_watch_char(out, *text);
+}
+
+/* As the format has it, a label's value has these three behind a backslash. */
+static void vyi_watch_escaped(vyi_watch_out *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '\\' || *text == '"' || *text == '\n')
+            vyi_watch_char(out, '\\');
+        vyi_watch_char(out, *text == '\n' ? 'n' : *text);
+    }
+}
+
+static void vyi_watch_head(vyi_watch_out *out, const char *metric, const char *type,
+                           const char *help)
+{
+    char line[160];
+    snprintf(line, sizeof line, "# HELP %s %s\n# TYPE %s %s\n", metric, help, metric, type);
+    vyi_watch_chars(out, line);
+}
+
+/* metric{queue="name",label="value"} number; `label` may be NULL. */
+static void vyi_watch_line(vyi_watch_out *out, const char *metric, const char *label,
+                           const char *value, uint64_t number)
+{
+    char digits[24];
+    vyi_watch_chars(out, metric);
+    if (out->name || label)
+        vyi_watch_char(out, '{');
+    if (out->name) {
+        vyi_watch_chars(out, "queue=\"");
+        vyi_watch_escaped(out, out->name);
+        vyi_watch_chars(out, label ? "\"," : "\"");
+    }
+    if (label) {
+        vyi_watch_chars(out, label);
+        vyi_watch_chars(out, "=\"");
+        vyi_watch_chars(out, value);
+        vyi_watch_char(out, '"');
+    }
+    if (out->name || label)
+        vyi_watch_char(out, '}');
+    snprintf(digits, sizeof digits, " %llu\n", (unsigned long long)number);
+    vyi_watch_chars(out, digits);
+}
+
+/* Of many words those that are not 0, by their index. */
+static void vyi_watch_list(vyi_watch_out *out, const char *metric, const char *label,
+                           const uint32_t *words, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        char index[12];
+        if (words[i] == 0)
+            continue;
+        snprintf(index, sizeof index, "%u", (unsigned)i);
+        vyi_watch_line(out, metric, label, index, words[i]);
+    }
+}
+
+static void vyi_watch_states_text(vyi_watch_out *out, const vyre_watch *w)
+{
+    vyi_watch_head(out, "vyre_slots", "gauge", "Slots of the ring in each state.");
+    for (uint32_t i = 0; i < VYRE_WATCH_STATES; i++)
+        vyi_watch_line(out, "vyre_slots", "state", vyre_slot_state_name((vyre_slot_state)i),
+                       w->states[i]);
+}
+
+static void vyi_watch_numbers_text(vyi_watch_out *out, const vyre_watch *w)
+{
+    const struct {
+        const char *metric, *type, *help;
+        uint64_t    number;
+    } rows[] = {
+        { "vyre_runnable", "gauge", "Slots whose work can still end.", w->runnable },
+        { "vyre_shutdown", "gauge", "1 when the kernel is told to stop.", w->shutdown },
+        { "vyre_done_total", "counter", "Works that ended, modulo 2^32.", w->done },
+        { "vyre_faults_total", "counter", "Works that ended FAULT, modulo 2^32.", w->faults },
+        { "vyre_epoch_total", "counter", "Batch fences that ran.", w->epoch },
+        { "vyre_log_dropped_total", "counter", "Records that found the log full.",
+          w->log_dropped },
+        { "vyre_heartbeat_total", "counter", "Rounds of the kernel's first lane.", w->heartbeat },
+        { "vyre_requeues_total", "counter", "Slots that were put back.", w->requeues },
+        { "vyre_promoted_total", "counter", "Claims out of turn, for fairness.", w->promoted },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        vyi_watch_head(out, rows[i].metric, rows[i].type, rows[i].help);
+        vyi_watch_line(out, rows[i].metric, NULL, NULL, rows[i].number);
+    }
+}
+
+VYRE_API size_t vyre_watch_text(const vyre_watch *w, const char *name, char *dst, size_t size)
+{
+    vyi_watch_out out;
+    out.dst = dst;
+    out.size = size;
+    out.length = 0;
+    out.name = name;
+    vyi_watch_states_text(&out, w);
+    vyi_watch_numbers_text(&out, w);
+    vyi_watch_head(&out, "vyre_opcode_total", "counter", "Works run, by opcode below 32.");
+    vyi_watch_list(&out, "vyre_opcode_total", "opcode", w->metrics, VYRE_METRICS);
+    vyi_watch_head(&out, "vyre_tenant_claims_total", "counter", "Slots claimed, by tenant.");
+    vyi_watch_list(&out, "vyre_tenant_claims_total", "tenant", w->tenant_claims, 32);
+    vyi_watch_head(&out, "vyre_priority_claims_total", "counter",
+                   "Slots claimed, by priority: 0 is CRITICAL.");
+    vyi_watch_list(&out, "vyre_priority_claims_total", "priority", w->priority_claims,
+                   VYRE_PRIORITY_LEVELS);
+    if (size)
+        dst[out.length < size ? out.length : size - 1] = '\0';
+    return out.length;
 }
 
 #endif /* VYRE_NO_WATCH */
@@ -31124,6 +31699,321 @@ VYRE_API vyre_failure vyre_failure_of_text(const char *text)
             return vyi_failure_markers[i].failure;
     }
     return VYRE_FAILURE_UNCLASSIFIED;
+}
+
+#endif /* VYRE_NO_REPLAY */
+/* ==========================================================================
+ * replay: running a log again, and writing one
+ * ======================================================================= */
+
+#ifndef VYRE_NO_REPLAY
+
+/* --- outcomes ------------------------------------------------------------ */
+
+/* How a work ended, as a log says it. */
+typedef struct vyi_replay_outcome {
+    uint32_t state, failure, code;
+    uint64_t digest; /* 0: its result was not there any more */
+} vyi_replay_outcome;
+
+static uint64_t vyi_replay_result(vyre *v, vyre_ticket ticket)
+{
+    uint32_t args[VYRE_MAX_ARGS];
+    uint8_t bytes[4 * VYRE_MAX_ARGS];
+    if (vyre_result(v, ticket, args, NULL) != VYRE_OK)
+        return 0;
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        vyi_set_word(bytes, i, args[i]);
+    return vyre_replay_digest(bytes, sizeof bytes);
+}
+
+/* False: it has not ended, or nobody can say how. */
+static bool vyi_replay_outcome_of(vyre *v, vyre_ticket ticket, vyre_status status,
+                                  const vyre_error *how, vyi_replay_outcome *out)
+{
+    memset(out, 0, sizeof *out);
+    if (status != VYRE_OK && status != VYRE_E_FAULT)
+        return false;
+    out->state = status == VYRE_OK ? VYRE_SLOT_DONE : VYRE_SLOT_FAULTED;
+    if (status == VYRE_OK) {
+        out->digest = vyi_replay_result(v, ticket);
+    } else {
+        out->failure = (uint32_t)vyre_failure_of(status);
+        out->code = (uint32_t)how->native;
+    }
+    return true;
+}
+
+/* --- running ------------------------------------------------------------- */
+
+/* Works of one slot whose ends may still come in the log: a slot is used again when
+ * its work has ended, and the program may ask for that end later. */
+#define VYI_REPLAY_AGES 4u
+
+/* A work that was published again. */
+typedef struct vyi_replay_open {
+    uint32_t    generation; /* in the log */
+    bool        used, known; /* its end is still to come in the log; its outcome is known */
+    vyre_ticket ticket;
+    vyi_replay_outcome outcome;
+} vyi_replay_open;
+
+typedef struct vyi_replay_player {
+    vyre               *v;
+    vyre_replay        *log;
+    vyre_replay_report *report;
+    vyi_replay_open    *open; /* by slot and generation, as the log has them */
+    uint32_t            capacity;
+    uint32_t            published; /* since the last look at all that are open */
+    uint32_t            look_at;   /* publishes between two such looks */
+} vyi_replay_player;
+
+/* Waits for one of them, `timeout_ns` at most. */
+static vyre_status vyi_replay_settle(vyi_replay_player *p, vyi_replay_open *o, uint64_t timeout_ns,
+                                     vyre_error *err)
+{
+    vyre_error how;
+    if (o->known)
+        return VYRE_OK;
+    memset(&how, 0, sizeof how);
+    const vyre_status status = vyre_wait(p->v, o->ticket, timeout_ns, &how);
+    if (status == VYRE_TIMEOUT || status == VYRE_E_DEVICE_LOST || status == VYRE_E_STOPPED) {
+        if (err)
+            *err = how;
+        return status;
+    }
+    o->known = vyi_replay_outcome_of(p->v, o->ticket, status, &how, &o->outcome);
+    if (!o->known)
+        o->used = false; /* lost, or too late to ask */
+    return VYRE_OK;
+}
+
+/* Slots are used again: what has ended by now is kept. */
+static void vyi_replay_look(vyi_replay_player *p)
+{
+    for (uint32_t i = 0; i < p->capacity; i++) {
+        if (p->open[i].used)
+            (void)vyi_replay_settle(p, &p->open[i], 0, NULL);
+    }
+    p->published = 0;
+}
+
+static vyre_status vyi_replay_put(vyi_replay_player *p, const vyre_work *work, vyre_ticket *ticket,
+                                  vyre_error *err)
+{
+    vyi_pace pace = vyi_pace_begin(p->v->desc.run_timeout_ns);
+    for (;;) {
+        vyre_status status = vyre_publish(p->v, work, ticket, err);
+        if (status != VYRE_FULL)
+            return status;
+        vyi_replay_look(p);
+        status = vyi_pace_turn(&p->v->queue, &pace, err);
+        if (status == VYRE_TIMEOUT)
+            return vyi_fail(err, status, p->report->works,
+                            "Look with vyre_stuck(), or give the handle more slots.",
+                            "no slot became free for work %llu of the log",
+                            (unsigned long long)p->report->works);
+        if (status < 0)
+            return status;
+    }
+}
+
+/* Where the record's work has its place among the open ones. */
+static uint32_t vyi_replay_place(const vyre_replay_record *record)
+{
+    VYRE_ASSERT(record->slot < VYRE_MAX_SLOTS);
+    return record->slot * VYI_REPLAY_AGES + record->generation % VYI_REPLAY_AGES;
+}
+
+/* Room for the slots up to this one. */
+static vyre_status vyi_replay_room(vyi_replay_player *p, uint32_t slot, vyre_error *err)
+{
+    void *open = p->open;
+    const uint32_t before = p->capacity;
+    if (slot < before / VYI_REPLAY_AGES)
+        return VYRE_OK;
+    if (slot >= VYRE_MAX_SLOTS)
+        return vyi_fail(err, VYRE_E_REPLAY_HEADER, slot, "Run a log that a handle has written.",
+                        "the log names slot %u, which no ring has", (unsigned)slot);
+    const uint32_t needed = (slot + 1) * VYI_REPLAY_AGES;
+    if (!vyi_grow(&p->log->allocator, &open, &p->capacity, needed, sizeof *p->open))
+        return vyi_fail_nomem(err, needed * sizeof *p->open);
+    p->open = (vyi_replay_open *)open;
+    memset(p->open + before, 0, (p->capacity - before) * sizeof *p->open);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_replay_work(vyi_replay_player *p, const vyre_replay_record *record,
+                                   vyre_error *err)
+{
+    vyre_work work;
+    vyre_ticket ticket;
+    work.opcode = record->opcode;
+    work.tenant = record->tenant;
+    work.priority = record->priority;
+    work.arg_count = record->arg_count;
+    memcpy(work.args, record->args, sizeof work.args);
+    vyre_status status = vyi_replay_room(p, record->slot, err);
+    if (status >= 0)
+        status = vyi_replay_put(p, &work, &ticket, err);
+    if (status < 0 || status == VYRE_TIMEOUT)
+        return status;
+    p->report->works++;
+    vyi_replay_open *o = &p->open[vyi_replay_place(record)];
+    memset(o, 0, sizeof *o);
+    o->generation = record->generation;
+    o->ticket = ticket;
+    o->used = true;
+    if (++p->published >= p->look_at)
+        vyi_replay_look(p);
+    return VYRE_OK;
+}
+
+static bool vyi_replay_same(const vyre_replay_record *record, const vyi_replay_outcome *now)
+{
+    if (record->state != now->state)
+        return false;
+    return record->state != VYRE_SLOT_FAULTED || record->code == now->code;
+}
+
+/* Version 1 says nothing of results that could be compared. */
+static vyre_status vyi_replay_end(vyi_replay_player *p, const vyre_replay_record *record,
+                                  uint64_t sequence, bool digests, vyre_error *err)
+{
+    const bool known = record->slot < p->capacity / VYI_REPLAY_AGES;
+    vyi_replay_open *o = known ? &p->open[vyi_replay_place(record)] : NULL;
+    if (!o || !o->used || o->generation != record->generation) {
+        p->report->lost++;
+        return VYRE_OK;
+    }
+    const vyre_status status = vyi_replay_settle(p, o, p->v->desc.run_timeout_ns, err);
+    if (status != VYRE_OK)
+        return status;
+    if (!o->known) {
+        p->report->lost++;
+        return VYRE_OK;
+    }
+    o->used = false;
+    bool same = vyi_replay_same(record, &o->outcome);
+    if (digests && same && record->digest) {
+        p->report->lost += o->outcome.digest == 0;
+        same = o->outcome.digest == 0 || o->outcome.digest == record->digest;
+    }
+    p->report->ends++;
+    if (!same && p->report->differences++ == 0)
+        p->report->first_difference = sequence;
+    return VYRE_OK;
+}
+
+/* In version 1 one record is a work, and its end when it says that there was one. */
+static vyre_status vyi_replay_step(vyi_replay_player *p, const vyre_replay_record *record,
+                                   vyre_error *err)
+{
+    const bool old = p->log->version == 1;
+    const uint64_t sequence = old ? p->report->works + 1 : record->sequence;
+    vyre_status status = VYRE_OK;
+    if (old || record->kind == VYRE_REPLAY_WORK)
+        status = vyi_replay_work(p, record, err);
+    if (status == VYRE_OK && record->ended)
+        status = vyi_replay_end(p, record, sequence, !old, err);
+    return status;
+}
+
+static vyre_status vyi_replay_play(vyi_replay_player *p, vyre_error *err)
+{
+    vyre_replay_record record;
+    for (;;) {
+        vyre_status status = vyre_replay_next(p->log, &record, err);
+        if (status == VYRE_EMPTY)
+            break;
+        if (status == VYRE_E_REPLAY_LOST) {
+            p->report->lost++;
+            continue;
+        }
+        if (status == VYRE_OK)
+            status = vyi_replay_step(p, &record, err);
+        if (status != VYRE_OK)
+            return status;
+    }
+    const vyre_status status = vyre_drain(p->v, p->v->desc.run_timeout_ns, err);
+    return status == VYRE_E_FAULT ? VYRE_OK : status; /* faults of which the log has no end */
+}
+
+VYRE_API vyre_status vyre_replay_run(vyre *v, vyre_replay *r, vyre_replay_report *out,
+                                     vyre_error *err)
+{
+    vyre_replay_report report;
+    vyi_replay_player player;
+    if (!v || !r)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and an open log.",
+                        "the %s is NULL", v ? "log" : "handle");
+    memset(&report, 0, sizeof report);
+    memset(&player, 0, sizeof player);
+    player.v = v;
+    player.log = r;
+    player.report = &report;
+    player.look_at = v->queue.slots.count / 4; /* results last as long at least */
+    vyre_replay_rewind(r);
+    const vyre_status status = vyi_replay_play(&player, err);
+    vyi_free(&r->allocator, player.open, player.capacity * sizeof *player.open);
+    if (out)
+        *out = report;
+    return status;
+}
+
+/* --- writing ------------------------------------------------------------- */
+
+VYRE_API vyre_status vyre_replay_publish(vyre_replay *r, vyre *v, const vyre_work *work,
+                                         vyre_ticket *ticket, vyre_error *err)
+{
+    vyre_replay_record record;
+    vyre_ticket t;
+    if (!r)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open log.", "the log is NULL");
+    const vyre_status status = vyre_publish(v, work, &t, err);
+    if (status != VYRE_OK)
+        return status;
+    if (ticket)
+        *ticket = t;
+    memset(&record, 0, sizeof record);
+    record.time_ns = vyi_now();
+    record.kind = VYRE_REPLAY_WORK;
+    record.slot = t.slot;
+    record.generation = t.generation;
+    record.tenant = work->tenant;
+    record.opcode = work->opcode;
+    record.priority = work->priority;
+    record.arg_count = work->arg_count;
+    memcpy(record.args, work->args, work->arg_count * sizeof *work->args);
+    return vyre_replay_append(r, &record, err);
+}
+
+VYRE_API vyre_status vyre_replay_wait(vyre_replay *r, vyre *v, vyre_ticket ticket,
+                                      uint64_t timeout_ns, vyre_error *err)
+{
+    vyre_error how;
+    vyi_replay_outcome outcome;
+    vyre_replay_record record;
+    if (!r)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open log.", "the log is NULL");
+    memset(&how, 0, sizeof how);
+    const vyre_status status = vyre_wait(v, ticket, timeout_ns, &how);
+    if (err && status != VYRE_OK)
+        *err = how;
+    if (!vyi_replay_outcome_of(v, ticket, status, &how, &outcome))
+        return status;
+    memset(&record, 0, sizeof record);
+    record.time_ns = vyi_now();
+    record.kind = VYRE_REPLAY_END;
+    record.slot = ticket.slot;
+    record.generation = ticket.generation;
+    record.ended = true;
+    record.state = outcome.state;
+    record.failure = outcome.failure;
+    record.code = outcome.code;
+    record.digest = outcome.digest;
+    const vyre_status appended = vyre_replay_append(r, &record, err);
+    return appended < 0 ? appended : status;
 }
 
 #endif /* VYRE_NO_REPLAY */

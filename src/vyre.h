@@ -173,7 +173,7 @@
  *     source      (room) a handler as a line of GLSL, no compiler needed
  *     engine      vyre_open and what follows: the handle, tickets, modes
  *     vulkan      the Vulkan backend
- *     watch       (room) what a ring is doing: states, windows, health, sketches
+ *     watch       (room) what a ring or a handle is doing: states, health, who hangs
  *     plan        (room) geometry, policy, races, regions
  *     fuse        (room) what need not run twice, what runs after what
  *     replay      (room) a log of works that can be run again
@@ -203,6 +203,7 @@
 #include "engine/engine.h"
 #include "vulkan/vulkan.h"
 #include "rooms/watch/watch.h"
+#include "rooms/watch/watch_live.h"
 #include "rooms/plan/plan.h"
 #include "rooms/fuse/fuse.h"
 #include "rooms/replay/replay.h"
@@ -246,6 +247,7 @@
 #include "emit/spirv.c"
 #include "emit/glsl.c"
 #include "emit/glsl_compile.c"
+#include "engine/engine_names.c"
 #include "engine/engine_slots.c"
 #include "engine/engine_publish.c"
 #include "engine/engine_wait.c"
@@ -263,6 +265,8 @@
 #include "vulkan/vulkan.c"
 #include "rooms/watch/watch.c"
 #include "rooms/watch/sketch.c"
+#include "rooms/watch/watch_live.c"
+#include "rooms/watch/watch_text.c"
 #include "rooms/plan/geometry.c"
 #include "rooms/plan/make.c"
 #include "rooms/plan/policy.c"

@@ -23,6 +23,7 @@ expected() {
     case $1 in
     saxpy) echo "saxpy: 262144 elements, 0 wrong" ;;
     live) echo "live: sums 50005000 and 50005000" ;;
+    watch) echo "watch: 20000 jobs, 0 faults, 0 runnable" ;;
     jit) printf '%s\n' "jit: 1 takes 0 steps, by way of 1" "jit: 6 takes 8 steps, by way of 16" \
         "jit: 7 takes 16 steps, by way of 52" "jit: 9 takes 19 steps, by way of 52" \
         "jit: 27 takes 111 steps, by way of 9232" "jit: 97 takes 118 steps, by way of 9232" \
@@ -54,7 +55,7 @@ prints() { # name, command...
 }
 
 for backend in $backends; do
-    for name in saxpy live jit printf priority tenants; do prints $name "$bin/$name" $backend; done
+    for name in saxpy live watch jit printf priority tenants; do prints $name "$bin/$name" $backend; done
 done
 for name in device stock glsl; do
     if [ "$backends" = cpu ] || [ ! -x "$bin/$name" ]; then skips $name "no driver, volk.h or glslang"; continue; fi

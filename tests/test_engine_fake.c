@@ -548,6 +548,7 @@ static void a_lease_that_never_ends_is_reported(void)
     CHECK_EQ(vyre_wait(v, t, SECOND / 100, NULL), VYRE_TIMEOUT);
     uint64_t begin = engine_now();
     CHECK_EQ(vyre_wait(v, t, 5 * SECOND, &err), VYRE_E_LEASE);
+    CHECK(strstr(err.text, "CLAIMED") != NULL);
     CHECK(engine_now() - begin < SECOND);
     CHECK(err.text[0] && err.fix[0]);
     CHECK_EQ(vyre_recover(v, NULL), VYRE_OK); /* on a second device */

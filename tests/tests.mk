@@ -57,3 +57,4 @@ $(BUILD)/tests/test_source: tests/oom.h tests/source_wrong.h
 $(BUILD)/tests/test_fuse_run: tests/engine.h tests/oom.h tests/driver.h
 $(BUILD)/tests/test_fuse: tests/oom.h
 $(BUILD)/tests/test_plan: tests/driver.h
+$(BUILD)/tests/test_watch_live: tests/engine.h tests/driver.h

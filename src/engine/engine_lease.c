@@ -144,10 +144,12 @@ VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error
     const bool loops = q->mode == VYRE_MODE_PERSISTENT && q->state != VYI_STATE_IDLE;
     const bool bounded = loops ? c->rounds != 0 : !d->backend->abort;
     if (bounded && vyi_queue_in_flight(q) && vyi_now() - c->since > q->v->desc.lease.timeout_ns) {
+        char who[112];
         vyi_fail(&how, VYRE_E_LEASE, vyi_queue_in_flight(q),
                  "Bound the handlers' loops, or raise lease.timeout_ns; then vyre_recover().",
-                 "a launch has not ended for %llu ms",
-                 (unsigned long long)(q->v->desc.lease.timeout_ns / 1000000u));
+                 "a launch has not ended for %llu ms; %s",
+                 (unsigned long long)(q->v->desc.lease.timeout_ns / 1000000u),
+                 vyi_claimed_text(q, who, sizeof who));
         return vyi_queue_lost(q, &how, err);
     }
     return VYRE_OK;

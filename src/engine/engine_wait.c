@@ -211,6 +211,18 @@ static vyre_status vyi_ticket_wait(vyi_queue *q, vyre_ticket t, vyi_pace *pace, 
     return status;
 }
 
+/* Who waits in vain wants to know for what; who only looks does not pay for it. */
+VYI_COLD
+static vyre_status vyi_ticket_late(const vyi_queue *q, vyre_ticket t, uint64_t timeout_ns,
+                                   vyre_error *err)
+{
+    char what[112];
+    return vyi_fail(err, VYRE_TIMEOUT, t.slot,
+                    "Wait again, or longer; vyre_query tells what runs.",
+                    "not ended within %llu us: %s", (unsigned long long)(timeout_ns / 1000u),
+                    vyi_slot_text(q, t.slot, what, sizeof what));
+}
+
 VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre_error *err)
 {
     if (!v)
@@ -221,6 +233,8 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
         vyi_pace pace = vyi_pace_begin(timeout_ns);
         status = vyi_ticket_wait(&v->queue, t, &pace, &code, err);
     }
+    if (status == VYRE_TIMEOUT && timeout_ns && err)
+        return vyi_ticket_late(&v->queue, t, timeout_ns, err);
     return vyi_ticket_explain(err, status, t, code);
 }
 

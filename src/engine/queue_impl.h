@@ -266,6 +266,17 @@ typedef struct vyi_helper {
     bool       runs, quits;
 } vyi_helper;
 
+typedef struct vyi_handler_name_of {
+    uint32_t    opcode;
+    const char *name;
+} vyi_handler_name_of;
+
+/* Of the handlers, kept for texts. */
+typedef struct vyi_names {
+    vyi_handler_name_of *list;
+    uint32_t count;
+} vyi_names;
+
 /* Only the queue and `lock` change once the handle is open, but for what has a
  * lock of its own. */
 struct vyre {
@@ -277,6 +288,7 @@ struct vyre {
     vyi_buffers      buffers;
     vyi_opcodes      opcodes;
     uint32_t         tenants_off; /* a bit for each without authorisation; under the lock */
+    vyi_names        names;
     vyi_arena        arena;    /* of texts, and what is kept of each slot */
     vyre_log_record *log;      /* records on their way to the callback */
     vyi_run_slots    run;
@@ -309,6 +321,13 @@ static inline uint32_t vyi_queue_in_flight(const vyi_queue *q)
 {
     return (uint32_t)(q->chain.launched - q->chain.completed);
 }
+
+/* Words for texts (engine_names.c).  The name of an opcode's handler, or the
+ * opcode's; what a slot holds; the first slot that is CLAIMED. */
+VYI_API vyre_status vyi_names_keep(vyre *v, vyre_error *err);
+VYI_API const char *vyi_handler_name(const vyre *v, uint32_t opcode);
+VYI_API const char *vyi_slot_text(const vyi_queue *q, uint32_t slot, char *text, size_t size);
+VYI_API const char *vyi_claimed_text(const vyi_queue *q, char *text, size_t size);
 
 /* Slots (engine_slots.c _publish.c _wait.c).  vyi_alone_begin comes before any
  * other of these functions, vyi_seats_plan before the first publish, when the

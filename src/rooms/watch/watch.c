@@ -1,8 +1,7 @@
 /* ==========================================================================
  * watch: implementation of what needs bytes only
  * ======================================================================= */
-#include "rooms/watch/watch.h"
-#include "wire/wire_impl.h"
+#include "rooms/watch/watch_impl.h"
 
 #ifndef VYRE_NO_WATCH
 
@@ -79,7 +78,7 @@ static uint64_t vyi_watch_spread(const uint32_t *words, uint32_t count, uint32_t
     return sum;
 }
 
-static void vyi_watch_control(const void *control, vyre_watch *w)
+VYI_API void vyi_watch_control(const void *control, vyre_watch *w)
 {
     uint32_t skew;
     w->shutdown = vyi_wire_load(control, VYRE_CONTROL_SHUTDOWN) != 0;
@@ -98,8 +97,13 @@ static void vyi_watch_control(const void *control, vyre_watch *w)
     w->priority_total = vyi_watch_spread(w->priority_claims, VYRE_PRIORITY_LEVELS, &skew);
 }
 
-/* What follows from the counts of states. */
-static void vyi_watch_derive(vyre_watch *w)
+VYI_API void vyi_watch_states(const void *ring, size_t slots, vyre_watch *w)
+{
+    for (size_t slot = 0; slot < slots; slot++)
+        w->states[vyi_watch_state(ring, slot)]++;
+}
+
+VYI_API void vyi_watch_derive(vyre_watch *w)
 {
     uint64_t slots = 0;
     w->runnable = 0;
@@ -129,8 +133,7 @@ VYRE_API vyre_status vyre_watch_decode(const void *control, size_t control_size,
         return status;
     memset(out, 0, sizeof *out);
     vyi_watch_control(control, out);
-    for (size_t slot = 0; slot < ring_size / VYRE_SLOT_BYTES; slot++)
-        out->states[vyi_watch_state(ring, slot)]++;
+    vyi_watch_states(ring, ring_size / VYRE_SLOT_BYTES, out);
     vyi_watch_derive(out);
     return VYRE_OK;
 }

@@ -1,0 +1,208 @@
+/* ==========================================================================
+ * watch, live: implementation
+ * ======================================================================= */
+#include "rooms/watch/watch_live.h"
+#include "engine/engine_slots_impl.h"
+#include "rooms/watch/watch_impl.h"
+
+#ifndef VYRE_NO_WATCH
+
+static vyre_status vyi_live_check(const vyre *v, const void *out, vyre_error *err)
+{
+    if (v && out)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and room for the answer.",
+                    "%s is NULL", v ? "the answer" : "the handle");
+}
+
+/* --- by marks ------------------------------------------------------------ */
+
+/* The state that a mark and its mirror word tell.  A slot that a publisher has
+ * BUSY is about to be used, and free for the moment. */
+static vyre_slot_state vyi_live_state(const vyi_queue *q, uint32_t slot, uint32_t mark)
+{
+    if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
+        return VYRE_SLOT_EMPTY;
+    const uint32_t outcome = VYI_MIRROR_STATUS(vyi_slot_outcome(q, slot));
+    return outcome ? vyi_slot_state_of(outcome) : VYRE_SLOT_PUBLISHED;
+}
+
+/* Each use of a slot counts its generation on: what is not at an end by now has
+ * counted once too often. */
+static void vyi_live_host(const vyi_queue *q, vyre_watch *w)
+{
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
+        const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+        const vyre_slot_state state = vyi_live_state(q, slot, mark);
+        const bool open = vyi_mark_phase(mark) == VYI_PHASE_BUSY ||
+                          state == VYRE_SLOT_PUBLISHED || state == VYRE_SLOT_WAIT_IO;
+        w->states[state]++;
+        w->done += vyi_mark_generation(mark) - (open && vyi_mark_generation(mark) ? 1 : 0);
+    }
+}
+
+/* --- by the device's memory ----------------------------------------------- */
+
+#define VYI_LIVE_SLOTS 64u /* that are copied at a time: 4 KB */
+
+VYI_STATIC_ASSERT(live_header_fits,
+                  VYRE_CONTROL_MIN_WORDS <= VYI_LIVE_SLOTS * VYRE_SLOT_WORDS);
+
+/* Across a bus words are read by lines; elsewhere each is one that others store. */
+static void vyi_live_copy(const vyi_device *d, uint32_t *to, const uint32_t *from, uint32_t words)
+{
+    if (d->write_combined) {
+        memcpy(to, from, words * sizeof *to);
+        return;
+    }
+    for (uint32_t i = 0; i < words; i++)
+        to[i] = vyi_load_relaxed(from + i);
+}
+
+static void vyi_live_device(const vyi_queue *q, vyre_watch *w)
+{
+    const vyi_device *d = vyi_queue_device(q);
+    const uint32_t *ring = vyi_device_words(d, VYI_ROLE_RING);
+    uint32_t words[VYI_LIVE_SLOTS * VYRE_SLOT_WORDS];
+    vyi_live_copy(d, words, vyi_device_words(d, VYI_ROLE_CONTROL), VYRE_CONTROL_MIN_WORDS);
+    vyi_watch_control(words, w);
+    for (uint32_t first = 0; first < q->slots.count; first += VYI_LIVE_SLOTS) {
+        const uint32_t left = q->slots.count - first;
+        const uint32_t some = left < VYI_LIVE_SLOTS ? left : VYI_LIVE_SLOTS;
+        vyi_live_copy(d, words, ring + (size_t)first * VYRE_SLOT_WORDS, some * VYRE_SLOT_WORDS);
+        vyi_watch_states(words, some, w);
+    }
+}
+
+VYRE_API vyre_status vyre_watch_live(vyre *v, vyre_watch_depth depth, vyre_watch *out,
+                                     vyre_error *err)
+{
+    vyre_status status = vyi_live_check(v, out, err);
+    if (status < 0)
+        return status;
+    if ((uint32_t)depth > VYRE_WATCH_DEVICE)
+        return vyi_fail(err, VYRE_E_ARGUMENT, (uint32_t)depth, "Pass one of vyre_watch_depth.",
+                        "%u is no depth", (unsigned)depth);
+    const vyi_queue *q = &v->queue;
+    if (depth == VYRE_WATCH_DEVICE && vyi_load_acquire(&q->state) == VYI_STATE_LOST)
+        return vyi_queue_gone(q, "its memory cannot be read", err);
+    vyre_watch w;
+    memset(&w, 0, sizeof w);
+    if (depth == VYRE_WATCH_HOST)
+        vyi_live_host(q, &w);
+    else
+        vyi_live_device(q, &w);
+    vyi_watch_derive(&w);
+    w.at_ns = vyi_now();
+    *out = w;
+    return VYRE_OK;
+}
+
+/* --- waiting for a word --------------------------------------------------- */
+
+VYRE_API vyre_status vyre_wait_observable(vyre *v, uint32_t index, uint32_t seen,
+                                          uint64_t timeout_ns, uint32_t *now, vyre_error *err)
+{
+    vyi_pace pace = vyi_pace_begin(timeout_ns);
+    for (;;) {
+        uint32_t held;
+        const vyre_status status = vyre_observable(v, index, &held, err);
+        if (status < 0)
+            return status;
+        if (held != seen) {
+            if (now)
+                *now = held;
+            return VYRE_OK;
+        }
+        const vyre_status turn = vyi_pace_turn(&v->queue, &pace, err);
+        if (turn == VYRE_TIMEOUT)
+            return vyi_news(err, turn, index, "Wait again, or longer; vyre_query tells what runs.",
+                            "the observable has not changed in time");
+        if (turn < 0)
+            return turn;
+    }
+}
+
+/* --- who hangs ------------------------------------------------------------ */
+
+/* The slot's state, when a lane has its work: CLAIMED, or WAIT_IO. */
+static bool vyi_stuck_look(const vyi_queue *q, uint32_t slot, vyre_stuck_slot *out)
+{
+    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+    if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
+        return false;
+    const uint32_t *at = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING) +
+                         (size_t)slot * VYRE_SLOT_WORDS;
+    const uint32_t status = vyi_le32(vyi_load_acquire(at + VYRE_SLOT_STATUS));
+    if (status != VYRE_SLOT_CLAIMED && status != VYRE_SLOT_WAIT_IO)
+        return false;
+    out->ticket.slot = slot;
+    out->ticket.generation = vyi_mark_generation(mark);
+    out->state = (vyre_slot_state)status;
+    out->opcode = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE));
+    out->tenant = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT));
+    out->handler = vyi_handler_name(q->v, out->opcode);
+    out->held_ns = 0;
+    return vyi_load_acquire(&q->slots.marks[slot]) == mark;
+}
+
+static uint32_t vyi_stuck_find(const vyi_queue *q, vyre_stuck_slot *out, uint32_t capacity)
+{
+    uint32_t count = 0;
+    for (uint32_t slot = 0; slot < q->slots.count && count < capacity; slot++)
+        count += vyi_stuck_look(q, slot, &out[count]);
+    return count;
+}
+
+/* Those that still have the same work. */
+static uint32_t vyi_stuck_keep(const vyi_queue *q, vyre_stuck_slot *out, uint32_t count,
+                               uint64_t held_ns)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        vyre_stuck_slot now;
+        if (!vyi_stuck_look(q, out[i].ticket.slot, &now) ||
+            now.ticket.generation != out[i].ticket.generation)
+            continue;
+        now.held_ns = held_ns;
+        out[kept++] = now;
+    }
+    return kept;
+}
+
+#define VYI_STUCK_NAP_NS 1000000u
+
+/* Keeps the leases going meanwhile. */
+static vyre_status vyi_stuck_wait(vyi_queue *q, uint64_t deadline, vyre_error *err)
+{
+    for (;;) {
+        const vyre_status status = vyi_queue_nudge(q, VYI_EFFORT_LOOK, err);
+        const uint64_t now = vyi_now();
+        if (status < 0 || now >= deadline)
+            return status;
+        vyi_sleep(deadline - now < VYI_STUCK_NAP_NS ? deadline - now : VYI_STUCK_NAP_NS);
+    }
+}
+
+VYRE_API vyre_status vyre_stuck(vyre *v, uint64_t longer_ns, vyre_stuck_slot *out,
+                                uint32_t capacity, uint32_t *count, vyre_error *err)
+{
+    vyre_status status = vyi_live_check(v, count, err);
+    if (status >= 0)
+        status = vyi_wire_pointer(out, capacity, "the array of slots", err);
+    if (status < 0)
+        return status;
+    vyi_queue *q = &v->queue;
+    if (vyi_load_acquire(&q->state) == VYI_STATE_LOST)
+        return vyi_queue_gone(q, "its slots cannot be read", err);
+    const uint64_t begin = vyi_now();
+    const uint32_t found = vyi_stuck_find(q, out, capacity);
+    const uint64_t deadline = longer_ns > UINT64_MAX - begin ? UINT64_MAX : begin + longer_ns;
+    status = found ? vyi_stuck_wait(q, deadline, err) : VYRE_OK;
+    if (status < 0)
+        return status;
+    *count = vyi_stuck_keep(q, out, found, vyi_now() - begin);
+    return VYRE_OK;
+}
+
+#endif /* VYRE_NO_WATCH */
