@@ -207,6 +207,7 @@
 #include "rooms/plan/plan.h"
 #include "rooms/fuse/fuse.h"
 #include "rooms/replay/replay.h"
+#include "rooms/replay/replay_run.h"
 #include "rooms/task/task.h"
 #include "rooms/source/source.h"
 
@@ -282,6 +283,7 @@
 #include "rooms/replay/replay2.c"
 #include "rooms/replay/replay.c"
 #include "rooms/replay/replay_failure.c"
+#include "rooms/replay/replay_run.c"
 #include "rooms/task/task.c"
 #include "rooms/source/source_read.c"
 #include "rooms/source/source_error.c"

@@ -58,3 +58,4 @@ $(BUILD)/tests/test_fuse_run: tests/engine.h tests/oom.h tests/driver.h
 $(BUILD)/tests/test_fuse: tests/oom.h
 $(BUILD)/tests/test_plan: tests/driver.h
 $(BUILD)/tests/test_watch_live: tests/engine.h tests/driver.h
+$(BUILD)/tests/test_replay_run: tests/engine.h tests/driver.h tests/replay_file.h
