@@ -386,8 +386,8 @@ static void built_in_functions(void)
           "b1 1 0" },
         { "y[0] = atomicAdd(x[3], 2u); y[1] = atomicMax(x[3], 9u); y[2] = atomicMin(x[3], 4u);"
           "y[3] = atomicAnd(x[3], 6u); y[4] = atomicOr(x[3], 3u); y[5] = atomicXor(x[3], 1u);"
-          "y[6] = atomicExchange(x[3], 1u); y[7] = atomicCompSwap(x[3], 1u, 5u); y[8] = x[3];",
-          "y3 5 9 4 4 7 6 1 5" },
+          "y[6] = atomicExchange(x[3], 1u); y[7] = atomicCompSwap(x[3], 1u, 5u); y[8] = x[3];"
+          "atomicStore(y[9], 6); y[10] = atomicLoad(y[9]);", "y3 5 9 4 4 7 6 1 5 6 6" },
         { "i[1] = -5; i[0] = atomicMin(i[1], 3); memoryBarrier(); memoryBarrierBuffer();"
           "i[2] = atomicMax(i[1], 3); i[3] = i[1];", "i-5 3 -5 3" },
         { "y[0] = gl_GlobalInvocationID.x + gl_WorkGroupSize.x + gl_NumWorkGroups.y;", "y2" },

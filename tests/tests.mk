@@ -59,3 +59,8 @@ $(BUILD)/tests/test_fuse: tests/oom.h
 $(BUILD)/tests/test_plan: tests/driver.h
 $(BUILD)/tests/test_watch_live: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_replay_run: tests/engine.h tests/driver.h tests/replay_file.h
+WHITEBOX += test_source_random
+$(BUILD)/tests/test_source_random: tests/gen_source.h tests/gen.h tests/vk_run.h
+$(BUILD)/tests/test_source_random: private SANITIZE := -O2
+$(BUILD)/tests/test_source_random: LDLIBS = -lvulkan -lglslang -lMachineIndependent -lGenericCodeGen -lOGLCompiler \
+    -lOSDependent -lSPIRV -lglslang-default-resource-limits -lSPIRV-Tools-opt -lSPIRV-Tools -lstdc++

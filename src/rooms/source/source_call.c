@@ -356,6 +356,31 @@ static vyi_operand vyi_call_atomic(vyi_source *s, const vyi_call_row *row, vyi_o
     return vyi_source_made(a[0].type, value, a[0].at);
 }
 
+/* Words that others change meanwhile are read and written so. */
+static vyi_operand vyi_call_atomic_load(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    vyre_value value = { 0 };
+    const vyre_buffer buffer = { a[0].target };
+    (void)row;
+    s->heavy++;
+    if (!s->mute)
+        value = vyre_ir_atomic_load(s->p, buffer, a[0].index, VYRE_ORDER_RELAXED);
+    return vyi_source_made(a[0].type, value, a[0].at);
+}
+
+static vyi_operand vyi_call_atomic_store(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const vyre_value none = { 0 };
+    const vyre_buffer buffer = { a[0].target };
+    (void)row;
+    s->heavy++;
+    const vyi_operand data = vyi_source_convert(s, a[0].type, a[1], "the data of this atomic");
+    const vyre_value value = vyi_source_id(s, &data);
+    if (!s->mute)
+        vyre_ir_atomic_store(s->p, buffer, a[0].index, value, VYRE_ORDER_RELAXED);
+    return vyi_source_made(VYRE_TYPE_NONE, none, a[0].at);
+}
+
 static vyi_operand vyi_call_fence(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
     const vyre_value none = { 0 };
@@ -557,6 +582,8 @@ static const vyi_call_row *vyi_call_rows(uint32_t i)
         VYI_ROW_SUB("atomicMax", 2, PLACE, VYRE_ATOMIC_MAX, vyi_call_atomic),
         VYI_ROW_SUB("atomicExchange", 2, PLACE, VYRE_ATOMIC_EXCHANGE, vyi_call_atomic),
         VYI_ROW("atomicCompSwap", 3, PLACE, vyi_call_atomic),
+        VYI_ROW("atomicLoad", 1, PLACE, vyi_call_atomic_load),
+        VYI_ROW("atomicStore", 2, PLACE, vyi_call_atomic_store),
         VYI_ROW_SUB("memoryBarrier", 0, ANY, VYRE_SCOPE_DEVICE, vyi_call_fence),
         VYI_ROW_SUB("memoryBarrierBuffer", 0, ANY, VYRE_SCOPE_DEVICE, vyi_call_fence),
         VYI_ROW_NEED("memoryBarrierShared", 0, VYRE_SCOPE_DEVICE, GROUP, vyi_call_fence),
