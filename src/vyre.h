@@ -278,6 +278,7 @@
 #include "rooms/fuse/works.c"
 #include "rooms/fuse/waves.c"
 #include "rooms/fuse/run_with.c"
+#include "rooms/fuse/elide.c"
 #include "base/digest.c"
 #include "rooms/replay/replay_file.c"
 #include "rooms/replay/replay2.c"

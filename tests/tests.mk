@@ -64,3 +64,5 @@ $(BUILD)/tests/test_source_random: tests/gen_source.h tests/gen.h tests/vk_run.h
 $(BUILD)/tests/test_source_random: private SANITIZE := -O2
 $(BUILD)/tests/test_source_random: LDLIBS = -lvulkan -lglslang -lMachineIndependent -lGenericCodeGen -lOGLCompiler \
     -lOSDependent -lSPIRV -lglslang-default-resource-limits -lSPIRV-Tools-opt -lSPIRV-Tools -lstdc++
+$(BUILD)/tests/test_elide: tests/vk_run.h tests/oom.h tests/driver.h
+$(BUILD)/tests/test_elide: LDLIBS = -lvulkan

@@ -143,6 +143,18 @@ typedef struct vyre_run_desc {
 VYRE_API vyre_status vyre_run_with(vyre *v, const vyre_run_desc *desc, vyre_stats *stats,
                                    vyre_error *err);
 
+/* --- programs -------------------------------------------------------------- */
+
+/* Takes workgroup barriers (acquire and release) out of a finished program, where
+ * no buffer is written on one side and touched on the other, up to the next
+ * barrier on every path, a loop's back edge included.  Kept are those that have
+ * an atomic, a subgroup operation, another kind of barrier or fence, a return or
+ * a workgroup array on either side; of two with nothing between one goes.
+ * Buffers of different bindings must be different memory.  `removed` may be
+ * NULL. */
+VYRE_API vyre_status vyre_program_elide_barriers(vyre_program *p, uint32_t *removed,
+                                                 vyre_error *err);
+
 VYI_EXTERN_C_END
 
 #endif /* VYRE_NO_FUSE */
