@@ -36,6 +36,7 @@
  *     VYRE_NO_WATCH        what a ring is doing, as counts
  *     VYRE_NO_PLAN         sizing a handle, regions of a buffer, races
  *     VYRE_NO_FUSE         works that are folded, ordered and grouped
+ *     VYRE_NO_POOL         works for several devices
  *     VYRE_NO_REPLAY       logs of works
  *     VYRE_NO_TASK         works that stop in the middle, as the host's values
  *     VYRE_NO_SOURCE       handlers as text
@@ -64,7 +65,7 @@
  *
  *     int main(void)
  *     {
- *         const vyre_handler axpy = { 0x1000, emit_axpy, NULL, "axpy" };
+ *         const vyre_handler axpy = { 0x1000, emit_axpy, NULL, "axpy", VYRE_WIDTH_LANE, 0, NULL };
  *         vyre_buffer_desc buffers[2];
  *         memset(buffers, 0, sizeof buffers); // zero is a good default everywhere
  *         buffers[0].binding = VYRE_BINDING_USER;
@@ -176,6 +177,7 @@
  *     watch       (room) what a ring or a handle is doing: states, health, who hangs
  *     plan        (room) geometry, policy, races, regions
  *     fuse        (room) what need not run twice, what runs after what
+ *     pool        (room) shares of a total for several devices
  *     replay      (room) a log of works that can be run again
  *     task        (room) a slot as a task that stops in the middle and goes on later
  *
@@ -241,6 +243,9 @@
     #endif
     #ifndef VYRE_NO_FUSE
         #define VYRE_NO_FUSE
+    #endif
+    #ifndef VYRE_NO_POOL
+        #define VYRE_NO_POOL
     #endif
     #ifndef VYRE_NO_SOURCE
         #define VYRE_NO_SOURCE
@@ -2849,6 +2854,43 @@ VYRE_API vyre_status vyre_program_elide_barriers(vyre_program *p, uint32_t *remo
 VYI_EXTERN_C_END
 
 #endif /* VYRE_NO_FUSE */
+
+#endif
+/* ==========================================================================
+ * pool: works for several devices
+ *
+ * Public, a room: VYRE_NO_POOL leaves it out.
+ *
+ * A split cuts a total into units that differ by nothing but the last one, four
+ * for each owner, and names an owner for each in turn.  Whoever computes it gets
+ * the same shares, so that several machines need not talk about them.
+ *
+ *     for (uint64_t i = rank; i < vyre_split_count(total, ranks, NULL); i += ranks)
+ *         work_on(vyre_split_at(total, ranks, i)); // the shares of this rank
+ * ======================================================================= */
+#ifndef VYI_POOL_H
+#define VYI_POOL_H
+
+
+#ifndef VYRE_NO_POOL
+
+VYI_EXTERN_C_BEGIN
+
+typedef struct vyre_share {
+    uint64_t first, count;
+    uint32_t owner;
+} vyre_share;
+
+/* How many shares there are; 0 for no owners or nothing to share.  `unit` gets
+ * the size of all but the last one, and may be NULL. */
+VYRE_API uint64_t vyre_split_count(uint64_t total, uint32_t owners, uint64_t *unit);
+
+/* One of them; all zero for an index that is none. */
+VYRE_API vyre_share vyre_split_at(uint64_t total, uint32_t owners, uint64_t index);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_POOL */
 
 #endif
 /* ==========================================================================
@@ -30828,6 +30870,39 @@ VYRE_API vyre_status vyre_program_elide_barriers(vyre_program *p, uint32_t *remo
 }
 
 #endif /* VYRE_NO_FUSE */
+/* ==========================================================================
+ * pool: implementation of splits
+ * ======================================================================= */
+
+#ifndef VYRE_NO_POOL
+
+#define VYI_SPLIT_UNITS 4u /* for each owner */
+
+VYRE_API uint64_t vyre_split_count(uint64_t total, uint32_t owners, uint64_t *unit)
+{
+    const uint64_t units = (uint64_t)owners * VYI_SPLIT_UNITS;
+    uint64_t size = units ? total / units : 0;
+    size = size ? size : 1;
+    if (unit)
+        *unit = size;
+    if (owners == 0)
+        return 0;
+    return total / size + (total % size != 0);
+}
+
+VYRE_API vyre_share vyre_split_at(uint64_t total, uint32_t owners, uint64_t index)
+{
+    vyre_share share = { 0, 0, 0 };
+    uint64_t unit;
+    if (index >= vyre_split_count(total, owners, &unit))
+        return share;
+    share.first = index * unit; /* below total, so it fits */
+    share.count = total - share.first < unit ? total - share.first : unit;
+    share.owner = (uint32_t)(index % owners);
+    return share;
+}
+
+#endif /* VYRE_NO_POOL */
 /* ==========================================================================
  * base: digests, implementation
  * ======================================================================= */

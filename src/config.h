@@ -51,6 +51,9 @@
     #ifndef VYRE_NO_FUSE
         #define VYRE_NO_FUSE
     #endif
+    #ifndef VYRE_NO_POOL
+        #define VYRE_NO_POOL
+    #endif
     #ifndef VYRE_NO_SOURCE
         #define VYRE_NO_SOURCE
     #endif

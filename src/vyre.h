@@ -36,6 +36,7 @@
  *     VYRE_NO_WATCH        what a ring is doing, as counts
  *     VYRE_NO_PLAN         sizing a handle, regions of a buffer, races
  *     VYRE_NO_FUSE         works that are folded, ordered and grouped
+ *     VYRE_NO_POOL         works for several devices
  *     VYRE_NO_REPLAY       logs of works
  *     VYRE_NO_TASK         works that stop in the middle, as the host's values
  *     VYRE_NO_SOURCE       handlers as text
@@ -64,7 +65,7 @@
  *
  *     int main(void)
  *     {
- *         const vyre_handler axpy = { 0x1000, emit_axpy, NULL, "axpy" };
+ *         const vyre_handler axpy = { 0x1000, emit_axpy, NULL, "axpy", VYRE_WIDTH_LANE, 0, NULL };
  *         vyre_buffer_desc buffers[2];
  *         memset(buffers, 0, sizeof buffers); // zero is a good default everywhere
  *         buffers[0].binding = VYRE_BINDING_USER;
@@ -176,6 +177,7 @@
  *     watch       (room) what a ring or a handle is doing: states, health, who hangs
  *     plan        (room) geometry, policy, races, regions
  *     fuse        (room) what need not run twice, what runs after what
+ *     pool        (room) shares of a total for several devices
  *     replay      (room) a log of works that can be run again
  *     task        (room) a slot as a task that stops in the middle and goes on later
  *
@@ -206,6 +208,7 @@
 #include "rooms/watch/watch_live.h"
 #include "rooms/plan/plan.h"
 #include "rooms/fuse/fuse.h"
+#include "rooms/pool/pool.h"
 #include "rooms/replay/replay.h"
 #include "rooms/replay/replay_run.h"
 #include "rooms/task/task.h"
@@ -279,6 +282,7 @@
 #include "rooms/fuse/waves.c"
 #include "rooms/fuse/run_with.c"
 #include "rooms/fuse/elide.c"
+#include "rooms/pool/split.c"
 #include "base/digest.c"
 #include "rooms/replay/replay_file.c"
 #include "rooms/replay/replay2.c"
