@@ -2028,6 +2028,8 @@ typedef struct vyre_desc {
     /* Iterations after which a slot's loops end FAULT on the CPU, in passes and
      * in its running kernel.  0 = none: vyre_stop ends what does not end by itself. */
     uint32_t     loop_limit;
+    uint32_t     wide_groups;    /* of the running kernel, for wide works; 0 = all that run at the
+                                    same time */
     uint64_t     run_timeout_ns; /* vyre_run and dispatches give up without progress; 0 = 60 s */
     vyre_lost_work lost_work;
     bool         auto_recover;   /* the first lost device is replaced without being asked */
@@ -10191,8 +10193,10 @@ VYRE_API vyre_status vyre_program_optimize(vyre_program *p, vyre_error *err)
  * them.  One buffer, of u32 words.  Every word has one owner:
  *
  *     GATES    a word for each wide slot.  The host's: what is open
- *     PER      indexes of a chunk, CHUNKS how many there are.  The host's, and
- *              constant while the slot's work is in flight
+ *     PER      indexes of a chunk.  The host's, and constant while the slot's work is
+ *              in flight
+ *     CHUNKS   generation << 17 | how many there are; likewise.  A group that has
+ *              found no chunk left may look when the next work is there already
  *     HEAD     the host's, constant while a launch is in flight
  *     STATES   the device's: claims, ends and results of each slot's work
  *
@@ -10209,17 +10213,35 @@ VYI_EXTERN_C_BEGIN
 
 #define VYI_WIDE_GATES       0u
 #define VYI_WIDE_PER         32u
-#define VYI_WIDE_CHUNKS      64u
-#define VYI_WIDE_HEAD        96u
-#define VYI_WIDE_STATES      128u
+#define VYI_WIDE_CHUNKS      96u
+#define VYI_WIDE_HEAD        160u
+#define VYI_WIDE_STATES      192u
 #define VYI_WIDE_STATE_WORDS 64u
-#define VYI_WIDE_WORDS       (VYI_WIDE_STATES + VYI_WIDE_SLOTS * VYI_WIDE_STATE_WORDS)
+#define VYI_WIDE_GUEST       VYI_WIDE_SLOTS /* a state for works in rings of others */
+#define VYI_WIDE_WORDS       (VYI_WIDE_STATES + (VYI_WIDE_GUEST + 1) * VYI_WIDE_STATE_WORDS)
+
+/* Of a gate: generation << 17 | level << 14 | tenant << 9 | age; 0: nothing.  Ages
+ * wrap: they only say which of a few works is older. */
+#define VYI_GATE_GENERATION  17u
+#define VYI_GATE_COUNT       0x1ffffu /* below the generation, in NEXT and CHUNKS */
+#define VYI_GATE_LEVEL       14u
+#define VYI_GATE_TENANT      9u
+#define VYI_GATE_AGES        512u
+#define VYI_GATE_LAST        32767u /* generation */
 
 /* Of HEAD. */
 #define VYI_WIDE_POLLERS     0u /* groups that serve lane slots */
 #define VYI_WIDE_LANES       1u /* lanes of each of them that do */
-#define VYI_WIDE_PASS_SLOT   2u /* of a tile pass: the slot in the ring, */
-#define VYI_WIDE_PASS_STATE  3u /* and whose state and descriptor it uses */
+#define VYI_WIDE_PROBE       2u /* 0, or spins: count groups and do nothing else */
+#define VYI_WIDE_PASS_SLOT   3u /* of a tile pass: the slot in the ring, */
+#define VYI_WIDE_PASS_STATE  4u /* whose state and descriptor it uses, */
+#define VYI_WIDE_PASS_FIRST  5u /* the first chunk that has not run, */
+#define VYI_WIDE_PASS_GENERATION 6u /* and the generation that ends with it */
+/* The device's.  In the probe: groups that came, and of them at the same time.  In
+ * leases: how often the first lane has come to its end. */
+#define VYI_WIDE_ARRIVED     16u
+#define VYI_WIDE_RESIDENT    17u
+#define VYI_WIDE_OVER        18u
 
 /* Of a state; claims have a cache line of their own. */
 #define VYI_WIDE_NEXT        0u  /* generation << 17 | chunks taken */
@@ -10282,6 +10304,7 @@ VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *desc, const vyre_kernel_h
 typedef struct vyi_wide_host {
     uint32_t binding; /* of a buffer of VYI_WIDE_WORDS words; 0 = the engine serves none */
     bool     pass;    /* the program is a tile pass: it runs the wide work that HEAD names */
+    bool     groups;  /* the looping program has groups that wait for wide works */
 } vyi_wide_host;
 
 /* As vyre_kernel_build_for. */
@@ -10309,6 +10332,7 @@ typedef struct vyi_chunk {
     vyre_buffer words;   /* of a workgroup: the slot's; id 0: they are read where they are */
     vyre_value  state;   /* its first word in `buffer` */
     vyre_value  chunk, chunks, per; /* which, of how many, indexes in each */
+    vyre_value  generation;         /* that is over when the work has ended */
     vyre_value  lane, lanes;        /* of the group */
     vyre_value  index;   /* that the handler runs for */
     const vyre_handler *running;
@@ -10507,6 +10531,15 @@ VYI_API void vyi_source_handler(const vyi_kernel *k, const vyre_slot_values *slo
 /* The program that runs one wide work; vyre_emit_result in a wide work
  * (kernel_wide.c). */
 VYI_API void vyi_wide_pass(vyi_kernel *k);
+/* What both kinds of groups use: names of the lanes, the group's sums; a word of
+ * HEAD; the chunk that k->wide describes, to which all lanes come (kernel_wide.c). */
+VYI_API void vyi_wide_values(vyi_kernel *k);
+VYI_API vyre_value vyi_wide_head(vyi_kernel *k, uint32_t word);
+VYI_API void vyi_wide_chunk(vyi_kernel *k);
+/* Around the serving of lane slots, in a looping kernel whose other groups wait for
+ * wide works (kernel_groups.c). */
+VYI_API void vyi_groups_begin(vyi_kernel *k);
+VYI_API void vyi_groups_end(vyi_kernel *k);
 VYI_API void vyi_wide_result(vyre_program *p, const vyi_kernel *k, uint32_t word,
                              vyre_value value);
 
@@ -11111,6 +11144,8 @@ static void vyi_kernel_emit(vyi_kernel *k)
     }
     vyi_kernel_values(k);
     vyi_kernel_hook(k, d->workspace ? d->workspace->bootstrap : NULL, "the workspace's bootstrap");
+    if (k->wide_host.groups)
+        vyi_groups_begin(k);
     vyre_value turns = k->slots;
     if (!k->shape.urgent)
         turns = vyi_kernel_turns(k);
@@ -11126,12 +11161,14 @@ static void vyi_kernel_emit(vyi_kernel *k)
         vyi_kernel_forever(k, turns);
     if (!d->workspace)
         vyre_ir_end(k->p);
+    if (k->wide_host.groups)
+        vyi_groups_end(k);
 }
 
 /* --- public -------------------------------------------------------------- */
 
 static const vyre_kernel_host vyi_any_host = { 0, false, false, false };
-static const vyi_wide_host vyi_no_wide_host = { 0, false };
+static const vyi_wide_host vyi_no_wide_host = { 0, false, false };
 
 /* The description must have been checked. */
 static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
@@ -11208,7 +11245,7 @@ VYI_API vyre_program *vyi_kernel_build(const vyre_kernel_desc *desc, const vyre_
 
     vyre_program_desc program;
     memset(&program, 0, sizeof program);
-    program.workgroup_size[0] = wide->pass ? d.group_size : d.workgroup_size;
+    program.workgroup_size[0] = wide->pass || wide->groups ? d.group_size : d.workgroup_size;
     program.name = wide->pass ? "wide_pass" : vyi_kernel_name(&d);
     program.allocator = d.allocator;
     vyre_program *p = vyre_program_create(&program, err);
@@ -13150,6 +13187,8 @@ static void vyi_wide_end_work(vyi_kernel *k)
     if (!k->shape.payload)
         vyi_kernel_metric(k, vyi_wide_word(k, VYRE_SLOT_OPCODE));
     vyi_kernel_put(k, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_FINISHED), 0, VYRE_ORDER_RELAXED);
+    vyre_ir_atomic_store(p, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_DONE), k->wide.generation,
+                         VYRE_ORDER_RELEASE);
     vyre_value status = vyi_kernel_pick(k, done, VYRE_SLOT_DONE, VYRE_SLOT_FAULTED);
     vyre_value mirror = vyre_ir_or(p, vyi_kernel_op(k, vyre_ir_shl, fault, 8), status);
     vyre_ir_atomic_store(p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
@@ -13161,8 +13200,7 @@ static void vyi_wide_end_work(vyi_kernel *k)
     vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
 }
 
-/* Runs the chunk that k->wide describes; all lanes come here. */
-static void vyi_wide_chunk(vyi_kernel *k)
+VYI_API void vyi_wide_chunk(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_local last = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "last");
@@ -13187,7 +13225,7 @@ static void vyi_wide_chunk(vyi_kernel *k)
 /* --- the tile pass -------------------------------------------------------- */
 
 /* What HEAD says; the host writes it while nothing is in flight. */
-static vyre_value vyi_wide_head(vyi_kernel *k, uint32_t word)
+VYI_API vyre_value vyi_wide_head(vyi_kernel *k, uint32_t word)
 {
     vyre_value at = vyi_kernel_u32(k, VYI_WIDE_HEAD + word);
     return vyre_ir_uniform(k->p, vyre_ir_load(k->p, k->wide.buffer, at));
@@ -13199,7 +13237,7 @@ static vyre_value vyi_wide_described(vyi_kernel *k, vyre_value which, uint32_t w
     return vyre_ir_uniform(k->p, vyre_ir_load(k->p, k->wide.buffer, at));
 }
 
-static void vyi_wide_values(vyi_kernel *k)
+VYI_API void vyi_wide_values(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_buffer_desc sums;
@@ -13229,9 +13267,386 @@ VYI_API void vyi_wide_pass(vyi_kernel *k)
     vyre_value state = vyi_kernel_op(k, vyre_ir_mul, which, VYI_WIDE_STATE_WORDS);
     k->wide.state = vyi_kernel_plus(k, state, VYI_WIDE_STATES);
     k->wide.per = vyi_wide_described(k, which, VYI_WIDE_PER);
-    k->wide.chunks = vyi_wide_described(k, which, VYI_WIDE_CHUNKS);
-    k->wide.chunk = vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_ID_X);
+    vyre_value described = vyi_wide_described(k, which, VYI_WIDE_CHUNKS);
+    k->wide.chunks = vyi_kernel_op(k, vyre_ir_and, described, VYI_GATE_COUNT);
+    k->wide.generation = vyi_wide_head(k, VYI_WIDE_PASS_GENERATION);
+    vyre_value group = vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_ID_X);
+    k->wide.chunk = vyre_ir_add(p, group, vyi_wide_head(k, VYI_WIDE_PASS_FIRST));
     vyi_wide_chunk(k);
+}
+/* ==========================================================================
+ * kernel: groups that wait for wide works
+ *
+ * Private.  A looping kernel with wide handlers is launched with some groups that
+ * serve the lanes' slots, by their first lanes, and others that run here:
+ *
+ *     forever                                 a round, all lanes together
+ *         lane w < 32 looks at gate w         one line, by atomic loads
+ *         the best of what is open            the most urgent, then the oldest
+ *         meet
+ *         none: go round
+ *         lane w claims a chunk; sixteen lanes load the slot
+ *         meet
+ *         run the chunk, or remember that there is none left
+ *
+ * The claim is a number of its own, NEXT = generation << 17 | chunks taken, and two
+ * operations on it: max with the generation that the gate showed, so that who comes
+ * first after a work's end opens the next; and + 1.  The answer says whose chunk it
+ * is.  A group that was late, and saw an older gate, has taken a chunk of the work
+ * that is open now, and runs that one: nothing is lost or run twice, however long a
+ * lane sleeps between a look and its claim (docs/memory-model.md).
+ *
+ * The slot's words may be loaded beside the claim.  Who has a chunk keeps its work
+ * from ending, and so the words as they are since the gate was opened.  Who was too
+ * late for a chunk may see those of the next work: therefore CHUNKS says which
+ * generation it is of, and a chunk is ours only if that is the claim's.
+ *
+ * A chunk that was claimed is run to its end before the next look, and a group ends
+ * only there.  It leaves when the first lane has left, for lanes' works must not wait
+ * until every group has used up its rounds; and a round has several looks, so that
+ * groups do not leave before the lanes.
+ * ======================================================================= */
+
+#define VYI_GATE_LOOKS       8u          /* of a round */
+#define VYI_GATE_STOP_LOOKS  16u         /* SHUTDOWN is looked at once in so many */
+#define VYI_GATE_NOTHING     0xffffffffu /* as best; 0: the group is to leave */
+#define VYI_GATE_LATE_LOOKS  1024u       /* for a gate that another group has seen */
+
+/* Words of the group's array, behind the slot's sixteen. */
+#define VYI_GROUP_PER    16u
+#define VYI_GROUP_CHUNKS 17u
+#define VYI_GROUP_CLAIM  18u
+#define VYI_GROUP_SEEN   19u /* the generation that the claim was made for */
+#define VYI_GROUP_BEST   20u /* three, used in turn */
+#define VYI_GROUP_WORDS  23u
+
+typedef struct vyi_groups {
+    vyre_local exhausted; /* of lane w: the last generation of gate w without a chunk for us */
+    vyre_local looks;
+    vyre_local turn;      /* 0..2: which best */
+    vyre_local leaves;    /* bool */
+    vyre_value over;      /* as it was when the group began */
+    vyre_value gate;      /* that lane w saw in this round */
+} vyi_groups;
+
+static vyre_value vyi_group_load(vyi_kernel *k, uint32_t word)
+{
+    vyre_value at = vyi_kernel_u32(k, word);
+    return vyre_ir_uniform(k->p, vyre_ir_load(k->p, k->wide.words, at));
+}
+
+static vyre_value vyi_group_state(vyi_kernel *k, vyre_value which, uint32_t word)
+{
+    vyre_value first = vyi_kernel_op(k, vyre_ir_mul, which, VYI_WIDE_STATE_WORDS);
+    return vyi_kernel_plus(k, first, VYI_WIDE_STATES + word);
+}
+
+static vyre_value vyi_gate_generation(vyi_kernel *k, vyre_value gate)
+{
+    return vyi_kernel_op(k, vyre_ir_shr, gate, VYI_GATE_GENERATION);
+}
+
+/* The next of the three. */
+static vyre_value vyi_group_after(vyi_kernel *k, vyre_value turn)
+{
+    vyre_value next = vyi_kernel_plus(k, turn, 1), zero = vyi_kernel_u32(k, 0);
+    vyre_value over = vyi_kernel_is(k, turn, 2);
+    return vyre_ir_select(k->p, over, zero, next);
+}
+
+/* --- looking -------------------------------------------------------------- */
+
+/* A tenant other than the first costs a load more. */
+static vyre_value vyi_gate_has_rights(vyi_kernel *k, vyre_value gate, vyre_value first_mask)
+{
+    vyre_program *p = k->p;
+    vyre_value shifted = vyi_kernel_op(k, vyre_ir_shr, gate, VYI_GATE_TENANT);
+    vyre_value tenant = vyi_kernel_op(k, vyre_ir_and, shifted, 31);
+    vyre_value enabled = vyi_kernel_op(k, vyre_ir_ne, first_mask, 0);
+    vyre_local rights = vyre_ir_local(p, VYRE_TYPE_BOOL, enabled, "rights");
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, tenant, 0));
+    vyre_ir_set(p, rights, vyi_kernel_has_rights(k, tenant));
+    vyre_ir_end(p);
+    return vyre_ir_get(p, rights);
+}
+
+/* Urgent first, then old, then which; never 0. */
+static vyre_value vyi_gate_key(vyi_kernel *k, vyre_value gate)
+{
+    vyre_program *p = k->p;
+    vyre_value shifted = vyi_kernel_op(k, vyre_ir_shr, gate, VYI_GATE_LEVEL);
+    vyre_value level = vyi_kernel_op(k, vyre_ir_and, shifted, 7);
+    vyre_value age = vyi_kernel_op(k, vyre_ir_and, gate, VYI_GATE_AGES - 1);
+    vyre_value high = vyi_kernel_op(k, vyre_ir_mul, level, VYI_GATE_AGES * 32);
+    vyre_value low = vyi_kernel_op(k, vyre_ir_mul, age, 32);
+    vyre_value both = vyre_ir_add(p, high, low);
+    return vyi_kernel_plus(k, vyre_ir_add(p, both, k->wide.lane), 1);
+}
+
+static void vyi_group_propose(vyi_kernel *k, vyre_value best, vyre_value key)
+{
+    vyre_ir_atomic(k->p, VYRE_ATOMIC_MIN, k->wide.words, best, key, VYRE_ORDER_RELAXED);
+}
+
+static void vyi_group_look(vyi_kernel *k, vyi_groups *g, vyre_value best)
+{
+    vyre_program *p = k->p;
+    vyre_local seen = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "gate");
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_lt, k->wide.lane, VYI_WIDE_SLOTS));
+    vyre_value gate = vyre_ir_atomic_load(p, k->wide.buffer, k->wide.lane, VYRE_ORDER_RELAXED);
+    vyre_value first_mask = vyi_kernel_control(k, VYRE_CONTROL_TENANT_MASKS);
+    vyre_ir_set(p, seen, gate);
+    vyre_value generation = vyi_gate_generation(k, gate);
+    vyre_value fresh = vyre_ir_ne(p, generation, vyre_ir_get(p, g->exhausted));
+    vyre_value some = vyi_kernel_op(k, vyre_ir_ne, gate, 0);
+    vyre_ir_if(p, vyre_ir_and(p, fresh, some));
+    vyre_ir_if(p, vyi_gate_has_rights(k, gate, first_mask));
+    vyi_group_propose(k, best, vyi_gate_key(k, gate));
+    for (unsigned i = 0; i < 3; i++)
+        vyre_ir_end(p);
+    g->gate = vyre_ir_get(p, seen);
+}
+
+static vyre_value vyi_group_over(vyi_kernel *k)
+{
+    vyre_value at = vyi_kernel_u32(k, VYI_WIDE_HEAD + VYI_WIDE_OVER);
+    return vyre_ir_atomic_load(k->p, k->wide.buffer, at, VYRE_ORDER_RELAXED);
+}
+
+/* The first lane looks whether the lease is over, and at SHUTDOWN; any lane may be near
+ * the end of its loops. */
+static void vyi_group_look_up(vyi_kernel *k, const vyi_groups *g, vyre_value best)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, 0), looks = vyre_ir_get(p, g->looks);
+    vyre_local leaves = vyre_ir_local(p, VYRE_TYPE_BOOL, vyi_kernel_loops_end(k), "leaves");
+    vyre_ir_set(p, g->looks, vyi_kernel_plus(k, looks, 1));
+    vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, 0));
+    vyre_value over = vyre_ir_ne(p, vyi_group_over(k), g->over);
+    vyre_ir_set(p, leaves, vyre_ir_or(p, over, vyre_ir_get(p, leaves)));
+    vyre_value phase = vyi_kernel_op(k, vyre_ir_and, looks, VYI_GATE_STOP_LOOKS - 1);
+    vyre_ir_if(p, vyi_kernel_is(k, phase, 0));
+    vyre_value stop = vyi_kernel_control(k, VYRE_CONTROL_SHUTDOWN);
+    vyre_value stops = vyi_kernel_op(k, vyre_ir_ne, stop, 0);
+    vyre_ir_set(p, leaves, vyre_ir_or(p, stops, vyre_ir_get(p, leaves)));
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    vyre_ir_if(p, vyre_ir_get(p, leaves));
+    vyi_group_propose(k, best, zero);
+    vyre_ir_end(p);
+}
+
+/* --- claiming ------------------------------------------------------------- */
+
+/* The slot's words and descriptor into the group's array, a lane each. */
+static void vyi_group_describe(vyi_kernel *k, vyre_value which)
+{
+    vyre_program *p = k->p;
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_lt, k->wide.lane, VYRE_SLOT_WORDS));
+    vyre_value at = vyre_ir_add(p, k->base, k->wide.lane);
+    vyre_value word = vyre_ir_atomic_load(p, k->ring, at, VYRE_ORDER_RELAXED);
+    vyre_ir_store(p, k->wide.words, k->wide.lane, word);
+    vyre_ir_else(p);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_lt, k->wide.lane, VYRE_SLOT_WORDS + 2));
+    vyre_value second = vyi_kernel_is(k, k->wide.lane, VYI_GROUP_CHUNKS);
+    vyre_value from = vyi_kernel_pick(k, second, VYI_WIDE_CHUNKS, VYI_WIDE_PER);
+    vyre_value told = vyre_ir_atomic_load(p, k->wide.buffer, vyre_ir_add(p, from, which),
+                                          VYRE_ORDER_RELAXED);
+    vyre_ir_store(p, k->wide.words, k->wide.lane, told);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* By lane w, which has the gate in hand. */
+static void vyi_group_claim(vyi_kernel *k, const vyi_groups *g, vyre_value which)
+{
+    vyre_program *p = k->p;
+    vyre_ir_if(p, vyre_ir_eq(p, k->wide.lane, which));
+    vyre_value generation = vyi_gate_generation(k, g->gate), one = vyi_kernel_u32(k, 1);
+    vyre_value opened = vyi_kernel_op(k, vyre_ir_shl, generation, VYI_GATE_GENERATION);
+    vyre_value next = vyi_group_state(k, which, VYI_WIDE_NEXT);
+    vyre_ir_atomic(p, VYRE_ATOMIC_MAX, k->wide.buffer, next, opened, VYRE_ORDER_RELAXED);
+    vyre_value claim = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->wide.buffer, next, one,
+                                      VYRE_ORDER_RELAXED);
+    vyre_ir_store(p, k->wide.words, vyi_kernel_u32(k, VYI_GROUP_CLAIM), claim);
+    vyre_ir_store(p, k->wide.words, vyi_kernel_u32(k, VYI_GROUP_SEEN), generation);
+    vyre_ir_end(p);
+}
+
+/* The claim is of a later work than the gate showed: another group has seen that
+ * gate, and so will we.  It may be far ahead by now if there was no chunk left, or
+ * closed. */
+static void vyi_group_catch_up(vyi_kernel *k, vyre_value which, vyre_value generation)
+{
+    vyre_program *p = k->p;
+    vyre_value looks = vyi_kernel_u32(k, VYI_GATE_LATE_LOOKS);
+    vyre_ir_loop(p, vyi_kernel_u32(k, 0), looks);
+    vyre_value gate = vyre_ir_atomic_load(p, k->wide.buffer, which, VYRE_ORDER_ACQUIRE);
+    vyi_kernel_break_if(k, vyre_ir_ge(p, vyi_gate_generation(k, gate), generation));
+    vyre_ir_end(p);
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+    vyi_group_describe(k, which);
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+}
+
+/* --- a look -------------------------------------------------------------- */
+
+static void vyi_group_serve(vyi_kernel *k, vyi_groups *g, vyre_value found)
+{
+    vyre_program *p = k->p;
+    vyre_value key = vyi_kernel_plus(k, found, UINT32_MAX);
+    vyre_value which = vyre_ir_name(p, vyi_kernel_op(k, vyre_ir_and, key, 31), "which");
+    vyre_value slot = vyre_ir_add(p, k->slots, which);
+    k->base = vyre_ir_name(p, vyi_kernel_op(k, vyre_ir_shl, slot, 4), "slot_base");
+    vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
+    vyi_group_claim(k, g, which);
+    vyi_group_describe(k, which);
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+
+    vyre_value claim = vyi_group_load(k, VYI_GROUP_CLAIM);
+    vyre_value generation = vyre_ir_name(p, vyi_gate_generation(k, claim), "generation");
+    vyre_ir_if(p, vyre_ir_ne(p, generation, vyi_group_load(k, VYI_GROUP_SEEN)));
+    vyi_group_catch_up(k, which, generation);
+    vyre_ir_end(p);
+
+    k->wide.state = vyi_group_state(k, which, 0);
+    k->wide.generation = generation;
+    k->wide.per = vyi_group_load(k, VYI_GROUP_PER);
+    vyre_value described = vyi_group_load(k, VYI_GROUP_CHUNKS);
+    k->wide.chunks = vyi_kernel_op(k, vyre_ir_and, described, VYI_GATE_COUNT);
+    k->wide.chunk = vyi_kernel_op(k, vyre_ir_and, claim, VYI_GATE_COUNT);
+    vyre_value left = vyre_ir_lt(p, k->wide.chunk, k->wide.chunks);
+    vyre_value same = vyre_ir_eq(p, generation, vyi_gate_generation(k, described));
+    vyre_ir_if(p, vyre_ir_and(p, left, same));
+    vyi_wide_chunk(k);
+    vyre_ir_else(p);
+    vyre_ir_if(p, vyre_ir_eq(p, k->wide.lane, which));
+    vyre_ir_set(p, g->exhausted, generation);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* The first lane makes the next round's best ready: nobody uses it before the
+ * meeting, and whoever still reads the last round's reads another one. */
+static void vyi_group_turn(vyi_kernel *k, vyi_groups *g)
+{
+    vyre_program *p = k->p;
+    vyre_value turn = vyre_ir_get(p, g->turn);
+    vyre_value next = vyi_group_after(k, turn);
+    vyre_value best = vyi_kernel_plus(k, turn, VYI_GROUP_BEST);
+    vyre_ir_set(p, g->turn, next);
+    vyi_group_look(k, g, best);
+    vyi_group_look_up(k, g, best);
+    vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, 0));
+    vyi_kernel_put(k, k->wide.words, vyi_kernel_plus(k, next, VYI_GROUP_BEST), VYI_GATE_NOTHING,
+                   VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+    vyre_value found = vyre_ir_uniform(p, vyre_ir_load(p, k->wide.words, best));
+    vyre_ir_if(p, vyi_kernel_is(k, found, 0));
+    vyre_ir_set(p, g->leaves, vyre_ir_bool(p, true));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, found, VYI_GATE_NOTHING));
+    vyi_group_serve(k, g, found);
+    vyre_ir_end(p);
+}
+
+/* Works that ended before this launch are as good as exhausted. */
+static void vyi_kernel_groups(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, 0), looks = vyi_kernel_u32(k, VYI_GATE_LOOKS);
+    vyi_groups g;
+    memset(&g, 0, sizeof g);
+    g.exhausted = vyre_ir_local(p, VYRE_TYPE_U32, zero, "exhausted");
+    g.looks = vyre_ir_local(p, VYRE_TYPE_U32, zero, "looks");
+    g.leaves = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "leave");
+    g.over = vyi_group_over(k);
+    g.turn = vyre_ir_local(p, VYRE_TYPE_U32, zero, "turn");
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_lt, k->wide.lane, VYI_WIDE_SLOTS));
+    vyre_value done = vyi_group_state(k, k->wide.lane, VYI_WIDE_DONE);
+    vyre_ir_set(p, g.exhausted, vyre_ir_atomic_load(p, k->wide.buffer, done,
+                                                    VYRE_ORDER_RELAXED));
+    vyre_ir_end(p);
+    vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, 0));
+    vyi_kernel_put(k, k->wide.words, vyi_kernel_u32(k, VYI_GROUP_BEST), VYI_GATE_NOTHING,
+                   VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+    vyre_ir_forever(p);
+    vyre_ir_loop(p, zero, looks);
+    vyi_group_turn(k, &g);
+    vyre_ir_end(p);
+    vyi_kernel_break_if(k, vyre_ir_get(p, g.leaves));
+    vyre_ir_end(p);
+}
+
+/* --- where the kernel parts ------------------------------------------------ */
+
+/* How many groups run at the same time?  Each that arrives counts itself and stays
+ * until all are there, or long enough for those that can be; who leaves first says
+ * how many it saw. */
+static void vyi_group_probe(vyi_kernel *k, vyre_value spins)
+{
+    vyre_program *p = k->p;
+    vyre_value one = vyi_kernel_u32(k, 1), none = vyi_kernel_u32(k, 0);
+    vyre_value arrived = vyi_kernel_u32(k, VYI_WIDE_HEAD + VYI_WIDE_ARRIVED);
+    vyre_value resident = vyi_kernel_u32(k, VYI_WIDE_HEAD + VYI_WIDE_RESIDENT);
+    vyre_value groups = vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_COUNT_X);
+    vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, 0));
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->wide.buffer, arrived, one, VYRE_ORDER_RELAXED);
+    vyre_ir_loop(p, none, spins);
+    vyre_value now = vyre_ir_atomic_load(p, k->wide.buffer, arrived, VYRE_ORDER_RELAXED);
+    vyre_value told = vyre_ir_atomic_load(p, k->wide.buffer, resident, VYRE_ORDER_RELAXED);
+    vyre_value all = vyre_ir_ge(p, now, groups);
+    vyi_kernel_break_if(k, vyre_ir_or(p, all, vyi_kernel_op(k, vyre_ir_ne, told, 0)));
+    vyre_ir_end(p);
+    vyre_value seen = vyre_ir_atomic_load(p, k->wide.buffer, arrived, VYRE_ORDER_RELAXED);
+    vyre_ir_atomic_cas(p, k->wide.buffer, resident, none, seen, VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+}
+
+/* Opens the part of the lanes that serve slots one by one: the first ones of the
+ * first groups.  From here on `lane` and `lanes` are theirs. */
+VYI_COLD
+VYI_API void vyi_groups_begin(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyi_wide_values(k);
+    vyre_buffer_desc words;
+    memset(&words, 0, sizeof words);
+    words.name = "claimed";
+    words.access = VYRE_ACCESS_WORKGROUP;
+    words.count = VYI_GROUP_WORDS;
+    k->wide.words = vyre_ir_buffer(p, &words);
+    vyre_value group = vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_ID_X);
+    vyre_value pollers = vyi_wide_head(k, VYI_WIDE_POLLERS);
+    vyre_value each = vyi_wide_head(k, VYI_WIDE_LANES);
+    vyre_value spins = vyi_wide_head(k, VYI_WIDE_PROBE);
+    vyre_value before = vyre_ir_mul(p, group, each);
+    k->lane = vyre_ir_name(p, vyre_ir_add(p, before, k->wide.lane), "lane");
+    k->lanes = vyre_ir_name(p, vyre_ir_mul(p, pollers, each), "lanes");
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, spins, 0));
+    vyi_group_probe(k, spins);
+    vyre_ir_else(p);
+    vyre_ir_if(p, vyre_ir_lt(p, group, pollers));
+    vyre_ir_if(p, vyre_ir_lt(p, k->wide.lane, each));
+}
+
+VYI_COLD
+VYI_API void vyi_groups_end(vyi_kernel *k)
+{
+    vyre_value over = vyi_kernel_u32(k, VYI_WIDE_HEAD + VYI_WIDE_OVER);
+    vyre_value one = vyi_kernel_u32(k, 1);
+    vyre_ir_if(k->p, vyi_kernel_is(k, k->lane, 0));
+    vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->wide.buffer, over, one, VYRE_ORDER_RELAXED);
+    vyre_ir_end(k->p);
+    vyre_ir_end(k->p);
+    vyre_ir_else(k->p);
+    vyi_kernel_groups(k);
+    vyre_ir_end(k->p);
+    vyre_ir_end(k->p);
 }
 /* ==========================================================================
  * interp: pure instructions, over many lanes
@@ -19682,9 +20097,14 @@ typedef struct vyi_wides {
     vyi_wide_op *ops;
     uint32_t     op_count;
     bool         any;      /* the payload is wide: every work */
+    bool         gated;    /* a running kernel looks at gates */
     bool         turn;     /* the last pass was one of theirs; under the lock */
     uint32_t     cursor, age; /* of publishers */
-    uint32_t     ages[32]; /* of each slot's work: `age` when it was published */
+    /* Of each slot: `age` when its work was published; the gate's generation, which
+     * the owner of the BUSY mark counts up, and the lock's holder sets to 0 after the
+     * last; launches that must have ended by then, under the lock. */
+    uint32_t     ages[32], generations[32];
+    uint64_t     retired[32];
 } vyi_wides;
 
 /* --- the queue ------------------------------------------------------------ */
@@ -19894,7 +20314,14 @@ VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyre_t
 VYI_API uint32_t vyi_wide_next(const vyi_queue *q);
 VYI_API vyre_status vyi_wide_launch(vyi_queue *q, uint32_t slot, vyre_error *err);
 VYI_API bool vyi_wide_has_company(const vyi_queue *q);
-VYI_API void vyi_wide_reset(vyi_queue *q, uint32_t slot);
+/* The kernel's gates: a new device's; the gate of a slot that has been written; those
+ * whose generations are used up begin anew, under the lock. */
+VYI_API void vyi_wide_begin(vyi_queue *q, vyi_device *d);
+VYI_API void vyi_wide_raise(vyi_queue *q, const vyi_device *d, uint32_t slot,
+                            const vyre_work *work);
+VYI_API void vyi_wide_renew(vyi_queue *q);
+/* Works that an abort has left in the middle end FAULT.  Nothing is in flight. */
+VYI_API void vyi_wide_bury(vyi_queue *q);
 /* Of the attached set that `map` shows. */
 VYI_API vyre_status vyi_wide_dispatch(vyi_queue *q, void *const *map, uint64_t deadline,
                                       vyre_error *err);
@@ -20010,6 +20437,14 @@ static inline void vyi_alone_leave(vyi_queue *q, bool alone)
 {
     if (alone)
         vyi_store_release(&q->lone.inside, 0);
+}
+
+/* Something was published. */
+static inline void vyi_queue_wake(vyi_queue *q)
+{
+    vyi_device *d = vyi_queue_device(q);
+    if (d->backend->wake)
+        d->backend->wake(d);
 }
 
 /* --- marks and mirror words ------------------------------------------------ */
@@ -21177,13 +21612,6 @@ static bool vyi_work_publish(vyi_queue *q, bool alone, const vyre_work *work, vy
     return true;
 }
 
-static inline void vyi_queue_wake(vyi_queue *q)
-{
-    vyi_device *d = vyi_queue_device(q);
-    if (d->backend->wake)
-        d->backend->wake(d);
-}
-
 /* Whether the work in the slot before is under way. */
 static inline bool vyi_slot_before_is_busy(const vyi_queue *q, uint32_t slot)
 {
@@ -21742,14 +22170,19 @@ VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre
  * engine: works that many lanes run
  *
  * A wide work has one of a few slots behind those of the lanes, and no lane
- * looks at these.  In passes each work is a launch of its own, with a group for
- * each chunk: until then its status is the host's word, which says PUBLISHED, and
- * then CLAIMED.
+ * looks at these.  A running kernel with groups for them looks at gates: a word for
+ * each slot, which the host stores last (kernel_groups.c).  In passes each work is
+ * a launch of its own, with a group for each chunk that has not run yet.
+ *
+ * A gate's generation is not the mark's: it has 15 bits.  After the last one the
+ * host closes the gate, and does not use the slot until every launch that was made
+ * by then has ended: nobody can be late any more, and it begins anew.
  * ======================================================================= */
 
 
 #define VYI_WIDE_GROUPS_AIM 1024u /* of one pass: enough for any device, where the range is */
-#define VYI_WIDE_TURNS_MOST 64u   /* of a group's loop, unless there would be too many groups */
+#define VYI_WIDE_TURNS_PASS 64u   /* of a group's loop, unless there would be too many groups */
+#define VYI_WIDE_TURNS_LIVE 16u   /* where groups wait, and an urgent work for them */
 #define VYI_WIDE_NONE       0xffffffffu
 
 /* --- which works are wide -------------------------------------------------- */
@@ -21821,8 +22254,11 @@ static uint32_t vyi_wide_per(const vyi_device *d, const vyi_wide_op *op, uint32_
         return 1;
     if (op->chunk)
         return op->chunk / group < d->wide_turns ? op->chunk : d->wide_turns * group;
-    const uint32_t turns = range / (group * VYI_WIDE_GROUPS_AIM);
-    return group * (turns < 1 ? 1 : turns < VYI_WIDE_TURNS_MOST ? turns : VYI_WIDE_TURNS_MOST);
+    const uint32_t groups = d->wide_groups ? d->wide_groups : VYI_WIDE_GROUPS_AIM;
+    const uint32_t most = d->wide_groups ? VYI_WIDE_TURNS_LIVE : VYI_WIDE_TURNS_PASS;
+    const uint32_t turns = (uint32_t)(((uint64_t)range + (uint64_t)group * groups - 1) /
+                                      ((uint64_t)group * groups));
+    return group * (turns < 1 ? 1 : turns < most ? turns : most);
 }
 
 static vyi_wide_cut vyi_wide_cut_of(const vyi_device *d, const vyi_wide_op *op,
@@ -21848,11 +22284,41 @@ static uint32_t vyi_wide_claim(vyi_queue *q, bool alone, uint32_t *slot)
     const uint32_t turn = vyi_fetch_add(&w->cursor, 1);
     for (uint32_t tried = 0; tried < w->count; tried++) {
         *slot = q->slots.lanes + (turn + tried) % w->count;
+        const uint32_t at = *slot - q->slots.lanes;
+        if (vyi_load_acquire(&w->generations[at]) == VYI_GATE_LAST)
+            continue;
         const uint32_t mark = vyi_slot_claim(q, alone, *slot);
         if (mark)
             return mark;
     }
     return 0;
+}
+
+/* Behind the slot's words.  Pairs with the acquire of a group that has seen it. */
+VYI_API void vyi_wide_raise(vyi_queue *q, const vyi_device *d, uint32_t slot,
+                            const vyre_work *work)
+{
+    vyi_wides *w = &q->wides;
+    const uint32_t at = slot - q->slots.lanes;
+    uint32_t *words = vyi_device_words(d, w->buffer);
+    if (!w->gated)
+        return;
+    const vyi_wide_cut cut = vyi_wide_cut_of(d, vyi_wide_find(q, work->opcode), work->args);
+    const uint32_t generation = vyi_load_relaxed(&w->generations[at]) + 1;
+    VYRE_ASSERT(at < w->count && generation <= VYI_GATE_LAST && work->tenant < 32);
+    vyi_store_release(&w->generations[at], generation);
+    vyi_store_relaxed(words + VYI_WIDE_PER + at, vyi_le32(cut.per));
+    vyi_store_relaxed(words + VYI_WIDE_CHUNKS + at,
+                      vyi_le32(generation << VYI_GATE_GENERATION | cut.chunks));
+    if (d->write_combined)
+        vyi_fence_stores();
+    const uint32_t age = vyi_load_relaxed(&w->ages[at]) % VYI_GATE_AGES;
+    vyi_store_release(words + VYI_WIDE_GATES + at,
+                      vyi_le32(generation << VYI_GATE_GENERATION |
+                               vyi_priority_level(work->priority) << VYI_GATE_LEVEL |
+                               work->tenant << VYI_GATE_TENANT | age));
+    if (d->write_combined)
+        vyi_fence_stores();
 }
 
 static uint32_t vyi_wide_write(vyi_queue *q, const vyre_work *work, uint32_t *slot)
@@ -21863,6 +22329,7 @@ static uint32_t vyi_wide_write(vyi_queue *q, const vyre_work *work, uint32_t *sl
         vyi_wides *w = &q->wides;
         vyi_store_relaxed(&w->ages[*slot - q->slots.lanes], vyi_fetch_add(&w->age, 1));
         vyi_slot_write(q, vyi_queue_device(q), *slot, work);
+        vyi_wide_raise(q, vyi_queue_device(q), *slot, work);
         vyi_store_release(&q->slots.marks[*slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
     }
     vyi_alone_leave(q, alone);
@@ -21877,6 +22344,8 @@ VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyre_t
         vyi_yield();
         mark = vyi_wide_write(q, work, &slot);
     }
+    if (mark)
+        vyi_queue_wake(q);
     (void)vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
     if (!mark)
         return vyi_news(err, VYRE_FULL, q->wides.count,
@@ -21929,21 +22398,52 @@ VYI_API uint32_t vyi_wide_next(const vyi_queue *q)
     return best;
 }
 
-/* What the next tile pass runs.  Nothing is in flight, so all words are the host's. */
+static uint32_t *vyi_wide_state(const vyi_queue *q, uint32_t state)
+{
+    uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
+    return words + VYI_WIDE_STATES + state * VYI_WIDE_STATE_WORDS;
+}
+
+/* Chunks that groups of a lease have run already: at its end all claimed ones. */
+static uint32_t vyi_wide_taken(const vyi_queue *q, uint32_t state, uint32_t chunks)
+{
+    const uint32_t next = vyi_le32(vyi_load_acquire(vyi_wide_state(q, state) + VYI_WIDE_NEXT));
+    const uint32_t taken = next & VYI_GATE_COUNT;
+    if (state == VYI_WIDE_GUEST || !q->wides.gated ||
+        next >> VYI_GATE_GENERATION != vyi_load_relaxed(&q->wides.generations[state]))
+        return 0;
+    return taken < chunks ? taken : chunks;
+}
+
+static void vyi_wide_head_store(const vyi_queue *q, uint32_t word, uint32_t value)
+{
+    uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
+    vyi_store_relaxed(words + VYI_WIDE_HEAD + word, vyi_le32(value));
+}
+
+/* What the next tile pass runs, and how many groups it needs.  Nothing is in flight,
+ * so all words are the host's. */
 static uint32_t vyi_wide_describe(vyi_queue *q, const uint32_t *at, uint32_t slot, uint32_t state)
 {
     const vyi_device *d = vyi_queue_device(q);
     uint32_t *words = vyi_device_words(d, q->wides.buffer), args[2];
     const vyi_wide_op *op = vyi_wide_find(q, vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE)));
-    VYRE_ASSERT(op && state < VYI_WIDE_SLOTS && vyi_queue_in_flight(q) == 0);
+    VYRE_ASSERT(op && state <= VYI_WIDE_GUEST && vyi_queue_in_flight(q) == 0);
     for (uint32_t i = 0; i < 2; i++)
         args[i] = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_ARGS + i));
     const vyi_wide_cut cut = vyi_wide_cut_of(d, op, args);
     vyi_store_relaxed(words + VYI_WIDE_PER + state, vyi_le32(cut.per));
-    vyi_store_relaxed(words + VYI_WIDE_CHUNKS + state, vyi_le32(cut.chunks));
-    vyi_store_relaxed(words + VYI_WIDE_HEAD + VYI_WIDE_PASS_SLOT, vyi_le32(slot));
-    vyi_store_relaxed(words + VYI_WIDE_HEAD + VYI_WIDE_PASS_STATE, vyi_le32(state));
-    return cut.chunks;
+    const bool gated = q->wides.gated && state != VYI_WIDE_GUEST;
+    const uint32_t generation = gated ? vyi_load_relaxed(&q->wides.generations[state]) : 0;
+    vyi_store_relaxed(words + VYI_WIDE_CHUNKS + state,
+                      vyi_le32(generation << VYI_GATE_GENERATION | cut.chunks));
+    const uint32_t first = vyi_wide_taken(q, state, cut.chunks);
+    VYRE_ASSERT(first < cut.chunks);
+    vyi_wide_head_store(q, VYI_WIDE_PASS_SLOT, slot);
+    vyi_wide_head_store(q, VYI_WIDE_PASS_STATE, state);
+    vyi_wide_head_store(q, VYI_WIDE_PASS_FIRST, first);
+    vyi_wide_head_store(q, VYI_WIDE_PASS_GENERATION, generation);
+    return cut.chunks - first;
 }
 
 /* A status that the host still owns. */
@@ -21976,14 +22476,86 @@ VYI_API bool vyi_wide_has_company(const vyi_queue *q)
     return false;
 }
 
-/* After an abort in the middle of a work: the next one finds its state clean. */
-VYI_API void vyi_wide_reset(vyi_queue *q, uint32_t slot)
+/* --- gates ---------------------------------------------------------------- */
+
+VYI_API void vyi_wide_begin(vyi_queue *q, vyi_device *d)
 {
-    uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
-    const uint32_t state = slot - q->slots.lanes;
-    VYRE_ASSERT(state < q->wides.count);
+    uint32_t *head = vyi_device_words(d, q->wides.buffer) + VYI_WIDE_HEAD;
+    vyi_store_relaxed(head + VYI_WIDE_POLLERS, vyi_le32(d->groups));
+    vyi_store_relaxed(head + VYI_WIDE_LANES, vyi_le32(d->group_size));
+    if (d->write_combined)
+        vyi_fence_stores();
+}
+
+/* The slot's generations are used up.  First its gate is closed; when all launches
+ * that may have seen it open have ended, the words of the device are the host's. */
+static void vyi_wide_renew_slot(vyi_queue *q, uint32_t at)
+{
+    vyi_wides *w = &q->wides;
+    const vyi_device *d = vyi_queue_device(q);
+    const uint32_t slot = q->slots.lanes + at;
+    if (vyi_mark_phase(vyi_load_acquire(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
+        vyi_slot_outcome(q, slot) == 0)
+        return;
+    if (w->retired[at] == 0) {
+        vyi_store_release(vyi_device_words(d, w->buffer) + VYI_WIDE_GATES + at, 0);
+        w->retired[at] = q->chain.launched + 1;
+    }
+    if (q->chain.completed + 1 < w->retired[at])
+        return;
+    uint32_t *state = vyi_wide_state(q, at);
+    vyi_store_relaxed(state + VYI_WIDE_NEXT, 0);
+    vyi_store_relaxed(state + VYI_WIDE_DONE, 0);
+    if (d->write_combined)
+        vyi_fence_stores();
+    w->retired[at] = 0;
+    vyi_store_release(&w->generations[at], 0);
+}
+
+VYI_API void vyi_wide_renew(vyi_queue *q)
+{
+    for (uint32_t at = 0; at < q->wides.count; at++)
+        if (vyi_load_acquire(&q->wides.generations[at]) == VYI_GATE_LAST)
+            vyi_wide_renew_slot(q, at);
+}
+
+/* Whether groups have claimed chunks of the slot's work and not finished them. */
+static bool vyi_wide_is_torn(const vyi_queue *q, uint32_t slot)
+{
+    const uint32_t at = slot - q->slots.lanes;
+    const uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
+    const uint32_t chunks =
+        vyi_le32(vyi_load_relaxed(words + VYI_WIDE_CHUNKS + at)) & VYI_GATE_COUNT;
+    const uint32_t *finished = vyi_wide_state(q, at) + VYI_WIDE_FINISHED;
+    return vyi_mark_phase(vyi_load_acquire(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
+           vyi_slot_outcome(q, slot) == 0 &&
+           vyi_wide_taken(q, at, chunks) != vyi_le32(vyi_load_acquire(finished));
+}
+
+/* The state of a work that has been given up: the next one finds it clean. */
+static void vyi_wide_clean(const vyi_queue *q, uint32_t state)
+{
+    uint32_t *words = vyi_wide_state(q, state);
     for (uint32_t i = VYI_WIDE_FINISHED; i < VYI_WIDE_STATE_WORDS; i++)
-        vyi_store_relaxed(words + VYI_WIDE_STATES + state * VYI_WIDE_STATE_WORDS + i, 0);
+        vyi_store_relaxed(words + i, 0);
+    if (state != VYI_WIDE_GUEST)
+        vyi_store_relaxed(words + VYI_WIDE_DONE,
+                          vyi_le32(vyi_load_relaxed(&q->wides.generations[state])));
+}
+
+/* A pass has set their status; of a running kernel's they still are PUBLISHED. */
+VYI_API void vyi_wide_bury(vyi_queue *q)
+{
+    uint32_t *ring = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING);
+    for (uint32_t at = 0; at < q->wides.count; at++) {
+        const uint32_t slot = q->slots.lanes + at;
+        uint32_t *status = ring + (size_t)slot * VYRE_SLOT_WORDS;
+        const bool claimed = vyi_load_acquire(status) == vyi_le32(VYRE_SLOT_CLAIMED);
+        if (!claimed && !vyi_wide_is_torn(q, slot))
+            continue;
+        vyi_wide_clean(q, at);
+        vyi_store_release(status, vyi_le32(VYRE_SLOT_CLAIMED));
+    }
 }
 
 /* --- bytes ---------------------------------------------------------------- */
@@ -22003,13 +22575,13 @@ VYI_API vyre_status vyi_wide_dispatch(vyi_queue *q, void *const *map, uint64_t d
             !vyi_wide_find(q, vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE))) ||
             !vyi_wide_has_rights(control, vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT))))
             continue;
-        const uint32_t groups = vyi_wide_describe(q, at, slot, 0);
+        const uint32_t groups = vyi_wide_describe(q, at, slot, VYI_WIDE_GUEST);
         vyi_wide_mark(q, at, VYRE_SLOT_CLAIMED);
         status = vyi_queue_launch(q, VYI_LAUNCH_TILE_BYTES, groups, err);
         if (status == VYRE_OK)
             status = vyi_queue_settle(q, deadline, err);
         if (status == VYRE_OK && vyi_load_acquire(&q->aborted)) {
-            vyi_wide_reset(q, q->slots.lanes);
+            vyi_wide_clean(q, VYI_WIDE_GUEST);
             return VYRE_OK;
         }
     }
@@ -22205,12 +22777,11 @@ VYI_API void vyi_queue_bury(vyi_queue *q)
     if (!vyi_load_acquire(&q->aborted))
         return;
     vyi_store_release(&q->aborted, 0);
+    vyi_wide_bury(q);
     for (uint32_t slot = 0; slot < q->slots.count; slot++) {
         uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
         if (vyi_load_acquire(at) != vyi_le32(VYRE_SLOT_CLAIMED))
             continue;
-        if (slot >= q->slots.lanes)
-            vyi_wide_reset(q, slot);
         vyi_store_relaxed(at + VYRE_SLOT_FAULT, vyi_le32(VYRE_FAULT_LOOP_LIMIT));
         vyi_store_release(at, vyi_le32(VYRE_SLOT_FAULTED));
         vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot,
@@ -22330,6 +22901,7 @@ VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error 
 
     if (q->state == VYI_STATE_LOST)
         return vyi_queue_mend(q, err);
+    vyi_wide_renew(q);
     if (persistent)
         status = vyi_chain_extend(q, err);
     else if (q->state == VYI_STATE_RUNNING ||
@@ -23249,21 +23821,26 @@ static vyi_builder vyi_builder_begin(const vyre *v)
 static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
 {
     vyi_builder b = vyi_builder_begin(v);
+    const bool wide = v->queue.wides.count != 0;
+    b.wide.groups = wide;
     vyi_program_build(&b, &v->programs.loop);
+    b.wide.groups = false;
     b.kernel.once = true;
     vyi_program_build(&b, &v->programs.once);
-    if (v->queue.wides.count) {
+    if (wide) {
         b.wide.pass = true;
         vyi_program_build(&b, &v->programs.tiles);
         b.wide.pass = false;
     }
     b.kernel.once = false;
+    b.wide.groups = wide;
     b.host.whole_slots = true;
     if (v->backend->shapes && vyi_shape_of(&b.kernel, &b.host).whole)
         vyi_program_build(&b, &v->programs.whole);
     b.host.one_lane = true;
     b.kernel.workgroup_size = b.kernel.lane_count = 1;
-    if (v->backend->shapes && vyi_shape_of(&b.kernel, &b.host).frame == VYI_FRAME_ONE_LANE)
+    if (v->backend->shapes && !wide &&
+        vyi_shape_of(&b.kernel, &b.host).frame == VYI_FRAME_ONE_LANE)
         vyi_program_build(&b, &v->programs.narrow);
     if (!b.built && err)
         *err = b.how;
@@ -23420,6 +23997,8 @@ static vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *e
     if (status != VYRE_OK)
         return status;
     status = vyi_control_init(q, d, err);
+    if (q->wides.count)
+        vyi_wide_begin(q, d);
     if (status != VYRE_OK) {
         (void)v->backend->close(d);
         return status;
@@ -23433,7 +24012,8 @@ static void vyi_chain_begin(vyi_queue *q)
     const vyi_device *d = vyi_queue_device(q);
     const uint64_t leases = q->chain.leases, passes = q->chain.passes;
     uint32_t rounds = q->v->desc.lease.rounds;
-    if (rounds == 0 && !d->endless)
+    /* Leases end where wide works are, for the sake of their generations. */
+    if (rounds == 0 && (!d->endless || q->wides.count))
         rounds = VYI_LEASE_ROUNDS;
     if (d->max_rounds && rounds > d->max_rounds)
         rounds = d->max_rounds;
@@ -23452,6 +24032,7 @@ static vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err)
     const bool live = info.probe.live && !wide;
     q->mode = live && q->v->desc.mode != VYRE_MODE_PASSES ? VYRE_MODE_PERSISTENT
                                                           : VYRE_MODE_PASSES;
+    q->wides.gated = q->wides.count && q->mode == VYRE_MODE_PERSISTENT;
     if (q->v->desc.mode == VYRE_MODE_PERSISTENT && q->mode != VYRE_MODE_PERSISTENT)
         return vyi_fail(err, VYRE_E_MODE, 0, "Use VYRE_MODE_AUTO, or another device.",
                         wide ? "%s runs wide works in passes only: %.60s"
@@ -23836,6 +24417,8 @@ static uint32_t vyi_slot_recover(vyi_queue *q, vyi_device *d, uint32_t slot)
     if ((mark & VYI_PHASE_MASK) == VYI_PHASE_FLIGHT) {
         if (q->slots.record) {
             vyi_slot_write(q, d, slot, &q->slots.record[slot]);
+            if (slot >= q->slots.lanes)
+                vyi_wide_raise(q, d, slot, &q->slots.record[slot]);
             return generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FLIGHT;
         }
         vyi_slot_trouble(q, slot, generation, VYI_TROUBLE_LOST, false);
@@ -23863,6 +24446,8 @@ VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
     vyi_store_release(&q->aborted, 0);
     if (q->v->desc.recovered)
         q->v->desc.recovered(q->v->desc.recovered_user, q->v);
+    memset(q->wides.generations, 0, sizeof q->wides.generations); /* the device's are 0, too */
+    memset(q->wides.retired, 0, sizeof q->wides.retired);
     for (uint32_t slot = 0; slot < q->slots.count; slot++)
         vyi_store_release(&q->slots.kept[slot], vyi_slot_recover(q, d, slot));
     vyi_queue_unhold(q);
@@ -27091,6 +27676,7 @@ VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_
  * attach.
  * ======================================================================= */
 
+
 #if VYI_VULKAN
 
 typedef struct vyi_vk {
@@ -27109,6 +27695,7 @@ typedef struct vyi_vk {
     VkPipelineCache  cache;
     VkPipeline       loop, once, tiles; /* tiles: null without wide works */
     uint32_t         once_groups;
+    uint64_t         probes;          /* launches before the engine's first */
     uint32_t         loop_group;      /* group size of the looping kernel; 0 = the program's own */
     vyi_vk_chain     chain;
 } vyi_vk;
@@ -27173,7 +27760,7 @@ static vyre_status vyi_vk_group_choose(vyi_vk *v, const vyi_device_desc *desc, v
     return VYRE_OK;
 }
 
-#define VYI_VK_WIDE_GROUP 256u /* lanes */
+#define VYI_VK_WIDE_GROUP 512u /* lanes */
 
 /* The looping kernel gets only as many groups as run at once, and half of what
  * the probe counted where that matters: a kernel with more registers than the
@@ -27212,6 +27799,8 @@ static vyre_status vyi_vk_wide_choose(vyi_vk *v, const vyi_device_desc *desc, vy
                         "Set kernel.group_size to no more than that, or leave it 0.",
                         "a group has %u lanes, and the device allows %u", wanted, limit);
     v->base.wide_group = wanted ? wanted : vyi_vk_min(chosen, limit);
+    v->base.group_size = desc->tiles ? vyi_vk_min(v->base.group_size, v->base.wide_group)
+                                     : v->base.group_size;
     v->base.wide_turns = loops ? loops / 4 : UINT32_MAX;
     return VYRE_OK;
 }
@@ -27352,7 +27941,7 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
         status = vyi_vk_pipeline_create(&v->c, &p, &v->once, err);
     p.program = loop;
     p.name = "loop";
-    p.group_size = v->loop_group;
+    p.group_size = desc->tiles ? v->base.wide_group : v->loop_group;
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->loop, err);
     p.program = desc->tiles;
@@ -27361,6 +27950,79 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     if (status == VYRE_OK && p.program)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->tiles, err);
     return status;
+}
+
+/* --- groups that wait for wide works --------------------------------------- */
+
+#define VYI_VK_WIDE_ASKED       4096u /* groups */
+#define VYI_VK_WIDE_SPINS       8192u /* each a microsecond or two */
+#define VYI_VK_WIDE_DEADLINE_NS 2000000000ull
+
+/* Tests: the program says how many groups there are, on any device that lives. */
+#ifndef VYI_WIDE_ANYWHERE
+#define VYI_WIDE_ANYWHERE 0
+#endif
+
+/* Only where the probe has shown that a kernel lives, and nothing cuts its loops. */
+static bool vyi_vk_wide_can_live(const vyi_vk *v, const vyi_device_desc *desc)
+{
+    const bool free_loops = !vyi_vk_is_cpu(v) && vyi_vk_loop_limit(v) == 0;
+    return desc->tiles && v->probe.live && desc->desc->mode != VYRE_MODE_PASSES &&
+           (free_loops || (VYI_WIDE_ANYWHERE && desc->desc->wide_groups));
+}
+
+static uint32_t *vyi_vk_wide_head(const vyi_vk *v)
+{
+    uint32_t i = 0;
+    while (v->roles[i] != VYI_ROLE_WIDE)
+        i++;
+    return (uint32_t *)v->base.map[i] + VYI_WIDE_HEAD;
+}
+
+/* Runs the looping program as a probe of itself (kernel_groups.c): how many groups
+ * with these registers and arrays run at the same time. */
+static vyre_status vyi_vk_wide_probe(vyi_vk *v, uint32_t *resident, vyre_error *err)
+{
+    uint32_t *head = vyi_vk_wide_head(v);
+    vyi_vk_dispatch dispatch;
+    vyi_store_relaxed(head + VYI_WIDE_PROBE, vyi_le32(VYI_VK_WIDE_SPINS));
+    vyi_fence_stores();
+    dispatch.pipeline = v->loop;
+    dispatch.layout = v->layout.pipeline;
+    dispatch.set = v->sets[0];
+    dispatch.groups = vyi_vk_min(VYI_VK_WIDE_ASKED,
+                                 v->c.properties.limits.maxComputeWorkGroupCount[0]);
+    dispatch.rounds = 1;
+    vyre_status status = vyi_vk_chain_launch(&v->c, &v->chain, VYI_LAUNCH_LOOP, &dispatch, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_chain_reap(&v->c, &v->chain, 0, VYI_VK_WIDE_DEADLINE_NS, err);
+    if (status == VYRE_OK && v->chain.completed == 0) {
+        v->c.hung = true;
+        return vyi_fail(err, VYRE_E_LEASE, 0, "Set vyre_desc.mode to VYRE_MODE_PASSES.",
+                        "a dispatch that counts workgroups has not ended for two seconds");
+    }
+    *resident = vyi_le32(vyi_load_acquire(head + VYI_WIDE_RESIDENT));
+    for (uint32_t i = VYI_WIDE_PROBE; i <= VYI_WIDE_RESIDENT; i++)
+        vyi_store_relaxed(head + i, 0);
+    vyi_fence_stores();
+    v->probes = v->chain.completed;
+    return status;
+}
+
+/* Pollers come first; the rest of what is resident is for wide works. */
+static vyre_status vyi_vk_wide_count(vyi_vk *v, uint32_t wanted, vyre_error *err)
+{
+    uint32_t resident = 0;
+    if (vyi_vk_is_cpu(v)) {
+        v->base.wide_groups = wanted;
+        return VYRE_OK;
+    }
+    const vyre_status status = vyi_vk_wide_probe(v, &resident, err);
+    if (status != VYRE_OK)
+        return status;
+    const uint32_t left = resident > v->base.groups ? resident - v->base.groups : 0;
+    v->base.wide_groups = wanted ? vyi_vk_min(wanted, left) : left;
+    return VYRE_OK;
 }
 
 VYI_OUTLINE
@@ -27394,6 +28056,8 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
         status = vyi_vk_chain_create(&v->c, &v->chain, v->base.in_flight + 1, err);
     /* Of the looping kernel; the passes have theirs already. */
     v->base.group_size = v->base.narrow ? 1 : v->loop_group;
+    if (status == VYRE_OK && vyi_vk_wide_can_live(v, desc))
+        status = vyi_vk_wide_count(v, desc->desc->wide_groups, err);
     return status;
 }
 
@@ -27494,7 +28158,9 @@ static vyre_status vyi_vk_launch(vyi_device *d, vyi_launch what, uint32_t rounds
     dispatch.pipeline = tiles ? v->tiles : what == VYI_LAUNCH_LOOP ? v->loop : v->once;
     dispatch.layout = v->layout.pipeline;
     dispatch.set = v->sets[bytes ? 1 : 0];
-    dispatch.groups = tiles ? rounds : what == VYI_LAUNCH_LOOP ? v->base.groups : v->once_groups;
+    dispatch.groups = tiles                     ? rounds
+                      : what == VYI_LAUNCH_LOOP ? v->base.groups + v->base.wide_groups
+                                                : v->once_groups;
     dispatch.rounds = tiles ? 0 : rounds;
     return vyi_vk_chain_launch(&v->c, &v->chain, (uint32_t)what, &dispatch, err);
 }
@@ -27503,9 +28169,10 @@ static vyre_status vyi_vk_reap(vyi_device *d, uint64_t beyond, uint64_t timeout_
                                uint64_t *completed, vyre_error *err)
 {
     vyi_vk *v = (vyi_vk *)d;
-    const vyre_status status = vyi_vk_chain_reap(&v->c, &v->chain, beyond, timeout_ns, err);
+    const vyre_status status =
+        vyi_vk_chain_reap(&v->c, &v->chain, beyond + v->probes, timeout_ns, err);
     if (status == VYRE_OK)
-        *completed = v->chain.completed;
+        *completed = v->chain.completed - v->probes;
     return status;
 }
 

@@ -238,6 +238,7 @@
 #include "kernel/kernel_priority.c"
 #include "kernel/kernel_narrow.c"
 #include "kernel/kernel_wide.c"
+#include "kernel/kernel_groups.c"
 #include "interp/interp_lanes.c"
 #include "interp/interp_run.c"
 #include "interp/interp_code.c"

@@ -118,6 +118,9 @@ static const vyre_buffer_desc wide_buffers[] = {
 static vyre_desc wide_desc(void)
 {
     vyre_desc d = engine_desc(64);
+#ifdef WIDE_LIVE
+    wide_live(&d);
+#endif
     d.tenants = 2;
     d.kernel.handlers = wide_handlers;
     d.kernel.handler_count = sizeof wide_handlers / sizeof wide_handlers[0];
@@ -486,8 +489,10 @@ static const engine_case cases[] = {
     ENGINE_CASE(a_payload_may_be_wide)
 };
 
+#ifndef WIDE_LIVE
 int main(void)
 {
     engine_run_cases(cases, sizeof cases / sizeof cases[0]);
     return test_end();
 }
+#endif

@@ -66,3 +66,7 @@ $(BUILD)/tests/test_source_random: LDLIBS = -lvulkan -lglslang -lMachineIndepend
     -lOSDependent -lSPIRV -lglslang-default-resource-limits -lSPIRV-Tools-opt -lSPIRV-Tools -lstdc++
 $(BUILD)/tests/test_elide: tests/vk_run.h tests/oom.h tests/driver.h
 $(BUILD)/tests/test_elide: LDLIBS = -lvulkan
+# Gates, generations and groups, where they can be seen.
+WHITEBOX += test_wide_groups test_wide_live
+$(BUILD)/tests/test_wide $(BUILD)/tests/test_wide_live: tests/engine.h tests/driver.h
+$(BUILD)/tests/test_wide_live: tests/test_wide.c

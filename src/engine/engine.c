@@ -247,21 +247,26 @@ static vyi_builder vyi_builder_begin(const vyre *v)
 static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
 {
     vyi_builder b = vyi_builder_begin(v);
+    const bool wide = v->queue.wides.count != 0;
+    b.wide.groups = wide;
     vyi_program_build(&b, &v->programs.loop);
+    b.wide.groups = false;
     b.kernel.once = true;
     vyi_program_build(&b, &v->programs.once);
-    if (v->queue.wides.count) {
+    if (wide) {
         b.wide.pass = true;
         vyi_program_build(&b, &v->programs.tiles);
         b.wide.pass = false;
     }
     b.kernel.once = false;
+    b.wide.groups = wide;
     b.host.whole_slots = true;
     if (v->backend->shapes && vyi_shape_of(&b.kernel, &b.host).whole)
         vyi_program_build(&b, &v->programs.whole);
     b.host.one_lane = true;
     b.kernel.workgroup_size = b.kernel.lane_count = 1;
-    if (v->backend->shapes && vyi_shape_of(&b.kernel, &b.host).frame == VYI_FRAME_ONE_LANE)
+    if (v->backend->shapes && !wide &&
+        vyi_shape_of(&b.kernel, &b.host).frame == VYI_FRAME_ONE_LANE)
         vyi_program_build(&b, &v->programs.narrow);
     if (!b.built && err)
         *err = b.how;
@@ -418,6 +423,8 @@ static vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *e
     if (status != VYRE_OK)
         return status;
     status = vyi_control_init(q, d, err);
+    if (q->wides.count)
+        vyi_wide_begin(q, d);
     if (status != VYRE_OK) {
         (void)v->backend->close(d);
         return status;
@@ -431,7 +438,8 @@ static void vyi_chain_begin(vyi_queue *q)
     const vyi_device *d = vyi_queue_device(q);
     const uint64_t leases = q->chain.leases, passes = q->chain.passes;
     uint32_t rounds = q->v->desc.lease.rounds;
-    if (rounds == 0 && !d->endless)
+    /* Leases end where wide works are, for the sake of their generations. */
+    if (rounds == 0 && (!d->endless || q->wides.count))
         rounds = VYI_LEASE_ROUNDS;
     if (d->max_rounds && rounds > d->max_rounds)
         rounds = d->max_rounds;
@@ -450,6 +458,7 @@ static vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err)
     const bool live = info.probe.live && !wide;
     q->mode = live && q->v->desc.mode != VYRE_MODE_PASSES ? VYRE_MODE_PERSISTENT
                                                           : VYRE_MODE_PASSES;
+    q->wides.gated = q->wides.count && q->mode == VYRE_MODE_PERSISTENT;
     if (q->v->desc.mode == VYRE_MODE_PERSISTENT && q->mode != VYRE_MODE_PERSISTENT)
         return vyi_fail(err, VYRE_E_MODE, 0, "Use VYRE_MODE_AUTO, or another device.",
                         wide ? "%s runs wide works in passes only: %.60s"
@@ -834,6 +843,8 @@ static uint32_t vyi_slot_recover(vyi_queue *q, vyi_device *d, uint32_t slot)
     if ((mark & VYI_PHASE_MASK) == VYI_PHASE_FLIGHT) {
         if (q->slots.record) {
             vyi_slot_write(q, d, slot, &q->slots.record[slot]);
+            if (slot >= q->slots.lanes)
+                vyi_wide_raise(q, d, slot, &q->slots.record[slot]);
             return generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FLIGHT;
         }
         vyi_slot_trouble(q, slot, generation, VYI_TROUBLE_LOST, false);
@@ -861,6 +872,8 @@ VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
     vyi_store_release(&q->aborted, 0);
     if (q->v->desc.recovered)
         q->v->desc.recovered(q->v->desc.recovered_user, q->v);
+    memset(q->wides.generations, 0, sizeof q->wides.generations); /* the device's are 0, too */
+    memset(q->wides.retired, 0, sizeof q->wides.retired);
     for (uint32_t slot = 0; slot < q->slots.count; slot++)
         vyi_store_release(&q->slots.kept[slot], vyi_slot_recover(q, d, slot));
     vyi_queue_unhold(q);

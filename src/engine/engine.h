@@ -112,6 +112,8 @@ typedef struct vyre_desc {
     /* Iterations after which a slot's loops end FAULT on the CPU, in passes and
      * in its running kernel.  0 = none: vyre_stop ends what does not end by itself. */
     uint32_t     loop_limit;
+    uint32_t     wide_groups;    /* of the running kernel, for wide works; 0 = all that run at the
+                                    same time */
     uint64_t     run_timeout_ns; /* vyre_run and dispatches give up without progress; 0 = 60 s */
     vyre_lost_work lost_work;
     bool         auto_recover;   /* the first lost device is replaced without being asked */

@@ -190,12 +190,11 @@ VYI_API void vyi_queue_bury(vyi_queue *q)
     if (!vyi_load_acquire(&q->aborted))
         return;
     vyi_store_release(&q->aborted, 0);
+    vyi_wide_bury(q);
     for (uint32_t slot = 0; slot < q->slots.count; slot++) {
         uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
         if (vyi_load_acquire(at) != vyi_le32(VYRE_SLOT_CLAIMED))
             continue;
-        if (slot >= q->slots.lanes)
-            vyi_wide_reset(q, slot);
         vyi_store_relaxed(at + VYRE_SLOT_FAULT, vyi_le32(VYRE_FAULT_LOOP_LIMIT));
         vyi_store_release(at, vyi_le32(VYRE_SLOT_FAULTED));
         vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot,
@@ -315,6 +314,7 @@ VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error 
 
     if (q->state == VYI_STATE_LOST)
         return vyi_queue_mend(q, err);
+    vyi_wide_renew(q);
     if (persistent)
         status = vyi_chain_extend(q, err);
     else if (q->state == VYI_STATE_RUNNING ||

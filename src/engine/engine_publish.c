@@ -426,13 +426,6 @@ static bool vyi_work_publish(vyi_queue *q, bool alone, const vyre_work *work, vy
     return true;
 }
 
-static inline void vyi_queue_wake(vyi_queue *q)
-{
-    vyi_device *d = vyi_queue_device(q);
-    if (d->backend->wake)
-        d->backend->wake(d);
-}
-
 /* Whether the work in the slot before is under way. */
 static inline bool vyi_slot_before_is_busy(const vyi_queue *q, uint32_t slot)
 {

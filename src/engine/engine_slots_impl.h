@@ -78,6 +78,14 @@ static inline void vyi_alone_leave(vyi_queue *q, bool alone)
         vyi_store_release(&q->lone.inside, 0);
 }
 
+/* Something was published. */
+static inline void vyi_queue_wake(vyi_queue *q)
+{
+    vyi_device *d = vyi_queue_device(q);
+    if (d->backend->wake)
+        d->backend->wake(d);
+}
+
 /* --- marks and mirror words ------------------------------------------------ */
 
 /* The mark's move, if it still is what it was. */

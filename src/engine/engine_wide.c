@@ -2,9 +2,13 @@
  * engine: works that many lanes run
  *
  * A wide work has one of a few slots behind those of the lanes, and no lane
- * looks at these.  In passes each work is a launch of its own, with a group for
- * each chunk: until then its status is the host's word, which says PUBLISHED, and
- * then CLAIMED.
+ * looks at these.  A running kernel with groups for them looks at gates: a word for
+ * each slot, which the host stores last (kernel_groups.c).  In passes each work is
+ * a launch of its own, with a group for each chunk that has not run yet.
+ *
+ * A gate's generation is not the mark's: it has 15 bits.  After the last one the
+ * host closes the gate, and does not use the slot until every launch that was made
+ * by then has ended: nobody can be late any more, and it begins anew.
  * ======================================================================= */
 #include "engine/engine_slots_impl.h"
 
@@ -12,7 +16,8 @@
 #include "wire/ring.h"
 
 #define VYI_WIDE_GROUPS_AIM 1024u /* of one pass: enough for any device, where the range is */
-#define VYI_WIDE_TURNS_MOST 64u   /* of a group's loop, unless there would be too many groups */
+#define VYI_WIDE_TURNS_PASS 64u   /* of a group's loop, unless there would be too many groups */
+#define VYI_WIDE_TURNS_LIVE 16u   /* where groups wait, and an urgent work for them */
 #define VYI_WIDE_NONE       0xffffffffu
 
 /* --- which works are wide -------------------------------------------------- */
@@ -84,8 +89,11 @@ static uint32_t vyi_wide_per(const vyi_device *d, const vyi_wide_op *op, uint32_
         return 1;
     if (op->chunk)
         return op->chunk / group < d->wide_turns ? op->chunk : d->wide_turns * group;
-    const uint32_t turns = range / (group * VYI_WIDE_GROUPS_AIM);
-    return group * (turns < 1 ? 1 : turns < VYI_WIDE_TURNS_MOST ? turns : VYI_WIDE_TURNS_MOST);
+    const uint32_t groups = d->wide_groups ? d->wide_groups : VYI_WIDE_GROUPS_AIM;
+    const uint32_t most = d->wide_groups ? VYI_WIDE_TURNS_LIVE : VYI_WIDE_TURNS_PASS;
+    const uint32_t turns = (uint32_t)(((uint64_t)range + (uint64_t)group * groups - 1) /
+                                      ((uint64_t)group * groups));
+    return group * (turns < 1 ? 1 : turns < most ? turns : most);
 }
 
 static vyi_wide_cut vyi_wide_cut_of(const vyi_device *d, const vyi_wide_op *op,
@@ -111,11 +119,41 @@ static uint32_t vyi_wide_claim(vyi_queue *q, bool alone, uint32_t *slot)
     const uint32_t turn = vyi_fetch_add(&w->cursor, 1);
     for (uint32_t tried = 0; tried < w->count; tried++) {
         *slot = q->slots.lanes + (turn + tried) % w->count;
+        const uint32_t at = *slot - q->slots.lanes;
+        if (vyi_load_acquire(&w->generations[at]) == VYI_GATE_LAST)
+            continue;
         const uint32_t mark = vyi_slot_claim(q, alone, *slot);
         if (mark)
             return mark;
     }
     return 0;
+}
+
+/* Behind the slot's words.  Pairs with the acquire of a group that has seen it. */
+VYI_API void vyi_wide_raise(vyi_queue *q, const vyi_device *d, uint32_t slot,
+                            const vyre_work *work)
+{
+    vyi_wides *w = &q->wides;
+    const uint32_t at = slot - q->slots.lanes;
+    uint32_t *words = vyi_device_words(d, w->buffer);
+    if (!w->gated)
+        return;
+    const vyi_wide_cut cut = vyi_wide_cut_of(d, vyi_wide_find(q, work->opcode), work->args);
+    const uint32_t generation = vyi_load_relaxed(&w->generations[at]) + 1;
+    VYRE_ASSERT(at < w->count && generation <= VYI_GATE_LAST && work->tenant < 32);
+    vyi_store_release(&w->generations[at], generation);
+    vyi_store_relaxed(words + VYI_WIDE_PER + at, vyi_le32(cut.per));
+    vyi_store_relaxed(words + VYI_WIDE_CHUNKS + at,
+                      vyi_le32(generation << VYI_GATE_GENERATION | cut.chunks));
+    if (d->write_combined)
+        vyi_fence_stores();
+    const uint32_t age = vyi_load_relaxed(&w->ages[at]) % VYI_GATE_AGES;
+    vyi_store_release(words + VYI_WIDE_GATES + at,
+                      vyi_le32(generation << VYI_GATE_GENERATION |
+                               vyi_priority_level(work->priority) << VYI_GATE_LEVEL |
+                               work->tenant << VYI_GATE_TENANT | age));
+    if (d->write_combined)
+        vyi_fence_stores();
 }
 
 static uint32_t vyi_wide_write(vyi_queue *q, const vyre_work *work, uint32_t *slot)
@@ -126,6 +164,7 @@ static uint32_t vyi_wide_write(vyi_queue *q, const vyre_work *work, uint32_t *sl
         vyi_wides *w = &q->wides;
         vyi_store_relaxed(&w->ages[*slot - q->slots.lanes], vyi_fetch_add(&w->age, 1));
         vyi_slot_write(q, vyi_queue_device(q), *slot, work);
+        vyi_wide_raise(q, vyi_queue_device(q), *slot, work);
         vyi_store_release(&q->slots.marks[*slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
     }
     vyi_alone_leave(q, alone);
@@ -140,6 +179,8 @@ VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyre_t
         vyi_yield();
         mark = vyi_wide_write(q, work, &slot);
     }
+    if (mark)
+        vyi_queue_wake(q);
     (void)vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
     if (!mark)
         return vyi_news(err, VYRE_FULL, q->wides.count,
@@ -192,21 +233,52 @@ VYI_API uint32_t vyi_wide_next(const vyi_queue *q)
     return best;
 }
 
-/* What the next tile pass runs.  Nothing is in flight, so all words are the host's. */
+static uint32_t *vyi_wide_state(const vyi_queue *q, uint32_t state)
+{
+    uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
+    return words + VYI_WIDE_STATES + state * VYI_WIDE_STATE_WORDS;
+}
+
+/* Chunks that groups of a lease have run already: at its end all claimed ones. */
+static uint32_t vyi_wide_taken(const vyi_queue *q, uint32_t state, uint32_t chunks)
+{
+    const uint32_t next = vyi_le32(vyi_load_acquire(vyi_wide_state(q, state) + VYI_WIDE_NEXT));
+    const uint32_t taken = next & VYI_GATE_COUNT;
+    if (state == VYI_WIDE_GUEST || !q->wides.gated ||
+        next >> VYI_GATE_GENERATION != vyi_load_relaxed(&q->wides.generations[state]))
+        return 0;
+    return taken < chunks ? taken : chunks;
+}
+
+static void vyi_wide_head_store(const vyi_queue *q, uint32_t word, uint32_t value)
+{
+    uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
+    vyi_store_relaxed(words + VYI_WIDE_HEAD + word, vyi_le32(value));
+}
+
+/* What the next tile pass runs, and how many groups it needs.  Nothing is in flight,
+ * so all words are the host's. */
 static uint32_t vyi_wide_describe(vyi_queue *q, const uint32_t *at, uint32_t slot, uint32_t state)
 {
     const vyi_device *d = vyi_queue_device(q);
     uint32_t *words = vyi_device_words(d, q->wides.buffer), args[2];
     const vyi_wide_op *op = vyi_wide_find(q, vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE)));
-    VYRE_ASSERT(op && state < VYI_WIDE_SLOTS && vyi_queue_in_flight(q) == 0);
+    VYRE_ASSERT(op && state <= VYI_WIDE_GUEST && vyi_queue_in_flight(q) == 0);
     for (uint32_t i = 0; i < 2; i++)
         args[i] = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_ARGS + i));
     const vyi_wide_cut cut = vyi_wide_cut_of(d, op, args);
     vyi_store_relaxed(words + VYI_WIDE_PER + state, vyi_le32(cut.per));
-    vyi_store_relaxed(words + VYI_WIDE_CHUNKS + state, vyi_le32(cut.chunks));
-    vyi_store_relaxed(words + VYI_WIDE_HEAD + VYI_WIDE_PASS_SLOT, vyi_le32(slot));
-    vyi_store_relaxed(words + VYI_WIDE_HEAD + VYI_WIDE_PASS_STATE, vyi_le32(state));
-    return cut.chunks;
+    const bool gated = q->wides.gated && state != VYI_WIDE_GUEST;
+    const uint32_t generation = gated ? vyi_load_relaxed(&q->wides.generations[state]) : 0;
+    vyi_store_relaxed(words + VYI_WIDE_CHUNKS + state,
+                      vyi_le32(generation << VYI_GATE_GENERATION | cut.chunks));
+    const uint32_t first = vyi_wide_taken(q, state, cut.chunks);
+    VYRE_ASSERT(first < cut.chunks);
+    vyi_wide_head_store(q, VYI_WIDE_PASS_SLOT, slot);
+    vyi_wide_head_store(q, VYI_WIDE_PASS_STATE, state);
+    vyi_wide_head_store(q, VYI_WIDE_PASS_FIRST, first);
+    vyi_wide_head_store(q, VYI_WIDE_PASS_GENERATION, generation);
+    return cut.chunks - first;
 }
 
 /* A status that the host still owns. */
@@ -239,14 +311,86 @@ VYI_API bool vyi_wide_has_company(const vyi_queue *q)
     return false;
 }
 
-/* After an abort in the middle of a work: the next one finds its state clean. */
-VYI_API void vyi_wide_reset(vyi_queue *q, uint32_t slot)
+/* --- gates ---------------------------------------------------------------- */
+
+VYI_API void vyi_wide_begin(vyi_queue *q, vyi_device *d)
 {
-    uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
-    const uint32_t state = slot - q->slots.lanes;
-    VYRE_ASSERT(state < q->wides.count);
+    uint32_t *head = vyi_device_words(d, q->wides.buffer) + VYI_WIDE_HEAD;
+    vyi_store_relaxed(head + VYI_WIDE_POLLERS, vyi_le32(d->groups));
+    vyi_store_relaxed(head + VYI_WIDE_LANES, vyi_le32(d->group_size));
+    if (d->write_combined)
+        vyi_fence_stores();
+}
+
+/* The slot's generations are used up.  First its gate is closed; when all launches
+ * that may have seen it open have ended, the words of the device are the host's. */
+static void vyi_wide_renew_slot(vyi_queue *q, uint32_t at)
+{
+    vyi_wides *w = &q->wides;
+    const vyi_device *d = vyi_queue_device(q);
+    const uint32_t slot = q->slots.lanes + at;
+    if (vyi_mark_phase(vyi_load_acquire(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
+        vyi_slot_outcome(q, slot) == 0)
+        return;
+    if (w->retired[at] == 0) {
+        vyi_store_release(vyi_device_words(d, w->buffer) + VYI_WIDE_GATES + at, 0);
+        w->retired[at] = q->chain.launched + 1;
+    }
+    if (q->chain.completed + 1 < w->retired[at])
+        return;
+    uint32_t *state = vyi_wide_state(q, at);
+    vyi_store_relaxed(state + VYI_WIDE_NEXT, 0);
+    vyi_store_relaxed(state + VYI_WIDE_DONE, 0);
+    if (d->write_combined)
+        vyi_fence_stores();
+    w->retired[at] = 0;
+    vyi_store_release(&w->generations[at], 0);
+}
+
+VYI_API void vyi_wide_renew(vyi_queue *q)
+{
+    for (uint32_t at = 0; at < q->wides.count; at++)
+        if (vyi_load_acquire(&q->wides.generations[at]) == VYI_GATE_LAST)
+            vyi_wide_renew_slot(q, at);
+}
+
+/* Whether groups have claimed chunks of the slot's work and not finished them. */
+static bool vyi_wide_is_torn(const vyi_queue *q, uint32_t slot)
+{
+    const uint32_t at = slot - q->slots.lanes;
+    const uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
+    const uint32_t chunks =
+        vyi_le32(vyi_load_relaxed(words + VYI_WIDE_CHUNKS + at)) & VYI_GATE_COUNT;
+    const uint32_t *finished = vyi_wide_state(q, at) + VYI_WIDE_FINISHED;
+    return vyi_mark_phase(vyi_load_acquire(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
+           vyi_slot_outcome(q, slot) == 0 &&
+           vyi_wide_taken(q, at, chunks) != vyi_le32(vyi_load_acquire(finished));
+}
+
+/* The state of a work that has been given up: the next one finds it clean. */
+static void vyi_wide_clean(const vyi_queue *q, uint32_t state)
+{
+    uint32_t *words = vyi_wide_state(q, state);
     for (uint32_t i = VYI_WIDE_FINISHED; i < VYI_WIDE_STATE_WORDS; i++)
-        vyi_store_relaxed(words + VYI_WIDE_STATES + state * VYI_WIDE_STATE_WORDS + i, 0);
+        vyi_store_relaxed(words + i, 0);
+    if (state != VYI_WIDE_GUEST)
+        vyi_store_relaxed(words + VYI_WIDE_DONE,
+                          vyi_le32(vyi_load_relaxed(&q->wides.generations[state])));
+}
+
+/* A pass has set their status; of a running kernel's they still are PUBLISHED. */
+VYI_API void vyi_wide_bury(vyi_queue *q)
+{
+    uint32_t *ring = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING);
+    for (uint32_t at = 0; at < q->wides.count; at++) {
+        const uint32_t slot = q->slots.lanes + at;
+        uint32_t *status = ring + (size_t)slot * VYRE_SLOT_WORDS;
+        const bool claimed = vyi_load_acquire(status) == vyi_le32(VYRE_SLOT_CLAIMED);
+        if (!claimed && !vyi_wide_is_torn(q, slot))
+            continue;
+        vyi_wide_clean(q, at);
+        vyi_store_release(status, vyi_le32(VYRE_SLOT_CLAIMED));
+    }
 }
 
 /* --- bytes ---------------------------------------------------------------- */
@@ -266,13 +410,13 @@ VYI_API vyre_status vyi_wide_dispatch(vyi_queue *q, void *const *map, uint64_t d
             !vyi_wide_find(q, vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE))) ||
             !vyi_wide_has_rights(control, vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT))))
             continue;
-        const uint32_t groups = vyi_wide_describe(q, at, slot, 0);
+        const uint32_t groups = vyi_wide_describe(q, at, slot, VYI_WIDE_GUEST);
         vyi_wide_mark(q, at, VYRE_SLOT_CLAIMED);
         status = vyi_queue_launch(q, VYI_LAUNCH_TILE_BYTES, groups, err);
         if (status == VYRE_OK)
             status = vyi_queue_settle(q, deadline, err);
         if (status == VYRE_OK && vyi_load_acquire(&q->aborted)) {
-            vyi_wide_reset(q, q->slots.lanes);
+            vyi_wide_clean(q, VYI_WIDE_GUEST);
             return VYRE_OK;
         }
     }

@@ -150,9 +150,14 @@ typedef struct vyi_wides {
     vyi_wide_op *ops;
     uint32_t     op_count;
     bool         any;      /* the payload is wide: every work */
+    bool         gated;    /* a running kernel looks at gates */
     bool         turn;     /* the last pass was one of theirs; under the lock */
     uint32_t     cursor, age; /* of publishers */
-    uint32_t     ages[32]; /* of each slot's work: `age` when it was published */
+    /* Of each slot: `age` when its work was published; the gate's generation, which
+     * the owner of the BUSY mark counts up, and the lock's holder sets to 0 after the
+     * last; launches that must have ended by then, under the lock. */
+    uint32_t     ages[32], generations[32];
+    uint64_t     retired[32];
 } vyi_wides;
 
 /* --- the queue ------------------------------------------------------------ */
@@ -362,7 +367,14 @@ VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyre_t
 VYI_API uint32_t vyi_wide_next(const vyi_queue *q);
 VYI_API vyre_status vyi_wide_launch(vyi_queue *q, uint32_t slot, vyre_error *err);
 VYI_API bool vyi_wide_has_company(const vyi_queue *q);
-VYI_API void vyi_wide_reset(vyi_queue *q, uint32_t slot);
+/* The kernel's gates: a new device's; the gate of a slot that has been written; those
+ * whose generations are used up begin anew, under the lock. */
+VYI_API void vyi_wide_begin(vyi_queue *q, vyi_device *d);
+VYI_API void vyi_wide_raise(vyi_queue *q, const vyi_device *d, uint32_t slot,
+                            const vyre_work *work);
+VYI_API void vyi_wide_renew(vyi_queue *q);
+/* Works that an abort has left in the middle end FAULT.  Nothing is in flight. */
+VYI_API void vyi_wide_bury(vyi_queue *q);
 /* Of the attached set that `map` shows. */
 VYI_API vyre_status vyi_wide_dispatch(vyi_queue *q, void *const *map, uint64_t deadline,
                                       vyre_error *err);

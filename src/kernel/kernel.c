@@ -602,6 +602,8 @@ static void vyi_kernel_emit(vyi_kernel *k)
     }
     vyi_kernel_values(k);
     vyi_kernel_hook(k, d->workspace ? d->workspace->bootstrap : NULL, "the workspace's bootstrap");
+    if (k->wide_host.groups)
+        vyi_groups_begin(k);
     vyre_value turns = k->slots;
     if (!k->shape.urgent)
         turns = vyi_kernel_turns(k);
@@ -617,12 +619,14 @@ static void vyi_kernel_emit(vyi_kernel *k)
         vyi_kernel_forever(k, turns);
     if (!d->workspace)
         vyre_ir_end(k->p);
+    if (k->wide_host.groups)
+        vyi_groups_end(k);
 }
 
 /* --- public -------------------------------------------------------------- */
 
 static const vyre_kernel_host vyi_any_host = { 0, false, false, false };
-static const vyi_wide_host vyi_no_wide_host = { 0, false };
+static const vyi_wide_host vyi_no_wide_host = { 0, false, false };
 
 /* The description must have been checked. */
 static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
@@ -699,7 +703,7 @@ VYI_API vyre_program *vyi_kernel_build(const vyre_kernel_desc *desc, const vyre_
 
     vyre_program_desc program;
     memset(&program, 0, sizeof program);
-    program.workgroup_size[0] = wide->pass ? d.group_size : d.workgroup_size;
+    program.workgroup_size[0] = wide->pass || wide->groups ? d.group_size : d.workgroup_size;
     program.name = wide->pass ? "wide_pass" : vyi_kernel_name(&d);
     program.allocator = d.allocator;
     vyre_program *p = vyre_program_create(&program, err);

@@ -59,6 +59,7 @@ VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *desc, const vyre_kernel_h
 typedef struct vyi_wide_host {
     uint32_t binding; /* of a buffer of VYI_WIDE_WORDS words; 0 = the engine serves none */
     bool     pass;    /* the program is a tile pass: it runs the wide work that HEAD names */
+    bool     groups;  /* the looping program has groups that wait for wide works */
 } vyi_wide_host;
 
 /* As vyre_kernel_build_for. */
@@ -86,6 +87,7 @@ typedef struct vyi_chunk {
     vyre_buffer words;   /* of a workgroup: the slot's; id 0: they are read where they are */
     vyre_value  state;   /* its first word in `buffer` */
     vyre_value  chunk, chunks, per; /* which, of how many, indexes in each */
+    vyre_value  generation;         /* that is over when the work has ended */
     vyre_value  lane, lanes;        /* of the group */
     vyre_value  index;   /* that the handler runs for */
     const vyre_handler *running;
@@ -284,6 +286,15 @@ VYI_API void vyi_source_handler(const vyi_kernel *k, const vyre_slot_values *slo
 /* The program that runs one wide work; vyre_emit_result in a wide work
  * (kernel_wide.c). */
 VYI_API void vyi_wide_pass(vyi_kernel *k);
+/* What both kinds of groups use: names of the lanes, the group's sums; a word of
+ * HEAD; the chunk that k->wide describes, to which all lanes come (kernel_wide.c). */
+VYI_API void vyi_wide_values(vyi_kernel *k);
+VYI_API vyre_value vyi_wide_head(vyi_kernel *k, uint32_t word);
+VYI_API void vyi_wide_chunk(vyi_kernel *k);
+/* Around the serving of lane slots, in a looping kernel whose other groups wait for
+ * wide works (kernel_groups.c). */
+VYI_API void vyi_groups_begin(vyi_kernel *k);
+VYI_API void vyi_groups_end(vyi_kernel *k);
 VYI_API void vyi_wide_result(vyre_program *p, const vyi_kernel *k, uint32_t word,
                              vyre_value value);
 

@@ -398,6 +398,8 @@ static void vyi_wide_end_work(vyi_kernel *k)
     if (!k->shape.payload)
         vyi_kernel_metric(k, vyi_wide_word(k, VYRE_SLOT_OPCODE));
     vyi_kernel_put(k, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_FINISHED), 0, VYRE_ORDER_RELAXED);
+    vyre_ir_atomic_store(p, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_DONE), k->wide.generation,
+                         VYRE_ORDER_RELEASE);
     vyre_value status = vyi_kernel_pick(k, done, VYRE_SLOT_DONE, VYRE_SLOT_FAULTED);
     vyre_value mirror = vyre_ir_or(p, vyi_kernel_op(k, vyre_ir_shl, fault, 8), status);
     vyre_ir_atomic_store(p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
@@ -409,8 +411,7 @@ static void vyi_wide_end_work(vyi_kernel *k)
     vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
 }
 
-/* Runs the chunk that k->wide describes; all lanes come here. */
-static void vyi_wide_chunk(vyi_kernel *k)
+VYI_API void vyi_wide_chunk(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_local last = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "last");
@@ -435,7 +436,7 @@ static void vyi_wide_chunk(vyi_kernel *k)
 /* --- the tile pass -------------------------------------------------------- */
 
 /* What HEAD says; the host writes it while nothing is in flight. */
-static vyre_value vyi_wide_head(vyi_kernel *k, uint32_t word)
+VYI_API vyre_value vyi_wide_head(vyi_kernel *k, uint32_t word)
 {
     vyre_value at = vyi_kernel_u32(k, VYI_WIDE_HEAD + word);
     return vyre_ir_uniform(k->p, vyre_ir_load(k->p, k->wide.buffer, at));
@@ -447,7 +448,7 @@ static vyre_value vyi_wide_described(vyi_kernel *k, vyre_value which, uint32_t w
     return vyre_ir_uniform(k->p, vyre_ir_load(k->p, k->wide.buffer, at));
 }
 
-static void vyi_wide_values(vyi_kernel *k)
+VYI_API void vyi_wide_values(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_buffer_desc sums;
@@ -477,7 +478,10 @@ VYI_API void vyi_wide_pass(vyi_kernel *k)
     vyre_value state = vyi_kernel_op(k, vyre_ir_mul, which, VYI_WIDE_STATE_WORDS);
     k->wide.state = vyi_kernel_plus(k, state, VYI_WIDE_STATES);
     k->wide.per = vyi_wide_described(k, which, VYI_WIDE_PER);
-    k->wide.chunks = vyi_wide_described(k, which, VYI_WIDE_CHUNKS);
-    k->wide.chunk = vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_ID_X);
+    vyre_value described = vyi_wide_described(k, which, VYI_WIDE_CHUNKS);
+    k->wide.chunks = vyi_kernel_op(k, vyre_ir_and, described, VYI_GATE_COUNT);
+    k->wide.generation = vyi_wide_head(k, VYI_WIDE_PASS_GENERATION);
+    vyre_value group = vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_ID_X);
+    k->wide.chunk = vyre_ir_add(p, group, vyi_wide_head(k, VYI_WIDE_PASS_FIRST));
     vyi_wide_chunk(k);
 }

@@ -5,8 +5,10 @@
  * them.  One buffer, of u32 words.  Every word has one owner:
  *
  *     GATES    a word for each wide slot.  The host's: what is open
- *     PER      indexes of a chunk, CHUNKS how many there are.  The host's, and
- *              constant while the slot's work is in flight
+ *     PER      indexes of a chunk.  The host's, and constant while the slot's work is
+ *              in flight
+ *     CHUNKS   generation << 17 | how many there are; likewise.  A group that has
+ *              found no chunk left may look when the next work is there already
  *     HEAD     the host's, constant while a launch is in flight
  *     STATES   the device's: claims, ends and results of each slot's work
  *
@@ -24,17 +26,35 @@ VYI_EXTERN_C_BEGIN
 
 #define VYI_WIDE_GATES       0u
 #define VYI_WIDE_PER         32u
-#define VYI_WIDE_CHUNKS      64u
-#define VYI_WIDE_HEAD        96u
-#define VYI_WIDE_STATES      128u
+#define VYI_WIDE_CHUNKS      96u
+#define VYI_WIDE_HEAD        160u
+#define VYI_WIDE_STATES      192u
 #define VYI_WIDE_STATE_WORDS 64u
-#define VYI_WIDE_WORDS       (VYI_WIDE_STATES + VYI_WIDE_SLOTS * VYI_WIDE_STATE_WORDS)
+#define VYI_WIDE_GUEST       VYI_WIDE_SLOTS /* a state for works in rings of others */
+#define VYI_WIDE_WORDS       (VYI_WIDE_STATES + (VYI_WIDE_GUEST + 1) * VYI_WIDE_STATE_WORDS)
+
+/* Of a gate: generation << 17 | level << 14 | tenant << 9 | age; 0: nothing.  Ages
+ * wrap: they only say which of a few works is older. */
+#define VYI_GATE_GENERATION  17u
+#define VYI_GATE_COUNT       0x1ffffu /* below the generation, in NEXT and CHUNKS */
+#define VYI_GATE_LEVEL       14u
+#define VYI_GATE_TENANT      9u
+#define VYI_GATE_AGES        512u
+#define VYI_GATE_LAST        32767u /* generation */
 
 /* Of HEAD. */
 #define VYI_WIDE_POLLERS     0u /* groups that serve lane slots */
 #define VYI_WIDE_LANES       1u /* lanes of each of them that do */
-#define VYI_WIDE_PASS_SLOT   2u /* of a tile pass: the slot in the ring, */
-#define VYI_WIDE_PASS_STATE  3u /* and whose state and descriptor it uses */
+#define VYI_WIDE_PROBE       2u /* 0, or spins: count groups and do nothing else */
+#define VYI_WIDE_PASS_SLOT   3u /* of a tile pass: the slot in the ring, */
+#define VYI_WIDE_PASS_STATE  4u /* whose state and descriptor it uses, */
+#define VYI_WIDE_PASS_FIRST  5u /* the first chunk that has not run, */
+#define VYI_WIDE_PASS_GENERATION 6u /* and the generation that ends with it */
+/* The device's.  In the probe: groups that came, and of them at the same time.  In
+ * leases: how often the first lane has come to its end. */
+#define VYI_WIDE_ARRIVED     16u
+#define VYI_WIDE_RESIDENT    17u
+#define VYI_WIDE_OVER        18u
 
 /* Of a state; claims have a cache line of their own. */
 #define VYI_WIDE_NEXT        0u  /* generation << 17 | chunks taken */

@@ -7,6 +7,8 @@
  * ======================================================================= */
 #include "vulkan/vulkan_impl.h"
 
+#include "kernel/wide_impl.h"
+
 #if VYI_VULKAN
 
 typedef struct vyi_vk {
@@ -25,6 +27,7 @@ typedef struct vyi_vk {
     VkPipelineCache  cache;
     VkPipeline       loop, once, tiles; /* tiles: null without wide works */
     uint32_t         once_groups;
+    uint64_t         probes;          /* launches before the engine's first */
     uint32_t         loop_group;      /* group size of the looping kernel; 0 = the program's own */
     vyi_vk_chain     chain;
 } vyi_vk;
@@ -89,7 +92,7 @@ static vyre_status vyi_vk_group_choose(vyi_vk *v, const vyi_device_desc *desc, v
     return VYRE_OK;
 }
 
-#define VYI_VK_WIDE_GROUP 256u /* lanes */
+#define VYI_VK_WIDE_GROUP 512u /* lanes */
 
 /* The looping kernel gets only as many groups as run at once, and half of what
  * the probe counted where that matters: a kernel with more registers than the
@@ -128,6 +131,8 @@ static vyre_status vyi_vk_wide_choose(vyi_vk *v, const vyi_device_desc *desc, vy
                         "Set kernel.group_size to no more than that, or leave it 0.",
                         "a group has %u lanes, and the device allows %u", wanted, limit);
     v->base.wide_group = wanted ? wanted : vyi_vk_min(chosen, limit);
+    v->base.group_size = desc->tiles ? vyi_vk_min(v->base.group_size, v->base.wide_group)
+                                     : v->base.group_size;
     v->base.wide_turns = loops ? loops / 4 : UINT32_MAX;
     return VYRE_OK;
 }
@@ -268,7 +273,7 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
         status = vyi_vk_pipeline_create(&v->c, &p, &v->once, err);
     p.program = loop;
     p.name = "loop";
-    p.group_size = v->loop_group;
+    p.group_size = desc->tiles ? v->base.wide_group : v->loop_group;
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->loop, err);
     p.program = desc->tiles;
@@ -277,6 +282,79 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     if (status == VYRE_OK && p.program)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->tiles, err);
     return status;
+}
+
+/* --- groups that wait for wide works --------------------------------------- */
+
+#define VYI_VK_WIDE_ASKED       4096u /* groups */
+#define VYI_VK_WIDE_SPINS       8192u /* each a microsecond or two */
+#define VYI_VK_WIDE_DEADLINE_NS 2000000000ull
+
+/* Tests: the program says how many groups there are, on any device that lives. */
+#ifndef VYI_WIDE_ANYWHERE
+#define VYI_WIDE_ANYWHERE 0
+#endif
+
+/* Only where the probe has shown that a kernel lives, and nothing cuts its loops. */
+static bool vyi_vk_wide_can_live(const vyi_vk *v, const vyi_device_desc *desc)
+{
+    const bool free_loops = !vyi_vk_is_cpu(v) && vyi_vk_loop_limit(v) == 0;
+    return desc->tiles && v->probe.live && desc->desc->mode != VYRE_MODE_PASSES &&
+           (free_loops || (VYI_WIDE_ANYWHERE && desc->desc->wide_groups));
+}
+
+static uint32_t *vyi_vk_wide_head(const vyi_vk *v)
+{
+    uint32_t i = 0;
+    while (v->roles[i] != VYI_ROLE_WIDE)
+        i++;
+    return (uint32_t *)v->base.map[i] + VYI_WIDE_HEAD;
+}
+
+/* Runs the looping program as a probe of itself (kernel_groups.c): how many groups
+ * with these registers and arrays run at the same time. */
+static vyre_status vyi_vk_wide_probe(vyi_vk *v, uint32_t *resident, vyre_error *err)
+{
+    uint32_t *head = vyi_vk_wide_head(v);
+    vyi_vk_dispatch dispatch;
+    vyi_store_relaxed(head + VYI_WIDE_PROBE, vyi_le32(VYI_VK_WIDE_SPINS));
+    vyi_fence_stores();
+    dispatch.pipeline = v->loop;
+    dispatch.layout = v->layout.pipeline;
+    dispatch.set = v->sets[0];
+    dispatch.groups = vyi_vk_min(VYI_VK_WIDE_ASKED,
+                                 v->c.properties.limits.maxComputeWorkGroupCount[0]);
+    dispatch.rounds = 1;
+    vyre_status status = vyi_vk_chain_launch(&v->c, &v->chain, VYI_LAUNCH_LOOP, &dispatch, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_chain_reap(&v->c, &v->chain, 0, VYI_VK_WIDE_DEADLINE_NS, err);
+    if (status == VYRE_OK && v->chain.completed == 0) {
+        v->c.hung = true;
+        return vyi_fail(err, VYRE_E_LEASE, 0, "Set vyre_desc.mode to VYRE_MODE_PASSES.",
+                        "a dispatch that counts workgroups has not ended for two seconds");
+    }
+    *resident = vyi_le32(vyi_load_acquire(head + VYI_WIDE_RESIDENT));
+    for (uint32_t i = VYI_WIDE_PROBE; i <= VYI_WIDE_RESIDENT; i++)
+        vyi_store_relaxed(head + i, 0);
+    vyi_fence_stores();
+    v->probes = v->chain.completed;
+    return status;
+}
+
+/* Pollers come first; the rest of what is resident is for wide works. */
+static vyre_status vyi_vk_wide_count(vyi_vk *v, uint32_t wanted, vyre_error *err)
+{
+    uint32_t resident = 0;
+    if (vyi_vk_is_cpu(v)) {
+        v->base.wide_groups = wanted;
+        return VYRE_OK;
+    }
+    const vyre_status status = vyi_vk_wide_probe(v, &resident, err);
+    if (status != VYRE_OK)
+        return status;
+    const uint32_t left = resident > v->base.groups ? resident - v->base.groups : 0;
+    v->base.wide_groups = wanted ? vyi_vk_min(wanted, left) : left;
+    return VYRE_OK;
 }
 
 VYI_OUTLINE
@@ -310,6 +388,8 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
         status = vyi_vk_chain_create(&v->c, &v->chain, v->base.in_flight + 1, err);
     /* Of the looping kernel; the passes have theirs already. */
     v->base.group_size = v->base.narrow ? 1 : v->loop_group;
+    if (status == VYRE_OK && vyi_vk_wide_can_live(v, desc))
+        status = vyi_vk_wide_count(v, desc->desc->wide_groups, err);
     return status;
 }
 
@@ -410,7 +490,9 @@ static vyre_status vyi_vk_launch(vyi_device *d, vyi_launch what, uint32_t rounds
     dispatch.pipeline = tiles ? v->tiles : what == VYI_LAUNCH_LOOP ? v->loop : v->once;
     dispatch.layout = v->layout.pipeline;
     dispatch.set = v->sets[bytes ? 1 : 0];
-    dispatch.groups = tiles ? rounds : what == VYI_LAUNCH_LOOP ? v->base.groups : v->once_groups;
+    dispatch.groups = tiles                     ? rounds
+                      : what == VYI_LAUNCH_LOOP ? v->base.groups + v->base.wide_groups
+                                                : v->once_groups;
     dispatch.rounds = tiles ? 0 : rounds;
     return vyi_vk_chain_launch(&v->c, &v->chain, (uint32_t)what, &dispatch, err);
 }
@@ -419,9 +501,10 @@ static vyre_status vyi_vk_reap(vyi_device *d, uint64_t beyond, uint64_t timeout_
                                uint64_t *completed, vyre_error *err)
 {
     vyi_vk *v = (vyi_vk *)d;
-    const vyre_status status = vyi_vk_chain_reap(&v->c, &v->chain, beyond, timeout_ns, err);
+    const vyre_status status =
+        vyi_vk_chain_reap(&v->c, &v->chain, beyond + v->probes, timeout_ns, err);
     if (status == VYRE_OK)
-        *completed = v->chain.completed;
+        *completed = v->chain.completed - v->probes;
     return status;
 }
 

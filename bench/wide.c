@@ -1,0 +1,399 @@
+/* wide: works that many lanes run, through a kernel that is running
+ *
+ *     bench/wide [--csv] [--quick] [--seconds N] [--largest N]
+ *
+ * Nothing at all (a chunk for each group), y = a x + y over 2^10 to 2^28 floats, the sum
+ * of 2^26 u32, products of matrices; each beside the same code in a plain dispatch,
+ * submitted and waited for by spinning on its fence.  Then a lane's job there and
+ * back: in a kernel without wide works, beside groups that wait, beside groups at
+ * work.  --seconds is for each path, --largest the logarithm of the longest vectors.
+ */
+#define _GNU_SOURCE
+#define VK_NO_PROTOTYPES
+#define VOLK_IMPLEMENTATION
+#include "raw_vulkan.h"
+
+#define VYRE_EXTERNAL_VOLK
+#define VYRE_IMPLEMENTATION
+#include "../vyre.h"
+
+#include "bench.h"
+
+#include <pthread.h>
+
+#define OP_EMPTY  0x1000u
+#define OP_SAXPY  0x1001u
+#define OP_SUM    0x1002u
+#define OP_MATMUL 0x1003u
+
+enum { TILE = 32, MAX_SAMPLES = 200000 };
+
+static double     seconds_each = 0.25;
+static uint32_t   lanes = 512; /* of a group */
+static vyre_error err;
+
+static void must(bool good)
+{
+    if (good)
+        return;
+    fprintf(stderr, "wide: %s\n%s\n", err.text, err.fix);
+    exit(1);
+}
+
+/* --- what is run ---------------------------------------------------------- */
+
+static vyre_value as_float(vyre_program *p, vyre_value word)
+{
+    return vyre_ir_bitcast(p, VYRE_TYPE_F32, word);
+}
+
+static void saxpy_at(vyre_program *p, vyre_buffer x, vyre_buffer y, vyre_value i, vyre_value a)
+{
+    vyre_value xi = vyre_ir_load(p, x, i), yi = vyre_ir_load(p, y, i);
+    vyre_ir_store(p, y, i, vyre_ir_fma(p, a, xi, yi));
+}
+
+/* One tile of z = x y, all n by n; each lane has every `lanes`-th element. */
+static void matmul_tile(vyre_program *p, const vyre_buffer *b, vyre_value lane, vyre_value tile,
+                        vyre_value n)
+{
+    const uint32_t each = TILE * TILE / lanes;
+    vyre_value side = vyre_ir_u32(p, TILE), row[32], at[32];
+    vyre_local sum[32];
+    vyre_value across = vyre_ir_div(p, n, side);
+    vyre_value top = vyre_ir_mul(p, vyre_ir_div(p, tile, across), side);
+    vyre_value left = vyre_ir_mul(p, vyre_ir_rem(p, tile, across), side);
+    vyre_value column = vyre_ir_rem(p, lane, side), first_row = vyre_ir_div(p, lane, side);
+    for (uint32_t e = 0; e < each; e++) {
+        row[e] = vyre_ir_add(p, first_row, vyre_ir_u32(p, e * lanes / TILE));
+        at[e] = vyre_ir_add(p, lane, vyre_ir_u32(p, e * lanes));
+        sum[e] = vyre_ir_local(p, VYRE_TYPE_F32, vyre_ir_f32(p, 0.0f), "sum");
+    }
+    vyre_value step = vyre_ir_loop(p, vyre_ir_u32(p, 0), across);
+    vyre_value from = vyre_ir_mul(p, step, side);
+    for (uint32_t e = 0; e < each; e++) {
+        vyre_value xr = vyre_ir_mul(p, vyre_ir_add(p, top, row[e]), n);
+        vyre_value xc = vyre_ir_add(p, from, column);
+        vyre_ir_store(p, b[3], at[e], vyre_ir_load(p, b[0], vyre_ir_add(p, xr, xc)));
+        vyre_value yr = vyre_ir_mul(p, vyre_ir_add(p, from, row[e]), n);
+        vyre_value yc = vyre_ir_add(p, left, column);
+        vyre_ir_store(p, b[4], at[e], vyre_ir_load(p, b[1], vyre_ir_add(p, yr, yc)));
+    }
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+    vyre_value k = vyre_ir_loop(p, vyre_ir_u32(p, 0), side);
+    vyre_value down = vyre_ir_add(p, vyre_ir_mul(p, k, side), column);
+    vyre_value yk = vyre_ir_load(p, b[4], down);
+    for (uint32_t e = 0; e < each; e++) {
+        vyre_value beside = vyre_ir_add(p, vyre_ir_mul(p, row[e], side), k);
+        vyre_value xk = vyre_ir_load(p, b[3], beside);
+        vyre_ir_set(p, sum[e], vyre_ir_fma(p, xk, yk, vyre_ir_get(p, sum[e])));
+    }
+    vyre_ir_end(p);
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+    vyre_ir_end(p);
+    for (uint32_t e = 0; e < each; e++) {
+        vyre_value zr = vyre_ir_mul(p, vyre_ir_add(p, top, row[e]), n);
+        vyre_value zc = vyre_ir_add(p, left, column);
+        vyre_value total = vyre_ir_get(p, sum[e]);
+        vyre_ir_store(p, b[2], vyre_ir_add(p, zr, zc), total);
+    }
+}
+
+static void emit_empty(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)p, (void)s, (void)user;
+}
+
+static void emit_saxpy(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    saxpy_at(p, s->buffers[0], s->buffers[1], s->index, as_float(p, s->arg[2]));
+}
+
+static void emit_sum(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_value x = vyre_ir_load(p, s->buffers[0], s->index);
+    vyre_emit_reduce(p, s, 3, VYRE_ATOMIC_ADD, vyre_ir_bitcast(p, VYRE_TYPE_U32, x));
+}
+
+static void emit_matmul(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    matmul_tile(p, s->buffers, s->lane, s->index, s->arg[1]);
+}
+
+static const vyre_handler handlers[] = {
+    { .opcode = OP_EMPTY, .emit = emit_empty, .name = "empty", .width = VYRE_WIDTH_RANGE,
+      .chunk = 1 },
+    { .opcode = OP_SAXPY, .emit = emit_saxpy, .name = "saxpy", .width = VYRE_WIDTH_RANGE },
+    { .opcode = OP_SUM, .emit = emit_sum, .name = "sum", .width = VYRE_WIDTH_RANGE },
+    { .opcode = OP_MATMUL, .emit = emit_matmul, .name = "matmul", .width = VYRE_WIDTH_GROUP }
+};
+
+static const vyre_buffer_desc buffers[5] = {
+    { .name = "x", .binding = 4, .type = VYRE_TYPE_F32, .access = VYRE_ACCESS_READ },
+    { .name = "y", .binding = 5, .type = VYRE_TYPE_F32 },
+    { .name = "z", .binding = 6, .type = VYRE_TYPE_F32 },
+    { .name = "tile_x", .type = VYRE_TYPE_F32, .access = VYRE_ACCESS_WORKGROUP,
+      .count = TILE * TILE },
+    { .name = "tile_y", .type = VYRE_TYPE_F32, .access = VYRE_ACCESS_WORKGROUP,
+      .count = TILE * TILE }
+};
+
+/* --- through a handle ----------------------------------------------------- */
+
+static vyre *open_wide(bool wide, uint32_t words)
+{
+    const size_t sizes[5] = { (size_t)words * 4, (size_t)words * 4, 4096u * 4096u * 4u, 0, 0 };
+    const size_t small[5] = { 64, 64, 64, 0, 0 };
+    vyre_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.backend = VYRE_BACKEND_VULKAN;
+    desc.kernel.handlers = wide ? handlers : NULL;
+    desc.kernel.handler_count = wide ? 4 : 0;
+    desc.kernel.buffers = buffers;
+    desc.kernel.buffer_count = 5;
+    desc.kernel.group_size = lanes;
+    desc.buffer_sizes = wide ? sizes : small;
+    vyre *v = vyre_open(&desc, &err);
+    must(v && vyre_start(v, &err) == VYRE_OK);
+    return v;
+}
+
+static void fill(void *at, uint32_t words)
+{
+    float *x = (float *)at;
+    for (uint32_t i = 0; i < words; i++)
+        x[i] = 1.0f;
+}
+
+static void run(vyre *v, const vyre_work *work)
+{
+    vyre_ticket ticket;
+    must(vyre_publish(v, work, &ticket, &err) == VYRE_OK);
+    must(vyre_wait(v, ticket, 20000000000ull, &err) == VYRE_OK);
+}
+
+static vyre_work work_of(uint32_t opcode, uint32_t a0, uint32_t a1)
+{
+    const float two = 2.0f;
+    vyre_work w;
+    memset(&w, 0, sizeof w);
+    w.opcode = opcode;
+    w.arg_count = 4;
+    w.args[0] = a0;
+    w.args[1] = a1;
+    memcpy(&w.args[2], &two, 4);
+    return w;
+}
+
+static bench_row measure(vyre *v, const char *path, const vyre_work *work)
+{
+    bench_row row = bench_row_new(path, MAX_SAMPLES);
+    const uint64_t end = bench_now() + (uint64_t)(seconds_each * 1e9);
+    for (uint32_t i = 0; i < 20 || (bench_now() < end && row.count < row.capacity); i++) {
+        const uint64_t begin = bench_now();
+        run(v, work);
+        if (i >= 5)
+            bench_add(&row, (double)(bench_now() - begin));
+    }
+    return row;
+}
+
+/* --- the same code in a plain dispatch ------------------------------------- */
+
+typedef struct plain {
+    raw_device device;
+    raw_buffer b[3];
+} plain;
+
+static void plain_body(vyre_program *p, const vyre_buffer *b, uint32_t opcode, uint32_t n)
+{
+    vyre_value count = vyre_ir_u32(p, n);
+    vyre_value i = vyre_ir_builtin(p, VYRE_BUILTIN_GLOBAL_ID_X);
+    if (opcode == OP_MATMUL) {
+        vyre_value lane = vyre_ir_builtin(p, VYRE_BUILTIN_LOCAL_INDEX);
+        matmul_tile(p, b, lane, vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_ID_X), count);
+    }
+    if (opcode != OP_SAXPY)
+        return;
+    vyre_ir_if(p, vyre_ir_lt(p, i, count));
+    saxpy_at(p, b[0], b[1], i, vyre_ir_f32(p, 2.0f));
+    vyre_ir_end(p);
+}
+
+static raw_kernel plain_kernel(plain *r, uint32_t opcode, uint32_t n)
+{
+    vyre_program_desc desc;
+    vyre_spirv_desc how;
+    vyre_spirv module;
+    vyre_buffer b[5];
+    memset(&desc, 0, sizeof desc);
+    memset(&how, 0, sizeof how);
+    desc.workgroup_size[0] = lanes;
+    how.spec_group_size = true;
+    vyre_program *p = vyre_program_create(&desc, &err);
+    must(p != NULL);
+    for (uint32_t i = 0; i < 5; i++) {
+        vyre_buffer_desc own = buffers[i];
+        own.binding = i < 3 ? i : 0;
+        b[i] = vyre_ir_buffer(p, &own);
+    }
+    plain_body(p, b, opcode, n);
+    must(vyre_program_finish(p, &err) == VYRE_OK && vyre_program_optimize(p, &err) == VYRE_OK);
+    must(vyre_spirv_emit(p, &how, &module, &err) == VYRE_OK);
+    const raw_kernel k = raw_kernel_new(&r->device, module.words, module.word_count * 4, lanes,
+                                        r->b, 3);
+    vyre_spirv_free(&module);
+    vyre_program_destroy(p);
+    return k;
+}
+
+static bench_row measure_plain(plain *r, const char *path, uint32_t opcode, uint32_t n,
+                               uint32_t groups)
+{
+    raw_device *d = &r->device;
+    raw_kernel k = plain_kernel(r, opcode, n);
+    VkCommandBuffer cmd = raw_record(d, &k, groups, 0);
+    VkFence fence = raw_fence(d);
+    bench_row row = bench_row_new(path, MAX_SAMPLES);
+    const uint64_t end = bench_now() + (uint64_t)(seconds_each * 1e9);
+    for (uint32_t i = 0; i < 20 || (bench_now() < end && row.count < row.capacity); i++) {
+        const uint64_t begin = bench_now();
+        raw_submit(d, cmd, fence);
+        while (vkGetFenceStatus(d->device, fence) == VK_NOT_READY) {}
+        if (i >= 5)
+            bench_add(&row, (double)(bench_now() - begin));
+        vkResetFences(d->device, 1, &fence);
+    }
+    vkDestroyFence(d->device, fence, NULL);
+    raw_kernel_free(d, &k);
+    return row;
+}
+
+/* --- the table ------------------------------------------------------------ */
+
+/* Both paths of one size, and what they move or compute in a second. */
+static void compare(const bench_output *out, plain *r, vyre *v, const vyre_work *work,
+                    uint32_t n, uint32_t groups, double units, const char *what)
+{
+    char path[112];
+    snprintf(path, sizeof path, "%s, vyre.h", what);
+    bench_row row = measure(v, path, work);
+    row.rate = units;
+    const double ours = bench_finish(out, &row);
+    snprintf(path, sizeof path, "%s, submit and spin on the fence", what);
+    row = measure_plain(r, path, work->opcode, n, groups);
+    row.rate = units;
+    const double theirs = bench_finish(out, &row);
+    snprintf(path, sizeof path, "%s: times faster than the dispatch", what);
+    bench_value(out, path, "times", ours > 0 ? theirs / ours : 0);
+}
+
+static void table_of_works(const bench_output *out, plain *r, vyre *v, uint32_t largest,
+                           bool quick)
+{
+    vyre_info info;
+    char what[64];
+    vyre_query(v, &info);
+    vyre_work w = work_of(OP_EMPTY, 0, info.wide_groups ? info.wide_groups : 64);
+    compare(out, r, v, &w, 0, w.args[1], 0, "nothing, a chunk a group");
+    for (uint32_t log = 10; log <= largest; log += quick ? 5 : 2) {
+        const uint32_t n = 1u << log;
+        snprintf(what, sizeof what, "saxpy of 2^%u floats", log);
+        w = work_of(OP_SAXPY, 0, n);
+        compare(out, r, v, &w, n, (n + lanes - 1) / lanes, 0, what);
+    }
+    const uint32_t log = largest < 26 ? largest : 26;
+    snprintf(what, sizeof what, "sum of 2^%u u32, vyre.h", log);
+    w = work_of(OP_SUM, 0, 1u << log);
+    bench_row row = measure(v, what, &w);
+    const double ns = bench_finish(out, &row);
+    snprintf(what, sizeof what, "sum of 2^%u u32: MB/s", log);
+    bench_value(out, what, "MB/s", 4e3 * (double)(1u << log) / (ns > 0 ? ns : 1));
+    for (uint32_t n = quick ? 64 : 512; n <= (quick ? 64u : 4096u) && 2 * n * n <= 1u << largest;
+         n *= 2) {
+        snprintf(what, sizeof what, "matmul of %u", n);
+        w = work_of(OP_MATMUL, n / TILE * (n / TILE), n);
+        compare(out, r, v, &w, n, n / TILE * (n / TILE), 0, what);
+    }
+}
+
+/* --- a lane's job beside --------------------------------------------------- */
+
+typedef struct company {
+    vyre      *v;
+    uint32_t   n;
+    uint32_t   stop;
+    pthread_t  thread;
+} company;
+
+static void *company_main(void *user)
+{
+    company *c = (company *)user;
+    const vyre_work w = work_of(OP_SAXPY, 0, c->n);
+    while (!__atomic_load_n(&c->stop, __ATOMIC_ACQUIRE))
+        run(c->v, &w);
+    return NULL;
+}
+
+static void measure_lane(const bench_output *out, vyre *v, const char *path)
+{
+    vyre_work w = work_of(VYRE_OP_ATOMIC_ADD, 1, VYRE_CONTROL_OBSERVABLES);
+    bench_row row = measure(v, path, &w);
+    bench_finish(out, &row);
+}
+
+static void table_of_lanes(const bench_output *out, vyre *v, uint32_t largest)
+{
+    company c = { v, 1u << (largest < 24 ? largest : 24), 0, 0 };
+    vyre *alone = open_wide(false, 0);
+    measure_lane(out, alone, "a lane's job, no wide handlers");
+    vyre_close(alone);
+    measure_lane(out, v, "a lane's job beside groups that wait");
+    pthread_create(&c.thread, NULL, company_main, &c);
+    measure_lane(out, v, "a lane's job beside groups at work");
+    __atomic_store_n(&c.stop, 1, __ATOMIC_RELEASE);
+    pthread_join(c.thread, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    bench_usage(argc, argv, "[--csv] [--quick] [--seconds N] [--largest N]");
+    const bool quick = bench_flag(argc, argv, "--quick");
+    plain r;
+    bench_output out;
+    vyre_info info;
+    if (!raw_open(&r.device)) {
+        fprintf(stderr, "wide: no Vulkan device\n");
+        return 1;
+    }
+    const bool cpu = r.device.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    const uint32_t largest = (uint32_t)bench_number(argc, argv, "--largest",
+                                                    quick ? 14 : cpu ? 22 : 28);
+    seconds_each = bench_number(argc, argv, "--seconds", quick ? 0.01 : 0.25);
+    lanes = cpu ? 32 : 512;
+    const uint32_t words = 1u << (largest < 14 ? 14 : largest);
+    for (uint32_t i = 0; i < 3; i++)
+        r.b[i] = raw_buffer_new(&r.device, i < 2 ? (VkDeviceSize)words * 4 : 4096u * 4096u * 4u,
+                                false);
+    vyre *v = open_wide(true, words);
+    fill(vyre_map(v, 0, NULL), words);
+    fill(r.b[0].map, words);
+    vyre_query(v, &info);
+    memset(&out, 0, sizeof out);
+    out.bench = "wide";
+    out.unit = "us";
+    out.csv = bench_flag(argc, argv, "--csv");
+    snprintf(out.device, sizeof out.device, "%.127s", info.device);
+    snprintf(out.driver, sizeof out.driver, "%.127s", info.driver);
+    snprintf(out.settings, sizeof out.settings, "%s, %u groups of %u for wide works, %u of %u",
+             info.mode == VYRE_MODE_PERSISTENT ? "persistent" : "passes", info.wide_groups,
+             info.wide_group, info.worker_groups, info.workgroup_size);
+    bench_heading(&out);
+    table_of_works(&out, &r, v, largest, quick);
+    table_of_lanes(&out, v, largest);
+    vyre_close(v);
+    return 0;
+}

@@ -1,0 +1,106 @@
+/* The cases of test_wide with a running kernel that has groups for wide works, also
+ * on a device that would not get one: lavapipe shows what a GPU does, in leases of
+ * a few hundred rounds. */
+#define VYRE_IMPLEMENTATION
+#define VYI_WIDE_ANYWHERE 1
+#include "vyre.h"
+
+#include "test.h"
+
+#define WIDE_LIVE 1
+
+static uint32_t live_rounds = 300;
+
+static void wide_live(vyre_desc *d)
+{
+    d->wide_groups = 3;
+    d->kernel.group_size = 32;
+    d->lease.rounds = live_rounds;
+}
+
+#include "test_wide.c"
+
+static vyre *live_open(void)
+{
+    vyre *v = wide_open();
+    vyre_info info;
+    vyre_query(v, &info);
+    if (info.mode != VYRE_MODE_PERSISTENT) {
+        vyre_close(v);
+        test_skip("wide works are passes here");
+        return NULL;
+    }
+    CHECK(info.wide_groups > 0);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    return v;
+}
+
+/* A lease ends, the kernel stops, and starts again, in the middle of works. */
+static void works_outlast_stops(void)
+{
+    vyre *v = live_open();
+    for (uint32_t round = 0; v && round < 12; round++) {
+        vyre_ticket tickets[8];
+        for (uint32_t i = 0; i < 8; i++)
+            tickets[i] = engine_publish(v, wide_work(OP_CHUNKS, 0, 20000, 0, 0));
+        CHECK_EQ(vyre_stop(v, 10 * SECOND, NULL), VYRE_OK);
+        if (round % 2) /* else passes do the rest */
+            CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        for (uint32_t i = 0; i < 8; i++)
+            CHECK_EQ(vyre_wait(v, tickets[i], 20 * SECOND, NULL), VYRE_OK);
+        wide_check(v, 20000, 8);
+        if (round % 2 == 0)
+            CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    }
+    vyre_close(v);
+}
+
+/* Gates count to 32,767; then a slot rests until nobody can be late. */
+static void generations_begin_anew(void)
+{
+    vyre *v = live_open();
+    if (!v)
+        return;
+    for (uint32_t i = 0; i < VYI_WIDE_SLOTS; i++)
+        vyi_store_release(&v->queue.wides.generations[i], VYI_GATE_LAST - 1 - i % 4);
+    uint32_t published = 0;
+    while (published < 400) {
+        const vyre_work w = wide_work(OP_TOUCH, 0, 500, 0, 0);
+        vyre_ticket t;
+        const vyre_status status = vyre_publish(v, &w, &t, NULL);
+        CHECK(status == VYRE_OK || status == VYRE_FULL);
+        published += status == VYRE_OK;
+        if (status == VYRE_FULL)
+            engine_sleep_ms(1);
+        else if (published % 3)
+            CHECK_EQ(vyre_wait(v, t, 20 * SECOND, NULL), VYRE_OK);
+    }
+    CHECK_EQ(vyre_drain(v, 20 * SECOND, NULL), VYRE_OK);
+    wide_check(v, 500, 400);
+    uint32_t renewed = 0;
+    for (uint32_t i = 0; i < VYI_WIDE_SLOTS; i++)
+        renewed += v->queue.wides.generations[i] < VYI_GATE_LAST - 4;
+    CHECK(renewed > 0);
+    vyre_close(v);
+}
+
+static void short_leases(void)
+{
+    live_rounds = 7;
+    every_index_runs_once();
+    many_works_at_a_time();
+    live_rounds = 300;
+}
+
+static const engine_case live_cases[] = {
+    ENGINE_CASE(works_outlast_stops),
+    ENGINE_CASE(generations_begin_anew),
+    ENGINE_CASE(short_leases)
+};
+
+int main(void)
+{
+    engine_run_cases(cases, sizeof cases / sizeof cases[0]);
+    engine_run_cases(live_cases, sizeof live_cases / sizeof live_cases[0]);
+    return test_end();
+}

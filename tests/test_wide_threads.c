@@ -1,0 +1,125 @@
+/* Ranges at random from four threads, while the handle is stopped and started: each
+ * index of each range runs once.  TEST_COUNT ranges a thread. */
+#include "engine.h"
+
+#include <pthread.h>
+
+#define OP_TOUCH 0x1100u
+enum { THREADS = 4, FLIGHT = 8, WORDS = 4096 };
+
+static void emit_touch(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, s->buffers[0], s->index, s->arg[2], VYRE_ORDER_RELAXED);
+    vyre_emit_reduce(p, s, 3, VYRE_ATOMIC_ADD, vyre_ir_add(p, s->index, s->arg[2]));
+}
+
+typedef struct toucher {
+    vyre     *v;
+    uint64_t  state;
+    uint32_t  count, wrong;
+    uint32_t  expected[WORDS + 1]; /* differences */
+    pthread_t thread;
+} toucher;
+
+static uint32_t toucher_pick(toucher *t, uint32_t n)
+{
+    t->state = t->state * 6364136223846793005ull + 1442695040888963407ull;
+    return (uint32_t)(t->state >> 33) % n;
+}
+
+static vyre_work toucher_work(toucher *t)
+{
+    static const uint32_t lengths[] = { 0, 1, 2, 31, 32, 33, 255, 256, 257, 1000 };
+    const uint32_t from = toucher_pick(t, WORDS - 1000);
+    const uint32_t length = toucher_pick(t, 2) ? lengths[toucher_pick(t, 10)]
+                                               : toucher_pick(t, 1000);
+    vyre_work w = engine_work(OP_TOUCH, 3, from, from + length);
+    w.priority = (vyre_priority)toucher_pick(t, VYRE_PRIORITY_LEVELS);
+    w.args[2] = 1 + toucher_pick(t, 9);
+    t->expected[from] += w.args[2];
+    t->expected[from + length] -= w.args[2];
+    return w;
+}
+
+/* The sum of all indexes, each with the weight. */
+static uint32_t toucher_sum(const vyre_work *w)
+{
+    const uint64_t n = w->args[1] - w->args[0];
+    return n ? (uint32_t)(n * w->args[0] + n * (n - 1) / 2 + n * w->args[2]) : 0;
+}
+
+static void *toucher_main(void *user)
+{
+    toucher *t = (toucher *)user;
+    for (uint32_t i = 0; i < t->count; i += FLIGHT) {
+        vyre_work works[FLIGHT];
+        vyre_ticket tickets[FLIGHT];
+        for (uint32_t n = 0; n < FLIGHT; n++) {
+            works[n] = toucher_work(t);
+            while (vyre_publish(t->v, &works[n], &tickets[n], NULL) == VYRE_FULL)
+                engine_sleep_ms(1);
+        }
+        for (uint32_t n = 0; n < FLIGHT; n++) {
+            uint32_t args[12] = { 0 };
+            t->wrong += vyre_wait(t->v, tickets[n], 60 * SECOND, NULL) != VYRE_OK;
+            /* Stale: another thread has the slot by now. */
+            const vyre_status status = vyre_result(t->v, tickets[n], args, NULL);
+            t->wrong += status != VYRE_E_STALE &&
+                        (status != VYRE_OK || args[3] != toucher_sum(&works[n]));
+        }
+    }
+    return NULL;
+}
+
+static vyre *threads_open(void)
+{
+    static const vyre_handler touch = { OP_TOUCH, emit_touch, NULL, "touch", VYRE_WIDTH_RANGE, 0,
+                                        NULL };
+    vyre_desc d = engine_desc(64);
+    d.kernel.handlers = &touch;
+    d.kernel.handler_count = 1;
+    return engine_open(&d);
+}
+
+static void ranges_from_four_threads(void)
+{
+    static toucher t[THREADS];
+    const char *wanted = getenv("TEST_COUNT");
+    vyre *v = threads_open();
+    memset(t, 0, sizeof t);
+    for (uint32_t i = 0; i < THREADS; i++) {
+        t[i].v = v;
+        t[i].state = i + 1;
+        t[i].count = wanted ? (uint32_t)strtoul(wanted, NULL, 0) : 96;
+        pthread_create(&t[i].thread, NULL, toucher_main, &t[i]);
+    }
+    for (uint32_t i = 0; i < 10; i++) {
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        engine_sleep_ms(5);
+        const vyre_status status = vyre_stop(v, 20 * SECOND, NULL);
+        CHECK(status == VYRE_OK || status == VYRE_TIMEOUT);
+    }
+    uint32_t wrong = 0, sum = 0;
+    for (uint32_t i = 0; i < THREADS; i++) {
+        pthread_join(t[i].thread, NULL);
+        wrong += t[i].wrong;
+    }
+    CHECK_EQ(wrong, 0);
+    const uint32_t *words = (const uint32_t *)vyre_map(v, 0, NULL);
+    for (uint32_t i = 0; i < WORDS; i++) {
+        for (uint32_t n = 0; n < THREADS; n++)
+            sum += t[n].expected[i];
+        wrong += words[i] != sum;
+    }
+    CHECK_EQ(wrong, 0);
+    vyre_close(v);
+}
+
+static const engine_case cases[] = { ENGINE_CASE(ranges_from_four_threads) };
+
+int main(void)
+{
+    engine_run_cases(cases, 1);
+    return test_end();
+}
