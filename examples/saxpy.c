@@ -2,29 +2,26 @@
  *
  *     saxpy [cpu | vulkan]
  *
- * The arrays are cut into 256 jobs.  Each job is one slot, run by one lane; its
- * arguments say which part it does. */
+ * One job does all of it: its handler is a range's, run once for each index, by as
+ * many lanes as the device has. */
 #define VYRE_IMPLEMENTATION
 #include "vyre.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define COUNT 262144u
-#define JOBS  256u
+#define COUNT 1048576u
 #define SAXPY 0x1000u
 
 /* Called when the kernel is built.  What it calls on the builder is what a lane
- * will do for each slot with this opcode: for i in a1 .. a2, y[i] += a0 * x[i]. */
+ * will do for each index of a job with this opcode: y[index] += a2 * x[index]. */
 static void emit_saxpy(vyre_program *p, const vyre_slot_values *slot, void *user)
 {
     const vyre_buffer x = slot->buffers[0], y = slot->buffers[1];
-    vyre_value a = vyre_ir_bitcast(p, VYRE_TYPE_F32, slot->arg[0]);
-    vyre_value i = vyre_ir_loop(p, slot->arg[1], slot->arg[2]);
-    vyre_value ax = vyre_ir_mul(p, a, vyre_ir_load(p, x, i));
-    vyre_value sum = vyre_ir_add(p, ax, vyre_ir_load(p, y, i));
-    vyre_ir_store(p, y, i, sum);
-    vyre_ir_end(p);
+    vyre_value a = vyre_ir_bitcast(p, VYRE_TYPE_F32, slot->arg[2]);
+    vyre_value ax = vyre_ir_mul(p, a, vyre_ir_load(p, x, slot->index));
+    vyre_value sum = vyre_ir_add(p, ax, vyre_ir_load(p, y, slot->index));
+    vyre_ir_store(p, y, slot->index, sum);
     (void)user;
 }
 
@@ -36,7 +33,7 @@ static int fail(const vyre_error *err)
 
 int main(int argc, char **argv)
 {
-    const vyre_handler saxpy = { SAXPY, emit_saxpy, NULL, "saxpy", VYRE_WIDTH_LANE, 0, NULL };
+    const vyre_handler saxpy = { SAXPY, emit_saxpy, NULL, "saxpy", VYRE_WIDTH_RANGE, 0, NULL };
     vyre_buffer_desc buffers[2];
     memset(buffers, 0, sizeof buffers); /* zero is a good default everywhere */
     for (unsigned i = 0; i < 2; i++) {
@@ -56,7 +53,7 @@ int main(int argc, char **argv)
 
     vyre_error err;
     vyre *v = vyre_open(&desc, &err);
-    if (!v)
+    if (!v || vyre_start(v, &err) != VYRE_OK)
         return fail(&err);
     float *x = (float *)vyre_map(v, 0, NULL), *y = (float *)vyre_map(v, 1, NULL);
     for (unsigned i = 0; i < COUNT; i++) {
@@ -65,15 +62,15 @@ int main(int argc, char **argv)
     }
 
     const float a = 2.0f;
-    static vyre_work works[JOBS];
-    for (unsigned i = 0; i < JOBS; i++) {
-        works[i].opcode = SAXPY;
-        works[i].arg_count = 3;
-        memcpy(&works[i].args[0], &a, sizeof a); /* arguments are 32-bit words */
-        works[i].args[1] = COUNT / JOBS * i;
-        works[i].args[2] = COUNT / JOBS * (i + 1);
-    }
-    if (vyre_run(v, works, JOBS, NULL, &err) != VYRE_OK) /* all of them, to their end */
+    vyre_work work;
+    vyre_ticket ticket;
+    memset(&work, 0, sizeof work);
+    work.opcode = SAXPY;
+    work.arg_count = 3;
+    work.args[1] = COUNT; /* from args[0] = 0 */
+    memcpy(&work.args[2], &a, sizeof a); /* arguments are 32-bit words */
+    if (vyre_publish(v, &work, &ticket, &err) != VYRE_OK ||
+        vyre_wait(v, ticket, VYRE_FOREVER, &err) != VYRE_OK)
         return fail(&err);
 
     unsigned wrong = 0;
