@@ -428,7 +428,7 @@ static void each_round_of_a_partition_has_a_look(void)
             static vyre v;
             memset(&v, 0, sizeof v);
             v.queue.v = &v;
-            v.queue.slots.count = slots;
+            v.queue.slots.count = v.queue.slots.lanes = slots;
             v.desc.kernel.kind = priority ? VYRE_KERNEL_PRIORITY : VYRE_KERNEL_DIRECT;
             vyi_partitions_plan(&v.queue);
             vyi_publish_plan(&v.queue, true);
