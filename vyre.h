@@ -13709,6 +13709,13 @@ VYI_API vyre_status vyi_machine_run(vyi_machine *m, const uint32_t groups[3],
                                     uint64_t max_rounds, vyre_error *err);
 /* Goes on with a run that was paused, on any thread: the same statuses. */
 VYI_API vyre_status vyi_machine_resume(vyi_machine *m);
+/* Parts the lanes of a paused run: those in the loop that it was paused in stay,
+ * the others, which wait for them, go on in `spare`, which is then paused in
+ * their place.  Neither part has the other's lanes any more, to the end of the
+ * workgroup; workgroups that follow stay with `m`.  `spare` is a machine of the
+ * same program and description, on the same buffers, and not in a run.  False:
+ * nobody waits, and nothing has changed.  No barrier may follow. */
+VYI_API bool vyi_machine_part(vyi_machine *m, vyi_machine *spare);
 /* NULL is allowed. */
 VYI_API void vyi_machine_destroy(vyi_machine *m);
 
@@ -13796,7 +13803,9 @@ typedef struct vyi_fixed {
 } vyi_fixed;
 
 /* Iterations between two questions whether to pause. */
-#define VYI_WORK_ITERATIONS 64u
+#ifndef VYI_WORK_ITERATIONS
+    #define VYI_WORK_ITERATIONS 64u
+#endif
 
 /* Why a lane does not run. */
 enum { VYI_LANE_RUNS = 0, VYI_LANE_CONTINUED = 1, VYI_LANE_BROKE = 2, VYI_LANE_RETURNED = 3 };
@@ -13809,6 +13818,7 @@ struct vyi_machine {
     bool            timed_out;
     uint32_t        group[3], groups[3];
     const vyi_step *paused;     /* where to go on; NULL: the run is not paused */
+    vyi_step_block *paused_in;  /* the loop; NULL: it has been parted, and not gone on since */
     uint32_t        iterations; /* left until the next question */
     /* What decoding fixed. */
     vyre_allocator  allocator;
@@ -13831,7 +13841,7 @@ struct vyi_machine {
     vyi_step_memory     *memories;   /* by buffer id - 1 */
     uint32_t       *bound;      /* buffer id - 1 of each binding, ascending by binding */
     uint32_t       *declared;   /* count of each buffer */
-    uint32_t        memory_count, bound_count;
+    uint32_t        memory_count, bound_count, block_count;
     uint32_t       *shared;     /* all workgroup arrays */
     size_t          shared_count;
     uint32_t       *registers;
@@ -14298,9 +14308,14 @@ static const vyi_step *vyi_step_if(vyi_machine *m, const vyi_step *s)
     return s + 1;
 }
 
+/* Lanes that have not run since the block began can have left it all the same:
+ * by vyi_machine_part. */
 static const vyi_step *vyi_step_else(vyi_machine *m, const vyi_step *s)
 {
-    m->active = s->block->other;
+    vyi_step_block *b = s->block;
+    m->active = b->other;
+    if (m->leaves != b->leaves)
+        m->active = vyi_active_of(b->second, vyi_keep_running(m, &b->other, b->second));
     return vyi_go_on(m, s);
 }
 
@@ -14365,7 +14380,10 @@ static const vyi_step *vyi_step_switch(vyi_machine *m, const vyi_step *s)
 static const vyi_step *vyi_step_arm(vyi_machine *m, const vyi_step *s)
 {
     const uint32_t *starts = s->block->starts + s->arm;
-    m->active = vyi_active_of(s->block->first + starts[0], starts[1] - starts[0]);
+    uint16_t *lanes = s->block->first + starts[0];
+    m->active = vyi_active_of(lanes, starts[1] - starts[0]);
+    if (m->leaves != s->block->leaves) /* as in else */
+        m->active = vyi_active_of(lanes, vyi_keep_running(m, &m->active, lanes));
     return vyi_go_on(m, s);
 }
 
@@ -14402,7 +14420,7 @@ static bool vyi_loop_may_go_round(vyi_machine *m, vyi_step_block *b)
 
 /* Goes on with an iteration, unless the run is to pause: then whoever resumes it
  * does. */
-static const vyi_step *vyi_loop_go_on(vyi_machine *m, const vyi_step_block *b)
+static const vyi_step *vyi_loop_go_on(vyi_machine *m, vyi_step_block *b)
 {
     if (!m->pause || b->is_round_loop || --m->iterations)
         return b->body;
@@ -14410,6 +14428,7 @@ static const vyi_step *vyi_loop_go_on(vyi_machine *m, const vyi_step_block *b)
     if (!m->pause(m->pause_user))
         return b->body;
     m->paused = b->body;
+    m->paused_in = b;
     return NULL;
 }
 
@@ -14508,6 +14527,74 @@ static const vyi_step *vyi_step_loop_allow(vyi_machine *m, const vyi_step *s)
         m->cut[lane] = 0;
     }
     return s + 1;
+}
+
+/* --- parting ------------------------------------------------------------- */
+
+/* To the one part it is as if the active lanes had returned, to the other as if
+ * all others had. */
+
+static bool vyi_anybody_waits(const vyi_machine *m)
+{
+    uint32_t live = 0;
+    for (uint32_t lane = 0; lane < m->lanes; lane++)
+        live += m->state[lane] != VYI_LANE_RETURNED;
+    return live > m->active.count;
+}
+
+/* Both machines have the same layout, so what lies in the one block lies as far
+ * into the other. */
+static vyi_active vyi_active_in(const vyi_machine *m, const vyi_machine *spare, vyi_active a)
+{
+    if (a.lanes)
+        a.lanes = (const uint16_t *)(const void *)((const uint8_t *)spare +
+                                                   ((const uint8_t *)a.lanes - (const uint8_t *)m));
+    return a;
+}
+
+static void vyi_copy_run(const vyi_machine *m, vyi_machine *spare)
+{
+    const size_t starts = (size_t)((const uint8_t *)m->fixed - (const uint8_t *)m->starts);
+    const size_t rest = m->size - (size_t)((const uint8_t *)m->shared - (const uint8_t *)m);
+    memcpy(spare->starts, m->starts, starts);
+    memcpy(spare->shared, m->shared, rest);
+    for (uint32_t i = 0; i < m->block_count; i++) {
+        const vyi_step_block *from = &m->blocks[i];
+        vyi_step_block *to = &spare->blocks[i];
+        to->outer = vyi_active_in(m, spare, from->outer);
+        to->other = vyi_active_in(m, spare, from->other);
+        to->leaves = from->leaves;
+        to->round_leaves = from->round_leaves;
+        to->rounds = from->rounds;
+    }
+    spare->active = vyi_active_in(m, spare, m->active);
+    spare->leaves = m->leaves;
+    spare->max_rounds = m->max_rounds;
+    spare->timed_out = m->timed_out;
+    for (uint32_t i = 0; i < 3; i++) {
+        spare->group[i] = m->group[i];
+        spare->groups[i] = m->group[i] + 1;
+    }
+}
+
+VYI_API bool vyi_machine_part(vyi_machine *m, vyi_machine *spare)
+{
+    VYRE_ASSERT(m->paused && !spare->paused && m->size == spare->size);
+    if (!m->paused_in || !vyi_anybody_waits(m))
+        return false;
+    vyi_copy_run(m, spare);
+    for (uint32_t i = 0; i < m->active.count; i++)
+        spare->state[m->active.lanes[i]] = VYI_LANE_RETURNED;
+    spare->leaves++;
+    spare->paused_in = NULL;
+    spare->paused = vyi_block_leave(spare, spare->blocks + (m->paused_in - m->blocks));
+
+    memset(m->state, VYI_LANE_RETURNED, m->lanes);
+    for (uint32_t i = 0; i < m->active.count; i++)
+        m->state[m->active.lanes[i]] = VYI_LANE_RUNS;
+    m->leaves++;
+    m->paused_in->round_leaves = m->leaves; /* none of its members has left */
+    return true;
 }
 
 /* --- locals and memory --------------------------------------------------- */
@@ -15354,6 +15441,7 @@ VYI_OUTLINE
 static void vyi_write_buffers(const vyi_code_decoder *d, vyi_machine *m)
 {
     uint32_t *shared = m->shared;
+    m->block_count = d->block_count;
     m->memory_count = d->p->buffer_count;
     m->shared_count = d->shared_count;
     for (uint32_t i = 0; i < d->p->buffer_count; i++) {

@@ -2,8 +2,10 @@
  * on other buffers without any allocation, and asks before each round. */
 #define VYRE_NO_VULKAN
 #define VYRE_IMPLEMENTATION
+#define VYI_WORK_ITERATIONS 1u
 #include "vyre.h"
 
+#include "gen.h"
 #include "oom.h"
 
 typedef struct setup {
@@ -180,8 +182,162 @@ static void registers_are_used_again(void)
     end(&s, m);
 }
 
+/* --- pausing and parting --------------------------------------------------- */
+
+#define PARTS 12u
+
+typedef struct parts {
+    vyi_machine *machines[PARTS];
+    bool         paused[PARTS];
+    uint32_t     pauses, parted;
+    uint64_t     random;
+    const vyre_program *p;
+    vyre_interp_desc    desc;
+} parts;
+
+static bool pause_at_random(void *user)
+{
+    return test_random(&((parts *)user)->random) % 3 == 0;
+}
+
+static uint32_t parts_find(parts *s, bool paused)
+{
+    const uint32_t first = (uint32_t)(test_random(&s->random) % PARTS);
+    for (uint32_t i = 0; i < PARTS; i++)
+        if (s->paused[(first + i) % PARTS] == paused)
+            return (first + i) % PARTS;
+    return PARTS;
+}
+
+/* Runs any of what is paused, after it has perhaps been parted. */
+static void parts_go_on(parts *s)
+{
+    for (uint32_t at = parts_find(s, true); at < PARTS; at = parts_find(s, true)) {
+        const uint32_t spare = parts_find(s, false);
+        s->pauses++;
+        if (spare < PARTS && test_random(&s->random) % 2 &&
+            vyi_machine_part(s->machines[at], s->machines[spare])) {
+            s->paused[spare] = true;
+            s->parted++;
+        }
+        s->paused[at] = vyi_machine_resume(s->machines[at]) == VYRE_PENDING;
+    }
+}
+
+static void parts_run(parts *s, const gen_shape *shape)
+{
+    for (uint32_t i = 0; i < PARTS; i++) {
+        CHECK_EQ(vyi_machine_create(s->p, &s->desc, &s->machines[i], NULL), VYRE_OK);
+        vyi_machine_on_work(s->machines[i], pause_at_random, s);
+        s->paused[i] = false;
+    }
+    s->paused[0] = vyi_machine_run(s->machines[0], shape->groups, 0, NULL) == VYRE_PENDING;
+    parts_go_on(s);
+    for (uint32_t i = 0; i < PARTS; i++)
+        vyi_machine_destroy(s->machines[i]);
+}
+
+/* Lanes that do not ask each other do the same whatever runs first, and on
+ * whichever machine. */
+static void parted_lanes_do_the_same(void)
+{
+    const char *count = getenv("TEST_PROGRAMS");
+    const long programs = count ? atol(count) : 300;
+    uint64_t random = 0x7061727473, first = test_seed(0);
+    parts s;
+    memset(&s, 0, sizeof s);
+    for (long i = 0; i < programs; i++) {
+        const uint64_t seed = first ? first + (uint64_t)i : test_random(&random);
+        const uint32_t flags = GEN_LOOPS | GEN_ATOMICS | GEN_3D | (seed & 1 ? GEN_LARGE : 0);
+        gen_shape shape;
+        vyre_program *p = gen_program(seed, flags, NULL, &shape);
+        CHECK(p);
+        gen_memory whole = gen_memory_make(&shape), parted = gen_memory_make(&shape);
+        memset(&s.desc, 0, sizeof s.desc);
+        memcpy(s.desc.groups, shape.groups, sizeof s.desc.groups);
+        s.desc.buffers = whole.buffers;
+        s.desc.sizes = whole.sizes;
+        s.desc.buffer_count = whole.count;
+        CHECK_EQ(vyre_interpret(p, &s.desc, NULL), VYRE_OK);
+        s.desc.buffers = parted.buffers;
+        s.desc.sizes = parted.sizes;
+        s.p = p;
+        s.random = seed ^ 0x5a5a;
+        parts_run(&s, &shape);
+        uint32_t binding;
+        size_t at;
+        if (!gen_memory_guarded(&parted) || gen_memory_differs(&whole, &parted, &binding, &at))
+            test_fail(__FILE__, __LINE__, "TEST_SEED=0x%llx TEST_PROGRAMS=1: parted, they differ",
+                      (unsigned long long)seed);
+        gen_memory_free(&whole);
+        gen_memory_free(&parted);
+        vyre_program_destroy(p);
+    }
+    printf("NOTE %ld programs, paused %u times, parted %u times\n", programs, s.pauses, s.parted);
+    CHECK(first || s.parted > programs);
+}
+
+/* Word 0 to 2: how many lanes ran the first arm, the second, what follows. */
+static void emit_arms(setup *s, bool with_switch)
+{
+    const vyre_value lane = vyre_ir_builtin(s->p, VYRE_BUILTIN_LOCAL_INDEX);
+    const vyre_value odd = vyre_ir_and(s->p, lane, vyre_ir_u32(s->p, 1));
+    if (with_switch) {
+        vyre_ir_switch(s->p, odd);
+        vyre_ir_case(s->p, 0);
+    } else {
+        vyre_ir_if(s->p, vyre_ir_eq(s->p, odd, vyre_ir_u32(s->p, 0)));
+    }
+    vyre_ir_loop(s->p, vyre_ir_u32(s->p, 0), lane);
+    vyre_ir_end(s->p);
+    count_into(s, 0);
+    if (with_switch)
+        vyre_ir_default(s->p);
+    else
+        vyre_ir_else(s->p);
+    count_into(s, 1);
+    vyre_ir_end(s->p);
+    count_into(s, 2);
+}
+
+static bool pause_always(void *user)
+{
+    (void)user;
+    return true;
+}
+
+/* Lanes of the other arm, which wait for the loop of the first, run theirs once. */
+static void parted_arms_run_once(void)
+{
+    const uint32_t one[3] = { 1, 1, 1 };
+    for (int with_switch = 0; with_switch < 2; with_switch++) {
+        setup s;
+        vyi_machine *m[2];
+        begin(&s, 32);
+        emit_arms(&s, with_switch != 0);
+        CHECK_EQ(vyre_program_finish(s.p, NULL), VYRE_OK);
+        for (uint32_t i = 0; i < 2; i++)
+            CHECK_EQ(vyi_machine_create(s.p, &s.desc, &m[i], NULL), VYRE_OK);
+        vyre_program_destroy(s.p);
+        vyi_machine_on_work(m[0], pause_always, NULL);
+        CHECK_EQ(vyi_machine_run(m[0], one, 0, NULL), VYRE_PENDING);
+        CHECK(vyi_machine_part(m[0], m[1]));
+        while (vyi_machine_resume(m[0]) == VYRE_PENDING)
+            continue;
+        CHECK_EQ(s.words[1], 0);
+        CHECK_EQ(vyi_machine_resume(m[1]), VYRE_OK);
+        CHECK_EQ(s.words[0], 16);
+        CHECK_EQ(s.words[1], 16);
+        CHECK_EQ(s.words[2], 32);
+        vyi_machine_destroy(m[1]);
+        end(&s, m[0]);
+    }
+}
+
 int main(void)
 {
+    RUN(parted_arms_run_once);
+    RUN(parted_lanes_do_the_same);
     RUN(runs_do_not_allocate);
     RUN(refusals_change_nothing);
     RUN(the_hook_is_asked_before_each_round);

@@ -20,6 +20,7 @@ WHITEBOX += test_spirv
 $(BUILD)/tests/test_spirv: LDLIBS = -lSPIRV-Tools -lstdc++
 
 WHITEBOX += test_interp_machine
+$(BUILD)/tests/test_interp_machine: tests/gen.h tests/oom.h
 $(BUILD)/tests/test_random $(BUILD)/tests/test_interp_bytes: tests/gen.h tests/oom.h
 WHITEBOX += test_spirv_rings
 $(BUILD)/tests/test_spirv_rings: vyre_spirv.h tests/test_kernel_random.c tests/model.c tests/model.h tests/vk_run.h

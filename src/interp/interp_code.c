@@ -521,6 +521,7 @@ VYI_OUTLINE
 static void vyi_write_buffers(const vyi_code_decoder *d, vyi_machine *m)
 {
     uint32_t *shared = m->shared;
+    m->block_count = d->block_count;
     m->memory_count = d->p->buffer_count;
     m->shared_count = d->shared_count;
     for (uint32_t i = 0; i < d->p->buffer_count; i++) {

@@ -55,6 +55,13 @@ VYI_API vyre_status vyi_machine_run(vyi_machine *m, const uint32_t groups[3],
                                     uint64_t max_rounds, vyre_error *err);
 /* Goes on with a run that was paused, on any thread: the same statuses. */
 VYI_API vyre_status vyi_machine_resume(vyi_machine *m);
+/* Parts the lanes of a paused run: those in the loop that it was paused in stay,
+ * the others, which wait for them, go on in `spare`, which is then paused in
+ * their place.  Neither part has the other's lanes any more, to the end of the
+ * workgroup; workgroups that follow stay with `m`.  `spare` is a machine of the
+ * same program and description, on the same buffers, and not in a run.  False:
+ * nobody waits, and nothing has changed.  No barrier may follow. */
+VYI_API bool vyi_machine_part(vyi_machine *m, vyi_machine *spare);
 /* NULL is allowed. */
 VYI_API void vyi_machine_destroy(vyi_machine *m);
 
@@ -142,7 +149,9 @@ typedef struct vyi_fixed {
 } vyi_fixed;
 
 /* Iterations between two questions whether to pause. */
-#define VYI_WORK_ITERATIONS 64u
+#ifndef VYI_WORK_ITERATIONS
+    #define VYI_WORK_ITERATIONS 64u
+#endif
 
 /* Why a lane does not run. */
 enum { VYI_LANE_RUNS = 0, VYI_LANE_CONTINUED = 1, VYI_LANE_BROKE = 2, VYI_LANE_RETURNED = 3 };
@@ -155,6 +164,7 @@ struct vyi_machine {
     bool            timed_out;
     uint32_t        group[3], groups[3];
     const vyi_step *paused;     /* where to go on; NULL: the run is not paused */
+    vyi_step_block *paused_in;  /* the loop; NULL: it has been parted, and not gone on since */
     uint32_t        iterations; /* left until the next question */
     /* What decoding fixed. */
     vyre_allocator  allocator;
@@ -177,7 +187,7 @@ struct vyi_machine {
     vyi_step_memory     *memories;   /* by buffer id - 1 */
     uint32_t       *bound;      /* buffer id - 1 of each binding, ascending by binding */
     uint32_t       *declared;   /* count of each buffer */
-    uint32_t        memory_count, bound_count;
+    uint32_t        memory_count, bound_count, block_count;
     uint32_t       *shared;     /* all workgroup arrays */
     size_t          shared_count;
     uint32_t       *registers;
