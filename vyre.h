@@ -2048,6 +2048,7 @@ typedef struct vyre_desc {
     vyre_logger    messages;
     vyre_allocator allocator;
     vyre_vulkan_desc vulkan;
+    uint32_t     cpu_threads;    /* of the CPU backend; 0 = the machine's cores */
 } vyre_desc;
 
 /* --- what a handle says of itself ---------------------------------------- */
@@ -5389,10 +5390,10 @@ VYRE_API vyre_status vyre_ring_load(const void *ring, size_t size, uint32_t slot
 #else
     #include <pthread.h>
     #include <sched.h>
+    #include <unistd.h>
 #endif
 #if defined(__linux__)
     #include <sys/syscall.h>
-    #include <unistd.h>
 #endif
 
 #ifdef VYRE_NO_THREADS
@@ -5454,6 +5455,21 @@ static inline void vyi_sleep(uint64_t ns)
     duration.tv_sec = (time_t)(ns / 1000000000u);
     duration.tv_nsec = (long)(ns % 1000000000u);
     nanosleep(&duration, NULL);
+#endif
+}
+
+/* That the machine has; 1 where nobody knows. */
+static inline uint32_t vyi_processors(void)
+{
+#if defined(_WIN32)
+    SYSTEM_INFO info;
+    GetSystemInfo(&info);
+    return info.dwNumberOfProcessors ? (uint32_t)info.dwNumberOfProcessors : 1;
+#elif defined(_SC_NPROCESSORS_ONLN)
+    const long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? (uint32_t)count : 1;
+#else
+    return 1;
 #endif
 }
 
@@ -13704,6 +13720,9 @@ VYI_API void vyi_machine_on_work(vyi_machine *m, vyi_pause_fn pause, void *user)
  * any loop that begins while *flag is not 0; another thread may set it.  NULL
  * takes the flag away. */
 VYI_API void vyi_machine_stop_by(vyi_machine *m, const uint32_t *flag);
+/* Machines that are told the same word share the workgroups of one dimension among
+ * themselves: each takes the next one from it.  It is 0 before they run. */
+VYI_API void vyi_machine_take_from(vyi_machine *m, uint32_t *next_group);
 /* VYRE_OK, VYRE_TIMEOUT as vyre_interpret, VYRE_PENDING: it was paused. */
 VYI_API vyre_status vyi_machine_run(vyi_machine *m, const uint32_t groups[3],
                                     uint64_t max_rounds, vyre_error *err);
@@ -13817,6 +13836,7 @@ struct vyi_machine {
     uint64_t        max_rounds;
     bool            timed_out;
     uint32_t        group[3], groups[3];
+    uint32_t       *next_group; /* shared with other machines, or NULL */
     const vyi_step *paused;     /* where to go on; NULL: the run is not paused */
     vyi_step_block *paused_in;  /* the loop; NULL: it has been parted, and not gone on since */
     uint32_t        iterations; /* left until the next question */
@@ -15775,6 +15795,11 @@ VYI_API void vyi_machine_on_work(vyi_machine *m, vyi_pause_fn pause, void *user)
     m->iterations = VYI_WORK_ITERATIONS;
 }
 
+VYI_API void vyi_machine_take_from(vyi_machine *m, uint32_t *next_group)
+{
+    m->next_group = next_group;
+}
+
 VYI_API void vyi_machine_stop_by(vyi_machine *m, const uint32_t *flag)
 {
     m->stop_flag = flag;
@@ -15815,6 +15840,10 @@ static void vyi_run_steps(vyi_machine *m, const vyi_step *s)
 /* False behind the last group. */
 static bool vyi_next_group(vyi_machine *m)
 {
+    if (m->next_group) {
+        m->group[0] = vyi_fetch_add(m->next_group, 1);
+        return m->group[0] < m->groups[0];
+    }
     for (uint32_t i = 0; i < 3; i++) {
         if (++m->group[i] < m->groups[i])
             return true;
@@ -15849,7 +15878,7 @@ VYI_API vyre_status vyi_machine_run(vyi_machine *m, const uint32_t groups[3],
     m->max_rounds = max_rounds;
     m->timed_out = false;
     vyi_fill_fixed(m, VYI_FILL_RUN);
-    return vyi_run_groups(m);
+    return m->next_group && !vyi_next_group(m) ? VYRE_OK : vyi_run_groups(m);
 }
 
 VYI_API vyre_status vyi_machine_resume(vyi_machine *m)
@@ -24559,46 +24588,84 @@ VYRE_API vyre_status vyre_recover(vyre *v, vyre_error *err)
 /* ==========================================================================
  * cpu: the interpreter as a device
  *
- * One workgroup serves the ring, its lanes striding.  What is launched runs on
- * a thread of the device's own, which the first launch makes and close ends; so
- * no call of the engine lasts as long as a handler does.  Without threads reap
- * runs it, a slice at a time.
+ * Private.  What is launched runs on threads of the device's own, which are made
+ * when they are first needed and end with it; so no call of the engine lasts as
+ * long as a handler does.  Without threads reap runs it, a slice at a time.
  *
- * An idle kernel must not burn a core.  The machine asks before each round,
- * and the answer waits while there is nothing to do: `news` counts what was
- * published, in its upper bits; bit 0 says that the thread sleeps and wants to
- * be woken.  Both are one word, so that no publisher can slip in between the
- * thread's last look and its sleep.  Naps without news become longer.
+ * Workers.  A worker is a thread and a machine for the looping program, all of
+ * whose lanes serve the whole ring: a claim is a compare-and-swap, so it does
+ * not matter who makes it.  One worker leads: it alone looks for works, and the
+ * others sleep.  A leader whose round has lasted too long to be short gives the
+ * lead away, and with it, in another machine, the lanes that have claimed works
+ * of their own and wait for a longer one (vyi_machine_part).  So an endless work
+ * holds one worker, and no other work.  One worker alone never parts lanes.
+ *
+ * A tile pass runs on all of them: each takes the next of its groups.
+ *
+ * Under the lock: who leads, who has a turn, the end of a launch.  A worker's
+ * machine belongs to whoever gives it a turn until it has it, then to the worker.
  * ======================================================================= */
+#ifndef VYI_CPU_IMPL_H
+#define VYI_CPU_IMPL_H
 
 
-#define VYI_CPU_SPIN_NS     50000u
-#define VYI_CPU_WAIT_NS     20000u     /* that a reap spins for before it sleeps */
-#define VYI_CPU_NAP_NS      10000000u  /* the first nap; after each a round is run, news or not */
-#define VYI_CPU_NAP_MOST_NS 160000000u
-#define VYI_CPU_SHORT_NS    100000u    /* likewise, where rounds have work of their own */
-#define VYI_CPU_SHORT_MOST_NS 10000000u
-#define VYI_CPU_SLICE_NS    200000u    /* of a reap, where there are no threads */
-#define VYI_CPU_PUMP_ROUNDS 16u
-#define VYI_CPU_ALIGN       64u
-#define VYI_CPU_WIDE_GROUP  256u /* lanes: as a kernel has them that says nothing */
+VYI_EXTERN_C_BEGIN
 
+/* `news` counts what was published, in its upper bits; bit 0 says that the leader
+ * sleeps and wants to be woken.  Both are one word, so that no publisher can slip
+ * in between the leader's last look and its sleep. */
 #define VYI_CPU_SLEEPS 1u
 #define VYI_CPU_NEWS   2u
 
+#define VYI_CPU_NOBODY UINT32_MAX
+
 /* Whose the launch is. */
 #define VYI_CPU_REST     0u /* there is none; the engine moves it on */
-#define VYI_CPU_LAUNCHED 1u /* the thread's, which moves it on */
+#define VYI_CPU_LAUNCHED 1u /* the workers', the last of which moves it on */
 #define VYI_CPU_ENDED    2u /* the engine's, until it is reaped */
 
-typedef struct vyi_cpu {
+typedef struct vyi_cpu vyi_cpu;
+
+typedef struct vyi_cpu_worker {
+    vyi_cpu     *c;
+    uint32_t     index;
+    vyi_machine *loop;
+    vyi_machine *tiles;  /* NULL without works that many lanes run */
+    uint32_t     turn;   /* there is something for it to do; stored under the lock */
+    bool         paused; /* its machine, in the middle of a round or a pass */
+    bool         parted; /* its lanes are not all there: it ends with the round */
+    uint64_t     since;  /* the first question of this round whether to pause; 0: none so far */
+    bool         made;   /* the thread */
+    vyi_thread   thread;
+    vyi_cond     wake;
+} vyi_cpu_worker;
+
+/* What the leader knows; it goes with the lead. */
+typedef struct vyi_cpu_idle {
+    uint64_t nap_ns, least_ns, most_ns;
+    uint32_t seen;   /* of `news` */
+    uint32_t ended;  /* works, when the last round began */
+    uint32_t rounds; /* of this launch, so far */
+} vyi_cpu_idle;
+
+struct vyi_cpu {
     vyi_device     base;
-    uint32_t       news;     /* see above */
+    /* Words that threads share: who stores releases, who loads acquires. */
+    uint32_t       news;
     uint32_t       stop;     /* abort */
-    uint32_t       phase;    /* see above; who moves it on releases, who looks acquires */
+    uint32_t       phase;
     uint32_t       dozers;   /* host threads that sleep until works end */
+    uint32_t       leader;   /* a worker's index, or VYI_CPU_NOBODY; stored under the lock */
+    uint32_t       resting;  /* workers without a turn; likewise */
+    uint32_t       over;     /* the launch is to end */
+    uint32_t       next_group; /* of a tile pass: that nobody has taken */
+    /* Constant. */
     vyre_allocator allocator;
-    vyi_machine   *loop, *once, *tiles; /* tiles: NULL without wide works */
+    vyi_cpu_worker *workers;
+    size_t         workers_size;
+    uint32_t       worker_count;
+    uint64_t       lease_ns; /* then a bounded launch ends, whatever is left of it */
+    /* Memory. */
     void          *block;    /* of the resident buffers */
     size_t         block_size;
     size_t         size[VYI_MAX_BUFFERS];
@@ -24607,303 +24674,51 @@ typedef struct vyi_cpu {
     size_t         attached_size;
     size_t         attached_sizes[VYI_MAX_BUFFERS];
     void          *attached_map[VYI_MAX_BUFFERS];
-    uint64_t       completed;
     /* The launch. */
+    vyi_machine   *once;
     vyi_launch     what;
-    uint32_t       rounds;   /* that are left of it; 0 = endless */
+    uint32_t       rounds;   /* 0 = endless */
     uint32_t       groups;   /* of a tile pass */
-    uint64_t       lease_ns; /* then a bounded launch ends, whatever is left */
     uint64_t       begun;
-    bool           paused;   /* in the middle of a round or a pass */
-    uint64_t       slice_end;
-    /* The looping program. */
-    uint64_t       nap_ns, least_nap_ns, most_nap_ns;
-    uint32_t       seen;     /* of `news`, by the kernel */
-    uint32_t       ended;    /* works, when the last round began */
-    /* The thread. */
-    bool           has_thread;
+    uint64_t       completed;
+    uint64_t       slice_end; /* without threads */
+    vyi_cpu_idle   idle;
     bool           quits;    /* under the lock */
-    vyi_thread     thread;
     vyi_mutex      lock;
-    vyi_cond       changed;
-} vyi_cpu;
+    vyi_cond       changed;  /* for the engine: a launch or a work has ended */
+};
 
-/* --- idling -------------------------------------------------------------- */
+/* Running (cpu_run.c). */
+VYI_API bool vyi_cpu_ask(void *worker, uint64_t round);
+/* Whether a machine is to pause, between two iterations. */
+VYI_API bool vyi_cpu_pauses(void *worker);
+VYI_API void vyi_cpu_wake(vyi_device *d);
+VYI_API void vyi_cpu_doze(vyi_device *d, uint64_t ns);
+/* Begins the launch that `c` describes. */
+VYI_API vyre_status vyi_cpu_begin(vyi_cpu *c, vyre_error *err);
+/* Waits for its end, or runs a part of it. */
+VYI_API void vyi_cpu_wait(vyi_cpu *c, uint64_t timeout_ns);
+/* Ends the threads.  False: a launch runs. */
+VYI_API bool vyi_cpu_quit(vyi_cpu *c);
 
-static uint32_t vyi_cpu_control(const vyi_cpu *c, uint32_t word)
-{
-    return vyi_control_load(&c->base, word);
-}
-
-static bool vyi_cpu_stopped(const vyi_cpu *c)
-{
-    return vyi_load_acquire(&c->stop) || vyi_cpu_control(c, VYRE_CONTROL_SHUTDOWN);
-}
-
-static void vyi_cpu_wake(vyi_device *d)
-{
-    vyi_cpu *c = (vyi_cpu *)d;
-    if (vyi_fetch_add(&c->news, VYI_CPU_NEWS) & VYI_CPU_SLEEPS) {
-        vyi_mutex_lock(&c->lock);
-        vyi_cond_signal(&c->changed);
-        vyi_mutex_unlock(&c->lock);
-    }
-}
-
-/* Who dozes just after this has looked sleeps for as long as it meant to. */
-static void vyi_cpu_tell(vyi_cpu *c)
-{
-    if (vyi_load_acquire(&c->dozers) == 0)
-        return;
-    vyi_mutex_lock(&c->lock);
-    vyi_cond_signal(&c->changed);
-    vyi_mutex_unlock(&c->lock);
-}
-
-static void vyi_cpu_doze(vyi_device *d, uint64_t ns)
-{
-    vyi_cpu *c = (vyi_cpu *)d;
-    vyi_mutex_lock(&c->lock);
-    (void)vyi_fetch_add(&c->dozers, 1);
-    vyi_cond_wait(&c->changed, &c->lock, ns);
-    (void)vyi_fetch_add(&c->dozers, UINT32_MAX);
-    vyi_mutex_unlock(&c->lock);
-}
-
-/* Sleeps until there is news, or for a nap; the next one is longer. */
-static void vyi_cpu_sleep(vyi_cpu *c)
-{
-    const uint32_t quiet = c->seen;
-    if (vyi_compare_exchange(&c->news, quiet, quiet | VYI_CPU_SLEEPS) != quiet)
-        return;
-    vyi_mutex_lock(&c->lock);
-    if (vyi_load_acquire(&c->news) == (quiet | VYI_CPU_SLEEPS) && !vyi_cpu_stopped(c))
-        vyi_cond_wait(&c->changed, &c->lock, c->nap_ns);
-    vyi_mutex_unlock(&c->lock);
-    /* Nobody else clears the bit. */
-    (void)vyi_fetch_add(&c->news, (uint32_t)-(int32_t)VYI_CPU_SLEEPS);
-    c->nap_ns = c->nap_ns < c->most_nap_ns / 2 ? c->nap_ns * 2 : c->most_nap_ns;
-}
-
-/* True at once when the last round has ended work, for it may have left some. */
-static bool vyi_cpu_has_news(vyi_cpu *c)
-{
-    const uint32_t news = vyi_load_acquire(&c->news);
-    const uint32_t ended = vyi_cpu_control(c, VYRE_CONTROL_DONE_COUNT) +
-                           vyi_cpu_control(c, VYRE_CONTROL_FAULT_COUNT);
-    const bool moved = news != c->seen || ended != c->ended;
-    if (ended != c->ended)
-        vyi_cpu_tell(c);
-    c->seen = news;
-    c->ended = ended;
-    return moved;
-}
-
-/* Looks for a while, on a processor that others may need.  False: nothing came. */
-static bool vyi_cpu_spin(vyi_cpu *c)
-{
-    const uint64_t begin = vyi_now();
-    do {
-        for (uint32_t i = 0; i < 64; i++)
-            vyi_pause();
-        if (vyi_cpu_stopped(c) || vyi_cpu_has_news(c))
-            return true;
-        vyi_yield(); /* the publisher may wait for this processor */
-    } while (vyi_now() - begin < VYI_CPU_SPIN_NS);
-    return false;
-}
-
-/* A launch of bounded rounds is bounded in time as well: an idle round is a nap,
- * and many of them would look like a launch that hangs. */
-static bool vyi_cpu_is_over(const vyi_cpu *c)
-{
-    return vyi_cpu_stopped(c) || (c->rounds && vyi_now() - c->begun > c->lease_ns);
-}
-
-/* Before each round of the looping program: false ends it. */
-static bool vyi_cpu_ask(void *user, uint64_t round)
-{
-    vyi_cpu *c = (vyi_cpu *)user;
-    if (vyi_cpu_is_over(c))
-        return false;
-    if (vyi_cpu_has_news(c) || round == 0) {
-        c->nap_ns = c->least_nap_ns;
-        return true;
-    }
-    if (!VYI_THREADS)
-        return false; /* the caller of reap has more to do than to wait here */
-    if (c->nap_ns == c->least_nap_ns && vyi_cpu_spin(c))
-        return !vyi_cpu_stopped(c);
-    vyi_cpu_sleep(c);
-    return !vyi_cpu_is_over(c);
-}
-
-/* --- running ------------------------------------------------------------- */
-
-static vyre_status vyi_cpu_go_on(vyi_cpu *c, vyi_machine *m, uint32_t rounds)
-{
-    const uint32_t groups[3] = { m == c->tiles ? c->groups : 1, 1, 1 };
-    const vyre_status status = c->paused ? vyi_machine_resume(m)
-                                         : vyi_machine_run(m, groups, rounds, NULL);
-    c->paused = status == VYRE_PENDING;
-    return status;
-}
-
-static void vyi_cpu_run_pass(vyi_cpu *c)
-{
-    const bool bytes = c->what == VYI_LAUNCH_BYTES || c->what == VYI_LAUNCH_TILE_BYTES;
-    const bool tiles = c->what == VYI_LAUNCH_TILES || c->what == VYI_LAUNCH_TILE_BYTES;
-    vyi_machine *m = tiles ? c->tiles : c->once;
-    if (bytes && !c->paused)
-        (void)vyi_machine_bind(m, c->attached_map, c->attached_sizes, c->buffer_count, NULL);
-    (void)vyi_cpu_go_on(c, m, 0);
-    if (bytes && !c->paused)
-        (void)vyi_machine_bind(m, c->base.map, c->size, c->buffer_count, NULL);
-}
-
-#if VYI_THREADS
-
-/* A run may also end because its loops were cut; then another one follows. */
-static void vyi_cpu_run(vyi_cpu *c)
-{
-    if (c->what != VYI_LAUNCH_LOOP) {
-        vyi_cpu_run_pass(c);
-        return;
-    }
-    do {
-        (void)vyi_cpu_go_on(c, c->loop, c->rounds);
-    } while (c->rounds == 0 && !vyi_cpu_stopped(c));
-}
-
-static bool vyi_cpu_runs(const vyi_cpu *c)
-{
-    return vyi_load_acquire(&c->phase) == VYI_CPU_LAUNCHED;
-}
-
-/* Waits until a launch runs, or none does; at first without sleeping, for passes
- * come one after another.  False: the time has passed, or the thread is to quit. */
-static bool vyi_cpu_await(vyi_cpu *c, bool runs, uint64_t spin_ns, uint64_t timeout_ns)
-{
-    const uint64_t begin = vyi_now();
-    const uint64_t spins = spin_ns < timeout_ns ? spin_ns : timeout_ns;
-    do {
-        for (uint32_t i = 0; i < 32; i++)
-            vyi_pause();
-        if (vyi_cpu_runs(c) == runs)
-            return true;
-        vyi_yield();
-    } while (vyi_now() - begin < spins);
-    vyi_mutex_lock(&c->lock);
-    while (vyi_cpu_runs(c) != runs && !c->quits) {
-        const uint64_t waited = vyi_now() - begin;
-        if (waited >= timeout_ns)
-            break;
-        vyi_cond_wait(&c->changed, &c->lock, timeout_ns - waited);
-    }
-    vyi_mutex_unlock(&c->lock);
-    return vyi_cpu_runs(c) == runs;
-}
-
-static void vyi_cpu_set_phase(vyi_cpu *c, uint32_t phase)
-{
-    vyi_mutex_lock(&c->lock);
-    vyi_store_release(&c->phase, phase);
-    vyi_cond_signal(&c->changed);
-    vyi_mutex_unlock(&c->lock);
-}
-
-static void vyi_cpu_main(void *user)
-{
-    vyi_cpu *c = (vyi_cpu *)user;
-    while (vyi_cpu_await(c, true, VYI_CPU_SPIN_NS, UINT64_MAX)) {
-        vyi_cpu_run(c);
-        vyi_cpu_set_phase(c, VYI_CPU_ENDED);
-    }
-}
-
-static vyre_status vyi_cpu_begin(vyi_cpu *c, vyre_error *err)
-{
-    if (!c->has_thread) {
-        c->has_thread = vyi_thread_start(&c->thread, vyi_cpu_main, c);
-        if (!c->has_thread)
-            return vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.",
-                            "the system gave no thread for the kernel");
-    }
-    vyi_cpu_set_phase(c, VYI_CPU_LAUNCHED);
-    return VYRE_OK;
-}
-
-static void vyi_cpu_wait(vyi_cpu *c, uint64_t timeout_ns)
-{
-    const bool fresh = vyi_now() - c->begun < 10 * VYI_CPU_WAIT_NS; /* it may be a short one */
-    if (timeout_ns)
-        (void)vyi_cpu_await(c, false, fresh ? VYI_CPU_WAIT_NS : 0, timeout_ns);
-}
-
-/* False: it still runs. */
-static bool vyi_cpu_end_thread(vyi_cpu *c)
-{
-    if (!c->has_thread)
-        return true;
-    if (vyi_load_acquire(&c->phase) == VYI_CPU_LAUNCHED)
-        return false;
-    vyi_mutex_lock(&c->lock);
-    c->quits = true;
-    vyi_cond_signal(&c->changed);
-    vyi_mutex_unlock(&c->lock);
-    vyi_thread_join(&c->thread);
-    return true;
-}
-
-#else
-
-/* Between two iterations of a handler's loops. */
-static bool vyi_cpu_slice_is_over(void *user)
-{
-    return vyi_now() >= ((const vyi_cpu *)user)->slice_end;
-}
-
-static void vyi_cpu_run_rounds(vyi_cpu *c)
-{
-    const uint32_t most = VYI_CPU_PUMP_ROUNDS;
-    const uint32_t rounds = c->rounds && c->rounds < most ? c->rounds : most;
-    (void)vyi_cpu_go_on(c, c->loop, rounds);
-    if (c->paused)
-        return;
-    const bool last = c->rounds == rounds;
-    c->rounds -= c->rounds ? rounds : 0;
-    if (last || vyi_cpu_is_over(c))
-        c->phase = VYI_CPU_ENDED;
-}
-
-static void vyi_cpu_wait(vyi_cpu *c, uint64_t timeout_ns)
-{
-    c->slice_end = vyi_deadline(timeout_ns > VYI_CPU_SLICE_NS ? timeout_ns : VYI_CPU_SLICE_NS);
-    if (c->what == VYI_LAUNCH_LOOP) {
-        vyi_cpu_run_rounds(c);
-        return;
-    }
-    vyi_cpu_run_pass(c);
-    if (!c->paused)
-        c->phase = VYI_CPU_ENDED;
-}
-
-/* A pass begins at once: who publishes and goes away has been served. */
-static vyre_status vyi_cpu_begin(vyi_cpu *c, vyre_error *err)
-{
-    (void)err;
-    c->phase = VYI_CPU_LAUNCHED;
-    if (c->what != VYI_LAUNCH_LOOP)
-        vyi_cpu_wait(c, 0);
-    return VYRE_OK;
-}
-
-static bool vyi_cpu_end_thread(vyi_cpu *c)
-{
-    return c->phase != VYI_CPU_LAUNCHED;
-}
+VYI_EXTERN_C_END
 
 #endif
+/* ==========================================================================
+ * cpu: the backend that is the interpreter
+ *
+ * Private.  Memory, launches, the life of the device (cpu_impl.h).
+ * ======================================================================= */
+
+#define VYI_CPU_NAP_NS        10000000u /* the first nap; after each a round is run, news or not */
+#define VYI_CPU_NAP_MOST_NS   160000000u
+#define VYI_CPU_SHORT_NS      100000u   /* likewise, where rounds have work of their own */
+#define VYI_CPU_SHORT_MOST_NS 10000000u
+#define VYI_CPU_ALIGN         64u
+#define VYI_CPU_WIDE_GROUP    256u /* lanes: as a kernel has them that says nothing */
+#define VYI_CPU_MOST_WORKERS  16u       /* where nobody says how many */
+
+/* --- launches ------------------------------------------------------------ */
 
 /* `stop` belongs to the launch before until that has ended: what was aborted must
  * not come to life again. */
@@ -24915,9 +24730,12 @@ static vyre_status vyi_cpu_launch(vyi_device *d, vyi_launch what, uint32_t round
         return vyi_fail(err, VYRE_E_LAUNCH, 1, "Wait for the launch in flight.",
                         "the CPU runs one launch at a time");
     vyi_store_release(&c->stop, 0);
+    vyi_store_release(&c->over, 0);
+    vyi_store_release(&c->next_group, 0);
     c->what = what;
     c->rounds = what == VYI_LAUNCH_LOOP ? rounds : 0;
     c->groups = rounds;
+    c->idle.rounds = 0;
     c->begun = vyi_now();
     return vyi_cpu_begin(c, err);
 }
@@ -24927,7 +24745,8 @@ static vyre_status vyi_cpu_reap(vyi_device *d, uint64_t beyond, uint64_t timeout
 {
     vyi_cpu *c = (vyi_cpu *)d;
     (void)err;
-    if (vyi_load_acquire(&c->phase) == VYI_CPU_LAUNCHED && c->completed <= beyond)
+    if (vyi_load_acquire(&c->phase) == VYI_CPU_LAUNCHED && c->completed <= beyond &&
+        (timeout_ns || !VYI_THREADS))
         vyi_cpu_wait(c, timeout_ns);
     if (vyi_load_acquire(&c->phase) == VYI_CPU_ENDED) {
         vyi_store_release(&c->phase, VYI_CPU_REST);
@@ -25006,9 +24825,13 @@ static vyre_status vyi_cpu_attach(vyi_device *d, const size_t size[VYI_CORE_BUFF
 static void vyi_cpu_free(vyi_cpu *c)
 {
     const vyre_allocator allocator = c->allocator;
-    vyi_machine_destroy(c->loop);
+    for (uint32_t i = 0; i < c->worker_count; i++) {
+        vyi_machine_destroy(c->workers[i].loop);
+        vyi_machine_destroy(c->workers[i].tiles);
+        vyi_cond_free(&c->workers[i].wake);
+    }
+    vyi_free(&allocator, c->workers, c->workers_size);
     vyi_machine_destroy(c->once);
-    vyi_machine_destroy(c->tiles);
     vyi_free(&allocator, c->attached, c->attached_size);
     vyi_free(&allocator, c->block, c->block_size);
     vyi_cond_free(&c->changed);
@@ -25024,7 +24847,7 @@ static bool vyi_cpu_close(vyi_device *d)
         vyi_cpu_abort(d);
         (void)vyi_cpu_reap(d, c->completed, 1000000000u, &completed, NULL);
     }
-    if (!vyi_cpu_end_thread(c))
+    if (!vyi_cpu_quit(c))
         return false;
     vyi_cpu_free(c);
     return true;
@@ -25041,6 +24864,84 @@ static uint32_t vyi_cpu_loop_limit(const vyre_desc *desc)
     return limit > UINT32_MAX / 8 ? UINT32_MAX : limit < 65536 ? 524288 : limit * 8;
 }
 
+/* Two at least, unless the user says one: a work that does not end must not end
+ * it all.  Only works that many lanes run use any number of cores. */
+static uint32_t vyi_cpu_worker_count(const vyi_device_desc *desc)
+{
+    const uint32_t wanted = desc->desc->cpu_threads, cores = vyi_processors();
+    const uint32_t most = desc->tiles ? cores : VYI_CPU_MOST_WORKERS;
+    if (!VYI_THREADS)
+        return 1;
+    if (wanted)
+        return wanted;
+    return cores < 2 ? 2 : cores < most ? cores : most;
+}
+
+/* Lanes do not part where that would be seen: by a workspace, whose code may
+ * count on being alone, and in arrays of the workgroup. */
+static bool vyi_cpu_may_part(const vyi_device_desc *desc)
+{
+    for (uint32_t i = 0; i < desc->loop->buffer_count; i++)
+        if (desc->loop->buffers[i].access == VYRE_ACCESS_WORKGROUP)
+            return false;
+    return !desc->desc->kernel.workspace;
+}
+
+static vyre_status vyi_cpu_worker_machines(vyi_cpu_worker *w, const vyi_device_desc *desc,
+                                           const vyre_interp_desc *interp, vyre_error *err)
+{
+    vyi_cpu *c = w->c;
+    vyre_status status = vyi_machine_create(desc->loop, interp, &w->loop, err);
+    if (status == VYRE_OK && desc->tiles)
+        status = vyi_machine_create(desc->tiles, interp, &w->tiles, err);
+    if (status != VYRE_OK)
+        return status;
+    vyi_machine_on_round(w->loop, vyi_cpu_ask, w);
+    vyi_machine_stop_by(w->loop, &c->stop);
+    if (!VYI_THREADS || (vyi_cpu_worker_count(desc) > 1 && vyi_cpu_may_part(desc)))
+        vyi_machine_on_work(w->loop, vyi_cpu_pauses, w);
+    if (!w->tiles)
+        return VYRE_OK;
+    vyi_machine_stop_by(w->tiles, &c->stop);
+    vyi_machine_take_from(w->tiles, &c->next_group);
+    if (!VYI_THREADS)
+        vyi_machine_on_work(w->tiles, vyi_cpu_pauses, w);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_cpu_worker_init(vyi_cpu *c, const vyi_device_desc *desc,
+                                       const vyre_interp_desc *interp, vyre_error *err)
+{
+    vyi_cpu_worker *w = &c->workers[c->worker_count];
+    if (!vyi_cond_init(&w->wake))
+        return vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.",
+                        "the system gave no condition");
+    w->c = c;
+    w->index = c->worker_count++;
+    return vyi_cpu_worker_machines(w, desc, interp, err);
+}
+
+static vyre_status vyi_cpu_workers(vyi_cpu *c, const vyi_device_desc *desc,
+                                   const vyre_interp_desc *interp, vyre_error *err)
+{
+    const uint32_t count = vyi_cpu_worker_count(desc);
+    size_t size;
+    if (!vyi_size_mul(count, sizeof *c->workers, &size))
+        size = SIZE_MAX;
+    c->workers = size == SIZE_MAX ? NULL
+                                  : (vyi_cpu_worker *)vyi_alloc_zeroed(&c->allocator, size);
+    if (!c->workers)
+        return vyi_fail_nomem(err, size);
+    c->workers_size = size;
+    vyre_status status = VYRE_OK;
+    while (c->worker_count < count && status == VYRE_OK)
+        status = vyi_cpu_worker_init(c, desc, interp, err);
+    if (status != VYRE_OK)
+        return status;
+    c->resting = c->worker_count;
+    return VYRE_OK;
+}
+
 static vyre_status vyi_cpu_machines(vyi_cpu *c, const vyi_device_desc *desc, vyre_error *err)
 {
     vyre_interp_desc interp;
@@ -25050,24 +24951,14 @@ static vyre_status vyi_cpu_machines(vyi_cpu *c, const vyi_device_desc *desc, vyr
     interp.buffer_count = c->buffer_count;
     interp.allocator = c->allocator;
     interp.loop_limit = vyi_cpu_loop_limit(desc->desc);
-    vyre_status status = vyi_machine_create(desc->once, &interp, &c->once, err);
-    if (status == VYRE_OK && desc->tiles)
-        status = vyi_machine_create(desc->tiles, &interp, &c->tiles, err);
+    vyre_status status = vyi_cpu_workers(c, desc, &interp, err);
     if (status == VYRE_OK)
-        status = vyi_machine_create(desc->loop, &interp, &c->loop, err);
+        status = vyi_machine_create(desc->once, &interp, &c->once, err);
     if (status != VYRE_OK)
         return status;
-    vyi_machine_on_round(c->loop, vyi_cpu_ask, c);
-    vyi_machine_stop_by(c->loop, &c->stop);
     vyi_machine_stop_by(c->once, &c->stop);
-    if (c->tiles)
-        vyi_machine_stop_by(c->tiles, &c->stop);
-#if !VYI_THREADS
-    vyi_machine_on_work(c->loop, vyi_cpu_slice_is_over, c);
-    vyi_machine_on_work(c->once, vyi_cpu_slice_is_over, c);
-    if (c->tiles)
-        vyi_machine_on_work(c->tiles, vyi_cpu_slice_is_over, c);
-#endif
+    if (!VYI_THREADS)
+        vyi_machine_on_work(c->once, vyi_cpu_pauses, &c->workers[0]);
     return VYRE_OK;
 }
 
@@ -25088,8 +24979,8 @@ static void vyi_cpu_describe(vyi_cpu *c, const vyi_device_desc *desc)
     d->bytes = c->block_size;
     d->pipeline_id = vyre_program_hash(desc->loop);
     c->lease_ns = desc->desc->lease.timeout_ns / 4;
-    c->nap_ns = c->least_nap_ns = restless ? VYI_CPU_SHORT_NS : VYI_CPU_NAP_NS;
-    c->most_nap_ns = restless ? VYI_CPU_SHORT_MOST_NS : VYI_CPU_NAP_MOST_NS;
+    c->idle.nap_ns = c->idle.least_ns = restless ? VYI_CPU_SHORT_NS : VYI_CPU_NAP_NS;
+    c->idle.most_ns = restless ? VYI_CPU_SHORT_MOST_NS : VYI_CPU_NAP_MOST_NS;
 }
 
 static vyre_status vyi_cpu_fill(vyi_cpu *c, const vyi_device_desc *desc, vyre_error *err)
@@ -25150,7 +25041,7 @@ static void vyi_cpu_info(const vyi_device *d, vyre_info *info)
     info->limits.max_groups = UINT32_MAX;
     snprintf(info->probe.text, sizeof info->probe.text,
              "live: the kernel runs in this process, %s",
-             VYI_THREADS ? "on a thread of its own" : "inside wait and poll");
+             VYI_THREADS ? "on threads of its own" : "inside wait and poll");
 }
 
 VYI_API const vyi_backend *vyi_cpu_backend(void)
@@ -25162,6 +25053,418 @@ VYI_API const vyi_backend *vyi_cpu_backend(void)
     };
     return &backend;
 }
+/* ==========================================================================
+ * cpu: running launches
+ *
+ * Private.  The leader asks before each round of the looping program, and the
+ * answer waits while there is nothing to do: an idle kernel must not burn a core.
+ * Naps without news become longer.
+ * ======================================================================= */
+
+#define VYI_CPU_SPIN_NS     50000u
+#define VYI_CPU_WAIT_NS     20000u  /* that a reap spins for before it sleeps */
+#define VYI_CPU_LONG_NS     100000u /* of a round, before a worker gives away what it can */
+#define VYI_CPU_SLICE_NS    200000u /* of a reap, where there are no threads */
+#define VYI_CPU_PUMP_ROUNDS 16u
+
+/* --- idling -------------------------------------------------------------- */
+
+static uint32_t vyi_cpu_control(const vyi_cpu *c, uint32_t word)
+{
+    return vyi_control_load(&c->base, word);
+}
+
+static bool vyi_cpu_stopped(const vyi_cpu *c)
+{
+    return vyi_load_acquire(&c->stop) || vyi_load_acquire(&c->over) ||
+           vyi_cpu_control(c, VYRE_CONTROL_SHUTDOWN);
+}
+
+/* A launch of bounded rounds is bounded in time as well: an idle round is a nap,
+ * and many of them would look like a launch that hangs.  The leader's. */
+static bool vyi_cpu_ends(vyi_cpu *c)
+{
+    if (vyi_cpu_stopped(c))
+        return true;
+    if (!c->rounds || (c->idle.rounds < c->rounds && vyi_now() - c->begun < c->lease_ns))
+        return false;
+    vyi_store_release(&c->over, 1);
+    return true;
+}
+
+VYI_API void vyi_cpu_wake(vyi_device *d)
+{
+    vyi_cpu *c = (vyi_cpu *)d;
+    if (!(vyi_fetch_add(&c->news, VYI_CPU_NEWS) & VYI_CPU_SLEEPS))
+        return;
+    vyi_mutex_lock(&c->lock);
+    const uint32_t leader = vyi_load_acquire(&c->leader);
+    if (leader != VYI_CPU_NOBODY)
+        vyi_cond_signal(&c->workers[leader].wake);
+    vyi_mutex_unlock(&c->lock);
+}
+
+/* Who dozes just after this has looked sleeps for as long as it meant to. */
+static void vyi_cpu_tell(vyi_cpu *c)
+{
+    if (vyi_load_acquire(&c->dozers) == 0)
+        return;
+    vyi_mutex_lock(&c->lock);
+    vyi_cond_signal(&c->changed);
+    vyi_mutex_unlock(&c->lock);
+}
+
+VYI_API void vyi_cpu_doze(vyi_device *d, uint64_t ns)
+{
+    vyi_cpu *c = (vyi_cpu *)d;
+    vyi_mutex_lock(&c->lock);
+    (void)vyi_fetch_add(&c->dozers, 1);
+    vyi_cond_wait(&c->changed, &c->lock, ns);
+    (void)vyi_fetch_add(&c->dozers, UINT32_MAX);
+    vyi_mutex_unlock(&c->lock);
+}
+
+/* Sleeps until there is news, or for a nap; the next one is longer. */
+static void vyi_cpu_sleep(vyi_cpu_worker *w)
+{
+    vyi_cpu *c = w->c;
+    vyi_cpu_idle *idle = &c->idle;
+    const uint32_t quiet = idle->seen;
+    if (vyi_compare_exchange(&c->news, quiet, quiet | VYI_CPU_SLEEPS) != quiet)
+        return;
+    vyi_mutex_lock(&c->lock);
+    if (vyi_load_acquire(&c->news) == (quiet | VYI_CPU_SLEEPS) && !vyi_cpu_stopped(c))
+        vyi_cond_wait(&w->wake, &c->lock, idle->nap_ns);
+    vyi_mutex_unlock(&c->lock);
+    /* Nobody else clears the bit. */
+    (void)vyi_fetch_add(&c->news, (uint32_t)-(int32_t)VYI_CPU_SLEEPS);
+    idle->nap_ns = idle->nap_ns < idle->most_ns / 2 ? idle->nap_ns * 2 : idle->most_ns;
+}
+
+/* True at once when the last round has ended work, for it may have left some. */
+static bool vyi_cpu_has_news(vyi_cpu *c)
+{
+    vyi_cpu_idle *idle = &c->idle;
+    const uint32_t news = vyi_load_acquire(&c->news);
+    const uint32_t ended = vyi_cpu_control(c, VYRE_CONTROL_DONE_COUNT) +
+                           vyi_cpu_control(c, VYRE_CONTROL_FAULT_COUNT);
+    const bool moved = news != idle->seen || ended != idle->ended;
+    if (ended != idle->ended)
+        vyi_cpu_tell(c);
+    idle->seen = news;
+    idle->ended = ended;
+    return moved;
+}
+
+/* Looks for a while, on a processor that others may need.  False: nothing came. */
+static bool vyi_cpu_spin(vyi_cpu *c)
+{
+    const uint64_t begin = vyi_now();
+    do {
+        for (uint32_t i = 0; i < 64; i++)
+            vyi_pause();
+        if (vyi_cpu_stopped(c) || vyi_cpu_has_news(c))
+            return true;
+        vyi_yield(); /* the publisher may wait for this processor */
+    } while (vyi_now() - begin < VYI_CPU_SPIN_NS);
+    return false;
+}
+
+/* Returns when a round is worth while; false: the launch ends. */
+static bool vyi_cpu_await_work(vyi_cpu_worker *w, uint64_t round)
+{
+    vyi_cpu *c = w->c;
+    if (vyi_cpu_ends(c))
+        return false;
+    if (vyi_cpu_has_news(c) || round == 0) {
+        c->idle.nap_ns = c->idle.least_ns;
+        return true;
+    }
+    if (!VYI_THREADS)
+        return false; /* the caller of reap has more to do than to wait here */
+    if (c->idle.nap_ns == c->idle.least_ns && vyi_cpu_spin(c))
+        return !vyi_cpu_stopped(c);
+    vyi_cpu_sleep(w);
+    return !vyi_cpu_ends(c);
+}
+
+/* Before each round of the looping program: false ends the machine's run. */
+VYI_API bool vyi_cpu_ask(void *worker, uint64_t round)
+{
+    vyi_cpu_worker *w = (vyi_cpu_worker *)worker;
+    w->since = 0;
+    if (w->parted || vyi_load_acquire(&w->c->leader) != w->index)
+        return false;
+    if (!VYI_THREADS && round >= VYI_CPU_PUMP_ROUNDS)
+        return false;
+    const bool goes_on = vyi_cpu_await_work(w, round);
+    w->c->idle.rounds += goes_on;
+    return goes_on;
+}
+
+/* --- runs ---------------------------------------------------------------- */
+
+static void vyi_cpu_go_on(vyi_cpu_worker *w, vyi_machine *m)
+{
+    const uint32_t groups[3] = { m == w->tiles ? w->c->groups : 1, 1, 1 };
+    w->since = 0;
+    w->paused = (w->paused ? vyi_machine_resume(m)
+                           : vyi_machine_run(m, groups, 0, NULL)) == VYRE_PENDING;
+}
+
+static bool vyi_cpu_is_tiles(const vyi_cpu *c)
+{
+    return c->what == VYI_LAUNCH_TILES || c->what == VYI_LAUNCH_TILE_BYTES;
+}
+
+static void vyi_cpu_run_pass(vyi_cpu_worker *w)
+{
+    vyi_cpu *c = w->c;
+    const bool bytes = c->what == VYI_LAUNCH_BYTES || c->what == VYI_LAUNCH_TILE_BYTES;
+    vyi_machine *m = vyi_cpu_is_tiles(c) ? w->tiles : c->once;
+    if (bytes && !w->paused)
+        (void)vyi_machine_bind(m, c->attached_map, c->attached_sizes, c->buffer_count, NULL);
+    vyi_cpu_go_on(w, m);
+    if (bytes && !w->paused)
+        (void)vyi_machine_bind(m, c->base.map, c->size, c->buffer_count, NULL);
+}
+
+#if VYI_THREADS
+
+/* --- turns --------------------------------------------------------------- */
+
+static void vyi_cpu_main(void *worker);
+
+/* Under the lock, before its first turn.  False: the system gives no thread. */
+static bool vyi_cpu_make_thread(vyi_cpu_worker *w)
+{
+    w->made = w->made || vyi_thread_start(&w->thread, vyi_cpu_main, w);
+    return w->made;
+}
+
+/* Under the lock: lets a worker run what it has been prepared for. */
+static void vyi_cpu_give_turn(vyi_cpu_worker *w)
+{
+    vyi_cpu *c = w->c;
+    VYRE_ASSERT(w->made && !vyi_load_acquire(&w->turn));
+    vyi_store_release(&c->resting, c->resting - 1);
+    vyi_store_release(&w->turn, 1);
+    vyi_cond_signal(&w->wake);
+}
+
+/* Under the lock.  The last one ends the launch, unless somebody is to lead it on. */
+static void vyi_cpu_end_turn(vyi_cpu_worker *w)
+{
+    vyi_cpu *c = w->c;
+    vyi_store_release(&w->turn, 0);
+    vyi_store_release(&c->resting, c->resting + 1);
+    if (c->resting == c->worker_count)
+        vyi_store_release(&c->phase, VYI_CPU_ENDED);
+    vyi_cond_signal(&c->changed);
+}
+
+static vyi_cpu_worker *vyi_cpu_resting_worker(vyi_cpu *c)
+{
+    for (uint32_t i = 0; i < c->worker_count; i++)
+        if (!vyi_load_acquire(&c->workers[i].turn))
+            return &c->workers[i];
+    return NULL;
+}
+
+/* A round has become long: whoever waits in it goes on elsewhere, and somebody
+ * else leads. */
+static void vyi_cpu_hand_over(vyi_cpu_worker *w)
+{
+    vyi_cpu *c = w->c;
+    vyi_mutex_lock(&c->lock);
+    vyi_cpu_worker *other = vyi_cpu_resting_worker(c);
+    const bool leads = vyi_load_acquire(&c->leader) == w->index;
+    if (other && vyi_cpu_make_thread(other)) {
+        if (vyi_machine_part(w->loop, other->loop))
+            w->parted = other->parted = other->paused = true;
+        if (leads)
+            vyi_store_release(&c->leader, other->index);
+        if (leads || other->paused)
+            vyi_cpu_give_turn(other);
+    }
+    vyi_mutex_unlock(&c->lock);
+}
+
+/* After a run has ended: whether this worker begins another one. */
+static bool vyi_cpu_leads_on(vyi_cpu_worker *w)
+{
+    vyi_cpu *c = w->c;
+    vyi_mutex_lock(&c->lock);
+    w->parted = false;
+    bool leads = vyi_load_acquire(&c->leader) == w->index;
+    if (leads && vyi_cpu_stopped(c)) {
+        vyi_store_release(&c->over, 1);
+        vyi_store_release(&c->leader, VYI_CPU_NOBODY);
+        leads = false;
+    }
+    if (!leads)
+        vyi_cpu_end_turn(w);
+    vyi_mutex_unlock(&c->lock);
+    return leads;
+}
+
+/* Those who help wake others before they begin, so that many are awake soon. */
+static void vyi_cpu_share(vyi_cpu_worker *w)
+{
+    vyi_cpu *c = w->c;
+    if (!vyi_cpu_is_tiles(c))
+        return;
+    vyi_mutex_lock(&c->lock);
+    for (uint32_t i = 2 * w->index + 1; i <= 2 * w->index + 2; i++)
+        if (i < c->worker_count && i < c->groups && vyi_load_acquire(&c->next_group) < c->groups &&
+            vyi_cpu_make_thread(&c->workers[i]))
+            vyi_cpu_give_turn(&c->workers[i]);
+    vyi_mutex_unlock(&c->lock);
+}
+
+static void vyi_cpu_run(vyi_cpu_worker *w)
+{
+    vyi_cpu *c = w->c;
+    if (c->what == VYI_LAUNCH_LOOP) {
+        do {
+            vyi_cpu_go_on(w, w->loop);
+            if (w->paused)
+                vyi_cpu_hand_over(w);
+        } while (w->paused || vyi_cpu_leads_on(w));
+        return;
+    }
+    vyi_cpu_share(w);
+    vyi_cpu_run_pass(w);
+    vyi_mutex_lock(&c->lock);
+    vyi_cpu_end_turn(w);
+    vyi_mutex_unlock(&c->lock);
+}
+
+/* Passes come one after another, so the worker that makes them looks for a while
+ * before it sleeps.  False: the thread is to end. */
+static bool vyi_cpu_await_turn(vyi_cpu_worker *w)
+{
+    vyi_cpu *c = w->c;
+    const uint64_t begin = vyi_now();
+    while (w->index == 0 && vyi_now() - begin < VYI_CPU_SPIN_NS) {
+        for (uint32_t i = 0; i < 32; i++)
+            vyi_pause();
+        if (vyi_load_acquire(&w->turn))
+            return true;
+        vyi_yield();
+    }
+    vyi_mutex_lock(&c->lock);
+    while (!vyi_load_acquire(&w->turn) && !c->quits)
+        vyi_cond_wait(&w->wake, &c->lock, UINT64_MAX);
+    vyi_mutex_unlock(&c->lock);
+    return vyi_load_acquire(&w->turn) != 0;
+}
+
+static void vyi_cpu_main(void *worker)
+{
+    vyi_cpu_worker *w = (vyi_cpu_worker *)worker;
+    while (vyi_cpu_await_turn(w))
+        vyi_cpu_run(w);
+}
+
+/* The round has lasted for a while, and somebody could take from it. */
+VYI_API bool vyi_cpu_pauses(void *worker)
+{
+    vyi_cpu_worker *w = (vyi_cpu_worker *)worker;
+    const uint64_t now = vyi_now();
+    if (!w->since)
+        w->since = now;
+    return now - w->since > VYI_CPU_LONG_NS && vyi_load_acquire(&w->c->resting) != 0;
+}
+
+VYI_API vyre_status vyi_cpu_begin(vyi_cpu *c, vyre_error *err)
+{
+    vyi_cpu_worker *w = &c->workers[0];
+    vyi_mutex_lock(&c->lock);
+    const bool begins = vyi_cpu_make_thread(w);
+    if (begins) {
+        vyi_store_release(&c->phase, VYI_CPU_LAUNCHED);
+        vyi_store_release(&c->leader, w->index);
+        vyi_cpu_give_turn(w);
+    }
+    vyi_mutex_unlock(&c->lock);
+    if (!begins)
+        return vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.",
+                        "the system gave no thread for the kernel");
+    return VYRE_OK;
+}
+
+VYI_API void vyi_cpu_wait(vyi_cpu *c, uint64_t timeout_ns)
+{
+    const uint64_t begin = vyi_now();
+    const bool fresh = begin - c->begun < 10 * VYI_CPU_WAIT_NS; /* it may be a short one */
+    const uint64_t spins = timeout_ns < VYI_CPU_WAIT_NS ? timeout_ns : VYI_CPU_WAIT_NS;
+    uint64_t waited = 0;
+    while (fresh && waited < spins && vyi_load_acquire(&c->phase) == VYI_CPU_LAUNCHED) {
+        for (uint32_t i = 0; i < 32; i++)
+            vyi_pause();
+        vyi_yield();
+        waited = vyi_now() - begin;
+    }
+    vyi_mutex_lock(&c->lock);
+    while (vyi_load_acquire(&c->phase) == VYI_CPU_LAUNCHED && waited < timeout_ns) {
+        vyi_cond_wait(&c->changed, &c->lock, timeout_ns - waited);
+        waited = vyi_now() - begin;
+    }
+    vyi_mutex_unlock(&c->lock);
+}
+
+VYI_API bool vyi_cpu_quit(vyi_cpu *c)
+{
+    if (vyi_load_acquire(&c->phase) == VYI_CPU_LAUNCHED)
+        return false;
+    vyi_mutex_lock(&c->lock);
+    c->quits = true;
+    for (uint32_t i = 0; i < c->worker_count; i++)
+        vyi_cond_signal(&c->workers[i].wake);
+    vyi_mutex_unlock(&c->lock);
+    for (uint32_t i = 0; i < c->worker_count; i++)
+        if (c->workers[i].made)
+            vyi_thread_join(&c->workers[i].thread);
+    return true;
+}
+
+#else
+
+VYI_API bool vyi_cpu_pauses(void *worker)
+{
+    return vyi_now() >= ((const vyi_cpu_worker *)worker)->c->slice_end;
+}
+
+VYI_API void vyi_cpu_wait(vyi_cpu *c, uint64_t timeout_ns)
+{
+    vyi_cpu_worker *w = &c->workers[0];
+    c->slice_end = vyi_deadline(timeout_ns > VYI_CPU_SLICE_NS ? timeout_ns : VYI_CPU_SLICE_NS);
+    if (c->what != VYI_LAUNCH_LOOP)
+        vyi_cpu_run_pass(w);
+    else
+        vyi_cpu_go_on(w, w->loop);
+    if (!w->paused && (c->what != VYI_LAUNCH_LOOP || vyi_cpu_ends(c)))
+        c->phase = VYI_CPU_ENDED;
+}
+
+/* A pass begins at once: who publishes and goes away has been served. */
+VYI_API vyre_status vyi_cpu_begin(vyi_cpu *c, vyre_error *err)
+{
+    (void)err;
+    c->phase = VYI_CPU_LAUNCHED;
+    c->leader = 0;
+    if (c->what != VYI_LAUNCH_LOOP)
+        vyi_cpu_wait(c, 0);
+    return VYRE_OK;
+}
+
+VYI_API bool vyi_cpu_quit(vyi_cpu *c)
+{
+    return c->phase != VYI_CPU_LAUNCHED;
+}
+
+#endif
 /* ==========================================================================
  * vulkan: finding the loader, filling the table, naming results
  * ======================================================================= */

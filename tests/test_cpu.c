@@ -43,6 +43,18 @@ static void cpu_needs_threads(void)
 
 /* --- passes and leases --------------------------------------------------- */
 
+/* Waits until the work runs: a stop leaves in the ring what nobody has claimed. */
+static void cpu_until_claimed(vyre *v, vyre_ticket t)
+{
+    vyre_io_buffers io;
+    vyre_slot slot;
+    CHECK_EQ(vyre_buffers(v, &io, NULL), VYRE_OK);
+    do {
+        CHECK_EQ(vyre_wait(v, t, SECOND / 1000, NULL), VYRE_TIMEOUT);
+        CHECK_EQ(vyre_ring_read(io.ring, io.ring_size, t.slot, &slot, NULL), VYRE_OK);
+    } while (slot.state != VYRE_SLOT_CLAIMED);
+}
+
 /* A pass takes as long as its works do; the calls that begin it do not. */
 static void no_call_lasts_as_long_as_a_handler(void)
 {
@@ -57,7 +69,8 @@ static void no_call_lasts_as_long_as_a_handler(void)
         CHECK_EQ(vyre_wait(v, t, 0, NULL), VYRE_TIMEOUT);
         CHECK_EQ(vyre_wait(v, t, SECOND / 1000, NULL), VYRE_TIMEOUT);
         CHECK_EQ(vyre_drain(v, SECOND / 1000, NULL), VYRE_TIMEOUT);
-        CHECK_EQ(vyre_stop(v, SECOND / 2, NULL), VYRE_OK);
+        cpu_until_claimed(v, t);
+        CHECK_EQ(vyre_stop(v, 2 * SECOND, NULL), VYRE_OK);
         CHECK_EQ(vyre_wait(v, t, SECOND, &err), VYRE_E_FAULT);
         CHECK_EQ(err.native, VYRE_FAULT_LOOP_LIMIT);
         CHECK_EQ(vyre_wait(v, engine_publish(v, engine_add(1)), 20 * SECOND, NULL), VYRE_OK);
@@ -134,6 +147,148 @@ static void stops_end_a_run_pass_by_pass(void)
     vyre_close(v);
 }
 
+/* --- several threads ------------------------------------------------------- */
+
+#define OP_WAIT 0x1101u /* spins until user buffer 0 [a0] is not 0 */
+#define OP_SET  0x1102u /* user buffer 0 [a0] = 1 */
+
+static void emit_await(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_ir_forever(p);
+    const vyre_value seen = vyre_ir_atomic_load(p, s->buffers[0], s->arg[0], VYRE_ORDER_ACQUIRE);
+    vyre_ir_if(p, vyre_ir_ne(p, seen, vyre_ir_u32(p, 0)));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    vyre_emit_result(p, s, 1, vyre_ir_u32(p, 77));
+}
+
+static void emit_set(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_ir_atomic_store(p, s->buffers[0], s->arg[0], vyre_ir_u32(p, 1), VYRE_ORDER_RELEASE);
+}
+
+static const vyre_handler thread_handlers[] = {
+    { OP_WAIT, emit_await, NULL, "await" },
+    { OP_SET, emit_set, NULL, "set" },
+    { OP_SQUARE, emit_square, NULL, "square" },
+    { OP_LOOP, emit_loop, NULL, "loop" },
+};
+
+static vyre_desc thread_desc(uint32_t threads)
+{
+    vyre_desc d = engine_desc(64);
+    d.kernel.handlers = thread_handlers;
+    d.kernel.handler_count = 4;
+    d.cpu_threads = threads;
+    return d;
+}
+
+static void cpu_check_square(vyre *v, vyre_ticket t, uint32_t a0)
+{
+    uint32_t args[12];
+    CHECK_EQ(vyre_wait(v, t, 30 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(vyre_result(v, t, args, NULL), VYRE_OK);
+    CHECK_EQ(args[0], a0 * a0);
+    CHECK_EQ(args[1], a0 + 5);
+}
+
+/* Works that wait for others, which were claimed beside them and after them.  A
+ * kernel whose lanes wait for each other would wait for ever. */
+static void a_work_delays_no_other(void)
+{
+    cpu_needs_threads();
+    enum { WAITS = 3 };
+    const vyre_desc d = thread_desc(WAITS + 1);
+    vyre *v = engine_open(&d);
+    for (uint32_t turn = 0; turn < 10; turn++) {
+        vyre_ticket waits[WAITS], squares[40];
+        const bool early = turn % 2 != 0; /* all of it lies in the ring when the kernel starts */
+        if (!early)
+            CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        for (uint32_t i = 0; i < 40; i++) {
+            if (i % 10 == 3 && i / 10 < WAITS)
+                waits[i / 10] = engine_publish(v, engine_work(OP_WAIT, 1, i / 10, 0));
+            squares[i] = engine_publish(v, engine_work(OP_SQUARE, 2, i, 5));
+        }
+        if (early)
+            CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        for (uint32_t i = 0; i < 40; i++)
+            cpu_check_square(v, squares[i], i);
+        for (uint32_t i = 0; i < WAITS; i++)
+            CHECK_EQ(vyre_poll(v, waits[i]), VYRE_PENDING);
+        for (uint32_t i = 0; i < WAITS; i++) {
+            uint32_t args[12];
+            const vyre_ticket t = engine_publish(v, engine_work(OP_SET, 1, i, 0));
+            CHECK_EQ(vyre_wait(v, t, 30 * SECOND, NULL), VYRE_OK);
+            CHECK_EQ(vyre_wait(v, waits[i], 30 * SECOND, NULL), VYRE_OK);
+            CHECK_EQ(vyre_result(v, waits[i], args, NULL), VYRE_OK);
+            CHECK_EQ(args[1], 77);
+        }
+        CHECK_EQ(vyre_stop(v, 10 * SECOND, NULL), VYRE_OK);
+        memset(vyre_map(v, 0, NULL), 0, WAITS * 4);
+    }
+    vyre_close(v);
+}
+
+/* Each work runs once and ends once, whoever runs it: long and short ones, on any
+ * number of threads, with leases and stops in between. */
+static void every_work_runs_once(void)
+{
+    cpu_needs_threads();
+    const uint32_t threads[] = { 1, 2, 5 };
+    const char *count = getenv("TEST_COUNT");
+    const uint32_t works = count ? (uint32_t)atol(count) : 1500;
+    uint64_t random = test_seed(0x637075);
+    for (uint32_t i = 0; i < 6; i++) {
+        vyre_desc d = thread_desc(threads[i % 3]);
+        d.kernel.workgroup_size = i & 1 ? 0 : 32;
+        d.lease.rounds = i < 3 ? 0 : 50;
+        vyre *v = engine_open(&d);
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        for (uint32_t n = 0; n < works; n++) {
+            const uint64_t r = test_random(&random);
+            vyre_work w = r % 8 ? engine_add(1) : engine_work(OP_LOOP, 1, r >> 8 & 16383, 0);
+            while (vyre_publish(v, &w, NULL, NULL) == VYRE_FULL)
+                engine_sleep_ms(1);
+            if (r % 8 == 0)
+                while (w = engine_add(1), vyre_publish(v, &w, NULL, NULL) == VYRE_FULL)
+                    engine_sleep_ms(1);
+            if (r % 512 == 1) {
+                CHECK_EQ(vyre_stop(v, 30 * SECOND, NULL), VYRE_OK);
+                CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+            }
+        }
+        CHECK_EQ(vyre_drain(v, 60 * SECOND, NULL), VYRE_OK);
+        CHECK_EQ(engine_observable(v, 0), works);
+        vyre_close(v);
+    }
+}
+
+/* An endless work beside works that somebody waits for. */
+static void an_endless_work_holds_one_thread(void)
+{
+    cpu_needs_threads();
+    vyre_desc d = thread_desc(2);
+    vyre *v = engine_open(&d);
+    uint64_t times[500], sum = 0;
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    const vyre_ticket endless = engine_publish(v, engine_work(OP_WAIT, 1, 0, 0));
+    for (uint32_t i = 0; i < 500; i++) {
+        const uint64_t begin = engine_now();
+        cpu_check_square(v, engine_publish(v, engine_work(OP_SQUARE, 2, i, 5)), i);
+        times[i] = engine_now() - begin;
+        sum += times[i];
+    }
+    cpu_until_claimed(v, endless);
+    printf("NOTE beside an endless work one takes %.1f us in the mean\n", (double)sum / 500e3);
+    CHECK_EQ(vyre_stop(v, 2 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(vyre_wait(v, endless, 0, NULL), VYRE_E_FAULT);
+    vyre_close(v);
+}
+
 /* --- what idleness costs --------------------------------------------------- */
 
 static double cpu_ms(int who)
@@ -144,8 +299,14 @@ static double cpu_ms(int who)
            (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e3;
 }
 
-/* Processor time, so that a loaded machine changes nothing. */
-static void idle(const char *what, bool helper, uint32_t rounds, double most_ms)
+/* Processor time, which a loaded machine hardly changes; a sanitizer does. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    #define IDLE_MS 60
+#else
+    #define IDLE_MS 10
+#endif
+
+static void idle(const char *what, bool helper, uint32_t rounds)
 {
     vyre_desc d = cpu_desc(VYRE_MODE_AUTO);
     d.helper_thread = helper;
@@ -158,7 +319,7 @@ static void idle(const char *what, bool helper, uint32_t rounds, double most_ms)
     engine_sleep_ms(1000);
     const double used = cpu_ms(RUSAGE_SELF) - before;
     printf("NOTE %s: %.1f ms of processor time in an idle second\n", what, used);
-    CHECK(used <= most_ms);
+    CHECK(used <= IDLE_MS);
     /* And it is there at once. */
     CHECK_EQ(vyre_wait(v, engine_publish(v, engine_add(1)), 20 * SECOND, NULL), VYRE_OK);
     CHECK_EQ(engine_observable(v, 0), 2);
@@ -168,9 +329,9 @@ static void idle(const char *what, bool helper, uint32_t rounds, double most_ms)
 static void an_idle_kernel_costs_nothing(void)
 {
     cpu_needs_threads();
-    idle("started", false, 0, 10);
-    idle("with the helper", true, 0, 10);
-    idle("with the helper and bounded leases", true, 1u << 20, 10);
+    idle("started", false, 0);
+    idle("with the helper", true, 0);
+    idle("with the helper and bounded leases", true, 1u << 20);
 }
 
 static void waiting_costs_nothing(void)
@@ -185,8 +346,8 @@ static void waiting_costs_nothing(void)
         CHECK_EQ(vyre_wait(v, t, SECOND / 2, NULL), VYRE_TIMEOUT);
         const double used = cpu_ms(RUSAGE_THREAD) - before;
         printf("NOTE %.1f ms of processor time in half a second of waiting\n", used);
-        CHECK(used <= 50);
-        CHECK_EQ(vyre_stop(v, SECOND / 2, NULL), VYRE_OK);
+        CHECK(used <= 200);
+        CHECK_EQ(vyre_stop(v, 2 * SECOND, NULL), VYRE_OK);
         vyre_close(v);
     }
 }
@@ -214,6 +375,9 @@ static void open_touches_no_memory(void)
     const vyre_buffer_desc big = { "user", 4, VYRE_TYPE_U32, VYRE_ACCESS_READ_WRITE, 0, false, 0,
                                    0 };
     d.kernel.buffers = &big;
+#ifdef __SANITIZE_THREAD__
+    test_skip("ThreadSanitizer writes what calloc gives");
+#endif
     if (!cpu_resident())
         test_skip("no /proc/self/statm");
     vyre_close(engine_open(&d)); /* what an allocator keeps for itself it has now */
@@ -278,6 +442,9 @@ int main(void)
     RUN(results_are_the_same_before_and_after_start);
     RUN(an_idle_lease_is_not_lost);
     RUN(stops_end_a_run_pass_by_pass);
+    RUN(a_work_delays_no_other);
+    RUN(every_work_runs_once);
+    RUN(an_endless_work_holds_one_thread);
     RUN(an_idle_kernel_costs_nothing);
     RUN(waiting_costs_nothing);
     RUN(open_touches_no_memory);

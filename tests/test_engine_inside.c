@@ -196,7 +196,7 @@ static void numbers_wrap_around(void)
 
 static void *sleep_once(void *user)
 {
-    vyi_cpu_sleep((vyi_cpu *)user);
+    vyi_cpu_sleep((vyi_cpu_worker *)user);
     return NULL;
 }
 
@@ -220,17 +220,17 @@ static void a_kernel_that_is_about_to_sleep_is_not_missed(void)
     vyi_cpu *c = (vyi_cpu *)vyi_queue_device(&v->queue);
     for (int aborts = 0; aborts < 2; aborts++) {
         pthread_t thread;
-        c->seen = vyi_load_acquire(&c->news);
-        c->nap_ns = 900000000u;
+        c->idle.seen = vyi_load_acquire(&c->news);
+        c->idle.nap_ns = 900000000u;
         vyi_mutex_lock(&c->lock);
-        CHECK_EQ(pthread_create(&thread, NULL, sleep_once, c), 0);
+        CHECK_EQ(pthread_create(&thread, NULL, sleep_once, c->workers), 0);
         const bool sleeps = wait_for_bit(&c->news);
         const uint64_t begin = engine_now();
         if (aborts)
             vyi_store_release(&c->stop, 1);
         else
             vyi_fetch_add(&c->news, VYI_CPU_NEWS);
-        vyi_cond_signal(&c->changed);
+        vyi_cond_signal(&c->workers[0].wake);
         vyi_mutex_unlock(&c->lock);
         pthread_join(thread, NULL);
         CHECK(sleeps);
@@ -248,11 +248,11 @@ static void a_kernel_with_news_does_not_sleep(void)
     d.backend = VYRE_BACKEND_CPU;
     vyre *v = engine_open(&d);
     vyi_cpu *c = (vyi_cpu *)vyi_queue_device(&v->queue);
-    c->nap_ns = 900000000u;
-    c->seen = vyi_load_acquire(&c->news);
+    c->idle.nap_ns = 900000000u;
+    c->idle.seen = vyi_load_acquire(&c->news);
     vyi_cpu_wake(&c->base);
     const uint64_t begin = engine_now();
-    vyi_cpu_sleep(c);
+    vyi_cpu_sleep(c->workers);
     CHECK(engine_now() - begin < SECOND / 2);
     CHECK_EQ(c->news & VYI_CPU_SLEEPS, 0);
     vyre_close(v);
@@ -266,9 +266,9 @@ static void a_kernel_that_sleeps_is_woken(void)
     vyre *v = engine_open(&d);
     vyi_cpu *c = (vyi_cpu *)vyi_queue_device(&v->queue);
     pthread_t thread;
-    c->nap_ns = 900000000u;
-    c->seen = vyi_load_acquire(&c->news);
-    CHECK_EQ(pthread_create(&thread, NULL, sleep_once, c), 0);
+    c->idle.nap_ns = 900000000u;
+    c->idle.seen = vyi_load_acquire(&c->news);
+    CHECK_EQ(pthread_create(&thread, NULL, sleep_once, c->workers), 0);
     const bool sleeps = wait_for_bit(&c->news);
     engine_sleep_ms(20); /* it waits by now */
     const uint64_t begin = engine_now();

@@ -23,10 +23,10 @@
 #else
     #include <pthread.h>
     #include <sched.h>
+    #include <unistd.h>
 #endif
 #if defined(__linux__)
     #include <sys/syscall.h>
-    #include <unistd.h>
 #endif
 
 #ifdef VYRE_NO_THREADS
@@ -88,6 +88,21 @@ static inline void vyi_sleep(uint64_t ns)
     duration.tv_sec = (time_t)(ns / 1000000000u);
     duration.tv_nsec = (long)(ns % 1000000000u);
     nanosleep(&duration, NULL);
+#endif
+}
+
+/* That the machine has; 1 where nobody knows. */
+static inline uint32_t vyi_processors(void)
+{
+#if defined(_WIN32)
+    SYSTEM_INFO info;
+    GetSystemInfo(&info);
+    return info.dwNumberOfProcessors ? (uint32_t)info.dwNumberOfProcessors : 1;
+#elif defined(_SC_NPROCESSORS_ONLN)
+    const long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? (uint32_t)count : 1;
+#else
+    return 1;
 #endif
 }
 

@@ -1,353 +1,19 @@
 /* ==========================================================================
- * cpu: the interpreter as a device
+ * cpu: the backend that is the interpreter
  *
- * One workgroup serves the ring, its lanes striding.  What is launched runs on
- * a thread of the device's own, which the first launch makes and close ends; so
- * no call of the engine lasts as long as a handler does.  Without threads reap
- * runs it, a slice at a time.
- *
- * An idle kernel must not burn a core.  The machine asks before each round,
- * and the answer waits while there is nothing to do: `news` counts what was
- * published, in its upper bits; bit 0 says that the thread sleeps and wants to
- * be woken.  Both are one word, so that no publisher can slip in between the
- * thread's last look and its sleep.  Naps without news become longer.
+ * Private.  Memory, launches, the life of the device (cpu_impl.h).
  * ======================================================================= */
-#include "engine/engine_impl.h"
+#include "engine/cpu_impl.h"
 
-#include "interp/interp_impl.h"
-
-#define VYI_CPU_SPIN_NS     50000u
-#define VYI_CPU_WAIT_NS     20000u     /* that a reap spins for before it sleeps */
-#define VYI_CPU_NAP_NS      10000000u  /* the first nap; after each a round is run, news or not */
-#define VYI_CPU_NAP_MOST_NS 160000000u
-#define VYI_CPU_SHORT_NS    100000u    /* likewise, where rounds have work of their own */
+#define VYI_CPU_NAP_NS        10000000u /* the first nap; after each a round is run, news or not */
+#define VYI_CPU_NAP_MOST_NS   160000000u
+#define VYI_CPU_SHORT_NS      100000u   /* likewise, where rounds have work of their own */
 #define VYI_CPU_SHORT_MOST_NS 10000000u
-#define VYI_CPU_SLICE_NS    200000u    /* of a reap, where there are no threads */
-#define VYI_CPU_PUMP_ROUNDS 16u
-#define VYI_CPU_ALIGN       64u
-#define VYI_CPU_WIDE_GROUP  256u /* lanes: as a kernel has them that says nothing */
+#define VYI_CPU_ALIGN         64u
+#define VYI_CPU_WIDE_GROUP    256u /* lanes: as a kernel has them that says nothing */
+#define VYI_CPU_MOST_WORKERS  16u       /* where nobody says how many */
 
-#define VYI_CPU_SLEEPS 1u
-#define VYI_CPU_NEWS   2u
-
-/* Whose the launch is. */
-#define VYI_CPU_REST     0u /* there is none; the engine moves it on */
-#define VYI_CPU_LAUNCHED 1u /* the thread's, which moves it on */
-#define VYI_CPU_ENDED    2u /* the engine's, until it is reaped */
-
-typedef struct vyi_cpu {
-    vyi_device     base;
-    uint32_t       news;     /* see above */
-    uint32_t       stop;     /* abort */
-    uint32_t       phase;    /* see above; who moves it on releases, who looks acquires */
-    uint32_t       dozers;   /* host threads that sleep until works end */
-    vyre_allocator allocator;
-    vyi_machine   *loop, *once, *tiles; /* tiles: NULL without wide works */
-    void          *block;    /* of the resident buffers */
-    size_t         block_size;
-    size_t         size[VYI_MAX_BUFFERS];
-    uint32_t       buffer_count, mirror;
-    void          *attached; /* block of the attached set */
-    size_t         attached_size;
-    size_t         attached_sizes[VYI_MAX_BUFFERS];
-    void          *attached_map[VYI_MAX_BUFFERS];
-    uint64_t       completed;
-    /* The launch. */
-    vyi_launch     what;
-    uint32_t       rounds;   /* that are left of it; 0 = endless */
-    uint32_t       groups;   /* of a tile pass */
-    uint64_t       lease_ns; /* then a bounded launch ends, whatever is left */
-    uint64_t       begun;
-    bool           paused;   /* in the middle of a round or a pass */
-    uint64_t       slice_end;
-    /* The looping program. */
-    uint64_t       nap_ns, least_nap_ns, most_nap_ns;
-    uint32_t       seen;     /* of `news`, by the kernel */
-    uint32_t       ended;    /* works, when the last round began */
-    /* The thread. */
-    bool           has_thread;
-    bool           quits;    /* under the lock */
-    vyi_thread     thread;
-    vyi_mutex      lock;
-    vyi_cond       changed;
-} vyi_cpu;
-
-/* --- idling -------------------------------------------------------------- */
-
-static uint32_t vyi_cpu_control(const vyi_cpu *c, uint32_t word)
-{
-    return vyi_control_load(&c->base, word);
-}
-
-static bool vyi_cpu_stopped(const vyi_cpu *c)
-{
-    return vyi_load_acquire(&c->stop) || vyi_cpu_control(c, VYRE_CONTROL_SHUTDOWN);
-}
-
-static void vyi_cpu_wake(vyi_device *d)
-{
-    vyi_cpu *c = (vyi_cpu *)d;
-    if (vyi_fetch_add(&c->news, VYI_CPU_NEWS) & VYI_CPU_SLEEPS) {
-        vyi_mutex_lock(&c->lock);
-        vyi_cond_signal(&c->changed);
-        vyi_mutex_unlock(&c->lock);
-    }
-}
-
-/* Who dozes just after this has looked sleeps for as long as it meant to. */
-static void vyi_cpu_tell(vyi_cpu *c)
-{
-    if (vyi_load_acquire(&c->dozers) == 0)
-        return;
-    vyi_mutex_lock(&c->lock);
-    vyi_cond_signal(&c->changed);
-    vyi_mutex_unlock(&c->lock);
-}
-
-static void vyi_cpu_doze(vyi_device *d, uint64_t ns)
-{
-    vyi_cpu *c = (vyi_cpu *)d;
-    vyi_mutex_lock(&c->lock);
-    (void)vyi_fetch_add(&c->dozers, 1);
-    vyi_cond_wait(&c->changed, &c->lock, ns);
-    (void)vyi_fetch_add(&c->dozers, UINT32_MAX);
-    vyi_mutex_unlock(&c->lock);
-}
-
-/* Sleeps until there is news, or for a nap; the next one is longer. */
-static void vyi_cpu_sleep(vyi_cpu *c)
-{
-    const uint32_t quiet = c->seen;
-    if (vyi_compare_exchange(&c->news, quiet, quiet | VYI_CPU_SLEEPS) != quiet)
-        return;
-    vyi_mutex_lock(&c->lock);
-    if (vyi_load_acquire(&c->news) == (quiet | VYI_CPU_SLEEPS) && !vyi_cpu_stopped(c))
-        vyi_cond_wait(&c->changed, &c->lock, c->nap_ns);
-    vyi_mutex_unlock(&c->lock);
-    /* Nobody else clears the bit. */
-    (void)vyi_fetch_add(&c->news, (uint32_t)-(int32_t)VYI_CPU_SLEEPS);
-    c->nap_ns = c->nap_ns < c->most_nap_ns / 2 ? c->nap_ns * 2 : c->most_nap_ns;
-}
-
-/* True at once when the last round has ended work, for it may have left some. */
-static bool vyi_cpu_has_news(vyi_cpu *c)
-{
-    const uint32_t news = vyi_load_acquire(&c->news);
-    const uint32_t ended = vyi_cpu_control(c, VYRE_CONTROL_DONE_COUNT) +
-                           vyi_cpu_control(c, VYRE_CONTROL_FAULT_COUNT);
-    const bool moved = news != c->seen || ended != c->ended;
-    if (ended != c->ended)
-        vyi_cpu_tell(c);
-    c->seen = news;
-    c->ended = ended;
-    return moved;
-}
-
-/* Looks for a while, on a processor that others may need.  False: nothing came. */
-static bool vyi_cpu_spin(vyi_cpu *c)
-{
-    const uint64_t begin = vyi_now();
-    do {
-        for (uint32_t i = 0; i < 64; i++)
-            vyi_pause();
-        if (vyi_cpu_stopped(c) || vyi_cpu_has_news(c))
-            return true;
-        vyi_yield(); /* the publisher may wait for this processor */
-    } while (vyi_now() - begin < VYI_CPU_SPIN_NS);
-    return false;
-}
-
-/* A launch of bounded rounds is bounded in time as well: an idle round is a nap,
- * and many of them would look like a launch that hangs. */
-static bool vyi_cpu_is_over(const vyi_cpu *c)
-{
-    return vyi_cpu_stopped(c) || (c->rounds && vyi_now() - c->begun > c->lease_ns);
-}
-
-/* Before each round of the looping program: false ends it. */
-static bool vyi_cpu_ask(void *user, uint64_t round)
-{
-    vyi_cpu *c = (vyi_cpu *)user;
-    if (vyi_cpu_is_over(c))
-        return false;
-    if (vyi_cpu_has_news(c) || round == 0) {
-        c->nap_ns = c->least_nap_ns;
-        return true;
-    }
-    if (!VYI_THREADS)
-        return false; /* the caller of reap has more to do than to wait here */
-    if (c->nap_ns == c->least_nap_ns && vyi_cpu_spin(c))
-        return !vyi_cpu_stopped(c);
-    vyi_cpu_sleep(c);
-    return !vyi_cpu_is_over(c);
-}
-
-/* --- running ------------------------------------------------------------- */
-
-static vyre_status vyi_cpu_go_on(vyi_cpu *c, vyi_machine *m, uint32_t rounds)
-{
-    const uint32_t groups[3] = { m == c->tiles ? c->groups : 1, 1, 1 };
-    const vyre_status status = c->paused ? vyi_machine_resume(m)
-                                         : vyi_machine_run(m, groups, rounds, NULL);
-    c->paused = status == VYRE_PENDING;
-    return status;
-}
-
-static void vyi_cpu_run_pass(vyi_cpu *c)
-{
-    const bool bytes = c->what == VYI_LAUNCH_BYTES || c->what == VYI_LAUNCH_TILE_BYTES;
-    const bool tiles = c->what == VYI_LAUNCH_TILES || c->what == VYI_LAUNCH_TILE_BYTES;
-    vyi_machine *m = tiles ? c->tiles : c->once;
-    if (bytes && !c->paused)
-        (void)vyi_machine_bind(m, c->attached_map, c->attached_sizes, c->buffer_count, NULL);
-    (void)vyi_cpu_go_on(c, m, 0);
-    if (bytes && !c->paused)
-        (void)vyi_machine_bind(m, c->base.map, c->size, c->buffer_count, NULL);
-}
-
-#if VYI_THREADS
-
-/* A run may also end because its loops were cut; then another one follows. */
-static void vyi_cpu_run(vyi_cpu *c)
-{
-    if (c->what != VYI_LAUNCH_LOOP) {
-        vyi_cpu_run_pass(c);
-        return;
-    }
-    do {
-        (void)vyi_cpu_go_on(c, c->loop, c->rounds);
-    } while (c->rounds == 0 && !vyi_cpu_stopped(c));
-}
-
-static bool vyi_cpu_runs(const vyi_cpu *c)
-{
-    return vyi_load_acquire(&c->phase) == VYI_CPU_LAUNCHED;
-}
-
-/* Waits until a launch runs, or none does; at first without sleeping, for passes
- * come one after another.  False: the time has passed, or the thread is to quit. */
-static bool vyi_cpu_await(vyi_cpu *c, bool runs, uint64_t spin_ns, uint64_t timeout_ns)
-{
-    const uint64_t begin = vyi_now();
-    const uint64_t spins = spin_ns < timeout_ns ? spin_ns : timeout_ns;
-    do {
-        for (uint32_t i = 0; i < 32; i++)
-            vyi_pause();
-        if (vyi_cpu_runs(c) == runs)
-            return true;
-        vyi_yield();
-    } while (vyi_now() - begin < spins);
-    vyi_mutex_lock(&c->lock);
-    while (vyi_cpu_runs(c) != runs && !c->quits) {
-        const uint64_t waited = vyi_now() - begin;
-        if (waited >= timeout_ns)
-            break;
-        vyi_cond_wait(&c->changed, &c->lock, timeout_ns - waited);
-    }
-    vyi_mutex_unlock(&c->lock);
-    return vyi_cpu_runs(c) == runs;
-}
-
-static void vyi_cpu_set_phase(vyi_cpu *c, uint32_t phase)
-{
-    vyi_mutex_lock(&c->lock);
-    vyi_store_release(&c->phase, phase);
-    vyi_cond_signal(&c->changed);
-    vyi_mutex_unlock(&c->lock);
-}
-
-static void vyi_cpu_main(void *user)
-{
-    vyi_cpu *c = (vyi_cpu *)user;
-    while (vyi_cpu_await(c, true, VYI_CPU_SPIN_NS, UINT64_MAX)) {
-        vyi_cpu_run(c);
-        vyi_cpu_set_phase(c, VYI_CPU_ENDED);
-    }
-}
-
-static vyre_status vyi_cpu_begin(vyi_cpu *c, vyre_error *err)
-{
-    if (!c->has_thread) {
-        c->has_thread = vyi_thread_start(&c->thread, vyi_cpu_main, c);
-        if (!c->has_thread)
-            return vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.",
-                            "the system gave no thread for the kernel");
-    }
-    vyi_cpu_set_phase(c, VYI_CPU_LAUNCHED);
-    return VYRE_OK;
-}
-
-static void vyi_cpu_wait(vyi_cpu *c, uint64_t timeout_ns)
-{
-    const bool fresh = vyi_now() - c->begun < 10 * VYI_CPU_WAIT_NS; /* it may be a short one */
-    if (timeout_ns)
-        (void)vyi_cpu_await(c, false, fresh ? VYI_CPU_WAIT_NS : 0, timeout_ns);
-}
-
-/* False: it still runs. */
-static bool vyi_cpu_end_thread(vyi_cpu *c)
-{
-    if (!c->has_thread)
-        return true;
-    if (vyi_load_acquire(&c->phase) == VYI_CPU_LAUNCHED)
-        return false;
-    vyi_mutex_lock(&c->lock);
-    c->quits = true;
-    vyi_cond_signal(&c->changed);
-    vyi_mutex_unlock(&c->lock);
-    vyi_thread_join(&c->thread);
-    return true;
-}
-
-#else
-
-/* Between two iterations of a handler's loops. */
-static bool vyi_cpu_slice_is_over(void *user)
-{
-    return vyi_now() >= ((const vyi_cpu *)user)->slice_end;
-}
-
-static void vyi_cpu_run_rounds(vyi_cpu *c)
-{
-    const uint32_t most = VYI_CPU_PUMP_ROUNDS;
-    const uint32_t rounds = c->rounds && c->rounds < most ? c->rounds : most;
-    (void)vyi_cpu_go_on(c, c->loop, rounds);
-    if (c->paused)
-        return;
-    const bool last = c->rounds == rounds;
-    c->rounds -= c->rounds ? rounds : 0;
-    if (last || vyi_cpu_is_over(c))
-        c->phase = VYI_CPU_ENDED;
-}
-
-static void vyi_cpu_wait(vyi_cpu *c, uint64_t timeout_ns)
-{
-    c->slice_end = vyi_deadline(timeout_ns > VYI_CPU_SLICE_NS ? timeout_ns : VYI_CPU_SLICE_NS);
-    if (c->what == VYI_LAUNCH_LOOP) {
-        vyi_cpu_run_rounds(c);
-        return;
-    }
-    vyi_cpu_run_pass(c);
-    if (!c->paused)
-        c->phase = VYI_CPU_ENDED;
-}
-
-/* A pass begins at once: who publishes and goes away has been served. */
-static vyre_status vyi_cpu_begin(vyi_cpu *c, vyre_error *err)
-{
-    (void)err;
-    c->phase = VYI_CPU_LAUNCHED;
-    if (c->what != VYI_LAUNCH_LOOP)
-        vyi_cpu_wait(c, 0);
-    return VYRE_OK;
-}
-
-static bool vyi_cpu_end_thread(vyi_cpu *c)
-{
-    return c->phase != VYI_CPU_LAUNCHED;
-}
-
-#endif
+/* --- launches ------------------------------------------------------------ */
 
 /* `stop` belongs to the launch before until that has ended: what was aborted must
  * not come to life again. */
@@ -359,9 +25,12 @@ static vyre_status vyi_cpu_launch(vyi_device *d, vyi_launch what, uint32_t round
         return vyi_fail(err, VYRE_E_LAUNCH, 1, "Wait for the launch in flight.",
                         "the CPU runs one launch at a time");
     vyi_store_release(&c->stop, 0);
+    vyi_store_release(&c->over, 0);
+    vyi_store_release(&c->next_group, 0);
     c->what = what;
     c->rounds = what == VYI_LAUNCH_LOOP ? rounds : 0;
     c->groups = rounds;
+    c->idle.rounds = 0;
     c->begun = vyi_now();
     return vyi_cpu_begin(c, err);
 }
@@ -371,7 +40,8 @@ static vyre_status vyi_cpu_reap(vyi_device *d, uint64_t beyond, uint64_t timeout
 {
     vyi_cpu *c = (vyi_cpu *)d;
     (void)err;
-    if (vyi_load_acquire(&c->phase) == VYI_CPU_LAUNCHED && c->completed <= beyond)
+    if (vyi_load_acquire(&c->phase) == VYI_CPU_LAUNCHED && c->completed <= beyond &&
+        (timeout_ns || !VYI_THREADS))
         vyi_cpu_wait(c, timeout_ns);
     if (vyi_load_acquire(&c->phase) == VYI_CPU_ENDED) {
         vyi_store_release(&c->phase, VYI_CPU_REST);
@@ -450,9 +120,13 @@ static vyre_status vyi_cpu_attach(vyi_device *d, const size_t size[VYI_CORE_BUFF
 static void vyi_cpu_free(vyi_cpu *c)
 {
     const vyre_allocator allocator = c->allocator;
-    vyi_machine_destroy(c->loop);
+    for (uint32_t i = 0; i < c->worker_count; i++) {
+        vyi_machine_destroy(c->workers[i].loop);
+        vyi_machine_destroy(c->workers[i].tiles);
+        vyi_cond_free(&c->workers[i].wake);
+    }
+    vyi_free(&allocator, c->workers, c->workers_size);
     vyi_machine_destroy(c->once);
-    vyi_machine_destroy(c->tiles);
     vyi_free(&allocator, c->attached, c->attached_size);
     vyi_free(&allocator, c->block, c->block_size);
     vyi_cond_free(&c->changed);
@@ -468,7 +142,7 @@ static bool vyi_cpu_close(vyi_device *d)
         vyi_cpu_abort(d);
         (void)vyi_cpu_reap(d, c->completed, 1000000000u, &completed, NULL);
     }
-    if (!vyi_cpu_end_thread(c))
+    if (!vyi_cpu_quit(c))
         return false;
     vyi_cpu_free(c);
     return true;
@@ -485,6 +159,84 @@ static uint32_t vyi_cpu_loop_limit(const vyre_desc *desc)
     return limit > UINT32_MAX / 8 ? UINT32_MAX : limit < 65536 ? 524288 : limit * 8;
 }
 
+/* Two at least, unless the user says one: a work that does not end must not end
+ * it all.  Only works that many lanes run use any number of cores. */
+static uint32_t vyi_cpu_worker_count(const vyi_device_desc *desc)
+{
+    const uint32_t wanted = desc->desc->cpu_threads, cores = vyi_processors();
+    const uint32_t most = desc->tiles ? cores : VYI_CPU_MOST_WORKERS;
+    if (!VYI_THREADS)
+        return 1;
+    if (wanted)
+        return wanted;
+    return cores < 2 ? 2 : cores < most ? cores : most;
+}
+
+/* Lanes do not part where that would be seen: by a workspace, whose code may
+ * count on being alone, and in arrays of the workgroup. */
+static bool vyi_cpu_may_part(const vyi_device_desc *desc)
+{
+    for (uint32_t i = 0; i < desc->loop->buffer_count; i++)
+        if (desc->loop->buffers[i].access == VYRE_ACCESS_WORKGROUP)
+            return false;
+    return !desc->desc->kernel.workspace;
+}
+
+static vyre_status vyi_cpu_worker_machines(vyi_cpu_worker *w, const vyi_device_desc *desc,
+                                           const vyre_interp_desc *interp, vyre_error *err)
+{
+    vyi_cpu *c = w->c;
+    vyre_status status = vyi_machine_create(desc->loop, interp, &w->loop, err);
+    if (status == VYRE_OK && desc->tiles)
+        status = vyi_machine_create(desc->tiles, interp, &w->tiles, err);
+    if (status != VYRE_OK)
+        return status;
+    vyi_machine_on_round(w->loop, vyi_cpu_ask, w);
+    vyi_machine_stop_by(w->loop, &c->stop);
+    if (!VYI_THREADS || (vyi_cpu_worker_count(desc) > 1 && vyi_cpu_may_part(desc)))
+        vyi_machine_on_work(w->loop, vyi_cpu_pauses, w);
+    if (!w->tiles)
+        return VYRE_OK;
+    vyi_machine_stop_by(w->tiles, &c->stop);
+    vyi_machine_take_from(w->tiles, &c->next_group);
+    if (!VYI_THREADS)
+        vyi_machine_on_work(w->tiles, vyi_cpu_pauses, w);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_cpu_worker_init(vyi_cpu *c, const vyi_device_desc *desc,
+                                       const vyre_interp_desc *interp, vyre_error *err)
+{
+    vyi_cpu_worker *w = &c->workers[c->worker_count];
+    if (!vyi_cond_init(&w->wake))
+        return vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.",
+                        "the system gave no condition");
+    w->c = c;
+    w->index = c->worker_count++;
+    return vyi_cpu_worker_machines(w, desc, interp, err);
+}
+
+static vyre_status vyi_cpu_workers(vyi_cpu *c, const vyi_device_desc *desc,
+                                   const vyre_interp_desc *interp, vyre_error *err)
+{
+    const uint32_t count = vyi_cpu_worker_count(desc);
+    size_t size;
+    if (!vyi_size_mul(count, sizeof *c->workers, &size))
+        size = SIZE_MAX;
+    c->workers = size == SIZE_MAX ? NULL
+                                  : (vyi_cpu_worker *)vyi_alloc_zeroed(&c->allocator, size);
+    if (!c->workers)
+        return vyi_fail_nomem(err, size);
+    c->workers_size = size;
+    vyre_status status = VYRE_OK;
+    while (c->worker_count < count && status == VYRE_OK)
+        status = vyi_cpu_worker_init(c, desc, interp, err);
+    if (status != VYRE_OK)
+        return status;
+    c->resting = c->worker_count;
+    return VYRE_OK;
+}
+
 static vyre_status vyi_cpu_machines(vyi_cpu *c, const vyi_device_desc *desc, vyre_error *err)
 {
     vyre_interp_desc interp;
@@ -494,24 +246,14 @@ static vyre_status vyi_cpu_machines(vyi_cpu *c, const vyi_device_desc *desc, vyr
     interp.buffer_count = c->buffer_count;
     interp.allocator = c->allocator;
     interp.loop_limit = vyi_cpu_loop_limit(desc->desc);
-    vyre_status status = vyi_machine_create(desc->once, &interp, &c->once, err);
-    if (status == VYRE_OK && desc->tiles)
-        status = vyi_machine_create(desc->tiles, &interp, &c->tiles, err);
+    vyre_status status = vyi_cpu_workers(c, desc, &interp, err);
     if (status == VYRE_OK)
-        status = vyi_machine_create(desc->loop, &interp, &c->loop, err);
+        status = vyi_machine_create(desc->once, &interp, &c->once, err);
     if (status != VYRE_OK)
         return status;
-    vyi_machine_on_round(c->loop, vyi_cpu_ask, c);
-    vyi_machine_stop_by(c->loop, &c->stop);
     vyi_machine_stop_by(c->once, &c->stop);
-    if (c->tiles)
-        vyi_machine_stop_by(c->tiles, &c->stop);
-#if !VYI_THREADS
-    vyi_machine_on_work(c->loop, vyi_cpu_slice_is_over, c);
-    vyi_machine_on_work(c->once, vyi_cpu_slice_is_over, c);
-    if (c->tiles)
-        vyi_machine_on_work(c->tiles, vyi_cpu_slice_is_over, c);
-#endif
+    if (!VYI_THREADS)
+        vyi_machine_on_work(c->once, vyi_cpu_pauses, &c->workers[0]);
     return VYRE_OK;
 }
 
@@ -532,8 +274,8 @@ static void vyi_cpu_describe(vyi_cpu *c, const vyi_device_desc *desc)
     d->bytes = c->block_size;
     d->pipeline_id = vyre_program_hash(desc->loop);
     c->lease_ns = desc->desc->lease.timeout_ns / 4;
-    c->nap_ns = c->least_nap_ns = restless ? VYI_CPU_SHORT_NS : VYI_CPU_NAP_NS;
-    c->most_nap_ns = restless ? VYI_CPU_SHORT_MOST_NS : VYI_CPU_NAP_MOST_NS;
+    c->idle.nap_ns = c->idle.least_ns = restless ? VYI_CPU_SHORT_NS : VYI_CPU_NAP_NS;
+    c->idle.most_ns = restless ? VYI_CPU_SHORT_MOST_NS : VYI_CPU_NAP_MOST_NS;
 }
 
 static vyre_status vyi_cpu_fill(vyi_cpu *c, const vyi_device_desc *desc, vyre_error *err)
@@ -594,7 +336,7 @@ static void vyi_cpu_info(const vyi_device *d, vyre_info *info)
     info->limits.max_groups = UINT32_MAX;
     snprintf(info->probe.text, sizeof info->probe.text,
              "live: the kernel runs in this process, %s",
-             VYI_THREADS ? "on a thread of its own" : "inside wait and poll");
+             VYI_THREADS ? "on threads of its own" : "inside wait and poll");
 }
 
 VYI_API const vyi_backend *vyi_cpu_backend(void)

@@ -132,6 +132,7 @@ typedef struct vyre_desc {
     vyre_logger    messages;
     vyre_allocator allocator;
     vyre_vulkan_desc vulkan;
+    uint32_t     cpu_threads;    /* of the CPU backend; 0 = the machine's cores */
 } vyre_desc;
 
 /* --- what a handle says of itself ---------------------------------------- */

@@ -196,6 +196,11 @@ VYI_API void vyi_machine_on_work(vyi_machine *m, vyi_pause_fn pause, void *user)
     m->iterations = VYI_WORK_ITERATIONS;
 }
 
+VYI_API void vyi_machine_take_from(vyi_machine *m, uint32_t *next_group)
+{
+    m->next_group = next_group;
+}
+
 VYI_API void vyi_machine_stop_by(vyi_machine *m, const uint32_t *flag)
 {
     m->stop_flag = flag;
@@ -236,6 +241,10 @@ static void vyi_run_steps(vyi_machine *m, const vyi_step *s)
 /* False behind the last group. */
 static bool vyi_next_group(vyi_machine *m)
 {
+    if (m->next_group) {
+        m->group[0] = vyi_fetch_add(m->next_group, 1);
+        return m->group[0] < m->groups[0];
+    }
     for (uint32_t i = 0; i < 3; i++) {
         if (++m->group[i] < m->groups[i])
             return true;
@@ -270,7 +279,7 @@ VYI_API vyre_status vyi_machine_run(vyi_machine *m, const uint32_t groups[3],
     m->max_rounds = max_rounds;
     m->timed_out = false;
     vyi_fill_fixed(m, VYI_FILL_RUN);
-    return vyi_run_groups(m);
+    return m->next_group && !vyi_next_group(m) ? VYRE_OK : vyi_run_groups(m);
 }
 
 VYI_API vyre_status vyi_machine_resume(vyi_machine *m)

@@ -50,6 +50,9 @@ VYI_API void vyi_machine_on_work(vyi_machine *m, vyi_pause_fn pause, void *user)
  * any loop that begins while *flag is not 0; another thread may set it.  NULL
  * takes the flag away. */
 VYI_API void vyi_machine_stop_by(vyi_machine *m, const uint32_t *flag);
+/* Machines that are told the same word share the workgroups of one dimension among
+ * themselves: each takes the next one from it.  It is 0 before they run. */
+VYI_API void vyi_machine_take_from(vyi_machine *m, uint32_t *next_group);
 /* VYRE_OK, VYRE_TIMEOUT as vyre_interpret, VYRE_PENDING: it was paused. */
 VYI_API vyre_status vyi_machine_run(vyi_machine *m, const uint32_t groups[3],
                                     uint64_t max_rounds, vyre_error *err);
@@ -163,6 +166,7 @@ struct vyi_machine {
     uint64_t        max_rounds;
     bool            timed_out;
     uint32_t        group[3], groups[3];
+    uint32_t       *next_group; /* shared with other machines, or NULL */
     const vyi_step *paused;     /* where to go on; NULL: the run is not paused */
     vyi_step_block *paused_in;  /* the loop; NULL: it has been parted, and not gone on since */
     uint32_t        iterations; /* left until the next question */
