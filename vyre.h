@@ -13707,6 +13707,10 @@ typedef bool (*vyi_round_fn)(void *user, uint64_t round);
 
 VYI_API vyre_status vyi_machine_create(const vyre_program *p, const vyre_interp_desc *desc,
                                        vyi_machine **out, vyre_error *err);
+/* Another machine of the same program, on the same bytes: a fraction of the time
+ * of vyi_machine_create.  `m` is not in a run; hooks are not copied.  NULL when
+ * there is no memory for m->size bytes. */
+VYI_API vyi_machine *vyi_machine_copy(const vyi_machine *m);
 /* Other bytes for the same program; on failure the old ones stay. */
 VYI_API vyre_status vyi_machine_bind(vyi_machine *m, void *const *buffers, const size_t *sizes,
                                      uint32_t count, vyre_error *err);
@@ -13861,7 +13865,7 @@ struct vyi_machine {
     vyi_step_memory     *memories;   /* by buffer id - 1 */
     uint32_t       *bound;      /* buffer id - 1 of each binding, ascending by binding */
     uint32_t       *declared;   /* count of each buffer */
-    uint32_t        memory_count, bound_count, block_count;
+    uint32_t        memory_count, bound_count, block_count, step_count;
     uint32_t       *shared;     /* all workgroup arrays */
     size_t          shared_count;
     uint32_t       *registers;
@@ -15462,6 +15466,7 @@ static void vyi_write_buffers(const vyi_code_decoder *d, vyi_machine *m)
 {
     uint32_t *shared = m->shared;
     m->block_count = d->block_count;
+    m->step_count = d->step_count;
     m->memory_count = d->p->buffer_count;
     m->shared_count = d->shared_count;
     for (uint32_t i = 0; i < d->p->buffer_count; i++) {
@@ -15598,6 +15603,95 @@ VYI_API vyre_status vyi_machine_decode(const vyre_program *p, const vyre_interp_
     vyi_free(&desc->allocator, scratch, size);
     return status;
 }
+
+/* --- copies -------------------------------------------------------------- */
+
+/* What lies in the one machine's block lies as far into the other's; anything else
+ * stays where it is. */
+typedef struct vyi_code_move {
+    const vyi_machine *from;
+    vyi_machine       *to;
+} vyi_code_move;
+
+VYI_OUTLINE
+static void *vyi_moved(const vyi_code_move *move, const void *p)
+{
+    const uintptr_t at = (uintptr_t)p, begin = (uintptr_t)move->from;
+    if (at < begin || at - begin >= move->from->size)
+        return (void *)at;
+    return (uint8_t *)move->to + (at - begin);
+}
+
+#define VYI_MOVE(type, p) ((p) = (type)vyi_moved(move, (const void *)(p)))
+
+static void vyi_move_step(const vyi_code_move *move, vyi_step *s)
+{
+    VYI_MOVE(uint32_t *, s->d);
+    VYI_MOVE(const uint32_t *, s->a);
+    VYI_MOVE(const uint32_t *, s->b);
+    VYI_MOVE(const uint32_t *, s->c);
+    VYI_MOVE(const vyi_step_memory *, s->memory);
+    VYI_MOVE(vyi_step_block *, s->block);
+    VYI_MOVE(const vyi_step *, s->skip);
+}
+
+static void vyi_move_block(const vyi_code_move *move, vyi_step_block *b)
+{
+    VYI_MOVE(uint16_t *, b->kept);
+    VYI_MOVE(uint16_t *, b->first);
+    VYI_MOVE(uint16_t *, b->second);
+    VYI_MOVE(vyi_step_case *, b->cases);
+    VYI_MOVE(uint32_t *, b->starts);
+    VYI_MOVE(const vyi_step *, b->body);
+    VYI_MOVE(const vyi_step *, b->after);
+    VYI_MOVE(const vyi_step *, b->skip);
+}
+
+static void vyi_move_tables(const vyi_code_move *move, vyi_machine *m)
+{
+    VYI_MOVE(vyi_step *, m->steps);
+    VYI_MOVE(vyi_step_block *, m->blocks);
+    VYI_MOVE(vyi_step_case *, m->cases);
+    VYI_MOVE(uint32_t *, m->starts);
+    VYI_MOVE(vyi_fixed *, m->fixed);
+    VYI_MOVE(vyi_step_memory *, m->memories);
+    VYI_MOVE(uint32_t *, m->bound);
+    VYI_MOVE(uint32_t *, m->declared);
+    VYI_MOVE(uint32_t *, m->shared);
+    VYI_MOVE(uint32_t *, m->registers);
+    VYI_MOVE(uint16_t *, m->lists);
+    VYI_MOVE(uint16_t *, m->all);
+    VYI_MOVE(uint8_t *, m->state);
+    VYI_MOVE(uint32_t *, m->arm_of);
+    VYI_MOVE(uint32_t *, m->spent);
+    VYI_MOVE(uint32_t *, m->allowed);
+    VYI_MOVE(uint32_t *, m->cut);
+}
+
+VYI_API vyi_machine *vyi_machine_copy(const vyi_machine *m)
+{
+    VYRE_ASSERT(!m->paused);
+    vyi_machine *copy = (vyi_machine *)vyi_alloc(&m->allocator, m->size);
+    if (!copy)
+        return NULL;
+    const vyi_code_move from = { m, copy }, *const move = &from;
+    memcpy((void *)copy, m, m->size);
+    vyi_move_tables(move, copy);
+    for (uint32_t i = 0; i < copy->step_count; i++)
+        vyi_move_step(move, &copy->steps[i]);
+    for (uint32_t i = 0; i < copy->block_count; i++)
+        vyi_move_block(move, &copy->blocks[i]);
+    for (uint32_t i = 0; i < copy->fixed_count; i++)
+        VYI_MOVE(uint32_t *, copy->fixed[i].d);
+    for (uint32_t i = 0; i < copy->memory_count; i++)
+        VYI_MOVE(vyi_memory_word *, copy->memories[i].words);
+    copy->ask = NULL;
+    copy->pause = NULL;
+    copy->stop_flag = NULL;
+    copy->next_group = NULL;
+    return copy;
+}
+#undef VYI_MOVE
 /* ==========================================================================
  * interp: implementation
  *
@@ -24887,13 +24981,24 @@ static bool vyi_cpu_may_part(const vyi_device_desc *desc)
     return !desc->desc->kernel.workspace;
 }
 
+/* Decoded once, for the first worker. */
+static vyre_status vyi_cpu_machine(const vyre_program *p, const vyre_interp_desc *interp,
+                                   const vyi_machine *first, vyi_machine **out, vyre_error *err)
+{
+    if (!first)
+        return vyi_machine_create(p, interp, out, err);
+    *out = vyi_machine_copy(first);
+    return *out ? VYRE_OK : vyi_fail_nomem(err, first->size);
+}
+
 static vyre_status vyi_cpu_worker_machines(vyi_cpu_worker *w, const vyi_device_desc *desc,
                                            const vyre_interp_desc *interp, vyre_error *err)
 {
     vyi_cpu *c = w->c;
-    vyre_status status = vyi_machine_create(desc->loop, interp, &w->loop, err);
+    const vyi_cpu_worker *first = c->workers;
+    vyre_status status = vyi_cpu_machine(desc->loop, interp, first->loop, &w->loop, err);
     if (status == VYRE_OK && desc->tiles)
-        status = vyi_machine_create(desc->tiles, interp, &w->tiles, err);
+        status = vyi_cpu_machine(desc->tiles, interp, first->tiles, &w->tiles, err);
     if (status != VYRE_OK)
         return status;
     vyi_machine_on_round(w->loop, vyi_cpu_ask, w);

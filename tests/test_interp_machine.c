@@ -227,10 +227,16 @@ static void parts_go_on(parts *s)
 static void parts_run(parts *s, const gen_shape *shape)
 {
     for (uint32_t i = 0; i < PARTS; i++) {
-        CHECK_EQ(vyi_machine_create(s->p, &s->desc, &s->machines[i], NULL), VYRE_OK);
+        if (i == 0)
+            CHECK_EQ(vyi_machine_create(s->p, &s->desc, &s->machines[i], NULL), VYRE_OK);
+        else
+            CHECK((s->machines[i] = vyi_machine_copy(s->machines[i - 1])) != NULL);
         vyi_machine_on_work(s->machines[i], pause_at_random, s);
         s->paused[i] = false;
     }
+    vyi_machine_destroy(s->machines[0]); /* nobody needs what it was copied from */
+    s->machines[0] = vyi_machine_copy(s->machines[1]);
+    vyi_machine_on_work(s->machines[0], pause_at_random, s);
     s->paused[0] = vyi_machine_run(s->machines[0], shape->groups, 0, NULL) == VYRE_PENDING;
     parts_go_on(s);
     for (uint32_t i = 0; i < PARTS; i++)

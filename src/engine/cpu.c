@@ -182,13 +182,24 @@ static bool vyi_cpu_may_part(const vyi_device_desc *desc)
     return !desc->desc->kernel.workspace;
 }
 
+/* Decoded once, for the first worker. */
+static vyre_status vyi_cpu_machine(const vyre_program *p, const vyre_interp_desc *interp,
+                                   const vyi_machine *first, vyi_machine **out, vyre_error *err)
+{
+    if (!first)
+        return vyi_machine_create(p, interp, out, err);
+    *out = vyi_machine_copy(first);
+    return *out ? VYRE_OK : vyi_fail_nomem(err, first->size);
+}
+
 static vyre_status vyi_cpu_worker_machines(vyi_cpu_worker *w, const vyi_device_desc *desc,
                                            const vyre_interp_desc *interp, vyre_error *err)
 {
     vyi_cpu *c = w->c;
-    vyre_status status = vyi_machine_create(desc->loop, interp, &w->loop, err);
+    const vyi_cpu_worker *first = c->workers;
+    vyre_status status = vyi_cpu_machine(desc->loop, interp, first->loop, &w->loop, err);
     if (status == VYRE_OK && desc->tiles)
-        status = vyi_machine_create(desc->tiles, interp, &w->tiles, err);
+        status = vyi_cpu_machine(desc->tiles, interp, first->tiles, &w->tiles, err);
     if (status != VYRE_OK)
         return status;
     vyi_machine_on_round(w->loop, vyi_cpu_ask, w);

@@ -522,6 +522,7 @@ static void vyi_write_buffers(const vyi_code_decoder *d, vyi_machine *m)
 {
     uint32_t *shared = m->shared;
     m->block_count = d->block_count;
+    m->step_count = d->step_count;
     m->memory_count = d->p->buffer_count;
     m->shared_count = d->shared_count;
     for (uint32_t i = 0; i < d->p->buffer_count; i++) {
@@ -658,3 +659,92 @@ VYI_API vyre_status vyi_machine_decode(const vyre_program *p, const vyre_interp_
     vyi_free(&desc->allocator, scratch, size);
     return status;
 }
+
+/* --- copies -------------------------------------------------------------- */
+
+/* What lies in the one machine's block lies as far into the other's; anything else
+ * stays where it is. */
+typedef struct vyi_code_move {
+    const vyi_machine *from;
+    vyi_machine       *to;
+} vyi_code_move;
+
+VYI_OUTLINE
+static void *vyi_moved(const vyi_code_move *move, const void *p)
+{
+    const uintptr_t at = (uintptr_t)p, begin = (uintptr_t)move->from;
+    if (at < begin || at - begin >= move->from->size)
+        return (void *)at;
+    return (uint8_t *)move->to + (at - begin);
+}
+
+#define VYI_MOVE(type, p) ((p) = (type)vyi_moved(move, (const void *)(p)))
+
+static void vyi_move_step(const vyi_code_move *move, vyi_step *s)
+{
+    VYI_MOVE(uint32_t *, s->d);
+    VYI_MOVE(const uint32_t *, s->a);
+    VYI_MOVE(const uint32_t *, s->b);
+    VYI_MOVE(const uint32_t *, s->c);
+    VYI_MOVE(const vyi_step_memory *, s->memory);
+    VYI_MOVE(vyi_step_block *, s->block);
+    VYI_MOVE(const vyi_step *, s->skip);
+}
+
+static void vyi_move_block(const vyi_code_move *move, vyi_step_block *b)
+{
+    VYI_MOVE(uint16_t *, b->kept);
+    VYI_MOVE(uint16_t *, b->first);
+    VYI_MOVE(uint16_t *, b->second);
+    VYI_MOVE(vyi_step_case *, b->cases);
+    VYI_MOVE(uint32_t *, b->starts);
+    VYI_MOVE(const vyi_step *, b->body);
+    VYI_MOVE(const vyi_step *, b->after);
+    VYI_MOVE(const vyi_step *, b->skip);
+}
+
+static void vyi_move_tables(const vyi_code_move *move, vyi_machine *m)
+{
+    VYI_MOVE(vyi_step *, m->steps);
+    VYI_MOVE(vyi_step_block *, m->blocks);
+    VYI_MOVE(vyi_step_case *, m->cases);
+    VYI_MOVE(uint32_t *, m->starts);
+    VYI_MOVE(vyi_fixed *, m->fixed);
+    VYI_MOVE(vyi_step_memory *, m->memories);
+    VYI_MOVE(uint32_t *, m->bound);
+    VYI_MOVE(uint32_t *, m->declared);
+    VYI_MOVE(uint32_t *, m->shared);
+    VYI_MOVE(uint32_t *, m->registers);
+    VYI_MOVE(uint16_t *, m->lists);
+    VYI_MOVE(uint16_t *, m->all);
+    VYI_MOVE(uint8_t *, m->state);
+    VYI_MOVE(uint32_t *, m->arm_of);
+    VYI_MOVE(uint32_t *, m->spent);
+    VYI_MOVE(uint32_t *, m->allowed);
+    VYI_MOVE(uint32_t *, m->cut);
+}
+
+VYI_API vyi_machine *vyi_machine_copy(const vyi_machine *m)
+{
+    VYRE_ASSERT(!m->paused);
+    vyi_machine *copy = (vyi_machine *)vyi_alloc(&m->allocator, m->size);
+    if (!copy)
+        return NULL;
+    const vyi_code_move from = { m, copy }, *const move = &from;
+    memcpy((void *)copy, m, m->size);
+    vyi_move_tables(move, copy);
+    for (uint32_t i = 0; i < copy->step_count; i++)
+        vyi_move_step(move, &copy->steps[i]);
+    for (uint32_t i = 0; i < copy->block_count; i++)
+        vyi_move_block(move, &copy->blocks[i]);
+    for (uint32_t i = 0; i < copy->fixed_count; i++)
+        VYI_MOVE(uint32_t *, copy->fixed[i].d);
+    for (uint32_t i = 0; i < copy->memory_count; i++)
+        VYI_MOVE(vyi_memory_word *, copy->memories[i].words);
+    copy->ask = NULL;
+    copy->pause = NULL;
+    copy->stop_flag = NULL;
+    copy->next_group = NULL;
+    return copy;
+}
+#undef VYI_MOVE
