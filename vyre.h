@@ -1949,6 +1949,14 @@ VYI_EXTERN_C_BEGIN
 
 typedef struct vyre vyre;
 struct vyre_log_record;
+struct vyre_replay;
+
+/* What a log's records of kind EVENT say in `code`. */
+typedef enum vyre_replay_event {
+    VYRE_REPLAY_STARTED = 1,
+    VYRE_REPLAY_STOPPED = 2,
+    VYRE_REPLAY_RECOVERED = 3
+} vyre_replay_event;
 
 #define VYRE_FOREVER UINT64_MAX /* a timeout in nanoseconds */
 
@@ -2040,6 +2048,10 @@ typedef struct vyre_desc {
      * must not call back into the handle.  NULL: they stay in the log. */
     void (*log)(void *user, const struct vyre_log_record *record);
     void  *log_user;
+    /* A log that gets the works and ends of this handle (vyre_replay_open, version 2);
+     * it outlives the handle, and is nobody else's meanwhile.  NULL: none. */
+    struct vyre_replay *record;
+    bool record_results; /* and digests of results, which are read for it */
     /* After a lost device was replaced, before work runs on the new one: the
      * place to fill user buffers again, with vyre_map, which is all of the
      * handle that it may call. */
@@ -2916,7 +2928,10 @@ VYI_EXTERN_C_END
  *         ...                                              // the oldest first
  *     vyre_replay_close(log);
  *
- * A log is used by one thread at a time.
+ * A log is used by one thread at a time.  A handle that records (vyre_desc.record)
+ * may be used by any, also while another reads the log.  What it records is written
+ * when 1024 records have come together, when the log is asked or synchronised, and
+ * when the handle is closed.
  * ======================================================================= */
 #ifndef VYI_REPLAY_H
 #define VYI_REPLAY_H
@@ -2985,6 +3000,7 @@ typedef struct vyre_replay_info {
     uint64_t first;  /* version 2: the oldest sequence that the log has */
     uint64_t next;   /* version 2: the sequence of the next record */
     uint64_t lost;   /* damaged records that vyre_replay_next() has come across */
+    uint64_t dropped; /* records of a handle that could not be written */
 } vyre_replay_info;
 
 /* NULL on failure.  VYRE_E_REPLAY_BUSY: somebody else writes to the path, where
@@ -20429,6 +20445,19 @@ typedef struct vyi_helper {
     bool       runs, quits;
 } vyi_helper;
 
+/* Who is told what happens to works, by the public functions: rooms that keep logs.
+ * Any thread may tell at any time, without a lock. */
+typedef struct vyi_observer vyi_observer;
+struct vyi_observer {
+    vyre_status (*attach)(vyi_observer *o, vyre *v, vyre_error *err); /* the handle is open */
+    void (*detach)(vyi_observer *o, vyre *v);                         /* nothing runs any more */
+    void (*published)(vyi_observer *o, vyre *v, const vyre_work *work, vyre_ticket t);
+    /* VYRE_OK, E_FAULT with its code, or E_LOST; it may be told of one end often. */
+    void (*ended)(vyi_observer *o, vyre *v, vyre_ticket t, vyre_status status, uint32_t code);
+    void (*rested)(vyi_observer *o, vyre *v); /* a drain has seen all works to their end */
+    void (*event)(vyi_observer *o, vyre *v, uint32_t event); /* a vyre_replay_event */
+};
+
 typedef struct vyi_handler_name_of {
     uint32_t    opcode;
     const char *name;
@@ -20452,6 +20481,7 @@ struct vyre {
     vyi_opcodes      opcodes;
     uint32_t         tenants_off; /* a bit for each without authorisation; under the lock */
     vyi_names        names;
+    vyi_observer    *observer; /* NULL: none; constant once the handle is open */
     vyi_arena        arena;    /* of texts, and what is kept of each slot */
     vyre_log_record *log;      /* records on their way to the callback */
     vyi_run_slots    run;
@@ -20470,6 +20500,24 @@ typedef enum vyi_effort {
     VYI_EFFORT_LOOK = 0, /* keep a started kernel going */
     VYI_EFFORT_WORK = 1  /* also make passes for work that waits without one */
 } vyi_effort;
+
+static inline void vyi_tell_published(vyre *v, const vyre_work *work, vyre_ticket t)
+{
+    if (v->observer)
+        v->observer->published(v->observer, v, work, t);
+}
+
+static inline void vyi_tell_end(vyre *v, vyre_ticket t, vyre_status status, uint32_t code)
+{
+    if (v->observer && (status == VYRE_OK || status == VYRE_E_FAULT || status == VYRE_E_LOST))
+        v->observer->ended(v->observer, v, t, status, code);
+}
+
+static inline void vyi_tell_event(vyre *v, vyre_status status, uint32_t event)
+{
+    if (v->observer && status == VYRE_OK)
+        v->observer->event(v->observer, v, event);
+}
 
 static inline vyi_device *vyi_queue_device(const vyi_queue *q)
 {
@@ -21843,12 +21891,9 @@ static inline void vyi_publish_nudge(vyi_queue *q, uint32_t first, uint32_t last
 }
 
 VYI_OUTLINE /* inlined, gcc 12 takes a ticket for uninitialised that only success gives */
-VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
-                                  vyre_error *err)
+static vyre_status vyi_publish_work(vyre *v, const vyre_work *work, vyre_ticket *t,
+                                    vyre_error *err)
 {
-    if (!v || !work)
-        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and a work.",
-                        "%s is NULL", v ? "work" : "the handle");
     vyi_queue *q = &v->queue;
     vyre_status status = VYRE_OK;
     if (!vyi_work_is_plain(q, work))
@@ -21859,8 +21904,7 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
         return status;
 
     if (q->wides.count && vyi_wide_find(q, work->opcode))
-        return vyi_wide_publish(q, work, ticket, err);
-    vyre_ticket unasked, *t = ticket ? ticket : &unasked;
+        return vyi_wide_publish(q, work, t, err);
     const bool alone = vyi_alone_enter(q);
     const vyi_device *d = vyi_queue_device(q);
     const bool published =
@@ -21875,6 +21919,29 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
     vyi_queue_wake(q);
     vyi_publish_nudge(q, t->slot, t->slot, 1);
     return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
+                                  vyre_error *err)
+{
+    if (!v || !work)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and a work.",
+                        "%s is NULL", v ? "work" : "the handle");
+    vyre_ticket unasked, *t = ticket ? ticket : &unasked;
+    const vyre_status status = vyi_publish_work(v, work, t, err);
+    if (status == VYRE_OK)
+        vyi_tell_published(v, work, *t);
+    return status;
+}
+
+/* One by one, where somebody is told of each. */
+static uint32_t vyi_publish_told(vyre *v, const vyre_work *works, uint32_t count, vyre_ticket *last,
+                                 vyre_error *err)
+{
+    uint32_t done = 0;
+    while (done < count && vyre_publish(v, &works[done], last, err) == VYRE_OK)
+        done++;
+    return done;
 }
 
 /* Slots for the first of `count` works (VYI_BATCH at most), as many as there are,
@@ -21993,7 +22060,11 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
 
     uint32_t done = 0, first = 0;
     vyre_ticket unasked, *t = last ? last : &unasked;
-    while (done < count) {
+    if (v->observer) {
+        done = vyi_publish_told(v, works, count, t, err);
+        first = done ? t->slot : 0;
+    }
+    while (done < count && !v->observer) {
         uint32_t from = 0, n = vyi_works_of_lanes(q, works + done, count - done);
         if (n)
             n = vyi_publish_batch(q, works + done, n, &from, t);
@@ -22149,10 +22220,12 @@ VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t)
         return VYRE_E_ARGUMENT;
     vyi_queue *q = &v->queue;
     vyre_status status = vyi_ticket_look(q, t, &code);
-    if (status != VYRE_PENDING)
-        return status;
-    vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
-    return vyi_ticket_look(q, t, &code);
+    if (status == VYRE_PENDING) {
+        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
+        status = vyi_ticket_look(q, t, &code);
+    }
+    vyi_tell_end(v, t, status, code);
+    return status;
 }
 
 /* --- waiting ------------------------------------------------------------- */
@@ -22234,7 +22307,7 @@ static vyre_status vyi_ticket_late(const vyi_queue *q, vyre_ticket t, uint64_t t
     return vyi_fail(err, VYRE_TIMEOUT, t.slot,
                     "Wait again, or longer; vyre_query tells what runs.",
                     "not ended within %llu us: %s", (unsigned long long)(timeout_ns / 1000u),
-                    vyi_slot_text(q, t.slot, what, sizeof what));
+                    vyi_slot_text(q, t.slot % VYRE_MAX_SLOTS, what, sizeof what));
 }
 
 VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre_error *err)
@@ -22247,6 +22320,7 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
         vyi_pace pace = vyi_pace_begin(timeout_ns);
         status = vyi_ticket_wait(&v->queue, t, &pace, &code, err);
     }
+    vyi_tell_end(v, t, status, code);
     if (status == VYRE_TIMEOUT && timeout_ns && err)
         return vyi_ticket_late(&v->queue, t, timeout_ns, err);
     return vyi_ticket_explain(err, status, t, code);
@@ -22350,7 +22424,10 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
         vyi_queue_deliver_log(q);
         vyi_mutex_unlock(&v->lock);
     }
-    return vyi_drain_explain(q, err);
+    const vyre_status status = vyi_drain_explain(q, err);
+    if (v->observer)
+        v->observer->rested(v->observer, v);
+    return status;
 }
 
 VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre_error *err)
@@ -24374,8 +24451,14 @@ VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, v
     if (status == VYRE_OK && v->desc.helper_thread && !vyi_helper_start(v))
         status = vyi_fail(err, VYRE_E_THREAD, 0, "Build with threads, or clear helper_thread.",
                           "the helper thread could not be made");
+    if (status == VYRE_OK && v->desc.record) {
+        vyi_observer *observer = (vyi_observer *)(void *)v->desc.record;
+        status = observer->attach(observer, v, err);
+        v->observer = status == VYRE_OK ? observer : NULL;
+    }
     if (status == VYRE_OK)
         return v;
+    vyi_helper_stop(v);
     if (!v->queue.device || v->backend->close(vyi_queue_device(&v->queue)))
         vyi_handle_free(v);
     return NULL;
@@ -24506,6 +24589,7 @@ VYRE_API vyre_status vyre_start(vyre *v, vyre_error *err)
     vyi_mutex_lock(&v->lock);
     const vyre_status status = vyi_queue_start(&v->queue, err);
     vyi_mutex_unlock(&v->lock);
+    vyi_tell_event(v, status, VYRE_REPLAY_STARTED);
     return status;
 }
 
@@ -24594,7 +24678,9 @@ VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err)
 {
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
-    return vyi_queue_stop(&v->queue, timeout_ns, err);
+    const vyre_status status = vyi_queue_stop(&v->queue, timeout_ns, err);
+    vyi_tell_event(v, status, VYRE_REPLAY_STOPPED);
+    return status;
 }
 
 VYI_COLD
@@ -24605,6 +24691,8 @@ VYRE_API void vyre_close(vyre *v)
     vyi_queue *q = &v->queue;
     vyi_helper_stop(v);
     (void)vyi_queue_stop(q, VYI_CLOSE_TIMEOUT_NS, NULL);
+    if (v->observer)
+        v->observer->detach(v->observer, v);
     bool freed = v->backend->close(vyi_queue_device(q));
     for (uint32_t i = 0; i < q->loss.count; i++)
         freed = v->backend->close((vyi_device *)((void **)q->loss.retired)[i]) && freed;
@@ -24677,6 +24765,7 @@ VYRE_API vyre_status vyre_recover(vyre *v, vyre_error *err)
     const vyre_status status =
         v->queue.state == VYI_STATE_LOST ? vyi_queue_recover(&v->queue, err) : VYRE_OK;
     vyi_mutex_unlock(&v->lock);
+    vyi_tell_event(v, status, VYRE_REPLAY_RECOVERED);
     return status;
 }
 /* ==========================================================================
@@ -29476,8 +29565,7 @@ static bool vyi_stuck_look(const vyi_queue *q, uint32_t slot, vyre_stuck_slot *o
     const uint32_t status = vyi_le32(vyi_load_acquire(at + VYRE_SLOT_STATUS));
     if (status != VYRE_SLOT_CLAIMED && status != VYRE_SLOT_WAIT_IO)
         return false;
-    out->ticket.slot = slot;
-    out->ticket.generation = vyi_mark_generation(mark);
+    out->ticket = vyi_ticket_of(slot, mark);
     out->state = (vyre_slot_state)status;
     out->opcode = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE));
     out->tenant = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT));
@@ -29501,7 +29589,7 @@ static uint32_t vyi_stuck_keep(const vyi_queue *q, vyre_stuck_slot *out, uint32_
     uint32_t kept = 0;
     for (uint32_t i = 0; i < count; i++) {
         vyre_stuck_slot now;
-        if (!vyi_stuck_look(q, out[i].ticket.slot, &now) ||
+        if (!vyi_stuck_look(q, out[i].ticket.slot % VYRE_MAX_SLOTS, &now) ||
             now.ticket.generation != out[i].ticket.generation)
             continue;
         now.held_ns = held_ns;
@@ -32294,7 +32382,23 @@ VYI_EXTERN_C_BEGIN
 #define VYI_REPLAY2_RECORD 128u
 #define VYI_REPLAY2_HINT   64u /* records between two updates of `written` */
 
+/* Records of a handle that have not been written yet. */
+#define VYI_REPLAY_PENDING 1024u
+
+/* What a log keeps while it records (replay_record.c); under the log's lock. */
+typedef struct vyi_replay_recorder {
+    vyre     *v;
+    uint32_t *open;     /* of each slot: the generation whose end has not come; 0: none */
+    uint32_t  slots;
+    uint8_t  *pending;  /* encoded, from sequence `next` on */
+    uint32_t  count;
+    uint64_t  dropped;  /* records that could not be written */
+} vyi_replay_recorder;
+
 struct vyre_replay {
+    vyi_observer   observer; /* the engine's: first */
+    vyi_mutex      lock;
+    vyi_replay_recorder recorder;
     vyre_allocator allocator;
     vyre_file      file;
     void          *own;      /* the file is a path's: to be closed */
@@ -32333,7 +32437,18 @@ VYI_API vyre_status vyi_replay2_load(vyre_replay *r, uint64_t size, vyre_error *
 VYI_API vyre_status vyi_replay2_append(vyre_replay *r, const vyre_replay_record *record,
                                        vyre_error *err);
 VYI_API vyre_status vyi_replay2_next(vyre_replay *r, vyre_replay_record *out, vyre_error *err);
+/* As the record of this sequence, without writing it. */
+VYI_API void vyi_replay2_encode(const vyre_replay *r, const vyre_replay_record *record,
+                                uint64_t sequence, uint8_t *bytes);
+/* `count` encoded records from `next` on. */
+VYI_API vyre_status vyi_replay2_put(vyre_replay *r, const uint8_t *bytes, uint32_t count,
+                                    vyre_error *err);
 VYI_API uint64_t vyi_replay2_oldest(const vyre_replay *r);
+
+/* Recording (replay_record.c): what the engine calls; and what is pending, written.
+ * The caller has the lock. */
+VYI_API void vyi_replay_observe(vyre_replay *r);
+VYI_API void vyi_replay_flush(vyre_replay *r);
 
 /* A path through stdio (replay_file.c): NULL on failure. */
 VYI_API void *vyi_replay_file_open(const vyre_replay_desc *desc, vyre_file *file,
@@ -32566,8 +32681,8 @@ static vyre_status vyi_replay2_check(const uint8_t *header, vyre_error *err)
 
 /* --- records ------------------------------------------------------------- */
 
-static void vyi_replay2_encode(const vyre_replay *r, const vyre_replay_record *record,
-                               uint8_t *bytes)
+VYI_API void vyi_replay2_encode(const vyre_replay *r, const vyre_replay_record *record,
+                                uint64_t sequence, uint8_t *bytes)
 {
     uint32_t kind = record->kind;
     if (kind == 0)
@@ -32575,7 +32690,7 @@ static void vyi_replay2_encode(const vyre_replay *r, const vyre_replay_record *r
     memset(bytes, 0, VYI_REPLAY2_RECORD);
     vyi_put32(bytes, kind);
     vyi_put32(bytes + 4, record->arg_count);
-    vyi_replay_put64(bytes + 8, r->next);
+    vyi_replay_put64(bytes + 8, sequence);
     vyi_replay_put64(bytes + 16, record->time_ns);
     vyi_put32(bytes + 24, record->slot);
     vyi_put32(bytes + 28, record->generation);
@@ -32714,22 +32829,35 @@ static void vyi_replay2_hint(vyre_replay *r)
     (void)vyi_replay_write(r, 40, header + 40, VYI_REPLAY2_HEADER - 40, NULL);
 }
 
+VYI_API vyre_status vyi_replay2_put(vyre_replay *r, const uint8_t *bytes, uint32_t count,
+                                    vyre_error *err)
+{
+    if (UINT64_MAX - r->next < count)
+        return vyi_fail(err, VYRE_E_OVF, r->next, "Begin another log.",
+                        "the log has used up its sequence numbers");
+    while (count) {
+        const uint64_t room = r->capacity - r->next % r->capacity;
+        const uint32_t some = room < count ? (uint32_t)room : count;
+        const vyre_status status = vyi_replay_write(r, vyi_replay2_place(r, r->next), bytes,
+                                                    (size_t)some * VYI_REPLAY2_RECORD, err);
+        if (status < 0)
+            return status;
+        const uint64_t hints = (r->next - r->first) / VYI_REPLAY2_HINT;
+        r->next += some;
+        if ((r->next - r->first) / VYI_REPLAY2_HINT != hints)
+            vyi_replay2_hint(r);
+        bytes += (size_t)some * VYI_REPLAY2_RECORD;
+        count -= some;
+    }
+    return VYRE_OK;
+}
+
 VYI_API vyre_status vyi_replay2_append(vyre_replay *r, const vyre_replay_record *record,
                                        vyre_error *err)
 {
     uint8_t bytes[VYI_REPLAY2_RECORD];
-    if (r->next == UINT64_MAX)
-        return vyi_fail(err, VYRE_E_OVF, r->next, "Begin another log.",
-                        "the log has used up its sequence numbers");
-    vyi_replay2_encode(r, record, bytes);
-    const vyre_status status = vyi_replay_write(r, vyi_replay2_place(r, r->next), bytes,
-                                                sizeof bytes, err);
-    if (status < 0)
-        return status;
-    r->next++;
-    if ((r->next - r->first) % VYI_REPLAY2_HINT == 0)
-        vyi_replay2_hint(r);
-    return VYRE_OK;
+    vyi_replay2_encode(r, record, r->next, bytes);
+    return vyi_replay2_put(r, bytes, 1, err);
 }
 
 VYI_API vyre_status vyi_replay2_next(vyre_replay *r, vyre_replay_record *out, vyre_error *err)
@@ -32996,6 +33124,12 @@ VYRE_API vyre_replay *vyre_replay_open(const vyre_replay_desc *desc, vyre_error 
         return NULL;
     }
     memset(r, 0, sizeof *r);
+    if (!vyi_mutex_init(&r->lock)) {
+        vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.", "the system gave no lock");
+        vyi_free(&desc->allocator, r, sizeof *r);
+        return NULL;
+    }
+    vyi_replay_observe(r);
     r->allocator = desc->allocator;
     r->read_only = desc->read_only;
     r->file = desc->file;
@@ -33013,8 +33147,10 @@ VYRE_API void vyre_replay_close(vyre_replay *r)
     if (!r)
         return;
     const vyre_allocator allocator = r->allocator;
+    VYRE_ASSERT(!r->recorder.v); /* a handle that records has been closed */
     if (r->own)
         vyi_replay_file_close(&allocator, r->own);
+    vyi_mutex_free(&r->lock);
     vyi_free(&allocator, r, sizeof *r);
 }
 
@@ -33050,8 +33186,12 @@ VYRE_API vyre_status vyre_replay_append(vyre_replay *r, const vyre_replay_record
     const vyre_status status = vyi_replay_refuses(r, record, err);
     if (status < 0)
         return status;
-    return r->version == 1 ? vyi_replay1_append(r, record, err)
-                           : vyi_replay2_append(r, record, err);
+    vyi_mutex_lock(&r->lock);
+    vyi_replay_flush(r);
+    const vyre_status appended = r->version == 1 ? vyi_replay1_append(r, record, err)
+                                                 : vyi_replay2_append(r, record, err);
+    vyi_mutex_unlock(&r->lock);
+    return appended;
 }
 
 VYRE_API vyre_status vyre_replay_next(vyre_replay *r, vyre_replay_record *out, vyre_error *err)
@@ -33059,7 +33199,12 @@ VYRE_API vyre_status vyre_replay_next(vyre_replay *r, vyre_replay_record *out, v
     if (!r || !out)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open log and a record.",
                         "the %s is NULL", r ? "record" : "log");
-    return r->version == 1 ? vyi_replay1_next(r, out, err) : vyi_replay2_next(r, out, err);
+    vyi_mutex_lock(&r->lock);
+    vyi_replay_flush(r);
+    const vyre_status status = r->version == 1 ? vyi_replay1_next(r, out, err)
+                                               : vyi_replay2_next(r, out, err);
+    vyi_mutex_unlock(&r->lock);
+    return status;
 }
 
 VYRE_API void vyre_replay_rewind(vyre_replay *r)
@@ -33070,24 +33215,42 @@ VYRE_API void vyre_replay_rewind(vyre_replay *r)
 
 VYRE_API vyre_status vyre_replay_sync(vyre_replay *r, vyre_error *err)
 {
-    if (!r->file.sync || r->file.sync(r->file.user) == 0)
+    vyi_mutex_lock(&r->lock);
+    vyi_replay_flush(r);
+    const uint64_t dropped = r->recorder.dropped;
+    const bool good = !r->file.sync || r->file.sync(r->file.user) == 0;
+    vyi_mutex_unlock(&r->lock);
+    if (dropped)
+        return vyi_fail(err, VYRE_E_REPLAY_IO, dropped, "Look whether the disk is full.",
+                        "%llu records of the handle could not be written",
+                        (unsigned long long)dropped);
+    if (good)
         return VYRE_OK;
     return vyi_fail(err, VYRE_E_REPLAY_IO, 0, "Look whether the disk is full or fails.",
                     "the system could not bring the log to its disk");
 }
 
+/* Asking changes nothing but the lock. */
+static vyi_mutex *vyi_replay_mutex(const vyre_replay *r)
+{
+    return (vyi_mutex *)((uintptr_t)r + offsetof(vyre_replay, lock));
+}
+
 VYRE_API void vyre_replay_query(const vyre_replay *r, vyre_replay_info *out)
 {
     memset(out, 0, sizeof *out);
+    vyi_mutex_lock(vyi_replay_mutex(r));
     out->version = r->version;
     out->read_only = r->read_only;
     out->capacity = r->capacity;
     out->cursor = r->next % r->capacity;
     out->lost = r->lost;
-    if (r->version == 1)
-        return;
-    out->first = vyi_replay2_oldest(r);
-    out->next = r->next;
+    out->dropped = r->recorder.dropped;
+    if (r->version == 2) {
+        out->first = vyi_replay2_oldest(r);
+        out->next = r->next;
+    }
+    vyi_mutex_unlock(vyi_replay_mutex(r));
 }
 
 VYRE_API uint64_t vyre_replay_digest(const void *bytes, size_t size)
@@ -33392,6 +33555,7 @@ static vyre_status vyi_replay_work(vyi_replay_player *p, const vyre_replay_recor
     return VYRE_OK;
 }
 
+/* An end that was lost with its device can be compared with nothing. */
 static bool vyi_replay_same(const vyre_replay_record *record, const vyi_replay_outcome *now)
 {
     if (record->state != now->state)
@@ -33405,7 +33569,7 @@ static vyre_status vyi_replay_end(vyi_replay_player *p, const vyre_replay_record
 {
     const bool known = record->slot < p->capacity / VYI_REPLAY_AGES;
     vyi_replay_open *o = known ? &p->open[vyi_replay_place(record)] : NULL;
-    if (!o || !o->used || o->generation != record->generation) {
+    if (!o || !o->used || record->state == VYRE_SLOT_EMPTY || o->generation != record->generation) {
         p->report->lost++;
         return VYRE_OK;
     }
@@ -33501,7 +33665,7 @@ VYRE_API vyre_status vyre_replay_publish(vyre_replay *r, vyre *v, const vyre_wor
     memset(&record, 0, sizeof record);
     record.time_ns = vyi_now();
     record.kind = VYRE_REPLAY_WORK;
-    record.slot = t.slot;
+    record.slot = t.slot % VYRE_MAX_SLOTS; /* the rest names the handle */
     record.generation = t.generation;
     record.tenant = work->tenant;
     record.opcode = work->opcode;
@@ -33528,7 +33692,7 @@ VYRE_API vyre_status vyre_replay_wait(vyre_replay *r, vyre *v, vyre_ticket ticke
     memset(&record, 0, sizeof record);
     record.time_ns = vyi_now();
     record.kind = VYRE_REPLAY_END;
-    record.slot = ticket.slot;
+    record.slot = ticket.slot % VYRE_MAX_SLOTS;
     record.generation = ticket.generation;
     record.ended = true;
     record.state = outcome.state;
@@ -33537,6 +33701,232 @@ VYRE_API vyre_status vyre_replay_wait(vyre_replay *r, vyre *v, vyre_ticket ticke
     record.digest = outcome.digest;
     const vyre_status appended = vyre_replay_append(r, &record, err);
     return appended < 0 ? appended : status;
+}
+
+#endif /* VYRE_NO_REPLAY */
+/* ==========================================================================
+ * replay: what a handle tells its log
+ *
+ * The engine's public functions tell of works and of ends that a program sees.
+ * An end that nobody asks for is told of by a drain, by closing, or by the next
+ * work in its slot; its result is not there any more then.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_REPLAY
+
+VYI_STATIC_ASSERT(observer_is_first, offsetof(vyre_replay, observer) == 0);
+
+/* --- under the log's lock -------------------------------------------------- */
+
+VYI_API void vyi_replay_flush(vyre_replay *r)
+{
+    vyi_replay_recorder *c = &r->recorder;
+    if (c->count == 0)
+        return;
+    const uint64_t before = r->next;
+    if (vyi_replay2_put(r, c->pending, c->count, NULL) < 0)
+        c->dropped += c->count - (r->next - before);
+    c->count = 0;
+}
+
+static void vyi_replay_note(vyre_replay *r, vyre_replay_record *record)
+{
+    vyi_replay_recorder *c = &r->recorder;
+    record->time_ns = vyi_now();
+    if (c->count == VYI_REPLAY_PENDING)
+        vyi_replay_flush(r);
+    vyi_replay2_encode(r, record, r->next + c->count,
+                       c->pending + (size_t)c->count * VYI_REPLAY2_RECORD);
+    c->count++;
+}
+
+static void vyi_replay_note_end(vyre_replay *r, vyre_ticket t, vyre_status status, uint32_t code,
+                                uint64_t digest)
+{
+    vyre_replay_record record;
+    memset(&record, 0, sizeof record);
+    record.kind = VYRE_REPLAY_END;
+    record.slot = t.slot % VYRE_MAX_SLOTS;
+    record.generation = t.generation;
+    record.ended = true;
+    if (status == VYRE_OK)
+        record.state = VYRE_SLOT_DONE;
+    else if (status == VYRE_E_FAULT)
+        record.state = VYRE_SLOT_FAULTED;
+    record.failure = status == VYRE_E_LOST ? (uint32_t)VYRE_FAILURE_DEVICE_LOSS
+                                           : (uint32_t)vyre_failure_of(status);
+    record.code = code;
+    record.digest = digest;
+    r->recorder.open[record.slot] = 0;
+    vyi_replay_note(r, &record);
+}
+
+/* A digest of the work's twelve words as they lie in the ring, which takes nothing
+ * away from the program; 0: the slot has been used again. */
+static uint64_t vyi_replay_peek(const vyre *v, vyre_ticket t)
+{
+    const uint32_t *at = vyi_device_words(vyi_queue_device(&v->queue), VYI_ROLE_RING) +
+                         (size_t)t.slot * VYRE_SLOT_WORDS + VYRE_SLOT_ARGS;
+    uint8_t bytes[4 * VYRE_MAX_ARGS];
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        vyi_set_word(bytes, i, vyi_le32(vyi_load_acquire(at + i)));
+    const uint32_t mark = vyi_load_acquire(&v->queue.slots.marks[t.slot]);
+    if (vyi_load_acquire(&v->queue.state) == VYI_STATE_LOST ||
+        mark >> VYI_GENERATION_BIT != t.generation)
+        return 0;
+    return vyre_replay_digest(bytes, sizeof bytes);
+}
+
+/* How a work ended whose slot is free again, without telling anybody: the next drain
+ * still does. */
+static vyre_status vyi_replay_history(const vyi_queue *q, vyre_ticket t, uint32_t *code)
+{
+    const vyi_trouble *trouble = &q->slots.trouble[t.slot];
+    const uint32_t generation = vyi_load_acquire(&trouble->generation);
+    const uint32_t found = vyi_load_acquire(&trouble->code);
+    if (generation == t.generation && vyi_load_acquire(&trouble->generation) == generation) {
+        *code = found == VYI_TROUBLE_LOST ? 0 : found;
+        return found == VYI_TROUBLE_LOST ? VYRE_E_LOST : VYRE_E_FAULT;
+    }
+    if (generation && ((generation - t.generation) & VYI_GENERATION_MASK) < VYI_GENERATION_HALF)
+        return VYRE_E_STALE;
+    return VYRE_OK;
+}
+
+/* The end of the work that was in the slot, whoever has seen it. */
+static void vyi_replay_note_passed(vyre_replay *r, uint32_t slot)
+{
+    vyre *v = r->recorder.v;
+    vyre_ticket t;
+    uint32_t code = 0;
+    t.slot = slot;
+    t.generation = r->recorder.open[slot];
+    const vyre_status status = vyi_replay_history(&v->queue, t, &code);
+    const bool read = status == VYRE_OK && v->desc.record_results;
+    r->recorder.open[slot] = 0;
+    if (status != VYRE_E_STALE)
+        vyi_replay_note_end(r, t, status, code, read ? vyi_replay_peek(v, t) : 0);
+}
+
+/* --- what the engine calls ------------------------------------------------- */
+
+static void vyi_replay_forget(vyre_replay *r)
+{
+    vyi_replay_recorder *c = &r->recorder;
+    vyi_free(&r->allocator, c->open, c->slots * sizeof *c->open);
+    vyi_free(&r->allocator, c->pending, VYI_REPLAY_PENDING * VYI_REPLAY2_RECORD);
+    c->v = NULL;
+    c->open = NULL;
+    c->pending = NULL;
+    c->slots = 0;
+}
+
+static vyre_status vyi_replay_attach(vyi_observer *o, vyre *v, vyre_error *err)
+{
+    vyre_replay *r = (vyre_replay *)(void *)o;
+    vyi_replay_recorder *c = &r->recorder;
+    if (r->read_only || r->version != 2)
+        return vyi_fail(err, VYRE_E_ARGUMENT, r->version, "Open a log of version 2 to write to.",
+                        "a handle cannot record into a log of version %u%s", (unsigned)r->version,
+                        r->read_only ? " that is open to be read only" : "");
+    vyi_mutex_lock(&r->lock);
+    const bool taken = c->v != NULL;
+    if (!taken) {
+        c->slots = v->queue.slots.count;
+        c->open = (uint32_t *)vyi_alloc(&r->allocator, c->slots * sizeof *c->open);
+        c->pending = (uint8_t *)vyi_alloc(&r->allocator, VYI_REPLAY_PENDING * VYI_REPLAY2_RECORD);
+        c->v = c->open && c->pending ? v : NULL;
+    }
+    if (!taken && c->v)
+        memset(c->open, 0, c->slots * sizeof *c->open);
+    else if (!taken)
+        vyi_replay_forget(r);
+    const bool done = !taken && c->v;
+    vyi_mutex_unlock(&r->lock);
+    if (taken)
+        return vyi_fail(err, VYRE_E_REPLAY_BUSY, 0, "Close that handle first, or use two logs.",
+                        "another handle records into the log");
+    return done ? VYRE_OK : vyi_fail_nomem(err, VYI_REPLAY_PENDING * VYI_REPLAY2_RECORD);
+}
+
+static void vyi_replay_published(vyi_observer *o, vyre *v, const vyre_work *work, vyre_ticket t)
+{
+    vyre_replay *r = (vyre_replay *)(void *)o;
+    vyre_replay_record record;
+    (void)v;
+    memset(&record, 0, sizeof record);
+    record.kind = VYRE_REPLAY_WORK;
+    record.slot = t.slot % VYRE_MAX_SLOTS;
+    record.generation = t.generation;
+    record.tenant = work->tenant;
+    record.opcode = work->opcode;
+    record.priority = work->priority;
+    record.arg_count = work->arg_count;
+    memcpy(record.args, work->args, work->arg_count * sizeof *work->args);
+    vyi_mutex_lock(&r->lock);
+    if (r->recorder.open[record.slot])
+        vyi_replay_note_passed(r, record.slot);
+    r->recorder.open[record.slot] = t.generation;
+    vyi_replay_note(r, &record);
+    vyi_mutex_unlock(&r->lock);
+}
+
+static void vyi_replay_ended(vyi_observer *o, vyre *v, vyre_ticket t, vyre_status status,
+                             uint32_t code)
+{
+    vyre_replay *r = (vyre_replay *)(void *)o;
+    t.slot %= VYRE_MAX_SLOTS; /* the rest names the handle */
+    vyi_mutex_lock(&r->lock);
+    if (t.slot < r->recorder.slots && r->recorder.open[t.slot] == t.generation) {
+        const bool read = status == VYRE_OK && v->desc.record_results;
+        vyi_replay_note_end(r, t, status, code, read ? vyi_replay_peek(v, t) : 0);
+    }
+    vyi_mutex_unlock(&r->lock);
+}
+
+static void vyi_replay_rested(vyi_observer *o, vyre *v)
+{
+    vyre_replay *r = (vyre_replay *)(void *)o;
+    vyi_mutex_lock(&r->lock);
+    for (uint32_t slot = 0; slot < r->recorder.slots; slot++) {
+        const uint32_t mark = vyi_load_acquire(&v->queue.slots.marks[slot]);
+        if (r->recorder.open[slot] && (mark & VYI_PHASE_MASK) == VYI_PHASE_FREE)
+            vyi_replay_note_passed(r, slot);
+    }
+    vyi_mutex_unlock(&r->lock);
+}
+
+static void vyi_replay_event(vyi_observer *o, vyre *v, uint32_t event)
+{
+    vyre_replay *r = (vyre_replay *)(void *)o;
+    vyre_replay_record record;
+    (void)v;
+    memset(&record, 0, sizeof record);
+    record.kind = VYRE_REPLAY_EVENT;
+    record.code = event;
+    vyi_mutex_lock(&r->lock);
+    vyi_replay_note(r, &record);
+    vyi_mutex_unlock(&r->lock);
+}
+
+static void vyi_replay_detach(vyi_observer *o, vyre *v)
+{
+    vyre_replay *r = (vyre_replay *)(void *)o;
+    vyi_replay_rested(o, v);
+    vyi_mutex_lock(&r->lock);
+    vyi_replay_flush(r);
+    vyi_replay_forget(r);
+    vyi_mutex_unlock(&r->lock);
+}
+
+VYI_API void vyi_replay_observe(vyre_replay *r)
+{
+    r->observer.attach = vyi_replay_attach;
+    r->observer.detach = vyi_replay_detach;
+    r->observer.published = vyi_replay_published;
+    r->observer.ended = vyi_replay_ended;
+    r->observer.rested = vyi_replay_rested;
+    r->observer.event = vyi_replay_event;
 }
 
 #endif /* VYRE_NO_REPLAY */

@@ -292,6 +292,7 @@
 #include "rooms/replay/replay.c"
 #include "rooms/replay/replay_failure.c"
 #include "rooms/replay/replay_run.c"
+#include "rooms/replay/replay_record.c"
 #include "rooms/task/task.c"
 #include "rooms/source/source_read.c"
 #include "rooms/source/source_error.c"

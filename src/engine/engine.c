@@ -589,8 +589,14 @@ VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, v
     if (status == VYRE_OK && v->desc.helper_thread && !vyi_helper_start(v))
         status = vyi_fail(err, VYRE_E_THREAD, 0, "Build with threads, or clear helper_thread.",
                           "the helper thread could not be made");
+    if (status == VYRE_OK && v->desc.record) {
+        vyi_observer *observer = (vyi_observer *)(void *)v->desc.record;
+        status = observer->attach(observer, v, err);
+        v->observer = status == VYRE_OK ? observer : NULL;
+    }
     if (status == VYRE_OK)
         return v;
+    vyi_helper_stop(v);
     if (!v->queue.device || v->backend->close(vyi_queue_device(&v->queue)))
         vyi_handle_free(v);
     return NULL;
@@ -721,6 +727,7 @@ VYRE_API vyre_status vyre_start(vyre *v, vyre_error *err)
     vyi_mutex_lock(&v->lock);
     const vyre_status status = vyi_queue_start(&v->queue, err);
     vyi_mutex_unlock(&v->lock);
+    vyi_tell_event(v, status, VYRE_REPLAY_STARTED);
     return status;
 }
 
@@ -809,7 +816,9 @@ VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err)
 {
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
-    return vyi_queue_stop(&v->queue, timeout_ns, err);
+    const vyre_status status = vyi_queue_stop(&v->queue, timeout_ns, err);
+    vyi_tell_event(v, status, VYRE_REPLAY_STOPPED);
+    return status;
 }
 
 VYI_COLD
@@ -820,6 +829,8 @@ VYRE_API void vyre_close(vyre *v)
     vyi_queue *q = &v->queue;
     vyi_helper_stop(v);
     (void)vyi_queue_stop(q, VYI_CLOSE_TIMEOUT_NS, NULL);
+    if (v->observer)
+        v->observer->detach(v->observer, v);
     bool freed = v->backend->close(vyi_queue_device(q));
     for (uint32_t i = 0; i < q->loss.count; i++)
         freed = v->backend->close((vyi_device *)((void **)q->loss.retired)[i]) && freed;
@@ -892,5 +903,6 @@ VYRE_API vyre_status vyre_recover(vyre *v, vyre_error *err)
     const vyre_status status =
         v->queue.state == VYI_STATE_LOST ? vyi_queue_recover(&v->queue, err) : VYRE_OK;
     vyi_mutex_unlock(&v->lock);
+    vyi_tell_event(v, status, VYRE_REPLAY_RECOVERED);
     return status;
 }

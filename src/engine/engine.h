@@ -33,6 +33,14 @@ VYI_EXTERN_C_BEGIN
 
 typedef struct vyre vyre;
 struct vyre_log_record;
+struct vyre_replay;
+
+/* What a log's records of kind EVENT say in `code`. */
+typedef enum vyre_replay_event {
+    VYRE_REPLAY_STARTED = 1,
+    VYRE_REPLAY_STOPPED = 2,
+    VYRE_REPLAY_RECOVERED = 3
+} vyre_replay_event;
 
 #define VYRE_FOREVER UINT64_MAX /* a timeout in nanoseconds */
 
@@ -124,6 +132,10 @@ typedef struct vyre_desc {
      * must not call back into the handle.  NULL: they stay in the log. */
     void (*log)(void *user, const struct vyre_log_record *record);
     void  *log_user;
+    /* A log that gets the works and ends of this handle (vyre_replay_open, version 2);
+     * it outlives the handle, and is nobody else's meanwhile.  NULL: none. */
+    struct vyre_replay *record;
+    bool record_results; /* and digests of results, which are read for it */
     /* After a lost device was replaced, before work runs on the new one: the
      * place to fill user buffers again, with vyre_map, which is all of the
      * handle that it may call. */

@@ -446,12 +446,9 @@ static inline void vyi_publish_nudge(vyi_queue *q, uint32_t first, uint32_t last
 }
 
 VYI_OUTLINE /* inlined, gcc 12 takes a ticket for uninitialised that only success gives */
-VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
-                                  vyre_error *err)
+static vyre_status vyi_publish_work(vyre *v, const vyre_work *work, vyre_ticket *t,
+                                    vyre_error *err)
 {
-    if (!v || !work)
-        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and a work.",
-                        "%s is NULL", v ? "work" : "the handle");
     vyi_queue *q = &v->queue;
     vyre_status status = VYRE_OK;
     if (!vyi_work_is_plain(q, work))
@@ -462,8 +459,7 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
         return status;
 
     if (q->wides.count && vyi_wide_find(q, work->opcode))
-        return vyi_wide_publish(q, work, ticket, err);
-    vyre_ticket unasked, *t = ticket ? ticket : &unasked;
+        return vyi_wide_publish(q, work, t, err);
     const bool alone = vyi_alone_enter(q);
     const vyi_device *d = vyi_queue_device(q);
     const bool published =
@@ -478,6 +474,29 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
     vyi_queue_wake(q);
     vyi_publish_nudge(q, t->slot, t->slot, 1);
     return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
+                                  vyre_error *err)
+{
+    if (!v || !work)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and a work.",
+                        "%s is NULL", v ? "work" : "the handle");
+    vyre_ticket unasked, *t = ticket ? ticket : &unasked;
+    const vyre_status status = vyi_publish_work(v, work, t, err);
+    if (status == VYRE_OK)
+        vyi_tell_published(v, work, *t);
+    return status;
+}
+
+/* One by one, where somebody is told of each. */
+static uint32_t vyi_publish_told(vyre *v, const vyre_work *works, uint32_t count, vyre_ticket *last,
+                                 vyre_error *err)
+{
+    uint32_t done = 0;
+    while (done < count && vyre_publish(v, &works[done], last, err) == VYRE_OK)
+        done++;
+    return done;
 }
 
 /* Slots for the first of `count` works (VYI_BATCH at most), as many as there are,
@@ -596,7 +615,11 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
 
     uint32_t done = 0, first = 0;
     vyre_ticket unasked, *t = last ? last : &unasked;
-    while (done < count) {
+    if (v->observer) {
+        done = vyi_publish_told(v, works, count, t, err);
+        first = done ? t->slot : 0;
+    }
+    while (done < count && !v->observer) {
         uint32_t from = 0, n = vyi_works_of_lanes(q, works + done, count - done);
         if (n)
             n = vyi_publish_batch(q, works + done, n, &from, t);

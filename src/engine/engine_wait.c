@@ -135,10 +135,12 @@ VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t)
         return VYRE_E_ARGUMENT;
     vyi_queue *q = &v->queue;
     vyre_status status = vyi_ticket_look(q, t, &code);
-    if (status != VYRE_PENDING)
-        return status;
-    vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
-    return vyi_ticket_look(q, t, &code);
+    if (status == VYRE_PENDING) {
+        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
+        status = vyi_ticket_look(q, t, &code);
+    }
+    vyi_tell_end(v, t, status, code);
+    return status;
 }
 
 /* --- waiting ------------------------------------------------------------- */
@@ -220,7 +222,7 @@ static vyre_status vyi_ticket_late(const vyi_queue *q, vyre_ticket t, uint64_t t
     return vyi_fail(err, VYRE_TIMEOUT, t.slot,
                     "Wait again, or longer; vyre_query tells what runs.",
                     "not ended within %llu us: %s", (unsigned long long)(timeout_ns / 1000u),
-                    vyi_slot_text(q, t.slot, what, sizeof what));
+                    vyi_slot_text(q, t.slot % VYRE_MAX_SLOTS, what, sizeof what));
 }
 
 VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre_error *err)
@@ -233,6 +235,7 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
         vyi_pace pace = vyi_pace_begin(timeout_ns);
         status = vyi_ticket_wait(&v->queue, t, &pace, &code, err);
     }
+    vyi_tell_end(v, t, status, code);
     if (status == VYRE_TIMEOUT && timeout_ns && err)
         return vyi_ticket_late(&v->queue, t, timeout_ns, err);
     return vyi_ticket_explain(err, status, t, code);
@@ -336,7 +339,10 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
         vyi_queue_deliver_log(q);
         vyi_mutex_unlock(&v->lock);
     }
-    return vyi_drain_explain(q, err);
+    const vyre_status status = vyi_drain_explain(q, err);
+    if (v->observer)
+        v->observer->rested(v->observer, v);
+    return status;
 }
 
 VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre_error *err)

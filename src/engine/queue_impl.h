@@ -271,6 +271,19 @@ typedef struct vyi_helper {
     bool       runs, quits;
 } vyi_helper;
 
+/* Who is told what happens to works, by the public functions: rooms that keep logs.
+ * Any thread may tell at any time, without a lock. */
+typedef struct vyi_observer vyi_observer;
+struct vyi_observer {
+    vyre_status (*attach)(vyi_observer *o, vyre *v, vyre_error *err); /* the handle is open */
+    void (*detach)(vyi_observer *o, vyre *v);                         /* nothing runs any more */
+    void (*published)(vyi_observer *o, vyre *v, const vyre_work *work, vyre_ticket t);
+    /* VYRE_OK, E_FAULT with its code, or E_LOST; it may be told of one end often. */
+    void (*ended)(vyi_observer *o, vyre *v, vyre_ticket t, vyre_status status, uint32_t code);
+    void (*rested)(vyi_observer *o, vyre *v); /* a drain has seen all works to their end */
+    void (*event)(vyi_observer *o, vyre *v, uint32_t event); /* a vyre_replay_event */
+};
+
 typedef struct vyi_handler_name_of {
     uint32_t    opcode;
     const char *name;
@@ -294,6 +307,7 @@ struct vyre {
     vyi_opcodes      opcodes;
     uint32_t         tenants_off; /* a bit for each without authorisation; under the lock */
     vyi_names        names;
+    vyi_observer    *observer; /* NULL: none; constant once the handle is open */
     vyi_arena        arena;    /* of texts, and what is kept of each slot */
     vyre_log_record *log;      /* records on their way to the callback */
     vyi_run_slots    run;
@@ -312,6 +326,24 @@ typedef enum vyi_effort {
     VYI_EFFORT_LOOK = 0, /* keep a started kernel going */
     VYI_EFFORT_WORK = 1  /* also make passes for work that waits without one */
 } vyi_effort;
+
+static inline void vyi_tell_published(vyre *v, const vyre_work *work, vyre_ticket t)
+{
+    if (v->observer)
+        v->observer->published(v->observer, v, work, t);
+}
+
+static inline void vyi_tell_end(vyre *v, vyre_ticket t, vyre_status status, uint32_t code)
+{
+    if (v->observer && (status == VYRE_OK || status == VYRE_E_FAULT || status == VYRE_E_LOST))
+        v->observer->ended(v->observer, v, t, status, code);
+}
+
+static inline void vyi_tell_event(vyre *v, vyre_status status, uint32_t event)
+{
+    if (v->observer && status == VYRE_OK)
+        v->observer->event(v->observer, v, event);
+}
 
 static inline vyi_device *vyi_queue_device(const vyi_queue *q)
 {

@@ -244,6 +244,12 @@ VYRE_API vyre_replay *vyre_replay_open(const vyre_replay_desc *desc, vyre_error 
         return NULL;
     }
     memset(r, 0, sizeof *r);
+    if (!vyi_mutex_init(&r->lock)) {
+        vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.", "the system gave no lock");
+        vyi_free(&desc->allocator, r, sizeof *r);
+        return NULL;
+    }
+    vyi_replay_observe(r);
     r->allocator = desc->allocator;
     r->read_only = desc->read_only;
     r->file = desc->file;
@@ -261,8 +267,10 @@ VYRE_API void vyre_replay_close(vyre_replay *r)
     if (!r)
         return;
     const vyre_allocator allocator = r->allocator;
+    VYRE_ASSERT(!r->recorder.v); /* a handle that records has been closed */
     if (r->own)
         vyi_replay_file_close(&allocator, r->own);
+    vyi_mutex_free(&r->lock);
     vyi_free(&allocator, r, sizeof *r);
 }
 
@@ -298,8 +306,12 @@ VYRE_API vyre_status vyre_replay_append(vyre_replay *r, const vyre_replay_record
     const vyre_status status = vyi_replay_refuses(r, record, err);
     if (status < 0)
         return status;
-    return r->version == 1 ? vyi_replay1_append(r, record, err)
-                           : vyi_replay2_append(r, record, err);
+    vyi_mutex_lock(&r->lock);
+    vyi_replay_flush(r);
+    const vyre_status appended = r->version == 1 ? vyi_replay1_append(r, record, err)
+                                                 : vyi_replay2_append(r, record, err);
+    vyi_mutex_unlock(&r->lock);
+    return appended;
 }
 
 VYRE_API vyre_status vyre_replay_next(vyre_replay *r, vyre_replay_record *out, vyre_error *err)
@@ -307,7 +319,12 @@ VYRE_API vyre_status vyre_replay_next(vyre_replay *r, vyre_replay_record *out, v
     if (!r || !out)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open log and a record.",
                         "the %s is NULL", r ? "record" : "log");
-    return r->version == 1 ? vyi_replay1_next(r, out, err) : vyi_replay2_next(r, out, err);
+    vyi_mutex_lock(&r->lock);
+    vyi_replay_flush(r);
+    const vyre_status status = r->version == 1 ? vyi_replay1_next(r, out, err)
+                                               : vyi_replay2_next(r, out, err);
+    vyi_mutex_unlock(&r->lock);
+    return status;
 }
 
 VYRE_API void vyre_replay_rewind(vyre_replay *r)
@@ -318,24 +335,42 @@ VYRE_API void vyre_replay_rewind(vyre_replay *r)
 
 VYRE_API vyre_status vyre_replay_sync(vyre_replay *r, vyre_error *err)
 {
-    if (!r->file.sync || r->file.sync(r->file.user) == 0)
+    vyi_mutex_lock(&r->lock);
+    vyi_replay_flush(r);
+    const uint64_t dropped = r->recorder.dropped;
+    const bool good = !r->file.sync || r->file.sync(r->file.user) == 0;
+    vyi_mutex_unlock(&r->lock);
+    if (dropped)
+        return vyi_fail(err, VYRE_E_REPLAY_IO, dropped, "Look whether the disk is full.",
+                        "%llu records of the handle could not be written",
+                        (unsigned long long)dropped);
+    if (good)
         return VYRE_OK;
     return vyi_fail(err, VYRE_E_REPLAY_IO, 0, "Look whether the disk is full or fails.",
                     "the system could not bring the log to its disk");
 }
 
+/* Asking changes nothing but the lock. */
+static vyi_mutex *vyi_replay_mutex(const vyre_replay *r)
+{
+    return (vyi_mutex *)((uintptr_t)r + offsetof(vyre_replay, lock));
+}
+
 VYRE_API void vyre_replay_query(const vyre_replay *r, vyre_replay_info *out)
 {
     memset(out, 0, sizeof *out);
+    vyi_mutex_lock(vyi_replay_mutex(r));
     out->version = r->version;
     out->read_only = r->read_only;
     out->capacity = r->capacity;
     out->cursor = r->next % r->capacity;
     out->lost = r->lost;
-    if (r->version == 1)
-        return;
-    out->first = vyi_replay2_oldest(r);
-    out->next = r->next;
+    out->dropped = r->recorder.dropped;
+    if (r->version == 2) {
+        out->first = vyi_replay2_oldest(r);
+        out->next = r->next;
+    }
+    vyi_mutex_unlock(vyi_replay_mutex(r));
 }
 
 VYRE_API uint64_t vyre_replay_digest(const void *bytes, size_t size)

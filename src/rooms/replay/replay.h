@@ -18,7 +18,10 @@
  *         ...                                              // the oldest first
  *     vyre_replay_close(log);
  *
- * A log is used by one thread at a time.
+ * A log is used by one thread at a time.  A handle that records (vyre_desc.record)
+ * may be used by any, also while another reads the log.  What it records is written
+ * when 1024 records have come together, when the log is asked or synchronised, and
+ * when the handle is closed.
  * ======================================================================= */
 #ifndef VYI_REPLAY_H
 #define VYI_REPLAY_H
@@ -88,6 +91,7 @@ typedef struct vyre_replay_info {
     uint64_t first;  /* version 2: the oldest sequence that the log has */
     uint64_t next;   /* version 2: the sequence of the next record */
     uint64_t lost;   /* damaged records that vyre_replay_next() has come across */
+    uint64_t dropped; /* records of a handle that could not be written */
 } vyre_replay_info;
 
 /* NULL on failure.  VYRE_E_REPLAY_BUSY: somebody else writes to the path, where

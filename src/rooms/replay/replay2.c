@@ -58,8 +58,8 @@ static vyre_status vyi_replay2_check(const uint8_t *header, vyre_error *err)
 
 /* --- records ------------------------------------------------------------- */
 
-static void vyi_replay2_encode(const vyre_replay *r, const vyre_replay_record *record,
-                               uint8_t *bytes)
+VYI_API void vyi_replay2_encode(const vyre_replay *r, const vyre_replay_record *record,
+                                uint64_t sequence, uint8_t *bytes)
 {
     uint32_t kind = record->kind;
     if (kind == 0)
@@ -67,7 +67,7 @@ static void vyi_replay2_encode(const vyre_replay *r, const vyre_replay_record *r
     memset(bytes, 0, VYI_REPLAY2_RECORD);
     vyi_put32(bytes, kind);
     vyi_put32(bytes + 4, record->arg_count);
-    vyi_replay_put64(bytes + 8, r->next);
+    vyi_replay_put64(bytes + 8, sequence);
     vyi_replay_put64(bytes + 16, record->time_ns);
     vyi_put32(bytes + 24, record->slot);
     vyi_put32(bytes + 28, record->generation);
@@ -206,22 +206,35 @@ static void vyi_replay2_hint(vyre_replay *r)
     (void)vyi_replay_write(r, 40, header + 40, VYI_REPLAY2_HEADER - 40, NULL);
 }
 
+VYI_API vyre_status vyi_replay2_put(vyre_replay *r, const uint8_t *bytes, uint32_t count,
+                                    vyre_error *err)
+{
+    if (UINT64_MAX - r->next < count)
+        return vyi_fail(err, VYRE_E_OVF, r->next, "Begin another log.",
+                        "the log has used up its sequence numbers");
+    while (count) {
+        const uint64_t room = r->capacity - r->next % r->capacity;
+        const uint32_t some = room < count ? (uint32_t)room : count;
+        const vyre_status status = vyi_replay_write(r, vyi_replay2_place(r, r->next), bytes,
+                                                    (size_t)some * VYI_REPLAY2_RECORD, err);
+        if (status < 0)
+            return status;
+        const uint64_t hints = (r->next - r->first) / VYI_REPLAY2_HINT;
+        r->next += some;
+        if ((r->next - r->first) / VYI_REPLAY2_HINT != hints)
+            vyi_replay2_hint(r);
+        bytes += (size_t)some * VYI_REPLAY2_RECORD;
+        count -= some;
+    }
+    return VYRE_OK;
+}
+
 VYI_API vyre_status vyi_replay2_append(vyre_replay *r, const vyre_replay_record *record,
                                        vyre_error *err)
 {
     uint8_t bytes[VYI_REPLAY2_RECORD];
-    if (r->next == UINT64_MAX)
-        return vyi_fail(err, VYRE_E_OVF, r->next, "Begin another log.",
-                        "the log has used up its sequence numbers");
-    vyi_replay2_encode(r, record, bytes);
-    const vyre_status status = vyi_replay_write(r, vyi_replay2_place(r, r->next), bytes,
-                                                sizeof bytes, err);
-    if (status < 0)
-        return status;
-    r->next++;
-    if ((r->next - r->first) % VYI_REPLAY2_HINT == 0)
-        vyi_replay2_hint(r);
-    return VYRE_OK;
+    vyi_replay2_encode(r, record, r->next, bytes);
+    return vyi_replay2_put(r, bytes, 1, err);
 }
 
 VYI_API vyre_status vyi_replay2_next(vyre_replay *r, vyre_replay_record *out, vyre_error *err)

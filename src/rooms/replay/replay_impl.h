@@ -5,6 +5,8 @@
 #define VYI_REPLAY_IMPL_H
 
 #include "base/digest_impl.h"
+#include "base/thread_impl.h"
+#include "engine/queue_impl.h"
 #include "rooms/replay/replay.h"
 #include "wire/wire_impl.h"
 
@@ -23,7 +25,23 @@ VYI_EXTERN_C_BEGIN
 #define VYI_REPLAY2_RECORD 128u
 #define VYI_REPLAY2_HINT   64u /* records between two updates of `written` */
 
+/* Records of a handle that have not been written yet. */
+#define VYI_REPLAY_PENDING 1024u
+
+/* What a log keeps while it records (replay_record.c); under the log's lock. */
+typedef struct vyi_replay_recorder {
+    vyre     *v;
+    uint32_t *open;     /* of each slot: the generation whose end has not come; 0: none */
+    uint32_t  slots;
+    uint8_t  *pending;  /* encoded, from sequence `next` on */
+    uint32_t  count;
+    uint64_t  dropped;  /* records that could not be written */
+} vyi_replay_recorder;
+
 struct vyre_replay {
+    vyi_observer   observer; /* the engine's: first */
+    vyi_mutex      lock;
+    vyi_replay_recorder recorder;
     vyre_allocator allocator;
     vyre_file      file;
     void          *own;      /* the file is a path's: to be closed */
@@ -62,7 +80,18 @@ VYI_API vyre_status vyi_replay2_load(vyre_replay *r, uint64_t size, vyre_error *
 VYI_API vyre_status vyi_replay2_append(vyre_replay *r, const vyre_replay_record *record,
                                        vyre_error *err);
 VYI_API vyre_status vyi_replay2_next(vyre_replay *r, vyre_replay_record *out, vyre_error *err);
+/* As the record of this sequence, without writing it. */
+VYI_API void vyi_replay2_encode(const vyre_replay *r, const vyre_replay_record *record,
+                                uint64_t sequence, uint8_t *bytes);
+/* `count` encoded records from `next` on. */
+VYI_API vyre_status vyi_replay2_put(vyre_replay *r, const uint8_t *bytes, uint32_t count,
+                                    vyre_error *err);
 VYI_API uint64_t vyi_replay2_oldest(const vyre_replay *r);
+
+/* Recording (replay_record.c): what the engine calls; and what is pending, written.
+ * The caller has the lock. */
+VYI_API void vyi_replay_observe(vyre_replay *r);
+VYI_API void vyi_replay_flush(vyre_replay *r);
 
 /* A path through stdio (replay_file.c): NULL on failure. */
 VYI_API void *vyi_replay_file_open(const vyre_replay_desc *desc, vyre_file *file,

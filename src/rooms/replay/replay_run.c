@@ -168,6 +168,7 @@ static vyre_status vyi_replay_work(vyi_replay_player *p, const vyre_replay_recor
     return VYRE_OK;
 }
 
+/* An end that was lost with its device can be compared with nothing. */
 static bool vyi_replay_same(const vyre_replay_record *record, const vyi_replay_outcome *now)
 {
     if (record->state != now->state)
@@ -181,7 +182,7 @@ static vyre_status vyi_replay_end(vyi_replay_player *p, const vyre_replay_record
 {
     const bool known = record->slot < p->capacity / VYI_REPLAY_AGES;
     vyi_replay_open *o = known ? &p->open[vyi_replay_place(record)] : NULL;
-    if (!o || !o->used || o->generation != record->generation) {
+    if (!o || !o->used || record->state == VYRE_SLOT_EMPTY || o->generation != record->generation) {
         p->report->lost++;
         return VYRE_OK;
     }
@@ -277,7 +278,7 @@ VYRE_API vyre_status vyre_replay_publish(vyre_replay *r, vyre *v, const vyre_wor
     memset(&record, 0, sizeof record);
     record.time_ns = vyi_now();
     record.kind = VYRE_REPLAY_WORK;
-    record.slot = t.slot;
+    record.slot = t.slot % VYRE_MAX_SLOTS; /* the rest names the handle */
     record.generation = t.generation;
     record.tenant = work->tenant;
     record.opcode = work->opcode;
@@ -304,7 +305,7 @@ VYRE_API vyre_status vyre_replay_wait(vyre_replay *r, vyre *v, vyre_ticket ticke
     memset(&record, 0, sizeof record);
     record.time_ns = vyi_now();
     record.kind = VYRE_REPLAY_END;
-    record.slot = ticket.slot;
+    record.slot = ticket.slot % VYRE_MAX_SLOTS;
     record.generation = ticket.generation;
     record.ended = true;
     record.state = outcome.state;

@@ -136,8 +136,7 @@ static bool vyi_stuck_look(const vyi_queue *q, uint32_t slot, vyre_stuck_slot *o
     const uint32_t status = vyi_le32(vyi_load_acquire(at + VYRE_SLOT_STATUS));
     if (status != VYRE_SLOT_CLAIMED && status != VYRE_SLOT_WAIT_IO)
         return false;
-    out->ticket.slot = slot;
-    out->ticket.generation = vyi_mark_generation(mark);
+    out->ticket = vyi_ticket_of(slot, mark);
     out->state = (vyre_slot_state)status;
     out->opcode = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE));
     out->tenant = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT));
@@ -161,7 +160,7 @@ static uint32_t vyi_stuck_keep(const vyi_queue *q, vyre_stuck_slot *out, uint32_
     uint32_t kept = 0;
     for (uint32_t i = 0; i < count; i++) {
         vyre_stuck_slot now;
-        if (!vyi_stuck_look(q, out[i].ticket.slot, &now) ||
+        if (!vyi_stuck_look(q, out[i].ticket.slot % VYRE_MAX_SLOTS, &now) ||
             now.ticket.generation != out[i].ticket.generation)
             continue;
         now.held_ns = held_ns;
