@@ -38,6 +38,7 @@
  *     VYRE_NO_FUSE         works that are folded, ordered and grouped
  *     VYRE_NO_POOL         works for several devices
  *     VYRE_NO_REPLAY       logs of works
+ *     VYRE_NO_TRACE        pictures of what happened
  *     VYRE_NO_TASK         works that stop in the middle, as the host's values
  *     VYRE_NO_SOURCE       handlers as text
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
@@ -179,6 +180,7 @@
  *     fuse        (room) what need not run twice, what runs after what
  *     pool        (room) shares of a total for several devices
  *     replay      (room) a log of works that can be run again
+ *     trace       (room) what happened on a handle, for Perfetto
  *     task        (room) a slot as a task that stops in the middle and goes on later
  *
  * Behind the declarations stand the functions, in the same order.  Most
@@ -231,6 +233,9 @@
     #endif
     #ifndef VYRE_NO_REPLAY
         #define VYRE_NO_REPLAY
+    #endif
+    #ifndef VYRE_NO_TRACE
+        #define VYRE_NO_TRACE
     #endif
     #ifndef VYRE_NO_TASK
         #define VYRE_NO_TASK
@@ -2048,6 +2053,9 @@ typedef struct vyre_desc {
      * must not call back into the handle.  NULL: they stay in the log. */
     void (*log)(void *user, const struct vyre_log_record *record);
     void  *log_user;
+    /* Events that are kept for vyre_trace_json(), a power of two from 16 on; the oldest
+     * are overwritten.  0 = none, and nothing to pay. */
+    uint32_t trace_events;
     /* A log that gets the works and ends of this handle (vyre_replay_open, version 2);
      * it outlives the handle, and is nobody else's meanwhile.  NULL: none. */
     struct vyre_replay *record;
@@ -3173,6 +3181,35 @@ VYRE_API vyre_status vyre_task_load(const void *ring, size_t size, uint32_t slot
 VYI_EXTERN_C_END
 
 #endif /* VYRE_NO_TASK */
+#endif
+/* ==========================================================================
+ * trace: what happened on a handle, as a picture
+ *
+ * Public.  With vyre_desc.trace_events a handle keeps its last events in memory: works
+ * that were published, ends that were seen, launches.  Here they become a text in
+ * Chrome's trace format, which Perfetto (ui.perfetto.dev) and chrome://tracing show.
+ *
+ * Times are the host's.  A job lasts from its publish until its end was seen, so
+ * its length is an upper bound: who looks late sees long jobs.
+ * ======================================================================= */
+#ifndef VYI_TRACE_H
+#define VYI_TRACE_H
+
+
+#ifndef VYRE_NO_TRACE
+
+VYI_EXTERN_C_BEGIN
+
+typedef void (*vyre_trace_write)(void *user, const char *bytes, size_t count);
+
+/* Writes the events so far, in pieces; the handle may go on meanwhile, and nothing is
+ * taken away.  VYRE_E_ARGUMENT: vyre_desc.trace_events is 0. */
+VYRE_API vyre_status vyre_trace_json(vyre *v, vyre_trace_write write, void *user,
+                                     vyre_error *err);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_TRACE */
 #endif
 /* ==========================================================================
  * source: handlers as a line of GLSL, compiled by this header
@@ -20001,7 +20038,7 @@ VYRE_API vyre_status vyre_glsl_compile(const char *source, uint32_t version,
 
 #endif /* VYRE_NO_GLSL */
 /* ==========================================================================
- * engine: words for slots
+ * engine: words for slots, and events
  *
  * What a slot holds, in a line of text, for errors that tell of a work which
  * does not end.  The handlers' names are the caller's no longer once the handle
@@ -20458,6 +20495,27 @@ struct vyi_observer {
     void (*event)(vyi_observer *o, vyre *v, uint32_t event); /* a vyre_replay_event */
 };
 
+/* The last events of a handle that keeps them, four words each: time (two of them),
+ * kind and slot, and a value: an opcode, the number of a launch, a vyre_replay_event. */
+typedef enum vyi_trace_kind {
+    VYI_TRACE_PUBLISH = 1,
+    VYI_TRACE_DONE = 2,
+    VYI_TRACE_FAULT = 3,
+    VYI_TRACE_RESTED = 4, /* all works so far have ended */
+    VYI_TRACE_LEASE = 5,
+    VYI_TRACE_PASS = 6,
+    VYI_TRACE_LAUNCH_END = 7,
+    VYI_TRACE_EVENT = 8
+} vyi_trace_kind;
+#define VYI_TRACE_KIND_BIT 24u
+#define VYI_TRACE_MOST     0x1000000u
+
+typedef struct vyi_trace {
+    uint32_t *events; /* NULL: none are kept; constant once the handle is open */
+    uint32_t  mask;   /* their count, a power of two, less one */
+    uint32_t  head;   /* noted so far */
+} vyi_trace;
+
 typedef struct vyi_handler_name_of {
     uint32_t    opcode;
     const char *name;
@@ -20482,6 +20540,7 @@ struct vyre {
     uint32_t         tenants_off; /* a bit for each without authorisation; under the lock */
     vyi_names        names;
     vyi_observer    *observer; /* NULL: none; constant once the handle is open */
+    vyi_trace        trace;
     vyi_arena        arena;    /* of texts, and what is kept of each slot */
     vyre_log_record *log;      /* records on their way to the callback */
     vyi_run_slots    run;
@@ -20501,20 +20560,47 @@ typedef enum vyi_effort {
     VYI_EFFORT_WORK = 1  /* also make passes for work that waits without one */
 } vyi_effort;
 
+/* Events (engine_names.c); only where they are kept. */
+VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err);
+VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value);
+
+/* Works are told of one by one. */
+static inline bool vyi_tells(const vyre *v)
+{
+    return v->observer || v->trace.events;
+}
+
+static inline void vyi_tell_rested(vyre *v)
+{
+    if (v->trace.events)
+        vyi_trace_note(v, VYI_TRACE_RESTED, 0, 0);
+    if (v->observer)
+        v->observer->rested(v->observer, v);
+}
+
 static inline void vyi_tell_published(vyre *v, const vyre_work *work, vyre_ticket t)
 {
+    if (v->trace.events)
+        vyi_trace_note(v, VYI_TRACE_PUBLISH, t.slot % VYRE_MAX_SLOTS, work->opcode);
     if (v->observer)
         v->observer->published(v->observer, v, work, t);
 }
 
 static inline void vyi_tell_end(vyre *v, vyre_ticket t, vyre_status status, uint32_t code)
 {
-    if (v->observer && (status == VYRE_OK || status == VYRE_E_FAULT || status == VYRE_E_LOST))
+    if (status != VYRE_OK && status != VYRE_E_FAULT && status != VYRE_E_LOST)
+        return;
+    if (v->trace.events)
+        vyi_trace_note(v, status == VYRE_OK ? VYI_TRACE_DONE : VYI_TRACE_FAULT,
+                       t.slot % VYRE_MAX_SLOTS, code);
+    if (v->observer)
         v->observer->ended(v->observer, v, t, status, code);
 }
 
 static inline void vyi_tell_event(vyre *v, vyre_status status, uint32_t event)
 {
+    if (v->trace.events && status == VYRE_OK)
+        vyi_trace_note(v, VYI_TRACE_EVENT, 0, event);
     if (v->observer && status == VYRE_OK)
         v->observer->event(v->observer, v, event);
 }
@@ -20880,6 +20966,39 @@ VYI_API const char *vyi_claimed_text(const vyi_queue *q, char *text, size_t size
     }
     snprintf(text, size, "no slot is CLAIMED");
     return text;
+}
+
+/* --- events --------------------------------------------------------------- */
+
+VYI_COLD
+VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err)
+{
+    uint32_t count = 16;
+    if (v->desc.trace_events == 0)
+        return VYRE_OK;
+    if (v->desc.trace_events > VYI_TRACE_MOST)
+        return vyi_fail(err, VYRE_E_OVF, v->desc.trace_events, "Keep 65536 events, or so.",
+                        "%u events to be kept exceed %u", v->desc.trace_events, VYI_TRACE_MOST);
+    while (count < v->desc.trace_events)
+        count *= 2;
+    v->trace.events = (uint32_t *)vyi_arena_alloc(&v->arena, (size_t)count * 16);
+    if (!v->trace.events)
+        return vyi_fail_nomem(err, (size_t)count * 16);
+    v->trace.mask = count - 1;
+    return VYRE_OK;
+}
+
+/* The time goes last: who reads an event looks afterwards whether it can have been
+ * overwritten (vyi_trace_read). */
+VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value)
+{
+    vyi_trace *t = &v->trace;
+    const uint64_t time = vyi_now();
+    uint32_t *at = t->events + 4 * (size_t)(vyi_fetch_add(&t->head, 1) & t->mask);
+    vyi_store_relaxed(at + 2, (uint32_t)kind << VYI_TRACE_KIND_BIT | slot);
+    vyi_store_relaxed(at + 3, value);
+    vyi_store_relaxed(at + 1, (uint32_t)(time >> 32));
+    vyi_store_release(at, (uint32_t)time);
 }
 /* ==========================================================================
  * engine: slots, and how threads come by them
@@ -22060,11 +22179,11 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
 
     uint32_t done = 0, first = 0;
     vyre_ticket unasked, *t = last ? last : &unasked;
-    if (v->observer) {
+    if (vyi_tells(v)) {
         done = vyi_publish_told(v, works, count, t, err);
         first = done ? t->slot : 0;
     }
-    while (done < count && !v->observer) {
+    while (done < count && !vyi_tells(v)) {
         uint32_t from = 0, n = vyi_works_of_lanes(q, works + done, count - done);
         if (n)
             n = vyi_publish_batch(q, works + done, n, &from, t);
@@ -22425,8 +22544,7 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
         vyi_mutex_unlock(&v->lock);
     }
     const vyre_status status = vyi_drain_explain(q, err);
-    if (v->observer)
-        v->observer->rested(v->observer, v);
+    vyi_tell_rested(v);
     return status;
 }
 
@@ -22964,6 +23082,9 @@ VYI_API vyre_status vyi_queue_launch(vyi_queue *q, vyi_launch what, uint32_t rou
     if (vyi_queue_in_flight(q) == 0)
         q->chain.since = vyi_now();
     q->chain.launched++;
+    if (q->v->trace.events)
+        vyi_trace_note(q->v, what == VYI_LAUNCH_LOOP ? VYI_TRACE_LEASE : VYI_TRACE_PASS, 0,
+                       (uint32_t)q->chain.launched);
     if (what == VYI_LAUNCH_LOOP)
         q->chain.leases++;
     else
@@ -23011,6 +23132,8 @@ VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error
         return vyi_queue_failed(q, status, &how, err);
     if (completed > c->completed) {
         const uint64_t ended = completed - c->completed;
+        for (uint64_t i = c->completed + 1; i <= completed && q->v->trace.events; i++)
+            vyi_trace_note(q->v, VYI_TRACE_LAUNCH_END, 0, (uint32_t)i);
         c->completed = completed;
         vyi_chain_measure(q, ended);
         return VYRE_OK;
@@ -24401,6 +24524,8 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
         status = vyi_opcodes_plan(v, err);
     if (status == VYRE_OK)
         status = vyi_names_keep(v, err);
+    if (status == VYRE_OK)
+        status = vyi_trace_begin(v, err);
     if (status == VYRE_OK)
         status = vyi_slots_allocate(v, err);
     if (status == VYRE_OK && v->desc.device) {
@@ -34185,6 +34310,243 @@ VYRE_API vyre_status vyre_task_load(const void *ring, size_t size, uint32_t slot
 }
 
 #endif /* VYRE_NO_TASK */
+/* ==========================================================================
+ * trace: implementation
+ *
+ * Each slot is a track of its own, because jobs of several slots overlap and slices
+ * of one track must not.  Launches run one after the other, so one track does for
+ * them: a launch begins when the one before it has ended, or later.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_TRACE
+
+#define VYI_TRACE_LAUNCHES 64u /* that are followed at a time */
+
+typedef struct vyi_trace_job {
+    uint64_t since; /* 0: none is open */
+    uint32_t opcode;
+    bool     named; /* the track has its name */
+} vyi_trace_job;
+
+typedef struct vyi_trace_launch {
+    uint64_t since;
+    uint32_t number;
+    bool     lease, open;
+} vyi_trace_launch;
+
+typedef struct vyi_trace_writer {
+    vyre            *v;
+    vyre_trace_write write;
+    void            *user;
+    vyi_trace_job   *jobs; /* by slot */
+    vyi_trace_launch launches[VYI_TRACE_LAUNCHES]; /* by number */
+    uint64_t         launch_end; /* of the last one that ended */
+    uint64_t         origin;     /* time 0 of the text */
+} vyi_trace_writer;
+
+typedef struct vyi_trace_event {
+    uint64_t time;
+    uint32_t kind, slot, value;
+} vyi_trace_event;
+
+/* --- text ---------------------------------------------------------------- */
+
+static void vyi_trace_text(const vyi_trace_writer *w, const char *text)
+{
+    w->write(w->user, text, strlen(text));
+}
+
+/* What stands in a string of JSON. */
+static void vyi_trace_name(const vyi_trace_writer *w, const char *name)
+{
+    for (; *name; name++) {
+        char escaped[8];
+        if (*name == '"' || *name == '\\')
+            snprintf(escaped, sizeof escaped, "\\%c", *name);
+        else if ((uint8_t)*name < 0x20)
+            snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned)(uint8_t)*name);
+        else
+            snprintf(escaped, sizeof escaped, "%c", *name);
+        vyi_trace_text(w, escaped);
+    }
+}
+
+/* Nanoseconds as microseconds with three digits. */
+static void vyi_trace_time(const vyi_trace_writer *w, const char *key, uint64_t ns)
+{
+    char text[48];
+    snprintf(text, sizeof text, "\"%s\":%llu.%03u", key, (unsigned long long)(ns / 1000u),
+             (unsigned)(ns % 1000u));
+    vyi_trace_text(w, text);
+}
+
+static void vyi_trace_track(const vyi_trace_writer *w, uint32_t track, const char *name)
+{
+    char text[256];
+    snprintf(text, sizeof text,
+             ",\n{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,\"tid\":%u,"
+             "\"args\":{\"name\":\"%s\"}}", (unsigned)track, name);
+    vyi_trace_text(w, text);
+}
+
+/* A slice up to the comma before its arguments. */
+static void vyi_trace_slice(const vyi_trace_writer *w, const char *name, uint32_t track,
+                            uint64_t since, uint64_t until)
+{
+    char text[48];
+    vyi_trace_text(w, ",\n{\"name\":\"");
+    vyi_trace_name(w, name);
+    snprintf(text, sizeof text, "\",\"ph\":\"X\",\"pid\":1,\"tid\":%u,", (unsigned)track);
+    vyi_trace_text(w, text);
+    vyi_trace_time(w, "ts", since - w->origin);
+    vyi_trace_text(w, ",");
+    vyi_trace_time(w, "dur", until - since);
+}
+
+static void vyi_trace_instant(const vyi_trace_writer *w, const char *name, uint64_t time)
+{
+    vyi_trace_text(w, ",\n{\"name\":\"");
+    vyi_trace_text(w, name);
+    vyi_trace_text(w, "\",\"ph\":\"i\",\"s\":\"g\",\"pid\":1,\"tid\":0,");
+    vyi_trace_time(w, "ts", time - w->origin);
+    vyi_trace_text(w, "}");
+}
+
+/* --- events -------------------------------------------------------------- */
+
+/* False: it was overwritten before or while it was read. */
+static bool vyi_trace_read(const vyi_trace *t, uint32_t index, vyi_trace_event *out)
+{
+    const uint32_t *at = t->events + 4 * (size_t)(index & t->mask);
+    uint32_t words[4];
+    for (uint32_t i = 0; i < 4; i++)
+        words[i] = vyi_load_acquire(at + i);
+    out->time = words[0] | (uint64_t)words[1] << 32;
+    out->kind = words[2] >> VYI_TRACE_KIND_BIT;
+    out->slot = words[2] & ((1u << VYI_TRACE_KIND_BIT) - 1u);
+    out->value = words[3];
+    return vyi_load_acquire(&t->head) - index <= t->mask + 1u && out->time != 0;
+}
+
+static void vyi_trace_end_job(vyi_trace_writer *w, uint32_t slot, uint64_t time, const char *end)
+{
+    vyi_trace_job *job = &w->jobs[slot];
+    char text[96];
+    if (!job->since)
+        return;
+    if (!job->named) {
+        snprintf(text, sizeof text, "slot %u", (unsigned)slot);
+        vyi_trace_track(w, slot + 1, text);
+        job->named = true;
+    }
+    vyi_trace_slice(w, vyi_handler_name(w->v, job->opcode), slot + 1, job->since,
+                    time > job->since ? time : job->since);
+    snprintf(text, sizeof text, ",\"args\":{\"opcode\":\"0x%x\",\"end\":\"%s\"}}",
+             (unsigned)job->opcode, end);
+    vyi_trace_text(w, text);
+    job->since = 0;
+}
+
+static void vyi_trace_end_launch(vyi_trace_writer *w, uint32_t number, uint64_t time)
+{
+    vyi_trace_launch *l = &w->launches[number % VYI_TRACE_LAUNCHES];
+    char text[48];
+    if (!l->open || l->number != number)
+        return;
+    const uint64_t since = l->since > w->launch_end ? l->since : w->launch_end;
+    vyi_trace_slice(w, l->lease ? "lease" : "pass", 0, since, time > since ? time : since);
+    snprintf(text, sizeof text, ",\"args\":{\"number\":%u}}", (unsigned)number);
+    vyi_trace_text(w, text);
+    w->launch_end = time > since ? time : since;
+    l->open = false;
+}
+
+static void vyi_trace_launched(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    vyi_trace_launch *l = &w->launches[e->value % VYI_TRACE_LAUNCHES];
+    l->since = e->time;
+    l->number = e->value;
+    l->lease = e->kind == VYI_TRACE_LEASE;
+    l->open = true;
+}
+
+static void vyi_trace_published(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    vyi_trace_end_job(w, e->slot, e->time, "not asked for"); /* the slot is used again */
+    w->jobs[e->slot].since = e->time;
+    w->jobs[e->slot].opcode = e->value;
+}
+
+static void vyi_trace_rested(vyi_trace_writer *w, uint64_t time)
+{
+    for (uint32_t slot = 0; slot < w->v->queue.slots.count; slot++)
+        vyi_trace_end_job(w, slot, time, "drained");
+}
+
+static void vyi_trace_event_text(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    static const char *const events[4] = { "event", "start", "stop", "recover" };
+    if (e->slot >= w->v->queue.slots.count)
+        return;
+    switch (e->kind) {
+    case VYI_TRACE_PUBLISH: vyi_trace_published(w, e); break;
+    case VYI_TRACE_DONE: vyi_trace_end_job(w, e->slot, e->time, "DONE"); break;
+    case VYI_TRACE_FAULT: vyi_trace_end_job(w, e->slot, e->time, "FAULT"); break;
+    case VYI_TRACE_RESTED: vyi_trace_rested(w, e->time); break;
+    case VYI_TRACE_LEASE:
+    case VYI_TRACE_PASS: vyi_trace_launched(w, e); break;
+    case VYI_TRACE_LAUNCH_END: vyi_trace_end_launch(w, e->value, e->time); break;
+    default: vyi_trace_instant(w, events[e->value < 4 ? e->value : 0], e->time); break;
+    }
+}
+
+static void vyi_trace_all(vyi_trace_writer *w, const vyi_trace *t)
+{
+    const uint32_t head = vyi_load_acquire(&t->head), room = t->mask + 1u;
+    const uint32_t count = head < room ? head : room;
+    char text[96];
+    vyi_trace_event e;
+    vyi_trace_text(w, "[{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":1,\"tid\":0,"
+                      "\"args\":{\"name\":\"vyre\"}}");
+    vyi_trace_track(w, 0, "launches");
+    for (uint32_t i = 0; i < count; i++) {
+        if (!vyi_trace_read(t, head - count + i, &e))
+            continue;
+        w->origin = w->origin ? w->origin : e.time;
+        if (e.time >= w->origin) /* threads note in another order than they look at the clock */
+            vyi_trace_event_text(w, &e);
+    }
+    snprintf(text, sizeof text,
+             ",\n{\"name\":\"dropped\",\"ph\":\"M\",\"pid\":1,\"tid\":0,"
+             "\"args\":{\"events\":%u}}]\n", (unsigned)(head - count));
+    vyi_trace_text(w, text);
+}
+
+VYRE_API vyre_status vyre_trace_json(vyre *v, vyre_trace_write write, void *user,
+                                     vyre_error *err)
+{
+    vyi_trace_writer w;
+    if (!v || !write)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and a function.",
+                        "%s is NULL", v ? "the function" : "the handle");
+    if (!v->trace.events)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Set vyre_desc.trace_events, to 65536 or so.",
+                        "the handle keeps no events");
+    memset(&w, 0, sizeof w);
+    w.v = v;
+    w.write = write;
+    w.user = user;
+    const size_t size = v->queue.slots.count * sizeof *w.jobs;
+    w.jobs = (vyi_trace_job *)vyi_alloc(&v->desc.allocator, size);
+    if (!w.jobs)
+        return vyi_fail_nomem(err, size);
+    memset(w.jobs, 0, size);
+    vyi_trace_all(&w, &v->trace);
+    vyi_free(&v->desc.allocator, w.jobs, size);
+    return VYRE_OK;
+}
+
+#endif /* VYRE_NO_TRACE */
 /* ==========================================================================
  * source: the text as tokens
  * ======================================================================= */

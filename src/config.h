@@ -39,6 +39,9 @@
     #ifndef VYRE_NO_REPLAY
         #define VYRE_NO_REPLAY
     #endif
+    #ifndef VYRE_NO_TRACE
+        #define VYRE_NO_TRACE
+    #endif
     #ifndef VYRE_NO_TASK
         #define VYRE_NO_TASK
     #endif

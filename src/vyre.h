@@ -38,6 +38,7 @@
  *     VYRE_NO_FUSE         works that are folded, ordered and grouped
  *     VYRE_NO_POOL         works for several devices
  *     VYRE_NO_REPLAY       logs of works
+ *     VYRE_NO_TRACE        pictures of what happened
  *     VYRE_NO_TASK         works that stop in the middle, as the host's values
  *     VYRE_NO_SOURCE       handlers as text
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
@@ -179,6 +180,7 @@
  *     fuse        (room) what need not run twice, what runs after what
  *     pool        (room) shares of a total for several devices
  *     replay      (room) a log of works that can be run again
+ *     trace       (room) what happened on a handle, for Perfetto
  *     task        (room) a slot as a task that stops in the middle and goes on later
  *
  * Behind the declarations stand the functions, in the same order.  Most
@@ -212,6 +214,7 @@
 #include "rooms/replay/replay.h"
 #include "rooms/replay/replay_run.h"
 #include "rooms/task/task.h"
+#include "rooms/trace/trace.h"
 #include "rooms/source/source.h"
 
 #endif /* VYRE_H */
@@ -294,6 +297,7 @@
 #include "rooms/replay/replay_run.c"
 #include "rooms/replay/replay_record.c"
 #include "rooms/task/task.c"
+#include "rooms/trace/trace.c"
 #include "rooms/source/source_read.c"
 #include "rooms/source/source_error.c"
 #include "rooms/source/source_value.c"

@@ -540,6 +540,8 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     if (status == VYRE_OK)
         status = vyi_names_keep(v, err);
     if (status == VYRE_OK)
+        status = vyi_trace_begin(v, err);
+    if (status == VYRE_OK)
         status = vyi_slots_allocate(v, err);
     if (status == VYRE_OK && v->desc.device) {
         v->desc.device = vyi_arena_text(&v->arena, v->desc.device, 255);

@@ -132,6 +132,9 @@ typedef struct vyre_desc {
      * must not call back into the handle.  NULL: they stay in the log. */
     void (*log)(void *user, const struct vyre_log_record *record);
     void  *log_user;
+    /* Events that are kept for vyre_trace_json(), a power of two from 16 on; the oldest
+     * are overwritten.  0 = none, and nothing to pay. */
+    uint32_t trace_events;
     /* A log that gets the works and ends of this handle (vyre_replay_open, version 2);
      * it outlives the handle, and is nobody else's meanwhile.  NULL: none. */
     struct vyre_replay *record;

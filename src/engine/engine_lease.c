@@ -89,6 +89,9 @@ VYI_API vyre_status vyi_queue_launch(vyi_queue *q, vyi_launch what, uint32_t rou
     if (vyi_queue_in_flight(q) == 0)
         q->chain.since = vyi_now();
     q->chain.launched++;
+    if (q->v->trace.events)
+        vyi_trace_note(q->v, what == VYI_LAUNCH_LOOP ? VYI_TRACE_LEASE : VYI_TRACE_PASS, 0,
+                       (uint32_t)q->chain.launched);
     if (what == VYI_LAUNCH_LOOP)
         q->chain.leases++;
     else
@@ -136,6 +139,8 @@ VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error
         return vyi_queue_failed(q, status, &how, err);
     if (completed > c->completed) {
         const uint64_t ended = completed - c->completed;
+        for (uint64_t i = c->completed + 1; i <= completed && q->v->trace.events; i++)
+            vyi_trace_note(q->v, VYI_TRACE_LAUNCH_END, 0, (uint32_t)i);
         c->completed = completed;
         vyi_chain_measure(q, ended);
         return VYRE_OK;

@@ -1,5 +1,5 @@
 /* ==========================================================================
- * engine: words for slots
+ * engine: words for slots, and events
  *
  * What a slot holds, in a line of text, for errors that tell of a work which
  * does not end.  The handlers' names are the caller's no longer once the handle
@@ -63,4 +63,37 @@ VYI_API const char *vyi_claimed_text(const vyi_queue *q, char *text, size_t size
     }
     snprintf(text, size, "no slot is CLAIMED");
     return text;
+}
+
+/* --- events --------------------------------------------------------------- */
+
+VYI_COLD
+VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err)
+{
+    uint32_t count = 16;
+    if (v->desc.trace_events == 0)
+        return VYRE_OK;
+    if (v->desc.trace_events > VYI_TRACE_MOST)
+        return vyi_fail(err, VYRE_E_OVF, v->desc.trace_events, "Keep 65536 events, or so.",
+                        "%u events to be kept exceed %u", v->desc.trace_events, VYI_TRACE_MOST);
+    while (count < v->desc.trace_events)
+        count *= 2;
+    v->trace.events = (uint32_t *)vyi_arena_alloc(&v->arena, (size_t)count * 16);
+    if (!v->trace.events)
+        return vyi_fail_nomem(err, (size_t)count * 16);
+    v->trace.mask = count - 1;
+    return VYRE_OK;
+}
+
+/* The time goes last: who reads an event looks afterwards whether it can have been
+ * overwritten (vyi_trace_read). */
+VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value)
+{
+    vyi_trace *t = &v->trace;
+    const uint64_t time = vyi_now();
+    uint32_t *at = t->events + 4 * (size_t)(vyi_fetch_add(&t->head, 1) & t->mask);
+    vyi_store_relaxed(at + 2, (uint32_t)kind << VYI_TRACE_KIND_BIT | slot);
+    vyi_store_relaxed(at + 3, value);
+    vyi_store_relaxed(at + 1, (uint32_t)(time >> 32));
+    vyi_store_release(at, (uint32_t)time);
 }

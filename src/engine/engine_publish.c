@@ -615,11 +615,11 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
 
     uint32_t done = 0, first = 0;
     vyre_ticket unasked, *t = last ? last : &unasked;
-    if (v->observer) {
+    if (vyi_tells(v)) {
         done = vyi_publish_told(v, works, count, t, err);
         first = done ? t->slot : 0;
     }
-    while (done < count && !v->observer) {
+    while (done < count && !vyi_tells(v)) {
         uint32_t from = 0, n = vyi_works_of_lanes(q, works + done, count - done);
         if (n)
             n = vyi_publish_batch(q, works + done, n, &from, t);

@@ -340,8 +340,7 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
         vyi_mutex_unlock(&v->lock);
     }
     const vyre_status status = vyi_drain_explain(q, err);
-    if (v->observer)
-        v->observer->rested(v->observer, v);
+    vyi_tell_rested(v);
     return status;
 }
 

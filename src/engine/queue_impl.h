@@ -284,6 +284,27 @@ struct vyi_observer {
     void (*event)(vyi_observer *o, vyre *v, uint32_t event); /* a vyre_replay_event */
 };
 
+/* The last events of a handle that keeps them, four words each: time (two of them),
+ * kind and slot, and a value: an opcode, the number of a launch, a vyre_replay_event. */
+typedef enum vyi_trace_kind {
+    VYI_TRACE_PUBLISH = 1,
+    VYI_TRACE_DONE = 2,
+    VYI_TRACE_FAULT = 3,
+    VYI_TRACE_RESTED = 4, /* all works so far have ended */
+    VYI_TRACE_LEASE = 5,
+    VYI_TRACE_PASS = 6,
+    VYI_TRACE_LAUNCH_END = 7,
+    VYI_TRACE_EVENT = 8
+} vyi_trace_kind;
+#define VYI_TRACE_KIND_BIT 24u
+#define VYI_TRACE_MOST     0x1000000u
+
+typedef struct vyi_trace {
+    uint32_t *events; /* NULL: none are kept; constant once the handle is open */
+    uint32_t  mask;   /* their count, a power of two, less one */
+    uint32_t  head;   /* noted so far */
+} vyi_trace;
+
 typedef struct vyi_handler_name_of {
     uint32_t    opcode;
     const char *name;
@@ -308,6 +329,7 @@ struct vyre {
     uint32_t         tenants_off; /* a bit for each without authorisation; under the lock */
     vyi_names        names;
     vyi_observer    *observer; /* NULL: none; constant once the handle is open */
+    vyi_trace        trace;
     vyi_arena        arena;    /* of texts, and what is kept of each slot */
     vyre_log_record *log;      /* records on their way to the callback */
     vyi_run_slots    run;
@@ -327,20 +349,47 @@ typedef enum vyi_effort {
     VYI_EFFORT_WORK = 1  /* also make passes for work that waits without one */
 } vyi_effort;
 
+/* Events (engine_names.c); only where they are kept. */
+VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err);
+VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value);
+
+/* Works are told of one by one. */
+static inline bool vyi_tells(const vyre *v)
+{
+    return v->observer || v->trace.events;
+}
+
+static inline void vyi_tell_rested(vyre *v)
+{
+    if (v->trace.events)
+        vyi_trace_note(v, VYI_TRACE_RESTED, 0, 0);
+    if (v->observer)
+        v->observer->rested(v->observer, v);
+}
+
 static inline void vyi_tell_published(vyre *v, const vyre_work *work, vyre_ticket t)
 {
+    if (v->trace.events)
+        vyi_trace_note(v, VYI_TRACE_PUBLISH, t.slot % VYRE_MAX_SLOTS, work->opcode);
     if (v->observer)
         v->observer->published(v->observer, v, work, t);
 }
 
 static inline void vyi_tell_end(vyre *v, vyre_ticket t, vyre_status status, uint32_t code)
 {
-    if (v->observer && (status == VYRE_OK || status == VYRE_E_FAULT || status == VYRE_E_LOST))
+    if (status != VYRE_OK && status != VYRE_E_FAULT && status != VYRE_E_LOST)
+        return;
+    if (v->trace.events)
+        vyi_trace_note(v, status == VYRE_OK ? VYI_TRACE_DONE : VYI_TRACE_FAULT,
+                       t.slot % VYRE_MAX_SLOTS, code);
+    if (v->observer)
         v->observer->ended(v->observer, v, t, status, code);
 }
 
 static inline void vyi_tell_event(vyre *v, vyre_status status, uint32_t event)
 {
+    if (v->trace.events && status == VYRE_OK)
+        vyi_trace_note(v, VYI_TRACE_EVENT, 0, event);
     if (v->observer && status == VYRE_OK)
         v->observer->event(v->observer, v, event);
 }
