@@ -173,7 +173,7 @@
  *     spirv       a program as a SPIR-V module
  *     glsl        (room) a program as GLSL
  *     source      (room) a handler as a line of GLSL, no compiler needed
- *     engine      vyre_open and what follows: the handle, tickets, modes
+ *     engine      vyre_open and what follows: the handle, tickets, modes; producers
  *     vulkan      the Vulkan backend
  *     watch       (room) what a ring or a handle is doing: states, health, who hangs
  *     plan        (room) geometry, policy, races, regions
@@ -2197,9 +2197,8 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
  * device.  The next drain does not tell of these again. */
 VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err);
 /* The slot's argument words after the run.  They are kept until the slot is
- * used again, after as many publishes as the ring has slots or more (where
- * several threads publish, a quarter of that: they have slots in hand); from
- * then on VYRE_E_STALE.  VYRE_PENDING: not finished yet. */
+ * used again, after as many publishes as the ring has slots, or the producer;
+ * from then on VYRE_E_STALE.  VYRE_PENDING: not finished yet. */
 VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre_error *err);
 
 /* Runs works to their end, any number of them, through passes of its own or
@@ -2267,6 +2266,51 @@ static inline void vyre_vulkan_use_allocator(vyre_vulkan_desc *desc,
     desc->allocator = allocator;
 }
 #endif
+
+VYI_EXTERN_C_END
+
+#endif
+/* ==========================================================================
+ * producer: a share of the ring for one thread that publishes
+ *
+ * Public.  vyre_publish may be called by any thread, so threads that publish at
+ * the same time meet at the same slots.  A producer has slots of its own:
+ *
+ *     vyre_producer *p = vyre_producer_open(v, 64, &err);
+ *     vyre_producer_publish(p, &work, &ticket, &err);
+ *     vyre_wait(v, ticket, 1000000000, &err);
+ *     vyre_producer_close(p);
+ *
+ * Tickets, waits and results are as ever, and any thread may ask.  What
+ * vyre_publish can use is what no producer has.
+ *
+ * Threads: a producer is used by one thread at a time; when the next one takes
+ * over, the program sees to it that the call before has returned.  The thread
+ * that published last is also the fastest to wait.
+ * ======================================================================= */
+#ifndef VYI_PRODUCER_H
+#define VYI_PRODUCER_H
+
+
+VYI_EXTERN_C_BEGIN
+
+typedef struct vyre_producer vyre_producer;
+
+/* `slots` follow each other; 0 = an eighth of the ring, 1 at least.  Of a
+ * kernel of kind PRIORITY so many of each level.  NULL on failure: VYRE_FULL when
+ * the slots are not to be had, for others have them and one of each level at
+ * least stays with vyre_publish.  Works that are under way in the share are not
+ * disturbed; their slots are used when they have ended. */
+VYRE_API vyre_producer *vyre_producer_open(vyre *v, uint32_t slots, vyre_error *err);
+/* As vyre_publish and vyre_publish_many, into the share. */
+VYRE_API vyre_status vyre_producer_publish(vyre_producer *p, const vyre_work *work,
+                                           vyre_ticket *ticket, vyre_error *err);
+VYRE_API vyre_status vyre_producer_publish_many(vyre_producer *p, const vyre_work *works,
+                                                uint32_t count, uint32_t *published,
+                                                vyre_ticket *last, vyre_error *err);
+/* Gives the slots back to vyre_publish.  Works that are under way go on, and
+ * tickets stay good.  NULL is allowed.  vyre_close closes what is still open. */
+VYRE_API void vyre_producer_close(vyre_producer *p);
 
 VYI_EXTERN_C_END
 
@@ -3504,6 +3548,9 @@ static inline void vyi_store_relaxed(void *at, uint32_t value)
  * their way. */
 static inline void vyi_fence_stores(void)
 {
+#ifdef VYI_ON_FENCE
+    VYI_ON_FENCE();
+#endif
 #if defined(_MSC_VER) && !defined(__clang__)
     #if defined(_M_X64) || defined(_M_IX86)
     _mm_sfence();
@@ -3518,185 +3565,6 @@ static inline void vyi_fence_stores(void)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 #endif
 }
-
-/* --- lines: 64 bytes that are composed, and stored as one ------------------ */
-
-#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
-    #include <cpuid.h>
-
-    #define VYI_QUADS 1
-typedef uint32_t vyi_quad __attribute__((vector_size(16), aligned(4), may_alias));
-typedef struct vyi_line { vyi_quad quads[4]; } vyi_line;
-
-/* Four words, and those bits of four words that `keep` has. */
-static inline vyi_quad vyi_quad_of(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
-{
-    const vyi_quad quad = { a, b, c, d };
-    return quad;
-}
-
-static inline vyi_quad vyi_quad_keep(const uint32_t *from, const uint32_t *keep)
-{
-    return *(const vyi_quad *)from & *(const vyi_quad *)keep;
-}
-
-/* `bad`, with a highest bit where one of four words is over its limit; limits are
- * below 2^31. */
-static inline vyi_quad vyi_quad_over(vyi_quad bad, const uint32_t *from, vyi_quad limits)
-{
-    const vyi_quad quad = *(const vyi_quad *)from;
-    return bad | quad | (limits - quad);
-}
-
-/* The highest bits of the four. */
-static inline uint32_t vyi_quad_signs(vyi_quad quad)
-{
-    typedef float floats __attribute__((vector_size(16)));
-    return (uint32_t)__builtin_ia32_movmskps((floats)quad);
-}
-
-/* Four words that other threads look at, 16-byte aligned; the store is a release.
- * A CPU with AVX promises that each is one access; on others lines are not stored. */
-static inline vyi_quad vyi_quad_load(const uint32_t *at)
-{
-    vyi_quad quad;
-    __asm__ volatile("movdqa {%1, %0|%0, %1}" : "=x"(quad) : "m"(*(const vyi_quad *)at));
-    return quad;
-}
-
-static inline void vyi_quad_store(uint32_t *at, vyi_quad quad)
-{
-    __asm__ volatile("movdqa {%1, %0|%0, %1}" : "=m"(*(vyi_quad *)at) : "x"(quad) : "memory");
-}
-
-/* A line in one register.  The store of a line takes its words from memory, and
- * what was written there in pieces it gets only when all of them have arrived in
- * the cache, behind every store before them; what one store wrote is handed on.
- * Not on Windows, where gcc does not align a stack for it. */
-    #if !defined(_WIN32) && !defined(__CYGWIN__)
-        #define VYI_WIDE 1
-        #define VYI_WIDE_FN __attribute__((target("avx512f")))
-        #define VYI_LINE_ALIGNED __attribute__((aligned(64))) /* else two stores write it */
-typedef uint32_t vyi_wide __attribute__((vector_size(64), aligned(4), may_alias));
-
-/* Whether this CPU has it, and the system keeps its registers: AVX-512F. */
-static inline bool vyi_has_wide(void)
-{
-    unsigned a, b = 0, c = 0, d;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1u)) /* XGETBV */
-        return false;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b >> 16 & 1u))
-        return false;
-    __asm__ volatile(".byte 0x0f, 0x01, 0xd0" /* xgetbv */ : "=a"(a), "=d"(d) : "c"(0));
-    return (a & 0xe6u) == 0xe6u;
-}
-
-/* Those bits of 16 words that `keep` has, but `head` for the first four. */
-VYI_WIDE_FN
-static inline void vyi_wide_compose(vyi_line *line, vyi_quad head, const uint32_t *from,
-                                    const uint32_t *keep)
-{
-    vyi_wide words = *(const vyi_wide *)from & *(const vyi_wide *)keep;
-    __asm__("vinserti32x4 {$0, %1, %0, %0|%0, %0, %1, 0}" : "+v"(words) : "v"(head));
-    *(vyi_wide *)line = words;
-}
-
-/* Behind the last of them: what uses the lower parts of the registers next is slow
- * as long as the upper ones are in use, and gcc sees to that at -O2 only. */
-VYI_WIDE_FN
-static inline void vyi_wide_end(void)
-{
-    __builtin_ia32_vzeroupper();
-}
-    #endif
-#else
-    #define VYI_QUADS 0
-typedef struct vyi_quad { uint32_t words[4]; } vyi_quad;
-typedef struct vyi_line { vyi_quad quads[4]; } vyi_line;
-
-static inline vyi_quad vyi_quad_of(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
-{
-    vyi_quad quad;
-    quad.words[0] = a, quad.words[1] = b, quad.words[2] = c, quad.words[3] = d;
-    return quad;
-}
-
-static inline vyi_quad vyi_quad_keep(const uint32_t *from, const uint32_t *keep)
-{
-    return vyi_quad_of(from[0] & keep[0], from[1] & keep[1], from[2] & keep[2],
-                       from[3] & keep[3]);
-}
-
-static inline vyi_quad vyi_quad_over(vyi_quad bad, const uint32_t *from, vyi_quad limits)
-{
-    for (uint32_t i = 0; i < 4; i++)
-        bad.words[i] |= from[i] | (limits.words[i] - from[i]);
-    return bad;
-}
-
-static inline uint32_t vyi_quad_signs(vyi_quad quad)
-{
-    uint32_t signs = 0;
-    for (uint32_t i = 0; i < 4; i++)
-        signs |= quad.words[i] >> 31 << i;
-    return signs;
-}
-#endif
-
-/* A store of 64 bytes that leaves the CPU as one: memory sees all of them at
- * once.  It is in no order with other stores; a fence ahead of it makes those
- * before come first. */
-#ifdef VYI_LINES_BY_WORDS /* tests of what publishes by lines, on any CPU */
-static inline bool vyi_has_store_line(void)
-{
-    return true;
-}
-
-static inline void vyi_store_line(void *at, const vyi_line *line)
-{
-    uint32_t words[16];
-    memcpy(words, line, sizeof words);
-    for (uint32_t i = 15; i > 0; i--)
-        vyi_store_relaxed((uint32_t *)at + i, words[i]);
-    vyi_store_release((uint32_t *)at, words[0]);
-}
-#elif VYI_QUADS
-/* Whether this CPU has it: MOVDIR64B.  And AVX, for vyi_quad_load: Tremont has the
- * one without the other. */
-static inline bool vyi_has_store_line(void)
-{
-    unsigned a, b, c = 0, d;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 28 & 1u))
-        return false;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 28 & 1u);
-}
-
-/* `at` is 64-byte aligned. */
-static inline void vyi_store_line(void *at, const vyi_line *line)
-{
-    __asm__ volatile(".byte 0x66, 0x0f, 0x38, 0xf8, 0x02" /* movdir64b (%rdx), %rax */
-                     : "=m"(*(vyi_line *)at)
-                     : "m"(*line), "a"(at), "d"(line));
-}
-#else
-static inline bool vyi_has_store_line(void)
-{
-    return false;
-}
-
-static inline void vyi_store_line(void *at, const vyi_line *line)
-{
-    (void)at, (void)line;
-}
-#endif
-
-#ifndef VYI_WIDE
-    #define VYI_WIDE 0
-static inline bool vyi_has_wide(void)
-{
-    return false;
-}
-#endif
 
 VYI_EXTERN_C_END
 
@@ -5550,54 +5418,6 @@ static inline void vyi_pause(void)
 
 /* --- more atomics -------------------------------------------------------- */
 
-/* Two words at a time, where the machine does that without a lock. */
-#if (defined(__GNUC__) || defined(__clang__)) && !VYI_BIG_ENDIAN && \
-    defined(__GCC_ATOMIC_LLONG_LOCK_FREE) && __GCC_ATOMIC_LLONG_LOCK_FREE == 2 && \
-    UINTPTR_MAX > 0xffffffffu
-    #define VYI_PAIRS 1
-typedef uint64_t __attribute__((may_alias)) vyi_pair;
-
-/* `at` is 8-byte aligned; the word at the lower address is in the lower half. */
-static inline bool vyi_compare_exchange_pair(void *at, uint64_t expected, uint64_t desired)
-{
-    return __atomic_compare_exchange_n((vyi_pair *)at, &expected, desired, false,
-                                       __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-}
-
-static inline void vyi_store_pair(void *at, uint32_t first, uint32_t second)
-{
-    __atomic_store_n((vyi_pair *)at, (uint64_t)second << 32 | first, __ATOMIC_RELAXED);
-}
-
-/* Two of the host's own numbers, as far as `keep` has bits. */
-static inline void vyi_copy_pair(void *at, const uint32_t *from, const uint32_t *keep)
-{
-    uint64_t value, mask;
-    memcpy(&value, from, sizeof value);
-    memcpy(&mask, keep, sizeof mask);
-    __atomic_store_n((vyi_pair *)at, value & mask, __ATOMIC_RELAXED);
-}
-#else
-    #define VYI_PAIRS 0
-
-static inline bool vyi_compare_exchange_pair(void *at, uint64_t expected, uint64_t desired)
-{
-    (void)at, (void)expected, (void)desired;
-    return false;
-}
-
-static inline void vyi_store_pair(void *at, uint32_t first, uint32_t second)
-{
-    vyi_store_relaxed(at, vyi_le32(first));
-    vyi_store_relaxed((uint8_t *)at + 4, vyi_le32(second));
-}
-
-static inline void vyi_copy_pair(void *at, const uint32_t *from, const uint32_t *keep)
-{
-    vyi_store_pair(at, from[0] & keep[0], from[1] & keep[1]);
-}
-#endif
-
 /* As vyi_load_acquire and vyi_store_release, of a pointer. */
 static inline void *vyi_load_pointer(void *const *at)
 {
@@ -5633,10 +5453,10 @@ static inline void vyi_fence_full(void)
 /* --- a fence for others -------------------------------------------------- */
 
 /* The cost of a store before a load, paid by the side that is rare: between
- * vyi_fence_others and whatever its caller does next, every other thread of
- * the process has gone through a full fence.  So a thread that only keeps the
- * compiler from moving its accesses (vyi_fence_compiler) is ordered with that
- * caller. */
+ * a vyi_fence_others that is true and whatever its caller does next, every other
+ * thread of the process has gone through a full fence.  So a thread that only
+ * keeps the compiler from moving its accesses (vyi_fence_compiler) is ordered with
+ * that caller.  False: the system makes no such fence. */
 
 static inline void vyi_fence_compiler(void)
 {
@@ -5649,10 +5469,10 @@ static inline void vyi_fence_compiler(void)
 
 #if !VYI_THREADS
 static inline bool vyi_fence_others_ready(void) { return true; }
-static inline void vyi_fence_others(void) {}
+static inline bool vyi_fence_others(void) { return true; }
 #elif defined(_WIN32)
 static inline bool vyi_fence_others_ready(void) { return true; }
-static inline void vyi_fence_others(void) { FlushProcessWriteBuffers(); }
+static inline bool vyi_fence_others(void) { FlushProcessWriteBuffers(); return true; }
 #elif defined(__linux__) && defined(SYS_membarrier)
     #ifndef __cplusplus
 extern long syscall(long number, ...); /* strict C99 hides it */
@@ -5666,14 +5486,15 @@ static inline bool vyi_fence_others_ready(void)
     return syscall(SYS_membarrier, VYI_MEMBARRIER_REGISTER, 0) == 0;
 }
 
-/* Refused only to a process that never registered: a child of the one that did. */
-static inline void vyi_fence_others(void)
+/* A child of the process that registered has to do it again. */
+static inline bool vyi_fence_others(void)
 {
-    while (syscall(SYS_membarrier, VYI_MEMBARRIER_EXPEDITED, 0) != 0 && vyi_fence_others_ready()) {}
+    return syscall(SYS_membarrier, VYI_MEMBARRIER_EXPEDITED, 0) == 0 ||
+           (vyi_fence_others_ready() && syscall(SYS_membarrier, VYI_MEMBARRIER_EXPEDITED, 0) == 0);
 }
 #else
 static inline bool vyi_fence_others_ready(void) { return false; }
-static inline void vyi_fence_others(void) {}
+static inline bool vyi_fence_others(void) { return false; }
 #endif
 
 /* Of the calling thread; never below 3. */
@@ -20049,7 +19870,7 @@ VYRE_API vyre_status vyre_glsl_compile(const char *source, uint32_t version,
  *
  * A slot's mark is moved by whoever has it; its mirror word is cleared by a
  * publisher and set by the kernel.  Here stands what moves and reads them, and
- * how a thread says that it is alone with the handle.
+ * how a thread says that it is at the slots that it owns.
  * ======================================================================= */
 #ifndef VYI_ENGINE_SLOTS_IMPL_H
 #define VYI_ENGINE_SLOTS_IMPL_H
@@ -20068,16 +19889,14 @@ VYRE_API vyre_status vyre_glsl_compile(const char *source, uint32_t version,
  *     marks    moved by compare-and-swap; what its owner wrote into the slot
  *              goes before the release that ends BUSY, and is seen by the acquire
  *              of whoever reads the new mark
- *     held     set before the first mark becomes BUSY, cleared after the last one
- *              is put back
- *     recall   a lock, taken by compare-and-swap: while it is odd no thread
- *              touches the stash of its seat; each release makes it a new number
- *     sitters  stored with release under `turning`, from 0, and never changed
+ *     held     odd while somebody has all slots; each release makes it a new number
+ *     owners   stored while all slots are held and no owner is inside
+ *     inside   see vyi_owner
  *     kept     the holder's; written before the slot is BUSY, for vyi_mark_unheld
  *     device   stored by a recovery while all slots are held, so that no
  *              publisher writes to the old one
  *     mirror   the device stores with release; its acquire makes results visible
- *     cursor, drive_at   order nothing
+ *     next, drive_at   order nothing
  * ======================================================================= */
 #ifndef VYI_QUEUE_IMPL_H
 #define VYI_QUEUE_IMPL_H
@@ -20106,6 +19925,143 @@ VYRE_API vyre_status vyre_glsl_compile(const char *source, uint32_t version,
 #ifndef VYI_ENGINE_IMPL_H
 #define VYI_ENGINE_IMPL_H
 
+/* ==========================================================================
+ * line: how 64 bytes that the host composes get into a device's memory
+ *
+ * Private.  A slot of the ring is a line of 16 words, and word 0 says that the
+ * others are there.  There are three ways, and a device has one of them for as
+ * long as it lives (vyi_line_way):
+ *
+ *     words    plain memory: words 1 to 15, then word 0 with release
+ *     fenced   write-combined memory, where a release does not hold back the
+ *              stores before it: a store fence before word 0, and one after it,
+ *              which sends it on its way
+ *     direct   one store of 64 bytes that leaves the CPU as one (MOVDIR64B), into
+ *              memory in which a device sees it as a whole.  It is in no order
+ *              with other stores: a fence before it makes those come first
+ * ======================================================================= */
+#ifndef VYI_LINE_IMPL_H
+#define VYI_LINE_IMPL_H
+
+
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+    #include <cpuid.h>
+    #define VYI_MOVDIR64B 1
+#else
+    #define VYI_MOVDIR64B 0
+#endif
+
+VYI_EXTERN_C_BEGIN
+
+#define VYI_LINE_WORDS 16u
+
+/* The host's own numbers. */
+typedef struct vyi_line { uint32_t words[VYI_LINE_WORDS]; } vyi_line;
+
+/* Stores `count` lines, one after the other, from `at` on: 64-byte aligned. */
+typedef void (*vyi_line_fn)(uint32_t *at, const vyi_line *lines, uint32_t count);
+
+/* Two words of a line into memory, neither of them torn: at once where the machine
+ * does that. */
+static inline void vyi_line_pair(uint32_t *at, const uint32_t *from)
+{
+#if (defined(__GNUC__) || defined(__clang__)) && !VYI_BIG_ENDIAN && UINTPTR_MAX > 0xffffffffu
+    typedef uint64_t __attribute__((may_alias)) pair;
+    uint64_t value;
+    memcpy(&value, from, sizeof value);
+    __atomic_store_n((pair *)(void *)at, value, __ATOMIC_RELAXED);
+#else
+    vyi_store_relaxed(at, vyi_le32(from[0]));
+    vyi_store_relaxed(at + 1, vyi_le32(from[1]));
+#endif
+}
+
+/* All of a line but word 0.  The first four were stored one by one: a load of two
+ * would wait for both. */
+static inline void vyi_line_body(uint32_t *at, const vyi_line *line)
+{
+    vyi_store_relaxed(at + 1, vyi_le32(line->words[1]));
+    vyi_store_relaxed(at + 2, vyi_le32(line->words[2]));
+    vyi_store_relaxed(at + 3, vyi_le32(line->words[3]));
+    vyi_line_pair(at + 4, line->words + 4);
+    vyi_line_pair(at + 6, line->words + 6);
+    vyi_line_pair(at + 8, line->words + 8);
+    vyi_line_pair(at + 10, line->words + 10);
+    vyi_line_pair(at + 12, line->words + 12);
+    vyi_line_pair(at + 14, line->words + 14);
+}
+
+/* Pairs with whoever acquires word 0. */
+static inline void vyi_line_words(uint32_t *at, const vyi_line *lines, uint32_t count)
+{
+    for (uint32_t n = 0; n < count; n++, at += VYI_LINE_WORDS) {
+        vyi_line_body(at, &lines[n]);
+        vyi_store_release(at, vyi_le32(lines[n].words[0]));
+    }
+}
+
+/* One pair of fences for all: a fence waits for the bus. */
+static inline void vyi_line_fenced(uint32_t *at, const vyi_line *lines, uint32_t count)
+{
+    for (uint32_t n = 0; n < count; n++)
+        vyi_line_body(at + n * VYI_LINE_WORDS, &lines[n]);
+    vyi_fence_stores();
+    for (uint32_t n = 0; n < count; n++)
+        vyi_store_release(at + n * VYI_LINE_WORDS, vyi_le32(lines[n].words[0]));
+    vyi_fence_stores();
+}
+
+#ifdef VYI_LINES_BY_WORDS /* tests of what publishes by lines, on any CPU */
+static inline bool vyi_has_store_line(void)
+{
+    return true;
+}
+
+static inline void vyi_store_line(void *at, const void *line)
+{
+    vyi_line_words((uint32_t *)at, (const vyi_line *)line, 1);
+}
+#elif VYI_MOVDIR64B
+static inline bool vyi_has_store_line(void)
+{
+    unsigned a, b, c = 0, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 28 & 1u);
+}
+
+static inline void vyi_store_line(void *at, const void *line)
+{
+    __asm__ volatile(".byte 0x66, 0x0f, 0x38, 0xf8, 0x02" /* movdir64b (%rdx), %rax */
+                     : "=m"(*(vyi_line *)at)
+                     : "m"(*(const vyi_line *)line), "a"(at), "d"(line));
+}
+#else
+static inline bool vyi_has_store_line(void)
+{
+    return false;
+}
+
+static inline void vyi_store_line(void *at, const void *line)
+{
+    (void)at, (void)line;
+}
+#endif
+
+static inline void vyi_line_direct(uint32_t *at, const vyi_line *lines, uint32_t count)
+{
+    for (uint32_t n = 0; n < count; n++)
+        vyi_store_line(at + n * VYI_LINE_WORDS, &lines[n]);
+}
+
+/* `whole`: the device was seen to see direct stores as wholes. */
+static inline vyi_line_fn vyi_line_way(bool write_combined, bool whole)
+{
+    VYRE_ASSERT(!whole || (write_combined && vyi_has_store_line()));
+    return whole ? vyi_line_direct : write_combined ? vyi_line_fenced : vyi_line_words;
+}
+
+VYI_EXTERN_C_END
+
+#endif
 
 VYI_EXTERN_C_BEGIN
 
@@ -20159,10 +20115,11 @@ typedef struct vyi_device_desc {
 
 typedef struct vyi_backend vyi_backend;
 
-/* The first member of each backend's own device struct; filled by open, then
- * constant. */
+/* The first member of each backend's own device struct; filled by open, but for
+ * `store`, then constant. */
 typedef struct vyi_device {
     const vyi_backend *backend;
+    vyi_line_fn store;         /* the engine's: how slots get into the ring */
     void    *map[VYI_MAX_BUFFERS]; /* host address of each resident buffer, in the desc's order */
     uint32_t in_flight;        /* launches that may be queued at once, at least 1 */
     uint32_t max_rounds;       /* that one lease may have; 0 = no bound known */
@@ -20241,6 +20198,8 @@ VYI_EXTERN_C_END
 
 VYI_EXTERN_C_BEGIN
 
+typedef struct vyi_queue vyi_queue;
+
 /* --- slots --------------------------------------------------------------- */
 
 /* Whose turn a slot is, in one word: generation << 3 | epoch << 2 | phase.
@@ -20272,79 +20231,60 @@ typedef struct vyi_trouble {
 
 #define VYI_CACHE_LINE 64u
 
-/* Slots that one priority may use; without priorities there is one for all.
- * The padding keeps the cursors, which publishers add to, on cache lines of
- * their own. */
-typedef struct vyi_partition {
+/* Slots of one priority that one owner publishes into, in turn.  Without
+ * priorities there is one share for all.  The size keeps what two threads write
+ * on cache lines of their own. */
+typedef struct vyi_share {
     uint32_t first, count;
-    uint32_t cursor;
-    uint32_t padding[29];
-} vyi_partition;
+    uint32_t next;      /* place where the next work goes; of the pool, when many publish, a hint */
+    uint32_t ready;     /* so many from `next` on are FREE, and their mirror words 0 and fenced */
+    uint32_t look_mask; /* who publishes into a place that has none of these bits nudges */
+    uint32_t padding[11];
+} vyi_share;
+
+/* Who may publish into a slot.  A thread that owns slots moves their marks by
+ * plain stores.  It says when it is `inside`, and only then looks whether it
+ * still is the owner and nobody holds all slots; who takes the slots away says so
+ * first, and then waits until nobody is inside.  Each stores before it loads:
+ * vyi_queue_fence_others sees to that for both. */
+typedef struct vyi_owner {
+    void     *thread;  /* its id, or a VYI_OWNER_ value */
+    uint32_t  inside;  /* it is at the slots now */
+    uint32_t  turning; /* somebody changes `thread` */
+    uint32_t  padding[12];
+    vyi_share shares[VYRE_PRIORITY_LEVELS];
+} vyi_owner;
+
+#define VYI_OWNER_NOBODY 0u /* the next thread is the one */
+#define VYI_OWNER_ENDING 1u /* another thread has come, and waits until the first is outside */
+#define VYI_OWNER_MANY   2u /* of the pool, for good: marks are moved by compare-and-swap */
+
+/* A producer: an owner that the program has asked for. */
+struct vyre_producer {
+    vyi_owner      owner;
+    vyi_queue     *q;
+    vyre_producer *next; /* of all that the queue ever had; those that are closed are used again */
+    uint32_t       busy; /* a call is under way: there is one at a time */
+    bool           open;
+};
 
 /* The arrays have a word, or a struct, for each slot. */
 typedef struct vyi_slots {
-    vyi_partition partitions[VYRE_PRIORITY_LEVELS];
-    uint32_t     held;    /* every slot is BUSY for a moment */
+    vyi_owner    pool;    /* of all slots that are no producer's */
+    vyre_producer *producers; /* under the lock */
+    void        **owners; /* vyi_owner of each slot */
+    uint32_t     fenced;  /* owners make fences themselves: nobody can make them for others */
+    uint32_t     held;
     uint32_t     untold;  /* troubles that were replaced before anybody was told */
     /* Constant once the handle is open. */
     uint32_t     count, lanes; /* all; those that lanes serve, which come first */
-    uint32_t     partition_count;
+    uint32_t     levels;      /* priorities that have slots of their own, or 1 */
     uint32_t     mirror;  /* index of that buffer */
     uint32_t    *marks;
     uint32_t    *kept;    /* marks, while they are held */
     vyi_trouble *trouble;
     vyre_work   *record;  /* for a rerun; NULL without */
 } vyi_slots;
-
-/* --- who publishes (engine_slots.c) --------------------------------------- */
-
-/* One thread alone. */
-typedef struct vyi_lone {
-    void     *thread;     /* its id, or a VYI_ALONE_ value */
-    uint32_t  inside;     /* it is at the slots now */
-    uint32_t  turning;    /* somebody changes `thread` */
-    uint32_t  fences;     /* it has made, and one */
-    uint32_t *cleared;    /* of each slot: `fences` when its mirror word was cleared */
-} vyi_lone;
-
-#define VYI_ALONE_NOBODY 0u /* the next thread is the one */
-#define VYI_ALONE_ENDING 1u /* another thread has come, and waits for the first to step aside */
-#define VYI_ALONE_SHARED 2u /* for good: marks are moved by compare-and-swap */
-
-/* Where a thread that publishes among others keeps slots that it has made BUSY
- * ahead of its works.  Each word is written by the seat's thread while it is
- * `inside`, and by whoever recalls while it is not.  The size keeps what two
- * threads write on cache lines of their own. */
-#define VYI_STASH 64u
-typedef struct vyi_seat {
-    uint32_t inside;      /* its thread is at it now */
-    uint32_t holds;       /* it is one of the few that may have a stash */
-    uint32_t part;        /* partition of all slots in the stash */
-    uint32_t next, count; /* the stash: slots[next] .. slots[count - 1] */
-    uint32_t era;         /* of the partition when it was filled */
-    uint32_t pause;       /* claims until it is filled again */
-    uint32_t slots[VYI_STASH];
-    uint32_t padding[17];
-} vyi_seat;
-
-#define VYI_SEATS        64u /* more threads than that publish without */
-#define VYI_SEAT_TRIES   8u  /* seats that a thread may have */
-#define VYI_HOLDERS      8u
-#define VYI_RESERVE_PART 32u /* of a partition, that one seat may reserve */
-#define VYI_REST_FOREVER 0xffffffffu
-#define VYI_REST         64u
-#define VYI_REFUSALS     1024u /* to a recall, so that the seats of quiet threads serve others */
-
-typedef struct vyi_seats {
-    uint32_t  recall;     /* odd: somebody takes back what is reserved, or holds all slots */
-    uint32_t  rest;       /* claims until slots may be reserved again, or VYI_REST_FOREVER */
-    uint32_t  holders;    /* seats that may have a stash */
-    uint32_t  refused;    /* claims, about, of those that wanted one as well */
-    uint32_t  eras[VYRE_PRIORITY_LEVELS]; /* of partitions: eighths gone through */
-    uint32_t  reserves[VYRE_PRIORITY_LEVELS]; /* slots that a seat takes at a time; 0: none */
-    void     *sitters[VYI_SEATS]; /* thread ids */
-    vyi_seat  all[VYI_SEATS];
-} vyi_seats;
 
 /* --- works that many lanes run (engine_wide.c) ---------------------------- */
 
@@ -20356,6 +20296,7 @@ typedef struct vyi_wide_op {
 
 /* Constant once the handle is open, but for the counters. */
 typedef struct vyi_wides {
+    vyi_owner    owner;    /* of their slots: many */
     uint32_t     count;    /* slots, behind those of lanes; 0: the handle has no such works */
     uint32_t     buffer;   /* index: kernel/wide_impl.h */
     vyi_wide_op *ops;
@@ -20363,7 +20304,7 @@ typedef struct vyi_wides {
     bool         any;      /* the payload is wide: every work */
     bool         gated;    /* a running kernel looks at gates */
     bool         turn;     /* the last pass was one of theirs; under the lock */
-    uint32_t     cursor, age; /* of publishers */
+    uint32_t     age;      /* of the next work */
     /* Of each slot: `age` when its work was published; the gate's generation, which
      * the owner of the BUSY mark counts up, and the lock's holder sets to 0 after the
      * last; launches that must have ended by then, under the lock. */
@@ -20407,7 +20348,7 @@ typedef struct vyi_loss {
 
 #define VYI_LOOK_EVERY 64u /* slots, a power of two */
 
-typedef struct vyi_queue {
+struct vyi_queue {
     vyi_slots slots;
     vyre     *v;         /* the handle */
     void     *device;    /* vyi_device */
@@ -20418,15 +20359,11 @@ typedef struct vyi_queue {
     uint32_t  passing;   /* the lock's holder is inside a launch that an abort ends */
     /* Constant once the handle is open. */
     vyre_mode mode;
-    uint32_t  look_mask; /* who publishes into a slot that has none of these bits nudges */
     bool      lives;     /* a kernel serves what is published between two calls */
-    bool      wide;      /* lines are composed in one register */
     vyi_wides wides;
-    vyi_lone  lone;
-    vyi_seats seats;
     vyi_chain chain;
     vyi_loss  loss;
-} vyi_queue;
+};
 
 /* --- the handle ---------------------------------------------------------- */
 
@@ -20560,6 +20497,12 @@ typedef enum vyi_effort {
     VYI_EFFORT_WORK = 1  /* also make passes for work that waits without one */
 } vyi_effort;
 
+static inline vyi_owner *vyi_load_owner(const vyi_queue *q, uint32_t slot)
+{
+    VYRE_ASSERT(slot < q->slots.count);
+    return (vyi_owner *)vyi_load_pointer(&q->slots.owners[slot]);
+}
+
 /* Events (engine_names.c); only where they are kept. */
 VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err);
 VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value);
@@ -20626,19 +20569,22 @@ VYI_API const char *vyi_handler_name(const vyre *v, uint32_t opcode);
 VYI_API const char *vyi_slot_text(const vyi_queue *q, uint32_t slot, char *text, size_t size);
 VYI_API const char *vyi_claimed_text(const vyi_queue *q, char *text, size_t size);
 
-/* Slots (engine_slots.c _publish.c _wait.c).  vyi_alone_begin comes before any
- * other of these functions, vyi_seats_plan before the first publish, when the
- * device is known.  vyi_queue_hold takes every slot, if all are at rest (or,
- * with `force`, whatever they are doing); vyi_queue_unhold puts them back. */
-VYI_API void vyi_alone_begin(vyi_queue *q);
-VYI_API void vyi_seats_plan(vyi_queue *q);
+/* Slots (engine_slots.c _publish.c _wait.c).  vyi_queue_hold takes every slot, if
+ * all are at rest (or, with `force`, whatever they are doing); vyi_queue_unhold
+ * puts them back.  One at a time: under the lock. */
 VYI_API bool vyi_queue_hold(vyi_queue *q, bool force);
 VYI_API void vyi_queue_unhold(vyi_queue *q);
+/* Comes before any other of these functions. */
+VYI_API void vyi_owners_begin(vyi_queue *q);
+/* Nobody uses them any more. */
+VYI_API void vyi_producers_free(vyi_queue *q);
 /* How many are in flight and have not ended. */
 VYI_API uint32_t vyi_queue_pending(const vyi_queue *q);
 /* Which: a number that others hardly have; 0: none. */
 VYI_API uint32_t vyi_queue_waiting(const vyi_queue *q);
-VYI_API void vyi_slot_write(vyi_queue *q, vyi_device *d, uint32_t slot, const vyre_work *work);
+/* Works into slots that follow each other and are the caller's, mirror words 0. */
+VYI_API void vyi_slots_write(const vyi_queue *q, const vyi_device *d, uint32_t slot,
+                             const vyre_work *works, uint32_t count);
 /* `told`: whoever asks for this slot is told now; otherwise the next drain is. */
 VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, uint32_t code,
                               bool told);
@@ -20753,36 +20699,38 @@ static inline vyre_ticket vyi_ticket_of(uint32_t slot, uint32_t mark)
     return t;
 }
 
-/* --- one thread alone ---------------------------------------------------- */
+/* --- owners -------------------------------------------------------------- */
 
-/* Whether the handle is the thread `me`'s own from now on, and entered. */
-VYI_API bool vyi_alone_decide(vyi_queue *q, uintptr_t me);
-
-static inline uintptr_t vyi_alone_who(const vyi_queue *q)
-{
-    return (uintptr_t)vyi_load_pointer(&q->lone.thread);
-}
-
-/* True: the slots are the caller's until it leaves.  It must not wait for
- * anybody meanwhile, nor enter again. */
-static inline bool vyi_alone_enter(vyi_queue *q)
+/* True: the caller owns `o`'s slots until it leaves.  It must not wait for anybody
+ * meanwhile, nor enter again. */
+static inline bool vyi_owner_enter(const vyi_queue *q, vyi_owner *o)
 {
     const uintptr_t me = vyi_thread_id();
-    if (vyi_alone_who(q) == me) {
-        vyi_store_relaxed(&q->lone.inside, 1);
+    if ((uintptr_t)vyi_load_pointer(&o->thread) != me)
+        return false;
+    VYRE_ASSERT(vyi_load_relaxed(&o->inside) == 0);
+    vyi_store_relaxed(&o->inside, 1);
+    if (vyi_load_relaxed(&q->slots.fenced))
+        vyi_fence_full();
+    else
         vyi_fence_compiler();
-        if (vyi_alone_who(q) == me)
-            return true;
-        vyi_store_release(&q->lone.inside, 0);
-    }
-    return vyi_alone_who(q) != VYI_ALONE_SHARED && vyi_alone_decide(q, me);
+    if ((uintptr_t)vyi_load_pointer(&o->thread) == me && !(vyi_load_acquire(&q->slots.held) & 1u))
+        return true;
+    vyi_store_release(&o->inside, 0);
+    return false;
 }
 
-static inline void vyi_alone_leave(vyi_queue *q, bool alone)
+/* Pairs with the acquire of whoever waits for it. */
+static inline void vyi_owner_leave(vyi_owner *o, bool mine)
 {
-    if (alone)
-        vyi_store_release(&q->lone.inside, 0);
+    VYRE_ASSERT(!mine || vyi_load_relaxed(&o->inside) == 1);
+    if (mine)
+        vyi_store_release(&o->inside, 0);
 }
+
+/* Enters, and may wait.  A second thread becomes the owner of a producer's slots;
+ * the pool's have none from then on, and the answer is false. */
+VYI_API bool vyi_owner_come(vyi_queue *q, vyi_owner *o);
 
 /* Something was published. */
 static inline void vyi_queue_wake(vyi_queue *q)
@@ -20795,15 +20743,10 @@ static inline void vyi_queue_wake(vyi_queue *q)
 /* --- marks and mirror words ------------------------------------------------ */
 
 /* The mark's move, if it still is what it was. */
-static inline bool vyi_mark_move(vyi_queue *q, bool alone, uint32_t slot, uint32_t from,
-                                 uint32_t to)
+static inline bool vyi_mark_move(vyi_queue *q, uint32_t slot, uint32_t from, uint32_t to)
 {
-    if (!alone)
-        return vyi_compare_exchange(&q->slots.marks[slot], from, to) == from;
-    if (vyi_load_relaxed(&q->slots.marks[slot]) != from)
-        return false;
-    vyi_store_release(&q->slots.marks[slot], to);
-    return true;
+    VYRE_ASSERT(slot < q->slots.count);
+    return vyi_compare_exchange(&q->slots.marks[slot], from, to) == from;
 }
 
 /* How the slot ended, or 0.  Pairs with the kernel's release of the word, and
@@ -20811,41 +20754,11 @@ static inline bool vyi_mark_move(vyi_queue *q, bool alone, uint32_t slot, uint32
 static inline uint32_t vyi_slot_outcome(const vyi_queue *q, uint32_t slot)
 {
     const vyi_device *d = vyi_queue_device(q);
+    VYRE_ASSERT(slot < q->slots.count);
     return vyi_le32(vyi_load_acquire(vyi_device_words(d, q->slots.mirror) + slot));
 }
 
-/* The mirror word of a slot whose end has been seen, ahead of its next work. */
-static inline void vyi_slot_clear(vyi_queue *q, bool alone, uint32_t slot)
-{
-    const vyi_device *d = vyi_queue_device(q);
-    if (!alone || !d->whole_lines)
-        return;
-    vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot, 0);
-    q->lone.cleared[slot] = q->lone.fences;
-}
-
 /* --- taking slots -------------------------------------------------------- */
-
-/* How a publisher has come by its slots, and what is left to do for them. */
-typedef enum vyi_way {
-    VYI_WAY_SHARED = 0, /* with a compare-and-swap each; mirror words not cleared */
-    VYI_WAY_SEAT = 1,   /* from its seat; mirror words cleared, and fenced where lines are stored */
-    VYI_WAY_ALONE = 2   /* as a thread alone; mirror words cleared */
-} vyi_way;
-
-static inline uint32_t vyi_partition_place(const vyi_partition *part, uint32_t turn)
-{
-    return (part->count & (part->count - 1)) == 0 ? turn & (part->count - 1) : turn % part->count;
-}
-
-/* How many of the partition's next places follow each other, at most `count`;
- * not again from the first.  *place is the first of them. */
-static inline uint32_t vyi_partition_run(const vyi_partition *part, uint32_t turn, uint32_t count,
-                                         uint32_t *place)
-{
-    *place = vyi_partition_place(part, turn);
-    return count < part->count - *place ? count : part->count - *place;
-}
 
 /* The wire's levels, by vyre_priority. */
 static inline uint32_t vyi_priority_level(vyre_priority priority)
@@ -20854,46 +20767,61 @@ static inline uint32_t vyi_priority_level(vyre_priority priority)
     return levels[priority];
 }
 
-static inline vyi_partition *vyi_partition_of(vyi_queue *q, vyre_priority priority)
+/* Where a work of this priority goes. */
+static inline vyi_share *vyi_share_of(const vyi_queue *q, vyi_owner *o, vyre_priority priority)
 {
-    vyi_partition *part = &q->slots.partitions[0];
-    if (q->slots.partition_count > 1) {
-        part = &q->slots.partitions[vyi_priority_level(priority)];
-        if (part->count == 0) /* a ring of less than five slots has NORMAL ones only */
-            part = &q->slots.partitions[vyi_priority_level(VYRE_PRIORITY_NORMAL)];
+    vyi_share *share = &o->shares[0];
+    if (q->slots.levels > 1) {
+        share = &o->shares[vyi_priority_level(priority)];
+        if (share->count == 0) /* a ring of less than five slots has NORMAL ones only */
+            share = &o->shares[vyi_priority_level(VYRE_PRIORITY_NORMAL)];
     }
-    return part;
+    return share;
 }
 
-/* Makes the slot the publisher's: its BUSY mark, or 0 when it is in use. */
-VYI_API uint32_t vyi_slot_claim(vyi_queue *q, bool alone, uint32_t slot);
-
-/* Several slots at a time. */
-#define VYI_BATCH 64u
-VYI_STATIC_ASSERT(stash_is_a_batch, VYI_STASH <= VYI_BATCH);
-
-typedef struct vyi_batch {
-    uint32_t slots[VYI_BATCH], marks[VYI_BATCH], count;
-} vyi_batch;
-
-static inline void vyi_batch_add(vyi_batch *b, uint32_t slot, uint32_t mark)
+/* How often who publishes into a share looks at the device: once in every round of
+ * it at least. */
+static inline uint32_t vyi_look_mask(uint32_t count)
 {
-    b->slots[b->count] = slot;
-    b->marks[b->count++] = mark;
+    uint32_t every = VYI_LOOK_EVERY;
+    while (every > count && every > 1)
+        every /= 2;
+    return every - 1;
 }
 
-/* Those of the next `count` places that are free; one addition reserves all. */
-VYI_API void vyi_batch_claim_run(vyi_queue *q, bool alone, vyi_partition *part, vyi_batch *b,
-                                 uint32_t count);
+static inline uint32_t vyi_share_after(const vyi_share *share, uint32_t place)
+{
+    return place + 1 < share->count ? place + 1 : 0;
+}
 
-/* What the caller's stash has, for a batch of at most `count`: a thread's works
- * keep to the cursor's order. */
-VYI_API void vyi_seat_empty(vyi_queue *q, vyi_batch *b, uint32_t count);
+/* Makes `next` and `ready` say what is so, for an owner that has nothing ready.
+ * False: every slot is in use. */
+VYI_API bool vyi_share_refill(vyi_queue *q, vyi_owner *o, vyi_share *share);
+/* Whether somebody holds all slots, or has since `held` was what it is. */
+static inline bool vyi_held_meanwhile(const vyi_queue *q, uint32_t held)
+{
+    return (held & 1u) || vyi_load_acquire(&q->slots.held) != held;
+}
 
-/* A slot for the work: its BUSY mark, or 0 if none is free.  With `wait` it
- * waits for somebody who has all slots for a moment: the caller has none. */
-VYI_API uint32_t vyi_work_claim(vyi_queue *q, vyi_way *way, bool wait, const vyre_work *work,
-                                uint32_t *slot);
+/* Of an owner that is many: at most `count` slots that follow each other, BUSY with
+ * their next generation, their mirror words 0; how many, and the first. */
+VYI_API uint32_t vyi_share_claim(vyi_queue *q, const vyi_owner *o, vyi_share *share,
+                                 uint32_t count, uint32_t *first);
+
+/* Makes a slot of an owner that is many the publisher's: BUSY with the next
+ * generation.  False when it is in use.  Who becomes its owner changes the mark after
+ * that, so that either the owner is seen, or the move fails. */
+VYI_API bool vyi_slot_claim(vyi_queue *q, const vyi_owner *o, uint32_t slot);
+/* Their mirror words, before works are written. */
+VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count);
+
+/* Works into an owner's slots, as many as there is room for; all are checked before.
+ * VYRE_OK, VYRE_FULL, or an error. */
+VYI_API vyre_status vyi_publish(vyi_queue *q, vyi_owner *o, const vyre_work *works,
+                                uint32_t count, uint32_t *published, vyre_ticket *last,
+                                vyre_error *err);
+VYI_API vyre_status vyi_publish_one(vyi_queue *q, vyi_owner *o, const vyre_work *work,
+                                    vyre_ticket *ticket, vyre_error *err);
 
 /* --- what a handle says --------------------------------------------------- */
 
@@ -21003,53 +20931,95 @@ VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_
 /* ==========================================================================
  * engine: slots, and how threads come by them
  *
- * A publisher finds a slot with a cursor that all publishers of a partition add
- * to, and makes it its own with one compare-and-swap on the slot's mark.
+ * A slot is a producer's, or the pool's.  A producer owns its slots, and so does
+ * the first thread that publishes into the pool, until a second one does.  Who
+ * owns slots moves their marks by plain stores; into the pool that many use each
+ * work costs a compare-and-swap.
  *
  * Device memory is write-combined, and there both a fence and a locked
  * instruction wait until what this core has written has arrived: 130 ns for a
- * write of 6 ns.  So a thread that uses the handle alone moves marks by plain
- * stores; and one that shares it takes several slots at a time, into its seat.
+ * write of 6 ns.  So an owner makes several slots ready at a time, with one fence.
+ *
+ * Others may see the end of a work in a slot that is owned, and move its mark
+ * from FLIGHT to FREE by compare-and-swap: what the owner stores then says the
+ * same, or more.  A fault is recorded while the mark is BUSY, and whoever wants
+ * that, the owner, too, takes it by compare-and-swap.
  * ======================================================================= */
 
-/* --- one thread alone ---------------------------------------------------- */
+/* --- owners -------------------------------------------------------------- */
 
-/* The first thread that publishes or asks has the slots to itself until a
- * second one comes.  It says when it is `inside`, and then looks whether the
- * handle still is its own; a second thread first takes the handle away, and then
- * looks whether the first is inside.  Each store must come before the load
- * behind it: the second thread's fence sees to that for both. */
+#define VYI_FENCE_SLEEP_NS 20000000u
 
-VYI_API void vyi_alone_begin(vyi_queue *q)
+VYI_API void vyi_owners_begin(vyi_queue *q)
 {
-    const uintptr_t who = vyi_fence_others_ready() ? VYI_ALONE_NOBODY : VYI_ALONE_SHARED;
-    vyi_store_pointer(&q->lone.thread, (void *)who);
-    q->lone.fences = 1;
+    q->slots.fenced = !vyi_fence_others_ready();
 }
 
-VYI_API bool vyi_alone_decide(vyi_queue *q, uintptr_t me)
+/* What other threads have stored before is seen by the caller, and what it has
+ * stored by them.  A system may refuse later what it has promised: then owners
+ * make fences themselves from now on, and what one of them may have stored without
+ * is waited for. */
+static void vyi_queue_fence_others(vyi_queue *q)
 {
-    for (;; vyi_yield()) {
-        if (vyi_alone_who(q) == VYI_ALONE_SHARED)
+    if (!vyi_load_relaxed(&q->slots.fenced) && !vyi_fence_others()) {
+        vyi_store_release(&q->slots.fenced, 1);
+        vyi_sleep(VYI_FENCE_SLEEP_NS);
+    }
+    vyi_fence_full();
+}
+
+static void vyi_owner_wait(const vyi_owner *o)
+{
+    while (vyi_load_acquire(&o->inside))
+        vyi_yield();
+}
+
+/* One attempt, under `turning`: true when the owner's thread, if it still has
+ * one, is `me`, and that is inside unless somebody holds all slots. */
+static bool vyi_owner_turn(vyi_queue *q, vyi_owner *o, uintptr_t me)
+{
+    const uintptr_t who = (uintptr_t)vyi_load_pointer(&o->thread);
+    if (who == VYI_OWNER_MANY)
+        return false;
+    if (who != VYI_OWNER_NOBODY && who != me) {
+        vyi_store_pointer(&o->thread, (void *)(uintptr_t)VYI_OWNER_ENDING);
+        vyi_queue_fence_others(q);
+        vyi_owner_wait(o);
+        if (o == &q->slots.pool) {
+            vyi_store_pointer(&o->thread, (void *)(uintptr_t)VYI_OWNER_MANY);
             return false;
-        if (vyi_compare_exchange(&q->lone.turning, 0, 1) != 0)
-            continue;
-        const uintptr_t who = vyi_alone_who(q);
-        const bool mine = who == VYI_ALONE_NOBODY || who == me;
-        if (mine) {
-            vyi_store_relaxed(&q->lone.inside, 1);
-            vyi_store_pointer(&q->lone.thread, (void *)me);
-        } else if (who != VYI_ALONE_SHARED) {
-            vyi_store_pointer(&q->lone.thread, (void *)(uintptr_t)VYI_ALONE_ENDING);
-            vyi_fence_others();
-            while (vyi_load_acquire(&q->lone.inside))
-                vyi_yield();
-            vyi_store_pointer(&q->lone.thread, (void *)(uintptr_t)VYI_ALONE_SHARED);
         }
-        vyi_store_release(&q->lone.turning, 0);
-        return mine;
+    }
+    vyi_store_pointer(&o->thread, (void *)me);
+    return vyi_owner_enter(q, o);
+}
+
+VYI_API bool vyi_owner_come(vyi_queue *q, vyi_owner *o)
+{
+    const uintptr_t me = vyi_thread_id();
+    bool mine = vyi_owner_enter(q, o);
+    while (!mine && (uintptr_t)vyi_load_pointer(&o->thread) != VYI_OWNER_MANY) {
+        if (!(vyi_load_acquire(&q->slots.held) & 1u) &&
+            vyi_compare_exchange(&o->turning, 0, 1) == 0) {
+            mine = vyi_owner_turn(q, o, me);
+            vyi_store_release(&o->turning, 0);
+        } else {
+            vyi_yield();
+        }
+    }
+    return mine;
+}
+
+VYI_API void vyi_producers_free(vyi_queue *q)
+{
+    while (q->slots.producers) {
+        vyre_producer *p = q->slots.producers;
+        q->slots.producers = p->next;
+        vyi_free(&q->v->desc.allocator, p, sizeof *p);
     }
 }
+
+/* --- trouble ------------------------------------------------------------- */
 
 /* Only the owner of the slot's BUSY mark writes.  The generation is 0 while the
  * code changes. */
@@ -21068,417 +21038,107 @@ VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, 
 
 /* --- taking slots -------------------------------------------------------- */
 
-VYI_API uint32_t vyi_slot_claim(vyi_queue *q, bool alone, uint32_t slot)
+/* FLIGHT, ended FAULT: on record before its generation is over.  False: somebody
+ * else has the slot.  `next` is its mark from then on. */
+static bool vyi_slot_settle(vyi_queue *q, uint32_t slot, uint32_t mark, uint32_t outcome,
+                            uint32_t next)
+{
+    VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_FLIGHT);
+    if (!vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+        return false;
+    vyi_slot_trouble(q, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome), false);
+    vyi_store_release(&q->slots.marks[slot], next);
+    return true;
+}
+
+/* An owner's slot, inside: FREE, and its mirror word 0, if it can be.  The mark goes
+ * first: who has seen FLIGHT and then a mirror word of 0 looks at the mark again. */
+static bool vyi_slot_ready(vyi_queue *q, const vyi_owner *o, uint32_t slot)
+{
+    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+    const uint32_t rest = vyi_mark_with(mark, VYI_PHASE_FREE);
+    if (vyi_load_owner(q, slot) != o || vyi_mark_phase(mark) == VYI_PHASE_BUSY)
+        return false;
+    if (vyi_mark_phase(mark) == VYI_PHASE_FLIGHT) {
+        const uint32_t outcome = vyi_slot_outcome(q, slot);
+        if (outcome == 0)
+            return false;
+        if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
+            vyi_store_release(&q->slots.marks[slot], rest);
+        else if (!vyi_slot_settle(q, slot, mark, outcome, rest))
+            return false;
+    }
+    vyi_store_release(vyi_device_words(vyi_queue_device(q), q->slots.mirror) + slot, 0);
+    return true;
+}
+
+#define VYI_READY_MOST 64u
+
+VYI_API bool vyi_share_refill(vyi_queue *q, vyi_owner *o, vyi_share *share)
+{
+    uint32_t place = share->next, ready = 0;
+    VYRE_ASSERT(vyi_load_relaxed(&o->inside) == 1 && share->ready == 0);
+    for (uint32_t tried = 0; tried < share->count && ready == 0; tried++) {
+        ready = vyi_slot_ready(q, o, share->first + place);
+        if (!ready)
+            place = vyi_share_after(share, place);
+    }
+    if (ready == 0)
+        return false;
+    while (ready < VYI_READY_MOST && place + ready < share->count &&
+           vyi_slot_ready(q, o, share->first + place + ready))
+        ready++;
+    if (vyi_queue_device(q)->write_combined)
+        vyi_fence_stores();
+    vyi_store_relaxed(&share->next, place);
+    share->ready = ready;
+    return true;
+}
+
+VYI_API bool vyi_slot_claim(vyi_queue *q, const vyi_owner *o, uint32_t slot)
 {
     const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
     const uint32_t next = vyi_mark_next(mark);
-
+    if (vyi_load_owner(q, slot) != o || vyi_mark_phase(mark) == VYI_PHASE_BUSY)
+        return false;
     if (vyi_mark_phase(mark) == VYI_PHASE_FREE)
-        return vyi_mark_move(q, alone, slot, mark, next) ? next : 0;
-    if (vyi_mark_phase(mark) == VYI_PHASE_BUSY)
-        return 0;
-
+        return vyi_mark_move(q, slot, mark, next);
     const uint32_t outcome = vyi_slot_outcome(q, slot);
     if (outcome == 0)
-        return 0;
-    vyi_slot_clear(q, alone, slot);
+        return false;
     if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
-        return vyi_mark_move(q, alone, slot, mark, next) ? next : 0;
-    /* The fault is on record before its generation is over. */
-    if (!vyi_mark_move(q, alone, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
-        return 0;
-    vyi_slot_trouble(q, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome), false);
-    vyi_store_release(&q->slots.marks[slot], next);
-    return next;
+        return vyi_mark_move(q, slot, mark, next);
+    return vyi_slot_settle(q, slot, mark, outcome, next);
 }
 
-/* Reserves the next `count` places; the first of them. */
-static inline uint32_t vyi_partition_turn(vyi_partition *part, bool alone, uint32_t count)
+VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count)
 {
-    if (!alone)
-        return vyi_fetch_add(&part->cursor, count);
-    const uint32_t turn = vyi_load_relaxed(&part->cursor);
-    vyi_store_relaxed(&part->cursor, turn + count);
-    return turn;
-}
-
-/* A slot of the partition that is now the caller's: its BUSY mark, or 0. */
-static uint32_t vyi_partition_claim(vyi_queue *q, bool alone, vyi_partition *part, uint32_t *slot)
-{
-    uint32_t place = vyi_partition_place(part, vyi_partition_turn(part, alone, 1));
-    for (uint32_t tried = 0; tried < part->count; tried++) {
-        const uint32_t mark = vyi_slot_claim(q, alone, part->first + place);
-        if (mark) {
-            if (tried)
-                vyi_store_relaxed(&part->cursor, place + 1);
-            *slot = part->first + place;
-            return mark;
-        }
-        place = place + 1 < part->count ? place + 1 : 0;
-    }
-    return 0;
-}
-
-/* Whether a publisher may take a slot with this mark and outcome in one move. */
-static bool vyi_slot_is_free(uint32_t mark, const uint32_t *outcome)
-{
-    return vyi_mark_phase(mark) == VYI_PHASE_FREE ||
-           (vyi_mark_phase(mark) == VYI_PHASE_FLIGHT &&
-            VYI_MIRROR_STATUS(vyi_le32(vyi_load_acquire(outcome))) == VYRE_SLOT_DONE);
-}
-
-/* Slots `slot` (even) and slot + 1 with one compare-and-swap. */
-static inline bool vyi_batch_claim_pair(vyi_queue *q, vyi_batch *b, uint32_t slot)
-{
-    uint32_t *marks = &q->slots.marks[slot];
-    const uint32_t low = vyi_load_acquire(marks), high = vyi_load_acquire(marks + 1);
-    const uint32_t next_low = vyi_mark_next(low), next_high = vyi_mark_next(high);
-    const uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror) + slot;
-    if (!vyi_slot_is_free(low, mirror) || !vyi_slot_is_free(high, mirror + 1) ||
-        !vyi_compare_exchange_pair(marks, (uint64_t)high << 32 | low,
-                                   (uint64_t)next_high << 32 | next_low))
-        return false;
-    vyi_batch_add(b, slot, next_low);
-    vyi_batch_add(b, slot + 1, next_high);
-    return true;
-}
-
-/* Counts eighths of the partition that publishers have gone through: the era.
- * Who comes late from the eighth before changes nothing. */
-static inline void vyi_era_pass(vyi_queue *q, const vyi_partition *part, uint32_t place)
-{
-    uint32_t *at = &q->seats.eras[part - q->slots.partitions];
-    const uint32_t era = vyi_load_relaxed(at);
-    const uint32_t eighth = (uint32_t)((uint64_t)place * 8 / part->count);
-    const uint32_t passed = (eighth - era) & 7u;
-    if (passed != 0 && passed != 7)
-        vyi_store_relaxed(at, era + passed);
-}
-
-VYI_API void vyi_batch_claim_run(vyi_queue *q, bool alone, vyi_partition *part, vyi_batch *b,
-                                 uint32_t count)
-{
-    const uint32_t turn = vyi_partition_turn(part, alone, count);
-    if (!alone)
-        vyi_era_pass(q, part, vyi_partition_place(part, turn));
-    for (uint32_t i = 0; i < count; i++) {
-        const uint32_t slot = part->first + vyi_partition_place(part, turn + i);
-        const bool pair = slot % 2 == 0 && i + 1 < count && slot + 1 < part->first + part->count;
-        if (VYI_PAIRS && !alone && pair && vyi_batch_claim_pair(q, b, slot)) {
-            i++;
-            continue;
-        }
-        const uint32_t mark = vyi_slot_claim(q, alone, slot);
-        if (mark)
-            vyi_batch_add(b, slot, mark);
-    }
-}
-
-/* --- seats ---------------------------------------------------------------- */
-
-/* Threads that publish among others would each wait, for the cursor and for
- * a mark, until what they have written has arrived.  So each has a seat, and
- * there a stash of slots that are BUSY ahead of its works: it fills the stash
- * with one addition and a compare-and-swap for two slots, then publishes as many
- * works by plain stores.
- *
- * Somebody who needs all slots, or finds the ring full, takes the stashes back:
- * sets `recall`, makes every thread go through a fence, waits until nobody is
- * inside, and frees what was reserved.  A thread says that it is `inside` and
- * then looks at `recall`, so that either it sees the recall or is waited for; and
- * it waits for nobody there.  A slot that has been taken out of the stash is BUSY
- * like any publisher's.
- *
- * A seat is one thread's for as long as the handle lives, or of a later thread
- * with the same id: a thread may stand between finding its seat and saying that
- * it is inside, and there nobody can tell.  What is scarce, the right to hold a
- * stash, goes round: a recall takes it from all. */
-
-VYI_STATIC_ASSERT(seats_by_six_bits, VYI_SEATS == 64);
-
-VYI_API void vyi_seats_plan(vyi_queue *q)
-{
-    const bool ready = vyi_alone_who(q) != VYI_ALONE_SHARED;
-    /* A narrow kernel looks behind the slot that it found last: there the
-     * next publisher's slot should be. */
-    q->seats.rest = ready && !vyi_queue_device(q)->narrow ? 0 : VYI_REST_FOREVER;
-    for (uint32_t i = 0; i < q->slots.partition_count; i++) {
-        const uint32_t each = q->slots.partitions[i].count / VYI_RESERVE_PART;
-        q->seats.reserves[i] = each < 2 ? 0 : each < VYI_STASH ? each : VYI_STASH;
-    }
-}
-
-static vyi_seat *vyi_seat_give(vyi_queue *q, uint32_t at, uintptr_t who)
-{
-    if (vyi_compare_exchange(&q->lone.turning, 0, 1) != 0)
-        return NULL;
-    const bool vacant = !vyi_load_pointer(&q->seats.sitters[at]);
-    if (vacant)
-        vyi_store_pointer(&q->seats.sitters[at], (void *)who);
-    vyi_store_release(&q->lone.turning, 0);
-    return vacant ? &q->seats.all[at] : NULL;
-}
-
-/* The calling thread's, or NULL: without one, for now or for good. */
-static inline vyi_seat *vyi_seat_find(vyi_queue *q)
-{
-    const uintptr_t me = vyi_thread_id();
-    uint32_t at = ((uint32_t)(me >> 4) * 0x9e3779b1u) >> 26;
-    for (uint32_t tried = 0; tried < VYI_SEAT_TRIES; tried++) {
-        const uintptr_t who = (uintptr_t)vyi_load_pointer(&q->seats.sitters[at]);
-        if (who == me)
-            return &q->seats.all[at];
-        if (who == 0)
-            return vyi_seat_give(q, at, me);
-        at = (at + 1) % VYI_SEATS;
-    }
-    return NULL;
-}
-
-static inline bool vyi_recall_is_on(uint32_t recall)
-{
-    return recall & 1u;
-}
-
-/* Pairs with the recall's acquire. */
-static inline void vyi_seat_leave(vyi_seat *seat)
-{
-    vyi_store_release(&seat->inside, 0);
-}
-
-/* True: the stash is the caller's until it leaves.  Pairs with vyi_seats_recall. */
-static inline bool vyi_seat_enter(vyi_queue *q, vyi_seat *seat)
-{
-    vyi_store_relaxed(&seat->inside, 1);
-    vyi_fence_compiler();
-    if (!vyi_recall_is_on(vyi_load_acquire(&q->seats.recall)))
-        return true;
-    vyi_seat_leave(seat);
-    return false;
-}
-
-/* The caller's seat, entered, or NULL: it does without a stash now. */
-static inline vyi_seat *vyi_seat_sit(vyi_queue *q)
-{
-    vyi_seat *seat = vyi_load_relaxed(&q->seats.rest) ? NULL : vyi_seat_find(q);
-    return seat && vyi_seat_enter(q, seat) ? seat : NULL;
-}
-
-static inline uint32_t vyi_seat_left(const vyi_seat *seat)
-{
-    return vyi_load_relaxed(&seat->count) - vyi_load_relaxed(&seat->next);
-}
-
-/* The next slot of a stash that has one: its BUSY mark. */
-static inline uint32_t vyi_seat_take(vyi_queue *q, vyi_seat *seat, uint32_t *slot)
-{
-    const uint32_t next = vyi_load_relaxed(&seat->next);
-    *slot = vyi_load_relaxed(&seat->slots[next]);
-    vyi_store_relaxed(&seat->next, next + 1);
-    return vyi_load_relaxed(&q->slots.marks[*slot]);
-}
-
-/* Frees what is left.  No work has had these generations: they are left out. */
-static void vyi_seat_give_back(vyi_queue *q, vyi_seat *seat)
-{
-    while (vyi_seat_left(seat)) {
-        uint32_t slot;
-        const uint32_t mark = vyi_seat_take(q, seat, &slot);
-        vyi_store_release(&q->slots.marks[slot], vyi_mark_with(mark, VYI_PHASE_FREE));
-    }
-}
-
-/* Whether the stash has something.  One that others have gone an eighth of the
- * ring past, or two, is given back: a result in it would soon be gone.  A new
- * `recall` tells a publisher that has found no slot meanwhile to look again. */
-static bool vyi_seat_has(vyi_queue *q, vyi_seat *seat)
-{
-    if (vyi_seat_left(seat) == 0)
-        return false;
-    const uint32_t part = vyi_load_relaxed(&seat->part);
-    if (vyi_load_relaxed(&q->seats.eras[part]) - vyi_load_relaxed(&seat->era) < 2)
-        return true;
-    vyi_seat_give_back(q, seat);
-    vyi_store_relaxed(&seat->pause, q->seats.reserves[part]);
-    vyi_fetch_add(&q->seats.recall, 2);
-    return false;
-}
-
-/* Whether the seat may have a stash. */
-static bool vyi_seat_may_hold(vyi_queue *q, vyi_seat *seat)
-{
-    const uint32_t pause = vyi_load_relaxed(&seat->pause);
-    if (pause)
-        vyi_store_relaxed(&seat->pause, pause - 1);
-    if (pause || vyi_load_relaxed(&seat->holds))
-        return !pause;
-    const uint32_t holders = vyi_load_relaxed(&q->seats.holders);
-    if (holders < VYI_HOLDERS &&
-        vyi_compare_exchange(&q->seats.holders, holders, holders + 1) == holders) {
-        vyi_store_relaxed(&seat->holds, 1);
-        return true;
-    }
-    vyi_store_relaxed(&q->seats.refused, vyi_load_relaxed(&q->seats.refused) + 1);
-    return false;
-}
-
-/* Fills an empty stash with what is free of the partition's next slots.  The
- * fence lets a recall that sees nobody inside do without one of everybody's. */
-static bool vyi_seat_refill(vyi_queue *q, vyi_seat *seat, vyi_partition *part)
-{
-    vyi_batch b;
-    const vyi_device *d = vyi_queue_device(q);
-    const uint32_t index = (uint32_t)(part - q->slots.partitions), most = q->seats.reserves[index];
-    vyi_fence_full();
-    if (most == 0 || vyi_recall_is_on(vyi_load_acquire(&q->seats.recall)) ||
-        !vyi_seat_may_hold(q, seat))
-        return false;
-    b.count = 0;
-    /* Up to a multiple of `most`, so that what threads reserve does not share lines. */
-    vyi_batch_claim_run(q, false, part, &b, most - vyi_load_relaxed(&part->cursor) % most);
-    for (uint32_t i = 0; i < b.count; i++) {
-        vyi_store_relaxed(&seat->slots[i], b.slots[i]);
-        vyi_store_release(vyi_device_words(d, q->slots.mirror) + b.slots[i], 0);
-    }
-    if (d->whole_lines)
+    uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror) + first;
+    VYRE_ASSERT(first < q->slots.count && count <= q->slots.count - first);
+    for (uint32_t i = 0; i < count; i++)
+        vyi_store_release(&mirror[i], 0);
+    if (vyi_queue_device(q)->write_combined)
         vyi_fence_stores();
-    vyi_store_relaxed(&seat->part, index);
-    vyi_store_relaxed(&seat->era, vyi_load_relaxed(&q->seats.eras[index]));
-    vyi_store_relaxed(&seat->next, 0);
-    vyi_store_relaxed(&seat->count, b.count);
-    return b.count != 0;
 }
 
-/* A slot of the partition from the caller's stash: its BUSY mark, or 0. */
-static inline uint32_t vyi_seat_claim(vyi_queue *q, vyi_partition *part, uint32_t *slot)
+VYI_API uint32_t vyi_share_claim(vyi_queue *q, const vyi_owner *o, vyi_share *share,
+                                 uint32_t count, uint32_t *first)
 {
-    vyi_seat *seat = vyi_seat_sit(q);
-    uint32_t mark = 0;
-    if (!seat)
+    uint32_t place = vyi_load_relaxed(&share->next), n = 0;
+    for (uint32_t tried = 0; tried < share->count && n == 0; tried++) {
+        n = vyi_slot_claim(q, o, share->first + place);
+        if (!n)
+            place = vyi_share_after(share, place);
+    }
+    if (n == 0)
         return 0;
-    if (vyi_seat_has(q, seat) ? part == &q->slots.partitions[vyi_load_relaxed(&seat->part)]
-                              : vyi_seat_refill(q, seat, part))
-        mark = vyi_seat_take(q, seat, slot);
-    vyi_seat_leave(seat);
-    return mark;
-}
-
-VYI_API void vyi_seat_empty(vyi_queue *q, vyi_batch *b, uint32_t count)
-{
-    vyi_seat *seat = vyi_seat_sit(q);
-    if (!seat)
-        return;
-    while (b->count < count && vyi_seat_has(q, seat)) {
-        uint32_t slot;
-        const uint32_t mark = vyi_seat_take(q, seat, &slot);
-        vyi_batch_add(b, slot, mark);
-    }
-    vyi_seat_leave(seat);
-}
-
-/* Whether a seat has slots of the partition, of any if it is NULL, or may just
- * be taking some. */
-static bool vyi_seats_have(const vyi_queue *q, const vyi_partition *part)
-{
-    for (uint32_t i = 0; i < VYI_SEATS; i++) {
-        const vyi_seat *seat = &q->seats.all[i];
-        if (!vyi_load_pointer(&q->seats.sitters[i]))
-            continue;
-        if (vyi_load_acquire(&seat->inside))
-            return true;
-        if (vyi_seat_left(seat) &&
-            (!part || part == &q->slots.partitions[vyi_load_relaxed(&seat->part)]))
-            return true;
-    }
-    return false;
-}
-
-static void vyi_seats_reopen(vyi_queue *q)
-{
-    vyi_store_release(&q->seats.recall, vyi_load_relaxed(&q->seats.recall) + 1);
-}
-
-/* Takes back what is reserved; nothing is until vyi_seats_reopen, nor soon after.
- * False: somebody else is at it.  If nobody is inside and nothing reserved, then
- * whoever comes sees `recall` before it takes a slot: its fence in
- * vyi_seat_refill and this one see to that.  Otherwise the fence is everybody's. */
-static bool vyi_seats_recall(vyi_queue *q)
-{
-    const uint32_t before = vyi_load_relaxed(&q->seats.recall);
-    if (vyi_recall_is_on(before) ||
-        vyi_compare_exchange(&q->seats.recall, before, before + 1) != before)
-        return false;
-    vyi_fence_full();
-    if (vyi_seats_have(q, NULL)) {
-        const uint32_t quarter = q->slots.lanes / 4;
-        vyi_fence_others();
-        for (uint32_t i = 0; i < VYI_SEATS; i++) {
-            while (vyi_load_acquire(&q->seats.all[i].inside))
-                vyi_yield();
-            vyi_seat_give_back(q, &q->seats.all[i]);
-        }
-        vyi_store_relaxed(&q->seats.rest, quarter > VYI_REST ? quarter : VYI_REST);
-    }
-    for (uint32_t i = 0; i < VYI_SEATS; i++)
-        vyi_store_relaxed(&q->seats.all[i].holds, 0);
-    vyi_store_relaxed(&q->seats.holders, 0);
-    vyi_store_relaxed(&q->seats.refused, 0);
-    return true;
-}
-
-/* --- taking a slot for a work --------------------------------------------- */
-
-/* Whether a publisher that has found no slot should look again; `recall` is what it
- * was before.  False: none was held or reserved meanwhile, so all are in use. */
-static bool vyi_claim_again(vyi_queue *q, const vyi_partition *part, uint32_t recall)
-{
-    if (vyi_recall_is_on(recall) || vyi_load_acquire(&q->slots.held)) {
-        vyi_yield(); /* slots are held, for a moment, by the log or a recovery */
-        return true;
-    }
-    if (!vyi_seats_have(q, part))
-        return vyi_load_acquire(&q->seats.recall) != recall;
-    if (vyi_seats_recall(q))
-        vyi_seats_reopen(q);
-    return true;
-}
-
-/* After a claim without a stash. */
-static void vyi_rest_less(vyi_queue *q)
-{
-    const uint32_t rest = vyi_load_relaxed(&q->seats.rest);
-    if (rest && rest != VYI_REST_FOREVER)
-        vyi_store_relaxed(&q->seats.rest, rest - 1);
-    if (vyi_load_relaxed(&q->seats.refused) > VYI_REFUSALS && vyi_seats_recall(q))
-        vyi_seats_reopen(q);
-}
-
-/* A slot that is not from a stash. */
-static uint32_t vyi_shared_claim(vyi_queue *q, bool wait, vyi_partition *part, uint32_t *slot)
-{
-    uint32_t recall, mark;
-    do {
-        recall = vyi_load_acquire(&q->seats.recall);
-        mark = vyi_partition_claim(q, false, part, slot);
-    } while (!mark && wait && vyi_claim_again(q, part, recall));
-    if (mark) {
-        vyi_era_pass(q, part, *slot - part->first);
-        vyi_rest_less(q);
-    }
-    return mark;
-}
-
-VYI_API uint32_t vyi_work_claim(vyi_queue *q, vyi_way *way, bool wait, const vyre_work *work,
-                                uint32_t *slot)
-{
-    vyi_partition *part = vyi_partition_of(q, work->priority);
-    if (*way == VYI_WAY_ALONE)
-        return vyi_partition_claim(q, true, part, slot);
-    const uint32_t mark = vyi_seat_claim(q, part, slot);
-    if (mark)
-        return mark;
-    *way = VYI_WAY_SHARED;
-    return vyi_shared_claim(q, wait, part, slot);
+    while (n < count && place + n < share->count &&
+           vyi_slot_claim(q, o, share->first + place + n))
+        n++;
+    vyi_store_relaxed(&share->next, place + n < share->count ? place + n : 0);
+    *first = share->first + place;
+    vyi_slots_clear(q, *first, n);
+    return n;
 }
 
 /* --- holding all ---------------------------------------------------------- */
@@ -21488,22 +21148,25 @@ static inline bool vyi_slot_is_pending(const vyi_queue *q, uint32_t slot, uint32
     return vyi_mark_phase(mark) == VYI_PHASE_FLIGHT && !vyi_slot_outcome(q, slot);
 }
 
-static bool vyi_slots_hold(vyi_queue *q, bool alone, bool force)
+static void vyi_slots_put_back(vyi_queue *q, uint32_t count)
 {
-    vyi_store_release(&q->slots.held, 1);
+    while (count-- > 0)
+        vyi_store_release(&q->slots.marks[count], q->slots.kept[count]);
+    vyi_store_release(&q->slots.held, q->slots.held + 1);
+}
+
+static bool vyi_slots_hold(vyi_queue *q, bool force)
+{
     for (uint32_t slot = 0; slot < q->slots.count; slot++) {
         for (;;) {
             const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
             const bool busy = vyi_mark_phase(mark) == VYI_PHASE_BUSY;
             if ((busy || vyi_slot_is_pending(q, slot, mark)) && !force) {
-                while (slot-- > 0)
-                    vyi_store_release(&q->slots.marks[slot], q->slots.kept[slot]);
-                vyi_store_release(&q->slots.held, 0);
+                vyi_slots_put_back(q, slot);
                 return false;
             }
             vyi_store_release(&q->slots.kept[slot], mark); /* before BUSY: for vyi_mark_unheld */
-            if (!busy &&
-                vyi_mark_move(q, alone, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+            if (!busy && vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
                 break;
             vyi_yield();
         }
@@ -21511,7 +21174,7 @@ static bool vyi_slots_hold(vyi_queue *q, bool alone, bool force)
     return true;
 }
 
-/* No work is in flight; what is BUSY may be reserved only. */
+/* No work is in flight; what is BUSY is not looked at. */
 static bool vyi_slots_rest(const vyi_queue *q)
 {
     for (uint32_t slot = 0; slot < q->slots.count; slot++) {
@@ -21521,28 +21184,23 @@ static bool vyi_slots_rest(const vyi_queue *q)
     return true;
 }
 
-/* Nothing is reserved from before the first slot is held until after the last
- * one is put back. */
 VYI_API bool vyi_queue_hold(vyi_queue *q, bool force)
 {
+    VYRE_ASSERT(!(q->slots.held & 1u));
     if (!force && !vyi_slots_rest(q))
         return false;
-    while (!vyi_seats_recall(q))
-        vyi_yield();
-    const bool alone = vyi_alone_enter(q);
-    const bool held = vyi_slots_hold(q, alone, force);
-    vyi_alone_leave(q, alone);
-    if (!held)
-        vyi_seats_reopen(q);
-    return held;
+    vyi_store_release(&q->slots.held, q->slots.held + 1);
+    vyi_queue_fence_others(q);
+    vyi_owner_wait(&q->slots.pool);
+    for (const vyre_producer *p = q->slots.producers; p; p = p->next)
+        vyi_owner_wait(&p->owner);
+    return vyi_slots_hold(q, force);
 }
 
 VYI_API void vyi_queue_unhold(vyi_queue *q)
 {
-    for (uint32_t slot = 0; slot < q->slots.count; slot++)
-        vyi_store_release(&q->slots.marks[slot], q->slots.kept[slot]);
-    vyi_store_release(&q->slots.held, 0);
-    vyi_seats_reopen(q);
+    VYRE_ASSERT(q->slots.held & 1u);
+    vyi_slots_put_back(q, q->slots.count);
 }
 
 VYI_API uint32_t vyi_queue_pending(const vyi_queue *q)
@@ -21566,11 +21224,9 @@ VYI_API uint32_t vyi_queue_waiting(const vyi_queue *q)
 /* ==========================================================================
  * engine: publishing
  *
- * The hot path takes no lock and never reads device memory.  A publisher takes
- * a slot (engine_slots.c), writes the work, and raises STATUS last.  Device
- * memory is write-combined, and there a fence waits until what this core has
- * written has arrived: 130 ns for a write of 6 ns.  So a slot is stored as one
- * line, where that is seen as a whole.
+ * The hot path takes no lock and never reads device memory.  A publisher comes by
+ * slots that follow each other (engine_slots.c), stores works into them, and then
+ * says so in their marks.
  * ======================================================================= */
 
 /* --- what may be published ------------------------------------------------ */
@@ -21601,45 +21257,17 @@ VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_
     return VYRE_OK;
 }
 
-/* What vyi_engine_check finds nothing to say about, in two branches. */
-static inline bool vyi_work_is_plain(const vyi_queue *q, const vyre_work *work)
+/* What vyi_engine_check finds nothing to say about, in two branches.  Works that
+ * follow each other mostly have one opcode: `before` is known, or NULL. */
+static inline bool vyi_work_is_plain(const vyi_queue *q, const vyre_work *work,
+                                     const vyre_work *before)
 {
     const uint32_t priority = (uint32_t)work->priority;
     return ((work->arg_count <= VYRE_MAX_ARGS) & (work->opcode < VYRE_OP_LOAD_MISS - 0x100u) &
             (work->tenant < q->v->desc.tenants) & (priority < VYRE_PRIORITY_LEVELS)) &&
-           vyi_opcode_is_known(&q->v->opcodes, work->opcode);
+           ((before && before->opcode == work->opcode) ||
+            vyi_opcode_is_known(&q->v->opcodes, work->opcode));
 }
-
-VYI_STATIC_ASSERT(work_begins_with_four_words,
-                  offsetof(vyre_work, opcode) == 0 && offsetof(vyre_work, tenant) == 4 &&
-                      offsetof(vyre_work, priority) == 8 && offsetof(vyre_work, arg_count) == 12 &&
-                      sizeof(vyre_priority) == 4 && VYRE_OP_LOAD_MISS < 0x80000000u);
-
-/* Works that follow each other mostly have one opcode. */
-static inline bool vyi_works_are_known(const vyi_opcodes *o, const vyre_work *works, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (i > 0 && works[i].opcode == works[i - 1].opcode)
-            continue;
-        if (!vyi_opcode_is_known(o, works[i].opcode))
-            return false;
-    }
-    return true;
-}
-
-/* The same of many; numbers without a branch for each. */
-static bool vyi_works_are_plain(const vyi_queue *q, const vyre_work *works, uint32_t count)
-{
-    const vyi_quad limits = vyi_quad_of(VYRE_OP_LOAD_MISS - 0x101u, q->v->desc.tenants - 1u,
-                                        VYRE_PRIORITY_LEVELS - 1u, VYRE_MAX_ARGS);
-    vyi_quad bad = vyi_quad_of(0, 0, 0, 0);
-    for (uint32_t i = 0; i < count; i++)
-        bad = vyi_quad_over(bad, &works[i].opcode, limits);
-    return vyi_quad_signs(bad) == 0 && vyi_works_are_known(&q->v->opcodes, works, count);
-}
-
-VYI_STATIC_ASSERT(slot_pairs, VYRE_SLOT_TENANT % 2 == 0 && VYRE_SLOT_ARGS % 2 == 0 &&
-                                  VYRE_SLOT_PRIORITY == VYRE_SLOT_TENANT + 1);
 
 VYI_API vyre_status vyi_queue_gone(const vyi_queue *q, const char *what, vyre_error *err)
 {
@@ -21664,381 +21292,251 @@ VYI_API vyre_status vyi_queue_refuses(const vyi_queue *q, uint32_t state, vyre_e
                     "opcode SHUTDOWN has stopped the kernel");
 }
 
-/* From the place 12 - n on: a head of four words and n arguments that are kept, and
- * zeros. */
-static const uint32_t vyi_line_keep[VYRE_SLOT_ARGS + 2 * VYRE_MAX_ARGS] = {
-    ~0u, ~0u, ~0u, ~0u,
+static inline vyre_status vyi_publish_check(const vyi_queue *q, const vyre_work *works,
+                                            uint32_t count, vyre_error *err)
+{
+    vyre_status status = vyi_queue_takes_work(q, err);
+    for (uint32_t i = 0; i < count && status == VYRE_OK; i++) {
+        if (!vyi_work_is_plain(q, &works[i], i ? &works[i - 1] : NULL))
+            status = vyi_engine_check(q->v, &works[i], err);
+    }
+    return status;
+}
+
+/* --- works as lines ------------------------------------------------------- */
+
+VYI_STATIC_ASSERT(slot_is_a_line, VYI_LINE_WORDS == VYRE_SLOT_WORDS && VYRE_SLOT_STATUS == 0);
+
+/* From the place 12 - n on: n arguments that are kept, and zeros. */
+static const uint32_t vyi_line_keep[2 * VYRE_MAX_ARGS] = {
     ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 };
 
-/* Of the work's 16 words. */
-static inline const uint32_t *vyi_work_keep(const vyre_work *work)
-{
-    return vyi_line_keep + VYRE_MAX_ARGS - work->arg_count;
-}
-
-/* Everything but STATUS.  The slot is the caller's. */
-static inline void vyi_slot_fill(vyi_queue *q, const vyi_device *d, uint32_t slot,
-                                 const vyre_work *work)
-{
-    uint32_t *at = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
-    const uint32_t *keep = vyi_work_keep(work) + VYRE_SLOT_ARGS;
-
-    if (q->slots.record)
-        q->slots.record[slot] = *work;
-    vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot, 0);
-    vyi_store_relaxed(at + VYRE_SLOT_OPCODE, vyi_le32(work->opcode));
-    vyi_store_pair(at + VYRE_SLOT_TENANT, work->tenant, vyi_priority_level(work->priority));
-    at += VYRE_SLOT_ARGS;
-    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i += 2)
-        vyi_copy_pair(at + i, work->args + i, keep + i);
-}
-
-/* Pairs with the kernel's claiming acquire. */
-static inline void vyi_slot_raise(const vyi_device *d, uint32_t slot)
-{
-    vyi_store_release(vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS,
-                      vyi_le32(VYRE_SLOT_PUBLISHED));
-}
-
-/* --- publishing: a slot as one line -------------------------------------- */
-
-VYI_STATIC_ASSERT(slot_is_a_line, sizeof(vyi_line) == 4 * VYRE_SLOT_WORDS &&
-                                      VYRE_SLOT_STATUS == 0 && VYRE_SLOT_OPCODE == 1 &&
-                                      VYRE_SLOT_TENANT == 2 && VYRE_SLOT_PRIORITY == 3 &&
-                                      VYRE_SLOT_ARGS == 4 && VYRE_MAX_ARGS == 12);
-
-static inline vyi_quad vyi_line_head(const vyre_work *work)
-{
-    return vyi_quad_of(VYRE_SLOT_PUBLISHED, work->opcode, work->tenant,
-                       vyi_priority_level(work->priority));
-}
-
 static inline void vyi_line_compose(vyi_line *line, const vyre_work *work)
 {
-    const uint32_t *keep = vyi_work_keep(work) + VYRE_SLOT_ARGS;
-    line->quads[0] = vyi_line_head(work);
-    line->quads[1] = vyi_quad_keep(work->args, keep);
-    line->quads[2] = vyi_quad_keep(work->args + 4, keep + 4);
-    line->quads[3] = vyi_quad_keep(work->args + 8, keep + 8);
+    VYRE_ASSERT(work->arg_count <= VYRE_MAX_ARGS);
+    const uint32_t *keep = vyi_line_keep + VYRE_MAX_ARGS - work->arg_count;
+    line->words[VYRE_SLOT_STATUS] = VYRE_SLOT_PUBLISHED;
+    line->words[VYRE_SLOT_OPCODE] = work->opcode;
+    line->words[VYRE_SLOT_TENANT] = work->tenant;
+    line->words[VYRE_SLOT_PRIORITY] = vyi_priority_level(work->priority);
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        line->words[VYRE_SLOT_ARGS + i] = work->args[i] & keep[i];
 }
 
-/* Composed before the first of them is stored: a store of a line waits for its
- * words, and what is composed behind it would wait for the store. */
-#define VYI_LINES_AT_ONCE 8u
+/* Composed before the first of them is stored: a direct store takes its words from
+ * memory, and what is composed behind it would wait for it. */
+#define VYI_LINES_AT_ONCE 16u
 
-/* Works into lines; line i goes to slots[i] of the ring, or without `slots` to the
- * i-th from its beginning. */
-static inline void vyi_lines_store_narrow(uint32_t *ring, const uint32_t *slots,
-                                          const vyre_work *works, uint32_t count)
+VYI_INLINE
+static inline void vyi_slots_store(const vyi_queue *q, const vyi_device *d, uint32_t slot,
+                                 const vyre_work *works, uint32_t count)
 {
+    VYRE_ASSERT(slot < q->slots.count && count <= q->slots.count - slot);
     vyi_line lines[VYI_LINES_AT_ONCE];
+    uint32_t *ring = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
     for (uint32_t from = 0; from < count; from += VYI_LINES_AT_ONCE) {
         const uint32_t rest = count - from;
         const uint32_t n = rest < VYI_LINES_AT_ONCE ? rest : VYI_LINES_AT_ONCE;
         for (uint32_t i = 0; i < n; i++)
             vyi_line_compose(&lines[i], &works[from + i]);
-        for (uint32_t i = 0; i < n; i++)
-            vyi_store_line(ring + (size_t)(slots ? slots[from + i] : from + i) * VYRE_SLOT_WORDS,
-                           &lines[i]);
+        d->store(ring + (size_t)from * VYRE_SLOT_WORDS, lines, n);
     }
 }
 
-#if VYI_WIDE
-VYI_STATIC_ASSERT(work_is_a_line, offsetof(vyre_work, args) == 4 * VYRE_SLOT_ARGS &&
-                                      sizeof(vyre_work) == sizeof(vyi_line));
-
-VYI_WIDE_FN
-static inline void vyi_line_compose_wide(vyi_line *line, const vyre_work *work)
+VYI_API void vyi_slots_write(const vyi_queue *q, const vyi_device *d, uint32_t slot,
+                             const vyre_work *works, uint32_t count)
 {
-    vyi_wide_compose(line, vyi_line_head(work), &work->opcode, vyi_work_keep(work));
+    vyi_slots_store(q, d, slot, works, count);
 }
 
-VYI_WIDE_FN
-static void vyi_lines_store_wide(uint32_t *ring, const uint32_t *slots, const vyre_work *works,
-                                 uint32_t count)
-{
-    vyi_line line VYI_LINE_ALIGNED;
-    for (uint32_t i = 0; i < count; i++) {
-        vyi_line_compose_wide(&line, &works[i]);
-        vyi_store_line(ring + (size_t)(slots ? slots[i] : i) * VYRE_SLOT_WORDS, &line);
-    }
-    vyi_wide_end();
-}
-#else
-static void vyi_lines_store_wide(uint32_t *ring, const uint32_t *slots, const vyre_work *works,
-                                 uint32_t count)
-{
-    vyi_lines_store_narrow(ring, slots, works, count);
-}
-#endif
-
-static inline void vyi_lines_store(const vyi_queue *q, uint32_t *ring, const uint32_t *slots,
-                                   const vyre_work *works, uint32_t count)
-{
-    if (q->wide)
-        vyi_lines_store_wide(ring, slots, works, count);
-    else
-        vyi_lines_store_narrow(ring, slots, works, count);
-}
-
-/* Publishes into slots of the caller's.  What must come before their lines,
- * the cleared mirror words and the program's own data in its buffers, is behind
- * a fence.  A seat's words are behind one already.  A lone thread cleared them
- * when it saw the last end, and mostly a fence has been made since: where the
- * program has no buffers, that will do. */
-static inline void vyi_slots_store_lines(vyi_queue *q, const vyi_device *d, vyi_way way,
-                                         const uint32_t *slots, const vyre_work *works,
-                                         uint32_t count)
-{
-    uint32_t *mirror = vyi_device_words(d, q->slots.mirror);
-    bool fence = way == VYI_WAY_SHARED || q->v->buffers.user_count != 0;
-    for (uint32_t i = 0; i < count && q->slots.record; i++)
-        q->slots.record[slots[i]] = works[i];
-    for (uint32_t i = 0; i < count && way == VYI_WAY_SHARED; i++)
-        vyi_store_release(mirror + slots[i], 0);
-    for (uint32_t i = 0; i < count && way == VYI_WAY_ALONE; i++)
-        fence |= q->lone.cleared[slots[i]] == q->lone.fences;
-    if (fence)
-        vyi_fence_stores();
-    if (fence && way == VYI_WAY_ALONE)
-        q->lone.fences++;
-    vyi_lines_store(q, vyi_device_words(d, VYI_ROLE_RING), slots, works, count);
-}
-
-/* --- publishing, one slot or many ---------------------------------------- */
-
-VYI_API void vyi_slot_write(vyi_queue *q, vyi_device *d, uint32_t slot, const vyre_work *work)
-{
-    vyi_slot_fill(q, d, slot, work);
-    if (d->write_combined)
-        vyi_fence_stores();
-    vyi_slot_raise(d, slot);
-    if (d->write_combined)
-        vyi_fence_stores();
-}
-
-static vyre_status vyi_queue_full(const vyi_queue *q, vyre_error *err)
-{
-    return vyi_news(err, VYRE_FULL, q->slots.lanes,
-                    "Poll or wait for a ticket and publish again, or use more slots.",
-                    "no slot is free");
-}
-
-/* A lone thread's: those of the next places that are FREE, as far as they follow
- * each other.  Their marks stay FREE until they are FLIGHT: whoever takes slots,
- * or asks for one, enters first, and so waits until the lone thread is outside;
- * and whoever only looks (vyi_queue_pending, a drain) passes over BUSY and FREE
- * alike. */
-static inline uint32_t vyi_lone_claim(const vyi_queue *q, vyi_partition *part, uint32_t *slots,
-                                      uint32_t *marks, uint32_t count)
-{
-    const uint32_t turn = vyi_load_relaxed(&part->cursor);
-    uint32_t place, n = 0;
-    const uint32_t most = vyi_partition_run(part, turn, count, &place);
-    for (; n < most; n++) {
-        const uint32_t slot = part->first + place + n;
-        const uint32_t mark = vyi_load_relaxed(&q->slots.marks[slot]);
-        if (vyi_mark_phase(mark) != VYI_PHASE_FREE)
-            break;
-        slots[n] = slot;
-        marks[n] = vyi_mark_next(mark);
-    }
-    vyi_store_relaxed(&part->cursor, turn + n);
-    return n;
-}
-
-/* Four marks at a time, of a lone thread's slots that follow each other. */
-static inline bool vyi_marks_by_four(const uint32_t *marks, uint32_t count)
-{
-    return VYI_QUADS && count >= 4 && ((uintptr_t)marks & 15u) == 0;
-}
-
-#if VYI_QUADS
-static inline vyi_quad vyi_quad_all(uint32_t word)
-{
-    return vyi_quad_of(word, word, word, word);
-}
-
-static inline bool vyi_marks_are_free(const uint32_t *marks)
-{
-    const vyi_quad phases = vyi_quad_load(marks) & vyi_quad_all(VYI_PHASE_MASK);
-    return vyi_quad_signs((vyi_quad)(phases == vyi_quad_all(VYI_PHASE_FREE))) == 0xfu;
-}
-
-/* Whether one of four mirror words was cleared behind the last fence. */
-static inline bool vyi_cleared_behind(const uint32_t *cleared, uint32_t fences)
-{
-    const vyi_quad since = *(const vyi_quad *)cleared;
-    return vyi_quad_signs((vyi_quad)(since == vyi_quad_all(fences))) != 0;
-}
-
-/* FREE to FLIGHT, with the next generation; the last of the four. */
-static inline uint32_t vyi_marks_fly(uint32_t *marks)
-{
-    const vyi_quad one = vyi_quad_all(1u << VYI_GENERATION_BIT);
-    const vyi_quad generation = vyi_quad_all(VYI_GENERATION_MASK << VYI_GENERATION_BIT);
-    vyi_quad next = vyi_quad_load(marks) + one;
-    next += (vyi_quad)((next & generation) == vyi_quad_all(0)) & one; /* 0 is none */
-    next = (next & vyi_quad_all(~VYI_PHASE_MASK)) | vyi_quad_all(VYI_PHASE_FLIGHT);
-    vyi_quad_store(marks, next);
-    return next[3];
-}
-#else
-static inline bool vyi_marks_are_free(const uint32_t *marks)
-{
-    (void)marks;
-    return false;
-}
-
-static inline bool vyi_cleared_behind(const uint32_t *cleared, uint32_t fences)
-{
-    (void)cleared, (void)fences;
-    return true;
-}
-
-static inline uint32_t vyi_marks_fly(uint32_t *marks)
-{
-    return *marks;
-}
-#endif
-
-/* How many of a lone thread's next slots are FREE, and whether a fence must stand
- * before their lines (vyi_slots_store_lines). */
+/* The works into slots that are the caller's, and that are FLIGHT then: the last
+ * one's ticket.  Slots of its own were FREE, others are BUSY. */
 VYI_INLINE
-static inline uint32_t vyi_lone_free(const vyi_queue *q, uint32_t first, uint32_t count,
-                                     bool *fence)
+static inline vyre_ticket vyi_slots_fly(vyi_queue *q, uint32_t slot, const vyre_work *works,
+                                        uint32_t count, bool mine)
 {
-    const uint32_t *marks = q->slots.marks + first, *cleared = q->lone.cleared + first;
-    const uint32_t fences = q->lone.fences;
-    bool behind = false;
-    uint32_t n = 0;
-    while (n < count) {
-        if (vyi_marks_by_four(marks + n, count - n) && vyi_marks_are_free(marks + n)) {
-            behind |= vyi_cleared_behind(cleared + n, fences);
-            n += 4;
-            continue;
-        }
-        if (vyi_mark_phase(vyi_load_relaxed(&marks[n])) != VYI_PHASE_FREE)
-            break;
-        behind |= cleared[n++] == fences;
-    }
-    *fence = behind || q->v->buffers.user_count != 0;
-    return n;
-}
-
-/* They are FLIGHT; the last one's mark. */
-VYI_INLINE
-static inline uint32_t vyi_lone_fly(vyi_queue *q, uint32_t first, uint32_t count)
-{
-    uint32_t *marks = q->slots.marks + first, mark = 0;
-    for (uint32_t n = 0; n < count;) {
-        if (vyi_marks_by_four(marks + n, count - n)) {
-            mark = vyi_marks_fly(marks + n);
-            n += 4;
-            continue;
-        }
-        mark = vyi_mark_with(vyi_mark_next(vyi_load_relaxed(&marks[n])), VYI_PHASE_FLIGHT);
-        vyi_store_release(&marks[n++], mark);
-    }
-    return mark;
-}
-
-/* A lone thread's lines, into the FREE slots that follow each other at the
- * partition's cursor, as vyi_lone_claim finds them; how many, the last one's
- * ticket. */
-VYI_INLINE
-static inline uint32_t vyi_lone_lines(vyi_queue *q, const vyi_device *d, vyi_partition *part,
-                                      const vyre_work *works, uint32_t count, vyre_ticket *last)
-{
-    const uint32_t turn = vyi_load_relaxed(&part->cursor);
-    uint32_t place;
-    bool fence;
-    const uint32_t most = vyi_partition_run(part, turn, count, &place);
-    const uint32_t first = part->first + place, n = vyi_lone_free(q, first, most, &fence);
-    if (n == 0)
-        return 0;
-    vyi_store_relaxed(&part->cursor, turn + n);
+    uint32_t *marks = q->slots.marks + slot, mark = 0;
     if (q->slots.record)
-        memcpy(q->slots.record + first, works, n * sizeof *works);
-    if (fence) {
-        vyi_fence_stores();
-        q->lone.fences++;
+        memcpy(q->slots.record + slot, works, count * sizeof *works);
+    vyi_slots_store(q, vyi_queue_device(q), slot, works, count);
+    for (uint32_t i = 0; i < count; i++) {
+        mark = vyi_load_relaxed(&marks[i]);
+        VYRE_ASSERT(vyi_mark_phase(mark) == (mine ? VYI_PHASE_FREE : VYI_PHASE_BUSY));
+        mark = vyi_mark_with(mine ? vyi_mark_next(mark) : mark, VYI_PHASE_FLIGHT);
+        vyi_store_release(&marks[i], mark);
     }
-    vyi_lines_store(q, vyi_device_words(d, VYI_ROLE_RING) + (size_t)first * VYRE_SLOT_WORDS, NULL,
-                    works, n);
-    *last = vyi_ticket_of(first + n - 1, vyi_lone_fly(q, first, n));
-    return n;
+    return vyi_ticket_of(slot + count - 1, mark);
 }
 
-/* Into a slot that is taken for it, in whatever way; false: none is free. */
-static bool vyi_work_publish(vyi_queue *q, bool alone, const vyre_work *work, vyre_ticket *ticket)
-{
-    uint32_t slot = 0, mark;
-    vyi_way way = alone ? VYI_WAY_ALONE : VYI_WAY_SEAT;
-    if (!alone || !vyi_lone_claim(q, vyi_partition_of(q, work->priority), &slot, &mark, 1))
-        mark = vyi_work_claim(q, &way, true, work, &slot);
-    vyi_device *d = vyi_queue_device(q); /* a recovery may have replaced it before the claim */
-    if (!mark)
-        return false;
-    if (d->whole_lines)
-        vyi_slots_store_lines(q, d, way, &slot, work, 1);
-    else
-        vyi_slot_write(q, d, slot, work);
-    vyi_store_release(&q->slots.marks[slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
-    *ticket = vyi_ticket_of(slot, mark);
-    return true;
-}
+/* --- publishing ----------------------------------------------------------- */
 
-/* Whether the work in the slot before is under way. */
-static inline bool vyi_slot_before_is_busy(const vyi_queue *q, uint32_t slot)
+/* Whether the work in the place before is under way. */
+static inline bool vyi_place_before_is_busy(const vyi_queue *q, const vyi_share *share,
+                                            uint32_t place)
 {
-    const uint32_t before = (slot ? slot : q->slots.lanes) - 1;
-    const uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror);
-    return vyi_mark_phase(vyi_load_relaxed(&q->slots.marks[before])) == VYI_PHASE_FLIGHT &&
-           vyi_load_relaxed(&mirror[before]) == 0;
+    const uint32_t slot = share->first + (place ? place : share->count) - 1;
+    return vyi_mark_phase(vyi_load_relaxed(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
+           vyi_slot_outcome(q, slot) == 0;
 }
 
 /* A nudge asks for the time, which costs more than a publish.  So two make one: who
- * passes one slot in many; and, where a kernel lives, whoever comes behind a work
+ * passes one place in many; and, where a kernel lives, whoever comes behind a work
  * that has ended, for the leases may have run out since.  After a look they last
  * for longer than works stay close behind each other (vyi_chain_cadence). */
-static inline void vyi_publish_nudge(vyi_queue *q, uint32_t first, uint32_t last, uint32_t count)
+static inline bool vyi_publish_is_due(const vyi_queue *q, const vyi_share *share, uint32_t slot,
+                                      uint32_t count)
 {
-    if ((last & q->look_mask) < count || (!vyi_slot_before_is_busy(q, first) && q->lives))
-        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
+    const uint32_t place = slot - share->first, last = place + count - 1;
+    return (last & share->look_mask) < count ||
+           (!vyi_place_before_is_busy(q, share, place) && q->lives);
 }
 
-VYI_OUTLINE /* inlined, gcc 12 takes a ticket for uninitialised that only success gives */
-static vyre_status vyi_publish_work(vyre *v, const vyre_work *work, vyre_ticket *t,
+/* How many of the works go into the share that the first one goes into. */
+static inline uint32_t vyi_works_alike(const vyi_queue *q, vyi_owner *o, const vyre_work *works,
+                                       uint32_t count)
+{
+    uint32_t n = 1;
+    if (q->slots.levels == 1)
+        return count;
+    while (n < count && vyi_share_of(q, o, works[n].priority) ==
+                            vyi_share_of(q, o, works[0].priority))
+        n++;
+    return n;
+}
+
+/* Publishes the first works of `count`, at most VYI_RUN, into slots that follow each
+ * other; how many. */
+#define VYI_RUN 64u
+
+VYI_INLINE
+static inline uint32_t vyi_publish_run(vyi_queue *q, vyi_owner *o, bool mine,
+                                       const vyre_work *works, uint32_t count,
+                                       vyre_ticket *last)
+{
+    vyi_share *share = vyi_share_of(q, o, works[0].priority);
+    uint32_t slot, n = count < VYI_RUN ? count : VYI_RUN;
+    n = vyi_works_alike(q, o, works, n);
+    if (!mine) {
+        n = vyi_share_claim(q, o, share, n, &slot);
+    } else if (share->ready || vyi_share_refill(q, o, share)) {
+        const uint32_t next = share->next;
+        n = n < share->ready ? n : share->ready;
+        slot = share->first + next;
+        share->ready -= n;
+        vyi_store_relaxed(&share->next, next + n < share->count ? next + n : 0);
+    } else {
+        return 0;
+    }
+    if (n)
+        *last = vyi_slots_fly(q, slot, works, n, mine);
+    return n;
+}
+
+/* How many of the works come before one that is wide. */
+static inline uint32_t vyi_works_of_lanes(const vyi_queue *q, const vyre_work *works,
+                                          uint32_t count)
+{
+    uint32_t n = q->wides.count ? 0 : count;
+    while (n < count && !vyi_wide_find(q, works[n].opcode))
+        n++;
+    return n;
+}
+
+/* The same, unless somebody holds all slots, which is waited for. */
+VYI_INLINE
+static inline uint32_t vyi_publish_some(vyi_queue *q, vyi_owner *o, const vyre_work *works,
+                                        uint32_t count, vyre_ticket *last)
+{
+    for (;;) {
+        const uint32_t held = vyi_load_acquire(&q->slots.held);
+        const bool mine = vyi_owner_come(q, o);
+        const uint32_t n = vyi_publish_run(q, o, mine, works, count, last);
+        vyi_owner_leave(o, mine);
+        if (n || mine || !vyi_held_meanwhile(q, held))
+            return n;
+        vyi_yield();
+    }
+}
+
+VYI_INLINE
+static inline vyre_status vyi_publish_all(vyi_queue *q, vyi_owner *o, const vyre_work *works,
+                                          uint32_t count, uint32_t *published,
+                                          vyre_ticket *last, vyre_error *err)
+{
+    vyre_status status = VYRE_OK;
+    uint32_t done = 0;
+    bool due = false;
+    vyre_ticket unasked, *t = last ? last : &unasked;
+    /* What the program wrote into its buffers comes before the works. */
+    if (q->v->buffers.user_count && vyi_queue_device(q)->whole_lines)
+        vyi_fence_stores();
+    while (done < count && status == VYRE_OK) {
+        uint32_t n = vyi_works_of_lanes(q, works + done, count - done);
+        if (n == 0) {
+            status = vyi_wide_publish(q, works + done, t, err);
+            done += status == VYRE_OK;
+            continue;
+        }
+        n = vyi_publish_some(q, o, works + done, n, t);
+        if (n == 0) {
+            status = vyi_news(err, VYRE_FULL, q->slots.lanes,
+                              "Poll or wait for a ticket and publish again, or use more slots.",
+                              "no slot is free");
+            break;
+        }
+        vyi_queue_wake(q);
+        due = due || vyi_publish_is_due(q, vyi_share_of(q, o, works[done].priority),
+                                        t->slot + 1 - n, n);
+        done += n;
+    }
+    /* A batch is worth a pass of a kernel that does not stay. */
+    if (due || done < count || (count > 1 && !q->lives))
+        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
+    if (published)
+        *published = done;
+    return status;
+}
+
+VYI_API vyre_status vyi_publish_one(vyi_queue *q, vyi_owner *o, const vyre_work *work,
+                                    vyre_ticket *ticket, vyre_error *err)
+{
+    vyre_ticket unasked, *t = ticket ? ticket : &unasked;
+    vyre_status status = vyi_publish_check(q, work, 1, err);
+    if (status == VYRE_OK)
+        status = vyi_publish_all(q, o, work, 1, NULL, t, err);
+    if (status == VYRE_OK)
+        vyi_tell_published(q->v, work, *t);
+    return status;
+}
+
+/* One by one, where somebody is told of each. */
+static vyre_status vyi_publish_told(vyi_queue *q, vyi_owner *o, const vyre_work *works,
+                                    uint32_t count, uint32_t *published, vyre_ticket *last,
                                     vyre_error *err)
 {
-    vyi_queue *q = &v->queue;
     vyre_status status = VYRE_OK;
-    if (!vyi_work_is_plain(q, work))
-        status = vyi_engine_check(v, work, err);
-    if (status == VYRE_OK)
-        status = vyi_queue_takes_work(q, err);
-    if (status != VYRE_OK)
-        return status;
-
-    if (q->wides.count && vyi_wide_find(q, work->opcode))
-        return vyi_wide_publish(q, work, t, err);
-    const bool alone = vyi_alone_enter(q);
-    const vyi_device *d = vyi_queue_device(q);
-    const bool published =
-        (alone && d->whole_lines &&
-         vyi_lone_lines(q, d, vyi_partition_of(q, work->priority), work, 1, t)) ||
-        vyi_work_publish(q, alone, work, t);
-    vyi_alone_leave(q, alone);
-    if (!published) {
-        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
-        return vyi_queue_full(q, err);
+    uint32_t done = 0;
+    while (done < count && status == VYRE_OK) {
+        status = vyi_publish_one(q, o, &works[done], last, err);
+        done += status == VYRE_OK;
     }
-    vyi_queue_wake(q);
-    vyi_publish_nudge(q, t->slot, t->slot, 1);
-    return VYRE_OK;
+    if (published)
+        *published = done;
+    return status;
 }
+
+VYI_API vyre_status vyi_publish(vyi_queue *q, vyi_owner *o, const vyre_work *works,
+                                uint32_t count, uint32_t *published, vyre_ticket *last,
+                                vyre_error *err)
+{
+    const vyre_status status = vyi_publish_check(q, works, count, err);
+    if (status == VYRE_OK && vyi_tells(q->v))
+        return vyi_publish_told(q, o, works, count, published, last, err);
+    return status == VYRE_OK ? vyi_publish_all(q, o, works, count, published, last, err) : status;
+}
+
+/* --- public ---------------------------------------------------------------- */
 
 VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *ticket,
                                   vyre_error *err)
@@ -22046,121 +21544,7 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
     if (!v || !work)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and a work.",
                         "%s is NULL", v ? "work" : "the handle");
-    vyre_ticket unasked, *t = ticket ? ticket : &unasked;
-    const vyre_status status = vyi_publish_work(v, work, t, err);
-    if (status == VYRE_OK)
-        vyi_tell_published(v, work, *t);
-    return status;
-}
-
-/* One by one, where somebody is told of each. */
-static uint32_t vyi_publish_told(vyre *v, const vyre_work *works, uint32_t count, vyre_ticket *last,
-                                 vyre_error *err)
-{
-    uint32_t done = 0;
-    while (done < count && vyre_publish(v, &works[done], last, err) == VYRE_OK)
-        done++;
-    return done;
-}
-
-/* Slots for the first of `count` works (VYI_BATCH at most), as many as there are,
- * at least one unless the ring is full. */
-static void vyi_batch_claim(vyi_queue *q, vyi_way *way, vyi_batch *b, const vyre_work *works,
-                            uint32_t count)
-{
-    const bool alone = *way == VYI_WAY_ALONE;
-    b->count = 0;
-    if (q->slots.partition_count == 1 && alone)
-        b->count = vyi_lone_claim(q, &q->slots.partitions[0], b->slots, b->marks, count);
-    if (b->count)
-        return;
-    if (q->slots.partition_count == 1 && count > 1) {
-        if (!alone)
-            vyi_seat_empty(q, b, count);
-        if (b->count < count && !alone)
-            *way = VYI_WAY_SHARED;
-        if (b->count < count)
-            vyi_batch_claim_run(q, alone, &q->slots.partitions[0], b, count - b->count);
-    }
-    while (b->count < count && (b->count == 0 || q->slots.partition_count > 1)) {
-        uint32_t slot = 0;
-        const uint32_t mark = vyi_work_claim(q, way, b->count == 0, &works[b->count], &slot);
-        if (!mark)
-            break;
-        vyi_batch_add(b, slot, mark);
-    }
-}
-
-/* One fence for all: a fence waits for the bus. */
-static void vyi_batch_raise(const vyi_device *d, const vyi_batch *b)
-{
-    vyi_fence_stores();
-    for (uint32_t i = 0; i < b->count; i++)
-        vyi_slot_raise(d, b->slots[i]);
-    vyi_fence_stores();
-}
-
-static void vyi_batch_write(vyi_queue *q, vyi_device *d, const vyi_batch *b, const vyre_work *works)
-{
-    for (uint32_t i = 0; i < b->count; i++) {
-        vyi_slot_fill(q, d, b->slots[i], &works[i]);
-        if (!d->write_combined)
-            vyi_slot_raise(d, b->slots[i]);
-    }
-    if (d->write_combined)
-        vyi_batch_raise(d, b);
-}
-
-/* Into whatever slots there are; how many, the first one, the last one's ticket. */
-static uint32_t vyi_batch_publish(vyi_queue *q, bool alone, const vyre_work *works, uint32_t count,
-                                  uint32_t *first, vyre_ticket *last)
-{
-    vyi_batch b;
-    vyi_way way = alone ? VYI_WAY_ALONE : VYI_WAY_SEAT;
-    vyi_batch_claim(q, &way, &b, works, count);
-    const uint32_t n = b.count;
-    vyi_device *d = vyi_queue_device(q);
-    if (n == 0)
-        return 0;
-    if (d->whole_lines)
-        vyi_slots_store_lines(q, d, way, b.slots, works, n);
-    else
-        vyi_batch_write(q, d, &b, works);
-    for (uint32_t i = 0; i < n; i++)
-        vyi_store_release(&q->slots.marks[b.slots[i]], vyi_mark_with(b.marks[i], VYI_PHASE_FLIGHT));
-    *first = b.slots[0];
-    *last = vyi_ticket_of(b.slots[n - 1], b.marks[n - 1]);
-    return n;
-}
-
-/* Publishes the first works of `count`, at most VYI_BATCH; how many it were, the
- * first one's slot and the last one's ticket. */
-static uint32_t vyi_publish_batch(vyi_queue *q, const vyre_work *works, uint32_t count,
-                                  uint32_t *first, vyre_ticket *last)
-{
-    const bool alone = vyi_alone_enter(q);
-    const vyi_device *d = vyi_queue_device(q);
-    const uint32_t most = count < VYI_BATCH ? count : VYI_BATCH;
-    uint32_t n = 0;
-    if (alone && d->whole_lines && q->slots.partition_count == 1)
-        n = vyi_lone_lines(q, d, &q->slots.partitions[0], works, most, last);
-    if (n)
-        *first = last->slot + 1 - n;
-    else
-        n = vyi_batch_publish(q, alone, works, most, first, last);
-    vyi_alone_leave(q, alone);
-    if (n)
-        vyi_queue_wake(q);
-    return n;
-}
-
-/* How many of the works come before one that is wide. */
-static uint32_t vyi_works_of_lanes(const vyi_queue *q, const vyre_work *works, uint32_t count)
-{
-    uint32_t n = q->wides.count ? 0 : count;
-    while (n < count && !vyi_wide_find(q, works[n].opcode))
-        n++;
-    return n;
+    return vyi_publish_one(&v->queue, &v->queue.slots.pool, work, ticket, err);
 }
 
 VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t count,
@@ -22169,39 +21553,181 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
     if (!v || (!works && count))
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and an array of works.",
                         "%s is NULL", v ? "works" : "the handle");
-    vyi_queue *q = &v->queue;
-    vyre_status status = vyi_queue_takes_work(q, err);
-    const bool plain = vyi_works_are_plain(q, works, count);
-    for (uint32_t i = 0; i < count && status == VYRE_OK && !plain; i++)
-        status = vyi_engine_check(v, &works[i], err);
-    if (status != VYRE_OK)
-        return status;
+    return vyi_publish(&v->queue, &v->queue.slots.pool, works, count, published, last, err);
+}
+/* ==========================================================================
+ * producer: implementation
+ *
+ * A producer is an owner of slots (engine_slots.c).  Slots change their owner
+ * while all are held; their marks' epoch changes as well, so that a move that
+ * was decided before fails.
+ * ======================================================================= */
 
-    uint32_t done = 0, first = 0;
-    vyre_ticket unasked, *t = last ? last : &unasked;
-    if (vyi_tells(v)) {
-        done = vyi_publish_told(v, works, count, t, err);
-        first = done ? t->slot : 0;
+/* --- slots for a share ---------------------------------------------------- */
+
+/* The place from which on `count` places of the pool follow each other, as high as
+ * can be, or 0: the first one of a share stays with the pool. */
+static uint32_t vyi_share_find(const vyi_queue *q, const vyi_share *of, uint32_t count)
+{
+    uint32_t n = 0;
+    for (uint32_t place = of->count; place-- > 1;) {
+        n = vyi_load_owner(q, of->first + place) == &q->slots.pool ? n + 1 : 0;
+        if (n == count)
+            return place;
     }
-    while (done < count && !vyi_tells(v)) {
-        uint32_t from = 0, n = vyi_works_of_lanes(q, works + done, count - done);
-        if (n)
-            n = vyi_publish_batch(q, works + done, n, &from, t);
-        else if (vyi_wide_publish(q, works + done, t, err) == VYRE_OK)
-            n = 1;
-        if (n == 0)
-            break;
-        first = done ? first : from;
-        done += n;
+    return 0;
+}
+
+static void vyi_share_set(vyi_share *share, uint32_t first, uint32_t count)
+{
+    memset(share, 0, sizeof *share);
+    share->first = first;
+    share->count = count;
+    share->look_mask = vyi_look_mask(count);
+}
+
+/* Of all levels that have slots; false: one of them has not so many. */
+static bool vyi_shares_find(const vyi_queue *q, vyi_share *shares, uint32_t count)
+{
+    for (uint32_t i = 0; i < q->slots.levels; i++) {
+        const vyi_share *of = &q->slots.pool.shares[i];
+        const uint32_t place = vyi_share_find(q, of, count);
+        if (of->count && !place)
+            return false;
+        vyi_share_set(&shares[i], of->first + place, of->count ? count : 0);
     }
-    /* A batch is worth a pass of a kernel that does not stay. */
-    if (done < count || !q->lives)
-        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
-    else if (count)
-        vyi_publish_nudge(q, first, t->slot, count);
-    if (published)
-        *published = done;
-    return done == count ? VYRE_OK : vyi_queue_full(q, err);
+    return true;
+}
+
+/* While all slots are held. */
+static void vyi_share_give(vyi_queue *q, const vyi_share *share, vyi_owner *owner)
+{
+    VYRE_ASSERT(q->slots.held & 1u);
+    for (uint32_t slot = share->first; slot < share->first + share->count; slot++) {
+        vyi_store_pointer(&q->slots.owners[slot], owner);
+        vyi_store_release(&q->slots.kept[slot], q->slots.kept[slot] ^ VYI_MARK_EPOCH);
+    }
+}
+
+static void vyi_shares_give(vyi_queue *q, const vyi_owner *of, vyi_owner *to)
+{
+    (void)vyi_queue_hold(q, true);
+    for (uint32_t i = 0; i < q->slots.levels; i++) {
+        vyi_share_give(q, &of->shares[i], to);
+        q->slots.pool.shares[i].ready = 0;
+    }
+    vyi_queue_unhold(q);
+}
+
+/* --- life ----------------------------------------------------------------- */
+
+/* One that was closed, or a new one, which stays until the handle is closed: a
+ * thread that waits may just have found it. */
+static vyre_producer *vyi_producer_make(vyi_queue *q)
+{
+    vyre_producer *p = q->slots.producers;
+    while (p && p->open)
+        p = p->next;
+    if (p)
+        return p;
+    p = (vyre_producer *)vyi_alloc(&q->v->desc.allocator, sizeof *p);
+    if (!p)
+        return NULL;
+    memset(p, 0, sizeof *p);
+    p->q = q;
+    p->next = q->slots.producers;
+    q->slots.producers = p;
+    return p;
+}
+
+static vyre_status vyi_producer_open(vyi_queue *q, uint32_t slots, vyre_producer **out,
+                                     vyre_error *err)
+{
+    vyi_share shares[VYRE_PRIORITY_LEVELS];
+    if (!vyi_shares_find(q, shares, slots))
+        return vyi_fail(err, VYRE_FULL, slots, "Ask for less, close producers, or use more slots.",
+                        "no %u of the %u slots follow each other and are no producer's", slots,
+                        q->slots.lanes);
+    vyre_producer *p = vyi_producer_make(q);
+    if (!p)
+        return vyi_fail_nomem(err, sizeof *p);
+    VYRE_ASSERT(!p->open && !p->busy);
+    memcpy(p->owner.shares, shares, q->slots.levels * sizeof shares[0]);
+    vyi_store_pointer(&p->owner.thread, (void *)(uintptr_t)VYI_OWNER_NOBODY);
+    vyi_shares_give(q, &p->owner, &p->owner);
+    p->open = true;
+    *out = p;
+    return VYRE_OK;
+}
+
+VYI_COLD
+VYRE_API vyre_producer *vyre_producer_open(vyre *v, uint32_t slots, vyre_error *err)
+{
+    vyre_producer *p = NULL;
+    if (!v) {
+        vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+        return NULL;
+    }
+    if (slots == 0)
+        slots = v->queue.slots.lanes < 8 ? 1 : v->queue.slots.lanes / 8;
+    vyi_mutex_lock(&v->lock);
+    (void)vyi_producer_open(&v->queue, slots, &p, err);
+    vyi_mutex_unlock(&v->lock);
+    return p;
+}
+
+VYI_COLD
+VYRE_API void vyre_producer_close(vyre_producer *p)
+{
+    if (!p)
+        return;
+    vyi_queue *q = p->q;
+    vyi_mutex_lock(&q->v->lock);
+    VYRE_ASSERT(p->open && !p->busy);
+    vyi_shares_give(q, &p->owner, &q->slots.pool);
+    p->open = false;
+    vyi_mutex_unlock(&q->v->lock);
+}
+
+/* --- publishing ----------------------------------------------------------- */
+
+/* One thread at a time. */
+static inline void vyi_producer_begin(vyre_producer *p)
+{
+    VYRE_ASSERT(p->open && vyi_load_relaxed(&p->busy) == 0);
+    vyi_store_relaxed(&p->busy, 1);
+}
+
+static inline void vyi_producer_end(vyre_producer *p)
+{
+    VYRE_ASSERT(vyi_load_relaxed(&p->busy) == 1);
+    vyi_store_relaxed(&p->busy, 0);
+}
+
+VYRE_API vyre_status vyre_producer_publish(vyre_producer *p, const vyre_work *work,
+                                           vyre_ticket *ticket, vyre_error *err)
+{
+    if (!p || !work)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open producer and a work.",
+                        "%s is NULL", p ? "work" : "the producer");
+    vyi_producer_begin(p);
+    const vyre_status status = vyi_publish_one(p->q, &p->owner, work, ticket, err);
+    vyi_producer_end(p);
+    return status;
+}
+
+VYRE_API vyre_status vyre_producer_publish_many(vyre_producer *p, const vyre_work *works,
+                                                uint32_t count, uint32_t *published,
+                                                vyre_ticket *last, vyre_error *err)
+{
+    if (!p || (!works && count))
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open producer and an array of works.",
+                        "%s is NULL", p ? "works" : "the producer");
+    vyi_producer_begin(p);
+    const vyre_status status =
+        vyi_publish(p->q, &p->owner, works, count, published, last, err);
+    vyi_producer_end(p);
+    return status;
 }
 /* ==========================================================================
  * engine: waiting for what was published
@@ -22234,16 +21760,23 @@ VYI_API vyre_status vyi_ticket_history(vyi_queue *q, vyre_ticket t, uint32_t *co
 /* Records an end that was seen, so that a recovery knows of it. `told`: so does
  * the program.  False when the mark has changed meanwhile: then what was seen may
  * be the end of something else. */
-static bool vyi_ticket_seen(vyi_queue *q, bool alone, vyre_ticket t, uint32_t mark,
+static bool vyi_ticket_seen(vyi_queue *q, bool mine, vyre_ticket t, uint32_t mark,
                             uint32_t outcome, bool told)
 {
-    vyi_slot_clear(q, alone, t.slot);
-    if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
-        return vyi_mark_move(q, alone, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_FREE));
-    if (!vyi_mark_move(q, alone, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+    const uint32_t rest = vyi_mark_with(mark, VYI_PHASE_FREE);
+    VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_FLIGHT);
+    if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE) {
+        if (!mine)
+            return vyi_mark_move(q, t.slot, mark, rest);
+        if (vyi_load_acquire(&q->slots.marks[t.slot]) != mark)
+            return false;
+        vyi_store_release(&q->slots.marks[t.slot], rest);
+        return true;
+    }
+    if (!vyi_mark_move(q, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
         return false;
     vyi_slot_trouble(q, t.slot, t.generation, VYI_MIRROR_FAULT(outcome), told);
-    vyi_store_release(&q->slots.marks[t.slot], vyi_mark_with(mark, VYI_PHASE_FREE));
+    vyi_store_release(&q->slots.marks[t.slot], rest);
     return true;
 }
 
@@ -22252,7 +21785,7 @@ static bool vyi_ticket_seen(vyi_queue *q, bool alone, vyre_ticket t, uint32_t ma
 static uint32_t vyi_mark_unheld(const vyi_queue *q, uint32_t slot)
 {
     const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
-    if (vyi_mark_phase(mark) != VYI_PHASE_BUSY || !vyi_load_acquire(&q->slots.held))
+    if (vyi_mark_phase(mark) != VYI_PHASE_BUSY || !(vyi_load_acquire(&q->slots.held) & 1u))
         return mark;
     const uint32_t kept = vyi_load_acquire(&q->slots.kept[slot]);
     const uint32_t age =
@@ -22260,10 +21793,8 @@ static uint32_t vyi_mark_unheld(const vyi_queue *q, uint32_t slot)
     return vyi_mark_phase(kept) == VYI_PHASE_FREE && age <= 1 ? kept : mark;
 }
 
-static vyre_status vyi_slot_look(vyi_queue *q, bool alone, vyre_ticket t, uint32_t *code)
+static vyre_status vyi_slot_look(vyi_queue *q, bool mine, vyre_ticket t, uint32_t *code)
 {
-    if (t.slot >= q->slots.count || t.generation == 0 || t.generation > VYI_GENERATION_MASK)
-        return VYRE_E_TICKET;
     for (;;) {
         const uint32_t mark = vyi_mark_unheld(q, t.slot);
         const uint32_t age =
@@ -22278,7 +21809,7 @@ static vyre_status vyi_slot_look(vyi_queue *q, bool alone, vyre_ticket t, uint32
         const uint32_t outcome = vyi_slot_outcome(q, t.slot);
         if (outcome == 0 && vyi_load_acquire(&q->slots.marks[t.slot]) == mark)
             return VYRE_PENDING;
-        if (outcome == 0 || !vyi_ticket_seen(q, alone, t, mark, outcome, true))
+        if (outcome == 0 || !vyi_ticket_seen(q, mine, t, mark, outcome, true))
             continue; /* the outcome may be another generation's, or another device's */
         if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
             return VYRE_OK;
@@ -22289,9 +21820,13 @@ static vyre_status vyi_slot_look(vyi_queue *q, bool alone, vyre_ticket t, uint32
 
 VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code)
 {
-    const bool alone = vyi_alone_enter(q);
-    const vyre_status status = vyi_slot_look(q, alone, t, code);
-    vyi_alone_leave(q, alone);
+    if (t.slot >= q->slots.count || t.generation == 0 || t.generation > VYI_GENERATION_MASK)
+        return VYRE_E_TICKET;
+    vyi_owner *o = vyi_load_owner(q, t.slot);
+    const bool entered = vyi_owner_enter(q, o); /* it may have lost the slot before */
+    const bool mine = entered && vyi_load_owner(q, t.slot) == o;
+    const vyre_status status = vyi_slot_look(q, mine, t, code);
+    vyi_owner_leave(o, entered);
     return status;
 }
 
@@ -22454,7 +21989,8 @@ static uint32_t vyi_slot_mark(const vyi_queue *q, uint32_t slot)
         const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
         if (vyi_mark_phase(mark) != VYI_PHASE_BUSY)
             return mark;
-        if (!vyi_load_acquire(&q->slots.held) && vyi_load_acquire(&q->slots.marks[slot]) == mark)
+        if (!(vyi_load_acquire(&q->slots.held) & 1u) &&
+            vyi_load_acquire(&q->slots.marks[slot]) == mark)
             return mark;
         vyi_yield();
     }
@@ -22471,9 +22007,7 @@ static vyre_status vyi_slot_drain(vyi_queue *q, uint32_t slot, uint32_t generati
             return VYRE_OK;
         const uint32_t outcome = vyi_slot_outcome(q, slot);
         if (outcome && vyi_mark_phase(mark) == VYI_PHASE_FLIGHT) {
-            const bool alone = vyi_alone_enter(q);
-            (void)vyi_ticket_seen(q, alone, vyi_ticket_of(slot, mark), mark, outcome, false);
-            vyi_alone_leave(q, alone);
+            (void)vyi_ticket_seen(q, false, vyi_ticket_of(slot, mark), mark, outcome, false);
             continue;
         }
         const vyre_status status = vyi_pace_turn(q, pace, err);
@@ -22620,6 +22154,9 @@ VYI_API vyre_status vyi_wide_plan(vyre *v, vyre_error *err)
         w->op_count++;
     }
     w->count = VYI_WIDE_SLOTS;
+    w->owner.shares[0].first = v->queue.slots.lanes;
+    w->owner.shares[0].count = w->count;
+    vyi_store_pointer(&w->owner.thread, (void *)(uintptr_t)VYI_OWNER_MANY);
     return VYRE_OK;
 }
 
@@ -22683,21 +22220,20 @@ static vyi_wide_cut vyi_wide_cut_of(const vyi_device *d, const vyi_wide_op *op,
 
 /* --- publishing ----------------------------------------------------------- */
 
-/* A slot that is now the caller's: its BUSY mark, or 0. */
-static uint32_t vyi_wide_claim(vyi_queue *q, bool alone, uint32_t *slot)
+/* A slot that is now the caller's, BUSY; false: none is free. */
+static bool vyi_wide_claim(vyi_queue *q, uint32_t *slot)
 {
     vyi_wides *w = &q->wides;
-    const uint32_t turn = vyi_fetch_add(&w->cursor, 1);
+    vyi_share *share = &w->owner.shares[0];
+    const uint32_t turn = vyi_fetch_add(&share->next, 1);
     for (uint32_t tried = 0; tried < w->count; tried++) {
-        *slot = q->slots.lanes + (turn + tried) % w->count;
-        const uint32_t at = *slot - q->slots.lanes;
-        if (vyi_load_acquire(&w->generations[at]) == VYI_GATE_LAST)
-            continue;
-        const uint32_t mark = vyi_slot_claim(q, alone, *slot);
-        if (mark)
-            return mark;
+        const uint32_t at = (turn + tried) % w->count;
+        *slot = share->first + at;
+        if (vyi_load_acquire(&w->generations[at]) != VYI_GATE_LAST &&
+            vyi_slot_claim(q, &w->owner, *slot))
+            return true;
     }
-    return 0;
+    return false;
 }
 
 /* Behind the slot's words.  Pairs with the acquire of a group that has seen it. */
@@ -22727,39 +22263,44 @@ VYI_API void vyi_wide_raise(vyi_queue *q, const vyi_device *d, uint32_t slot,
         vyi_fence_stores();
 }
 
-static uint32_t vyi_wide_write(vyi_queue *q, const vyre_work *work, uint32_t *slot)
+static bool vyi_wide_write(vyi_queue *q, const vyre_work *work, vyre_ticket *ticket)
 {
-    const bool alone = vyi_alone_enter(q);
-    const uint32_t mark = vyi_wide_claim(q, alone, slot);
-    if (mark) {
-        vyi_wides *w = &q->wides;
-        vyi_store_relaxed(&w->ages[*slot - q->slots.lanes], vyi_fetch_add(&w->age, 1));
-        vyi_slot_write(q, vyi_queue_device(q), *slot, work);
-        vyi_wide_raise(q, vyi_queue_device(q), *slot, work);
-        vyi_store_release(&q->slots.marks[*slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
-    }
-    vyi_alone_leave(q, alone);
-    return mark;
+    uint32_t slot = 0;
+    if (!vyi_wide_claim(q, &slot))
+        return false;
+    const vyi_device *d = vyi_queue_device(q);
+    vyi_slots_clear(q, slot, 1);
+    vyi_store_relaxed(&q->wides.ages[slot - q->slots.lanes], vyi_fetch_add(&q->wides.age, 1));
+    if (q->slots.record)
+        q->slots.record[slot] = *work;
+    vyi_slots_write(q, d, slot, work, 1);
+    vyi_wide_raise(q, d, slot, work);
+    const uint32_t mark = vyi_load_relaxed(&q->slots.marks[slot]);
+    VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_BUSY);
+    vyi_store_release(&q->slots.marks[slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
+    if (ticket)
+        *ticket = vyi_ticket_of(slot, mark);
+    return true;
 }
 
 VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyre_ticket *ticket,
                                      vyre_error *err)
 {
-    uint32_t slot = 0, mark = vyi_wide_write(q, work, &slot);
-    while (!mark && vyi_load_acquire(&q->slots.held)) {
+    uint32_t held = vyi_load_acquire(&q->slots.held);
+    bool published = vyi_wide_write(q, work, ticket);
+    while (!published && vyi_held_meanwhile(q, held)) {
         vyi_yield();
-        mark = vyi_wide_write(q, work, &slot);
+        held = vyi_load_acquire(&q->slots.held);
+        published = vyi_wide_write(q, work, ticket);
     }
-    if (mark)
+    if (published)
         vyi_queue_wake(q);
     (void)vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
-    if (!mark)
-        return vyi_news(err, VYRE_FULL, q->wides.count,
-                        "Poll or wait for a ticket and publish again.",
-                        "every slot for wide works is in use");
-    if (ticket)
-        *ticket = vyi_ticket_of(slot, mark);
-    return VYRE_OK;
+    if (published)
+        return VYRE_OK;
+    return vyi_news(err, VYRE_FULL, q->wides.count,
+                    "Poll or wait for a ticket and publish again.",
+                    "every slot for wide works is in use");
 }
 
 /* --- passes --------------------------------------------------------------- */
@@ -24260,7 +23801,8 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
 
 static size_t vyi_slots_memory(const vyre *v)
 {
-    const size_t each = 5 * sizeof(uint32_t) + sizeof(vyi_trouble), slots = v->queue.slots.count;
+    const size_t each = sizeof(void *) + 4 * sizeof(uint32_t) + sizeof(vyi_trouble);
+    const size_t slots = v->queue.slots.count;
     const size_t records = v->desc.lost_work == VYRE_LOST_RERUN ? slots : 0;
     return VYI_CACHE_LINE - 1 + slots * each + records * sizeof(vyre_work) +
            v->desc.kernel.log_records * sizeof(vyre_log_record);
@@ -24269,54 +23811,43 @@ static size_t vyi_slots_memory(const vyre *v)
 /* One block for all that is kept of each slot. */
 static vyre_status vyi_slots_allocate(vyre *v, vyre_error *err)
 {
-    vyi_queue *q = &v->queue;
-    const uint32_t slots = q->slots.count;
+    vyi_slots *s = &v->queue.slots;
+    const uint32_t slots = s->count;
     const size_t size = vyi_slots_memory(v);
-    uint32_t *block = (uint32_t *)vyi_arena_alloc(&v->arena, size);
+    uint8_t *block = (uint8_t *)vyi_arena_alloc(&v->arena, size);
     if (!block)
         return vyi_fail_nomem(err, size);
-    /* Marks that one thread has reserved share no line with another's, and four of
-     * them are one access of 16 bytes. */
-    q->slots.marks = (uint32_t *)(((uintptr_t)block + VYI_CACHE_LINE - 1) &
-                            ~(uintptr_t)(VYI_CACHE_LINE - 1));
-    q->slots.kept = q->slots.marks + slots;
-    v->run.marks = q->slots.kept + slots;
+    block += (VYI_CACHE_LINE - (uintptr_t)block % VYI_CACHE_LINE) % VYI_CACHE_LINE;
+    s->owners = (void **)(void *)block;
+    s->marks = (uint32_t *)(void *)(s->owners + slots); /* of 16 slots: a cache line */
+    s->kept = s->marks + slots;
+    v->run.marks = s->kept + slots;
     v->run.works = v->run.marks + slots;
-    q->lone.cleared = v->run.works + slots;
-    q->slots.trouble = (vyi_trouble *)(void *)(q->lone.cleared + slots);
-    v->log = (vyre_log_record *)(void *)(q->slots.trouble + slots);
+    s->trouble = (vyi_trouble *)(void *)(v->run.works + slots);
+    v->log = (vyre_log_record *)(void *)(s->trouble + slots);
     if (v->desc.lost_work == VYRE_LOST_RERUN)
-        q->slots.record = (vyre_work *)(void *)(v->log + v->desc.kernel.log_records);
+        s->record = (vyre_work *)(void *)(v->log + v->desc.kernel.log_records);
+    for (uint32_t slot = 0; slot < slots; slot++)
+        s->owners[slot] = slot < s->lanes ? &s->pool : &v->queue.wides.owner;
     return VYRE_OK;
 }
 
-/* Five partitions for five levels; NORMAL has what does not divide. */
-static void vyi_partitions_plan(vyi_queue *q)
+/* Five shares for five levels; NORMAL has what does not divide. */
+static void vyi_shares_plan(vyi_queue *q)
 {
     const bool priority = q->v->desc.kernel.kind == VYRE_KERNEL_PRIORITY;
-    const uint32_t each = q->slots.lanes / VYRE_PRIORITY_LEVELS;
+    const uint32_t levels = priority ? VYRE_PRIORITY_LEVELS : 1;
+    const uint32_t each = q->slots.lanes / levels;
     uint32_t first = 0;
-    q->slots.partition_count = priority ? VYRE_PRIORITY_LEVELS : 1;
-    q->slots.partitions[0].count = q->slots.lanes;
-    for (uint32_t i = 0; priority && i < VYRE_PRIORITY_LEVELS; i++) {
-        q->slots.partitions[i].first = first;
-        q->slots.partitions[i].count = each + (i == 2 ? q->slots.lanes % VYRE_PRIORITY_LEVELS : 0);
-        first += q->slots.partitions[i].count;
+    q->slots.levels = levels;
+    for (uint32_t i = 0; i < levels; i++) {
+        vyi_share *share = &q->slots.pool.shares[i];
+        share->first = first;
+        share->count = each + (i == levels / 2 ? q->slots.lanes % levels : 0);
+        share->look_mask = vyi_look_mask(share->count);
+        first += share->count;
     }
-}
-
-/* How often who publishes looks at the device (vyi_publish_nudge): once in every
- * round of a partition at least. */
-static void vyi_publish_plan(vyi_queue *q, bool lives)
-{
-    const uint32_t each = q->slots.lanes / VYRE_PRIORITY_LEVELS;
-    const uint32_t least = q->slots.partition_count > 1 && each ? each : q->slots.lanes;
-    uint32_t every = VYI_LOOK_EVERY;
-    while (every > least)
-        every /= 2;
-    q->look_mask = every - 1;
-    q->lives = lives;
-    q->wide = vyi_has_wide();
+    VYRE_ASSERT(first == q->slots.lanes);
 }
 
 /* --- open: opcodes ------------------------------------------------------- */
@@ -24374,8 +23905,8 @@ static vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_erro
         if (q->v->tenants_off >> i & 1u)
             vyi_set_word(control, VYRE_CONTROL_TENANT_MASKS + i, 0);
     }
-    for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS && q->slots.partition_count > 1; i++) {
-        const vyi_partition *part = &q->slots.partitions[i];
+    for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS && q->slots.levels > 1; i++) {
+        const vyi_share *part = &q->slots.pool.shares[i];
         vyi_set_word(control, VYRE_CONTROL_PRIORITY_OFFSETS + i, part->first);
         vyi_set_word(control, VYRE_CONTROL_PRIORITY_OFFSETS + i + 1, part->first + part->count);
     }
@@ -24407,6 +23938,7 @@ static vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *e
     vyre_status status = v->backend->open(&desc, &d, err);
     if (status != VYRE_OK)
         return status;
+    d->store = vyi_line_way(d->write_combined, d->whole_lines);
     status = vyi_control_init(q, d, err);
     if (q->wides.count)
         vyi_wide_begin(q, d);
@@ -24485,6 +24017,7 @@ static void vyi_handle_free(vyre *v)
     vyre_program_destroy(v->programs.narrow);
     vyre_program_destroy(v->programs.whole);
     vyre_program_destroy(v->programs.tiles);
+    vyi_producers_free(&v->queue);
     vyi_free(&allocator, v->queue.loss.retired, v->queue.loss.retired_capacity * sizeof(void *));
     vyi_arena_free(&v->arena);
     vyi_free(&allocator, v, sizeof *v);
@@ -24512,7 +24045,7 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     q->slots.lanes = v->desc.kernel.slot_count;
     if (v->desc.kernel.workgroup_size == 0 && q->slots.lanes < 256)
         v->desc.kernel.workgroup_size = q->slots.lanes; /* a small ring needs no more lanes */
-    vyi_partitions_plan(q);
+    vyi_shares_plan(q);
 
     vyre_status status = vyi_wide_plan(v, err);
     q->slots.count = q->slots.lanes + q->wides.count;
@@ -24540,9 +24073,8 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     vyi_store_pointer(&q->device, d);
     vyi_desc_forget(v);
     vyi_chain_begin(q);
-    vyi_seats_plan(q);
     status = vyi_mode_choose(q, err);
-    vyi_publish_plan(q, q->mode == VYRE_MODE_PERSISTENT && !d->pumped);
+    q->lives = q->mode == VYRE_MODE_PERSISTENT && !d->pumped;
     return status;
 }
 
@@ -24566,7 +24098,7 @@ VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, v
     v->desc = filled;
     v->backend = backend;
     v->arena.allocator = filled.allocator;
-    vyi_alone_begin(&v->queue);
+    vyi_owners_begin(&v->queue);
     if (!vyi_locks_init(v)) {
         vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.", "the system gave no lock");
         vyi_free(&filled.allocator, v, sizeof *v);
@@ -24840,7 +24372,7 @@ static uint32_t vyi_slot_recover(vyi_queue *q, vyi_device *d, uint32_t slot)
 
     if ((mark & VYI_PHASE_MASK) == VYI_PHASE_FLIGHT) {
         if (q->slots.record) {
-            vyi_slot_write(q, d, slot, &q->slots.record[slot]);
+            vyi_slots_write(q, d, slot, &q->slots.record[slot], 1);
             if (slot >= q->slots.lanes)
                 vyi_wide_raise(q, d, slot, &q->slots.record[slot]);
             return generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FLIGHT;
@@ -28173,8 +27705,8 @@ static void vyi_vk_probe_send(vyi_vk_prober *pr, uint32_t number)
 {
     if (vyi_has_store_line()) {
         vyi_line line;
-        for (uint32_t i = 0; i < 4; i++)
-            line.quads[i] = vyi_quad_of(number, number, number, number);
+        for (uint32_t i = 0; i < VYI_LINE_WORDS; i++)
+            line.words[i] = number;
         vyi_store_line(vyi_vk_probe_at(pr, VYI_VK_PROBE_PING), &line);
     } else {
         vyi_vk_probe_set(pr, VYI_VK_PROBE_PING, number);

@@ -173,7 +173,7 @@
  *     spirv       a program as a SPIR-V module
  *     glsl        (room) a program as GLSL
  *     source      (room) a handler as a line of GLSL, no compiler needed
- *     engine      vyre_open and what follows: the handle, tickets, modes
+ *     engine      vyre_open and what follows: the handle, tickets, modes; producers
  *     vulkan      the Vulkan backend
  *     watch       (room) what a ring or a handle is doing: states, health, who hangs
  *     plan        (room) geometry, policy, races, regions
@@ -205,6 +205,7 @@
 #include "emit/spirv.h"
 #include "emit/glsl.h"
 #include "engine/engine.h"
+#include "engine/producer.h"
 #include "vulkan/vulkan.h"
 #include "rooms/watch/watch.h"
 #include "rooms/watch/watch_live.h"
@@ -258,6 +259,7 @@
 #include "engine/engine_names.c"
 #include "engine/engine_slots.c"
 #include "engine/engine_publish.c"
+#include "engine/producer.c"
 #include "engine/engine_wait.c"
 #include "engine/engine_wide.c"
 #include "engine/engine_lease.c"

@@ -225,7 +225,8 @@ static void rows_as_works(void (*serve)(const vyre_work *works, uint32_t count),
             exchange(&t.before, true);
             memset(vyi_device_words(vyi_queue_device(&handle->queue), VYI_ROLE_RING), 0,
                    64 * (size_t)t.g.slots);
-            handle->queue.slots.partitions[0].cursor = first;
+            handle->queue.slots.pool.shares[0].next = first;
+            handle->queue.slots.pool.shares[0].ready = 0;
             serve(works, count);
             settle(&t);
             done++;

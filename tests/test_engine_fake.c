@@ -2,6 +2,8 @@
  * contract in turn, devices that get lost, launches that never end.  The
  * device "runs" a launch by marking what is PUBLISHED as DONE.  White box, for
  * the contract is private. */
+static unsigned fences_made;
+#define VYI_ON_FENCE() ((void)__atomic_fetch_add(&fences_made, 1, __ATOMIC_RELAXED))
 #define VYRE_IMPLEMENTATION
 #include "engine.h"
 #include "oom.h"
@@ -742,7 +744,7 @@ static vyre *looks_handle(const vyre_desc *d, bool lines)
     fake.write_combined = fake.whole_lines = lines;
     vyre *v = fake_handle(d);
     CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
-    CHECK_EQ(v->queue.look_mask, 63);
+    CHECK_EQ(v->queue.slots.pool.shares[0].look_mask, 63);
     return v;
 }
 
@@ -838,25 +840,30 @@ static bool mirror_was_clear(vyre *v)
     return clear;
 }
 
-static void *ask_once(void *user)
+static void *publish_once(void *user)
 {
-    const vyre_ticket first = { 0, 1 };
-    (void)vyre_poll((vyre *)user, first);
+    const vyre_work work = engine_add(1);
+    CHECK_EQ(vyre_publish((vyre *)user, &work, NULL, NULL), VYRE_OK);
     return NULL;
 }
 
+static uintptr_t pool_thread(const vyre *v)
+{
+    return (uintptr_t)vyi_load_pointer(&v->queue.slots.pool.thread);
+}
+
+/* The caller has published, and another thread does, so the pool is nobody's. */
 static void share(vyre *v)
 {
     pthread_t other;
-    CHECK(pthread_create(&other, NULL, ask_once, v) == 0);
+    CHECK(pthread_create(&other, NULL, publish_once, v) == 0);
     pthread_join(other, NULL);
-    CHECK_EQ(vyi_alone_who(&v->queue), VYI_ALONE_SHARED);
+    CHECK_EQ(pool_thread(v), VYI_OWNER_MANY);
 }
 
-/* By one thread, one slot at a time and in batches; then by one of two.  Lines are
- * composed in one register, where there is one, or in pieces; into one partition,
- * or one for each priority. */
-static void check_lines(bool wide, bool priority)
+/* By one thread, one slot at a time and in batches; then by one of two; without
+ * priorities and with. */
+static void check_lines(bool priority)
 {
     enum { SLOTS = 130, BATCH = 21 };
     vyre_desc d = engine_desc(SLOTS);
@@ -869,8 +876,6 @@ static void check_lines(bool wide, bool priority)
     vyre *lines = fake_handle(&d);
     if (!vyi_queue_device(&lines->queue)->whole_lines)
         printf("NOTE this CPU has no store of a line\n");
-    CHECK_EQ(lines->queue.wide, vyi_has_wide());
-    lines->queue.wide = lines->queue.wide && wide;
     for (uint32_t round = 0; round < 40; round++) {
         vyre_work works[BATCH];
         for (uint32_t i = 0; i < BATCH; i++) {
@@ -887,8 +892,12 @@ static void check_lines(bool wide, bool priority)
         CHECK(memcmp(ring_of(words), ring_of(lines), SLOTS * 64) == 0);
         CHECK(mirror_was_clear(words));
         CHECK(mirror_was_clear(lines));
-        if (round == 20)
+        if (round == 20) {
+            share(words);
             share(lines);
+            CHECK_EQ(vyre_drain(words, SECOND, NULL), VYRE_OK);
+            CHECK_EQ(vyre_drain(lines, SECOND, NULL), VYRE_OK);
+        }
     }
     vyre_close(words);
     vyre_close(lines);
@@ -896,18 +905,19 @@ static void check_lines(bool wide, bool priority)
 
 static void a_line_is_the_same_slot(void)
 {
-    for (uint32_t how = 0; how < 4; how++)
-        check_lines(how & 1u, how & 2u);
+    check_lines(false);
+    check_lines(true);
 }
 
-/* A lone thread makes a fence once in a round of the ring, so that the mirror's
- * words are clear before; with a buffer of the program's, before each line. */
+/* An owner makes a fence for 64 slots, so that the mirror's words are clear before;
+ * with a buffer of the program's, one before each line as well. */
 static void lines_are_fenced_when_they_must_be(void)
 {
     enum { SLOTS = 64, ROUNDS = 30 };
     for (uint32_t buffers = 0; buffers < 2; buffers++) {
         vyre_buffer_desc buffer;
         size_t size = 64;
+        uint32_t by_publishes = 0;
         memset(&buffer, 0, sizeof buffer);
         buffer.binding = 4;
         vyre_desc d = engine_desc(SLOTS);
@@ -919,55 +929,53 @@ static void lines_are_fenced_when_they_must_be(void)
         fake.write_combined = fake.whole_lines = true;
         vyre *v = fake_handle(&d);
         const vyre_work work = engine_add(1);
+        fences_made = 0;
         for (uint32_t i = 0; i < SLOTS * ROUNDS; i++) {
             vyre_ticket ticket;
+            const uint32_t before = fences_made;
             CHECK_EQ(vyre_publish(v, &work, &ticket, NULL), VYRE_OK);
+            by_publishes += fences_made - before;
             CHECK_EQ(vyre_wait(v, ticket, SECOND, NULL), VYRE_OK);
         }
-        if (vyi_queue_device(&v->queue)->whole_lines &&
-            vyi_alone_who(&v->queue) != VYI_ALONE_SHARED) {
-            CHECK(v->queue.lone.fences > (buffers ? SLOTS * ROUNDS : ROUNDS - 2));
-            CHECK(v->queue.lone.fences < (buffers ? SLOTS * ROUNDS + 2 : ROUNDS + 2));
-        }
+        if (vyi_queue_device(&v->queue)->whole_lines)
+            CHECK_EQ(by_publishes, ROUNDS + (buffers ? SLOTS * ROUNDS : 0));
         vyre_close(v);
     }
 }
 
-static uint32_t has_asked;
+static uint32_t has_published;
 
-static void *ask_and_tell(void *user)
+static void *publish_and_tell(void *user)
 {
-    ask_once(user);
-    vyi_store_release(&has_asked, 1);
+    publish_once(user);
+    vyi_store_release(&has_published, 1);
     return NULL;
 }
 
-/* A second thread waits until the first is outside. */
+/* A second thread waits until the first is outside.  One that only asks does not
+ * have to. */
 static void a_second_thread_waits_its_turn(void)
 {
     vyre_desc d = engine_desc(64);
     pthread_t other;
     fake_reset();
     vyre *v = fake_handle(&d);
+    vyi_owner *pool = &v->queue.slots.pool;
     const vyre_work work = engine_add(1);
     CHECK_EQ(vyre_publish(v, &work, NULL, NULL), VYRE_OK);
-    if (vyi_alone_who(&v->queue) == VYI_ALONE_SHARED) {
-        printf("NOTE this system has no fence for other threads\n");
-    } else {
-        CHECK_EQ(vyi_alone_who(&v->queue), vyi_thread_id());
-        CHECK_EQ(v->queue.lone.inside, 0);
-        has_asked = 0;
-        vyi_store_release(&v->queue.lone.inside, 1); /* as in the midst of a publish */
-        CHECK(pthread_create(&other, NULL, ask_and_tell, v) == 0);
-        while (vyi_alone_who(&v->queue) != VYI_ALONE_ENDING)
-            vyi_yield();
-        vyi_sleep(20000000);
-        CHECK_EQ(vyi_load_acquire(&has_asked), 0);
-        CHECK_EQ(vyi_alone_who(&v->queue), VYI_ALONE_ENDING);
-        vyi_store_release(&v->queue.lone.inside, 0);
-        pthread_join(other, NULL);
-        CHECK_EQ(vyi_alone_who(&v->queue), VYI_ALONE_SHARED);
-    }
+    CHECK_EQ(pool_thread(v), vyi_thread_id());
+    CHECK_EQ(pool->inside, 0);
+    has_published = 0;
+    vyi_store_release(&pool->inside, 1); /* as in the midst of a publish */
+    CHECK(pthread_create(&other, NULL, publish_and_tell, v) == 0);
+    while (pool_thread(v) != VYI_OWNER_ENDING)
+        vyi_yield();
+    vyi_sleep(20000000);
+    CHECK_EQ(vyi_load_acquire(&has_published), 0);
+    CHECK_EQ(pool_thread(v), VYI_OWNER_ENDING);
+    vyi_store_release(&pool->inside, 0);
+    pthread_join(other, NULL);
+    CHECK_EQ(pool_thread(v), VYI_OWNER_MANY);
     CHECK_EQ(vyre_publish(v, &work, NULL, NULL), VYRE_OK);
     CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK);
     vyre_close(v);

@@ -164,14 +164,14 @@ static void threads_live_through_recoveries(void)
 
 /* --- numbers that come to their end -------------------------------------- */
 
-/* Cursor, generations and the kernel's own counter go past their last value. */
+/* Generations and the kernel's own counter go past their last value. */
 static void numbers_wrap_around(void)
 {
     vyre_desc d = engine_desc(16);
     d.backend = VYRE_BACKEND_CPU;
     vyre *v = engine_open(&d);
     uint32_t *control = vyi_device_words(vyi_queue_device(&v->queue), VYI_ROLE_CONTROL);
-    v->queue.slots.partitions[0].cursor = UINT32_MAX - 100;
+    v->queue.slots.pool.shares[0].next = 11;
     for (uint32_t slot = 0; slot < 16; slot++)
         v->queue.slots.marks[slot] =
             (VYI_GENERATION_MASK - 10) << VYI_GENERATION_BIT | VYI_PHASE_FREE;
@@ -325,99 +325,6 @@ static void a_line_has_the_words_of_its_work(void)
     }
 }
 
-static void a_line_in_one_register_is_the_same(void)
-{
-#if VYI_WIDE
-    uint32_t state = 0x85ebca6bu;
-    if (!vyi_has_wide())
-        test_skip("this CPU has no register of 64 bytes");
-    for (uint32_t i = 0; i < 2 * VYRE_PRIORITY_LEVELS * (VYRE_MAX_ARGS + 1); i++) {
-        const vyre_work work = any_work(i, &state);
-        vyi_line line VYI_LINE_ALIGNED;
-        vyi_line_compose_wide(&line, &work);
-        check_line(&line, &work);
-    }
-#else
-    test_skip("not built for this system");
-#endif
-}
-
-enum { ROW = 24 }; /* marks, from one that is aligned on */
-
-static struct { uint32_t marks[ROW], cleared[ROW]; } row __attribute__((aligned(64)));
-
-/* Marks of every kind, but FREE, one of them about to begin its generations again. */
-static vyre *row_handle(void)
-{
-    static vyre v;
-    memset(&v, 0, sizeof v);
-    v.queue.v = &v;
-    v.queue.slots.marks = row.marks;
-    v.queue.lone.cleared = row.cleared;
-    v.queue.lone.fences = 7;
-    for (uint32_t i = 0; i < ROW; i++) {
-        row.marks[i] = (i % 5 == 3 ? VYI_GENERATION_MASK : i) << VYI_GENERATION_BIT |
-                       (i % 3 == 0 ? VYI_MARK_EPOCH : 0) | VYI_PHASE_FREE;
-        row.cleared[i] = 6 - i % 3;
-    }
-    return &v;
-}
-
-/* For each run in the row: all are counted that are FREE in front of one that is not. */
-static void a_lone_thread_takes_what_is_free(void)
-{
-    static const uint32_t others[3] = { VYI_PHASE_BUSY, VYI_PHASE_FLIGHT, VYI_PHASE_MASK };
-    for (uint32_t first = 0; first < 6; first++)
-        for (uint32_t count = 1; first + count <= ROW; count++)
-            for (uint32_t stop = first; stop <= first + count; stop++) {
-                vyre *v = row_handle();
-                bool fence = true;
-                const uint32_t free = stop - first;
-                if (stop < ROW)
-                    row.marks[stop] |= others[stop % 3];
-                CHECK_EQ(vyi_lone_free(&v->queue, first, count, &fence),
-                         free < count ? free : count);
-                CHECK(!fence);
-            }
-}
-
-/* The word that was cleared behind the last fence is seen wherever it is, and what
- * is not of the run is not looked at. */
-static void a_lone_thread_sees_what_needs_a_fence(void)
-{
-    for (uint32_t first = 0; first < 6; first++)
-        for (uint32_t count = 1; first + count <= ROW; count++)
-            for (uint32_t at = 0; at < ROW; at++) {
-                vyre *v = row_handle();
-                bool fence;
-                row.cleared[at] = v->queue.lone.fences;
-                CHECK_EQ(vyi_lone_free(&v->queue, first, count, &fence), count);
-                CHECK_EQ(fence, at >= first && at < first + count);
-                v->buffers.user_count = 1;
-                CHECK_EQ(vyi_lone_free(&v->queue, first, count, &fence), count);
-                CHECK(fence);
-            }
-}
-
-static void a_lone_threads_marks_fly_as_one_by_one(void)
-{
-    for (uint32_t first = 0; first < 6; first++)
-        for (uint32_t count = 1; first + count <= ROW; count++) {
-            vyre *v = row_handle();
-            uint32_t before[ROW];
-            memcpy(before, row.marks, sizeof before);
-            const uint32_t last = vyi_lone_fly(&v->queue, first, count);
-            for (uint32_t i = 0; i < ROW; i++) {
-                const bool flies = i >= first && i < first + count;
-                const uint32_t next =
-                    vyi_mark_with(vyi_mark_next(before[i]), VYI_PHASE_FLIGHT);
-                CHECK_EQ(row.marks[i], flies ? next : before[i]);
-            }
-            CHECK_EQ(last, row.marks[first + count - 1]);
-            CHECK(vyi_mark_generation(last) != 0);
-        }
-}
-
 /* --- who publishes looks at the device, now and then ---------------------- */
 
 /* In each partition of rings of any size; in the largest not too often. */
@@ -430,15 +337,14 @@ static void each_round_of_a_partition_has_a_look(void)
             v.queue.v = &v;
             v.queue.slots.count = v.queue.slots.lanes = slots;
             v.desc.kernel.kind = priority ? VYRE_KERNEL_PRIORITY : VYRE_KERNEL_DIRECT;
-            vyi_partitions_plan(&v.queue);
-            vyi_publish_plan(&v.queue, true);
-            CHECK(v.queue.look_mask < VYI_LOOK_EVERY);
-            CHECK(priority || slots < VYI_LOOK_EVERY || v.queue.look_mask == VYI_LOOK_EVERY - 1);
-            for (uint32_t i = 0; i < v.queue.slots.partition_count; i++) {
-                const vyi_partition *part = &v.queue.slots.partitions[i];
+            vyi_shares_plan(&v.queue);
+            for (uint32_t i = 0; i < v.queue.slots.levels; i++) {
+                const vyi_share *part = &v.queue.slots.pool.shares[i];
+                CHECK(part->look_mask < VYI_LOOK_EVERY);
+                CHECK(part->count < VYI_LOOK_EVERY || part->look_mask == VYI_LOOK_EVERY - 1);
                 uint32_t looks = part->count == 0;
-                for (uint32_t s = part->first; s < part->first + part->count; s++)
-                    looks += (s & v.queue.look_mask) == 0;
+                for (uint32_t place = 0; place < part->count; place++)
+                    looks += (place & part->look_mask) == 0;
                 CHECK(looks > 0);
             }
         }
@@ -556,10 +462,6 @@ int main(void)
     RUN(a_kernel_with_news_does_not_sleep);
     RUN(a_kernel_that_sleeps_is_woken);
     RUN(a_line_has_the_words_of_its_work);
-    RUN(a_line_in_one_register_is_the_same);
-    RUN(a_lone_thread_takes_what_is_free);
-    RUN(a_lone_thread_sees_what_needs_a_fence);
-    RUN(a_lone_threads_marks_fly_as_one_by_one);
     RUN(each_round_of_a_partition_has_a_look);
     RUN(a_look_is_due_before_the_leases_end);
 #if VYI_VULKAN

@@ -159,10 +159,10 @@ static vyre_priority priority_of(const place *p, uint32_t slot)
         VYRE_PRIORITY_CRITICAL, VYRE_PRIORITY_HIGH, VYRE_PRIORITY_NORMAL, VYRE_PRIORITY_LOW,
         VYRE_PRIORITY_IDLE
     };
-    if (p->v->queue.slots.partition_count == 1)
+    if (p->v->queue.slots.levels == 1)
         return VYRE_PRIORITY_NORMAL;
-    for (uint32_t i = 0; i < p->v->queue.slots.partition_count; i++) {
-        const vyi_partition *part = &p->v->queue.slots.partitions[i];
+    for (uint32_t i = 0; i < p->v->queue.slots.levels; i++) {
+        const vyi_share *part = &p->v->queue.slots.pool.shares[i];
         if (slot >= part->first && slot < part->first + part->count)
             return levels[i];
     }
@@ -255,8 +255,8 @@ static void serve_ring(place *p, uint64_t seed,
     expected = actual = before;
     run_model(&g, &expected);
     exchange(p, &before, true);
-    for (uint32_t i = 0; i < p->v->queue.slots.partition_count; i++)
-        p->v->queue.slots.partitions[i].cursor = 0;
+    for (uint32_t i = 0; i < p->v->queue.slots.levels; i++)
+        p->v->queue.slots.pool.shares[i].next = p->v->queue.slots.pool.shares[i].ready = 0;
     serve(p, works);
     exchange(p, &actual, false);
     forget_rounds(&g);

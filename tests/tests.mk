@@ -44,8 +44,8 @@ $(BUILD)/tests/test_engine $(BUILD)/tests/test_engine_live: tests/engine.h tests
 $(BUILD)/tests/test_engine: tests/oom.h
 WHITEBOX += test_engine_fake test_engine_lines test_engine_defects
 $(BUILD)/tests/test_engine_defects: tests/engine.h
-WHITEBOX += test_engine_single test_engine_seats test_engine_inside test_engine_cases test_engine_rings
-$(BUILD)/tests/test_engine_fake $(BUILD)/tests/test_engine_single $(BUILD)/tests/test_engine_seats $(BUILD)/tests/test_engine_inside: tests/engine.h tests/oom.h
+WHITEBOX += test_engine_single test_producer test_engine_inside test_engine_cases test_engine_rings
+$(BUILD)/tests/test_engine_fake $(BUILD)/tests/test_engine_single $(BUILD)/tests/test_producer $(BUILD)/tests/test_engine_inside: tests/engine.h tests/oom.h
 $(BUILD)/tests/test_engine_single: tests/test_engine.c
 $(BUILD)/tests/test_engine_lines: tests/test_engine_fake.c tests/engine.h tests/oom.h
 $(BUILD)/tests/test_engine_cases: tests/test_kernel_cases.c tests/engine.h tests/driver.h

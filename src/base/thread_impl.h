@@ -130,54 +130,6 @@ static inline void vyi_pause(void)
 
 /* --- more atomics -------------------------------------------------------- */
 
-/* Two words at a time, where the machine does that without a lock. */
-#if (defined(__GNUC__) || defined(__clang__)) && !VYI_BIG_ENDIAN && \
-    defined(__GCC_ATOMIC_LLONG_LOCK_FREE) && __GCC_ATOMIC_LLONG_LOCK_FREE == 2 && \
-    UINTPTR_MAX > 0xffffffffu
-    #define VYI_PAIRS 1
-typedef uint64_t __attribute__((may_alias)) vyi_pair;
-
-/* `at` is 8-byte aligned; the word at the lower address is in the lower half. */
-static inline bool vyi_compare_exchange_pair(void *at, uint64_t expected, uint64_t desired)
-{
-    return __atomic_compare_exchange_n((vyi_pair *)at, &expected, desired, false,
-                                       __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-}
-
-static inline void vyi_store_pair(void *at, uint32_t first, uint32_t second)
-{
-    __atomic_store_n((vyi_pair *)at, (uint64_t)second << 32 | first, __ATOMIC_RELAXED);
-}
-
-/* Two of the host's own numbers, as far as `keep` has bits. */
-static inline void vyi_copy_pair(void *at, const uint32_t *from, const uint32_t *keep)
-{
-    uint64_t value, mask;
-    memcpy(&value, from, sizeof value);
-    memcpy(&mask, keep, sizeof mask);
-    __atomic_store_n((vyi_pair *)at, value & mask, __ATOMIC_RELAXED);
-}
-#else
-    #define VYI_PAIRS 0
-
-static inline bool vyi_compare_exchange_pair(void *at, uint64_t expected, uint64_t desired)
-{
-    (void)at, (void)expected, (void)desired;
-    return false;
-}
-
-static inline void vyi_store_pair(void *at, uint32_t first, uint32_t second)
-{
-    vyi_store_relaxed(at, vyi_le32(first));
-    vyi_store_relaxed((uint8_t *)at + 4, vyi_le32(second));
-}
-
-static inline void vyi_copy_pair(void *at, const uint32_t *from, const uint32_t *keep)
-{
-    vyi_store_pair(at, from[0] & keep[0], from[1] & keep[1]);
-}
-#endif
-
 /* As vyi_load_acquire and vyi_store_release, of a pointer. */
 static inline void *vyi_load_pointer(void *const *at)
 {
@@ -213,10 +165,10 @@ static inline void vyi_fence_full(void)
 /* --- a fence for others -------------------------------------------------- */
 
 /* The cost of a store before a load, paid by the side that is rare: between
- * vyi_fence_others and whatever its caller does next, every other thread of
- * the process has gone through a full fence.  So a thread that only keeps the
- * compiler from moving its accesses (vyi_fence_compiler) is ordered with that
- * caller. */
+ * a vyi_fence_others that is true and whatever its caller does next, every other
+ * thread of the process has gone through a full fence.  So a thread that only
+ * keeps the compiler from moving its accesses (vyi_fence_compiler) is ordered with
+ * that caller.  False: the system makes no such fence. */
 
 static inline void vyi_fence_compiler(void)
 {
@@ -229,10 +181,10 @@ static inline void vyi_fence_compiler(void)
 
 #if !VYI_THREADS
 static inline bool vyi_fence_others_ready(void) { return true; }
-static inline void vyi_fence_others(void) {}
+static inline bool vyi_fence_others(void) { return true; }
 #elif defined(_WIN32)
 static inline bool vyi_fence_others_ready(void) { return true; }
-static inline void vyi_fence_others(void) { FlushProcessWriteBuffers(); }
+static inline bool vyi_fence_others(void) { FlushProcessWriteBuffers(); return true; }
 #elif defined(__linux__) && defined(SYS_membarrier)
     #ifndef __cplusplus
 extern long syscall(long number, ...); /* strict C99 hides it */
@@ -246,14 +198,15 @@ static inline bool vyi_fence_others_ready(void)
     return syscall(SYS_membarrier, VYI_MEMBARRIER_REGISTER, 0) == 0;
 }
 
-/* Refused only to a process that never registered: a child of the one that did. */
-static inline void vyi_fence_others(void)
+/* A child of the process that registered has to do it again. */
+static inline bool vyi_fence_others(void)
 {
-    while (syscall(SYS_membarrier, VYI_MEMBARRIER_EXPEDITED, 0) != 0 && vyi_fence_others_ready()) {}
+    return syscall(SYS_membarrier, VYI_MEMBARRIER_EXPEDITED, 0) == 0 ||
+           (vyi_fence_others_ready() && syscall(SYS_membarrier, VYI_MEMBARRIER_EXPEDITED, 0) == 0);
 }
 #else
 static inline bool vyi_fence_others_ready(void) { return false; }
-static inline void vyi_fence_others(void) {}
+static inline bool vyi_fence_others(void) { return false; }
 #endif
 
 /* Of the calling thread; never below 3. */

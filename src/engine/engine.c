@@ -6,7 +6,7 @@
  * engine_wait.c, the chain of leases in engine_lease.c, whole runs and byte-level
  * dispatch in engine_run.c.
  * ======================================================================= */
-#include "engine/queue_impl.h"
+#include "engine/engine_slots_impl.h"
 #include "kernel/kernel_impl.h"
 
 #include "wire/wire.h"
@@ -275,7 +275,8 @@ static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
 
 static size_t vyi_slots_memory(const vyre *v)
 {
-    const size_t each = 5 * sizeof(uint32_t) + sizeof(vyi_trouble), slots = v->queue.slots.count;
+    const size_t each = sizeof(void *) + 4 * sizeof(uint32_t) + sizeof(vyi_trouble);
+    const size_t slots = v->queue.slots.count;
     const size_t records = v->desc.lost_work == VYRE_LOST_RERUN ? slots : 0;
     return VYI_CACHE_LINE - 1 + slots * each + records * sizeof(vyre_work) +
            v->desc.kernel.log_records * sizeof(vyre_log_record);
@@ -284,54 +285,43 @@ static size_t vyi_slots_memory(const vyre *v)
 /* One block for all that is kept of each slot. */
 static vyre_status vyi_slots_allocate(vyre *v, vyre_error *err)
 {
-    vyi_queue *q = &v->queue;
-    const uint32_t slots = q->slots.count;
+    vyi_slots *s = &v->queue.slots;
+    const uint32_t slots = s->count;
     const size_t size = vyi_slots_memory(v);
-    uint32_t *block = (uint32_t *)vyi_arena_alloc(&v->arena, size);
+    uint8_t *block = (uint8_t *)vyi_arena_alloc(&v->arena, size);
     if (!block)
         return vyi_fail_nomem(err, size);
-    /* Marks that one thread has reserved share no line with another's, and four of
-     * them are one access of 16 bytes. */
-    q->slots.marks = (uint32_t *)(((uintptr_t)block + VYI_CACHE_LINE - 1) &
-                            ~(uintptr_t)(VYI_CACHE_LINE - 1));
-    q->slots.kept = q->slots.marks + slots;
-    v->run.marks = q->slots.kept + slots;
+    block += (VYI_CACHE_LINE - (uintptr_t)block % VYI_CACHE_LINE) % VYI_CACHE_LINE;
+    s->owners = (void **)(void *)block;
+    s->marks = (uint32_t *)(void *)(s->owners + slots); /* of 16 slots: a cache line */
+    s->kept = s->marks + slots;
+    v->run.marks = s->kept + slots;
     v->run.works = v->run.marks + slots;
-    q->lone.cleared = v->run.works + slots;
-    q->slots.trouble = (vyi_trouble *)(void *)(q->lone.cleared + slots);
-    v->log = (vyre_log_record *)(void *)(q->slots.trouble + slots);
+    s->trouble = (vyi_trouble *)(void *)(v->run.works + slots);
+    v->log = (vyre_log_record *)(void *)(s->trouble + slots);
     if (v->desc.lost_work == VYRE_LOST_RERUN)
-        q->slots.record = (vyre_work *)(void *)(v->log + v->desc.kernel.log_records);
+        s->record = (vyre_work *)(void *)(v->log + v->desc.kernel.log_records);
+    for (uint32_t slot = 0; slot < slots; slot++)
+        s->owners[slot] = slot < s->lanes ? &s->pool : &v->queue.wides.owner;
     return VYRE_OK;
 }
 
-/* Five partitions for five levels; NORMAL has what does not divide. */
-static void vyi_partitions_plan(vyi_queue *q)
+/* Five shares for five levels; NORMAL has what does not divide. */
+static void vyi_shares_plan(vyi_queue *q)
 {
     const bool priority = q->v->desc.kernel.kind == VYRE_KERNEL_PRIORITY;
-    const uint32_t each = q->slots.lanes / VYRE_PRIORITY_LEVELS;
+    const uint32_t levels = priority ? VYRE_PRIORITY_LEVELS : 1;
+    const uint32_t each = q->slots.lanes / levels;
     uint32_t first = 0;
-    q->slots.partition_count = priority ? VYRE_PRIORITY_LEVELS : 1;
-    q->slots.partitions[0].count = q->slots.lanes;
-    for (uint32_t i = 0; priority && i < VYRE_PRIORITY_LEVELS; i++) {
-        q->slots.partitions[i].first = first;
-        q->slots.partitions[i].count = each + (i == 2 ? q->slots.lanes % VYRE_PRIORITY_LEVELS : 0);
-        first += q->slots.partitions[i].count;
+    q->slots.levels = levels;
+    for (uint32_t i = 0; i < levels; i++) {
+        vyi_share *share = &q->slots.pool.shares[i];
+        share->first = first;
+        share->count = each + (i == levels / 2 ? q->slots.lanes % levels : 0);
+        share->look_mask = vyi_look_mask(share->count);
+        first += share->count;
     }
-}
-
-/* How often who publishes looks at the device (vyi_publish_nudge): once in every
- * round of a partition at least. */
-static void vyi_publish_plan(vyi_queue *q, bool lives)
-{
-    const uint32_t each = q->slots.lanes / VYRE_PRIORITY_LEVELS;
-    const uint32_t least = q->slots.partition_count > 1 && each ? each : q->slots.lanes;
-    uint32_t every = VYI_LOOK_EVERY;
-    while (every > least)
-        every /= 2;
-    q->look_mask = every - 1;
-    q->lives = lives;
-    q->wide = vyi_has_wide();
+    VYRE_ASSERT(first == q->slots.lanes);
 }
 
 /* --- open: opcodes ------------------------------------------------------- */
@@ -389,8 +379,8 @@ static vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_erro
         if (q->v->tenants_off >> i & 1u)
             vyi_set_word(control, VYRE_CONTROL_TENANT_MASKS + i, 0);
     }
-    for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS && q->slots.partition_count > 1; i++) {
-        const vyi_partition *part = &q->slots.partitions[i];
+    for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS && q->slots.levels > 1; i++) {
+        const vyi_share *part = &q->slots.pool.shares[i];
         vyi_set_word(control, VYRE_CONTROL_PRIORITY_OFFSETS + i, part->first);
         vyi_set_word(control, VYRE_CONTROL_PRIORITY_OFFSETS + i + 1, part->first + part->count);
     }
@@ -422,6 +412,7 @@ static vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *e
     vyre_status status = v->backend->open(&desc, &d, err);
     if (status != VYRE_OK)
         return status;
+    d->store = vyi_line_way(d->write_combined, d->whole_lines);
     status = vyi_control_init(q, d, err);
     if (q->wides.count)
         vyi_wide_begin(q, d);
@@ -500,6 +491,7 @@ static void vyi_handle_free(vyre *v)
     vyre_program_destroy(v->programs.narrow);
     vyre_program_destroy(v->programs.whole);
     vyre_program_destroy(v->programs.tiles);
+    vyi_producers_free(&v->queue);
     vyi_free(&allocator, v->queue.loss.retired, v->queue.loss.retired_capacity * sizeof(void *));
     vyi_arena_free(&v->arena);
     vyi_free(&allocator, v, sizeof *v);
@@ -527,7 +519,7 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     q->slots.lanes = v->desc.kernel.slot_count;
     if (v->desc.kernel.workgroup_size == 0 && q->slots.lanes < 256)
         v->desc.kernel.workgroup_size = q->slots.lanes; /* a small ring needs no more lanes */
-    vyi_partitions_plan(q);
+    vyi_shares_plan(q);
 
     vyre_status status = vyi_wide_plan(v, err);
     q->slots.count = q->slots.lanes + q->wides.count;
@@ -555,9 +547,8 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     vyi_store_pointer(&q->device, d);
     vyi_desc_forget(v);
     vyi_chain_begin(q);
-    vyi_seats_plan(q);
     status = vyi_mode_choose(q, err);
-    vyi_publish_plan(q, q->mode == VYRE_MODE_PERSISTENT && !d->pumped);
+    q->lives = q->mode == VYRE_MODE_PERSISTENT && !d->pumped;
     return status;
 }
 
@@ -581,7 +572,7 @@ VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, v
     v->desc = filled;
     v->backend = backend;
     v->arena.allocator = filled.allocator;
-    vyi_alone_begin(&v->queue);
+    vyi_owners_begin(&v->queue);
     if (!vyi_locks_init(v)) {
         vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.", "the system gave no lock");
         vyi_free(&filled.allocator, v, sizeof *v);
@@ -855,7 +846,7 @@ static uint32_t vyi_slot_recover(vyi_queue *q, vyi_device *d, uint32_t slot)
 
     if ((mark & VYI_PHASE_MASK) == VYI_PHASE_FLIGHT) {
         if (q->slots.record) {
-            vyi_slot_write(q, d, slot, &q->slots.record[slot]);
+            vyi_slots_write(q, d, slot, &q->slots.record[slot], 1);
             if (slot >= q->slots.lanes)
                 vyi_wide_raise(q, d, slot, &q->slots.record[slot]);
             return generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FLIGHT;

@@ -276,9 +276,8 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
  * device.  The next drain does not tell of these again. */
 VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err);
 /* The slot's argument words after the run.  They are kept until the slot is
- * used again, after as many publishes as the ring has slots or more (where
- * several threads publish, a quarter of that: they have slots in hand); from
- * then on VYRE_E_STALE.  VYRE_PENDING: not finished yet. */
+ * used again, after as many publishes as the ring has slots, or the producer;
+ * from then on VYRE_E_STALE.  VYRE_PENDING: not finished yet. */
 VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre_error *err);
 
 /* Runs works to their end, any number of them, through passes of its own or

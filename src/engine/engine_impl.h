@@ -22,9 +22,9 @@
 #ifndef VYI_ENGINE_IMPL_H
 #define VYI_ENGINE_IMPL_H
 
-#include "base/base_impl.h"
-#include "engine/engine.h"
+#include "base/line_impl.h"
 #include "base/thread_impl.h"
+#include "engine/engine.h"
 
 VYI_EXTERN_C_BEGIN
 
@@ -78,10 +78,11 @@ typedef struct vyi_device_desc {
 
 typedef struct vyi_backend vyi_backend;
 
-/* The first member of each backend's own device struct; filled by open, then
- * constant. */
+/* The first member of each backend's own device struct; filled by open, but for
+ * `store`, then constant. */
 typedef struct vyi_device {
     const vyi_backend *backend;
+    vyi_line_fn store;         /* the engine's: how slots get into the ring */
     void    *map[VYI_MAX_BUFFERS]; /* host address of each resident buffer, in the desc's order */
     uint32_t in_flight;        /* launches that may be queued at once, at least 1 */
     uint32_t max_rounds;       /* that one lease may have; 0 = no bound known */

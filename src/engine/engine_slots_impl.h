@@ -3,7 +3,7 @@
  *
  * A slot's mark is moved by whoever has it; its mirror word is cleared by a
  * publisher and set by the kernel.  Here stands what moves and reads them, and
- * how a thread says that it is alone with the handle.
+ * how a thread says that it is at the slots that it owns.
  * ======================================================================= */
 #ifndef VYI_ENGINE_SLOTS_IMPL_H
 #define VYI_ENGINE_SLOTS_IMPL_H
@@ -47,36 +47,38 @@ static inline vyre_ticket vyi_ticket_of(uint32_t slot, uint32_t mark)
     return t;
 }
 
-/* --- one thread alone ---------------------------------------------------- */
+/* --- owners -------------------------------------------------------------- */
 
-/* Whether the handle is the thread `me`'s own from now on, and entered. */
-VYI_API bool vyi_alone_decide(vyi_queue *q, uintptr_t me);
-
-static inline uintptr_t vyi_alone_who(const vyi_queue *q)
-{
-    return (uintptr_t)vyi_load_pointer(&q->lone.thread);
-}
-
-/* True: the slots are the caller's until it leaves.  It must not wait for
- * anybody meanwhile, nor enter again. */
-static inline bool vyi_alone_enter(vyi_queue *q)
+/* True: the caller owns `o`'s slots until it leaves.  It must not wait for anybody
+ * meanwhile, nor enter again. */
+static inline bool vyi_owner_enter(const vyi_queue *q, vyi_owner *o)
 {
     const uintptr_t me = vyi_thread_id();
-    if (vyi_alone_who(q) == me) {
-        vyi_store_relaxed(&q->lone.inside, 1);
+    if ((uintptr_t)vyi_load_pointer(&o->thread) != me)
+        return false;
+    VYRE_ASSERT(vyi_load_relaxed(&o->inside) == 0);
+    vyi_store_relaxed(&o->inside, 1);
+    if (vyi_load_relaxed(&q->slots.fenced))
+        vyi_fence_full();
+    else
         vyi_fence_compiler();
-        if (vyi_alone_who(q) == me)
-            return true;
-        vyi_store_release(&q->lone.inside, 0);
-    }
-    return vyi_alone_who(q) != VYI_ALONE_SHARED && vyi_alone_decide(q, me);
+    if ((uintptr_t)vyi_load_pointer(&o->thread) == me && !(vyi_load_acquire(&q->slots.held) & 1u))
+        return true;
+    vyi_store_release(&o->inside, 0);
+    return false;
 }
 
-static inline void vyi_alone_leave(vyi_queue *q, bool alone)
+/* Pairs with the acquire of whoever waits for it. */
+static inline void vyi_owner_leave(vyi_owner *o, bool mine)
 {
-    if (alone)
-        vyi_store_release(&q->lone.inside, 0);
+    VYRE_ASSERT(!mine || vyi_load_relaxed(&o->inside) == 1);
+    if (mine)
+        vyi_store_release(&o->inside, 0);
 }
+
+/* Enters, and may wait.  A second thread becomes the owner of a producer's slots;
+ * the pool's have none from then on, and the answer is false. */
+VYI_API bool vyi_owner_come(vyi_queue *q, vyi_owner *o);
 
 /* Something was published. */
 static inline void vyi_queue_wake(vyi_queue *q)
@@ -89,15 +91,10 @@ static inline void vyi_queue_wake(vyi_queue *q)
 /* --- marks and mirror words ------------------------------------------------ */
 
 /* The mark's move, if it still is what it was. */
-static inline bool vyi_mark_move(vyi_queue *q, bool alone, uint32_t slot, uint32_t from,
-                                 uint32_t to)
+static inline bool vyi_mark_move(vyi_queue *q, uint32_t slot, uint32_t from, uint32_t to)
 {
-    if (!alone)
-        return vyi_compare_exchange(&q->slots.marks[slot], from, to) == from;
-    if (vyi_load_relaxed(&q->slots.marks[slot]) != from)
-        return false;
-    vyi_store_release(&q->slots.marks[slot], to);
-    return true;
+    VYRE_ASSERT(slot < q->slots.count);
+    return vyi_compare_exchange(&q->slots.marks[slot], from, to) == from;
 }
 
 /* How the slot ended, or 0.  Pairs with the kernel's release of the word, and
@@ -105,41 +102,11 @@ static inline bool vyi_mark_move(vyi_queue *q, bool alone, uint32_t slot, uint32
 static inline uint32_t vyi_slot_outcome(const vyi_queue *q, uint32_t slot)
 {
     const vyi_device *d = vyi_queue_device(q);
+    VYRE_ASSERT(slot < q->slots.count);
     return vyi_le32(vyi_load_acquire(vyi_device_words(d, q->slots.mirror) + slot));
 }
 
-/* The mirror word of a slot whose end has been seen, ahead of its next work. */
-static inline void vyi_slot_clear(vyi_queue *q, bool alone, uint32_t slot)
-{
-    const vyi_device *d = vyi_queue_device(q);
-    if (!alone || !d->whole_lines)
-        return;
-    vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot, 0);
-    q->lone.cleared[slot] = q->lone.fences;
-}
-
 /* --- taking slots -------------------------------------------------------- */
-
-/* How a publisher has come by its slots, and what is left to do for them. */
-typedef enum vyi_way {
-    VYI_WAY_SHARED = 0, /* with a compare-and-swap each; mirror words not cleared */
-    VYI_WAY_SEAT = 1,   /* from its seat; mirror words cleared, and fenced where lines are stored */
-    VYI_WAY_ALONE = 2   /* as a thread alone; mirror words cleared */
-} vyi_way;
-
-static inline uint32_t vyi_partition_place(const vyi_partition *part, uint32_t turn)
-{
-    return (part->count & (part->count - 1)) == 0 ? turn & (part->count - 1) : turn % part->count;
-}
-
-/* How many of the partition's next places follow each other, at most `count`;
- * not again from the first.  *place is the first of them. */
-static inline uint32_t vyi_partition_run(const vyi_partition *part, uint32_t turn, uint32_t count,
-                                         uint32_t *place)
-{
-    *place = vyi_partition_place(part, turn);
-    return count < part->count - *place ? count : part->count - *place;
-}
 
 /* The wire's levels, by vyre_priority. */
 static inline uint32_t vyi_priority_level(vyre_priority priority)
@@ -148,46 +115,61 @@ static inline uint32_t vyi_priority_level(vyre_priority priority)
     return levels[priority];
 }
 
-static inline vyi_partition *vyi_partition_of(vyi_queue *q, vyre_priority priority)
+/* Where a work of this priority goes. */
+static inline vyi_share *vyi_share_of(const vyi_queue *q, vyi_owner *o, vyre_priority priority)
 {
-    vyi_partition *part = &q->slots.partitions[0];
-    if (q->slots.partition_count > 1) {
-        part = &q->slots.partitions[vyi_priority_level(priority)];
-        if (part->count == 0) /* a ring of less than five slots has NORMAL ones only */
-            part = &q->slots.partitions[vyi_priority_level(VYRE_PRIORITY_NORMAL)];
+    vyi_share *share = &o->shares[0];
+    if (q->slots.levels > 1) {
+        share = &o->shares[vyi_priority_level(priority)];
+        if (share->count == 0) /* a ring of less than five slots has NORMAL ones only */
+            share = &o->shares[vyi_priority_level(VYRE_PRIORITY_NORMAL)];
     }
-    return part;
+    return share;
 }
 
-/* Makes the slot the publisher's: its BUSY mark, or 0 when it is in use. */
-VYI_API uint32_t vyi_slot_claim(vyi_queue *q, bool alone, uint32_t slot);
-
-/* Several slots at a time. */
-#define VYI_BATCH 64u
-VYI_STATIC_ASSERT(stash_is_a_batch, VYI_STASH <= VYI_BATCH);
-
-typedef struct vyi_batch {
-    uint32_t slots[VYI_BATCH], marks[VYI_BATCH], count;
-} vyi_batch;
-
-static inline void vyi_batch_add(vyi_batch *b, uint32_t slot, uint32_t mark)
+/* How often who publishes into a share looks at the device: once in every round of
+ * it at least. */
+static inline uint32_t vyi_look_mask(uint32_t count)
 {
-    b->slots[b->count] = slot;
-    b->marks[b->count++] = mark;
+    uint32_t every = VYI_LOOK_EVERY;
+    while (every > count && every > 1)
+        every /= 2;
+    return every - 1;
 }
 
-/* Those of the next `count` places that are free; one addition reserves all. */
-VYI_API void vyi_batch_claim_run(vyi_queue *q, bool alone, vyi_partition *part, vyi_batch *b,
-                                 uint32_t count);
+static inline uint32_t vyi_share_after(const vyi_share *share, uint32_t place)
+{
+    return place + 1 < share->count ? place + 1 : 0;
+}
 
-/* What the caller's stash has, for a batch of at most `count`: a thread's works
- * keep to the cursor's order. */
-VYI_API void vyi_seat_empty(vyi_queue *q, vyi_batch *b, uint32_t count);
+/* Makes `next` and `ready` say what is so, for an owner that has nothing ready.
+ * False: every slot is in use. */
+VYI_API bool vyi_share_refill(vyi_queue *q, vyi_owner *o, vyi_share *share);
+/* Whether somebody holds all slots, or has since `held` was what it is. */
+static inline bool vyi_held_meanwhile(const vyi_queue *q, uint32_t held)
+{
+    return (held & 1u) || vyi_load_acquire(&q->slots.held) != held;
+}
 
-/* A slot for the work: its BUSY mark, or 0 if none is free.  With `wait` it
- * waits for somebody who has all slots for a moment: the caller has none. */
-VYI_API uint32_t vyi_work_claim(vyi_queue *q, vyi_way *way, bool wait, const vyre_work *work,
-                                uint32_t *slot);
+/* Of an owner that is many: at most `count` slots that follow each other, BUSY with
+ * their next generation, their mirror words 0; how many, and the first. */
+VYI_API uint32_t vyi_share_claim(vyi_queue *q, const vyi_owner *o, vyi_share *share,
+                                 uint32_t count, uint32_t *first);
+
+/* Makes a slot of an owner that is many the publisher's: BUSY with the next
+ * generation.  False when it is in use.  Who becomes its owner changes the mark after
+ * that, so that either the owner is seen, or the move fails. */
+VYI_API bool vyi_slot_claim(vyi_queue *q, const vyi_owner *o, uint32_t slot);
+/* Their mirror words, before works are written. */
+VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count);
+
+/* Works into an owner's slots, as many as there is room for; all are checked before.
+ * VYRE_OK, VYRE_FULL, or an error. */
+VYI_API vyre_status vyi_publish(vyi_queue *q, vyi_owner *o, const vyre_work *works,
+                                uint32_t count, uint32_t *published, vyre_ticket *last,
+                                vyre_error *err);
+VYI_API vyre_status vyi_publish_one(vyi_queue *q, vyi_owner *o, const vyre_work *work,
+                                    vyre_ticket *ticket, vyre_error *err);
 
 /* --- what a handle says --------------------------------------------------- */
 

@@ -30,16 +30,23 @@ VYI_API vyre_status vyi_ticket_history(vyi_queue *q, vyre_ticket t, uint32_t *co
 /* Records an end that was seen, so that a recovery knows of it. `told`: so does
  * the program.  False when the mark has changed meanwhile: then what was seen may
  * be the end of something else. */
-static bool vyi_ticket_seen(vyi_queue *q, bool alone, vyre_ticket t, uint32_t mark,
+static bool vyi_ticket_seen(vyi_queue *q, bool mine, vyre_ticket t, uint32_t mark,
                             uint32_t outcome, bool told)
 {
-    vyi_slot_clear(q, alone, t.slot);
-    if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
-        return vyi_mark_move(q, alone, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_FREE));
-    if (!vyi_mark_move(q, alone, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+    const uint32_t rest = vyi_mark_with(mark, VYI_PHASE_FREE);
+    VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_FLIGHT);
+    if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE) {
+        if (!mine)
+            return vyi_mark_move(q, t.slot, mark, rest);
+        if (vyi_load_acquire(&q->slots.marks[t.slot]) != mark)
+            return false;
+        vyi_store_release(&q->slots.marks[t.slot], rest);
+        return true;
+    }
+    if (!vyi_mark_move(q, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
         return false;
     vyi_slot_trouble(q, t.slot, t.generation, VYI_MIRROR_FAULT(outcome), told);
-    vyi_store_release(&q->slots.marks[t.slot], vyi_mark_with(mark, VYI_PHASE_FREE));
+    vyi_store_release(&q->slots.marks[t.slot], rest);
     return true;
 }
 
@@ -48,7 +55,7 @@ static bool vyi_ticket_seen(vyi_queue *q, bool alone, vyre_ticket t, uint32_t ma
 static uint32_t vyi_mark_unheld(const vyi_queue *q, uint32_t slot)
 {
     const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
-    if (vyi_mark_phase(mark) != VYI_PHASE_BUSY || !vyi_load_acquire(&q->slots.held))
+    if (vyi_mark_phase(mark) != VYI_PHASE_BUSY || !(vyi_load_acquire(&q->slots.held) & 1u))
         return mark;
     const uint32_t kept = vyi_load_acquire(&q->slots.kept[slot]);
     const uint32_t age =
@@ -56,10 +63,8 @@ static uint32_t vyi_mark_unheld(const vyi_queue *q, uint32_t slot)
     return vyi_mark_phase(kept) == VYI_PHASE_FREE && age <= 1 ? kept : mark;
 }
 
-static vyre_status vyi_slot_look(vyi_queue *q, bool alone, vyre_ticket t, uint32_t *code)
+static vyre_status vyi_slot_look(vyi_queue *q, bool mine, vyre_ticket t, uint32_t *code)
 {
-    if (t.slot >= q->slots.count || t.generation == 0 || t.generation > VYI_GENERATION_MASK)
-        return VYRE_E_TICKET;
     for (;;) {
         const uint32_t mark = vyi_mark_unheld(q, t.slot);
         const uint32_t age =
@@ -74,7 +79,7 @@ static vyre_status vyi_slot_look(vyi_queue *q, bool alone, vyre_ticket t, uint32
         const uint32_t outcome = vyi_slot_outcome(q, t.slot);
         if (outcome == 0 && vyi_load_acquire(&q->slots.marks[t.slot]) == mark)
             return VYRE_PENDING;
-        if (outcome == 0 || !vyi_ticket_seen(q, alone, t, mark, outcome, true))
+        if (outcome == 0 || !vyi_ticket_seen(q, mine, t, mark, outcome, true))
             continue; /* the outcome may be another generation's, or another device's */
         if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
             return VYRE_OK;
@@ -85,9 +90,13 @@ static vyre_status vyi_slot_look(vyi_queue *q, bool alone, vyre_ticket t, uint32
 
 VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code)
 {
-    const bool alone = vyi_alone_enter(q);
-    const vyre_status status = vyi_slot_look(q, alone, t, code);
-    vyi_alone_leave(q, alone);
+    if (t.slot >= q->slots.count || t.generation == 0 || t.generation > VYI_GENERATION_MASK)
+        return VYRE_E_TICKET;
+    vyi_owner *o = vyi_load_owner(q, t.slot);
+    const bool entered = vyi_owner_enter(q, o); /* it may have lost the slot before */
+    const bool mine = entered && vyi_load_owner(q, t.slot) == o;
+    const vyre_status status = vyi_slot_look(q, mine, t, code);
+    vyi_owner_leave(o, entered);
     return status;
 }
 
@@ -250,7 +259,8 @@ static uint32_t vyi_slot_mark(const vyi_queue *q, uint32_t slot)
         const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
         if (vyi_mark_phase(mark) != VYI_PHASE_BUSY)
             return mark;
-        if (!vyi_load_acquire(&q->slots.held) && vyi_load_acquire(&q->slots.marks[slot]) == mark)
+        if (!(vyi_load_acquire(&q->slots.held) & 1u) &&
+            vyi_load_acquire(&q->slots.marks[slot]) == mark)
             return mark;
         vyi_yield();
     }
@@ -267,9 +277,7 @@ static vyre_status vyi_slot_drain(vyi_queue *q, uint32_t slot, uint32_t generati
             return VYRE_OK;
         const uint32_t outcome = vyi_slot_outcome(q, slot);
         if (outcome && vyi_mark_phase(mark) == VYI_PHASE_FLIGHT) {
-            const bool alone = vyi_alone_enter(q);
-            (void)vyi_ticket_seen(q, alone, vyi_ticket_of(slot, mark), mark, outcome, false);
-            vyi_alone_leave(q, alone);
+            (void)vyi_ticket_seen(q, false, vyi_ticket_of(slot, mark), mark, outcome, false);
             continue;
         }
         const vyre_status status = vyi_pace_turn(q, pace, err);

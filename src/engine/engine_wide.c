@@ -49,6 +49,9 @@ VYI_API vyre_status vyi_wide_plan(vyre *v, vyre_error *err)
         w->op_count++;
     }
     w->count = VYI_WIDE_SLOTS;
+    w->owner.shares[0].first = v->queue.slots.lanes;
+    w->owner.shares[0].count = w->count;
+    vyi_store_pointer(&w->owner.thread, (void *)(uintptr_t)VYI_OWNER_MANY);
     return VYRE_OK;
 }
 
@@ -112,21 +115,20 @@ static vyi_wide_cut vyi_wide_cut_of(const vyi_device *d, const vyi_wide_op *op,
 
 /* --- publishing ----------------------------------------------------------- */
 
-/* A slot that is now the caller's: its BUSY mark, or 0. */
-static uint32_t vyi_wide_claim(vyi_queue *q, bool alone, uint32_t *slot)
+/* A slot that is now the caller's, BUSY; false: none is free. */
+static bool vyi_wide_claim(vyi_queue *q, uint32_t *slot)
 {
     vyi_wides *w = &q->wides;
-    const uint32_t turn = vyi_fetch_add(&w->cursor, 1);
+    vyi_share *share = &w->owner.shares[0];
+    const uint32_t turn = vyi_fetch_add(&share->next, 1);
     for (uint32_t tried = 0; tried < w->count; tried++) {
-        *slot = q->slots.lanes + (turn + tried) % w->count;
-        const uint32_t at = *slot - q->slots.lanes;
-        if (vyi_load_acquire(&w->generations[at]) == VYI_GATE_LAST)
-            continue;
-        const uint32_t mark = vyi_slot_claim(q, alone, *slot);
-        if (mark)
-            return mark;
+        const uint32_t at = (turn + tried) % w->count;
+        *slot = share->first + at;
+        if (vyi_load_acquire(&w->generations[at]) != VYI_GATE_LAST &&
+            vyi_slot_claim(q, &w->owner, *slot))
+            return true;
     }
-    return 0;
+    return false;
 }
 
 /* Behind the slot's words.  Pairs with the acquire of a group that has seen it. */
@@ -156,39 +158,44 @@ VYI_API void vyi_wide_raise(vyi_queue *q, const vyi_device *d, uint32_t slot,
         vyi_fence_stores();
 }
 
-static uint32_t vyi_wide_write(vyi_queue *q, const vyre_work *work, uint32_t *slot)
+static bool vyi_wide_write(vyi_queue *q, const vyre_work *work, vyre_ticket *ticket)
 {
-    const bool alone = vyi_alone_enter(q);
-    const uint32_t mark = vyi_wide_claim(q, alone, slot);
-    if (mark) {
-        vyi_wides *w = &q->wides;
-        vyi_store_relaxed(&w->ages[*slot - q->slots.lanes], vyi_fetch_add(&w->age, 1));
-        vyi_slot_write(q, vyi_queue_device(q), *slot, work);
-        vyi_wide_raise(q, vyi_queue_device(q), *slot, work);
-        vyi_store_release(&q->slots.marks[*slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
-    }
-    vyi_alone_leave(q, alone);
-    return mark;
+    uint32_t slot = 0;
+    if (!vyi_wide_claim(q, &slot))
+        return false;
+    const vyi_device *d = vyi_queue_device(q);
+    vyi_slots_clear(q, slot, 1);
+    vyi_store_relaxed(&q->wides.ages[slot - q->slots.lanes], vyi_fetch_add(&q->wides.age, 1));
+    if (q->slots.record)
+        q->slots.record[slot] = *work;
+    vyi_slots_write(q, d, slot, work, 1);
+    vyi_wide_raise(q, d, slot, work);
+    const uint32_t mark = vyi_load_relaxed(&q->slots.marks[slot]);
+    VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_BUSY);
+    vyi_store_release(&q->slots.marks[slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
+    if (ticket)
+        *ticket = vyi_ticket_of(slot, mark);
+    return true;
 }
 
 VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyre_ticket *ticket,
                                      vyre_error *err)
 {
-    uint32_t slot = 0, mark = vyi_wide_write(q, work, &slot);
-    while (!mark && vyi_load_acquire(&q->slots.held)) {
+    uint32_t held = vyi_load_acquire(&q->slots.held);
+    bool published = vyi_wide_write(q, work, ticket);
+    while (!published && vyi_held_meanwhile(q, held)) {
         vyi_yield();
-        mark = vyi_wide_write(q, work, &slot);
+        held = vyi_load_acquire(&q->slots.held);
+        published = vyi_wide_write(q, work, ticket);
     }
-    if (mark)
+    if (published)
         vyi_queue_wake(q);
     (void)vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
-    if (!mark)
-        return vyi_news(err, VYRE_FULL, q->wides.count,
-                        "Poll or wait for a ticket and publish again.",
-                        "every slot for wide works is in use");
-    if (ticket)
-        *ticket = vyi_ticket_of(slot, mark);
-    return VYRE_OK;
+    if (published)
+        return VYRE_OK;
+    return vyi_news(err, VYRE_FULL, q->wides.count,
+                    "Poll or wait for a ticket and publish again.",
+                    "every slot for wide works is in use");
 }
 
 /* --- passes --------------------------------------------------------------- */

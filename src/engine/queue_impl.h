@@ -12,23 +12,24 @@
  *     marks    moved by compare-and-swap; what its owner wrote into the slot
  *              goes before the release that ends BUSY, and is seen by the acquire
  *              of whoever reads the new mark
- *     held     set before the first mark becomes BUSY, cleared after the last one
- *              is put back
- *     recall   a lock, taken by compare-and-swap: while it is odd no thread
- *              touches the stash of its seat; each release makes it a new number
- *     sitters  stored with release under `turning`, from 0, and never changed
+ *     held     odd while somebody has all slots; each release makes it a new number
+ *     owners   stored while all slots are held and no owner is inside
+ *     inside   see vyi_owner
  *     kept     the holder's; written before the slot is BUSY, for vyi_mark_unheld
  *     device   stored by a recovery while all slots are held, so that no
  *              publisher writes to the old one
  *     mirror   the device stores with release; its acquire makes results visible
- *     cursor, drive_at   order nothing
+ *     next, drive_at   order nothing
  * ======================================================================= */
 #ifndef VYI_QUEUE_IMPL_H
 #define VYI_QUEUE_IMPL_H
 
 #include "engine/engine_impl.h"
+#include "engine/producer.h"
 
 VYI_EXTERN_C_BEGIN
+
+typedef struct vyi_queue vyi_queue;
 
 /* --- slots --------------------------------------------------------------- */
 
@@ -61,79 +62,60 @@ typedef struct vyi_trouble {
 
 #define VYI_CACHE_LINE 64u
 
-/* Slots that one priority may use; without priorities there is one for all.
- * The padding keeps the cursors, which publishers add to, on cache lines of
- * their own. */
-typedef struct vyi_partition {
+/* Slots of one priority that one owner publishes into, in turn.  Without
+ * priorities there is one share for all.  The size keeps what two threads write
+ * on cache lines of their own. */
+typedef struct vyi_share {
     uint32_t first, count;
-    uint32_t cursor;
-    uint32_t padding[29];
-} vyi_partition;
+    uint32_t next;      /* place where the next work goes; of the pool, when many publish, a hint */
+    uint32_t ready;     /* so many from `next` on are FREE, and their mirror words 0 and fenced */
+    uint32_t look_mask; /* who publishes into a place that has none of these bits nudges */
+    uint32_t padding[11];
+} vyi_share;
+
+/* Who may publish into a slot.  A thread that owns slots moves their marks by
+ * plain stores.  It says when it is `inside`, and only then looks whether it
+ * still is the owner and nobody holds all slots; who takes the slots away says so
+ * first, and then waits until nobody is inside.  Each stores before it loads:
+ * vyi_queue_fence_others sees to that for both. */
+typedef struct vyi_owner {
+    void     *thread;  /* its id, or a VYI_OWNER_ value */
+    uint32_t  inside;  /* it is at the slots now */
+    uint32_t  turning; /* somebody changes `thread` */
+    uint32_t  padding[12];
+    vyi_share shares[VYRE_PRIORITY_LEVELS];
+} vyi_owner;
+
+#define VYI_OWNER_NOBODY 0u /* the next thread is the one */
+#define VYI_OWNER_ENDING 1u /* another thread has come, and waits until the first is outside */
+#define VYI_OWNER_MANY   2u /* of the pool, for good: marks are moved by compare-and-swap */
+
+/* A producer: an owner that the program has asked for. */
+struct vyre_producer {
+    vyi_owner      owner;
+    vyi_queue     *q;
+    vyre_producer *next; /* of all that the queue ever had; those that are closed are used again */
+    uint32_t       busy; /* a call is under way: there is one at a time */
+    bool           open;
+};
 
 /* The arrays have a word, or a struct, for each slot. */
 typedef struct vyi_slots {
-    vyi_partition partitions[VYRE_PRIORITY_LEVELS];
-    uint32_t     held;    /* every slot is BUSY for a moment */
+    vyi_owner    pool;    /* of all slots that are no producer's */
+    vyre_producer *producers; /* under the lock */
+    void        **owners; /* vyi_owner of each slot */
+    uint32_t     fenced;  /* owners make fences themselves: nobody can make them for others */
+    uint32_t     held;
     uint32_t     untold;  /* troubles that were replaced before anybody was told */
     /* Constant once the handle is open. */
     uint32_t     count, lanes; /* all; those that lanes serve, which come first */
-    uint32_t     partition_count;
+    uint32_t     levels;      /* priorities that have slots of their own, or 1 */
     uint32_t     mirror;  /* index of that buffer */
     uint32_t    *marks;
     uint32_t    *kept;    /* marks, while they are held */
     vyi_trouble *trouble;
     vyre_work   *record;  /* for a rerun; NULL without */
 } vyi_slots;
-
-/* --- who publishes (engine_slots.c) --------------------------------------- */
-
-/* One thread alone. */
-typedef struct vyi_lone {
-    void     *thread;     /* its id, or a VYI_ALONE_ value */
-    uint32_t  inside;     /* it is at the slots now */
-    uint32_t  turning;    /* somebody changes `thread` */
-    uint32_t  fences;     /* it has made, and one */
-    uint32_t *cleared;    /* of each slot: `fences` when its mirror word was cleared */
-} vyi_lone;
-
-#define VYI_ALONE_NOBODY 0u /* the next thread is the one */
-#define VYI_ALONE_ENDING 1u /* another thread has come, and waits for the first to step aside */
-#define VYI_ALONE_SHARED 2u /* for good: marks are moved by compare-and-swap */
-
-/* Where a thread that publishes among others keeps slots that it has made BUSY
- * ahead of its works.  Each word is written by the seat's thread while it is
- * `inside`, and by whoever recalls while it is not.  The size keeps what two
- * threads write on cache lines of their own. */
-#define VYI_STASH 64u
-typedef struct vyi_seat {
-    uint32_t inside;      /* its thread is at it now */
-    uint32_t holds;       /* it is one of the few that may have a stash */
-    uint32_t part;        /* partition of all slots in the stash */
-    uint32_t next, count; /* the stash: slots[next] .. slots[count - 1] */
-    uint32_t era;         /* of the partition when it was filled */
-    uint32_t pause;       /* claims until it is filled again */
-    uint32_t slots[VYI_STASH];
-    uint32_t padding[17];
-} vyi_seat;
-
-#define VYI_SEATS        64u /* more threads than that publish without */
-#define VYI_SEAT_TRIES   8u  /* seats that a thread may have */
-#define VYI_HOLDERS      8u
-#define VYI_RESERVE_PART 32u /* of a partition, that one seat may reserve */
-#define VYI_REST_FOREVER 0xffffffffu
-#define VYI_REST         64u
-#define VYI_REFUSALS     1024u /* to a recall, so that the seats of quiet threads serve others */
-
-typedef struct vyi_seats {
-    uint32_t  recall;     /* odd: somebody takes back what is reserved, or holds all slots */
-    uint32_t  rest;       /* claims until slots may be reserved again, or VYI_REST_FOREVER */
-    uint32_t  holders;    /* seats that may have a stash */
-    uint32_t  refused;    /* claims, about, of those that wanted one as well */
-    uint32_t  eras[VYRE_PRIORITY_LEVELS]; /* of partitions: eighths gone through */
-    uint32_t  reserves[VYRE_PRIORITY_LEVELS]; /* slots that a seat takes at a time; 0: none */
-    void     *sitters[VYI_SEATS]; /* thread ids */
-    vyi_seat  all[VYI_SEATS];
-} vyi_seats;
 
 /* --- works that many lanes run (engine_wide.c) ---------------------------- */
 
@@ -145,6 +127,7 @@ typedef struct vyi_wide_op {
 
 /* Constant once the handle is open, but for the counters. */
 typedef struct vyi_wides {
+    vyi_owner    owner;    /* of their slots: many */
     uint32_t     count;    /* slots, behind those of lanes; 0: the handle has no such works */
     uint32_t     buffer;   /* index: kernel/wide_impl.h */
     vyi_wide_op *ops;
@@ -152,7 +135,7 @@ typedef struct vyi_wides {
     bool         any;      /* the payload is wide: every work */
     bool         gated;    /* a running kernel looks at gates */
     bool         turn;     /* the last pass was one of theirs; under the lock */
-    uint32_t     cursor, age; /* of publishers */
+    uint32_t     age;      /* of the next work */
     /* Of each slot: `age` when its work was published; the gate's generation, which
      * the owner of the BUSY mark counts up, and the lock's holder sets to 0 after the
      * last; launches that must have ended by then, under the lock. */
@@ -196,7 +179,7 @@ typedef struct vyi_loss {
 
 #define VYI_LOOK_EVERY 64u /* slots, a power of two */
 
-typedef struct vyi_queue {
+struct vyi_queue {
     vyi_slots slots;
     vyre     *v;         /* the handle */
     void     *device;    /* vyi_device */
@@ -207,15 +190,11 @@ typedef struct vyi_queue {
     uint32_t  passing;   /* the lock's holder is inside a launch that an abort ends */
     /* Constant once the handle is open. */
     vyre_mode mode;
-    uint32_t  look_mask; /* who publishes into a slot that has none of these bits nudges */
     bool      lives;     /* a kernel serves what is published between two calls */
-    bool      wide;      /* lines are composed in one register */
     vyi_wides wides;
-    vyi_lone  lone;
-    vyi_seats seats;
     vyi_chain chain;
     vyi_loss  loss;
-} vyi_queue;
+};
 
 /* --- the handle ---------------------------------------------------------- */
 
@@ -349,6 +328,12 @@ typedef enum vyi_effort {
     VYI_EFFORT_WORK = 1  /* also make passes for work that waits without one */
 } vyi_effort;
 
+static inline vyi_owner *vyi_load_owner(const vyi_queue *q, uint32_t slot)
+{
+    VYRE_ASSERT(slot < q->slots.count);
+    return (vyi_owner *)vyi_load_pointer(&q->slots.owners[slot]);
+}
+
 /* Events (engine_names.c); only where they are kept. */
 VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err);
 VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value);
@@ -415,19 +400,22 @@ VYI_API const char *vyi_handler_name(const vyre *v, uint32_t opcode);
 VYI_API const char *vyi_slot_text(const vyi_queue *q, uint32_t slot, char *text, size_t size);
 VYI_API const char *vyi_claimed_text(const vyi_queue *q, char *text, size_t size);
 
-/* Slots (engine_slots.c _publish.c _wait.c).  vyi_alone_begin comes before any
- * other of these functions, vyi_seats_plan before the first publish, when the
- * device is known.  vyi_queue_hold takes every slot, if all are at rest (or,
- * with `force`, whatever they are doing); vyi_queue_unhold puts them back. */
-VYI_API void vyi_alone_begin(vyi_queue *q);
-VYI_API void vyi_seats_plan(vyi_queue *q);
+/* Slots (engine_slots.c _publish.c _wait.c).  vyi_queue_hold takes every slot, if
+ * all are at rest (or, with `force`, whatever they are doing); vyi_queue_unhold
+ * puts them back.  One at a time: under the lock. */
 VYI_API bool vyi_queue_hold(vyi_queue *q, bool force);
 VYI_API void vyi_queue_unhold(vyi_queue *q);
+/* Comes before any other of these functions. */
+VYI_API void vyi_owners_begin(vyi_queue *q);
+/* Nobody uses them any more. */
+VYI_API void vyi_producers_free(vyi_queue *q);
 /* How many are in flight and have not ended. */
 VYI_API uint32_t vyi_queue_pending(const vyi_queue *q);
 /* Which: a number that others hardly have; 0: none. */
 VYI_API uint32_t vyi_queue_waiting(const vyi_queue *q);
-VYI_API void vyi_slot_write(vyi_queue *q, vyi_device *d, uint32_t slot, const vyre_work *work);
+/* Works into slots that follow each other and are the caller's, mirror words 0. */
+VYI_API void vyi_slots_write(const vyi_queue *q, const vyi_device *d, uint32_t slot,
+                             const vyre_work *works, uint32_t count);
 /* `told`: whoever asks for this slot is told now; otherwise the next drain is. */
 VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, uint32_t code,
                               bool told);

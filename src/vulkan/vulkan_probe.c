@@ -391,8 +391,8 @@ static void vyi_vk_probe_send(vyi_vk_prober *pr, uint32_t number)
 {
     if (vyi_has_store_line()) {
         vyi_line line;
-        for (uint32_t i = 0; i < 4; i++)
-            line.quads[i] = vyi_quad_of(number, number, number, number);
+        for (uint32_t i = 0; i < VYI_LINE_WORDS; i++)
+            line.words[i] = number;
         vyi_store_line(vyi_vk_probe_at(pr, VYI_VK_PROBE_PING), &line);
     } else {
         vyi_vk_probe_set(pr, VYI_VK_PROBE_PING, number);
