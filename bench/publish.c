@@ -2,11 +2,12 @@
  *
  *     bench/publish [--csv] [--quick] [--seconds N] [--slots N]
  *
- * One to four producers publish a burst each, all at the same time, into a
- * ring that is empty and served by a running kernel: one slot at a time
- * (vyre_publish) or in batches (vyre_publish_many).  Then the ring is drained,
- * untimed, and the next burst follows.  A sample is a producer's time for its
- * burst, divided by the slots in it; the rate is of all producers together.
+ * One to four threads publish a burst each, all at the same time, into a ring
+ * that is empty and served by a running kernel: one slot at a time or in batches.
+ * "producers" have a share of the ring each (vyre_producer_publish); "threads"
+ * have none (vyre_publish).  Then the ring is drained, untimed, and the next burst
+ * follows.  A sample is a thread's time for its burst, divided by the slots in it;
+ * the rate is of all together.
  * The first rows are the wire's own functions on plain memory, without an
  * engine: what the bytes cost.  Before the rows of a device stand the floors of
  * its memory: bare lines of 64 bytes, with as many store fences as named.  A lone
@@ -47,6 +48,7 @@ typedef struct race race;
 
 typedef struct producer {
     race    *of;
+    vyre_producer *share; /* or NULL */
     pthread_t thread;
     uint64_t begin, end; /* of the last burst */
 } producer;
@@ -61,24 +63,36 @@ struct race {
     producer  all[MAX_PRODUCERS];
 };
 
-static void publish_burst(race *r)
+static void publish_one_by_one(const race *r, vyre_producer *share)
+{
+    vyre_error err;
+    vyre_ticket ticket;
+    for (uint32_t i = 0; i < r->burst && share; i++)
+        check(vyre_producer_publish(share, &r->works[i], &ticket, &err), &err);
+    for (uint32_t i = 0; i < r->burst && !share; i++)
+        check(vyre_publish(r->v, &r->works[i], &ticket, &err), &err);
+}
+
+static void publish_burst(const race *r, vyre_producer *share)
 {
     vyre_error err;
     vyre_ticket ticket;
     uint32_t published;
     if (r->batch == 1) {
-        for (uint32_t i = 0; i < r->burst; i++)
-            check(vyre_publish(r->v, &r->works[i], &ticket, &err), &err);
+        publish_one_by_one(r, share);
         return;
     }
     for (uint32_t i = 0; i < r->burst; i += r->batch)
-        check(vyre_publish_many(r->v, r->works + i, r->batch, &published, &ticket, &err), &err);
+        check(share ? vyre_producer_publish_many(share, r->works + i, r->batch, &published,
+                                                 &ticket, &err)
+                    : vyre_publish_many(r->v, r->works + i, r->batch, &published, &ticket, &err),
+              &err);
 }
 
 static void timed_burst(producer *p)
 {
     p->begin = bench_now();
-    publish_burst(p->of);
+    publish_burst(p->of, p->share);
     p->end = bench_now();
     __atomic_fetch_add(&p->of->arrived, 1, __ATOMIC_ACQ_REL);
 }
@@ -108,7 +122,7 @@ static void bare_burst(const race *r, bench_row *row)
     bench_fence_stores();
 }
 
-/* One burst of every producer, and the drain; the caller is the first. */
+/* One burst of every thread, and the drain; the caller is the first. */
 static void race_run(race *r, bench_row *row, double *wall, uint32_t turn)
 {
     vyre_error err;
@@ -148,8 +162,18 @@ static uint64_t race_loop(race *r, bench_row *row, bench_row *bare)
     return (uint64_t)turn * r->producers * r->burst;
 }
 
+static void open_shares(race *r)
+{
+    vyre_error err;
+    for (uint32_t i = 0; i < r->producers; i++) {
+        r->all[i].share = vyre_producer_open(r->v, ring_slots / (2 * MAX_PRODUCERS), &err);
+        if (!r->all[i].share)
+            check(err.status, &err);
+    }
+}
+
 static void measure(const bench_output *out, vyre *v, const char *where, uint64_t *bare,
-                    uint32_t producers, uint32_t batch, uint64_t *jobs)
+                    bool shares, uint32_t producers, uint32_t batch, uint64_t *jobs)
 {
     static race r;
     char how[32], path[112], bare_path[112];
@@ -168,11 +192,16 @@ static void measure(const bench_output *out, vyre *v, const char *where, uint64_
         snprintf(how, sizeof how, "one at a time");
     else
         snprintf(how, sizeof how, "batches of %u", batch);
-    snprintf(path, sizeof path, "%s, %s, producers: %u", where, how, producers);
+    snprintf(path, sizeof path, "%s, %s, %s: %u", where, how, shares ? "producers" : "threads",
+             producers);
+    if (shares)
+        open_shares(&r);
     snprintf(bare_path, sizeof bare_path, "%s, bare lines by turns with %s", where, how);
     bench_row row = bench_row_new(path, MAX_SAMPLES);
     bench_row lines = bench_row_new(bare_path, MAX_SAMPLES);
     *jobs += race_loop(&r, &row, &lines);
+    for (uint32_t i = 0; i < producers; i++)
+        vyre_producer_close(r.all[i].share);
     bench_finish(out, &row);
     if (bare)
         bench_finish(out, &lines);
@@ -249,21 +278,21 @@ static void floors(const bench_output *out, const char *where, void *memory)
         floor_of(out, where, fences, memory);
 }
 
-/* Handles of their own for one producer and for several: a handle that two
- * threads have used is never again one thread's alone. */
-static void rows(const bench_output *out, const char *where, vyre *v, uint64_t *bare,
-                 bool several)
+/* By producers, then by threads, first by one: what is no producer's is one thread's
+ * until a second one publishes there. */
+static void rows(const bench_output *out, const char *where, vyre *v, uint64_t *bare)
 {
     static const uint32_t batches[3] = { 1, 8, 64 };
     vyre_error err;
     uint64_t jobs = 0;
     uint32_t sum = 0;
     check(vyre_start(v, &err), &err);
-    for (uint32_t b = 0; b < 3; b++)
-        for (uint32_t producers = several ? 2 : 1; producers <= (several ? MAX_PRODUCERS : 1);
-             producers++)
-            if (!several || batches[b] != 8)
-                measure(out, v, where, bare, producers, batches[b], &jobs);
+    for (uint32_t shares = 2; shares-- > 0;)
+        for (uint32_t threads = 1; threads <= MAX_PRODUCERS; threads++)
+            for (uint32_t b = 0; b < 3; b++)
+                if (threads == 1 || batches[b] != 8)
+                    measure(out, v, where, threads == 1 && shares ? bare : NULL, shares != 0,
+                            threads, batches[b], &jobs);
     check(vyre_stop(v, 5000000000ull, &err), &err);
     check(vyre_observable(v, 0, &sum, &err), &err);
     if (sum != (uint32_t)jobs) {
@@ -291,12 +320,9 @@ static void on_backend(vyre_backend backend, bool csv)
     uint64_t *memory = room ? (uint64_t *)vyre_map(room, 0, NULL) : NULL;
     if (memory)
         floors(&out, where, memory);
-    rows(&out, where, v, vyi_has_store_line() ? memory : NULL, false);
+    rows(&out, where, v, vyi_has_store_line() ? memory : NULL);
     if (room)
         vyre_close(room);
-    v = open_on(backend, false);
-    if (v)
-        rows(&out, where, v, NULL, true);
     bench_note(&out, " ");
 }
 

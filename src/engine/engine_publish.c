@@ -228,7 +228,7 @@ static inline uint32_t vyi_publish_some(vyi_queue *q, vyi_owner *o, const vyre_w
 {
     for (;;) {
         const uint32_t held = vyi_load_acquire(&q->slots.held);
-        const bool mine = vyi_owner_come(q, o);
+        const bool mine = vyi_owner_enter(q, o) || vyi_owner_come(q, o);
         const uint32_t n = vyi_publish_run(q, o, mine, works, count, last);
         vyi_owner_leave(o, mine);
         if (n || mine || !vyi_held_meanwhile(q, held))
