@@ -9,7 +9,7 @@ needs nm || { finish; exit; }
 # family: fragments of the circle: why it is there
 left='
 engine: engine engine_lease engine_publish engine_wide: publishing looks after the leases, and a lease that ends tells what waits
-kernel: kernel kernel_narrow kernel_priority: a frame calls the claim and the end that all frames share
+kernel: kernel kernel_groups kernel_narrow kernel_priority: a frame calls the claim and the end that all frames share
 kernel: kernel_ops kernel_wide: a handler is emitted by its opcode, and a wide one by its loop
 rooms/replay: replay replay2: both formats of a log have one reader
 rooms/source: source source_call source_error source_expr source_flow source_name source_read source_value: an expression has calls, and a call has expressions
