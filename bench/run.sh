@@ -26,7 +26,7 @@ mkdir -p "$bin/twins"
 part() { awk -v a="$each" -v b="$1" 'BEGIN { print a * b }'; }
 options() {
     case $1 in
-    roundtrip | emit) echo "--seconds $each" ;;
+    roundtrip | emit | source) echo "--seconds $each" ;;
     drain) echo "--seconds $(part 0.03)" ;;
     publish | interp) echo "--seconds $(part 0.4)" ;;
     sustained) echo "--seconds $(part 20)" ;;
@@ -37,7 +37,7 @@ options() {
 }
 
 # The round trips by Vulkan and by CUDA one after the other: their ratio counts.
-all="roundtrip roundtrip_cuda wide wide_cuda drain drain_cuda publish sustained emit interp compile"
+all="roundtrip roundtrip_cuda wide wide_cuda drain drain_cuda publish sustained emit source interp compile"
 
 compile() { # name: a program of bench/ or, in CUDA, of bench/twins/
     local source=bench/$1.c libs="-lm -lpthread -ldl" library

@@ -5,9 +5,10 @@
  * A program that has many small jobs for a GPU pays for each launch.  Here the
  * kernel is launched once and keeps running: the host writes a job of 64 bytes
  * into a ring, a lane of the kernel claims it, runs its opcode and counts it
- * done.  Opcodes are built in, or written in C against a small builder; the
- * header turns them into SPIR-V itself.  There is no shader compiler, no C++
- * and no vendor's toolkit, and without Vulkan the same program runs on the CPU.
+ * done.  Opcodes are built in, or a line of GLSL each, or written in C against a
+ * small builder; the header turns them into SPIR-V itself.  There is no shader
+ * compiler, no C++ and no vendor's toolkit, and without Vulkan the same program
+ * runs on the CPU.
  *
  * HOW
  *
@@ -52,23 +53,16 @@
  *     #include <stdio.h>
  *     #include <string.h>
  *
- *     // Opcode 0x1000: y[i] += a0 * x[i], for i from a1 up to a2.
- *     static void emit_axpy(vyre_program *p, const vyre_slot_values *slot, void *user)
- *     {
- *         vyre_value i = vyre_ir_loop(p, slot->arg[1], slot->arg[2]);
- *         vyre_value x = vyre_ir_load(p, slot->buffers[0], i);
- *         vyre_value y = vyre_ir_load(p, slot->buffers[1], i);
- *         vyre_value ax = vyre_ir_mul(p, slot->arg[0], x);
- *         vyre_ir_store(p, slot->buffers[1], i, vyre_ir_add(p, y, ax));
- *         vyre_ir_end(p);
- *         (void)user;
- *     }
+ *     // Opcode 0x1000, for each index from argument 0 up to argument 1.
+ *     static const vyre_handler axpy = { 0x1000, NULL, NULL, "axpy", VYRE_WIDTH_RANGE, 0,
+ *                                        "y[index] += arg[2] * x[index];" };
  *
  *     int main(void)
  *     {
- *         const vyre_handler axpy = { 0x1000, emit_axpy, NULL, "axpy", VYRE_WIDTH_LANE, 0, NULL };
  *         vyre_buffer_desc buffers[2];
  *         memset(buffers, 0, sizeof buffers); // zero is a good default everywhere
+ *         buffers[0].name = "x";
+ *         buffers[1].name = "y";
  *         buffers[0].binding = VYRE_BINDING_USER;
  *         buffers[1].binding = VYRE_BINDING_USER + 1;
  *         buffers[0].count = buffers[1].count = 1024;
@@ -90,16 +84,12 @@
  *         for (uint32_t i = 0; i < 1024; i++)
  *             x[i] = y[i] = i;
  *
- *         vyre_ticket tickets[16];
- *         for (uint32_t i = 0; i < 16; i++) { // 16 jobs of 64 elements
- *             const vyre_work work = { 0x1000, 0, VYRE_PRIORITY_NORMAL, // opcode, tenant
- *                                      3, { 3, 64 * i, 64 * i + 64 } }; // arguments
- *             if (vyre_publish(v, &work, &tickets[i], &err) != VYRE_OK)
- *                 return 1;
- *         }
- *         for (uint32_t i = 0; i < 16; i++)
- *             if (vyre_wait(v, tickets[i], VYRE_FOREVER, &err) != VYRE_OK)
- *                 return 1;
+ *         vyre_ticket ticket;
+ *         const vyre_work work = { 0x1000, 0, VYRE_PRIORITY_NORMAL, // opcode, tenant
+ *                                  3, { 0, 1024, 3 } };             // arguments
+ *         if (vyre_publish(v, &work, &ticket, &err) != VYRE_OK ||
+ *             vyre_wait(v, ticket, VYRE_FOREVER, &err) != VYRE_OK)
+ *             return 1;
  *         printf("3 * 1000 + 1000 = %u\n", (unsigned)y[1000]);
  *         vyre_close(v);
  *         return 0;
@@ -114,11 +104,12 @@
  *     VYRE_OP_SHUTDOWN    stops the kernel
  *     8..0xFFEF and 0x10000..0x7FFFFFFF           your own: a vyre_handler each
  *
- * A handler is an emit function: it is called when the kernel is built, and
- * what it calls on the builder is what every slot with its opcode will do.
- * slot->arg[] are the job's arguments, slot->buffers[] your buffers;
- * vyre_emit_result() writes an argument back for vyre_result(), and
- * vyre_emit_fault() ends the job FAULT with a code of your own.  Arguments beyond
+ * A handler is a line of GLSL (docs/source.md): buffers by name, arg[0] to arg[11],
+ * result(n, v) for vyre_result(), fault(code) to end the job FAULT.  Or it is an emit
+ * function, called when the kernel is built: what it calls on the builder is what
+ * every slot with its opcode will do; slot->arg[] are the job's arguments,
+ * slot->buffers[] your buffers, vyre_emit_result() and vyre_emit_fault() the rest.  One
+ * lane runs it, or many, as vyre_handler.width says.  Arguments beyond
  * the job's arg_count are 0.  Loads beyond a buffer's end give 0, stores there do
  * nothing, division by zero is defined: of all that a job can do only a loop
  * without an end harms the kernel.
@@ -153,9 +144,8 @@
  *
  * WHAT IT DOES NOT DO
  *
- * It draws nothing and owns no window.  It does not split a job: one job is
- * run by one lane, so a big one is published as many small ones.  It does not
- * order jobs, and does not wait inside the kernel.  Where a device does not
+ * It draws nothing and owns no window.  It does not order jobs, and does not wait
+ * inside the kernel.  Where a device does not
  * show that a running kernel sees what the host writes, it says so and makes
  * passes over the ring instead: the same results, a launch for each pass.
  *

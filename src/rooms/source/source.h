@@ -14,7 +14,8 @@
  *
  * Buffers go by the names of their descriptions, arg[0] to arg[11] are the job's
  * words, result(n, v) and fault(code) end it.  What GLSL leaves undefined has the
- * meaning that the program's operators have: docs/source.md, page by page.
+ * meaning that the program's operators have: docs/source.md.  tools/vyre_cc.c compiles
+ * files (the program is called vyre_cc).
  * ======================================================================= */
 #ifndef VYI_SOURCE_H
 #define VYI_SOURCE_H
