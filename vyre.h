@@ -3402,6 +3402,13 @@ VYI_API void vyi_message(const vyre_logger *logger, vyre_severity severity,
 /* FNV-1a, 64 bit.  Start from VYI_HASH_SEED; chain calls through `hash`. */
 VYI_API uint64_t vyi_hash(uint64_t hash, const void *bytes, size_t size);
 
+/* One more word, for tables: 2^32 by the golden ratio. */
+static inline uint32_t vyi_mix(uint32_t hash, uint32_t word)
+{
+    hash = (hash ^ word) * 0x9e3779b1u;
+    return hash ^ hash >> 15;
+}
+
 /* --- words --------------------------------------------------------------- */
 
 /* Little-endian words at any address. */
@@ -3711,6 +3718,7 @@ VYI_API void vyi_free(const vyre_allocator *allocator, void *ptr, size_t size)
 VYI_API bool vyi_grow(const vyre_allocator *allocator, void **array, uint32_t *capacity,
                       uint32_t count, size_t element)
 {
+    VYRE_ASSERT(element && (*array || *capacity == 0));
     if (count <= *capacity)
         return true;
 
@@ -3760,6 +3768,7 @@ static bool vyi_arena_add_block(vyi_arena *arena, size_t payload)
 
 VYI_API void *vyi_arena_alloc(vyi_arena *arena, size_t size)
 {
+    VYRE_ASSERT(!arena->last || arena->last->used <= arena->last->size);
     if (size > SIZE_MAX - 15)
         return NULL;
     size = (size + 15) & ~(size_t)15;
@@ -3902,6 +3911,7 @@ static inline uint32_t vyi_wire_swap(void *base, size_t index, uint32_t expected
 
 #define VYI_PRIORITY_NO_WIRE 0xffffffffu
 
+/* The wire's level: 0 is the most urgent. */
 static inline uint32_t vyi_priority_wire(vyre_priority priority)
 {
     static const uint8_t wire[VYRE_PRIORITY_LEVELS] = { 2, 0, 1, 3, 4 };
@@ -3910,11 +3920,11 @@ static inline uint32_t vyi_priority_wire(vyre_priority priority)
 
 static inline vyre_priority vyi_priority_of(uint32_t wire)
 {
-    static const uint8_t priority[VYRE_PRIORITY_LEVELS] = {
-        VYRE_PRIORITY_CRITICAL, VYRE_PRIORITY_HIGH, VYRE_PRIORITY_NORMAL,
-        VYRE_PRIORITY_LOW, VYRE_PRIORITY_IDLE
-    };
-    return wire < VYRE_PRIORITY_LEVELS ? (vyre_priority)priority[wire] : VYRE_PRIORITY_UNKNOWN;
+    for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS; i++) {
+        if (vyi_priority_wire((vyre_priority)i) == wire)
+            return (vyre_priority)i;
+    }
+    return VYRE_PRIORITY_UNKNOWN;
 }
 
 static inline vyre_slot_state vyi_slot_state_of(uint32_t status)
@@ -3930,6 +3940,12 @@ VYI_API vyre_status vyi_ring_slot(const void *ring, size_t size, uint32_t slot, 
 /* The memory that a ring of so many slots is written to. */
 VYI_API vyre_status vyi_ring_room(const void *dst, size_t size, uint32_t slots, vyre_error *err);
 VYI_API vyre_status vyi_ring_length(const void *ring, size_t size, vyre_error *err);
+/* One of the five; `at` is the error's place, `what` begins its text. */
+VYI_API vyre_status vyi_priority_check(vyre_priority priority, uint64_t at, const char *what,
+                                       vyre_error *err);
+/* The first slot of each partition, by the wire's level, and behind them the
+ * total: what does not divide by five is NORMAL's (plan.c). */
+VYI_API void vyi_priority_fill(uint32_t slots, uint32_t out[VYRE_PRIORITY_LEVELS + 1]);
 
 VYI_EXTERN_C_END
 
@@ -4005,6 +4021,15 @@ VYI_API vyre_status vyi_wire_pointer(const void *at, size_t size, const char *wh
                     "%s is NULL with a length of %llu bytes", what, (unsigned long long)size);
 }
 
+VYI_API vyre_status vyi_priority_check(vyre_priority priority, uint64_t at, const char *what,
+                                       vyre_error *err)
+{
+    if (vyi_priority_wire(priority) != VYI_PRIORITY_NO_WIRE)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_PRIORITY, at, "Pass one of the five levels of vyre_priority.",
+                    "%s has the unknown priority %u", what, (unsigned)priority);
+}
+
 static vyre_status vyi_wire_no_out(const char *what, vyre_error *err)
 {
     return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass the address of a variable of yours.",
@@ -4025,6 +4050,7 @@ static vyre_status vyi_wire_room(const void *dst, size_t size, size_t needed, co
 static vyre_status vyi_wire_over_cap(uint32_t count, uint32_t cap, const char *what,
                                      vyre_error *err)
 {
+    VYRE_ASSERT(count > cap);
     return vyi_fail(err, VYRE_E_OVF, count, "Ask for less, or split the work over several.",
                     "%u %s exceed the encoder's cap of %u", (unsigned)count, what, (unsigned)cap);
 }
@@ -4032,6 +4058,7 @@ static vyre_status vyi_wire_over_cap(uint32_t count, uint32_t cap, const char *w
 static vyre_status vyi_wire_misaligned(size_t size, unsigned unit, const char *what,
                                        vyre_error *err)
 {
+    VYRE_ASSERT(unit && size % unit != 0);
     return vyi_fail(err, VYRE_E_MISALIGN, size, "Pass the whole buffer, not a part of it.",
                     "%s of %llu bytes is no multiple of %u bytes", what,
                     (unsigned long long)size, unit);
@@ -4039,6 +4066,7 @@ static vyre_status vyi_wire_misaligned(size_t size, unsigned unit, const char *w
 
 static vyre_status vyi_wire_missing(size_t size, uint64_t word, const char *what, vyre_error *err)
 {
+    VYRE_ASSERT(word >= size / 4);
     return vyi_fail(err, VYRE_E_MISSING, word, "Pass the whole buffer, and check the index.",
                     "word %llu lies outside the %s of %llu bytes", (unsigned long long)word, what,
                     (unsigned long long)size);
@@ -4060,6 +4088,7 @@ VYRE_API size_t vyre_control_size(uint32_t observables)
 static void vyi_control_fill(void *dst, uint32_t first, uint32_t limit, uint32_t count,
                              uint32_t value)
 {
+    VYRE_ASSERT(first <= limit);
     for (uint32_t i = 0; i < count && first + i < limit; i++)
         vyi_set_word(dst, first + i, value);
 }
@@ -4145,6 +4174,7 @@ static vyre_status vyi_control_word(const void *src, size_t size, uint32_t word,
         return vyi_wire_misaligned(size, 4, "a control buffer", err);
     if (word >= size / 4)
         return vyi_wire_missing(size, word, "control buffer", err);
+    VYRE_ASSERT(size >= 4 && word <= (size - 4) / 4);
     *out = vyi_wire_load(src, word);
     return VYRE_OK;
 }
@@ -4342,16 +4372,15 @@ VYRE_API vyre_status vyre_load_miss_encode(void *dst, size_t size, const vyre_lo
     if (!miss)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass the address of a vyre_load_miss.",
                         "the load miss is NULL");
-    uint32_t priority = vyi_priority_wire(miss->priority);
-    if (priority == VYI_PRIORITY_NO_WIRE)
-        return vyi_fail(err, VYRE_E_PRIORITY, (uint32_t)miss->priority,
-                        "Pass one of the five levels of vyre_priority.", "%u is no priority",
-                        (unsigned)miss->priority);
+    vyre_status status = vyi_priority_check(miss->priority, (uint32_t)miss->priority,
+                                            "the load miss", err);
+    if (status < 0)
+        return status;
     if (miss->tenant >= VYRE_MAX_TENANTS)
         return vyi_fail(err, VYRE_E_TENANT_RANGE, miss->tenant, "Pass a tenant id below 29.",
                         "tenant %u has no mask word; ids end at %u", (unsigned)miss->tenant,
                         VYRE_MAX_TENANTS - 1);
-    vyre_status status = vyi_wire_room(dst, size, VYRE_SLOT_BYTES, "the slot", err);
+    status = vyi_wire_room(dst, size, VYRE_SLOT_BYTES, "the slot", err);
     if (status < 0)
         return status;
 
@@ -4359,7 +4388,7 @@ VYRE_API vyre_status vyre_load_miss_encode(void *dst, size_t size, const vyre_lo
     vyi_set_word(dst, VYRE_SLOT_STATUS, VYRE_SLOT_PUBLISHED);
     vyi_set_word(dst, VYRE_SLOT_OPCODE, VYRE_OP_LOAD_MISS);
     vyi_set_word(dst, VYRE_SLOT_TENANT, miss->tenant);
-    vyi_set_word(dst, VYRE_SLOT_PRIORITY, priority);
+    vyi_set_word(dst, VYRE_SLOT_PRIORITY, vyi_priority_wire(miss->priority));
     vyi_set_word(dst, VYRE_SLOT_ARGS, miss->resource);
     vyi_set_word(dst, VYRE_SLOT_ARGS + 1, miss->prefetch ? 1 : 0);
     return VYRE_OK;
@@ -4681,6 +4710,7 @@ static vyre_status vyi_io_check_results(const void *queue, size_t size,
         vyre_status status = vyi_io_slot(queue, size, slot, err);
         if (status < 0)
             return status;
+        VYRE_ASSERT(slot < size / VYRE_IO_SLOT_BYTES);
         if (vyi_io_state_at(queue, slot) != VYRE_IO_CLAIMED)
             return vyi_fail(err, VYRE_E_IO_NOT_CLAIMED, slot, "Complete only what was claimed.",
                             "result %u is for IO slot %u, which is not CLAIMED", (unsigned)i,
@@ -4803,12 +4833,11 @@ static vyre_status vyi_work_check_owner(const vyre_work *work, uint32_t index, v
         return vyi_fail(err, VYRE_E_TENANT_RANGE, index, "Pass a tenant id below 29.",
                         "work %u is of tenant %u; ids end at %u", (unsigned)index,
                         (unsigned)work->tenant, VYRE_MAX_TENANTS - 1);
-    if (vyi_priority_wire(work->priority) == VYI_PRIORITY_NO_WIRE)
-        return vyi_fail(err, VYRE_E_PRIORITY, index,
-                        "Pass one of the five levels of vyre_priority.",
-                        "work %u has the unknown priority %u", (unsigned)index,
-                        (unsigned)work->priority);
-    return VYRE_OK;
+    if (vyi_priority_wire(work->priority) != VYI_PRIORITY_NO_WIRE)
+        return VYRE_OK;
+    char what[24];
+    snprintf(what, sizeof what, "work %u", (unsigned)index);
+    return vyi_priority_check(work->priority, index, what, err);
 }
 
 static vyre_status vyi_works_check(const vyre_work *works, uint32_t count, vyre_error *err)
@@ -4882,6 +4911,8 @@ static vyre_status vyi_slots_publishable(const void *ring, uint32_t first, uint3
 /* Everything but the status.  Arguments that the work does not give are 0. */
 static void vyi_slot_put(void *slot, const vyre_work *work)
 {
+    VYRE_ASSERT(work->arg_count <= VYRE_MAX_ARGS);
+    VYRE_ASSERT(vyi_priority_wire(work->priority) != VYI_PRIORITY_NO_WIRE);
     uint32_t end = VYRE_SLOT_ARGS + work->arg_count;
     vyi_wire_put(slot, VYRE_SLOT_OPCODE, work->opcode);
     vyi_wire_put(slot, VYRE_SLOT_TENANT, work->tenant);
@@ -5007,6 +5038,7 @@ VYRE_API vyre_status vyre_ring_encode_works(void *dst, size_t size, uint32_t slo
 /* The window's payload of this number: the required ones, then the others. */
 static const vyre_payload *vyi_window_payload(const vyre_window *window, uint32_t index)
 {
+    VYRE_ASSERT(index < (uint64_t)window->required_count + window->lookahead_count);
     return index < window->required_count ? &window->required[index]
                                           : &window->lookahead[index - window->required_count];
 }
@@ -5034,6 +5066,7 @@ static void vyi_window_work(const vyre_window *window, uint32_t index, vyre_work
     work->priority = window->priority;
 
     const vyre_payload *payload = vyi_window_payload(window, index);
+    VYRE_ASSERT(payload->count <= VYRE_WINDOW_ARGS);
     work->args[0] = window->ticket;
     work->args[1] = index < window->required_count ? VYRE_WINDOW_REQUIRED : VYRE_WINDOW_LOOKAHEAD;
     for (uint32_t i = 0; i < payload->count; i++)
@@ -5096,6 +5129,7 @@ VYRE_API vyre_status vyre_ring_publish_window(void *ring, size_t size, uint32_t 
 
 static uint32_t vyi_pack_meta_words(uint32_t count)
 {
+    VYRE_ASSERT(count <= VYI_PACK_MAX_OPS);
     return (2 + 2 * count + 3) / 4;
 }
 
@@ -5121,6 +5155,7 @@ static vyre_status vyi_pack_check(const vyre_op *ops, uint32_t count, uint32_t m
 
 static void vyi_pack_byte(uint32_t *words, uint32_t at, uint32_t value)
 {
+    VYRE_ASSERT(at / 4 < VYRE_MAX_ARGS && value <= 0xff);
     words[at / 4] |= value << (8 * (at % 4));
 }
 
@@ -5194,6 +5229,7 @@ static const vyi_transition_rule *vyi_transition_find(vyre_transition t)
 static vyre_status vyi_transition_commit(void *ring, uint32_t slot, uint32_t seen, uint32_t next,
                                          vyre_error *err)
 {
+    VYRE_ASSERT(next < VYRE_SLOT_UNKNOWN);
     uint32_t held = vyi_wire_swap(ring, (size_t)slot * VYRE_SLOT_WORDS + VYRE_SLOT_STATUS, seen,
                                   next);
     if (held == seen)
@@ -5666,6 +5702,7 @@ struct vyre_tenants {
 /* Release: what the host did before, a device that sees the mask sees too. */
 static void vyi_tenant_write_mask(const vyre_tenants *tenants, uint32_t id)
 {
+    VYRE_ASSERT(id < VYRE_MAX_TENANTS);
     if (tenants->control)
         vyi_wire_store(tenants->control, VYRE_CONTROL_TENANT_MASKS + id,
                        tenants->entries[id].state == VYRE_TENANT_ACTIVE ? 0xffffffffu : 0);
@@ -5678,6 +5715,7 @@ static bool vyi_tenant_live(const vyre_tenant_info *entry)
 
 static void vyi_tenant_settle(vyre_tenant_info *entry)
 {
+    VYRE_ASSERT(entry->drained <= entry->published);
     if (entry->state == VYRE_TENANT_REVOKED && entry->published == entry->drained &&
         entry->staging_bytes == 0 && entry->handles == 0)
         entry->state = VYRE_TENANT_FREE;
@@ -5809,6 +5847,7 @@ static uint32_t vyi_tenants_take(vyre_tenants *tenants, const vyre_tenant_limits
 
     vyre_tenant_info *entry = &tenants->entries[id];
     uint32_t generation = entry->tenant.generation + 1;
+    VYRE_ASSERT(entry->published == entry->drained && entry->handles == 0);
     memset(entry, 0, sizeof *entry);
     entry->tenant.id = id;
     entry->tenant.generation = generation ? generation : 1;
@@ -5920,6 +5959,7 @@ VYRE_API vyre_status vyre_tenants_opcode(vyre_tenants *tenants, vyre_tenant tena
 
 static vyre_status vyi_tenant_count_slot(vyre_tenant_info *entry, vyre_error *err)
 {
+    VYRE_ASSERT(entry->drained <= entry->published);
     uint64_t outstanding = entry->published - entry->drained;
     if (outstanding >= entry->limits.slots)
         return vyi_fail(err, VYRE_E_TENANT_BACKPRESSURE, outstanding,
@@ -6058,6 +6098,7 @@ typedef struct vyi_tenant_account {
 static vyi_tenant_account vyi_tenant_account_of(vyre_tenant_info *entry,
                                                 vyre_tenant_resource resource)
 {
+    VYRE_ASSERT(resource == VYRE_TENANT_HANDLES || resource == VYRE_TENANT_STAGING_BYTES);
     vyi_tenant_account staging = { &entry->staging_bytes, entry->limits.staging_bytes,
                                    VYRE_E_TENANT_STAGING, "staging bytes" };
     vyi_tenant_account handles = { &entry->handles, entry->limits.handles,
@@ -6147,6 +6188,7 @@ VYRE_API vyre_status vyre_tenants_release(vyre_tenants *tenants, vyre_tenant ten
 
 static bool vyi_tenants_conflict(const vyre_tenant_conflicts *c, uint32_t a, uint32_t b)
 {
+    VYRE_ASSERT(a < c->count && b < c->count);
     return c->matrix[(size_t)a * c->count + b] || c->matrix[(size_t)b * c->count + a];
 }
 
@@ -6209,18 +6251,17 @@ static vyre_status vyi_plan_null(const char *what, vyre_error *err)
 
 /* --- priority partitions ------------------------------------------------- */
 
-#define VYI_WIRE_NORMAL 2u
-
-static void vyi_priority_fill(uint32_t slots, uint32_t out[VYRE_PRIORITY_LEVELS + 1])
+VYI_API void vyi_priority_fill(uint32_t slots, uint32_t out[VYRE_PRIORITY_LEVELS + 1])
 {
     uint32_t cursor = 0;
     for (uint32_t level = 0; level < VYRE_PRIORITY_LEVELS; level++) {
         out[level] = cursor;
         cursor += slots / VYRE_PRIORITY_LEVELS;
-        if (level == VYI_WIRE_NORMAL)
+        if (level == vyi_priority_wire(VYRE_PRIORITY_NORMAL))
             cursor += slots % VYRE_PRIORITY_LEVELS;
     }
     out[VYRE_PRIORITY_LEVELS] = cursor;
+    VYRE_ASSERT(cursor == slots);
 }
 
 VYRE_API vyre_status vyre_priority_offsets(uint32_t slots,
@@ -6261,12 +6302,11 @@ VYRE_API vyre_status vyre_priority_slots(uint32_t slots, vyre_priority priority,
 {
     if (!first || !count)
         return vyi_plan_null("the first slot or the count", err);
-    uint32_t level = vyi_priority_wire(priority);
-    if (level == VYI_PRIORITY_NO_WIRE)
-        return vyi_fail(err, VYRE_E_PRIORITY, (uint32_t)priority,
-                        "Pass one of the five levels of vyre_priority.", "%u is no priority",
-                        (unsigned)priority);
+    vyre_status status = vyi_priority_check(priority, (uint32_t)priority, "the partition", err);
+    if (status < 0)
+        return status;
 
+    const uint32_t level = vyi_priority_wire(priority);
     uint32_t offsets[VYRE_PRIORITY_LEVELS + 1];
     vyi_priority_fill(slots, offsets);
     *first = offsets[level];
@@ -6587,6 +6627,7 @@ struct vyre_program {
 /* The definition of value `id`, which is not 0. */
 static inline const vyi_inst *vyi_definition(const vyre_program *p, uint32_t id)
 {
+    VYRE_ASSERT(id - 1 < p->capacity);
     return &p->insts[id - 1];
 }
 
@@ -6602,6 +6643,7 @@ static inline bool vyi_literal(const vyre_program *p, uint32_t id, uint32_t *bit
 
 static inline const vyi_buffer *vyi_buffer_of(const vyre_program *p, uint32_t id)
 {
+    VYRE_ASSERT(id - 1 < p->buffer_count);
     return &p->buffers[id - 1];
 }
 
@@ -6609,8 +6651,10 @@ static inline const vyi_buffer *vyi_buffer_of(const vyre_program *p, uint32_t id
 static inline uint32_t vyi_block_end(const vyre_program *p, uint32_t opener)
 {
     uint32_t i = opener;
-    while (p->insts[i].op != VYI_OP_END)
+    while (p->insts[i].op != VYI_OP_END) {
+        VYRE_ASSERT(p->insts[i].link > i && p->insts[i].link < p->count);
         i = p->insts[i].link;
+    }
     return i;
 }
 
@@ -6922,6 +6966,7 @@ static void vyi_text_values(vyi_writer *w, const vyi_inst *inst, unsigned first)
 
 static void vyi_text_local(vyi_writer *w, uint32_t id)
 {
+    VYRE_ASSERT(id && id <= w->p->local_count);
     const char *name = w->p->locals[id - 1].name;
     vyi_text_format(w, "$%u", (unsigned)id);
     if (*name) {
@@ -6932,6 +6977,7 @@ static void vyi_text_local(vyi_writer *w, uint32_t id)
 
 static void vyi_text_order(vyi_writer *w, uint32_t order)
 {
+    VYRE_ASSERT(order <= VYRE_ORDER_ACQ_REL);
     static const char *const texts[] = { " relaxed", " acquire", " release", " acq_rel" };
     vyi_text_put(w, texts[order]);
 }
@@ -6956,6 +7002,7 @@ static bool vyi_text_is_ordered(uint32_t op)
 /* load, store and atomics: op [sub] buffer[index] [values] [order] */
 static void vyi_text_memory(vyi_writer *w, const vyi_inst *inst)
 {
+    VYRE_ASSERT(inst->op != VYI_OP_ATOMIC || inst->sub < VYRE_ATOMIC_OP_COUNT);
     vyi_text_put(w, vyi_op_describe(inst->op)->text);
     if (inst->op == VYI_OP_ATOMIC)
         vyi_text_format(w, " %s", vyi_atomic_texts[inst->sub]);
@@ -7144,6 +7191,7 @@ static void vyi_text_body(vyi_writer *w)
         if (inst->op == VYI_OP_CONST && vyi_text_is_literal(w->p, i + 1))
             continue;
         indent -= closes ? 1 : 0;
+        VYRE_ASSERT(indent >= 1);
         vyi_text_line(w, i, indent);
         indent += (flags & (VYI_OP_OPENS | VYI_OP_ARM)) ? 1 : 0;
     }
@@ -7184,6 +7232,7 @@ VYRE_API size_t vyre_program_text(const vyre_program *p, char *dst, size_t size)
 VYI_COLD
 VYI_API void vyi_guest_blame(vyre_program *p)
 {
+    VYRE_ASSERT(p->error.status != VYRE_OK);
     const vyre_error found = p->error;
     p->error.at = p->calls;
     if (p->guest.open)
@@ -7246,6 +7295,7 @@ VYI_API void vyi_guest_end(vyre_program *p)
         return;
     vyi_guest *g = &p->guests[p->guest_count - 1];
     g->end = p->count;
+    VYRE_ASSERT(p->depth >= p->guest.depth && p->inner == 0);
     if (p->depth != p->guest.depth)
         vyi_program_fail(p, VYRE_E_KERNEL_BLOCK, "Call vyre_ir_end once for each block.",
                          "%u of its blocks have no end", (unsigned)(p->depth - p->guest.depth));
@@ -7396,6 +7446,7 @@ static vyre_status vyi_check_unlike(const vyre_program *p, uint32_t index, vyre_
 VYI_COLD
 VYI_API vyre_status vyi_check_buffer(const vyre_program *p, uint32_t index, vyre_error *err)
 {
+    VYRE_ASSERT(index < p->buffer_capacity);
     const vyi_buffer *b = &p->buffers[index];
     if (b->type < VYRE_TYPE_U32 || b->type > VYRE_TYPE_BOOL || b->access > VYRE_ACCESS_WORKGROUP)
         return vyi_fail(err, VYRE_E_IR_OPERATOR, index + 1,
@@ -7675,6 +7726,7 @@ static vyre_status vyi_check_literal_index(const vyre_program *p, uint32_t index
 
 VYI_API vyre_status vyi_check_operands(const vyre_program *p, uint32_t index, vyre_error *err)
 {
+    VYRE_ASSERT(index < p->capacity);
     const vyi_inst *inst = &p->insts[index];
     if (inst->op >= VYI_OP_COUNT)
         return vyi_fail(err, VYRE_E_IR_LINK, index + 1, "Build programs with the builder only.",
@@ -7748,6 +7800,7 @@ VYI_API bool vyi_nest_has_loop(const vyre_program *p)
 
 static bool vyi_nest_in_first_arm(const vyre_program *p)
 {
+    VYRE_ASSERT(p->depth > 0);
     const vyi_open *top = &p->open[p->depth - 1];
     return top->arm == top->opener;
 }
@@ -7809,6 +7862,7 @@ VYI_API vyre_status vyi_nest_check(const vyre_program *p, uint32_t index, vyre_e
 
 static vyi_links vyi_nest_open(vyre_program *p, uint32_t index)
 {
+    VYRE_ASSERT(p->depth < VYRE_MAX_NESTING);
     const vyi_links links = { VYI_NO_LINK, VYI_NO_LINK };
     vyi_open *block = &p->open[p->depth++];
     block->opener = block->arm = index;
@@ -7818,6 +7872,7 @@ static vyi_links vyi_nest_open(vyre_program *p, uint32_t index)
 
 static vyi_links vyi_nest_next_arm(vyre_program *p, uint32_t index)
 {
+    VYRE_ASSERT(p->depth > 0);
     vyi_open *top = &p->open[p->depth - 1];
     const vyi_links links = { VYI_NO_LINK, top->arm };
     top->arm = index;
@@ -7827,6 +7882,7 @@ static vyi_links vyi_nest_next_arm(vyre_program *p, uint32_t index)
 
 static vyi_links vyi_nest_close(vyre_program *p)
 {
+    VYRE_ASSERT(p->depth > 0);
     const vyi_open *top = &p->open[--p->depth];
     const vyi_links links = { top->opener, top->arm };
     return links;
@@ -7925,10 +7981,10 @@ static vyre_status vyi_check_scopes(vyi_checker *c, uint32_t index)
 /* Enters a CASE or DEFAULT into the set of arms. */
 static vyre_status vyi_check_case(vyi_checker *c, uint32_t index)
 {
+    VYRE_ASSERT(c->walk.depth > 0 && (c->case_mask & (c->case_mask + 1)) == 0);
     const vyi_inst *inst = &c->p->insts[index];
     const uint32_t opener = c->walk.open[c->walk.depth - 1].opener;
-    uint32_t at = (inst->arg[0] * 0x9e3779b1u) ^ (opener * 0x85ebca6bu);
-    for (at ^= at >> 15;; at++) {
+    for (uint32_t at = vyi_mix(opener, inst->arg[0]);; at++) {
         uint32_t *entry = &c->cases[at & c->case_mask];
         if (*entry == 0) {
             *entry = index + 1;
@@ -8037,6 +8093,7 @@ static uint8_t vyi_level_here(const vyi_uniformity *u)
 
 static void vyi_level_raise(vyi_uniformity *u, uint8_t *level, uint8_t to)
 {
+    VYRE_ASSERT(to <= 2);
     if (*level < to) {
         *level = to;
         u->changed = true;
@@ -8103,6 +8160,7 @@ static void vyi_level_open(vyi_uniformity *u, uint32_t index)
     const vyi_inst *inst = &u->c->p->insts[index];
     const uint8_t here = vyi_level_here(u);
     const uint8_t own = vyi_level_max(vyi_level_of_operands(u, inst), u->c->flow[index]);
+    VYRE_ASSERT(u->depth < VYRE_MAX_NESTING);
     const uint32_t cause = u->after > u->flow[u->depth] ? u->after_cause : u->cause[u->depth];
     u->depth++;
     u->opener[u->depth] = index;
@@ -8184,6 +8242,7 @@ static uint32_t vyi_level_origin(const vyi_uniformity *u, const vyi_inst *inst, 
 VYI_COLD
 static vyre_status vyi_barrier_fail(const vyi_uniformity *u, uint32_t index, uint8_t allowed)
 {
+    VYRE_ASSERT(vyi_level_here(u) > allowed);
     const vyre_program *p = u->c->p;
     const uint32_t cause = u->after > u->flow[u->depth] ? u->after_cause : u->cause[u->depth];
     const uint32_t origin = vyi_level_origin(u, &p->insts[cause], allowed);
@@ -8504,6 +8563,7 @@ static bool vyi_ir_grow_insts(vyre_program *p)
 
 static void vyi_ir_link(vyre_program *p, uint32_t index)
 {
+    VYRE_ASSERT(index == p->count && index < p->capacity);
     const vyi_links links = vyi_nest_advance(p, index);
     if (links.own != VYI_NO_LINK)
         p->insts[index].link = links.own;
@@ -8528,6 +8588,7 @@ static uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst)
     p->insts[index].type = (uint8_t)vyi_result_type(p, &p->insts[index]);
     vyi_ir_link(p, index);
     p->count++;
+    VYRE_ASSERT(p->depth <= VYRE_MAX_NESTING);
     return index + 1;
 }
 
@@ -8620,6 +8681,7 @@ VYRE_API vyre_buffer vyre_ir_buffer(vyre_program *p, const vyre_buffer_desc *des
 
 static vyre_value vyi_ir_const(vyre_program *p, vyre_type type, uint32_t bits)
 {
+    VYRE_ASSERT(type != VYRE_TYPE_BOOL || bits <= 1);
     vyi_inst inst = vyi_inst_make(VYI_OP_CONST, bits, 0, 0);
     inst.type = (uint8_t)type;
     return vyi_ir_value(p, inst);
@@ -8926,6 +8988,7 @@ VYRE_API void vyre_ir_comment(vyre_program *p, const char *text)
 
 static bool vyi_ir_insert_name(vyre_program *p, uint32_t id, const char *text)
 {
+    VYRE_ASSERT(id && id <= p->count && text);
     const uint32_t place = vyi_name_place(p, id);
     if (place < p->name_count && p->names[place].value == id) {
         p->names[place].text = text;
@@ -8940,6 +9003,7 @@ static bool vyi_ir_insert_name(vyre_program *p, uint32_t id, const char *text)
     p->names[place].value = id;
     p->names[place].text = text;
     p->name_count++;
+    VYRE_ASSERT(place == 0 || p->names[place - 1].value < id);
     return true;
 }
 
@@ -9010,6 +9074,7 @@ VYRE_API vyre_value vyre_ir_reduce(vyre_program *p, vyre_reduce_op op, vyre_valu
 
 static uint32_t vyi_eval_shift(uint32_t sub, bool is_signed, uint32_t a, uint32_t amount)
 {
+    VYRE_ASSERT(sub >= VYI_BINARY_SHL && sub <= VYI_BINARY_ROTR);
     const uint32_t n = amount & 31u;
     switch (sub) {
     case VYI_BINARY_SHL:  return a << n;
@@ -9185,6 +9250,7 @@ static bool vyi_eval_to_f32(uint32_t from, uint32_t a, uint32_t *out)
 VYI_COLD
 VYI_API bool vyi_eval_cast(uint32_t to, uint32_t from, uint32_t a, uint32_t *out)
 {
+    VYRE_ASSERT(to >= VYRE_TYPE_U32 && to <= VYRE_TYPE_BOOL && from >= VYRE_TYPE_U32);
     if (to == from) {
         *out = a;
         return true;
@@ -9331,18 +9397,13 @@ static vyi_opt_block *vyi_opt_top(vyi_optimizer *o)
     return &o->blocks[o->depth];
 }
 
-static uint32_t vyi_mix(uint32_t hash, uint32_t word)
-{
-    hash = (hash ^ word) * 0x9e3779b1u;
-    return hash ^ hash >> 15;
-}
-
 static uint32_t vyi_opt_const(vyi_optimizer *o, uint32_t type, uint32_t bits)
 {
     for (uint32_t at = vyi_mix(type, bits);; at++) {
         uint32_t *slot = &o->consts[at & o->mask];
         if (*slot == 0) {
             vyi_pool_entry *entry = &o->pool[o->pool_count++];
+            VYRE_ASSERT(o->pool_count <= o->mask / 2 + 1);
             entry->bits = bits;
             entry->type = type;
             *slot = o->pool_count;
@@ -9360,6 +9421,7 @@ static bool vyi_ref_is_const(uint32_t ref)
 
 static const vyi_pool_entry *vyi_ref_const(const vyi_optimizer *o, uint32_t ref)
 {
+    VYRE_ASSERT(vyi_ref_is_const(ref) && (ref & ~VYI_REF_CONST) < o->pool_count);
     return &o->pool[ref & ~VYI_REF_CONST];
 }
 
@@ -9370,6 +9432,7 @@ static bool vyi_ref_equals(const vyi_optimizer *o, uint32_t ref, uint32_t bits)
 
 static uint32_t vyi_ref_type(const vyi_optimizer *o, uint32_t ref)
 {
+    VYRE_ASSERT(ref && (vyi_ref_is_const(ref) || ref <= o->count));
     return vyi_ref_is_const(ref) ? vyi_ref_const(o, ref)->type : o->out[ref - 1].type;
 }
 
@@ -9824,6 +9887,7 @@ VYI_OUTLINE
 static uint32_t vyi_opt_close(vyi_optimizer *o, uint32_t index, const vyi_inst *inst)
 {
     const vyi_opt_block closed = *vyi_opt_top(o);
+    VYRE_ASSERT(o->depth > 0);
     if (!closed.folded) {
         vyi_opt_forget(o, closed.values);
         vyi_opt_append(o, inst);
@@ -9865,6 +9929,7 @@ static void vyi_opt_need(vyi_optimizer *o, uint32_t ref)
         return;
     }
     if (!o->needed[ref - 1]) {
+        VYRE_ASSERT(ref <= o->count && o->todo_count < o->count);
         o->needed[ref - 1] = 1;
         o->todo[o->todo_count++] = ref - 1;
     }
@@ -9941,6 +10006,7 @@ static uint32_t vyi_opt_number(vyi_optimizer *o)
 
 static void vyi_opt_put_name(vyre_program *p, const char *name)
 {
+    VYRE_ASSERT(p->name_count < p->name_capacity || !name);
     if (name) {
         p->names[p->name_count].value = p->count;
         p->names[p->name_count++].text = name;
@@ -9951,6 +10017,7 @@ static void vyi_opt_put_local(vyi_optimizer *o, vyi_inst *inst)
 {
     vyre_program *p = o->p;
     uint32_t *id = &o->ids[inst->arg[0] - 1];
+    VYRE_ASSERT(inst->op == VYI_OP_LOCAL || *id);
     if (inst->op == VYI_OP_LOCAL) {
         /* Locals are declared in the order of their ids, so this one's place is free. */
         p->locals[p->local_count] = p->locals[inst->arg[0] - 1];
@@ -9974,6 +10041,7 @@ static void vyi_opt_put(vyi_optimizer *o, vyi_inst inst, const char *name)
     const uint32_t index = p->count;
     p->insts[index] = inst;
     const vyi_links links = vyi_nest_advance(p, index);
+    VYRE_ASSERT(index < p->capacity);
     if (links.own != VYI_NO_LINK)
         p->insts[index].link = links.own;
     if (links.arm != VYI_NO_LINK)
@@ -15954,7 +16022,7 @@ typedef struct vyi_range_known {
 static bool vyi_range_select_tells(const vyi_range *r, const vyi_inst *inst, vyi_range_known *out)
 {
     const vyi_inst *select = vyi_definition(r->p, inst->arg[0]);
-    uint32_t wanted, bits;
+    uint32_t wanted = 0, bits = 0;
     if (inst->sub != VYI_BINARY_EQ || select->op != VYI_OP_SELECT ||
         select->type == VYRE_TYPE_F32 || !vyi_literal(r->p, inst->arg[1], &wanted))
         return false;
@@ -16540,6 +16608,7 @@ VYI_OUTLINE VYI_API uint32_t vyi_spv_id(vyi_spv *e)
 
 VYI_API uint32_t vyi_spv_put(vyi_spv *e, uint32_t section, uint32_t op, uint32_t count, ...)
 {
+    VYRE_ASSERT(section < VYI_SPV_INTERFACE && count < VYI_SPV_MAX_WORDS);
     vyi_spv_words *w = &e->section[section];
     const uint32_t offset = w->count;
     uint32_t *words = vyi_spv_room(e, w, count + 1);
@@ -16592,10 +16661,8 @@ VYI_API void vyi_spv_name(vyi_spv *e, uint32_t id, const char *name)
 static uint32_t vyi_spv_hash(const uint32_t *words, uint32_t count)
 {
     uint32_t hash = count;
-    for (uint32_t i = 0; i < count; i++) {
-        hash = (hash ^ words[i]) * 0x9e3779b1u;
-        hash ^= hash >> 15;
-    }
+    for (uint32_t i = 0; i < count; i++)
+        hash = vyi_mix(hash, words[i]);
     return hash;
 }
 
@@ -16643,6 +16710,7 @@ static uint32_t vyi_spv_intern(vyi_spv *e, vyi_spv_set *set, uint32_t *words, ui
 
 VYI_API void vyi_spv_forget(vyi_spv_set *set, uint32_t count)
 {
+    VYRE_ASSERT(count <= set->count);
     while (set->count > count) {
         const vyi_spv_entry *entry = &set->entries[--set->count];
         set->buckets[entry->hash % VYI_SPV_BUCKETS] = entry->next;
@@ -16654,6 +16722,7 @@ VYI_API void vyi_spv_forget(vyi_spv_set *set, uint32_t count)
 static uint32_t vyi_spv_find(vyi_spv *e, vyi_spv_set *set, uint32_t op, uint32_t type,
                              uint32_t count, va_list operands)
 {
+    VYRE_ASSERT(count <= VYI_SPV_OPERANDS);
     uint32_t words[3 + VYI_SPV_OPERANDS];
     const uint32_t result = type ? 2 : 1;
     words[0] = ((count + result + 1) << 16) | op;
@@ -16693,6 +16762,7 @@ static const uint8_t vyi_spv_types[VYRE_TYPE_BOOL + 1][4] = {
 
 VYI_OUTLINE VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type)
 {
+    VYRE_ASSERT(type <= VYRE_TYPE_BOOL);
     const uint8_t *row = vyi_spv_types[type];
     if (!e->types[type])
         e->types[type] = vyi_spv_type_of(e, row[0], row[1], (uint32_t)row[2], (uint32_t)row[3]);
@@ -16785,6 +16855,7 @@ VYI_API void vyi_spv_need_subgroup(vyi_spv *e, uint32_t feature)
 VYI_API uint32_t vyi_spv_ext(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t count,
                              const uint32_t *operands)
 {
+    VYRE_ASSERT(count >= 1 && count <= 3);
     const uint32_t type_id = vyi_spv_type(e, type);
     if (!e->glsl) {
         e->glsl = vyi_spv_id(e);
@@ -16842,6 +16913,7 @@ VYI_API uint32_t vyi_spv_value(vyi_spv *e, uint32_t value)
     const vyi_inst *inst = vyi_definition(e->p, value);
     if (!e->ids[value] && inst->op == VYI_OP_CONST)
         e->ids[value] = vyi_spv_const(e, inst->type, inst->arg[0]);
+    VYRE_ASSERT(e->ids[value] || e->failed);
     return e->ids[value];
 }
 
@@ -16854,6 +16926,7 @@ VYI_API void vyi_spv_label(vyi_spv *e, uint32_t id)
 
 VYI_API void vyi_spv_branch(vyi_spv *e, uint32_t label)
 {
+    VYRE_ASSERT(!e->left && label);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpBranch, 1, label);
     e->left = true;
 }
@@ -16894,6 +16967,7 @@ VYI_COLD
 static uint32_t vyi_spv_input_component(vyi_spv *e, uint32_t slot, uint32_t builtin,
                                         uint32_t component)
 {
+    VYRE_ASSERT(component < 3);
     const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
     const uint32_t vector = vyi_spv_input(e, slot, builtin,
                                           vyi_spv_type_of(e, VYI_SPV_OpTypeVector, 2, u32, 3u));
@@ -16978,6 +17052,7 @@ static uint32_t vyi_spv_loop_left(vyi_spv *e)
 VYI_COLD
 VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin)
 {
+    VYRE_ASSERT(builtin < VYRE_BUILTIN_COUNT);
     const uint32_t vector = builtin / 3, component = builtin % 3;
     if (builtin == VYRE_BUILTIN_LOOP_LEFT)
         return vyi_spv_loop_left(e);
@@ -17076,6 +17151,7 @@ static uint32_t vyi_spv_storage_variable(vyi_spv *e, const vyi_buffer *b)
 
 static uint32_t vyi_spv_buffer(vyi_spv *e, uint32_t buffer)
 {
+    VYRE_ASSERT(buffer && buffer <= e->p->buffer_count);
     const vyi_buffer *b = vyi_buffer_of(e->p, buffer);
     if (!e->buffers[buffer]) {
         e->buffers[buffer] = vyi_spv_is_shared(e, buffer) ? vyi_spv_shared_variable(e, b)
@@ -17245,6 +17321,7 @@ static bool vyi_spv_is_used(const vyi_spv *e, const vyi_inst *inst)
 static uint32_t vyi_spv_guard_close(vyi_spv *e, const vyi_spv_guard *guard, uint32_t type,
                                     uint32_t value)
 {
+    VYRE_ASSERT(guard->values <= e->values.count);
     const uint32_t inside = e->block;
     if (!guard->merge)
         return value;
@@ -17826,6 +17903,7 @@ VYI_STATIC_ASSERT(spv_group_ops, VYI_OP_ELECT == VYI_OP_BALLOT + 1 &&
 VYI_COLD
 VYI_API uint32_t vyi_spv_subgroup(vyi_spv *e, const vyi_inst *inst)
 {
+    VYRE_ASSERT(inst->op >= VYI_OP_BALLOT && inst->op <= VYI_OP_REDUCE);
     const uint32_t a = inst->op == VYI_OP_ELECT ? 0 : vyi_spv_value(e, inst->arg[0]);
     const uint32_t b = inst->op == VYI_OP_SHUFFLE ? vyi_spv_value(e, inst->arg[1]) : 0;
     if (inst->op == VYI_OP_REDUCE) {
@@ -17848,6 +17926,7 @@ VYI_API uint32_t vyi_spv_subgroup(vyi_spv *e, const vyi_inst *inst)
 
 static uint32_t vyi_spv_local_type(const vyi_spv *e, uint32_t local)
 {
+    VYRE_ASSERT(local && local <= e->cost);
     if (local == e->cut)
         return VYRE_TYPE_BOOL;
     return local > e->p->local_count ? (uint32_t)VYRE_TYPE_U32 : e->p->locals[local - 1].type;
@@ -17927,6 +18006,7 @@ static void vyi_spv_touch_all(vyi_spv *e, vyi_spv_frame *f)
  * Edges form a list: link, label, values. */
 static void vyi_spv_edge(vyi_spv *e, const vyi_spv_frame *f, uint32_t *list)
 {
+    VYRE_ASSERT(e->block && !e->left);
     const uint32_t at = e->edges.count;
     uint32_t *words = vyi_spv_room(e, &e->edges, 2 + f->touched_count);
     if (!words)
@@ -17981,6 +18061,7 @@ static void vyi_spv_join(vyi_spv *e, const vyi_spv_frame *f, uint32_t list, uint
 static vyi_spv_frame *vyi_spv_push(vyi_spv *e, uint32_t opener, bool loop)
 {
     vyi_spv_frame *f = &e->frames[e->depth];
+    VYRE_ASSERT(e->depth < VYRE_MAX_NESTING);
     memset(f, 0, sizeof *f);
     f->opener = opener;
     f->merge = vyi_spv_id(e);
@@ -17996,6 +18077,7 @@ static vyi_spv_frame *vyi_spv_push(vyi_spv *e, uint32_t opener, bool loop)
 /* Back to what was known when the block opened. */
 static void vyi_spv_unlearn(vyi_spv *e, const vyi_spv_frame *f)
 {
+    VYRE_ASSERT(f->facts <= e->range.count || e->range.failed);
     vyi_spv_forget(&e->values, f->values);
     e->range.count = f->facts;
 }
@@ -18013,6 +18095,7 @@ static void vyi_spv_leave_arm(vyi_spv *e, vyi_spv_frame *f)
 /* The block's end: what comes next is reached by its edges, or not at all. */
 static void vyi_spv_close(vyi_spv *e, vyi_spv_frame *f)
 {
+    VYRE_ASSERT(e->depth > 0 && f == &e->frames[e->depth - 1]);
     vyi_spv_label(e, f->merge);
     if (f->merge_edges) {
         vyi_spv_join(e, f, f->merge_edges, e->depth - 1);
@@ -18309,8 +18392,10 @@ static void vyi_spv_loop(vyi_spv *e, uint32_t index)
 /* Gives one of the header's phis its value of the next iteration. */
 static void vyi_spv_patch_phi(vyi_spv *e, uint32_t phi, uint32_t value)
 {
-    if (!e->failed)
-        e->section[VYI_SPV_BODY].at[phi + 5] = value;
+    if (e->failed)
+        return;
+    VYRE_ASSERT((e->section[VYI_SPV_BODY].at[phi] & 0xffffu) == VYI_SPV_OpPhi);
+    e->section[VYI_SPV_BODY].at[phi + 5] = value;
 }
 
 /* All of them.  Where nothing continues they keep their own values. */
@@ -18368,8 +18453,10 @@ static void vyi_spv_end_loop(vyi_spv *e, vyi_spv_frame *f)
 static void vyi_spv_jump(vyi_spv *e, const vyi_inst *inst)
 {
     uint32_t depth = e->depth - 1;
-    while (e->frames[depth].opener != inst->link)
+    while (e->frames[depth].opener != inst->link) {
+        VYRE_ASSERT(depth > 0);
         depth--;
+    }
     vyi_spv_frame *f = &e->frames[depth];
     const bool leave = inst->op == VYI_OP_BREAK;
     vyi_spv_edge(e, f, leave ? &f->merge_edges : &f->next_edges);
@@ -18392,6 +18479,7 @@ VYI_API void vyi_spv_loop_allow(vyi_spv *e, const vyi_inst *inst)
 
 static void vyi_spv_end(vyi_spv *e)
 {
+    VYRE_ASSERT(e->depth > 0);
     vyi_spv_frame *f = &e->frames[e->depth - 1];
     switch (e->p->insts[f->opener].op) {
     case VYI_OP_IF: vyi_spv_end_if(e, f); break;
@@ -18456,6 +18544,7 @@ static void vyi_spv_effect(vyi_spv *e, uint32_t index)
 VYI_OUTLINE
 static uint32_t vyi_spv_result(vyi_spv *e, const vyi_inst *inst)
 {
+    VYRE_ASSERT(vyi_op_describe(inst->op)->flags & VYI_OP_VALUE);
     switch (inst->op) {
     case VYI_OP_CONST: return 0; /* vyi_spv_value makes it where it is used */
     case VYI_OP_BUILTIN: return vyi_spv_builtin(e, inst->sub);
@@ -18737,6 +18826,7 @@ static bool vyi_spv_assemble(vyi_spv *e, vyre_spirv *out)
             memcpy(words, e->section[i].at, 4 * (size_t)e->section[i].count);
         words += e->section[i].count;
     }
+    VYRE_ASSERT(words == out->words + count);
     return true;
 }
 
@@ -18996,6 +19086,7 @@ static void vyi_glsl_value(vyi_glsl *g, uint32_t value)
 
 static void vyi_glsl_local(vyi_glsl *g, uint32_t local)
 {
+    VYRE_ASSERT(local && local <= g->p->local_count);
     vyi_glsl_format(g, "l%u", (unsigned)local);
     vyi_glsl_suffix(g, g->p->locals[local - 1].name);
 }
@@ -19010,10 +19101,13 @@ static void vyi_glsl_buffer(vyi_glsl *g, uint32_t buffer)
 static void vyi_glsl_template(vyi_glsl *g, const vyi_inst *inst, const char *text)
 {
     for (; *text; text++) {
-        if (*text == '@')
-            vyi_glsl_value(g, inst->arg[*++text - '0']);
-        else
+        if (*text != '@') {
             vyi_glsl_char(g, *text);
+            continue;
+        }
+        text++;
+        VYRE_ASSERT(*text >= '0' && *text <= '2');
+        vyi_glsl_value(g, inst->arg[*text - '0']);
     }
 }
 
@@ -19240,6 +19334,7 @@ static void vyi_glsl_atomic_store(vyi_glsl *g, const vyi_inst *inst)
 
 static void vyi_glsl_atomic_modify(vyi_glsl *g, const vyi_inst *inst)
 {
+    VYRE_ASSERT(inst->op == VYI_OP_ATOMIC_CAS || inst->sub < VYRE_ATOMIC_OP_COUNT);
     static const char *const functions[] = { "Add", "Add", "And", "Or", "Xor", "Min", "Max",
                                              "Exchange" };
     vyi_glsl_format(g, "atomic%s(",
@@ -19328,6 +19423,7 @@ static bool vyi_glsl_breaks_out(const vyre_program *p, uint32_t opener)
 
 static void vyi_glsl_break(vyi_glsl *g, uint32_t index)
 {
+    VYRE_ASSERT(g->p->insts[index].link < index);
     const uint32_t loop = g->p->insts[index].link;
     for (uint32_t i = loop + 1; i < index; i++)
         if (g->p->insts[i].op == VYI_OP_SWITCH && vyi_block_end(g->p, i) > index)
@@ -19412,6 +19508,7 @@ static void vyi_glsl_end(vyi_glsl *g, uint32_t index)
 {
     const uint32_t opener = g->p->insts[index].link;
     const bool is_switch = g->p->insts[opener].op == VYI_OP_SWITCH;
+    VYRE_ASSERT(g->depth > 0);
     if (is_switch && g->p->insts[index - 1].op != VYI_OP_SWITCH) {
         vyi_glsl_indent(g);
         vyi_glsl_put(g, "break;\n");

@@ -15,7 +15,7 @@
 #include "test.h"
 
 enum {
-    RINGS = 100000,
+    RINGS = 40000,
     WILD_RINGS = 8000,
     GUARD = 4,
     MAX_SLOTS = 16,

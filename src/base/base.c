@@ -153,6 +153,7 @@ VYI_API void vyi_free(const vyre_allocator *allocator, void *ptr, size_t size)
 VYI_API bool vyi_grow(const vyre_allocator *allocator, void **array, uint32_t *capacity,
                       uint32_t count, size_t element)
 {
+    VYRE_ASSERT(element && (*array || *capacity == 0));
     if (count <= *capacity)
         return true;
 
@@ -202,6 +203,7 @@ static bool vyi_arena_add_block(vyi_arena *arena, size_t payload)
 
 VYI_API void *vyi_arena_alloc(vyi_arena *arena, size_t size)
 {
+    VYRE_ASSERT(!arena->last || arena->last->used <= arena->last->size);
     if (size > SIZE_MAX - 15)
         return NULL;
     size = (size + 15) & ~(size_t)15;

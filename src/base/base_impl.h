@@ -90,6 +90,13 @@ VYI_API void vyi_message(const vyre_logger *logger, vyre_severity severity,
 /* FNV-1a, 64 bit.  Start from VYI_HASH_SEED; chain calls through `hash`. */
 VYI_API uint64_t vyi_hash(uint64_t hash, const void *bytes, size_t size);
 
+/* One more word, for tables: 2^32 by the golden ratio. */
+static inline uint32_t vyi_mix(uint32_t hash, uint32_t word)
+{
+    hash = (hash ^ word) * 0x9e3779b1u;
+    return hash ^ hash >> 15;
+}
+
 /* --- words --------------------------------------------------------------- */
 
 /* Little-endian words at any address. */

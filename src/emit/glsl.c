@@ -127,6 +127,7 @@ static void vyi_glsl_value(vyi_glsl *g, uint32_t value)
 
 static void vyi_glsl_local(vyi_glsl *g, uint32_t local)
 {
+    VYRE_ASSERT(local && local <= g->p->local_count);
     vyi_glsl_format(g, "l%u", (unsigned)local);
     vyi_glsl_suffix(g, g->p->locals[local - 1].name);
 }
@@ -141,10 +142,13 @@ static void vyi_glsl_buffer(vyi_glsl *g, uint32_t buffer)
 static void vyi_glsl_template(vyi_glsl *g, const vyi_inst *inst, const char *text)
 {
     for (; *text; text++) {
-        if (*text == '@')
-            vyi_glsl_value(g, inst->arg[*++text - '0']);
-        else
+        if (*text != '@') {
             vyi_glsl_char(g, *text);
+            continue;
+        }
+        text++;
+        VYRE_ASSERT(*text >= '0' && *text <= '2');
+        vyi_glsl_value(g, inst->arg[*text - '0']);
     }
 }
 
@@ -371,6 +375,7 @@ static void vyi_glsl_atomic_store(vyi_glsl *g, const vyi_inst *inst)
 
 static void vyi_glsl_atomic_modify(vyi_glsl *g, const vyi_inst *inst)
 {
+    VYRE_ASSERT(inst->op == VYI_OP_ATOMIC_CAS || inst->sub < VYRE_ATOMIC_OP_COUNT);
     static const char *const functions[] = { "Add", "Add", "And", "Or", "Xor", "Min", "Max",
                                              "Exchange" };
     vyi_glsl_format(g, "atomic%s(",
@@ -459,6 +464,7 @@ static bool vyi_glsl_breaks_out(const vyre_program *p, uint32_t opener)
 
 static void vyi_glsl_break(vyi_glsl *g, uint32_t index)
 {
+    VYRE_ASSERT(g->p->insts[index].link < index);
     const uint32_t loop = g->p->insts[index].link;
     for (uint32_t i = loop + 1; i < index; i++)
         if (g->p->insts[i].op == VYI_OP_SWITCH && vyi_block_end(g->p, i) > index)
@@ -543,6 +549,7 @@ static void vyi_glsl_end(vyi_glsl *g, uint32_t index)
 {
     const uint32_t opener = g->p->insts[index].link;
     const bool is_switch = g->p->insts[opener].op == VYI_OP_SWITCH;
+    VYRE_ASSERT(g->depth > 0);
     if (is_switch && g->p->insts[index - 1].op != VYI_OP_SWITCH) {
         vyi_glsl_indent(g);
         vyi_glsl_put(g, "break;\n");

@@ -33,6 +33,7 @@ static void vyi_spv_effect(vyi_spv *e, uint32_t index)
 VYI_OUTLINE
 static uint32_t vyi_spv_result(vyi_spv *e, const vyi_inst *inst)
 {
+    VYRE_ASSERT(vyi_op_describe(inst->op)->flags & VYI_OP_VALUE);
     switch (inst->op) {
     case VYI_OP_CONST: return 0; /* vyi_spv_value makes it where it is used */
     case VYI_OP_BUILTIN: return vyi_spv_builtin(e, inst->sub);
@@ -314,6 +315,7 @@ static bool vyi_spv_assemble(vyi_spv *e, vyre_spirv *out)
             memcpy(words, e->section[i].at, 4 * (size_t)e->section[i].count);
         words += e->section[i].count;
     }
+    VYRE_ASSERT(words == out->words + count);
     return true;
 }
 

@@ -30,6 +30,7 @@ VYI_COLD
 static uint32_t vyi_spv_input_component(vyi_spv *e, uint32_t slot, uint32_t builtin,
                                         uint32_t component)
 {
+    VYRE_ASSERT(component < 3);
     const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
     const uint32_t vector = vyi_spv_input(e, slot, builtin,
                                           vyi_spv_type_of(e, VYI_SPV_OpTypeVector, 2, u32, 3u));
@@ -114,6 +115,7 @@ static uint32_t vyi_spv_loop_left(vyi_spv *e)
 VYI_COLD
 VYI_API uint32_t vyi_spv_builtin(vyi_spv *e, uint32_t builtin)
 {
+    VYRE_ASSERT(builtin < VYRE_BUILTIN_COUNT);
     const uint32_t vector = builtin / 3, component = builtin % 3;
     if (builtin == VYRE_BUILTIN_LOOP_LEFT)
         return vyi_spv_loop_left(e);

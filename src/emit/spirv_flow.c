@@ -9,6 +9,7 @@
 
 static uint32_t vyi_spv_local_type(const vyi_spv *e, uint32_t local)
 {
+    VYRE_ASSERT(local && local <= e->cost);
     if (local == e->cut)
         return VYRE_TYPE_BOOL;
     return local > e->p->local_count ? (uint32_t)VYRE_TYPE_U32 : e->p->locals[local - 1].type;
@@ -88,6 +89,7 @@ static void vyi_spv_touch_all(vyi_spv *e, vyi_spv_frame *f)
  * Edges form a list: link, label, values. */
 static void vyi_spv_edge(vyi_spv *e, const vyi_spv_frame *f, uint32_t *list)
 {
+    VYRE_ASSERT(e->block && !e->left);
     const uint32_t at = e->edges.count;
     uint32_t *words = vyi_spv_room(e, &e->edges, 2 + f->touched_count);
     if (!words)
@@ -142,6 +144,7 @@ static void vyi_spv_join(vyi_spv *e, const vyi_spv_frame *f, uint32_t list, uint
 static vyi_spv_frame *vyi_spv_push(vyi_spv *e, uint32_t opener, bool loop)
 {
     vyi_spv_frame *f = &e->frames[e->depth];
+    VYRE_ASSERT(e->depth < VYRE_MAX_NESTING);
     memset(f, 0, sizeof *f);
     f->opener = opener;
     f->merge = vyi_spv_id(e);
@@ -157,6 +160,7 @@ static vyi_spv_frame *vyi_spv_push(vyi_spv *e, uint32_t opener, bool loop)
 /* Back to what was known when the block opened. */
 static void vyi_spv_unlearn(vyi_spv *e, const vyi_spv_frame *f)
 {
+    VYRE_ASSERT(f->facts <= e->range.count || e->range.failed);
     vyi_spv_forget(&e->values, f->values);
     e->range.count = f->facts;
 }
@@ -174,6 +178,7 @@ static void vyi_spv_leave_arm(vyi_spv *e, vyi_spv_frame *f)
 /* The block's end: what comes next is reached by its edges, or not at all. */
 static void vyi_spv_close(vyi_spv *e, vyi_spv_frame *f)
 {
+    VYRE_ASSERT(e->depth > 0 && f == &e->frames[e->depth - 1]);
     vyi_spv_label(e, f->merge);
     if (f->merge_edges) {
         vyi_spv_join(e, f, f->merge_edges, e->depth - 1);
@@ -470,8 +475,10 @@ static void vyi_spv_loop(vyi_spv *e, uint32_t index)
 /* Gives one of the header's phis its value of the next iteration. */
 static void vyi_spv_patch_phi(vyi_spv *e, uint32_t phi, uint32_t value)
 {
-    if (!e->failed)
-        e->section[VYI_SPV_BODY].at[phi + 5] = value;
+    if (e->failed)
+        return;
+    VYRE_ASSERT((e->section[VYI_SPV_BODY].at[phi] & 0xffffu) == VYI_SPV_OpPhi);
+    e->section[VYI_SPV_BODY].at[phi + 5] = value;
 }
 
 /* All of them.  Where nothing continues they keep their own values. */
@@ -529,8 +536,10 @@ static void vyi_spv_end_loop(vyi_spv *e, vyi_spv_frame *f)
 static void vyi_spv_jump(vyi_spv *e, const vyi_inst *inst)
 {
     uint32_t depth = e->depth - 1;
-    while (e->frames[depth].opener != inst->link)
+    while (e->frames[depth].opener != inst->link) {
+        VYRE_ASSERT(depth > 0);
         depth--;
+    }
     vyi_spv_frame *f = &e->frames[depth];
     const bool leave = inst->op == VYI_OP_BREAK;
     vyi_spv_edge(e, f, leave ? &f->merge_edges : &f->next_edges);
@@ -553,6 +562,7 @@ VYI_API void vyi_spv_loop_allow(vyi_spv *e, const vyi_inst *inst)
 
 static void vyi_spv_end(vyi_spv *e)
 {
+    VYRE_ASSERT(e->depth > 0);
     vyi_spv_frame *f = &e->frames[e->depth - 1];
     switch (e->p->insts[f->opener].op) {
     case VYI_OP_IF: vyi_spv_end_if(e, f); break;

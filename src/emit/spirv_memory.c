@@ -59,6 +59,7 @@ static uint32_t vyi_spv_storage_variable(vyi_spv *e, const vyi_buffer *b)
 
 static uint32_t vyi_spv_buffer(vyi_spv *e, uint32_t buffer)
 {
+    VYRE_ASSERT(buffer && buffer <= e->p->buffer_count);
     const vyi_buffer *b = vyi_buffer_of(e->p, buffer);
     if (!e->buffers[buffer]) {
         e->buffers[buffer] = vyi_spv_is_shared(e, buffer) ? vyi_spv_shared_variable(e, b)
@@ -228,6 +229,7 @@ static bool vyi_spv_is_used(const vyi_spv *e, const vyi_inst *inst)
 static uint32_t vyi_spv_guard_close(vyi_spv *e, const vyi_spv_guard *guard, uint32_t type,
                                     uint32_t value)
 {
+    VYRE_ASSERT(guard->values <= e->values.count);
     const uint32_t inside = e->block;
     if (!guard->merge)
         return value;

@@ -369,6 +369,7 @@ VYI_STATIC_ASSERT(spv_group_ops, VYI_OP_ELECT == VYI_OP_BALLOT + 1 &&
 VYI_COLD
 VYI_API uint32_t vyi_spv_subgroup(vyi_spv *e, const vyi_inst *inst)
 {
+    VYRE_ASSERT(inst->op >= VYI_OP_BALLOT && inst->op <= VYI_OP_REDUCE);
     const uint32_t a = inst->op == VYI_OP_ELECT ? 0 : vyi_spv_value(e, inst->arg[0]);
     const uint32_t b = inst->op == VYI_OP_SHUFFLE ? vyi_spv_value(e, inst->arg[1]) : 0;
     if (inst->op == VYI_OP_REDUCE) {

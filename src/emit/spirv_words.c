@@ -42,6 +42,7 @@ VYI_OUTLINE VYI_API uint32_t vyi_spv_id(vyi_spv *e)
 
 VYI_API uint32_t vyi_spv_put(vyi_spv *e, uint32_t section, uint32_t op, uint32_t count, ...)
 {
+    VYRE_ASSERT(section < VYI_SPV_INTERFACE && count < VYI_SPV_MAX_WORDS);
     vyi_spv_words *w = &e->section[section];
     const uint32_t offset = w->count;
     uint32_t *words = vyi_spv_room(e, w, count + 1);
@@ -94,10 +95,8 @@ VYI_API void vyi_spv_name(vyi_spv *e, uint32_t id, const char *name)
 static uint32_t vyi_spv_hash(const uint32_t *words, uint32_t count)
 {
     uint32_t hash = count;
-    for (uint32_t i = 0; i < count; i++) {
-        hash = (hash ^ words[i]) * 0x9e3779b1u;
-        hash ^= hash >> 15;
-    }
+    for (uint32_t i = 0; i < count; i++)
+        hash = vyi_mix(hash, words[i]);
     return hash;
 }
 
@@ -145,6 +144,7 @@ static uint32_t vyi_spv_intern(vyi_spv *e, vyi_spv_set *set, uint32_t *words, ui
 
 VYI_API void vyi_spv_forget(vyi_spv_set *set, uint32_t count)
 {
+    VYRE_ASSERT(count <= set->count);
     while (set->count > count) {
         const vyi_spv_entry *entry = &set->entries[--set->count];
         set->buckets[entry->hash % VYI_SPV_BUCKETS] = entry->next;
@@ -156,6 +156,7 @@ VYI_API void vyi_spv_forget(vyi_spv_set *set, uint32_t count)
 static uint32_t vyi_spv_find(vyi_spv *e, vyi_spv_set *set, uint32_t op, uint32_t type,
                              uint32_t count, va_list operands)
 {
+    VYRE_ASSERT(count <= VYI_SPV_OPERANDS);
     uint32_t words[3 + VYI_SPV_OPERANDS];
     const uint32_t result = type ? 2 : 1;
     words[0] = ((count + result + 1) << 16) | op;
@@ -195,6 +196,7 @@ static const uint8_t vyi_spv_types[VYRE_TYPE_BOOL + 1][4] = {
 
 VYI_OUTLINE VYI_API uint32_t vyi_spv_type(vyi_spv *e, uint32_t type)
 {
+    VYRE_ASSERT(type <= VYRE_TYPE_BOOL);
     const uint8_t *row = vyi_spv_types[type];
     if (!e->types[type])
         e->types[type] = vyi_spv_type_of(e, row[0], row[1], (uint32_t)row[2], (uint32_t)row[3]);
@@ -287,6 +289,7 @@ VYI_API void vyi_spv_need_subgroup(vyi_spv *e, uint32_t feature)
 VYI_API uint32_t vyi_spv_ext(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t count,
                              const uint32_t *operands)
 {
+    VYRE_ASSERT(count >= 1 && count <= 3);
     const uint32_t type_id = vyi_spv_type(e, type);
     if (!e->glsl) {
         e->glsl = vyi_spv_id(e);
@@ -344,6 +347,7 @@ VYI_API uint32_t vyi_spv_value(vyi_spv *e, uint32_t value)
     const vyi_inst *inst = vyi_definition(e->p, value);
     if (!e->ids[value] && inst->op == VYI_OP_CONST)
         e->ids[value] = vyi_spv_const(e, inst->type, inst->arg[0]);
+    VYRE_ASSERT(e->ids[value] || e->failed);
     return e->ids[value];
 }
 
@@ -356,6 +360,7 @@ VYI_API void vyi_spv_label(vyi_spv *e, uint32_t id)
 
 VYI_API void vyi_spv_branch(vyi_spv *e, uint32_t label)
 {
+    VYRE_ASSERT(!e->left && label);
     vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpBranch, 1, label);
     e->left = true;
 }

@@ -89,6 +89,7 @@ static vyre_status vyi_check_unlike(const vyre_program *p, uint32_t index, vyre_
 VYI_COLD
 VYI_API vyre_status vyi_check_buffer(const vyre_program *p, uint32_t index, vyre_error *err)
 {
+    VYRE_ASSERT(index < p->buffer_capacity);
     const vyi_buffer *b = &p->buffers[index];
     if (b->type < VYRE_TYPE_U32 || b->type > VYRE_TYPE_BOOL || b->access > VYRE_ACCESS_WORKGROUP)
         return vyi_fail(err, VYRE_E_IR_OPERATOR, index + 1,
@@ -368,6 +369,7 @@ static vyre_status vyi_check_literal_index(const vyre_program *p, uint32_t index
 
 VYI_API vyre_status vyi_check_operands(const vyre_program *p, uint32_t index, vyre_error *err)
 {
+    VYRE_ASSERT(index < p->capacity);
     const vyi_inst *inst = &p->insts[index];
     if (inst->op >= VYI_OP_COUNT)
         return vyi_fail(err, VYRE_E_IR_LINK, index + 1, "Build programs with the builder only.",
@@ -441,6 +443,7 @@ VYI_API bool vyi_nest_has_loop(const vyre_program *p)
 
 static bool vyi_nest_in_first_arm(const vyre_program *p)
 {
+    VYRE_ASSERT(p->depth > 0);
     const vyi_open *top = &p->open[p->depth - 1];
     return top->arm == top->opener;
 }
@@ -502,6 +505,7 @@ VYI_API vyre_status vyi_nest_check(const vyre_program *p, uint32_t index, vyre_e
 
 static vyi_links vyi_nest_open(vyre_program *p, uint32_t index)
 {
+    VYRE_ASSERT(p->depth < VYRE_MAX_NESTING);
     const vyi_links links = { VYI_NO_LINK, VYI_NO_LINK };
     vyi_open *block = &p->open[p->depth++];
     block->opener = block->arm = index;
@@ -511,6 +515,7 @@ static vyi_links vyi_nest_open(vyre_program *p, uint32_t index)
 
 static vyi_links vyi_nest_next_arm(vyre_program *p, uint32_t index)
 {
+    VYRE_ASSERT(p->depth > 0);
     vyi_open *top = &p->open[p->depth - 1];
     const vyi_links links = { VYI_NO_LINK, top->arm };
     top->arm = index;
@@ -520,6 +525,7 @@ static vyi_links vyi_nest_next_arm(vyre_program *p, uint32_t index)
 
 static vyi_links vyi_nest_close(vyre_program *p)
 {
+    VYRE_ASSERT(p->depth > 0);
     const vyi_open *top = &p->open[--p->depth];
     const vyi_links links = { top->opener, top->arm };
     return links;
@@ -618,10 +624,10 @@ static vyre_status vyi_check_scopes(vyi_checker *c, uint32_t index)
 /* Enters a CASE or DEFAULT into the set of arms. */
 static vyre_status vyi_check_case(vyi_checker *c, uint32_t index)
 {
+    VYRE_ASSERT(c->walk.depth > 0 && (c->case_mask & (c->case_mask + 1)) == 0);
     const vyi_inst *inst = &c->p->insts[index];
     const uint32_t opener = c->walk.open[c->walk.depth - 1].opener;
-    uint32_t at = (inst->arg[0] * 0x9e3779b1u) ^ (opener * 0x85ebca6bu);
-    for (at ^= at >> 15;; at++) {
+    for (uint32_t at = vyi_mix(opener, inst->arg[0]);; at++) {
         uint32_t *entry = &c->cases[at & c->case_mask];
         if (*entry == 0) {
             *entry = index + 1;
@@ -730,6 +736,7 @@ static uint8_t vyi_level_here(const vyi_uniformity *u)
 
 static void vyi_level_raise(vyi_uniformity *u, uint8_t *level, uint8_t to)
 {
+    VYRE_ASSERT(to <= 2);
     if (*level < to) {
         *level = to;
         u->changed = true;
@@ -796,6 +803,7 @@ static void vyi_level_open(vyi_uniformity *u, uint32_t index)
     const vyi_inst *inst = &u->c->p->insts[index];
     const uint8_t here = vyi_level_here(u);
     const uint8_t own = vyi_level_max(vyi_level_of_operands(u, inst), u->c->flow[index]);
+    VYRE_ASSERT(u->depth < VYRE_MAX_NESTING);
     const uint32_t cause = u->after > u->flow[u->depth] ? u->after_cause : u->cause[u->depth];
     u->depth++;
     u->opener[u->depth] = index;
@@ -877,6 +885,7 @@ static uint32_t vyi_level_origin(const vyi_uniformity *u, const vyi_inst *inst, 
 VYI_COLD
 static vyre_status vyi_barrier_fail(const vyi_uniformity *u, uint32_t index, uint8_t allowed)
 {
+    VYRE_ASSERT(vyi_level_here(u) > allowed);
     const vyre_program *p = u->c->p;
     const uint32_t cause = u->after > u->flow[u->depth] ? u->after_cause : u->cause[u->depth];
     const uint32_t origin = vyi_level_origin(u, &p->insts[cause], allowed);

@@ -8,6 +8,7 @@
 
 static uint32_t vyi_eval_shift(uint32_t sub, bool is_signed, uint32_t a, uint32_t amount)
 {
+    VYRE_ASSERT(sub >= VYI_BINARY_SHL && sub <= VYI_BINARY_ROTR);
     const uint32_t n = amount & 31u;
     switch (sub) {
     case VYI_BINARY_SHL:  return a << n;
@@ -183,6 +184,7 @@ static bool vyi_eval_to_f32(uint32_t from, uint32_t a, uint32_t *out)
 VYI_COLD
 VYI_API bool vyi_eval_cast(uint32_t to, uint32_t from, uint32_t a, uint32_t *out)
 {
+    VYRE_ASSERT(to >= VYRE_TYPE_U32 && to <= VYRE_TYPE_BOOL && from >= VYRE_TYPE_U32);
     if (to == from) {
         *out = a;
         return true;

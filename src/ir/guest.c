@@ -13,6 +13,7 @@
 VYI_COLD
 VYI_API void vyi_guest_blame(vyre_program *p)
 {
+    VYRE_ASSERT(p->error.status != VYRE_OK);
     const vyre_error found = p->error;
     p->error.at = p->calls;
     if (p->guest.open)
@@ -75,6 +76,7 @@ VYI_API void vyi_guest_end(vyre_program *p)
         return;
     vyi_guest *g = &p->guests[p->guest_count - 1];
     g->end = p->count;
+    VYRE_ASSERT(p->depth >= p->guest.depth && p->inner == 0);
     if (p->depth != p->guest.depth)
         vyi_program_fail(p, VYRE_E_KERNEL_BLOCK, "Call vyre_ir_end once for each block.",
                          "%u of its blocks have no end", (unsigned)(p->depth - p->guest.depth));

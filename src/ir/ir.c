@@ -174,6 +174,7 @@ static bool vyi_ir_grow_insts(vyre_program *p)
 
 static void vyi_ir_link(vyre_program *p, uint32_t index)
 {
+    VYRE_ASSERT(index == p->count && index < p->capacity);
     const vyi_links links = vyi_nest_advance(p, index);
     if (links.own != VYI_NO_LINK)
         p->insts[index].link = links.own;
@@ -198,6 +199,7 @@ static uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst)
     p->insts[index].type = (uint8_t)vyi_result_type(p, &p->insts[index]);
     vyi_ir_link(p, index);
     p->count++;
+    VYRE_ASSERT(p->depth <= VYRE_MAX_NESTING);
     return index + 1;
 }
 
@@ -290,6 +292,7 @@ VYRE_API vyre_buffer vyre_ir_buffer(vyre_program *p, const vyre_buffer_desc *des
 
 static vyre_value vyi_ir_const(vyre_program *p, vyre_type type, uint32_t bits)
 {
+    VYRE_ASSERT(type != VYRE_TYPE_BOOL || bits <= 1);
     vyi_inst inst = vyi_inst_make(VYI_OP_CONST, bits, 0, 0);
     inst.type = (uint8_t)type;
     return vyi_ir_value(p, inst);
@@ -596,6 +599,7 @@ VYRE_API void vyre_ir_comment(vyre_program *p, const char *text)
 
 static bool vyi_ir_insert_name(vyre_program *p, uint32_t id, const char *text)
 {
+    VYRE_ASSERT(id && id <= p->count && text);
     const uint32_t place = vyi_name_place(p, id);
     if (place < p->name_count && p->names[place].value == id) {
         p->names[place].text = text;
@@ -610,6 +614,7 @@ static bool vyi_ir_insert_name(vyre_program *p, uint32_t id, const char *text)
     p->names[place].value = id;
     p->names[place].text = text;
     p->name_count++;
+    VYRE_ASSERT(place == 0 || p->names[place - 1].value < id);
     return true;
 }
 

@@ -218,6 +218,7 @@ struct vyre_program {
 /* The definition of value `id`, which is not 0. */
 static inline const vyi_inst *vyi_definition(const vyre_program *p, uint32_t id)
 {
+    VYRE_ASSERT(id - 1 < p->capacity);
     return &p->insts[id - 1];
 }
 
@@ -233,6 +234,7 @@ static inline bool vyi_literal(const vyre_program *p, uint32_t id, uint32_t *bit
 
 static inline const vyi_buffer *vyi_buffer_of(const vyre_program *p, uint32_t id)
 {
+    VYRE_ASSERT(id - 1 < p->buffer_count);
     return &p->buffers[id - 1];
 }
 
@@ -240,8 +242,10 @@ static inline const vyi_buffer *vyi_buffer_of(const vyre_program *p, uint32_t id
 static inline uint32_t vyi_block_end(const vyre_program *p, uint32_t opener)
 {
     uint32_t i = opener;
-    while (p->insts[i].op != VYI_OP_END)
+    while (p->insts[i].op != VYI_OP_END) {
+        VYRE_ASSERT(p->insts[i].link > i && p->insts[i].link < p->count);
         i = p->insts[i].link;
+    }
     return i;
 }
 

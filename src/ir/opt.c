@@ -121,18 +121,13 @@ static vyi_opt_block *vyi_opt_top(vyi_optimizer *o)
     return &o->blocks[o->depth];
 }
 
-static uint32_t vyi_mix(uint32_t hash, uint32_t word)
-{
-    hash = (hash ^ word) * 0x9e3779b1u;
-    return hash ^ hash >> 15;
-}
-
 static uint32_t vyi_opt_const(vyi_optimizer *o, uint32_t type, uint32_t bits)
 {
     for (uint32_t at = vyi_mix(type, bits);; at++) {
         uint32_t *slot = &o->consts[at & o->mask];
         if (*slot == 0) {
             vyi_pool_entry *entry = &o->pool[o->pool_count++];
+            VYRE_ASSERT(o->pool_count <= o->mask / 2 + 1);
             entry->bits = bits;
             entry->type = type;
             *slot = o->pool_count;
@@ -150,6 +145,7 @@ static bool vyi_ref_is_const(uint32_t ref)
 
 static const vyi_pool_entry *vyi_ref_const(const vyi_optimizer *o, uint32_t ref)
 {
+    VYRE_ASSERT(vyi_ref_is_const(ref) && (ref & ~VYI_REF_CONST) < o->pool_count);
     return &o->pool[ref & ~VYI_REF_CONST];
 }
 
@@ -160,6 +156,7 @@ static bool vyi_ref_equals(const vyi_optimizer *o, uint32_t ref, uint32_t bits)
 
 static uint32_t vyi_ref_type(const vyi_optimizer *o, uint32_t ref)
 {
+    VYRE_ASSERT(ref && (vyi_ref_is_const(ref) || ref <= o->count));
     return vyi_ref_is_const(ref) ? vyi_ref_const(o, ref)->type : o->out[ref - 1].type;
 }
 
@@ -614,6 +611,7 @@ VYI_OUTLINE
 static uint32_t vyi_opt_close(vyi_optimizer *o, uint32_t index, const vyi_inst *inst)
 {
     const vyi_opt_block closed = *vyi_opt_top(o);
+    VYRE_ASSERT(o->depth > 0);
     if (!closed.folded) {
         vyi_opt_forget(o, closed.values);
         vyi_opt_append(o, inst);
@@ -655,6 +653,7 @@ static void vyi_opt_need(vyi_optimizer *o, uint32_t ref)
         return;
     }
     if (!o->needed[ref - 1]) {
+        VYRE_ASSERT(ref <= o->count && o->todo_count < o->count);
         o->needed[ref - 1] = 1;
         o->todo[o->todo_count++] = ref - 1;
     }
@@ -731,6 +730,7 @@ static uint32_t vyi_opt_number(vyi_optimizer *o)
 
 static void vyi_opt_put_name(vyre_program *p, const char *name)
 {
+    VYRE_ASSERT(p->name_count < p->name_capacity || !name);
     if (name) {
         p->names[p->name_count].value = p->count;
         p->names[p->name_count++].text = name;
@@ -741,6 +741,7 @@ static void vyi_opt_put_local(vyi_optimizer *o, vyi_inst *inst)
 {
     vyre_program *p = o->p;
     uint32_t *id = &o->ids[inst->arg[0] - 1];
+    VYRE_ASSERT(inst->op == VYI_OP_LOCAL || *id);
     if (inst->op == VYI_OP_LOCAL) {
         /* Locals are declared in the order of their ids, so this one's place is free. */
         p->locals[p->local_count] = p->locals[inst->arg[0] - 1];
@@ -764,6 +765,7 @@ static void vyi_opt_put(vyi_optimizer *o, vyi_inst inst, const char *name)
     const uint32_t index = p->count;
     p->insts[index] = inst;
     const vyi_links links = vyi_nest_advance(p, index);
+    VYRE_ASSERT(index < p->capacity);
     if (links.own != VYI_NO_LINK)
         p->insts[index].link = links.own;
     if (links.arm != VYI_NO_LINK)

@@ -46,7 +46,7 @@ typedef struct vyi_range_known {
 static bool vyi_range_select_tells(const vyi_range *r, const vyi_inst *inst, vyi_range_known *out)
 {
     const vyi_inst *select = vyi_definition(r->p, inst->arg[0]);
-    uint32_t wanted, bits;
+    uint32_t wanted = 0, bits = 0;
     if (inst->sub != VYI_BINARY_EQ || select->op != VYI_OP_SELECT ||
         select->type == VYRE_TYPE_F32 || !vyi_literal(r->p, inst->arg[1], &wanted))
         return false;

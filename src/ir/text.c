@@ -173,6 +173,7 @@ static void vyi_text_values(vyi_writer *w, const vyi_inst *inst, unsigned first)
 
 static void vyi_text_local(vyi_writer *w, uint32_t id)
 {
+    VYRE_ASSERT(id && id <= w->p->local_count);
     const char *name = w->p->locals[id - 1].name;
     vyi_text_format(w, "$%u", (unsigned)id);
     if (*name) {
@@ -183,6 +184,7 @@ static void vyi_text_local(vyi_writer *w, uint32_t id)
 
 static void vyi_text_order(vyi_writer *w, uint32_t order)
 {
+    VYRE_ASSERT(order <= VYRE_ORDER_ACQ_REL);
     static const char *const texts[] = { " relaxed", " acquire", " release", " acq_rel" };
     vyi_text_put(w, texts[order]);
 }
@@ -207,6 +209,7 @@ static bool vyi_text_is_ordered(uint32_t op)
 /* load, store and atomics: op [sub] buffer[index] [values] [order] */
 static void vyi_text_memory(vyi_writer *w, const vyi_inst *inst)
 {
+    VYRE_ASSERT(inst->op != VYI_OP_ATOMIC || inst->sub < VYRE_ATOMIC_OP_COUNT);
     vyi_text_put(w, vyi_op_describe(inst->op)->text);
     if (inst->op == VYI_OP_ATOMIC)
         vyi_text_format(w, " %s", vyi_atomic_texts[inst->sub]);
@@ -395,6 +398,7 @@ static void vyi_text_body(vyi_writer *w)
         if (inst->op == VYI_OP_CONST && vyi_text_is_literal(w->p, i + 1))
             continue;
         indent -= closes ? 1 : 0;
+        VYRE_ASSERT(indent >= 1);
         vyi_text_line(w, i, indent);
         indent += (flags & (VYI_OP_OPENS | VYI_OP_ARM)) ? 1 : 0;
     }

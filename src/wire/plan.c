@@ -12,18 +12,17 @@ static vyre_status vyi_plan_null(const char *what, vyre_error *err)
 
 /* --- priority partitions ------------------------------------------------- */
 
-#define VYI_WIRE_NORMAL 2u
-
-static void vyi_priority_fill(uint32_t slots, uint32_t out[VYRE_PRIORITY_LEVELS + 1])
+VYI_API void vyi_priority_fill(uint32_t slots, uint32_t out[VYRE_PRIORITY_LEVELS + 1])
 {
     uint32_t cursor = 0;
     for (uint32_t level = 0; level < VYRE_PRIORITY_LEVELS; level++) {
         out[level] = cursor;
         cursor += slots / VYRE_PRIORITY_LEVELS;
-        if (level == VYI_WIRE_NORMAL)
+        if (level == vyi_priority_wire(VYRE_PRIORITY_NORMAL))
             cursor += slots % VYRE_PRIORITY_LEVELS;
     }
     out[VYRE_PRIORITY_LEVELS] = cursor;
+    VYRE_ASSERT(cursor == slots);
 }
 
 VYRE_API vyre_status vyre_priority_offsets(uint32_t slots,
@@ -64,12 +63,11 @@ VYRE_API vyre_status vyre_priority_slots(uint32_t slots, vyre_priority priority,
 {
     if (!first || !count)
         return vyi_plan_null("the first slot or the count", err);
-    uint32_t level = vyi_priority_wire(priority);
-    if (level == VYI_PRIORITY_NO_WIRE)
-        return vyi_fail(err, VYRE_E_PRIORITY, (uint32_t)priority,
-                        "Pass one of the five levels of vyre_priority.", "%u is no priority",
-                        (unsigned)priority);
+    vyre_status status = vyi_priority_check(priority, (uint32_t)priority, "the partition", err);
+    if (status < 0)
+        return status;
 
+    const uint32_t level = vyi_priority_wire(priority);
     uint32_t offsets[VYRE_PRIORITY_LEVELS + 1];
     vyi_priority_fill(slots, offsets);
     *first = offsets[level];

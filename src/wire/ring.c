@@ -34,12 +34,11 @@ static vyre_status vyi_work_check_owner(const vyre_work *work, uint32_t index, v
         return vyi_fail(err, VYRE_E_TENANT_RANGE, index, "Pass a tenant id below 29.",
                         "work %u is of tenant %u; ids end at %u", (unsigned)index,
                         (unsigned)work->tenant, VYRE_MAX_TENANTS - 1);
-    if (vyi_priority_wire(work->priority) == VYI_PRIORITY_NO_WIRE)
-        return vyi_fail(err, VYRE_E_PRIORITY, index,
-                        "Pass one of the five levels of vyre_priority.",
-                        "work %u has the unknown priority %u", (unsigned)index,
-                        (unsigned)work->priority);
-    return VYRE_OK;
+    if (vyi_priority_wire(work->priority) != VYI_PRIORITY_NO_WIRE)
+        return VYRE_OK;
+    char what[24];
+    snprintf(what, sizeof what, "work %u", (unsigned)index);
+    return vyi_priority_check(work->priority, index, what, err);
 }
 
 static vyre_status vyi_works_check(const vyre_work *works, uint32_t count, vyre_error *err)
@@ -113,6 +112,8 @@ static vyre_status vyi_slots_publishable(const void *ring, uint32_t first, uint3
 /* Everything but the status.  Arguments that the work does not give are 0. */
 static void vyi_slot_put(void *slot, const vyre_work *work)
 {
+    VYRE_ASSERT(work->arg_count <= VYRE_MAX_ARGS);
+    VYRE_ASSERT(vyi_priority_wire(work->priority) != VYI_PRIORITY_NO_WIRE);
     uint32_t end = VYRE_SLOT_ARGS + work->arg_count;
     vyi_wire_put(slot, VYRE_SLOT_OPCODE, work->opcode);
     vyi_wire_put(slot, VYRE_SLOT_TENANT, work->tenant);
@@ -238,6 +239,7 @@ VYRE_API vyre_status vyre_ring_encode_works(void *dst, size_t size, uint32_t slo
 /* The window's payload of this number: the required ones, then the others. */
 static const vyre_payload *vyi_window_payload(const vyre_window *window, uint32_t index)
 {
+    VYRE_ASSERT(index < (uint64_t)window->required_count + window->lookahead_count);
     return index < window->required_count ? &window->required[index]
                                           : &window->lookahead[index - window->required_count];
 }
@@ -265,6 +267,7 @@ static void vyi_window_work(const vyre_window *window, uint32_t index, vyre_work
     work->priority = window->priority;
 
     const vyre_payload *payload = vyi_window_payload(window, index);
+    VYRE_ASSERT(payload->count <= VYRE_WINDOW_ARGS);
     work->args[0] = window->ticket;
     work->args[1] = index < window->required_count ? VYRE_WINDOW_REQUIRED : VYRE_WINDOW_LOOKAHEAD;
     for (uint32_t i = 0; i < payload->count; i++)
@@ -327,6 +330,7 @@ VYRE_API vyre_status vyre_ring_publish_window(void *ring, size_t size, uint32_t 
 
 static uint32_t vyi_pack_meta_words(uint32_t count)
 {
+    VYRE_ASSERT(count <= VYI_PACK_MAX_OPS);
     return (2 + 2 * count + 3) / 4;
 }
 
@@ -352,6 +356,7 @@ static vyre_status vyi_pack_check(const vyre_op *ops, uint32_t count, uint32_t m
 
 static void vyi_pack_byte(uint32_t *words, uint32_t at, uint32_t value)
 {
+    VYRE_ASSERT(at / 4 < VYRE_MAX_ARGS && value <= 0xff);
     words[at / 4] |= value << (8 * (at % 4));
 }
 
@@ -425,6 +430,7 @@ static const vyi_transition_rule *vyi_transition_find(vyre_transition t)
 static vyre_status vyi_transition_commit(void *ring, uint32_t slot, uint32_t seen, uint32_t next,
                                          vyre_error *err)
 {
+    VYRE_ASSERT(next < VYRE_SLOT_UNKNOWN);
     uint32_t held = vyi_wire_swap(ring, (size_t)slot * VYRE_SLOT_WORDS + VYRE_SLOT_STATUS, seen,
                                   next);
     if (held == seen)

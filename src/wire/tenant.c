@@ -22,6 +22,7 @@ struct vyre_tenants {
 /* Release: what the host did before, a device that sees the mask sees too. */
 static void vyi_tenant_write_mask(const vyre_tenants *tenants, uint32_t id)
 {
+    VYRE_ASSERT(id < VYRE_MAX_TENANTS);
     if (tenants->control)
         vyi_wire_store(tenants->control, VYRE_CONTROL_TENANT_MASKS + id,
                        tenants->entries[id].state == VYRE_TENANT_ACTIVE ? 0xffffffffu : 0);
@@ -34,6 +35,7 @@ static bool vyi_tenant_live(const vyre_tenant_info *entry)
 
 static void vyi_tenant_settle(vyre_tenant_info *entry)
 {
+    VYRE_ASSERT(entry->drained <= entry->published);
     if (entry->state == VYRE_TENANT_REVOKED && entry->published == entry->drained &&
         entry->staging_bytes == 0 && entry->handles == 0)
         entry->state = VYRE_TENANT_FREE;
@@ -165,6 +167,7 @@ static uint32_t vyi_tenants_take(vyre_tenants *tenants, const vyre_tenant_limits
 
     vyre_tenant_info *entry = &tenants->entries[id];
     uint32_t generation = entry->tenant.generation + 1;
+    VYRE_ASSERT(entry->published == entry->drained && entry->handles == 0);
     memset(entry, 0, sizeof *entry);
     entry->tenant.id = id;
     entry->tenant.generation = generation ? generation : 1;
@@ -276,6 +279,7 @@ VYRE_API vyre_status vyre_tenants_opcode(vyre_tenants *tenants, vyre_tenant tena
 
 static vyre_status vyi_tenant_count_slot(vyre_tenant_info *entry, vyre_error *err)
 {
+    VYRE_ASSERT(entry->drained <= entry->published);
     uint64_t outstanding = entry->published - entry->drained;
     if (outstanding >= entry->limits.slots)
         return vyi_fail(err, VYRE_E_TENANT_BACKPRESSURE, outstanding,
@@ -414,6 +418,7 @@ typedef struct vyi_tenant_account {
 static vyi_tenant_account vyi_tenant_account_of(vyre_tenant_info *entry,
                                                 vyre_tenant_resource resource)
 {
+    VYRE_ASSERT(resource == VYRE_TENANT_HANDLES || resource == VYRE_TENANT_STAGING_BYTES);
     vyi_tenant_account staging = { &entry->staging_bytes, entry->limits.staging_bytes,
                                    VYRE_E_TENANT_STAGING, "staging bytes" };
     vyi_tenant_account handles = { &entry->handles, entry->limits.handles,
@@ -503,6 +508,7 @@ VYRE_API vyre_status vyre_tenants_release(vyre_tenants *tenants, vyre_tenant ten
 
 static bool vyi_tenants_conflict(const vyre_tenant_conflicts *c, uint32_t a, uint32_t b)
 {
+    VYRE_ASSERT(a < c->count && b < c->count);
     return c->matrix[(size_t)a * c->count + b] || c->matrix[(size_t)b * c->count + a];
 }
 

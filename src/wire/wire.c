@@ -73,6 +73,15 @@ VYI_API vyre_status vyi_wire_pointer(const void *at, size_t size, const char *wh
                     "%s is NULL with a length of %llu bytes", what, (unsigned long long)size);
 }
 
+VYI_API vyre_status vyi_priority_check(vyre_priority priority, uint64_t at, const char *what,
+                                       vyre_error *err)
+{
+    if (vyi_priority_wire(priority) != VYI_PRIORITY_NO_WIRE)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_PRIORITY, at, "Pass one of the five levels of vyre_priority.",
+                    "%s has the unknown priority %u", what, (unsigned)priority);
+}
+
 static vyre_status vyi_wire_no_out(const char *what, vyre_error *err)
 {
     return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass the address of a variable of yours.",
@@ -93,6 +102,7 @@ static vyre_status vyi_wire_room(const void *dst, size_t size, size_t needed, co
 static vyre_status vyi_wire_over_cap(uint32_t count, uint32_t cap, const char *what,
                                      vyre_error *err)
 {
+    VYRE_ASSERT(count > cap);
     return vyi_fail(err, VYRE_E_OVF, count, "Ask for less, or split the work over several.",
                     "%u %s exceed the encoder's cap of %u", (unsigned)count, what, (unsigned)cap);
 }
@@ -100,6 +110,7 @@ static vyre_status vyi_wire_over_cap(uint32_t count, uint32_t cap, const char *w
 static vyre_status vyi_wire_misaligned(size_t size, unsigned unit, const char *what,
                                        vyre_error *err)
 {
+    VYRE_ASSERT(unit && size % unit != 0);
     return vyi_fail(err, VYRE_E_MISALIGN, size, "Pass the whole buffer, not a part of it.",
                     "%s of %llu bytes is no multiple of %u bytes", what,
                     (unsigned long long)size, unit);
@@ -107,6 +118,7 @@ static vyre_status vyi_wire_misaligned(size_t size, unsigned unit, const char *w
 
 static vyre_status vyi_wire_missing(size_t size, uint64_t word, const char *what, vyre_error *err)
 {
+    VYRE_ASSERT(word >= size / 4);
     return vyi_fail(err, VYRE_E_MISSING, word, "Pass the whole buffer, and check the index.",
                     "word %llu lies outside the %s of %llu bytes", (unsigned long long)word, what,
                     (unsigned long long)size);
@@ -128,6 +140,7 @@ VYRE_API size_t vyre_control_size(uint32_t observables)
 static void vyi_control_fill(void *dst, uint32_t first, uint32_t limit, uint32_t count,
                              uint32_t value)
 {
+    VYRE_ASSERT(first <= limit);
     for (uint32_t i = 0; i < count && first + i < limit; i++)
         vyi_set_word(dst, first + i, value);
 }
@@ -213,6 +226,7 @@ static vyre_status vyi_control_word(const void *src, size_t size, uint32_t word,
         return vyi_wire_misaligned(size, 4, "a control buffer", err);
     if (word >= size / 4)
         return vyi_wire_missing(size, word, "control buffer", err);
+    VYRE_ASSERT(size >= 4 && word <= (size - 4) / 4);
     *out = vyi_wire_load(src, word);
     return VYRE_OK;
 }
@@ -410,16 +424,15 @@ VYRE_API vyre_status vyre_load_miss_encode(void *dst, size_t size, const vyre_lo
     if (!miss)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass the address of a vyre_load_miss.",
                         "the load miss is NULL");
-    uint32_t priority = vyi_priority_wire(miss->priority);
-    if (priority == VYI_PRIORITY_NO_WIRE)
-        return vyi_fail(err, VYRE_E_PRIORITY, (uint32_t)miss->priority,
-                        "Pass one of the five levels of vyre_priority.", "%u is no priority",
-                        (unsigned)miss->priority);
+    vyre_status status = vyi_priority_check(miss->priority, (uint32_t)miss->priority,
+                                            "the load miss", err);
+    if (status < 0)
+        return status;
     if (miss->tenant >= VYRE_MAX_TENANTS)
         return vyi_fail(err, VYRE_E_TENANT_RANGE, miss->tenant, "Pass a tenant id below 29.",
                         "tenant %u has no mask word; ids end at %u", (unsigned)miss->tenant,
                         VYRE_MAX_TENANTS - 1);
-    vyre_status status = vyi_wire_room(dst, size, VYRE_SLOT_BYTES, "the slot", err);
+    status = vyi_wire_room(dst, size, VYRE_SLOT_BYTES, "the slot", err);
     if (status < 0)
         return status;
 
@@ -427,7 +440,7 @@ VYRE_API vyre_status vyre_load_miss_encode(void *dst, size_t size, const vyre_lo
     vyi_set_word(dst, VYRE_SLOT_STATUS, VYRE_SLOT_PUBLISHED);
     vyi_set_word(dst, VYRE_SLOT_OPCODE, VYRE_OP_LOAD_MISS);
     vyi_set_word(dst, VYRE_SLOT_TENANT, miss->tenant);
-    vyi_set_word(dst, VYRE_SLOT_PRIORITY, priority);
+    vyi_set_word(dst, VYRE_SLOT_PRIORITY, vyi_priority_wire(miss->priority));
     vyi_set_word(dst, VYRE_SLOT_ARGS, miss->resource);
     vyi_set_word(dst, VYRE_SLOT_ARGS + 1, miss->prefetch ? 1 : 0);
     return VYRE_OK;
@@ -749,6 +762,7 @@ static vyre_status vyi_io_check_results(const void *queue, size_t size,
         vyre_status status = vyi_io_slot(queue, size, slot, err);
         if (status < 0)
             return status;
+        VYRE_ASSERT(slot < size / VYRE_IO_SLOT_BYTES);
         if (vyi_io_state_at(queue, slot) != VYRE_IO_CLAIMED)
             return vyi_fail(err, VYRE_E_IO_NOT_CLAIMED, slot, "Complete only what was claimed.",
                             "result %u is for IO slot %u, which is not CLAIMED", (unsigned)i,

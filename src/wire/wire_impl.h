@@ -77,6 +77,7 @@ static inline uint32_t vyi_wire_swap(void *base, size_t index, uint32_t expected
 
 #define VYI_PRIORITY_NO_WIRE 0xffffffffu
 
+/* The wire's level: 0 is the most urgent. */
 static inline uint32_t vyi_priority_wire(vyre_priority priority)
 {
     static const uint8_t wire[VYRE_PRIORITY_LEVELS] = { 2, 0, 1, 3, 4 };
@@ -85,11 +86,11 @@ static inline uint32_t vyi_priority_wire(vyre_priority priority)
 
 static inline vyre_priority vyi_priority_of(uint32_t wire)
 {
-    static const uint8_t priority[VYRE_PRIORITY_LEVELS] = {
-        VYRE_PRIORITY_CRITICAL, VYRE_PRIORITY_HIGH, VYRE_PRIORITY_NORMAL,
-        VYRE_PRIORITY_LOW, VYRE_PRIORITY_IDLE
-    };
-    return wire < VYRE_PRIORITY_LEVELS ? (vyre_priority)priority[wire] : VYRE_PRIORITY_UNKNOWN;
+    for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS; i++) {
+        if (vyi_priority_wire((vyre_priority)i) == wire)
+            return (vyre_priority)i;
+    }
+    return VYRE_PRIORITY_UNKNOWN;
 }
 
 static inline vyre_slot_state vyi_slot_state_of(uint32_t status)
@@ -105,6 +106,12 @@ VYI_API vyre_status vyi_ring_slot(const void *ring, size_t size, uint32_t slot, 
 /* The memory that a ring of so many slots is written to. */
 VYI_API vyre_status vyi_ring_room(const void *dst, size_t size, uint32_t slots, vyre_error *err);
 VYI_API vyre_status vyi_ring_length(const void *ring, size_t size, vyre_error *err);
+/* One of the five; `at` is the error's place, `what` begins its text. */
+VYI_API vyre_status vyi_priority_check(vyre_priority priority, uint64_t at, const char *what,
+                                       vyre_error *err);
+/* The first slot of each partition, by the wire's level, and behind them the
+ * total: what does not divide by five is NORMAL's (plan.c). */
+VYI_API void vyi_priority_fill(uint32_t slots, uint32_t out[VYRE_PRIORITY_LEVELS + 1]);
 
 VYI_EXTERN_C_END
 
