@@ -6674,6 +6674,39 @@ static inline void vyi_ir_inner_end(vyre_program *p)
     p->inner--;
 }
 
+/* Every builder call that makes an instruction ends here: its id, or 0. */
+VYI_API uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst);
+
+/* --- several indexes at once (interleave.c) -------------------------------- */
+
+/* Where a program has come to; what was built since can be taken back while nothing
+ * outside refers to it and its blocks are closed. */
+typedef struct vyi_ir_place {
+    uint32_t count, depth, guests;
+} vyi_ir_place;
+
+VYI_API vyi_ir_place vyi_ir_here(const vyre_program *p);
+VYI_API void vyi_ir_take_back(vyre_program *p, vyi_ir_place place);
+
+#define VYI_STRAIGHT_COPIES 4u
+#define VYI_STRAIGHT_MOST   64u /* instructions */
+
+typedef struct vyi_straight {
+    vyi_inst   insts[VYI_STRAIGHT_MOST];
+    uint32_t   first, count; /* where they stood */
+    uint32_t   lead;         /* so many of them are interleaved */
+    uint32_t   index;        /* id of the value that is another one in each copy */
+    vyre_value indexes[VYI_STRAIGHT_COPIES];
+    uint32_t   ids[VYI_STRAIGHT_COPIES][VYI_STRAIGHT_MOST];
+} vyi_straight;
+
+/* Whether the last guest's code can stand several times in a row, with loads that are
+ * worth it; *out is a copy of it. */
+VYI_API bool vyi_guest_straight(const vyre_program *p, vyre_value index, vyi_straight *out);
+/* The lead of all copies, then the rest of each. */
+VYI_API void vyi_straight_lead(vyre_program *p, vyi_straight *s, const vyre_value *indexes);
+VYI_API void vyi_straight_rest(vyre_program *p, vyi_straight *s, uint32_t copy);
+
 /* --- guests (guest.c) ----------------------------------------------------- */
 
 /* What is built up to vyi_guest_end is a caller's code.  `args` must stay
@@ -7355,6 +7388,112 @@ VYI_API void vyi_guest_blame_at(const vyre_program *p, vyre_error *err)
             vyi_fail(err, found.status, found.at, found.fix, "%s: %s", p->guests[i].name,
                      found.text);
     }
+}
+/* ==========================================================================
+ * interleave: a guest's code for several indexes at once
+ *
+ * Private.  A lane that loads, computes and stores for one index, then for the next,
+ * waits for the memory once for each.  The indexes of a range have no order, so their
+ * loads may come first, all together, and memory is waited for once for all.
+ *
+ *     one by one        for four indexes at once
+ *     load x[i]         load x[i0]  load x[i1]  load x[i2]  load x[i3]
+ *     store y[i]        store y[i0]  store y[i1]  store y[i2]  store y[i3]
+ *
+ * This is for code without branches and locals of its own.  Its lead is what comes
+ * before the first instruction that somebody else could see, or that depends on the
+ * order; only the lead is interleaved.
+ * ======================================================================= */
+
+VYI_API vyi_ir_place vyi_ir_here(const vyre_program *p)
+{
+    vyi_ir_place place;
+    place.count = p->count;
+    place.depth = p->depth;
+    place.guests = p->guest_count;
+    return place;
+}
+
+VYI_API void vyi_ir_take_back(vyre_program *p, vyi_ir_place place)
+{
+    VYRE_ASSERT(p->count >= place.count && p->depth == place.depth && !p->guest.open);
+    p->count = place.count;
+    p->guest_count = place.guests;
+    while (p->name_count > 0 && p->names[p->name_count - 1].value > p->count)
+        p->name_count--;
+}
+
+static bool vyi_straight_leads(const vyi_inst *inst)
+{
+    const vyi_op_info *info = vyi_op_describe(inst->op);
+    return (info->flags & VYI_OP_PURE) || inst->op == VYI_OP_BUILTIN || inst->op == VYI_OP_LOAD;
+}
+
+static bool vyi_straight_allows(const vyi_inst *inst)
+{
+    const vyi_op_info *info = vyi_op_describe(inst->op);
+    return vyi_straight_leads(inst) || (info->flags & VYI_OP_MEMORY) || inst->op == VYI_OP_GET ||
+           inst->op == VYI_OP_SET;
+}
+
+VYI_API bool vyi_guest_straight(const vyre_program *p, vyre_value index, vyi_straight *out)
+{
+    if (p->error.status != VYRE_OK)
+        return false;
+    const vyi_guest *g = &p->guests[p->guest_count - 1];
+    const uint32_t count = g->end - g->first;
+    if (count > VYI_STRAIGHT_MOST)
+        return false;
+    bool loads = false, leads = true;
+    out->first = g->first;
+    out->count = count;
+    out->lead = 0;
+    out->index = index.id;
+    for (uint32_t i = 0; i < count; i++) {
+        const vyi_inst *inst = &p->insts[g->first + i];
+        if (!vyi_straight_allows(inst))
+            return false;
+        out->insts[i] = *inst;
+        leads = leads && vyi_straight_leads(inst);
+        out->lead += leads;
+        loads = loads || (leads && inst->op == VYI_OP_LOAD);
+    }
+    return loads;
+}
+
+/* The value that takes the place of `id` in this copy. */
+static uint32_t vyi_straight_value(const vyi_straight *s, uint32_t copy, uint32_t id)
+{
+    if (id == s->index)
+        return s->indexes[copy].id;
+    return id > s->first && id <= s->first + s->count ? s->ids[copy][id - 1 - s->first] : id;
+}
+
+static void vyi_straight_copy(vyre_program *p, vyi_straight *s, uint32_t copy, uint32_t i)
+{
+    vyi_inst inst = s->insts[i];
+    const uint8_t values = vyi_op_describe(inst.op)->values;
+    for (unsigned a = 0; a < 4; a++) {
+        if (values >> a & 1)
+            inst.arg[a] = vyi_straight_value(s, copy, inst.arg[a]);
+    }
+    s->ids[copy][i] = vyi_ir_append(p, inst);
+}
+
+VYI_API void vyi_straight_lead(vyre_program *p, vyi_straight *s, const vyre_value *indexes)
+{
+    memcpy(s->indexes, indexes, sizeof s->indexes);
+    for (uint32_t i = 0; i < s->lead; i++) {
+        for (uint32_t copy = 0; copy < VYI_STRAIGHT_COPIES; copy++)
+            vyi_straight_copy(p, s, copy, i);
+    }
+}
+
+VYI_API void vyi_straight_rest(vyre_program *p, vyi_straight *s, uint32_t copy)
+{
+    VYRE_ASSERT(copy < VYI_STRAIGHT_COPIES);
+    for (uint32_t i = s->lead; i < s->count; i++)
+        vyi_straight_copy(p, s, copy, i);
 }
 /* ==========================================================================
  * check: what makes a program well-formed
@@ -8571,8 +8710,7 @@ static void vyi_ir_link(vyre_program *p, uint32_t index)
         p->insts[links.arm].link = index;
 }
 
-/* Every builder call that makes an instruction ends here. */
-static uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst)
+VYI_API uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst)
 {
     if (!vyi_ir_begin(p) || !vyi_ir_grow_insts(p))
         return 0;
@@ -10194,11 +10332,14 @@ VYI_EXTERN_C_BEGIN
 
 /* Of a state; claims have a cache line of their own. */
 #define VYI_WIDE_NEXT        0u  /* generation << 17 | chunks taken */
-#define VYI_WIDE_FINISHED    32u /* chunks */
+#define VYI_WIDE_FINISHED    32u /* chunks, and whether one had a fault */
 #define VYI_WIDE_FAULT       33u /* the first code, or 0 */
 #define VYI_WIDE_DONE        34u /* generation of the last work that ended */
 #define VYI_WIDE_WRITTEN     35u /* bit i: vyre_emit_result gave word i */
 #define VYI_WIDE_SUMS        36u /* 12 words */
+
+#define VYI_WIDE_FAULTED     0x80000000u /* of FINISHED */
+#define VYI_WIDE_NOT_LAST    0xffffffffu /* no count that FINISHED can have */
 
 VYI_STATIC_ASSERT(wide_state, VYI_WIDE_SUMS + 12 <= VYI_WIDE_STATE_WORDS);
 
@@ -13026,6 +13167,54 @@ static vyre_value vyi_wide_count(vyi_kernel *k, vyre_value range, vyre_value *be
     return vyre_ir_min(p, left, k->wide.per);
 }
 
+/* Opens the loop over what the chunk has, `step` indexes a turn; the lane's first of
+ * the turn. */
+static vyre_value vyi_wide_turns(vyi_kernel *k, vyre_value count, vyre_value step)
+{
+    vyre_program *p = k->p;
+    vyre_value whole = vyre_ir_div(p, count, step);
+    vyre_value rest = vyre_ir_rem(p, count, step);
+    vyre_value more = vyi_kernel_pick(k, vyi_kernel_is(k, rest, 0), 0, 1);
+    vyre_value turns = vyre_ir_add(p, whole, more);
+    vyre_value turn = vyre_ir_loop(p, vyi_kernel_u32(k, 0), turns);
+    return vyre_ir_add(p, vyre_ir_mul(p, turn, step), k->wide.lane);
+}
+
+static void vyi_wide_one_by_one(vyi_kernel *k, vyre_slot_values *slot, const vyre_handler *h,
+                                vyre_value first, vyre_value count)
+{
+    vyre_program *p = k->p;
+    vyre_value offset = vyi_wide_turns(k, count, k->wide.lanes);
+    vyre_ir_if(p, vyre_ir_lt(p, offset, count));
+    k->wide.index = vyre_ir_name(p, vyre_ir_add(p, first, offset), "index");
+    vyi_wide_guest(k, slot, h);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* Several indexes a turn.  A lane that has none left loads what the last index loads,
+ * and does nothing with it. */
+static void vyi_wide_at_once(vyi_kernel *k, vyi_straight *s, vyre_value first, vyre_value count)
+{
+    vyre_program *p = k->p;
+    vyre_value last = vyi_kernel_plus(k, count, UINT32_MAX);
+    vyre_value step = vyi_kernel_op(k, vyre_ir_mul, k->wide.lanes, VYI_STRAIGHT_COPIES);
+    vyre_value offset = vyi_wide_turns(k, count, step);
+    vyre_value inside[VYI_STRAIGHT_COPIES], indexes[VYI_STRAIGHT_COPIES];
+    for (uint32_t i = 0; i < VYI_STRAIGHT_COPIES; i++) {
+        inside[i] = vyre_ir_lt(p, offset, count);
+        indexes[i] = vyre_ir_add(p, first, vyre_ir_min(p, offset, last));
+        offset = vyre_ir_add(p, offset, k->wide.lanes);
+    }
+    vyi_straight_lead(p, s, indexes);
+    for (uint32_t i = 0; i < VYI_STRAIGHT_COPIES; i++) {
+        vyre_ir_if(p, inside[i]);
+        vyi_straight_rest(p, s, i);
+        vyre_ir_end(p);
+    }
+    vyre_ir_end(p);
+}
+
 static void vyi_wide_range(vyi_kernel *k, vyre_slot_values *slot, const vyre_handler *h)
 {
     vyre_program *p = k->p;
@@ -13033,17 +13222,13 @@ static void vyi_wide_range(vyi_kernel *k, vyre_slot_values *slot, const vyre_han
     vyre_value range = vyre_ir_sub(p, vyre_ir_max(p, from, to), from);
     vyre_value count = vyi_wide_count(k, range, &begin);
     vyre_value first = vyre_ir_add(p, from, begin);
-    vyre_value whole = vyre_ir_div(p, count, k->wide.lanes);
-    vyre_value rest = vyre_ir_rem(p, count, k->wide.lanes);
-    vyre_value more = vyi_kernel_pick(k, vyi_kernel_is(k, rest, 0), 0, 1);
-    vyre_value turns = vyre_ir_add(p, whole, more);
-    vyre_value turn = vyre_ir_loop(p, vyi_kernel_u32(k, 0), turns);
-    vyre_value offset = vyre_ir_add(p, vyre_ir_mul(p, turn, k->wide.lanes), k->wide.lane);
-    vyre_ir_if(p, vyre_ir_lt(p, offset, count));
-    k->wide.index = vyre_ir_name(p, vyre_ir_add(p, first, offset), "index");
-    vyi_wide_guest(k, slot, h);
-    vyre_ir_end(p);
-    vyre_ir_end(p);
+    const vyi_ir_place place = vyi_ir_here(p);
+    vyi_straight straight;
+    vyi_wide_one_by_one(k, slot, h, first, count);
+    if (vyi_guest_straight(p, k->wide.index, &straight)) {
+        vyi_ir_take_back(p, place);
+        vyi_wide_at_once(k, &straight, first, count);
+    }
 }
 
 /* The barrier lets each tile begin with what workgroup arrays hold from no other
@@ -13069,6 +13254,8 @@ static void vyi_wide_finish(vyi_kernel *k, vyre_local last)
     vyre_ir_if(p, vyre_ir_ne(p, fault, none));
     vyre_ir_atomic_cas(p, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_FAULT), none, fault,
                        VYRE_ORDER_RELAXED);
+    vyre_ir_atomic(p, VYRE_ATOMIC_OR, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_FINISHED),
+                   vyi_kernel_u32(k, VYI_WIDE_FAULTED), VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
     vyi_wide_sums_meet(k);
     vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_RELEASE);
@@ -13078,9 +13265,10 @@ static void vyi_wide_finish(vyi_kernel *k, vyre_local last)
     vyre_value before = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->wide.buffer,
                                        vyi_wide_at(k, VYI_WIDE_FINISHED), one,
                                        VYRE_ORDER_ACQ_REL);
-    vyre_ir_if(p, vyre_ir_eq(p, vyi_kernel_plus(k, before, 1), k->wide.chunks));
+    vyre_value finished = vyi_kernel_op(k, vyre_ir_and, before, VYI_WIDE_FAULTED - 1);
+    vyre_ir_if(p, vyre_ir_eq(p, vyi_kernel_plus(k, finished, 1), k->wide.chunks));
     vyi_wide_results(k);
-    vyre_ir_set(p, last, vyre_ir_bool(p, true));
+    vyre_ir_set(p, last, before);
     vyre_ir_end(p);
     vyre_ir_end(p);
 }
@@ -13121,26 +13309,38 @@ static void vyi_wide_run(vyi_kernel *k, const vyre_handler *h, vyre_local last)
     vyi_wide_finish(k, last);
 }
 
-/* By one lane, after the last chunk.  The status comes before the mirror: whoever
- * sees the mirror may publish the slot again. */
-static void vyi_wide_end_work(vyi_kernel *k)
+/* The code of the first fault, into the slot; asked for only where there was one. */
+static vyre_local vyi_wide_fault(vyi_kernel *k, vyre_value finished)
 {
     vyre_program *p = k->p;
     vyre_value zero = vyi_kernel_u32(k, 0);
+    vyre_local code = vyre_ir_local(p, VYRE_TYPE_U32, zero, "code");
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ge, finished, VYI_WIDE_FAULTED));
     vyre_value fault = vyre_ir_atomic(p, VYRE_ATOMIC_EXCHANGE, k->wide.buffer,
                                       vyi_wide_at(k, VYI_WIDE_FAULT), zero, VYRE_ORDER_RELAXED);
-    vyre_value done = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
-    vyre_ir_if(p, vyre_ir_not(p, done));
     vyre_ir_store(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_FAULT), fault);
+    vyre_ir_set(p, code, fault);
     vyre_ir_end(p);
+    return code;
+}
+
+/* By one lane, after the last chunk; `finished` is what its count found.  Whoever sees
+ * the mirror may publish the slot again: one release there stands before it for all
+ * that the end stores.  Without a mirror the status is what is seen, and has it. */
+static void vyi_wide_end_work(vyi_kernel *k, vyre_value finished)
+{
+    vyre_program *p = k->p;
+    vyre_value fault = vyre_ir_get(p, vyi_wide_fault(k, finished));
+    vyre_value done = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
     if (!k->shape.payload)
         vyi_kernel_metric(k, vyi_wide_word(k, VYRE_SLOT_OPCODE));
     vyi_kernel_put(k, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_FINISHED), 0, VYRE_ORDER_RELAXED);
     vyre_ir_atomic_store(p, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_DONE), k->wide.generation,
-                         VYRE_ORDER_RELEASE);
+                         VYRE_ORDER_RELAXED);
     vyre_value status = vyi_kernel_pick(k, done, VYRE_SLOT_DONE, VYRE_SLOT_FAULTED);
     vyre_value mirror = vyre_ir_or(p, vyi_kernel_op(k, vyre_ir_shl, fault, 8), status);
-    vyre_ir_atomic_store(p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
+    vyre_ir_atomic_store(p, k->ring, k->base, status,
+                         k->mirror.id ? VYRE_ORDER_RELAXED : VYRE_ORDER_RELEASE);
     if (k->mirror.id)
         vyre_ir_atomic_store(p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), mirror,
                              VYRE_ORDER_RELEASE);
@@ -13152,7 +13352,8 @@ static void vyi_wide_end_work(vyi_kernel *k)
 VYI_API void vyi_wide_chunk(vyi_kernel *k)
 {
     vyre_program *p = k->p;
-    vyre_local last = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "last");
+    vyre_value none = vyi_kernel_u32(k, VYI_WIDE_NOT_LAST);
+    vyre_local last = vyre_ir_local(p, VYRE_TYPE_U32, none, "last");
     if (k->shape.payload) {
         const vyre_handler payload = vyi_kernel_payload(k);
         vyi_wide_run(k, &payload, last);
@@ -13166,8 +13367,9 @@ VYI_API void vyi_wide_chunk(vyi_kernel *k)
         }
         vyre_ir_end(p);
     }
-    vyre_ir_if(p, vyre_ir_get(p, last));
-    vyi_wide_end_work(k);
+    vyre_value finished = vyre_ir_get(p, last);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, finished, VYI_WIDE_NOT_LAST));
+    vyi_wide_end_work(k, finished);
     vyre_ir_end(p);
 }
 
@@ -22210,7 +22412,7 @@ VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre
 
 #define VYI_WIDE_GROUPS_AIM 1024u /* of one pass: enough for any device, where the range is */
 #define VYI_WIDE_TURNS_PASS 64u   /* of a group's loop, unless there would be too many groups */
-#define VYI_WIDE_TURNS_LIVE 16u   /* where groups wait, and an urgent work for them */
+#define VYI_WIDE_TURNS_LIVE 32u   /* where groups wait, and an urgent work for them */
 #define VYI_WIDE_NONE       0xffffffffu
 
 /* --- which works are wide -------------------------------------------------- */
@@ -22564,7 +22766,8 @@ static bool vyi_wide_is_torn(const vyi_queue *q, uint32_t slot)
     const uint32_t *finished = vyi_wide_state(q, at) + VYI_WIDE_FINISHED;
     return vyi_mark_phase(vyi_load_acquire(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
            vyi_slot_outcome(q, slot) == 0 &&
-           vyi_wide_taken(q, at, chunks) != vyi_le32(vyi_load_acquire(finished));
+           vyi_wide_taken(q, at, chunks) !=
+               (vyi_le32(vyi_load_acquire(finished)) & ~VYI_WIDE_FAULTED);
 }
 
 /* The state of a work that has been given up: the next one finds it clean. */

@@ -221,6 +221,7 @@
 #include "ir/ops.c"
 #include "ir/text.c"
 #include "ir/guest.c"
+#include "ir/interleave.c"
 #include "ir/check.c"
 #include "ir/ir.c"
 #include "ir/eval.c"

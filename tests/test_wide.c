@@ -9,6 +9,7 @@
 #define OP_FIRST  0x1103u /* group: word 1 = lanes, word 2 = 7 if a1, sum of lanes */
 #define OP_CHUNKS 0x1104u /* range in chunks of 100: as OP_TOUCH */
 #define OP_LOOPS  0x1105u /* range: a loop of a2 turns, user[index] = turns */
+#define OP_MIX    0x1106u /* range: user[index] += a2 * user[index + a3]; their sum */
 
 enum { TILE = 64 };
 
@@ -98,6 +99,18 @@ static void emit_loops(vyre_program *p, const vyre_slot_values *s, void *user)
     vyre_ir_store(p, s->buffers[0], s->index, vyre_ir_get(p, n));
 }
 
+/* No branch and some loads: several indexes of it run at once. */
+static void emit_mix(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_value from = vyre_ir_add(p, s->index, s->arg[3]);
+    vyre_value x = vyre_ir_load(p, s->buffers[0], from);
+    vyre_value y = vyre_ir_load(p, s->buffers[0], s->index);
+    vyre_value sum = vyre_ir_add(p, y, vyre_ir_mul(p, x, s->arg[2]));
+    vyre_ir_store(p, s->buffers[0], s->index, sum);
+    vyre_emit_reduce(p, s, 0, VYRE_ATOMIC_ADD, sum);
+}
+
 static const vyre_handler wide_handlers[] = {
     { OP_TOUCH, emit_touch, NULL, "touch", VYRE_WIDTH_RANGE, 0, NULL },
     { OP_SUMS, emit_sums, NULL, "sums", VYRE_WIDTH_RANGE, 0, NULL },
@@ -106,6 +119,7 @@ static const vyre_handler wide_handlers[] = {
     { OP_FIRST, emit_first, NULL, "first", VYRE_WIDTH_GROUP, 0, NULL },
     { OP_CHUNKS, emit_touch, NULL, "chunks", VYRE_WIDTH_RANGE, 100, NULL },
     { OP_LOOPS, emit_loops, NULL, "loops", VYRE_WIDTH_RANGE, 0, NULL },
+    { OP_MIX, emit_mix, NULL, "mix", VYRE_WIDTH_RANGE, 0, NULL },
     { OP_COUNT, emit_count, NULL, "count", VYRE_WIDTH_LANE, 0, NULL },
     { OP_SQUARE, emit_square, NULL, "square", VYRE_WIDTH_LANE, 0, NULL }
 };
@@ -198,6 +212,36 @@ static void ranges_begin_and_end_anywhere(void)
     wide_wait(v, wide_work(OP_TOUCH, UINT32_MAX, 0, 0, 0), NULL);
     wide_wait(v, wide_work(OP_TOUCH, UINT32_MAX, UINT32_MAX, 0, 0), NULL);
     wide_check(v, 0, 0);
+    vyre_close(v);
+}
+
+/* The first half of the words from the second; what is outside the range stays. */
+static void several_indexes_run_at_once(void)
+{
+    enum { HALF = USER_WORDS / 2 };
+    static const uint32_t counts[] = { 0, 1, 2, 255, 256, 257, 1023, 1024, 1025, 2047, 2048, 2049,
+                                       4100, 9000, HALF - 3 };
+    vyre *v = wide_open();
+    uint32_t *words = wide_words(v), wrong = 0;
+    for (uint32_t round = 0; round < 2; round++) {
+        for (uint32_t n = 0; n < sizeof counts / sizeof counts[0]; n++) {
+            uint32_t args[12], sum = 0;
+            for (uint32_t i = 0; i < USER_WORDS; i++)
+                words[i] = i * 0x9e3779b1u;
+            wide_wait(v, wide_work(OP_MIX, 3, 3 + counts[n], 5 + n, HALF), args);
+            for (uint32_t i = 0; i < USER_WORDS; i++) {
+                uint32_t expected = i * 0x9e3779b1u;
+                if (i >= 3 && i < 3 + counts[n]) {
+                    expected += (5 + n) * ((i + HALF) * 0x9e3779b1u);
+                    sum += expected;
+                }
+                wrong += words[i] != expected;
+            }
+            CHECK_EQ(args[0], counts[n] ? sum : 0);
+        }
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    }
+    CHECK_EQ(wrong, 0);
     vyre_close(v);
 }
 
@@ -475,6 +519,7 @@ static void a_handle_says_how_wide_works_run(void)
 static const engine_case cases[] = {
     ENGINE_CASE(a_handle_says_how_wide_works_run),
     ENGINE_CASE(every_index_runs_once),
+    ENGINE_CASE(several_indexes_run_at_once),
     ENGINE_CASE(ranges_begin_and_end_anywhere),
     ENGINE_CASE(reductions_combine_all_indexes),
     ENGINE_CASE(a_fault_ends_the_work_when_all_indexes_have_run),

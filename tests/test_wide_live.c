@@ -85,6 +85,7 @@ static void generations_begin_anew(void)
 /* Of test_wide, what differs where a kernel runs. */
 static const engine_case live_cases[] = {
     ENGINE_CASE(every_index_runs_once),
+    ENGINE_CASE(several_indexes_run_at_once),
     ENGINE_CASE(a_fault_ends_the_work_when_all_indexes_have_run),
     ENGINE_CASE(many_works_at_a_time),
     ENGINE_CASE(wide_works_beside_works_of_lanes),

@@ -17,7 +17,7 @@
 
 #define VYI_WIDE_GROUPS_AIM 1024u /* of one pass: enough for any device, where the range is */
 #define VYI_WIDE_TURNS_PASS 64u   /* of a group's loop, unless there would be too many groups */
-#define VYI_WIDE_TURNS_LIVE 16u   /* where groups wait, and an urgent work for them */
+#define VYI_WIDE_TURNS_LIVE 32u   /* where groups wait, and an urgent work for them */
 #define VYI_WIDE_NONE       0xffffffffu
 
 /* --- which works are wide -------------------------------------------------- */
@@ -371,7 +371,8 @@ static bool vyi_wide_is_torn(const vyi_queue *q, uint32_t slot)
     const uint32_t *finished = vyi_wide_state(q, at) + VYI_WIDE_FINISHED;
     return vyi_mark_phase(vyi_load_acquire(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
            vyi_slot_outcome(q, slot) == 0 &&
-           vyi_wide_taken(q, at, chunks) != vyi_le32(vyi_load_acquire(finished));
+           vyi_wide_taken(q, at, chunks) !=
+               (vyi_le32(vyi_load_acquire(finished)) & ~VYI_WIDE_FAULTED);
 }
 
 /* The state of a work that has been given up: the next one finds it clean. */

@@ -182,8 +182,7 @@ static void vyi_ir_link(vyre_program *p, uint32_t index)
         p->insts[links.arm].link = index;
 }
 
-/* Every builder call that makes an instruction ends here. */
-static uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst)
+VYI_API uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst)
 {
     if (!vyi_ir_begin(p) || !vyi_ir_grow_insts(p))
         return 0;

@@ -265,6 +265,39 @@ static inline void vyi_ir_inner_end(vyre_program *p)
     p->inner--;
 }
 
+/* Every builder call that makes an instruction ends here: its id, or 0. */
+VYI_API uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst);
+
+/* --- several indexes at once (interleave.c) -------------------------------- */
+
+/* Where a program has come to; what was built since can be taken back while nothing
+ * outside refers to it and its blocks are closed. */
+typedef struct vyi_ir_place {
+    uint32_t count, depth, guests;
+} vyi_ir_place;
+
+VYI_API vyi_ir_place vyi_ir_here(const vyre_program *p);
+VYI_API void vyi_ir_take_back(vyre_program *p, vyi_ir_place place);
+
+#define VYI_STRAIGHT_COPIES 4u
+#define VYI_STRAIGHT_MOST   64u /* instructions */
+
+typedef struct vyi_straight {
+    vyi_inst   insts[VYI_STRAIGHT_MOST];
+    uint32_t   first, count; /* where they stood */
+    uint32_t   lead;         /* so many of them are interleaved */
+    uint32_t   index;        /* id of the value that is another one in each copy */
+    vyre_value indexes[VYI_STRAIGHT_COPIES];
+    uint32_t   ids[VYI_STRAIGHT_COPIES][VYI_STRAIGHT_MOST];
+} vyi_straight;
+
+/* Whether the last guest's code can stand several times in a row, with loads that are
+ * worth it; *out is a copy of it. */
+VYI_API bool vyi_guest_straight(const vyre_program *p, vyre_value index, vyi_straight *out);
+/* The lead of all copies, then the rest of each. */
+VYI_API void vyi_straight_lead(vyre_program *p, vyi_straight *s, const vyre_value *indexes);
+VYI_API void vyi_straight_rest(vyre_program *p, vyi_straight *s, uint32_t copy);
+
 /* --- guests (guest.c) ----------------------------------------------------- */
 
 /* What is built up to vyi_guest_end is a caller's code.  `args` must stay

@@ -288,6 +288,54 @@ static vyre_value vyi_wide_count(vyi_kernel *k, vyre_value range, vyre_value *be
     return vyre_ir_min(p, left, k->wide.per);
 }
 
+/* Opens the loop over what the chunk has, `step` indexes a turn; the lane's first of
+ * the turn. */
+static vyre_value vyi_wide_turns(vyi_kernel *k, vyre_value count, vyre_value step)
+{
+    vyre_program *p = k->p;
+    vyre_value whole = vyre_ir_div(p, count, step);
+    vyre_value rest = vyre_ir_rem(p, count, step);
+    vyre_value more = vyi_kernel_pick(k, vyi_kernel_is(k, rest, 0), 0, 1);
+    vyre_value turns = vyre_ir_add(p, whole, more);
+    vyre_value turn = vyre_ir_loop(p, vyi_kernel_u32(k, 0), turns);
+    return vyre_ir_add(p, vyre_ir_mul(p, turn, step), k->wide.lane);
+}
+
+static void vyi_wide_one_by_one(vyi_kernel *k, vyre_slot_values *slot, const vyre_handler *h,
+                                vyre_value first, vyre_value count)
+{
+    vyre_program *p = k->p;
+    vyre_value offset = vyi_wide_turns(k, count, k->wide.lanes);
+    vyre_ir_if(p, vyre_ir_lt(p, offset, count));
+    k->wide.index = vyre_ir_name(p, vyre_ir_add(p, first, offset), "index");
+    vyi_wide_guest(k, slot, h);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* Several indexes a turn.  A lane that has none left loads what the last index loads,
+ * and does nothing with it. */
+static void vyi_wide_at_once(vyi_kernel *k, vyi_straight *s, vyre_value first, vyre_value count)
+{
+    vyre_program *p = k->p;
+    vyre_value last = vyi_kernel_plus(k, count, UINT32_MAX);
+    vyre_value step = vyi_kernel_op(k, vyre_ir_mul, k->wide.lanes, VYI_STRAIGHT_COPIES);
+    vyre_value offset = vyi_wide_turns(k, count, step);
+    vyre_value inside[VYI_STRAIGHT_COPIES], indexes[VYI_STRAIGHT_COPIES];
+    for (uint32_t i = 0; i < VYI_STRAIGHT_COPIES; i++) {
+        inside[i] = vyre_ir_lt(p, offset, count);
+        indexes[i] = vyre_ir_add(p, first, vyre_ir_min(p, offset, last));
+        offset = vyre_ir_add(p, offset, k->wide.lanes);
+    }
+    vyi_straight_lead(p, s, indexes);
+    for (uint32_t i = 0; i < VYI_STRAIGHT_COPIES; i++) {
+        vyre_ir_if(p, inside[i]);
+        vyi_straight_rest(p, s, i);
+        vyre_ir_end(p);
+    }
+    vyre_ir_end(p);
+}
+
 static void vyi_wide_range(vyi_kernel *k, vyre_slot_values *slot, const vyre_handler *h)
 {
     vyre_program *p = k->p;
@@ -295,17 +343,13 @@ static void vyi_wide_range(vyi_kernel *k, vyre_slot_values *slot, const vyre_han
     vyre_value range = vyre_ir_sub(p, vyre_ir_max(p, from, to), from);
     vyre_value count = vyi_wide_count(k, range, &begin);
     vyre_value first = vyre_ir_add(p, from, begin);
-    vyre_value whole = vyre_ir_div(p, count, k->wide.lanes);
-    vyre_value rest = vyre_ir_rem(p, count, k->wide.lanes);
-    vyre_value more = vyi_kernel_pick(k, vyi_kernel_is(k, rest, 0), 0, 1);
-    vyre_value turns = vyre_ir_add(p, whole, more);
-    vyre_value turn = vyre_ir_loop(p, vyi_kernel_u32(k, 0), turns);
-    vyre_value offset = vyre_ir_add(p, vyre_ir_mul(p, turn, k->wide.lanes), k->wide.lane);
-    vyre_ir_if(p, vyre_ir_lt(p, offset, count));
-    k->wide.index = vyre_ir_name(p, vyre_ir_add(p, first, offset), "index");
-    vyi_wide_guest(k, slot, h);
-    vyre_ir_end(p);
-    vyre_ir_end(p);
+    const vyi_ir_place place = vyi_ir_here(p);
+    vyi_straight straight;
+    vyi_wide_one_by_one(k, slot, h, first, count);
+    if (vyi_guest_straight(p, k->wide.index, &straight)) {
+        vyi_ir_take_back(p, place);
+        vyi_wide_at_once(k, &straight, first, count);
+    }
 }
 
 /* The barrier lets each tile begin with what workgroup arrays hold from no other
@@ -331,6 +375,8 @@ static void vyi_wide_finish(vyi_kernel *k, vyre_local last)
     vyre_ir_if(p, vyre_ir_ne(p, fault, none));
     vyre_ir_atomic_cas(p, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_FAULT), none, fault,
                        VYRE_ORDER_RELAXED);
+    vyre_ir_atomic(p, VYRE_ATOMIC_OR, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_FINISHED),
+                   vyi_kernel_u32(k, VYI_WIDE_FAULTED), VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
     vyi_wide_sums_meet(k);
     vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_RELEASE);
@@ -340,9 +386,10 @@ static void vyi_wide_finish(vyi_kernel *k, vyre_local last)
     vyre_value before = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->wide.buffer,
                                        vyi_wide_at(k, VYI_WIDE_FINISHED), one,
                                        VYRE_ORDER_ACQ_REL);
-    vyre_ir_if(p, vyre_ir_eq(p, vyi_kernel_plus(k, before, 1), k->wide.chunks));
+    vyre_value finished = vyi_kernel_op(k, vyre_ir_and, before, VYI_WIDE_FAULTED - 1);
+    vyre_ir_if(p, vyre_ir_eq(p, vyi_kernel_plus(k, finished, 1), k->wide.chunks));
     vyi_wide_results(k);
-    vyre_ir_set(p, last, vyre_ir_bool(p, true));
+    vyre_ir_set(p, last, before);
     vyre_ir_end(p);
     vyre_ir_end(p);
 }
@@ -383,26 +430,38 @@ static void vyi_wide_run(vyi_kernel *k, const vyre_handler *h, vyre_local last)
     vyi_wide_finish(k, last);
 }
 
-/* By one lane, after the last chunk.  The status comes before the mirror: whoever
- * sees the mirror may publish the slot again. */
-static void vyi_wide_end_work(vyi_kernel *k)
+/* The code of the first fault, into the slot; asked for only where there was one. */
+static vyre_local vyi_wide_fault(vyi_kernel *k, vyre_value finished)
 {
     vyre_program *p = k->p;
     vyre_value zero = vyi_kernel_u32(k, 0);
+    vyre_local code = vyre_ir_local(p, VYRE_TYPE_U32, zero, "code");
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ge, finished, VYI_WIDE_FAULTED));
     vyre_value fault = vyre_ir_atomic(p, VYRE_ATOMIC_EXCHANGE, k->wide.buffer,
                                       vyi_wide_at(k, VYI_WIDE_FAULT), zero, VYRE_ORDER_RELAXED);
-    vyre_value done = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
-    vyre_ir_if(p, vyre_ir_not(p, done));
     vyre_ir_store(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_FAULT), fault);
+    vyre_ir_set(p, code, fault);
     vyre_ir_end(p);
+    return code;
+}
+
+/* By one lane, after the last chunk; `finished` is what its count found.  Whoever sees
+ * the mirror may publish the slot again: one release there stands before it for all
+ * that the end stores.  Without a mirror the status is what is seen, and has it. */
+static void vyi_wide_end_work(vyi_kernel *k, vyre_value finished)
+{
+    vyre_program *p = k->p;
+    vyre_value fault = vyre_ir_get(p, vyi_wide_fault(k, finished));
+    vyre_value done = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
     if (!k->shape.payload)
         vyi_kernel_metric(k, vyi_wide_word(k, VYRE_SLOT_OPCODE));
     vyi_kernel_put(k, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_FINISHED), 0, VYRE_ORDER_RELAXED);
     vyre_ir_atomic_store(p, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_DONE), k->wide.generation,
-                         VYRE_ORDER_RELEASE);
+                         VYRE_ORDER_RELAXED);
     vyre_value status = vyi_kernel_pick(k, done, VYRE_SLOT_DONE, VYRE_SLOT_FAULTED);
     vyre_value mirror = vyre_ir_or(p, vyi_kernel_op(k, vyre_ir_shl, fault, 8), status);
-    vyre_ir_atomic_store(p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
+    vyre_ir_atomic_store(p, k->ring, k->base, status,
+                         k->mirror.id ? VYRE_ORDER_RELAXED : VYRE_ORDER_RELEASE);
     if (k->mirror.id)
         vyre_ir_atomic_store(p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), mirror,
                              VYRE_ORDER_RELEASE);
@@ -414,7 +473,8 @@ static void vyi_wide_end_work(vyi_kernel *k)
 VYI_API void vyi_wide_chunk(vyi_kernel *k)
 {
     vyre_program *p = k->p;
-    vyre_local last = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "last");
+    vyre_value none = vyi_kernel_u32(k, VYI_WIDE_NOT_LAST);
+    vyre_local last = vyre_ir_local(p, VYRE_TYPE_U32, none, "last");
     if (k->shape.payload) {
         const vyre_handler payload = vyi_kernel_payload(k);
         vyi_wide_run(k, &payload, last);
@@ -428,8 +488,9 @@ VYI_API void vyi_wide_chunk(vyi_kernel *k)
         }
         vyre_ir_end(p);
     }
-    vyre_ir_if(p, vyre_ir_get(p, last));
-    vyi_wide_end_work(k);
+    vyre_value finished = vyre_ir_get(p, last);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, finished, VYI_WIDE_NOT_LAST));
+    vyi_wide_end_work(k, finished);
     vyre_ir_end(p);
 }
 

@@ -58,11 +58,14 @@ VYI_EXTERN_C_BEGIN
 
 /* Of a state; claims have a cache line of their own. */
 #define VYI_WIDE_NEXT        0u  /* generation << 17 | chunks taken */
-#define VYI_WIDE_FINISHED    32u /* chunks */
+#define VYI_WIDE_FINISHED    32u /* chunks, and whether one had a fault */
 #define VYI_WIDE_FAULT       33u /* the first code, or 0 */
 #define VYI_WIDE_DONE        34u /* generation of the last work that ended */
 #define VYI_WIDE_WRITTEN     35u /* bit i: vyre_emit_result gave word i */
 #define VYI_WIDE_SUMS        36u /* 12 words */
+
+#define VYI_WIDE_FAULTED     0x80000000u /* of FINISHED */
+#define VYI_WIDE_NOT_LAST    0xffffffffu /* no count that FINISHED can have */
 
 VYI_STATIC_ASSERT(wide_state, VYI_WIDE_SUMS + 12 <= VYI_WIDE_STATE_WORDS);
 
