@@ -388,7 +388,7 @@ static void every_handlers_opcode_is_known(void)
     for (uint32_t i = 0; i < 300; i++) {
         vyre_work w = engine_work(handlers[i].opcode, 0, 0, 0);
         CHECK_EQ(vyi_engine_check(v, &w, NULL), VYRE_OK);
-        CHECK(vyi_works_are_known(&v->opcodes, &w, 1));
+        CHECK(vyi_opcode_is_known(&v->opcodes, w.opcode));
         w.opcode = handlers[i].opcode ^ 0x02000000u;
         CHECK_EQ(vyi_engine_check(v, &w, NULL), VYRE_E_OPCODE);
     }
