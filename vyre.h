@@ -21623,6 +21623,7 @@ static inline void vyi_slots_store(const vyi_queue *q, const vyi_device *d, uint
                                  const vyre_work *works, uint32_t count)
 {
     VYRE_ASSERT(slot < q->slots.count && count <= q->slots.count - slot);
+    (void)q; /* where asserts are nothing */
     vyi_line lines[VYI_LINES_AT_ONCE];
     uint32_t *ring = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
     for (uint32_t from = 0; from < count; from += VYI_LINES_AT_ONCE) {
