@@ -37,6 +37,7 @@
  *     VYRE_NO_WATCH        what a ring is doing, as counts
  *     VYRE_NO_PLAN         sizing a handle, regions of a buffer, races
  *     VYRE_NO_FUSE         works that are folded, ordered and grouped
+ *     VYRE_NO_SCAN         tables for many patterns in many files
  *     VYRE_NO_POOL         works for several devices
  *     VYRE_NO_REPLAY       logs of works
  *     VYRE_NO_TRACE        pictures of what happened
@@ -168,6 +169,7 @@
  *     watch       (room) what a ring or a handle is doing: states, health, who hangs
  *     plan        (room) geometry, policy, races, regions
  *     fuse        (room) what need not run twice, what runs after what
+ *     scan        (room) DFAs packed, patterns in one automaton, files in segments
  *     pool        (room) shares of a total for several devices
  *     replay      (room) a log of works that can be run again
  *     trace       (room) what happened on a handle, for Perfetto
@@ -235,6 +237,9 @@
     #endif
     #ifndef VYRE_NO_PLAN
         #define VYRE_NO_PLAN
+    #endif
+    #ifndef VYRE_NO_SCAN
+        #define VYRE_NO_SCAN
     #endif
     #ifndef VYRE_NO_FUSE
         #define VYRE_NO_FUSE
@@ -473,7 +478,12 @@ VYI_EXTERN_C_BEGIN
     X(E_REPLAY_ZERO_CAPACITY, -267, "a log needs room for a record at least")                      \
     X(E_REPLAY_CAPACITY,    -268, "a log has at most 1048576 records")                             \
     X(E_REPLAY_BUSY,        -269, "somebody else writes to the log")                               \
-    X(E_REPLAY_LOST,        -270, "a record of the log is damaged")
+    X(E_REPLAY_LOST,        -270, "a record of the log is damaged")                                \
+    /* scan: -275 .. -289 */                                                                       \
+    X(E_SCAN_UNBOUNDED,     -275, "no number of bytes makes the DFA forget where it began")        \
+    X(E_SCAN_BUDGET,        -276, "more pairs of states than the budget")                          \
+    X(E_SCAN_LIMIT,         -277, "the tables of a scan would be too large")                       \
+    X(E_SEGMENT_WIDTH,      -278, "a segment has at least one byte")
 
 typedef enum vyre_status {
 #define VYI_STATUS_ENUM(name, number, text) VYRE_##name = (number),
@@ -2911,6 +2921,143 @@ VYRE_API vyre_status vyre_program_elide_barriers(vyre_program *p, uint32_t *remo
 VYI_EXTERN_C_END
 
 #endif /* VYRE_NO_FUSE */
+
+#endif
+/* ==========================================================================
+ * scan: many patterns in many files, the host's part
+ *
+ * Public, a room: VYRE_NO_SCAN leaves it out.  Pure: what a kernel that scans
+ * needs as tables.  A DFA is `transitions[state * 256 + byte]`; it begins in
+ * state 0.
+ *
+ *  - vyre_rules_*      several DFAs in one set of arrays, compressed
+ *  - vyre_dfa_*        classes of bytes; how far a DFA looks back
+ *  - vyre_automaton_*  all patterns in one DFA
+ *  - vyre_segments_*   files cut so that no match is lost
+ * ======================================================================= */
+#ifndef VYI_ROOM_SCAN_H
+#define VYI_ROOM_SCAN_H
+
+
+#ifndef VYRE_NO_SCAN
+
+VYI_EXTERN_C_BEGIN
+
+/* --- rules ---------------------------------------------------------------- */
+
+/* The DFA of rule `index`; accept[state] is not 0 where it matches. */
+typedef struct vyre_rule {
+    uint32_t        index;
+    const uint32_t *transitions;
+    size_t          transition_count; /* 256 * state_count */
+    const uint32_t *accept;
+    size_t          accept_count; /* state_count */
+    uint32_t        state_count;
+} vyre_rule;
+
+typedef enum vyre_rule_reason {
+    VYRE_RULE_SHAPE = 1,     /* the tables' lengths do not fit state_count */
+    VYRE_RULE_RANGE = 2,     /* the index is not below the number of rules */
+    VYRE_RULE_DUPLICATE = 3, /* an earlier rule has the index */
+    VYRE_RULE_MISSING = 4,   /* no rule has the index */
+    VYRE_RULE_STATES = 5,    /* there is no state */
+    VYRE_RULE_TARGET = 6     /* a transition leads to a state that is not there */
+} vyre_rule_reason;
+
+typedef struct vyre_rule_rejection {
+    uint32_t         index;
+    vyre_rule_reason reason;
+} vyre_rule_rejection;
+
+/* Five words of meta a rule: base in transitions, base in accept, states, base in
+ * class_maps, classes.  A step from `state` by `byte` is
+ *     transitions[meta[0] + state * meta[4] + class_maps[meta[3] + byte]]
+ * and matches where accept[meta[1] + state] of the new state is not 0. */
+typedef struct vyre_rules {
+    uint32_t *meta, *transitions, *accept, *class_maps;
+    size_t    meta_count, transition_count, accept_count, class_map_count;
+    vyre_rule_rejection *rejected; /* in the order of the rules, the missing ones last */
+    uint32_t             rejected_count;
+    vyre_allocator       allocator;
+} vyre_rules;
+
+/* Rules of equal content share their tables.  A rule that is rejected, or
+ * missing, never matches: its five words are those of an inert DFA of one state,
+ * which comes first.  VYRE_E_SCAN_LIMIT: the tables exceed 32-bit indices. */
+VYRE_API vyre_status vyre_rules_pack(const vyre_rule *rules, uint32_t count,
+                                     const vyre_allocator *allocator, vyre_rules *out,
+                                     vyre_error *err);
+VYRE_API void vyre_rules_free(vyre_rules *rules);
+
+/* --- a DFA ---------------------------------------------------------------- */
+
+/* Bytes whose transitions are equal in every state share a class; map[byte] is
+ * its number, counted by first bytes.  Returns how many there are, 1 to 256. */
+VYRE_API uint32_t vyre_dfa_classes(const uint32_t *transitions, uint32_t states,
+                                   uint32_t map[256]);
+
+/* *out is the synchronisation distance: the least number of bytes after which the
+ * state does not depend on the reachable state that one began in.  A scan may
+ * begin in state 0 that far before the first match it counts.  A target that is
+ * no state counts as 0.
+ * VYRE_E_SCAN_UNBOUNDED: there is none.  VYRE_E_SCAN_BUDGET: more than
+ * `pair_budget` pairs of states were met before the answer; 0 = 1000000, 28 to 56
+ * bytes of memory each, while it runs. */
+VYRE_API vyre_status vyre_dfa_distance(const uint32_t *transitions, uint32_t states,
+                                       uint32_t pair_budget, const vyre_allocator *allocator,
+                                       uint32_t *out, vyre_error *err);
+
+/* --- many patterns -------------------------------------------------------- */
+
+/* Bounds of an automaton: 1 KiB a state, 4 bytes a record, so 1 GiB each. */
+#define VYRE_SCAN_MAX_STATES  1048576u
+#define VYRE_SCAN_MAX_RECORDS 268435456u
+
+typedef struct vyre_pattern {
+    const void *bytes;
+    uint32_t    size, id; /* at least 1 byte; the id is what a match is known by */
+} vyre_pattern;
+
+/* The DFA that finds all patterns at once.  In `state` end the patterns
+ *     outputs[output_offsets[state]] .. outputs[output_offsets[state + 1] - 1]
+ * by id, the shortest first, equal ones in the order given. */
+typedef struct vyre_automaton {
+    uint32_t *next;           /* states * 256 */
+    uint32_t *output_offsets; /* states + 1 */
+    uint32_t *outputs;
+    uint32_t  states, longest; /* bytes of the longest pattern */
+    vyre_allocator allocator;
+} vyre_automaton;
+
+/* States are numbered in the order in which the patterns need them.
+ * VYRE_E_ARGUMENT: pattern err->at is empty.  VYRE_E_SCAN_LIMIT: more states or
+ * records than the bounds, err->at of them; said before the tables are allocated. */
+VYRE_API vyre_status vyre_automaton_make(const vyre_pattern *patterns, uint32_t count,
+                                         const vyre_allocator *allocator, vyre_automaton *out,
+                                         vyre_error *err);
+VYRE_API void vyre_automaton_free(vyre_automaton *automaton);
+
+/* --- segments ------------------------------------------------------------- */
+
+/* A lane begins in state 0 at scan_start and counts the matches whose last byte
+ * lies in emit_start .. emit_end - 1.  The emit ranges tile the file.  That is exact
+ * when scan_start is 0, or the distance or more before emit_start. */
+typedef struct vyre_segment {
+    uint32_t file, scan_start, emit_start, emit_end;
+} vyre_segment;
+
+/* How many vyre_segments_make makes; 0 for a width of 0. */
+VYRE_API uint64_t vyre_segments_count(const uint32_t *sizes, uint32_t files, uint32_t width);
+/* Files of `sizes` bytes in segments of `width`, each scanned from `overlap` bytes
+ * before it.  An empty file has none.  VYRE_E_SEGMENT_WIDTH: the width is 0.
+ * VYRE_E_SPACE: more segments than `capacity`, err->at of them. */
+VYRE_API vyre_status vyre_segments_make(const uint32_t *sizes, uint32_t files, uint32_t width,
+                                        uint32_t overlap, vyre_segment *out, uint64_t capacity,
+                                        uint64_t *count, vyre_error *err);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_SCAN */
 
 #endif
 /* ==========================================================================
@@ -32070,6 +32217,929 @@ VYRE_API vyre_status vyre_program_elide_barriers(vyre_program *p, uint32_t *remo
 }
 
 #endif /* VYRE_NO_FUSE */
+/* ==========================================================================
+ * scan: files in segments
+ * ======================================================================= */
+/* ==========================================================================
+ * scan: what the fragments of the room share
+ *
+ * Private.
+ * ======================================================================= */
+#ifndef VYI_ROOM_SCAN_IMPL_H
+#define VYI_ROOM_SCAN_IMPL_H
+
+
+#ifndef VYRE_NO_SCAN
+
+VYI_EXTERN_C_BEGIN
+
+#define VYI_SCAN_BYTES 256u        /* columns of a DFA */
+#define VYI_SCAN_NONE  0xffffffffu /* no index */
+
+/* `what` is NULL. */
+static inline vyre_status vyi_scan_argument(const char *what, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an address; only a count of 0 needs none.",
+                    "%s is NULL", what);
+}
+
+/* *out holds `count` words, or is NULL when there are none. */
+static inline vyre_status vyi_scan_words(const vyre_allocator *allocator, size_t count,
+                                         uint32_t **out, vyre_error *err)
+{
+    size_t size = 0;
+    *out = NULL;
+    if (count == 0)
+        return VYRE_OK;
+    if (vyi_size_mul(count, sizeof **out, &size))
+        *out = (uint32_t *)vyi_alloc(allocator, size);
+    return *out ? VYRE_OK : vyi_fail_nomem(err, size ? size : SIZE_MAX);
+}
+
+static inline void vyi_scan_drop(const vyre_allocator *allocator, uint32_t *words, size_t count)
+{
+    if (words)
+        vyi_free(allocator, words, count * sizeof *words);
+}
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_SCAN */
+
+#endif
+
+#ifndef VYRE_NO_SCAN
+
+VYRE_API uint64_t vyre_segments_count(const uint32_t *sizes, uint32_t files, uint32_t width)
+{
+    uint64_t count = 0;
+    if (!sizes || width == 0)
+        return 0;
+    for (uint32_t i = 0; i < files; i++)
+        count += ((uint64_t)sizes[i] + width - 1) / width;
+    return count;
+}
+
+/* Those of one file; returns the end of them. */
+static vyre_segment *vyi_segments_file(uint32_t file, uint32_t size, uint32_t width,
+                                       uint32_t overlap, vyre_segment *out)
+{
+    for (uint32_t start = 0; start < size; out++) {
+        out->file = file;
+        out->scan_start = start > overlap ? start - overlap : 0;
+        out->emit_start = start;
+        out->emit_end = size - start > width ? start + width : size;
+        start = out->emit_end;
+    }
+    return out;
+}
+
+VYRE_API vyre_status vyre_segments_make(const uint32_t *sizes, uint32_t files, uint32_t width,
+                                        uint32_t overlap, vyre_segment *out, uint64_t capacity,
+                                        uint64_t *count, vyre_error *err)
+{
+    if (!count || (files && !sizes))
+        return vyi_scan_argument(count ? "the array of sizes" : "the count", err);
+    if (width == 0)
+        return vyi_fail(err, VYRE_E_SEGMENT_WIDTH, 0,
+                        "Pass a width of 1 or more; 4294967295 leaves each file whole.",
+                        "%u files cannot be cut into segments of 0 bytes", (unsigned)files);
+    const uint64_t needed = vyre_segments_count(sizes, files, width);
+    if (needed > capacity)
+        return vyi_fail(err, VYRE_E_SPACE, needed,
+                        "Ask vyre_segments_count, or pass a greater width.",
+                        "%llu segments do not fit the %llu that there is room for",
+                        (unsigned long long)needed, (unsigned long long)capacity);
+    if (needed && !out)
+        return vyi_scan_argument("the array of segments", err);
+    for (uint32_t i = 0; i < files; i++)
+        out = vyi_segments_file(i, sizes[i], width, overlap, out);
+    *count = needed;
+    return VYRE_OK;
+}
+
+#endif /* VYRE_NO_SCAN */
+/* ==========================================================================
+ * scan: classes of bytes, and the synchronisation distance
+ *
+ * Two runs of a DFA that read the same bytes are a pair of states {a, b}; they
+ * have come together when a = b.  The distance is the longest path from a pair
+ * {0, b}, b reachable, to a = b; for pairs without state 0 it is no longer, for
+ * both of their states come together with 0.  A cycle means that there is none.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_SCAN
+
+#define VYI_DFA_PAIRS     1000000u    /* the standard budget */
+#define VYI_DFA_DONE      0xffffffffu /* in vyi_dfa_pair.next */
+#define VYI_DFA_MAX_PAIRS 0x40000000u /* of any: a table twice as large has 32-bit indices */
+
+/* --- classes -------------------------------------------------------------- */
+
+static bool vyi_dfa_same_column(const uint32_t *transitions, uint32_t states, uint32_t a,
+                                uint32_t b)
+{
+    for (size_t i = 0; i < states; i++) {
+        if (transitions[i * VYI_SCAN_BYTES + a] != transitions[i * VYI_SCAN_BYTES + b])
+            return false;
+    }
+    return true;
+}
+
+VYRE_API uint32_t vyre_dfa_classes(const uint32_t *transitions, uint32_t states,
+                                   uint32_t map[256])
+{
+    uint32_t first[VYI_SCAN_BYTES], classes = 0;
+    if (!map || (states && !transitions))
+        return 0;
+    for (uint32_t byte = 0; byte < VYI_SCAN_BYTES; byte++) {
+        uint32_t c = 0;
+        while (c < classes && !vyi_dfa_same_column(transitions, states, first[c], byte))
+            c++;
+        if (c == classes)
+            first[classes++] = byte;
+        map[byte] = c;
+    }
+    return classes;
+}
+
+/* --- pairs ---------------------------------------------------------------- */
+
+typedef struct vyi_dfa_pair {
+    uint32_t a, b;   /* a < b */
+    uint32_t parent; /* the pair that led here, VYI_SCAN_NONE for the first */
+    uint32_t depth;  /* longest path to the diagonal among the classes seen so far */
+    uint32_t next;   /* the class to look at next, or VYI_DFA_DONE */
+} vyi_dfa_pair;
+
+typedef struct vyi_dfa {
+    const uint32_t *transitions;
+    const vyre_allocator *allocator;
+    vyre_error     *err;
+    vyi_dfa_pair   *pairs;
+    uint32_t       *table; /* of indices into pairs; at least half of it is VYI_SCAN_NONE */
+    uint32_t states, budget, count, capacity, table_size, classes;
+    uint8_t  bytes[VYI_SCAN_BYTES]; /* one of each class */
+} vyi_dfa;
+
+static uint32_t vyi_dfa_step(const vyi_dfa *d, uint32_t state, uint32_t byte)
+{
+    const uint32_t target = d->transitions[(size_t)state * VYI_SCAN_BYTES + byte];
+    return target < d->states ? target : 0;
+}
+
+/* Where {a, b} is, or would be put, in the table. */
+static uint32_t *vyi_dfa_place(const vyi_dfa *d, uint32_t a, uint32_t b)
+{
+    uint32_t at = vyi_mix(vyi_mix(0, a), b) & (d->table_size - 1);
+    for (; d->table[at] != VYI_SCAN_NONE; at = (at + 1) & (d->table_size - 1)) {
+        const vyi_dfa_pair *pair = &d->pairs[d->table[at]];
+        if (pair->a == a && pair->b == b)
+            break;
+    }
+    return &d->table[at];
+}
+
+/* Doubles the table. */
+static vyre_status vyi_dfa_rehash(vyi_dfa *d)
+{
+    const uint32_t size = d->table_size ? 2 * d->table_size : 64;
+    uint32_t *table = NULL;
+    const vyre_status status = vyi_scan_words(d->allocator, size, &table, d->err);
+    if (status < 0)
+        return status;
+    memset(table, 0xff, size * sizeof *table);
+    vyi_scan_drop(d->allocator, d->table, d->table_size);
+    d->table = table;
+    d->table_size = size;
+    for (uint32_t i = 0; i < d->count; i++)
+        *vyi_dfa_place(d, d->pairs[i].a, d->pairs[i].b) = i;
+    return VYRE_OK;
+}
+
+/* Room for a pair more in both arrays. */
+static vyre_status vyi_dfa_room(vyi_dfa *d)
+{
+    if (d->count >= d->budget)
+        return vyi_fail(d->err, VYRE_E_SCAN_BUDGET, d->count,
+                        "Pass a greater pair_budget, or scan each file as one segment.",
+                        "%u pairs of the %u states were met, and there are more",
+                        (unsigned)d->count, (unsigned)d->states);
+    void *pairs = d->pairs;
+    if (!vyi_grow(d->allocator, &pairs, &d->capacity, d->count + 1, sizeof *d->pairs))
+        return vyi_fail_nomem(d->err, ((size_t)d->count + 1) * sizeof *d->pairs);
+    d->pairs = (vyi_dfa_pair *)pairs;
+    return d->table_size / 2 > d->count ? VYRE_OK : vyi_dfa_rehash(d);
+}
+
+/* *out is the index of {a, b}, which differ, and *met whether it was there. */
+static vyre_status vyi_dfa_meet(vyi_dfa *d, uint32_t a, uint32_t b, uint32_t parent,
+                                uint32_t *out, bool *met)
+{
+    const uint32_t low = a < b ? a : b, high = a < b ? b : a;
+    *met = d->count && *vyi_dfa_place(d, low, high) != VYI_SCAN_NONE;
+    if (!*met) {
+        const vyre_status status = vyi_dfa_room(d);
+        if (status < 0)
+            return status;
+        vyi_dfa_pair *pair = &d->pairs[d->count];
+        pair->a = low;
+        pair->b = high;
+        pair->parent = parent;
+        pair->depth = 1;
+        pair->next = 0;
+        *vyi_dfa_place(d, low, high) = d->count++;
+    }
+    *out = *vyi_dfa_place(d, low, high);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_dfa_cycle(const vyi_dfa *d, const vyi_dfa_pair *pair)
+{
+    return vyi_fail(d->err, VYRE_E_SCAN_UNBOUNDED, pair->b,
+                    "Scan each file as one segment with this DFA.",
+                    "states %u and %u can stay apart for any number of bytes", (unsigned)pair->a,
+                    (unsigned)pair->b);
+}
+
+/* Pair `at` has looked at all classes; returns its parent. */
+static uint32_t vyi_dfa_leave(vyi_dfa *d, uint32_t at)
+{
+    vyi_dfa_pair *pair = &d->pairs[at];
+    pair->next = VYI_DFA_DONE;
+    if (pair->parent != VYI_SCAN_NONE && d->pairs[pair->parent].depth <= pair->depth)
+        d->pairs[pair->parent].depth = pair->depth + 1;
+    return pair->parent;
+}
+
+/* Looks at the next class of pair *at, which becomes a pair met there for the
+ * first time, or stays. */
+static vyre_status vyi_dfa_advance(vyi_dfa *d, uint32_t *at)
+{
+    vyi_dfa_pair *pair = &d->pairs[*at];
+    const uint32_t byte = d->bytes[pair->next++];
+    const uint32_t a = vyi_dfa_step(d, pair->a, byte), b = vyi_dfa_step(d, pair->b, byte);
+    uint32_t child = 0;
+    bool met = false;
+    if (a == b)
+        return VYRE_OK;
+    const vyre_status status = vyi_dfa_meet(d, a, b, *at, &child, &met);
+    if (status < 0)
+        return status;
+    if (!met) {
+        *at = child; /* `pair` may have moved */
+        return VYRE_OK;
+    }
+    if (d->pairs[child].next != VYI_DFA_DONE)
+        return vyi_dfa_cycle(d, &d->pairs[child]);
+    if (pair->depth <= d->pairs[child].depth)
+        pair->depth = d->pairs[child].depth + 1;
+    return VYRE_OK;
+}
+
+/* The pair {0, b} and all that it leads to; *longest grows to the path from it. */
+static vyre_status vyi_dfa_descend(vyi_dfa *d, uint32_t b, uint32_t *longest)
+{
+    uint32_t first = 0, at;
+    bool met = false;
+    vyre_status status = vyi_dfa_meet(d, 0, b, VYI_SCAN_NONE, &first, &met);
+    if (status < 0)
+        return status;
+    for (at = met ? VYI_SCAN_NONE : first; at != VYI_SCAN_NONE;) {
+        if (d->pairs[at].next == d->classes)
+            at = vyi_dfa_leave(d, at);
+        else if ((status = vyi_dfa_advance(d, &at)) < 0)
+            return status;
+    }
+    if (*longest < d->pairs[first].depth)
+        *longest = d->pairs[first].depth;
+    return VYRE_OK;
+}
+
+/* --- the distance --------------------------------------------------------- */
+
+/* Puts the states that 0 leads to into `list`, 0 first; returns how many. */
+static uint32_t vyi_dfa_reachable(const vyi_dfa *d, uint32_t *list, uint8_t *seen)
+{
+    uint32_t count = 1;
+    list[0] = 0;
+    seen[0] = 1;
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t c = 0; c < d->classes; c++) {
+            const uint32_t target = vyi_dfa_step(d, list[i], d->bytes[c]);
+            if (!seen[target])
+                list[count++] = target;
+            seen[target] = 1;
+        }
+    }
+    return count;
+}
+
+static void vyi_dfa_begin(vyi_dfa *d, const uint32_t *transitions, uint32_t states,
+                          uint32_t budget)
+{
+    uint32_t map[VYI_SCAN_BYTES];
+    d->transitions = transitions;
+    d->states = states;
+    d->budget = budget ? budget : VYI_DFA_PAIRS;
+    if (d->budget > VYI_DFA_MAX_PAIRS)
+        d->budget = VYI_DFA_MAX_PAIRS;
+    d->classes = vyre_dfa_classes(transitions, states, map);
+    for (uint32_t byte = 0; byte < VYI_SCAN_BYTES; byte++)
+        d->bytes[map[byte]] = (uint8_t)byte;
+}
+
+/* `arena` holds what depends on the number of states alone. */
+static vyre_status vyi_dfa_search(vyi_dfa *d, vyi_arena *arena, uint32_t *longest)
+{
+    const size_t size = (size_t)d->states * (sizeof(uint32_t) + 1);
+    uint32_t *list = (uint32_t *)vyi_arena_alloc(arena, size);
+    if (!list)
+        return vyi_fail_nomem(d->err, size);
+    const uint32_t count = vyi_dfa_reachable(d, list, (uint8_t *)(list + d->states));
+    for (uint32_t i = 1; i < count; i++) {
+        const vyre_status status = vyi_dfa_descend(d, list[i], longest);
+        if (status < 0)
+            return status;
+    }
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_dfa_distance(const uint32_t *transitions, uint32_t states,
+                                       uint32_t pair_budget, const vyre_allocator *allocator,
+                                       uint32_t *out, vyre_error *err)
+{
+    vyi_dfa d;
+    vyi_arena arena;
+    uint32_t longest = 0;
+    if (!out || (states > 1 && !transitions))
+        return vyi_scan_argument(out ? "the table of transitions" : "the distance", err);
+    memset(&d, 0, sizeof d);
+    memset(&arena, 0, sizeof arena);
+    if (allocator)
+        arena.allocator = *allocator;
+    d.allocator = allocator;
+    d.err = err;
+    vyre_status status = VYRE_OK;
+    if (states > 1) {
+        vyi_dfa_begin(&d, transitions, states, pair_budget);
+        status = vyi_dfa_search(&d, &arena, &longest);
+    }
+    vyi_arena_free(&arena);
+    vyi_scan_drop(allocator, d.table, d.table_size);
+    if (d.pairs)
+        vyi_free(allocator, d.pairs, d.capacity * sizeof *d.pairs);
+    if (status == VYRE_OK)
+        *out = longest;
+    return status;
+}
+
+#endif /* VYRE_NO_SCAN */
+/* ==========================================================================
+ * scan: rules in one set of arrays
+ *
+ * Three passes, so that each array is allocated once, at its size: which rules
+ * are accepted and alike; the classes of each content; the tables.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_SCAN
+
+#define VYI_RULE_WORDS 5u /* of meta */
+
+typedef struct vyi_rule_place {
+    uint32_t reason; /* 0: accepted */
+    uint32_t same;   /* the first rule of equal content, maybe itself */
+    uint32_t meta[VYI_RULE_WORDS];
+} vyi_rule_place;
+
+typedef struct vyi_rule_pack {
+    const vyre_rule *rules;
+    vyi_rule_place  *places;
+    uint32_t        *slots; /* the rule that has the index, or VYI_SCAN_NONE */
+    uint32_t        *table; /* of rules with contents that differ */
+    uint8_t         *addressed;
+    uint32_t         count, mask, contents, rejected;
+} vyi_rule_pack;
+
+/* --- which are accepted --------------------------------------------------- */
+
+static vyre_rule_reason vyi_rule_own(const vyre_rule *rule)
+{
+    const uint64_t cells = (uint64_t)rule->state_count * VYI_SCAN_BYTES;
+    if (rule->transition_count != cells || rule->accept_count != rule->state_count)
+        return VYRE_RULE_SHAPE;
+    if (rule->state_count == 0)
+        return VYRE_RULE_STATES;
+    if (!rule->transitions || !rule->accept)
+        return VYRE_RULE_SHAPE;
+    for (size_t i = 0; i < rule->transition_count; i++) {
+        if (rule->transitions[i] >= rule->state_count)
+            return VYRE_RULE_TARGET;
+    }
+    return (vyre_rule_reason)0;
+}
+
+/* Takes the slot of an accepted rule. */
+static vyre_rule_reason vyi_rule_take(vyi_rule_pack *p, uint32_t i)
+{
+    const uint32_t index = p->rules[i].index;
+    if (index < p->count)
+        p->addressed[index] = 1;
+    const vyre_rule_reason own = vyi_rule_own(&p->rules[i]);
+    if (own)
+        return own;
+    if (index >= p->count)
+        return VYRE_RULE_RANGE;
+    if (p->slots[index] != VYI_SCAN_NONE)
+        return VYRE_RULE_DUPLICATE;
+    p->slots[index] = i;
+    return (vyre_rule_reason)0;
+}
+
+static bool vyi_rule_equal(const vyre_rule *a, const vyre_rule *b)
+{
+    return a->state_count == b->state_count &&
+           memcmp(a->accept, b->accept, a->accept_count * sizeof *a->accept) == 0 &&
+           memcmp(a->transitions, b->transitions,
+                  a->transition_count * sizeof *a->transitions) == 0;
+}
+
+/* The first accepted rule with the content of rule `i`, which may be the first. */
+static uint32_t vyi_rule_first(vyi_rule_pack *p, uint32_t i)
+{
+    const vyre_rule *rule = &p->rules[i];
+    uint64_t hash = vyi_hash(VYI_HASH_SEED, rule->accept, rule->accept_count * sizeof(uint32_t));
+    hash = vyi_hash(hash, rule->transitions, rule->transition_count * sizeof(uint32_t));
+    uint32_t at = vyi_mix((uint32_t)hash, (uint32_t)(hash >> 32)) & p->mask;
+    while (p->table[at] != VYI_SCAN_NONE && !vyi_rule_equal(&p->rules[p->table[at]], rule))
+        at = (at + 1) & p->mask;
+    if (p->table[at] == VYI_SCAN_NONE) {
+        p->table[at] = i;
+        p->contents++;
+    }
+    return p->table[at];
+}
+
+static void vyi_rules_accept(vyi_rule_pack *p)
+{
+    for (uint32_t i = 0; i < p->count; i++) {
+        p->places[i].reason = (uint32_t)vyi_rule_take(p, i);
+        if (p->places[i].reason)
+            p->rejected++;
+        else
+            p->places[i].same = vyi_rule_first(p, i);
+    }
+    for (uint32_t i = 0; i < p->count; i++)
+        p->rejected += p->slots[i] == VYI_SCAN_NONE && !p->addressed[i];
+}
+
+/* --- sizes ---------------------------------------------------------------- */
+
+/* Fills the class maps and each content's five words; the inert rule is first. */
+static vyre_status vyi_rules_size(vyi_rule_pack *p, vyre_rules *out, vyre_error *err)
+{
+    uint64_t transitions = 1, accept = 1, maps = VYI_SCAN_BYTES;
+    memset(out->class_maps, 0, VYI_SCAN_BYTES * sizeof *out->class_maps);
+    for (uint32_t i = 0; i < p->count; i++) {
+        const vyre_rule *rule = &p->rules[i];
+        uint32_t *meta = p->places[i].meta;
+        if (p->places[i].reason || p->places[i].same != i)
+            continue;
+        meta[0] = (uint32_t)transitions;
+        meta[1] = (uint32_t)accept;
+        meta[2] = rule->state_count;
+        meta[3] = (uint32_t)maps;
+        meta[4] = vyre_dfa_classes(rule->transitions, rule->state_count, out->class_maps + maps);
+        transitions += (uint64_t)rule->state_count * meta[4];
+        accept += rule->state_count;
+        maps += VYI_SCAN_BYTES;
+        if (transitions > UINT32_MAX || accept > UINT32_MAX)
+            return vyi_fail(err, VYRE_E_SCAN_LIMIT, i, "Pack the rules in several parts.",
+                            "%llu transitions up to rule %u are more than 4294967295",
+                            (unsigned long long)transitions, (unsigned)i);
+    }
+    out->transition_count = (size_t)transitions;
+    out->accept_count = (size_t)accept;
+    return VYRE_OK;
+}
+
+static vyre_status vyi_rules_alloc(const vyi_rule_pack *p, vyre_rules *out, vyre_error *err)
+{
+    const vyre_allocator *a = &out->allocator;
+    const size_t size = p->rejected * sizeof *out->rejected;
+    vyre_status status = vyi_scan_words(a, out->transition_count, &out->transitions, err);
+    if (status == VYRE_OK)
+        status = vyi_scan_words(a, out->accept_count, &out->accept, err);
+    if (status == VYRE_OK)
+        status = vyi_scan_words(a, out->meta_count, &out->meta, err);
+    if (status < 0 || size == 0)
+        return status;
+    out->rejected = (vyre_rule_rejection *)vyi_alloc(a, size);
+    out->rejected_count = out->rejected ? p->rejected : 0;
+    return out->rejected ? VYRE_OK : vyi_fail_nomem(err, size);
+}
+
+/* --- tables --------------------------------------------------------------- */
+
+/* One content: a column of each class, and what it accepts. */
+static void vyi_rule_write(const vyre_rule *rule, const uint32_t *meta, vyre_rules *out)
+{
+    const uint32_t *map = out->class_maps + meta[3];
+    uint32_t *to = out->transitions + meta[0];
+    for (size_t state = 0; state < rule->state_count; state++) {
+        for (uint32_t byte = 0; byte < VYI_SCAN_BYTES; byte++)
+            to[state * meta[4] + map[byte]] = rule->transitions[state * VYI_SCAN_BYTES + byte];
+    }
+    memcpy(out->accept + meta[1], rule->accept, rule->accept_count * sizeof *rule->accept);
+}
+
+static void vyi_rules_write(const vyi_rule_pack *p, vyre_rules *out)
+{
+    static const uint32_t inert[VYI_RULE_WORDS] = { 0, 0, 1, 0, 1 };
+    out->transitions[0] = out->accept[0] = 0;
+    for (uint32_t i = 0; i < p->count; i++) {
+        const uint32_t from = p->slots[i];
+        const uint32_t *meta = inert;
+        if (from != VYI_SCAN_NONE)
+            meta = p->places[p->places[from].same].meta;
+        memcpy(out->meta + (size_t)i * VYI_RULE_WORDS, meta, sizeof inert);
+        if (!p->places[i].reason && p->places[i].same == i)
+            vyi_rule_write(&p->rules[i], p->places[i].meta, out);
+    }
+}
+
+static void vyi_rules_reject(const vyi_rule_pack *p, vyre_rule_rejection *out)
+{
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (!p->places[i].reason)
+            continue;
+        out->index = p->rules[i].index;
+        out++->reason = (vyre_rule_reason)p->places[i].reason;
+    }
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (p->slots[i] != VYI_SCAN_NONE || p->addressed[i])
+            continue;
+        out->index = i;
+        out++->reason = VYRE_RULE_MISSING;
+    }
+}
+
+/* --- all of it ------------------------------------------------------------ */
+
+/* What the passes need beside the outputs. */
+static vyre_status vyi_rules_begin(vyi_rule_pack *p, vyi_arena *arena, vyre_error *err)
+{
+    const size_t count = p->count ? p->count : 1;
+    size_t table = 4;
+    while (table < 2 * count)
+        table *= 2;
+    const size_t words = count + table;
+    p->mask = (uint32_t)(table - 1);
+    p->places = (vyi_rule_place *)vyi_arena_alloc(arena, count * sizeof *p->places);
+    p->slots = (uint32_t *)vyi_arena_alloc(arena, words * sizeof *p->slots);
+    p->addressed = (uint8_t *)vyi_arena_alloc(arena, count);
+    if (!p->places || !p->slots || !p->addressed)
+        return vyi_fail_nomem(err, count * (sizeof *p->places + 1) + words * sizeof *p->slots);
+    memset(p->slots, 0xff, words * sizeof *p->slots);
+    p->table = p->slots + count;
+    return VYRE_OK;
+}
+
+static vyre_status vyi_rules_make(vyi_rule_pack *p, vyi_arena *arena, vyre_rules *out,
+                                  vyre_error *err)
+{
+    vyre_status status = vyi_rules_begin(p, arena, err);
+    if (status < 0)
+        return status;
+    vyi_rules_accept(p);
+    if (p->contents >= UINT32_MAX / VYI_SCAN_BYTES)
+        return vyi_fail(err, VYRE_E_SCAN_LIMIT, p->contents, "Pack the rules in several parts.",
+                        "%u rules that differ are more than %u", (unsigned)p->contents,
+                        (unsigned)(UINT32_MAX / VYI_SCAN_BYTES - 1));
+    out->meta_count = (size_t)p->count * VYI_RULE_WORDS;
+    out->class_map_count = ((size_t)p->contents + 1) * VYI_SCAN_BYTES;
+    status = vyi_scan_words(&out->allocator, out->class_map_count, &out->class_maps, err);
+    if (status == VYRE_OK)
+        status = vyi_rules_size(p, out, err);
+    if (status == VYRE_OK)
+        status = vyi_rules_alloc(p, out, err);
+    if (status < 0)
+        return status;
+    vyi_rules_write(p, out);
+    vyi_rules_reject(p, out->rejected);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_rules_pack(const vyre_rule *rules, uint32_t count,
+                                     const vyre_allocator *allocator, vyre_rules *out,
+                                     vyre_error *err)
+{
+    vyi_rule_pack p;
+    vyi_arena arena;
+    vyre_rules made;
+    if (!out || (count && !rules))
+        return vyi_scan_argument(out ? "the array of rules" : "the packed rules", err);
+    if (count > UINT32_MAX / (2 * VYI_RULE_WORDS))
+        return vyi_fail(err, VYRE_E_SCAN_LIMIT, count, "Pack the rules in several parts.",
+                        "%u rules are more than %u", (unsigned)count,
+                        (unsigned)(UINT32_MAX / (2 * VYI_RULE_WORDS)));
+    memset(&p, 0, sizeof p);
+    memset(&arena, 0, sizeof arena);
+    memset(&made, 0, sizeof made);
+    if (allocator)
+        arena.allocator = made.allocator = *allocator;
+    p.rules = rules;
+    p.count = count;
+    const vyre_status status = vyi_rules_make(&p, &arena, &made, err);
+    vyi_arena_free(&arena);
+    if (status == VYRE_OK)
+        *out = made;
+    else
+        vyre_rules_free(&made);
+    return status;
+}
+
+VYRE_API void vyre_rules_free(vyre_rules *rules)
+{
+    if (!rules)
+        return;
+    const vyre_allocator allocator = rules->allocator;
+    vyi_scan_drop(&allocator, rules->meta, rules->meta_count);
+    vyi_scan_drop(&allocator, rules->transitions, rules->transition_count);
+    vyi_scan_drop(&allocator, rules->accept, rules->accept_count);
+    vyi_scan_drop(&allocator, rules->class_maps, rules->class_map_count);
+    if (rules->rejected)
+        vyi_free(&allocator, rules->rejected, rules->rejected_count * sizeof *rules->rejected);
+    memset(rules, 0, sizeof *rules);
+}
+
+#endif /* VYRE_NO_SCAN */
+/* ==========================================================================
+ * scan: all patterns in one DFA (Aho and Corasick)
+ *
+ * The patterns in order of their bytes tell the number of states before any
+ * table is made: each adds what it does not share with the one before it.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_SCAN
+
+typedef struct vyi_automaton {
+    const vyre_pattern *patterns;
+    uint32_t *ends;     /* the state in which each pattern ends; before that, the order */
+    uint32_t *fallback; /* of a state: that of its longest proper suffix that is one */
+    uint32_t *queue;    /* the states, the shallow first */
+    uint32_t *own;      /* how many patterns are the whole of a state's path */
+    uint32_t  count;
+} vyi_automaton;
+
+/* --- the number of states ------------------------------------------------- */
+
+/* Bytes that two patterns share from their beginning on. */
+static uint32_t vyi_pattern_shared(const vyre_pattern *a, const vyre_pattern *b)
+{
+    const uint8_t *x = (const uint8_t *)a->bytes, *y = (const uint8_t *)b->bytes;
+    const uint32_t size = a->size < b->size ? a->size : b->size;
+    uint32_t shared = 0;
+    while (shared < size && x[shared] == y[shared])
+        shared++;
+    return shared;
+}
+
+static bool vyi_pattern_before(const vyre_pattern *a, const vyre_pattern *b)
+{
+    const int order = memcmp(a->bytes, b->bytes, a->size < b->size ? a->size : b->size);
+    return order < 0 || (order == 0 && a->size < b->size);
+}
+
+/* Lets order[at] sink to its place in the heap of `count`. */
+static void vyi_pattern_sink(const vyre_pattern *patterns, uint32_t *order, uint32_t at,
+                             uint32_t count)
+{
+    for (uint32_t child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count &&
+            vyi_pattern_before(&patterns[order[child]], &patterns[order[child + 1]]))
+            child++;
+        if (!vyi_pattern_before(&patterns[order[at]], &patterns[order[child]]))
+            return;
+        const uint32_t swapped = order[at];
+        order[at] = order[child];
+        order[child] = swapped;
+    }
+}
+
+/* A heap sort: libc's may allocate. */
+static void vyi_pattern_sort(const vyre_pattern *patterns, uint32_t *order, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        order[i] = i;
+    for (uint32_t i = count / 2; i-- > 0;)
+        vyi_pattern_sink(patterns, order, i, count);
+    for (uint32_t i = count; i-- > 1;) {
+        const uint32_t swapped = order[0];
+        order[0] = order[i];
+        order[i] = swapped;
+        vyi_pattern_sink(patterns, order, 0, i);
+    }
+}
+
+static vyre_status vyi_automaton_count(vyi_automaton *m, uint32_t *states, vyre_error *err)
+{
+    uint64_t needed = 1;
+    vyi_pattern_sort(m->patterns, m->ends, m->count);
+    for (uint32_t i = 0; i < m->count; i++) {
+        const vyre_pattern *pattern = &m->patterns[m->ends[i]];
+        needed += pattern->size;
+        if (i)
+            needed -= vyi_pattern_shared(&m->patterns[m->ends[i - 1]], pattern);
+    }
+    if (needed > VYRE_SCAN_MAX_STATES)
+        return vyi_fail(err, VYRE_E_SCAN_LIMIT, needed,
+                        "Divide the patterns among several automata, or shorten them.",
+                        "%u patterns need %llu states, %llu KiB; %u are the most",
+                        (unsigned)m->count, (unsigned long long)needed,
+                        (unsigned long long)needed, (unsigned)VYRE_SCAN_MAX_STATES);
+    *states = (uint32_t)needed;
+    return VYRE_OK;
+}
+
+/* --- states --------------------------------------------------------------- */
+
+/* The patterns as a trie: 0 is no child, for the first state is nobody's. */
+static void vyi_automaton_trie(vyi_automaton *m, vyre_automaton *out)
+{
+    uint32_t states = 1;
+    for (uint32_t i = 0; i < m->count; i++) {
+        const uint8_t *bytes = (const uint8_t *)m->patterns[i].bytes;
+        uint32_t state = 0;
+        for (uint32_t at = 0; at < m->patterns[i].size; at++) {
+            uint32_t *cell = &out->next[(size_t)state * VYI_SCAN_BYTES + bytes[at]];
+            if (*cell == 0)
+                *cell = states++;
+            state = *cell;
+        }
+        m->ends[i] = state;
+        m->own[state]++;
+        if (out->longest < m->patterns[i].size)
+            out->longest = m->patterns[i].size;
+    }
+    VYRE_ASSERT(states == out->states);
+}
+
+/* Where a state has no child, it goes where its fallback goes. */
+static void vyi_automaton_complete(vyi_automaton *m, vyre_automaton *out)
+{
+    uint32_t count = 1; /* the queue begins with state 0, whose fallback is itself */
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t state = m->queue[i];
+        uint32_t *row = out->next + (size_t)state * VYI_SCAN_BYTES;
+        const uint32_t *back = out->next + (size_t)m->fallback[state] * VYI_SCAN_BYTES;
+        for (uint32_t byte = 0; byte < VYI_SCAN_BYTES; byte++) {
+            if (row[byte] == 0) {
+                row[byte] = back[byte];
+                continue;
+            }
+            m->fallback[row[byte]] = state ? back[byte] : 0;
+            m->queue[count++] = row[byte];
+        }
+    }
+    VYRE_ASSERT(count == out->states);
+}
+
+/* --- records -------------------------------------------------------------- */
+
+/* Sets output_offsets: a state has its fallback's records and its own. */
+static vyre_status vyi_automaton_offsets(const vyi_automaton *m, vyre_automaton *out,
+                                         vyre_error *err)
+{
+    uint32_t *records = out->output_offsets + 1; /* of a state, at first */
+    uint64_t total = 0;
+    for (uint32_t i = 1; i < out->states; i++) {
+        const uint32_t state = m->queue[i];
+        records[state] = records[m->fallback[state]] + m->own[state];
+        total += records[state];
+    }
+    if (total > VYRE_SCAN_MAX_RECORDS)
+        return vyi_fail(err, VYRE_E_SCAN_LIMIT, total,
+                        "Divide the patterns among several automata; give equal ones once.",
+                        "%u patterns end %llu times in %u states; %u are the most",
+                        (unsigned)m->count, (unsigned long long)total, (unsigned)out->states,
+                        (unsigned)VYRE_SCAN_MAX_RECORDS);
+    for (uint32_t state = 1; state < out->states; state++)
+        records[state] += records[state - 1];
+    return VYRE_OK;
+}
+
+static void vyi_automaton_records(vyi_automaton *m, vyre_automaton *out)
+{
+    for (uint32_t i = 0; i < m->count; i++) {
+        const uint32_t state = m->ends[i];
+        out->outputs[out->output_offsets[state + 1] - m->own[state]] = m->patterns[i].id;
+        m->own[state]--;
+    }
+    for (uint32_t i = 1; i < out->states; i++) {
+        const uint32_t state = m->queue[i], back = m->fallback[state];
+        const uint32_t first = out->output_offsets[back];
+        const uint32_t count = out->output_offsets[back + 1] - first;
+        if (count)
+            memcpy(out->outputs + out->output_offsets[state], out->outputs + first,
+                   count * sizeof *out->outputs);
+    }
+}
+
+/* --- all of it ------------------------------------------------------------ */
+
+static vyre_status vyi_automaton_zeroed(vyi_arena *arena, size_t count, uint32_t **out,
+                                        vyre_error *err)
+{
+    *out = (uint32_t *)vyi_arena_alloc(arena, (count ? count : 1) * sizeof **out);
+    return *out ? VYRE_OK : vyi_fail_nomem(err, count * sizeof **out);
+}
+
+/* What the states need while they are made, and their table. */
+static vyre_status vyi_automaton_alloc(vyi_automaton *m, vyi_arena *arena, vyre_automaton *out,
+                                       vyre_error *err)
+{
+    const size_t size = (size_t)out->states * VYI_SCAN_BYTES * sizeof *out->next;
+    vyre_status status = vyi_automaton_zeroed(arena, out->states, &m->fallback, err);
+    if (status == VYRE_OK)
+        status = vyi_automaton_zeroed(arena, out->states, &m->queue, err);
+    if (status == VYRE_OK)
+        status = vyi_automaton_zeroed(arena, out->states, &m->own, err);
+    if (status == VYRE_OK)
+        status = vyi_scan_words(&out->allocator, (size_t)out->states + 1, &out->output_offsets,
+                                err);
+    if (status < 0)
+        return status;
+    memset(out->output_offsets, 0, ((size_t)out->states + 1) * sizeof *out->output_offsets);
+    out->next = (uint32_t *)vyi_alloc_zeroed(&out->allocator, size);
+    return out->next ? VYRE_OK : vyi_fail_nomem(err, size);
+}
+
+static vyre_status vyi_automaton_build(vyi_automaton *m, vyi_arena *arena, vyre_automaton *out,
+                                       vyre_error *err)
+{
+    vyre_status status = vyi_automaton_zeroed(arena, m->count, &m->ends, err);
+    if (status == VYRE_OK)
+        status = vyi_automaton_count(m, &out->states, err);
+    if (status == VYRE_OK)
+        status = vyi_automaton_alloc(m, arena, out, err);
+    if (status < 0)
+        return status;
+    vyi_automaton_trie(m, out);
+    vyi_automaton_complete(m, out);
+    status = vyi_automaton_offsets(m, out, err);
+    if (status == VYRE_OK)
+        status = vyi_scan_words(&out->allocator, out->output_offsets[out->states],
+                                &out->outputs, err);
+    if (status == VYRE_OK)
+        vyi_automaton_records(m, out);
+    return status;
+}
+
+VYRE_API vyre_status vyre_automaton_make(const vyre_pattern *patterns, uint32_t count,
+                                         const vyre_allocator *allocator, vyre_automaton *out,
+                                         vyre_error *err)
+{
+    vyi_automaton m;
+    vyi_arena arena;
+    vyre_automaton made;
+    if (!out || (count && !patterns))
+        return vyi_scan_argument(out ? "the array of patterns" : "the automaton", err);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!patterns[i].bytes || patterns[i].size == 0)
+            return vyi_fail(err, VYRE_E_ARGUMENT, i, "Leave it out: it would match everywhere.",
+                            "pattern %u of %u is empty", (unsigned)i, (unsigned)count);
+    }
+    memset(&m, 0, sizeof m);
+    memset(&arena, 0, sizeof arena);
+    memset(&made, 0, sizeof made);
+    if (allocator)
+        arena.allocator = made.allocator = *allocator;
+    m.patterns = patterns;
+    m.count = count;
+    const vyre_status status = vyi_automaton_build(&m, &arena, &made, err);
+    vyi_arena_free(&arena);
+    if (status == VYRE_OK)
+        *out = made;
+    else
+        vyre_automaton_free(&made);
+    return status;
+}
+
+VYRE_API void vyre_automaton_free(vyre_automaton *automaton)
+{
+    if (!automaton)
+        return;
+    const vyre_allocator allocator = automaton->allocator;
+    const size_t states = automaton->states;
+    if (automaton->outputs)
+        vyi_scan_drop(&allocator, automaton->outputs, automaton->output_offsets[states]);
+    vyi_scan_drop(&allocator, automaton->next, states * VYI_SCAN_BYTES);
+    vyi_scan_drop(&allocator, automaton->output_offsets, states + 1);
+    memset(automaton, 0, sizeof *automaton);
+}
+
+#endif /* VYRE_NO_SCAN */
 /* ==========================================================================
  * pool: implementation of splits
  * ======================================================================= */

@@ -51,6 +51,9 @@
     #ifndef VYRE_NO_PLAN
         #define VYRE_NO_PLAN
     #endif
+    #ifndef VYRE_NO_SCAN
+        #define VYRE_NO_SCAN
+    #endif
     #ifndef VYRE_NO_FUSE
         #define VYRE_NO_FUSE
     #endif

@@ -127,7 +127,27 @@ typedef struct vec_op {
     X(FUSION_COMPACT, "fusion", "a compact plan: not applicable",                                  \
       "D16: it depends on positions; vyre_works_group takes its place")                            \
     X(WAVE_UNION, "waves", "arms in conflict that are no neighbours",                              \
-      "D11: compared with all of the open stretch")
+      "D11: compared with all of the open stretch")                                                \
+    X(RULE_OWN, "rules", "a rule of no states, or with targets beyond them",                       \
+      "D13: rejected, STATES or TARGET")                                                           \
+    X(RULE_PACK16, "rules", "targets as 16-bit halves",                                            \
+      "row 44: tables have words; a target that is no state is rejected")                          \
+    X(SEGMENT_COUNT, "segments", "a count for a width of 0",                                       \
+      "row 44: no segments; making them is E_SEGMENT_WIDTH")                                       \
+    X(DISTANCE_SHORT, "distance", "a table that is too short",                                     \
+      "row 44: the states say how long it is; a rule with it is rejected, SHAPE")                  \
+    X(DISTANCE_CYCLE, "distance", "more pairs than the budget, and a cycle among the first",       \
+      "row 44: a cycle is an answer, E_SCAN_UNBOUNDED whatever the budget")                        \
+    X(DISTANCE_EMPTY, "distance", "an empty pattern",                                              \
+      "row 44: E_ARGUMENT")                                                                        \
+    X(COMBINED_EMPTY, "combined", "an empty pattern",                                              \
+      "row 44: E_ARGUMENT")                                                                        \
+    X(COMBINED_CASE, "combined", "letters of either case",                                         \
+      "row 44: the caller lowers patterns and copies columns, to the same tables")                 \
+    X(COMBINED_BUDGET, "combined", "a budget in bytes that is too small",                          \
+      "row 44: VYRE_SCAN_MAX_STATES bounds it; it is made")                                        \
+    X(COMBINED_CHECK, "combined", "tables to be checked",                                          \
+      "row 44: none comes from outside; those that are made are in order")
 
 typedef enum vec_rule {
 #define VEC_RULE_ENUM(name, file, condition, rule) RULE_##name,

@@ -178,7 +178,12 @@ VYI_EXTERN_C_BEGIN
     X(E_REPLAY_ZERO_CAPACITY, -267, "a log needs room for a record at least")                      \
     X(E_REPLAY_CAPACITY,    -268, "a log has at most 1048576 records")                             \
     X(E_REPLAY_BUSY,        -269, "somebody else writes to the log")                               \
-    X(E_REPLAY_LOST,        -270, "a record of the log is damaged")
+    X(E_REPLAY_LOST,        -270, "a record of the log is damaged")                                \
+    /* scan: -275 .. -289 */                                                                       \
+    X(E_SCAN_UNBOUNDED,     -275, "no number of bytes makes the DFA forget where it began")        \
+    X(E_SCAN_BUDGET,        -276, "more pairs of states than the budget")                          \
+    X(E_SCAN_LIMIT,         -277, "the tables of a scan would be too large")                       \
+    X(E_SEGMENT_WIDTH,      -278, "a segment has at least one byte")
 
 typedef enum vyre_status {
 #define VYI_STATUS_ENUM(name, number, text) VYRE_##name = (number),
