@@ -98,7 +98,7 @@ int main(int argc, char **argv)
     must(v);
     vyre_query(v, &info);
     printf("## device: %s, %s\n\n", info.device, info.driver);
-    print_memory((const vyi_vk *)v->device);
+    print_memory((const vyi_vk *)vyi_queue_device(&v->queue));
     printf("\nProbe: %s.\n\n", info.probe.text);
     printf("%s mode, %u slots, kernel of %u group%s of %u.\n\n",
            info.mode == VYRE_MODE_PERSISTENT ? "Persistent" : "Pass", info.slot_count,

@@ -59,7 +59,7 @@ static void emit_scan(vyre_program *p, const vyre_slot_values *slot, void *user)
     vyre_value zero = vyre_ir_u32(p, 0), one = vyre_ir_u32(p, 1), low = vyre_ir_u32(p, 255);
     vyre_value shift = vyre_ir_u32(p, SHIFT), eight = vyre_ir_u32(p, 8), two = vyre_ir_u32(p, 2);
     vyre_local row = vyre_ir_local(p, VYRE_TYPE_U32, zero, "row"); /* state << 8 */
-    vyre_value last = vyre_ir_sub(p, slot->arg[1], one);
+    vyre_value last = vyre_ir_sub(p, slot->arg[1], one), at = slot->arg[2];
     vyre_value i = vyre_ir_sub(p, last, vyre_ir_loop(p, zero, slot->arg[1]));
     vyre_value word = vyre_ir_load(p, text, vyre_ir_add(p, slot->arg[0], i));
     for (uint32_t k = 4; k-- > 0;) { /* unrolled: this loop runs when the kernel is built */
@@ -67,11 +67,10 @@ static void emit_scan(vyre_program *p, const vyre_slot_values *slot, void *user)
         vyre_value entry = vyre_ir_load(p, table, vyre_ir_or(p, vyre_ir_get(p, row), byte));
         vyre_ir_set(p, row, vyre_ir_shl(p, vyre_ir_shr(p, entry, shift), eight));
         vyre_ir_if(p, vyre_ir_eq(p, vyre_ir_and(p, entry, one), one));
-        vyre_value n = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, list, slot->arg[2], one,
-                                      VYRE_ORDER_RELAXED);
+        vyre_value n = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, list, at, one, VYRE_ORDER_RELAXED);
         vyre_value place = vyre_ir_add(p, vyre_ir_shl(p, i, two), vyre_ir_u32(p, k));
         vyre_value found = vyre_ir_add(p, entry, place);
-        vyre_ir_store(p, list, vyre_ir_add(p, slot->arg[2], n), found);
+        vyre_ir_store(p, list, vyre_ir_add(p, at, n), found);
         vyre_ir_end(p);
     }
     vyre_ir_end(p);
@@ -117,8 +116,8 @@ int main(int argc, char **argv)
     found = (uint32_t *)vyre_map(v, 2, NULL);
     TRY(vyre_start(v, &err));
     struct timespec from, to;
-    uint32_t job = 0; /* they take turns on the memory: a file of any size streams through */
     clock_gettime(CLOCK_MONOTONIC, &from);
+    uint32_t job = 0; /* they take turns on the memory: a file of any size streams through */
     for (argv += 3 + stats; *argv; argv++) {
         FILE *file = fopen(*argv, "rb");
         CHECK(file, "cannot open %s\n", *argv);

@@ -175,14 +175,16 @@ typedef struct fault {
 } fault;
 
 /* Calls that may fail without harm: names, what close does, a look at how far the
- * probe is, a look at a pass whose works have all been seen to end, and, while
- * the kernel works, a new lease, all of which are tried again. */
+ * probe is, a look at a pass whose works have all been seen to end, or a second wait
+ * for it, and, while the kernel works, a new lease, all of which are tried again. */
 static bool is_harmless(const fault *f)
 {
     const bool look = f->function == MOCK_vkGetSemaphoreCounterValue ||
                       f->function == MOCK_vkGetFenceStatus;
+    const bool waits_again = f->call > 1 && (f->function == MOCK_vkWaitSemaphores ||
+                                             f->function == MOCK_vkWaitForFences);
     return f->function == MOCK_vkSetDebugUtilsObjectNameEXT || f->at == STEP_CLOSE ||
-           (look && f->at == STEP_RUN) ||
+           ((look || waits_again) && f->at == STEP_RUN) ||
            (f->result != VK_ERROR_DEVICE_LOST &&
             ((look && (f->at == STEP_OPEN || f->at == STEP_RECOVER)) || f->at == STEP_WAIT));
 }
