@@ -10,7 +10,7 @@ libs="-lm -lpthread -ldl"
 
 make -s BUILD="$build" "$build/gen_api" "$build/plain/vyre.o" || exit 1
 passes api_in_step "$build/gen_api" src/vyre.h --check docs/api.md
-sed '100s/./#/' docs/api.md > "$scratch/api.md"
+{ echo changed; sed 1d docs/api.md; } > "$scratch/api.md"
 fails api_control "$build/gen_api" src/vyre.h --check "$scratch/api.md"
 names=$(nm "$build/plain/vyre.o" | awk '$2 == "T" { print $3 }')
 passes api_names_found test "$(wc -w <<< "$names")" -gt 100
