@@ -1984,11 +1984,15 @@ typedef enum vyre_lost_work {
     VYRE_LOST_RERUN = 1   /* what was not seen to end is published again: it may run twice */
 } vyre_lost_work;
 
-/* Names one published work for as long as the handle lives; all zero is none. */
+/* Names one published work for as long as the handle lives, and the handle, in the
+ * upper bits of `slot`; all zero is none. */
 typedef struct vyre_ticket {
-    uint32_t slot;
+    uint32_t slot; /* vyre_ticket_slot() gives the place in the ring */
     uint32_t generation;
 } vyre_ticket;
+
+/* Called when a work has ended, once; `status` as vyre_poll has it. */
+typedef void (*vyre_end_fn)(void *user, vyre_ticket t, vyre_status status);
 
 /* --- options ------------------------------------------------------------- */
 
@@ -2047,6 +2051,10 @@ typedef struct vyre_desc {
     vyre_lost_work lost_work;
     bool         auto_recover;   /* the first lost device is replaced without being asked */
     bool         helper_thread;  /* keeps the leases going while the program is quiet */
+    /* A slot whose ticket was given out is not used again before its result was taken
+     * (vyre_result, vyre_wait_result), vyre_release, or somebody was told that the
+     * work has not ended well. */
+    bool         keep_results;
     bool         unknown_opcodes; /* publish also takes what no handler has; it ends FAULT */
     bool         no_probe;       /* do not measure at open; persistent mode is then not proved */
     /* Records of PRINTF, in order, from inside stop, drain, wait or poll; it
@@ -2185,7 +2193,8 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
 VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t count,
                                        uint32_t *published, vyre_ticket *last, vyre_error *err);
 /* VYRE_OK, VYRE_PENDING, VYRE_E_FAULT, VYRE_E_LOST; VYRE_E_STALE when a later
- * fault in the same slot has replaced the outcome; VYRE_E_TICKET. */
+ * fault in the same slot has replaced the outcome, or the slot has been used 2^26
+ * times since; VYRE_E_TICKET, also for one of another handle. */
 VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t);
 /* As vyre_poll; waits for this work.  VYRE_TIMEOUT: it is still pending.  Of a
  * fault, err->native is the vyre_fault and err->at the slot. */
@@ -2198,8 +2207,32 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
 VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err);
 /* The slot's argument words after the run.  They are kept until the slot is
  * used again, after as many publishes as the ring has slots, or the producer;
- * from then on VYRE_E_STALE.  VYRE_PENDING: not finished yet. */
+ * from then on VYRE_E_STALE.  With keep_results they are kept until they were
+ * taken here, once.  VYRE_PENDING: not finished yet. */
 VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre_error *err);
+/* vyre_wait and vyre_result in one step. */
+VYRE_API vyre_status vyre_wait_result(vyre *v, vyre_ticket t, uint64_t timeout_ns,
+                                      uint32_t args[12], vyre_error *err);
+/* Waits until one of the works has ended; *which, which may be NULL, is the first of
+ * those in the list, and the answer as vyre_wait gives it for that one. */
+VYRE_API vyre_status vyre_wait_any(vyre *v, const vyre_ticket *tickets, uint32_t count,
+                                   uint64_t timeout_ns, uint32_t *which, vyre_error *err);
+/* With keep_results: the work's result is not wanted, whether it has ended or not.
+ * Its slot is free from its end on.  What is free already stays so. */
+VYRE_API vyre_status vyre_release(vyre *v, vyre_ticket t, vyre_error *err);
+/* *code: the vyre_fault that the work ended with, 0 if it ended well.  VYRE_OK says
+ * that this is known; otherwise as vyre_poll, and *code is untouched. */
+VYRE_API vyre_status vyre_fault_of(vyre *v, vyre_ticket t, uint32_t *code);
+/* Has `fn` called when the work has ended, once, by whichever call sees that: one
+ * that polls, waits, publishes, drains or runs, of any thread, or the helper thread
+ * (desc.helper_thread), within a millisecond; by this one if it has ended already.
+ * The slot is not used again before.  One function for each ticket: another one is
+ * VYRE_E_ARGUMENT.  No lock is held then: `fn` may publish, poll, ask for results,
+ * release, and set other callbacks; it must not wait, run, drain, stop or close. */
+VYRE_API vyre_status vyre_on_end(vyre *v, vyre_ticket t, vyre_end_fn fn, void *user,
+                                 vyre_error *err);
+/* The work's place in the ring, from 0. */
+VYRE_API uint32_t vyre_ticket_slot(vyre_ticket t);
 
 /* Runs works to their end, any number of them, through passes of its own or
  * the running kernel.  VYRE_E_FAULT: all have run and some ended FAULT;
@@ -2225,6 +2258,14 @@ VYRE_API vyre_status vyre_observable(vyre *v, uint32_t index, uint32_t *out, vyr
  * NULL when there is none.  Valid until vyre_recover or vyre_close.  It may be
  * slow to read. */
 VYRE_API void *vyre_map(vyre *v, uint32_t user_buffer, size_t *size);
+/* Copies bytes into one of the user's buffers, or out of it, also while the kernel runs.
+ * What was written is there for works that are published afterwards; what a work
+ * has written can be read once its end was seen.  The range must lie in the buffer:
+ * VYRE_E_OVF. */
+VYRE_API vyre_status vyre_write(vyre *v, uint32_t user_buffer, size_t offset, const void *bytes,
+                                size_t size, vyre_error *err);
+VYRE_API vyre_status vyre_read(vyre *v, uint32_t user_buffer, size_t offset, void *bytes,
+                               size_t size, vyre_error *err);
 /* The handle's own core buffers, for programs that serve the IO queue or read
  * the control words themselves.  The ring is the handle's: to look at, not to
  * write or to cancel in.  Valid as vyre_map. */
@@ -20639,31 +20680,48 @@ typedef struct vyi_queue vyi_queue;
 
 /* --- slots --------------------------------------------------------------- */
 
-/* Whose turn a slot is, in one word: generation << 3 | epoch << 2 | phase.
+/* Whose turn a slot is, in one word: generation << 4 | epoch << 3 | phase.
  *
  *     FREE   nobody's: never used, or its end has been seen
  *     BUSY   of the host thread that moved it here, until it moves it on
  *     FLIGHT published; it has ended as soon as its mirror word is not 0
+ *     KEPT   as FLIGHT, but no publisher takes it: whoever has its ticket lets it go
+ *     ENDED  was KEPT; its end has been seen, and its result is still there
+ *     ENDING was FLIGHT or KEPT; a thread writes down that it did not end well
  *
  * A publisher takes a slot from FREE, or FLIGHT and ended, to BUSY with the
- * next generation; whoever sees an end may move FLIGHT to FREE. Recovery flips
- * the epoch, so that a move that was decided on an older device fails. */
+ * next generation; whoever sees an end may move FLIGHT to FREE, and KEPT to ENDED.
+ * Recovery flips the epoch, so that a move that was decided on an older device
+ * fails. */
 #define VYI_PHASE_FREE      0u
 #define VYI_PHASE_BUSY      1u
 #define VYI_PHASE_FLIGHT    2u
-#define VYI_PHASE_MASK      3u
-#define VYI_MARK_EPOCH      4u
-#define VYI_GENERATION_BIT  3u
-#define VYI_GENERATION_MASK 0x1fffffffu
-#define VYI_GENERATION_HALF 0x10000000u
+#define VYI_PHASE_KEPT      3u
+#define VYI_PHASE_ENDED     4u
+#define VYI_PHASE_ENDING    5u
+#define VYI_PHASE_MASK      7u
+#define VYI_MARK_EPOCH      8u
+#define VYI_GENERATION_BIT  4u
+#define VYI_GENERATION_MASK 0x0fffffffu
+#define VYI_GENERATION_HALF 0x08000000u
+/* So long the outcome of a work is remembered, in uses of its slot.  At ten million
+ * a second in 256 slots generations wrap within hours, so what is older is not
+ * compared: it is stale, and troubles of then are forgotten. */
+#define VYI_GENERATION_KNOWN 0x04000000u
+
+/* A ticket's slot, under the handle's tag. */
+#define VYI_TICKET_SLOT_BITS 20u
+#define VYI_TICKET_SLOT(t)   ((t).slot & ((1u << VYI_TICKET_SLOT_BITS) - 1u))
+VYI_STATIC_ASSERT(slots_leave_a_tag, VYRE_MAX_SLOTS <= 1u << VYI_TICKET_SLOT_BITS);
 
 /* How a slot's last trouble ended, kept when the slot is used again.  Ends
  * without trouble leave no trace. */
 typedef struct vyi_trouble {
-    uint32_t generation; /* 0: none so far */
+    uint32_t generation; /* 0: none that is remembered */
     uint32_t code;       /* vyre_fault, or: */
     uint32_t untold;     /* the generation, until somebody is told; 0: all is told */
 } vyi_trouble;
+#define VYI_TROUBLE_CHANGING 0xffffffffu /* a generation: a later one is being written down */
 #define VYI_TROUBLE_LOST 0xffffffffu
 
 #define VYI_CACHE_LINE 64u
@@ -20713,10 +20771,12 @@ typedef struct vyi_slots {
     uint32_t     fenced;  /* owners make fences themselves: nobody can make them for others */
     uint32_t     held;
     uint32_t     untold;  /* troubles that were replaced before anybody was told */
+    uint32_t     sweep;   /* where troubles are forgotten next; under the lock */
     /* Constant once the handle is open. */
     uint32_t     count, lanes; /* all; those that lanes serve, which come first */
     uint32_t     levels;      /* priorities that have slots of their own, or 1 */
     uint32_t     mirror;  /* index of that buffer */
+    uint32_t     tag;     /* of tickets, where their slot leaves room */
     uint32_t    *marks;
     uint32_t    *kept;    /* marks, while they are held */
     vyi_trouble *trouble;
@@ -20770,6 +20830,22 @@ typedef struct vyi_chain {
     uint64_t retry_at;            /* when a pass is worth while though nothing is new */
 } vyi_chain;
 
+/* A callback that waits for the end of the work in a slot; until it was called, the
+ * slot is kept. */
+typedef struct vyi_end {
+    uint32_t    turn; /* the work's generation, perhaps VYI_END_DROPS; 0: none; or CHANGING */
+    vyre_end_fn fn;
+    void       *user;
+} vyi_end;
+#define VYI_END_DROPS    0x80000000u /* the slot is let go then: nobody else has it kept */
+#define VYI_END_CHANGING 0xffffffffu /* somebody fills it in, or is about to call it */
+
+typedef struct vyi_ends {
+    void    *list;    /* vyi_end of each slot, once there was one; stays */
+    uint32_t pending;
+    uint32_t busy;    /* somebody delivers */
+} vyi_ends;
+
 /* Rounds of the first lease. */
 #define VYI_LEASE_ROUNDS 1024u
 
@@ -20800,6 +20876,7 @@ struct vyi_queue {
     vyi_wides wides;
     vyi_chain chain;
     vyi_loss  loss;
+    vyi_ends  ends;
 };
 
 /* --- the handle ---------------------------------------------------------- */
@@ -20928,6 +21005,12 @@ VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, v
 /* Those of the desc, before its handlers are forgotten. */
 VYI_API vyre_status vyi_opcodes_plan(vyre *v, vyre_error *err);
 
+/* What a publisher wants of its last work, and gets. */
+typedef struct vyi_receipt {
+    vyre_ticket ticket;
+    bool        keep; /* the slot: until the ticket's owner lets it go */
+} vyi_receipt;
+
 /* How far a thread may go in looking after the device. */
 typedef enum vyi_effort {
     VYI_EFFORT_LOOK = 0, /* keep a started kernel going */
@@ -21028,14 +21111,21 @@ VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, 
 VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_error *err);
 /* VYRE_OK, VYRE_PENDING, E_FAULT (and its code), E_LOST, E_STALE, E_TICKET. */
 VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code);
-/* The same of a ticket whose work has ended. */
-VYI_API vyre_status vyi_ticket_history(vyi_queue *q, vyre_ticket t, uint32_t *code);
+/* The same, for somebody who is not the ticket's owner: what is kept stays so. */
+VYI_API vyre_status vyi_ticket_peek(vyi_queue *q, vyre_ticket t, uint32_t *code);
+VYI_API vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre_ticket t,
+                                       uint32_t code);
+/* Lets a slot go that was kept for its ticket: now if it has ended, else when it has. */
+VYI_API void vyi_ticket_drop(vyi_queue *q, vyre_ticket t);
+/* Forgets troubles that are too old to be compared, of a few slots at a time; under
+ * the lock. */
+VYI_API void vyi_troubles_forget(vyi_queue *q);
 
 /* Wide works (engine_wide.c).  The plan comes before any slot is counted. */
 VYI_API vyre_status vyi_wide_plan(vyre *v, vyre_error *err);
 /* NULL: the opcode is not wide. */
 VYI_API const vyi_wide_op *vyi_wide_find(const vyi_queue *q, uint32_t opcode);
-VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyre_ticket *ticket,
+VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyi_receipt *ticket,
                                      vyre_error *err);
 /* Passes, under the lock, while nothing is in flight: the slot whose turn it is, or
  * 0xffffffff; its launch; whether a lane's work waits, too. */
@@ -21067,6 +21157,16 @@ typedef struct vyi_pace {
 VYI_API vyi_pace vyi_pace_begin(uint64_t timeout_ns);
 /* VYRE_OK, VYRE_TIMEOUT, or an error when no work can end any more. */
 VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err);
+
+/* As vyi_ticket_look, until the work has ended, or the pace says no more. */
+VYI_API vyre_status vyi_ticket_wait(vyi_queue *q, vyre_ticket t, vyi_pace *pace, uint32_t *code,
+                                    vyre_error *err);
+
+/* Callbacks at ends (engine_ends.c): of one work whose end was seen; and, without the
+ * lock, of those that have ended meanwhile. */
+VYI_API void vyi_end_tell(vyi_queue *q, vyre_ticket t, vyre_status status);
+VYI_API void vyi_ends_deliver(vyi_queue *q);
+VYI_API void vyi_ends_free(vyi_queue *q);
 
 /* The chain (engine_lease.c), under the lock. */
 VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error *err);
@@ -21128,12 +21228,40 @@ static inline uint32_t vyi_mark_next(uint32_t mark)
     return vyi_mark_with(next + (next < one ? one : 0), VYI_PHASE_BUSY);
 }
 
-static inline vyre_ticket vyi_ticket_of(uint32_t slot, uint32_t mark)
+/* Published, and perhaps ended; nobody has seen that yet. */
+static inline bool vyi_mark_is_out(uint32_t mark)
+{
+    return vyi_mark_phase(mark) == VYI_PHASE_FLIGHT || vyi_mark_phase(mark) == VYI_PHASE_KEPT;
+}
+
+/* A thread has the slot in hand, and will move it on. */
+static inline bool vyi_mark_is_busy(uint32_t mark)
+{
+    return vyi_mark_phase(mark) == VYI_PHASE_BUSY || vyi_mark_phase(mark) == VYI_PHASE_ENDING;
+}
+
+/* Once the end of what is out has been seen. */
+static inline uint32_t vyi_mark_ended(uint32_t mark)
+{
+    VYRE_ASSERT(vyi_mark_is_out(mark));
+    return vyi_mark_with(mark, vyi_mark_phase(mark) == VYI_PHASE_KEPT ? VYI_PHASE_ENDED
+                                                                     : VYI_PHASE_FREE);
+}
+
+static inline vyre_ticket vyi_ticket_of(const vyi_queue *q, uint32_t slot, uint32_t mark)
 {
     vyre_ticket t;
-    t.slot = slot;
+    t.slot = q->slots.tag | slot;
     t.generation = vyi_mark_generation(mark);
     return t;
+}
+
+static inline vyi_receipt vyi_receipt_for(const vyi_queue *q, const vyre_ticket *asked)
+{
+    vyi_receipt r;
+    memset(&r, 0, sizeof r);
+    r.keep = asked && q->v->desc.keep_results;
+    return r;
 }
 
 /* --- owners -------------------------------------------------------------- */
@@ -21258,7 +21386,7 @@ VYI_API vyre_status vyi_publish(vyi_queue *q, vyi_owner *o, const vyre_work *wor
                                 uint32_t count, uint32_t *published, vyre_ticket *last,
                                 vyre_error *err);
 VYI_API vyre_status vyi_publish_one(vyi_queue *q, vyi_owner *o, const vyre_work *work,
-                                    vyre_ticket *ticket, vyre_error *err);
+                                    vyi_receipt *ticket, vyre_error *err);
 
 /* --- what a handle says --------------------------------------------------- */
 
@@ -21458,8 +21586,8 @@ VYI_API void vyi_producers_free(vyi_queue *q)
 
 /* --- trouble ------------------------------------------------------------- */
 
-/* Only the owner of the slot's BUSY mark writes.  The generation is 0 while the
- * code changes. */
+/* Only the owner of the slot's BUSY or ENDING mark writes.  Who looks meanwhile for
+ * an earlier work's outcome is told that it has been replaced. */
 VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, uint32_t code,
                               bool told)
 {
@@ -21467,10 +21595,28 @@ VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, 
     const uint32_t before = vyi_load_acquire(&trouble->untold);
     if (before && vyi_compare_exchange(&trouble->untold, before, 0) == before)
         vyi_fetch_add(&q->slots.untold, 1);
-    vyi_store_release(&trouble->generation, 0);
+    vyi_store_release(&trouble->generation, VYI_TROUBLE_CHANGING);
     vyi_store_release(&trouble->code, code);
     vyi_store_release(&trouble->untold, told ? 0 : generation);
     vyi_store_release(&trouble->generation, generation);
+}
+
+#define VYI_FORGET_SLOTS 16u
+
+/* The swap fails when a later trouble is just being written down. */
+VYI_API void vyi_troubles_forget(vyi_queue *q)
+{
+    for (uint32_t i = 0; i < VYI_FORGET_SLOTS && i < q->slots.count; i++) {
+        const uint32_t slot = q->slots.sweep;
+        uint32_t *at = &q->slots.trouble[slot].generation;
+        const uint32_t generation = vyi_load_acquire(at);
+        const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+        const uint32_t age = (vyi_mark_generation(mark) - generation) & VYI_GENERATION_MASK;
+        q->slots.sweep = slot + 1 < q->slots.count ? slot + 1 : 0;
+        if (generation != 0 && generation != VYI_TROUBLE_CHANGING &&
+            age >= VYI_GENERATION_KNOWN && age < VYI_GENERATION_HALF)
+            (void)vyi_compare_exchange(at, generation, 0);
+    }
 }
 
 /* --- taking slots -------------------------------------------------------- */
@@ -21481,7 +21627,7 @@ static bool vyi_slot_settle(vyi_queue *q, uint32_t slot, uint32_t mark, uint32_t
                             uint32_t next)
 {
     VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_FLIGHT);
-    if (!vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+    if (!vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_ENDING)))
         return false;
     vyi_slot_trouble(q, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome), false);
     vyi_store_release(&q->slots.marks[slot], next);
@@ -21494,9 +21640,10 @@ static bool vyi_slot_ready(vyi_queue *q, const vyi_owner *o, uint32_t slot)
 {
     const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
     const uint32_t rest = vyi_mark_with(mark, VYI_PHASE_FREE);
-    if (vyi_load_owner(q, slot) != o || vyi_mark_phase(mark) == VYI_PHASE_BUSY)
+    const uint32_t phase = vyi_mark_phase(mark);
+    if (vyi_load_owner(q, slot) != o || (phase != VYI_PHASE_FREE && phase != VYI_PHASE_FLIGHT))
         return false;
-    if (vyi_mark_phase(mark) == VYI_PHASE_FLIGHT) {
+    if (phase == VYI_PHASE_FLIGHT) {
         const uint32_t outcome = vyi_slot_outcome(q, slot);
         if (outcome == 0)
             return false;
@@ -21536,10 +21683,12 @@ VYI_API bool vyi_slot_claim(vyi_queue *q, const vyi_owner *o, uint32_t slot)
 {
     const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
     const uint32_t next = vyi_mark_next(mark);
-    if (vyi_load_owner(q, slot) != o || vyi_mark_phase(mark) == VYI_PHASE_BUSY)
+    if (vyi_load_owner(q, slot) != o)
         return false;
     if (vyi_mark_phase(mark) == VYI_PHASE_FREE)
         return vyi_mark_move(q, slot, mark, next);
+    if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
+        return false;
     const uint32_t outcome = vyi_slot_outcome(q, slot);
     if (outcome == 0)
         return false;
@@ -21582,7 +21731,7 @@ VYI_API uint32_t vyi_share_claim(vyi_queue *q, const vyi_owner *o, vyi_share *sh
 
 static inline bool vyi_slot_is_pending(const vyi_queue *q, uint32_t slot, uint32_t mark)
 {
-    return vyi_mark_phase(mark) == VYI_PHASE_FLIGHT && !vyi_slot_outcome(q, slot);
+    return vyi_mark_is_out(mark) && !vyi_slot_outcome(q, slot);
 }
 
 static void vyi_slots_put_back(vyi_queue *q, uint32_t count)
@@ -21597,7 +21746,7 @@ static bool vyi_slots_hold(vyi_queue *q, bool force)
     for (uint32_t slot = 0; slot < q->slots.count; slot++) {
         for (;;) {
             const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
-            const bool busy = vyi_mark_phase(mark) == VYI_PHASE_BUSY;
+            const bool busy = vyi_mark_is_busy(mark);
             if ((busy || vyi_slot_is_pending(q, slot, mark)) && !force) {
                 vyi_slots_put_back(q, slot);
                 return false;
@@ -21788,23 +21937,29 @@ VYI_API void vyi_slots_write(const vyi_queue *q, const vyi_device *d, uint32_t s
     vyi_slots_store(q, d, slot, works, count);
 }
 
-/* The works into slots that are the caller's, and that are FLIGHT then: the last
- * one's ticket.  Slots of its own were FREE, others are BUSY. */
+/* The works into slots that are the caller's, and that are FLIGHT then, the last one
+ * KEPT if asked for; its ticket.  Slots of the caller's own are FREE, others BUSY
+ * already: who reads a result that a work is about to replace finds afterwards that
+ * its generation is over. */
 VYI_INLINE
 static inline vyre_ticket vyi_slots_fly(vyi_queue *q, uint32_t slot, const vyre_work *works,
-                                        uint32_t count, bool mine)
+                                        uint32_t count, bool mine, bool keep)
 {
     uint32_t *marks = q->slots.marks + slot, mark = 0;
     if (q->slots.record)
         memcpy(q->slots.record + slot, works, count * sizeof *works);
+    for (uint32_t i = 0; i < count && mine; i++) {
+        VYRE_ASSERT(vyi_mark_phase(marks[i]) == VYI_PHASE_FREE);
+        vyi_store_release(&marks[i], vyi_mark_next(vyi_load_relaxed(&marks[i])));
+    }
     vyi_slots_store(q, vyi_queue_device(q), slot, works, count);
     for (uint32_t i = 0; i < count; i++) {
         mark = vyi_load_relaxed(&marks[i]);
-        VYRE_ASSERT(vyi_mark_phase(mark) == (mine ? VYI_PHASE_FREE : VYI_PHASE_BUSY));
-        mark = vyi_mark_with(mine ? vyi_mark_next(mark) : mark, VYI_PHASE_FLIGHT);
+        VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_BUSY);
+        mark = vyi_mark_with(mark, keep && i + 1 == count ? VYI_PHASE_KEPT : VYI_PHASE_FLIGHT);
         vyi_store_release(&marks[i], mark);
     }
-    return vyi_ticket_of(slot + count - 1, mark);
+    return vyi_ticket_of(q, slot + count - 1, mark);
 }
 
 /* --- publishing ----------------------------------------------------------- */
@@ -21814,7 +21969,7 @@ static inline bool vyi_place_before_is_busy(const vyi_queue *q, const vyi_share 
                                             uint32_t place)
 {
     const uint32_t slot = share->first + (place ? place : share->count) - 1;
-    return vyi_mark_phase(vyi_load_relaxed(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
+    return vyi_mark_is_out(vyi_load_relaxed(&q->slots.marks[slot])) &&
            vyi_slot_outcome(q, slot) == 0;
 }
 
@@ -21850,7 +22005,7 @@ static inline uint32_t vyi_works_alike(const vyi_queue *q, vyi_owner *o, const v
 VYI_INLINE
 static inline uint32_t vyi_publish_run(vyi_queue *q, vyi_owner *o, bool mine,
                                        const vyre_work *works, uint32_t count,
-                                       vyre_ticket *last)
+                                       vyi_receipt *last)
 {
     vyi_share *share = vyi_share_of(q, o, works[0].priority);
     uint32_t slot, n = count < VYI_RUN ? count : VYI_RUN;
@@ -21867,7 +22022,7 @@ static inline uint32_t vyi_publish_run(vyi_queue *q, vyi_owner *o, bool mine,
         return 0;
     }
     if (n)
-        *last = vyi_slots_fly(q, slot, works, n, mine);
+        last->ticket = vyi_slots_fly(q, slot, works, n, mine, last->keep);
     return n;
 }
 
@@ -21884,7 +22039,7 @@ static inline uint32_t vyi_works_of_lanes(const vyi_queue *q, const vyre_work *w
 /* The same, unless somebody holds all slots, which is waited for. */
 VYI_INLINE
 static inline uint32_t vyi_publish_some(vyi_queue *q, vyi_owner *o, const vyre_work *works,
-                                        uint32_t count, vyre_ticket *last)
+                                        uint32_t count, vyi_receipt *last)
 {
     for (;;) {
         const uint32_t held = vyi_load_acquire(&q->slots.held);
@@ -21897,35 +22052,47 @@ static inline uint32_t vyi_publish_some(vyi_queue *q, vyi_owner *o, const vyre_w
     }
 }
 
+/* Whatever is published next, at least one work: how many, VYRE_FULL, or an error. */
+VYI_INLINE
+static inline vyre_status vyi_publish_next(vyi_queue *q, vyi_owner *o, const vyre_work *works,
+                                           uint32_t *count, vyi_receipt *last, vyre_error *err)
+{
+    const uint32_t n = vyi_works_of_lanes(q, works, *count);
+    if (n == 0) {
+        *count = 1;
+        return vyi_wide_publish(q, works, last, err);
+    }
+    *count = vyi_publish_some(q, o, works, n, last);
+    if (*count == 0)
+        return vyi_news(err, VYRE_FULL, q->slots.lanes,
+                        "Poll or wait for a ticket and publish again, or use more slots.",
+                        "no slot is free");
+    vyi_queue_wake(q);
+    return VYRE_OK;
+}
+
+/* Of several works the last one's slot is kept. */
 VYI_INLINE
 static inline vyre_status vyi_publish_all(vyi_queue *q, vyi_owner *o, const vyre_work *works,
                                           uint32_t count, uint32_t *published,
-                                          vyre_ticket *last, vyre_error *err)
+                                          vyi_receipt *last, vyre_error *err)
 {
     vyre_status status = VYRE_OK;
     uint32_t done = 0;
     bool due = false;
-    vyre_ticket unasked, *t = last ? last : &unasked;
     /* What the program wrote into its buffers comes before the works. */
     if (q->v->buffers.user_count && vyi_queue_device(q)->whole_lines)
         vyi_fence_stores();
     while (done < count && status == VYRE_OK) {
-        uint32_t n = vyi_works_of_lanes(q, works + done, count - done);
-        if (n == 0) {
-            status = vyi_wide_publish(q, works + done, t, err);
-            done += status == VYRE_OK;
-            continue;
-        }
-        n = vyi_publish_some(q, o, works + done, n, t);
-        if (n == 0) {
-            status = vyi_news(err, VYRE_FULL, q->slots.lanes,
-                              "Poll or wait for a ticket and publish again, or use more slots.",
-                              "no slot is free");
+        const vyre_ticket before = last->ticket;
+        uint32_t n = count - done;
+        status = vyi_publish_next(q, o, works + done, &n, last, err);
+        if (status != VYRE_OK)
             break;
-        }
-        vyi_queue_wake(q);
+        if (last->keep && done)
+            vyi_ticket_drop(q, before);
         due = due || vyi_publish_is_due(q, vyi_share_of(q, o, works[done].priority),
-                                        t->slot + 1 - n, n);
+                                        VYI_TICKET_SLOT(last->ticket) + 1 - n, n);
         done += n;
     }
     /* A batch is worth a pass of a kernel that does not stay. */
@@ -21937,30 +22104,31 @@ static inline vyre_status vyi_publish_all(vyi_queue *q, vyi_owner *o, const vyre
 }
 
 VYI_API vyre_status vyi_publish_one(vyi_queue *q, vyi_owner *o, const vyre_work *work,
-                                    vyre_ticket *ticket, vyre_error *err)
+                                    vyi_receipt *ticket, vyre_error *err)
 {
-    vyre_ticket unasked, *t = ticket ? ticket : &unasked;
     vyre_status status = vyi_publish_check(q, work, 1, err);
     if (status == VYRE_OK)
-        status = vyi_publish_all(q, o, work, 1, NULL, t, err);
+        status = vyi_publish_all(q, o, work, 1, NULL, ticket, err);
     if (status == VYRE_OK)
-        vyi_tell_published(q->v, work, *t);
+        vyi_tell_published(q->v, work, ticket->ticket);
     return status;
 }
 
 /* One by one, where somebody is told of each. */
 static vyre_status vyi_publish_told(vyi_queue *q, vyi_owner *o, const vyre_work *works,
-                                    uint32_t count, uint32_t *published, vyre_ticket *last,
+                                    uint32_t count, uint32_t *published, vyi_receipt *last,
                                     vyre_error *err)
 {
     vyre_status status = VYRE_OK;
     uint32_t done = 0;
     while (done < count && status == VYRE_OK) {
+        const vyre_ticket before = last->ticket;
         status = vyi_publish_one(q, o, &works[done], last, err);
+        if (status == VYRE_OK && last->keep && done)
+            vyi_ticket_drop(q, before);
         done += status == VYRE_OK;
     }
-    if (published)
-        *published = done;
+    *published = done;
     return status;
 }
 
@@ -21968,10 +22136,18 @@ VYI_API vyre_status vyi_publish(vyi_queue *q, vyi_owner *o, const vyre_work *wor
                                 uint32_t count, uint32_t *published, vyre_ticket *last,
                                 vyre_error *err)
 {
-    const vyre_status status = vyi_publish_check(q, works, count, err);
-    if (status == VYRE_OK && vyi_tells(q->v))
-        return vyi_publish_told(q, o, works, count, published, last, err);
-    return status == VYRE_OK ? vyi_publish_all(q, o, works, count, published, last, err) : status;
+    vyi_receipt r = vyi_receipt_for(q, last);
+    uint32_t done = 0;
+    vyre_status status = vyi_publish_check(q, works, count, err);
+    if (status != VYRE_OK)
+        return status;
+    status = vyi_tells(q->v) ? vyi_publish_told(q, o, works, count, &done, &r, err)
+                             : vyi_publish_all(q, o, works, count, &done, &r, err);
+    if (published)
+        *published = done;
+    if (last && done)
+        *last = r.ticket;
+    return status;
 }
 
 /* --- public ---------------------------------------------------------------- */
@@ -21982,7 +22158,11 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
     if (!v || !work)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and a work.",
                         "%s is NULL", v ? "work" : "the handle");
-    return vyi_publish_one(&v->queue, &v->queue.slots.pool, work, ticket, err);
+    vyi_receipt r = vyi_receipt_for(&v->queue, ticket);
+    const vyre_status status = vyi_publish_one(&v->queue, &v->queue.slots.pool, work, &r, err);
+    if (ticket && status == VYRE_OK)
+        *ticket = r.ticket;
+    return status;
 }
 
 VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t count,
@@ -22149,8 +22329,11 @@ VYRE_API vyre_status vyre_producer_publish(vyre_producer *p, const vyre_work *wo
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open producer and a work.",
                         "%s is NULL", p ? "work" : "the producer");
     vyi_producer_begin(p);
-    const vyre_status status = vyi_publish_one(p->q, &p->owner, work, ticket, err);
+    vyi_receipt r = vyi_receipt_for(p->q, ticket);
+    const vyre_status status = vyi_publish_one(p->q, &p->owner, work, &r, err);
     vyi_producer_end(p);
+    if (ticket && status == VYRE_OK)
+        *ticket = r.ticket;
     return status;
 }
 
@@ -22176,45 +22359,48 @@ VYRE_API vyre_status vyre_producer_publish_many(vyre_producer *p, const vyre_wor
 
 /* --- outcomes ------------------------------------------------------------ */
 
-VYI_API vyre_status vyi_ticket_history(vyi_queue *q, vyre_ticket t, uint32_t *code)
+/* How the work of this generation ended, of a slot that is `used` generations on. */
+static vyre_status vyi_slot_history(vyi_queue *q, uint32_t slot, uint32_t generation,
+                                    uint32_t used, uint32_t *code)
 {
-    vyi_trouble *trouble = &q->slots.trouble[t.slot];
-    const uint32_t generation = vyi_load_acquire(&trouble->generation);
+    vyi_trouble *trouble = &q->slots.trouble[slot];
+    const uint32_t last = vyi_load_acquire(&trouble->generation);
     const uint32_t found = vyi_load_acquire(&trouble->code);
-    const bool stable = vyi_load_acquire(&trouble->generation) == generation;
+    const bool stable = vyi_load_acquire(&trouble->generation) == last;
+    const uint32_t behind = (last - generation) & VYI_GENERATION_MASK;
 
-    if (generation == t.generation && stable) {
+    if (last == VYI_TROUBLE_CHANGING || !stable || used >= VYI_GENERATION_KNOWN)
+        return VYRE_E_STALE;
+    if (last == generation) {
         (void)vyi_compare_exchange(&trouble->untold, generation, 0);
         if (found == VYI_TROUBLE_LOST)
             return VYRE_E_LOST;
         *code = found;
         return VYRE_E_FAULT;
     }
-    if (generation && ((generation - t.generation) & VYI_GENERATION_MASK) < VYI_GENERATION_HALF)
-        return VYRE_E_STALE;
-    return VYRE_OK;
+    /* Of a later work, which there has been; or older than is remembered. */
+    return last && behind <= used ? VYRE_E_STALE : VYRE_OK;
 }
 
 /* Records an end that was seen, so that a recovery knows of it. `told`: so does
  * the program.  False when the mark has changed meanwhile: then what was seen may
  * be the end of something else. */
-static bool vyi_ticket_seen(vyi_queue *q, bool mine, vyre_ticket t, uint32_t mark,
-                            uint32_t outcome, bool told)
+static bool vyi_slot_seen(vyi_queue *q, bool mine, uint32_t slot, uint32_t mark, uint32_t outcome,
+                          bool told)
 {
-    const uint32_t rest = vyi_mark_with(mark, VYI_PHASE_FREE);
-    VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_FLIGHT);
+    const uint32_t rest = vyi_mark_ended(mark);
     if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE) {
-        if (!mine)
-            return vyi_mark_move(q, t.slot, mark, rest);
-        if (vyi_load_acquire(&q->slots.marks[t.slot]) != mark)
+        if (!mine || vyi_mark_phase(mark) == VYI_PHASE_KEPT)
+            return vyi_mark_move(q, slot, mark, rest);
+        if (vyi_load_acquire(&q->slots.marks[slot]) != mark)
             return false;
-        vyi_store_release(&q->slots.marks[t.slot], rest);
+        vyi_store_release(&q->slots.marks[slot], rest);
         return true;
     }
-    if (!vyi_mark_move(q, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+    if (!vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_ENDING)))
         return false;
-    vyi_slot_trouble(q, t.slot, t.generation, VYI_MIRROR_FAULT(outcome), told);
-    vyi_store_release(&q->slots.marks[t.slot], rest);
+    vyi_slot_trouble(q, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome), told);
+    vyi_store_release(&q->slots.marks[slot], rest);
     return true;
 }
 
@@ -22228,26 +22414,29 @@ static uint32_t vyi_mark_unheld(const vyi_queue *q, uint32_t slot)
     const uint32_t kept = vyi_load_acquire(&q->slots.kept[slot]);
     const uint32_t age =
         (vyi_mark_generation(kept) - vyi_mark_generation(mark)) & VYI_GENERATION_MASK;
-    return vyi_mark_phase(kept) == VYI_PHASE_FREE && age <= 1 ? kept : mark;
+    const bool ended = vyi_mark_phase(kept) == VYI_PHASE_FREE ||
+                       vyi_mark_phase(kept) == VYI_PHASE_ENDED;
+    return ended && age <= 1 ? kept : mark;
 }
 
-static vyre_status vyi_slot_look(vyi_queue *q, bool mine, vyre_ticket t, uint32_t *code)
+static vyre_status vyi_slot_look(vyi_queue *q, bool mine, uint32_t slot, uint32_t generation,
+                                 uint32_t *code)
 {
     for (;;) {
-        const uint32_t mark = vyi_mark_unheld(q, t.slot);
-        const uint32_t age =
-            (vyi_mark_generation(mark) - t.generation) & VYI_GENERATION_MASK;
+        const uint32_t mark = vyi_mark_unheld(q, slot);
+        const uint32_t age = (vyi_mark_generation(mark) - generation) & VYI_GENERATION_MASK;
+        const uint32_t phase = vyi_mark_phase(mark);
         if (age >= VYI_GENERATION_HALF)
             return VYRE_E_TICKET;
-        if (age != 0 || vyi_mark_phase(mark) == VYI_PHASE_FREE)
-            return vyi_ticket_history(q, t, code);
-        if (vyi_mark_phase(mark) == VYI_PHASE_BUSY)
+        if (age != 0 || phase == VYI_PHASE_FREE || phase == VYI_PHASE_ENDED)
+            return vyi_slot_history(q, slot, generation, age, code);
+        if (!vyi_mark_is_out(mark))
             return VYRE_PENDING; /* nobody has been told of an end; a recovery may run it again */
 
-        const uint32_t outcome = vyi_slot_outcome(q, t.slot);
-        if (outcome == 0 && vyi_load_acquire(&q->slots.marks[t.slot]) == mark)
+        const uint32_t outcome = vyi_slot_outcome(q, slot);
+        if (outcome == 0 && vyi_load_acquire(&q->slots.marks[slot]) == mark)
             return VYRE_PENDING;
-        if (outcome == 0 || !vyi_ticket_seen(q, mine, t, mark, outcome, true))
+        if (outcome == 0 || !vyi_slot_seen(q, mine, slot, mark, outcome, true))
             continue; /* the outcome may be another generation's, or another device's */
         if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
             return VYRE_OK;
@@ -22256,16 +22445,53 @@ static vyre_status vyi_slot_look(vyi_queue *q, bool mine, vyre_ticket t, uint32_
     }
 }
 
+static bool vyi_ticket_is_ours(const vyi_queue *q, vyre_ticket t)
+{
+    return (t.slot ^ q->slots.tag) < q->slots.count && t.generation != 0 &&
+           t.generation <= VYI_GENERATION_MASK;
+}
+
+VYI_API vyre_status vyi_ticket_peek(vyi_queue *q, vyre_ticket t, uint32_t *code)
+{
+    const uint32_t slot = VYI_TICKET_SLOT(t);
+    if (!vyi_ticket_is_ours(q, t))
+        return VYRE_E_TICKET;
+    vyi_owner *o = vyi_load_owner(q, slot);
+    const bool entered = vyi_owner_enter(q, o); /* it may have lost the slot before */
+    const bool mine = entered && vyi_load_owner(q, slot) == o;
+    const vyre_status status = vyi_slot_look(q, mine, slot, t.generation, code);
+    vyi_owner_leave(o, entered);
+    if (status != VYRE_PENDING)
+        vyi_end_tell(q, t, status);
+    return status;
+}
+
+/* Who is told that a work has not ended well has nothing to fetch. */
 VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code)
 {
-    if (t.slot >= q->slots.count || t.generation == 0 || t.generation > VYI_GENERATION_MASK)
-        return VYRE_E_TICKET;
-    vyi_owner *o = vyi_load_owner(q, t.slot);
-    const bool entered = vyi_owner_enter(q, o); /* it may have lost the slot before */
-    const bool mine = entered && vyi_load_owner(q, t.slot) == o;
-    const vyre_status status = vyi_slot_look(q, mine, t, code);
-    vyi_owner_leave(o, entered);
+    const vyre_status status = vyi_ticket_peek(q, t, code);
+    if (status == VYRE_E_FAULT || status == VYRE_E_LOST)
+        vyi_ticket_drop(q, t);
     return status;
+}
+
+VYI_API void vyi_ticket_drop(vyi_queue *q, vyre_ticket t)
+{
+    const uint32_t slot = VYI_TICKET_SLOT(t);
+    VYRE_ASSERT(vyi_ticket_is_ours(q, t));
+    for (;; vyi_yield()) {
+        const uint32_t mark = vyi_mark_unheld(q, slot);
+        const uint32_t phase = vyi_mark_phase(mark);
+        if (vyi_mark_generation(mark) != t.generation ||
+            phase == VYI_PHASE_FREE || phase == VYI_PHASE_FLIGHT)
+            return;
+        if (phase == VYI_PHASE_KEPT &&
+            vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_FLIGHT)))
+            return;
+        if (phase == VYI_PHASE_ENDED &&
+            vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_FREE)))
+            return;
+    }
 }
 
 VYI_API const char *vyi_fault_fix(uint32_t code)
@@ -22275,31 +22501,32 @@ VYI_API const char *vyi_fault_fix(uint32_t code)
                : "Correct the work's opcode or arguments: see vyre_fault.";
 }
 
-static vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre_ticket t,
-                                      uint32_t code)
+VYI_API vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre_ticket t,
+                                       uint32_t code)
 {
+    const uint32_t slot = VYI_TICKET_SLOT(t);
     switch (status) {
     case VYRE_E_FAULT:
-        vyi_fail(err, status, t.slot, vyi_fault_fix(code),
-                 "slot %u ended FAULT %u: %s", t.slot, code, vyre_fault_text(code));
+        vyi_fail(err, status, slot, vyi_fault_fix(code),
+                 "slot %u ended FAULT %u: %s", slot, code, vyre_fault_text(code));
         if (err)
             err->native = (int32_t)code;
         return status;
     case VYRE_E_LOST:
-        return vyi_fail(err, status, t.slot, "Publish it again, or set lost_work to RERUN.",
-                        "the work in slot %u was in flight when the device was lost", t.slot);
+        return vyi_fail(err, status, slot, "Publish it again, or set lost_work to RERUN.",
+                        "the work in slot %u was in flight when the device was lost", slot);
     case VYRE_E_STALE:
-        return vyi_fail(err, status, t.slot, "Ask sooner after the work has ended.",
-                        "slot %u has been used again after generation %u", t.slot, t.generation);
+        return vyi_fail(err, status, slot, "Ask sooner after the work has ended.",
+                        "slot %u has been used again after generation %u", slot, t.generation);
     case VYRE_PENDING:
-        return vyi_news(err, status, t.slot, "Call vyre_wait() first.",
+        return vyi_news(err, status, slot, "Call vyre_wait() first.",
                         "the work has not ended");
     case VYRE_TIMEOUT:
-        return vyi_news(err, status, t.slot, "Wait again, or longer; vyre_query tells what runs.",
+        return vyi_news(err, status, slot, "Wait again, or longer; vyre_query tells what runs.",
                         "the work has not ended in time");
     case VYRE_E_TICKET:
-        return vyi_fail(err, status, t.slot, "Pass a ticket that this handle's publish gave.",
-                        "no work has ticket %u.%u", t.slot, t.generation);
+        return vyi_fail(err, status, slot, "Pass a ticket that this handle's publish gave.",
+                        "no work has ticket %u.%u", slot, t.generation);
     default:
         return status;
     }
@@ -22376,7 +22603,7 @@ VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err)
     return VYRE_OK;
 }
 
-static vyre_status vyi_ticket_wait(vyi_queue *q, vyre_ticket t, vyi_pace *pace, uint32_t *code,
+VYI_API vyre_status vyi_ticket_wait(vyi_queue *q, vyre_ticket t, vyi_pace *pace, uint32_t *code,
                                    vyre_error *err)
 {
     vyre_status status;
@@ -22396,10 +22623,10 @@ static vyre_status vyi_ticket_late(const vyi_queue *q, vyre_ticket t, uint64_t t
                                    vyre_error *err)
 {
     char what[112];
-    return vyi_fail(err, VYRE_TIMEOUT, t.slot,
+    return vyi_fail(err, VYRE_TIMEOUT, VYI_TICKET_SLOT(t),
                     "Wait again, or longer; vyre_query tells what runs.",
                     "not ended within %llu us: %s", (unsigned long long)(timeout_ns / 1000u),
-                    vyi_slot_text(q, t.slot % VYRE_MAX_SLOTS, what, sizeof what));
+                    vyi_slot_text(q, VYI_TICKET_SLOT(t), what, sizeof what));
 }
 
 VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre_error *err)
@@ -22441,11 +22668,13 @@ static vyre_status vyi_slot_drain(vyi_queue *q, uint32_t slot, uint32_t generati
 {
     for (;;) {
         const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
-        if (vyi_mark_generation(mark) != generation || vyi_mark_phase(mark) == VYI_PHASE_FREE)
+        const uint32_t phase = vyi_mark_phase(mark);
+        if (vyi_mark_generation(mark) != generation || phase == VYI_PHASE_FREE ||
+            phase == VYI_PHASE_ENDED)
             return VYRE_OK;
         const uint32_t outcome = vyi_slot_outcome(q, slot);
-        if (outcome && vyi_mark_phase(mark) == VYI_PHASE_FLIGHT) {
-            (void)vyi_ticket_seen(q, false, vyi_ticket_of(slot, mark), mark, outcome, false);
+        if (outcome && vyi_mark_is_out(mark)) {
+            (void)vyi_slot_seen(q, false, slot, mark, outcome, false);
             continue;
         }
         const vyre_status status = vyi_pace_turn(q, pace, err);
@@ -22497,7 +22726,7 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
     vyi_pace pace = vyi_pace_begin(timeout_ns);
     for (uint32_t slot = 0; slot < q->slots.count; slot++) {
         const uint32_t mark = vyi_slot_mark(q, slot);
-        if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
+        if (!vyi_mark_is_out(mark) && vyi_mark_phase(mark) != VYI_PHASE_ENDING)
             continue;
         const vyre_status status = vyi_slot_drain(q, slot, vyi_mark_generation(mark), &pace, err);
         if (status == VYRE_TIMEOUT)
@@ -22515,33 +22744,281 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
         vyi_queue_deliver_log(q);
         vyi_mutex_unlock(&v->lock);
     }
+    if (vyi_load_relaxed(&q->ends.pending))
+        vyi_ends_deliver(q);
     const vyre_status status = vyi_drain_explain(q, err);
     vyi_tell_rested(v);
     return status;
 }
+/* ==========================================================================
+ * engine: ends, and what a program does at them
+ *
+ * Results, callbacks, waiting for one of several.  A slot whose ticket somebody
+ * still needs is KEPT, and ENDED once its end was seen: publishers pass it by,
+ * until the ticket's owner lets it go.
+ * ======================================================================= */
 
-VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre_error *err)
+/* --- results ------------------------------------------------------------- */
+
+/* The words of a work whose end was seen.  A kept slot stays while they are read;
+ * of another one the generation goes on before a next work's words arrive. */
+static vyre_status vyi_result_take(vyi_queue *q, vyre_ticket t, uint32_t args[12],
+                                   vyre_error *err)
 {
-    if (!v || !args)
-        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and room for 12 words.",
-                        "%s is NULL", v ? "args" : "the handle");
-    vyi_queue *q = &v->queue;
-    uint32_t code = 0, words[VYRE_MAX_ARGS];
-    const vyre_status status = vyi_ticket_look(q, t, &code);
-    if (status != VYRE_OK)
-        return vyi_ticket_explain(err, status, t, code);
-
-    const vyi_device *d = vyi_queue_device(q);
-    const uint32_t *at = vyi_device_words(d, VYI_ROLE_RING) +
-                         (size_t)t.slot * VYRE_SLOT_WORDS + VYRE_SLOT_ARGS;
+    const uint32_t slot = VYI_TICKET_SLOT(t);
+    const uint32_t *at = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING) +
+                         (size_t)slot * VYRE_SLOT_WORDS + VYRE_SLOT_ARGS;
+    uint32_t words[VYRE_MAX_ARGS];
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
         words[i] = vyi_le32(vyi_load_acquire(at + i));
     /* In this order: a recovery counts generations on before it ends the state. */
     if (vyi_load_acquire(&q->state) == VYI_STATE_LOST)
         return vyi_queue_gone(q, "no result can be read", err);
-    if (vyi_mark_generation(vyi_load_acquire(&q->slots.marks[t.slot])) != t.generation)
+    if (vyi_mark_generation(vyi_load_acquire(&q->slots.marks[slot])) != t.generation)
         return vyi_ticket_explain(err, VYRE_E_STALE, t, 0);
     memcpy(args, words, sizeof words);
+    vyi_ticket_drop(q, t);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_result_check(const vyre *v, const uint32_t *args, vyre_error *err)
+{
+    if (v && args)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and room for 12 words.",
+                    "%s is NULL", v ? "args" : "the handle");
+}
+
+VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre_error *err)
+{
+    uint32_t code = 0;
+    vyre_status status = vyi_result_check(v, args, err);
+    if (status != VYRE_OK)
+        return status;
+    status = vyi_ticket_look(&v->queue, t, &code);
+    return status == VYRE_OK ? vyi_result_take(&v->queue, t, args, err)
+                             : vyi_ticket_explain(err, status, t, code);
+}
+
+VYRE_API vyre_status vyre_wait_result(vyre *v, vyre_ticket t, uint64_t timeout_ns,
+                                      uint32_t args[12], vyre_error *err)
+{
+    uint32_t code = 0;
+    vyre_status status = vyi_result_check(v, args, err);
+    if (status != VYRE_OK)
+        return status;
+    status = vyi_ticket_look(&v->queue, t, &code);
+    if (status == VYRE_PENDING) {
+        vyi_pace pace = vyi_pace_begin(timeout_ns);
+        status = vyi_ticket_wait(&v->queue, t, &pace, &code, err);
+    }
+    return status == VYRE_OK ? vyi_result_take(&v->queue, t, args, err)
+                             : vyi_ticket_explain(err, status, t, code);
+}
+
+VYRE_API vyre_status vyre_fault_of(vyre *v, vyre_ticket t, uint32_t *code)
+{
+    uint32_t found = 0;
+    if (!v || !code)
+        return VYRE_E_ARGUMENT;
+    const vyre_status status = vyi_ticket_look(&v->queue, t, &found);
+    if (status != VYRE_OK && status != VYRE_E_FAULT)
+        return status;
+    *code = found;
+    return VYRE_OK;
+}
+
+VYRE_API uint32_t vyre_ticket_slot(vyre_ticket t)
+{
+    return VYI_TICKET_SLOT(t);
+}
+
+/* --- one of several ------------------------------------------------------- */
+
+static vyre_status vyi_tickets_look(vyi_queue *q, const vyre_ticket *tickets, uint32_t count,
+                                    uint32_t *at, uint32_t *code)
+{
+    vyre_status status = VYRE_PENDING;
+    for (uint32_t i = 0; i < count && status == VYRE_PENDING; i++) {
+        status = vyi_ticket_look(q, tickets[i], code);
+        *at = i;
+    }
+    return status;
+}
+
+VYRE_API vyre_status vyre_wait_any(vyre *v, const vyre_ticket *tickets, uint32_t count,
+                                   uint64_t timeout_ns, uint32_t *which, vyre_error *err)
+{
+    if (!v || !tickets || count == 0)
+        return vyi_fail(err, VYRE_E_ARGUMENT, count, "Pass an open handle and a ticket at least.",
+                        "%s", !v ? "the handle is NULL" : "there is no ticket to wait for");
+    uint32_t at = 0, code = 0;
+    vyi_pace pace = vyi_pace_begin(timeout_ns);
+    vyre_status status, turn = VYRE_OK;
+    while ((status = vyi_tickets_look(&v->queue, tickets, count, &at, &code)) == VYRE_PENDING &&
+           turn == VYRE_OK)
+        turn = vyi_pace_turn(&v->queue, &pace, err);
+    if (status == VYRE_PENDING)
+        return turn == VYRE_TIMEOUT
+                   ? vyi_news(err, turn, count, "Wait again, or longer.",
+                              "none of the works has ended in time")
+                   : turn;
+    if (which)
+        *which = at;
+    return vyi_ticket_explain(err, status, tickets[at], code);
+}
+
+/* --- letting go ----------------------------------------------------------- */
+
+static vyi_end *vyi_end_of(const vyi_queue *q, uint32_t slot)
+{
+    vyi_end *list = (vyi_end *)vyi_load_pointer(&q->ends.list);
+    return list ? &list[slot] : NULL;
+}
+
+VYRE_API vyre_status vyre_release(vyre *v, vyre_ticket t, vyre_error *err)
+{
+    if (!v)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    vyi_queue *q = &v->queue;
+    uint32_t code = 0;
+    const vyre_status status = vyi_ticket_look(q, t, &code);
+    if (status == VYRE_E_TICKET)
+        return vyi_ticket_explain(err, status, t, code);
+    vyi_end *end = vyi_end_of(q, VYI_TICKET_SLOT(t));
+    const uint32_t drops = t.generation | VYI_END_DROPS;
+    if (end && vyi_compare_exchange(&end->turn, t.generation, drops) == t.generation)
+        return VYRE_OK; /* by its callback */
+    if (!end || vyi_load_acquire(&end->turn) != drops)
+        vyi_ticket_drop(q, t);
+    return VYRE_OK;
+}
+
+/* --- callbacks ------------------------------------------------------------ */
+
+/* Who takes the turn from the ticket has the right to call; the entry is free again
+ * before the call, so that the function may set another. */
+VYI_API void vyi_end_tell(vyi_queue *q, vyre_ticket t, vyre_status status)
+{
+    vyi_end *end = vyi_end_of(q, VYI_TICKET_SLOT(t));
+    if (!end)
+        return;
+    vyi_fence_full(); /* the end was written down; now for who waits: see vyi_end_set */
+    uint32_t turn = vyi_load_acquire(&end->turn), seen;
+    while ((turn & ~VYI_END_DROPS) == t.generation) {
+        seen = vyi_compare_exchange(&end->turn, turn, VYI_END_CHANGING);
+        if (seen == turn)
+            break;
+        turn = seen; /* it was released meanwhile, or another thread tells */
+    }
+    if ((turn & ~VYI_END_DROPS) != t.generation)
+        return;
+    const vyre_end_fn fn = end->fn;
+    void *const user = end->user;
+    vyi_store_release(&end->turn, 0);
+    (void)vyi_fetch_add(&q->ends.pending, (uint32_t)-1);
+    if (turn & VYI_END_DROPS)
+        vyi_ticket_drop(q, t);
+    fn(user, t, status);
+}
+
+/* One thread at a time looks at all that wait. */
+VYI_API void vyi_ends_deliver(vyi_queue *q)
+{
+    if (vyi_compare_exchange(&q->ends.busy, 0, 1) != 0)
+        return;
+    uint32_t left = vyi_load_acquire(&q->ends.pending);
+    for (uint32_t slot = 0; slot < q->slots.count && left; slot++) {
+        uint32_t code = 0;
+        vyre_ticket t;
+        t.slot = q->slots.tag | slot;
+        const uint32_t turn = vyi_load_acquire(&vyi_end_of(q, slot)->turn);
+        t.generation = turn & ~VYI_END_DROPS;
+        left -= turn != 0;
+        if (turn != 0 && turn != VYI_END_CHANGING)
+            (void)vyi_ticket_peek(q, t, &code);
+    }
+    vyi_store_release(&q->ends.busy, 0);
+}
+
+static size_t vyi_ends_size(const vyi_queue *q)
+{
+    return q->slots.count * sizeof(vyi_end);
+}
+
+static bool vyi_ends_make(vyi_queue *q)
+{
+    vyi_mutex_lock(&q->v->lock);
+    void *list = q->ends.list;
+    if (!list) {
+        list = vyi_alloc(&q->v->desc.allocator, vyi_ends_size(q));
+        if (list)
+            memset(list, 0, vyi_ends_size(q));
+        vyi_store_pointer(&q->ends.list, list);
+    }
+    vyi_mutex_unlock(&q->v->lock);
+    return list != NULL;
+}
+
+VYI_API void vyi_ends_free(vyi_queue *q)
+{
+    vyi_free(&q->v->desc.allocator, q->ends.list, vyi_ends_size(q));
+}
+
+/* The slot is KEPT from here on; false: its mark has moved.  *turn: with DROPS if
+ * nobody else keeps it. */
+static bool vyi_end_keep(vyi_queue *q, vyre_ticket t, uint32_t *turn)
+{
+    const uint32_t slot = VYI_TICKET_SLOT(t);
+    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+    *turn = t.generation | (vyi_mark_phase(mark) == VYI_PHASE_FLIGHT ? VYI_END_DROPS : 0);
+    return vyi_mark_generation(mark) == t.generation && vyi_mark_is_out(mark) &&
+           vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_KEPT));
+}
+
+/* VYRE_OK: the callback is set, or the work has ended: then *status says how. */
+static vyre_status vyi_end_set(vyi_queue *q, vyre_ticket t, vyre_end_fn fn, void *user,
+                               vyre_status *status)
+{
+    vyi_end *end = vyi_end_of(q, VYI_TICKET_SLOT(t));
+    uint32_t code = 0, turn = 0;
+    while ((*status = vyi_ticket_peek(q, t, &code)) == VYRE_PENDING) {
+        const uint32_t before = vyi_compare_exchange(&end->turn, 0, VYI_END_CHANGING);
+        if ((before & ~VYI_END_DROPS) == t.generation)
+            return VYRE_E_ARGUMENT;
+        if (before == 0 && vyi_end_keep(q, t, &turn)) {
+            end->fn = fn;
+            end->user = user;
+            (void)vyi_fetch_add(&q->ends.pending, 1);
+            vyi_store_release(&end->turn, turn);
+            vyi_fence_full(); /* who sees the end later finds the entry, or it is seen here */
+            (void)vyi_ticket_peek(q, t, &code);
+            return VYRE_OK;
+        }
+        if (before == 0)
+            vyi_store_release(&end->turn, 0);
+        vyi_yield(); /* a recovery holds the slot, or an earlier one's turn is not over */
+    }
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_on_end(vyre *v, vyre_ticket t, vyre_end_fn fn, void *user,
+                                 vyre_error *err)
+{
+    if (!v || !fn)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and a function.",
+                        "%s is NULL", v ? "fn" : "the handle");
+    vyi_queue *q = &v->queue;
+    if (!vyi_load_pointer(&q->ends.list) && !vyi_ends_make(q))
+        return vyi_fail_nomem(err, vyi_ends_size(q));
+    vyre_status status = VYRE_PENDING;
+    if (vyi_end_set(q, t, fn, user, &status) != VYRE_OK)
+        return vyi_fail(err, VYRE_E_ARGUMENT, VYI_TICKET_SLOT(t), "Let one function do both.",
+                        "the work in slot %u has a callback already", VYI_TICKET_SLOT(t));
+    if (status == VYRE_E_TICKET)
+        return vyi_ticket_explain(err, status, t, 0);
+    if (status != VYRE_PENDING)
+        fn(user, t, status);
     return VYRE_OK;
 }
 /* ==========================================================================
@@ -22658,6 +23135,12 @@ static vyi_wide_cut vyi_wide_cut_of(const vyi_device *d, const vyi_wide_op *op,
 
 /* --- publishing ----------------------------------------------------------- */
 
+/* It has no generation left: nobody publishes into the slot before it begins anew. */
+static bool vyi_wide_is_used_up(const vyi_wides *w, uint32_t at)
+{
+    return vyi_load_acquire(&w->generations[at]) == VYI_GATE_LAST;
+}
+
 /* A slot that is now the caller's, BUSY; false: none is free. */
 static bool vyi_wide_claim(vyi_queue *q, uint32_t *slot)
 {
@@ -22667,9 +23150,14 @@ static bool vyi_wide_claim(vyi_queue *q, uint32_t *slot)
     for (uint32_t tried = 0; tried < w->count; tried++) {
         const uint32_t at = (turn + tried) % w->count;
         *slot = share->first + at;
-        if (vyi_load_acquire(&w->generations[at]) != VYI_GATE_LAST &&
-            vyi_slot_claim(q, &w->owner, *slot))
+        if (vyi_wide_is_used_up(w, at) || !vyi_slot_claim(q, &w->owner, *slot))
+            continue;
+        if (!vyi_wide_is_used_up(w, at))
             return true;
+        /* Its last work has come and gone since the first look. */
+        vyi_store_release(&q->slots.marks[*slot],
+                          vyi_mark_with(vyi_load_relaxed(&q->slots.marks[*slot]),
+                                        VYI_PHASE_FREE));
     }
     return false;
 }
@@ -22701,7 +23189,7 @@ VYI_API void vyi_wide_raise(vyi_queue *q, const vyi_device *d, uint32_t slot,
         vyi_fence_stores();
 }
 
-static bool vyi_wide_write(vyi_queue *q, const vyre_work *work, vyre_ticket *ticket)
+static bool vyi_wide_write(vyi_queue *q, const vyre_work *work, vyi_receipt *ticket)
 {
     uint32_t slot = 0;
     if (!vyi_wide_claim(q, &slot))
@@ -22715,13 +23203,13 @@ static bool vyi_wide_write(vyi_queue *q, const vyre_work *work, vyre_ticket *tic
     vyi_wide_raise(q, d, slot, work);
     const uint32_t mark = vyi_load_relaxed(&q->slots.marks[slot]);
     VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_BUSY);
-    vyi_store_release(&q->slots.marks[slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
-    if (ticket)
-        *ticket = vyi_ticket_of(slot, mark);
+    vyi_store_release(&q->slots.marks[slot],
+                      vyi_mark_with(mark, ticket->keep ? VYI_PHASE_KEPT : VYI_PHASE_FLIGHT));
+    ticket->ticket = vyi_ticket_of(q, slot, mark);
     return true;
 }
 
-VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyre_ticket *ticket,
+VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyi_receipt *ticket,
                                      vyre_error *err)
 {
     uint32_t held = vyi_load_acquire(&q->slots.held);
@@ -22754,7 +23242,7 @@ static bool vyi_wide_waits(const vyi_queue *q, uint32_t slot)
 {
     const vyi_device *d = vyi_queue_device(q);
     const uint32_t *at = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
-    return vyi_mark_phase(vyi_load_acquire(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
+    return vyi_mark_is_out(vyi_load_acquire(&q->slots.marks[slot])) &&
            vyi_slot_outcome(q, slot) == 0 &&
            vyi_load_acquire(at) == vyi_le32(VYRE_SLOT_PUBLISHED) &&
            vyi_wide_has_rights(vyi_device_words(d, VYI_ROLE_CONTROL),
@@ -22855,7 +23343,7 @@ VYI_API vyre_status vyi_wide_launch(vyi_queue *q, uint32_t slot, vyre_error *err
 VYI_API bool vyi_wide_has_company(const vyi_queue *q)
 {
     for (uint32_t slot = 0; slot < q->slots.lanes; slot++)
-        if (vyi_mark_phase(vyi_load_acquire(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
+        if (vyi_mark_is_out(vyi_load_acquire(&q->slots.marks[slot])) &&
             vyi_slot_outcome(q, slot) == 0)
             return true;
     return false;
@@ -22879,8 +23367,9 @@ static void vyi_wide_renew_slot(vyi_queue *q, uint32_t at)
     vyi_wides *w = &q->wides;
     const vyi_device *d = vyi_queue_device(q);
     const uint32_t slot = q->slots.lanes + at;
-    if (vyi_mark_phase(vyi_load_acquire(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
-        vyi_slot_outcome(q, slot) == 0)
+    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+    /* BUSY: who publishes the last generation may be about to open its gate. */
+    if (vyi_mark_is_busy(mark) || (vyi_mark_is_out(mark) && vyi_slot_outcome(q, slot) == 0))
         return;
     if (w->retired[at] == 0) {
         vyi_store_release(vyi_device_words(d, w->buffer) + VYI_WIDE_GATES + at, 0);
@@ -22900,7 +23389,7 @@ static void vyi_wide_renew_slot(vyi_queue *q, uint32_t at)
 VYI_API void vyi_wide_renew(vyi_queue *q)
 {
     for (uint32_t at = 0; at < q->wides.count; at++)
-        if (vyi_load_acquire(&q->wides.generations[at]) == VYI_GATE_LAST)
+        if (vyi_wide_is_used_up(&q->wides, at))
             vyi_wide_renew_slot(q, at);
 }
 
@@ -22912,7 +23401,7 @@ static bool vyi_wide_is_torn(const vyi_queue *q, uint32_t slot)
     const uint32_t chunks =
         vyi_le32(vyi_load_relaxed(words + VYI_WIDE_CHUNKS + at)) & VYI_GATE_COUNT;
     const uint32_t *finished = vyi_wide_state(q, at) + VYI_WIDE_FINISHED;
-    return vyi_mark_phase(vyi_load_acquire(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
+    return vyi_mark_is_out(vyi_load_acquire(&q->slots.marks[slot])) &&
            vyi_slot_outcome(q, slot) == 0 &&
            vyi_wide_taken(q, at, chunks) !=
                (vyi_le32(vyi_load_acquire(finished)) & ~VYI_WIDE_FAULTED);
@@ -22942,6 +23431,8 @@ VYI_API void vyi_wide_bury(vyi_queue *q)
         vyi_wide_clean(q, at);
         vyi_store_release(status, vyi_le32(VYRE_SLOT_CLAIMED));
     }
+    if (q->wides.count)
+        vyi_wide_clean(q, VYI_WIDE_GUEST); /* a dispatch that was too late has left it */
 }
 
 /* --- bytes ---------------------------------------------------------------- */
@@ -23301,12 +23792,15 @@ VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error 
     if (vyi_status_is_loss(status))
         return vyi_queue_mend(q, err);
     vyi_queue_deliver_log(q);
+    vyi_troubles_forget(q);
     vyi_store_relaxed(&q->drive_at, (uint32_t)(vyi_now() / 1000u) + vyi_chain_cadence(q));
     return status;
 }
 
 VYI_API vyre_status vyi_queue_nudge(vyi_queue *q, vyi_effort effort, vyre_error *err)
 {
+    if (vyi_load_relaxed(&q->ends.pending))
+        vyi_ends_deliver(q);
     const uint32_t now = (uint32_t)(vyi_now() / 1000u);
     const uint32_t ahead = vyi_load_relaxed(&q->drive_at) - now; /* or long past, wrapped */
     const uint32_t state = vyi_load_acquire(&q->state);
@@ -23510,11 +24004,12 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
     vyre *v = r->v;
     uint32_t code = 0;
     vyre_ticket t;
-    t.slot = slot;
+    t.slot = v->queue.slots.tag | slot;
     t.generation = v->run.marks[slot];
     const vyre_status status = vyi_ticket_look(&v->queue, t, &code);
     if (status == VYRE_PENDING)
         return false;
+    vyi_ticket_drop(&v->queue, t);
     v->run.marks[slot] = 0;
     r->open--;
     r->done += status == VYRE_OK;
@@ -23528,19 +24023,23 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
     return true;
 }
 
-/* Publishes until the ring is full: VYRE_OK, VYRE_FULL, or an error. */
+/* Publishes until the ring is full: VYRE_OK, VYRE_FULL, or an error.  Slots are kept
+ * until their end was seen here: other threads' works do not replace an outcome. */
 static vyre_status vyi_run_publish(vyi_run *r, vyre_error *err)
 {
-    vyre *v = r->v;
+    vyi_queue *q = &r->v->queue;
+    vyi_receipt receipt;
+    memset(&receipt, 0, sizeof receipt);
+    receipt.keep = true;
     while (r->next < r->count) {
-        vyre_ticket t = { 0, 0 };
-        const vyre_status status = vyre_publish(v, &r->works[r->next], &t, err);
+        const vyre_status status =
+            vyi_publish_one(q, &q->slots.pool, &r->works[r->next], &receipt, err);
         if (status != VYRE_OK)
             return status;
-        if (v->run.marks[t.slot])
-            (void)vyi_run_collect(r, t.slot);
-        v->run.marks[t.slot] = t.generation;
-        v->run.works[t.slot] = r->next++;
+        const uint32_t slot = VYI_TICKET_SLOT(receipt.ticket);
+        VYRE_ASSERT(!r->v->run.marks[slot]);
+        r->v->run.marks[slot] = receipt.ticket.generation;
+        r->v->run.works[slot] = r->next++;
         r->open++;
     }
     return VYRE_OK;
@@ -23607,6 +24106,20 @@ static uint64_t vyi_run_launches(vyi_queue *q, uint32_t *recoveries)
     return launches;
 }
 
+/* What a run that failed has left in the ring goes on, and is nobody's. */
+static void vyi_run_abandon(vyi_run *r)
+{
+    vyi_queue *q = &r->v->queue;
+    for (uint32_t slot = 0; slot < q->slots.count && r->open; slot++) {
+        vyre_ticket t;
+        t.slot = q->slots.tag | slot;
+        t.generation = r->v->run.marks[slot];
+        if (t.generation)
+            vyi_ticket_drop(q, t);
+        r->v->run.marks[slot] = 0;
+    }
+}
+
 /* The last pass may still be counting what it has done. */
 static void vyi_run_settle(vyi_queue *q)
 {
@@ -23624,7 +24137,7 @@ static vyre_status vyi_run_locked(vyi_run *r, vyre_stats *stats, vyre_error *err
     vyi_stats_begin(&s);
     const uint64_t launches = vyi_run_launches(&v->queue, &before);
     const vyre_status status = vyi_run_all(r, err);
-    memset(v->run.marks, 0, v->queue.slots.count * sizeof *v->run.marks);
+    vyi_run_abandon(r);
     if (status != VYRE_OK)
         return status;
 
@@ -23928,6 +24441,65 @@ VYRE_API void *vyre_map(vyre *v, uint32_t user_buffer, size_t *size)
     if (size)
         *size = v->buffers.list[index].size;
     return vyi_queue_device(&v->queue)->map[index];
+}
+
+/* Where the range lies, as the device's mapping shows it; NULL on failure. */
+static uint8_t *vyi_user_range(vyre *v, uint32_t user_buffer, size_t offset, size_t size,
+                               const void *bytes, vyre_error *err)
+{
+    size_t whole = 0;
+    uint8_t *at = (uint8_t *)vyre_map(v, user_buffer, &whole);
+    if (!at || (!bytes && size)) {
+        vyi_fail(err, VYRE_E_ARGUMENT, user_buffer, "Pass an open handle, a buffer of its "
+                 "kernel.buffers, and the bytes.", at ? "the bytes are NULL"
+                 : "there is no user buffer %u that has memory", user_buffer);
+        return NULL;
+    }
+    if (offset > whole || size > whole - offset) {
+        vyi_fail(err, VYRE_E_OVF, offset, "Stay inside the buffer: vyre_map tells its size.",
+                 "%llu bytes from %llu on, and buffer %u has %llu", (unsigned long long)size,
+                 (unsigned long long)offset, user_buffer, (unsigned long long)whole);
+        return NULL;
+    }
+    if (vyi_load_acquire(&v->queue.state) == VYI_STATE_LOST) {
+        (void)vyi_queue_gone(&v->queue, "its buffers cannot be used", err);
+        return NULL;
+    }
+    return at + offset;
+}
+
+VYRE_API vyre_status vyre_write(vyre *v, uint32_t user_buffer, size_t offset, const void *bytes,
+                                size_t size, vyre_error *err)
+{
+    vyre_error how;
+    memset(&how, 0, sizeof how);
+    uint8_t *at = vyi_user_range(v, user_buffer, offset, size, bytes, &how);
+    if (!at) {
+        if (err)
+            *err = how;
+        return how.status;
+    }
+    if (size)
+        memcpy(at, bytes, size);
+    if (vyi_queue_device(&v->queue)->write_combined)
+        vyi_fence_stores();
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_read(vyre *v, uint32_t user_buffer, size_t offset, void *bytes,
+                               size_t size, vyre_error *err)
+{
+    vyre_error how;
+    memset(&how, 0, sizeof how);
+    const uint8_t *at = vyi_user_range(v, user_buffer, offset, size, bytes, &how);
+    if (!at) {
+        if (err)
+            *err = how;
+        return how.status;
+    }
+    if (size)
+        memcpy(bytes, at, size);
+    return VYRE_OK;
 }
 
 VYRE_API vyre_status vyre_buffers(vyre *v, vyre_io_buffers *out, vyre_error *err)
@@ -24457,6 +25029,7 @@ static void vyi_handle_free(vyre *v)
     vyre_program_destroy(v->programs.whole);
     vyre_program_destroy(v->programs.tiles);
     vyi_producers_free(&v->queue);
+    vyi_ends_free(&v->queue);
     vyi_free(&allocator, v->queue.loss.retired, v->queue.loss.retired_capacity * sizeof(void *));
     vyi_arena_free(&v->arena);
     vyi_free(&allocator, v, sizeof *v);
@@ -24476,11 +25049,22 @@ static void vyi_desc_forget(vyre *v)
     v->desc.buffer_sizes = NULL;
 }
 
+/* So that a ticket of another handle is mostly told apart: of 4,095 handles, or those
+ * that lived in one place after another, two may have the same. */
+static uint32_t vyi_ticket_tag(const vyre *v)
+{
+    const uint64_t who[2] = { (uint64_t)(uintptr_t)v, vyi_now() };
+    const uint64_t hash = vyi_hash(VYI_HASH_SEED, who, sizeof who);
+    const uint32_t most = (1u << (32 - VYI_TICKET_SLOT_BITS)) - 1;
+    return ((uint32_t)(hash ^ hash >> 32) % most + 1) << VYI_TICKET_SLOT_BITS;
+}
+
 static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
 {
     vyi_queue *q = &v->queue;
     vyi_device *d = NULL;
     q->v = v;
+    q->slots.tag = vyi_ticket_tag(v);
     q->slots.lanes = v->desc.kernel.slot_count;
     if (v->desc.kernel.workgroup_size == 0 && q->slots.lanes < 256)
         v->desc.kernel.workgroup_size = q->slots.lanes; /* a small ring needs no more lanes */
@@ -24809,16 +25393,21 @@ static uint32_t vyi_slot_recover(vyi_queue *q, vyi_device *d, uint32_t slot)
     const uint32_t next = (generation + 1u) & VYI_GENERATION_MASK;
     const uint32_t epoch = ~mark & VYI_MARK_EPOCH;
 
-    if ((mark & VYI_PHASE_MASK) == VYI_PHASE_FLIGHT) {
+    const uint32_t phase = mark & VYI_PHASE_MASK;
+    if (phase == VYI_PHASE_FLIGHT || phase == VYI_PHASE_KEPT) {
+        const bool kept = phase == VYI_PHASE_KEPT;
         if (q->slots.record) {
             vyi_slots_write(q, d, slot, &q->slots.record[slot], 1);
             if (slot >= q->slots.lanes)
                 vyi_wide_raise(q, d, slot, &q->slots.record[slot]);
-            return generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FLIGHT;
+            return generation << VYI_GENERATION_BIT | epoch | phase;
         }
         vyi_slot_trouble(q, slot, generation, VYI_TROUBLE_LOST, false);
-        return generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
+        return generation << VYI_GENERATION_BIT | epoch |
+               (kept ? VYI_PHASE_ENDED : VYI_PHASE_FREE);
     }
+    if (phase == VYI_PHASE_ENDED && q->slots.trouble[slot].generation == generation)
+        return mark ^ VYI_MARK_EPOCH; /* there is no result, and its outcome is still to be told */
     /* Results are gone with the device, so the generation is over. */
     return (generation ? (next ? next : 1) : 0) << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
 }
@@ -29546,7 +30135,7 @@ static vyre_status vyi_live_check(const vyre *v, const void *out, vyre_error *er
  * BUSY is about to be used, and free for the moment. */
 static vyre_slot_state vyi_live_state(const vyi_queue *q, uint32_t slot, uint32_t mark)
 {
-    if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
+    if (!vyi_mark_is_out(mark))
         return VYRE_SLOT_EMPTY;
     const uint32_t outcome = VYI_MIRROR_STATUS(vyi_slot_outcome(q, slot));
     return outcome ? vyi_slot_state_of(outcome) : VYRE_SLOT_PUBLISHED;
@@ -29654,14 +30243,14 @@ VYRE_API vyre_status vyre_wait_observable(vyre *v, uint32_t index, uint32_t seen
 static bool vyi_stuck_look(const vyi_queue *q, uint32_t slot, vyre_stuck_slot *out)
 {
     const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
-    if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
+    if (!vyi_mark_is_out(mark))
         return false;
     const uint32_t *at = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING) +
                          (size_t)slot * VYRE_SLOT_WORDS;
     const uint32_t status = vyi_le32(vyi_load_acquire(at + VYRE_SLOT_STATUS));
     if (status != VYRE_SLOT_CLAIMED && status != VYRE_SLOT_WAIT_IO)
         return false;
-    out->ticket = vyi_ticket_of(slot, mark);
+    out->ticket = vyi_ticket_of(q, slot, mark);
     out->state = (vyre_slot_state)status;
     out->opcode = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE));
     out->tenant = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT));
@@ -29685,7 +30274,7 @@ static uint32_t vyi_stuck_keep(const vyi_queue *q, vyre_stuck_slot *out, uint32_
     uint32_t kept = 0;
     for (uint32_t i = 0; i < count; i++) {
         vyre_stuck_slot now;
-        if (!vyi_stuck_look(q, out[i].ticket.slot % VYRE_MAX_SLOTS, &now) ||
+        if (!vyi_stuck_look(q, VYI_TICKET_SLOT(out[i].ticket), &now) ||
             now.ticket.generation != out[i].ticket.generation)
             continue;
         now.held_ns = held_ns;
@@ -34681,10 +35270,12 @@ VYRE_API vyre_status vyre_replay_publish(vyre_replay *r, vyre *v, const vyre_wor
         return status;
     if (ticket)
         *ticket = t;
+    else
+        (void)vyre_release(v, t, NULL);
     memset(&record, 0, sizeof record);
     record.time_ns = vyi_now();
     record.kind = VYRE_REPLAY_WORK;
-    record.slot = t.slot % VYRE_MAX_SLOTS; /* the rest names the handle */
+    record.slot = vyre_ticket_slot(t);
     record.generation = t.generation;
     record.tenant = work->tenant;
     record.opcode = work->opcode;
@@ -34711,7 +35302,7 @@ VYRE_API vyre_status vyre_replay_wait(vyre_replay *r, vyre *v, vyre_ticket ticke
     memset(&record, 0, sizeof record);
     record.time_ns = vyi_now();
     record.kind = VYRE_REPLAY_END;
-    record.slot = ticket.slot % VYRE_MAX_SLOTS;
+    record.slot = vyre_ticket_slot(ticket);
     record.generation = ticket.generation;
     record.ended = true;
     record.state = outcome.state;
@@ -34807,7 +35398,8 @@ static vyre_status vyi_replay_history(const vyi_queue *q, vyre_ticket t, uint32_
         *code = found == VYI_TROUBLE_LOST ? 0 : found;
         return found == VYI_TROUBLE_LOST ? VYRE_E_LOST : VYRE_E_FAULT;
     }
-    if (generation && ((generation - t.generation) & VYI_GENERATION_MASK) < VYI_GENERATION_HALF)
+    if (generation == VYI_TROUBLE_CHANGING ||
+        (generation && ((generation - t.generation) & VYI_GENERATION_MASK) < VYI_GENERATION_HALF))
         return VYRE_E_STALE;
     return VYRE_OK;
 }

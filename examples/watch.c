@@ -98,9 +98,8 @@ static bool show(vyre *v, vyre_watch *before)
             (unsigned)now.runnable, (unsigned)now.slots, (unsigned)health.done_delta,
             (unsigned)now.done, (unsigned)now.faults, health.stalled ? ", STALLED" : "");
     if (health.stalled && vyre_stuck(v, 100000000, &stuck, 1, &count, NULL) == VYRE_OK && count)
-        fprintf(stderr, "watch: slot %u is at opcode 0x%x (%s)\n",
-                (unsigned)(stuck.ticket.slot % VYRE_MAX_SLOTS), (unsigned)stuck.opcode,
-                stuck.handler);
+        fprintf(stderr, "watch: slot %u is at opcode 0x%x (%s)\n", (unsigned)vyre_ticket_slot(stuck.ticket),
+                (unsigned)stuck.opcode, stuck.handler);
     *before = now;
     return true;
 }

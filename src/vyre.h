@@ -255,6 +255,7 @@
 #include "engine/engine_publish.c"
 #include "engine/producer.c"
 #include "engine/engine_wait.c"
+#include "engine/engine_ends.c"
 #include "engine/engine_wide.c"
 #include "engine/engine_lease.c"
 #include "engine/engine_run.c"

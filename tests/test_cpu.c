@@ -51,7 +51,7 @@ static void cpu_until_claimed(vyre *v, vyre_ticket t)
     CHECK_EQ(vyre_buffers(v, &io, NULL), VYRE_OK);
     do {
         CHECK_EQ(vyre_wait(v, t, SECOND / 1000, NULL), VYRE_TIMEOUT);
-        CHECK_EQ(vyre_ring_read(io.ring, io.ring_size, t.slot, &slot, NULL), VYRE_OK);
+        CHECK_EQ(vyre_ring_read(io.ring, io.ring_size, vyre_ticket_slot(t), &slot, NULL), VYRE_OK);
     } while (slot.state != VYRE_SLOT_CLAIMED);
 }
 

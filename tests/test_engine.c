@@ -169,7 +169,7 @@ static void publish_refuses_bad_work(void)
     w.priority = (vyre_priority)5;
     CHECK_EQ(vyre_publish(v, &w, &t, &err), VYRE_E_PRIORITY);
     CHECK_EQ(vyre_publish(v, NULL, &t, &err), VYRE_E_ARGUMENT);
-    CHECK_EQ(t.slot, 7);
+    CHECK_EQ(vyre_ticket_slot(t), 7);
     CHECK_EQ(t.generation, 7);
 
     /* In a batch the first bad one stops all of it. */
@@ -212,7 +212,7 @@ static void tickets_survive_the_reuse_of_their_slots(void)
     for (uint32_t i = 0; i < 1000; i++) {
         tickets[i] = engine_publish(v, engine_add(1));
         CHECK_EQ(vyre_wait(v, tickets[i], 5 * SECOND, NULL), VYRE_OK);
-        CHECK(tickets[i].slot < 64);
+        CHECK(vyre_ticket_slot(tickets[i]) < 64);
     }
     for (uint32_t i = 0; i < 1000; i++) {
         uint32_t args[12];
@@ -299,7 +299,7 @@ static void a_fault_reaches_the_waiter(void)
         vyre_ticket u = engine_publish(v, engine_work(OP_FAULT, 1, 7, 0));
         CHECK_EQ(vyre_wait(v, t, 5 * SECOND, &err), VYRE_E_FAULT);
         CHECK_EQ(err.native, VYRE_FAULT_OPCODE);
-        CHECK_EQ(err.at, t.slot);
+        CHECK_EQ(err.at, vyre_ticket_slot(t));
         CHECK_EQ(vyre_wait(v, u, 5 * SECOND, &err), VYRE_E_FAULT);
         CHECK_EQ(err.native, VYRE_FAULT_USER + 7);
         CHECK_EQ(vyre_poll(v, t), VYRE_E_FAULT);
@@ -521,7 +521,7 @@ static void priorities_have_partitions(void)
         w.priority = (vyre_priority)p;
         for (uint32_t i = 0; i < count[p]; i++) {
             vyre_ticket t = engine_publish(v, w);
-            CHECK(t.slot >= first[p] && t.slot < first[p] + count[p]);
+            CHECK(vyre_ticket_slot(t) >= first[p] && vyre_ticket_slot(t) < first[p] + count[p]);
         }
         CHECK_EQ(vyre_publish(v, &w, NULL, NULL), VYRE_FULL);
     }

@@ -94,6 +94,135 @@ typedef struct rival {
     uint32_t over, ended, wrong;
 } rival;
 
+static void *publish_faults(void *user)
+{
+    rival *r = (rival *)user;
+    const vyre_work bad = engine_work(OP_FAULT, 1, 1, 0);
+    while (!vyi_load_acquire(&r->over)) {
+        vyre_ticket t;
+        if (vyre_publish(r->v, &bad, &t, NULL) == VYRE_OK)
+            (void)vyre_wait(r->v, t, VYRE_FOREVER, NULL);
+    }
+    return NULL;
+}
+
+static void a_run_beside_anothers_faults_is_not_stale(void)
+{
+    enum { WORKS = 500, RUNS = 20 };
+    static vyre_work works[WORKS];
+    vyre_desc d = defect_desc(16);
+    vyre *v = engine_open(&d);
+    rival r = { v, 0, 0, 0 };
+    pthread_t thread;
+    for (uint32_t i = 0; i < WORKS; i++)
+        works[i] = engine_add(1);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    pthread_create(&thread, NULL, publish_faults, &r);
+    uint32_t bad = 0;
+    for (uint32_t i = 0; i < RUNS; i++)
+        bad += vyre_run(v, works, WORKS, NULL, NULL) != VYRE_OK;
+    vyi_store_release(&r.over, 1);
+    pthread_join(thread, NULL);
+    CHECK_EQ(bad, 0);
+    CHECK_EQ(engine_observable(v, 0), WORKS * RUNS);
+    vyre_close(v);
+}
+
+/* --- troubles ---------------------------------------------------------------- */
+
+/* As if the slot had been used so many times more, all works that ended well; who
+ * publishes looks after the device meanwhile. */
+static void use_slot(vyre *v, uint32_t times)
+{
+    uint32_t *mark = &v->queue.slots.marks[0];
+    while (times) {
+        const uint32_t step = times < VYI_GENERATION_KNOWN / 2 ? times : VYI_GENERATION_KNOWN / 2;
+        const uint32_t generation = (*mark >> VYI_GENERATION_BIT) + step;
+        *mark = (generation & VYI_GENERATION_MASK) << VYI_GENERATION_BIT;
+        vyi_mutex_lock(&v->lock);
+        vyi_queue_drive(&v->queue, VYI_EFFORT_LOOK, NULL);
+        vyi_mutex_unlock(&v->lock);
+        times -= step;
+    }
+}
+
+/* Half of the wrap after a fault healthy works were stale, and after all of it they
+ * were that fault. */
+static void old_troubles_are_forgotten(void)
+{
+    vyre_desc d = defect_desc(1);
+    vyre *v = engine_open(&d);
+    const vyre_ticket bad = engine_publish(v, engine_work(OP_FAULT, 1, 3, 0));
+    CHECK_EQ(vyre_wait(v, bad, 10 * SECOND, NULL), VYRE_E_FAULT);
+    for (uint32_t i = 0; i < 9; i++) {
+        use_slot(v, VYI_GENERATION_MASK / 8);
+        if (i == 8) /* to the fault's own generation */
+            use_slot(v, (bad.generation - 1 - (v->queue.slots.marks[0] >> VYI_GENERATION_BIT)) &
+                            VYI_GENERATION_MASK);
+        const vyre_ticket t = engine_publish(v, engine_add(1));
+        CHECK_EQ(vyre_wait(v, t, 10 * SECOND, NULL), VYRE_OK);
+        CHECK_EQ(vyre_poll(v, t), VYRE_OK);
+        const vyre_ticket u = engine_publish(v, engine_add(1));
+        CHECK_EQ(vyre_wait(v, u, 10 * SECOND, NULL), VYRE_OK);
+        CHECK_EQ(vyre_poll(v, t), VYRE_OK);
+        if (i == 0) {
+            CHECK_EQ(vyre_poll(v, bad), VYRE_E_FAULT);
+        } else if (i < 3) {
+            CHECK_EQ(vyre_poll(v, bad), VYRE_E_STALE);
+        }
+    }
+    vyre_close(v);
+}
+
+/* While a later fault of the slot is being written down. */
+static void a_fault_that_is_replaced_is_not_taken_for_success(void)
+{
+    vyre_desc d = defect_desc(1);
+    vyre *v = engine_open(&d);
+    const vyre_ticket bad = engine_publish(v, engine_work(OP_FAULT, 1, 3, 0));
+    CHECK_EQ(vyre_wait(v, bad, 10 * SECOND, NULL), VYRE_E_FAULT);
+    CHECK_EQ(vyre_wait(v, engine_publish(v, engine_add(1)), 10 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(vyre_poll(v, bad), VYRE_E_FAULT);
+    v->queue.slots.trouble[0].generation = VYI_TROUBLE_CHANGING;
+    CHECK_EQ(vyre_poll(v, bad), VYRE_E_STALE);
+    v->queue.slots.trouble[0].generation = bad.generation;
+    CHECK_EQ(vyre_poll(v, bad), VYRE_E_FAULT);
+    vyre_close(v);
+}
+
+typedef struct writer {
+    vyre    *v;
+    uint32_t mark;
+} writer;
+
+static void *write_down_slowly(void *user)
+{
+    writer *w = (writer *)user;
+    engine_sleep_ms(50);
+    vyi_slot_trouble(&w->v->queue, 0, w->mark >> VYI_GENERATION_BIT, VYRE_FAULT_USER, false);
+    vyi_store_release(&w->v->queue.slots.marks[0],
+                      (w->mark & ~VYI_PHASE_MASK) | VYI_PHASE_FREE);
+    return NULL;
+}
+
+/* Another thread has seen the end, and has not yet written it down. */
+static void a_drain_waits_for_what_is_being_written_down(void)
+{
+    vyre_desc d = defect_desc(1);
+    vyre *v = engine_open(&d);
+    vyre_error err;
+    pthread_t thread;
+    (void)engine_publish(v, engine_work(OP_FAULT, 1, 0, 0));
+    writer w = { v, v->queue.slots.marks[0] };
+    v->queue.slots.marks[0] = (w.mark & ~VYI_PHASE_MASK) | VYI_PHASE_ENDING;
+    pthread_create(&thread, NULL, write_down_slowly, &w);
+    const vyre_status status = vyre_drain(v, 10 * SECOND, &err);
+    pthread_join(thread, NULL);
+    CHECK_EQ(status, VYRE_E_FAULT);
+    CHECK_EQ(err.native, VYRE_FAULT_USER);
+    vyre_close(v);
+}
+
 /* --- a recovery ------------------------------------------------------------ */
 
 static void a_disabled_tenant_stays_disabled(void)
@@ -416,6 +545,10 @@ int main(void)
         ENGINE_CASE(an_opcode_that_nobody_has_is_refused),
         ENGINE_CASE(launches_are_counted),
     };
+    RUN(a_run_beside_anothers_faults_is_not_stale);
+    RUN(old_troubles_are_forgotten);
+    RUN(a_fault_that_is_replaced_is_not_taken_for_success);
+    RUN(a_drain_waits_for_what_is_being_written_down);
     RUN(a_disabled_tenant_stays_disabled);
     RUN(a_stop_that_gets_no_lock_ends_no_work);
     RUN(a_stop_beside_runs_has_its_turn);

@@ -414,7 +414,7 @@ static void recovery_accounts_for_every_work(void)
             CHECK_EQ(vyre_wait(v, t[i], SECOND, NULL), i == 3 ? VYRE_E_FAULT : VYRE_OK);
         for (uint32_t i = 5; i < 10; i++)
             t[i] = engine_publish(v, engine_work(8, 2, 10, i));
-        vyi_device_words(vyi_queue_device(&v->queue), v->queue.slots.mirror)[t[5].slot] =
+        vyi_device_words(vyi_queue_device(&v->queue), v->queue.slots.mirror)[vyre_ticket_slot(t[5])] =
             VYRE_SLOT_DONE;
         fake.fail_at = fake.total + 1;
         fake.fail_with = VYRE_E_DEVICE_LOST;
@@ -695,7 +695,7 @@ static void jobs_need_no_calls_of_the_driver(void)
     for (uint32_t i = 0; i < 100000; i++) {
         const vyre_ticket t = engine_publish(v, engine_add(1));
         CHECK_EQ(vyre_poll(v, t), VYRE_PENDING);
-        vyi_store_release(&mirror[t.slot], VYRE_SLOT_DONE);
+        vyi_store_release(&mirror[vyre_ticket_slot(t)], VYRE_SLOT_DONE);
         CHECK_EQ(vyre_wait(v, t, SECOND, NULL), VYRE_OK);
     }
     const uint64_t looks = (engine_now() - begin) / 20000 + 2; /* at most one in 20 us */

@@ -41,12 +41,12 @@ static void an_end_seen_on_a_lost_device_ends_nothing(void)
     d.lost_work = VYRE_LOST_RERUN;
     vyre *v = engine_open(&d);
     const vyre_ticket t = engine_publish(v, engine_add(1));
-    const uint32_t mark = v->queue.slots.marks[t.slot];
+    const uint32_t mark = v->queue.slots.marks[vyre_ticket_slot(t)];
     engine_lose(v);
     CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
-    vyi_ticket_seen(&v->queue, false, t, mark, VYRE_SLOT_DONE, true);
+    vyi_slot_seen(&v->queue, false, vyre_ticket_slot(t), mark, VYRE_SLOT_DONE, true);
     CHECK_EQ(vyre_poll(v, t), VYRE_PENDING);
-    vyi_ticket_seen(&v->queue, false, t, mark, VYRE_SLOT_FAULTED | VYRE_FAULT_OPCODE << 8, true);
+    vyi_slot_seen(&v->queue, false, vyre_ticket_slot(t), mark, VYRE_SLOT_FAULTED | VYRE_FAULT_OPCODE << 8, true);
     CHECK_EQ(vyre_poll(v, t), VYRE_PENDING);
     CHECK_EQ(vyre_wait(v, t, SECOND, NULL), VYRE_OK);
     CHECK_EQ(engine_observable(v, 0), 1);
@@ -68,7 +68,7 @@ static void a_recovery_that_is_under_way_tells_nothing(void)
     CHECK_EQ(vyre_wait(v, bad, SECOND, NULL), VYRE_E_FAULT);
     const vyre_ticket ended = engine_publish(v, engine_add(1));
     uint32_t *mirror = vyi_device_words(vyi_queue_device(&v->queue), v->queue.slots.mirror);
-    vyi_store_release(&mirror[ended.slot], vyi_le32(VYRE_SLOT_DONE));
+    vyi_store_release(&mirror[vyre_ticket_slot(ended)], vyi_le32(VYRE_SLOT_DONE));
     CHECK(vyi_queue_hold(&v->queue, true));
     CHECK_EQ(vyre_poll(v, good), VYRE_OK);
     CHECK_EQ(vyre_poll(v, bad), VYRE_E_FAULT);

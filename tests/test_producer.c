@@ -279,13 +279,13 @@ static void works_outlive_a_change_of_owner(void)
     CHECK_EQ(vyre_producer_publish(p, &work, NULL, NULL), VYRE_FULL);
     for (uint32_t i = 0; i < SLOTS; i++) {
         CHECK_EQ(vyre_poll(v, t[i]), VYRE_PENDING);
-        end_work(v, t[i].slot, i % 2 ? VYRE_SLOT_DONE
+        end_work(v, vyre_ticket_slot(t[i]), i % 2 ? VYRE_SLOT_DONE
                                      : VYRE_SLOT_FAULTED | VYRE_FAULT_OPCODE << 8);
     }
     for (uint32_t i = 0; i < 32; i++) { /* the first ones of a share are asked for later */
         const vyre_ticket now = send(p);
-        CHECK(now.slot >= 32 && now.slot < SLOTS);
-        end_work(v, now.slot, VYRE_SLOT_DONE);
+        CHECK(vyre_ticket_slot(now) >= 32 && vyre_ticket_slot(now) < SLOTS);
+        end_work(v, vyre_ticket_slot(now), VYRE_SLOT_DONE);
         CHECK_EQ(vyre_poll(v, now), VYRE_OK);
     }
     for (uint32_t i = 0; i < SLOTS; i++)
@@ -293,7 +293,7 @@ static void works_outlive_a_change_of_owner(void)
     const vyre_ticket last = send(p);
     vyre_producer_close(p);
     CHECK_EQ(vyre_poll(v, last), VYRE_PENDING);
-    end_work(v, last.slot, VYRE_SLOT_DONE);
+    end_work(v, vyre_ticket_slot(last), VYRE_SLOT_DONE);
     CHECK_EQ(vyre_poll(v, last), VYRE_OK);
     CHECK_EQ(vyre_result(v, last, args, NULL), VYRE_OK);
     CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK); /* every fault was asked for */
@@ -340,7 +340,7 @@ static void each_priority_has_a_share(void)
         CHECK_EQ(vyre_producer_publish_many(p, works, 40, &published, &t, NULL), VYRE_FULL);
         CHECK_EQ(published, 16);
         const vyi_share *share = &p->owner.shares[vyi_priority_level((vyre_priority)i)];
-        CHECK(t.slot >= share->first && t.slot < share->first + share->count);
+        CHECK(vyre_ticket_slot(t) >= share->first && vyre_ticket_slot(t) < share->first + share->count);
         while (vyre_publish(v, works, NULL, NULL) == VYRE_OK)
             sum++;
         CHECK_EQ(sum, 64 - 16);
@@ -368,14 +368,14 @@ static void results_stay_for_a_round_of_the_share(void)
     for (uint32_t i = 0; i < 10 * SHARE; i++) {
         for (uint32_t n = 0; n < SLOTS / 4; n++) {
             const vyre_ticket other = engine_publish(v, engine_add(1));
-            end_work(v, other.slot, VYRE_SLOT_DONE);
+            end_work(v, vyre_ticket_slot(other), VYRE_SLOT_DONE);
         }
         if (i > SHARE)
             CHECK_EQ(vyre_result(v, t[(i - SHARE) % (SHARE + 1)], args, NULL), VYRE_OK);
         t[i % (SHARE + 1)] = send(p);
         if (i > SHARE)
             CHECK_EQ(vyre_result(v, t[(i - SHARE) % (SHARE + 1)], args, NULL), VYRE_E_STALE);
-        end_work(v, t[i % (SHARE + 1)].slot, VYRE_SLOT_DONE);
+        end_work(v, vyre_ticket_slot(t[i % (SHARE + 1)]), VYRE_SLOT_DONE);
         CHECK_EQ(vyre_poll(v, t[i % (SHARE + 1)]), VYRE_OK);
     }
     vyre_close(v);
@@ -398,7 +398,7 @@ static void faults_in_a_share_are_told_once(void)
     worker_begin(&w, v);
     for (uint32_t round = 0; round < 8; round++) {
         w.ticket = send(p);
-        end_work(v, w.ticket.slot, fault);
+        end_work(v, vyre_ticket_slot(w.ticket), fault);
         if (round % 2)
             worker_do(&w, poll_it);
         else
@@ -407,9 +407,9 @@ static void faults_in_a_share_are_told_once(void)
     }
     CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK);
     for (uint32_t i = 0; i < 4; i++)
-        end_work(v, send(p).slot, fault);
+        end_work(v, vyre_ticket_slot(send(p)), fault);
     for (uint32_t i = 0; i < 4; i++)
-        end_work(v, send(p).slot, VYRE_SLOT_DONE);
+        end_work(v, vyre_ticket_slot(send(p)), VYRE_SLOT_DONE);
     CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_E_FAULT);
     CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK);
     worker_end(&w);
@@ -438,7 +438,7 @@ static void threads_take_turns(void)
     }
     for (uint32_t round = 0; round < 100; round++) {
         worker_do(&w[round % 2], publish_of_share);
-        end_work(v, w[round % 2].ticket.slot, VYRE_SLOT_DONE);
+        end_work(v, vyre_ticket_slot(w[round % 2].ticket), VYRE_SLOT_DONE);
         worker_do(&w[round / 2 % 2], poll_it);
         CHECK_EQ(w[round / 2 % 2].status, VYRE_OK);
     }
@@ -579,7 +579,7 @@ static void a_batch_takes_each_slot_once(bool many)
             }
             for (uint32_t slot = 0; slot < slots; slot++) {
                 const vyre_ticket t = {
-                    slot, vyi_mark_generation(vyi_load_acquire(&v->queue.slots.marks[slot])) };
+                    v->queue.slots.tag | slot, vyi_mark_generation(vyi_load_acquire(&v->queue.slots.marks[slot])) };
                 if (slots > 2 && (slot + round) % 3 == 0)
                     continue;
                 end_work(v, slot, VYRE_SLOT_DONE);

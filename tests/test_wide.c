@@ -436,6 +436,66 @@ static void bytes_with_wide_works(void)
     vyre_close(v);
 }
 
+#define OP_STUCK 0x1107u /* range in chunks of 32: index a2 does not end; the count of all */
+
+static void emit_stuck(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_ir_if(p, vyre_ir_eq(p, s->index, s->arg[2]));
+    vyre_ir_forever(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    vyre_emit_reduce(p, s, 0, VYRE_ATOMIC_ADD, vyre_ir_u32(p, 1));
+}
+
+static vyre_status stuck_dispatch(vyre *v, uint32_t stuck_at, vyre_slot *slot)
+{
+    static uint8_t control[4096], ring[8 * 64], log[4096];
+    const size_t control_size = vyre_control_size(64), log_size = vyre_log_size(8);
+    vyre_control_desc c;
+    memset(&c, 0, sizeof c);
+    c.tenants = 1;
+    c.observables = 64;
+    CHECK_EQ(vyre_control_encode(control, control_size, &c, NULL), VYRE_OK);
+    CHECK_EQ(vyre_ring_encode(ring, sizeof ring, 8, NULL), VYRE_OK);
+    CHECK_EQ(vyre_log_encode(log, log_size, 8, NULL), VYRE_OK);
+    const vyre_work w = wide_work(OP_STUCK, 0, 320, stuck_at, 0);
+    CHECK_EQ(vyre_ring_publish(ring, sizeof ring, 0, &w, NULL), VYRE_OK);
+    vyre_io_buffers io = { control, control_size, ring, sizeof ring, log, log_size, NULL, 0 };
+    const vyre_status status = vyre_dispatch(v, &io, NULL, NULL);
+    CHECK_EQ(vyre_ring_read(ring, sizeof ring, 0, slot, NULL), VYRE_OK);
+    return status;
+}
+
+/* What a stop has ended in the middle leaves nothing to the next one. */
+static void bytes_after_a_dispatch_that_was_cut(void)
+{
+    static const vyre_handler stuck = { OP_STUCK, emit_stuck, NULL, "stuck", VYRE_WIDTH_RANGE,
+                                        32, NULL };
+    if (backend_under_test != VYRE_BACKEND_CPU) {
+        test_skip("a driver may not survive a work without an end");
+        return;
+    }
+    vyre_desc d = engine_desc(8);
+    vyre_slot slot;
+    d.kernel.handlers = &stuck;
+    d.kernel.handler_count = 1;
+    d.kernel.group_size = 32;
+    d.run_timeout_ns = SECOND / 5;
+    vyre *v = engine_open(&d);
+    CHECK_EQ(stuck_dispatch(v, 300, &slot), VYRE_TIMEOUT);
+    CHECK_EQ(vyre_stop(v, 20 * SECOND, NULL), VYRE_OK);
+    for (uint32_t i = 0; i < 3; i++) { /* short, but the machine may be slow */
+        vyre_status status = VYRE_TIMEOUT;
+        for (uint32_t tried = 0; tried < 50 && status == VYRE_TIMEOUT; tried++)
+            status = stuck_dispatch(v, UINT32_MAX, &slot);
+        CHECK_EQ(status, VYRE_OK);
+        CHECK_EQ(slot.state, VYRE_SLOT_DONE);
+        CHECK_EQ(slot.args[0], 320);
+    }
+    vyre_close(v);
+}
+
 static void a_tenant_without_rights_waits(void)
 {
     vyre *v = wide_open();
@@ -528,6 +588,7 @@ static const engine_case cases[] = {
     ENGINE_CASE(many_works_at_a_time),
     ENGINE_CASE(wide_works_beside_works_of_lanes),
     ENGINE_CASE(bytes_with_wide_works),
+    ENGINE_CASE(bytes_after_a_dispatch_that_was_cut),
     ENGINE_CASE(a_tenant_without_rights_waits),
     ENGINE_CASE(a_packed_wide_work_is_a_fault),
     ENGINE_CASE(loops_in_a_range),

@@ -82,6 +82,31 @@ static void generations_begin_anew(void)
     vyre_close(v);
 }
 
+/* The last generation's work is being written: its gate is not opened yet, and nothing
+ * of the slot may begin anew under the publisher's hands. */
+static void a_slot_that_is_written_stays_as_it_is(void)
+{
+    vyre *v = live_open();
+    if (!v)
+        return;
+    CHECK_EQ(vyre_stop(v, 10 * SECOND, NULL), VYRE_OK); /* no launch is in flight */
+    vyi_queue *q = &v->queue;
+    const uint32_t slot = q->slots.lanes;
+    CHECK(vyi_slot_claim(q, &q->wides.owner, slot));
+    vyi_store_release(&q->wides.generations[0], VYI_GATE_LAST);
+    vyi_mutex_lock(&v->lock);
+    vyi_wide_renew(q);
+    vyi_mutex_unlock(&v->lock);
+    CHECK_EQ(q->wides.generations[0], VYI_GATE_LAST);
+    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+    vyi_store_release(&q->slots.marks[slot], vyi_mark_with(mark, VYI_PHASE_FREE));
+    vyi_mutex_lock(&v->lock);
+    vyi_wide_renew(q);
+    vyi_mutex_unlock(&v->lock);
+    CHECK_EQ(q->wides.generations[0], 0);
+    vyre_close(v);
+}
+
 /* Of test_wide, what differs where a kernel runs. */
 static const engine_case live_cases[] = {
     ENGINE_CASE(every_index_runs_once),
@@ -91,7 +116,8 @@ static const engine_case live_cases[] = {
     ENGINE_CASE(wide_works_beside_works_of_lanes),
     ENGINE_CASE(a_tenant_without_rights_waits),
     ENGINE_CASE(works_outlast_stops),
-    ENGINE_CASE(generations_begin_anew)
+    ENGINE_CASE(generations_begin_anew),
+    ENGINE_CASE(a_slot_that_is_written_stays_as_it_is)
 };
 
 int main(void)

@@ -42,8 +42,9 @@ $(BUILD)/tests/test_vulkan_volk: tests/driver.h
 UNSANITIZED += test_engine_live
 $(BUILD)/tests/test_engine $(BUILD)/tests/test_engine_live: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_engine: tests/oom.h
-WHITEBOX += test_engine_fake test_engine_lines test_engine_defects
-$(BUILD)/tests/test_engine_defects: tests/engine.h
+WHITEBOX += test_engine_defects test_engine_ends
+$(BUILD)/tests/test_engine_defects $(BUILD)/tests/test_engine_ends: tests/engine.h
+WHITEBOX += test_engine_fake test_engine_lines
 WHITEBOX += test_engine_single test_producer test_engine_inside test_engine_cases test_engine_rings
 $(BUILD)/tests/test_engine_fake $(BUILD)/tests/test_engine_single $(BUILD)/tests/test_producer $(BUILD)/tests/test_engine_inside: tests/engine.h tests/oom.h
 $(BUILD)/tests/test_engine_single: tests/test_engine.c

@@ -492,6 +492,7 @@ static void vyi_handle_free(vyre *v)
     vyre_program_destroy(v->programs.whole);
     vyre_program_destroy(v->programs.tiles);
     vyi_producers_free(&v->queue);
+    vyi_ends_free(&v->queue);
     vyi_free(&allocator, v->queue.loss.retired, v->queue.loss.retired_capacity * sizeof(void *));
     vyi_arena_free(&v->arena);
     vyi_free(&allocator, v, sizeof *v);
@@ -511,11 +512,22 @@ static void vyi_desc_forget(vyre *v)
     v->desc.buffer_sizes = NULL;
 }
 
+/* So that a ticket of another handle is mostly told apart: of 4,095 handles, or those
+ * that lived in one place after another, two may have the same. */
+static uint32_t vyi_ticket_tag(const vyre *v)
+{
+    const uint64_t who[2] = { (uint64_t)(uintptr_t)v, vyi_now() };
+    const uint64_t hash = vyi_hash(VYI_HASH_SEED, who, sizeof who);
+    const uint32_t most = (1u << (32 - VYI_TICKET_SLOT_BITS)) - 1;
+    return ((uint32_t)(hash ^ hash >> 32) % most + 1) << VYI_TICKET_SLOT_BITS;
+}
+
 static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
 {
     vyi_queue *q = &v->queue;
     vyi_device *d = NULL;
     q->v = v;
+    q->slots.tag = vyi_ticket_tag(v);
     q->slots.lanes = v->desc.kernel.slot_count;
     if (v->desc.kernel.workgroup_size == 0 && q->slots.lanes < 256)
         v->desc.kernel.workgroup_size = q->slots.lanes; /* a small ring needs no more lanes */
@@ -844,16 +856,21 @@ static uint32_t vyi_slot_recover(vyi_queue *q, vyi_device *d, uint32_t slot)
     const uint32_t next = (generation + 1u) & VYI_GENERATION_MASK;
     const uint32_t epoch = ~mark & VYI_MARK_EPOCH;
 
-    if ((mark & VYI_PHASE_MASK) == VYI_PHASE_FLIGHT) {
+    const uint32_t phase = mark & VYI_PHASE_MASK;
+    if (phase == VYI_PHASE_FLIGHT || phase == VYI_PHASE_KEPT) {
+        const bool kept = phase == VYI_PHASE_KEPT;
         if (q->slots.record) {
             vyi_slots_write(q, d, slot, &q->slots.record[slot], 1);
             if (slot >= q->slots.lanes)
                 vyi_wide_raise(q, d, slot, &q->slots.record[slot]);
-            return generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FLIGHT;
+            return generation << VYI_GENERATION_BIT | epoch | phase;
         }
         vyi_slot_trouble(q, slot, generation, VYI_TROUBLE_LOST, false);
-        return generation << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
+        return generation << VYI_GENERATION_BIT | epoch |
+               (kept ? VYI_PHASE_ENDED : VYI_PHASE_FREE);
     }
+    if (phase == VYI_PHASE_ENDED && q->slots.trouble[slot].generation == generation)
+        return mark ^ VYI_MARK_EPOCH; /* there is no result, and its outcome is still to be told */
     /* Results are gone with the device, so the generation is over. */
     return (generation ? (next ? next : 1) : 0) << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
 }

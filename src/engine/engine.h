@@ -63,11 +63,15 @@ typedef enum vyre_lost_work {
     VYRE_LOST_RERUN = 1   /* what was not seen to end is published again: it may run twice */
 } vyre_lost_work;
 
-/* Names one published work for as long as the handle lives; all zero is none. */
+/* Names one published work for as long as the handle lives, and the handle, in the
+ * upper bits of `slot`; all zero is none. */
 typedef struct vyre_ticket {
-    uint32_t slot;
+    uint32_t slot; /* vyre_ticket_slot() gives the place in the ring */
     uint32_t generation;
 } vyre_ticket;
+
+/* Called when a work has ended, once; `status` as vyre_poll has it. */
+typedef void (*vyre_end_fn)(void *user, vyre_ticket t, vyre_status status);
 
 /* --- options ------------------------------------------------------------- */
 
@@ -126,6 +130,10 @@ typedef struct vyre_desc {
     vyre_lost_work lost_work;
     bool         auto_recover;   /* the first lost device is replaced without being asked */
     bool         helper_thread;  /* keeps the leases going while the program is quiet */
+    /* A slot whose ticket was given out is not used again before its result was taken
+     * (vyre_result, vyre_wait_result), vyre_release, or somebody was told that the
+     * work has not ended well. */
+    bool         keep_results;
     bool         unknown_opcodes; /* publish also takes what no handler has; it ends FAULT */
     bool         no_probe;       /* do not measure at open; persistent mode is then not proved */
     /* Records of PRINTF, in order, from inside stop, drain, wait or poll; it
@@ -264,7 +272,8 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
 VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t count,
                                        uint32_t *published, vyre_ticket *last, vyre_error *err);
 /* VYRE_OK, VYRE_PENDING, VYRE_E_FAULT, VYRE_E_LOST; VYRE_E_STALE when a later
- * fault in the same slot has replaced the outcome; VYRE_E_TICKET. */
+ * fault in the same slot has replaced the outcome, or the slot has been used 2^26
+ * times since; VYRE_E_TICKET, also for one of another handle. */
 VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t);
 /* As vyre_poll; waits for this work.  VYRE_TIMEOUT: it is still pending.  Of a
  * fault, err->native is the vyre_fault and err->at the slot. */
@@ -277,8 +286,32 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
 VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err);
 /* The slot's argument words after the run.  They are kept until the slot is
  * used again, after as many publishes as the ring has slots, or the producer;
- * from then on VYRE_E_STALE.  VYRE_PENDING: not finished yet. */
+ * from then on VYRE_E_STALE.  With keep_results they are kept until they were
+ * taken here, once.  VYRE_PENDING: not finished yet. */
 VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre_error *err);
+/* vyre_wait and vyre_result in one step. */
+VYRE_API vyre_status vyre_wait_result(vyre *v, vyre_ticket t, uint64_t timeout_ns,
+                                      uint32_t args[12], vyre_error *err);
+/* Waits until one of the works has ended; *which, which may be NULL, is the first of
+ * those in the list, and the answer as vyre_wait gives it for that one. */
+VYRE_API vyre_status vyre_wait_any(vyre *v, const vyre_ticket *tickets, uint32_t count,
+                                   uint64_t timeout_ns, uint32_t *which, vyre_error *err);
+/* With keep_results: the work's result is not wanted, whether it has ended or not.
+ * Its slot is free from its end on.  What is free already stays so. */
+VYRE_API vyre_status vyre_release(vyre *v, vyre_ticket t, vyre_error *err);
+/* *code: the vyre_fault that the work ended with, 0 if it ended well.  VYRE_OK says
+ * that this is known; otherwise as vyre_poll, and *code is untouched. */
+VYRE_API vyre_status vyre_fault_of(vyre *v, vyre_ticket t, uint32_t *code);
+/* Has `fn` called when the work has ended, once, by whichever call sees that: one
+ * that polls, waits, publishes, drains or runs, of any thread, or the helper thread
+ * (desc.helper_thread), within a millisecond; by this one if it has ended already.
+ * The slot is not used again before.  One function for each ticket: another one is
+ * VYRE_E_ARGUMENT.  No lock is held then: `fn` may publish, poll, ask for results,
+ * release, and set other callbacks; it must not wait, run, drain, stop or close. */
+VYRE_API vyre_status vyre_on_end(vyre *v, vyre_ticket t, vyre_end_fn fn, void *user,
+                                 vyre_error *err);
+/* The work's place in the ring, from 0. */
+VYRE_API uint32_t vyre_ticket_slot(vyre_ticket t);
 
 /* Runs works to their end, any number of them, through passes of its own or
  * the running kernel.  VYRE_E_FAULT: all have run and some ended FAULT;
@@ -304,6 +337,14 @@ VYRE_API vyre_status vyre_observable(vyre *v, uint32_t index, uint32_t *out, vyr
  * NULL when there is none.  Valid until vyre_recover or vyre_close.  It may be
  * slow to read. */
 VYRE_API void *vyre_map(vyre *v, uint32_t user_buffer, size_t *size);
+/* Copies bytes into one of the user's buffers, or out of it, also while the kernel runs.
+ * What was written is there for works that are published afterwards; what a work
+ * has written can be read once its end was seen.  The range must lie in the buffer:
+ * VYRE_E_OVF. */
+VYRE_API vyre_status vyre_write(vyre *v, uint32_t user_buffer, size_t offset, const void *bytes,
+                                size_t size, vyre_error *err);
+VYRE_API vyre_status vyre_read(vyre *v, uint32_t user_buffer, size_t offset, void *bytes,
+                               size_t size, vyre_error *err);
 /* The handle's own core buffers, for programs that serve the IO queue or read
  * the control words themselves.  The ring is the handle's: to look at, not to
  * write or to cancel in.  Valid as vyre_map. */

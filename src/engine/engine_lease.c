@@ -328,12 +328,15 @@ VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error 
     if (vyi_status_is_loss(status))
         return vyi_queue_mend(q, err);
     vyi_queue_deliver_log(q);
+    vyi_troubles_forget(q);
     vyi_store_relaxed(&q->drive_at, (uint32_t)(vyi_now() / 1000u) + vyi_chain_cadence(q));
     return status;
 }
 
 VYI_API vyre_status vyi_queue_nudge(vyi_queue *q, vyi_effort effort, vyre_error *err)
 {
+    if (vyi_load_relaxed(&q->ends.pending))
+        vyi_ends_deliver(q);
     const uint32_t now = (uint32_t)(vyi_now() / 1000u);
     const uint32_t ahead = vyi_load_relaxed(&q->drive_at) - now; /* or long past, wrapped */
     const uint32_t state = vyi_load_acquire(&q->state);

@@ -129,23 +129,29 @@ VYI_API void vyi_slots_write(const vyi_queue *q, const vyi_device *d, uint32_t s
     vyi_slots_store(q, d, slot, works, count);
 }
 
-/* The works into slots that are the caller's, and that are FLIGHT then: the last
- * one's ticket.  Slots of its own were FREE, others are BUSY. */
+/* The works into slots that are the caller's, and that are FLIGHT then, the last one
+ * KEPT if asked for; its ticket.  Slots of the caller's own are FREE, others BUSY
+ * already: who reads a result that a work is about to replace finds afterwards that
+ * its generation is over. */
 VYI_INLINE
 static inline vyre_ticket vyi_slots_fly(vyi_queue *q, uint32_t slot, const vyre_work *works,
-                                        uint32_t count, bool mine)
+                                        uint32_t count, bool mine, bool keep)
 {
     uint32_t *marks = q->slots.marks + slot, mark = 0;
     if (q->slots.record)
         memcpy(q->slots.record + slot, works, count * sizeof *works);
+    for (uint32_t i = 0; i < count && mine; i++) {
+        VYRE_ASSERT(vyi_mark_phase(marks[i]) == VYI_PHASE_FREE);
+        vyi_store_release(&marks[i], vyi_mark_next(vyi_load_relaxed(&marks[i])));
+    }
     vyi_slots_store(q, vyi_queue_device(q), slot, works, count);
     for (uint32_t i = 0; i < count; i++) {
         mark = vyi_load_relaxed(&marks[i]);
-        VYRE_ASSERT(vyi_mark_phase(mark) == (mine ? VYI_PHASE_FREE : VYI_PHASE_BUSY));
-        mark = vyi_mark_with(mine ? vyi_mark_next(mark) : mark, VYI_PHASE_FLIGHT);
+        VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_BUSY);
+        mark = vyi_mark_with(mark, keep && i + 1 == count ? VYI_PHASE_KEPT : VYI_PHASE_FLIGHT);
         vyi_store_release(&marks[i], mark);
     }
-    return vyi_ticket_of(slot + count - 1, mark);
+    return vyi_ticket_of(q, slot + count - 1, mark);
 }
 
 /* --- publishing ----------------------------------------------------------- */
@@ -155,7 +161,7 @@ static inline bool vyi_place_before_is_busy(const vyi_queue *q, const vyi_share 
                                             uint32_t place)
 {
     const uint32_t slot = share->first + (place ? place : share->count) - 1;
-    return vyi_mark_phase(vyi_load_relaxed(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
+    return vyi_mark_is_out(vyi_load_relaxed(&q->slots.marks[slot])) &&
            vyi_slot_outcome(q, slot) == 0;
 }
 
@@ -191,7 +197,7 @@ static inline uint32_t vyi_works_alike(const vyi_queue *q, vyi_owner *o, const v
 VYI_INLINE
 static inline uint32_t vyi_publish_run(vyi_queue *q, vyi_owner *o, bool mine,
                                        const vyre_work *works, uint32_t count,
-                                       vyre_ticket *last)
+                                       vyi_receipt *last)
 {
     vyi_share *share = vyi_share_of(q, o, works[0].priority);
     uint32_t slot, n = count < VYI_RUN ? count : VYI_RUN;
@@ -208,7 +214,7 @@ static inline uint32_t vyi_publish_run(vyi_queue *q, vyi_owner *o, bool mine,
         return 0;
     }
     if (n)
-        *last = vyi_slots_fly(q, slot, works, n, mine);
+        last->ticket = vyi_slots_fly(q, slot, works, n, mine, last->keep);
     return n;
 }
 
@@ -225,7 +231,7 @@ static inline uint32_t vyi_works_of_lanes(const vyi_queue *q, const vyre_work *w
 /* The same, unless somebody holds all slots, which is waited for. */
 VYI_INLINE
 static inline uint32_t vyi_publish_some(vyi_queue *q, vyi_owner *o, const vyre_work *works,
-                                        uint32_t count, vyre_ticket *last)
+                                        uint32_t count, vyi_receipt *last)
 {
     for (;;) {
         const uint32_t held = vyi_load_acquire(&q->slots.held);
@@ -238,35 +244,47 @@ static inline uint32_t vyi_publish_some(vyi_queue *q, vyi_owner *o, const vyre_w
     }
 }
 
+/* Whatever is published next, at least one work: how many, VYRE_FULL, or an error. */
+VYI_INLINE
+static inline vyre_status vyi_publish_next(vyi_queue *q, vyi_owner *o, const vyre_work *works,
+                                           uint32_t *count, vyi_receipt *last, vyre_error *err)
+{
+    const uint32_t n = vyi_works_of_lanes(q, works, *count);
+    if (n == 0) {
+        *count = 1;
+        return vyi_wide_publish(q, works, last, err);
+    }
+    *count = vyi_publish_some(q, o, works, n, last);
+    if (*count == 0)
+        return vyi_news(err, VYRE_FULL, q->slots.lanes,
+                        "Poll or wait for a ticket and publish again, or use more slots.",
+                        "no slot is free");
+    vyi_queue_wake(q);
+    return VYRE_OK;
+}
+
+/* Of several works the last one's slot is kept. */
 VYI_INLINE
 static inline vyre_status vyi_publish_all(vyi_queue *q, vyi_owner *o, const vyre_work *works,
                                           uint32_t count, uint32_t *published,
-                                          vyre_ticket *last, vyre_error *err)
+                                          vyi_receipt *last, vyre_error *err)
 {
     vyre_status status = VYRE_OK;
     uint32_t done = 0;
     bool due = false;
-    vyre_ticket unasked, *t = last ? last : &unasked;
     /* What the program wrote into its buffers comes before the works. */
     if (q->v->buffers.user_count && vyi_queue_device(q)->whole_lines)
         vyi_fence_stores();
     while (done < count && status == VYRE_OK) {
-        uint32_t n = vyi_works_of_lanes(q, works + done, count - done);
-        if (n == 0) {
-            status = vyi_wide_publish(q, works + done, t, err);
-            done += status == VYRE_OK;
-            continue;
-        }
-        n = vyi_publish_some(q, o, works + done, n, t);
-        if (n == 0) {
-            status = vyi_news(err, VYRE_FULL, q->slots.lanes,
-                              "Poll or wait for a ticket and publish again, or use more slots.",
-                              "no slot is free");
+        const vyre_ticket before = last->ticket;
+        uint32_t n = count - done;
+        status = vyi_publish_next(q, o, works + done, &n, last, err);
+        if (status != VYRE_OK)
             break;
-        }
-        vyi_queue_wake(q);
+        if (last->keep && done)
+            vyi_ticket_drop(q, before);
         due = due || vyi_publish_is_due(q, vyi_share_of(q, o, works[done].priority),
-                                        t->slot + 1 - n, n);
+                                        VYI_TICKET_SLOT(last->ticket) + 1 - n, n);
         done += n;
     }
     /* A batch is worth a pass of a kernel that does not stay. */
@@ -278,30 +296,31 @@ static inline vyre_status vyi_publish_all(vyi_queue *q, vyi_owner *o, const vyre
 }
 
 VYI_API vyre_status vyi_publish_one(vyi_queue *q, vyi_owner *o, const vyre_work *work,
-                                    vyre_ticket *ticket, vyre_error *err)
+                                    vyi_receipt *ticket, vyre_error *err)
 {
-    vyre_ticket unasked, *t = ticket ? ticket : &unasked;
     vyre_status status = vyi_publish_check(q, work, 1, err);
     if (status == VYRE_OK)
-        status = vyi_publish_all(q, o, work, 1, NULL, t, err);
+        status = vyi_publish_all(q, o, work, 1, NULL, ticket, err);
     if (status == VYRE_OK)
-        vyi_tell_published(q->v, work, *t);
+        vyi_tell_published(q->v, work, ticket->ticket);
     return status;
 }
 
 /* One by one, where somebody is told of each. */
 static vyre_status vyi_publish_told(vyi_queue *q, vyi_owner *o, const vyre_work *works,
-                                    uint32_t count, uint32_t *published, vyre_ticket *last,
+                                    uint32_t count, uint32_t *published, vyi_receipt *last,
                                     vyre_error *err)
 {
     vyre_status status = VYRE_OK;
     uint32_t done = 0;
     while (done < count && status == VYRE_OK) {
+        const vyre_ticket before = last->ticket;
         status = vyi_publish_one(q, o, &works[done], last, err);
+        if (status == VYRE_OK && last->keep && done)
+            vyi_ticket_drop(q, before);
         done += status == VYRE_OK;
     }
-    if (published)
-        *published = done;
+    *published = done;
     return status;
 }
 
@@ -309,10 +328,18 @@ VYI_API vyre_status vyi_publish(vyi_queue *q, vyi_owner *o, const vyre_work *wor
                                 uint32_t count, uint32_t *published, vyre_ticket *last,
                                 vyre_error *err)
 {
-    const vyre_status status = vyi_publish_check(q, works, count, err);
-    if (status == VYRE_OK && vyi_tells(q->v))
-        return vyi_publish_told(q, o, works, count, published, last, err);
-    return status == VYRE_OK ? vyi_publish_all(q, o, works, count, published, last, err) : status;
+    vyi_receipt r = vyi_receipt_for(q, last);
+    uint32_t done = 0;
+    vyre_status status = vyi_publish_check(q, works, count, err);
+    if (status != VYRE_OK)
+        return status;
+    status = vyi_tells(q->v) ? vyi_publish_told(q, o, works, count, &done, &r, err)
+                             : vyi_publish_all(q, o, works, count, &done, &r, err);
+    if (published)
+        *published = done;
+    if (last && done)
+        *last = r.ticket;
+    return status;
 }
 
 /* --- public ---------------------------------------------------------------- */
@@ -323,7 +350,11 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
     if (!v || !work)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and a work.",
                         "%s is NULL", v ? "work" : "the handle");
-    return vyi_publish_one(&v->queue, &v->queue.slots.pool, work, ticket, err);
+    vyi_receipt r = vyi_receipt_for(&v->queue, ticket);
+    const vyre_status status = vyi_publish_one(&v->queue, &v->queue.slots.pool, work, &r, err);
+    if (ticket && status == VYRE_OK)
+        *ticket = r.ticket;
+    return status;
 }
 
 VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t count,

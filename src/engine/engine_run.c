@@ -1,7 +1,7 @@
 /* ==========================================================================
  * engine: whole runs, byte-level dispatch, and looking at memory
  * ======================================================================= */
-#include "engine/queue_impl.h"
+#include "engine/engine_slots_impl.h"
 
 #include "wire/wire.h"
 
@@ -68,11 +68,12 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
     vyre *v = r->v;
     uint32_t code = 0;
     vyre_ticket t;
-    t.slot = slot;
+    t.slot = v->queue.slots.tag | slot;
     t.generation = v->run.marks[slot];
     const vyre_status status = vyi_ticket_look(&v->queue, t, &code);
     if (status == VYRE_PENDING)
         return false;
+    vyi_ticket_drop(&v->queue, t);
     v->run.marks[slot] = 0;
     r->open--;
     r->done += status == VYRE_OK;
@@ -86,19 +87,23 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
     return true;
 }
 
-/* Publishes until the ring is full: VYRE_OK, VYRE_FULL, or an error. */
+/* Publishes until the ring is full: VYRE_OK, VYRE_FULL, or an error.  Slots are kept
+ * until their end was seen here: other threads' works do not replace an outcome. */
 static vyre_status vyi_run_publish(vyi_run *r, vyre_error *err)
 {
-    vyre *v = r->v;
+    vyi_queue *q = &r->v->queue;
+    vyi_receipt receipt;
+    memset(&receipt, 0, sizeof receipt);
+    receipt.keep = true;
     while (r->next < r->count) {
-        vyre_ticket t = { 0, 0 };
-        const vyre_status status = vyre_publish(v, &r->works[r->next], &t, err);
+        const vyre_status status =
+            vyi_publish_one(q, &q->slots.pool, &r->works[r->next], &receipt, err);
         if (status != VYRE_OK)
             return status;
-        if (v->run.marks[t.slot])
-            (void)vyi_run_collect(r, t.slot);
-        v->run.marks[t.slot] = t.generation;
-        v->run.works[t.slot] = r->next++;
+        const uint32_t slot = VYI_TICKET_SLOT(receipt.ticket);
+        VYRE_ASSERT(!r->v->run.marks[slot]);
+        r->v->run.marks[slot] = receipt.ticket.generation;
+        r->v->run.works[slot] = r->next++;
         r->open++;
     }
     return VYRE_OK;
@@ -165,6 +170,20 @@ static uint64_t vyi_run_launches(vyi_queue *q, uint32_t *recoveries)
     return launches;
 }
 
+/* What a run that failed has left in the ring goes on, and is nobody's. */
+static void vyi_run_abandon(vyi_run *r)
+{
+    vyi_queue *q = &r->v->queue;
+    for (uint32_t slot = 0; slot < q->slots.count && r->open; slot++) {
+        vyre_ticket t;
+        t.slot = q->slots.tag | slot;
+        t.generation = r->v->run.marks[slot];
+        if (t.generation)
+            vyi_ticket_drop(q, t);
+        r->v->run.marks[slot] = 0;
+    }
+}
+
 /* The last pass may still be counting what it has done. */
 static void vyi_run_settle(vyi_queue *q)
 {
@@ -182,7 +201,7 @@ static vyre_status vyi_run_locked(vyi_run *r, vyre_stats *stats, vyre_error *err
     vyi_stats_begin(&s);
     const uint64_t launches = vyi_run_launches(&v->queue, &before);
     const vyre_status status = vyi_run_all(r, err);
-    memset(v->run.marks, 0, v->queue.slots.count * sizeof *v->run.marks);
+    vyi_run_abandon(r);
     if (status != VYRE_OK)
         return status;
 
@@ -486,6 +505,65 @@ VYRE_API void *vyre_map(vyre *v, uint32_t user_buffer, size_t *size)
     if (size)
         *size = v->buffers.list[index].size;
     return vyi_queue_device(&v->queue)->map[index];
+}
+
+/* Where the range lies, as the device's mapping shows it; NULL on failure. */
+static uint8_t *vyi_user_range(vyre *v, uint32_t user_buffer, size_t offset, size_t size,
+                               const void *bytes, vyre_error *err)
+{
+    size_t whole = 0;
+    uint8_t *at = (uint8_t *)vyre_map(v, user_buffer, &whole);
+    if (!at || (!bytes && size)) {
+        vyi_fail(err, VYRE_E_ARGUMENT, user_buffer, "Pass an open handle, a buffer of its "
+                 "kernel.buffers, and the bytes.", at ? "the bytes are NULL"
+                 : "there is no user buffer %u that has memory", user_buffer);
+        return NULL;
+    }
+    if (offset > whole || size > whole - offset) {
+        vyi_fail(err, VYRE_E_OVF, offset, "Stay inside the buffer: vyre_map tells its size.",
+                 "%llu bytes from %llu on, and buffer %u has %llu", (unsigned long long)size,
+                 (unsigned long long)offset, user_buffer, (unsigned long long)whole);
+        return NULL;
+    }
+    if (vyi_load_acquire(&v->queue.state) == VYI_STATE_LOST) {
+        (void)vyi_queue_gone(&v->queue, "its buffers cannot be used", err);
+        return NULL;
+    }
+    return at + offset;
+}
+
+VYRE_API vyre_status vyre_write(vyre *v, uint32_t user_buffer, size_t offset, const void *bytes,
+                                size_t size, vyre_error *err)
+{
+    vyre_error how;
+    memset(&how, 0, sizeof how);
+    uint8_t *at = vyi_user_range(v, user_buffer, offset, size, bytes, &how);
+    if (!at) {
+        if (err)
+            *err = how;
+        return how.status;
+    }
+    if (size)
+        memcpy(at, bytes, size);
+    if (vyi_queue_device(&v->queue)->write_combined)
+        vyi_fence_stores();
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_read(vyre *v, uint32_t user_buffer, size_t offset, void *bytes,
+                               size_t size, vyre_error *err)
+{
+    vyre_error how;
+    memset(&how, 0, sizeof how);
+    const uint8_t *at = vyi_user_range(v, user_buffer, offset, size, bytes, &how);
+    if (!at) {
+        if (err)
+            *err = how;
+        return how.status;
+    }
+    if (size)
+        memcpy(bytes, at, size);
+    return VYRE_OK;
 }
 
 VYRE_API vyre_status vyre_buffers(vyre *v, vyre_io_buffers *out, vyre_error *err)

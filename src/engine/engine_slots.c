@@ -92,8 +92,8 @@ VYI_API void vyi_producers_free(vyi_queue *q)
 
 /* --- trouble ------------------------------------------------------------- */
 
-/* Only the owner of the slot's BUSY mark writes.  The generation is 0 while the
- * code changes. */
+/* Only the owner of the slot's BUSY or ENDING mark writes.  Who looks meanwhile for
+ * an earlier work's outcome is told that it has been replaced. */
 VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, uint32_t code,
                               bool told)
 {
@@ -101,10 +101,28 @@ VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, 
     const uint32_t before = vyi_load_acquire(&trouble->untold);
     if (before && vyi_compare_exchange(&trouble->untold, before, 0) == before)
         vyi_fetch_add(&q->slots.untold, 1);
-    vyi_store_release(&trouble->generation, 0);
+    vyi_store_release(&trouble->generation, VYI_TROUBLE_CHANGING);
     vyi_store_release(&trouble->code, code);
     vyi_store_release(&trouble->untold, told ? 0 : generation);
     vyi_store_release(&trouble->generation, generation);
+}
+
+#define VYI_FORGET_SLOTS 16u
+
+/* The swap fails when a later trouble is just being written down. */
+VYI_API void vyi_troubles_forget(vyi_queue *q)
+{
+    for (uint32_t i = 0; i < VYI_FORGET_SLOTS && i < q->slots.count; i++) {
+        const uint32_t slot = q->slots.sweep;
+        uint32_t *at = &q->slots.trouble[slot].generation;
+        const uint32_t generation = vyi_load_acquire(at);
+        const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+        const uint32_t age = (vyi_mark_generation(mark) - generation) & VYI_GENERATION_MASK;
+        q->slots.sweep = slot + 1 < q->slots.count ? slot + 1 : 0;
+        if (generation != 0 && generation != VYI_TROUBLE_CHANGING &&
+            age >= VYI_GENERATION_KNOWN && age < VYI_GENERATION_HALF)
+            (void)vyi_compare_exchange(at, generation, 0);
+    }
 }
 
 /* --- taking slots -------------------------------------------------------- */
@@ -115,7 +133,7 @@ static bool vyi_slot_settle(vyi_queue *q, uint32_t slot, uint32_t mark, uint32_t
                             uint32_t next)
 {
     VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_FLIGHT);
-    if (!vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+    if (!vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_ENDING)))
         return false;
     vyi_slot_trouble(q, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome), false);
     vyi_store_release(&q->slots.marks[slot], next);
@@ -128,9 +146,10 @@ static bool vyi_slot_ready(vyi_queue *q, const vyi_owner *o, uint32_t slot)
 {
     const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
     const uint32_t rest = vyi_mark_with(mark, VYI_PHASE_FREE);
-    if (vyi_load_owner(q, slot) != o || vyi_mark_phase(mark) == VYI_PHASE_BUSY)
+    const uint32_t phase = vyi_mark_phase(mark);
+    if (vyi_load_owner(q, slot) != o || (phase != VYI_PHASE_FREE && phase != VYI_PHASE_FLIGHT))
         return false;
-    if (vyi_mark_phase(mark) == VYI_PHASE_FLIGHT) {
+    if (phase == VYI_PHASE_FLIGHT) {
         const uint32_t outcome = vyi_slot_outcome(q, slot);
         if (outcome == 0)
             return false;
@@ -170,10 +189,12 @@ VYI_API bool vyi_slot_claim(vyi_queue *q, const vyi_owner *o, uint32_t slot)
 {
     const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
     const uint32_t next = vyi_mark_next(mark);
-    if (vyi_load_owner(q, slot) != o || vyi_mark_phase(mark) == VYI_PHASE_BUSY)
+    if (vyi_load_owner(q, slot) != o)
         return false;
     if (vyi_mark_phase(mark) == VYI_PHASE_FREE)
         return vyi_mark_move(q, slot, mark, next);
+    if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
+        return false;
     const uint32_t outcome = vyi_slot_outcome(q, slot);
     if (outcome == 0)
         return false;
@@ -216,7 +237,7 @@ VYI_API uint32_t vyi_share_claim(vyi_queue *q, const vyi_owner *o, vyi_share *sh
 
 static inline bool vyi_slot_is_pending(const vyi_queue *q, uint32_t slot, uint32_t mark)
 {
-    return vyi_mark_phase(mark) == VYI_PHASE_FLIGHT && !vyi_slot_outcome(q, slot);
+    return vyi_mark_is_out(mark) && !vyi_slot_outcome(q, slot);
 }
 
 static void vyi_slots_put_back(vyi_queue *q, uint32_t count)
@@ -231,7 +252,7 @@ static bool vyi_slots_hold(vyi_queue *q, bool force)
     for (uint32_t slot = 0; slot < q->slots.count; slot++) {
         for (;;) {
             const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
-            const bool busy = vyi_mark_phase(mark) == VYI_PHASE_BUSY;
+            const bool busy = vyi_mark_is_busy(mark);
             if ((busy || vyi_slot_is_pending(q, slot, mark)) && !force) {
                 vyi_slots_put_back(q, slot);
                 return false;

@@ -39,12 +39,40 @@ static inline uint32_t vyi_mark_next(uint32_t mark)
     return vyi_mark_with(next + (next < one ? one : 0), VYI_PHASE_BUSY);
 }
 
-static inline vyre_ticket vyi_ticket_of(uint32_t slot, uint32_t mark)
+/* Published, and perhaps ended; nobody has seen that yet. */
+static inline bool vyi_mark_is_out(uint32_t mark)
+{
+    return vyi_mark_phase(mark) == VYI_PHASE_FLIGHT || vyi_mark_phase(mark) == VYI_PHASE_KEPT;
+}
+
+/* A thread has the slot in hand, and will move it on. */
+static inline bool vyi_mark_is_busy(uint32_t mark)
+{
+    return vyi_mark_phase(mark) == VYI_PHASE_BUSY || vyi_mark_phase(mark) == VYI_PHASE_ENDING;
+}
+
+/* Once the end of what is out has been seen. */
+static inline uint32_t vyi_mark_ended(uint32_t mark)
+{
+    VYRE_ASSERT(vyi_mark_is_out(mark));
+    return vyi_mark_with(mark, vyi_mark_phase(mark) == VYI_PHASE_KEPT ? VYI_PHASE_ENDED
+                                                                     : VYI_PHASE_FREE);
+}
+
+static inline vyre_ticket vyi_ticket_of(const vyi_queue *q, uint32_t slot, uint32_t mark)
 {
     vyre_ticket t;
-    t.slot = slot;
+    t.slot = q->slots.tag | slot;
     t.generation = vyi_mark_generation(mark);
     return t;
+}
+
+static inline vyi_receipt vyi_receipt_for(const vyi_queue *q, const vyre_ticket *asked)
+{
+    vyi_receipt r;
+    memset(&r, 0, sizeof r);
+    r.keep = asked && q->v->desc.keep_results;
+    return r;
 }
 
 /* --- owners -------------------------------------------------------------- */
@@ -169,7 +197,7 @@ VYI_API vyre_status vyi_publish(vyi_queue *q, vyi_owner *o, const vyre_work *wor
                                 uint32_t count, uint32_t *published, vyre_ticket *last,
                                 vyre_error *err);
 VYI_API vyre_status vyi_publish_one(vyi_queue *q, vyi_owner *o, const vyre_work *work,
-                                    vyre_ticket *ticket, vyre_error *err);
+                                    vyi_receipt *ticket, vyre_error *err);
 
 /* --- what a handle says --------------------------------------------------- */
 

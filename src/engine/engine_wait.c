@@ -8,45 +8,48 @@
 
 /* --- outcomes ------------------------------------------------------------ */
 
-VYI_API vyre_status vyi_ticket_history(vyi_queue *q, vyre_ticket t, uint32_t *code)
+/* How the work of this generation ended, of a slot that is `used` generations on. */
+static vyre_status vyi_slot_history(vyi_queue *q, uint32_t slot, uint32_t generation,
+                                    uint32_t used, uint32_t *code)
 {
-    vyi_trouble *trouble = &q->slots.trouble[t.slot];
-    const uint32_t generation = vyi_load_acquire(&trouble->generation);
+    vyi_trouble *trouble = &q->slots.trouble[slot];
+    const uint32_t last = vyi_load_acquire(&trouble->generation);
     const uint32_t found = vyi_load_acquire(&trouble->code);
-    const bool stable = vyi_load_acquire(&trouble->generation) == generation;
+    const bool stable = vyi_load_acquire(&trouble->generation) == last;
+    const uint32_t behind = (last - generation) & VYI_GENERATION_MASK;
 
-    if (generation == t.generation && stable) {
+    if (last == VYI_TROUBLE_CHANGING || !stable || used >= VYI_GENERATION_KNOWN)
+        return VYRE_E_STALE;
+    if (last == generation) {
         (void)vyi_compare_exchange(&trouble->untold, generation, 0);
         if (found == VYI_TROUBLE_LOST)
             return VYRE_E_LOST;
         *code = found;
         return VYRE_E_FAULT;
     }
-    if (generation && ((generation - t.generation) & VYI_GENERATION_MASK) < VYI_GENERATION_HALF)
-        return VYRE_E_STALE;
-    return VYRE_OK;
+    /* Of a later work, which there has been; or older than is remembered. */
+    return last && behind <= used ? VYRE_E_STALE : VYRE_OK;
 }
 
 /* Records an end that was seen, so that a recovery knows of it. `told`: so does
  * the program.  False when the mark has changed meanwhile: then what was seen may
  * be the end of something else. */
-static bool vyi_ticket_seen(vyi_queue *q, bool mine, vyre_ticket t, uint32_t mark,
-                            uint32_t outcome, bool told)
+static bool vyi_slot_seen(vyi_queue *q, bool mine, uint32_t slot, uint32_t mark, uint32_t outcome,
+                          bool told)
 {
-    const uint32_t rest = vyi_mark_with(mark, VYI_PHASE_FREE);
-    VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_FLIGHT);
+    const uint32_t rest = vyi_mark_ended(mark);
     if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE) {
-        if (!mine)
-            return vyi_mark_move(q, t.slot, mark, rest);
-        if (vyi_load_acquire(&q->slots.marks[t.slot]) != mark)
+        if (!mine || vyi_mark_phase(mark) == VYI_PHASE_KEPT)
+            return vyi_mark_move(q, slot, mark, rest);
+        if (vyi_load_acquire(&q->slots.marks[slot]) != mark)
             return false;
-        vyi_store_release(&q->slots.marks[t.slot], rest);
+        vyi_store_release(&q->slots.marks[slot], rest);
         return true;
     }
-    if (!vyi_mark_move(q, t.slot, mark, vyi_mark_with(mark, VYI_PHASE_BUSY)))
+    if (!vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_ENDING)))
         return false;
-    vyi_slot_trouble(q, t.slot, t.generation, VYI_MIRROR_FAULT(outcome), told);
-    vyi_store_release(&q->slots.marks[t.slot], rest);
+    vyi_slot_trouble(q, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome), told);
+    vyi_store_release(&q->slots.marks[slot], rest);
     return true;
 }
 
@@ -60,26 +63,29 @@ static uint32_t vyi_mark_unheld(const vyi_queue *q, uint32_t slot)
     const uint32_t kept = vyi_load_acquire(&q->slots.kept[slot]);
     const uint32_t age =
         (vyi_mark_generation(kept) - vyi_mark_generation(mark)) & VYI_GENERATION_MASK;
-    return vyi_mark_phase(kept) == VYI_PHASE_FREE && age <= 1 ? kept : mark;
+    const bool ended = vyi_mark_phase(kept) == VYI_PHASE_FREE ||
+                       vyi_mark_phase(kept) == VYI_PHASE_ENDED;
+    return ended && age <= 1 ? kept : mark;
 }
 
-static vyre_status vyi_slot_look(vyi_queue *q, bool mine, vyre_ticket t, uint32_t *code)
+static vyre_status vyi_slot_look(vyi_queue *q, bool mine, uint32_t slot, uint32_t generation,
+                                 uint32_t *code)
 {
     for (;;) {
-        const uint32_t mark = vyi_mark_unheld(q, t.slot);
-        const uint32_t age =
-            (vyi_mark_generation(mark) - t.generation) & VYI_GENERATION_MASK;
+        const uint32_t mark = vyi_mark_unheld(q, slot);
+        const uint32_t age = (vyi_mark_generation(mark) - generation) & VYI_GENERATION_MASK;
+        const uint32_t phase = vyi_mark_phase(mark);
         if (age >= VYI_GENERATION_HALF)
             return VYRE_E_TICKET;
-        if (age != 0 || vyi_mark_phase(mark) == VYI_PHASE_FREE)
-            return vyi_ticket_history(q, t, code);
-        if (vyi_mark_phase(mark) == VYI_PHASE_BUSY)
+        if (age != 0 || phase == VYI_PHASE_FREE || phase == VYI_PHASE_ENDED)
+            return vyi_slot_history(q, slot, generation, age, code);
+        if (!vyi_mark_is_out(mark))
             return VYRE_PENDING; /* nobody has been told of an end; a recovery may run it again */
 
-        const uint32_t outcome = vyi_slot_outcome(q, t.slot);
-        if (outcome == 0 && vyi_load_acquire(&q->slots.marks[t.slot]) == mark)
+        const uint32_t outcome = vyi_slot_outcome(q, slot);
+        if (outcome == 0 && vyi_load_acquire(&q->slots.marks[slot]) == mark)
             return VYRE_PENDING;
-        if (outcome == 0 || !vyi_ticket_seen(q, mine, t, mark, outcome, true))
+        if (outcome == 0 || !vyi_slot_seen(q, mine, slot, mark, outcome, true))
             continue; /* the outcome may be another generation's, or another device's */
         if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
             return VYRE_OK;
@@ -88,16 +94,53 @@ static vyre_status vyi_slot_look(vyi_queue *q, bool mine, vyre_ticket t, uint32_
     }
 }
 
+static bool vyi_ticket_is_ours(const vyi_queue *q, vyre_ticket t)
+{
+    return (t.slot ^ q->slots.tag) < q->slots.count && t.generation != 0 &&
+           t.generation <= VYI_GENERATION_MASK;
+}
+
+VYI_API vyre_status vyi_ticket_peek(vyi_queue *q, vyre_ticket t, uint32_t *code)
+{
+    const uint32_t slot = VYI_TICKET_SLOT(t);
+    if (!vyi_ticket_is_ours(q, t))
+        return VYRE_E_TICKET;
+    vyi_owner *o = vyi_load_owner(q, slot);
+    const bool entered = vyi_owner_enter(q, o); /* it may have lost the slot before */
+    const bool mine = entered && vyi_load_owner(q, slot) == o;
+    const vyre_status status = vyi_slot_look(q, mine, slot, t.generation, code);
+    vyi_owner_leave(o, entered);
+    if (status != VYRE_PENDING)
+        vyi_end_tell(q, t, status);
+    return status;
+}
+
+/* Who is told that a work has not ended well has nothing to fetch. */
 VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code)
 {
-    if (t.slot >= q->slots.count || t.generation == 0 || t.generation > VYI_GENERATION_MASK)
-        return VYRE_E_TICKET;
-    vyi_owner *o = vyi_load_owner(q, t.slot);
-    const bool entered = vyi_owner_enter(q, o); /* it may have lost the slot before */
-    const bool mine = entered && vyi_load_owner(q, t.slot) == o;
-    const vyre_status status = vyi_slot_look(q, mine, t, code);
-    vyi_owner_leave(o, entered);
+    const vyre_status status = vyi_ticket_peek(q, t, code);
+    if (status == VYRE_E_FAULT || status == VYRE_E_LOST)
+        vyi_ticket_drop(q, t);
     return status;
+}
+
+VYI_API void vyi_ticket_drop(vyi_queue *q, vyre_ticket t)
+{
+    const uint32_t slot = VYI_TICKET_SLOT(t);
+    VYRE_ASSERT(vyi_ticket_is_ours(q, t));
+    for (;; vyi_yield()) {
+        const uint32_t mark = vyi_mark_unheld(q, slot);
+        const uint32_t phase = vyi_mark_phase(mark);
+        if (vyi_mark_generation(mark) != t.generation ||
+            phase == VYI_PHASE_FREE || phase == VYI_PHASE_FLIGHT)
+            return;
+        if (phase == VYI_PHASE_KEPT &&
+            vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_FLIGHT)))
+            return;
+        if (phase == VYI_PHASE_ENDED &&
+            vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_FREE)))
+            return;
+    }
 }
 
 VYI_API const char *vyi_fault_fix(uint32_t code)
@@ -107,31 +150,32 @@ VYI_API const char *vyi_fault_fix(uint32_t code)
                : "Correct the work's opcode or arguments: see vyre_fault.";
 }
 
-static vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre_ticket t,
-                                      uint32_t code)
+VYI_API vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre_ticket t,
+                                       uint32_t code)
 {
+    const uint32_t slot = VYI_TICKET_SLOT(t);
     switch (status) {
     case VYRE_E_FAULT:
-        vyi_fail(err, status, t.slot, vyi_fault_fix(code),
-                 "slot %u ended FAULT %u: %s", t.slot, code, vyre_fault_text(code));
+        vyi_fail(err, status, slot, vyi_fault_fix(code),
+                 "slot %u ended FAULT %u: %s", slot, code, vyre_fault_text(code));
         if (err)
             err->native = (int32_t)code;
         return status;
     case VYRE_E_LOST:
-        return vyi_fail(err, status, t.slot, "Publish it again, or set lost_work to RERUN.",
-                        "the work in slot %u was in flight when the device was lost", t.slot);
+        return vyi_fail(err, status, slot, "Publish it again, or set lost_work to RERUN.",
+                        "the work in slot %u was in flight when the device was lost", slot);
     case VYRE_E_STALE:
-        return vyi_fail(err, status, t.slot, "Ask sooner after the work has ended.",
-                        "slot %u has been used again after generation %u", t.slot, t.generation);
+        return vyi_fail(err, status, slot, "Ask sooner after the work has ended.",
+                        "slot %u has been used again after generation %u", slot, t.generation);
     case VYRE_PENDING:
-        return vyi_news(err, status, t.slot, "Call vyre_wait() first.",
+        return vyi_news(err, status, slot, "Call vyre_wait() first.",
                         "the work has not ended");
     case VYRE_TIMEOUT:
-        return vyi_news(err, status, t.slot, "Wait again, or longer; vyre_query tells what runs.",
+        return vyi_news(err, status, slot, "Wait again, or longer; vyre_query tells what runs.",
                         "the work has not ended in time");
     case VYRE_E_TICKET:
-        return vyi_fail(err, status, t.slot, "Pass a ticket that this handle's publish gave.",
-                        "no work has ticket %u.%u", t.slot, t.generation);
+        return vyi_fail(err, status, slot, "Pass a ticket that this handle's publish gave.",
+                        "no work has ticket %u.%u", slot, t.generation);
     default:
         return status;
     }
@@ -208,7 +252,7 @@ VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err)
     return VYRE_OK;
 }
 
-static vyre_status vyi_ticket_wait(vyi_queue *q, vyre_ticket t, vyi_pace *pace, uint32_t *code,
+VYI_API vyre_status vyi_ticket_wait(vyi_queue *q, vyre_ticket t, vyi_pace *pace, uint32_t *code,
                                    vyre_error *err)
 {
     vyre_status status;
@@ -228,10 +272,10 @@ static vyre_status vyi_ticket_late(const vyi_queue *q, vyre_ticket t, uint64_t t
                                    vyre_error *err)
 {
     char what[112];
-    return vyi_fail(err, VYRE_TIMEOUT, t.slot,
+    return vyi_fail(err, VYRE_TIMEOUT, VYI_TICKET_SLOT(t),
                     "Wait again, or longer; vyre_query tells what runs.",
                     "not ended within %llu us: %s", (unsigned long long)(timeout_ns / 1000u),
-                    vyi_slot_text(q, t.slot % VYRE_MAX_SLOTS, what, sizeof what));
+                    vyi_slot_text(q, VYI_TICKET_SLOT(t), what, sizeof what));
 }
 
 VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre_error *err)
@@ -273,11 +317,13 @@ static vyre_status vyi_slot_drain(vyi_queue *q, uint32_t slot, uint32_t generati
 {
     for (;;) {
         const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
-        if (vyi_mark_generation(mark) != generation || vyi_mark_phase(mark) == VYI_PHASE_FREE)
+        const uint32_t phase = vyi_mark_phase(mark);
+        if (vyi_mark_generation(mark) != generation || phase == VYI_PHASE_FREE ||
+            phase == VYI_PHASE_ENDED)
             return VYRE_OK;
         const uint32_t outcome = vyi_slot_outcome(q, slot);
-        if (outcome && vyi_mark_phase(mark) == VYI_PHASE_FLIGHT) {
-            (void)vyi_ticket_seen(q, false, vyi_ticket_of(slot, mark), mark, outcome, false);
+        if (outcome && vyi_mark_is_out(mark)) {
+            (void)vyi_slot_seen(q, false, slot, mark, outcome, false);
             continue;
         }
         const vyre_status status = vyi_pace_turn(q, pace, err);
@@ -329,7 +375,7 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
     vyi_pace pace = vyi_pace_begin(timeout_ns);
     for (uint32_t slot = 0; slot < q->slots.count; slot++) {
         const uint32_t mark = vyi_slot_mark(q, slot);
-        if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
+        if (!vyi_mark_is_out(mark) && vyi_mark_phase(mark) != VYI_PHASE_ENDING)
             continue;
         const vyre_status status = vyi_slot_drain(q, slot, vyi_mark_generation(mark), &pace, err);
         if (status == VYRE_TIMEOUT)
@@ -347,32 +393,9 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
         vyi_queue_deliver_log(q);
         vyi_mutex_unlock(&v->lock);
     }
+    if (vyi_load_relaxed(&q->ends.pending))
+        vyi_ends_deliver(q);
     const vyre_status status = vyi_drain_explain(q, err);
     vyi_tell_rested(v);
     return status;
-}
-
-VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre_error *err)
-{
-    if (!v || !args)
-        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and room for 12 words.",
-                        "%s is NULL", v ? "args" : "the handle");
-    vyi_queue *q = &v->queue;
-    uint32_t code = 0, words[VYRE_MAX_ARGS];
-    const vyre_status status = vyi_ticket_look(q, t, &code);
-    if (status != VYRE_OK)
-        return vyi_ticket_explain(err, status, t, code);
-
-    const vyi_device *d = vyi_queue_device(q);
-    const uint32_t *at = vyi_device_words(d, VYI_ROLE_RING) +
-                         (size_t)t.slot * VYRE_SLOT_WORDS + VYRE_SLOT_ARGS;
-    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
-        words[i] = vyi_le32(vyi_load_acquire(at + i));
-    /* In this order: a recovery counts generations on before it ends the state. */
-    if (vyi_load_acquire(&q->state) == VYI_STATE_LOST)
-        return vyi_queue_gone(q, "no result can be read", err);
-    if (vyi_mark_generation(vyi_load_acquire(&q->slots.marks[t.slot])) != t.generation)
-        return vyi_ticket_explain(err, VYRE_E_STALE, t, 0);
-    memcpy(args, words, sizeof words);
-    return VYRE_OK;
 }

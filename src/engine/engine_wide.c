@@ -115,6 +115,12 @@ static vyi_wide_cut vyi_wide_cut_of(const vyi_device *d, const vyi_wide_op *op,
 
 /* --- publishing ----------------------------------------------------------- */
 
+/* It has no generation left: nobody publishes into the slot before it begins anew. */
+static bool vyi_wide_is_used_up(const vyi_wides *w, uint32_t at)
+{
+    return vyi_load_acquire(&w->generations[at]) == VYI_GATE_LAST;
+}
+
 /* A slot that is now the caller's, BUSY; false: none is free. */
 static bool vyi_wide_claim(vyi_queue *q, uint32_t *slot)
 {
@@ -124,9 +130,14 @@ static bool vyi_wide_claim(vyi_queue *q, uint32_t *slot)
     for (uint32_t tried = 0; tried < w->count; tried++) {
         const uint32_t at = (turn + tried) % w->count;
         *slot = share->first + at;
-        if (vyi_load_acquire(&w->generations[at]) != VYI_GATE_LAST &&
-            vyi_slot_claim(q, &w->owner, *slot))
+        if (vyi_wide_is_used_up(w, at) || !vyi_slot_claim(q, &w->owner, *slot))
+            continue;
+        if (!vyi_wide_is_used_up(w, at))
             return true;
+        /* Its last work has come and gone since the first look. */
+        vyi_store_release(&q->slots.marks[*slot],
+                          vyi_mark_with(vyi_load_relaxed(&q->slots.marks[*slot]),
+                                        VYI_PHASE_FREE));
     }
     return false;
 }
@@ -158,7 +169,7 @@ VYI_API void vyi_wide_raise(vyi_queue *q, const vyi_device *d, uint32_t slot,
         vyi_fence_stores();
 }
 
-static bool vyi_wide_write(vyi_queue *q, const vyre_work *work, vyre_ticket *ticket)
+static bool vyi_wide_write(vyi_queue *q, const vyre_work *work, vyi_receipt *ticket)
 {
     uint32_t slot = 0;
     if (!vyi_wide_claim(q, &slot))
@@ -172,13 +183,13 @@ static bool vyi_wide_write(vyi_queue *q, const vyre_work *work, vyre_ticket *tic
     vyi_wide_raise(q, d, slot, work);
     const uint32_t mark = vyi_load_relaxed(&q->slots.marks[slot]);
     VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_BUSY);
-    vyi_store_release(&q->slots.marks[slot], vyi_mark_with(mark, VYI_PHASE_FLIGHT));
-    if (ticket)
-        *ticket = vyi_ticket_of(slot, mark);
+    vyi_store_release(&q->slots.marks[slot],
+                      vyi_mark_with(mark, ticket->keep ? VYI_PHASE_KEPT : VYI_PHASE_FLIGHT));
+    ticket->ticket = vyi_ticket_of(q, slot, mark);
     return true;
 }
 
-VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyre_ticket *ticket,
+VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyi_receipt *ticket,
                                      vyre_error *err)
 {
     uint32_t held = vyi_load_acquire(&q->slots.held);
@@ -211,7 +222,7 @@ static bool vyi_wide_waits(const vyi_queue *q, uint32_t slot)
 {
     const vyi_device *d = vyi_queue_device(q);
     const uint32_t *at = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
-    return vyi_mark_phase(vyi_load_acquire(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
+    return vyi_mark_is_out(vyi_load_acquire(&q->slots.marks[slot])) &&
            vyi_slot_outcome(q, slot) == 0 &&
            vyi_load_acquire(at) == vyi_le32(VYRE_SLOT_PUBLISHED) &&
            vyi_wide_has_rights(vyi_device_words(d, VYI_ROLE_CONTROL),
@@ -312,7 +323,7 @@ VYI_API vyre_status vyi_wide_launch(vyi_queue *q, uint32_t slot, vyre_error *err
 VYI_API bool vyi_wide_has_company(const vyi_queue *q)
 {
     for (uint32_t slot = 0; slot < q->slots.lanes; slot++)
-        if (vyi_mark_phase(vyi_load_acquire(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
+        if (vyi_mark_is_out(vyi_load_acquire(&q->slots.marks[slot])) &&
             vyi_slot_outcome(q, slot) == 0)
             return true;
     return false;
@@ -336,8 +347,9 @@ static void vyi_wide_renew_slot(vyi_queue *q, uint32_t at)
     vyi_wides *w = &q->wides;
     const vyi_device *d = vyi_queue_device(q);
     const uint32_t slot = q->slots.lanes + at;
-    if (vyi_mark_phase(vyi_load_acquire(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
-        vyi_slot_outcome(q, slot) == 0)
+    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+    /* BUSY: who publishes the last generation may be about to open its gate. */
+    if (vyi_mark_is_busy(mark) || (vyi_mark_is_out(mark) && vyi_slot_outcome(q, slot) == 0))
         return;
     if (w->retired[at] == 0) {
         vyi_store_release(vyi_device_words(d, w->buffer) + VYI_WIDE_GATES + at, 0);
@@ -357,7 +369,7 @@ static void vyi_wide_renew_slot(vyi_queue *q, uint32_t at)
 VYI_API void vyi_wide_renew(vyi_queue *q)
 {
     for (uint32_t at = 0; at < q->wides.count; at++)
-        if (vyi_load_acquire(&q->wides.generations[at]) == VYI_GATE_LAST)
+        if (vyi_wide_is_used_up(&q->wides, at))
             vyi_wide_renew_slot(q, at);
 }
 
@@ -369,7 +381,7 @@ static bool vyi_wide_is_torn(const vyi_queue *q, uint32_t slot)
     const uint32_t chunks =
         vyi_le32(vyi_load_relaxed(words + VYI_WIDE_CHUNKS + at)) & VYI_GATE_COUNT;
     const uint32_t *finished = vyi_wide_state(q, at) + VYI_WIDE_FINISHED;
-    return vyi_mark_phase(vyi_load_acquire(&q->slots.marks[slot])) == VYI_PHASE_FLIGHT &&
+    return vyi_mark_is_out(vyi_load_acquire(&q->slots.marks[slot])) &&
            vyi_slot_outcome(q, slot) == 0 &&
            vyi_wide_taken(q, at, chunks) !=
                (vyi_le32(vyi_load_acquire(finished)) & ~VYI_WIDE_FAULTED);
@@ -399,6 +411,8 @@ VYI_API void vyi_wide_bury(vyi_queue *q)
         vyi_wide_clean(q, at);
         vyi_store_release(status, vyi_le32(VYRE_SLOT_CLAIMED));
     }
+    if (q->wides.count)
+        vyi_wide_clean(q, VYI_WIDE_GUEST); /* a dispatch that was too late has left it */
 }
 
 /* --- bytes ---------------------------------------------------------------- */

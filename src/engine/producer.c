@@ -155,8 +155,11 @@ VYRE_API vyre_status vyre_producer_publish(vyre_producer *p, const vyre_work *wo
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open producer and a work.",
                         "%s is NULL", p ? "work" : "the producer");
     vyi_producer_begin(p);
-    const vyre_status status = vyi_publish_one(p->q, &p->owner, work, ticket, err);
+    vyi_receipt r = vyi_receipt_for(p->q, ticket);
+    const vyre_status status = vyi_publish_one(p->q, &p->owner, work, &r, err);
     vyi_producer_end(p);
+    if (ticket && status == VYRE_OK)
+        *ticket = r.ticket;
     return status;
 }
 

@@ -33,31 +33,48 @@ typedef struct vyi_queue vyi_queue;
 
 /* --- slots --------------------------------------------------------------- */
 
-/* Whose turn a slot is, in one word: generation << 3 | epoch << 2 | phase.
+/* Whose turn a slot is, in one word: generation << 4 | epoch << 3 | phase.
  *
  *     FREE   nobody's: never used, or its end has been seen
  *     BUSY   of the host thread that moved it here, until it moves it on
  *     FLIGHT published; it has ended as soon as its mirror word is not 0
+ *     KEPT   as FLIGHT, but no publisher takes it: whoever has its ticket lets it go
+ *     ENDED  was KEPT; its end has been seen, and its result is still there
+ *     ENDING was FLIGHT or KEPT; a thread writes down that it did not end well
  *
  * A publisher takes a slot from FREE, or FLIGHT and ended, to BUSY with the
- * next generation; whoever sees an end may move FLIGHT to FREE. Recovery flips
- * the epoch, so that a move that was decided on an older device fails. */
+ * next generation; whoever sees an end may move FLIGHT to FREE, and KEPT to ENDED.
+ * Recovery flips the epoch, so that a move that was decided on an older device
+ * fails. */
 #define VYI_PHASE_FREE      0u
 #define VYI_PHASE_BUSY      1u
 #define VYI_PHASE_FLIGHT    2u
-#define VYI_PHASE_MASK      3u
-#define VYI_MARK_EPOCH      4u
-#define VYI_GENERATION_BIT  3u
-#define VYI_GENERATION_MASK 0x1fffffffu
-#define VYI_GENERATION_HALF 0x10000000u
+#define VYI_PHASE_KEPT      3u
+#define VYI_PHASE_ENDED     4u
+#define VYI_PHASE_ENDING    5u
+#define VYI_PHASE_MASK      7u
+#define VYI_MARK_EPOCH      8u
+#define VYI_GENERATION_BIT  4u
+#define VYI_GENERATION_MASK 0x0fffffffu
+#define VYI_GENERATION_HALF 0x08000000u
+/* So long the outcome of a work is remembered, in uses of its slot.  At ten million
+ * a second in 256 slots generations wrap within hours, so what is older is not
+ * compared: it is stale, and troubles of then are forgotten. */
+#define VYI_GENERATION_KNOWN 0x04000000u
+
+/* A ticket's slot, under the handle's tag. */
+#define VYI_TICKET_SLOT_BITS 20u
+#define VYI_TICKET_SLOT(t)   ((t).slot & ((1u << VYI_TICKET_SLOT_BITS) - 1u))
+VYI_STATIC_ASSERT(slots_leave_a_tag, VYRE_MAX_SLOTS <= 1u << VYI_TICKET_SLOT_BITS);
 
 /* How a slot's last trouble ended, kept when the slot is used again.  Ends
  * without trouble leave no trace. */
 typedef struct vyi_trouble {
-    uint32_t generation; /* 0: none so far */
+    uint32_t generation; /* 0: none that is remembered */
     uint32_t code;       /* vyre_fault, or: */
     uint32_t untold;     /* the generation, until somebody is told; 0: all is told */
 } vyi_trouble;
+#define VYI_TROUBLE_CHANGING 0xffffffffu /* a generation: a later one is being written down */
 #define VYI_TROUBLE_LOST 0xffffffffu
 
 #define VYI_CACHE_LINE 64u
@@ -107,10 +124,12 @@ typedef struct vyi_slots {
     uint32_t     fenced;  /* owners make fences themselves: nobody can make them for others */
     uint32_t     held;
     uint32_t     untold;  /* troubles that were replaced before anybody was told */
+    uint32_t     sweep;   /* where troubles are forgotten next; under the lock */
     /* Constant once the handle is open. */
     uint32_t     count, lanes; /* all; those that lanes serve, which come first */
     uint32_t     levels;      /* priorities that have slots of their own, or 1 */
     uint32_t     mirror;  /* index of that buffer */
+    uint32_t     tag;     /* of tickets, where their slot leaves room */
     uint32_t    *marks;
     uint32_t    *kept;    /* marks, while they are held */
     vyi_trouble *trouble;
@@ -164,6 +183,22 @@ typedef struct vyi_chain {
     uint64_t retry_at;            /* when a pass is worth while though nothing is new */
 } vyi_chain;
 
+/* A callback that waits for the end of the work in a slot; until it was called, the
+ * slot is kept. */
+typedef struct vyi_end {
+    uint32_t    turn; /* the work's generation, perhaps VYI_END_DROPS; 0: none; or CHANGING */
+    vyre_end_fn fn;
+    void       *user;
+} vyi_end;
+#define VYI_END_DROPS    0x80000000u /* the slot is let go then: nobody else has it kept */
+#define VYI_END_CHANGING 0xffffffffu /* somebody fills it in, or is about to call it */
+
+typedef struct vyi_ends {
+    void    *list;    /* vyi_end of each slot, once there was one; stays */
+    uint32_t pending;
+    uint32_t busy;    /* somebody delivers */
+} vyi_ends;
+
 /* Rounds of the first lease. */
 #define VYI_LEASE_ROUNDS 1024u
 
@@ -194,6 +229,7 @@ struct vyi_queue {
     vyi_wides wides;
     vyi_chain chain;
     vyi_loss  loss;
+    vyi_ends  ends;
 };
 
 /* --- the handle ---------------------------------------------------------- */
@@ -322,6 +358,12 @@ VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, v
 /* Those of the desc, before its handlers are forgotten. */
 VYI_API vyre_status vyi_opcodes_plan(vyre *v, vyre_error *err);
 
+/* What a publisher wants of its last work, and gets. */
+typedef struct vyi_receipt {
+    vyre_ticket ticket;
+    bool        keep; /* the slot: until the ticket's owner lets it go */
+} vyi_receipt;
+
 /* How far a thread may go in looking after the device. */
 typedef enum vyi_effort {
     VYI_EFFORT_LOOK = 0, /* keep a started kernel going */
@@ -422,14 +464,21 @@ VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, 
 VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_error *err);
 /* VYRE_OK, VYRE_PENDING, E_FAULT (and its code), E_LOST, E_STALE, E_TICKET. */
 VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code);
-/* The same of a ticket whose work has ended. */
-VYI_API vyre_status vyi_ticket_history(vyi_queue *q, vyre_ticket t, uint32_t *code);
+/* The same, for somebody who is not the ticket's owner: what is kept stays so. */
+VYI_API vyre_status vyi_ticket_peek(vyi_queue *q, vyre_ticket t, uint32_t *code);
+VYI_API vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre_ticket t,
+                                       uint32_t code);
+/* Lets a slot go that was kept for its ticket: now if it has ended, else when it has. */
+VYI_API void vyi_ticket_drop(vyi_queue *q, vyre_ticket t);
+/* Forgets troubles that are too old to be compared, of a few slots at a time; under
+ * the lock. */
+VYI_API void vyi_troubles_forget(vyi_queue *q);
 
 /* Wide works (engine_wide.c).  The plan comes before any slot is counted. */
 VYI_API vyre_status vyi_wide_plan(vyre *v, vyre_error *err);
 /* NULL: the opcode is not wide. */
 VYI_API const vyi_wide_op *vyi_wide_find(const vyi_queue *q, uint32_t opcode);
-VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyre_ticket *ticket,
+VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyi_receipt *ticket,
                                      vyre_error *err);
 /* Passes, under the lock, while nothing is in flight: the slot whose turn it is, or
  * 0xffffffff; its launch; whether a lane's work waits, too. */
@@ -461,6 +510,16 @@ typedef struct vyi_pace {
 VYI_API vyi_pace vyi_pace_begin(uint64_t timeout_ns);
 /* VYRE_OK, VYRE_TIMEOUT, or an error when no work can end any more. */
 VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err);
+
+/* As vyi_ticket_look, until the work has ended, or the pace says no more. */
+VYI_API vyre_status vyi_ticket_wait(vyi_queue *q, vyre_ticket t, vyi_pace *pace, uint32_t *code,
+                                    vyre_error *err);
+
+/* Callbacks at ends (engine_ends.c): of one work whose end was seen; and, without the
+ * lock, of those that have ended meanwhile. */
+VYI_API void vyi_end_tell(vyi_queue *q, vyre_ticket t, vyre_status status);
+VYI_API void vyi_ends_deliver(vyi_queue *q);
+VYI_API void vyi_ends_free(vyi_queue *q);
 
 /* The chain (engine_lease.c), under the lock. */
 VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error *err);

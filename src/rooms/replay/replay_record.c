@@ -83,7 +83,8 @@ static vyre_status vyi_replay_history(const vyi_queue *q, vyre_ticket t, uint32_
         *code = found == VYI_TROUBLE_LOST ? 0 : found;
         return found == VYI_TROUBLE_LOST ? VYRE_E_LOST : VYRE_E_FAULT;
     }
-    if (generation && ((generation - t.generation) & VYI_GENERATION_MASK) < VYI_GENERATION_HALF)
+    if (generation == VYI_TROUBLE_CHANGING ||
+        (generation && ((generation - t.generation) & VYI_GENERATION_MASK) < VYI_GENERATION_HALF))
         return VYRE_E_STALE;
     return VYRE_OK;
 }

@@ -275,10 +275,12 @@ VYRE_API vyre_status vyre_replay_publish(vyre_replay *r, vyre *v, const vyre_wor
         return status;
     if (ticket)
         *ticket = t;
+    else
+        (void)vyre_release(v, t, NULL);
     memset(&record, 0, sizeof record);
     record.time_ns = vyi_now();
     record.kind = VYRE_REPLAY_WORK;
-    record.slot = t.slot % VYRE_MAX_SLOTS; /* the rest names the handle */
+    record.slot = vyre_ticket_slot(t);
     record.generation = t.generation;
     record.tenant = work->tenant;
     record.opcode = work->opcode;
@@ -305,7 +307,7 @@ VYRE_API vyre_status vyre_replay_wait(vyre_replay *r, vyre *v, vyre_ticket ticke
     memset(&record, 0, sizeof record);
     record.time_ns = vyi_now();
     record.kind = VYRE_REPLAY_END;
-    record.slot = ticket.slot % VYRE_MAX_SLOTS;
+    record.slot = vyre_ticket_slot(ticket);
     record.generation = ticket.generation;
     record.ended = true;
     record.state = outcome.state;

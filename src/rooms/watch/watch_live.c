@@ -21,7 +21,7 @@ static vyre_status vyi_live_check(const vyre *v, const void *out, vyre_error *er
  * BUSY is about to be used, and free for the moment. */
 static vyre_slot_state vyi_live_state(const vyi_queue *q, uint32_t slot, uint32_t mark)
 {
-    if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
+    if (!vyi_mark_is_out(mark))
         return VYRE_SLOT_EMPTY;
     const uint32_t outcome = VYI_MIRROR_STATUS(vyi_slot_outcome(q, slot));
     return outcome ? vyi_slot_state_of(outcome) : VYRE_SLOT_PUBLISHED;
@@ -129,14 +129,14 @@ VYRE_API vyre_status vyre_wait_observable(vyre *v, uint32_t index, uint32_t seen
 static bool vyi_stuck_look(const vyi_queue *q, uint32_t slot, vyre_stuck_slot *out)
 {
     const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
-    if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
+    if (!vyi_mark_is_out(mark))
         return false;
     const uint32_t *at = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING) +
                          (size_t)slot * VYRE_SLOT_WORDS;
     const uint32_t status = vyi_le32(vyi_load_acquire(at + VYRE_SLOT_STATUS));
     if (status != VYRE_SLOT_CLAIMED && status != VYRE_SLOT_WAIT_IO)
         return false;
-    out->ticket = vyi_ticket_of(slot, mark);
+    out->ticket = vyi_ticket_of(q, slot, mark);
     out->state = (vyre_slot_state)status;
     out->opcode = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE));
     out->tenant = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT));
@@ -160,7 +160,7 @@ static uint32_t vyi_stuck_keep(const vyi_queue *q, vyre_stuck_slot *out, uint32_
     uint32_t kept = 0;
     for (uint32_t i = 0; i < count; i++) {
         vyre_stuck_slot now;
-        if (!vyi_stuck_look(q, out[i].ticket.slot % VYRE_MAX_SLOTS, &now) ||
+        if (!vyi_stuck_look(q, VYI_TICKET_SLOT(out[i].ticket), &now) ||
             now.ticket.generation != out[i].ticket.generation)
             continue;
         now.held_ns = held_ns;
