@@ -20999,11 +20999,33 @@ struct vyre {
     char             why_cpu[160];
 };
 
+/* The user's, or the default where it is 0. */
+static inline uint32_t vyi_def32(uint32_t value, uint32_t fallback)
+{
+    return value ? value : fallback;
+}
+
 /* As vyre_open, on a backend of the caller's. */
 VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, vyre_error *err);
 
-/* Those of the desc, before its handlers are forgotten. */
+/* The steps of open, in their order.  The desc (engine_desc.c): its defaults, what it
+ * may be, the buffers that follow from it. */
+VYI_API void vyi_desc_defaults(vyre_desc *d);
+VYI_API vyre_status vyi_desc_check(const vyre_desc *d, vyre_error *err);
+VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err);
+
+/* What a handle is built of (engine_programs.c).  Shares come before slots are counted;
+ * opcodes are those of the desc, before its handlers are forgotten. */
+VYI_API void vyi_shares_plan(vyi_queue *q);
+VYI_API vyre_status vyi_programs_build(vyre *v, vyre_error *err);
 VYI_API vyre_status vyi_opcodes_plan(vyre *v, vyre_error *err);
+VYI_API vyre_status vyi_slots_allocate(vyre *v, vyre_error *err);
+
+/* A device with its control words written, a chain that has no lease yet, at open and
+ * again at each recovery; and how the handle runs on it (engine_device.c). */
+VYI_API vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *err);
+VYI_API void vyi_chain_begin(vyi_queue *q);
+VYI_API vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err);
 
 /* What a publisher wants of its last work, and gets. */
 typedef struct vyi_receipt {
@@ -21192,7 +21214,8 @@ VYI_API void vyi_queue_set_shutdown(vyi_queue *q, uint32_t value);
 /* The handle's lock, unless the deadline passes first. */
 VYI_API bool vyi_lock_until(vyre *v, uint64_t deadline);
 
-/* Buffers and recovery (engine.c), under the lock. */
+/* Stop takes the lock by itself; recovery happens under it (engine_life.c). */
+VYI_API vyre_status vyi_queue_stop(vyi_queue *q, uint64_t timeout_ns, vyre_error *err);
 VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err);
 
 VYI_EXTERN_C_END
@@ -24539,53 +24562,19 @@ VYRE_API vyre_status vyre_tenant_enable(vyre *v, uint32_t tenant, bool enable, v
     return VYRE_OK;
 }
 /* ==========================================================================
- * engine: implementation
+ * engine: what a handle is asked to be
  *
- * The handle's life: open, start, stop, recover, close.  How threads come by
- * slots is in engine_slots.c, what they publish and ask in engine_publish.c and
- * engine_wait.c, the chain of leases in engine_lease.c, whole runs and byte-level
- * dispatch in engine_run.c.
+ * Private.  The description with its defaults, checked, and the buffers that follow
+ * from it: the four of the protocol, the user's, and the handle's own.
  * ======================================================================= */
 
 
-#define VYI_CLOSE_TIMEOUT_NS 2000000000u
-#define VYI_DEFAULT_SLOTS    256u
-
-/* --- backends ------------------------------------------------------------ */
-
-static const vyi_backend *vyi_backend_find(vyre_backend which)
-{
-    switch (which) {
-    case VYRE_BACKEND_CPU: return vyi_cpu_backend();
-    case VYRE_BACKEND_VULKAN: return vyi_vulkan_backend();
-    default: return NULL;
-    }
-}
-
-VYRE_API bool vyre_backend_available(vyre_backend backend)
-{
-    return backend == VYRE_BACKEND_AUTO || vyi_backend_find(backend) != NULL;
-}
-
-VYRE_API const char *vyre_backend_name(vyre_backend backend)
-{
-    switch (backend) {
-    case VYRE_BACKEND_AUTO: return "auto";
-    case VYRE_BACKEND_CPU: return "cpu";
-    case VYRE_BACKEND_VULKAN: return "vulkan";
-    default: return "unknown";
-    }
-}
+#define VYI_DEFAULT_SLOTS 256u
 
 /* --- open: the description ----------------------------------------------- */
 
-/* The user's, or the default where it is 0. */
-static uint32_t vyi_def32(uint32_t value, uint32_t fallback)
-{
-    return value ? value : fallback;
-}
-
-static void vyi_desc_defaults(vyre_desc *d)
+VYI_COLD
+VYI_API void vyi_desc_defaults(vyre_desc *d)
 {
     vyre_kernel_desc *k = &d->kernel;
     const uint32_t slots = k->slot_count ? k->slot_count
@@ -24605,7 +24594,8 @@ static void vyi_desc_defaults(vyre_desc *d)
     k->loop_allowance = vyi_def32(k->loop_allowance, vyi_def32(d->loop_limit, 1u << 24));
 }
 
-static vyre_status vyi_desc_check(const vyre_desc *d, vyre_error *err)
+VYI_COLD
+VYI_API vyre_status vyi_desc_check(const vyre_desc *d, vyre_error *err)
 {
     if (d->tenants > VYRE_MAX_TENANTS)
         return vyi_fail(err, VYRE_E_TENANT_RANGE, d->tenants, "Use at most 29 tenants.",
@@ -24716,7 +24706,8 @@ static uint32_t vyi_buffer_add_own(vyre *v, vyi_role role, uint32_t words, const
     return binding;
 }
 
-static vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
+VYI_COLD
+VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
 {
     const vyre_kernel_desc *k = &v->desc.kernel;
     const uint32_t slots = v->queue.slots.count;
@@ -24747,6 +24738,12 @@ static vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
                                : vyi_buffer_index(v, k->buffers[i].binding);
     return VYRE_OK;
 }
+/* ==========================================================================
+ * engine: what a handle is built of
+ *
+ * Private.  Its programs, the memory for all that is kept of each slot, the shares of
+ * the ring, the table of its opcodes.
+ * ======================================================================= */
 
 /* --- open: programs, memory ---------------------------------------------- */
 
@@ -24781,7 +24778,8 @@ static vyi_builder vyi_builder_begin(const vyre *v)
     return b;
 }
 
-static vyre_status vyi_programs_build(vyre *v, vyre_error *err)
+VYI_COLD
+VYI_API vyre_status vyi_programs_build(vyre *v, vyre_error *err)
 {
     vyi_builder b = vyi_builder_begin(v);
     const bool wide = v->queue.wides.count != 0;
@@ -24820,7 +24818,8 @@ static size_t vyi_slots_memory(const vyre *v)
 }
 
 /* One block for all that is kept of each slot. */
-static vyre_status vyi_slots_allocate(vyre *v, vyre_error *err)
+VYI_COLD
+VYI_API vyre_status vyi_slots_allocate(vyre *v, vyre_error *err)
 {
     vyi_slots *s = &v->queue.slots;
     const uint32_t slots = s->count;
@@ -24844,7 +24843,8 @@ static vyre_status vyi_slots_allocate(vyre *v, vyre_error *err)
 }
 
 /* Five shares for five levels; NORMAL has what does not divide. */
-static void vyi_shares_plan(vyi_queue *q)
+VYI_COLD
+VYI_API void vyi_shares_plan(vyi_queue *q)
 {
     const bool priority = q->v->desc.kernel.kind == VYRE_KERNEL_PRIORITY;
     const uint32_t levels = priority ? VYRE_PRIORITY_LEVELS : 1;
@@ -24898,8 +24898,13 @@ VYI_API vyre_status vyi_opcodes_plan(vyre *v, vyre_error *err)
         vyi_opcode_add(o, k->handlers[i].opcode);
     return VYRE_OK;
 }
+/* ==========================================================================
+ * engine: a handle's device
+ *
+ * Private.  Opened with its control words written, at open and again at each
+ * recovery; with it the chain of leases begins anew.
+ * ======================================================================= */
 
-/* --- open: the device ---------------------------------------------------- */
 
 static vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_error *err)
 {
@@ -24926,7 +24931,8 @@ static vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_erro
     return VYRE_OK;
 }
 
-static vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *err)
+VYI_COLD
+VYI_API vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *err)
 {
     const vyre *v = q->v;
     vyi_device_desc desc;
@@ -24961,7 +24967,7 @@ static vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *e
     return VYRE_OK;
 }
 
-static void vyi_chain_begin(vyi_queue *q)
+VYI_API void vyi_chain_begin(vyi_queue *q)
 {
     const vyi_device *d = vyi_queue_device(q);
     const uint64_t leases = q->chain.leases, passes = q->chain.passes;
@@ -24977,7 +24983,8 @@ static void vyi_chain_begin(vyi_queue *q)
     q->chain.rounds = rounds;
 }
 
-static vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err)
+VYI_COLD
+VYI_API vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err)
 {
     vyre_info info;
     memset(&info, 0, sizeof info);
@@ -24994,6 +25001,251 @@ static vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err)
                         info.device[0] ? info.device : "the device", info.probe.text);
     return VYRE_OK;
 }
+/* ==========================================================================
+ * engine: start, stop, recovery
+ *
+ * The states of a handle are moved here, at the wish of its user; the chain of leases
+ * (engine_lease.c) moves them when the device says so.
+ * ======================================================================= */
+
+/* --- start, stop --------------------------------------------------------- */
+
+static vyre_status vyi_queue_start(vyi_queue *q, vyre_error *err)
+{
+    if (q->state == VYI_STATE_RUNNING)
+        return VYRE_OK;
+    if (q->state == VYI_STATE_LOST)
+        return vyi_queue_lost(q, &q->loss.how, err);
+    vyre_status status = vyi_queue_settle(q, vyi_deadline(q->v->desc.lease.timeout_ns), err);
+    if (status == VYRE_TIMEOUT)
+        status = vyi_fail(err, VYRE_E_RUNNING, vyi_queue_in_flight(q),
+                          "Call vyre_stop() with a longer timeout first.",
+                          "%u launches of before have not ended", vyi_queue_in_flight(q));
+    if (status != VYRE_OK)
+        return status;
+    vyi_queue_bury(q);
+    vyi_queue_set_shutdown(q, 0);
+    q->chain.before = q->chain.after = 0;
+    vyi_queue_to(q, VYI_STATE_RUNNING);
+    status = vyi_queue_drive(q, VYI_EFFORT_LOOK, err);
+    if (status < 0 && q->state == VYI_STATE_RUNNING && vyi_queue_in_flight(q) == 0)
+        vyi_queue_to(q, VYI_STATE_IDLE);
+    return status;
+}
+
+VYI_COLD
+VYRE_API vyre_status vyre_start(vyre *v, vyre_error *err)
+{
+    if (!v)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    vyi_mutex_lock(&v->lock);
+    const vyre_status status = vyi_queue_start(&v->queue, err);
+    vyi_mutex_unlock(&v->lock);
+    vyi_tell_event(v, status, VYRE_REPLAY_STARTED);
+    return status;
+}
+
+/* What has ended without doing so itself. */
+static void vyi_queue_abort(vyi_queue *q)
+{
+    vyi_device *d = vyi_queue_device(q);
+    if (!d->backend->abort)
+        return;
+    vyi_store_release(&q->aborted, 1);
+    d->backend->abort(d);
+}
+
+VYI_API bool vyi_lock_until(vyre *v, uint64_t deadline)
+{
+    while (!vyi_mutex_try(&v->lock)) {
+        if (vyi_now() >= deadline)
+            return false;
+        vyi_sleep(50000);
+    }
+    return true;
+}
+
+/* The lock, before all who look after the device.  Where its holder runs a pass
+ * in it, the holder is waited for as long as there is patience, and the pass
+ * ended then; again and again, for the next launch may begin in between. */
+static bool vyi_stop_lock(vyi_queue *q, uint64_t patience, uint64_t deadline)
+{
+    (void)vyi_fetch_add(&q->stops, 1);
+    bool locked = vyi_lock_until(q->v, patience);
+    while (!locked && vyi_now() < deadline) {
+        const uint64_t turn = vyi_deadline(1000000u);
+        if (vyi_load_acquire(&q->passing))
+            vyi_queue_abort(q);
+        locked = vyi_lock_until(q->v, turn < deadline ? turn : deadline);
+    }
+    (void)vyi_fetch_add(&q->stops, (uint32_t)-1);
+    return locked;
+}
+
+/* Waits for what is in flight, at first for its own end, later by force. */
+static vyre_status vyi_queue_halt(vyi_queue *q, uint64_t patience, uint64_t deadline,
+                                   vyre_error *err)
+{
+    vyi_queue_set_shutdown(q, 1);
+    vyre_status status = vyi_queue_settle(q, patience, err);
+    if (status == VYRE_TIMEOUT) {
+        vyi_queue_abort(q);
+        status = vyi_queue_settle(q, deadline, err);
+    }
+    if (status == VYRE_TIMEOUT)
+        vyi_queue_to(q, VYI_STATE_STOPPING);
+    if (status != VYRE_OK)
+        return status;
+    vyi_queue_bury(q);
+    vyi_queue_set_shutdown(q, 0);
+    q->chain.before = q->chain.after = 0;
+    vyi_queue_to(q, VYI_STATE_IDLE);
+    vyi_queue_deliver_log(q);
+    return VYRE_OK;
+}
+
+VYI_COLD
+VYI_API vyre_status vyi_queue_stop(vyi_queue *q, uint64_t timeout_ns, vyre_error *err)
+{
+    const uint64_t deadline = vyi_deadline(timeout_ns);
+    const uint64_t patience =
+        deadline == UINT64_MAX ? deadline : deadline - timeout_ns / 2;
+
+    static const char fix[] = "Stop again with a longer timeout, or close the handle.";
+    const unsigned long long ms = timeout_ns / 1000000u;
+    if (!vyi_stop_lock(q, patience, deadline))
+        return vyi_fail(err, VYRE_TIMEOUT, 0, fix,
+                        "another call held the handle for all of the %llu ms", ms);
+    const vyre_status status = q->state == VYI_STATE_LOST
+                                   ? vyi_queue_lost(q, &q->loss.how, err)
+                                   : vyi_queue_halt(q, patience, deadline, err);
+    const uint32_t left = vyi_queue_in_flight(q);
+    vyi_mutex_unlock(&q->v->lock);
+    if (status == VYRE_TIMEOUT)
+        vyi_fail(err, status, left, fix, "%u launches have not ended within %llu ms", left, ms);
+    return status;
+}
+
+VYI_COLD
+VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err)
+{
+    if (!v)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    const vyre_status status = vyi_queue_stop(&v->queue, timeout_ns, err);
+    vyi_tell_event(v, status, VYRE_REPLAY_STOPPED);
+    return status;
+}
+
+/* --- recovery ------------------------------------------------------------ */
+
+/* What becomes of a held slot's mark, decided by what had been seen of its work. */
+static uint32_t vyi_slot_recover(vyi_queue *q, vyi_device *d, uint32_t slot)
+{
+    const uint32_t mark = q->slots.kept[slot];
+    const uint32_t generation = mark >> VYI_GENERATION_BIT;
+    const uint32_t next = (generation + 1u) & VYI_GENERATION_MASK;
+    const uint32_t epoch = ~mark & VYI_MARK_EPOCH;
+
+    const uint32_t phase = mark & VYI_PHASE_MASK;
+    if (phase == VYI_PHASE_FLIGHT || phase == VYI_PHASE_KEPT) {
+        const bool kept = phase == VYI_PHASE_KEPT;
+        if (q->slots.record) {
+            vyi_slots_write(q, d, slot, &q->slots.record[slot], 1);
+            if (slot >= q->slots.lanes)
+                vyi_wide_raise(q, d, slot, &q->slots.record[slot]);
+            return generation << VYI_GENERATION_BIT | epoch | phase;
+        }
+        vyi_slot_trouble(q, slot, generation, VYI_TROUBLE_LOST, false);
+        return generation << VYI_GENERATION_BIT | epoch |
+               (kept ? VYI_PHASE_ENDED : VYI_PHASE_FREE);
+    }
+    if (phase == VYI_PHASE_ENDED && q->slots.trouble[slot].generation == generation)
+        return mark ^ VYI_MARK_EPOCH; /* there is no result, and its outcome is still to be told */
+    /* Results are gone with the device, so the generation is over. */
+    return (generation ? (next ? next : 1) : 0) << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
+}
+
+VYI_COLD
+VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
+{
+    vyi_device *d = NULL;
+    if (!vyi_grow(&q->v->desc.allocator, &q->loss.retired, &q->loss.retired_capacity,
+                  q->loss.count + 1, sizeof(void *)))
+        return vyi_fail_nomem(err, (q->loss.count + 1) * sizeof(void *));
+    const vyre_status status = vyi_device_open(q, &d, err);
+    if (status != VYRE_OK)
+        return status;
+
+    (void)vyi_queue_hold(q, true);
+    ((void **)q->loss.retired)[q->loss.count++] = vyi_queue_device(q);
+    vyi_store_pointer(&q->device, d);
+    vyi_chain_begin(q);
+    vyi_store_release(&q->aborted, 0);
+    if (q->v->desc.recovered)
+        q->v->desc.recovered(q->v->desc.recovered_user, q->v);
+    memset(q->wides.generations, 0, sizeof q->wides.generations); /* the device's are 0, too */
+    memset(q->wides.retired, 0, sizeof q->wides.retired);
+    for (uint32_t slot = 0; slot < q->slots.count; slot++)
+        vyi_store_release(&q->slots.kept[slot], vyi_slot_recover(q, d, slot));
+    vyi_queue_unhold(q);
+    vyi_queue_to(q, q->loss.was_running ? VYI_STATE_RUNNING : VYI_STATE_IDLE);
+    vyi_message(&q->v->desc.messages, VYRE_SEVERITY_INFO, "the device was replaced (%u)",
+                q->loss.count);
+    return q->loss.was_running ? vyi_queue_drive(q, VYI_EFFORT_LOOK, err) : VYRE_OK;
+}
+
+VYI_COLD
+VYRE_API vyre_status vyre_recover(vyre *v, vyre_error *err)
+{
+    if (!v)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    vyi_mutex_lock(&v->lock);
+    const vyre_status status =
+        v->queue.state == VYI_STATE_LOST ? vyi_queue_recover(&v->queue, err) : VYRE_OK;
+    vyi_mutex_unlock(&v->lock);
+    vyi_tell_event(v, status, VYRE_REPLAY_RECOVERED);
+    return status;
+}
+/* ==========================================================================
+ * engine: implementation
+ *
+ * The handle: backends, open, query, close.  What it is asked to be is in
+ * engine_desc.c, what it is built of in engine_programs.c, its device in
+ * engine_device.c; how it starts, stops and recovers in engine_life.c; how threads
+ * come by slots in engine_slots.c, what they publish and ask in engine_publish.c and
+ * engine_wait.c, the chain of leases in engine_lease.c, whole runs and byte-level
+ * dispatch in engine_run.c.
+ * ======================================================================= */
+
+#define VYI_CLOSE_TIMEOUT_NS 2000000000u
+
+/* --- backends ------------------------------------------------------------ */
+
+static const vyi_backend *vyi_backend_find(vyre_backend which)
+{
+    switch (which) {
+    case VYRE_BACKEND_CPU: return vyi_cpu_backend();
+    case VYRE_BACKEND_VULKAN: return vyi_vulkan_backend();
+    default: return NULL;
+    }
+}
+
+VYRE_API bool vyre_backend_available(vyre_backend backend)
+{
+    return backend == VYRE_BACKEND_AUTO || vyi_backend_find(backend) != NULL;
+}
+
+VYRE_API const char *vyre_backend_name(vyre_backend backend)
+{
+    switch (backend) {
+    case VYRE_BACKEND_AUTO: return "auto";
+    case VYRE_BACKEND_CPU: return "cpu";
+    case VYRE_BACKEND_VULKAN: return "vulkan";
+    default: return "unknown";
+    }
+}
+
+/* --- open ---------------------------------------------------------------- */
 
 static bool vyi_locks_init(vyre *v)
 {
@@ -25236,132 +25488,7 @@ VYRE_API void vyre_query(const vyre *v, vyre_info *out)
     vyi_mutex_unlock(lock);
 }
 
-/* --- start, stop --------------------------------------------------------- */
-
-static vyre_status vyi_queue_start(vyi_queue *q, vyre_error *err)
-{
-    if (q->state == VYI_STATE_RUNNING)
-        return VYRE_OK;
-    if (q->state == VYI_STATE_LOST)
-        return vyi_queue_lost(q, &q->loss.how, err);
-    vyre_status status = vyi_queue_settle(q, vyi_deadline(q->v->desc.lease.timeout_ns), err);
-    if (status == VYRE_TIMEOUT)
-        status = vyi_fail(err, VYRE_E_RUNNING, vyi_queue_in_flight(q),
-                          "Call vyre_stop() with a longer timeout first.",
-                          "%u launches of before have not ended", vyi_queue_in_flight(q));
-    if (status != VYRE_OK)
-        return status;
-    vyi_queue_bury(q);
-    vyi_queue_set_shutdown(q, 0);
-    q->chain.before = q->chain.after = 0;
-    vyi_queue_to(q, VYI_STATE_RUNNING);
-    status = vyi_queue_drive(q, VYI_EFFORT_LOOK, err);
-    if (status < 0 && q->state == VYI_STATE_RUNNING && vyi_queue_in_flight(q) == 0)
-        vyi_queue_to(q, VYI_STATE_IDLE);
-    return status;
-}
-
-VYI_COLD
-VYRE_API vyre_status vyre_start(vyre *v, vyre_error *err)
-{
-    if (!v)
-        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
-    vyi_mutex_lock(&v->lock);
-    const vyre_status status = vyi_queue_start(&v->queue, err);
-    vyi_mutex_unlock(&v->lock);
-    vyi_tell_event(v, status, VYRE_REPLAY_STARTED);
-    return status;
-}
-
-/* What has ended without doing so itself. */
-static void vyi_queue_abort(vyi_queue *q)
-{
-    vyi_device *d = vyi_queue_device(q);
-    if (!d->backend->abort)
-        return;
-    vyi_store_release(&q->aborted, 1);
-    d->backend->abort(d);
-}
-
-VYI_API bool vyi_lock_until(vyre *v, uint64_t deadline)
-{
-    while (!vyi_mutex_try(&v->lock)) {
-        if (vyi_now() >= deadline)
-            return false;
-        vyi_sleep(50000);
-    }
-    return true;
-}
-
-/* The lock, before all who look after the device.  Where its holder runs a pass
- * in it, the holder is waited for as long as there is patience, and the pass
- * ended then; again and again, for the next launch may begin in between. */
-static bool vyi_stop_lock(vyi_queue *q, uint64_t patience, uint64_t deadline)
-{
-    (void)vyi_fetch_add(&q->stops, 1);
-    bool locked = vyi_lock_until(q->v, patience);
-    while (!locked && vyi_now() < deadline) {
-        const uint64_t turn = vyi_deadline(1000000u);
-        if (vyi_load_acquire(&q->passing))
-            vyi_queue_abort(q);
-        locked = vyi_lock_until(q->v, turn < deadline ? turn : deadline);
-    }
-    (void)vyi_fetch_add(&q->stops, (uint32_t)-1);
-    return locked;
-}
-
-/* Waits for what is in flight, at first for its own end, later by force. */
-static vyre_status vyi_queue_halt(vyi_queue *q, uint64_t patience, uint64_t deadline,
-                                   vyre_error *err)
-{
-    vyi_queue_set_shutdown(q, 1);
-    vyre_status status = vyi_queue_settle(q, patience, err);
-    if (status == VYRE_TIMEOUT) {
-        vyi_queue_abort(q);
-        status = vyi_queue_settle(q, deadline, err);
-    }
-    if (status == VYRE_TIMEOUT)
-        vyi_queue_to(q, VYI_STATE_STOPPING);
-    if (status != VYRE_OK)
-        return status;
-    vyi_queue_bury(q);
-    vyi_queue_set_shutdown(q, 0);
-    q->chain.before = q->chain.after = 0;
-    vyi_queue_to(q, VYI_STATE_IDLE);
-    vyi_queue_deliver_log(q);
-    return VYRE_OK;
-}
-
-static vyre_status vyi_queue_stop(vyi_queue *q, uint64_t timeout_ns, vyre_error *err)
-{
-    const uint64_t deadline = vyi_deadline(timeout_ns);
-    const uint64_t patience =
-        deadline == UINT64_MAX ? deadline : deadline - timeout_ns / 2;
-
-    static const char fix[] = "Stop again with a longer timeout, or close the handle.";
-    const unsigned long long ms = timeout_ns / 1000000u;
-    if (!vyi_stop_lock(q, patience, deadline))
-        return vyi_fail(err, VYRE_TIMEOUT, 0, fix,
-                        "another call held the handle for all of the %llu ms", ms);
-    const vyre_status status = q->state == VYI_STATE_LOST
-                                   ? vyi_queue_lost(q, &q->loss.how, err)
-                                   : vyi_queue_halt(q, patience, deadline, err);
-    const uint32_t left = vyi_queue_in_flight(q);
-    vyi_mutex_unlock(&q->v->lock);
-    if (status == VYRE_TIMEOUT)
-        vyi_fail(err, status, left, fix, "%u launches have not ended within %llu ms", left, ms);
-    return status;
-}
-
-VYI_COLD
-VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err)
-{
-    if (!v)
-        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
-    const vyre_status status = vyi_queue_stop(&v->queue, timeout_ns, err);
-    vyi_tell_event(v, status, VYRE_REPLAY_STOPPED);
-    return status;
-}
+/* --- close --------------------------------------------------------------- */
 
 VYI_COLD
 VYRE_API void vyre_close(vyre *v)
@@ -25381,77 +25508,6 @@ VYRE_API void vyre_close(vyre *v)
     else
         vyi_message(&v->desc.messages, VYRE_SEVERITY_WARNING,
                     "a launch would not end: what it uses is leaked");
-}
-
-/* --- recovery ------------------------------------------------------------ */
-
-/* What becomes of a held slot's mark, decided by what had been seen of its work. */
-static uint32_t vyi_slot_recover(vyi_queue *q, vyi_device *d, uint32_t slot)
-{
-    const uint32_t mark = q->slots.kept[slot];
-    const uint32_t generation = mark >> VYI_GENERATION_BIT;
-    const uint32_t next = (generation + 1u) & VYI_GENERATION_MASK;
-    const uint32_t epoch = ~mark & VYI_MARK_EPOCH;
-
-    const uint32_t phase = mark & VYI_PHASE_MASK;
-    if (phase == VYI_PHASE_FLIGHT || phase == VYI_PHASE_KEPT) {
-        const bool kept = phase == VYI_PHASE_KEPT;
-        if (q->slots.record) {
-            vyi_slots_write(q, d, slot, &q->slots.record[slot], 1);
-            if (slot >= q->slots.lanes)
-                vyi_wide_raise(q, d, slot, &q->slots.record[slot]);
-            return generation << VYI_GENERATION_BIT | epoch | phase;
-        }
-        vyi_slot_trouble(q, slot, generation, VYI_TROUBLE_LOST, false);
-        return generation << VYI_GENERATION_BIT | epoch |
-               (kept ? VYI_PHASE_ENDED : VYI_PHASE_FREE);
-    }
-    if (phase == VYI_PHASE_ENDED && q->slots.trouble[slot].generation == generation)
-        return mark ^ VYI_MARK_EPOCH; /* there is no result, and its outcome is still to be told */
-    /* Results are gone with the device, so the generation is over. */
-    return (generation ? (next ? next : 1) : 0) << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
-}
-
-VYI_COLD
-VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
-{
-    vyi_device *d = NULL;
-    if (!vyi_grow(&q->v->desc.allocator, &q->loss.retired, &q->loss.retired_capacity,
-                  q->loss.count + 1, sizeof(void *)))
-        return vyi_fail_nomem(err, (q->loss.count + 1) * sizeof(void *));
-    const vyre_status status = vyi_device_open(q, &d, err);
-    if (status != VYRE_OK)
-        return status;
-
-    (void)vyi_queue_hold(q, true);
-    ((void **)q->loss.retired)[q->loss.count++] = vyi_queue_device(q);
-    vyi_store_pointer(&q->device, d);
-    vyi_chain_begin(q);
-    vyi_store_release(&q->aborted, 0);
-    if (q->v->desc.recovered)
-        q->v->desc.recovered(q->v->desc.recovered_user, q->v);
-    memset(q->wides.generations, 0, sizeof q->wides.generations); /* the device's are 0, too */
-    memset(q->wides.retired, 0, sizeof q->wides.retired);
-    for (uint32_t slot = 0; slot < q->slots.count; slot++)
-        vyi_store_release(&q->slots.kept[slot], vyi_slot_recover(q, d, slot));
-    vyi_queue_unhold(q);
-    vyi_queue_to(q, q->loss.was_running ? VYI_STATE_RUNNING : VYI_STATE_IDLE);
-    vyi_message(&q->v->desc.messages, VYRE_SEVERITY_INFO, "the device was replaced (%u)",
-                q->loss.count);
-    return q->loss.was_running ? vyi_queue_drive(q, VYI_EFFORT_LOOK, err) : VYRE_OK;
-}
-
-VYI_COLD
-VYRE_API vyre_status vyre_recover(vyre *v, vyre_error *err)
-{
-    if (!v)
-        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
-    vyi_mutex_lock(&v->lock);
-    const vyre_status status =
-        v->queue.state == VYI_STATE_LOST ? vyi_queue_recover(&v->queue, err) : VYRE_OK;
-    vyi_mutex_unlock(&v->lock);
-    vyi_tell_event(v, status, VYRE_REPLAY_RECOVERED);
-    return status;
 }
 /* ==========================================================================
  * cpu: the interpreter as a device

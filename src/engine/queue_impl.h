@@ -352,11 +352,33 @@ struct vyre {
     char             why_cpu[160];
 };
 
+/* The user's, or the default where it is 0. */
+static inline uint32_t vyi_def32(uint32_t value, uint32_t fallback)
+{
+    return value ? value : fallback;
+}
+
 /* As vyre_open, on a backend of the caller's. */
 VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, vyre_error *err);
 
-/* Those of the desc, before its handlers are forgotten. */
+/* The steps of open, in their order.  The desc (engine_desc.c): its defaults, what it
+ * may be, the buffers that follow from it. */
+VYI_API void vyi_desc_defaults(vyre_desc *d);
+VYI_API vyre_status vyi_desc_check(const vyre_desc *d, vyre_error *err);
+VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err);
+
+/* What a handle is built of (engine_programs.c).  Shares come before slots are counted;
+ * opcodes are those of the desc, before its handlers are forgotten. */
+VYI_API void vyi_shares_plan(vyi_queue *q);
+VYI_API vyre_status vyi_programs_build(vyre *v, vyre_error *err);
 VYI_API vyre_status vyi_opcodes_plan(vyre *v, vyre_error *err);
+VYI_API vyre_status vyi_slots_allocate(vyre *v, vyre_error *err);
+
+/* A device with its control words written, a chain that has no lease yet, at open and
+ * again at each recovery; and how the handle runs on it (engine_device.c). */
+VYI_API vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *err);
+VYI_API void vyi_chain_begin(vyi_queue *q);
+VYI_API vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err);
 
 /* What a publisher wants of its last work, and gets. */
 typedef struct vyi_receipt {
@@ -545,7 +567,8 @@ VYI_API void vyi_queue_set_shutdown(vyi_queue *q, uint32_t value);
 /* The handle's lock, unless the deadline passes first. */
 VYI_API bool vyi_lock_until(vyre *v, uint64_t deadline);
 
-/* Buffers and recovery (engine.c), under the lock. */
+/* Stop takes the lock by itself; recovery happens under it (engine_life.c). */
+VYI_API vyre_status vyi_queue_stop(vyi_queue *q, uint64_t timeout_ns, vyre_error *err);
 VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err);
 
 VYI_EXTERN_C_END
