@@ -63,6 +63,9 @@
     #ifndef VYRE_NO_SOURCE
         #define VYRE_NO_SOURCE
     #endif
+    #ifndef VYRE_NO_EXCHANGE
+        #define VYRE_NO_EXCHANGE
+    #endif
 #endif
 
 /* VYI_OUTLINE: short functions with dozens of callers that build programs and

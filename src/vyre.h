@@ -43,6 +43,7 @@
  *     VYRE_NO_TRACE        pictures of what happened
  *     VYRE_NO_TASK         works that stop in the middle, as the host's values
  *     VYRE_NO_SOURCE       handlers as text
+ *     VYRE_NO_EXCHANGE     the original's files of programs
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
  *     VYRE_GLSLANG         in that file: vyre_glsl_compile, with the glslang library
  *     VYRE_ASSERT(x)       for broken contracts inside; default: assert
@@ -174,6 +175,7 @@
  *     replay      (room) a log of works that can be run again
  *     trace       (room) what happened on a handle, for Perfetto
  *     task        (room) a slot as a task that stops in the middle and goes on later
+ *     exchange    (room) the original's files of programs, checked
  *
  * Behind the declarations stand the functions, in the same order.  Most
  * programs need engine, and the upper half of ir for handlers; who brings a
@@ -208,6 +210,7 @@
 #include "rooms/replay/replay.h"
 #include "rooms/replay/replay_run.h"
 #include "rooms/task/task.h"
+#include "rooms/exchange/exchange.h"
 #include "rooms/trace/trace.h"
 #include "rooms/source/source.h"
 
@@ -295,6 +298,7 @@
 #include "rooms/scan/automaton.c"
 #include "rooms/pool/split.c"
 #include "base/digest.c"
+#include "rooms/exchange/exchange.c"
 #include "rooms/replay/replay_file.c"
 #include "rooms/replay/replay2.c"
 #include "rooms/replay/replay.c"

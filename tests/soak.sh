@@ -32,6 +32,7 @@ soak test_interleaving SCHEDULES=$((1000000 * factor))
 soak test_producers SLOTS=$((1000000 * factor))
 soak test_spirv_valid TEST_COUNT=$((3500 * factor))
 soak test_spirv_random TEST_COUNT=$((2000 * factor))
+soak test_exchange TEST_COUNT=$((1000000 * factor))
 soak test_engine_ends TEST_COUNT=$((1000000 * factor))
 soak test_engine_live ENGINE_LIVE_SLOTS=$((1000000 * factor))
 echo "$passed passed, $failed failed"

@@ -183,7 +183,21 @@ VYI_EXTERN_C_BEGIN
     X(E_SCAN_UNBOUNDED,     -275, "no number of bytes makes the DFA forget where it began")        \
     X(E_SCAN_BUDGET,        -276, "more pairs of states than the budget")                          \
     X(E_SCAN_LIMIT,         -277, "the tables of a scan would be too large")                       \
-    X(E_SEGMENT_WIDTH,      -278, "a segment has at least one byte")
+    X(E_SEGMENT_WIDTH,      -278, "a segment has at least one byte")                               \
+    /* exchange: -290 .. -309 */                                                                   \
+    X(E_EXCHANGE_MAGIC,     -290, "the file is not a program")                                     \
+    X(E_EXCHANGE_VERSION,   -291, "the program's file has another version")                        \
+    X(E_EXCHANGE_FLAGS,     -292, "the program's file is compressed, sealed or of another kind")   \
+    X(E_EXCHANGE_DIGEST,    -293, "the program's file is not what was written")                    \
+    X(E_EXCHANGE_TRUNCATED, -294, "a part of the program's file ends too early")                   \
+    X(E_EXCHANGE_TRAILING,  -295, "a part of the program's file goes on behind its end")           \
+    X(E_EXCHANGE_TAG,       -296, "the program's file has a number that means nothing")            \
+    X(E_EXCHANGE_LIMIT,     -297, "the program's file exceeds a limit of its format")              \
+    X(E_EXCHANGE_UTF8,      -298, "a text in the program's file is not UTF-8")                     \
+    X(E_EXCHANGE_METADATA,  -299, "the first record of the program's file is wrong")               \
+    X(E_EXCHANGE_REGION,    -300, "a buffer of the program's file is wrong")                       \
+    X(E_EXCHANGE_OUTPUTS,   -301, "the outputs of the program's file are not what it writes")      \
+    X(E_EXCHANGE_UNSUPPORTED, -305, "the program's file has what is not supported")
 
 typedef enum vyre_status {
 #define VYI_STATUS_ENUM(name, number, text) VYRE_##name = (number),

@@ -3,6 +3,8 @@
  * ======================================================================= */
 #include "base/digest_impl.h"
 
+#if !defined(VYRE_NO_REPLAY) || !defined(VYRE_NO_EXCHANGE)
+
 #ifndef VYRE_NO_REPLAY
 
 /* --- CRC-32C ------------------------------------------------------------- */
@@ -41,6 +43,8 @@ VYI_API uint32_t vyi_crc_of(const vyi_crc *crc, const void *bytes, size_t size)
         value = value >> 8 ^ crc->table[0][(value ^ *at) & 0xffu];
     return ~value;
 }
+
+#endif /* VYRE_NO_REPLAY */
 
 /* --- BLAKE3 -------------------------------------------------------------- */
 
@@ -169,4 +173,4 @@ VYI_API void vyi_blake3(const void *bytes, size_t size, uint8_t out[32])
         vyi_set_word(out, i, words[i]);
 }
 
-#endif /* VYRE_NO_REPLAY */
+#endif /* VYRE_NO_REPLAY, VYRE_NO_EXCHANGE */

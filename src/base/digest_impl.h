@@ -9,9 +9,11 @@
 
 #include "base/base_impl.h"
 
-#ifndef VYRE_NO_REPLAY
+#if !defined(VYRE_NO_REPLAY) || !defined(VYRE_NO_EXCHANGE)
 
 VYI_EXTERN_C_BEGIN
+
+#ifndef VYRE_NO_REPLAY
 
 /* Eight bytes a step.  8 KB that its owner makes once. */
 typedef struct vyi_crc {
@@ -21,9 +23,11 @@ typedef struct vyi_crc {
 VYI_API void vyi_crc_make(vyi_crc *crc);
 VYI_API uint32_t vyi_crc_of(const vyi_crc *crc, const void *bytes, size_t size);
 
+#endif /* VYRE_NO_REPLAY */
+
 VYI_API void vyi_blake3(const void *bytes, size_t size, uint8_t out[32]);
 
 VYI_EXTERN_C_END
 
-#endif /* VYRE_NO_REPLAY */
+#endif /* VYRE_NO_REPLAY, VYRE_NO_EXCHANGE */
 #endif
