@@ -6927,6 +6927,10 @@ static inline void vyi_ir_inner_end(vyre_program *p)
 
 /* Every builder call that makes an instruction ends here: its id, or 0. */
 VYI_API uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst);
+/* The builder's calls for constants and operators, by number. */
+VYI_API vyre_value vyi_ir_const(vyre_program *p, uint32_t type, uint32_t bits);
+VYI_API vyre_value vyi_ir_binary(vyre_program *p, uint32_t sub, vyre_value a, vyre_value b);
+VYI_API vyre_value vyi_ir_unary(vyre_program *p, uint32_t sub, vyre_value a);
 
 /* --- several indexes at once (interleave.c) -------------------------------- */
 
@@ -9068,7 +9072,7 @@ VYRE_API vyre_buffer vyre_ir_buffer(vyre_program *p, const vyre_buffer_desc *des
     return made;
 }
 
-static vyre_value vyi_ir_const(vyre_program *p, vyre_type type, uint32_t bits)
+VYI_API vyre_value vyi_ir_const(vyre_program *p, uint32_t type, uint32_t bits)
 {
     VYRE_ASSERT(type != VYRE_TYPE_BOOL || bits <= 1);
     vyi_inst inst = vyi_inst_make(VYI_OP_CONST, bits, 0, 0);
@@ -9164,15 +9168,15 @@ VYRE_API void vyre_ir_atomic_store(vyre_program *p, vyre_buffer buffer, vyre_val
 
 /* --- arithmetic ---------------------------------------------------------- */
 
-VYI_OUTLINE static vyre_value vyi_ir_binary(vyre_program *p, vyi_binary sub, vyre_value a,
-                                            vyre_value b)
+VYI_OUTLINE VYI_API vyre_value vyi_ir_binary(vyre_program *p, uint32_t sub, vyre_value a,
+                                             vyre_value b)
 {
     vyi_inst inst = vyi_inst_make(VYI_OP_BINARY, a.id, b.id, 0);
     inst.sub = (uint8_t)sub;
     return vyi_ir_value(p, inst);
 }
 
-static vyre_value vyi_ir_unary(vyre_program *p, vyi_unary sub, vyre_value a)
+VYI_API vyre_value vyi_ir_unary(vyre_program *p, uint32_t sub, vyre_value a)
 {
     vyi_inst inst = vyi_inst_make(VYI_OP_UNARY, a.id, 0, 0);
     inst.sub = (uint8_t)sub;
@@ -36965,9 +36969,13 @@ VYRE_API vyre_status vyre_trace_json(vyre *v, vyre_trace_write write, void *user
 
 VYI_EXTERN_C_BEGIN
 
+/* A kernel is built once and its texts are short: this room is compiled for size. */
+#define VYI_SMALL VYI_COLD VYI_API
+
 #define VYI_SOURCE_DEPTH     100u     /* statements and expressions inside each other */
 #define VYI_SOURCE_STEPS     1000000u /* tokens that are read, calls included */
 #define VYI_SOURCE_SYMBOLS   192u     /* names that are there at one place */
+#define VYI_SOURCE_SPARE     24u      /* names of formulas, which are inside each other */
 #define VYI_SOURCE_FUNCTIONS 48u
 #define VYI_SOURCE_PARAMS    96u      /* of all functions together */
 #define VYI_SOURCE_LABELS    320u     /* of a switch and those around it */
@@ -37026,17 +37034,16 @@ typedef enum vyi_place {
     VYI_PLACE_BUFFER     /* the buffer as a whole, which is no value */
 } vyi_place;
 
-/* What an expression gives. */
+/* What an expression gives: 16 bytes, which travel in two registers. */
 typedef struct vyi_operand {
-    uint8_t    type;     /* vyre_type; NONE: void */
-    uint8_t    place;    /* vyi_place */
-    bool       constant; /* its bits are known; it has no value yet */
-    bool       wrong;    /* a mistake that has been reported: says nothing any more */
-    uint32_t   bits;
-    uint32_t   target;   /* of a constant's name: the number of its symbol, plus 1 */
-    uint32_t   at;       /* offset in the text */
-    vyre_value value;    /* id 0 while mute */
-    vyre_value index;    /* of an element */
+    uint8_t  type;     /* vyre_type; NONE: void */
+    uint8_t  place;    /* vyi_place */
+    bool     constant; /* its bits are known; it has no value yet */
+    bool     wrong;    /* a mistake that has been reported: says nothing any more */
+    uint32_t at;       /* offset in the text */
+    uint32_t target;   /* of a constant's name: the number of its symbol, plus 1 */
+    uint32_t word;     /* a constant's bits; of an element the id of its index; else the id of
+                          the value, 0 while mute */
 } vyi_operand;
 
 typedef enum vyi_symbol_kind {
@@ -37052,10 +37059,9 @@ typedef struct vyi_source_symbol {
     uint32_t    length;
     uint8_t     kind, type;
     bool        constant;
-    uint32_t    bits;
+    uint32_t    word;       /* of a constant: its bits, or the id of its value */
     uint32_t    target;     /* number of a function, id of an array */
     vyre_local  local;
-    vyre_value  value;
 } vyi_source_symbol;
 
 typedef struct vyi_source_parameter {
@@ -37125,6 +37131,8 @@ typedef struct vyi_source {
     uint32_t      rights;  /* VYI_SOURCE_* */
     vyi_source_reader    r;
     uint32_t      steps, depth;
+    bool          spent;   /* nothing more of the text is read */
+    uint32_t      formulas; /* of the library's own that are being read */
     uint32_t      mute;
     uint32_t      heavy;   /* grows with all that must not be done for nothing */
     uint32_t      may;     /* VYI_MAY_* of the last statement */
@@ -37135,7 +37143,7 @@ typedef struct vyi_source {
     uint32_t      gap_low, gap_high; /* symbols that are out of sight for now */
     uint32_t      symbol_count, function_count, param_count, label_count;
     vyre_source_report report;
-    vyi_source_symbol    symbols[VYI_SOURCE_SYMBOLS];
+    vyi_source_symbol    symbols[VYI_SOURCE_SYMBOLS + VYI_SOURCE_SPARE];
     vyi_source_routine  functions[VYI_SOURCE_FUNCTIONS];
     vyi_source_parameter     params[VYI_SOURCE_PARAMS];
     struct {
@@ -37146,134 +37154,136 @@ typedef struct vyi_source {
 
 /* --- reading (source_read.c) --------------------------------------------- */
 
-VYI_API void vyi_source_next(vyi_source *s);
+VYI_SMALL void vyi_source_next(vyi_source *s);
 /* Takes the next token if it is of this kind. */
-VYI_API bool vyi_source_accept(vyi_source *s, uint32_t kind);
+VYI_SMALL bool vyi_source_accept(vyi_source *s, uint32_t kind);
 /* The same, and a mistake if it is not; `where` ends the sentence. */
-VYI_API bool vyi_source_expect(vyi_source *s, uint32_t kind, const char *where);
+VYI_SMALL bool vyi_source_expect(vyi_source *s, uint32_t kind, const char *where);
 /* Goes past the end of a statement that has a mistake in it. */
-VYI_API void vyi_source_recover(vyi_source *s);
+VYI_SMALL void vyi_source_recover(vyi_source *s);
 /* A kind as it is written, for messages. */
-VYI_API const char *vyi_source_kind_text(uint32_t kind);
-VYI_API bool vyi_source_is(const vyi_source *s, const vyi_token *token, const char *text);
+VYI_SMALL const char *vyi_source_kind_text(uint32_t kind);
+VYI_SMALL bool vyi_source_is(const vyi_source *s, const vyi_token *token, const char *text);
 /* Goes one deeper; false, and a mistake, at the limit.  Each has its leave. */
-VYI_API bool vyi_source_enter(vyi_source *s);
+VYI_SMALL bool vyi_source_enter(vyi_source *s);
 
 /* --- mistakes (source_error.c) ------------------------------------------- */
 
 /* Reports a mistake at an offset of the text; `fix` says what to do. */
-VYI_API void vyi_source_fail(vyi_source *s, uint32_t at, const char *fix, const char *format, ...)
+VYI_SMALL void vyi_source_fail(vyi_source *s, uint32_t at, const char *fix, const char *format, ...)
     VYI_PRINTF(4, 5);
 /* What the builder refused while this was read, if anything. */
-VYI_API void vyi_source_settle(vyi_source *s, uint32_t at);
+VYI_SMALL void vyi_source_settle(vyi_source *s, uint32_t at);
 /* "Did you mean ...?" for a name that is not there, or `otherwise`. */
-VYI_API void vyi_source_suggest(const vyi_source *s, const vyi_token *token, bool calls,
-                                const char *otherwise, char *dst, size_t size);
+VYI_SMALL void vyi_source_suggest(const vyi_source *s, const vyi_token *token, bool calls,
+                                  const char *otherwise, char *dst, size_t size);
 /* A name for a message: at most 40 characters, terminated. */
 typedef struct vyi_source_word { char text[44]; } vyi_source_word;
-VYI_API vyi_source_word vyi_source_quote(const vyi_source *s, const vyi_token *token);
+VYI_SMALL vyi_source_word vyi_source_quote(const vyi_source *s, const vyi_token *token);
 
 /* --- values (source_value.c) --------------------------------------------- */
 
-VYI_API const char *vyi_source_type_text(uint32_t type);
-VYI_API vyi_operand vyi_source_wrong(uint32_t at);
-VYI_API vyi_operand vyi_source_constant(uint32_t type, uint32_t bits, uint32_t at);
-VYI_API vyi_operand vyi_source_made(uint32_t type, vyre_value value, uint32_t at);
+VYI_SMALL const char *vyi_source_type_text(uint32_t type);
+VYI_SMALL vyi_operand vyi_source_wrong(uint32_t at);
+VYI_SMALL vyi_operand vyi_source_constant(uint32_t type, uint32_t bits, uint32_t at);
+VYI_SMALL vyi_operand vyi_source_made(uint32_t type, vyre_value value, uint32_t at);
+/* A value of which nothing is known yet, while mute; of type NONE, what returns
+ * nothing. */
+VYI_SMALL vyi_operand vyi_source_unknown(uint32_t type, uint32_t at);
 /* The operand as a value: loads what is a variable or an element. */
-VYI_API vyi_operand vyi_source_load(vyi_source *s, vyi_operand a);
+VYI_SMALL vyi_operand vyi_source_load(vyi_source *s, vyi_operand a);
 /* Its value in the program; a constant gets one. */
-VYI_API vyre_value vyi_source_id(vyi_source *s, const vyi_operand *a);
+VYI_SMALL vyre_value vyi_source_id(vyi_source *s, const vyi_operand *a);
 /* Stores into a variable or an element, which must be one. */
-VYI_API void vyi_source_store(vyi_source *s, const vyi_operand *to, vyi_operand value);
+VYI_SMALL void vyi_source_store(vyi_source *s, const vyi_operand *to, vyi_operand value);
 /* Can it be assigned to?  A mistake, if not. */
-VYI_API bool vyi_source_assignable(vyi_source *s, const vyi_operand *to);
+VYI_SMALL bool vyi_source_assignable(vyi_source *s, const vyi_operand *to);
 /* int to uint to float, as GLSL converts by itself; or any to any. */
-VYI_API bool vyi_source_converts(uint32_t from, uint32_t to);
-VYI_API vyi_operand vyi_source_cast(vyi_source *s, uint32_t type, vyi_operand a);
+VYI_SMALL bool vyi_source_converts(uint32_t from, uint32_t to);
+VYI_SMALL vyi_operand vyi_source_cast(vyi_source *s, uint32_t type, vyi_operand a);
 /* The same with a mistake where GLSL does not convert; `what` begins the sentence. */
-VYI_API vyi_operand vyi_source_convert(vyi_source *s, uint32_t type, vyi_operand a,
-                                       const char *what);
+VYI_SMALL vyi_operand vyi_source_convert(vyi_source *s, uint32_t type, vyi_operand a,
+                                         const char *what);
 /* Two operands, converted to the type that both can have; false and a mistake. */
-VYI_API bool vyi_source_common(vyi_source *s, vyi_operand *a, vyi_operand *b, const char *op);
+VYI_SMALL bool vyi_source_common(vyi_source *s, vyi_operand *a, vyi_operand *b, const char *op);
 
-typedef vyre_value (*vyi_source_binary_fn)(vyre_program *p, vyre_value a, vyre_value b);
-typedef vyre_value (*vyi_source_unary_fn)(vyre_program *p, vyre_value a);
-/* Emits, or folds; the operands have the right types. */
-VYI_API vyi_operand vyi_source_op2(vyi_source *s, vyi_binary sub, vyi_source_binary_fn fn,
-                                   vyi_operand a, vyi_operand b);
-VYI_API vyi_operand vyi_source_op1(vyi_source *s, vyi_unary sub, vyi_source_unary_fn fn,
-                                   vyi_operand a);
-VYI_API vyi_operand vyi_source_select(vyi_source *s, vyi_operand cond, vyi_operand a,
-                                      vyi_operand b);
-#define VYI_SOURCE_OP2(s, NAME, fn, a, b) vyi_source_op2(s, VYI_BINARY_##NAME, vyre_ir_##fn, a, b)
-#define VYI_SOURCE_OP1(s, NAME, fn, a) vyi_source_op1(s, VYI_UNARY_##NAME, vyre_ir_##fn, a)
+/* Emits, or folds; the operands have the right types.  `sub` is a vyi_binary, a
+ * vyi_unary. */
+VYI_SMALL vyi_operand vyi_source_op2(vyi_source *s, uint32_t sub, vyi_operand a, vyi_operand b);
+VYI_SMALL vyi_operand vyi_source_op1(vyi_source *s, uint32_t sub, vyi_operand a);
+VYI_SMALL vyi_operand vyi_source_select(vyi_source *s, vyi_operand cond, vyi_operand a,
+                                        vyi_operand b);
 
 /* A local of this type with this first value; what is not there yet is 0. */
-VYI_API vyre_local vyi_source_local(vyi_source *s, uint32_t type, const vyi_operand *first,
-                                    const char *name, uint32_t length);
-VYI_API vyre_local vyi_source_flag(vyi_source *s, bool first, const char *name);
-VYI_API void vyi_source_set_flag(vyi_source *s, vyre_local flag);
+VYI_SMALL vyre_local vyi_source_local(vyi_source *s, uint32_t type, const vyi_operand *first,
+                                      const char *name, uint32_t length);
+VYI_SMALL vyre_local vyi_source_flag(vyi_source *s, bool first, const char *name);
+VYI_SMALL void vyi_source_set_flag(vyi_source *s, vyre_local flag);
 /* Opens an if; end closes it, or is_not opens it for a flag that is not set. */
-VYI_API void vyi_source_if(vyi_source *s, const vyi_operand *cond);
-VYI_API void vyi_source_if_not(vyi_source *s, vyi_operand cond);
-VYI_API void vyi_source_else(vyi_source *s);
-VYI_API void vyi_source_end(vyi_source *s);
+VYI_SMALL void vyi_source_if(vyi_source *s, const vyi_operand *cond);
+VYI_SMALL void vyi_source_if_not(vyi_source *s, vyi_operand cond);
+VYI_SMALL void vyi_source_else(vyi_source *s);
+VYI_SMALL void vyi_source_end(vyi_source *s);
 
 /* --- names (source_name.c) ----------------------------------------------- */
 
 /* The innermost symbol of this name, or NULL. */
-VYI_API vyi_source_symbol *vyi_source_find(vyi_source *s, const char *name, uint32_t length);
+VYI_SMALL vyi_source_symbol *vyi_source_find(vyi_source *s, const char *name, uint32_t length);
 /* A new one in the innermost block; NULL and a mistake when there is one already. */
-VYI_API vyi_source_symbol *vyi_source_declare(vyi_source *s, const vyi_token *name, uint32_t kind,
-                                              uint32_t type);
+VYI_SMALL vyi_source_symbol *vyi_source_declare(vyi_source *s, const vyi_token *name, uint32_t kind,
+                                                uint32_t type);
 /* What a name alone gives: a variable, a buffer, a word of the job. */
-VYI_API vyi_operand vyi_source_named(vyi_source *s, const vyi_token *token);
+VYI_SMALL vyi_operand vyi_source_named(vyi_source *s, const vyi_token *token);
 /* False, and a mistake, where the text has none of the rights that a word needs. */
-VYI_API bool vyi_source_allowed(vyi_source *s, uint32_t needs, const char *word, uint32_t at);
+VYI_SMALL bool vyi_source_allowed(vyi_source *s, uint32_t needs, const char *word, uint32_t at);
 /* arg[n]; the token before was arg. */
-VYI_API vyi_operand vyi_source_arg(vyi_source *s, uint32_t at);
+VYI_SMALL vyi_operand vyi_source_arg(vyi_source *s, uint32_t at);
 /* Name `i` of the buffers and the words that are there, or NULL after the last. */
-VYI_API const char *vyi_source_name_at(const vyi_source *s, uint32_t i);
+VYI_SMALL const char *vyi_source_name_at(const vyi_source *s, uint32_t i);
 /* Why a word of GLSL is none here, or NULL. */
-VYI_API const char *vyi_source_refused(const vyi_source *s, const vyi_token *token);
+VYI_SMALL const char *vyi_source_refused(const vyi_source *s, const vyi_token *token);
 
 /* --- calls (source_call.c) ----------------------------------------------- */
 
 /* A call; the name and its parenthesis have been read. */
-VYI_API vyi_operand vyi_source_call(vyi_source *s, const vyi_token *name);
+VYI_SMALL vyi_operand vyi_source_call(vyi_source *s, const vyi_token *name);
 /* Name `i` of the functions that are built in, or NULL after the last. */
-VYI_API const char *vyi_source_function_at(uint32_t i);
+VYI_SMALL const char *vyi_source_function_at(uint32_t i);
 
 /* --- expressions (source_expr.c) ----------------------------------------- */
 
-VYI_API vyi_operand vyi_source_expression(vyi_source *s);  /* with commas */
-VYI_API vyi_operand vyi_source_assignment(vyi_source *s);  /* without */
+VYI_SMALL vyi_operand vyi_source_expression(vyi_source *s);  /* with commas */
+VYI_SMALL vyi_operand vyi_source_assignment(vyi_source *s);  /* without */
 /* A bool in parentheses; `what` names the statement. */
-VYI_API vyi_operand vyi_source_condition(vyi_source *s, const char *what);
+VYI_SMALL vyi_operand vyi_source_condition(vyi_source *s, const char *what);
 /* A constant integer; false and a mistake if it is none. */
-VYI_API bool vyi_source_constant_int(vyi_source *s, const char *what, vyi_operand *out);
+VYI_SMALL bool vyi_source_constant_int(vyi_source *s, const char *what, vyi_operand *out);
 
 /* --- statements (source_flow.c, source.c) -------------------------------- */
 
 /* True: nothing after it in its block is reached.  It may leave an if open
  * (`dangling`); vyi_source_body, for the statement of an if or a loop, does not. */
-VYI_API bool vyi_source_statement(vyi_source *s);
-VYI_API bool vyi_source_body(vyi_source *s, bool scoped);
+VYI_SMALL bool vyi_source_statement(vyi_source *s);
+VYI_SMALL bool vyi_source_body(vyi_source *s, bool scoped);
 /* The statements up to a closing brace, or to the end of the text. */
-VYI_API bool vyi_source_statements(vyi_source *s, uint32_t end);
+VYI_SMALL bool vyi_source_statements(vyi_source *s, uint32_t end);
 /* A loop or a switch, whose first word has not been taken yet. */
-VYI_API bool vyi_source_loop(vyi_source *s);
-VYI_API bool vyi_source_switch(vyi_source *s);
-VYI_API bool vyi_source_jump(vyi_source *s);
+VYI_SMALL bool vyi_source_loop(vyi_source *s);
+VYI_SMALL bool vyi_source_switch(vyi_source *s);
+VYI_SMALL bool vyi_source_jump(vyi_source *s);
 /* "type name = value, ..;" or one that is const; the type has not been taken yet. */
-VYI_API void vyi_source_declaration(vyi_source *s);
+VYI_SMALL void vyi_source_declaration(vyi_source *s);
 /* Starts a mute reading, unless it is mute already; true: read it again, from
  * where it began, which vyi_source_heard goes back to. */
-VYI_API bool vyi_source_rehearse(vyi_source *s, vyi_source_reader *from);
-VYI_API bool vyi_source_heard(vyi_source *s, bool rehearsing, const vyi_source_reader *from);
+VYI_SMALL bool vyi_source_rehearse(vyi_source *s, vyi_source_reader *from);
+VYI_SMALL bool vyi_source_heard(vyi_source *s, bool rehearsing, const vyi_source_reader *from);
+/* What a text of the library's gives: constants, then an expression, of `a`, `b`, ..
+ * which are the operands. */
+VYI_SMALL vyi_operand vyi_source_formula(vyi_source *s, const char *formula,
+                                         const vyi_operand *args, uint32_t count);
 /* Inlines function `index`: its parameters are the `count` operands. */
-VYI_API vyi_operand vyi_source_inline(vyi_source *s, uint32_t index, vyi_operand *args,
-                                      uint32_t at);
+VYI_SMALL vyi_operand vyi_source_inline(vyi_source *s, uint32_t index, vyi_operand *args,
+                                        uint32_t at);
 
 /* The type that a token names, or NONE for void and what is none. */
 static inline uint32_t vyi_source_type_of(uint32_t kind)
@@ -37306,23 +37316,36 @@ static char vyi_lex_at(const vyi_source *s, uint32_t at)
     return at < s->size ? s->text[at] : '\0';
 }
 
+/* From VYI_TOKEN_NAME on. */
+static const char vyi_lex_texts[][9] = {
+    "a name", "a number", "a text", "a token",
+#define VYI_TOKEN_ENTRY(name, text) text,
+    VYI_PUNCTUATOR_LIST(VYI_TOKEN_ENTRY)
+    VYI_KEYWORD_LIST(VYI_TOKEN_ENTRY)
+#undef VYI_TOKEN_ENTRY
+};
+
 VYI_API const char *vyi_source_kind_text(uint32_t kind)
 {
-    static const char *const texts[] = {
-        "a name", "a number", "a text", "a token",
-#define VYI_TOKEN_ENTRY(name, text) text,
-        VYI_PUNCTUATOR_LIST(VYI_TOKEN_ENTRY)
-        VYI_KEYWORD_LIST(VYI_TOKEN_ENTRY)
-#undef VYI_TOKEN_ENTRY
-    };
-    static const char *const singles[] = { "(", ")", "{", "}", "[", "]", ";", ",", ":", "?", "=",
-                                           "." };
+    static const char singles[] = "(\0)\0{\0}\0[\0]\0;\0,\0:\0?\0=\0.\0|\0^\0&\0<\0>\0+\0-\0*\0/"
+                                  "\0%\0~\0!";
     if (kind >= VYI_TOKEN_NAME && kind < VYI_TOKEN_COUNT)
-        return texts[kind - VYI_TOKEN_NAME];
-    for (size_t i = 0; i < sizeof singles / sizeof singles[0]; i++)
-        if ((uint32_t)singles[i][0] == kind)
-            return singles[i];
+        return vyi_lex_texts[kind - VYI_TOKEN_NAME];
+    for (const char *c = singles; c < singles + sizeof singles; c += 2)
+        if ((uint32_t)*c == kind)
+            return c;
     return "the end";
+}
+
+/* The first kind from `first` to `end` whose text the `length` characters are, or `end`. */
+static uint32_t vyi_lex_kind(const char *text, uint32_t length, uint32_t first, uint32_t end)
+{
+    for (; first < end; first++) {
+        const char *known = vyi_lex_texts[first - VYI_TOKEN_NAME];
+        if (known[0] == text[0] && strncmp(known, text, length) == 0 && known[length] == '\0')
+            break;
+    }
+    return first;
 }
 
 VYI_API bool vyi_source_is(const vyi_source *s, const vyi_token *token, const char *text)
@@ -37518,45 +37541,32 @@ static void vyi_lex_number(vyi_source *s, vyi_token *token)
 
 static void vyi_lex_word(vyi_source *s, vyi_token *token)
 {
-    static const struct { const char *text; uint8_t length, kind; } words[] = {
-#define VYI_KEYWORD_ENTRY(name, text) { text, sizeof text - 1, VYI_TOKEN_##name },
-        VYI_KEYWORD_LIST(VYI_KEYWORD_ENTRY)
-#undef VYI_KEYWORD_ENTRY
-    };
-    const char *text = s->text + token->at;
     uint32_t end = token->at + 1;
     while (vyi_lex_is_letter(vyi_lex_at(s, end)) || vyi_lex_is_digit(vyi_lex_at(s, end)))
         end++;
-    token->kind = VYI_TOKEN_NAME;
     token->length = end - token->at;
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (words[i].text[0] == text[0] && words[i].length == token->length &&
-            memcmp(words[i].text, text, token->length) == 0)
-            token->kind = words[i].kind;
+    const uint32_t kind = vyi_lex_kind(s->text + token->at, token->length, VYI_TOKEN_IF,
+                                       VYI_TOKEN_COUNT);
+    token->kind = (uint8_t)(kind < VYI_TOKEN_COUNT ? kind : (uint32_t)VYI_TOKEN_NAME);
 }
 
 static bool vyi_lex_sign(vyi_source *s, vyi_token *token)
 {
-    static const struct { char text[4]; uint8_t length, kind; } signs[] = {
-#define VYI_SIGN_ENTRY(name, text) { text, sizeof text - 1, VYI_TOKEN_##name },
-        VYI_PUNCTUATOR_LIST(VYI_SIGN_ENTRY)
-#undef VYI_SIGN_ENTRY
-    };
     const char c = s->text[token->at], after = vyi_lex_at(s, token->at + 1);
     token->kind = (uint8_t)c;
     token->length = 1;
     if (!strchr("+-*/%&|^<>=!", c))
         return strchr("(){}[];,:?.~", c) != NULL;
-    if (strchr("+-&|^<>=", after))
-        for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
-            const uint32_t length = signs[i].length;
-            if (length <= s->size - token->at &&
-                memcmp(signs[i].text, s->text + token->at, length) == 0) {
-                token->kind = signs[i].kind;
-                token->length = length;
-                return true;
-            }
-        }
+    for (uint32_t length = strchr("+-&|^<>=", after) ? 3 : 1; length > 1; length--) {
+        const uint32_t kind = length <= s->size - token->at
+                                  ? vyi_lex_kind(s->text + token->at, length, VYI_TOKEN_SHL_SET,
+                                                 VYI_TOKEN_IF) : (uint32_t)VYI_TOKEN_IF;
+        if (kind == VYI_TOKEN_IF)
+            continue;
+        token->kind = (uint8_t)kind;
+        token->length = length;
+        break;
+    }
     return true;
 }
 
@@ -37595,16 +37605,18 @@ static void vyi_lex_other(vyi_source *s, vyi_token *token)
 
 VYI_API void vyi_source_next(vyi_source *s)
 {
+    static const vyi_token none = { VYI_TOKEN_END, 0, 0, 0, 0 };
     vyi_token *token = &s->r.token;
     s->r.last = token->at + token->length;
-    memset(token, 0, sizeof *token);
-    if (++s->steps > VYI_SOURCE_STEPS) {
-        if (s->steps == VYI_SOURCE_STEPS + 1)
-            vyi_source_fail(s, s->r.last, "Call smaller functions, or fewer.",
-                            "with all its calls this text has more than %u words",
-                            (unsigned)VYI_SOURCE_STEPS);
-        s->r.next = s->size;
+    *token = none;
+    if (++s->steps > VYI_SOURCE_STEPS && !s->spent && !s->formulas) {
+        s->spent = true;
+        vyi_source_fail(s, s->r.last, "Call smaller functions, or fewer.",
+                        "with all its calls this text has more than %u words",
+                        (unsigned)VYI_SOURCE_STEPS);
     }
+    if (s->spent)
+        s->r.next = s->size;
     token->at = vyi_lex_blanks(s, s->r.next);
     if (token->at < s->size) {
         const char c = s->text[token->at];
@@ -37677,8 +37689,7 @@ VYI_API bool vyi_source_enter(vyi_source *s)
         vyi_source_fail(s, s->r.token.at, "Use names for parts of it.",
                         "more than %u expressions and statements stand inside each other",
                         (unsigned)VYI_SOURCE_DEPTH);
-        s->steps = VYI_SOURCE_STEPS + 1; /* no more of this text */
-        s->r.next = s->size;
+        s->spent = true;
         vyi_source_next(s);
     }
     return false;
@@ -37739,6 +37750,7 @@ VYI_COLD
 VYI_API void vyi_source_fail(vyi_source *s, uint32_t at, const char *fix, const char *format, ...)
 {
     char message[120], text[sizeof s->report.errors[0].text];
+    VYRE_ASSERT(!s->formulas);
     if (s->report.count == 0)
         s->mute++; /* for good */
     if (s->report.count >= VYRE_MAX_SOURCE_ERRORS)
@@ -37759,7 +37771,7 @@ VYI_API void vyi_source_fail(vyi_source *s, uint32_t at, const char *fix, const 
 VYI_API void vyi_source_settle(vyi_source *s, uint32_t at)
 {
     vyre_program *p = s->p;
-    if (p->error.status == VYRE_OK || s->report.count)
+    if (p->error.status == VYRE_OK || s->report.count || s->formulas)
         return;
     if (p->error.status == VYRE_E_NOMEM) {
         s->report.errors[s->report.count++] = p->error;
@@ -37863,28 +37875,28 @@ VYI_API const char *vyi_source_type_text(uint32_t type)
 
 VYI_API vyi_operand vyi_source_made(uint32_t type, vyre_value value, uint32_t at)
 {
-    vyi_operand a;
-    memset(&a, 0, sizeof a);
-    a.type = (uint8_t)type;
-    a.value = value;
-    a.at = at;
+    const vyi_operand a = { (uint8_t)type, VYI_PLACE_VALUE, false, false, at, 0, value.id };
     return a;
+}
+
+VYI_API vyi_operand vyi_source_unknown(uint32_t type, uint32_t at)
+{
+    const vyre_value none = { 0 };
+    return vyi_source_made(type, none, at);
 }
 
 VYI_API vyi_operand vyi_source_wrong(uint32_t at)
 {
-    const vyre_value none = { 0 };
-    vyi_operand a = vyi_source_made(VYRE_TYPE_NONE, none, at);
+    vyi_operand a = vyi_source_unknown(VYRE_TYPE_NONE, at);
     a.wrong = true;
     return a;
 }
 
 VYI_API vyi_operand vyi_source_constant(uint32_t type, uint32_t bits, uint32_t at)
 {
-    const vyre_value none = { 0 };
-    vyi_operand a = vyi_source_made(type, none, at);
+    vyi_operand a = vyi_source_unknown(type, at);
     a.constant = true;
-    a.bits = bits;
+    a.word = bits;
     return a;
 }
 
@@ -37909,7 +37921,8 @@ static vyi_operand vyi_source_load_element(vyi_source *s, const vyi_operand *a)
         return vyi_source_wrong(a->at);
     if (!s->mute) {
         const vyre_buffer buffer = { a->target };
-        value = vyre_ir_load(s->p, buffer, a->index);
+        const vyre_value index = { a->word };
+        value = vyre_ir_load(s->p, buffer, index);
     }
     return vyi_source_made(a->type, value, a->at);
 }
@@ -37934,19 +37947,13 @@ VYI_API vyi_operand vyi_source_load(vyi_source *s, vyi_operand a)
 
 VYI_API vyre_value vyi_source_id(vyi_source *s, const vyi_operand *a)
 {
-    vyre_value none = { 0 };
-    float x;
-    if (s->mute || !a->constant)
-        return s->mute ? none : a->value;
-    switch (a->type) {
-    case VYRE_TYPE_U32: return vyre_ir_u32(s->p, a->bits);
-    case VYRE_TYPE_I32: return vyre_ir_i32(s->p, (int32_t)a->bits);
-    case VYRE_TYPE_BOOL: return vyre_ir_bool(s->p, a->bits != 0);
-    case VYRE_TYPE_F32:
-        memcpy(&x, &a->bits, sizeof x);
-        return vyre_ir_f32(s->p, x);
-    default: return none;
-    }
+    vyre_value value = { 0 };
+    if (s->mute)
+        return value;
+    if (a->constant)
+        return vyi_ir_const(s->p, a->type, a->word);
+    value.id = a->word;
+    return value;
 }
 
 VYI_API bool vyi_source_assignable(vyi_source *s, const vyi_operand *to)
@@ -37975,12 +37982,12 @@ VYI_API void vyi_source_store(vyi_source *s, const vyi_operand *to, vyi_operand 
     s->heavy++;
     if (s->mute)
         return;
-    const vyre_value id = vyi_source_id(s, &value);
+    const vyre_value id = vyi_source_id(s, &value), index = { to->word };
     const vyre_buffer buffer = { to->target };
     if (to->place == VYI_PLACE_LOCAL)
         vyre_ir_set(s->p, s->symbols[to->target].local, id);
     else
-        vyre_ir_store(s->p, buffer, to->index, id);
+        vyre_ir_store(s->p, buffer, index, id);
 }
 
 /* --- conversions --------------------------------------------------------- */
@@ -37996,7 +38003,7 @@ VYI_API vyi_operand vyi_source_cast(vyi_source *s, uint32_t type, vyi_operand a)
     uint32_t bits;
     if (a.wrong || a.type == type)
         return a;
-    if (a.constant && vyi_eval_cast(type, a.type, a.bits, &bits))
+    if (a.constant && vyi_eval_cast(type, a.type, a.word, &bits))
         return vyi_source_constant(type, bits, a.at);
     vyre_value value = vyi_source_id(s, &a);
     if (!s->mute)
@@ -38045,34 +38052,32 @@ VYI_API bool vyi_source_common(vyi_source *s, vyi_operand *a, vyi_operand *b, co
 
 /* --- operators ----------------------------------------------------------- */
 
-VYI_API vyi_operand vyi_source_op2(vyi_source *s, vyi_binary sub, vyi_source_binary_fn fn,
-                                   vyi_operand a, vyi_operand b)
+VYI_API vyi_operand vyi_source_op2(vyi_source *s, uint32_t sub, vyi_operand a, vyi_operand b)
 {
     const uint32_t type = vyi_binary_describe(sub)->test ? (uint32_t)VYRE_TYPE_BOOL : a.type;
     uint32_t bits;
     if (a.wrong || b.wrong)
         return vyi_source_wrong(a.at);
-    if (a.constant && b.constant && vyi_eval_binary(sub, a.type, a.bits, b.bits, &bits))
+    if (a.constant && b.constant && vyi_eval_binary(sub, a.type, a.word, b.word, &bits))
         return vyi_source_constant(type, bits, a.at);
     const vyre_value left = vyi_source_id(s, &a);
     vyre_value value = vyi_source_id(s, &b);
     if (!s->mute)
-        value = fn(s->p, left, value);
+        value = vyi_ir_binary(s->p, sub, left, value);
     return vyi_source_made(type, value, a.at);
 }
 
-VYI_API vyi_operand vyi_source_op1(vyi_source *s, vyi_unary sub, vyi_source_unary_fn fn,
-                                   vyi_operand a)
+VYI_API vyi_operand vyi_source_op1(vyi_source *s, uint32_t sub, vyi_operand a)
 {
     const uint32_t type = vyi_unary_describe(sub)->test ? (uint32_t)VYRE_TYPE_BOOL : a.type;
     uint32_t bits;
     if (a.wrong)
         return a;
-    if (a.constant && vyi_eval_unary(sub, a.type, a.bits, &bits))
+    if (a.constant && vyi_eval_unary(sub, a.type, a.word, &bits))
         return vyi_source_constant(type, bits, a.at);
     vyre_value value = vyi_source_id(s, &a);
     if (!s->mute)
-        value = fn(s->p, value);
+        value = vyi_ir_unary(s->p, sub, value);
     return vyi_source_made(type, value, a.at);
 }
 
@@ -38082,11 +38087,11 @@ VYI_API vyi_operand vyi_source_select(vyi_source *s, vyi_operand cond, vyi_opera
     if (cond.wrong || a.wrong || b.wrong)
         return vyi_source_wrong(a.at);
     if (cond.constant)
-        return cond.bits ? a : b;
-    const vyre_value yes = vyi_source_id(s, &a);
+        return cond.word ? a : b;
+    const vyre_value decides = { cond.word }, yes = vyi_source_id(s, &a);
     vyre_value value = vyi_source_id(s, &b);
     if (!s->mute)
-        value = vyre_ir_select(s->p, cond.value, yes, value);
+        value = vyre_ir_select(s->p, decides, yes, value);
     return vyi_source_made(a.type, value, a.at);
 }
 
@@ -38130,7 +38135,7 @@ VYI_API void vyi_source_if(vyi_source *s, const vyi_operand *cond)
 
 VYI_API void vyi_source_if_not(vyi_source *s, vyi_operand cond)
 {
-    const vyi_operand opposite = VYI_SOURCE_OP1(s, NOT, not, cond);
+    const vyi_operand opposite = vyi_source_op1(s, VYI_UNARY_NOT, cond);
     vyi_source_if(s, &opposite);
 }
 
@@ -38192,7 +38197,7 @@ static bool vyi_name_may_be_new(vyi_source *s, const vyi_token *name)
                             vyi_source_quote(s, name).text);
             return false;
         }
-    if (s->symbol_count < VYI_SOURCE_SYMBOLS)
+    if (s->symbol_count < VYI_SOURCE_SYMBOLS + (s->formulas ? VYI_SOURCE_SPARE : 0))
         return true;
     vyi_source_fail(s, name->at, "Put parts of it into blocks or functions.",
                     "more than %u names are in reach", (unsigned)VYI_SOURCE_SYMBOLS);
@@ -38365,12 +38370,12 @@ VYI_API vyi_operand vyi_source_arg(vyi_source *s, uint32_t at)
     const bool known = vyi_source_constant_int(s, "the number of an argument", &index);
     if (!vyi_source_expect(s, ']', "after the number of an argument") || !known)
         return vyi_source_wrong(at);
-    if (index.bits >= VYRE_MAX_ARGS) {
+    if (index.word >= VYRE_MAX_ARGS) {
         vyi_source_fail(s, first, "Pass more through a buffer.",
-                        "arg[%u]: a job has arg[0] to arg[11]", (unsigned)index.bits);
+                        "arg[%u]: a job has arg[0] to arg[11]", (unsigned)index.word);
         return vyi_source_wrong(at);
     }
-    return vyi_source_made(VYRE_TYPE_U32, s->mute ? none : s->slot->arg[index.bits], at);
+    return vyi_source_made(VYRE_TYPE_U32, s->mute ? none : s->slot->arg[index.word], at);
 }
 
 VYI_API bool vyi_source_allowed(vyi_source *s, uint32_t needs, const char *word, uint32_t at)
@@ -38450,10 +38455,10 @@ static vyi_operand vyi_name_symbol(vyi_source *s, const vyi_token *token,
         return a;
     }
     case VYI_SYMBOL_CONST:
-        a = vyi_source_made(symbol->type, symbol->value, token->at);
+        a = vyi_source_unknown(symbol->type, token->at);
         a.constant = symbol->constant;
         a.target = (uint32_t)(symbol - s->symbols) + 1;
-        a.bits = symbol->bits;
+        a.word = symbol->word;
         return a;
     case VYI_SYMBOL_SHARED: return vyi_name_of_buffer(s, symbol->target, token->at);
     case VYI_SYMBOL_FUNCTION:
@@ -38525,39 +38530,28 @@ struct vyi_call_row {
     uint8_t      sub;   /* vyi_unary, vyi_binary, vyre_atomic_op .. */
     uint8_t      needs; /* VYI_SOURCE_* */
     vyi_call_fn  make;
-    vyi_source_unary_fn  one;
-    vyi_source_binary_fn two;
+    const char  *formula; /* of vyi_call_formula */
 };
 
 /* --- arithmetic ---------------------------------------------------------- */
 
-#define VYI_ADD(a, b) VYI_SOURCE_OP2(s, ADD, add, a, b)
-#define VYI_SUB(a, b) VYI_SOURCE_OP2(s, SUB, sub, a, b)
-#define VYI_MUL(a, b) VYI_SOURCE_OP2(s, MUL, mul, a, b)
-#define VYI_DIV(a, b) VYI_SOURCE_OP2(s, DIV, div, a, b)
-
-static vyi_operand vyi_call_f32(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return vyi_source_constant(VYRE_TYPE_F32, bits, 0);
-}
-
 static vyi_operand vyi_call_one(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
-    return vyi_source_op1(s, (vyi_unary)row->sub, row->one, a[0]);
+    return vyi_source_op1(s, row->sub, a[0]);
 }
 
 static vyi_operand vyi_call_two(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
-    return vyi_source_op2(s, (vyi_binary)row->sub, row->two, a[0], a[1]);
+    return vyi_source_op2(s, row->sub, a[0], a[1]);
 }
 
-static vyi_operand vyi_call_clamp(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+/* A function that is written in the language itself.  Its type is that of the first
+ * argument, and of two rows of a name the second is that of ints. */
+static vyi_operand vyi_call_formula(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
-    (void)row;
-    const vyi_operand low = VYI_SOURCE_OP2(s, MAX, max, a[0], a[1]);
-    return VYI_SOURCE_OP2(s, MIN, min, low, a[2]);
+    if (a[0].type == VYRE_TYPE_I32 && row[1].formula && strcmp(row[0].name, row[1].name) == 0)
+        row++;
+    return vyi_source_formula(s, row->formula, a, row->count);
 }
 
 static vyi_operand vyi_call_fma(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
@@ -38570,161 +38564,15 @@ static vyi_operand vyi_call_fma(vyi_source *s, const vyi_call_row *row, vyi_oper
     return vyi_source_made(VYRE_TYPE_F32, value, a[0].at);
 }
 
-/* One of two numbers, or between them. */
+/* One of two, or between them. */
 static vyi_operand vyi_call_mix(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
-    (void)row;
     if (a[2].type == VYRE_TYPE_BOOL)
         return vyi_source_common(s, &a[0], &a[1], "mix") ? vyi_source_select(s, a[2], a[1], a[0])
                                                          : vyi_source_wrong(a[0].at);
     for (unsigned i = 0; i < 3; i++)
         a[i] = vyi_source_convert(s, VYRE_TYPE_F32, a[i], "what mix() takes");
-    const vyi_operand rest = VYI_SUB(vyi_call_f32(1), a[2]);
-    const vyi_operand x = VYI_MUL(a[0], rest);
-    const vyi_operand y = VYI_MUL(a[1], a[2]);
-    return VYI_ADD(x, y);
-}
-
-static vyi_operand vyi_call_step(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    (void)row;
-    const vyi_operand below = VYI_SOURCE_OP2(s, LT, lt, a[1], a[0]);
-    return vyi_source_select(s, below, vyi_call_f32(0), vyi_call_f32(1));
-}
-
-static vyi_operand vyi_call_smoothstep(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    const vyi_operand over = VYI_SUB(a[2], a[0]);
-    const vyi_operand width = VYI_SUB(a[1], a[0]);
-    vyi_operand part[3];
-    part[0] = VYI_DIV(over, width);
-    part[1] = vyi_call_f32(0);
-    part[2] = vyi_call_f32(1);
-    const vyi_operand t = vyi_call_clamp(s, row, part);
-    const vyi_operand twice = VYI_MUL(vyi_call_f32(2), t);
-    const vyi_operand rest = VYI_SUB(vyi_call_f32(3), twice);
-    const vyi_operand square = VYI_MUL(t, t);
-    return VYI_MUL(square, rest);
-}
-
-static vyi_operand vyi_call_fract(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    (void)row;
-    const vyi_operand whole = VYI_SOURCE_OP1(s, FLOOR, floor, a[0]);
-    return VYI_SUB(a[0], whole);
-}
-
-static vyi_operand vyi_call_mod(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    (void)row;
-    const vyi_operand ratio = VYI_DIV(a[0], a[1]);
-    const vyi_operand whole = VYI_SOURCE_OP1(s, FLOOR, floor, ratio);
-    const vyi_operand back = VYI_MUL(a[1], whole);
-    return VYI_SUB(a[0], back);
-}
-
-static vyi_operand vyi_call_pow(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    (void)row;
-    const vyi_operand log = VYI_SOURCE_OP1(s, LOG2, log2, a[0]);
-    const vyi_operand power = VYI_MUL(a[1], log);
-    return VYI_SOURCE_OP1(s, EXP2, exp2, power);
-}
-
-/* radians() and degrees() */
-static vyi_operand vyi_call_scale(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    return VYI_MUL(a[0], vyi_call_f32(row->sub ? 57.295779513f : 0.0174532925199f));
-}
-
-/* sinh and cosh: (e^x -+ e^-x) / 2; tanh is one by the other. */
-static vyi_operand vyi_call_hyperbolic(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    const vyi_operand opposite = VYI_SOURCE_OP1(s, NEG, neg, a[0]);
-    const vyi_operand grows = VYI_SOURCE_OP1(s, EXP, exp, a[0]);
-    const vyi_operand falls = VYI_SOURCE_OP1(s, EXP, exp, opposite);
-    const vyi_operand both = row->sub == 0 ? VYI_SUB(grows, falls) : VYI_ADD(grows, falls);
-    return VYI_MUL(both, vyi_call_f32(0.5f));
-}
-
-/* 1 - 2 / (e^2x + 1), which stays within -1 and 1 */
-static vyi_operand vyi_call_tanh(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    (void)row;
-    const vyi_operand twice = VYI_ADD(a[0], a[0]);
-    const vyi_operand power = VYI_SOURCE_OP1(s, EXP, exp, twice);
-    const vyi_operand more = VYI_ADD(power, vyi_call_f32(1));
-    const vyi_operand part = VYI_DIV(vyi_call_f32(2), more);
-    return VYI_SUB(vyi_call_f32(1), part);
-}
-
-/* --- angles: Cephes' atanf, two ULP ------------------------------------- */
-
-#define VYI_PI 3.14159265358979f
-
-/* For x from 0 on. */
-static vyi_operand vyi_call_atan_positive(vyi_source *s, vyi_operand x)
-{
-    static const float terms[] = { -1.38776856032e-1f, 1.99777106478e-1f, -3.33329491539e-1f };
-    const vyi_operand one = vyi_call_f32(1);
-    const vyi_operand steep = VYI_SOURCE_OP2(s, GT, gt, x, vyi_call_f32(2.414213562f));
-    const vyi_operand middle = VYI_SOURCE_OP2(s, GT, gt, x, vyi_call_f32(0.4142135624f));
-    const vyi_operand less = VYI_SUB(x, one);
-    const vyi_operand more = VYI_ADD(x, one);
-    const vyi_operand turned = VYI_DIV(less, more);
-    const vyi_operand inverse = VYI_DIV(vyi_call_f32(-1), x);
-    const vyi_operand flat = vyi_source_select(s, middle, turned, x);
-    const vyi_operand t = vyi_source_select(s, steep, inverse, flat);
-    const vyi_operand low = vyi_source_select(s, middle, vyi_call_f32(VYI_PI / 4),
-                                              vyi_call_f32(0));
-    const vyi_operand base = vyi_source_select(s, steep, vyi_call_f32(VYI_PI / 2), low);
-    const vyi_operand z = VYI_MUL(t, t);
-    vyi_operand sum = VYI_MUL(z, vyi_call_f32(8.05374449538e-2f));
-    for (unsigned i = 0; i < 3; i++) {
-        sum = VYI_ADD(sum, vyi_call_f32(terms[i]));
-        sum = VYI_MUL(sum, z);
-    }
-    const vyi_operand bent = VYI_MUL(sum, t);
-    const vyi_operand curve = VYI_ADD(bent, t);
-    return VYI_ADD(base, curve);
-}
-
-static vyi_operand vyi_call_mirror(vyi_source *s, vyi_operand like, vyi_operand value)
-{
-    const vyi_operand below = VYI_SOURCE_OP2(s, LT, lt, like, vyi_call_f32(0));
-    const vyi_operand opposite = VYI_SOURCE_OP1(s, NEG, neg, value);
-    return vyi_source_select(s, below, opposite, value);
-}
-
-/* The angle of (x, y); of (0, 0) it is 0. */
-static vyi_operand vyi_call_angle(vyi_source *s, vyi_operand y, vyi_operand x)
-{
-    const vyi_operand height = VYI_SOURCE_OP1(s, ABS, abs, y);
-    const vyi_operand width = VYI_SOURCE_OP1(s, ABS, abs, x);
-    const vyi_operand ratio = VYI_DIV(height, width);
-    const vyi_operand nothing = VYI_SOURCE_OP2(s, EQ, eq, height, vyi_call_f32(0));
-    const vyi_operand slope = vyi_source_select(s, nothing, vyi_call_f32(0), ratio);
-    const vyi_operand angle = vyi_call_atan_positive(s, slope);
-    const vyi_operand left = VYI_SOURCE_OP2(s, LT, lt, x, vyi_call_f32(0));
-    const vyi_operand beyond = VYI_SUB(vyi_call_f32(VYI_PI), angle);
-    const vyi_operand upper = vyi_source_select(s, left, beyond, angle);
-    return vyi_call_mirror(s, y, upper);
-}
-
-static vyi_operand vyi_call_atan(vyi_source *s, vyi_operand x)
-{
-    const vyi_operand size = VYI_SOURCE_OP1(s, ABS, abs, x);
-    const vyi_operand angle = vyi_call_atan_positive(s, size);
-    return vyi_call_mirror(s, x, angle);
-}
-
-/* asin and acos: the angle of the point on the circle. */
-static vyi_operand vyi_call_arc(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    const vyi_operand square = VYI_MUL(a[0], a[0]);
-    const vyi_operand rest = VYI_SUB(vyi_call_f32(1), square);
-    const vyi_operand other = VYI_SOURCE_OP1(s, SQRT, sqrt, rest);
-    return row->sub ? vyi_call_angle(s, other, a[0]) : vyi_call_angle(s, a[0], other);
+    return vyi_source_formula(s, row->formula, a, 3);
 }
 
 /* --- bits ---------------------------------------------------------------- */
@@ -38741,8 +38589,9 @@ static vyi_operand vyi_call_as(vyi_source *s, const vyi_call_row *row, vyi_opera
         x.type = row->sub;
         return x;
     }
+    const vyre_value own = vyi_source_id(s, &x);
     if (!s->mute)
-        x.value = vyre_ir_bitcast(s->p, (vyre_type)row->sub, x.value);
+        x.word = vyre_ir_bitcast(s->p, (vyre_type)row->sub, own).id;
     x.type = row->sub;
     return x;
 }
@@ -38766,7 +38615,8 @@ static vyi_operand vyi_call_count(vyi_source *s, const vyi_call_row *row, vyi_op
 static vyi_operand vyi_call_find_low(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
     const vyi_operand low = vyi_call_count(s, row, a);
-    const vyi_operand none = VYI_SOURCE_OP2(s, EQ, eq, a[0], vyi_source_constant(a[0].type, 0, 0));
+    const vyi_operand none = vyi_source_op2(s, VYI_BINARY_EQ, a[0],
+                                            vyi_source_constant(a[0].type, 0, 0));
     return vyi_source_select(s, none, vyi_source_constant(VYRE_TYPE_I32, UINT32_MAX, 0), low);
 }
 
@@ -38774,64 +38624,12 @@ static vyi_operand vyi_call_find_low(vyi_source *s, const vyi_call_row *row, vyi
 static vyi_operand vyi_call_find_high(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
     if (a[0].type == VYRE_TYPE_I32) {
-        const vyi_operand signs = VYI_SOURCE_OP2(s, SHR, shr, a[0],
+        const vyi_operand signs = vyi_source_op2(s, VYI_BINARY_SHR, a[0],
                                                  vyi_source_constant(VYRE_TYPE_U32, 31, 0));
-        a[0] = VYI_SOURCE_OP2(s, XOR, xor, a[0], signs);
+        a[0] = vyi_source_op2(s, VYI_BINARY_XOR, a[0], signs);
     }
     const vyi_operand zeros = vyi_call_count(s, row, a);
-    return VYI_SUB(vyi_source_constant(VYRE_TYPE_I32, 31, 0), zeros);
-}
-
-/* `count` ones at the bottom; all for 32 and more. */
-static vyi_operand vyi_call_ones(vyi_source *s, vyi_operand count)
-{
-    const vyi_operand whole = vyi_source_constant(VYRE_TYPE_U32, 32, 0);
-    const vyi_operand one = vyi_source_constant(VYRE_TYPE_U32, 1, 0);
-    const vyi_operand all = VYI_SOURCE_OP2(s, GE, ge, count, whole);
-    const vyi_operand bit = VYI_SOURCE_OP2(s, SHL, shl, one, count);
-    const vyi_operand below = VYI_SUB(bit, one);
-    return vyi_source_select(s, all, vyi_source_constant(VYRE_TYPE_U32, UINT32_MAX, 0), below);
-}
-
-static vyi_operand vyi_call_extract(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    (void)row;
-    const vyi_operand zero = vyi_source_constant(VYRE_TYPE_U32, 0, 0);
-    const vyi_operand size = vyi_source_constant(VYRE_TYPE_U32, 32, 0);
-    const vyi_operand offset = vyi_source_cast(s, VYRE_TYPE_U32, a[1]);
-    const vyi_operand count = vyi_source_cast(s, VYRE_TYPE_U32, a[2]);
-    const vyi_operand low = VYI_SOURCE_OP2(s, SHR, shr, a[0], offset);
-    const vyi_operand word = vyi_source_cast(s, VYRE_TYPE_U32, low);
-    const vyi_operand ones = vyi_call_ones(s, count);
-    const vyi_operand field = VYI_SOURCE_OP2(s, AND, and, word, ones);
-    if (a[0].type == VYRE_TYPE_U32)
-        return field;
-    const vyi_operand rest = VYI_SUB(size, count);
-    const vyi_operand up = VYI_SOURCE_OP2(s, SHL, shl, field, rest);
-    const vyi_operand top = vyi_source_cast(s, VYRE_TYPE_I32, up);
-    const vyi_operand down = VYI_SOURCE_OP2(s, SHR, shr, top, rest);
-    const vyi_operand none = VYI_SOURCE_OP2(s, EQ, eq, count, zero);
-    return vyi_source_select(s, none, vyi_source_constant(VYRE_TYPE_I32, 0, 0), down);
-}
-
-static vyi_operand vyi_call_insert(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    (void)row;
-    const vyi_operand offset = vyi_source_cast(s, VYRE_TYPE_U32, a[2]);
-    const vyi_operand count = vyi_source_cast(s, VYRE_TYPE_U32, a[3]);
-    const vyi_operand ones = vyi_call_ones(s, count);
-    vyi_operand mask = VYI_SOURCE_OP2(s, SHL, shl, ones, offset);
-    mask = vyi_source_cast(s, a[0].type, mask);
-    const vyi_operand moved = VYI_SOURCE_OP2(s, SHL, shl, a[1], offset);
-    const vyi_operand in = VYI_SOURCE_OP2(s, AND, and, moved, mask);
-    const vyi_operand outside = VYI_SOURCE_OP1(s, NOT, not, mask);
-    const vyi_operand kept = VYI_SOURCE_OP2(s, AND, and, a[0], outside);
-    return VYI_SOURCE_OP2(s, OR, or, kept, in);
-}
-
-static vyi_operand vyi_call_atan_any(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    return row->count == 1 ? vyi_call_atan(s, a[0]) : vyi_call_angle(s, a[0], a[1]);
+    return vyi_source_op2(s, VYI_BINARY_SUB, vyi_source_constant(VYRE_TYPE_I32, 31, 0), zeros);
 }
 
 /* --- memory -------------------------------------------------------------- */
@@ -38845,12 +38643,13 @@ static vyi_operand vyi_call_atomic(vyi_source *s, const vyi_call_row *row, vyi_o
     if (s->mute)
         return vyi_source_made(a[0].type, value, a[0].at);
     const vyre_buffer buffer = { a[0].target };
+    const vyre_value index = { a[0].word };
     const vyre_value first = vyi_source_id(s, &a[1]);
     if (row->count == 3) {
         const vyre_value desired = vyi_source_id(s, &a[2]);
-        value = vyre_ir_atomic_cas(s->p, buffer, a[0].index, first, desired, VYRE_ORDER_RELAXED);
+        value = vyre_ir_atomic_cas(s->p, buffer, index, first, desired, VYRE_ORDER_RELAXED);
     } else {
-        value = vyre_ir_atomic(s->p, (vyre_atomic_op)row->sub, buffer, a[0].index, first,
+        value = vyre_ir_atomic(s->p, (vyre_atomic_op)row->sub, buffer, index, first,
                                VYRE_ORDER_RELAXED);
     }
     return vyi_source_made(a[0].type, value, a[0].at);
@@ -38861,34 +38660,34 @@ static vyi_operand vyi_call_atomic_load(vyi_source *s, const vyi_call_row *row, 
 {
     vyre_value value = { 0 };
     const vyre_buffer buffer = { a[0].target };
+    const vyre_value index = { a[0].word };
     (void)row;
     s->heavy++;
     if (!s->mute)
-        value = vyre_ir_atomic_load(s->p, buffer, a[0].index, VYRE_ORDER_RELAXED);
+        value = vyre_ir_atomic_load(s->p, buffer, index, VYRE_ORDER_RELAXED);
     return vyi_source_made(a[0].type, value, a[0].at);
 }
 
 static vyi_operand vyi_call_atomic_store(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
-    const vyre_value none = { 0 };
     const vyre_buffer buffer = { a[0].target };
+    const vyre_value index = { a[0].word };
     (void)row;
     s->heavy++;
     const vyi_operand data = vyi_source_convert(s, a[0].type, a[1], "the data of this atomic");
     const vyre_value value = vyi_source_id(s, &data);
     if (!s->mute)
-        vyre_ir_atomic_store(s->p, buffer, a[0].index, value, VYRE_ORDER_RELAXED);
-    return vyi_source_made(VYRE_TYPE_NONE, none, a[0].at);
+        vyre_ir_atomic_store(s->p, buffer, index, value, VYRE_ORDER_RELAXED);
+    return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
 }
 
 static vyi_operand vyi_call_fence(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
-    const vyre_value none = { 0 };
     (void)a;
     s->heavy++;
     if (!s->mute)
         vyre_ir_barrier(s->p, (vyre_scope)row->sub, VYRE_ORDER_ACQ_REL);
-    return vyi_source_made(VYRE_TYPE_NONE, none, 0);
+    return vyi_source_unknown(VYRE_TYPE_NONE, 0);
 }
 
 /* --- subgroups ----------------------------------------------------------- */
@@ -38910,7 +38709,7 @@ static vyi_operand vyi_call_vote(vyi_source *s, const vyi_call_row *row, vyi_ope
     const vyi_operand vote = vyi_source_convert(s, VYRE_TYPE_BOOL, a[0], "a vote");
     vyre_value value = vyi_source_id(s, &vote);
     if (!s->mute)
-        value = row->one(s->p, value);
+        value = row->sub ? vyre_ir_all(s->p, value) : vyre_ir_any(s->p, value);
     return vyi_source_made(VYRE_TYPE_BOOL, value, 0);
 }
 
@@ -38949,8 +38748,7 @@ static vyi_operand vyi_call_combine(vyi_source *s, const vyi_call_row *row, vyi_
 /* Any type as the 32 bits of a word. */
 static vyi_operand vyi_call_word(vyi_source *s, vyi_operand a)
 {
-    static const vyi_call_row as = { "result", 1, VYI_TAKES_ANY, VYRE_TYPE_U32, 0, NULL, NULL,
-                                     NULL };
+    static const vyi_call_row as = { "result", 1, VYI_TAKES_ANY, VYRE_TYPE_U32, 0, NULL, NULL };
     if (a.wrong || a.type == VYRE_TYPE_BOOL)
         return vyi_source_cast(s, VYRE_TYPE_U32, a);
     return vyi_call_as(s, &as, &a);
@@ -38958,7 +38756,7 @@ static vyi_operand vyi_call_word(vyi_source *s, vyi_operand a)
 
 static bool vyi_call_is_word(vyi_source *s, const vyi_call_row *row, const vyi_operand *n)
 {
-    if (n->constant && (VYI_CLASS_I >> n->type & 1) && n->bits < VYRE_MAX_ARGS)
+    if (n->constant && (VYI_CLASS_I >> n->type & 1) && n->word < VYRE_MAX_ARGS)
         return true;
     vyi_source_fail(s, n->at, "Write a number from 0 to 11.",
                     "the first argument of %s() is a constant word number, 0 to 11", row->name);
@@ -38967,21 +38765,19 @@ static bool vyi_call_is_word(vyi_source *s, const vyi_call_row *row, const vyi_o
 
 static vyi_operand vyi_call_result(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
-    const vyre_value none = { 0 };
     s->heavy++;
     if (!vyi_call_is_word(s, row, &a[0]))
         return vyi_source_wrong(a[0].at);
     const vyi_operand word = vyi_call_word(s, a[1]);
     const vyre_value value = vyi_source_id(s, &word);
     if (!s->mute)
-        vyre_emit_result(s->p, s->slot, a[0].bits, value);
-    return vyi_source_made(VYRE_TYPE_NONE, none, a[0].at);
+        vyre_emit_result(s->p, s->slot, a[0].word, value);
+    return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
 }
 
 /* reduce_add(n, v) and its kin. */
 static vyi_operand vyi_call_reduce(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
-    const vyre_value none = { 0 };
     const bool bits = row->sub == VYRE_ATOMIC_AND || row->sub == VYRE_ATOMIC_OR ||
                       row->sub == VYRE_ATOMIC_XOR;
     s->heavy++;
@@ -38991,124 +38787,138 @@ static vyi_operand vyi_call_reduce(vyi_source *s, const vyi_call_row *row, vyi_o
         a[1] = vyi_source_convert(s, VYRE_TYPE_U32, a[1], "what is combined");
     const vyre_value value = vyi_source_id(s, &a[1]);
     if (!s->mute)
-        vyre_emit_reduce(s->p, s->slot, a[0].bits, (vyre_atomic_op)row->sub, value);
-    return vyi_source_made(VYRE_TYPE_NONE, none, a[0].at);
+        vyre_emit_reduce(s->p, s->slot, a[0].word, (vyre_atomic_op)row->sub, value);
+    return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
 }
 
 static vyi_operand vyi_call_fault(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
-    const vyre_value none = { 0 };
     (void)row;
     s->heavy++;
     const vyi_operand code = vyi_source_convert(s, VYRE_TYPE_U32, a[0], "the code of fault()");
     const vyre_value value = vyi_source_id(s, &code);
     if (!s->mute)
         vyre_emit_fault(s->p, s->slot, value);
-    return vyi_source_made(VYRE_TYPE_NONE, none, a[0].at);
+    return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
 }
 
 /* --- the table ----------------------------------------------------------- */
 
-#define VYI_ROW(name, count, takes, make) { name, count, VYI_TAKES_##takes, 0, 0, make, NULL, NULL }
-#define VYI_ROW_SUB(name, count, takes, sub, make)                                                 \
-    { name, count, VYI_TAKES_##takes, sub, 0, make, NULL, NULL }
-#define VYI_ROW_ONE(name, takes, NAME, fn, make)                                                   \
-    { name, 1, VYI_TAKES_##takes, VYI_UNARY_##NAME, 0, make, vyre_ir_##fn, NULL }
-#define VYI_ROW_TWO(name, takes, NAME, fn)                                                         \
-    { name, 2, VYI_TAKES_##takes, VYI_BINARY_##NAME, 0, vyi_call_two, NULL, vyre_ir_##fn }
+#define VYI_ROW(name, count, takes, sub, make)                                                     \
+    { name, count, VYI_TAKES_##takes, sub, 0, vyi_call_##make, NULL }
+#define VYI_ROW_ONE(name, takes, NAME) VYI_ROW(name, 1, takes, VYI_UNARY_##NAME, one)
+#define VYI_ROW_IN(name, count, takes, text)                                                       \
+    { name, count, VYI_TAKES_##takes, 0, 0, vyi_call_formula, text }
 #define VYI_ROW_NEED(name, count, sub, needs, make)                                                \
-    { name, count, VYI_TAKES_ANY, sub, VYI_SOURCE_##needs, make, NULL, NULL }
-#define VYI_ROW_VOTE(name, fn)                                                                     \
-    { name, 1, VYI_TAKES_ANY, 0, VYI_SOURCE_GROUP, vyi_call_vote, vyre_ir_##fn, NULL }
+    { name, count, VYI_TAKES_ANY, sub, VYI_SOURCE_##needs, vyi_call_##make, NULL }
+#define VYI_ONES "(n >= 32u ? ~0u : (1u << n) - 1u)" /* n ones at the bottom */
 
 static const vyi_call_row *vyi_call_rows(uint32_t i)
 {
     static const vyi_call_row rows[] = {
-        VYI_ROW_ONE("abs", SIGNED, ABS, abs, vyi_call_one),
-        VYI_ROW_ONE("sign", SIGNED, SIGN, sign, vyi_call_one),
-        VYI_ROW_ONE("sqrt", FLOAT, SQRT, sqrt, vyi_call_one),
-        VYI_ROW_ONE("inversesqrt", FLOAT, RSQRT, rsqrt, vyi_call_one),
-        VYI_ROW_ONE("floor", FLOAT, FLOOR, floor, vyi_call_one),
-        VYI_ROW_ONE("ceil", FLOAT, CEIL, ceil, vyi_call_one),
-        VYI_ROW_ONE("round", FLOAT, ROUND, round, vyi_call_one),
-        VYI_ROW_ONE("roundEven", FLOAT, ROUND, round, vyi_call_one),
-        VYI_ROW_ONE("trunc", FLOAT, TRUNC, trunc, vyi_call_one),
-        VYI_ROW_ONE("sin", FLOAT, SIN, sin, vyi_call_one),
-        VYI_ROW_ONE("cos", FLOAT, COS, cos, vyi_call_one),
-        VYI_ROW_ONE("tan", FLOAT, TAN, tan, vyi_call_one),
-        VYI_ROW_ONE("exp", FLOAT, EXP, exp, vyi_call_one),
-        VYI_ROW_ONE("exp2", FLOAT, EXP2, exp2, vyi_call_one),
-        VYI_ROW_ONE("log", FLOAT, LOG, log, vyi_call_one),
-        VYI_ROW_ONE("log2", FLOAT, LOG2, log2, vyi_call_one),
-        VYI_ROW_ONE("isnan", FLOAT, IS_NAN, is_nan, vyi_call_one),
-        VYI_ROW_ONE("isinf", FLOAT, IS_INF, is_inf, vyi_call_one),
-        VYI_ROW_TWO("min", NUMBER, MIN, min),
-        VYI_ROW_TWO("max", NUMBER, MAX, max),
-        VYI_ROW("clamp", 3, NUMBER, vyi_call_clamp),
-        VYI_ROW("fma", 3, FLOAT, vyi_call_fma),
-        VYI_ROW("mix", 3, ANY, vyi_call_mix),
-        VYI_ROW("step", 2, FLOAT, vyi_call_step),
-        VYI_ROW("smoothstep", 3, FLOAT, vyi_call_smoothstep),
-        VYI_ROW("fract", 1, FLOAT, vyi_call_fract),
-        VYI_ROW("mod", 2, FLOAT, vyi_call_mod),
-        VYI_ROW("pow", 2, FLOAT, vyi_call_pow),
-        VYI_ROW_SUB("radians", 1, FLOAT, 0, vyi_call_scale),
-        VYI_ROW_SUB("degrees", 1, FLOAT, 1, vyi_call_scale),
-        VYI_ROW_SUB("sinh", 1, FLOAT, 0, vyi_call_hyperbolic),
-        VYI_ROW_SUB("cosh", 1, FLOAT, 1, vyi_call_hyperbolic),
-        VYI_ROW("tanh", 1, FLOAT, vyi_call_tanh),
-        VYI_ROW_SUB("asin", 1, FLOAT, 0, vyi_call_arc),
-        VYI_ROW_SUB("acos", 1, FLOAT, 1, vyi_call_arc),
-        VYI_ROW("atan", 1, FLOAT, vyi_call_atan_any),
-        VYI_ROW("atan", 2, FLOAT, vyi_call_atan_any),
-        VYI_ROW_ONE("bitCount", INTEGER, POPCOUNT, popcount, vyi_call_count),
-        VYI_ROW_ONE("bitfieldReverse", INTEGER, REVERSE, reverse, vyi_call_one),
-        VYI_ROW_ONE("findLSB", INTEGER, CTZ, ctz, vyi_call_find_low),
-        VYI_ROW_ONE("findMSB", INTEGER, CLZ, clz, vyi_call_find_high),
-        VYI_ROW("bitfieldExtract", 3, INTEGER, vyi_call_extract),
-        VYI_ROW("bitfieldInsert", 4, INTEGER, vyi_call_insert),
-        VYI_ROW_SUB("floatBitsToUint", 1, ANY, VYRE_TYPE_U32, vyi_call_bits),
-        VYI_ROW_SUB("floatBitsToInt", 1, ANY, VYRE_TYPE_I32, vyi_call_bits),
-        VYI_ROW_SUB("uintBitsToFloat", 1, ANY, VYRE_TYPE_F32, vyi_call_bits),
-        VYI_ROW_SUB("intBitsToFloat", 1, ANY, VYRE_TYPE_F32, vyi_call_bits),
-        VYI_ROW_SUB("asuint", 1, ANY, VYRE_TYPE_U32, vyi_call_as),
-        VYI_ROW_SUB("asint", 1, ANY, VYRE_TYPE_I32, vyi_call_as),
-        VYI_ROW_SUB("asfloat", 1, ANY, VYRE_TYPE_F32, vyi_call_as),
-        VYI_ROW_SUB("atomicAdd", 2, PLACE, VYRE_ATOMIC_ADD, vyi_call_atomic),
-        VYI_ROW_SUB("atomicAnd", 2, PLACE, VYRE_ATOMIC_AND, vyi_call_atomic),
-        VYI_ROW_SUB("atomicOr", 2, PLACE, VYRE_ATOMIC_OR, vyi_call_atomic),
-        VYI_ROW_SUB("atomicXor", 2, PLACE, VYRE_ATOMIC_XOR, vyi_call_atomic),
-        VYI_ROW_SUB("atomicMin", 2, PLACE, VYRE_ATOMIC_MIN, vyi_call_atomic),
-        VYI_ROW_SUB("atomicMax", 2, PLACE, VYRE_ATOMIC_MAX, vyi_call_atomic),
-        VYI_ROW_SUB("atomicExchange", 2, PLACE, VYRE_ATOMIC_EXCHANGE, vyi_call_atomic),
-        VYI_ROW("atomicCompSwap", 3, PLACE, vyi_call_atomic),
-        VYI_ROW("atomicLoad", 1, PLACE, vyi_call_atomic_load),
-        VYI_ROW("atomicStore", 2, PLACE, vyi_call_atomic_store),
-        VYI_ROW_SUB("memoryBarrier", 0, ANY, VYRE_SCOPE_DEVICE, vyi_call_fence),
-        VYI_ROW_SUB("memoryBarrierBuffer", 0, ANY, VYRE_SCOPE_DEVICE, vyi_call_fence),
-        VYI_ROW_NEED("memoryBarrierShared", 0, VYRE_SCOPE_DEVICE, GROUP, vyi_call_fence),
-        VYI_ROW_NEED("groupMemoryBarrier", 0, VYRE_SCOPE_DEVICE, GROUP, vyi_call_fence),
-        VYI_ROW_NEED("barrier", 0, VYRE_SCOPE_WORKGROUP, GROUP, vyi_call_fence),
-        VYI_ROW_NEED("subgroupBarrier", 0, VYRE_SCOPE_SUBGROUP, GROUP, vyi_call_fence),
-        VYI_ROW_NEED("subgroupElect", 0, 0, GROUP, vyi_call_elect),
-        VYI_ROW_VOTE("subgroupAny", any),
-        VYI_ROW_VOTE("subgroupAll", all),
-        VYI_ROW_NEED("subgroupBroadcastFirst", 1, 0, GROUP, vyi_call_shuffle),
-        VYI_ROW_NEED("subgroupShuffle", 2, 0, GROUP, vyi_call_shuffle),
-        VYI_ROW_NEED("subgroupAdd", 1, VYRE_REDUCE_ADD, GROUP, vyi_call_combine),
-        VYI_ROW_NEED("subgroupMin", 1, VYRE_REDUCE_MIN, GROUP, vyi_call_combine),
-        VYI_ROW_NEED("subgroupMax", 1, VYRE_REDUCE_MAX, GROUP, vyi_call_combine),
-        VYI_ROW_NEED("subgroupAnd", 1, VYRE_REDUCE_AND, GROUP, vyi_call_combine),
-        VYI_ROW_NEED("subgroupOr", 1, VYRE_REDUCE_OR, GROUP, vyi_call_combine),
-        VYI_ROW_NEED("subgroupXor", 1, VYRE_REDUCE_XOR, GROUP, vyi_call_combine),
-        VYI_ROW_NEED("result", 2, 0, JOB, vyi_call_result),
-        VYI_ROW_NEED("fault", 1, 0, JOB, vyi_call_fault),
-        VYI_ROW_NEED("reduce_add", 2, VYRE_ATOMIC_ADD, WIDE, vyi_call_reduce),
-        VYI_ROW_NEED("reduce_min", 2, VYRE_ATOMIC_MIN, WIDE, vyi_call_reduce),
-        VYI_ROW_NEED("reduce_max", 2, VYRE_ATOMIC_MAX, WIDE, vyi_call_reduce),
-        VYI_ROW_NEED("reduce_and", 2, VYRE_ATOMIC_AND, WIDE, vyi_call_reduce),
-        VYI_ROW_NEED("reduce_or", 2, VYRE_ATOMIC_OR, WIDE, vyi_call_reduce),
-        VYI_ROW_NEED("reduce_xor", 2, VYRE_ATOMIC_XOR, WIDE, vyi_call_reduce)
+        VYI_ROW_ONE("abs", SIGNED, ABS),
+        VYI_ROW_ONE("sign", SIGNED, SIGN),
+        VYI_ROW_ONE("sqrt", FLOAT, SQRT),
+        VYI_ROW_ONE("inversesqrt", FLOAT, RSQRT),
+        VYI_ROW_ONE("floor", FLOAT, FLOOR),
+        VYI_ROW_ONE("ceil", FLOAT, CEIL),
+        VYI_ROW_ONE("round", FLOAT, ROUND),
+        VYI_ROW_ONE("roundEven", FLOAT, ROUND),
+        VYI_ROW_ONE("trunc", FLOAT, TRUNC),
+        VYI_ROW_ONE("sin", FLOAT, SIN),
+        VYI_ROW_ONE("cos", FLOAT, COS),
+        VYI_ROW_ONE("tan", FLOAT, TAN),
+        VYI_ROW_ONE("exp", FLOAT, EXP),
+        VYI_ROW_ONE("exp2", FLOAT, EXP2),
+        VYI_ROW_ONE("log", FLOAT, LOG),
+        VYI_ROW_ONE("log2", FLOAT, LOG2),
+        VYI_ROW_ONE("isnan", FLOAT, IS_NAN),
+        VYI_ROW_ONE("isinf", FLOAT, IS_INF),
+        VYI_ROW("min", 2, NUMBER, VYI_BINARY_MIN, two),
+        VYI_ROW("max", 2, NUMBER, VYI_BINARY_MAX, two),
+        VYI_ROW_IN("clamp", 3, NUMBER, "min(max(a, b), c)"),
+        VYI_ROW("fma", 3, FLOAT, 0, fma),
+        { "mix", 3, VYI_TAKES_ANY, 0, 0, vyi_call_mix, "a * (1.0 - c) + b * c" },
+        VYI_ROW_IN("step", 2, FLOAT, "b < a ? 0.0 : 1.0"),
+        VYI_ROW_IN("smoothstep", 3, FLOAT,
+                   "const float t = clamp((c - a) / (b - a), 0.0, 1.0); t * t * (3.0 - 2.0 * t)"),
+        VYI_ROW_IN("fract", 1, FLOAT, "a - floor(a)"),
+        VYI_ROW_IN("mod", 2, FLOAT, "a - b * floor(a / b)"),
+        VYI_ROW_IN("pow", 2, FLOAT, "exp2(b * log2(a))"),
+        VYI_ROW_IN("radians", 1, FLOAT, "a * 0.0174532925199"),
+        VYI_ROW_IN("degrees", 1, FLOAT, "a * 57.295779513"),
+        VYI_ROW_IN("sinh", 1, FLOAT, "(exp(a) - exp(-a)) * 0.5"),
+        VYI_ROW_IN("cosh", 1, FLOAT, "(exp(a) + exp(-a)) * 0.5"),
+        VYI_ROW_IN("tanh", 1, FLOAT, "1.0 - 2.0 / (exp(a + a) + 1.0)"), /* within -1 and 1 */
+        /* The angle of the point on the circle. */
+        VYI_ROW_IN("asin", 1, FLOAT, "atan(a, sqrt(1.0 - a * a))"),
+        VYI_ROW_IN("acos", 1, FLOAT, "atan(sqrt(1.0 - a * a), a)"),
+        /* Cephes' atanf, two ULP. */
+        VYI_ROW_IN("atan", 1, FLOAT,
+                   "const float x = abs(a);"
+                   "const bool s = x > 2.414213562, m = x > 0.4142135624;"
+                   "const float t = s ? -1.0 / x : m ? (x - 1.0) / (x + 1.0) : x, z = t * t,"
+                   "u = (s ? 1.57079632679 : m ? 0.785398163397 : 0.0) + ((((z * 8.05374449538e-2"
+                   " - 1.38776856032e-1) * z + 1.99777106478e-1) * z - 3.33329491539e-1) * z * t"
+                   " + t); a < 0.0 ? -u : u"),
+        /* The angle of (b, a); of (0, 0) it is 0. */
+        VYI_ROW_IN("atan", 2, FLOAT,
+                   "const float t = atan(a == 0.0 ? 0.0 : abs(a) / abs(b)),"
+                   "u = b < 0.0 ? 3.14159265358979 - t : t; a < 0.0 ? -u : u"),
+        VYI_ROW("bitCount", 1, INTEGER, VYI_UNARY_POPCOUNT, count),
+        VYI_ROW_ONE("bitfieldReverse", INTEGER, REVERSE),
+        VYI_ROW("findLSB", 1, INTEGER, VYI_UNARY_CTZ, find_low),
+        VYI_ROW("findMSB", 1, INTEGER, VYI_UNARY_CLZ, find_high),
+        VYI_ROW_IN("bitfieldExtract", 3, INTEGER,
+                   "const uint n = uint(c); a >> b & " VYI_ONES),
+        VYI_ROW_IN("bitfieldExtract", 3, INTEGER, "const uint n = uint(c), r = 32u - n;"
+                   "n == 0u ? 0 : int((uint(a >> b) & " VYI_ONES ") << r) >> r"),
+        VYI_ROW_IN("bitfieldInsert", 4, INTEGER,
+                   "const uint n = uint(d), m = " VYI_ONES " << c; a & ~m | b << c & m"),
+        VYI_ROW_IN("bitfieldInsert", 4, INTEGER, "const uint n = uint(d);"
+                   "const int m = int(" VYI_ONES " << c); a & ~m | b << c & m"),
+        VYI_ROW("floatBitsToUint", 1, ANY, VYRE_TYPE_U32, bits),
+        VYI_ROW("floatBitsToInt", 1, ANY, VYRE_TYPE_I32, bits),
+        VYI_ROW("uintBitsToFloat", 1, ANY, VYRE_TYPE_F32, bits),
+        VYI_ROW("intBitsToFloat", 1, ANY, VYRE_TYPE_F32, bits),
+        VYI_ROW("asuint", 1, ANY, VYRE_TYPE_U32, as),
+        VYI_ROW("asint", 1, ANY, VYRE_TYPE_I32, as),
+        VYI_ROW("asfloat", 1, ANY, VYRE_TYPE_F32, as),
+        VYI_ROW("atomicAdd", 2, PLACE, VYRE_ATOMIC_ADD, atomic),
+        VYI_ROW("atomicAnd", 2, PLACE, VYRE_ATOMIC_AND, atomic),
+        VYI_ROW("atomicOr", 2, PLACE, VYRE_ATOMIC_OR, atomic),
+        VYI_ROW("atomicXor", 2, PLACE, VYRE_ATOMIC_XOR, atomic),
+        VYI_ROW("atomicMin", 2, PLACE, VYRE_ATOMIC_MIN, atomic),
+        VYI_ROW("atomicMax", 2, PLACE, VYRE_ATOMIC_MAX, atomic),
+        VYI_ROW("atomicExchange", 2, PLACE, VYRE_ATOMIC_EXCHANGE, atomic),
+        VYI_ROW("atomicCompSwap", 3, PLACE, 0, atomic),
+        VYI_ROW("atomicLoad", 1, PLACE, 0, atomic_load),
+        VYI_ROW("atomicStore", 2, PLACE, 0, atomic_store),
+        VYI_ROW("memoryBarrier", 0, ANY, VYRE_SCOPE_DEVICE, fence),
+        VYI_ROW("memoryBarrierBuffer", 0, ANY, VYRE_SCOPE_DEVICE, fence),
+        VYI_ROW_NEED("memoryBarrierShared", 0, VYRE_SCOPE_DEVICE, GROUP, fence),
+        VYI_ROW_NEED("groupMemoryBarrier", 0, VYRE_SCOPE_DEVICE, GROUP, fence),
+        VYI_ROW_NEED("barrier", 0, VYRE_SCOPE_WORKGROUP, GROUP, fence),
+        VYI_ROW_NEED("subgroupBarrier", 0, VYRE_SCOPE_SUBGROUP, GROUP, fence),
+        VYI_ROW_NEED("subgroupElect", 0, 0, GROUP, elect),
+        VYI_ROW_NEED("subgroupAny", 1, 0, GROUP, vote),
+        VYI_ROW_NEED("subgroupAll", 1, 1, GROUP, vote),
+        VYI_ROW_NEED("subgroupBroadcastFirst", 1, 0, GROUP, shuffle),
+        VYI_ROW_NEED("subgroupShuffle", 2, 0, GROUP, shuffle),
+        VYI_ROW_NEED("subgroupAdd", 1, VYRE_REDUCE_ADD, GROUP, combine),
+        VYI_ROW_NEED("subgroupMin", 1, VYRE_REDUCE_MIN, GROUP, combine),
+        VYI_ROW_NEED("subgroupMax", 1, VYRE_REDUCE_MAX, GROUP, combine),
+        VYI_ROW_NEED("subgroupAnd", 1, VYRE_REDUCE_AND, GROUP, combine),
+        VYI_ROW_NEED("subgroupOr", 1, VYRE_REDUCE_OR, GROUP, combine),
+        VYI_ROW_NEED("subgroupXor", 1, VYRE_REDUCE_XOR, GROUP, combine),
+        VYI_ROW_NEED("result", 2, 0, JOB, result),
+        VYI_ROW_NEED("fault", 1, 0, JOB, fault),
+        VYI_ROW_NEED("reduce_add", 2, VYRE_ATOMIC_ADD, WIDE, reduce),
+        VYI_ROW_NEED("reduce_min", 2, VYRE_ATOMIC_MIN, WIDE, reduce),
+        VYI_ROW_NEED("reduce_max", 2, VYRE_ATOMIC_MAX, WIDE, reduce),
+        VYI_ROW_NEED("reduce_and", 2, VYRE_ATOMIC_AND, WIDE, reduce),
+        VYI_ROW_NEED("reduce_or", 2, VYRE_ATOMIC_OR, WIDE, reduce),
+        VYI_ROW_NEED("reduce_xor", 2, VYRE_ATOMIC_XOR, WIDE, reduce)
     };
     return i < sizeof rows / sizeof rows[0] ? &rows[i] : NULL;
 }
@@ -39321,47 +39131,38 @@ typedef struct vyi_operator_row {
     uint8_t  level;   /* how tight it binds, from 1 */
     uint8_t  classes; /* VYI_CLASS_* of its operands; 0: && and || and ^^ */
     uint8_t  sub;     /* vyi_binary */
-    vyi_source_binary_fn fn;
 } vyi_operator_row;
 
 static const vyi_operator_row *vyi_expr_row(uint32_t kind, bool set)
 {
     static const vyi_operator_row rows[] = {
-        { VYI_TOKEN_OR_OR, 0, 1, 0, VYI_BINARY_OR, vyre_ir_or },
-        { VYI_TOKEN_XOR_XOR, 0, 2, 0, VYI_BINARY_XOR, vyre_ir_xor },
-        { VYI_TOKEN_AND_AND, 0, 3, 0, VYI_BINARY_AND, vyre_ir_and },
-        { '|', VYI_TOKEN_OR_SET, 4, VYI_CLASS_I, VYI_BINARY_OR, vyre_ir_or },
-        { '^', VYI_TOKEN_XOR_SET, 5, VYI_CLASS_I, VYI_BINARY_XOR, vyre_ir_xor },
-        { '&', VYI_TOKEN_AND_SET, 6, VYI_CLASS_I, VYI_BINARY_AND, vyre_ir_and },
-        { VYI_TOKEN_EQ, 0, 7, VYI_CLASS_A, VYI_BINARY_EQ, vyre_ir_eq },
-        { VYI_TOKEN_NE, 0, 7, VYI_CLASS_A, VYI_BINARY_NE, vyre_ir_ne },
-        { '<', 0, 8, VYI_CLASS_N, VYI_BINARY_LT, vyre_ir_lt },
-        { '>', 0, 8, VYI_CLASS_N, VYI_BINARY_GT, vyre_ir_gt },
-        { VYI_TOKEN_LE, 0, 8, VYI_CLASS_N, VYI_BINARY_LE, vyre_ir_le },
-        { VYI_TOKEN_GE, 0, 8, VYI_CLASS_N, VYI_BINARY_GE, vyre_ir_ge },
-        { VYI_TOKEN_SHL, VYI_TOKEN_SHL_SET, 9, VYI_CLASS_I, VYI_BINARY_SHL, vyre_ir_shl },
-        { VYI_TOKEN_SHR, VYI_TOKEN_SHR_SET, 9, VYI_CLASS_I, VYI_BINARY_SHR, vyre_ir_shr },
-        { '+', VYI_TOKEN_ADD_SET, 10, VYI_CLASS_N, VYI_BINARY_ADD, vyre_ir_add },
-        { '-', VYI_TOKEN_SUB_SET, 10, VYI_CLASS_N, VYI_BINARY_SUB, vyre_ir_sub },
-        { '*', VYI_TOKEN_MUL_SET, 11, VYI_CLASS_N, VYI_BINARY_MUL, vyre_ir_mul },
-        { '/', VYI_TOKEN_DIV_SET, 11, VYI_CLASS_N, VYI_BINARY_DIV, vyre_ir_div },
-        { '%', VYI_TOKEN_REM_SET, 11, VYI_CLASS_I, VYI_BINARY_REM, vyre_ir_rem }
+        { VYI_TOKEN_OR_OR, 0, 1, 0, VYI_BINARY_OR },
+        { VYI_TOKEN_XOR_XOR, 0, 2, 0, VYI_BINARY_XOR },
+        { VYI_TOKEN_AND_AND, 0, 3, 0, VYI_BINARY_AND },
+        { '|', VYI_TOKEN_OR_SET, 4, VYI_CLASS_I, VYI_BINARY_OR },
+        { '^', VYI_TOKEN_XOR_SET, 5, VYI_CLASS_I, VYI_BINARY_XOR },
+        { '&', VYI_TOKEN_AND_SET, 6, VYI_CLASS_I, VYI_BINARY_AND },
+        { VYI_TOKEN_EQ, 0, 7, VYI_CLASS_A, VYI_BINARY_EQ },
+        { VYI_TOKEN_NE, 0, 7, VYI_CLASS_A, VYI_BINARY_NE },
+        { '<', 0, 8, VYI_CLASS_N, VYI_BINARY_LT },
+        { '>', 0, 8, VYI_CLASS_N, VYI_BINARY_GT },
+        { VYI_TOKEN_LE, 0, 8, VYI_CLASS_N, VYI_BINARY_LE },
+        { VYI_TOKEN_GE, 0, 8, VYI_CLASS_N, VYI_BINARY_GE },
+        { VYI_TOKEN_SHL, VYI_TOKEN_SHL_SET, 9, VYI_CLASS_I, VYI_BINARY_SHL },
+        { VYI_TOKEN_SHR, VYI_TOKEN_SHR_SET, 9, VYI_CLASS_I, VYI_BINARY_SHR },
+        { '+', VYI_TOKEN_ADD_SET, 10, VYI_CLASS_N, VYI_BINARY_ADD },
+        { '-', VYI_TOKEN_SUB_SET, 10, VYI_CLASS_N, VYI_BINARY_SUB },
+        { '*', VYI_TOKEN_MUL_SET, 11, VYI_CLASS_N, VYI_BINARY_MUL },
+        { '/', VYI_TOKEN_DIV_SET, 11, VYI_CLASS_N, VYI_BINARY_DIV },
+        { '%', VYI_TOKEN_REM_SET, 11, VYI_CLASS_I, VYI_BINARY_REM }
     };
+    /* Most of what follows a value is none of them. */
+    if (kind >= VYI_TOKEN_IF || (kind < VYI_TOKEN_NAME && !strchr("|^&<>+-*/%", (int)kind)))
+        return NULL;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (kind && kind == (set ? rows[i].set : rows[i].kind))
             return &rows[i];
     return NULL;
-}
-
-static const char *vyi_expr_text(uint32_t kind)
-{
-    static const char singles[] = "|\0^\0&\0<\0>\0+\0-\0*\0/\0%\0~\0!";
-    if (kind > VYI_TOKEN_NAME)
-        return vyi_source_kind_text(kind);
-    for (const char *c = singles; c < singles + sizeof singles; c += 2)
-        if ((uint32_t)*c == kind)
-            return c;
-    return "=";
 }
 
 static bool vyi_expr_takes(vyi_source *s, const vyi_operator_row *row, const vyi_operand *a)
@@ -39370,7 +39171,7 @@ static bool vyi_expr_takes(vyi_source *s, const vyi_operator_row *row, const vyi
         return true;
     vyi_source_fail(s, a->at, row->classes == VYI_CLASS_I ? "It works on uint and int."
                                                           : "It works on uint, int and float.",
-                    "\"%s\" does not take %s", vyi_expr_text(row->kind),
+                    "\"%s\" does not take %s", vyi_source_kind_text(row->kind),
                     vyi_source_type_text(a->type));
     return false;
 }
@@ -39383,13 +39184,13 @@ static vyi_operand vyi_expr_apply(vyi_source *s, const vyi_operator_row *row, vy
     if (a.wrong || b.wrong)
         return vyi_source_wrong(at);
     const bool shifts = row->sub == VYI_BINARY_SHL || row->sub == VYI_BINARY_SHR;
-    if (!shifts && !vyi_source_common(s, &a, &b, vyi_expr_text(row->kind)))
+    if (!shifts && !vyi_source_common(s, &a, &b, vyi_source_kind_text(row->kind)))
         return vyi_source_wrong(at);
     if (!vyi_expr_takes(s, row, &a) || !vyi_expr_takes(s, row, &b))
         return vyi_source_wrong(at);
     if (shifts)
         b = vyi_source_cast(s, VYRE_TYPE_U32, b);
-    return vyi_source_op2(s, (vyi_binary)row->sub, row->fn, a, b);
+    return vyi_source_op2(s, row->sub, a, b);
 }
 
 /* --- && and || ----------------------------------------------------------- */
@@ -39402,7 +39203,7 @@ static vyi_operand vyi_expr_truth(vyi_source *s, vyi_operand a, uint32_t kind)
     if (a.wrong || a.type == VYRE_TYPE_BOOL)
         return a;
     vyi_source_fail(s, a.at, "Compare it with something, as in x != 0.",
-                    "\"%s\" takes bool, not %s", vyi_expr_text(kind),
+                    "\"%s\" takes bool, not %s", vyi_source_kind_text(kind),
                     vyi_source_type_text(a.type));
     return vyi_source_wrong(a.at);
 }
@@ -39424,7 +39225,7 @@ static vyi_operand vyi_expr_guarded(vyi_source *s, const vyi_operator_row *row, 
         vyre_ir_end(s->p);
         return vyi_source_made(VYRE_TYPE_BOOL, vyre_ir_get(s->p, both), a.at);
     }
-    return b.wrong ? b : vyi_source_made(VYRE_TYPE_BOOL, b.value, a.at);
+    return b.wrong ? b : vyi_source_unknown(VYRE_TYPE_BOOL, a.at);
 }
 
 static vyi_operand vyi_expr_logic(vyi_source *s, const vyi_operator_row *row, vyi_operand a)
@@ -39441,7 +39242,7 @@ static vyi_operand vyi_expr_logic(vyi_source *s, const vyi_operator_row *row, vy
         b = vyi_expr_binary(s, row->level + 1u);
         b = vyi_expr_truth(s, b, row->kind);
     }
-    return vyi_source_op2(s, (vyi_binary)row->sub, row->fn, a, b);
+    return vyi_source_op2(s, row->sub, a, b);
 }
 
 static vyi_operand vyi_expr_unary(vyi_source *s);
@@ -39493,14 +39294,14 @@ static vyi_operand vyi_expr_sign(vyi_source *s, uint32_t kind, uint32_t at)
     if (!(classes >> a.type & 1)) {
         vyi_source_fail(s, at, kind == '!' ? "Compare it with something, as in x == 0."
                                            : "Convert it first.",
-                        "\"%s\" does not take %s", vyi_expr_text(kind),
+                        "\"%s\" does not take %s", vyi_source_kind_text(kind),
                         vyi_source_type_text(a.type));
         return vyi_source_wrong(at);
     }
     a.at = at;
     if (kind == '+')
         return a;
-    return kind == '-' ? VYI_SOURCE_OP1(s, NEG, neg, a) : VYI_SOURCE_OP1(s, NOT, not, a);
+    return vyi_source_op1(s, kind == '-' ? VYI_UNARY_NEG : VYI_UNARY_NOT, a);
 }
 
 static vyi_operand vyi_expr_index(vyi_source *s, vyi_operand a)
@@ -39519,14 +39320,14 @@ static vyi_operand vyi_expr_index(vyi_source *s, vyi_operand a)
                         vyi_source_type_text(index.type));
         return vyi_source_wrong(a.at);
     }
-    if (index.constant && b->count && index.bits >= b->count) {
+    if (index.constant && b->count && index.word >= b->count) {
         vyi_source_fail(s, index.at, "Count from 0.", "\"%.40s\" has %u elements, and no [%d]",
-                        b->name, (unsigned)b->count, (int)index.bits);
+                        b->name, (unsigned)b->count, (int)index.word);
         return vyi_source_wrong(a.at);
     }
     index = vyi_source_cast(s, VYRE_TYPE_U32, index);
     a.place = VYI_PLACE_ELEMENT;
-    a.index = vyi_source_id(s, &index);
+    a.word = vyi_source_id(s, &index).id;
     return a;
 }
 
@@ -39853,7 +39654,7 @@ static void vyi_flow_break(vyi_source *s)
 
 static void vyi_flow_break_unless(vyi_source *s, vyi_operand cond)
 {
-    if (cond.constant && cond.bits)
+    if (cond.constant && cond.word)
         return;
     vyi_source_if_not(s, cond);
     vyi_flow_break(s);
@@ -40164,7 +39965,7 @@ static void vyi_flow_switch_label(vyi_source *s, vyi_source_cases *w)
         return;
     }
     if (good && w->records)
-        vyi_flow_switch_record(s, w, is_default, value.bits, token.at);
+        vyi_flow_switch_record(s, w, is_default, value.word, token.at);
 }
 
 /* All labels of an arm; false if there is none. */
@@ -40345,6 +40146,14 @@ VYI_API bool vyi_source_switch(vyi_source *s)
 
 /* --- declarations -------------------------------------------------------- */
 
+static void vyi_source_fix(vyi_source_symbol *symbol, const vyi_operand *value)
+{
+    symbol->kind = VYI_SYMBOL_CONST;
+    symbol->type = value->type;
+    symbol->constant = value->constant;
+    symbol->word = value->word;
+}
+
 /* A constant is a value, a variable is a local. */
 static void vyi_source_define(vyi_source *s, const vyi_token *name, uint32_t type, bool fixed,
                               const vyi_operand *first)
@@ -40358,9 +40167,7 @@ static void vyi_source_define(vyi_source *s, const vyi_token *name, uint32_t typ
         symbol->local = vyi_source_local(s, type, first, symbol->name, symbol->length);
         return;
     }
-    symbol->constant = first->constant;
-    symbol->bits = first->bits;
-    symbol->value = first->value;
+    vyi_source_fix(symbol, first);
 }
 
 /* "name" or "name = value" of a declaration. */
@@ -40692,15 +40499,18 @@ static void vyi_source_bind(vyi_source *s, const vyi_source_parameter *param,
 
 /* What a function's reading changes, to come back to. */
 typedef struct vyi_source_stead {
+    const char *text;
+    uint32_t    size;
     vyi_source_reader r;
-    vyi_source_target  *jump;
-    uint32_t   scope, symbols, may;
+    vyi_source_target *jump;
+    uint32_t    scope, symbols, may, depth;
 } vyi_source_stead;
 
 static vyi_source_stead vyi_source_step_into(vyi_source *s, vyi_source_frame *frame,
                                              const vyi_source_routine *f)
 {
-    const vyi_source_stead stead = { s->r, s->jump, s->scope, s->symbol_count, s->may };
+    const vyi_source_stead stead = { s->text, s->size, s->r, s->jump, s->scope, s->symbol_count,
+                                     s->may, s->depth };
     memset(frame, 0, sizeof *frame);
     frame->outer = s->frame;
     frame->type = f->type;
@@ -40855,6 +40665,45 @@ VYI_API vyi_operand vyi_source_inline(vyi_source *s, uint32_t index, vyi_operand
     return value;
 }
 
+/* The names of the text around it are out of sight, and its depth begins anew: what
+ * the library says is not nested deeply. */
+VYI_API vyi_operand vyi_source_formula(vyi_source *s, const char *formula,
+                                       const vyi_operand *args, uint32_t count)
+{
+    static const char letters[] = "abcd";
+    vyi_source_routine none;
+    vyi_source_frame frame;
+    if (s->spent)
+        return vyi_source_wrong(args[0].at);
+    memset(&none, 0, sizeof none);
+    const vyi_source_stead stead = vyi_source_step_into(s, &frame, &none);
+    for (uint32_t i = 0; i < count; i++) {
+        vyi_source_symbol *symbol = &s->symbols[s->symbol_count++];
+        memset(symbol, 0, sizeof *symbol);
+        symbol->name = letters + i;
+        symbol->length = 1;
+        vyi_source_fix(symbol, &args[i]);
+    }
+    s->formulas++;
+    s->depth = 0;
+    s->text = formula;
+    s->size = (uint32_t)strlen(formula);
+    memset(&s->r, 0, sizeof s->r);
+    vyi_source_next(s);
+    while (s->r.token.kind == VYI_TOKEN_CONST)
+        vyi_source_declaration(s);
+    vyi_operand value = vyi_source_expression(s);
+    value = vyi_source_load(s, value);
+    VYRE_ASSERT(s->r.token.kind == VYI_TOKEN_END);
+    s->formulas--;
+    s->text = stead.text;
+    s->size = stead.size;
+    s->depth = stead.depth;
+    vyi_source_step_out(s, &stead);
+    s->r = stead.r;
+    return value;
+}
+
 /* --- arrays of a workgroup ----------------------------------------------- */
 
 /* A name that no buffer of the program has yet: other handlers may say the same. */
@@ -40909,11 +40758,11 @@ static bool vyi_source_array(vyi_source *s)
         !vyi_source_expect(s, ';', "after this declaration") ||
         !vyi_source_allowed(s, VYI_SOURCE_GROUP, "shared", at))
         return false;
-    if (count.bits == 0 || count.bits > VYRE_MAX_WORKGROUP_SIZE / 4)
+    if (count.word == 0 || count.word > VYRE_MAX_WORKGROUP_SIZE / 4)
         vyi_source_fail(s, count.at, "A group has 32 KiB of them.",
                         "a shared array of %u elements; there may be 1 to %u",
-                        (unsigned)count.bits, (unsigned)VYRE_MAX_WORKGROUP_SIZE / 4);
-    vyi_source_make_array(s, &name, type, count.bits);
+                        (unsigned)count.word, (unsigned)VYRE_MAX_WORKGROUP_SIZE / 4);
+    vyi_source_make_array(s, &name, type, count.word);
     return true;
 }
 

@@ -289,7 +289,7 @@ VYRE_API vyre_buffer vyre_ir_buffer(vyre_program *p, const vyre_buffer_desc *des
     return made;
 }
 
-static vyre_value vyi_ir_const(vyre_program *p, vyre_type type, uint32_t bits)
+VYI_API vyre_value vyi_ir_const(vyre_program *p, uint32_t type, uint32_t bits)
 {
     VYRE_ASSERT(type != VYRE_TYPE_BOOL || bits <= 1);
     vyi_inst inst = vyi_inst_make(VYI_OP_CONST, bits, 0, 0);
@@ -385,15 +385,15 @@ VYRE_API void vyre_ir_atomic_store(vyre_program *p, vyre_buffer buffer, vyre_val
 
 /* --- arithmetic ---------------------------------------------------------- */
 
-VYI_OUTLINE static vyre_value vyi_ir_binary(vyre_program *p, vyi_binary sub, vyre_value a,
-                                            vyre_value b)
+VYI_OUTLINE VYI_API vyre_value vyi_ir_binary(vyre_program *p, uint32_t sub, vyre_value a,
+                                             vyre_value b)
 {
     vyi_inst inst = vyi_inst_make(VYI_OP_BINARY, a.id, b.id, 0);
     inst.sub = (uint8_t)sub;
     return vyi_ir_value(p, inst);
 }
 
-static vyre_value vyi_ir_unary(vyre_program *p, vyi_unary sub, vyre_value a)
+VYI_API vyre_value vyi_ir_unary(vyre_program *p, uint32_t sub, vyre_value a)
 {
     vyi_inst inst = vyi_inst_make(VYI_OP_UNARY, a.id, 0, 0);
     inst.sub = (uint8_t)sub;

@@ -267,6 +267,10 @@ static inline void vyi_ir_inner_end(vyre_program *p)
 
 /* Every builder call that makes an instruction ends here: its id, or 0. */
 VYI_API uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst);
+/* The builder's calls for constants and operators, by number. */
+VYI_API vyre_value vyi_ir_const(vyre_program *p, uint32_t type, uint32_t bits);
+VYI_API vyre_value vyi_ir_binary(vyre_program *p, uint32_t sub, vyre_value a, vyre_value b);
+VYI_API vyre_value vyi_ir_unary(vyre_program *p, uint32_t sub, vyre_value a);
 
 /* --- several indexes at once (interleave.c) -------------------------------- */
 

@@ -7,6 +7,14 @@
 
 /* --- declarations -------------------------------------------------------- */
 
+static void vyi_source_fix(vyi_source_symbol *symbol, const vyi_operand *value)
+{
+    symbol->kind = VYI_SYMBOL_CONST;
+    symbol->type = value->type;
+    symbol->constant = value->constant;
+    symbol->word = value->word;
+}
+
 /* A constant is a value, a variable is a local. */
 static void vyi_source_define(vyi_source *s, const vyi_token *name, uint32_t type, bool fixed,
                               const vyi_operand *first)
@@ -20,9 +28,7 @@ static void vyi_source_define(vyi_source *s, const vyi_token *name, uint32_t typ
         symbol->local = vyi_source_local(s, type, first, symbol->name, symbol->length);
         return;
     }
-    symbol->constant = first->constant;
-    symbol->bits = first->bits;
-    symbol->value = first->value;
+    vyi_source_fix(symbol, first);
 }
 
 /* "name" or "name = value" of a declaration. */
@@ -354,15 +360,18 @@ static void vyi_source_bind(vyi_source *s, const vyi_source_parameter *param,
 
 /* What a function's reading changes, to come back to. */
 typedef struct vyi_source_stead {
+    const char *text;
+    uint32_t    size;
     vyi_source_reader r;
-    vyi_source_target  *jump;
-    uint32_t   scope, symbols, may;
+    vyi_source_target *jump;
+    uint32_t    scope, symbols, may, depth;
 } vyi_source_stead;
 
 static vyi_source_stead vyi_source_step_into(vyi_source *s, vyi_source_frame *frame,
                                              const vyi_source_routine *f)
 {
-    const vyi_source_stead stead = { s->r, s->jump, s->scope, s->symbol_count, s->may };
+    const vyi_source_stead stead = { s->text, s->size, s->r, s->jump, s->scope, s->symbol_count,
+                                     s->may, s->depth };
     memset(frame, 0, sizeof *frame);
     frame->outer = s->frame;
     frame->type = f->type;
@@ -517,6 +526,45 @@ VYI_API vyi_operand vyi_source_inline(vyi_source *s, uint32_t index, vyi_operand
     return value;
 }
 
+/* The names of the text around it are out of sight, and its depth begins anew: what
+ * the library says is not nested deeply. */
+VYI_API vyi_operand vyi_source_formula(vyi_source *s, const char *formula,
+                                       const vyi_operand *args, uint32_t count)
+{
+    static const char letters[] = "abcd";
+    vyi_source_routine none;
+    vyi_source_frame frame;
+    if (s->spent)
+        return vyi_source_wrong(args[0].at);
+    memset(&none, 0, sizeof none);
+    const vyi_source_stead stead = vyi_source_step_into(s, &frame, &none);
+    for (uint32_t i = 0; i < count; i++) {
+        vyi_source_symbol *symbol = &s->symbols[s->symbol_count++];
+        memset(symbol, 0, sizeof *symbol);
+        symbol->name = letters + i;
+        symbol->length = 1;
+        vyi_source_fix(symbol, &args[i]);
+    }
+    s->formulas++;
+    s->depth = 0;
+    s->text = formula;
+    s->size = (uint32_t)strlen(formula);
+    memset(&s->r, 0, sizeof s->r);
+    vyi_source_next(s);
+    while (s->r.token.kind == VYI_TOKEN_CONST)
+        vyi_source_declaration(s);
+    vyi_operand value = vyi_source_expression(s);
+    value = vyi_source_load(s, value);
+    VYRE_ASSERT(s->r.token.kind == VYI_TOKEN_END);
+    s->formulas--;
+    s->text = stead.text;
+    s->size = stead.size;
+    s->depth = stead.depth;
+    vyi_source_step_out(s, &stead);
+    s->r = stead.r;
+    return value;
+}
+
 /* --- arrays of a workgroup ----------------------------------------------- */
 
 /* A name that no buffer of the program has yet: other handlers may say the same. */
@@ -571,11 +619,11 @@ static bool vyi_source_array(vyi_source *s)
         !vyi_source_expect(s, ';', "after this declaration") ||
         !vyi_source_allowed(s, VYI_SOURCE_GROUP, "shared", at))
         return false;
-    if (count.bits == 0 || count.bits > VYRE_MAX_WORKGROUP_SIZE / 4)
+    if (count.word == 0 || count.word > VYRE_MAX_WORKGROUP_SIZE / 4)
         vyi_source_fail(s, count.at, "A group has 32 KiB of them.",
                         "a shared array of %u elements; there may be 1 to %u",
-                        (unsigned)count.bits, (unsigned)VYRE_MAX_WORKGROUP_SIZE / 4);
-    vyi_source_make_array(s, &name, type, count.bits);
+                        (unsigned)count.word, (unsigned)VYRE_MAX_WORKGROUP_SIZE / 4);
+    vyi_source_make_array(s, &name, type, count.word);
     return true;
 }
 

@@ -25,39 +25,28 @@ struct vyi_call_row {
     uint8_t      sub;   /* vyi_unary, vyi_binary, vyre_atomic_op .. */
     uint8_t      needs; /* VYI_SOURCE_* */
     vyi_call_fn  make;
-    vyi_source_unary_fn  one;
-    vyi_source_binary_fn two;
+    const char  *formula; /* of vyi_call_formula */
 };
 
 /* --- arithmetic ---------------------------------------------------------- */
 
-#define VYI_ADD(a, b) VYI_SOURCE_OP2(s, ADD, add, a, b)
-#define VYI_SUB(a, b) VYI_SOURCE_OP2(s, SUB, sub, a, b)
-#define VYI_MUL(a, b) VYI_SOURCE_OP2(s, MUL, mul, a, b)
-#define VYI_DIV(a, b) VYI_SOURCE_OP2(s, DIV, div, a, b)
-
-static vyi_operand vyi_call_f32(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return vyi_source_constant(VYRE_TYPE_F32, bits, 0);
-}
-
 static vyi_operand vyi_call_one(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
-    return vyi_source_op1(s, (vyi_unary)row->sub, row->one, a[0]);
+    return vyi_source_op1(s, row->sub, a[0]);
 }
 
 static vyi_operand vyi_call_two(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
-    return vyi_source_op2(s, (vyi_binary)row->sub, row->two, a[0], a[1]);
+    return vyi_source_op2(s, row->sub, a[0], a[1]);
 }
 
-static vyi_operand vyi_call_clamp(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+/* A function that is written in the language itself.  Its type is that of the first
+ * argument, and of two rows of a name the second is that of ints. */
+static vyi_operand vyi_call_formula(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
-    (void)row;
-    const vyi_operand low = VYI_SOURCE_OP2(s, MAX, max, a[0], a[1]);
-    return VYI_SOURCE_OP2(s, MIN, min, low, a[2]);
+    if (a[0].type == VYRE_TYPE_I32 && row[1].formula && strcmp(row[0].name, row[1].name) == 0)
+        row++;
+    return vyi_source_formula(s, row->formula, a, row->count);
 }
 
 static vyi_operand vyi_call_fma(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
@@ -70,161 +59,15 @@ static vyi_operand vyi_call_fma(vyi_source *s, const vyi_call_row *row, vyi_oper
     return vyi_source_made(VYRE_TYPE_F32, value, a[0].at);
 }
 
-/* One of two numbers, or between them. */
+/* One of two, or between them. */
 static vyi_operand vyi_call_mix(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
-    (void)row;
     if (a[2].type == VYRE_TYPE_BOOL)
         return vyi_source_common(s, &a[0], &a[1], "mix") ? vyi_source_select(s, a[2], a[1], a[0])
                                                          : vyi_source_wrong(a[0].at);
     for (unsigned i = 0; i < 3; i++)
         a[i] = vyi_source_convert(s, VYRE_TYPE_F32, a[i], "what mix() takes");
-    const vyi_operand rest = VYI_SUB(vyi_call_f32(1), a[2]);
-    const vyi_operand x = VYI_MUL(a[0], rest);
-    const vyi_operand y = VYI_MUL(a[1], a[2]);
-    return VYI_ADD(x, y);
-}
-
-static vyi_operand vyi_call_step(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    (void)row;
-    const vyi_operand below = VYI_SOURCE_OP2(s, LT, lt, a[1], a[0]);
-    return vyi_source_select(s, below, vyi_call_f32(0), vyi_call_f32(1));
-}
-
-static vyi_operand vyi_call_smoothstep(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    const vyi_operand over = VYI_SUB(a[2], a[0]);
-    const vyi_operand width = VYI_SUB(a[1], a[0]);
-    vyi_operand part[3];
-    part[0] = VYI_DIV(over, width);
-    part[1] = vyi_call_f32(0);
-    part[2] = vyi_call_f32(1);
-    const vyi_operand t = vyi_call_clamp(s, row, part);
-    const vyi_operand twice = VYI_MUL(vyi_call_f32(2), t);
-    const vyi_operand rest = VYI_SUB(vyi_call_f32(3), twice);
-    const vyi_operand square = VYI_MUL(t, t);
-    return VYI_MUL(square, rest);
-}
-
-static vyi_operand vyi_call_fract(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    (void)row;
-    const vyi_operand whole = VYI_SOURCE_OP1(s, FLOOR, floor, a[0]);
-    return VYI_SUB(a[0], whole);
-}
-
-static vyi_operand vyi_call_mod(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    (void)row;
-    const vyi_operand ratio = VYI_DIV(a[0], a[1]);
-    const vyi_operand whole = VYI_SOURCE_OP1(s, FLOOR, floor, ratio);
-    const vyi_operand back = VYI_MUL(a[1], whole);
-    return VYI_SUB(a[0], back);
-}
-
-static vyi_operand vyi_call_pow(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    (void)row;
-    const vyi_operand log = VYI_SOURCE_OP1(s, LOG2, log2, a[0]);
-    const vyi_operand power = VYI_MUL(a[1], log);
-    return VYI_SOURCE_OP1(s, EXP2, exp2, power);
-}
-
-/* radians() and degrees() */
-static vyi_operand vyi_call_scale(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    return VYI_MUL(a[0], vyi_call_f32(row->sub ? 57.295779513f : 0.0174532925199f));
-}
-
-/* sinh and cosh: (e^x -+ e^-x) / 2; tanh is one by the other. */
-static vyi_operand vyi_call_hyperbolic(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    const vyi_operand opposite = VYI_SOURCE_OP1(s, NEG, neg, a[0]);
-    const vyi_operand grows = VYI_SOURCE_OP1(s, EXP, exp, a[0]);
-    const vyi_operand falls = VYI_SOURCE_OP1(s, EXP, exp, opposite);
-    const vyi_operand both = row->sub == 0 ? VYI_SUB(grows, falls) : VYI_ADD(grows, falls);
-    return VYI_MUL(both, vyi_call_f32(0.5f));
-}
-
-/* 1 - 2 / (e^2x + 1), which stays within -1 and 1 */
-static vyi_operand vyi_call_tanh(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    (void)row;
-    const vyi_operand twice = VYI_ADD(a[0], a[0]);
-    const vyi_operand power = VYI_SOURCE_OP1(s, EXP, exp, twice);
-    const vyi_operand more = VYI_ADD(power, vyi_call_f32(1));
-    const vyi_operand part = VYI_DIV(vyi_call_f32(2), more);
-    return VYI_SUB(vyi_call_f32(1), part);
-}
-
-/* --- angles: Cephes' atanf, two ULP ------------------------------------- */
-
-#define VYI_PI 3.14159265358979f
-
-/* For x from 0 on. */
-static vyi_operand vyi_call_atan_positive(vyi_source *s, vyi_operand x)
-{
-    static const float terms[] = { -1.38776856032e-1f, 1.99777106478e-1f, -3.33329491539e-1f };
-    const vyi_operand one = vyi_call_f32(1);
-    const vyi_operand steep = VYI_SOURCE_OP2(s, GT, gt, x, vyi_call_f32(2.414213562f));
-    const vyi_operand middle = VYI_SOURCE_OP2(s, GT, gt, x, vyi_call_f32(0.4142135624f));
-    const vyi_operand less = VYI_SUB(x, one);
-    const vyi_operand more = VYI_ADD(x, one);
-    const vyi_operand turned = VYI_DIV(less, more);
-    const vyi_operand inverse = VYI_DIV(vyi_call_f32(-1), x);
-    const vyi_operand flat = vyi_source_select(s, middle, turned, x);
-    const vyi_operand t = vyi_source_select(s, steep, inverse, flat);
-    const vyi_operand low = vyi_source_select(s, middle, vyi_call_f32(VYI_PI / 4),
-                                              vyi_call_f32(0));
-    const vyi_operand base = vyi_source_select(s, steep, vyi_call_f32(VYI_PI / 2), low);
-    const vyi_operand z = VYI_MUL(t, t);
-    vyi_operand sum = VYI_MUL(z, vyi_call_f32(8.05374449538e-2f));
-    for (unsigned i = 0; i < 3; i++) {
-        sum = VYI_ADD(sum, vyi_call_f32(terms[i]));
-        sum = VYI_MUL(sum, z);
-    }
-    const vyi_operand bent = VYI_MUL(sum, t);
-    const vyi_operand curve = VYI_ADD(bent, t);
-    return VYI_ADD(base, curve);
-}
-
-static vyi_operand vyi_call_mirror(vyi_source *s, vyi_operand like, vyi_operand value)
-{
-    const vyi_operand below = VYI_SOURCE_OP2(s, LT, lt, like, vyi_call_f32(0));
-    const vyi_operand opposite = VYI_SOURCE_OP1(s, NEG, neg, value);
-    return vyi_source_select(s, below, opposite, value);
-}
-
-/* The angle of (x, y); of (0, 0) it is 0. */
-static vyi_operand vyi_call_angle(vyi_source *s, vyi_operand y, vyi_operand x)
-{
-    const vyi_operand height = VYI_SOURCE_OP1(s, ABS, abs, y);
-    const vyi_operand width = VYI_SOURCE_OP1(s, ABS, abs, x);
-    const vyi_operand ratio = VYI_DIV(height, width);
-    const vyi_operand nothing = VYI_SOURCE_OP2(s, EQ, eq, height, vyi_call_f32(0));
-    const vyi_operand slope = vyi_source_select(s, nothing, vyi_call_f32(0), ratio);
-    const vyi_operand angle = vyi_call_atan_positive(s, slope);
-    const vyi_operand left = VYI_SOURCE_OP2(s, LT, lt, x, vyi_call_f32(0));
-    const vyi_operand beyond = VYI_SUB(vyi_call_f32(VYI_PI), angle);
-    const vyi_operand upper = vyi_source_select(s, left, beyond, angle);
-    return vyi_call_mirror(s, y, upper);
-}
-
-static vyi_operand vyi_call_atan(vyi_source *s, vyi_operand x)
-{
-    const vyi_operand size = VYI_SOURCE_OP1(s, ABS, abs, x);
-    const vyi_operand angle = vyi_call_atan_positive(s, size);
-    return vyi_call_mirror(s, x, angle);
-}
-
-/* asin and acos: the angle of the point on the circle. */
-static vyi_operand vyi_call_arc(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    const vyi_operand square = VYI_MUL(a[0], a[0]);
-    const vyi_operand rest = VYI_SUB(vyi_call_f32(1), square);
-    const vyi_operand other = VYI_SOURCE_OP1(s, SQRT, sqrt, rest);
-    return row->sub ? vyi_call_angle(s, other, a[0]) : vyi_call_angle(s, a[0], other);
+    return vyi_source_formula(s, row->formula, a, 3);
 }
 
 /* --- bits ---------------------------------------------------------------- */
@@ -241,8 +84,9 @@ static vyi_operand vyi_call_as(vyi_source *s, const vyi_call_row *row, vyi_opera
         x.type = row->sub;
         return x;
     }
+    const vyre_value own = vyi_source_id(s, &x);
     if (!s->mute)
-        x.value = vyre_ir_bitcast(s->p, (vyre_type)row->sub, x.value);
+        x.word = vyre_ir_bitcast(s->p, (vyre_type)row->sub, own).id;
     x.type = row->sub;
     return x;
 }
@@ -266,7 +110,8 @@ static vyi_operand vyi_call_count(vyi_source *s, const vyi_call_row *row, vyi_op
 static vyi_operand vyi_call_find_low(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
     const vyi_operand low = vyi_call_count(s, row, a);
-    const vyi_operand none = VYI_SOURCE_OP2(s, EQ, eq, a[0], vyi_source_constant(a[0].type, 0, 0));
+    const vyi_operand none = vyi_source_op2(s, VYI_BINARY_EQ, a[0],
+                                            vyi_source_constant(a[0].type, 0, 0));
     return vyi_source_select(s, none, vyi_source_constant(VYRE_TYPE_I32, UINT32_MAX, 0), low);
 }
 
@@ -274,64 +119,12 @@ static vyi_operand vyi_call_find_low(vyi_source *s, const vyi_call_row *row, vyi
 static vyi_operand vyi_call_find_high(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
     if (a[0].type == VYRE_TYPE_I32) {
-        const vyi_operand signs = VYI_SOURCE_OP2(s, SHR, shr, a[0],
+        const vyi_operand signs = vyi_source_op2(s, VYI_BINARY_SHR, a[0],
                                                  vyi_source_constant(VYRE_TYPE_U32, 31, 0));
-        a[0] = VYI_SOURCE_OP2(s, XOR, xor, a[0], signs);
+        a[0] = vyi_source_op2(s, VYI_BINARY_XOR, a[0], signs);
     }
     const vyi_operand zeros = vyi_call_count(s, row, a);
-    return VYI_SUB(vyi_source_constant(VYRE_TYPE_I32, 31, 0), zeros);
-}
-
-/* `count` ones at the bottom; all for 32 and more. */
-static vyi_operand vyi_call_ones(vyi_source *s, vyi_operand count)
-{
-    const vyi_operand whole = vyi_source_constant(VYRE_TYPE_U32, 32, 0);
-    const vyi_operand one = vyi_source_constant(VYRE_TYPE_U32, 1, 0);
-    const vyi_operand all = VYI_SOURCE_OP2(s, GE, ge, count, whole);
-    const vyi_operand bit = VYI_SOURCE_OP2(s, SHL, shl, one, count);
-    const vyi_operand below = VYI_SUB(bit, one);
-    return vyi_source_select(s, all, vyi_source_constant(VYRE_TYPE_U32, UINT32_MAX, 0), below);
-}
-
-static vyi_operand vyi_call_extract(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    (void)row;
-    const vyi_operand zero = vyi_source_constant(VYRE_TYPE_U32, 0, 0);
-    const vyi_operand size = vyi_source_constant(VYRE_TYPE_U32, 32, 0);
-    const vyi_operand offset = vyi_source_cast(s, VYRE_TYPE_U32, a[1]);
-    const vyi_operand count = vyi_source_cast(s, VYRE_TYPE_U32, a[2]);
-    const vyi_operand low = VYI_SOURCE_OP2(s, SHR, shr, a[0], offset);
-    const vyi_operand word = vyi_source_cast(s, VYRE_TYPE_U32, low);
-    const vyi_operand ones = vyi_call_ones(s, count);
-    const vyi_operand field = VYI_SOURCE_OP2(s, AND, and, word, ones);
-    if (a[0].type == VYRE_TYPE_U32)
-        return field;
-    const vyi_operand rest = VYI_SUB(size, count);
-    const vyi_operand up = VYI_SOURCE_OP2(s, SHL, shl, field, rest);
-    const vyi_operand top = vyi_source_cast(s, VYRE_TYPE_I32, up);
-    const vyi_operand down = VYI_SOURCE_OP2(s, SHR, shr, top, rest);
-    const vyi_operand none = VYI_SOURCE_OP2(s, EQ, eq, count, zero);
-    return vyi_source_select(s, none, vyi_source_constant(VYRE_TYPE_I32, 0, 0), down);
-}
-
-static vyi_operand vyi_call_insert(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    (void)row;
-    const vyi_operand offset = vyi_source_cast(s, VYRE_TYPE_U32, a[2]);
-    const vyi_operand count = vyi_source_cast(s, VYRE_TYPE_U32, a[3]);
-    const vyi_operand ones = vyi_call_ones(s, count);
-    vyi_operand mask = VYI_SOURCE_OP2(s, SHL, shl, ones, offset);
-    mask = vyi_source_cast(s, a[0].type, mask);
-    const vyi_operand moved = VYI_SOURCE_OP2(s, SHL, shl, a[1], offset);
-    const vyi_operand in = VYI_SOURCE_OP2(s, AND, and, moved, mask);
-    const vyi_operand outside = VYI_SOURCE_OP1(s, NOT, not, mask);
-    const vyi_operand kept = VYI_SOURCE_OP2(s, AND, and, a[0], outside);
-    return VYI_SOURCE_OP2(s, OR, or, kept, in);
-}
-
-static vyi_operand vyi_call_atan_any(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
-{
-    return row->count == 1 ? vyi_call_atan(s, a[0]) : vyi_call_angle(s, a[0], a[1]);
+    return vyi_source_op2(s, VYI_BINARY_SUB, vyi_source_constant(VYRE_TYPE_I32, 31, 0), zeros);
 }
 
 /* --- memory -------------------------------------------------------------- */
@@ -345,12 +138,13 @@ static vyi_operand vyi_call_atomic(vyi_source *s, const vyi_call_row *row, vyi_o
     if (s->mute)
         return vyi_source_made(a[0].type, value, a[0].at);
     const vyre_buffer buffer = { a[0].target };
+    const vyre_value index = { a[0].word };
     const vyre_value first = vyi_source_id(s, &a[1]);
     if (row->count == 3) {
         const vyre_value desired = vyi_source_id(s, &a[2]);
-        value = vyre_ir_atomic_cas(s->p, buffer, a[0].index, first, desired, VYRE_ORDER_RELAXED);
+        value = vyre_ir_atomic_cas(s->p, buffer, index, first, desired, VYRE_ORDER_RELAXED);
     } else {
-        value = vyre_ir_atomic(s->p, (vyre_atomic_op)row->sub, buffer, a[0].index, first,
+        value = vyre_ir_atomic(s->p, (vyre_atomic_op)row->sub, buffer, index, first,
                                VYRE_ORDER_RELAXED);
     }
     return vyi_source_made(a[0].type, value, a[0].at);
@@ -361,34 +155,34 @@ static vyi_operand vyi_call_atomic_load(vyi_source *s, const vyi_call_row *row, 
 {
     vyre_value value = { 0 };
     const vyre_buffer buffer = { a[0].target };
+    const vyre_value index = { a[0].word };
     (void)row;
     s->heavy++;
     if (!s->mute)
-        value = vyre_ir_atomic_load(s->p, buffer, a[0].index, VYRE_ORDER_RELAXED);
+        value = vyre_ir_atomic_load(s->p, buffer, index, VYRE_ORDER_RELAXED);
     return vyi_source_made(a[0].type, value, a[0].at);
 }
 
 static vyi_operand vyi_call_atomic_store(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
-    const vyre_value none = { 0 };
     const vyre_buffer buffer = { a[0].target };
+    const vyre_value index = { a[0].word };
     (void)row;
     s->heavy++;
     const vyi_operand data = vyi_source_convert(s, a[0].type, a[1], "the data of this atomic");
     const vyre_value value = vyi_source_id(s, &data);
     if (!s->mute)
-        vyre_ir_atomic_store(s->p, buffer, a[0].index, value, VYRE_ORDER_RELAXED);
-    return vyi_source_made(VYRE_TYPE_NONE, none, a[0].at);
+        vyre_ir_atomic_store(s->p, buffer, index, value, VYRE_ORDER_RELAXED);
+    return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
 }
 
 static vyi_operand vyi_call_fence(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
-    const vyre_value none = { 0 };
     (void)a;
     s->heavy++;
     if (!s->mute)
         vyre_ir_barrier(s->p, (vyre_scope)row->sub, VYRE_ORDER_ACQ_REL);
-    return vyi_source_made(VYRE_TYPE_NONE, none, 0);
+    return vyi_source_unknown(VYRE_TYPE_NONE, 0);
 }
 
 /* --- subgroups ----------------------------------------------------------- */
@@ -410,7 +204,7 @@ static vyi_operand vyi_call_vote(vyi_source *s, const vyi_call_row *row, vyi_ope
     const vyi_operand vote = vyi_source_convert(s, VYRE_TYPE_BOOL, a[0], "a vote");
     vyre_value value = vyi_source_id(s, &vote);
     if (!s->mute)
-        value = row->one(s->p, value);
+        value = row->sub ? vyre_ir_all(s->p, value) : vyre_ir_any(s->p, value);
     return vyi_source_made(VYRE_TYPE_BOOL, value, 0);
 }
 
@@ -449,8 +243,7 @@ static vyi_operand vyi_call_combine(vyi_source *s, const vyi_call_row *row, vyi_
 /* Any type as the 32 bits of a word. */
 static vyi_operand vyi_call_word(vyi_source *s, vyi_operand a)
 {
-    static const vyi_call_row as = { "result", 1, VYI_TAKES_ANY, VYRE_TYPE_U32, 0, NULL, NULL,
-                                     NULL };
+    static const vyi_call_row as = { "result", 1, VYI_TAKES_ANY, VYRE_TYPE_U32, 0, NULL, NULL };
     if (a.wrong || a.type == VYRE_TYPE_BOOL)
         return vyi_source_cast(s, VYRE_TYPE_U32, a);
     return vyi_call_as(s, &as, &a);
@@ -458,7 +251,7 @@ static vyi_operand vyi_call_word(vyi_source *s, vyi_operand a)
 
 static bool vyi_call_is_word(vyi_source *s, const vyi_call_row *row, const vyi_operand *n)
 {
-    if (n->constant && (VYI_CLASS_I >> n->type & 1) && n->bits < VYRE_MAX_ARGS)
+    if (n->constant && (VYI_CLASS_I >> n->type & 1) && n->word < VYRE_MAX_ARGS)
         return true;
     vyi_source_fail(s, n->at, "Write a number from 0 to 11.",
                     "the first argument of %s() is a constant word number, 0 to 11", row->name);
@@ -467,21 +260,19 @@ static bool vyi_call_is_word(vyi_source *s, const vyi_call_row *row, const vyi_o
 
 static vyi_operand vyi_call_result(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
-    const vyre_value none = { 0 };
     s->heavy++;
     if (!vyi_call_is_word(s, row, &a[0]))
         return vyi_source_wrong(a[0].at);
     const vyi_operand word = vyi_call_word(s, a[1]);
     const vyre_value value = vyi_source_id(s, &word);
     if (!s->mute)
-        vyre_emit_result(s->p, s->slot, a[0].bits, value);
-    return vyi_source_made(VYRE_TYPE_NONE, none, a[0].at);
+        vyre_emit_result(s->p, s->slot, a[0].word, value);
+    return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
 }
 
 /* reduce_add(n, v) and its kin. */
 static vyi_operand vyi_call_reduce(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
-    const vyre_value none = { 0 };
     const bool bits = row->sub == VYRE_ATOMIC_AND || row->sub == VYRE_ATOMIC_OR ||
                       row->sub == VYRE_ATOMIC_XOR;
     s->heavy++;
@@ -491,124 +282,138 @@ static vyi_operand vyi_call_reduce(vyi_source *s, const vyi_call_row *row, vyi_o
         a[1] = vyi_source_convert(s, VYRE_TYPE_U32, a[1], "what is combined");
     const vyre_value value = vyi_source_id(s, &a[1]);
     if (!s->mute)
-        vyre_emit_reduce(s->p, s->slot, a[0].bits, (vyre_atomic_op)row->sub, value);
-    return vyi_source_made(VYRE_TYPE_NONE, none, a[0].at);
+        vyre_emit_reduce(s->p, s->slot, a[0].word, (vyre_atomic_op)row->sub, value);
+    return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
 }
 
 static vyi_operand vyi_call_fault(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
-    const vyre_value none = { 0 };
     (void)row;
     s->heavy++;
     const vyi_operand code = vyi_source_convert(s, VYRE_TYPE_U32, a[0], "the code of fault()");
     const vyre_value value = vyi_source_id(s, &code);
     if (!s->mute)
         vyre_emit_fault(s->p, s->slot, value);
-    return vyi_source_made(VYRE_TYPE_NONE, none, a[0].at);
+    return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
 }
 
 /* --- the table ----------------------------------------------------------- */
 
-#define VYI_ROW(name, count, takes, make) { name, count, VYI_TAKES_##takes, 0, 0, make, NULL, NULL }
-#define VYI_ROW_SUB(name, count, takes, sub, make)                                                 \
-    { name, count, VYI_TAKES_##takes, sub, 0, make, NULL, NULL }
-#define VYI_ROW_ONE(name, takes, NAME, fn, make)                                                   \
-    { name, 1, VYI_TAKES_##takes, VYI_UNARY_##NAME, 0, make, vyre_ir_##fn, NULL }
-#define VYI_ROW_TWO(name, takes, NAME, fn)                                                         \
-    { name, 2, VYI_TAKES_##takes, VYI_BINARY_##NAME, 0, vyi_call_two, NULL, vyre_ir_##fn }
+#define VYI_ROW(name, count, takes, sub, make)                                                     \
+    { name, count, VYI_TAKES_##takes, sub, 0, vyi_call_##make, NULL }
+#define VYI_ROW_ONE(name, takes, NAME) VYI_ROW(name, 1, takes, VYI_UNARY_##NAME, one)
+#define VYI_ROW_IN(name, count, takes, text)                                                       \
+    { name, count, VYI_TAKES_##takes, 0, 0, vyi_call_formula, text }
 #define VYI_ROW_NEED(name, count, sub, needs, make)                                                \
-    { name, count, VYI_TAKES_ANY, sub, VYI_SOURCE_##needs, make, NULL, NULL }
-#define VYI_ROW_VOTE(name, fn)                                                                     \
-    { name, 1, VYI_TAKES_ANY, 0, VYI_SOURCE_GROUP, vyi_call_vote, vyre_ir_##fn, NULL }
+    { name, count, VYI_TAKES_ANY, sub, VYI_SOURCE_##needs, vyi_call_##make, NULL }
+#define VYI_ONES "(n >= 32u ? ~0u : (1u << n) - 1u)" /* n ones at the bottom */
 
 static const vyi_call_row *vyi_call_rows(uint32_t i)
 {
     static const vyi_call_row rows[] = {
-        VYI_ROW_ONE("abs", SIGNED, ABS, abs, vyi_call_one),
-        VYI_ROW_ONE("sign", SIGNED, SIGN, sign, vyi_call_one),
-        VYI_ROW_ONE("sqrt", FLOAT, SQRT, sqrt, vyi_call_one),
-        VYI_ROW_ONE("inversesqrt", FLOAT, RSQRT, rsqrt, vyi_call_one),
-        VYI_ROW_ONE("floor", FLOAT, FLOOR, floor, vyi_call_one),
-        VYI_ROW_ONE("ceil", FLOAT, CEIL, ceil, vyi_call_one),
-        VYI_ROW_ONE("round", FLOAT, ROUND, round, vyi_call_one),
-        VYI_ROW_ONE("roundEven", FLOAT, ROUND, round, vyi_call_one),
-        VYI_ROW_ONE("trunc", FLOAT, TRUNC, trunc, vyi_call_one),
-        VYI_ROW_ONE("sin", FLOAT, SIN, sin, vyi_call_one),
-        VYI_ROW_ONE("cos", FLOAT, COS, cos, vyi_call_one),
-        VYI_ROW_ONE("tan", FLOAT, TAN, tan, vyi_call_one),
-        VYI_ROW_ONE("exp", FLOAT, EXP, exp, vyi_call_one),
-        VYI_ROW_ONE("exp2", FLOAT, EXP2, exp2, vyi_call_one),
-        VYI_ROW_ONE("log", FLOAT, LOG, log, vyi_call_one),
-        VYI_ROW_ONE("log2", FLOAT, LOG2, log2, vyi_call_one),
-        VYI_ROW_ONE("isnan", FLOAT, IS_NAN, is_nan, vyi_call_one),
-        VYI_ROW_ONE("isinf", FLOAT, IS_INF, is_inf, vyi_call_one),
-        VYI_ROW_TWO("min", NUMBER, MIN, min),
-        VYI_ROW_TWO("max", NUMBER, MAX, max),
-        VYI_ROW("clamp", 3, NUMBER, vyi_call_clamp),
-        VYI_ROW("fma", 3, FLOAT, vyi_call_fma),
-        VYI_ROW("mix", 3, ANY, vyi_call_mix),
-        VYI_ROW("step", 2, FLOAT, vyi_call_step),
-        VYI_ROW("smoothstep", 3, FLOAT, vyi_call_smoothstep),
-        VYI_ROW("fract", 1, FLOAT, vyi_call_fract),
-        VYI_ROW("mod", 2, FLOAT, vyi_call_mod),
-        VYI_ROW("pow", 2, FLOAT, vyi_call_pow),
-        VYI_ROW_SUB("radians", 1, FLOAT, 0, vyi_call_scale),
-        VYI_ROW_SUB("degrees", 1, FLOAT, 1, vyi_call_scale),
-        VYI_ROW_SUB("sinh", 1, FLOAT, 0, vyi_call_hyperbolic),
-        VYI_ROW_SUB("cosh", 1, FLOAT, 1, vyi_call_hyperbolic),
-        VYI_ROW("tanh", 1, FLOAT, vyi_call_tanh),
-        VYI_ROW_SUB("asin", 1, FLOAT, 0, vyi_call_arc),
-        VYI_ROW_SUB("acos", 1, FLOAT, 1, vyi_call_arc),
-        VYI_ROW("atan", 1, FLOAT, vyi_call_atan_any),
-        VYI_ROW("atan", 2, FLOAT, vyi_call_atan_any),
-        VYI_ROW_ONE("bitCount", INTEGER, POPCOUNT, popcount, vyi_call_count),
-        VYI_ROW_ONE("bitfieldReverse", INTEGER, REVERSE, reverse, vyi_call_one),
-        VYI_ROW_ONE("findLSB", INTEGER, CTZ, ctz, vyi_call_find_low),
-        VYI_ROW_ONE("findMSB", INTEGER, CLZ, clz, vyi_call_find_high),
-        VYI_ROW("bitfieldExtract", 3, INTEGER, vyi_call_extract),
-        VYI_ROW("bitfieldInsert", 4, INTEGER, vyi_call_insert),
-        VYI_ROW_SUB("floatBitsToUint", 1, ANY, VYRE_TYPE_U32, vyi_call_bits),
-        VYI_ROW_SUB("floatBitsToInt", 1, ANY, VYRE_TYPE_I32, vyi_call_bits),
-        VYI_ROW_SUB("uintBitsToFloat", 1, ANY, VYRE_TYPE_F32, vyi_call_bits),
-        VYI_ROW_SUB("intBitsToFloat", 1, ANY, VYRE_TYPE_F32, vyi_call_bits),
-        VYI_ROW_SUB("asuint", 1, ANY, VYRE_TYPE_U32, vyi_call_as),
-        VYI_ROW_SUB("asint", 1, ANY, VYRE_TYPE_I32, vyi_call_as),
-        VYI_ROW_SUB("asfloat", 1, ANY, VYRE_TYPE_F32, vyi_call_as),
-        VYI_ROW_SUB("atomicAdd", 2, PLACE, VYRE_ATOMIC_ADD, vyi_call_atomic),
-        VYI_ROW_SUB("atomicAnd", 2, PLACE, VYRE_ATOMIC_AND, vyi_call_atomic),
-        VYI_ROW_SUB("atomicOr", 2, PLACE, VYRE_ATOMIC_OR, vyi_call_atomic),
-        VYI_ROW_SUB("atomicXor", 2, PLACE, VYRE_ATOMIC_XOR, vyi_call_atomic),
-        VYI_ROW_SUB("atomicMin", 2, PLACE, VYRE_ATOMIC_MIN, vyi_call_atomic),
-        VYI_ROW_SUB("atomicMax", 2, PLACE, VYRE_ATOMIC_MAX, vyi_call_atomic),
-        VYI_ROW_SUB("atomicExchange", 2, PLACE, VYRE_ATOMIC_EXCHANGE, vyi_call_atomic),
-        VYI_ROW("atomicCompSwap", 3, PLACE, vyi_call_atomic),
-        VYI_ROW("atomicLoad", 1, PLACE, vyi_call_atomic_load),
-        VYI_ROW("atomicStore", 2, PLACE, vyi_call_atomic_store),
-        VYI_ROW_SUB("memoryBarrier", 0, ANY, VYRE_SCOPE_DEVICE, vyi_call_fence),
-        VYI_ROW_SUB("memoryBarrierBuffer", 0, ANY, VYRE_SCOPE_DEVICE, vyi_call_fence),
-        VYI_ROW_NEED("memoryBarrierShared", 0, VYRE_SCOPE_DEVICE, GROUP, vyi_call_fence),
-        VYI_ROW_NEED("groupMemoryBarrier", 0, VYRE_SCOPE_DEVICE, GROUP, vyi_call_fence),
-        VYI_ROW_NEED("barrier", 0, VYRE_SCOPE_WORKGROUP, GROUP, vyi_call_fence),
-        VYI_ROW_NEED("subgroupBarrier", 0, VYRE_SCOPE_SUBGROUP, GROUP, vyi_call_fence),
-        VYI_ROW_NEED("subgroupElect", 0, 0, GROUP, vyi_call_elect),
-        VYI_ROW_VOTE("subgroupAny", any),
-        VYI_ROW_VOTE("subgroupAll", all),
-        VYI_ROW_NEED("subgroupBroadcastFirst", 1, 0, GROUP, vyi_call_shuffle),
-        VYI_ROW_NEED("subgroupShuffle", 2, 0, GROUP, vyi_call_shuffle),
-        VYI_ROW_NEED("subgroupAdd", 1, VYRE_REDUCE_ADD, GROUP, vyi_call_combine),
-        VYI_ROW_NEED("subgroupMin", 1, VYRE_REDUCE_MIN, GROUP, vyi_call_combine),
-        VYI_ROW_NEED("subgroupMax", 1, VYRE_REDUCE_MAX, GROUP, vyi_call_combine),
-        VYI_ROW_NEED("subgroupAnd", 1, VYRE_REDUCE_AND, GROUP, vyi_call_combine),
-        VYI_ROW_NEED("subgroupOr", 1, VYRE_REDUCE_OR, GROUP, vyi_call_combine),
-        VYI_ROW_NEED("subgroupXor", 1, VYRE_REDUCE_XOR, GROUP, vyi_call_combine),
-        VYI_ROW_NEED("result", 2, 0, JOB, vyi_call_result),
-        VYI_ROW_NEED("fault", 1, 0, JOB, vyi_call_fault),
-        VYI_ROW_NEED("reduce_add", 2, VYRE_ATOMIC_ADD, WIDE, vyi_call_reduce),
-        VYI_ROW_NEED("reduce_min", 2, VYRE_ATOMIC_MIN, WIDE, vyi_call_reduce),
-        VYI_ROW_NEED("reduce_max", 2, VYRE_ATOMIC_MAX, WIDE, vyi_call_reduce),
-        VYI_ROW_NEED("reduce_and", 2, VYRE_ATOMIC_AND, WIDE, vyi_call_reduce),
-        VYI_ROW_NEED("reduce_or", 2, VYRE_ATOMIC_OR, WIDE, vyi_call_reduce),
-        VYI_ROW_NEED("reduce_xor", 2, VYRE_ATOMIC_XOR, WIDE, vyi_call_reduce)
+        VYI_ROW_ONE("abs", SIGNED, ABS),
+        VYI_ROW_ONE("sign", SIGNED, SIGN),
+        VYI_ROW_ONE("sqrt", FLOAT, SQRT),
+        VYI_ROW_ONE("inversesqrt", FLOAT, RSQRT),
+        VYI_ROW_ONE("floor", FLOAT, FLOOR),
+        VYI_ROW_ONE("ceil", FLOAT, CEIL),
+        VYI_ROW_ONE("round", FLOAT, ROUND),
+        VYI_ROW_ONE("roundEven", FLOAT, ROUND),
+        VYI_ROW_ONE("trunc", FLOAT, TRUNC),
+        VYI_ROW_ONE("sin", FLOAT, SIN),
+        VYI_ROW_ONE("cos", FLOAT, COS),
+        VYI_ROW_ONE("tan", FLOAT, TAN),
+        VYI_ROW_ONE("exp", FLOAT, EXP),
+        VYI_ROW_ONE("exp2", FLOAT, EXP2),
+        VYI_ROW_ONE("log", FLOAT, LOG),
+        VYI_ROW_ONE("log2", FLOAT, LOG2),
+        VYI_ROW_ONE("isnan", FLOAT, IS_NAN),
+        VYI_ROW_ONE("isinf", FLOAT, IS_INF),
+        VYI_ROW("min", 2, NUMBER, VYI_BINARY_MIN, two),
+        VYI_ROW("max", 2, NUMBER, VYI_BINARY_MAX, two),
+        VYI_ROW_IN("clamp", 3, NUMBER, "min(max(a, b), c)"),
+        VYI_ROW("fma", 3, FLOAT, 0, fma),
+        { "mix", 3, VYI_TAKES_ANY, 0, 0, vyi_call_mix, "a * (1.0 - c) + b * c" },
+        VYI_ROW_IN("step", 2, FLOAT, "b < a ? 0.0 : 1.0"),
+        VYI_ROW_IN("smoothstep", 3, FLOAT,
+                   "const float t = clamp((c - a) / (b - a), 0.0, 1.0); t * t * (3.0 - 2.0 * t)"),
+        VYI_ROW_IN("fract", 1, FLOAT, "a - floor(a)"),
+        VYI_ROW_IN("mod", 2, FLOAT, "a - b * floor(a / b)"),
+        VYI_ROW_IN("pow", 2, FLOAT, "exp2(b * log2(a))"),
+        VYI_ROW_IN("radians", 1, FLOAT, "a * 0.0174532925199"),
+        VYI_ROW_IN("degrees", 1, FLOAT, "a * 57.295779513"),
+        VYI_ROW_IN("sinh", 1, FLOAT, "(exp(a) - exp(-a)) * 0.5"),
+        VYI_ROW_IN("cosh", 1, FLOAT, "(exp(a) + exp(-a)) * 0.5"),
+        VYI_ROW_IN("tanh", 1, FLOAT, "1.0 - 2.0 / (exp(a + a) + 1.0)"), /* within -1 and 1 */
+        /* The angle of the point on the circle. */
+        VYI_ROW_IN("asin", 1, FLOAT, "atan(a, sqrt(1.0 - a * a))"),
+        VYI_ROW_IN("acos", 1, FLOAT, "atan(sqrt(1.0 - a * a), a)"),
+        /* Cephes' atanf, two ULP. */
+        VYI_ROW_IN("atan", 1, FLOAT,
+                   "const float x = abs(a);"
+                   "const bool s = x > 2.414213562, m = x > 0.4142135624;"
+                   "const float t = s ? -1.0 / x : m ? (x - 1.0) / (x + 1.0) : x, z = t * t,"
+                   "u = (s ? 1.57079632679 : m ? 0.785398163397 : 0.0) + ((((z * 8.05374449538e-2"
+                   " - 1.38776856032e-1) * z + 1.99777106478e-1) * z - 3.33329491539e-1) * z * t"
+                   " + t); a < 0.0 ? -u : u"),
+        /* The angle of (b, a); of (0, 0) it is 0. */
+        VYI_ROW_IN("atan", 2, FLOAT,
+                   "const float t = atan(a == 0.0 ? 0.0 : abs(a) / abs(b)),"
+                   "u = b < 0.0 ? 3.14159265358979 - t : t; a < 0.0 ? -u : u"),
+        VYI_ROW("bitCount", 1, INTEGER, VYI_UNARY_POPCOUNT, count),
+        VYI_ROW_ONE("bitfieldReverse", INTEGER, REVERSE),
+        VYI_ROW("findLSB", 1, INTEGER, VYI_UNARY_CTZ, find_low),
+        VYI_ROW("findMSB", 1, INTEGER, VYI_UNARY_CLZ, find_high),
+        VYI_ROW_IN("bitfieldExtract", 3, INTEGER,
+                   "const uint n = uint(c); a >> b & " VYI_ONES),
+        VYI_ROW_IN("bitfieldExtract", 3, INTEGER, "const uint n = uint(c), r = 32u - n;"
+                   "n == 0u ? 0 : int((uint(a >> b) & " VYI_ONES ") << r) >> r"),
+        VYI_ROW_IN("bitfieldInsert", 4, INTEGER,
+                   "const uint n = uint(d), m = " VYI_ONES " << c; a & ~m | b << c & m"),
+        VYI_ROW_IN("bitfieldInsert", 4, INTEGER, "const uint n = uint(d);"
+                   "const int m = int(" VYI_ONES " << c); a & ~m | b << c & m"),
+        VYI_ROW("floatBitsToUint", 1, ANY, VYRE_TYPE_U32, bits),
+        VYI_ROW("floatBitsToInt", 1, ANY, VYRE_TYPE_I32, bits),
+        VYI_ROW("uintBitsToFloat", 1, ANY, VYRE_TYPE_F32, bits),
+        VYI_ROW("intBitsToFloat", 1, ANY, VYRE_TYPE_F32, bits),
+        VYI_ROW("asuint", 1, ANY, VYRE_TYPE_U32, as),
+        VYI_ROW("asint", 1, ANY, VYRE_TYPE_I32, as),
+        VYI_ROW("asfloat", 1, ANY, VYRE_TYPE_F32, as),
+        VYI_ROW("atomicAdd", 2, PLACE, VYRE_ATOMIC_ADD, atomic),
+        VYI_ROW("atomicAnd", 2, PLACE, VYRE_ATOMIC_AND, atomic),
+        VYI_ROW("atomicOr", 2, PLACE, VYRE_ATOMIC_OR, atomic),
+        VYI_ROW("atomicXor", 2, PLACE, VYRE_ATOMIC_XOR, atomic),
+        VYI_ROW("atomicMin", 2, PLACE, VYRE_ATOMIC_MIN, atomic),
+        VYI_ROW("atomicMax", 2, PLACE, VYRE_ATOMIC_MAX, atomic),
+        VYI_ROW("atomicExchange", 2, PLACE, VYRE_ATOMIC_EXCHANGE, atomic),
+        VYI_ROW("atomicCompSwap", 3, PLACE, 0, atomic),
+        VYI_ROW("atomicLoad", 1, PLACE, 0, atomic_load),
+        VYI_ROW("atomicStore", 2, PLACE, 0, atomic_store),
+        VYI_ROW("memoryBarrier", 0, ANY, VYRE_SCOPE_DEVICE, fence),
+        VYI_ROW("memoryBarrierBuffer", 0, ANY, VYRE_SCOPE_DEVICE, fence),
+        VYI_ROW_NEED("memoryBarrierShared", 0, VYRE_SCOPE_DEVICE, GROUP, fence),
+        VYI_ROW_NEED("groupMemoryBarrier", 0, VYRE_SCOPE_DEVICE, GROUP, fence),
+        VYI_ROW_NEED("barrier", 0, VYRE_SCOPE_WORKGROUP, GROUP, fence),
+        VYI_ROW_NEED("subgroupBarrier", 0, VYRE_SCOPE_SUBGROUP, GROUP, fence),
+        VYI_ROW_NEED("subgroupElect", 0, 0, GROUP, elect),
+        VYI_ROW_NEED("subgroupAny", 1, 0, GROUP, vote),
+        VYI_ROW_NEED("subgroupAll", 1, 1, GROUP, vote),
+        VYI_ROW_NEED("subgroupBroadcastFirst", 1, 0, GROUP, shuffle),
+        VYI_ROW_NEED("subgroupShuffle", 2, 0, GROUP, shuffle),
+        VYI_ROW_NEED("subgroupAdd", 1, VYRE_REDUCE_ADD, GROUP, combine),
+        VYI_ROW_NEED("subgroupMin", 1, VYRE_REDUCE_MIN, GROUP, combine),
+        VYI_ROW_NEED("subgroupMax", 1, VYRE_REDUCE_MAX, GROUP, combine),
+        VYI_ROW_NEED("subgroupAnd", 1, VYRE_REDUCE_AND, GROUP, combine),
+        VYI_ROW_NEED("subgroupOr", 1, VYRE_REDUCE_OR, GROUP, combine),
+        VYI_ROW_NEED("subgroupXor", 1, VYRE_REDUCE_XOR, GROUP, combine),
+        VYI_ROW_NEED("result", 2, 0, JOB, result),
+        VYI_ROW_NEED("fault", 1, 0, JOB, fault),
+        VYI_ROW_NEED("reduce_add", 2, VYRE_ATOMIC_ADD, WIDE, reduce),
+        VYI_ROW_NEED("reduce_min", 2, VYRE_ATOMIC_MIN, WIDE, reduce),
+        VYI_ROW_NEED("reduce_max", 2, VYRE_ATOMIC_MAX, WIDE, reduce),
+        VYI_ROW_NEED("reduce_and", 2, VYRE_ATOMIC_AND, WIDE, reduce),
+        VYI_ROW_NEED("reduce_or", 2, VYRE_ATOMIC_OR, WIDE, reduce),
+        VYI_ROW_NEED("reduce_xor", 2, VYRE_ATOMIC_XOR, WIDE, reduce)
     };
     return i < sizeof rows / sizeof rows[0] ? &rows[i] : NULL;
 }

@@ -53,6 +53,7 @@ VYI_COLD
 VYI_API void vyi_source_fail(vyi_source *s, uint32_t at, const char *fix, const char *format, ...)
 {
     char message[120], text[sizeof s->report.errors[0].text];
+    VYRE_ASSERT(!s->formulas);
     if (s->report.count == 0)
         s->mute++; /* for good */
     if (s->report.count >= VYRE_MAX_SOURCE_ERRORS)
@@ -73,7 +74,7 @@ VYI_API void vyi_source_fail(vyi_source *s, uint32_t at, const char *fix, const 
 VYI_API void vyi_source_settle(vyi_source *s, uint32_t at)
 {
     vyre_program *p = s->p;
-    if (p->error.status == VYRE_OK || s->report.count)
+    if (p->error.status == VYRE_OK || s->report.count || s->formulas)
         return;
     if (p->error.status == VYRE_E_NOMEM) {
         s->report.errors[s->report.count++] = p->error;

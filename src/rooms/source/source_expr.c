@@ -17,47 +17,38 @@ typedef struct vyi_operator_row {
     uint8_t  level;   /* how tight it binds, from 1 */
     uint8_t  classes; /* VYI_CLASS_* of its operands; 0: && and || and ^^ */
     uint8_t  sub;     /* vyi_binary */
-    vyi_source_binary_fn fn;
 } vyi_operator_row;
 
 static const vyi_operator_row *vyi_expr_row(uint32_t kind, bool set)
 {
     static const vyi_operator_row rows[] = {
-        { VYI_TOKEN_OR_OR, 0, 1, 0, VYI_BINARY_OR, vyre_ir_or },
-        { VYI_TOKEN_XOR_XOR, 0, 2, 0, VYI_BINARY_XOR, vyre_ir_xor },
-        { VYI_TOKEN_AND_AND, 0, 3, 0, VYI_BINARY_AND, vyre_ir_and },
-        { '|', VYI_TOKEN_OR_SET, 4, VYI_CLASS_I, VYI_BINARY_OR, vyre_ir_or },
-        { '^', VYI_TOKEN_XOR_SET, 5, VYI_CLASS_I, VYI_BINARY_XOR, vyre_ir_xor },
-        { '&', VYI_TOKEN_AND_SET, 6, VYI_CLASS_I, VYI_BINARY_AND, vyre_ir_and },
-        { VYI_TOKEN_EQ, 0, 7, VYI_CLASS_A, VYI_BINARY_EQ, vyre_ir_eq },
-        { VYI_TOKEN_NE, 0, 7, VYI_CLASS_A, VYI_BINARY_NE, vyre_ir_ne },
-        { '<', 0, 8, VYI_CLASS_N, VYI_BINARY_LT, vyre_ir_lt },
-        { '>', 0, 8, VYI_CLASS_N, VYI_BINARY_GT, vyre_ir_gt },
-        { VYI_TOKEN_LE, 0, 8, VYI_CLASS_N, VYI_BINARY_LE, vyre_ir_le },
-        { VYI_TOKEN_GE, 0, 8, VYI_CLASS_N, VYI_BINARY_GE, vyre_ir_ge },
-        { VYI_TOKEN_SHL, VYI_TOKEN_SHL_SET, 9, VYI_CLASS_I, VYI_BINARY_SHL, vyre_ir_shl },
-        { VYI_TOKEN_SHR, VYI_TOKEN_SHR_SET, 9, VYI_CLASS_I, VYI_BINARY_SHR, vyre_ir_shr },
-        { '+', VYI_TOKEN_ADD_SET, 10, VYI_CLASS_N, VYI_BINARY_ADD, vyre_ir_add },
-        { '-', VYI_TOKEN_SUB_SET, 10, VYI_CLASS_N, VYI_BINARY_SUB, vyre_ir_sub },
-        { '*', VYI_TOKEN_MUL_SET, 11, VYI_CLASS_N, VYI_BINARY_MUL, vyre_ir_mul },
-        { '/', VYI_TOKEN_DIV_SET, 11, VYI_CLASS_N, VYI_BINARY_DIV, vyre_ir_div },
-        { '%', VYI_TOKEN_REM_SET, 11, VYI_CLASS_I, VYI_BINARY_REM, vyre_ir_rem }
+        { VYI_TOKEN_OR_OR, 0, 1, 0, VYI_BINARY_OR },
+        { VYI_TOKEN_XOR_XOR, 0, 2, 0, VYI_BINARY_XOR },
+        { VYI_TOKEN_AND_AND, 0, 3, 0, VYI_BINARY_AND },
+        { '|', VYI_TOKEN_OR_SET, 4, VYI_CLASS_I, VYI_BINARY_OR },
+        { '^', VYI_TOKEN_XOR_SET, 5, VYI_CLASS_I, VYI_BINARY_XOR },
+        { '&', VYI_TOKEN_AND_SET, 6, VYI_CLASS_I, VYI_BINARY_AND },
+        { VYI_TOKEN_EQ, 0, 7, VYI_CLASS_A, VYI_BINARY_EQ },
+        { VYI_TOKEN_NE, 0, 7, VYI_CLASS_A, VYI_BINARY_NE },
+        { '<', 0, 8, VYI_CLASS_N, VYI_BINARY_LT },
+        { '>', 0, 8, VYI_CLASS_N, VYI_BINARY_GT },
+        { VYI_TOKEN_LE, 0, 8, VYI_CLASS_N, VYI_BINARY_LE },
+        { VYI_TOKEN_GE, 0, 8, VYI_CLASS_N, VYI_BINARY_GE },
+        { VYI_TOKEN_SHL, VYI_TOKEN_SHL_SET, 9, VYI_CLASS_I, VYI_BINARY_SHL },
+        { VYI_TOKEN_SHR, VYI_TOKEN_SHR_SET, 9, VYI_CLASS_I, VYI_BINARY_SHR },
+        { '+', VYI_TOKEN_ADD_SET, 10, VYI_CLASS_N, VYI_BINARY_ADD },
+        { '-', VYI_TOKEN_SUB_SET, 10, VYI_CLASS_N, VYI_BINARY_SUB },
+        { '*', VYI_TOKEN_MUL_SET, 11, VYI_CLASS_N, VYI_BINARY_MUL },
+        { '/', VYI_TOKEN_DIV_SET, 11, VYI_CLASS_N, VYI_BINARY_DIV },
+        { '%', VYI_TOKEN_REM_SET, 11, VYI_CLASS_I, VYI_BINARY_REM }
     };
+    /* Most of what follows a value is none of them. */
+    if (kind >= VYI_TOKEN_IF || (kind < VYI_TOKEN_NAME && !strchr("|^&<>+-*/%", (int)kind)))
+        return NULL;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (kind && kind == (set ? rows[i].set : rows[i].kind))
             return &rows[i];
     return NULL;
-}
-
-static const char *vyi_expr_text(uint32_t kind)
-{
-    static const char singles[] = "|\0^\0&\0<\0>\0+\0-\0*\0/\0%\0~\0!";
-    if (kind > VYI_TOKEN_NAME)
-        return vyi_source_kind_text(kind);
-    for (const char *c = singles; c < singles + sizeof singles; c += 2)
-        if ((uint32_t)*c == kind)
-            return c;
-    return "=";
 }
 
 static bool vyi_expr_takes(vyi_source *s, const vyi_operator_row *row, const vyi_operand *a)
@@ -66,7 +57,7 @@ static bool vyi_expr_takes(vyi_source *s, const vyi_operator_row *row, const vyi
         return true;
     vyi_source_fail(s, a->at, row->classes == VYI_CLASS_I ? "It works on uint and int."
                                                           : "It works on uint, int and float.",
-                    "\"%s\" does not take %s", vyi_expr_text(row->kind),
+                    "\"%s\" does not take %s", vyi_source_kind_text(row->kind),
                     vyi_source_type_text(a->type));
     return false;
 }
@@ -79,13 +70,13 @@ static vyi_operand vyi_expr_apply(vyi_source *s, const vyi_operator_row *row, vy
     if (a.wrong || b.wrong)
         return vyi_source_wrong(at);
     const bool shifts = row->sub == VYI_BINARY_SHL || row->sub == VYI_BINARY_SHR;
-    if (!shifts && !vyi_source_common(s, &a, &b, vyi_expr_text(row->kind)))
+    if (!shifts && !vyi_source_common(s, &a, &b, vyi_source_kind_text(row->kind)))
         return vyi_source_wrong(at);
     if (!vyi_expr_takes(s, row, &a) || !vyi_expr_takes(s, row, &b))
         return vyi_source_wrong(at);
     if (shifts)
         b = vyi_source_cast(s, VYRE_TYPE_U32, b);
-    return vyi_source_op2(s, (vyi_binary)row->sub, row->fn, a, b);
+    return vyi_source_op2(s, row->sub, a, b);
 }
 
 /* --- && and || ----------------------------------------------------------- */
@@ -98,7 +89,7 @@ static vyi_operand vyi_expr_truth(vyi_source *s, vyi_operand a, uint32_t kind)
     if (a.wrong || a.type == VYRE_TYPE_BOOL)
         return a;
     vyi_source_fail(s, a.at, "Compare it with something, as in x != 0.",
-                    "\"%s\" takes bool, not %s", vyi_expr_text(kind),
+                    "\"%s\" takes bool, not %s", vyi_source_kind_text(kind),
                     vyi_source_type_text(a.type));
     return vyi_source_wrong(a.at);
 }
@@ -120,7 +111,7 @@ static vyi_operand vyi_expr_guarded(vyi_source *s, const vyi_operator_row *row, 
         vyre_ir_end(s->p);
         return vyi_source_made(VYRE_TYPE_BOOL, vyre_ir_get(s->p, both), a.at);
     }
-    return b.wrong ? b : vyi_source_made(VYRE_TYPE_BOOL, b.value, a.at);
+    return b.wrong ? b : vyi_source_unknown(VYRE_TYPE_BOOL, a.at);
 }
 
 static vyi_operand vyi_expr_logic(vyi_source *s, const vyi_operator_row *row, vyi_operand a)
@@ -137,7 +128,7 @@ static vyi_operand vyi_expr_logic(vyi_source *s, const vyi_operator_row *row, vy
         b = vyi_expr_binary(s, row->level + 1u);
         b = vyi_expr_truth(s, b, row->kind);
     }
-    return vyi_source_op2(s, (vyi_binary)row->sub, row->fn, a, b);
+    return vyi_source_op2(s, row->sub, a, b);
 }
 
 static vyi_operand vyi_expr_unary(vyi_source *s);
@@ -189,14 +180,14 @@ static vyi_operand vyi_expr_sign(vyi_source *s, uint32_t kind, uint32_t at)
     if (!(classes >> a.type & 1)) {
         vyi_source_fail(s, at, kind == '!' ? "Compare it with something, as in x == 0."
                                            : "Convert it first.",
-                        "\"%s\" does not take %s", vyi_expr_text(kind),
+                        "\"%s\" does not take %s", vyi_source_kind_text(kind),
                         vyi_source_type_text(a.type));
         return vyi_source_wrong(at);
     }
     a.at = at;
     if (kind == '+')
         return a;
-    return kind == '-' ? VYI_SOURCE_OP1(s, NEG, neg, a) : VYI_SOURCE_OP1(s, NOT, not, a);
+    return vyi_source_op1(s, kind == '-' ? VYI_UNARY_NEG : VYI_UNARY_NOT, a);
 }
 
 static vyi_operand vyi_expr_index(vyi_source *s, vyi_operand a)
@@ -215,14 +206,14 @@ static vyi_operand vyi_expr_index(vyi_source *s, vyi_operand a)
                         vyi_source_type_text(index.type));
         return vyi_source_wrong(a.at);
     }
-    if (index.constant && b->count && index.bits >= b->count) {
+    if (index.constant && b->count && index.word >= b->count) {
         vyi_source_fail(s, index.at, "Count from 0.", "\"%.40s\" has %u elements, and no [%d]",
-                        b->name, (unsigned)b->count, (int)index.bits);
+                        b->name, (unsigned)b->count, (int)index.word);
         return vyi_source_wrong(a.at);
     }
     index = vyi_source_cast(s, VYRE_TYPE_U32, index);
     a.place = VYI_PLACE_ELEMENT;
-    a.index = vyi_source_id(s, &index);
+    a.word = vyi_source_id(s, &index).id;
     return a;
 }
 

@@ -56,7 +56,7 @@ static void vyi_flow_break(vyi_source *s)
 
 static void vyi_flow_break_unless(vyi_source *s, vyi_operand cond)
 {
-    if (cond.constant && cond.bits)
+    if (cond.constant && cond.word)
         return;
     vyi_source_if_not(s, cond);
     vyi_flow_break(s);
@@ -367,7 +367,7 @@ static void vyi_flow_switch_label(vyi_source *s, vyi_source_cases *w)
         return;
     }
     if (good && w->records)
-        vyi_flow_switch_record(s, w, is_default, value.bits, token.at);
+        vyi_flow_switch_record(s, w, is_default, value.word, token.at);
 }
 
 /* All labels of an arm; false if there is none. */

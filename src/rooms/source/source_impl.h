@@ -24,9 +24,13 @@
 
 VYI_EXTERN_C_BEGIN
 
+/* A kernel is built once and its texts are short: this room is compiled for size. */
+#define VYI_SMALL VYI_COLD VYI_API
+
 #define VYI_SOURCE_DEPTH     100u     /* statements and expressions inside each other */
 #define VYI_SOURCE_STEPS     1000000u /* tokens that are read, calls included */
 #define VYI_SOURCE_SYMBOLS   192u     /* names that are there at one place */
+#define VYI_SOURCE_SPARE     24u      /* names of formulas, which are inside each other */
 #define VYI_SOURCE_FUNCTIONS 48u
 #define VYI_SOURCE_PARAMS    96u      /* of all functions together */
 #define VYI_SOURCE_LABELS    320u     /* of a switch and those around it */
@@ -85,17 +89,16 @@ typedef enum vyi_place {
     VYI_PLACE_BUFFER     /* the buffer as a whole, which is no value */
 } vyi_place;
 
-/* What an expression gives. */
+/* What an expression gives: 16 bytes, which travel in two registers. */
 typedef struct vyi_operand {
-    uint8_t    type;     /* vyre_type; NONE: void */
-    uint8_t    place;    /* vyi_place */
-    bool       constant; /* its bits are known; it has no value yet */
-    bool       wrong;    /* a mistake that has been reported: says nothing any more */
-    uint32_t   bits;
-    uint32_t   target;   /* of a constant's name: the number of its symbol, plus 1 */
-    uint32_t   at;       /* offset in the text */
-    vyre_value value;    /* id 0 while mute */
-    vyre_value index;    /* of an element */
+    uint8_t  type;     /* vyre_type; NONE: void */
+    uint8_t  place;    /* vyi_place */
+    bool     constant; /* its bits are known; it has no value yet */
+    bool     wrong;    /* a mistake that has been reported: says nothing any more */
+    uint32_t at;       /* offset in the text */
+    uint32_t target;   /* of a constant's name: the number of its symbol, plus 1 */
+    uint32_t word;     /* a constant's bits; of an element the id of its index; else the id of
+                          the value, 0 while mute */
 } vyi_operand;
 
 typedef enum vyi_symbol_kind {
@@ -111,10 +114,9 @@ typedef struct vyi_source_symbol {
     uint32_t    length;
     uint8_t     kind, type;
     bool        constant;
-    uint32_t    bits;
+    uint32_t    word;       /* of a constant: its bits, or the id of its value */
     uint32_t    target;     /* number of a function, id of an array */
     vyre_local  local;
-    vyre_value  value;
 } vyi_source_symbol;
 
 typedef struct vyi_source_parameter {
@@ -184,6 +186,8 @@ typedef struct vyi_source {
     uint32_t      rights;  /* VYI_SOURCE_* */
     vyi_source_reader    r;
     uint32_t      steps, depth;
+    bool          spent;   /* nothing more of the text is read */
+    uint32_t      formulas; /* of the library's own that are being read */
     uint32_t      mute;
     uint32_t      heavy;   /* grows with all that must not be done for nothing */
     uint32_t      may;     /* VYI_MAY_* of the last statement */
@@ -194,7 +198,7 @@ typedef struct vyi_source {
     uint32_t      gap_low, gap_high; /* symbols that are out of sight for now */
     uint32_t      symbol_count, function_count, param_count, label_count;
     vyre_source_report report;
-    vyi_source_symbol    symbols[VYI_SOURCE_SYMBOLS];
+    vyi_source_symbol    symbols[VYI_SOURCE_SYMBOLS + VYI_SOURCE_SPARE];
     vyi_source_routine  functions[VYI_SOURCE_FUNCTIONS];
     vyi_source_parameter     params[VYI_SOURCE_PARAMS];
     struct {
@@ -205,134 +209,136 @@ typedef struct vyi_source {
 
 /* --- reading (source_read.c) --------------------------------------------- */
 
-VYI_API void vyi_source_next(vyi_source *s);
+VYI_SMALL void vyi_source_next(vyi_source *s);
 /* Takes the next token if it is of this kind. */
-VYI_API bool vyi_source_accept(vyi_source *s, uint32_t kind);
+VYI_SMALL bool vyi_source_accept(vyi_source *s, uint32_t kind);
 /* The same, and a mistake if it is not; `where` ends the sentence. */
-VYI_API bool vyi_source_expect(vyi_source *s, uint32_t kind, const char *where);
+VYI_SMALL bool vyi_source_expect(vyi_source *s, uint32_t kind, const char *where);
 /* Goes past the end of a statement that has a mistake in it. */
-VYI_API void vyi_source_recover(vyi_source *s);
+VYI_SMALL void vyi_source_recover(vyi_source *s);
 /* A kind as it is written, for messages. */
-VYI_API const char *vyi_source_kind_text(uint32_t kind);
-VYI_API bool vyi_source_is(const vyi_source *s, const vyi_token *token, const char *text);
+VYI_SMALL const char *vyi_source_kind_text(uint32_t kind);
+VYI_SMALL bool vyi_source_is(const vyi_source *s, const vyi_token *token, const char *text);
 /* Goes one deeper; false, and a mistake, at the limit.  Each has its leave. */
-VYI_API bool vyi_source_enter(vyi_source *s);
+VYI_SMALL bool vyi_source_enter(vyi_source *s);
 
 /* --- mistakes (source_error.c) ------------------------------------------- */
 
 /* Reports a mistake at an offset of the text; `fix` says what to do. */
-VYI_API void vyi_source_fail(vyi_source *s, uint32_t at, const char *fix, const char *format, ...)
+VYI_SMALL void vyi_source_fail(vyi_source *s, uint32_t at, const char *fix, const char *format, ...)
     VYI_PRINTF(4, 5);
 /* What the builder refused while this was read, if anything. */
-VYI_API void vyi_source_settle(vyi_source *s, uint32_t at);
+VYI_SMALL void vyi_source_settle(vyi_source *s, uint32_t at);
 /* "Did you mean ...?" for a name that is not there, or `otherwise`. */
-VYI_API void vyi_source_suggest(const vyi_source *s, const vyi_token *token, bool calls,
-                                const char *otherwise, char *dst, size_t size);
+VYI_SMALL void vyi_source_suggest(const vyi_source *s, const vyi_token *token, bool calls,
+                                  const char *otherwise, char *dst, size_t size);
 /* A name for a message: at most 40 characters, terminated. */
 typedef struct vyi_source_word { char text[44]; } vyi_source_word;
-VYI_API vyi_source_word vyi_source_quote(const vyi_source *s, const vyi_token *token);
+VYI_SMALL vyi_source_word vyi_source_quote(const vyi_source *s, const vyi_token *token);
 
 /* --- values (source_value.c) --------------------------------------------- */
 
-VYI_API const char *vyi_source_type_text(uint32_t type);
-VYI_API vyi_operand vyi_source_wrong(uint32_t at);
-VYI_API vyi_operand vyi_source_constant(uint32_t type, uint32_t bits, uint32_t at);
-VYI_API vyi_operand vyi_source_made(uint32_t type, vyre_value value, uint32_t at);
+VYI_SMALL const char *vyi_source_type_text(uint32_t type);
+VYI_SMALL vyi_operand vyi_source_wrong(uint32_t at);
+VYI_SMALL vyi_operand vyi_source_constant(uint32_t type, uint32_t bits, uint32_t at);
+VYI_SMALL vyi_operand vyi_source_made(uint32_t type, vyre_value value, uint32_t at);
+/* A value of which nothing is known yet, while mute; of type NONE, what returns
+ * nothing. */
+VYI_SMALL vyi_operand vyi_source_unknown(uint32_t type, uint32_t at);
 /* The operand as a value: loads what is a variable or an element. */
-VYI_API vyi_operand vyi_source_load(vyi_source *s, vyi_operand a);
+VYI_SMALL vyi_operand vyi_source_load(vyi_source *s, vyi_operand a);
 /* Its value in the program; a constant gets one. */
-VYI_API vyre_value vyi_source_id(vyi_source *s, const vyi_operand *a);
+VYI_SMALL vyre_value vyi_source_id(vyi_source *s, const vyi_operand *a);
 /* Stores into a variable or an element, which must be one. */
-VYI_API void vyi_source_store(vyi_source *s, const vyi_operand *to, vyi_operand value);
+VYI_SMALL void vyi_source_store(vyi_source *s, const vyi_operand *to, vyi_operand value);
 /* Can it be assigned to?  A mistake, if not. */
-VYI_API bool vyi_source_assignable(vyi_source *s, const vyi_operand *to);
+VYI_SMALL bool vyi_source_assignable(vyi_source *s, const vyi_operand *to);
 /* int to uint to float, as GLSL converts by itself; or any to any. */
-VYI_API bool vyi_source_converts(uint32_t from, uint32_t to);
-VYI_API vyi_operand vyi_source_cast(vyi_source *s, uint32_t type, vyi_operand a);
+VYI_SMALL bool vyi_source_converts(uint32_t from, uint32_t to);
+VYI_SMALL vyi_operand vyi_source_cast(vyi_source *s, uint32_t type, vyi_operand a);
 /* The same with a mistake where GLSL does not convert; `what` begins the sentence. */
-VYI_API vyi_operand vyi_source_convert(vyi_source *s, uint32_t type, vyi_operand a,
-                                       const char *what);
+VYI_SMALL vyi_operand vyi_source_convert(vyi_source *s, uint32_t type, vyi_operand a,
+                                         const char *what);
 /* Two operands, converted to the type that both can have; false and a mistake. */
-VYI_API bool vyi_source_common(vyi_source *s, vyi_operand *a, vyi_operand *b, const char *op);
+VYI_SMALL bool vyi_source_common(vyi_source *s, vyi_operand *a, vyi_operand *b, const char *op);
 
-typedef vyre_value (*vyi_source_binary_fn)(vyre_program *p, vyre_value a, vyre_value b);
-typedef vyre_value (*vyi_source_unary_fn)(vyre_program *p, vyre_value a);
-/* Emits, or folds; the operands have the right types. */
-VYI_API vyi_operand vyi_source_op2(vyi_source *s, vyi_binary sub, vyi_source_binary_fn fn,
-                                   vyi_operand a, vyi_operand b);
-VYI_API vyi_operand vyi_source_op1(vyi_source *s, vyi_unary sub, vyi_source_unary_fn fn,
-                                   vyi_operand a);
-VYI_API vyi_operand vyi_source_select(vyi_source *s, vyi_operand cond, vyi_operand a,
-                                      vyi_operand b);
-#define VYI_SOURCE_OP2(s, NAME, fn, a, b) vyi_source_op2(s, VYI_BINARY_##NAME, vyre_ir_##fn, a, b)
-#define VYI_SOURCE_OP1(s, NAME, fn, a) vyi_source_op1(s, VYI_UNARY_##NAME, vyre_ir_##fn, a)
+/* Emits, or folds; the operands have the right types.  `sub` is a vyi_binary, a
+ * vyi_unary. */
+VYI_SMALL vyi_operand vyi_source_op2(vyi_source *s, uint32_t sub, vyi_operand a, vyi_operand b);
+VYI_SMALL vyi_operand vyi_source_op1(vyi_source *s, uint32_t sub, vyi_operand a);
+VYI_SMALL vyi_operand vyi_source_select(vyi_source *s, vyi_operand cond, vyi_operand a,
+                                        vyi_operand b);
 
 /* A local of this type with this first value; what is not there yet is 0. */
-VYI_API vyre_local vyi_source_local(vyi_source *s, uint32_t type, const vyi_operand *first,
-                                    const char *name, uint32_t length);
-VYI_API vyre_local vyi_source_flag(vyi_source *s, bool first, const char *name);
-VYI_API void vyi_source_set_flag(vyi_source *s, vyre_local flag);
+VYI_SMALL vyre_local vyi_source_local(vyi_source *s, uint32_t type, const vyi_operand *first,
+                                      const char *name, uint32_t length);
+VYI_SMALL vyre_local vyi_source_flag(vyi_source *s, bool first, const char *name);
+VYI_SMALL void vyi_source_set_flag(vyi_source *s, vyre_local flag);
 /* Opens an if; end closes it, or is_not opens it for a flag that is not set. */
-VYI_API void vyi_source_if(vyi_source *s, const vyi_operand *cond);
-VYI_API void vyi_source_if_not(vyi_source *s, vyi_operand cond);
-VYI_API void vyi_source_else(vyi_source *s);
-VYI_API void vyi_source_end(vyi_source *s);
+VYI_SMALL void vyi_source_if(vyi_source *s, const vyi_operand *cond);
+VYI_SMALL void vyi_source_if_not(vyi_source *s, vyi_operand cond);
+VYI_SMALL void vyi_source_else(vyi_source *s);
+VYI_SMALL void vyi_source_end(vyi_source *s);
 
 /* --- names (source_name.c) ----------------------------------------------- */
 
 /* The innermost symbol of this name, or NULL. */
-VYI_API vyi_source_symbol *vyi_source_find(vyi_source *s, const char *name, uint32_t length);
+VYI_SMALL vyi_source_symbol *vyi_source_find(vyi_source *s, const char *name, uint32_t length);
 /* A new one in the innermost block; NULL and a mistake when there is one already. */
-VYI_API vyi_source_symbol *vyi_source_declare(vyi_source *s, const vyi_token *name, uint32_t kind,
-                                              uint32_t type);
+VYI_SMALL vyi_source_symbol *vyi_source_declare(vyi_source *s, const vyi_token *name, uint32_t kind,
+                                                uint32_t type);
 /* What a name alone gives: a variable, a buffer, a word of the job. */
-VYI_API vyi_operand vyi_source_named(vyi_source *s, const vyi_token *token);
+VYI_SMALL vyi_operand vyi_source_named(vyi_source *s, const vyi_token *token);
 /* False, and a mistake, where the text has none of the rights that a word needs. */
-VYI_API bool vyi_source_allowed(vyi_source *s, uint32_t needs, const char *word, uint32_t at);
+VYI_SMALL bool vyi_source_allowed(vyi_source *s, uint32_t needs, const char *word, uint32_t at);
 /* arg[n]; the token before was arg. */
-VYI_API vyi_operand vyi_source_arg(vyi_source *s, uint32_t at);
+VYI_SMALL vyi_operand vyi_source_arg(vyi_source *s, uint32_t at);
 /* Name `i` of the buffers and the words that are there, or NULL after the last. */
-VYI_API const char *vyi_source_name_at(const vyi_source *s, uint32_t i);
+VYI_SMALL const char *vyi_source_name_at(const vyi_source *s, uint32_t i);
 /* Why a word of GLSL is none here, or NULL. */
-VYI_API const char *vyi_source_refused(const vyi_source *s, const vyi_token *token);
+VYI_SMALL const char *vyi_source_refused(const vyi_source *s, const vyi_token *token);
 
 /* --- calls (source_call.c) ----------------------------------------------- */
 
 /* A call; the name and its parenthesis have been read. */
-VYI_API vyi_operand vyi_source_call(vyi_source *s, const vyi_token *name);
+VYI_SMALL vyi_operand vyi_source_call(vyi_source *s, const vyi_token *name);
 /* Name `i` of the functions that are built in, or NULL after the last. */
-VYI_API const char *vyi_source_function_at(uint32_t i);
+VYI_SMALL const char *vyi_source_function_at(uint32_t i);
 
 /* --- expressions (source_expr.c) ----------------------------------------- */
 
-VYI_API vyi_operand vyi_source_expression(vyi_source *s);  /* with commas */
-VYI_API vyi_operand vyi_source_assignment(vyi_source *s);  /* without */
+VYI_SMALL vyi_operand vyi_source_expression(vyi_source *s);  /* with commas */
+VYI_SMALL vyi_operand vyi_source_assignment(vyi_source *s);  /* without */
 /* A bool in parentheses; `what` names the statement. */
-VYI_API vyi_operand vyi_source_condition(vyi_source *s, const char *what);
+VYI_SMALL vyi_operand vyi_source_condition(vyi_source *s, const char *what);
 /* A constant integer; false and a mistake if it is none. */
-VYI_API bool vyi_source_constant_int(vyi_source *s, const char *what, vyi_operand *out);
+VYI_SMALL bool vyi_source_constant_int(vyi_source *s, const char *what, vyi_operand *out);
 
 /* --- statements (source_flow.c, source.c) -------------------------------- */
 
 /* True: nothing after it in its block is reached.  It may leave an if open
  * (`dangling`); vyi_source_body, for the statement of an if or a loop, does not. */
-VYI_API bool vyi_source_statement(vyi_source *s);
-VYI_API bool vyi_source_body(vyi_source *s, bool scoped);
+VYI_SMALL bool vyi_source_statement(vyi_source *s);
+VYI_SMALL bool vyi_source_body(vyi_source *s, bool scoped);
 /* The statements up to a closing brace, or to the end of the text. */
-VYI_API bool vyi_source_statements(vyi_source *s, uint32_t end);
+VYI_SMALL bool vyi_source_statements(vyi_source *s, uint32_t end);
 /* A loop or a switch, whose first word has not been taken yet. */
-VYI_API bool vyi_source_loop(vyi_source *s);
-VYI_API bool vyi_source_switch(vyi_source *s);
-VYI_API bool vyi_source_jump(vyi_source *s);
+VYI_SMALL bool vyi_source_loop(vyi_source *s);
+VYI_SMALL bool vyi_source_switch(vyi_source *s);
+VYI_SMALL bool vyi_source_jump(vyi_source *s);
 /* "type name = value, ..;" or one that is const; the type has not been taken yet. */
-VYI_API void vyi_source_declaration(vyi_source *s);
+VYI_SMALL void vyi_source_declaration(vyi_source *s);
 /* Starts a mute reading, unless it is mute already; true: read it again, from
  * where it began, which vyi_source_heard goes back to. */
-VYI_API bool vyi_source_rehearse(vyi_source *s, vyi_source_reader *from);
-VYI_API bool vyi_source_heard(vyi_source *s, bool rehearsing, const vyi_source_reader *from);
+VYI_SMALL bool vyi_source_rehearse(vyi_source *s, vyi_source_reader *from);
+VYI_SMALL bool vyi_source_heard(vyi_source *s, bool rehearsing, const vyi_source_reader *from);
+/* What a text of the library's gives: constants, then an expression, of `a`, `b`, ..
+ * which are the operands. */
+VYI_SMALL vyi_operand vyi_source_formula(vyi_source *s, const char *formula,
+                                         const vyi_operand *args, uint32_t count);
 /* Inlines function `index`: its parameters are the `count` operands. */
-VYI_API vyi_operand vyi_source_inline(vyi_source *s, uint32_t index, vyi_operand *args,
-                                      uint32_t at);
+VYI_SMALL vyi_operand vyi_source_inline(vyi_source *s, uint32_t index, vyi_operand *args,
+                                        uint32_t at);
 
 /* The type that a token names, or NONE for void and what is none. */
 static inline uint32_t vyi_source_type_of(uint32_t kind)

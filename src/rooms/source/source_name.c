@@ -44,7 +44,7 @@ static bool vyi_name_may_be_new(vyi_source *s, const vyi_token *name)
                             vyi_source_quote(s, name).text);
             return false;
         }
-    if (s->symbol_count < VYI_SOURCE_SYMBOLS)
+    if (s->symbol_count < VYI_SOURCE_SYMBOLS + (s->formulas ? VYI_SOURCE_SPARE : 0))
         return true;
     vyi_source_fail(s, name->at, "Put parts of it into blocks or functions.",
                     "more than %u names are in reach", (unsigned)VYI_SOURCE_SYMBOLS);
@@ -217,12 +217,12 @@ VYI_API vyi_operand vyi_source_arg(vyi_source *s, uint32_t at)
     const bool known = vyi_source_constant_int(s, "the number of an argument", &index);
     if (!vyi_source_expect(s, ']', "after the number of an argument") || !known)
         return vyi_source_wrong(at);
-    if (index.bits >= VYRE_MAX_ARGS) {
+    if (index.word >= VYRE_MAX_ARGS) {
         vyi_source_fail(s, first, "Pass more through a buffer.",
-                        "arg[%u]: a job has arg[0] to arg[11]", (unsigned)index.bits);
+                        "arg[%u]: a job has arg[0] to arg[11]", (unsigned)index.word);
         return vyi_source_wrong(at);
     }
-    return vyi_source_made(VYRE_TYPE_U32, s->mute ? none : s->slot->arg[index.bits], at);
+    return vyi_source_made(VYRE_TYPE_U32, s->mute ? none : s->slot->arg[index.word], at);
 }
 
 VYI_API bool vyi_source_allowed(vyi_source *s, uint32_t needs, const char *word, uint32_t at)
@@ -302,10 +302,10 @@ static vyi_operand vyi_name_symbol(vyi_source *s, const vyi_token *token,
         return a;
     }
     case VYI_SYMBOL_CONST:
-        a = vyi_source_made(symbol->type, symbol->value, token->at);
+        a = vyi_source_unknown(symbol->type, token->at);
         a.constant = symbol->constant;
         a.target = (uint32_t)(symbol - s->symbols) + 1;
-        a.bits = symbol->bits;
+        a.word = symbol->word;
         return a;
     case VYI_SYMBOL_SHARED: return vyi_name_of_buffer(s, symbol->target, token->at);
     case VYI_SYMBOL_FUNCTION:

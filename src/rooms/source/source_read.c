@@ -21,23 +21,36 @@ static char vyi_lex_at(const vyi_source *s, uint32_t at)
     return at < s->size ? s->text[at] : '\0';
 }
 
+/* From VYI_TOKEN_NAME on. */
+static const char vyi_lex_texts[][9] = {
+    "a name", "a number", "a text", "a token",
+#define VYI_TOKEN_ENTRY(name, text) text,
+    VYI_PUNCTUATOR_LIST(VYI_TOKEN_ENTRY)
+    VYI_KEYWORD_LIST(VYI_TOKEN_ENTRY)
+#undef VYI_TOKEN_ENTRY
+};
+
 VYI_API const char *vyi_source_kind_text(uint32_t kind)
 {
-    static const char *const texts[] = {
-        "a name", "a number", "a text", "a token",
-#define VYI_TOKEN_ENTRY(name, text) text,
-        VYI_PUNCTUATOR_LIST(VYI_TOKEN_ENTRY)
-        VYI_KEYWORD_LIST(VYI_TOKEN_ENTRY)
-#undef VYI_TOKEN_ENTRY
-    };
-    static const char *const singles[] = { "(", ")", "{", "}", "[", "]", ";", ",", ":", "?", "=",
-                                           "." };
+    static const char singles[] = "(\0)\0{\0}\0[\0]\0;\0,\0:\0?\0=\0.\0|\0^\0&\0<\0>\0+\0-\0*\0/"
+                                  "\0%\0~\0!";
     if (kind >= VYI_TOKEN_NAME && kind < VYI_TOKEN_COUNT)
-        return texts[kind - VYI_TOKEN_NAME];
-    for (size_t i = 0; i < sizeof singles / sizeof singles[0]; i++)
-        if ((uint32_t)singles[i][0] == kind)
-            return singles[i];
+        return vyi_lex_texts[kind - VYI_TOKEN_NAME];
+    for (const char *c = singles; c < singles + sizeof singles; c += 2)
+        if ((uint32_t)*c == kind)
+            return c;
     return "the end";
+}
+
+/* The first kind from `first` to `end` whose text the `length` characters are, or `end`. */
+static uint32_t vyi_lex_kind(const char *text, uint32_t length, uint32_t first, uint32_t end)
+{
+    for (; first < end; first++) {
+        const char *known = vyi_lex_texts[first - VYI_TOKEN_NAME];
+        if (known[0] == text[0] && strncmp(known, text, length) == 0 && known[length] == '\0')
+            break;
+    }
+    return first;
 }
 
 VYI_API bool vyi_source_is(const vyi_source *s, const vyi_token *token, const char *text)
@@ -233,45 +246,32 @@ static void vyi_lex_number(vyi_source *s, vyi_token *token)
 
 static void vyi_lex_word(vyi_source *s, vyi_token *token)
 {
-    static const struct { const char *text; uint8_t length, kind; } words[] = {
-#define VYI_KEYWORD_ENTRY(name, text) { text, sizeof text - 1, VYI_TOKEN_##name },
-        VYI_KEYWORD_LIST(VYI_KEYWORD_ENTRY)
-#undef VYI_KEYWORD_ENTRY
-    };
-    const char *text = s->text + token->at;
     uint32_t end = token->at + 1;
     while (vyi_lex_is_letter(vyi_lex_at(s, end)) || vyi_lex_is_digit(vyi_lex_at(s, end)))
         end++;
-    token->kind = VYI_TOKEN_NAME;
     token->length = end - token->at;
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (words[i].text[0] == text[0] && words[i].length == token->length &&
-            memcmp(words[i].text, text, token->length) == 0)
-            token->kind = words[i].kind;
+    const uint32_t kind = vyi_lex_kind(s->text + token->at, token->length, VYI_TOKEN_IF,
+                                       VYI_TOKEN_COUNT);
+    token->kind = (uint8_t)(kind < VYI_TOKEN_COUNT ? kind : (uint32_t)VYI_TOKEN_NAME);
 }
 
 static bool vyi_lex_sign(vyi_source *s, vyi_token *token)
 {
-    static const struct { char text[4]; uint8_t length, kind; } signs[] = {
-#define VYI_SIGN_ENTRY(name, text) { text, sizeof text - 1, VYI_TOKEN_##name },
-        VYI_PUNCTUATOR_LIST(VYI_SIGN_ENTRY)
-#undef VYI_SIGN_ENTRY
-    };
     const char c = s->text[token->at], after = vyi_lex_at(s, token->at + 1);
     token->kind = (uint8_t)c;
     token->length = 1;
     if (!strchr("+-*/%&|^<>=!", c))
         return strchr("(){}[];,:?.~", c) != NULL;
-    if (strchr("+-&|^<>=", after))
-        for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
-            const uint32_t length = signs[i].length;
-            if (length <= s->size - token->at &&
-                memcmp(signs[i].text, s->text + token->at, length) == 0) {
-                token->kind = signs[i].kind;
-                token->length = length;
-                return true;
-            }
-        }
+    for (uint32_t length = strchr("+-&|^<>=", after) ? 3 : 1; length > 1; length--) {
+        const uint32_t kind = length <= s->size - token->at
+                                  ? vyi_lex_kind(s->text + token->at, length, VYI_TOKEN_SHL_SET,
+                                                 VYI_TOKEN_IF) : (uint32_t)VYI_TOKEN_IF;
+        if (kind == VYI_TOKEN_IF)
+            continue;
+        token->kind = (uint8_t)kind;
+        token->length = length;
+        break;
+    }
     return true;
 }
 
@@ -310,16 +310,18 @@ static void vyi_lex_other(vyi_source *s, vyi_token *token)
 
 VYI_API void vyi_source_next(vyi_source *s)
 {
+    static const vyi_token none = { VYI_TOKEN_END, 0, 0, 0, 0 };
     vyi_token *token = &s->r.token;
     s->r.last = token->at + token->length;
-    memset(token, 0, sizeof *token);
-    if (++s->steps > VYI_SOURCE_STEPS) {
-        if (s->steps == VYI_SOURCE_STEPS + 1)
-            vyi_source_fail(s, s->r.last, "Call smaller functions, or fewer.",
-                            "with all its calls this text has more than %u words",
-                            (unsigned)VYI_SOURCE_STEPS);
-        s->r.next = s->size;
+    *token = none;
+    if (++s->steps > VYI_SOURCE_STEPS && !s->spent && !s->formulas) {
+        s->spent = true;
+        vyi_source_fail(s, s->r.last, "Call smaller functions, or fewer.",
+                        "with all its calls this text has more than %u words",
+                        (unsigned)VYI_SOURCE_STEPS);
     }
+    if (s->spent)
+        s->r.next = s->size;
     token->at = vyi_lex_blanks(s, s->r.next);
     if (token->at < s->size) {
         const char c = s->text[token->at];
@@ -392,8 +394,7 @@ VYI_API bool vyi_source_enter(vyi_source *s)
         vyi_source_fail(s, s->r.token.at, "Use names for parts of it.",
                         "more than %u expressions and statements stand inside each other",
                         (unsigned)VYI_SOURCE_DEPTH);
-        s->steps = VYI_SOURCE_STEPS + 1; /* no more of this text */
-        s->r.next = s->size;
+        s->spent = true;
         vyi_source_next(s);
     }
     return false;

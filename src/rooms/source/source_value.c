@@ -18,28 +18,28 @@ VYI_API const char *vyi_source_type_text(uint32_t type)
 
 VYI_API vyi_operand vyi_source_made(uint32_t type, vyre_value value, uint32_t at)
 {
-    vyi_operand a;
-    memset(&a, 0, sizeof a);
-    a.type = (uint8_t)type;
-    a.value = value;
-    a.at = at;
+    const vyi_operand a = { (uint8_t)type, VYI_PLACE_VALUE, false, false, at, 0, value.id };
     return a;
+}
+
+VYI_API vyi_operand vyi_source_unknown(uint32_t type, uint32_t at)
+{
+    const vyre_value none = { 0 };
+    return vyi_source_made(type, none, at);
 }
 
 VYI_API vyi_operand vyi_source_wrong(uint32_t at)
 {
-    const vyre_value none = { 0 };
-    vyi_operand a = vyi_source_made(VYRE_TYPE_NONE, none, at);
+    vyi_operand a = vyi_source_unknown(VYRE_TYPE_NONE, at);
     a.wrong = true;
     return a;
 }
 
 VYI_API vyi_operand vyi_source_constant(uint32_t type, uint32_t bits, uint32_t at)
 {
-    const vyre_value none = { 0 };
-    vyi_operand a = vyi_source_made(type, none, at);
+    vyi_operand a = vyi_source_unknown(type, at);
     a.constant = true;
-    a.bits = bits;
+    a.word = bits;
     return a;
 }
 
@@ -64,7 +64,8 @@ static vyi_operand vyi_source_load_element(vyi_source *s, const vyi_operand *a)
         return vyi_source_wrong(a->at);
     if (!s->mute) {
         const vyre_buffer buffer = { a->target };
-        value = vyre_ir_load(s->p, buffer, a->index);
+        const vyre_value index = { a->word };
+        value = vyre_ir_load(s->p, buffer, index);
     }
     return vyi_source_made(a->type, value, a->at);
 }
@@ -89,19 +90,13 @@ VYI_API vyi_operand vyi_source_load(vyi_source *s, vyi_operand a)
 
 VYI_API vyre_value vyi_source_id(vyi_source *s, const vyi_operand *a)
 {
-    vyre_value none = { 0 };
-    float x;
-    if (s->mute || !a->constant)
-        return s->mute ? none : a->value;
-    switch (a->type) {
-    case VYRE_TYPE_U32: return vyre_ir_u32(s->p, a->bits);
-    case VYRE_TYPE_I32: return vyre_ir_i32(s->p, (int32_t)a->bits);
-    case VYRE_TYPE_BOOL: return vyre_ir_bool(s->p, a->bits != 0);
-    case VYRE_TYPE_F32:
-        memcpy(&x, &a->bits, sizeof x);
-        return vyre_ir_f32(s->p, x);
-    default: return none;
-    }
+    vyre_value value = { 0 };
+    if (s->mute)
+        return value;
+    if (a->constant)
+        return vyi_ir_const(s->p, a->type, a->word);
+    value.id = a->word;
+    return value;
 }
 
 VYI_API bool vyi_source_assignable(vyi_source *s, const vyi_operand *to)
@@ -130,12 +125,12 @@ VYI_API void vyi_source_store(vyi_source *s, const vyi_operand *to, vyi_operand 
     s->heavy++;
     if (s->mute)
         return;
-    const vyre_value id = vyi_source_id(s, &value);
+    const vyre_value id = vyi_source_id(s, &value), index = { to->word };
     const vyre_buffer buffer = { to->target };
     if (to->place == VYI_PLACE_LOCAL)
         vyre_ir_set(s->p, s->symbols[to->target].local, id);
     else
-        vyre_ir_store(s->p, buffer, to->index, id);
+        vyre_ir_store(s->p, buffer, index, id);
 }
 
 /* --- conversions --------------------------------------------------------- */
@@ -151,7 +146,7 @@ VYI_API vyi_operand vyi_source_cast(vyi_source *s, uint32_t type, vyi_operand a)
     uint32_t bits;
     if (a.wrong || a.type == type)
         return a;
-    if (a.constant && vyi_eval_cast(type, a.type, a.bits, &bits))
+    if (a.constant && vyi_eval_cast(type, a.type, a.word, &bits))
         return vyi_source_constant(type, bits, a.at);
     vyre_value value = vyi_source_id(s, &a);
     if (!s->mute)
@@ -200,34 +195,32 @@ VYI_API bool vyi_source_common(vyi_source *s, vyi_operand *a, vyi_operand *b, co
 
 /* --- operators ----------------------------------------------------------- */
 
-VYI_API vyi_operand vyi_source_op2(vyi_source *s, vyi_binary sub, vyi_source_binary_fn fn,
-                                   vyi_operand a, vyi_operand b)
+VYI_API vyi_operand vyi_source_op2(vyi_source *s, uint32_t sub, vyi_operand a, vyi_operand b)
 {
     const uint32_t type = vyi_binary_describe(sub)->test ? (uint32_t)VYRE_TYPE_BOOL : a.type;
     uint32_t bits;
     if (a.wrong || b.wrong)
         return vyi_source_wrong(a.at);
-    if (a.constant && b.constant && vyi_eval_binary(sub, a.type, a.bits, b.bits, &bits))
+    if (a.constant && b.constant && vyi_eval_binary(sub, a.type, a.word, b.word, &bits))
         return vyi_source_constant(type, bits, a.at);
     const vyre_value left = vyi_source_id(s, &a);
     vyre_value value = vyi_source_id(s, &b);
     if (!s->mute)
-        value = fn(s->p, left, value);
+        value = vyi_ir_binary(s->p, sub, left, value);
     return vyi_source_made(type, value, a.at);
 }
 
-VYI_API vyi_operand vyi_source_op1(vyi_source *s, vyi_unary sub, vyi_source_unary_fn fn,
-                                   vyi_operand a)
+VYI_API vyi_operand vyi_source_op1(vyi_source *s, uint32_t sub, vyi_operand a)
 {
     const uint32_t type = vyi_unary_describe(sub)->test ? (uint32_t)VYRE_TYPE_BOOL : a.type;
     uint32_t bits;
     if (a.wrong)
         return a;
-    if (a.constant && vyi_eval_unary(sub, a.type, a.bits, &bits))
+    if (a.constant && vyi_eval_unary(sub, a.type, a.word, &bits))
         return vyi_source_constant(type, bits, a.at);
     vyre_value value = vyi_source_id(s, &a);
     if (!s->mute)
-        value = fn(s->p, value);
+        value = vyi_ir_unary(s->p, sub, value);
     return vyi_source_made(type, value, a.at);
 }
 
@@ -237,11 +230,11 @@ VYI_API vyi_operand vyi_source_select(vyi_source *s, vyi_operand cond, vyi_opera
     if (cond.wrong || a.wrong || b.wrong)
         return vyi_source_wrong(a.at);
     if (cond.constant)
-        return cond.bits ? a : b;
-    const vyre_value yes = vyi_source_id(s, &a);
+        return cond.word ? a : b;
+    const vyre_value decides = { cond.word }, yes = vyi_source_id(s, &a);
     vyre_value value = vyi_source_id(s, &b);
     if (!s->mute)
-        value = vyre_ir_select(s->p, cond.value, yes, value);
+        value = vyre_ir_select(s->p, decides, yes, value);
     return vyi_source_made(a.type, value, a.at);
 }
 
@@ -285,7 +278,7 @@ VYI_API void vyi_source_if(vyi_source *s, const vyi_operand *cond)
 
 VYI_API void vyi_source_if_not(vyi_source *s, vyi_operand cond)
 {
-    const vyi_operand opposite = VYI_SOURCE_OP1(s, NOT, not, cond);
+    const vyi_operand opposite = vyi_source_op1(s, VYI_UNARY_NOT, cond);
     vyi_source_if(s, &opposite);
 }
 
