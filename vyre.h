@@ -10885,6 +10885,9 @@ VYI_API void vyi_wide_chunk(vyi_kernel *k);
  * wide works (kernel_groups.c). */
 VYI_API void vyi_groups_begin(vyi_kernel *k);
 VYI_API void vyi_groups_end(vyi_kernel *k);
+/* A word that changes when the launch is over, and who changes it. */
+VYI_API vyre_value vyi_groups_over(vyi_kernel *k);
+VYI_API void vyi_groups_leave(vyi_kernel *k);
 VYI_API void vyi_wide_result(vyre_program *p, const vyi_kernel *k, uint32_t word,
                              vyre_value value);
 
@@ -11465,11 +11468,16 @@ static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
     if (k->desc.io_polling)
         k->io_next = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "io_next");
 
+    const bool groups = k->wide_host.groups;
+    vyre_value over = groups ? vyi_groups_over(k) : turns;
+
     vyre_ir_forever(p);
     vyre_value rounds = vyre_ir_get(p, k->rounds);
     vyre_value phase = vyi_kernel_op(k, vyre_ir_and, rounds, VYI_KERNEL_STOP_ROUNDS - 1);
     vyre_ir_if(p, vyi_kernel_is(k, phase, 0));
     vyi_kernel_leave_if_stopped(k);
+    if (groups)
+        vyi_kernel_break_if(k, vyre_ir_ne(p, vyi_groups_over(k), over));
     vyre_ir_end(p);
     vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
     vyre_ir_set(p, k->rounds, vyi_kernel_plus(k, rounds, 1));
@@ -11477,6 +11485,8 @@ static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
     vyre_ir_set(p, k->careful, vyre_ir_get(p, k->refused));
     vyre_ir_set(p, k->refused, vyre_ir_bool(p, false));
     vyre_ir_end(p);
+    if (groups)
+        vyi_groups_leave(k);
 }
 
 static void vyi_kernel_emit(vyi_kernel *k)
@@ -13708,9 +13718,10 @@ VYI_API void vyi_wide_pass(vyi_kernel *k)
  * generation it is of, and a chunk is ours only if that is the claim's.
  *
  * A chunk that was claimed is run to its end before the next look, and a group ends
- * only there.  It leaves when the first lane has left, for lanes' works must not wait
- * until every group has used up its rounds; and a round has several looks, so that
- * groups do not leave before the lanes.
+ * only there.  A launch ends as one: the first of the lanes' groups that has used up
+ * its rounds says so (OVER), and the others leave then, of either kind, for the next
+ * launch waits for the last of them, and every work for that; and a round has several
+ * looks, so that groups do not leave before the lanes.
  * ======================================================================= */
 
 #define VYI_GATE_LOOKS       8u          /* of a round */
@@ -13813,7 +13824,7 @@ static void vyi_group_look(vyi_kernel *k, vyi_groups *g, vyre_value best)
     g->gate = vyre_ir_get(p, seen);
 }
 
-static vyre_value vyi_group_over(vyi_kernel *k)
+VYI_API vyre_value vyi_groups_over(vyi_kernel *k)
 {
     vyre_value at = vyi_kernel_u32(k, VYI_WIDE_HEAD + VYI_WIDE_OVER);
     return vyre_ir_atomic_load(k->p, k->wide.buffer, at, VYRE_ORDER_RELAXED);
@@ -13828,7 +13839,7 @@ static void vyi_group_look_up(vyi_kernel *k, const vyi_groups *g, vyre_value bes
     vyre_local leaves = vyre_ir_local(p, VYRE_TYPE_BOOL, vyi_kernel_loops_end(k), "leaves");
     vyre_ir_set(p, g->looks, vyi_kernel_plus(k, looks, 1));
     vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, 0));
-    vyre_value over = vyre_ir_ne(p, vyi_group_over(k), g->over);
+    vyre_value over = vyre_ir_ne(p, vyi_groups_over(k), g->over);
     vyre_ir_set(p, leaves, vyre_ir_or(p, over, vyre_ir_get(p, leaves)));
     vyre_value phase = vyi_kernel_op(k, vyre_ir_and, looks, VYI_GATE_STOP_LOOKS - 1);
     vyre_ir_if(p, vyi_kernel_is(k, phase, 0));
@@ -13968,7 +13979,7 @@ static void vyi_kernel_groups(vyi_kernel *k)
     g.exhausted = vyre_ir_local(p, VYRE_TYPE_U32, zero, "exhausted");
     g.looks = vyre_ir_local(p, VYRE_TYPE_U32, zero, "looks");
     g.leaves = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "leave");
-    g.over = vyi_group_over(k);
+    g.over = vyi_groups_over(k);
     g.turn = vyre_ir_local(p, VYRE_TYPE_U32, zero, "turn");
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_lt, k->wide.lane, VYI_WIDE_SLOTS));
     vyre_value done = vyi_group_state(k, k->wide.lane, VYI_WIDE_DONE);
@@ -14013,6 +14024,16 @@ static void vyi_group_probe(vyi_kernel *k, vyre_value spins)
     vyre_ir_end(p);
 }
 
+/* By each group of the lanes' that leaves. */
+VYI_API void vyi_groups_leave(vyi_kernel *k)
+{
+    vyre_value over = vyi_kernel_u32(k, VYI_WIDE_HEAD + VYI_WIDE_OVER);
+    vyre_value one = vyi_kernel_u32(k, 1);
+    vyre_ir_if(k->p, vyi_kernel_is(k, k->wide.lane, 0));
+    vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->wide.buffer, over, one, VYRE_ORDER_RELAXED);
+    vyre_ir_end(k->p);
+}
+
 /* Opens the part of the lanes that serve slots one by one: the first ones of the
  * first groups.  From here on `lane` and `lanes` are theirs. */
 VYI_COLD
@@ -14043,11 +14064,6 @@ VYI_API void vyi_groups_begin(vyi_kernel *k)
 VYI_COLD
 VYI_API void vyi_groups_end(vyi_kernel *k)
 {
-    vyre_value over = vyi_kernel_u32(k, VYI_WIDE_HEAD + VYI_WIDE_OVER);
-    vyre_value one = vyi_kernel_u32(k, 1);
-    vyre_ir_if(k->p, vyi_kernel_is(k, k->lane, 0));
-    vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->wide.buffer, over, one, VYRE_ORDER_RELAXED);
-    vyre_ir_end(k->p);
     vyre_ir_end(k->p);
     vyre_ir_else(k->p);
     vyi_kernel_groups(k);

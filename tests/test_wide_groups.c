@@ -297,6 +297,33 @@ static void the_kernel_counts_groups(void)
     board_end(&b);
 }
 
+static bool over_in_round_20(void *user, uint64_t round)
+{
+    board *b = (board *)user;
+    b->wide[VYI_WIDE_HEAD + VYI_WIDE_OVER] += round == 20;
+    return round < 1000;
+}
+
+/* Who leaves for want of rounds takes all others along, and says so itself. */
+static void a_launch_ends_as_one(void)
+{
+    static board b;
+    board_begin(&b);
+    const uint32_t one[3] = { 1, 1, 1 }, all[3] = { 3, 1, 1 };
+    uint32_t *over = &b.wide[VYI_WIDE_HEAD + VYI_WIDE_OVER];
+    vyi_machine_on_round(b.machine, over_in_round_20, &b);
+    CHECK_EQ(vyi_machine_run(b.machine, one, 2000, NULL), VYRE_OK);
+    CHECK_EQ(*over, 2); /* the hook's, and the group's */
+    vyi_machine_on_round(b.machine, NULL, NULL);
+    CHECK_EQ(vyi_machine_run(b.machine, one, 50, NULL), VYRE_TIMEOUT);
+    CHECK_EQ(*over, 3);
+    b.wide[VYI_WIDE_HEAD + VYI_WIDE_LANES] = GROUP; /* no slot is left for the second group */
+    b.wide[VYI_WIDE_HEAD + VYI_WIDE_POLLERS] = 2;
+    CHECK_EQ(vyi_machine_run(b.machine, all, 50, NULL), VYRE_TIMEOUT);
+    CHECK_EQ(*over, 4);
+    board_end(&b);
+}
+
 int main(void)
 {
     RUN(groups_run_what_gates_open);
@@ -308,5 +335,6 @@ int main(void)
     RUN(a_late_claim_is_of_the_next_work);
     RUN(words_of_the_next_work_are_left_alone);
     RUN(the_kernel_counts_groups);
+    RUN(a_launch_ends_as_one);
     return test_end();
 }

@@ -578,11 +578,16 @@ static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
     if (k->desc.io_polling)
         k->io_next = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "io_next");
 
+    const bool groups = k->wide_host.groups;
+    vyre_value over = groups ? vyi_groups_over(k) : turns;
+
     vyre_ir_forever(p);
     vyre_value rounds = vyre_ir_get(p, k->rounds);
     vyre_value phase = vyi_kernel_op(k, vyre_ir_and, rounds, VYI_KERNEL_STOP_ROUNDS - 1);
     vyre_ir_if(p, vyi_kernel_is(k, phase, 0));
     vyi_kernel_leave_if_stopped(k);
+    if (groups)
+        vyi_kernel_break_if(k, vyre_ir_ne(p, vyi_groups_over(k), over));
     vyre_ir_end(p);
     vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
     vyre_ir_set(p, k->rounds, vyi_kernel_plus(k, rounds, 1));
@@ -590,6 +595,8 @@ static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
     vyre_ir_set(p, k->careful, vyre_ir_get(p, k->refused));
     vyre_ir_set(p, k->refused, vyre_ir_bool(p, false));
     vyre_ir_end(p);
+    if (groups)
+        vyi_groups_leave(k);
 }
 
 static void vyi_kernel_emit(vyi_kernel *k)

@@ -26,9 +26,10 @@
  * generation it is of, and a chunk is ours only if that is the claim's.
  *
  * A chunk that was claimed is run to its end before the next look, and a group ends
- * only there.  It leaves when the first lane has left, for lanes' works must not wait
- * until every group has used up its rounds; and a round has several looks, so that
- * groups do not leave before the lanes.
+ * only there.  A launch ends as one: the first of the lanes' groups that has used up
+ * its rounds says so (OVER), and the others leave then, of either kind, for the next
+ * launch waits for the last of them, and every work for that; and a round has several
+ * looks, so that groups do not leave before the lanes.
  * ======================================================================= */
 #include "kernel/kernel_impl.h"
 
@@ -132,7 +133,7 @@ static void vyi_group_look(vyi_kernel *k, vyi_groups *g, vyre_value best)
     g->gate = vyre_ir_get(p, seen);
 }
 
-static vyre_value vyi_group_over(vyi_kernel *k)
+VYI_API vyre_value vyi_groups_over(vyi_kernel *k)
 {
     vyre_value at = vyi_kernel_u32(k, VYI_WIDE_HEAD + VYI_WIDE_OVER);
     return vyre_ir_atomic_load(k->p, k->wide.buffer, at, VYRE_ORDER_RELAXED);
@@ -147,7 +148,7 @@ static void vyi_group_look_up(vyi_kernel *k, const vyi_groups *g, vyre_value bes
     vyre_local leaves = vyre_ir_local(p, VYRE_TYPE_BOOL, vyi_kernel_loops_end(k), "leaves");
     vyre_ir_set(p, g->looks, vyi_kernel_plus(k, looks, 1));
     vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, 0));
-    vyre_value over = vyre_ir_ne(p, vyi_group_over(k), g->over);
+    vyre_value over = vyre_ir_ne(p, vyi_groups_over(k), g->over);
     vyre_ir_set(p, leaves, vyre_ir_or(p, over, vyre_ir_get(p, leaves)));
     vyre_value phase = vyi_kernel_op(k, vyre_ir_and, looks, VYI_GATE_STOP_LOOKS - 1);
     vyre_ir_if(p, vyi_kernel_is(k, phase, 0));
@@ -287,7 +288,7 @@ static void vyi_kernel_groups(vyi_kernel *k)
     g.exhausted = vyre_ir_local(p, VYRE_TYPE_U32, zero, "exhausted");
     g.looks = vyre_ir_local(p, VYRE_TYPE_U32, zero, "looks");
     g.leaves = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "leave");
-    g.over = vyi_group_over(k);
+    g.over = vyi_groups_over(k);
     g.turn = vyre_ir_local(p, VYRE_TYPE_U32, zero, "turn");
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_lt, k->wide.lane, VYI_WIDE_SLOTS));
     vyre_value done = vyi_group_state(k, k->wide.lane, VYI_WIDE_DONE);
@@ -332,6 +333,16 @@ static void vyi_group_probe(vyi_kernel *k, vyre_value spins)
     vyre_ir_end(p);
 }
 
+/* By each group of the lanes' that leaves. */
+VYI_API void vyi_groups_leave(vyi_kernel *k)
+{
+    vyre_value over = vyi_kernel_u32(k, VYI_WIDE_HEAD + VYI_WIDE_OVER);
+    vyre_value one = vyi_kernel_u32(k, 1);
+    vyre_ir_if(k->p, vyi_kernel_is(k, k->wide.lane, 0));
+    vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->wide.buffer, over, one, VYRE_ORDER_RELAXED);
+    vyre_ir_end(k->p);
+}
+
 /* Opens the part of the lanes that serve slots one by one: the first ones of the
  * first groups.  From here on `lane` and `lanes` are theirs. */
 VYI_COLD
@@ -362,11 +373,6 @@ VYI_API void vyi_groups_begin(vyi_kernel *k)
 VYI_COLD
 VYI_API void vyi_groups_end(vyi_kernel *k)
 {
-    vyre_value over = vyi_kernel_u32(k, VYI_WIDE_HEAD + VYI_WIDE_OVER);
-    vyre_value one = vyi_kernel_u32(k, 1);
-    vyre_ir_if(k->p, vyi_kernel_is(k, k->lane, 0));
-    vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->wide.buffer, over, one, VYRE_ORDER_RELAXED);
-    vyre_ir_end(k->p);
     vyre_ir_end(k->p);
     vyre_ir_else(k->p);
     vyi_kernel_groups(k);

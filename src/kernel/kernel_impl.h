@@ -295,6 +295,9 @@ VYI_API void vyi_wide_chunk(vyi_kernel *k);
  * wide works (kernel_groups.c). */
 VYI_API void vyi_groups_begin(vyi_kernel *k);
 VYI_API void vyi_groups_end(vyi_kernel *k);
+/* A word that changes when the launch is over, and who changes it. */
+VYI_API vyre_value vyi_groups_over(vyi_kernel *k);
+VYI_API void vyi_groups_leave(vyi_kernel *k);
 VYI_API void vyi_wide_result(vyre_program *p, const vyi_kernel *k, uint32_t word,
                              vyre_value value);
 
