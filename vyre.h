@@ -38236,6 +38236,23 @@ VYI_API vyi_source_symbol *vyi_source_declare(vyi_source *s, const vyi_token *na
 
 /* --- words of GLSL that are none here ------------------------------------ */
 
+/* sampler2D, uimageCube and their kin; a blank ends the word. */
+static bool vyi_name_is_image(const char *word)
+{
+    static const char *const stems[] = { "sampler", "image", "texture" };
+    word += word[0] == 'u' || (word[0] == 'i' && word[1] != 'm') ? 1 : 0;
+    for (size_t i = 0; i < sizeof stems / sizeof stems[0]; i++) {
+        const size_t length = strlen(stems[i]);
+        if (strncmp(word, stems[i], length) != 0)
+            continue;
+        word += length;
+        return (word[0] >= '1' && word[0] <= '3' && word[1] == 'D') ||
+               strncmp(word, "Cube", 4) == 0 || strncmp(word, "Buffer ", 7) == 0 ||
+               (i == 0 && word[0] == ' ');
+    }
+    return false;
+}
+
 VYI_API const char *vyi_source_refused(const vyi_source *s, const vyi_token *token)
 {
     static const struct { const char *words, *why; } rows[] = {
@@ -38267,9 +38284,7 @@ VYI_API const char *vyi_source_refused(const vyi_source *s, const vyi_token *tok
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (strstr(rows[i].words, word))
             return rows[i].why;
-    if (strstr(word, "sampler") || strstr(word, "image") || strstr(word, "texture"))
-        return "there are buffers, and no images";
-    return NULL;
+    return vyi_name_is_image(word + 1) ? "there are buffers, and no images" : NULL;
 }
 
 /* --- buffers ------------------------------------------------------------- */

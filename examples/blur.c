@@ -10,35 +10,19 @@
 
 #define BLUR 0x1000u
 
-static const uint32_t weights[5] = { 1, 4, 6, 4, 1 }; /* of 16 */
-
 /* Beyond the edge the image goes on as it is there. */
-static vyre_value near_by(vyre_program *p, vyre_value at, uint32_t step, vyre_value side)
-{
-    vyre_value two = vyre_ir_u32(p, 2), one = vyre_ir_u32(p, 1);
-    vyre_value moved = vyre_ir_add(p, at, vyre_ir_u32(p, step));
-    vyre_value first = vyre_ir_sub(p, vyre_ir_max(p, moved, two), two);
-    return vyre_ir_min(p, first, vyre_ir_sub(p, side, one));
-}
+static const char source[] =
+    "uint weight(int d) { return d == 0 ? 6u : abs(d) == 1 ? 4u : 1u; } // of 16\n"
+    "int side = int(arg[2]), x = int(index) % side, y = int(index) / side;\n"
+    "uint sum = 0;\n"
+    "for (int j = -2; j <= 2; j++)\n"
+    "    for (int i = -2; i <= 2; i++) {\n"
+    "        int row = clamp(y + j, 0, side - 1), column = clamp(x + i, 0, side - 1);\n"
+    "        sum += weight(i) * weight(j) * image[row * side + column];\n"
+    "    }\n"
+    "blurred[index] = sum >> 8;\n";
 
-/* The loops are those of the program that emits: 25 taps stand in the kernel. */
-static void emit_blur(vyre_program *p, const vyre_slot_values *slot, void *user)
-{
-    vyre_value side = slot->arg[2], sum = vyre_ir_u32(p, 0);
-    vyre_value x = vyre_ir_rem(p, slot->index, side), y = vyre_ir_div(p, slot->index, side);
-    for (uint32_t j = 0; j < 5; j++) {
-        vyre_value row = vyre_ir_mul(p, near_by(p, y, j, side), side);
-        for (uint32_t i = 0; i < 5; i++) {
-            vyre_value at = vyre_ir_add(p, row, near_by(p, x, i, side));
-            vyre_value pixel = vyre_ir_load(p, slot->buffers[0], at);
-            vyre_value weight = vyre_ir_u32(p, weights[i] * weights[j]);
-            sum = vyre_ir_add(p, sum, vyre_ir_mul(p, pixel, weight));
-        }
-    }
-    vyre_value blurred = vyre_ir_shr(p, sum, vyre_ir_u32(p, 8));
-    vyre_ir_store(p, slot->buffers[1], slot->index, blurred);
-    (void)user;
-}
+static const uint32_t weights[5] = { 1, 4, 6, 4, 1 };
 
 static uint32_t clamped(int at, int side)
 {
@@ -57,7 +41,7 @@ static uint32_t blurred(const uint32_t *image, int side, int x, int y)
 
 int main(int argc, char **argv)
 {
-    const vyre_handler blur = { BLUR, emit_blur, NULL, "blur", VYRE_WIDTH_RANGE, 0, NULL };
+    const vyre_handler blur = { BLUR, NULL, NULL, "blur", VYRE_WIDTH_RANGE, 0, source };
     const int side = argc > 2 ? atoi(argv[2]) : 2048;
     const uint32_t count = (uint32_t)(side * side);
     vyre_buffer_desc images[2];
@@ -66,6 +50,7 @@ int main(int argc, char **argv)
     memset(images, 0, sizeof images);
     memset(&desc, 0, sizeof desc);
     for (unsigned i = 0; i < 2; i++) {
+        images[i].name = i ? "blurred" : "image";
         images[i].binding = VYRE_BINDING_USER + i;
         images[i].count = count;
         images[i].access = i ? VYRE_ACCESS_WRITE : VYRE_ACCESS_READ;

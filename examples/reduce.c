@@ -12,23 +12,21 @@
 #define TELL  0x1000u
 
 /* For each index: what all of them give is combined into words 2, 3 and 4. */
-static void emit_tell(vyre_program *p, const vyre_slot_values *slot, void *user)
-{
-    vyre_value x = vyre_ir_load(p, slot->buffers[0], slot->index);
-    vyre_emit_reduce(p, slot, 2, VYRE_ATOMIC_ADD, x);
-    vyre_emit_reduce(p, slot, 3, VYRE_ATOMIC_MIN, x);
-    vyre_emit_reduce(p, slot, 4, VYRE_ATOMIC_MAX, x);
-    (void)user;
-}
+static const char source[] =
+    "uint x = numbers[index];\n"
+    "reduce_add(2, x);\n"
+    "reduce_min(3, x);\n"
+    "reduce_max(4, x);\n";
 
 int main(int argc, char **argv)
 {
-    const vyre_handler tell = { TELL, emit_tell, NULL, "tell", VYRE_WIDTH_RANGE, 0, NULL };
+    const vyre_handler tell = { TELL, NULL, NULL, "tell", VYRE_WIDTH_RANGE, 0, source };
     vyre_buffer_desc numbers;
     vyre_desc desc;
     vyre_error err;
     memset(&numbers, 0, sizeof numbers);
     memset(&desc, 0, sizeof desc);
+    numbers.name = "numbers";
     numbers.binding = VYRE_BINDING_USER;
     numbers.count = COUNT;
     if (argc > 1)

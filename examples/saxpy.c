@@ -13,18 +13,6 @@
 #define COUNT 1048576u
 #define SAXPY 0x1000u
 
-/* Called when the kernel is built.  What it calls on the builder is what a lane
- * will do for each index of a job with this opcode: y[index] += a2 * x[index]. */
-static void emit_saxpy(vyre_program *p, const vyre_slot_values *slot, void *user)
-{
-    const vyre_buffer x = slot->buffers[0], y = slot->buffers[1];
-    vyre_value a = vyre_ir_bitcast(p, VYRE_TYPE_F32, slot->arg[2]);
-    vyre_value ax = vyre_ir_mul(p, a, vyre_ir_load(p, x, slot->index));
-    vyre_value sum = vyre_ir_add(p, ax, vyre_ir_load(p, y, slot->index));
-    vyre_ir_store(p, y, slot->index, sum);
-    (void)user;
-}
-
 static int fail(const vyre_error *err)
 {
     fprintf(stderr, "saxpy: %s\n%s\n", err->text, err->fix);
@@ -33,7 +21,8 @@ static int fail(const vyre_error *err)
 
 int main(int argc, char **argv)
 {
-    const vyre_handler saxpy = { SAXPY, emit_saxpy, NULL, "saxpy", VYRE_WIDTH_RANGE, 0, NULL };
+    const vyre_handler saxpy = { SAXPY, NULL, NULL, "saxpy", VYRE_WIDTH_RANGE, 0,
+                                 "y[index] += asfloat(arg[2]) * x[index];" };
     vyre_buffer_desc buffers[2];
     memset(buffers, 0, sizeof buffers); /* zero is a good default everywhere */
     for (unsigned i = 0; i < 2; i++) {

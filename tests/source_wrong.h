@@ -383,6 +383,10 @@
   "1:14: \"[\" is expected after the name of a shared array\n  shared uint a"
   ";\n               ^",
   "Write [ there." },
+{ "uint usampler2DArray = 1;",
+  "1:6: \"usampler2DArray\" cannot be a name: there are buffers, and no images\n  uint usampler2DArray = 1;\n"
+  "       ^",
+  "Choose another name." },
 { "lowp float f;",
   "1:1: \"lowp\": a float always has 32 bits\n  lowp float f;\n  ^",
   "Write it with what there is." },

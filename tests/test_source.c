@@ -209,6 +209,7 @@ static void variables_and_scopes(void)
         { "y[0]++; ++y[0]; y[1] = y[0]--; y[2] = --y[3]; float g = 1; g++; f[0] = g;",
           "y1 2 4294967295 4294967295" },
         { "y[x[1] + 1] += 3; y[2] *= 2; y[2] -= 1;", "y0 0 5" },
+        { "uint image = 1, texture = 2, my_sampler = 3; y[0] = image + texture + my_sampler;", "y6" },
         { "b[0] = true; b[1] = !b[0]; if (b[0]) y[0] = 1; bool c = b[1]; c = c || b[0]; b[2] = c;",
           "b1 0 1" },
         { "y[0] = x.length(); y[1] = four.length(); y[2] = four[3]; four[3] = 2; y[3] = four[3];",
