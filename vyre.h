@@ -175,7 +175,7 @@
  *     replay      (room) a log of works that can be run again
  *     trace       (room) what happened on a handle, for Perfetto
  *     task        (room) a slot as a task that stops in the middle and goes on later
- *     exchange    (room) the original's files of programs, checked
+ *     exchange    (room) the original's files of programs, read
  *
  * Behind the declarations stand the functions, in the same order.  Most
  * programs need engine, and the upper half of ir for handlers; who brings a
@@ -502,7 +502,11 @@ VYI_EXTERN_C_BEGIN
     X(E_EXCHANGE_METADATA,  -299, "the first record of the program's file is wrong")               \
     X(E_EXCHANGE_REGION,    -300, "a buffer of the program's file is wrong")                       \
     X(E_EXCHANGE_OUTPUTS,   -301, "the outputs of the program's file are not what it writes")      \
-    X(E_EXCHANGE_UNSUPPORTED, -305, "the program's file has what is not supported")
+    X(E_EXCHANGE_NAME,      -302, "a name in the program's file is unknown, or there twice")       \
+    X(E_EXCHANGE_SCOPE,     -303, "a name in the program's file hides another, or is a counter")   \
+    X(E_EXCHANGE_TYPE,      -304, "a value in the program's file has the wrong type")              \
+    X(E_EXCHANGE_UNSUPPORTED, -305, "the program, or its file, has what is not supported")         \
+    X(E_EXCHANGE_FLOW,      -306, "the program's blocks and jumps cannot be said")
 
 typedef enum vyre_status {
 #define VYI_STATUS_ENUM(name, number, text) VYRE_##name = (number),
@@ -3428,7 +3432,8 @@ VYI_EXTERN_C_END
  *
  * Public, a room: VYRE_NO_EXCHANGE leaves it out.  A file, a blob, is "VYRE",
  * version 4, a digest, and then the program's statements, buffers and outputs.
- * Nothing here trusts a blob, and nothing is allocated.
+ * Its other form is a text, "vyre_ir v0.1", with the blob in hexadecimal.
+ * Nothing here trusts a blob.
  * ======================================================================= */
 #ifndef VYI_EXCHANGE_H
 #define VYI_EXCHANGE_H
@@ -3447,12 +3452,14 @@ typedef struct vyre_import_info {
                               characters where it has more than 63 bytes */
     uint32_t statements, expressions, buffers;
     uint32_t calls;        /* of other operations, by name */
+    uint32_t dropped;      /* statements that an import left out, as vyre_import_desc said */
     bool     non_composable;
     bool     canonical;    /* every byte is as the original's encoder would write it */
     uint8_t  digest[32];   /* BLAKE3 of all behind the header's 40 bytes */
 } vyre_import_info;
 
 /* Reads all of a blob, as the original's decoder does, and says what it holds.
+ * Nothing is allocated.
  * What the names in it mean is not looked at.  `out` may be NULL; err->at is
  * the offset of the byte that is to blame.
  * VYRE_E_EXCHANGE_MAGIC, _VERSION, _FLAGS, _DIGEST: the header; _TRUNCATED,
@@ -3462,6 +3469,33 @@ typedef struct vyre_import_info {
  * quantized numbers. */
 VYRE_API vyre_status vyre_exchange_check(const void *bytes, size_t size, vyre_import_info *out,
                                          vyre_error *err);
+
+/* --- programs --------------------------------------------------------------- */
+
+typedef struct vyre_import_desc {
+    vyre_allocator allocator;
+    /* AsyncLoad and AsyncWait with the tag "io_queue_dma" are left out, which
+     * the original's kernels with an IO queue need. */
+    bool           drop_io;
+    /* Builds what another operation computes, and gives its value; NULL: calls
+     * are not supported.  `op` is terminated; what is opened is closed again. */
+    vyre_status  (*call)(void *user, vyre_program *p, const char *op, const vyre_value *args,
+                         uint32_t count, vyre_value *out);
+    void          *user;
+} vyre_import_desc;
+
+/* A finished program that does what the blob, or the text, says; NULL on failure.
+ * `desc` and `info` may be NULL.  Total where the original stops, as all
+ * programs here are: i32 division by 0, for instance.
+ * Beyond the failures of vyre_exchange_check: VYRE_E_EXCHANGE_NAME: a variable
+ * or buffer that is unknown, or there twice; _SCOPE: a name that hides another
+ * one, or a loop's counter assigned; _TYPE: operands that do not fit; _FLOW: a
+ * statement that cannot be reached, or a barrier that not all lanes reach;
+ * _UNSUPPORTED names what there is no counterpart for.  err->at is the offset in
+ * the blob; in the text where that itself is wrong. */
+VYRE_API vyre_program *vyre_program_import(const void *bytes, size_t size,
+                                           const vyre_import_desc *desc, vyre_import_info *info,
+                                           vyre_error *err);
 
 VYI_EXTERN_C_END
 
@@ -34111,13 +34145,19 @@ VYI_API void vyi_blake3(const void *bytes, size_t size, uint8_t out[32])
 /* ==========================================================================
  * exchange: implementation of reading a blob
  * ======================================================================= */
+/* ==========================================================================
+ * exchange: reading a blob, for those who look at what stands in it
+ *
+ * Private.  A reader that stops at the first failure, and the forms of
+ * statements, expressions and types.
+ * ======================================================================= */
+#ifndef VYI_EXCHANGE_IMPL_H
+#define VYI_EXCHANGE_IMPL_H
+
 
 #ifndef VYRE_NO_EXCHANGE
 
-VYRE_API void vyre_blake3(const void *bytes, size_t size, uint8_t out[32])
-{
-    vyi_blake3(bytes, size, out);
-}
+VYI_EXTERN_C_BEGIN
 
 /* --- limits, those of the original ---------------------------------------- */
 
@@ -34131,7 +34171,7 @@ VYRE_API void vyre_blake3(const void *bytes, size_t size, uint8_t out[32])
 #define VYI_EXCHANGE_PART    64u /* bytes of a shape, or of hints */
 #define VYI_EXCHANGE_DEPTH   64u
 
-/* --- the reader ----------------------------------------------------------- */
+/* --- the reader ------------------------------------------------------------ */
 
 /* After the first failure `status` is set and nothing is left to read, so only
  * loops have to look at it. */
@@ -34149,6 +34189,112 @@ typedef struct vyi_exchange_text {
     size_t         size;
 } vyi_exchange_text;
 
+/* "byte AT: WHAT: NUMBER". */
+VYI_API void vyi_exchange_fail(vyi_exchange *x, vyre_status status, size_t at, const char *what,
+                               uint64_t number);
+/* "byte AT: WHAT: "NAME"". */
+VYI_API void vyi_exchange_fail_name(vyi_exchange *x, vyre_status status, size_t at,
+                                    const char *what, vyi_exchange_text name);
+VYI_API uint32_t vyi_exchange_u32(vyi_exchange *x);
+VYI_API uint64_t vyi_exchange_leb(vyi_exchange *x, uint64_t most, const char *what);
+VYI_API bool vyi_exchange_is(vyi_exchange_text text, const char *name);
+/* The text whose length stands at `at`, where one has been read. */
+VYI_API vyi_exchange_text vyi_exchange_text_at(const vyi_exchange *x, size_t at);
+
+/* --- statements, expressions and types ------------------------------------- */
+
+/* What is left of a statement, 'l', an expression, 'e', or a type, 't'. */
+typedef struct vyi_exchange_level {
+    const char *fields;
+    uint32_t    items; /* of the list that is open */
+    char        item;
+} vyi_exchange_level;
+
+typedef struct vyi_exchange_walk {
+    vyi_exchange_level levels[VYI_EXCHANGE_DEPTH];
+    uint32_t           depth;
+} vyi_exchange_walk;
+
+/* Opens a level. */
+VYI_API void vyi_exchange_enter(vyi_exchange *x, vyi_exchange_walk *w, char item);
+/* Reads the level's next field, which may open another level, or a list. */
+VYI_API void vyi_exchange_field(vyi_exchange *x, vyi_exchange_walk *w, vyi_exchange_level *level);
+
+/* Numbers of statements and expressions with a meaning to an import. */
+enum {
+    VYI_NODE_LET = 0, VYI_NODE_ASSIGN, VYI_NODE_STORE, VYI_NODE_IF, VYI_NODE_LOOP,
+    VYI_NODE_RETURN, VYI_NODE_BLOCK, VYI_NODE_BARRIER, VYI_NODE_INDIRECT, VYI_NODE_ASYNC_LOAD,
+    VYI_NODE_ASYNC_WAIT, VYI_NODE_REGION
+};
+
+enum {
+    VYI_EXPR_U32 = 0, VYI_EXPR_I32, VYI_EXPR_BOOL, VYI_EXPR_VAR, VYI_EXPR_LOAD, VYI_EXPR_LENGTH,
+    VYI_EXPR_INVOCATION, VYI_EXPR_WORKGROUP, VYI_EXPR_LOCAL, VYI_EXPR_BINARY, VYI_EXPR_UNARY,
+    VYI_EXPR_CALL, VYI_EXPR_SELECT, VYI_EXPR_CAST, VYI_EXPR_ATOMIC, VYI_EXPR_F32, VYI_EXPR_FMA,
+    VYI_EXPR_REDUCE, VYI_EXPR_SHUFFLE, VYI_EXPR_BALLOT, VYI_EXPR_LANE, VYI_EXPR_WIDTH
+};
+
+/* --- buffers and records ---------------------------------------------------- */
+
+typedef struct vyi_exchange_hints {
+    uint32_t axis; /* 256 = none */
+    uint32_t alignment, locality;
+} vyi_exchange_hints;
+
+enum {
+    VYI_REGION_READ = 0, VYI_REGION_READ_WRITE, VYI_REGION_UNIFORM, VYI_REGION_WORKGROUP,
+    VYI_REGION_WRITE
+};
+
+typedef struct vyi_exchange_buffer {
+    vyi_exchange_text  name;
+    size_t             at; /* where the first record has it */
+    uint32_t           binding, count;
+    bool               output, live, range;
+    uint64_t           first, end; /* bytes that are read back */
+    vyi_exchange_hints hints;
+    uint32_t           access, type; /* of its region */
+} vyi_exchange_buffer;
+
+/* Buffer `index`, of its region, at x->at, and of the first record, at *first; both
+ * move on. */
+VYI_API void vyi_exchange_read_both(vyi_exchange *x, size_t *first, uint32_t index,
+                                    vyi_exchange_buffer *buffer);
+
+typedef struct vyi_exchange_record {
+    size_t            start, payload, end; /* its first byte, its payload's, and the end of that */
+    vyi_exchange_text name;
+} vyi_exchange_record;
+
+VYI_API void vyi_exchange_read_record(vyi_exchange *x, vyi_exchange_record *record);
+/* Reads the first record's payload; gives the offset of its first buffer. */
+VYI_API size_t vyi_exchange_metadata(vyi_exchange *x);
+
+/* --- the form of a text (exchange_text.c) ------------------------------------ */
+
+/* Whether these bytes begin as the form of a text does. */
+VYI_API bool vyi_exchange_is_text(const void *bytes, size_t size);
+/* How many bytes a text says that it holds. */
+VYI_API vyre_status vyi_exchange_text_size(const void *text, size_t size, size_t *out,
+                                           vyre_error *err);
+/* Writes them, so many. */
+VYI_API vyre_status vyi_exchange_text_read(const void *text, size_t size, uint8_t *dst,
+                                           size_t count, vyre_error *err);
+/* snprintf's rules. */
+VYI_API size_t vyi_exchange_text_write(const uint8_t *bytes, size_t count, char *dst, size_t size);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_EXCHANGE */
+#endif
+
+#ifndef VYRE_NO_EXCHANGE
+
+VYRE_API void vyre_blake3(const void *bytes, size_t size, uint8_t out[32])
+{
+    vyi_blake3(bytes, size, out);
+}
+
 static const char *vyi_exchange_fix(vyre_status status)
 {
     switch (status) {
@@ -34160,20 +34306,35 @@ static const char *vyi_exchange_fix(vyre_status status)
     case VYRE_E_EXCHANGE_LIMIT:
         return "Split the program, or nest it less; 64 levels and 64 MiB are the format's limits.";
     case VYRE_E_EXCHANGE_UNSUPPORTED:
-        return "Take the extension out of the program before it is written.";
+        return "Take it out of the program before it is written.";
+    case VYRE_E_EXCHANGE_NAME:
+    case VYRE_E_EXCHANGE_SCOPE:
+        return "Give each variable and buffer a name of its own, and declare it before its use.";
+    case VYRE_E_EXCHANGE_TYPE:
+        return "Cast the operand before the program is written.";
     default:
         return "Fetch or write the file again; it was damaged, or not written by the original.";
     }
 }
 
-/* "byte AT: WHAT: NUMBER". */
-static void vyi_exchange_fail(vyi_exchange *x, vyre_status status, size_t at, const char *what,
-                              uint64_t number)
+VYI_API void vyi_exchange_fail(vyi_exchange *x, vyre_status status, size_t at, const char *what,
+                               uint64_t number)
 {
     if (x->status < 0)
         return;
     x->status = vyi_fail(x->err, status, at, vyi_exchange_fix(status), "byte %llu: %s: %llu",
                          (unsigned long long)at, what, (unsigned long long)number);
+    x->at = x->end;
+}
+
+VYI_API void vyi_exchange_fail_name(vyi_exchange *x, vyre_status status, size_t at,
+                                    const char *what, vyi_exchange_text name)
+{
+    if (x->status < 0)
+        return;
+    x->status = vyi_fail(x->err, status, at, vyi_exchange_fix(status), "byte %llu: %s: \"%.*s\"",
+                         (unsigned long long)at, what, name.size < 64 ? (int)name.size : 64,
+                         name.size ? (const char *)name.bytes : "");
     x->at = x->end;
 }
 
@@ -34195,7 +34356,7 @@ static uint32_t vyi_exchange_u8(vyi_exchange *x)
     return byte ? *byte : 0;
 }
 
-static uint32_t vyi_exchange_u32(vyi_exchange *x)
+VYI_API uint32_t vyi_exchange_u32(vyi_exchange *x)
 {
     const uint8_t *bytes = vyi_exchange_take(x, 4);
     return bytes ? vyi_get32(bytes) : 0;
@@ -34222,7 +34383,7 @@ static bool vyi_exchange_bool(vyi_exchange *x)
 }
 
 /* Seven bits a byte, the lowest first; the tenth byte has the last bit. */
-static uint64_t vyi_exchange_leb(vyi_exchange *x, uint64_t most, const char *what)
+VYI_API uint64_t vyi_exchange_leb(vyi_exchange *x, uint64_t most, const char *what)
 {
     const size_t at = x->at;
     uint64_t value = 0;
@@ -34290,7 +34451,14 @@ static vyi_exchange_text vyi_exchange_string(vyi_exchange *x)
     return vyi_exchange_characters(x, size);
 }
 
-static bool vyi_exchange_is(vyi_exchange_text text, const char *name)
+VYI_API vyi_exchange_text vyi_exchange_text_at(const vyi_exchange *x, size_t at)
+{
+    const vyi_exchange_text text = { x->bytes + at + 4, vyi_get32(x->bytes + at) };
+    VYRE_ASSERT(text.size <= VYI_EXCHANGE_STRING);
+    return text;
+}
+
+VYI_API bool vyi_exchange_is(vyi_exchange_text text, const char *name)
 {
     return text.size == strlen(name) && memcmp(text.bytes, name, text.size) == 0;
 }
@@ -34349,18 +34517,6 @@ static const char *const vyi_exchange_types[] = {
     "", "", "", "w", "tx", "td", "t", "t", "n", "", "", "", "", "", "d", "n"
 };
 
-/* A level: what is left of a statement, an expression or a type. */
-typedef struct vyi_exchange_level {
-    const char *fields;
-    uint32_t    items; /* of the list that is open */
-    char        item;
-} vyi_exchange_level;
-
-typedef struct vyi_exchange_walk {
-    vyi_exchange_level levels[VYI_EXCHANGE_DEPTH];
-    uint32_t           depth;
-} vyi_exchange_walk;
-
 #define VYI_EXCHANGE_COUNT(table) ((uint32_t)(sizeof(table) / sizeof *(table)))
 
 static const char *vyi_exchange_fields_of(vyi_exchange *x, char item, size_t at, uint32_t tag)
@@ -34371,7 +34527,7 @@ static const char *vyi_exchange_fields_of(vyi_exchange *x, char item, size_t at,
             return vyi_exchange_nodes[tag].fields;
     } else if (item == 'e') {
         x->info.expressions++;
-        x->info.calls += tag == 11;
+        x->info.calls += tag == VYI_EXPR_CALL;
         if (tag < VYI_EXCHANGE_COUNT(vyi_exchange_expressions))
             return vyi_exchange_expressions[tag];
     } else if (tag - 1 < VYI_EXCHANGE_COUNT(vyi_exchange_types)) {
@@ -34386,8 +34542,7 @@ static const char *vyi_exchange_fields_of(vyi_exchange *x, char item, size_t at,
     return "";
 }
 
-/* A statement, 'l', an expression, 'e', or a type, 't', begins. */
-static void vyi_exchange_enter(vyi_exchange *x, vyi_exchange_walk *w, char item)
+VYI_API void vyi_exchange_enter(vyi_exchange *x, vyi_exchange_walk *w, char item)
 {
     const size_t at = x->at;
     if (w->depth == VYI_EXCHANGE_DEPTH) {
@@ -34489,7 +34644,7 @@ static void vyi_exchange_leaf(vyi_exchange *x, char field)
     }
 }
 
-static void vyi_exchange_field(vyi_exchange *x, vyi_exchange_walk *w, vyi_exchange_level *level)
+VYI_API void vyi_exchange_field(vyi_exchange *x, vyi_exchange_walk *w, vyi_exchange_level *level)
 {
     const char field = *level->fields++;
     switch (field) {
@@ -34532,18 +34687,6 @@ static void vyi_exchange_statement(vyi_exchange *x)
 
 /* --- buffers --------------------------------------------------------------- */
 
-typedef struct vyi_exchange_hints {
-    uint32_t axis; /* 256 = none */
-    uint32_t alignment, locality;
-} vyi_exchange_hints;
-
-typedef struct vyi_exchange_buffer {
-    uint32_t count;
-    bool     output, live, range;
-    uint64_t first, end; /* bytes that are read back */
-    vyi_exchange_hints hints;
-} vyi_exchange_buffer;
-
 static void vyi_exchange_read_hints(vyi_exchange *x, vyi_exchange_hints *h)
 {
     h->axis = 256;
@@ -34555,9 +34698,9 @@ static void vyi_exchange_read_hints(vyi_exchange *x, vyi_exchange_hints *h)
 
 static void vyi_exchange_read_buffer(vyi_exchange *x, vyi_exchange_buffer *b)
 {
-    const size_t at = x->at;
-    (void)vyi_exchange_string(x);
-    (void)vyi_exchange_u32(x); /* the binding */
+    b->at = x->at;
+    b->name = vyi_exchange_string(x);
+    b->binding = vyi_exchange_u32(x);
     b->count = vyi_exchange_u32(x);
     b->output = vyi_exchange_bool(x);
     b->live = vyi_exchange_bool(x);
@@ -34566,7 +34709,7 @@ static void vyi_exchange_read_buffer(vyi_exchange *x, vyi_exchange_buffer *b)
     b->end = b->range ? vyi_exchange_leb(x, UINT64_MAX, "") : 0;
     vyi_exchange_read_hints(x, &b->hints);
     if ((b->output || b->live) && b->count == 0)
-        vyi_exchange_fail(x, VYRE_E_EXCHANGE_METADATA, at, "an output's elements are", 0);
+        vyi_exchange_fail(x, VYRE_E_EXCHANGE_METADATA, b->at, "an output's elements are", 0);
 }
 
 /* --- the first record ------------------------------------------------------ */
@@ -34588,8 +34731,7 @@ static void vyi_exchange_entry(vyi_exchange *x)
     x->info.entry_op[size] = '\0';
 }
 
-/* Gives the offset of the first buffer, for a second reading beside the regions. */
-static size_t vyi_exchange_metadata(vyi_exchange *x)
+VYI_API size_t vyi_exchange_metadata(vyi_exchange *x)
 {
     vyi_exchange_buffer buffer;
     const size_t at = x->at;
@@ -34612,12 +34754,7 @@ static size_t vyi_exchange_metadata(vyi_exchange *x)
 
 /* --- records --------------------------------------------------------------- */
 
-typedef struct vyi_exchange_record {
-    size_t            start, payload, end; /* its first byte, its payload's, and the end of that */
-    vyi_exchange_text name;
-} vyi_exchange_record;
-
-static void vyi_exchange_read_record(vyi_exchange *x, vyi_exchange_record *record)
+VYI_API void vyi_exchange_read_record(vyi_exchange *x, vyi_exchange_record *record)
 {
     record->start = x->at;
     record->name = vyi_exchange_characters(x, vyi_exchange_leb(x, UINT64_MAX, ""));
@@ -34743,19 +34880,18 @@ static uint32_t vyi_exchange_element(vyi_exchange *x, uint32_t type)
 }
 
 /* A region's shape and hints against the first record's. */
-static void vyi_exchange_shape(vyi_exchange *x, uint32_t type, uint32_t access,
-                               const vyi_exchange_buffer *buffer)
+static void vyi_exchange_shape(vyi_exchange *x, const vyi_exchange_buffer *buffer)
 {
     vyi_exchange_hints hints;
     size_t end = vyi_exchange_open(x, vyi_exchange_leb(x, VYI_EXCHANGE_PART, "a shape's bytes"));
     const size_t at = x->at;
     const uint64_t count = vyi_exchange_leb(x, UINT32_MAX, "elements are too many");
-    const uint32_t size = vyi_exchange_element(x, type);
+    const uint32_t size = vyi_exchange_element(x, buffer->type);
     vyi_exchange_close(x, end, "a shape goes on, bytes");
     if (count != buffer->count)
         vyi_exchange_fail(x, VYRE_E_EXCHANGE_REGION, at, "the first record has another count than",
                           count);
-    if (count == 0 && access == 3)
+    if (count == 0 && buffer->access == VYI_REGION_WORKGROUP)
         vyi_exchange_fail(x, VYRE_E_EXCHANGE_REGION, at, "a workgroup's elements are", 0);
     if (buffer->range && (buffer->first > buffer->end || buffer->end > count * size))
         vyi_exchange_fail(x, VYRE_E_EXCHANGE_REGION, at, "a range to read back exceeds the bytes",
@@ -34768,23 +34904,33 @@ static void vyi_exchange_shape(vyi_exchange *x, uint32_t type, uint32_t access,
         x->info.canonical = false;
 }
 
-/* Gives whether the program writes the buffer. */
-static bool vyi_exchange_region(vyi_exchange *x, uint32_t index, const vyi_exchange_buffer *buffer)
+static void vyi_exchange_region(vyi_exchange *x, uint32_t index, vyi_exchange_buffer *buffer)
 {
     const size_t at = x->at;
     const uint64_t number = vyi_exchange_leb(x, UINT64_MAX, "");
     if (number != index)
         vyi_exchange_fail(x, VYRE_E_EXCHANGE_REGION, at, "a region out of order", number);
     (void)vyi_exchange_below(x, 6, VYRE_E_EXCHANGE_REGION, "no kind of memory has this number");
-    const uint32_t access = vyi_exchange_below(x, 4, VYRE_E_EXCHANGE_REGION,
-                                               "no access has this number");
+    buffer->access = vyi_exchange_below(x, VYI_REGION_WRITE, VYRE_E_EXCHANGE_REGION,
+                                        "no access has this number");
     const size_t type_at = x->at;
-    const uint32_t type = vyi_exchange_u8(x);
-    if (!vyi_exchange_is_element(type))
-        vyi_exchange_fail(x, VYRE_E_EXCHANGE_REGION, type_at, "no element has this type", type);
+    buffer->type = vyi_exchange_u8(x);
+    if (!vyi_exchange_is_element(buffer->type))
+        vyi_exchange_fail(x, VYRE_E_EXCHANGE_REGION, type_at, "no element has this type",
+                          buffer->type);
     (void)vyi_exchange_below(x, 0, VYRE_E_EXCHANGE_REGION, "no shape has this tag");
-    vyi_exchange_shape(x, type, access, buffer);
-    return access == 1 || access == 4;
+    vyi_exchange_shape(x, buffer);
+}
+
+VYI_API void vyi_exchange_read_both(vyi_exchange *x, size_t *first, uint32_t index,
+                                    vyi_exchange_buffer *buffer)
+{
+    const size_t here = x->at;
+    x->at = *first;
+    vyi_exchange_read_buffer(x, buffer);
+    *first = x->at;
+    x->at = here;
+    vyi_exchange_region(x, index, buffer);
 }
 
 /* `first`: where the first record has its buffers.  Sets a bit of `written` for
@@ -34798,12 +34944,8 @@ static void vyi_exchange_regions(vyi_exchange *x, size_t first, uint32_t *writte
                           count);
     for (uint32_t i = 0; i < x->info.buffers && x->status >= 0; i++) {
         vyi_exchange_buffer buffer;
-        const size_t here = x->at;
-        x->at = first;
-        vyi_exchange_read_buffer(x, &buffer);
-        first = x->at;
-        x->at = here;
-        if (vyi_exchange_region(x, i, &buffer))
+        vyi_exchange_read_both(x, &first, i, &buffer);
+        if (buffer.access == VYI_REGION_READ_WRITE || buffer.access == VYI_REGION_WRITE)
             written[i / 32] |= 1u << (i % 32);
     }
 }
@@ -34884,6 +35026,1369 @@ VYRE_API vyre_status vyre_exchange_check(const void *bytes, size_t size, vyre_im
     if (x.status >= 0 && out)
         *out = x.info;
     return x.status;
+}
+
+#endif /* VYRE_NO_EXCHANGE */
+/* ==========================================================================
+ * exchange: the form of a text
+ *
+ * Private.  A blob for mails and repositories:
+ *
+ *     vyre_ir v0.1
+ *     wire_bytes 194
+ *     5659524504000400...        32 bytes a line
+ * ======================================================================= */
+
+#ifndef VYRE_NO_EXCHANGE
+
+#define VYI_EXCHANGE_TITLE "vyre_ir v0.1"
+#define VYI_EXCHANGE_BYTES "wire_bytes "
+#define VYI_EXCHANGE_LINE  32u
+
+/* A line without its end; false behind the last one. */
+static bool vyi_exchange_next_line(vyi_exchange_text *rest, vyi_exchange_text *line)
+{
+    if (rest->size == 0)
+        return false;
+    size_t size = 0;
+    while (size < rest->size && rest->bytes[size] != '\n')
+        size++;
+    line->bytes = rest->bytes;
+    line->size = size;
+    const size_t step = size + (size < rest->size);
+    rest->bytes += step;
+    rest->size -= step;
+    if (size && line->bytes[size - 1] == '\r')
+        line->size--;
+    return true;
+}
+
+VYI_API bool vyi_exchange_is_text(const void *bytes, size_t size)
+{
+    const size_t length = sizeof VYI_EXCHANGE_TITLE - 1;
+    return bytes && size >= length && memcmp(bytes, VYI_EXCHANGE_TITLE, length) == 0;
+}
+
+/* "wire_bytes N"; what follows is in *rest. */
+static bool vyi_exchange_heading(vyi_exchange_text *rest, uint64_t *count)
+{
+    const size_t skip = sizeof VYI_EXCHANGE_BYTES - 1;
+    vyi_exchange_text line = { NULL, 0 };
+    if (!vyi_exchange_next_line(rest, &line) || !vyi_exchange_is(line, VYI_EXCHANGE_TITLE) ||
+        !vyi_exchange_next_line(rest, &line) || line.size <= skip ||
+        memcmp(line.bytes, VYI_EXCHANGE_BYTES, skip) != 0)
+        return false;
+    *count = 0;
+    for (size_t i = skip; i < line.size; i++) {
+        const uint32_t digit = line.bytes[i] - (uint32_t)'0';
+        if (digit > 9 || *count > UINT32_MAX)
+            return false;
+        *count = *count * 10 + digit;
+    }
+    return true;
+}
+
+static const char vyi_exchange_text_fix[] =
+    "Begin with the lines \"vyre_ir v0.1\" and \"wire_bytes N\", then the N bytes in hexadecimal.";
+
+VYI_API vyre_status vyi_exchange_text_size(const void *text, size_t size, size_t *out,
+                                           vyre_error *err)
+{
+    vyi_exchange_text rest = { (const uint8_t *)text, size };
+    uint64_t count;
+    if (!vyi_exchange_heading(&rest, &count))
+        return vyi_fail(err, VYRE_E_EXCHANGE_MAGIC, size - rest.size, vyi_exchange_text_fix,
+                        "the text's first two lines are not those of a program");
+    if (count > VYI_EXCHANGE_BLOB)
+        return vyi_fail(err, VYRE_E_EXCHANGE_LIMIT, 0, vyi_exchange_text_fix,
+                        "a program of %llu bytes; there may be %u", (unsigned long long)count,
+                        (unsigned)VYI_EXCHANGE_BLOB);
+    if (count > rest.size / 2)
+        return vyi_fail(err, VYRE_E_EXCHANGE_TRUNCATED, size, vyi_exchange_text_fix,
+                        "the text says that it has %llu bytes, more than there are digits for",
+                        (unsigned long long)count);
+    *out = (size_t)count;
+    return VYRE_OK;
+}
+
+/* 16 when it is no digit. */
+static uint32_t vyi_exchange_digit(uint32_t c)
+{
+    const uint32_t small = c | 0x20u;
+    return c - '0' <= 9 ? c - '0' : small - 'a' <= 5 ? small - 'a' + 10 : 16;
+}
+
+/* Stores the line's bytes at dst[*done] while there is room, and counts them all. */
+static bool vyi_exchange_hex(vyi_exchange_text line, uint8_t *dst, size_t count, size_t *done,
+                             size_t *wrong)
+{
+    for (size_t i = 0; i + 1 < line.size; i += 2, ++*done) {
+        const uint32_t high = vyi_exchange_digit(line.bytes[i]);
+        const uint32_t low = vyi_exchange_digit(line.bytes[i + 1]);
+        if (high > 15 || low > 15) {
+            *wrong = i + (high <= 15);
+            return false;
+        }
+        if (*done < count)
+            dst[*done] = (uint8_t)(high << 4 | low);
+    }
+    *wrong = line.size;
+    return line.size % 2 == 0;
+}
+
+VYI_API vyre_status vyi_exchange_text_read(const void *text, size_t size, uint8_t *dst,
+                                           size_t count, vyre_error *err)
+{
+    vyi_exchange_text rest = { (const uint8_t *)text, size }, line;
+    uint64_t announced;
+    size_t done = 0, wrong;
+    (void)vyi_exchange_heading(&rest, &announced);
+    VYRE_ASSERT(announced == count);
+    while (vyi_exchange_next_line(&rest, &line)) {
+        const size_t at = (size_t)(line.bytes - (const uint8_t *)text);
+        if (!vyi_exchange_hex(line, dst, count, &done, &wrong))
+            return vyi_fail(err, VYRE_E_EXCHANGE_TAG, at + wrong, vyi_exchange_text_fix,
+                            "byte %llu of the text: no hexadecimal digit",
+                            (unsigned long long)(at + wrong));
+    }
+    if (done != count)
+        return vyi_fail(err, VYRE_E_EXCHANGE_TRUNCATED, size, vyi_exchange_text_fix,
+                        "the text has %llu bytes, and says %llu", (unsigned long long)done,
+                        (unsigned long long)count);
+    return VYRE_OK;
+}
+
+/* --- writing ---------------------------------------------------------------- */
+
+VYI_API size_t vyi_exchange_text_write(const uint8_t *bytes, size_t count, char *dst, size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    char heading[64];
+    size_t length = (size_t)snprintf(heading, sizeof heading, "%s\n%s%llu\n", VYI_EXCHANGE_TITLE,
+                                     VYI_EXCHANGE_BYTES, (unsigned long long)count);
+    for (size_t i = 0; i < length && i + 1 < size; i++)
+        dst[i] = heading[i];
+    for (size_t i = 0; i < count; i++) {
+        const bool last = i + 1 == count || (i + 1) % VYI_EXCHANGE_LINE == 0;
+        const char text[3] = { digits[bytes[i] >> 4], digits[bytes[i] & 15], '\n' };
+        for (uint32_t c = 0; c < (last ? 3u : 2u); c++, length++) {
+            if (length + 1 < size)
+                dst[length] = text[c];
+        }
+    }
+    if (size)
+        dst[length < size ? length : size - 1] = '\0';
+    return length;
+}
+
+#endif /* VYRE_NO_EXCHANGE */
+/* ==========================================================================
+ * exchange: expressions of a blob as values of a program
+ * ======================================================================= */
+/* ==========================================================================
+ * exchange: an import on its way
+ *
+ * Private.  Statements are walked twice: once to learn which variables are
+ * read and assigned, and once to build.
+ * ======================================================================= */
+#ifndef VYI_EXCHANGE_IMPORT_H
+#define VYI_EXCHANGE_IMPORT_H
+
+
+#ifndef VYRE_NO_EXCHANGE
+
+VYI_EXTERN_C_BEGIN
+
+#define VYI_IMPORT_FIELDS 6u
+#define VYI_IMPORT_HEADS  4096u
+
+/* A statement, an expression or a type whose end has not come yet. */
+typedef struct vyi_import_frame {
+    size_t   start;                 /* of its tag */
+    size_t   at[VYI_IMPORT_FIELDS]; /* of each field that has been read */
+    uint32_t tag, fields;
+    uint32_t values;                /* where its operands begin */
+    char     item;                  /* 'l', 'e' or 't' */
+} vyi_import_frame;
+
+typedef enum vyi_import_kind {
+    VYI_IMPORT_VALUE,
+    VYI_IMPORT_LOCAL,
+    VYI_IMPORT_COUNTER
+} vyi_import_kind;
+
+/* A name that can be seen. */
+typedef struct vyi_import_binding {
+    uint32_t at;      /* of its name in the blob */
+    uint32_t next;    /* binding with such a hash, plus 1 */
+    uint32_t ordinal; /* of all bindings, in the order of the statements */
+    uint32_t id;      /* of the value or local; 0: nobody asks for it */
+    uint32_t kind;
+} vyi_import_binding;
+
+#define VYI_IMPORT_READ     1u
+#define VYI_IMPORT_ASSIGNED 2u
+
+typedef struct vyi_import {
+    vyi_exchange            x;
+    const vyre_import_desc *desc;
+    vyre_import_info        info;
+    vyre_program           *p;      /* NULL while nothing is built */
+    vyre_program           *hidden; /* it, while statements pass that are never reached */
+    uint32_t                hidden_depth;
+    vyi_exchange_walk       walk;
+    vyi_import_frame        frames[VYI_EXCHANGE_DEPTH];
+    vyi_exchange_text       buffers[VYRE_MAX_BUFFERS]; /* their names, whole */
+    vyi_import_binding     *bindings;
+    uint32_t                binding_count, binding_capacity;
+    uint32_t                heads[VYI_IMPORT_HEADS];   /* binding plus 1 */
+    uint32_t                scopes[VYI_EXCHANGE_DEPTH + 1]; /* their first bindings */
+    uint32_t                scope_count;
+    uint8_t                *marks; /* of each ordinal */
+    uint32_t                ordinals;
+    vyre_value             *values; /* operands whose expression has not ended */
+    uint32_t                value_count, value_capacity;
+    uint32_t               *offsets; /* of each instruction's statement or expression */
+    uint32_t                offset_count, offset_capacity;
+} vyi_import;
+
+/* --- for values (exchange_value.c) ------------------------------------------- */
+
+static inline uint32_t vyi_import_byte(const vyi_import *m, size_t at)
+{
+    return m->x.bytes[at];
+}
+
+static inline uint32_t vyi_import_type(const vyi_import *m, vyre_value value)
+{
+    return value.id ? vyi_definition(m->p, value.id)->type : (uint32_t)VYRE_TYPE_NONE;
+}
+
+/* The buffer whose name stands there; none and a failure when there is none. */
+VYI_API vyre_buffer vyi_import_buffer(vyi_import *m, size_t at);
+/* The binding whose name stands there; NULL and a failure when there is none. */
+VYI_API vyi_import_binding *vyi_import_find(vyi_import *m, size_t at);
+/* Any bit set; itself when it is a bool. */
+VYI_API vyre_value vyi_import_bool(vyi_import *m, vyre_value value);
+/* The bits of an i32, and 0 or 1 of a bool. */
+VYI_API vyre_value vyi_import_u32(vyi_import *m, vyre_value value);
+/* Whether a literal index lies beyond the buffer's count: nothing happens there. */
+VYI_API bool vyi_import_beyond(const vyi_import *m, vyre_buffer buffer, vyre_value index);
+/* What an expression gives; its operands stand from frame->values on. */
+VYI_API vyre_value vyi_import_value(vyi_import *m, const vyi_import_frame *frame);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_EXCHANGE */
+#endif
+
+#ifndef VYRE_NO_EXCHANGE
+
+static vyre_value vyi_import_none(void)
+{
+    const vyre_value none = { 0 };
+    return none;
+}
+
+static vyre_value vyi_import_refuse(vyi_import *m, const vyi_import_frame *frame, const char *what,
+                                    uint32_t number)
+{
+    vyi_exchange_fail(&m->x, VYRE_E_EXCHANGE_UNSUPPORTED, frame->start, what, number);
+    return vyi_import_none();
+}
+
+VYI_API vyre_value vyi_import_bool(vyi_import *m, vyre_value value)
+{
+    return vyi_import_type(m, value) == VYRE_TYPE_BOOL ? value
+                                                       : vyre_ir_cast(m->p, VYRE_TYPE_BOOL, value);
+}
+
+VYI_API vyre_value vyi_import_u32(vyi_import *m, vyre_value value)
+{
+    const uint32_t type = vyi_import_type(m, value);
+    return type == VYRE_TYPE_I32 || type == VYRE_TYPE_BOOL
+               ? vyre_ir_cast(m->p, VYRE_TYPE_U32, value) : value;
+}
+
+VYI_API bool vyi_import_beyond(const vyi_import *m, vyre_buffer buffer, vyre_value index)
+{
+    uint32_t bits;
+    const uint32_t count = vyi_buffer_of(m->p, buffer.id)->count;
+    return count && index.id && vyi_literal(m->p, index.id, &bits) && bits >= count;
+}
+
+/* --- constants -------------------------------------------------------------- */
+
+static vyre_value vyi_import_f32_bits(vyre_program *p, uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return vyre_ir_f32(p, x);
+}
+
+/* As the original reads it: one NaN, no subnormals. */
+static vyre_value vyi_import_f32(vyre_program *p, uint32_t bits)
+{
+    const uint32_t rest = bits & 0x7fffffffu;
+    if (rest > 0x7f800000u)
+        bits = 0x7fc00000u;
+    else if (rest < 0x00800000u)
+        bits &= 0x80000000u;
+    return vyi_import_f32_bits(p, bits);
+}
+
+static vyre_value vyi_import_zero(vyre_program *p, uint32_t type)
+{
+    switch (type) {
+    case VYRE_TYPE_I32:  return vyre_ir_i32(p, 0);
+    case VYRE_TYPE_F32:  return vyre_ir_f32(p, 0.0f);
+    case VYRE_TYPE_BOOL: return vyre_ir_bool(p, false);
+    default:             return vyre_ir_u32(p, 0);
+    }
+}
+
+/* --- operators -------------------------------------------------------------- */
+
+/* How an operator is built. */
+typedef enum vyi_import_how {
+    VYI_HOW_NONE, VYI_HOW_PLAIN, VYI_HOW_SHIFT, VYI_HOW_LOGIC, VYI_HOW_ABS_DIFF, VYI_HOW_SAT_ADD,
+    VYI_HOW_SAT_SUB, VYI_HOW_SAT_MUL, VYI_HOW_LOGICAL_NOT, VYI_HOW_ROUND, VYI_HOW_FINITE,
+    VYI_HOW_UNPACK, VYI_HOW_RECIPROCAL
+} vyi_import_how;
+
+typedef struct vyi_import_operator {
+    uint8_t how, sub; /* of UNPACK: the bits' place and width, as place * 16 + width */
+} vyi_import_operator;
+
+#define VYI_PLAIN(name) { VYI_HOW_PLAIN, name }
+
+/* From 1. */
+static const vyi_import_operator vyi_import_binaries[] = {
+    VYI_PLAIN(VYI_BINARY_ADD),            VYI_PLAIN(VYI_BINARY_SUB),
+    VYI_PLAIN(VYI_BINARY_MUL),            VYI_PLAIN(VYI_BINARY_DIV),
+    VYI_PLAIN(VYI_BINARY_REM),            VYI_PLAIN(VYI_BINARY_AND),
+    VYI_PLAIN(VYI_BINARY_OR),             VYI_PLAIN(VYI_BINARY_XOR),
+    { VYI_HOW_SHIFT, VYI_BINARY_SHL },    { VYI_HOW_SHIFT, VYI_BINARY_SHR },
+    VYI_PLAIN(VYI_BINARY_EQ),             VYI_PLAIN(VYI_BINARY_NE),
+    VYI_PLAIN(VYI_BINARY_LT),             VYI_PLAIN(VYI_BINARY_GT),
+    VYI_PLAIN(VYI_BINARY_LE),             VYI_PLAIN(VYI_BINARY_GE),
+    { VYI_HOW_LOGIC, VYI_BINARY_AND },    { VYI_HOW_LOGIC, VYI_BINARY_OR },
+    { VYI_HOW_ABS_DIFF, 0 },              VYI_PLAIN(VYI_BINARY_MIN),
+    VYI_PLAIN(VYI_BINARY_MAX),            { VYI_HOW_SAT_ADD, 0 },
+    { VYI_HOW_SAT_SUB, 0 },               { VYI_HOW_SAT_MUL, 0 },
+    { VYI_HOW_NONE, 0 }, /* shuffle, ballot, reduce, broadcast: older forms of expressions */
+    { VYI_HOW_NONE, 0 },                  { VYI_HOW_NONE, 0 },
+    { VYI_HOW_NONE, 0 },                  { VYI_HOW_SHIFT, VYI_BINARY_ROTL },
+    { VYI_HOW_SHIFT, VYI_BINARY_ROTR },   VYI_PLAIN(VYI_BINARY_ADD),
+    VYI_PLAIN(VYI_BINARY_SUB),            VYI_PLAIN(VYI_BINARY_MUL_HIGH)
+};
+
+static const vyi_import_operator vyi_import_unaries[] = {
+    VYI_PLAIN(VYI_UNARY_NEG),      VYI_PLAIN(VYI_UNARY_NOT),      { VYI_HOW_LOGICAL_NOT, 0 },
+    VYI_PLAIN(VYI_UNARY_POPCOUNT), VYI_PLAIN(VYI_UNARY_CLZ),      VYI_PLAIN(VYI_UNARY_CTZ),
+    VYI_PLAIN(VYI_UNARY_REVERSE),  VYI_PLAIN(VYI_UNARY_COS),      VYI_PLAIN(VYI_UNARY_SIN),
+    VYI_PLAIN(VYI_UNARY_ABS),      VYI_PLAIN(VYI_UNARY_SQRT),     VYI_PLAIN(VYI_UNARY_FLOOR),
+    VYI_PLAIN(VYI_UNARY_CEIL),     { VYI_HOW_ROUND, 0 },          VYI_PLAIN(VYI_UNARY_TRUNC),
+    VYI_PLAIN(VYI_UNARY_SIGN),     VYI_PLAIN(VYI_UNARY_IS_NAN),   VYI_PLAIN(VYI_UNARY_IS_INF),
+    { VYI_HOW_FINITE, 0 },         VYI_PLAIN(VYI_UNARY_EXP),      VYI_PLAIN(VYI_UNARY_LOG),
+    VYI_PLAIN(VYI_UNARY_LOG2),     VYI_PLAIN(VYI_UNARY_EXP2),     VYI_PLAIN(VYI_UNARY_TAN),
+    { VYI_HOW_NONE, 0 }, /* acos, asin, atan, tanh, sinh, cosh */
+    { VYI_HOW_NONE, 0 },           { VYI_HOW_NONE, 0 },           { VYI_HOW_NONE, 0 },
+    { VYI_HOW_NONE, 0 },           { VYI_HOW_NONE, 0 },           VYI_PLAIN(VYI_UNARY_RSQRT),
+    { VYI_HOW_UNPACK, 0 * 16 + 4 }, { VYI_HOW_UNPACK, 2 * 16 + 4 }, /* places in steps of two */
+    { VYI_HOW_UNPACK, 0 * 16 + 8 }, { VYI_HOW_UNPACK, 12 * 16 + 8 },
+    { VYI_HOW_RECIPROCAL, 0 }
+};
+
+static vyre_value vyi_import_plain(vyre_program *p, uint32_t sub, vyre_value a, vyre_value b)
+{
+    vyi_inst inst;
+    memset(&inst, 0, sizeof inst);
+    inst.op = VYI_OP_BINARY;
+    inst.sub = (uint8_t)sub;
+    inst.arg[0] = a.id;
+    inst.arg[1] = b.id;
+    const vyre_value value = { vyi_ir_append(p, inst) };
+    return value;
+}
+
+/* The greater less the smaller one; of i32, whose difference needs 32 bits, as u32. */
+static vyre_value vyi_import_abs_diff(vyi_import *m, vyre_value a, vyre_value b)
+{
+    vyre_program *p = m->p;
+    const vyre_value less = vyre_ir_lt(p, a, b);
+    const vyre_value up = vyre_ir_sub(p, b, a);
+    const vyre_value down = vyre_ir_sub(p, a, b);
+    return vyi_import_u32(m, vyre_ir_select(p, less, up, down));
+}
+
+/* `result`, or `limit` where `over`. */
+static vyre_value vyi_import_clamp(vyre_program *p, vyre_value over, uint32_t limit,
+                                   vyre_value result)
+{
+    const vyre_value most = vyre_ir_u32(p, limit);
+    return vyre_ir_select(p, over, most, result);
+}
+
+static vyre_value vyi_import_saturate(vyre_program *p, uint32_t how, vyre_value a, vyre_value b)
+{
+    vyre_value result, over;
+    if (how == VYI_HOW_SAT_ADD) {
+        result = vyre_ir_add(p, a, b);
+        over = vyre_ir_lt(p, result, a);
+        return vyi_import_clamp(p, over, UINT32_MAX, result);
+    }
+    if (how == VYI_HOW_SAT_SUB) {
+        result = vyre_ir_sub(p, a, b);
+        over = vyre_ir_lt(p, a, b);
+        return vyi_import_clamp(p, over, 0, result);
+    }
+    result = vyre_ir_mul(p, a, b);
+    over = vyre_ir_cast(p, VYRE_TYPE_BOOL, vyre_ir_mul_high(p, a, b));
+    return vyi_import_clamp(p, over, UINT32_MAX, result);
+}
+
+static vyre_value vyi_import_logic(vyi_import *m, uint32_t sub, vyre_value a, vyre_value b)
+{
+    const vyre_value left = vyi_import_bool(m, a);
+    const vyre_value right = vyi_import_bool(m, b);
+    return vyi_import_plain(m->p, sub, left, right);
+}
+
+static vyre_value vyi_import_binary(vyi_import *m, const vyi_import_frame *frame)
+{
+    const uint32_t number = vyi_import_byte(m, frame->at[0]);
+    const vyre_value a = m->values[frame->values], b = m->values[frame->values + 1];
+    if (number == 0x80)
+        return vyi_import_refuse(m, frame, "an extension's operator", number);
+    const vyi_import_operator *o = &vyi_import_binaries[number - 1];
+    switch (o->how) {
+    case VYI_HOW_PLAIN:    return vyi_import_plain(m->p, o->sub, a, b);
+    case VYI_HOW_SHIFT:    return vyi_import_plain(m->p, o->sub, a, vyi_import_u32(m, b));
+    case VYI_HOW_LOGIC:    return vyi_import_logic(m, o->sub, a, b);
+    case VYI_HOW_ABS_DIFF: return vyi_import_abs_diff(m, a, b);
+    case VYI_HOW_NONE:     return vyi_import_refuse(m, frame, "binary operator", number);
+    default:               break;
+    }
+    if (vyi_import_type(m, a) != VYRE_TYPE_U32)
+        vyi_exchange_fail(&m->x, VYRE_E_EXCHANGE_TYPE, frame->start,
+                          "only u32 saturates, in operator", number);
+    return vyi_import_saturate(m->p, o->how, a, b);
+}
+
+/* Half away from zero, exactly: adding 0.5 first would round once too often. */
+static vyre_value vyi_import_round(vyre_program *p, vyre_value x)
+{
+    const vyre_value size = vyre_ir_abs(p, x);
+    const vyre_value whole = vyre_ir_trunc(p, size);
+    const vyre_value rest = vyre_ir_sub(p, size, whole);
+    const vyre_value half = vyre_ir_f32(p, 0.5f);
+    const vyre_value up = vyre_ir_ge(p, rest, half);
+    const vyre_value step = vyre_ir_cast(p, VYRE_TYPE_F32, up);
+    const vyre_value rounded = vyre_ir_add(p, whole, step);
+    const vyre_value zero = vyre_ir_f32(p, 0.0f);
+    const vyre_value below = vyre_ir_lt(p, x, zero);
+    const vyre_value negative = vyre_ir_neg(p, rounded);
+    return vyre_ir_select(p, below, negative, rounded);
+}
+
+static vyre_value vyi_import_finite(vyre_program *p, vyre_value x)
+{
+    const vyre_value nan = vyre_ir_is_nan(p, x);
+    const vyre_value inf = vyre_ir_is_inf(p, x);
+    return vyre_ir_not(p, vyre_ir_or(p, nan, inf));
+}
+
+static vyre_value vyi_import_unpack(vyi_import *m, uint32_t place, uint32_t width, vyre_value x)
+{
+    vyre_value word = vyi_import_u32(m, x);
+    if (place) {
+        const vyre_value amount = vyre_ir_u32(m->p, place);
+        word = vyre_ir_shr(m->p, word, amount);
+    }
+    const vyre_value mask = vyre_ir_u32(m->p, (1u << width) - 1);
+    return vyre_ir_and(m->p, word, mask);
+}
+
+static vyre_value vyi_import_unary_plain(vyre_program *p, uint32_t sub, vyre_value a)
+{
+    vyi_inst inst;
+    memset(&inst, 0, sizeof inst);
+    inst.op = VYI_OP_UNARY;
+    inst.sub = (uint8_t)sub;
+    inst.arg[0] = a.id;
+    const vyre_value value = { vyi_ir_append(p, inst) };
+    return value;
+}
+
+static vyre_value vyi_import_unary(vyi_import *m, const vyi_import_frame *frame)
+{
+    const uint32_t number = vyi_import_byte(m, frame->at[0]);
+    const vyre_value a = m->values[frame->values];
+    if (number == 0x80)
+        return vyi_import_refuse(m, frame, "an extension's operator", number);
+    const vyi_import_operator *o = &vyi_import_unaries[number - 1];
+    switch (o->how) {
+    case VYI_HOW_PLAIN:       return vyi_import_unary_plain(m->p, o->sub, a);
+    case VYI_HOW_LOGICAL_NOT: return vyre_ir_not(m->p, vyi_import_bool(m, a));
+    case VYI_HOW_ROUND:       return vyi_import_round(m->p, a);
+    case VYI_HOW_FINITE:      return vyi_import_finite(m->p, a);
+    case VYI_HOW_UNPACK:      return vyi_import_unpack(m, o->sub / 16 * 2u, o->sub % 16u, a);
+    case VYI_HOW_RECIPROCAL:  break;
+    default:                  return vyi_import_refuse(m, frame, "unary operator", number);
+    }
+    const vyre_value one = vyre_ir_f32(m->p, 1.0f);
+    return vyre_ir_div(m->p, one, a);
+}
+
+static vyre_value vyi_import_cast(vyi_import *m, const vyi_import_frame *frame)
+{
+    const vyre_value a = m->values[frame->values];
+    switch (vyi_import_byte(m, frame->at[0])) {
+    case 0x01: return vyre_ir_cast(m->p, VYRE_TYPE_U32, a);
+    case 0x02: return vyre_ir_cast(m->p, VYRE_TYPE_I32, a);
+    case 0x06: return vyre_ir_cast(m->p, VYRE_TYPE_BOOL, a);
+    case 0x0b: return vyre_ir_cast(m->p, VYRE_TYPE_F32, a);
+    default:
+        return vyi_import_refuse(m, frame, "a cast to type", vyi_import_byte(m, frame->at[0]));
+    }
+}
+
+/* --- memory ------------------------------------------------------------------ */
+
+static vyre_value vyi_import_load(vyi_import *m, const vyi_import_frame *frame)
+{
+    const vyre_buffer buffer = vyi_import_buffer(m, frame->at[0]);
+    if (!buffer.id)
+        return vyi_import_none();
+    const vyre_value index = vyi_import_u32(m, m->values[frame->values]);
+    if (vyi_import_beyond(m, buffer, index))
+        return vyi_import_zero(m->p, vyi_buffer_of(m->p, buffer.id)->type);
+    return vyre_ir_load(m->p, buffer, index);
+}
+
+/* A not-and has no instruction: compare and exchange until nobody came between.
+ * Not a loop without end, which a host could cut. */
+static vyre_value vyi_import_nand(vyre_program *p, vyre_buffer buffer, vyre_value index,
+                                  vyre_value value, vyre_order order)
+{
+    const vyre_value first = vyre_ir_atomic_load(p, buffer, index, VYRE_ORDER_RELAXED);
+    const vyre_local old = vyre_ir_local(p, VYRE_TYPE_U32, first, "old");
+    const vyre_value from = vyre_ir_u32(p, 0);
+    const vyre_value to = vyre_ir_u32(p, UINT32_MAX);
+    (void)vyre_ir_loop(p, from, to);
+    const vyre_value expected = vyre_ir_get(p, old);
+    const vyre_value both = vyre_ir_and(p, expected, value);
+    const vyre_value desired = vyre_ir_not(p, both);
+    const vyre_value found = vyre_ir_atomic_cas(p, buffer, index, expected, desired, order);
+    vyre_ir_set(p, old, found);
+    vyre_ir_if(p, vyre_ir_eq(p, found, expected));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    return vyre_ir_get(p, old);
+}
+
+/* Whether this is all that a Let holds whose name nobody reads. */
+static bool vyi_import_is_unread(const vyi_import *m)
+{
+    VYRE_ASSERT(m->walk.depth > 0);
+    const vyi_import_frame *parent = &m->frames[m->walk.depth - 1];
+    return parent->item == 'l' && parent->tag == VYI_NODE_LET && m->marks[m->ordinals] == 0;
+}
+
+/* A poll must not write, and a store need not read. */
+static vyre_value vyi_import_modify(vyi_import *m, uint32_t number, vyre_buffer buffer,
+                                    vyre_value index, vyre_value value, vyre_order order)
+{
+    static const uint8_t subs[] = { VYRE_ATOMIC_ADD, VYRE_ATOMIC_OR, VYRE_ATOMIC_AND,
+                                    VYRE_ATOMIC_XOR, VYRE_ATOMIC_MIN, VYRE_ATOMIC_MAX,
+                                    VYRE_ATOMIC_EXCHANGE };
+    const bool acquires = order == VYRE_ORDER_ACQUIRE || order == VYRE_ORDER_ACQ_REL;
+    const bool releases = order == VYRE_ORDER_RELEASE || order == VYRE_ORDER_ACQ_REL;
+    uint32_t bits;
+    if (number == 1 && order != VYRE_ORDER_RELEASE && value.id &&
+        vyi_literal(m->p, value.id, &bits) && bits == 0)
+        return vyre_ir_atomic_load(m->p, buffer, index,
+                                   acquires ? VYRE_ORDER_ACQUIRE : VYRE_ORDER_RELAXED);
+    if (number == 7 && order != VYRE_ORDER_ACQUIRE && vyi_import_is_unread(m)) {
+        vyre_ir_atomic_store(m->p, buffer, index, value,
+                             releases ? VYRE_ORDER_RELEASE : VYRE_ORDER_RELAXED);
+        return vyi_import_none();
+    }
+    if (number == 10)
+        return vyi_import_nand(m->p, buffer, index, value, order);
+    const vyre_atomic_op op = number == 11 ? VYRE_ATOMIC_MAX : (vyre_atomic_op)subs[number - 1];
+    return vyre_ir_atomic(m->p, op, buffer, index, value, order);
+}
+
+/* Operands are index, what is expected if anything, and value, in this order. */
+static vyre_value vyi_import_atomic(vyi_import *m, const vyi_import_frame *frame)
+{
+    const uint32_t number = vyi_import_byte(m, frame->at[0]);
+    const uint32_t order = vyi_import_byte(m, frame->at[1]);
+    const bool expects = vyi_import_byte(m, frame->at[4]) != 0;
+    const bool compares = number == 8 || number == 9;
+    const vyre_value *operands = m->values + frame->values;
+    if (number == 0x80 || order > 4)
+        return vyi_import_refuse(m, frame, number == 0x80 ? "an extension's atomic"
+                                                          : "an atomic of order", order);
+    const vyre_buffer buffer = vyi_import_buffer(m, frame->at[2]);
+    if (!buffer.id)
+        return vyi_import_none();
+    if (vyi_buffer_of(m->p, buffer.id)->type != VYRE_TYPE_U32 || expects != compares) {
+        vyi_exchange_fail(&m->x, VYRE_E_EXCHANGE_TYPE, frame->start,
+                          expects != compares ? "something expected, or not, by atomic"
+                                              : "elements that are not u32, for atomic", number);
+        return vyi_import_none();
+    }
+    const vyre_order orders = order == 4 ? VYRE_ORDER_ACQ_REL : (vyre_order)order;
+    const vyre_value index = vyi_import_u32(m, operands[0]);
+    if (vyi_import_beyond(m, buffer, index))
+        return vyre_ir_u32(m->p, 0);
+    if (compares)
+        return vyre_ir_atomic_cas(m->p, buffer, index, operands[1], operands[2], orders);
+    return vyi_import_modify(m, number, buffer, index, operands[1], orders);
+}
+
+/* --- the rest ----------------------------------------------------------------- */
+
+static vyre_value vyi_import_axis(vyi_import *m, const vyi_import_frame *frame, vyre_builtin x)
+{
+    const uint32_t axis = vyi_import_byte(m, frame->at[0]);
+    if (axis > 2) {
+        vyi_exchange_fail(&m->x, VYRE_E_EXCHANGE_TYPE, frame->at[0], "there is no axis", axis);
+        return vyi_import_none();
+    }
+    return vyre_ir_builtin(m->p, (vyre_builtin)((uint32_t)x + axis));
+}
+
+static vyre_value vyi_import_reduce(vyi_import *m, const vyi_import_frame *frame)
+{
+    static const uint8_t subs[] = { VYRE_REDUCE_ADD, 255, VYRE_REDUCE_MIN, VYRE_REDUCE_MAX,
+                                    VYRE_REDUCE_AND, VYRE_REDUCE_OR, VYRE_REDUCE_XOR };
+    const uint32_t number = vyi_import_byte(m, frame->at[0]);
+    if (subs[number - 1] == 255)
+        return vyi_import_refuse(m, frame, "a subgroup's product, reduction", number);
+    return vyre_ir_reduce(m->p, (vyre_reduce_op)subs[number - 1], m->values[frame->values]);
+}
+
+/* A local's value is the one that it has here. */
+static vyre_value vyi_import_variable(vyi_import *m, const vyi_import_frame *frame)
+{
+    const vyi_import_binding *binding = vyi_import_find(m, frame->at[0]);
+    if (!binding)
+        return vyi_import_none();
+    if (binding->kind == VYI_IMPORT_LOCAL) {
+        const vyre_local local = { binding->id };
+        return vyre_ir_get(m->p, local);
+    }
+    const vyre_value value = { binding->id };
+    return value;
+}
+
+static vyre_value vyi_import_call(vyi_import *m, const vyi_import_frame *frame)
+{
+    char op[256];
+    const vyi_exchange_text name = vyi_exchange_text_at(&m->x, frame->at[0]);
+    vyre_value value = { 0 };
+    if (!m->desc->call || name.size >= sizeof op) {
+        vyi_exchange_fail_name(&m->x, VYRE_E_EXCHANGE_UNSUPPORTED, frame->start, "a call of", name);
+        return value;
+    }
+    memcpy(op, name.bytes, name.size);
+    op[name.size] = '\0';
+    const uint32_t depth = m->p->depth;
+    const vyre_status status = m->desc->call(m->desc->user, m->p, op, m->values + frame->values,
+                                             m->value_count - frame->values, &value);
+    if (status < 0)
+        vyi_exchange_fail_name(&m->x, status, frame->start, "the caller refuses a call of", name);
+    else if (m->p->depth != depth)
+        vyi_exchange_fail_name(&m->x, VYRE_E_EXCHANGE_FLOW, frame->start,
+                               "blocks are open behind a call of", name);
+    else if (value.id - 1 >= m->p->count || !vyi_definition(m->p, value.id)->type)
+        vyi_exchange_fail_name(&m->x, VYRE_E_EXCHANGE_TYPE, frame->start, "no value from a call of",
+                               name);
+    return value;
+}
+
+VYI_API vyre_value vyi_import_value(vyi_import *m, const vyi_import_frame *frame)
+{
+    vyre_program *p = m->p;
+    const vyre_value *v = m->values + frame->values;
+    const uint8_t *field = m->x.bytes + frame->at[0]; /* of those that have one */
+    switch (frame->tag) {
+    case VYI_EXPR_U32:        return vyre_ir_u32(p, vyi_get32(field));
+    case VYI_EXPR_I32:        return vyre_ir_i32(p, (int32_t)vyi_get32(field));
+    case VYI_EXPR_BOOL:       return vyre_ir_bool(p, *field != 0);
+    case VYI_EXPR_F32:        return vyi_import_f32(p, vyi_get32(field));
+    case VYI_EXPR_VAR:        return vyi_import_variable(m, frame);
+    case VYI_EXPR_LOAD:       return vyi_import_load(m, frame);
+    case VYI_EXPR_LENGTH:     return vyre_ir_length(p, vyi_import_buffer(m, frame->at[0]));
+    case VYI_EXPR_INVOCATION: return vyi_import_axis(m, frame, VYRE_BUILTIN_GLOBAL_ID_X);
+    case VYI_EXPR_WORKGROUP:  return vyi_import_axis(m, frame, VYRE_BUILTIN_GROUP_ID_X);
+    case VYI_EXPR_LOCAL:      return vyi_import_axis(m, frame, VYRE_BUILTIN_LOCAL_ID_X);
+    case VYI_EXPR_BINARY:     return vyi_import_binary(m, frame);
+    case VYI_EXPR_UNARY:      return vyi_import_unary(m, frame);
+    case VYI_EXPR_CALL:       return vyi_import_call(m, frame);
+    case VYI_EXPR_SELECT:     return vyre_ir_select(p, vyi_import_bool(m, v[0]), v[1], v[2]);
+    case VYI_EXPR_CAST:       return vyi_import_cast(m, frame);
+    case VYI_EXPR_ATOMIC:     return vyi_import_atomic(m, frame);
+    case VYI_EXPR_FMA:        return vyre_ir_fma(p, v[0], v[1], v[2]);
+    case VYI_EXPR_REDUCE:     return vyi_import_reduce(m, frame);
+    case VYI_EXPR_SHUFFLE:    return vyre_ir_shuffle(p, v[0], vyi_import_u32(m, v[1]));
+    case VYI_EXPR_BALLOT:     return vyre_ir_ballot(p, vyi_import_bool(m, v[0]));
+    case VYI_EXPR_LANE:       return vyre_ir_builtin(p, VYRE_BUILTIN_SUBGROUP_LANE);
+    case VYI_EXPR_WIDTH:      return vyre_ir_builtin(p, VYRE_BUILTIN_SUBGROUP_SIZE);
+    default:                  return vyi_import_refuse(m, frame, "an expression with tag",
+                                                       frame->tag);
+    }
+}
+
+#endif /* VYRE_NO_EXCHANGE */
+/* ==========================================================================
+ * exchange: a blob as a program
+ * ======================================================================= */
+
+#ifndef VYRE_NO_EXCHANGE
+
+/* --- what the builder says ---------------------------------------------------- */
+
+static vyre_status vyi_import_status(vyre_status status)
+{
+    switch (status) {
+    case VYRE_E_NOMEM:           return VYRE_E_NOMEM;
+    case VYRE_E_IR_NAME:         return VYRE_E_EXCHANGE_NAME;
+    case VYRE_E_IR_UNREACHABLE:
+    case VYRE_E_IR_BARRIER:      return VYRE_E_EXCHANGE_FLOW;
+    case VYRE_E_IR_NESTING:
+    case VYRE_E_IR_LIMIT:
+    case VYRE_E_IR_GROUP_SIZE:
+    case VYRE_E_IR_GROUP_MEMORY: return VYRE_E_EXCHANGE_LIMIT;
+    case VYRE_E_IR_BINDING:      return VYRE_E_EXCHANGE_UNSUPPORTED;
+    default:                     return VYRE_E_EXCHANGE_TYPE;
+    }
+}
+
+/* Passes the builder's mistake on, with the byte that led to it. */
+static void vyi_import_blame(vyi_import *m, size_t at, const vyre_error *found)
+{
+    if (m->x.status < 0)
+        return;
+    m->x.status = vyi_fail(m->x.err, vyi_import_status(found->status), at,
+                           "Write the program in another way; its listing shows what was built.",
+                           "byte %llu: %.200s", (unsigned long long)at, found->text);
+    m->x.at = m->x.end;
+}
+
+static void vyi_import_nomem(vyi_import *m, size_t size)
+{
+    if (m->x.status >= 0)
+        m->x.status = vyi_fail_nomem(m->x.err, size);
+    m->x.at = m->x.end;
+}
+
+/* After each step: instructions that are new come from the byte `at`. */
+static void vyi_import_settle(vyi_import *m, size_t at)
+{
+    if (!m->p || m->x.status < 0)
+        return;
+    if (m->p->error.status < 0) {
+        vyi_import_blame(m, at, &m->p->error);
+        return;
+    }
+    void *offsets = m->offsets;
+    if (!vyi_grow(&m->desc->allocator, &offsets, &m->offset_capacity, m->p->count,
+                  sizeof *m->offsets)) {
+        vyi_import_nomem(m, m->p->count * sizeof *m->offsets);
+        return;
+    }
+    m->offsets = (uint32_t *)offsets;
+    while (m->offset_count < m->p->count)
+        m->offsets[m->offset_count++] = (uint32_t)at;
+}
+
+/* --- names ---------------------------------------------------------------------- */
+
+/* As much of a name as programs keep; characters that are not ASCII as they are. */
+static const char *vyi_import_name(vyi_exchange_text text, char name[VYRE_MAX_NAME + 1])
+{
+    const size_t size = text.size < VYRE_MAX_NAME ? text.size : VYRE_MAX_NAME;
+    if (size)
+        memcpy(name, text.bytes, size);
+    name[size] = '\0';
+    return name;
+}
+
+static bool vyi_import_same(vyi_exchange_text a, vyi_exchange_text b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.bytes, b.bytes, a.size) == 0);
+}
+
+/* The blob's digest decides which names meet, so that nobody can choose them. */
+static uint32_t *vyi_import_head(vyi_import *m, vyi_exchange_text name)
+{
+    const uint64_t seed = vyi_hash(VYI_HASH_SEED, m->info.digest, sizeof m->info.digest);
+    const uint64_t hash = vyi_hash(seed, name.bytes, name.size);
+    return &m->heads[vyi_mix((uint32_t)(hash >> 32), (uint32_t)hash) % VYI_IMPORT_HEADS];
+}
+
+static vyi_import_binding *vyi_import_look(vyi_import *m, vyi_exchange_text name)
+{
+    for (uint32_t i = *vyi_import_head(m, name); i; i = m->bindings[i - 1].next) {
+        vyi_import_binding *binding = &m->bindings[i - 1];
+        if (vyi_import_same(vyi_exchange_text_at(&m->x, binding->at), name))
+            return binding;
+    }
+    return NULL;
+}
+
+VYI_API vyi_import_binding *vyi_import_find(vyi_import *m, size_t at)
+{
+    const vyi_exchange_text name = vyi_exchange_text_at(&m->x, at);
+    vyi_import_binding *binding = vyi_import_look(m, name);
+    if (!binding)
+        vyi_exchange_fail_name(&m->x, VYRE_E_EXCHANGE_NAME, at, "no variable is called", name);
+    return binding;
+}
+
+VYI_API vyre_buffer vyi_import_buffer(vyi_import *m, size_t at)
+{
+    const vyi_exchange_text name = vyi_exchange_text_at(&m->x, at);
+    vyre_buffer buffer = { 0 };
+    for (uint32_t i = 0; i < m->p->buffer_count && !buffer.id; i++) {
+        if (vyi_import_same(m->buffers[i], name))
+            buffer.id = i + 1;
+    }
+    if (!buffer.id)
+        vyi_exchange_fail_name(&m->x, VYRE_E_EXCHANGE_NAME, at, "no buffer is called", name);
+    return buffer;
+}
+
+static void vyi_import_open(vyi_import *m)
+{
+    VYRE_ASSERT(m->scope_count <= VYI_EXCHANGE_DEPTH);
+    m->scopes[m->scope_count++] = m->binding_count;
+}
+
+static void vyi_import_close(vyi_import *m)
+{
+    VYRE_ASSERT(m->scope_count > 0);
+    const uint32_t first = m->scopes[--m->scope_count];
+    while (m->binding_count > first) {
+        const vyi_import_binding *binding = &m->bindings[--m->binding_count];
+        *vyi_import_head(m, vyi_exchange_text_at(&m->x, binding->at)) = binding->next;
+    }
+}
+
+/* A new name in the innermost scope. */
+static void vyi_import_bind(vyi_import *m, size_t at, vyi_import_kind kind, uint32_t id)
+{
+    const vyi_exchange_text name = vyi_exchange_text_at(&m->x, at);
+    const vyi_import_binding *other = vyi_import_look(m, name);
+    if (other) {
+        const uint32_t index = (uint32_t)(other - m->bindings);
+        const bool twice = index >= m->scopes[m->scope_count - 1] && kind != VYI_IMPORT_COUNTER;
+        vyi_exchange_fail_name(&m->x, twice ? VYRE_E_EXCHANGE_NAME : VYRE_E_EXCHANGE_SCOPE, at,
+                               twice ? "a name that is there already"
+                                     : "a name that hides another one", name);
+        return;
+    }
+    void *bindings = m->bindings;
+    if (!vyi_grow(&m->desc->allocator, &bindings, &m->binding_capacity, m->binding_count + 1,
+                  sizeof *m->bindings)) {
+        vyi_import_nomem(m, (m->binding_count + 1) * sizeof *m->bindings);
+        return;
+    }
+    m->bindings = (vyi_import_binding *)bindings;
+    uint32_t *head = vyi_import_head(m, name);
+    vyi_import_binding *binding = &m->bindings[m->binding_count++];
+    binding->at = (uint32_t)at;
+    binding->next = *head;
+    binding->ordinal = m->ordinals++;
+    binding->id = id;
+    binding->kind = (uint32_t)kind;
+    *head = m->binding_count;
+}
+
+/* --- statements ------------------------------------------------------------------ */
+
+static void vyi_import_let(vyi_import *m, const vyi_import_frame *frame)
+{
+    const size_t at = frame->at[0];
+    char name[VYRE_MAX_NAME + 1];
+    if (!m->p) {
+        vyi_import_bind(m, at, VYI_IMPORT_VALUE, 0);
+        return;
+    }
+    const vyre_value value = m->values[frame->values];
+    (void)vyi_import_name(vyi_exchange_text_at(&m->x, at), name);
+    if (m->marks[m->ordinals] & VYI_IMPORT_ASSIGNED) {
+        const vyre_type type = (vyre_type)vyi_import_type(m, value);
+        vyi_import_bind(m, at, VYI_IMPORT_LOCAL, vyre_ir_local(m->p, type, value, name).id);
+        return;
+    }
+    const bool made_here = value.id && m->offsets[value.id - 1] > frame->start;
+    if (made_here && vyi_definition(m->p, value.id)->op != VYI_OP_CONST)
+        (void)vyre_ir_name(m->p, value, name);
+    vyi_import_bind(m, at, VYI_IMPORT_VALUE, value.id);
+}
+
+static void vyi_import_assign(vyi_import *m, const vyi_import_frame *frame)
+{
+    const vyi_import_binding *binding = vyi_import_find(m, frame->at[0]);
+    if (!binding)
+        return;
+    if (binding->kind == VYI_IMPORT_COUNTER) {
+        vyi_exchange_fail_name(&m->x, VYRE_E_EXCHANGE_SCOPE, frame->at[0],
+                               "a loop's counter is assigned",
+                               vyi_exchange_text_at(&m->x, frame->at[0]));
+        return;
+    }
+    m->marks[binding->ordinal] |= VYI_IMPORT_ASSIGNED;
+    if (m->p) {
+        const vyre_local local = { binding->id };
+        vyre_ir_set(m->p, local, m->values[frame->values]);
+    }
+}
+
+/* u32, i32 and bool can be stored as each other, as the original has it. */
+static void vyi_import_store(vyi_import *m, const vyi_import_frame *frame)
+{
+    const vyre_buffer buffer = vyi_import_buffer(m, frame->at[0]);
+    if (!buffer.id)
+        return;
+    const vyre_value index = vyi_import_u32(m, m->values[frame->values]);
+    vyre_value value = m->values[frame->values + 1];
+    const uint32_t to = vyi_buffer_of(m->p, buffer.id)->type, from = vyi_import_type(m, value);
+    if (to != from && to != VYRE_TYPE_F32 && from != VYRE_TYPE_F32)
+        value = vyre_ir_cast(m->p, (vyre_type)to, value);
+    if (!vyi_import_beyond(m, buffer, index))
+        vyre_ir_store(m->p, buffer, index, value);
+}
+
+static void vyi_import_barrier(vyi_import *m, const vyi_import_frame *frame)
+{
+    const uint32_t order = vyi_import_byte(m, frame->at[0]);
+    if (order == 0 || order > 4)
+        vyi_exchange_fail(&m->x, VYRE_E_EXCHANGE_UNSUPPORTED, frame->start,
+                          order ? "a barrier of the whole grid, order"
+                                : "a barrier that orders nothing, order", order);
+    else
+        vyre_ir_barrier(m->p, VYRE_SCOPE_WORKGROUP,
+                        order == 4 ? VYRE_ORDER_ACQ_REL : (vyre_order)order);
+}
+
+static void vyi_import_async(vyi_import *m, const vyi_import_frame *frame, uint32_t field)
+{
+    const vyi_exchange_text tag = vyi_exchange_text_at(&m->x, frame->at[field]);
+    if (m->desc->drop_io && vyi_exchange_is(tag, "io_queue_dma"))
+        m->info.dropped++;
+    else
+        vyi_exchange_fail_name(&m->x, VYRE_E_EXCHANGE_UNSUPPORTED, frame->start,
+                               "an asynchronous copy, with tag", tag);
+}
+
+/* Of a statement that opens a block: nothing is left to do but to close it. */
+static bool vyi_import_closes(vyi_import *m, uint32_t tag)
+{
+    if (tag != VYI_NODE_IF && tag != VYI_NODE_LOOP && tag != VYI_NODE_BLOCK &&
+        tag != VYI_NODE_REGION)
+        return false;
+    vyi_import_close(m);
+    if (m->p && (tag == VYI_NODE_IF || tag == VYI_NODE_LOOP))
+        vyre_ir_end(m->p);
+    return true;
+}
+
+/* What stands in a statement has been built. */
+static void vyi_import_do(vyi_import *m, const vyi_import_frame *frame)
+{
+    if (vyi_import_closes(m, frame->tag))
+        return;
+    if (frame->tag == VYI_NODE_LET)
+        vyi_import_let(m, frame);
+    else if (frame->tag == VYI_NODE_ASSIGN)
+        vyi_import_assign(m, frame);
+    if (!m->p)
+        return;
+    switch (frame->tag) {
+    case VYI_NODE_LET:
+    case VYI_NODE_ASSIGN:     break;
+    case VYI_NODE_STORE:      vyi_import_store(m, frame); break;
+    case VYI_NODE_RETURN:     vyre_ir_return(m->p); break;
+    case VYI_NODE_BARRIER:    vyi_import_barrier(m, frame); break;
+    case VYI_NODE_ASYNC_LOAD: vyi_import_async(m, frame, 4); break;
+    case VYI_NODE_ASYNC_WAIT: vyi_import_async(m, frame, 0); break;
+    default:
+        vyi_exchange_fail(&m->x, VYRE_E_EXCHANGE_UNSUPPORTED, frame->start, "statement with tag",
+                          frame->tag);
+    }
+}
+
+/* --- blocks ------------------------------------------------------------------------ */
+
+/* "__forever__" from 0 to the end, whose counter nobody reads. */
+static bool vyi_import_is_endless(const vyi_import *m, const vyi_import_frame *frame)
+{
+    const vyre_value *bounds = m->values + frame->values;
+    uint32_t from, to;
+    return vyi_exchange_is(vyi_exchange_text_at(&m->x, frame->at[0]), "__forever__") &&
+           vyi_literal(m->p, bounds[0].id, &from) && from == 0 &&
+           vyi_literal(m->p, bounds[1].id, &to) && to == UINT32_MAX && m->marks[m->ordinals] == 0;
+}
+
+static void vyi_import_loop(vyi_import *m, const vyi_import_frame *frame)
+{
+    uint32_t counter = 0;
+    if (m->p && vyi_import_is_endless(m, frame)) {
+        vyre_ir_forever(m->p);
+    } else if (m->p) {
+        const vyre_value from = vyi_import_u32(m, m->values[frame->values]);
+        const vyre_value to = vyi_import_u32(m, m->values[frame->values + 1]);
+        counter = vyre_ir_loop(m->p, from, to).id;
+    }
+    vyi_import_open(m);
+    vyi_import_bind(m, frame->at[0], VYI_IMPORT_COUNTER, counter);
+}
+
+static void vyi_import_region(vyi_import *m, const vyi_import_frame *frame)
+{
+    char name[VYRE_MAX_NAME + 1];
+    const vyi_exchange_text text = vyi_exchange_text_at(&m->x, frame->at[0]);
+    if (m->p && !vyi_exchange_is(text, "vyre.program.root"))
+        vyre_ir_comment(m->p, vyi_import_name(text, name));
+    vyi_import_open(m);
+}
+
+/* A list of statements comes next. */
+static void vyi_import_list(vyi_import *m, const vyi_import_frame *frame)
+{
+    const bool other = frame->fields == 3 && frame->tag == VYI_NODE_IF;
+    switch (frame->tag) {
+    case VYI_NODE_IF:
+        if (other)
+            vyi_import_close(m);
+        if (m->p && !other)
+            vyre_ir_if(m->p, vyi_import_bool(m, m->values[frame->values]));
+        else if (m->p && vyi_get32(m->x.bytes + m->x.at))
+            vyre_ir_else(m->p);
+        vyi_import_open(m);
+        break;
+    case VYI_NODE_LOOP:   vyi_import_loop(m, frame); break;
+    case VYI_NODE_REGION: vyi_import_region(m, frame); break;
+    default:              vyi_import_open(m);
+    }
+}
+
+/* --- the walk ------------------------------------------------------------------------ */
+
+/* Whether what comes next, in the same block, can never be reached. */
+static bool vyi_import_is_left(const vyre_program *p)
+{
+    return p->depth ? p->open[p->depth - 1].left : p->left;
+}
+
+/* The level that has just been opened; its tag is the byte before the reader. */
+static void vyi_import_opened(vyi_import *m, char item)
+{
+    vyi_import_frame *frame = &m->frames[m->walk.depth - 1];
+    memset(frame, 0, sizeof *frame);
+    frame->start = m->x.at - 1;
+    frame->tag = m->x.bytes[frame->start];
+    frame->item = item;
+    frame->values = m->value_count;
+    if (item == 'l' && m->p && vyi_import_is_left(m->p)) {
+        m->hidden = m->p;
+        m->hidden_depth = m->walk.depth;
+        m->p = NULL;
+    }
+}
+
+static void vyi_import_enter(vyi_import *m, char item)
+{
+    vyi_exchange_enter(&m->x, &m->walk, item);
+    if (m->x.status >= 0)
+        vyi_import_opened(m, item);
+}
+
+static void vyi_import_field(vyi_import *m, vyi_exchange_level *level)
+{
+    vyi_import_frame *frame = &m->frames[m->walk.depth - 1];
+    const uint32_t depth = m->walk.depth;
+    const char field = *level->fields;
+    VYRE_ASSERT(frame->fields < VYI_IMPORT_FIELDS);
+    frame->at[frame->fields++] = m->x.at;
+    if (frame->item == 'l' && field == 'l') {
+        vyi_import_list(m, frame);
+        vyi_import_settle(m, frame->start);
+    }
+    if (m->x.status < 0)
+        return;
+    vyi_exchange_field(&m->x, &m->walk, level);
+    if (m->x.status >= 0 && m->walk.depth > depth)
+        vyi_import_opened(m, field == 't' ? 't' : 'e');
+}
+
+static void vyi_import_push(vyi_import *m, vyre_value value)
+{
+    void *values = m->values;
+    if (!vyi_grow(&m->desc->allocator, &values, &m->value_capacity, m->value_count + 1,
+                  sizeof *m->values)) {
+        vyi_import_nomem(m, (m->value_count + 1) * sizeof *m->values);
+        return;
+    }
+    m->values = (vyre_value *)values;
+    m->values[m->value_count++] = value;
+}
+
+/* The innermost level has ended. */
+static void vyi_import_leave(vyi_import *m)
+{
+    const vyi_import_frame *frame = &m->frames[--m->walk.depth];
+    vyre_value value = { 0 };
+    if (frame->item == 'l')
+        vyi_import_do(m, frame);
+    else if (frame->item == 'e' && m->p)
+        value = vyi_import_value(m, frame);
+    else if (frame->item == 'e' && frame->tag == VYI_EXPR_VAR) {
+        const vyi_import_binding *binding = vyi_import_find(m, frame->at[0]);
+        if (binding)
+            m->marks[binding->ordinal] |= VYI_IMPORT_READ;
+    }
+    if (m->hidden && m->walk.depth < m->hidden_depth) {
+        m->p = m->hidden;
+        m->hidden = NULL;
+    }
+    vyi_import_settle(m, frame->start);
+    m->value_count = frame->values;
+    if (frame->item == 'e' && m->x.status >= 0)
+        vyi_import_push(m, value);
+}
+
+static void vyi_import_statement(vyi_import *m)
+{
+    m->walk.depth = 0;
+    vyi_import_enter(m, 'l');
+    while (m->walk.depth && m->x.status >= 0) {
+        vyi_exchange_level *level = &m->walk.levels[m->walk.depth - 1];
+        if (level->items) {
+            level->items--;
+            vyi_import_enter(m, level->item);
+        } else if (*level->fields) {
+            vyi_import_field(m, level);
+        } else {
+            vyi_import_leave(m);
+        }
+    }
+}
+
+/* All statements, in one scope.  Leaves the reader behind them. */
+static void vyi_import_statements(vyi_import *m)
+{
+    m->x.at = VYI_EXCHANGE_HEADER;
+    m->ordinals = 0;
+    const uint64_t count = vyi_exchange_leb(&m->x, UINT64_MAX, "");
+    vyi_import_open(m);
+    for (uint64_t i = 0; i < count && m->x.status >= 0; i++) {
+        vyi_exchange_record record;
+        vyi_exchange_read_record(&m->x, &record);
+        const size_t next = m->x.at;
+        m->x.at = record.payload;
+        if (i)
+            vyi_import_statement(m);
+        if (m->x.status >= 0)
+            m->x.at = next;
+    }
+    if (m->x.status >= 0)
+        vyi_import_close(m);
+}
+
+/* --- buffers -------------------------------------------------------------------------- */
+
+static vyre_type vyi_import_element(uint32_t type)
+{
+    switch (type) {
+    case 0x01: return VYRE_TYPE_U32;
+    case 0x02: return VYRE_TYPE_I32;
+    case 0x06: return VYRE_TYPE_BOOL;
+    case 0x0b: return VYRE_TYPE_F32;
+    default:   return VYRE_TYPE_NONE;
+    }
+}
+
+/* Whole words of what is read back; nothing at all when the range is empty. */
+static void vyi_import_range(const vyi_exchange_buffer *b, vyre_buffer_desc *desc)
+{
+    if (!b->range)
+        return;
+    desc->no_readback = b->first == b->end;
+    if (desc->no_readback)
+        return;
+    desc->readback_offset = (uint32_t)b->first & ~3u;
+    desc->readback_size = (((uint32_t)b->end + 3u) & ~3u) - desc->readback_offset;
+}
+
+static void vyi_import_declare(vyi_import *m, const vyi_exchange_buffer *b)
+{
+    static const uint8_t access[] = { VYRE_ACCESS_READ, VYRE_ACCESS_READ_WRITE, VYRE_ACCESS_READ,
+                                      VYRE_ACCESS_WORKGROUP, VYRE_ACCESS_WRITE };
+    char name[VYRE_MAX_NAME + 1];
+    vyre_buffer_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.name = vyi_import_name(b->name, name);
+    desc.binding = b->binding;
+    desc.type = vyi_import_element(b->type);
+    desc.access = (vyre_access)access[b->access];
+    desc.count = b->count;
+    vyi_import_range(b, &desc);
+    if (desc.type == VYRE_TYPE_NONE || (b->range && b->end > UINT32_MAX - 3)) {
+        vyi_exchange_fail(&m->x, VYRE_E_EXCHANGE_UNSUPPORTED, b->at,
+                          "a buffer too large, or with elements of type", b->type);
+        return;
+    }
+    const vyre_buffer buffer = vyre_ir_buffer(m->p, &desc);
+    if (buffer.id)
+        m->buffers[buffer.id - 1] = b->name;
+    vyi_import_settle(m, b->at);
+}
+
+/* The regions stand behind the statements, the reader before them. */
+static void vyi_import_buffers(vyi_import *m, size_t first)
+{
+    const uint64_t count = vyi_exchange_leb(&m->x, UINT64_MAX, "");
+    for (uint32_t i = 0; i < count && m->x.status >= 0; i++) {
+        vyi_exchange_buffer buffer;
+        vyi_exchange_read_both(&m->x, &first, i, &buffer);
+        if (m->x.status >= 0)
+            vyi_import_declare(m, &buffer);
+    }
+}
+
+/* --- the whole ------------------------------------------------------------------------- */
+
+/* The first record again: where its buffers are, and the workgroup's size. */
+static size_t vyi_import_metadata(vyi_import *m, uint32_t workgroup[3])
+{
+    vyi_exchange_record record;
+    m->x.at = VYI_EXCHANGE_HEADER;
+    (void)vyi_exchange_leb(&m->x, UINT64_MAX, "");
+    vyi_exchange_read_record(&m->x, &record);
+    m->x.at = record.payload + 10;
+    if (m->x.bytes[record.payload + 9])
+        m->x.at += 4 + vyi_get32(m->x.bytes + m->x.at);
+    for (uint32_t axis = 0; axis < 3; axis++)
+        workgroup[axis] = vyi_exchange_u32(&m->x);
+    m->x.at = record.payload;
+    return vyi_exchange_metadata(&m->x);
+}
+
+static void vyi_import_create(vyi_import *m, const uint32_t workgroup[3])
+{
+    vyre_program_desc desc;
+    vyre_error found;
+    memset(&desc, 0, sizeof desc);
+    memcpy(desc.workgroup_size, workgroup, sizeof desc.workgroup_size);
+    desc.allocator = m->desc->allocator;
+    desc.name = m->info.entry_op[0] ? m->info.entry_op : NULL;
+    m->p = vyre_program_create(&desc, &found);
+    if (!m->p)
+        vyi_import_blame(m, VYI_EXCHANGE_HEADER, &found);
+}
+
+static void vyi_import_finish(vyi_import *m)
+{
+    vyre_error found;
+    if (m->x.status >= 0 && vyre_program_finish(m->p, &found) < 0)
+        vyi_import_blame(m, found.at && found.at <= m->offset_count
+                                ? m->offsets[found.at - 1] : VYI_EXCHANGE_HEADER, &found);
+}
+
+static void vyi_import_build(vyi_import *m)
+{
+    uint32_t workgroup[3];
+    const size_t first = vyi_import_metadata(m, workgroup);
+    vyi_import_statements(m);
+    if (m->x.status >= 0)
+        vyi_import_create(m, workgroup);
+    if (m->x.status >= 0)
+        vyi_import_buffers(m, first);
+    if (m->x.status >= 0)
+        vyi_import_statements(m);
+    if (m->x.status >= 0)
+        vyi_import_finish(m);
+    if (m->x.status < 0) {
+        vyre_program_destroy(m->hidden ? m->hidden : m->p);
+        m->p = NULL;
+    }
+}
+
+static void vyi_import_free(vyi_import *m, const vyre_allocator *allocator)
+{
+    vyi_free(allocator, m->bindings, m->binding_capacity * sizeof *m->bindings);
+    vyi_free(allocator, m->values, m->value_capacity * sizeof *m->values);
+    vyi_free(allocator, m->offsets, m->offset_capacity * sizeof *m->offsets);
+    if (m->marks)
+        vyi_free(allocator, m->marks, m->info.statements + 1);
+    vyi_free(allocator, m, sizeof *m);
+}
+
+static vyre_program *vyi_import_blob(const void *bytes, size_t size, const vyre_import_desc *desc,
+                                     vyre_import_info *info, vyre_error *err)
+{
+    vyre_import_info found;
+    if (vyre_exchange_check(bytes, size, &found, err) < 0)
+        return NULL;
+    if (found.statements > VYRE_MAX_INSTRUCTIONS) {
+        vyi_fail(err, VYRE_E_EXCHANGE_LIMIT, 0, "Split the program.",
+                 "%u statements; there may be %u", (unsigned)found.statements,
+                 (unsigned)VYRE_MAX_INSTRUCTIONS);
+        return NULL;
+    }
+    vyi_import *m = (vyi_import *)vyi_alloc_zeroed(&desc->allocator, sizeof *m);
+    if (!m) {
+        vyi_fail_nomem(err, sizeof *m);
+        return NULL;
+    }
+    m->x.bytes = (const uint8_t *)bytes;
+    m->x.end = size;
+    m->x.err = err;
+    m->desc = desc;
+    m->info = found;
+    m->marks = (uint8_t *)vyi_alloc_zeroed(&desc->allocator, found.statements + 1);
+    if (!m->marks)
+        vyi_import_nomem(m, found.statements + 1);
+    else
+        vyi_import_build(m);
+    vyre_program *p = m->p;
+    if (p && info)
+        *info = m->info;
+    vyi_import_free(m, &desc->allocator);
+    return p;
+}
+
+VYRE_API vyre_program *vyre_program_import(const void *bytes, size_t size,
+                                           const vyre_import_desc *desc, vyre_import_info *info,
+                                           vyre_error *err)
+{
+    vyre_import_desc defaults;
+    memset(&defaults, 0, sizeof defaults);
+    if (!desc)
+        desc = &defaults;
+    if (!vyi_exchange_is_text(bytes, size))
+        return vyi_import_blob(bytes, size, desc, info, err);
+
+    size_t count;
+    if (vyi_exchange_text_size(bytes, size, &count, err) < 0)
+        return NULL;
+    uint8_t *blob = (uint8_t *)vyi_alloc(&desc->allocator, count + 1);
+    vyre_program *p = NULL;
+    if (!blob)
+        vyi_fail_nomem(err, count + 1);
+    else if (vyi_exchange_text_read(bytes, size, blob, count, err) >= 0)
+        p = vyi_import_blob(blob, count, desc, info, err);
+    vyi_free(&desc->allocator, blob, count + 1);
+    return p;
 }
 
 #endif /* VYRE_NO_EXCHANGE */

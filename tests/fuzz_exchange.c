@@ -1,4 +1,5 @@
-/* Exchange: any bytes as a program's file, as they are and with a header that fits. */
+/* Exchange: any bytes as a program's file, as they are and with a header that fits;
+ * what can be a program becomes one, or is refused. */
 #include "fuzz.h"
 
 static void check(const uint8_t *bytes, size_t size)
@@ -17,9 +18,24 @@ static void check(const uint8_t *bytes, size_t size)
     FUZZ_CHECK(info.calls <= info.expressions && strlen(info.entry_op) < sizeof info.entry_op);
 }
 
+static void import(const uint8_t *bytes, size_t size)
+{
+    vyre_error err;
+    vyre_import_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.drop_io = true;
+    vyre_program *p = vyre_program_import(bytes, size, &desc, NULL, &err);
+    if (!p) {
+        fuzz_error(err.status, &err);
+        FUZZ_CHECK(err.status < 0 && err.at <= size);
+    }
+    vyre_program_destroy(p);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     check(data, size);
+    import(data, size);
     if (size < 40)
         return 0;
     uint8_t *bytes = (uint8_t *)malloc(size);
@@ -28,6 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(bytes, "VYRE\4\0\4", 8);
     vyre_blake3(bytes + 40, size - 40, bytes + 8);
     check(bytes, size);
+    import(bytes, size);
     free(bytes);
     return 0;
 }

@@ -1,5 +1,5 @@
 /* The original's files of programs: digests, and the check of any bytes. */
-#include "exchange.h"
+#include "exchange_write.h"
 #include "vec.h"
 
 /* The five programs whose blobs' digests the original's own test pins. */
@@ -222,14 +222,26 @@ static void decode(const vec_row *row)
 
 /* What the encoder wrote the decoder may refuse.  There is no encoder here for
  * programs that are wrong. */
+static void same_bytes(const vec_row *row, const char *text, const char *hex)
+{
+    blob expected = blob_of_hex(hex), got = blob_of_program(text);
+    if (got.size != expected.size || memcmp(got.bytes, expected.bytes, got.size) != 0)
+        ROW_FAIL(row, "%zu bytes that are not the %zu expected ones", got.size, expected.size);
+    blob_free(&got);
+    blob_free(&expected);
+}
+
 static void encode(const vec_row *row)
 {
+    if (vec_ok(row))
+        same_bytes(row, row->in[0], row->out[0]);
     if (vec_ok(row))
         check_row(row, row->out[0], *row->out[1] == 'E' ? row->out[1] : "OK", true);
 }
 
 static void kernel(const vec_row *row)
 {
+    same_bytes(row, row->out[1], row->out[0]);
     check_row(row, row->out[0], "OK", true);
 }
 

@@ -134,6 +134,10 @@ typedef struct vec_op {
       "row 44: tables have words; a target that is no state is rejected")                          \
     X(SEGMENT_COUNT, "segments", "a count for a width of 0",                                       \
       "row 44: no segments; making them is E_SEGMENT_WIDTH")                                       \
+    X(RUN_NAN, "run", "an f32 that is no number",                                                  \
+      "row 47: any NaN; the original has one")                                                     \
+    X(RUN_SUBNORMAL, "run", "an f32 that is subnormal, before or after",                           \
+      "row 47: what the device makes of it; the original makes it 0")                              \
     X(DISTANCE_SHORT, "distance", "a table that is too short",                                     \
       "row 44: the states say how long it is; a rule with it is rejected, SHAPE")                  \
     X(DISTANCE_CYCLE, "distance", "more pairs than the budget, and a cycle among the first",       \

@@ -197,7 +197,11 @@ VYI_EXTERN_C_BEGIN
     X(E_EXCHANGE_METADATA,  -299, "the first record of the program's file is wrong")               \
     X(E_EXCHANGE_REGION,    -300, "a buffer of the program's file is wrong")                       \
     X(E_EXCHANGE_OUTPUTS,   -301, "the outputs of the program's file are not what it writes")      \
-    X(E_EXCHANGE_UNSUPPORTED, -305, "the program's file has what is not supported")
+    X(E_EXCHANGE_NAME,      -302, "a name in the program's file is unknown, or there twice")       \
+    X(E_EXCHANGE_SCOPE,     -303, "a name in the program's file hides another, or is a counter")   \
+    X(E_EXCHANGE_TYPE,      -304, "a value in the program's file has the wrong type")              \
+    X(E_EXCHANGE_UNSUPPORTED, -305, "the program, or its file, has what is not supported")         \
+    X(E_EXCHANGE_FLOW,      -306, "the program's blocks and jumps cannot be said")
 
 typedef enum vyre_status {
 #define VYI_STATUS_ENUM(name, number, text) VYRE_##name = (number),

@@ -1,8 +1,7 @@
 /* ==========================================================================
  * exchange: implementation of reading a blob
  * ======================================================================= */
-#include "rooms/exchange/exchange.h"
-#include "base/digest_impl.h"
+#include "rooms/exchange/exchange_impl.h"
 
 #ifndef VYRE_NO_EXCHANGE
 
@@ -10,36 +9,6 @@ VYRE_API void vyre_blake3(const void *bytes, size_t size, uint8_t out[32])
 {
     vyi_blake3(bytes, size, out);
 }
-
-/* --- limits, those of the original ---------------------------------------- */
-
-#define VYI_EXCHANGE_HEADER  40u
-#define VYI_EXCHANGE_BLOB    (64u << 20)
-#define VYI_EXCHANGE_BUFFERS 16384u
-#define VYI_EXCHANGE_LIST    1000000u
-#define VYI_EXCHANGE_SHORT   4096u /* arguments of a call, sizes of a shape */
-#define VYI_EXCHANGE_PAYLOAD (4u << 20)
-#define VYI_EXCHANGE_STRING  (1u << 20)
-#define VYI_EXCHANGE_PART    64u /* bytes of a shape, or of hints */
-#define VYI_EXCHANGE_DEPTH   64u
-
-/* --- the reader ----------------------------------------------------------- */
-
-/* After the first failure `status` is set and nothing is left to read, so only
- * loops have to look at it. */
-typedef struct vyi_exchange {
-    const uint8_t   *bytes;
-    size_t           at, end;
-    vyre_status      status;
-    vyre_error      *err;
-    vyre_import_info info;
-} vyi_exchange;
-
-/* Bytes of the blob, not terminated. */
-typedef struct vyi_exchange_text {
-    const uint8_t *bytes;
-    size_t         size;
-} vyi_exchange_text;
 
 static const char *vyi_exchange_fix(vyre_status status)
 {
@@ -52,20 +21,35 @@ static const char *vyi_exchange_fix(vyre_status status)
     case VYRE_E_EXCHANGE_LIMIT:
         return "Split the program, or nest it less; 64 levels and 64 MiB are the format's limits.";
     case VYRE_E_EXCHANGE_UNSUPPORTED:
-        return "Take the extension out of the program before it is written.";
+        return "Take it out of the program before it is written.";
+    case VYRE_E_EXCHANGE_NAME:
+    case VYRE_E_EXCHANGE_SCOPE:
+        return "Give each variable and buffer a name of its own, and declare it before its use.";
+    case VYRE_E_EXCHANGE_TYPE:
+        return "Cast the operand before the program is written.";
     default:
         return "Fetch or write the file again; it was damaged, or not written by the original.";
     }
 }
 
-/* "byte AT: WHAT: NUMBER". */
-static void vyi_exchange_fail(vyi_exchange *x, vyre_status status, size_t at, const char *what,
-                              uint64_t number)
+VYI_API void vyi_exchange_fail(vyi_exchange *x, vyre_status status, size_t at, const char *what,
+                               uint64_t number)
 {
     if (x->status < 0)
         return;
     x->status = vyi_fail(x->err, status, at, vyi_exchange_fix(status), "byte %llu: %s: %llu",
                          (unsigned long long)at, what, (unsigned long long)number);
+    x->at = x->end;
+}
+
+VYI_API void vyi_exchange_fail_name(vyi_exchange *x, vyre_status status, size_t at,
+                                    const char *what, vyi_exchange_text name)
+{
+    if (x->status < 0)
+        return;
+    x->status = vyi_fail(x->err, status, at, vyi_exchange_fix(status), "byte %llu: %s: \"%.*s\"",
+                         (unsigned long long)at, what, name.size < 64 ? (int)name.size : 64,
+                         name.size ? (const char *)name.bytes : "");
     x->at = x->end;
 }
 
@@ -87,7 +71,7 @@ static uint32_t vyi_exchange_u8(vyi_exchange *x)
     return byte ? *byte : 0;
 }
 
-static uint32_t vyi_exchange_u32(vyi_exchange *x)
+VYI_API uint32_t vyi_exchange_u32(vyi_exchange *x)
 {
     const uint8_t *bytes = vyi_exchange_take(x, 4);
     return bytes ? vyi_get32(bytes) : 0;
@@ -114,7 +98,7 @@ static bool vyi_exchange_bool(vyi_exchange *x)
 }
 
 /* Seven bits a byte, the lowest first; the tenth byte has the last bit. */
-static uint64_t vyi_exchange_leb(vyi_exchange *x, uint64_t most, const char *what)
+VYI_API uint64_t vyi_exchange_leb(vyi_exchange *x, uint64_t most, const char *what)
 {
     const size_t at = x->at;
     uint64_t value = 0;
@@ -182,7 +166,14 @@ static vyi_exchange_text vyi_exchange_string(vyi_exchange *x)
     return vyi_exchange_characters(x, size);
 }
 
-static bool vyi_exchange_is(vyi_exchange_text text, const char *name)
+VYI_API vyi_exchange_text vyi_exchange_text_at(const vyi_exchange *x, size_t at)
+{
+    const vyi_exchange_text text = { x->bytes + at + 4, vyi_get32(x->bytes + at) };
+    VYRE_ASSERT(text.size <= VYI_EXCHANGE_STRING);
+    return text;
+}
+
+VYI_API bool vyi_exchange_is(vyi_exchange_text text, const char *name)
 {
     return text.size == strlen(name) && memcmp(text.bytes, name, text.size) == 0;
 }
@@ -241,18 +232,6 @@ static const char *const vyi_exchange_types[] = {
     "", "", "", "w", "tx", "td", "t", "t", "n", "", "", "", "", "", "d", "n"
 };
 
-/* A level: what is left of a statement, an expression or a type. */
-typedef struct vyi_exchange_level {
-    const char *fields;
-    uint32_t    items; /* of the list that is open */
-    char        item;
-} vyi_exchange_level;
-
-typedef struct vyi_exchange_walk {
-    vyi_exchange_level levels[VYI_EXCHANGE_DEPTH];
-    uint32_t           depth;
-} vyi_exchange_walk;
-
 #define VYI_EXCHANGE_COUNT(table) ((uint32_t)(sizeof(table) / sizeof *(table)))
 
 static const char *vyi_exchange_fields_of(vyi_exchange *x, char item, size_t at, uint32_t tag)
@@ -263,7 +242,7 @@ static const char *vyi_exchange_fields_of(vyi_exchange *x, char item, size_t at,
             return vyi_exchange_nodes[tag].fields;
     } else if (item == 'e') {
         x->info.expressions++;
-        x->info.calls += tag == 11;
+        x->info.calls += tag == VYI_EXPR_CALL;
         if (tag < VYI_EXCHANGE_COUNT(vyi_exchange_expressions))
             return vyi_exchange_expressions[tag];
     } else if (tag - 1 < VYI_EXCHANGE_COUNT(vyi_exchange_types)) {
@@ -278,8 +257,7 @@ static const char *vyi_exchange_fields_of(vyi_exchange *x, char item, size_t at,
     return "";
 }
 
-/* A statement, 'l', an expression, 'e', or a type, 't', begins. */
-static void vyi_exchange_enter(vyi_exchange *x, vyi_exchange_walk *w, char item)
+VYI_API void vyi_exchange_enter(vyi_exchange *x, vyi_exchange_walk *w, char item)
 {
     const size_t at = x->at;
     if (w->depth == VYI_EXCHANGE_DEPTH) {
@@ -381,7 +359,7 @@ static void vyi_exchange_leaf(vyi_exchange *x, char field)
     }
 }
 
-static void vyi_exchange_field(vyi_exchange *x, vyi_exchange_walk *w, vyi_exchange_level *level)
+VYI_API void vyi_exchange_field(vyi_exchange *x, vyi_exchange_walk *w, vyi_exchange_level *level)
 {
     const char field = *level->fields++;
     switch (field) {
@@ -424,18 +402,6 @@ static void vyi_exchange_statement(vyi_exchange *x)
 
 /* --- buffers --------------------------------------------------------------- */
 
-typedef struct vyi_exchange_hints {
-    uint32_t axis; /* 256 = none */
-    uint32_t alignment, locality;
-} vyi_exchange_hints;
-
-typedef struct vyi_exchange_buffer {
-    uint32_t count;
-    bool     output, live, range;
-    uint64_t first, end; /* bytes that are read back */
-    vyi_exchange_hints hints;
-} vyi_exchange_buffer;
-
 static void vyi_exchange_read_hints(vyi_exchange *x, vyi_exchange_hints *h)
 {
     h->axis = 256;
@@ -447,9 +413,9 @@ static void vyi_exchange_read_hints(vyi_exchange *x, vyi_exchange_hints *h)
 
 static void vyi_exchange_read_buffer(vyi_exchange *x, vyi_exchange_buffer *b)
 {
-    const size_t at = x->at;
-    (void)vyi_exchange_string(x);
-    (void)vyi_exchange_u32(x); /* the binding */
+    b->at = x->at;
+    b->name = vyi_exchange_string(x);
+    b->binding = vyi_exchange_u32(x);
     b->count = vyi_exchange_u32(x);
     b->output = vyi_exchange_bool(x);
     b->live = vyi_exchange_bool(x);
@@ -458,7 +424,7 @@ static void vyi_exchange_read_buffer(vyi_exchange *x, vyi_exchange_buffer *b)
     b->end = b->range ? vyi_exchange_leb(x, UINT64_MAX, "") : 0;
     vyi_exchange_read_hints(x, &b->hints);
     if ((b->output || b->live) && b->count == 0)
-        vyi_exchange_fail(x, VYRE_E_EXCHANGE_METADATA, at, "an output's elements are", 0);
+        vyi_exchange_fail(x, VYRE_E_EXCHANGE_METADATA, b->at, "an output's elements are", 0);
 }
 
 /* --- the first record ------------------------------------------------------ */
@@ -480,8 +446,7 @@ static void vyi_exchange_entry(vyi_exchange *x)
     x->info.entry_op[size] = '\0';
 }
 
-/* Gives the offset of the first buffer, for a second reading beside the regions. */
-static size_t vyi_exchange_metadata(vyi_exchange *x)
+VYI_API size_t vyi_exchange_metadata(vyi_exchange *x)
 {
     vyi_exchange_buffer buffer;
     const size_t at = x->at;
@@ -504,12 +469,7 @@ static size_t vyi_exchange_metadata(vyi_exchange *x)
 
 /* --- records --------------------------------------------------------------- */
 
-typedef struct vyi_exchange_record {
-    size_t            start, payload, end; /* its first byte, its payload's, and the end of that */
-    vyi_exchange_text name;
-} vyi_exchange_record;
-
-static void vyi_exchange_read_record(vyi_exchange *x, vyi_exchange_record *record)
+VYI_API void vyi_exchange_read_record(vyi_exchange *x, vyi_exchange_record *record)
 {
     record->start = x->at;
     record->name = vyi_exchange_characters(x, vyi_exchange_leb(x, UINT64_MAX, ""));
@@ -635,19 +595,18 @@ static uint32_t vyi_exchange_element(vyi_exchange *x, uint32_t type)
 }
 
 /* A region's shape and hints against the first record's. */
-static void vyi_exchange_shape(vyi_exchange *x, uint32_t type, uint32_t access,
-                               const vyi_exchange_buffer *buffer)
+static void vyi_exchange_shape(vyi_exchange *x, const vyi_exchange_buffer *buffer)
 {
     vyi_exchange_hints hints;
     size_t end = vyi_exchange_open(x, vyi_exchange_leb(x, VYI_EXCHANGE_PART, "a shape's bytes"));
     const size_t at = x->at;
     const uint64_t count = vyi_exchange_leb(x, UINT32_MAX, "elements are too many");
-    const uint32_t size = vyi_exchange_element(x, type);
+    const uint32_t size = vyi_exchange_element(x, buffer->type);
     vyi_exchange_close(x, end, "a shape goes on, bytes");
     if (count != buffer->count)
         vyi_exchange_fail(x, VYRE_E_EXCHANGE_REGION, at, "the first record has another count than",
                           count);
-    if (count == 0 && access == 3)
+    if (count == 0 && buffer->access == VYI_REGION_WORKGROUP)
         vyi_exchange_fail(x, VYRE_E_EXCHANGE_REGION, at, "a workgroup's elements are", 0);
     if (buffer->range && (buffer->first > buffer->end || buffer->end > count * size))
         vyi_exchange_fail(x, VYRE_E_EXCHANGE_REGION, at, "a range to read back exceeds the bytes",
@@ -660,23 +619,33 @@ static void vyi_exchange_shape(vyi_exchange *x, uint32_t type, uint32_t access,
         x->info.canonical = false;
 }
 
-/* Gives whether the program writes the buffer. */
-static bool vyi_exchange_region(vyi_exchange *x, uint32_t index, const vyi_exchange_buffer *buffer)
+static void vyi_exchange_region(vyi_exchange *x, uint32_t index, vyi_exchange_buffer *buffer)
 {
     const size_t at = x->at;
     const uint64_t number = vyi_exchange_leb(x, UINT64_MAX, "");
     if (number != index)
         vyi_exchange_fail(x, VYRE_E_EXCHANGE_REGION, at, "a region out of order", number);
     (void)vyi_exchange_below(x, 6, VYRE_E_EXCHANGE_REGION, "no kind of memory has this number");
-    const uint32_t access = vyi_exchange_below(x, 4, VYRE_E_EXCHANGE_REGION,
-                                               "no access has this number");
+    buffer->access = vyi_exchange_below(x, VYI_REGION_WRITE, VYRE_E_EXCHANGE_REGION,
+                                        "no access has this number");
     const size_t type_at = x->at;
-    const uint32_t type = vyi_exchange_u8(x);
-    if (!vyi_exchange_is_element(type))
-        vyi_exchange_fail(x, VYRE_E_EXCHANGE_REGION, type_at, "no element has this type", type);
+    buffer->type = vyi_exchange_u8(x);
+    if (!vyi_exchange_is_element(buffer->type))
+        vyi_exchange_fail(x, VYRE_E_EXCHANGE_REGION, type_at, "no element has this type",
+                          buffer->type);
     (void)vyi_exchange_below(x, 0, VYRE_E_EXCHANGE_REGION, "no shape has this tag");
-    vyi_exchange_shape(x, type, access, buffer);
-    return access == 1 || access == 4;
+    vyi_exchange_shape(x, buffer);
+}
+
+VYI_API void vyi_exchange_read_both(vyi_exchange *x, size_t *first, uint32_t index,
+                                    vyi_exchange_buffer *buffer)
+{
+    const size_t here = x->at;
+    x->at = *first;
+    vyi_exchange_read_buffer(x, buffer);
+    *first = x->at;
+    x->at = here;
+    vyi_exchange_region(x, index, buffer);
 }
 
 /* `first`: where the first record has its buffers.  Sets a bit of `written` for
@@ -690,12 +659,8 @@ static void vyi_exchange_regions(vyi_exchange *x, size_t first, uint32_t *writte
                           count);
     for (uint32_t i = 0; i < x->info.buffers && x->status >= 0; i++) {
         vyi_exchange_buffer buffer;
-        const size_t here = x->at;
-        x->at = first;
-        vyi_exchange_read_buffer(x, &buffer);
-        first = x->at;
-        x->at = here;
-        if (vyi_exchange_region(x, i, &buffer))
+        vyi_exchange_read_both(x, &first, i, &buffer);
+        if (buffer.access == VYI_REGION_READ_WRITE || buffer.access == VYI_REGION_WRITE)
             written[i / 32] |= 1u << (i % 32);
     }
 }
