@@ -21,17 +21,20 @@ BUILD    ?= build
 STRICT   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
             -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla -Wcast-qual -Wdouble-promotion
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-TEST_CFLAGS := -std=c11 -g -O1 -Wall -Wextra -Wno-unused-function -D_GNU_SOURCE -I. -Itests \
+TEST_CFLAGS := -std=c11 -g -O1 -Wall -Wextra -Wno-unused-function -D_GNU_SOURCE -I. -Itests -iquote . -iquote src \
                -include tests/status_hook.h
 SECONDS_PER_FUZZER ?= 60
 
 FRAGMENTS := $(wildcard src/*.h src/*/*.h src/*/*.c src/rooms/*/*.h src/rooms/*/*.c)
 TESTS     := $(patsubst tests/%.c,%,$(sort $(wildcard tests/test_*.c)))
 
-# Tests that look inside the library compile it into themselves.
+# Tests that look inside include tests/inside.h and share the one object, whose private
+# functions are extern; those that need it otherwise compile it into themselves.
 WHITEBOX  :=
 # Tests that cannot run under AddressSanitizer say why in their first comment.
 UNSANITIZED :=
+# So are these, and compile GLSL.
+GLSLANG_TESTS :=
 
 .PHONY: all spirv demo test run-tests bench plot golden fuzz soak check amalgamate clean setup examples docs install \
         bare-machine
@@ -68,10 +71,13 @@ $(BUILD)/vyre.o: vyre.c vyre.h | $(BUILD)
 	$(CC) -std=c99 -O2 $(STRICT) -c $< -o $@
 
 $(BUILD)/san/vyre.o: vyre.c vyre.h tests/status_hook.h | $(BUILD)/san
-	$(CC) -std=gnu99 -g -O1 $(SANITIZE) -include tests/status_hook.h -c $< -o $@
+	$(CC) -std=gnu99 -g -O1 $(SANITIZE) -DVYI_API=extern -include tests/status_hook.h -c $< -o $@
 
 $(BUILD)/plain/vyre.o: vyre.c vyre.h | $(BUILD)/plain
-	$(CC) -std=c99 -g -O2 -c $< -o $@
+	$(CC) -std=c99 -g -O2 -DVYI_API=extern -c $< -o $@
+
+$(BUILD)/plain/glsl.o: vyre.c vyre.h | $(BUILD)/plain
+	$(CC) -std=c99 -g -O1 -DVYI_API=extern -DVYRE_GLSLANG -c $< -o $@
 
 # --- examples --------------------------------------------------------------
 
@@ -91,7 +97,7 @@ $(BUILD)/examples/%: examples/%.c vyre.h | $(BUILD)/examples
 
 -include tests/tests.mk
 
-SANITIZED_TESTS := $(filter-out $(WHITEBOX) $(UNSANITIZED),$(TESTS))
+SANITIZED_TESTS := $(filter-out $(WHITEBOX) $(UNSANITIZED) $(GLSLANG_TESTS),$(TESTS))
 LIBS := -lm -lpthread -ldl
 
 $(SANITIZED_TESTS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: tests/%.c tests/test.h $(BUILD)/san/vyre.o | $(BUILD)/tests
@@ -99,6 +105,11 @@ $(SANITIZED_TESTS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: tests/%.c tests/test.h 
 
 $(UNSANITIZED:%=$(BUILD)/tests/%): $(BUILD)/tests/%: tests/%.c tests/test.h $(BUILD)/plain/vyre.o | $(BUILD)/tests
 	$(CC) $(TEST_CFLAGS) -O2 $< $(BUILD)/plain/vyre.o -o $@ $(LDLIBS) $(LIBS)
+
+$(GLSLANG_TESTS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: tests/%.c tests/test.h $(BUILD)/plain/glsl.o | $(BUILD)/tests
+	$(CC) $(TEST_CFLAGS) -O2 $< $(BUILD)/plain/glsl.o -o $@ $(LDLIBS) -lvulkan -lglslang -lMachineIndependent \
+	    -lGenericCodeGen -lOGLCompiler -lOSDependent -lSPIRV -lglslang-default-resource-limits \
+	    -lSPIRV-Tools-opt -lSPIRV-Tools -lstdc++ $(LIBS)
 
 $(WHITEBOX:%=$(BUILD)/tests/%): $(BUILD)/tests/%: tests/%.c tests/test.h vyre.h | $(BUILD)/tests
 	$(CC) $(TEST_CFLAGS) $(SANITIZE) $< -o $@ $(LDLIBS) $(LIBS)

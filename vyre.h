@@ -3615,11 +3615,13 @@ VYI_EXTERN_C_END
 
 /* Private functions that one fragment offers to another.  In the single
  * header they are static; a fragment that is compiled alone sees them as
- * ordinary externals. */
-#ifdef VYRE_IMPLEMENTATION
-    #define VYI_API VYI_MAYBE_UNUSED static
-#else
-    #define VYI_API extern
+ * ordinary externals, and so do tests that look inside (tests/inside.h). */
+#ifndef VYI_API
+    #ifdef VYRE_IMPLEMENTATION
+        #define VYI_API VYI_MAYBE_UNUSED static
+    #else
+        #define VYI_API extern
+    #endif
 #endif
 
 VYI_EXTERN_C_BEGIN

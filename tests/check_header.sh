@@ -4,7 +4,7 @@
 libs="-lm -lpthread -ldl"
 
 # Asserts may be nothing: no value is there for them alone.
-passes asserts_as_nothing gcc -std=c99 $STRICT '-DVYRE_ASSERT(x)=' -I. -O1 -c vyre.c -o "$scratch/nothing.o"
+passes asserts_as_nothing gcc -std=c99 $STRICT '-DVYRE_ASSERT(x)=' -I. -O0 -c vyre.c -o "$scratch/nothing.o"
 
 # Two translation units, one with the implementation.
 cat > "$scratch/one.c" <<'C'
@@ -68,7 +68,7 @@ passes static_exports_nothing sh -c "! nm -g --defined-only '$scratch/static_b.o
 # Only vyre_* is exported, by C and by C++ objects, and nothing is common.
 for kind in "gcc -std=c99" "clang -std=c99" "g++ -x c++ -std=c++11"; do
     needs ${kind%% *} || continue
-    passes "exports ($kind)" $kind -O1 -I. -c vyre.c -o "$scratch/exports.o"
+    passes "exports ($kind)" $kind -O0 -I. -c vyre.c -o "$scratch/exports.o"
     passes "only vyre_* ($kind)" sh -c "! nm -g --defined-only '$scratch/exports.o' | awk '{print \$3}' | grep -v '^vyre_' | grep ."
 done
 printf '#define VYRE_IMPLEMENTATION\n#include "vyre.h"\nint leak;\n' > "$scratch/leak.c"

@@ -6,9 +6,9 @@
 # the library and of the tests are compared.
 . "$(dirname "$0")/check.sh"
 needs gcc || finish
-export TSAN_OPTIONS=halt_on_error=1:abort_on_error=0 ENGINE_LIVE_SLOTS=${ENGINE_LIVE_SLOTS:-50000}
-flags="-std=c11 -g -O1 -fsanitize=thread -D_GNU_SOURCE -I. -Itests -w"
-if ! gcc $flags -c vyre.c -o "$scratch/vyre.o" 2> "$scratch/err"; then
+export TSAN_OPTIONS=halt_on_error=1:abort_on_error=0 ENGINE_LIVE_SLOTS=${ENGINE_LIVE_SLOTS:-20000}
+flags="-std=c11 -g -O1 -fsanitize=thread -D_GNU_SOURCE -I. -Itests -iquote . -iquote src -w"
+if ! gcc $flags -DVYI_API=extern -c vyre.c -o "$scratch/vyre.o" 2> "$scratch/err"; then
     skips tsan "this gcc has no ThreadSanitizer"; finish; exit
 fi
 # ThreadSanitizer needs a memory layout without randomisation on new kernels.

@@ -146,7 +146,7 @@ UNUSED_OK static void engine_sleep_ms(long ms)
 
 /* --- the table ----------------------------------------------------------- */
 
-#ifdef VYRE_IMPLEMENTATION
+#if defined(VYRE_IMPLEMENTATION) || defined(INSIDE_H)
 /* The device is lost, as a call of the backend's would find out. */
 UNUSED_OK static void engine_lose(vyre *v)
 {

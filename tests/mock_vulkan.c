@@ -1,6 +1,7 @@
 #include "mock_vulkan.h"
 #include "driver.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -144,6 +145,77 @@ static void mock_rest(VkDevice device)
         real.name(device, object, callbacks);                                                      \
     }
 
+/* --- what is kept -------------------------------------------------------- */
+
+/* Making an instance and a device costs a driver a tenth of a second, and a test of
+ * faults makes hundreds.  So one of each, once it is at rest, waits for the next who
+ * asks for the same.  Not under a layer, which looks at what is left when a device
+ * goes, and not in the long runs (TEST_ALL). */
+static struct {
+    VkInstance       instance;
+    VkDevice         device;
+    VkPhysicalDevice physical; /* of the instance */
+    bool             instance_is_used, device_is_used;
+    uint32_t         version, extensions, device_extensions;
+    const void      *features; /* whether there are any */
+} kept;
+
+static bool mock_keeps(void)
+{
+    return !getenv("VK_INSTANCE_LAYERS") && !getenv("TEST_ALL");
+}
+
+/* Before the driver's own ends of the process. */
+static void mock_drop(void)
+{
+    if (kept.device && !kept.device_is_used)
+        real.vkDestroyDevice(kept.device, NULL);
+    if (kept.instance && !kept.instance_is_used && !kept.device_is_used)
+        real.vkDestroyInstance(kept.instance, NULL);
+}
+
+static VkResult mock_real_instance(const VkInstanceCreateInfo *info,
+                                   const VkAllocationCallbacks *callbacks, VkInstance *instance)
+{
+    const uint32_t version = info->pApplicationInfo ? info->pApplicationInfo->apiVersion : 0;
+    if (kept.instance && !kept.instance_is_used && kept.version == version &&
+        kept.extensions == info->enabledExtensionCount) {
+        kept.instance_is_used = true;
+        *instance = kept.instance;
+        return VK_SUCCESS;
+    }
+    const VkResult result = real.vkCreateInstance(info, callbacks, instance);
+    if (result == VK_SUCCESS && !kept.instance && !callbacks && mock_keeps()) {
+        kept.instance = *instance;
+        kept.instance_is_used = true;
+        kept.version = version;
+        kept.extensions = info->enabledExtensionCount;
+        atexit(mock_drop);
+    }
+    return result;
+}
+
+static VkResult mock_real_device(const VkDeviceCreateInfo *info,
+                                 const VkAllocationCallbacks *callbacks, VkDevice *device)
+{
+    const bool same = kept.device_extensions == info->enabledExtensionCount &&
+                      !kept.features == !info->pNext;
+    if (kept.device && !kept.device_is_used && kept.physical == real.physical && same) {
+        kept.device_is_used = true;
+        *device = kept.device;
+        return VK_SUCCESS;
+    }
+    const VkResult result = real.vkCreateDevice(real.physical, info, callbacks, device);
+    if (result == VK_SUCCESS && !kept.device && kept.instance && !callbacks &&
+        kept.physical == real.physical) {
+        kept.device = *device;
+        kept.device_is_used = true;
+        kept.device_extensions = info->enabledExtensionCount;
+        kept.features = info->pNext;
+    }
+    return result;
+}
+
 /* --- the instance -------------------------------------------------------- */
 
 static VKAPI_ATTR VkResult VKAPI_CALL mock_vkEnumerateInstanceVersion(uint32_t *version)
@@ -196,7 +268,7 @@ mock_vkCreateInstance(const VkInstanceCreateInfo *info, const VkAllocationCallba
                       VkInstance *instance)
 {
     MOCK_ENTER(vkCreateInstance);
-    const VkResult result = real.vkCreateInstance(info, callbacks, instance);
+    const VkResult result = mock_real_instance(info, callbacks, instance);
     mock_live(result, 1);
     if (result != VK_SUCCESS)
         return result;
@@ -213,6 +285,8 @@ mock_vkCreateInstance(const VkInstanceCreateInfo *info, const VkAllocationCallba
 #undef MOCK_LOAD
     uint32_t one = 1;
     real.vkEnumeratePhysicalDevices(*instance, &one, &real.physical);
+    if (*instance == kept.instance)
+        kept.physical = real.physical;
     return result;
 }
 
@@ -224,7 +298,10 @@ mock_vkDestroyInstance(VkInstance instance, const VkAllocationCallbacks *callbac
         return;
     }
     mock_live(VK_SUCCESS, -1);
-    real.vkDestroyInstance(instance, callbacks);
+    if (instance && instance == kept.instance)
+        kept.instance_is_used = false;
+    else
+        real.vkDestroyInstance(instance, callbacks);
 }
 
 MOCK_PASS(vkSetDebugUtilsObjectNameEXT,
@@ -366,7 +443,7 @@ mock_vkCreateDevice(VkPhysicalDevice physical, const VkDeviceCreateInfo *info,
     changed.pQueueCreateInfos = &queue;
     mock_was_lost = mock_was_lost || mock.lost;
     mock.lost = false;
-    const VkResult result = real.vkCreateDevice(real.physical, &changed, callbacks, device);
+    const VkResult result = mock_real_device(&changed, callbacks, device);
     mock_live(result, 1);
     return result;
 }
@@ -380,7 +457,12 @@ mock_vkDestroyDevice(VkDevice device, const VkAllocationCallbacks *callbacks)
     }
     mock_rest(device);
     mock_live(VK_SUCCESS, -1);
-    real.vkDestroyDevice(device, callbacks);
+    if (device && device == kept.device) {
+        real.vkDeviceWaitIdle(device);
+        kept.device_is_used = false;
+    } else {
+        real.vkDestroyDevice(device, callbacks);
+    }
 }
 
 static VKAPI_ATTR void VKAPI_CALL mock_vkGetDeviceQueue(VkDevice device, uint32_t family,

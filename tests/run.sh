@@ -59,15 +59,18 @@ run() { # name
 # What neither measures nor waits for threads, and takes long: as many at a time as
 # there are processors.
 together="test_spirv_valid test_kernel_random test_random check_docs check_compilers check_header
-    check_packages check_portable check_spirv check_calls check_clang check_order"
+    check_packages check_portable check_spirv check_calls check_clang check_order check_examples
+    check_bench"
 is_together() { case " $(echo $together) " in *" $1 "*) return 0 ;; esac; return 1; }
 
 # Test programs first: all are built together.
 tests=$(ls tests/test_*.c 2>/dev/null | sed 's,tests/,,;s,\.c$,,')
+begin=$SECONDS
 if ! make -s -j"$jobs" --no-print-directory amalgamate $(printf "$build/tests/%s " $tests) > "$logs/build.log" 2>&1; then
     echo "FAIL build"; grep -E 'error|warning|\*\*\*' "$logs/build.log" | head -n 30
     failed=$((failed + 1))
 fi
+echo 0 $((SECONDS - begin)) > "$logs/build.end"
 checks=$(ls tests/check_*.sh 2>/dev/null | sed 's,tests/,,;s,\.sh$,,')
 for name in $tests $checks; do
     is_together "$name" || continue
@@ -85,7 +88,10 @@ for name in $tests $checks; do
     count "$logs/$name.log" "$name" $(cat "$logs/$name.end" || echo 1 0)
 done
 
-echo "took $((SECONDS - started)) s"
+echo "took $((SECONDS - started)) s, and longest:"
+for name in build $tests $checks; do
+    [ -e "$logs/$name.end" ] && read -r code seconds < "$logs/$name.end" && echo "$seconds s $name"
+done | sort -rn | head -n 10
 if [ "$skipped" -gt 0 ]; then
     echo "$passed passed, $failed failed, $skipped skipped"
 else

@@ -6,7 +6,7 @@
  *     int main(int argc, char **argv) { RUN(sum_wraps); return test_end(); }
  *
  * TEST_ONLY=name in the environment runs one case; TEST_SEED=0x... replaces
- * the seed of the random ones.
+ * the seed of the random ones; TEST_TIMES=1 prints what each case takes.
  */
 #ifndef TEST_H
 #define TEST_H
@@ -18,12 +18,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static struct {
     unsigned    passed, failed, skipped;
     const char *name;
     bool        running_failed, running_skipped;
     jmp_buf     leave;
+    time_t      began;
+    clock_t     clock;
 } test_state;
 
 #if defined(__GNUC__)
@@ -59,8 +62,14 @@ static void test_run(const char *name, void (*body)(void))
         return;
     test_state.name = name;
     test_state.running_failed = test_state.running_skipped = false;
+    test_state.began = time(NULL);
+    test_state.clock = clock();
     if (setjmp(test_state.leave) == 0)
         body();
+    if (getenv("TEST_TIMES"))
+        printf("TIME %s: %.1f s of processors, %.0f s\n", name,
+               (double)(clock() - test_state.clock) / CLOCKS_PER_SEC,
+               difftime(time(NULL), test_state.began));
     if (test_state.running_failed)
         test_state.failed++;
     else if (test_state.running_skipped)

@@ -4,8 +4,7 @@
  * damages the instruction array of a finished program: the check must find
  * what the builder never makes.
  */
-#define VYRE_IMPLEMENTATION
-#include "vyre.h"
+#include "inside.h"
 
 #include "oom.h"
 

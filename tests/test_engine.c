@@ -842,10 +842,10 @@ static void no_slot_is_cut_within_its_allowance(void)
         d.kernel.loop_allowance = allowances[i / 3];
         const uint32_t allowance = d.kernel.loop_allowance ? d.kernel.loop_allowance : 32700;
         vyre *v = engine_open(&d);
-        for (uint32_t round = 0; round < 4; round++)
+        for (uint32_t round = 0; round < 2; round++)
             turns_round(v, allowance, &seed);
         CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
-        for (uint32_t round = 0; round < 10; round++)
+        for (uint32_t round = 0; round < 3; round++)
             turns_round(v, allowance, &seed);
         CHECK_EQ(vyre_stop(v, 5 * SECOND, NULL), VYRE_OK);
         vyre_close(v);

@@ -2,7 +2,7 @@
  * tests stand inside the library, and most stop it where another thread would
  * have come: a handler waits until the host opens its gate, a callback holds the
  * handle for as long as it is told. */
-#define VYRE_IMPLEMENTATION
+#include "inside.h"
 #include "engine.h"
 
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* What a program does when its works end: results that are kept, callbacks, one of
  * several, tickets of other handles; and a server whose threads have more works in
  * flight than there are slots.  TEST_COUNT: works of that server. */
-#define VYRE_IMPLEMENTATION
+#include "inside.h"
 #include "engine.h"
 
 #include <pthread.h>

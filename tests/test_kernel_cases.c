@@ -16,8 +16,7 @@
  * Expected: the words that differ at the end, s0=3 and s0.15=2 for words of a
  * slot, w0=1 for the workspace, and `timeout` where the rounds ran out.
  */
-#define VYRE_IMPLEMENTATION
-#include "vyre.h"
+#include "inside.h"
 
 #include "test.h"
 

@@ -8,14 +8,13 @@
  *
  * A failure prints the seed that makes it the first ring of the next run.
  */
-#define VYRE_IMPLEMENTATION
-#include "vyre.h"
+#include "inside.h"
 
 #include "model.c"
 #include "test.h"
 
 enum {
-    RINGS = 40000,
+    RINGS = 15000,
     WILD_RINGS = 8000,
     GUARD = 4,
     MAX_SLOTS = 16,

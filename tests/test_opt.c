@@ -1,8 +1,7 @@
 /* The optimizer: each rewrite is visible in a listing; what has an effect
  * keeps its place; random programs do the same before and after.
  */
-#define VYRE_IMPLEMENTATION
-#include "vyre.h"
+#include "inside.h"
 
 #include "gen.h"
 #include "oom.h"

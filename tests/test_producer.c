@@ -2,7 +2,7 @@
  * twice, nor taken by others.  And the pool, of all other slots: one thread's as
  * long as only one publishes there, then everybody's.  White box: a test looks at
  * marks and owners, and stands where another thread would. */
-#define VYRE_IMPLEMENTATION
+#include "inside.h"
 #include "engine.h"
 #include "oom.h"
 

@@ -7,8 +7,7 @@
  */
 #define VYRE_GLSLANG
 #define VYRE_NO_VULKAN /* vk_run.h calls the loader directly */
-#define VYRE_IMPLEMENTATION
-#include "vyre.h"
+#include "inside.h"
 
 #include "gen.h"
 #include "gen_source.h"

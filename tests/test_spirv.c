@@ -1,8 +1,7 @@
 /* The emitter: its numbers, its refusals, its memory, and small programs whose
  * disassembly a person has read (tests/golden_spirv; TEST_UPDATE=1 writes it anew).
  */
-#define VYRE_IMPLEMENTATION
-#include "vyre.h"
+#include "inside.h"
 
 #include "oom.h"
 

@@ -123,7 +123,7 @@ static void random_rings_on_a_device_equal_the_model(void)
 {
     static kernel all[KERNELS];
     const uint64_t first = test_seed(0x72696e67);
-    const uint32_t rings = ring_number("TEST_COUNT", 4000);
+    const uint32_t rings = ring_number("TEST_COUNT", 1500);
     if (!vk.device && !vk_open(&vk))
         test_skip(vk.why);
     build_kernels();

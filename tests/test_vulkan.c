@@ -268,7 +268,7 @@ static void handles_are_opened_one_after_the_other(void)
 {
     vyre_desc d = small_desc();
     d.no_probe = true;
-    for (uint32_t i = 0; i < 50; i++) {
+    for (uint32_t i = 0; i < 12; i++) {
         vyre *v = open_or_fail(&d);
         publish_and_wait(v, 1);
         vyre_close(v);
@@ -882,7 +882,7 @@ static void foreign_caches_are_not_fed_to_the_driver(void)
         CHECK_EQ(mock.cache_bytes, 0);
         CHECK(strstr(last_message, "pipeline cache"));
     }
-    for (size_t size = 1; size < cache_size; size += size < 48 ? 1 : cache_size - size) {
+    for (size_t size = 1; size < cache_size; size += size < 48 ? 7 : cache_size - size) {
         uint8_t *part = (uint8_t *)malloc(size);
         memcpy(part, cache_blob, size);
         uint8_t *whole = cache_blob;

@@ -1,7 +1,6 @@
 /* The looping kernel's groups for wide works, by the interpreter: the host's words
  * are written here, and launches are of a few rounds. */
-#define VYRE_IMPLEMENTATION
-#include "vyre.h"
+#include "inside.h"
 
 #include "test.h"
 

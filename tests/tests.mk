@@ -1,12 +1,10 @@
 # What single tests need beyond the rules of the Makefile.
-WHITEBOX += test_check test_opt
 $(BUILD)/tests/test_opt: tests/gen.h tests/oom.h
 
 UNSANITIZED += test_spirv_random
 $(BUILD)/tests/test_spirv_random: tests/gen.h tests/vk_run.h
 $(BUILD)/tests/test_spirv_random: LDLIBS = -lvulkan
 
-WHITEBOX += test_kernel_random test_kernel_cases
 $(BUILD)/tests/test_kernel_random: tests/model.c tests/model.h
 
 # The steps inside publish and transition; a million schedules need the speed.
@@ -16,25 +14,20 @@ $(BUILD)/tests/test_producers: private SANITIZE := -fsanitize=thread -O1
 $(BUILD)/tests/test_spirv_valid: tests/gen.h tests/spirv_kernels.h
 $(BUILD)/tests/test_spirv_valid: LDLIBS = -lSPIRV-Tools -lstdc++
 
-WHITEBOX += test_spirv
 $(BUILD)/tests/test_spirv: LDLIBS = -lSPIRV-Tools -lstdc++
 
 WHITEBOX += test_interp_machine
 $(BUILD)/tests/test_interp_machine: tests/gen.h tests/oom.h
 $(BUILD)/tests/test_random $(BUILD)/tests/test_interp_bytes: tests/gen.h tests/oom.h
-WHITEBOX += test_spirv_rings
+UNSANITIZED += test_spirv_rings
 $(BUILD)/tests/test_spirv_rings: vyre_spirv.h tests/test_kernel_random.c tests/model.c tests/model.h tests/vk_run.h
-$(BUILD)/tests/test_spirv_rings: private SANITIZE := -O2
 $(BUILD)/tests/test_spirv_rings: LDLIBS = -lvulkan
 
 $(BUILD)/tests/test_vulkan $(BUILD)/tests/test_vulkan_faults $(BUILD)/tests/test_vulkan_loss: tests/mock_vulkan.c tests/mock_vulkan.h tests/driver.h
 
 WHITEBOX += test_vulkan_volk
-WHITEBOX += test_glsl
+GLSLANG_TESTS += test_glsl
 $(BUILD)/tests/test_glsl: tests/test_kernel_random.c tests/model.c tests/model.h tests/vk_run.h tests/gen.h
-$(BUILD)/tests/test_glsl: private SANITIZE := -O2
-$(BUILD)/tests/test_glsl: LDLIBS = -lvulkan -lglslang -lMachineIndependent -lGenericCodeGen -lOGLCompiler \
-    -lOSDependent -lSPIRV -lglslang-default-resource-limits -lSPIRV-Tools-opt -lSPIRV-Tools -lstdc++
 $(BUILD)/tests/test_vulkan_volk: tests/driver.h
 
 # Five million slots: at the interpreter's full speed, and again under
@@ -42,16 +35,15 @@ $(BUILD)/tests/test_vulkan_volk: tests/driver.h
 UNSANITIZED += test_engine_live
 $(BUILD)/tests/test_engine $(BUILD)/tests/test_engine_live: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_engine: tests/oom.h
-WHITEBOX += test_engine_defects test_engine_ends
 $(BUILD)/tests/test_engine_defects $(BUILD)/tests/test_engine_ends: tests/engine.h
 WHITEBOX += test_engine_fake test_engine_lines
-WHITEBOX += test_engine_single test_producer test_engine_inside test_engine_cases test_engine_rings
+WHITEBOX += test_engine_single test_engine_inside
+UNSANITIZED += test_engine_rings
 $(BUILD)/tests/test_engine_fake $(BUILD)/tests/test_engine_single $(BUILD)/tests/test_producer $(BUILD)/tests/test_engine_inside: tests/engine.h tests/oom.h
 $(BUILD)/tests/test_engine_single: tests/test_engine.c
 $(BUILD)/tests/test_engine_lines: tests/test_engine_fake.c tests/engine.h tests/oom.h
 $(BUILD)/tests/test_engine_cases: tests/test_kernel_cases.c tests/engine.h tests/driver.h
 $(BUILD)/tests/test_engine_rings: tests/test_kernel_random.c tests/model.c tests/model.h tests/engine.h tests/driver.h
-$(BUILD)/tests/test_engine_rings: private SANITIZE := -O2
 $(BUILD)/tests/test_cpu: tests/engine.h tests/oom.h tests/driver.h
 $(BUILD)/tests/test_replay: tests/replay_file.h tests/oom.h
 
@@ -61,15 +53,12 @@ $(BUILD)/tests/test_fuse: tests/oom.h
 $(BUILD)/tests/test_plan: tests/driver.h
 $(BUILD)/tests/test_watch_live: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_replay_run: tests/engine.h tests/driver.h tests/replay_file.h
-WHITEBOX += test_source_random
+GLSLANG_TESTS += test_source_random
 $(BUILD)/tests/test_source_random: tests/gen_source.h tests/gen.h tests/vk_run.h
-$(BUILD)/tests/test_source_random: private SANITIZE := -O2
-$(BUILD)/tests/test_source_random: LDLIBS = -lvulkan -lglslang -lMachineIndependent -lGenericCodeGen -lOGLCompiler \
-    -lOSDependent -lSPIRV -lglslang-default-resource-limits -lSPIRV-Tools-opt -lSPIRV-Tools -lstdc++
 $(BUILD)/tests/test_elide: tests/vk_run.h tests/oom.h tests/driver.h
 $(BUILD)/tests/test_elide: LDLIBS = -lvulkan
 # Gates, generations and groups, where they can be seen.
-WHITEBOX += test_wide_groups test_wide_live
+WHITEBOX += test_wide_live
 $(BUILD)/tests/test_wide $(BUILD)/tests/test_wide_live: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_wide_live: tests/test_wide.c
 $(BUILD)/tests/test_replay_record: tests/engine.h tests/driver.h tests/replay_file.h
