@@ -37,7 +37,7 @@
  *     VYRE_NO_WATCH        what a ring is doing, as counts
  *     VYRE_NO_PLAN         sizing a handle, regions of a buffer, races
  *     VYRE_NO_FUSE         works that are folded, ordered and grouped
- *     VYRE_NO_SCAN         tables for many patterns in many files
+ *     VYRE_NO_SCAN         many patterns in many files
  *     VYRE_NO_POOL         works for several devices
  *     VYRE_NO_REPLAY       logs of works
  *     VYRE_NO_TRACE        pictures of what happened
@@ -170,7 +170,7 @@
  *     watch       (room) what a ring or a handle is doing: states, health, who hangs
  *     plan        (room) geometry, policy, races, regions
  *     fuse        (room) what need not run twice, what runs after what
- *     scan        (room) DFAs packed, patterns in one automaton, files in segments
+ *     scan        (room) many patterns, or DFAs, in many files, on a running kernel
  *     pool        (room) shares of a total for several devices
  *     replay      (room) a log of works that can be run again
  *     trace       (room) what happened on a handle, for Perfetto
@@ -489,6 +489,7 @@ VYI_EXTERN_C_BEGIN
     X(E_SCAN_BUDGET,        -276, "more pairs of states than the budget")                          \
     X(E_SCAN_LIMIT,         -277, "the tables of a scan would be too large")                       \
     X(E_SEGMENT_WIDTH,      -278, "a segment has at least one byte")                               \
+    X(E_SCAN_TUNE,          -279, "no width gave a complete scan")                                 \
     /* exchange: -290 .. -309 */                                                                   \
     X(E_EXCHANGE_MAGIC,     -290, "the file is not a program")                                     \
     X(E_EXCHANGE_VERSION,   -291, "the program's file has another version")                        \
@@ -3118,6 +3119,106 @@ VYRE_API uint64_t vyre_segments_count(const uint32_t *sizes, uint32_t files, uin
 VYRE_API vyre_status vyre_segments_make(const uint32_t *sizes, uint32_t files, uint32_t width,
                                         uint32_t overlap, vyre_segment *out, uint64_t capacity,
                                         uint64_t *count, vyre_error *err);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_SCAN */
+
+#endif
+/* ==========================================================================
+ * scan, live: texts through a kernel that is running
+ *
+ * Public, of the room `scan`.  A scan is a handle of its own whose kernel walks one
+ * automaton, or a set of rules, over texts that the caller gives:
+ *
+ *     vyre_scan_desc desc;
+ *     memset(&desc, 0, sizeof desc);
+ *     desc.automaton = &automaton;
+ *     vyre_scan *s = vyre_scan_open(&desc, &err);
+ *     status = vyre_scan_run(s, texts, count, hits, capacity, &report, &err);
+ *     vyre_scan_close(s);
+ *
+ * Texts are cut into segments, and each segment is a lane's.  While the device scans
+ * one half of its text memory, the host fills the other one.  Nothing is lost and
+ * nothing is invented at a cut: a lane begins as many bytes early as the automaton
+ * can remember, and a text that goes on begins in the state that its first part left.
+ *
+ * A scan belongs to one thread at a time.  The automaton, or the rules, stay the
+ * caller's; the automaton outlives the scan.
+ * ======================================================================= */
+#ifndef VYI_ROOM_SCAN_LIVE_H
+#define VYI_ROOM_SCAN_LIVE_H
+
+
+#ifndef VYRE_NO_SCAN
+
+VYI_EXTERN_C_BEGIN
+
+typedef struct vyre_scan vyre_scan;
+
+/* Who reads the tables, and where. */
+typedef enum vyre_scan_way {
+    VYRE_SCAN_CHOSEN = 0, /* GROUPS where a running kernel has groups for wide works, else LANES */
+    VYRE_SCAN_LANES = 1,  /* each lane by itself, in the device's memory */
+    VYRE_SCAN_GROUPS = 2  /* a workgroup keeps the first 28 KB of them in its own memory */
+} vyre_scan_way;
+
+typedef struct vyre_scan_desc {
+    vyre_desc engine; /* backend, device, allocator and the like; the kernel is the scan's */
+    const vyre_automaton *automaton; /* this */
+    const vyre_rules     *rules;     /* or these */
+    uint64_t      text_bytes; /* on the device at a time, at most 2^32 - 64; 0 = 16 MiB */
+    uint32_t      hits;       /* places that the device is given for what it finds at a time, and
+                                 the most bytes of a segment; 0 = 65536 */
+    uint32_t      width;      /* bytes of a segment; 0 = chosen by the device's lanes */
+    vyre_scan_way way;
+} vyre_scan_desc;
+
+typedef struct vyre_scan_text {
+    const void *bytes;
+    uint64_t    size;
+    uint32_t    file, layer; /* numbers that its hits have */
+    uint64_t    offset;      /* of `bytes` in the file */
+    bool        more;        /* the file goes on: its next text begins where this one ends */
+} vyre_scan_text;
+
+/* `end` is the offset of the last byte in the file: a pattern of n bytes begins at
+ * end + 1 - n.  `rule` is a pattern's id, or a rule's index. */
+typedef struct vyre_hit {
+    uint32_t file, rule, layer;
+    uint64_t end;
+} vyre_hit;
+
+typedef struct vyre_scan_report {
+    uint64_t found, written, dropped; /* hits; those the caller's array had room for, and not */
+    uint64_t bytes, segments;
+    uint32_t launches; /* works; more than one for each half where hits were many */
+    uint32_t width;
+    uint64_t copy_ns;  /* the host's, for filling the device's memory */
+    uint64_t scan_ns;  /* from a launch, or the end of the one before, until its end was seen */
+} vyre_scan_report;
+
+/* NULL on failure.  VYRE_E_SCAN_LIMIT: the tables are too large, err->at of their words.
+ * What rules->rejected names matches nothing. */
+VYRE_API vyre_scan *vyre_scan_open(const vyre_scan_desc *desc, vyre_error *err);
+/* NULL is allowed. */
+VYRE_API void vyre_scan_close(vyre_scan *s);
+
+/* All hits of the texts, by file, end and rule; of a file that `more` cut, each with
+ * the text in which it ends.  `report` may be NULL, `hits` when `capacity` is 0.
+ * VYRE_FULL: report->dropped hits of later texts had no room; all are counted.
+ * On failure *report is untouched, what stands in `hits` means nothing, and files
+ * that were cut begin anew. */
+VYRE_API vyre_status vyre_scan_run(vyre_scan *s, const vyre_scan_text *texts, uint32_t count,
+                                   vyre_hit *hits, size_t capacity, vyre_scan_report *report,
+                                   vyre_error *err);
+
+/* Scans what the last run left on the device in segments of each of the widths, once
+ * to warm up and then `repeats` times (0 = 5), and keeps the fastest; among equals the
+ * widest.  NULL: 4096, 2048, .. 64.  VYRE_E_SCAN_TUNE: none was complete, for there
+ * was no text yet, or it has more hits than the scan has places. */
+VYRE_API vyre_status vyre_scan_tune(vyre_scan *s, const uint32_t *widths, uint32_t count,
+                                    uint32_t repeats, vyre_error *err);
 
 VYI_EXTERN_C_END
 
@@ -33100,29 +33201,44 @@ VYRE_API vyre_status vyre_segments_make(const uint32_t *sizes, uint32_t files, u
 
 /* --- classes -------------------------------------------------------------- */
 
-static bool vyi_dfa_same_column(const uint32_t *transitions, uint32_t states, uint32_t a,
-                                uint32_t b)
+/* Bytes of one class that part in this row.  Those that go where its first byte goes
+ * stay in it; of the others, those that go together make a new class. */
+static uint32_t vyi_dfa_part(const uint32_t *row, uint32_t map[256], uint32_t first[256],
+                             uint32_t classes)
 {
-    for (size_t i = 0; i < states; i++) {
-        if (transitions[i * VYI_SCAN_BYTES + a] != transitions[i * VYI_SCAN_BYTES + b])
-            return false;
+    uint32_t from[VYI_SCAN_BYTES]; /* of each new class: the class it was in */
+    const uint32_t before = classes;
+    for (uint32_t byte = 0; byte < VYI_SCAN_BYTES; byte++) {
+        const uint32_t old = map[byte];
+        uint32_t c = before;
+        if (row[byte] == row[first[old]])
+            continue;
+        while (c < classes && (from[c] != old || row[first[c]] != row[byte]))
+            c++;
+        if (c == classes) {
+            from[c] = old;
+            first[c] = byte;
+            classes++;
+        }
+        map[byte] = c;
     }
-    return true;
+    return classes;
 }
 
 VYRE_API uint32_t vyre_dfa_classes(const uint32_t *transitions, uint32_t states,
                                    uint32_t map[256])
 {
-    uint32_t first[VYI_SCAN_BYTES], classes = 0;
+    uint32_t first[VYI_SCAN_BYTES], number[VYI_SCAN_BYTES], classes = 1, named = 0;
     if (!map || (states && !transitions))
         return 0;
+    first[0] = 0;
+    memset(map, 0, VYI_SCAN_BYTES * sizeof *map);
+    for (size_t i = 0; i < states && classes < VYI_SCAN_BYTES; i++)
+        classes = vyi_dfa_part(transitions + i * VYI_SCAN_BYTES, map, first, classes);
     for (uint32_t byte = 0; byte < VYI_SCAN_BYTES; byte++) {
-        uint32_t c = 0;
-        while (c < classes && !vyi_dfa_same_column(transitions, states, first[c], byte))
-            c++;
-        if (c == classes)
-            first[classes++] = byte;
-        map[byte] = c;
+        if (first[map[byte]] == byte)
+            number[map[byte]] = named++;
+        map[byte] = number[map[byte]];
     }
     return classes;
 }
@@ -33901,6 +34017,1730 @@ VYRE_API void vyre_automaton_free(vyre_automaton *automaton)
     vyi_scan_drop(&allocator, automaton->next, states * VYI_SCAN_BYTES);
     vyi_scan_drop(&allocator, automaton->output_offsets, states + 1);
     memset(automaton, 0, sizeof *automaton);
+}
+
+#endif /* VYRE_NO_SCAN */
+/* ==========================================================================
+ * scan, live: the tables that a kernel walks
+ *
+ * Two passes over the DFAs: what each needs, then the words.  States that cannot be
+ * reached have no row.
+ * ======================================================================= */
+/* ==========================================================================
+ * scan, live: what its fragments share
+ *
+ * Private.  The tables as the device has them, one array of words:
+ *
+ *     0               a mark (in a group's copy: it is filled)
+ *     1               of several DFAs: {map, accept} of each
+ *     then            of each DFA: its 256 classes, unless it has a column for each byte
+ *     then            of each DFA: its rows
+ *
+ * A state is the word at which its row begins.  An entry of a row is a state, too:
+ * a step is  row = words[row + words[map + byte]].  A DFA's rows that accept are its
+ * last ones, from `accept` on; the others come in the order of their distance from
+ * the first state, so that the rows that texts meet most are together.
+ * ======================================================================= */
+#ifndef VYI_ROOM_SCAN_LIVE_IMPL_H
+#define VYI_ROOM_SCAN_LIVE_IMPL_H
+
+
+#ifndef VYRE_NO_SCAN
+
+VYI_EXTERN_C_BEGIN
+
+#define VYI_SCAN_OP        0x1000u
+#define VYI_SCAN_BLOCK     16u   /* bytes that a lane loads at a time; texts begin on such */
+#define VYI_SCAN_FAR       4096u /* a DFA that looks back farther counts as unbounded */
+#define VYI_SCAN_SHARED    7000u /* words of a group's copy; the engine's arrays fit beside it */
+#define VYI_SCAN_MAX_WORDS 0x20000000u /* of tables */
+
+/* --- tables --------------------------------------------------------------- */
+
+typedef struct vyi_scan_dfa {
+    const uint32_t *next;    /* the caller's: next[state * columns + class] */
+    const uint32_t *map;     /* the caller's, of 256, or NULL: a column for each byte */
+    const uint32_t *accept;  /* of a rule: not 0 where it matches; NULL: an automaton's outputs */
+    uint32_t columns, states;
+    uint32_t own_map, own_columns; /* in the words; own_map 0: a column for each byte */
+    uint32_t first, start, from, end; /* first row, row of state 0, first that accepts, behind */
+    uint32_t *old;           /* of each row, in order: the caller's state */
+    uint32_t rules, rule_count; /* of a rule: those with this DFA, in vyi_scan_tables.rules */
+    uint32_t distance;
+    bool     bounded;
+} vyi_scan_dfa;
+
+typedef struct vyi_scan_tables {
+    vyi_arena     arena;
+    vyi_scan_dfa *dfas;    /* bounded ones first */
+    uint32_t      count, bounded;
+    uint32_t     *rules;   /* indexes, those of one DFA together */
+    uint32_t     *words;
+    uint32_t      word_count, fixed; /* `fixed` words come before the first row */
+    uint32_t      overlap; /* the longest distance of a bounded one */
+    const vyre_automaton *automaton;
+} vyi_scan_tables;
+
+/* `dense`: one column for each byte, if that is small.  On failure free it as well. */
+VYI_API vyre_status vyi_scan_tables_make(const vyre_scan_desc *desc, bool dense,
+                                         vyi_scan_tables *t, vyre_error *err);
+VYI_API void vyi_scan_tables_free(vyi_scan_tables *t);
+/* The row after `size` bytes from `row` on. */
+VYI_API uint32_t vyi_scan_walk(const vyi_scan_tables *t, uint32_t dfa, uint32_t row,
+                               const void *bytes, uint64_t size);
+
+/* --- the kernel ----------------------------------------------------------- */
+
+/* Buffers of the kernel, and what its works say. */
+enum { VYI_SCAN_TEXT, VYI_SCAN_TABLE, VYI_SCAN_SEGMENTS, VYI_SCAN_STATES, VYI_SCAN_HITS,
+       VYI_SCAN_COPY, VYI_SCAN_BUFFERS };
+
+/* Words of a work.  Items are numbered by DFA and then by segment.  LANES runs items
+ * args[0] to args[1] - 1, GROUPS tiles of them: args[2] to args[3] - 1. */
+enum { VYI_SCAN_A_TABLE = 4,  /* word at which the segments begin */
+       VYI_SCAN_A_COUNT = 5,  /* segments */
+       VYI_SCAN_A_HITS = 6,   /* word of the counter; records of {byte, row} follow */
+       VYI_SCAN_A_PLACES = 7, /* how many */
+       VYI_SCAN_A_DFA = 8,    /* the first one */
+       VYI_SCAN_A_LAST = 9,   /* added to a segment's state: where its last row goes; 0: nowhere */
+       VYI_SCAN_ARGS = 10 };
+
+/* A segment is a vyre_segment in bytes of the text buffer, with `file` the word of the
+ * first DFA's state. */
+VYI_API void vyi_scan_emit(vyre_program *p, const vyre_slot_values *slot, void *user);
+
+typedef struct vyi_scan_kernel {
+    const vyi_scan_tables *tables;
+    uint32_t copied; /* words of the tables that a group has itself; 0: LANES */
+} vyi_scan_kernel;
+
+/* --- the handle ----------------------------------------------------------- */
+
+#define VYI_SCAN_BANKS 2u
+
+/* What the device found: the byte in its text memory, and the row after it. */
+typedef struct vyi_scan_record {
+    uint32_t at, row;
+} vyi_scan_record;
+
+/* A stretch of a text in the device's memory. */
+typedef struct vyi_scan_piece {
+    uint32_t file, layer;
+    uint32_t at, size;  /* in the text buffer */
+    uint32_t state;     /* word of its first DFA's state */
+    uint64_t offset;    /* of its first byte in the file */
+} vyi_scan_piece;
+
+/* One half of the device's memory.  Filled, launched, collected; its items run as works
+ * one after the other, each as many as have room for what they find. */
+typedef struct vyi_scan_bank {
+    uint32_t        text, table, states, hits; /* where it begins: byte; words */
+    uint32_t        used, segments, blocks;    /* bytes, segments, states that it has now */
+    vyi_scan_piece *pieces;
+    uint32_t        piece_count;
+    bool            collected;       /* its hits were taken: it may be filled anew */
+    bool            launched, whole; /* a work is out; it is of the unbounded DFAs */
+    uint64_t        began;           /* when the first one was published */
+    uint32_t        from, count, items, step; /* of the work, of all; of the next work at most */
+    vyre_ticket     ticket;
+} vyi_scan_bank;
+
+/* Where a file that goes on stands. */
+typedef struct vyi_scan_carry {
+    uint32_t file;
+    uint64_t offset;
+} vyi_scan_carry;
+
+struct vyre_scan {
+    vyre_allocator  allocator;
+    vyre           *v;
+    vyi_scan_kernel kernel;
+    vyi_scan_tables tables;
+    void          (*recovered)(void *user, vyre *v); /* the caller's */
+    void           *recovered_user;
+    uint64_t        timeout_ns;
+    uint32_t        lanes, group;  /* that wide works have; of a group */
+    uint32_t        width, places; /* bytes of a segment; records */
+    uint32_t        bank_bytes, bank_segments, bank_pieces, bank_blocks;
+    uint32_t        width_most, piece_most; /* bytes of a segment, of a piece */
+    vyi_scan_bank   banks[VYI_SCAN_BANKS];
+    uint32_t        bank, last;    /* being filled; launched last, VYI_SCAN_NONE: nothing is left */
+    vyre_segment   *segments;      /* of one bank, as it goes to the device */
+    uint32_t       *states;        /* likewise */
+    vyi_scan_record *records;      /* 2 * places */
+    uint32_t       *rows;          /* of the text that is being filled, one of each DFA */
+    vyi_scan_carry *carries;
+    uint32_t       *carry_rows;
+    uint32_t        carry_count, carry_capacity, carry_row_capacity;
+    /* of the call */
+    vyre_hit       *hits;
+    size_t          capacity;
+    uint64_t        busy_until; /* when the last end was seen */
+    vyre_scan_report report;
+};
+
+/* Cuts the bank's pieces into segments of `width` and gives them to the device. */
+VYI_API vyre_status vyi_scan_cut(vyre_scan *s, vyi_scan_bank *b, uint32_t width,
+                                 vyre_error *err);
+/* Which items come next: of the DFAs that forget, or of the others. */
+VYI_API void vyi_scan_begin(const vyre_scan *s, vyi_scan_bank *b, bool whole, uint32_t width);
+/* Publishes the bank's next items; waits for them, *found: records, also those that had
+ * no room. */
+VYI_API vyre_status vyi_scan_publish(vyre_scan *s, vyi_scan_bank *b, vyre_error *err);
+VYI_API vyre_status vyi_scan_wait(vyre_scan *s, vyi_scan_bank *b, uint32_t *found,
+                                  vyre_error *err);
+/* Takes the records of the work that has ended into the caller's hits. */
+VYI_API vyre_status vyi_scan_take(vyre_scan *s, const vyi_scan_bank *b, uint32_t found,
+                                  vyre_error *err);
+/* By file, end and rule. */
+VYI_API void vyi_scan_sort_hits(vyre_hit *hits, size_t count);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_SCAN */
+
+#endif
+
+#ifndef VYRE_NO_SCAN
+
+#define VYI_SCAN_DENSE 1024u /* states that may have a column for each byte */
+
+/* --- what the caller gave ------------------------------------------------- */
+
+static vyre_status vyi_scan_wrong(vyre_error *err, uint64_t at, const char *what)
+{
+    return vyi_fail(err, VYRE_E_ARGUMENT, at,
+                    "Use what vyre_automaton_make or vyre_rules_pack made, unchanged.",
+                    "%s, at %llu", what, (unsigned long long)at);
+}
+
+static vyre_status vyi_scan_check_automaton(const vyre_automaton *m, vyre_error *err)
+{
+    if (m->states == 0 || m->states > VYRE_SCAN_MAX_STATES || !m->next || !m->output_offsets)
+        return vyi_scan_wrong(err, m->states, "no automaton: its states");
+    for (size_t i = 0; i < (size_t)m->states * VYI_SCAN_BYTES; i++) {
+        if (m->next[i] >= m->states)
+            return vyi_scan_wrong(err, i, "a target that is no state");
+    }
+    for (uint32_t i = 0; i < m->states; i++) {
+        if (m->output_offsets[i] > m->output_offsets[i + 1])
+            return vyi_scan_wrong(err, i, "records that end before they begin");
+    }
+    if (m->output_offsets[m->states] && !m->outputs)
+        return vyi_scan_wrong(err, 0, "no records");
+    return VYRE_OK;
+}
+
+static vyre_status vyi_scan_check_rule(const vyre_rules *r, uint32_t rule, vyre_error *err)
+{
+    const uint32_t *meta = r->meta + (size_t)rule * 5;
+    const uint64_t entries = (uint64_t)meta[2] * meta[4];
+    if (meta[2] == 0 || meta[4] == 0 || meta[4] > VYI_SCAN_BYTES ||
+        meta[0] + entries > r->transition_count ||
+        (uint64_t)meta[1] + meta[2] > r->accept_count ||
+        (uint64_t)meta[3] + VYI_SCAN_BYTES > r->class_map_count)
+        return vyi_scan_wrong(err, rule, "a rule beyond its tables");
+    for (uint32_t i = 0; i < VYI_SCAN_BYTES; i++) {
+        if (r->class_maps[meta[3] + i] >= meta[4])
+            return vyi_scan_wrong(err, rule, "a class that the rule has not");
+    }
+    for (uint64_t i = 0; i < entries; i++) {
+        if (r->transitions[meta[0] + i] >= meta[2])
+            return vyi_scan_wrong(err, rule, "a target that is no state");
+    }
+    return VYRE_OK;
+}
+
+static bool vyi_scan_accepts(const vyi_scan_tables *t, const vyi_scan_dfa *d, uint32_t state)
+{
+    if (d->accept)
+        return d->accept[state] != 0;
+    return t->automaton->output_offsets[state] != t->automaton->output_offsets[state + 1];
+}
+
+static void *vyi_scan_room(vyi_scan_tables *t, size_t count, size_t size, vyre_error *err)
+{
+    size_t bytes = 0;
+    void *room = NULL;
+    if (vyi_size_mul(count ? count : 1, size, &bytes))
+        room = vyi_arena_alloc(&t->arena, bytes);
+    if (!room)
+        (void)vyi_fail_nomem(err, bytes ? bytes : SIZE_MAX);
+    return room;
+}
+
+/* --- the DFAs ------------------------------------------------------------- */
+
+static vyre_status vyi_scan_take_automaton(vyi_scan_tables *t, bool dense, vyre_error *err)
+{
+    const vyre_automaton *m = t->automaton;
+    const vyre_status status = vyi_scan_check_automaton(m, err);
+    if (status < 0)
+        return status;
+    vyi_scan_dfa *d = t->dfas = (vyi_scan_dfa *)vyi_scan_room(t, 1, sizeof *t->dfas, err);
+    if (!d)
+        return VYRE_E_NOMEM;
+    t->count = 1;
+    d->next = m->next;
+    d->columns = d->own_columns = VYI_SCAN_BYTES;
+    d->states = m->states;
+    d->distance = m->longest;
+    d->bounded = m->longest <= VYI_SCAN_FAR;
+    d->own_map = !dense || m->states > VYI_SCAN_DENSE;
+    return VYRE_OK;
+}
+
+/* A rule that matches nowhere needs no DFA. */
+static bool vyi_scan_is_inert(const vyre_rules *r, const uint32_t *meta)
+{
+    for (uint32_t i = 0; i < meta[2]; i++) {
+        if (r->accept[meta[1] + i])
+            return false;
+    }
+    return true;
+}
+
+/* Columns for each byte, as vyre_dfa_distance reads them. */
+static vyre_status vyi_scan_measure(const vyi_scan_tables *t, vyi_scan_dfa *d, vyre_error *err)
+{
+    const vyre_allocator *a = &t->arena.allocator;
+    const size_t count = (size_t)d->states * VYI_SCAN_BYTES;
+    uint32_t *wide = NULL;
+    if (d->states > VYRE_SCAN_MAX_STATES)
+        return VYRE_OK; /* unbounded, for nobody has looked */
+    vyre_status status = vyi_scan_words(a, count, &wide, err);
+    if (status < 0)
+        return status;
+    for (size_t i = 0; i < count; i++)
+        wide[i] = d->next[i / VYI_SCAN_BYTES * d->columns + d->map[i % VYI_SCAN_BYTES]];
+    status = vyre_dfa_distance(wide, d->states, 0, a, &d->distance, err);
+    vyi_scan_drop(a, wide, count);
+    d->bounded = status == VYRE_OK && d->distance <= VYI_SCAN_FAR;
+    return status == VYRE_E_NOMEM ? status : VYRE_OK;
+}
+
+static bool vyi_scan_same(const vyre_rules *r, uint32_t a, uint32_t b)
+{
+    return memcmp(r->meta + (size_t)a * 5, r->meta + (size_t)b * 5, 5 * sizeof *r->meta) == 0;
+}
+
+/* One DFA for all rules that share its tables. */
+static vyre_status vyi_scan_take_rule(vyi_scan_tables *t, const vyre_rules *r, uint32_t rule,
+                                      uint32_t *listed, vyre_error *err)
+{
+    const uint32_t *meta = r->meta + (size_t)rule * 5, all = (uint32_t)(r->meta_count / 5);
+    for (uint32_t i = 0; i < rule; i++) {
+        if (vyi_scan_same(r, i, rule))
+            return VYRE_OK;
+    }
+    vyi_scan_dfa *d = &t->dfas[t->count];
+    d->next = r->transitions + meta[0];
+    d->accept = r->accept + meta[1];
+    d->states = meta[2];
+    d->map = r->class_maps + meta[3];
+    d->columns = d->own_columns = meta[4];
+    d->own_map = 1;
+    d->rules = *listed;
+    for (uint32_t i = rule; i < all; i++) {
+        if (vyi_scan_same(r, i, rule))
+            t->rules[(*listed)++] = i;
+    }
+    d->rule_count = *listed - d->rules;
+    t->count++;
+    return vyi_scan_measure(t, d, err);
+}
+
+static void vyi_scan_bounded_first(vyi_scan_tables *t)
+{
+    for (uint32_t i = 0; i < t->count; i++) {
+        if (!t->dfas[i].bounded)
+            continue;
+        const vyi_scan_dfa swap = t->dfas[i];
+        t->dfas[i] = t->dfas[t->bounded];
+        t->dfas[t->bounded++] = swap;
+        t->overlap = swap.distance > t->overlap ? swap.distance : t->overlap;
+    }
+}
+
+static vyre_status vyi_scan_take_rules(vyi_scan_tables *t, const vyre_rules *r, vyre_error *err)
+{
+    const size_t all = r->meta_count / 5;
+    uint32_t listed = 0;
+    vyre_status status = VYRE_OK;
+    if (all >= UINT32_MAX / 8)
+        return vyi_scan_wrong(err, all, "more rules than a work has numbers");
+    t->dfas = (vyi_scan_dfa *)vyi_scan_room(t, all, sizeof *t->dfas, err);
+    t->rules = t->dfas ? (uint32_t *)vyi_scan_room(t, all, sizeof *t->rules, err) : NULL;
+    if (!t->rules)
+        return VYRE_E_NOMEM;
+    for (uint32_t i = 0; i < all && status == VYRE_OK; i++) {
+        status = vyi_scan_check_rule(r, i, err);
+        if (status == VYRE_OK && !vyi_scan_is_inert(r, r->meta + (size_t)i * 5))
+            status = vyi_scan_take_rule(t, r, i, &listed, err);
+    }
+    return status;
+}
+
+/* --- words ---------------------------------------------------------------- */
+
+/* Breadth first from state 0, into d->old; then those that accept last.  `row` gets
+ * each state's place in that order, + 1. */
+static uint32_t vyi_scan_order(const vyi_scan_tables *t, vyi_scan_dfa *d, uint32_t *row,
+                               uint32_t *queue)
+{
+    uint32_t reached = 1, plain = 0;
+    queue[0] = 0;
+    row[0] = 1;
+    for (uint32_t head = 0; head < reached; head++) {
+        const uint32_t *next = d->next + (size_t)queue[head] * d->columns;
+        for (uint32_t c = 0; c < d->columns; c++) {
+            if (row[next[c]])
+                continue;
+            row[next[c]] = 1;
+            queue[reached++] = next[c];
+        }
+    }
+    for (uint32_t i = 0; i < reached; i++)
+        plain += !vyi_scan_accepts(t, d, queue[i]);
+    uint32_t low = 0, high = plain;
+    for (uint32_t i = 0; i < reached; i++) {
+        const uint32_t at = vyi_scan_accepts(t, d, queue[i]) ? high++ : low++;
+        d->old[at] = queue[i];
+        row[queue[i]] = at + 1;
+    }
+    d->from = plain;
+    d->end = reached;
+    return reached;
+}
+
+/* A byte of each class; and the map, where the words have one. */
+static void vyi_scan_classes(vyi_scan_tables *t, vyi_scan_dfa *d, uint32_t bytes[VYI_SCAN_BYTES])
+{
+    uint32_t own[VYI_SCAN_BYTES], count = VYI_SCAN_BYTES;
+    for (uint32_t i = 0; i < VYI_SCAN_BYTES; i++)
+        own[i] = d->map ? d->map[i] : i;
+    if (d->own_map && !d->map)
+        count = vyre_dfa_classes(d->next, d->states, own);
+    else if (d->map)
+        count = d->columns;
+    for (uint32_t i = VYI_SCAN_BYTES; i-- > 0;)
+        bytes[own[i]] = i;
+    d->own_columns = count;
+    if (d->own_map)
+        memcpy(t->words + d->own_map, own, sizeof own);
+}
+
+static void vyi_scan_rows(vyi_scan_tables *t, vyi_scan_dfa *d, const uint32_t *row,
+                          const uint32_t bytes[VYI_SCAN_BYTES])
+{
+    for (uint32_t at = 0; at < d->end; at++) {
+        const uint32_t *next = d->next + (size_t)d->old[at] * d->columns;
+        uint32_t *to = t->words + d->first + (size_t)at * d->own_columns;
+        for (uint32_t c = 0; c < d->own_columns; c++) {
+            const uint32_t target = next[d->map ? c : bytes[c]];
+            to[c] = d->first + (row[target] - 1) * d->own_columns;
+        }
+    }
+    d->start = d->first + (row[0] - 1) * d->own_columns;
+    d->from = d->first + d->from * d->own_columns;
+    d->end = d->first + d->end * d->own_columns;
+}
+
+/* Room for `count` more rows of the DFA. */
+static vyre_status vyi_scan_grow(vyi_scan_tables *t, vyi_scan_dfa *d, uint32_t count,
+                                 vyre_error *err)
+{
+    const uint64_t more = (uint64_t)count * d->own_columns, all = t->word_count + more;
+    if (all > VYI_SCAN_MAX_WORDS)
+        return vyi_fail(err, VYRE_E_SCAN_LIMIT, all,
+                        "Use fewer or shorter patterns, or several scans.",
+                        "%u states of %u classes, after %u words of tables: more than %u words",
+                        (unsigned)count, (unsigned)d->own_columns, (unsigned)t->word_count,
+                        VYI_SCAN_MAX_WORDS);
+    uint32_t *words = (uint32_t *)vyi_resize(&t->arena.allocator, t->words,
+                                             t->word_count * sizeof *words,
+                                             (size_t)all * sizeof *words);
+    if (!words)
+        return vyi_fail_nomem(err, (size_t)all * sizeof *words);
+    t->words = words;
+    d->first = t->word_count;
+    t->word_count = (uint32_t)all;
+    return VYRE_OK;
+}
+
+static vyre_status vyi_scan_lay(vyi_scan_tables *t, vyi_scan_dfa *d, uint32_t *row,
+                                uint32_t *queue, vyre_error *err)
+{
+    uint32_t bytes[VYI_SCAN_BYTES];
+    memset(bytes, 0, sizeof bytes);
+    memset(row, 0, d->states * sizeof *row);
+    d->old = (uint32_t *)vyi_scan_room(t, d->states, sizeof *d->old, err);
+    if (!d->old)
+        return VYRE_E_NOMEM;
+    const uint32_t count = vyi_scan_order(t, d, row, queue);
+    vyi_scan_classes(t, d, bytes);
+    const vyre_status status = vyi_scan_grow(t, d, count, err);
+    if (status == VYRE_OK)
+        vyi_scan_rows(t, d, row, bytes);
+    return status;
+}
+
+static vyre_status vyi_scan_lay_one(vyi_scan_tables *t, vyi_scan_dfa *d, vyre_error *err)
+{
+    const vyre_allocator *a = &t->arena.allocator;
+    uint32_t *row, *queue = NULL;
+    vyre_status status = vyi_scan_words(a, d->states, &row, err);
+    if (status == VYRE_OK)
+        status = vyi_scan_words(a, d->states, &queue, err);
+    if (status == VYRE_OK)
+        status = vyi_scan_lay(t, d, row, queue, err);
+    vyi_scan_drop(a, queue, d->states);
+    vyi_scan_drop(a, row, d->states);
+    return status;
+}
+
+/* What comes before the rows; places for it, and zeroes. */
+static vyre_status vyi_scan_lay_fixed(vyi_scan_tables *t, vyre_error *err)
+{
+    uint64_t words = 1 + (t->count > 1 ? 2 * (uint64_t)t->count : 0);
+    for (uint32_t i = 0; i < t->count; i++) {
+        vyi_scan_dfa *d = &t->dfas[i];
+        d->own_map = d->own_map ? (uint32_t)words : 0;
+        words += d->own_map ? VYI_SCAN_BYTES : 0;
+        if (words > VYI_SCAN_MAX_WORDS)
+            return vyi_fail(err, VYRE_E_SCAN_LIMIT, words, "Use fewer rules, or several scans.",
+                            "the classes of %u rules alone are more than %u words",
+                            (unsigned)t->count, VYI_SCAN_MAX_WORDS);
+    }
+    t->fixed = t->word_count = (uint32_t)words;
+    t->words = (uint32_t *)vyi_alloc(&t->arena.allocator, words * sizeof *t->words);
+    if (!t->words)
+        return vyi_fail_nomem(err, (size_t)words * sizeof *t->words);
+    memset(t->words, 0, words * sizeof *t->words);
+    return VYRE_OK;
+}
+
+VYI_API vyre_status vyi_scan_tables_make(const vyre_scan_desc *desc, bool dense,
+                                         vyi_scan_tables *t, vyre_error *err)
+{
+    memset(t, 0, sizeof *t);
+    t->arena.allocator = desc->engine.allocator;
+    t->automaton = desc->automaton;
+    vyre_status status = desc->automaton ? vyi_scan_take_automaton(t, dense, err)
+                                         : vyi_scan_take_rules(t, desc->rules, err);
+    if (status < 0)
+        return status;
+    vyi_scan_bounded_first(t);
+    status = vyi_scan_lay_fixed(t, err);
+    for (uint32_t i = 0; i < t->count && status == VYRE_OK; i++) {
+        status = vyi_scan_lay_one(t, &t->dfas[i], err);
+        if (status == VYRE_OK && t->count > 1) {
+            t->words[1 + 2 * i] = t->dfas[i].own_map;
+            t->words[2 + 2 * i] = t->dfas[i].from;
+        }
+    }
+    return status;
+}
+
+VYI_API void vyi_scan_tables_free(vyi_scan_tables *t)
+{
+    vyi_scan_drop(&t->arena.allocator, t->words, t->word_count);
+    vyi_arena_free(&t->arena);
+    memset(t, 0, sizeof *t);
+}
+
+VYI_API uint32_t vyi_scan_walk(const vyi_scan_tables *t, uint32_t dfa, uint32_t row,
+                               const void *bytes, uint64_t size)
+{
+    const uint8_t *at = (const uint8_t *)bytes;
+    const uint32_t map = t->dfas[dfa].own_map;
+    for (uint64_t i = 0; i < size; i++)
+        row = t->words[row + (map ? t->words[map + at[i]] : at[i])];
+    return row;
+}
+
+#endif /* VYRE_NO_SCAN */
+/* ==========================================================================
+ * scan, live: the kernel
+ *
+ * A lane takes a segment and walks it by blocks of 16 bytes, whose four words are
+ * loaded before the first step, so that the memory is waited for once.  The rows
+ * that four steps give are compared together: texts seldom match.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_SCAN
+
+#define VYI_SCAN_WORDS (VYI_SCAN_BLOCK / 4)
+
+typedef struct vyi_scan_code {
+    vyre_program           *p;
+    const vyre_slot_values *slot;
+    const vyi_scan_kernel  *kernel;
+    vyre_value map, accept;      /* of the DFA: word of its classes, first row that accepts */
+    vyre_value begin, size;      /* the bytes whose matches count */
+    vyre_local row, kept;        /* now, and before the block */
+} vyi_scan_code;
+
+static vyre_value vyi_scan_u32(const vyi_scan_code *c, uint32_t x)
+{
+    return vyre_ir_u32(c->p, x);
+}
+
+static vyre_value vyi_scan_plus(const vyi_scan_code *c, vyre_value a, uint32_t b)
+{
+    return b ? vyre_ir_add(c->p, a, vyi_scan_u32(c, b)) : a;
+}
+
+static vyre_value vyi_scan_shr(const vyi_scan_code *c, vyre_value a, uint32_t b)
+{
+    return b ? vyre_ir_shr(c->p, a, vyi_scan_u32(c, b)) : a;
+}
+
+static vyre_value vyi_scan_load(const vyi_scan_code *c, uint32_t buffer, vyre_value at)
+{
+    return vyre_ir_load(c->p, c->slot->buffers[buffer], at);
+}
+
+/* --- tables --------------------------------------------------------------- */
+
+/* Word `at` of the tables, which is below `end`. */
+static vyre_value vyi_scan_table(const vyi_scan_code *c, vyre_value at, uint32_t end)
+{
+    vyre_program *p = c->p;
+    const uint32_t copied = c->kernel->copied;
+    if (copied == 0 || end <= copied)
+        return vyi_scan_load(c, copied ? VYI_SCAN_COPY : VYI_SCAN_TABLE, at);
+    vyre_local word = vyre_ir_local(p, VYRE_TYPE_U32, vyi_scan_u32(c, 0), "word");
+    vyre_ir_if(p, vyre_ir_lt(p, at, vyi_scan_u32(c, copied)));
+    vyre_ir_set(p, word, vyi_scan_load(c, VYI_SCAN_COPY, at));
+    vyre_ir_else(p);
+    vyre_ir_set(p, word, vyi_scan_load(c, VYI_SCAN_TABLE, at));
+    vyre_ir_end(p);
+    return vyre_ir_get(p, word);
+}
+
+/* A group copies the tables when it runs its first tile; word 0 of its array, which
+ * begins as 0, says that it has.  Nobody sets it before all have looked. */
+static void vyi_scan_copy(const vyi_scan_code *c)
+{
+    vyre_program *p = c->p;
+    const vyre_slot_values *slot = c->slot;
+    const uint32_t copied = c->kernel->copied;
+    vyre_value zero = vyi_scan_u32(c, 0), one = vyi_scan_u32(c, 1);
+    vyre_value filled = vyre_ir_uniform(p, vyi_scan_load(c, VYI_SCAN_COPY, zero));
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+    vyre_ir_if(p, vyre_ir_eq(p, filled, zero));
+    vyre_value most = vyi_scan_plus(c, slot->lanes, copied - 1);
+    vyre_value turn = vyre_ir_loop(p, zero, vyre_ir_div(p, most, slot->lanes));
+    vyre_value at = vyre_ir_add(p, vyre_ir_mul(p, turn, slot->lanes), slot->lane);
+    vyre_value word = vyi_scan_load(c, VYI_SCAN_TABLE, at);
+    vyre_value mark = vyre_ir_select(p, vyre_ir_eq(p, at, zero), one, word);
+    vyre_ir_store(p, slot->buffers[VYI_SCAN_COPY], at, mark); /* beyond its end: nowhere */
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+}
+
+/* --- steps ---------------------------------------------------------------- */
+
+/* The row after byte `k` of `word`. */
+static vyre_value vyi_scan_step(const vyi_scan_code *c, vyre_value row, vyre_value word, uint32_t k)
+{
+    vyre_program *p = c->p;
+    const vyi_scan_tables *t = c->kernel->tables;
+    vyre_value byte = vyi_scan_shr(c, word, 8 * k);
+    if (k < 3)
+        byte = vyre_ir_and(p, byte, vyi_scan_u32(c, 255));
+    if (t->count > 1 || t->dfas[0].own_map) {
+        vyre_value at = vyre_ir_add(p, c->map, byte);
+        byte = vyi_scan_table(c, at, t->fixed);
+    }
+    vyre_value at = vyre_ir_add(p, row, byte);
+    return vyi_scan_table(c, at, t->word_count);
+}
+
+/* One record, if the byte at `at` counts.  There is one for each byte and DFA at most, so
+ * the counter cannot wrap. */
+static void vyi_scan_append(const vyi_scan_code *c, vyre_value row, vyre_value at)
+{
+    vyre_program *p = c->p;
+    const vyre_slot_values *slot = c->slot;
+    const vyre_buffer hits = slot->buffers[VYI_SCAN_HITS];
+    vyre_value matches = vyre_ir_ge(p, row, c->accept);
+    vyre_value counts = vyre_ir_lt(p, vyre_ir_sub(p, at, c->begin), c->size);
+    vyre_ir_if(p, vyre_ir_and(p, matches, counts));
+    vyre_value counter = slot->arg[VYI_SCAN_A_HITS];
+    vyre_value n = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, hits, counter, vyi_scan_u32(c, 1),
+                                  VYRE_ORDER_RELAXED);
+    vyre_ir_if(p, vyre_ir_lt(p, n, slot->arg[VYI_SCAN_A_PLACES]));
+    vyre_value record = vyre_ir_add(p, counter, vyre_ir_shl(p, n, vyi_scan_u32(c, 1)));
+    vyre_ir_store(p, hits, vyi_scan_plus(c, record, 1), at);
+    vyre_ir_store(p, hits, vyi_scan_plus(c, record, 2), row);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* Four bytes from `at` on. */
+static void vyi_scan_word(const vyi_scan_code *c, vyre_value word, vyre_value at)
+{
+    vyre_program *p = c->p;
+    vyre_value rows[4], most;
+    most.id = 0;
+    for (uint32_t k = 0; k < 4; k++) {
+        rows[k] = vyi_scan_step(c, k ? rows[k - 1] : vyre_ir_get(p, c->row), word, k);
+        most = k ? vyre_ir_max(p, most, rows[k]) : rows[k];
+    }
+    vyre_ir_set(p, c->row, rows[3]);
+    vyre_ir_if(p, vyre_ir_ge(p, most, c->accept));
+    for (uint32_t k = 0; k < 4; k++)
+        vyi_scan_append(c, rows[k], vyi_scan_plus(c, at, k));
+    vyre_ir_end(p);
+}
+
+static void vyi_scan_blocks(const vyi_scan_code *c, vyre_value from, vyre_value to)
+{
+    vyre_program *p = c->p;
+    vyre_value words[VYI_SCAN_WORDS];
+    vyre_value first = vyi_scan_shr(c, from, 4);
+    vyre_value last = vyi_scan_shr(c, vyi_scan_plus(c, to, VYI_SCAN_BLOCK - 1), 4);
+    vyre_value block = vyre_ir_loop(p, first, last);
+    vyre_value at = vyre_ir_shl(p, block, vyi_scan_u32(c, 2));
+    for (uint32_t i = 0; i < VYI_SCAN_WORDS; i++)
+        words[i] = vyi_scan_load(c, VYI_SCAN_TEXT, vyi_scan_plus(c, at, i));
+    if (c->kept.id)
+        vyre_ir_set(p, c->kept, vyre_ir_get(p, c->row));
+    vyre_value byte = vyre_ir_shl(p, block, vyi_scan_u32(c, 4));
+    for (uint32_t i = 0; i < VYI_SCAN_WORDS; i++)
+        vyi_scan_word(c, words[i], vyi_scan_plus(c, byte, 4 * i));
+    vyre_ir_end(p);
+}
+
+/* --- items ---------------------------------------------------------------- */
+
+/* The state after the last whole block, where somebody wants it. */
+static void vyi_scan_last(const vyi_scan_code *c, vyre_value state, vyre_value end)
+{
+    vyre_program *p = c->p;
+    vyre_value wanted = c->slot->arg[VYI_SCAN_A_LAST], zero = vyi_scan_u32(c, 0);
+    vyre_ir_if(p, vyre_ir_ne(p, wanted, zero));
+    vyre_value rest = vyre_ir_and(p, end, vyi_scan_u32(c, VYI_SCAN_BLOCK - 1));
+    vyre_value now = vyre_ir_get(p, c->row), kept = vyre_ir_get(p, c->kept);
+    vyre_value row = vyre_ir_select(p, vyre_ir_eq(p, rest, zero), now, kept);
+    vyre_ir_store(p, c->slot->buffers[VYI_SCAN_STATES], vyre_ir_add(p, state, wanted), row);
+    vyre_ir_end(p);
+}
+
+static void vyi_scan_item(vyi_scan_code *c, vyre_value item)
+{
+    vyre_program *p = c->p;
+    const vyre_slot_values *slot = c->slot;
+    const vyi_scan_tables *t = c->kernel->tables;
+    vyre_value segment = item, dfa = slot->arg[VYI_SCAN_A_DFA];
+    if (t->count > 1) {
+        vyre_value segments = slot->arg[VYI_SCAN_A_COUNT];
+        vyre_value which = vyre_ir_div(p, item, segments);
+        segment = vyre_ir_sub(p, item, vyre_ir_mul(p, which, segments));
+        dfa = vyre_ir_add(p, which, dfa);
+        vyre_value meta = vyre_ir_shl(p, dfa, vyi_scan_u32(c, 1));
+        c->map = vyi_scan_table(c, vyi_scan_plus(c, meta, 1), t->fixed);
+        c->accept = vyi_scan_table(c, vyi_scan_plus(c, meta, 2), t->fixed);
+    } else {
+        c->map = vyi_scan_u32(c, t->dfas[0].own_map);
+        c->accept = vyi_scan_u32(c, t->dfas[0].from);
+    }
+    vyre_value words = vyre_ir_shl(p, segment, vyi_scan_u32(c, 2));
+    vyre_value at = vyre_ir_add(p, slot->arg[VYI_SCAN_A_TABLE], words);
+    vyre_value state = vyi_scan_load(c, VYI_SCAN_SEGMENTS, at);
+    vyre_value from = vyi_scan_load(c, VYI_SCAN_SEGMENTS, vyi_scan_plus(c, at, 1));
+    c->begin = vyi_scan_load(c, VYI_SCAN_SEGMENTS, vyi_scan_plus(c, at, 2));
+    vyre_value end = vyi_scan_load(c, VYI_SCAN_SEGMENTS, vyi_scan_plus(c, at, 3));
+    c->size = vyre_ir_sub(p, end, c->begin);
+    state = t->count > 1 ? vyre_ir_add(p, state, dfa) : state;
+    vyre_value row = vyi_scan_load(c, VYI_SCAN_STATES, state);
+    c->row = vyre_ir_local(p, VYRE_TYPE_U32, row, "row");
+    if (t->bounded < t->count)
+        c->kept = vyre_ir_local(p, VYRE_TYPE_U32, row, "kept");
+    vyi_scan_blocks(c, from, end);
+    if (c->kept.id)
+        vyi_scan_last(c, state, end);
+}
+
+VYI_API void vyi_scan_emit(vyre_program *p, const vyre_slot_values *slot, void *user)
+{
+    vyi_scan_code c;
+    memset(&c, 0, sizeof c);
+    c.p = p;
+    c.slot = slot;
+    c.kernel = (const vyi_scan_kernel *)user;
+    if (c.kernel->copied == 0) {
+        vyi_scan_item(&c, slot->index);
+        return;
+    }
+    vyi_scan_copy(&c);
+    vyre_value first = vyre_ir_mul(p, slot->index, slot->lanes);
+    vyre_value mine = vyre_ir_add(p, first, slot->lane);
+    vyre_value item = vyre_ir_add(p, mine, slot->arg[2]);
+    vyre_ir_if(p, vyre_ir_lt(p, item, slot->arg[3]));
+    vyi_scan_item(&c, item);
+    vyre_ir_end(p);
+}
+
+#endif /* VYRE_NO_SCAN */
+/* ==========================================================================
+ * scan, live: what goes to the device, and what comes back
+ * ======================================================================= */
+
+#ifndef VYRE_NO_SCAN
+
+#define VYI_SCAN_MOST_BYTES 0xf0000000u /* of a work's items: hits are counted in 32 bits */
+#define VYI_SCAN_DIGIT      11u         /* bits of a place that are sorted by at a time */
+
+/* --- segments ------------------------------------------------------------- */
+
+/* The piece in segments that begin `overlap` early, from `at` of the table on. */
+static vyre_status vyi_scan_cut_piece(vyre_scan *s, const vyi_scan_piece *piece, uint32_t width,
+                                      uint32_t overlap, uint32_t at, vyre_error *err)
+{
+    uint64_t count = 0;
+    vyre_segment *to = s->segments + at;
+    const vyre_status status = vyre_segments_make(&piece->size, 1, width, overlap, to,
+                                                  s->bank_segments - at, &count, err);
+    for (uint64_t i = 0; i < count; i++) {
+        /* What begins later than the piece has forgotten how that began. */
+        to[i].file = vyi_le32(to[i].scan_start ? 0 : piece->state);
+        to[i].scan_start = vyi_le32(to[i].scan_start + piece->at);
+        to[i].emit_start = vyi_le32(to[i].emit_start + piece->at);
+        to[i].emit_end = vyi_le32(to[i].emit_end + piece->at);
+    }
+    return status;
+}
+
+static vyre_status vyi_scan_put_segments(vyre_scan *s, const vyi_scan_bank *b, uint32_t first,
+                                         uint32_t count, vyre_error *err)
+{
+    const size_t offset = (size_t)b->table * 4 + (size_t)first * sizeof *s->segments;
+    return vyre_write(s->v, VYI_SCAN_SEGMENTS, offset, s->segments,
+                      count * sizeof *s->segments, err);
+}
+
+/* Whole pieces, for DFAs that never forget; their table comes after the segments'. */
+static vyre_status vyi_scan_put_whole(vyre_scan *s, const vyi_scan_bank *b, vyre_error *err)
+{
+    for (uint32_t i = 0; i < b->piece_count; i++) {
+        const vyi_scan_piece *piece = &b->pieces[i];
+        s->segments[i].file = vyi_le32(piece->state);
+        s->segments[i].scan_start = s->segments[i].emit_start = vyi_le32(piece->at);
+        s->segments[i].emit_end = vyi_le32(piece->at + piece->size);
+    }
+    return vyi_scan_put_segments(s, b, s->bank_segments, b->piece_count, err);
+}
+
+VYI_API vyre_status vyi_scan_cut(vyre_scan *s, vyi_scan_bank *b, uint32_t width, vyre_error *err)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < b->piece_count; i++) {
+        const vyi_scan_piece *piece = &b->pieces[i];
+        const vyre_status status = vyi_scan_cut_piece(s, piece, width, s->tables.overlap, at,
+                                                      err);
+        if (status < 0)
+            return status;
+        at += (uint32_t)vyre_segments_count(&piece->size, 1, width);
+    }
+    b->segments = at;
+    vyre_status status = vyi_scan_put_segments(s, b, 0, at, err);
+    if (status == VYRE_OK && s->tables.bounded < s->tables.count)
+        status = vyi_scan_put_whole(s, b, err);
+    return status;
+}
+
+/* --- works ---------------------------------------------------------------- */
+
+static void vyi_scan_describe(const vyre_scan *s, const vyi_scan_bank *b, vyre_work *w)
+{
+    const vyi_scan_tables *t = &s->tables;
+    const uint32_t to = b->from + b->count;
+    memset(w, 0, sizeof *w);
+    w->opcode = VYI_SCAN_OP;
+    w->arg_count = VYI_SCAN_ARGS;
+    w->args[0] = s->kernel.copied ? (b->count + s->group - 1) / s->group : b->from;
+    w->args[1] = to;
+    w->args[2] = b->from;
+    w->args[3] = to;
+    w->args[VYI_SCAN_A_TABLE] = b->table + (b->whole ? s->bank_segments * 4 : 0);
+    w->args[VYI_SCAN_A_COUNT] = b->whole ? b->piece_count : b->segments;
+    w->args[VYI_SCAN_A_HITS] = b->hits;
+    w->args[VYI_SCAN_A_PLACES] = s->places;
+    w->args[VYI_SCAN_A_DFA] = b->whole ? t->bounded : 0;
+    w->args[VYI_SCAN_A_LAST] = b->whole ? s->bank_blocks * t->count : 0;
+}
+
+VYI_API vyre_status vyi_scan_publish(vyre_scan *s, vyi_scan_bank *b, vyre_error *err)
+{
+    const uint32_t none = 0, left = b->items - b->from;
+    vyre_work work;
+    VYRE_ASSERT(!b->launched && left > 0 && b->step > 0);
+    b->count = left < b->step ? left : b->step;
+    vyi_scan_describe(s, b, &work);
+    vyre_status status = vyre_write(s->v, VYI_SCAN_HITS, (size_t)b->hits * 4, &none, sizeof none,
+                                    err);
+    if (status == VYRE_OK)
+        status = vyre_publish(s->v, &work, &b->ticket, err);
+    b->launched = status == VYRE_OK;
+    s->report.launches += b->launched;
+    return status;
+}
+
+VYI_API vyre_status vyi_scan_wait(vyre_scan *s, vyi_scan_bank *b, uint32_t *found,
+                                  vyre_error *err)
+{
+    uint32_t word = 0;
+    vyre_status status = vyre_wait(s->v, b->ticket, s->timeout_ns, err);
+    if (status == VYRE_TIMEOUT)
+        return status;
+    b->launched = false;
+    if (status == VYRE_OK)
+        status = vyre_read(s->v, VYI_SCAN_HITS, (size_t)b->hits * 4, &word, sizeof word, err);
+    *found = vyi_le32(word);
+    return status;
+}
+
+/* How many items a work may have so that its counter cannot wrap. */
+VYI_API void vyi_scan_begin(const vyre_scan *s, vyi_scan_bank *b, bool whole, uint32_t width)
+{
+    const vyi_scan_tables *t = &s->tables;
+    const uint32_t dfas = whole ? t->count - t->bounded : t->bounded;
+    const uint32_t wide = whole ? s->piece_most : width;
+    b->whole = whole;
+    b->from = 0;
+    b->items = (whole ? b->piece_count : b->segments) * dfas;
+    b->step = VYI_SCAN_MOST_BYTES / wide;
+}
+
+/* --- records -------------------------------------------------------------- */
+
+/* By place, equal ones in the order they have; `to` is as large.  Returns where they are. */
+static vyi_scan_record *vyi_scan_sort_places(vyi_scan_record *from, vyi_scan_record *to,
+                                             uint32_t count)
+{
+    uint32_t ends[1u << VYI_SCAN_DIGIT];
+    const uint32_t mask = (1u << VYI_SCAN_DIGIT) - 1;
+    for (uint32_t shift = 0; shift < 32; shift += VYI_SCAN_DIGIT) {
+        uint32_t sum = 0;
+        memset(ends, 0, sizeof ends);
+        for (uint32_t i = 0; i < count; i++)
+            ends[from[i].at >> shift & mask]++;
+        for (uint32_t i = 0; i <= mask; i++) {
+            const uint32_t some = ends[i];
+            ends[i] = sum;
+            sum += some;
+        }
+        for (uint32_t i = 0; i < count; i++)
+            to[ends[from[i].at >> shift & mask]++] = from[i];
+        vyi_scan_record *swap = from;
+        from = to;
+        to = swap;
+    }
+    return from;
+}
+
+static bool vyi_scan_is_before(const vyre_hit *a, const vyre_hit *b)
+{
+    if (a->file != b->file)
+        return a->file < b->file;
+    return a->end != b->end ? a->end < b->end : a->rule < b->rule;
+}
+
+/* hits[at] sinks to where neither child comes after it. */
+static void vyi_scan_sink(vyre_hit *hits, size_t at, size_t count)
+{
+    const vyre_hit hit = hits[at];
+    for (size_t child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && vyi_scan_is_before(&hits[child], &hits[child + 1]))
+            child++;
+        if (!vyi_scan_is_before(&hit, &hits[child]))
+            break;
+        hits[at] = hits[child];
+    }
+    hits[at] = hit;
+}
+
+/* They mostly come in order; else a heap sorts them, which needs no memory. */
+VYI_API void vyi_scan_sort_hits(vyre_hit *hits, size_t count)
+{
+    size_t sorted = 1;
+    while (sorted < count && !vyi_scan_is_before(&hits[sorted], &hits[sorted - 1]))
+        sorted++;
+    if (sorted >= count)
+        return;
+    for (size_t i = count / 2; i-- > 0;)
+        vyi_scan_sink(hits, i, count);
+    for (size_t i = count - 1; i > 0; i--) {
+        const vyre_hit last = hits[0];
+        hits[0] = hits[i];
+        hits[i] = last;
+        vyi_scan_sink(hits, 0, i);
+    }
+}
+
+static void vyi_scan_hit(vyre_scan *s, const vyi_scan_piece *piece, uint32_t at, uint32_t rule)
+{
+    vyre_scan_report *r = &s->report;
+    r->found++;
+    if (r->written == s->capacity) {
+        r->dropped++;
+        return;
+    }
+    vyre_hit *hit = &s->hits[r->written++];
+    hit->file = piece->file;
+    hit->layer = piece->layer;
+    hit->rule = rule;
+    hit->end = piece->offset + (at - piece->at);
+}
+
+/* All that ends in a row's state. */
+static void vyi_scan_expand(vyre_scan *s, const vyi_scan_piece *piece,
+                            const vyi_scan_record *record)
+{
+    const vyi_scan_tables *t = &s->tables;
+    uint32_t low = 0, high = t->count; /* rows of DFAs follow each other in that order */
+    while (high - low > 1) {
+        const uint32_t middle = (low + high) / 2;
+        if (t->dfas[middle].first <= record->row)
+            low = middle;
+        else
+            high = middle;
+    }
+    const vyi_scan_dfa *d = &t->dfas[low];
+    const uint32_t state = d->old[(record->row - d->first) / d->own_columns];
+    const uint32_t *rules = t->automaton ? t->automaton->outputs : t->rules;
+    const uint32_t *offsets = t->automaton ? t->automaton->output_offsets + state : NULL;
+    const uint32_t from = offsets ? offsets[0] : d->rules;
+    const uint32_t to = offsets ? offsets[1] : d->rules + d->rule_count;
+    for (uint32_t i = from; i < to; i++)
+        vyi_scan_hit(s, piece, record->at, rules[i]);
+}
+
+/* Records in the order of their places; hits of one place are put in order. */
+static void vyi_scan_expand_all(vyre_scan *s, const vyi_scan_bank *b,
+                                const vyi_scan_record *records, uint32_t count)
+{
+    const vyi_scan_piece *piece = b->pieces;
+    for (uint32_t i = 0; i < count;) {
+        const size_t before = (size_t)s->report.written;
+        const uint32_t at = records[i].at;
+        while (at - piece->at >= piece->size)
+            piece++;
+        for (; i < count && records[i].at == at; i++)
+            vyi_scan_expand(s, piece, &records[i]);
+        vyi_scan_sort_hits(s->hits + before, (size_t)s->report.written - before);
+    }
+}
+
+VYI_API vyre_status vyi_scan_take(vyre_scan *s, const vyi_scan_bank *b, uint32_t found,
+                                  vyre_error *err)
+{
+    VYRE_ASSERT(found <= s->places);
+    if (found == 0)
+        return VYRE_OK;
+    const vyre_status status = vyre_read(s->v, VYI_SCAN_HITS, ((size_t)b->hits + 1) * 4,
+                                         s->records, found * sizeof *s->records, err);
+    if (status < 0)
+        return status;
+    for (uint32_t i = 0; VYI_BIG_ENDIAN && i < found; i++) {
+        s->records[i].at = vyi_le32(s->records[i].at);
+        s->records[i].row = vyi_le32(s->records[i].row);
+    }
+    vyi_scan_expand_all(s, b, vyi_scan_sort_places(s->records, s->records + s->places, found),
+                        found);
+    return VYRE_OK;
+}
+
+#endif /* VYRE_NO_SCAN */
+/* ==========================================================================
+ * scan, live: a run
+ *
+ * Texts are laid into one half of the device's memory while it scans the other.  A
+ * text that does not fit is cut; what comes after the cut begins in the state that the
+ * host finds by walking the last bytes before it, as many as the automaton can
+ * remember.  A DFA that never forgets has no such number: the device tells its
+ * state, and so the host waits for each part before it goes on.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_SCAN
+
+/* --- files that go on ----------------------------------------------------- */
+
+static uint32_t vyi_scan_carry_find(const vyre_scan *s, uint32_t file)
+{
+    uint32_t i = 0;
+    while (i < s->carry_count && s->carries[i].file != file)
+        i++;
+    return i;
+}
+
+/* The rows that the text begins in.  A carry is used up, or of no use. */
+static void vyi_scan_carry_take(vyre_scan *s, const vyre_scan_text *text)
+{
+    const uint32_t dfas = s->tables.count, at = vyi_scan_carry_find(s, text->file);
+    const bool there = at < s->carry_count;
+    const bool goes_on = there && s->carries[at].offset == text->offset;
+    for (uint32_t i = 0; i < dfas; i++)
+        s->rows[i] = goes_on ? s->carry_rows[(size_t)at * dfas + i] : s->tables.dfas[i].start;
+    if (!there)
+        return;
+    s->carries[at] = s->carries[--s->carry_count];
+    memmove(s->carry_rows + (size_t)at * dfas, s->carry_rows + (size_t)s->carry_count * dfas,
+            dfas * sizeof *s->carry_rows);
+}
+
+static vyre_status vyi_scan_carry_keep(vyre_scan *s, uint32_t file, uint64_t offset,
+                                       vyre_error *err)
+{
+    const uint32_t dfas = s->tables.count, count = s->carry_count + 1;
+    if (count > UINT32_MAX / dfas ||
+        !vyi_grow(&s->allocator, (void **)&s->carries, &s->carry_capacity, count,
+                  sizeof *s->carries) ||
+        !vyi_grow(&s->allocator, (void **)&s->carry_rows, &s->carry_row_capacity, count * dfas,
+                  sizeof *s->carry_rows))
+        return vyi_fail_nomem(err, (size_t)count * dfas * sizeof *s->carry_rows);
+    s->carries[count - 1].file = file;
+    s->carries[count - 1].offset = offset;
+    memcpy(s->carry_rows + (size_t)s->carry_count * dfas, s->rows, dfas * sizeof *s->rows);
+    s->carry_count = count;
+    return VYRE_OK;
+}
+
+/* --- a half --------------------------------------------------------------- */
+
+/* What was collected lies there until somebody fills the half again. */
+static vyi_scan_bank *vyi_scan_filling(vyre_scan *s)
+{
+    vyi_scan_bank *b = &s->banks[s->bank];
+    if (!b->collected)
+        return b;
+    VYRE_ASSERT(!b->launched);
+    b->used = b->segments = b->blocks = b->piece_count = 0;
+    b->collected = false;
+    if (s->last == s->bank)
+        s->last = VYI_SCAN_NONE;
+    return b;
+}
+
+/* One kind of items after the other, each in works that have room for what they find. */
+static vyre_status vyi_scan_collect_kind(vyre_scan *s, vyi_scan_bank *b, vyre_error *err)
+{
+    vyre_status status = VYRE_OK;
+    while (status == VYRE_OK && b->from < b->items) {
+        uint32_t found = 0;
+        if (!b->launched)
+            status = vyi_scan_publish(s, b, err);
+        if (status == VYRE_OK)
+            status = vyi_scan_wait(s, b, &found, err);
+        if (status != VYRE_OK)
+            return status;
+        if (found > s->places && b->count > 1) {
+            const uint64_t fits = (uint64_t)b->count * s->places / found;
+            b->step = fits > 1 ? (uint32_t)(fits - fits / 4) : 1;
+            continue;
+        }
+        status = vyi_scan_take(s, b, found, err);
+        b->from += b->count;
+    }
+    return status;
+}
+
+/* Waits for the half. */
+static vyre_status vyi_scan_collect(vyre_scan *s, vyi_scan_bank *b, vyre_error *err)
+{
+    const uint64_t begin = b->began > s->busy_until ? b->began : s->busy_until;
+    if (b->piece_count == 0 || b->collected)
+        return VYRE_OK;
+    vyre_status status = vyi_scan_collect_kind(s, b, err);
+    if (status == VYRE_OK && !b->whole && s->tables.bounded < s->tables.count) {
+        vyi_scan_begin(s, b, true, s->width);
+        status = vyi_scan_collect_kind(s, b, err);
+    }
+    b->collected = status == VYRE_OK;
+    s->busy_until = vyi_now();
+    s->report.scan_ns += s->busy_until - begin;
+    return status;
+}
+
+static vyre_status vyi_scan_launch(vyre_scan *s, vyi_scan_bank *b, vyre_error *err)
+{
+    const uint32_t words = b->blocks * s->tables.count;
+    vyre_status status = vyi_scan_cut(s, b, s->width, err);
+    if (status == VYRE_OK && words)
+        status = vyre_write(s->v, VYI_SCAN_STATES, (size_t)b->states * 4, s->states,
+                            words * sizeof *s->states, err);
+    vyi_scan_begin(s, b, s->tables.bounded == 0, s->width);
+    b->began = vyi_now();
+    if (status == VYRE_OK)
+        status = vyi_scan_publish(s, b, err);
+    s->last = s->bank;
+    s->report.segments += s->tables.bounded ? b->segments : b->piece_count;
+    return status;
+}
+
+/* What is in the half goes to the device, and the other one is there to be filled. */
+static vyre_status vyi_scan_turn(vyre_scan *s, vyre_error *err)
+{
+    vyi_scan_bank *full = vyi_scan_filling(s);
+    vyre_status status = full->piece_count ? vyi_scan_launch(s, full, err) : VYRE_OK;
+    s->bank = (s->bank + 1) % VYI_SCAN_BANKS;
+    return status == VYRE_OK ? vyi_scan_collect(s, &s->banks[s->bank], err) : status;
+}
+
+/* All that was filled, in the order of the texts. */
+static vyre_status vyi_scan_flush(vyre_scan *s, vyre_error *err)
+{
+    vyre_status status = VYRE_OK;
+    for (uint32_t i = 0; i < VYI_SCAN_BANKS && status == VYRE_OK; i++)
+        status = vyi_scan_turn(s, err);
+    return status;
+}
+
+/* --- texts ---------------------------------------------------------------- */
+
+/* Whether a piece that begins in s->rows needs states of its own. */
+static bool vyi_scan_needs_block(const vyre_scan *s)
+{
+    bool differs = s->tables.bounded < s->tables.count; /* the device says there how it ended */
+    for (uint32_t i = 0; i < s->tables.count && !differs; i++)
+        differs = s->rows[i] != s->tables.dfas[i].start;
+    return differs;
+}
+
+/* Bytes that the half has room for in one piece; 0: none. */
+static uint32_t vyi_scan_bytes_left(const vyre_scan *s, const vyi_scan_bank *b)
+{
+    const uint64_t segments = (uint64_t)(s->bank_segments - b->segments) * s->width;
+    const uint32_t left = s->bank_bytes - b->used;
+    if (b->piece_count == s->bank_pieces ||
+        (b->blocks == s->bank_blocks && vyi_scan_needs_block(s)))
+        return 0;
+    const uint32_t some = left < s->piece_most ? left : s->piece_most;
+    return segments < some ? (uint32_t)segments : some;
+}
+
+static vyre_status vyi_scan_put(vyre_scan *s, vyi_scan_bank *b, const vyre_scan_text *text,
+                                uint64_t from, uint32_t size, vyre_error *err)
+{
+    const uint32_t dfas = s->tables.count;
+    const uint64_t begin = vyi_now();
+    vyi_scan_piece *piece = &b->pieces[b->piece_count];
+    piece->file = text->file;
+    piece->layer = text->layer;
+    piece->offset = text->offset + from;
+    piece->at = b->text + b->used;
+    piece->size = size;
+    piece->state = 0;
+    const vyre_status status = vyre_write(s->v, VYI_SCAN_TEXT, piece->at,
+                                          (const uint8_t *)text->bytes + from, size, err);
+    if (status != VYRE_OK)
+        return status;
+    if (vyi_scan_needs_block(s)) {
+        piece->state = b->states + b->blocks * dfas;
+        for (uint32_t i = 0; i < dfas; i++)
+            s->states[b->blocks * dfas + i] = vyi_le32(s->rows[i]);
+        b->blocks++;
+    }
+    b->piece_count++;
+    b->segments += (uint32_t)vyre_segments_count(&size, 1, s->width);
+    b->used += (size + VYI_SCAN_BLOCK - 1) & ~(VYI_SCAN_BLOCK - 1);
+    s->report.bytes += size;
+    s->report.copy_ns += vyi_now() - begin;
+    return VYRE_OK;
+}
+
+/* s->rows after a piece: by its last bytes where a DFA forgets. */
+static void vyi_scan_walk_on(vyre_scan *s, const uint8_t *end, uint32_t size)
+{
+    const vyi_scan_tables *t = &s->tables;
+    for (uint32_t i = 0; i < t->bounded; i++) {
+        const uint32_t some = t->dfas[i].distance < size ? t->dfas[i].distance : size;
+        const uint32_t row = some < size ? t->dfas[i].start : s->rows[i];
+        s->rows[i] = vyi_scan_walk(t, i, row, end - some, some);
+    }
+}
+
+/* And from the device where it does not; it knows the state after whole blocks. */
+static vyre_status vyi_scan_ask_on(vyre_scan *s, const vyi_scan_piece *piece, const uint8_t *end,
+                                   vyre_error *err)
+{
+    const vyi_scan_tables *t = &s->tables;
+    const uint32_t unbounded = t->count - t->bounded, rest = piece->size % VYI_SCAN_BLOCK;
+    const size_t at = (size_t)piece->state + s->bank_blocks * t->count + t->bounded;
+    vyre_status status = vyi_scan_flush(s, err);
+    if (status == VYRE_OK)
+        status = vyre_read(s->v, VYI_SCAN_STATES, at * 4, s->rows + t->bounded,
+                           unbounded * sizeof *s->rows, err);
+    for (uint32_t i = t->bounded; i < t->count && status == VYRE_OK; i++)
+        s->rows[i] = vyi_scan_walk(t, i, vyi_le32(s->rows[i]), end - rest, rest);
+    return status;
+}
+
+static vyre_status vyi_scan_text_in(vyre_scan *s, const vyre_scan_text *text, vyre_error *err)
+{
+    vyre_status status = VYRE_OK;
+    vyi_scan_carry_take(s, text);
+    for (uint64_t at = 0; at < text->size && status == VYRE_OK;) {
+        vyi_scan_bank *b = vyi_scan_filling(s);
+        const uint32_t room = vyi_scan_bytes_left(s, b);
+        if (room == 0) {
+            status = vyi_scan_turn(s, err);
+            continue;
+        }
+        const uint32_t size = text->size - at < room ? (uint32_t)(text->size - at) : room;
+        status = vyi_scan_put(s, b, text, at, size, err);
+        at += size;
+        if (status != VYRE_OK || (at == text->size && !text->more))
+            continue;
+        const uint8_t *end = (const uint8_t *)text->bytes + at;
+        vyi_scan_walk_on(s, end, size);
+        if (s->tables.bounded < s->tables.count)
+            status = vyi_scan_ask_on(s, &b->pieces[b->piece_count - 1], end, err);
+    }
+    if (status == VYRE_OK && text->more)
+        status = vyi_scan_carry_keep(s, text->file, text->offset + text->size, err);
+    return status;
+}
+
+/* --- the call ------------------------------------------------------------- */
+
+static vyre_status vyi_scan_check_run(const vyre_scan *s, const vyre_scan_text *texts,
+                                      uint32_t count, const vyre_hit *hits, size_t capacity,
+                                      vyre_error *err)
+{
+    if (!s || (count && !texts) || (capacity && !hits))
+        return vyi_scan_argument(!s ? "the scan" : !hits && capacity ? "the array of hits"
+                                                                     : "the array of texts", err);
+    for (uint32_t i = 0; i < count; i++) {
+        if (texts[i].size && !texts[i].bytes)
+            return vyi_fail(err, VYRE_E_ARGUMENT, i, "Pass its address; only size 0 needs none.",
+                            "text %u of %u is NULL", (unsigned)i, (unsigned)count);
+        if (texts[i].offset > UINT64_MAX - texts[i].size)
+            return vyi_fail(err, VYRE_E_OVF, i, "Offsets have 64 bits.",
+                            "text %u of %u ends beyond 2^64", (unsigned)i, (unsigned)count);
+    }
+    return VYRE_OK;
+}
+
+/* Works of a call that failed end first. */
+static vyre_status vyi_scan_settle(vyre_scan *s, vyre_error *err)
+{
+    vyre_status status = VYRE_OK;
+    for (uint32_t i = 0; i < VYI_SCAN_BANKS; i++) {
+        vyi_scan_bank *b = &s->banks[i];
+        uint32_t found;
+        if (b->launched && vyi_scan_wait(s, b, &found, err) == VYRE_TIMEOUT)
+            status = VYRE_TIMEOUT;
+        b->collected = !b->launched;
+    }
+    return status;
+}
+
+static vyre_status vyi_scan_abandon(vyre_scan *s, vyre_status status)
+{
+    (void)vyi_scan_settle(s, NULL);
+    s->carry_count = 0;
+    s->last = VYI_SCAN_NONE;
+    return status;
+}
+
+static vyre_status vyi_scan_texts(vyre_scan *s, const vyre_scan_text *texts, uint32_t count,
+                                  vyre_error *err)
+{
+    vyre_status status = vyi_scan_settle(s, err);
+    for (uint32_t i = 0; i < count && status == VYRE_OK; i++)
+        status = vyi_scan_text_in(s, &texts[i], err);
+    return status == VYRE_OK ? vyi_scan_flush(s, err) : status;
+}
+
+VYRE_API vyre_status vyre_scan_run(vyre_scan *s, const vyre_scan_text *texts, uint32_t count,
+                                   vyre_hit *hits, size_t capacity, vyre_scan_report *report,
+                                   vyre_error *err)
+{
+    vyre_status status = vyi_scan_check_run(s, texts, count, hits, capacity, err);
+    if (status < 0)
+        return status;
+    memset(&s->report, 0, sizeof s->report);
+    s->hits = hits;
+    s->capacity = capacity;
+    s->busy_until = 0;
+    if (s->v)
+        status = vyi_scan_texts(s, texts, count, err);
+    for (uint32_t i = 0; i < count && !s->v; i++)
+        s->report.bytes += texts[i].size;
+    if (status != VYRE_OK)
+        return vyi_scan_abandon(s, status);
+    vyi_scan_sort_hits(hits, (size_t)s->report.written);
+    s->report.width = s->width;
+    if (report)
+        *report = s->report;
+    if (s->report.dropped)
+        return vyi_news(err, VYRE_FULL, s->report.dropped, "Give a larger array of hits.",
+                        "some hits had no room; all were counted");
+    return VYRE_OK;
+}
+
+#endif /* VYRE_NO_SCAN */
+/* ==========================================================================
+ * scan, live: which width is the fastest
+ * ======================================================================= */
+
+#ifndef VYRE_NO_SCAN
+
+#define VYI_SCAN_REPEATS 5u
+
+/* Once over the segments; *ns is 0 when it was not complete. */
+static vyre_status vyi_scan_time(vyre_scan *s, vyi_scan_bank *b, uint32_t width, uint64_t *ns,
+                                 vyre_error *err)
+{
+    const uint64_t begin = vyi_now();
+    uint32_t found = 0;
+    vyi_scan_begin(s, b, false, width);
+    *ns = 0;
+    if (b->items == 0 || b->items > b->step)
+        return VYRE_OK;
+    vyre_status status = vyi_scan_publish(s, b, err);
+    if (status == VYRE_OK)
+        status = vyi_scan_wait(s, b, &found, err);
+    if (status == VYRE_OK && found <= s->places)
+        *ns = vyi_now() - begin;
+    return status;
+}
+
+/* The best of `repeats`, after one that does not count; UINT64_MAX: none was complete. */
+static vyre_status vyi_scan_try(vyre_scan *s, vyi_scan_bank *b, uint32_t width, uint32_t repeats,
+                                uint64_t *best, vyre_error *err)
+{
+    uint64_t segments = 0, ns = 0;
+    for (uint32_t i = 0; i < b->piece_count; i++)
+        segments += vyre_segments_count(&b->pieces[i].size, 1, width);
+    *best = UINT64_MAX;
+    if (width == 0 || width > s->width_most || segments > s->bank_segments)
+        return VYRE_OK;
+    vyre_status status = vyi_scan_cut(s, b, width, err);
+    for (uint32_t i = 0; i <= repeats && status == VYRE_OK; i++) {
+        status = vyi_scan_time(s, b, width, &ns, err);
+        if (i > 0 && ns && ns < *best)
+            *best = ns;
+    }
+    return status;
+}
+
+VYRE_API vyre_status vyre_scan_tune(vyre_scan *s, const uint32_t *widths, uint32_t count,
+                                    uint32_t repeats, vyre_error *err)
+{
+    static const uint32_t standard[] = { 4096, 2048, 1024, 512, 256, 128, 64 };
+    uint64_t least = UINT64_MAX;
+    uint32_t width = 0;
+    if (!s)
+        return vyi_scan_argument("the scan", err);
+    if (!widths)
+        count = sizeof standard / sizeof standard[0];
+    for (uint32_t i = 0; i < count && s->last != VYI_SCAN_NONE; i++) {
+        const uint32_t tried = widths ? widths[i] : standard[i];
+        uint64_t ns;
+        const vyre_status status = vyi_scan_try(s, &s->banks[s->last], tried,
+                                                repeats ? repeats : VYI_SCAN_REPEATS, &ns, err);
+        if (status != VYRE_OK)
+            return status;
+        if (ns < least || (ns == least && ns != UINT64_MAX && tried > width)) {
+            least = ns;
+            width = tried;
+        }
+    }
+    if (width == 0)
+        return vyi_fail(err, VYRE_E_SCAN_TUNE, count, "Scan a text with few hits first, and try "
+                        "widths up to vyre_scan_desc.hits.", "none of %u widths gave a complete "
+                        "scan of what the last run left", (unsigned)count);
+    s->width = width;
+    return VYRE_OK;
+}
+
+#endif /* VYRE_NO_SCAN */
+/* ==========================================================================
+ * scan, live: opening and closing
+ * ======================================================================= */
+
+#ifndef VYRE_NO_SCAN
+
+#define VYI_SCAN_TEXT_BYTES  (16u << 20) /* the standards */
+#define VYI_SCAN_PLACES      65536u
+#define VYI_SCAN_TEXT_MOST   0xffffffc0u
+#define VYI_SCAN_TEXT_LEAST  4096u
+#define VYI_SCAN_PIECES      4096u
+#define VYI_SCAN_NARROWEST   64u   /* segments that a half has a table for */
+#define VYI_SCAN_WIDEST      4096u /* that is chosen */
+#define VYI_SCAN_FEW_LANES   2048u /* where nobody knows how many run at the same time */
+#define VYI_SCAN_LOOP_BYTES  (1u << 18) /* a lane's, where drivers cut loops */
+#define VYI_SCAN_BLOCK_WORDS (1u << 20) /* states of a half, unless one piece needs more */
+
+static vyre_status vyi_scan_check(const vyre_scan_desc *d, vyre_error *err)
+{
+    if (!d || (!d->automaton) == (!d->rules))
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Give an automaton or rules, one of the two.",
+                        "a scan of %s", !d ? "nothing: the desc is NULL"
+                                           : d->rules ? "an automaton and rules" : "nothing");
+    if (d->text_bytes > VYI_SCAN_TEXT_MOST)
+        return vyi_fail(err, VYRE_E_ARGUMENT, d->text_bytes,
+                        "Use less: texts of any size stream through.",
+                        "%llu bytes of text on the device, at most %u have numbers",
+                        (unsigned long long)d->text_bytes, VYI_SCAN_TEXT_MOST);
+    if (d->hits > UINT32_MAX / 16 || (uint32_t)d->way > (uint32_t)VYRE_SCAN_GROUPS)
+        return vyi_fail(err, VYRE_E_ARGUMENT, d->hits, "Use fewer; hits that find none are "
+                        "looked for again.", "%u places for hits, way %u", (unsigned)d->hits,
+                        (unsigned)d->way);
+    if (d->width > (d->hits ? d->hits : VYI_SCAN_PLACES))
+        return vyi_fail(err, VYRE_E_SEGMENT_WIDTH, d->width,
+                        "A segment has one hit for each byte at most: give more places.",
+                        "a segment of %u bytes, and %u places for hits", (unsigned)d->width,
+                        (unsigned)(d->hits ? d->hits : VYI_SCAN_PLACES));
+    return VYRE_OK;
+}
+
+/* --- the handle below ----------------------------------------------------- */
+
+static void vyi_scan_buffers(const vyre_scan *s, vyre_buffer_desc buffers[VYI_SCAN_BUFFERS],
+                             size_t sizes[VYI_SCAN_BUFFERS])
+{
+    static const char *const names[VYI_SCAN_BUFFERS] = { "text", "table", "segments", "states",
+                                                         "hits", "copy" };
+    const size_t words[VYI_SCAN_BUFFERS] = {
+        VYI_SCAN_BANKS * (size_t)s->bank_bytes / 4,
+        s->tables.word_count,
+        VYI_SCAN_BANKS * ((size_t)s->bank_segments + s->bank_pieces) * 4,
+        (2 * VYI_SCAN_BANKS * (size_t)s->bank_blocks + 1) * s->tables.count,
+        VYI_SCAN_BANKS * (2 * (size_t)s->places + 1),
+        0
+    };
+    memset(buffers, 0, VYI_SCAN_BUFFERS * sizeof *buffers);
+    for (uint32_t i = 0; i < VYI_SCAN_BUFFERS; i++) {
+        buffers[i].name = names[i];
+        buffers[i].binding = VYRE_BINDING_USER + i;
+        buffers[i].access = i < VYI_SCAN_STATES ? VYRE_ACCESS_READ : VYRE_ACCESS_READ_WRITE;
+        sizes[i] = words[i] * 4;
+    }
+    buffers[VYI_SCAN_COPY].binding = 0;
+    buffers[VYI_SCAN_COPY].access = VYRE_ACCESS_WORKGROUP;
+    buffers[VYI_SCAN_COPY].count = s->kernel.copied;
+}
+
+/* Tables, and the states in which texts begin.  It also runs inside a recovery, where
+ * vyre_map is all that it may call. */
+static void vyi_scan_upload(void *user, vyre *v)
+{
+    const vyre_scan *s = (const vyre_scan *)user;
+    const vyi_scan_tables *t = &s->tables;
+    uint32_t *words = (uint32_t *)vyre_map(v, VYI_SCAN_TABLE, NULL);
+    uint32_t *states = (uint32_t *)vyre_map(v, VYI_SCAN_STATES, NULL);
+    for (uint32_t i = 0; i < t->word_count; i++)
+        words[i] = vyi_le32(t->words[i]);
+    for (uint32_t i = 0; i < t->count; i++)
+        states[i] = vyi_le32(t->dfas[i].start);
+    vyi_fence_stores();
+    if (s->recovered)
+        s->recovered(s->recovered_user, v);
+}
+
+static vyre_status vyi_scan_open_engine(vyre_scan *s, const vyre_scan_desc *d, vyre_scan_way way,
+                                        vyre_error *err)
+{
+    vyre_buffer_desc buffers[VYI_SCAN_BUFFERS];
+    size_t sizes[VYI_SCAN_BUFFERS];
+    vyre_handler handler;
+    vyre_desc engine = d->engine;
+    const uint32_t words = s->tables.word_count;
+    s->kernel.tables = &s->tables;
+    s->kernel.copied = way == VYRE_SCAN_LANES ? 0
+                       : words < VYI_SCAN_SHARED ? words : VYI_SCAN_SHARED;
+    memset(&handler, 0, sizeof handler);
+    handler.opcode = VYI_SCAN_OP;
+    handler.emit = vyi_scan_emit;
+    handler.user = &s->kernel;
+    handler.name = "scan";
+    handler.width = way == VYRE_SCAN_LANES ? VYRE_WIDTH_RANGE : VYRE_WIDTH_GROUP;
+    vyi_scan_buffers(s, buffers, sizes);
+    memset(&engine.kernel, 0, sizeof engine.kernel);
+    engine.kernel.group_size = d->engine.kernel.group_size;
+    engine.kernel.handlers = &handler;
+    engine.kernel.handler_count = 1;
+    engine.kernel.buffers = buffers;
+    engine.kernel.buffer_count = VYI_SCAN_BUFFERS - (way == VYRE_SCAN_LANES ? 1u : 0u);
+    engine.buffer_sizes = sizes;
+    engine.recovered = vyi_scan_upload;
+    engine.recovered_user = s;
+    s->v = vyre_open(&engine, err);
+    return s->v ? VYRE_OK : err->status;
+}
+
+/* Whether groups have the tables themselves is decided when the kernel is built, and what
+ * the device is like is known when it is open.  So the likely way comes first. */
+static vyre_status vyi_scan_open_way(vyre_scan *s, const vyre_scan_desc *d, vyre_error *err)
+{
+    vyre_info info;
+    const bool chosen = d->way == VYRE_SCAN_CHOSEN;
+    vyre_scan_way way = !chosen ? d->way
+                        : d->engine.backend == VYRE_BACKEND_CPU ? VYRE_SCAN_LANES
+                                                                : VYRE_SCAN_GROUPS;
+    vyre_status status = vyi_scan_open_engine(s, d, way, err);
+    if (status < 0)
+        return status;
+    vyre_query(s->v, &info);
+    if (chosen && way == VYRE_SCAN_GROUPS && info.wide_groups == 0) {
+        vyre_close(s->v);
+        status = vyi_scan_open_engine(s, d, VYRE_SCAN_LANES, err);
+        if (status < 0)
+            return status;
+        vyre_query(s->v, &info);
+    }
+    s->group = info.wide_group;
+    s->lanes = info.wide_groups ? info.wide_groups * info.wide_group : VYI_SCAN_FEW_LANES;
+    s->width_most = info.probe.loop_limited && s->places > VYI_SCAN_LOOP_BYTES
+                        ? VYI_SCAN_LOOP_BYTES : s->places;
+    s->piece_most = s->tables.bounded < s->tables.count && s->width_most < s->bank_bytes
+                        ? s->width_most : s->bank_bytes;
+    vyi_scan_upload(s, s->v);
+    return vyre_start(s->v, err);
+}
+
+/* --- sizes ---------------------------------------------------------------- */
+
+static void vyi_scan_measures(vyre_scan *s, const vyre_scan_desc *d)
+{
+    const vyi_scan_tables *t = &s->tables;
+    uint64_t text = d->text_bytes ? d->text_bytes : VYI_SCAN_TEXT_BYTES;
+    text = text < VYI_SCAN_TEXT_LEAST ? VYI_SCAN_TEXT_LEAST : text;
+    s->places = d->hits ? d->hits : VYI_SCAN_PLACES;
+    s->bank_bytes = (uint32_t)(text / VYI_SCAN_BANKS) & ~(VYI_SCAN_BLOCK - 1);
+    s->bank_pieces = VYI_SCAN_PIECES;
+    s->bank_segments = s->bank_bytes / VYI_SCAN_NARROWEST + VYI_SCAN_PIECES;
+    const uint32_t blocks = VYI_SCAN_BLOCK_WORDS / (t->count ? t->count : 1);
+    s->bank_blocks = blocks < 1 ? 1 : blocks < VYI_SCAN_PIECES ? blocks : VYI_SCAN_PIECES;
+    s->timeout_ns = d->engine.run_timeout_ns ? d->engine.run_timeout_ns : 60000000000u;
+}
+
+/* Wide segments are walked twice less often, narrow ones make more lanes busy. */
+static uint32_t vyi_scan_choose_width(const vyre_scan *s)
+{
+    const uint32_t least = s->tables.overlap * 4;
+    uint32_t width = s->bank_bytes / s->lanes & ~(VYI_SCAN_BLOCK - 1);
+    width = width < VYI_SCAN_NARROWEST ? VYI_SCAN_NARROWEST
+            : width < VYI_SCAN_WIDEST  ? width
+                                       : VYI_SCAN_WIDEST;
+    width = width > least ? width : least;
+    return width;
+}
+
+static void *vyi_scan_alloc(const vyre_scan *s, size_t count, size_t size, vyre_error *err)
+{
+    size_t bytes = 0;
+    void *memory = vyi_size_mul(count, size, &bytes) ? vyi_alloc(&s->allocator, bytes) : NULL;
+    if (!memory)
+        (void)vyi_fail_nomem(err, bytes ? bytes : SIZE_MAX);
+    return memory;
+}
+
+static size_t vyi_scan_table_rows(const vyre_scan *s)
+{
+    return (size_t)s->bank_segments + s->bank_pieces;
+}
+
+static vyre_status vyi_scan_open_banks(vyre_scan *s, vyre_error *err)
+{
+    const uint32_t dfas = s->tables.count, block = s->bank_blocks * dfas;
+    for (uint32_t i = 0; i < VYI_SCAN_BANKS; i++) {
+        vyi_scan_bank *b = &s->banks[i];
+        b->text = i * s->bank_bytes;
+        b->table = i * (uint32_t)vyi_scan_table_rows(s) * 4;
+        b->states = dfas + i * 2 * block;
+        b->hits = i * (2 * s->places + 1);
+        b->pieces = (vyi_scan_piece *)vyi_scan_alloc(s, s->bank_pieces, sizeof *b->pieces, err);
+        if (!b->pieces)
+            return VYRE_E_NOMEM;
+    }
+    s->segments = (vyre_segment *)vyi_scan_alloc(s, vyi_scan_table_rows(s), sizeof *s->segments,
+                                                 err);
+    s->records = s->segments ? (vyi_scan_record *)vyi_scan_alloc(s, 2 * (size_t)s->places,
+                                                                 sizeof *s->records, err)
+                             : NULL;
+    s->states = s->records ? (uint32_t *)vyi_scan_alloc(s, block, sizeof *s->states, err) : NULL;
+    s->rows = s->states ? (uint32_t *)vyi_scan_alloc(s, dfas, sizeof *s->rows, err) : NULL;
+    return s->rows ? VYRE_OK : VYRE_E_NOMEM;
+}
+
+/* --- the whole ------------------------------------------------------------ */
+
+/* Without a DFA that could match there is nothing to run. */
+static vyre_status vyi_scan_open_into(vyre_scan *s, const vyre_scan_desc *d, vyre_error *err)
+{
+    const bool dense = d->engine.backend == VYRE_BACKEND_CPU && d->way != VYRE_SCAN_GROUPS;
+    s->last = VYI_SCAN_NONE;
+    s->recovered = d->engine.recovered;
+    s->recovered_user = d->engine.recovered_user;
+    vyre_status status = vyi_scan_tables_make(d, dense, &s->tables, err);
+    if (status < 0)
+        return status;
+    vyi_scan_measures(s, d);
+    if (s->tables.count == 0)
+        return VYRE_OK;
+    status = vyi_scan_open_banks(s, err);
+    if (status == VYRE_OK)
+        status = vyi_scan_open_way(s, d, err);
+    if (status < 0)
+        return status;
+    s->width = d->width ? d->width : vyi_scan_choose_width(s);
+    s->width = s->width < s->width_most ? s->width : s->width_most;
+    return VYRE_OK;
+}
+
+VYRE_API vyre_scan *vyre_scan_open(const vyre_scan_desc *desc, vyre_error *err)
+{
+    vyre_error how;
+    memset(&how, 0, sizeof how);
+    vyre_status status = vyi_scan_check(desc, &how);
+    vyre_scan *s = NULL;
+    if (status == VYRE_OK) {
+        s = (vyre_scan *)vyi_alloc_zeroed(&desc->engine.allocator, sizeof *s);
+        status = s ? VYRE_OK : vyi_fail_nomem(&how, sizeof *s);
+    }
+    if (s) {
+        s->allocator = desc->engine.allocator;
+        status = vyi_scan_open_into(s, desc, &how);
+    }
+    if (status >= 0)
+        return s;
+    vyre_scan_close(s);
+    if (err)
+        *err = how;
+    return NULL;
+}
+
+static void vyi_scan_release(const vyre_scan *s, void *memory, size_t size)
+{
+    if (memory)
+        vyi_free(&s->allocator, memory, size);
+}
+
+VYRE_API void vyre_scan_close(vyre_scan *s)
+{
+    if (!s)
+        return;
+    const vyre_allocator allocator = s->allocator;
+    const uint32_t dfas = s->tables.count;
+    vyre_close(s->v);
+    for (uint32_t i = 0; i < VYI_SCAN_BANKS; i++)
+        vyi_scan_release(s, s->banks[i].pieces, s->bank_pieces * sizeof *s->banks[i].pieces);
+    vyi_scan_release(s, s->segments, vyi_scan_table_rows(s) * sizeof *s->segments);
+    vyi_scan_release(s, s->records, 2 * (size_t)s->places * sizeof *s->records);
+    vyi_scan_release(s, s->states, (size_t)s->bank_blocks * dfas * sizeof *s->states);
+    vyi_scan_release(s, s->rows, dfas * sizeof *s->rows);
+    vyi_scan_release(s, s->carries, s->carry_capacity * sizeof *s->carries);
+    vyi_scan_release(s, s->carry_rows, s->carry_row_capacity * sizeof *s->carry_rows);
+    vyi_scan_tables_free(&s->tables);
+    vyi_free(&allocator, s, sizeof *s);
 }
 
 #endif /* VYRE_NO_SCAN */

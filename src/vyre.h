@@ -37,7 +37,7 @@
  *     VYRE_NO_WATCH        what a ring is doing, as counts
  *     VYRE_NO_PLAN         sizing a handle, regions of a buffer, races
  *     VYRE_NO_FUSE         works that are folded, ordered and grouped
- *     VYRE_NO_SCAN         tables for many patterns in many files
+ *     VYRE_NO_SCAN         many patterns in many files
  *     VYRE_NO_POOL         works for several devices
  *     VYRE_NO_REPLAY       logs of works
  *     VYRE_NO_TRACE        pictures of what happened
@@ -170,7 +170,7 @@
  *     watch       (room) what a ring or a handle is doing: states, health, who hangs
  *     plan        (room) geometry, policy, races, regions
  *     fuse        (room) what need not run twice, what runs after what
- *     scan        (room) DFAs packed, patterns in one automaton, files in segments
+ *     scan        (room) many patterns, or DFAs, in many files, on a running kernel
  *     pool        (room) shares of a total for several devices
  *     replay      (room) a log of works that can be run again
  *     trace       (room) what happened on a handle, for Perfetto
@@ -206,6 +206,7 @@
 #include "rooms/plan/plan.h"
 #include "rooms/fuse/fuse.h"
 #include "rooms/scan/scan.h"
+#include "rooms/scan/scan_live.h"
 #include "rooms/pool/pool.h"
 #include "rooms/replay/replay.h"
 #include "rooms/replay/replay_run.h"
@@ -296,6 +297,12 @@
 #include "rooms/scan/dfa.c"
 #include "rooms/scan/rules.c"
 #include "rooms/scan/automaton.c"
+#include "rooms/scan/scan_tables.c"
+#include "rooms/scan/scan_kernel.c"
+#include "rooms/scan/scan_works.c"
+#include "rooms/scan/scan_run.c"
+#include "rooms/scan/scan_tune.c"
+#include "rooms/scan/scan_open.c"
 #include "rooms/pool/split.c"
 #include "base/digest.c"
 #include "rooms/exchange/exchange.c"

@@ -64,3 +64,5 @@ $(BUILD)/tests/test_wide_live: tests/test_wide.c
 $(BUILD)/tests/test_replay_record: tests/engine.h tests/driver.h tests/replay_file.h
 $(BUILD)/tests/test_exchange $(BUILD)/tests/test_exchange_import: tests/exchange.h tests/exchange_write.h
 $(BUILD)/tests/test_exchange_import: tests/oom.h
+$(BUILD)/tests/test_exchange: tests/exchange.h
+$(BUILD)/tests/test_scan_live: tests/engine.h tests/driver.h tests/oom.h

@@ -184,6 +184,7 @@ VYI_EXTERN_C_BEGIN
     X(E_SCAN_BUDGET,        -276, "more pairs of states than the budget")                          \
     X(E_SCAN_LIMIT,         -277, "the tables of a scan would be too large")                       \
     X(E_SEGMENT_WIDTH,      -278, "a segment has at least one byte")                               \
+    X(E_SCAN_TUNE,          -279, "no width gave a complete scan")                                 \
     /* exchange: -290 .. -309 */                                                                   \
     X(E_EXCHANGE_MAGIC,     -290, "the file is not a program")                                     \
     X(E_EXCHANGE_VERSION,   -291, "the program's file has another version")                        \

@@ -16,29 +16,44 @@
 
 /* --- classes -------------------------------------------------------------- */
 
-static bool vyi_dfa_same_column(const uint32_t *transitions, uint32_t states, uint32_t a,
-                                uint32_t b)
+/* Bytes of one class that part in this row.  Those that go where its first byte goes
+ * stay in it; of the others, those that go together make a new class. */
+static uint32_t vyi_dfa_part(const uint32_t *row, uint32_t map[256], uint32_t first[256],
+                             uint32_t classes)
 {
-    for (size_t i = 0; i < states; i++) {
-        if (transitions[i * VYI_SCAN_BYTES + a] != transitions[i * VYI_SCAN_BYTES + b])
-            return false;
+    uint32_t from[VYI_SCAN_BYTES]; /* of each new class: the class it was in */
+    const uint32_t before = classes;
+    for (uint32_t byte = 0; byte < VYI_SCAN_BYTES; byte++) {
+        const uint32_t old = map[byte];
+        uint32_t c = before;
+        if (row[byte] == row[first[old]])
+            continue;
+        while (c < classes && (from[c] != old || row[first[c]] != row[byte]))
+            c++;
+        if (c == classes) {
+            from[c] = old;
+            first[c] = byte;
+            classes++;
+        }
+        map[byte] = c;
     }
-    return true;
+    return classes;
 }
 
 VYRE_API uint32_t vyre_dfa_classes(const uint32_t *transitions, uint32_t states,
                                    uint32_t map[256])
 {
-    uint32_t first[VYI_SCAN_BYTES], classes = 0;
+    uint32_t first[VYI_SCAN_BYTES], number[VYI_SCAN_BYTES], classes = 1, named = 0;
     if (!map || (states && !transitions))
         return 0;
+    first[0] = 0;
+    memset(map, 0, VYI_SCAN_BYTES * sizeof *map);
+    for (size_t i = 0; i < states && classes < VYI_SCAN_BYTES; i++)
+        classes = vyi_dfa_part(transitions + i * VYI_SCAN_BYTES, map, first, classes);
     for (uint32_t byte = 0; byte < VYI_SCAN_BYTES; byte++) {
-        uint32_t c = 0;
-        while (c < classes && !vyi_dfa_same_column(transitions, states, first[c], byte))
-            c++;
-        if (c == classes)
-            first[classes++] = byte;
-        map[byte] = c;
+        if (first[map[byte]] == byte)
+            number[map[byte]] = named++;
+        map[byte] = number[map[byte]];
     }
     return classes;
 }

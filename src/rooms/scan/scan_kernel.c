@@ -1,0 +1,227 @@
+/* ==========================================================================
+ * scan, live: the kernel
+ *
+ * A lane takes a segment and walks it by blocks of 16 bytes, whose four words are
+ * loaded before the first step, so that the memory is waited for once.  The rows
+ * that four steps give are compared together: texts seldom match.
+ * ======================================================================= */
+#include "rooms/scan/scan_live_impl.h"
+
+#ifndef VYRE_NO_SCAN
+
+#define VYI_SCAN_WORDS (VYI_SCAN_BLOCK / 4)
+
+typedef struct vyi_scan_code {
+    vyre_program           *p;
+    const vyre_slot_values *slot;
+    const vyi_scan_kernel  *kernel;
+    vyre_value map, accept;      /* of the DFA: word of its classes, first row that accepts */
+    vyre_value begin, size;      /* the bytes whose matches count */
+    vyre_local row, kept;        /* now, and before the block */
+} vyi_scan_code;
+
+static vyre_value vyi_scan_u32(const vyi_scan_code *c, uint32_t x)
+{
+    return vyre_ir_u32(c->p, x);
+}
+
+static vyre_value vyi_scan_plus(const vyi_scan_code *c, vyre_value a, uint32_t b)
+{
+    return b ? vyre_ir_add(c->p, a, vyi_scan_u32(c, b)) : a;
+}
+
+static vyre_value vyi_scan_shr(const vyi_scan_code *c, vyre_value a, uint32_t b)
+{
+    return b ? vyre_ir_shr(c->p, a, vyi_scan_u32(c, b)) : a;
+}
+
+static vyre_value vyi_scan_load(const vyi_scan_code *c, uint32_t buffer, vyre_value at)
+{
+    return vyre_ir_load(c->p, c->slot->buffers[buffer], at);
+}
+
+/* --- tables --------------------------------------------------------------- */
+
+/* Word `at` of the tables, which is below `end`. */
+static vyre_value vyi_scan_table(const vyi_scan_code *c, vyre_value at, uint32_t end)
+{
+    vyre_program *p = c->p;
+    const uint32_t copied = c->kernel->copied;
+    if (copied == 0 || end <= copied)
+        return vyi_scan_load(c, copied ? VYI_SCAN_COPY : VYI_SCAN_TABLE, at);
+    vyre_local word = vyre_ir_local(p, VYRE_TYPE_U32, vyi_scan_u32(c, 0), "word");
+    vyre_ir_if(p, vyre_ir_lt(p, at, vyi_scan_u32(c, copied)));
+    vyre_ir_set(p, word, vyi_scan_load(c, VYI_SCAN_COPY, at));
+    vyre_ir_else(p);
+    vyre_ir_set(p, word, vyi_scan_load(c, VYI_SCAN_TABLE, at));
+    vyre_ir_end(p);
+    return vyre_ir_get(p, word);
+}
+
+/* A group copies the tables when it runs its first tile; word 0 of its array, which
+ * begins as 0, says that it has.  Nobody sets it before all have looked. */
+static void vyi_scan_copy(const vyi_scan_code *c)
+{
+    vyre_program *p = c->p;
+    const vyre_slot_values *slot = c->slot;
+    const uint32_t copied = c->kernel->copied;
+    vyre_value zero = vyi_scan_u32(c, 0), one = vyi_scan_u32(c, 1);
+    vyre_value filled = vyre_ir_uniform(p, vyi_scan_load(c, VYI_SCAN_COPY, zero));
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+    vyre_ir_if(p, vyre_ir_eq(p, filled, zero));
+    vyre_value most = vyi_scan_plus(c, slot->lanes, copied - 1);
+    vyre_value turn = vyre_ir_loop(p, zero, vyre_ir_div(p, most, slot->lanes));
+    vyre_value at = vyre_ir_add(p, vyre_ir_mul(p, turn, slot->lanes), slot->lane);
+    vyre_value word = vyi_scan_load(c, VYI_SCAN_TABLE, at);
+    vyre_value mark = vyre_ir_select(p, vyre_ir_eq(p, at, zero), one, word);
+    vyre_ir_store(p, slot->buffers[VYI_SCAN_COPY], at, mark); /* beyond its end: nowhere */
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+}
+
+/* --- steps ---------------------------------------------------------------- */
+
+/* The row after byte `k` of `word`. */
+static vyre_value vyi_scan_step(const vyi_scan_code *c, vyre_value row, vyre_value word, uint32_t k)
+{
+    vyre_program *p = c->p;
+    const vyi_scan_tables *t = c->kernel->tables;
+    vyre_value byte = vyi_scan_shr(c, word, 8 * k);
+    if (k < 3)
+        byte = vyre_ir_and(p, byte, vyi_scan_u32(c, 255));
+    if (t->count > 1 || t->dfas[0].own_map) {
+        vyre_value at = vyre_ir_add(p, c->map, byte);
+        byte = vyi_scan_table(c, at, t->fixed);
+    }
+    vyre_value at = vyre_ir_add(p, row, byte);
+    return vyi_scan_table(c, at, t->word_count);
+}
+
+/* One record, if the byte at `at` counts.  There is one for each byte and DFA at most, so
+ * the counter cannot wrap. */
+static void vyi_scan_append(const vyi_scan_code *c, vyre_value row, vyre_value at)
+{
+    vyre_program *p = c->p;
+    const vyre_slot_values *slot = c->slot;
+    const vyre_buffer hits = slot->buffers[VYI_SCAN_HITS];
+    vyre_value matches = vyre_ir_ge(p, row, c->accept);
+    vyre_value counts = vyre_ir_lt(p, vyre_ir_sub(p, at, c->begin), c->size);
+    vyre_ir_if(p, vyre_ir_and(p, matches, counts));
+    vyre_value counter = slot->arg[VYI_SCAN_A_HITS];
+    vyre_value n = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, hits, counter, vyi_scan_u32(c, 1),
+                                  VYRE_ORDER_RELAXED);
+    vyre_ir_if(p, vyre_ir_lt(p, n, slot->arg[VYI_SCAN_A_PLACES]));
+    vyre_value record = vyre_ir_add(p, counter, vyre_ir_shl(p, n, vyi_scan_u32(c, 1)));
+    vyre_ir_store(p, hits, vyi_scan_plus(c, record, 1), at);
+    vyre_ir_store(p, hits, vyi_scan_plus(c, record, 2), row);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* Four bytes from `at` on. */
+static void vyi_scan_word(const vyi_scan_code *c, vyre_value word, vyre_value at)
+{
+    vyre_program *p = c->p;
+    vyre_value rows[4], most;
+    most.id = 0;
+    for (uint32_t k = 0; k < 4; k++) {
+        rows[k] = vyi_scan_step(c, k ? rows[k - 1] : vyre_ir_get(p, c->row), word, k);
+        most = k ? vyre_ir_max(p, most, rows[k]) : rows[k];
+    }
+    vyre_ir_set(p, c->row, rows[3]);
+    vyre_ir_if(p, vyre_ir_ge(p, most, c->accept));
+    for (uint32_t k = 0; k < 4; k++)
+        vyi_scan_append(c, rows[k], vyi_scan_plus(c, at, k));
+    vyre_ir_end(p);
+}
+
+static void vyi_scan_blocks(const vyi_scan_code *c, vyre_value from, vyre_value to)
+{
+    vyre_program *p = c->p;
+    vyre_value words[VYI_SCAN_WORDS];
+    vyre_value first = vyi_scan_shr(c, from, 4);
+    vyre_value last = vyi_scan_shr(c, vyi_scan_plus(c, to, VYI_SCAN_BLOCK - 1), 4);
+    vyre_value block = vyre_ir_loop(p, first, last);
+    vyre_value at = vyre_ir_shl(p, block, vyi_scan_u32(c, 2));
+    for (uint32_t i = 0; i < VYI_SCAN_WORDS; i++)
+        words[i] = vyi_scan_load(c, VYI_SCAN_TEXT, vyi_scan_plus(c, at, i));
+    if (c->kept.id)
+        vyre_ir_set(p, c->kept, vyre_ir_get(p, c->row));
+    vyre_value byte = vyre_ir_shl(p, block, vyi_scan_u32(c, 4));
+    for (uint32_t i = 0; i < VYI_SCAN_WORDS; i++)
+        vyi_scan_word(c, words[i], vyi_scan_plus(c, byte, 4 * i));
+    vyre_ir_end(p);
+}
+
+/* --- items ---------------------------------------------------------------- */
+
+/* The state after the last whole block, where somebody wants it. */
+static void vyi_scan_last(const vyi_scan_code *c, vyre_value state, vyre_value end)
+{
+    vyre_program *p = c->p;
+    vyre_value wanted = c->slot->arg[VYI_SCAN_A_LAST], zero = vyi_scan_u32(c, 0);
+    vyre_ir_if(p, vyre_ir_ne(p, wanted, zero));
+    vyre_value rest = vyre_ir_and(p, end, vyi_scan_u32(c, VYI_SCAN_BLOCK - 1));
+    vyre_value now = vyre_ir_get(p, c->row), kept = vyre_ir_get(p, c->kept);
+    vyre_value row = vyre_ir_select(p, vyre_ir_eq(p, rest, zero), now, kept);
+    vyre_ir_store(p, c->slot->buffers[VYI_SCAN_STATES], vyre_ir_add(p, state, wanted), row);
+    vyre_ir_end(p);
+}
+
+static void vyi_scan_item(vyi_scan_code *c, vyre_value item)
+{
+    vyre_program *p = c->p;
+    const vyre_slot_values *slot = c->slot;
+    const vyi_scan_tables *t = c->kernel->tables;
+    vyre_value segment = item, dfa = slot->arg[VYI_SCAN_A_DFA];
+    if (t->count > 1) {
+        vyre_value segments = slot->arg[VYI_SCAN_A_COUNT];
+        vyre_value which = vyre_ir_div(p, item, segments);
+        segment = vyre_ir_sub(p, item, vyre_ir_mul(p, which, segments));
+        dfa = vyre_ir_add(p, which, dfa);
+        vyre_value meta = vyre_ir_shl(p, dfa, vyi_scan_u32(c, 1));
+        c->map = vyi_scan_table(c, vyi_scan_plus(c, meta, 1), t->fixed);
+        c->accept = vyi_scan_table(c, vyi_scan_plus(c, meta, 2), t->fixed);
+    } else {
+        c->map = vyi_scan_u32(c, t->dfas[0].own_map);
+        c->accept = vyi_scan_u32(c, t->dfas[0].from);
+    }
+    vyre_value words = vyre_ir_shl(p, segment, vyi_scan_u32(c, 2));
+    vyre_value at = vyre_ir_add(p, slot->arg[VYI_SCAN_A_TABLE], words);
+    vyre_value state = vyi_scan_load(c, VYI_SCAN_SEGMENTS, at);
+    vyre_value from = vyi_scan_load(c, VYI_SCAN_SEGMENTS, vyi_scan_plus(c, at, 1));
+    c->begin = vyi_scan_load(c, VYI_SCAN_SEGMENTS, vyi_scan_plus(c, at, 2));
+    vyre_value end = vyi_scan_load(c, VYI_SCAN_SEGMENTS, vyi_scan_plus(c, at, 3));
+    c->size = vyre_ir_sub(p, end, c->begin);
+    state = t->count > 1 ? vyre_ir_add(p, state, dfa) : state;
+    vyre_value row = vyi_scan_load(c, VYI_SCAN_STATES, state);
+    c->row = vyre_ir_local(p, VYRE_TYPE_U32, row, "row");
+    if (t->bounded < t->count)
+        c->kept = vyre_ir_local(p, VYRE_TYPE_U32, row, "kept");
+    vyi_scan_blocks(c, from, end);
+    if (c->kept.id)
+        vyi_scan_last(c, state, end);
+}
+
+VYI_API void vyi_scan_emit(vyre_program *p, const vyre_slot_values *slot, void *user)
+{
+    vyi_scan_code c;
+    memset(&c, 0, sizeof c);
+    c.p = p;
+    c.slot = slot;
+    c.kernel = (const vyi_scan_kernel *)user;
+    if (c.kernel->copied == 0) {
+        vyi_scan_item(&c, slot->index);
+        return;
+    }
+    vyi_scan_copy(&c);
+    vyre_value first = vyre_ir_mul(p, slot->index, slot->lanes);
+    vyre_value mine = vyre_ir_add(p, first, slot->lane);
+    vyre_value item = vyre_ir_add(p, mine, slot->arg[2]);
+    vyre_ir_if(p, vyre_ir_lt(p, item, slot->arg[3]));
+    vyi_scan_item(&c, item);
+    vyre_ir_end(p);
+}
+
+#endif /* VYRE_NO_SCAN */

@@ -1,0 +1,271 @@
+/* ==========================================================================
+ * scan, live: what goes to the device, and what comes back
+ * ======================================================================= */
+#include "rooms/scan/scan_live_impl.h"
+
+#ifndef VYRE_NO_SCAN
+
+#define VYI_SCAN_MOST_BYTES 0xf0000000u /* of a work's items: hits are counted in 32 bits */
+#define VYI_SCAN_DIGIT      11u         /* bits of a place that are sorted by at a time */
+
+/* --- segments ------------------------------------------------------------- */
+
+/* The piece in segments that begin `overlap` early, from `at` of the table on. */
+static vyre_status vyi_scan_cut_piece(vyre_scan *s, const vyi_scan_piece *piece, uint32_t width,
+                                      uint32_t overlap, uint32_t at, vyre_error *err)
+{
+    uint64_t count = 0;
+    vyre_segment *to = s->segments + at;
+    const vyre_status status = vyre_segments_make(&piece->size, 1, width, overlap, to,
+                                                  s->bank_segments - at, &count, err);
+    for (uint64_t i = 0; i < count; i++) {
+        /* What begins later than the piece has forgotten how that began. */
+        to[i].file = vyi_le32(to[i].scan_start ? 0 : piece->state);
+        to[i].scan_start = vyi_le32(to[i].scan_start + piece->at);
+        to[i].emit_start = vyi_le32(to[i].emit_start + piece->at);
+        to[i].emit_end = vyi_le32(to[i].emit_end + piece->at);
+    }
+    return status;
+}
+
+static vyre_status vyi_scan_put_segments(vyre_scan *s, const vyi_scan_bank *b, uint32_t first,
+                                         uint32_t count, vyre_error *err)
+{
+    const size_t offset = (size_t)b->table * 4 + (size_t)first * sizeof *s->segments;
+    return vyre_write(s->v, VYI_SCAN_SEGMENTS, offset, s->segments,
+                      count * sizeof *s->segments, err);
+}
+
+/* Whole pieces, for DFAs that never forget; their table comes after the segments'. */
+static vyre_status vyi_scan_put_whole(vyre_scan *s, const vyi_scan_bank *b, vyre_error *err)
+{
+    for (uint32_t i = 0; i < b->piece_count; i++) {
+        const vyi_scan_piece *piece = &b->pieces[i];
+        s->segments[i].file = vyi_le32(piece->state);
+        s->segments[i].scan_start = s->segments[i].emit_start = vyi_le32(piece->at);
+        s->segments[i].emit_end = vyi_le32(piece->at + piece->size);
+    }
+    return vyi_scan_put_segments(s, b, s->bank_segments, b->piece_count, err);
+}
+
+VYI_API vyre_status vyi_scan_cut(vyre_scan *s, vyi_scan_bank *b, uint32_t width, vyre_error *err)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < b->piece_count; i++) {
+        const vyi_scan_piece *piece = &b->pieces[i];
+        const vyre_status status = vyi_scan_cut_piece(s, piece, width, s->tables.overlap, at,
+                                                      err);
+        if (status < 0)
+            return status;
+        at += (uint32_t)vyre_segments_count(&piece->size, 1, width);
+    }
+    b->segments = at;
+    vyre_status status = vyi_scan_put_segments(s, b, 0, at, err);
+    if (status == VYRE_OK && s->tables.bounded < s->tables.count)
+        status = vyi_scan_put_whole(s, b, err);
+    return status;
+}
+
+/* --- works ---------------------------------------------------------------- */
+
+static void vyi_scan_describe(const vyre_scan *s, const vyi_scan_bank *b, vyre_work *w)
+{
+    const vyi_scan_tables *t = &s->tables;
+    const uint32_t to = b->from + b->count;
+    memset(w, 0, sizeof *w);
+    w->opcode = VYI_SCAN_OP;
+    w->arg_count = VYI_SCAN_ARGS;
+    w->args[0] = s->kernel.copied ? (b->count + s->group - 1) / s->group : b->from;
+    w->args[1] = to;
+    w->args[2] = b->from;
+    w->args[3] = to;
+    w->args[VYI_SCAN_A_TABLE] = b->table + (b->whole ? s->bank_segments * 4 : 0);
+    w->args[VYI_SCAN_A_COUNT] = b->whole ? b->piece_count : b->segments;
+    w->args[VYI_SCAN_A_HITS] = b->hits;
+    w->args[VYI_SCAN_A_PLACES] = s->places;
+    w->args[VYI_SCAN_A_DFA] = b->whole ? t->bounded : 0;
+    w->args[VYI_SCAN_A_LAST] = b->whole ? s->bank_blocks * t->count : 0;
+}
+
+VYI_API vyre_status vyi_scan_publish(vyre_scan *s, vyi_scan_bank *b, vyre_error *err)
+{
+    const uint32_t none = 0, left = b->items - b->from;
+    vyre_work work;
+    VYRE_ASSERT(!b->launched && left > 0 && b->step > 0);
+    b->count = left < b->step ? left : b->step;
+    vyi_scan_describe(s, b, &work);
+    vyre_status status = vyre_write(s->v, VYI_SCAN_HITS, (size_t)b->hits * 4, &none, sizeof none,
+                                    err);
+    if (status == VYRE_OK)
+        status = vyre_publish(s->v, &work, &b->ticket, err);
+    b->launched = status == VYRE_OK;
+    s->report.launches += b->launched;
+    return status;
+}
+
+VYI_API vyre_status vyi_scan_wait(vyre_scan *s, vyi_scan_bank *b, uint32_t *found,
+                                  vyre_error *err)
+{
+    uint32_t word = 0;
+    vyre_status status = vyre_wait(s->v, b->ticket, s->timeout_ns, err);
+    if (status == VYRE_TIMEOUT)
+        return status;
+    b->launched = false;
+    if (status == VYRE_OK)
+        status = vyre_read(s->v, VYI_SCAN_HITS, (size_t)b->hits * 4, &word, sizeof word, err);
+    *found = vyi_le32(word);
+    return status;
+}
+
+/* How many items a work may have so that its counter cannot wrap. */
+VYI_API void vyi_scan_begin(const vyre_scan *s, vyi_scan_bank *b, bool whole, uint32_t width)
+{
+    const vyi_scan_tables *t = &s->tables;
+    const uint32_t dfas = whole ? t->count - t->bounded : t->bounded;
+    const uint32_t wide = whole ? s->piece_most : width;
+    b->whole = whole;
+    b->from = 0;
+    b->items = (whole ? b->piece_count : b->segments) * dfas;
+    b->step = VYI_SCAN_MOST_BYTES / wide;
+}
+
+/* --- records -------------------------------------------------------------- */
+
+/* By place, equal ones in the order they have; `to` is as large.  Returns where they are. */
+static vyi_scan_record *vyi_scan_sort_places(vyi_scan_record *from, vyi_scan_record *to,
+                                             uint32_t count)
+{
+    uint32_t ends[1u << VYI_SCAN_DIGIT];
+    const uint32_t mask = (1u << VYI_SCAN_DIGIT) - 1;
+    for (uint32_t shift = 0; shift < 32; shift += VYI_SCAN_DIGIT) {
+        uint32_t sum = 0;
+        memset(ends, 0, sizeof ends);
+        for (uint32_t i = 0; i < count; i++)
+            ends[from[i].at >> shift & mask]++;
+        for (uint32_t i = 0; i <= mask; i++) {
+            const uint32_t some = ends[i];
+            ends[i] = sum;
+            sum += some;
+        }
+        for (uint32_t i = 0; i < count; i++)
+            to[ends[from[i].at >> shift & mask]++] = from[i];
+        vyi_scan_record *swap = from;
+        from = to;
+        to = swap;
+    }
+    return from;
+}
+
+static bool vyi_scan_is_before(const vyre_hit *a, const vyre_hit *b)
+{
+    if (a->file != b->file)
+        return a->file < b->file;
+    return a->end != b->end ? a->end < b->end : a->rule < b->rule;
+}
+
+/* hits[at] sinks to where neither child comes after it. */
+static void vyi_scan_sink(vyre_hit *hits, size_t at, size_t count)
+{
+    const vyre_hit hit = hits[at];
+    for (size_t child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && vyi_scan_is_before(&hits[child], &hits[child + 1]))
+            child++;
+        if (!vyi_scan_is_before(&hit, &hits[child]))
+            break;
+        hits[at] = hits[child];
+    }
+    hits[at] = hit;
+}
+
+/* They mostly come in order; else a heap sorts them, which needs no memory. */
+VYI_API void vyi_scan_sort_hits(vyre_hit *hits, size_t count)
+{
+    size_t sorted = 1;
+    while (sorted < count && !vyi_scan_is_before(&hits[sorted], &hits[sorted - 1]))
+        sorted++;
+    if (sorted >= count)
+        return;
+    for (size_t i = count / 2; i-- > 0;)
+        vyi_scan_sink(hits, i, count);
+    for (size_t i = count - 1; i > 0; i--) {
+        const vyre_hit last = hits[0];
+        hits[0] = hits[i];
+        hits[i] = last;
+        vyi_scan_sink(hits, 0, i);
+    }
+}
+
+static void vyi_scan_hit(vyre_scan *s, const vyi_scan_piece *piece, uint32_t at, uint32_t rule)
+{
+    vyre_scan_report *r = &s->report;
+    r->found++;
+    if (r->written == s->capacity) {
+        r->dropped++;
+        return;
+    }
+    vyre_hit *hit = &s->hits[r->written++];
+    hit->file = piece->file;
+    hit->layer = piece->layer;
+    hit->rule = rule;
+    hit->end = piece->offset + (at - piece->at);
+}
+
+/* All that ends in a row's state. */
+static void vyi_scan_expand(vyre_scan *s, const vyi_scan_piece *piece,
+                            const vyi_scan_record *record)
+{
+    const vyi_scan_tables *t = &s->tables;
+    uint32_t low = 0, high = t->count; /* rows of DFAs follow each other in that order */
+    while (high - low > 1) {
+        const uint32_t middle = (low + high) / 2;
+        if (t->dfas[middle].first <= record->row)
+            low = middle;
+        else
+            high = middle;
+    }
+    const vyi_scan_dfa *d = &t->dfas[low];
+    const uint32_t state = d->old[(record->row - d->first) / d->own_columns];
+    const uint32_t *rules = t->automaton ? t->automaton->outputs : t->rules;
+    const uint32_t *offsets = t->automaton ? t->automaton->output_offsets + state : NULL;
+    const uint32_t from = offsets ? offsets[0] : d->rules;
+    const uint32_t to = offsets ? offsets[1] : d->rules + d->rule_count;
+    for (uint32_t i = from; i < to; i++)
+        vyi_scan_hit(s, piece, record->at, rules[i]);
+}
+
+/* Records in the order of their places; hits of one place are put in order. */
+static void vyi_scan_expand_all(vyre_scan *s, const vyi_scan_bank *b,
+                                const vyi_scan_record *records, uint32_t count)
+{
+    const vyi_scan_piece *piece = b->pieces;
+    for (uint32_t i = 0; i < count;) {
+        const size_t before = (size_t)s->report.written;
+        const uint32_t at = records[i].at;
+        while (at - piece->at >= piece->size)
+            piece++;
+        for (; i < count && records[i].at == at; i++)
+            vyi_scan_expand(s, piece, &records[i]);
+        vyi_scan_sort_hits(s->hits + before, (size_t)s->report.written - before);
+    }
+}
+
+VYI_API vyre_status vyi_scan_take(vyre_scan *s, const vyi_scan_bank *b, uint32_t found,
+                                  vyre_error *err)
+{
+    VYRE_ASSERT(found <= s->places);
+    if (found == 0)
+        return VYRE_OK;
+    const vyre_status status = vyre_read(s->v, VYI_SCAN_HITS, ((size_t)b->hits + 1) * 4,
+                                         s->records, found * sizeof *s->records, err);
+    if (status < 0)
+        return status;
+    for (uint32_t i = 0; VYI_BIG_ENDIAN && i < found; i++) {
+        s->records[i].at = vyi_le32(s->records[i].at);
+        s->records[i].row = vyi_le32(s->records[i].row);
+    }
+    vyi_scan_expand_all(s, b, vyi_scan_sort_places(s->records, s->records + s->places, found),
+                        found);
+    return VYRE_OK;
+}
+
+#endif /* VYRE_NO_SCAN */

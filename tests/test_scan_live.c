@@ -1,0 +1,564 @@
+/* Scans on every backend against plain walks: cuts, widths, overflow, rules that never
+ * forget, tuning, what is refused.  TEST_COUNT is the number of random cuts. */
+#include "engine.h"
+#include "oom.h"
+
+enum { MOST_HITS = 400000 };
+
+static vyre_hit expected[MOST_HITS], found[MOST_HITS];
+static uint8_t text[1 << 17];
+
+static uint32_t below(uint64_t *seed, uint32_t n)
+{
+    return (uint32_t)(test_random(seed) % n);
+}
+
+static uint64_t seed_of(void)
+{
+    const char *seed = getenv("TEST_SEED");
+    return seed ? strtoull(seed, NULL, 0) : 0x5ca9;
+}
+
+static uint32_t count_of(uint32_t standard)
+{
+    const char *count = getenv("TEST_COUNT");
+    return count ? (uint32_t)strtoul(count, NULL, 0) : standard;
+}
+
+static vyre_scan_desc scan_desc(const vyre_automaton *m)
+{
+    vyre_scan_desc d;
+    memset(&d, 0, sizeof d);
+    d.engine.backend = backend_under_test;
+    d.engine.kernel.group_size = backend_under_test == VYRE_BACKEND_CPU ? 32 : 0;
+    d.automaton = m;
+    d.text_bytes = 65536;
+    return d;
+}
+
+static vyre_scan *scan_open(const vyre_scan_desc *d)
+{
+    vyre_error err;
+    memset(&err, 0, sizeof err);
+    vyre_scan *s = vyre_scan_open(d, &err);
+    if (!s)
+        test_fail(__FILE__, __LINE__, "open: %s", err.text);
+    return s;
+}
+
+/* --- what should be found -------------------------------------------------- */
+
+static int compare_hits(const void *a, const void *b)
+{
+    const vyre_hit *x = (const vyre_hit *)a, *y = (const vyre_hit *)b;
+    if (x->file != y->file)
+        return x->file < y->file ? -1 : 1;
+    if (x->end != y->end)
+        return x->end < y->end ? -1 : 1;
+    return x->rule < y->rule ? -1 : x->rule > y->rule;
+}
+
+/* Adds the hits of one text to the `count` that are there. */
+static size_t walk_on(const vyre_automaton *m, const uint8_t *bytes, size_t size, uint32_t file,
+                      size_t count)
+{
+    uint32_t state = 0;
+    for (size_t at = 0; at < size; at++) {
+        state = m->next[(size_t)state * 256 + bytes[at]];
+        for (uint32_t i = m->output_offsets[state]; i < m->output_offsets[state + 1]; i++) {
+            CHECK(count < MOST_HITS);
+            expected[count].file = file;
+            expected[count].layer = file * 7;
+            expected[count].rule = m->outputs[i];
+            expected[count++].end = at;
+        }
+    }
+    return count;
+}
+
+static size_t walk(const vyre_automaton *m, const uint8_t *bytes, size_t size, uint32_t file,
+                   size_t count)
+{
+    count = walk_on(m, bytes, size, file, count);
+    qsort(expected, count, sizeof *expected, compare_hits);
+    return count;
+}
+
+static void check_hits(size_t from, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (compare_hits(&found[from + i], &expected[from + i]) == 0 &&
+            found[from + i].layer == expected[from + i].layer)
+            continue;
+        test_fail(__FILE__, __LINE__, "hit %zu: file %u rule %u end %llu, not %u %u %llu",
+                  from + i, found[from + i].file, found[from + i].rule,
+                  (unsigned long long)found[from + i].end, expected[from + i].file,
+                  expected[from + i].rule, (unsigned long long)expected[from + i].end);
+    }
+}
+
+static vyre_scan_text text_of(const uint8_t *bytes, size_t size, uint32_t file)
+{
+    vyre_scan_text t;
+    memset(&t, 0, sizeof t);
+    t.bytes = bytes;
+    t.size = size;
+    t.file = file;
+    t.layer = file * 7;
+    return t;
+}
+
+/* One text, whole, gives `count` hits. */
+static void check_whole(vyre_scan *s, const uint8_t *bytes, size_t size, size_t count)
+{
+    const vyre_scan_text t = text_of(bytes, size, 3);
+    vyre_scan_report r;
+    vyre_error err;
+    memset(&err, 0, sizeof err);
+    if (vyre_scan_run(s, &t, 1, found, MOST_HITS, &r, &err) != VYRE_OK)
+        test_fail(__FILE__, __LINE__, "run: %s", err.text);
+    CHECK_EQ(r.found, count);
+    CHECK_EQ(r.written, count);
+    CHECK_EQ(r.dropped, 0);
+    CHECK_EQ(r.bytes, size);
+    check_hits(0, count);
+}
+
+/* --- texts and patterns ----------------------------------------------------- */
+
+enum { PATTERNS = 300 };
+
+static vyre_pattern patterns[PATTERNS];
+
+/* Words of the text itself, of 1 to `longest` bytes, some of them twice. */
+static vyre_automaton automaton_of_text(uint64_t *seed, uint32_t count, uint32_t size,
+                                        uint32_t longest)
+{
+    vyre_automaton m;
+    for (uint32_t i = 0; i < count; i++) {
+        patterns[i].size = 1 + below(seed, longest);
+        patterns[i].bytes = text + below(seed, size - longest);
+        patterns[i].id = below(seed, 1000);
+    }
+    CHECK_EQ(vyre_automaton_make(patterns, count, NULL, &m, NULL), VYRE_OK);
+    return m;
+}
+
+static void fill_random(uint64_t *seed, uint32_t size, uint32_t letters)
+{
+    for (uint32_t i = 0; i < size; i++)
+        text[i] = (uint8_t)(letters == 256 ? below(seed, 256) : 254 + below(seed, letters));
+}
+
+static void fill_headers(uint32_t size)
+{
+    static const char *const names[] = { "/usr/include/stdio.h", "/usr/include/stdlib.h",
+                                         "/usr/include/string.h", "/usr/include/math.h",
+                                         "vyre.h" };
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < sizeof names / sizeof *names && at < size; i++) {
+        FILE *file = fopen(names[i], "rb");
+        at += file ? (uint32_t)fread(text + at, 1, size - at, file) : 0;
+        if (file)
+            fclose(file);
+    }
+    CHECK_EQ(at, size);
+}
+
+/* Beginnings of patterns and nothing else: it is always in the middle of one. */
+static void fill_prefixes(uint64_t *seed, uint32_t size, const vyre_pattern *from, uint32_t count)
+{
+    static uint8_t other[sizeof text];
+    for (uint32_t at = 0; at < size;) {
+        const vyre_pattern *p = &from[below(seed, count)];
+        uint32_t some = 1 + below(seed, p->size);
+        some = some < size - at ? some : size - at;
+        memcpy(other + at, p->bytes, some);
+        at += some;
+    }
+    memcpy(text, other, size);
+}
+
+/* --- cases ------------------------------------------------------------------ */
+
+static void check_widths(const vyre_automaton *m, uint32_t size)
+{
+    static const uint32_t widths[] = { 0, 1, 61, 40000 };
+    const size_t count = walk(m, text, size, 3, 0);
+    for (uint32_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+        vyre_scan_desc d = scan_desc(m);
+        d.width = widths[i];
+        vyre_scan *s = scan_open(&d);
+        check_whole(s, text, size, count);
+        check_whole(s, text, 0, 0);
+        check_whole(s, text, size, count);
+        vyre_scan_close(s);
+    }
+}
+
+static void random_texts(void)
+{
+    uint64_t seed = seed_of();
+    fill_random(&seed, 9000, 3);
+    vyre_automaton m = automaton_of_text(&seed, 40, 9000, 40);
+    check_widths(&m, 9000);
+    vyre_automaton_free(&m);
+}
+
+static void bytes_of_every_kind(void)
+{
+    uint64_t seed = seed_of();
+    fill_random(&seed, 70001, 256);
+    vyre_automaton m = automaton_of_text(&seed, 300, 70001, 12);
+    const size_t count = walk(&m, text, 70001, 3, 0);
+    const vyre_scan_desc d = scan_desc(&m);
+    vyre_scan *s = scan_open(&d);
+    check_whole(s, text, 70001, count);
+    vyre_scan_close(s);
+    vyre_automaton_free(&m);
+}
+
+static void headers_and_prefixes(void)
+{
+    uint64_t seed = seed_of();
+    fill_headers(50000);
+    vyre_automaton m = automaton_of_text(&seed, 12, 50000, 4096);
+    const vyre_scan_desc d = scan_desc(&m);
+    vyre_scan *s = scan_open(&d);
+    check_whole(s, text, 50000, walk(&m, text, 50000, 3, 0));
+    fill_prefixes(&seed, 50000, patterns, 12);
+    check_whole(s, text, 50000, walk(&m, text, 50000, 3, 0));
+    vyre_scan_close(s);
+    vyre_automaton_free(&m);
+}
+
+/* Three files in pieces, by turns, some pieces in a call of their own. */
+static void cut_anywhere(void)
+{
+    uint64_t seed = seed_of();
+    const uint32_t rounds = count_of(6), size = 3000;
+    fill_random(&seed, size, 2);
+    vyre_automaton m = automaton_of_text(&seed, 30, size, 20);
+    vyre_scan_desc d = scan_desc(&m);
+    d.text_bytes = 4096;
+    d.width = 100;
+    vyre_scan *s = scan_open(&d);
+    for (uint32_t round = 0; round < rounds; round++) {
+        uint32_t at[3] = { 0, 0, 0 };
+        size_t count = 0, written = 0;
+        for (uint32_t file = 0; file < 3; file++)
+            count = walk(&m, text, size, file, count);
+        while (at[0] < size || at[1] < size || at[2] < size) {
+            vyre_scan_text texts[4];
+            vyre_scan_report r;
+            const uint32_t some = 1 + below(&seed, 4);
+            for (uint32_t i = 0; i < some; i++) {
+                const uint32_t file = below(&seed, 3), left = size - at[file];
+                const uint32_t piece = below(&seed, 3) ? below(&seed, left + 1)
+                                                       : below(&seed, left < 5 ? left + 1 : 5);
+                texts[i] = text_of(text + at[file], piece, file);
+                texts[i].offset = at[file];
+                at[file] += piece;
+                texts[i].more = at[file] < size;
+            }
+            CHECK_EQ(vyre_scan_run(s, texts, some, found + written, MOST_HITS - written, &r,
+                                   NULL), VYRE_OK);
+            CHECK_EQ(r.found, r.written);
+            written += (size_t)r.written;
+        }
+        CHECK_EQ(written, count);
+        qsort(found, written, sizeof *found, compare_hits);
+        check_hits(0, count);
+    }
+    vyre_scan_close(s);
+    vyre_automaton_free(&m);
+}
+
+/* A hit at each byte, few places on the device, and fewer in the array. */
+static void overflow_is_counted(void)
+{
+    const vyre_pattern a[2] = { { "a", 1, 5 }, { "aa", 2, 4 } };
+    vyre_automaton m;
+    vyre_scan_report r;
+    vyre_error err;
+    memset(text, 'a', 6000);
+    CHECK_EQ(vyre_automaton_make(a, 2, NULL, &m, NULL), VYRE_OK);
+    const size_t count = walk(&m, text, 6000, 3, 0);
+    CHECK_EQ(count, 11999);
+    vyre_scan_desc d = scan_desc(&m);
+    d.hits = 100;
+    d.width = 64;
+    vyre_scan *s = scan_open(&d);
+    check_whole(s, text, 6000, count);
+    const vyre_scan_text t = text_of(text, 6000, 3);
+    CHECK_EQ(vyre_scan_run(s, &t, 1, found, 1001, &r, &err), VYRE_FULL);
+    CHECK_EQ(err.status, VYRE_FULL);
+    CHECK_EQ(r.found, 11999);
+    CHECK_EQ(r.written, 1001);
+    CHECK_EQ(r.dropped, 10998);
+    CHECK(r.launches > 2);
+    check_hits(0, 1000);
+    CHECK_EQ(vyre_scan_run(s, &t, 1, NULL, 0, &r, &err), VYRE_FULL);
+    CHECK_EQ(r.dropped, 11999);
+    vyre_scan_close(s);
+    vyre_automaton_free(&m);
+}
+
+static void many_small_files(void)
+{
+    uint64_t seed = seed_of();
+    static vyre_scan_text texts[6000];
+    vyre_scan_report r;
+    fill_random(&seed, 6000, 2);
+    vyre_automaton m = automaton_of_text(&seed, 10, 6000, 6);
+    const vyre_scan_desc d = scan_desc(&m);
+    vyre_scan *s = scan_open(&d);
+    size_t count = 0;
+    for (uint32_t i = 0; i < 6000; i++) { /* the last ones first */
+        const uint32_t file = 5999 - i;
+        texts[i] = text_of(text + file, below(&seed, 6000 - file < 9 ? 6000 - file : 9), file);
+    }
+    for (uint32_t i = 0; i < 6000; i++)
+        count = walk_on(&m, (const uint8_t *)texts[i].bytes, (size_t)texts[i].size,
+                        texts[i].file, count);
+    qsort(expected, count, sizeof *expected, compare_hits);
+    CHECK_EQ(vyre_scan_run(s, texts, 6000, found, MOST_HITS, &r, NULL), VYRE_OK);
+    CHECK_EQ(r.found, count);
+    check_hits(0, count);
+    vyre_scan_close(s);
+    vyre_automaton_free(&m);
+}
+
+/* --- rules ------------------------------------------------------------------ */
+
+enum { RULES = 6 };
+
+static uint32_t tables[RULES][4 * 256], accepts[RULES][4];
+
+/* 0: "AB".  1: an odd number of A so far.  2: A, later B.  3: as 0.  4: nothing.
+ * 5: anything, from the first byte on. */
+static vyre_rules rules_made(void)
+{
+    static const uint32_t states[RULES] = { 3, 2, 3, 3, 1, 1 };
+    vyre_rule rules[RULES];
+    vyre_rules r;
+    memset(tables, 0, sizeof tables);
+    memset(accepts, 0, sizeof accepts);
+    for (uint32_t c = 0; c < 256; c++) {
+        for (uint32_t i = 0; i < 3; i++) {
+            tables[0][i * 256 + c] = c == 'A' ? 1 : i == 1 && c == 'B' ? 2 : 0;
+            tables[2][i * 256 + c] = i == 0 ? c == 'A' : c == 'B' ? 2 : 1;
+        }
+        tables[1][c] = c == 'A';
+        tables[1][256 + c] = c != 'A';
+    }
+    memcpy(tables[3], tables[0], sizeof tables[0]);
+    accepts[0][2] = accepts[3][2] = accepts[1][1] = accepts[2][2] = accepts[5][0] = 1;
+    for (uint32_t i = 0; i < RULES; i++) {
+        rules[i].index = i;
+        rules[i].transitions = tables[i];
+        rules[i].transition_count = (size_t)states[i] * 256;
+        rules[i].accept = accepts[i];
+        rules[i].accept_count = rules[i].state_count = states[i];
+    }
+    CHECK_EQ(vyre_rules_pack(rules, RULES, NULL, &r, NULL), VYRE_OK);
+    CHECK_EQ(r.rejected_count, 0);
+    return r;
+}
+
+static size_t walk_rules(uint32_t from, uint32_t size)
+{
+    size_t count = 0;
+    for (uint32_t rule = 0; rule < RULES; rule++) {
+        uint32_t state = 0;
+        for (uint32_t at = 0; at < size; at++) {
+            state = tables[rule][state * 256 + text[from + at]];
+            if (accepts[rule][state] == 0)
+                continue;
+            expected[count].file = 3;
+            expected[count].layer = 21;
+            expected[count].rule = rule;
+            expected[count++].end = at;
+        }
+    }
+    qsort(expected, count, sizeof *expected, compare_hits);
+    return count;
+}
+
+static void rules_that_never_forget(void)
+{
+    uint64_t seed = seed_of();
+    vyre_rules rules = rules_made();
+    for (uint32_t i = 0; i < 30000; i++)
+        text[i] = (uint8_t)('A' + below(&seed, 3));
+    vyre_scan_desc d = scan_desc(NULL);
+    d.rules = &rules;
+    d.hits = 5000;
+    d.width = 500;
+    vyre_scan *s = scan_open(&d);
+    const size_t count = walk_rules(0, 30000);
+    check_whole(s, text, 30000, count);
+    check_whole(s, text, 1, walk_rules(0, 1));
+    for (uint32_t round = 0; round < 5; round++) { /* by calls */
+        const size_t all = walk_rules(0, 9000);
+        size_t written = 0;
+        for (uint32_t at = 0; at < 9000;) {
+            vyre_scan_report r;
+            const uint32_t size = below(&seed, 9001 - at);
+            vyre_scan_text t = text_of(text + at, size, 3);
+            t.offset = at;
+            at += size;
+            t.more = at < 9000;
+            CHECK_EQ(vyre_scan_run(s, &t, 1, found + written, MOST_HITS - written, &r, NULL),
+                     VYRE_OK);
+            written += (size_t)r.written;
+        }
+        CHECK_EQ(written, all);
+        check_hits(0, all);
+    }
+    vyre_scan_close(s);
+    vyre_rules_free(&rules);
+}
+
+static void rules_of_which_none_matches(void)
+{
+    uint32_t zeros[256] = { 0 };
+    vyre_rule rule;
+    vyre_rules rules;
+    memset(&rule, 0, sizeof rule);
+    rule.transitions = zeros;
+    rule.transition_count = 256;
+    rule.accept = zeros;
+    rule.accept_count = rule.state_count = 1;
+    CHECK_EQ(vyre_rules_pack(&rule, 1, NULL, &rules, NULL), VYRE_OK);
+    vyre_scan_desc d = scan_desc(NULL);
+    d.rules = &rules;
+    vyre_scan *s = scan_open(&d);
+    check_whole(s, text, 5000, 0);
+    CHECK_EQ(vyre_scan_tune(s, NULL, 0, 0, NULL), VYRE_E_SCAN_TUNE);
+    vyre_scan_close(s);
+    vyre_rules_free(&rules);
+}
+
+/* --- tuning, and what is refused --------------------------------------------- */
+
+static void tuning_keeps_the_hits(void)
+{
+    static const uint32_t widths[4] = { 0, 300, 1u << 30, 90 };
+    uint64_t seed = seed_of();
+    vyre_scan_report r;
+    fill_random(&seed, 20000, 2);
+    vyre_automaton m = automaton_of_text(&seed, 3, 20000, 20);
+    const size_t count = walk(&m, text, 20000, 3, 0);
+    vyre_scan_desc d = scan_desc(&m);
+    vyre_scan *s = scan_open(&d);
+    CHECK_EQ(vyre_scan_tune(s, NULL, 0, 0, NULL), VYRE_E_SCAN_TUNE);
+    check_whole(s, text, 20000, count);
+    CHECK_EQ(vyre_scan_tune(s, widths, 1, 1, NULL), VYRE_E_SCAN_TUNE);
+    CHECK_EQ(vyre_scan_tune(s, widths, 4, 2, NULL), VYRE_OK);
+    check_whole(s, text, 20000, count);
+    const vyre_scan_text t = text_of(text, 20000, 3);
+    CHECK_EQ(vyre_scan_run(s, &t, 1, found, MOST_HITS, &r, NULL), VYRE_OK);
+    CHECK(r.width == 300 || r.width == 90);
+    CHECK_EQ(r.segments, (20000 + r.width - 1) / r.width);
+    CHECK_EQ(vyre_scan_tune(s, NULL, 0, 1, NULL), VYRE_OK);
+    check_whole(s, text, 20000, count);
+    vyre_scan_close(s);
+    vyre_automaton_free(&m);
+}
+
+static void refused(void)
+{
+    vyre_automaton m;
+    vyre_error err;
+    const vyre_pattern a = { "ab", 2, 0 };
+    CHECK_EQ(vyre_automaton_make(&a, 1, NULL, &m, NULL), VYRE_OK);
+    vyre_scan_desc d = scan_desc(NULL);
+    CHECK(!vyre_scan_open(NULL, &err) && err.status == VYRE_E_ARGUMENT);
+    CHECK(!vyre_scan_open(&d, &err) && err.status == VYRE_E_ARGUMENT);
+    d.automaton = &m;
+    d.text_bytes = 1ull << 32;
+    CHECK(!vyre_scan_open(&d, &err) && err.status == VYRE_E_ARGUMENT);
+    d.text_bytes = 0;
+    d.hits = 100;
+    d.width = 101;
+    CHECK(!vyre_scan_open(&d, &err) && err.status == VYRE_E_SEGMENT_WIDTH);
+    d.width = 100;
+    m.next[300] += 1000;
+    CHECK(!vyre_scan_open(&d, &err) && err.status == VYRE_E_ARGUMENT && err.at == 300);
+    m.next[300] -= 1000;
+    m.output_offsets[1] = 9;
+    CHECK(!vyre_scan_open(&d, &err) && err.status == VYRE_E_ARGUMENT);
+    m.output_offsets[1] = 0;
+    vyre_scan *s = scan_open(&d);
+    vyre_scan_text t = text_of(NULL, 1, 0);
+    CHECK_EQ(vyre_scan_run(s, &t, 1, NULL, 0, NULL, NULL), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_scan_run(s, NULL, 1, NULL, 0, NULL, NULL), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_scan_run(NULL, &t, 0, NULL, 0, NULL, NULL), VYRE_E_ARGUMENT);
+    t = text_of(text, 2, 0);
+    t.offset = UINT64_MAX;
+    CHECK_EQ(vyre_scan_run(s, &t, 1, NULL, 0, NULL, NULL), VYRE_E_OVF);
+    CHECK_EQ(vyre_scan_tune(NULL, NULL, 0, 0, NULL), VYRE_E_ARGUMENT);
+    vyre_scan_close(s);
+    vyre_scan_close(NULL);
+    vyre_automaton_free(&m);
+}
+
+/* Groups with tables of their own: one that has them whole, one that has a part. */
+static void groups_copy_the_tables(void)
+{
+    uint64_t seed = seed_of();
+    fill_headers(50000);
+    for (uint32_t round = 0; round < 2; round++) {
+        vyre_automaton m = automaton_of_text(&seed, round ? 200 : 10, 50000, round ? 40 : 9);
+        const size_t count = walk(&m, text, 50000, 3, 0);
+        vyre_scan_desc d = scan_desc(&m);
+        d.way = VYRE_SCAN_GROUPS;
+        vyre_scan *s = scan_open(&d);
+        check_whole(s, text, 50000, count);
+        check_whole(s, text, 50000, count);
+        vyre_scan_close(s);
+        vyre_automaton_free(&m);
+    }
+}
+
+static vyre_status open_and_run(const vyre_allocator *allocator, void *user)
+{
+    vyre_error err;
+    vyre_scan_desc d = scan_desc(NULL);
+    d.engine.allocator = *allocator;
+    d.text_bytes = 4096;
+    d.hits = 64;
+    d.rules = (const vyre_rules *)user;
+    vyre_scan *s = vyre_scan_open(&d, &err);
+    if (!s)
+        return err.status;
+    vyre_scan_text t = text_of(text, 1000, 3);
+    t.more = true;
+    const vyre_status status = vyre_scan_run(s, &t, 1, found, MOST_HITS, NULL, NULL);
+    vyre_scan_close(s);
+    return status;
+}
+
+static void memory_that_fails(void)
+{
+    vyre_rules rules = rules_made();
+    memset(text, 'A', 1000);
+    CHECK(oom_each(open_and_run, &rules) > 20);
+    vyre_rules_free(&rules);
+}
+
+static const engine_case cases[] = {
+    ENGINE_CASE(random_texts), ENGINE_CASE(bytes_of_every_kind),
+    ENGINE_CASE(headers_and_prefixes), ENGINE_CASE(cut_anywhere),
+    ENGINE_CASE(groups_copy_the_tables), ENGINE_CASE(overflow_is_counted), ENGINE_CASE(many_small_files),
+    ENGINE_CASE(rules_that_never_forget), ENGINE_CASE(rules_of_which_none_matches),
+    ENGINE_CASE(tuning_keeps_the_hits), ENGINE_CASE(refused)
+};
+
+int main(void)
+{
+    RUN(memory_that_fails); /* on the CPU */
+    engine_run_cases(cases, sizeof cases / sizeof *cases);
+    return test_end();
+}
