@@ -107,14 +107,14 @@
  *     8..0xFFEF and 0x10000..0x7FFFFFFF           your own: a vyre_handler each
  *
  * A handler is a line of GLSL (docs/source.md): buffers by name, arg[0] to arg[11],
- * result(n, v) for vyre_result(), fault(code) to end the job FAULT.  Or it is an emit
- * function, called when the kernel is built: what it calls on the builder is what
- * every slot with its opcode will do; slot->arg[] are the job's arguments,
- * slot->buffers[] your buffers, vyre_emit_result() and vyre_emit_fault() the rest.  One
- * lane runs it, or many, as vyre_handler.width says.  Arguments beyond
- * the job's arg_count are 0.  Loads beyond a buffer's end give 0, stores there do
- * nothing, division by zero is defined: of all that a job can do only a loop
- * without an end harms the kernel.
+ * result(n, v) for vyre_result(), fault(code) to end the job FAULT, printf("%u", v) for
+ * vyre_desc.log.  Or it is an emit function, called when the kernel is built: what it
+ * calls on the builder is what every slot with its opcode will do; slot->arg[] are the
+ * job's arguments, slot->buffers[] your buffers, vyre_emit_result() and
+ * vyre_emit_fault() the rest.  One lane runs it, or many, as vyre_handler.width says.
+ * Arguments beyond the job's arg_count are 0.  Loads beyond a buffer's end give 0,
+ * stores there do nothing, division by zero is defined: of all that a job can do only
+ * a loop without an end harms the kernel.
  *
  * With kernel.kind = VYRE_KERNEL_JIT there are no opcodes: one payload, written
  * like a handler, runs for every slot.  With VYRE_KERNEL_PRIORITY the ring is
@@ -1695,6 +1695,12 @@ VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, ui
  * stands; 0 reads as VYRE_FAULT_USER.  Code after it still runs; what follows
  * in a packed slot does not. */
 VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyre_value code);
+
+/* Appends a record to the log, as PRINTF does: three u32, and the slot as the fourth
+ * word.  Each index of a RANGE, each lane of a GROUP that comes here gives one; what
+ * finds the log full is counted (vyre_info.log_dropped). */
+VYRE_API void vyre_emit_log(vyre_program *p, const vyre_slot_values *slot, vyre_value format,
+                            vyre_value a, vyre_value b);
 
 /* What runs a job. */
 typedef enum vyre_width {
@@ -3682,6 +3688,12 @@ VYRE_API vyre_status vyre_source_emit(vyre_program *p, const vyre_slot_values *s
 VYRE_API vyre_status vyre_source_compile(vyre_program *p, const vyre_slot_values *slot,
                                          const char *name, const char *source, size_t size,
                                          vyre_source_report *report);
+
+/* The line of a printf("..", a, b) in a source or payload_source of this kernel, from
+ * its record; for vyre_desc.log.  The rules of snprintf: returns the length without the
+ * terminator.  0, and an empty text: the record is none of a text's. */
+VYRE_API size_t vyre_log_text(const vyre_kernel_desc *kernel, const vyre_log_record *record,
+                              char *dst, size_t size);
 
 VYI_EXTERN_C_END
 
@@ -12302,10 +12314,11 @@ static void vyi_opcode_too_wide(vyi_kernel *k)
 
 /* --- PRINTF -------------------------------------------------------------- */
 
-static void vyi_opcode_record(vyi_kernel *k, vyre_value cursor)
+/* `record` NULL: the operation's arguments, and the slot. */
+static void vyi_opcode_record(vyi_kernel *k, vyre_value cursor, const vyre_value *record)
 {
     for (uint32_t i = 0; i < VYRE_LOG_RECORD_WORDS; i++) {
-        vyre_value word = i < 3 ? vyi_opcode_arg(k, i) : k->base;
+        vyre_value word = record ? record[i] : i < 3 ? vyi_opcode_arg(k, i) : k->base;
         vyre_ir_store(k->p, k->log, vyi_kernel_plus(k, cursor, VYRE_LOG_RECORDS + i), word);
     }
 }
@@ -12313,7 +12326,7 @@ static void vyi_opcode_record(vyi_kernel *k, vyre_value cursor)
 /* Takes the next record with a CAS, so the cursor never passes the end.  A CAS
  * that fails means that another lane took a record: after as many tries as
  * there are records the log is full. */
-static void vyi_opcode_printf(vyi_kernel *k)
+static void vyi_opcode_log(vyi_kernel *k, const vyre_value *record)
 {
     vyre_program *p = k->p;
     vyre_value zero = vyi_kernel_u32(k, VYRE_LOG_CURSOR);
@@ -12335,7 +12348,7 @@ static void vyi_opcode_printf(vyi_kernel *k)
     vyre_value before = vyre_ir_atomic_cas(p, k->log, zero, at, next, VYRE_ORDER_RELAXED);
     vyre_ir_set(p, cursor, before);
     vyre_ir_if(p, vyre_ir_eq(p, before, at));
-    vyi_opcode_record(k, at);
+    vyi_opcode_record(k, at, record);
     vyre_ir_set(p, dropped, vyre_ir_bool(p, false));
     vyre_ir_break(p);
     vyre_ir_end(p);
@@ -12344,6 +12357,24 @@ static void vyi_opcode_printf(vyi_kernel *k)
     vyre_ir_if(p, vyre_ir_get(p, dropped));
     vyi_kernel_count_at(k, VYRE_CONTROL_LOG_DROPPED, VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
+}
+
+static void vyi_opcode_printf(vyi_kernel *k)
+{
+    vyi_opcode_log(k, NULL);
+}
+
+VYI_COLD
+VYRE_API void vyre_emit_log(vyre_program *p, const vyre_slot_values *slot, vyre_value format,
+                            vyre_value a, vyre_value b)
+{
+    if (!p || !slot)
+        return;
+    const vyre_value words[VYRE_LOG_RECORD_WORDS] = { format, a, b, slot->slot_base };
+    vyi_kernel k = *(const vyi_kernel *)slot->internal;
+    vyi_ir_inner_begin(p);
+    vyi_opcode_log(&k, words);
+    vyi_ir_inner_end(p);
 }
 
 /* --- callers' opcodes ---------------------------------------------------- */
@@ -40492,6 +40523,7 @@ typedef struct vyi_source {
     const char   *text;
     uint32_t      size;
     uint32_t      rights;  /* VYI_SOURCE_* */
+    uint32_t      number;  /* the handler's, from 1; 0: the payload; UINT32_MAX: neither */
     vyi_source_reader    r;
     uint32_t      steps, depth;
     bool          spent;   /* nothing more of the text is read */
@@ -40612,6 +40644,9 @@ VYI_SMALL const char *vyi_source_refused(const vyi_source *s, const vyi_token *t
 VYI_SMALL vyi_operand vyi_source_call(vyi_source *s, const vyi_token *name);
 /* Name `i` of the functions that are built in, or NULL after the last. */
 VYI_SMALL const char *vyi_source_function_at(uint32_t i);
+
+/* printf("..", a, b); the name and its parenthesis have been read (source_log.c). */
+VYI_SMALL vyi_operand vyi_source_printf(vyi_source *s, const vyi_token *name);
 
 /* --- expressions (source_expr.c) ----------------------------------------- */
 
@@ -41898,7 +41933,8 @@ typedef enum vyi_call_takes {
     VYI_TAKES_NUMBER,   /* one type: int, uint or float */
     VYI_TAKES_SIGNED,   /* one type: int or float */
     VYI_TAKES_INTEGER,  /* the first is int or uint; the others are too */
-    VYI_TAKES_PLACE     /* the first is an element of a buffer */
+    VYI_TAKES_PLACE,    /* the first is an element of a buffer */
+    VYI_TAKES_TEXT      /* of printf */
 } vyi_call_takes;
 
 struct vyi_call_row {
@@ -42291,6 +42327,7 @@ static const vyi_call_row *vyi_call_rows(uint32_t i)
         VYI_ROW_NEED("subgroupXor", 1, VYRE_REDUCE_XOR, GROUP, combine),
         VYI_ROW_NEED("result", 2, 0, JOB, result),
         VYI_ROW_NEED("fault", 1, 0, JOB, fault),
+        { "printf", 1, VYI_TAKES_TEXT, 0, 0, NULL, NULL },
         VYI_ROW_NEED("reduce_add", 2, VYRE_ATOMIC_ADD, WIDE, reduce),
         VYI_ROW_NEED("reduce_min", 2, VYRE_ATOMIC_MIN, WIDE, reduce),
         VYI_ROW_NEED("reduce_max", 2, VYRE_ATOMIC_MAX, WIDE, reduce),
@@ -42479,7 +42516,8 @@ VYI_API vyi_operand vyi_source_call(vyi_source *s, const vyi_token *name)
         return vyi_call_own(s, name, symbol->target);
     const vyi_call_row *row = symbol ? NULL : vyi_call_find(s, name, UINT32_MAX);
     if (row)
-        return vyi_call_built_in(s, name, row);
+        return row->takes == VYI_TAKES_TEXT ? vyi_source_printf(s, name)
+                                            : vyi_call_built_in(s, name, row);
     if (!symbol)
         vyi_call_unknown(s, name);
     else if (symbol->kind != VYI_SYMBOL_WRONG)
@@ -43517,6 +43555,210 @@ VYI_API bool vyi_source_switch(vyi_source *s)
 
 #endif /* VYRE_NO_SOURCE */
 /* ==========================================================================
+ * source: printf, in the kernel and on the host
+ *
+ * A record has room for a number and two words.  The number says where the text
+ * stands, in which handler's source and at which offset, so that the host needs no
+ * table: it reads what the kernel's description holds.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_SOURCE
+
+#define VYI_LOG_MARK   0x80000000u
+#define VYI_LOG_OFFSET (VYRE_MAX_SOURCE_SIZE - 1) /* and above it the number of the source */
+#define VYI_LOG_VALUES 2u
+
+/* --- a text's pieces ------------------------------------------------------ */
+
+typedef struct vyi_log_piece {
+    uint32_t length; /* of the piece in the text */
+    uint32_t type;   /* of the value that it prints; NONE: it is `c` */
+    char     c;      /* a character, or the letter of the conversion; 0: there is no such piece */
+} vyi_log_piece;
+
+/* "%-8.3f": flags, a width and a precision of two digits at most, a letter. */
+static vyi_log_piece vyi_log_conversion(const char *text, uint32_t size)
+{
+    static const char letters[] = "diuxXofFeEgG";
+    vyi_log_piece piece = { 1, VYRE_TYPE_NONE, '\0' };
+    uint32_t at = 1, digits = 0;
+    while (at < size && text[at] && strchr("-+ #0", text[at]))
+        at++;
+    for (; at < size && ((text[at] >= '0' && text[at] <= '9') || text[at] == '.'); at++)
+        digits = text[at] == '.' ? 0 : digits + 1 < 3 ? digits + 1 : 16;
+    const char *letter = at < size && text[at] && digits < 3 ? strchr(letters, text[at]) : NULL;
+    if (at == 1 && size > 1 && text[1] == '%') {
+        piece.c = '%';
+        piece.length = 2;
+    } else if (letter && at < 14) {
+        piece.c = *letter;
+        piece.length = at + 1;
+        piece.type = letter < letters + 2 ? VYRE_TYPE_I32
+                     : letter < letters + 6 ? VYRE_TYPE_U32 : VYRE_TYPE_F32;
+    }
+    return piece;
+}
+
+/* What stands at `text`, `size` being at least 1. */
+static vyi_log_piece vyi_log_piece_of(const char *text, uint32_t size)
+{
+    static const char names[] = "nt\"\\'", meant[] = "\n\t\"\\'";
+    vyi_log_piece piece = { 1, VYRE_TYPE_NONE, text[0] };
+    if (text[0] == '%')
+        return vyi_log_conversion(text, size);
+    if (text[0] != '\\')
+        return piece;
+    const char *name = size > 1 && text[1] ? strchr(names, text[1]) : NULL;
+    piece.length = 2;
+    piece.c = name ? meant[name - names] : '\0';
+    return piece;
+}
+
+/* --- in the kernel -------------------------------------------------------- */
+
+/* Looks at the literal: the types of what it prints, and how many there are. */
+static bool vyi_log_read(vyi_source *s, const vyi_token *literal, uint32_t *types,
+                         uint32_t *count)
+{
+    const uint32_t end = literal->at + literal->length - 1;
+    *count = 0;
+    for (uint32_t at = literal->at + 1; at < end;) {
+        const vyi_log_piece piece = vyi_log_piece_of(s->text + at, end - at);
+        if (!piece.c) {
+            vyi_source_fail(s, at, s->text[at] == '%' ? "Write %d, %u, %x, %f, %e, %g or %%."
+                                                      : "Write \\n, \\t, \\\" or \\\\.",
+                            "printf() does not know this");
+            return false;
+        }
+        if (piece.type && *count == VYI_LOG_VALUES) {
+            vyi_source_fail(s, at, "Print the others by another printf().",
+                            "printf() prints at most %u values", (unsigned)VYI_LOG_VALUES);
+            return false;
+        }
+        if (piece.type)
+            types[(*count)++] = piece.type;
+        at += piece.length;
+    }
+    return true;
+}
+
+/* ", value" for each conversion, then the parenthesis. */
+static bool vyi_log_values(vyi_source *s, const uint32_t *types, uint32_t count,
+                           vyi_operand *values)
+{
+    bool good = true;
+    uint32_t given = 0;
+    const uint32_t at = s->r.token.at;
+    for (; vyi_source_accept(s, ','); given++) {
+        vyi_operand a = vyi_source_assignment(s);
+        a = vyi_source_load(s, a);
+        if (given < count)
+            a = values[given] = vyi_source_convert(s, types[given], a, "what is printed here");
+        good = good && !a.wrong;
+    }
+    if (!vyi_source_expect(s, ')', "after the values of printf"))
+        return false;
+    if (good && given != count)
+        vyi_source_fail(s, at, "Give it one for each %.", "this text prints %u value%s, not %u",
+                        (unsigned)count, count == 1 ? "" : "s", (unsigned)given);
+    return good && given == count;
+}
+
+static bool vyi_log_allowed(vyi_source *s, uint32_t at)
+{
+    if (!vyi_source_allowed(s, VYI_SOURCE_JOB, "printf", at))
+        return false;
+    if (s->number < VYI_LOG_MARK / VYRE_MAX_SOURCE_SIZE)
+        return true;
+    vyi_source_fail(s, at, "Make the text a vyre_handler.source, one of the first 2047.",
+                    "the host would not find this text again");
+    return false;
+}
+
+VYI_API vyi_operand vyi_source_printf(vyi_source *s, const vyi_token *name)
+{
+    const vyi_token literal = s->r.token;
+    uint32_t types[VYI_LOG_VALUES] = { 0, 0 }, count;
+    vyi_operand values[VYI_LOG_VALUES];
+    vyre_value words[VYI_LOG_VALUES];
+    if (!vyi_source_expect(s, VYI_TOKEN_TEXT, "in printf") ||
+        !vyi_log_read(s, &literal, types, &count))
+        return vyi_source_wrong(name->at);
+    for (uint32_t i = 0; i < VYI_LOG_VALUES; i++)
+        values[i] = vyi_source_constant(VYRE_TYPE_U32, 0, name->at);
+    if (!vyi_log_values(s, types, count, values) || !vyi_log_allowed(s, name->at))
+        return vyi_source_wrong(name->at);
+    s->heavy++;
+    if (s->mute)
+        return vyi_source_unknown(VYRE_TYPE_NONE, name->at);
+    const uint32_t format = VYI_LOG_MARK | s->number * VYRE_MAX_SOURCE_SIZE | literal.at;
+    for (uint32_t i = 0; i < VYI_LOG_VALUES; i++) {
+        words[i] = vyi_source_id(s, &values[i]);
+        if (values[i].type != VYRE_TYPE_U32)
+            words[i] = vyre_ir_bitcast(s->p, VYRE_TYPE_U32, words[i]);
+    }
+    vyre_emit_log(s->p, s->slot, vyre_ir_u32(s->p, format), words[0], words[1]);
+    return vyi_source_unknown(VYRE_TYPE_NONE, name->at);
+}
+
+/* --- on the host ----------------------------------------------------------- */
+
+/* The literal that a record names, from behind its quote; NULL: none. */
+static const char *vyi_log_literal(const vyre_kernel_desc *kernel, uint32_t format)
+{
+    const uint32_t number = (format & ~VYI_LOG_MARK) / VYRE_MAX_SOURCE_SIZE;
+    const uint32_t at = format & VYI_LOG_OFFSET;
+    const char *source = kernel->payload_source;
+    if (!(format & VYI_LOG_MARK) || number > kernel->handler_count)
+        return NULL;
+    if (number)
+        source = kernel->handlers[number - 1].source;
+    return source && strlen(source) > at && source[at] == '"' ? source + at + 1 : NULL;
+}
+
+/* One piece as text, at most 160 characters; the conversion has been checked. */
+static int vyi_log_print(char *dst, size_t size, const char *text, const vyi_log_piece *piece,
+                         uint32_t word)
+{
+    char format[16];
+    float x;
+    if (!piece->type)
+        return snprintf(dst, size, "%c", piece->c);
+    memcpy(format, text, piece->length);
+    format[piece->length] = '\0';
+    memcpy(&x, &word, sizeof x);
+    if (piece->type == VYRE_TYPE_F32)
+        return snprintf(dst, size, format, (double)x);
+    return piece->type == VYRE_TYPE_I32 ? snprintf(dst, size, format, (int)word)
+                                        : snprintf(dst, size, format, (unsigned)word);
+}
+
+VYI_COLD
+VYRE_API size_t vyre_log_text(const vyre_kernel_desc *kernel, const vyre_log_record *record,
+                              char *dst, size_t size)
+{
+    const char *text = kernel && record ? vyi_log_literal(kernel, record->format) : NULL;
+    size_t length = 0;
+    uint32_t value = 0;
+    if (size)
+        dst[0] = '\0';
+    for (; text && *text && *text != '"' && *text != '\n';) {
+        char part[192];
+        const vyi_log_piece piece = vyi_log_piece_of(text, (uint32_t)strlen(text));
+        if (!piece.c || (piece.type && value == VYI_LOG_VALUES))
+            break; /* not a text that printf() took */
+        const uint32_t word = piece.type ? record->args[value++] : 0;
+        const int n = vyi_log_print(part, sizeof part, text, &piece, word);
+        if (n > 0 && length < size)
+            snprintf(dst + length, size - length, "%s", part);
+        length += n > 0 ? (size_t)n : 0;
+        text += piece.length;
+    }
+    return length;
+}
+
+#endif /* VYRE_NO_SOURCE */
+/* ==========================================================================
  * source: statements, functions, and a text as a whole
  * ======================================================================= */
 
@@ -44210,16 +44452,16 @@ static vyre_status vyi_source_start(vyi_source *s, vyre_error *err)
     return s->p->error.status;
 }
 
-VYI_COLD
-VYRE_API vyre_status vyre_source_compile(vyre_program *p, const vyre_slot_values *slot,
-                                         const char *name, const char *source, size_t size,
-                                         vyre_source_report *report)
+static vyre_status vyi_source_compile(vyre_program *p, const vyre_slot_values *slot,
+                                      const char *name, uint32_t number, const char *source,
+                                      size_t size, vyre_source_report *report)
 {
     vyi_source s;
     memset(&s, 0, offsetof(vyi_source, symbols));
     s.p = p;
     s.slot = slot;
     s.name = name;
+    s.number = number;
     s.text = source;
     s.rights = vyi_source_rights(slot);
     vyre_error *first = &s.report.errors[0];
@@ -44243,6 +44485,14 @@ VYRE_API vyre_status vyre_source_compile(vyre_program *p, const vyre_slot_values
 }
 
 VYI_COLD
+VYRE_API vyre_status vyre_source_compile(vyre_program *p, const vyre_slot_values *slot,
+                                         const char *name, const char *source, size_t size,
+                                         vyre_source_report *report)
+{
+    return vyi_source_compile(p, slot, name, UINT32_MAX, source, size, report);
+}
+
+VYI_COLD
 VYRE_API vyre_status vyre_source_emit(vyre_program *p, const vyre_slot_values *slot,
                                       const char *source, size_t size, vyre_error *err)
 {
@@ -44253,6 +44503,17 @@ VYRE_API vyre_status vyre_source_emit(vyre_program *p, const vyre_slot_values *s
     return status;
 }
 
+/* By the text itself: a kernel makes copies of what describes a handler. */
+static uint32_t vyi_source_handler_number(const vyre_kernel_desc *d, const char *source)
+{
+    if (source == d->payload_source)
+        return 0;
+    for (uint32_t i = 0; i < d->handler_count; i++)
+        if (d->handlers[i].source == source)
+            return i + 1;
+    return UINT32_MAX;
+}
+
 VYI_COLD
 VYI_API void vyi_source_handler(const vyi_kernel *k, const vyre_slot_values *slot,
                                 const vyre_handler *h)
@@ -44261,8 +44522,9 @@ VYI_API void vyi_source_handler(const vyi_kernel *k, const vyre_slot_values *slo
     vyre_source_report report;
     memset(&report, 0, sizeof report);
     snprintf(opcode, sizeof opcode, "0x%X", (unsigned)h->opcode);
-    vyre_source_compile(k->p, slot, h->name ? h->name : opcode, h->source, strlen(h->source),
-                        &report);
+    vyi_source_compile(k->p, slot, h->name ? h->name : opcode,
+                       vyi_source_handler_number(&k->desc, h->source), h->source, strlen(h->source),
+                       &report);
     for (uint32_t i = 0; i < report.count; i++)
         vyi_message(&k->desc.messages, VYRE_SEVERITY_ERROR, "%s\n%s", report.errors[i].text,
                     report.errors[i].fix);

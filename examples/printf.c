@@ -1,8 +1,8 @@
-/* printf from the kernel: PRINTF writes a record, the host makes text of it.
+/* printf from the kernel: a handler prints, the host makes lines of it.
  *
  *     printf [cpu | vulkan]
  *
- * A record is a number that names the format, and three words.  Records come
+ * What travels is a record of a few words; the text stays on the host.  Records come
  * in the order in which lanes wrote them, so this program sorts its lines. */
 #define VYRE_IMPLEMENTATION
 #include "vyre.h"
@@ -11,9 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const formats[] = { "%u squared is %u", "%u cubed is %u" };
+#define POWERS 0x1000u
+
+static const vyre_handler powers = { POWERS, NULL, NULL, "powers", VYRE_WIDTH_LANE, 0,
+                                     "uint n = arg[0];\n"
+                                     "printf(\"%u squared is %u\", n, n * n);\n"
+                                     "printf(\"%u cubed is %u\", n, n * n * n);\n" };
 
 typedef struct lines {
+    const vyre_kernel_desc *kernel;
     char     text[64][64];
     unsigned count;
 } lines;
@@ -22,10 +28,8 @@ typedef struct lines {
 static void on_record(void *user, const struct vyre_log_record *record)
 {
     lines *out = (lines *)user;
-    if (record->format >= 2 || out->count == 64)
-        return;
-    snprintf(out->text[out->count++], sizeof out->text[0], formats[record->format],
-             (unsigned)record->args[0], (unsigned)record->args[1]);
+    if (out->count < 64)
+        vyre_log_text(out->kernel, record, out->text[out->count++], sizeof out->text[0]);
 }
 
 static int by_text(const void *a, const void *b)
@@ -41,17 +45,18 @@ int main(int argc, char **argv)
     memset(&desc, 0, sizeof desc);
     if (argc > 1)
         desc.backend = strcmp(argv[1], "cpu") ? VYRE_BACKEND_VULKAN : VYRE_BACKEND_CPU;
+    desc.kernel.handlers = &powers;
+    desc.kernel.handler_count = 1;
     desc.log = on_record;
     desc.log_user = &out;
+    out.kernel = &desc.kernel;
 
     vyre *v = vyre_open(&desc, &err);
     vyre_status status = v ? vyre_start(v, &err) : err.status;
-    for (uint32_t n = 2; n < 6 && status == VYRE_OK; n++)
-        for (uint32_t format = 0; format < 2 && status == VYRE_OK; format++) {
-            const vyre_work work = { VYRE_OP_PRINTF, 0, VYRE_PRIORITY_NORMAL, 3,
-                                     { format, n, format ? n * n * n : n * n } };
-            status = vyre_publish(v, &work, NULL, &err);
-        }
+    for (uint32_t n = 2; n < 6 && status == VYRE_OK; n++) {
+        const vyre_work work = { POWERS, 0, VYRE_PRIORITY_NORMAL, 1, { n } };
+        status = vyre_publish(v, &work, NULL, &err);
+    }
     if (status == VYRE_OK)
         status = vyre_drain(v, VYRE_FOREVER, &err);
     if (status == VYRE_OK)

@@ -387,6 +387,9 @@
   "1:6: \"usampler2DArray\" cannot be a name: there are buffers, and no images\n  uint usampler2DArray = 1;\n"
   "       ^",
   "Choose another name." },
+{ "printf(\"a\");",
+  "1:1: \"printf\" belongs to a job, and this program has none\n  printf(\"a\");\n  ^",
+  "Use it in a handler of a kernel." },
 { "lowp float f;",
   "1:1: \"lowp\": a float always has 32 bits\n  lowp float f;\n  ^",
   "Write it with what there is." },

@@ -605,6 +605,24 @@ static void each_width_has_its_words(void)
           "job:1:12: the first argument of reduce_add() is a constant word number, 0 to 11" },
         { VYRE_WIDTH_GROUP, "reduce_add(0, 1.5);",
           "job:1:15: what is combined is uint, and float does not become uint by itself" },
+        { VYRE_WIDTH_LANE, "printf(1);", "job:1:8: a text is expected in printf" },
+        { VYRE_WIDTH_LANE, "printf(\"%y\");", "job:1:9: printf() does not know this" },
+        { VYRE_WIDTH_LANE, "printf(\"a %100d\", 1);", "job:1:11: printf() does not know this" },
+        { VYRE_WIDTH_LANE, "printf(\"\\q\");", "job:1:9: printf() does not know this" },
+        { VYRE_WIDTH_LANE, "printf(\"%\");", "job:1:9: printf() does not know this" },
+        { VYRE_WIDTH_LANE, "printf(\"%u%u%u\", 1, 2, 3);",
+          "job:1:13: printf() prints at most 2 values" },
+        { VYRE_WIDTH_LANE, "printf(\"%u\");", "job:1:12: this text prints 1 value, not 0" },
+        { VYRE_WIDTH_RANGE, "printf(\"%u %u\", 1, 2, 3);",
+          "job:1:15: this text prints 2 values, not 3" },
+        { VYRE_WIDTH_LANE, "printf(\"%d\", 1u);",
+          "job:1:14: what is printed here is int, and uint does not become int by itself" },
+        { VYRE_WIDTH_LANE, "printf(\"%f\", true);",
+          "job:1:14: what is printed here is float, and bool does not become float by itself" },
+        { VYRE_WIDTH_LANE, "printf(\"%u\", 1;",
+          "job:1:15: \")\" is expected after the values of printf" },
+        { VYRE_WIDTH_LANE, "uint u = printf(\"a\");",
+          "job:1:10: this variable is uint, and void does not become uint by itself" },
         { VYRE_WIDTH_GROUP, "bool b = subgroupAdd(true);",
           "job:1:22: subgroupAdd() does not take bool" },
     };
@@ -690,6 +708,133 @@ static void payloads_are_texts_too(void)
         CHECK_EQ(a[0], i ? 6 * 0x77 : 3 + 0x77);
         vyre_close(v);
     }
+}
+
+/* --- printf -------------------------------------------------------------- */
+
+typedef struct printed {
+    const vyre_kernel_desc *kernel;
+    char     text[2000];
+    size_t   length;
+    unsigned count;
+} printed;
+
+static void note_record(void *user, const struct vyre_log_record *record)
+{
+    printed *out = (printed *)user;
+    out->count++;
+    out->length += vyre_log_text(out->kernel, record, out->text + out->length,
+                                 sizeof out->text - out->length);
+    CHECK(out->length < sizeof out->text);
+}
+
+/* Runs one job of a kernel with these two handlers, or with the first as its payload,
+ * and gives what they print. */
+static void run_printing(const vyre_handler handlers[2], bool jit, uint32_t records,
+                         printed *out, uint64_t *dropped)
+{
+    vyre_desc desc;
+    vyre_error err;
+    vyre_ticket ticket;
+    vyre_info info;
+    memset(&desc, 0, sizeof desc);
+    memset(out, 0, sizeof *out);
+    desc.backend = VYRE_BACKEND_CPU;
+    desc.cpu_threads = 1;
+    desc.kernel.log_records = records;
+    if (jit) {
+        desc.kernel.kind = VYRE_KERNEL_JIT;
+        desc.kernel.payload_source = handlers[0].source;
+        desc.kernel.payload_width = handlers[0].width;
+    } else {
+        desc.kernel.handlers = handlers;
+        desc.kernel.handler_count = 2;
+    }
+    desc.log = note_record;
+    desc.log_user = out;
+    out->kernel = &desc.kernel;
+    vyre *v = vyre_open(&desc, &err);
+    if (!v)
+        test_fail(__FILE__, __LINE__, "%s\n%s", err.text, err.fix);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    for (uint32_t opcode = 0x1000; opcode < (jit ? 0x1001u : 0x1002u); opcode++) {
+        const vyre_work work = { opcode, 0, VYRE_PRIORITY_NORMAL, 2, { 0, 5 } };
+        CHECK_EQ(vyre_publish(v, &work, &ticket, NULL), VYRE_OK);
+        CHECK_EQ(vyre_drain(v, VYRE_FOREVER, NULL), VYRE_OK);
+    }
+    CHECK_EQ(vyre_stop(v, VYRE_FOREVER, NULL), VYRE_OK);
+    vyre_query(v, &info);
+    if (dropped)
+        *dropped = info.log_dropped;
+    vyre_close(v);
+}
+
+static void texts_print(void)
+{
+    static printed out;
+    const vyre_handler handlers[2] = {
+        { 0x1000, NULL, NULL, "first", VYRE_WIDTH_LANE, 0,
+          "printf(\"%u|%5d|\", arg[1], -7); if (arg[1] == 4) printf(\"never\");\n"
+          "for (uint k = 0; k < 2; k++) printf(\"%%%04X \", 0xAB + k);\n"
+          "printf(\"a\\tb\\\"c\\\\\\n\"); printf(\"%+.2f %g\\n\", 1.5, 3);" },
+        { 0x1001, NULL, NULL, "second", VYRE_WIDTH_LANE, 0,
+          "printf(\"%d and \", int(arg[0]) - 1); printf(\"%e\\n\", 1e10);" },
+    };
+    for (int jit = 0; jit < 2; jit++) {
+        run_printing(handlers, jit != 0, 64, &out, NULL);
+        CHECK_TEXT(out.text, jit ? "5|   -7|%00AB %00AC a\tb\"c\\\n+1.50 3\n"
+                                 : "5|   -7|%00AB %00AC a\tb\"c\\\n+1.50 3\n"
+                                   "-1 and 1.000000e+10\n");
+    }
+}
+
+static int by_char(const void *a, const void *b)
+{
+    return *(const char *)a - *(const char *)b;
+}
+
+/* Each index gives a line; what the log has no room for is counted. */
+static void indexes_print(void)
+{
+    static printed out;
+    uint64_t dropped;
+    const vyre_handler handlers[2] = {
+        { 0x1000, NULL, NULL, "first", VYRE_WIDTH_RANGE, 0, "printf(\"%u\", index);" },
+        { 0x1001, NULL, NULL, "second", VYRE_WIDTH_RANGE, 0, "if (index > 2) printf(\"x\");" },
+    };
+    run_printing(handlers, false, 64, &out, &dropped);
+    qsort(out.text, out.length, 1, by_char);
+    CHECK_TEXT(out.text, "01234xx");
+    CHECK_EQ(dropped, 0);
+    run_printing(handlers, false, 3, &out, &dropped);
+    CHECK_EQ(out.count, 5);
+    CHECK_EQ(dropped, 2);
+}
+
+static void only_records_of_texts_are_lines(void)
+{
+    static const char text[] = "printf(\"%u-%d\", 1, 2); printf(\"";
+    const vyre_handler handler = { 0x1000, NULL, NULL, NULL, VYRE_WIDTH_LANE, 0, text };
+    vyre_kernel_desc kernel;
+    char line[8] = "old";
+    memset(&kernel, 0, sizeof kernel);
+    kernel.handlers = &handler;
+    kernel.handler_count = 1;
+    vyre_log_record record = { 0x80100007u, { 12, UINT32_MAX, 0 } };
+    CHECK_EQ(vyre_log_text(&kernel, &record, line, sizeof line), 5);
+    CHECK_TEXT(line, "12--1");
+    CHECK_EQ(vyre_log_text(&kernel, &record, line, 4), 5);
+    CHECK_TEXT(line, "12-");
+    CHECK_EQ(vyre_log_text(&kernel, &record, NULL, 0), 5);
+    /* Any other number, and texts that no kernel has: nothing is read beyond them. */
+    const uint32_t wrong[] = { 7, 0x80000007u, 0x80100006u, 0x80200007u, 0x800FFFFFu, UINT32_MAX,
+                               0x80100000u + sizeof text, 0x80100000u + sizeof text - 2 };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        record.format = wrong[i];
+        CHECK_EQ(vyre_log_text(&kernel, &record, line, sizeof line), 0);
+        CHECK_TEXT(line, "");
+    }
+    CHECK_EQ(vyre_log_text(NULL, &record, line, sizeof line), 0);
 }
 
 /* --- what is wrong ------------------------------------------------------- */
@@ -986,6 +1131,9 @@ int main(void)
     RUN(all_mistakes_go_to_messages);
     RUN(a_handler_has_one_code);
     RUN(payloads_are_texts_too);
+    RUN(texts_print);
+    RUN(indexes_print);
+    RUN(only_records_of_texts_are_lines);
     RUN(each_mistake_has_its_message);
     RUN(all_mistakes_are_listed_up_to_eight);
     RUN(long_lines_are_cut_around_the_caret);

@@ -88,6 +88,12 @@ VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, ui
  * in a packed slot does not. */
 VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyre_value code);
 
+/* Appends a record to the log, as PRINTF does: three u32, and the slot as the fourth
+ * word.  Each index of a RANGE, each lane of a GROUP that comes here gives one; what
+ * finds the log full is counted (vyre_info.log_dropped). */
+VYRE_API void vyre_emit_log(vyre_program *p, const vyre_slot_values *slot, vyre_value format,
+                            vyre_value a, vyre_value b);
+
 /* What runs a job. */
 typedef enum vyre_width {
     VYRE_WIDTH_LANE = 0,  /* one lane */

@@ -195,10 +195,11 @@ static void vyi_opcode_too_wide(vyi_kernel *k)
 
 /* --- PRINTF -------------------------------------------------------------- */
 
-static void vyi_opcode_record(vyi_kernel *k, vyre_value cursor)
+/* `record` NULL: the operation's arguments, and the slot. */
+static void vyi_opcode_record(vyi_kernel *k, vyre_value cursor, const vyre_value *record)
 {
     for (uint32_t i = 0; i < VYRE_LOG_RECORD_WORDS; i++) {
-        vyre_value word = i < 3 ? vyi_opcode_arg(k, i) : k->base;
+        vyre_value word = record ? record[i] : i < 3 ? vyi_opcode_arg(k, i) : k->base;
         vyre_ir_store(k->p, k->log, vyi_kernel_plus(k, cursor, VYRE_LOG_RECORDS + i), word);
     }
 }
@@ -206,7 +207,7 @@ static void vyi_opcode_record(vyi_kernel *k, vyre_value cursor)
 /* Takes the next record with a CAS, so the cursor never passes the end.  A CAS
  * that fails means that another lane took a record: after as many tries as
  * there are records the log is full. */
-static void vyi_opcode_printf(vyi_kernel *k)
+static void vyi_opcode_log(vyi_kernel *k, const vyre_value *record)
 {
     vyre_program *p = k->p;
     vyre_value zero = vyi_kernel_u32(k, VYRE_LOG_CURSOR);
@@ -228,7 +229,7 @@ static void vyi_opcode_printf(vyi_kernel *k)
     vyre_value before = vyre_ir_atomic_cas(p, k->log, zero, at, next, VYRE_ORDER_RELAXED);
     vyre_ir_set(p, cursor, before);
     vyre_ir_if(p, vyre_ir_eq(p, before, at));
-    vyi_opcode_record(k, at);
+    vyi_opcode_record(k, at, record);
     vyre_ir_set(p, dropped, vyre_ir_bool(p, false));
     vyre_ir_break(p);
     vyre_ir_end(p);
@@ -237,6 +238,24 @@ static void vyi_opcode_printf(vyi_kernel *k)
     vyre_ir_if(p, vyre_ir_get(p, dropped));
     vyi_kernel_count_at(k, VYRE_CONTROL_LOG_DROPPED, VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
+}
+
+static void vyi_opcode_printf(vyi_kernel *k)
+{
+    vyi_opcode_log(k, NULL);
+}
+
+VYI_COLD
+VYRE_API void vyre_emit_log(vyre_program *p, const vyre_slot_values *slot, vyre_value format,
+                            vyre_value a, vyre_value b)
+{
+    if (!p || !slot)
+        return;
+    const vyre_value words[VYRE_LOG_RECORD_WORDS] = { format, a, b, slot->slot_base };
+    vyi_kernel k = *(const vyi_kernel *)slot->internal;
+    vyi_ir_inner_begin(p);
+    vyi_opcode_log(&k, words);
+    vyi_ir_inner_end(p);
 }
 
 /* --- callers' opcodes ---------------------------------------------------- */

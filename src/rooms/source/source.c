@@ -693,16 +693,16 @@ static vyre_status vyi_source_start(vyi_source *s, vyre_error *err)
     return s->p->error.status;
 }
 
-VYI_COLD
-VYRE_API vyre_status vyre_source_compile(vyre_program *p, const vyre_slot_values *slot,
-                                         const char *name, const char *source, size_t size,
-                                         vyre_source_report *report)
+static vyre_status vyi_source_compile(vyre_program *p, const vyre_slot_values *slot,
+                                      const char *name, uint32_t number, const char *source,
+                                      size_t size, vyre_source_report *report)
 {
     vyi_source s;
     memset(&s, 0, offsetof(vyi_source, symbols));
     s.p = p;
     s.slot = slot;
     s.name = name;
+    s.number = number;
     s.text = source;
     s.rights = vyi_source_rights(slot);
     vyre_error *first = &s.report.errors[0];
@@ -726,6 +726,14 @@ VYRE_API vyre_status vyre_source_compile(vyre_program *p, const vyre_slot_values
 }
 
 VYI_COLD
+VYRE_API vyre_status vyre_source_compile(vyre_program *p, const vyre_slot_values *slot,
+                                         const char *name, const char *source, size_t size,
+                                         vyre_source_report *report)
+{
+    return vyi_source_compile(p, slot, name, UINT32_MAX, source, size, report);
+}
+
+VYI_COLD
 VYRE_API vyre_status vyre_source_emit(vyre_program *p, const vyre_slot_values *slot,
                                       const char *source, size_t size, vyre_error *err)
 {
@@ -736,6 +744,17 @@ VYRE_API vyre_status vyre_source_emit(vyre_program *p, const vyre_slot_values *s
     return status;
 }
 
+/* By the text itself: a kernel makes copies of what describes a handler. */
+static uint32_t vyi_source_handler_number(const vyre_kernel_desc *d, const char *source)
+{
+    if (source == d->payload_source)
+        return 0;
+    for (uint32_t i = 0; i < d->handler_count; i++)
+        if (d->handlers[i].source == source)
+            return i + 1;
+    return UINT32_MAX;
+}
+
 VYI_COLD
 VYI_API void vyi_source_handler(const vyi_kernel *k, const vyre_slot_values *slot,
                                 const vyre_handler *h)
@@ -744,8 +763,9 @@ VYI_API void vyi_source_handler(const vyi_kernel *k, const vyre_slot_values *slo
     vyre_source_report report;
     memset(&report, 0, sizeof report);
     snprintf(opcode, sizeof opcode, "0x%X", (unsigned)h->opcode);
-    vyre_source_compile(k->p, slot, h->name ? h->name : opcode, h->source, strlen(h->source),
-                        &report);
+    vyi_source_compile(k->p, slot, h->name ? h->name : opcode,
+                       vyi_source_handler_number(&k->desc, h->source), h->source, strlen(h->source),
+                       &report);
     for (uint32_t i = 0; i < report.count; i++)
         vyi_message(&k->desc.messages, VYRE_SEVERITY_ERROR, "%s\n%s", report.errors[i].text,
                     report.errors[i].fix);

@@ -51,6 +51,12 @@ VYRE_API vyre_status vyre_source_compile(vyre_program *p, const vyre_slot_values
                                          const char *name, const char *source, size_t size,
                                          vyre_source_report *report);
 
+/* The line of a printf("..", a, b) in a source or payload_source of this kernel, from
+ * its record; for vyre_desc.log.  The rules of snprintf: returns the length without the
+ * terminator.  0, and an empty text: the record is none of a text's. */
+VYRE_API size_t vyre_log_text(const vyre_kernel_desc *kernel, const vyre_log_record *record,
+                              char *dst, size_t size);
+
 VYI_EXTERN_C_END
 
 #endif /* VYRE_NO_SOURCE */

@@ -15,7 +15,8 @@ typedef enum vyi_call_takes {
     VYI_TAKES_NUMBER,   /* one type: int, uint or float */
     VYI_TAKES_SIGNED,   /* one type: int or float */
     VYI_TAKES_INTEGER,  /* the first is int or uint; the others are too */
-    VYI_TAKES_PLACE     /* the first is an element of a buffer */
+    VYI_TAKES_PLACE,    /* the first is an element of a buffer */
+    VYI_TAKES_TEXT      /* of printf */
 } vyi_call_takes;
 
 struct vyi_call_row {
@@ -408,6 +409,7 @@ static const vyi_call_row *vyi_call_rows(uint32_t i)
         VYI_ROW_NEED("subgroupXor", 1, VYRE_REDUCE_XOR, GROUP, combine),
         VYI_ROW_NEED("result", 2, 0, JOB, result),
         VYI_ROW_NEED("fault", 1, 0, JOB, fault),
+        { "printf", 1, VYI_TAKES_TEXT, 0, 0, NULL, NULL },
         VYI_ROW_NEED("reduce_add", 2, VYRE_ATOMIC_ADD, WIDE, reduce),
         VYI_ROW_NEED("reduce_min", 2, VYRE_ATOMIC_MIN, WIDE, reduce),
         VYI_ROW_NEED("reduce_max", 2, VYRE_ATOMIC_MAX, WIDE, reduce),
@@ -596,7 +598,8 @@ VYI_API vyi_operand vyi_source_call(vyi_source *s, const vyi_token *name)
         return vyi_call_own(s, name, symbol->target);
     const vyi_call_row *row = symbol ? NULL : vyi_call_find(s, name, UINT32_MAX);
     if (row)
-        return vyi_call_built_in(s, name, row);
+        return row->takes == VYI_TAKES_TEXT ? vyi_source_printf(s, name)
+                                            : vyi_call_built_in(s, name, row);
     if (!symbol)
         vyi_call_unknown(s, name);
     else if (symbol->kind != VYI_SYMBOL_WRONG)

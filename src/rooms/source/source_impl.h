@@ -184,6 +184,7 @@ typedef struct vyi_source {
     const char   *text;
     uint32_t      size;
     uint32_t      rights;  /* VYI_SOURCE_* */
+    uint32_t      number;  /* the handler's, from 1; 0: the payload; UINT32_MAX: neither */
     vyi_source_reader    r;
     uint32_t      steps, depth;
     bool          spent;   /* nothing more of the text is read */
@@ -304,6 +305,9 @@ VYI_SMALL const char *vyi_source_refused(const vyi_source *s, const vyi_token *t
 VYI_SMALL vyi_operand vyi_source_call(vyi_source *s, const vyi_token *name);
 /* Name `i` of the functions that are built in, or NULL after the last. */
 VYI_SMALL const char *vyi_source_function_at(uint32_t i);
+
+/* printf("..", a, b); the name and its parenthesis have been read (source_log.c). */
+VYI_SMALL vyi_operand vyi_source_printf(vyi_source *s, const vyi_token *name);
 
 /* --- expressions (source_expr.c) ----------------------------------------- */
 
