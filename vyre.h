@@ -138,7 +138,7 @@
  *  3. No call blocks for longer than its timeout; VYRE_FOREVER is the caller's word.
  *  4. What a thread wrote before vyre_publish, to user buffers too, the kernel sees.
  *  5. What the kernel wrote for a work is seen once poll or wait gave VYRE_OK for it.
- *  6. Works have no order among each other: where it matters, wait in between.
+ *  6. Works have no order, but for those of vyre_publish_after and what they name.
  *  7. A work's lane never waits for another lane: no locks in handlers.
  *  8. A handler's loops are bounded where drivers cut loops: then it ends FAULT.
  *  9. Memory is the allocator's that the desc names; publishing allocates nothing.
@@ -146,8 +146,8 @@
  *
  * WHAT IT DOES NOT DO
  *
- * It draws nothing and owns no window.  It does not order jobs, and does not wait
- * inside the kernel.  Where a device does not
+ * It draws nothing and owns no window.  It does not wait inside the kernel.  Where a
+ * device does not
  * show that a running kernel sees what the host writes, it says so and makes
  * passes over the ring instead: the same results, a launch for each pass.
  *
@@ -1661,6 +1661,7 @@ typedef enum vyre_fault {
     VYRE_FAULT_IO = 7,         /* the host answered an IO request with ERROR */
     VYRE_FAULT_IO_FULL = 8,    /* no IO slot was free */
     VYRE_FAULT_IO_TIMEOUT = 9, /* the host did not answer an IO request in time */
+    VYRE_FAULT_AFTER = 12,     /* a work that it waits for has not ended well: it did not run */
     VYRE_FAULT_USER = 0x100
 } vyre_fault;
 
@@ -2107,6 +2108,10 @@ typedef struct vyre_desc {
     vyre_allocator allocator;
     vyre_vulkan_desc vulkan;
     uint32_t     cpu_threads;    /* of the CPU backend; 0 = the machine's cores */
+    /* Counters on the device for works that wait for others (vyre_publish_after): at
+     * least so many, and as many as the slots need, up to 16384.  0 = no work waits, and
+     * the kernels do not know of it. */
+    uint32_t     events;
 } vyre_desc;
 
 /* --- what a handle says of itself ---------------------------------------- */
@@ -2222,6 +2227,13 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
  * was not all of them.  All are checked before the first is published. */
 VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t count,
                                        uint32_t *published, vyre_ticket *last, vyre_error *err);
+/* Publishes a work that runs after those that the tickets name, and sees what they
+ * wrote; nobody waits on the host.  When one of them does not end well, it does not run
+ * and ends FAULT(VYRE_FAULT_AFTER), and so do those that wait for it.  Several that have
+ * not ended take a slot more each.  VYRE_FULL as with vyre_publish; VYRE_E_TICKET,
+ * VYRE_E_STALE.  Needs vyre_desc.events. */
+VYRE_API vyre_status vyre_publish_after(vyre *v, const vyre_work *work, const vyre_ticket *after,
+                                        uint32_t count, vyre_ticket *ticket, vyre_error *err);
 /* VYRE_OK, VYRE_PENDING, VYRE_E_FAULT, VYRE_E_LOST; VYRE_E_STALE when a later
  * fault in the same slot has replaced the outcome, or the slot has been used 2^26
  * times since; VYRE_E_TICKET, also for one of another handle. */
@@ -10678,6 +10690,54 @@ VYRE_API vyre_status vyre_program_optimize(vyre_program *p, vyre_error *err)
 #define VYI_KERNEL_IMPL_H
 
 /* ==========================================================================
+ * kernel: works that wait for others, bit by bit
+ *
+ * Private, of the kernels that know order and of the engine that feeds them.  An
+ * event is a u32 in device memory: how many ends are still missing, and whether one
+ * of those so far was not good.  A work may wait for one event and take 1 from
+ * another one when it ends; which ones stands in the upper bits of its PRIORITY.
+ *
+ * An event is the host's while no work that is in the ring names it; the host then
+ * says how many ends it waits for.  From the publish of the first such work on it is
+ * the device's.
+ * ======================================================================= */
+#ifndef VYI_ORDER_IMPL_H
+#define VYI_ORDER_IMPL_H
+
+
+VYI_EXTERN_C_BEGIN
+
+/* Of PRIORITY: relay << 31 | signal << 17 | wait << 3 | level. */
+#define VYI_ORDER_LEVEL  7u
+#define VYI_ORDER_WAIT   3u
+#define VYI_ORDER_SIGNAL 17u
+#define VYI_ORDER_EVENT  0x3fffu     /* of both, once shifted down */
+#define VYI_ORDER_RELAY  0x80000000u /* nothing is run: the work hands an end on */
+#define VYI_EVENTS_MOST  16384u
+
+/* The first two are no works'. */
+#define VYI_EVENT_NONE   0u /* ready, and good */
+#define VYI_EVENT_BAD    1u /* ready, and not good */
+#define VYI_EVENT_FIRST  2u
+
+/* Of an event. */
+#define VYI_EVENT_SPOILT  0x80000000u
+#define VYI_EVENT_MISSING 0x7fffffffu
+
+static inline uint32_t vyi_order_wait(uint32_t bits)
+{
+    return bits >> VYI_ORDER_WAIT & VYI_ORDER_EVENT;
+}
+
+static inline uint32_t vyi_order_signal(uint32_t bits)
+{
+    return bits >> VYI_ORDER_SIGNAL & VYI_ORDER_EVENT;
+}
+
+VYI_EXTERN_C_END
+
+#endif
+/* ==========================================================================
  * kernel: where wide works are open, word by word
  *
  * Private, of the kernels that serve wide works and of the engine that feeds
@@ -10799,6 +10859,8 @@ typedef struct vyi_wide_host {
     uint32_t binding; /* of a buffer of VYI_WIDE_WORDS words; 0 = the engine serves none */
     bool     pass;    /* the program is a tile pass: it runs the wide work that HEAD names */
     bool     groups;  /* the looping program has groups that wait for wide works */
+    uint32_t events;  /* binding of the events that works wait for (order_impl.h); 0 = works have
+                         no order */
 } vyi_wide_host;
 
 /* As vyre_kernel_build_for. */
@@ -10842,7 +10904,7 @@ typedef struct vyi_kernel {
     vyi_shape        shape;
     vyi_chunk         wide;
     vyi_chunk        *self; /* `wide`, while a handler of a wide work is emitted; else NULL */
-    vyre_buffer control, ring, log, io, table, mirror, workspace;
+    vyre_buffer control, ring, log, io, table, mirror, events, workspace;
     vyre_buffer user[VYRE_MAX_BUFFERS];
 
     /* Values that hold for the launch. */
@@ -10865,6 +10927,7 @@ typedef struct vyi_kernel {
     vyre_value base;    /* its first word in the ring */
     vyre_value seen;    /* the status that it was claimed from */
     vyre_value opcode, tenant;
+    vyre_value order;   /* its PRIORITY, in kernels with events */
     vyre_value early[VYI_KERNEL_EARLY_ARGS];
     vyre_value first_mask; /* of tenant 0, loaded beside them by a kernel that hurries */
     vyre_local fault;   /* 0: none so far */
@@ -11040,6 +11103,22 @@ VYI_API void vyi_groups_leave(vyi_kernel *k);
 VYI_API void vyi_wide_result(vyre_program *p, const vyi_kernel *k, uint32_t word,
                              vyre_value value);
 
+/* Of kernels with events (kernel_order.c); the others get `yes` back, and nothing.
+ * `yes`, and the event of the claimed slot, or of the one that a careful lane looks
+ * at, is there; and nothing keeps its work from being run. */
+VYI_API vyre_value vyi_order_and_ready(vyi_kernel *k, vyre_value yes);
+VYI_API vyre_value vyi_order_look(vyi_kernel *k, vyre_value yes);
+VYI_API vyre_value vyi_order_and_runs(vyi_kernel *k, vyre_value yes);
+/* Around what a slot runs: nothing, where it may not. */
+VYI_API void vyi_order_serve_begin(vyi_kernel *k);
+VYI_API void vyi_order_serve_end(vyi_kernel *k);
+/* Only in kernels with events: takes 1 from the event that the work signals; which
+ * one.  The others are of wide works: lane w's gate, a chunk, and the work's end. */
+VYI_API vyre_value vyi_order_end(vyi_kernel *k, vyre_value status);
+VYI_API vyre_value vyi_order_gate_is_ready(vyi_kernel *k);
+VYI_API vyre_value vyi_order_chunk_runs(vyi_kernel *k, vyre_value order);
+VYI_API void vyi_order_wide_end(vyi_kernel *k, vyre_value order, vyre_value status);
+
 /* The whole loop of a kernel of one lane (kernel_narrow.c). */
 VYI_API void vyi_kernel_narrow(vyi_kernel *k);
 
@@ -11073,6 +11152,8 @@ VYRE_API const char *vyre_fault_text(uint32_t code)
     };
     if (code < sizeof texts / sizeof texts[0])
         return texts[code];
+    if (code == VYRE_FAULT_AFTER)
+        return "a work that it waits for has not ended well";
     return code >= VYRE_FAULT_USER ? "a handler's own fault" : "unknown fault";
 }
 
@@ -11422,6 +11503,8 @@ static void vyi_kernel_buffers(vyi_kernel *k)
         k->mirror = vyi_kernel_core_buffer(k, "mirror", k->host.mirror_binding);
     if (k->wide_host.binding)
         k->wide.buffer = vyi_kernel_core_buffer(k, "wide", k->wide_host.binding);
+    if (k->wide_host.events)
+        k->events = vyi_kernel_core_buffer(k, "events", k->wide_host.events);
     if (d->workspace)
         k->workspace = vyre_ir_buffer(k->p, &d->workspace->buffer);
     if (d->table_binding)
@@ -11672,7 +11755,7 @@ static void vyi_kernel_emit(vyi_kernel *k)
 /* --- public -------------------------------------------------------------- */
 
 static const vyre_kernel_host vyi_any_host = { 0, false, false, false };
-static const vyi_wide_host vyi_no_wide_host = { 0, false, false };
+static const vyi_wide_host vyi_no_wide_host = { 0, false, false, 0 };
 
 /* The description must have been checked. */
 static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
@@ -11688,6 +11771,9 @@ static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
     k.shape = vyi_shape_of(d, host);
     if (wide->pass)
         k.shape.frame = VYI_FRAME_WIDE_PASS;
+    if (wide->events)
+        k.shape.whole = false; /* an event is looked at after the claim */
+    VYRE_ASSERT(!wide->events || k.shape.frame != VYI_FRAME_ONE_LANE);
     vyi_ir_inner_begin(p);
     vyi_kernel_emit(&k);
     vyi_ir_inner_end(p);
@@ -11844,6 +11930,12 @@ static vyre_value vyi_kernel_slot_word(vyi_kernel *k, uint32_t word)
                                  : vyre_ir_load(k->p, k->ring, at);
 }
 
+static void vyi_kernel_load_order(vyi_kernel *k)
+{
+    if (k->events.id)
+        k->order = vyre_ir_name(k->p, vyi_kernel_slot_word(k, VYRE_SLOT_PRIORITY), "order");
+}
+
 VYI_COLD
 VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
 {
@@ -11852,6 +11944,7 @@ VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
     k->tenant = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_TENANT), "tenant");
     for (uint32_t i = 0; i < args; i++)
         k->early[i] = vyi_kernel_slot_word(k, VYRE_SLOT_ARGS + i);
+    vyi_kernel_load_order(k);
     if (k->shape.hurries)
         k->first_mask = vyi_kernel_control(k, VYRE_CONTROL_TENANT_MASKS);
 }
@@ -11874,7 +11967,7 @@ VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
     vyre_value tenant = vyre_ir_atomic_load(p, k->ring,
                                             vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT),
                                             VYRE_ORDER_RELAXED);
-    vyre_value rights = vyi_kernel_has_rights(k, tenant);
+    vyre_value rights = vyi_order_look(k, vyi_kernel_has_rights(k, tenant));
     vyre_ir_set(p, worth, rights);
     vyre_ir_if(p, vyre_ir_not(p, rights));
     vyi_kernel_refuse(k);
@@ -11886,11 +11979,13 @@ VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
 /* What the claim rests on.  Tenant and words follow it, or go beside it. */
 static void vyi_kernel_load_claimed(vyi_kernel *k)
 {
-    if (k->shape.urgent)
+    if (k->shape.urgent) {
         vyi_kernel_load_tenant(k);
-    else
-        vyi_kernel_load_slot(k, k->shape.frame == VYI_FRAME_COMMON ? VYI_KERNEL_COMMON_ARGS
-                                                                   : VYI_KERNEL_EARLY_ARGS);
+        vyi_kernel_load_order(k);
+        return;
+    }
+    vyi_kernel_load_slot(k, k->shape.frame == VYI_FRAME_COMMON ? VYI_KERNEL_COMMON_ARGS
+                                                               : VYI_KERNEL_EARLY_ARGS);
 }
 
 /* Acquire in the claim: it pairs with the release by which the host, or a lane
@@ -11922,7 +12017,7 @@ VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
     vyre_ir_if(p, vyre_ir_eq(p, before, k->seen));
     if (!beside)
         vyi_kernel_load_claimed(k);
-    vyre_ir_if(p, vyi_kernel_slot_has_rights(k));
+    vyre_ir_if(p, vyi_order_and_ready(k, vyi_kernel_slot_has_rights(k)));
 }
 
 VYI_COLD
@@ -11974,11 +12069,15 @@ static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror
 {
     if (k->mirror.id && !k->shape.urgent) {
         vyi_slot_mirror(k, mirror, order);
+        if (k->events.id)
+            (void)vyi_order_end(k, status);
         vyre_value claimed = vyi_kernel_u32(k, VYRE_SLOT_CLAIMED);
         vyre_ir_atomic_cas(k->p, k->ring, k->base, claimed, status, order);
     } else {
         vyre_ir_atomic_store(k->p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
         vyi_slot_mirror(k, mirror, VYRE_ORDER_RELEASE);
+        if (k->events.id)
+            (void)vyi_order_end(k, status);
     }
 }
 
@@ -12106,6 +12205,7 @@ VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
     vyre_value writes = vyre_ir_or(p, stores, vyi_kernel_is(k, k->opcode, VYRE_OP_ATOMIC_ADD));
     vyre_value writes_well = vyre_ir_and(p, writes, good);
     vyre_value common = vyre_ir_or(p, writes_well, vyi_kernel_is(k, k->opcode, VYRE_OP_NOP));
+    common = vyi_order_and_runs(k, common);
     vyre_local found = { 0 };
     vyre_ir_set(p, rare, vyre_ir_not(p, common));
     vyre_ir_if(p, common);
@@ -12733,10 +12833,12 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
     vyre_program *p = k->p;
     vyi_slot_locals(k);
     vyre_ir_loop_allow(p, k->allowance);
+    vyi_order_serve_begin(k);
     if (k->shape.payload)
         vyi_slot_payload(k);
     else
         vyi_slot_operations(k);
+    vyi_order_serve_end(k);
     vyi_kernel_settle_loops(k);
 
     /* Work that is put back has not ended: no counter, no mirror. */
@@ -13733,10 +13835,18 @@ static void vyi_wide_run(vyi_kernel *k, const vyre_handler *h, vyre_local last)
     k->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_FAULT_NONE), "fault");
     vyi_wide_sums_begin(k);
     vyre_ir_loop_allow(p, k->allowance);
+    if (k->events.id) {
+        vyre_value runs = vyi_order_chunk_runs(k, vyi_wide_word(k, VYRE_SLOT_PRIORITY));
+        vyre_ir_if(p, vyre_ir_not(p, runs));
+        vyi_kernel_raise(k, VYRE_FAULT_AFTER);
+        vyre_ir_else(p);
+    }
     if (h->width == VYRE_WIDTH_RANGE)
         vyi_wide_range(k, &slot, h);
     else
         vyi_wide_tiles(k, &slot, h);
+    if (k->events.id)
+        vyre_ir_end(p);
     k->self = NULL;
     vyi_wide_prune(k, slot.arg);
     vyi_wide_finish(k, last);
@@ -13777,6 +13887,8 @@ static void vyi_wide_end_work(vyi_kernel *k, vyre_value finished)
     if (k->mirror.id)
         vyre_ir_atomic_store(p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), mirror,
                              VYRE_ORDER_RELEASE);
+    if (k->events.id)
+        vyi_order_wide_end(k, vyi_wide_word(k, VYRE_SLOT_PRIORITY), status);
     vyre_value counter = vyi_kernel_pick(k, done, VYRE_CONTROL_DONE_COUNT,
                                          VYRE_CONTROL_FAULT_COUNT);
     vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);
@@ -13986,8 +14098,10 @@ static void vyi_group_look(vyi_kernel *k, vyi_groups *g, vyre_value best)
     vyre_value some = vyi_kernel_op(k, vyre_ir_ne, gate, 0);
     vyre_ir_if(p, vyre_ir_and(p, fresh, some));
     vyre_ir_if(p, vyi_gate_has_rights(k, gate, first_mask));
+    if (k->events.id)
+        vyre_ir_if(p, vyi_order_gate_is_ready(k));
     vyi_group_propose(k, best, vyi_gate_key(k, gate));
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = 0; i < (k->events.id ? 4u : 3u); i++)
         vyre_ir_end(p);
     g->gate = vyre_ir_get(p, seen);
 }
@@ -14237,6 +14351,177 @@ VYI_API void vyi_groups_end(vyi_kernel *k)
     vyi_kernel_groups(k);
     vyre_ir_end(k->p);
     vyre_ir_end(k->p);
+}
+/* ==========================================================================
+ * kernel: works that wait for others
+ *
+ * Private, of kernels with a table of events.  No lane waits: a slot whose event is
+ * not there yet is put back as it was, and the lane looks at events before it claims
+ * (as at tenants) until a round goes by without such a slot.
+ *
+ *     claim          load PRIORITY                      with the slot's other words
+ *                    load event         (acquire)       missing: put it back
+ *     serve          spoilt, or a relay: nothing runs
+ *     end            mirror             (release)
+ *                    event |= SPOILT    (relaxed)       after a fault
+ *                    event -= 1         (release)
+ *
+ * The release that takes the last one away pairs with the acquire of the claim, and
+ * so does each before it, for they are all of one word: what all predecessors wrote
+ * is seen.  The event comes after the mirror, so that whoever is told of a
+ * successor's end finds its predecessors ended.
+ * ======================================================================= */
+
+static vyre_value vyi_order_field(vyi_kernel *k, uint32_t shift)
+{
+    vyre_value shifted = vyi_kernel_op(k, vyre_ir_shr, k->order, shift);
+    return vyi_kernel_op(k, vyre_ir_and, shifted, VYI_ORDER_EVENT);
+}
+
+/* --- whether a work may run ------------------------------------------------ */
+
+static vyre_value vyi_order_is_there(vyi_kernel *k, vyre_order order)
+{
+    vyre_program *p = k->p;
+    vyre_local ready = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "ready");
+    vyre_value event = vyi_order_field(k, VYI_ORDER_WAIT);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, event, VYI_EVENT_NONE));
+    vyre_value word = vyre_ir_atomic_load(p, k->events, event, order);
+    vyre_value missing = vyi_kernel_op(k, vyre_ir_and, word, VYI_EVENT_MISSING);
+    vyre_ir_set(p, ready, vyi_kernel_is(k, missing, 0));
+    vyre_ir_end(p);
+    return vyre_ir_get(p, ready);
+}
+
+VYI_COLD
+VYI_API vyre_value vyi_order_and_ready(vyi_kernel *k, vyre_value yes)
+{
+    return k->events.id ? vyre_ir_and(k->p, yes, vyi_order_is_there(k, VYRE_ORDER_ACQUIRE))
+                        : yes;
+}
+
+/* A careful lane's look at the slot at k->base. */
+VYI_COLD
+VYI_API vyre_value vyi_order_look(vyi_kernel *k, vyre_value yes)
+{
+    if (!k->events.id)
+        return yes;
+    vyre_value at = vyi_kernel_plus(k, k->base, VYRE_SLOT_PRIORITY);
+    k->order = vyre_ir_atomic_load(k->p, k->ring, at, VYRE_ORDER_RELAXED);
+    return vyre_ir_and(k->p, yes, vyi_order_is_there(k, VYRE_ORDER_RELAXED));
+}
+
+/* Of a claimed slot, whose event does not change any more. */
+static vyre_value vyi_order_is_spoilt(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_local spoilt = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "spoilt");
+    vyre_value event = vyi_order_field(k, VYI_ORDER_WAIT);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, event, VYI_EVENT_NONE));
+    vyre_value word = vyre_ir_atomic_load(p, k->events, event, VYRE_ORDER_RELAXED);
+    vyre_ir_set(p, spoilt, vyi_kernel_op(k, vyre_ir_ge, word, VYI_EVENT_SPOILT));
+    vyre_ir_end(p);
+    return vyre_ir_get(p, spoilt);
+}
+
+VYI_COLD
+VYI_API vyre_value vyi_order_and_runs(vyi_kernel *k, vyre_value yes)
+{
+    vyre_program *p = k->p;
+    if (!k->events.id)
+        return yes;
+    vyre_value runs = vyre_ir_not(p, vyi_order_is_spoilt(k));
+    vyre_value own = vyi_kernel_op(k, vyre_ir_lt, k->order, VYI_ORDER_RELAY);
+    return vyre_ir_and(p, yes, vyre_ir_and(p, runs, own));
+}
+
+VYI_COLD
+VYI_API void vyi_order_serve_begin(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!k->events.id)
+        return;
+    vyre_value spoilt = vyi_order_is_spoilt(k);
+    vyre_ir_if(p, spoilt);
+    vyi_kernel_raise(k, VYRE_FAULT_AFTER);
+    vyre_ir_end(p);
+    vyre_value own = vyi_kernel_op(k, vyre_ir_lt, k->order, VYI_ORDER_RELAY);
+    vyre_ir_if(p, vyre_ir_and(p, own, vyre_ir_not(p, spoilt)));
+}
+
+VYI_COLD
+VYI_API void vyi_order_serve_end(vyi_kernel *k)
+{
+    if (k->events.id)
+        vyre_ir_end(k->p);
+}
+
+/* --- the end ---------------------------------------------------------------- */
+
+VYI_COLD
+VYI_API vyre_value vyi_order_end(vyi_kernel *k, vyre_value status)
+{
+    vyre_program *p = k->p;
+    vyre_value event = vyi_order_field(k, VYI_ORDER_SIGNAL), one = vyi_kernel_u32(k, 1);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, event, VYI_EVENT_NONE));
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, status, VYRE_SLOT_DONE));
+    vyre_ir_atomic(p, VYRE_ATOMIC_OR, k->events, event, vyi_kernel_u32(k, VYI_EVENT_SPOILT),
+                   VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+    vyre_ir_atomic(p, VYRE_ATOMIC_SUB, k->events, event, one, VYRE_ORDER_RELEASE);
+    vyre_ir_end(p);
+    return event;
+}
+
+/* --- works that many lanes run ----------------------------------------------- */
+
+/* Lane w's look at the work behind its gate, which seems open.  A claim cannot be
+ * put back, so the second look is the one that counts: the acquire of the gate makes
+ * the slot's words those of that gate, or of a later one; and the work of an
+ * earlier one has ended then, so that there is no chunk to take. */
+VYI_COLD
+VYI_API vyre_value vyi_order_gate_is_ready(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value slot = vyre_ir_add(p, k->slots, k->wide.lane);
+    vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 4);
+    vyre_value at = vyi_kernel_plus(k, base, VYRE_SLOT_PRIORITY);
+    k->order = vyre_ir_atomic_load(p, k->ring, at, VYRE_ORDER_RELAXED);
+    vyre_local ready = vyre_ir_local(p, VYRE_TYPE_BOOL, vyi_order_is_there(k, VYRE_ORDER_RELAXED),
+                                     "wide_ready");
+    vyre_ir_if(p, vyre_ir_get(p, ready));
+    (void)vyre_ir_atomic_load(p, k->wide.buffer, k->wide.lane, VYRE_ORDER_ACQUIRE);
+    k->order = vyre_ir_atomic_load(p, k->ring, at, VYRE_ORDER_RELAXED);
+    vyre_ir_set(p, ready, vyi_order_is_there(k, VYRE_ORDER_ACQUIRE));
+    vyre_ir_end(p);
+    return vyre_ir_get(p, ready);
+}
+
+/* The same in all lanes; `order` is the slot's word. */
+VYI_COLD
+VYI_API vyre_value vyi_order_chunk_runs(vyi_kernel *k, vyre_value order)
+{
+    vyre_program *p = k->p;
+    k->order = order;
+    vyre_value event = vyi_order_field(k, VYI_ORDER_WAIT);
+    vyre_value word = vyre_ir_uniform(p, vyre_ir_load(p, k->events, event));
+    return vyi_kernel_op(k, vyre_ir_lt, word, VYI_EVENT_SPOILT);
+}
+
+/* After the mirror of a wide work: its event, and then that this has been done.  The
+ * next work in the slot may be another lane's, so the host waits for that word before
+ * it uses the slot, and then the event, again. */
+VYI_COLD
+VYI_API void vyi_order_wide_end(vyi_kernel *k, vyre_value order, vyre_value status)
+{
+    vyre_program *p = k->p;
+    k->order = order;
+    vyre_value event = vyi_order_end(k, status);
+    vyre_value slot = vyi_kernel_op(k, vyre_ir_shr, k->base, 4);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, event, VYI_EVENT_NONE));
+    vyre_ir_atomic_store(p, k->mirror, vyi_kernel_plus(k, slot, VYI_WIDE_SLOTS), event,
+                         VYRE_ORDER_RELEASE);
+    vyre_ir_end(p);
 }
 /* ==========================================================================
  * interp: pure instructions, over many lanes
@@ -20802,7 +21087,8 @@ typedef enum vyi_role {
     VYI_ROLE_IO = 3,
     VYI_ROLE_USER = 4,    /* the user's, and the workspace */
     VYI_ROLE_WIDE = 6,    /* of works that many lanes run: both sets share it, as the user's */
-    VYI_ROLE_MIRROR = 5   /* a u32 per slot, written by the device, polled by the host */
+    VYI_ROLE_MIRROR = 5,  /* a u32 per slot, written by the device, polled by the host */
+    VYI_ROLE_EVENTS = 8   /* that works wait for; both sets share it */
 } vyi_role;
 
 #define VYI_CORE_BUFFERS 4u
@@ -21060,6 +21346,22 @@ typedef struct vyi_wides {
     uint64_t     retired[32];
 } vyi_wides;
 
+/* --- works that wait for others (engine_order.c) --------------------------- */
+
+/* `bits` of a slot are stored by whoever publishes into it, all else under `busy`. */
+typedef struct vyi_order {
+    uint32_t  count;       /* events; 0: works have no order */
+    uint32_t  buffer;      /* index: kernel/order_impl.h */
+    uint32_t  busy;        /* a lock */
+    uint32_t  free;        /* the first of those that nothing uses, in a list by `next` */
+    uint32_t *bits;        /* of each slot's last work: its PRIORITY, apart from the level */
+    uint32_t *before;      /* what the work before that one signals, or 0 */
+    uint32_t *generations; /* of the last work */
+    uint32_t *uses;        /* of each event: by slots and calls */
+    uint32_t *owed;        /* signals of works that have not been published */
+    uint32_t *next;
+} vyi_order;
+
 /* --- the queue ------------------------------------------------------------ */
 
 typedef enum vyi_run_state {
@@ -21125,6 +21427,7 @@ struct vyi_queue {
     vyre_mode mode;
     bool      lives;     /* a kernel serves what is published between two calls */
     vyi_wides wides;
+    vyi_order order;
     vyi_chain chain;
     vyi_loss  loss;
     vyi_ends  ends;
@@ -21282,6 +21585,10 @@ VYI_API vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err);
 typedef struct vyi_receipt {
     vyre_ticket ticket;
     bool        keep; /* the slot: until the ticket's owner lets it go */
+    bool        named; /* others may wait for it */
+    bool        relay; /* it runs nothing */
+    uint32_t    wait, signal; /* events, in use for the call; 0: none, or (if named) one of its
+                                 own */
 } vyi_receipt;
 
 /* How far a thread may go in looking after the device. */
@@ -21417,6 +21724,33 @@ VYI_API void vyi_wide_bury(vyi_queue *q);
 VYI_API vyre_status vyi_wide_dispatch(vyi_queue *q, void *const *map, uint64_t deadline,
                                       vyre_error *err);
 
+/* Order (engine_order.c); all but `plan`, `allocate` and `bits` only where there are
+ * events.  What the handle needs; a new device's table; after a recovery, which has
+ * decided about all slots; a slot that an abort has left CLAIMED. */
+VYI_API void vyi_order_plan(vyre *v);
+VYI_API vyre_status vyi_order_allocate(vyre *v, vyre_error *err);
+VYI_API void vyi_order_begin(vyi_queue *q, vyi_device *d);
+VYI_API void vyi_order_recover(vyi_queue *q);
+VYI_API void vyi_order_bury(vyi_queue *q, uint32_t slot);
+/* Before `count` works are written into slots that are the caller's, BUSY: what the
+ * last one waits for and signals. */
+VYI_API void vyi_order_bind(vyi_queue *q, uint32_t slot, uint32_t count, const vyi_receipt *r);
+/* The wide slot's last work has signalled; what the slot's work waits for is there. */
+VYI_API bool vyi_order_slot_is_settled(const vyi_queue *q, uint32_t slot);
+VYI_API bool vyi_order_slot_is_ready(const vyi_queue *q, uint32_t slot);
+
+/* Events in use once more for the caller, who forgets them.  The one that the ticket's
+ * work signals, 0 if none; false: its slot has been used again.  One that is to be
+ * signalled so often, 0 if none is free. */
+VYI_API bool vyi_event_find(vyi_queue *q, vyre_ticket t, uint32_t *event);
+VYI_API uint32_t vyi_event_gather(vyi_queue *q, uint32_t count);
+VYI_API void vyi_event_forget(vyi_queue *q, uint32_t event);
+
+static inline uint32_t vyi_order_bits(const vyi_queue *q, uint32_t slot)
+{
+    return q->order.count ? vyi_load_relaxed(&q->order.bits[slot]) : 0;
+}
+
 /* What to do about a work that ended FAULT. */
 VYI_API const char *vyi_fault_fix(uint32_t code);
 
@@ -21535,6 +21869,7 @@ static inline vyi_receipt vyi_receipt_for(const vyi_queue *q, const vyre_ticket 
     vyi_receipt r;
     memset(&r, 0, sizeof r);
     r.keep = asked && q->v->desc.keep_results;
+    r.named = asked && q->order.count;
     return r;
 }
 
@@ -21871,6 +22206,7 @@ VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, 
         vyi_fetch_add(&q->slots.untold, 1);
     vyi_store_release(&trouble->generation, VYI_TROUBLE_CHANGING);
     vyi_store_release(&trouble->code, code);
+    told = told || (vyi_order_bits(q, slot) & VYI_ORDER_RELAY);
     vyi_store_release(&trouble->untold, told ? 0 : generation);
     vyi_store_release(&trouble->generation, generation);
 }
@@ -22193,7 +22529,6 @@ static inline void vyi_slots_store(const vyi_queue *q, const vyi_device *d, uint
                                  const vyre_work *works, uint32_t count)
 {
     VYRE_ASSERT(slot < q->slots.count && count <= q->slots.count - slot);
-    (void)q; /* where asserts are nothing */
     vyi_line lines[VYI_LINES_AT_ONCE];
     uint32_t *ring = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
     for (uint32_t from = 0; from < count; from += VYI_LINES_AT_ONCE) {
@@ -22201,6 +22536,8 @@ static inline void vyi_slots_store(const vyi_queue *q, const vyi_device *d, uint
         const uint32_t n = rest < VYI_LINES_AT_ONCE ? rest : VYI_LINES_AT_ONCE;
         for (uint32_t i = 0; i < n; i++)
             vyi_line_compose(&lines[i], &works[from + i]);
+        for (uint32_t i = 0; i < n && q->order.count; i++)
+            lines[i].words[VYRE_SLOT_PRIORITY] |= vyi_order_bits(q, slot + from + i);
         d->store(ring + (size_t)from * VYRE_SLOT_WORDS, lines, n);
     }
 }
@@ -22217,7 +22554,7 @@ VYI_API void vyi_slots_write(const vyi_queue *q, const vyi_device *d, uint32_t s
  * its generation is over. */
 VYI_INLINE
 static inline vyre_ticket vyi_slots_fly(vyi_queue *q, uint32_t slot, const vyre_work *works,
-                                        uint32_t count, bool mine, bool keep)
+                                        uint32_t count, bool mine, const vyi_receipt *r)
 {
     uint32_t *marks = q->slots.marks + slot, mark = 0;
     if (q->slots.record)
@@ -22226,11 +22563,13 @@ static inline vyre_ticket vyi_slots_fly(vyi_queue *q, uint32_t slot, const vyre_
         VYRE_ASSERT(vyi_mark_phase(marks[i]) == VYI_PHASE_FREE);
         vyi_store_release(&marks[i], vyi_mark_next(vyi_load_relaxed(&marks[i])));
     }
+    if (q->order.count)
+        vyi_order_bind(q, slot, count, r);
     vyi_slots_store(q, vyi_queue_device(q), slot, works, count);
     for (uint32_t i = 0; i < count; i++) {
         mark = vyi_load_relaxed(&marks[i]);
         VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_BUSY);
-        mark = vyi_mark_with(mark, keep && i + 1 == count ? VYI_PHASE_KEPT : VYI_PHASE_FLIGHT);
+        mark = vyi_mark_with(mark, r->keep && i + 1 == count ? VYI_PHASE_KEPT : VYI_PHASE_FLIGHT);
         vyi_store_release(&marks[i], mark);
     }
     return vyi_ticket_of(q, slot + count - 1, mark);
@@ -22296,7 +22635,7 @@ static inline uint32_t vyi_publish_run(vyi_queue *q, vyi_owner *o, bool mine,
         return 0;
     }
     if (n)
-        last->ticket = vyi_slots_fly(q, slot, works, n, mine, last->keep);
+        last->ticket = vyi_slots_fly(q, slot, works, n, mine, last);
     return n;
 }
 
@@ -22331,7 +22670,7 @@ VYI_INLINE
 static inline vyre_status vyi_publish_next(vyi_queue *q, vyi_owner *o, const vyre_work *works,
                                            uint32_t *count, vyi_receipt *last, vyre_error *err)
 {
-    const uint32_t n = vyi_works_of_lanes(q, works, *count);
+    const uint32_t n = last->relay ? *count : vyi_works_of_lanes(q, works, *count);
     if (n == 0) {
         *count = 1;
         return vyi_wide_publish(q, works, last, err);
@@ -22383,7 +22722,7 @@ VYI_API vyre_status vyi_publish_one(vyi_queue *q, vyi_owner *o, const vyre_work 
     vyre_status status = vyi_publish_check(q, work, 1, err);
     if (status == VYRE_OK)
         status = vyi_publish_all(q, o, work, 1, NULL, ticket, err);
-    if (status == VYRE_OK)
+    if (status == VYRE_OK && !ticket->relay)
         vyi_tell_published(q->v, work, ticket->ticket);
     return status;
 }
@@ -23424,9 +23763,10 @@ static bool vyi_wide_claim(vyi_queue *q, uint32_t *slot)
     for (uint32_t tried = 0; tried < w->count; tried++) {
         const uint32_t at = (turn + tried) % w->count;
         *slot = share->first + at;
-        if (vyi_wide_is_used_up(w, at) || !vyi_slot_claim(q, &w->owner, *slot))
+        if (vyi_wide_is_used_up(w, at) || !vyi_order_slot_is_settled(q, *slot) ||
+            !vyi_slot_claim(q, &w->owner, *slot))
             continue;
-        if (!vyi_wide_is_used_up(w, at))
+        if (!vyi_wide_is_used_up(w, at) && vyi_order_slot_is_settled(q, *slot))
             return true;
         /* Its last work has come and gone since the first look. */
         vyi_store_release(&q->slots.marks[*slot],
@@ -23473,6 +23813,8 @@ static bool vyi_wide_write(vyi_queue *q, const vyre_work *work, vyi_receipt *tic
     vyi_store_relaxed(&q->wides.ages[slot - q->slots.lanes], vyi_fetch_add(&q->wides.age, 1));
     if (q->slots.record)
         q->slots.record[slot] = *work;
+    if (q->order.count)
+        vyi_order_bind(q, slot, 1, ticket);
     vyi_slots_write(q, d, slot, work, 1);
     vyi_wide_raise(q, d, slot, work);
     const uint32_t mark = vyi_load_relaxed(&q->slots.marks[slot]);
@@ -23519,6 +23861,7 @@ static bool vyi_wide_waits(const vyi_queue *q, uint32_t slot)
     return vyi_mark_is_out(vyi_load_acquire(&q->slots.marks[slot])) &&
            vyi_slot_outcome(q, slot) == 0 &&
            vyi_load_acquire(at) == vyi_le32(VYRE_SLOT_PUBLISHED) &&
+           vyi_order_slot_is_ready(q, slot) &&
            vyi_wide_has_rights(vyi_device_words(d, VYI_ROLE_CONTROL),
                                vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT)));
 }
@@ -23533,7 +23876,7 @@ VYI_API uint32_t vyi_wide_next(const vyi_queue *q)
         if (!vyi_wide_waits(q, slot))
             continue;
         const uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS + VYRE_SLOT_PRIORITY;
-        const uint32_t level = vyi_le32(vyi_load_relaxed(at));
+        const uint32_t level = vyi_le32(vyi_load_relaxed(at)) & VYI_ORDER_LEVEL;
         const uint32_t age = vyi_load_relaxed(&q->wides.ages[i]) - vyi_load_relaxed(&q->wides.age);
         const bool before = level < best_level || (level == best_level && age < best_age);
         if (best == VYI_WIDE_NONE || before) {
@@ -23739,6 +24082,400 @@ VYI_API vyre_status vyi_wide_dispatch(vyi_queue *q, void *const *map, uint64_t d
     return status;
 }
 /* ==========================================================================
+ * engine: the table of events, and which slot's work uses which
+ *
+ * In a handle with events each work whose ticket was asked for signals an event of
+ * its own, so that a later one can wait for it; a work that waits for several has a
+ * small work for each of these, a relay, which hands that end on to one event
+ * (engine_after.c).
+ *
+ * An event is used again when no slot's work names it any more.  A slot stands for
+ * its work until its next one is published, and for what that signalled until the
+ * next but one is: a lane signals behind the mirror, so only a lane that has ended
+ * another work of the same slot has done so for certain.  Wide slots have no such
+ * lane; there a word behind the mirror says it.
+ * ======================================================================= */
+
+
+/* --- the table ------------------------------------------------------------ */
+
+/* Held for a few instructions, and nobody waits for anything else meanwhile. */
+static void vyi_order_lock(vyi_order *o)
+{
+    while (vyi_compare_exchange(&o->busy, 0, 1) != 0)
+        vyi_yield();
+}
+
+static void vyi_order_unlock(vyi_order *o)
+{
+    vyi_store_release(&o->busy, 0);
+}
+
+static void vyi_event_store(const vyi_queue *q, uint32_t event, uint32_t word)
+{
+    vyi_store_relaxed(vyi_device_words(vyi_queue_device(q), q->order.buffer) + event,
+                      vyi_le32(word));
+}
+
+static uint32_t vyi_event_load(const vyi_queue *q, uint32_t event)
+{
+    return vyi_le32(vyi_load_acquire(vyi_device_words(vyi_queue_device(q), q->order.buffer) +
+                                     event));
+}
+
+/* Of the events that slots need at most: three each, and those of calls under way. */
+#define VYI_EVENTS_SPARE 64u
+
+VYI_COLD
+VYI_API void vyi_order_plan(vyre *v)
+{
+    const uint64_t need = (uint64_t)3 * v->queue.slots.count + VYI_EVENTS_SPARE;
+    const uint64_t wanted = v->desc.events > need ? v->desc.events : need;
+    if (v->desc.events)
+        v->queue.order.count = wanted < VYI_EVENTS_MOST ? (uint32_t)wanted : VYI_EVENTS_MOST;
+}
+
+VYI_COLD
+VYI_API vyre_status vyi_order_allocate(vyre *v, vyre_error *err)
+{
+    vyi_order *o = &v->queue.order;
+    const size_t slots = v->queue.slots.count;
+    const size_t size = (3 * slots + (size_t)3 * o->count) * sizeof(uint32_t);
+    if (!o->count)
+        return VYRE_OK;
+    o->bits = (uint32_t *)vyi_arena_alloc(&v->arena, size);
+    if (!o->bits)
+        return vyi_fail_nomem(err, size);
+    o->before = o->bits + slots;
+    o->generations = o->before + slots;
+    o->uses = o->generations + slots;
+    o->owed = o->uses + o->count;
+    o->next = o->owed + o->count;
+    for (uint32_t e = VYI_EVENT_FIRST; e < o->count; e++)
+        o->next[e] = e + 1 < o->count ? e + 1 : 0;
+    o->free = VYI_EVENT_FIRST;
+    return VYRE_OK;
+}
+
+/* Under the lock.  An event that is to be signalled `count` times, in use once; 0:
+ * there is none. */
+static uint32_t vyi_event_take(vyi_queue *q, uint32_t count)
+{
+    vyi_order *o = &q->order;
+    const uint32_t event = o->free;
+    if (!event)
+        return 0;
+    VYRE_ASSERT(o->uses[event] == 0);
+    o->free = o->next[event];
+    o->uses[event] = 1;
+    o->owed[event] = count;
+    vyi_event_store(q, event, count);
+    return event;
+}
+
+static void vyi_event_drop(vyi_order *o, uint32_t event)
+{
+    if (event < VYI_EVENT_FIRST)
+        return;
+    VYRE_ASSERT(event < o->count && o->uses[event] > 0);
+    if (--o->uses[event])
+        return;
+    o->next[event] = o->free;
+    o->free = event;
+}
+
+/* --- publishing ------------------------------------------------------------ */
+
+/* Whoever published into the slot has seen the end of its last work. */
+static void vyi_order_let_go(vyi_order *o, uint32_t slot)
+{
+    const uint32_t bits = o->bits[slot];
+    vyi_event_drop(o, o->before[slot]);
+    vyi_event_drop(o, vyi_order_wait(bits));
+    o->before[slot] = vyi_order_signal(bits);
+    vyi_store_relaxed(&o->bits[slot], 0);
+}
+
+VYI_API void vyi_order_bind(vyi_queue *q, uint32_t slot, uint32_t count, const vyi_receipt *r)
+{
+    vyi_order *o = &q->order;
+    uint32_t signal = r->signal, at = slot + count - 1;
+    vyi_order_lock(o);
+    for (uint32_t i = slot; i <= at; i++) {
+        vyi_order_let_go(o, i);
+        o->generations[i] = vyi_mark_generation(vyi_load_relaxed(&q->slots.marks[i]));
+    }
+    if (signal)
+        o->uses[signal]++;
+    else if (r->named)
+        signal = vyi_event_take(q, 1);
+    if (signal) {
+        VYRE_ASSERT(o->owed[signal] > 0);
+        o->owed[signal]--;
+    }
+    if (r->wait >= VYI_EVENT_FIRST)
+        o->uses[r->wait]++;
+    vyi_store_relaxed(&o->bits[at], signal << VYI_ORDER_SIGNAL | r->wait << VYI_ORDER_WAIT |
+                                        (r->relay ? VYI_ORDER_RELAY : 0));
+    vyi_order_unlock(o);
+    if (vyi_queue_device(q)->write_combined)
+        vyi_fence_stores();
+}
+
+VYI_API bool vyi_order_slot_is_settled(const vyi_queue *q, uint32_t slot)
+{
+    const uint32_t signal = vyi_order_signal(vyi_order_bits(q, slot));
+    const uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror);
+    return signal == 0 || vyi_le32(vyi_load_acquire(mirror + slot + VYI_WIDE_SLOTS)) == signal;
+}
+
+VYI_API bool vyi_order_slot_is_ready(const vyi_queue *q, uint32_t slot)
+{
+    const uint32_t wait = vyi_order_wait(vyi_order_bits(q, slot));
+    return wait < VYI_EVENT_FIRST || (vyi_event_load(q, wait) & VYI_EVENT_MISSING) == 0;
+}
+
+VYI_API bool vyi_event_find(vyi_queue *q, vyre_ticket t, uint32_t *event)
+{
+    vyi_order *o = &q->order;
+    const uint32_t slot = VYI_TICKET_SLOT(t);
+    vyi_order_lock(o);
+    const bool same = o->generations[slot] == t.generation;
+    *event = vyi_order_signal(o->bits[slot]);
+    if (same && *event)
+        o->uses[*event]++;
+    vyi_order_unlock(o);
+    return same;
+}
+
+VYI_API uint32_t vyi_event_gather(vyi_queue *q, uint32_t count)
+{
+    vyi_order_lock(&q->order);
+    const uint32_t event = vyi_event_take(q, count);
+    vyi_order_unlock(&q->order);
+    return event;
+}
+
+VYI_API void vyi_event_forget(vyi_queue *q, uint32_t event)
+{
+    if (event < VYI_EVENT_FIRST)
+        return;
+    vyi_order_lock(&q->order);
+    vyi_event_drop(&q->order, event);
+    vyi_order_unlock(&q->order);
+}
+
+/* --- devices, aborts --------------------------------------------------------- */
+
+VYI_COLD
+VYI_API void vyi_order_begin(vyi_queue *q, vyi_device *d)
+{
+    uint32_t *events = vyi_device_words(d, q->order.buffer);
+    for (uint32_t e = 0; e < q->order.count; e++)
+        vyi_store_relaxed(events + e, vyi_le32(e == VYI_EVENT_BAD ? VYI_EVENT_SPOILT : 0));
+    if (d->write_combined)
+        vyi_fence_stores();
+}
+
+/* Whether the slot's last work is known not to have ended well. */
+static bool vyi_order_has_failed(const vyi_queue *q, uint32_t slot)
+{
+    const uint32_t generation = q->order.generations[slot];
+    return generation && vyi_load_acquire(&q->slots.trouble[slot].generation) == generation;
+}
+
+/* All slots are held, and say already what becomes of their works. */
+VYI_COLD
+VYI_API void vyi_order_recover(vyi_queue *q)
+{
+    vyi_order *o = &q->order;
+    vyi_order_lock(o);
+    for (uint32_t e = VYI_EVENT_FIRST; e < o->count; e++)
+        vyi_event_store(q, e, o->owed[e]);
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
+        const uint32_t signal = vyi_order_signal(o->bits[slot]);
+        const bool again = vyi_mark_is_out(q->slots.kept[slot]);
+        if (signal && again)
+            vyi_event_store(q, signal, vyi_event_load(q, signal) + 1);
+        if (signal && !again && vyi_order_has_failed(q, slot))
+            vyi_event_store(q, signal, vyi_event_load(q, signal) | VYI_EVENT_SPOILT);
+    }
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
+        if (vyi_mark_is_out(q->slots.kept[slot]))
+            continue;
+        vyi_order_let_go(o, slot);
+        vyi_order_let_go(o, slot);
+    }
+    vyi_order_unlock(o);
+    if (vyi_queue_device(q)->write_combined)
+        vyi_fence_stores();
+}
+
+/* Nothing is in flight: what the lane has not done is the host's. */
+VYI_COLD
+VYI_API void vyi_order_bury(vyi_queue *q, uint32_t slot)
+{
+    const uint32_t signal = vyi_order_signal(vyi_order_bits(q, slot));
+    if (!signal)
+        return;
+    vyi_event_store(q, signal, (vyi_event_load(q, signal) - 1) | VYI_EVENT_SPOILT);
+    if (slot >= q->slots.lanes)
+        vyi_store_release(vyi_device_words(vyi_queue_device(q), q->slots.mirror) + slot +
+                              VYI_WIDE_SLOTS, vyi_le32(signal));
+}
+/* ==========================================================================
+ * engine: publishing a work after others
+ * ======================================================================= */
+
+/* The event that ends with the ticket's work, in use once more; NONE or BAD when it has
+ * ended already. */
+static vyre_status vyi_after_find(vyi_queue *q, vyre_ticket t, uint32_t *event, vyre_error *err)
+{
+    for (;; vyi_yield()) {
+        uint32_t code = 0;
+        const vyre_status status = vyi_ticket_peek(q, t, &code);
+        if (status == VYRE_E_TICKET || status == VYRE_E_STALE)
+            return vyi_ticket_explain(err, status, t, code);
+        *event = status == VYRE_OK ? VYI_EVENT_NONE : VYI_EVENT_BAD;
+        if (status != VYRE_PENDING)
+            return VYRE_OK;
+        if (vyi_event_find(q, t, event))
+            break; /* else it has ended meanwhile */
+    }
+    if (*event)
+        return VYRE_OK;
+    return vyi_news(err, VYRE_FULL, VYI_TICKET_SLOT(t), "Wait for it, or use fewer slots.",
+                    "a work to wait for has none of the events");
+}
+
+/* What a call of vyre_publish_after waits for. */
+typedef struct vyi_after {
+    const vyre_ticket *tickets;
+    uint32_t count;
+    uint32_t pending; /* of them that have not ended */
+    uint32_t event;   /* in use for the call: of the only one that is pending, or of all */
+    bool     bad;     /* one has ended, and not well */
+} vyi_after;
+
+static vyre_status vyi_after_count(vyi_queue *q, vyi_after *a, vyre_error *err)
+{
+    for (uint32_t i = 0; i < a->count; i++) {
+        uint32_t event = 0;
+        const vyre_status status = vyi_after_find(q, a->tickets[i], &event, err);
+        if (status != VYRE_OK)
+            return status;
+        a->bad = a->bad || event == VYI_EVENT_BAD;
+        if (event < VYI_EVENT_FIRST)
+            continue;
+        if (a->pending++)
+            vyi_event_forget(q, event);
+        else
+            a->event = event;
+    }
+    return VYRE_OK;
+}
+
+/* A work that only hands an end on: from `wait`, which was in use for it. */
+static vyre_status vyi_relay_publish(vyi_queue *q, const vyre_work *of, uint32_t wait,
+                                     uint32_t signal, vyre_error *err)
+{
+    vyre_work nothing;
+    vyi_receipt r;
+    memset(&nothing, 0, sizeof nothing);
+    memset(&r, 0, sizeof r);
+    nothing.tenant = of->tenant;
+    nothing.priority = of->priority;
+    r.relay = true;
+    r.wait = wait;
+    r.signal = signal;
+    const vyre_status status = vyi_publish_one(q, &q->slots.pool, &nothing, &r, err);
+    vyi_event_forget(q, wait);
+    return status;
+}
+
+/* One relay for each that was pending when they were counted; of those that have
+ * ended since, how does not matter but for whether it was well. */
+static vyre_status vyi_after_relay(vyi_queue *q, const vyre_work *work, const vyi_after *a,
+                                   vyre_error *err)
+{
+    uint32_t relays = 0, ended = VYI_EVENT_NONE, wait = VYI_EVENT_NONE;
+    vyre_status status = VYRE_OK;
+    for (uint32_t i = 0; i < a->count && status == VYRE_OK; i++) {
+        status = vyi_after_find(q, a->tickets[i], &wait, err);
+        if (status == VYRE_OK && wait == VYI_EVENT_BAD)
+            ended = VYI_EVENT_BAD;
+        if (status != VYRE_OK || wait < VYI_EVENT_FIRST)
+            continue;
+        VYRE_ASSERT(relays < a->pending);
+        status = vyi_relay_publish(q, work, wait, a->event, err);
+        relays++;
+    }
+    for (; relays < a->pending && status == VYRE_OK; relays++)
+        status = vyi_relay_publish(q, work, ended, a->event, err);
+    return status;
+}
+
+/* Several become one event.  What fails in the middle leaves relays that end by
+ * themselves, and an event that is theirs until then. */
+static vyre_status vyi_after_gather(vyi_queue *q, const vyre_work *work, vyi_after *a,
+                                    vyre_error *err)
+{
+    vyi_event_forget(q, a->event);
+    a->event = vyi_event_gather(q, a->pending);
+    if (!a->event)
+        return vyi_news(err, VYRE_FULL, q->order.count, "Wait, or set vyre_desc.events higher.",
+                        "all events are in use");
+    return vyi_after_relay(q, work, a, err);
+}
+
+static vyre_status vyi_after_prepare(vyi_queue *q, const vyre_work *work, vyi_after *a,
+                                     vyre_error *err)
+{
+    vyre_status status = vyi_queue_takes_work(q, err);
+    if (status == VYRE_OK)
+        status = vyi_engine_check(q->v, work, err);
+    if (status == VYRE_OK)
+        status = vyi_after_count(q, a, err);
+    if (status == VYRE_OK && a->pending > 1 && !a->bad)
+        status = vyi_after_gather(q, work, a, err);
+    return status;
+}
+
+static vyre_status vyi_after_check(const vyre *v, const vyre_work *work, const vyre_ticket *after,
+                                   uint32_t count, vyre_error *err)
+{
+    if (!v || !work || (!after && count))
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle, a work and its tickets.",
+                        "%s is NULL", !v ? "the handle" : !work ? "work" : "after");
+    if (count && !v->queue.order.count)
+        return vyi_fail(err, VYRE_E_ARGUMENT, count, "Set vyre_desc.events, to 1 or more.",
+                        "the handle was opened without events, and the work waits for %u others",
+                        count);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_publish_after(vyre *v, const vyre_work *work, const vyre_ticket *after,
+                                        uint32_t count, vyre_ticket *ticket, vyre_error *err)
+{
+    vyre_status status = vyi_after_check(v, work, after, count, err);
+    if (status != VYRE_OK)
+        return status;
+    vyi_queue *q = &v->queue;
+    vyi_after a;
+    memset(&a, 0, sizeof a);
+    a.tickets = after;
+    a.count = count;
+    status = vyi_after_prepare(q, work, &a, err);
+    vyi_receipt r = vyi_receipt_for(q, ticket);
+    r.wait = a.bad ? VYI_EVENT_BAD : a.event;
+    if (status == VYRE_OK)
+        status = vyi_publish_one(q, &q->slots.pool, work, &r, err);
+    vyi_event_forget(q, a.event);
+    if (ticket && status == VYRE_OK)
+        *ticket = r.ticket;
+    return status;
+}
+/* ==========================================================================
  * engine: keeping a kernel running
  *
  * A started kernel is a chain of leases: dispatches that return after a budget
@@ -23938,6 +24675,7 @@ VYI_API void vyi_queue_bury(vyi_queue *q)
         uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
         if (vyi_load_acquire(at) != vyi_le32(VYRE_SLOT_CLAIMED))
             continue;
+        vyi_order_bury(q, slot);
         vyi_store_relaxed(at + VYRE_SLOT_FAULT, vyi_le32(VYRE_FAULT_LOOP_LIMIT));
         vyi_store_release(at, vyi_le32(VYRE_SLOT_FAULTED));
         vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot,
@@ -24509,6 +25247,13 @@ static uint32_t vyi_fault_count(const void *control)
     return vyi_word(control, VYRE_CONTROL_FAULT_COUNT);
 }
 
+/* Works in rings of others do not wait, and signal nothing. */
+static void vyi_dispatch_forget_order(const vyi_queue *q, uint32_t *ring, size_t size)
+{
+    for (size_t at = VYRE_SLOT_PRIORITY; at < size / 4 && q->order.count; at += VYRE_SLOT_WORDS)
+        ring[at] &= vyi_le32(VYI_ORDER_LEVEL);
+}
+
 /* Copies in, runs, copies out.  The caller's bytes change on success only. */
 static vyre_status vyi_dispatch_bytes(vyi_queue *q, const vyre_io_buffers *io, vyre_error *err)
 {
@@ -24537,6 +25282,7 @@ static vyre_status vyi_dispatch_bytes(vyi_queue *q, const vyre_io_buffers *io, v
         else
             memcpy(map[i], bytes[i], size[i]);
     }
+    vyi_dispatch_forget_order(q, (uint32_t *)map[VYI_ROLE_RING], size[VYI_ROLE_RING]);
     if (d->write_combined)
         vyi_fence_stores();
     const uint64_t deadline = vyi_deadline(q->v->desc.run_timeout_ns);
@@ -24971,17 +25717,24 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
     if (status != VYRE_OK)
         return status;
 
-    const uint32_t mirror = vyi_buffer_add_own(v, VYI_ROLE_MIRROR, slots, "mirror");
+    const bool order = v->queue.order.count != 0;
+    const uint32_t signals = order ? v->queue.wides.count : 0; /* see vyi_order_slot_is_settled */
+    const uint32_t mirror = vyi_buffer_add_own(v, VYI_ROLE_MIRROR, slots + signals, "mirror");
     uint32_t wide = mirror;
     if (v->queue.wides.count && mirror < VYRE_MAX_BINDINGS)
         wide = vyi_buffer_add_own(v, VYI_ROLE_WIDE, VYI_WIDE_WORDS, "wide");
-    if (wide == VYRE_MAX_BINDINGS)
-        return vyi_fail(err, VYRE_E_ARGUMENT, wide, "Use fewer, larger buffers.",
-                        "no binding is left for the handle's own mirror%s",
-                        v->queue.wides.count ? ", or for its wide works" : "");
+    uint32_t events = wide;
+    if (order && wide < VYRE_MAX_BINDINGS)
+        events = vyi_buffer_add_own(v, VYI_ROLE_EVENTS, v->queue.order.count, "events");
+    if (events == VYRE_MAX_BINDINGS)
+        return vyi_fail(err, VYRE_E_ARGUMENT, events, "Use fewer, larger buffers.",
+                        "no binding is left for the handle's own mirror%s%s",
+                        v->queue.wides.count ? ", or for its wide works" : "",
+                        order ? ", or for its events" : "");
     vyi_buffers_sort(v);
     v->queue.slots.mirror = vyi_buffer_index(v, mirror);
     v->queue.wides.buffer = vyi_buffer_index(v, wide);
+    v->queue.order.buffer = vyi_buffer_index(v, events);
     v->buffers.user_count = k->buffer_count;
     for (uint32_t i = 0; i < k->buffer_count; i++)
         v->buffers.user_index[i] = k->buffers[i].access == VYRE_ACCESS_WORKGROUP
@@ -25025,6 +25778,8 @@ static vyi_builder vyi_builder_begin(const vyre *v)
     b.host.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
     if (v->queue.wides.count)
         b.wide.binding = v->buffers.list[v->queue.wides.buffer].binding;
+    if (v->queue.order.count)
+        b.wide.events = v->buffers.list[v->queue.order.buffer].binding;
     b.built = true;
     return b;
 }
@@ -25033,7 +25788,7 @@ VYI_COLD
 VYI_API vyre_status vyi_programs_build(vyre *v, vyre_error *err)
 {
     vyi_builder b = vyi_builder_begin(v);
-    const bool wide = v->queue.wides.count != 0;
+    const bool wide = v->queue.wides.count != 0, order = v->queue.order.count != 0;
     b.wide.groups = wide;
     vyi_program_build(&b, &v->programs.loop);
     b.wide.groups = false;
@@ -25047,11 +25802,11 @@ VYI_API vyre_status vyi_programs_build(vyre *v, vyre_error *err)
     b.kernel.once = false;
     b.wide.groups = wide;
     b.host.whole_slots = true;
-    if (v->backend->shapes && vyi_shape_of(&b.kernel, &b.host).whole)
+    if (v->backend->shapes && !order && vyi_shape_of(&b.kernel, &b.host).whole)
         vyi_program_build(&b, &v->programs.whole);
     b.host.one_lane = true;
     b.kernel.workgroup_size = b.kernel.lane_count = 1;
-    if (v->backend->shapes && !wide &&
+    if (v->backend->shapes && !wide && !order &&
         vyi_shape_of(&b.kernel, &b.host).frame == VYI_FRAME_ONE_LANE)
         vyi_program_build(&b, &v->programs.narrow);
     if (!b.built && err)
@@ -25210,6 +25965,8 @@ VYI_API vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *
     status = vyi_control_init(q, d, err);
     if (q->wides.count)
         vyi_wide_begin(q, d);
+    if (q->order.count)
+        vyi_order_begin(q, d);
     if (status != VYRE_OK) {
         (void)v->backend->close(d);
         return status;
@@ -25438,6 +26195,8 @@ VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
     memset(q->wides.retired, 0, sizeof q->wides.retired);
     for (uint32_t slot = 0; slot < q->slots.count; slot++)
         vyi_store_release(&q->slots.kept[slot], vyi_slot_recover(q, d, slot));
+    if (q->order.count)
+        vyi_order_recover(q);
     vyi_queue_unhold(q);
     vyi_queue_to(q, q->loss.was_running ? VYI_STATE_RUNNING : VYI_STATE_IDLE);
     vyi_message(&q->v->desc.messages, VYRE_SEVERITY_INFO, "the device was replaced (%u)",
@@ -25575,6 +26334,7 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
 
     vyre_status status = vyi_wide_plan(v, err);
     q->slots.count = q->slots.lanes + q->wides.count;
+    vyi_order_plan(v);
     if (status == VYRE_OK)
         status = vyi_buffers_plan(v, err);
     if (status == VYRE_OK)
@@ -25587,6 +26347,8 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
         status = vyi_trace_begin(v, err);
     if (status == VYRE_OK)
         status = vyi_slots_allocate(v, err);
+    if (status == VYRE_OK)
+        status = vyi_order_allocate(v, err);
     if (status == VYRE_OK && v->desc.device) {
         v->desc.device = vyi_arena_text(&v->arena, v->desc.device, 255);
         if (!v->desc.device)

@@ -138,7 +138,7 @@
  *  3. No call blocks for longer than its timeout; VYRE_FOREVER is the caller's word.
  *  4. What a thread wrote before vyre_publish, to user buffers too, the kernel sees.
  *  5. What the kernel wrote for a work is seen once poll or wait gave VYRE_OK for it.
- *  6. Works have no order among each other: where it matters, wait in between.
+ *  6. Works have no order, but for those of vyre_publish_after and what they name.
  *  7. A work's lane never waits for another lane: no locks in handlers.
  *  8. A handler's loops are bounded where drivers cut loops: then it ends FAULT.
  *  9. Memory is the allocator's that the desc names; publishing allocates nothing.
@@ -146,8 +146,8 @@
  *
  * WHAT IT DOES NOT DO
  *
- * It draws nothing and owns no window.  It does not order jobs, and does not wait
- * inside the kernel.  Where a device does not
+ * It draws nothing and owns no window.  It does not wait inside the kernel.  Where a
+ * device does not
  * show that a running kernel sees what the host writes, it says so and makes
  * passes over the ring instead: the same results, a launch for each pass.
  *
@@ -241,6 +241,7 @@
 #include "kernel/kernel_narrow.c"
 #include "kernel/kernel_wide.c"
 #include "kernel/kernel_groups.c"
+#include "kernel/kernel_order.c"
 #include "interp/interp_lanes.c"
 #include "interp/interp_run.c"
 #include "interp/interp_code.c"
@@ -261,6 +262,8 @@
 #include "engine/engine_wait.c"
 #include "engine/engine_ends.c"
 #include "engine/engine_wide.c"
+#include "engine/engine_order.c"
+#include "engine/engine_after.c"
 #include "engine/engine_lease.c"
 #include "engine/engine_run.c"
 #include "engine/engine_desc.c"

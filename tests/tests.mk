@@ -66,3 +66,5 @@ $(BUILD)/tests/test_exchange $(BUILD)/tests/test_exchange_import: tests/exchange
 $(BUILD)/tests/test_exchange_import: tests/oom.h
 $(BUILD)/tests/test_exchange: tests/exchange.h
 $(BUILD)/tests/test_scan_live: tests/engine.h tests/driver.h tests/oom.h
+WHITEBOX += test_order
+$(BUILD)/tests/test_order: tests/engine.h tests/driver.h

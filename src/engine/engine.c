@@ -118,6 +118,7 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
 
     vyre_status status = vyi_wide_plan(v, err);
     q->slots.count = q->slots.lanes + q->wides.count;
+    vyi_order_plan(v);
     if (status == VYRE_OK)
         status = vyi_buffers_plan(v, err);
     if (status == VYRE_OK)
@@ -130,6 +131,8 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
         status = vyi_trace_begin(v, err);
     if (status == VYRE_OK)
         status = vyi_slots_allocate(v, err);
+    if (status == VYRE_OK)
+        status = vyi_order_allocate(v, err);
     if (status == VYRE_OK && v->desc.device) {
         v->desc.device = vyi_arena_text(&v->arena, v->desc.device, 255);
         if (!v->desc.device)

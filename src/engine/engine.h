@@ -156,6 +156,10 @@ typedef struct vyre_desc {
     vyre_allocator allocator;
     vyre_vulkan_desc vulkan;
     uint32_t     cpu_threads;    /* of the CPU backend; 0 = the machine's cores */
+    /* Counters on the device for works that wait for others (vyre_publish_after): at
+     * least so many, and as many as the slots need, up to 16384.  0 = no work waits, and
+     * the kernels do not know of it. */
+    uint32_t     events;
 } vyre_desc;
 
 /* --- what a handle says of itself ---------------------------------------- */
@@ -271,6 +275,13 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
  * was not all of them.  All are checked before the first is published. */
 VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t count,
                                        uint32_t *published, vyre_ticket *last, vyre_error *err);
+/* Publishes a work that runs after those that the tickets name, and sees what they
+ * wrote; nobody waits on the host.  When one of them does not end well, it does not run
+ * and ends FAULT(VYRE_FAULT_AFTER), and so do those that wait for it.  Several that have
+ * not ended take a slot more each.  VYRE_FULL as with vyre_publish; VYRE_E_TICKET,
+ * VYRE_E_STALE.  Needs vyre_desc.events. */
+VYRE_API vyre_status vyre_publish_after(vyre *v, const vyre_work *work, const vyre_ticket *after,
+                                        uint32_t count, vyre_ticket *ticket, vyre_error *err);
 /* VYRE_OK, VYRE_PENDING, VYRE_E_FAULT, VYRE_E_LOST; VYRE_E_STALE when a later
  * fault in the same slot has replaced the outcome, or the slot has been used 2^26
  * times since; VYRE_E_TICKET, also for one of another handle. */

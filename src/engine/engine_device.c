@@ -62,6 +62,8 @@ VYI_API vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *
     status = vyi_control_init(q, d, err);
     if (q->wides.count)
         vyi_wide_begin(q, d);
+    if (q->order.count)
+        vyi_order_begin(q, d);
     if (status != VYRE_OK) {
         (void)v->backend->close(d);
         return status;

@@ -185,6 +185,8 @@ VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
     memset(q->wides.retired, 0, sizeof q->wides.retired);
     for (uint32_t slot = 0; slot < q->slots.count; slot++)
         vyi_store_release(&q->slots.kept[slot], vyi_slot_recover(q, d, slot));
+    if (q->order.count)
+        vyi_order_recover(q);
     vyi_queue_unhold(q);
     vyi_queue_to(q, q->loss.was_running ? VYI_STATE_RUNNING : VYI_STATE_IDLE);
     vyi_message(&q->v->desc.messages, VYRE_SEVERITY_INFO, "the device was replaced (%u)",

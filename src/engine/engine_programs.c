@@ -36,6 +36,8 @@ static vyi_builder vyi_builder_begin(const vyre *v)
     b.host.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
     if (v->queue.wides.count)
         b.wide.binding = v->buffers.list[v->queue.wides.buffer].binding;
+    if (v->queue.order.count)
+        b.wide.events = v->buffers.list[v->queue.order.buffer].binding;
     b.built = true;
     return b;
 }
@@ -44,7 +46,7 @@ VYI_COLD
 VYI_API vyre_status vyi_programs_build(vyre *v, vyre_error *err)
 {
     vyi_builder b = vyi_builder_begin(v);
-    const bool wide = v->queue.wides.count != 0;
+    const bool wide = v->queue.wides.count != 0, order = v->queue.order.count != 0;
     b.wide.groups = wide;
     vyi_program_build(&b, &v->programs.loop);
     b.wide.groups = false;
@@ -58,11 +60,11 @@ VYI_API vyre_status vyi_programs_build(vyre *v, vyre_error *err)
     b.kernel.once = false;
     b.wide.groups = wide;
     b.host.whole_slots = true;
-    if (v->backend->shapes && vyi_shape_of(&b.kernel, &b.host).whole)
+    if (v->backend->shapes && !order && vyi_shape_of(&b.kernel, &b.host).whole)
         vyi_program_build(&b, &v->programs.whole);
     b.host.one_lane = true;
     b.kernel.workgroup_size = b.kernel.lane_count = 1;
-    if (v->backend->shapes && !wide &&
+    if (v->backend->shapes && !wide && !order &&
         vyi_shape_of(&b.kernel, &b.host).frame == VYI_FRAME_ONE_LANE)
         vyi_program_build(&b, &v->programs.narrow);
     if (!b.built && err)

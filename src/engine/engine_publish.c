@@ -111,7 +111,6 @@ static inline void vyi_slots_store(const vyi_queue *q, const vyi_device *d, uint
                                  const vyre_work *works, uint32_t count)
 {
     VYRE_ASSERT(slot < q->slots.count && count <= q->slots.count - slot);
-    (void)q; /* where asserts are nothing */
     vyi_line lines[VYI_LINES_AT_ONCE];
     uint32_t *ring = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
     for (uint32_t from = 0; from < count; from += VYI_LINES_AT_ONCE) {
@@ -119,6 +118,8 @@ static inline void vyi_slots_store(const vyi_queue *q, const vyi_device *d, uint
         const uint32_t n = rest < VYI_LINES_AT_ONCE ? rest : VYI_LINES_AT_ONCE;
         for (uint32_t i = 0; i < n; i++)
             vyi_line_compose(&lines[i], &works[from + i]);
+        for (uint32_t i = 0; i < n && q->order.count; i++)
+            lines[i].words[VYRE_SLOT_PRIORITY] |= vyi_order_bits(q, slot + from + i);
         d->store(ring + (size_t)from * VYRE_SLOT_WORDS, lines, n);
     }
 }
@@ -135,7 +136,7 @@ VYI_API void vyi_slots_write(const vyi_queue *q, const vyi_device *d, uint32_t s
  * its generation is over. */
 VYI_INLINE
 static inline vyre_ticket vyi_slots_fly(vyi_queue *q, uint32_t slot, const vyre_work *works,
-                                        uint32_t count, bool mine, bool keep)
+                                        uint32_t count, bool mine, const vyi_receipt *r)
 {
     uint32_t *marks = q->slots.marks + slot, mark = 0;
     if (q->slots.record)
@@ -144,11 +145,13 @@ static inline vyre_ticket vyi_slots_fly(vyi_queue *q, uint32_t slot, const vyre_
         VYRE_ASSERT(vyi_mark_phase(marks[i]) == VYI_PHASE_FREE);
         vyi_store_release(&marks[i], vyi_mark_next(vyi_load_relaxed(&marks[i])));
     }
+    if (q->order.count)
+        vyi_order_bind(q, slot, count, r);
     vyi_slots_store(q, vyi_queue_device(q), slot, works, count);
     for (uint32_t i = 0; i < count; i++) {
         mark = vyi_load_relaxed(&marks[i]);
         VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_BUSY);
-        mark = vyi_mark_with(mark, keep && i + 1 == count ? VYI_PHASE_KEPT : VYI_PHASE_FLIGHT);
+        mark = vyi_mark_with(mark, r->keep && i + 1 == count ? VYI_PHASE_KEPT : VYI_PHASE_FLIGHT);
         vyi_store_release(&marks[i], mark);
     }
     return vyi_ticket_of(q, slot + count - 1, mark);
@@ -214,7 +217,7 @@ static inline uint32_t vyi_publish_run(vyi_queue *q, vyi_owner *o, bool mine,
         return 0;
     }
     if (n)
-        last->ticket = vyi_slots_fly(q, slot, works, n, mine, last->keep);
+        last->ticket = vyi_slots_fly(q, slot, works, n, mine, last);
     return n;
 }
 
@@ -249,7 +252,7 @@ VYI_INLINE
 static inline vyre_status vyi_publish_next(vyi_queue *q, vyi_owner *o, const vyre_work *works,
                                            uint32_t *count, vyi_receipt *last, vyre_error *err)
 {
-    const uint32_t n = vyi_works_of_lanes(q, works, *count);
+    const uint32_t n = last->relay ? *count : vyi_works_of_lanes(q, works, *count);
     if (n == 0) {
         *count = 1;
         return vyi_wide_publish(q, works, last, err);
@@ -301,7 +304,7 @@ VYI_API vyre_status vyi_publish_one(vyi_queue *q, vyi_owner *o, const vyre_work 
     vyre_status status = vyi_publish_check(q, work, 1, err);
     if (status == VYRE_OK)
         status = vyi_publish_all(q, o, work, 1, NULL, ticket, err);
-    if (status == VYRE_OK)
+    if (status == VYRE_OK && !ticket->relay)
         vyi_tell_published(q->v, work, ticket->ticket);
     return status;
 }

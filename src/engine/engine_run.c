@@ -299,6 +299,13 @@ static uint32_t vyi_fault_count(const void *control)
     return vyi_word(control, VYRE_CONTROL_FAULT_COUNT);
 }
 
+/* Works in rings of others do not wait, and signal nothing. */
+static void vyi_dispatch_forget_order(const vyi_queue *q, uint32_t *ring, size_t size)
+{
+    for (size_t at = VYRE_SLOT_PRIORITY; at < size / 4 && q->order.count; at += VYRE_SLOT_WORDS)
+        ring[at] &= vyi_le32(VYI_ORDER_LEVEL);
+}
+
 /* Copies in, runs, copies out.  The caller's bytes change on success only. */
 static vyre_status vyi_dispatch_bytes(vyi_queue *q, const vyre_io_buffers *io, vyre_error *err)
 {
@@ -327,6 +334,7 @@ static vyre_status vyi_dispatch_bytes(vyi_queue *q, const vyre_io_buffers *io, v
         else
             memcpy(map[i], bytes[i], size[i]);
     }
+    vyi_dispatch_forget_order(q, (uint32_t *)map[VYI_ROLE_RING], size[VYI_ROLE_RING]);
     if (d->write_combined)
         vyi_fence_stores();
     const uint64_t deadline = vyi_deadline(q->v->desc.run_timeout_ns);

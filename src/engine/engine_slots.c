@@ -103,6 +103,7 @@ VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, 
         vyi_fetch_add(&q->slots.untold, 1);
     vyi_store_release(&trouble->generation, VYI_TROUBLE_CHANGING);
     vyi_store_release(&trouble->code, code);
+    told = told || (vyi_order_bits(q, slot) & VYI_ORDER_RELAY);
     vyi_store_release(&trouble->untold, told ? 0 : generation);
     vyi_store_release(&trouble->generation, generation);
 }

@@ -72,6 +72,7 @@ static inline vyi_receipt vyi_receipt_for(const vyi_queue *q, const vyre_ticket 
     vyi_receipt r;
     memset(&r, 0, sizeof r);
     r.keep = asked && q->v->desc.keep_results;
+    r.named = asked && q->order.count;
     return r;
 }
 

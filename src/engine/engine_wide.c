@@ -130,9 +130,10 @@ static bool vyi_wide_claim(vyi_queue *q, uint32_t *slot)
     for (uint32_t tried = 0; tried < w->count; tried++) {
         const uint32_t at = (turn + tried) % w->count;
         *slot = share->first + at;
-        if (vyi_wide_is_used_up(w, at) || !vyi_slot_claim(q, &w->owner, *slot))
+        if (vyi_wide_is_used_up(w, at) || !vyi_order_slot_is_settled(q, *slot) ||
+            !vyi_slot_claim(q, &w->owner, *slot))
             continue;
-        if (!vyi_wide_is_used_up(w, at))
+        if (!vyi_wide_is_used_up(w, at) && vyi_order_slot_is_settled(q, *slot))
             return true;
         /* Its last work has come and gone since the first look. */
         vyi_store_release(&q->slots.marks[*slot],
@@ -179,6 +180,8 @@ static bool vyi_wide_write(vyi_queue *q, const vyre_work *work, vyi_receipt *tic
     vyi_store_relaxed(&q->wides.ages[slot - q->slots.lanes], vyi_fetch_add(&q->wides.age, 1));
     if (q->slots.record)
         q->slots.record[slot] = *work;
+    if (q->order.count)
+        vyi_order_bind(q, slot, 1, ticket);
     vyi_slots_write(q, d, slot, work, 1);
     vyi_wide_raise(q, d, slot, work);
     const uint32_t mark = vyi_load_relaxed(&q->slots.marks[slot]);
@@ -225,6 +228,7 @@ static bool vyi_wide_waits(const vyi_queue *q, uint32_t slot)
     return vyi_mark_is_out(vyi_load_acquire(&q->slots.marks[slot])) &&
            vyi_slot_outcome(q, slot) == 0 &&
            vyi_load_acquire(at) == vyi_le32(VYRE_SLOT_PUBLISHED) &&
+           vyi_order_slot_is_ready(q, slot) &&
            vyi_wide_has_rights(vyi_device_words(d, VYI_ROLE_CONTROL),
                                vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT)));
 }
@@ -239,7 +243,7 @@ VYI_API uint32_t vyi_wide_next(const vyi_queue *q)
         if (!vyi_wide_waits(q, slot))
             continue;
         const uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS + VYRE_SLOT_PRIORITY;
-        const uint32_t level = vyi_le32(vyi_load_relaxed(at));
+        const uint32_t level = vyi_le32(vyi_load_relaxed(at)) & VYI_ORDER_LEVEL;
         const uint32_t age = vyi_load_relaxed(&q->wides.ages[i]) - vyi_load_relaxed(&q->wides.age);
         const bool before = level < best_level || (level == best_level && age < best_age);
         if (best == VYI_WIDE_NONE || before) {

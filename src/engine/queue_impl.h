@@ -26,6 +26,7 @@
 
 #include "engine/engine_impl.h"
 #include "engine/producer.h"
+#include "kernel/order_impl.h"
 
 VYI_EXTERN_C_BEGIN
 
@@ -162,6 +163,22 @@ typedef struct vyi_wides {
     uint64_t     retired[32];
 } vyi_wides;
 
+/* --- works that wait for others (engine_order.c) --------------------------- */
+
+/* `bits` of a slot are stored by whoever publishes into it, all else under `busy`. */
+typedef struct vyi_order {
+    uint32_t  count;       /* events; 0: works have no order */
+    uint32_t  buffer;      /* index: kernel/order_impl.h */
+    uint32_t  busy;        /* a lock */
+    uint32_t  free;        /* the first of those that nothing uses, in a list by `next` */
+    uint32_t *bits;        /* of each slot's last work: its PRIORITY, apart from the level */
+    uint32_t *before;      /* what the work before that one signals, or 0 */
+    uint32_t *generations; /* of the last work */
+    uint32_t *uses;        /* of each event: by slots and calls */
+    uint32_t *owed;        /* signals of works that have not been published */
+    uint32_t *next;
+} vyi_order;
+
 /* --- the queue ------------------------------------------------------------ */
 
 typedef enum vyi_run_state {
@@ -227,6 +244,7 @@ struct vyi_queue {
     vyre_mode mode;
     bool      lives;     /* a kernel serves what is published between two calls */
     vyi_wides wides;
+    vyi_order order;
     vyi_chain chain;
     vyi_loss  loss;
     vyi_ends  ends;
@@ -384,6 +402,10 @@ VYI_API vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err);
 typedef struct vyi_receipt {
     vyre_ticket ticket;
     bool        keep; /* the slot: until the ticket's owner lets it go */
+    bool        named; /* others may wait for it */
+    bool        relay; /* it runs nothing */
+    uint32_t    wait, signal; /* events, in use for the call; 0: none, or (if named) one of its
+                                 own */
 } vyi_receipt;
 
 /* How far a thread may go in looking after the device. */
@@ -518,6 +540,33 @@ VYI_API void vyi_wide_bury(vyi_queue *q);
 /* Of the attached set that `map` shows. */
 VYI_API vyre_status vyi_wide_dispatch(vyi_queue *q, void *const *map, uint64_t deadline,
                                       vyre_error *err);
+
+/* Order (engine_order.c); all but `plan`, `allocate` and `bits` only where there are
+ * events.  What the handle needs; a new device's table; after a recovery, which has
+ * decided about all slots; a slot that an abort has left CLAIMED. */
+VYI_API void vyi_order_plan(vyre *v);
+VYI_API vyre_status vyi_order_allocate(vyre *v, vyre_error *err);
+VYI_API void vyi_order_begin(vyi_queue *q, vyi_device *d);
+VYI_API void vyi_order_recover(vyi_queue *q);
+VYI_API void vyi_order_bury(vyi_queue *q, uint32_t slot);
+/* Before `count` works are written into slots that are the caller's, BUSY: what the
+ * last one waits for and signals. */
+VYI_API void vyi_order_bind(vyi_queue *q, uint32_t slot, uint32_t count, const vyi_receipt *r);
+/* The wide slot's last work has signalled; what the slot's work waits for is there. */
+VYI_API bool vyi_order_slot_is_settled(const vyi_queue *q, uint32_t slot);
+VYI_API bool vyi_order_slot_is_ready(const vyi_queue *q, uint32_t slot);
+
+/* Events in use once more for the caller, who forgets them.  The one that the ticket's
+ * work signals, 0 if none; false: its slot has been used again.  One that is to be
+ * signalled so often, 0 if none is free. */
+VYI_API bool vyi_event_find(vyi_queue *q, vyre_ticket t, uint32_t *event);
+VYI_API uint32_t vyi_event_gather(vyi_queue *q, uint32_t count);
+VYI_API void vyi_event_forget(vyi_queue *q, uint32_t event);
+
+static inline uint32_t vyi_order_bits(const vyi_queue *q, uint32_t slot)
+{
+    return q->order.count ? vyi_load_relaxed(&q->order.bits[slot]) : 0;
+}
 
 /* What to do about a work that ended FAULT. */
 VYI_API const char *vyi_fault_fix(uint32_t code);

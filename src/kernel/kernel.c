@@ -34,6 +34,8 @@ VYRE_API const char *vyre_fault_text(uint32_t code)
     };
     if (code < sizeof texts / sizeof texts[0])
         return texts[code];
+    if (code == VYRE_FAULT_AFTER)
+        return "a work that it waits for has not ended well";
     return code >= VYRE_FAULT_USER ? "a handler's own fault" : "unknown fault";
 }
 
@@ -383,6 +385,8 @@ static void vyi_kernel_buffers(vyi_kernel *k)
         k->mirror = vyi_kernel_core_buffer(k, "mirror", k->host.mirror_binding);
     if (k->wide_host.binding)
         k->wide.buffer = vyi_kernel_core_buffer(k, "wide", k->wide_host.binding);
+    if (k->wide_host.events)
+        k->events = vyi_kernel_core_buffer(k, "events", k->wide_host.events);
     if (d->workspace)
         k->workspace = vyre_ir_buffer(k->p, &d->workspace->buffer);
     if (d->table_binding)
@@ -633,7 +637,7 @@ static void vyi_kernel_emit(vyi_kernel *k)
 /* --- public -------------------------------------------------------------- */
 
 static const vyre_kernel_host vyi_any_host = { 0, false, false, false };
-static const vyi_wide_host vyi_no_wide_host = { 0, false, false };
+static const vyi_wide_host vyi_no_wide_host = { 0, false, false, 0 };
 
 /* The description must have been checked. */
 static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
@@ -649,6 +653,9 @@ static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
     k.shape = vyi_shape_of(d, host);
     if (wide->pass)
         k.shape.frame = VYI_FRAME_WIDE_PASS;
+    if (wide->events)
+        k.shape.whole = false; /* an event is looked at after the claim */
+    VYRE_ASSERT(!wide->events || k.shape.frame != VYI_FRAME_ONE_LANE);
     vyi_ir_inner_begin(p);
     vyi_kernel_emit(&k);
     vyi_ir_inner_end(p);

@@ -53,6 +53,7 @@ typedef enum vyre_fault {
     VYRE_FAULT_IO = 7,         /* the host answered an IO request with ERROR */
     VYRE_FAULT_IO_FULL = 8,    /* no IO slot was free */
     VYRE_FAULT_IO_TIMEOUT = 9, /* the host did not answer an IO request in time */
+    VYRE_FAULT_AFTER = 12,     /* a work that it waits for has not ended well: it did not run */
     VYRE_FAULT_USER = 0x100
 } vyre_fault;
 

@@ -127,8 +127,10 @@ static void vyi_group_look(vyi_kernel *k, vyi_groups *g, vyre_value best)
     vyre_value some = vyi_kernel_op(k, vyre_ir_ne, gate, 0);
     vyre_ir_if(p, vyre_ir_and(p, fresh, some));
     vyre_ir_if(p, vyi_gate_has_rights(k, gate, first_mask));
+    if (k->events.id)
+        vyre_ir_if(p, vyi_order_gate_is_ready(k));
     vyi_group_propose(k, best, vyi_gate_key(k, gate));
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = 0; i < (k->events.id ? 4u : 3u); i++)
         vyre_ir_end(p);
     g->gate = vyre_ir_get(p, seen);
 }

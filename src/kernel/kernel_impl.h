@@ -10,6 +10,7 @@
 
 #include "ir/ir_impl.h"
 #include "kernel/kernel.h"
+#include "kernel/order_impl.h"
 #include "kernel/wide_impl.h"
 
 VYI_EXTERN_C_BEGIN
@@ -60,6 +61,8 @@ typedef struct vyi_wide_host {
     uint32_t binding; /* of a buffer of VYI_WIDE_WORDS words; 0 = the engine serves none */
     bool     pass;    /* the program is a tile pass: it runs the wide work that HEAD names */
     bool     groups;  /* the looping program has groups that wait for wide works */
+    uint32_t events;  /* binding of the events that works wait for (order_impl.h); 0 = works have
+                         no order */
 } vyi_wide_host;
 
 /* As vyre_kernel_build_for. */
@@ -103,7 +106,7 @@ typedef struct vyi_kernel {
     vyi_shape        shape;
     vyi_chunk         wide;
     vyi_chunk        *self; /* `wide`, while a handler of a wide work is emitted; else NULL */
-    vyre_buffer control, ring, log, io, table, mirror, workspace;
+    vyre_buffer control, ring, log, io, table, mirror, events, workspace;
     vyre_buffer user[VYRE_MAX_BUFFERS];
 
     /* Values that hold for the launch. */
@@ -126,6 +129,7 @@ typedef struct vyi_kernel {
     vyre_value base;    /* its first word in the ring */
     vyre_value seen;    /* the status that it was claimed from */
     vyre_value opcode, tenant;
+    vyre_value order;   /* its PRIORITY, in kernels with events */
     vyre_value early[VYI_KERNEL_EARLY_ARGS];
     vyre_value first_mask; /* of tenant 0, loaded beside them by a kernel that hurries */
     vyre_local fault;   /* 0: none so far */
@@ -300,6 +304,22 @@ VYI_API vyre_value vyi_groups_over(vyi_kernel *k);
 VYI_API void vyi_groups_leave(vyi_kernel *k);
 VYI_API void vyi_wide_result(vyre_program *p, const vyi_kernel *k, uint32_t word,
                              vyre_value value);
+
+/* Of kernels with events (kernel_order.c); the others get `yes` back, and nothing.
+ * `yes`, and the event of the claimed slot, or of the one that a careful lane looks
+ * at, is there; and nothing keeps its work from being run. */
+VYI_API vyre_value vyi_order_and_ready(vyi_kernel *k, vyre_value yes);
+VYI_API vyre_value vyi_order_look(vyi_kernel *k, vyre_value yes);
+VYI_API vyre_value vyi_order_and_runs(vyi_kernel *k, vyre_value yes);
+/* Around what a slot runs: nothing, where it may not. */
+VYI_API void vyi_order_serve_begin(vyi_kernel *k);
+VYI_API void vyi_order_serve_end(vyi_kernel *k);
+/* Only in kernels with events: takes 1 from the event that the work signals; which
+ * one.  The others are of wide works: lane w's gate, a chunk, and the work's end. */
+VYI_API vyre_value vyi_order_end(vyi_kernel *k, vyre_value status);
+VYI_API vyre_value vyi_order_gate_is_ready(vyi_kernel *k);
+VYI_API vyre_value vyi_order_chunk_runs(vyi_kernel *k, vyre_value order);
+VYI_API void vyi_order_wide_end(vyi_kernel *k, vyre_value order, vyre_value status);
 
 /* The whole loop of a kernel of one lane (kernel_narrow.c). */
 VYI_API void vyi_kernel_narrow(vyi_kernel *k);

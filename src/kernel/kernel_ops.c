@@ -614,10 +614,12 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
     vyre_program *p = k->p;
     vyi_slot_locals(k);
     vyre_ir_loop_allow(p, k->allowance);
+    vyi_order_serve_begin(k);
     if (k->shape.payload)
         vyi_slot_payload(k);
     else
         vyi_slot_operations(k);
+    vyi_order_serve_end(k);
     vyi_kernel_settle_loops(k);
 
     /* Work that is put back has not ended: no counter, no mirror. */

@@ -70,6 +70,12 @@ static vyre_value vyi_kernel_slot_word(vyi_kernel *k, uint32_t word)
                                  : vyre_ir_load(k->p, k->ring, at);
 }
 
+static void vyi_kernel_load_order(vyi_kernel *k)
+{
+    if (k->events.id)
+        k->order = vyre_ir_name(k->p, vyi_kernel_slot_word(k, VYRE_SLOT_PRIORITY), "order");
+}
+
 VYI_COLD
 VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
 {
@@ -78,6 +84,7 @@ VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
     k->tenant = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_TENANT), "tenant");
     for (uint32_t i = 0; i < args; i++)
         k->early[i] = vyi_kernel_slot_word(k, VYRE_SLOT_ARGS + i);
+    vyi_kernel_load_order(k);
     if (k->shape.hurries)
         k->first_mask = vyi_kernel_control(k, VYRE_CONTROL_TENANT_MASKS);
 }
@@ -100,7 +107,7 @@ VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
     vyre_value tenant = vyre_ir_atomic_load(p, k->ring,
                                             vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT),
                                             VYRE_ORDER_RELAXED);
-    vyre_value rights = vyi_kernel_has_rights(k, tenant);
+    vyre_value rights = vyi_order_look(k, vyi_kernel_has_rights(k, tenant));
     vyre_ir_set(p, worth, rights);
     vyre_ir_if(p, vyre_ir_not(p, rights));
     vyi_kernel_refuse(k);
@@ -112,11 +119,13 @@ VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
 /* What the claim rests on.  Tenant and words follow it, or go beside it. */
 static void vyi_kernel_load_claimed(vyi_kernel *k)
 {
-    if (k->shape.urgent)
+    if (k->shape.urgent) {
         vyi_kernel_load_tenant(k);
-    else
-        vyi_kernel_load_slot(k, k->shape.frame == VYI_FRAME_COMMON ? VYI_KERNEL_COMMON_ARGS
-                                                                   : VYI_KERNEL_EARLY_ARGS);
+        vyi_kernel_load_order(k);
+        return;
+    }
+    vyi_kernel_load_slot(k, k->shape.frame == VYI_FRAME_COMMON ? VYI_KERNEL_COMMON_ARGS
+                                                               : VYI_KERNEL_EARLY_ARGS);
 }
 
 /* Acquire in the claim: it pairs with the release by which the host, or a lane
@@ -148,7 +157,7 @@ VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
     vyre_ir_if(p, vyre_ir_eq(p, before, k->seen));
     if (!beside)
         vyi_kernel_load_claimed(k);
-    vyre_ir_if(p, vyi_kernel_slot_has_rights(k));
+    vyre_ir_if(p, vyi_order_and_ready(k, vyi_kernel_slot_has_rights(k)));
 }
 
 VYI_COLD
@@ -200,11 +209,15 @@ static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror
 {
     if (k->mirror.id && !k->shape.urgent) {
         vyi_slot_mirror(k, mirror, order);
+        if (k->events.id)
+            (void)vyi_order_end(k, status);
         vyre_value claimed = vyi_kernel_u32(k, VYRE_SLOT_CLAIMED);
         vyre_ir_atomic_cas(k->p, k->ring, k->base, claimed, status, order);
     } else {
         vyre_ir_atomic_store(k->p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
         vyi_slot_mirror(k, mirror, VYRE_ORDER_RELEASE);
+        if (k->events.id)
+            (void)vyi_order_end(k, status);
     }
 }
 
@@ -332,6 +345,7 @@ VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
     vyre_value writes = vyre_ir_or(p, stores, vyi_kernel_is(k, k->opcode, VYRE_OP_ATOMIC_ADD));
     vyre_value writes_well = vyre_ir_and(p, writes, good);
     vyre_value common = vyre_ir_or(p, writes_well, vyi_kernel_is(k, k->opcode, VYRE_OP_NOP));
+    common = vyi_order_and_runs(k, common);
     vyre_local found = { 0 };
     vyre_ir_set(p, rare, vyre_ir_not(p, common));
     vyre_ir_if(p, common);

@@ -421,10 +421,18 @@ static void vyi_wide_run(vyi_kernel *k, const vyre_handler *h, vyre_local last)
     k->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_FAULT_NONE), "fault");
     vyi_wide_sums_begin(k);
     vyre_ir_loop_allow(p, k->allowance);
+    if (k->events.id) {
+        vyre_value runs = vyi_order_chunk_runs(k, vyi_wide_word(k, VYRE_SLOT_PRIORITY));
+        vyre_ir_if(p, vyre_ir_not(p, runs));
+        vyi_kernel_raise(k, VYRE_FAULT_AFTER);
+        vyre_ir_else(p);
+    }
     if (h->width == VYRE_WIDTH_RANGE)
         vyi_wide_range(k, &slot, h);
     else
         vyi_wide_tiles(k, &slot, h);
+    if (k->events.id)
+        vyre_ir_end(p);
     k->self = NULL;
     vyi_wide_prune(k, slot.arg);
     vyi_wide_finish(k, last);
@@ -465,6 +473,8 @@ static void vyi_wide_end_work(vyi_kernel *k, vyre_value finished)
     if (k->mirror.id)
         vyre_ir_atomic_store(p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), mirror,
                              VYRE_ORDER_RELEASE);
+    if (k->events.id)
+        vyi_order_wide_end(k, vyi_wide_word(k, VYRE_SLOT_PRIORITY), status);
     vyre_value counter = vyi_kernel_pick(k, done, VYRE_CONTROL_DONE_COUNT,
                                          VYRE_CONTROL_FAULT_COUNT);
     vyi_kernel_count(k, counter, VYRE_ORDER_RELEASE);

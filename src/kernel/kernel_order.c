@@ -1,0 +1,172 @@
+/* ==========================================================================
+ * kernel: works that wait for others
+ *
+ * Private, of kernels with a table of events.  No lane waits: a slot whose event is
+ * not there yet is put back as it was, and the lane looks at events before it claims
+ * (as at tenants) until a round goes by without such a slot.
+ *
+ *     claim          load PRIORITY                      with the slot's other words
+ *                    load event         (acquire)       missing: put it back
+ *     serve          spoilt, or a relay: nothing runs
+ *     end            mirror             (release)
+ *                    event |= SPOILT    (relaxed)       after a fault
+ *                    event -= 1         (release)
+ *
+ * The release that takes the last one away pairs with the acquire of the claim, and
+ * so does each before it, for they are all of one word: what all predecessors wrote
+ * is seen.  The event comes after the mirror, so that whoever is told of a
+ * successor's end finds its predecessors ended.
+ * ======================================================================= */
+#include "kernel/kernel_impl.h"
+
+static vyre_value vyi_order_field(vyi_kernel *k, uint32_t shift)
+{
+    vyre_value shifted = vyi_kernel_op(k, vyre_ir_shr, k->order, shift);
+    return vyi_kernel_op(k, vyre_ir_and, shifted, VYI_ORDER_EVENT);
+}
+
+/* --- whether a work may run ------------------------------------------------ */
+
+static vyre_value vyi_order_is_there(vyi_kernel *k, vyre_order order)
+{
+    vyre_program *p = k->p;
+    vyre_local ready = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "ready");
+    vyre_value event = vyi_order_field(k, VYI_ORDER_WAIT);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, event, VYI_EVENT_NONE));
+    vyre_value word = vyre_ir_atomic_load(p, k->events, event, order);
+    vyre_value missing = vyi_kernel_op(k, vyre_ir_and, word, VYI_EVENT_MISSING);
+    vyre_ir_set(p, ready, vyi_kernel_is(k, missing, 0));
+    vyre_ir_end(p);
+    return vyre_ir_get(p, ready);
+}
+
+VYI_COLD
+VYI_API vyre_value vyi_order_and_ready(vyi_kernel *k, vyre_value yes)
+{
+    return k->events.id ? vyre_ir_and(k->p, yes, vyi_order_is_there(k, VYRE_ORDER_ACQUIRE))
+                        : yes;
+}
+
+/* A careful lane's look at the slot at k->base. */
+VYI_COLD
+VYI_API vyre_value vyi_order_look(vyi_kernel *k, vyre_value yes)
+{
+    if (!k->events.id)
+        return yes;
+    vyre_value at = vyi_kernel_plus(k, k->base, VYRE_SLOT_PRIORITY);
+    k->order = vyre_ir_atomic_load(k->p, k->ring, at, VYRE_ORDER_RELAXED);
+    return vyre_ir_and(k->p, yes, vyi_order_is_there(k, VYRE_ORDER_RELAXED));
+}
+
+/* Of a claimed slot, whose event does not change any more. */
+static vyre_value vyi_order_is_spoilt(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_local spoilt = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "spoilt");
+    vyre_value event = vyi_order_field(k, VYI_ORDER_WAIT);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, event, VYI_EVENT_NONE));
+    vyre_value word = vyre_ir_atomic_load(p, k->events, event, VYRE_ORDER_RELAXED);
+    vyre_ir_set(p, spoilt, vyi_kernel_op(k, vyre_ir_ge, word, VYI_EVENT_SPOILT));
+    vyre_ir_end(p);
+    return vyre_ir_get(p, spoilt);
+}
+
+VYI_COLD
+VYI_API vyre_value vyi_order_and_runs(vyi_kernel *k, vyre_value yes)
+{
+    vyre_program *p = k->p;
+    if (!k->events.id)
+        return yes;
+    vyre_value runs = vyre_ir_not(p, vyi_order_is_spoilt(k));
+    vyre_value own = vyi_kernel_op(k, vyre_ir_lt, k->order, VYI_ORDER_RELAY);
+    return vyre_ir_and(p, yes, vyre_ir_and(p, runs, own));
+}
+
+VYI_COLD
+VYI_API void vyi_order_serve_begin(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!k->events.id)
+        return;
+    vyre_value spoilt = vyi_order_is_spoilt(k);
+    vyre_ir_if(p, spoilt);
+    vyi_kernel_raise(k, VYRE_FAULT_AFTER);
+    vyre_ir_end(p);
+    vyre_value own = vyi_kernel_op(k, vyre_ir_lt, k->order, VYI_ORDER_RELAY);
+    vyre_ir_if(p, vyre_ir_and(p, own, vyre_ir_not(p, spoilt)));
+}
+
+VYI_COLD
+VYI_API void vyi_order_serve_end(vyi_kernel *k)
+{
+    if (k->events.id)
+        vyre_ir_end(k->p);
+}
+
+/* --- the end ---------------------------------------------------------------- */
+
+VYI_COLD
+VYI_API vyre_value vyi_order_end(vyi_kernel *k, vyre_value status)
+{
+    vyre_program *p = k->p;
+    vyre_value event = vyi_order_field(k, VYI_ORDER_SIGNAL), one = vyi_kernel_u32(k, 1);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, event, VYI_EVENT_NONE));
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, status, VYRE_SLOT_DONE));
+    vyre_ir_atomic(p, VYRE_ATOMIC_OR, k->events, event, vyi_kernel_u32(k, VYI_EVENT_SPOILT),
+                   VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+    vyre_ir_atomic(p, VYRE_ATOMIC_SUB, k->events, event, one, VYRE_ORDER_RELEASE);
+    vyre_ir_end(p);
+    return event;
+}
+
+/* --- works that many lanes run ----------------------------------------------- */
+
+/* Lane w's look at the work behind its gate, which seems open.  A claim cannot be
+ * put back, so the second look is the one that counts: the acquire of the gate makes
+ * the slot's words those of that gate, or of a later one; and the work of an
+ * earlier one has ended then, so that there is no chunk to take. */
+VYI_COLD
+VYI_API vyre_value vyi_order_gate_is_ready(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value slot = vyre_ir_add(p, k->slots, k->wide.lane);
+    vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 4);
+    vyre_value at = vyi_kernel_plus(k, base, VYRE_SLOT_PRIORITY);
+    k->order = vyre_ir_atomic_load(p, k->ring, at, VYRE_ORDER_RELAXED);
+    vyre_local ready = vyre_ir_local(p, VYRE_TYPE_BOOL, vyi_order_is_there(k, VYRE_ORDER_RELAXED),
+                                     "wide_ready");
+    vyre_ir_if(p, vyre_ir_get(p, ready));
+    (void)vyre_ir_atomic_load(p, k->wide.buffer, k->wide.lane, VYRE_ORDER_ACQUIRE);
+    k->order = vyre_ir_atomic_load(p, k->ring, at, VYRE_ORDER_RELAXED);
+    vyre_ir_set(p, ready, vyi_order_is_there(k, VYRE_ORDER_ACQUIRE));
+    vyre_ir_end(p);
+    return vyre_ir_get(p, ready);
+}
+
+/* The same in all lanes; `order` is the slot's word. */
+VYI_COLD
+VYI_API vyre_value vyi_order_chunk_runs(vyi_kernel *k, vyre_value order)
+{
+    vyre_program *p = k->p;
+    k->order = order;
+    vyre_value event = vyi_order_field(k, VYI_ORDER_WAIT);
+    vyre_value word = vyre_ir_uniform(p, vyre_ir_load(p, k->events, event));
+    return vyi_kernel_op(k, vyre_ir_lt, word, VYI_EVENT_SPOILT);
+}
+
+/* After the mirror of a wide work: its event, and then that this has been done.  The
+ * next work in the slot may be another lane's, so the host waits for that word before
+ * it uses the slot, and then the event, again. */
+VYI_COLD
+VYI_API void vyi_order_wide_end(vyi_kernel *k, vyre_value order, vyre_value status)
+{
+    vyre_program *p = k->p;
+    k->order = order;
+    vyre_value event = vyi_order_end(k, status);
+    vyre_value slot = vyi_kernel_op(k, vyre_ir_shr, k->base, 4);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, event, VYI_EVENT_NONE));
+    vyre_ir_atomic_store(p, k->mirror, vyi_kernel_plus(k, slot, VYI_WIDE_SLOTS), event,
+                         VYRE_ORDER_RELEASE);
+    vyre_ir_end(p);
+}

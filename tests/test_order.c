@@ -1,0 +1,556 @@
+/* Works that wait for others: chains, diamonds, random graphs of lanes' and wide works,
+ * on small rings, running and in passes, over stops and faults.
+ *
+ * Each work reads the stamps of its predecessors with plain loads and stores one that
+ * is greater by 1, so that a work which ran too early, or did not see what they wrote,
+ * leaves a wrong one.  TEST_COUNT: random graphs of each kind. */
+#define VYRE_IMPLEMENTATION
+#define VYI_WIDE_ANYWHERE 1
+#include "engine.h"
+
+#include <pthread.h>
+
+#define OP_STAMP 0x2000u /* stamp[a0] = 1 + the greatest stamp of a2, a3, a4; FAULT if one is 0 */
+#define OP_WIDE  0x2001u /* the same, by 8 lanes, each its own copy of a stamp */
+#define OP_TILES 0x2002u
+#define OP_BAD   0x2003u /* FAULT */
+#define NODES    512u
+#define COPIES   8u
+#define NOBODY   0u      /* as a predecessor; its stamp always is 1 */
+
+static void emit_stamp(vyre_program *p, const vyre_slot_values *s, vyre_value copy)
+{
+    vyre_value one = vyre_ir_u32(p, 1), zero = vyre_ir_u32(p, 0);
+    vyre_value copies = vyre_ir_u32(p, COPIES);
+    vyre_local most = vyre_ir_local(p, VYRE_TYPE_U32, zero, "most");
+    for (uint32_t i = 2; i < 5; i++) {
+        vyre_value at = vyre_ir_add(p, vyre_ir_mul(p, s->arg[i], copies), copy);
+        vyre_value stamp = vyre_ir_load(p, s->buffers[0], at);
+        vyre_ir_if(p, vyre_ir_eq(p, stamp, zero));
+        vyre_emit_fault(p, s, vyre_ir_u32(p, VYRE_FAULT_USER + 1));
+        vyre_ir_end(p);
+        vyre_ir_set(p, most, vyre_ir_max(p, vyre_ir_get(p, most), stamp));
+    }
+    vyre_value to = vyre_ir_add(p, vyre_ir_mul(p, s->arg[0], copies), copy);
+    vyre_ir_store(p, s->buffers[0], to, vyre_ir_add(p, vyre_ir_get(p, most), one));
+}
+
+/* All copies, so that a wide successor finds each. */
+static void emit_lane(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    for (uint32_t i = 0; i < COPIES; i++)
+        emit_stamp(p, s, vyre_ir_u32(p, i));
+}
+
+static void emit_range(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    emit_stamp(p, s, vyre_ir_and(p, s->index, vyre_ir_u32(p, COPIES - 1)));
+}
+
+static void emit_bad(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_emit_fault(p, s, vyre_ir_u32(p, VYRE_FAULT_USER + 7));
+}
+
+static const vyre_handler order_handlers[] = {
+    { OP_STAMP, emit_lane, NULL, "stamp", VYRE_WIDTH_LANE, 0, NULL },
+    { OP_BAD, emit_bad, NULL, "bad", VYRE_WIDTH_LANE, 0, NULL },
+    { OP_WIDE, emit_range, NULL, "wide", VYRE_WIDTH_RANGE, 32, NULL },
+};
+
+static const vyre_buffer_desc order_buffers[] = {
+    { "stamps", 4, VYRE_TYPE_U32, VYRE_ACCESS_READ_WRITE, NODES * COPIES, false, 0, 0 },
+};
+
+typedef struct order_kind {
+    vyre_kernel_kind kind;
+    vyre_mode mode;
+    bool wide, starts;
+} order_kind;
+
+static const order_kind plain_kind = { VYRE_KERNEL_DIRECT, VYRE_MODE_AUTO, false, true };
+
+static vyre_desc order_desc(const order_kind *kind, uint32_t slots)
+{
+    vyre_desc d;
+    memset(&d, 0, sizeof d);
+    d.backend = backend_under_test;
+    d.mode = kind->mode;
+    d.kernel.kind = kind->kind;
+    d.kernel.slot_count = slots;
+    d.kernel.handlers = order_handlers;
+    d.kernel.handler_count = kind->wide ? 3 : 2;
+    d.kernel.buffers = order_buffers;
+    d.kernel.buffer_count = 1;
+    d.kernel.group_size = 32;
+    d.wide_groups = kind->wide ? 2 : 0;
+    d.lease.rounds = 200;
+    d.cpu_threads = 2;
+    d.events = 1;
+    return d;
+}
+
+static void order_forget(vyre *v)
+{
+    uint32_t *stamps = (uint32_t *)vyre_map(v, 0, NULL);
+    memset(stamps, 0, NODES * COPIES * 4);
+    for (uint32_t i = 0; i < COPIES; i++)
+        stamps[NOBODY * COPIES + i] = 1;
+}
+
+static vyre *order_open(const order_kind *kind, uint32_t slots)
+{
+    const vyre_desc d = order_desc(kind, slots);
+    vyre *v = engine_open(&d);
+    order_forget(v);
+    if (kind->starts)
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    return v;
+}
+
+static vyre_work order_work(uint32_t opcode, uint32_t node, const uint32_t *after, uint32_t count)
+{
+    vyre_work w = engine_work(opcode, 5, node, opcode == OP_WIDE ? node + 100 : 0);
+    if (opcode == OP_WIDE)
+        w.args[0] = node; /* a range from here on */
+    for (uint32_t i = 0; i < count && i < 3; i++)
+        w.args[2 + i] = after[i];
+    return w;
+}
+
+/* Tries again where the ring is full. */
+static vyre_ticket order_publish(vyre *v, vyre_work w, const vyre_ticket *after, uint32_t count)
+{
+    vyre_ticket t = { 0, 0 };
+    vyre_error err;
+    vyre_status status;
+    memset(&err, 0, sizeof err);
+    const uint64_t begin = engine_now();
+    while ((status = vyre_publish_after(v, &w, after, count, &t, &err)) == VYRE_FULL) {
+        (void)vyre_drain(v, 1000000, NULL);
+        if (engine_now() - begin > 60 * SECOND)
+            break;
+    }
+    if (status != VYRE_OK)
+        test_fail(__FILE__, __LINE__, "publish_after: %d %s", (int)status, err.text);
+    return t;
+}
+
+static void order_wait(vyre *v, vyre_ticket t, vyre_status wanted, uint32_t code)
+{
+    vyre_error err;
+    memset(&err, 0, sizeof err);
+    const vyre_status status = vyre_wait(v, t, 60 * SECOND, &err);
+    if (status != wanted || (uint32_t)err.native != code)
+        test_fail(__FILE__, __LINE__, "slot %u: %d, not %d: %s", vyre_ticket_slot(t), (int)status,
+                  (int)wanted, err.text);
+}
+
+static void order_check(vyre *v, uint32_t node, uint32_t stamp)
+{
+    const uint32_t *stamps = (const uint32_t *)vyre_map(v, 0, NULL);
+    for (uint32_t i = 0; i < COPIES; i++)
+        if (stamps[node * COPIES + i] != stamp) {
+            test_fail(__FILE__, __LINE__, "node %u has stamp %u, not %u", node,
+                      stamps[node * COPIES + i], stamp);
+            return;
+        }
+}
+
+/* --- shapes ------------------------------------------------------------------ */
+
+static uint32_t order_opcode(const order_kind *kind, uint32_t node)
+{
+    return kind->wide && node % 3 == 1 ? OP_WIDE : OP_STAMP;
+}
+
+static void a_chain_runs_in_order(vyre *v, const order_kind *kind)
+{
+    vyre_ticket last = { 0, 0 };
+    for (uint32_t node = 1; node < 100; node++) {
+        const uint32_t before = node - 1;
+        last = order_publish(v, order_work(order_opcode(kind, node), node, &before, 1),
+                             &last, node > 1);
+    }
+    order_wait(v, last, VYRE_OK, 0);
+    for (uint32_t node = 1; node < 100; node++)
+        order_check(v, node, node + 1);
+}
+
+/* Three in the middle, over and over; the ring has room for hardly more. */
+static void diamonds_meet(vyre *v, const order_kind *kind)
+{
+    vyre_ticket top = { 0, 0 }, middle[3];
+    uint32_t at = NOBODY, node = 1;
+    for (uint32_t i = 0; i < 12; i++) {
+        uint32_t nodes[3];
+        for (uint32_t m = 0; m < 3; m++) {
+            nodes[m] = node++;
+            middle[m] = order_publish(v, order_work(order_opcode(kind, nodes[m]),
+                                                    nodes[m], &at, 1), &top, i > 0);
+        }
+        at = node++;
+        top = order_publish(v, order_work(order_opcode(kind, at), at, nodes, 3), middle,
+                            3);
+    }
+    order_wait(v, top, VYRE_OK, 0);
+    order_check(v, at, 1 + 2 * 12);
+    CHECK_EQ(vyre_drain(v, 10 * SECOND, NULL), VYRE_OK);
+}
+
+/* --- faults ------------------------------------------------------------------ */
+
+static void descendants_of_a_fault_do_not_run(vyre *v, const order_kind *kind)
+{
+    const uint32_t one = 1, three = 3, both[2] = { 3, 2 };
+    vyre_ticket t[8];
+    memset(t, 0, sizeof t);
+    t[1] = order_publish(v, order_work(OP_STAMP, 1, NULL, 0), NULL, 0);
+    t[2] = order_publish(v, order_work(OP_BAD, 2, &one, 1), &t[1], 1);
+    t[3] = order_publish(v, order_work(order_opcode(kind, 1), 3, &one, 1), &t[1], 1);
+    t[4] = order_publish(v, order_work(order_opcode(kind, 1), 4, &three, 1), &t[2], 1);
+    const vyre_ticket pair[2] = { t[3], t[2] };
+    t[5] = order_publish(v, order_work(OP_STAMP, 5, both, 2), pair, 2);
+    t[6] = order_publish(v, order_work(OP_STAMP, 6, &three, 1), &t[3], 1);
+    t[7] = order_publish(v, order_work(OP_STAMP, 7, NULL, 0), &t[5], 1);
+    order_wait(v, t[7], VYRE_E_FAULT, VYRE_FAULT_AFTER);
+    order_wait(v, t[6], VYRE_OK, 0);
+    order_wait(v, t[5], VYRE_E_FAULT, VYRE_FAULT_AFTER);
+    order_wait(v, t[4], VYRE_E_FAULT, VYRE_FAULT_AFTER);
+    order_wait(v, t[3], VYRE_OK, 0);
+    order_wait(v, t[2], VYRE_E_FAULT, VYRE_FAULT_USER + 7);
+    order_check(v, 4, 0);
+    order_check(v, 5, 0);
+    order_check(v, 6, 4);
+    order_check(v, 7, 0);
+    /* After the end as before it; and of relays nobody is told. */
+    t[4] = order_publish(v, order_work(OP_STAMP, 8, NULL, 0), &t[2], 1);
+    order_wait(v, t[4], VYRE_E_FAULT, VYRE_FAULT_AFTER);
+    t[4] = order_publish(v, order_work(OP_STAMP, 8, NULL, 0), &t[3], 1);
+    order_wait(v, t[4], VYRE_OK, 0);
+    CHECK_EQ(vyre_drain(v, 10 * SECOND, NULL), VYRE_OK);
+    CHECK_TEXT(vyre_fault_text(VYRE_FAULT_AFTER), "a work that it waits for has not ended well");
+}
+
+/* --- stops ------------------------------------------------------------------- */
+
+static void order_outlasts_stops(vyre *v, const order_kind *kind)
+{
+    vyre_ticket last = { 0, 0 };
+    uint32_t node = 1;
+    for (uint32_t round = 0; round < 6; round++) {
+        for (uint32_t i = 0; i < 10; i++, node++) {
+            const uint32_t before = node - 1;
+            last = order_publish(v, order_work(order_opcode(kind, node), node, &before,
+                                               1), &last, node > 1);
+        }
+        CHECK_EQ(vyre_stop(v, 20 * SECOND, NULL), VYRE_OK);
+        if (round % 2 == 0)
+            CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    }
+    order_wait(v, last, VYRE_OK, 0);
+    for (uint32_t i = 1; i < node; i++)
+        order_check(v, i, i + 1);
+}
+
+/* --- random graphs ------------------------------------------------------------ */
+
+typedef struct order_graph {
+    uint32_t nodes;
+    uint32_t opcode[NODES], count[NODES], after[NODES][3], stamp[NODES];
+    bool     fails[NODES], bad[NODES];
+    vyre_ticket tickets[NODES];
+} order_graph;
+
+static uint32_t below(uint64_t *random, uint32_t of)
+{
+    return (uint32_t)(test_random(random) >> 33) % of;
+}
+
+/* Those with faults are small, so that no slot is used again before it was asked for. */
+static void graph_make(order_graph *g, const order_kind *kind, bool faults, uint64_t *random)
+{
+    memset(g, 0, sizeof *g);
+    g->nodes = faults ? 40 : 20 + below(random, 200);
+    const uint32_t reach = 1 + below(random, 30);
+    for (uint32_t n = 1; n < g->nodes; n++) {
+        g->count[n] = below(random, 4);
+        uint32_t most = 1;
+        for (uint32_t i = 0; i < g->count[n]; i++) {
+            const uint32_t back = 1 + below(random, reach);
+            g->after[n][i] = back < n ? n - back : NOBODY;
+            const uint32_t of = g->after[n][i];
+            most = of && g->stamp[of] > most ? g->stamp[of] : most;
+            g->bad[n] = g->bad[n] || (of && (g->bad[of] || g->fails[of]));
+        }
+        g->fails[n] = !g->bad[n] && faults && below(random, 12) == 0;
+        g->opcode[n] = g->fails[n] ? OP_BAD : order_opcode(kind, below(random, 3));
+        g->stamp[n] = g->bad[n] || g->fails[n] ? 0 : most + 1;
+    }
+}
+
+static void graph_publish(vyre *v, order_graph *g)
+{
+    for (uint32_t n = 1; n < g->nodes; n++) {
+        vyre_ticket after[3];
+        uint32_t count = 0;
+        for (uint32_t i = 0; i < g->count[n]; i++)
+            if (g->after[n][i])
+                after[count++] = g->tickets[g->after[n][i]];
+        g->tickets[n] = order_publish(v, order_work(g->opcode[n], n, g->after[n], g->count[n]),
+                                      after, count);
+    }
+}
+
+static void graph_check(vyre *v, const order_graph *g)
+{
+    for (uint32_t n = 1; n < g->nodes; n++) {
+        uint32_t code = 0;
+        const vyre_status status = vyre_fault_of(v, g->tickets[n], &code);
+        if (status == VYRE_E_STALE)
+            continue;
+        CHECK_EQ(status, VYRE_OK);
+        CHECK_EQ(code, g->bad[n] ? VYRE_FAULT_AFTER : g->fails[n] ? VYRE_FAULT_USER + 7 : 0);
+        order_check(v, n, g->stamp[n]);
+    }
+}
+
+static void random_graphs_keep_their_order(vyre *v, const order_kind *kind, bool faults,
+                                           uint64_t seed)
+{
+    static order_graph g;
+    const char *text = getenv("TEST_COUNT");
+    const uint32_t rounds = text ? (uint32_t)strtoul(text, NULL, 0) : 2;
+    const unsigned failed = (unsigned)test_state.failed;
+    uint64_t random = test_seed(seed);
+    for (uint32_t round = 0; round < rounds && test_state.failed == failed; round++) {
+        seed = random;
+        order_forget(v);
+        graph_make(&g, kind, faults, &random);
+        graph_publish(v, &g);
+        for (uint32_t n = 1; n < g.nodes; n++)
+            (void)vyre_wait(v, g.tickets[n], 60 * SECOND, NULL);
+        graph_check(v, &g);
+    }
+    if (test_state.failed != failed)
+        printf("TEST_SEED=0x%llx TEST_COUNT=1\n", (unsigned long long)seed);
+}
+
+/* --- kinds -------------------------------------------------------------------- */
+
+static void order_of_a_kind(const order_kind *kind)
+{
+    static void (*const shapes[])(vyre *v, const order_kind *kind) = {
+        a_chain_runs_in_order, diamonds_meet, descendants_of_a_fault_do_not_run,
+        order_outlasts_stops
+    };
+    vyre *v = order_open(kind, kind->kind == VYRE_KERNEL_PRIORITY ? 64 : 16);
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        order_forget(v);
+        shapes[i](v, kind);
+    }
+    if (kind->starts)
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    random_graphs_keep_their_order(v, kind, false, 0x0bde0001);
+    vyre_close(v);
+}
+
+static void live(void)
+{
+    static const order_kind kind = { VYRE_KERNEL_DIRECT, VYRE_MODE_AUTO, false, true };
+    order_of_a_kind(&kind);
+}
+
+static void passes(void)
+{
+    static const order_kind kind = { VYRE_KERNEL_DIRECT, VYRE_MODE_PASSES, false, false };
+    order_of_a_kind(&kind);
+}
+
+static void priority(void)
+{
+    static const order_kind kind = { VYRE_KERNEL_PRIORITY, VYRE_MODE_AUTO, false, true };
+    order_of_a_kind(&kind);
+}
+
+static void wide_live(void)
+{
+    static const order_kind kind = { VYRE_KERNEL_DIRECT, VYRE_MODE_AUTO, true, true };
+    order_of_a_kind(&kind);
+}
+
+static void wide_passes(void)
+{
+    static const order_kind kind = { VYRE_KERNEL_DIRECT, VYRE_MODE_PASSES, true, true };
+    order_of_a_kind(&kind);
+}
+
+static void faults_in_random_graphs(void)
+{
+    static const order_kind kind = { VYRE_KERNEL_DIRECT, VYRE_MODE_AUTO, true, true };
+    vyre *v = order_open(&kind, 256);
+    random_graphs_keep_their_order(v, &kind, true, 0x0bde0002);
+    vyre_close(v);
+}
+
+/* --- threads ------------------------------------------------------------------ */
+
+typedef struct chain_of {
+    vyre *v;
+    uint32_t first, count;
+    pthread_t thread;
+} chain_of;
+
+static void *chain_main(void *user)
+{
+    const chain_of *c = (const chain_of *)user;
+    vyre_ticket last = { 0, 0 };
+    for (uint32_t i = 0; i < c->count; i++) {
+        const uint32_t node = c->first + i, before = i ? node - 1 : NOBODY;
+        last = order_publish(c->v, order_work(OP_STAMP, node, &before, 1), &last, i > 0);
+    }
+    order_wait(c->v, last, VYRE_OK, 0);
+    return NULL;
+}
+
+static void threads_have_chains_of_their_own(void)
+{
+    chain_of c[4];
+    vyre *v = order_open(&plain_kind, 16);
+    for (uint32_t i = 0; i < 4; i++) {
+        c[i].v = v;
+        c[i].count = 60;
+        c[i].first = 1 + i * c[i].count;
+        CHECK_EQ(pthread_create(&c[i].thread, NULL, chain_main, &c[i]), 0);
+    }
+    for (uint32_t i = 0; i < 4; i++)
+        pthread_join(c[i].thread, NULL);
+    for (uint32_t i = 0; i < 4; i++)
+        for (uint32_t j = 0; j < c[i].count; j++)
+            order_check(v, c[i].first + j, j + 2);
+    vyre_close(v);
+}
+
+/* --- losses -------------------------------------------------------------------- */
+
+/* What ended before is not waited for again, and what had failed still has. */
+static void order_outlasts_a_lost_device(void)
+{
+    for (uint32_t rerun = 0; rerun < 2; rerun++) {
+        order_kind kind = plain_kind;
+        kind.mode = VYRE_MODE_PASSES;
+        vyre_desc d = order_desc(&kind, 32);
+        d.lost_work = rerun ? VYRE_LOST_RERUN : VYRE_LOST_REPORT;
+        vyre *v = engine_open(&d);
+        vyre_ticket t[6];
+        const uint32_t none = NOBODY;
+        t[0] = order_publish(v, order_work(OP_BAD, 1, &none, 1), NULL, 0);
+        t[1] = order_publish(v, order_work(VYRE_OP_NOP, 1, &none, 1), NULL, 0);
+        t[2] = order_publish(v, order_work(VYRE_OP_NOP, 1, &none, 1), &t[0], 1);
+        t[3] = order_publish(v, order_work(VYRE_OP_NOP, 1, &none, 1), t, 2);
+        t[4] = order_publish(v, order_work(VYRE_OP_NOP, 1, &none, 1), &t[1], 1);
+        engine_lose(v);
+        CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
+        t[5] = order_publish(v, order_work(VYRE_OP_NOP, 1, &none, 1), &t[4], 1);
+        const vyre_status well = rerun ? VYRE_OK : VYRE_E_LOST;
+        const vyre_status ill = rerun ? VYRE_E_FAULT : VYRE_E_LOST;
+        order_wait(v, t[1], well, 0);
+        order_wait(v, t[4], well, 0);
+        order_wait(v, t[5], rerun ? VYRE_OK : VYRE_E_FAULT, rerun ? 0 : VYRE_FAULT_AFTER);
+        order_wait(v, t[2], ill, rerun ? VYRE_FAULT_AFTER : 0);
+        order_wait(v, t[3], ill, rerun ? VYRE_FAULT_AFTER : 0);
+        order_wait(v, t[0], ill, rerun ? VYRE_FAULT_USER + 7 : 0);
+        vyre_close(v);
+    }
+}
+
+/* --- contracts ------------------------------------------------------------------ */
+
+static void what_cannot_wait_is_refused(void)
+{
+    vyre_error err;
+    vyre_desc d = order_desc(&plain_kind, 16);
+    vyre_ticket t = { 0, 0 }, kept;
+    vyre_work w = engine_work(VYRE_OP_NOP, 0, 0, 0);
+    memset(&err, 0, sizeof err);
+    vyre *v = engine_open(&d);
+    CHECK_EQ(vyre_publish_after(NULL, &w, NULL, 0, NULL, &err), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_publish_after(v, NULL, NULL, 0, NULL, &err), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_publish_after(v, &w, NULL, 1, NULL, &err), VYRE_E_ARGUMENT);
+    CHECK_TEXT(err.text, "after is NULL");
+    CHECK_EQ(vyre_publish_after(v, &w, &t, 1, &t, &err), VYRE_E_TICKET);
+    CHECK_EQ(t.generation, 0);
+    w.opcode = 0x7777;
+    CHECK_EQ(vyre_publish_after(v, &w, NULL, 0, &t, &err), VYRE_E_OPCODE);
+    w.opcode = VYRE_OP_NOP;
+    CHECK_EQ(vyre_publish_after(v, &w, NULL, 0, &t, &err), VYRE_OK);
+    /* Two that are pending take two slots, and a third. */
+    kept = t;
+    vyre_ticket many[16];
+    uint32_t n = 0;
+    for (; n < 14; n++)
+        many[n] = engine_publish(v, w);
+    const vyre_status status = vyre_publish_after(v, &w, many, 14, &t, &err);
+    CHECK_EQ(status, VYRE_FULL);
+    CHECK_EQ(t.generation, kept.generation);
+    CHECK_EQ(vyre_drain(v, 10 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(vyre_publish_after(v, &w, many, 14, &t, &err), VYRE_OK);
+    CHECK_EQ(vyre_wait(v, t, 10 * SECOND, NULL), VYRE_OK);
+    vyre_close(v);
+}
+
+/* No word of a kernel is different where no work waits; and a handle says so. */
+static void a_handle_without_events_pays_nothing(void)
+{
+    vyre_error err;
+    vyre_info info;
+    vyre_desc d = order_desc(&plain_kind, 16);
+    d.kernel.workgroup_size = 16;
+    vyre_kernel_desc kernel = d.kernel;
+    vyre_kernel_host host;
+    memset(&host, 0, sizeof host);
+    memset(&err, 0, sizeof err);
+    vyre *ordered = engine_open(&d);
+    d.events = 0;
+    vyre *v = engine_open(&d);
+    host.mirror_binding = v->buffers.list[v->queue.slots.mirror].binding;
+    host.count_each = v->backend->abort != NULL;
+    kernel.log_records = v->desc.kernel.log_records;
+    kernel.loop_allowance = v->desc.kernel.loop_allowance;
+    vyre_program *plain = vyre_kernel_build_for(&kernel, &host, &err);
+    CHECK(plain != NULL);
+    vyre_query(v, &info);
+    CHECK_EQ(info.program_hash, vyre_program_hash(plain));
+    vyre_query(ordered, &info);
+    CHECK(info.program_hash != vyre_program_hash(plain));
+    vyre_program_destroy(plain);
+
+    const vyre_work w = engine_work(VYRE_OP_NOP, 0, 0, 0);
+    const vyre_ticket t = engine_publish(v, w);
+    CHECK_EQ(vyre_publish_after(v, &w, &t, 1, NULL, &err), VYRE_E_ARGUMENT);
+    CHECK_TEXT(err.text, "the handle was opened without events, and the work waits for 1 others");
+    CHECK_EQ(vyre_publish_after(v, &w, NULL, 0, NULL, &err), VYRE_OK);
+    vyre_close(v);
+    vyre_close(ordered);
+}
+
+int main(void)
+{
+    static const engine_case cases[] = {
+        ENGINE_CASE(live),
+        ENGINE_CASE(passes),
+        ENGINE_CASE(priority),
+        ENGINE_CASE(wide_live),
+        ENGINE_CASE(wide_passes),
+        ENGINE_CASE(faults_in_random_graphs),
+        ENGINE_CASE(threads_have_chains_of_their_own),
+    };
+    RUN(order_outlasts_a_lost_device);
+    RUN(what_cannot_wait_is_refused);
+    RUN(a_handle_without_events_pays_nothing);
+    engine_run_cases(cases, sizeof cases / sizeof cases[0]);
+    return test_end();
+}
