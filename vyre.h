@@ -453,6 +453,7 @@ VYI_EXTERN_C_BEGIN
     X(E_MODE,             -189, "the device does not prove this mode")                             \
     X(E_LAUNCH,           -190, "the device refused a launch")                                     \
     X(E_LEASE,            -191, "a launch has not ended in time")                                  \
+    X(E_CANCELLED,        -192, "the work was taken back before it ran")                           \
     /* vulkan: -210 .. -229 */                                                                     \
     X(E_VK_LOADER,          -210, "no Vulkan loader was found")                                    \
     X(E_VK_FUNCTION,        -211, "the Vulkan loader or driver lacks a function")                  \
@@ -1661,6 +1662,7 @@ typedef enum vyre_fault {
     VYRE_FAULT_IO = 7,         /* the host answered an IO request with ERROR */
     VYRE_FAULT_IO_FULL = 8,    /* no IO slot was free */
     VYRE_FAULT_IO_TIMEOUT = 9, /* the host did not answer an IO request in time */
+    VYRE_FAULT_CANCELLED = 10, /* taken back before it was claimed: VYRE_E_CANCELLED */
     VYRE_FAULT_AFTER = 12,     /* a work that it waits for has not ended well: it did not run */
     VYRE_FAULT_USER = 0x100
 } vyre_fault;
@@ -1776,6 +1778,9 @@ typedef struct vyre_kernel_desc {
 typedef struct vyre_kernel_host {
     uint32_t mirror_binding; /* of a buffer that the kernel adds: a u32 per slot, written when the
                                 slot ends; 0 = none.  No handler is given it */
+    uint32_t cancel_binding; /* of another one, with a u32 per slot that the host writes: what is
+                                claimed while it is not 0 does not run and ends FAULT(CANCELLED).
+                                The host clears it before the slot's next work; 0 = none */
     bool     count_each;     /* counters move with each slot: for a pass that may be ended in the
                                 middle.  Else a one-pass DIRECT kernel counts when a lane is done,
                                 or has something uncommon to do; without effect on others */
@@ -2234,7 +2239,7 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
  * VYRE_E_STALE.  Needs vyre_desc.events. */
 VYRE_API vyre_status vyre_publish_after(vyre *v, const vyre_work *work, const vyre_ticket *after,
                                         uint32_t count, vyre_ticket *ticket, vyre_error *err);
-/* VYRE_OK, VYRE_PENDING, VYRE_E_FAULT, VYRE_E_LOST; VYRE_E_STALE when a later
+/* VYRE_OK, VYRE_PENDING, VYRE_E_FAULT, VYRE_E_CANCELLED, VYRE_E_LOST; VYRE_E_STALE when a later
  * fault in the same slot has replaced the outcome, or the slot has been used 2^26
  * times since; VYRE_E_TICKET, also for one of another handle. */
 VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t);
@@ -2262,6 +2267,13 @@ VYRE_API vyre_status vyre_wait_any(vyre *v, const vyre_ticket *tickets, uint32_t
 /* With keep_results: the work's result is not wanted, whether it has ended or not.
  * Its slot is free from its end on.  What is free already stays so. */
 VYRE_API vyre_status vyre_release(vyre *v, vyre_ticket t, vyre_error *err);
+/* Asks for a work back: where it is claimed after this it does not run, and its ticket
+ * gives VYRE_E_CANCELLED.  VYRE_PENDING: that is asked, and too early to say; the
+ * ticket tells.  VYRE_OK: it was taken back.  VYRE_EMPTY: it has ended already;
+ * VYRE_E_FAULT and VYRE_E_LOST say the same, and how.  Of a work that many lanes run
+ * what was claimed before still runs, and the ticket gives VYRE_E_CANCELLED if that
+ * was not all of it. */
+VYRE_API vyre_status vyre_cancel(vyre *v, vyre_ticket t, vyre_error *err);
 /* *code: the vyre_fault that the work ended with, 0 if it ended well.  VYRE_OK says
  * that this is known; otherwise as vyre_poll, and *code is untouched. */
 VYRE_API vyre_status vyre_fault_of(vyre *v, vyre_ticket t, uint32_t *code);
@@ -10904,7 +10916,7 @@ typedef struct vyi_kernel {
     vyi_shape        shape;
     vyi_chunk         wide;
     vyi_chunk        *self; /* `wide`, while a handler of a wide work is emitted; else NULL */
-    vyre_buffer control, ring, log, io, table, mirror, events, workspace;
+    vyre_buffer control, ring, log, io, table, mirror, cancel, events, workspace;
     vyre_buffer user[VYRE_MAX_BUFFERS];
 
     /* Values that hold for the launch. */
@@ -10929,6 +10941,7 @@ typedef struct vyi_kernel {
     vyre_value opcode, tenant;
     vyre_value order;   /* its PRIORITY, in kernels with events */
     vyre_value early[VYI_KERNEL_EARLY_ARGS];
+    vyre_value wish;    /* not 0: it is not to run; of kernels with `cancel` */
     vyre_value first_mask; /* of tenant 0, loaded beside them by a kernel that hurries */
     vyre_local fault;   /* 0: none so far */
     vyre_local requeue; /* bool; of kernels that can put work back */
@@ -11041,6 +11054,12 @@ VYI_API void vyi_kernel_claim_end(vyi_kernel *k);
 /* Bool: the slot at k->base may be claimed, as far as a careful lane can see. */
 VYI_API vyre_local vyi_kernel_look(vyi_kernel *k);
 VYI_API vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant);
+/* The host's wish for the slot at k->base, as it is now. */
+VYI_API vyre_value vyi_kernel_wish(vyi_kernel *k);
+/* Bool: `rights`, or the slot's work was taken back, of whatever tenant there is; and:
+ * `yes`, and it was not. */
+VYI_API vyre_value vyi_kernel_or_cancelled(vyi_kernel *k, vyre_value tenant, vyre_value rights);
+VYI_API vyre_value vyi_kernel_and_wanted(vyi_kernel *k, vyre_value yes);
 /* Opens a block for `slot`, and makes k->base its first word. */
 VYI_API void vyi_kernel_slot_begin(vyi_kernel *k, vyre_value slot);
 /* Header and the first arguments of the slot at k->base. */
@@ -11148,7 +11167,8 @@ VYRE_API const char *vyre_fault_text(uint32_t code)
         "a loop would have been cut by the driver",
         "the host answered an IO request with ERROR",
         "no IO slot was free",
-        "the host did not answer an IO request in time"
+        "the host did not answer an IO request in time",
+        "taken back before it ran"
     };
     if (code < sizeof texts / sizeof texts[0])
         return texts[code];
@@ -11398,8 +11418,9 @@ static vyre_status vyi_kernel_check_buffers(const vyre_kernel_desc *d, vyre_erro
     return vyi_kernel_check_table(d, err);
 }
 
-static vyre_status vyi_kernel_check_mirror(const vyre_kernel_desc *d, uint32_t binding,
-                                           vyre_error *err)
+/* Of a buffer that the kernel adds. */
+static vyre_status vyi_kernel_check_own(const vyre_kernel_desc *d, uint32_t binding,
+                                        const char *name, vyre_error *err)
 {
     bool taken = binding && (binding < VYRE_BINDING_USER || binding >= VYRE_MAX_BINDINGS);
     for (uint32_t i = 0; binding && i < d->buffer_count + (d->workspace ? 1 : 0); i++) {
@@ -11409,7 +11430,7 @@ static vyre_status vyi_kernel_check_mirror(const vyre_kernel_desc *d, uint32_t b
     if (taken)
         return vyi_fail(err, VYRE_E_KERNEL_MIRROR, binding,
                         "Use one of 4..31 that no buffer of the desc has.",
-                        "the mirror's binding %u is not free", (unsigned)binding);
+                        "the %s's binding %u is not free", name, (unsigned)binding);
     return VYRE_OK;
 }
 
@@ -11428,7 +11449,9 @@ static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, const vyre_kernel
     if (status == VYRE_OK)
         status = vyi_kernel_check_buffers(d, err);
     if (status == VYRE_OK)
-        status = vyi_kernel_check_mirror(d, host->mirror_binding, err);
+        status = vyi_kernel_check_own(d, host->mirror_binding, "mirror", err);
+    if (status == VYRE_OK)
+        status = vyi_kernel_check_own(d, host->cancel_binding, "cancel word", err);
     return status;
 }
 
@@ -11501,6 +11524,8 @@ static void vyi_kernel_buffers(vyi_kernel *k)
         k->user[i] = vyre_ir_buffer(k->p, &d->buffers[i]);
     if (k->host.mirror_binding)
         k->mirror = vyi_kernel_core_buffer(k, "mirror", k->host.mirror_binding);
+    if (k->host.cancel_binding)
+        k->cancel = vyi_kernel_core_buffer(k, "cancel", k->host.cancel_binding);
     if (k->wide_host.binding)
         k->wide.buffer = vyi_kernel_core_buffer(k, "wide", k->wide_host.binding);
     if (k->wide_host.events)
@@ -11754,7 +11779,7 @@ static void vyi_kernel_emit(vyi_kernel *k)
 
 /* --- public -------------------------------------------------------------- */
 
-static const vyre_kernel_host vyi_any_host = { 0, false, false, false };
+static const vyre_kernel_host vyi_any_host = { 0, 0, false, false, false };
 static const vyi_wide_host vyi_no_wide_host = { 0, false, false, 0 };
 
 /* The description must have been checked. */
@@ -11873,6 +11898,44 @@ VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_erro
  * relies on.
  * ======================================================================= */
 
+/* --- what the host wishes ------------------------------------------------- */
+
+/* A word of its own says that a work is not to run.  Whoever has claimed the slot
+ * looks at it once, relaxed: it is the host's, who cleared it before the work was
+ * published, so what is found belongs to this work (docs/memory-model.md). */
+VYI_COLD
+VYI_API vyre_value vyi_kernel_wish(vyi_kernel *k)
+{
+    VYRE_ASSERT(k->cancel.id);
+    vyre_value slot = vyi_kernel_op(k, vyre_ir_shr, k->base, 4);
+    return vyre_ir_atomic_load(k->p, k->cancel, slot, VYRE_ORDER_RELAXED);
+}
+
+VYI_COLD
+VYI_API vyre_value vyi_kernel_or_cancelled(vyi_kernel *k, vyre_value tenant, vyre_value rights)
+{
+    vyre_program *p = k->p;
+    if (!k->cancel.id)
+        return rights;
+    vyre_value known = vyi_kernel_op(k, vyre_ir_lt, tenant, VYRE_MAX_TENANTS);
+    vyre_value cancelled = vyi_kernel_op(k, vyre_ir_ne, k->wish, 0);
+    return vyre_ir_or(p, rights, vyre_ir_and(p, known, cancelled));
+}
+
+VYI_COLD
+VYI_API vyre_value vyi_kernel_and_wanted(vyi_kernel *k, vyre_value yes)
+{
+    if (!k->cancel.id)
+        return yes;
+    return vyre_ir_and(k->p, yes, vyi_kernel_is(k, k->wish, 0));
+}
+
+static void vyi_kernel_load_wish(vyi_kernel *k)
+{
+    if (k->cancel.id)
+        k->wish = vyre_ir_name(k->p, vyi_kernel_wish(k), "wish");
+}
+
 /* --- claiming a slot ----------------------------------------------------- */
 
 /* Strict on both sides, and safe so: the index is clamped to the table. */
@@ -11894,13 +11957,13 @@ static vyre_value vyi_kernel_slot_has_rights(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     if (!k->shape.hurries)
-        return vyi_kernel_has_rights(k, k->tenant);
+        return vyi_kernel_or_cancelled(k, k->tenant, vyi_kernel_has_rights(k, k->tenant));
     vyre_value enabled = vyi_kernel_op(k, vyre_ir_ne, k->first_mask, 0);
     vyre_local rights = vyre_ir_local(p, VYRE_TYPE_BOOL, enabled, "rights");
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, k->tenant, 0));
     vyre_ir_set(p, rights, vyi_kernel_has_rights(k, k->tenant));
     vyre_ir_end(p);
-    return vyre_ir_get(p, rights);
+    return vyi_kernel_or_cancelled(k, k->tenant, vyre_ir_get(p, rights));
 }
 
 static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
@@ -11945,6 +12008,7 @@ VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
     for (uint32_t i = 0; i < args; i++)
         k->early[i] = vyi_kernel_slot_word(k, VYRE_SLOT_ARGS + i);
     vyi_kernel_load_order(k);
+    vyi_kernel_load_wish(k);
     if (k->shape.hurries)
         k->first_mask = vyi_kernel_control(k, VYRE_CONTROL_TENANT_MASKS);
 }
@@ -11967,7 +12031,9 @@ VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
     vyre_value tenant = vyre_ir_atomic_load(p, k->ring,
                                             vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT),
                                             VYRE_ORDER_RELAXED);
-    vyre_value rights = vyi_order_look(k, vyi_kernel_has_rights(k, tenant));
+    vyre_value rights = vyi_kernel_has_rights(k, tenant);
+    vyi_kernel_load_wish(k);
+    rights = vyi_order_look(k, vyi_kernel_or_cancelled(k, tenant, rights));
     vyre_ir_set(p, worth, rights);
     vyre_ir_if(p, vyre_ir_not(p, rights));
     vyi_kernel_refuse(k);
@@ -11982,6 +12048,7 @@ static void vyi_kernel_load_claimed(vyi_kernel *k)
     if (k->shape.urgent) {
         vyi_kernel_load_tenant(k);
         vyi_kernel_load_order(k);
+        vyi_kernel_load_wish(k);
         return;
     }
     vyi_kernel_load_slot(k, k->shape.frame == VYI_FRAME_COMMON ? VYI_KERNEL_COMMON_ARGS
@@ -12204,7 +12271,9 @@ VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
     vyre_value stores = vyi_kernel_is(k, k->opcode, VYRE_OP_STORE_U32);
     vyre_value writes = vyre_ir_or(p, stores, vyi_kernel_is(k, k->opcode, VYRE_OP_ATOMIC_ADD));
     vyre_value writes_well = vyre_ir_and(p, writes, good);
-    vyre_value common = vyre_ir_or(p, writes_well, vyi_kernel_is(k, k->opcode, VYRE_OP_NOP));
+    writes_well = vyi_kernel_and_wanted(k, writes_well);
+    vyre_value nothing = vyi_kernel_and_wanted(k, vyi_kernel_is(k, k->opcode, VYRE_OP_NOP));
+    vyre_value common = vyre_ir_or(p, writes_well, nothing);
     common = vyi_order_and_runs(k, common);
     vyre_local found = { 0 };
     vyre_ir_set(p, rare, vyre_ir_not(p, common));
@@ -12763,11 +12832,20 @@ static void vyi_packed_decode(vyi_kernel *k, const vyi_packed *packed, vyre_valu
 
 /* --- a slot from its claim to its end ------------------------------------ */
 
+/* The fault of a work that was taken back, or none. */
+static vyre_value vyi_kernel_verdict(vyi_kernel *k)
+{
+    if (!k->cancel.id)
+        return vyi_kernel_u32(k, VYRE_FAULT_NONE);
+    vyre_value wanted = vyi_kernel_is(k, k->wish, 0);
+    return vyi_kernel_pick(k, wanted, VYRE_FAULT_NONE, VYRE_FAULT_CANCELLED);
+}
+
 static void vyi_slot_locals(vyi_kernel *k)
 {
     static const char *const names[VYI_KERNEL_EARLY_ARGS] = { "arg0", "arg1", "arg2" };
     vyre_program *p = k->p;
-    k->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_FAULT_NONE), "fault");
+    k->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_verdict(k), "fault");
     if (k->shape.requeues)
         k->requeue = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "requeue");
     k->arg_base = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS),
@@ -12834,10 +12912,14 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
     vyi_slot_locals(k);
     vyre_ir_loop_allow(p, k->allowance);
     vyi_order_serve_begin(k);
+    if (k->cancel.id)
+        vyre_ir_if(p, vyi_kernel_is(k, k->wish, 0));
     if (k->shape.payload)
         vyi_slot_payload(k);
     else
         vyi_slot_operations(k);
+    if (k->cancel.id)
+        vyre_ir_end(p);
     vyi_order_serve_end(k);
     vyi_kernel_settle_loops(k);
 
@@ -13316,6 +13398,11 @@ static void vyi_solo_claim(vyi_kernel *k, const vyi_solo *n)
     vyre_ir_set(p, n->claimed, vyre_ir_bool(p, true));
 }
 
+static vyre_value vyi_solo_may_run(vyi_kernel *k)
+{
+    return vyi_kernel_or_cancelled(k, k->tenant, vyi_kernel_has_rights(k, k->tenant));
+}
+
 static void vyi_solo_follow(vyi_kernel *k, const vyi_solo *n)
 {
     vyre_ir_set(k->p, n->next, vyi_solo_behind(k, vyre_ir_get(k->p, n->slot)));
@@ -13333,7 +13420,7 @@ static void vyi_solo_common(vyi_kernel *k, const vyi_solo *n)
     vyi_solo_claim(k, n);
     vyre_ir_set(p, n->more, vyre_ir_bool(p, true));
     vyi_kernel_load_slot(k, VYI_KERNEL_COMMON_ARGS);
-    vyre_ir_if(p, vyi_kernel_has_rights(k, k->tenant));
+    vyre_ir_if(p, vyi_solo_may_run(k));
     vyi_solo_follow(k, n);
     vyi_kernel_serve_common(k, n->more);
     vyre_ir_end(p);
@@ -13380,7 +13467,7 @@ static void vyi_solo_finish(vyi_kernel *k, const vyi_solo *n)
         vyre_ir_end(p);
     vyre_ir_if(p, vyre_ir_get(p, n->claimed));
     vyi_kernel_load_slot(k, VYI_KERNEL_EARLY_ARGS);
-    vyre_ir_if(p, vyi_kernel_has_rights(k, k->tenant));
+    vyre_ir_if(p, vyi_solo_may_run(k));
     vyi_solo_follow(k, n);
     vyi_kernel_serve(k);
     vyre_ir_else(p);
@@ -13819,6 +13906,19 @@ static void vyi_wide_prune(vyi_kernel *k, const vyre_value *args)
     vyi_kernel_prune(k, loads, VYRE_MAX_ARGS);
 }
 
+/* Of a chunk that was claimed when its work had been taken back, by one lane.  In a
+ * tile pass the host has looked before. */
+static vyre_value vyi_wide_verdict(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!k->wish.id)
+        return vyi_kernel_u32(k, VYRE_FAULT_NONE);
+    vyre_value wanted = vyi_kernel_is(k, k->wish, 0);
+    vyre_value other = vyi_kernel_op(k, vyre_ir_ne, k->wide.lane, 0);
+    return vyi_kernel_pick(k, vyre_ir_or(p, wanted, other), VYRE_FAULT_NONE,
+                           VYRE_FAULT_CANCELLED);
+}
+
 static void vyi_wide_run(vyi_kernel *k, const vyre_handler *h, vyre_local last)
 {
     vyre_program *p = k->p;
@@ -13832,7 +13932,7 @@ static void vyi_wide_run(vyi_kernel *k, const vyre_handler *h, vyre_local last)
     slot.lanes = k->wide.lanes;
     k->wide.running = h;
     k->self = &k->wide;
-    k->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_FAULT_NONE), "fault");
+    k->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_wide_verdict(k), "fault");
     vyi_wide_sums_begin(k);
     vyre_ir_loop_allow(p, k->allowance);
     if (k->events.id) {
@@ -13841,10 +13941,14 @@ static void vyi_wide_run(vyi_kernel *k, const vyre_handler *h, vyre_local last)
         vyi_kernel_raise(k, VYRE_FAULT_AFTER);
         vyre_ir_else(p);
     }
+    if (k->wish.id)
+        vyre_ir_if(p, vyi_kernel_is(k, k->wish, 0));
     if (h->width == VYRE_WIDTH_RANGE)
         vyi_wide_range(k, &slot, h);
     else
         vyi_wide_tiles(k, &slot, h);
+    if (k->wish.id)
+        vyre_ir_end(p);
     if (k->events.id)
         vyre_ir_end(p);
     k->self = NULL;
@@ -14015,7 +14119,8 @@ VYI_API void vyi_wide_pass(vyi_kernel *k)
 #define VYI_GROUP_CLAIM  18u
 #define VYI_GROUP_SEEN   19u /* the generation that the claim was made for */
 #define VYI_GROUP_BEST   20u /* three, used in turn */
-#define VYI_GROUP_WORDS  23u
+#define VYI_GROUP_WISH   23u /* the host's: not 0: the chunk is not to run */
+#define VYI_GROUP_WORDS  24u
 
 typedef struct vyi_groups {
     vyre_local exhausted; /* of lane w: the last generation of gate w without a chunk for us */
@@ -14053,6 +14158,25 @@ static vyre_value vyi_group_after(vyi_kernel *k, vyre_value turn)
 
 /* --- looking -------------------------------------------------------------- */
 
+/* The host's wish for the work in wide slot `which`. */
+static vyre_value vyi_group_wish(vyi_kernel *k, vyre_value which)
+{
+    vyre_value slot = vyre_ir_add(k->p, k->slots, which);
+    return vyre_ir_atomic_load(k->p, k->cancel, slot, VYRE_ORDER_RELAXED);
+}
+
+/* A work that was taken back ends, whether its tenant has rights or not. */
+static void vyi_gate_cancelled(vyi_kernel *k, vyre_local rights)
+{
+    vyre_program *p = k->p;
+    if (!k->cancel.id)
+        return;
+    vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, rights)));
+    vyre_value wish = vyi_group_wish(k, k->wide.lane);
+    vyre_ir_set(p, rights, vyi_kernel_op(k, vyre_ir_ne, wish, 0));
+    vyre_ir_end(p);
+}
+
 /* A tenant other than the first costs a load more. */
 static vyre_value vyi_gate_has_rights(vyi_kernel *k, vyre_value gate, vyre_value first_mask)
 {
@@ -14064,6 +14188,7 @@ static vyre_value vyi_gate_has_rights(vyi_kernel *k, vyre_value gate, vyre_value
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, tenant, 0));
     vyre_ir_set(p, rights, vyi_kernel_has_rights(k, tenant));
     vyre_ir_end(p);
+    vyi_gate_cancelled(k, rights);
     return vyre_ir_get(p, rights);
 }
 
@@ -14154,6 +14279,12 @@ static void vyi_group_describe(vyi_kernel *k, vyre_value which)
     vyre_ir_store(p, k->wide.words, k->wide.lane, told);
     vyre_ir_end(p);
     vyre_ir_end(p);
+    if (!k->cancel.id)
+        return;
+    vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, VYI_GROUP_WISH));
+    vyre_value wish = vyi_group_wish(k, which);
+    vyre_ir_store(p, k->wide.words, k->wide.lane, wish);
+    vyre_ir_end(p);
 }
 
 /* By lane w, which has the gate in hand. */
@@ -14214,6 +14345,8 @@ static void vyi_group_serve(vyi_kernel *k, vyi_groups *g, vyre_value found)
     vyre_value described = vyi_group_load(k, VYI_GROUP_CHUNKS);
     k->wide.chunks = vyi_kernel_op(k, vyre_ir_and, described, VYI_GATE_COUNT);
     k->wide.chunk = vyi_kernel_op(k, vyre_ir_and, claim, VYI_GATE_COUNT);
+    if (k->cancel.id)
+        k->wish = vyi_group_load(k, VYI_GROUP_WISH);
     vyre_value left = vyre_ir_lt(p, k->wide.chunk, k->wide.chunks);
     vyre_value same = vyre_ir_eq(p, generation, vyi_gate_generation(k, described));
     vyre_ir_if(p, vyre_ir_and(p, left, same));
@@ -20910,6 +21043,7 @@ VYRE_API vyre_status vyre_glsl_compile(const char *source, uint32_t version,
  *     device   stored by a recovery while all slots are held, so that no
  *              publisher writes to the old one
  *     mirror   the device stores with release; its acquire makes results visible
+ *     wishes   of whoever has the slot's mark: BUSY, ENDING, or as its owner
  *     next, drive_at   order nothing
  * ======================================================================= */
 #ifndef VYI_QUEUE_IMPL_H
@@ -20933,8 +21067,8 @@ VYRE_API vyre_status vyre_glsl_compile(const char *source, uint32_t version,
  * probe says that both directions also work during a launch.
  *
  * Attached buffers are a second set for byte-level dispatch.  The user's own
- * buffers belong to both sets; the mirror does not: the attached set has one
- * of its own, of the same size, that nobody reads.
+ * buffers belong to both sets; mirror and cancel words do not: the attached set has
+ * its own, of the same size, that no host reads or writes.
  * ======================================================================= */
 #ifndef VYI_ENGINE_IMPL_H
 #define VYI_ENGINE_IMPL_H
@@ -21088,6 +21222,7 @@ typedef enum vyi_role {
     VYI_ROLE_USER = 4,    /* the user's, and the workspace */
     VYI_ROLE_WIDE = 6,    /* of works that many lanes run: both sets share it, as the user's */
     VYI_ROLE_MIRROR = 5,  /* a u32 per slot, written by the device, polled by the host */
+    VYI_ROLE_CANCEL = 7,  /* a u32 per slot, written by the host, read by the device */
     VYI_ROLE_EVENTS = 8   /* that works wait for; both sets share it */
 } vyi_role;
 
@@ -21224,7 +21359,8 @@ typedef struct vyi_queue vyi_queue;
  *     FLIGHT published; it has ended as soon as its mirror word is not 0
  *     KEPT   as FLIGHT, but no publisher takes it: whoever has its ticket lets it go
  *     ENDED  was KEPT; its end has been seen, and its result is still there
- *     ENDING was FLIGHT or KEPT; a thread writes down that it did not end well
+ *     ENDING was FLIGHT or KEPT; a thread writes down that it did not end well, or
+ *            that it is not to run, and moves it on
  *
  * A publisher takes a slot from FREE, or FLIGHT and ended, to BUSY with the
  * next generation; whoever sees an end may move FLIGHT to FREE, and KEPT to ENDED.
@@ -21307,15 +21443,18 @@ typedef struct vyi_slots {
     void        **owners; /* vyi_owner of each slot */
     uint32_t     fenced;  /* owners make fences themselves: nobody can make them for others */
     uint32_t     held;
+    uint32_t     wished;  /* some work was ever asked not to run */
     uint32_t     untold;  /* troubles that were replaced before anybody was told */
     uint32_t     sweep;   /* where troubles are forgotten next; under the lock */
     /* Constant once the handle is open. */
     uint32_t     count, lanes; /* all; those that lanes serve, which come first */
     uint32_t     levels;      /* priorities that have slots of their own, or 1 */
     uint32_t     mirror;  /* index of that buffer */
+    uint32_t     cancel;  /* and of that */
     uint32_t     tag;     /* of tickets, where their slot leaves room */
     uint32_t    *marks;
     uint32_t    *kept;    /* marks, while they are held */
+    uint32_t    *wishes;  /* the generation whose cancel word is set; 0: it is clear */
     vyi_trouble *trouble;
     vyre_work   *record;  /* for a rerun; NULL without */
 } vyi_slots;
@@ -21631,6 +21770,8 @@ static inline void vyi_tell_published(vyre *v, const vyre_work *work, vyre_ticke
 
 static inline void vyi_tell_end(vyre *v, vyre_ticket t, vyre_status status, uint32_t code)
 {
+    if (status == VYRE_E_CANCELLED)
+        status = VYRE_E_FAULT; /* its code says which */
     if (status != VYRE_OK && status != VYRE_E_FAULT && status != VYRE_E_LOST)
         return;
     if (v->trace.events)
@@ -21689,7 +21830,8 @@ VYI_API void vyi_slots_write(const vyi_queue *q, const vyi_device *d, uint32_t s
 VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, uint32_t code,
                               bool told);
 VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_error *err);
-/* VYRE_OK, VYRE_PENDING, E_FAULT (and its code), E_LOST, E_STALE, E_TICKET. */
+/* VYRE_OK, VYRE_PENDING, E_FAULT or E_CANCELLED (and its code), E_LOST, E_STALE,
+ * E_TICKET. */
 VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code);
 /* The same, for somebody who is not the ticket's owner: what is kept stays so. */
 VYI_API vyre_status vyi_ticket_peek(vyi_queue *q, vyre_ticket t, uint32_t *code);
@@ -21709,7 +21851,7 @@ VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyi_re
                                      vyre_error *err);
 /* Passes, under the lock, while nothing is in flight: the slot whose turn it is, or
  * 0xffffffff; its launch; whether a lane's work waits, too. */
-VYI_API uint32_t vyi_wide_next(const vyi_queue *q);
+VYI_API uint32_t vyi_wide_next(vyi_queue *q);
 VYI_API vyre_status vyi_wide_launch(vyi_queue *q, uint32_t slot, vyre_error *err);
 VYI_API bool vyi_wide_has_company(const vyi_queue *q);
 /* The kernel's gates: a new device's; the gate of a slot that has been written; those
@@ -21751,6 +21893,18 @@ static inline uint32_t vyi_order_bits(const vyi_queue *q, uint32_t slot)
     return q->order.count ? vyi_load_relaxed(&q->order.bits[slot]) : 0;
 }
 
+/* E_FAULT, or E_CANCELLED. */
+static inline vyre_status vyi_fault_status(uint32_t code)
+{
+    return code == VYRE_FAULT_CANCELLED ? VYRE_E_CANCELLED : VYRE_E_FAULT;
+}
+
+/* Somebody who is told of such an end has nothing to fetch. */
+static inline bool vyi_status_is_trouble(vyre_status status)
+{
+    return status == VYRE_E_FAULT || status == VYRE_E_LOST || status == VYRE_E_CANCELLED;
+}
+
 /* What to do about a work that ended FAULT. */
 VYI_API const char *vyi_fault_fix(uint32_t code);
 
@@ -21769,6 +21923,11 @@ VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err)
 VYI_API vyre_status vyi_ticket_wait(vyi_queue *q, vyre_ticket t, vyi_pace *pace, uint32_t *code,
                                     vyre_error *err);
 
+/* Taking works back (engine_cancel.c).  Whoever makes a slot ready for its next work
+ * clears its cancel word; a recovery sets those of works that run again. */
+VYI_API void vyi_wish_clear(vyi_queue *q, uint32_t slot);
+VYI_API void vyi_wish_renew(vyi_queue *q, vyi_device *d, uint32_t slot, uint32_t generation);
+
 /* Callbacks at ends (engine_ends.c): of one work whose end was seen; and, without the
  * lock, of those that have ended meanwhile. */
 VYI_API void vyi_end_tell(vyi_queue *q, vyre_ticket t, vyre_status status);
@@ -21781,6 +21940,8 @@ VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error 
 VYI_API vyre_status vyi_queue_settle(vyi_queue *q, uint64_t deadline, vyre_error *err);
 /* Slots that an abort has left CLAIMED end FAULT.  Nothing is in flight. */
 VYI_API void vyi_queue_bury(vyi_queue *q);
+/* Ends a slot FAULT, while nothing is in flight: all of its words are the host's. */
+VYI_API void vyi_slot_bury(vyi_queue *q, uint32_t slot, uint32_t code);
 VYI_API vyre_status vyi_queue_launch(vyi_queue *q, vyi_launch what, uint32_t rounds,
                                      vyre_error *err);
 VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error *err);
@@ -21840,6 +22001,12 @@ static inline uint32_t vyi_mark_next(uint32_t mark)
 static inline bool vyi_mark_is_out(uint32_t mark)
 {
     return vyi_mark_phase(mark) == VYI_PHASE_FLIGHT || vyi_mark_phase(mark) == VYI_PHASE_KEPT;
+}
+
+/* Published; an end may have been seen, and is being written down. */
+static inline bool vyi_mark_is_under_way(uint32_t mark)
+{
+    return vyi_mark_is_out(mark) || vyi_mark_phase(mark) == VYI_PHASE_ENDING;
 }
 
 /* A thread has the slot in hand, and will move it on. */
@@ -21905,6 +22072,10 @@ static inline void vyi_owner_leave(vyi_owner *o, bool mine)
 /* Enters, and may wait.  A second thread becomes the owner of a producer's slots;
  * the pool's have none from then on, and the answer is false. */
 VYI_API bool vyi_owner_come(vyi_queue *q, vyi_owner *o);
+
+/* What the caller has stored is seen by the owner from now on, and what it had
+ * decided before has been stored.  The caller owns nothing itself at that moment. */
+VYI_API void vyi_owner_pass(vyi_queue *q, const vyi_owner *o);
 
 /* Something was published. */
 static inline void vyi_queue_wake(vyi_queue *q)
@@ -22168,6 +22339,15 @@ static bool vyi_owner_turn(vyi_queue *q, vyi_owner *o, uintptr_t me)
     return vyi_owner_enter(q, o);
 }
 
+VYI_API void vyi_owner_pass(vyi_queue *q, const vyi_owner *o)
+{
+    const uintptr_t who = (uintptr_t)vyi_load_pointer(&o->thread);
+    if (who == VYI_OWNER_MANY || who == vyi_thread_id())
+        return;
+    vyi_queue_fence_others(q);
+    vyi_owner_wait(o);
+}
+
 VYI_API bool vyi_owner_come(vyi_queue *q, vyi_owner *o)
 {
     const uintptr_t me = vyi_thread_id();
@@ -22196,7 +22376,8 @@ VYI_API void vyi_producers_free(vyi_queue *q)
 /* --- trouble ------------------------------------------------------------- */
 
 /* Only the owner of the slot's BUSY or ENDING mark writes.  Who looks meanwhile for
- * an earlier work's outcome is told that it has been replaced. */
+ * an earlier work's outcome is told that it has been replaced.  Nobody need be told
+ * that a work was taken back: the program has asked for it. */
 VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, uint32_t code,
                               bool told)
 {
@@ -22206,7 +22387,8 @@ VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, 
         vyi_fetch_add(&q->slots.untold, 1);
     vyi_store_release(&trouble->generation, VYI_TROUBLE_CHANGING);
     vyi_store_release(&trouble->code, code);
-    told = told || (vyi_order_bits(q, slot) & VYI_ORDER_RELAY);
+    told = told || (vyi_order_bits(q, slot) & VYI_ORDER_RELAY) ||
+           code == VYRE_FAULT_CANCELLED;
     vyi_store_release(&trouble->untold, told ? 0 : generation);
     vyi_store_release(&trouble->generation, generation);
 }
@@ -22263,6 +22445,8 @@ static bool vyi_slot_ready(vyi_queue *q, const vyi_owner *o, uint32_t slot)
             return false;
     }
     vyi_store_release(vyi_device_words(vyi_queue_device(q), q->slots.mirror) + slot, 0);
+    if (vyi_load_relaxed(&q->slots.wished))
+        vyi_wish_clear(q, slot);
     return true;
 }
 
@@ -22313,6 +22497,8 @@ VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count)
     VYRE_ASSERT(first < q->slots.count && count <= q->slots.count - first);
     for (uint32_t i = 0; i < count; i++)
         vyi_store_release(&mirror[i], 0);
+    for (uint32_t i = 0; i < count && vyi_load_relaxed(&q->slots.wished); i++)
+        vyi_wish_clear(q, first + i);
     if (vyi_queue_device(q)->write_combined)
         vyi_fence_stores();
 }
@@ -22341,7 +22527,7 @@ VYI_API uint32_t vyi_share_claim(vyi_queue *q, const vyi_owner *o, vyi_share *sh
 
 static inline bool vyi_slot_is_pending(const vyi_queue *q, uint32_t slot, uint32_t mark)
 {
-    return vyi_mark_is_out(mark) && !vyi_slot_outcome(q, slot);
+    return vyi_mark_is_under_way(mark) && !vyi_slot_outcome(q, slot);
 }
 
 static void vyi_slots_put_back(vyi_queue *q, uint32_t count)
@@ -22989,7 +23175,7 @@ static vyre_status vyi_slot_history(vyi_queue *q, uint32_t slot, uint32_t genera
         if (found == VYI_TROUBLE_LOST)
             return VYRE_E_LOST;
         *code = found;
-        return VYRE_E_FAULT;
+        return vyi_fault_status(found);
     }
     /* Of a later work, which there has been; or older than is remembered. */
     return last && behind <= used ? VYRE_E_STALE : VYRE_OK;
@@ -23054,7 +23240,7 @@ static vyre_status vyi_slot_look(vyi_queue *q, bool mine, uint32_t slot, uint32_
         if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
             return VYRE_OK;
         *code = VYI_MIRROR_FAULT(outcome);
-        return VYRE_E_FAULT;
+        return vyi_fault_status(*code);
     }
 }
 
@@ -23083,7 +23269,7 @@ VYI_API vyre_status vyi_ticket_peek(vyi_queue *q, vyre_ticket t, uint32_t *code)
 VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code)
 {
     const vyre_status status = vyi_ticket_peek(q, t, code);
-    if (status == VYRE_E_FAULT || status == VYRE_E_LOST)
+    if (vyi_status_is_trouble(status))
         vyi_ticket_drop(q, t);
     return status;
 }
@@ -23125,6 +23311,9 @@ VYI_API vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre
         if (err)
             err->native = (int32_t)code;
         return status;
+    case VYRE_E_CANCELLED:
+        return vyi_fail(err, status, slot, "Publish it again, if it is wanted after all.",
+                        "the work in slot %u was taken back", slot);
     case VYRE_E_LOST:
         return vyi_fail(err, status, slot, "Publish it again, or set lost_work to RERUN.",
                         "the work in slot %u was in flight when the device was lost", slot);
@@ -23339,7 +23528,7 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
     vyi_pace pace = vyi_pace_begin(timeout_ns);
     for (uint32_t slot = 0; slot < q->slots.count; slot++) {
         const uint32_t mark = vyi_slot_mark(q, slot);
-        if (!vyi_mark_is_out(mark) && vyi_mark_phase(mark) != VYI_PHASE_ENDING)
+        if (!vyi_mark_is_under_way(mark))
             continue;
         const vyre_status status = vyi_slot_drain(q, slot, vyi_mark_generation(mark), &pace, err);
         if (status == VYRE_TIMEOUT)
@@ -23435,7 +23624,7 @@ VYRE_API vyre_status vyre_fault_of(vyre *v, vyre_ticket t, uint32_t *code)
     if (!v || !code)
         return VYRE_E_ARGUMENT;
     const vyre_status status = vyi_ticket_look(&v->queue, t, &found);
-    if (status != VYRE_OK && status != VYRE_E_FAULT)
+    if (status != VYRE_OK && status != VYRE_E_FAULT && status != VYRE_E_CANCELLED)
         return status;
     *code = found;
     return VYRE_OK;
@@ -23633,6 +23822,114 @@ VYRE_API vyre_status vyre_on_end(vyre *v, vyre_ticket t, vyre_end_fn fn, void *u
     if (status != VYRE_PENDING)
         fn(user, t, status);
     return VYRE_OK;
+}
+/* ==========================================================================
+ * engine: taking works back
+ *
+ * A slot that is PUBLISHED is the device's to change, and the host has no locked
+ * instruction that a lane's atomic could not fall into.  So what the host wishes
+ * stands in a word of its own, one for each slot, which whoever claims the slot
+ * looks at once: not 0, and the work ends FAULT(CANCELLED) without having run.
+ *
+ * The word names no work, so it may be set only while the slot cannot be given to
+ * the next one.  Who sets it has the mark ENDING: publishers pass the slot by.  Its
+ * owner may have decided just before that the slot is free, and then says so by a
+ * plain store: it is waited for, and if the mark is not ENDING any more, the work
+ * has ended.  The slot's next publisher clears the word before it publishes
+ * (docs/memory-model.md).
+ * ======================================================================= */
+
+/* True: the mark, which was *mark, is the caller's to move on, and nobody makes the
+ * slot ready for another work before. */
+static bool vyi_wish_begin(vyi_queue *q, vyre_ticket t, uint32_t *mark)
+{
+    const uint32_t slot = VYI_TICKET_SLOT(t);
+    *mark = vyi_load_acquire(&q->slots.marks[slot]);
+    const uint32_t mine = vyi_mark_with(*mark, VYI_PHASE_ENDING);
+    if (vyi_mark_generation(*mark) != t.generation || !vyi_mark_is_out(*mark) ||
+        !vyi_mark_move(q, slot, *mark, mine))
+        return false;
+    vyi_owner_pass(q, vyi_load_owner(q, slot));
+    return vyi_load_acquire(&q->slots.marks[slot]) == mine;
+}
+
+static void vyi_wish_store(const vyi_queue *q, const vyi_device *d, uint32_t slot, uint32_t wish)
+{
+    vyi_store_release(vyi_device_words(d, q->slots.cancel) + slot, vyi_le32(wish));
+}
+
+/* Of a work that has not ended; the caller has its mark. */
+static void vyi_wish_set(vyi_queue *q, uint32_t slot, uint32_t generation)
+{
+    const vyi_device *d = vyi_queue_device(q);
+    VYRE_ASSERT(vyi_load_relaxed(&q->slots.wishes[slot]) == 0);
+    vyi_store_relaxed(&q->slots.wishes[slot], generation);
+    vyi_store_relaxed(&q->slots.wished, 1);
+    vyi_wish_store(q, d, slot, 1);
+    if (d->write_combined)
+        vyi_fence_stores();
+}
+
+/* The fence that follows is the caller's: it has others to wait for, too. */
+VYI_COLD
+VYI_API void vyi_wish_clear(vyi_queue *q, uint32_t slot)
+{
+    if (vyi_load_relaxed(&q->slots.wishes[slot]) == 0)
+        return;
+    vyi_store_relaxed(&q->slots.wishes[slot], 0);
+    vyi_wish_store(q, vyi_queue_device(q), slot, 0);
+}
+
+VYI_COLD
+VYI_API void vyi_wish_renew(vyi_queue *q, vyi_device *d, uint32_t slot, uint32_t generation)
+{
+    if (vyi_load_relaxed(&q->slots.wishes[slot]) != generation)
+        return;
+    vyi_wish_store(q, d, slot, 1);
+    if (d->write_combined)
+        vyi_fence_stores();
+}
+
+/* VYRE_PENDING: the wish stands; otherwise the work has ended, and how. */
+static vyre_status vyi_wish(vyi_queue *q, vyre_ticket t, uint32_t *code)
+{
+    const uint32_t slot = VYI_TICKET_SLOT(t);
+    uint32_t mark = 0;
+    for (;; vyi_yield()) {
+        const vyre_status status = vyi_ticket_look(q, t, code);
+        if (status != VYRE_PENDING ||
+            vyi_load_relaxed(&q->slots.wishes[slot]) == t.generation)
+            return status;
+        if (!vyi_wish_begin(q, t, &mark))
+            continue; /* it has ended, or somebody holds all slots */
+        if (vyi_slot_outcome(q, slot) == 0)
+            vyi_wish_set(q, slot, t.generation);
+        vyi_store_release(&q->slots.marks[slot], mark);
+    }
+}
+
+VYRE_API vyre_status vyre_cancel(vyre *v, vyre_ticket t, vyre_error *err)
+{
+    if (!v)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    vyi_queue *q = &v->queue;
+    uint32_t code = 0;
+    vyre_status status = vyi_wish(q, t, &code);
+    if (status == VYRE_PENDING) {
+        vyi_queue_wake(q);
+        (void)vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
+        status = vyi_ticket_look(q, t, &code);
+    }
+    vyi_tell_end(v, t, status, code);
+    if (status == VYRE_E_CANCELLED)
+        return VYRE_OK;
+    if (status == VYRE_PENDING)
+        return vyi_news(err, status, VYI_TICKET_SLOT(t), "Its ticket tells.",
+                        "the work is not to run; whether it does is not known yet");
+    if (status == VYRE_OK || status == VYRE_E_STALE)
+        return vyi_news(err, VYRE_EMPTY, VYI_TICKET_SLOT(t), "Take its result.",
+                        "the work has ended already");
+    return vyi_ticket_explain(err, status, t, code);
 }
 /* ==========================================================================
  * engine: works that many lanes run
@@ -23853,21 +24150,45 @@ static bool vyi_wide_has_rights(const uint32_t *control, uint32_t tenant)
            vyi_le32(vyi_load_acquire(control + VYRE_CONTROL_TENANT_MASKS + tenant)) != 0;
 }
 
-/* Whether the slot waits for a pass. */
-static bool vyi_wide_waits(const vyi_queue *q, uint32_t slot)
+static uint32_t *vyi_wide_state(const vyi_queue *q, uint32_t state)
+{
+    uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
+    return words + VYI_WIDE_STATES + state * VYI_WIDE_STATE_WORDS;
+}
+
+/* The state of a work that has been given up: the next one finds it clean. */
+static void vyi_wide_clean(const vyi_queue *q, uint32_t state)
+{
+    uint32_t *words = vyi_wide_state(q, state);
+    for (uint32_t i = VYI_WIDE_FINISHED; i < VYI_WIDE_STATE_WORDS; i++)
+        vyi_store_relaxed(words + i, 0);
+    if (state != VYI_WIDE_GUEST)
+        vyi_store_relaxed(words + VYI_WIDE_DONE,
+                          vyi_le32(vyi_load_relaxed(&q->wides.generations[state])));
+}
+
+/* Whether the slot waits for a pass.  One whose work was taken back ends here: a tile
+ * pass does not look at wishes, for its launch is the claim. */
+static bool vyi_wide_waits(vyi_queue *q, uint32_t slot)
 {
     const vyi_device *d = vyi_queue_device(q);
     const uint32_t *at = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
-    return vyi_mark_is_out(vyi_load_acquire(&q->slots.marks[slot])) &&
-           vyi_slot_outcome(q, slot) == 0 &&
-           vyi_load_acquire(at) == vyi_le32(VYRE_SLOT_PUBLISHED) &&
-           vyi_order_slot_is_ready(q, slot) &&
-           vyi_wide_has_rights(vyi_device_words(d, VYI_ROLE_CONTROL),
+    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+    if (!vyi_mark_is_out(mark) || vyi_slot_outcome(q, slot) != 0 ||
+        vyi_load_acquire(at) != vyi_le32(VYRE_SLOT_PUBLISHED) ||
+        !vyi_order_slot_is_ready(q, slot))
+        return false;
+    if (vyi_load_relaxed(&q->slots.wishes[slot]) == vyi_mark_generation(mark)) {
+        vyi_wide_clean(q, slot - q->slots.lanes);
+        vyi_slot_bury(q, slot, VYRE_FAULT_CANCELLED);
+        return false;
+    }
+    return vyi_wide_has_rights(vyi_device_words(d, VYI_ROLE_CONTROL),
                                vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT)));
 }
 
 /* The most urgent, of those the oldest; or VYI_WIDE_NONE. */
-VYI_API uint32_t vyi_wide_next(const vyi_queue *q)
+VYI_API uint32_t vyi_wide_next(vyi_queue *q)
 {
     const uint32_t *ring = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING);
     uint32_t best = VYI_WIDE_NONE, best_level = 0, best_age = 0;
@@ -23886,12 +24207,6 @@ VYI_API uint32_t vyi_wide_next(const vyi_queue *q)
         }
     }
     return best;
-}
-
-static uint32_t *vyi_wide_state(const vyi_queue *q, uint32_t state)
-{
-    uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
-    return words + VYI_WIDE_STATES + state * VYI_WIDE_STATE_WORDS;
 }
 
 /* Chunks that groups of a lease have run already: at its end all claimed ones. */
@@ -24018,21 +24333,10 @@ static bool vyi_wide_is_torn(const vyi_queue *q, uint32_t slot)
     const uint32_t chunks =
         vyi_le32(vyi_load_relaxed(words + VYI_WIDE_CHUNKS + at)) & VYI_GATE_COUNT;
     const uint32_t *finished = vyi_wide_state(q, at) + VYI_WIDE_FINISHED;
-    return vyi_mark_is_out(vyi_load_acquire(&q->slots.marks[slot])) &&
+    return vyi_mark_is_under_way(vyi_load_acquire(&q->slots.marks[slot])) &&
            vyi_slot_outcome(q, slot) == 0 &&
            vyi_wide_taken(q, at, chunks) !=
                (vyi_le32(vyi_load_acquire(finished)) & ~VYI_WIDE_FAULTED);
-}
-
-/* The state of a work that has been given up: the next one finds it clean. */
-static void vyi_wide_clean(const vyi_queue *q, uint32_t state)
-{
-    uint32_t *words = vyi_wide_state(q, state);
-    for (uint32_t i = VYI_WIDE_FINISHED; i < VYI_WIDE_STATE_WORDS; i++)
-        vyi_store_relaxed(words + i, 0);
-    if (state != VYI_WIDE_GUEST)
-        vyi_store_relaxed(words + VYI_WIDE_DONE,
-                          vyi_le32(vyi_load_relaxed(&q->wides.generations[state])));
 }
 
 /* A pass has set their status; of a running kernel's they still are PUBLISHED. */
@@ -24661,27 +24965,34 @@ VYI_API void vyi_queue_set_shutdown(vyi_queue *q, uint32_t value)
 }
 
 VYI_COLD
-VYI_API void vyi_queue_bury(vyi_queue *q)
+VYI_API void vyi_slot_bury(vyi_queue *q, uint32_t slot, uint32_t code)
 {
     vyi_device *d = vyi_queue_device(q);
-    uint32_t *ring = vyi_device_words(d, VYI_ROLE_RING);
+    uint32_t *at = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
     uint32_t *control = vyi_device_words(d, VYI_ROLE_CONTROL);
+    VYRE_ASSERT(slot < q->slots.count && vyi_queue_in_flight(q) == 0);
+    vyi_order_bury(q, slot);
+    vyi_store_relaxed(at + VYRE_SLOT_FAULT, vyi_le32(code));
+    vyi_store_release(at, vyi_le32(VYRE_SLOT_FAULTED));
+    vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot,
+                      vyi_le32(VYRE_SLOT_FAULTED | code << 8));
+    vyi_store_release(control + VYRE_CONTROL_FAULT_COUNT,
+                      vyi_le32(vyi_control_load(d, VYRE_CONTROL_FAULT_COUNT) + 1));
+}
+
+VYI_COLD
+VYI_API void vyi_queue_bury(vyi_queue *q)
+{
+    const uint32_t *ring = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING);
 
     if (!vyi_load_acquire(&q->aborted))
         return;
     vyi_store_release(&q->aborted, 0);
     vyi_wide_bury(q);
     for (uint32_t slot = 0; slot < q->slots.count; slot++) {
-        uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
-        if (vyi_load_acquire(at) != vyi_le32(VYRE_SLOT_CLAIMED))
-            continue;
-        vyi_order_bury(q, slot);
-        vyi_store_relaxed(at + VYRE_SLOT_FAULT, vyi_le32(VYRE_FAULT_LOOP_LIMIT));
-        vyi_store_release(at, vyi_le32(VYRE_SLOT_FAULTED));
-        vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot,
-                          vyi_le32(VYRE_SLOT_FAULTED | VYRE_FAULT_LOOP_LIMIT << 8));
-        vyi_store_release(control + VYRE_CONTROL_FAULT_COUNT,
-                          vyi_le32(vyi_control_load(d, VYRE_CONTROL_FAULT_COUNT) + 1));
+        const uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
+        if (vyi_load_acquire(at) == vyi_le32(VYRE_SLOT_CLAIMED))
+            vyi_slot_bury(q, slot, VYRE_FAULT_LOOP_LIMIT);
     }
 }
 
@@ -25720,19 +26031,21 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
     const bool order = v->queue.order.count != 0;
     const uint32_t signals = order ? v->queue.wides.count : 0; /* see vyi_order_slot_is_settled */
     const uint32_t mirror = vyi_buffer_add_own(v, VYI_ROLE_MIRROR, slots + signals, "mirror");
-    uint32_t wide = mirror;
-    if (v->queue.wides.count && mirror < VYRE_MAX_BINDINGS)
+    const uint32_t cancel = vyi_buffer_add_own(v, VYI_ROLE_CANCEL, slots, "cancel");
+    uint32_t wide = cancel;
+    if (v->queue.wides.count && cancel < VYRE_MAX_BINDINGS)
         wide = vyi_buffer_add_own(v, VYI_ROLE_WIDE, VYI_WIDE_WORDS, "wide");
     uint32_t events = wide;
     if (order && wide < VYRE_MAX_BINDINGS)
         events = vyi_buffer_add_own(v, VYI_ROLE_EVENTS, v->queue.order.count, "events");
     if (events == VYRE_MAX_BINDINGS)
         return vyi_fail(err, VYRE_E_ARGUMENT, events, "Use fewer, larger buffers.",
-                        "no binding is left for the handle's own mirror%s%s",
+                        "no binding is left for the handle's own two buffers%s%s",
                         v->queue.wides.count ? ", or for its wide works" : "",
                         order ? ", or for its events" : "");
     vyi_buffers_sort(v);
     v->queue.slots.mirror = vyi_buffer_index(v, mirror);
+    v->queue.slots.cancel = vyi_buffer_index(v, cancel);
     v->queue.wides.buffer = vyi_buffer_index(v, wide);
     v->queue.order.buffer = vyi_buffer_index(v, events);
     v->buffers.user_count = k->buffer_count;
@@ -25775,6 +26088,7 @@ static vyi_builder vyi_builder_begin(const vyre *v)
     if (!b.kernel.messages.message)
         b.kernel.messages = v->desc.messages;
     b.host.mirror_binding = v->buffers.list[v->queue.slots.mirror].binding;
+    b.host.cancel_binding = v->buffers.list[v->queue.slots.cancel].binding;
     b.host.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
     if (v->queue.wides.count)
         b.wide.binding = v->buffers.list[v->queue.wides.buffer].binding;
@@ -25816,7 +26130,7 @@ VYI_API vyre_status vyi_programs_build(vyre *v, vyre_error *err)
 
 static size_t vyi_slots_memory(const vyre *v)
 {
-    const size_t each = sizeof(void *) + 4 * sizeof(uint32_t) + sizeof(vyi_trouble);
+    const size_t each = sizeof(void *) + 5 * sizeof(uint32_t) + sizeof(vyi_trouble);
     const size_t slots = v->queue.slots.count;
     const size_t records = v->desc.lost_work == VYRE_LOST_RERUN ? slots : 0;
     return VYI_CACHE_LINE - 1 + slots * each + records * sizeof(vyre_work) +
@@ -25837,7 +26151,8 @@ VYI_API vyre_status vyi_slots_allocate(vyre *v, vyre_error *err)
     s->owners = (void **)(void *)block;
     s->marks = (uint32_t *)(void *)(s->owners + slots); /* of 16 slots: a cache line */
     s->kept = s->marks + slots;
-    v->run.marks = s->kept + slots;
+    s->wishes = s->kept + slots;
+    v->run.marks = s->wishes + slots;
     v->run.works = v->run.marks + slots;
     s->trouble = (vyi_trouble *)(void *)(v->run.works + slots);
     v->log = (vyre_log_record *)(void *)(s->trouble + slots);
@@ -26158,6 +26473,7 @@ static uint32_t vyi_slot_recover(vyi_queue *q, vyi_device *d, uint32_t slot)
     if (phase == VYI_PHASE_FLIGHT || phase == VYI_PHASE_KEPT) {
         const bool kept = phase == VYI_PHASE_KEPT;
         if (q->slots.record) {
+            vyi_wish_renew(q, d, slot, generation);
             vyi_slots_write(q, d, slot, &q->slots.record[slot], 1);
             if (slot >= q->slots.lanes)
                 vyi_wide_raise(q, d, slot, &q->slots.record[slot]);
@@ -26606,7 +26922,7 @@ struct vyi_cpu {
     void          *block;    /* of the resident buffers */
     size_t         block_size;
     size_t         size[VYI_MAX_BUFFERS];
-    uint32_t       buffer_count, mirror;
+    uint32_t       buffer_count, mirror, cancel;
     void          *attached; /* block of the attached set */
     size_t         attached_size;
     size_t         attached_sizes[VYI_MAX_BUFFERS];
@@ -26732,15 +27048,16 @@ static vyre_status vyi_cpu_attach(vyi_device *d, const size_t size[VYI_CORE_BUFF
                                   void *map[VYI_CORE_BUFFERS], vyre_error *err)
 {
     vyi_cpu *c = (vyi_cpu *)d;
-    size_t sizes[VYI_CORE_BUFFERS + 1];
-    void *fresh[VYI_CORE_BUFFERS + 1];
+    size_t sizes[VYI_CORE_BUFFERS + 2];
+    void *fresh[VYI_CORE_BUFFERS + 2];
     size_t block_size;
     memcpy(sizes, size, VYI_CORE_BUFFERS * sizeof sizes[0]);
     sizes[VYI_CORE_BUFFERS] = c->size[c->mirror];
+    sizes[VYI_CORE_BUFFERS + 1] = c->size[c->cancel];
 
     if (!c->attached ||
         memcmp(sizes, c->attached_sizes, VYI_CORE_BUFFERS * sizeof sizes[0]) != 0) {
-        void *block = vyi_cpu_block(&c->allocator, sizes, VYI_CORE_BUFFERS + 1, fresh,
+        void *block = vyi_cpu_block(&c->allocator, sizes, VYI_CORE_BUFFERS + 2, fresh,
                                     &block_size);
         if (!block)
             return vyi_fail_nomem(err, block_size);
@@ -26752,6 +27069,7 @@ static vyre_status vyi_cpu_attach(vyi_device *d, const size_t size[VYI_CORE_BUFF
         memcpy(c->attached_map, fresh, VYI_CORE_BUFFERS * sizeof fresh[0]);
         memcpy(c->attached_sizes, sizes, VYI_CORE_BUFFERS * sizeof sizes[0]);
         c->attached_map[c->mirror] = fresh[VYI_CORE_BUFFERS];
+        c->attached_map[c->cancel] = fresh[VYI_CORE_BUFFERS + 1];
     }
     memcpy(map, c->attached_map, VYI_CORE_BUFFERS * sizeof map[0]);
     return VYRE_OK;
@@ -26938,6 +27256,8 @@ static vyre_status vyi_cpu_fill(vyi_cpu *c, const vyi_device_desc *desc, vyre_er
         c->size[i] = desc->buffers[i].size;
         if (desc->buffers[i].role == VYI_ROLE_MIRROR)
             c->mirror = i;
+        if (desc->buffers[i].role == VYI_ROLE_CANCEL)
+            c->cancel = i;
     }
     c->block = vyi_cpu_block(&c->allocator, c->size, c->buffer_count, c->base.map,
                              &c->block_size);
@@ -30180,19 +30500,33 @@ static vyi_vk_place vyi_vk_role_place(vyi_role role)
     return role == VYI_ROLE_MIRROR ? VYI_VK_HOST : VYI_VK_DEVICE;
 }
 
+static vyre_status vyi_vk_open_buffer(vyi_vk *v, const vyi_device_buffer *b, uint32_t i,
+                                      vyre_error *err)
+{
+    const vyre_status status = vyi_vk_buffer_create(
+        &v->c, &v->resident[i], vyi_vk_role_place(b->role), b->size, b->name, err);
+    if (status < 0)
+        return status;
+    v->roles[i] = b->role;
+    v->bindings[i] = b->binding;
+    v->base.map[i] = v->resident[i].mapped;
+    v->base.bytes += b->size;
+    return VYRE_OK;
+}
+
+/* The user's come last: what the device polls has to be near it, and the window may
+ * be small. */
 static vyre_status vyi_vk_open_buffers(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
 {
-    for (uint32_t i = 0; i < desc->buffer_count; i++) {
-        const vyi_device_buffer *b = &desc->buffers[i];
-        const vyre_status status = vyi_vk_buffer_create(
-            &v->c, &v->resident[i], vyi_vk_role_place(b->role), b->size, b->name, err);
-        if (status < 0)
-            return status;
-        v->roles[i] = b->role;
-        v->bindings[i] = b->binding;
-        v->base.map[i] = v->resident[i].mapped;
-        v->base.bytes += b->size;
-    }
+    for (uint32_t users = 0; users < 2; users++)
+        for (uint32_t i = 0; i < desc->buffer_count; i++) {
+            const vyi_device_buffer *b = &desc->buffers[i];
+            if ((b->role == VYI_ROLE_USER) != (users == 1))
+                continue;
+            const vyre_status status = vyi_vk_open_buffer(v, b, i, err);
+            if (status < 0)
+                return status;
+        }
     v->buffer_count = desc->buffer_count;
     return VYRE_OK;
 }
@@ -30208,7 +30542,8 @@ static void vyi_vk_describe_memory(vyi_vk *v)
 {
     bool probed = v->probe.ran;
     for (uint32_t i = 0; i < v->buffer_count; i++) {
-        const bool polled = v->roles[i] == VYI_ROLE_CONTROL || v->roles[i] == VYI_ROLE_RING;
+        const bool polled = v->roles[i] == VYI_ROLE_CONTROL || v->roles[i] == VYI_ROLE_RING ||
+                            v->roles[i] == VYI_ROLE_CANCEL;
         if (polled || v->roles[i] == VYI_ROLE_MIRROR)
             probed = probed && vyi_vk_is_probed(v, i);
         if (polled && !(v->resident[i].flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT))
@@ -30220,7 +30555,7 @@ static void vyi_vk_describe_memory(vyi_vk *v)
 /* Whether the attached set has a buffer of its own for this role. */
 static bool vyi_vk_is_apart(vyi_role role)
 {
-    return role < VYI_ROLE_USER || role == VYI_ROLE_MIRROR;
+    return role < VYI_ROLE_USER || role == VYI_ROLE_MIRROR || role == VYI_ROLE_CANCEL;
 }
 
 /* Set 0 shows the resident buffers, set 1 the attached ones and the user's. */
@@ -30522,7 +30857,7 @@ static size_t vyi_vk_attached_size(const vyi_vk *v, uint32_t i,
 {
     if (v->roles[i] < VYI_ROLE_USER)
         return size[v->roles[i]] > 4 ? size[v->roles[i]] : 4;
-    return v->roles[i] == VYI_ROLE_MIRROR ? v->resident[i].size : 0;
+    return vyi_vk_is_apart(v->roles[i]) ? v->resident[i].size : 0;
 }
 
 static bool vyi_vk_attached_fits(const vyi_vk *v, const size_t size[VYI_CORE_BUFFERS])

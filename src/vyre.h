@@ -261,6 +261,7 @@
 #include "engine/producer.c"
 #include "engine/engine_wait.c"
 #include "engine/engine_ends.c"
+#include "engine/engine_cancel.c"
 #include "engine/engine_wide.c"
 #include "engine/engine_order.c"
 #include "engine/engine_after.c"

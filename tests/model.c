@@ -296,12 +296,19 @@ static void model_end(model *m, const model_slot *s)
     model_add(m->control, s->fault ? 141 : 1, 1);
 }
 
+static bool model_is_cancelled(const model *m, uint32_t index)
+{
+    return m->cancel.at && model_get(m->cancel, index) != 0;
+}
+
 static void model_serve(model *m, uint32_t index)
 {
     const uint32_t *slot = m->ring.at + 16 * index;
     model_slot s = { index, slot[1], 16 * index + 4, 12, 0, false, 0 };
     const uint32_t tenant = slot[2];
-    if (m->kind == MODEL_JIT)
+    if (model_is_cancelled(m, index))
+        s.fault = VYRE_FAULT_CANCELLED;
+    else if (m->kind == MODEL_JIT)
         model_payload(m, &s);
     else if (s.opcode == VYRE_OP_PACKED_SLOT)
         model_packed(m, &s, tenant);
@@ -319,7 +326,8 @@ static bool model_claims(const model *m, uint32_t index)
     if (status != VYRE_SLOT_PUBLISHED &&
         !(resumes && (status == VYRE_SLOT_YIELD || status == VYRE_SLOT_REQUEUE)))
         return false;
-    return tenant < 29 && model_get(m->control, 3 + tenant) != 0;
+    return tenant < 29 &&
+           (model_get(m->control, 3 + tenant) != 0 || model_is_cancelled(m, index));
 }
 
 static void model_pass(model *m, uint32_t first_lane)
@@ -338,6 +346,8 @@ static bool model_is_common(const model *m, uint32_t index)
 {
     const uint32_t *slot = m->ring.at + 16 * index;
     const bool writes = slot[1] == VYRE_OP_STORE_U32 || slot[1] == VYRE_OP_ATOMIC_ADD;
+    if (model_is_cancelled(m, index))
+        return false;
     return slot[1] == VYRE_OP_NOP ||
            (writes && slot[5] < m->control.count && (m->open_header || slot[5] >= 160));
 }

@@ -19,7 +19,7 @@ typedef struct model_words {
 typedef enum model_kind { MODEL_DIRECT, MODEL_JIT, MODEL_PRIORITY } model_kind;
 
 typedef struct model {
-    model_words control, ring, log, io, table, mirror;
+    model_words control, ring, log, io, table, mirror, cancel;
     model_kind  kind;
     bool        once, open_header, load_miss, io_polling, narrow, whole;
     uint32_t    lanes;  /* in all */

@@ -38,6 +38,8 @@ soak test_exchange TEST_COUNT=$((1000000 * factor))
 soak test_engine_ends TEST_COUNT=$((1000000 * factor))
 soak test_scan_live TEST_COUNT=$((500 * factor))
 soak test_order TEST_COUNT=$((100 * factor))
+soak test_cancel TEST_COUNT=$((100000 * factor))
+soak test_cancel_protocol SCHEDULES=$((500000 * factor))
 soak test_engine_live ENGINE_LIVE_SLOTS=$((1000000 * factor))
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

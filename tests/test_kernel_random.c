@@ -22,7 +22,7 @@ enum {
     MAX_TABLE = 1200,
     OWN_WORDS = 7,
     ROUNDS = 20,
-    BUFFERS = 6
+    BUFFERS = 7
 };
 #define GUARD_WORD 0xfeedfaceu
 
@@ -98,6 +98,17 @@ typedef struct kernel {
     vyi_machine     *machine;
 } kernel;
 
+/* Those with both have cancel words as well. */
+static bool cancels(const kernel *k)
+{
+    return (k->what & (TABLE | MIRROR)) == (TABLE | MIRROR);
+}
+
+static uint32_t buffers_of(const kernel *k)
+{
+    return cancels(k) ? BUFFERS : BUFFERS - 1;
+}
+
 static const uint32_t groups[] = { 1, 4, 16 };
 /* The last FLAGS * 2 are narrow: DIRECT and JIT, by one lane. */
 enum { GROUPS = 3, WIDE = 3 * 2 * FLAGS * GROUPS, KERNELS = WIDE + 2 * FLAGS };
@@ -130,6 +141,7 @@ static vyre_program *build(const kernel *k)
     desc.io_polling = (k->what & IO_POLLING) != 0;
     desc.table_binding = k->what & TABLE ? 4 : 0;
     host.mirror_binding = k->what & MIRROR ? 5 : 0;
+    host.cancel_binding = cancels(k) ? 6 : 0;
     host.whole_slots = (k->what & WHOLE) != 0;
     host.count_each = k->once && (k->what & MIRROR);
     desc.io_spins = 3;
@@ -159,7 +171,6 @@ static void build_kernels(void)
     }
     desc.buffers = buffers;
     desc.sizes = sizes;
-    desc.buffer_count = BUFFERS;
     for (uint32_t i = 0; i < KERNELS; i++) {
         kernel *k = &kernels[kernel_count];
         k->narrow = i >= WIDE;
@@ -177,6 +188,7 @@ static void build_kernels(void)
             continue; /* likewise */
         k->program = build(k);
         CHECK(k->program != NULL);
+        desc.buffer_count = buffers_of(k);
         desc.subgroup_size = subgroup_sizes[i % 3];
         CHECK_EQ(vyi_machine_create(k->program, &desc, &k->machine, NULL), VYRE_OK);
         kernel_count++;
@@ -219,7 +231,7 @@ static uint32_t one_of(const uint32_t *list, uint32_t count)
 
 /* --- one ring ------------------------------------------------------------ */
 
-/* Control, ring, log, io, table, mirror; each with guards around it. */
+/* Control, ring, log, io, table, mirror, cancel; each with guards around it. */
 typedef struct board {
     uint32_t words[BUFFERS][GUARD + MAX_TABLE + GUARD];
     uint32_t count[BUFFERS];
@@ -251,6 +263,7 @@ static void size_buffers(board *b, uint32_t slots)
     b->count[3] = ONE_OF(io);
     b->count[4] = ONE_OF(table);
     b->count[5] = slots + below(2);
+    b->count[6] = slots - below(2);
 }
 
 static void fill(board *b)
@@ -530,6 +543,9 @@ static setting make_ring(void)
     fill_control(words_of(&before, 0), before.count[0], g.slots);
     fill_log(words_of(&before, 2), before.count[2]);
     fill_io(words_of(&before, 3), before.count[3]);
+    for (uint32_t s = 0; s < before.count[6]; s++)
+        if (chance(85))
+            words_of(&before, 6)[s] = 0;
     for (uint32_t s = 0; s < g.slots; s++)
         make_slot(&g, s);
     return g;
@@ -561,7 +577,8 @@ static void run_kernel(const setting *g, board *b)
         sizes[i] = 4 * (size_t)b->count[i];
     }
     const uint32_t lane_groups[3] = { g->lane_groups, 1, 1 };
-    CHECK_EQ(vyi_machine_bind(g->k->machine, buffers, sizes, BUFFERS, NULL), VYRE_OK);
+    CHECK_EQ(vyi_machine_bind(g->k->machine, buffers, sizes, buffers_of(g->k), NULL),
+             VYRE_OK);
     const vyre_status status = vyi_machine_run(g->k->machine, lane_groups, ROUNDS, NULL);
     CHECK(status == VYRE_OK || (status == VYRE_TIMEOUT && !g->k->once));
 }
@@ -583,6 +600,8 @@ static void run_model(const setting *g, board *b)
         m.table = words[4];
     if (g->k->what & MIRROR)
         m.mirror = words[5];
+    if (cancels(g->k))
+        m.cancel = words[6];
     m.kind = (model_kind)g->k->kind;
     m.once = g->k->once;
     m.open_header = (g->k->what & OPEN_HEADER) != 0;
@@ -598,7 +617,8 @@ static void run_model(const setting *g, board *b)
 
 static void report(const setting *g, uint64_t seed, unsigned buffer, uint32_t word)
 {
-    static const char *const names[] = { "control", "ring", "log", "io", "table", "mirror" };
+    static const char *const names[] = { "control", "ring", "log", "io", "table", "mirror",
+                                         "cancel" };
     const uint32_t at = GUARD + word;
     printf("kernel kind %d, once %d, what 0x%x, %u groups of %u lanes, %u slots\n",
            (int)g->k->kind, g->k->once, g->k->what, g->lane_groups, g->k->group, g->slots);

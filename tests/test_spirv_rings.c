@@ -36,7 +36,7 @@ static uint32_t ring_number(const char *name, uint32_t fallback)
 static void make_pipeline(const kernel *k, uint32_t number, vyre_memory_model model,
                           vk_kernel *out)
 {
-    static const uint32_t bindings[BUFFERS] = { 0, 1, 2, 3, 4, 5 };
+    static const uint32_t bindings[BUFFERS] = { 0, 1, 2, 3, 4, 5, 6 };
     vyre_spirv_desc how;
     vyre_spirv module;
     memset(&how, 0, sizeof how);
@@ -48,7 +48,7 @@ static void make_pipeline(const kernel *k, uint32_t number, vyre_memory_model mo
     if (number % 3 == 0)
         CHECK_EQ(vyre_program_optimize(k->program, NULL), VYRE_OK);
     CHECK_EQ(vyre_spirv_emit(k->program, &how, &module, NULL), VYRE_OK);
-    const vk_kernel_desc desc = { module.words, module.word_count, bindings, BUFFERS,
+    const vk_kernel_desc desc = { module.words, module.word_count, bindings, buffers_of(k),
                                   module.push_constant_size, NULL };
     if (!vk_kernel_create(&vk, out, &desc))
         test_fail(__FILE__, __LINE__, "%s", vk.why);

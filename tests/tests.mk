@@ -36,6 +36,8 @@ UNSANITIZED += test_engine_live
 $(BUILD)/tests/test_engine $(BUILD)/tests/test_engine_live: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_engine: tests/oom.h
 $(BUILD)/tests/test_engine_defects $(BUILD)/tests/test_engine_ends: tests/engine.h
+WHITEBOX += test_engine_defects test_engine_ends test_cancel
+$(BUILD)/tests/test_engine_defects $(BUILD)/tests/test_engine_ends $(BUILD)/tests/test_cancel: tests/engine.h
 WHITEBOX += test_engine_fake test_engine_lines
 WHITEBOX += test_engine_single test_engine_inside
 UNSANITIZED += test_engine_rings

@@ -148,6 +148,7 @@ VYI_EXTERN_C_BEGIN
     X(E_MODE,             -189, "the device does not prove this mode")                             \
     X(E_LAUNCH,           -190, "the device refused a launch")                                     \
     X(E_LEASE,            -191, "a launch has not ended in time")                                  \
+    X(E_CANCELLED,        -192, "the work was taken back before it ran")                           \
     /* vulkan: -210 .. -229 */                                                                     \
     X(E_VK_LOADER,          -210, "no Vulkan loader was found")                                    \
     X(E_VK_FUNCTION,        -211, "the Vulkan loader or driver lacks a function")                  \

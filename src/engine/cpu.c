@@ -90,15 +90,16 @@ static vyre_status vyi_cpu_attach(vyi_device *d, const size_t size[VYI_CORE_BUFF
                                   void *map[VYI_CORE_BUFFERS], vyre_error *err)
 {
     vyi_cpu *c = (vyi_cpu *)d;
-    size_t sizes[VYI_CORE_BUFFERS + 1];
-    void *fresh[VYI_CORE_BUFFERS + 1];
+    size_t sizes[VYI_CORE_BUFFERS + 2];
+    void *fresh[VYI_CORE_BUFFERS + 2];
     size_t block_size;
     memcpy(sizes, size, VYI_CORE_BUFFERS * sizeof sizes[0]);
     sizes[VYI_CORE_BUFFERS] = c->size[c->mirror];
+    sizes[VYI_CORE_BUFFERS + 1] = c->size[c->cancel];
 
     if (!c->attached ||
         memcmp(sizes, c->attached_sizes, VYI_CORE_BUFFERS * sizeof sizes[0]) != 0) {
-        void *block = vyi_cpu_block(&c->allocator, sizes, VYI_CORE_BUFFERS + 1, fresh,
+        void *block = vyi_cpu_block(&c->allocator, sizes, VYI_CORE_BUFFERS + 2, fresh,
                                     &block_size);
         if (!block)
             return vyi_fail_nomem(err, block_size);
@@ -110,6 +111,7 @@ static vyre_status vyi_cpu_attach(vyi_device *d, const size_t size[VYI_CORE_BUFF
         memcpy(c->attached_map, fresh, VYI_CORE_BUFFERS * sizeof fresh[0]);
         memcpy(c->attached_sizes, sizes, VYI_CORE_BUFFERS * sizeof sizes[0]);
         c->attached_map[c->mirror] = fresh[VYI_CORE_BUFFERS];
+        c->attached_map[c->cancel] = fresh[VYI_CORE_BUFFERS + 1];
     }
     memcpy(map, c->attached_map, VYI_CORE_BUFFERS * sizeof map[0]);
     return VYRE_OK;
@@ -296,6 +298,8 @@ static vyre_status vyi_cpu_fill(vyi_cpu *c, const vyi_device_desc *desc, vyre_er
         c->size[i] = desc->buffers[i].size;
         if (desc->buffers[i].role == VYI_ROLE_MIRROR)
             c->mirror = i;
+        if (desc->buffers[i].role == VYI_ROLE_CANCEL)
+            c->cancel = i;
     }
     c->block = vyi_cpu_block(&c->allocator, c->size, c->buffer_count, c->base.map,
                              &c->block_size);

@@ -84,7 +84,7 @@ struct vyi_cpu {
     void          *block;    /* of the resident buffers */
     size_t         block_size;
     size_t         size[VYI_MAX_BUFFERS];
-    uint32_t       buffer_count, mirror;
+    uint32_t       buffer_count, mirror, cancel;
     void          *attached; /* block of the attached set */
     size_t         attached_size;
     size_t         attached_sizes[VYI_MAX_BUFFERS];

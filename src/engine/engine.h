@@ -282,7 +282,7 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
  * VYRE_E_STALE.  Needs vyre_desc.events. */
 VYRE_API vyre_status vyre_publish_after(vyre *v, const vyre_work *work, const vyre_ticket *after,
                                         uint32_t count, vyre_ticket *ticket, vyre_error *err);
-/* VYRE_OK, VYRE_PENDING, VYRE_E_FAULT, VYRE_E_LOST; VYRE_E_STALE when a later
+/* VYRE_OK, VYRE_PENDING, VYRE_E_FAULT, VYRE_E_CANCELLED, VYRE_E_LOST; VYRE_E_STALE when a later
  * fault in the same slot has replaced the outcome, or the slot has been used 2^26
  * times since; VYRE_E_TICKET, also for one of another handle. */
 VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t);
@@ -310,6 +310,13 @@ VYRE_API vyre_status vyre_wait_any(vyre *v, const vyre_ticket *tickets, uint32_t
 /* With keep_results: the work's result is not wanted, whether it has ended or not.
  * Its slot is free from its end on.  What is free already stays so. */
 VYRE_API vyre_status vyre_release(vyre *v, vyre_ticket t, vyre_error *err);
+/* Asks for a work back: where it is claimed after this it does not run, and its ticket
+ * gives VYRE_E_CANCELLED.  VYRE_PENDING: that is asked, and too early to say; the
+ * ticket tells.  VYRE_OK: it was taken back.  VYRE_EMPTY: it has ended already;
+ * VYRE_E_FAULT and VYRE_E_LOST say the same, and how.  Of a work that many lanes run
+ * what was claimed before still runs, and the ticket gives VYRE_E_CANCELLED if that
+ * was not all of it. */
+VYRE_API vyre_status vyre_cancel(vyre *v, vyre_ticket t, vyre_error *err);
 /* *code: the vyre_fault that the work ended with, 0 if it ended well.  VYRE_OK says
  * that this is known; otherwise as vyre_poll, and *code is untouched. */
 VYRE_API vyre_status vyre_fault_of(vyre *v, vyre_ticket t, uint32_t *code);

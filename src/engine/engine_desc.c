@@ -163,19 +163,21 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
     const bool order = v->queue.order.count != 0;
     const uint32_t signals = order ? v->queue.wides.count : 0; /* see vyi_order_slot_is_settled */
     const uint32_t mirror = vyi_buffer_add_own(v, VYI_ROLE_MIRROR, slots + signals, "mirror");
-    uint32_t wide = mirror;
-    if (v->queue.wides.count && mirror < VYRE_MAX_BINDINGS)
+    const uint32_t cancel = vyi_buffer_add_own(v, VYI_ROLE_CANCEL, slots, "cancel");
+    uint32_t wide = cancel;
+    if (v->queue.wides.count && cancel < VYRE_MAX_BINDINGS)
         wide = vyi_buffer_add_own(v, VYI_ROLE_WIDE, VYI_WIDE_WORDS, "wide");
     uint32_t events = wide;
     if (order && wide < VYRE_MAX_BINDINGS)
         events = vyi_buffer_add_own(v, VYI_ROLE_EVENTS, v->queue.order.count, "events");
     if (events == VYRE_MAX_BINDINGS)
         return vyi_fail(err, VYRE_E_ARGUMENT, events, "Use fewer, larger buffers.",
-                        "no binding is left for the handle's own mirror%s%s",
+                        "no binding is left for the handle's own two buffers%s%s",
                         v->queue.wides.count ? ", or for its wide works" : "",
                         order ? ", or for its events" : "");
     vyi_buffers_sort(v);
     v->queue.slots.mirror = vyi_buffer_index(v, mirror);
+    v->queue.slots.cancel = vyi_buffer_index(v, cancel);
     v->queue.wides.buffer = vyi_buffer_index(v, wide);
     v->queue.order.buffer = vyi_buffer_index(v, events);
     v->buffers.user_count = k->buffer_count;

@@ -71,7 +71,7 @@ VYRE_API vyre_status vyre_fault_of(vyre *v, vyre_ticket t, uint32_t *code)
     if (!v || !code)
         return VYRE_E_ARGUMENT;
     const vyre_status status = vyi_ticket_look(&v->queue, t, &found);
-    if (status != VYRE_OK && status != VYRE_E_FAULT)
+    if (status != VYRE_OK && status != VYRE_E_FAULT && status != VYRE_E_CANCELLED)
         return status;
     *code = found;
     return VYRE_OK;

@@ -16,8 +16,8 @@
  * probe says that both directions also work during a launch.
  *
  * Attached buffers are a second set for byte-level dispatch.  The user's own
- * buffers belong to both sets; the mirror does not: the attached set has one
- * of its own, of the same size, that nobody reads.
+ * buffers belong to both sets; mirror and cancel words do not: the attached set has
+ * its own, of the same size, that no host reads or writes.
  * ======================================================================= */
 #ifndef VYI_ENGINE_IMPL_H
 #define VYI_ENGINE_IMPL_H
@@ -37,6 +37,7 @@ typedef enum vyi_role {
     VYI_ROLE_USER = 4,    /* the user's, and the workspace */
     VYI_ROLE_WIDE = 6,    /* of works that many lanes run: both sets share it, as the user's */
     VYI_ROLE_MIRROR = 5,  /* a u32 per slot, written by the device, polled by the host */
+    VYI_ROLE_CANCEL = 7,  /* a u32 per slot, written by the host, read by the device */
     VYI_ROLE_EVENTS = 8   /* that works wait for; both sets share it */
 } vyi_role;
 

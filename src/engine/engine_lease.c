@@ -186,27 +186,34 @@ VYI_API void vyi_queue_set_shutdown(vyi_queue *q, uint32_t value)
 }
 
 VYI_COLD
-VYI_API void vyi_queue_bury(vyi_queue *q)
+VYI_API void vyi_slot_bury(vyi_queue *q, uint32_t slot, uint32_t code)
 {
     vyi_device *d = vyi_queue_device(q);
-    uint32_t *ring = vyi_device_words(d, VYI_ROLE_RING);
+    uint32_t *at = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
     uint32_t *control = vyi_device_words(d, VYI_ROLE_CONTROL);
+    VYRE_ASSERT(slot < q->slots.count && vyi_queue_in_flight(q) == 0);
+    vyi_order_bury(q, slot);
+    vyi_store_relaxed(at + VYRE_SLOT_FAULT, vyi_le32(code));
+    vyi_store_release(at, vyi_le32(VYRE_SLOT_FAULTED));
+    vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot,
+                      vyi_le32(VYRE_SLOT_FAULTED | code << 8));
+    vyi_store_release(control + VYRE_CONTROL_FAULT_COUNT,
+                      vyi_le32(vyi_control_load(d, VYRE_CONTROL_FAULT_COUNT) + 1));
+}
+
+VYI_COLD
+VYI_API void vyi_queue_bury(vyi_queue *q)
+{
+    const uint32_t *ring = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING);
 
     if (!vyi_load_acquire(&q->aborted))
         return;
     vyi_store_release(&q->aborted, 0);
     vyi_wide_bury(q);
     for (uint32_t slot = 0; slot < q->slots.count; slot++) {
-        uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
-        if (vyi_load_acquire(at) != vyi_le32(VYRE_SLOT_CLAIMED))
-            continue;
-        vyi_order_bury(q, slot);
-        vyi_store_relaxed(at + VYRE_SLOT_FAULT, vyi_le32(VYRE_FAULT_LOOP_LIMIT));
-        vyi_store_release(at, vyi_le32(VYRE_SLOT_FAULTED));
-        vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot,
-                          vyi_le32(VYRE_SLOT_FAULTED | VYRE_FAULT_LOOP_LIMIT << 8));
-        vyi_store_release(control + VYRE_CONTROL_FAULT_COUNT,
-                          vyi_le32(vyi_control_load(d, VYRE_CONTROL_FAULT_COUNT) + 1));
+        const uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
+        if (vyi_load_acquire(at) == vyi_le32(VYRE_SLOT_CLAIMED))
+            vyi_slot_bury(q, slot, VYRE_FAULT_LOOP_LIMIT);
     }
 }
 

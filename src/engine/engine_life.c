@@ -148,6 +148,7 @@ static uint32_t vyi_slot_recover(vyi_queue *q, vyi_device *d, uint32_t slot)
     if (phase == VYI_PHASE_FLIGHT || phase == VYI_PHASE_KEPT) {
         const bool kept = phase == VYI_PHASE_KEPT;
         if (q->slots.record) {
+            vyi_wish_renew(q, d, slot, generation);
             vyi_slots_write(q, d, slot, &q->slots.record[slot], 1);
             if (slot >= q->slots.lanes)
                 vyi_wide_raise(q, d, slot, &q->slots.record[slot]);

@@ -33,6 +33,7 @@ static vyi_builder vyi_builder_begin(const vyre *v)
     if (!b.kernel.messages.message)
         b.kernel.messages = v->desc.messages;
     b.host.mirror_binding = v->buffers.list[v->queue.slots.mirror].binding;
+    b.host.cancel_binding = v->buffers.list[v->queue.slots.cancel].binding;
     b.host.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
     if (v->queue.wides.count)
         b.wide.binding = v->buffers.list[v->queue.wides.buffer].binding;
@@ -74,7 +75,7 @@ VYI_API vyre_status vyi_programs_build(vyre *v, vyre_error *err)
 
 static size_t vyi_slots_memory(const vyre *v)
 {
-    const size_t each = sizeof(void *) + 4 * sizeof(uint32_t) + sizeof(vyi_trouble);
+    const size_t each = sizeof(void *) + 5 * sizeof(uint32_t) + sizeof(vyi_trouble);
     const size_t slots = v->queue.slots.count;
     const size_t records = v->desc.lost_work == VYRE_LOST_RERUN ? slots : 0;
     return VYI_CACHE_LINE - 1 + slots * each + records * sizeof(vyre_work) +
@@ -95,7 +96,8 @@ VYI_API vyre_status vyi_slots_allocate(vyre *v, vyre_error *err)
     s->owners = (void **)(void *)block;
     s->marks = (uint32_t *)(void *)(s->owners + slots); /* of 16 slots: a cache line */
     s->kept = s->marks + slots;
-    v->run.marks = s->kept + slots;
+    s->wishes = s->kept + slots;
+    v->run.marks = s->wishes + slots;
     v->run.works = v->run.marks + slots;
     s->trouble = (vyi_trouble *)(void *)(v->run.works + slots);
     v->log = (vyre_log_record *)(void *)(s->trouble + slots);

@@ -65,6 +65,15 @@ static bool vyi_owner_turn(vyi_queue *q, vyi_owner *o, uintptr_t me)
     return vyi_owner_enter(q, o);
 }
 
+VYI_API void vyi_owner_pass(vyi_queue *q, const vyi_owner *o)
+{
+    const uintptr_t who = (uintptr_t)vyi_load_pointer(&o->thread);
+    if (who == VYI_OWNER_MANY || who == vyi_thread_id())
+        return;
+    vyi_queue_fence_others(q);
+    vyi_owner_wait(o);
+}
+
 VYI_API bool vyi_owner_come(vyi_queue *q, vyi_owner *o)
 {
     const uintptr_t me = vyi_thread_id();
@@ -93,7 +102,8 @@ VYI_API void vyi_producers_free(vyi_queue *q)
 /* --- trouble ------------------------------------------------------------- */
 
 /* Only the owner of the slot's BUSY or ENDING mark writes.  Who looks meanwhile for
- * an earlier work's outcome is told that it has been replaced. */
+ * an earlier work's outcome is told that it has been replaced.  Nobody need be told
+ * that a work was taken back: the program has asked for it. */
 VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, uint32_t code,
                               bool told)
 {
@@ -103,7 +113,8 @@ VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, 
         vyi_fetch_add(&q->slots.untold, 1);
     vyi_store_release(&trouble->generation, VYI_TROUBLE_CHANGING);
     vyi_store_release(&trouble->code, code);
-    told = told || (vyi_order_bits(q, slot) & VYI_ORDER_RELAY);
+    told = told || (vyi_order_bits(q, slot) & VYI_ORDER_RELAY) ||
+           code == VYRE_FAULT_CANCELLED;
     vyi_store_release(&trouble->untold, told ? 0 : generation);
     vyi_store_release(&trouble->generation, generation);
 }
@@ -160,6 +171,8 @@ static bool vyi_slot_ready(vyi_queue *q, const vyi_owner *o, uint32_t slot)
             return false;
     }
     vyi_store_release(vyi_device_words(vyi_queue_device(q), q->slots.mirror) + slot, 0);
+    if (vyi_load_relaxed(&q->slots.wished))
+        vyi_wish_clear(q, slot);
     return true;
 }
 
@@ -210,6 +223,8 @@ VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count)
     VYRE_ASSERT(first < q->slots.count && count <= q->slots.count - first);
     for (uint32_t i = 0; i < count; i++)
         vyi_store_release(&mirror[i], 0);
+    for (uint32_t i = 0; i < count && vyi_load_relaxed(&q->slots.wished); i++)
+        vyi_wish_clear(q, first + i);
     if (vyi_queue_device(q)->write_combined)
         vyi_fence_stores();
 }
@@ -238,7 +253,7 @@ VYI_API uint32_t vyi_share_claim(vyi_queue *q, const vyi_owner *o, vyi_share *sh
 
 static inline bool vyi_slot_is_pending(const vyi_queue *q, uint32_t slot, uint32_t mark)
 {
-    return vyi_mark_is_out(mark) && !vyi_slot_outcome(q, slot);
+    return vyi_mark_is_under_way(mark) && !vyi_slot_outcome(q, slot);
 }
 
 static void vyi_slots_put_back(vyi_queue *q, uint32_t count)

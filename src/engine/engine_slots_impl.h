@@ -45,6 +45,12 @@ static inline bool vyi_mark_is_out(uint32_t mark)
     return vyi_mark_phase(mark) == VYI_PHASE_FLIGHT || vyi_mark_phase(mark) == VYI_PHASE_KEPT;
 }
 
+/* Published; an end may have been seen, and is being written down. */
+static inline bool vyi_mark_is_under_way(uint32_t mark)
+{
+    return vyi_mark_is_out(mark) || vyi_mark_phase(mark) == VYI_PHASE_ENDING;
+}
+
 /* A thread has the slot in hand, and will move it on. */
 static inline bool vyi_mark_is_busy(uint32_t mark)
 {
@@ -108,6 +114,10 @@ static inline void vyi_owner_leave(vyi_owner *o, bool mine)
 /* Enters, and may wait.  A second thread becomes the owner of a producer's slots;
  * the pool's have none from then on, and the answer is false. */
 VYI_API bool vyi_owner_come(vyi_queue *q, vyi_owner *o);
+
+/* What the caller has stored is seen by the owner from now on, and what it had
+ * decided before has been stored.  The caller owns nothing itself at that moment. */
+VYI_API void vyi_owner_pass(vyi_queue *q, const vyi_owner *o);
 
 /* Something was published. */
 static inline void vyi_queue_wake(vyi_queue *q)

@@ -25,7 +25,7 @@ static vyre_status vyi_slot_history(vyi_queue *q, uint32_t slot, uint32_t genera
         if (found == VYI_TROUBLE_LOST)
             return VYRE_E_LOST;
         *code = found;
-        return VYRE_E_FAULT;
+        return vyi_fault_status(found);
     }
     /* Of a later work, which there has been; or older than is remembered. */
     return last && behind <= used ? VYRE_E_STALE : VYRE_OK;
@@ -90,7 +90,7 @@ static vyre_status vyi_slot_look(vyi_queue *q, bool mine, uint32_t slot, uint32_
         if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
             return VYRE_OK;
         *code = VYI_MIRROR_FAULT(outcome);
-        return VYRE_E_FAULT;
+        return vyi_fault_status(*code);
     }
 }
 
@@ -119,7 +119,7 @@ VYI_API vyre_status vyi_ticket_peek(vyi_queue *q, vyre_ticket t, uint32_t *code)
 VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code)
 {
     const vyre_status status = vyi_ticket_peek(q, t, code);
-    if (status == VYRE_E_FAULT || status == VYRE_E_LOST)
+    if (vyi_status_is_trouble(status))
         vyi_ticket_drop(q, t);
     return status;
 }
@@ -161,6 +161,9 @@ VYI_API vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre
         if (err)
             err->native = (int32_t)code;
         return status;
+    case VYRE_E_CANCELLED:
+        return vyi_fail(err, status, slot, "Publish it again, if it is wanted after all.",
+                        "the work in slot %u was taken back", slot);
     case VYRE_E_LOST:
         return vyi_fail(err, status, slot, "Publish it again, or set lost_work to RERUN.",
                         "the work in slot %u was in flight when the device was lost", slot);
@@ -375,7 +378,7 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
     vyi_pace pace = vyi_pace_begin(timeout_ns);
     for (uint32_t slot = 0; slot < q->slots.count; slot++) {
         const uint32_t mark = vyi_slot_mark(q, slot);
-        if (!vyi_mark_is_out(mark) && vyi_mark_phase(mark) != VYI_PHASE_ENDING)
+        if (!vyi_mark_is_under_way(mark))
             continue;
         const vyre_status status = vyi_slot_drain(q, slot, vyi_mark_generation(mark), &pace, err);
         if (status == VYRE_TIMEOUT)

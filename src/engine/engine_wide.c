@@ -220,21 +220,45 @@ static bool vyi_wide_has_rights(const uint32_t *control, uint32_t tenant)
            vyi_le32(vyi_load_acquire(control + VYRE_CONTROL_TENANT_MASKS + tenant)) != 0;
 }
 
-/* Whether the slot waits for a pass. */
-static bool vyi_wide_waits(const vyi_queue *q, uint32_t slot)
+static uint32_t *vyi_wide_state(const vyi_queue *q, uint32_t state)
+{
+    uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
+    return words + VYI_WIDE_STATES + state * VYI_WIDE_STATE_WORDS;
+}
+
+/* The state of a work that has been given up: the next one finds it clean. */
+static void vyi_wide_clean(const vyi_queue *q, uint32_t state)
+{
+    uint32_t *words = vyi_wide_state(q, state);
+    for (uint32_t i = VYI_WIDE_FINISHED; i < VYI_WIDE_STATE_WORDS; i++)
+        vyi_store_relaxed(words + i, 0);
+    if (state != VYI_WIDE_GUEST)
+        vyi_store_relaxed(words + VYI_WIDE_DONE,
+                          vyi_le32(vyi_load_relaxed(&q->wides.generations[state])));
+}
+
+/* Whether the slot waits for a pass.  One whose work was taken back ends here: a tile
+ * pass does not look at wishes, for its launch is the claim. */
+static bool vyi_wide_waits(vyi_queue *q, uint32_t slot)
 {
     const vyi_device *d = vyi_queue_device(q);
     const uint32_t *at = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
-    return vyi_mark_is_out(vyi_load_acquire(&q->slots.marks[slot])) &&
-           vyi_slot_outcome(q, slot) == 0 &&
-           vyi_load_acquire(at) == vyi_le32(VYRE_SLOT_PUBLISHED) &&
-           vyi_order_slot_is_ready(q, slot) &&
-           vyi_wide_has_rights(vyi_device_words(d, VYI_ROLE_CONTROL),
+    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+    if (!vyi_mark_is_out(mark) || vyi_slot_outcome(q, slot) != 0 ||
+        vyi_load_acquire(at) != vyi_le32(VYRE_SLOT_PUBLISHED) ||
+        !vyi_order_slot_is_ready(q, slot))
+        return false;
+    if (vyi_load_relaxed(&q->slots.wishes[slot]) == vyi_mark_generation(mark)) {
+        vyi_wide_clean(q, slot - q->slots.lanes);
+        vyi_slot_bury(q, slot, VYRE_FAULT_CANCELLED);
+        return false;
+    }
+    return vyi_wide_has_rights(vyi_device_words(d, VYI_ROLE_CONTROL),
                                vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT)));
 }
 
 /* The most urgent, of those the oldest; or VYI_WIDE_NONE. */
-VYI_API uint32_t vyi_wide_next(const vyi_queue *q)
+VYI_API uint32_t vyi_wide_next(vyi_queue *q)
 {
     const uint32_t *ring = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING);
     uint32_t best = VYI_WIDE_NONE, best_level = 0, best_age = 0;
@@ -253,12 +277,6 @@ VYI_API uint32_t vyi_wide_next(const vyi_queue *q)
         }
     }
     return best;
-}
-
-static uint32_t *vyi_wide_state(const vyi_queue *q, uint32_t state)
-{
-    uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
-    return words + VYI_WIDE_STATES + state * VYI_WIDE_STATE_WORDS;
 }
 
 /* Chunks that groups of a lease have run already: at its end all claimed ones. */
@@ -385,21 +403,10 @@ static bool vyi_wide_is_torn(const vyi_queue *q, uint32_t slot)
     const uint32_t chunks =
         vyi_le32(vyi_load_relaxed(words + VYI_WIDE_CHUNKS + at)) & VYI_GATE_COUNT;
     const uint32_t *finished = vyi_wide_state(q, at) + VYI_WIDE_FINISHED;
-    return vyi_mark_is_out(vyi_load_acquire(&q->slots.marks[slot])) &&
+    return vyi_mark_is_under_way(vyi_load_acquire(&q->slots.marks[slot])) &&
            vyi_slot_outcome(q, slot) == 0 &&
            vyi_wide_taken(q, at, chunks) !=
                (vyi_le32(vyi_load_acquire(finished)) & ~VYI_WIDE_FAULTED);
-}
-
-/* The state of a work that has been given up: the next one finds it clean. */
-static void vyi_wide_clean(const vyi_queue *q, uint32_t state)
-{
-    uint32_t *words = vyi_wide_state(q, state);
-    for (uint32_t i = VYI_WIDE_FINISHED; i < VYI_WIDE_STATE_WORDS; i++)
-        vyi_store_relaxed(words + i, 0);
-    if (state != VYI_WIDE_GUEST)
-        vyi_store_relaxed(words + VYI_WIDE_DONE,
-                          vyi_le32(vyi_load_relaxed(&q->wides.generations[state])));
 }
 
 /* A pass has set their status; of a running kernel's they still are PUBLISHED. */

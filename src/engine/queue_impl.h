@@ -19,6 +19,7 @@
  *     device   stored by a recovery while all slots are held, so that no
  *              publisher writes to the old one
  *     mirror   the device stores with release; its acquire makes results visible
+ *     wishes   of whoever has the slot's mark: BUSY, ENDING, or as its owner
  *     next, drive_at   order nothing
  * ======================================================================= */
 #ifndef VYI_QUEUE_IMPL_H
@@ -41,7 +42,8 @@ typedef struct vyi_queue vyi_queue;
  *     FLIGHT published; it has ended as soon as its mirror word is not 0
  *     KEPT   as FLIGHT, but no publisher takes it: whoever has its ticket lets it go
  *     ENDED  was KEPT; its end has been seen, and its result is still there
- *     ENDING was FLIGHT or KEPT; a thread writes down that it did not end well
+ *     ENDING was FLIGHT or KEPT; a thread writes down that it did not end well, or
+ *            that it is not to run, and moves it on
  *
  * A publisher takes a slot from FREE, or FLIGHT and ended, to BUSY with the
  * next generation; whoever sees an end may move FLIGHT to FREE, and KEPT to ENDED.
@@ -124,15 +126,18 @@ typedef struct vyi_slots {
     void        **owners; /* vyi_owner of each slot */
     uint32_t     fenced;  /* owners make fences themselves: nobody can make them for others */
     uint32_t     held;
+    uint32_t     wished;  /* some work was ever asked not to run */
     uint32_t     untold;  /* troubles that were replaced before anybody was told */
     uint32_t     sweep;   /* where troubles are forgotten next; under the lock */
     /* Constant once the handle is open. */
     uint32_t     count, lanes; /* all; those that lanes serve, which come first */
     uint32_t     levels;      /* priorities that have slots of their own, or 1 */
     uint32_t     mirror;  /* index of that buffer */
+    uint32_t     cancel;  /* and of that */
     uint32_t     tag;     /* of tickets, where their slot leaves room */
     uint32_t    *marks;
     uint32_t    *kept;    /* marks, while they are held */
+    uint32_t    *wishes;  /* the generation whose cancel word is set; 0: it is clear */
     vyi_trouble *trouble;
     vyre_work   *record;  /* for a rerun; NULL without */
 } vyi_slots;
@@ -448,6 +453,8 @@ static inline void vyi_tell_published(vyre *v, const vyre_work *work, vyre_ticke
 
 static inline void vyi_tell_end(vyre *v, vyre_ticket t, vyre_status status, uint32_t code)
 {
+    if (status == VYRE_E_CANCELLED)
+        status = VYRE_E_FAULT; /* its code says which */
     if (status != VYRE_OK && status != VYRE_E_FAULT && status != VYRE_E_LOST)
         return;
     if (v->trace.events)
@@ -506,7 +513,8 @@ VYI_API void vyi_slots_write(const vyi_queue *q, const vyi_device *d, uint32_t s
 VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, uint32_t code,
                               bool told);
 VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_error *err);
-/* VYRE_OK, VYRE_PENDING, E_FAULT (and its code), E_LOST, E_STALE, E_TICKET. */
+/* VYRE_OK, VYRE_PENDING, E_FAULT or E_CANCELLED (and its code), E_LOST, E_STALE,
+ * E_TICKET. */
 VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code);
 /* The same, for somebody who is not the ticket's owner: what is kept stays so. */
 VYI_API vyre_status vyi_ticket_peek(vyi_queue *q, vyre_ticket t, uint32_t *code);
@@ -526,7 +534,7 @@ VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyi_re
                                      vyre_error *err);
 /* Passes, under the lock, while nothing is in flight: the slot whose turn it is, or
  * 0xffffffff; its launch; whether a lane's work waits, too. */
-VYI_API uint32_t vyi_wide_next(const vyi_queue *q);
+VYI_API uint32_t vyi_wide_next(vyi_queue *q);
 VYI_API vyre_status vyi_wide_launch(vyi_queue *q, uint32_t slot, vyre_error *err);
 VYI_API bool vyi_wide_has_company(const vyi_queue *q);
 /* The kernel's gates: a new device's; the gate of a slot that has been written; those
@@ -568,6 +576,18 @@ static inline uint32_t vyi_order_bits(const vyi_queue *q, uint32_t slot)
     return q->order.count ? vyi_load_relaxed(&q->order.bits[slot]) : 0;
 }
 
+/* E_FAULT, or E_CANCELLED. */
+static inline vyre_status vyi_fault_status(uint32_t code)
+{
+    return code == VYRE_FAULT_CANCELLED ? VYRE_E_CANCELLED : VYRE_E_FAULT;
+}
+
+/* Somebody who is told of such an end has nothing to fetch. */
+static inline bool vyi_status_is_trouble(vyre_status status)
+{
+    return status == VYRE_E_FAULT || status == VYRE_E_LOST || status == VYRE_E_CANCELLED;
+}
+
 /* What to do about a work that ended FAULT. */
 VYI_API const char *vyi_fault_fix(uint32_t code);
 
@@ -586,6 +606,11 @@ VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err)
 VYI_API vyre_status vyi_ticket_wait(vyi_queue *q, vyre_ticket t, vyi_pace *pace, uint32_t *code,
                                     vyre_error *err);
 
+/* Taking works back (engine_cancel.c).  Whoever makes a slot ready for its next work
+ * clears its cancel word; a recovery sets those of works that run again. */
+VYI_API void vyi_wish_clear(vyi_queue *q, uint32_t slot);
+VYI_API void vyi_wish_renew(vyi_queue *q, vyi_device *d, uint32_t slot, uint32_t generation);
+
 /* Callbacks at ends (engine_ends.c): of one work whose end was seen; and, without the
  * lock, of those that have ended meanwhile. */
 VYI_API void vyi_end_tell(vyi_queue *q, vyre_ticket t, vyre_status status);
@@ -598,6 +623,8 @@ VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error 
 VYI_API vyre_status vyi_queue_settle(vyi_queue *q, uint64_t deadline, vyre_error *err);
 /* Slots that an abort has left CLAIMED end FAULT.  Nothing is in flight. */
 VYI_API void vyi_queue_bury(vyi_queue *q);
+/* Ends a slot FAULT, while nothing is in flight: all of its words are the host's. */
+VYI_API void vyi_slot_bury(vyi_queue *q, uint32_t slot, uint32_t code);
 VYI_API vyre_status vyi_queue_launch(vyi_queue *q, vyi_launch what, uint32_t rounds,
                                      vyre_error *err);
 VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error *err);

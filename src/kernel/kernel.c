@@ -30,7 +30,8 @@ VYRE_API const char *vyre_fault_text(uint32_t code)
         "a loop would have been cut by the driver",
         "the host answered an IO request with ERROR",
         "no IO slot was free",
-        "the host did not answer an IO request in time"
+        "the host did not answer an IO request in time",
+        "taken back before it ran"
     };
     if (code < sizeof texts / sizeof texts[0])
         return texts[code];
@@ -280,8 +281,9 @@ static vyre_status vyi_kernel_check_buffers(const vyre_kernel_desc *d, vyre_erro
     return vyi_kernel_check_table(d, err);
 }
 
-static vyre_status vyi_kernel_check_mirror(const vyre_kernel_desc *d, uint32_t binding,
-                                           vyre_error *err)
+/* Of a buffer that the kernel adds. */
+static vyre_status vyi_kernel_check_own(const vyre_kernel_desc *d, uint32_t binding,
+                                        const char *name, vyre_error *err)
 {
     bool taken = binding && (binding < VYRE_BINDING_USER || binding >= VYRE_MAX_BINDINGS);
     for (uint32_t i = 0; binding && i < d->buffer_count + (d->workspace ? 1 : 0); i++) {
@@ -291,7 +293,7 @@ static vyre_status vyi_kernel_check_mirror(const vyre_kernel_desc *d, uint32_t b
     if (taken)
         return vyi_fail(err, VYRE_E_KERNEL_MIRROR, binding,
                         "Use one of 4..31 that no buffer of the desc has.",
-                        "the mirror's binding %u is not free", (unsigned)binding);
+                        "the %s's binding %u is not free", name, (unsigned)binding);
     return VYRE_OK;
 }
 
@@ -310,7 +312,9 @@ static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, const vyre_kernel
     if (status == VYRE_OK)
         status = vyi_kernel_check_buffers(d, err);
     if (status == VYRE_OK)
-        status = vyi_kernel_check_mirror(d, host->mirror_binding, err);
+        status = vyi_kernel_check_own(d, host->mirror_binding, "mirror", err);
+    if (status == VYRE_OK)
+        status = vyi_kernel_check_own(d, host->cancel_binding, "cancel word", err);
     return status;
 }
 
@@ -383,6 +387,8 @@ static void vyi_kernel_buffers(vyi_kernel *k)
         k->user[i] = vyre_ir_buffer(k->p, &d->buffers[i]);
     if (k->host.mirror_binding)
         k->mirror = vyi_kernel_core_buffer(k, "mirror", k->host.mirror_binding);
+    if (k->host.cancel_binding)
+        k->cancel = vyi_kernel_core_buffer(k, "cancel", k->host.cancel_binding);
     if (k->wide_host.binding)
         k->wide.buffer = vyi_kernel_core_buffer(k, "wide", k->wide_host.binding);
     if (k->wide_host.events)
@@ -636,7 +642,7 @@ static void vyi_kernel_emit(vyi_kernel *k)
 
 /* --- public -------------------------------------------------------------- */
 
-static const vyre_kernel_host vyi_any_host = { 0, false, false, false };
+static const vyre_kernel_host vyi_any_host = { 0, 0, false, false, false };
 static const vyi_wide_host vyi_no_wide_host = { 0, false, false, 0 };
 
 /* The description must have been checked. */

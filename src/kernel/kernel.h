@@ -53,6 +53,7 @@ typedef enum vyre_fault {
     VYRE_FAULT_IO = 7,         /* the host answered an IO request with ERROR */
     VYRE_FAULT_IO_FULL = 8,    /* no IO slot was free */
     VYRE_FAULT_IO_TIMEOUT = 9, /* the host did not answer an IO request in time */
+    VYRE_FAULT_CANCELLED = 10, /* taken back before it was claimed: VYRE_E_CANCELLED */
     VYRE_FAULT_AFTER = 12,     /* a work that it waits for has not ended well: it did not run */
     VYRE_FAULT_USER = 0x100
 } vyre_fault;
@@ -168,6 +169,9 @@ typedef struct vyre_kernel_desc {
 typedef struct vyre_kernel_host {
     uint32_t mirror_binding; /* of a buffer that the kernel adds: a u32 per slot, written when the
                                 slot ends; 0 = none.  No handler is given it */
+    uint32_t cancel_binding; /* of another one, with a u32 per slot that the host writes: what is
+                                claimed while it is not 0 does not run and ends FAULT(CANCELLED).
+                                The host clears it before the slot's next work; 0 = none */
     bool     count_each;     /* counters move with each slot: for a pass that may be ended in the
                                 middle.  Else a one-pass DIRECT kernel counts when a lane is done,
                                 or has something uncommon to do; without effect on others */

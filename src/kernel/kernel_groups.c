@@ -44,7 +44,8 @@
 #define VYI_GROUP_CLAIM  18u
 #define VYI_GROUP_SEEN   19u /* the generation that the claim was made for */
 #define VYI_GROUP_BEST   20u /* three, used in turn */
-#define VYI_GROUP_WORDS  23u
+#define VYI_GROUP_WISH   23u /* the host's: not 0: the chunk is not to run */
+#define VYI_GROUP_WORDS  24u
 
 typedef struct vyi_groups {
     vyre_local exhausted; /* of lane w: the last generation of gate w without a chunk for us */
@@ -82,6 +83,25 @@ static vyre_value vyi_group_after(vyi_kernel *k, vyre_value turn)
 
 /* --- looking -------------------------------------------------------------- */
 
+/* The host's wish for the work in wide slot `which`. */
+static vyre_value vyi_group_wish(vyi_kernel *k, vyre_value which)
+{
+    vyre_value slot = vyre_ir_add(k->p, k->slots, which);
+    return vyre_ir_atomic_load(k->p, k->cancel, slot, VYRE_ORDER_RELAXED);
+}
+
+/* A work that was taken back ends, whether its tenant has rights or not. */
+static void vyi_gate_cancelled(vyi_kernel *k, vyre_local rights)
+{
+    vyre_program *p = k->p;
+    if (!k->cancel.id)
+        return;
+    vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, rights)));
+    vyre_value wish = vyi_group_wish(k, k->wide.lane);
+    vyre_ir_set(p, rights, vyi_kernel_op(k, vyre_ir_ne, wish, 0));
+    vyre_ir_end(p);
+}
+
 /* A tenant other than the first costs a load more. */
 static vyre_value vyi_gate_has_rights(vyi_kernel *k, vyre_value gate, vyre_value first_mask)
 {
@@ -93,6 +113,7 @@ static vyre_value vyi_gate_has_rights(vyi_kernel *k, vyre_value gate, vyre_value
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, tenant, 0));
     vyre_ir_set(p, rights, vyi_kernel_has_rights(k, tenant));
     vyre_ir_end(p);
+    vyi_gate_cancelled(k, rights);
     return vyre_ir_get(p, rights);
 }
 
@@ -183,6 +204,12 @@ static void vyi_group_describe(vyi_kernel *k, vyre_value which)
     vyre_ir_store(p, k->wide.words, k->wide.lane, told);
     vyre_ir_end(p);
     vyre_ir_end(p);
+    if (!k->cancel.id)
+        return;
+    vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, VYI_GROUP_WISH));
+    vyre_value wish = vyi_group_wish(k, which);
+    vyre_ir_store(p, k->wide.words, k->wide.lane, wish);
+    vyre_ir_end(p);
 }
 
 /* By lane w, which has the gate in hand. */
@@ -243,6 +270,8 @@ static void vyi_group_serve(vyi_kernel *k, vyi_groups *g, vyre_value found)
     vyre_value described = vyi_group_load(k, VYI_GROUP_CHUNKS);
     k->wide.chunks = vyi_kernel_op(k, vyre_ir_and, described, VYI_GATE_COUNT);
     k->wide.chunk = vyi_kernel_op(k, vyre_ir_and, claim, VYI_GATE_COUNT);
+    if (k->cancel.id)
+        k->wish = vyi_group_load(k, VYI_GROUP_WISH);
     vyre_value left = vyre_ir_lt(p, k->wide.chunk, k->wide.chunks);
     vyre_value same = vyre_ir_eq(p, generation, vyi_gate_generation(k, described));
     vyre_ir_if(p, vyre_ir_and(p, left, same));

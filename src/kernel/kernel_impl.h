@@ -106,7 +106,7 @@ typedef struct vyi_kernel {
     vyi_shape        shape;
     vyi_chunk         wide;
     vyi_chunk        *self; /* `wide`, while a handler of a wide work is emitted; else NULL */
-    vyre_buffer control, ring, log, io, table, mirror, events, workspace;
+    vyre_buffer control, ring, log, io, table, mirror, cancel, events, workspace;
     vyre_buffer user[VYRE_MAX_BUFFERS];
 
     /* Values that hold for the launch. */
@@ -131,6 +131,7 @@ typedef struct vyi_kernel {
     vyre_value opcode, tenant;
     vyre_value order;   /* its PRIORITY, in kernels with events */
     vyre_value early[VYI_KERNEL_EARLY_ARGS];
+    vyre_value wish;    /* not 0: it is not to run; of kernels with `cancel` */
     vyre_value first_mask; /* of tenant 0, loaded beside them by a kernel that hurries */
     vyre_local fault;   /* 0: none so far */
     vyre_local requeue; /* bool; of kernels that can put work back */
@@ -243,6 +244,12 @@ VYI_API void vyi_kernel_claim_end(vyi_kernel *k);
 /* Bool: the slot at k->base may be claimed, as far as a careful lane can see. */
 VYI_API vyre_local vyi_kernel_look(vyi_kernel *k);
 VYI_API vyre_value vyi_kernel_has_rights(vyi_kernel *k, vyre_value tenant);
+/* The host's wish for the slot at k->base, as it is now. */
+VYI_API vyre_value vyi_kernel_wish(vyi_kernel *k);
+/* Bool: `rights`, or the slot's work was taken back, of whatever tenant there is; and:
+ * `yes`, and it was not. */
+VYI_API vyre_value vyi_kernel_or_cancelled(vyi_kernel *k, vyre_value tenant, vyre_value rights);
+VYI_API vyre_value vyi_kernel_and_wanted(vyi_kernel *k, vyre_value yes);
 /* Opens a block for `slot`, and makes k->base its first word. */
 VYI_API void vyi_kernel_slot_begin(vyi_kernel *k, vyre_value slot);
 /* Header and the first arguments of the slot at k->base. */

@@ -104,6 +104,11 @@ static void vyi_solo_claim(vyi_kernel *k, const vyi_solo *n)
     vyre_ir_set(p, n->claimed, vyre_ir_bool(p, true));
 }
 
+static vyre_value vyi_solo_may_run(vyi_kernel *k)
+{
+    return vyi_kernel_or_cancelled(k, k->tenant, vyi_kernel_has_rights(k, k->tenant));
+}
+
 static void vyi_solo_follow(vyi_kernel *k, const vyi_solo *n)
 {
     vyre_ir_set(k->p, n->next, vyi_solo_behind(k, vyre_ir_get(k->p, n->slot)));
@@ -121,7 +126,7 @@ static void vyi_solo_common(vyi_kernel *k, const vyi_solo *n)
     vyi_solo_claim(k, n);
     vyre_ir_set(p, n->more, vyre_ir_bool(p, true));
     vyi_kernel_load_slot(k, VYI_KERNEL_COMMON_ARGS);
-    vyre_ir_if(p, vyi_kernel_has_rights(k, k->tenant));
+    vyre_ir_if(p, vyi_solo_may_run(k));
     vyi_solo_follow(k, n);
     vyi_kernel_serve_common(k, n->more);
     vyre_ir_end(p);
@@ -168,7 +173,7 @@ static void vyi_solo_finish(vyi_kernel *k, const vyi_solo *n)
         vyre_ir_end(p);
     vyre_ir_if(p, vyre_ir_get(p, n->claimed));
     vyi_kernel_load_slot(k, VYI_KERNEL_EARLY_ARGS);
-    vyre_ir_if(p, vyi_kernel_has_rights(k, k->tenant));
+    vyre_ir_if(p, vyi_solo_may_run(k));
     vyi_solo_follow(k, n);
     vyi_kernel_serve(k);
     vyre_ir_else(p);

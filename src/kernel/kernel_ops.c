@@ -544,11 +544,20 @@ static void vyi_packed_decode(vyi_kernel *k, const vyi_packed *packed, vyre_valu
 
 /* --- a slot from its claim to its end ------------------------------------ */
 
+/* The fault of a work that was taken back, or none. */
+static vyre_value vyi_kernel_verdict(vyi_kernel *k)
+{
+    if (!k->cancel.id)
+        return vyi_kernel_u32(k, VYRE_FAULT_NONE);
+    vyre_value wanted = vyi_kernel_is(k, k->wish, 0);
+    return vyi_kernel_pick(k, wanted, VYRE_FAULT_NONE, VYRE_FAULT_CANCELLED);
+}
+
 static void vyi_slot_locals(vyi_kernel *k)
 {
     static const char *const names[VYI_KERNEL_EARLY_ARGS] = { "arg0", "arg1", "arg2" };
     vyre_program *p = k->p;
-    k->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_FAULT_NONE), "fault");
+    k->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_verdict(k), "fault");
     if (k->shape.requeues)
         k->requeue = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "requeue");
     k->arg_base = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS),
@@ -615,10 +624,14 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
     vyi_slot_locals(k);
     vyre_ir_loop_allow(p, k->allowance);
     vyi_order_serve_begin(k);
+    if (k->cancel.id)
+        vyre_ir_if(p, vyi_kernel_is(k, k->wish, 0));
     if (k->shape.payload)
         vyi_slot_payload(k);
     else
         vyi_slot_operations(k);
+    if (k->cancel.id)
+        vyre_ir_end(p);
     vyi_order_serve_end(k);
     vyi_kernel_settle_loops(k);
 

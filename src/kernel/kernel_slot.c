@@ -13,6 +13,44 @@
  * ======================================================================= */
 #include "kernel/kernel_impl.h"
 
+/* --- what the host wishes ------------------------------------------------- */
+
+/* A word of its own says that a work is not to run.  Whoever has claimed the slot
+ * looks at it once, relaxed: it is the host's, who cleared it before the work was
+ * published, so what is found belongs to this work (docs/memory-model.md). */
+VYI_COLD
+VYI_API vyre_value vyi_kernel_wish(vyi_kernel *k)
+{
+    VYRE_ASSERT(k->cancel.id);
+    vyre_value slot = vyi_kernel_op(k, vyre_ir_shr, k->base, 4);
+    return vyre_ir_atomic_load(k->p, k->cancel, slot, VYRE_ORDER_RELAXED);
+}
+
+VYI_COLD
+VYI_API vyre_value vyi_kernel_or_cancelled(vyi_kernel *k, vyre_value tenant, vyre_value rights)
+{
+    vyre_program *p = k->p;
+    if (!k->cancel.id)
+        return rights;
+    vyre_value known = vyi_kernel_op(k, vyre_ir_lt, tenant, VYRE_MAX_TENANTS);
+    vyre_value cancelled = vyi_kernel_op(k, vyre_ir_ne, k->wish, 0);
+    return vyre_ir_or(p, rights, vyre_ir_and(p, known, cancelled));
+}
+
+VYI_COLD
+VYI_API vyre_value vyi_kernel_and_wanted(vyi_kernel *k, vyre_value yes)
+{
+    if (!k->cancel.id)
+        return yes;
+    return vyre_ir_and(k->p, yes, vyi_kernel_is(k, k->wish, 0));
+}
+
+static void vyi_kernel_load_wish(vyi_kernel *k)
+{
+    if (k->cancel.id)
+        k->wish = vyre_ir_name(k->p, vyi_kernel_wish(k), "wish");
+}
+
 /* --- claiming a slot ----------------------------------------------------- */
 
 /* Strict on both sides, and safe so: the index is clamped to the table. */
@@ -34,13 +72,13 @@ static vyre_value vyi_kernel_slot_has_rights(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     if (!k->shape.hurries)
-        return vyi_kernel_has_rights(k, k->tenant);
+        return vyi_kernel_or_cancelled(k, k->tenant, vyi_kernel_has_rights(k, k->tenant));
     vyre_value enabled = vyi_kernel_op(k, vyre_ir_ne, k->first_mask, 0);
     vyre_local rights = vyre_ir_local(p, VYRE_TYPE_BOOL, enabled, "rights");
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, k->tenant, 0));
     vyre_ir_set(p, rights, vyi_kernel_has_rights(k, k->tenant));
     vyre_ir_end(p);
-    return vyre_ir_get(p, rights);
+    return vyi_kernel_or_cancelled(k, k->tenant, vyre_ir_get(p, rights));
 }
 
 static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
@@ -85,6 +123,7 @@ VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
     for (uint32_t i = 0; i < args; i++)
         k->early[i] = vyi_kernel_slot_word(k, VYRE_SLOT_ARGS + i);
     vyi_kernel_load_order(k);
+    vyi_kernel_load_wish(k);
     if (k->shape.hurries)
         k->first_mask = vyi_kernel_control(k, VYRE_CONTROL_TENANT_MASKS);
 }
@@ -107,7 +146,9 @@ VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
     vyre_value tenant = vyre_ir_atomic_load(p, k->ring,
                                             vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT),
                                             VYRE_ORDER_RELAXED);
-    vyre_value rights = vyi_order_look(k, vyi_kernel_has_rights(k, tenant));
+    vyre_value rights = vyi_kernel_has_rights(k, tenant);
+    vyi_kernel_load_wish(k);
+    rights = vyi_order_look(k, vyi_kernel_or_cancelled(k, tenant, rights));
     vyre_ir_set(p, worth, rights);
     vyre_ir_if(p, vyre_ir_not(p, rights));
     vyi_kernel_refuse(k);
@@ -122,6 +163,7 @@ static void vyi_kernel_load_claimed(vyi_kernel *k)
     if (k->shape.urgent) {
         vyi_kernel_load_tenant(k);
         vyi_kernel_load_order(k);
+        vyi_kernel_load_wish(k);
         return;
     }
     vyi_kernel_load_slot(k, k->shape.frame == VYI_FRAME_COMMON ? VYI_KERNEL_COMMON_ARGS
@@ -344,7 +386,9 @@ VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
     vyre_value stores = vyi_kernel_is(k, k->opcode, VYRE_OP_STORE_U32);
     vyre_value writes = vyre_ir_or(p, stores, vyi_kernel_is(k, k->opcode, VYRE_OP_ATOMIC_ADD));
     vyre_value writes_well = vyre_ir_and(p, writes, good);
-    vyre_value common = vyre_ir_or(p, writes_well, vyi_kernel_is(k, k->opcode, VYRE_OP_NOP));
+    writes_well = vyi_kernel_and_wanted(k, writes_well);
+    vyre_value nothing = vyi_kernel_and_wanted(k, vyi_kernel_is(k, k->opcode, VYRE_OP_NOP));
+    vyre_value common = vyre_ir_or(p, writes_well, nothing);
     common = vyi_order_and_runs(k, common);
     vyre_local found = { 0 };
     vyre_ir_set(p, rare, vyre_ir_not(p, common));

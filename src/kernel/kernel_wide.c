@@ -405,6 +405,19 @@ static void vyi_wide_prune(vyi_kernel *k, const vyre_value *args)
     vyi_kernel_prune(k, loads, VYRE_MAX_ARGS);
 }
 
+/* Of a chunk that was claimed when its work had been taken back, by one lane.  In a
+ * tile pass the host has looked before. */
+static vyre_value vyi_wide_verdict(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!k->wish.id)
+        return vyi_kernel_u32(k, VYRE_FAULT_NONE);
+    vyre_value wanted = vyi_kernel_is(k, k->wish, 0);
+    vyre_value other = vyi_kernel_op(k, vyre_ir_ne, k->wide.lane, 0);
+    return vyi_kernel_pick(k, vyre_ir_or(p, wanted, other), VYRE_FAULT_NONE,
+                           VYRE_FAULT_CANCELLED);
+}
+
 static void vyi_wide_run(vyi_kernel *k, const vyre_handler *h, vyre_local last)
 {
     vyre_program *p = k->p;
@@ -418,7 +431,7 @@ static void vyi_wide_run(vyi_kernel *k, const vyre_handler *h, vyre_local last)
     slot.lanes = k->wide.lanes;
     k->wide.running = h;
     k->self = &k->wide;
-    k->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_FAULT_NONE), "fault");
+    k->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_wide_verdict(k), "fault");
     vyi_wide_sums_begin(k);
     vyre_ir_loop_allow(p, k->allowance);
     if (k->events.id) {
@@ -427,10 +440,14 @@ static void vyi_wide_run(vyi_kernel *k, const vyre_handler *h, vyre_local last)
         vyi_kernel_raise(k, VYRE_FAULT_AFTER);
         vyre_ir_else(p);
     }
+    if (k->wish.id)
+        vyre_ir_if(p, vyi_kernel_is(k, k->wish, 0));
     if (h->width == VYRE_WIDTH_RANGE)
         vyi_wide_range(k, &slot, h);
     else
         vyi_wide_tiles(k, &slot, h);
+    if (k->wish.id)
+        vyre_ir_end(p);
     if (k->events.id)
         vyre_ir_end(p);
     k->self = NULL;

@@ -173,19 +173,33 @@ static vyi_vk_place vyi_vk_role_place(vyi_role role)
     return role == VYI_ROLE_MIRROR ? VYI_VK_HOST : VYI_VK_DEVICE;
 }
 
+static vyre_status vyi_vk_open_buffer(vyi_vk *v, const vyi_device_buffer *b, uint32_t i,
+                                      vyre_error *err)
+{
+    const vyre_status status = vyi_vk_buffer_create(
+        &v->c, &v->resident[i], vyi_vk_role_place(b->role), b->size, b->name, err);
+    if (status < 0)
+        return status;
+    v->roles[i] = b->role;
+    v->bindings[i] = b->binding;
+    v->base.map[i] = v->resident[i].mapped;
+    v->base.bytes += b->size;
+    return VYRE_OK;
+}
+
+/* The user's come last: what the device polls has to be near it, and the window may
+ * be small. */
 static vyre_status vyi_vk_open_buffers(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
 {
-    for (uint32_t i = 0; i < desc->buffer_count; i++) {
-        const vyi_device_buffer *b = &desc->buffers[i];
-        const vyre_status status = vyi_vk_buffer_create(
-            &v->c, &v->resident[i], vyi_vk_role_place(b->role), b->size, b->name, err);
-        if (status < 0)
-            return status;
-        v->roles[i] = b->role;
-        v->bindings[i] = b->binding;
-        v->base.map[i] = v->resident[i].mapped;
-        v->base.bytes += b->size;
-    }
+    for (uint32_t users = 0; users < 2; users++)
+        for (uint32_t i = 0; i < desc->buffer_count; i++) {
+            const vyi_device_buffer *b = &desc->buffers[i];
+            if ((b->role == VYI_ROLE_USER) != (users == 1))
+                continue;
+            const vyre_status status = vyi_vk_open_buffer(v, b, i, err);
+            if (status < 0)
+                return status;
+        }
     v->buffer_count = desc->buffer_count;
     return VYRE_OK;
 }
@@ -201,7 +215,8 @@ static void vyi_vk_describe_memory(vyi_vk *v)
 {
     bool probed = v->probe.ran;
     for (uint32_t i = 0; i < v->buffer_count; i++) {
-        const bool polled = v->roles[i] == VYI_ROLE_CONTROL || v->roles[i] == VYI_ROLE_RING;
+        const bool polled = v->roles[i] == VYI_ROLE_CONTROL || v->roles[i] == VYI_ROLE_RING ||
+                            v->roles[i] == VYI_ROLE_CANCEL;
         if (polled || v->roles[i] == VYI_ROLE_MIRROR)
             probed = probed && vyi_vk_is_probed(v, i);
         if (polled && !(v->resident[i].flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT))
@@ -213,7 +228,7 @@ static void vyi_vk_describe_memory(vyi_vk *v)
 /* Whether the attached set has a buffer of its own for this role. */
 static bool vyi_vk_is_apart(vyi_role role)
 {
-    return role < VYI_ROLE_USER || role == VYI_ROLE_MIRROR;
+    return role < VYI_ROLE_USER || role == VYI_ROLE_MIRROR || role == VYI_ROLE_CANCEL;
 }
 
 /* Set 0 shows the resident buffers, set 1 the attached ones and the user's. */
@@ -515,7 +530,7 @@ static size_t vyi_vk_attached_size(const vyi_vk *v, uint32_t i,
 {
     if (v->roles[i] < VYI_ROLE_USER)
         return size[v->roles[i]] > 4 ? size[v->roles[i]] : 4;
-    return v->roles[i] == VYI_ROLE_MIRROR ? v->resident[i].size : 0;
+    return vyi_vk_is_apart(v->roles[i]) ? v->resident[i].size : 0;
 }
 
 static bool vyi_vk_attached_fits(const vyi_vk *v, const size_t size[VYI_CORE_BUFFERS])
