@@ -1,6 +1,7 @@
 /* A second opinion on handlers as text: random texts, compiled by the header and
- * run by the interpreter, and the same texts compiled by glslang and run on a Vulkan
- * device.  And programs printed as GLSL, read back as text.
+ * run by the interpreter and on a Vulkan device, and the same texts compiled by glslang
+ * and run there.  What GLSL leaves undefined, against a model; how exact floats are; what
+ * glslang refuses; and programs printed as GLSL, read back as text.
  *
  * Unsanitized: glslang and the driver are code of others.  TEST_COUNT=n: so many
  * texts.
@@ -11,6 +12,7 @@
 
 #include "gen.h"
 #include "gen_source.h"
+#include "source_model.h"
 #include "test.h"
 #include "vk_run.h"
 
@@ -26,6 +28,12 @@ static uint32_t test_count(uint32_t fallback)
 {
     const char *count = getenv("TEST_COUNT");
     return count ? (uint32_t)strtoul(count, NULL, 0) : fallback;
+}
+
+/* A driver takes a tenth of a second to compile a module: one of ten. */
+static bool on_device(uint32_t i)
+{
+    return vk.device && i % 10 == 0;
 }
 
 typedef struct words {
@@ -81,24 +89,29 @@ static void show(uint64_t seed)
     printf("seed 0x%llx\n%s---\n%s", (unsigned long long)seed, text.functions, text.body);
 }
 
-static void run_theirs(uint64_t seed, words *w)
+static void dispatch(const vyre_spirv *module, words *w)
 {
-    vyre_spirv module;
-    vyre_error err;
     vk_kernel kernel;
     const uint32_t bindings[2] = { 0, 1 };
     void *buffers[2] = { w->x, w->y };
     const size_t sizes[2] = { sizeof w->x, sizeof w->y };
-    if (compile_theirs(&module, &err) < 0) {
-        show(seed);
-        test_fail(__FILE__, __LINE__, "glslang, line %u: %s", (unsigned)err.at, err.text);
-    }
     /* A buffer that the text does not use is not in the module; the set has both. */
-    const vk_kernel_desc desc = { module.words, module.word_count, bindings, 2, 0, NULL };
+    const vk_kernel_desc desc = { module->words, module->word_count, bindings, 2, 0, NULL };
     const vk_call call = { { 1, 1, 1 }, buffers, sizes, 0 };
     if (!vk_kernel_create(&vk, &kernel, &desc) || !vk_dispatch(&vk, &kernel, &call))
         test_fail(__FILE__, __LINE__, "%s", vk.why);
     vk_kernel_destroy(&vk, &kernel);
+}
+
+static void run_theirs(uint64_t seed, words *w)
+{
+    vyre_spirv module;
+    vyre_error err;
+    if (compile_theirs(&module, &err) < 0) {
+        show(seed);
+        test_fail(__FILE__, __LINE__, "glslang, line %u: %s", (unsigned)err.at, err.text);
+    }
+    dispatch(&module, w);
     vyre_spirv_free(&module);
 }
 
@@ -117,9 +130,11 @@ static void interpret(const vyre_program *p, words *w)
         test_fail(__FILE__, __LINE__, "%s", err.text);
 }
 
-static void run_ours(uint64_t seed, words *w)
+/* By the interpreter, and on the device if `emitted` is given. */
+static void run_ours(uint64_t seed, words *w, words *emitted)
 {
     vyre_error err;
+    vyre_spirv module;
     vyre_program *p = two_buffers();
     if (compile_ours(p, &err) != VYRE_OK) {
         show(seed);
@@ -128,30 +143,167 @@ static void run_ours(uint64_t seed, words *w)
     if (seed & 1)
         CHECK_EQ(vyre_program_optimize(p, NULL), VYRE_OK);
     interpret(p, w);
+    if (emitted) {
+        CHECK_EQ(vyre_spirv_emit(p, NULL, &module, NULL), VYRE_OK);
+        dispatch(&module, emitted);
+        vyre_spirv_free(&module);
+    }
     vyre_program_destroy(p);
+}
+
+static void same(uint64_t seed, const words *a, const words *b, const char *whose)
+{
+    for (uint32_t k = 0; k < WRITE; k++)
+        if (a->y[k] != b->y[k]) {
+            show(seed);
+            test_fail(__FILE__, __LINE__, "y[%u] is 0x%x, and %s 0x%x", (unsigned)k,
+                      (unsigned)a->y[k], whose, (unsigned)b->y[k]);
+        }
 }
 
 static void random_texts_mean_what_glslang_says(void)
 {
     uint64_t random = test_seed(0x5eed);
-    const uint32_t count = test_count(300);
+    const uint32_t count = test_count(200);
     if (!vk.device && !vk_open(&vk))
         test_skip(vk.why);
     for (uint32_t i = 0; i < count; i++) {
-        static words ours, theirs;
+        static words ours, emitted, theirs;
         const uint64_t seed = getenv("TEST_SEED") && count == 1 ? test_seed(0)
                                                                 : test_random(&random);
         say_source(seed, &text);
         fill(&ours, seed);
         fill(&theirs, seed);
-        run_ours(seed, &ours);
+        emitted = theirs;
+        run_ours(seed, &ours, on_device(i) ? &emitted : NULL);
         run_theirs(seed, &theirs);
-        for (uint32_t k = 0; k < WRITE; k++)
-            if (ours.y[k] != theirs.y[k]) {
-                show(seed);
-                test_fail(__FILE__, __LINE__, "y[%u] is 0x%x, and by glslang 0x%x", (unsigned)k,
-                          (unsigned)ours.y[k], (unsigned)theirs.y[k]);
-            }
+        same(seed, &ours, &theirs, "by glslang");
+        if (on_device(i))
+            same(seed, &ours, &emitted, "on the device");
+    }
+}
+
+/* --- what GLSL leaves undefined ------------------------------------------- */
+
+static void undefined_texts_mean_what_the_model_says(void)
+{
+    uint64_t random = test_seed(0x0de1u);
+    const uint32_t count = test_count(200);
+    if (!vk.device)
+        vk_open(&vk);
+    for (uint32_t i = 0; i < count; i++) {
+        static words ours, emitted, wanted;
+        const uint64_t seed = test_random(&random);
+        fill(&ours, seed);
+        emitted = wanted = ours;
+        model_writer g = { seed, text.body, 0, ours.x };
+        text.functions[0] = '\0';
+        model_put(&g, "uint id = gl_GlobalInvocationID.x;\n");
+        for (uint32_t k = 0; k < 16; k++) {
+            model_put(&g, "y[id * 16u + %uu] = ", (unsigned)k);
+            const uint32_t value = model_uint(&g, k % 3 + 1);
+            model_put(&g, ";\n");
+            for (uint32_t lane = 0; lane < LANES; lane++)
+                wanted.y[lane * 16 + k] = value;
+        }
+        run_ours(seed, &ours, on_device(i) ? &emitted : NULL);
+        same(seed, &ours, &wanted, "by the model");
+        if (on_device(i))
+            same(seed, &emitted, &wanted, "by the model, which the device missed,");
+    }
+}
+
+/* --- floats, within what Vulkan allows ------------------------------------- */
+
+#define REF(name, value)                                                                           \
+    static double ref_##name(double a, double b)                                                   \
+    {                                                                                              \
+        (void)b;                                                                                   \
+        return value;                                                                              \
+    }
+REF(sqrt, sqrt(a)) REF(inversesqrt, 1 / sqrt(a)) REF(exp, exp(a)) REF(exp2, exp2(a))
+REF(log, log(a)) REF(log2, log2(a)) REF(sin, sin(a)) REF(cos, cos(a)) REF(tan, tan(a))
+REF(asin, asin(a)) REF(acos, acos(a)) REF(atan, atan(a)) REF(atan2, atan2(a, b))
+REF(sinh, sinh(a)) REF(cosh, cosh(a)) REF(tanh, tanh(a)) REF(pow, pow(a, b))
+REF(radians, a * (3.14159265358979323846 / 180)) REF(degrees, a * (180 / 3.14159265358979323846))
+REF(mix, a * 0.75 + b * 0.25) REF(quotient, a / b)
+REF(smoothstep, a <= 0.25 ? 0 : a >= 2 ? 1
+    : (a - 0.25) / 1.75 * ((a - 0.25) / 1.75) * (3 - 2 * ((a - 0.25) / 1.75)))
+
+/* What may be between a result and the right one: `ulp` + `per_a` |a| + `per_b` |b| units
+ * of the last place, or `absolute`.  Vulkan 1.3, "Precision of Individual Operations"; of
+ * functions that it derives from others, what follows. */
+static const struct exactness {
+    const char *call; /* of a and b */
+    double      low, high, ulp, per_a, per_b, absolute;
+    double    (*right)(double a, double b);
+} exactness[] = {
+    { "sqrt(a)", 0.001, 1e6, 4.5, 0, 0, 0, ref_sqrt },
+    { "inversesqrt(a)", 0.001, 1e6, 2, 0, 0, 0, ref_inversesqrt },
+    { "exp(a)", -40, 40, 3, 2, 0, 0, ref_exp },
+    { "exp2(a)", -40, 40, 3, 2, 0, 0, ref_exp2 },
+    { "log(a)", 0.001, 1e6, 3, 0, 0, 4.8e-7, ref_log },
+    { "log2(a)", 0.001, 1e6, 3, 0, 0, 4.8e-7, ref_log2 },
+    { "sin(a)", -3.14, 3.14, 0, 0, 0, 4.9e-4, ref_sin },
+    { "cos(a)", -3.14, 3.14, 0, 0, 0, 4.9e-4, ref_cos },
+    { "tan(a)", -1.2, 1.2, 0, 0, 0, 8e-3, ref_tan },
+    { "asin(a)", -0.95, 0.95, 4096, 0, 0, 0, ref_asin },
+    { "acos(a)", -0.95, 0.95, 4096, 0, 0, 0, ref_acos },
+    { "atan(a)", -50, 50, 4096, 0, 0, 0, ref_atan },
+    { "atan(a, b)", -50, 50, 4096, 0, 0, 0, ref_atan2 },
+    { "sinh(a)", -10, 10, 5, 4, 0, 1e-6, ref_sinh },
+    { "cosh(a)", -10, 10, 5, 4, 0, 0, ref_cosh },
+    { "tanh(a)", -10, 10, 16, 8, 0, 1e-6, ref_tanh },
+    { "pow(a, b)", 0.25, 8, 3, 0, 32, 0, ref_pow },
+    { "radians(a)", -1000, 1000, 2, 0, 0, 0, ref_radians },
+    { "degrees(a)", -1000, 1000, 2, 0, 0, 0, ref_degrees },
+    { "mix(a, b, 0.25)", -50, 50, 2, 0, 0, 1e-5, ref_mix },
+    { "(a / b)", -50, 50, 2.5, 0, 0, 0, ref_quotient },
+    { "smoothstep(0.25, 2.0, a)", -1, 4, 8, 0, 0, 1e-6, ref_smoothstep }
+};
+
+static double allowed(const struct exactness *row, double a, double b, double right)
+{
+    int exponent;
+    frexp(right, &exponent);
+    const double units = row->ulp + row->per_a * fabs(a) + row->per_b * fabs(b);
+    const double relative = units * ldexp(1, exponent - 24);
+    return relative > row->absolute ? relative : row->absolute;
+}
+
+static void floats_are_as_exact_as_vulkan_says(void)
+{
+    uint64_t random = test_seed(0xf10a7u);
+    const bool device = vk.device || vk_open(&vk);
+    for (size_t i = 0; i < sizeof exactness / sizeof exactness[0]; i++) {
+        static words ours, theirs;
+        const struct exactness *row = &exactness[i];
+        fill(&ours, i);
+        for (uint32_t k = 0; k < READ; k++) {
+            const double part = (double)(test_random(&random) >> 11) / 9007199254740992.0;
+            const float x = (float)(row->low + part * (row->high - row->low));
+            memcpy(&ours.x[k], &x, sizeof x);
+        }
+        theirs = ours;
+        text.functions[0] = '\0';
+        snprintf(text.body, sizeof text.body,
+                 "uint id = gl_GlobalInvocationID.x;\n"
+                 "for (uint k = id * 16u; k < id * 16u + 16u; k++) {\n"
+                 "    float a = uintBitsToFloat(x[k]), b = uintBitsToFloat(x[(k + 1u) & 127u]);\n"
+                 "    y[k] = floatBitsToUint(%s);\n}\n", row->call);
+        run_ours(i, &ours, NULL);
+        if (device)
+            run_theirs(i, &theirs);
+        for (uint32_t k = 0; k < READ; k++) {
+            const double a = (double)model_float_of(ours.x[k]);
+            const double b = (double)model_float_of(ours.x[(k + 1) & 127]);
+            const double right = row->right(a, b), may = allowed(row, a, b, right);
+            const double mine = (double)model_float_of(ours.y[k]);
+            const double glslangs = device ? (double)model_float_of(theirs.y[k]) : mine;
+            if (!(fabs(mine - right) <= may && fabs(glslangs - mine) <= 2 * may))
+                test_fail(__FILE__, __LINE__, "%s of %.9g, %.9g is %.9g, by glslang %.9g, not %.9g",
+                          row->call, a, b, mine, glslangs, right);
+        }
     }
 }
 
@@ -179,6 +331,89 @@ static void mutate(uint64_t *random)
     body[at] = ' ';
     memcpy(body + at + 1, word, size);
     body[at + 1 + size] = ' ';
+}
+
+/* The texts with one mistake each of test_source.c, and the buffers that they know. */
+static const struct {
+    const char *text, *message, *fix;
+} wrong[] = {
+#include "source_wrong.h"
+};
+
+static vyre_program *their_buffers(void)
+{
+    static const char *const names[] = { "x", "y", "i", "f", "r", "w", "four" };
+    vyre_program *p = vyre_program_create(NULL, NULL);
+    for (uint32_t i = 0; i < 7; i++) {
+        vyre_buffer_desc buffer;
+        memset(&buffer, 0, sizeof buffer);
+        buffer.name = names[i];
+        buffer.binding = i;
+        buffer.type = i == 2 ? VYRE_TYPE_I32 : i == 3 ? VYRE_TYPE_F32 : VYRE_TYPE_U32;
+        buffer.access = i == 4 ? VYRE_ACCESS_READ : i == 5 ? VYRE_ACCESS_WRITE
+                                                           : VYRE_ACCESS_READ_WRITE;
+        buffer.count = i == 6 ? 4 : 0;
+        vyre_ir_buffer(p, &buffer);
+    }
+    return p;
+}
+
+static vyre_status glslang_on_wrong(vyre_error *err)
+{
+    vyre_spirv module;
+    snprintf(whole, sizeof whole,
+             "#version 450\nlayout(local_size_x = 1) in;\n"
+             "layout(binding = 0) buffer X { uint x[]; };\n"
+             "layout(binding = 1) buffer Y { uint y[]; };\n"
+             "layout(binding = 2) buffer I { int i[]; };\n"
+             "layout(binding = 3) buffer F { float f[]; };\n"
+             "layout(binding = 4) readonly buffer R { uint r[]; };\n"
+             "layout(binding = 5) writeonly buffer W { uint w[]; };\n"
+             "layout(binding = 6) buffer Four { uint four[4]; };\n"
+             "void main() {\n%s\n}\n", text.body);
+    const vyre_status status = vyre_glsl_compile(whole, 0, NULL, &module, err);
+    if (status == VYRE_OK)
+        vyre_spirv_free(&module);
+    return status;
+}
+
+/* A function cannot stand in main; asuint is not GLSL's; a brace may end main. */
+static bool is_for_glslang(const char *words)
+{
+    char type[8], name[16];
+    int end = 0;
+    return sscanf(words, "%7[a-z] %15[a-z0-9](%n", type, name, &end) != 2 || !end
+               ? !strstr(words, "asuint") && !strchr(words, '}') : false;
+}
+
+static void wrong_texts_are_refused_by_both(void)
+{
+    uint64_t random = test_seed(0x3ad);
+    const uint32_t rows = sizeof wrong / sizeof wrong[0], count = test_count(1000);
+    uint32_t looked_at = 0, refused = 0, stricter = 0;
+    for (uint32_t i = 0; i < rows + count; i++) {
+        vyre_error err, their;
+        snprintf(text.body, sizeof text.body, "%s", wrong[i % rows].text);
+        for (uint32_t k = 0; i >= rows && k < 1 + i % 2; k++)
+            mutate(&random);
+        if (!is_for_glslang(text.body))
+            continue;
+        looked_at++;
+        vyre_program *p = their_buffers();
+        const vyre_status ours = vyre_source_emit(p, NULL, text.body, strlen(text.body), &err);
+        const vyre_status theirs = glslang_on_wrong(&their);
+        vyre_program_destroy(p);
+        if (ours == VYRE_OK && theirs != VYRE_OK)
+            test_fail(__FILE__, __LINE__, "%s\nis accepted; glslang, line %u: %s", text.body,
+                      (unsigned)their.at, their.text);
+        refused += theirs != VYRE_OK;
+        stricter += theirs == VYRE_OK && ours != VYRE_OK;
+        if (theirs == VYRE_OK && ours != VYRE_OK && getenv("TEST_SHOW"))
+            printf("%s\n", err.text);
+    }
+    printf("NOTE wrong texts, and mutated ones: %u of %u refused by both, %u by us alone\n",
+           (unsigned)refused, (unsigned)looked_at, (unsigned)stricter);
+    CHECK(refused > looked_at / 2);
 }
 
 static void mutated_texts_are_refused_by_both(void)
@@ -345,6 +580,9 @@ int main(void)
 {
     glslang_initialize_process(); /* keeps its tables from one text to the next */
     RUN(random_texts_mean_what_glslang_says);
+    RUN(undefined_texts_mean_what_the_model_says);
+    RUN(floats_are_as_exact_as_vulkan_says);
+    RUN(wrong_texts_are_refused_by_both);
     RUN(mutated_texts_are_refused_by_both);
     RUN(printed_programs_are_read_back);
     if (vk.device)

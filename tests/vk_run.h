@@ -26,7 +26,7 @@
 #define VK_RUN_BINDINGS 32
 #define VK_RUN_ARENA    (64u << 20)
 #define VK_RUN_GUARD    0xa5u
-#define VK_RUN_TIMEOUT  20000000000ull /* ns */
+#define VK_RUN_TIMEOUT  120000000000ull /* ns */
 
 typedef struct vk_run {
     VkInstance       instance;
