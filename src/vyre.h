@@ -175,7 +175,7 @@
  *     replay      (room) a log of works that can be run again
  *     trace       (room) what happened on a handle, for Perfetto
  *     task        (room) a slot as a task that stops in the middle and goes on later
- *     exchange    (room) the original's files of programs, read
+ *     exchange    (room) the original's files of programs, read and written
  *
  * Behind the declarations stand the functions, in the same order.  Most
  * programs need engine, and the upper half of ir for handlers; who brings a
@@ -313,6 +313,7 @@
 #include "rooms/exchange/exchange_text.c"
 #include "rooms/exchange/exchange_value.c"
 #include "rooms/exchange/exchange_import.c"
+#include "rooms/exchange/exchange_export.c"
 #include "rooms/replay/replay_file.c"
 #include "rooms/replay/replay2.c"
 #include "rooms/replay/replay.c"

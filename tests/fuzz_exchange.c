@@ -29,6 +29,8 @@ static void import(const uint8_t *bytes, size_t size)
         fuzz_error(err.status, &err);
         FUZZ_CHECK(err.status < 0 && err.at <= size);
     }
+    if (p && !vyre_program_export(p, true, NULL, 0, &err))
+        fuzz_error(err.status, &err);
     vyre_program_destroy(p);
 }
 

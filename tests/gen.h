@@ -37,6 +37,8 @@
 #define GEN_LIMITS    256u /* LOOP_LEFT, LOOP_CUT, loop_allow; no barrier in a loop, so that lanes
                               whose loops are cut still meet.  Only such programs can be run with
                               a loop limit, the same one everywhere */
+#define GEN_SAID      512u /* only what the original's format has words for: atomics on u32, no
+                              break or continue, no fence, no number of workgroups */
 #define GEN_INTEGERS  (GEN_LOOPS | GEN_ATOMICS | GEN_WORKGROUP | GEN_3D)
 #define GEN_ALL       (GEN_INTEGERS | GEN_SUBGROUPS | GEN_DIVERGENT | GEN_F32)
 
@@ -197,6 +199,7 @@ typedef struct gen_state {
     unsigned      flags;
     vyre_buffer   buffers[GEN_BUFFERS];
     vyre_buffer   shared, shared_sums; /* workgroup arrays */
+    uint32_t      groups[3];
     uint32_t      group_lanes, given;  /* given: u32 values that are there from the start */
     gen_pool      pools[5];            /* by vyre_type */
     gen_variable  locals[GEN_POOL];
@@ -451,7 +454,7 @@ static vyre_order gen_order(gen_state *g)
 /* On a word of the lane's own: any operator, and the result counts. */
 static void gen_atomic_own(gen_state *g)
 {
-    const bool ints = gen_chance(g, 2);
+    const bool ints = gen_chance(g, 2) && !(g->flags & GEN_SAID);
     const vyre_buffer b = g->buffers[ints ? GEN_INTS : GEN_WORDS];
     const vyre_type type = ints ? GEN_I : GEN_U;
     const vyre_value i = gen_own_index(g);
@@ -496,7 +499,7 @@ static void gen_atomic(gen_state *g)
 {
     if (gen_chance(g, 2))
         gen_atomic_own(g);
-    else if (gen_chance(g, 2))
+    else if (gen_chance(g, 2) || (g->flags & GEN_SAID))
         gen_atomic_into(g, g->buffers[GEN_SUMS], GEN_U);
     else
         gen_atomic_into(g, g->buffers[GEN_SUMS_I], GEN_I);
@@ -510,7 +513,10 @@ static void gen_subgroup(gen_state *g)
                                           VYRE_REDUCE_AND, VYRE_REDUCE_OR, VYRE_REDUCE_XOR };
     const vyre_type type = gen_chance(g, 2) ? GEN_U : GEN_I;
     const vyre_reduce_op op = ops[gen_below(g, 6)];
-    switch (gen_below(g, g->uniform ? 7 : 6)) {
+    uint32_t which = gen_below(g, g->uniform ? 7 : 6);
+    if ((g->flags & GEN_SAID) && which >= 1 && which <= 4)
+        which = 5;
+    switch (which) {
     case 0: gen_keep(g, GEN_U, vyre_ir_ballot(g->p, gen_any(g, GEN_B))); break;
     case 1: gen_keep(g, GEN_B, vyre_ir_elect(g->p)); break;
     case 2: gen_keep(g, GEN_B, vyre_ir_any(g->p, gen_any(g, GEN_B))); break;
@@ -545,7 +551,7 @@ static void gen_statements(gen_state *g, uint32_t count);
 /* Ends the current arm by leaving; only inside an if or a switch. */
 static void gen_leave(gen_state *g)
 {
-    const bool may_leave_loop = g->in_loop && !g->must_stay;
+    const bool may_leave_loop = g->in_loop && !g->must_stay && !(g->flags & GEN_SAID);
     if (may_leave_loop && gen_chance(g, 2))
         vyre_ir_break(g->p);
     else if (may_leave_loop && gen_chance(g, 2))
@@ -648,7 +654,7 @@ static void gen_exchange(gen_state *g)
     const vyre_value second = vyre_ir_add(g->p, g->local_lane, gen_u(g, lanes));
     vyre_ir_store(g->p, g->shared, g->local_lane, gen_any(g, GEN_U));
     vyre_ir_store(g->p, g->shared, second, gen_any(g, GEN_U));
-    if (g->flags & GEN_ATOMICS)
+    if ((g->flags & GEN_ATOMICS) && !(g->flags & GEN_SAID))
         gen_atomic_into(g, g->shared_sums, GEN_I);
     vyre_ir_barrier(g->p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
     for (uint32_t i = gen_below(g, 3) + 1; i > 0; i--)
@@ -685,7 +691,7 @@ static void gen_block(gen_state *g)
         gen_choose(g);
     else if (loops && gen_chance(g, 3))
         gen_counted(g);
-    else if (loops && gen_chance(g, 4))
+    else if (loops && !(g->flags & GEN_SAID) && gen_chance(g, 4))
         gen_endless(g);
     else if (gen_chance(g, 4))
         gen_switch(g);
@@ -714,7 +720,7 @@ static void gen_statement(gen_state *g)
     case 11:
         if (g->flags & GEN_LIMITS)
             gen_limit(g);
-        else if (gen_chance(g, 8))
+        else if (gen_chance(g, 8) && !(g->flags & GEN_SAID))
             vyre_ir_barrier(g->p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQ_REL);
         break;
     default: gen_operate(g); break;
@@ -812,11 +818,18 @@ static void gen_declare(gen_state *g, gen_shape *shape)
     }
 }
 
+static vyre_value gen_group_count(gen_state *g, uint32_t axis)
+{
+    if (g->flags & GEN_SAID)
+        return gen_u(g, g->groups[axis]);
+    return vyre_ir_builtin(g->p, (vyre_builtin)(VYRE_BUILTIN_GROUP_COUNT_X + axis));
+}
+
 static void gen_seed_values(gen_state *g)
 {
     vyre_program *p = g->p;
-    const vyre_value groups_x = vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_COUNT_X);
-    const vyre_value groups_y = vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_COUNT_Y);
+    const vyre_value groups_x = gen_group_count(g, 0);
+    const vyre_value groups_y = gen_group_count(g, 1);
     const vyre_value z = vyre_ir_mul(p, vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_ID_Z), groups_y);
     const vyre_value y = vyre_ir_add(p, z, vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_ID_Y));
     const vyre_value row = vyre_ir_mul(p, y, groups_x);
@@ -826,8 +839,10 @@ static void gen_seed_values(gen_state *g)
     g->lane = vyre_ir_add(p, first, g->local_lane);
     g->own = vyre_ir_mul(p, g->lane, gen_u(g, GEN_OWN));
     gen_keep(g, GEN_U, g->lane);
-    for (int what = VYRE_BUILTIN_LOCAL_ID_X; what <= VYRE_BUILTIN_GROUP_COUNT_Z; what++)
+    for (int what = VYRE_BUILTIN_LOCAL_ID_X; what < VYRE_BUILTIN_GROUP_COUNT_X; what++)
         gen_keep(g, GEN_U, vyre_ir_builtin(p, (vyre_builtin)what));
+    for (uint32_t axis = 0; axis < 3; axis++)
+        gen_keep(g, GEN_U, gen_group_count(g, axis));
     if (g->flags & GEN_SUBGROUPS)
         gen_keep(g, GEN_U, vyre_ir_builtin(p, VYRE_BUILTIN_SUBGROUP_LANE));
     for (uint32_t i = 1; i < GEN_FLOATS; i++) {
@@ -874,6 +889,7 @@ GEN_UNUSED static vyre_program *gen_program_quiet(uint64_t seed, unsigned flags,
     g.random = seed;
     g.flags = flags;
     gen_geometry(&g, shape);
+    memcpy(g.groups, shape->groups, sizeof g.groups);
     memcpy(desc.workgroup_size, shape->group_size, sizeof desc.workgroup_size);
     desc.name = "random";
     if (allocator)

@@ -590,7 +590,30 @@ static void out_of_memory(void)
 
 static unsigned imported, not_imported;
 
-/* A program, or an error that says where; the same from the form of a text. */
+/* Written as a blob, and imported again, it is written the same. */
+static void write_again(const vec_row *row, const vyre_program *p)
+{
+    vyre_error err;
+    blob once = blob_alloc(vyre_program_export(p, false, NULL, 0, &err));
+    if (once.size == 0) {
+        ROW_CHECK(row, err.status == VYRE_E_EXCHANGE_FLOW ||
+                           err.status == VYRE_E_EXCHANGE_UNSUPPORTED);
+        blob_free(&once);
+        return;
+    }
+    ROW_EQ(row, vyre_program_export(p, false, once.bytes, once.size, &err), once.size);
+    vyre_program *again = import_blob(&once, NULL, &err);
+    if (!again)
+        ROW_FAIL(row, "%s", err.text);
+    blob twice = blob_alloc(once.size);
+    ROW_EQ(row, vyre_program_export(again, false, twice.bytes, twice.size, &err), once.size);
+    ROW_CHECK(row, memcmp(once.bytes, twice.bytes, once.size) == 0);
+    vyre_program_destroy(again);
+    blob_free(&once);
+    blob_free(&twice);
+}
+
+/* A program, or an error that says where. */
 static void import_any(const vec_row *row, const char *hex)
 {
     vyre_import_desc desc;
@@ -604,6 +627,7 @@ static void import_any(const vec_row *row, const char *hex)
     if (p) {
         ROW_EQ(row, status, VYRE_OK);
         imported++;
+        write_again(row, p);
     } else {
         vec_error(row, err.status, &err);
         ROW_CHECK(row, err.at <= b.size && (status == VYRE_OK || err.status == status));

@@ -141,6 +141,15 @@ static size_t vyi_exchange_character(const uint8_t *at, size_t left)
     return code < least[size] || code > 0x10ffffu || code >> 11 == 0x1bu ? 0 : size;
 }
 
+VYI_API bool vyi_exchange_is_utf8(const char *text, size_t size)
+{
+    const uint8_t *bytes = (const uint8_t *)text;
+    size_t step = 1;
+    for (size_t i = 0; i < size && step; i += step)
+        step = vyi_exchange_character(bytes + i, size - i);
+    return step != 0;
+}
+
 static vyi_exchange_text vyi_exchange_characters(vyi_exchange *x, uint64_t size)
 {
     vyi_exchange_text text = { NULL, 0 };

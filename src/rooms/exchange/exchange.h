@@ -69,6 +69,14 @@ VYRE_API vyre_program *vyre_program_import(const void *bytes, size_t size,
                                            const vyre_import_desc *desc, vyre_import_info *info,
                                            vyre_error *err);
 
+/* Writes a finished program as a blob, or as a text; the rules of snprintf for
+ * texts: returns the size, without the terminator, and writes what fits.  A blob
+ * is written whole or not at all.  0 and *err: the format has no words for it,
+ * VYRE_E_EXCHANGE_FLOW or _UNSUPPORTED, err->at is the instruction's number in
+ * the listing. */
+VYRE_API size_t vyre_program_export(const vyre_program *p, bool text, void *dst, size_t size,
+                                    vyre_error *err);
+
 VYI_EXTERN_C_END
 
 #endif /* VYRE_NO_EXCHANGE */

@@ -56,6 +56,9 @@ VYI_API bool vyi_exchange_is(vyi_exchange_text text, const char *name);
 /* The text whose length stands at `at`, where one has been read. */
 VYI_API vyi_exchange_text vyi_exchange_text_at(const vyi_exchange *x, size_t at);
 
+/* Whether all of it is UTF-8. */
+VYI_API bool vyi_exchange_is_utf8(const char *text, size_t size);
+
 /* --- statements, expressions and types ------------------------------------- */
 
 /* What is left of a statement, 'l', an expression, 'e', or a type, 't'. */

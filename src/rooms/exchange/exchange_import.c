@@ -631,7 +631,7 @@ VYRE_API vyre_program *vyre_program_import(const void *bytes, size_t size,
     if (!vyi_exchange_is_text(bytes, size))
         return vyi_import_blob(bytes, size, desc, info, err);
 
-    size_t count;
+    size_t count = 0;
     if (vyi_exchange_text_size(bytes, size, &count, err) < 0)
         return NULL;
     uint8_t *blob = (uint8_t *)vyi_alloc(&desc->allocator, count + 1);

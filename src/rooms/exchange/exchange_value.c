@@ -33,7 +33,7 @@ VYI_API vyre_value vyi_import_u32(vyi_import *m, vyre_value value)
 
 VYI_API bool vyi_import_beyond(const vyi_import *m, vyre_buffer buffer, vyre_value index)
 {
-    uint32_t bits;
+    uint32_t bits = 0;
     const uint32_t count = vyi_buffer_of(m->p, buffer.id)->count;
     return count && index.id && vyi_literal(m->p, index.id, &bits) && bits >= count;
 }
