@@ -2,7 +2,7 @@
  * with results that are kept, callbacks, tenants without rights, recoveries.  At last
  * eight threads with 64 works in flight each, some of which fault or are taken back at
  * random: each ends exactly once.  TEST_COUNT: works of that server. */
-#define VYRE_IMPLEMENTATION
+#include "inside.h"
 #include "engine.h"
 
 #include <pthread.h>
@@ -261,6 +261,40 @@ static void a_recovery_keeps_wishes(void)
     }
 }
 
+/* Who waits for others ends when those have; who waits for him does not run. */
+static void works_in_order_are_taken_back(void)
+{
+    for (uint32_t wide = 0; wide < 2; wide++) {
+        vyre_desc d = cancel_desc(16, false, wide);
+        d.events = 64;
+        vyre *v = engine_open(&d);
+        vyre_work first = engine_add(1);
+        const vyre_work then = wide ? engine_work(OP_SPREAD, 2, 0, 100) : engine_add(1);
+        const vyre_work last = engine_add(1);
+        vyre_ticket t[3];
+        uint32_t code = 0;
+        first.tenant = 1;
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        for (uint32_t round = 0; round < 3; round++) {
+            CHECK_EQ(vyre_tenant_enable(v, 1, false, NULL), VYRE_OK);
+            t[0] = engine_publish(v, first);
+            CHECK_EQ(vyre_publish_after(v, &then, &t[0], 1, &t[1], NULL), VYRE_OK);
+            CHECK_EQ(vyre_publish_after(v, &last, &t[1], 1, &t[2], NULL), VYRE_OK);
+            CHECK_EQ(vyre_cancel(v, t[1], NULL), VYRE_PENDING);
+            CHECK_EQ(vyre_poll(v, t[1]), VYRE_PENDING);
+            CHECK_EQ(vyre_tenant_enable(v, 1, true, NULL), VYRE_OK);
+            CHECK_EQ(vyre_wait(v, t[0], 20 * SECOND, NULL), VYRE_OK);
+            CHECK_EQ(vyre_wait(v, t[1], 20 * SECOND, NULL), VYRE_E_CANCELLED);
+            CHECK_EQ(vyre_wait(v, t[2], 20 * SECOND, NULL), VYRE_E_FAULT);
+            CHECK_EQ(vyre_fault_of(v, t[2], &code), VYRE_OK);
+            CHECK_EQ(code, VYRE_FAULT_AFTER);
+            CHECK_EQ(engine_observable(v, 0), round + 1);
+        }
+        CHECK_EQ(counted(v, 50), 0);
+        vyre_close(v);
+    }
+}
+
 /* The slot's owner has seen an end and is about to say so by a plain store: who cancels
  * waits for it, and finds that there is nothing to take back. */
 typedef struct late {
@@ -472,6 +506,7 @@ int main(void)
         ENGINE_CASE(wide_works_are_taken_back),
         ENGINE_CASE(a_dispatch_of_bytes_knows_no_wish),
         ENGINE_CASE(a_recovery_keeps_wishes),
+        ENGINE_CASE(works_in_order_are_taken_back),
         ENGINE_CASE(an_owner_is_waited_for),
         ENGINE_CASE(each_work_of_a_server_ends_once),
         ENGINE_CASE(each_work_of_producers_ends_once),

@@ -517,6 +517,7 @@ static void a_handle_without_events_pays_nothing(void)
     d.events = 0;
     vyre *v = engine_open(&d);
     host.mirror_binding = v->buffers.list[v->queue.slots.mirror].binding;
+    host.cancel_binding = v->buffers.list[v->queue.slots.cancel].binding;
     host.count_each = v->backend->abort != NULL;
     kernel.log_records = v->desc.kernel.log_records;
     kernel.loop_allowance = v->desc.kernel.loop_allowance;
