@@ -42,6 +42,7 @@
  *     VYRE_NO_REPLAY       logs of works
  *     VYRE_NO_TRACE        pictures of what happened
  *     VYRE_NO_TASK         works that stop in the middle, as the host's values
+ *     VYRE_NO_GRAPH        works and what each runs after, as one
  *     VYRE_NO_SOURCE       handlers as text
  *     VYRE_NO_EXCHANGE     the original's files of programs
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
@@ -176,6 +177,7 @@
  *     trace       (room) what happened on a handle, for Perfetto
  *     task        (room) a slot as a task that stops in the middle and goes on later
  *     exchange    (room) the original's files of programs, read and written
+ *     graph       (room) works and what each runs after, published as one
  *
  * Behind the declarations stand the functions, in the same order.  Most
  * programs need engine, and the upper half of ir for handlers; who brings a
@@ -233,6 +235,9 @@
     #endif
     #ifndef VYRE_NO_TASK
         #define VYRE_NO_TASK
+    #endif
+    #ifndef VYRE_NO_GRAPH
+        #define VYRE_NO_GRAPH
     #endif
     #ifndef VYRE_NO_WATCH
         #define VYRE_NO_WATCH
@@ -2294,6 +2299,23 @@ VYRE_API uint32_t vyre_ticket_slot(vyre_ticket t);
  * `stats` may be NULL. */
 VYRE_API vyre_status vyre_run(vyre *v, const vyre_work *works, uint32_t count, vyre_stats *stats,
                               vyre_error *err);
+
+/* Works that run again and again until nothing changes. */
+typedef struct vyre_until_desc {
+    const vyre_work *works;
+    uint32_t count;
+    uint32_t flag;        /* observable that a handler sets, to anything but 0, when it changed
+                             something */
+    uint32_t rounds;      /* at most; 0 = 2^20 */
+    uint64_t deadline_ns; /* from the call on, looked at between rounds; 0 = none */
+} vyre_until_desc;
+
+/* Each round: the flag is 0, the works run as by vyre_run, and all have ended before the
+ * next one.  VYRE_OK: a round left the flag 0.  VYRE_PENDING, VYRE_TIMEOUT: `rounds` or the
+ * deadline came first; call again to go on.  Any error of vyre_run ends it.  *rounds is how many
+ * there were, also then; it and `stats`, which adds them up, may be NULL. */
+VYRE_API vyre_status vyre_run_until(vyre *v, const vyre_until_desc *desc, uint32_t *rounds,
+                                    vyre_stats *stats, vyre_error *err);
 /* One pass over the caller's bytes, in place.  The handle's own ring is not
  * touched; user buffers are shared.  VYRE_E_RUNNING while the kernel runs. */
 VYRE_API vyre_status vyre_dispatch(vyre *v, const vyre_io_buffers *io, vyre_stats *stats,
@@ -3557,6 +3579,67 @@ VYRE_API vyre_status vyre_task_load(const void *ring, size_t size, uint32_t slot
 VYI_EXTERN_C_END
 
 #endif /* VYRE_NO_TASK */
+#endif
+/* ==========================================================================
+ * graph: many works and what each runs after, published as one
+ *
+ * Public.  A node names earlier nodes.  The works go through the ring in the order of
+ * the nodes, whatever its size, and each waits on the device for those it names
+ * (docs/order.md).
+ *
+ *     vyre_node nodes[3] = ...;
+ *     const uint32_t both[2] = { 0, 1 };
+ *     nodes[2].after = both;
+ *     nodes[2].after_count = 2;
+ *     vyre_graph *g = vyre_graph_make(v, nodes, 3, &err);
+ *     vyre_graph_publish(g, &end, &err);       as often as wanted
+ *     vyre_graph_wait(g, 1000000000, &stats, &err);
+ *
+ * Calls on one graph come one at a time; graphs know nothing of each other.
+ * ======================================================================= */
+#ifndef VYI_GRAPH_H
+#define VYI_GRAPH_H
+
+
+#ifndef VYRE_NO_GRAPH
+
+VYI_EXTERN_C_BEGIN
+
+typedef struct vyre_node {
+    vyre_work       work;
+    const uint32_t *after; /* indexes of earlier nodes */
+    uint32_t        after_count;
+} vyre_node;
+
+typedef struct vyre_graph vyre_graph;
+
+#define VYRE_MAX_NODES 0x1000000u
+#define VYRE_MAX_EDGES 0x4000000u
+
+/* Copies the nodes.  NULL, and err->at is the node: a work that vyre_publish would refuse,
+ * a node that names itself or a later one (all circles do), too many.  Needs
+ * vyre_desc.events.  The handle outlives the graph. */
+VYRE_API vyre_graph *vyre_graph_make(vyre *v, const vyre_node *nodes, uint32_t count,
+                                     vyre_error *err);
+/* Publishes every node once.  Returns when all are in the ring or have ended, so a graph
+ * that is larger than the ring is refilled meanwhile, for as long as works end within
+ * vyre_desc.run_timeout_ns of each other.  A run begins when the one before has ended.
+ * `end`, which may be NULL, ends when all nodes have: FAULT(VYRE_FAULT_AFTER) when one
+ * of them did not end well.  On failure what has been published goes on, and is nobody's.
+ * VYRE_E_LOST: with a device that was lost meanwhile; the run is to be published again,
+ * as a whole. */
+VYRE_API vyre_status vyre_graph_publish(vyre_graph *g, vyre_ticket *end, vyre_error *err);
+/* Waits for the end of the last run.  VYRE_E_FAULT: nodes ended FAULT; err->at is the
+ * first of them in the order of the nodes that did so by itself, and err->native its
+ * vyre_fault.  `stats` counts nodes that ended well and FAULT. */
+VYRE_API vyre_status vyre_graph_wait(vyre_graph *g, uint64_t timeout_ns, vyre_stats *stats,
+                                     vyre_error *err);
+/* What is in the ring goes on.  NULL is allowed. */
+VYRE_API void vyre_graph_free(vyre_graph *g);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_GRAPH */
 #endif
 /* ==========================================================================
  * exchange: the original's files of programs
@@ -21500,6 +21583,7 @@ typedef struct vyi_order {
     uint32_t  count;       /* events; 0: works have no order */
     uint32_t  buffer;      /* index: kernel/order_impl.h */
     uint32_t  busy;        /* a lock */
+    uint32_t  gathered;    /* events that calls and graphs have */
     uint32_t  free;        /* the first of those that nothing uses, in a list by `next` */
     uint32_t *bits;        /* of each slot's last work: its PRIORITY, apart from the level */
     uint32_t *before;      /* what the work before that one signals, or 0 */
@@ -21889,12 +21973,14 @@ VYI_API void vyi_order_bind(vyi_queue *q, uint32_t slot, uint32_t count, const v
 VYI_API bool vyi_order_slot_is_settled(const vyi_queue *q, uint32_t slot);
 VYI_API bool vyi_order_slot_is_ready(const vyi_queue *q, uint32_t slot);
 
-/* Events in use once more for the caller, who forgets them.  The one that the ticket's
- * work signals, 0 if none; false: its slot has been used again.  One that is to be
- * signalled so often, 0 if none is free. */
+/* Events in use once more for the caller, who forgets them: the one that the ticket's
+ * work signals, 0 if none (false: its slot has been used again); one that is in use. */
 VYI_API bool vyi_event_find(vyi_queue *q, vyre_ticket t, uint32_t *event);
-VYI_API uint32_t vyi_event_gather(vyi_queue *q, uint32_t count);
+VYI_API void vyi_event_use(vyi_queue *q, uint32_t event);
 VYI_API void vyi_event_forget(vyi_queue *q, uint32_t event);
+/* One that is to be signalled so often, 0 if none can be had; the caller releases it. */
+VYI_API uint32_t vyi_event_gather(vyi_queue *q, uint32_t count);
+VYI_API void vyi_event_release(vyi_queue *q, uint32_t event);
 
 static inline uint32_t vyi_order_bits(const vyi_queue *q, uint32_t slot)
 {
@@ -24560,12 +24646,37 @@ VYI_API bool vyi_event_find(vyi_queue *q, vyre_ticket t, uint32_t *event)
     return same;
 }
 
+/* What slots may need is left to them. */
 VYI_API uint32_t vyi_event_gather(vyi_queue *q, uint32_t count)
 {
-    vyi_order_lock(&q->order);
-    const uint32_t event = vyi_event_take(q, count);
-    vyi_order_unlock(&q->order);
+    vyi_order *o = &q->order;
+    const uint32_t slots = 3 * q->slots.count;
+    const uint32_t most = o->count > slots + VYI_EVENTS_SPARE ? o->count - slots
+                                                              : VYI_EVENTS_SPARE;
+    vyi_order_lock(o);
+    const uint32_t event = o->gathered + VYI_EVENT_FIRST < most ? vyi_event_take(q, count) : 0;
+    o->gathered += event != 0;
+    vyi_order_unlock(o);
     return event;
+}
+
+VYI_API void vyi_event_release(vyi_queue *q, uint32_t event)
+{
+    vyi_order_lock(&q->order);
+    VYRE_ASSERT(q->order.gathered > 0);
+    q->order.gathered--;
+    vyi_event_drop(&q->order, event);
+    vyi_order_unlock(&q->order);
+}
+
+VYI_API void vyi_event_use(vyi_queue *q, uint32_t event)
+{
+    if (event < VYI_EVENT_FIRST)
+        return;
+    vyi_order_lock(&q->order);
+    VYRE_ASSERT(q->order.uses[event] > 0);
+    q->order.uses[event]++;
+    vyi_order_unlock(&q->order);
 }
 
 VYI_API void vyi_event_forget(vyi_queue *q, uint32_t event)
@@ -24666,6 +24777,7 @@ typedef struct vyi_after {
     uint32_t count;
     uint32_t pending; /* of them that have not ended */
     uint32_t event;   /* in use for the call: of the only one that is pending, or of all */
+    bool     gathered; /* it is the call's own */
     bool     bad;     /* one has ended, and not well */
 } vyi_after;
 
@@ -24734,6 +24846,7 @@ static vyre_status vyi_after_gather(vyi_queue *q, const vyre_work *work, vyi_aft
 {
     vyi_event_forget(q, a->event);
     a->event = vyi_event_gather(q, a->pending);
+    a->gathered = a->event != 0;
     if (!a->event)
         return vyi_news(err, VYRE_FULL, q->order.count, "Wait, or set vyre_desc.events higher.",
                         "all events are in use");
@@ -24782,7 +24895,10 @@ VYRE_API vyre_status vyre_publish_after(vyre *v, const vyre_work *work, const vy
     r.wait = a.bad ? VYI_EVENT_BAD : a.event;
     if (status == VYRE_OK)
         status = vyi_publish_one(q, &q->slots.pool, work, &r, err);
-    vyi_event_forget(q, a.event);
+    if (a.gathered)
+        vyi_event_release(q, a.event);
+    else
+        vyi_event_forget(q, a.event);
     if (ticket && status == VYRE_OK)
         *ticket = r.ticket;
     return status;
@@ -25503,6 +25619,87 @@ VYRE_API vyre_status vyre_run(vyre *v, const vyre_work *works, uint32_t count, v
     vyi_mutex_lock(&v->run.lock);
     const vyre_status status = vyi_run_locked(&r, stats, err);
     vyi_mutex_unlock(&v->run.lock);
+    return status;
+}
+
+/* --- until nothing changes ------------------------------------------------- */
+
+#define VYI_UNTIL_ROUNDS (1u << 20)
+
+static vyre_status vyi_until_check(const vyre *v, const vyre_until_desc *desc, vyre_error *err)
+{
+    if (!v || !desc || (!desc->works && desc->count))
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle, a desc and its works.",
+                        "%s is NULL", !v ? "the handle" : !desc ? "desc" : "works");
+    if (desc->flag >= v->desc.observables)
+        return vyi_fail(err, VYRE_E_ARGUMENT, desc->flag, "Set vyre_desc.observables higher.",
+                        "the flag is observable %u, and the handle has %u", desc->flag,
+                        v->desc.observables);
+    return VYRE_OK;
+}
+
+/* No work of the round has been published, so the word is the host's. */
+static void vyi_until_clear(vyi_queue *q, uint32_t flag)
+{
+    const vyi_device *d = vyi_queue_device(q);
+    vyi_store_release(vyi_device_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_OBSERVABLES + flag, 0);
+    if (d->write_combined)
+        vyi_fence_stores();
+}
+
+static void vyi_until_add(vyre_stats *sum, const vyre_stats *s)
+{
+    sum->input_bytes += s->input_bytes;
+    sum->bytes_moved += s->bytes_moved;
+    sum->latency_ns += s->latency_ns;
+    sum->kernel_launches += s->kernel_launches;
+    sum->recovered = sum->recovered || s->recovered;
+    sum->done += s->done;
+    sum->faults += s->faults;
+    sum->publish_ns += s->publish_ns;
+    sum->wait_ns += s->wait_ns;
+}
+
+/* One round; VYRE_PENDING: it changed something. */
+static vyre_status vyi_until_round(vyre *v, const vyre_until_desc *desc, vyre_stats *sum,
+                                   vyre_error *err)
+{
+    vyre_stats s;
+    uint32_t flag = 0;
+    memset(&s, 0, sizeof s);
+    vyi_until_clear(&v->queue, desc->flag);
+    vyre_status status = vyre_run(v, desc->works, desc->count, &s, err);
+    vyi_until_add(sum, &s);
+    if (status == VYRE_OK)
+        status = vyre_observable(v, desc->flag, &flag, err);
+    return status == VYRE_OK && flag ? VYRE_PENDING : status;
+}
+
+VYRE_API vyre_status vyre_run_until(vyre *v, const vyre_until_desc *desc, uint32_t *rounds,
+                                    vyre_stats *stats, vyre_error *err)
+{
+    vyre_status status = vyi_until_check(v, desc, err);
+    if (status != VYRE_OK)
+        return status;
+    const uint64_t deadline = desc->deadline_ns ? vyi_deadline(desc->deadline_ns) : UINT64_MAX;
+    const uint32_t most = desc->rounds ? desc->rounds : VYI_UNTIL_ROUNDS;
+    vyre_stats sum;
+    uint32_t round = 0;
+    memset(&sum, 0, sizeof sum);
+    for (status = VYRE_PENDING; status == VYRE_PENDING && round < most; round++) {
+        if (vyi_now() >= deadline) {
+            status = VYRE_TIMEOUT;
+            break;
+        }
+        status = vyi_until_round(v, desc, &sum, err);
+    }
+    if (rounds)
+        *rounds = round;
+    if (stats)
+        *stats = sum;
+    if (status == VYRE_PENDING || status == VYRE_TIMEOUT)
+        vyi_fail(err, status, round, "Call again to go on: nothing is under way.",
+                 "%u rounds, and the last one changed something", round);
     return status;
 }
 
@@ -42145,6 +42342,588 @@ VYRE_API vyre_status vyre_task_load(const void *ring, size_t size, uint32_t slot
 }
 
 #endif /* VYRE_NO_TASK */
+/* ==========================================================================
+ * graph: implementation
+ *
+ * A node has one event to signal.  Nodes that wait for the same several others are a
+ * *meeting*: one event for all of them.  A node whose successors all are of one meeting
+ * signals that; any other one signals an event of its own, which successors of it
+ * alone wait for, and from which a relay goes to each meeting that it belongs to.  So
+ * layers, each of which waits for all of the one before, need no relays at all.
+ *
+ * The host publishes nodes in their order.  What it has seen to end needs no event
+ * any more: events are for what is in the ring.  A meeting's event is counted down
+ * once by each predecessor; where the node itself did not, a relay does, before the
+ * first of the meeting's nodes is published.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_GRAPH
+
+
+#define VYI_MEETING_NONE 0xffffffffu /* it waits for one at most; of signals: its own event */
+#define VYI_NODE_NONE    0xffffffffu
+
+typedef enum vyi_node_state {
+    VYI_NODE_AHEAD = 0, /* to be published */
+    VYI_NODE_RING = 1,
+    VYI_NODE_WELL = 2, /* has ended */
+    VYI_NODE_BAD = 3
+} vyi_node_state;
+
+typedef struct vyi_node {
+    vyre_work   work;
+    uint32_t    first, count; /* of its edges */
+    uint32_t    meeting;      /* that it waits for, or NONE */
+    uint32_t    signals;      /* a meeting, or NONE */
+    uint32_t    code;         /* of its fault */
+    uint8_t     state;        /* vyi_node_state */
+    uint8_t     told;         /* it has signalled that meeting */
+    vyre_ticket ticket;
+} vyi_node;
+
+typedef struct vyi_meeting {
+    uint32_t first, count; /* edges: its predecessors */
+    uint32_t nodes;        /* that wait for it */
+    /* Of the run. */
+    uint32_t event;        /* in use for the graph; 0: there is none so far, or no longer */
+    uint32_t relayed;      /* so many predecessors have been looked after */
+    uint32_t left;         /* nodes that have not been published */
+} vyi_meeting;
+
+struct vyre_graph {
+    vyre        *v;
+    vyi_node    *nodes;   /* the last one is the end */
+    uint32_t    *edges;
+    vyi_meeting *meetings;
+    uint32_t    *open;    /* of each slot: the node in it + 1, or 0 */
+    uint32_t     count, edge_count, meeting_count, slots;
+    uint32_t     in_ring;
+    uint32_t     losses;  /* of the handle, when the run began */
+    uint64_t     began;
+    bool         published;
+};
+
+/* --- making ----------------------------------------------------------------- */
+
+static vyre_status vyi_graph_check_node(const vyre *v, const vyre_node *nodes, uint32_t i,
+                                        uint64_t *edges, vyre_error *err)
+{
+    const vyre_node *n = &nodes[i];
+    const vyre_status status = vyi_engine_check(v, &n->work, err);
+    if (status != VYRE_OK)
+        return status;
+    if (n->after_count && !n->after)
+        return vyi_fail(err, VYRE_E_ARGUMENT, i, "Set the node's after.",
+                        "node %u waits for %u others, but the list is NULL", i, n->after_count);
+    for (uint32_t e = 0; e < n->after_count; e++)
+        if (n->after[e] >= i)
+            return vyi_fail(err, VYRE_E_ARGUMENT, i, "Put a node after those that it waits for.",
+                            n->after[e] == i ? "node %u waits for itself, node %u"
+                                             : "node %u waits for node %u, which is no earlier one",
+                            i, n->after[e]);
+    *edges += n->after_count;
+    if (*edges > VYRE_MAX_EDGES)
+        return vyi_fail(err, VYRE_E_OVF, i, "Let nodes meet in one that does nothing.",
+                        "more than %u edges, with those of node %u", VYRE_MAX_EDGES, i);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_graph_check(const vyre *v, const vyre_node *nodes, uint32_t count,
+                                   uint64_t *edges, vyre_error *err)
+{
+    if (!v || !nodes || count == 0)
+        return vyi_fail(err, VYRE_E_ARGUMENT, count, "Pass an open handle and nodes.",
+                        "%s", !v ? "the handle is NULL" : "there are no nodes");
+    if (!v->queue.order.count)
+        return vyi_fail(err, VYRE_E_ARGUMENT, count, "Set vyre_desc.events, to 1 or more.",
+                        "the handle was opened without events, for a graph of %u nodes", count);
+    if (count > VYRE_MAX_NODES)
+        return vyi_fail(err, VYRE_E_OVF, count, "Publish several graphs.",
+                        "%u nodes; there may be %u", count, VYRE_MAX_NODES);
+    for (uint32_t i = 0; i < count; i++) {
+        const vyre_status status = vyi_graph_check_node(v, nodes, i, edges, err);
+        if (status != VYRE_OK)
+            return status;
+    }
+    return VYRE_OK;
+}
+
+static void vyi_graph_give_back(vyre_graph *g)
+{
+    const vyre_allocator *a = &g->v->desc.allocator;
+    vyi_free(a, g->nodes, ((size_t)g->count + 1) * sizeof *g->nodes);
+    vyi_free(a, g->edges, ((size_t)g->edge_count + 1) * sizeof *g->edges);
+    vyi_free(a, g->meetings, ((size_t)g->count + 1) * sizeof *g->meetings);
+    vyi_free(a, g->open, g->slots * sizeof *g->open);
+    vyi_free(a, g, sizeof *g);
+}
+
+/* All that it needs, zeroed, with `edges` edges, those of the end included. */
+static vyre_graph *vyi_graph_allocate(vyre *v, uint32_t count, uint32_t edges, vyre_error *err)
+{
+    const vyre_allocator *a = &v->desc.allocator;
+    vyre_graph *g = (vyre_graph *)vyi_alloc(a, sizeof *g);
+    if (!g) {
+        vyi_fail_nomem(err, sizeof *g);
+        return NULL;
+    }
+    memset(g, 0, sizeof *g);
+    g->v = v;
+    g->count = count;
+    g->edge_count = edges;
+    g->slots = v->queue.slots.count;
+    const size_t nodes = ((size_t)count + 1) * sizeof *g->nodes;
+    const size_t meetings = ((size_t)count + 1) * sizeof *g->meetings;
+    g->nodes = (vyi_node *)vyi_alloc(a, nodes);
+    g->edges = (uint32_t *)vyi_alloc(a, ((size_t)edges + 1) * sizeof *g->edges);
+    g->meetings = (vyi_meeting *)vyi_alloc(a, meetings);
+    g->open = (uint32_t *)vyi_alloc(a, g->slots * sizeof *g->open);
+    if (!g->nodes || !g->edges || !g->meetings || !g->open) {
+        vyi_graph_give_back(g);
+        vyi_fail_nomem(err, nodes + meetings + (size_t)edges * sizeof *g->edges);
+        return NULL;
+    }
+    memset(g->nodes, 0, nodes);
+    memset(g->meetings, 0, meetings);
+    memset(g->open, 0, g->slots * sizeof *g->open);
+    return g;
+}
+
+/* The nodes, and at last the end, after all that nobody waits for. */
+static void vyi_graph_fill(vyre_graph *g, const vyre_node *nodes)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < g->count; i++) {
+        vyi_node *n = &g->nodes[i];
+        n->work = nodes[i].work;
+        n->first = at;
+        for (uint32_t e = 0; e < nodes[i].after_count; e++) {
+            vyi_node *before = &g->nodes[nodes[i].after[e]];
+            if (before->code == i + 1)
+                continue;
+            before->code = i + 1; /* for now: so that none is named twice */
+            g->edges[at++] = nodes[i].after[e];
+        }
+        n->count = at - n->first;
+    }
+    vyi_node *end = &g->nodes[g->count];
+    end->work.tenant = g->nodes[g->count - 1].work.tenant;
+    end->first = at;
+    for (uint32_t i = 0; i < g->count; i++) {
+        if (!g->nodes[i].code)
+            g->edges[at++] = i;
+        g->nodes[i].code = 0;
+    }
+    end->count = at - end->first;
+    VYRE_ASSERT(at <= g->edge_count);
+}
+
+static bool vyi_edges_equal(const vyre_graph *g, const vyi_node *a, const vyi_meeting *b)
+{
+    return a->count == b->count &&
+           memcmp(g->edges + a->first, g->edges + b->first, a->count * sizeof *g->edges) == 0;
+}
+
+/* The meeting of a node that waits for several: one whose list is the same, if there
+ * was one.  `table` has `mask + 1` places, more than half of them empty. */
+static uint32_t vyi_meeting_of(vyre_graph *g, const vyi_node *n, uint32_t *table, uint32_t mask)
+{
+    const uint64_t hash = vyi_hash(VYI_HASH_SEED, g->edges + n->first, n->count * sizeof *g->edges);
+    uint32_t at = (uint32_t)(hash ^ hash >> 32) & mask;
+    for (; table[at]; at = (at + 1) & mask)
+        if (vyi_edges_equal(g, n, &g->meetings[table[at] - 1]))
+            return table[at] - 1;
+    vyi_meeting *m = &g->meetings[g->meeting_count++];
+    m->first = n->first;
+    m->count = n->count;
+    table[at] = g->meeting_count;
+    return g->meeting_count - 1;
+}
+
+/* What every node signals: `signals` is the meeting of all its successors, NONE once two
+ * of them differ; a successor that waits for it alone needs an event of its own. */
+static void vyi_graph_link(vyre_graph *g, uint32_t *table, uint32_t mask)
+{
+    for (uint32_t i = 0; i <= g->count; i++) {
+        vyi_node *n = &g->nodes[i];
+        n->signals = VYI_MEETING_NONE;
+        n->meeting = n->count > 1 ? vyi_meeting_of(g, n, table, mask) : VYI_MEETING_NONE;
+        if (n->meeting != VYI_MEETING_NONE)
+            g->meetings[n->meeting].nodes++;
+        for (uint32_t e = 0; e < n->count; e++) {
+            vyi_node *before = &g->nodes[g->edges[n->first + e]];
+            const bool fresh = !before->told;
+            before->told = 1;
+            before->signals = fresh || before->signals == n->meeting ? n->meeting
+                                                                     : VYI_MEETING_NONE;
+        }
+    }
+}
+
+static bool vyi_graph_join(vyre_graph *g, vyre_error *err)
+{
+    const vyre_allocator *a = &g->v->desc.allocator;
+    uint32_t places = 4;
+    while (places < 2 * (g->count + 1))
+        places *= 2;
+    uint32_t *table = (uint32_t *)vyi_alloc(a, places * sizeof *table);
+    if (!table) {
+        vyi_fail_nomem(err, places * sizeof *table);
+        return false;
+    }
+    memset(table, 0, places * sizeof *table);
+    vyi_graph_link(g, table, places - 1);
+    vyi_free(a, table, places * sizeof *table);
+    return true;
+}
+
+VYI_COLD
+VYRE_API vyre_graph *vyre_graph_make(vyre *v, const vyre_node *nodes, uint32_t count,
+                                     vyre_error *err)
+{
+    uint64_t edges = 0;
+    if (vyi_graph_check(v, nodes, count, &edges, err) != VYRE_OK)
+        return NULL;
+    vyre_graph *g = vyi_graph_allocate(v, count, (uint32_t)edges + count, err);
+    if (!g)
+        return NULL;
+    vyi_graph_fill(g, nodes);
+    if (vyi_graph_join(g, err))
+        return g;
+    vyi_graph_give_back(g);
+    return NULL;
+}
+
+/* --- ends -------------------------------------------------------------------- */
+
+/* Whether the node in this slot has ended; then the slot is let go. */
+static bool vyi_graph_collect(vyre_graph *g, uint32_t slot, bool *lost)
+{
+    vyi_queue *q = &g->v->queue;
+    vyi_node *n = &g->nodes[g->open[slot] - 1];
+    uint32_t code = 0;
+    const vyre_status status = vyi_ticket_look(q, n->ticket, &code);
+    if (status == VYRE_PENDING)
+        return false;
+    *lost = *lost || status == VYRE_E_LOST;
+    if (status != VYRE_E_STALE) /* then the slot was let go, and nobody knows */
+        n->state = status == VYRE_OK ? VYI_NODE_WELL : VYI_NODE_BAD;
+    n->code = code;
+    vyi_ticket_drop(q, n->ticket);
+    g->open[slot] = 0;
+    g->in_ring--;
+    return true;
+}
+
+/* How many have ended. */
+static uint32_t vyi_graph_sweep(vyre_graph *g, bool *lost)
+{
+    uint32_t ended = 0;
+    for (uint32_t slot = 0; slot < g->slots && g->in_ring; slot++)
+        if (g->open[slot])
+            ended += vyi_graph_collect(g, slot, lost);
+    return ended;
+}
+
+static bool vyi_graph_lost_device(const vyre_graph *g)
+{
+    return vyi_load_acquire(&g->v->queue.loss.count) != g->losses;
+}
+
+static vyre_status vyi_graph_is_lost(vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_LOST, 0, "Publish the graph again, as a whole.",
+                    "a device was lost while the graph ran");
+}
+
+/* --- publishing ---------------------------------------------------------------- */
+
+static vyre_status vyi_graph_put(vyre_graph *g, const vyre_work *work, vyi_receipt *r,
+                                 vyre_error *err)
+{
+    vyi_queue *q = &g->v->queue;
+    return vyi_publish_one(q, &q->slots.pool, work, r, err);
+}
+
+/* Of a node that was published: the event that it signals, in use once more, else NONE
+ * or BAD.  VYRE_FULL: it has none, and must end first. */
+static vyre_status vyi_node_event(vyre_graph *g, const vyi_node *n, uint32_t *event)
+{
+    VYRE_ASSERT(n->state != VYI_NODE_AHEAD);
+    *event = n->state == VYI_NODE_BAD ? VYI_EVENT_BAD : VYI_EVENT_NONE;
+    if (n->state != VYI_NODE_RING)
+        return VYRE_OK;
+    const bool there = vyi_event_find(&g->v->queue, n->ticket, event);
+    VYRE_ASSERT(there); /* its slot is kept */
+    return there && *event ? VYRE_OK : VYRE_FULL;
+}
+
+/* Hands the end of each predecessor that does not signal the meeting itself on to it.
+ * What comes between two calls is kept in `relayed`. */
+static vyre_status vyi_meeting_relay(vyre_graph *g, vyi_meeting *m, const vyre_work *of,
+                                     vyre_error *err)
+{
+    vyre_status status = VYRE_OK;
+    for (; m->relayed < m->count && status == VYRE_OK; m->relayed += status == VYRE_OK) {
+        const vyi_node *n = &g->nodes[g->edges[m->first + m->relayed]];
+        vyre_work nothing;
+        vyi_receipt r;
+        if (n->told)
+            continue;
+        memset(&nothing, 0, sizeof nothing);
+        memset(&r, 0, sizeof r);
+        nothing.tenant = of->tenant;
+        nothing.priority = of->priority;
+        r.relay = true;
+        r.signal = m->event;
+        status = vyi_node_event(g, n, &r.wait);
+        if (status == VYRE_OK)
+            status = vyi_graph_put(g, &nothing, &r, err);
+        vyi_event_forget(&g->v->queue, r.wait);
+    }
+    return status;
+}
+
+/* How many of the predecessors are in the ring, and one of them; whether one is bad. */
+static uint32_t vyi_node_waits_for(const vyre_graph *g, const vyi_node *n, const vyi_node **one,
+                                   bool *bad)
+{
+    uint32_t waits = 0;
+    for (uint32_t e = 0; e < n->count; e++) {
+        const vyi_node *before = &g->nodes[g->edges[n->first + e]];
+        *bad = *bad || before->state == VYI_NODE_BAD;
+        if (before->state == VYI_NODE_RING) {
+            waits++;
+            *one = before;
+        }
+    }
+    return waits;
+}
+
+/* What the node is to wait for, in use for it.  VYRE_FULL: not yet. */
+static vyre_status vyi_node_prepare(vyre_graph *g, const vyi_node *n, uint32_t *wait,
+                                    vyre_error *err)
+{
+    vyi_queue *q = &g->v->queue;
+    vyi_meeting *m = n->meeting == VYI_MEETING_NONE ? NULL : &g->meetings[n->meeting];
+    const vyi_node *one = NULL;
+    bool bad = false;
+    if (!m || !m->event) {
+        const uint32_t waits = vyi_node_waits_for(g, n, &one, &bad);
+        *wait = bad ? VYI_EVENT_BAD : VYI_EVENT_NONE;
+        if (bad || waits == 0)
+            return VYRE_OK;
+        if (waits == 1 && !one->told)
+            return vyi_node_event(g, one, wait);
+        m->event = vyi_event_gather(q, m->count);
+        if (!m->event)
+            return VYRE_FULL;
+    }
+    const vyre_status status = vyi_meeting_relay(g, m, &n->work, err);
+    *wait = m->event;
+    vyi_event_use(q, *wait);
+    return status;
+}
+
+/* What the node signals: a meeting, if that has an event or can have one. */
+static void vyi_node_direct(vyre_graph *g, const vyi_node *n, vyi_receipt *r)
+{
+    r->named = n->signals == VYI_MEETING_NONE;
+    if (r->named)
+        return;
+    vyi_meeting *m = &g->meetings[n->signals];
+    if (!m->event)
+        m->event = vyi_event_gather(&g->v->queue, m->count);
+    r->signal = m->event;
+    r->named = m->event == 0;
+}
+
+/* Nobody waits for it any more but those that are in the ring. */
+static void vyi_meeting_end(vyre_graph *g, vyi_meeting *m)
+{
+    if (m->event)
+        vyi_event_release(&g->v->queue, m->event);
+    m->event = 0;
+}
+
+static vyre_status vyi_node_publish(vyre_graph *g, vyi_node *n, bool keep, vyre_error *err)
+{
+    const bool is_end = n == &g->nodes[g->count];
+    vyi_receipt r;
+    memset(&r, 0, sizeof r);
+    vyre_status status = vyi_node_prepare(g, n, &r.wait, err);
+    if (status == VYRE_OK) {
+        vyi_node_direct(g, n, &r);
+        r.keep = keep;
+        r.relay = is_end;
+        status = vyi_graph_put(g, &n->work, &r, err);
+    }
+    vyi_event_forget(&g->v->queue, r.wait);
+    if (status != VYRE_OK)
+        return status;
+    n->ticket = r.ticket;
+    n->told = r.signal != 0;
+    n->state = VYI_NODE_RING;
+    if (!is_end) {
+        VYRE_ASSERT(!g->open[VYI_TICKET_SLOT(n->ticket)]);
+        g->open[VYI_TICKET_SLOT(n->ticket)] = (uint32_t)(n - g->nodes) + 1;
+        g->in_ring++;
+    }
+    if (n->meeting != VYI_MEETING_NONE && --g->meetings[n->meeting].left == 0)
+        vyi_meeting_end(g, &g->meetings[n->meeting]);
+    return VYRE_OK;
+}
+
+/* --- a run --------------------------------------------------------------------- */
+
+static void vyi_run_of_graph_begin(vyre_graph *g)
+{
+    for (uint32_t i = 0; i <= g->count; i++) {
+        g->nodes[i].state = VYI_NODE_AHEAD;
+        g->nodes[i].told = 0;
+        g->nodes[i].code = 0;
+    }
+    for (uint32_t i = 0; i < g->meeting_count; i++) {
+        g->meetings[i].event = g->meetings[i].relayed = 0;
+        g->meetings[i].left = g->meetings[i].nodes;
+    }
+    memset(g->open, 0, g->slots * sizeof *g->open);
+    g->in_ring = 0;
+    g->losses = vyi_load_acquire(&g->v->queue.loss.count);
+    g->began = vyi_now();
+}
+
+/* Slots are kept while nodes are published, for those that wait for them; not longer,
+ * for nobody may ask for the outcome. */
+static void vyi_run_of_graph_leave(vyre_graph *g)
+{
+    for (uint32_t slot = 0; slot < g->slots; slot++)
+        if (g->open[slot])
+            vyi_ticket_drop(&g->v->queue, g->nodes[g->open[slot] - 1].ticket);
+    for (uint32_t i = 0; i < g->meeting_count; i++)
+        vyi_meeting_end(g, &g->meetings[i]);
+}
+
+/* All nodes, in order.  Turns of the loop that change nothing wait. */
+static vyre_status vyi_run_of_graph_publish(vyre_graph *g, bool keep, vyre_error *err)
+{
+    vyi_queue *q = &g->v->queue;
+    vyi_pace pace = vyi_pace_begin(g->v->desc.run_timeout_ns);
+    vyre_status status = VYRE_OK;
+    for (uint32_t i = 0; i <= g->count && status == VYRE_OK;) {
+        bool lost = false;
+        status = vyi_node_publish(g, &g->nodes[i], keep || i < g->count, err);
+        if (status == VYRE_OK) {
+            i++;
+            continue;
+        }
+        const uint32_t ended = status == VYRE_FULL ? vyi_graph_sweep(g, &lost) : 0;
+        if (lost || vyi_graph_lost_device(g))
+            return vyi_graph_is_lost(err);
+        if (ended)
+            pace = vyi_pace_begin(g->v->desc.run_timeout_ns);
+        if (status == VYRE_FULL)
+            status = ended ? VYRE_OK : vyi_pace_turn(q, &pace, err);
+        if (status == VYRE_TIMEOUT)
+            return vyi_fail(err, status, i, "Raise run_timeout_ns, or see what blocks the works.",
+                            "node %u of %u found no slot within %llu ms, and no node has ended", i,
+                            g->count,
+                            (unsigned long long)(g->v->desc.run_timeout_ns / 1000000u));
+    }
+    return status;
+}
+
+/* Waits for the end of the last run. */
+static vyre_status vyi_run_of_graph_end(vyre_graph *g, uint64_t timeout_ns, vyre_error *err)
+{
+    vyi_pace pace = vyi_pace_begin(timeout_ns);
+    uint32_t code = 0;
+    bool lost = false;
+    const vyre_status status =
+        vyi_ticket_wait(&g->v->queue, g->nodes[g->count].ticket, &pace, &code, err);
+    if (status == VYRE_E_LOST || (status != VYRE_TIMEOUT && vyi_graph_lost_device(g)))
+        return vyi_graph_is_lost(err);
+    if (status != VYRE_OK && status != VYRE_E_FAULT && status != VYRE_E_STALE)
+        return vyi_ticket_explain(err, status, g->nodes[g->count].ticket, code);
+    (void)vyi_graph_sweep(g, &lost);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_graph_publish(vyre_graph *g, vyre_ticket *end, vyre_error *err)
+{
+    if (!g)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Test what vyre_graph_make returns.",
+                        "the graph is NULL");
+    vyi_queue *q = &g->v->queue;
+    vyre_status status = vyi_queue_takes_work(q, err);
+    if (status == VYRE_OK && g->published)
+        status = vyi_run_of_graph_end(g, g->v->desc.run_timeout_ns, err);
+    if (status != VYRE_OK && status != VYRE_E_LOST)
+        return status;
+    g->published = false;
+    vyi_run_of_graph_begin(g);
+    status = vyi_run_of_graph_publish(g, vyi_receipt_for(q, end).keep, err);
+    vyi_run_of_graph_leave(g);
+    if (status != VYRE_OK)
+        return status;
+    g->published = true;
+    if (end)
+        *end = g->nodes[g->count].ticket;
+    return VYRE_OK;
+}
+
+/* --- waiting -------------------------------------------------------------------- */
+
+static void vyi_graph_count(const vyre_graph *g, vyre_stats *s, uint32_t *first)
+{
+    *first = VYI_NODE_NONE;
+    for (uint32_t i = g->count; i-- > 0;) {
+        const vyi_node *n = &g->nodes[i];
+        s->done += n->state == VYI_NODE_WELL;
+        s->faults += n->state == VYI_NODE_BAD;
+        if (n->state == VYI_NODE_BAD && (n->code != VYRE_FAULT_AFTER || *first == VYI_NODE_NONE))
+            *first = i;
+    }
+}
+
+VYRE_API vyre_status vyre_graph_wait(vyre_graph *g, uint64_t timeout_ns, vyre_stats *stats,
+                                     vyre_error *err)
+{
+    if (!g)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Test what vyre_graph_make returns.",
+                        "the graph is NULL");
+    if (!g->published)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Publish it first.",
+                        "no run of the graph has been published, or the last one failed");
+    const vyre_status status = vyi_run_of_graph_end(g, timeout_ns, err);
+    if (status != VYRE_OK)
+        return status;
+    vyre_stats s;
+    uint32_t first = 0;
+    memset(&s, 0, sizeof s);
+    vyi_graph_count(g, &s, &first);
+    s.latency_ns = vyi_now() - g->began;
+    if (stats)
+        *stats = s;
+    if (first == VYI_NODE_NONE)
+        return VYRE_OK;
+    const uint32_t code = g->nodes[first].code;
+    vyi_fail(err, VYRE_E_FAULT, first, vyi_fault_fix(code),
+             "%u of %u nodes ended FAULT; the first by itself is node %u (fault %u: %s)",
+             (unsigned)s.faults, g->count, first, code, vyre_fault_text(code));
+    if (err)
+        err->native = (int32_t)code;
+    return VYRE_E_FAULT;
+}
+
+VYI_COLD
+VYRE_API void vyre_graph_free(vyre_graph *g)
+{
+    if (g)
+        vyi_graph_give_back(g);
+}
+
+#endif /* VYRE_NO_GRAPH */
 /* ==========================================================================
  * trace: implementation
  *

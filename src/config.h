@@ -45,6 +45,9 @@
     #ifndef VYRE_NO_TASK
         #define VYRE_NO_TASK
     #endif
+    #ifndef VYRE_NO_GRAPH
+        #define VYRE_NO_GRAPH
+    #endif
     #ifndef VYRE_NO_WATCH
         #define VYRE_NO_WATCH
     #endif

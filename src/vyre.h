@@ -42,6 +42,7 @@
  *     VYRE_NO_REPLAY       logs of works
  *     VYRE_NO_TRACE        pictures of what happened
  *     VYRE_NO_TASK         works that stop in the middle, as the host's values
+ *     VYRE_NO_GRAPH        works and what each runs after, as one
  *     VYRE_NO_SOURCE       handlers as text
  *     VYRE_NO_EXCHANGE     the original's files of programs
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
@@ -176,6 +177,7 @@
  *     trace       (room) what happened on a handle, for Perfetto
  *     task        (room) a slot as a task that stops in the middle and goes on later
  *     exchange    (room) the original's files of programs, read and written
+ *     graph       (room) works and what each runs after, published as one
  *
  * Behind the declarations stand the functions, in the same order.  Most
  * programs need engine, and the upper half of ir for handlers; who brings a
@@ -211,6 +213,7 @@
 #include "rooms/replay/replay.h"
 #include "rooms/replay/replay_run.h"
 #include "rooms/task/task.h"
+#include "rooms/graph/graph.h"
 #include "rooms/exchange/exchange.h"
 #include "rooms/trace/trace.h"
 #include "rooms/source/source.h"
@@ -321,6 +324,7 @@
 #include "rooms/replay/replay_run.c"
 #include "rooms/replay/replay_record.c"
 #include "rooms/task/task.c"
+#include "rooms/graph/graph.c"
 #include "rooms/trace/trace.c"
 #include "rooms/source/source_read.c"
 #include "rooms/source/source_error.c"

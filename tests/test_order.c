@@ -1,164 +1,12 @@
 /* Works that wait for others: chains, diamonds, random graphs of lanes' and wide works,
  * on small rings, running and in passes, over stops and faults.
  *
- * Each work reads the stamps of its predecessors with plain loads and stores one that
- * is greater by 1, so that a work which ran too early, or did not see what they wrote,
- * leaves a wrong one.  TEST_COUNT: random graphs of each kind. */
+ * TEST_COUNT: random graphs of each kind. */
 #define VYRE_IMPLEMENTATION
 #define VYI_WIDE_ANYWHERE 1
-#include "engine.h"
+#include "order.h"
 
 #include <pthread.h>
-
-#define OP_STAMP 0x2000u /* stamp[a0] = 1 + the greatest stamp of a2, a3, a4; FAULT if one is 0 */
-#define OP_WIDE  0x2001u /* the same, by 8 lanes, each its own copy of a stamp */
-#define OP_TILES 0x2002u
-#define OP_BAD   0x2003u /* FAULT */
-#define NODES    512u
-#define COPIES   8u
-#define NOBODY   0u      /* as a predecessor; its stamp always is 1 */
-
-static void emit_stamp(vyre_program *p, const vyre_slot_values *s, vyre_value copy)
-{
-    vyre_value one = vyre_ir_u32(p, 1), zero = vyre_ir_u32(p, 0);
-    vyre_value copies = vyre_ir_u32(p, COPIES);
-    vyre_local most = vyre_ir_local(p, VYRE_TYPE_U32, zero, "most");
-    for (uint32_t i = 2; i < 5; i++) {
-        vyre_value at = vyre_ir_add(p, vyre_ir_mul(p, s->arg[i], copies), copy);
-        vyre_value stamp = vyre_ir_load(p, s->buffers[0], at);
-        vyre_ir_if(p, vyre_ir_eq(p, stamp, zero));
-        vyre_emit_fault(p, s, vyre_ir_u32(p, VYRE_FAULT_USER + 1));
-        vyre_ir_end(p);
-        vyre_ir_set(p, most, vyre_ir_max(p, vyre_ir_get(p, most), stamp));
-    }
-    vyre_value to = vyre_ir_add(p, vyre_ir_mul(p, s->arg[0], copies), copy);
-    vyre_ir_store(p, s->buffers[0], to, vyre_ir_add(p, vyre_ir_get(p, most), one));
-}
-
-/* All copies, so that a wide successor finds each. */
-static void emit_lane(vyre_program *p, const vyre_slot_values *s, void *user)
-{
-    (void)user;
-    for (uint32_t i = 0; i < COPIES; i++)
-        emit_stamp(p, s, vyre_ir_u32(p, i));
-}
-
-static void emit_range(vyre_program *p, const vyre_slot_values *s, void *user)
-{
-    (void)user;
-    emit_stamp(p, s, vyre_ir_and(p, s->index, vyre_ir_u32(p, COPIES - 1)));
-}
-
-static void emit_bad(vyre_program *p, const vyre_slot_values *s, void *user)
-{
-    (void)user;
-    vyre_emit_fault(p, s, vyre_ir_u32(p, VYRE_FAULT_USER + 7));
-}
-
-static const vyre_handler order_handlers[] = {
-    { OP_STAMP, emit_lane, NULL, "stamp", VYRE_WIDTH_LANE, 0, NULL },
-    { OP_BAD, emit_bad, NULL, "bad", VYRE_WIDTH_LANE, 0, NULL },
-    { OP_WIDE, emit_range, NULL, "wide", VYRE_WIDTH_RANGE, 32, NULL },
-};
-
-static const vyre_buffer_desc order_buffers[] = {
-    { "stamps", 4, VYRE_TYPE_U32, VYRE_ACCESS_READ_WRITE, NODES * COPIES, false, 0, 0 },
-};
-
-typedef struct order_kind {
-    vyre_kernel_kind kind;
-    vyre_mode mode;
-    bool wide, starts;
-} order_kind;
-
-static const order_kind plain_kind = { VYRE_KERNEL_DIRECT, VYRE_MODE_AUTO, false, true };
-
-static vyre_desc order_desc(const order_kind *kind, uint32_t slots)
-{
-    vyre_desc d;
-    memset(&d, 0, sizeof d);
-    d.backend = backend_under_test;
-    d.mode = kind->mode;
-    d.kernel.kind = kind->kind;
-    d.kernel.slot_count = slots;
-    d.kernel.handlers = order_handlers;
-    d.kernel.handler_count = kind->wide ? 3 : 2;
-    d.kernel.buffers = order_buffers;
-    d.kernel.buffer_count = 1;
-    d.kernel.group_size = 32;
-    d.wide_groups = kind->wide ? 2 : 0;
-    d.lease.rounds = 200;
-    d.cpu_threads = 2;
-    d.events = 1;
-    return d;
-}
-
-static void order_forget(vyre *v)
-{
-    uint32_t *stamps = (uint32_t *)vyre_map(v, 0, NULL);
-    memset(stamps, 0, NODES * COPIES * 4);
-    for (uint32_t i = 0; i < COPIES; i++)
-        stamps[NOBODY * COPIES + i] = 1;
-}
-
-static vyre *order_open(const order_kind *kind, uint32_t slots)
-{
-    const vyre_desc d = order_desc(kind, slots);
-    vyre *v = engine_open(&d);
-    order_forget(v);
-    if (kind->starts)
-        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
-    return v;
-}
-
-static vyre_work order_work(uint32_t opcode, uint32_t node, const uint32_t *after, uint32_t count)
-{
-    vyre_work w = engine_work(opcode, 5, node, opcode == OP_WIDE ? node + 100 : 0);
-    if (opcode == OP_WIDE)
-        w.args[0] = node; /* a range from here on */
-    for (uint32_t i = 0; i < count && i < 3; i++)
-        w.args[2 + i] = after[i];
-    return w;
-}
-
-/* Tries again where the ring is full. */
-static vyre_ticket order_publish(vyre *v, vyre_work w, const vyre_ticket *after, uint32_t count)
-{
-    vyre_ticket t = { 0, 0 };
-    vyre_error err;
-    vyre_status status;
-    memset(&err, 0, sizeof err);
-    const uint64_t begin = engine_now();
-    while ((status = vyre_publish_after(v, &w, after, count, &t, &err)) == VYRE_FULL) {
-        (void)vyre_drain(v, 1000000, NULL);
-        if (engine_now() - begin > 60 * SECOND)
-            break;
-    }
-    if (status != VYRE_OK)
-        test_fail(__FILE__, __LINE__, "publish_after: %d %s", (int)status, err.text);
-    return t;
-}
-
-static void order_wait(vyre *v, vyre_ticket t, vyre_status wanted, uint32_t code)
-{
-    vyre_error err;
-    memset(&err, 0, sizeof err);
-    const vyre_status status = vyre_wait(v, t, 60 * SECOND, &err);
-    if (status != wanted || (uint32_t)err.native != code)
-        test_fail(__FILE__, __LINE__, "slot %u: %d, not %d: %s", vyre_ticket_slot(t), (int)status,
-                  (int)wanted, err.text);
-}
-
-static void order_check(vyre *v, uint32_t node, uint32_t stamp)
-{
-    const uint32_t *stamps = (const uint32_t *)vyre_map(v, 0, NULL);
-    for (uint32_t i = 0; i < COPIES; i++)
-        if (stamps[node * COPIES + i] != stamp) {
-            test_fail(__FILE__, __LINE__, "node %u has stamp %u, not %u", node,
-                      stamps[node * COPIES + i], stamp);
-            return;
-        }
-}
 
 /* --- shapes ------------------------------------------------------------------ */
 
@@ -257,6 +105,8 @@ static void order_outlasts_stops(vyre *v, const order_kind *kind)
 }
 
 /* --- random graphs ------------------------------------------------------------ */
+
+#define NODES 256u
 
 typedef struct order_graph {
     uint32_t nodes;
@@ -419,7 +269,7 @@ static void *chain_main(void *user)
 static void threads_have_chains_of_their_own(void)
 {
     chain_of c[4];
-    vyre *v = order_open(&plain_kind, 16);
+    vyre *v = order_open(&order_plain_kind, 16);
     for (uint32_t i = 0; i < 4; i++) {
         c[i].v = v;
         c[i].count = 60;
@@ -440,7 +290,7 @@ static void threads_have_chains_of_their_own(void)
 static void order_outlasts_a_lost_device(void)
 {
     for (uint32_t rerun = 0; rerun < 2; rerun++) {
-        order_kind kind = plain_kind;
+        order_kind kind = order_plain_kind;
         kind.mode = VYRE_MODE_PASSES;
         vyre_desc d = order_desc(&kind, 32);
         d.lost_work = rerun ? VYRE_LOST_RERUN : VYRE_LOST_REPORT;
@@ -467,12 +317,84 @@ static void order_outlasts_a_lost_device(void)
     }
 }
 
+/* --- until nothing changes ------------------------------------------------------- */
+
+/* Two lanes count word 1 down to 0, and set observable 3 while it was not: b0 of lane a0. */
+static void emit_down(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_value flag = vyre_ir_u32(p, VYRE_CONTROL_OBSERVABLES + 3);
+    vyre_value left = vyre_ir_load(p, s->buffers[0], s->arg[0]);
+    vyre_ir_if(p, vyre_ir_ne(p, left, vyre_ir_u32(p, 0)));
+    vyre_ir_store(p, s->buffers[0], s->arg[0], vyre_ir_sub(p, left, vyre_ir_u32(p, 1)));
+    vyre_ir_atomic_store(p, s->control, flag, left, VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+}
+
+static void works_run_until_nothing_changes(void)
+{
+    static const vyre_handler down = { OP_STAMP, emit_down, NULL, "down", VYRE_WIDTH_LANE, 0,
+                                       NULL };
+    vyre_desc d = order_desc(&order_plain_kind, 16);
+    vyre_error err;
+    vyre_stats stats;
+    uint32_t rounds = 77;
+    memset(&err, 0, sizeof err);
+    d.kernel.handlers = &down;
+    d.kernel.handler_count = 1;
+    vyre *v = engine_open(&d);
+    uint32_t *words = (uint32_t *)vyre_map(v, 0, NULL);
+    const vyre_work works[2] = { engine_work(OP_STAMP, 1, 0, 0), engine_work(OP_STAMP, 1, 1, 0) };
+    const vyre_work bad[1] = { engine_work(VYRE_OP_STORE_U32, 2, 1, 0) };
+    vyre_until_desc u;
+    memset(&u, 0, sizeof u);
+    u.flag = 3;
+    CHECK_EQ(vyre_run_until(v, &u, &rounds, &stats, &err), VYRE_OK); /* no works */
+    CHECK_EQ(rounds, 1);
+    u.works = works;
+    u.count = 2;
+    for (uint32_t start = 0; start < 2; start++) {
+        words[0] = 5;
+        words[1] = 3;
+        CHECK_EQ(vyre_run_until(v, &u, &rounds, &stats, &err), VYRE_OK);
+        CHECK_EQ(rounds, 6);
+        CHECK_EQ(stats.done, 12);
+        CHECK_EQ(words[0] + words[1], 0);
+        words[0] = 5;
+        u.rounds = 5;
+        CHECK_EQ(vyre_run_until(v, &u, &rounds, NULL, &err), VYRE_PENDING);
+        CHECK_TEXT(err.text, "5 rounds, and the last one changed something");
+        CHECK_EQ(words[0], 0);
+        CHECK_EQ(vyre_run_until(v, &u, &rounds, NULL, &err), VYRE_OK);
+        CHECK_EQ(rounds, 1);
+        u.rounds = 0;
+        words[0] = UINT32_MAX; /* as good as never stable */
+        u.deadline_ns = 20000000;
+        CHECK_EQ(vyre_run_until(v, &u, NULL, &stats, &err), VYRE_TIMEOUT);
+        u.deadline_ns = 0;
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    }
+    u.works = bad;
+    u.count = 1;
+    CHECK_EQ(vyre_run_until(v, &u, &rounds, &stats, &err), VYRE_E_FAULT);
+    CHECK_EQ(rounds, 1);
+    CHECK_EQ(stats.faults, 1);
+    u.flag = 64;
+    CHECK_EQ(vyre_run_until(v, &u, &rounds, &stats, &err), VYRE_E_ARGUMENT);
+    CHECK_TEXT(err.text, "the flag is observable 64, and the handle has 64");
+    CHECK_EQ(vyre_run_until(NULL, &u, &rounds, &stats, &err), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_run_until(v, NULL, &rounds, &stats, &err), VYRE_E_ARGUMENT);
+    u.works = NULL;
+    CHECK_EQ(vyre_run_until(v, &u, &rounds, &stats, &err), VYRE_E_ARGUMENT);
+    vyre_close(v);
+}
+
 /* --- contracts ------------------------------------------------------------------ */
 
 static void what_cannot_wait_is_refused(void)
 {
     vyre_error err;
-    vyre_desc d = order_desc(&plain_kind, 16);
+    vyre_desc d = order_desc(&order_plain_kind, 16);
     vyre_ticket t = { 0, 0 }, kept;
     vyre_work w = engine_work(VYRE_OP_NOP, 0, 0, 0);
     memset(&err, 0, sizeof err);
@@ -507,7 +429,7 @@ static void a_handle_without_events_pays_nothing(void)
 {
     vyre_error err;
     vyre_info info;
-    vyre_desc d = order_desc(&plain_kind, 16);
+    vyre_desc d = order_desc(&order_plain_kind, 16);
     d.kernel.workgroup_size = 16;
     vyre_kernel_desc kernel = d.kernel;
     vyre_kernel_host host;
@@ -548,6 +470,7 @@ int main(void)
         ENGINE_CASE(wide_passes),
         ENGINE_CASE(faults_in_random_graphs),
         ENGINE_CASE(threads_have_chains_of_their_own),
+        ENGINE_CASE(works_run_until_nothing_changes),
     };
     RUN(order_outlasts_a_lost_device);
     RUN(what_cannot_wait_is_refused);

@@ -64,7 +64,7 @@ $(BUILD)/tests/test_wide_live: tests/test_wide.c
 $(BUILD)/tests/test_replay_record: tests/engine.h tests/driver.h tests/replay_file.h
 $(BUILD)/tests/test_scan_live: tests/engine.h tests/driver.h tests/oom.h
 WHITEBOX += test_order
-$(BUILD)/tests/test_order: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_exchange $(BUILD)/tests/test_exchange_import: tests/exchange.h tests/exchange_write.h
 $(BUILD)/tests/test_exchange_import $(BUILD)/tests/test_exchange_export: tests/oom.h
 $(BUILD)/tests/test_exchange_export: tests/exchange.h tests/exchange_write.h tests/gen.h
+$(BUILD)/tests/test_order $(BUILD)/tests/test_graph: tests/order.h tests/engine.h tests/driver.h

@@ -337,6 +337,23 @@ VYRE_API uint32_t vyre_ticket_slot(vyre_ticket t);
  * `stats` may be NULL. */
 VYRE_API vyre_status vyre_run(vyre *v, const vyre_work *works, uint32_t count, vyre_stats *stats,
                               vyre_error *err);
+
+/* Works that run again and again until nothing changes. */
+typedef struct vyre_until_desc {
+    const vyre_work *works;
+    uint32_t count;
+    uint32_t flag;        /* observable that a handler sets, to anything but 0, when it changed
+                             something */
+    uint32_t rounds;      /* at most; 0 = 2^20 */
+    uint64_t deadline_ns; /* from the call on, looked at between rounds; 0 = none */
+} vyre_until_desc;
+
+/* Each round: the flag is 0, the works run as by vyre_run, and all have ended before the
+ * next one.  VYRE_OK: a round left the flag 0.  VYRE_PENDING, VYRE_TIMEOUT: `rounds` or the
+ * deadline came first; call again to go on.  Any error of vyre_run ends it.  *rounds is how many
+ * there were, also then; it and `stats`, which adds them up, may be NULL. */
+VYRE_API vyre_status vyre_run_until(vyre *v, const vyre_until_desc *desc, uint32_t *rounds,
+                                    vyre_stats *stats, vyre_error *err);
 /* One pass over the caller's bytes, in place.  The handle's own ring is not
  * touched; user buffers are shared.  VYRE_E_RUNNING while the kernel runs. */
 VYRE_API vyre_status vyre_dispatch(vyre *v, const vyre_io_buffers *io, vyre_stats *stats,

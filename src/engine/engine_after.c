@@ -30,6 +30,7 @@ typedef struct vyi_after {
     uint32_t count;
     uint32_t pending; /* of them that have not ended */
     uint32_t event;   /* in use for the call: of the only one that is pending, or of all */
+    bool     gathered; /* it is the call's own */
     bool     bad;     /* one has ended, and not well */
 } vyi_after;
 
@@ -98,6 +99,7 @@ static vyre_status vyi_after_gather(vyi_queue *q, const vyre_work *work, vyi_aft
 {
     vyi_event_forget(q, a->event);
     a->event = vyi_event_gather(q, a->pending);
+    a->gathered = a->event != 0;
     if (!a->event)
         return vyi_news(err, VYRE_FULL, q->order.count, "Wait, or set vyre_desc.events higher.",
                         "all events are in use");
@@ -146,7 +148,10 @@ VYRE_API vyre_status vyre_publish_after(vyre *v, const vyre_work *work, const vy
     r.wait = a.bad ? VYI_EVENT_BAD : a.event;
     if (status == VYRE_OK)
         status = vyi_publish_one(q, &q->slots.pool, work, &r, err);
-    vyi_event_forget(q, a.event);
+    if (a.gathered)
+        vyi_event_release(q, a.event);
+    else
+        vyi_event_forget(q, a.event);
     if (ticket && status == VYRE_OK)
         *ticket = r.ticket;
     return status;

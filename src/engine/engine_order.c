@@ -167,12 +167,37 @@ VYI_API bool vyi_event_find(vyi_queue *q, vyre_ticket t, uint32_t *event)
     return same;
 }
 
+/* What slots may need is left to them. */
 VYI_API uint32_t vyi_event_gather(vyi_queue *q, uint32_t count)
 {
-    vyi_order_lock(&q->order);
-    const uint32_t event = vyi_event_take(q, count);
-    vyi_order_unlock(&q->order);
+    vyi_order *o = &q->order;
+    const uint32_t slots = 3 * q->slots.count;
+    const uint32_t most = o->count > slots + VYI_EVENTS_SPARE ? o->count - slots
+                                                              : VYI_EVENTS_SPARE;
+    vyi_order_lock(o);
+    const uint32_t event = o->gathered + VYI_EVENT_FIRST < most ? vyi_event_take(q, count) : 0;
+    o->gathered += event != 0;
+    vyi_order_unlock(o);
     return event;
+}
+
+VYI_API void vyi_event_release(vyi_queue *q, uint32_t event)
+{
+    vyi_order_lock(&q->order);
+    VYRE_ASSERT(q->order.gathered > 0);
+    q->order.gathered--;
+    vyi_event_drop(&q->order, event);
+    vyi_order_unlock(&q->order);
+}
+
+VYI_API void vyi_event_use(vyi_queue *q, uint32_t event)
+{
+    if (event < VYI_EVENT_FIRST)
+        return;
+    vyi_order_lock(&q->order);
+    VYRE_ASSERT(q->order.uses[event] > 0);
+    q->order.uses[event]++;
+    vyi_order_unlock(&q->order);
 }
 
 VYI_API void vyi_event_forget(vyi_queue *q, uint32_t event)

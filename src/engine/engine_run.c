@@ -239,6 +239,87 @@ VYRE_API vyre_status vyre_run(vyre *v, const vyre_work *works, uint32_t count, v
     return status;
 }
 
+/* --- until nothing changes ------------------------------------------------- */
+
+#define VYI_UNTIL_ROUNDS (1u << 20)
+
+static vyre_status vyi_until_check(const vyre *v, const vyre_until_desc *desc, vyre_error *err)
+{
+    if (!v || !desc || (!desc->works && desc->count))
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle, a desc and its works.",
+                        "%s is NULL", !v ? "the handle" : !desc ? "desc" : "works");
+    if (desc->flag >= v->desc.observables)
+        return vyi_fail(err, VYRE_E_ARGUMENT, desc->flag, "Set vyre_desc.observables higher.",
+                        "the flag is observable %u, and the handle has %u", desc->flag,
+                        v->desc.observables);
+    return VYRE_OK;
+}
+
+/* No work of the round has been published, so the word is the host's. */
+static void vyi_until_clear(vyi_queue *q, uint32_t flag)
+{
+    const vyi_device *d = vyi_queue_device(q);
+    vyi_store_release(vyi_device_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_OBSERVABLES + flag, 0);
+    if (d->write_combined)
+        vyi_fence_stores();
+}
+
+static void vyi_until_add(vyre_stats *sum, const vyre_stats *s)
+{
+    sum->input_bytes += s->input_bytes;
+    sum->bytes_moved += s->bytes_moved;
+    sum->latency_ns += s->latency_ns;
+    sum->kernel_launches += s->kernel_launches;
+    sum->recovered = sum->recovered || s->recovered;
+    sum->done += s->done;
+    sum->faults += s->faults;
+    sum->publish_ns += s->publish_ns;
+    sum->wait_ns += s->wait_ns;
+}
+
+/* One round; VYRE_PENDING: it changed something. */
+static vyre_status vyi_until_round(vyre *v, const vyre_until_desc *desc, vyre_stats *sum,
+                                   vyre_error *err)
+{
+    vyre_stats s;
+    uint32_t flag = 0;
+    memset(&s, 0, sizeof s);
+    vyi_until_clear(&v->queue, desc->flag);
+    vyre_status status = vyre_run(v, desc->works, desc->count, &s, err);
+    vyi_until_add(sum, &s);
+    if (status == VYRE_OK)
+        status = vyre_observable(v, desc->flag, &flag, err);
+    return status == VYRE_OK && flag ? VYRE_PENDING : status;
+}
+
+VYRE_API vyre_status vyre_run_until(vyre *v, const vyre_until_desc *desc, uint32_t *rounds,
+                                    vyre_stats *stats, vyre_error *err)
+{
+    vyre_status status = vyi_until_check(v, desc, err);
+    if (status != VYRE_OK)
+        return status;
+    const uint64_t deadline = desc->deadline_ns ? vyi_deadline(desc->deadline_ns) : UINT64_MAX;
+    const uint32_t most = desc->rounds ? desc->rounds : VYI_UNTIL_ROUNDS;
+    vyre_stats sum;
+    uint32_t round = 0;
+    memset(&sum, 0, sizeof sum);
+    for (status = VYRE_PENDING; status == VYRE_PENDING && round < most; round++) {
+        if (vyi_now() >= deadline) {
+            status = VYRE_TIMEOUT;
+            break;
+        }
+        status = vyi_until_round(v, desc, &sum, err);
+    }
+    if (rounds)
+        *rounds = round;
+    if (stats)
+        *stats = sum;
+    if (status == VYRE_PENDING || status == VYRE_TIMEOUT)
+        vyi_fail(err, status, round, "Call again to go on: nothing is under way.",
+                 "%u rounds, and the last one changed something", round);
+    return status;
+}
+
 /* --- dispatch ------------------------------------------------------------ */
 
 /* In upstream's order: control, log, IO queue, ring, totals. */

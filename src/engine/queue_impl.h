@@ -175,6 +175,7 @@ typedef struct vyi_order {
     uint32_t  count;       /* events; 0: works have no order */
     uint32_t  buffer;      /* index: kernel/order_impl.h */
     uint32_t  busy;        /* a lock */
+    uint32_t  gathered;    /* events that calls and graphs have */
     uint32_t  free;        /* the first of those that nothing uses, in a list by `next` */
     uint32_t *bits;        /* of each slot's last work: its PRIORITY, apart from the level */
     uint32_t *before;      /* what the work before that one signals, or 0 */
@@ -564,12 +565,14 @@ VYI_API void vyi_order_bind(vyi_queue *q, uint32_t slot, uint32_t count, const v
 VYI_API bool vyi_order_slot_is_settled(const vyi_queue *q, uint32_t slot);
 VYI_API bool vyi_order_slot_is_ready(const vyi_queue *q, uint32_t slot);
 
-/* Events in use once more for the caller, who forgets them.  The one that the ticket's
- * work signals, 0 if none; false: its slot has been used again.  One that is to be
- * signalled so often, 0 if none is free. */
+/* Events in use once more for the caller, who forgets them: the one that the ticket's
+ * work signals, 0 if none (false: its slot has been used again); one that is in use. */
 VYI_API bool vyi_event_find(vyi_queue *q, vyre_ticket t, uint32_t *event);
-VYI_API uint32_t vyi_event_gather(vyi_queue *q, uint32_t count);
+VYI_API void vyi_event_use(vyi_queue *q, uint32_t event);
 VYI_API void vyi_event_forget(vyi_queue *q, uint32_t event);
+/* One that is to be signalled so often, 0 if none can be had; the caller releases it. */
+VYI_API uint32_t vyi_event_gather(vyi_queue *q, uint32_t count);
+VYI_API void vyi_event_release(vyi_queue *q, uint32_t event);
 
 static inline uint32_t vyi_order_bits(const vyi_queue *q, uint32_t slot)
 {

@@ -1,0 +1,312 @@
+/* Graphs: layers, random ones, faults, runs after runs, on rings that are smaller than
+ * they are.  TEST_COUNT: random graphs of each kind; TEST_NODES: of each. */
+#include "order.h"
+
+#include <pthread.h>
+
+typedef struct plan {
+    uint32_t  count;
+    vyre_node nodes[ORDER_NODES];
+    uint32_t  after[ORDER_NODES][ORDER_AFTER_MOST];
+    uint32_t  stamp[ORDER_NODES]; /* 0: it does not run */
+} plan;
+
+static uint32_t env(const char *name, uint32_t otherwise)
+{
+    const char *text = getenv(name);
+    return text ? (uint32_t)strtoul(text, NULL, 0) : otherwise;
+}
+
+static uint32_t below(uint64_t *random, uint32_t of)
+{
+    return (uint32_t)(test_random(random) >> 33) % of;
+}
+
+/* Node i of the plan is i + 1 in the buffer.  Its handler looks at three of those that it
+ * waits for. */
+static void plan_add(plan *p, uint32_t opcode, uint32_t count)
+{
+    const uint32_t i = p->count++;
+    uint32_t seen[3] = { 0, 0, 0 }, most = 1;
+    bool bad = opcode == OP_BAD;
+    for (uint32_t e = 0; e < count; e++) {
+        const uint32_t of = p->after[i][e];
+        seen[e % 3] = of + 1;
+        bad = bad || p->stamp[of] == 0;
+        most = p->stamp[of] > most ? p->stamp[of] : most;
+    }
+    if (count > 3) /* all of one layer, else the greatest stamp could be another one's */
+        most = p->stamp[p->after[i][count - 1]];
+    p->nodes[i].work = order_work(opcode, i + 1, seen, 3);
+    p->nodes[i].after = p->after[i];
+    p->nodes[i].after_count = count;
+    p->stamp[i] = bad ? 0 : most + 1;
+}
+
+static void plan_random(plan *p, bool wide, uint32_t count, uint32_t faults, uint64_t *random)
+{
+    const uint32_t reach = 1 + below(random, 60);
+    memset(p, 0, sizeof *p);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t n = below(random, 4);
+        n = n < i ? n : i;
+        for (uint32_t e = 0; e < n; e++) {
+            const uint32_t back = 1 + below(random, reach < i ? reach : i);
+            p->after[i][e] = below(random, 20) ? i - back : below(random, i);
+        }
+        plan_add(p, faults && below(random, faults) == 0 ? OP_BAD
+                    : wide && below(random, 3) == 0      ? OP_WIDE
+                                                         : OP_STAMP, n);
+    }
+}
+
+static vyre_graph *plan_make(vyre *v, const plan *p)
+{
+    vyre_error err;
+    memset(&err, 0, sizeof err);
+    vyre_graph *g = vyre_graph_make(v, p->nodes, p->count, &err);
+    if (!g)
+        test_fail(__FILE__, __LINE__, "make: %s", err.text);
+    return g;
+}
+
+static void plan_run(vyre *v, vyre_graph *g, const plan *p)
+{
+    vyre_error err;
+    vyre_stats stats;
+    vyre_ticket end = { 0, 0 };
+    uint32_t bad = 0;
+    memset(&err, 0, sizeof err);
+    memset(&stats, 0, sizeof stats);
+    for (uint32_t i = 0; i < p->count; i++)
+        bad += p->stamp[i] == 0;
+    if (vyre_graph_publish(g, &end, &err) != VYRE_OK) {
+        test_fail(__FILE__, __LINE__, "publish: %s", err.text);
+        return;
+    }
+    const vyre_status status = vyre_graph_wait(g, 60 * SECOND, &stats, &err);
+    if (status != (bad ? VYRE_E_FAULT : VYRE_OK))
+        test_fail(__FILE__, __LINE__, "wait: %d %s", (int)status, err.text);
+    CHECK_EQ(vyre_poll(v, end), bad ? VYRE_E_FAULT : VYRE_OK);
+    CHECK_EQ(stats.done, p->count - bad);
+    CHECK_EQ(stats.faults, bad);
+    if (bad) {
+        CHECK_EQ(err.native, VYRE_FAULT_USER + 7);
+        CHECK_EQ(p->nodes[err.at].work.opcode, OP_BAD);
+    }
+    for (uint32_t i = 0; i < p->count; i++)
+        order_check(v, i + 1, p->stamp[i]);
+}
+
+/* --- cases ------------------------------------------------------------------- */
+
+/* Each of a layer waits for all of the one before: no relays, whatever their number. */
+static void layers_meet(void)
+{
+    enum { LAYERS = 4, EACH = 40 };
+    static plan p;
+    memset(&p, 0, sizeof p);
+    for (uint32_t i = 0; i < LAYERS * EACH; i++) {
+        const uint32_t before = i / EACH ? EACH : 0;
+        for (uint32_t e = 0; e < before; e++)
+            p.after[i][e] = (i / EACH - 1) * EACH + e;
+        plan_add(&p, i % 5 == 0 ? OP_WIDE : OP_STAMP, before);
+    }
+    vyre *v = order_open(&order_wide_kind, 64);
+    vyre_graph *g = plan_make(v, &p);
+    for (uint32_t run = 0; run < 3; run++) {
+        order_forget(v);
+        plan_run(v, g, &p);
+    }
+    uint32_t nothings = 0, metrics[VYRE_METRICS];
+    vyre_io_buffers b;
+    CHECK_EQ(vyre_buffers(v, &b, NULL), VYRE_OK);
+    CHECK_EQ(vyre_control_metrics(b.control, b.control_size, metrics, NULL), VYRE_OK);
+    nothings = metrics[VYRE_OP_NOP];
+    CHECK_EQ(nothings, 0);
+    vyre_graph_free(g);
+    vyre_close(v);
+}
+
+static void random_graphs(const order_kind *kind, uint32_t slots, uint32_t faults, uint64_t seed)
+{
+    static plan p;
+    const uint32_t rounds = env("TEST_COUNT", 2);
+    const unsigned failed = (unsigned)test_state.failed;
+    uint64_t random = test_seed(seed);
+    vyre *v = order_open(kind, slots);
+    for (uint32_t round = 0; round < rounds && test_state.failed == failed; round++) {
+        seed = random;
+        plan_random(&p, kind->wide, env("TEST_NODES", 150), round % 2 ? faults : 0, &random);
+        vyre_graph *g = plan_make(v, &p);
+        for (uint32_t run = 0; run < 2; run++) {
+            order_forget(v);
+            plan_run(v, g, &p);
+        }
+        vyre_graph_free(g);
+    }
+    CHECK_EQ(vyre_drain(v, 10 * SECOND, NULL), VYRE_OK);
+    vyre_close(v);
+    if (test_state.failed != failed)
+        printf("TEST_SEED=0x%llx TEST_COUNT=1\n", (unsigned long long)seed);
+}
+
+static void live(void)
+{
+    random_graphs(&order_plain_kind, 8, 100, 0x0bde0011);
+}
+
+static void wide_works_too(void)
+{
+    random_graphs(&order_wide_kind, 16, 100, 0x0bde0012);
+}
+
+static void passes(void)
+{
+    static const order_kind kind = { VYRE_KERNEL_DIRECT, VYRE_MODE_PASSES, true, false };
+    random_graphs(&kind, 64, 100, 0x0bde0013);
+}
+
+/* One slot is enough. */
+static void the_smallest_ring(void)
+{
+    random_graphs(&order_plain_kind, 1, 0, 0x0bde0014);
+}
+
+static void a_hundred_runs(void)
+{
+    static plan p;
+    memset(&p, 0, sizeof p);
+    for (uint32_t i = 0; i < 6; i++) {
+        p.nodes[i].work = engine_add(1);
+        p.after[i][0] = i - 1;
+        p.nodes[i].after = p.after[i];
+        p.nodes[i].after_count = i > 0;
+    }
+    p.count = 6;
+    vyre *v = order_open(&order_plain_kind, 16);
+    vyre_graph *g = plan_make(v, &p);
+    vyre_ticket end = { 0, 0 };
+    for (uint32_t run = 0; run < 100; run++)
+        CHECK_EQ(vyre_graph_publish(g, &end, NULL), VYRE_OK);
+    CHECK_EQ(vyre_stop(v, 20 * SECOND, NULL), VYRE_OK); /* in the middle of the last one */
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    CHECK_EQ(vyre_wait(v, end, 60 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(vyre_graph_wait(g, 60 * SECOND, NULL, NULL), VYRE_OK);
+    CHECK_EQ(engine_observable(v, 0), 600);
+    vyre_graph_free(g);
+    vyre_close(v);
+}
+
+static vyre *shared;
+
+static void *graph_main(void *user)
+{
+    const plan *p = (const plan *)user;
+    vyre_graph *g = plan_make(shared, p);
+    for (uint32_t run = 0; run < 20; run++) {
+        vyre_ticket end;
+        CHECK_EQ(vyre_graph_publish(g, &end, NULL), VYRE_OK);
+        CHECK_EQ(vyre_graph_wait(g, 60 * SECOND, NULL, NULL), VYRE_OK);
+    }
+    vyre_graph_free(g);
+    return NULL;
+}
+
+static void threads_have_graphs_of_their_own(void)
+{
+    static plan p;
+    pthread_t threads[3];
+    memset(&p, 0, sizeof p);
+    for (uint32_t i = 0; i < 9; i++) {
+        p.nodes[i].work = engine_add(1);
+        p.after[i][0] = i >= 3 ? i - 3 : 0;
+        p.after[i][1] = i >= 3 ? i - 2 : 0;
+        p.nodes[i].after = p.after[i];
+        p.nodes[i].after_count = i >= 3 ? 2 : 0;
+    }
+    p.count = 9;
+    shared = order_open(&order_plain_kind, 16);
+    for (uint32_t i = 0; i < 3; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, graph_main, &p), 0);
+    for (uint32_t i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    CHECK_EQ(engine_observable(shared, 0), 3 * 20 * 9);
+    vyre_close(shared);
+}
+
+static void refused(vyre *v, const vyre_node *nodes, uint32_t count, vyre_status wanted,
+                    uint64_t at, const char *text)
+{
+    vyre_error err;
+    memset(&err, 0, sizeof err);
+    CHECK(vyre_graph_make(v, nodes, count, &err) == NULL);
+    CHECK_EQ(err.status, wanted);
+    CHECK_EQ(err.at, at);
+    CHECK_TEXT(err.text, text);
+}
+
+static void what_is_no_graph_is_refused(void)
+{
+    vyre_node nodes[3];
+    uint32_t after[3][2] = { { 0, 0 }, { 0, 0 }, { 0, 0 } };
+    memset(nodes, 0, sizeof nodes);
+    for (uint32_t i = 0; i < 3; i++)
+        nodes[i].after = after[i];
+    vyre_desc d = order_desc(&order_plain_kind, 8);
+    vyre *v = engine_open(&d);
+    d.events = 0;
+    vyre *plain = engine_open(&d);
+    refused(NULL, nodes, 3, VYRE_E_ARGUMENT, 3, "the handle is NULL");
+    refused(v, NULL, 3, VYRE_E_ARGUMENT, 3, "there are no nodes");
+    refused(v, nodes, 0, VYRE_E_ARGUMENT, 0, "there are no nodes");
+    refused(plain, nodes, 3, VYRE_E_ARGUMENT, 3,
+            "the handle was opened without events, for a graph of 3 nodes");
+    refused(v, nodes, VYRE_MAX_NODES + 1, VYRE_E_OVF, VYRE_MAX_NODES + 1,
+            "16777217 nodes; there may be 16777216");
+    nodes[1].after_count = 1;
+    after[1][0] = 1;
+    refused(v, nodes, 3, VYRE_E_ARGUMENT, 1, "node 1 waits for itself, node 1");
+    after[1][0] = 2;
+    nodes[2].after_count = 1;
+    after[2][0] = 1;
+    refused(v, nodes, 3, VYRE_E_ARGUMENT, 1, "node 1 waits for node 2, which is no earlier one");
+    after[1][0] = 0;
+    nodes[2].after = NULL;
+    refused(v, nodes, 3, VYRE_E_ARGUMENT, 2, "node 2 waits for 1 others, but the list is NULL");
+    nodes[2].after = after[2];
+    nodes[2].work.opcode = 0x7777;
+    refused(v, nodes, 3, VYRE_E_OPCODE, 0x7777, "no handler of this handle has opcode 0x00007777");
+    nodes[2].work.opcode = VYRE_OP_NOP;
+    nodes[2].after_count = 2; /* the same twice */
+    after[2][1] = 1;
+    vyre_graph *g = vyre_graph_make(v, nodes, 3, NULL);
+    CHECK(g != NULL);
+    vyre_error err;
+    memset(&err, 0, sizeof err);
+    CHECK_EQ(vyre_graph_wait(g, SECOND, NULL, &err), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_graph_publish(NULL, NULL, &err), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_graph_wait(NULL, 0, NULL, &err), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_graph_publish(g, NULL, &err), VYRE_OK);
+    CHECK_EQ(vyre_graph_wait(g, 10 * SECOND, NULL, &err), VYRE_OK);
+    vyre_graph_free(g);
+    vyre_graph_free(NULL);
+    vyre_close(plain);
+    vyre_close(v);
+}
+
+int main(void)
+{
+    static const engine_case cases[] = {
+        ENGINE_CASE(layers_meet),
+        ENGINE_CASE(live),
+        ENGINE_CASE(wide_works_too),
+        ENGINE_CASE(passes),
+        ENGINE_CASE(the_smallest_ring),
+        ENGINE_CASE(a_hundred_runs),
+        ENGINE_CASE(threads_have_graphs_of_their_own),
+    };
+    RUN(what_is_no_graph_is_refused);
+    engine_run_cases(cases, sizeof cases / sizeof cases[0]);
+    return test_end();
+}
