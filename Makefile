@@ -112,7 +112,7 @@ $(GLSLANG_TESTS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: tests/%.c tests/test.h $(
 	    -lSPIRV-Tools-opt -lSPIRV-Tools -lstdc++ $(LIBS)
 
 $(WHITEBOX:%=$(BUILD)/tests/%): $(BUILD)/tests/%: tests/%.c tests/test.h vyre.h | $(BUILD)/tests
-	$(CC) $(TEST_CFLAGS) $(SANITIZE) $< -o $@ $(LDLIBS) $(LIBS)
+	$(CC) $(TEST_CFLAGS) -O0 $(SANITIZE) $< -o $@ $(LDLIBS) $(LIBS)
 
 setup:
 	@bash tools/setup.sh

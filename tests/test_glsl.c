@@ -1,7 +1,8 @@
 /* Programs printed as GLSL, compiled by glslang, and run on a Vulkan device:
  * random ones against the interpreter, the kernels against the model.
  *
- * Unsanitized: glslang and the driver are code of others.
+ * Unsanitized: glslang and the driver are code of others.  TEST_COUNT=n: so many
+ * programs each way instead of 40.
  */
 #define VYRE_GLSLANG
 #define VYRE_NO_VULKAN /* vk_run.h calls the loader directly */
@@ -90,11 +91,17 @@ static void one_random_program(uint64_t seed, unsigned flags)
     vyre_program_destroy(p);
 }
 
+static uint32_t programs_each(void)
+{
+    const char *text = getenv("TEST_COUNT");
+    return text ? (uint32_t)strtoul(text, NULL, 0) : 40;
+}
+
 static void random_programs_agree_through_glsl(void)
 {
     uint64_t random = test_seed(0x675c);
     need_device();
-    for (int i = 0; i < 150; i++) {
+    for (uint32_t i = 0; i < programs_each(); i++) {
         const uint64_t seed = test_random(&random);
         unsigned flags = GEN_INTEGERS;
         if (seed % 4 == 0 && (vk.subgroup_operations & 31) == 31 && vk.subgroup_size <= 32)
@@ -107,7 +114,7 @@ static void random_programs_agree_through_glsl(void)
 static void random_programs_compile(void)
 {
     uint64_t random = test_seed(0xc0de);
-    for (int i = 0; i < 150; i++) {
+    for (uint32_t i = 0; i < programs_each(); i++) {
         const uint64_t seed = test_random(&random);
         gen_shape shape;
         vyre_spirv module;
