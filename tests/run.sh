@@ -12,7 +12,7 @@ mkdir -p "$logs"
 rm -f "$logs"/*.log "$logs"/*.end "$logs"/statuses.txt
 export VYRE_STATUS_LOG=$PWD/$logs/statuses.txt
 
-export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0:detect_leaks=1:detect_stack_use_after_return=1}
+export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0:detect_leaks=1:detect_stack_use_after_return=1:allocator_release_to_os_interval_ms=-1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
 passed=0 failed=0 skipped=0 started=$SECONDS
