@@ -1626,7 +1626,7 @@ VYI_EXTERN_C_END
  *         vyre_value x = vyre_ir_load(p, s->buffers[0], s->arg[0]);
  *         vyre_ir_store(p, s->buffers[0], s->arg[0], vyre_ir_mul(p, x, s->arg[1]));
  *     }
- *     vyre_handler h = { 0x1000, emit_axpy, NULL, "axpy" };
+ *     vyre_handler h = VYRE_HANDLER(0x1000, emit_axpy, NULL, "axpy");
  *
  * A kernel does not depend on its geometry: it takes the number of slots
  * from the ring's length and the number of lanes from the dispatch, and
@@ -1729,6 +1729,11 @@ typedef struct vyre_handler {
     uint32_t     chunk;  /* of a range: indexes that a group takes at a time; 0 = chosen */
     const char  *source; /* the handler as text, instead of emit (docs/source.md) */
 } vyre_handler;
+
+/* A handler for one lane, as an initialiser that names every member, so that no
+ * compiler warns of a missing one. */
+#define VYRE_HANDLER(opcode, emit, user, name) \
+    { (opcode), (emit), (user), (name), VYRE_WIDTH_LANE, 0, NULL }
 
 /* RANGE and GROUP: what all indexes give, combined into vyre_result's word `word`;
  * indexes that do not come here add nothing, and without any it is the neutral

@@ -42,6 +42,14 @@ if needs gcc; then
     passes "gcc -O2" gcc -std=c99 $STRICT -O2 -I. -c "$implementation" -o "$scratch/o2.o"
 fi
 
+# A handler as VYRE_HANDLER has a value for each member.
+printf '#include "vyre.h"\nextern const vyre_handler h;\nconst vyre_handler h = VYRE_HANDLER(0x1000, NULL, NULL, "h");\n' > "$scratch/handler.c"
+for compiler in "gcc -std=c99" "clang -std=c99" "g++ -x c++ -std=c++11"; do
+    needs ${compiler%% *} && passes "VYRE_HANDLER ($compiler)" $compiler -Wall -Wextra -Werror -I. -fsyntax-only "$scratch/handler.c"
+done
+sed 's/VYRE_HANDLER(\(.*\));/{ \1 };/' "$scratch/handler.c" > "$scratch/four.c"
+fails "four values" gcc -std=c99 -Wall -Wextra -Werror -I. -fsyntax-only "$scratch/four.c"
+
 # Inlined into a program of one file, where the optimizer sees the most.
 if needs gcc; then
     for level in 1 3; do

@@ -60,11 +60,11 @@ UNUSED_OK static void emit_count(vyre_program *p, const vyre_slot_values *s, voi
 }
 
 static const vyre_handler engine_handlers[] = {
-    { OP_SQUARE, emit_square, NULL, "square" },
-    { OP_STORE, emit_store, NULL, "store" },
-    { OP_FAULT, emit_fault, NULL, "fault" },
-    { OP_COUNT, emit_count, NULL, "count" },
-    { OP_ENDLESS, emit_endless, NULL, "endless" },
+    VYRE_HANDLER(OP_SQUARE, emit_square, NULL, "square"),
+    VYRE_HANDLER(OP_STORE, emit_store, NULL, "store"),
+    VYRE_HANDLER(OP_FAULT, emit_fault, NULL, "fault"),
+    VYRE_HANDLER(OP_COUNT, emit_count, NULL, "count"),
+    VYRE_HANDLER(OP_ENDLESS, emit_endless, NULL, "endless"),
 };
 
 static const vyre_buffer_desc engine_buffers[] = {

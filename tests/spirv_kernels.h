@@ -54,7 +54,7 @@ __attribute__((unused))
 #endif
 static vyre_program *kernel_variant(uint32_t number, const vyre_allocator *allocator)
 {
-    static const vyre_handler handlers[1] = { { 0x100, kernel_handler, NULL, "axpy" } };
+    static const vyre_handler handlers[1] = { VYRE_HANDLER(0x100, kernel_handler, NULL, "axpy") };
     const uint32_t flags = number % KERNEL_FLAGS;
     vyre_buffer_desc buffers[3];
     vyre_workspace workspace;

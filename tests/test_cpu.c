@@ -21,8 +21,8 @@ static void emit_loop(vyre_program *p, const vyre_slot_values *s, void *user)
 }
 
 static const vyre_handler cpu_handlers[] = {
-    { OP_LOOP, emit_loop, NULL, "loop" },
-    { OP_ENDLESS, emit_endless, NULL, "endless" },
+    VYRE_HANDLER(OP_LOOP, emit_loop, NULL, "loop"),
+    VYRE_HANDLER(OP_ENDLESS, emit_endless, NULL, "endless"),
 };
 
 static vyre_desc cpu_desc(vyre_mode mode)
@@ -171,10 +171,10 @@ static void emit_set(vyre_program *p, const vyre_slot_values *s, void *user)
 }
 
 static const vyre_handler thread_handlers[] = {
-    { OP_WAIT, emit_await, NULL, "await" },
-    { OP_SET, emit_set, NULL, "set" },
-    { OP_SQUARE, emit_square, NULL, "square" },
-    { OP_LOOP, emit_loop, NULL, "loop" },
+    VYRE_HANDLER(OP_WAIT, emit_await, NULL, "await"),
+    VYRE_HANDLER(OP_SET, emit_set, NULL, "set"),
+    VYRE_HANDLER(OP_SQUARE, emit_square, NULL, "square"),
+    VYRE_HANDLER(OP_LOOP, emit_loop, NULL, "loop"),
 };
 
 static vyre_desc thread_desc(uint32_t threads)

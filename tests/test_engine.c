@@ -829,8 +829,8 @@ static void turns_round(vyre *v, uint32_t allowance, uint64_t *seed)
  * that runs, beside other slots with loops of their own. */
 static void no_slot_is_cut_within_its_allowance(void)
 {
-    static const vyre_handler handlers[2] = { { OP_TURNS, emit_turns, NULL, "turns" },
-                                              { OP_TURNS + 1, emit_turns, NULL, "others" } };
+    static const vyre_handler handlers[2] = { VYRE_HANDLER(OP_TURNS, emit_turns, NULL, "turns"),
+                                              VYRE_HANDLER(OP_TURNS + 1, emit_turns, NULL, "others") };
     static const uint32_t allowances[] = { 60, 300, 1000, 10000, 0 };
     uint64_t seed = test_seed(6);
     for (uint32_t i = 0; i < 15; i++) {

@@ -23,7 +23,7 @@ static void close_handle(void)
 
 static void open_handle(const setting *g)
 {
-    static const vyre_handler handler = { 0x40, emit_sum, NULL, "sum" };
+    static const vyre_handler handler = VYRE_HANDLER(0x40, emit_sum, NULL, "sum");
     static int twice;
     setting wanted = *g;
     wanted.group = wanted.groups = 0; /* the engine's own choice */

@@ -36,10 +36,10 @@ static void emit_spin(vyre_program *p, const vyre_slot_values *s, void *user)
 }
 
 static const vyre_handler defect_handlers[] = {
-    { OP_SQUARE, emit_square, NULL, "square" },
-    { OP_FAULT, emit_fault, NULL, "fault" },
-    { OP_GATE, emit_gate, NULL, "gate" },
-    { OP_SPIN, emit_spin, NULL, "spin" },
+    VYRE_HANDLER(OP_SQUARE, emit_square, NULL, "square"),
+    VYRE_HANDLER(OP_FAULT, emit_fault, NULL, "fault"),
+    VYRE_HANDLER(OP_GATE, emit_gate, NULL, "gate"),
+    VYRE_HANDLER(OP_SPIN, emit_spin, NULL, "spin"),
 };
 
 static vyre_desc defect_desc(uint32_t slots)

@@ -26,9 +26,9 @@ static void emit_mix(vyre_program *p, const vyre_slot_values *s, void *user)
 }
 
 static const vyre_handler fuse_handlers[] = {
-    { OP_SQUARE, emit_square, NULL, "square" }, { OP_STORE, emit_store, NULL, "store" },
-    { OP_FAULT, emit_fault, NULL, "fault" },    { OP_COUNT, emit_count, NULL, "count" },
-    { OP_STEP, emit_step, NULL, "step" },       { OP_MIX, emit_mix, NULL, "mix" },
+    VYRE_HANDLER(OP_SQUARE, emit_square, NULL, "square"), VYRE_HANDLER(OP_STORE, emit_store, NULL, "store"),
+    VYRE_HANDLER(OP_FAULT, emit_fault, NULL, "fault"),    VYRE_HANDLER(OP_COUNT, emit_count, NULL, "count"),
+    VYRE_HANDLER(OP_STEP, emit_step, NULL, "step"),       VYRE_HANDLER(OP_MIX, emit_mix, NULL, "mix"),
     { OP_STEP2, emit_step, NULL, "step2" }
 };
 

@@ -231,7 +231,7 @@ static void emit_buffer_count(vyre_program *p, const vyre_slot_values *s, void *
 static void a_handler_is_not_given_the_mirror(void)
 {
     uint32_t seen = UINT32_MAX;
-    const vyre_handler h = { 0x1000, emit_buffer_count, &seen, "count" };
+    const vyre_handler h = VYRE_HANDLER(0x1000, emit_buffer_count, &seen, "count");
     const vyre_buffer_desc b = buffer_at(4, VYRE_ACCESS_READ_WRITE);
     vyre_kernel_desc desc = desc_of(VYRE_KERNEL_DIRECT);
     vyre_kernel_host host;
@@ -476,8 +476,8 @@ static bool contains(const char *text, const char *part)
 /* Refuses `emit` as the second of three handlers, and as a payload. */
 static vyre_error refuse_guest(vyre_emit_fn emit, void *user, bool payload, const char *name)
 {
-    const vyre_handler h[3] = { { 0x40, emit_nothing, NULL, "first" }, { 0x41, emit, user, name },
-                                { 0x42, emit_nothing, NULL, "third" } };
+    const vyre_handler h[3] = { VYRE_HANDLER(0x40, emit_nothing, NULL, "first"), { 0x41, emit, user, name },
+                                VYRE_HANDLER(0x42, emit_nothing, NULL, "third") };
     vyre_kernel_desc desc = desc_of(payload ? VYRE_KERNEL_JIT : VYRE_KERNEL_DIRECT);
     desc.payload = payload ? emit : NULL;
     desc.payload_user = user;
@@ -672,7 +672,7 @@ static void a_handler_uses_buffers_and_gives_results(void)
 {
     int user = 7;
     board b;
-    const vyre_handler h = { 0x1000, emit_axpy, &user, "axpy" };
+    const vyre_handler h = VYRE_HANDLER(0x1000, emit_axpy, &user, "axpy");
     vyre_kernel_desc desc = desc_of(VYRE_KERNEL_DIRECT);
     desc.once = true;
     desc.workgroup_size = SLOTS;
@@ -714,7 +714,7 @@ static void emit_last(vyre_program *p, const vyre_slot_values *s, void *user)
 /* Only the arguments that a handler reads are loaded. */
 static void unused_arguments_are_not_loaded(void)
 {
-    vyre_handler h = { 0x1000, emit_nothing, NULL, "nothing" };
+    vyre_handler h = VYRE_HANDLER(0x1000, emit_nothing, NULL, "nothing");
     vyre_kernel_desc desc = desc_of(VYRE_KERNEL_DIRECT);
     desc.handlers = &h;
     desc.handler_count = 1;
@@ -889,7 +889,7 @@ static void emit_count(vyre_program *p, const vyre_slot_values *s, void *user)
 
 static vyre_program *build_counter(vyre_kernel_kind kind, bool once, uint32_t allowance)
 {
-    const vyre_handler h = { 0x1000, emit_count, NULL, "count" };
+    const vyre_handler h = VYRE_HANDLER(0x1000, emit_count, NULL, "count");
     vyre_kernel_desc desc = desc_of(kind);
     desc.once = once;
     desc.workgroup_size = 1;
@@ -995,9 +995,9 @@ static void emit_again(vyre_program *p, const vyre_slot_values *s, void *user)
 static vyre_program *build_mirrored(vyre_kernel_desc desc, bool one_lane)
 {
     const vyre_kernel_host host = host_of(5, one_lane);
-    static const vyre_handler h[3] = { { 0x40, emit_count, NULL, "count" },
-                                       { 0x41, emit_volley, NULL, "volley" },
-                                       { 0x42, emit_again, NULL, "again" } };
+    static const vyre_handler h[3] = { VYRE_HANDLER(0x40, emit_count, NULL, "count"),
+                                       VYRE_HANDLER(0x41, emit_volley, NULL, "volley"),
+                                       VYRE_HANDLER(0x42, emit_again, NULL, "again") };
     desc.workgroup_size = 1;
     desc.handlers = h;
     desc.handler_count = 3;
@@ -1286,7 +1286,7 @@ static vyre_status build_with(const vyre_allocator *allocator, void *user)
 static void every_allocation_may_fail(void)
 {
     int user = 7;
-    const vyre_handler h = { 0x1000, emit_axpy, &user, "axpy" };
+    const vyre_handler h = VYRE_HANDLER(0x1000, emit_axpy, &user, "axpy");
     vyre_buffer_desc b[2] = { buffer_at(4, VYRE_ACCESS_READ), buffer_at(5, VYRE_ACCESS_WRITE) };
     for (unsigned kind = 0; kind < 3; kind++) {
         vyre_kernel_desc desc = desc_of((vyre_kernel_kind)kind);

@@ -412,7 +412,7 @@ static void emit_bootstrap(vyre_program *p, vyre_buffer workspace, void *user)
 static vyre_program *build(const setting *g, uint32_t io_spins)
 {
     static int twice;
-    const vyre_handler handler = { 0x40, emit_sum, NULL, "sum" };
+    const vyre_handler handler = VYRE_HANDLER(0x40, emit_sum, NULL, "sum");
     vyre_workspace workspace;
     vyre_kernel_desc desc;
     vyre_error err;

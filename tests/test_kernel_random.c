@@ -80,9 +80,9 @@ static void emit_payload(vyre_program *p, const vyre_slot_values *s, void *user)
 }
 
 static const vyre_handler handlers[] = {
-    { MODEL_OP_SMALL, emit_small, NULL, "small" },
-    { MODEL_OP_FAULT, emit_faulty, NULL, "faulty" },
-    { MODEL_OP_LARGE, emit_large, NULL, "large" }
+    VYRE_HANDLER(MODEL_OP_SMALL, emit_small, NULL, "small"),
+    VYRE_HANDLER(MODEL_OP_FAULT, emit_faulty, NULL, "faulty"),
+    VYRE_HANDLER(MODEL_OP_LARGE, emit_large, NULL, "large")
 };
 
 /* A kernel and what it can do; bits of `what`. */

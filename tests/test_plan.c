@@ -440,7 +440,7 @@ static void run_region_adds(vyre_backend backend)
     vyre_error err;
     CHECK_EQ(vyre_regions_make(workspace_specs, WORKSPACE_REGIONS, regions, &total, &err), VYRE_OK);
     CHECK(total <= 64);
-    const vyre_handler handler = { 0x1000, emit_region_add, regions, "region_add" };
+    const vyre_handler handler = VYRE_HANDLER(0x1000, emit_region_add, regions, "region_add");
     vyre_buffer_desc buffer;
     memset(&buffer, 0, sizeof buffer);
     buffer.binding = VYRE_BINDING_USER;

@@ -142,7 +142,7 @@ static unsigned count_text(const char *bytes, const char *what)
 
 /* --- cases --------------------------------------------------------------- */
 
-static const vyre_handler handlers[2] = { { OP_SQUARE, emit_square, NULL, "square" },
+static const vyre_handler handlers[2] = { VYRE_HANDLER(OP_SQUARE, emit_square, NULL, "square"),
                                           { OP_FAULT, emit_fault, NULL, "fa\\ult" } };
 
 static vyre *open_traced(uint32_t events)

@@ -183,7 +183,7 @@ static uint32_t find_stuck(vyre *v, uint32_t wanted, vyre_stuck_slot *out, uint3
 
 static void who_hangs_is_named(void)
 {
-    const vyre_handler handlers[1] = { { OP_HOLD, emit_hold, NULL, "hold" } };
+    const vyre_handler handlers[1] = { VYRE_HANDLER(OP_HOLD, emit_hold, NULL, "hold") };
     vyre_desc d = engine_desc(64);
     vyre_stuck_slot stuck[64];
     uint32_t count = 77;
