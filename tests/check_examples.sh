@@ -22,6 +22,7 @@ passes "examples_under_150_lines ($longest)" test "$(awk '{ print $1 }' <<< "$lo
 expected() {
     case $1 in
     saxpy) echo "saxpy: 1048576 elements, 0 wrong" ;;
+    prefix) echo "prefix: 262144 sums, 0 wrong" ;;
     reduce) echo "reduce: sum 300175346, least 0, most 1048573: right" ;;
     matmul) echo "matmul: 128 x 128, 0 wrong" ;;
     blur) echo "blur: 256 x 256 pixels, 0 wrong" ;;
@@ -58,7 +59,7 @@ prints() { # name, command...
 }
 
 for backend in $backends; do
-    for name in saxpy reduce matmul live watch jit printf priority tenants; do prints $name "$bin/$name" $backend; done
+    for name in saxpy prefix reduce matmul live watch jit printf priority tenants; do prints $name "$bin/$name" $backend; done
     prints blur "$bin/blur" $backend 256
 done
 for name in device stock glsl; do
