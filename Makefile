@@ -76,8 +76,8 @@ $(BUILD)/san/vyre.o: vyre.c vyre.h tests/status_hook.h | $(BUILD)/san
 $(BUILD)/plain/vyre.o: vyre.c vyre.h | $(BUILD)/plain
 	$(CC) -std=c99 -g -O2 -DVYI_API=extern -c $< -o $@
 
-$(BUILD)/plain/glsl.o: vyre.c vyre.h | $(BUILD)/plain
-	$(CC) -std=c99 -g -O1 -DVYI_API=extern -DVYRE_GLSLANG -c $< -o $@
+$(BUILD)/plain/glsl.o: vyre.c vyre.h tests/status_hook.h | $(BUILD)/plain
+	$(CC) -std=gnu99 -g -O1 -DVYI_API=extern -DVYRE_GLSLANG -include tests/status_hook.h -c $< -o $@
 
 # --- examples --------------------------------------------------------------
 
