@@ -107,15 +107,17 @@
  *     VYRE_OP_SHUTDOWN    stops the kernel
  *     8..0xFFEF and 0x10000..0x7FFFFFFF           your own: a vyre_handler each
  *
- * A handler is a line of GLSL (docs/source.md): buffers by name, arg[0] to arg[11],
- * result(n, v) for vyre_result(), fault(code) to end the job FAULT, printf("%u", v) for
- * vyre_desc.log.  Or it is an emit function, called when the kernel is built: what it
- * calls on the builder is what every slot with its opcode will do; slot->arg[] are the
- * job's arguments, slot->buffers[] your buffers, vyre_emit_result() and
- * vyre_emit_fault() the rest.  One lane runs it, or many, as vyre_handler.width says.
- * Arguments beyond the job's arg_count are 0.  Loads beyond a buffer's end give 0,
- * stores there do nothing, division by zero is defined: of all that a job can do only
- * a loop without an end harms the kernel.
+ * A handler is a line of GLSL (docs/source.md): scalars of 32 bits, functions, loops;
+ * buffers by name, arg[0] to arg[11], result(n, v) for vyre_result(), fault(code) to end
+ * the job FAULT, printf("%u", v) for vyre_desc.log; many lanes have index, and
+ * reduce_add(n, v); a group has lane, lanes, shared arrays and barrier().  Or it is an
+ * emit function, called when the kernel is built: what it calls on the builder is what
+ * every slot with its opcode will do; slot->arg[] are the job's arguments,
+ * slot->buffers[] your buffers, vyre_emit_result() and vyre_emit_fault() the rest.
+ * One lane runs it, or many, as vyre_handler.width says.  Arguments beyond the job's
+ * arg_count are 0.  Loads beyond a buffer's end give 0, stores there do nothing,
+ * division by zero is defined: of all that a job can do only a loop without an end
+ * harms the kernel.
  *
  * With kernel.kind = VYRE_KERNEL_JIT there are no opcodes: one payload, written
  * like a handler, runs for every slot.  With VYRE_KERNEL_PRIORITY the ring is
@@ -11189,6 +11191,9 @@ VYI_API vyre_handler vyi_kernel_payload(const vyi_kernel *k);
 VYI_API void vyi_kernel_guest_begin(vyre_program *p, const vyre_handler *h, bool apart,
                                     const vyre_value *args);
 
+/* Declares a buffer of the kernel's own. */
+VYI_API vyre_buffer vyi_kernel_own_buffer(vyi_kernel *k, const vyre_buffer_desc *own);
+
 /* What runs the job whose handler is being emitted, and how many arguments it has. */
 VYI_API vyre_width vyi_kernel_width(const vyre_slot_values *slot);
 VYI_API vyre_value vyi_kernel_arg_count(vyre_program *p, const vyre_slot_values *slot);
@@ -11599,6 +11604,19 @@ static void vyi_kernel_hook(vyi_kernel *k,
 
 /* --- the frame ----------------------------------------------------------- */
 
+/* A buffer of the kernel's own; its name gives way to the caller's names. */
+VYI_API vyre_buffer vyi_kernel_own_buffer(vyi_kernel *k, const vyre_buffer_desc *own)
+{
+    char name[VYRE_MAX_NAME + 1];
+    vyre_buffer_desc desc = *own;
+    for (uint32_t i = 0; i < k->desc.buffer_count; i++)
+        if (k->desc.buffers[i].name && strcmp(k->desc.buffers[i].name, own->name) == 0) {
+            snprintf(name, sizeof name, "vyre_%s", own->name);
+            desc.name = name;
+        }
+    return vyre_ir_buffer(k->p, &desc);
+}
+
 static vyre_buffer vyi_kernel_core_buffer(vyi_kernel *k, const char *name, uint32_t binding)
 {
     vyre_buffer_desc desc;
@@ -11606,7 +11624,7 @@ static vyre_buffer vyi_kernel_core_buffer(vyi_kernel *k, const char *name, uint3
     desc.name = name;
     desc.binding = binding;
     desc.no_readback = k->desc.control_report && binding != VYRE_BINDING_CONTROL;
-    return vyre_ir_buffer(k->p, &desc);
+    return vyi_kernel_own_buffer(k, &desc);
 }
 
 static void vyi_kernel_buffers(vyi_kernel *k)
@@ -14141,7 +14159,7 @@ VYI_API void vyi_wide_values(vyi_kernel *k)
     sums.name = "sums";
     sums.access = VYRE_ACCESS_WORKGROUP;
     sums.count = VYRE_MAX_ARGS;
-    k->wide.sums = vyre_ir_buffer(p, &sums);
+    k->wide.sums = vyi_kernel_own_buffer(k, &sums);
     k->wide.lane = vyre_ir_name(p, vyre_ir_builtin(p, VYRE_BUILTIN_LOCAL_INDEX), "lane");
     k->wide.lanes = vyre_ir_name(p, vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_SIZE_X), "lanes");
 }
@@ -14557,7 +14575,7 @@ VYI_API void vyi_groups_begin(vyi_kernel *k)
     words.name = "claimed";
     words.access = VYRE_ACCESS_WORKGROUP;
     words.count = VYI_GROUP_WORDS;
-    k->wide.words = vyre_ir_buffer(p, &words);
+    k->wide.words = vyi_kernel_own_buffer(k, &words);
     vyre_value group = vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_ID_X);
     vyre_value pollers = vyi_wide_head(k, VYI_WIDE_POLLERS);
     vyre_value each = vyi_wide_head(k, VYI_WIDE_LANES);
@@ -45026,6 +45044,11 @@ static vyi_operand vyi_call_reduce(vyi_source *s, const vyi_call_row *row, vyi_o
     s->heavy++;
     if (!vyi_call_is_word(s, row, &a[0]))
         return vyi_source_wrong(a[0].at);
+    if (a[1].type == VYRE_TYPE_F32) {
+        vyi_source_fail(s, a[1].at, "Sum floats in a shared array of a GROUP, or in fixed point.",
+                        "%s() combines integers, not float", row->name);
+        return vyi_source_wrong(a[1].at);
+    }
     if (bits || a[1].type != VYRE_TYPE_I32)
         a[1] = vyi_source_convert(s, VYRE_TYPE_U32, a[1], "what is combined");
     const vyre_value value = vyi_source_id(s, &a[1]);

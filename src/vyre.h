@@ -107,15 +107,17 @@
  *     VYRE_OP_SHUTDOWN    stops the kernel
  *     8..0xFFEF and 0x10000..0x7FFFFFFF           your own: a vyre_handler each
  *
- * A handler is a line of GLSL (docs/source.md): buffers by name, arg[0] to arg[11],
- * result(n, v) for vyre_result(), fault(code) to end the job FAULT, printf("%u", v) for
- * vyre_desc.log.  Or it is an emit function, called when the kernel is built: what it
- * calls on the builder is what every slot with its opcode will do; slot->arg[] are the
- * job's arguments, slot->buffers[] your buffers, vyre_emit_result() and
- * vyre_emit_fault() the rest.  One lane runs it, or many, as vyre_handler.width says.
- * Arguments beyond the job's arg_count are 0.  Loads beyond a buffer's end give 0,
- * stores there do nothing, division by zero is defined: of all that a job can do only
- * a loop without an end harms the kernel.
+ * A handler is a line of GLSL (docs/source.md): scalars of 32 bits, functions, loops;
+ * buffers by name, arg[0] to arg[11], result(n, v) for vyre_result(), fault(code) to end
+ * the job FAULT, printf("%u", v) for vyre_desc.log; many lanes have index, and
+ * reduce_add(n, v); a group has lane, lanes, shared arrays and barrier().  Or it is an
+ * emit function, called when the kernel is built: what it calls on the builder is what
+ * every slot with its opcode will do; slot->arg[] are the job's arguments,
+ * slot->buffers[] your buffers, vyre_emit_result() and vyre_emit_fault() the rest.
+ * One lane runs it, or many, as vyre_handler.width says.  Arguments beyond the job's
+ * arg_count are 0.  Loads beyond a buffer's end give 0, stores there do nothing,
+ * division by zero is defined: of all that a job can do only a loop without an end
+ * harms the kernel.
  *
  * With kernel.kind = VYRE_KERNEL_JIT there are no opcodes: one payload, written
  * like a handler, runs for every slot.  With VYRE_KERNEL_PRIORITY the ring is

@@ -604,7 +604,7 @@ static void each_width_has_its_words(void)
         { VYRE_WIDTH_GROUP, "reduce_add(arg[0], 1);",
           "job:1:12: the first argument of reduce_add() is a constant word number, 0 to 11" },
         { VYRE_WIDTH_GROUP, "reduce_add(0, 1.5);",
-          "job:1:15: what is combined is uint, and float does not become uint by itself" },
+          "job:1:15: reduce_add() combines integers, not float" },
         { VYRE_WIDTH_LANE, "printf(1);", "job:1:8: a text is expected in printf" },
         { VYRE_WIDTH_LANE, "printf(\"%y\");", "job:1:9: printf() does not know this" },
         { VYRE_WIDTH_LANE, "printf(\"a %100d\", 1);", "job:1:11: printf() does not know this" },
@@ -708,6 +708,42 @@ static void payloads_are_texts_too(void)
         CHECK_EQ(a[0], i ? 6 * 0x77 : 3 + 0x77);
         vyre_close(v);
     }
+}
+
+/* The kernel has buffers of its own, and these are their names. */
+static void a_buffer_may_have_any_name(void)
+{
+    static const char *const names[] = { "control", "ring", "log", "io", "mirror", "wide", "sums",
+                                         "claimed", "events" };
+    enum { COUNT = sizeof names / sizeof names[0] };
+    vyre_buffer_desc buffers[COUNT];
+    const vyre_handler handlers[2] = {
+        { 0x1000, NULL, NULL, "wide", VYRE_WIDTH_RANGE, 0, "sums[index] = log[index] + 1; reduce_add(2, 1);" },
+        { 0x1001, NULL, NULL, "lane", VYRE_WIDTH_LANE, 0, "ring[0] = io[0] + arg[0];" },
+    };
+    vyre_desc desc;
+    vyre_error err;
+    memset(buffers, 0, sizeof buffers);
+    memset(&desc, 0, sizeof desc);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        buffers[i].name = names[i];
+        buffers[i].binding = VYRE_BINDING_USER + i;
+        buffers[i].count = 8;
+    }
+    desc.backend = VYRE_BACKEND_CPU;
+    desc.kernel.handlers = handlers;
+    desc.kernel.handler_count = 2;
+    desc.kernel.buffers = buffers;
+    desc.kernel.buffer_count = COUNT;
+    vyre *v = vyre_open(&desc, &err);
+    if (!v)
+        test_fail(__FILE__, __LINE__, "%s", err.text);
+    const vyre_work works[2] = { { 0x1000, 0, VYRE_PRIORITY_NORMAL, 2, { 0, 8 } },
+                                 { 0x1001, 0, VYRE_PRIORITY_NORMAL, 1, { 7 } } };
+    CHECK_EQ(vyre_run(v, works, 2, NULL, &err), VYRE_OK);
+    CHECK_EQ(((const uint32_t *)vyre_map(v, 6, NULL))[7], 1);
+    CHECK_EQ(((const uint32_t *)vyre_map(v, 1, NULL))[0], 7);
+    vyre_close(v);
 }
 
 /* --- printf -------------------------------------------------------------- */
@@ -1131,6 +1167,7 @@ int main(void)
     RUN(all_mistakes_go_to_messages);
     RUN(a_handler_has_one_code);
     RUN(payloads_are_texts_too);
+    RUN(a_buffer_may_have_any_name);
     RUN(texts_print);
     RUN(indexes_print);
     RUN(only_records_of_texts_are_lines);

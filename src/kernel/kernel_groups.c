@@ -386,7 +386,7 @@ VYI_API void vyi_groups_begin(vyi_kernel *k)
     words.name = "claimed";
     words.access = VYRE_ACCESS_WORKGROUP;
     words.count = VYI_GROUP_WORDS;
-    k->wide.words = vyre_ir_buffer(p, &words);
+    k->wide.words = vyi_kernel_own_buffer(k, &words);
     vyre_value group = vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_ID_X);
     vyre_value pollers = vyi_wide_head(k, VYI_WIDE_POLLERS);
     vyre_value each = vyi_wide_head(k, VYI_WIDE_LANES);

@@ -283,6 +283,9 @@ VYI_API vyre_handler vyi_kernel_payload(const vyi_kernel *k);
 VYI_API void vyi_kernel_guest_begin(vyre_program *p, const vyre_handler *h, bool apart,
                                     const vyre_value *args);
 
+/* Declares a buffer of the kernel's own. */
+VYI_API vyre_buffer vyi_kernel_own_buffer(vyi_kernel *k, const vyre_buffer_desc *own);
+
 /* What runs the job whose handler is being emitted, and how many arguments it has. */
 VYI_API vyre_width vyi_kernel_width(const vyre_slot_values *slot);
 VYI_API vyre_value vyi_kernel_arg_count(vyre_program *p, const vyre_slot_values *slot);

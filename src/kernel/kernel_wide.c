@@ -544,7 +544,7 @@ VYI_API void vyi_wide_values(vyi_kernel *k)
     sums.name = "sums";
     sums.access = VYRE_ACCESS_WORKGROUP;
     sums.count = VYRE_MAX_ARGS;
-    k->wide.sums = vyre_ir_buffer(p, &sums);
+    k->wide.sums = vyi_kernel_own_buffer(k, &sums);
     k->wide.lane = vyre_ir_name(p, vyre_ir_builtin(p, VYRE_BUILTIN_LOCAL_INDEX), "lane");
     k->wide.lanes = vyre_ir_name(p, vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_SIZE_X), "lanes");
 }

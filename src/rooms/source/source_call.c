@@ -279,6 +279,11 @@ static vyi_operand vyi_call_reduce(vyi_source *s, const vyi_call_row *row, vyi_o
     s->heavy++;
     if (!vyi_call_is_word(s, row, &a[0]))
         return vyi_source_wrong(a[0].at);
+    if (a[1].type == VYRE_TYPE_F32) {
+        vyi_source_fail(s, a[1].at, "Sum floats in a shared array of a GROUP, or in fixed point.",
+                        "%s() combines integers, not float", row->name);
+        return vyi_source_wrong(a[1].at);
+    }
     if (bits || a[1].type != VYRE_TYPE_I32)
         a[1] = vyi_source_convert(s, VYRE_TYPE_U32, a[1], "what is combined");
     const vyre_value value = vyi_source_id(s, &a[1]);
