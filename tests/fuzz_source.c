@@ -1,5 +1,6 @@
-/* Handlers as text: any bytes are compiled or refused.  What is compiled is a
- * program without mistakes; what is refused has a line, a text and a fix. */
+/* Handlers as text: any bytes are compiled or refused, in a program of their own and as
+ * a handler.  What is compiled is a program without mistakes; what is refused has a
+ * line, a text and a fix. */
 #include "fuzz.h"
 
 static vyre_program *with_buffers(void)
@@ -27,6 +28,40 @@ static void check_report(const vyre_source_report *report, size_t size)
     }
 }
 
+/* The words of a job are there, and what it prints is found again. */
+static void as_handler(const uint8_t *data, size_t size)
+{
+    vyre_kernel_desc desc;
+    vyre_buffer_desc buffer;
+    vyre_handler handler;
+    vyre_error err;
+    char *text = (char *)malloc(size + 1), line[300];
+    FUZZ_CHECK(text != NULL);
+    memcpy(text, data, size);
+    text[size] = '\0';
+    memset(&desc, 0, sizeof desc);
+    memset(&buffer, 0, sizeof buffer);
+    memset(&handler, 0, sizeof handler);
+    buffer.name = "x";
+    buffer.binding = VYRE_BINDING_USER;
+    handler.opcode = 0x1000;
+    handler.width = (vyre_width)(size % 3);
+    handler.source = text;
+    desc.once = true;
+    desc.handlers = &handler;
+    desc.handler_count = 1;
+    desc.buffers = &buffer;
+    desc.buffer_count = 1;
+    vyre_program *p = vyre_kernel_build(&desc, &err);
+    if (!p)
+        fuzz_error(err.status, &err);
+    vyre_program_destroy(p);
+    vyre_log_record record = { 0x80100000u, { 0x7f7fffffu, 0x80000000u, 0 } };
+    for (size_t i = 0; i < size && i < 64; i++, record.format++)
+        FUZZ_CHECK(vyre_log_text(&desc, &record, line, sizeof line) < 1000000);
+    free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static vyre_source_report report;
@@ -39,8 +74,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK((status == VYRE_OK) == (report.count == 0));
     FUZZ_CHECK(vyre_program_status(p) == status);
     check_report(&report, size);
-    if (status == VYRE_OK)
-        FUZZ_CHECK(vyre_program_finish(p, &err) == VYRE_OK);
+    /* What is left to the check of the whole: barriers that not all lanes reach. */
+    const vyre_status finished = vyre_program_finish(p, &err);
+    FUZZ_CHECK(status != VYRE_OK || finished == VYRE_OK || finished == VYRE_E_IR_BARRIER);
     vyre_program_destroy(p);
+    if (size < 4000)
+        as_handler(data, size);
     return 0;
 }

@@ -1056,7 +1056,7 @@ static void tables_that_are_full(void)
         const char *before, *each, *after, *message;
         unsigned count;
     } rows[] = {
-        { "", "uint a%u;", "", "names are in reach", 300 },
+        { "", "uint a%u;", "", "names are in reach", 600 },
         { "", "void f%u() {}", "", "more than 48 functions", 60 },
         { "void f(uint a", ", uint b%u", ") {}", "too many parameters", 12 },
         { "switch (1) {", "case %u: ", ";}", "more than 320 labels", 400 },

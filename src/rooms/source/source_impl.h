@@ -29,7 +29,7 @@ VYI_EXTERN_C_BEGIN
 
 #define VYI_SOURCE_DEPTH     100u     /* statements and expressions inside each other */
 #define VYI_SOURCE_STEPS     1000000u /* tokens that are read, calls included */
-#define VYI_SOURCE_SYMBOLS   192u     /* names that are there at one place */
+#define VYI_SOURCE_SYMBOLS   512u     /* names that are there at one place */
 #define VYI_SOURCE_SPARE     24u      /* names of formulas, which are inside each other */
 #define VYI_SOURCE_FUNCTIONS 48u
 #define VYI_SOURCE_PARAMS    96u      /* of all functions together */
