@@ -2032,6 +2032,13 @@ typedef enum vyre_lost_work {
     VYRE_LOST_RERUN = 1   /* what was not seen to end is published again: it may run twice */
 } vyre_lost_work;
 
+/* Where one of the user's buffers lies. */
+typedef enum vyre_place {
+    VYRE_PLACE_SHARED = 0, /* device memory that the host writes; else host memory */
+    VYRE_PLACE_DEVICE = 1, /* device memory that the host does not map: vyre_write, vyre_read */
+    VYRE_PLACE_HOST = 2    /* cached host memory: devices write it, hosts read it */
+} vyre_place;
+
 /* Names one published work for as long as the handle lives, and the handle, in the
  * upper bits of `slot`; all zero is none. */
 typedef struct vyre_ticket {
@@ -2088,6 +2095,12 @@ typedef struct vyre_desc {
     uint32_t     tenants;        /* ids 0 .. tenants - 1 are authorised; 0 = 1 */
     uint32_t     observables;    /* 0 = the kernel's, or 64 */
     const size_t *buffer_sizes;  /* bytes, one per kernel.buffers; NULL or 0 = 4 * its count */
+    const vyre_place *buffer_places; /* likewise; NULL = SHARED, all of them */
+    /* Likewise: VkBuffers of vulkan.device, or NULL for one of the engine's; NULL =
+     * none is the program's.  They have usage STORAGE_BUFFER, for vyre_read TRANSFER_SRC
+     * and for vyre_write TRANSFER_DST too, and buffer_sizes bytes; they outlive the
+     * handle, and keep what is in them. */
+    void *const *vulkan_buffers;
     size_t       workspace_size; /* bytes; 0 = 4 * the count in kernel.workspace */
     vyre_lease_desc lease;
     /* Iterations after which a slot's loops end FAULT on the CPU, in passes and
@@ -2117,8 +2130,8 @@ typedef struct vyre_desc {
     struct vyre_replay *record;
     bool record_results; /* and digests of results, which are read for it */
     /* After a lost device was replaced, before work runs on the new one: the
-     * place to fill user buffers again, with vyre_map, which is all of the
-     * handle that it may call. */
+     * place to fill user buffers again, with vyre_map and vyre_write, which are
+     * all of the handle that it may call. */
     void (*recovered)(void *user, vyre *v);
     void  *recovered_user;
     vyre_logger    messages;
@@ -2338,17 +2351,24 @@ VYRE_API uint64_t vyre_stats_rate(uint64_t bytes, uint64_t latency_ns);
 
 VYRE_API vyre_status vyre_observable(vyre *v, uint32_t index, uint32_t *out, vyre_error *err);
 /* The user's buffer as the device sees it, by its index in kernel.buffers.
- * NULL when there is none.  Valid until vyre_recover or vyre_close.  It may be
- * slow to read. */
+ * NULL when there is none, or the host does not map it (its place is DEVICE, or it is
+ * a VkBuffer of the program's; *size is told all the same).  Valid until vyre_recover,
+ * vyre_buffer_set of this buffer, or vyre_close.  It may be slow to read. */
 VYRE_API void *vyre_map(vyre *v, uint32_t user_buffer, size_t *size);
 /* Copies bytes into one of the user's buffers, or out of it, also while the kernel runs.
  * What was written is there for works that are published afterwards; what a work
  * has written can be read once its end was seen.  The range must lie in the buffer:
- * VYRE_E_OVF. */
+ * VYRE_E_OVF.  Where the device makes the copy in the queue that the kernel runs in,
+ * it waits for the leases that are queued; VYRE_TIMEOUT after run_timeout_ns. */
 VYRE_API vyre_status vyre_write(vyre *v, uint32_t user_buffer, size_t offset, const void *bytes,
                                 size_t size, vyre_error *err);
 VYRE_API vyre_status vyre_read(vyre *v, uint32_t user_buffer, size_t offset, void *bytes,
                                size_t size, vyre_error *err);
+/* Gives the buffer another size, a multiple of 4: what fits of its contents stays, the
+ * rest is 0, and its address is another one.  Of a handle that is stopped
+ * (VYRE_E_RUNNING), and alone with the buffer: no other thread reads, writes or maps
+ * it meanwhile.  Not of a program's VkBuffer, and to no more than 4 * its count. */
+VYRE_API vyre_status vyre_buffer_set(vyre *v, uint32_t user_buffer, size_t size, vyre_error *err);
 /* The handle's own core buffers, for programs that serve the IO queue or read
  * the control words themselves.  The ring is the handle's: to look at, not to
  * write or to cancel in.  Valid as vyre_map. */
@@ -2382,6 +2402,12 @@ static inline void vyre_vulkan_use_loader(vyre_vulkan_desc *desc,
                                           PFN_vkGetInstanceProcAddr get_instance_proc_addr)
 {
     desc->loader = (void (*)(void))get_instance_proc_addr;
+}
+
+/* For vyre_desc.vulkan_buffers. */
+static inline void *vyre_vulkan_buffer(VkBuffer buffer)
+{
+    return (void *)(uintptr_t)buffer;
 }
 
 static inline void vyre_vulkan_use_allocator(vyre_vulkan_desc *desc,
@@ -21170,15 +21196,16 @@ VYRE_API vyre_status vyre_glsl_compile(const char *source, uint32_t version,
  * the host sees all the time.  It knows nothing of slots, tickets, leases or
  * recovery; the engine knows nothing of drivers.
  *
- * Calls.  The engine makes every call but wake, abort, doze and info under one lock,
- * so none but these needs one of its own.  A call that can fail leaves the
+ * Calls.  The engine makes every call but wake, abort, doze, copy and info under one
+ * lock, so none but these needs one of its own.  A call that can fail leaves the
  * device as it was, or lost.  Once VYRE_E_DEVICE_LOST has been returned only
- * info, wake and close follow.
+ * info, wake and close follow, and copies that did not know yet.
  *
  * Buffers.  Resident buffers are made by open: zeroed, mapped for as long as
  * the device lives, coherent (what the host writes before a launch the launch
  * sees, what a launch writes the host sees when it is reaped).  `live` in the
- * probe says that both directions also work during a launch.
+ * probe says that both directions also work during a launch.  The user's may be
+ * without a mapping, by their place; those that are lent are not zeroed, either.
  *
  * Attached buffers are a second set for byte-level dispatch.  The user's own
  * buffers belong to both sets; mirror and cancel words do not: the attached set has
@@ -21349,7 +21376,18 @@ typedef struct vyi_device_buffer {
     size_t      size; /* bytes; a multiple of 4, at least 4 */
     vyre_access access;
     const char *name;
+    uint32_t    count; /* words that the programs know at most; 0 = all that there are */
+    vyre_place  place; /* of the user's */
+    void       *lent;  /* a VkBuffer of the program's, or NULL */
 } vyi_device_buffer;
+
+/* Between the caller's bytes and one of the user's buffers, inside of it. */
+typedef struct vyi_copy {
+    uint32_t    buffer;    /* in the desc's order */
+    size_t      offset, size; /* at least 1 byte */
+    const void *bytes_in;  /* into the buffer; or NULL: out of it, to */
+    void       *bytes_out;
+} vyi_copy;
 
 /* What a launch runs, on which buffers. */
 typedef enum vyi_launch {
@@ -21438,6 +21476,15 @@ struct vyi_backend {
     /* Sleeps for that long, or until works may have ended.  Any thread, at any
      * time.  NULL: the device wakes nobody. */
     void (*doze)(vyi_device *d, uint64_t ns);
+    /* Returns when it is done; also while launches run.  What it wrote is there for
+     * works that are published afterwards.  VYRE_TIMEOUT after desc.run_timeout_ns.
+     * Any thread, at any time.  NULL: every buffer has an address, in `map`. */
+    vyre_status (*copy)(vyi_device *d, const vyi_copy *copy, vyre_error *err);
+    /* Another size for the resident buffer of that index, which is one of the user's
+     * and not lent; contents kept, the rest zero; its address changes.  Only while
+     * nothing is in flight, and nobody copies. */
+    vyre_status (*resize)(vyi_device *d, uint32_t buffer, const vyi_device_buffer *wanted,
+                          vyre_error *err);
 };
 
 VYI_API const vyi_backend *vyi_cpu_backend(void);
@@ -21661,6 +21708,7 @@ typedef struct vyi_loss {
     vyre_error how;         /* of the last one */
     bool       was_running; /* when it was lost */
     bool       mended;      /* once, without being asked */
+    uint32_t   replaced;    /* there is a new device already, and its buffers are being filled */
     uint32_t   count;       /* of the replaced */
     void      *retired;     /* of void *: the replaced, whose mappings may still be looked at */
     uint32_t   retired_capacity;
@@ -25407,7 +25455,7 @@ VYI_API void vyi_helper_stop(vyre *v)
 
 #endif
 /* ==========================================================================
- * engine: whole runs, byte-level dispatch, and looking at memory
+ * engine: whole runs, and byte-level dispatch
  * ======================================================================= */
 
 
@@ -25973,8 +26021,181 @@ VYRE_API vyre_status vyre_dispatch_resident(vyre *v, uint32_t passes, vyre_stats
     vyi_mutex_unlock(&v->lock);
     return status;
 }
+/* ==========================================================================
+ * engine: memory that a program and its works share
+ *
+ * Private.  The user's buffers, by address and by copies; observables, and the
+ * handle's own buffers for those who look themselves.
+ *
+ * Copies take no lock of the engine's: a backend that needs one has its own.  A
+ * recovery leaves the old device's memory where it is, so a copy that is under
+ * way at that moment ends, and fails or was in vain.
+ * ======================================================================= */
 
-/* --- memory -------------------------------------------------------------- */
+
+/* --- the user's buffers -------------------------------------------------- */
+
+/* Its index among all buffers, or VYI_MAX_BUFFERS: there is none that has memory. */
+static uint32_t vyi_user_index(const vyre *v, uint32_t user_buffer)
+{
+    return v && user_buffer < v->buffers.user_count ? v->buffers.user_index[user_buffer]
+                                                    : VYI_MAX_BUFFERS;
+}
+
+VYRE_API void *vyre_map(vyre *v, uint32_t user_buffer, size_t *size)
+{
+    const uint32_t index = vyi_user_index(v, user_buffer);
+    if (index == VYI_MAX_BUFFERS)
+        return NULL;
+    const vyi_device_buffer *b = &v->buffers.list[index];
+    if (size)
+        *size = b->size;
+    return b->place == VYRE_PLACE_DEVICE ? NULL : vyi_queue_device(&v->queue)->map[index];
+}
+
+/* The place is there, and can be used; then copy->buffer is its index. */
+static vyre_status vyi_copy_check(vyre *v, uint32_t user_buffer, vyi_copy *copy, vyre_error *err)
+{
+    const uint32_t index = vyi_user_index(v, user_buffer);
+    if (index == VYI_MAX_BUFFERS || (copy->size && !copy->bytes_in && !copy->bytes_out))
+        return vyi_fail(err, VYRE_E_ARGUMENT, user_buffer, "Pass an open handle, a buffer of its "
+                        "kernel.buffers, and the bytes.", index == VYI_MAX_BUFFERS
+                        ? "there is no user buffer %u that has memory" : "the bytes are NULL",
+                        user_buffer);
+    const size_t whole = v->buffers.list[index].size;
+    if (copy->offset > whole || copy->size > whole - copy->offset)
+        return vyi_fail(err, VYRE_E_OVF, copy->offset,
+                        "Stay inside the buffer: vyre_map tells its size.",
+                        "%llu bytes from %llu on, and buffer %u has %llu",
+                        (unsigned long long)copy->size, (unsigned long long)copy->offset,
+                        user_buffer, (unsigned long long)whole);
+    if (vyi_load_acquire(&v->queue.state) == VYI_STATE_LOST &&
+        !vyi_load_acquire(&v->queue.loss.replaced))
+        return vyi_queue_gone(&v->queue, "its buffers cannot be used", err);
+    copy->buffer = index;
+    return VYRE_OK;
+}
+
+/* A copy was the first to find out that its device is lost. */
+static vyre_status vyi_copy_failed(vyre *v, const vyi_device *d, vyre_status status,
+                                   vyre_error *how, vyre_error *err)
+{
+    if (status == VYRE_E_DEVICE_LOST) {
+        vyi_mutex_lock(&v->lock);
+        if (vyi_queue_device(&v->queue) == d && v->queue.state != VYI_STATE_LOST)
+            status = vyi_queue_failed(&v->queue, status, how, NULL);
+        vyi_mutex_unlock(&v->lock);
+    }
+    if (err)
+        *err = *how;
+    return status;
+}
+
+static vyre_status vyi_copy_make(vyre *v, uint32_t user_buffer, vyi_copy *copy, vyre_error *err)
+{
+    vyre_error how;
+    memset(&how, 0, sizeof how);
+    vyre_status status = vyi_copy_check(v, user_buffer, copy, err);
+    if (status != VYRE_OK || copy->size == 0)
+        return status;
+    vyi_device *d = vyi_queue_device(&v->queue);
+    if (d->backend->copy) {
+        status = d->backend->copy(d, copy, &how);
+        return status == VYRE_OK ? VYRE_OK : vyi_copy_failed(v, d, status, &how, err);
+    }
+    uint8_t *at = (uint8_t *)d->map[copy->buffer] + copy->offset;
+    if (copy->bytes_in)
+        memcpy(at, copy->bytes_in, copy->size);
+    else
+        memcpy(copy->bytes_out, at, copy->size);
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_write(vyre *v, uint32_t user_buffer, size_t offset, const void *bytes,
+                                size_t size, vyre_error *err)
+{
+    vyi_copy copy;
+    copy.buffer = VYI_MAX_BUFFERS;
+    copy.offset = offset;
+    copy.size = size;
+    copy.bytes_in = bytes;
+    copy.bytes_out = NULL;
+    return vyi_copy_make(v, user_buffer, &copy, err);
+}
+
+VYRE_API vyre_status vyre_read(vyre *v, uint32_t user_buffer, size_t offset, void *bytes,
+                               size_t size, vyre_error *err)
+{
+    vyi_copy copy;
+    copy.buffer = VYI_MAX_BUFFERS;
+    copy.offset = offset;
+    copy.size = size;
+    copy.bytes_in = NULL;
+    copy.bytes_out = bytes;
+    return vyi_copy_make(v, user_buffer, &copy, err);
+}
+
+/* --- another size -------------------------------------------------------- */
+
+static vyre_status vyi_buffer_set_check(const vyre *v, uint32_t user_buffer, size_t size,
+                                        vyre_error *err)
+{
+    const uint32_t index = vyi_user_index(v, user_buffer);
+    if (index == VYI_MAX_BUFFERS)
+        return vyi_fail(err, VYRE_E_ARGUMENT, user_buffer,
+                        "Pass an open handle, and a buffer of its kernel.buffers.",
+                        "there is no user buffer %u that has memory", user_buffer);
+    const vyi_device_buffer *b = &v->buffers.list[index];
+    if (b->lent)
+        return vyi_fail(err, VYRE_E_ARGUMENT, user_buffer, "Open a handle with another VkBuffer.",
+                        "buffer %u is a VkBuffer of the program's", user_buffer);
+    if (size == 0 || size % 4)
+        return vyi_fail(err, VYRE_E_ARGUMENT, user_buffer, "Give it whole words, at least one.",
+                        "buffer %u cannot have %llu bytes", user_buffer, (unsigned long long)size);
+    if (b->count && size / 4 > b->count)
+        return vyi_fail(err, VYRE_E_OVF, user_buffer,
+                        "Leave the count 0 in kernel.buffers, and set buffer_sizes.",
+                        "%llu words, but buffer %u has the count %u", (unsigned long long)size / 4,
+                        user_buffer, b->count);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_queue_resize(vyi_queue *q, uint32_t index, size_t size, vyre_error *err)
+{
+    vyi_device *d = vyi_queue_device(q);
+    vyi_device_buffer *b = &q->v->buffers.list[index];
+    vyi_device_buffer wanted = *b;
+    vyre_error how;
+    if (q->state == VYI_STATE_LOST)
+        return vyi_queue_lost(q, &q->loss.how, err);
+    if (q->state == VYI_STATE_RUNNING || q->state == VYI_STATE_STOPPING)
+        return vyi_fail(err, VYRE_E_RUNNING, 0, "Call vyre_stop() first.",
+                        "a buffer cannot get another size while the kernel runs");
+    vyre_status status = vyi_queue_settle(q, vyi_deadline(q->v->desc.run_timeout_ns), err);
+    if (status != VYRE_OK)
+        return status;
+    memset(&how, 0, sizeof how);
+    wanted.size = size;
+    status = d->backend->resize(d, index, &wanted, &how);
+    if (status != VYRE_OK)
+        return vyi_queue_failed(q, status, &how, err);
+    b->size = size;
+    return VYRE_OK;
+}
+
+VYI_COLD
+VYRE_API vyre_status vyre_buffer_set(vyre *v, uint32_t user_buffer, size_t size, vyre_error *err)
+{
+    vyre_status status = vyi_buffer_set_check(v, user_buffer, size, err);
+    if (status != VYRE_OK)
+        return status;
+    vyi_mutex_lock(&v->lock);
+    status = vyi_queue_resize(&v->queue, vyi_user_index(v, user_buffer), size, err);
+    vyi_mutex_unlock(&v->lock);
+    return status;
+}
+
+/* --- the handle's own ---------------------------------------------------- */
 
 VYRE_API vyre_status vyre_observable(vyre *v, uint32_t index, uint32_t *out, vyre_error *err)
 {
@@ -25988,76 +26209,6 @@ VYRE_API vyre_status vyre_observable(vyre *v, uint32_t index, uint32_t *out, vyr
         return vyi_fail(err, VYRE_E_DEVICE_LOST, 0, "Call vyre_recover().",
                         "the device was lost, and the observables with it");
     *out = vyi_control_load(vyi_queue_device(&v->queue), VYRE_CONTROL_OBSERVABLES + index);
-    return VYRE_OK;
-}
-
-VYRE_API void *vyre_map(vyre *v, uint32_t user_buffer, size_t *size)
-{
-    if (!v || user_buffer >= v->buffers.user_count ||
-        v->buffers.user_index[user_buffer] >= v->buffers.count)
-        return NULL;
-    const uint32_t index = v->buffers.user_index[user_buffer];
-    if (size)
-        *size = v->buffers.list[index].size;
-    return vyi_queue_device(&v->queue)->map[index];
-}
-
-/* Where the range lies, as the device's mapping shows it; NULL on failure. */
-static uint8_t *vyi_user_range(vyre *v, uint32_t user_buffer, size_t offset, size_t size,
-                               const void *bytes, vyre_error *err)
-{
-    size_t whole = 0;
-    uint8_t *at = (uint8_t *)vyre_map(v, user_buffer, &whole);
-    if (!at || (!bytes && size)) {
-        vyi_fail(err, VYRE_E_ARGUMENT, user_buffer, "Pass an open handle, a buffer of its "
-                 "kernel.buffers, and the bytes.", at ? "the bytes are NULL"
-                 : "there is no user buffer %u that has memory", user_buffer);
-        return NULL;
-    }
-    if (offset > whole || size > whole - offset) {
-        vyi_fail(err, VYRE_E_OVF, offset, "Stay inside the buffer: vyre_map tells its size.",
-                 "%llu bytes from %llu on, and buffer %u has %llu", (unsigned long long)size,
-                 (unsigned long long)offset, user_buffer, (unsigned long long)whole);
-        return NULL;
-    }
-    if (vyi_load_acquire(&v->queue.state) == VYI_STATE_LOST) {
-        (void)vyi_queue_gone(&v->queue, "its buffers cannot be used", err);
-        return NULL;
-    }
-    return at + offset;
-}
-
-VYRE_API vyre_status vyre_write(vyre *v, uint32_t user_buffer, size_t offset, const void *bytes,
-                                size_t size, vyre_error *err)
-{
-    vyre_error how;
-    memset(&how, 0, sizeof how);
-    uint8_t *at = vyi_user_range(v, user_buffer, offset, size, bytes, &how);
-    if (!at) {
-        if (err)
-            *err = how;
-        return how.status;
-    }
-    if (size)
-        memcpy(at, bytes, size);
-    if (vyi_queue_device(&v->queue)->write_combined)
-        vyi_fence_stores();
-    return VYRE_OK;
-}
-
-VYRE_API vyre_status vyre_read(vyre *v, uint32_t user_buffer, size_t offset, void *bytes,
-                               size_t size, vyre_error *err)
-{
-    vyre_error how;
-    memset(&how, 0, sizeof how);
-    const uint8_t *at = vyi_user_range(v, user_buffer, offset, size, bytes, &how);
-    if (!at) {
-        if (err)
-            *err = how;
-        return how.status;
-    }
-    if (size)
-        memcpy(bytes, at, size);
     return VYRE_OK;
 }
 
@@ -26163,9 +26314,44 @@ static void vyi_buffer_add(vyre *v, uint32_t binding, vyi_role role, size_t size
     b->name = name;
 }
 
-static vyre_status vyi_buffer_add_user(vyre *v, const vyre_buffer_desc *desc, size_t size,
+/* How the user wants buffer i of kernel.buffers, beside its vyre_buffer_desc. */
+typedef struct vyi_buffer_wish {
+    size_t     size;  /* 0: its count */
+    vyre_place place;
+    void      *lent;
+} vyi_buffer_wish;
+
+static vyi_buffer_wish vyi_buffer_wish_of(const vyre_desc *d, uint32_t i)
+{
+    vyi_buffer_wish w;
+    w.size = d->buffer_sizes ? d->buffer_sizes[i] : 0;
+    w.place = d->buffer_places ? d->buffer_places[i] : VYRE_PLACE_SHARED;
+    w.lent = d->vulkan_buffers ? d->vulkan_buffers[i] : NULL;
+    return w;
+}
+
+static vyre_status vyi_buffer_wish_check(const vyre *v, const vyre_buffer_desc *desc,
+                                         const vyi_buffer_wish *w, vyre_error *err)
+{
+    if ((uint32_t)w->place > VYRE_PLACE_HOST)
+        return vyi_fail(err, VYRE_E_ARGUMENT, desc->binding, "Use the values of vyre_place.",
+                        "the buffer at binding %u has the place %d, which does not exist",
+                        desc->binding, (int)w->place);
+    if (w->lent && (v->backend->id != VYRE_BACKEND_VULKAN || !v->desc.vulkan.device))
+        return vyi_fail(err, VYRE_E_ARGUMENT, desc->binding,
+                        "Lend the device that the VkBuffer was made with: vulkan.device.",
+                        "the buffer at binding %u is a VkBuffer, but the handle has no device of "
+                        "the program's", desc->binding);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_buffer_add_user(vyre *v, const vyre_buffer_desc *desc, vyi_buffer_wish wish,
                                        vyre_error *err)
 {
+    size_t size = wish.size;
+    const vyre_status status = vyi_buffer_wish_check(v, desc, &wish, err);
+    if (status != VYRE_OK)
+        return status;
     if (size == 0 && !vyi_size_mul(desc->count, 4, &size))
         size = 0;
     if (size == 0 || size % 4)
@@ -26177,7 +26363,11 @@ static vyre_status vyi_buffer_add_user(vyre *v, const vyre_buffer_desc *desc, si
     if (!name)
         return vyi_fail_nomem(err, VYRE_MAX_NAME);
     vyi_buffer_add(v, desc->binding, VYI_ROLE_USER, size, name);
-    v->buffers.list[v->buffers.count - 1].access = desc->access;
+    vyi_device_buffer *b = &v->buffers.list[v->buffers.count - 1];
+    b->access = desc->access;
+    b->count = desc->count;
+    b->place = wish.lent ? VYRE_PLACE_DEVICE : wish.place;
+    b->lent = wish.lent;
     return VYRE_OK;
 }
 
@@ -26225,11 +26415,12 @@ static vyre_status vyi_buffers_user(vyre *v, vyre_error *err)
     vyre_status status = VYRE_OK;
     for (uint32_t i = 0; i < k->buffer_count && status == VYRE_OK; i++) {
         if (k->buffers[i].access != VYRE_ACCESS_WORKGROUP)
-            status = vyi_buffer_add_user(v, &k->buffers[i],
-                                         v->desc.buffer_sizes ? v->desc.buffer_sizes[i] : 0, err);
+            status = vyi_buffer_add_user(v, &k->buffers[i], vyi_buffer_wish_of(&v->desc, i), err);
     }
-    if (status == VYRE_OK && k->workspace)
-        status = vyi_buffer_add_user(v, &k->workspace->buffer, v->desc.workspace_size, err);
+    if (status == VYRE_OK && k->workspace) {
+        const vyi_buffer_wish wish = { v->desc.workspace_size, VYRE_PLACE_SHARED, NULL };
+        status = vyi_buffer_add_user(v, &k->workspace->buffer, wish, err);
+    }
     return status;
 }
 
@@ -26733,8 +26924,10 @@ VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
     vyi_store_pointer(&q->device, d);
     vyi_chain_begin(q);
     vyi_store_release(&q->aborted, 0);
+    vyi_store_release(&q->loss.replaced, 1);
     if (q->v->desc.recovered)
         q->v->desc.recovered(q->v->desc.recovered_user, q->v);
+    vyi_store_release(&q->loss.replaced, 0);
     memset(q->wides.generations, 0, sizeof q->wides.generations); /* the device's are 0, too */
     memset(q->wides.retired, 0, sizeof q->wides.retired);
     for (uint32_t slot = 0; slot < q->slots.count; slot++)
@@ -26853,6 +27046,8 @@ static void vyi_desc_forget(vyre *v)
     k->buffer_count = 0;
     k->workspace = NULL;
     v->desc.buffer_sizes = NULL;
+    v->desc.buffer_places = NULL;
+    v->desc.vulkan_buffers = NULL;
 }
 
 /* So that a ticket of another handle is mostly told apart: of 4,095 handles, or those
@@ -26980,7 +27175,8 @@ VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err)
         vyre *v = vyi_open_with(vulkan, desc, &how);
         if (v)
             return v;
-        if (how.status == VYRE_E_NOMEM || how.status == VYRE_E_VK_NAME) {
+        if (how.status == VYRE_E_NOMEM || how.status == VYRE_E_VK_NAME ||
+            (desc && desc->vulkan_buffers)) {
             if (err)
                 *err = how;
             return NULL;
@@ -27150,6 +27346,8 @@ struct vyi_cpu {
     void          *block;    /* of the resident buffers */
     size_t         block_size;
     size_t         size[VYI_MAX_BUFFERS];
+    void          *own[VYI_MAX_BUFFERS]; /* blocks of buffers that have got another size */
+    size_t         own_size[VYI_MAX_BUFFERS];
     uint32_t       buffer_count, mirror, cancel;
     void          *attached; /* block of the attached set */
     size_t         attached_size;
@@ -27303,6 +27501,41 @@ static vyre_status vyi_cpu_attach(vyi_device *d, const size_t size[VYI_CORE_BUFF
     return VYRE_OK;
 }
 
+/* Nothing runs, so the machines take other buffers. */
+static void vyi_cpu_rebind(vyi_cpu *c)
+{
+    for (uint32_t i = 0; i < c->worker_count; i++) {
+        vyi_machine *const machines[3] = { c->workers[i].loop, c->workers[i].tiles, c->once };
+        for (uint32_t k = 0; k < 3; k++) {
+            if (machines[k])
+                (void)vyi_machine_bind(machines[k], c->base.map, c->size, c->buffer_count, NULL);
+        }
+    }
+}
+
+VYI_COLD
+static vyre_status vyi_cpu_resize(vyi_device *d, uint32_t buffer, const vyi_device_buffer *wanted,
+                                  vyre_error *err)
+{
+    vyi_cpu *c = (vyi_cpu *)d;
+    const size_t before = c->size[buffer], size = wanted->size;
+    size_t block_size;
+    void *at;
+    VYRE_ASSERT(vyi_load_acquire(&c->phase) == VYI_CPU_REST);
+    void *block = vyi_cpu_block(&c->allocator, &size, 1, &at, &block_size);
+    if (!block)
+        return vyi_fail_nomem(err, block_size);
+    memcpy(at, d->map[buffer], before < size ? before : size);
+    vyi_free(&c->allocator, c->own[buffer], c->own_size[buffer]);
+    c->own[buffer] = block;
+    c->own_size[buffer] = block_size;
+    d->map[buffer] = c->attached_map[buffer] = at;
+    c->size[buffer] = c->attached_sizes[buffer] = size;
+    d->bytes = d->bytes - before + size;
+    vyi_cpu_rebind(c);
+    return VYRE_OK;
+}
+
 /* --- life ---------------------------------------------------------------- */
 
 static void vyi_cpu_free(vyi_cpu *c)
@@ -27316,6 +27549,8 @@ static void vyi_cpu_free(vyi_cpu *c)
     vyi_free(&allocator, c->workers, c->workers_size);
     vyi_machine_destroy(c->once);
     vyi_free(&allocator, c->attached, c->attached_size);
+    for (uint32_t i = 0; i < c->buffer_count; i++)
+        vyi_free(&allocator, c->own[i], c->own_size[i]);
     vyi_free(&allocator, c->block, c->block_size);
     vyi_cond_free(&c->changed);
     vyi_mutex_free(&c->lock);
@@ -27545,7 +27780,7 @@ VYI_API const vyi_backend *vyi_cpu_backend(void)
     static const vyi_backend backend = {
         VYRE_BACKEND_CPU, "cpu",          vyi_cpu_open,   vyi_cpu_close, vyi_cpu_info,
         vyi_cpu_launch,   vyi_cpu_reap,   vyi_cpu_attach, vyi_cpu_wake,  vyi_cpu_abort, false,
-        vyi_cpu_doze
+        vyi_cpu_doze,     NULL,           vyi_cpu_resize
     };
     return &backend;
 }
@@ -28062,6 +28297,8 @@ VYI_EXTERN_C_BEGIN
     X(vkCmdPushConstants)                                                                          \
     X(vkCmdPipelineBarrier)                                                                        \
     X(vkCmdDispatch)                                                                               \
+    X(vkCmdCopyBuffer)                                                                             \
+    X(vkCmdFillBuffer)                                                                             \
     X(vkQueueSubmit)                                                                               \
     X(vkCreateFence)                                                                               \
     X(vkDestroyFence)                                                                              \
@@ -28128,6 +28365,7 @@ typedef struct vyi_vk_features {
 typedef enum vyi_vk_place {
     VYI_VK_DEVICE = 0, /* the device polls or works on it, the host writes */
     VYI_VK_HOST,       /* the host polls or reads it, the device writes */
+    VYI_VK_LOCAL,      /* the device alone: it is never mapped */
     VYI_VK_PLACES
 } vyi_vk_place;
 
@@ -28141,10 +28379,14 @@ typedef struct vyi_vk_context {
     VkDevice         device;
     VkQueue          queue;
     uint32_t         family;
+    VkQueue          copy_queue;  /* may be `queue` */
+    uint32_t         copy_family;
+    vyi_mutex        submitting;  /* around submissions to `queue`, by whoever makes them */
+    bool             locks;       /* `submitting` was made */
     uint32_t         instance_version;
     uint32_t         version;     /* that instance and device have in common */
     bool             owns_instance, owns_device;
-    bool             lost;        /* the driver said so: nothing runs any more */
+    uint32_t         lost;        /* the driver said so: nothing runs any more; any thread stores */
     bool             hung;        /* something runs that will not end: leak it */
     vyi_vk_features  features;
     VkPhysicalDeviceProperties       properties;
@@ -28154,14 +28396,18 @@ typedef struct vyi_vk_context {
     char             driver[128];
 } vyi_vk_context;
 
-/* Opens what the desc describes, from the loader to the queue.  On failure
- * nothing is left and *c is zeroed. */
-VYI_API vyre_status vyi_vk_context_open(vyi_vk_context *c, const vyre_desc *desc, vyre_error *err);
+/* Opens what the desc describes, from the loader to the queue; with `copies` also
+ * a queue for these.  On failure nothing is left and *c is zeroed. */
+VYI_API vyre_status vyi_vk_context_open(vyi_vk_context *c, const vyre_desc *desc, bool copies,
+                                        vyre_error *err);
 /* Destroys what the library created of it; nothing may be in flight. */
 VYI_API void vyi_vk_context_close(vyi_vk_context *c);
 /* As vyi_vk_check; notes when the device is lost. */
 VYI_API vyre_status vyi_vk_context_check(vyi_vk_context *c, vyre_error *err, VkResult result,
                                          const char *call);
+/* vkQueueSubmit, under the locks of the queue. */
+VYI_API vyre_status vyi_vk_submit(vyi_vk_context *c, VkQueue queue, const VkSubmitInfo *info,
+                                  VkFence fence, vyre_error *err);
 /* Names an object for debuggers, where that is possible. */
 VYI_API void vyi_vk_name(vyi_vk_context *c, VkObjectType type, uint64_t handle, const char *name);
 
@@ -28174,20 +28420,59 @@ VYI_API void vyi_vk_name(vyi_vk_context *c, VkObjectType type, uint64_t handle, 
 
 /* --- memory -------------------------------------------------------------- */
 
-/* Always coherent and always mapped. */
+/* Coherent and mapped, but for LOCAL and what is lent. */
 typedef struct vyi_vk_buffer {
     VkBuffer              buffer;
     VkDeviceMemory        memory;
     void                 *mapped;
     size_t                size;
+    bool                  lent;  /* the caller's: it is never destroyed */
+    vyi_vk_place          place;
     uint32_t              type;  /* of memory, that it got */
     VkMemoryPropertyFlags flags; /* of that type */
 } vyi_vk_buffer;
 
-/* A zeroed storage buffer.  On failure *b is zeroed. */
+/* A storage buffer, zeroed where it is mapped.  On failure *b is zeroed. */
 VYI_API vyre_status vyi_vk_buffer_create(vyi_vk_context *c, vyi_vk_buffer *b, vyi_vk_place place,
                                          size_t size, const char *name, vyre_error *err);
 VYI_API void vyi_vk_buffer_destroy(vyi_vk_context *c, vyi_vk_buffer *b);
+/* The caller's own. */
+VYI_API vyre_status vyi_vk_buffer_lend(vyi_vk_context *c, vyi_vk_buffer *b, VkBuffer lent,
+                                       size_t size, const char *name, vyre_error *err);
+
+/* --- copies -------------------------------------------------------------- */
+
+#define VYI_VK_STAGES 2u
+
+/* A copy on its way: while one is in flight, the host works on the other. */
+typedef struct vyi_vk_stage {
+    vyi_vk_buffer   bytes; /* that the host reads and writes fast; made when first needed */
+    VkCommandPool   pool;
+    VkCommandBuffer commands;
+    VkFence         fence;
+    bool            busy;  /* submitted, and not seen to end */
+} vyi_vk_stage;
+
+/* Copies beside launches: any thread may ask for one, at any time. */
+typedef struct vyi_vk_copier {
+    vyi_mutex    lock;
+    bool         locks; /* it was made */
+    vyi_vk_stage stages[VYI_VK_STAGES];
+} vyi_vk_copier;
+
+VYI_API vyre_status vyi_vk_copier_create(vyi_vk_copier *p, vyre_error *err);
+/* Nothing is in flight. */
+VYI_API void vyi_vk_copier_destroy(vyi_vk_context *c, vyi_vk_copier *p);
+/* True when nothing is in flight any more; waits no longer than the timeout. */
+VYI_API bool vyi_vk_copier_idle(vyi_vk_context *c, vyi_vk_copier *p, uint64_t timeout_ns);
+/* Between the caller's bytes and a buffer, as vyi_copy says. */
+VYI_API vyre_status vyi_vk_copy_bytes(vyi_vk_context *c, vyi_vk_copier *p,
+                                      const vyi_vk_buffer *b, const vyi_copy *copy,
+                                      vyre_error *err);
+/* The first `size` bytes of another buffer; `from` NULL: zeros, in all of it. */
+VYI_API vyre_status vyi_vk_copy_buffer(vyi_vk_context *c, vyi_vk_copier *p,
+                                       const vyi_vk_buffer *from, const vyi_vk_buffer *to,
+                                       size_t size, vyre_error *err);
 
 /* --- kernels ------------------------------------------------------------- */
 
@@ -28267,6 +28552,11 @@ typedef struct vyi_vk_chain {
     vyi_vk_link   links[VYI_VK_MAX_CHAIN];
 } vyi_vk_chain;
 
+/* A pool for one command buffer, and that; the pool is null on failure, or to be
+ * destroyed. */
+VYI_API vyre_status vyi_vk_commands_create(vyi_vk_context *c, uint32_t family,
+                                           VkCommandPool *pool, VkCommandBuffer *commands,
+                                           vyre_error *err);
 VYI_API vyre_status vyi_vk_chain_create(vyi_vk_context *c, vyi_vk_chain *chain, uint32_t count,
                                         vyre_error *err);
 VYI_API void vyi_vk_chain_destroy(vyi_vk_context *c, vyi_vk_chain *chain);
@@ -28539,8 +28829,26 @@ VYI_API vyre_status vyi_vk_context_check(vyi_vk_context *c, vyre_error *err, VkR
                                          const char *call)
 {
     if (result == VK_ERROR_DEVICE_LOST)
-        c->lost = true;
+        vyi_store_release(&c->lost, 1);
     return vyi_vk_check(err, result, call);
+}
+
+VYI_API vyre_status vyi_vk_submit(vyi_vk_context *c, VkQueue queue, const VkSubmitInfo *info,
+                                  VkFence fence, vyre_error *err)
+{
+    const vyre_vulkan_desc *desc = &c->desc->vulkan;
+    if (queue == c->queue) {
+        vyi_mutex_lock(&c->submitting);
+        if (desc->queue_lock)
+            desc->queue_lock(desc->queue_user);
+    }
+    const vyre_status status = VYI_VKC(c, err, vkQueueSubmit, (queue, 1, info, fence));
+    if (queue == c->queue) {
+        if (desc->queue_unlock)
+            desc->queue_unlock(desc->queue_user);
+        vyi_mutex_unlock(&c->submitting);
+    }
+    return status;
 }
 
 VYI_COLD
@@ -28810,6 +29118,29 @@ static bool vyi_vk_find_family(vyi_vk_context *c, VkPhysicalDevice physical, uin
     return found;
 }
 
+/* Copies go beside what runs: through a family that does nothing else, through
+ * another queue of the same family, or, where there is neither, through the same
+ * queue.  Gives the family, and the queue's index in it. */
+static uint32_t vyi_vk_find_copies(const vyi_vk_context *c, uint32_t *family)
+{
+    const VkQueueFlags copies = VK_QUEUE_TRANSFER_BIT | VK_QUEUE_SPARSE_BINDING_BIT;
+    VkQueueFamilyProperties list[16];
+    uint32_t count = 0;
+    c->fn.vkGetPhysicalDeviceQueueFamilyProperties(c->physical, &count, NULL);
+    if (count > sizeof list / sizeof list[0])
+        count = sizeof list / sizeof list[0];
+    c->fn.vkGetPhysicalDeviceQueueFamilyProperties(c->physical, &count, list);
+    *family = c->family;
+    for (uint32_t i = 0; i < count; i++) {
+        if (list[i].queueCount && (list[i].queueFlags & VK_QUEUE_TRANSFER_BIT) &&
+            !(list[i].queueFlags & ~copies)) {
+            *family = i;
+            return 0;
+        }
+    }
+    return c->family < count && list[c->family].queueCount > 1 ? 1 : 0;
+}
+
 static char vyi_vk_lower(char ch)
 {
     return ch >= 'A' && ch <= 'Z' ? (char)(ch + ('a' - 'A')) : ch;
@@ -28957,27 +29288,33 @@ static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *p
 }
 
 VYI_OUTLINE
-static vyre_status vyi_vk_device_create(vyi_vk_context *c, vyre_error *err)
+static vyre_status vyi_vk_device_create(vyi_vk_context *c, bool copies, vyre_error *err)
 {
     vyi_vk_device_plan plan;
     vyre_status status = vyi_vk_device_choose(c, &plan, err);
     if (status < 0)
         return status;
 
-    const float priority = 1.0f;
-    VkDeviceQueueCreateInfo queue;
-    memset(&queue, 0, sizeof queue);
-    queue.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
-    queue.queueFamilyIndex = c->family;
-    queue.queueCount = 1;
-    queue.pQueuePriorities = &priority;
+    const float priorities[2] = { 1.0f, 1.0f };
+    VkDeviceQueueCreateInfo queues[2];
+    uint32_t copy_index = 0;
+    c->copy_family = c->family;
+    if (copies)
+        copy_index = vyi_vk_find_copies(c, &c->copy_family);
+    memset(queues, 0, sizeof queues);
+    queues[0].sType = queues[1].sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
+    queues[0].queueFamilyIndex = c->family;
+    queues[0].queueCount = 1 + copy_index;
+    queues[1].queueFamilyIndex = c->copy_family;
+    queues[1].queueCount = 1;
+    queues[0].pQueuePriorities = queues[1].pQueuePriorities = priorities;
 
     VkDeviceCreateInfo info;
     memset(&info, 0, sizeof info);
     info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
     info.pNext = &plan.features.base;
-    info.queueCreateInfoCount = 1;
-    info.pQueueCreateInfos = &queue;
+    info.queueCreateInfoCount = c->copy_family == c->family ? 1 : 2;
+    info.pQueueCreateInfos = queues;
     info.enabledExtensionCount = plan.extension_count;
     info.ppEnabledExtensionNames = plan.extensions;
     status = VYI_VKC(c, err, vkCreateDevice, (c->physical, &info, c->callbacks, &c->device));
@@ -28990,6 +29327,7 @@ static vyre_status vyi_vk_device_create(vyi_vk_context *c, vyre_error *err)
     if (status < 0)
         return status;
     c->fn.vkGetDeviceQueue(c->device, c->family, 0, &c->queue);
+    c->fn.vkGetDeviceQueue(c->device, c->copy_family, copy_index, &c->copy_queue);
     return VYRE_OK;
 }
 
@@ -29023,8 +29361,8 @@ static vyre_status vyi_vk_device_adopt(vyi_vk_context *c, vyre_error *err)
 {
     const vyre_vulkan_desc *desc = &c->desc->vulkan;
     c->device = (VkDevice)desc->device;
-    c->queue = (VkQueue)desc->queue;
-    c->family = desc->queue_family;
+    c->queue = c->copy_queue = (VkQueue)desc->queue;
+    c->family = c->copy_family = desc->queue_family;
     vyi_vk_device_features(c);
     return vyi_vk_load_device(&c->fn, c->device, err);
 }
@@ -29083,7 +29421,7 @@ static vyre_status vyi_vk_context_arguments(const vyre_vulkan_desc *desc, vyre_e
     return VYRE_OK;
 }
 
-static vyre_status vyi_vk_context_steps(vyi_vk_context *c, vyre_error *err)
+static vyre_status vyi_vk_context_steps(vyi_vk_context *c, bool copies, vyre_error *err)
 {
     const vyre_vulkan_desc *desc = &c->desc->vulkan;
     vyre_status status = vyi_vk_instance_open(c, err);
@@ -29104,7 +29442,7 @@ static vyre_status vyi_vk_context_steps(vyi_vk_context *c, vyre_error *err)
     if (c->version < VK_API_VERSION_1_1)
         return vyi_vk_version_fail(err, c->properties.deviceName, c->version);
     vyi_vk_describe(c);
-    status = desc->device ? vyi_vk_device_adopt(c, err) : vyi_vk_device_create(c, err);
+    status = desc->device ? vyi_vk_device_adopt(c, err) : vyi_vk_device_create(c, copies, err);
     if (status < 0)
         return status;
 
@@ -29116,14 +29454,19 @@ static vyre_status vyi_vk_context_steps(vyi_vk_context *c, vyre_error *err)
 }
 
 VYI_COLD
-VYI_API vyre_status vyi_vk_context_open(vyi_vk_context *c, const vyre_desc *desc, vyre_error *err)
+VYI_API vyre_status vyi_vk_context_open(vyi_vk_context *c, const vyre_desc *desc, bool copies,
+                                        vyre_error *err)
 {
     memset(c, 0, sizeof *c);
     c->desc = desc;
     c->callbacks = (const VkAllocationCallbacks *)desc->vulkan.allocator;
     vyre_status status = vyi_vk_context_arguments(&desc->vulkan, err);
+    c->locks = status == VYRE_OK && vyi_mutex_init(&c->submitting);
+    if (status == VYRE_OK && !c->locks)
+        status = vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.",
+                          "the system gave no lock");
     if (status == VYRE_OK)
-        status = vyi_vk_context_steps(c, err);
+        status = vyi_vk_context_steps(c, copies, err);
     if (status < 0)
         vyi_vk_context_close(c);
     return status;
@@ -29138,6 +29481,8 @@ VYI_API void vyi_vk_context_close(vyi_vk_context *c)
         c->fn.vkDestroyDebugUtilsMessengerEXT(c->instance, c->messenger, c->callbacks);
     if (c->owns_instance && c->fn.vkDestroyInstance)
         c->fn.vkDestroyInstance(c->instance, c->callbacks);
+    if (c->locks)
+        vyi_mutex_free(&c->submitting);
     memset(c, 0, sizeof *c);
 }
 
@@ -29151,7 +29496,8 @@ VYI_API void vyi_vk_context_close(vyi_vk_context *c)
  * device memory that the host can write, and those that the host polls lie in
  * cached host memory.  Every device has a type that is visible to the host and
  * coherent, and every buffer fits it (Vulkan 1.3, 11.6): the last row of each
- * list is always found, and nothing ever needs flushing.
+ * list is always found, and nothing ever needs flushing.  What only the device
+ * uses keeps away from the host's window, and is copied to and from.
  * ======================================================================= */
 
 #if VYI_VULKAN
@@ -29177,6 +29523,9 @@ static const vyi_vk_wish vyi_vk_wishes[VYI_VK_PLACES][VYI_VK_WISHES] = {
     { { VYI_VK_COHERENT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT },
       { VYI_VK_COHERENT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, 0 },
       { VYI_VK_COHERENT, 0 } },
+    { { VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT },
+      { VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0 },
+      { 0, 0 } },
 };
 
 /* The first of the allowed types that grants the wish, or UINT32_MAX. */
@@ -29212,15 +29561,14 @@ static VkResult vyi_vk_allocate(vyi_vk_context *c, vyi_vk_buffer *b, VkDeviceSiz
 
 /* The window on device memory may be small (256 MiB without resizable BAR):
  * where one type is full, the next one has to do. */
-static vyre_status vyi_vk_place_memory(vyi_vk_context *c, vyi_vk_buffer *b, vyi_vk_place place,
-                                       vyre_error *err)
+static vyre_status vyi_vk_place_memory(vyi_vk_context *c, vyi_vk_buffer *b, vyre_error *err)
 {
     VkMemoryRequirements need;
     VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
     c->fn.vkGetBufferMemoryRequirements(c->device, b->buffer, &need);
     uint32_t allowed = need.memoryTypeBits;
     for (uint32_t w = 0; w < VYI_VK_WISHES; w++) {
-        const vyi_vk_wish *wish = &vyi_vk_wishes[place][w];
+        const vyi_vk_wish *wish = &vyi_vk_wishes[b->place][w];
         for (uint32_t type = vyi_vk_type_find(c, wish, allowed); type != UINT32_MAX;
              type = vyi_vk_type_find(c, wish, allowed)) {
             result = vyi_vk_allocate(c, b, need.size, type);
@@ -29232,28 +29580,45 @@ static vyre_status vyi_vk_place_memory(vyi_vk_context *c, vyi_vk_buffer *b, vyi_
     return vyi_vk_context_check(c, err, result, "vkAllocateMemory");
 }
 
-static vyre_status vyi_vk_buffer_steps(vyi_vk_context *c, vyi_vk_buffer *b, vyi_vk_place place,
-                                       vyre_error *err)
+static vyre_status vyi_vk_buffer_steps(vyi_vk_context *c, vyi_vk_buffer *b, vyre_error *err)
 {
+    const uint32_t families[2] = { c->family, c->copy_family };
     VkBufferCreateInfo info;
     memset(&info, 0, sizeof info);
     info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
     info.size = b->size;
-    info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT;
+    info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                 VK_BUFFER_USAGE_TRANSFER_DST_BIT;
     info.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
+    if (families[0] != families[1]) {
+        info.sharingMode = VK_SHARING_MODE_CONCURRENT;
+        info.queueFamilyIndexCount = 2;
+        info.pQueueFamilyIndices = families;
+    }
     vyre_status status = VYI_VKC(c, err, vkCreateBuffer,
                                  (c->device, &info, c->callbacks, &b->buffer));
     if (status < 0) {
         b->buffer = VK_NULL_HANDLE;
         return status;
     }
-    status = vyi_vk_place_memory(c, b, place, err);
+    status = vyi_vk_place_memory(c, b, err);
     if (status == VYRE_OK)
         status = VYI_VKC(c, err, vkBindBufferMemory, (c->device, b->buffer, b->memory, 0));
-    if (status == VYRE_OK)
+    if (status == VYRE_OK && b->place != VYI_VK_LOCAL)
         status = VYI_VKC(c, err, vkMapMemory,
                          (c->device, b->memory, 0, VK_WHOLE_SIZE, 0, &b->mapped));
     return status;
+}
+
+static vyre_status vyi_vk_size_check(const vyi_vk_context *c, size_t size, const char *name,
+                                     vyre_error *err)
+{
+    const uint32_t most = c->properties.limits.maxStorageBufferRange;
+    if (size > most)
+        return vyi_fail(err, VYRE_E_VK_LIMIT, size, "Use fewer slots or a smaller buffer.",
+                        "the %.40s buffer has %llu bytes, and the device allows %lu", name,
+                        (unsigned long long)size, (unsigned long)most);
+    return VYRE_OK;
 }
 
 VYI_COLD
@@ -29261,27 +29626,42 @@ VYI_API vyre_status vyi_vk_buffer_create(vyi_vk_context *c, vyi_vk_buffer *b, vy
                                          size_t size, const char *name, vyre_error *err)
 {
     memset(b, 0, sizeof *b);
-    if (size > c->properties.limits.maxStorageBufferRange)
-        return vyi_fail(err, VYRE_E_VK_LIMIT, size, "Use fewer slots or a smaller buffer.",
-                        "the %.40s buffer has %llu bytes, and the device allows %lu", name,
-                        (unsigned long long)size,
-                        (unsigned long)c->properties.limits.maxStorageBufferRange);
+    vyre_status status = vyi_vk_size_check(c, size, name, err);
+    if (status != VYRE_OK)
+        return status;
     b->size = size;
-    const vyre_status status = vyi_vk_buffer_steps(c, b, place, err);
+    b->place = place;
+    status = vyi_vk_buffer_steps(c, b, err);
     if (status < 0) {
         vyi_vk_buffer_destroy(c, b);
         return status;
     }
-    memset(b->mapped, 0, size);
+    if (b->mapped)
+        memset(b->mapped, 0, size);
     vyi_vk_name(c, VK_OBJECT_TYPE_BUFFER, VYI_VK_HANDLE(b->buffer), name);
     vyi_vk_name(c, VK_OBJECT_TYPE_DEVICE_MEMORY, VYI_VK_HANDLE(b->memory), name);
     return VYRE_OK;
 }
 
 VYI_COLD
+VYI_API vyre_status vyi_vk_buffer_lend(vyi_vk_context *c, vyi_vk_buffer *b, VkBuffer lent,
+                                       size_t size, const char *name, vyre_error *err)
+{
+    const vyre_status status = vyi_vk_size_check(c, size, name, err);
+    memset(b, 0, sizeof *b);
+    if (status != VYRE_OK)
+        return status;
+    b->buffer = lent;
+    b->lent = true;
+    b->size = size;
+    b->place = VYI_VK_LOCAL;
+    return VYRE_OK;
+}
+
+VYI_COLD
 VYI_API void vyi_vk_buffer_destroy(vyi_vk_context *c, vyi_vk_buffer *b)
 {
-    if (b->buffer)
+    if (b->buffer && !b->lent)
         c->fn.vkDestroyBuffer(c->device, b->buffer, c->callbacks);
     if (b->memory)
         c->fn.vkFreeMemory(c->device, b->memory, c->callbacks); /* unmaps, too */
@@ -29688,13 +30068,14 @@ static vyre_status vyi_vk_fences_create(vyi_vk_context *c, vyi_vk_chain *chain, 
     return VYRE_OK;
 }
 
-static vyre_status vyi_vk_commands_create(vyi_vk_context *c, VkCommandPool *pool,
-                                          VkCommandBuffer *commands, vyre_error *err)
+VYI_API vyre_status vyi_vk_commands_create(vyi_vk_context *c, uint32_t family,
+                                           VkCommandPool *pool, VkCommandBuffer *commands,
+                                           vyre_error *err)
 {
     VkCommandPoolCreateInfo create;
     memset(&create, 0, sizeof create);
     create.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
-    create.queueFamilyIndex = c->family;
+    create.queueFamilyIndex = family;
     const vyre_status status =
         VYI_VKC(c, err, vkCreateCommandPool, (c->device, &create, c->callbacks, pool));
     if (status < 0) {
@@ -29714,7 +30095,8 @@ static vyre_status vyi_vk_link_create(vyi_vk_context *c, vyi_vk_link *link, vyre
 {
     vyre_status status = VYRE_OK;
     for (uint32_t kind = 0; kind < VYI_VK_KINDS && status == VYRE_OK; kind++)
-        status = vyi_vk_commands_create(c, &link->pools[kind], &link->commands[kind], err);
+        status = vyi_vk_commands_create(c, c->family, &link->pools[kind], &link->commands[kind],
+                                        err);
     return status;
 }
 
@@ -29758,18 +30140,19 @@ VYI_API void vyi_vk_chain_forget(vyi_vk_chain *chain, uint32_t kind)
         memset(&chain->links[i].recorded[kind], 0, sizeof chain->links[i].recorded[kind]);
 }
 
-/* Everything that was written before, `from` the stage and access, is seen
- * behind, by the stage and access `to`. */
+/* Everything that launches and copies have written before is seen behind, by the
+ * stage and access `to`. */
 static void vyi_vk_barrier(vyi_vk_context *c, VkCommandBuffer commands, VkPipelineStageFlags to,
                            VkAccessFlags access)
 {
     VkMemoryBarrier barrier;
     memset(&barrier, 0, sizeof barrier);
     barrier.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER;
-    barrier.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT;
+    barrier.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
     barrier.dstAccessMask = access;
-    c->fn.vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, to, 0, 1, &barrier,
-                               0, NULL, 0, NULL);
+    c->fn.vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT |
+                                             VK_PIPELINE_STAGE_TRANSFER_BIT,
+                               to, 0, 1, &barrier, 0, NULL, 0, NULL);
 }
 
 /* The first barrier orders this launch behind those before it in the queue;
@@ -29815,10 +30198,10 @@ static bool vyi_vk_dispatch_equal(const vyi_vk_dispatch *a, const vyi_vk_dispatc
 
 /* --- launching ----------------------------------------------------------- */
 
-static vyre_status vyi_vk_submit(vyi_vk_context *c, vyi_vk_chain *chain, const vyi_vk_link *link,
-                                 const VkCommandBuffer *commands, vyre_error *err)
+static vyre_status vyi_vk_link_submit(vyi_vk_context *c, vyi_vk_chain *chain,
+                                      const vyi_vk_link *link, const VkCommandBuffer *commands,
+                                      vyre_error *err)
 {
-    const vyre_vulkan_desc *desc = &c->desc->vulkan;
     const uint64_t signal = chain->launched + 1;
     VkTimelineSemaphoreSubmitInfo timeline;
     memset(&timeline, 0, sizeof timeline);
@@ -29835,12 +30218,7 @@ static vyre_status vyi_vk_submit(vyi_vk_context *c, vyi_vk_chain *chain, const v
         info.signalSemaphoreCount = 1;
         info.pSignalSemaphores = &chain->timeline;
     }
-    if (desc->queue_lock)
-        desc->queue_lock(desc->queue_user);
-    const vyre_status status = VYI_VKC(c, err, vkQueueSubmit, (c->queue, 1, &info, link->fence));
-    if (desc->queue_unlock)
-        desc->queue_unlock(desc->queue_user);
-    return status;
+    return vyi_vk_submit(c, c->queue, &info, link->fence, err);
 }
 
 VYI_API vyre_status vyi_vk_chain_launch(vyi_vk_context *c, vyi_vk_chain *chain, uint32_t kind,
@@ -29860,7 +30238,7 @@ VYI_API vyre_status vyi_vk_chain_launch(vyi_vk_context *c, vyi_vk_chain *chain, 
     if (link->fence && chain->launched >= chain->count)
         status = VYI_VKC(c, err, vkResetFences, (c->device, 1, &link->fence));
     if (status == VYRE_OK)
-        status = vyi_vk_submit(c, chain, link, &link->commands[kind], err);
+        status = vyi_vk_link_submit(c, chain, link, &link->commands[kind], err);
     if (status == VYRE_OK)
         chain->launched++;
     return status;
@@ -29949,12 +30327,335 @@ VYI_API bool vyi_vk_chain_idle(vyi_vk_context *c, vyi_vk_chain *chain, uint64_t 
 {
     /* A call that fails says nothing about the launches, so it is made again. */
     for (int attempt = 0; attempt < 3; attempt++) {
-        if (chain->completed == chain->launched || c->lost)
+        if (chain->completed == chain->launched || vyi_load_acquire(&c->lost))
             return true; /* a lost device has ended all its work */
         if (vyi_vk_chain_reap(c, chain, chain->launched - 1, timeout_ns, NULL) == VYRE_OK)
             break;
     }
-    return chain->completed == chain->launched || c->lost;
+    return chain->completed == chain->launched || vyi_load_acquire(&c->lost);
+}
+
+#endif /* VYI_VULKAN */
+/* ==========================================================================
+ * vulkan: copies into and out of buffers that the host does not reach fast
+ *
+ * Bytes go through stages, cached host memory of a fixed size: while the device
+ * works on one, the host copies from or to the other.
+ *
+ *     write   host: bytes -> stage | device: stage -> buffer
+ *     read    device: buffer -> stage | host: stage -> bytes
+ *
+ * The device's part runs in a queue of its own where there is one, beside a
+ * running kernel; else behind the launches that are queued.
+ *
+ * What a copy wrote is there for works that are published afterwards: the host
+ * waits for its fence, and only then publishes.
+ * ======================================================================= */
+
+#if VYI_VULKAN
+
+/* Of a stage.  Small enough to stay in a processor's cache between the two copies. */
+#ifndef VYI_VK_STAGE_SIZE
+    #define VYI_VK_STAGE_SIZE 0x100000u
+#endif
+#define VYI_VK_COPY_TIMEOUT 60000000000u /* where the desc says nothing */
+#define VYI_VK_COPY_PATIENCE 1000000000u /* with a copy that was not to be seen to end */
+
+/* One command. */
+typedef struct vyi_vk_move {
+    VkBuffer from, to; /* from null: zeros into all of `to` */
+    VkBufferCopy region;
+} vyi_vk_move;
+
+/* --- stages -------------------------------------------------------------- */
+
+VYI_COLD
+VYI_API vyre_status vyi_vk_copier_create(vyi_vk_copier *p, vyre_error *err)
+{
+    memset(p, 0, sizeof *p);
+    p->locks = vyi_mutex_init(&p->lock);
+    return p->locks ? VYRE_OK
+                    : vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.",
+                               "the system gave no lock");
+}
+
+VYI_COLD
+static void vyi_vk_stage_destroy(vyi_vk_context *c, vyi_vk_stage *s)
+{
+    if (s->fence)
+        c->fn.vkDestroyFence(c->device, s->fence, c->callbacks);
+    if (s->pool) /* frees its command buffer, too */
+        c->fn.vkDestroyCommandPool(c->device, s->pool, c->callbacks);
+    vyi_vk_buffer_destroy(c, &s->bytes);
+    memset(s, 0, sizeof *s);
+}
+
+VYI_COLD
+VYI_API void vyi_vk_copier_destroy(vyi_vk_context *c, vyi_vk_copier *p)
+{
+    for (uint32_t i = 0; i < VYI_VK_STAGES; i++)
+        vyi_vk_stage_destroy(c, &p->stages[i]);
+    if (p->locks)
+        vyi_mutex_free(&p->lock);
+    memset(p, 0, sizeof *p);
+}
+
+VYI_COLD
+static vyre_status vyi_vk_stage_create(vyi_vk_context *c, vyi_vk_stage *s, vyre_error *err)
+{
+    VkFenceCreateInfo fence;
+    memset(&fence, 0, sizeof fence);
+    fence.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO;
+    vyre_status status = vyi_vk_commands_create(c, c->copy_family, &s->pool, &s->commands, err);
+    if (status == VYRE_OK)
+        status = VYI_VKC(c, err, vkCreateFence, (c->device, &fence, c->callbacks, &s->fence));
+    if (status == VYRE_OK) {
+        vyi_vk_name(c, VK_OBJECT_TYPE_FENCE, VYI_VK_HANDLE(s->fence), "copy");
+        return VYRE_OK;
+    }
+    s->fence = VK_NULL_HANDLE;
+    vyi_vk_stage_destroy(c, s);
+    return status;
+}
+
+static uint64_t vyi_vk_copy_deadline(const vyi_vk_context *c)
+{
+    const uint64_t timeout = c->desc->run_timeout_ns;
+    return vyi_deadline(timeout ? timeout : VYI_VK_COPY_TIMEOUT);
+}
+
+/* A copy that a GPU makes is seen to end sooner by looking than by sleeping. */
+#define VYI_VK_COPY_LOOKS 100000u /* ns */
+
+static VkResult vyi_vk_stage_look(vyi_vk_context *c, const vyi_vk_stage *s)
+{
+    const uint64_t end = vyi_deadline(VYI_VK_COPY_LOOKS);
+    VkResult result = c->fn.vkGetFenceStatus(c->device, s->fence);
+    if (c->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU)
+        return result;
+    while (result == VK_NOT_READY && vyi_now() < end)
+        result = c->fn.vkGetFenceStatus(c->device, s->fence);
+    return result;
+}
+
+/* VYRE_OK: its copy has ended.  VYRE_TIMEOUT: not by the deadline. */
+static vyre_status vyi_vk_stage_wait(vyi_vk_context *c, vyi_vk_stage *s, uint64_t deadline,
+                                     vyre_error *err)
+{
+    if (!s->busy)
+        return VYRE_OK;
+    const char *call = "vkGetFenceStatus";
+    VkResult result = vyi_vk_stage_look(c, s);
+    if (result == VK_NOT_READY) {
+        const uint64_t now = vyi_now();
+        call = "vkWaitForFences";
+        result = c->fn.vkWaitForFences(c->device, 1, &s->fence, VK_TRUE,
+                                       now < deadline ? deadline - now : 0);
+    }
+    if (result == VK_TIMEOUT)
+        return vyi_fail(err, VYRE_TIMEOUT, 0, "Stop the kernel, or set run_timeout_ns higher.",
+                        "a copy on the device has not ended in time");
+    const vyre_status status = vyi_vk_context_check(c, err, result, call);
+    s->busy = status != VYRE_OK;
+    return status;
+}
+
+VYI_COLD
+VYI_API bool vyi_vk_copier_idle(vyi_vk_context *c, vyi_vk_copier *p, uint64_t timeout_ns)
+{
+    const uint64_t deadline = vyi_deadline(timeout_ns);
+    bool idle = true;
+    for (uint32_t i = 0; i < VYI_VK_STAGES; i++) {
+        /* A call that fails says nothing about the copy, so it is made again. */
+        for (int attempt = 0; attempt < 3 && p->stages[i].busy; attempt++)
+            (void)vyi_vk_stage_wait(c, &p->stages[i], deadline, NULL);
+        idle = idle && !p->stages[i].busy;
+    }
+    return idle || vyi_load_acquire(&c->lost); /* a lost device has ended all its work */
+}
+
+/* --- one command --------------------------------------------------------- */
+
+/* Orders a copy behind what the queue ran before, and the host behind it. */
+static void vyi_vk_copy_barrier(vyi_vk_context *c, VkCommandBuffer commands,
+                                VkPipelineStageFlags from, VkPipelineStageFlags to,
+                                VkAccessFlags access)
+{
+    VkMemoryBarrier barrier;
+    memset(&barrier, 0, sizeof barrier);
+    barrier.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER;
+    barrier.srcAccessMask = VK_ACCESS_MEMORY_WRITE_BIT;
+    barrier.dstAccessMask = access;
+    c->fn.vkCmdPipelineBarrier(commands, from, to, 0, 1, &barrier, 0, NULL, 0, NULL);
+}
+
+static void vyi_vk_move_record(vyi_vk_context *c, VkCommandBuffer commands, const vyi_vk_move *m)
+{
+    /* A queue that only copies has no stage but the one. */
+    const VkPipelineStageFlags before =
+        c->copy_family == c->family
+            ? VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT
+            : VK_PIPELINE_STAGE_TRANSFER_BIT;
+    vyi_vk_copy_barrier(c, commands, before, VK_PIPELINE_STAGE_TRANSFER_BIT,
+                        VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
+    if (m->from)
+        c->fn.vkCmdCopyBuffer(commands, m->from, m->to, 1, &m->region);
+    else
+        c->fn.vkCmdFillBuffer(commands, m->to, 0, VK_WHOLE_SIZE, 0);
+    vyi_vk_copy_barrier(c, commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT,
+                        VK_ACCESS_HOST_READ_BIT);
+}
+
+/* The stage is not busy. */
+static vyre_status vyi_vk_stage_submit(vyi_vk_context *c, vyi_vk_stage *s, const vyi_vk_move *m,
+                                       vyre_error *err)
+{
+    VYRE_ASSERT(!s->busy);
+    VkCommandBufferBeginInfo begin;
+    memset(&begin, 0, sizeof begin);
+    begin.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
+    begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
+    vyre_status status = VYRE_OK;
+    if (!s->pool)
+        status = vyi_vk_stage_create(c, s, err);
+    if (status == VYRE_OK)
+        status = VYI_VKC(c, err, vkResetCommandPool, (c->device, s->pool, 0));
+    if (status == VYRE_OK)
+        status = VYI_VKC(c, err, vkBeginCommandBuffer, (s->commands, &begin));
+    if (status != VYRE_OK)
+        return status;
+    vyi_vk_move_record(c, s->commands, m);
+    status = VYI_VKC(c, err, vkEndCommandBuffer, (s->commands));
+    if (status == VYRE_OK)
+        status = VYI_VKC(c, err, vkResetFences, (c->device, 1, &s->fence));
+    if (status != VYRE_OK)
+        return status;
+    VkSubmitInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
+    info.commandBufferCount = 1;
+    info.pCommandBuffers = &s->commands;
+    status = vyi_vk_submit(c, c->copy_queue, &info, s->fence, err);
+    s->busy = status == VYRE_OK;
+    return status;
+}
+
+/* --- whole copies -------------------------------------------------------- */
+
+/* Nothing of before is in flight, and the stages have their memory. */
+static vyre_status vyi_vk_stages_ready(vyi_vk_context *c, vyi_vk_copier *p, size_t size,
+                                       uint64_t deadline, vyre_error *err)
+{
+    vyre_status status = VYRE_OK;
+    for (uint32_t i = 0; i < VYI_VK_STAGES && status == VYRE_OK; i++) {
+        vyi_vk_stage *s = &p->stages[i];
+        status = vyi_vk_stage_wait(c, s, deadline, err);
+        if (status == VYRE_OK && !s->bytes.buffer && size > i * (size_t)VYI_VK_STAGE_SIZE)
+            status = vyi_vk_buffer_create(c, &s->bytes, VYI_VK_HOST, VYI_VK_STAGE_SIZE, "stage",
+                                          err);
+    }
+    return status;
+}
+
+/* The n-th part of a copy. */
+static vyi_vk_move vyi_vk_part(const vyi_vk_stage *s, const vyi_vk_buffer *b, const vyi_copy *copy,
+                               size_t done)
+{
+    const size_t left = copy->size - done;
+    vyi_vk_move m;
+    m.from = copy->bytes_in ? s->bytes.buffer : b->buffer;
+    m.to = copy->bytes_in ? b->buffer : s->bytes.buffer;
+    m.region.size = left < VYI_VK_STAGE_SIZE ? left : VYI_VK_STAGE_SIZE;
+    m.region.srcOffset = copy->bytes_in ? 0 : copy->offset + done;
+    m.region.dstOffset = copy->bytes_in ? copy->offset + done : 0;
+    return m;
+}
+
+static vyre_status vyi_vk_bytes_in(vyi_vk_context *c, vyi_vk_copier *p, const vyi_vk_buffer *b,
+                                   const vyi_copy *copy, uint64_t deadline, vyre_error *err)
+{
+    const uint8_t *bytes = (const uint8_t *)copy->bytes_in;
+    vyre_status status = VYRE_OK;
+    uint32_t turn = 0;
+    for (size_t done = 0; done < copy->size && status == VYRE_OK; turn++) {
+        vyi_vk_stage *s = &p->stages[turn % VYI_VK_STAGES];
+        const vyi_vk_move m = vyi_vk_part(s, b, copy, done);
+        status = vyi_vk_stage_wait(c, s, deadline, err);
+        if (status != VYRE_OK)
+            break;
+        memcpy(s->bytes.mapped, bytes + done, (size_t)m.region.size);
+        status = vyi_vk_stage_submit(c, s, &m, err);
+        done += (size_t)m.region.size;
+    }
+    for (uint32_t i = 0; i < VYI_VK_STAGES && status == VYRE_OK; i++)
+        status = vyi_vk_stage_wait(c, &p->stages[i], deadline, err);
+    return status;
+}
+
+static vyre_status vyi_vk_bytes_out(vyi_vk_context *c, vyi_vk_copier *p, const vyi_vk_buffer *b,
+                                    const vyi_copy *copy, uint64_t deadline, vyre_error *err)
+{
+    uint8_t *bytes = (uint8_t *)copy->bytes_out;
+    vyre_status status = VYRE_OK;
+    size_t asked = 0, done = 0;
+    for (uint32_t turn = 0; done < copy->size && status == VYRE_OK; turn++) {
+        while (asked < copy->size && asked / VYI_VK_STAGE_SIZE < turn + VYI_VK_STAGES &&
+               status == VYRE_OK) {
+            vyi_vk_stage *s = &p->stages[asked / VYI_VK_STAGE_SIZE % VYI_VK_STAGES];
+            const vyi_vk_move m = vyi_vk_part(s, b, copy, asked);
+            status = vyi_vk_stage_submit(c, s, &m, err);
+            asked += (size_t)m.region.size;
+        }
+        vyi_vk_stage *s = &p->stages[turn % VYI_VK_STAGES];
+        if (status == VYRE_OK)
+            status = vyi_vk_stage_wait(c, s, deadline, err);
+        if (status != VYRE_OK)
+            break;
+        const size_t size = (size_t)vyi_vk_part(s, b, copy, done).region.size;
+        memcpy(bytes + done, s->bytes.mapped, size);
+        done += size;
+    }
+    return status;
+}
+
+VYI_API vyre_status vyi_vk_copy_bytes(vyi_vk_context *c, vyi_vk_copier *p,
+                                      const vyi_vk_buffer *b, const vyi_copy *copy,
+                                      vyre_error *err)
+{
+    const uint64_t deadline = vyi_vk_copy_deadline(c);
+    vyi_mutex_lock(&p->lock);
+    vyre_status status = vyi_vk_stages_ready(c, p, copy->size, deadline, err);
+    if (status == VYRE_OK)
+        status = copy->bytes_in ? vyi_vk_bytes_in(c, p, b, copy, deadline, err)
+                                : vyi_vk_bytes_out(c, p, b, copy, deadline, err);
+    vyi_mutex_unlock(&p->lock);
+    return status;
+}
+
+/* Both buffers may go after a failure, unless the device hangs. */
+VYI_COLD
+VYI_API vyre_status vyi_vk_copy_buffer(vyi_vk_context *c, vyi_vk_copier *p,
+                                       const vyi_vk_buffer *from, const vyi_vk_buffer *to,
+                                       size_t size, vyre_error *err)
+{
+    const uint64_t deadline = vyi_vk_copy_deadline(c);
+    vyi_vk_stage *s = &p->stages[0];
+    vyi_vk_move m;
+    memset(&m, 0, sizeof m);
+    m.from = from ? from->buffer : VK_NULL_HANDLE;
+    m.to = to->buffer;
+    m.region.size = size;
+    vyi_mutex_lock(&p->lock);
+    vyre_status status = vyi_vk_stage_wait(c, s, deadline, err);
+    if (status == VYRE_OK) {
+        status = vyi_vk_stage_submit(c, s, &m, err);
+        if (status == VYRE_OK)
+            status = vyi_vk_stage_wait(c, s, deadline, err);
+        if (s->busy && !vyi_vk_copier_idle(c, p, VYI_VK_COPY_PATIENCE))
+            c->hung = true;
+    }
+    vyi_mutex_unlock(&p->lock);
+    return status;
 }
 
 #endif /* VYI_VULKAN */
@@ -30432,7 +31133,7 @@ static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, vy
     if (status < 0)
         return status;
     const uint32_t now = vyi_vk_probe_converse(pr, out);
-    if (pr->c->lost) {
+    if (vyi_load_acquire(&pr->c->lost)) {
         if (err)
             *err = pr->look;
         return pr->look.status;
@@ -30558,9 +31259,9 @@ VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_
 /* ==========================================================================
  * vulkan: the backend
  *
- * Two pipelines over one set of buffers, and a chain of launches.  The second
- * descriptor set, for byte-level dispatch, comes into being with the first
- * attach.
+ * Two pipelines over one set of buffers, and a chain of launches; beside it copies,
+ * into and out of the user's buffers.  The second descriptor set, for byte-level
+ * dispatch, comes into being with the first attach.
  * ======================================================================= */
 
 
@@ -30585,6 +31286,7 @@ typedef struct vyi_vk {
     uint64_t         probes;          /* launches before the engine's first */
     uint32_t         loop_group;      /* group size of the looping kernel; 0 = the program's own */
     vyi_vk_chain     chain;
+    vyi_vk_copier    copier;
 } vyi_vk;
 
 /* --- geometry ------------------------------------------------------------ */
@@ -30728,12 +31430,28 @@ static vyi_vk_place vyi_vk_role_place(vyi_role role)
     return role == VYI_ROLE_MIRROR ? VYI_VK_HOST : VYI_VK_DEVICE;
 }
 
-static vyre_status vyi_vk_open_buffer(vyi_vk *v, const vyi_device_buffer *b, uint32_t i,
+/* Zeroed, or the caller's as it is.  On failure *out is zeroed. */
+static vyre_status vyi_vk_buffer_open(vyi_vk *v, const vyi_device_buffer *b, vyi_vk_buffer *out,
                                       vyre_error *err)
 {
-    const vyre_status status = vyi_vk_buffer_create(
-        &v->c, &v->resident[i], vyi_vk_role_place(b->role), b->size, b->name, err);
-    if (status < 0)
+    static const vyi_vk_place places[] = { VYI_VK_DEVICE, VYI_VK_LOCAL, VYI_VK_HOST };
+    if (b->lent)
+        return vyi_vk_buffer_lend(&v->c, out, (VkBuffer)(uintptr_t)b->lent, b->size, b->name, err);
+    const vyi_vk_place place = b->role == VYI_ROLE_USER ? places[b->place]
+                                                        : vyi_vk_role_place(b->role);
+    vyre_status status = vyi_vk_buffer_create(&v->c, out, place, b->size, b->name, err);
+    if (status == VYRE_OK && !out->mapped)
+        status = vyi_vk_copy_buffer(&v->c, &v->copier, NULL, out, b->size, err);
+    if (status != VYRE_OK && !v->c.hung)
+        vyi_vk_buffer_destroy(&v->c, out);
+    return status;
+}
+
+static vyre_status vyi_vk_open_one(vyi_vk *v, const vyi_device_buffer *b, uint32_t i,
+                                      vyre_error *err)
+{
+    const vyre_status status = vyi_vk_buffer_open(v, b, &v->resident[i], err);
+    if (status != VYRE_OK)
         return status;
     v->roles[i] = b->role;
     v->bindings[i] = b->binding;
@@ -30751,8 +31469,8 @@ static vyre_status vyi_vk_open_buffers(vyi_vk *v, const vyi_device_desc *desc, v
             const vyi_device_buffer *b = &desc->buffers[i];
             if ((b->role == VYI_ROLE_USER) != (users == 1))
                 continue;
-            const vyre_status status = vyi_vk_open_buffer(v, b, i, err);
-            if (status < 0)
+            const vyre_status status = vyi_vk_open_one(v, b, i, err);
+            if (status != VYRE_OK)
                 return status;
         }
     v->buffer_count = desc->buffer_count;
@@ -30927,11 +31645,19 @@ static vyre_status vyi_vk_wide_count(vyi_vk *v, uint32_t wanted, vyre_error *err
     return VYRE_OK;
 }
 
+static bool vyi_vk_has_user(const vyi_device_desc *desc)
+{
+    uint32_t i = 0;
+    while (i < desc->buffer_count && desc->buffers[i].role != VYI_ROLE_USER)
+        i++;
+    return i < desc->buffer_count;
+}
+
 VYI_OUTLINE
 static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
 {
     const uint32_t wanted = desc->desc->lease.in_flight ? desc->desc->lease.in_flight : 2;
-    vyre_status status = vyi_vk_context_open(&v->c, desc->desc, err);
+    vyre_status status = vyi_vk_context_open(&v->c, desc->desc, vyi_vk_has_user(desc), err);
     if (status == VYRE_OK)
         status = vyi_vk_group_choose(v, desc, err);
     if (status == VYRE_OK && !desc->desc->no_probe)
@@ -30947,7 +31673,9 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
     v->base.shared = vyi_vk_is_cpu(v);
     v->base.in_flight = vyi_vk_min(wanted, VYI_VK_MAX_CHAIN - 1);
 
-    status = vyi_vk_open_buffers(v, desc, err);
+    status = vyi_vk_copier_create(&v->copier, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_open_buffers(v, desc, err);
     if (status != VYRE_OK)
         return status;
     vyi_vk_describe_memory(v);
@@ -30980,6 +31708,7 @@ static void vyi_vk_free(vyi_vk *v)
         if (v->pool)
             c->fn.vkDestroyDescriptorPool(c->device, v->pool, c->callbacks);
         vyi_vk_layout_destroy(c, &v->layout);
+        vyi_vk_copier_destroy(c, &v->copier);
         for (uint32_t i = 0; i < VYI_MAX_BUFFERS; i++) {
             vyi_vk_buffer_destroy(c, &v->attached[i]);
             vyi_vk_buffer_destroy(c, &v->resident[i]);
@@ -31014,9 +31743,10 @@ static bool vyi_vk_close(vyi_device *d)
 {
     vyi_vk *v = (vyi_vk *)d;
     const vyre_allocator *allocator = &v->c.desc->allocator;
-    const bool idle = !v->c.hung && vyi_vk_chain_idle(&v->c, &v->chain, VYI_VK_CLOSE_TIMEOUT);
+    const bool idle = !v->c.hung && vyi_vk_chain_idle(&v->c, &v->chain, VYI_VK_CLOSE_TIMEOUT) &&
+                      vyi_vk_copier_idle(&v->c, &v->copier, VYI_VK_CLOSE_TIMEOUT);
     if (idle) {
-        if (!v->c.lost)
+        if (!vyi_load_acquire(&v->c.lost))
             vyi_vk_cache_store(&v->c, v->program_hash, v->cache);
         vyi_vk_free(v);
     }
@@ -31137,6 +31867,68 @@ static vyre_status vyi_vk_attach(vyi_device *d, const size_t size[VYI_CORE_BUFFE
     return VYRE_OK;
 }
 
+/* --- the user's buffers -------------------------------------------------- */
+
+/* Reads across the bus wait for each other, so only so many bytes are read like that. */
+#ifndef VYI_VK_READ_DIRECT
+    #define VYI_VK_READ_DIRECT 256u
+#endif
+
+static vyre_status vyi_vk_copy(vyi_device *d, const vyi_copy *copy, vyre_error *err)
+{
+    vyi_vk *v = (vyi_vk *)d;
+    const vyi_vk_buffer *b = &v->resident[copy->buffer];
+    const bool cached = (b->flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
+    if (!b->mapped || (!copy->bytes_in && !cached && copy->size > VYI_VK_READ_DIRECT))
+        return vyi_vk_copy_bytes(&v->c, &v->copier, b, copy, err);
+    uint8_t *at = (uint8_t *)b->mapped + copy->offset;
+    if (copy->bytes_in)
+        memcpy(at, copy->bytes_in, copy->size);
+    else
+        memcpy(copy->bytes_out, at, copy->size);
+    if (copy->bytes_in && !cached)
+        vyi_fence_stores();
+    return VYRE_OK;
+}
+
+static vyre_status vyi_vk_resize_copy(vyi_vk *v, const vyi_vk_buffer *from, vyi_vk_buffer *to,
+                                      vyre_error *err)
+{
+    const size_t size = from->size < to->size ? from->size : to->size;
+    if (from->mapped && (from->flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) && to->mapped) {
+        memcpy(to->mapped, from->mapped, size);
+        return VYRE_OK;
+    }
+    return vyi_vk_copy_buffer(&v->c, &v->copier, from, to, size, err);
+}
+
+static vyre_status vyi_vk_resize(vyi_device *d, uint32_t buffer, const vyi_device_buffer *wanted,
+                                 vyre_error *err)
+{
+    vyi_vk *v = (vyi_vk *)d;
+    vyi_vk_buffer fresh, *old = &v->resident[buffer];
+    VYRE_ASSERT(v->chain.completed == v->chain.launched && !old->lent);
+    vyre_status status = vyi_vk_buffer_open(v, wanted, &fresh, err);
+    if (status != VYRE_OK)
+        return status;
+    status = vyi_vk_resize_copy(v, old, &fresh, err);
+    if (status != VYRE_OK) {
+        if (!v->c.hung)
+            vyi_vk_buffer_destroy(&v->c, &fresh);
+        return status;
+    }
+    v->base.bytes = v->base.bytes - old->size + fresh.size;
+    vyi_vk_buffer_destroy(&v->c, old);
+    *old = fresh;
+    v->base.map[buffer] = fresh.mapped;
+    vyi_vk_write_set(v, 0);
+    if (v->attached[VYI_ROLE_CONTROL].buffer)
+        vyi_vk_write_set(v, 1);
+    for (uint32_t kind = 0; kind < VYI_VK_KINDS; kind++)
+        vyi_vk_chain_forget(&v->chain, kind);
+    return VYRE_OK;
+}
+
 #endif /* VYI_VULKAN */
 
 VYI_API const vyi_backend *vyi_vulkan_backend(void)
@@ -31145,7 +31937,7 @@ VYI_API const vyi_backend *vyi_vulkan_backend(void)
     static const vyi_backend backend = {
         VYRE_BACKEND_VULKAN, "vulkan",   vyi_vk_open,   vyi_vk_close, vyi_vk_info,
         vyi_vk_launch,       vyi_vk_reap, vyi_vk_attach, NULL,         NULL, true,
-        NULL
+        NULL,                vyi_vk_copy, vyi_vk_resize
     };
     return &backend;
 #else

@@ -62,7 +62,7 @@ clean() {
 # Of the faults, rings and slots only some, for time.
 export TEST_COUNT=60 ENGINE_LIVE_SLOTS=20000
 for run in test_vulkan test_vulkan_loss test_vulkan_volk test_engine test_engine_cases \
-    test_engine_rings test_engine_live test_vulkan_faults:run_fails_cleanly \
+    test_engine_rings test_engine_live test_memory test_vulkan_faults:run_fails_cleanly \
     test_vulkan_faults:dispatch_fails_cleanly test_vulkan_faults:start_with_fences_fails_cleanly; do
     name=${run%%:*}
     [ -x "$build/tests/$name" ] || make -s "$build/tests/$name" > "$scratch/build" 2>&1
@@ -81,7 +81,7 @@ int main(void)
     vyre_desc d;
     vyi_vk_context c;
     memset(&d, 0, sizeof d);
-    if (vyi_vk_context_open(&c, &d, NULL) < 0)
+    if (vyi_vk_context_open(&c, &d, false, NULL) < 0)
         return 1;
     VkBufferCreateInfo info;
     VkBuffer buffer;

@@ -390,14 +390,17 @@ mock_vkGetPhysicalDeviceQueueFamilyProperties(VkPhysicalDevice physical, uint32_
                                               VkQueueFamilyProperties *list)
 {
     (void)physical;
-    if (!mock.two_families) {
+    if (!mock.two_families && !mock.copy_family) {
         real.vkGetPhysicalDeviceQueueFamilyProperties(real.physical, count, list);
+        if (list && mock.two_queues)
+            list[0].queueCount = 2;
         return;
     }
     if (list) {
         memset(list, 0, 2 * sizeof *list);
         list[0].queueFlags = VK_QUEUE_GRAPHICS_BIT | VK_QUEUE_COMPUTE_BIT;
-        list[1].queueFlags = VK_QUEUE_COMPUTE_BIT;
+        list[1].queueFlags = mock.copy_family ? VK_QUEUE_TRANSFER_BIT | VK_QUEUE_SPARSE_BINDING_BIT
+                                              : VK_QUEUE_COMPUTE_BIT;
         list[0].queueCount = list[1].queueCount = 1;
     }
     *count = 2;
@@ -438,8 +441,12 @@ mock_vkCreateDevice(VkPhysicalDevice physical, const VkDeviceCreateInfo *info,
     (void)physical;
     VkDeviceQueueCreateInfo queue = info->pQueueCreateInfos[0];
     mock.queue_family = queue.queueFamilyIndex;
+    mock.queue_families = info->queueCreateInfoCount;
+    mock.queues = queue.queueCount;
     queue.queueFamilyIndex = 0;
+    queue.queueCount = 1;
     VkDeviceCreateInfo changed = *info;
+    changed.queueCreateInfoCount = 1;
     changed.pQueueCreateInfos = &queue;
     mock_was_lost = mock_was_lost || mock.lost;
     mock.lost = false;
@@ -469,7 +476,8 @@ static VKAPI_ATTR void VKAPI_CALL mock_vkGetDeviceQueue(VkDevice device, uint32_
                                                         uint32_t index, VkQueue *queue)
 {
     (void)family;
-    real.vkGetDeviceQueue(device, 0, index, queue);
+    (void)index;
+    real.vkGetDeviceQueue(device, 0, 0, queue);
 }
 
 /* --- memory -------------------------------------------------------------- */
@@ -494,10 +502,19 @@ static uint32_t mock_real_type(uint32_t invented)
     return 0;
 }
 
-MOCK_CREATE(vkCreateBuffer, 1,
-            (VkDevice device, const VkBufferCreateInfo *info,
-             const VkAllocationCallbacks *callbacks, VkBuffer *out),
-            (device, info, callbacks, out))
+static VKAPI_ATTR VkResult VKAPI_CALL
+mock_vkCreateBuffer(VkDevice device, const VkBufferCreateInfo *info,
+                    const VkAllocationCallbacks *callbacks, VkBuffer *out)
+{
+    MOCK_ENTER(vkCreateBuffer);
+    VkBufferCreateInfo changed = *info;
+    mock.shared_buffers += info->sharingMode == VK_SHARING_MODE_CONCURRENT;
+    changed.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
+    changed.queueFamilyIndexCount = 0;
+    const VkResult result = real.vkCreateBuffer(device, &changed, callbacks, out);
+    mock_live(result, 1);
+    return result;
+}
 MOCK_DESTROY(vkDestroyBuffer, VkBuffer)
 
 static VKAPI_ATTR void VKAPI_CALL
@@ -583,7 +600,7 @@ static void mock_sleep(uint64_t timeout)
 {
     struct timespec t;
     if (timeout > 3000000000u)
-        timeout = 3000000000u;
+        timeout = mock.hasty ? 0 : 3000000000u;
     t.tv_sec = (time_t)(timeout / 1000000000u);
     t.tv_nsec = (long)(timeout % 1000000000u);
     nanosleep(&t, NULL);

@@ -87,6 +87,8 @@ typedef struct mock_state {
     bool     failed;                    /* the call to fail was reached */
     size_t   cache_bytes;               /* of the last vkCreatePipelineCache */
     uint32_t queue_family;              /* of the last vkCreateDevice */
+    uint32_t queue_families, queues;    /* how many of them it was asked for */
+    uint32_t shared_buffers;            /* made for more than one family */
     uint32_t names;                     /* objects that were given a name */
     uint32_t unlocked_submits;          /* submissions while *lock was not held */
     uint32_t foreign_destroys;          /* of objects that the test owns */
@@ -99,6 +101,7 @@ typedef struct mock_state {
     VkResult fail_result;
     bool     lost;                      /* every later call that can says so */
     bool     hang;                      /* no launch ever seems to end */
+    bool     hasty;                     /* and waits for one are over at once */
     const volatile int *lock;           /* of the user's queue */
     VkInstance owned_instance;          /* of the test: not to be destroyed */
     VkDevice   owned_device;
@@ -109,6 +112,8 @@ typedef struct mock_state {
     bool     discrete_memory;           /* four types, as a discrete GPU has them */
     bool     full_device_memory;        /* the host's window on it has no room */
     bool     two_families;              /* 0 graphics and compute, 1 compute only */
+    bool     copy_family;               /* 0 graphics and compute, 1 transfer only */
+    bool     two_queues;                /* in family 0 */
     uint32_t max_lanes, max_buffers, max_range, max_shared; /* limits; 0 = the real ones */
     uint32_t device_count;              /* 0 = the real one */
     bool     no_devices;

@@ -37,6 +37,7 @@ soak test_vulkan_faults TEST_ALL=1
 soak test_source_random TEST_COUNT=$((2000 * factor))
 soak test_exchange_export TEST_COUNT=$((20000 * factor))
 soak test_glsl TEST_COUNT=$((150 * factor))
+soak test_memory TEST_COUNT=$((100 * factor))
 soak test_exchange TEST_COUNT=$((1000000 * factor))
 soak test_engine_ends TEST_COUNT=$((1000000 * factor))
 soak test_scan_live TEST_COUNT=$((500 * factor))

@@ -10,7 +10,9 @@ static unsigned fences_made;
 
 /* --- the fake ------------------------------------------------------------ */
 
-typedef enum fake_call { FAKE_OPEN, FAKE_LAUNCH, FAKE_REAP, FAKE_ATTACH, FAKE_CALLS } fake_call;
+typedef enum fake_call {
+    FAKE_OPEN, FAKE_LAUNCH, FAKE_REAP, FAKE_ATTACH, FAKE_COPY, FAKE_RESIZE, FAKE_CALLS
+} fake_call;
 
 static struct {
     uint32_t    calls[FAKE_CALLS], total;
@@ -214,11 +216,41 @@ static vyre_status fake_attach(vyi_device *base, const size_t size[4], void *map
     return VYRE_OK;
 }
 
+static vyre_status fake_copy(vyi_device *base, const vyi_copy *copy, vyre_error *err)
+{
+    fake_device *d = (fake_device *)base;
+    uint8_t *at = (uint8_t *)base->map[copy->buffer] + copy->offset;
+    CHECK(!d->dead && copy->size > 0 && copy->offset + copy->size <= d->size[copy->buffer]);
+    if (fake_fails(FAKE_COPY, err, "copy")) {
+        d->dead = fake.fail_with == VYRE_E_DEVICE_LOST;
+        return fake.fail_with;
+    }
+    if (copy->bytes_in)
+        memcpy(at, copy->bytes_in, copy->size);
+    else
+        memcpy(copy->bytes_out, at, copy->size);
+    return VYRE_OK;
+}
+
+/* There is room for a smaller one. */
+static vyre_status fake_resize(vyi_device *base, uint32_t buffer, const vyi_device_buffer *wanted,
+                               vyre_error *err)
+{
+    fake_device *d = (fake_device *)base;
+    CHECK(!d->dead && d->launched == d->completed && wanted->size <= d->size[buffer]);
+    if (fake_fails(FAKE_RESIZE, err, "resize")) {
+        d->dead = fake.fail_with == VYRE_E_DEVICE_LOST;
+        return fake.fail_with;
+    }
+    return VYRE_OK;
+}
+
 static const vyi_backend *fake_backend(void)
 {
     static const vyi_backend backend = { VYRE_BACKEND_VULKAN, "fake",    fake_open,
                                          fake_close,          fake_info, fake_launch,
-                                         fake_reap,           fake_attach, NULL, NULL, false };
+                                         fake_reap,           fake_attach, NULL, NULL, false,
+                                         NULL,                fake_copy, fake_resize };
     return &backend;
 }
 
@@ -237,6 +269,18 @@ static vyre *fake_handle(const vyre_desc *desc)
 /* --- failing calls ------------------------------------------------------- */
 
 static uint32_t story_control[168], story_ring[64 * 16], story_log[257];
+
+static vyre_status story_copy(vyre *v, vyre_error *err)
+{
+    const uint8_t in[3] = { 1, 2, 3 };
+    uint8_t out[3] = { 9, 9, 9 };
+    vyre_status status = vyre_write(v, 0, 5, in, 3, err);
+    if (status != VYRE_OK)
+        return status;
+    status = vyre_read(v, 0, 5, out, 3, err);
+    CHECK_EQ(memcmp(in, out, 3) == 0, status == VYRE_OK);
+    return status;
+}
 
 static vyre_status story_dispatch(vyre *v, vyre_error *err)
 {
@@ -271,7 +315,11 @@ static vyre_status story(vyre *v, vyre_error *err)
     if (status == VYRE_OK)
         status = vyre_drain(v, SECOND, err);
     if (status == VYRE_OK)
+        status = story_copy(v, err);
+    if (status == VYRE_OK)
         status = vyre_stop(v, SECOND, err);
+    if (status == VYRE_OK)
+        status = vyre_buffer_set(v, 0, 4 * USER_WORDS - 4, err);
     return status;
 }
 
@@ -311,6 +359,8 @@ static void fail_in_turn(vyre_status with, bool not_live)
             CHECK_EQ(story_dispatch(v, &err), VYRE_E_DEVICE_LOST);
             CHECK_EQ(vyre_dispatch_resident(v, 1, NULL, &err), VYRE_E_DEVICE_LOST);
             uint32_t x;
+            CHECK_EQ(story_copy(v, &err), VYRE_E_DEVICE_LOST);
+            CHECK_EQ(vyre_buffer_set(v, 0, 4, &err), VYRE_E_DEVICE_LOST);
             CHECK_EQ(vyre_observable(v, 0, &x, &err), VYRE_E_DEVICE_LOST);
             CHECK(strstr(err.text, "lost"));
             CHECK_EQ(vyre_recover(v, &err), VYRE_OK);

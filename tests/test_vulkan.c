@@ -589,6 +589,120 @@ static void a_full_window_falls_back_to_host_memory(void)
     CHECK_EQ(mock.live, 0);
 }
 
+/* --- the user's buffers --------------------------------------------------- */
+
+#define USER_SIZE 4096u
+
+/* One buffer in each place. */
+static vyre_desc buffer_desc(void)
+{
+    static const vyre_place places[3] = { VYRE_PLACE_SHARED, VYRE_PLACE_DEVICE, VYRE_PLACE_HOST };
+    static vyre_buffer_desc buffers[3];
+    vyre_desc d = small_desc();
+    memset(buffers, 0, sizeof buffers);
+    for (uint32_t i = 0; i < 3; i++) {
+        buffers[i].binding = 4 + i;
+        buffers[i].access = VYRE_ACCESS_READ_WRITE;
+        buffers[i].count = USER_SIZE / 4;
+    }
+    d.kernel.buffers = buffers;
+    d.kernel.buffer_count = 3;
+    d.buffer_places = places;
+    d.no_probe = true;
+    return d;
+}
+
+static void copy_and_compare(vyre *v, uint32_t buffer, size_t offset, size_t size)
+{
+    static uint8_t in[USER_SIZE], out[USER_SIZE];
+    for (size_t i = 0; i < size; i++)
+        in[i] = (uint8_t)(i * 7 + buffer + offset);
+    memset(out, 0, size);
+    CHECK_EQ(vyre_write(v, buffer, offset, in, size, &err), VYRE_OK);
+    CHECK_EQ(vyre_read(v, buffer, offset, out, size, &err), VYRE_OK);
+    CHECK(memcmp(in, out, size) == 0);
+}
+
+static void places_choose_the_memory(void)
+{
+    vyre_desc d = buffer_desc();
+    mock.discrete_memory = true;
+    vyre *v = open_or_fail(&d);
+    const uint32_t made = mock.allocations; /* the user's come last */
+    CHECK_EQ(mock.memory_flags[made - 3], mock_types[3]);
+    CHECK_EQ(mock.memory_flags[made - 2], mock_types[0]);
+    CHECK_EQ(mock.memory_flags[made - 1], mock_types[2]);
+    CHECK_EQ(mock.count[MOCK_vkMapMemory], made - 1);
+    serve(v);
+    vyre_close(v);
+    CHECK_EQ(mock.live, 0);
+}
+
+/* Reads across the bus, if they are not small, and all of what is not mapped. */
+static void the_device_copies_what_the_host_reads_slowly(void)
+{
+    vyre_desc d = buffer_desc();
+    mock.discrete_memory = true;
+    vyre *v = open_or_fail(&d);
+    const uint32_t before = mock.calls;
+    copy_and_compare(v, 0, 1, 256);
+    copy_and_compare(v, 2, 0, USER_SIZE);
+    CHECK_EQ(mock.calls, before);
+    const uint32_t submits = mock.count[MOCK_vkQueueSubmit];
+    copy_and_compare(v, 0, 3, 257);
+    CHECK_EQ(mock.count[MOCK_vkQueueSubmit], submits + 1);
+    copy_and_compare(v, 1, USER_SIZE - 1, 1);
+    CHECK_EQ(mock.count[MOCK_vkQueueSubmit], submits + 3);
+    for (uint32_t i = 0; i < 3; i++)
+        copy_and_compare(v, i, i, USER_SIZE - i);
+    vyre_close(v);
+    CHECK_EQ(mock.live, 0);
+}
+
+static void copies_have_a_queue_of_their_own(void)
+{
+    vyre_desc d = buffer_desc();
+    mock.copy_family = true;
+    vyre *v = open_or_fail(&d);
+    CHECK_EQ(mock.queue_families, 2);
+    CHECK(mock.shared_buffers > 7);
+    copy_and_compare(v, 1, 5, 1000);
+    vyre_close(v);
+    CHECK_EQ(mock.live, 0);
+
+    d = buffer_desc();
+    mock.two_queues = true;
+    v = open_or_fail(&d);
+    CHECK_EQ(mock.queue_families, 1);
+    CHECK_EQ(mock.queues, 2);
+    CHECK_EQ(mock.shared_buffers, 0);
+    copy_and_compare(v, 1, 5, 1000);
+    vyre_close(v);
+
+    d = small_desc(); /* nothing to copy */
+    mock.copy_family = true;
+    v = open_or_fail(&d);
+    CHECK_EQ(mock.queue_families, 1);
+    vyre_close(v);
+}
+
+static void a_copy_that_does_not_end_is_given_up(void)
+{
+    vyre_desc d = buffer_desc();
+    uint8_t byte = 5, back = 0;
+    vyre *v = open_or_fail(&d);
+    copy_and_compare(v, 1, 0, 10);
+    mock.hang = mock.hasty = true;
+    CHECK_EQ(vyre_read(v, 1, 0, &back, 1, &err), VYRE_TIMEOUT);
+    CHECK_EQ(vyre_write(v, 1, 0, &byte, 1, &err), VYRE_TIMEOUT);
+    CHECK_EQ(vyre_buffer_set(v, 1, 400, &err), VYRE_TIMEOUT);
+    CHECK_EQ(back, 0);
+    mock.hang = false; /* it has ended after all */
+    copy_and_compare(v, 1, 7, 100);
+    vyre_close(v);
+    CHECK_EQ(mock.live, 0);
+}
+
 static void the_gpu_geometry_serves(void)
 {
     vyre_desc d = small_desc();
@@ -947,6 +1061,10 @@ int main(void)
     RUN(it_works_without_anything_optional);
     RUN(polled_words_lie_where_they_are_polled);
     RUN(a_full_window_falls_back_to_host_memory);
+    RUN(places_choose_the_memory);
+    RUN(the_device_copies_what_the_host_reads_slowly);
+    RUN(copies_have_a_queue_of_their_own);
+    RUN(a_copy_that_does_not_end_is_given_up);
     RUN(the_gpu_geometry_serves);
     RUN(missing_subgroup_operations_are_an_error);
     RUN(bring_your_own_instance);

@@ -40,12 +40,22 @@ static void cache_drop(void *user, const void *blob, size_t size)
 /* --- a handle's life ----------------------------------------------------- */
 
 typedef enum step {
-    STEP_OPEN, STEP_RUN, STEP_DISPATCH, STEP_START, STEP_WAIT, STEP_RECOVER, STEP_STOP,
-    STEP_CLOSE, STEPS
+    STEP_OPEN, STEP_OPEN_BUFFER, STEP_WRITE, STEP_READ, STEP_SET, STEP_RUN, STEP_DISPATCH,
+    STEP_START, STEP_WAIT, STEP_RECOVER, STEP_STOP, STEP_CLOSE, STEPS
 } step;
 
-static const char *const step_names[STEPS] = { "open", "run",     "dispatch", "start",
-                                               "wait", "recover", "stop",     "close" };
+static const char *const step_names[STEPS] = {
+    "open", "open with a buffer", "write", "read", "another size", "run", "dispatch", "start",
+    "wait", "recover", "stop", "close"
+};
+
+/* Of these a life has little else: a buffer that the host cannot map. */
+static bool is_of_buffers(step s)
+{
+    return s >= STEP_OPEN_BUFFER && s <= STEP_SET;
+}
+
+#define BUFFER_SIZE 0x100010u /* more than a copy takes at a time */
 
 typedef struct life {
     oom_state memory;
@@ -140,7 +150,37 @@ static void life_lose(life *l)
 /* Steps that a life goes through on its way to, and behind, the one that matters. */
 static bool step_is_due(step s, step at)
 {
-    return s != STEP_RECOVER || at == STEP_RECOVER;
+    if (s == STEP_CLOSE)
+        return true;
+    if (is_of_buffers(at))
+        return is_of_buffers(s) && (s != STEP_READ || at == STEP_READ);
+    return !is_of_buffers(s) && (s != STEP_RECOVER || at == STEP_RECOVER);
+}
+
+static vyre_status step_open_buffer(life *l)
+{
+    static const vyre_place place = VYRE_PLACE_DEVICE;
+    static vyre_buffer_desc buffer;
+    static size_t size;
+    size = BUFFER_SIZE;
+    buffer.binding = VYRE_BINDING_USER;
+    buffer.access = VYRE_ACCESS_READ_WRITE;
+    l->desc.kernel.buffers = &buffer;
+    l->desc.kernel.buffer_count = 1;
+    l->desc.buffer_sizes = &size;
+    l->desc.buffer_places = &place;
+    l->desc.mode = VYRE_MODE_PASSES;
+    l->desc.no_probe = true;
+    l->v = vyre_open(&l->desc, &err);
+    return l->v ? VYRE_OK : err.status;
+}
+
+static vyre_status step_copy(life *l, step s)
+{
+    static uint8_t bytes[BUFFER_SIZE];
+    bytes[0] = bytes[BUFFER_SIZE - 1] = 7;
+    return s == STEP_WRITE ? vyre_write(l->v, 0, 0, bytes, sizeof bytes, &err)
+                           : vyre_read(l->v, 0, 0, bytes, 16, &err);
 }
 
 static vyre_status step_do(life *l, step s)
@@ -151,6 +191,10 @@ static vyre_status step_do(life *l, step s)
     case STEP_OPEN:
         l->v = vyre_open(&l->desc, &err);
         return l->v ? VYRE_OK : err.status;
+    case STEP_OPEN_BUFFER: return step_open_buffer(l);
+    case STEP_WRITE:
+    case STEP_READ:     return step_copy(l, s);
+    case STEP_SET:      return vyre_buffer_set(l->v, 0, 4096, &err);
     case STEP_RUN:      return vyre_run(l->v, &w, 1, NULL, &err);
     case STEP_DISPATCH: return step_dispatch(l);
     case STEP_START:    return vyre_start(l->v, &err);
@@ -323,6 +367,14 @@ static bool is_of_fences(mock_function f)
            f == MOCK_vkWaitForFences;
 }
 
+/* The rest of open is the same with a buffer as without. */
+static bool is_of_zeroing(mock_function f)
+{
+    return f == MOCK_vkAllocateCommandBuffers || f == MOCK_vkResetCommandPool ||
+           f == MOCK_vkBeginCommandBuffer || f == MOCK_vkEndCommandBuffer ||
+           f == MOCK_vkQueueSubmit || is_of_fences(f);
+}
+
 /* What the step calls in a life without faults. */
 static void step_count(step at, bool fences, uint32_t count[MOCK_FUNCTIONS])
 {
@@ -352,7 +404,8 @@ static void step_sweep(step at, bool fences)
     step_count(at, fences, count);
     for (uint32_t i = 0; i < MOCK_FUNCTIONS; i++) {
         const bool opens = at == STEP_OPEN || at == STEP_RECOVER;
-        if (count[i] == 0 || (fences && opens && !is_of_fences((mock_function)i)))
+        if (count[i] == 0 || (fences && opens && !is_of_fences((mock_function)i)) ||
+            (at == STEP_OPEN_BUFFER && !is_of_zeroing((mock_function)i)))
             continue;
         fault f;
         uint32_t failed = 0;
@@ -376,6 +429,10 @@ static void step_sweep(step at, bool fences)
 }
 
 static void open_fails_cleanly(void) { step_sweep(STEP_OPEN, false); }
+static void open_with_a_buffer_fails_cleanly(void) { step_sweep(STEP_OPEN_BUFFER, false); }
+static void write_fails_cleanly(void) { step_sweep(STEP_WRITE, false); }
+static void read_fails_cleanly(void) { step_sweep(STEP_READ, false); }
+static void another_size_fails_cleanly(void) { step_sweep(STEP_SET, false); }
 static void run_fails_cleanly(void) { step_sweep(STEP_RUN, false); }
 static void dispatch_fails_cleanly(void) { step_sweep(STEP_DISPATCH, false); }
 static void start_fails_cleanly(void) { step_sweep(STEP_START, false); }
@@ -426,6 +483,10 @@ int main(void)
 {
     const uint64_t begin = now_ns();
     RUN(open_fails_cleanly);
+    RUN(open_with_a_buffer_fails_cleanly);
+    RUN(write_fails_cleanly);
+    RUN(read_fails_cleanly);
+    RUN(another_size_fails_cleanly);
     RUN(run_fails_cleanly);
     RUN(dispatch_fails_cleanly);
     RUN(start_fails_cleanly);

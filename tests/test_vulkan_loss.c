@@ -233,6 +233,32 @@ static void a_hanging_device_holds_nobody_up(void)
     hoard_free();
 }
 
+static void a_copy_that_hangs_holds_nobody_up(void)
+{
+    static const vyre_place place = VYRE_PLACE_DEVICE;
+    static vyre_buffer_desc buffer;
+    vyre_desc d = loss_desc();
+    uint8_t byte = 3;
+    buffer.binding = VYRE_BINDING_USER;
+    buffer.access = VYRE_ACCESS_READ_WRITE;
+    buffer.count = 4;
+    d.kernel.buffers = &buffer;
+    d.kernel.buffer_count = 1;
+    d.buffer_places = &place;
+    d.allocator.resize = hoard_resize;
+    vyre *v = loss_open(&d);
+    mock.hang = mock.hasty = true;
+    CHECK_EQ(vyre_read(v, 0, 0, &byte, 1, &err), VYRE_TIMEOUT);
+    CHECK_EQ(byte, 3);
+    const uint64_t begin = now_ns();
+    vyre_close(v);
+    CHECK(now_ns() - begin < 10 * SECOND);
+    CHECK(mock.live > 0); /* what it still uses is leaked */
+    mock.hang = mock.hasty = false;
+    usleep(50000); /* the real driver comes to rest */
+    hoard_free();
+}
+
 static void a_probe_that_hangs_gives_up(void)
 {
     vyre_desc d = loss_desc();
@@ -322,6 +348,7 @@ int main(int argc, char **argv)
     RUN(the_first_loss_is_mended_without_being_asked);
     RUN(it_is_lost_with_fences_as_well);
     RUN(a_hanging_device_holds_nobody_up);
+    RUN(a_copy_that_hangs_holds_nobody_up);
     RUN(a_probe_that_hangs_gives_up);
     RUN(a_killed_process_leaves_a_device_that_works);
     printf("NOTE %.1f s\n", (double)(now_ns() - begin) * 1e-9);

@@ -117,6 +117,41 @@ static vyre_status vyi_cpu_attach(vyi_device *d, const size_t size[VYI_CORE_BUFF
     return VYRE_OK;
 }
 
+/* Nothing runs, so the machines take other buffers. */
+static void vyi_cpu_rebind(vyi_cpu *c)
+{
+    for (uint32_t i = 0; i < c->worker_count; i++) {
+        vyi_machine *const machines[3] = { c->workers[i].loop, c->workers[i].tiles, c->once };
+        for (uint32_t k = 0; k < 3; k++) {
+            if (machines[k])
+                (void)vyi_machine_bind(machines[k], c->base.map, c->size, c->buffer_count, NULL);
+        }
+    }
+}
+
+VYI_COLD
+static vyre_status vyi_cpu_resize(vyi_device *d, uint32_t buffer, const vyi_device_buffer *wanted,
+                                  vyre_error *err)
+{
+    vyi_cpu *c = (vyi_cpu *)d;
+    const size_t before = c->size[buffer], size = wanted->size;
+    size_t block_size;
+    void *at;
+    VYRE_ASSERT(vyi_load_acquire(&c->phase) == VYI_CPU_REST);
+    void *block = vyi_cpu_block(&c->allocator, &size, 1, &at, &block_size);
+    if (!block)
+        return vyi_fail_nomem(err, block_size);
+    memcpy(at, d->map[buffer], before < size ? before : size);
+    vyi_free(&c->allocator, c->own[buffer], c->own_size[buffer]);
+    c->own[buffer] = block;
+    c->own_size[buffer] = block_size;
+    d->map[buffer] = c->attached_map[buffer] = at;
+    c->size[buffer] = c->attached_sizes[buffer] = size;
+    d->bytes = d->bytes - before + size;
+    vyi_cpu_rebind(c);
+    return VYRE_OK;
+}
+
 /* --- life ---------------------------------------------------------------- */
 
 static void vyi_cpu_free(vyi_cpu *c)
@@ -130,6 +165,8 @@ static void vyi_cpu_free(vyi_cpu *c)
     vyi_free(&allocator, c->workers, c->workers_size);
     vyi_machine_destroy(c->once);
     vyi_free(&allocator, c->attached, c->attached_size);
+    for (uint32_t i = 0; i < c->buffer_count; i++)
+        vyi_free(&allocator, c->own[i], c->own_size[i]);
     vyi_free(&allocator, c->block, c->block_size);
     vyi_cond_free(&c->changed);
     vyi_mutex_free(&c->lock);
@@ -359,7 +396,7 @@ VYI_API const vyi_backend *vyi_cpu_backend(void)
     static const vyi_backend backend = {
         VYRE_BACKEND_CPU, "cpu",          vyi_cpu_open,   vyi_cpu_close, vyi_cpu_info,
         vyi_cpu_launch,   vyi_cpu_reap,   vyi_cpu_attach, vyi_cpu_wake,  vyi_cpu_abort, false,
-        vyi_cpu_doze
+        vyi_cpu_doze,     NULL,           vyi_cpu_resize
     };
     return &backend;
 }

@@ -84,6 +84,8 @@ struct vyi_cpu {
     void          *block;    /* of the resident buffers */
     size_t         block_size;
     size_t         size[VYI_MAX_BUFFERS];
+    void          *own[VYI_MAX_BUFFERS]; /* blocks of buffers that have got another size */
+    size_t         own_size[VYI_MAX_BUFFERS];
     uint32_t       buffer_count, mirror, cancel;
     void          *attached; /* block of the attached set */
     size_t         attached_size;

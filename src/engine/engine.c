@@ -93,6 +93,8 @@ static void vyi_desc_forget(vyre *v)
     k->buffer_count = 0;
     k->workspace = NULL;
     v->desc.buffer_sizes = NULL;
+    v->desc.buffer_places = NULL;
+    v->desc.vulkan_buffers = NULL;
 }
 
 /* So that a ticket of another handle is mostly told apart: of 4,095 handles, or those
@@ -220,7 +222,8 @@ VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err)
         vyre *v = vyi_open_with(vulkan, desc, &how);
         if (v)
             return v;
-        if (how.status == VYRE_E_NOMEM || how.status == VYRE_E_VK_NAME) {
+        if (how.status == VYRE_E_NOMEM || how.status == VYRE_E_VK_NAME ||
+            (desc && desc->vulkan_buffers)) {
             if (err)
                 *err = how;
             return NULL;

@@ -63,6 +63,13 @@ typedef enum vyre_lost_work {
     VYRE_LOST_RERUN = 1   /* what was not seen to end is published again: it may run twice */
 } vyre_lost_work;
 
+/* Where one of the user's buffers lies. */
+typedef enum vyre_place {
+    VYRE_PLACE_SHARED = 0, /* device memory that the host writes; else host memory */
+    VYRE_PLACE_DEVICE = 1, /* device memory that the host does not map: vyre_write, vyre_read */
+    VYRE_PLACE_HOST = 2    /* cached host memory: devices write it, hosts read it */
+} vyre_place;
+
 /* Names one published work for as long as the handle lives, and the handle, in the
  * upper bits of `slot`; all zero is none. */
 typedef struct vyre_ticket {
@@ -119,6 +126,12 @@ typedef struct vyre_desc {
     uint32_t     tenants;        /* ids 0 .. tenants - 1 are authorised; 0 = 1 */
     uint32_t     observables;    /* 0 = the kernel's, or 64 */
     const size_t *buffer_sizes;  /* bytes, one per kernel.buffers; NULL or 0 = 4 * its count */
+    const vyre_place *buffer_places; /* likewise; NULL = SHARED, all of them */
+    /* Likewise: VkBuffers of vulkan.device, or NULL for one of the engine's; NULL =
+     * none is the program's.  They have usage STORAGE_BUFFER, for vyre_read TRANSFER_SRC
+     * and for vyre_write TRANSFER_DST too, and buffer_sizes bytes; they outlive the
+     * handle, and keep what is in them. */
+    void *const *vulkan_buffers;
     size_t       workspace_size; /* bytes; 0 = 4 * the count in kernel.workspace */
     vyre_lease_desc lease;
     /* Iterations after which a slot's loops end FAULT on the CPU, in passes and
@@ -148,8 +161,8 @@ typedef struct vyre_desc {
     struct vyre_replay *record;
     bool record_results; /* and digests of results, which are read for it */
     /* After a lost device was replaced, before work runs on the new one: the
-     * place to fill user buffers again, with vyre_map, which is all of the
-     * handle that it may call. */
+     * place to fill user buffers again, with vyre_map and vyre_write, which are
+     * all of the handle that it may call. */
     void (*recovered)(void *user, vyre *v);
     void  *recovered_user;
     vyre_logger    messages;
@@ -369,17 +382,24 @@ VYRE_API uint64_t vyre_stats_rate(uint64_t bytes, uint64_t latency_ns);
 
 VYRE_API vyre_status vyre_observable(vyre *v, uint32_t index, uint32_t *out, vyre_error *err);
 /* The user's buffer as the device sees it, by its index in kernel.buffers.
- * NULL when there is none.  Valid until vyre_recover or vyre_close.  It may be
- * slow to read. */
+ * NULL when there is none, or the host does not map it (its place is DEVICE, or it is
+ * a VkBuffer of the program's; *size is told all the same).  Valid until vyre_recover,
+ * vyre_buffer_set of this buffer, or vyre_close.  It may be slow to read. */
 VYRE_API void *vyre_map(vyre *v, uint32_t user_buffer, size_t *size);
 /* Copies bytes into one of the user's buffers, or out of it, also while the kernel runs.
  * What was written is there for works that are published afterwards; what a work
  * has written can be read once its end was seen.  The range must lie in the buffer:
- * VYRE_E_OVF. */
+ * VYRE_E_OVF.  Where the device makes the copy in the queue that the kernel runs in,
+ * it waits for the leases that are queued; VYRE_TIMEOUT after run_timeout_ns. */
 VYRE_API vyre_status vyre_write(vyre *v, uint32_t user_buffer, size_t offset, const void *bytes,
                                 size_t size, vyre_error *err);
 VYRE_API vyre_status vyre_read(vyre *v, uint32_t user_buffer, size_t offset, void *bytes,
                                size_t size, vyre_error *err);
+/* Gives the buffer another size, a multiple of 4: what fits of its contents stays, the
+ * rest is 0, and its address is another one.  Of a handle that is stopped
+ * (VYRE_E_RUNNING), and alone with the buffer: no other thread reads, writes or maps
+ * it meanwhile.  Not of a program's VkBuffer, and to no more than 4 * its count. */
+VYRE_API vyre_status vyre_buffer_set(vyre *v, uint32_t user_buffer, size_t size, vyre_error *err);
 /* The handle's own core buffers, for programs that serve the IO queue or read
  * the control words themselves.  The ring is the handle's: to look at, not to
  * write or to cancel in.  Valid as vyre_map. */
@@ -413,6 +433,12 @@ static inline void vyre_vulkan_use_loader(vyre_vulkan_desc *desc,
                                           PFN_vkGetInstanceProcAddr get_instance_proc_addr)
 {
     desc->loader = (void (*)(void))get_instance_proc_addr;
+}
+
+/* For vyre_desc.vulkan_buffers. */
+static inline void *vyre_vulkan_buffer(VkBuffer buffer)
+{
+    return (void *)(uintptr_t)buffer;
 }
 
 static inline void vyre_vulkan_use_allocator(vyre_vulkan_desc *desc,

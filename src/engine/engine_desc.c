@@ -67,9 +67,44 @@ static void vyi_buffer_add(vyre *v, uint32_t binding, vyi_role role, size_t size
     b->name = name;
 }
 
-static vyre_status vyi_buffer_add_user(vyre *v, const vyre_buffer_desc *desc, size_t size,
+/* How the user wants buffer i of kernel.buffers, beside its vyre_buffer_desc. */
+typedef struct vyi_buffer_wish {
+    size_t     size;  /* 0: its count */
+    vyre_place place;
+    void      *lent;
+} vyi_buffer_wish;
+
+static vyi_buffer_wish vyi_buffer_wish_of(const vyre_desc *d, uint32_t i)
+{
+    vyi_buffer_wish w;
+    w.size = d->buffer_sizes ? d->buffer_sizes[i] : 0;
+    w.place = d->buffer_places ? d->buffer_places[i] : VYRE_PLACE_SHARED;
+    w.lent = d->vulkan_buffers ? d->vulkan_buffers[i] : NULL;
+    return w;
+}
+
+static vyre_status vyi_buffer_wish_check(const vyre *v, const vyre_buffer_desc *desc,
+                                         const vyi_buffer_wish *w, vyre_error *err)
+{
+    if ((uint32_t)w->place > VYRE_PLACE_HOST)
+        return vyi_fail(err, VYRE_E_ARGUMENT, desc->binding, "Use the values of vyre_place.",
+                        "the buffer at binding %u has the place %d, which does not exist",
+                        desc->binding, (int)w->place);
+    if (w->lent && (v->backend->id != VYRE_BACKEND_VULKAN || !v->desc.vulkan.device))
+        return vyi_fail(err, VYRE_E_ARGUMENT, desc->binding,
+                        "Lend the device that the VkBuffer was made with: vulkan.device.",
+                        "the buffer at binding %u is a VkBuffer, but the handle has no device of "
+                        "the program's", desc->binding);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_buffer_add_user(vyre *v, const vyre_buffer_desc *desc, vyi_buffer_wish wish,
                                        vyre_error *err)
 {
+    size_t size = wish.size;
+    const vyre_status status = vyi_buffer_wish_check(v, desc, &wish, err);
+    if (status != VYRE_OK)
+        return status;
     if (size == 0 && !vyi_size_mul(desc->count, 4, &size))
         size = 0;
     if (size == 0 || size % 4)
@@ -81,7 +116,11 @@ static vyre_status vyi_buffer_add_user(vyre *v, const vyre_buffer_desc *desc, si
     if (!name)
         return vyi_fail_nomem(err, VYRE_MAX_NAME);
     vyi_buffer_add(v, desc->binding, VYI_ROLE_USER, size, name);
-    v->buffers.list[v->buffers.count - 1].access = desc->access;
+    vyi_device_buffer *b = &v->buffers.list[v->buffers.count - 1];
+    b->access = desc->access;
+    b->count = desc->count;
+    b->place = wish.lent ? VYRE_PLACE_DEVICE : wish.place;
+    b->lent = wish.lent;
     return VYRE_OK;
 }
 
@@ -129,11 +168,12 @@ static vyre_status vyi_buffers_user(vyre *v, vyre_error *err)
     vyre_status status = VYRE_OK;
     for (uint32_t i = 0; i < k->buffer_count && status == VYRE_OK; i++) {
         if (k->buffers[i].access != VYRE_ACCESS_WORKGROUP)
-            status = vyi_buffer_add_user(v, &k->buffers[i],
-                                         v->desc.buffer_sizes ? v->desc.buffer_sizes[i] : 0, err);
+            status = vyi_buffer_add_user(v, &k->buffers[i], vyi_buffer_wish_of(&v->desc, i), err);
     }
-    if (status == VYRE_OK && k->workspace)
-        status = vyi_buffer_add_user(v, &k->workspace->buffer, v->desc.workspace_size, err);
+    if (status == VYRE_OK && k->workspace) {
+        const vyi_buffer_wish wish = { v->desc.workspace_size, VYRE_PLACE_SHARED, NULL };
+        status = vyi_buffer_add_user(v, &k->workspace->buffer, wish, err);
+    }
     return status;
 }
 

@@ -5,15 +5,16 @@
  * the host sees all the time.  It knows nothing of slots, tickets, leases or
  * recovery; the engine knows nothing of drivers.
  *
- * Calls.  The engine makes every call but wake, abort, doze and info under one lock,
- * so none but these needs one of its own.  A call that can fail leaves the
+ * Calls.  The engine makes every call but wake, abort, doze, copy and info under one
+ * lock, so none but these needs one of its own.  A call that can fail leaves the
  * device as it was, or lost.  Once VYRE_E_DEVICE_LOST has been returned only
- * info, wake and close follow.
+ * info, wake and close follow, and copies that did not know yet.
  *
  * Buffers.  Resident buffers are made by open: zeroed, mapped for as long as
  * the device lives, coherent (what the host writes before a launch the launch
  * sees, what a launch writes the host sees when it is reaped).  `live` in the
- * probe says that both directions also work during a launch.
+ * probe says that both directions also work during a launch.  The user's may be
+ * without a mapping, by their place; those that are lent are not zeroed, either.
  *
  * Attached buffers are a second set for byte-level dispatch.  The user's own
  * buffers belong to both sets; mirror and cancel words do not: the attached set has
@@ -50,7 +51,18 @@ typedef struct vyi_device_buffer {
     size_t      size; /* bytes; a multiple of 4, at least 4 */
     vyre_access access;
     const char *name;
+    uint32_t    count; /* words that the programs know at most; 0 = all that there are */
+    vyre_place  place; /* of the user's */
+    void       *lent;  /* a VkBuffer of the program's, or NULL */
 } vyi_device_buffer;
+
+/* Between the caller's bytes and one of the user's buffers, inside of it. */
+typedef struct vyi_copy {
+    uint32_t    buffer;    /* in the desc's order */
+    size_t      offset, size; /* at least 1 byte */
+    const void *bytes_in;  /* into the buffer; or NULL: out of it, to */
+    void       *bytes_out;
+} vyi_copy;
 
 /* What a launch runs, on which buffers. */
 typedef enum vyi_launch {
@@ -139,6 +151,15 @@ struct vyi_backend {
     /* Sleeps for that long, or until works may have ended.  Any thread, at any
      * time.  NULL: the device wakes nobody. */
     void (*doze)(vyi_device *d, uint64_t ns);
+    /* Returns when it is done; also while launches run.  What it wrote is there for
+     * works that are published afterwards.  VYRE_TIMEOUT after desc.run_timeout_ns.
+     * Any thread, at any time.  NULL: every buffer has an address, in `map`. */
+    vyre_status (*copy)(vyi_device *d, const vyi_copy *copy, vyre_error *err);
+    /* Another size for the resident buffer of that index, which is one of the user's
+     * and not lent; contents kept, the rest zero; its address changes.  Only while
+     * nothing is in flight, and nobody copies. */
+    vyre_status (*resize)(vyi_device *d, uint32_t buffer, const vyi_device_buffer *wanted,
+                          vyre_error *err);
 };
 
 VYI_API const vyi_backend *vyi_cpu_backend(void);

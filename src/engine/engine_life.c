@@ -180,8 +180,10 @@ VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
     vyi_store_pointer(&q->device, d);
     vyi_chain_begin(q);
     vyi_store_release(&q->aborted, 0);
+    vyi_store_release(&q->loss.replaced, 1);
     if (q->v->desc.recovered)
         q->v->desc.recovered(q->v->desc.recovered_user, q->v);
+    vyi_store_release(&q->loss.replaced, 0);
     memset(q->wides.generations, 0, sizeof q->wides.generations); /* the device's are 0, too */
     memset(q->wides.retired, 0, sizeof q->wides.retired);
     for (uint32_t slot = 0; slot < q->slots.count; slot++)

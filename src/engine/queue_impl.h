@@ -230,6 +230,7 @@ typedef struct vyi_loss {
     vyre_error how;         /* of the last one */
     bool       was_running; /* when it was lost */
     bool       mended;      /* once, without being asked */
+    uint32_t   replaced;    /* there is a new device already, and its buffers are being filled */
     uint32_t   count;       /* of the replaced */
     void      *retired;     /* of void *: the replaced, whose mappings may still be looked at */
     uint32_t   retired_capacity;

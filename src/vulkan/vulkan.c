@@ -1,9 +1,9 @@
 /* ==========================================================================
  * vulkan: the backend
  *
- * Two pipelines over one set of buffers, and a chain of launches.  The second
- * descriptor set, for byte-level dispatch, comes into being with the first
- * attach.
+ * Two pipelines over one set of buffers, and a chain of launches; beside it copies,
+ * into and out of the user's buffers.  The second descriptor set, for byte-level
+ * dispatch, comes into being with the first attach.
  * ======================================================================= */
 #include "vulkan/vulkan_impl.h"
 
@@ -30,6 +30,7 @@ typedef struct vyi_vk {
     uint64_t         probes;          /* launches before the engine's first */
     uint32_t         loop_group;      /* group size of the looping kernel; 0 = the program's own */
     vyi_vk_chain     chain;
+    vyi_vk_copier    copier;
 } vyi_vk;
 
 /* --- geometry ------------------------------------------------------------ */
@@ -173,12 +174,28 @@ static vyi_vk_place vyi_vk_role_place(vyi_role role)
     return role == VYI_ROLE_MIRROR ? VYI_VK_HOST : VYI_VK_DEVICE;
 }
 
-static vyre_status vyi_vk_open_buffer(vyi_vk *v, const vyi_device_buffer *b, uint32_t i,
+/* Zeroed, or the caller's as it is.  On failure *out is zeroed. */
+static vyre_status vyi_vk_buffer_open(vyi_vk *v, const vyi_device_buffer *b, vyi_vk_buffer *out,
                                       vyre_error *err)
 {
-    const vyre_status status = vyi_vk_buffer_create(
-        &v->c, &v->resident[i], vyi_vk_role_place(b->role), b->size, b->name, err);
-    if (status < 0)
+    static const vyi_vk_place places[] = { VYI_VK_DEVICE, VYI_VK_LOCAL, VYI_VK_HOST };
+    if (b->lent)
+        return vyi_vk_buffer_lend(&v->c, out, (VkBuffer)(uintptr_t)b->lent, b->size, b->name, err);
+    const vyi_vk_place place = b->role == VYI_ROLE_USER ? places[b->place]
+                                                        : vyi_vk_role_place(b->role);
+    vyre_status status = vyi_vk_buffer_create(&v->c, out, place, b->size, b->name, err);
+    if (status == VYRE_OK && !out->mapped)
+        status = vyi_vk_copy_buffer(&v->c, &v->copier, NULL, out, b->size, err);
+    if (status != VYRE_OK && !v->c.hung)
+        vyi_vk_buffer_destroy(&v->c, out);
+    return status;
+}
+
+static vyre_status vyi_vk_open_one(vyi_vk *v, const vyi_device_buffer *b, uint32_t i,
+                                      vyre_error *err)
+{
+    const vyre_status status = vyi_vk_buffer_open(v, b, &v->resident[i], err);
+    if (status != VYRE_OK)
         return status;
     v->roles[i] = b->role;
     v->bindings[i] = b->binding;
@@ -196,8 +213,8 @@ static vyre_status vyi_vk_open_buffers(vyi_vk *v, const vyi_device_desc *desc, v
             const vyi_device_buffer *b = &desc->buffers[i];
             if ((b->role == VYI_ROLE_USER) != (users == 1))
                 continue;
-            const vyre_status status = vyi_vk_open_buffer(v, b, i, err);
-            if (status < 0)
+            const vyre_status status = vyi_vk_open_one(v, b, i, err);
+            if (status != VYRE_OK)
                 return status;
         }
     v->buffer_count = desc->buffer_count;
@@ -372,11 +389,19 @@ static vyre_status vyi_vk_wide_count(vyi_vk *v, uint32_t wanted, vyre_error *err
     return VYRE_OK;
 }
 
+static bool vyi_vk_has_user(const vyi_device_desc *desc)
+{
+    uint32_t i = 0;
+    while (i < desc->buffer_count && desc->buffers[i].role != VYI_ROLE_USER)
+        i++;
+    return i < desc->buffer_count;
+}
+
 VYI_OUTLINE
 static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
 {
     const uint32_t wanted = desc->desc->lease.in_flight ? desc->desc->lease.in_flight : 2;
-    vyre_status status = vyi_vk_context_open(&v->c, desc->desc, err);
+    vyre_status status = vyi_vk_context_open(&v->c, desc->desc, vyi_vk_has_user(desc), err);
     if (status == VYRE_OK)
         status = vyi_vk_group_choose(v, desc, err);
     if (status == VYRE_OK && !desc->desc->no_probe)
@@ -392,7 +417,9 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
     v->base.shared = vyi_vk_is_cpu(v);
     v->base.in_flight = vyi_vk_min(wanted, VYI_VK_MAX_CHAIN - 1);
 
-    status = vyi_vk_open_buffers(v, desc, err);
+    status = vyi_vk_copier_create(&v->copier, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_open_buffers(v, desc, err);
     if (status != VYRE_OK)
         return status;
     vyi_vk_describe_memory(v);
@@ -425,6 +452,7 @@ static void vyi_vk_free(vyi_vk *v)
         if (v->pool)
             c->fn.vkDestroyDescriptorPool(c->device, v->pool, c->callbacks);
         vyi_vk_layout_destroy(c, &v->layout);
+        vyi_vk_copier_destroy(c, &v->copier);
         for (uint32_t i = 0; i < VYI_MAX_BUFFERS; i++) {
             vyi_vk_buffer_destroy(c, &v->attached[i]);
             vyi_vk_buffer_destroy(c, &v->resident[i]);
@@ -459,9 +487,10 @@ static bool vyi_vk_close(vyi_device *d)
 {
     vyi_vk *v = (vyi_vk *)d;
     const vyre_allocator *allocator = &v->c.desc->allocator;
-    const bool idle = !v->c.hung && vyi_vk_chain_idle(&v->c, &v->chain, VYI_VK_CLOSE_TIMEOUT);
+    const bool idle = !v->c.hung && vyi_vk_chain_idle(&v->c, &v->chain, VYI_VK_CLOSE_TIMEOUT) &&
+                      vyi_vk_copier_idle(&v->c, &v->copier, VYI_VK_CLOSE_TIMEOUT);
     if (idle) {
-        if (!v->c.lost)
+        if (!vyi_load_acquire(&v->c.lost))
             vyi_vk_cache_store(&v->c, v->program_hash, v->cache);
         vyi_vk_free(v);
     }
@@ -582,6 +611,68 @@ static vyre_status vyi_vk_attach(vyi_device *d, const size_t size[VYI_CORE_BUFFE
     return VYRE_OK;
 }
 
+/* --- the user's buffers -------------------------------------------------- */
+
+/* Reads across the bus wait for each other, so only so many bytes are read like that. */
+#ifndef VYI_VK_READ_DIRECT
+    #define VYI_VK_READ_DIRECT 256u
+#endif
+
+static vyre_status vyi_vk_copy(vyi_device *d, const vyi_copy *copy, vyre_error *err)
+{
+    vyi_vk *v = (vyi_vk *)d;
+    const vyi_vk_buffer *b = &v->resident[copy->buffer];
+    const bool cached = (b->flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
+    if (!b->mapped || (!copy->bytes_in && !cached && copy->size > VYI_VK_READ_DIRECT))
+        return vyi_vk_copy_bytes(&v->c, &v->copier, b, copy, err);
+    uint8_t *at = (uint8_t *)b->mapped + copy->offset;
+    if (copy->bytes_in)
+        memcpy(at, copy->bytes_in, copy->size);
+    else
+        memcpy(copy->bytes_out, at, copy->size);
+    if (copy->bytes_in && !cached)
+        vyi_fence_stores();
+    return VYRE_OK;
+}
+
+static vyre_status vyi_vk_resize_copy(vyi_vk *v, const vyi_vk_buffer *from, vyi_vk_buffer *to,
+                                      vyre_error *err)
+{
+    const size_t size = from->size < to->size ? from->size : to->size;
+    if (from->mapped && (from->flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) && to->mapped) {
+        memcpy(to->mapped, from->mapped, size);
+        return VYRE_OK;
+    }
+    return vyi_vk_copy_buffer(&v->c, &v->copier, from, to, size, err);
+}
+
+static vyre_status vyi_vk_resize(vyi_device *d, uint32_t buffer, const vyi_device_buffer *wanted,
+                                 vyre_error *err)
+{
+    vyi_vk *v = (vyi_vk *)d;
+    vyi_vk_buffer fresh, *old = &v->resident[buffer];
+    VYRE_ASSERT(v->chain.completed == v->chain.launched && !old->lent);
+    vyre_status status = vyi_vk_buffer_open(v, wanted, &fresh, err);
+    if (status != VYRE_OK)
+        return status;
+    status = vyi_vk_resize_copy(v, old, &fresh, err);
+    if (status != VYRE_OK) {
+        if (!v->c.hung)
+            vyi_vk_buffer_destroy(&v->c, &fresh);
+        return status;
+    }
+    v->base.bytes = v->base.bytes - old->size + fresh.size;
+    vyi_vk_buffer_destroy(&v->c, old);
+    *old = fresh;
+    v->base.map[buffer] = fresh.mapped;
+    vyi_vk_write_set(v, 0);
+    if (v->attached[VYI_ROLE_CONTROL].buffer)
+        vyi_vk_write_set(v, 1);
+    for (uint32_t kind = 0; kind < VYI_VK_KINDS; kind++)
+        vyi_vk_chain_forget(&v->chain, kind);
+    return VYRE_OK;
+}
+
 #endif /* VYI_VULKAN */
 
 VYI_API const vyi_backend *vyi_vulkan_backend(void)
@@ -590,7 +681,7 @@ VYI_API const vyi_backend *vyi_vulkan_backend(void)
     static const vyi_backend backend = {
         VYRE_BACKEND_VULKAN, "vulkan",   vyi_vk_open,   vyi_vk_close, vyi_vk_info,
         vyi_vk_launch,       vyi_vk_reap, vyi_vk_attach, NULL,         NULL, true,
-        NULL
+        NULL,                vyi_vk_copy, vyi_vk_resize
     };
     return &backend;
 #else

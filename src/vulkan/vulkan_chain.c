@@ -54,13 +54,14 @@ static vyre_status vyi_vk_fences_create(vyi_vk_context *c, vyi_vk_chain *chain, 
     return VYRE_OK;
 }
 
-static vyre_status vyi_vk_commands_create(vyi_vk_context *c, VkCommandPool *pool,
-                                          VkCommandBuffer *commands, vyre_error *err)
+VYI_API vyre_status vyi_vk_commands_create(vyi_vk_context *c, uint32_t family,
+                                           VkCommandPool *pool, VkCommandBuffer *commands,
+                                           vyre_error *err)
 {
     VkCommandPoolCreateInfo create;
     memset(&create, 0, sizeof create);
     create.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
-    create.queueFamilyIndex = c->family;
+    create.queueFamilyIndex = family;
     const vyre_status status =
         VYI_VKC(c, err, vkCreateCommandPool, (c->device, &create, c->callbacks, pool));
     if (status < 0) {
@@ -80,7 +81,8 @@ static vyre_status vyi_vk_link_create(vyi_vk_context *c, vyi_vk_link *link, vyre
 {
     vyre_status status = VYRE_OK;
     for (uint32_t kind = 0; kind < VYI_VK_KINDS && status == VYRE_OK; kind++)
-        status = vyi_vk_commands_create(c, &link->pools[kind], &link->commands[kind], err);
+        status = vyi_vk_commands_create(c, c->family, &link->pools[kind], &link->commands[kind],
+                                        err);
     return status;
 }
 
@@ -124,18 +126,19 @@ VYI_API void vyi_vk_chain_forget(vyi_vk_chain *chain, uint32_t kind)
         memset(&chain->links[i].recorded[kind], 0, sizeof chain->links[i].recorded[kind]);
 }
 
-/* Everything that was written before, `from` the stage and access, is seen
- * behind, by the stage and access `to`. */
+/* Everything that launches and copies have written before is seen behind, by the
+ * stage and access `to`. */
 static void vyi_vk_barrier(vyi_vk_context *c, VkCommandBuffer commands, VkPipelineStageFlags to,
                            VkAccessFlags access)
 {
     VkMemoryBarrier barrier;
     memset(&barrier, 0, sizeof barrier);
     barrier.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER;
-    barrier.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT;
+    barrier.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
     barrier.dstAccessMask = access;
-    c->fn.vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, to, 0, 1, &barrier,
-                               0, NULL, 0, NULL);
+    c->fn.vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT |
+                                             VK_PIPELINE_STAGE_TRANSFER_BIT,
+                               to, 0, 1, &barrier, 0, NULL, 0, NULL);
 }
 
 /* The first barrier orders this launch behind those before it in the queue;
@@ -181,10 +184,10 @@ static bool vyi_vk_dispatch_equal(const vyi_vk_dispatch *a, const vyi_vk_dispatc
 
 /* --- launching ----------------------------------------------------------- */
 
-static vyre_status vyi_vk_submit(vyi_vk_context *c, vyi_vk_chain *chain, const vyi_vk_link *link,
-                                 const VkCommandBuffer *commands, vyre_error *err)
+static vyre_status vyi_vk_link_submit(vyi_vk_context *c, vyi_vk_chain *chain,
+                                      const vyi_vk_link *link, const VkCommandBuffer *commands,
+                                      vyre_error *err)
 {
-    const vyre_vulkan_desc *desc = &c->desc->vulkan;
     const uint64_t signal = chain->launched + 1;
     VkTimelineSemaphoreSubmitInfo timeline;
     memset(&timeline, 0, sizeof timeline);
@@ -201,12 +204,7 @@ static vyre_status vyi_vk_submit(vyi_vk_context *c, vyi_vk_chain *chain, const v
         info.signalSemaphoreCount = 1;
         info.pSignalSemaphores = &chain->timeline;
     }
-    if (desc->queue_lock)
-        desc->queue_lock(desc->queue_user);
-    const vyre_status status = VYI_VKC(c, err, vkQueueSubmit, (c->queue, 1, &info, link->fence));
-    if (desc->queue_unlock)
-        desc->queue_unlock(desc->queue_user);
-    return status;
+    return vyi_vk_submit(c, c->queue, &info, link->fence, err);
 }
 
 VYI_API vyre_status vyi_vk_chain_launch(vyi_vk_context *c, vyi_vk_chain *chain, uint32_t kind,
@@ -226,7 +224,7 @@ VYI_API vyre_status vyi_vk_chain_launch(vyi_vk_context *c, vyi_vk_chain *chain, 
     if (link->fence && chain->launched >= chain->count)
         status = VYI_VKC(c, err, vkResetFences, (c->device, 1, &link->fence));
     if (status == VYRE_OK)
-        status = vyi_vk_submit(c, chain, link, &link->commands[kind], err);
+        status = vyi_vk_link_submit(c, chain, link, &link->commands[kind], err);
     if (status == VYRE_OK)
         chain->launched++;
     return status;
@@ -315,12 +313,12 @@ VYI_API bool vyi_vk_chain_idle(vyi_vk_context *c, vyi_vk_chain *chain, uint64_t 
 {
     /* A call that fails says nothing about the launches, so it is made again. */
     for (int attempt = 0; attempt < 3; attempt++) {
-        if (chain->completed == chain->launched || c->lost)
+        if (chain->completed == chain->launched || vyi_load_acquire(&c->lost))
             return true; /* a lost device has ended all its work */
         if (vyi_vk_chain_reap(c, chain, chain->launched - 1, timeout_ns, NULL) == VYRE_OK)
             break;
     }
-    return chain->completed == chain->launched || c->lost;
+    return chain->completed == chain->launched || vyi_load_acquire(&c->lost);
 }
 
 #endif /* VYI_VULKAN */

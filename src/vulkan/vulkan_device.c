@@ -15,8 +15,26 @@ VYI_API vyre_status vyi_vk_context_check(vyi_vk_context *c, vyre_error *err, VkR
                                          const char *call)
 {
     if (result == VK_ERROR_DEVICE_LOST)
-        c->lost = true;
+        vyi_store_release(&c->lost, 1);
     return vyi_vk_check(err, result, call);
+}
+
+VYI_API vyre_status vyi_vk_submit(vyi_vk_context *c, VkQueue queue, const VkSubmitInfo *info,
+                                  VkFence fence, vyre_error *err)
+{
+    const vyre_vulkan_desc *desc = &c->desc->vulkan;
+    if (queue == c->queue) {
+        vyi_mutex_lock(&c->submitting);
+        if (desc->queue_lock)
+            desc->queue_lock(desc->queue_user);
+    }
+    const vyre_status status = VYI_VKC(c, err, vkQueueSubmit, (queue, 1, info, fence));
+    if (queue == c->queue) {
+        if (desc->queue_unlock)
+            desc->queue_unlock(desc->queue_user);
+        vyi_mutex_unlock(&c->submitting);
+    }
+    return status;
 }
 
 VYI_COLD
@@ -286,6 +304,29 @@ static bool vyi_vk_find_family(vyi_vk_context *c, VkPhysicalDevice physical, uin
     return found;
 }
 
+/* Copies go beside what runs: through a family that does nothing else, through
+ * another queue of the same family, or, where there is neither, through the same
+ * queue.  Gives the family, and the queue's index in it. */
+static uint32_t vyi_vk_find_copies(const vyi_vk_context *c, uint32_t *family)
+{
+    const VkQueueFlags copies = VK_QUEUE_TRANSFER_BIT | VK_QUEUE_SPARSE_BINDING_BIT;
+    VkQueueFamilyProperties list[16];
+    uint32_t count = 0;
+    c->fn.vkGetPhysicalDeviceQueueFamilyProperties(c->physical, &count, NULL);
+    if (count > sizeof list / sizeof list[0])
+        count = sizeof list / sizeof list[0];
+    c->fn.vkGetPhysicalDeviceQueueFamilyProperties(c->physical, &count, list);
+    *family = c->family;
+    for (uint32_t i = 0; i < count; i++) {
+        if (list[i].queueCount && (list[i].queueFlags & VK_QUEUE_TRANSFER_BIT) &&
+            !(list[i].queueFlags & ~copies)) {
+            *family = i;
+            return 0;
+        }
+    }
+    return c->family < count && list[c->family].queueCount > 1 ? 1 : 0;
+}
+
 static char vyi_vk_lower(char ch)
 {
     return ch >= 'A' && ch <= 'Z' ? (char)(ch + ('a' - 'A')) : ch;
@@ -433,27 +474,33 @@ static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *p
 }
 
 VYI_OUTLINE
-static vyre_status vyi_vk_device_create(vyi_vk_context *c, vyre_error *err)
+static vyre_status vyi_vk_device_create(vyi_vk_context *c, bool copies, vyre_error *err)
 {
     vyi_vk_device_plan plan;
     vyre_status status = vyi_vk_device_choose(c, &plan, err);
     if (status < 0)
         return status;
 
-    const float priority = 1.0f;
-    VkDeviceQueueCreateInfo queue;
-    memset(&queue, 0, sizeof queue);
-    queue.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
-    queue.queueFamilyIndex = c->family;
-    queue.queueCount = 1;
-    queue.pQueuePriorities = &priority;
+    const float priorities[2] = { 1.0f, 1.0f };
+    VkDeviceQueueCreateInfo queues[2];
+    uint32_t copy_index = 0;
+    c->copy_family = c->family;
+    if (copies)
+        copy_index = vyi_vk_find_copies(c, &c->copy_family);
+    memset(queues, 0, sizeof queues);
+    queues[0].sType = queues[1].sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
+    queues[0].queueFamilyIndex = c->family;
+    queues[0].queueCount = 1 + copy_index;
+    queues[1].queueFamilyIndex = c->copy_family;
+    queues[1].queueCount = 1;
+    queues[0].pQueuePriorities = queues[1].pQueuePriorities = priorities;
 
     VkDeviceCreateInfo info;
     memset(&info, 0, sizeof info);
     info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
     info.pNext = &plan.features.base;
-    info.queueCreateInfoCount = 1;
-    info.pQueueCreateInfos = &queue;
+    info.queueCreateInfoCount = c->copy_family == c->family ? 1 : 2;
+    info.pQueueCreateInfos = queues;
     info.enabledExtensionCount = plan.extension_count;
     info.ppEnabledExtensionNames = plan.extensions;
     status = VYI_VKC(c, err, vkCreateDevice, (c->physical, &info, c->callbacks, &c->device));
@@ -466,6 +513,7 @@ static vyre_status vyi_vk_device_create(vyi_vk_context *c, vyre_error *err)
     if (status < 0)
         return status;
     c->fn.vkGetDeviceQueue(c->device, c->family, 0, &c->queue);
+    c->fn.vkGetDeviceQueue(c->device, c->copy_family, copy_index, &c->copy_queue);
     return VYRE_OK;
 }
 
@@ -499,8 +547,8 @@ static vyre_status vyi_vk_device_adopt(vyi_vk_context *c, vyre_error *err)
 {
     const vyre_vulkan_desc *desc = &c->desc->vulkan;
     c->device = (VkDevice)desc->device;
-    c->queue = (VkQueue)desc->queue;
-    c->family = desc->queue_family;
+    c->queue = c->copy_queue = (VkQueue)desc->queue;
+    c->family = c->copy_family = desc->queue_family;
     vyi_vk_device_features(c);
     return vyi_vk_load_device(&c->fn, c->device, err);
 }
@@ -559,7 +607,7 @@ static vyre_status vyi_vk_context_arguments(const vyre_vulkan_desc *desc, vyre_e
     return VYRE_OK;
 }
 
-static vyre_status vyi_vk_context_steps(vyi_vk_context *c, vyre_error *err)
+static vyre_status vyi_vk_context_steps(vyi_vk_context *c, bool copies, vyre_error *err)
 {
     const vyre_vulkan_desc *desc = &c->desc->vulkan;
     vyre_status status = vyi_vk_instance_open(c, err);
@@ -580,7 +628,7 @@ static vyre_status vyi_vk_context_steps(vyi_vk_context *c, vyre_error *err)
     if (c->version < VK_API_VERSION_1_1)
         return vyi_vk_version_fail(err, c->properties.deviceName, c->version);
     vyi_vk_describe(c);
-    status = desc->device ? vyi_vk_device_adopt(c, err) : vyi_vk_device_create(c, err);
+    status = desc->device ? vyi_vk_device_adopt(c, err) : vyi_vk_device_create(c, copies, err);
     if (status < 0)
         return status;
 
@@ -592,14 +640,19 @@ static vyre_status vyi_vk_context_steps(vyi_vk_context *c, vyre_error *err)
 }
 
 VYI_COLD
-VYI_API vyre_status vyi_vk_context_open(vyi_vk_context *c, const vyre_desc *desc, vyre_error *err)
+VYI_API vyre_status vyi_vk_context_open(vyi_vk_context *c, const vyre_desc *desc, bool copies,
+                                        vyre_error *err)
 {
     memset(c, 0, sizeof *c);
     c->desc = desc;
     c->callbacks = (const VkAllocationCallbacks *)desc->vulkan.allocator;
     vyre_status status = vyi_vk_context_arguments(&desc->vulkan, err);
+    c->locks = status == VYRE_OK && vyi_mutex_init(&c->submitting);
+    if (status == VYRE_OK && !c->locks)
+        status = vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.",
+                          "the system gave no lock");
     if (status == VYRE_OK)
-        status = vyi_vk_context_steps(c, err);
+        status = vyi_vk_context_steps(c, copies, err);
     if (status < 0)
         vyi_vk_context_close(c);
     return status;
@@ -614,6 +667,8 @@ VYI_API void vyi_vk_context_close(vyi_vk_context *c)
         c->fn.vkDestroyDebugUtilsMessengerEXT(c->instance, c->messenger, c->callbacks);
     if (c->owns_instance && c->fn.vkDestroyInstance)
         c->fn.vkDestroyInstance(c->instance, c->callbacks);
+    if (c->locks)
+        vyi_mutex_free(&c->submitting);
     memset(c, 0, sizeof *c);
 }
 

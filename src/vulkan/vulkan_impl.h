@@ -99,6 +99,8 @@ VYI_EXTERN_C_BEGIN
     X(vkCmdPushConstants)                                                                          \
     X(vkCmdPipelineBarrier)                                                                        \
     X(vkCmdDispatch)                                                                               \
+    X(vkCmdCopyBuffer)                                                                             \
+    X(vkCmdFillBuffer)                                                                             \
     X(vkQueueSubmit)                                                                               \
     X(vkCreateFence)                                                                               \
     X(vkDestroyFence)                                                                              \
@@ -165,6 +167,7 @@ typedef struct vyi_vk_features {
 typedef enum vyi_vk_place {
     VYI_VK_DEVICE = 0, /* the device polls or works on it, the host writes */
     VYI_VK_HOST,       /* the host polls or reads it, the device writes */
+    VYI_VK_LOCAL,      /* the device alone: it is never mapped */
     VYI_VK_PLACES
 } vyi_vk_place;
 
@@ -178,10 +181,14 @@ typedef struct vyi_vk_context {
     VkDevice         device;
     VkQueue          queue;
     uint32_t         family;
+    VkQueue          copy_queue;  /* may be `queue` */
+    uint32_t         copy_family;
+    vyi_mutex        submitting;  /* around submissions to `queue`, by whoever makes them */
+    bool             locks;       /* `submitting` was made */
     uint32_t         instance_version;
     uint32_t         version;     /* that instance and device have in common */
     bool             owns_instance, owns_device;
-    bool             lost;        /* the driver said so: nothing runs any more */
+    uint32_t         lost;        /* the driver said so: nothing runs any more; any thread stores */
     bool             hung;        /* something runs that will not end: leak it */
     vyi_vk_features  features;
     VkPhysicalDeviceProperties       properties;
@@ -191,14 +198,18 @@ typedef struct vyi_vk_context {
     char             driver[128];
 } vyi_vk_context;
 
-/* Opens what the desc describes, from the loader to the queue.  On failure
- * nothing is left and *c is zeroed. */
-VYI_API vyre_status vyi_vk_context_open(vyi_vk_context *c, const vyre_desc *desc, vyre_error *err);
+/* Opens what the desc describes, from the loader to the queue; with `copies` also
+ * a queue for these.  On failure nothing is left and *c is zeroed. */
+VYI_API vyre_status vyi_vk_context_open(vyi_vk_context *c, const vyre_desc *desc, bool copies,
+                                        vyre_error *err);
 /* Destroys what the library created of it; nothing may be in flight. */
 VYI_API void vyi_vk_context_close(vyi_vk_context *c);
 /* As vyi_vk_check; notes when the device is lost. */
 VYI_API vyre_status vyi_vk_context_check(vyi_vk_context *c, vyre_error *err, VkResult result,
                                          const char *call);
+/* vkQueueSubmit, under the locks of the queue. */
+VYI_API vyre_status vyi_vk_submit(vyi_vk_context *c, VkQueue queue, const VkSubmitInfo *info,
+                                  VkFence fence, vyre_error *err);
 /* Names an object for debuggers, where that is possible. */
 VYI_API void vyi_vk_name(vyi_vk_context *c, VkObjectType type, uint64_t handle, const char *name);
 
@@ -211,20 +222,59 @@ VYI_API void vyi_vk_name(vyi_vk_context *c, VkObjectType type, uint64_t handle, 
 
 /* --- memory -------------------------------------------------------------- */
 
-/* Always coherent and always mapped. */
+/* Coherent and mapped, but for LOCAL and what is lent. */
 typedef struct vyi_vk_buffer {
     VkBuffer              buffer;
     VkDeviceMemory        memory;
     void                 *mapped;
     size_t                size;
+    bool                  lent;  /* the caller's: it is never destroyed */
+    vyi_vk_place          place;
     uint32_t              type;  /* of memory, that it got */
     VkMemoryPropertyFlags flags; /* of that type */
 } vyi_vk_buffer;
 
-/* A zeroed storage buffer.  On failure *b is zeroed. */
+/* A storage buffer, zeroed where it is mapped.  On failure *b is zeroed. */
 VYI_API vyre_status vyi_vk_buffer_create(vyi_vk_context *c, vyi_vk_buffer *b, vyi_vk_place place,
                                          size_t size, const char *name, vyre_error *err);
 VYI_API void vyi_vk_buffer_destroy(vyi_vk_context *c, vyi_vk_buffer *b);
+/* The caller's own. */
+VYI_API vyre_status vyi_vk_buffer_lend(vyi_vk_context *c, vyi_vk_buffer *b, VkBuffer lent,
+                                       size_t size, const char *name, vyre_error *err);
+
+/* --- copies -------------------------------------------------------------- */
+
+#define VYI_VK_STAGES 2u
+
+/* A copy on its way: while one is in flight, the host works on the other. */
+typedef struct vyi_vk_stage {
+    vyi_vk_buffer   bytes; /* that the host reads and writes fast; made when first needed */
+    VkCommandPool   pool;
+    VkCommandBuffer commands;
+    VkFence         fence;
+    bool            busy;  /* submitted, and not seen to end */
+} vyi_vk_stage;
+
+/* Copies beside launches: any thread may ask for one, at any time. */
+typedef struct vyi_vk_copier {
+    vyi_mutex    lock;
+    bool         locks; /* it was made */
+    vyi_vk_stage stages[VYI_VK_STAGES];
+} vyi_vk_copier;
+
+VYI_API vyre_status vyi_vk_copier_create(vyi_vk_copier *p, vyre_error *err);
+/* Nothing is in flight. */
+VYI_API void vyi_vk_copier_destroy(vyi_vk_context *c, vyi_vk_copier *p);
+/* True when nothing is in flight any more; waits no longer than the timeout. */
+VYI_API bool vyi_vk_copier_idle(vyi_vk_context *c, vyi_vk_copier *p, uint64_t timeout_ns);
+/* Between the caller's bytes and a buffer, as vyi_copy says. */
+VYI_API vyre_status vyi_vk_copy_bytes(vyi_vk_context *c, vyi_vk_copier *p,
+                                      const vyi_vk_buffer *b, const vyi_copy *copy,
+                                      vyre_error *err);
+/* The first `size` bytes of another buffer; `from` NULL: zeros, in all of it. */
+VYI_API vyre_status vyi_vk_copy_buffer(vyi_vk_context *c, vyi_vk_copier *p,
+                                       const vyi_vk_buffer *from, const vyi_vk_buffer *to,
+                                       size_t size, vyre_error *err);
 
 /* --- kernels ------------------------------------------------------------- */
 
@@ -304,6 +354,11 @@ typedef struct vyi_vk_chain {
     vyi_vk_link   links[VYI_VK_MAX_CHAIN];
 } vyi_vk_chain;
 
+/* A pool for one command buffer, and that; the pool is null on failure, or to be
+ * destroyed. */
+VYI_API vyre_status vyi_vk_commands_create(vyi_vk_context *c, uint32_t family,
+                                           VkCommandPool *pool, VkCommandBuffer *commands,
+                                           vyre_error *err);
 VYI_API vyre_status vyi_vk_chain_create(vyi_vk_context *c, vyi_vk_chain *chain, uint32_t count,
                                         vyre_error *err);
 VYI_API void vyi_vk_chain_destroy(vyi_vk_context *c, vyi_vk_chain *chain);

@@ -473,7 +473,7 @@ static vyre_status vyi_vk_probe_echo_once(vyi_vk_prober *pr, vyre_probe *out, vy
     if (status < 0)
         return status;
     const uint32_t now = vyi_vk_probe_converse(pr, out);
-    if (pr->c->lost) {
+    if (vyi_load_acquire(&pr->c->lost)) {
         if (err)
             *err = pr->look;
         return pr->look.status;
