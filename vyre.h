@@ -45,6 +45,7 @@
  *     VYRE_NO_GRAPH        works and what each runs after, as one
  *     VYRE_NO_SOURCE       handlers as text
  *     VYRE_NO_EXCHANGE     the original's files of programs
+ *     VYRE_NO_RUNNER       any program on a device, without a ring
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
  *     VYRE_GLSLANG         in that file: vyre_glsl_compile, with the glslang library
  *     VYRE_ASSERT(x)       for broken contracts inside; default: assert
@@ -180,6 +181,7 @@
  *     task        (room) a slot as a task that stops in the middle and goes on later
  *     exchange    (room) the original's files of programs, read and written
  *     graph       (room) works and what each runs after, published as one
+ *     runner      (room) any finished program on a device, without a ring
  *
  * Behind the declarations stand the functions, in the same order.  Most
  * programs need engine, and the upper half of ir for handlers; who brings a
@@ -261,6 +263,9 @@
     #endif
     #ifndef VYRE_NO_EXCHANGE
         #define VYRE_NO_EXCHANGE
+    #endif
+    #ifndef VYRE_NO_RUNNER
+        #define VYRE_NO_RUNNER
     #endif
 #endif
 
@@ -3755,6 +3760,69 @@ VYRE_API size_t vyre_program_export(const vyre_program *p, bool text, void *dst,
 VYI_EXTERN_C_END
 
 #endif /* VYRE_NO_EXCHANGE */
+#endif
+/* ==========================================================================
+ * runner: any finished program on a device
+ *
+ * Public, a room: VYRE_NO_RUNNER leaves it out.  No ring, no leases: buffers, and
+ * dispatches that are waited for.
+ *
+ *     vyre_runner *r = vyre_runner_open(&desc, &err);
+ *     uint32_t    *in = (uint32_t *)vyre_runner_map(r, 0, &size);
+ *     ... fill in ...
+ *     status = vyre_runner_dispatch(r, groups, NULL, &err);   // now look at the others
+ *     vyre_runner_close(r);
+ *
+ * One thread at a time uses a runner.
+ * ======================================================================= */
+#ifndef VYI_RUNNER_H
+#define VYI_RUNNER_H
+
+
+#ifndef VYRE_NO_RUNNER
+
+VYI_EXTERN_C_BEGIN
+
+typedef struct vyre_runner vyre_runner;
+
+typedef struct vyre_runner_desc {
+    vyre_backend        backend;
+    const char         *device;       /* as vyre_desc.device */
+    const vyre_program *program;      /* finished; outlives the runner */
+    const size_t       *sizes;        /* bytes, in binding order; 0 = 4 * the declared count, of
+                                         all where this is NULL */
+    uint32_t            buffer_count; /* of `sizes`, which are as many as the bindings */
+    uint32_t            rounds;       /* of each round loop in one dispatch; 0 = 2^20 */
+    uint32_t            loop_limit;   /* iterations of a lane's loops, as LOOP_LEFT tells the
+                                         program; 0 = none.  Mesa's llvmpipe ends loops after
+                                         some 65,000 iterations whatever this is */
+    uint64_t            timeout_ns;   /* of one dispatch; 0 = 10 s */
+    vyre_logger         messages;
+    vyre_allocator      allocator;
+    vyre_vulkan_desc    vulkan;       /* as vyre_desc.vulkan */
+} vyre_runner_desc;
+
+/* NULL on failure.  VYRE_E_INTERP_BUFFERS: a binding has neither size nor count;
+ * VYRE_E_VK_LIMIT: the workgroup or a buffer is larger than the device allows.  All
+ * buffers are zero. */
+VYRE_API vyre_runner *vyre_runner_open(const vyre_runner_desc *desc, vyre_error *err);
+/* Returns in bounded time; what a device still uses then is leaked.  NULL is allowed. */
+VYRE_API void vyre_runner_close(vyre_runner *r);
+/* The memory of the index-th binding, the device's own, which both sides see; NULL while a
+ * dispatch runs, or when there is no such binding. */
+VYRE_API void *vyre_runner_map(vyre_runner *r, uint32_t index, size_t *size);
+/* Runs so many workgroups (0 in y and z is 1) and waits until they have ended.
+ * Round loops stop after desc.rounds, and go on with the next dispatch: what they need is in
+ * the buffers.  VYRE_TIMEOUT: it still runs; the next call looks again, and is
+ * VYRE_E_RUNNING until it has ended. */
+VYRE_API vyre_status vyre_runner_dispatch(vyre_runner *r, const uint32_t groups[3],
+                                          vyre_stats *stats, vyre_error *err);
+/* What it runs on: backend, device, driver, limits, buffers, and dispatches as `passes`. */
+VYRE_API void vyre_runner_query(const vyre_runner *r, vyre_info *out);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_RUNNER */
 #endif
 /* ==========================================================================
  * trace: what happened on a handle, as a picture
@@ -28534,6 +28602,7 @@ typedef struct vyi_vk_dispatch {
     VkPipelineLayout layout;
     VkDescriptorSet set;
     uint32_t        groups, rounds;
+    uint32_t        rows, layers; /* groups in y and z; 0 = 1 */
 } vyi_vk_dispatch;
 
 /* One place in the chain: it is used again when its launch has ended. */
@@ -30166,7 +30235,7 @@ static void vyi_vk_record_commands(vyi_vk_context *c, VkCommandBuffer commands,
     c->fn.vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, d->layout, 0, 1,
                                   &d->set, 0, NULL);
     c->fn.vkCmdPushConstants(commands, d->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, 4, &d->rounds);
-    c->fn.vkCmdDispatch(commands, d->groups, 1, 1);
+    c->fn.vkCmdDispatch(commands, d->groups, d->rows ? d->rows : 1, d->layers ? d->layers : 1);
     vyi_vk_barrier(c, commands, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
 }
 
@@ -30193,7 +30262,8 @@ static vyre_status vyi_vk_record(vyi_vk_context *c, vyi_vk_link *link, uint32_t 
 static bool vyi_vk_dispatch_equal(const vyi_vk_dispatch *a, const vyi_vk_dispatch *b)
 {
     return a->pipeline == b->pipeline && a->layout == b->layout && a->set == b->set &&
-           a->groups == b->groups && a->rounds == b->rounds;
+           a->groups == b->groups && a->rounds == b->rounds && a->rows == b->rows &&
+           a->layers == b->layers;
 }
 
 /* --- launching ----------------------------------------------------------- */
@@ -30981,6 +31051,7 @@ static vyre_status vyi_vk_probe_launch(vyi_vk_prober *pr, vyi_vk_probe_what what
     dispatch.set = pr->set;
     dispatch.groups = groups;
     dispatch.rounds = 0;
+    dispatch.rows = dispatch.layers = 0;
     vyi_vk_probe_set(pr, VYI_VK_PROBE_WHAT, (uint32_t)what);
     vyi_vk_probe_set(pr, VYI_VK_PROBE_TIMES, times);
     vyi_vk_probe_set(pr, VYI_VK_PROBE_COUNT, 0);
@@ -31607,6 +31678,7 @@ static vyre_status vyi_vk_wide_probe(vyi_vk *v, uint32_t *resident, vyre_error *
     vyi_vk_dispatch dispatch;
     vyi_store_relaxed(head + VYI_WIDE_PROBE, vyi_le32(VYI_VK_WIDE_SPINS));
     vyi_fence_stores();
+    dispatch.rows = dispatch.layers = 0;
     dispatch.pipeline = v->loop;
     dispatch.layout = v->layout.pipeline;
     dispatch.set = v->sets[0];
@@ -31794,6 +31866,7 @@ static vyre_status vyi_vk_launch(vyi_device *d, vyi_launch what, uint32_t rounds
                       : what == VYI_LAUNCH_LOOP ? v->base.groups + v->base.wide_groups
                                                 : v->once_groups;
     dispatch.rounds = tiles ? 0 : rounds;
+    dispatch.rows = dispatch.layers = 0;
     return vyi_vk_chain_launch(&v->c, &v->chain, (uint32_t)what, &dispatch, err);
 }
 
@@ -41322,6 +41395,562 @@ VYRE_API size_t vyre_program_export(const vyre_program *p, bool text, void *dst,
 }
 
 #endif /* VYRE_NO_EXCHANGE */
+/* ==========================================================================
+ * runner: implementation, and the CPU
+ * ======================================================================= */
+/* ==========================================================================
+ * runner: what its backends share
+ *
+ * Private.
+ * ======================================================================= */
+#ifndef VYI_RUNNER_IMPL_H
+#define VYI_RUNNER_IMPL_H
+
+
+#ifndef VYRE_NO_RUNNER
+
+VYI_EXTERN_C_BEGIN
+
+typedef struct vyi_runner_buffer {
+    const vyi_buffer *declared;
+    void             *map;
+    size_t            size;
+} vyi_runner_buffer;
+
+/* What a backend does.  `device` is its own. */
+typedef struct vyi_runner_backend {
+    vyre_status (*open)(struct vyre_runner *r, vyre_error *err);
+    /* False: something still runs, and r stays as it is. */
+    bool (*close)(struct vyre_runner *r);
+    vyre_status (*launch)(struct vyre_runner *r, const uint32_t groups[3], vyre_error *err);
+    /* VYRE_OK: nothing runs; VYRE_TIMEOUT: it does. */
+    vyre_status (*wait)(struct vyre_runner *r, uint64_t timeout_ns, vyre_error *err);
+    void (*info)(const struct vyre_runner *r, vyre_info *out);
+} vyi_runner_backend;
+
+struct vyre_runner {
+    vyre_runner_desc          desc;
+    vyre_desc                 engine; /* the same, for the Vulkan toolbox */
+    const vyi_runner_backend *backend;
+    void                     *device;
+    vyi_runner_buffer         buffers[VYRE_MAX_BINDINGS]; /* ascending by binding */
+    uint32_t                  buffer_count;
+    uint64_t                  dispatches;
+    bool                      running;
+};
+
+/* NULL where there is no Vulkan. */
+VYI_API const vyi_runner_backend *vyi_runner_vulkan(void);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_RUNNER */
+#endif
+
+#ifndef VYRE_NO_RUNNER
+
+#define VYI_RUNNER_ROUNDS  (1u << 20)
+#define VYI_RUNNER_TIMEOUT 10000000000u /* ns */
+#define VYI_RUNNER_SLICE   1000000u     /* ns that a call gives to what still runs on the CPU */
+
+/* --- the CPU ----------------------------------------------------------------- */
+
+typedef struct vyi_runner_cpu {
+    vyi_machine *machine;
+    uint64_t     deadline;
+    bool         paused;
+} vyi_runner_cpu;
+
+static bool vyi_runner_is_late(void *user)
+{
+    return vyi_now() >= ((const vyi_runner_cpu *)user)->deadline;
+}
+
+static void vyi_runner_cpu_free(vyre_runner *r)
+{
+    vyi_runner_cpu *cpu = (vyi_runner_cpu *)r->device;
+    for (uint32_t i = 0; i < r->buffer_count; i++)
+        vyi_free(&r->desc.allocator, r->buffers[i].map, (r->buffers[i].size + 3) & ~(size_t)3);
+    if (cpu) {
+        vyi_machine_destroy(cpu->machine);
+        vyi_free(&r->desc.allocator, cpu, sizeof *cpu);
+    }
+}
+
+static vyre_status vyi_runner_cpu_buffers(vyre_runner *r, vyre_error *err)
+{
+    for (uint32_t i = 0; i < r->buffer_count; i++) {
+        const size_t size = (r->buffers[i].size + 3) & ~(size_t)3;
+        r->buffers[i].map = vyi_alloc_zeroed(&r->desc.allocator, size);
+        if (!r->buffers[i].map)
+            return vyi_fail_nomem(err, size);
+    }
+    return VYRE_OK;
+}
+
+static vyre_status vyi_runner_cpu_machine(vyre_runner *r, vyi_runner_cpu *cpu, vyre_error *err)
+{
+    void *maps[VYRE_MAX_BINDINGS];
+    size_t sizes[VYRE_MAX_BINDINGS];
+    vyre_interp_desc desc;
+    memset(&desc, 0, sizeof desc);
+    for (uint32_t i = 0; i < r->buffer_count; i++) {
+        maps[i] = r->buffers[i].map;
+        sizes[i] = r->buffers[i].size;
+    }
+    desc.buffers = maps;
+    desc.sizes = sizes;
+    desc.buffer_count = r->buffer_count;
+    desc.loop_limit = r->desc.loop_limit;
+    desc.allocator = r->desc.allocator;
+    const vyre_status status = vyi_machine_create(r->desc.program, &desc, &cpu->machine, err);
+    if (status >= 0)
+        vyi_machine_on_work(cpu->machine, vyi_runner_is_late, cpu);
+    return status;
+}
+
+static vyre_status vyi_runner_cpu_open(vyre_runner *r, vyre_error *err)
+{
+    vyi_runner_cpu *cpu = (vyi_runner_cpu *)vyi_alloc_zeroed(&r->desc.allocator, sizeof *cpu);
+    r->device = cpu;
+    vyre_status status = cpu ? vyi_runner_cpu_buffers(r, err) : vyi_fail_nomem(err, sizeof *cpu);
+    if (status >= 0)
+        status = vyi_runner_cpu_machine(r, cpu, err);
+    if (status < 0)
+        vyi_runner_cpu_free(r);
+    return status;
+}
+
+static bool vyi_runner_cpu_close(vyre_runner *r)
+{
+    vyi_runner_cpu_free(r);
+    return true;
+}
+
+/* A run that took its time is paused, and goes on in vyi_runner_cpu_wait. */
+static vyre_status vyi_runner_cpu_launch(vyre_runner *r, const uint32_t groups[3], vyre_error *err)
+{
+    vyi_runner_cpu *cpu = (vyi_runner_cpu *)r->device;
+    cpu->deadline = vyi_deadline(r->desc.timeout_ns);
+    const vyre_status status = vyi_machine_run(cpu->machine, groups, r->desc.rounds, err);
+    cpu->paused = status == VYRE_PENDING;
+    return status < 0 ? status : VYRE_OK;
+}
+
+static vyre_status vyi_runner_cpu_wait(vyre_runner *r, uint64_t timeout_ns, vyre_error *err)
+{
+    vyi_runner_cpu *cpu = (vyi_runner_cpu *)r->device;
+    (void)err;
+    if (cpu->paused && timeout_ns == 0) {
+        cpu->deadline = vyi_deadline(VYI_RUNNER_SLICE);
+        cpu->paused = vyi_machine_resume(cpu->machine) == VYRE_PENDING;
+    }
+    return cpu->paused ? VYRE_TIMEOUT : VYRE_OK;
+}
+
+static void vyi_runner_cpu_info(const vyre_runner *r, vyre_info *out)
+{
+    (void)r;
+    out->backend = VYRE_BACKEND_CPU;
+    snprintf(out->device, sizeof out->device, "CPU");
+    snprintf(out->driver, sizeof out->driver, "the interpreter");
+    out->limits.max_workgroup_size = out->limits.max_invocations = VYRE_MAX_WORKGROUP;
+    out->limits.max_groups = UINT32_MAX;
+}
+
+static const vyi_runner_backend vyi_runner_cpu_backend = {
+    vyi_runner_cpu_open, vyi_runner_cpu_close, vyi_runner_cpu_launch, vyi_runner_cpu_wait,
+    vyi_runner_cpu_info
+};
+
+/* --- opening ------------------------------------------------------------------ */
+
+/* The program's bound buffers, ascending by binding. */
+static void vyi_runner_bind(vyre_runner *r)
+{
+    const vyre_program *p = r->desc.program;
+    for (uint32_t binding = 0; binding < VYRE_MAX_BINDINGS; binding++) {
+        for (uint32_t i = 0; i < p->buffer_count; i++) {
+            if (p->buffers[i].binding == binding)
+                r->buffers[r->buffer_count++].declared = &p->buffers[i];
+        }
+    }
+}
+
+static vyre_status vyi_runner_sizes(vyre_runner *r, vyre_error *err)
+{
+    const vyre_runner_desc *desc = &r->desc;
+    if (desc->sizes && desc->buffer_count != r->buffer_count)
+        return vyi_fail(err, VYRE_E_INTERP_BUFFERS, desc->buffer_count,
+                        "Give one size for each binding, 0 for the declared one.",
+                        "%u sizes for the program's %u bindings", (unsigned)desc->buffer_count,
+                        (unsigned)r->buffer_count);
+    for (uint32_t i = 0; i < r->buffer_count; i++) {
+        vyi_runner_buffer *b = &r->buffers[i];
+        b->size = desc->sizes ? desc->sizes[i] : 0;
+        if (b->size == 0 && !vyi_size_mul(b->declared->count, 4, &b->size))
+            return vyi_fail_nomem(err, b->declared->count);
+        if (b->size < 4)
+            return vyi_fail(err, VYRE_E_INTERP_BUFFERS, i,
+                            "Set vyre_runner_desc.sizes, or the buffer's count.",
+                            "buffer \"%s\", binding %u, has a size of %u bytes",
+                            b->declared->name, (unsigned)b->declared->binding, (unsigned)b->size);
+    }
+    return VYRE_OK;
+}
+
+static void vyi_runner_defaults(vyre_runner *r)
+{
+    vyre_runner_desc *d = &r->desc;
+    d->rounds = d->rounds ? d->rounds : VYI_RUNNER_ROUNDS;
+    d->timeout_ns = d->timeout_ns ? d->timeout_ns : VYI_RUNNER_TIMEOUT;
+    r->engine.device = d->device;
+    r->engine.messages = d->messages;
+    r->engine.allocator = d->allocator;
+    r->engine.vulkan = d->vulkan;
+}
+
+/* Where AUTO must not go on: the CPU would hide a mistake, or fail as well. */
+static bool vyi_runner_is_final(vyre_backend wanted, vyre_status status)
+{
+    return wanted == VYRE_BACKEND_VULKAN || status == VYRE_E_NOMEM || status == VYRE_E_VK_NAME;
+}
+
+static vyre_status vyi_runner_choose(vyre_runner *r, vyre_error *err)
+{
+    const vyre_backend wanted = r->desc.backend;
+    vyre_error why;
+    r->backend = wanted == VYRE_BACKEND_CPU ? NULL : vyi_runner_vulkan();
+    if (r->backend) {
+        const vyre_status status = r->backend->open(r, &why);
+        if (status < 0 && vyi_runner_is_final(wanted, status) && err)
+            *err = why;
+        if (status >= 0 || vyi_runner_is_final(wanted, status))
+            return status;
+        vyi_message(&r->desc.messages, VYRE_SEVERITY_INFO, "the CPU runs it: %s", why.text);
+    } else if (wanted == VYRE_BACKEND_VULKAN) {
+        return vyi_fail(err, VYRE_E_BACKEND, (uint64_t)wanted,
+                        "Put volk.h on the include path, without VYRE_NO_VULKAN; or use AUTO.",
+                        "Vulkan is not built in");
+    }
+    r->backend = &vyi_runner_cpu_backend;
+    return r->backend->open(r, err);
+}
+
+VYRE_API vyre_runner *vyre_runner_open(const vyre_runner_desc *desc, vyre_error *err)
+{
+    if (!desc || !desc->program || !desc->program->finished ||
+        (uint32_t)desc->backend > VYRE_BACKEND_VULKAN) {
+        vyi_fail(err, VYRE_E_ARGUMENT, 0, "Finish the program, and set vyre_runner_desc.program.",
+                 "there is no desc, no finished program, or no such backend");
+        return NULL;
+    }
+    vyre_runner *r = (vyre_runner *)vyi_alloc_zeroed(&desc->allocator, sizeof *r);
+    if (!r) {
+        vyi_fail_nomem(err, sizeof *r);
+        return NULL;
+    }
+    r->desc = *desc;
+    vyi_runner_defaults(r);
+    vyi_runner_bind(r);
+    vyre_status status = vyi_runner_sizes(r, err);
+    r->desc.sizes = NULL; /* the caller's */
+    if (status >= 0)
+        status = vyi_runner_choose(r, err);
+    if (status < 0) {
+        vyi_free(&desc->allocator, r, sizeof *r);
+        return NULL;
+    }
+    return r;
+}
+
+VYRE_API void vyre_runner_close(vyre_runner *r)
+{
+    if (!r)
+        return;
+    const vyre_allocator allocator = r->desc.allocator;
+    if (r->backend->close(r))
+        vyi_free(&allocator, r, sizeof *r);
+}
+
+/* --- running -------------------------------------------------------------------- */
+
+/* Looks whether what timed out has ended meanwhile. */
+static vyre_status vyi_runner_look(vyre_runner *r, vyre_error *err)
+{
+    if (!r->running)
+        return VYRE_OK;
+    const vyre_status status = r->backend->wait(r, 0, err);
+    r->running = status == VYRE_TIMEOUT;
+    return status;
+}
+
+VYRE_API void *vyre_runner_map(vyre_runner *r, uint32_t index, size_t *size)
+{
+    if (!r || index >= r->buffer_count || vyi_runner_look(r, NULL) != VYRE_OK)
+        return NULL;
+    if (size)
+        *size = r->buffers[index].size;
+    return r->buffers[index].map;
+}
+
+static vyre_status vyi_runner_run(vyre_runner *r, const uint32_t groups[3], vyre_error *err)
+{
+    vyre_status status = r->backend->launch(r, groups, err);
+    if (status < 0)
+        return status;
+    r->dispatches++;
+    status = r->backend->wait(r, r->desc.timeout_ns, err);
+    r->running = status == VYRE_TIMEOUT;
+    if (r->running)
+        return vyi_news(err, VYRE_TIMEOUT, r->dispatches, "Look again later, or raise timeout_ns.",
+                        "the dispatch has not ended");
+    return status;
+}
+
+VYRE_API vyre_status vyre_runner_dispatch(vyre_runner *r, const uint32_t groups[3],
+                                          vyre_stats *stats, vyre_error *err)
+{
+    if (!r || !groups || groups[0] == 0)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Say how many workgroups there are in x.",
+                        "no runner, or no workgroups");
+    vyre_status status = vyi_runner_look(r, err);
+    if (status < 0)
+        return status;
+    if (status == VYRE_TIMEOUT)
+        return vyi_fail(err, VYRE_E_RUNNING, r->dispatches, "Wait until it has ended.",
+                        "dispatch %llu still runs", (unsigned long long)r->dispatches);
+    const uint32_t counts[3] = { groups[0], groups[1] ? groups[1] : 1, groups[2] ? groups[2] : 1 };
+    const uint64_t start = vyi_now();
+    status = vyi_runner_run(r, counts, err);
+    if (stats && status >= 0) {
+        memset(stats, 0, sizeof *stats);
+        stats->latency_ns = vyi_now() - start;
+        stats->kernel_launches = 1;
+    }
+    return status;
+}
+
+VYRE_API void vyre_runner_query(const vyre_runner *r, vyre_info *out)
+{
+    memset(out, 0, sizeof *out);
+    if (!r)
+        return;
+    out->mode = VYRE_MODE_PASSES;
+    out->buffer_count = r->buffer_count;
+    out->program_hash = vyre_program_hash(r->desc.program);
+    out->passes = r->dispatches;
+    out->running = r->running;
+    for (uint32_t i = 0; i < r->buffer_count; i++)
+        out->device_bytes += r->buffers[i].size;
+    r->backend->info(r, out);
+}
+
+#endif /* VYRE_NO_RUNNER */
+/* ==========================================================================
+ * runner: on Vulkan
+ *
+ * Private.  One pipeline, one set, and a chain of one launch.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_RUNNER
+
+#if VYI_VULKAN
+
+#define VYI_RUNNER_LEAVE 1000000000u /* ns that close waits for what still runs */
+
+typedef struct vyi_runner_vk {
+    vyi_vk_context   c;
+    vyi_vk_layout    layout;
+    VkDescriptorPool pool;
+    VkDescriptorSet  set;
+    VkPipeline       pipeline;
+    vyi_vk_chain     chain;
+    vyi_vk_buffer    buffers[VYRE_MAX_BINDINGS];
+} vyi_runner_vk;
+
+/* Nothing may be in flight. */
+static void vyi_runner_vk_free(vyre_runner *r)
+{
+    vyi_runner_vk *vk = (vyi_runner_vk *)r->device;
+    vyi_vk_context *c = &vk->c;
+    if (c->device) {
+        vyi_vk_chain_destroy(c, &vk->chain);
+        if (vk->pipeline)
+            c->fn.vkDestroyPipeline(c->device, vk->pipeline, c->callbacks);
+        if (vk->pool)
+            c->fn.vkDestroyDescriptorPool(c->device, vk->pool, c->callbacks);
+        vyi_vk_layout_destroy(c, &vk->layout);
+        for (uint32_t i = 0; i < r->buffer_count; i++)
+            vyi_vk_buffer_destroy(c, &vk->buffers[i]);
+    }
+    vyi_vk_context_close(c);
+    vyi_free(&r->desc.allocator, vk, sizeof *vk);
+    r->device = NULL;
+}
+
+static vyre_status vyi_runner_vk_fits(const vyre_runner *r, const vyi_vk_context *c,
+                                      vyre_error *err)
+{
+    const VkPhysicalDeviceLimits *limits = &c->properties.limits;
+    const uint32_t *size = r->desc.program->group_size;
+    const uint64_t lanes = (uint64_t)size[0] * size[1] * size[2];
+    bool fits = lanes <= limits->maxComputeWorkGroupInvocations;
+    for (uint32_t axis = 0; axis < 3; axis++)
+        fits = fits && size[axis] <= limits->maxComputeWorkGroupSize[axis];
+    if (fits)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_VK_LIMIT, lanes, "Use a smaller workgroup.",
+                    "a workgroup of %u x %u x %u lanes; the device allows %u in all",
+                    (unsigned)size[0], (unsigned)size[1], (unsigned)size[2],
+                    (unsigned)limits->maxComputeWorkGroupInvocations);
+}
+
+static vyre_status vyi_runner_vk_buffers(vyre_runner *r, vyi_runner_vk *vk, vyre_error *err)
+{
+    vyre_status status = VYRE_OK;
+    for (uint32_t i = 0; i < r->buffer_count && status == VYRE_OK; i++) {
+        vyi_runner_buffer *b = &r->buffers[i];
+        const vyi_vk_place place =
+            b->declared->access == VYRE_ACCESS_READ ? VYI_VK_DEVICE : VYI_VK_HOST;
+        status = vyi_vk_buffer_create(&vk->c, &vk->buffers[i], place, (b->size + 3) & ~(size_t)3,
+                                      b->declared->name, err);
+        b->map = vk->buffers[i].mapped;
+    }
+    return status;
+}
+
+/* A last part of a word cannot be reached. */
+static vyre_status vyi_runner_vk_set(vyre_runner *r, vyi_runner_vk *vk, vyre_error *err)
+{
+    vyi_vk_binding bindings[VYRE_MAX_BINDINGS];
+    uint32_t numbers[VYRE_MAX_BINDINGS];
+    for (uint32_t i = 0; i < r->buffer_count; i++) {
+        numbers[i] = bindings[i].binding = r->buffers[i].declared->binding;
+        bindings[i].buffer = vk->buffers[i].buffer;
+        bindings[i].size = r->buffers[i].size & ~(size_t)3;
+    }
+    vyre_status status = vyi_vk_layout_create(&vk->c, &vk->layout, numbers, r->buffer_count, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_pool_create(&vk->c, &vk->pool, 1, r->buffer_count ? r->buffer_count : 1,
+                                    err);
+    if (status == VYRE_OK)
+        status = vyi_vk_set_create(&vk->c, vk->pool, &vk->layout, &vk->set, err);
+    if (status == VYRE_OK)
+        vyi_vk_set_write(&vk->c, vk->set, bindings, r->buffer_count);
+    return status;
+}
+
+static vyre_status vyi_runner_vk_steps(vyre_runner *r, vyi_runner_vk *vk, vyre_error *err)
+{
+    vyi_vk_pipeline_desc pipeline;
+    memset(&pipeline, 0, sizeof pipeline);
+    pipeline.program = r->desc.program;
+    pipeline.layout = &vk->layout;
+    pipeline.loop_limit = r->desc.loop_limit;
+    pipeline.name = r->desc.program->name;
+    vyre_status status = vyi_vk_context_open(&vk->c, &r->engine, false, err);
+    if (status == VYRE_OK)
+        status = vyi_runner_vk_fits(r, &vk->c, err);
+    if (status == VYRE_OK)
+        status = vyi_runner_vk_buffers(r, vk, err);
+    if (status == VYRE_OK)
+        status = vyi_runner_vk_set(r, vk, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_pipeline_create(&vk->c, &pipeline, &vk->pipeline, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_chain_create(&vk->c, &vk->chain, 1, err);
+    return status;
+}
+
+static vyre_status vyi_runner_vk_open(vyre_runner *r, vyre_error *err)
+{
+    r->device = vyi_alloc_zeroed(&r->desc.allocator, sizeof(vyi_runner_vk));
+    if (!r->device)
+        return vyi_fail_nomem(err, sizeof(vyi_runner_vk));
+    const vyre_status status = vyi_runner_vk_steps(r, (vyi_runner_vk *)r->device, err);
+    if (status < 0)
+        vyi_runner_vk_free(r);
+    return status;
+}
+
+static bool vyi_runner_vk_close(vyre_runner *r)
+{
+    vyi_runner_vk *vk = (vyi_runner_vk *)r->device;
+    if (!vyi_vk_chain_idle(&vk->c, &vk->chain, VYI_RUNNER_LEAVE))
+        return false;
+    vyi_runner_vk_free(r);
+    return true;
+}
+
+static vyre_status vyi_runner_vk_launch(vyre_runner *r, const uint32_t groups[3], vyre_error *err)
+{
+    vyi_runner_vk *vk = (vyi_runner_vk *)r->device;
+    const uint32_t *most = vk->c.properties.limits.maxComputeWorkGroupCount;
+    vyi_vk_dispatch dispatch;
+    for (uint32_t axis = 0; axis < 3; axis++) {
+        if (groups[axis] > most[axis])
+            return vyi_fail(err, VYRE_E_VK_LIMIT, groups[axis], "Use fewer, larger workgroups.",
+                            "%u workgroups along axis %u; the device allows %u",
+                            (unsigned)groups[axis], (unsigned)axis, (unsigned)most[axis]);
+    }
+    memset(&dispatch, 0, sizeof dispatch);
+    dispatch.pipeline = vk->pipeline;
+    dispatch.layout = vk->layout.pipeline;
+    dispatch.set = vk->set;
+    dispatch.groups = groups[0];
+    dispatch.rows = groups[1];
+    dispatch.layers = groups[2];
+    dispatch.rounds = r->desc.rounds;
+    vyi_fence_stores();
+    return vyi_vk_chain_launch(&vk->c, &vk->chain, 0, &dispatch, err);
+}
+
+static vyre_status vyi_runner_vk_wait(vyre_runner *r, uint64_t timeout_ns, vyre_error *err)
+{
+    vyi_runner_vk *vk = (vyi_runner_vk *)r->device;
+    if (vk->chain.completed == vk->chain.launched)
+        return VYRE_OK;
+    const vyre_status status = vyi_vk_chain_reap(&vk->c, &vk->chain, vk->chain.launched - 1,
+                                                 timeout_ns, err);
+    if (status < 0)
+        return status;
+    return vk->chain.completed == vk->chain.launched ? VYRE_OK : VYRE_TIMEOUT;
+}
+
+static void vyi_runner_vk_info(const vyre_runner *r, vyre_info *out)
+{
+    const vyi_runner_vk *vk = (const vyi_runner_vk *)r->device;
+    const VkPhysicalDeviceLimits *limits = &vk->c.properties.limits;
+    out->backend = VYRE_BACKEND_VULKAN;
+    snprintf(out->device, sizeof out->device, "%.127s", vk->c.properties.deviceName);
+    snprintf(out->driver, sizeof out->driver, "%.127s", vk->c.driver);
+    out->limits.max_workgroup_size = limits->maxComputeWorkGroupSize[0];
+    out->limits.max_groups = limits->maxComputeWorkGroupCount[0];
+    out->limits.max_invocations = limits->maxComputeWorkGroupInvocations;
+    out->device_lost = vk->c.lost;
+}
+
+static const vyi_runner_backend vyi_runner_vk_backend = {
+    vyi_runner_vk_open, vyi_runner_vk_close, vyi_runner_vk_launch, vyi_runner_vk_wait,
+    vyi_runner_vk_info
+};
+
+VYI_API const vyi_runner_backend *vyi_runner_vulkan(void)
+{
+    return &vyi_runner_vk_backend;
+}
+
+#else
+
+VYI_API const vyi_runner_backend *vyi_runner_vulkan(void)
+{
+    return NULL;
+}
+
+#endif
+
+#endif /* VYRE_NO_RUNNER */
 /* ==========================================================================
  * replay: a path as a log's bytes, through stdio
  *

@@ -69,6 +69,9 @@
     #ifndef VYRE_NO_EXCHANGE
         #define VYRE_NO_EXCHANGE
     #endif
+    #ifndef VYRE_NO_RUNNER
+        #define VYRE_NO_RUNNER
+    #endif
 #endif
 
 /* VYI_OUTLINE: short functions with dozens of callers that build programs and

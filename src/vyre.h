@@ -45,6 +45,7 @@
  *     VYRE_NO_GRAPH        works and what each runs after, as one
  *     VYRE_NO_SOURCE       handlers as text
  *     VYRE_NO_EXCHANGE     the original's files of programs
+ *     VYRE_NO_RUNNER       any program on a device, without a ring
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
  *     VYRE_GLSLANG         in that file: vyre_glsl_compile, with the glslang library
  *     VYRE_ASSERT(x)       for broken contracts inside; default: assert
@@ -180,6 +181,7 @@
  *     task        (room) a slot as a task that stops in the middle and goes on later
  *     exchange    (room) the original's files of programs, read and written
  *     graph       (room) works and what each runs after, published as one
+ *     runner      (room) any finished program on a device, without a ring
  *
  * Behind the declarations stand the functions, in the same order.  Most
  * programs need engine, and the upper half of ir for handlers; who brings a
@@ -217,6 +219,7 @@
 #include "rooms/task/task.h"
 #include "rooms/graph/graph.h"
 #include "rooms/exchange/exchange.h"
+#include "rooms/runner/runner.h"
 #include "rooms/trace/trace.h"
 #include "rooms/source/source.h"
 
@@ -321,6 +324,8 @@
 #include "rooms/exchange/exchange_value.c"
 #include "rooms/exchange/exchange_import.c"
 #include "rooms/exchange/exchange_export.c"
+#include "rooms/runner/runner.c"
+#include "rooms/runner/runner_vulkan.c"
 #include "rooms/replay/replay_file.c"
 #include "rooms/replay/replay2.c"
 #include "rooms/replay/replay.c"

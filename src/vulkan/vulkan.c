@@ -351,6 +351,7 @@ static vyre_status vyi_vk_wide_probe(vyi_vk *v, uint32_t *resident, vyre_error *
     vyi_vk_dispatch dispatch;
     vyi_store_relaxed(head + VYI_WIDE_PROBE, vyi_le32(VYI_VK_WIDE_SPINS));
     vyi_fence_stores();
+    dispatch.rows = dispatch.layers = 0;
     dispatch.pipeline = v->loop;
     dispatch.layout = v->layout.pipeline;
     dispatch.set = v->sets[0];
@@ -538,6 +539,7 @@ static vyre_status vyi_vk_launch(vyi_device *d, vyi_launch what, uint32_t rounds
                       : what == VYI_LAUNCH_LOOP ? v->base.groups + v->base.wide_groups
                                                 : v->once_groups;
     dispatch.rounds = tiles ? 0 : rounds;
+    dispatch.rows = dispatch.layers = 0;
     return vyi_vk_chain_launch(&v->c, &v->chain, (uint32_t)what, &dispatch, err);
 }
 

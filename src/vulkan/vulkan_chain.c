@@ -152,7 +152,7 @@ static void vyi_vk_record_commands(vyi_vk_context *c, VkCommandBuffer commands,
     c->fn.vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, d->layout, 0, 1,
                                   &d->set, 0, NULL);
     c->fn.vkCmdPushConstants(commands, d->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, 4, &d->rounds);
-    c->fn.vkCmdDispatch(commands, d->groups, 1, 1);
+    c->fn.vkCmdDispatch(commands, d->groups, d->rows ? d->rows : 1, d->layers ? d->layers : 1);
     vyi_vk_barrier(c, commands, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
 }
 
@@ -179,7 +179,8 @@ static vyre_status vyi_vk_record(vyi_vk_context *c, vyi_vk_link *link, uint32_t 
 static bool vyi_vk_dispatch_equal(const vyi_vk_dispatch *a, const vyi_vk_dispatch *b)
 {
     return a->pipeline == b->pipeline && a->layout == b->layout && a->set == b->set &&
-           a->groups == b->groups && a->rounds == b->rounds;
+           a->groups == b->groups && a->rounds == b->rounds && a->rows == b->rows &&
+           a->layers == b->layers;
 }
 
 /* --- launching ----------------------------------------------------------- */

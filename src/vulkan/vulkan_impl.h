@@ -336,6 +336,7 @@ typedef struct vyi_vk_dispatch {
     VkPipelineLayout layout;
     VkDescriptorSet set;
     uint32_t        groups, rounds;
+    uint32_t        rows, layers; /* groups in y and z; 0 = 1 */
 } vyi_vk_dispatch;
 
 /* One place in the chain: it is used again when its launch has ended. */

@@ -321,6 +321,7 @@ static vyre_status vyi_vk_probe_launch(vyi_vk_prober *pr, vyi_vk_probe_what what
     dispatch.set = pr->set;
     dispatch.groups = groups;
     dispatch.rounds = 0;
+    dispatch.rows = dispatch.layers = 0;
     vyi_vk_probe_set(pr, VYI_VK_PROBE_WHAT, (uint32_t)what);
     vyi_vk_probe_set(pr, VYI_VK_PROBE_TIMES, times);
     vyi_vk_probe_set(pr, VYI_VK_PROBE_COUNT, 0);
