@@ -29,11 +29,6 @@ static bool vyi_wish_begin(vyi_queue *q, vyre_ticket t, uint32_t *mark)
     return vyi_load_acquire(&q->slots.marks[slot]) == mine;
 }
 
-static void vyi_wish_store(const vyi_queue *q, const vyi_device *d, uint32_t slot, uint32_t wish)
-{
-    vyi_store_release(vyi_device_words(d, q->slots.cancel) + slot, vyi_le32(wish));
-}
-
 /* Of a work that has not ended; the caller has its mark. */
 static void vyi_wish_set(vyi_queue *q, uint32_t slot, uint32_t generation)
 {
@@ -41,26 +36,6 @@ static void vyi_wish_set(vyi_queue *q, uint32_t slot, uint32_t generation)
     VYRE_ASSERT(vyi_load_relaxed(&q->slots.wishes[slot]) == 0);
     vyi_store_relaxed(&q->slots.wishes[slot], generation);
     vyi_store_relaxed(&q->slots.wished, 1);
-    vyi_wish_store(q, d, slot, 1);
-    if (d->write_combined)
-        vyi_fence_stores();
-}
-
-/* The fence that follows is the caller's: it has others to wait for, too. */
-VYI_COLD
-VYI_API void vyi_wish_clear(vyi_queue *q, uint32_t slot)
-{
-    if (vyi_load_relaxed(&q->slots.wishes[slot]) == 0)
-        return;
-    vyi_store_relaxed(&q->slots.wishes[slot], 0);
-    vyi_wish_store(q, vyi_queue_device(q), slot, 0);
-}
-
-VYI_COLD
-VYI_API void vyi_wish_renew(vyi_queue *q, vyi_device *d, uint32_t slot, uint32_t generation)
-{
-    if (vyi_load_relaxed(&q->slots.wishes[slot]) != generation)
-        return;
     vyi_wish_store(q, d, slot, 1);
     if (d->write_combined)
         vyi_fence_stores();

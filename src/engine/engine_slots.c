@@ -137,6 +137,33 @@ VYI_API void vyi_troubles_forget(vyi_queue *q)
     }
 }
 
+/* --- cancel words (engine_cancel.c) ------------------------------------------ */
+
+VYI_API void vyi_wish_store(const vyi_queue *q, const vyi_device *d, uint32_t slot, uint32_t wish)
+{
+    vyi_store_release(vyi_device_words(d, q->slots.cancel) + slot, vyi_le32(wish));
+}
+
+/* The fence that follows is the caller's: it has others to wait for, too. */
+VYI_COLD
+VYI_API void vyi_wish_clear(vyi_queue *q, uint32_t slot)
+{
+    if (vyi_load_relaxed(&q->slots.wishes[slot]) == 0)
+        return;
+    vyi_store_relaxed(&q->slots.wishes[slot], 0);
+    vyi_wish_store(q, vyi_queue_device(q), slot, 0);
+}
+
+VYI_COLD
+VYI_API void vyi_wish_renew(vyi_queue *q, vyi_device *d, uint32_t slot, uint32_t generation)
+{
+    if (vyi_load_relaxed(&q->slots.wishes[slot]) != generation)
+        return;
+    vyi_wish_store(q, d, slot, 1);
+    if (d->write_combined)
+        vyi_fence_stores();
+}
+
 /* --- taking slots -------------------------------------------------------- */
 
 /* FLIGHT, ended FAULT: on record before its generation is over.  False: somebody

@@ -610,8 +610,11 @@ VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err)
 VYI_API vyre_status vyi_ticket_wait(vyi_queue *q, vyre_ticket t, vyi_pace *pace, uint32_t *code,
                                     vyre_error *err);
 
-/* Taking works back (engine_cancel.c).  Whoever makes a slot ready for its next work
- * clears its cancel word; a recovery sets those of works that run again. */
+/* Cancel words, of the device (engine_slots.c; set by engine_cancel.c).  Whoever makes a
+ * slot ready for its next work clears its word; a recovery sets those of works that run
+ * again. */
+VYI_API void vyi_wish_store(const vyi_queue *q, const vyi_device *d, uint32_t slot,
+                            uint32_t wish);
 VYI_API void vyi_wish_clear(vyi_queue *q, uint32_t slot);
 VYI_API void vyi_wish_renew(vyi_queue *q, vyi_device *d, uint32_t slot, uint32_t generation);
 
