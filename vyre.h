@@ -503,6 +503,8 @@ VYI_EXTERN_C_BEGIN
     X(E_SCAN_LIMIT,         -277, "the tables of a scan would be too large")                       \
     X(E_SEGMENT_WIDTH,      -278, "a segment has at least one byte")                               \
     X(E_SCAN_TUNE,          -279, "no width gave a complete scan")                                 \
+    X(E_SCAN_FILE,          -280, "a file could not be read")                                      \
+    X(E_SCAN_STOPPED,       -281, "the scan was stopped by its caller")                            \
     /* exchange: -290 .. -309 */                                                                   \
     X(E_EXCHANGE_MAGIC,     -290, "the file is not a program")                                     \
     X(E_EXCHANGE_VERSION,   -291, "the program's file has another version")                        \
@@ -3309,6 +3311,63 @@ VYRE_API vyre_status vyre_scan_run(vyre_scan *s, const vyre_scan_text *texts, ui
  * was no text yet, or it has more hits than the scan has places. */
 VYRE_API vyre_status vyre_scan_tune(vyre_scan *s, const uint32_t *widths, uint32_t count,
                                     uint32_t repeats, vyre_error *err);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_SCAN */
+
+#endif
+/* ==========================================================================
+ * scan, files: many files through a scan
+ *
+ * Public, of the room `scan`.  A thread reads the files that come next, while
+ * the caller's copies what was read to the device, and the device scans what it has:
+ *
+ *     vyre_scan_files_desc how;
+ *     memset(&how, 0, sizeof how);
+ *     how.hits = print_hits;
+ *     status = vyre_scan_files(s, paths, count, &how, files, &report, &err);
+ * ======================================================================= */
+#ifndef VYI_ROOM_SCAN_FILES_H
+#define VYI_ROOM_SCAN_FILES_H
+
+
+#ifndef VYRE_NO_SCAN
+
+VYI_EXTERN_C_BEGIN
+
+/* What became of a file. */
+typedef struct vyre_scan_file {
+    vyre_status status; /* VYRE_E_SCAN_FILE, VYRE_E_SCAN_STOPPED: not read, or not to its end */
+    int32_t     native; /* errno */
+    uint64_t    bytes, hits;
+} vyre_scan_file;
+
+typedef struct vyre_scan_progress {
+    uint32_t files, file_count; /* those behind; all */
+    uint64_t bytes, found;      /* read; the hits are of what was scanned by now */
+} vyre_scan_progress;
+
+/* Callbacks run on the caller's thread, inside the call; they must not use the scan. */
+typedef struct vyre_scan_files_desc {
+    /* Hits in order of file, end and rule, `file` being the path's index; those of one
+     * byte come together. */
+    void (*hits)(void *user, const vyre_hit *hits, size_t count);
+    /* After each part that was read.  False: stop. */
+    bool (*progress)(void *user, const vyre_scan_progress *progress);
+    void  *user;
+    uint32_t layer;
+    size_t part_bytes; /* that are read at a time; 0 = 1 MiB */
+} vyre_scan_files_desc;
+
+/* `how`, `files` (one of each path) and `report` may be NULL.  A file that cannot be
+ * read does not keep the others from being scanned:
+ * VYRE_E_SCAN_FILE: that is so, err->at is the first one's index and err->native its errno.
+ * VYRE_E_SCAN_STOPPED: progress said so.  In both cases *files and *report say what was
+ * done; after another failure they are untouched. */
+VYRE_API vyre_status vyre_scan_files(vyre_scan *s, const char *const *paths, uint32_t count,
+                                     const vyre_scan_files_desc *how, vyre_scan_file *files,
+                                     vyre_scan_report *report, vyre_error *err);
 
 VYI_EXTERN_C_END
 
@@ -36399,8 +36458,13 @@ struct vyre_scan {
     uint32_t       *carry_rows;
     uint32_t        carry_count, carry_capacity, carry_row_capacity;
     /* of the call */
-    vyre_hit       *hits;
-    size_t          capacity;
+    vyre_hit       *hits;          /* the caller's array, or `own` where `sink` takes them */
+    size_t          capacity, held;
+    void          (*sink)(void *user, const vyre_hit *hits, size_t count);
+    void           *sink_user;
+    vyre_hit       *own;
+    uint32_t        own_capacity;
+    bool            no_memory;     /* `own` could not grow */
     uint64_t        busy_until; /* when the last end was seen */
     vyre_scan_report report;
 };
@@ -36418,6 +36482,21 @@ VYI_API vyre_status vyi_scan_wait(vyre_scan *s, vyi_scan_bank *b, uint32_t *foun
 /* Takes the records of the work that has ended into the caller's hits. */
 VYI_API vyre_status vyi_scan_take(vyre_scan *s, const vyi_scan_bank *b, uint32_t found,
                                   vyre_error *err);
+/* What `own` holds goes to the sink. */
+VYI_API void vyi_scan_deliver(vyre_scan *s);
+
+/* A call begins; with a sink it gets all hits, those of one byte together. */
+VYI_API void vyi_scan_call(vyre_scan *s, void (*sink)(void *user, const vyre_hit *hits,
+                                                      size_t count), void *user);
+/* Waits for works of a call that failed. */
+VYI_API vyre_status vyi_scan_settle(vyre_scan *s, vyre_error *err);
+/* Fills, and launches what is full.  Then all that was filled, to its end. */
+VYI_API vyre_status vyi_scan_text_in(vyre_scan *s, const vyre_scan_text *text, vyre_error *err);
+VYI_API vyre_status vyi_scan_flush(vyre_scan *s, vyre_error *err);
+/* A call has failed; returns `status`. */
+VYI_API vyre_status vyi_scan_abandon(vyre_scan *s, vyre_status status);
+VYI_API void *vyi_scan_alloc(const vyre_scan *s, size_t count, size_t size, vyre_error *err);
+
 /* By file, end and rule. */
 VYI_API void vyi_scan_sort_hits(vyre_hit *hits, size_t count);
 
@@ -37019,6 +37098,7 @@ VYI_API void vyi_scan_emit(vyre_program *p, const vyre_slot_values *slot, void *
 #ifndef VYRE_NO_SCAN
 
 #define VYI_SCAN_MOST_BYTES 0xf0000000u /* of a work's items: hits are counted in 32 bits */
+#define VYI_SCAN_DELIVERED  4096u       /* hits, or all of the byte that makes them so many */
 #define VYI_SCAN_DIGIT      11u         /* bits of a place that are sorted by at a time */
 
 /* --- segments ------------------------------------------------------------- */
@@ -37208,15 +37288,35 @@ VYI_API void vyi_scan_sort_hits(vyre_hit *hits, size_t count)
     }
 }
 
+static bool vyi_scan_more_room(vyre_scan *s)
+{
+    const uint32_t held = (uint32_t)s->held;
+    if (!s->sink || s->no_memory)
+        return false;
+    s->no_memory = s->held >= UINT32_MAX ||
+                   !vyi_grow(&s->allocator, (void **)&s->own, &s->own_capacity, held + 1,
+                             sizeof *s->own);
+    s->hits = s->own;
+    s->capacity = s->own_capacity;
+    return !s->no_memory;
+}
+
+VYI_API void vyi_scan_deliver(vyre_scan *s)
+{
+    if (s->held)
+        s->sink(s->sink_user, s->hits, s->held);
+    s->held = 0;
+}
+
 static void vyi_scan_hit(vyre_scan *s, const vyi_scan_piece *piece, uint32_t at, uint32_t rule)
 {
-    vyre_scan_report *r = &s->report;
-    r->found++;
-    if (r->written == s->capacity) {
-        r->dropped++;
+    s->report.found++;
+    if (s->held == s->capacity && !vyi_scan_more_room(s)) {
+        s->report.dropped++;
         return;
     }
-    vyre_hit *hit = &s->hits[r->written++];
+    s->report.written++;
+    vyre_hit *hit = &s->hits[s->held++];
     hit->file = piece->file;
     hit->layer = piece->layer;
     hit->rule = rule;
@@ -37252,13 +37352,16 @@ static void vyi_scan_expand_all(vyre_scan *s, const vyi_scan_bank *b,
 {
     const vyi_scan_piece *piece = b->pieces;
     for (uint32_t i = 0; i < count;) {
-        const size_t before = (size_t)s->report.written;
+        const size_t before = s->held;
         const uint32_t at = records[i].at;
         while (at - piece->at >= piece->size)
             piece++;
         for (; i < count && records[i].at == at; i++)
             vyi_scan_expand(s, piece, &records[i]);
-        vyi_scan_sort_hits(s->hits + before, (size_t)s->report.written - before);
+        if (s->held > before + 1)
+            vyi_scan_sort_hits(s->hits + before, s->held - before);
+        if (s->sink && s->held >= VYI_SCAN_DELIVERED)
+            vyi_scan_deliver(s);
     }
 }
 
@@ -37278,7 +37381,7 @@ VYI_API vyre_status vyi_scan_take(vyre_scan *s, const vyi_scan_bank *b, uint32_t
     }
     vyi_scan_expand_all(s, b, vyi_scan_sort_places(s->records, s->records + s->places, found),
                         found);
-    return VYRE_OK;
+    return s->no_memory ? vyi_fail_nomem(err, (s->held + 1) * sizeof *s->own) : VYRE_OK;
 }
 
 #endif /* VYRE_NO_SCAN */
@@ -37418,7 +37521,7 @@ static vyre_status vyi_scan_turn(vyre_scan *s, vyre_error *err)
 }
 
 /* All that was filled, in the order of the texts. */
-static vyre_status vyi_scan_flush(vyre_scan *s, vyre_error *err)
+VYI_API vyre_status vyi_scan_flush(vyre_scan *s, vyre_error *err)
 {
     vyre_status status = VYRE_OK;
     for (uint32_t i = 0; i < VYI_SCAN_BANKS && status == VYRE_OK; i++)
@@ -37506,7 +37609,7 @@ static vyre_status vyi_scan_ask_on(vyre_scan *s, const vyi_scan_piece *piece, co
     return status;
 }
 
-static vyre_status vyi_scan_text_in(vyre_scan *s, const vyre_scan_text *text, vyre_error *err)
+VYI_API vyre_status vyi_scan_text_in(vyre_scan *s, const vyre_scan_text *text, vyre_error *err)
 {
     vyre_status status = VYRE_OK;
     vyi_scan_carry_take(s, text);
@@ -37552,8 +37655,7 @@ static vyre_status vyi_scan_check_run(const vyre_scan *s, const vyre_scan_text *
     return VYRE_OK;
 }
 
-/* Works of a call that failed end first. */
-static vyre_status vyi_scan_settle(vyre_scan *s, vyre_error *err)
+VYI_API vyre_status vyi_scan_settle(vyre_scan *s, vyre_error *err)
 {
     vyre_status status = VYRE_OK;
     for (uint32_t i = 0; i < VYI_SCAN_BANKS; i++) {
@@ -37566,7 +37668,7 @@ static vyre_status vyi_scan_settle(vyre_scan *s, vyre_error *err)
     return status;
 }
 
-static vyre_status vyi_scan_abandon(vyre_scan *s, vyre_status status)
+VYI_API vyre_status vyi_scan_abandon(vyre_scan *s, vyre_status status)
 {
     (void)vyi_scan_settle(s, NULL);
     s->carry_count = 0;
@@ -37583,6 +37685,19 @@ static vyre_status vyi_scan_texts(vyre_scan *s, const vyre_scan_text *texts, uin
     return status == VYRE_OK ? vyi_scan_flush(s, err) : status;
 }
 
+VYI_API void vyi_scan_call(vyre_scan *s, void (*sink)(void *user, const vyre_hit *hits,
+                                                      size_t count), void *user)
+{
+    memset(&s->report, 0, sizeof s->report);
+    s->sink = sink;
+    s->sink_user = user;
+    s->hits = s->own;
+    s->capacity = s->own_capacity;
+    s->held = 0;
+    s->no_memory = false;
+    s->busy_until = 0;
+}
+
 VYRE_API vyre_status vyre_scan_run(vyre_scan *s, const vyre_scan_text *texts, uint32_t count,
                                    vyre_hit *hits, size_t capacity, vyre_scan_report *report,
                                    vyre_error *err)
@@ -37590,17 +37705,16 @@ VYRE_API vyre_status vyre_scan_run(vyre_scan *s, const vyre_scan_text *texts, ui
     vyre_status status = vyi_scan_check_run(s, texts, count, hits, capacity, err);
     if (status < 0)
         return status;
-    memset(&s->report, 0, sizeof s->report);
+    vyi_scan_call(s, NULL, NULL);
     s->hits = hits;
     s->capacity = capacity;
-    s->busy_until = 0;
     if (s->v)
         status = vyi_scan_texts(s, texts, count, err);
     for (uint32_t i = 0; i < count && !s->v; i++)
         s->report.bytes += texts[i].size;
     if (status != VYRE_OK)
         return vyi_scan_abandon(s, status);
-    vyi_scan_sort_hits(hits, (size_t)s->report.written);
+    vyi_scan_sort_hits(hits, s->held);
     s->report.width = s->width;
     if (report)
         *report = s->report;
@@ -37860,7 +37974,7 @@ static uint32_t vyi_scan_choose_width(const vyre_scan *s)
     return width;
 }
 
-static void *vyi_scan_alloc(const vyre_scan *s, size_t count, size_t size, vyre_error *err)
+VYI_API void *vyi_scan_alloc(const vyre_scan *s, size_t count, size_t size, vyre_error *err)
 {
     size_t bytes = 0;
     void *memory = vyi_size_mul(count, size, &bytes) ? vyi_alloc(&s->allocator, bytes) : NULL;
@@ -37963,10 +38077,317 @@ VYRE_API void vyre_scan_close(vyre_scan *s)
     vyi_scan_release(s, s->records, 2 * (size_t)s->places * sizeof *s->records);
     vyi_scan_release(s, s->states, (size_t)s->bank_blocks * dfas * sizeof *s->states);
     vyi_scan_release(s, s->rows, dfas * sizeof *s->rows);
+    vyi_scan_release(s, s->own, s->own_capacity * sizeof *s->own);
     vyi_scan_release(s, s->carries, s->carry_capacity * sizeof *s->carries);
     vyi_scan_release(s, s->carry_rows, s->carry_row_capacity * sizeof *s->carry_rows);
     vyi_scan_tables_free(&s->tables);
     vyi_free(&allocator, s, sizeof *s);
+}
+
+#endif /* VYRE_NO_SCAN */
+/* ==========================================================================
+ * scan, files: implementation
+ *
+ * Parts go round in a ring: the reader fills the next free one, the caller's thread
+ * empties the oldest full one.  `filled` and `emptied` run freely and are compared by
+ * difference.  Without a second thread the same parts are filled when they are asked
+ * for.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_SCAN
+
+#include <errno.h>
+
+#define VYI_SCAN_PARTS      4u
+#define VYI_SCAN_PART_BYTES (1u << 20)
+
+typedef struct vyi_scan_part {
+    uint8_t *bytes;
+    size_t   size;
+    uint32_t file;
+    uint64_t offset;
+    bool     more;   /* the file goes on */
+    int      native; /* errno of what went wrong, else 0 */
+} vyi_scan_part;
+
+typedef struct vyi_scan_reader {
+    const char *const *paths;
+    uint32_t      count, file; /* which is being read */
+    FILE         *open;        /* or NULL */
+    uint64_t      offset;
+    size_t        part_bytes;
+    vyi_scan_part parts[VYI_SCAN_PARTS];
+    uint32_t      filled, emptied; /* under the lock where there is a thread */
+    bool          stop, threaded;
+    vyi_mutex     lock;
+    vyi_cond      changed;
+    vyi_thread    thread;
+} vyi_scan_reader;
+
+/* --- reading -------------------------------------------------------------- */
+
+static void vyi_scan_part_read(vyi_scan_reader *r, vyi_scan_part *part)
+{
+    part->size = 0;
+    part->file = r->file;
+    part->offset = r->offset;
+    errno = 0;
+    if (!r->open && (r->open = fopen(r->paths[r->file], "rb")) != NULL)
+        setvbuf(r->open, NULL, _IONBF, 0);
+    if (r->open)
+        part->size = fread(part->bytes, 1, r->part_bytes, r->open);
+    const bool failed = !r->open || ferror(r->open);
+    part->native = failed ? errno ? errno : -1 : 0;
+    part->more = !failed && part->size == r->part_bytes;
+    r->offset += part->size;
+    if (part->more)
+        return;
+    if (r->open)
+        fclose(r->open);
+    r->open = NULL;
+    r->offset = 0;
+    r->file++;
+}
+
+/* Fills parts until all files were read, or somebody says stop. */
+static void vyi_scan_reader_main(void *user)
+{
+    vyi_scan_reader *r = (vyi_scan_reader *)user;
+    vyi_mutex_lock(&r->lock);
+    while (r->file < r->count && !r->stop) {
+        if (r->filled - r->emptied == VYI_SCAN_PARTS) {
+            vyi_cond_wait(&r->changed, &r->lock, UINT64_MAX);
+            continue;
+        }
+        vyi_mutex_unlock(&r->lock);
+        vyi_scan_part_read(r, &r->parts[r->filled % VYI_SCAN_PARTS]);
+        vyi_mutex_lock(&r->lock);
+        r->filled++;
+        vyi_cond_signal(&r->changed);
+    }
+    vyi_mutex_unlock(&r->lock);
+}
+
+/* The oldest full part. */
+static vyi_scan_part *vyi_scan_reader_next(vyi_scan_reader *r)
+{
+    vyi_scan_part *part = &r->parts[r->emptied % VYI_SCAN_PARTS];
+    if (!r->threaded) {
+        vyi_scan_part_read(r, part);
+        return part;
+    }
+    vyi_mutex_lock(&r->lock);
+    while (r->filled == r->emptied)
+        vyi_cond_wait(&r->changed, &r->lock, UINT64_MAX);
+    vyi_mutex_unlock(&r->lock);
+    return part;
+}
+
+static void vyi_scan_reader_done(vyi_scan_reader *r)
+{
+    if (!r->threaded)
+        return;
+    vyi_mutex_lock(&r->lock);
+    r->emptied++;
+    vyi_cond_signal(&r->changed);
+    vyi_mutex_unlock(&r->lock);
+}
+
+static void vyi_scan_reader_close(vyi_scan_reader *r, const vyre_allocator *a)
+{
+    if (r->threaded) {
+        vyi_mutex_lock(&r->lock);
+        r->stop = true;
+        vyi_cond_signal(&r->changed);
+        vyi_mutex_unlock(&r->lock);
+        vyi_thread_join(&r->thread);
+        vyi_cond_free(&r->changed);
+        vyi_mutex_free(&r->lock);
+    }
+    if (r->open)
+        fclose(r->open);
+    for (uint32_t i = 0; i < VYI_SCAN_PARTS; i++) {
+        if (r->parts[i].bytes)
+            vyi_free(a, r->parts[i].bytes, r->part_bytes);
+    }
+}
+
+/* A thread that cannot be made is done without. */
+static void vyi_scan_reader_start(vyi_scan_reader *r)
+{
+    if (!VYI_THREADS || r->count == 0 || !vyi_mutex_init(&r->lock))
+        return;
+    if (!vyi_cond_init(&r->changed)) {
+        vyi_mutex_free(&r->lock);
+        return;
+    }
+    r->threaded = true;
+    if (vyi_thread_start(&r->thread, vyi_scan_reader_main, r))
+        return;
+    r->threaded = false;
+    vyi_cond_free(&r->changed);
+    vyi_mutex_free(&r->lock);
+}
+
+static vyre_status vyi_scan_reader_open(vyi_scan_reader *r, const vyre_allocator *a,
+                                        vyre_error *err)
+{
+    for (uint32_t i = 0; i < VYI_SCAN_PARTS; i++) {
+        r->parts[i].bytes = (uint8_t *)vyi_alloc(a, r->part_bytes);
+        if (!r->parts[i].bytes)
+            return vyi_fail_nomem(err, r->part_bytes);
+    }
+    vyi_scan_reader_start(r);
+    return VYRE_OK;
+}
+
+/* --- scanning ------------------------------------------------------------- */
+
+typedef struct vyi_scan_files_run {
+    vyre_scan            *s;
+    vyre_scan_files_desc  how;
+    vyre_scan_file       *files; /* the room's own, until it is known how it ends */
+    vyi_scan_reader       reader;
+    uint32_t              bad;   /* files that could not be read */
+    uint32_t              first_bad;
+} vyi_scan_files_run;
+
+static void vyi_scan_files_hits(void *user, const vyre_hit *hits, size_t count)
+{
+    vyi_scan_files_run *f = (vyi_scan_files_run *)user;
+    for (size_t i = 0; i < count; i++)
+        f->files[hits[i].file].hits++;
+    if (f->how.hits)
+        f->how.hits(f->how.user, hits, count);
+}
+
+static void vyi_scan_files_note(vyi_scan_files_run *f, const vyi_scan_part *part)
+{
+    vyre_scan_file *file = &f->files[part->file];
+    file->bytes += part->size;
+    file->status = part->native ? VYRE_E_SCAN_FILE : part->more ? VYRE_E_SCAN_STOPPED : VYRE_OK;
+    file->native = part->native;
+    if (part->native && f->bad++ == 0)
+        f->first_bad = part->file;
+}
+
+static bool vyi_scan_files_go_on(const vyi_scan_files_run *f, const vyi_scan_part *part)
+{
+    vyre_scan_progress p;
+    p.files = part->file + !part->more;
+    p.file_count = f->reader.count;
+    p.bytes = f->s->report.bytes;
+    p.found = f->s->report.found;
+    return !f->how.progress || f->how.progress(f->how.user, &p);
+}
+
+/* All parts, until the last one or `progress` says stop: then VYRE_E_SCAN_STOPPED. */
+static vyre_status vyi_scan_files_parts(vyi_scan_files_run *f, vyre_error *err)
+{
+    vyre_status status = VYRE_OK;
+    for (uint32_t file = 0; file < f->reader.count && status == VYRE_OK;) {
+        const vyi_scan_part *part = vyi_scan_reader_next(&f->reader);
+        vyre_scan_text text;
+        text.bytes = part->bytes;
+        text.size = part->size;
+        text.file = part->file;
+        text.layer = f->how.layer;
+        text.offset = part->offset;
+        text.more = part->more;
+        if (f->s->v)
+            status = vyi_scan_text_in(f->s, &text, err);
+        else
+            f->s->report.bytes += text.size; /* nothing can match */
+        vyi_scan_files_note(f, part);
+        file = part->file + !part->more;
+        if (status == VYRE_OK && !vyi_scan_files_go_on(f, part) && file < f->reader.count)
+            status = VYRE_E_SCAN_STOPPED;
+        vyi_scan_reader_done(&f->reader);
+    }
+    return status;
+}
+
+static vyre_status vyi_scan_files_all(vyi_scan_files_run *f, vyre_error *err)
+{
+    vyre_status status = vyi_scan_settle(f->s, err);
+    if (status == VYRE_OK)
+        status = vyi_scan_files_parts(f, err);
+    const bool stopped = status == VYRE_E_SCAN_STOPPED;
+    if (status == VYRE_OK || stopped)
+        status = vyi_scan_flush(f->s, err);
+    if (status != VYRE_OK)
+        return status;
+    vyi_scan_deliver(f->s);
+    f->s->carry_count = 0;
+    return stopped ? VYRE_E_SCAN_STOPPED : VYRE_OK;
+}
+
+/* --- the call ------------------------------------------------------------- */
+
+static vyre_status vyi_scan_files_end(vyi_scan_files_run *f, vyre_status status,
+                                      vyre_scan_file *files, vyre_scan_report *report,
+                                      vyre_error *err)
+{
+    vyre_scan *s = f->s;
+    if (status != VYRE_OK && status != VYRE_E_SCAN_STOPPED)
+        return vyi_scan_abandon(s, status);
+    s->report.width = s->width;
+    if (files)
+        memcpy(files, f->files, f->reader.count * sizeof *files);
+    if (report)
+        *report = s->report;
+    if (status != VYRE_OK)
+        return vyi_fail(err, status, s->report.bytes, "It was asked for; scan the rest later.",
+                        "stopped after %llu bytes", (unsigned long long)s->report.bytes);
+    if (f->bad == 0)
+        return VYRE_OK;
+    (void)vyi_fail(err, VYRE_E_SCAN_FILE, f->first_bad, "vyre_scan_file has each one's errno.",
+                   "%u of %u files could not be read; the first is %.80s", (unsigned)f->bad,
+                   (unsigned)f->reader.count, f->reader.paths[f->first_bad]);
+    if (err)
+        err->native = f->files[f->first_bad].native;
+    return VYRE_E_SCAN_FILE;
+}
+
+static vyre_status vyi_scan_files_run_all(vyi_scan_files_run *f, vyre_error *err)
+{
+    const vyre_allocator *a = &f->s->allocator;
+    const uint32_t count = f->reader.count;
+    f->files = (vyre_scan_file *)vyi_scan_alloc(f->s, count ? count : 1, sizeof *f->files, err);
+    if (!f->files)
+        return VYRE_E_NOMEM;
+    memset(f->files, 0, count * sizeof *f->files);
+    for (uint32_t i = 0; i < count; i++)
+        f->files[i].status = VYRE_E_SCAN_STOPPED;
+    const vyre_status status = vyi_scan_reader_open(&f->reader, a, err);
+    return status == VYRE_OK ? vyi_scan_files_all(f, err) : status;
+}
+
+VYRE_API vyre_status vyre_scan_files(vyre_scan *s, const char *const *paths, uint32_t count,
+                                     const vyre_scan_files_desc *how, vyre_scan_file *files,
+                                     vyre_scan_report *report, vyre_error *err)
+{
+    vyi_scan_files_run f;
+    if (!s || (count && !paths))
+        return vyi_scan_argument(s ? "the array of paths" : "the scan", err);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!paths[i])
+            return vyi_scan_argument("a path", err);
+    }
+    memset(&f, 0, sizeof f);
+    f.s = s;
+    if (how)
+        f.how = *how;
+    f.reader.paths = paths;
+    f.reader.count = count;
+    f.reader.part_bytes = f.how.part_bytes ? f.how.part_bytes : VYI_SCAN_PART_BYTES;
+    vyi_scan_call(s, vyi_scan_files_hits, &f);
+    vyre_status status = vyi_scan_files_run_all(&f, err);
+    vyi_scan_reader_close(&f.reader, &s->allocator);
+    status = vyi_scan_files_end(&f, status, files, report, err);
+    if (f.files)
+        vyi_free(&s->allocator, f.files, (count ? count : 1) * sizeof *f.files);
+    return status;
 }
 
 #endif /* VYRE_NO_SCAN */

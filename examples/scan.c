@@ -1,149 +1,299 @@
-/* scan cpu|vulkan [--stats] PATTERNS FILE...: where any of many patterns (lines of 1 to 64
- * bytes) occurs in files, as grep -obF -f tells it.  The host makes one automaton of them
- * (Aho-Corasick) that reads backwards: at each byte it knows the longest pattern that begins
- * there.  Each chunk of a file is a slot of a kernel that is already running. */
-#define _POSIX_C_SOURCE 199309L /* clock_gettime, where the compiler is strict */
+/* scan [-abFHhoqrs] [-e PATTERN] [-f FILE] [--cpu | --vulkan] [--stats] [--json] [PATTERN] [FILE]..
+ *
+ * Where any of many strings occurs in files, as grep -F tells it: leftmost first, of those the
+ * longest, none overlapping; without -o the lines that have one.  Options and exit codes mean
+ * what they mean there.  Files are read, copied to the device and scanned at the same time. */
+#define _XOPEN_SOURCE 700
 #define VYRE_IMPLEMENTATION
 #include "vyre.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <errno.h>
+#include <ftw.h>
+#include <getopt.h>
 #include <time.h>
+#include <unistd.h>
 
-/* A chunk is scanned with the bytes behind it, into which its patterns may reach. */
-enum { LONGEST = 64, CHUNK = 4096, REGION = CHUNK + LONGEST, FOUND = 1 + REGION };
-enum { JOBS = 2048, STATES = 1 << 17, SHIFT = 13, PLACE = (1 << SHIFT) - 1 };
-#define CHECK(ok, ...) do if (!(ok)) fprintf(stderr, "scan: " __VA_ARGS__), exit(2); while (0)
-#define TRY(call) CHECK((call) == VYRE_OK, "%s\n%s\n", err.text, err.fix)
-/* next[state][byte] is the next state << SHIFT, + 1 if a pattern begins at that byte. */
-static uint32_t next[STATES][256], fallback[STATES], queue[STATES], states = 1; /* 0: the root */
-static char *pattern[STATES]; /* the longest of those that begin there, or NULL */
-static struct { const char *file; uint64_t offset; vyre_ticket ticket; } jobs[JOBS];
-static uint32_t *found; /* FOUND words for each job: how many, state << SHIFT | place + 1, ... */
-static unsigned long long bytes, matches;
+enum { PENDING = 1 << 16, HEAD = 32768 };
+
+typedef struct match { uint64_t start; uint32_t rule; } match;
+
+/* Options by their letters; --cpu is C, --vulkan V, --stats S, --json J. */
+static bool flag[128];
 static vyre_error err;
+static vyre_pattern *patterns;
+static char **paths;
+static uint32_t pattern_count, longest, path_count;
+static unsigned long long matches;
+static bool failed; /* something could not be read */
 
-static void make_automaton(const char *path)
+/* Of the file whose hits come now. */
+static struct {
+    uint32_t file;
+    bool     any, binary;
+    uint64_t free_from, line_at; /* no match may begin before; the line that was read last */
+    size_t   line_size, line_room;
+    char    *line;
+    FILE    *lines;
+} now = { .file = UINT32_MAX };
+static match *pending;
+static size_t pending_count;
+
+static void die(const char *what, const char *why)
 {
-    FILE *file = fopen(path, "rb");
-    CHECK(file, "cannot open %s\n", path);
-    for (char *line; (line = (char *)calloc(1, LONGEST + 2)) && fgets(line, LONGEST + 2, file);) {
-        const size_t length = strcspn(line, "\n");
-        uint32_t s = 0;
-        CHECK(line[length] == '\n' || feof(file), "not text of 1 to 64 bytes: %s\n", line);
-        line[length] = '\0';
-        for (size_t i = length; i-- > 0; s = next[s][(unsigned char)line[i]]) { /* a tree */
-            CHECK(states < STATES, "more than %d states\n", STATES);
-            if (next[s][(unsigned char)line[i]] == 0)
-                next[s][(unsigned char)line[i]] = states++;
-        }
-        pattern[s] = length ? line : NULL;
-    }
-    fclose(file);
-    for (uint32_t head = 0, tail = 1; head < tail; head++) /* breadth first */
-        for (uint32_t c = 0, s = queue[head]; c < 256; c++) {
-            const uint32_t child = next[s][c];
-            next[s][c] = s ? next[fallback[s]][c] : 0; /* that row is complete */
-            if (child) {
-                fallback[queue[tail++] = child] = next[s][c] >> SHIFT;
-                pattern[child] = pattern[child] ? pattern[child] : pattern[fallback[child]];
-                next[s][c] = child << SHIFT | (pattern[child] != NULL);
-            }
-        }
+    fprintf(stderr, "scan: %s: %s\n", what, why);
+    exit(2);
 }
 
-/* A job: the arg1 words of the text from word arg0 on, backwards; found from arg2 on. */
-static void emit_scan(vyre_program *p, const vyre_slot_values *slot, void *user)
+/* Room for one more than `count`. */
+static void *grown(void *array, size_t count, size_t size)
 {
-    const vyre_buffer text = slot->buffers[0], table = slot->buffers[1], list = slot->buffers[2];
-    vyre_value zero = vyre_ir_u32(p, 0), one = vyre_ir_u32(p, 1), low = vyre_ir_u32(p, 255);
-    vyre_value shift = vyre_ir_u32(p, SHIFT), eight = vyre_ir_u32(p, 8), two = vyre_ir_u32(p, 2);
-    vyre_local row = vyre_ir_local(p, VYRE_TYPE_U32, zero, "row"); /* state << 8 */
-    vyre_value last = vyre_ir_sub(p, slot->arg[1], one), at = slot->arg[2];
-    vyre_value i = vyre_ir_sub(p, last, vyre_ir_loop(p, zero, slot->arg[1]));
-    vyre_value word = vyre_ir_load(p, text, vyre_ir_add(p, slot->arg[0], i));
-    for (uint32_t k = 4; k-- > 0;) { /* unrolled: this loop runs when the kernel is built */
-        vyre_value byte = vyre_ir_and(p, vyre_ir_shr(p, word, vyre_ir_u32(p, 8 * k)), low);
-        vyre_value entry = vyre_ir_load(p, table, vyre_ir_or(p, vyre_ir_get(p, row), byte));
-        vyre_ir_set(p, row, vyre_ir_shl(p, vyre_ir_shr(p, entry, shift), eight));
-        vyre_ir_if(p, vyre_ir_eq(p, vyre_ir_and(p, entry, one), one));
-        vyre_value n = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, list, at, one, VYRE_ORDER_RELAXED);
-        vyre_value place = vyre_ir_add(p, vyre_ir_shl(p, i, two), vyre_ir_u32(p, k));
-        vyre_value found = vyre_ir_add(p, entry, place);
-        vyre_ir_store(p, list, vyre_ir_add(p, at, n), found);
-        vyre_ir_end(p);
+    const bool full = (count & (count - 1)) == 0;
+    void *more = full ? realloc(array, (count ? 2 * count : 1) * size) : array;
+    if (!more)
+        die("memory", "there is no more");
+    return more;
+}
+
+/* --- what to look for, and where ------------------------------------------- */
+
+static void add_pattern(const char *bytes, size_t size)
+{
+    if (size == 0)
+        die("an empty pattern", "it matches everywhere, leave it out");
+    patterns = (vyre_pattern *)grown(patterns, pattern_count, sizeof *patterns);
+    patterns[pattern_count].bytes = bytes;
+    patterns[pattern_count].size = (uint32_t)size;
+    patterns[pattern_count].id = pattern_count;
+    longest = (uint32_t)size > longest ? (uint32_t)size : longest;
+    pattern_count++;
+}
+
+static void add_pattern_file(const char *path)
+{
+    FILE *file = strcmp(path, "-") ? fopen(path, "rb") : stdin;
+    size_t room = 0;
+    ssize_t size;
+    if (!file)
+        die(path, strerror(errno));
+    for (char *line = NULL; (size = getline(&line, &room, file)) > 0; line = NULL, room = 0)
+        add_pattern(line, (size_t)size - (line[size - 1] == '\n'));
+    fclose(file);
+}
+
+static void cannot(const char *path, int error)
+{
+    failed = true;
+    if (!flag['s'])
+        fprintf(stderr, "scan: %s: %s\n", path, strerror(error));
+}
+
+static void add_path(const char *path)
+{
+    paths = (char **)grown(paths, path_count, sizeof *paths);
+    if (!(paths[path_count++] = strdup(strcmp(path, "-") ? path : "/dev/stdin")))
+        die("memory", "there is no more");
+}
+
+/* Of what lies in a directory, links, pipes and devices are left out. */
+static int visit(const char *path, const struct stat *s, int type, struct FTW *at)
+{
+    if (at->level == 0 ? type != FTW_D : type == FTW_F && S_ISREG(s->st_mode))
+        add_path(path);
+    else if (type == FTW_DNR || type == FTW_NS)
+        cannot(path, errno);
+    return 0;
+}
+
+/* --- what is printed --------------------------------------------------------- */
+
+static void print_string(const char *bytes, size_t size)
+{
+    putchar('"');
+    for (size_t i = 0; i < size; i++) {
+        const unsigned char c = (unsigned char)bytes[i];
+        printf(c == '"' || c == '\\' || c < 32 || c > 126 ? "\\u%04x" : "%c", (unsigned)c);
     }
-    vyre_ir_end(p);
+    putchar('"');
+}
+
+static void print(const char *bytes, size_t size, uint64_t offset)
+{
+    const char *path = paths[now.file];
+    if (flag['J']) {
+        printf("{\"file\":");
+        print_string(path, strlen(path));
+        printf(",\"offset\":%llu,", (unsigned long long)offset);
+        printf("\"%s\":", flag['o'] ? "match" : "line");
+        print_string(bytes, size);
+        puts("}");
+        return;
+    }
+    if (flag['H'])
+        printf("%s:", strcmp(path, "/dev/stdin") ? path : "(standard input)");
+    if (flag['b'])
+        printf("%llu:", (unsigned long long)offset);
+    fwrite(bytes, 1, size, stdout);
+    putchar('\n');
+}
+
+/* The line in which the match lies, once. */
+static void print_line(uint64_t start)
+{
+    ssize_t size;
+    if (now.line_size && start < now.line_at + now.line_size)
+        return;
+    while (now.lines && (size = getline(&now.line, &now.line_room, now.lines)) > 0) {
+        now.line_at += now.line_size;
+        now.line_size = (size_t)size;
+        if (start < now.line_at + now.line_size) {
+            print(now.line, now.line_size - (now.line[size - 1] == '\n'), now.line_at);
+            return;
+        }
+    }
+}
+
+static int compare(const void *a, const void *b)
+{
+    const match *x = (const match *)a, *y = (const match *)b;
+    const uint32_t long_x = patterns[x->rule].size, long_y = patterns[y->rule].size;
+    if (x->start != y->start)
+        return x->start < y->start ? -1 : 1;
+    return long_x > long_y ? -1 : long_x < long_y;
+}
+
+/* Prints the matches before which nothing can come any more: they begin before `until`. */
+static void settle(uint64_t until)
+{
+    size_t i = 0;
+    qsort(pending, pending_count, sizeof *pending, compare);
+    for (; i < pending_count && pending[i].start < until; i++) {
+        const vyre_pattern *p = &patterns[pending[i].rule];
+        if (pending[i].start < now.free_from)
+            continue;
+        now.free_from = pending[i].start + p->size;
+        matches++;
+        if (flag['q'] || (now.any && now.binary))
+            continue;
+        if (now.binary)
+            fprintf(stderr, "scan: %s: binary file matches\n", paths[now.file]);
+        else if (flag['o'])
+            print((const char *)p->bytes, p->size, pending[i].start);
+        else
+            print_line(pending[i].start);
+        now.any = true;
+    }
+    pending_count -= i;
+    memmove(pending, pending + i, pending_count * sizeof *pending);
+}
+
+static void next_file(uint32_t file)
+{
+    static char head[HEAD];
+    settle(UINT64_MAX);
+    if (now.lines)
+        fclose(now.lines);
+    now.lines = NULL;
+    now.any = now.binary = false;
+    now.free_from = now.line_at = now.line_size = 0;
+    now.file = file;
+    if (file == UINT32_MAX || strcmp(paths[file], "/dev/stdin") == 0)
+        return;
+    now.lines = fopen(paths[file], "rb");
+    if (now.lines && !flag['a'])
+        now.binary = memchr(head, '\0', fread(head, 1, HEAD, now.lines)) != NULL;
+    if (now.lines)
+        rewind(now.lines);
+}
+
+static void on_hits(void *user, const vyre_hit *hits, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (hits[i].file != now.file)
+            next_file(hits[i].file);
+        if (pending_count >= PENDING && hits[i].end > longest)
+            settle(hits[i].end + 1 - longest);
+        pending = (match *)grown(pending, pending_count, sizeof *pending);
+        pending[pending_count].start = hits[i].end + 1 - patterns[hits[i].rule].size;
+        pending[pending_count++].rule = hits[i].rule;
+    }
     (void)user;
 }
 
-/* Waits for a job and prints: leftmost first, of those the longest, none overlapping. */
-static void finish(vyre *v, uint32_t job)
+static bool on_progress(void *user, const vyre_scan_progress *p)
 {
-    static uint64_t free_from;
-    static uint32_t list[FOUND];
-    TRY(jobs[job].file ? vyre_wait(v, jobs[job].ticket, VYRE_FOREVER, &err) : VYRE_OK);
-    free_from = jobs[job].file && jobs[job].offset == 0 ? 0 : free_from; /* a new file */
-    const uint32_t end = found[job * FOUND]; /* a read across the bus: few and long ones are best */
-    memcpy(list, found + job * FOUND, 4 * (size_t)end);
-    for (uint32_t n = end; n-- > 1;) { /* what was found last comes first in the file */
-        const unsigned long long at = jobs[job].offset + (list[n] & PLACE) - 1;
-        if (at < free_from || at >= jobs[job].offset + CHUNK)
-            continue; /* it overlaps, or the next chunk has it */
-        printf("%s:%llu:%s\n", jobs[job].file, at, pattern[list[n] >> SHIFT]);
-        free_from = at + strlen(pattern[list[n] >> SHIFT]);
-        matches++;
+    static uint64_t shown;
+    if (isatty(2) && !isatty(1) && p->bytes - shown > 64u << 20)
+        fprintf(stderr, "\rscan: %u of %u files, %llu MB ", p->files, p->file_count,
+                (unsigned long long)(shown = p->bytes) / 1000000);
+    (void)user;
+    return !(flag['q'] && p->found);
+}
+
+/* --- the whole ------------------------------------------------------------------ */
+
+static void options(int argc, char **argv)
+{
+    static const struct option more[] = { { "cpu", 0, NULL, 'C' }, { "vulkan", 0, NULL, 'V' },
+                                          { "stats", 0, NULL, 'S' }, { "json", 0, NULL, 'J' },
+                                          { NULL, 0, NULL, 0 } };
+    for (int c; (c = getopt_long(argc, argv, "abe:f:FHhoqrs", more, NULL)) != -1;) {
+        flag[c] = true;
+        if (c == 'e')
+            add_pattern(optarg, strlen(optarg));
+        if (c == 'f')
+            add_pattern_file(optarg);
     }
-    found[job * FOUND] = 1; /* where the next job puts what it finds */
-    jobs[job].file = NULL;
+    const bool given = flag['e'] || flag['f'];
+    if (flag['?'] || (!given && optind == argc)) {
+        fputs("usage: scan [-abFHhoqrs] [-e PATTERN] [-f FILE] [--cpu | --vulkan] [--stats]\n"
+              "            [--json] [PATTERN] [FILE]...\n", stderr);
+        exit(2);
+    }
+    if (!given)
+        add_pattern(argv[optind], strlen(argv[optind]));
+    const int first = optind + !given;
+    for (int i = first; i < argc || i == first; i++) {
+        const char *path = i < argc ? argv[i] : flag['r'] ? "." : "-";
+        if (!flag['r'] || nftw(path, visit, 16, FTW_PHYS) != 0)
+            add_path(path);
+    }
+    flag['H'] = !flag['h'] && (flag['H'] || flag['r'] || argc - first > 1);
 }
 
 int main(int argc, char **argv)
 {
-    CHECK(argc > 3, "usage: scan cpu|vulkan [--stats] PATTERNS FILE...\n");
-    const bool cpu = strcmp(argv[1], "cpu") == 0, stats = strcmp(argv[2], "--stats") == 0;
-    make_automaton(argv[2 + stats]);
-    const vyre_buffer_desc buffers[3] = { { .binding = 4, .count = JOBS * REGION / 4 },
-                                          { .binding = 5, .count = 256 * states },
-                                          { .binding = 6, .count = JOBS * FOUND } };
-    const vyre_desc desc = { .backend = cpu ? VYRE_BACKEND_CPU : VYRE_BACKEND_VULKAN, .kernel = {
-        .kind = VYRE_KERNEL_JIT, .payload = emit_scan, .slot_count = JOBS, .buffers = buffers,
-        .buffer_count = 3 } };
-    vyre *v = vyre_open(&desc, &err);
-    CHECK(v, "%s\n%s\n", err.text, err.fix);
-    char *text = (char *)vyre_map(v, 0, NULL);
-    memcpy(vyre_map(v, 1, NULL), next, 1024 * (size_t)states);
-    found = (uint32_t *)vyre_map(v, 2, NULL);
-    TRY(vyre_start(v, &err));
+    options(argc, argv);
+    vyre_automaton automaton;
+    vyre_scan_report report;
+    vyre_scan_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.engine.backend = flag['C'] ? VYRE_BACKEND_CPU
+                          : flag['V'] ? VYRE_BACKEND_VULKAN : VYRE_BACKEND_AUTO;
+    desc.automaton = &automaton;
+    if (vyre_automaton_make(patterns, pattern_count, NULL, &automaton, &err) < 0)
+        die(err.text, err.fix);
+    vyre_scan *s = vyre_scan_open(&desc, &err);
+    vyre_scan_file *files = (vyre_scan_file *)calloc(path_count + 1u, sizeof *files);
+    if (!s || !files)
+        die(s ? "memory" : err.text, s ? "there is no more" : err.fix);
+    const vyre_scan_files_desc how = { on_hits, on_progress, NULL, 0, 0 };
     struct timespec from, to;
     clock_gettime(CLOCK_MONOTONIC, &from);
-    uint32_t job = 0; /* they take turns on the memory: a file of any size streams through */
-    for (argv += 3 + stats; *argv; argv++) {
-        FILE *file = fopen(*argv, "rb");
-        CHECK(file, "cannot open %s\n", *argv);
-        for (uint64_t offset = 0;; offset += CHUNK, job = (job + 1) % JOBS) {
-            finish(v, job);
-            CHECK(fseek(file, (long)offset, SEEK_SET) == 0, "cannot seek in %s\n", *argv);
-            const uint32_t size = (uint32_t)fread(text + job * REGION, 1, REGION, file);
-            if (size == 0)
-                break;
-            memset(text + job * REGION + size, '\n', -size % 4); /* which no pattern has */
-            const vyre_work work = { .arg_count = 3,
-                                     .args = { job * REGION / 4, (size + 3) / 4, job * FOUND } };
-            TRY(vyre_publish(v, &work, &jobs[job].ticket, &err));
-            jobs[job].file = *argv;
-            jobs[job].offset = offset;
-            bytes += size < CHUNK ? size : CHUNK;
-        }
-        fclose(file);
-    }
-    for (uint32_t i = 0; i < JOBS; i++)
-        finish(v, (job + i) % JOBS);
+    const char *const *from_paths = (const char *const *)paths;
+    const int status = vyre_scan_files(s, from_paths, path_count, &how, files, &report, &err);
+    if (status < 0 && status != VYRE_E_SCAN_FILE && status != VYRE_E_SCAN_STOPPED)
+        die(err.text, err.fix);
+    next_file(UINT32_MAX);
     clock_gettime(CLOCK_MONOTONIC, &to);
-    const double s = (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec);
-    if (stats)
-        fprintf(stderr, "scan: %s: %llu bytes, %llu matches, %.3f s, %.0f bytes/s\n",
-                vyre_backend_name(desc.backend), bytes, matches, s, (double)bytes / s);
-    vyre_close(v);
-    return matches == 0;
+    for (uint32_t i = 0; i < path_count; i++)
+        if (files[i].status == VYRE_E_SCAN_FILE)
+            cannot(paths[i], files[i].native);
+    const double seconds = (double)(to.tv_sec - from.tv_sec) +
+                           1e-9 * (double)(to.tv_nsec - from.tv_nsec);
+    if (flag['S'])
+        fprintf(stderr, "scan: %u files, %llu bytes, %llu matches, %.3f s, %.0f bytes/s\n",
+                path_count, (unsigned long long)report.bytes, matches, seconds,
+                (double)report.bytes / seconds);
+    vyre_scan_close(s);
+    vyre_automaton_free(&automaton);
+    return failed && !(flag['q'] && matches) ? 2 : matches == 0;
 }

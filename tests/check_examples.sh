@@ -13,9 +13,10 @@ case $("$bin/quickstart" 2>&1) in
 *) skips vulkan "no driver, or no volk.h" ;;
 esac
 
-# Short enough to be read in one go.
-longest=$(wc -l examples/*.c | grep -v total | sort -n | tail -n 1)
+# Short enough to be read in one go; scan is a tool.
+longest=$(wc -l examples/*.c | grep -v -e total -e scan.c | sort -n | tail -n 1)
 passes "examples_under_150_lines ($longest)" test "$(awk '{ print $1 }' <<< "$longest")" -lt 150
+passes scan_under_300_lines test "$(wc -l < examples/scan.c)" -lt 300
 
 # --- what they print ---------------------------------------------------------
 
@@ -80,7 +81,7 @@ esac
 like_grep() { # name, backend, patterns, files...
     local name="scan $1 ($2)" backend=$2 patterns=$3; shift 3
     grep -aobHF -f "$patterns" "$@" > "$scratch/grep"
-    timeout 300 "$bin/scan" "$backend" --stats "$patterns" "$@" > "$scratch/scan" 2> "$scratch/stats"
+    timeout 300 "$bin/scan" "--$backend" --stats -aobHF -f "$patterns" "$@" > "$scratch/scan" 2> "$scratch/stats"
     if cmp -s "$scratch/grep" "$scratch/scan" && grep -q 'bytes/s$' "$scratch/stats"; then
         passed=$((passed + 1))
         echo "$(cat "$scratch/stats")"
@@ -116,8 +117,48 @@ head -c 2000000 /dev/zero | tr '\0' '0' > "$scratch/corpus/dense" # more hits th
 like_grep dense cpu "$scratch/zero" "$scratch/corpus/dense"
 sed 's/a/b/' "$scratch/corpus/short" > "$scratch/corpus/other"
 grep -aobHF -f "$scratch/patterns" "$scratch/corpus/short" > "$scratch/grep"
-"$bin/scan" cpu "$scratch/patterns" "$scratch/corpus/other" > "$scratch/scan" 2> /dev/null
+"$bin/scan" --cpu -aobHF -f "$scratch/patterns" "$scratch/corpus/other" > "$scratch/scan" 2> /dev/null
 fails scan_control cmp "$scratch/grep" "$scratch/scan"
+
+# The same output in any order, the same words on stderr but for the name, the same exit code.
+as_grep() { # arguments of both
+    local code
+    grep "$@" < "$scratch/corpus/short" 2> "$scratch/err" | sort > "$scratch/grep"; code=${PIPESTATUS[0]}
+    sed 's/^grep: //' "$scratch/err" | sort > "$scratch/grep_err"
+    "$bin/scan" --cpu "$@" < "$scratch/corpus/short" 2> "$scratch/err" | sort > "$scratch/scan"
+    code=$code,${PIPESTATUS[0]}
+    sed 's/^scan: //' "$scratch/err" | sort > "$scratch/scan_err"
+    if [ "${code%,*}" = "${code#*,}" ] && cmp -s "$scratch/grep" "$scratch/scan" && cmp -s "$scratch/grep_err" "$scratch/scan_err"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1)); echo "FAIL scan $*: exit codes $code"; diff -a "$scratch/grep" "$scratch/scan" | head -n 5
+    fi
+}
+tree=$scratch/corpus/tree
+mkdir -p "$tree/deep/.hidden"
+printf 'one struct, two struct\nnone\nstruct' > "$tree/deep/text"
+printf 'struct\n' > "$tree/deep/.hidden/.file"
+printf 'struct \0 struct\n' > "$tree/binary"
+: > "$tree/empty"
+ln -s /usr/include/stdio.h "$tree/link"
+one=/usr/include/stdio.h two=/usr/include/stdlib.h
+as_grep -F struct $one
+as_grep -bF struct $one $two
+as_grep -obF -f "$scratch/patterns" $one $two
+as_grep -ohF -e int -e integer $one $two
+as_grep -HF -e 'no such text' $one
+as_grep -F struct "$scratch/nothing" $one
+as_grep -sF struct "$scratch/nothing" $one
+as_grep -qF struct "$scratch/nothing" $one
+as_grep -qF 'no such text' "$scratch/nothing" $one
+as_grep -F struct "$tree"
+as_grep -F struct "$tree/binary" "$tree/deep/text"
+as_grep -aoF struct "$tree/binary"
+as_grep -rF struct "$tree"
+as_grep -robF struct "$tree"
+as_grep -obF abc
+as_grep -obF abc -
+passes scan_json sh -c "'$bin/scan' --cpu --json -o struct '$tree/deep/text' | grep -c '\"offset\":[0-9]*,\"match\":\"struct\"}' | grep -qx 3"
 
 # --- wrong use ---------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 #include "engine.h"
 #include "oom.h"
 
+#include <errno.h>
+
 enum { MOST_HITS = 400000 };
 
 static vyre_hit expected[MOST_HITS], found[MOST_HITS];
@@ -33,6 +35,7 @@ static vyre_scan_desc scan_desc(const vyre_automaton *m)
     d.engine.kernel.group_size = backend_under_test == VYRE_BACKEND_CPU ? 32 : 0;
     d.automaton = m;
     d.text_bytes = 65536;
+    d.way = VYRE_SCAN_LANES; /* what is chosen there, without looking */
     return d;
 }
 
@@ -183,7 +186,7 @@ static void fill_prefixes(uint64_t *seed, uint32_t size, const vyre_pattern *fro
 
 static void check_widths(const vyre_automaton *m, uint32_t size)
 {
-    static const uint32_t widths[] = { 0, 1, 61, 40000 };
+    static const uint32_t widths[] = { 1, 40000 };
     const size_t count = walk(m, text, size, 3, 0);
     for (uint32_t i = 0; i < sizeof widths / sizeof *widths; i++) {
         vyre_scan_desc d = scan_desc(m);
@@ -211,7 +214,8 @@ static void bytes_of_every_kind(void)
     fill_random(&seed, 70001, 256);
     vyre_automaton m = automaton_of_text(&seed, 300, 70001, 12);
     const size_t count = walk(&m, text, 70001, 3, 0);
-    const vyre_scan_desc d = scan_desc(&m);
+    vyre_scan_desc d = scan_desc(&m);
+    d.way = VYRE_SCAN_CHOSEN;
     vyre_scan *s = scan_open(&d);
     check_whole(s, text, 70001, count);
     vyre_scan_close(s);
@@ -504,6 +508,113 @@ static void refused(void)
     vyre_automaton_free(&m);
 }
 
+/* --- files ------------------------------------------------------------------- */
+
+enum { FILES = 40, MISSING = 17 };
+
+static char file_names[FILES][64];
+static const char *file_paths[FILES];
+static size_t delivered;
+static uint64_t stop_after;
+static vyre_scan_progress last_progress;
+
+static void keep_hits(void *user, const vyre_hit *hits, size_t count)
+{
+    CHECK(delivered + count <= MOST_HITS);
+    memcpy(found + delivered, hits, count * sizeof *hits);
+    delivered += count;
+    (void)user;
+}
+
+static bool keep_progress(void *user, const vyre_scan_progress *p)
+{
+    CHECK(p->files >= last_progress.files && p->bytes >= last_progress.bytes);
+    CHECK_EQ(p->file_count, FILES);
+    last_progress = *p;
+    (void)user;
+    return p->bytes < stop_after;
+}
+
+/* File i is text[i * 100] and the i * 1000 bytes after it, apart from one that is not there. */
+static size_t make_files(const vyre_automaton *m, const char *directory)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < FILES; i++) {
+        snprintf(file_names[i], sizeof file_names[i], "%s/%u", directory, i);
+        file_paths[i] = file_names[i];
+        FILE *file = i == MISSING ? NULL : fopen(file_names[i], "wb");
+        if (!file)
+            continue;
+        CHECK_EQ(fwrite(text + i * 100, 1, i * 1000, file), i * 1000);
+        fclose(file);
+        count = walk_on(m, text + i * 100, i * 1000, i, count);
+    }
+    for (size_t i = 0; i < count; i++)
+        expected[i].layer = 9;
+    qsort(expected, count, sizeof *expected, compare_hits);
+    return count;
+}
+
+static void check_files(vyre_scan *s, size_t count, size_t part_bytes)
+{
+    static vyre_scan_file files[FILES];
+    vyre_scan_files_desc how = { keep_hits, keep_progress, NULL, 9, part_bytes };
+    vyre_scan_report r;
+    vyre_error err;
+    delivered = 0;
+    stop_after = UINT64_MAX;
+    memset(&last_progress, 0, sizeof last_progress);
+    CHECK_EQ(vyre_scan_files(s, file_paths, FILES, &how, files, &r, &err), VYRE_E_SCAN_FILE);
+    CHECK_EQ(err.at, MISSING);
+    CHECK_EQ(err.native, ENOENT);
+    CHECK_EQ(delivered, count);
+    check_hits(0, count);
+    CHECK_EQ(r.written, count);
+    CHECK_EQ(r.bytes, FILES * (FILES - 1) / 2 * 1000 - MISSING * 1000);
+    CHECK_EQ(last_progress.files, FILES);
+    for (uint32_t i = 0, at = 0; i < FILES; i++) {
+        const size_t from = at;
+        while (at < count && found[at].file == i)
+            at++;
+        CHECK_EQ(files[i].hits, at - from);
+        CHECK_EQ(files[i].bytes, i == MISSING ? 0 : i * 1000);
+        CHECK_EQ(files[i].status, i == MISSING ? VYRE_E_SCAN_FILE : VYRE_OK);
+    }
+    delivered = 0;
+    stop_after = 100000;
+    memset(&last_progress, 0, sizeof last_progress);
+    CHECK_EQ(vyre_scan_files(s, file_paths, FILES, &how, files, &r, &err), VYRE_E_SCAN_STOPPED);
+    CHECK_EQ(r.bytes, last_progress.bytes);
+    CHECK(r.bytes >= 100000 && r.bytes < 200000);
+    CHECK(delivered > 0 && delivered < count);
+    check_hits(0, delivered);
+    CHECK_EQ(files[FILES - 1].status, VYRE_E_SCAN_STOPPED);
+    CHECK_EQ(files[1].status, VYRE_OK);
+}
+
+static void files_are_read(void)
+{
+    uint64_t seed = seed_of();
+    char directory[] = "/tmp/vyre_scan_XXXXXX";
+    CHECK(mkdtemp(directory) != NULL);
+    fill_random(&seed, 50000, 20);
+    vyre_automaton m = automaton_of_text(&seed, 20, 50000, 8);
+    const vyre_scan_desc d = scan_desc(&m);
+    const size_t count = make_files(&m, directory);
+    vyre_scan *s = scan_open(&d);
+    check_files(s, count, 0);
+    check_files(s, count, 777);
+    CHECK_EQ(vyre_scan_files(s, file_paths, 3, NULL, NULL, NULL, NULL), VYRE_OK);
+    CHECK_EQ(vyre_scan_files(s, NULL, 0, NULL, NULL, NULL, NULL), VYRE_OK);
+    CHECK_EQ(vyre_scan_files(s, NULL, 1, NULL, NULL, NULL, NULL), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_scan_files(NULL, file_paths, 1, NULL, NULL, NULL, NULL), VYRE_E_ARGUMENT);
+    vyre_scan_close(s);
+    vyre_automaton_free(&m);
+    for (uint32_t i = 0; i < FILES; i++)
+        remove(file_names[i]);
+    remove(directory);
+}
+
 /* Groups with tables of their own: one that has them whole, one that has a part. */
 static void groups_copy_the_tables(void)
 {
@@ -522,6 +633,12 @@ static void groups_copy_the_tables(void)
     }
 }
 
+static bool stop_at_once(void *user, const vyre_scan_progress *p)
+{
+    (void)user, (void)p;
+    return false;
+}
+
 static vyre_status open_and_run(const vyre_allocator *allocator, void *user)
 {
     vyre_error err;
@@ -535,7 +652,13 @@ static vyre_status open_and_run(const vyre_allocator *allocator, void *user)
         return err.status;
     vyre_scan_text t = text_of(text, 1000, 3);
     t.more = true;
-    const vyre_status status = vyre_scan_run(s, &t, 1, found, MOST_HITS, NULL, NULL);
+    static const char *const path = "vyre.h";
+    vyre_status status = vyre_scan_run(s, &t, 1, found, MOST_HITS, NULL, NULL);
+    if (status == VYRE_OK) {
+        const vyre_scan_files_desc how = { NULL, stop_at_once, NULL, 0, 500 };
+        status = vyre_scan_files(s, &path, 1, &how, NULL, NULL, NULL);
+        status = status == VYRE_E_SCAN_STOPPED ? VYRE_OK : status;
+    }
     vyre_scan_close(s);
     return status;
 }
@@ -553,7 +676,8 @@ static const engine_case cases[] = {
     ENGINE_CASE(headers_and_prefixes), ENGINE_CASE(cut_anywhere),
     ENGINE_CASE(groups_copy_the_tables), ENGINE_CASE(overflow_is_counted), ENGINE_CASE(many_small_files),
     ENGINE_CASE(rules_that_never_forget), ENGINE_CASE(rules_of_which_none_matches),
-    ENGINE_CASE(tuning_keeps_the_hits), ENGINE_CASE(refused)
+    ENGINE_CASE(tuning_keeps_the_hits), ENGINE_CASE(refused),
+    ENGINE_CASE(files_are_read)
 };
 
 int main(void)

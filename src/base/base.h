@@ -186,6 +186,8 @@ VYI_EXTERN_C_BEGIN
     X(E_SCAN_LIMIT,         -277, "the tables of a scan would be too large")                       \
     X(E_SEGMENT_WIDTH,      -278, "a segment has at least one byte")                               \
     X(E_SCAN_TUNE,          -279, "no width gave a complete scan")                                 \
+    X(E_SCAN_FILE,          -280, "a file could not be read")                                      \
+    X(E_SCAN_STOPPED,       -281, "the scan was stopped by its caller")                            \
     /* exchange: -290 .. -309 */                                                                   \
     X(E_EXCHANGE_MAGIC,     -290, "the file is not a program")                                     \
     X(E_EXCHANGE_VERSION,   -291, "the program's file has another version")                        \

@@ -148,8 +148,13 @@ struct vyre_scan {
     uint32_t       *carry_rows;
     uint32_t        carry_count, carry_capacity, carry_row_capacity;
     /* of the call */
-    vyre_hit       *hits;
-    size_t          capacity;
+    vyre_hit       *hits;          /* the caller's array, or `own` where `sink` takes them */
+    size_t          capacity, held;
+    void          (*sink)(void *user, const vyre_hit *hits, size_t count);
+    void           *sink_user;
+    vyre_hit       *own;
+    uint32_t        own_capacity;
+    bool            no_memory;     /* `own` could not grow */
     uint64_t        busy_until; /* when the last end was seen */
     vyre_scan_report report;
 };
@@ -167,6 +172,21 @@ VYI_API vyre_status vyi_scan_wait(vyre_scan *s, vyi_scan_bank *b, uint32_t *foun
 /* Takes the records of the work that has ended into the caller's hits. */
 VYI_API vyre_status vyi_scan_take(vyre_scan *s, const vyi_scan_bank *b, uint32_t found,
                                   vyre_error *err);
+/* What `own` holds goes to the sink. */
+VYI_API void vyi_scan_deliver(vyre_scan *s);
+
+/* A call begins; with a sink it gets all hits, those of one byte together. */
+VYI_API void vyi_scan_call(vyre_scan *s, void (*sink)(void *user, const vyre_hit *hits,
+                                                      size_t count), void *user);
+/* Waits for works of a call that failed. */
+VYI_API vyre_status vyi_scan_settle(vyre_scan *s, vyre_error *err);
+/* Fills, and launches what is full.  Then all that was filled, to its end. */
+VYI_API vyre_status vyi_scan_text_in(vyre_scan *s, const vyre_scan_text *text, vyre_error *err);
+VYI_API vyre_status vyi_scan_flush(vyre_scan *s, vyre_error *err);
+/* A call has failed; returns `status`. */
+VYI_API vyre_status vyi_scan_abandon(vyre_scan *s, vyre_status status);
+VYI_API void *vyi_scan_alloc(const vyre_scan *s, size_t count, size_t size, vyre_error *err);
+
 /* By file, end and rule. */
 VYI_API void vyi_scan_sort_hits(vyre_hit *hits, size_t count);
 

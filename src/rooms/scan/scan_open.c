@@ -172,7 +172,7 @@ static uint32_t vyi_scan_choose_width(const vyre_scan *s)
     return width;
 }
 
-static void *vyi_scan_alloc(const vyre_scan *s, size_t count, size_t size, vyre_error *err)
+VYI_API void *vyi_scan_alloc(const vyre_scan *s, size_t count, size_t size, vyre_error *err)
 {
     size_t bytes = 0;
     void *memory = vyi_size_mul(count, size, &bytes) ? vyi_alloc(&s->allocator, bytes) : NULL;
@@ -275,6 +275,7 @@ VYRE_API void vyre_scan_close(vyre_scan *s)
     vyi_scan_release(s, s->records, 2 * (size_t)s->places * sizeof *s->records);
     vyi_scan_release(s, s->states, (size_t)s->bank_blocks * dfas * sizeof *s->states);
     vyi_scan_release(s, s->rows, dfas * sizeof *s->rows);
+    vyi_scan_release(s, s->own, s->own_capacity * sizeof *s->own);
     vyi_scan_release(s, s->carries, s->carry_capacity * sizeof *s->carries);
     vyi_scan_release(s, s->carry_rows, s->carry_row_capacity * sizeof *s->carry_rows);
     vyi_scan_tables_free(&s->tables);

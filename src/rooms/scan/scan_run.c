@@ -135,7 +135,7 @@ static vyre_status vyi_scan_turn(vyre_scan *s, vyre_error *err)
 }
 
 /* All that was filled, in the order of the texts. */
-static vyre_status vyi_scan_flush(vyre_scan *s, vyre_error *err)
+VYI_API vyre_status vyi_scan_flush(vyre_scan *s, vyre_error *err)
 {
     vyre_status status = VYRE_OK;
     for (uint32_t i = 0; i < VYI_SCAN_BANKS && status == VYRE_OK; i++)
@@ -223,7 +223,7 @@ static vyre_status vyi_scan_ask_on(vyre_scan *s, const vyi_scan_piece *piece, co
     return status;
 }
 
-static vyre_status vyi_scan_text_in(vyre_scan *s, const vyre_scan_text *text, vyre_error *err)
+VYI_API vyre_status vyi_scan_text_in(vyre_scan *s, const vyre_scan_text *text, vyre_error *err)
 {
     vyre_status status = VYRE_OK;
     vyi_scan_carry_take(s, text);
@@ -269,8 +269,7 @@ static vyre_status vyi_scan_check_run(const vyre_scan *s, const vyre_scan_text *
     return VYRE_OK;
 }
 
-/* Works of a call that failed end first. */
-static vyre_status vyi_scan_settle(vyre_scan *s, vyre_error *err)
+VYI_API vyre_status vyi_scan_settle(vyre_scan *s, vyre_error *err)
 {
     vyre_status status = VYRE_OK;
     for (uint32_t i = 0; i < VYI_SCAN_BANKS; i++) {
@@ -283,7 +282,7 @@ static vyre_status vyi_scan_settle(vyre_scan *s, vyre_error *err)
     return status;
 }
 
-static vyre_status vyi_scan_abandon(vyre_scan *s, vyre_status status)
+VYI_API vyre_status vyi_scan_abandon(vyre_scan *s, vyre_status status)
 {
     (void)vyi_scan_settle(s, NULL);
     s->carry_count = 0;
@@ -300,6 +299,19 @@ static vyre_status vyi_scan_texts(vyre_scan *s, const vyre_scan_text *texts, uin
     return status == VYRE_OK ? vyi_scan_flush(s, err) : status;
 }
 
+VYI_API void vyi_scan_call(vyre_scan *s, void (*sink)(void *user, const vyre_hit *hits,
+                                                      size_t count), void *user)
+{
+    memset(&s->report, 0, sizeof s->report);
+    s->sink = sink;
+    s->sink_user = user;
+    s->hits = s->own;
+    s->capacity = s->own_capacity;
+    s->held = 0;
+    s->no_memory = false;
+    s->busy_until = 0;
+}
+
 VYRE_API vyre_status vyre_scan_run(vyre_scan *s, const vyre_scan_text *texts, uint32_t count,
                                    vyre_hit *hits, size_t capacity, vyre_scan_report *report,
                                    vyre_error *err)
@@ -307,17 +319,16 @@ VYRE_API vyre_status vyre_scan_run(vyre_scan *s, const vyre_scan_text *texts, ui
     vyre_status status = vyi_scan_check_run(s, texts, count, hits, capacity, err);
     if (status < 0)
         return status;
-    memset(&s->report, 0, sizeof s->report);
+    vyi_scan_call(s, NULL, NULL);
     s->hits = hits;
     s->capacity = capacity;
-    s->busy_until = 0;
     if (s->v)
         status = vyi_scan_texts(s, texts, count, err);
     for (uint32_t i = 0; i < count && !s->v; i++)
         s->report.bytes += texts[i].size;
     if (status != VYRE_OK)
         return vyi_scan_abandon(s, status);
-    vyi_scan_sort_hits(hits, (size_t)s->report.written);
+    vyi_scan_sort_hits(hits, s->held);
     s->report.width = s->width;
     if (report)
         *report = s->report;

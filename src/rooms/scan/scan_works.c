@@ -6,6 +6,7 @@
 #ifndef VYRE_NO_SCAN
 
 #define VYI_SCAN_MOST_BYTES 0xf0000000u /* of a work's items: hits are counted in 32 bits */
+#define VYI_SCAN_DELIVERED  4096u       /* hits, or all of the byte that makes them so many */
 #define VYI_SCAN_DIGIT      11u         /* bits of a place that are sorted by at a time */
 
 /* --- segments ------------------------------------------------------------- */
@@ -195,15 +196,35 @@ VYI_API void vyi_scan_sort_hits(vyre_hit *hits, size_t count)
     }
 }
 
+static bool vyi_scan_more_room(vyre_scan *s)
+{
+    const uint32_t held = (uint32_t)s->held;
+    if (!s->sink || s->no_memory)
+        return false;
+    s->no_memory = s->held >= UINT32_MAX ||
+                   !vyi_grow(&s->allocator, (void **)&s->own, &s->own_capacity, held + 1,
+                             sizeof *s->own);
+    s->hits = s->own;
+    s->capacity = s->own_capacity;
+    return !s->no_memory;
+}
+
+VYI_API void vyi_scan_deliver(vyre_scan *s)
+{
+    if (s->held)
+        s->sink(s->sink_user, s->hits, s->held);
+    s->held = 0;
+}
+
 static void vyi_scan_hit(vyre_scan *s, const vyi_scan_piece *piece, uint32_t at, uint32_t rule)
 {
-    vyre_scan_report *r = &s->report;
-    r->found++;
-    if (r->written == s->capacity) {
-        r->dropped++;
+    s->report.found++;
+    if (s->held == s->capacity && !vyi_scan_more_room(s)) {
+        s->report.dropped++;
         return;
     }
-    vyre_hit *hit = &s->hits[r->written++];
+    s->report.written++;
+    vyre_hit *hit = &s->hits[s->held++];
     hit->file = piece->file;
     hit->layer = piece->layer;
     hit->rule = rule;
@@ -239,13 +260,16 @@ static void vyi_scan_expand_all(vyre_scan *s, const vyi_scan_bank *b,
 {
     const vyi_scan_piece *piece = b->pieces;
     for (uint32_t i = 0; i < count;) {
-        const size_t before = (size_t)s->report.written;
+        const size_t before = s->held;
         const uint32_t at = records[i].at;
         while (at - piece->at >= piece->size)
             piece++;
         for (; i < count && records[i].at == at; i++)
             vyi_scan_expand(s, piece, &records[i]);
-        vyi_scan_sort_hits(s->hits + before, (size_t)s->report.written - before);
+        if (s->held > before + 1)
+            vyi_scan_sort_hits(s->hits + before, s->held - before);
+        if (s->sink && s->held >= VYI_SCAN_DELIVERED)
+            vyi_scan_deliver(s);
     }
 }
 
@@ -265,7 +289,7 @@ VYI_API vyre_status vyi_scan_take(vyre_scan *s, const vyi_scan_bank *b, uint32_t
     }
     vyi_scan_expand_all(s, b, vyi_scan_sort_places(s->records, s->records + s->places, found),
                         found);
-    return VYRE_OK;
+    return s->no_memory ? vyi_fail_nomem(err, (s->held + 1) * sizeof *s->own) : VYRE_OK;
 }
 
 #endif /* VYRE_NO_SCAN */
