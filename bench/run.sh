@@ -31,14 +31,14 @@ options() {
     publish | interp) echo "--seconds $(part 0.4)" ;;
     sustained) echo "--seconds $(part 20)" ;;
     memory) echo "--seconds $(part 0.2)" ;;
-    wide | order) echo "--seconds $(part 0.25)" ;;
+    wide | order | scan) echo "--seconds $(part 0.25)" ;;
     wide_cuda) echo "--seconds $(part 0.25)" ;;
     roundtrip_cuda) echo "--seconds $each" ;;
     esac
 }
 
 # The round trips by Vulkan and by CUDA one after the other: their ratio counts.
-all="roundtrip roundtrip_cuda wide wide_cuda order drain drain_cuda publish sustained memory emit source interp compile"
+all="roundtrip roundtrip_cuda wide wide_cuda order drain drain_cuda publish sustained memory scan emit source interp compile"
 
 compile() { # name: a program of bench/ or, in CUDA, of bench/twins/
     local source=bench/$1.c libs="-lm -lpthread -ldl" library

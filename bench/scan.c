@@ -1,0 +1,306 @@
+/* scan: many patterns in text, beside what only reads it and what else finds them
+ *
+ *     bench/scan [--csv] [--quick] [--cpu] [--lanes] [--seconds N] [--largest N]
+ *
+ * Text of lower-case words, with a pattern in every 8 KiB, that the device has; 1, 32, 2048 and
+ * 100000 patterns of 6 to 12 letters.  Of each scan the time on the device (from the launch to
+ * its end, by the host), and that of the whole call, which copies the text first.  Floors of the
+ * same run: a kernel that adds up the words of such a text, and memcpy.  GNU grep and ripgrep
+ * read the same text from a file, when they are installed.  The hits are counted by
+ * a plain walk, too.  --largest is in MiB, --seconds for each row.
+ */
+#define _GNU_SOURCE
+#define VYRE_IMPLEMENTATION
+#include "../vyre.h"
+
+#include "bench.h"
+
+#include <unistd.h>
+
+enum { MOST_PATTERNS = 100000, LETTERS = 12, PLANTED = 8192, VOCABULARY = 4096 };
+
+static vyre_error   err;
+static vyre_backend backend;
+static vyre_scan_way way; /* --lanes: no tables in the groups' own memory */
+static double       seconds_each = 0.3;
+static char         words[MOST_PATTERNS][LETTERS];
+static vyre_pattern patterns[MOST_PATTERNS];
+static uint64_t     seed = 0x5ca9;
+
+static void must(bool good)
+{
+    if (good)
+        return;
+    fprintf(stderr, "scan: %s\n%s\n", err.text, err.fix);
+    exit(1);
+}
+
+static uint32_t below(uint32_t n)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (uint32_t)(seed % n);
+}
+
+/* --- text and patterns ----------------------------------------------------- */
+
+static void make_patterns(void)
+{
+    for (uint32_t i = 0; i < MOST_PATTERNS; i++) {
+        patterns[i].bytes = words[i];
+        patterns[i].size = 6 + below(7);
+        patterns[i].id = i;
+        for (uint32_t k = 0; k < patterns[i].size; k++)
+            words[i][k] = (char)('a' + below(26));
+    }
+}
+
+/* One of the first `count` patterns in each PLANTED bytes. */
+static void make_text(char *text, size_t size, uint32_t count)
+{
+    static char vocabulary[VOCABULARY][8];
+    for (uint32_t i = 0; i < VOCABULARY * 8; i++)
+        vocabulary[i / 8][i % 8] = (char)('a' + below(26));
+    for (size_t at = 0; at < size;) {
+        const char *word = vocabulary[below(VOCABULARY)];
+        const uint32_t length = 2 + below(7);
+        for (uint32_t k = 0; k < length && at < size; k++)
+            text[at++] = word[k];
+        if (at < size)
+            text[at++] = below(12) ? ' ' : '\n';
+    }
+    for (size_t at = 0; at + PLANTED <= size; at += PLANTED) {
+        const vyre_pattern *p = &patterns[below(count)];
+        memcpy(text + at + below(PLANTED - LETTERS), p->bytes, p->size);
+    }
+}
+
+static uint64_t walk(const vyre_automaton *m, const char *text, size_t size)
+{
+    uint64_t found = 0;
+    uint32_t state = 0;
+    for (size_t at = 0; at < size; at++) {
+        state = m->next[(size_t)state * 256 + (uint8_t)text[at]];
+        found += m->output_offsets[state + 1] - m->output_offsets[state];
+    }
+    return found;
+}
+
+/* --- rows ------------------------------------------------------------------ */
+
+static void rate_of(const bench_output *out, const char *what, size_t size, double ns)
+{
+    char path[112];
+    snprintf(path, sizeof path, "%s: MB/s", what);
+    bench_value(out, path, "MB/s", 1e3 * (double)size / (ns > 0 ? ns : 1));
+}
+
+static void floor_of_memcpy(const bench_output *out, const char *text, size_t size)
+{
+    char *to = (char *)malloc(size), what[112];
+    must(to != NULL);
+    snprintf(what, sizeof what, "floor: memcpy of %zu KiB", size >> 10);
+    bench_row row = bench_row_new(what, 10000);
+    const uint64_t end = bench_now() + (uint64_t)(seconds_each * 1e9);
+    for (uint32_t i = 0; i < 4 || (bench_now() < end && row.count < row.capacity); i++) {
+        const uint64_t begin = bench_now();
+        memcpy(to, text, size);
+        if (i)
+            bench_add(&row, (double)(bench_now() - begin));
+    }
+    rate_of(out, what, size, bench_finish(out, &row));
+    free(to);
+}
+
+static void emit_sum(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    vyre_emit_reduce(p, s, 2, VYRE_ATOMIC_ADD, vyre_ir_load(p, s->buffers[0], s->index));
+    (void)user;
+}
+
+/* A kernel that reads all words, and adds them. */
+static void floor_of_reading(const bench_output *out, const char *text, size_t size)
+{
+    const vyre_handler sum = { .opcode = 0x1000, .emit = emit_sum, .name = "sum",
+                               .width = VYRE_WIDTH_RANGE };
+    const vyre_buffer_desc buffer = { .name = "text", .binding = 4, .access = VYRE_ACCESS_READ };
+    char what[112];
+    vyre_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.backend = backend;
+    desc.kernel.handlers = &sum;
+    desc.kernel.buffers = &buffer;
+    desc.kernel.handler_count = desc.kernel.buffer_count = 1;
+    desc.buffer_sizes = &size;
+    vyre *v = vyre_open(&desc, &err);
+    must(v && vyre_write(v, 0, 0, text, size, &err) == VYRE_OK && vyre_start(v, &err) == VYRE_OK);
+    snprintf(what, sizeof what, "floor: a kernel that reads %zu KiB", size >> 10);
+    bench_row row = bench_row_new(what, 10000);
+    const vyre_work work = { .opcode = 0x1000, .arg_count = 3,
+                             .args = { 0, (uint32_t)(size / 4) } };
+    const uint64_t end = bench_now() + (uint64_t)(seconds_each * 1e9);
+    for (uint32_t i = 0; i < 4 || (bench_now() < end && row.count < row.capacity); i++) {
+        vyre_ticket t;
+        const uint64_t begin = bench_now();
+        must(vyre_publish(v, &work, &t, &err) == VYRE_OK);
+        must(vyre_wait(v, t, VYRE_FOREVER, &err) == VYRE_OK);
+        if (i)
+            bench_add(&row, (double)(bench_now() - begin));
+    }
+    rate_of(out, what, size, bench_finish(out, &row));
+    vyre_close(v);
+}
+
+/* A program of the system, on the text in a file. */
+static void measure_program(const bench_output *out, const char *name, const char *what,
+                            const char *directory, size_t size)
+{
+    char command[256], path[112];
+    snprintf(command, sizeof command, "command -v %s > /dev/null", name);
+    if (system(command) != 0)
+        return;
+    snprintf(command, sizeof command,
+             "LC_ALL=C %s -c -F -f %s/patterns %s/text > /dev/null", name, directory, directory);
+    snprintf(path, sizeof path, "%s, %s -c -F -f", what, name);
+    bench_row row = bench_row_new(path, 1000);
+    for (uint32_t i = 0; i < 4; i++) {
+        const uint64_t begin = bench_now();
+        if (system(command) != 0)
+            fprintf(stderr, "scan: %s found nothing\n", name);
+        if (i)
+            bench_add(&row, (double)(bench_now() - begin));
+    }
+    rate_of(out, path, size, bench_finish(out, &row));
+}
+
+static void put_file(const char *directory, const char *name, const char *bytes, size_t size)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    FILE *file = fopen(path, "wb");
+    must(file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
+}
+
+static void measure_others(const bench_output *out, const char *what, const char *text,
+                           size_t size, uint32_t count)
+{
+    char directory[] = "/tmp/bench_scan_XXXXXX", command[64];
+    char *lines = (char *)malloc((size_t)count * (LETTERS + 1));
+    size_t used = 0;
+    must(lines && mkdtemp(directory));
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(lines + used, patterns[i].bytes, patterns[i].size);
+        used += patterns[i].size;
+        lines[used++] = '\n';
+    }
+    put_file(directory, "patterns", lines, used);
+    put_file(directory, "text", text, size);
+    measure_program(out, "grep", what, directory, size);
+    measure_program(out, "rg", what, directory, size);
+    snprintf(command, sizeof command, "rm -r %s", directory);
+    if (system(command) != 0)
+        fprintf(stderr, "scan: %s stays\n", directory);
+    free(lines);
+}
+
+static void measure_scan(const bench_output *out, vyre_scan *s, const char *what,
+                         const vyre_scan_text *text, uint64_t expected)
+{
+    static vyre_hit hits[1 << 20];
+    char path[112];
+    vyre_scan_report report;
+    snprintf(path, sizeof path, "%s, on the device", what);
+    bench_row device = bench_row_new(path, 10000);
+    snprintf(path, sizeof path, "%s, the whole call", what);
+    bench_row whole = bench_row_new(path, 10000);
+    must(vyre_scan_run(s, text, 1, hits, 1 << 20, &report, &err) == VYRE_OK);
+    (void)vyre_scan_tune(s, NULL, 0, 3, &err);
+    const uint64_t end = bench_now() + (uint64_t)(seconds_each * 1e9);
+    for (uint32_t i = 0; i < 4 || (bench_now() < end && whole.count < whole.capacity); i++) {
+        const uint64_t begin = bench_now();
+        must(vyre_scan_run(s, text, 1, hits, 1 << 20, &report, &err) == VYRE_OK);
+        if (report.found != expected) {
+            fprintf(stderr, "scan: %s: %llu hits, not %llu\n", what,
+                    (unsigned long long)report.found, (unsigned long long)expected);
+            exit(1);
+        }
+        if (i == 0)
+            continue;
+        bench_add(&whole, (double)(bench_now() - begin));
+        bench_add(&device, (double)report.scan_ns);
+    }
+    snprintf(path, sizeof path, "%s, on the device", what);
+    rate_of(out, path, (size_t)text->size, bench_finish(out, &device));
+    snprintf(path, sizeof path, "%s, the whole call", what);
+    rate_of(out, path, (size_t)text->size, bench_finish(out, &whole));
+    snprintf(path, sizeof path, "%s: width", what);
+    bench_value(out, path, "bytes", report.width);
+}
+
+static void table_of(const bench_output *out, char *bytes, size_t size, uint32_t count)
+{
+    char what[64];
+    vyre_automaton m;
+    vyre_scan_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.engine.backend = backend;
+    desc.automaton = &m;
+    desc.text_bytes = 2 * (uint64_t)size + 64;
+    desc.hits = 1 << 20;
+    desc.way = way;
+    make_text(bytes, size, count);
+    must(vyre_automaton_make(patterns, count, NULL, &m, &err) == VYRE_OK);
+    vyre_scan *s = vyre_scan_open(&desc, &err);
+    must(s != NULL);
+    const vyre_scan_text text = { bytes, size, 0, 0, 0, false };
+    snprintf(what, sizeof what, "%u patterns in %zu KiB", count, size >> 10);
+    measure_scan(out, s, what, &text, walk(&m, bytes, size));
+    vyre_scan_close(s);
+    vyre_automaton_free(&m);
+    measure_others(out, what, bytes, size, count);
+}
+
+int main(int argc, char **argv)
+{
+    static const uint32_t counts[] = { 1, 32, 2048, MOST_PATTERNS };
+    bench_usage(argc, argv, "[--csv] [--quick] [--cpu] [--lanes] [--seconds N] [--largest N]");
+    const bool quick = bench_flag(argc, argv, "--quick");
+    bench_output out;
+    vyre_info info;
+    memset(&out, 0, sizeof out);
+    backend = bench_flag(argc, argv, "--cpu") ? VYRE_BACKEND_CPU : VYRE_BACKEND_AUTO;
+    way = bench_flag(argc, argv, "--lanes") ? VYRE_SCAN_LANES : VYRE_SCAN_CHOSEN;
+    vyre_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.backend = backend;
+    vyre *v = vyre_open(&desc, &err);
+    must(v != NULL);
+    vyre_query(v, &info);
+    vyre_close(v);
+    const bool shared = info.mode != VYRE_MODE_PERSISTENT || info.backend == VYRE_BACKEND_CPU ||
+                        info.probe.loop_limited;
+    const size_t largest = (size_t)bench_number(argc, argv, "--largest",
+                                                quick ? 1 : shared ? 8 : 1024) << 20;
+    seconds_each = bench_number(argc, argv, "--seconds", quick ? 0.01 : 0.3);
+    out.bench = "scan";
+    out.unit = "us";
+    out.csv = bench_flag(argc, argv, "--csv");
+    snprintf(out.device, sizeof out.device, "%.127s", info.device);
+    snprintf(out.driver, sizeof out.driver, "%.127s", info.driver);
+    snprintf(out.settings, sizeof out.settings, "%s",
+             info.mode == VYRE_MODE_PERSISTENT ? "persistent" : "passes");
+    bench_heading(&out);
+    char *bytes = (char *)malloc(largest);
+    must(bytes != NULL);
+    make_patterns();
+    for (size_t size = quick ? largest : 8u << 20; size <= largest; size *= 8) {
+        make_text(bytes, size, 1);
+        floor_of_memcpy(&out, bytes, size);
+        floor_of_reading(&out, bytes, size);
+        for (uint32_t i = 0; i < (quick ? 2u : 4u); i++)
+            table_of(&out, bytes, size, counts[i]);
+    }
+    free(bytes);
+    return 0;
+}
