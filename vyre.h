@@ -38149,25 +38149,6 @@ static void vyi_scan_part_read(vyi_scan_reader *r, vyi_scan_part *part)
     r->file++;
 }
 
-/* Fills parts until all files were read, or somebody says stop. */
-static void vyi_scan_reader_main(void *user)
-{
-    vyi_scan_reader *r = (vyi_scan_reader *)user;
-    vyi_mutex_lock(&r->lock);
-    while (r->file < r->count && !r->stop) {
-        if (r->filled - r->emptied == VYI_SCAN_PARTS) {
-            vyi_cond_wait(&r->changed, &r->lock, UINT64_MAX);
-            continue;
-        }
-        vyi_mutex_unlock(&r->lock);
-        vyi_scan_part_read(r, &r->parts[r->filled % VYI_SCAN_PARTS]);
-        vyi_mutex_lock(&r->lock);
-        r->filled++;
-        vyi_cond_signal(&r->changed);
-    }
-    vyi_mutex_unlock(&r->lock);
-}
-
 /* The oldest full part. */
 static vyi_scan_part *vyi_scan_reader_next(vyi_scan_reader *r)
 {
@@ -38193,29 +38174,31 @@ static void vyi_scan_reader_done(vyi_scan_reader *r)
     vyi_mutex_unlock(&r->lock);
 }
 
-static void vyi_scan_reader_close(vyi_scan_reader *r, const vyre_allocator *a)
+#if VYI_THREADS
+
+/* Fills parts until all files were read, or somebody says stop. */
+static void vyi_scan_reader_main(void *user)
 {
-    if (r->threaded) {
-        vyi_mutex_lock(&r->lock);
-        r->stop = true;
-        vyi_cond_signal(&r->changed);
+    vyi_scan_reader *r = (vyi_scan_reader *)user;
+    vyi_mutex_lock(&r->lock);
+    while (r->file < r->count && !r->stop) {
+        if (r->filled - r->emptied == VYI_SCAN_PARTS) {
+            vyi_cond_wait(&r->changed, &r->lock, UINT64_MAX);
+            continue;
+        }
         vyi_mutex_unlock(&r->lock);
-        vyi_thread_join(&r->thread);
-        vyi_cond_free(&r->changed);
-        vyi_mutex_free(&r->lock);
+        vyi_scan_part_read(r, &r->parts[r->filled % VYI_SCAN_PARTS]);
+        vyi_mutex_lock(&r->lock);
+        r->filled++;
+        vyi_cond_signal(&r->changed);
     }
-    if (r->open)
-        fclose(r->open);
-    for (uint32_t i = 0; i < VYI_SCAN_PARTS; i++) {
-        if (r->parts[i].bytes)
-            vyi_free(a, r->parts[i].bytes, r->part_bytes);
-    }
+    vyi_mutex_unlock(&r->lock);
 }
 
 /* A thread that cannot be made is done without. */
 static void vyi_scan_reader_start(vyi_scan_reader *r)
 {
-    if (!VYI_THREADS || r->count == 0 || !vyi_mutex_init(&r->lock))
+    if (r->count == 0 || !vyi_mutex_init(&r->lock))
         return;
     if (!vyi_cond_init(&r->changed)) {
         vyi_mutex_free(&r->lock);
@@ -38227,6 +38210,37 @@ static void vyi_scan_reader_start(vyi_scan_reader *r)
     r->threaded = false;
     vyi_cond_free(&r->changed);
     vyi_mutex_free(&r->lock);
+}
+
+static void vyi_scan_reader_stop(vyi_scan_reader *r)
+{
+    if (!r->threaded)
+        return;
+    vyi_mutex_lock(&r->lock);
+    r->stop = true;
+    vyi_cond_signal(&r->changed);
+    vyi_mutex_unlock(&r->lock);
+    vyi_thread_join(&r->thread);
+    vyi_cond_free(&r->changed);
+    vyi_mutex_free(&r->lock);
+}
+
+#else
+
+static void vyi_scan_reader_start(vyi_scan_reader *r) { r->threaded = false; }
+static void vyi_scan_reader_stop(vyi_scan_reader *r) { r->stop = true; }
+
+#endif
+
+static void vyi_scan_reader_close(vyi_scan_reader *r, const vyre_allocator *a)
+{
+    vyi_scan_reader_stop(r);
+    if (r->open)
+        fclose(r->open);
+    for (uint32_t i = 0; i < VYI_SCAN_PARTS; i++) {
+        if (r->parts[i].bytes)
+            vyi_free(a, r->parts[i].bytes, r->part_bytes);
+    }
 }
 
 static vyre_status vyi_scan_reader_open(vyi_scan_reader *r, const vyre_allocator *a,
