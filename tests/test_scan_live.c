@@ -675,7 +675,7 @@ static vyre_status open_and_run(const vyre_allocator *allocator, void *user)
         return err.status;
     vyre_scan_text t = text_of(text, 1000, 3);
     t.more = true;
-    static const char *const path = "vyre.h";
+    static const char *const path = "/proc/self/exe";
     vyre_status status = vyre_scan_run(s, &t, 1, found, MOST_HITS, NULL, NULL);
     if (status == VYRE_OK) {
         const vyre_scan_files_desc how = { NULL, stop_at_once, NULL, 0, 500 };

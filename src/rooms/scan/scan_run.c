@@ -104,7 +104,6 @@ static vyre_status vyi_scan_collect(vyre_scan *s, vyi_scan_bank *b, vyre_error *
         status = vyi_scan_collect_kind(s, b, err);
     }
     b->collected = status == VYRE_OK;
-    s->busy_until = vyi_now();
     s->report.scan_ns += s->busy_until - begin;
     return status;
 }

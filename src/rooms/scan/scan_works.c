@@ -112,6 +112,7 @@ VYI_API vyre_status vyi_scan_wait(vyre_scan *s, vyi_scan_bank *b, uint32_t *foun
     if (status == VYRE_TIMEOUT)
         return status;
     b->launched = false;
+    s->busy_until = vyi_now();
     if (status == VYRE_OK)
         status = vyre_read(s->v, VYI_SCAN_HITS, (size_t)b->hits * 4, &word, sizeof word, err);
     *found = vyi_le32(word);
