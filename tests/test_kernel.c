@@ -1334,7 +1334,9 @@ static void faults_have_texts(void)
     for (uint32_t code = 0; code <= VYRE_FAULT_IO_TIMEOUT; code++)
         CHECK(strcmp(vyre_fault_text(code), "unknown fault") != 0);
     CHECK_TEXT(vyre_fault_text(VYRE_FAULT_HEADER), "a write into control words 0..159");
-    CHECK_TEXT(vyre_fault_text(10), "unknown fault");
+    CHECK(strcmp(vyre_fault_text(VYRE_FAULT_CANCELLED), "unknown fault") != 0);
+    CHECK(strcmp(vyre_fault_text(VYRE_FAULT_AFTER), "unknown fault") != 0);
+    CHECK_TEXT(vyre_fault_text(11), "unknown fault");
     CHECK_TEXT(vyre_fault_text(0xff), "unknown fault");
     CHECK_TEXT(vyre_fault_text(0x100), "a handler's own fault");
     CHECK_TEXT(vyre_fault_text(0xffffffffu), "a handler's own fault");

@@ -366,19 +366,6 @@ static void vyi_kernel_hook(vyi_kernel *k,
 
 /* --- the frame ----------------------------------------------------------- */
 
-/* A buffer of the kernel's own; its name gives way to the caller's names. */
-VYI_API vyre_buffer vyi_kernel_own_buffer(vyi_kernel *k, const vyre_buffer_desc *own)
-{
-    char name[VYRE_MAX_NAME + 1];
-    vyre_buffer_desc desc = *own;
-    for (uint32_t i = 0; i < k->desc.buffer_count; i++)
-        if (k->desc.buffers[i].name && strcmp(k->desc.buffers[i].name, own->name) == 0) {
-            snprintf(name, sizeof name, "vyre_%s", own->name);
-            desc.name = name;
-        }
-    return vyre_ir_buffer(k->p, &desc);
-}
-
 static vyre_buffer vyi_kernel_core_buffer(vyi_kernel *k, const char *name, uint32_t binding)
 {
     vyre_buffer_desc desc;

@@ -402,3 +402,19 @@ VYI_API void vyi_kernel_serve_common(vyi_kernel *k, vyre_local rare)
     vyi_kernel_count_common(k);
     vyre_ir_end(p);
 }
+
+/* --- names --------------------------------------------------------------- */
+
+/* A buffer of the kernel's own; its name gives way to the caller's names. */
+VYI_COLD
+VYI_API vyre_buffer vyi_kernel_own_buffer(vyi_kernel *k, const vyre_buffer_desc *own)
+{
+    char name[VYRE_MAX_NAME + 1];
+    vyre_buffer_desc desc = *own;
+    for (uint32_t i = 0; i < k->desc.buffer_count; i++)
+        if (k->desc.buffers[i].name && strcmp(k->desc.buffers[i].name, own->name) == 0) {
+            snprintf(name, sizeof name, "vyre_%s", own->name);
+            desc.name = name;
+        }
+    return vyre_ir_buffer(k->p, &desc);
+}
