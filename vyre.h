@@ -584,7 +584,7 @@ VYI_EXTERN_C_END
  *     control   0 SHUTDOWN | 1 DONE_COUNT | 2 TENANT_BASE | 3.. masks | 32.. quotas |
  *               64.. tenant fairness | 96.. metrics | 128 EPOCH | 129.. priorities |
  *               141 FAULT_COUNT | 142 LOG_DROPPED | 143 HEARTBEAT | 146 REQUEUES |
- *               147 PROMOTED | 160.. observables
+ *               147 PROMOTED | 148 LOG_HEAD | 149 LOG_TAIL | 160.. observables
  *     ring      16 words a slot: STATUS OPCODE TENANT PRIORITY ARG0..ARG11
  *     log       word 0 CURSOR (words used), then 4 words a record
  *     io        8 words a slot: OP SRC DST OFFSET_LO OFFSET_HI BYTES STATUS TAG
@@ -614,6 +614,8 @@ VYI_EXTERN_C_BEGIN
 #define VYRE_CONTROL_IO_WAITED           144u /* .. 145: bit i: a lane waits for IO slot i */
 #define VYRE_CONTROL_REQUEUES            146u
 #define VYRE_CONTROL_PROMOTED            147u
+#define VYRE_CONTROL_LOG_HEAD            148u /* of a live log: words that lanes have taken */
+#define VYRE_CONTROL_LOG_TAIL            149u /* and words that the host has read */
 #define VYRE_CONTROL_OBSERVABLES         160u
 #define VYRE_CONTROL_MIN_WORDS           160u
 
@@ -1782,6 +1784,9 @@ typedef struct vyre_kernel_desc {
     bool     load_miss;       /* LOAD_MISS becomes an IO request; not in kind JIT */
     bool     control_report;  /* only the control buffer need be copied back */
     bool     open_header;     /* opcodes may write control words 0..159 */
+    bool     live_log;        /* looping kernels: the log is a queue between control words 148 and
+                                 149, of a power of two records, that a host empties meanwhile;
+                                 vyre_open sets it where desc.log is given (docs/protocol.md) */
     uint32_t log_records;     /* 0 = 64; only for the host that makes the buffer */
     uint32_t observables;     /* 0 = 64; likewise */
     uint32_t table_binding;   /* of the caller's buffer with the DFA table; 0 = none */
@@ -11084,6 +11089,10 @@ VYI_EXTERN_C_BEGIN
  * poll is one memory operation.  A power of two. */
 #define VYI_KERNEL_STOP_ROUNDS 8u
 
+/* Laps of a live log that its fourth words tell apart, in the low bits of those. */
+#define VYI_LOG_LAPS    8u
+#define VYI_LOG_LAP_MASK 15u
+
 /* A handler is emitted with all twelve arguments in reach; the loads that it
  * does not use are taken back. */
 #define VYI_KERNEL_EARLY_ARGS  3u /* share a 32-byte sector with the header */
@@ -11291,6 +11300,9 @@ static inline void vyi_kernel_break_if(vyi_kernel *k, vyre_value cond)
 /* Runs the work of the claimed slot and ends it; header and early arguments
  * have been loaded (kernel_ops.c). */
 VYI_API void vyi_kernel_serve(vyi_kernel *k);
+
+/* PRINTF of a format and two words, into a log that is read meanwhile (kernel_log.c). */
+VYI_API void vyi_kernel_live_log(vyi_kernel *k, const vyre_value *args);
 
 /* The handler for LOAD_MISS, and the first lane's care for the IO queue
  * (kernel_io.c). */
@@ -12768,6 +12780,13 @@ static void vyi_opcode_record(vyi_kernel *k, vyre_value cursor, const vyre_value
 static void vyi_opcode_log(vyi_kernel *k, const vyre_value *record)
 {
     vyre_program *p = k->p;
+    if (k->desc.live_log && !k->shape.once) {
+        vyre_value words[3];
+        for (uint32_t i = 0; i < 3; i++)
+            words[i] = record ? record[i] : vyi_opcode_arg(k, i);
+        vyi_kernel_live_log(k, words);
+        return;
+    }
     vyre_value zero = vyi_kernel_u32(k, VYRE_LOG_CURSOR);
     vyre_value words = vyi_kernel_op(k, vyre_ir_max, vyre_ir_length(p, k->log), 1);
     vyre_value room = vyi_kernel_op(k, vyre_ir_sub, words, VYRE_LOG_RECORDS);
@@ -13419,6 +13438,94 @@ VYI_API void vyi_kernel_poll_io(vyi_kernel *k)
         vyre_value more = vyre_ir_lt(p, next, slots);
         vyre_ir_set(p, k->io_next, vyre_ir_select(p, more, next, vyi_kernel_u32(k, 0)));
     }
+    vyre_ir_end(p);
+}
+/* ==========================================================================
+ * kernel: PRINTF while somebody reads
+ *
+ * Private.  With `live_log` the log of a looping kernel is a queue.  LOG_HEAD counts
+ * words that lanes have taken, LOG_TAIL those that the host has read, and both run
+ * freely; record r of R (a power of two, so that nothing happens where they wrap) is at
+ * words 1 + 4 r.  A lane takes a record by a CAS on LOG_HEAD, writes three words, and
+ * then, with release, the fourth:
+ *
+ *     slot_base | 1 + lap % 8        lap = how often the log has been gone through
+ *
+ * A slot's base is a multiple of 16, so the low bits are free.  The host reads a record
+ * once its fourth word has the lap that it waits for: never what is half written, nor
+ * what was there a lap ago.  Its release of LOG_TAIL pairs with the acquire of the
+ * lane that writes there next.
+ * ======================================================================= */
+
+/* Tries of a lane beside those that other lanes' records cost it. */
+#define VYI_LOG_PATIENCE 16u
+
+static vyre_value vyi_log_control(vyi_kernel *k, uint32_t word, vyre_order order)
+{
+    return vyre_ir_atomic_load(k->p, k->control, vyi_kernel_u32(k, word), order);
+}
+
+/* The record that begins where the head was `at`. */
+static void vyi_log_write(vyi_kernel *k, const vyre_value *args, vyre_value at,
+                          vyre_value records)
+{
+    vyre_program *p = k->p;
+    vyre_value turn = vyi_kernel_op(k, vyre_ir_shr, at, 2);
+    vyre_value place = vyi_kernel_op(k, vyre_ir_shl, vyre_ir_rem(p, turn, records), 2);
+    vyre_value first = vyi_kernel_plus(k, place, VYRE_LOG_RECORDS);
+    vyre_value lap = vyi_kernel_op(k, vyre_ir_and, vyre_ir_div(p, turn, records),
+                                   VYI_LOG_LAPS - 1);
+    vyre_value tag = vyre_ir_or(p, k->base, vyi_kernel_plus(k, lap, 1));
+    for (uint32_t i = 0; i < 3; i++)
+        vyre_ir_atomic_store(p, k->log, vyi_kernel_plus(k, first, i), args[i],
+                             VYRE_ORDER_RELAXED);
+    vyre_ir_atomic_store(p, k->log, vyi_kernel_plus(k, first, 3), tag, VYRE_ORDER_RELEASE);
+}
+
+/* What is beyond the tail's lap is full, unless the head has moved on since: then it
+ * was the head that is old. */
+static void vyi_log_is_full(vyi_kernel *k, vyre_local head, vyre_value at)
+{
+    vyre_program *p = k->p;
+    vyre_value now = vyi_log_control(k, VYRE_CONTROL_LOG_HEAD, VYRE_ORDER_RELAXED);
+    vyi_kernel_break_if(k, vyre_ir_eq(p, now, at));
+    vyre_ir_set(p, head, now);
+}
+
+VYI_COLD
+VYI_API void vyi_kernel_live_log(vyi_kernel *k, const vyre_value *args)
+{
+    vyre_program *p = k->p;
+    vyre_value words = vyi_kernel_op(k, vyre_ir_max, vyre_ir_length(p, k->log), 1);
+    vyre_value room = vyi_kernel_op(k, vyre_ir_sub, words, VYRE_LOG_RECORDS);
+    vyre_value records = vyi_kernel_op(k, vyre_ir_shr, room, 2);
+    vyre_value end = vyi_kernel_op(k, vyre_ir_shl, records, 2);
+    vyre_value last = vyi_kernel_op(k, vyre_ir_sub, end, VYRE_LOG_RECORD_WORDS);
+    vyre_value start = vyi_log_control(k, VYRE_CONTROL_LOG_HEAD, VYRE_ORDER_RELAXED);
+    vyre_local head = vyre_ir_local(p, VYRE_TYPE_U32, start, "head");
+    vyre_local dropped = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "dropped");
+
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    vyre_ir_loop(p, zero, vyi_kernel_plus(k, records, VYI_LOG_PATIENCE));
+    vyre_value at = vyre_ir_get(p, head);
+    vyre_value tail = vyi_log_control(k, VYRE_CONTROL_LOG_TAIL, VYRE_ORDER_ACQUIRE);
+    vyre_ir_if(p, vyre_ir_gt(p, vyre_ir_sub(p, at, tail), last));
+    vyi_log_is_full(k, head, at);
+    vyre_ir_else(p);
+    vyre_value next = vyi_kernel_plus(k, at, VYRE_LOG_RECORD_WORDS);
+    vyre_value before = vyre_ir_atomic_cas(p, k->control, vyi_kernel_u32(k, VYRE_CONTROL_LOG_HEAD),
+                                           at, next, VYRE_ORDER_RELAXED);
+    vyre_ir_set(p, head, before);
+    vyre_ir_if(p, vyre_ir_eq(p, before, at));
+    vyi_log_write(k, args, at, records);
+    vyre_ir_set(p, dropped, vyre_ir_bool(p, false));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+
+    vyre_ir_if(p, vyre_ir_get(p, dropped));
+    vyi_kernel_count_at(k, VYRE_CONTROL_LOG_DROPPED, VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
 }
 /* ==========================================================================
@@ -21852,6 +21959,7 @@ struct vyi_queue {
     void     *device;    /* vyi_device */
     uint32_t  state;     /* vyi_run_state; written under the lock */
     uint32_t  drive_at;  /* microseconds, wrapping: when a look at the device is due */
+    uint32_t  log_tail;  /* of a live log: words read; written under the lock */
     uint32_t  aborted;   /* slots may have been left CLAIMED */
     uint32_t  stops;     /* calls of vyre_stop that wait for the lock: they come first */
     uint32_t  passing;   /* the lock's holder is inside a launch that an abort ends */
@@ -22243,7 +22351,12 @@ VYI_API void vyi_slot_bury(vyi_queue *q, uint32_t slot, uint32_t code);
 VYI_API vyre_status vyi_queue_launch(vyi_queue *q, vyi_launch what, uint32_t rounds,
                                      vyre_error *err);
 VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error *err);
+/* What has been printed (engine_log.c); and, without the lock, whether a running kernel
+ * has. */
 VYI_API void vyi_queue_deliver_log(vyi_queue *q);
+VYI_API bool vyi_log_waits(const vyi_queue *q);
+/* After the end of a work was seen: what it has printed is there. */
+VYI_API void vyi_log_hear(vyi_queue *q);
 /* Without the lock: drives if it is due and nobody else does. */
 VYI_API vyre_status vyi_queue_nudge(vyi_queue *q, vyi_effort effort, vyre_error *err);
 VYI_API bool vyi_helper_start(vyre *v);
@@ -23670,6 +23783,7 @@ VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t)
         vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
         status = vyi_ticket_look(q, t, &code);
     }
+    vyi_log_hear(q);
     vyi_tell_end(v, t, status, code);
     return status;
 }
@@ -23766,6 +23880,7 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
         vyi_pace pace = vyi_pace_begin(timeout_ns);
         status = vyi_ticket_wait(&v->queue, t, &pace, &code, err);
     }
+    vyi_log_hear(&v->queue);
     vyi_tell_end(v, t, status, code);
     if (status == VYRE_TIMEOUT && timeout_ns && err)
         return vyi_ticket_late(&v->queue, t, timeout_ns, err);
@@ -23939,6 +24054,7 @@ VYRE_API vyre_status vyre_wait_result(vyre *v, vyre_ticket t, uint64_t timeout_n
         vyi_pace pace = vyi_pace_begin(timeout_ns);
         status = vyi_ticket_wait(&v->queue, t, &pace, &code, err);
     }
+    vyi_log_hear(&v->queue);
     return status == VYRE_OK ? vyi_result_take(&v->queue, t, args, err)
                              : vyi_ticket_explain(err, status, t, code);
 }
@@ -25385,6 +25501,7 @@ static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *e
     }
     if (c->before) { /* a pass has ended */
         vyi_queue_bury(q);
+        vyi_queue_deliver_log(q); /* of a ring that never rests it is the time */
         c->after = vyi_queue_waiting(q);
         c->retry_at = c->after != c->before ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
         c->before = 0;
@@ -25458,7 +25575,10 @@ VYI_API vyre_status vyi_queue_nudge(vyi_queue *q, vyi_effort effort, vyre_error 
     const uint32_t ahead = vyi_load_relaxed(&q->drive_at) - now; /* or long past, wrapped */
     const uint32_t state = vyi_load_acquire(&q->state);
 
-    if (ahead - 1 < VYI_CADENCE_MAX || (state == VYI_STATE_IDLE && effort == VYI_EFFORT_LOOK))
+    const bool due = ahead - 1 >= VYI_CADENCE_MAX &&
+                     (state != VYI_STATE_IDLE || effort != VYI_EFFORT_LOOK);
+
+    if (!due && !vyi_log_waits(q))
         return VYRE_OK;
     if (vyi_load_acquire(&q->stops))
         return VYRE_OK;
@@ -25468,50 +25588,19 @@ VYI_API vyre_status vyi_queue_nudge(vyi_queue *q, vyi_effort effort, vyre_error 
             return VYRE_OK;
         vyi_pause();
     }
-    const vyre_status status = vyi_queue_drive(q, effort, err);
+    vyre_status status = VYRE_OK;
+    if (due)
+        status = vyi_queue_drive(q, effort, err);
+    else
+        vyi_queue_deliver_log(q);
     vyi_mutex_unlock(&q->v->lock);
     return status;
 }
 
-/* --- log ----------------------------------------------------------------- */
-
-/* Copies the records and empties the log.  The caller has seen to it that no
- * lane is writing one. */
-static uint32_t vyi_log_take(vyi_queue *q)
+VYI_API void vyi_log_hear(vyi_queue *q)
 {
-    vyre *v = q->v;
-    const uint32_t records = v->desc.kernel.log_records;
-    const vyi_device *d = vyi_queue_device(q);
-    uint32_t *log = vyi_device_words(d, VYI_ROLE_LOG);
-    vyre_log_summary sum;
-    memset(&sum, 0, sizeof sum);
-
-    if (vyre_log_decode(log, v->buffers.list[VYI_ROLE_LOG].size, v->log, records, &sum,
-                        NULL) < 0)
-        sum.records = 0;
-    vyi_store_release(log + VYRE_LOG_CURSOR, 0);
-    if (d->write_combined)
-        vyi_fence_stores();
-    return sum.records < records ? sum.records : records;
-}
-
-/* A record is whole once its slot has ended.  So the log is taken while every
- * slot is at rest and none can be published. */
-VYI_API void vyi_queue_deliver_log(vyi_queue *q)
-{
-    if (!q->v->desc.log || q->state == VYI_STATE_LOST)
-        return;
-    const vyi_device *d = vyi_queue_device(q);
-    if (vyi_load_acquire(vyi_device_words(d, VYI_ROLE_LOG) + VYRE_LOG_CURSOR) == 0)
-        return;
-    const bool running = vyi_queue_in_flight(q) != 0;
-    if (running && !vyi_queue_hold(q, false))
-        return;
-    const uint32_t count = vyi_log_take(q);
-    if (running)
-        vyi_queue_unhold(q);
-    for (uint32_t i = 0; i < count; i++)
-        q->v->desc.log(q->v->desc.log_user, &q->v->log[i]);
+    if (vyi_log_waits(q))
+        (void)vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
 }
 
 /* --- the helper ---------------------------------------------------------- */
@@ -25589,6 +25678,106 @@ VYI_API void vyi_helper_stop(vyre *v)
 }
 
 #endif
+/* ==========================================================================
+ * engine: what the device prints
+ *
+ * A running kernel's log is a queue (kernel_log.c), which is emptied at each look at
+ * the device, and by whoever waits as soon as there is something.  What a pass has
+ * printed lies in the original's layout, and is taken at the pass's end.
+ * ======================================================================= */
+
+
+/* --- while a kernel runs --------------------------------------------------- */
+
+/* The record that is next, if it is whole; or NULL.  Acquire: pairs with the lane's
+ * release of its fourth word. */
+static const uint32_t *vyi_log_next(const vyi_queue *q, uint32_t tail)
+{
+    const uint32_t *log = vyi_device_words(vyi_queue_device(q), VYI_ROLE_LOG);
+    const uint32_t records = q->v->desc.kernel.log_records, turn = tail / VYRE_LOG_RECORD_WORDS;
+    const uint32_t *at = log + VYRE_LOG_RECORDS + turn % records * VYRE_LOG_RECORD_WORDS;
+    const uint32_t lap = vyi_le32(vyi_load_acquire(at + 3)) & VYI_LOG_LAP_MASK;
+    return lap == 1 + turn / records % VYI_LOG_LAPS ? at : NULL;
+}
+
+VYI_API bool vyi_log_waits(const vyi_queue *q)
+{
+    return q->v->desc.kernel.live_log && vyi_load_acquire(&q->state) != VYI_STATE_LOST &&
+           vyi_log_next(q, vyi_load_relaxed(&q->log_tail)) != NULL;
+}
+
+/* Release: lanes write there again once they have seen the tail. */
+static uint32_t vyi_log_take_live(vyi_queue *q)
+{
+    const vyi_device *d = vyi_queue_device(q);
+    const uint32_t records = q->v->desc.kernel.log_records;
+    const uint32_t *at = vyi_log_next(q, q->log_tail);
+    uint32_t n = 0;
+    for (; at && n < records; at = vyi_log_next(q, q->log_tail)) {
+        vyre_log_record *record = &q->v->log[n++];
+        record->format = vyi_le32(vyi_load_relaxed(at));
+        record->args[0] = vyi_le32(vyi_load_relaxed(at + 1));
+        record->args[1] = vyi_le32(vyi_load_relaxed(at + 2));
+        record->args[2] = vyi_le32(vyi_load_relaxed(at + 3)) & ~VYI_LOG_LAP_MASK;
+        vyi_store_relaxed(&q->log_tail, q->log_tail + VYRE_LOG_RECORD_WORDS);
+    }
+    if (n == 0)
+        return 0;
+    vyi_store_release(vyi_device_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_LOG_TAIL,
+                      vyi_le32(q->log_tail));
+    if (d->write_combined)
+        vyi_fence_stores();
+    return n;
+}
+
+/* --- at the end of a pass -------------------------------------------------- */
+
+/* Copies the records and empties the log.  The caller has seen to it that no lane is
+ * writing one. */
+static uint32_t vyi_log_take(vyi_queue *q)
+{
+    vyre *v = q->v;
+    const uint32_t records = v->desc.kernel.log_records;
+    const vyi_device *d = vyi_queue_device(q);
+    uint32_t *log = vyi_device_words(d, VYI_ROLE_LOG);
+    vyre_log_summary sum;
+    memset(&sum, 0, sizeof sum);
+    if (vyre_log_decode(log, v->buffers.list[VYI_ROLE_LOG].size, v->log, records, &sum,
+                        NULL) < 0)
+        sum.records = 0;
+    vyi_store_release(log + VYRE_LOG_CURSOR, 0);
+    if (d->write_combined)
+        vyi_fence_stores();
+    return sum.records < records ? sum.records : records;
+}
+
+static void vyi_log_tell(const vyi_queue *q, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        q->v->desc.log(q->v->desc.log_user, &q->v->log[i]);
+}
+
+/* A record is whole once its slot has ended.  So what a pass that is in flight has
+ * printed is taken while every slot is at rest and none can be published. */
+static uint32_t vyi_log_take_rested(vyi_queue *q)
+{
+    const bool running = vyi_queue_in_flight(q) != 0;
+    const uint32_t *log = vyi_device_words(vyi_queue_device(q), VYI_ROLE_LOG);
+    if (vyi_load_acquire(log + VYRE_LOG_CURSOR) == 0 || (running && !vyi_queue_hold(q, false)))
+        return 0;
+    const uint32_t count = vyi_log_take(q);
+    if (running)
+        vyi_queue_unhold(q);
+    return count;
+}
+
+VYI_API void vyi_queue_deliver_log(vyi_queue *q)
+{
+    if (!q->v->desc.log || q->state == VYI_STATE_LOST)
+        return;
+    vyi_log_tell(q, vyi_log_take_live(q));
+    vyi_log_tell(q, vyi_log_take_rested(q));
+}
 /* ==========================================================================
  * engine: whole runs, and byte-level dispatch
  * ======================================================================= */
@@ -26410,6 +26599,10 @@ VYI_API void vyi_desc_defaults(vyre_desc *d)
     d->run_timeout_ns = d->run_timeout_ns ? d->run_timeout_ns : 60000000000u;
     k->slot_count = slots;
     k->log_records = vyi_def32(k->log_records, VYRE_LOG_RECORDS_DEFAULT);
+    k->live_log = d->log != NULL;
+    while (k->live_log && k->log_records & (k->log_records - 1) &&
+           k->log_records < VYRE_MAX_LOG_RECORDS)
+        k->log_records += k->log_records & (0u - k->log_records); /* up to a power of two */
     k->observables = d->observables;
     k->allocator = d->allocator;
     k->once = false;
@@ -26598,6 +26791,8 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
                         v->queue.wides.count ? ", or for its wide works" : "",
                         order ? ", or for its events" : "");
     vyi_buffers_sort(v);
+    if (k->live_log) /* lanes write there, and the host polls */
+        v->buffers.list[VYI_ROLE_LOG].place = VYRE_PLACE_HOST;
     v->queue.slots.mirror = vyi_buffer_index(v, mirror);
     v->queue.slots.cancel = vyi_buffer_index(v, cancel);
     v->queue.wides.buffer = vyi_buffer_index(v, wide);
@@ -27059,6 +27254,7 @@ VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
     vyi_store_pointer(&q->device, d);
     vyi_chain_begin(q);
     vyi_store_release(&q->aborted, 0);
+    vyi_store_relaxed(&q->log_tail, 0); /* the device's is 0, too */
     vyi_store_release(&q->loss.replaced, 1);
     if (q->v->desc.recovered)
         q->v->desc.recovered(q->v->desc.recovered_user, q->v);
@@ -31575,8 +31771,8 @@ static vyre_status vyi_vk_buffer_open(vyi_vk *v, const vyi_device_buffer *b, vyi
     static const vyi_vk_place places[] = { VYI_VK_DEVICE, VYI_VK_LOCAL, VYI_VK_HOST };
     if (b->lent)
         return vyi_vk_buffer_lend(&v->c, out, (VkBuffer)(uintptr_t)b->lent, b->size, b->name, err);
-    const vyi_vk_place place = b->role == VYI_ROLE_USER ? places[b->place]
-                                                        : vyi_vk_role_place(b->role);
+    const bool chosen = b->role == VYI_ROLE_USER || b->role == VYI_ROLE_LOG;
+    const vyi_vk_place place = chosen ? places[b->place] : vyi_vk_role_place(b->role);
     vyre_status status = vyi_vk_buffer_create(&v->c, out, place, b->size, b->name, err);
     if (status == VYRE_OK && !out->mapped)
         status = vyi_vk_copy_buffer(&v->c, &v->copier, NULL, out, b->size, err);

@@ -842,9 +842,9 @@ static void indexes_print(void)
     qsort(out.text, out.length, 1, by_char);
     CHECK_TEXT(out.text, "01234xx");
     CHECK_EQ(dropped, 0);
-    run_printing(handlers, false, 3, &out, &dropped);
-    CHECK_EQ(out.count, 5);
-    CHECK_EQ(dropped, 2);
+    run_printing(handlers, false, 2, &out, &dropped);
+    CHECK_EQ(out.count, 4);
+    CHECK_EQ(dropped, 3);
 }
 
 static void only_records_of_texts_are_lines(void)

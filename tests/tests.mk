@@ -35,7 +35,7 @@ $(BUILD)/tests/test_vulkan_volk: tests/driver.h
 UNSANITIZED += test_engine_live
 $(BUILD)/tests/test_engine $(BUILD)/tests/test_engine_live: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_engine: tests/oom.h
-$(BUILD)/tests/test_engine_defects $(BUILD)/tests/test_engine_ends $(BUILD)/tests/test_cancel: tests/engine.h
+$(BUILD)/tests/test_engine_defects $(BUILD)/tests/test_engine_ends $(BUILD)/tests/test_cancel $(BUILD)/tests/test_log_live: tests/engine.h
 WHITEBOX += test_engine_fake test_engine_lines
 WHITEBOX += test_engine_single test_engine_inside
 UNSANITIZED += test_engine_rings

@@ -28,6 +28,10 @@ VYI_API void vyi_desc_defaults(vyre_desc *d)
     d->run_timeout_ns = d->run_timeout_ns ? d->run_timeout_ns : 60000000000u;
     k->slot_count = slots;
     k->log_records = vyi_def32(k->log_records, VYRE_LOG_RECORDS_DEFAULT);
+    k->live_log = d->log != NULL;
+    while (k->live_log && k->log_records & (k->log_records - 1) &&
+           k->log_records < VYRE_MAX_LOG_RECORDS)
+        k->log_records += k->log_records & (0u - k->log_records); /* up to a power of two */
     k->observables = d->observables;
     k->allocator = d->allocator;
     k->once = false;
@@ -216,6 +220,8 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
                         v->queue.wides.count ? ", or for its wide works" : "",
                         order ? ", or for its events" : "");
     vyi_buffers_sort(v);
+    if (k->live_log) /* lanes write there, and the host polls */
+        v->buffers.list[VYI_ROLE_LOG].place = VYRE_PLACE_HOST;
     v->queue.slots.mirror = vyi_buffer_index(v, mirror);
     v->queue.slots.cancel = vyi_buffer_index(v, cancel);
     v->queue.wides.buffer = vyi_buffer_index(v, wide);

@@ -61,6 +61,7 @@ VYRE_API vyre_status vyre_wait_result(vyre *v, vyre_ticket t, uint64_t timeout_n
         vyi_pace pace = vyi_pace_begin(timeout_ns);
         status = vyi_ticket_wait(&v->queue, t, &pace, &code, err);
     }
+    vyi_log_hear(&v->queue);
     return status == VYRE_OK ? vyi_result_take(&v->queue, t, args, err)
                              : vyi_ticket_explain(err, status, t, code);
 }

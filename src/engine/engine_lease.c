@@ -276,6 +276,7 @@ static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *e
     }
     if (c->before) { /* a pass has ended */
         vyi_queue_bury(q);
+        vyi_queue_deliver_log(q); /* of a ring that never rests it is the time */
         c->after = vyi_queue_waiting(q);
         c->retry_at = c->after != c->before ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
         c->before = 0;
@@ -349,7 +350,10 @@ VYI_API vyre_status vyi_queue_nudge(vyi_queue *q, vyi_effort effort, vyre_error 
     const uint32_t ahead = vyi_load_relaxed(&q->drive_at) - now; /* or long past, wrapped */
     const uint32_t state = vyi_load_acquire(&q->state);
 
-    if (ahead - 1 < VYI_CADENCE_MAX || (state == VYI_STATE_IDLE && effort == VYI_EFFORT_LOOK))
+    const bool due = ahead - 1 >= VYI_CADENCE_MAX &&
+                     (state != VYI_STATE_IDLE || effort != VYI_EFFORT_LOOK);
+
+    if (!due && !vyi_log_waits(q))
         return VYRE_OK;
     if (vyi_load_acquire(&q->stops))
         return VYRE_OK;
@@ -359,50 +363,19 @@ VYI_API vyre_status vyi_queue_nudge(vyi_queue *q, vyi_effort effort, vyre_error 
             return VYRE_OK;
         vyi_pause();
     }
-    const vyre_status status = vyi_queue_drive(q, effort, err);
+    vyre_status status = VYRE_OK;
+    if (due)
+        status = vyi_queue_drive(q, effort, err);
+    else
+        vyi_queue_deliver_log(q);
     vyi_mutex_unlock(&q->v->lock);
     return status;
 }
 
-/* --- log ----------------------------------------------------------------- */
-
-/* Copies the records and empties the log.  The caller has seen to it that no
- * lane is writing one. */
-static uint32_t vyi_log_take(vyi_queue *q)
+VYI_API void vyi_log_hear(vyi_queue *q)
 {
-    vyre *v = q->v;
-    const uint32_t records = v->desc.kernel.log_records;
-    const vyi_device *d = vyi_queue_device(q);
-    uint32_t *log = vyi_device_words(d, VYI_ROLE_LOG);
-    vyre_log_summary sum;
-    memset(&sum, 0, sizeof sum);
-
-    if (vyre_log_decode(log, v->buffers.list[VYI_ROLE_LOG].size, v->log, records, &sum,
-                        NULL) < 0)
-        sum.records = 0;
-    vyi_store_release(log + VYRE_LOG_CURSOR, 0);
-    if (d->write_combined)
-        vyi_fence_stores();
-    return sum.records < records ? sum.records : records;
-}
-
-/* A record is whole once its slot has ended.  So the log is taken while every
- * slot is at rest and none can be published. */
-VYI_API void vyi_queue_deliver_log(vyi_queue *q)
-{
-    if (!q->v->desc.log || q->state == VYI_STATE_LOST)
-        return;
-    const vyi_device *d = vyi_queue_device(q);
-    if (vyi_load_acquire(vyi_device_words(d, VYI_ROLE_LOG) + VYRE_LOG_CURSOR) == 0)
-        return;
-    const bool running = vyi_queue_in_flight(q) != 0;
-    if (running && !vyi_queue_hold(q, false))
-        return;
-    const uint32_t count = vyi_log_take(q);
-    if (running)
-        vyi_queue_unhold(q);
-    for (uint32_t i = 0; i < count; i++)
-        q->v->desc.log(q->v->desc.log_user, &q->v->log[i]);
+    if (vyi_log_waits(q))
+        (void)vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
 }
 
 /* --- the helper ---------------------------------------------------------- */

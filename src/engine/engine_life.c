@@ -180,6 +180,7 @@ VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
     vyi_store_pointer(&q->device, d);
     vyi_chain_begin(q);
     vyi_store_release(&q->aborted, 0);
+    vyi_store_relaxed(&q->log_tail, 0); /* the device's is 0, too */
     vyi_store_release(&q->loss.replaced, 1);
     if (q->v->desc.recovered)
         q->v->desc.recovered(q->v->desc.recovered_user, q->v);

@@ -195,6 +195,7 @@ VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t)
         vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
         status = vyi_ticket_look(q, t, &code);
     }
+    vyi_log_hear(q);
     vyi_tell_end(v, t, status, code);
     return status;
 }
@@ -291,6 +292,7 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
         vyi_pace pace = vyi_pace_begin(timeout_ns);
         status = vyi_ticket_wait(&v->queue, t, &pace, &code, err);
     }
+    vyi_log_hear(&v->queue);
     vyi_tell_end(v, t, status, code);
     if (status == VYRE_TIMEOUT && timeout_ns && err)
         return vyi_ticket_late(&v->queue, t, timeout_ns, err);

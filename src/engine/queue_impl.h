@@ -244,6 +244,7 @@ struct vyi_queue {
     void     *device;    /* vyi_device */
     uint32_t  state;     /* vyi_run_state; written under the lock */
     uint32_t  drive_at;  /* microseconds, wrapping: when a look at the device is due */
+    uint32_t  log_tail;  /* of a live log: words read; written under the lock */
     uint32_t  aborted;   /* slots may have been left CLAIMED */
     uint32_t  stops;     /* calls of vyre_stop that wait for the lock: they come first */
     uint32_t  passing;   /* the lock's holder is inside a launch that an abort ends */
@@ -635,7 +636,12 @@ VYI_API void vyi_slot_bury(vyi_queue *q, uint32_t slot, uint32_t code);
 VYI_API vyre_status vyi_queue_launch(vyi_queue *q, vyi_launch what, uint32_t rounds,
                                      vyre_error *err);
 VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error *err);
+/* What has been printed (engine_log.c); and, without the lock, whether a running kernel
+ * has. */
 VYI_API void vyi_queue_deliver_log(vyi_queue *q);
+VYI_API bool vyi_log_waits(const vyi_queue *q);
+/* After the end of a work was seen: what it has printed is there. */
+VYI_API void vyi_log_hear(vyi_queue *q);
 /* Without the lock: drives if it is due and nobody else does. */
 VYI_API vyre_status vyi_queue_nudge(vyi_queue *q, vyi_effort effort, vyre_error *err);
 VYI_API bool vyi_helper_start(vyre *v);

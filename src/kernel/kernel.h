@@ -159,6 +159,9 @@ typedef struct vyre_kernel_desc {
     bool     load_miss;       /* LOAD_MISS becomes an IO request; not in kind JIT */
     bool     control_report;  /* only the control buffer need be copied back */
     bool     open_header;     /* opcodes may write control words 0..159 */
+    bool     live_log;        /* looping kernels: the log is a queue between control words 148 and
+                                 149, of a power of two records, that a host empties meanwhile;
+                                 vyre_open sets it where desc.log is given (docs/protocol.md) */
     uint32_t log_records;     /* 0 = 64; only for the host that makes the buffer */
     uint32_t observables;     /* 0 = 64; likewise */
     uint32_t table_binding;   /* of the caller's buffer with the DFA table; 0 = none */

@@ -23,6 +23,10 @@ VYI_EXTERN_C_BEGIN
  * poll is one memory operation.  A power of two. */
 #define VYI_KERNEL_STOP_ROUNDS 8u
 
+/* Laps of a live log that its fourth words tell apart, in the low bits of those. */
+#define VYI_LOG_LAPS    8u
+#define VYI_LOG_LAP_MASK 15u
+
 /* A handler is emitted with all twelve arguments in reach; the loads that it
  * does not use are taken back. */
 #define VYI_KERNEL_EARLY_ARGS  3u /* share a 32-byte sector with the header */
@@ -230,6 +234,9 @@ static inline void vyi_kernel_break_if(vyi_kernel *k, vyre_value cond)
 /* Runs the work of the claimed slot and ends it; header and early arguments
  * have been loaded (kernel_ops.c). */
 VYI_API void vyi_kernel_serve(vyi_kernel *k);
+
+/* PRINTF of a format and two words, into a log that is read meanwhile (kernel_log.c). */
+VYI_API void vyi_kernel_live_log(vyi_kernel *k, const vyre_value *args);
 
 /* The handler for LOAD_MISS, and the first lane's care for the IO queue
  * (kernel_io.c). */

@@ -210,6 +210,13 @@ static void vyi_opcode_record(vyi_kernel *k, vyre_value cursor, const vyre_value
 static void vyi_opcode_log(vyi_kernel *k, const vyre_value *record)
 {
     vyre_program *p = k->p;
+    if (k->desc.live_log && !k->shape.once) {
+        vyre_value words[3];
+        for (uint32_t i = 0; i < 3; i++)
+            words[i] = record ? record[i] : vyi_opcode_arg(k, i);
+        vyi_kernel_live_log(k, words);
+        return;
+    }
     vyre_value zero = vyi_kernel_u32(k, VYRE_LOG_CURSOR);
     vyre_value words = vyi_kernel_op(k, vyre_ir_max, vyre_ir_length(p, k->log), 1);
     vyre_value room = vyi_kernel_op(k, vyre_ir_sub, words, VYRE_LOG_RECORDS);

@@ -181,8 +181,8 @@ static vyre_status vyi_vk_buffer_open(vyi_vk *v, const vyi_device_buffer *b, vyi
     static const vyi_vk_place places[] = { VYI_VK_DEVICE, VYI_VK_LOCAL, VYI_VK_HOST };
     if (b->lent)
         return vyi_vk_buffer_lend(&v->c, out, (VkBuffer)(uintptr_t)b->lent, b->size, b->name, err);
-    const vyi_vk_place place = b->role == VYI_ROLE_USER ? places[b->place]
-                                                        : vyi_vk_role_place(b->role);
+    const bool chosen = b->role == VYI_ROLE_USER || b->role == VYI_ROLE_LOG;
+    const vyi_vk_place place = chosen ? places[b->place] : vyi_vk_role_place(b->role);
     vyre_status status = vyi_vk_buffer_create(&v->c, out, place, b->size, b->name, err);
     if (status == VYRE_OK && !out->mapped)
         status = vyi_vk_copy_buffer(&v->c, &v->copier, NULL, out, b->size, err);
