@@ -1679,9 +1679,22 @@ typedef enum vyre_fault {
     VYRE_FAULT_IO_FULL = 8,    /* no IO slot was free */
     VYRE_FAULT_IO_TIMEOUT = 9, /* the host did not answer an IO request in time */
     VYRE_FAULT_CANCELLED = 10, /* taken back before it was claimed: VYRE_E_CANCELLED */
+    VYRE_FAULT_BOUNDS = 11,    /* vyre_kernel_desc.checked has found something: vyre_bounds */
     VYRE_FAULT_AFTER = 12,     /* a work that it waits for has not ended well: it did not run */
     VYRE_FAULT_USER = 0x100
 } vyre_fault;
+
+/* What a handler has done that ended its job FAULT(BOUNDS).  The slot's argument word
+ * VYRE_BOUNDS_ARG holds this, the next one the number in kernel.buffers (of ARGUMENT and
+ * HEADER 0), and the one after it the index. */
+typedef enum vyre_bounds {
+    VYRE_BOUNDS_LOAD = 1,     /* beyond the end of one of the caller's buffers */
+    VYRE_BOUNDS_STORE = 2,
+    VYRE_BOUNDS_ATOMIC = 3,
+    VYRE_BOUNDS_ARGUMENT = 4, /* it used an argument that the work did not give */
+    VYRE_BOUNDS_HEADER = 5    /* a store into control words 0..159, or beyond control */
+} vyre_bounds;
+#define VYRE_BOUNDS_ARG 8u
 
 /* What a handler sees of the slot that it serves. */
 typedef struct vyre_slot_values {
@@ -1787,6 +1800,9 @@ typedef struct vyre_kernel_desc {
     bool     live_log;        /* looping kernels: the log is a queue between control words 148 and
                                  149, of a power of two records, that a host empties meanwhile;
                                  vyre_open sets it where desc.log is given (docs/protocol.md) */
+    bool     checked;         /* what callers' code does is looked at before it is done, and a
+                                 job that goes wrong ends FAULT(BOUNDS): vyre_bounds.  Not
+                                 checked, such loads give 0 and such stores nothing */
     uint32_t log_records;     /* 0 = 64; only for the host that makes the buffer */
     uint32_t observables;     /* 0 = 64; likewise */
     uint32_t table_binding;   /* of the caller's buffer with the DFA table; 0 = none */
@@ -7268,12 +7284,19 @@ typedef struct vyi_guest {
     bool        apart;      /* each lane runs it for a job of its own: no barriers */
 } vyi_guest;
 
+/* Sees each instruction of a guest before it is appended, with correct operands, and may
+ * append others in front of it. */
+typedef void (*vyi_watch_fn)(void *user, const vyi_inst *inst);
+
 /* The guest whose code is being built, and what the caller had counted before. */
 typedef struct vyi_guest_open {
     bool              open;
     uint32_t          depth, calls, inner;
     const vyre_value *args; /* what listings and messages call arg[0], arg[1], ... */
     uint32_t          arg_count;
+    vyi_watch_fn      watch;    /* NULL: nobody watches */
+    void             *watch_user;
+    bool              watching; /* what is appended is the watcher's */
 } vyi_guest_open;
 
 struct vyre_program {
@@ -7398,6 +7421,9 @@ VYI_API void vyi_straight_rest(vyre_program *p, vyi_straight *s, uint32_t copy);
 VYI_API void vyi_guest_begin(vyre_program *p, const char *name, bool apart,
                              const vyre_value *args, uint32_t arg_count);
 VYI_API void vyi_guest_end(vyre_program *p);
+/* Has the open guest watched to its end; and lets the watcher see an instruction. */
+VYI_API void vyi_guest_watch(vyre_program *p, vyi_watch_fn watch, void *user);
+VYI_API void vyi_guest_show(vyre_program *p, const vyi_inst *inst);
 /* May a guest have instruction `index`?  Yes where none is open. */
 VYI_API vyre_status vyi_guest_check(const vyre_program *p, uint32_t index, vyre_error *err);
 /* Completes the mistake that p->error holds by the call, and the guest's name. */
@@ -8006,6 +8032,28 @@ VYI_API void vyi_guest_begin(vyre_program *p, const char *name, bool apart,
 }
 
 VYI_COLD
+VYI_API void vyi_guest_watch(vyre_program *p, vyi_watch_fn watch, void *user)
+{
+    if (!p->guest.open)
+        return;
+    p->guest.watch = watch;
+    p->guest.watch_user = user;
+}
+
+/* Only the caller's own calls are counted. */
+VYI_COLD
+VYI_API void vyi_guest_show(vyre_program *p, const vyi_inst *inst)
+{
+    if (p->guest.watching)
+        return;
+    p->guest.watching = true;
+    p->inner++;
+    p->guest.watch(p->guest.watch_user, inst);
+    p->inner--;
+    p->guest.watching = false;
+}
+
+VYI_COLD
 VYI_API void vyi_guest_end(vyre_program *p)
 {
     if (!p->guest.open)
@@ -8022,6 +8070,7 @@ VYI_API void vyi_guest_end(vyre_program *p)
     p->calls = p->guest.calls;
     p->inner = p->guest.inner;
     p->guest.open = false;
+    p->guest.watch = NULL;
 }
 
 /* The innermost open loop is one of the guest's. */
@@ -9399,8 +9448,14 @@ VYI_API uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst)
     if (!vyi_ir_begin(p) || !vyi_ir_grow_insts(p))
         return 0;
 
+    p->insts[p->count] = inst;
+    if (p->guest.watch && vyi_check_operands(p, p->count, NULL) == VYRE_OK) {
+        vyi_guest_show(p, &inst);
+        if (p->error.status != VYRE_OK || !vyi_ir_grow_insts(p))
+            return 0;
+        p->insts[p->count] = inst;
+    }
     const uint32_t index = p->count;
-    p->insts[index] = inst;
     if (vyi_check_operands(p, index, &p->error) < 0 ||
         vyi_guest_check(p, index, &p->error) < 0 ||
         vyi_nest_check(p, index, &p->error) < 0) {
@@ -11069,11 +11124,13 @@ VYI_EXTERN_C_BEGIN
 #define VYI_WIDE_DONE        34u /* generation of the last work that ended */
 #define VYI_WIDE_WRITTEN     35u /* bit i: vyre_emit_result gave word i */
 #define VYI_WIDE_SUMS        36u /* 12 words */
+#define VYI_WIDE_BOUNDS      48u /* 3 words, of the first fault, if that is BOUNDS */
 
 #define VYI_WIDE_FAULTED     0x80000000u /* of FINISHED */
 #define VYI_WIDE_NOT_LAST    0xffffffffu /* no count that FINISHED can have */
 
-VYI_STATIC_ASSERT(wide_state, VYI_WIDE_SUMS + 12 <= VYI_WIDE_STATE_WORDS);
+VYI_STATIC_ASSERT(wide_state, VYI_WIDE_SUMS + 12 <= VYI_WIDE_BOUNDS &&
+                                  VYI_WIDE_BOUNDS + 3 <= VYI_WIDE_STATE_WORDS);
 
 VYI_EXTERN_C_END
 
@@ -11097,6 +11154,14 @@ VYI_EXTERN_C_BEGIN
  * does not use are taken back. */
 #define VYI_KERNEL_EARLY_ARGS  3u /* share a 32-byte sector with the header */
 #define VYI_KERNEL_COMMON_ARGS 2u /* of common operations */
+
+/* Words that say what FAULT(BOUNDS) was about. */
+#define VYI_KERNEL_BOUNDS 3u
+
+/* Hosts tell a checked kernel how many arguments a work gives, in the upper bytes of its
+ * TENANT word: their count, and one; 0: nobody says. */
+#define VYI_CHECKED_COUNT  8u /* bits before it */
+#define VYI_CHECKED_TENANT 0xffu
 
 /* How the slots of a launch are gone through. */
 typedef enum vyi_frame {
@@ -11200,6 +11265,7 @@ typedef struct vyi_kernel {
     vyre_value seen;    /* the status that it was claimed from */
     vyre_value opcode, tenant;
     vyre_value order;   /* its PRIORITY, in kernels with events */
+    vyre_value told;    /* of a checked kernel: what the TENANT word says beside the tenant */
     vyre_value early[VYI_KERNEL_EARLY_ARGS];
     vyre_value wish;    /* not 0: it is not to run; of kernels with `cancel` */
     vyre_value first_mask; /* of tenant 0, loaded beside them by a kernel that hurries */
@@ -11210,6 +11276,9 @@ typedef struct vyi_kernel {
     vyre_local op;
     vyre_local arg[VYI_KERNEL_EARLY_ARGS];
     vyre_local arg_base, arg_count; /* its own words in the ring */
+    /* Of a checked kernel: how many arguments the operation was given; of a wide work,
+     * what is wrong, for its state. */
+    vyre_local given, bounds[VYI_KERNEL_BOUNDS];
 } vyi_kernel;
 
 /* --- shorthand -----------------------------------------------------------
@@ -11370,9 +11439,24 @@ VYI_API void vyi_source_handler(const vyi_kernel *k, const vyre_slot_values *slo
                                 const vyre_handler *h);
 #endif
 
+/* Checked kernels (kernel_checked.c): what a TENANT word holds, the tenant alone, which
+ * also other kernels ask for; the locals of an operation, or of a wide work; what watches
+ * the guest that has just begun. */
+VYI_API vyre_value vyi_checked_tenant(vyi_kernel *k, vyre_value word);
+VYI_API void vyi_checked_locals(vyi_kernel *k);
+VYI_API void vyi_checked_watch(vyi_kernel *k);
+/* Of a wide work: what its first fault was about, into its state; then into the slot. */
+VYI_API void vyi_checked_leave(vyi_kernel *k, vyre_value fault, vyre_value before);
+VYI_API void vyi_checked_take(vyi_kernel *k, vyre_value fault);
+
 /* The program that runs one wide work; vyre_emit_result in a wide work
  * (kernel_wide.c). */
 VYI_API void vyi_wide_pass(vyi_kernel *k);
+/* A word of the running work's state, in k->wide.buffer. */
+static inline vyre_value vyi_wide_at(vyi_kernel *k, uint32_t word)
+{
+    return vyi_kernel_plus(k, k->wide.state, word);
+}
 /* What both kinds of groups use: names of the lanes, the group's sums; a word of
  * HEAD; the chunk that k->wide describes, to which all lanes come (kernel_wide.c). */
 VYI_API void vyi_wide_values(vyi_kernel *k);
@@ -11436,6 +11520,8 @@ VYRE_API const char *vyre_fault_text(uint32_t code)
         "the host did not answer an IO request in time",
         "taken back before it ran"
     };
+    if (code == VYRE_FAULT_BOUNDS)
+        return "an index, an argument or a store that a checked kernel does not allow";
     if (code < sizeof texts / sizeof texts[0])
         return texts[code];
     if (code == VYRE_FAULT_AFTER)
@@ -12151,6 +12237,177 @@ VYRE_API vyre_program *vyre_kernel_build(const vyre_kernel_desc *desc, vyre_erro
     return vyre_kernel_build_for(desc, NULL, err);
 }
 /* ==========================================================================
+ * kernel: callers' code that is looked at while it runs
+ *
+ * Private.  In a checked kernel each access of a handler, a payload or a text to one of
+ * the caller's buffers, each of its stores into control, and each use of an argument
+ * has a condition in front of it.  Where that fails the job ends FAULT(BOUNDS), and what
+ * was wrong goes into three of the slot's argument words; the code after it still runs,
+ * as after every fault, and finds what it would have found unchecked.
+ *
+ * Those words belong to the slot.  The one lane of a job writes them at once; groups may
+ * still read the arguments of a wide work, so there they wait in the work's state, and
+ * whoever ends it moves them.
+ *
+ * Of kernels that are not checked nothing here emits anything.
+ * ======================================================================= */
+
+/* --- the slot ------------------------------------------------------------ */
+
+VYI_API vyre_value vyi_checked_tenant(vyi_kernel *k, vyre_value word)
+{
+    if (!k->desc.checked)
+        return word;
+    k->told = vyi_kernel_op(k, vyre_ir_shr, word, VYI_CHECKED_COUNT);
+    return vyi_kernel_op(k, vyre_ir_and, word, VYI_CHECKED_TENANT);
+}
+
+VYI_COLD
+VYI_API void vyi_checked_locals(vyi_kernel *k)
+{
+    static const char *const names[VYI_KERNEL_BOUNDS] = { "wrong", "wrong_buffer", "wrong_index" };
+    vyre_program *p = k->p;
+    if (!k->desc.checked)
+        return;
+    vyre_value nobody = vyi_kernel_is(k, k->told, 0);
+    vyre_value count = vyi_kernel_op(k, vyre_ir_sub, k->told, 1);
+    vyre_value all = vyi_kernel_u32(k, VYRE_MAX_ARGS);
+    k->given = vyre_ir_local(p, VYRE_TYPE_U32, vyre_ir_select(p, nobody, all, count), "given");
+    for (uint32_t i = 0; i < VYI_KERNEL_BOUNDS && k->self; i++)
+        k->bounds[i] = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), names[i]);
+}
+
+/* --- what is wrong ------------------------------------------------------- */
+
+static void vyi_checked_note(vyi_kernel *k, uint32_t i, vyre_value value)
+{
+    if (k->self) {
+        vyre_ir_set(k->p, k->bounds[i], value);
+        return;
+    }
+    vyre_value at = vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS + VYRE_BOUNDS_ARG + i);
+    vyre_ir_store(k->p, k->ring, at, value);
+}
+
+/* Unless `good`, or the job has a fault already. */
+static void vyi_checked_unless(vyi_kernel *k, vyre_value good, vyre_bounds what, uint32_t buffer,
+                               vyre_value index)
+{
+    vyre_program *p = k->p;
+    vyre_ir_if(p, vyre_ir_not(p, good));
+    vyre_value fault = vyre_ir_get(p, k->fault);
+    vyre_ir_if(p, vyi_kernel_is(k, fault, VYRE_FAULT_NONE));
+    vyi_kernel_raise(k, VYRE_FAULT_BOUNDS);
+    vyi_checked_note(k, 0, vyi_kernel_u32(k, (uint32_t)what));
+    vyi_checked_note(k, 1, vyi_kernel_u32(k, buffer));
+    vyi_checked_note(k, 2, index);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* --- what is looked at --------------------------------------------------- */
+
+static vyre_bounds vyi_checked_kind(const vyi_inst *inst)
+{
+    switch (inst->op) {
+    case VYI_OP_LOAD:
+    case VYI_OP_ATOMIC_LOAD:  return VYRE_BOUNDS_LOAD;
+    case VYI_OP_STORE:
+    case VYI_OP_ATOMIC_STORE: return VYRE_BOUNDS_STORE;
+    default:                  return VYRE_BOUNDS_ATOMIC;
+    }
+}
+
+static void vyi_checked_access(vyi_kernel *k, const vyi_inst *inst)
+{
+    vyre_program *p = k->p;
+    const vyre_buffer buffer = { inst->arg[0] };
+    const vyre_value index = { inst->arg[1] };
+    for (uint32_t i = 0; i < k->desc.buffer_count; i++) {
+        if (k->user[i].id != buffer.id)
+            continue;
+        vyre_value inside = vyre_ir_lt(p, index, vyre_ir_length(p, buffer));
+        vyi_checked_unless(k, inside, vyi_checked_kind(inst), i, index);
+    }
+}
+
+/* The library's own code in a guest counts and logs there, and may; 1 is the watcher. */
+static void vyi_checked_control(vyi_kernel *k, const vyi_inst *inst)
+{
+    vyre_program *p = k->p;
+    const vyre_value index = { inst->arg[1] };
+    if (inst->arg[0] != k->control.id || p->inner > 1)
+        return;
+    vyre_value good = vyre_ir_lt(p, index, vyre_ir_length(p, k->control));
+    if (!k->desc.open_header)
+        good = vyre_ir_and(p, good, vyi_kernel_op(k, vyre_ir_ge, index, VYRE_CONTROL_OBSERVABLES));
+    vyi_checked_unless(k, good, VYRE_BOUNDS_HEADER, 0, index);
+}
+
+static void vyi_checked_argument(vyi_kernel *k, uint32_t value)
+{
+    vyre_program *p = k->p;
+    for (uint32_t i = 0; i < p->guest.arg_count; i++) {
+        if (p->guest.args[i].id != value)
+            continue;
+        vyre_value given = vyi_kernel_op(k, vyre_ir_gt, vyre_ir_get(p, k->given), i);
+        vyi_checked_unless(k, given, VYRE_BOUNDS_ARGUMENT, 0, vyi_kernel_u32(k, i));
+    }
+}
+
+static void vyi_checked_see(void *user, const vyi_inst *inst)
+{
+    vyi_kernel *k = (vyi_kernel *)user;
+    const vyi_op_info *info = vyi_op_describe(inst->op);
+    for (uint32_t i = 0; i < 4; i++)
+        if (info->values >> i & 1u)
+            vyi_checked_argument(k, inst->arg[i]);
+    if (info->flags & VYI_OP_MEMORY)
+        vyi_checked_access(k, inst);
+    if (info->flags & VYI_OP_WRITES)
+        vyi_checked_control(k, inst);
+}
+
+VYI_API void vyi_checked_watch(vyi_kernel *k)
+{
+    if (k->desc.checked)
+        vyi_guest_watch(k->p, vyi_checked_see, k);
+}
+
+/* --- wide works ---------------------------------------------------------- */
+
+VYI_COLD
+VYI_API void vyi_checked_leave(vyi_kernel *k, vyre_value fault, vyre_value before)
+{
+    vyre_program *p = k->p;
+    if (!k->desc.checked)
+        return;
+    vyre_value first = vyi_kernel_is(k, before, VYRE_FAULT_NONE);
+    vyre_ir_if(p, vyre_ir_and(p, first, vyi_kernel_is(k, fault, VYRE_FAULT_BOUNDS)));
+    for (uint32_t i = 0; i < VYI_KERNEL_BOUNDS; i++) {
+        vyre_value at = vyi_wide_at(k, VYI_WIDE_BOUNDS + i);
+        vyre_ir_atomic_store(p, k->wide.buffer, at, vyre_ir_get(p, k->bounds[i]),
+                             VYRE_ORDER_RELAXED);
+    }
+    vyre_ir_end(p);
+}
+
+VYI_COLD
+VYI_API void vyi_checked_take(vyi_kernel *k, vyre_value fault)
+{
+    vyre_program *p = k->p;
+    if (!k->desc.checked)
+        return;
+    vyre_ir_if(p, vyi_kernel_is(k, fault, VYRE_FAULT_BOUNDS));
+    for (uint32_t i = 0; i < VYI_KERNEL_BOUNDS; i++) {
+        vyre_value at = vyi_wide_at(k, VYI_WIDE_BOUNDS + i);
+        vyre_value word = vyre_ir_atomic_load(p, k->wide.buffer, at, VYRE_ORDER_RELAXED);
+        at = vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS + VYRE_BOUNDS_ARG + i);
+        vyre_ir_store(p, k->ring, at, word);
+    }
+    vyre_ir_end(p);
+}
+/* ==========================================================================
  * kernel: a slot's claim and its end
  *
  * Private.  A claim is a CAS.  Everything that decides what runs is read after
@@ -12246,7 +12503,8 @@ static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
 static void vyi_kernel_load_tenant(vyi_kernel *k)
 {
     vyre_value at = vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT);
-    k->tenant = vyre_ir_name(k->p, vyre_ir_load(k->p, k->ring, at), "tenant");
+    k->tenant = vyi_checked_tenant(k, vyre_ir_load(k->p, k->ring, at));
+    k->tenant = vyre_ir_name(k->p, k->tenant, "tenant");
 }
 
 /* A word of the claimed slot.  A kernel that is fed reads past every cache
@@ -12270,7 +12528,8 @@ VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
 {
     vyre_program *p = k->p;
     k->opcode = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_OPCODE), "opcode");
-    k->tenant = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_TENANT), "tenant");
+    k->tenant = vyi_checked_tenant(k, vyi_kernel_slot_word(k, VYRE_SLOT_TENANT));
+    k->tenant = vyre_ir_name(p, k->tenant, "tenant");
     for (uint32_t i = 0; i < args; i++)
         k->early[i] = vyi_kernel_slot_word(k, VYRE_SLOT_ARGS + i);
     vyi_kernel_load_order(k);
@@ -12297,6 +12556,7 @@ VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
     vyre_value tenant = vyre_ir_atomic_load(p, k->ring,
                                             vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT),
                                             VYRE_ORDER_RELAXED);
+    tenant = vyi_checked_tenant(k, tenant);
     vyre_value rights = vyi_kernel_has_rights(k, tenant);
     vyi_kernel_load_wish(k);
     rights = vyi_order_look(k, vyi_kernel_or_cancelled(k, tenant, rights));
@@ -12940,6 +13200,7 @@ static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
                                                 : vyre_ir_load(p, k->ring, word[i]);
 
     vyi_kernel_guest_begin(p, h, true, slot.arg);
+    vyi_checked_watch(k);
     vyi_kernel_guest_run(k, &slot, h);
     vyi_guest_end(p);
     vyi_kernel_prune(k, slot.arg, VYRE_MAX_ARGS);
@@ -13115,6 +13376,8 @@ static void vyi_packed_decode(vyi_kernel *k, const vyi_packed *packed, vyre_valu
     vyre_ir_set(p, k->op, vyi_kernel_op(k, vyre_ir_and, pair, 0xff));
     vyre_ir_set(p, k->arg_base, vyre_ir_add(p, packed->area, offset));
     vyre_ir_set(p, k->arg_count, vyre_ir_sub(p, end, offset));
+    if (k->given.id)
+        vyre_ir_set(p, k->given, vyre_ir_get(p, k->arg_count));
     for (uint32_t a = 0; a < VYI_KERNEL_EARLY_ARGS; a++)
         vyre_ir_set(p, k->arg[a], vyre_ir_load(p, k->ring, vyi_opcode_word(k, a)));
 }
@@ -13141,6 +13404,7 @@ static void vyi_slot_locals(vyi_kernel *k)
                                 "arg_base");
     k->arg_count = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_MAX_ARGS),
                                  "arg_count");
+    vyi_checked_locals(k);
     if (k->shape.payload)
         return;
     k->op = vyre_ir_local(p, VYRE_TYPE_U32, k->opcode, "op");
@@ -13188,6 +13452,7 @@ static void vyi_slot_payload(vyi_kernel *k)
                                          vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS + i));
     const vyre_handler payload = vyi_kernel_payload(k);
     vyi_guest_begin(p, "the payload", true, slot.arg, VYRE_MAX_ARGS);
+    vyi_checked_watch(k);
     vyi_kernel_guest_run(k, &slot, &payload);
     vyi_guest_end(p);
     vyi_kernel_prune(k, slot.arg, VYRE_MAX_ARGS);
@@ -13910,11 +14175,6 @@ static vyre_value vyi_wide_word(vyi_kernel *k, uint32_t word)
     return vyre_ir_uniform(p, vyre_ir_load(p, w->words.id ? w->words : k->ring, at));
 }
 
-static vyre_value vyi_wide_at(vyi_kernel *k, uint32_t word)
-{
-    return vyi_kernel_plus(k, k->wide.state, word);
-}
-
 /* --- sums ----------------------------------------------------------------- */
 
 /* Every reduction is one of four whose neutral element is 0, of words that are
@@ -14151,6 +14411,7 @@ static void vyi_wide_guest(vyi_kernel *k, vyre_slot_values *slot, const vyre_han
                         VYRE_MAX_ARGS);
     else
         vyi_kernel_guest_begin(k->p, h, h->width == VYRE_WIDTH_RANGE, slot->arg);
+    vyi_checked_watch(k);
     vyi_kernel_guest_run(k, slot, h);
     vyi_guest_end(k->p);
 }
@@ -14251,8 +14512,9 @@ static void vyi_wide_finish(vyi_kernel *k, vyre_local last)
     vyre_value fault = vyre_ir_get(p, k->fault), none = vyi_kernel_u32(k, VYRE_FAULT_NONE);
     vyre_value one = vyi_kernel_u32(k, 1);
     vyre_ir_if(p, vyre_ir_ne(p, fault, none));
-    vyre_ir_atomic_cas(p, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_FAULT), none, fault,
-                       VYRE_ORDER_RELAXED);
+    vyre_value stood = vyre_ir_atomic_cas(p, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_FAULT), none,
+                                          fault, VYRE_ORDER_RELAXED);
+    vyi_checked_leave(k, fault, stood);
     vyre_ir_atomic(p, VYRE_ATOMIC_OR, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_FINISHED),
                    vyi_kernel_u32(k, VYI_WIDE_FAULTED), VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
@@ -14302,7 +14564,7 @@ static void vyi_wide_run(vyi_kernel *k, const vyre_handler *h, vyre_local last)
     vyre_slot_values slot = vyi_kernel_slot_values(k);
     slot.opcode = k->shape.payload ? vyi_wide_word(k, VYRE_SLOT_OPCODE)
                                    : vyi_kernel_u32(k, h->opcode);
-    slot.tenant = vyi_wide_word(k, VYRE_SLOT_TENANT);
+    slot.tenant = vyi_checked_tenant(k, vyi_wide_word(k, VYRE_SLOT_TENANT));
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
         slot.arg[i] = vyi_wide_word(k, VYRE_SLOT_ARGS + i);
     slot.lane = k->wide.lane;
@@ -14310,6 +14572,7 @@ static void vyi_wide_run(vyi_kernel *k, const vyre_handler *h, vyre_local last)
     k->wide.running = h;
     k->self = &k->wide;
     k->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_wide_verdict(k), "fault");
+    vyi_checked_locals(k);
     vyi_wide_sums_begin(k);
     vyre_ir_loop_allow(p, k->allowance);
     if (k->events.id) {
@@ -14343,6 +14606,7 @@ static vyre_local vyi_wide_fault(vyi_kernel *k, vyre_value finished)
     vyre_value fault = vyre_ir_atomic(p, VYRE_ATOMIC_EXCHANGE, k->wide.buffer,
                                       vyi_wide_at(k, VYI_WIDE_FAULT), zero, VYRE_ORDER_RELAXED);
     vyre_ir_store(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_FAULT), fault);
+    vyi_checked_take(k, fault);
     vyre_ir_set(p, code, fault);
     vyre_ir_end(p);
     return code;
@@ -22209,6 +22473,8 @@ static inline uint32_t vyi_queue_in_flight(const vyi_queue *q)
 VYI_API vyre_status vyi_names_keep(vyre *v, vyre_error *err);
 VYI_API const char *vyi_handler_name(const vyre *v, uint32_t opcode);
 VYI_API const char *vyi_slot_text(const vyi_queue *q, uint32_t slot, char *text, size_t size);
+/* Of FAULT(BOUNDS), which *err has: what was wrong, by names, while the slot still says. */
+VYI_API void vyi_bounds_tell(const vyi_queue *q, vyre_ticket t, uint32_t code, vyre_error *err);
 VYI_API const char *vyi_claimed_text(const vyi_queue *q, char *text, size_t size);
 
 /* Slots (engine_slots.c _publish.c _wait.c).  vyi_queue_hold takes every slot, if
@@ -22385,6 +22651,13 @@ VYI_EXTERN_C_BEGIN
 #define VYI_MIRROR_FAULT(word)  ((word) >> 8)
 
 /* --- marks --------------------------------------------------------------- */
+
+/* Of the slot whose words begin at `at`. */
+static inline uint32_t vyi_slot_tenant(const vyre *v, const uint32_t *at)
+{
+    const uint32_t word = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT));
+    return v->desc.kernel.checked ? word & VYI_CHECKED_TENANT : word;
+}
 
 static inline uint32_t vyi_mark_generation(uint32_t mark)
 {
@@ -22632,11 +22905,58 @@ VYI_API const char *vyi_slot_text(const vyi_queue *q, uint32_t slot, char *text,
                          (size_t)slot * VYRE_SLOT_WORDS;
     const uint32_t status = vyi_le32(vyi_load_acquire(at + VYRE_SLOT_STATUS));
     const uint32_t opcode = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE));
-    const uint32_t tenant = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT));
+    const uint32_t tenant = vyi_slot_tenant(q->v, at);
     snprintf(text, size, "slot %u is %s, opcode 0x%x (%.32s), tenant %u", slot,
              vyre_slot_state_name(vyi_slot_state_of(status)), opcode,
              vyi_handler_name(q->v, opcode), tenant);
     return text;
+}
+
+/* What `what` did, in the slot's own words; the name of the buffer, if it has one. */
+static void vyi_bounds_text(const vyi_queue *q, uint32_t opcode, const uint32_t found[3],
+                            vyre_error *err)
+{
+    static const char *const kinds[] = { "a load", "a store", "an atomic operation" };
+    const vyre *v = q->v;
+    const char *handler = vyi_handler_name(v, opcode);
+    const uint32_t kind = found[0], slot = (uint32_t)err->at;
+    const uint32_t index = found[1] < v->buffers.user_count ? v->buffers.user_index[found[1]]
+                                                            : VYI_MAX_BUFFERS;
+    if (kind == VYRE_BOUNDS_ARGUMENT)
+        vyi_fail(err, VYRE_E_FAULT, slot, "Give the work more arguments, or ask for fewer.",
+                 "slot %u ended FAULT: %.40s uses arg[%u], which the work did not give", slot,
+                 handler, found[2]);
+    else if (kind == VYRE_BOUNDS_HEADER)
+        vyi_fail(err, VYRE_E_FAULT, slot, "Leave words 0..159 alone; observables come after them.",
+                 "slot %u ended FAULT: %.40s stores into control[%u]", slot, handler, found[2]);
+    else if (kind >= VYRE_BOUNDS_LOAD && kind <= VYRE_BOUNDS_ATOMIC && index < v->buffers.count)
+        vyi_fail(err, VYRE_E_FAULT, slot, "Correct the index, or give the buffer more words.",
+                 "slot %u ended FAULT: %.24s: %s at %.24s[%u], buffer %u, of %lu words", slot,
+                 handler, kinds[kind - 1], v->buffers.list[index].name, found[2], found[1],
+                 (unsigned long)(v->buffers.list[index].size / 4));
+    else if (kind >= VYRE_BOUNDS_LOAD && kind <= VYRE_BOUNDS_ATOMIC)
+        vyi_fail(err, VYRE_E_FAULT, slot, "Correct the index, or give the array more words.",
+                 "slot %u ended FAULT: %.24s: %s at word %u of the array %u", slot, handler,
+                 kinds[kind - 1], found[2], found[1]);
+}
+
+/* The slot's words are read before it is asked whether they still are this work's. */
+VYI_COLD
+VYI_API void vyi_bounds_tell(const vyi_queue *q, vyre_ticket t, uint32_t code, vyre_error *err)
+{
+    const uint32_t slot = VYI_TICKET_SLOT(t);
+    if (code != VYRE_FAULT_BOUNDS || !err || err->status != VYRE_E_FAULT ||
+        vyi_load_acquire(&q->state) == VYI_STATE_LOST)
+        return;
+    const uint32_t *at = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING) +
+                         (size_t)slot * VYRE_SLOT_WORDS;
+    const uint32_t opcode = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE));
+    uint32_t found[3];
+    for (uint32_t i = 0; i < 3; i++)
+        found[i] = vyi_le32(vyi_load_acquire(at + VYRE_SLOT_ARGS + VYRE_BOUNDS_ARG + i));
+    if (vyi_mark_generation(vyi_load_acquire(&q->slots.marks[slot])) == t.generation)
+        vyi_bounds_text(q, opcode, found, err);
+    err->native = (int32_t)code;
 }
 
 VYI_COLD
@@ -23162,6 +23482,9 @@ static inline void vyi_slots_store(const vyi_queue *q, const vyi_device *d, uint
             vyi_line_compose(&lines[i], &works[from + i]);
         for (uint32_t i = 0; i < n && q->order.count; i++)
             lines[i].words[VYRE_SLOT_PRIORITY] |= vyi_order_bits(q, slot + from + i);
+        for (uint32_t i = 0; i < n && q->v->desc.kernel.checked; i++)
+            lines[i].words[VYRE_SLOT_TENANT] |=
+                (works[from + i].arg_count + 1) << VYI_CHECKED_COUNT;
         d->store(ring + (size_t)from * VYRE_SLOT_WORDS, lines, n);
     }
 }
@@ -23884,7 +24207,9 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
     vyi_tell_end(v, t, status, code);
     if (status == VYRE_TIMEOUT && timeout_ns && err)
         return vyi_ticket_late(&v->queue, t, timeout_ns, err);
-    return vyi_ticket_explain(err, status, t, code);
+    vyi_ticket_explain(err, status, t, code);
+    vyi_bounds_tell(&v->queue, t, code, err);
+    return status;
 }
 
 /* The slot's mark, once no recovery holds it: its work may go on afterwards.
@@ -24031,6 +24356,17 @@ static vyre_status vyi_result_check(const vyre *v, const uint32_t *args, vyre_er
                     "%s is NULL", v ? "args" : "the handle");
 }
 
+/* The result of a work that has ended as `status` says, or why there is none. */
+static vyre_status vyi_result_give(vyi_queue *q, vyre_ticket t, vyre_status status, uint32_t code,
+                                   uint32_t args[12], vyre_error *err)
+{
+    if (status == VYRE_OK)
+        return vyi_result_take(q, t, args, err);
+    vyi_ticket_explain(err, status, t, code);
+    vyi_bounds_tell(q, t, code, err);
+    return status;
+}
+
 VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre_error *err)
 {
     uint32_t code = 0;
@@ -24038,8 +24374,7 @@ VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre
     if (status != VYRE_OK)
         return status;
     status = vyi_ticket_look(&v->queue, t, &code);
-    return status == VYRE_OK ? vyi_result_take(&v->queue, t, args, err)
-                             : vyi_ticket_explain(err, status, t, code);
+    return vyi_result_give(&v->queue, t, status, code, args, err);
 }
 
 VYRE_API vyre_status vyre_wait_result(vyre *v, vyre_ticket t, uint64_t timeout_ns,
@@ -24055,8 +24390,7 @@ VYRE_API vyre_status vyre_wait_result(vyre *v, vyre_ticket t, uint64_t timeout_n
         status = vyi_ticket_wait(&v->queue, t, &pace, &code, err);
     }
     vyi_log_hear(&v->queue);
-    return status == VYRE_OK ? vyi_result_take(&v->queue, t, args, err)
-                             : vyi_ticket_explain(err, status, t, code);
+    return vyi_result_give(&v->queue, t, status, code, args, err);
 }
 
 VYRE_API vyre_status vyre_fault_of(vyre *v, vyre_ticket t, uint32_t *code)
@@ -24108,7 +24442,9 @@ VYRE_API vyre_status vyre_wait_any(vyre *v, const vyre_ticket *tickets, uint32_t
                    : turn;
     if (which)
         *which = at;
-    return vyi_ticket_explain(err, status, tickets[at], code);
+    vyi_ticket_explain(err, status, tickets[at], code);
+    vyi_bounds_tell(&v->queue, tickets[at], code, err);
+    return status;
 }
 
 /* --- letting go ----------------------------------------------------------- */
@@ -24600,7 +24936,7 @@ static bool vyi_wide_waits(vyi_queue *q, uint32_t slot)
         return false;
     }
     return vyi_wide_has_rights(vyi_device_words(d, VYI_ROLE_CONTROL),
-                               vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT)));
+                               vyi_slot_tenant(q->v, at));
 }
 
 /* The most urgent, of those the oldest; or VYI_WIDE_NONE. */
@@ -24787,7 +25123,7 @@ VYI_API vyre_status vyi_wide_dispatch(vyi_queue *q, void *const *map, uint64_t d
         uint32_t *at = (uint32_t *)map[VYI_ROLE_RING] + (size_t)slot * VYRE_SLOT_WORDS;
         if (vyi_load_acquire(at) != vyi_le32(VYRE_SLOT_PUBLISHED) ||
             !vyi_wide_find(q, vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE))) ||
-            !vyi_wide_has_rights(control, vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT))))
+            !vyi_wide_has_rights(control, vyi_slot_tenant(q->v, at)))
             continue;
         const uint32_t groups = vyi_wide_describe(q, at, slot, VYI_WIDE_GUEST);
         vyi_wide_mark(q, at, VYRE_SLOT_CLAIMED);
@@ -33013,7 +33349,7 @@ static bool vyi_stuck_look(const vyi_queue *q, uint32_t slot, vyre_stuck_slot *o
     out->ticket = vyi_ticket_of(q, slot, mark);
     out->state = (vyre_slot_state)status;
     out->opcode = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE));
-    out->tenant = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT));
+    out->tenant = vyi_slot_tenant(q->v, at);
     out->handler = vyi_handler_name(q->v, out->opcode);
     out->held_ns = 0;
     return vyi_load_acquire(&q->slots.marks[slot]) == mark;

@@ -243,6 +243,7 @@
 #include "ir/eval.c"
 #include "ir/opt.c"
 #include "kernel/kernel.c"
+#include "kernel/kernel_checked.c"
 #include "kernel/kernel_slot.c"
 #include "kernel/kernel_ops.c"
 #include "kernel/kernel_io.c"

@@ -72,6 +72,14 @@ for run in test_vulkan test_vulkan_loss test_vulkan_volk test_engine test_engine
     echo "NOTE $run: $(cat "$scratch/count") messages, all agreed or told, $((SECONDS - begin)) s"
 done
 
+# A program that lends its device and two buffers, and reads what works wrote in its own
+# commands.
+if cc -w -I. examples/device.c -o "$scratch/device" -lm -lpthread -ldl 2> "$scratch/err"; then
+    clean example_device timeout 60 "$scratch/device"
+else
+    echo "FAIL device.c does not compile"; head -n 5 "$scratch/err"; failed=$((failed + 1))
+fi
+
 # The layer is really there: a program that does wrong is told.
 cat > "$scratch/wrong.c" << 'EOF'
 #define VYRE_IMPLEMENTATION

@@ -40,6 +40,8 @@ WHITEBOX += test_engine_fake test_engine_lines
 WHITEBOX += test_engine_single test_engine_inside
 UNSANITIZED += test_engine_rings
 WHITEBOX += test_memory
+WHITEBOX += test_checked
+$(BUILD)/tests/test_checked: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_memory: tests/engine.h tests/driver.h tests/oom.h
 $(BUILD)/tests/test_engine_fake $(BUILD)/tests/test_engine_single $(BUILD)/tests/test_producer $(BUILD)/tests/test_engine_inside: tests/engine.h tests/oom.h
 $(BUILD)/tests/test_engine_single: tests/test_engine.c

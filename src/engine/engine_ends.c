@@ -38,6 +38,17 @@ static vyre_status vyi_result_check(const vyre *v, const uint32_t *args, vyre_er
                     "%s is NULL", v ? "args" : "the handle");
 }
 
+/* The result of a work that has ended as `status` says, or why there is none. */
+static vyre_status vyi_result_give(vyi_queue *q, vyre_ticket t, vyre_status status, uint32_t code,
+                                   uint32_t args[12], vyre_error *err)
+{
+    if (status == VYRE_OK)
+        return vyi_result_take(q, t, args, err);
+    vyi_ticket_explain(err, status, t, code);
+    vyi_bounds_tell(q, t, code, err);
+    return status;
+}
+
 VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre_error *err)
 {
     uint32_t code = 0;
@@ -45,8 +56,7 @@ VYRE_API vyre_status vyre_result(vyre *v, vyre_ticket t, uint32_t args[12], vyre
     if (status != VYRE_OK)
         return status;
     status = vyi_ticket_look(&v->queue, t, &code);
-    return status == VYRE_OK ? vyi_result_take(&v->queue, t, args, err)
-                             : vyi_ticket_explain(err, status, t, code);
+    return vyi_result_give(&v->queue, t, status, code, args, err);
 }
 
 VYRE_API vyre_status vyre_wait_result(vyre *v, vyre_ticket t, uint64_t timeout_ns,
@@ -62,8 +72,7 @@ VYRE_API vyre_status vyre_wait_result(vyre *v, vyre_ticket t, uint64_t timeout_n
         status = vyi_ticket_wait(&v->queue, t, &pace, &code, err);
     }
     vyi_log_hear(&v->queue);
-    return status == VYRE_OK ? vyi_result_take(&v->queue, t, args, err)
-                             : vyi_ticket_explain(err, status, t, code);
+    return vyi_result_give(&v->queue, t, status, code, args, err);
 }
 
 VYRE_API vyre_status vyre_fault_of(vyre *v, vyre_ticket t, uint32_t *code)
@@ -115,7 +124,9 @@ VYRE_API vyre_status vyre_wait_any(vyre *v, const vyre_ticket *tickets, uint32_t
                    : turn;
     if (which)
         *which = at;
-    return vyi_ticket_explain(err, status, tickets[at], code);
+    vyi_ticket_explain(err, status, tickets[at], code);
+    vyi_bounds_tell(&v->queue, tickets[at], code, err);
+    return status;
 }
 
 /* --- letting go ----------------------------------------------------------- */

@@ -45,11 +45,58 @@ VYI_API const char *vyi_slot_text(const vyi_queue *q, uint32_t slot, char *text,
                          (size_t)slot * VYRE_SLOT_WORDS;
     const uint32_t status = vyi_le32(vyi_load_acquire(at + VYRE_SLOT_STATUS));
     const uint32_t opcode = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE));
-    const uint32_t tenant = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT));
+    const uint32_t tenant = vyi_slot_tenant(q->v, at);
     snprintf(text, size, "slot %u is %s, opcode 0x%x (%.32s), tenant %u", slot,
              vyre_slot_state_name(vyi_slot_state_of(status)), opcode,
              vyi_handler_name(q->v, opcode), tenant);
     return text;
+}
+
+/* What `what` did, in the slot's own words; the name of the buffer, if it has one. */
+static void vyi_bounds_text(const vyi_queue *q, uint32_t opcode, const uint32_t found[3],
+                            vyre_error *err)
+{
+    static const char *const kinds[] = { "a load", "a store", "an atomic operation" };
+    const vyre *v = q->v;
+    const char *handler = vyi_handler_name(v, opcode);
+    const uint32_t kind = found[0], slot = (uint32_t)err->at;
+    const uint32_t index = found[1] < v->buffers.user_count ? v->buffers.user_index[found[1]]
+                                                            : VYI_MAX_BUFFERS;
+    if (kind == VYRE_BOUNDS_ARGUMENT)
+        vyi_fail(err, VYRE_E_FAULT, slot, "Give the work more arguments, or ask for fewer.",
+                 "slot %u ended FAULT: %.40s uses arg[%u], which the work did not give", slot,
+                 handler, found[2]);
+    else if (kind == VYRE_BOUNDS_HEADER)
+        vyi_fail(err, VYRE_E_FAULT, slot, "Leave words 0..159 alone; observables come after them.",
+                 "slot %u ended FAULT: %.40s stores into control[%u]", slot, handler, found[2]);
+    else if (kind >= VYRE_BOUNDS_LOAD && kind <= VYRE_BOUNDS_ATOMIC && index < v->buffers.count)
+        vyi_fail(err, VYRE_E_FAULT, slot, "Correct the index, or give the buffer more words.",
+                 "slot %u ended FAULT: %.24s: %s at %.24s[%u], buffer %u, of %lu words", slot,
+                 handler, kinds[kind - 1], v->buffers.list[index].name, found[2], found[1],
+                 (unsigned long)(v->buffers.list[index].size / 4));
+    else if (kind >= VYRE_BOUNDS_LOAD && kind <= VYRE_BOUNDS_ATOMIC)
+        vyi_fail(err, VYRE_E_FAULT, slot, "Correct the index, or give the array more words.",
+                 "slot %u ended FAULT: %.24s: %s at word %u of the array %u", slot, handler,
+                 kinds[kind - 1], found[2], found[1]);
+}
+
+/* The slot's words are read before it is asked whether they still are this work's. */
+VYI_COLD
+VYI_API void vyi_bounds_tell(const vyi_queue *q, vyre_ticket t, uint32_t code, vyre_error *err)
+{
+    const uint32_t slot = VYI_TICKET_SLOT(t);
+    if (code != VYRE_FAULT_BOUNDS || !err || err->status != VYRE_E_FAULT ||
+        vyi_load_acquire(&q->state) == VYI_STATE_LOST)
+        return;
+    const uint32_t *at = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING) +
+                         (size_t)slot * VYRE_SLOT_WORDS;
+    const uint32_t opcode = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE));
+    uint32_t found[3];
+    for (uint32_t i = 0; i < 3; i++)
+        found[i] = vyi_le32(vyi_load_acquire(at + VYRE_SLOT_ARGS + VYRE_BOUNDS_ARG + i));
+    if (vyi_mark_generation(vyi_load_acquire(&q->slots.marks[slot])) == t.generation)
+        vyi_bounds_text(q, opcode, found, err);
+    err->native = (int32_t)code;
 }
 
 VYI_COLD

@@ -120,6 +120,9 @@ static inline void vyi_slots_store(const vyi_queue *q, const vyi_device *d, uint
             vyi_line_compose(&lines[i], &works[from + i]);
         for (uint32_t i = 0; i < n && q->order.count; i++)
             lines[i].words[VYRE_SLOT_PRIORITY] |= vyi_order_bits(q, slot + from + i);
+        for (uint32_t i = 0; i < n && q->v->desc.kernel.checked; i++)
+            lines[i].words[VYRE_SLOT_TENANT] |=
+                (works[from + i].arg_count + 1) << VYI_CHECKED_COUNT;
         d->store(ring + (size_t)from * VYRE_SLOT_WORDS, lines, n);
     }
 }

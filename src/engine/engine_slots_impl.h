@@ -9,6 +9,7 @@
 #define VYI_ENGINE_SLOTS_IMPL_H
 
 #include "engine/queue_impl.h"
+#include "kernel/kernel_impl.h"
 
 VYI_EXTERN_C_BEGIN
 
@@ -16,6 +17,13 @@ VYI_EXTERN_C_BEGIN
 #define VYI_MIRROR_FAULT(word)  ((word) >> 8)
 
 /* --- marks --------------------------------------------------------------- */
+
+/* Of the slot whose words begin at `at`. */
+static inline uint32_t vyi_slot_tenant(const vyre *v, const uint32_t *at)
+{
+    const uint32_t word = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT));
+    return v->desc.kernel.checked ? word & VYI_CHECKED_TENANT : word;
+}
 
 static inline uint32_t vyi_mark_generation(uint32_t mark)
 {

@@ -296,7 +296,9 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
     vyi_tell_end(v, t, status, code);
     if (status == VYRE_TIMEOUT && timeout_ns && err)
         return vyi_ticket_late(&v->queue, t, timeout_ns, err);
-    return vyi_ticket_explain(err, status, t, code);
+    vyi_ticket_explain(err, status, t, code);
+    vyi_bounds_tell(&v->queue, t, code, err);
+    return status;
 }
 
 /* The slot's mark, once no recovery holds it: its work may go on afterwards.

@@ -254,7 +254,7 @@ static bool vyi_wide_waits(vyi_queue *q, uint32_t slot)
         return false;
     }
     return vyi_wide_has_rights(vyi_device_words(d, VYI_ROLE_CONTROL),
-                               vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT)));
+                               vyi_slot_tenant(q->v, at));
 }
 
 /* The most urgent, of those the oldest; or VYI_WIDE_NONE. */
@@ -441,7 +441,7 @@ VYI_API vyre_status vyi_wide_dispatch(vyi_queue *q, void *const *map, uint64_t d
         uint32_t *at = (uint32_t *)map[VYI_ROLE_RING] + (size_t)slot * VYRE_SLOT_WORDS;
         if (vyi_load_acquire(at) != vyi_le32(VYRE_SLOT_PUBLISHED) ||
             !vyi_wide_find(q, vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE))) ||
-            !vyi_wide_has_rights(control, vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT))))
+            !vyi_wide_has_rights(control, vyi_slot_tenant(q->v, at)))
             continue;
         const uint32_t groups = vyi_wide_describe(q, at, slot, VYI_WIDE_GUEST);
         vyi_wide_mark(q, at, VYRE_SLOT_CLAIMED);

@@ -494,6 +494,8 @@ static inline uint32_t vyi_queue_in_flight(const vyi_queue *q)
 VYI_API vyre_status vyi_names_keep(vyre *v, vyre_error *err);
 VYI_API const char *vyi_handler_name(const vyre *v, uint32_t opcode);
 VYI_API const char *vyi_slot_text(const vyi_queue *q, uint32_t slot, char *text, size_t size);
+/* Of FAULT(BOUNDS), which *err has: what was wrong, by names, while the slot still says. */
+VYI_API void vyi_bounds_tell(const vyi_queue *q, vyre_ticket t, uint32_t code, vyre_error *err);
 VYI_API const char *vyi_claimed_text(const vyi_queue *q, char *text, size_t size);
 
 /* Slots (engine_slots.c _publish.c _wait.c).  vyi_queue_hold takes every slot, if

@@ -70,6 +70,28 @@ VYI_API void vyi_guest_begin(vyre_program *p, const char *name, bool apart,
 }
 
 VYI_COLD
+VYI_API void vyi_guest_watch(vyre_program *p, vyi_watch_fn watch, void *user)
+{
+    if (!p->guest.open)
+        return;
+    p->guest.watch = watch;
+    p->guest.watch_user = user;
+}
+
+/* Only the caller's own calls are counted. */
+VYI_COLD
+VYI_API void vyi_guest_show(vyre_program *p, const vyi_inst *inst)
+{
+    if (p->guest.watching)
+        return;
+    p->guest.watching = true;
+    p->inner++;
+    p->guest.watch(p->guest.watch_user, inst);
+    p->inner--;
+    p->guest.watching = false;
+}
+
+VYI_COLD
 VYI_API void vyi_guest_end(vyre_program *p)
 {
     if (!p->guest.open)
@@ -86,6 +108,7 @@ VYI_API void vyi_guest_end(vyre_program *p)
     p->calls = p->guest.calls;
     p->inner = p->guest.inner;
     p->guest.open = false;
+    p->guest.watch = NULL;
 }
 
 /* The innermost open loop is one of the guest's. */

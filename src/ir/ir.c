@@ -187,8 +187,14 @@ VYI_API uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst)
     if (!vyi_ir_begin(p) || !vyi_ir_grow_insts(p))
         return 0;
 
+    p->insts[p->count] = inst;
+    if (p->guest.watch && vyi_check_operands(p, p->count, NULL) == VYRE_OK) {
+        vyi_guest_show(p, &inst);
+        if (p->error.status != VYRE_OK || !vyi_ir_grow_insts(p))
+            return 0;
+        p->insts[p->count] = inst;
+    }
     const uint32_t index = p->count;
-    p->insts[index] = inst;
     if (vyi_check_operands(p, index, &p->error) < 0 ||
         vyi_guest_check(p, index, &p->error) < 0 ||
         vyi_nest_check(p, index, &p->error) < 0) {

@@ -179,12 +179,19 @@ typedef struct vyi_guest {
     bool        apart;      /* each lane runs it for a job of its own: no barriers */
 } vyi_guest;
 
+/* Sees each instruction of a guest before it is appended, with correct operands, and may
+ * append others in front of it. */
+typedef void (*vyi_watch_fn)(void *user, const vyi_inst *inst);
+
 /* The guest whose code is being built, and what the caller had counted before. */
 typedef struct vyi_guest_open {
     bool              open;
     uint32_t          depth, calls, inner;
     const vyre_value *args; /* what listings and messages call arg[0], arg[1], ... */
     uint32_t          arg_count;
+    vyi_watch_fn      watch;    /* NULL: nobody watches */
+    void             *watch_user;
+    bool              watching; /* what is appended is the watcher's */
 } vyi_guest_open;
 
 struct vyre_program {
@@ -309,6 +316,9 @@ VYI_API void vyi_straight_rest(vyre_program *p, vyi_straight *s, uint32_t copy);
 VYI_API void vyi_guest_begin(vyre_program *p, const char *name, bool apart,
                              const vyre_value *args, uint32_t arg_count);
 VYI_API void vyi_guest_end(vyre_program *p);
+/* Has the open guest watched to its end; and lets the watcher see an instruction. */
+VYI_API void vyi_guest_watch(vyre_program *p, vyi_watch_fn watch, void *user);
+VYI_API void vyi_guest_show(vyre_program *p, const vyi_inst *inst);
 /* May a guest have instruction `index`?  Yes where none is open. */
 VYI_API vyre_status vyi_guest_check(const vyre_program *p, uint32_t index, vyre_error *err);
 /* Completes the mistake that p->error holds by the call, and the guest's name. */

@@ -33,6 +33,8 @@ VYRE_API const char *vyre_fault_text(uint32_t code)
         "the host did not answer an IO request in time",
         "taken back before it ran"
     };
+    if (code == VYRE_FAULT_BOUNDS)
+        return "an index, an argument or a store that a checked kernel does not allow";
     if (code < sizeof texts / sizeof texts[0])
         return texts[code];
     if (code == VYRE_FAULT_AFTER)

@@ -54,9 +54,22 @@ typedef enum vyre_fault {
     VYRE_FAULT_IO_FULL = 8,    /* no IO slot was free */
     VYRE_FAULT_IO_TIMEOUT = 9, /* the host did not answer an IO request in time */
     VYRE_FAULT_CANCELLED = 10, /* taken back before it was claimed: VYRE_E_CANCELLED */
+    VYRE_FAULT_BOUNDS = 11,    /* vyre_kernel_desc.checked has found something: vyre_bounds */
     VYRE_FAULT_AFTER = 12,     /* a work that it waits for has not ended well: it did not run */
     VYRE_FAULT_USER = 0x100
 } vyre_fault;
+
+/* What a handler has done that ended its job FAULT(BOUNDS).  The slot's argument word
+ * VYRE_BOUNDS_ARG holds this, the next one the number in kernel.buffers (of ARGUMENT and
+ * HEADER 0), and the one after it the index. */
+typedef enum vyre_bounds {
+    VYRE_BOUNDS_LOAD = 1,     /* beyond the end of one of the caller's buffers */
+    VYRE_BOUNDS_STORE = 2,
+    VYRE_BOUNDS_ATOMIC = 3,
+    VYRE_BOUNDS_ARGUMENT = 4, /* it used an argument that the work did not give */
+    VYRE_BOUNDS_HEADER = 5    /* a store into control words 0..159, or beyond control */
+} vyre_bounds;
+#define VYRE_BOUNDS_ARG 8u
 
 /* What a handler sees of the slot that it serves. */
 typedef struct vyre_slot_values {
@@ -162,6 +175,9 @@ typedef struct vyre_kernel_desc {
     bool     live_log;        /* looping kernels: the log is a queue between control words 148 and
                                  149, of a power of two records, that a host empties meanwhile;
                                  vyre_open sets it where desc.log is given (docs/protocol.md) */
+    bool     checked;         /* what callers' code does is looked at before it is done, and a
+                                 job that goes wrong ends FAULT(BOUNDS): vyre_bounds.  Not
+                                 checked, such loads give 0 and such stores nothing */
     uint32_t log_records;     /* 0 = 64; only for the host that makes the buffer */
     uint32_t observables;     /* 0 = 64; likewise */
     uint32_t table_binding;   /* of the caller's buffer with the DFA table; 0 = none */

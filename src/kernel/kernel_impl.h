@@ -32,6 +32,14 @@ VYI_EXTERN_C_BEGIN
 #define VYI_KERNEL_EARLY_ARGS  3u /* share a 32-byte sector with the header */
 #define VYI_KERNEL_COMMON_ARGS 2u /* of common operations */
 
+/* Words that say what FAULT(BOUNDS) was about. */
+#define VYI_KERNEL_BOUNDS 3u
+
+/* Hosts tell a checked kernel how many arguments a work gives, in the upper bytes of its
+ * TENANT word: their count, and one; 0: nobody says. */
+#define VYI_CHECKED_COUNT  8u /* bits before it */
+#define VYI_CHECKED_TENANT 0xffu
+
 /* How the slots of a launch are gone through. */
 typedef enum vyi_frame {
     VYI_FRAME_LOOP,      /* rounds, each lane its slots (kernel.c) */
@@ -134,6 +142,7 @@ typedef struct vyi_kernel {
     vyre_value seen;    /* the status that it was claimed from */
     vyre_value opcode, tenant;
     vyre_value order;   /* its PRIORITY, in kernels with events */
+    vyre_value told;    /* of a checked kernel: what the TENANT word says beside the tenant */
     vyre_value early[VYI_KERNEL_EARLY_ARGS];
     vyre_value wish;    /* not 0: it is not to run; of kernels with `cancel` */
     vyre_value first_mask; /* of tenant 0, loaded beside them by a kernel that hurries */
@@ -144,6 +153,9 @@ typedef struct vyi_kernel {
     vyre_local op;
     vyre_local arg[VYI_KERNEL_EARLY_ARGS];
     vyre_local arg_base, arg_count; /* its own words in the ring */
+    /* Of a checked kernel: how many arguments the operation was given; of a wide work,
+     * what is wrong, for its state. */
+    vyre_local given, bounds[VYI_KERNEL_BOUNDS];
 } vyi_kernel;
 
 /* --- shorthand -----------------------------------------------------------
@@ -304,9 +316,24 @@ VYI_API void vyi_source_handler(const vyi_kernel *k, const vyre_slot_values *slo
                                 const vyre_handler *h);
 #endif
 
+/* Checked kernels (kernel_checked.c): what a TENANT word holds, the tenant alone, which
+ * also other kernels ask for; the locals of an operation, or of a wide work; what watches
+ * the guest that has just begun. */
+VYI_API vyre_value vyi_checked_tenant(vyi_kernel *k, vyre_value word);
+VYI_API void vyi_checked_locals(vyi_kernel *k);
+VYI_API void vyi_checked_watch(vyi_kernel *k);
+/* Of a wide work: what its first fault was about, into its state; then into the slot. */
+VYI_API void vyi_checked_leave(vyi_kernel *k, vyre_value fault, vyre_value before);
+VYI_API void vyi_checked_take(vyi_kernel *k, vyre_value fault);
+
 /* The program that runs one wide work; vyre_emit_result in a wide work
  * (kernel_wide.c). */
 VYI_API void vyi_wide_pass(vyi_kernel *k);
+/* A word of the running work's state, in k->wide.buffer. */
+static inline vyre_value vyi_wide_at(vyi_kernel *k, uint32_t word)
+{
+    return vyi_kernel_plus(k, k->wide.state, word);
+}
 /* What both kinds of groups use: names of the lanes, the group's sums; a word of
  * HEAD; the chunk that k->wide describes, to which all lanes come (kernel_wide.c). */
 VYI_API void vyi_wide_values(vyi_kernel *k);

@@ -370,6 +370,7 @@ static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
                                                 : vyre_ir_load(p, k->ring, word[i]);
 
     vyi_kernel_guest_begin(p, h, true, slot.arg);
+    vyi_checked_watch(k);
     vyi_kernel_guest_run(k, &slot, h);
     vyi_guest_end(p);
     vyi_kernel_prune(k, slot.arg, VYRE_MAX_ARGS);
@@ -545,6 +546,8 @@ static void vyi_packed_decode(vyi_kernel *k, const vyi_packed *packed, vyre_valu
     vyre_ir_set(p, k->op, vyi_kernel_op(k, vyre_ir_and, pair, 0xff));
     vyre_ir_set(p, k->arg_base, vyre_ir_add(p, packed->area, offset));
     vyre_ir_set(p, k->arg_count, vyre_ir_sub(p, end, offset));
+    if (k->given.id)
+        vyre_ir_set(p, k->given, vyre_ir_get(p, k->arg_count));
     for (uint32_t a = 0; a < VYI_KERNEL_EARLY_ARGS; a++)
         vyre_ir_set(p, k->arg[a], vyre_ir_load(p, k->ring, vyi_opcode_word(k, a)));
 }
@@ -571,6 +574,7 @@ static void vyi_slot_locals(vyi_kernel *k)
                                 "arg_base");
     k->arg_count = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_MAX_ARGS),
                                  "arg_count");
+    vyi_checked_locals(k);
     if (k->shape.payload)
         return;
     k->op = vyre_ir_local(p, VYRE_TYPE_U32, k->opcode, "op");
@@ -618,6 +622,7 @@ static void vyi_slot_payload(vyi_kernel *k)
                                          vyi_kernel_plus(k, k->base, VYRE_SLOT_ARGS + i));
     const vyre_handler payload = vyi_kernel_payload(k);
     vyi_guest_begin(p, "the payload", true, slot.arg, VYRE_MAX_ARGS);
+    vyi_checked_watch(k);
     vyi_kernel_guest_run(k, &slot, &payload);
     vyi_guest_end(p);
     vyi_kernel_prune(k, slot.arg, VYRE_MAX_ARGS);

@@ -95,7 +95,8 @@ static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
 static void vyi_kernel_load_tenant(vyi_kernel *k)
 {
     vyre_value at = vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT);
-    k->tenant = vyre_ir_name(k->p, vyre_ir_load(k->p, k->ring, at), "tenant");
+    k->tenant = vyi_checked_tenant(k, vyre_ir_load(k->p, k->ring, at));
+    k->tenant = vyre_ir_name(k->p, k->tenant, "tenant");
 }
 
 /* A word of the claimed slot.  A kernel that is fed reads past every cache
@@ -119,7 +120,8 @@ VYI_API void vyi_kernel_load_slot(vyi_kernel *k, uint32_t args)
 {
     vyre_program *p = k->p;
     k->opcode = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_OPCODE), "opcode");
-    k->tenant = vyre_ir_name(p, vyi_kernel_slot_word(k, VYRE_SLOT_TENANT), "tenant");
+    k->tenant = vyi_checked_tenant(k, vyi_kernel_slot_word(k, VYRE_SLOT_TENANT));
+    k->tenant = vyre_ir_name(p, k->tenant, "tenant");
     for (uint32_t i = 0; i < args; i++)
         k->early[i] = vyi_kernel_slot_word(k, VYRE_SLOT_ARGS + i);
     vyi_kernel_load_order(k);
@@ -146,6 +148,7 @@ VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
     vyre_value tenant = vyre_ir_atomic_load(p, k->ring,
                                             vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT),
                                             VYRE_ORDER_RELAXED);
+    tenant = vyi_checked_tenant(k, tenant);
     vyre_value rights = vyi_kernel_has_rights(k, tenant);
     vyi_kernel_load_wish(k);
     rights = vyi_order_look(k, vyi_kernel_or_cancelled(k, tenant, rights));

@@ -32,11 +32,6 @@ static vyre_value vyi_wide_word(vyi_kernel *k, uint32_t word)
     return vyre_ir_uniform(p, vyre_ir_load(p, w->words.id ? w->words : k->ring, at));
 }
 
-static vyre_value vyi_wide_at(vyi_kernel *k, uint32_t word)
-{
-    return vyi_kernel_plus(k, k->wide.state, word);
-}
-
 /* --- sums ----------------------------------------------------------------- */
 
 /* Every reduction is one of four whose neutral element is 0, of words that are
@@ -273,6 +268,7 @@ static void vyi_wide_guest(vyi_kernel *k, vyre_slot_values *slot, const vyre_han
                         VYRE_MAX_ARGS);
     else
         vyi_kernel_guest_begin(k->p, h, h->width == VYRE_WIDTH_RANGE, slot->arg);
+    vyi_checked_watch(k);
     vyi_kernel_guest_run(k, slot, h);
     vyi_guest_end(k->p);
 }
@@ -373,8 +369,9 @@ static void vyi_wide_finish(vyi_kernel *k, vyre_local last)
     vyre_value fault = vyre_ir_get(p, k->fault), none = vyi_kernel_u32(k, VYRE_FAULT_NONE);
     vyre_value one = vyi_kernel_u32(k, 1);
     vyre_ir_if(p, vyre_ir_ne(p, fault, none));
-    vyre_ir_atomic_cas(p, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_FAULT), none, fault,
-                       VYRE_ORDER_RELAXED);
+    vyre_value stood = vyre_ir_atomic_cas(p, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_FAULT), none,
+                                          fault, VYRE_ORDER_RELAXED);
+    vyi_checked_leave(k, fault, stood);
     vyre_ir_atomic(p, VYRE_ATOMIC_OR, k->wide.buffer, vyi_wide_at(k, VYI_WIDE_FINISHED),
                    vyi_kernel_u32(k, VYI_WIDE_FAULTED), VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
@@ -424,7 +421,7 @@ static void vyi_wide_run(vyi_kernel *k, const vyre_handler *h, vyre_local last)
     vyre_slot_values slot = vyi_kernel_slot_values(k);
     slot.opcode = k->shape.payload ? vyi_wide_word(k, VYRE_SLOT_OPCODE)
                                    : vyi_kernel_u32(k, h->opcode);
-    slot.tenant = vyi_wide_word(k, VYRE_SLOT_TENANT);
+    slot.tenant = vyi_checked_tenant(k, vyi_wide_word(k, VYRE_SLOT_TENANT));
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
         slot.arg[i] = vyi_wide_word(k, VYRE_SLOT_ARGS + i);
     slot.lane = k->wide.lane;
@@ -432,6 +429,7 @@ static void vyi_wide_run(vyi_kernel *k, const vyre_handler *h, vyre_local last)
     k->wide.running = h;
     k->self = &k->wide;
     k->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_wide_verdict(k), "fault");
+    vyi_checked_locals(k);
     vyi_wide_sums_begin(k);
     vyre_ir_loop_allow(p, k->allowance);
     if (k->events.id) {
@@ -465,6 +463,7 @@ static vyre_local vyi_wide_fault(vyi_kernel *k, vyre_value finished)
     vyre_value fault = vyre_ir_atomic(p, VYRE_ATOMIC_EXCHANGE, k->wide.buffer,
                                       vyi_wide_at(k, VYI_WIDE_FAULT), zero, VYRE_ORDER_RELAXED);
     vyre_ir_store(p, k->ring, vyi_kernel_plus(k, k->base, VYRE_SLOT_FAULT), fault);
+    vyi_checked_take(k, fault);
     vyre_ir_set(p, code, fault);
     vyre_ir_end(p);
     return code;

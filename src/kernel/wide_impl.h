@@ -63,11 +63,13 @@ VYI_EXTERN_C_BEGIN
 #define VYI_WIDE_DONE        34u /* generation of the last work that ended */
 #define VYI_WIDE_WRITTEN     35u /* bit i: vyre_emit_result gave word i */
 #define VYI_WIDE_SUMS        36u /* 12 words */
+#define VYI_WIDE_BOUNDS      48u /* 3 words, of the first fault, if that is BOUNDS */
 
 #define VYI_WIDE_FAULTED     0x80000000u /* of FINISHED */
 #define VYI_WIDE_NOT_LAST    0xffffffffu /* no count that FINISHED can have */
 
-VYI_STATIC_ASSERT(wide_state, VYI_WIDE_SUMS + 12 <= VYI_WIDE_STATE_WORDS);
+VYI_STATIC_ASSERT(wide_state, VYI_WIDE_SUMS + 12 <= VYI_WIDE_BOUNDS &&
+                                  VYI_WIDE_BOUNDS + 3 <= VYI_WIDE_STATE_WORDS);
 
 VYI_EXTERN_C_END
 

@@ -139,7 +139,7 @@ static bool vyi_stuck_look(const vyi_queue *q, uint32_t slot, vyre_stuck_slot *o
     out->ticket = vyi_ticket_of(q, slot, mark);
     out->state = (vyre_slot_state)status;
     out->opcode = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE));
-    out->tenant = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_TENANT));
+    out->tenant = vyi_slot_tenant(q->v, at);
     out->handler = vyi_handler_name(q->v, out->opcode);
     out->held_ns = 0;
     return vyi_load_acquire(&q->slots.marks[slot]) == mark;
