@@ -41,12 +41,14 @@
  *     VYRE_NO_POOL         works for several devices
  *     VYRE_NO_REPLAY       logs of works
  *     VYRE_NO_TRACE        pictures of what happened
+ *     VYRE_NO_IO           files for a running kernel
  *     VYRE_NO_TASK         works that stop in the middle, as the host's values
  *     VYRE_NO_GRAPH        works and what each runs after, as one
  *     VYRE_NO_SOURCE       handlers as text
  *     VYRE_NO_EXCHANGE     the original's files of programs
  *     VYRE_NO_RUNNER       any program on a device, without a ring
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
+ *     VYRE_URING           in that file: read them by io_uring, with liburing
  *     VYRE_GLSLANG         in that file: vyre_glsl_compile, with the glslang library
  *     VYRE_ASSERT(x)       for broken contracts inside; default: assert
  *
@@ -178,6 +180,7 @@
  *     pool        (room) shares of a total for several devices
  *     replay      (room) a log of works that can be run again
  *     trace       (room) what happened on a handle, for Perfetto
+ *     io          (room) files into buffers, asked for by a running kernel
  *     task        (room) a slot as a task that stops in the middle and goes on later
  *     exchange    (room) the original's files of programs, read and written
  *     graph       (room) works and what each runs after, published as one
@@ -236,6 +239,9 @@
     #endif
     #ifndef VYRE_NO_TRACE
         #define VYRE_NO_TRACE
+    #endif
+    #ifndef VYRE_NO_IO
+        #define VYRE_NO_IO
     #endif
     #ifndef VYRE_NO_TASK
         #define VYRE_NO_TASK
@@ -485,6 +491,12 @@ VYI_EXTERN_C_BEGIN
     X(E_BUDGET,             -233, "more memory is needed than the budget allows")                  \
     X(E_REGION_RECORD,      -234, "a region's records do not fit its words")                       \
     X(E_REGION_OFFSET,      -235, "a region's end exceeds 32 bits")                                \
+    /* io: -240 .. -254 */                                                                         \
+    X(E_IO_HANDLE,          -240, "no entry of the pump has this handle")                          \
+    X(E_IO_TABLE,           -241, "a table of the pump is full")                                   \
+    X(E_IO_FILE,            -242, "the file cannot be opened")                                     \
+    X(E_IO_ENGINE,          -243, "the pump cannot have this engine")                              \
+    X(E_IO_REQUEST,         -244, "the pump could not do what was asked of it")                    \
     /* watch: -255 .. -259 */                                                                      \
     X(E_SKETCH_DIM,         -255, "a sketch needs a row and a counter at least")                   \
     X(E_SKETCH_SHAPE,       -256, "two sketches differ in depth or width")                         \
@@ -584,7 +596,8 @@ VYI_EXTERN_C_END
  *     control   0 SHUTDOWN | 1 DONE_COUNT | 2 TENANT_BASE | 3.. masks | 32.. quotas |
  *               64.. tenant fairness | 96.. metrics | 128 EPOCH | 129.. priorities |
  *               141 FAULT_COUNT | 142 LOG_DROPPED | 143 HEARTBEAT | 146 REQUEUES |
- *               147 PROMOTED | 148 LOG_HEAD | 149 LOG_TAIL | 160.. observables
+ *               147 PROMOTED | 148 LOG_HEAD | 149 LOG_TAIL | 159 IO_REQUESTS |
+ *               160.. observables
  *     ring      16 words a slot: STATUS OPCODE TENANT PRIORITY ARG0..ARG11
  *     log       word 0 CURSOR (words used), then 4 words a record
  *     io        8 words a slot: OP SRC DST OFFSET_LO OFFSET_HI BYTES STATUS TAG
@@ -616,6 +629,7 @@ VYI_EXTERN_C_BEGIN
 #define VYRE_CONTROL_PROMOTED            147u
 #define VYRE_CONTROL_LOG_HEAD            148u /* of a live log: words that lanes have taken */
 #define VYRE_CONTROL_LOG_TAIL            149u /* and words that the host has read */
+#define VYRE_CONTROL_IO_REQUESTS         159u /* to whoever looks into the mirror */
 #define VYRE_CONTROL_OBSERVABLES         160u
 #define VYRE_CONTROL_MIN_WORDS           160u
 
@@ -1734,6 +1748,21 @@ VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyr
 VYRE_API void vyre_emit_log(vyre_program *p, const vyre_slot_values *slot, vyre_value format,
                             vyre_value a, vyre_value b);
 
+/* What a handler asks of the host through the IO queue (vyre_io_request); a value
+ * with id 0 is 0.  With `src` equal to `dst` the host knows a resource by this number,
+ * and all else is its own. */
+typedef struct vyre_io_values {
+    vyre_value op, src, dst; /* a vyre_io_op; what bytes come from, and go to */
+    vyre_value offset_lo, offset_hi, bytes, tag;
+} vyre_io_values;
+
+/* Asks, and waits in the lane for the answer.  The value is a bool: it was OK, and
+ * *bytes_done bytes, which may be NULL, were moved.  Else they are the answer's code,
+ * and the job goes on; without any answer, because no IO slot is free or none came
+ * within io_spins polls, the job also ends FAULT(IO_FULL) or FAULT(IO_TIMEOUT). */
+VYRE_API vyre_value vyre_emit_io(vyre_program *p, const vyre_slot_values *slot,
+                                 const vyre_io_values *io, vyre_value *bytes_done);
+
 /* What runs a job. */
 typedef enum vyre_width {
     VYRE_WIDTH_LANE = 0,  /* one lane */
@@ -1806,7 +1835,7 @@ typedef struct vyre_kernel_desc {
     uint32_t log_records;     /* 0 = 64; only for the host that makes the buffer */
     uint32_t observables;     /* 0 = 64; likewise */
     uint32_t table_binding;   /* of the caller's buffer with the DFA table; 0 = none */
-    uint32_t io_spins;        /* rounds that LOAD_MISS waits for the host; 0 = 1024 */
+    uint32_t io_spins;        /* polls for the host's answer to an IO request; 0 = 1024 */
     uint32_t loop_allowance;  /* of one slot, where loops are limited; 0 = 32768 */
     vyre_allocator allocator;
     vyre_logger messages;     /* hears of all mistakes in texts, vyre_error of the first;
@@ -1817,7 +1846,8 @@ typedef struct vyre_kernel_desc {
  * whoever brings an engine of their own.  All zero is any host, on any device. */
 typedef struct vyre_kernel_host {
     uint32_t mirror_binding; /* of a buffer that the kernel adds: a u32 per slot, written when the
-                                slot ends; 0 = none.  No handler is given it */
+                                slot ends, 32 more, and one per IO slot, another number for each
+                                request there; 0 = none.  No handler is given it */
     uint32_t cancel_binding; /* of another one, with a u32 per slot that the host writes: what is
                                 claimed while it is not 0 does not run and ends FAULT(CANCELLED).
                                 The host clears it before the slot's next work; 0 = none */
@@ -3614,6 +3644,188 @@ VYRE_API vyre_status vyre_replay_wait(vyre_replay *r, vyre *v, vyre_ticket ticke
 VYI_EXTERN_C_END
 
 #endif /* VYRE_NO_REPLAY */
+#endif
+/* ==========================================================================
+ * io: files into buffers that a running kernel sees
+ *
+ * Public.  A pump serves the IO queue of a handle: a kernel asks for bytes
+ * (vyre_emit_io, LOAD_MISS), the pump moves them between a file and a buffer, and
+ * answers.  Nobody launches, nobody publishes in between.
+ *
+ *     vyre_io_desc d;
+ *     memset(&d, 0, sizeof d);
+ *     d.handle = v;
+ *     d.helper = true;                       // a thread serves
+ *     vyre_io *io = vyre_io_open(&d, &err);
+ *     vyre_io_add_path(io, "weights.bin", VYRE_IO_CAN_READ, &file, &err);
+ *     vyre_io_add_target(io, 0, 0, 0, 65536, &slots, &err);  // user buffer 0, as slots
+ *
+ * A device names files and memory by handles of the pump's tables, never by
+ * descriptors or addresses, and reaches nothing that was not added.  Each request
+ * gets one answer: OK and the bytes done, or ERROR and a vyre_io_code.
+ *
+ * Threads: every call from any thread, but vyre_io_close, which comes last and
+ * before vyre_close.  One pump serves a queue.
+ * ======================================================================= */
+#ifndef VYI_IO_H
+#define VYI_IO_H
+
+
+#ifndef VYRE_NO_IO
+
+VYI_EXTERN_C_BEGIN
+
+typedef struct vyre_io vyre_io;
+
+typedef enum vyre_io_engine {
+    VYRE_IO_ENGINE_AUTO = 0,  /* URING where it was built in and the system allows it, else PREAD */
+    VYRE_IO_ENGINE_PREAD = 1, /* system calls that wait, made by threads */
+    VYRE_IO_ENGINE_URING = 2  /* built with VYRE_URING and liburing */
+} vyre_io_engine;
+
+typedef struct vyre_io_desc {
+    vyre    *handle;     /* whose queue and buffers; NULL: */
+    void    *queue;      /* one of the caller's, and memory by vyre_io_add_memory */
+    size_t   queue_size; /* as vyre_io_size gives it */
+    vyre_io_engine engine;
+    uint32_t depth;      /* requests under way at a time; 0 = 64, which is the most */
+    uint32_t threads;    /* of PREAD; 0 = 2.  It does without those that the system refuses */
+    uint32_t entries;    /* of each table, at most 4095; 0 = 64 */
+    bool     helper;     /* a thread serves; else whoever calls vyre_io_pump */
+    vyre_logger    messages;
+    vyre_allocator allocator;
+} vyre_io_desc;
+
+/* NULL on failure. */
+VYRE_API vyre_io *vyre_io_open(const vyre_io_desc *desc, vyre_error *err);
+/* Answers what it has claimed and not done ERROR(CANCELLED).  A system call that
+ * still waits after 50 ms is left alone: its thread and the pump's memory are
+ * leaked, and what it reads into must stay.  NULL is allowed. */
+VYRE_API void vyre_io_close(vyre_io *io);
+
+/* --- what a device may name ----------------------------------------------- */
+
+typedef enum vyre_io_flags {
+    VYRE_IO_CAN_READ = 1,
+    VYRE_IO_CAN_WRITE = 2,
+    VYRE_IO_SHORT_OK = 4, /* fewer bytes are an answer: the file may end before them */
+    VYRE_IO_DIRECT = 8    /* of a path: around the page cache, until the system refuses it */
+} vyre_io_flags;
+
+/* What every function below gives: index | generation << 12, never 0.  The handle of
+ * an entry that was removed stays stale.  VYRE_E_IO_TABLE when all are in use. */
+
+/* Opens the file; CAN_WRITE makes one that is not there.  What a file has beyond its
+ * present size can be read only if it is also CAN_WRITE. */
+VYRE_API vyre_status vyre_io_add_path(vyre_io *io, const char *path, uint32_t flags,
+                                      uint32_t *handle, vyre_error *err);
+/* `size` bytes from `base` on, of a descriptor that stays the caller's; 0: as far as
+ * it goes. */
+VYRE_API vyre_status vyre_io_add_fd(vyre_io *io, int fd, uint64_t base, uint64_t size,
+                                    uint32_t flags, uint32_t *handle, vyre_error *err);
+/* The bytes done, or -errno; 0 is the end.  It is called again for the rest.  The
+ * bytes lie in the buffer itself, which may be slow to read. */
+typedef int64_t (*vyre_io_fn)(void *user, void *bytes, uint64_t offset, uint32_t size,
+                              bool write);
+/* A function instead of a file, called by a thread of PREAD, or whoever pumps. */
+VYRE_API vyre_status vyre_io_add_source(vyre_io *io, vyre_io_fn fn, void *user, uint64_t size,
+                                        uint32_t flags, uint32_t *handle, vyre_error *err);
+/* Part of one of the handle's user buffers; size 0: to its end.  With a stride it is
+ * equal slots, and a request's tag says which. */
+VYRE_API vyre_status vyre_io_add_target(vyre_io *io, uint32_t user_buffer, uint64_t offset,
+                                        uint64_t size, uint32_t stride, uint32_t *handle,
+                                        vyre_error *err);
+/* The same of the caller's memory, which outlives the entry. */
+VYRE_API vyre_status vyre_io_add_memory(vyre_io *io, void *memory, uint64_t size,
+                                        uint32_t stride, uint32_t *handle, vyre_error *err);
+/* From here on no request can name it.  VYRE_PENDING: some are under way; call again. */
+VYRE_API vyre_status vyre_io_remove(vyre_io *io, uint32_t handle, vyre_error *err);
+/* What LOAD_MISS of the resource reads, and where to: with a stride, the slot of that
+ * number.  Replaces what was bound; source 0: nothing. */
+VYRE_API vyre_status vyre_io_bind(vyre_io *io, uint32_t resource, uint32_t source,
+                                  uint64_t offset, uint32_t bytes, uint32_t target,
+                                  vyre_error *err);
+
+/* --- serving -------------------------------------------------------------- */
+
+/* Why a request was answered ERROR: its BYTES word, and vyre_emit_io's bytes_done.
+ * They are looked for in this order.  SYSTEM has an errno, shifted left by 8. */
+typedef enum vyre_io_code {
+    VYRE_IO_CODE_OP = 1,        /* not READ, WRITE or FENCE */
+    VYRE_IO_CODE_SOURCE = 2,    /* unknown, stale, or not readable; LOAD_MISS: nothing is bound */
+    VYRE_IO_CODE_TARGET = 3,    /* likewise, or not writable */
+    VYRE_IO_CODE_RANGE = 4,     /* beyond the file or the memory */
+    VYRE_IO_CODE_SYSTEM = 5,    /* the system refused */
+    VYRE_IO_CODE_SHORT = 6,     /* the file ended before the last byte */
+    VYRE_IO_CODE_CANCELLED = 7  /* the pump was closed */
+} vyre_io_code;
+
+/* Serves what is asked for, and waits until a request was answered.  *served, which
+ * may be NULL: how many were, by whatever thread, since the last call that told.
+ * VYRE_EMPTY, or with a timeout VYRE_TIMEOUT: none. */
+VYRE_API vyre_status vyre_io_pump(vyre_io *io, uint64_t timeout_ns, uint32_t *served,
+                                  vyre_error *err);
+
+typedef struct vyre_io_count {
+    uint64_t reads, writes, bytes;
+} vyre_io_count;
+
+typedef struct vyre_io_info {
+    vyre_io_engine engine;  /* PREAD or URING */
+    char     why[160];      /* this one */
+    uint32_t depth, threads;
+    uint32_t in_flight;
+    bool     direct_refused; /* a file of VYRE_IO_DIRECT goes through the page cache */
+    uint64_t fences, refused; /* answered; ERROR before anything was moved */
+    vyre_io_count submitted, completed; /* bytes asked for; done */
+    vyre_io_count failed;   /* SYSTEM, SHORT or CANCELLED */
+    uint64_t short_ends;    /* completed with fewer bytes */
+} vyre_io_info;
+
+VYRE_API void vyre_io_query(vyre_io *io, vyre_io_info *out);
+
+/* --- a work for each part of a file ----------------------------------------- */
+
+/* What the host may ask for, in a request's words. */
+typedef struct vyre_io_read {
+    uint32_t source, target, tag;
+    uint64_t offset;
+    uint32_t bytes;
+} vyre_io_read;
+
+typedef struct vyre_stream_chunk {
+    uint64_t index;  /* from 0 */
+    uint64_t offset; /* in the file */
+    uint32_t bytes;  /* the last chunk may be shorter */
+    uint32_t slot;   /* of the target, where they are */
+} vyre_stream_chunk;
+
+typedef struct vyre_stream_desc {
+    uint32_t source;      /* readable */
+    uint64_t offset, size; /* size 0: to its end */
+    uint32_t target;      /* with a stride, which is the chunk; of two slots at least */
+    vyre_work work;       /* run for each chunk; its first four arguments are then the words of
+                             the user buffer where the chunk begins and ends, its bytes, and
+                             its index.  The last word is filled up with zeros */
+    /* In place of these arguments, before the work is published; NULL: they are. */
+    void (*begin)(void *user, const vyre_stream_chunk *chunk, vyre_work *work);
+    /* A chunk's work has ended, in the order of the file, with this result: also the
+     * place to show progress.  False: enough.  NULL: all of them. */
+    bool (*end)(void *user, const vyre_stream_chunk *chunk, const uint32_t result[12]);
+    void *user;           /* of both; they may call anything but the pump's close */
+    uint64_t timeout_ns;  /* without any progress; 0 = 60 s */
+} vyre_stream_desc;
+
+/* Reads the file's next chunks while the device works on those before.  *bytes, which
+ * may be NULL: so many were worked on, also on failure.  VYRE_E_FAULT: a work ended so;
+ * VYRE_E_IO_REQUEST: a chunk could not be read, err->native is the code; err->at is the
+ * chunk.  Whatever it returns, but VYRE_TIMEOUT, nothing of it is under way any more. */
+VYRE_API vyre_status vyre_stream(vyre_io *io, const vyre_stream_desc *desc, uint64_t *bytes,
+                                 vyre_error *err);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_IO */
 #endif
 /* ==========================================================================
  * task: work that stops in the middle and goes on later, on the host
@@ -11836,7 +12048,7 @@ VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *d, const vyre_kernel_host
     s.resumes = s.urgent || s.requeues;
     s.whole = host->whole_slots && s.frame == VYI_FRAME_LOOP && !s.payload && !s.requeues;
     s.tallies = s.frame == VYI_FRAME_COMMON && !d->open_header && !host->count_each;
-    s.marks_io = d->load_miss && d->io_polling;
+    s.marks_io = d->io_polling && (d->load_miss || d->handler_count || s.payload);
     return s;
 }
 
@@ -13488,12 +13700,11 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
         vyre_ir_end(p);
 }
 /* ==========================================================================
- * kernel: LOAD_MISS and the IO queue
+ * kernel: LOAD_MISS, vyre_emit_io, and the IO queue
  *
- * Private.  An IO slot goes round through its status, and each step has one
- * owner:
+ * An IO slot goes round through its status, and each step has one owner:
  *
- *     EMPTY -> RESERVED    a LOAD_MISS lane, by CAS; it fills the request
+ *     EMPTY -> RESERVED    a lane that asks, by CAS; it fills the request
  *     RESERVED -> PUBLISHED  the same lane, release
  *     PUBLISHED -> CLAIMED -> OK or ERROR   the host
  *     OK, ERROR -> EMPTY   the waiting lane, or io_polling's first lane
@@ -13562,7 +13773,7 @@ static vyre_value vyi_io_is_waited_for(vyi_kernel *k, vyre_value slot)
     return vyi_kernel_is(k, mark, 1);
 }
 
-/* --- LOAD_MISS ----------------------------------------------------------- */
+/* --- asking -------------------------------------------------------------- */
 
 /* The IO slot that is now this lane's, or VYRE_IO_SLOTS. */
 static vyre_value vyi_io_reserve(vyi_kernel *k)
@@ -13588,21 +13799,32 @@ static vyre_value vyi_io_reserve(vyi_kernel *k)
     return vyre_ir_get(p, found);
 }
 
-static void vyi_io_publish(vyi_kernel *k, vyre_value slot, vyre_value status_at)
+/* A host that polls the mirror finds another number there for each request. */
+static void vyi_io_tell(vyi_kernel *k, vyre_value slot)
 {
     vyre_program *p = k->p;
-    vyre_value resource = vyre_ir_get(p, k->arg[0]);
-    vyre_value zero = vyi_kernel_u32(k, 0), read = vyi_kernel_u32(k, VYRE_IO_READ);
+    if (!k->mirror.id)
+        return;
+    vyre_value before = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control,
+                                       vyi_kernel_u32(k, VYRE_CONTROL_IO_REQUESTS),
+                                       vyi_kernel_u32(k, 2), VYRE_ORDER_RELAXED);
+    vyre_value number = vyi_kernel_op(k, vyre_ir_or, before, 1);
+    vyre_value slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(p, k->ring), 4);
+    vyre_value at = vyi_kernel_plus(k, vyre_ir_add(p, slots, slot), VYI_WIDE_SLOTS);
+    vyre_ir_atomic_store(p, k->mirror, at, number, VYRE_ORDER_RELEASE);
+}
+
+static void vyi_io_publish(vyi_kernel *k, vyre_value slot, vyre_value status_at,
+                           const vyre_value words[VYRE_IO_SLOT_WORDS])
+{
+    vyre_program *p = k->p;
     vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 3);
     vyi_io_set_mark(k, slot, true);
-    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OP), read);
-    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_SRC), resource);
-    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_DST), resource);
-    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OFFSET_LO), zero);
-    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OFFSET_HI), zero);
-    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_BYTES), zero);
-    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_TAG), resource);
+    for (uint32_t i = 0; i < VYRE_IO_SLOT_WORDS; i++)
+        if (i != VYRE_IO_STATUS)
+            vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, i), words[i]);
     vyi_kernel_put(k, k->io, status_at, VYRE_IO_PUBLISHED, VYRE_ORDER_RELEASE);
+    vyi_io_tell(k, slot);
 }
 
 /* Polls for the answer; EMPTY when there was none in time, or the kernel is to
@@ -13632,17 +13854,38 @@ static vyre_value vyi_io_wait(vyi_kernel *k, vyre_value status_at)
     return vyre_ir_get(p, answer);
 }
 
-static void vyi_io_request(vyi_kernel *k, vyre_value slot)
+/* Publishes and waits; the answer's status, EMPTY without one.  With an answer the
+ * slot still is this lane's. */
+static vyre_value vyi_io_ask(vyi_kernel *k, vyre_value slot, vyre_value status_at,
+                             const vyre_value words[VYRE_IO_SLOT_WORDS])
 {
-    vyre_program *p = k->p;
-    vyre_value status_at = vyi_io_status_index(k, slot);
-    vyi_io_publish(k, slot, status_at);
+    vyi_io_publish(k, slot, status_at, words);
     vyre_value answer = vyi_io_wait(k, status_at);
     vyi_io_set_mark(k, slot, false);
+    return answer;
+}
+
+static void vyi_io_free(vyi_kernel *k, vyre_value status_at)
+{
+    vyi_kernel_put(k, k->io, status_at, VYRE_IO_EMPTY, VYRE_ORDER_RELEASE);
+}
+
+/* --- LOAD_MISS ----------------------------------------------------------- */
+
+static void vyi_io_miss(vyi_kernel *k, vyre_value slot)
+{
+    vyre_program *p = k->p;
+    vyre_value status_at = vyi_io_status_index(k, slot), words[VYRE_IO_SLOT_WORDS];
+    vyre_value resource = vyre_ir_get(p, k->arg[0]), zero = vyi_kernel_u32(k, 0);
+    for (uint32_t i = 0; i < VYRE_IO_SLOT_WORDS; i++)
+        words[i] = zero;
+    words[VYRE_IO_OP] = vyi_kernel_u32(k, VYRE_IO_READ);
+    words[VYRE_IO_SRC] = words[VYRE_IO_DST] = words[VYRE_IO_TAG] = resource;
+    vyre_value answer = vyi_io_ask(k, slot, status_at, words);
     vyre_ir_if(p, vyi_kernel_is(k, answer, VYRE_IO_EMPTY));
     vyi_kernel_raise(k, VYRE_FAULT_IO_TIMEOUT);
     vyre_ir_else(p);
-    vyi_kernel_put(k, k->io, status_at, VYRE_IO_EMPTY, VYRE_ORDER_RELEASE);
+    vyi_io_free(k, status_at);
     vyre_ir_if(p, vyi_kernel_is(k, answer, VYRE_IO_ERROR));
     vyi_kernel_raise(k, VYRE_FAULT_IO);
     vyre_ir_end(p);
@@ -13660,8 +13903,79 @@ VYI_API void vyi_kernel_load_miss(vyi_kernel *k)
     else
         vyi_kernel_raise(k, VYRE_FAULT_IO_FULL);
     vyre_ir_else(p);
-    vyi_io_request(k, slot);
+    vyi_io_miss(k, slot);
     vyre_ir_end(p);
+}
+
+/* --- vyre_emit_io --------------------------------------------------------- */
+
+static void vyi_io_words(vyi_kernel *k, const vyre_io_values *io,
+                         vyre_value words[VYRE_IO_SLOT_WORDS])
+{
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    words[VYRE_IO_OP] = io->op;
+    words[VYRE_IO_SRC] = io->src;
+    words[VYRE_IO_DST] = io->dst;
+    words[VYRE_IO_OFFSET_LO] = io->offset_lo;
+    words[VYRE_IO_OFFSET_HI] = io->offset_hi;
+    words[VYRE_IO_BYTES] = io->bytes;
+    words[VYRE_IO_STATUS] = zero;
+    words[VYRE_IO_TAG] = io->tag;
+    for (uint32_t i = 0; i < VYRE_IO_SLOT_WORDS; i++)
+        if (!words[i].id)
+            words[i] = zero;
+}
+
+/* What the handler gets to see, and why it gets nothing. */
+typedef struct vyi_io_outcome {
+    vyre_local ok, bytes, fault;
+} vyi_io_outcome;
+
+static void vyi_io_emit(vyi_kernel *k, const vyre_io_values *io, const vyi_io_outcome *out)
+{
+    vyre_program *p = k->p;
+    vyre_value words[VYRE_IO_SLOT_WORDS];
+    vyi_io_words(k, io, words);
+    vyre_value slot = vyi_io_reserve(k);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, slot, VYRE_IO_SLOTS));
+    vyre_value status_at = vyi_io_status_index(k, slot);
+    vyre_ir_set(p, out->fault, vyi_kernel_u32(k, VYRE_FAULT_IO_TIMEOUT));
+    vyre_value answer = vyi_io_ask(k, slot, status_at, words);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, answer, VYRE_IO_EMPTY));
+    vyre_value bytes_at = vyi_kernel_op(k, vyre_ir_sub, status_at,
+                                        VYRE_IO_STATUS - VYRE_IO_BYTES);
+    vyre_ir_set(p, out->bytes, vyre_ir_load(p, k->io, bytes_at));
+    vyre_ir_set(p, out->ok, vyi_kernel_is(k, answer, VYRE_IO_OK));
+    vyre_ir_set(p, out->fault, vyi_kernel_u32(k, VYRE_FAULT_NONE));
+    vyi_io_free(k, status_at);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+VYI_COLD
+VYRE_API vyre_value vyre_emit_io(vyre_program *p, const vyre_slot_values *slot,
+                                 const vyre_io_values *io, vyre_value *bytes_done)
+{
+    vyre_value done = { 0 };
+    if (!p || !slot || !io)
+        return done;
+    vyi_kernel k = *(const vyi_kernel *)slot->internal;
+    vyi_ir_inner_begin(p);
+    vyi_io_outcome out;
+    out.ok = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "io_ok");
+    out.bytes = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(&k, 0), "io_bytes");
+    out.fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(&k, VYRE_FAULT_IO_FULL),
+                              "io_fault");
+    vyi_io_emit(&k, io, &out);
+    vyre_value fault = vyre_ir_get(p, out.fault), standing = vyre_ir_get(p, k.fault);
+    vyre_value first = vyi_kernel_is(&k, standing, VYRE_FAULT_NONE);
+    vyre_ir_set(p, k.fault, vyre_ir_select(p, first, fault, standing));
+    done = vyre_ir_get(p, out.bytes);
+    if (bytes_done)
+        *bytes_done = done;
+    done = vyre_ir_get(p, out.ok);
+    vyi_ir_inner_end(p);
+    return done;
 }
 
 /* --- io_polling ---------------------------------------------------------- */
@@ -21863,7 +22177,8 @@ typedef enum vyi_role {
     VYI_ROLE_IO = 3,
     VYI_ROLE_USER = 4,    /* the user's, and the workspace */
     VYI_ROLE_WIDE = 6,    /* of works that many lanes run: both sets share it, as the user's */
-    VYI_ROLE_MIRROR = 5,  /* a u32 per slot, written by the device, polled by the host */
+    VYI_ROLE_MIRROR = 5,  /* a u32 per slot, and VYI_WIDE_SLOTS and VYRE_IO_SLOTS behind them,
+                             written by the device, polled by the host */
     VYI_ROLE_CANCEL = 7,  /* a u32 per slot, written by the host, read by the device */
     VYI_ROLE_EVENTS = 8   /* that works wait for; both sets share it */
 } vyi_role;
@@ -27112,8 +27427,9 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
         return status;
 
     const bool order = v->queue.order.count != 0;
-    const uint32_t signals = order ? v->queue.wides.count : 0; /* see vyi_order_slot_is_settled */
-    const uint32_t mirror = vyi_buffer_add_own(v, VYI_ROLE_MIRROR, slots + signals, "mirror");
+    /* Behind the slots' words those of vyi_order_slot_is_settled and of vyi_io_tell. */
+    const uint32_t mirror = vyi_buffer_add_own(v, VYI_ROLE_MIRROR, slots + VYI_WIDE_SLOTS +
+                                               VYRE_IO_SLOTS, "mirror");
     const uint32_t cancel = vyi_buffer_add_own(v, VYI_ROLE_CANCEL, slots, "cancel");
     uint32_t wide = cancel;
     if (v->queue.wides.count && cancel < VYRE_MAX_BINDINGS)
@@ -44506,6 +44822,2060 @@ VYI_API void vyi_replay_observe(vyre_replay *r)
 }
 
 #endif /* VYRE_NO_REPLAY */
+/* ==========================================================================
+ * io: the system's files
+ *
+ * Reads and writes name their offset, so that any number of them are under way on
+ * one descriptor.
+ * ======================================================================= */
+/* ==========================================================================
+ * io: what the fragments of the pump share
+ *
+ * Private.  One lock guards all of a pump; it is let go while bytes move.  A
+ * request that was claimed is a job:
+ *
+ *     free -> claimed -> moving, as often as there are bytes left -> answered, free
+ *
+ * Jobs name entries, which stay while they have users.  An engine is given a job by
+ * `start`, makes the system calls, and hands each one's result to vyi_job_moved,
+ * which says whether there is more to do and answers when there is not.
+ * ======================================================================= */
+#ifndef VYI_IO_IMPL_H
+#define VYI_IO_IMPL_H
+
+
+#ifndef VYRE_NO_IO
+
+#include <errno.h>
+
+VYI_EXTERN_C_BEGIN
+
+/* --- tables --------------------------------------------------------------- */
+
+#define VYI_ENTRY_BITS      12u
+#define VYI_ENTRY_MOST      ((1u << VYI_ENTRY_BITS) - 1u)
+#define VYI_GENERATION_MOST ((1u << (32 - VYI_ENTRY_BITS)) - 1u)
+
+typedef enum vyi_entry_kind {
+    VYI_ENTRY_FREE = 0,
+    VYI_ENTRY_FILE,
+    VYI_ENTRY_SOURCE,
+    VYI_ENTRY_TARGET
+} vyi_entry_kind;
+
+typedef struct vyi_entry {
+    vyi_entry_kind kind;
+    uint32_t generation; /* of its handle; VYI_GENERATION_MOST: never used again */
+    uint32_t users;      /* jobs that name it */
+    bool     removed;    /* free when the last user has gone */
+    uint32_t flags;      /* vyre_io_flags; DIRECT: it still is */
+    int      fd;
+    bool     ours;       /* to close */
+    uint64_t base, size; /* size 0 of a file or source: unknown */
+    vyre_io_fn fn;
+    void    *user;
+    uint8_t *memory;     /* of a target; NULL: the handle's buffer, from `base` on */
+    uint32_t buffer, stride;
+} vyi_entry;
+
+typedef struct vyi_binding {
+    uint32_t resource, source, target, bytes;
+    uint64_t offset;
+} vyi_binding;
+
+/* --- jobs ----------------------------------------------------------------- */
+
+/* The queue's come first, by slot; then those that the host has asked for itself. */
+#define VYI_OWN_JOBS 64u
+#define VYI_JOBS     (VYRE_IO_SLOTS + VYI_OWN_JOBS)
+
+typedef struct vyi_job vyi_job;
+struct vyi_job {
+    uint64_t   turn;    /* of its claim, counted from 1; 0: free */
+    void      *queue;   /* where it is answered: it may be a lost device's */
+    uint32_t   slot, op; /* slot: its index */
+    bool       ended;   /* of the host's own: until vyi_job_take, with its code */
+    bool       orphan;  /* nobody will take it */
+    uint32_t   code;
+    vyi_entry *file, *target;
+    uint8_t   *memory;
+    uint64_t   offset;  /* in the file, of the first byte */
+    uint32_t   bytes, done;
+    bool       cut;     /* the request asked for more than there is, and may */
+    uint32_t   tries;   /* EAGAIN, in a row */
+    bool       direct;  /* the last system call went around the page cache */
+    vyi_job   *next;    /* of PREAD: waits for a thread */
+};
+
+/* Jobs are tried again after EAGAIN so often, and an engine pauses in between. */
+#define VYI_JOB_TRIES 64u
+/* That one system call is asked to move. */
+#define VYI_JOB_STEP (1u << 30)
+
+static inline uint32_t vyi_job_left(const vyi_job *job)
+{
+    const uint32_t left = job->bytes - job->done;
+    return left < VYI_JOB_STEP ? left : VYI_JOB_STEP;
+}
+
+/* --- engines -------------------------------------------------------------- */
+
+typedef struct vyi_pump_engine {
+    vyre_io_engine id;
+    /* False: it cannot be had; `why` then says so. */
+    bool (*open)(vyre_io *io, char *why, size_t size);
+    /* Nothing is moving, or what is was given up. */
+    void (*close)(vyre_io *io);
+    /* Begins a job, or goes on with it.  It may end inside. */
+    void (*start)(vyre_io *io, vyi_job *job);
+    /* After some starts: hands them to the system, and takes what has ended. */
+    void (*turn)(vyre_io *io);
+    /* Has the system give up what it can. */
+    void (*cancel)(vyre_io *io);
+} vyi_pump_engine;
+
+/* Threads that make system calls, and the jobs that wait for them. */
+typedef struct vyi_pump_pool {
+    vyi_thread *threads;
+    uint32_t    count, capacity;
+    vyi_job    *first, *last;
+    vyi_cond    work; /* there is a job, or `quits` */
+} vyi_pump_pool;
+
+struct vyre_io {
+    vyre_io_desc   desc; /* with its defaults */
+    vyi_mutex      lock;
+    vyi_cond       moved; /* a job has ended */
+    const vyi_pump_engine *engine;
+    void          *ring;  /* of URING */
+    vyi_pump_pool  pool;
+    vyi_entry     *entries; /* from 1 on */
+    vyi_binding   *bindings;
+    uint32_t       binding_count;
+    vyi_job        jobs[VYI_JOBS];
+    uint64_t       turn;     /* of the last claim */
+    uint64_t       answered, told;
+    uint32_t       fences;   /* that wait */
+    uint32_t       next;     /* slot that is looked at first */
+    uint32_t       inside;   /* calls that move bytes, without the lock */
+    bool           quits;
+    bool           abandoned; /* by close: whoever comes back touches nothing */
+    const vyi_device *device; /* whose mirror `seen` is of */
+    uint32_t       seen[VYRE_IO_SLOTS];
+    vyi_thread     helper;
+    bool           has_helper, helper_runs;
+    vyre_io_info   info;
+};
+
+/* --- files; without the lock (io_file.c) ----------------------------------- */
+
+/* A descriptor, or -errno. */
+VYI_API int vyi_file_open(const char *path, uint32_t flags);
+VYI_API void vyi_file_close(int fd);
+/* 0, or an errno.  *size stays as it is for what has none. */
+VYI_API int vyi_file_size(int fd, uint64_t *size);
+/* One system call: bytes done, or -errno. */
+VYI_API int64_t vyi_file_move(int fd, uint8_t *memory, uint64_t offset, uint32_t bytes,
+                              bool write);
+/* A read of what lies in the page cache; -EAGAIN: it has to be waited for, or nobody
+ * knows. */
+VYI_API int64_t vyi_file_cached(int fd, uint8_t *memory, uint64_t offset, uint32_t bytes);
+/* True: O_DIRECT was taken off it. */
+VYI_API bool vyi_file_buffered(int fd);
+
+/* --- between the fragments; the lock is held ------------------------------- */
+
+/* The entry that the handle names: a file or source that has all of the flags, or
+ * with 0 a target.  Else NULL (io_table.c). */
+VYI_API vyi_entry *vyi_entry_find(const vyre_io *io, uint32_t handle, uint32_t flags);
+VYI_API const vyi_binding *vyi_binding_find(const vyre_io *io, uint32_t resource);
+VYI_API void vyi_entry_free(vyre_io *io, vyi_entry *entry);
+
+/* Makes a job of the PUBLISHED request in this slot.  True: the engine is to start it.
+ * False: it was answered, or is a fence (io_job.c). */
+VYI_API bool vyi_job_claim(vyre_io *io, void *queue, uint32_t slot);
+/* What a system call for the job gave: bytes, or -errno.  True: there is more to do.
+ * False: it was answered, and is not the caller's any more. */
+VYI_API bool vyi_job_moved(vyre_io *io, vyi_job *job, int64_t result);
+/* Answers: 0 is OK, else a vyre_io_code. */
+VYI_API void vyi_job_end(vyre_io *io, vyi_job *job, uint32_t code);
+
+/* A read of the host's own: an index of it, or VYI_JOBS when all are in use, and then
+ * *code is 0, or says why it is refused.  The file may end early. */
+VYI_API uint32_t vyi_job_read(vyre_io *io, const vyre_io_read *what, uint32_t *code);
+/* True: it has ended; how, and how far.  It is free then.  Where the bytes end within a
+ * word, which lies in the target as a whole, the rest of it is 0. */
+VYI_API bool vyi_job_take(vyre_io *io, uint32_t index, uint32_t *code, uint32_t *bytes);
+/* Nobody will take it. */
+VYI_API void vyi_job_leave(vyre_io *io, uint32_t index);
+
+/* Runs the job to its end, here; lets the lock go meanwhile (io_pread.c). */
+VYI_API void vyi_job_run(vyre_io *io, vyi_job *job);
+VYI_API const vyi_pump_engine *vyi_pump_pread(void);
+/* NULL when it was not built in (io_uring.c). */
+VYI_API const vyi_pump_engine *vyi_pump_uring(void);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_IO */
+#endif
+
+#ifndef VYRE_NO_IO
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#if defined(_WIN32)
+    #include <io.h>
+#else
+    #include <unistd.h>
+#endif
+
+/* --- Windows -------------------------------------------------------------- */
+
+#if defined(_WIN32)
+
+static int vyi_file_error(void)
+{
+    switch (GetLastError()) {
+    case ERROR_ACCESS_DENIED:
+    case ERROR_LOCK_VIOLATION:
+        return EACCES;
+    case ERROR_INVALID_HANDLE:
+        return EBADF;
+    case ERROR_DISK_FULL:
+        return ENOSPC;
+    default:
+        return EIO;
+    }
+}
+
+VYI_API int vyi_file_open(const char *path, uint32_t flags)
+{
+    const uint32_t both = VYRE_IO_CAN_READ | VYRE_IO_CAN_WRITE;
+    int how = (flags & both) == both ? _O_RDWR : flags & VYRE_IO_CAN_WRITE ? _O_WRONLY : _O_RDONLY;
+    if (flags & VYRE_IO_CAN_WRITE)
+        how |= _O_CREAT;
+    if (flags & VYRE_IO_DIRECT)
+        return -EINVAL;
+    const int fd = _open(path, how | _O_BINARY | _O_NOINHERIT, _S_IREAD | _S_IWRITE);
+    return fd < 0 ? -errno : fd;
+}
+
+VYI_API void vyi_file_close(int fd)
+{
+    _close(fd);
+}
+
+VYI_API int vyi_file_size(int fd, uint64_t *size)
+{
+    LARGE_INTEGER end;
+    const HANDLE file = (HANDLE)_get_osfhandle(fd);
+    if (GetFileType(file) != FILE_TYPE_DISK)
+        return 0;
+    if (!GetFileSizeEx(file, &end))
+        return vyi_file_error();
+    *size = (uint64_t)end.QuadPart;
+    return 0;
+}
+
+VYI_API int64_t vyi_file_move(int fd, uint8_t *memory, uint64_t offset, uint32_t bytes,
+                              bool write)
+{
+    OVERLAPPED at;
+    DWORD done = 0;
+    const HANDLE file = (HANDLE)_get_osfhandle(fd);
+    memset(&at, 0, sizeof at);
+    at.Offset = (DWORD)offset;
+    at.OffsetHigh = (DWORD)(offset >> 32);
+    if (write ? WriteFile(file, memory, bytes, &done, &at)
+              : ReadFile(file, memory, bytes, &done, &at))
+        return (int64_t)done;
+    return GetLastError() == ERROR_HANDLE_EOF ? 0 : -(int64_t)vyi_file_error();
+}
+
+VYI_API bool vyi_file_buffered(int fd)
+{
+    (void)fd;
+    return false;
+}
+
+/* --- POSIX ---------------------------------------------------------------- */
+
+#else
+
+/* Strict C99 hides these, though the library has them; those with offsets of 64 bits
+ * then have names of their own. */
+#define VYI_PREAD  pread
+#define VYI_PWRITE pwrite
+#if defined(__GLIBC__) && !defined(__USE_XOPEN2K8) && !defined(__USE_UNIX98)
+    #ifdef __USE_FILE_OFFSET64
+        #undef VYI_PREAD
+        #undef VYI_PWRITE
+        #define VYI_PREAD  pread64
+        #define VYI_PWRITE pwrite64
+    #endif
+VYI_EXTERN_C_BEGIN
+extern ssize_t VYI_PREAD(int fd, void *bytes, size_t size, off_t offset);
+extern ssize_t VYI_PWRITE(int fd, const void *bytes, size_t size, off_t offset);
+VYI_EXTERN_C_END
+#endif
+
+#if defined(O_CLOEXEC)
+    #define VYI_O_CLOEXEC O_CLOEXEC
+#elif defined(__O_CLOEXEC)
+    #define VYI_O_CLOEXEC __O_CLOEXEC
+#else
+    #define VYI_O_CLOEXEC 0
+#endif
+#if defined(O_DIRECT)
+    #define VYI_O_DIRECT O_DIRECT
+#elif defined(__O_DIRECT)
+    #define VYI_O_DIRECT __O_DIRECT
+#else
+    #define VYI_O_DIRECT 0
+#endif
+
+VYI_API int vyi_file_open(const char *path, uint32_t flags)
+{
+    const uint32_t both = VYRE_IO_CAN_READ | VYRE_IO_CAN_WRITE;
+    int how = (flags & both) == both ? O_RDWR : flags & VYRE_IO_CAN_WRITE ? O_WRONLY : O_RDONLY;
+    if (flags & VYRE_IO_CAN_WRITE)
+        how |= O_CREAT;
+    if (flags & VYRE_IO_DIRECT) {
+        if (VYI_O_DIRECT == 0)
+            return -EINVAL;
+        how |= VYI_O_DIRECT;
+    }
+    const int fd = open(path, how | VYI_O_CLOEXEC, 0666);
+    return fd < 0 ? -errno : fd;
+}
+
+VYI_API void vyi_file_close(int fd)
+{
+    close(fd);
+}
+
+VYI_API int vyi_file_size(int fd, uint64_t *size)
+{
+    struct stat about;
+    if (fstat(fd, &about) != 0)
+        return errno;
+    if (S_ISREG(about.st_mode))
+        *size = (uint64_t)about.st_size;
+    return 0;
+}
+
+/* Whether an off_t holds it. */
+static bool vyi_file_reaches(uint64_t offset, uint32_t bytes)
+{
+    const uint64_t end = sizeof(off_t) < 8 ? (uint64_t)INT32_MAX : (uint64_t)INT64_MAX;
+    return offset <= end - bytes;
+}
+
+VYI_API int64_t vyi_file_move(int fd, uint8_t *memory, uint64_t offset, uint32_t bytes,
+                              bool write)
+{
+    if (!vyi_file_reaches(offset, bytes))
+        return -EOVERFLOW;
+    const ssize_t done = write ? VYI_PWRITE(fd, memory, bytes, (off_t)offset)
+                               : VYI_PREAD(fd, memory, bytes, (off_t)offset);
+    return done < 0 ? -(int64_t)errno : (int64_t)done;
+}
+
+VYI_API bool vyi_file_buffered(int fd)
+{
+    const int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && (flags & VYI_O_DIRECT) && fcntl(fd, F_SETFL, flags & ~VYI_O_DIRECT) == 0;
+}
+
+#endif
+
+/* --- the page cache -------------------------------------------------------- */
+
+#if defined(__linux__) && defined(__GLIBC__) && defined(__LP64__)
+
+#include <sys/uio.h>
+
+#if !defined(__USE_GNU)
+VYI_EXTERN_C_BEGIN
+extern ssize_t preadv2(int fd, const struct iovec *parts, int count, off_t offset, int flags);
+VYI_EXTERN_C_END
+#endif
+
+#define VYI_RWF_NOWAIT 8
+
+/* A system or file that does not know the flag says so by other errors. */
+VYI_API int64_t vyi_file_cached(int fd, uint8_t *memory, uint64_t offset, uint32_t bytes)
+{
+    struct iovec part;
+    part.iov_base = memory;
+    part.iov_len = bytes;
+    const ssize_t done = preadv2(fd, &part, 1, (off_t)offset, VYI_RWF_NOWAIT);
+    return done <= 0 ? -EAGAIN : (int64_t)done;
+}
+
+#else
+
+VYI_API int64_t vyi_file_cached(int fd, uint8_t *memory, uint64_t offset, uint32_t bytes)
+{
+    (void)fd, (void)memory, (void)offset, (void)bytes;
+    return -EAGAIN;
+}
+
+#endif
+
+#endif /* VYRE_NO_IO */
+/* ==========================================================================
+ * io: the tables of what a device may name
+ * ======================================================================= */
+
+#ifndef VYRE_NO_IO
+
+static uint32_t vyi_entry_handle(const vyre_io *io, const vyi_entry *entry)
+{
+    return (uint32_t)(entry - io->entries) | entry->generation << VYI_ENTRY_BITS;
+}
+
+static vyi_entry *vyi_entry_of(const vyre_io *io, uint32_t handle)
+{
+    const uint32_t index = handle & VYI_ENTRY_MOST;
+    if (index == 0 || index > io->desc.entries)
+        return NULL;
+    vyi_entry *entry = &io->entries[index];
+    return entry->kind != VYI_ENTRY_FREE && !entry->removed &&
+           entry->generation == handle >> VYI_ENTRY_BITS ? entry : NULL;
+}
+
+VYI_API vyi_entry *vyi_entry_find(const vyre_io *io, uint32_t handle, uint32_t flags)
+{
+    vyi_entry *entry = vyi_entry_of(io, handle);
+    if (!entry || (entry->kind == VYI_ENTRY_TARGET) != (flags == 0))
+        return NULL;
+    return (entry->flags & flags) == flags ? entry : NULL;
+}
+
+VYI_API const vyi_binding *vyi_binding_find(const vyre_io *io, uint32_t resource)
+{
+    for (uint32_t i = 0; i < io->binding_count; i++)
+        if (io->bindings[i].resource == resource)
+            return &io->bindings[i];
+    return NULL;
+}
+
+VYI_API void vyi_entry_free(vyre_io *io, vyi_entry *entry)
+{
+    VYRE_ASSERT(entry->users == 0 && entry->kind != VYI_ENTRY_FREE);
+    (void)io;
+    const uint32_t generation = entry->generation;
+    if (entry->kind == VYI_ENTRY_FILE && entry->ours)
+        vyi_file_close(entry->fd);
+    memset(entry, 0, sizeof *entry);
+    entry->generation = generation;
+}
+
+/* A free one, with its next generation. */
+static vyi_entry *vyi_entry_take(vyre_io *io, vyi_entry_kind kind, vyre_error *err)
+{
+    for (uint32_t i = 1; i <= io->desc.entries; i++) {
+        vyi_entry *entry = &io->entries[i];
+        if (entry->kind != VYI_ENTRY_FREE || entry->generation == VYI_GENERATION_MOST)
+            continue;
+        entry->kind = kind;
+        entry->generation++;
+        return entry;
+    }
+    vyi_fail(err, VYRE_E_IO_TABLE, io->desc.entries,
+             "Remove entries, or set vyre_io_desc.entries higher.",
+             "all %u entries of the pump are in use", io->desc.entries);
+    return NULL;
+}
+
+/* Puts it into the table; what it brings is its own only on success. */
+static vyre_status vyi_entry_add(vyre_io *io, const vyi_entry *what, uint32_t *handle,
+                                 vyre_error *err)
+{
+    vyi_mutex_lock(&io->lock);
+    vyi_entry *entry = vyi_entry_take(io, what->kind, err);
+    if (entry) {
+        const uint32_t generation = entry->generation;
+        *entry = *what;
+        entry->generation = generation;
+        *handle = vyi_entry_handle(io, entry);
+    }
+    vyi_mutex_unlock(&io->lock);
+    return entry ? VYRE_OK : VYRE_E_IO_TABLE;
+}
+
+static vyi_entry vyi_entry_begin(vyi_entry_kind kind, uint32_t flags)
+{
+    vyi_entry entry;
+    memset(&entry, 0, sizeof entry);
+    entry.kind = kind;
+    entry.flags = flags;
+    entry.fd = -1;
+    return entry;
+}
+
+static vyre_status vyi_entry_check(const vyre_io *io, const void *what, const uint32_t *handle,
+                                   uint32_t flags, vyre_error *err)
+{
+    if (!io || !what || !handle)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0,
+                        "Pass an open pump, what to add, and room for its handle.", "%s is NULL",
+                        !io ? "the pump" : !what ? "what is added" : "handle");
+    const uint32_t known = VYRE_IO_CAN_READ | VYRE_IO_CAN_WRITE | VYRE_IO_SHORT_OK |
+                           VYRE_IO_DIRECT;
+    if (!(flags & (VYRE_IO_CAN_READ | VYRE_IO_CAN_WRITE)) || (flags & ~known))
+        return vyi_fail(err, VYRE_E_ARGUMENT, flags,
+                        "Give VYRE_IO_CAN_READ, VYRE_IO_CAN_WRITE or both.",
+                        "flags 0x%x name no way to use it, or one that does not exist", flags);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_file_failed(int number, const char *path, const char *what,
+                                   vyre_error *err)
+{
+    vyi_fail(err, VYRE_E_IO_FILE, 0, "Look at the path and its rights.",
+             "%.90s cannot be %s: error %d of the system", path, what, number);
+    if (err)
+        err->native = number;
+    return VYRE_E_IO_FILE;
+}
+
+VYRE_API vyre_status vyre_io_add_path(vyre_io *io, const char *path, uint32_t flags,
+                                      uint32_t *handle, vyre_error *err)
+{
+    const vyre_status status = vyi_entry_check(io, path, handle, flags, err);
+    if (status < 0)
+        return status;
+    vyi_entry entry = vyi_entry_begin(VYI_ENTRY_FILE, flags);
+    entry.ours = true;
+    entry.fd = vyi_file_open(path, flags);
+    if (entry.fd == -EINVAL && (flags & VYRE_IO_DIRECT)) {
+        entry.flags = flags & ~(uint32_t)VYRE_IO_DIRECT;
+        entry.fd = vyi_file_open(path, entry.flags);
+    }
+    if (entry.fd < 0)
+        return vyi_file_failed(-entry.fd, path, "opened", err);
+    const int number = flags & VYRE_IO_CAN_WRITE ? 0 : vyi_file_size(entry.fd, &entry.size);
+    if (number) {
+        vyi_file_close(entry.fd);
+        return vyi_file_failed(number, path, "measured", err);
+    }
+    const vyre_status added = vyi_entry_add(io, &entry, handle, err);
+    if (added < 0)
+        vyi_file_close(entry.fd);
+    else if (entry.flags != flags)
+        io->info.direct_refused = true;
+    return added;
+}
+
+VYRE_API vyre_status vyre_io_add_fd(vyre_io *io, int fd, uint64_t base, uint64_t size,
+                                    uint32_t flags, uint32_t *handle, vyre_error *err)
+{
+    const vyre_status status = vyi_entry_check(io, io, handle, flags, err);
+    if (status < 0)
+        return status;
+    if (fd < 0 || (flags & VYRE_IO_DIRECT))
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0,
+                        "Pass an open descriptor; open it with O_DIRECT yourself.", "%s",
+                        fd < 0 ? "the descriptor is negative"
+                               : "VYRE_IO_DIRECT is for vyre_io_add_path");
+    if (base > (uint64_t)INT64_MAX || size > (uint64_t)INT64_MAX - base)
+        return vyi_fail(err, VYRE_E_OVF, base, "Stay below 2^63.",
+                        "%llu bytes from %llu on end beyond any file", (unsigned long long)size,
+                        (unsigned long long)base);
+    vyi_entry entry = vyi_entry_begin(VYI_ENTRY_FILE, flags);
+    entry.fd = fd;
+    entry.base = base;
+    entry.size = size;
+    return vyi_entry_add(io, &entry, handle, err);
+}
+
+VYRE_API vyre_status vyre_io_add_source(vyre_io *io, vyre_io_fn fn, void *user, uint64_t size,
+                                        uint32_t flags, uint32_t *handle, vyre_error *err)
+{
+    const vyre_status status = vyi_entry_check(io, fn ? io : NULL, handle, flags, err);
+    if (status < 0)
+        return status;
+    if (flags & VYRE_IO_DIRECT)
+        return vyi_fail(err, VYRE_E_ARGUMENT, flags, "Leave it out.",
+                        "VYRE_IO_DIRECT is for vyre_io_add_path");
+    vyi_entry entry = vyi_entry_begin(VYI_ENTRY_SOURCE, flags);
+    entry.fn = fn;
+    entry.user = user;
+    entry.size = size;
+    return vyi_entry_add(io, &entry, handle, err);
+}
+
+static vyre_status vyi_target_add(vyre_io *io, vyi_entry *entry, uint32_t stride,
+                                  uint32_t *handle, vyre_error *err)
+{
+    if (entry->size == 0 || stride > entry->size)
+        return vyi_fail(err, VYRE_E_ARGUMENT, stride, "Give memory for a slot at least.",
+                        "a target of %llu bytes has no room for a slot of %u",
+                        (unsigned long long)entry->size, stride);
+    entry->stride = stride;
+    return vyi_entry_add(io, entry, handle, err);
+}
+
+VYRE_API vyre_status vyre_io_add_target(vyre_io *io, uint32_t user_buffer, uint64_t offset,
+                                        uint64_t size, uint32_t stride, uint32_t *handle,
+                                        vyre_error *err)
+{
+    size_t whole = 0;
+    if (!io || !io->desc.handle || !handle || !vyre_map(io->desc.handle, user_buffer, &whole))
+        return vyi_fail(err, VYRE_E_ARGUMENT, user_buffer,
+                        "Pass a pump with a handle, one of its buffers, and room for the result.",
+                        "%s", !io ? "the pump is NULL" : !handle ? "handle is NULL"
+                        : !io->desc.handle ? "the pump has no vyre handle"
+                        : "the handle has no such user buffer");
+    if (offset > whole || size > whole - offset)
+        return vyi_fail(err, VYRE_E_OVF, offset, "Stay inside the buffer: vyre_map tells its size.",
+                        "%llu bytes from %llu on, and buffer %u has %llu",
+                        (unsigned long long)size, (unsigned long long)offset, user_buffer,
+                        (unsigned long long)whole);
+    vyi_entry entry = vyi_entry_begin(VYI_ENTRY_TARGET, 0);
+    entry.buffer = user_buffer;
+    entry.base = offset;
+    entry.size = size ? size : whole - offset;
+    return vyi_target_add(io, &entry, stride, handle, err);
+}
+
+VYRE_API vyre_status vyre_io_add_memory(vyre_io *io, void *memory, uint64_t size,
+                                        uint32_t stride, uint32_t *handle, vyre_error *err)
+{
+    const vyre_status status = vyi_entry_check(io, memory, handle, VYRE_IO_CAN_READ, err);
+    if (status < 0)
+        return status;
+    vyi_entry entry = vyi_entry_begin(VYI_ENTRY_TARGET, 0);
+    entry.memory = (uint8_t *)memory;
+    entry.size = size;
+    return vyi_target_add(io, &entry, stride, handle, err);
+}
+
+static vyre_status vyi_entry_unknown(uint32_t handle, const char *what, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_E_IO_HANDLE, handle, "Pass what the pump's add functions gave.",
+                    "0x%08x names no %s of this pump", handle, what);
+}
+
+VYRE_API vyre_status vyre_io_remove(vyre_io *io, uint32_t handle, vyre_error *err)
+{
+    if (!io)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open pump.", "the pump is NULL");
+    vyre_status status = VYRE_OK;
+    vyi_mutex_lock(&io->lock);
+    const uint32_t index = handle & VYI_ENTRY_MOST;
+    vyi_entry *entry = index <= io->desc.entries ? &io->entries[index] : io->entries;
+    if (entry->kind == VYI_ENTRY_FREE || entry->generation != handle >> VYI_ENTRY_BITS) {
+        status = vyi_entry_unknown(handle, "entry", err);
+    } else if (entry->users) {
+        entry->removed = true;
+        status = vyi_news(err, VYRE_PENDING, handle, "Pump, and remove it again.",
+                          "requests that name the entry are under way");
+    } else {
+        vyi_entry_free(io, entry);
+    }
+    vyi_mutex_unlock(&io->lock);
+    return status;
+}
+
+static vyi_binding *vyi_binding_take(vyre_io *io, uint32_t resource)
+{
+    for (uint32_t i = 0; i < io->binding_count; i++)
+        if (io->bindings[i].resource == resource)
+            return &io->bindings[i];
+    return io->binding_count < io->desc.entries ? &io->bindings[io->binding_count++] : NULL;
+}
+
+static void vyi_binding_drop(vyre_io *io, uint32_t resource)
+{
+    for (uint32_t i = 0; i < io->binding_count; i++)
+        if (io->bindings[i].resource == resource)
+            io->bindings[i] = io->bindings[--io->binding_count];
+}
+
+static vyre_status vyi_bind(vyre_io *io, const vyi_binding *what, vyre_error *err)
+{
+    if (what->source == 0) {
+        vyi_binding_drop(io, what->resource);
+        return VYRE_OK;
+    }
+    if (!vyi_entry_find(io, what->source, VYRE_IO_CAN_READ))
+        return vyi_entry_unknown(what->source, "readable source", err);
+    if (!vyi_entry_find(io, what->target, 0))
+        return vyi_entry_unknown(what->target, "target", err);
+    vyi_binding *binding = vyi_binding_take(io, what->resource);
+    if (!binding)
+        return vyi_fail(err, VYRE_E_IO_TABLE, io->desc.entries,
+                        "Unbind resources (source 0), or set vyre_io_desc.entries higher.",
+                        "all %u bindings of the pump are in use", io->desc.entries);
+    *binding = *what;
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_io_bind(vyre_io *io, uint32_t resource, uint32_t source,
+                                  uint64_t offset, uint32_t bytes, uint32_t target,
+                                  vyre_error *err)
+{
+    if (!io)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open pump.", "the pump is NULL");
+    const vyi_binding what = { resource, source, target, bytes, offset };
+    vyi_mutex_lock(&io->lock);
+    const vyre_status status = vyi_bind(io, &what, err);
+    vyi_mutex_unlock(&io->lock);
+    return status;
+}
+
+#endif /* VYRE_NO_IO */
+/* ==========================================================================
+ * io: a request, from its claim to its answer
+ *
+ * The words of a request are read once, for a device may change them; from then on
+ * the job alone counts.  Whatever it says, nothing outside the entries that it
+ * names is touched.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_IO
+
+typedef struct vyi_request {
+    uint32_t op, src, dst, bytes, tag;
+    uint64_t offset;
+} vyi_request;
+
+static vyi_request vyi_request_read(const void *queue, uint32_t slot)
+{
+    const uint8_t *at = vyi_wire_at(queue, (size_t)slot * VYRE_IO_SLOT_WORDS);
+    vyi_request r;
+    r.op = vyi_wire_get(at, VYRE_IO_OP);
+    r.src = vyi_wire_get(at, VYRE_IO_SRC);
+    r.dst = vyi_wire_get(at, VYRE_IO_DST);
+    r.offset = vyi_wire_get(at, VYRE_IO_OFFSET_LO) |
+               (uint64_t)vyi_wire_get(at, VYRE_IO_OFFSET_HI) << 32;
+    r.bytes = vyi_wire_get(at, VYRE_IO_BYTES);
+    r.tag = vyi_wire_get(at, VYRE_IO_TAG);
+    return r;
+}
+
+/* --- the check ------------------------------------------------------------ */
+
+/* A handle is of a file or of memory, so that source and destination never are the
+ * same: that is how a LOAD_MISS asks. */
+static bool vyi_request_is_miss(const vyi_request *r)
+{
+    return r->op == VYRE_IO_READ && r->src == r->dst;
+}
+
+static bool vyi_request_resolve(const vyre_io *io, vyi_request *r)
+{
+    const vyi_binding *binding = vyi_binding_find(io, r->src);
+    if (!binding)
+        return false;
+    r->tag = r->src;
+    r->src = binding->source;
+    r->dst = binding->target;
+    r->offset = binding->offset;
+    r->bytes = binding->bytes;
+    return true;
+}
+
+/* Where the bytes lie in the target; false: not inside. */
+static bool vyi_job_place(vyi_job *job, const vyre_io *io, const vyi_request *r)
+{
+    const vyi_entry *t = job->target;
+    const uint64_t first = (uint64_t)r->tag * t->stride;
+    const uint64_t room = t->stride ? t->stride : t->size;
+    if (first > t->size || room > t->size - first || r->bytes > room)
+        return false;
+    uint8_t *memory = t->memory;
+    if (!memory)
+        memory = (uint8_t *)vyre_map(io->desc.handle, t->buffer, NULL) + (size_t)t->base;
+    job->memory = memory + (size_t)first;
+    return true;
+}
+
+static bool vyi_job_may_end_early(const vyi_job *job)
+{
+    return !job->queue || (job->file->flags & VYRE_IO_SHORT_OK);
+}
+
+/* Cuts the bytes at the file's end, where that is known and allowed. */
+static bool vyi_job_extent(vyi_job *job, const vyi_request *r)
+{
+    const vyi_entry *f = job->file;
+    if (r->offset > (uint64_t)INT64_MAX - f->base - r->bytes)
+        return false;
+    job->offset = f->base + r->offset;
+    job->bytes = r->bytes;
+    const uint64_t rest = r->offset < f->size ? f->size - r->offset : 0;
+    if (f->size == 0 || r->bytes <= rest)
+        return true;
+    job->bytes = (uint32_t)rest;
+    job->cut = true;
+    return vyi_job_may_end_early(job);
+}
+
+/* Fills in the job; 0, or why it is refused. */
+static uint32_t vyi_job_check(vyi_job *job, const vyre_io *io, vyi_request *r)
+{
+    const bool write = r->op == VYRE_IO_WRITE;
+    if (r->op != VYRE_IO_READ && !write)
+        return VYRE_IO_CODE_OP;
+    if (vyi_request_is_miss(r) && !vyi_request_resolve(io, r))
+        return VYRE_IO_CODE_SOURCE;
+    job->file = vyi_entry_find(io, write ? r->dst : r->src,
+                               write ? VYRE_IO_CAN_WRITE : VYRE_IO_CAN_READ);
+    job->target = vyi_entry_find(io, write ? r->src : r->dst, 0);
+    if (write ? !job->target : !job->file)
+        return VYRE_IO_CODE_SOURCE;
+    if (!job->file || !job->target)
+        return VYRE_IO_CODE_TARGET;
+    if (!vyi_job_extent(job, r) || !vyi_job_place(job, io, r))
+        return VYRE_IO_CODE_RANGE;
+    return 0;
+}
+
+/* --- the answer ----------------------------------------------------------- */
+
+/* First the data, then BYTES, then STATUS: the device's acquire of STATUS sees all. */
+static void vyi_job_answer(const vyi_job *job, uint32_t status, uint32_t bytes)
+{
+    uint8_t *at = vyi_wire_edit(job->queue, (size_t)job->slot * VYRE_IO_SLOT_WORDS);
+    vyi_wire_put(at, VYRE_IO_BYTES, bytes);
+    vyi_fence_stores();
+    vyi_wire_store(at, VYRE_IO_STATUS, status);
+    vyi_fence_stores();
+}
+
+static void vyi_job_unuse(vyre_io *io, vyi_entry *entry)
+{
+    if (!entry)
+        return;
+    VYRE_ASSERT(entry->users > 0);
+    if (--entry->users == 0 && entry->removed)
+        vyi_entry_free(io, entry);
+}
+
+static void vyi_count(vyre_io_count *c, const vyi_job *job, uint32_t bytes)
+{
+    c->reads += job->op == VYRE_IO_READ;
+    c->writes += job->op == VYRE_IO_WRITE;
+    c->bytes += bytes;
+}
+
+static void vyi_job_close(vyre_io *io, vyi_job *job, uint32_t code)
+{
+    VYRE_ASSERT(job->turn != 0 && !job->ended && !io->abandoned);
+    if (job->op == VYRE_IO_FENCE) {
+        io->fences--;
+        io->info.fences++;
+    } else if (job->file) {
+        vyi_count(code ? &io->info.failed : &io->info.completed, job, job->done);
+        io->info.short_ends += !code && (job->cut || job->done < job->bytes);
+    } else {
+        io->info.refused++;
+    }
+    if (job->queue)
+        vyi_job_answer(job, code ? VYRE_IO_ERROR : VYRE_IO_OK, code ? code : job->done);
+    vyi_job_unuse(io, job->file);
+    vyi_job_unuse(io, job->target);
+    job->ended = !job->queue && !job->orphan;
+    job->code = code;
+    if (!job->ended)
+        memset(job, 0, sizeof *job);
+    io->info.in_flight--;
+    io->answered++;
+    vyi_cond_signal(&io->moved);
+}
+
+/* A fence before which nothing is left. */
+static vyi_job *vyi_fence_due(vyre_io *io)
+{
+    vyi_job *first = NULL;
+    for (uint32_t i = 0; i < VYRE_IO_SLOTS; i++)
+        if (io->jobs[i].turn && (!first || io->jobs[i].turn < first->turn))
+            first = &io->jobs[i];
+    return first && first->op == VYRE_IO_FENCE ? first : NULL;
+}
+
+VYI_API void vyi_job_end(vyre_io *io, vyi_job *job, uint32_t code)
+{
+    vyi_job_close(io, job, code);
+    while (io->fences && (job = vyi_fence_due(io)) != NULL)
+        vyi_job_close(io, job, 0);
+}
+
+/* --- its life ------------------------------------------------------------- */
+
+static vyi_job *vyi_job_begin(vyre_io *io, void *queue, uint32_t index, uint32_t op)
+{
+    vyi_job *job = &io->jobs[index];
+    VYRE_ASSERT(index < VYI_JOBS && job->turn == 0);
+    job->turn = ++io->turn;
+    job->queue = queue;
+    job->slot = index;
+    job->op = op;
+    io->info.in_flight++;
+    return job;
+}
+
+/* A job that passed the check. */
+static void vyi_job_enter(vyre_io *io, vyi_job *job)
+{
+    job->file->users++;
+    job->target->users++;
+    vyi_count(&io->info.submitted, job, job->bytes);
+}
+
+VYI_API bool vyi_job_claim(vyre_io *io, void *queue, uint32_t slot)
+{
+    vyi_request r = vyi_request_read(queue, slot);
+    vyi_wire_store(queue, (size_t)slot * VYRE_IO_SLOT_WORDS + VYRE_IO_STATUS, VYRE_IO_CLAIMED);
+    vyi_job *job = vyi_job_begin(io, queue, slot, r.op);
+    if (r.op == VYRE_IO_FENCE) {
+        io->fences++;
+        job = vyi_fence_due(io);
+        if (job)
+            vyi_job_end(io, job, 0);
+        return false;
+    }
+    const uint32_t code = vyi_job_check(job, io, &r);
+    if (code) {
+        job->file = job->target = NULL;
+        vyi_job_end(io, job, code);
+        return false;
+    }
+    vyi_job_enter(io, job);
+    if (job->bytes == 0)
+        vyi_job_end(io, job, 0);
+    return job->turn != 0;
+}
+
+/* --- the host's own ------------------------------------------------------- */
+
+VYI_API uint32_t vyi_job_read(vyre_io *io, const vyre_io_read *what, uint32_t *code)
+{
+    uint32_t index = VYRE_IO_SLOTS;
+    while (index < VYI_JOBS && io->jobs[index].turn)
+        index++;
+    *code = 0;
+    if (index == VYI_JOBS || io->quits)
+        return VYI_JOBS;
+    vyi_request r = { VYRE_IO_READ, what->source, what->target, what->bytes, what->tag,
+                      what->offset };
+    vyi_job *job = vyi_job_begin(io, NULL, index, VYRE_IO_READ);
+    *code = r.src == r.dst ? (uint32_t)VYRE_IO_CODE_SOURCE : vyi_job_check(job, io, &r);
+    if (*code) {
+        io->info.in_flight--;
+        memset(job, 0, sizeof *job);
+        return VYI_JOBS;
+    }
+    vyi_job_enter(io, job);
+    if (job->bytes == 0)
+        vyi_job_end(io, job, 0);
+    else
+        io->engine->start(io, job);
+    return index;
+}
+
+VYI_API bool vyi_job_take(vyre_io *io, uint32_t index, uint32_t *code, uint32_t *bytes)
+{
+    vyi_job *job = &io->jobs[index];
+    VYRE_ASSERT(index >= VYRE_IO_SLOTS && index < VYI_JOBS && job->turn);
+    if (!job->ended)
+        return false;
+    *code = job->code;
+    *bytes = job->done;
+    for (uint32_t i = job->done; i % 4; i++)
+        job->memory[i] = 0;
+    vyi_fence_stores();
+    memset(job, 0, sizeof *job);
+    return true;
+}
+
+VYI_API void vyi_job_leave(vyre_io *io, uint32_t index)
+{
+    vyi_job *job = &io->jobs[index];
+    VYRE_ASSERT(index >= VYRE_IO_SLOTS && index < VYI_JOBS && job->turn);
+    if (job->ended)
+        memset(job, 0, sizeof *job);
+    else
+        job->orphan = true;
+}
+
+static uint32_t vyi_code_of(int64_t error)
+{
+    return VYRE_IO_CODE_SYSTEM | (uint32_t)-error << 8;
+}
+
+/* What O_DIRECT refuses goes through the page cache from now on. */
+static bool vyi_job_undirect(vyre_io *io, const vyi_job *job, int64_t error)
+{
+    vyi_entry *f = job->file;
+    if (!job->direct || (error != -EINVAL && error != -EFAULT))
+        return false;
+    if (!(f->flags & VYRE_IO_DIRECT)) /* another job has seen to it */
+        return true;
+    f->flags &= ~(uint32_t)VYRE_IO_DIRECT;
+    io->info.direct_refused = true;
+    return vyi_file_buffered(f->fd);
+}
+
+/* io_uring gives up the requests of a thread that ends: ECANCELED. */
+static bool vyi_job_may_retry(vyi_job *job, int64_t error)
+{
+    return error == -EINTR ||
+           ((error == -EAGAIN || error == -ECANCELED) && ++job->tries < VYI_JOB_TRIES);
+}
+
+static bool vyi_job_failed(vyre_io *io, vyi_job *job, int64_t error)
+{
+    const bool cancelled = io->quits && error == -ECANCELED;
+    if (!cancelled && (vyi_job_undirect(io, job, error) || vyi_job_may_retry(job, error)))
+        return true;
+    vyi_job_end(io, job, cancelled ? (uint32_t)VYRE_IO_CODE_CANCELLED : vyi_code_of(error));
+    return false;
+}
+
+VYI_API bool vyi_job_moved(vyre_io *io, vyi_job *job, int64_t result)
+{
+    VYRE_ASSERT(job->turn != 0 && job->file);
+    if (result < 0)
+        return vyi_job_failed(io, job, result < -INT32_MAX / 256 ? -EIO : result);
+    if (result > (int64_t)vyi_job_left(job)) { /* a source that cannot count */
+        vyi_job_end(io, job, vyi_code_of(-EIO));
+        return false;
+    }
+    job->tries = 0;
+    job->done += (uint32_t)result;
+    if (result > 0 && job->done < job->bytes)
+        return true;
+    const bool whole = job->done == job->bytes || vyi_job_may_end_early(job);
+    vyi_job_end(io, job, whole ? 0 : VYRE_IO_CODE_SHORT);
+    return false;
+}
+
+#endif /* VYRE_NO_IO */
+/* ==========================================================================
+ * io: the engine of threads that wait in system calls
+ *
+ * What lies in the page cache is read by whoever pumps: handing it to a thread
+ * would take longer.  Everything else is a thread's, or without threads the
+ * pump's own.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_IO
+
+/* One call, without the lock; bytes, or -errno. */
+static int64_t vyi_job_move(vyre_io *io, vyi_job *job)
+{
+    const vyi_entry f = *job->file; /* the table may change meanwhile */
+    uint8_t *memory = job->memory + job->done;
+    const uint64_t offset = job->offset + job->done;
+    const uint32_t bytes = vyi_job_left(job), tries = job->tries;
+    const bool write = job->op == VYRE_IO_WRITE;
+    job->direct = (f.flags & VYRE_IO_DIRECT) != 0;
+    io->inside++;
+    vyi_mutex_unlock(&io->lock);
+    if (tries)
+        vyi_sleep(1000u * tries);
+    const int64_t done = f.kind == VYI_ENTRY_SOURCE
+                             ? f.fn(f.user, memory, offset, bytes, write)
+                             : vyi_file_move(f.fd, memory, offset, bytes, write);
+    vyi_mutex_lock(&io->lock);
+    io->inside--;
+    return done;
+}
+
+VYI_API void vyi_job_run(vyre_io *io, vyi_job *job)
+{
+    for (;;) {
+        const int64_t done = vyi_job_move(io, job);
+        if (io->abandoned || !vyi_job_moved(io, job, done))
+            return;
+        if (io->quits) {
+            vyi_job_end(io, job, VYRE_IO_CODE_CANCELLED);
+            return;
+        }
+    }
+}
+
+/* --- threads -------------------------------------------------------------- */
+
+static vyi_job *vyi_pool_take(vyi_pump_pool *pool)
+{
+    vyi_job *job = pool->first;
+    if (job) {
+        pool->first = job->next;
+        job->next = NULL;
+    }
+    return job;
+}
+
+static void vyi_pool_put(vyi_pump_pool *pool, vyi_job *job)
+{
+    if (pool->first)
+        pool->last->next = job;
+    else
+        pool->first = job;
+    pool->last = job;
+    job->next = NULL;
+    vyi_cond_signal(&pool->work);
+}
+
+static void vyi_pool_main(void *user)
+{
+    vyre_io *io = (vyre_io *)user;
+    vyi_mutex_lock(&io->lock);
+    while (!io->quits) {
+        vyi_job *job = vyi_pool_take(&io->pool);
+        if (job)
+            vyi_job_run(io, job);
+        else
+            vyi_cond_wait(&io->pool.work, &io->lock, 1000000000u);
+    }
+    vyi_mutex_unlock(&io->lock);
+}
+
+#if VYI_THREADS
+static bool vyi_pool_thread(vyre_io *io, uint32_t i)
+{
+    return vyi_thread_start(&io->pool.threads[i], vyi_pool_main, io);
+}
+
+static void vyi_pool_join(vyre_io *io)
+{
+    for (uint32_t i = 0; i < io->pool.count; i++)
+        vyi_thread_join(&io->pool.threads[i]);
+}
+#else
+static bool vyi_pool_thread(vyre_io *io, uint32_t i)
+{
+    (void)io, (void)i;
+    return false;
+}
+
+static void vyi_pool_join(vyre_io *io)
+{
+    (void)io;
+}
+#endif
+
+/* --- the engine ----------------------------------------------------------- */
+
+static bool vyi_pread_open(vyre_io *io, char *why, size_t size)
+{
+    vyi_pump_pool *pool = &io->pool;
+    while (pool->count < pool->capacity && vyi_pool_thread(io, pool->count))
+        pool->count++;
+    io->info.threads = pool->count;
+    snprintf(why, size, pool->count < pool->capacity ? "%u of %u threads could be started"
+                                                     : "%u threads", pool->count, pool->capacity);
+    return true;
+}
+
+static void vyi_pread_close(vyre_io *io)
+{
+    vyi_cond_signal(&io->pool.work);
+    vyi_pool_join(io);
+}
+
+/* Larger reads keep others waiting who come in the meantime. */
+#define VYI_CACHED_MOST (64u << 10)
+
+/* Whether the job has ended by what the page cache has. */
+static bool vyi_pread_cached(vyre_io *io, vyi_job *job)
+{
+    const vyi_entry *f = job->file;
+    if (f->kind != VYI_ENTRY_FILE || job->op != VYRE_IO_READ || job->bytes > VYI_CACHED_MOST ||
+        (f->flags & VYRE_IO_DIRECT))
+        return false;
+    const int64_t done = vyi_file_cached(f->fd, job->memory, job->offset, job->bytes);
+    return done > 0 && !vyi_job_moved(io, job, done);
+}
+
+static void vyi_pread_start(vyre_io *io, vyi_job *job)
+{
+    if (vyi_pread_cached(io, job))
+        return;
+    if (io->pool.count)
+        vyi_pool_put(&io->pool, job);
+    else
+        vyi_job_run(io, job);
+}
+
+static void vyi_pread_turn(vyre_io *io)
+{
+    (void)io;
+}
+
+/* Jobs that wait for a thread need not wait any more. */
+static void vyi_pread_cancel(vyre_io *io)
+{
+    vyi_cond_signal(&io->pool.work);
+    for (vyi_job *job = vyi_pool_take(&io->pool); job; job = vyi_pool_take(&io->pool))
+        vyi_job_end(io, job, VYRE_IO_CODE_CANCELLED);
+}
+
+VYI_API const vyi_pump_engine *vyi_pump_pread(void)
+{
+    static const vyi_pump_engine engine = {
+        VYRE_IO_ENGINE_PREAD, vyi_pread_open, vyi_pread_close, vyi_pread_start, vyi_pread_turn,
+        vyi_pread_cancel
+    };
+    return &engine;
+}
+
+#endif /* VYRE_NO_IO */
+/* ==========================================================================
+ * io: the engine that is io_uring, through liburing
+ *
+ * Reads and writes of all files go to the kernel by one system call for each look
+ * at the queue, and come back through shared memory.  A completion says in its
+ * user_data which job it is of, slot and turn: others that come late are nobody's.
+ * Memory is not registered: docs/io.md has what that would earn.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_IO
+
+#ifndef VYRE_URING
+
+VYI_API const vyi_pump_engine *vyi_pump_uring(void)
+{
+    return NULL;
+}
+
+#else
+
+#include <liburing.h>
+
+/* For each job one for itself and one to cancel it. */
+#define VYI_URING_ENTRIES (2 * VYI_JOBS)
+
+typedef struct vyi_uring {
+    struct io_uring ring;
+    /* Jobs that the kernel has not taken over, in the order of their entries. */
+    uint8_t  order[VYI_URING_ENTRIES];
+    uint32_t waiting;
+    bool     broken; /* it takes nothing any more */
+} vyi_uring;
+
+#define VYI_URING_NOBODY UINT64_MAX
+
+static uint64_t vyi_uring_name(const vyi_job *job)
+{
+    return job->turn * VYI_JOBS + job->slot;
+}
+
+static vyi_job *vyi_uring_job(vyre_io *io, uint64_t name)
+{
+    vyi_job *job = &io->jobs[name % VYI_JOBS];
+    return job->turn && job->turn == name / VYI_JOBS && !job->ended ? job : NULL;
+}
+
+/* What the kernel did not take is read the other way. */
+static void vyi_uring_break(vyre_io *io, int error)
+{
+    vyi_uring *u = (vyi_uring *)io->ring;
+    const uint32_t count = u->waiting;
+    u->broken = true;
+    u->waiting = 0;
+    snprintf(io->info.why, sizeof io->info.why,
+             "io_uring_enter gave error %d: files are read by pread", -error);
+    for (uint32_t i = 0; i < count; i++)
+        vyi_job_run(io, &io->jobs[u->order[i]]);
+}
+
+static void vyi_uring_submit(vyre_io *io)
+{
+    vyi_uring *u = (vyi_uring *)io->ring;
+    if (u->waiting == 0 || u->broken)
+        return;
+    const int taken = io_uring_submit(&u->ring);
+    if (taken < 0) {
+        if (taken != -EINTR && taken != -EAGAIN && taken != -EBUSY)
+            vyi_uring_break(io, taken);
+        return;
+    }
+    VYRE_ASSERT((uint32_t)taken <= u->waiting);
+    u->waiting -= (uint32_t)taken;
+    memmove(u->order, u->order + taken, u->waiting);
+}
+
+static void vyi_uring_start(vyre_io *io, vyi_job *job)
+{
+    vyi_uring *u = (vyi_uring *)io->ring;
+    struct io_uring_sqe *sqe = NULL;
+    if (job->file->kind == VYI_ENTRY_FILE && !u->broken)
+        sqe = io_uring_get_sqe(&u->ring);
+    if (!sqe) {
+        vyi_job_run(io, job);
+        return;
+    }
+    job->direct = (job->file->flags & VYRE_IO_DIRECT) != 0;
+    io_uring_prep_rw(job->op == VYRE_IO_WRITE ? IORING_OP_WRITE : IORING_OP_READ, sqe,
+                     job->file->fd, job->memory + job->done, vyi_job_left(job),
+                     job->offset + job->done);
+    io_uring_sqe_set_data64(sqe, vyi_uring_name(job));
+    u->order[u->waiting++] = (uint8_t)job->slot;
+}
+
+static void vyi_uring_ended(vyre_io *io, vyi_job *job, int result)
+{
+    if (!vyi_job_moved(io, job, result))
+        return;
+    if (io->quits)
+        vyi_job_end(io, job, VYRE_IO_CODE_CANCELLED);
+    else
+        vyi_uring_start(io, job);
+}
+
+static void vyi_uring_turn(vyre_io *io)
+{
+    vyi_uring *u = (vyi_uring *)io->ring;
+    struct io_uring_cqe *cqe;
+    vyi_uring_submit(io);
+    while (io_uring_peek_cqe(&u->ring, &cqe) == 0) {
+        const uint64_t name = io_uring_cqe_get_data64(cqe);
+        const int result = cqe->res;
+        io_uring_cqe_seen(&u->ring, cqe);
+        vyi_job *job = vyi_uring_job(io, name);
+        if (job)
+            vyi_uring_ended(io, job, result);
+    }
+    vyi_uring_submit(io);
+}
+
+static void vyi_uring_cancel(vyre_io *io)
+{
+    vyi_uring *u = (vyi_uring *)io->ring;
+    vyi_uring_submit(io);
+    for (uint32_t i = 0; i < VYI_JOBS && !u->broken && u->waiting == 0; i++) {
+        if (!io->jobs[i].turn || io->jobs[i].ended || io->jobs[i].op == VYRE_IO_FENCE)
+            continue;
+        struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+        if (!sqe)
+            break;
+        io_uring_prep_cancel64(sqe, vyi_uring_name(&io->jobs[i]), 0);
+        io_uring_sqe_set_data64(sqe, VYI_URING_NOBODY);
+    }
+    if (!u->broken && u->waiting == 0)
+        (void)io_uring_submit(&u->ring);
+}
+
+static void vyi_uring_close(vyre_io *io)
+{
+    vyi_uring *u = (vyi_uring *)io->ring;
+    io_uring_queue_exit(&u->ring);
+    vyi_free(&io->desc.allocator, u, sizeof *u);
+    io->ring = NULL;
+}
+
+/* 0, or an errno: systems before 5.6 have io_uring without READ and WRITE. */
+static int vyi_uring_begin(vyi_uring *u)
+{
+    const int made = io_uring_queue_init(VYI_URING_ENTRIES, &u->ring, 0);
+    if (made < 0)
+        return -made;
+    struct io_uring_probe *probe = io_uring_get_probe_ring(&u->ring);
+    const bool knows = probe && io_uring_opcode_supported(probe, IORING_OP_READ) &&
+                       io_uring_opcode_supported(probe, IORING_OP_WRITE);
+    if (probe)
+        io_uring_free_probe(probe);
+    if (!knows)
+        io_uring_queue_exit(&u->ring);
+    return knows ? 0 : EOPNOTSUPP;
+}
+
+static bool vyi_uring_open(vyre_io *io, char *why, size_t size)
+{
+    vyi_uring *u = (vyi_uring *)vyi_alloc_zeroed(&io->desc.allocator, sizeof *u);
+    const int error = u ? vyi_uring_begin(u) : ENOMEM;
+    if (error) {
+        vyi_free(&io->desc.allocator, u, sizeof *u);
+        snprintf(why, size, "io_uring_setup gave error %d%s", error,
+                 error == EPERM ? ", the system forbids it"
+                 : error == ENOSYS ? ", the system has none" : "");
+        return false;
+    }
+    io->ring = u;
+    snprintf(why, size, "io_uring, memory not registered");
+    return true;
+}
+
+VYI_API const vyi_pump_engine *vyi_pump_uring(void)
+{
+    static const vyi_pump_engine engine = {
+        VYRE_IO_ENGINE_URING, vyi_uring_open, vyi_uring_close, vyi_uring_start, vyi_uring_turn,
+        vyi_uring_cancel
+    };
+    return &engine;
+}
+
+#endif /* VYRE_URING */
+
+#endif /* VYRE_NO_IO */
+/* ==========================================================================
+ * io: the pump
+ *
+ * Who looks at a queue in a device's memory waits for the bus at each slot.  So
+ * kernels of a handle say in the mirror that a request is there: a word for each IO
+ * slot behind those of the ring, another number each time.  64 of them are four
+ * cache lines of the host.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_IO
+
+/* So long close waits for system calls. */
+#define VYI_CLOSE_NS 50000000u
+
+/* --- looking -------------------------------------------------------------- */
+
+static void vyi_pump_claim(vyre_io *io, void *queue, uint32_t slot)
+{
+    const size_t status = (size_t)slot * VYRE_IO_SLOT_WORDS + VYRE_IO_STATUS;
+    if (vyi_wire_load(queue, status) == VYRE_IO_PUBLISHED && vyi_job_claim(io, queue, slot))
+        io->engine->start(io, &io->jobs[slot]);
+}
+
+/* Acquire: pairs with the release of the lane that has published the request. */
+static void vyi_pump_look_mirror(vyre_io *io, uint32_t slot)
+{
+    const vyi_device *d = io->device;
+    const vyi_slots *slots = &io->desc.handle->queue.slots;
+    const uint32_t *words = vyi_device_words(d, slots->mirror) + slots->count + VYI_WIDE_SLOTS;
+    const uint32_t now = vyi_load_acquire(words + slot);
+    if (now == io->seen[slot])
+        return;
+    io->seen[slot] = now;
+    vyi_pump_claim(io, d->map[VYI_ROLE_IO], slot);
+}
+
+/* A device that was replaced has a mirror of its own. */
+static void vyi_pump_follow(vyre_io *io)
+{
+    const vyi_device *d = vyi_queue_device(&io->desc.handle->queue);
+    if (d == io->device)
+        return;
+    io->device = d;
+    memset(io->seen, 0, sizeof io->seen);
+}
+
+/* Claims what it may, from another slot on each time so that none waits for ever. */
+static void vyi_pump_look(vyre_io *io)
+{
+    const uint32_t count = (uint32_t)(io->desc.queue_size / VYRE_IO_SLOT_BYTES);
+    const uint32_t first = io->next;
+    if (io->desc.handle)
+        vyi_pump_follow(io);
+    for (uint32_t i = 0; i < count && !io->quits; i++) {
+        const uint32_t slot = first + i < count ? first + i : first + i - count;
+        if (io->info.in_flight >= io->desc.depth)
+            break;
+        if (io->jobs[slot].turn)
+            continue;
+        io->next = slot + 1 < count ? slot + 1 : 0;
+        if (io->desc.handle)
+            vyi_pump_look_mirror(io, slot);
+        else
+            vyi_pump_claim(io, io->desc.queue, slot);
+    }
+    if (!io->quits)
+        io->engine->turn(io);
+}
+
+/* --- waiting -------------------------------------------------------------- */
+
+#define VYI_REST_SPIN_NS  50000u
+#define VYI_REST_YIELD_NS 200000u
+#define VYI_REST_MOST_NS  2000000u
+#define VYI_REST_BUSY_NS  50000u
+
+/* The longer nothing has happened, the longer it rests; never beyond `left`. */
+static void vyi_pump_rest(uint64_t quiet_ns, bool busy, uint64_t left)
+{
+    if (quiet_ns < VYI_REST_SPIN_NS) {
+        for (uint32_t i = 0; i < 16; i++)
+            vyi_pause();
+        return;
+    }
+    if (quiet_ns < VYI_REST_YIELD_NS) {
+        vyi_yield();
+        return;
+    }
+    const uint64_t most = busy ? VYI_REST_BUSY_NS : VYI_REST_MOST_NS;
+    const uint64_t rest = quiet_ns / 16 < most ? quiet_ns / 16 : most;
+    vyi_sleep(rest < left ? rest : left);
+}
+
+/* Looks until something was answered that nobody was told of, or the deadline. */
+static void vyi_pump_until(vyre_io *io, uint64_t deadline)
+{
+    const uint64_t begin = vyi_now();
+    for (;;) {
+        vyi_pump_look(io);
+        if (io->answered != io->told)
+            return;
+        const uint64_t now = vyi_now();
+        if (now >= deadline)
+            return;
+        const bool busy = io->info.in_flight != 0;
+        vyi_mutex_unlock(&io->lock);
+        vyi_pump_rest(now - begin, busy, deadline - now);
+        vyi_mutex_lock(&io->lock);
+    }
+}
+
+VYRE_API vyre_status vyre_io_pump(vyre_io *io, uint64_t timeout_ns, uint32_t *served,
+                                  vyre_error *err)
+{
+    if (!io)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open pump.", "the pump is NULL");
+    const uint64_t deadline = vyi_deadline(timeout_ns);
+    vyi_mutex_lock(&io->lock);
+    vyi_pump_until(io, timeout_ns ? deadline : 0);
+    const uint64_t count = io->answered - io->told;
+    io->told = io->answered;
+    vyi_mutex_unlock(&io->lock);
+    if (served)
+        *served = count < UINT32_MAX ? (uint32_t)count : UINT32_MAX;
+    if (count)
+        return VYRE_OK;
+    return vyi_news(err, timeout_ns ? VYRE_TIMEOUT : VYRE_EMPTY, 0, "Pump again.",
+                    "nothing was answered");
+}
+
+/* --- the helper ----------------------------------------------------------- */
+
+static void vyi_pump_main(void *user)
+{
+    vyre_io *io = (vyre_io *)user;
+    uint64_t last = vyi_now(), turn = 0, answered = 0;
+    vyi_mutex_lock(&io->lock);
+    while (!io->quits) {
+        vyi_pump_look(io);
+        const uint64_t now = vyi_now();
+        if (io->turn != turn || io->answered != answered)
+            last = now;
+        turn = io->turn;
+        answered = io->answered;
+        const bool busy = io->info.in_flight != 0;
+        vyi_mutex_unlock(&io->lock);
+        vyi_pump_rest(now - last, busy, UINT64_MAX);
+        vyi_mutex_lock(&io->lock);
+    }
+    io->helper_runs = false;
+    vyi_mutex_unlock(&io->lock);
+}
+
+static vyre_status vyi_pump_helper(vyre_io *io, vyre_error *err)
+{
+#if VYI_THREADS
+    io->helper_runs = io->desc.helper;
+    io->has_helper = io->desc.helper && vyi_thread_start(&io->helper, vyi_pump_main, io);
+#else
+    (void)vyi_pump_main;
+#endif
+    io->helper_runs = io->has_helper;
+    if (io->desc.helper && !io->has_helper)
+        return vyi_fail(err, VYRE_E_THREAD, 0, "Call vyre_io_pump() yourself instead.",
+                        "the system gave the pump no helper thread");
+    return VYRE_OK;
+}
+
+/* --- open, close ---------------------------------------------------------- */
+
+static vyre_status vyi_pump_check(const vyre_io_desc *d, vyre_error *err)
+{
+    if (!d || (!d->handle && !d->queue))
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Give vyre_io_desc.handle, or queue.",
+                        "%s", d ? "the pump has neither a handle nor a queue" : "desc is NULL");
+    if (d->depth > VYRE_IO_SLOTS || d->entries > VYI_ENTRY_MOST || d->threads > 1024u ||
+        (uint32_t)d->engine > VYRE_IO_ENGINE_URING)
+        return vyi_fail(err, VYRE_E_ARGUMENT, d->entries,
+                        "Use at most 64, 4095, 1024 and one of vyre_io_engine.",
+                        "depth %u, entries %u, threads %u, engine %d", d->depth, d->entries,
+                        d->threads, (int)d->engine);
+    return d->handle ? VYRE_OK : vyre_io_check(d->queue, d->queue_size, err);
+}
+
+static void vyi_pump_defaults(vyre_io *io)
+{
+    vyre_io_desc *d = &io->desc;
+    d->depth = d->depth ? d->depth : VYRE_IO_SLOTS;
+    d->threads = d->threads ? d->threads : 2;
+    d->entries = d->entries ? d->entries : 64;
+    if (d->handle)
+        d->queue_size = vyre_io_size(VYRE_IO_SLOTS);
+    io->pool.capacity = d->threads;
+    io->info.depth = d->depth;
+}
+
+/* URING where it may be, else PREAD; the reason stands in the info. */
+static vyre_status vyi_pump_engine_open(vyre_io *io, vyre_error *err)
+{
+    vyre_io_info *info = &io->info;
+    char refused[sizeof info->why] = "it was not built in: define VYRE_URING, link liburing";
+    const vyi_pump_engine *uring = vyi_pump_uring();
+    if (io->desc.engine != VYRE_IO_ENGINE_PREAD) {
+        io->engine = uring && uring->open(io, refused, sizeof refused) ? uring : NULL;
+        if (!io->engine && io->desc.engine == VYRE_IO_ENGINE_URING)
+            return vyi_fail(err, VYRE_E_IO_ENGINE, 0, "Use VYRE_IO_ENGINE_AUTO.",
+                            "io_uring cannot be had: %s", refused);
+        if (!io->engine)
+            vyi_message(&io->desc.messages, VYRE_SEVERITY_INFO,
+                        "the pump works without io_uring: %s", refused);
+    }
+    if (io->engine) {
+        snprintf(info->why, sizeof info->why, "%s", refused);
+    } else {
+        char threads[48];
+        io->engine = vyi_pump_pread();
+        io->engine->open(io, threads, sizeof threads);
+        if (io->desc.engine == VYRE_IO_ENGINE_PREAD)
+            snprintf(info->why, sizeof info->why, "asked for; %s", threads);
+        else
+            snprintf(info->why, sizeof info->why, "no io_uring: %.80s; %s", refused, threads);
+    }
+    info->engine = io->engine->id;
+    return VYRE_OK;
+}
+
+static vyre_status vyi_pump_memory(vyre_io *io, vyre_error *err)
+{
+    const vyre_allocator *a = &io->desc.allocator;
+    const size_t entries = (io->desc.entries + (size_t)1) * sizeof *io->entries;
+    const size_t bindings = io->desc.entries * sizeof *io->bindings;
+    const size_t threads = io->pool.capacity * sizeof *io->pool.threads;
+    io->entries = (vyi_entry *)vyi_alloc_zeroed(a, entries);
+    io->bindings = (vyi_binding *)vyi_alloc_zeroed(a, bindings);
+    io->pool.threads = (vyi_thread *)vyi_alloc_zeroed(a, threads);
+    if (!io->entries || !io->bindings || !io->pool.threads)
+        return vyi_fail_nomem(err, entries + bindings + threads);
+    return VYRE_OK;
+}
+
+static void vyi_pump_free(vyre_io *io)
+{
+    const vyre_allocator a = io->desc.allocator;
+    const size_t count = io->desc.entries;
+    for (size_t i = 1; io->entries && i <= count; i++)
+        if (io->entries[i].kind != VYI_ENTRY_FREE)
+            vyi_entry_free(io, &io->entries[i]);
+    vyi_free(&a, io->entries, (count + 1) * sizeof *io->entries);
+    vyi_free(&a, io->bindings, count * sizeof *io->bindings);
+    vyi_free(&a, io->pool.threads, io->pool.capacity * sizeof *io->pool.threads);
+    vyi_free(&a, io, sizeof *io);
+}
+
+static bool vyi_pump_locks(vyre_io *io)
+{
+    if (!vyi_mutex_init(&io->lock))
+        return false;
+    if (vyi_cond_init(&io->moved)) {
+        if (vyi_cond_init(&io->pool.work))
+            return true;
+        vyi_cond_free(&io->moved);
+    }
+    vyi_mutex_free(&io->lock);
+    return false;
+}
+
+static void vyi_pump_unlocks(vyre_io *io)
+{
+    vyi_cond_free(&io->pool.work);
+    vyi_cond_free(&io->moved);
+    vyi_mutex_free(&io->lock);
+}
+
+/* Nothing new is claimed; what the engine has may go on. */
+static void vyi_pump_quit(vyre_io *io)
+{
+    vyi_mutex_lock(&io->lock);
+    io->quits = true;
+    vyi_mutex_unlock(&io->lock);
+}
+
+static void vyi_pump_end(vyre_io *io)
+{
+#if VYI_THREADS
+    if (io->has_helper)
+        vyi_thread_join(&io->helper);
+#endif
+    io->engine->close(io);
+}
+
+static vyre_status vyi_pump_begin(vyre_io *io, vyre_error *err)
+{
+    vyre_status status = vyi_pump_memory(io, err);
+    if (status < 0)
+        return status;
+    if (!vyi_pump_locks(io))
+        return vyi_fail(err, VYRE_E_THREAD, 0, "Close other handles.",
+                        "the system gave the pump no lock");
+    status = vyi_pump_engine_open(io, err);
+    if (status == VYRE_OK)
+        status = vyi_pump_helper(io, err);
+    if (status < 0) {
+        vyi_pump_quit(io);
+        if (io->engine)
+            vyi_pump_end(io);
+        vyi_pump_unlocks(io);
+    }
+    return status;
+}
+
+VYRE_API vyre_io *vyre_io_open(const vyre_io_desc *desc, vyre_error *err)
+{
+    if (vyi_pump_check(desc, err) < 0)
+        return NULL;
+    vyre_io *io = (vyre_io *)vyi_alloc_zeroed(&desc->allocator, sizeof *io);
+    if (!io) {
+        vyi_fail_nomem(err, sizeof *io);
+        return NULL;
+    }
+    io->desc = *desc;
+    vyi_pump_defaults(io);
+    if (vyi_pump_begin(io, err) < 0) {
+        vyi_pump_free(io);
+        return NULL;
+    }
+    return io;
+}
+
+/* Waits for system calls; what still lasts then is answered CANCELLED all the same. */
+static void vyi_pump_settle(vyre_io *io)
+{
+    const uint64_t deadline = vyi_deadline(VYI_CLOSE_NS);
+    io->engine->cancel(io);
+    while ((io->info.in_flight > io->fences || io->inside || io->helper_runs) &&
+           vyi_now() < deadline) {
+        io->engine->turn(io);
+        vyi_cond_wait(&io->moved, &io->lock, 1000000u);
+    }
+    for (uint32_t i = 0; i < VYI_JOBS; i++)
+        if (io->jobs[i].turn && !io->jobs[i].ended && io->jobs[i].op != VYRE_IO_FENCE)
+            vyi_job_end(io, &io->jobs[i], VYRE_IO_CODE_CANCELLED);
+    VYRE_ASSERT(io->info.in_flight == 0);
+    io->abandoned = io->inside || io->helper_runs;
+}
+
+VYRE_API void vyre_io_close(vyre_io *io)
+{
+    if (!io)
+        return;
+    vyi_pump_quit(io);
+    vyi_mutex_lock(&io->lock);
+    vyi_pump_settle(io);
+    const bool leaks = io->abandoned;
+    vyi_mutex_unlock(&io->lock);
+    if (leaks)
+        return;
+    vyi_pump_end(io);
+    vyi_pump_unlocks(io);
+    vyi_pump_free(io);
+}
+
+VYRE_API void vyre_io_query(vyre_io *io, vyre_io_info *out)
+{
+    if (!io || !out)
+        return;
+    vyi_mutex_lock(&io->lock);
+    *out = io->info;
+    vyi_mutex_unlock(&io->lock);
+}
+
+#endif /* VYRE_NO_IO */
+/* ==========================================================================
+ * io: a work for each part of a file
+ *
+ * Three counters run over the chunks: those that have ended, whose works were
+ * published, and whose reads have begun.  They lie no further apart than the target has
+ * slots, and chunk n has slot n % slots, so that a slot is read into again only when
+ * its work has ended.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_IO
+
+/* More of them bring nothing. */
+#define VYI_STREAM_MOST 8u
+
+typedef struct vyi_stream {
+    vyre_io  *io;
+    const vyre_stream_desc *desc;
+    uint32_t  slots, chunk;
+    uint64_t  first_word;    /* of the target, in its buffer */
+    uint64_t  ended, published, begun;
+    bool      last;          /* no chunk is to be begun */
+    uint64_t  enough;        /* chunks from here on are let go */
+    uint32_t  jobs[VYI_STREAM_MOST];
+    bool      read[VYI_STREAM_MOST]; /* the bytes are there; the job is over */
+    vyre_stream_chunk chunks[VYI_STREAM_MOST];
+    vyre_ticket tickets[VYI_STREAM_MOST];
+    vyre_status status;      /* what went wrong */
+    vyre_error *err;
+    uint64_t  bytes;
+} vyi_stream;
+
+/* Chunks from this one on are let go; no further one is begun. */
+static void vyi_stream_stop(vyi_stream *s, uint64_t index)
+{
+    s->last = true;
+    s->enough = s->enough < index ? s->enough : index;
+}
+
+/* The mistake of the first chunk that has one is told. */
+static void vyi_stream_wrong(vyi_stream *s, uint64_t index, vyre_status status,
+                             const vyre_error *how)
+{
+    if (index >= s->enough)
+        return;
+    s->status = status;
+    if (s->err)
+        *s->err = *how;
+    vyi_stream_stop(s, index);
+}
+
+/* --- reading -------------------------------------------------------------- */
+
+static void vyi_stream_refused(vyi_stream *s, uint64_t index, uint32_t code)
+{
+    vyre_error how;
+    vyi_fail(&how, VYRE_E_IO_REQUEST, index,
+             "Look at the source and the target; vyre_io_code says what the code means.",
+             "chunk %llu could not be read: code %u, error %u of the system",
+             (unsigned long long)index, code & 0xffu, code >> 8);
+    how.native = (int32_t)code;
+    vyi_stream_wrong(s, index, VYRE_E_IO_REQUEST, &how);
+}
+
+/* Begins the next chunk's read, if there is one and room for it. */
+static bool vyi_stream_begin(vyi_stream *s)
+{
+    const vyre_stream_desc *d = s->desc;
+    const uint64_t done = s->begun * s->chunk;
+    const uint32_t place = (uint32_t)(s->begun % s->slots);
+    uint32_t code;
+    if (s->last || s->begun - s->ended >= s->slots)
+        return false;
+    if (d->size && done >= d->size) {
+        s->last = true;
+        return false;
+    }
+    const uint64_t left = d->size ? d->size - done : s->chunk;
+    const vyre_io_read what = { d->source, d->target, place, d->offset + done,
+                                left < s->chunk ? (uint32_t)left : s->chunk };
+    vyi_mutex_lock(&s->io->lock);
+    s->jobs[place] = vyi_job_read(s->io, &what, &code);
+    vyi_mutex_unlock(&s->io->lock);
+    if (s->jobs[place] == VYI_JOBS) {
+        if (code)
+            vyi_stream_refused(s, s->begun, code);
+        return false;
+    }
+    const vyre_stream_chunk chunk = { s->begun, what.offset, what.bytes, place };
+    s->chunks[place] = chunk;
+    s->read[place] = false;
+    s->begun++;
+    return true;
+}
+
+/* Whether the bytes of the next chunk to be worked on are there.  A chunk that has
+ * none lies beyond the file's end. */
+static bool vyi_stream_arrived(vyi_stream *s)
+{
+    const uint32_t place = (uint32_t)(s->published % s->slots);
+    vyre_stream_chunk *chunk = &s->chunks[place];
+    uint32_t code = 0, bytes = 0;
+    if (s->published == s->begun)
+        return false;
+    if (s->read[place])
+        return true;
+    vyi_mutex_lock(&s->io->lock);
+    const bool ended = vyi_job_take(s->io, s->jobs[place], &code, &bytes);
+    vyi_mutex_unlock(&s->io->lock);
+    if (!ended)
+        return false;
+    s->read[place] = true;
+    if (code)
+        vyi_stream_refused(s, chunk->index, code);
+    if (bytes < chunk->bytes && !code) /* the file ends in it, or before it */
+        vyi_stream_stop(s, chunk->index + 1);
+    chunk->bytes = bytes;
+    return true;
+}
+
+/* --- working -------------------------------------------------------------- */
+
+static vyre_work vyi_stream_work(const vyi_stream *s, const vyre_stream_chunk *chunk)
+{
+    vyre_work work = s->desc->work;
+    const uint32_t first = (uint32_t)(s->first_word + (uint64_t)chunk->slot * (s->chunk / 4));
+    if (s->desc->begin) {
+        s->desc->begin(s->desc->user, chunk, &work);
+        return work;
+    }
+    work.args[0] = first;
+    work.args[1] = first + chunk->bytes / 4 + (chunk->bytes % 4 != 0);
+    work.args[2] = chunk->bytes;
+    work.args[3] = (uint32_t)chunk->index;
+    work.arg_count = work.arg_count < 4 ? 4 : work.arg_count;
+    return work;
+}
+
+/* Publishes the work of a chunk that is there.  After a mistake, and behind the file's
+ * end, chunks are let go. */
+static bool vyi_stream_publish(vyi_stream *s)
+{
+    const uint32_t place = (uint32_t)(s->published % s->slots);
+    if (!vyi_stream_arrived(s))
+        return false;
+    if (s->published >= s->enough || s->chunks[place].bytes == 0) {
+        if (s->ended != s->published)
+            return false;
+        s->ended = ++s->published;
+        return true;
+    }
+    const vyre_work work = vyi_stream_work(s, &s->chunks[place]);
+    vyre_error how;
+    const vyre_status status = vyre_publish(s->io->desc.handle, &work, &s->tickets[place], &how);
+    if (status < 0)
+        vyi_stream_wrong(s, s->published, status, &how);
+    s->published += status == VYRE_OK;
+    return status != VYRE_FULL;
+}
+
+/* Takes the end of the oldest work; waits for it a little. */
+static bool vyi_stream_end(vyi_stream *s, uint64_t wait_ns)
+{
+    const uint32_t place = (uint32_t)(s->ended % s->slots);
+    const vyre_stream_chunk *chunk = &s->chunks[place];
+    uint32_t result[VYRE_MAX_ARGS];
+    vyre_error how;
+    if (s->ended == s->published)
+        return false;
+    memset(&how, 0, sizeof how);
+    const vyre_status status = vyre_wait_result(s->io->desc.handle, s->tickets[place], wait_ns,
+                                                result, &how);
+    if (status == VYRE_TIMEOUT)
+        return false;
+    s->ended++;
+    if (status != VYRE_OK) {
+        how.at = chunk->index;
+        vyi_stream_wrong(s, chunk->index, status, &how);
+    } else if (chunk->index < s->enough) {
+        s->bytes += chunk->bytes;
+        if (s->desc->end && !s->desc->end(s->desc->user, chunk, result))
+            vyi_stream_stop(s, s->ended);
+    }
+    return true;
+}
+
+/* --- all of it ------------------------------------------------------------ */
+
+#define VYI_STREAM_WAIT_NS 200000u
+
+/* One turn; true: something has moved. */
+static bool vyi_stream_turn(vyi_stream *s)
+{
+    bool moved = false;
+    while (vyi_stream_begin(s))
+        moved = true;
+    vyi_mutex_lock(&s->io->lock);
+    s->io->engine->turn(s->io);
+    vyi_mutex_unlock(&s->io->lock);
+    while (vyi_stream_publish(s))
+        moved = true;
+    while (vyi_stream_end(s, 0))
+        moved = true;
+    if (moved)
+        return true;
+    if (s->ended != s->published)
+        return vyi_stream_end(s, VYI_STREAM_WAIT_NS);
+    vyi_mutex_lock(&s->io->lock);
+    if (s->published != s->begun && !s->read[s->published % s->slots])
+        vyi_cond_wait(&s->io->moved, &s->io->lock, VYI_STREAM_WAIT_NS);
+    vyi_mutex_unlock(&s->io->lock);
+    return false;
+}
+
+/* Reads that were begun and that nobody waits for. */
+static void vyi_stream_leave(vyi_stream *s)
+{
+    vyi_mutex_lock(&s->io->lock);
+    for (; s->published < s->begun; s->published++)
+        if (!s->read[s->published % s->slots])
+            vyi_job_leave(s->io, s->jobs[s->published % s->slots]);
+    vyi_mutex_unlock(&s->io->lock);
+}
+
+static vyre_status vyi_stream_run(vyi_stream *s)
+{
+    const uint64_t patience = s->desc->timeout_ns ? s->desc->timeout_ns : 60000000000u;
+    uint64_t deadline = vyi_deadline(patience);
+    while (!s->last || s->ended != s->begun) {
+        if (vyi_stream_turn(s)) {
+            deadline = vyi_deadline(patience);
+        } else if (vyi_now() >= deadline) {
+            vyi_stream_leave(s);
+            return s->status < 0 ? s->status
+                                 : vyi_fail(s->err, VYRE_TIMEOUT, s->ended,
+                                            "Wait longer, or look at what runs: vyre_query.",
+                                            "chunk %llu has made no progress in time",
+                                            (unsigned long long)s->ended);
+        }
+    }
+    return s->status;
+}
+
+static vyre_status vyi_stream_check(vyi_stream *s, vyre_error *err)
+{
+    vyi_mutex_lock(&s->io->lock);
+    const vyi_entry *t = vyi_entry_find(s->io, s->desc->target, 0);
+    const uint64_t slots = t && t->stride ? t->size / t->stride : 0;
+    s->chunk = t ? t->stride : 0;
+    s->first_word = t && !t->memory ? t->base / 4 : 0;
+    const bool words = t && t->base % 4 == 0 && t->stride % 4 == 0;
+    vyi_mutex_unlock(&s->io->lock);
+    if (!t)
+        return vyi_fail(err, VYRE_E_IO_HANDLE, s->desc->target,
+                        "Pass what vyre_io_add_target() gave.", "0x%08x names no target",
+                        s->desc->target);
+    if (slots < 2 || !words)
+        return vyi_fail(err, VYRE_E_ARGUMENT, slots,
+                        "Give the target a stride of whole words, and two slots or more.",
+                        "a stream needs two slots of words; the target has %llu of %u bytes",
+                        (unsigned long long)slots, s->chunk);
+    s->slots = slots < VYI_STREAM_MOST ? (uint32_t)slots : VYI_STREAM_MOST;
+    return VYRE_OK;
+}
+
+VYRE_API vyre_status vyre_stream(vyre_io *io, const vyre_stream_desc *desc, uint64_t *bytes,
+                                 vyre_error *err)
+{
+    if (!io || !desc || !io->desc.handle)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass a pump with a handle, and what to do.",
+                        "%s", !io ? "the pump is NULL" : desc ? "the pump has no vyre handle"
+                        : "desc is NULL");
+    vyi_stream s;
+    memset(&s, 0, sizeof s);
+    s.io = io;
+    s.desc = desc;
+    s.err = err;
+    s.enough = UINT64_MAX;
+    vyre_status status = vyi_stream_check(&s, err);
+    if (status < 0)
+        return status;
+    status = vyi_stream_run(&s);
+    if (bytes)
+        *bytes = s.bytes;
+    return status;
+}
+
+#endif /* VYRE_NO_IO */
 /* ==========================================================================
  * task: implementation
  * ======================================================================= */

@@ -42,6 +42,9 @@
     #ifndef VYRE_NO_TRACE
         #define VYRE_NO_TRACE
     #endif
+    #ifndef VYRE_NO_IO
+        #define VYRE_NO_IO
+    #endif
     #ifndef VYRE_NO_TASK
         #define VYRE_NO_TASK
     #endif

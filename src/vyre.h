@@ -41,12 +41,14 @@
  *     VYRE_NO_POOL         works for several devices
  *     VYRE_NO_REPLAY       logs of works
  *     VYRE_NO_TRACE        pictures of what happened
+ *     VYRE_NO_IO           files for a running kernel
  *     VYRE_NO_TASK         works that stop in the middle, as the host's values
  *     VYRE_NO_GRAPH        works and what each runs after, as one
  *     VYRE_NO_SOURCE       handlers as text
  *     VYRE_NO_EXCHANGE     the original's files of programs
  *     VYRE_NO_RUNNER       any program on a device, without a ring
  *     VYRE_NO_THREADS      locks do nothing, no helper thread: one thread only
+ *     VYRE_URING           in that file: read them by io_uring, with liburing
  *     VYRE_GLSLANG         in that file: vyre_glsl_compile, with the glslang library
  *     VYRE_ASSERT(x)       for broken contracts inside; default: assert
  *
@@ -178,6 +180,7 @@
  *     pool        (room) shares of a total for several devices
  *     replay      (room) a log of works that can be run again
  *     trace       (room) what happened on a handle, for Perfetto
+ *     io          (room) files into buffers, asked for by a running kernel
  *     task        (room) a slot as a task that stops in the middle and goes on later
  *     exchange    (room) the original's files of programs, read and written
  *     graph       (room) works and what each runs after, published as one
@@ -217,6 +220,7 @@
 #include "rooms/pool/pool.h"
 #include "rooms/replay/replay.h"
 #include "rooms/replay/replay_run.h"
+#include "rooms/io/io.h"
 #include "rooms/task/task.h"
 #include "rooms/graph/graph.h"
 #include "rooms/exchange/exchange.h"
@@ -337,6 +341,13 @@
 #include "rooms/replay/replay_failure.c"
 #include "rooms/replay/replay_run.c"
 #include "rooms/replay/replay_record.c"
+#include "rooms/io/io_file.c"
+#include "rooms/io/io_table.c"
+#include "rooms/io/io_job.c"
+#include "rooms/io/io_pread.c"
+#include "rooms/io/io_uring.c"
+#include "rooms/io/io.c"
+#include "rooms/io/io_stream.c"
 #include "rooms/task/task.c"
 #include "rooms/graph/graph.c"
 #include "rooms/trace/trace.c"

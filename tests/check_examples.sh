@@ -28,6 +28,7 @@ expected() {
     matmul) echo "matmul: 128 x 128, 0 wrong" ;;
     blur) echo "blur: 256 x 256 pixels, 0 wrong" ;;
     loop) echo "loop: 1600 jobs in 8 loops, 0 wrong" ;;
+    fetch) echo "1000 records, sum 332833500, expected 332833500; 1000 reads" ;;
     live) echo "live: sums 50005000 and 50005000" ;;
     watch) echo "watch: 20000 jobs, 0 faults, 0 runnable" ;;
     jit) printf '%s\n' "jit: 1 takes 0 steps, by way of 1" "jit: 6 takes 8 steps, by way of 16" \
@@ -61,7 +62,7 @@ prints() { # name, command...
 }
 
 for backend in $backends; do
-    for name in saxpy prefix reduce matmul live watch jit printf priority tenants; do prints $name "$bin/$name" $backend; done
+    for name in saxpy prefix reduce matmul fetch live watch jit printf priority tenants; do prints $name "$bin/$name" $backend; done
     prints blur "$bin/blur" $backend 256
     prints loop "$bin/loop" $backend 200
 done

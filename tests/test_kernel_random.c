@@ -692,7 +692,7 @@ static bool guards_are_intact(board *b)
 static bool is_protected(uint32_t word)
 {
     return (word >= 2 && word < 64) || (word >= 129 && word < 135) ||
-           (word >= 146 && word < 160);
+           (word >= 146 && word < VYRE_CONTROL_IO_REQUESTS);
 }
 
 static setting make_wild_ring(void)

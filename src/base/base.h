@@ -168,6 +168,12 @@ VYI_EXTERN_C_BEGIN
     X(E_BUDGET,             -233, "more memory is needed than the budget allows")                  \
     X(E_REGION_RECORD,      -234, "a region's records do not fit its words")                       \
     X(E_REGION_OFFSET,      -235, "a region's end exceeds 32 bits")                                \
+    /* io: -240 .. -254 */                                                                         \
+    X(E_IO_HANDLE,          -240, "no entry of the pump has this handle")                          \
+    X(E_IO_TABLE,           -241, "a table of the pump is full")                                   \
+    X(E_IO_FILE,            -242, "the file cannot be opened")                                     \
+    X(E_IO_ENGINE,          -243, "the pump cannot have this engine")                              \
+    X(E_IO_REQUEST,         -244, "the pump could not do what was asked of it")                    \
     /* watch: -255 .. -259 */                                                                      \
     X(E_SKETCH_DIM,         -255, "a sketch needs a row and a counter at least")                   \
     X(E_SKETCH_SHAPE,       -256, "two sketches differ in depth or width")                         \

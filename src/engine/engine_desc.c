@@ -205,8 +205,9 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
         return status;
 
     const bool order = v->queue.order.count != 0;
-    const uint32_t signals = order ? v->queue.wides.count : 0; /* see vyi_order_slot_is_settled */
-    const uint32_t mirror = vyi_buffer_add_own(v, VYI_ROLE_MIRROR, slots + signals, "mirror");
+    /* Behind the slots' words those of vyi_order_slot_is_settled and of vyi_io_tell. */
+    const uint32_t mirror = vyi_buffer_add_own(v, VYI_ROLE_MIRROR, slots + VYI_WIDE_SLOTS +
+                                               VYRE_IO_SLOTS, "mirror");
     const uint32_t cancel = vyi_buffer_add_own(v, VYI_ROLE_CANCEL, slots, "cancel");
     uint32_t wide = cancel;
     if (v->queue.wides.count && cancel < VYRE_MAX_BINDINGS)

@@ -349,7 +349,7 @@ VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *d, const vyre_kernel_host
     s.resumes = s.urgent || s.requeues;
     s.whole = host->whole_slots && s.frame == VYI_FRAME_LOOP && !s.payload && !s.requeues;
     s.tallies = s.frame == VYI_FRAME_COMMON && !d->open_header && !host->count_each;
-    s.marks_io = d->load_miss && d->io_polling;
+    s.marks_io = d->io_polling && (d->load_miss || d->handler_count || s.payload);
     return s;
 }
 

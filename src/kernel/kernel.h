@@ -109,6 +109,21 @@ VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyr
 VYRE_API void vyre_emit_log(vyre_program *p, const vyre_slot_values *slot, vyre_value format,
                             vyre_value a, vyre_value b);
 
+/* What a handler asks of the host through the IO queue (vyre_io_request); a value
+ * with id 0 is 0.  With `src` equal to `dst` the host knows a resource by this number,
+ * and all else is its own. */
+typedef struct vyre_io_values {
+    vyre_value op, src, dst; /* a vyre_io_op; what bytes come from, and go to */
+    vyre_value offset_lo, offset_hi, bytes, tag;
+} vyre_io_values;
+
+/* Asks, and waits in the lane for the answer.  The value is a bool: it was OK, and
+ * *bytes_done bytes, which may be NULL, were moved.  Else they are the answer's code,
+ * and the job goes on; without any answer, because no IO slot is free or none came
+ * within io_spins polls, the job also ends FAULT(IO_FULL) or FAULT(IO_TIMEOUT). */
+VYRE_API vyre_value vyre_emit_io(vyre_program *p, const vyre_slot_values *slot,
+                                 const vyre_io_values *io, vyre_value *bytes_done);
+
 /* What runs a job. */
 typedef enum vyre_width {
     VYRE_WIDTH_LANE = 0,  /* one lane */
@@ -181,7 +196,7 @@ typedef struct vyre_kernel_desc {
     uint32_t log_records;     /* 0 = 64; only for the host that makes the buffer */
     uint32_t observables;     /* 0 = 64; likewise */
     uint32_t table_binding;   /* of the caller's buffer with the DFA table; 0 = none */
-    uint32_t io_spins;        /* rounds that LOAD_MISS waits for the host; 0 = 1024 */
+    uint32_t io_spins;        /* polls for the host's answer to an IO request; 0 = 1024 */
     uint32_t loop_allowance;  /* of one slot, where loops are limited; 0 = 32768 */
     vyre_allocator allocator;
     vyre_logger messages;     /* hears of all mistakes in texts, vyre_error of the first;
@@ -192,7 +207,8 @@ typedef struct vyre_kernel_desc {
  * whoever brings an engine of their own.  All zero is any host, on any device. */
 typedef struct vyre_kernel_host {
     uint32_t mirror_binding; /* of a buffer that the kernel adds: a u32 per slot, written when the
-                                slot ends; 0 = none.  No handler is given it */
+                                slot ends, 32 more, and one per IO slot, another number for each
+                                request there; 0 = none.  No handler is given it */
     uint32_t cancel_binding; /* of another one, with a u32 per slot that the host writes: what is
                                 claimed while it is not 0 does not run and ends FAULT(CANCELLED).
                                 The host clears it before the slot's next work; 0 = none */

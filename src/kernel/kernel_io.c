@@ -1,10 +1,9 @@
 /* ==========================================================================
- * kernel: LOAD_MISS and the IO queue
+ * kernel: LOAD_MISS, vyre_emit_io, and the IO queue
  *
- * Private.  An IO slot goes round through its status, and each step has one
- * owner:
+ * An IO slot goes round through its status, and each step has one owner:
  *
- *     EMPTY -> RESERVED    a LOAD_MISS lane, by CAS; it fills the request
+ *     EMPTY -> RESERVED    a lane that asks, by CAS; it fills the request
  *     RESERVED -> PUBLISHED  the same lane, release
  *     PUBLISHED -> CLAIMED -> OK or ERROR   the host
  *     OK, ERROR -> EMPTY   the waiting lane, or io_polling's first lane
@@ -74,7 +73,7 @@ static vyre_value vyi_io_is_waited_for(vyi_kernel *k, vyre_value slot)
     return vyi_kernel_is(k, mark, 1);
 }
 
-/* --- LOAD_MISS ----------------------------------------------------------- */
+/* --- asking -------------------------------------------------------------- */
 
 /* The IO slot that is now this lane's, or VYRE_IO_SLOTS. */
 static vyre_value vyi_io_reserve(vyi_kernel *k)
@@ -100,21 +99,32 @@ static vyre_value vyi_io_reserve(vyi_kernel *k)
     return vyre_ir_get(p, found);
 }
 
-static void vyi_io_publish(vyi_kernel *k, vyre_value slot, vyre_value status_at)
+/* A host that polls the mirror finds another number there for each request. */
+static void vyi_io_tell(vyi_kernel *k, vyre_value slot)
 {
     vyre_program *p = k->p;
-    vyre_value resource = vyre_ir_get(p, k->arg[0]);
-    vyre_value zero = vyi_kernel_u32(k, 0), read = vyi_kernel_u32(k, VYRE_IO_READ);
+    if (!k->mirror.id)
+        return;
+    vyre_value before = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->control,
+                                       vyi_kernel_u32(k, VYRE_CONTROL_IO_REQUESTS),
+                                       vyi_kernel_u32(k, 2), VYRE_ORDER_RELAXED);
+    vyre_value number = vyi_kernel_op(k, vyre_ir_or, before, 1);
+    vyre_value slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(p, k->ring), 4);
+    vyre_value at = vyi_kernel_plus(k, vyre_ir_add(p, slots, slot), VYI_WIDE_SLOTS);
+    vyre_ir_atomic_store(p, k->mirror, at, number, VYRE_ORDER_RELEASE);
+}
+
+static void vyi_io_publish(vyi_kernel *k, vyre_value slot, vyre_value status_at,
+                           const vyre_value words[VYRE_IO_SLOT_WORDS])
+{
+    vyre_program *p = k->p;
     vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 3);
     vyi_io_set_mark(k, slot, true);
-    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OP), read);
-    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_SRC), resource);
-    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_DST), resource);
-    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OFFSET_LO), zero);
-    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_OFFSET_HI), zero);
-    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_BYTES), zero);
-    vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, VYRE_IO_TAG), resource);
+    for (uint32_t i = 0; i < VYRE_IO_SLOT_WORDS; i++)
+        if (i != VYRE_IO_STATUS)
+            vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, i), words[i]);
     vyi_kernel_put(k, k->io, status_at, VYRE_IO_PUBLISHED, VYRE_ORDER_RELEASE);
+    vyi_io_tell(k, slot);
 }
 
 /* Polls for the answer; EMPTY when there was none in time, or the kernel is to
@@ -144,17 +154,38 @@ static vyre_value vyi_io_wait(vyi_kernel *k, vyre_value status_at)
     return vyre_ir_get(p, answer);
 }
 
-static void vyi_io_request(vyi_kernel *k, vyre_value slot)
+/* Publishes and waits; the answer's status, EMPTY without one.  With an answer the
+ * slot still is this lane's. */
+static vyre_value vyi_io_ask(vyi_kernel *k, vyre_value slot, vyre_value status_at,
+                             const vyre_value words[VYRE_IO_SLOT_WORDS])
 {
-    vyre_program *p = k->p;
-    vyre_value status_at = vyi_io_status_index(k, slot);
-    vyi_io_publish(k, slot, status_at);
+    vyi_io_publish(k, slot, status_at, words);
     vyre_value answer = vyi_io_wait(k, status_at);
     vyi_io_set_mark(k, slot, false);
+    return answer;
+}
+
+static void vyi_io_free(vyi_kernel *k, vyre_value status_at)
+{
+    vyi_kernel_put(k, k->io, status_at, VYRE_IO_EMPTY, VYRE_ORDER_RELEASE);
+}
+
+/* --- LOAD_MISS ----------------------------------------------------------- */
+
+static void vyi_io_miss(vyi_kernel *k, vyre_value slot)
+{
+    vyre_program *p = k->p;
+    vyre_value status_at = vyi_io_status_index(k, slot), words[VYRE_IO_SLOT_WORDS];
+    vyre_value resource = vyre_ir_get(p, k->arg[0]), zero = vyi_kernel_u32(k, 0);
+    for (uint32_t i = 0; i < VYRE_IO_SLOT_WORDS; i++)
+        words[i] = zero;
+    words[VYRE_IO_OP] = vyi_kernel_u32(k, VYRE_IO_READ);
+    words[VYRE_IO_SRC] = words[VYRE_IO_DST] = words[VYRE_IO_TAG] = resource;
+    vyre_value answer = vyi_io_ask(k, slot, status_at, words);
     vyre_ir_if(p, vyi_kernel_is(k, answer, VYRE_IO_EMPTY));
     vyi_kernel_raise(k, VYRE_FAULT_IO_TIMEOUT);
     vyre_ir_else(p);
-    vyi_kernel_put(k, k->io, status_at, VYRE_IO_EMPTY, VYRE_ORDER_RELEASE);
+    vyi_io_free(k, status_at);
     vyre_ir_if(p, vyi_kernel_is(k, answer, VYRE_IO_ERROR));
     vyi_kernel_raise(k, VYRE_FAULT_IO);
     vyre_ir_end(p);
@@ -172,8 +203,79 @@ VYI_API void vyi_kernel_load_miss(vyi_kernel *k)
     else
         vyi_kernel_raise(k, VYRE_FAULT_IO_FULL);
     vyre_ir_else(p);
-    vyi_io_request(k, slot);
+    vyi_io_miss(k, slot);
     vyre_ir_end(p);
+}
+
+/* --- vyre_emit_io --------------------------------------------------------- */
+
+static void vyi_io_words(vyi_kernel *k, const vyre_io_values *io,
+                         vyre_value words[VYRE_IO_SLOT_WORDS])
+{
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    words[VYRE_IO_OP] = io->op;
+    words[VYRE_IO_SRC] = io->src;
+    words[VYRE_IO_DST] = io->dst;
+    words[VYRE_IO_OFFSET_LO] = io->offset_lo;
+    words[VYRE_IO_OFFSET_HI] = io->offset_hi;
+    words[VYRE_IO_BYTES] = io->bytes;
+    words[VYRE_IO_STATUS] = zero;
+    words[VYRE_IO_TAG] = io->tag;
+    for (uint32_t i = 0; i < VYRE_IO_SLOT_WORDS; i++)
+        if (!words[i].id)
+            words[i] = zero;
+}
+
+/* What the handler gets to see, and why it gets nothing. */
+typedef struct vyi_io_outcome {
+    vyre_local ok, bytes, fault;
+} vyi_io_outcome;
+
+static void vyi_io_emit(vyi_kernel *k, const vyre_io_values *io, const vyi_io_outcome *out)
+{
+    vyre_program *p = k->p;
+    vyre_value words[VYRE_IO_SLOT_WORDS];
+    vyi_io_words(k, io, words);
+    vyre_value slot = vyi_io_reserve(k);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, slot, VYRE_IO_SLOTS));
+    vyre_value status_at = vyi_io_status_index(k, slot);
+    vyre_ir_set(p, out->fault, vyi_kernel_u32(k, VYRE_FAULT_IO_TIMEOUT));
+    vyre_value answer = vyi_io_ask(k, slot, status_at, words);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, answer, VYRE_IO_EMPTY));
+    vyre_value bytes_at = vyi_kernel_op(k, vyre_ir_sub, status_at,
+                                        VYRE_IO_STATUS - VYRE_IO_BYTES);
+    vyre_ir_set(p, out->bytes, vyre_ir_load(p, k->io, bytes_at));
+    vyre_ir_set(p, out->ok, vyi_kernel_is(k, answer, VYRE_IO_OK));
+    vyre_ir_set(p, out->fault, vyi_kernel_u32(k, VYRE_FAULT_NONE));
+    vyi_io_free(k, status_at);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+VYI_COLD
+VYRE_API vyre_value vyre_emit_io(vyre_program *p, const vyre_slot_values *slot,
+                                 const vyre_io_values *io, vyre_value *bytes_done)
+{
+    vyre_value done = { 0 };
+    if (!p || !slot || !io)
+        return done;
+    vyi_kernel k = *(const vyi_kernel *)slot->internal;
+    vyi_ir_inner_begin(p);
+    vyi_io_outcome out;
+    out.ok = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "io_ok");
+    out.bytes = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(&k, 0), "io_bytes");
+    out.fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(&k, VYRE_FAULT_IO_FULL),
+                              "io_fault");
+    vyi_io_emit(&k, io, &out);
+    vyre_value fault = vyre_ir_get(p, out.fault), standing = vyre_ir_get(p, k.fault);
+    vyre_value first = vyi_kernel_is(&k, standing, VYRE_FAULT_NONE);
+    vyre_ir_set(p, k.fault, vyre_ir_select(p, first, fault, standing));
+    done = vyre_ir_get(p, out.bytes);
+    if (bytes_done)
+        *bytes_done = done;
+    done = vyre_ir_get(p, out.ok);
+    vyi_ir_inner_end(p);
+    return done;
 }
 
 /* --- io_polling ---------------------------------------------------------- */
