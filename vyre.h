@@ -37669,10 +37669,11 @@ static vyre_status vyi_scan_lay_fixed(vyi_scan_tables *t, vyre_error *err)
                             (unsigned)t->count, VYI_SCAN_MAX_WORDS);
     }
     t->fixed = t->word_count = (uint32_t)words;
-    t->words = (uint32_t *)vyi_alloc(&t->arena.allocator, words * sizeof *t->words);
+    const size_t size = (size_t)words * sizeof *t->words; /* at most VYI_SCAN_MAX_WORDS */
+    t->words = (uint32_t *)vyi_alloc(&t->arena.allocator, size);
     if (!t->words)
-        return vyi_fail_nomem(err, (size_t)words * sizeof *t->words);
-    memset(t->words, 0, words * sizeof *t->words);
+        return vyi_fail_nomem(err, size);
+    memset(t->words, 0, size);
     return VYRE_OK;
 }
 

@@ -64,7 +64,7 @@ done
 
 rows() { # as many rows as there are different lines
     "$bin/report" "$all" > "$scratch/report.md" &&
-        [ "$(grep -cE '^\| .* \| (ns|us|ms|KB|words|times|MB/s) \|' "$scratch/report.md")" = "$(wc -l < "$all")" ]
+        [ "$(grep -cE '^\| .* \| (ns|us|ms|bytes|KB|words|times|MB/s) \|' "$scratch/report.md")" = "$(wc -l < "$all")" ]
 }
 passes report_rows rows
 passes report_goals grep -q '^| declarations, compiler.s ms | at most 50 | [0-9]' "$scratch/report.md"

@@ -40,7 +40,7 @@ for source in examples/*.c "$scratch"/*.[0-9][0-9].c; do
     count=$((count + 1))
     passes "order: $(basename "$source")" equal "$source"
 done
-passes "programs that emit were found" test "$count" -ge 5
+passes "programs that emit were found" test "$count" -ge 3
 
 cat > "$scratch/control.c" <<'C'
 #include "vyre.h"
