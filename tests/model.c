@@ -146,11 +146,11 @@ static void model_load_miss(model *m, model_slot *s, uint32_t resource)
         q[1] = q[2] = q[7] = resource;
         q[3] = q[4] = q[5] = 0;
         q[6] = VYRE_IO_PUBLISHED;
-        if (m->mirror.at) {
-            const uint32_t before = model_get(m->control, 159);
+        const uint32_t before = model_get(m->control, 159);
+        if (m->counts_io)
             model_add(m->control, 159, 2);
+        if (m->mirror.at)
             model_set(m->mirror, m->ring.count / 16 + 32 + i, before | 1);
-        }
         s->fault = VYRE_FAULT_IO_TIMEOUT;
         return;
     }

@@ -22,6 +22,7 @@ typedef struct model {
     model_words control, ring, log, io, table, mirror, cancel;
     model_kind  kind;
     bool        once, open_header, load_miss, io_polling, narrow, whole;
+    bool        counts_io; /* IO requests, in word 159: a kernel with a mirror does */
     uint32_t    lanes;  /* in all */
     uint32_t    group;  /* of them in a workgroup */
     uint32_t    rounds; /* of a looping kernel, for each workgroup */

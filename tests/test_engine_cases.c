@@ -95,6 +95,14 @@ static void trial_end(trial *t)
     board_destroy(&t->got);
 }
 
+/* A handle's kernel counts IO requests for whoever answers them; the rows' does not. */
+static void compare_but_requests(trial *t)
+{
+    t->got.words[CONTROL][VYRE_CONTROL_IO_REQUESTS] =
+        t->expected.words[CONTROL][VYRE_CONTROL_IO_REQUESTS];
+    compare(t->r, &t->before, &t->expected, &t->got);
+}
+
 /* --- as bytes ------------------------------------------------------------ */
 
 static void dispatch_row(trial *t)
@@ -113,7 +121,7 @@ static void dispatch_row(trial *t)
     io.io_size = 4 * (size_t)t->got.count[IO];
     if (vyre_dispatch(handle, &io, NULL, &err) != VYRE_OK)
         test_fail(__FILE__, __LINE__, "case %s: %s", t->r->name, err.text);
-    compare(t->r, &t->before, &t->expected, &t->got);
+    compare_but_requests(t);
 }
 
 static void rows_as_bytes(void)
@@ -189,7 +197,7 @@ static void settle(trial *t)
     uint32_t *got = t->got.words[CONTROL], *expected = t->expected.words[CONTROL];
     exchange(&t->got, false);
     got[VYRE_CONTROL_HEARTBEAT] = expected[VYRE_CONTROL_HEARTBEAT];
-    compare(t->r, &t->before, &t->expected, &t->got);
+    compare_but_requests(t);
 }
 
 static void run_works(const vyre_work *works, uint32_t count)

@@ -311,6 +311,7 @@ static const engine_case engine_cases[] = {
 
 int main(void)
 {
+    handles = true;
     engine_run_cases(engine_cases, sizeof engine_cases / sizeof engine_cases[0]);
     return test_end();
 }

@@ -115,6 +115,7 @@ enum { GROUPS = 3, WIDE = 3 * 2 * FLAGS * GROUPS, KERNELS = WIDE + 2 * FLAGS };
 
 /* Iterations of a narrow kernel's launch, which would poll on and on. */
 enum { NARROW_LOOPS = 4000 };
+static bool handles; /* the kernels are those of handles, whose mirror is not looked at */
 static kernel kernels[KERNELS];
 static uint32_t kernel_count;
 
@@ -600,6 +601,7 @@ static void run_model(const setting *g, board *b)
         m.table = words[4];
     if (g->k->what & MIRROR)
         m.mirror = words[5];
+    m.counts_io = handles || m.mirror.at;
     if (cancels(g->k))
         m.cancel = words[6];
     m.kind = (model_kind)g->k->kind;
