@@ -34028,6 +34028,7 @@ VYRE_API vyre_status vyre_geometry_plan(uint32_t queue, uint32_t workers,
 #define VYI_SIZING_RECORDS       1024u /* results, at least */
 #define VYI_SIZING_RECORD_BYTES    16u
 #define VYI_SIZING_OBSERVABLES     64u
+#define VYI_SIZING_SLOT_BYTES       8u /* of a slot beside the ring: mirrored, taken back */
 
 /* What every Vulkan device has. */
 static const vyre_limits vyi_sizing_least = { 128, 65535, 128 };
@@ -34035,7 +34036,7 @@ static const vyre_limits vyi_sizing_least = { 128, 65535, 128 };
 typedef enum vyi_sizing_part {
     VYI_PART_RESIDENT = 0, /* the program's own */
     VYI_PART_RESULTS,
-    VYI_PART_RING,         /* and its mirror */
+    VYI_PART_RING,         /* and the mirror, and what is taken back */
     VYI_PART_FIXED,        /* control, log, IO queue */
     VYI_PART_COUNT
 } vyi_sizing_part;
@@ -34121,8 +34122,9 @@ static vyre_status vyi_sizing_parts(const vyre_plan_desc *d, vyre_plan *plan,
         return status;
     parts[VYI_PART_RESIDENT] = d->resident_bytes;
     parts[VYI_PART_RING] = (uint64_t)vyre_ring_size(plan->slot_count) +
-                           (uint64_t)plan->slot_count * 4;
-    parts[VYI_PART_FIXED] = (uint64_t)control + log + vyre_io_size(VYRE_IO_SLOTS);
+                           (uint64_t)plan->slot_count * VYI_SIZING_SLOT_BYTES;
+    parts[VYI_PART_FIXED] = (uint64_t)control + log + vyre_io_size(VYRE_IO_SLOTS) +
+                            4u * (VYI_WIDE_SLOTS + VYRE_IO_SLOTS);
     plan->peak_bytes = 0;
     for (uint32_t i = 0; i < VYI_PART_COUNT; i++) {
         if (parts[i] > UINT64_MAX - plan->peak_bytes)
@@ -34148,7 +34150,7 @@ static vyre_status vyi_sizing_over(const vyre_plan_desc *d, const vyre_plan *pla
         fits /= d->result_size ? d->result_size : VYI_SIZING_RECORD_BYTES;
         fits = fits < VYI_SIZING_RECORDS ? 0 : fits / 2 / d->results_per_item;
     } else if (largest == VYI_PART_RING) {
-        fits = fits / (VYRE_SLOT_BYTES + 4) / plan->workgroup_size * plan->workgroup_size;
+        fits = fits / (VYRE_SLOT_BYTES + VYI_SIZING_SLOT_BYTES) / plan->workgroup_size * plan->workgroup_size;
     }
     if (fits && largest != VYI_PART_FIXED)
         snprintf(fix, sizeof fix, "The largest part is that of %s: lower it to %llu.",

@@ -3,6 +3,7 @@
  * ======================================================================= */
 #include "rooms/plan/plan_impl.h"
 
+#include "kernel/wide_impl.h"
 #include "wire/wire.h"
 
 #ifndef VYRE_NO_PLAN
@@ -15,6 +16,7 @@
 #define VYI_SIZING_RECORDS       1024u /* results, at least */
 #define VYI_SIZING_RECORD_BYTES    16u
 #define VYI_SIZING_OBSERVABLES     64u
+#define VYI_SIZING_SLOT_BYTES       8u /* of a slot beside the ring: mirrored, taken back */
 
 /* What every Vulkan device has. */
 static const vyre_limits vyi_sizing_least = { 128, 65535, 128 };
@@ -22,7 +24,7 @@ static const vyre_limits vyi_sizing_least = { 128, 65535, 128 };
 typedef enum vyi_sizing_part {
     VYI_PART_RESIDENT = 0, /* the program's own */
     VYI_PART_RESULTS,
-    VYI_PART_RING,         /* and its mirror */
+    VYI_PART_RING,         /* and the mirror, and what is taken back */
     VYI_PART_FIXED,        /* control, log, IO queue */
     VYI_PART_COUNT
 } vyi_sizing_part;
@@ -108,8 +110,9 @@ static vyre_status vyi_sizing_parts(const vyre_plan_desc *d, vyre_plan *plan,
         return status;
     parts[VYI_PART_RESIDENT] = d->resident_bytes;
     parts[VYI_PART_RING] = (uint64_t)vyre_ring_size(plan->slot_count) +
-                           (uint64_t)plan->slot_count * 4;
-    parts[VYI_PART_FIXED] = (uint64_t)control + log + vyre_io_size(VYRE_IO_SLOTS);
+                           (uint64_t)plan->slot_count * VYI_SIZING_SLOT_BYTES;
+    parts[VYI_PART_FIXED] = (uint64_t)control + log + vyre_io_size(VYRE_IO_SLOTS) +
+                            4u * (VYI_WIDE_SLOTS + VYRE_IO_SLOTS);
     plan->peak_bytes = 0;
     for (uint32_t i = 0; i < VYI_PART_COUNT; i++) {
         if (parts[i] > UINT64_MAX - plan->peak_bytes)
@@ -135,7 +138,7 @@ static vyre_status vyi_sizing_over(const vyre_plan_desc *d, const vyre_plan *pla
         fits /= d->result_size ? d->result_size : VYI_SIZING_RECORD_BYTES;
         fits = fits < VYI_SIZING_RECORDS ? 0 : fits / 2 / d->results_per_item;
     } else if (largest == VYI_PART_RING) {
-        fits = fits / (VYRE_SLOT_BYTES + 4) / plan->workgroup_size * plan->workgroup_size;
+        fits = fits / (VYRE_SLOT_BYTES + VYI_SIZING_SLOT_BYTES) / plan->workgroup_size * plan->workgroup_size;
     }
     if (fits && largest != VYI_PART_FIXED)
         snprintf(fix, sizeof fix, "The largest part is that of %s: lower it to %llu.",
