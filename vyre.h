@@ -34150,7 +34150,8 @@ static vyre_status vyi_sizing_over(const vyre_plan_desc *d, const vyre_plan *pla
         fits /= d->result_size ? d->result_size : VYI_SIZING_RECORD_BYTES;
         fits = fits < VYI_SIZING_RECORDS ? 0 : fits / 2 / d->results_per_item;
     } else if (largest == VYI_PART_RING) {
-        fits = fits / (VYRE_SLOT_BYTES + VYI_SIZING_SLOT_BYTES) / plan->workgroup_size * plan->workgroup_size;
+        fits = fits / (VYRE_SLOT_BYTES + VYI_SIZING_SLOT_BYTES) / plan->workgroup_size *
+               plan->workgroup_size;
     }
     if (fits && largest != VYI_PART_FIXED)
         snprintf(fix, sizeof fix, "The largest part is that of %s: lower it to %llu.",

@@ -174,6 +174,28 @@ static void every_bit_flipped(void)
     }
 }
 
+/* A byte of the first program, changed and sealed: why it is refused. */
+static void one_byte_is_refused_for_its_reason(void)
+{
+    static const struct {
+        unsigned    offset, byte;
+        vyre_status status;
+    } changes[] = {
+        { 40, 0, VYRE_E_EXCHANGE_METADATA },   { 40, 1, VYRE_E_EXCHANGE_REGION },
+        { 41, 1, VYRE_E_EXCHANGE_TRUNCATED },  { 42, 128, VYRE_E_EXCHANGE_UTF8 },
+        { 63, 69, VYRE_E_EXCHANGE_TRAILING },  { 87, 128, VYRE_E_EXCHANGE_LIMIT },
+        { 113, 9, VYRE_E_EXCHANGE_TAG },       { 158, 128, VYRE_E_EXCHANGE_UNSUPPORTED },
+        { 180, 0, VYRE_E_EXCHANGE_OUTPUTS }
+    };
+    for (unsigned i = 0; i < sizeof changes / sizeof *changes; i++) {
+        blob b = blob_of_hex(pinned[0].hex);
+        b.bytes[changes[i].offset] = (uint8_t)changes[i].byte;
+        blob_seal(&b);
+        CHECK_EQ(vyre_exchange_check(b.bytes, b.size, NULL, NULL), changes[i].status);
+        blob_free(&b);
+    }
+}
+
 /* With a digest that fits, a change is refused, or is one that a program may have. */
 static void changed_and_sealed(void)
 {
@@ -270,6 +292,7 @@ int main(void)
     RUN(long_names_are_cut_between_characters);
     RUN(cut_at_every_byte);
     RUN(every_bit_flipped);
+    RUN(one_byte_is_refused_for_its_reason);
     RUN(changed_and_sealed);
     RUN(vectors);
     return test_end();
