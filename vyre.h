@@ -27086,26 +27086,29 @@ static vyre_status vyi_copy_make(vyre *v, uint32_t user_buffer, vyi_copy *copy, 
     return VYRE_OK;
 }
 
-VYRE_API vyre_status vyre_write(vyre *v, uint32_t user_buffer, size_t offset, const void *bytes,
-                                size_t size, vyre_error *err)
+/* Its buffer and its bytes are still to come. */
+static vyi_copy vyi_copy_of(size_t offset, size_t size)
 {
     vyi_copy copy;
+    memset(&copy, 0, sizeof copy);
     copy.buffer = VYI_MAX_BUFFERS;
     copy.offset = offset;
     copy.size = size;
+    return copy;
+}
+
+VYRE_API vyre_status vyre_write(vyre *v, uint32_t user_buffer, size_t offset, const void *bytes,
+                                size_t size, vyre_error *err)
+{
+    vyi_copy copy = vyi_copy_of(offset, size);
     copy.bytes_in = bytes;
-    copy.bytes_out = NULL;
     return vyi_copy_make(v, user_buffer, &copy, err);
 }
 
 VYRE_API vyre_status vyre_read(vyre *v, uint32_t user_buffer, size_t offset, void *bytes,
                                size_t size, vyre_error *err)
 {
-    vyi_copy copy;
-    copy.buffer = VYI_MAX_BUFFERS;
-    copy.offset = offset;
-    copy.size = size;
-    copy.bytes_in = NULL;
+    vyi_copy copy = vyi_copy_of(offset, size);
     copy.bytes_out = bytes;
     return vyi_copy_make(v, user_buffer, &copy, err);
 }
