@@ -13,7 +13,7 @@ typedef struct model_slot {
     uint32_t opcode;
     uint32_t first_arg, args; /* the operation's own words in the ring */
     uint32_t fault;
-    bool     requeue;
+    bool     requeue, packed;
     uint32_t found; /* by the atomic of a STORE_U32 or ATOMIC_ADD */
 } model_slot;
 
@@ -212,6 +212,49 @@ static void model_payload(model *m, model_slot *s)
         model_fault(s, VYRE_FAULT_USER + (value & 0xff));
 }
 
+/* --- works of many lanes -------------------------------------------------- */
+
+static bool model_is_wide(const model *m, uint32_t opcode)
+{
+    return m->widths && (m->kind == MODEL_JIT || opcode == MODEL_OP_RANGE ||
+                         opcode == MODEL_OP_TILES);
+}
+
+static void model_range(model *m, model_slot *s)
+{
+    const uint32_t to = model_arg(m, s, 1);
+    uint32_t sum = 0, least = UINT32_MAX, flips = 0;
+    for (uint32_t i = model_arg(m, s, 0); i < to; i++) {
+        const uint32_t x = i * model_arg(m, s, 2) + model_arg(m, s, 3);
+        model_add(m->control, MODEL_SHARED + i % MODEL_SHARES, x);
+        sum += x;
+        least = x < least ? x : least;
+        flips ^= x;
+        if (i == model_arg(m, s, 7))
+            model_fault(s, model_arg(m, s, 8));
+    }
+    model_result(m, s, 4, sum);
+    model_result(m, s, 5, least);
+    model_result(m, s, 6, flips);
+}
+
+/* Word 11 is where a fault's code goes, too, and that comes last. */
+static void model_tiles(model *m, model_slot *s)
+{
+    const uint32_t tiles = model_arg(m, s, 0), factor = model_arg(m, s, 2);
+    uint32_t sum = 0;
+    for (uint32_t t = 0; t < tiles; t++) {
+        model_add(m->control, MODEL_SHARED + t % MODEL_SHARES, t * factor);
+        sum += t;
+        if (t == model_arg(m, s, 7))
+            model_fault(s, model_arg(m, s, 8));
+    }
+    if (tiles)
+        model_result(m, s, 4, factor ^ model_arg(m, s, 3));
+    model_result(m, s, 5, sum);
+    model_result(m, s, 11, tiles);
+}
+
 /* --- a slot -------------------------------------------------------------- */
 
 static void model_write(model *m, model_slot *s, uint32_t index, uint32_t value, bool adds)
@@ -248,7 +291,10 @@ static void model_dispatch(model *m, model_slot *s, uint32_t tenant)
         }
         s->fault = VYRE_FAULT_OPCODE;
         break;
-    default: s->fault = VYRE_FAULT_OPCODE; break;
+    default:
+        s->fault = s->packed && model_is_wide(m, s->opcode) ? VYRE_FAULT_PACKED
+                                                            : VYRE_FAULT_OPCODE;
+        break;
     }
 }
 
@@ -276,6 +322,7 @@ static void model_packed(model *m, model_slot *s, uint32_t tenant)
         }
     }
     offset[count] = words;
+    s->packed = true;
     for (uint32_t i = 0; i < count && s->fault == 0; i++) {
         s->opcode = opcode[i];
         s->first_arg = 16 * s->index + 4 + metadata + offset[i];
@@ -309,7 +356,7 @@ static bool model_is_cancelled(const model *m, uint32_t index)
 static void model_serve(model *m, uint32_t index)
 {
     const uint32_t *slot = m->ring.at + 16 * index;
-    model_slot s = { index, slot[1], 16 * index + 4, 12, 0, false, 0 };
+    model_slot s = { index, slot[1], 16 * index + 4, 12, 0, false, false, 0 };
     const uint32_t tenant = slot[2];
     if (model_is_cancelled(m, index))
         s.fault = VYRE_FAULT_CANCELLED;
@@ -319,6 +366,18 @@ static void model_serve(model *m, uint32_t index)
         model_packed(m, &s, tenant);
     else
         model_dispatch(m, &s, tenant);
+    model_end(m, &s);
+}
+
+static void model_serve_wide(model *m, uint32_t index)
+{
+    model_slot s = { index, m->ring.at[16 * index + 1], 16 * index + 4, 12, 0, false, false, 0 };
+    if (s.opcode < 32 && m->kind != MODEL_JIT)
+        model_add(m->control, 96 + s.opcode, 1);
+    if (m->kind != MODEL_JIT && s.opcode == MODEL_OP_TILES)
+        model_tiles(m, &s);
+    else
+        model_range(m, &s);
     model_end(m, &s);
 }
 
@@ -515,8 +574,22 @@ static void model_narrow(model *m)
             model_serve(m, slot);
 }
 
+/* They come before all others, wherever in the ring they are, unless SHUTDOWN has come
+ * first. */
+static void model_wide_works(model *m)
+{
+    if (model_get(m->control, 0))
+        return;
+    for (uint32_t slot = 0; slot < model_slots(m); slot++) {
+        const uint32_t *at = m->ring.at + 16 * slot;
+        if (at[0] == VYRE_SLOT_PUBLISHED && model_is_wide(m, at[1]) && model_claims(m, slot))
+            model_serve_wide(m, slot);
+    }
+}
+
 void model_run(model *m)
 {
+    model_wide_works(m);
     if (m->narrow) {
         model_narrow(m);
         return;

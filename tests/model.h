@@ -23,6 +23,7 @@ typedef struct model {
     model_kind  kind;
     bool        once, open_header, load_miss, io_polling, narrow, whole;
     bool        counts_io; /* IO requests, in word 159: a kernel with a mirror does */
+    bool        widths;    /* it has the handlers of many lanes, or such a payload */
     uint32_t    lanes;  /* in all */
     uint32_t    group;  /* of them in a workgroup */
     uint32_t    rounds; /* of a looping kernel, for each workgroup */
@@ -33,7 +34,10 @@ typedef struct model {
 #define MODEL_OP_SMALL 0x09u   /* fits a packed slot, has a metric */
 #define MODEL_OP_FAULT 0x7fu   /* fits a packed slot */
 #define MODEL_OP_LARGE 0x40001u
+#define MODEL_OP_RANGE 0x0bu   /* many lanes, a range; fits a packed slot, and may not */
+#define MODEL_OP_TILES 0x40002u /* many lanes, workgroups */
 #define MODEL_SHARED   288u    /* the control word that they add to */
+#define MODEL_SHARES   16u     /* from there on: those of many lanes add to all of them */
 
 void model_run(model *m);
 

@@ -28,8 +28,11 @@ typedef struct place {
 
 static void open_place(place *p, vyre_kernel_kind kind, uint32_t what, uint32_t slots)
 {
-    static const vyre_buffer_desc table = { "table", 4, VYRE_TYPE_U32, VYRE_ACCESS_READ,
-                                            TABLE_WORDS, false, 0, 0 };
+    static const vyre_buffer_desc buffers[] = {
+        { "table", 4, VYRE_TYPE_U32, VYRE_ACCESS_READ, TABLE_WORDS, false, 0, 0 },
+        { "tile", 0, VYRE_TYPE_U32, VYRE_ACCESS_WORKGROUP, 1, false, 0, 0 }
+    };
+    const bool widths = (what & WIDTHS) != 0;
     vyre_desc d;
     memset(p, 0, sizeof *p);
     memset(&d, 0, sizeof d);
@@ -48,14 +51,20 @@ static void open_place(place *p, vyre_kernel_kind kind, uint32_t what, uint32_t 
     d.kernel.load_miss = (what & LOAD_MISS) != 0;
     d.kernel.io_polling = (what & IO_POLLING) != 0;
     d.kernel.io_spins = 3;
-    d.kernel.buffers = &table;
-    d.kernel.buffer_count = 1;
+    d.kernel.buffers = buffers;
+    d.kernel.buffer_count = widths ? 2 : 1;
+    d.kernel.group_size = widths ? 32 : 0;
+#ifdef WIDE_LIVE
+    if (widths)
+        wide_live(&d);
+#endif
     d.kernel.table_binding = what & TABLE ? 4 : 0;
     if (kind == VYRE_KERNEL_JIT) {
-        d.kernel.payload = emit_payload;
+        d.kernel.payload = widths ? emit_range : emit_payload;
+        d.kernel.payload_width = widths ? VYRE_WIDTH_RANGE : VYRE_WIDTH_LANE;
     } else {
         d.kernel.handlers = handlers;
-        d.kernel.handler_count = sizeof handlers / sizeof handlers[0];
+        d.kernel.handler_count = widths ? ALL_HANDLERS : LANE_HANDLERS;
     }
     d.unknown_opcodes = true;
     p->v = engine_open(&d);
@@ -102,6 +111,8 @@ static const struct { vyre_kernel_kind kind; uint32_t what, slots; } places[] = 
     { VYRE_KERNEL_DIRECT, TABLE, 16 },    { VYRE_KERNEL_DIRECT, TABLE | OPEN_HEADER, 13 },
     { VYRE_KERNEL_DIRECT, 0, 1 },         { VYRE_KERNEL_JIT, 0, 16 },
     { VYRE_KERNEL_PRIORITY, TABLE, 16 },  { VYRE_KERNEL_DIRECT, TABLE | LOAD_MISS | IO_POLLING, 7 },
+    { VYRE_KERNEL_DIRECT, TABLE | WIDTHS, 16 }, { VYRE_KERNEL_PRIORITY, WIDTHS, 16 },
+    { VYRE_KERNEL_JIT, WIDTHS, 12 }
 };
 enum { PLACES = sizeof places / sizeof places[0] };
 
@@ -126,7 +137,7 @@ static void dispatch_ring(const place *p)
 static void rings_as_bytes(void)
 {
     const bool ordered = backend_under_test == VYRE_BACKEND_CPU;
-    const uint32_t each = rings_of(600);
+    const uint32_t each = rings_of(400);
     const uint64_t first = test_seed(0x62797465);
     uint32_t done = 0;
     for (uint32_t i = 0; i < PLACES; i++) {
@@ -169,13 +180,51 @@ static vyre_priority priority_of(const place *p, uint32_t slot)
     return VYRE_PRIORITY_NORMAL;
 }
 
+typedef struct batch {
+    vyre_work works[2 * MAX_SLOTS];
+    uint32_t  count;
+} batch;
+
+static void batch_add(batch *b, const uint32_t *w, vyre_priority priority)
+{
+    vyre_work *work = &b->works[b->count++];
+    memset(work, 0, sizeof *work);
+    work->opcode = w[1];
+    work->tenant = w[2];
+    work->priority = priority;
+    work->arg_count = 12;
+    memcpy(work->args, w + 4, sizeof work->args);
+}
+
+/* A work of many lanes goes into the next of the slots behind those of the lanes, and
+ * leaves this one to a NOP; where no opcode is a lane's, to nobody. */
+static void move_wide(const place *p, batch *b, uint32_t *w, uint32_t *wides)
+{
+    uint32_t *to = words_of(&before, 1) + 16 * (p->slots + (*wides)++);
+    memcpy(to, w, 16 * sizeof *w);
+    to[0] = VYRE_SLOT_PUBLISHED;
+    to[3] = vyi_priority_level(VYRE_PRIORITY_NORMAL);
+    batch_add(b, to, VYRE_PRIORITY_NORMAL);
+    memset(w, 0, 16 * sizeof *w);
+}
+
+static bool is_wide(const place *p, uint32_t opcode)
+{
+    return (p->k.what & WIDTHS) && (p->k.kind == VYRE_KERNEL_JIT || opcode == MODEL_OP_RANGE ||
+                                    opcode == MODEL_OP_TILES);
+}
+
 /* Makes each slot one that publish can have made and that ends: the handle
  * serves all of them, whatever came before. */
-static void make_publishable(const place *p, vyre_work *works)
+static void make_publishable(const place *p, batch *b)
 {
     uint32_t *control = words_of(&before, 0), *ring = words_of(&before, 1);
     const uint32_t *own = vyi_device_words(vyi_queue_device(&p->v->queue), VYI_ROLE_CONTROL);
+    uint32_t wides = 0;
     bool prints = false;
+    b->count = 0;
+    before.count[1] = 16 * p->v->queue.slots.count;
+    memset(ring + 16 * p->slots, 0, 4 * (before.count[1] - 16 * p->slots));
     control[0] = 0;
     control[3] = 1;
     for (uint32_t i = 129; i < 135; i++)
@@ -190,15 +239,13 @@ static void make_publishable(const place *p, vyre_work *works)
         prints = prints || print;
         if (w[2] >= 29 || control[3 + w[2]] == 0)
             w[2] = 0;
-        vyre_work *work = &works[s];
-        memset(work, 0, sizeof *work);
-        work->opcode = w[1];
-        work->tenant = w[2];
-        work->priority = priority_of(p, s);
-        work->arg_count = 12;
-        memcpy(work->args, w + 4, sizeof work->args);
+        if (is_wide(p, w[1]))
+            move_wide(p, b, w, &wides);
+        if (is_wide(p, VYRE_OP_NOP))
+            continue;
+        batch_add(b, w, priority_of(p, s));
         w[0] = VYRE_SLOT_PUBLISHED;
-        w[3] = vyi_priority_level(work->priority);
+        w[3] = vyi_priority_level(priority_of(p, s));
     }
 }
 
@@ -220,17 +267,17 @@ static void exchange(const place *p, board *b, bool in)
         vyi_fence_stores();
 }
 
-static void run_works(const place *p, const vyre_work *works)
+static void run_works(const place *p, const batch *b)
 {
-    const vyre_status status = vyre_run(p->v, works, p->slots, NULL, NULL);
+    const vyre_status status = vyre_run(p->v, b->works, b->count, NULL, NULL);
     CHECK(status == VYRE_OK || status == VYRE_E_FAULT);
 }
 
-static void publish_works(const place *p, const vyre_work *works)
+static void publish_works(const place *p, const batch *b)
 {
     CHECK_EQ(vyre_start(p->v, NULL), VYRE_OK);
-    for (uint32_t s = 0; s < p->slots; s++)
-        (void)engine_publish(p->v, works[s]);
+    for (uint32_t i = 0; i < b->count; i++)
+        (void)engine_publish(p->v, b->works[i]);
     const vyre_status status = vyre_drain(p->v, 20 * SECOND, NULL);
     CHECK(status == VYRE_OK || status == VYRE_E_FAULT);
     CHECK_EQ(vyre_stop(p->v, 10 * SECOND, NULL), VYRE_OK);
@@ -247,22 +294,25 @@ static void forget_rounds(const setting *g)
 }
 
 static void serve_ring(place *p, uint64_t seed,
-                       void (*serve)(const place *p, const vyre_work *works))
+                       void (*serve)(const place *p, const batch *b))
 {
-    vyre_work works[MAX_SLOTS];
+    batch works;
     const setting g = make_fitting_ring(p);
-    make_publishable(p, works);
+    make_publishable(p, &works);
     expected = actual = before;
     run_model(&g, &expected);
     exchange(p, &before, true);
     for (uint32_t i = 0; i < p->v->queue.slots.levels; i++)
         p->v->queue.slots.pool.shares[i].next = p->v->queue.slots.pool.shares[i].ready = 0;
-    serve(p, works);
+    p->v->queue.wides.owner.shares[0].next = 0;
+    serve(p, &works);
     exchange(p, &actual, false);
     forget_rounds(&g);
     compare(&g, seed);
-    for (uint32_t s = 0; s < p->slots; s++) {
+    for (uint32_t s = 0; s < p->v->queue.slots.count; s++) {
         const uint32_t *w = words_of(&actual, 1) + 16 * s;
+        if (words_of(&before, 1)[16 * s] != VYRE_SLOT_PUBLISHED)
+            continue; /* of nobody's */
         const uint32_t mirror =
             vyi_le32(vyi_device_words(vyi_queue_device(&p->v->queue), p->v->queue.slots.mirror)[s]);
         const bool tells = w[0] == VYRE_SLOT_DONE && p->info.probe.effects_first;
@@ -274,7 +324,7 @@ static void serve_ring(place *p, uint64_t seed,
     }
 }
 
-static void rings_as_works(void (*serve)(const place *p, const vyre_work *works), const char *how,
+static void rings_as_works(void (*serve)(const place *p, const batch *b), const char *how,
                            uint32_t each)
 {
     const uint64_t first = test_seed(0x776f726b);
@@ -283,6 +333,10 @@ static void rings_as_works(void (*serve)(const place *p, const vyre_work *works)
         place p;
         if (places[i].what & (LOAD_MISS | IO_POLLING))
             continue; /* a host has to answer */
+#ifdef WIDE_LIVE
+        if (!(places[i].what & WIDTHS))
+            continue; /* test_engine_rings has them */
+#endif
         open_place(&p, places[i].kind, places[i].what, places[i].slots);
         for (uint64_t n = 0; n < each; n++, done++) {
             random_state = (first + n) * 0x9e3779b97f4a7c15ull + i;
@@ -295,12 +349,12 @@ static void rings_as_works(void (*serve)(const place *p, const vyre_work *works)
 
 static void rings_through_run(void)
 {
-    rings_as_works(run_works, "through vyre_run", rings_of(300));
+    rings_as_works(run_works, "through vyre_run", rings_of(190));
 }
 
 static void rings_through_a_running_kernel(void)
 {
-    rings_as_works(publish_works, "published to a running kernel", rings_of(150));
+    rings_as_works(publish_works, "published to a running kernel", rings_of(95));
 }
 
 static const engine_case engine_cases[] = {
@@ -309,9 +363,11 @@ static const engine_case engine_cases[] = {
     ENGINE_CASE(rings_through_a_running_kernel),
 };
 
+#ifndef WIDE_LIVE
 int main(void)
 {
     handles = true;
     engine_run_cases(engine_cases, sizeof engine_cases / sizeof engine_cases[0]);
     return test_end();
 }
+#endif

@@ -79,15 +79,66 @@ static void emit_payload(vyre_program *p, const vyre_slot_values *s, void *user)
     vyre_ir_end(p);
 }
 
+/* A fault of index a7, or of tile a7, with code a8. */
+static void emit_fault_there(vyre_program *p, const vyre_slot_values *s)
+{
+    vyre_ir_if(p, vyre_ir_eq(p, s->index, s->arg[7]));
+    vyre_emit_fault(p, s, s->arg[8]);
+    vyre_ir_end(p);
+}
+
+static void emit_share(vyre_program *p, const vyre_slot_values *s, vyre_value x)
+{
+    vyre_value rest = vyre_ir_rem(p, s->index, vyre_ir_u32(p, MODEL_SHARES));
+    vyre_value at = vyre_ir_add(p, rest, vyre_ir_u32(p, MODEL_SHARED));
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, s->control, at, x, VYRE_ORDER_RELAXED);
+}
+
+static void emit_range(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_value x = vyre_ir_add(p, vyre_ir_mul(p, s->index, s->arg[2]), s->arg[3]);
+    emit_share(p, s, x);
+    vyre_emit_reduce(p, s, 4, VYRE_ATOMIC_ADD, x);
+    vyre_emit_reduce(p, s, 5, VYRE_ATOMIC_MIN, x);
+    vyre_emit_reduce(p, s, 6, VYRE_ATOMIC_XOR, x);
+    emit_fault_there(p, s);
+}
+
+/* The first lane says what the last one adds, through the group's array. */
+static void emit_tiles(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_value zero = vyre_ir_u32(p, 0), one = vyre_ir_u32(p, 1);
+    vyre_value first = vyre_ir_eq(p, s->lane, zero);
+    vyre_value next = vyre_ir_add(p, s->lane, one);
+    vyre_ir_if(p, first);
+    vyre_ir_store(p, s->buffers[1], zero, vyre_ir_mul(p, s->index, s->arg[2]));
+    vyre_emit_reduce(p, s, 5, VYRE_ATOMIC_ADD, s->index);
+    vyre_ir_end(p);
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+    vyre_ir_if(p, vyre_ir_eq(p, next, s->lanes));
+    emit_share(p, s, vyre_ir_load(p, s->buffers[1], zero));
+    vyre_ir_end(p);
+    vyre_emit_result(p, s, 4, vyre_ir_xor(p, s->arg[2], s->arg[3]));
+    vyre_emit_reduce(p, s, 11, VYRE_ATOMIC_MAX, vyre_ir_add(p, s->index, one));
+    emit_fault_there(p, s);
+}
+
+/* The last two are of handles only. */
 static const vyre_handler handlers[] = {
     VYRE_HANDLER(MODEL_OP_SMALL, emit_small, NULL, "small"),
     VYRE_HANDLER(MODEL_OP_FAULT, emit_faulty, NULL, "faulty"),
-    VYRE_HANDLER(MODEL_OP_LARGE, emit_large, NULL, "large")
+    VYRE_HANDLER(MODEL_OP_LARGE, emit_large, NULL, "large"),
+    { MODEL_OP_RANGE, emit_range, NULL, "range", VYRE_WIDTH_RANGE, 32, NULL },
+    { MODEL_OP_TILES, emit_tiles, NULL, "tiles", VYRE_WIDTH_GROUP, 0, NULL }
 };
+enum { LANE_HANDLERS = 3, ALL_HANDLERS = sizeof handlers / sizeof handlers[0] };
 
 /* A kernel and what it can do; bits of `what`. */
 enum { OPEN_HEADER = 1, LOAD_MISS = 2, IO_POLLING = 4, TABLE = 8, MIRROR = 16, WHOLE = 32,
-       FLAGS = 64 };
+       FLAGS = 64,
+       WIDTHS = 64 /* beyond those: of handles */ };
 
 typedef struct kernel {
     vyre_kernel_kind kind;
@@ -150,7 +201,7 @@ static vyre_program *build(const kernel *k)
         desc.payload = emit_payload;
     } else {
         desc.handlers = handlers;
-        desc.handler_count = sizeof handlers / sizeof handlers[0];
+        desc.handler_count = LANE_HANDLERS;
     }
     vyre_program *p = vyre_kernel_build_for(&desc, &host, &err);
     if (!p)
@@ -380,6 +431,20 @@ static void memcpy_args(const setting *g, uint32_t s, uint32_t *a)
         a[1] = header_word(g, s), a[2] = a[2] ? 1 : 0;
 }
 
+/* Ranges and tiles of a few chunks, of none, or that end at the last number. */
+static void make_wide_args(uint32_t opcode, uint32_t *a)
+{
+    a[0] = chance(15) ? UINT32_MAX - below(400) : below(1000);
+    a[1] = chance(10) ? below(1000) : chance(10) ? a[0] : a[0] + below(300);
+    a[1] = a[1] < a[0] && UINT32_MAX - a[0] < 400 ? UINT32_MAX : a[1];
+    a[7] = chance(70) ? any() : a[0] + below(300);
+    a[8] = chance(20) ? 0 : below(3) ? VYRE_FAULT_USER + below(1000) : any() & 0xffffff;
+    if (opcode != MODEL_OP_TILES)
+        return;
+    a[0] = chance(20) ? below(2) : below(24);
+    a[7] = chance(70) ? any() : below(24);
+}
+
 /* Arguments for `opcode` that keep to the rules; returns how many it needs. */
 static uint32_t make_args(const setting *g, uint32_t s, uint32_t opcode, uint32_t *a)
 {
@@ -403,6 +468,8 @@ static uint32_t make_args(const setting *g, uint32_t s, uint32_t opcode, uint32_
         a[2] = observable(s);
         return 3;
     case VYRE_OP_BATCH_FENCE: a[1] = g->tag; return 2;
+    case MODEL_OP_RANGE:
+    case MODEL_OP_TILES: make_wide_args(opcode, a); return 0;
     default: return 0;
     }
 }
@@ -421,7 +488,7 @@ static uint32_t small_opcode(void)
 {
     static const uint32_t known[] = { 0, 1, 1, 2, 2, 3, 4, 5, 6, 7, MODEL_OP_SMALL,
                                       MODEL_OP_FAULT };
-    static const uint32_t unknown[] = { 8, 10, 31, 32, 80, 255 };
+    static const uint32_t unknown[] = { 8, 10, MODEL_OP_RANGE, 31, 32, 80, 255 };
     return chance(96) ? ONE_OF(known) : ONE_OF(unknown);
 }
 
@@ -511,6 +578,11 @@ static void make_slot(const setting *g, uint32_t s)
     const uint32_t kind = below(100);
     w[0] = random_status();
     w[2] = random_tenant();
+    if ((g->k->what & WIDTHS) && (chance(25) || g->k->kind == VYRE_KERNEL_JIT)) {
+        w[1] = g->k->kind == VYRE_KERNEL_JIT || chance(50) ? MODEL_OP_RANGE : MODEL_OP_TILES;
+        make_args(g, s, w[1], w + 4);
+        return;
+    }
     if (kind < 30) {
         w[1] = VYRE_OP_PACKED_SLOT;
         make_packed(g, s, w + 4);
@@ -610,6 +682,7 @@ static void run_model(const setting *g, board *b)
     m.load_miss = (g->k->what & LOAD_MISS) != 0;
     m.io_polling = (g->k->what & IO_POLLING) != 0;
     m.narrow = g->k->narrow;
+    m.widths = (g->k->what & WIDTHS) != 0;
     m.whole = (g->k->what & WHOLE) != 0;
     m.group = g->k->group;
     m.lanes = g->k->group * g->lane_groups;

@@ -107,6 +107,19 @@ static void a_slot_that_is_written_stays_as_it_is(void)
     vyre_close(v);
 }
 
+/* Random rings with works of lanes and of many, against the model. */
+#define INSIDE_H /* this program is the library, too */
+#include "test_engine_rings.c"
+
+static void rings_beside_groups(void)
+{
+    vyre *v = live_open();
+    vyre_close(v);
+    handles = true;
+    if (v)
+        rings_as_works(publish_works, "published beside groups", rings_of(10));
+}
+
 /* Of test_wide, what differs where a kernel runs. */
 static const engine_case live_cases[] = {
     ENGINE_CASE(every_index_runs_once),
@@ -115,6 +128,7 @@ static const engine_case live_cases[] = {
     ENGINE_CASE(many_works_at_a_time),
     ENGINE_CASE(wide_works_beside_works_of_lanes),
     ENGINE_CASE(a_tenant_without_rights_waits),
+    ENGINE_CASE(rings_beside_groups),
     ENGINE_CASE(works_outlast_stops),
     ENGINE_CASE(generations_begin_anew),
     ENGINE_CASE(a_slot_that_is_written_stays_as_it_is)
@@ -128,7 +142,8 @@ int main(void)
     vyre *v = vyre_open(&d, NULL);
     vyre_close(v);
     engine_why = "no Vulkan device";
-    (void)cases; /* test_wide runs them */
+    (void)cases; /* test_wide runs them, */
+    (void)engine_cases; /* and these test_engine_rings */
     for (size_t i = 0; i < sizeof live_cases / sizeof live_cases[0]; i++)
         test_run(live_cases[i].name, v ? live_cases[i].body : engine_not_there);
     return test_end();
