@@ -2042,9 +2042,9 @@ VYI_EXTERN_C_END
  * Before and after, published work stays in the ring until vyre_wait,
  * vyre_drain or vyre_run makes one pass over it.  Results are the same.
  *
- * Threads: publish, publish_many, poll, wait, drain, result, observable, map
- * and query may be called from any thread at any time.  The others may, too,
- * but take turns.  vyre_close is the last call, alone.
+ * Threads: publish, publish_many, poll, wait, drain, result, observable, map,
+ * query, tenant_enable and on_end may be called from any thread at any time.  The
+ * others may, too, but take turns.  vyre_close is the last call, alone.
  *
  * No function blocks for longer than the timeout that it is given.  A timeout
  * of 0 looks once; VYRE_FOREVER waits as long as it takes.
@@ -2298,7 +2298,8 @@ VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err);
 VYRE_API void vyre_close(vyre *v);
 VYRE_API void vyre_query(const vyre *v, vyre_info *out);
 
-/* The kernel runs from here on.  Work that is already in the ring is served. */
+/* The kernel runs from here on.  Work that is already in the ring is served.
+ * VYRE_TIMEOUT: another call held the handle for all of lease.timeout_ns. */
 VYRE_API vyre_status vyre_start(vyre *v, vyre_error *err);
 /* Ends the kernel; work that it had claimed is finished first, other work
  * stays in the ring.  VYRE_TIMEOUT: it still runs; stop again, or close. */
@@ -22530,6 +22531,15 @@ typedef struct vyi_loss {
     uint32_t   retired_capacity;
 } vyi_loss;
 
+/* What vyre_query tells of a queue; the handle's lock is its holder's to write it down
+ * here, under the handle's `brief`, so that who asks waits for no launch. */
+typedef struct vyi_figures {
+    void    *device; /* vyi_device, and of it: */
+    uint64_t bytes;
+    uint64_t leases, passes, lease_ns;
+    uint32_t lease_rounds, recoveries;
+} vyi_figures;
+
 #define VYI_LOOK_EVERY 64u /* slots, a power of two */
 
 struct vyi_queue {
@@ -22550,6 +22560,7 @@ struct vyi_queue {
     vyi_chain chain;
     vyi_loss  loss;
     vyi_ends  ends;
+    vyi_figures figures;
 };
 
 /* --- the handle ---------------------------------------------------------- */
@@ -22651,17 +22662,19 @@ typedef struct vyi_names {
     uint32_t count;
 } vyi_names;
 
-/* Only the queue and `lock` change once the handle is open, but for what has a
- * lock of its own. */
+/* Only the queue and its locks change once the handle is open, but for what has a
+ * lock of its own.  `brief` is taken last, and held for a few stores: calls without a
+ * timeout need no more than that. */
 struct vyre {
     vyi_queue        queue;
     vyi_mutex        lock;
+    vyi_mutex        brief;    /* of figures, tenants_off, and the first list of callbacks */
     vyre_desc        desc;     /* the user's, with defaults filled in */
     const vyi_backend *backend;
     vyi_programs     programs;
     vyi_buffers      buffers;
     vyi_opcodes      opcodes;
-    uint32_t         tenants_off; /* a bit for each without authorisation; under the lock */
+    uint32_t         tenants_off; /* a bit for each without authorisation; under `brief` */
     vyi_names        names;
     vyi_observer    *observer; /* NULL: none; constant once the handle is open */
     vyi_trace        trace;
@@ -22698,6 +22711,9 @@ VYI_API vyre_status vyi_slots_allocate(vyre *v, vyre_error *err);
  * again at each recovery; and how the handle runs on it (engine_device.c). */
 VYI_API vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *err);
 VYI_API void vyi_chain_begin(vyi_queue *q);
+/* Under `brief`: masks of tenants on that device, as tenants_off has them. */
+VYI_API void vyi_tenants_write(const vyre *v, const vyi_device *d, uint32_t first,
+                               uint32_t count);
 VYI_API vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err);
 
 /* What a publisher wants of its last work, and gets. */
@@ -22948,6 +22964,10 @@ VYI_API vyre_status vyi_queue_failed(vyi_queue *q, vyre_status status, vyre_erro
                                       vyre_error *err);
 VYI_API vyre_status vyi_queue_lost(vyi_queue *q, const vyre_error *how, vyre_error *err);
 VYI_API void vyi_queue_set_shutdown(vyi_queue *q, uint32_t value);
+
+/* Writes down what vyre_query tells, under the lock; and reads it, without. */
+VYI_API void vyi_figures_note(vyi_queue *q);
+VYI_API vyi_figures vyi_figures_read(const vyi_queue *q);
 
 /* The handle's lock, unless the deadline passes first. */
 VYI_API bool vyi_lock_until(vyre *v, uint64_t deadline);
@@ -24527,18 +24547,23 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
     return status;
 }
 
+#define VYI_HOLD_TURNS 256u
+
 /* The slot's mark, once no recovery holds it: its work may go on afterwards.
  * Marks are put back before `held` is cleared, and are looked at again after it
- * was seen clear: what still is BUSY then is a publisher's. */
-static uint32_t vyi_slot_mark(const vyi_queue *q, uint32_t slot)
+ * was seen clear: what still is BUSY then is a publisher's.  False: it was held until
+ * the deadline, and not for a moment only. */
+static bool vyi_slot_mark(const vyi_queue *q, uint32_t slot, uint64_t deadline, uint32_t *out)
 {
-    for (;;) {
-        const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+    for (uint32_t turn = 0;; turn++) {
+        const uint32_t mark = *out = vyi_load_acquire(&q->slots.marks[slot]);
         if (vyi_mark_phase(mark) != VYI_PHASE_BUSY)
-            return mark;
+            return true;
         if (!(vyi_load_acquire(&q->slots.held) & 1u) &&
             vyi_load_acquire(&q->slots.marks[slot]) == mark)
-            return mark;
+            return true;
+        if (turn >= VYI_HOLD_TURNS && vyi_now() >= deadline)
+            return false;
         vyi_yield();
     }
 }
@@ -24607,7 +24632,10 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
     vyi_queue *q = &v->queue;
     vyi_pace pace = vyi_pace_begin(timeout_ns);
     for (uint32_t slot = 0; slot < q->slots.count; slot++) {
-        const uint32_t mark = vyi_slot_mark(q, slot);
+        uint32_t mark;
+        if (!vyi_slot_mark(q, slot, pace.deadline, &mark))
+            return vyi_fail(err, VYRE_TIMEOUT, slot, "Drain again, or longer.",
+                            "another call held the slots all the time");
         if (!vyi_mark_is_under_way(mark))
             continue;
         const vyre_status status = vyi_slot_drain(q, slot, vyi_mark_generation(mark), &pace, err);
@@ -24842,7 +24870,7 @@ static size_t vyi_ends_size(const vyi_queue *q)
 
 static bool vyi_ends_make(vyi_queue *q)
 {
-    vyi_mutex_lock(&q->v->lock);
+    vyi_mutex_lock(&q->v->brief);
     void *list = q->ends.list;
     if (!list) {
         list = vyi_alloc(&q->v->desc.allocator, vyi_ends_size(q));
@@ -24850,7 +24878,7 @@ static bool vyi_ends_make(vyi_queue *q)
             memset(list, 0, vyi_ends_size(q));
         vyi_store_pointer(&q->ends.list, list);
     }
-    vyi_mutex_unlock(&q->v->lock);
+    vyi_mutex_unlock(&q->v->brief);
     return list != NULL;
 }
 
@@ -25916,6 +25944,30 @@ VYI_API void vyi_queue_to(vyi_queue *q, vyi_run_state state)
     vyi_store_release(&q->state, (uint32_t)state);
 }
 
+/* --- figures ------------------------------------------------------------- */
+
+VYI_API void vyi_figures_note(vyi_queue *q)
+{
+    vyi_figures *f = &q->figures;
+    vyi_mutex_lock(&q->v->brief);
+    f->device = q->device;
+    f->bytes = vyi_queue_device(q)->bytes;
+    f->leases = q->chain.leases;
+    f->passes = q->chain.passes;
+    f->lease_ns = q->chain.lease_ns;
+    f->lease_rounds = q->chain.rounds;
+    f->recoveries = q->loss.count;
+    vyi_mutex_unlock(&q->v->brief);
+}
+
+VYI_API vyi_figures vyi_figures_read(const vyi_queue *q)
+{
+    vyi_mutex_lock(&q->v->brief);
+    const vyi_figures figures = q->figures;
+    vyi_mutex_unlock(&q->v->brief);
+    return figures;
+}
+
 /* --- launches ------------------------------------------------------------ */
 
 /* Nothing more can be done with the device. */
@@ -25972,6 +26024,7 @@ VYI_API vyre_status vyi_queue_launch(vyi_queue *q, vyi_launch what, uint32_t rou
         q->chain.leases++;
     else
         q->chain.passes++;
+    vyi_figures_note(q);
     return VYRE_OK;
 }
 
@@ -26019,6 +26072,7 @@ VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error
             vyi_trace_note(q->v, VYI_TRACE_LAUNCH_END, 0, (uint32_t)i);
         c->completed = completed;
         vyi_chain_measure(q, ended);
+        vyi_figures_note(q);
         return VYRE_OK;
     }
     /* A pass that can be aborted may take as long as its works do. */
@@ -26588,15 +26642,12 @@ static vyre_status vyi_run_explain(const vyi_run *r, vyre_error *err)
     return r->bad_status;
 }
 
-/* Launches so far, and recoveries.  A run holds no lock that others need to
- * make some. */
-static uint64_t vyi_run_launches(vyi_queue *q, uint32_t *recoveries)
+/* Launches so far, and recoveries. */
+static uint64_t vyi_run_launches(const vyi_queue *q, uint32_t *recoveries)
 {
-    vyi_mutex_lock(&q->v->lock);
-    const uint64_t launches = q->chain.leases + q->chain.passes;
-    *recoveries = q->loss.count;
-    vyi_mutex_unlock(&q->v->lock);
-    return launches;
+    const vyi_figures figures = vyi_figures_read(q);
+    *recoveries = figures.recoveries;
+    return figures.leases + figures.passes;
 }
 
 /* What a run that failed has left in the ring goes on, and is nobody's. */
@@ -26616,9 +26667,11 @@ static void vyi_run_abandon(vyi_run *r)
 /* The last pass may still be counting what it has done. */
 static void vyi_run_settle(vyi_queue *q)
 {
-    vyi_mutex_lock(&q->v->lock);
+    const uint64_t deadline = vyi_deadline(q->v->desc.run_timeout_ns);
+    if (!vyi_lock_until(q->v, deadline))
+        return;
     if (q->state == VYI_STATE_IDLE)
-        (void)vyi_queue_settle(q, vyi_deadline(q->v->desc.run_timeout_ns), NULL);
+        (void)vyi_queue_settle(q, deadline, NULL);
     vyi_mutex_unlock(&q->v->lock);
 }
 
@@ -27158,6 +27211,7 @@ static vyre_status vyi_queue_resize(vyi_queue *q, uint32_t index, size_t size, v
     if (status != VYRE_OK)
         return vyi_queue_failed(q, status, &how, err);
     b->size = size;
+    vyi_figures_note(q);
     return VYRE_OK;
 }
 
@@ -27216,14 +27270,10 @@ VYRE_API vyre_status vyre_tenant_enable(vyre *v, uint32_t tenant, bool enable, v
                         "Set vyre_desc.tenants to one more than the largest tenant id.",
                         "tenant %u is not one of the handle's %u", tenant, v->desc.tenants);
     const uint32_t bit = 1u << tenant;
-    vyi_mutex_lock(&v->lock);
+    vyi_mutex_lock(&v->brief);
     v->tenants_off = enable ? v->tenants_off & ~bit : v->tenants_off | bit;
-    const vyi_device *d = vyi_queue_device(&v->queue);
-    vyi_store_release(vyi_device_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_TENANT_MASKS + tenant,
-                      enable ? 0xffffffffu : 0);
-    if (d->write_combined)
-        vyi_fence_stores();
-    vyi_mutex_unlock(&v->lock);
+    vyi_tenants_write(v, vyi_queue_device(&v->queue), tenant, 1);
+    vyi_mutex_unlock(&v->brief);
     return VYRE_OK;
 }
 /* ==========================================================================
@@ -27631,6 +27681,16 @@ VYI_API vyre_status vyi_opcodes_plan(vyre *v, vyre_error *err)
  * ======================================================================= */
 
 
+VYI_API void vyi_tenants_write(const vyre *v, const vyi_device *d, uint32_t first,
+                               uint32_t count)
+{
+    uint32_t *masks = vyi_device_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_TENANT_MASKS;
+    for (uint32_t i = first; i < first + count; i++)
+        vyi_store_release(masks + i, v->tenants_off >> i & 1u ? 0 : 0xffffffffu);
+    if (d->write_combined)
+        vyi_fence_stores();
+}
+
 static vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_error *err)
 {
     uint32_t *control = vyi_device_words(d, VYI_ROLE_CONTROL);
@@ -27642,10 +27702,9 @@ static vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_erro
         vyre_control_encode(control, q->v->buffers.list[VYI_ROLE_CONTROL].size, &desc, err);
     if (status != VYRE_OK)
         return status;
-    for (uint32_t i = 0; i < desc.tenants; i++) {
-        if (q->v->tenants_off >> i & 1u)
-            vyi_set_word(control, VYRE_CONTROL_TENANT_MASKS + i, 0);
-    }
+    vyi_mutex_lock(&q->v->brief);
+    vyi_tenants_write(q->v, d, 0, desc.tenants);
+    vyi_mutex_unlock(&q->v->brief);
     for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS && q->slots.levels > 1; i++) {
         const vyi_share *part = &q->slots.pool.shares[i];
         vyi_set_word(control, VYRE_CONTROL_PRIORITY_OFFSETS + i, part->first);
@@ -27708,6 +27767,7 @@ VYI_API void vyi_chain_begin(vyi_queue *q)
     q->chain.leases = leases;
     q->chain.passes = passes;
     q->chain.rounds = rounds;
+    vyi_figures_note(q);
 }
 
 VYI_COLD
@@ -27737,13 +27797,21 @@ VYI_API vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err)
 
 /* --- start, stop --------------------------------------------------------- */
 
-static vyre_status vyi_queue_start(vyi_queue *q, vyre_error *err)
+/* Nothing is said of the fault of whoever holds it. */
+static vyre_status vyi_handle_is_busy(uint64_t timeout_ns, const char *fix, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_TIMEOUT, 0, fix,
+                    "another call held the handle for all of the %llu ms",
+                    (unsigned long long)(timeout_ns / 1000000u));
+}
+
+static vyre_status vyi_queue_start(vyi_queue *q, uint64_t deadline, vyre_error *err)
 {
     if (q->state == VYI_STATE_RUNNING)
         return VYRE_OK;
     if (q->state == VYI_STATE_LOST)
         return vyi_queue_lost(q, &q->loss.how, err);
-    vyre_status status = vyi_queue_settle(q, vyi_deadline(q->v->desc.lease.timeout_ns), err);
+    vyre_status status = vyi_queue_settle(q, deadline, err);
     if (status == VYRE_TIMEOUT)
         status = vyi_fail(err, VYRE_E_RUNNING, vyi_queue_in_flight(q),
                           "Call vyre_stop() with a longer timeout first.",
@@ -27765,8 +27833,10 @@ VYRE_API vyre_status vyre_start(vyre *v, vyre_error *err)
 {
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
-    vyi_mutex_lock(&v->lock);
-    const vyre_status status = vyi_queue_start(&v->queue, err);
+    const uint64_t patience = v->desc.lease.timeout_ns, deadline = vyi_deadline(patience);
+    if (!vyi_lock_until(v, deadline))
+        return vyi_handle_is_busy(patience, "Start again, or raise lease.timeout_ns.", err);
+    const vyre_status status = vyi_queue_start(&v->queue, deadline, err);
     vyi_mutex_unlock(&v->lock);
     vyi_tell_event(v, status, VYRE_REPLAY_STARTED);
     return status;
@@ -27841,8 +27911,7 @@ VYI_API vyre_status vyi_queue_stop(vyi_queue *q, uint64_t timeout_ns, vyre_error
     static const char fix[] = "Stop again with a longer timeout, or close the handle.";
     const unsigned long long ms = timeout_ns / 1000000u;
     if (!vyi_stop_lock(q, patience, deadline))
-        return vyi_fail(err, VYRE_TIMEOUT, 0, fix,
-                        "another call held the handle for all of the %llu ms", ms);
+        return vyi_handle_is_busy(timeout_ns, fix, err);
     const vyre_status status = q->state == VYI_STATE_LOST
                                    ? vyi_queue_lost(q, &q->loss.how, err)
                                    : vyi_queue_halt(q, patience, deadline, err);
@@ -27907,6 +27976,9 @@ VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
     (void)vyi_queue_hold(q, true);
     ((void **)q->loss.retired)[q->loss.count++] = vyi_queue_device(q);
     vyi_store_pointer(&q->device, d);
+    vyi_mutex_lock(&q->v->brief); /* a tenant may have been disabled since it was opened */
+    vyi_tenants_write(q->v, d, 0, q->v->desc.tenants);
+    vyi_mutex_unlock(&q->v->brief);
     vyi_chain_begin(q);
     vyi_store_release(&q->aborted, 0);
     vyi_store_relaxed(&q->log_tail, 0); /* the device's is 0, too */
@@ -27982,17 +28054,15 @@ VYRE_API const char *vyre_backend_name(vyre_backend backend)
 
 static bool vyi_locks_init(vyre *v)
 {
-    if (!vyi_mutex_init(&v->lock))
-        return false;
-    if (vyi_mutex_init(&v->run.lock)) {
-        if (vyi_mutex_init(&v->helper.lock)) {
-            if (vyi_cond_init(&v->helper.wake))
-                return true;
-            vyi_mutex_free(&v->helper.lock);
-        }
-        vyi_mutex_free(&v->run.lock);
-    }
-    vyi_mutex_free(&v->lock);
+    vyi_mutex *const locks[] = { &v->lock, &v->brief, &v->run.lock, &v->helper.lock };
+    const uint32_t count = sizeof locks / sizeof locks[0];
+    uint32_t made = 0;
+    while (made < count && vyi_mutex_init(locks[made]))
+        made++;
+    if (made == count && vyi_cond_init(&v->helper.wake))
+        return true;
+    while (made)
+        vyi_mutex_free(locks[--made]);
     return false;
 }
 
@@ -28001,6 +28071,7 @@ static void vyi_locks_free(vyre *v)
     vyi_cond_free(&v->helper.wake);
     vyi_mutex_free(&v->helper.lock);
     vyi_mutex_free(&v->run.lock);
+    vyi_mutex_free(&v->brief);
     vyi_mutex_free(&v->lock);
 }
 
@@ -28200,9 +28271,9 @@ VYRE_API void vyre_query(const vyre *v, vyre_info *out)
     if (!v)
         return;
     const vyi_queue *q = &v->queue;
-    vyi_mutex *lock = &q->v->lock; /* a query changes nothing else */
-    vyi_mutex_lock(lock);
-    const vyi_device *d = vyi_queue_device(q);
+    const vyi_figures figures = vyi_figures_read(q);
+    const uint32_t state = vyi_load_acquire(&q->state);
+    const vyi_device *d = (const vyi_device *)figures.device;
     v->backend->info(d, out);
     vyi_query_counts(v, out);
     out->backend = v->backend->id;
@@ -28212,19 +28283,18 @@ VYRE_API void vyre_query(const vyre *v, vyre_info *out)
     out->lane_count = d->group_size * d->groups;
     out->wide_group = q->wides.count ? d->wide_group : 0;
     out->wide_groups = q->wides.count ? d->wide_groups : 0;
-    out->pipeline_id = d->pipeline_id + q->loss.count;
-    out->device_bytes = d->bytes;
-    out->recoveries = q->loss.count;
-    out->running = q->state == VYI_STATE_RUNNING || q->state == VYI_STATE_STOPPING;
-    out->shut_down = q->state == VYI_STATE_SHUT;
-    out->device_lost = q->state == VYI_STATE_LOST;
-    out->leases = q->chain.leases;
-    out->passes = q->chain.passes;
-    out->lease_ns = q->chain.lease_ns;
-    out->lease_rounds = q->chain.rounds;
-    if (q->state != VYI_STATE_LOST)
+    out->pipeline_id = d->pipeline_id + figures.recoveries;
+    out->device_bytes = figures.bytes;
+    out->recoveries = figures.recoveries;
+    out->running = state == VYI_STATE_RUNNING || state == VYI_STATE_STOPPING;
+    out->shut_down = state == VYI_STATE_SHUT;
+    out->device_lost = state == VYI_STATE_LOST;
+    out->leases = figures.leases;
+    out->passes = figures.passes;
+    out->lease_ns = figures.lease_ns;
+    out->lease_rounds = figures.lease_rounds;
+    if (state != VYI_STATE_LOST)
         out->log_dropped = vyi_control_load(d, VYRE_CONTROL_LOG_DROPPED);
-    vyi_mutex_unlock(lock);
 }
 
 /* --- close --------------------------------------------------------------- */

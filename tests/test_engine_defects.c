@@ -368,32 +368,37 @@ static void *dispatch_bytes(void *user)
     return NULL;
 }
 
-/* A dispatch has the handle until its gate opens. */
-static void a_drain_does_not_wait_for_the_handle(void)
+/* A dispatch has the handle until gate 0 opens. */
+static void dispatch_a_gate(dispatcher *d, const vyre_desc *desc, pthread_t *thread)
 {
     static uint32_t control[224], ring[16 * 16], log[257];
     const vyre_control_desc c = { false, 1, 64 };
     const vyre_work gate = engine_work(OP_GATE, 1, 0, 0);
+    memset(d, 0, sizeof *d);
+    d->v = engine_open(desc);
+    CHECK_EQ(vyre_control_encode(control, sizeof control, &c, NULL), VYRE_OK);
+    CHECK_EQ(vyre_ring_encode_works(ring, sizeof ring, 16, &gate, 1, NULL), VYRE_OK);
+    CHECK_EQ(vyre_log_encode(log, sizeof log, 64, NULL), VYRE_OK);
+    d->io.control = control, d->io.control_size = sizeof control;
+    d->io.ring = ring, d->io.ring_size = sizeof ring;
+    d->io.log = log, d->io.log_size = sizeof log;
+    pthread_create(thread, NULL, dispatch_bytes, d);
+    while (vyi_mutex_try(&d->v->lock)) {
+        vyi_mutex_unlock(&d->v->lock);
+        engine_sleep_ms(1);
+    }
+}
+
+static void a_drain_does_not_wait_for_the_handle(void)
+{
     for (uint32_t logged = 0; logged < 2; logged++) {
         vyre_desc desc = defect_desc(16);
         holder h = { NULL, 0, 1 };
         dispatcher d;
         pthread_t thread;
-        memset(&d, 0, sizeof d);
         desc.log = logged ? hold_the_handle : NULL;
         desc.log_user = &h;
-        d.v = engine_open(&desc);
-        CHECK_EQ(vyre_control_encode(control, sizeof control, &c, NULL), VYRE_OK);
-        CHECK_EQ(vyre_ring_encode_works(ring, sizeof ring, 16, &gate, 1, NULL), VYRE_OK);
-        CHECK_EQ(vyre_log_encode(log, sizeof log, 64, NULL), VYRE_OK);
-        d.io.control = control, d.io.control_size = sizeof control;
-        d.io.ring = ring, d.io.ring_size = sizeof ring;
-        d.io.log = log, d.io.log_size = sizeof log;
-        pthread_create(&thread, NULL, dispatch_bytes, &d);
-        while (vyi_mutex_try(&d.v->lock)) {
-            vyi_mutex_unlock(&d.v->lock);
-            engine_sleep_ms(1);
-        }
+        dispatch_a_gate(&d, &desc, &thread);
         /* Its works have ended; with a log to deliver it cannot do so in time. */
         const vyre_status drained = vyre_drain(d.v, 0, NULL);
         const uint32_t over = vyi_load_acquire(&d.ended);
@@ -405,6 +410,71 @@ static void a_drain_does_not_wait_for_the_handle(void)
         CHECK_EQ(vyre_drain(d.v, SECOND, NULL), VYRE_OK);
         vyre_close(d.v);
     }
+}
+
+static void count_ends(void *user, vyre_ticket t, vyre_status status)
+{
+    (void)t;
+    *(uint32_t *)user += status == VYRE_OK;
+}
+
+/* What has no timeout does not wait for the handle; start does for as long as a lease
+ * may last. */
+static void short_calls_do_not_wait_for_the_handle(void)
+{
+    vyre_desc desc = defect_desc(16);
+    dispatcher d;
+    pthread_t thread;
+    vyre_info info;
+    vyre_error err;
+    uint32_t ends = 0;
+    desc.tenants = 2;
+    desc.lease.timeout_ns = SECOND / 20;
+    dispatch_a_gate(&d, &desc, &thread);
+    const vyre_ticket t = engine_publish(d.v, engine_add(1));
+    vyre_query(d.v, &info);
+    const vyre_status off = vyre_tenant_enable(d.v, 1, false, NULL);
+    const vyre_status on_end = vyre_on_end(d.v, t, count_ends, &ends, NULL);
+    const vyre_status started = vyre_start(d.v, &err);
+    const uint32_t over = vyi_load_acquire(&d.ended);
+    gate_set(d.v, 0, 1);
+    pthread_join(thread, NULL);
+    CHECK_EQ(over, 0);
+    CHECK_EQ(info.backend, VYRE_BACKEND_CPU);
+    CHECK(info.passes == 1 && info.device_bytes > 0 && !info.running);
+    CHECK_EQ(off, VYRE_OK);
+    CHECK_EQ(on_end, VYRE_OK);
+    CHECK_EQ(started, VYRE_TIMEOUT);
+    CHECK(strstr(err.text, "held the handle for all of the 50 ms"));
+    CHECK_EQ(d.status, VYRE_OK);
+    CHECK_EQ(vyre_start(d.v, NULL), VYRE_OK);
+    CHECK_EQ(vyre_wait(d.v, t, 60 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(vyre_drain(d.v, 60 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(ends, 1);
+    vyre_work w = engine_add(1);
+    w.tenant = 1;
+    const vyre_ticket held_back = engine_publish(d.v, w);
+    CHECK_EQ(vyre_wait(d.v, engine_publish(d.v, engine_add(1)), 60 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(vyre_poll(d.v, held_back), VYRE_PENDING);
+    CHECK_EQ(vyre_tenant_enable(d.v, 1, true, NULL), VYRE_OK);
+    CHECK_EQ(vyre_wait(d.v, held_back, 60 * SECOND, NULL), VYRE_OK);
+    vyre_close(d.v);
+}
+
+/* A recovery holds all slots. */
+static void a_drain_does_not_wait_for_a_recovery(void)
+{
+    vyre_desc desc = defect_desc(16);
+    vyre_error err;
+    vyre *v = engine_open(&desc);
+    vyi_mutex_lock(&v->lock);
+    (void)vyi_queue_hold(&v->queue, true);
+    CHECK_EQ(vyre_drain(v, 0, &err), VYRE_TIMEOUT);
+    CHECK(strstr(err.text, "held the slots"));
+    vyi_queue_unhold(&v->queue);
+    vyi_mutex_unlock(&v->lock);
+    CHECK_EQ(vyre_drain(v, 0, NULL), VYRE_OK);
+    vyre_close(v);
 }
 
 /* --- what is said ---------------------------------------------------------- */
@@ -553,6 +623,8 @@ int main(void)
     RUN(a_stop_that_gets_no_lock_ends_no_work);
     RUN(a_stop_beside_runs_has_its_turn);
     RUN(a_drain_does_not_wait_for_the_handle);
+    RUN(short_calls_do_not_wait_for_the_handle);
+    RUN(a_drain_does_not_wait_for_a_recovery);
     RUN(every_handlers_opcode_is_known);
     RUN(a_backend_that_does_not_exist_is_called_that);
     RUN(a_loop_that_was_cut_is_told_how_to_go_on);

@@ -43,17 +43,15 @@ VYRE_API const char *vyre_backend_name(vyre_backend backend)
 
 static bool vyi_locks_init(vyre *v)
 {
-    if (!vyi_mutex_init(&v->lock))
-        return false;
-    if (vyi_mutex_init(&v->run.lock)) {
-        if (vyi_mutex_init(&v->helper.lock)) {
-            if (vyi_cond_init(&v->helper.wake))
-                return true;
-            vyi_mutex_free(&v->helper.lock);
-        }
-        vyi_mutex_free(&v->run.lock);
-    }
-    vyi_mutex_free(&v->lock);
+    vyi_mutex *const locks[] = { &v->lock, &v->brief, &v->run.lock, &v->helper.lock };
+    const uint32_t count = sizeof locks / sizeof locks[0];
+    uint32_t made = 0;
+    while (made < count && vyi_mutex_init(locks[made]))
+        made++;
+    if (made == count && vyi_cond_init(&v->helper.wake))
+        return true;
+    while (made)
+        vyi_mutex_free(locks[--made]);
     return false;
 }
 
@@ -62,6 +60,7 @@ static void vyi_locks_free(vyre *v)
     vyi_cond_free(&v->helper.wake);
     vyi_mutex_free(&v->helper.lock);
     vyi_mutex_free(&v->run.lock);
+    vyi_mutex_free(&v->brief);
     vyi_mutex_free(&v->lock);
 }
 
@@ -261,9 +260,9 @@ VYRE_API void vyre_query(const vyre *v, vyre_info *out)
     if (!v)
         return;
     const vyi_queue *q = &v->queue;
-    vyi_mutex *lock = &q->v->lock; /* a query changes nothing else */
-    vyi_mutex_lock(lock);
-    const vyi_device *d = vyi_queue_device(q);
+    const vyi_figures figures = vyi_figures_read(q);
+    const uint32_t state = vyi_load_acquire(&q->state);
+    const vyi_device *d = (const vyi_device *)figures.device;
     v->backend->info(d, out);
     vyi_query_counts(v, out);
     out->backend = v->backend->id;
@@ -273,19 +272,18 @@ VYRE_API void vyre_query(const vyre *v, vyre_info *out)
     out->lane_count = d->group_size * d->groups;
     out->wide_group = q->wides.count ? d->wide_group : 0;
     out->wide_groups = q->wides.count ? d->wide_groups : 0;
-    out->pipeline_id = d->pipeline_id + q->loss.count;
-    out->device_bytes = d->bytes;
-    out->recoveries = q->loss.count;
-    out->running = q->state == VYI_STATE_RUNNING || q->state == VYI_STATE_STOPPING;
-    out->shut_down = q->state == VYI_STATE_SHUT;
-    out->device_lost = q->state == VYI_STATE_LOST;
-    out->leases = q->chain.leases;
-    out->passes = q->chain.passes;
-    out->lease_ns = q->chain.lease_ns;
-    out->lease_rounds = q->chain.rounds;
-    if (q->state != VYI_STATE_LOST)
+    out->pipeline_id = d->pipeline_id + figures.recoveries;
+    out->device_bytes = figures.bytes;
+    out->recoveries = figures.recoveries;
+    out->running = state == VYI_STATE_RUNNING || state == VYI_STATE_STOPPING;
+    out->shut_down = state == VYI_STATE_SHUT;
+    out->device_lost = state == VYI_STATE_LOST;
+    out->leases = figures.leases;
+    out->passes = figures.passes;
+    out->lease_ns = figures.lease_ns;
+    out->lease_rounds = figures.lease_rounds;
+    if (state != VYI_STATE_LOST)
         out->log_dropped = vyi_control_load(d, VYRE_CONTROL_LOG_DROPPED);
-    vyi_mutex_unlock(lock);
 }
 
 /* --- close --------------------------------------------------------------- */

@@ -14,9 +14,9 @@
  * Before and after, published work stays in the ring until vyre_wait,
  * vyre_drain or vyre_run makes one pass over it.  Results are the same.
  *
- * Threads: publish, publish_many, poll, wait, drain, result, observable, map
- * and query may be called from any thread at any time.  The others may, too,
- * but take turns.  vyre_close is the last call, alone.
+ * Threads: publish, publish_many, poll, wait, drain, result, observable, map,
+ * query, tenant_enable and on_end may be called from any thread at any time.  The
+ * others may, too, but take turns.  vyre_close is the last call, alone.
  *
  * No function blocks for longer than the timeout that it is given.  A timeout
  * of 0 looks once; VYRE_FOREVER waits as long as it takes.
@@ -271,7 +271,8 @@ VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err);
 VYRE_API void vyre_close(vyre *v);
 VYRE_API void vyre_query(const vyre *v, vyre_info *out);
 
-/* The kernel runs from here on.  Work that is already in the ring is served. */
+/* The kernel runs from here on.  Work that is already in the ring is served.
+ * VYRE_TIMEOUT: another call held the handle for all of lease.timeout_ns. */
 VYRE_API vyre_status vyre_start(vyre *v, vyre_error *err);
 /* Ends the kernel; work that it had claimed is finished first, other work
  * stays in the ring.  VYRE_TIMEOUT: it still runs; stop again, or close. */

@@ -9,6 +9,16 @@
 
 #include "wire/wire.h"
 
+VYI_API void vyi_tenants_write(const vyre *v, const vyi_device *d, uint32_t first,
+                               uint32_t count)
+{
+    uint32_t *masks = vyi_device_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_TENANT_MASKS;
+    for (uint32_t i = first; i < first + count; i++)
+        vyi_store_release(masks + i, v->tenants_off >> i & 1u ? 0 : 0xffffffffu);
+    if (d->write_combined)
+        vyi_fence_stores();
+}
+
 static vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_error *err)
 {
     uint32_t *control = vyi_device_words(d, VYI_ROLE_CONTROL);
@@ -20,10 +30,9 @@ static vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_erro
         vyre_control_encode(control, q->v->buffers.list[VYI_ROLE_CONTROL].size, &desc, err);
     if (status != VYRE_OK)
         return status;
-    for (uint32_t i = 0; i < desc.tenants; i++) {
-        if (q->v->tenants_off >> i & 1u)
-            vyi_set_word(control, VYRE_CONTROL_TENANT_MASKS + i, 0);
-    }
+    vyi_mutex_lock(&q->v->brief);
+    vyi_tenants_write(q->v, d, 0, desc.tenants);
+    vyi_mutex_unlock(&q->v->brief);
     for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS && q->slots.levels > 1; i++) {
         const vyi_share *part = &q->slots.pool.shares[i];
         vyi_set_word(control, VYRE_CONTROL_PRIORITY_OFFSETS + i, part->first);
@@ -86,6 +95,7 @@ VYI_API void vyi_chain_begin(vyi_queue *q)
     q->chain.leases = leases;
     q->chain.passes = passes;
     q->chain.rounds = rounds;
+    vyi_figures_note(q);
 }
 
 VYI_COLD

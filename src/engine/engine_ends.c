@@ -209,7 +209,7 @@ static size_t vyi_ends_size(const vyi_queue *q)
 
 static bool vyi_ends_make(vyi_queue *q)
 {
-    vyi_mutex_lock(&q->v->lock);
+    vyi_mutex_lock(&q->v->brief);
     void *list = q->ends.list;
     if (!list) {
         list = vyi_alloc(&q->v->desc.allocator, vyi_ends_size(q));
@@ -217,7 +217,7 @@ static bool vyi_ends_make(vyi_queue *q)
             memset(list, 0, vyi_ends_size(q));
         vyi_store_pointer(&q->ends.list, list);
     }
-    vyi_mutex_unlock(&q->v->lock);
+    vyi_mutex_unlock(&q->v->brief);
     return list != NULL;
 }
 

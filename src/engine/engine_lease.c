@@ -40,6 +40,30 @@ VYI_API void vyi_queue_to(vyi_queue *q, vyi_run_state state)
     vyi_store_release(&q->state, (uint32_t)state);
 }
 
+/* --- figures ------------------------------------------------------------- */
+
+VYI_API void vyi_figures_note(vyi_queue *q)
+{
+    vyi_figures *f = &q->figures;
+    vyi_mutex_lock(&q->v->brief);
+    f->device = q->device;
+    f->bytes = vyi_queue_device(q)->bytes;
+    f->leases = q->chain.leases;
+    f->passes = q->chain.passes;
+    f->lease_ns = q->chain.lease_ns;
+    f->lease_rounds = q->chain.rounds;
+    f->recoveries = q->loss.count;
+    vyi_mutex_unlock(&q->v->brief);
+}
+
+VYI_API vyi_figures vyi_figures_read(const vyi_queue *q)
+{
+    vyi_mutex_lock(&q->v->brief);
+    const vyi_figures figures = q->figures;
+    vyi_mutex_unlock(&q->v->brief);
+    return figures;
+}
+
 /* --- launches ------------------------------------------------------------ */
 
 /* Nothing more can be done with the device. */
@@ -96,6 +120,7 @@ VYI_API vyre_status vyi_queue_launch(vyi_queue *q, vyi_launch what, uint32_t rou
         q->chain.leases++;
     else
         q->chain.passes++;
+    vyi_figures_note(q);
     return VYRE_OK;
 }
 
@@ -143,6 +168,7 @@ VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error
             vyi_trace_note(q->v, VYI_TRACE_LAUNCH_END, 0, (uint32_t)i);
         c->completed = completed;
         vyi_chain_measure(q, ended);
+        vyi_figures_note(q);
         return VYRE_OK;
     }
     /* A pass that can be aborted may take as long as its works do. */

@@ -8,13 +8,21 @@
 
 /* --- start, stop --------------------------------------------------------- */
 
-static vyre_status vyi_queue_start(vyi_queue *q, vyre_error *err)
+/* Nothing is said of the fault of whoever holds it. */
+static vyre_status vyi_handle_is_busy(uint64_t timeout_ns, const char *fix, vyre_error *err)
+{
+    return vyi_fail(err, VYRE_TIMEOUT, 0, fix,
+                    "another call held the handle for all of the %llu ms",
+                    (unsigned long long)(timeout_ns / 1000000u));
+}
+
+static vyre_status vyi_queue_start(vyi_queue *q, uint64_t deadline, vyre_error *err)
 {
     if (q->state == VYI_STATE_RUNNING)
         return VYRE_OK;
     if (q->state == VYI_STATE_LOST)
         return vyi_queue_lost(q, &q->loss.how, err);
-    vyre_status status = vyi_queue_settle(q, vyi_deadline(q->v->desc.lease.timeout_ns), err);
+    vyre_status status = vyi_queue_settle(q, deadline, err);
     if (status == VYRE_TIMEOUT)
         status = vyi_fail(err, VYRE_E_RUNNING, vyi_queue_in_flight(q),
                           "Call vyre_stop() with a longer timeout first.",
@@ -36,8 +44,10 @@ VYRE_API vyre_status vyre_start(vyre *v, vyre_error *err)
 {
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
-    vyi_mutex_lock(&v->lock);
-    const vyre_status status = vyi_queue_start(&v->queue, err);
+    const uint64_t patience = v->desc.lease.timeout_ns, deadline = vyi_deadline(patience);
+    if (!vyi_lock_until(v, deadline))
+        return vyi_handle_is_busy(patience, "Start again, or raise lease.timeout_ns.", err);
+    const vyre_status status = vyi_queue_start(&v->queue, deadline, err);
     vyi_mutex_unlock(&v->lock);
     vyi_tell_event(v, status, VYRE_REPLAY_STARTED);
     return status;
@@ -112,8 +122,7 @@ VYI_API vyre_status vyi_queue_stop(vyi_queue *q, uint64_t timeout_ns, vyre_error
     static const char fix[] = "Stop again with a longer timeout, or close the handle.";
     const unsigned long long ms = timeout_ns / 1000000u;
     if (!vyi_stop_lock(q, patience, deadline))
-        return vyi_fail(err, VYRE_TIMEOUT, 0, fix,
-                        "another call held the handle for all of the %llu ms", ms);
+        return vyi_handle_is_busy(timeout_ns, fix, err);
     const vyre_status status = q->state == VYI_STATE_LOST
                                    ? vyi_queue_lost(q, &q->loss.how, err)
                                    : vyi_queue_halt(q, patience, deadline, err);
@@ -178,6 +187,9 @@ VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
     (void)vyi_queue_hold(q, true);
     ((void **)q->loss.retired)[q->loss.count++] = vyi_queue_device(q);
     vyi_store_pointer(&q->device, d);
+    vyi_mutex_lock(&q->v->brief); /* a tenant may have been disabled since it was opened */
+    vyi_tenants_write(q->v, d, 0, q->v->desc.tenants);
+    vyi_mutex_unlock(&q->v->brief);
     vyi_chain_begin(q);
     vyi_store_release(&q->aborted, 0);
     vyi_store_relaxed(&q->log_tail, 0); /* the device's is 0, too */

@@ -162,6 +162,7 @@ static vyre_status vyi_queue_resize(vyi_queue *q, uint32_t index, size_t size, v
     if (status != VYRE_OK)
         return vyi_queue_failed(q, status, &how, err);
     b->size = size;
+    vyi_figures_note(q);
     return VYRE_OK;
 }
 
@@ -220,13 +221,9 @@ VYRE_API vyre_status vyre_tenant_enable(vyre *v, uint32_t tenant, bool enable, v
                         "Set vyre_desc.tenants to one more than the largest tenant id.",
                         "tenant %u is not one of the handle's %u", tenant, v->desc.tenants);
     const uint32_t bit = 1u << tenant;
-    vyi_mutex_lock(&v->lock);
+    vyi_mutex_lock(&v->brief);
     v->tenants_off = enable ? v->tenants_off & ~bit : v->tenants_off | bit;
-    const vyi_device *d = vyi_queue_device(&v->queue);
-    vyi_store_release(vyi_device_words(d, VYI_ROLE_CONTROL) + VYRE_CONTROL_TENANT_MASKS + tenant,
-                      enable ? 0xffffffffu : 0);
-    if (d->write_combined)
-        vyi_fence_stores();
-    vyi_mutex_unlock(&v->lock);
+    vyi_tenants_write(v, vyi_queue_device(&v->queue), tenant, 1);
+    vyi_mutex_unlock(&v->brief);
     return VYRE_OK;
 }

@@ -159,15 +159,12 @@ static vyre_status vyi_run_explain(const vyi_run *r, vyre_error *err)
     return r->bad_status;
 }
 
-/* Launches so far, and recoveries.  A run holds no lock that others need to
- * make some. */
-static uint64_t vyi_run_launches(vyi_queue *q, uint32_t *recoveries)
+/* Launches so far, and recoveries. */
+static uint64_t vyi_run_launches(const vyi_queue *q, uint32_t *recoveries)
 {
-    vyi_mutex_lock(&q->v->lock);
-    const uint64_t launches = q->chain.leases + q->chain.passes;
-    *recoveries = q->loss.count;
-    vyi_mutex_unlock(&q->v->lock);
-    return launches;
+    const vyi_figures figures = vyi_figures_read(q);
+    *recoveries = figures.recoveries;
+    return figures.leases + figures.passes;
 }
 
 /* What a run that failed has left in the ring goes on, and is nobody's. */
@@ -187,9 +184,11 @@ static void vyi_run_abandon(vyi_run *r)
 /* The last pass may still be counting what it has done. */
 static void vyi_run_settle(vyi_queue *q)
 {
-    vyi_mutex_lock(&q->v->lock);
+    const uint64_t deadline = vyi_deadline(q->v->desc.run_timeout_ns);
+    if (!vyi_lock_until(q->v, deadline))
+        return;
     if (q->state == VYI_STATE_IDLE)
-        (void)vyi_queue_settle(q, vyi_deadline(q->v->desc.run_timeout_ns), NULL);
+        (void)vyi_queue_settle(q, deadline, NULL);
     vyi_mutex_unlock(&q->v->lock);
 }
 

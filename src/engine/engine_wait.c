@@ -301,18 +301,23 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
     return status;
 }
 
+#define VYI_HOLD_TURNS 256u
+
 /* The slot's mark, once no recovery holds it: its work may go on afterwards.
  * Marks are put back before `held` is cleared, and are looked at again after it
- * was seen clear: what still is BUSY then is a publisher's. */
-static uint32_t vyi_slot_mark(const vyi_queue *q, uint32_t slot)
+ * was seen clear: what still is BUSY then is a publisher's.  False: it was held until
+ * the deadline, and not for a moment only. */
+static bool vyi_slot_mark(const vyi_queue *q, uint32_t slot, uint64_t deadline, uint32_t *out)
 {
-    for (;;) {
-        const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+    for (uint32_t turn = 0;; turn++) {
+        const uint32_t mark = *out = vyi_load_acquire(&q->slots.marks[slot]);
         if (vyi_mark_phase(mark) != VYI_PHASE_BUSY)
-            return mark;
+            return true;
         if (!(vyi_load_acquire(&q->slots.held) & 1u) &&
             vyi_load_acquire(&q->slots.marks[slot]) == mark)
-            return mark;
+            return true;
+        if (turn >= VYI_HOLD_TURNS && vyi_now() >= deadline)
+            return false;
         vyi_yield();
     }
 }
@@ -381,7 +386,10 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
     vyi_queue *q = &v->queue;
     vyi_pace pace = vyi_pace_begin(timeout_ns);
     for (uint32_t slot = 0; slot < q->slots.count; slot++) {
-        const uint32_t mark = vyi_slot_mark(q, slot);
+        uint32_t mark;
+        if (!vyi_slot_mark(q, slot, pace.deadline, &mark))
+            return vyi_fail(err, VYRE_TIMEOUT, slot, "Drain again, or longer.",
+                            "another call held the slots all the time");
         if (!vyi_mark_is_under_way(mark))
             continue;
         const vyre_status status = vyi_slot_drain(q, slot, vyi_mark_generation(mark), &pace, err);

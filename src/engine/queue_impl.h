@@ -236,6 +236,15 @@ typedef struct vyi_loss {
     uint32_t   retired_capacity;
 } vyi_loss;
 
+/* What vyre_query tells of a queue; the handle's lock is its holder's to write it down
+ * here, under the handle's `brief`, so that who asks waits for no launch. */
+typedef struct vyi_figures {
+    void    *device; /* vyi_device, and of it: */
+    uint64_t bytes;
+    uint64_t leases, passes, lease_ns;
+    uint32_t lease_rounds, recoveries;
+} vyi_figures;
+
 #define VYI_LOOK_EVERY 64u /* slots, a power of two */
 
 struct vyi_queue {
@@ -256,6 +265,7 @@ struct vyi_queue {
     vyi_chain chain;
     vyi_loss  loss;
     vyi_ends  ends;
+    vyi_figures figures;
 };
 
 /* --- the handle ---------------------------------------------------------- */
@@ -357,17 +367,19 @@ typedef struct vyi_names {
     uint32_t count;
 } vyi_names;
 
-/* Only the queue and `lock` change once the handle is open, but for what has a
- * lock of its own. */
+/* Only the queue and its locks change once the handle is open, but for what has a
+ * lock of its own.  `brief` is taken last, and held for a few stores: calls without a
+ * timeout need no more than that. */
 struct vyre {
     vyi_queue        queue;
     vyi_mutex        lock;
+    vyi_mutex        brief;    /* of figures, tenants_off, and the first list of callbacks */
     vyre_desc        desc;     /* the user's, with defaults filled in */
     const vyi_backend *backend;
     vyi_programs     programs;
     vyi_buffers      buffers;
     vyi_opcodes      opcodes;
-    uint32_t         tenants_off; /* a bit for each without authorisation; under the lock */
+    uint32_t         tenants_off; /* a bit for each without authorisation; under `brief` */
     vyi_names        names;
     vyi_observer    *observer; /* NULL: none; constant once the handle is open */
     vyi_trace        trace;
@@ -404,6 +416,9 @@ VYI_API vyre_status vyi_slots_allocate(vyre *v, vyre_error *err);
  * again at each recovery; and how the handle runs on it (engine_device.c). */
 VYI_API vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *err);
 VYI_API void vyi_chain_begin(vyi_queue *q);
+/* Under `brief`: masks of tenants on that device, as tenants_off has them. */
+VYI_API void vyi_tenants_write(const vyre *v, const vyi_device *d, uint32_t first,
+                               uint32_t count);
 VYI_API vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err);
 
 /* What a publisher wants of its last work, and gets. */
@@ -654,6 +669,10 @@ VYI_API vyre_status vyi_queue_failed(vyi_queue *q, vyre_status status, vyre_erro
                                       vyre_error *err);
 VYI_API vyre_status vyi_queue_lost(vyi_queue *q, const vyre_error *how, vyre_error *err);
 VYI_API void vyi_queue_set_shutdown(vyi_queue *q, uint32_t value);
+
+/* Writes down what vyre_query tells, under the lock; and reads it, without. */
+VYI_API void vyi_figures_note(vyi_queue *q);
+VYI_API vyi_figures vyi_figures_read(const vyi_queue *q);
 
 /* The handle's lock, unless the deadline passes first. */
 VYI_API bool vyi_lock_until(vyre *v, uint64_t deadline);
