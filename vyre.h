@@ -1437,8 +1437,8 @@ typedef enum vyre_builtin {
 
 /* X(NAME, function, operand class, result class).  Classes: I integer, N number
  * (integer or f32), F f32, B bool, IB integer or bool, A any, U u32; in the
- * result S = the operand's type.  Both operands have the same type, except that a shift or
- * rotate amount is always u32. */
+ * result S = the operand's type, B = bool, F = f32.  Both operands have the same
+ * type, except that a shift or rotate amount is always u32. */
 #define VYRE_BINARY_LIST(X)                                                                        \
     X(ADD, vyre_ir_add, N, S) X(SUB, vyre_ir_sub, N, S) X(MUL, vyre_ir_mul, N, S)                  \
     X(DIV, vyre_ir_div, N, S) X(REM, vyre_ir_rem, I, S)                                            \
@@ -1449,7 +1449,9 @@ typedef enum vyre_builtin {
     X(MIN, vyre_ir_min, N, S) X(MAX, vyre_ir_max, N, S) /* f32: the operand that is not NaN */     \
     X(EQ, vyre_ir_eq, A, B) X(NE, vyre_ir_ne, A, B)     /* f32: NaN is unequal to everything */    \
     X(LT, vyre_ir_lt, N, B) X(LE, vyre_ir_le, N, B)                                                \
-    X(GT, vyre_ir_gt, N, B) X(GE, vyre_ir_ge, N, B)
+    X(GT, vyre_ir_gt, N, B) X(GE, vyre_ir_ge, N, B)                                                \
+    X(POW, vyre_ir_pow, F, S)     /* a to the power of b; for a > 0, or a = 0 < b */               \
+    X(ATAN2, vyre_ir_atan2, F, S) /* the angle of the point (b, a) */
 
 #define VYRE_UNARY_LIST(X)                                                                         \
     X(NEG, vyre_ir_neg, N, S)                                                                      \
@@ -1468,7 +1470,10 @@ typedef enum vyre_builtin {
     X(IS_NAN, vyre_ir_is_nan, F, B) X(IS_INF, vyre_ir_is_inf, F, B)                                \
     X(UNIFORM, vyre_ir_uniform, A, S) /* itself, and the caller's word that it is the same in all  \
                                          lanes of the workgroup that come here: barriers may       \
-                                         stand where such values decide */
+                                         stand where such values decide */                         \
+    X(ASIN, vyre_ir_asin, F, S) X(ACOS, vyre_ir_acos, F, S) X(ATAN, vyre_ir_atan, F, S)            \
+    X(SINH, vyre_ir_sinh, F, S) X(COSH, vyre_ir_cosh, F, S) X(TANH, vyre_ir_tanh, F, S)            \
+    X(UNPACK_HALF, vyre_ir_unpack_half, U, F) /* the f16 in the low 16 bits */
 
 typedef enum vyre_atomic_op {
     VYRE_ATOMIC_ADD = 0,
@@ -1584,6 +1589,38 @@ VYRE_API vyre_value vyre_ir_select(vyre_program *p, vyre_value cond, vyre_value 
 VYRE_API vyre_value vyre_ir_cast(vyre_program *p, vyre_type type, vyre_value a);
 /* The same 32 bits; not from or to bool. */
 VYRE_API vyre_value vyre_ir_bitcast(vyre_program *p, vyre_type type, vyre_value a);
+
+/* --- made of other instructions ------------------------------------------- */
+
+/* One call, several instructions: there is nothing else that knows of these. */
+
+/* Of numbers: min(max(x, low), high). */
+VYRE_API vyre_value vyre_ir_clamp(vyre_program *p, vyre_value x, vyre_value low, vyre_value high);
+/* Of f32: a * (1 - t) + b * t. */
+VYRE_API vyre_value vyre_ir_mix(vyre_program *p, vyre_value a, vyre_value b, vyre_value t);
+/* Of f32: the nearest whole number, a half away from zero. */
+VYRE_API vyre_value vyre_ir_round_away(vyre_program *p, vyre_value x);
+/* Two f32 as f16 in one u32, the first in the low half: the nearest, a half to even; what
+ * is too large is infinite, and NaN is 0x7e00.  The same bits on every device. */
+VYRE_API vyre_value vyre_ir_pack_half(vyre_program *p, vyre_value low, vyre_value high);
+/* The sum of the products of the four bytes of two words, modulo 2^32: of unsigned bytes as
+ * u32, of signed ones as i32.  Operands are u32 or i32. */
+VYRE_API vyre_value vyre_ir_udot4(vyre_program *p, vyre_value a, vyre_value b);
+VYRE_API vyre_value vyre_ir_sdot4(vyre_program *p, vyre_value a, vyre_value b);
+
+/* Byte `byte` of a buffer, the lowest of a word first, or the two bytes from there on: bit 0
+ * of `byte` does not count for them.  u8 and u16 give a u32, i8 and i16 an i32. */
+VYRE_API vyre_value vyre_ir_load_u8(vyre_program *p, vyre_buffer buffer, vyre_value byte);
+VYRE_API vyre_value vyre_ir_load_i8(vyre_program *p, vyre_buffer buffer, vyre_value byte);
+VYRE_API vyre_value vyre_ir_load_u16(vyre_program *p, vyre_buffer buffer, vyre_value byte);
+VYRE_API vyre_value vyre_ir_load_i16(vyre_program *p, vyre_buffer buffer, vyre_value byte);
+/* Stores the low 8 or 16 bits of a u32 or i32.  The other bytes of the word stay as they are,
+ * also when other lanes store into them meanwhile: two relaxed atomics, so the elements are
+ * u32 or i32, and can be read.  Between the two the bytes are 0. */
+VYRE_API void vyre_ir_store_u8(vyre_program *p, vyre_buffer buffer, vyre_value byte,
+                               vyre_value value);
+VYRE_API void vyre_ir_store_u16(vyre_program *p, vyre_buffer buffer, vyre_value byte,
+                                vyre_value value);
 
 /* --- locals -------------------------------------------------------------- */
 
@@ -7447,8 +7484,13 @@ VYI_API const vyi_op_info *vyi_op_describe(uint32_t op);
 typedef struct vyi_operator {
     const char *text;
     uint8_t     operands; /* VYI_CLASS_*: the types that it takes */
-    bool        test;     /* gives a bool, else the type of its first operand */
+    uint8_t     result;   /* vyre_type; NONE: that of its first operand */
 } vyi_operator;
+
+static inline uint32_t vyi_operator_gives(const vyi_operator *o, uint32_t operand)
+{
+    return o->result ? o->result : operand;
+}
 
 VYI_API const vyi_operator *vyi_binary_describe(uint32_t sub);
 VYI_API const vyi_operator *vyi_unary_describe(uint32_t sub);
@@ -7532,6 +7574,7 @@ struct vyre_program {
     bool            left; /* the outermost list has ended in RETURN */
     uint32_t        calls; /* the caller's so far; vyre_error.at of a mistake */
     uint32_t        inner; /* not 0: calls are the library's own, and not counted */
+    uint32_t        made;  /* not 0: what one call of the caller's is made of */
     vyi_guest      *guests; /* in the order of their instructions */
     uint32_t        guest_count, guest_capacity;
     vyi_guest_open  guest;
@@ -7581,7 +7624,7 @@ VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *f
 /* What the caller does by one call of the library's counts as one call. */
 static inline void vyi_ir_inner_begin(vyre_program *p)
 {
-    p->calls += p->inner++ == 0;
+    p->calls += p->inner++ == 0 && p->made == 0;
 }
 
 static inline void vyi_ir_inner_end(vyre_program *p)
@@ -7596,6 +7639,13 @@ VYI_API uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst);
 VYI_API vyre_value vyi_ir_const(vyre_program *p, uint32_t type, uint32_t bits);
 VYI_API vyre_value vyi_ir_binary(vyre_program *p, uint32_t sub, vyre_value a, vyre_value b);
 VYI_API vyre_value vyi_ir_unary(vyre_program *p, uint32_t sub, vyre_value a);
+
+/* --- one call, several instructions (made.c) -------------------------------- */
+
+/* From here to the end it is one call of the caller's, and all that it may not do he may
+ * not; the library's own calls are `inner`.  False: the program takes no more. */
+VYI_API bool vyi_made_begin(vyre_program *p);
+VYI_API void vyi_made_end(vyre_program *p);
 
 /* --- several indexes at once (interleave.c) -------------------------------- */
 
@@ -7673,6 +7723,7 @@ VYI_API vyre_type vyi_result_type(const vyre_program *p, const vyi_inst *inst);
 VYI_API bool vyi_eval_binary(uint32_t sub, uint32_t type, uint32_t a, uint32_t b, uint32_t *out);
 VYI_API bool vyi_eval_unary(uint32_t sub, uint32_t type, uint32_t a, uint32_t *out);
 VYI_API uint32_t vyi_eval_clz(uint32_t a);
+VYI_API uint32_t vyi_eval_half(uint32_t a);
 VYI_API bool vyi_eval_cast(uint32_t to, uint32_t from, uint32_t a, uint32_t *out);
 
 /* The comparison that is true when `sub` is false, for integers and bools; of
@@ -7709,10 +7760,11 @@ VYI_API const vyi_op_info *vyi_op_describe(uint32_t op)
     return &table[op];
 }
 
-/* In the operator lists, S and B say what an operator gives; the text is its
+/* In the operator lists, S, B and F say what an operator gives; the text is its
  * function's name without "vyre_ir_". */
-#define VYI_RESULT_S false
-#define VYI_RESULT_B true
+#define VYI_RESULT_S VYRE_TYPE_NONE
+#define VYI_RESULT_B VYRE_TYPE_BOOL
+#define VYI_RESULT_F VYRE_TYPE_F32
 #define VYI_OPERATOR_ENTRY(name, function, operands, result)                                       \
     { &(#function)[8], VYI_CLASS_##operands, VYI_RESULT_##result },
 
@@ -8844,9 +8896,9 @@ VYI_API vyre_type vyi_result_type(const vyre_program *p, const vyi_inst *inst)
     case VYI_OP_ATOMIC_CAS:
     case VYI_OP_ATOMIC_LOAD: return (vyre_type)vyi_buffer_of(p, a)->type;
     case VYI_OP_BINARY:
-        return vyi_binary_describe(inst->sub)->test ? VYRE_TYPE_BOOL : (vyre_type)vyi_type_of(p, a);
+        return (vyre_type)vyi_operator_gives(vyi_binary_describe(inst->sub), vyi_type_of(p, a));
     case VYI_OP_UNARY:
-        return vyi_unary_describe(inst->sub)->test ? VYRE_TYPE_BOOL : (vyre_type)vyi_type_of(p, a);
+        return (vyre_type)vyi_operator_gives(vyi_unary_describe(inst->sub), vyi_type_of(p, a));
     case VYI_OP_FMA:     return VYRE_TYPE_F32;
     case VYI_OP_SELECT:  return (vyre_type)vyi_type_of(p, inst->arg[1]);
     case VYI_OP_GET:     return (vyre_type)p->locals[a - 1].type;
@@ -9614,7 +9666,7 @@ static void vyi_program_nomem(vyre_program *p, size_t size)
 
 static void vyi_ir_count(vyre_program *p)
 {
-    p->calls += p->inner == 0;
+    p->calls += p->inner == 0 && p->made == 0;
 }
 
 /* Counts the call; false when the program takes no more. */
@@ -9627,6 +9679,20 @@ static bool vyi_ir_begin(vyre_program *p)
         vyi_program_fail(p, VYRE_E_IR_FINISHED, "Build everything before vyre_program_finish.",
                          "call %u comes after vyre_program_finish", (unsigned)p->calls);
     return p->error.status == VYRE_OK;
+}
+
+VYI_OUTLINE VYI_API bool vyi_made_begin(vyre_program *p)
+{
+    if (!vyi_ir_begin(p))
+        return false;
+    p->made++;
+    return true;
+}
+
+VYI_API void vyi_made_end(vyre_program *p)
+{
+    VYRE_ASSERT(p->made > 0);
+    p->made--;
 }
 
 static bool vyi_ir_grow_insts(vyre_program *p)
@@ -10156,6 +10222,253 @@ VYRE_API vyre_value vyre_ir_reduce(vyre_program *p, vyre_reduce_op op, vyre_valu
     return vyi_ir_value(p, inst);
 }
 /* ==========================================================================
+ * made: calls that are made of other instructions
+ *
+ * Private.  What one call builds is several instructions, and nobody but this
+ * fragment knows that they belong together: the check, the optimizer, the
+ * interpreter and the emitters have nothing to learn, and every device has
+ * what it needs.
+ * ======================================================================= */
+
+static vyre_value vyi_made_none(void)
+{
+    const vyre_value none = { 0 };
+    return none;
+}
+
+/* With a constant on the right; of a shift the amount, else of the type of `a`. */
+static vyre_value vyi_made_with(vyre_program *p, uint32_t sub, vyre_value a, uint32_t bits)
+{
+    return vyi_ir_binary(p, sub, a, vyre_ir_u32(p, bits));
+}
+
+/* The bits of a value of type `from` as u32; others stay, and are refused where they are
+ * used. */
+static vyre_value vyi_made_bits(vyre_program *p, vyre_value a, vyre_type from)
+{
+    const bool known = a.id - 1 < p->count;
+    return known && vyi_definition(p, a.id)->type == from ? vyre_ir_bitcast(p, VYRE_TYPE_U32, a)
+                                                          : a;
+}
+
+static vyre_value vyi_made_u32(vyre_program *p, vyre_value a)
+{
+    return vyi_made_bits(p, a, VYRE_TYPE_I32);
+}
+
+/* The low `bits` of a u32, as i32. */
+static vyre_value vyi_made_signed(vyre_program *p, vyre_value a, uint32_t bits)
+{
+    const vyre_value up = vyi_made_with(p, VYI_BINARY_SHL, a, 32 - bits);
+    const vyre_value wide = vyre_ir_bitcast(p, VYRE_TYPE_I32, up);
+    return vyi_made_with(p, VYI_BINARY_SHR, wide, 32 - bits);
+}
+
+/* --- numbers ------------------------------------------------------------- */
+
+VYRE_API vyre_value vyre_ir_clamp(vyre_program *p, vyre_value x, vyre_value low, vyre_value high)
+{
+    if (!vyi_made_begin(p))
+        return vyi_made_none();
+    const vyre_value clamped = vyre_ir_min(p, vyre_ir_max(p, x, low), high);
+    vyi_made_end(p);
+    return clamped;
+}
+
+VYRE_API vyre_value vyre_ir_mix(vyre_program *p, vyre_value a, vyre_value b, vyre_value t)
+{
+    if (!vyi_made_begin(p))
+        return vyi_made_none();
+    const vyre_value rest = vyre_ir_sub(p, vyre_ir_f32(p, 1.0f), t);
+    const vyre_value first = vyre_ir_mul(p, a, rest);
+    const vyre_value mixed = vyre_ir_add(p, first, vyre_ir_mul(p, b, t));
+    vyi_made_end(p);
+    return mixed;
+}
+
+/* Exactly: adding 0.5 first would round once too often. */
+VYRE_API vyre_value vyre_ir_round_away(vyre_program *p, vyre_value x)
+{
+    if (!vyi_made_begin(p))
+        return vyi_made_none();
+    const vyre_value whole = vyre_ir_trunc(p, x);
+    const vyre_value rest = vyre_ir_abs(p, vyre_ir_sub(p, x, whole));
+    const vyre_value up = vyre_ir_ge(p, rest, vyre_ir_f32(p, 0.5f));
+    const vyre_value next = vyre_ir_add(p, whole, vyre_ir_sign(p, x));
+    const vyre_value rounded = vyre_ir_select(p, up, next, whole);
+    vyi_made_end(p);
+    return rounded;
+}
+
+/* --- f16 ----------------------------------------------------------------- */
+
+/* The nearest f16 as a word.  `size` is |x|'s bits.  Below 2^-14 an f16 counts 2^-24, so
+ * its digits are x's with the leading 1, shifted by as much as the exponent says; from
+ * there on they are x's, with another bias.  Rounding may carry into the exponent, up to
+ * infinity, which is what everything above it becomes. */
+static vyre_value vyi_made_half(vyre_program *p, vyre_value x)
+{
+    const vyre_value bits = vyre_ir_bitcast(p, VYRE_TYPE_U32, x);
+    const vyre_value size = vyi_made_with(p, VYI_BINARY_AND, bits, 0x7fffffffu);
+    const vyre_value normal = vyi_made_with(p, VYI_BINARY_GE, size, 113u << 23);
+    const vyre_value biased = vyi_made_with(p, VYI_BINARY_SUB, size, 112u << 23);
+    const vyre_value fraction = vyi_made_with(p, VYI_BINARY_AND, size, 0x007fffffu);
+    const vyre_value one = vyi_made_with(p, VYI_BINARY_OR, fraction, 0x00800000u);
+    const vyre_value digits = vyre_ir_select(p, normal, biased, one);
+
+    const vyre_value exponent = vyi_made_with(p, VYI_BINARY_SHR, size, 23);
+    const vyre_value down = vyre_ir_sub(p, vyre_ir_u32(p, 126), exponent);
+    const vyre_value least = vyi_made_with(p, VYI_BINARY_MIN, down, 31);
+    const vyre_value shift = vyre_ir_select(p, normal, vyre_ir_u32(p, 13), least);
+
+    const vyre_value unit = vyre_ir_shl(p, vyre_ir_u32(p, 1), shift);
+    const vyre_value half = vyi_made_with(p, VYI_BINARY_SHR, unit, 1);
+    const vyre_value below = vyi_made_with(p, VYI_BINARY_SUB, half, 1);
+    const vyre_value kept = vyre_ir_shr(p, digits, shift);
+    const vyre_value odd = vyi_made_with(p, VYI_BINARY_AND, kept, 1);
+    const vyre_value carry = vyre_ir_add(p, below, odd);
+    const vyre_value rounded = vyre_ir_shr(p, vyre_ir_add(p, digits, carry), shift);
+    const vyre_value finite = vyi_made_with(p, VYI_BINARY_MIN, rounded, 0x7c00u);
+
+    const vyre_value high = vyi_made_with(p, VYI_BINARY_SHR, bits, 16);
+    const vyre_value sign = vyi_made_with(p, VYI_BINARY_AND, high, 0x8000u);
+    const vyre_value number = vyre_ir_or(p, finite, sign);
+    const vyre_value nan = vyre_ir_u32(p, 0x7e00u);
+    return vyre_ir_select(p, vyre_ir_is_nan(p, x), nan, number);
+}
+
+VYRE_API vyre_value vyre_ir_pack_half(vyre_program *p, vyre_value low, vyre_value high)
+{
+    if (!vyi_made_begin(p))
+        return vyi_made_none();
+    const vyre_value first = vyi_made_half(p, low);
+    const vyre_value second = vyi_made_with(p, VYI_BINARY_SHL, vyi_made_half(p, high), 16);
+    const vyre_value packed = vyre_ir_or(p, first, second);
+    vyi_made_end(p);
+    return packed;
+}
+
+/* --- four bytes at once --------------------------------------------------- */
+
+/* Byte `i` of a word, as u32 or i32. */
+static vyre_value vyi_made_byte(vyre_program *p, vyre_value word, uint32_t i, bool is_signed)
+{
+    const vyre_value low = vyi_made_with(p, VYI_BINARY_SHR, word, 8 * i);
+    return is_signed ? vyi_made_signed(p, low, 8)
+                     : vyi_made_with(p, VYI_BINARY_AND, low, 0xffu);
+}
+
+static vyre_value vyi_made_dot(vyre_program *p, vyre_value a, vyre_value b, bool is_signed)
+{
+    vyre_value sum = { 0 };
+    if (!vyi_made_begin(p))
+        return sum;
+    const vyre_value left = vyi_made_u32(p, a), right = vyi_made_u32(p, b);
+    for (uint32_t i = 0; i < 4; i++) {
+        const vyre_value x = vyi_made_byte(p, left, i, is_signed);
+        const vyre_value product = vyre_ir_mul(p, x, vyi_made_byte(p, right, i, is_signed));
+        sum = i ? vyre_ir_add(p, sum, product) : product;
+    }
+    vyi_made_end(p);
+    return sum;
+}
+
+VYRE_API vyre_value vyre_ir_udot4(vyre_program *p, vyre_value a, vyre_value b)
+{
+    return vyi_made_dot(p, a, b, false);
+}
+
+VYRE_API vyre_value vyre_ir_sdot4(vyre_program *p, vyre_value a, vyre_value b)
+{
+    return vyi_made_dot(p, a, b, true);
+}
+
+/* --- bytes and half-words of memory --------------------------------------- */
+
+/* Where in its word a byte, or a half-word, begins: a shift.  8 or 16 bits. */
+static vyre_value vyi_made_place(vyre_program *p, vyre_value byte, uint32_t bits)
+{
+    const vyre_value within = vyi_made_with(p, VYI_BINARY_AND, byte, bits == 8 ? 3u : 2u);
+    return vyi_made_with(p, VYI_BINARY_SHL, within, 3);
+}
+
+static vyre_value vyi_made_load(vyre_program *p, vyre_buffer buffer, vyre_value byte,
+                                uint32_t bits, bool is_signed)
+{
+    if (!vyi_made_begin(p))
+        return vyi_made_none();
+    const vyre_value index = vyi_made_with(p, VYI_BINARY_SHR, byte, 2);
+    const vyre_value element = vyi_made_bits(p, vyre_ir_load(p, buffer, index), VYRE_TYPE_F32);
+    const vyre_value word = vyi_made_u32(p, element);
+    const vyre_value low = vyre_ir_shr(p, word, vyi_made_place(p, byte, bits));
+    const vyre_value loaded = is_signed ? vyi_made_signed(p, low, bits)
+                                        : vyi_made_with(p, VYI_BINARY_AND, low,
+                                                        (1u << bits) - 1);
+    vyi_made_end(p);
+    return loaded;
+}
+
+VYRE_API vyre_value vyre_ir_load_u8(vyre_program *p, vyre_buffer buffer, vyre_value byte)
+{
+    return vyi_made_load(p, buffer, byte, 8, false);
+}
+
+VYRE_API vyre_value vyre_ir_load_i8(vyre_program *p, vyre_buffer buffer, vyre_value byte)
+{
+    return vyi_made_load(p, buffer, byte, 8, true);
+}
+
+VYRE_API vyre_value vyre_ir_load_u16(vyre_program *p, vyre_buffer buffer, vyre_value byte)
+{
+    return vyi_made_load(p, buffer, byte, 16, false);
+}
+
+VYRE_API vyre_value vyre_ir_load_i16(vyre_program *p, vyre_buffer buffer, vyre_value byte)
+{
+    return vyi_made_load(p, buffer, byte, 16, true);
+}
+
+/* Changes some bits of an element by an atomic. */
+static void vyi_made_change(vyre_program *p, vyre_atomic_op op, vyre_buffer buffer,
+                            vyre_value index, vyre_value bits)
+{
+    const bool is_i32 = buffer.id - 1 < p->buffer_count &&
+                        vyi_buffer_of(p, buffer.id)->type == VYRE_TYPE_I32;
+    if (is_i32)
+        bits = vyre_ir_bitcast(p, VYRE_TYPE_I32, bits);
+    (void)vyre_ir_atomic(p, op, buffer, index, bits, VYRE_ORDER_RELAXED);
+}
+
+/* Clears the bits, then sets them.  Lanes that store the same value at the same time leave
+ * that value, which they would not if they changed the bits that differ. */
+static void vyi_made_store(vyre_program *p, vyre_buffer buffer, vyre_value byte,
+                           vyre_value value, uint32_t bits)
+{
+    const uint32_t mask = (1u << bits) - 1;
+    if (!vyi_made_begin(p))
+        return;
+    const vyre_value data = vyi_made_with(p, VYI_BINARY_AND, vyi_made_u32(p, value), mask);
+    const vyre_value index = vyi_made_with(p, VYI_BINARY_SHR, byte, 2);
+    const vyre_value place = vyi_made_place(p, byte, bits);
+    const vyre_value old = vyre_ir_shl(p, vyre_ir_u32(p, mask), place);
+    const vyre_value set = vyre_ir_shl(p, data, place);
+    vyi_made_change(p, VYRE_ATOMIC_AND, buffer, index, vyre_ir_not(p, old));
+    vyi_made_change(p, VYRE_ATOMIC_OR, buffer, index, set);
+    vyi_made_end(p);
+}
+
+VYRE_API void vyre_ir_store_u8(vyre_program *p, vyre_buffer buffer, vyre_value byte,
+                               vyre_value value)
+{
+    vyi_made_store(p, buffer, byte, value, 8);
+}
+
+VYRE_API void vyre_ir_store_u16(vyre_program *p, vyre_buffer buffer, vyre_value byte,
+                                vyre_value value)
+{
+    vyi_made_store(p, buffer, byte, value, 16);
+}
+/* ==========================================================================
  * eval: what a pure operator gives
  *
  * Private.  The language's meaning of operators, once and plainly: the
@@ -10246,7 +10559,8 @@ VYI_COLD
 VYI_API bool vyi_eval_binary(uint32_t sub, uint32_t type, uint32_t a, uint32_t b, uint32_t *out)
 {
     if (type == VYRE_TYPE_F32) {
-        if (!vyi_binary_describe(sub)->test || !vyi_is_plain_f32(a) || !vyi_is_plain_f32(b))
+        if (vyi_binary_describe(sub)->result != VYRE_TYPE_BOOL || !vyi_is_plain_f32(a) ||
+            !vyi_is_plain_f32(b))
             return false;
         *out = vyi_eval_compare(sub, vyi_f32_order(a), vyi_f32_order(b));
         return true;
@@ -10279,6 +10593,20 @@ VYI_API uint32_t vyi_eval_clz(uint32_t a)
     return n;
 }
 
+/* An f16 as f32: exact. */
+VYI_API uint32_t vyi_eval_half(uint32_t a)
+{
+    const uint32_t sign = (a & 0x8000u) << 16, size = (a & 0x7fffu) << 13;
+    const float small = (float)(a & 0x3ffu) * 5.9604644775390625e-8f; /* in units of 2^-24 */
+    uint32_t bits;
+    if (size >= 0x0f800000u)
+        return sign | size | 0x7f800000u;
+    if (size >= 0x00800000u)
+        return sign | (size + 0x38000000u);
+    memcpy(&bits, &small, sizeof bits);
+    return sign | bits;
+}
+
 VYI_COLD
 VYI_API bool vyi_eval_unary(uint32_t sub, uint32_t type, uint32_t a, uint32_t *out)
 {
@@ -10302,6 +10630,9 @@ VYI_API bool vyi_eval_unary(uint32_t sub, uint32_t type, uint32_t a, uint32_t *o
     case VYI_UNARY_CLZ:      *out = vyi_eval_clz(a); break;
     case VYI_UNARY_CTZ:      *out = vyi_eval_clz(vyi_eval_reverse(a)); break;
     case VYI_UNARY_REVERSE:  *out = vyi_eval_reverse(a); break;
+    case VYI_UNARY_UNPACK_HALF:
+        *out = vyi_eval_half(a);
+        return (a & 0x7fffu) == 0 || ((a & 0x7c00u) && (a & 0x7c00u) != 0x7c00u);
     default:                 return false;
     }
     return true;
@@ -15924,6 +16255,12 @@ static inline uint32_t vyi_lane_sign_i32(uint32_t x)
     return x >> 31 ? 0xffffffffu : (uint32_t)(x != 0);
 }
 
+/* C's has numbers for negative bases, and for NaN, which devices have not. */
+static inline float vyi_lane_pow(float x, float y)
+{
+    return x >= 0.0f && y == y ? powf(x, y) : vyi_lane_float(0x7fc00000u);
+}
+
 static inline uint32_t vyi_lane_f32_to_u32(float x)
 {
     if (!(x > 0.0f))
@@ -16044,6 +16381,17 @@ VYI_LANES_CALL(exp, expf)
 VYI_LANES_CALL(exp2, exp2f)
 VYI_LANES_CALL(log, logf)
 VYI_LANES_CALL(log2, log2f)
+VYI_LANES_CALL(asin, asinf)
+VYI_LANES_CALL(acos, acosf)
+VYI_LANES_CALL(atan, atanf)
+VYI_LANES_CALL(sinh, sinhf)
+VYI_LANES_CALL(cosh, coshf)
+VYI_LANES_CALL(tanh, tanhf)
+VYI_COLD
+VYI_LANES_FF(pow, vyi_lane_pow(f, g))
+VYI_COLD
+VYI_LANES_FF(atan2, atan2f(f, g))
+VYI_LANES(unpack_half, vyi_eval_half(x))
 VYI_LANES_B(is_nan, (x & 0x7fffffffu) > 0x7f800000u)
 VYI_LANES_B(is_inf, (x & 0x7fffffffu) == 0x7f800000u)
 
@@ -16078,7 +16426,8 @@ VYI_LANES_B(f32_to_bool, (x & 0x7fffffffu) != 0)
     X(MIN, min_u32, min_i32, min_f32, none) X(MAX, max_u32, max_i32, max_f32, none)                \
     X(EQ, eq, eq, eq_f32, eq) X(NE, ne, ne, ne_f32, ne)                                            \
     X(LT, lt_u32, lt_i32, lt_f32, none) X(LE, le_u32, le_i32, le_f32, none)                        \
-    X(GT, gt_u32, gt_i32, gt_f32, none) X(GE, ge_u32, ge_i32, ge_f32, none)
+    X(GT, gt_u32, gt_i32, gt_f32, none) X(GE, ge_u32, ge_i32, ge_f32, none)                        \
+    X(POW, none, none, pow, none) X(ATAN2, none, none, atan2, none)
 
 #define VYI_LANES_UNARY(X)                                                                         \
     X(NEG, neg, neg, neg_f32, none) X(NOT, not, not, none, not_bool)                               \
@@ -16092,7 +16441,11 @@ VYI_LANES_B(f32_to_bool, (x & 0x7fffffffu) != 0)
     X(EXP, none, none, exp, none) X(EXP2, none, none, exp2, none)                                  \
     X(LOG, none, none, log, none) X(LOG2, none, none, log2, none)                                  \
     X(IS_NAN, none, none, is_nan, none) X(IS_INF, none, none, is_inf, none)                        \
-    X(UNIFORM, copy, copy, copy, copy)
+    X(UNIFORM, copy, copy, copy, copy)                                                             \
+    X(ASIN, none, none, asin, none) X(ACOS, none, none, acos, none)                                \
+    X(ATAN, none, none, atan, none) X(SINH, none, none, sinh, none)                                \
+    X(COSH, none, none, cosh, none) X(TANH, none, none, tanh, none)                                \
+    X(UNPACK_HALF, unpack_half, none, none, none)
 
 #define VYI_LANES_CAST_TO(X)                                                                       \
     X(NONE, none, none, none, none) X(U32, copy, copy, f32_to_u32, copy)                           \
@@ -18362,9 +18715,10 @@ VYI_EXTERN_C_BEGIN
 /* X(name, number): GLSL.std.450 */
 #define VYI_SPV_GLSL_LIST(X)                                                                       \
     X(RoundEven, 2) X(Trunc, 3) X(FAbs, 4) X(SAbs, 5) X(FSign, 6) X(SSign, 7) X(Floor, 8)          \
-    X(Ceil, 9) X(Sin, 13) X(Cos, 14) X(Tan, 15) X(Exp, 27) X(Log, 28) X(Exp2, 29) X(Log2, 30)      \
+    X(Ceil, 9) X(Sin, 13) X(Cos, 14) X(Tan, 15) X(Asin, 16) X(Acos, 17) X(Atan, 18) X(Sinh, 19)    \
+    X(Cosh, 20) X(Tanh, 21) X(Atan2, 25) X(Pow, 26) X(Exp, 27) X(Log, 28) X(Exp2, 29) X(Log2, 30)  \
     X(Sqrt, 31) X(InverseSqrt, 32) X(UMin, 38) X(SMin, 39) X(UMax, 41) X(SMax, 42) X(Fma, 50)      \
-    X(FindILsb, 73) X(FindUMsb, 75) X(NMin, 79) X(NMax, 80) X(NClamp, 81)
+    X(UnpackHalf2x16, 62) X(FindILsb, 73) X(FindUMsb, 75) X(NMin, 79) X(NMax, 80) X(NClamp, 81)
 
 enum {
 #define VYI_SPV_ENUM_OP(name, number) VYI_SPV_Op##name = (number),
@@ -18530,6 +18884,8 @@ VYI_API void vyi_spv_need_subgroup(vyi_spv *e, uint32_t feature);
  * vyre_type in the others. */
 VYI_API uint32_t vyi_spv_pure(vyi_spv *e, uint32_t op, uint32_t type, uint32_t count, ...);
 /* Up to three operands. */
+VYI_API uint32_t vyi_spv_ext_of(vyi_spv *e, uint32_t type_id, uint32_t inst, uint32_t count,
+                                const uint32_t *operands);
 VYI_API uint32_t vyi_spv_ext(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t count,
                              const uint32_t *operands);
 VYI_API uint32_t vyi_spv_ext1(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a);
@@ -18867,11 +19223,10 @@ VYI_API void vyi_spv_need_subgroup(vyi_spv *e, uint32_t feature)
     e->capabilities |= e->subgroup;
 }
 
-VYI_API uint32_t vyi_spv_ext(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t count,
-                             const uint32_t *operands)
+VYI_API uint32_t vyi_spv_ext_of(vyi_spv *e, uint32_t type_id, uint32_t inst, uint32_t count,
+                                const uint32_t *operands)
 {
     VYRE_ASSERT(count >= 1 && count <= 3);
-    const uint32_t type_id = vyi_spv_type(e, type);
     if (!e->glsl) {
         e->glsl = vyi_spv_id(e);
         vyi_spv_extend_text(e, VYI_SPV_IMPORT,
@@ -18880,6 +19235,12 @@ VYI_API uint32_t vyi_spv_ext(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t 
     }
     return vyi_spv_pure(e, VYI_SPV_OpExtInst, type_id, count + 2, e->glsl, inst, operands[0],
                         count > 1 ? operands[1] : 0, count > 2 ? operands[2] : 0);
+}
+
+VYI_API uint32_t vyi_spv_ext(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t count,
+                             const uint32_t *operands)
+{
+    return vyi_spv_ext_of(e, vyi_spv_type(e, type), inst, count, operands);
 }
 
 VYI_API uint32_t vyi_spv_ext1(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a)
@@ -19584,9 +19945,11 @@ static const uint16_t vyi_spv_binaries[VYI_BINARY_COUNT][4] = {
     { VYI_SPV_OpULessThan, VYI_SPV_OpSLessThan, VYI_SPV_OpFOrdLessThan, 0 },
     { VYI_SPV_OpULessThanEqual, VYI_SPV_OpSLessThanEqual, VYI_SPV_OpFOrdLessThanEqual, 0 },
     { VYI_SPV_OpUGreaterThan, VYI_SPV_OpSGreaterThan, VYI_SPV_OpFOrdGreaterThan, 0 },
-    { VYI_SPV_OpUGreaterThanEqual, VYI_SPV_OpSGreaterThanEqual, VYI_SPV_OpFOrdGreaterThanEqual, 0 }
+    { VYI_SPV_OpUGreaterThanEqual, VYI_SPV_OpSGreaterThanEqual, VYI_SPV_OpFOrdGreaterThanEqual, 0 },
+    { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslPow, 0 },
+    { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslAtan2, 0 }
 };
-VYI_STATIC_ASSERT(spv_binaries, VYI_BINARY_COUNT == 21 && VYI_BINARY_GE == 20 &&
+VYI_STATIC_ASSERT(spv_binaries, VYI_BINARY_COUNT == 23 && VYI_BINARY_GE == 20 &&
                                     VYI_BINARY_MIN == 13 && VYI_BINARY_AND == 6);
 
 VYI_API uint32_t vyi_spv_is_zero(vyi_spv *e, uint32_t type, uint32_t a)
@@ -19736,9 +20099,16 @@ static const uint16_t vyi_spv_unaries[VYI_UNARY_COUNT][4] = {
     { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslLog2, 0 },
     { 0, 0, VYI_SPV_OpIsNan, 0 },
     { 0, 0, VYI_SPV_OpIsInf, 0 },
+    { 0, 0, 0, 0 },
+    { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslAsin, 0 },
+    { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslAcos, 0 },
+    { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslAtan, 0 },
+    { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslSinh, 0 },
+    { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslCosh, 0 },
+    { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslTanh, 0 },
     { 0, 0, 0, 0 }
 };
-VYI_STATIC_ASSERT(spv_unaries, VYI_UNARY_COUNT == 24 && VYI_UNARY_IS_INF == 22 &&
+VYI_STATIC_ASSERT(spv_unaries, VYI_UNARY_COUNT == 31 && VYI_UNARY_IS_INF == 22 &&
                                    VYI_UNARY_SQRT == 8 && VYI_UNARY_EXP2 == 18);
 
 /* 31 minus the highest set bit, which is -1 for 0. */
@@ -19756,6 +20126,14 @@ static uint32_t vyi_spv_ctz(vyi_spv *e, uint32_t type, uint32_t a)
                         bits);
 }
 
+static uint32_t vyi_spv_unpack_half(vyi_spv *e, uint32_t a)
+{
+    const uint32_t f32 = vyi_spv_type(e, VYRE_TYPE_F32);
+    const uint32_t pair = vyi_spv_type_of(e, VYI_SPV_OpTypeVector, 2, f32, 2u);
+    const uint32_t halves = vyi_spv_ext_of(e, pair, VYI_SPV_GlslUnpackHalf2x16, 1, &a);
+    return vyi_spv_pure(e, VYI_SPV_OpCompositeExtract, f32, 2, halves, 0u);
+}
+
 VYI_COLD
 VYI_API uint32_t vyi_spv_unary_inst(vyi_spv *e, const vyi_inst *inst)
 {
@@ -19769,6 +20147,7 @@ VYI_API uint32_t vyi_spv_unary_inst(vyi_spv *e, const vyi_inst *inst)
     switch (inst->sub) {
     case VYI_UNARY_CLZ: return vyi_spv_clz(e, type, a);
     case VYI_UNARY_CTZ: return vyi_spv_ctz(e, type, a);
+    case VYI_UNARY_UNPACK_HALF: return vyi_spv_unpack_half(e, a);
     case VYI_UNARY_SIGN:
         return vyi_spv_ext2(e, type, VYI_SPV_GlslUMin, a, vyi_spv_u32(e, 1));
     default: return a; /* ABS of u32, UNIFORM */
@@ -21150,9 +21529,11 @@ static const char *const vyi_glsl_binaries[VYI_BINARY_COUNT][4] = {
     { "@0 < @1", "@0 < @1", "@0 < @1", "" },
     { "@0 <= @1", "@0 <= @1", "@0 <= @1", "" },
     { "@0 > @1", "@0 > @1", "@0 > @1", "" },
-    { "@0 >= @1", "@0 >= @1", "@0 >= @1", "" }
+    { "@0 >= @1", "@0 >= @1", "@0 >= @1", "" },
+    { "", "", "pow(@0, @1)", "" },
+    { "", "", "atan(@0, @1)", "" }
 };
-VYI_STATIC_ASSERT(glsl_binaries, VYI_BINARY_COUNT == 21 && VYI_BINARY_GE == 20 &&
+VYI_STATIC_ASSERT(glsl_binaries, VYI_BINARY_COUNT == 23 && VYI_BINARY_GE == 20 &&
                                      VYI_BINARY_MIN == 13 && VYI_BINARY_AND == 6);
 
 /* By vyi_unary. */
@@ -21180,9 +21561,16 @@ static const char *const vyi_glsl_unaries[VYI_UNARY_COUNT][4] = {
     { "", "", "log2(@0)", "" },
     { "", "", "isnan(@0)", "" },
     { "", "", "isinf(@0)", "" },
-    { "@0", "@0", "@0", "@0" }
+    { "@0", "@0", "@0", "@0" },
+    { "", "", "asin(@0)", "" },
+    { "", "", "acos(@0)", "" },
+    { "", "", "atan(@0)", "" },
+    { "", "", "sinh(@0)", "" },
+    { "", "", "cosh(@0)", "" },
+    { "", "", "tanh(@0)", "" },
+    { "unpackHalf2x16(@0).x", "", "", "" }
 };
-VYI_STATIC_ASSERT(glsl_unaries, VYI_UNARY_COUNT == 24 && VYI_UNARY_IS_INF == 22 &&
+VYI_STATIC_ASSERT(glsl_unaries, VYI_UNARY_COUNT == 31 && VYI_UNARY_IS_INF == 22 &&
                                     VYI_UNARY_SQRT == 8 && VYI_UNARY_EXP2 == 18);
 
 /* From (row) and to u32, i32, f32, bool. */
@@ -40835,9 +41223,9 @@ static const vyi_import_operator vyi_import_unaries[] = {
     VYI_PLAIN(VYI_UNARY_SIGN),     VYI_PLAIN(VYI_UNARY_IS_NAN),   VYI_PLAIN(VYI_UNARY_IS_INF),
     { VYI_HOW_FINITE, 0 },         VYI_PLAIN(VYI_UNARY_EXP),      VYI_PLAIN(VYI_UNARY_LOG),
     VYI_PLAIN(VYI_UNARY_LOG2),     VYI_PLAIN(VYI_UNARY_EXP2),     VYI_PLAIN(VYI_UNARY_TAN),
-    { VYI_HOW_NONE, 0 }, /* acos, asin, atan, tanh, sinh, cosh */
-    { VYI_HOW_NONE, 0 },           { VYI_HOW_NONE, 0 },           { VYI_HOW_NONE, 0 },
-    { VYI_HOW_NONE, 0 },           { VYI_HOW_NONE, 0 },           VYI_PLAIN(VYI_UNARY_RSQRT),
+    VYI_PLAIN(VYI_UNARY_ACOS),     VYI_PLAIN(VYI_UNARY_ASIN),     VYI_PLAIN(VYI_UNARY_ATAN),
+    VYI_PLAIN(VYI_UNARY_TANH),     VYI_PLAIN(VYI_UNARY_SINH),     VYI_PLAIN(VYI_UNARY_COSH),
+    VYI_PLAIN(VYI_UNARY_RSQRT),
     { VYI_HOW_UNPACK, 0 * 16 + 4 }, { VYI_HOW_UNPACK, 2 * 16 + 4 }, /* places in steps of two */
     { VYI_HOW_UNPACK, 0 * 16 + 8 }, { VYI_HOW_UNPACK, 12 * 16 + 8 },
     { VYI_HOW_RECIPROCAL, 0 }
@@ -40919,22 +41307,6 @@ static vyre_value vyi_import_binary(vyi_import *m, const vyi_import_frame *frame
     return vyi_import_saturate(m->p, o->how, a, b);
 }
 
-/* Half away from zero, exactly: adding 0.5 first would round once too often. */
-static vyre_value vyi_import_round(vyre_program *p, vyre_value x)
-{
-    const vyre_value size = vyre_ir_abs(p, x);
-    const vyre_value whole = vyre_ir_trunc(p, size);
-    const vyre_value rest = vyre_ir_sub(p, size, whole);
-    const vyre_value half = vyre_ir_f32(p, 0.5f);
-    const vyre_value up = vyre_ir_ge(p, rest, half);
-    const vyre_value step = vyre_ir_cast(p, VYRE_TYPE_F32, up);
-    const vyre_value rounded = vyre_ir_add(p, whole, step);
-    const vyre_value zero = vyre_ir_f32(p, 0.0f);
-    const vyre_value below = vyre_ir_lt(p, x, zero);
-    const vyre_value negative = vyre_ir_neg(p, rounded);
-    return vyre_ir_select(p, below, negative, rounded);
-}
-
 static vyre_value vyi_import_finite(vyre_program *p, vyre_value x)
 {
     const vyre_value nan = vyre_ir_is_nan(p, x);
@@ -40974,7 +41346,7 @@ static vyre_value vyi_import_unary(vyi_import *m, const vyi_import_frame *frame)
     switch (o->how) {
     case VYI_HOW_PLAIN:       return vyi_import_unary_plain(m->p, o->sub, a);
     case VYI_HOW_LOGICAL_NOT: return vyre_ir_not(m->p, vyi_import_bool(m, a));
-    case VYI_HOW_ROUND:       return vyi_import_round(m->p, a);
+    case VYI_HOW_ROUND:       return vyre_ir_round_away(m->p, a);
     case VYI_HOW_FINITE:      return vyi_import_finite(m->p, a);
     case VYI_HOW_UNPACK:      return vyi_import_unpack(m, o->sub / 16 * 2u, o->sub % 16u, a);
     case VYI_HOW_RECIPROCAL:  break;
@@ -42054,15 +42426,17 @@ static const uint8_t vyi_export_binaries[VYI_BINARY_COUNT] = {
     0x01, 0x02, 0x03, 0x04, 0x05, 0x21,       /* add sub mul div rem mul_high */
     0x06, 0x07, 0x08, 0x09, 0x0a, 0x1d, 0x1e, /* and or xor shl shr rotl rotr */
     0x14, 0x15,                               /* min max */
-    0x0b, 0x0c, 0x0d, 0x0f, 0x0e, 0x10        /* eq ne lt le gt ge */
+    0x0b, 0x0c, 0x0d, 0x0f, 0x0e, 0x10,       /* eq ne lt le gt ge */
+    0, 0                                      /* pow atan2: it has none */
 };
 
-/* 0: by more than one. */
+/* 0: by more than one, or not at all. */
 static const uint8_t vyi_export_unaries[VYI_UNARY_COUNT] = {
     0x01, 0x02, 0x0a, 0x10, 0x04, 0x05, 0x06, 0x07, /* neg not abs sign popcount clz ctz reverse */
     0x0b, 0x1f, 0x0c, 0x0d, 0,    0x0f,             /* sqrt rsqrt floor ceil round trunc */
     0x09, 0x08, 0x18, 0x14, 0x17, 0x15, 0x16,       /* sin cos tan exp exp2 log log2 */
-    0x11, 0x12, 0                                   /* is_nan is_inf uniform */
+    0x11, 0x12, 0,                                  /* is_nan is_inf uniform */
+    0x1a, 0x19, 0x1b, 0x1d, 0x1e, 0x1c, 0           /* asin acos atan sinh cosh tanh unpack_half */
 };
 
 /* Numbers of types, by vyre_type. */
@@ -42080,6 +42454,8 @@ static uint32_t vyi_export_binary(vyi_export *e, const vyi_inst *inst)
         number = VYI_WIRE_OR;
     else if (bools && inst->sub == VYI_BINARY_XOR)
         number = VYI_WIRE_NE;
+    if (!number)
+        vyi_export_fail(e, VYRE_E_EXCHANGE_UNSUPPORTED, vyi_binary_describe(inst->sub)->text);
     const uint32_t name = vyi_export_let(e);
     vyi_export_binary_of(e, number);
     vyi_export_operand(e, inst->arg[0]);
@@ -42197,6 +42573,8 @@ static uint32_t vyi_export_unary(vyi_export *e, const vyi_inst *inst)
         return vyi_export_abs(e, inst->arg[0]);
     if (inst->sub == VYI_UNARY_SIGN && type != VYRE_TYPE_F32)
         return vyi_export_sign(e, inst->arg[0]);
+    if (!vyi_export_unaries[inst->sub])
+        vyi_export_fail(e, VYRE_E_EXCHANGE_UNSUPPORTED, vyi_unary_describe(inst->sub)->text);
     const bool truth = inst->sub == VYI_UNARY_NOT && type == VYRE_TYPE_BOOL;
     const uint32_t name = vyi_export_let(e);
     vyi_export_unary_of(e, truth ? (uint32_t)VYI_WIRE_NOT : vyi_export_unaries[inst->sub]);
@@ -49142,7 +49520,7 @@ VYI_API bool vyi_source_common(vyi_source *s, vyi_operand *a, vyi_operand *b, co
 
 VYI_API vyi_operand vyi_source_op2(vyi_source *s, uint32_t sub, vyi_operand a, vyi_operand b)
 {
-    const uint32_t type = vyi_binary_describe(sub)->test ? (uint32_t)VYRE_TYPE_BOOL : a.type;
+    const uint32_t type = vyi_operator_gives(vyi_binary_describe(sub), a.type);
     uint32_t bits;
     if (a.wrong || b.wrong)
         return vyi_source_wrong(a.at);
@@ -49157,7 +49535,7 @@ VYI_API vyi_operand vyi_source_op2(vyi_source *s, uint32_t sub, vyi_operand a, v
 
 VYI_API vyi_operand vyi_source_op1(vyi_source *s, uint32_t sub, vyi_operand a)
 {
-    const uint32_t type = vyi_unary_describe(sub)->test ? (uint32_t)VYRE_TYPE_BOOL : a.type;
+    const uint32_t type = vyi_operator_gives(vyi_unary_describe(sub), a.type);
     uint32_t bits;
     if (a.wrong)
         return a;
@@ -49624,6 +50002,7 @@ typedef enum vyi_call_takes {
     VYI_TAKES_SIGNED,   /* one type: int or float */
     VYI_TAKES_INTEGER,  /* the first is int or uint; the others are too */
     VYI_TAKES_PLACE,    /* the first is an element of a buffer */
+    VYI_TAKES_BUFFER,   /* the first is a buffer */
     VYI_TAKES_TEXT      /* of printf */
 } vyi_call_takes;
 
@@ -49736,7 +50115,70 @@ static vyi_operand vyi_call_find_high(vyi_source *s, const vyi_call_row *row, vy
     return vyi_source_op2(s, VYI_BINARY_SUB, vyi_source_constant(VYRE_TYPE_I32, 31, 0), zeros);
 }
 
+/* Two floats as halves of a uint, and the lower one back. */
+static vyi_operand vyi_call_pack_half(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const vyre_value low = vyi_source_id(s, &a[0]);
+    vyre_value value = vyi_source_id(s, &a[1]);
+    (void)row;
+    if (!s->mute)
+        value = vyre_ir_pack_half(s->p, low, value);
+    return vyi_source_made(VYRE_TYPE_U32, value, a[0].at);
+}
+
+static vyi_operand vyi_call_unpack_half(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    (void)row;
+    return vyi_source_op1(s, VYI_UNARY_UNPACK_HALF,
+                          vyi_source_convert(s, VYRE_TYPE_U32, a[0], "what unpack_half() takes"));
+}
+
+/* Four bytes by four bytes: signed ones of ints, unsigned ones of uints. */
+static vyi_operand vyi_call_dot(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    if (a[0].type != a[1].type) {
+        vyi_source_fail(s, a[1].at, "Write int(..) or uint(..) around one of them.",
+                        "%s() takes two ints, or two uints", row->name);
+        return vyi_source_wrong(a[1].at);
+    }
+    const vyre_value left = vyi_source_id(s, &a[0]);
+    vyre_value value = vyi_source_id(s, &a[1]);
+    if (!s->mute)
+        value = a[0].type == VYRE_TYPE_I32 ? vyre_ir_sdot4(s->p, left, value)
+                                           : vyre_ir_udot4(s->p, left, value);
+    return vyi_source_made(a[0].type, value, a[0].at);
+}
+
 /* --- memory -------------------------------------------------------------- */
+
+/* load_u8(buffer, byte) and its kin. */
+static vyi_operand vyi_call_load_bytes(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    typedef vyre_value (*load_fn)(vyre_program *p, vyre_buffer buffer, vyre_value byte);
+    static const load_fn loads[] = { vyre_ir_load_u8, vyre_ir_load_i8, vyre_ir_load_u16,
+                                     vyre_ir_load_i16 };
+    const vyre_buffer buffer = { a[0].target };
+    s->heavy++;
+    const vyi_operand byte = vyi_source_convert(s, VYRE_TYPE_U32, a[1], "a byte's number");
+    vyre_value value = vyi_source_id(s, &byte);
+    if (!s->mute)
+        value = loads[row->sub](s->p, buffer, value);
+    return vyi_source_made(row->sub & 1u ? VYRE_TYPE_I32 : VYRE_TYPE_U32, value, a[0].at);
+}
+
+static vyi_operand vyi_call_store_bytes(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const vyre_buffer buffer = { a[0].target };
+    s->heavy++;
+    const vyi_operand byte = vyi_source_convert(s, VYRE_TYPE_U32, a[1], "a byte's number");
+    const vyi_operand data = vyi_source_convert(s, VYRE_TYPE_U32, a[2], "what is stored");
+    const vyre_value at = vyi_source_id(s, &byte), value = vyi_source_id(s, &data);
+    if (!s->mute && row->sub)
+        vyre_ir_store_u16(s->p, buffer, at, value);
+    else if (!s->mute)
+        vyre_ir_store_u8(s->p, buffer, at, value);
+    return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
+}
 
 static vyi_operand vyi_call_atomic(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
@@ -49953,27 +50395,19 @@ static const vyi_call_row *vyi_call_rows(uint32_t i)
                    "const float t = clamp((c - a) / (b - a), 0.0, 1.0); t * t * (3.0 - 2.0 * t)"),
         VYI_ROW_IN("fract", 1, FLOAT, "a - floor(a)"),
         VYI_ROW_IN("mod", 2, FLOAT, "a - b * floor(a / b)"),
-        VYI_ROW_IN("pow", 2, FLOAT, "exp2(b * log2(a))"),
+        VYI_ROW("pow", 2, FLOAT, VYI_BINARY_POW, two),
         VYI_ROW_IN("radians", 1, FLOAT, "a * 0.0174532925199"),
         VYI_ROW_IN("degrees", 1, FLOAT, "a * 57.295779513"),
-        VYI_ROW_IN("sinh", 1, FLOAT, "(exp(a) - exp(-a)) * 0.5"),
-        VYI_ROW_IN("cosh", 1, FLOAT, "(exp(a) + exp(-a)) * 0.5"),
-        VYI_ROW_IN("tanh", 1, FLOAT, "1.0 - 2.0 / (exp(a + a) + 1.0)"), /* within -1 and 1 */
-        /* The angle of the point on the circle. */
-        VYI_ROW_IN("asin", 1, FLOAT, "atan(a, sqrt(1.0 - a * a))"),
-        VYI_ROW_IN("acos", 1, FLOAT, "atan(sqrt(1.0 - a * a), a)"),
-        /* Cephes' atanf, two ULP. */
-        VYI_ROW_IN("atan", 1, FLOAT,
-                   "const float x = abs(a);"
-                   "const bool s = x > 2.414213562, m = x > 0.4142135624;"
-                   "const float t = s ? -1.0 / x : m ? (x - 1.0) / (x + 1.0) : x, z = t * t,"
-                   "u = (s ? 1.57079632679 : m ? 0.785398163397 : 0.0) + ((((z * 8.05374449538e-2"
-                   " - 1.38776856032e-1) * z + 1.99777106478e-1) * z - 3.33329491539e-1) * z * t"
-                   " + t); a < 0.0 ? -u : u"),
-        /* The angle of (b, a); of (0, 0) it is 0. */
-        VYI_ROW_IN("atan", 2, FLOAT,
-                   "const float t = atan(a == 0.0 ? 0.0 : abs(a) / abs(b)),"
-                   "u = b < 0.0 ? 3.14159265358979 - t : t; a < 0.0 ? -u : u"),
+        VYI_ROW_ONE("asin", FLOAT, ASIN),
+        VYI_ROW_ONE("acos", FLOAT, ACOS),
+        VYI_ROW_ONE("atan", FLOAT, ATAN),
+        VYI_ROW("atan", 2, FLOAT, VYI_BINARY_ATAN2, two),
+        VYI_ROW_ONE("sinh", FLOAT, SINH),
+        VYI_ROW_ONE("cosh", FLOAT, COSH),
+        VYI_ROW_ONE("tanh", FLOAT, TANH),
+        VYI_ROW("pack_half", 2, FLOAT, 0, pack_half),
+        VYI_ROW("unpack_half", 1, ANY, 0, unpack_half),
+        VYI_ROW("dotPacked4x8EXT", 2, INTEGER, 0, dot),
         VYI_ROW("bitCount", 1, INTEGER, VYI_UNARY_POPCOUNT, count),
         VYI_ROW_ONE("bitfieldReverse", INTEGER, REVERSE),
         VYI_ROW("findLSB", 1, INTEGER, VYI_UNARY_CTZ, find_low),
@@ -50003,6 +50437,12 @@ static const vyi_call_row *vyi_call_rows(uint32_t i)
         VYI_ROW("atomicCompSwap", 3, PLACE, 0, atomic),
         VYI_ROW("atomicLoad", 1, PLACE, 0, atomic_load),
         VYI_ROW("atomicStore", 2, PLACE, 0, atomic_store),
+        VYI_ROW("load_u8", 2, BUFFER, 0, load_bytes),
+        VYI_ROW("load_i8", 2, BUFFER, 1, load_bytes),
+        VYI_ROW("load_u16", 2, BUFFER, 2, load_bytes),
+        VYI_ROW("load_i16", 2, BUFFER, 3, load_bytes),
+        VYI_ROW("store_u8", 3, BUFFER, 0, store_bytes),
+        VYI_ROW("store_u16", 3, BUFFER, 1, store_bytes),
         VYI_ROW("memoryBarrier", 0, ANY, VYRE_SCOPE_DEVICE, fence),
         VYI_ROW("memoryBarrierBuffer", 0, ANY, VYRE_SCOPE_DEVICE, fence),
         VYI_ROW_NEED("memoryBarrierShared", 0, VYRE_SCOPE_DEVICE, GROUP, fence),
@@ -50111,11 +50551,16 @@ static bool vyi_call_integers(vyi_source *s, const vyi_call_row *row, vyi_operan
     return row->count < 4 || vyi_source_common(s, &args[0], &args[1], row->name);
 }
 
+/* An element, or the whole buffer, of integers that may be read; and written, unless a
+ * call only loads. */
 static bool vyi_call_place(vyi_source *s, const vyi_call_row *row, vyi_operand *args)
 {
-    if (args[0].place != VYI_PLACE_ELEMENT || !(VYI_CLASS_I >> args[0].type & 1)) {
-        vyi_source_fail(s, args[0].at, "Write buffer[index].",
-                        "%s() works on an element of a buffer of uint or int", row->name);
+    const bool whole = row->takes == VYI_TAKES_BUFFER;
+    if (args[0].place != (whole ? VYI_PLACE_BUFFER : VYI_PLACE_ELEMENT) ||
+        !(VYI_CLASS_I >> args[0].type & 1)) {
+        vyi_source_fail(s, args[0].at, whole ? "Write its name alone." : "Write buffer[index].",
+                        "%s() works on %s of uint or int", row->name,
+                        whole ? "a buffer" : "an element of a buffer");
         return false;
     }
     if (vyi_buffer_of(s->p, args[0].target)->access == VYRE_ACCESS_WRITE) {
@@ -50124,7 +50569,8 @@ static bool vyi_call_place(vyi_source *s, const vyi_call_row *row, vyi_operand *
                         vyi_buffer_of(s->p, args[0].target)->name);
         return false;
     }
-    return vyi_source_assignable(s, &args[0]);
+    args[0].place = VYI_PLACE_ELEMENT;
+    return (whole && row->count == 2) || vyi_source_assignable(s, &args[0]);
 }
 
 static bool vyi_call_prepare(vyi_source *s, const vyi_call_row *row, vyi_operand *args)
@@ -50133,7 +50579,7 @@ static bool vyi_call_prepare(vyi_source *s, const vyi_call_row *row, vyi_operand
     case VYI_TAKES_FLOAT: case VYI_TAKES_NUMBER: case VYI_TAKES_SIGNED:
         return vyi_call_numbers(s, row, args);
     case VYI_TAKES_INTEGER: return vyi_call_integers(s, row, args);
-    case VYI_TAKES_PLACE: return vyi_call_place(s, row, args);
+    case VYI_TAKES_PLACE: case VYI_TAKES_BUFFER: return vyi_call_place(s, row, args);
     default: return true;
     }
 }
@@ -50189,7 +50635,8 @@ static vyi_operand vyi_call_built_in(vyi_source *s, const vyi_token *name,
 {
     vyi_operand args[VYI_SOURCE_ARGS];
     uint32_t count = 0;
-    if (!vyi_call_arguments(s, args, &count, row->takes == VYI_TAKES_PLACE ? 1u : 0u))
+    const uint32_t places = row->takes == VYI_TAKES_PLACE || row->takes == VYI_TAKES_BUFFER;
+    if (!vyi_call_arguments(s, args, &count, places))
         return vyi_source_wrong(name->at);
     row = vyi_call_find(s, name, count);
     if (!vyi_call_counts(s, name, row->count, count))

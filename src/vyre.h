@@ -244,6 +244,7 @@
 #include "ir/interleave.c"
 #include "ir/check.c"
 #include "ir/ir.c"
+#include "ir/made.c"
 #include "ir/eval.c"
 #include "ir/opt.c"
 #include "kernel/kernel.c"

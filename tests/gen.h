@@ -446,6 +446,62 @@ static void gen_store(gen_state *g)
     vyre_ir_store(g->p, g->buffers[rows[row].buffer], i, gen_any(g, rows[row].type));
 }
 
+/* Calls that are made of several instructions. */
+static void gen_bytes(gen_state *g)
+{
+    typedef vyre_value (*load_fn)(vyre_program *p, vyre_buffer buffer, vyre_value byte);
+    static const load_fn loads[] = { vyre_ir_load_u8, vyre_ir_load_u16, vyre_ir_load_i8,
+                                     vyre_ir_load_i16 };
+    const uint32_t how = gen_below(g, 4);
+    const bool ints = gen_chance(g, 3), own = gen_chance(g, 2);
+    const vyre_value word = own ? gen_own_index(g) : gen_index(g, 40);
+    const vyre_value first = vyre_ir_mul(g->p, word, gen_u(g, 4));
+    const vyre_value byte = vyre_ir_add(g->p, first, gen_rem(g, gen_any(g, GEN_U), 4));
+    if (own && (g->flags & GEN_ATOMICS) && gen_chance(g, 2)) {
+        const vyre_buffer b = g->buffers[ints && !(g->flags & GEN_SAID) ? GEN_INTS : GEN_WORDS];
+        const vyre_value data = gen_any(g, ints ? GEN_I : GEN_U);
+        if (how & 1)
+            vyre_ir_store_u16(g->p, b, byte, data);
+        else
+            vyre_ir_store_u8(g->p, b, byte, data);
+        return;
+    }
+    const uint32_t from = own ? ints ? GEN_INTS : GEN_WORDS : ints ? GEN_IN_INTS : GEN_IN;
+    gen_keep(g, how & 2 ? GEN_I : GEN_U, loads[how](g->p, g->buffers[from], byte));
+}
+
+/* An f16 is between 2 and 4, or its negative: sums stay exact. */
+static void gen_half(gen_state *g)
+{
+    const vyre_value some = vyre_ir_and(g->p, gen_any(g, GEN_U), gen_u(g, 0x83c0));
+    const vyre_value half = vyre_ir_or(g->p, some, gen_u(g, 0x4000));
+    gen_keep(g, GEN_F, vyre_ir_unpack_half(g->p, half));
+    const vyre_value low = vyre_ir_abs(g->p, gen_any(g, GEN_F)); /* a zero's sign may differ */
+    const vyre_value high = vyre_ir_abs(g->p, gen_any(g, GEN_F));
+    gen_keep(g, GEN_U, vyre_ir_pack_half(g->p, low, high));
+}
+
+static void gen_made(gen_state *g)
+{
+    const bool f32 = (g->flags & GEN_F32) && gen_chance(g, 3);
+    const vyre_type type = f32 ? GEN_F : gen_chance(g, 2) ? GEN_U : GEN_I;
+    if (f32 && !(g->flags & GEN_SAID) && gen_chance(g, 2)) {
+        gen_half(g);
+        return;
+    }
+    const vyre_value a = gen_any(g, type), b = gen_any(g, type);
+    if (f32 && gen_chance(g, 2))
+        gen_keep(g, GEN_F, vyre_ir_round_away(g->p, a));
+    else if (f32 || gen_chance(g, 4))
+        gen_keep(g, type, vyre_ir_clamp(g->p, a, b, gen_any(g, type)));
+    else if (gen_chance(g, 3))
+        gen_keep(g, GEN_U, vyre_ir_udot4(g->p, a, b));
+    else if (gen_chance(g, 2))
+        gen_keep(g, GEN_I, vyre_ir_sdot4(g->p, a, b));
+    else
+        gen_bytes(g);
+}
+
 static vyre_order gen_order(gen_state *g)
 {
     return (vyre_order)gen_below(g, 4);
@@ -722,6 +778,13 @@ static void gen_statement(gen_state *g)
             gen_limit(g);
         else if (gen_chance(g, 8) && !(g->flags & GEN_SAID))
             vyre_ir_barrier(g->p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQ_REL);
+        break;
+    case 12:
+        if (gen_chance(g, 2)) {
+            gen_made(g);
+            break;
+        }
+        gen_operate(g);
         break;
     default: gen_operate(g); break;
     }

@@ -285,6 +285,21 @@
   "1:11: atomicAdd() works on an element of a buffer of uint or int\n  ato"
   "micAdd(y, 1u);\n            ^",
   "Write buffer[index]." },
+{ "y[0] = load_u8(y[0], 1);",
+  "1:16: load_u8() works on a buffer of uint or int\n  y[0] = load_u8(y"
+  "[0], 1);\n                 ^",
+  "Write its name alone." },
+{ "y[0] = dotPacked4x8EXT(1, 1u);",
+  "1:27: dotPacked4x8EXT() takes two ints, or two uints\n  y[0] = dotPac"
+  "ked4x8EXT(1, 1u);\n                            ^",
+  "Write int(..) or uint(..) around one of them." },
+{ "store_u8(r, 0, 1);",
+  "1:10: \"r\" is read only\n  store_u8(r, 0, 1);\n           ^",
+  "Change its vyre_buffer_desc.access." },
+{ "y[0] = load_u8(w, 0);",
+  "1:16: load_u8() reads, and \"w\" is for writing only\n  y[0] = load_"
+  "u8(w, 0);\n                 ^",
+  "Change its vyre_buffer_desc.access." },
 { "uint n; atomicAdd(n, 1u);",
   "1:19: atomicAdd() works on an element of a buffer of uint or int\n  uin"
   "t n; atomicAdd(n, 1u);\n                    ^",

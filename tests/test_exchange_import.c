@@ -381,7 +381,6 @@ static const struct {
     { VYRE_E_EXCHANGE_TYPE, "(let \"x\" (atomic compare_exchange relaxed \"a\" (u32 0) - (u32 "
                             "1)))" },
     { VYRE_E_EXCHANGE_UNSUPPORTED, "(let \"x\" (atomic add grid_sync \"a\" (u32 0) - (u32 1)))" },
-    { VYRE_E_EXCHANGE_UNSUPPORTED, "(let \"x\" (un acos (f32 0)))" },
     { VYRE_E_EXCHANGE_UNSUPPORTED, "(let \"x\" (un (opaque 80000000) (f32 0)))" },
     { VYRE_E_EXCHANGE_UNSUPPORTED, "(let \"x\" (bin (opaque 80000000) (f32 0) (f32 0)))" },
     { VYRE_E_EXCHANGE_UNSUPPORTED, "(let \"x\" (bin wave_reduce (u32 0) (u32 0)))" },

@@ -64,6 +64,12 @@ static bool in_class(const char *operands, vyre_type type)
     return true;
 }
 
+static vyre_type given(const char *result, vyre_type operand)
+{
+    return strcmp(result, "B") == 0   ? VYRE_TYPE_BOOL
+           : strcmp(result, "F") == 0 ? VYRE_TYPE_F32 : operand;
+}
+
 typedef struct binary_row {
     const char *name, *operands, *result;
     vyre_value (*build)(vyre_program *p, vyre_value a, vyre_value b);
@@ -86,7 +92,7 @@ static void check_binary(const binary_row *row, vyre_type ta, vyre_type tb)
         test_fail(__FILE__, __LINE__, "%s of types %d and %d gives %%%u", row->name, (int)ta,
                   (int)tb, (unsigned)v.id);
     if (right) {
-        check_type(p, v, strcmp(row->result, "B") == 0 ? VYRE_TYPE_BOOL : ta);
+        check_type(p, v, given(row->result, ta));
         CHECK_EQ(vyre_program_finish(p, &err), VYRE_OK);
     } else {
         CHECK_EQ(vyre_program_finish(p, &err), VYRE_E_IR_TYPE);
@@ -125,7 +131,7 @@ static void check_unary(const unary_row *row, vyre_type type)
         test_fail(__FILE__, __LINE__, "%s of type %d gives %%%u", row->name, (int)type,
                   (unsigned)v.id);
     if (right) {
-        check_type(p, v, strcmp(row->result, "B") == 0 ? VYRE_TYPE_BOOL : type);
+        check_type(p, v, given(row->result, type));
         CHECK_EQ(vyre_program_finish(p, &err), VYRE_OK);
     } else {
         CHECK_EQ(vyre_program_finish(p, &err), VYRE_E_IR_TYPE);

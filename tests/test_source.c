@@ -383,6 +383,12 @@ static void built_in_functions(void)
         { "y[0] = floatBitsToUint(2.0); f[0] = uintBitsToFloat(0x40400000u); i[0] = floatBitsToInt("
           "-2.0); f[1] = intBitsToFloat(0x40400000); y[1] = asuint(-1); y[2] = asuint(asfloat(77u));",
           "y1073741824 4294967295 77" },
+        { "y[0] = pack_half(1.0, -2.0); y[1] = uint(unpack_half(0x4400u)); y[2] = unpack_half(y[0]) =="
+          "1.0 ? 7 : 8; y[3] = dotPacked4x8EXT(0xff020304u, 0x01010102u);", "y3221240832 4 7 268" },
+        { "i[0] = dotPacked4x8EXT(-1, 2); i[1] = dotPacked4x8EXT(int(x[2]), 0x80);", "i-2 -256" },
+        { "store_u8(y, 1, 5); store_u16(y, 6, 0xfffe); y[2] = load_u8(y, 1); y[3] = load_u16(y, 7);"
+          "y[4] = load_i16(y, 6); y[5] = load_i8(y, 6u);",
+          "y1280 4294836224 5 65534 4294967294 4294967294" },
         { "float z = x[0]; b[0] = isnan(z / z); b[1] = isinf(1.0 / z); b[2] = isnan(1.0);",
           "b1 1 0" },
         { "y[0] = atomicAdd(x[3], 2u); y[1] = atomicMax(x[3], 9u); y[2] = atomicMin(x[3], 4u);"

@@ -176,9 +176,11 @@ static const char *const vyi_glsl_binaries[VYI_BINARY_COUNT][4] = {
     { "@0 < @1", "@0 < @1", "@0 < @1", "" },
     { "@0 <= @1", "@0 <= @1", "@0 <= @1", "" },
     { "@0 > @1", "@0 > @1", "@0 > @1", "" },
-    { "@0 >= @1", "@0 >= @1", "@0 >= @1", "" }
+    { "@0 >= @1", "@0 >= @1", "@0 >= @1", "" },
+    { "", "", "pow(@0, @1)", "" },
+    { "", "", "atan(@0, @1)", "" }
 };
-VYI_STATIC_ASSERT(glsl_binaries, VYI_BINARY_COUNT == 21 && VYI_BINARY_GE == 20 &&
+VYI_STATIC_ASSERT(glsl_binaries, VYI_BINARY_COUNT == 23 && VYI_BINARY_GE == 20 &&
                                      VYI_BINARY_MIN == 13 && VYI_BINARY_AND == 6);
 
 /* By vyi_unary. */
@@ -206,9 +208,16 @@ static const char *const vyi_glsl_unaries[VYI_UNARY_COUNT][4] = {
     { "", "", "log2(@0)", "" },
     { "", "", "isnan(@0)", "" },
     { "", "", "isinf(@0)", "" },
-    { "@0", "@0", "@0", "@0" }
+    { "@0", "@0", "@0", "@0" },
+    { "", "", "asin(@0)", "" },
+    { "", "", "acos(@0)", "" },
+    { "", "", "atan(@0)", "" },
+    { "", "", "sinh(@0)", "" },
+    { "", "", "cosh(@0)", "" },
+    { "", "", "tanh(@0)", "" },
+    { "unpackHalf2x16(@0).x", "", "", "" }
 };
-VYI_STATIC_ASSERT(glsl_unaries, VYI_UNARY_COUNT == 24 && VYI_UNARY_IS_INF == 22 &&
+VYI_STATIC_ASSERT(glsl_unaries, VYI_UNARY_COUNT == 31 && VYI_UNARY_IS_INF == 22 &&
                                     VYI_UNARY_SQRT == 8 && VYI_UNARY_EXP2 == 18);
 
 /* From (row) and to u32, i32, f32, bool. */

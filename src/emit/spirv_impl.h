@@ -93,9 +93,10 @@ VYI_EXTERN_C_BEGIN
 /* X(name, number): GLSL.std.450 */
 #define VYI_SPV_GLSL_LIST(X)                                                                       \
     X(RoundEven, 2) X(Trunc, 3) X(FAbs, 4) X(SAbs, 5) X(FSign, 6) X(SSign, 7) X(Floor, 8)          \
-    X(Ceil, 9) X(Sin, 13) X(Cos, 14) X(Tan, 15) X(Exp, 27) X(Log, 28) X(Exp2, 29) X(Log2, 30)      \
+    X(Ceil, 9) X(Sin, 13) X(Cos, 14) X(Tan, 15) X(Asin, 16) X(Acos, 17) X(Atan, 18) X(Sinh, 19)    \
+    X(Cosh, 20) X(Tanh, 21) X(Atan2, 25) X(Pow, 26) X(Exp, 27) X(Log, 28) X(Exp2, 29) X(Log2, 30)  \
     X(Sqrt, 31) X(InverseSqrt, 32) X(UMin, 38) X(SMin, 39) X(UMax, 41) X(SMax, 42) X(Fma, 50)      \
-    X(FindILsb, 73) X(FindUMsb, 75) X(NMin, 79) X(NMax, 80) X(NClamp, 81)
+    X(UnpackHalf2x16, 62) X(FindILsb, 73) X(FindUMsb, 75) X(NMin, 79) X(NMax, 80) X(NClamp, 81)
 
 enum {
 #define VYI_SPV_ENUM_OP(name, number) VYI_SPV_Op##name = (number),
@@ -261,6 +262,8 @@ VYI_API void vyi_spv_need_subgroup(vyi_spv *e, uint32_t feature);
  * vyre_type in the others. */
 VYI_API uint32_t vyi_spv_pure(vyi_spv *e, uint32_t op, uint32_t type, uint32_t count, ...);
 /* Up to three operands. */
+VYI_API uint32_t vyi_spv_ext_of(vyi_spv *e, uint32_t type_id, uint32_t inst, uint32_t count,
+                                const uint32_t *operands);
 VYI_API uint32_t vyi_spv_ext(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t count,
                              const uint32_t *operands);
 VYI_API uint32_t vyi_spv_ext1(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a);

@@ -35,9 +35,11 @@ static const uint16_t vyi_spv_binaries[VYI_BINARY_COUNT][4] = {
     { VYI_SPV_OpULessThan, VYI_SPV_OpSLessThan, VYI_SPV_OpFOrdLessThan, 0 },
     { VYI_SPV_OpULessThanEqual, VYI_SPV_OpSLessThanEqual, VYI_SPV_OpFOrdLessThanEqual, 0 },
     { VYI_SPV_OpUGreaterThan, VYI_SPV_OpSGreaterThan, VYI_SPV_OpFOrdGreaterThan, 0 },
-    { VYI_SPV_OpUGreaterThanEqual, VYI_SPV_OpSGreaterThanEqual, VYI_SPV_OpFOrdGreaterThanEqual, 0 }
+    { VYI_SPV_OpUGreaterThanEqual, VYI_SPV_OpSGreaterThanEqual, VYI_SPV_OpFOrdGreaterThanEqual, 0 },
+    { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslPow, 0 },
+    { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslAtan2, 0 }
 };
-VYI_STATIC_ASSERT(spv_binaries, VYI_BINARY_COUNT == 21 && VYI_BINARY_GE == 20 &&
+VYI_STATIC_ASSERT(spv_binaries, VYI_BINARY_COUNT == 23 && VYI_BINARY_GE == 20 &&
                                     VYI_BINARY_MIN == 13 && VYI_BINARY_AND == 6);
 
 VYI_API uint32_t vyi_spv_is_zero(vyi_spv *e, uint32_t type, uint32_t a)
@@ -187,9 +189,16 @@ static const uint16_t vyi_spv_unaries[VYI_UNARY_COUNT][4] = {
     { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslLog2, 0 },
     { 0, 0, VYI_SPV_OpIsNan, 0 },
     { 0, 0, VYI_SPV_OpIsInf, 0 },
+    { 0, 0, 0, 0 },
+    { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslAsin, 0 },
+    { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslAcos, 0 },
+    { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslAtan, 0 },
+    { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslSinh, 0 },
+    { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslCosh, 0 },
+    { 0, 0, VYI_SPV_EXT | VYI_SPV_GlslTanh, 0 },
     { 0, 0, 0, 0 }
 };
-VYI_STATIC_ASSERT(spv_unaries, VYI_UNARY_COUNT == 24 && VYI_UNARY_IS_INF == 22 &&
+VYI_STATIC_ASSERT(spv_unaries, VYI_UNARY_COUNT == 31 && VYI_UNARY_IS_INF == 22 &&
                                    VYI_UNARY_SQRT == 8 && VYI_UNARY_EXP2 == 18);
 
 /* 31 minus the highest set bit, which is -1 for 0. */
@@ -207,6 +216,14 @@ static uint32_t vyi_spv_ctz(vyi_spv *e, uint32_t type, uint32_t a)
                         bits);
 }
 
+static uint32_t vyi_spv_unpack_half(vyi_spv *e, uint32_t a)
+{
+    const uint32_t f32 = vyi_spv_type(e, VYRE_TYPE_F32);
+    const uint32_t pair = vyi_spv_type_of(e, VYI_SPV_OpTypeVector, 2, f32, 2u);
+    const uint32_t halves = vyi_spv_ext_of(e, pair, VYI_SPV_GlslUnpackHalf2x16, 1, &a);
+    return vyi_spv_pure(e, VYI_SPV_OpCompositeExtract, f32, 2, halves, 0u);
+}
+
 VYI_COLD
 VYI_API uint32_t vyi_spv_unary_inst(vyi_spv *e, const vyi_inst *inst)
 {
@@ -220,6 +237,7 @@ VYI_API uint32_t vyi_spv_unary_inst(vyi_spv *e, const vyi_inst *inst)
     switch (inst->sub) {
     case VYI_UNARY_CLZ: return vyi_spv_clz(e, type, a);
     case VYI_UNARY_CTZ: return vyi_spv_ctz(e, type, a);
+    case VYI_UNARY_UNPACK_HALF: return vyi_spv_unpack_half(e, a);
     case VYI_UNARY_SIGN:
         return vyi_spv_ext2(e, type, VYI_SPV_GlslUMin, a, vyi_spv_u32(e, 1));
     default: return a; /* ABS of u32, UNIFORM */

@@ -286,11 +286,10 @@ VYI_API void vyi_spv_need_subgroup(vyi_spv *e, uint32_t feature)
     e->capabilities |= e->subgroup;
 }
 
-VYI_API uint32_t vyi_spv_ext(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t count,
-                             const uint32_t *operands)
+VYI_API uint32_t vyi_spv_ext_of(vyi_spv *e, uint32_t type_id, uint32_t inst, uint32_t count,
+                                const uint32_t *operands)
 {
     VYRE_ASSERT(count >= 1 && count <= 3);
-    const uint32_t type_id = vyi_spv_type(e, type);
     if (!e->glsl) {
         e->glsl = vyi_spv_id(e);
         vyi_spv_extend_text(e, VYI_SPV_IMPORT,
@@ -299,6 +298,12 @@ VYI_API uint32_t vyi_spv_ext(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t 
     }
     return vyi_spv_pure(e, VYI_SPV_OpExtInst, type_id, count + 2, e->glsl, inst, operands[0],
                         count > 1 ? operands[1] : 0, count > 2 ? operands[2] : 0);
+}
+
+VYI_API uint32_t vyi_spv_ext(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t count,
+                             const uint32_t *operands)
+{
+    return vyi_spv_ext_of(e, vyi_spv_type(e, type), inst, count, operands);
 }
 
 VYI_API uint32_t vyi_spv_ext1(vyi_spv *e, uint32_t type, uint32_t inst, uint32_t a)

@@ -84,6 +84,12 @@ static inline uint32_t vyi_lane_sign_i32(uint32_t x)
     return x >> 31 ? 0xffffffffu : (uint32_t)(x != 0);
 }
 
+/* C's has numbers for negative bases, and for NaN, which devices have not. */
+static inline float vyi_lane_pow(float x, float y)
+{
+    return x >= 0.0f && y == y ? powf(x, y) : vyi_lane_float(0x7fc00000u);
+}
+
 static inline uint32_t vyi_lane_f32_to_u32(float x)
 {
     if (!(x > 0.0f))
@@ -204,6 +210,17 @@ VYI_LANES_CALL(exp, expf)
 VYI_LANES_CALL(exp2, exp2f)
 VYI_LANES_CALL(log, logf)
 VYI_LANES_CALL(log2, log2f)
+VYI_LANES_CALL(asin, asinf)
+VYI_LANES_CALL(acos, acosf)
+VYI_LANES_CALL(atan, atanf)
+VYI_LANES_CALL(sinh, sinhf)
+VYI_LANES_CALL(cosh, coshf)
+VYI_LANES_CALL(tanh, tanhf)
+VYI_COLD
+VYI_LANES_FF(pow, vyi_lane_pow(f, g))
+VYI_COLD
+VYI_LANES_FF(atan2, atan2f(f, g))
+VYI_LANES(unpack_half, vyi_eval_half(x))
 VYI_LANES_B(is_nan, (x & 0x7fffffffu) > 0x7f800000u)
 VYI_LANES_B(is_inf, (x & 0x7fffffffu) == 0x7f800000u)
 
@@ -238,7 +255,8 @@ VYI_LANES_B(f32_to_bool, (x & 0x7fffffffu) != 0)
     X(MIN, min_u32, min_i32, min_f32, none) X(MAX, max_u32, max_i32, max_f32, none)                \
     X(EQ, eq, eq, eq_f32, eq) X(NE, ne, ne, ne_f32, ne)                                            \
     X(LT, lt_u32, lt_i32, lt_f32, none) X(LE, le_u32, le_i32, le_f32, none)                        \
-    X(GT, gt_u32, gt_i32, gt_f32, none) X(GE, ge_u32, ge_i32, ge_f32, none)
+    X(GT, gt_u32, gt_i32, gt_f32, none) X(GE, ge_u32, ge_i32, ge_f32, none)                        \
+    X(POW, none, none, pow, none) X(ATAN2, none, none, atan2, none)
 
 #define VYI_LANES_UNARY(X)                                                                         \
     X(NEG, neg, neg, neg_f32, none) X(NOT, not, not, none, not_bool)                               \
@@ -252,7 +270,11 @@ VYI_LANES_B(f32_to_bool, (x & 0x7fffffffu) != 0)
     X(EXP, none, none, exp, none) X(EXP2, none, none, exp2, none)                                  \
     X(LOG, none, none, log, none) X(LOG2, none, none, log2, none)                                  \
     X(IS_NAN, none, none, is_nan, none) X(IS_INF, none, none, is_inf, none)                        \
-    X(UNIFORM, copy, copy, copy, copy)
+    X(UNIFORM, copy, copy, copy, copy)                                                             \
+    X(ASIN, none, none, asin, none) X(ACOS, none, none, acos, none)                                \
+    X(ATAN, none, none, atan, none) X(SINH, none, none, sinh, none)                                \
+    X(COSH, none, none, cosh, none) X(TANH, none, none, tanh, none)                                \
+    X(UNPACK_HALF, unpack_half, none, none, none)
 
 #define VYI_LANES_CAST_TO(X)                                                                       \
     X(NONE, none, none, none, none) X(U32, copy, copy, f32_to_u32, copy)                           \

@@ -402,9 +402,9 @@ VYI_API vyre_type vyi_result_type(const vyre_program *p, const vyi_inst *inst)
     case VYI_OP_ATOMIC_CAS:
     case VYI_OP_ATOMIC_LOAD: return (vyre_type)vyi_buffer_of(p, a)->type;
     case VYI_OP_BINARY:
-        return vyi_binary_describe(inst->sub)->test ? VYRE_TYPE_BOOL : (vyre_type)vyi_type_of(p, a);
+        return (vyre_type)vyi_operator_gives(vyi_binary_describe(inst->sub), vyi_type_of(p, a));
     case VYI_OP_UNARY:
-        return vyi_unary_describe(inst->sub)->test ? VYRE_TYPE_BOOL : (vyre_type)vyi_type_of(p, a);
+        return (vyre_type)vyi_operator_gives(vyi_unary_describe(inst->sub), vyi_type_of(p, a));
     case VYI_OP_FMA:     return VYRE_TYPE_F32;
     case VYI_OP_SELECT:  return (vyre_type)vyi_type_of(p, inst->arg[1]);
     case VYI_OP_GET:     return (vyre_type)p->locals[a - 1].type;

@@ -90,7 +90,8 @@ VYI_COLD
 VYI_API bool vyi_eval_binary(uint32_t sub, uint32_t type, uint32_t a, uint32_t b, uint32_t *out)
 {
     if (type == VYRE_TYPE_F32) {
-        if (!vyi_binary_describe(sub)->test || !vyi_is_plain_f32(a) || !vyi_is_plain_f32(b))
+        if (vyi_binary_describe(sub)->result != VYRE_TYPE_BOOL || !vyi_is_plain_f32(a) ||
+            !vyi_is_plain_f32(b))
             return false;
         *out = vyi_eval_compare(sub, vyi_f32_order(a), vyi_f32_order(b));
         return true;
@@ -123,6 +124,20 @@ VYI_API uint32_t vyi_eval_clz(uint32_t a)
     return n;
 }
 
+/* An f16 as f32: exact. */
+VYI_API uint32_t vyi_eval_half(uint32_t a)
+{
+    const uint32_t sign = (a & 0x8000u) << 16, size = (a & 0x7fffu) << 13;
+    const float small = (float)(a & 0x3ffu) * 5.9604644775390625e-8f; /* in units of 2^-24 */
+    uint32_t bits;
+    if (size >= 0x0f800000u)
+        return sign | size | 0x7f800000u;
+    if (size >= 0x00800000u)
+        return sign | (size + 0x38000000u);
+    memcpy(&bits, &small, sizeof bits);
+    return sign | bits;
+}
+
 VYI_COLD
 VYI_API bool vyi_eval_unary(uint32_t sub, uint32_t type, uint32_t a, uint32_t *out)
 {
@@ -146,6 +161,9 @@ VYI_API bool vyi_eval_unary(uint32_t sub, uint32_t type, uint32_t a, uint32_t *o
     case VYI_UNARY_CLZ:      *out = vyi_eval_clz(a); break;
     case VYI_UNARY_CTZ:      *out = vyi_eval_clz(vyi_eval_reverse(a)); break;
     case VYI_UNARY_REVERSE:  *out = vyi_eval_reverse(a); break;
+    case VYI_UNARY_UNPACK_HALF:
+        *out = vyi_eval_half(a);
+        return (a & 0x7fffu) == 0 || ((a & 0x7c00u) && (a & 0x7c00u) != 0x7c00u);
     default:                 return false;
     }
     return true;

@@ -140,7 +140,7 @@ static void vyi_program_nomem(vyre_program *p, size_t size)
 
 static void vyi_ir_count(vyre_program *p)
 {
-    p->calls += p->inner == 0;
+    p->calls += p->inner == 0 && p->made == 0;
 }
 
 /* Counts the call; false when the program takes no more. */
@@ -153,6 +153,20 @@ static bool vyi_ir_begin(vyre_program *p)
         vyi_program_fail(p, VYRE_E_IR_FINISHED, "Build everything before vyre_program_finish.",
                          "call %u comes after vyre_program_finish", (unsigned)p->calls);
     return p->error.status == VYRE_OK;
+}
+
+VYI_OUTLINE VYI_API bool vyi_made_begin(vyre_program *p)
+{
+    if (!vyi_ir_begin(p))
+        return false;
+    p->made++;
+    return true;
+}
+
+VYI_API void vyi_made_end(vyre_program *p)
+{
+    VYRE_ASSERT(p->made > 0);
+    p->made--;
 }
 
 static bool vyi_ir_grow_insts(vyre_program *p)

@@ -98,8 +98,8 @@ typedef enum vyre_builtin {
 
 /* X(NAME, function, operand class, result class).  Classes: I integer, N number
  * (integer or f32), F f32, B bool, IB integer or bool, A any, U u32; in the
- * result S = the operand's type.  Both operands have the same type, except that a shift or
- * rotate amount is always u32. */
+ * result S = the operand's type, B = bool, F = f32.  Both operands have the same
+ * type, except that a shift or rotate amount is always u32. */
 #define VYRE_BINARY_LIST(X)                                                                        \
     X(ADD, vyre_ir_add, N, S) X(SUB, vyre_ir_sub, N, S) X(MUL, vyre_ir_mul, N, S)                  \
     X(DIV, vyre_ir_div, N, S) X(REM, vyre_ir_rem, I, S)                                            \
@@ -110,7 +110,9 @@ typedef enum vyre_builtin {
     X(MIN, vyre_ir_min, N, S) X(MAX, vyre_ir_max, N, S) /* f32: the operand that is not NaN */     \
     X(EQ, vyre_ir_eq, A, B) X(NE, vyre_ir_ne, A, B)     /* f32: NaN is unequal to everything */    \
     X(LT, vyre_ir_lt, N, B) X(LE, vyre_ir_le, N, B)                                                \
-    X(GT, vyre_ir_gt, N, B) X(GE, vyre_ir_ge, N, B)
+    X(GT, vyre_ir_gt, N, B) X(GE, vyre_ir_ge, N, B)                                                \
+    X(POW, vyre_ir_pow, F, S)     /* a to the power of b; for a > 0, or a = 0 < b */               \
+    X(ATAN2, vyre_ir_atan2, F, S) /* the angle of the point (b, a) */
 
 #define VYRE_UNARY_LIST(X)                                                                         \
     X(NEG, vyre_ir_neg, N, S)                                                                      \
@@ -129,7 +131,10 @@ typedef enum vyre_builtin {
     X(IS_NAN, vyre_ir_is_nan, F, B) X(IS_INF, vyre_ir_is_inf, F, B)                                \
     X(UNIFORM, vyre_ir_uniform, A, S) /* itself, and the caller's word that it is the same in all  \
                                          lanes of the workgroup that come here: barriers may       \
-                                         stand where such values decide */
+                                         stand where such values decide */                         \
+    X(ASIN, vyre_ir_asin, F, S) X(ACOS, vyre_ir_acos, F, S) X(ATAN, vyre_ir_atan, F, S)            \
+    X(SINH, vyre_ir_sinh, F, S) X(COSH, vyre_ir_cosh, F, S) X(TANH, vyre_ir_tanh, F, S)            \
+    X(UNPACK_HALF, vyre_ir_unpack_half, U, F) /* the f16 in the low 16 bits */
 
 typedef enum vyre_atomic_op {
     VYRE_ATOMIC_ADD = 0,
@@ -245,6 +250,38 @@ VYRE_API vyre_value vyre_ir_select(vyre_program *p, vyre_value cond, vyre_value 
 VYRE_API vyre_value vyre_ir_cast(vyre_program *p, vyre_type type, vyre_value a);
 /* The same 32 bits; not from or to bool. */
 VYRE_API vyre_value vyre_ir_bitcast(vyre_program *p, vyre_type type, vyre_value a);
+
+/* --- made of other instructions ------------------------------------------- */
+
+/* One call, several instructions: there is nothing else that knows of these. */
+
+/* Of numbers: min(max(x, low), high). */
+VYRE_API vyre_value vyre_ir_clamp(vyre_program *p, vyre_value x, vyre_value low, vyre_value high);
+/* Of f32: a * (1 - t) + b * t. */
+VYRE_API vyre_value vyre_ir_mix(vyre_program *p, vyre_value a, vyre_value b, vyre_value t);
+/* Of f32: the nearest whole number, a half away from zero. */
+VYRE_API vyre_value vyre_ir_round_away(vyre_program *p, vyre_value x);
+/* Two f32 as f16 in one u32, the first in the low half: the nearest, a half to even; what
+ * is too large is infinite, and NaN is 0x7e00.  The same bits on every device. */
+VYRE_API vyre_value vyre_ir_pack_half(vyre_program *p, vyre_value low, vyre_value high);
+/* The sum of the products of the four bytes of two words, modulo 2^32: of unsigned bytes as
+ * u32, of signed ones as i32.  Operands are u32 or i32. */
+VYRE_API vyre_value vyre_ir_udot4(vyre_program *p, vyre_value a, vyre_value b);
+VYRE_API vyre_value vyre_ir_sdot4(vyre_program *p, vyre_value a, vyre_value b);
+
+/* Byte `byte` of a buffer, the lowest of a word first, or the two bytes from there on: bit 0
+ * of `byte` does not count for them.  u8 and u16 give a u32, i8 and i16 an i32. */
+VYRE_API vyre_value vyre_ir_load_u8(vyre_program *p, vyre_buffer buffer, vyre_value byte);
+VYRE_API vyre_value vyre_ir_load_i8(vyre_program *p, vyre_buffer buffer, vyre_value byte);
+VYRE_API vyre_value vyre_ir_load_u16(vyre_program *p, vyre_buffer buffer, vyre_value byte);
+VYRE_API vyre_value vyre_ir_load_i16(vyre_program *p, vyre_buffer buffer, vyre_value byte);
+/* Stores the low 8 or 16 bits of a u32 or i32.  The other bytes of the word stay as they are,
+ * also when other lanes store into them meanwhile: two relaxed atomics, so the elements are
+ * u32 or i32, and can be read.  Between the two the bytes are 0. */
+VYRE_API void vyre_ir_store_u8(vyre_program *p, vyre_buffer buffer, vyre_value byte,
+                               vyre_value value);
+VYRE_API void vyre_ir_store_u16(vyre_program *p, vyre_buffer buffer, vyre_value byte,
+                                vyre_value value);
 
 /* --- locals -------------------------------------------------------------- */
 

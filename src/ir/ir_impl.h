@@ -129,8 +129,13 @@ VYI_API const vyi_op_info *vyi_op_describe(uint32_t op);
 typedef struct vyi_operator {
     const char *text;
     uint8_t     operands; /* VYI_CLASS_*: the types that it takes */
-    bool        test;     /* gives a bool, else the type of its first operand */
+    uint8_t     result;   /* vyre_type; NONE: that of its first operand */
 } vyi_operator;
+
+static inline uint32_t vyi_operator_gives(const vyi_operator *o, uint32_t operand)
+{
+    return o->result ? o->result : operand;
+}
 
 VYI_API const vyi_operator *vyi_binary_describe(uint32_t sub);
 VYI_API const vyi_operator *vyi_unary_describe(uint32_t sub);
@@ -214,6 +219,7 @@ struct vyre_program {
     bool            left; /* the outermost list has ended in RETURN */
     uint32_t        calls; /* the caller's so far; vyre_error.at of a mistake */
     uint32_t        inner; /* not 0: calls are the library's own, and not counted */
+    uint32_t        made;  /* not 0: what one call of the caller's is made of */
     vyi_guest      *guests; /* in the order of their instructions */
     uint32_t        guest_count, guest_capacity;
     vyi_guest_open  guest;
@@ -263,7 +269,7 @@ VYI_API void vyi_program_fail(vyre_program *p, vyre_status status, const char *f
 /* What the caller does by one call of the library's counts as one call. */
 static inline void vyi_ir_inner_begin(vyre_program *p)
 {
-    p->calls += p->inner++ == 0;
+    p->calls += p->inner++ == 0 && p->made == 0;
 }
 
 static inline void vyi_ir_inner_end(vyre_program *p)
@@ -278,6 +284,13 @@ VYI_API uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst);
 VYI_API vyre_value vyi_ir_const(vyre_program *p, uint32_t type, uint32_t bits);
 VYI_API vyre_value vyi_ir_binary(vyre_program *p, uint32_t sub, vyre_value a, vyre_value b);
 VYI_API vyre_value vyi_ir_unary(vyre_program *p, uint32_t sub, vyre_value a);
+
+/* --- one call, several instructions (made.c) -------------------------------- */
+
+/* From here to the end it is one call of the caller's, and all that it may not do he may
+ * not; the library's own calls are `inner`.  False: the program takes no more. */
+VYI_API bool vyi_made_begin(vyre_program *p);
+VYI_API void vyi_made_end(vyre_program *p);
 
 /* --- several indexes at once (interleave.c) -------------------------------- */
 
@@ -355,6 +368,7 @@ VYI_API vyre_type vyi_result_type(const vyre_program *p, const vyi_inst *inst);
 VYI_API bool vyi_eval_binary(uint32_t sub, uint32_t type, uint32_t a, uint32_t b, uint32_t *out);
 VYI_API bool vyi_eval_unary(uint32_t sub, uint32_t type, uint32_t a, uint32_t *out);
 VYI_API uint32_t vyi_eval_clz(uint32_t a);
+VYI_API uint32_t vyi_eval_half(uint32_t a);
 VYI_API bool vyi_eval_cast(uint32_t to, uint32_t from, uint32_t a, uint32_t *out);
 
 /* The comparison that is true when `sub` is false, for integers and bools; of

@@ -16,10 +16,11 @@ VYI_API const vyi_op_info *vyi_op_describe(uint32_t op)
     return &table[op];
 }
 
-/* In the operator lists, S and B say what an operator gives; the text is its
+/* In the operator lists, S, B and F say what an operator gives; the text is its
  * function's name without "vyre_ir_". */
-#define VYI_RESULT_S false
-#define VYI_RESULT_B true
+#define VYI_RESULT_S VYRE_TYPE_NONE
+#define VYI_RESULT_B VYRE_TYPE_BOOL
+#define VYI_RESULT_F VYRE_TYPE_F32
 #define VYI_OPERATOR_ENTRY(name, function, operands, result)                                       \
     { &(#function)[8], VYI_CLASS_##operands, VYI_RESULT_##result },
 

@@ -219,15 +219,17 @@ static const uint8_t vyi_export_binaries[VYI_BINARY_COUNT] = {
     0x01, 0x02, 0x03, 0x04, 0x05, 0x21,       /* add sub mul div rem mul_high */
     0x06, 0x07, 0x08, 0x09, 0x0a, 0x1d, 0x1e, /* and or xor shl shr rotl rotr */
     0x14, 0x15,                               /* min max */
-    0x0b, 0x0c, 0x0d, 0x0f, 0x0e, 0x10        /* eq ne lt le gt ge */
+    0x0b, 0x0c, 0x0d, 0x0f, 0x0e, 0x10,       /* eq ne lt le gt ge */
+    0, 0                                      /* pow atan2: it has none */
 };
 
-/* 0: by more than one. */
+/* 0: by more than one, or not at all. */
 static const uint8_t vyi_export_unaries[VYI_UNARY_COUNT] = {
     0x01, 0x02, 0x0a, 0x10, 0x04, 0x05, 0x06, 0x07, /* neg not abs sign popcount clz ctz reverse */
     0x0b, 0x1f, 0x0c, 0x0d, 0,    0x0f,             /* sqrt rsqrt floor ceil round trunc */
     0x09, 0x08, 0x18, 0x14, 0x17, 0x15, 0x16,       /* sin cos tan exp exp2 log log2 */
-    0x11, 0x12, 0                                   /* is_nan is_inf uniform */
+    0x11, 0x12, 0,                                  /* is_nan is_inf uniform */
+    0x1a, 0x19, 0x1b, 0x1d, 0x1e, 0x1c, 0           /* asin acos atan sinh cosh tanh unpack_half */
 };
 
 /* Numbers of types, by vyre_type. */
@@ -245,6 +247,8 @@ static uint32_t vyi_export_binary(vyi_export *e, const vyi_inst *inst)
         number = VYI_WIRE_OR;
     else if (bools && inst->sub == VYI_BINARY_XOR)
         number = VYI_WIRE_NE;
+    if (!number)
+        vyi_export_fail(e, VYRE_E_EXCHANGE_UNSUPPORTED, vyi_binary_describe(inst->sub)->text);
     const uint32_t name = vyi_export_let(e);
     vyi_export_binary_of(e, number);
     vyi_export_operand(e, inst->arg[0]);
@@ -362,6 +366,8 @@ static uint32_t vyi_export_unary(vyi_export *e, const vyi_inst *inst)
         return vyi_export_abs(e, inst->arg[0]);
     if (inst->sub == VYI_UNARY_SIGN && type != VYRE_TYPE_F32)
         return vyi_export_sign(e, inst->arg[0]);
+    if (!vyi_export_unaries[inst->sub])
+        vyi_export_fail(e, VYRE_E_EXCHANGE_UNSUPPORTED, vyi_unary_describe(inst->sub)->text);
     const bool truth = inst->sub == VYI_UNARY_NOT && type == VYRE_TYPE_BOOL;
     const uint32_t name = vyi_export_let(e);
     vyi_export_unary_of(e, truth ? (uint32_t)VYI_WIRE_NOT : vyi_export_unaries[inst->sub]);

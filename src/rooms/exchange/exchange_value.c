@@ -113,9 +113,9 @@ static const vyi_import_operator vyi_import_unaries[] = {
     VYI_PLAIN(VYI_UNARY_SIGN),     VYI_PLAIN(VYI_UNARY_IS_NAN),   VYI_PLAIN(VYI_UNARY_IS_INF),
     { VYI_HOW_FINITE, 0 },         VYI_PLAIN(VYI_UNARY_EXP),      VYI_PLAIN(VYI_UNARY_LOG),
     VYI_PLAIN(VYI_UNARY_LOG2),     VYI_PLAIN(VYI_UNARY_EXP2),     VYI_PLAIN(VYI_UNARY_TAN),
-    { VYI_HOW_NONE, 0 }, /* acos, asin, atan, tanh, sinh, cosh */
-    { VYI_HOW_NONE, 0 },           { VYI_HOW_NONE, 0 },           { VYI_HOW_NONE, 0 },
-    { VYI_HOW_NONE, 0 },           { VYI_HOW_NONE, 0 },           VYI_PLAIN(VYI_UNARY_RSQRT),
+    VYI_PLAIN(VYI_UNARY_ACOS),     VYI_PLAIN(VYI_UNARY_ASIN),     VYI_PLAIN(VYI_UNARY_ATAN),
+    VYI_PLAIN(VYI_UNARY_TANH),     VYI_PLAIN(VYI_UNARY_SINH),     VYI_PLAIN(VYI_UNARY_COSH),
+    VYI_PLAIN(VYI_UNARY_RSQRT),
     { VYI_HOW_UNPACK, 0 * 16 + 4 }, { VYI_HOW_UNPACK, 2 * 16 + 4 }, /* places in steps of two */
     { VYI_HOW_UNPACK, 0 * 16 + 8 }, { VYI_HOW_UNPACK, 12 * 16 + 8 },
     { VYI_HOW_RECIPROCAL, 0 }
@@ -197,22 +197,6 @@ static vyre_value vyi_import_binary(vyi_import *m, const vyi_import_frame *frame
     return vyi_import_saturate(m->p, o->how, a, b);
 }
 
-/* Half away from zero, exactly: adding 0.5 first would round once too often. */
-static vyre_value vyi_import_round(vyre_program *p, vyre_value x)
-{
-    const vyre_value size = vyre_ir_abs(p, x);
-    const vyre_value whole = vyre_ir_trunc(p, size);
-    const vyre_value rest = vyre_ir_sub(p, size, whole);
-    const vyre_value half = vyre_ir_f32(p, 0.5f);
-    const vyre_value up = vyre_ir_ge(p, rest, half);
-    const vyre_value step = vyre_ir_cast(p, VYRE_TYPE_F32, up);
-    const vyre_value rounded = vyre_ir_add(p, whole, step);
-    const vyre_value zero = vyre_ir_f32(p, 0.0f);
-    const vyre_value below = vyre_ir_lt(p, x, zero);
-    const vyre_value negative = vyre_ir_neg(p, rounded);
-    return vyre_ir_select(p, below, negative, rounded);
-}
-
 static vyre_value vyi_import_finite(vyre_program *p, vyre_value x)
 {
     const vyre_value nan = vyre_ir_is_nan(p, x);
@@ -252,7 +236,7 @@ static vyre_value vyi_import_unary(vyi_import *m, const vyi_import_frame *frame)
     switch (o->how) {
     case VYI_HOW_PLAIN:       return vyi_import_unary_plain(m->p, o->sub, a);
     case VYI_HOW_LOGICAL_NOT: return vyre_ir_not(m->p, vyi_import_bool(m, a));
-    case VYI_HOW_ROUND:       return vyi_import_round(m->p, a);
+    case VYI_HOW_ROUND:       return vyre_ir_round_away(m->p, a);
     case VYI_HOW_FINITE:      return vyi_import_finite(m->p, a);
     case VYI_HOW_UNPACK:      return vyi_import_unpack(m, o->sub / 16 * 2u, o->sub % 16u, a);
     case VYI_HOW_RECIPROCAL:  break;

@@ -16,6 +16,7 @@ typedef enum vyi_call_takes {
     VYI_TAKES_SIGNED,   /* one type: int or float */
     VYI_TAKES_INTEGER,  /* the first is int or uint; the others are too */
     VYI_TAKES_PLACE,    /* the first is an element of a buffer */
+    VYI_TAKES_BUFFER,   /* the first is a buffer */
     VYI_TAKES_TEXT      /* of printf */
 } vyi_call_takes;
 
@@ -128,7 +129,70 @@ static vyi_operand vyi_call_find_high(vyi_source *s, const vyi_call_row *row, vy
     return vyi_source_op2(s, VYI_BINARY_SUB, vyi_source_constant(VYRE_TYPE_I32, 31, 0), zeros);
 }
 
+/* Two floats as halves of a uint, and the lower one back. */
+static vyi_operand vyi_call_pack_half(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const vyre_value low = vyi_source_id(s, &a[0]);
+    vyre_value value = vyi_source_id(s, &a[1]);
+    (void)row;
+    if (!s->mute)
+        value = vyre_ir_pack_half(s->p, low, value);
+    return vyi_source_made(VYRE_TYPE_U32, value, a[0].at);
+}
+
+static vyi_operand vyi_call_unpack_half(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    (void)row;
+    return vyi_source_op1(s, VYI_UNARY_UNPACK_HALF,
+                          vyi_source_convert(s, VYRE_TYPE_U32, a[0], "what unpack_half() takes"));
+}
+
+/* Four bytes by four bytes: signed ones of ints, unsigned ones of uints. */
+static vyi_operand vyi_call_dot(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    if (a[0].type != a[1].type) {
+        vyi_source_fail(s, a[1].at, "Write int(..) or uint(..) around one of them.",
+                        "%s() takes two ints, or two uints", row->name);
+        return vyi_source_wrong(a[1].at);
+    }
+    const vyre_value left = vyi_source_id(s, &a[0]);
+    vyre_value value = vyi_source_id(s, &a[1]);
+    if (!s->mute)
+        value = a[0].type == VYRE_TYPE_I32 ? vyre_ir_sdot4(s->p, left, value)
+                                           : vyre_ir_udot4(s->p, left, value);
+    return vyi_source_made(a[0].type, value, a[0].at);
+}
+
 /* --- memory -------------------------------------------------------------- */
+
+/* load_u8(buffer, byte) and its kin. */
+static vyi_operand vyi_call_load_bytes(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    typedef vyre_value (*load_fn)(vyre_program *p, vyre_buffer buffer, vyre_value byte);
+    static const load_fn loads[] = { vyre_ir_load_u8, vyre_ir_load_i8, vyre_ir_load_u16,
+                                     vyre_ir_load_i16 };
+    const vyre_buffer buffer = { a[0].target };
+    s->heavy++;
+    const vyi_operand byte = vyi_source_convert(s, VYRE_TYPE_U32, a[1], "a byte's number");
+    vyre_value value = vyi_source_id(s, &byte);
+    if (!s->mute)
+        value = loads[row->sub](s->p, buffer, value);
+    return vyi_source_made(row->sub & 1u ? VYRE_TYPE_I32 : VYRE_TYPE_U32, value, a[0].at);
+}
+
+static vyi_operand vyi_call_store_bytes(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const vyre_buffer buffer = { a[0].target };
+    s->heavy++;
+    const vyi_operand byte = vyi_source_convert(s, VYRE_TYPE_U32, a[1], "a byte's number");
+    const vyi_operand data = vyi_source_convert(s, VYRE_TYPE_U32, a[2], "what is stored");
+    const vyre_value at = vyi_source_id(s, &byte), value = vyi_source_id(s, &data);
+    if (!s->mute && row->sub)
+        vyre_ir_store_u16(s->p, buffer, at, value);
+    else if (!s->mute)
+        vyre_ir_store_u8(s->p, buffer, at, value);
+    return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
+}
 
 static vyi_operand vyi_call_atomic(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
@@ -345,27 +409,19 @@ static const vyi_call_row *vyi_call_rows(uint32_t i)
                    "const float t = clamp((c - a) / (b - a), 0.0, 1.0); t * t * (3.0 - 2.0 * t)"),
         VYI_ROW_IN("fract", 1, FLOAT, "a - floor(a)"),
         VYI_ROW_IN("mod", 2, FLOAT, "a - b * floor(a / b)"),
-        VYI_ROW_IN("pow", 2, FLOAT, "exp2(b * log2(a))"),
+        VYI_ROW("pow", 2, FLOAT, VYI_BINARY_POW, two),
         VYI_ROW_IN("radians", 1, FLOAT, "a * 0.0174532925199"),
         VYI_ROW_IN("degrees", 1, FLOAT, "a * 57.295779513"),
-        VYI_ROW_IN("sinh", 1, FLOAT, "(exp(a) - exp(-a)) * 0.5"),
-        VYI_ROW_IN("cosh", 1, FLOAT, "(exp(a) + exp(-a)) * 0.5"),
-        VYI_ROW_IN("tanh", 1, FLOAT, "1.0 - 2.0 / (exp(a + a) + 1.0)"), /* within -1 and 1 */
-        /* The angle of the point on the circle. */
-        VYI_ROW_IN("asin", 1, FLOAT, "atan(a, sqrt(1.0 - a * a))"),
-        VYI_ROW_IN("acos", 1, FLOAT, "atan(sqrt(1.0 - a * a), a)"),
-        /* Cephes' atanf, two ULP. */
-        VYI_ROW_IN("atan", 1, FLOAT,
-                   "const float x = abs(a);"
-                   "const bool s = x > 2.414213562, m = x > 0.4142135624;"
-                   "const float t = s ? -1.0 / x : m ? (x - 1.0) / (x + 1.0) : x, z = t * t,"
-                   "u = (s ? 1.57079632679 : m ? 0.785398163397 : 0.0) + ((((z * 8.05374449538e-2"
-                   " - 1.38776856032e-1) * z + 1.99777106478e-1) * z - 3.33329491539e-1) * z * t"
-                   " + t); a < 0.0 ? -u : u"),
-        /* The angle of (b, a); of (0, 0) it is 0. */
-        VYI_ROW_IN("atan", 2, FLOAT,
-                   "const float t = atan(a == 0.0 ? 0.0 : abs(a) / abs(b)),"
-                   "u = b < 0.0 ? 3.14159265358979 - t : t; a < 0.0 ? -u : u"),
+        VYI_ROW_ONE("asin", FLOAT, ASIN),
+        VYI_ROW_ONE("acos", FLOAT, ACOS),
+        VYI_ROW_ONE("atan", FLOAT, ATAN),
+        VYI_ROW("atan", 2, FLOAT, VYI_BINARY_ATAN2, two),
+        VYI_ROW_ONE("sinh", FLOAT, SINH),
+        VYI_ROW_ONE("cosh", FLOAT, COSH),
+        VYI_ROW_ONE("tanh", FLOAT, TANH),
+        VYI_ROW("pack_half", 2, FLOAT, 0, pack_half),
+        VYI_ROW("unpack_half", 1, ANY, 0, unpack_half),
+        VYI_ROW("dotPacked4x8EXT", 2, INTEGER, 0, dot),
         VYI_ROW("bitCount", 1, INTEGER, VYI_UNARY_POPCOUNT, count),
         VYI_ROW_ONE("bitfieldReverse", INTEGER, REVERSE),
         VYI_ROW("findLSB", 1, INTEGER, VYI_UNARY_CTZ, find_low),
@@ -395,6 +451,12 @@ static const vyi_call_row *vyi_call_rows(uint32_t i)
         VYI_ROW("atomicCompSwap", 3, PLACE, 0, atomic),
         VYI_ROW("atomicLoad", 1, PLACE, 0, atomic_load),
         VYI_ROW("atomicStore", 2, PLACE, 0, atomic_store),
+        VYI_ROW("load_u8", 2, BUFFER, 0, load_bytes),
+        VYI_ROW("load_i8", 2, BUFFER, 1, load_bytes),
+        VYI_ROW("load_u16", 2, BUFFER, 2, load_bytes),
+        VYI_ROW("load_i16", 2, BUFFER, 3, load_bytes),
+        VYI_ROW("store_u8", 3, BUFFER, 0, store_bytes),
+        VYI_ROW("store_u16", 3, BUFFER, 1, store_bytes),
         VYI_ROW("memoryBarrier", 0, ANY, VYRE_SCOPE_DEVICE, fence),
         VYI_ROW("memoryBarrierBuffer", 0, ANY, VYRE_SCOPE_DEVICE, fence),
         VYI_ROW_NEED("memoryBarrierShared", 0, VYRE_SCOPE_DEVICE, GROUP, fence),
@@ -503,11 +565,16 @@ static bool vyi_call_integers(vyi_source *s, const vyi_call_row *row, vyi_operan
     return row->count < 4 || vyi_source_common(s, &args[0], &args[1], row->name);
 }
 
+/* An element, or the whole buffer, of integers that may be read; and written, unless a
+ * call only loads. */
 static bool vyi_call_place(vyi_source *s, const vyi_call_row *row, vyi_operand *args)
 {
-    if (args[0].place != VYI_PLACE_ELEMENT || !(VYI_CLASS_I >> args[0].type & 1)) {
-        vyi_source_fail(s, args[0].at, "Write buffer[index].",
-                        "%s() works on an element of a buffer of uint or int", row->name);
+    const bool whole = row->takes == VYI_TAKES_BUFFER;
+    if (args[0].place != (whole ? VYI_PLACE_BUFFER : VYI_PLACE_ELEMENT) ||
+        !(VYI_CLASS_I >> args[0].type & 1)) {
+        vyi_source_fail(s, args[0].at, whole ? "Write its name alone." : "Write buffer[index].",
+                        "%s() works on %s of uint or int", row->name,
+                        whole ? "a buffer" : "an element of a buffer");
         return false;
     }
     if (vyi_buffer_of(s->p, args[0].target)->access == VYRE_ACCESS_WRITE) {
@@ -516,7 +583,8 @@ static bool vyi_call_place(vyi_source *s, const vyi_call_row *row, vyi_operand *
                         vyi_buffer_of(s->p, args[0].target)->name);
         return false;
     }
-    return vyi_source_assignable(s, &args[0]);
+    args[0].place = VYI_PLACE_ELEMENT;
+    return (whole && row->count == 2) || vyi_source_assignable(s, &args[0]);
 }
 
 static bool vyi_call_prepare(vyi_source *s, const vyi_call_row *row, vyi_operand *args)
@@ -525,7 +593,7 @@ static bool vyi_call_prepare(vyi_source *s, const vyi_call_row *row, vyi_operand
     case VYI_TAKES_FLOAT: case VYI_TAKES_NUMBER: case VYI_TAKES_SIGNED:
         return vyi_call_numbers(s, row, args);
     case VYI_TAKES_INTEGER: return vyi_call_integers(s, row, args);
-    case VYI_TAKES_PLACE: return vyi_call_place(s, row, args);
+    case VYI_TAKES_PLACE: case VYI_TAKES_BUFFER: return vyi_call_place(s, row, args);
     default: return true;
     }
 }
@@ -581,7 +649,8 @@ static vyi_operand vyi_call_built_in(vyi_source *s, const vyi_token *name,
 {
     vyi_operand args[VYI_SOURCE_ARGS];
     uint32_t count = 0;
-    if (!vyi_call_arguments(s, args, &count, row->takes == VYI_TAKES_PLACE ? 1u : 0u))
+    const uint32_t places = row->takes == VYI_TAKES_PLACE || row->takes == VYI_TAKES_BUFFER;
+    if (!vyi_call_arguments(s, args, &count, places))
         return vyi_source_wrong(name->at);
     row = vyi_call_find(s, name, count);
     if (!vyi_call_counts(s, name, row->count, count))

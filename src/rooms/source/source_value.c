@@ -197,7 +197,7 @@ VYI_API bool vyi_source_common(vyi_source *s, vyi_operand *a, vyi_operand *b, co
 
 VYI_API vyi_operand vyi_source_op2(vyi_source *s, uint32_t sub, vyi_operand a, vyi_operand b)
 {
-    const uint32_t type = vyi_binary_describe(sub)->test ? (uint32_t)VYRE_TYPE_BOOL : a.type;
+    const uint32_t type = vyi_operator_gives(vyi_binary_describe(sub), a.type);
     uint32_t bits;
     if (a.wrong || b.wrong)
         return vyi_source_wrong(a.at);
@@ -212,7 +212,7 @@ VYI_API vyi_operand vyi_source_op2(vyi_source *s, uint32_t sub, vyi_operand a, v
 
 VYI_API vyi_operand vyi_source_op1(vyi_source *s, uint32_t sub, vyi_operand a)
 {
-    const uint32_t type = vyi_unary_describe(sub)->test ? (uint32_t)VYRE_TYPE_BOOL : a.type;
+    const uint32_t type = vyi_operator_gives(vyi_unary_describe(sub), a.type);
     uint32_t bits;
     if (a.wrong)
         return a;
