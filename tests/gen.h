@@ -39,6 +39,8 @@
                               a loop limit, the same one everywhere */
 #define GEN_SAID      512u /* only what the original's format has words for: atomics on u32, no
                               break or continue, no fence, no number of workgroups */
+#define GEN_HANDLER   1024u /* a handler of many lanes: answers, reductions, faults (gen_handler) */
+#define GEN_STRAIGHT  2048u /* no block and no local */
 #define GEN_INTEGERS  (GEN_LOOPS | GEN_ATOMICS | GEN_WORKGROUP | GEN_3D)
 #define GEN_ALL       (GEN_INTEGERS | GEN_SUBGROUPS | GEN_DIVERGENT | GEN_F32)
 
@@ -212,6 +214,8 @@ typedef struct gen_state {
     bool          uniform;             /* all lanes of the workgroup are active here */
     bool          may_return;          /* no barrier follows */
     bool          must_stay;           /* code here may not leave the loop: a barrier follows */
+    const vyre_slot_values *slot;      /* of a handler */
+    bool          tiles;               /* it is one of workgroups */
 } gen_state;
 
 /* What is open to see: to be put back at the end of a block. */
@@ -588,6 +592,29 @@ static void gen_subgroup(gen_state *g)
     }
 }
 
+/* --- answers of handlers ------------------------------------------------- */
+
+/* Each word has one reduction, the last of a GROUP what lane 0 of tile 0 says.  A
+ * handler has one fault, for it is open which of several comes first. */
+static void gen_answer(gen_state *g)
+{
+    static const struct { vyre_atomic_op op; vyre_type type; } words[] = {
+        { VYRE_ATOMIC_ADD, GEN_U }, { VYRE_ATOMIC_MIN, GEN_U }, { VYRE_ATOMIC_MAX, GEN_U },
+        { VYRE_ATOMIC_AND, GEN_U }, { VYRE_ATOMIC_OR, GEN_U }, { VYRE_ATOMIC_XOR, GEN_U },
+        { VYRE_ATOMIC_ADD, GEN_I }, { VYRE_ATOMIC_MIN, GEN_I }, { VYRE_ATOMIC_MAX, GEN_I }
+    };
+    const uint32_t word = gen_below(g, 12);
+    if (word < 9) {
+        vyre_emit_reduce(g->p, g->slot, word, words[word].op, gen_any(g, words[word].type));
+    } else if (word == 9 && g->tiles) {
+        vyre_emit_result(g->p, g->slot, word, gen_any(g, GEN_U));
+    } else if (word == 10 && gen_chance(g, 2) && !(g->flags & GEN_STRAIGHT)) {
+        vyre_ir_if(g->p, gen_any(g, GEN_B));
+        vyre_emit_fault(g->p, g->slot, gen_u(g, VYRE_FAULT_USER + 7));
+        vyre_ir_end(g->p);
+    }
+}
+
 /* --- limits of loops ----------------------------------------------------- */
 
 static void gen_limit(gen_state *g)
@@ -763,8 +790,14 @@ static void gen_statement(gen_state *g)
     case 2: gen_store(g); break;
     case 3: gen_convert(g); break;
     case 4: gen_choose(g); break;
-    case 5: case 6: gen_variable_use(g); break;
-    case 7: case 8: gen_block(g); break;
+    case 5: case 6:
+        if (!(g->flags & GEN_STRAIGHT))
+            gen_variable_use(g);
+        break;
+    case 7: case 8:
+        if (!(g->flags & GEN_STRAIGHT))
+            gen_block(g);
+        break;
     case 9:
         if (g->flags & GEN_ATOMICS)
             gen_atomic(g);
@@ -772,6 +805,8 @@ static void gen_statement(gen_state *g)
     case 10:
         if (subgroups)
             gen_subgroup(g);
+        else if (g->flags & GEN_HANDLER)
+            gen_answer(g);
         break;
     case 11:
         if (g->flags & GEN_LIMITS)
@@ -823,7 +858,8 @@ static void gen_geometry(gen_state *g, gen_shape *shape)
 }
 
 /* A buffer whose bound size, or declared count, or both, may be too small. */
-static void gen_buffer(gen_state *g, gen_shape *shape, uint32_t which, uint32_t words)
+static vyre_buffer_desc gen_buffer(gen_state *g, gen_shape *shape, uint32_t which,
+                                   uint32_t words)
 {
     static const struct { vyre_type type; vyre_access access; const char *name; } rows[] = {
         { GEN_U, VYRE_ACCESS_WRITE, "result" },    { GEN_U, VYRE_ACCESS_READ_WRITE, "words" },
@@ -841,9 +877,9 @@ static void gen_buffer(gen_state *g, gen_shape *shape, uint32_t which, uint32_t 
     desc.access = rows[which].access;
     if (gen_chance(g, 4))
         desc.count = 1 + gen_below(g, 2 * words);
-    g->buffers[which] = vyre_ir_buffer(g->p, &desc);
     const uint32_t bound = gen_chance(g, 4) ? 1 + gen_below(g, words) : words;
     shape->sizes[which] = (size_t)bound * 4 + (gen_chance(g, 8) ? gen_below(g, 4) : 0);
+    return desc;
 }
 
 static uint32_t gen_words_of(const gen_shape *shape, uint32_t which)
@@ -860,24 +896,30 @@ static uint32_t gen_words_of(const gen_shape *shape, uint32_t which)
     }
 }
 
+static void gen_arrays(gen_state *g, vyre_buffer_desc desc[2])
+{
+    memset(desc, 0, 2 * sizeof *desc);
+    desc[0].name = "shared";
+    desc[0].type = GEN_U;
+    desc[0].count = 2 * g->group_lanes - (gen_chance(g, 4) ? g->group_lanes / 2 : 0);
+    desc[1].name = "shared_sums";
+    desc[1].type = GEN_I;
+    desc[1].count = 8 * GEN_COMMUTING;
+    desc[0].access = desc[1].access = VYRE_ACCESS_WORKGROUP;
+}
+
 static void gen_declare(gen_state *g, gen_shape *shape)
 {
     shape->buffer_count = g->flags & GEN_F32 ? (uint32_t)GEN_BUFFERS : (uint32_t)GEN_FLOATS;
     for (uint32_t i = 0; i < shape->buffer_count; i++) {
-        gen_buffer(g, shape, i, gen_words_of(shape, i));
+        const vyre_buffer_desc desc = gen_buffer(g, shape, i, gen_words_of(shape, i));
+        g->buffers[i] = vyre_ir_buffer(g->p, &desc);
     }
     if (g->flags & GEN_WORKGROUP) {
-        vyre_buffer_desc desc;
-        memset(&desc, 0, sizeof desc);
-        desc.name = "shared";
-        desc.type = GEN_U;
-        desc.access = VYRE_ACCESS_WORKGROUP;
-        desc.count = 2 * g->group_lanes - (gen_chance(g, 4) ? g->group_lanes / 2 : 0);
-        g->shared = vyre_ir_buffer(g->p, &desc);
-        desc.name = "shared_sums";
-        desc.type = GEN_I;
-        desc.count = 8 * GEN_COMMUTING;
-        g->shared_sums = vyre_ir_buffer(g->p, &desc);
+        vyre_buffer_desc arrays[2];
+        gen_arrays(g, arrays);
+        g->shared = vyre_ir_buffer(g->p, &arrays[0]);
+        g->shared_sums = vyre_ir_buffer(g->p, &arrays[1]);
     }
 }
 
@@ -991,6 +1033,111 @@ GEN_UNUSED static vyre_program *gen_program(uint64_t seed, unsigned flags,
         printf("NOTE gen_program(0x%llx, %u): %s; %s\n", (unsigned long long)seed, flags, err.text,
                err.fix);
     return p;
+}
+
+/* --- handlers of many lanes ----------------------------------------------- */
+
+/* What is given to gen_handler_emit as `user`.  The kernel's buffers are those of
+ * gen_handler_buffers: bindings GEN_FIRST_BINDING and up, and two arrays of the
+ * workgroup, of `lanes` lanes. */
+typedef struct gen_handler {
+    uint64_t seed;
+    unsigned flags; /* GEN_HANDLER is added */
+    bool     tiles;
+    uint32_t lanes;
+} gen_handler;
+
+#define GEN_FIRST_BINDING 4u
+
+/* `desc` has room for GEN_BUFFERS + 2; how many there are.  The shape's memory is for
+ * `most` indexes of a range, or lanes of all tiles, of these. */
+GEN_UNUSED static uint32_t gen_handler_buffers(uint64_t seed, uint32_t group_lanes,
+                                               uint32_t most, vyre_buffer_desc *desc,
+                                               gen_shape *shape)
+{
+    gen_state g;
+    memset(&g, 0, sizeof g);
+    memset(shape, 0, sizeof *shape);
+    g.random = shape->seed = seed;
+    g.group_lanes = group_lanes;
+    shape->lanes = most;
+    shape->buffer_count = GEN_FLOATS;
+    for (uint32_t i = 0; i < GEN_FLOATS; i++) {
+        desc[i] = gen_buffer(&g, shape, i, gen_words_of(shape, i));
+        desc[i].binding = GEN_FIRST_BINDING + i;
+    }
+    gen_arrays(&g, desc + GEN_FLOATS);
+    return GEN_FLOATS + 2;
+}
+
+static void gen_handler_values(gen_state *g)
+{
+    const vyre_slot_values *s = g->slot;
+    vyre_program *p = g->p;
+    g->local_lane = s->lane;
+    g->lane = g->tiles ? vyre_ir_add(p, vyre_ir_mul(p, s->index, s->lanes), s->lane) : s->index;
+    g->own = vyre_ir_mul(p, g->lane, gen_u(g, GEN_OWN));
+    gen_keep(g, GEN_U, g->lane);
+    gen_keep(g, GEN_U, s->index);
+    gen_keep(g, GEN_U, s->opcode);
+    gen_keep(g, GEN_U, s->tenant);
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++) {
+        if (gen_chance(g, 2))
+            gen_keep(g, GEN_U, s->arg[i]);
+    }
+    g->given = g->pools[GEN_U].count;
+}
+
+/* A meeting that all lanes come to or none: the slot, the tile and constants decide. */
+static void gen_meeting_of_tile(gen_state *g)
+{
+    const vyre_value word = g->slot->arg[gen_below(g, VYRE_MAX_ARGS)];
+    const vyre_value both = vyre_ir_add(g->p, word, g->slot->index);
+    const vyre_value some = gen_rem(g, both, 3);
+    const vyre_value none = gen_u(g, 0);
+    const gen_scope s = gen_open(g);
+    if (gen_chance(g, 2)) {
+        vyre_ir_if(g->p, vyre_ir_ne(g->p, some, none));
+    } else {
+        (void)vyre_ir_loop(g->p, none, some);
+        g->work *= 3;
+        g->in_loop = true;
+    }
+    g->must_stay = true;
+    gen_statements(g, gen_below(g, 3));
+    gen_exchange(g);
+    gen_close(g, &s);
+    vyre_ir_end(g->p);
+}
+
+GEN_UNUSED static void gen_handler_emit(vyre_program *p, const vyre_slot_values *slot,
+                                        void *user)
+{
+    const gen_handler *h = (const gen_handler *)user;
+    gen_state g;
+    memset(&g, 0, sizeof g);
+    g.p = p;
+    g.slot = slot;
+    g.random = h->seed;
+    g.flags = h->flags | GEN_HANDLER;
+    g.tiles = h->tiles;
+    g.group_lanes = h->lanes;
+    memcpy(g.buffers, slot->buffers, GEN_FLOATS * sizeof g.buffers[0]);
+    g.shared = slot->buffers[GEN_FLOATS];
+    g.shared_sums = slot->buffers[GEN_FLOATS + 1];
+    gen_handler_values(&g);
+    g.work = 1;
+    g.budget = g.flags & GEN_STRAIGHT ? 12 : 30 + (int)gen_below(&g, 30);
+    for (uint32_t phases = h->tiles ? gen_below(&g, 3) : 0; phases > 0; phases--) {
+        gen_statements(&g, 1 + gen_below(&g, 8));
+        if (gen_chance(&g, 2))
+            gen_meeting(&g);
+        else
+            gen_meeting_of_tile(&g);
+    }
+    gen_statements(&g, 100);
+    gen_answer(&g);
+    gen_result(&g);
 }
 
 #endif

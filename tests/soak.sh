@@ -34,6 +34,7 @@ soak test_interleaving SCHEDULES=$((1000000 * factor))
 soak test_producers SLOTS=$((1000000 * factor))
 soak test_spirv_valid TEST_COUNT=$((3500 * factor))
 soak test_spirv_random TEST_COUNT=$((10000 * factor))
+soak test_wide_random TEST_COUNT=$((500 * factor))
 soak test_spirv_rings TEST_COUNT=$((4000 * factor))
 soak test_vulkan_faults TEST_ALL=1
 soak test_source_random TEST_COUNT=$((2000 * factor))

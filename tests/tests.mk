@@ -19,6 +19,9 @@ $(BUILD)/tests/test_spirv: LDLIBS = -lSPIRV-Tools -lstdc++
 WHITEBOX += test_interp_machine
 $(BUILD)/tests/test_interp_machine: tests/gen.h tests/oom.h
 $(BUILD)/tests/test_random $(BUILD)/tests/test_interp_bytes: tests/gen.h tests/oom.h
+UNSANITIZED += test_wide_random
+$(BUILD)/tests/test_wide_random: tests/gen.h tests/vk_run.h
+$(BUILD)/tests/test_wide_random: LDLIBS = -lvulkan
 UNSANITIZED += test_spirv_rings
 $(BUILD)/tests/test_spirv_rings: vyre_spirv.h tests/test_kernel_random.c tests/model.c tests/model.h tests/vk_run.h
 $(BUILD)/tests/test_spirv_rings: LDLIBS = -lvulkan
