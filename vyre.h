@@ -41,7 +41,7 @@
  *     VYRE_NO_POOL         works for several devices
  *     VYRE_NO_REPLAY       logs of works
  *     VYRE_NO_TRACE        pictures of what happened
- *     VYRE_NO_IO           files for a running kernel
+ *     VYRE_NO_IO           files for a running kernel; vyre_vulkan_desc.cache_file
  *     VYRE_NO_TASK         works that stop in the middle, as the host's values
  *     VYRE_NO_GRAPH        works and what each runs after, as one
  *     VYRE_NO_SOURCE       handlers as text
@@ -172,7 +172,7 @@
  *     glsl        (room) a program as GLSL
  *     source      (room) a handler as a line of GLSL, no compiler needed
  *     engine      vyre_open and what follows: the handle, tickets, modes; producers
- *     vulkan      the Vulkan backend
+ *     vulkan      the Vulkan backend; what a cache file holds
  *     watch       (room) what a ring or a handle is doing: states, health, who hangs
  *     plan        (room) geometry, policy, races, regions
  *     fuse        (room) what need not run twice, what runs after what
@@ -484,6 +484,7 @@ VYI_EXTERN_C_BEGIN
     X(E_VK_CALL,            -218, "a Vulkan call failed")                                          \
     X(E_VK_TIMEOUT,         -219, "the Vulkan device did not answer in time")                      \
     X(E_VK_NAME,            -220, "no Vulkan device has this index or name")                       \
+    X(E_CACHE,              -221, "the cache is damaged, or another's")                            \
     /* plan, fuse: -230 .. -239 */                                                                 \
     X(E_LIMIT_X,            -230, "a workgroup may have no lane on this device")                   \
     X(E_LIMIT_GROUPS,       -231, "a launch may have no workgroup on this device")                 \
@@ -2168,6 +2169,11 @@ typedef struct vyre_vulkan_desc {
     size_t      cache_size;
     void (*cache_store)(void *user, const void *blob, size_t size); /* called by vyre_close */
     void  *cache_user;
+    /* Instead of `cache`: the pipeline cache and the probe's verdict, read by vyre_open
+     * and written by vyre_close if they changed.  Never an error: what is damaged,
+     * another program's, device's or driver's, a link or no file is not used, with a
+     * message.  For vyre_open. */
+    const char *cache_file;
     bool   validation;      /* ask for VK_LAYER_KHRONOS_validation when it is installed */
     bool   no_debug_names;
 } vyre_vulkan_desc;
@@ -2213,6 +2219,7 @@ typedef struct vyre_desc {
     bool         keep_results;
     bool         unknown_opcodes; /* publish also takes what no handler has; it ends FAULT */
     bool         no_probe;       /* do not measure at open; persistent mode is then not proved */
+    bool         probe_always;   /* measure although vulkan.cache_file has a verdict */
     /* Records of PRINTF, in order, from inside stop, drain, wait or poll; it
      * must not call back into the handle.  NULL: they stay in the log. */
     void (*log)(void *user, const struct vyre_log_record *record);
@@ -2255,6 +2262,7 @@ typedef struct vyre_probe {
     uint32_t resident_groups; /* workgroups seen running at the same time; 0 = not measured */
     uint64_t round_trip_ns;   /* of the fastest echo; 0 = none came back */
     char     text[160];       /* the verdict in a line */
+    bool     kept;            /* measured by an earlier open: vyre_vulkan_desc.cache_file */
 } vyre_probe;
 
 /* What a device allows of a launch in one dimension. */
@@ -2576,6 +2584,43 @@ VYI_EXTERN_C_END
 #define VYI_VULKAN_H
 
 
+#endif
+/* ==========================================================================
+ * cache: what the file of vyre_vulkan_desc.cache_file holds
+ *
+ * Public.  Bytes and whose they are, so that nobody else uses them:
+ *
+ *     0 "VYRC0001" | 8 key, 32 bytes | 40 size, 8 bytes | 48 the bytes |
+ *     48 + size BLAKE3-256 of all before
+ *
+ * vyre_open makes the key from device, driver, programs and the library's version.
+ * These two functions touch no file; they are for programs that keep such bytes
+ * elsewhere.
+ * ======================================================================= */
+#ifndef VYI_CACHE_H
+#define VYI_CACHE_H
+
+
+#ifndef VYRE_NO_IO
+
+VYI_EXTERN_C_BEGIN
+
+#define VYRE_CACHE_KEY   32u
+#define VYRE_CACHE_EXTRA 80u /* bytes of a file beside those that it keeps */
+
+/* *written is size + VYRE_CACHE_EXTRA; VYRE_E_SPACE when dst has fewer bytes.  `blob`
+ * may be NULL when size is 0; it and dst do not overlap. */
+VYRE_API vyre_status vyre_cache_seal(const void *blob, size_t size,
+                                     const uint8_t key[VYRE_CACHE_KEY], void *dst,
+                                     size_t dst_size, size_t *written, vyre_error *err);
+/* *blob points into `file`.  VYRE_E_CACHE: damaged, or another's. */
+VYRE_API vyre_status vyre_cache_unseal(const void *file, size_t size,
+                                       const uint8_t key[VYRE_CACHE_KEY], const void **blob,
+                                       size_t *blob_size, vyre_error *err);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_IO */
 #endif
 /* ==========================================================================
  * watch: what a ring is doing
@@ -4777,6 +4822,213 @@ VYI_API uint64_t vyi_hash(uint64_t hash, const void *bytes, size_t size)
         hash = (hash ^ b[i]) * 0x100000001b3ull;
     return hash;
 }
+/* ==========================================================================
+ * base: digests, implementation
+ * ======================================================================= */
+/* ==========================================================================
+ * base: digests that files are checked with
+ *
+ * Private, for files: BLAKE3 without keys, and CRC-32C.  Each is as its own
+ * specification has it, so that other programs read the same files.
+ * ======================================================================= */
+#ifndef VYI_DIGEST_IMPL_H
+#define VYI_DIGEST_IMPL_H
+
+
+#if !defined(VYRE_NO_REPLAY) || !defined(VYRE_NO_EXCHANGE) || !defined(VYRE_NO_IO)
+
+VYI_EXTERN_C_BEGIN
+
+#ifndef VYRE_NO_REPLAY
+
+/* Eight bytes a step.  8 KB that its owner makes once. */
+typedef struct vyi_crc {
+    uint32_t table[8][256];
+} vyi_crc;
+
+VYI_API void vyi_crc_make(vyi_crc *crc);
+VYI_API uint32_t vyi_crc_of(const vyi_crc *crc, const void *bytes, size_t size);
+
+#endif /* VYRE_NO_REPLAY */
+
+VYI_API void vyi_blake3(const void *bytes, size_t size, uint8_t out[32]);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_REPLAY, VYRE_NO_EXCHANGE, VYRE_NO_IO */
+#endif
+
+#if !defined(VYRE_NO_REPLAY) || !defined(VYRE_NO_EXCHANGE) || !defined(VYRE_NO_IO)
+
+#ifndef VYRE_NO_REPLAY
+
+/* --- CRC-32C ------------------------------------------------------------- */
+
+#define VYI_CRC_POLYNOMIAL 0x82f63b78u /* Castagnoli's, its bits reversed */
+
+VYI_COLD
+VYI_API void vyi_crc_make(vyi_crc *crc)
+{
+    for (uint32_t byte = 0; byte < 256; byte++) {
+        uint32_t value = byte;
+        for (uint32_t bit = 0; bit < 8; bit++)
+            value = value >> 1 ^ (value & 1u ? VYI_CRC_POLYNOMIAL : 0);
+        crc->table[0][byte] = value;
+    }
+    for (uint32_t step = 1; step < 8; step++) {
+        for (uint32_t byte = 0; byte < 256; byte++) {
+            const uint32_t before = crc->table[step - 1][byte];
+            crc->table[step][byte] = before >> 8 ^ crc->table[0][before & 0xffu];
+        }
+    }
+}
+
+VYI_API uint32_t vyi_crc_of(const vyi_crc *crc, const void *bytes, size_t size)
+{
+    const uint8_t *at = (const uint8_t *)bytes;
+    uint32_t value = 0xffffffffu;
+    for (; size >= 8; size -= 8, at += 8) {
+        const uint32_t low = value ^ vyi_get32(at);
+        value = crc->table[7][low & 0xffu] ^ crc->table[6][low >> 8 & 0xffu] ^
+                crc->table[5][low >> 16 & 0xffu] ^ crc->table[4][low >> 24] ^
+                crc->table[3][at[4]] ^ crc->table[2][at[5]] ^ crc->table[1][at[6]] ^
+                crc->table[0][at[7]];
+    }
+    for (; size; size--, at++)
+        value = value >> 8 ^ crc->table[0][(value ^ *at) & 0xffu];
+    return ~value;
+}
+
+#endif /* VYRE_NO_REPLAY */
+
+/* --- BLAKE3 -------------------------------------------------------------- */
+
+/* A message is cut into chunks of 1024 bytes, a chunk into blocks of 64.  The
+ * chaining values of chunks are the leaves of a tree whose left parts are as
+ * large as powers of two; its root is compressed with a flag of its own. */
+#define VYI_BLAKE3_CHUNK_START 1u
+#define VYI_BLAKE3_CHUNK_END   2u
+#define VYI_BLAKE3_PARENT      4u
+#define VYI_BLAKE3_ROOT        8u
+#define VYI_BLAKE3_BLOCK       64u
+#define VYI_BLAKE3_CHUNK       1024u
+#define VYI_BLAKE3_DEPTH       54u /* of the tree of 2^64 bytes */
+
+static const uint32_t vyi_blake3_iv[8] = { 0x6a09e667u, 0xbb67ae85u, 0x3c6ef372u, 0xa54ff53au,
+                                           0x510e527fu, 0x9b05688cu, 0x1f83d9abu, 0x5be0cd19u };
+
+/* What is compressed: kept until it is known whether it is the root. */
+typedef struct vyi_blake3_node {
+    uint32_t chain[8], block[16];
+    uint64_t counter;
+    uint32_t length, flags;
+} vyi_blake3_node;
+
+static uint32_t vyi_blake3_turn(uint32_t value, uint32_t by)
+{
+    return value >> by | value << (32u - by);
+}
+
+static void vyi_blake3_mix(uint32_t *state, const uint8_t *at, uint32_t x, uint32_t y)
+{
+    uint32_t a = state[at[0]], b = state[at[1]], c = state[at[2]], d = state[at[3]];
+    a += b + x, d = vyi_blake3_turn(d ^ a, 16);
+    c += d, b = vyi_blake3_turn(b ^ c, 12);
+    a += b + y, d = vyi_blake3_turn(d ^ a, 8);
+    c += d, b = vyi_blake3_turn(b ^ c, 7);
+    state[at[0]] = a, state[at[1]] = b, state[at[2]] = c, state[at[3]] = d;
+}
+
+/* The node's chaining value; of a root the first half of its output. */
+static void vyi_blake3_compress(const vyi_blake3_node *node, uint32_t out[8])
+{
+    static const uint8_t quarters[8][4] = { { 0, 4, 8, 12 },  { 1, 5, 9, 13 }, { 2, 6, 10, 14 },
+                                            { 3, 7, 11, 15 }, { 0, 5, 10, 15 }, { 1, 6, 11, 12 },
+                                            { 2, 7, 8, 13 },  { 3, 4, 9, 14 } };
+    static const uint8_t order[16] = { 2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8 };
+    uint32_t state[16], words[16], moved[16];
+    memcpy(state, node->chain, sizeof node->chain);
+    memcpy(state + 8, vyi_blake3_iv, 4 * sizeof *state);
+    state[12] = (uint32_t)node->counter;
+    state[13] = (uint32_t)(node->counter >> 32);
+    state[14] = node->length;
+    state[15] = node->flags;
+    memcpy(words, node->block, sizeof words);
+    for (uint32_t round = 0; round < 7; round++) {
+        for (uint32_t i = 0; i < 8; i++)
+            vyi_blake3_mix(state, quarters[i], words[2 * i], words[2 * i + 1]);
+        for (uint32_t i = 0; i < 16; i++)
+            moved[i] = words[order[i]];
+        memcpy(words, moved, sizeof words);
+    }
+    for (uint32_t i = 0; i < 8; i++)
+        out[i] = state[i] ^ state[i + 8];
+}
+
+static void vyi_blake3_block(vyi_blake3_node *node, const uint8_t *bytes, size_t size)
+{
+    uint8_t padded[VYI_BLAKE3_BLOCK] = { 0 };
+    if (size)
+        memcpy(padded, bytes, size);
+    for (uint32_t i = 0; i < 16; i++)
+        node->block[i] = vyi_word(padded, i);
+    node->length = (uint32_t)size;
+}
+
+/* The last block of a chunk, all before it compressed. */
+static void vyi_blake3_chunk(vyi_blake3_node *node, const uint8_t *bytes, size_t size,
+                             uint64_t counter)
+{
+    memcpy(node->chain, vyi_blake3_iv, sizeof node->chain);
+    node->counter = counter;
+    node->flags = VYI_BLAKE3_CHUNK_START;
+    for (; size > VYI_BLAKE3_BLOCK; size -= VYI_BLAKE3_BLOCK, bytes += VYI_BLAKE3_BLOCK) {
+        vyi_blake3_block(node, bytes, VYI_BLAKE3_BLOCK);
+        vyi_blake3_compress(node, node->chain);
+        node->flags = 0;
+    }
+    vyi_blake3_block(node, bytes, size);
+    node->flags |= VYI_BLAKE3_CHUNK_END;
+}
+
+/* The parent of `left` and of what `node` is. */
+static void vyi_blake3_parent(vyi_blake3_node *node, const uint32_t left[8])
+{
+    uint32_t right[8];
+    vyi_blake3_compress(node, right);
+    memcpy(node->chain, vyi_blake3_iv, sizeof node->chain);
+    memcpy(node->block, left, sizeof right);
+    memcpy(node->block + 8, right, sizeof right);
+    node->counter = 0;
+    node->length = VYI_BLAKE3_BLOCK;
+    node->flags = VYI_BLAKE3_PARENT;
+}
+
+/* `stack` has the roots of the complete subtrees so far, the largest first: one
+ * for each bit of the count of chunks.  A chunk that more follow completes as many
+ * of them as the count has zeros at its end. */
+VYI_API void vyi_blake3(const void *bytes, size_t size, uint8_t out[32])
+{
+    const uint8_t *at = (const uint8_t *)bytes;
+    uint32_t stack[VYI_BLAKE3_DEPTH][8], depth = 0, words[8];
+    uint64_t chunks = 0;
+    vyi_blake3_node node;
+    for (; size > VYI_BLAKE3_CHUNK; size -= VYI_BLAKE3_CHUNK, at += VYI_BLAKE3_CHUNK) {
+        vyi_blake3_chunk(&node, at, VYI_BLAKE3_CHUNK, chunks++);
+        for (uint64_t left = chunks; (left & 1u) == 0; left >>= 1)
+            vyi_blake3_parent(&node, stack[--depth]);
+        vyi_blake3_compress(&node, stack[depth++]);
+    }
+    vyi_blake3_chunk(&node, at, size, chunks);
+    while (depth)
+        vyi_blake3_parent(&node, stack[--depth]);
+    node.flags |= VYI_BLAKE3_ROOT;
+    vyi_blake3_compress(&node, words);
+    for (uint32_t i = 0; i < 8; i++)
+        vyi_set_word(out, i, words[i]);
+}
+
+#endif /* VYRE_NO_REPLAY, VYRE_NO_EXCHANGE, VYRE_NO_IO */
 /* ==========================================================================
  * wire: implementation
  * ======================================================================= */
@@ -22556,6 +22808,11 @@ VYI_EXTERN_C_END
 
 #endif
 
+/* A part of open has ended: bench/device says where its time goes. */
+#ifndef VYI_STEP
+    #define VYI_STEP(name) ((void)0)
+#endif
+
 VYI_EXTERN_C_BEGIN
 
 /* What a buffer is for; a backend chooses its memory by it. */
@@ -27711,6 +27968,10 @@ VYI_API vyre_status vyi_desc_check(const vyre_desc *d, vyre_error *err)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Use the values of the enums.",
                         "mode %d or lost_work %d does not exist", (int)d->mode,
                         (int)d->lost_work);
+    if (d->vulkan.cache && d->vulkan.cache_file)
+        return vyi_fail(err, VYRE_E_ARGUMENT, d->vulkan.cache_size,
+                        "Keep the pipeline cache in one place.",
+                        "cache and cache_file are both given");
     if (!vyre_control_size(d->observables) || !vyre_ring_size(d->kernel.slot_count) ||
         !vyre_log_size(d->kernel.log_records) || d->kernel.slot_count > VYRE_MAX_SLOTS ||
         d->observables > VYRE_MAX_OBSERVABLES || d->kernel.log_records > VYRE_MAX_LOG_RECORDS)
@@ -28523,6 +28784,7 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
         status = vyi_buffers_plan(v, err);
     if (status == VYRE_OK)
         status = vyi_programs_build(v, err);
+    VYI_STEP("programs");
     if (status == VYRE_OK)
         status = vyi_opcodes_plan(v, err);
     if (status == VYRE_OK)
@@ -28537,6 +28799,12 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
         v->desc.device = vyi_arena_text(&v->arena, v->desc.device, 255);
         if (!v->desc.device)
             status = vyi_fail_nomem(err, 256);
+    }
+    if (status == VYRE_OK && v->desc.vulkan.cache_file) {
+        v->desc.vulkan.cache_file = vyi_arena_text(&v->arena, v->desc.vulkan.cache_file,
+                                                   SIZE_MAX - 1);
+        if (!v->desc.vulkan.cache_file)
+            status = vyi_fail_nomem(err, 1);
     }
     if (status == VYRE_OK)
         status = vyi_device_open(q, &d, err);
@@ -29641,6 +29909,302 @@ VYI_API bool vyi_cpu_quit(vyi_cpu *c)
 
 #endif
 /* ==========================================================================
+ * cache: implementation
+ *
+ * A file is not synchronised with the disk: one that a power cut has torn fails
+ * its digest, and the next close writes another.
+ * ======================================================================= */
+/* ==========================================================================
+ * cache: its file
+ *
+ * Private.  A file is read whole and replaced whole, by renaming: who reads sees
+ * one writer's bytes.
+ * ======================================================================= */
+#ifndef VYI_CACHE_IMPL_H
+#define VYI_CACHE_IMPL_H
+
+
+#ifndef VYRE_NO_IO
+
+VYI_EXTERN_C_BEGIN
+
+#define VYI_CACHE_DIGEST 32u /* the last bytes of a file */
+
+/* Both return NULL, or why not: a text for people.  A file that was read is the
+ * allocator's, *size bytes, at least 1. */
+VYI_API const char *vyi_cache_read(const vyre_allocator *allocator, const char *path,
+                                   void **bytes, size_t *size);
+VYI_API const char *vyi_cache_write(const vyre_allocator *allocator, const char *path,
+                                    const void *bytes, size_t size);
+
+VYI_EXTERN_C_END
+
+#endif /* VYRE_NO_IO */
+#endif
+
+#ifndef VYRE_NO_IO
+
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#if defined(_WIN32)
+    #include <io.h>
+    #include <process.h>
+#else
+    #include <unistd.h>
+#endif
+
+/* --- what a file holds ------------------------------------------------------ */
+
+#define VYI_CACHE_HEAD  48u
+#define VYI_CACHE_MOST  0x4000000u /* bytes of a file */
+
+static const uint8_t vyi_cache_magic[8] = { 'V', 'Y', 'R', 'C', '0', '0', '0', '1' };
+
+VYRE_API vyre_status vyre_cache_seal(const void *blob, size_t size,
+                                     const uint8_t key[VYRE_CACHE_KEY], void *dst,
+                                     size_t dst_size, size_t *written, vyre_error *err)
+{
+    uint8_t *out = (uint8_t *)dst;
+    size_t total;
+    if ((!blob && size) || !key || !dst || !written)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass the bytes, a key and the results.",
+                        "the bytes, the key, dst or written is NULL");
+    if (!vyi_size_add(size, VYRE_CACHE_EXTRA, &total) || dst_size < total)
+        return vyi_fail(err, VYRE_E_SPACE, size, "Have VYRE_CACHE_EXTRA bytes more than the blob.",
+                        "%llu bytes to seal need %u more, and there is room for %llu",
+                        (unsigned long long)size, VYRE_CACHE_EXTRA,
+                        (unsigned long long)dst_size);
+    memcpy(out, vyi_cache_magic, sizeof vyi_cache_magic);
+    memcpy(out + 8, key, VYRE_CACHE_KEY);
+    vyi_put32(out + 40, (uint32_t)size);
+    vyi_put32(out + 44, (uint32_t)((uint64_t)size >> 32));
+    if (size)
+        memcpy(out + VYI_CACHE_HEAD, blob, size);
+    vyi_blake3(out, VYI_CACHE_HEAD + size, out + VYI_CACHE_HEAD + size);
+    *written = total;
+    return VYRE_OK;
+}
+
+/* The first thing that is wrong with a file, or NULL. */
+static const char *vyi_cache_refuse(const uint8_t *file, size_t size, const uint8_t *key)
+{
+    uint8_t digest[VYI_CACHE_DIGEST];
+    if (size < VYRE_CACHE_EXTRA || memcmp(file, vyi_cache_magic, sizeof vyi_cache_magic) != 0)
+        return "it is not one of ours";
+    if ((vyi_get32(file + 40) | (uint64_t)vyi_get32(file + 44) << 32) != size - VYRE_CACHE_EXTRA)
+        return "it is cut off, or goes on behind its end";
+    vyi_blake3(file, size - VYI_CACHE_DIGEST, digest);
+    if (memcmp(digest, file + size - VYI_CACHE_DIGEST, VYI_CACHE_DIGEST) != 0)
+        return "it is damaged";
+    if (memcmp(file + 8, key, VYRE_CACHE_KEY) != 0)
+        return "it is of another program, device, driver or version";
+    return NULL;
+}
+
+VYRE_API vyre_status vyre_cache_unseal(const void *file, size_t size,
+                                       const uint8_t key[VYRE_CACHE_KEY], const void **blob,
+                                       size_t *blob_size, vyre_error *err)
+{
+    if (!file || !key || !blob || !blob_size)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass the file, a key and the results.",
+                        "the file, the key, blob or blob_size is NULL");
+    const char *why = vyi_cache_refuse((const uint8_t *)file, size, key);
+    if (why)
+        return vyi_fail(err, VYRE_E_CACHE, size, "Go on without: it only saves time.",
+                        "a cache of %llu bytes is not used: %s", (unsigned long long)size, why);
+    *blob = (const uint8_t *)file + VYI_CACHE_HEAD;
+    *blob_size = size - VYRE_CACHE_EXTRA;
+    return VYRE_OK;
+}
+
+/* --- the system's calls ------------------------------------------------------ */
+
+#if defined(_WIN32)
+
+static int vyi_cache_open(const char *path)
+{
+    const DWORD about = GetFileAttributesA(path);
+    const DWORD not_files = FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_REPARSE_POINT |
+                            FILE_ATTRIBUTE_DEVICE;
+    if (about != INVALID_FILE_ATTRIBUTES && (about & not_files)) {
+        errno = ELOOP;
+        return -1;
+    }
+    return _open(path, _O_RDONLY | _O_BINARY | _O_NOINHERIT);
+}
+
+static int vyi_cache_create(const char *path)
+{
+    return _open(path, _O_WRONLY | _O_CREAT | _O_EXCL | _O_BINARY | _O_NOINHERIT,
+                 _S_IREAD | _S_IWRITE);
+}
+
+/* Negative: it is no file of the disk. */
+static int64_t vyi_cache_size(int fd)
+{
+    return GetFileType((HANDLE)_get_osfhandle(fd)) == FILE_TYPE_DISK ? _filelengthi64(fd) : -1;
+}
+
+static bool vyi_cache_rename(const char *from, const char *to)
+{
+    return MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING) != 0;
+}
+
+    #define VYI_CACHE_READ(fd, at, size)  _read((fd), (at), (unsigned)(size))
+    #define VYI_CACHE_WRITE(fd, at, size) _write((fd), (at), (unsigned)(size))
+    #define VYI_CACHE_CLOSE(fd)           _close(fd)
+    #define VYI_CACHE_PROCESS()           ((unsigned long)_getpid())
+
+#else
+
+/* Strict C99 hides some names of the library's. */
+#if defined(O_NOFOLLOW)
+    #define VYI_CACHE_NOFOLLOW O_NOFOLLOW
+#elif defined(__O_NOFOLLOW)
+    #define VYI_CACHE_NOFOLLOW __O_NOFOLLOW
+#else
+    #define VYI_CACHE_NOFOLLOW 0
+#endif
+#if defined(O_CLOEXEC)
+    #define VYI_CACHE_CLOEXEC O_CLOEXEC
+#elif defined(__O_CLOEXEC)
+    #define VYI_CACHE_CLOEXEC __O_CLOEXEC
+#else
+    #define VYI_CACHE_CLOEXEC 0
+#endif
+
+/* A pipe would be waited for. */
+static int vyi_cache_open(const char *path)
+{
+    return open(path, O_RDONLY | O_NONBLOCK | VYI_CACHE_NOFOLLOW | VYI_CACHE_CLOEXEC);
+}
+
+static int vyi_cache_create(const char *path)
+{
+    return open(path, O_WRONLY | O_CREAT | O_EXCL | VYI_CACHE_NOFOLLOW | VYI_CACHE_CLOEXEC, 0666);
+}
+
+static int64_t vyi_cache_size(int fd)
+{
+    struct stat about;
+    return fstat(fd, &about) == 0 && S_ISREG(about.st_mode) ? (int64_t)about.st_size : -1;
+}
+
+static bool vyi_cache_rename(const char *from, const char *to)
+{
+    return rename(from, to) == 0;
+}
+
+    #define VYI_CACHE_READ(fd, at, size)  read((fd), (at), (size))
+    #define VYI_CACHE_WRITE(fd, at, size) write((fd), (at), (size))
+    #define VYI_CACHE_CLOSE(fd)           close(fd)
+    #define VYI_CACHE_PROCESS()           ((unsigned long)getpid())
+
+#endif
+
+/* --- reading ----------------------------------------------------------------- */
+
+/* Fewer bytes than there were a moment ago is a failure. */
+static bool vyi_cache_fill(int fd, uint8_t *at, size_t size)
+{
+    while (size) {
+        const int64_t got = (int64_t)VYI_CACHE_READ(fd, at, size);
+        if (got <= 0 && !(got < 0 && errno == EINTR))
+            return false;
+        at += got > 0 ? got : 0;
+        size -= got > 0 ? (size_t)got : 0;
+    }
+    return true;
+}
+
+static const char *vyi_cache_read_from(const vyre_allocator *allocator, int fd, void **bytes,
+                                       size_t *size)
+{
+    const int64_t all = vyi_cache_size(fd);
+    if (all < 0)
+        return "it is not a regular file";
+    if (all == 0 || all > (int64_t)VYI_CACHE_MOST)
+        return all ? "it is larger than 64 MiB" : "it is empty";
+    uint8_t *block = (uint8_t *)vyi_alloc(allocator, (size_t)all);
+    if (!block)
+        return "there is no memory for it";
+    if (!vyi_cache_fill(fd, block, (size_t)all)) {
+        vyi_free(allocator, block, (size_t)all);
+        return "it cannot be read";
+    }
+    *bytes = block;
+    *size = (size_t)all;
+    return NULL;
+}
+
+VYI_COLD
+VYI_API const char *vyi_cache_read(const vyre_allocator *allocator, const char *path,
+                                   void **bytes, size_t *size)
+{
+    const int fd = vyi_cache_open(path);
+    if (fd < 0)
+        return errno == ENOENT  ? "it does not exist yet"
+               : errno == ELOOP ? "it is a link or no file"
+                                : "it cannot be opened";
+    const char *why = vyi_cache_read_from(allocator, fd, bytes, size);
+    VYI_CACHE_CLOSE(fd);
+    return why;
+}
+
+/* --- writing ----------------------------------------------------------------- */
+
+static bool vyi_cache_put(int fd, const uint8_t *at, size_t size)
+{
+    while (size) {
+        const int64_t put = (int64_t)VYI_CACHE_WRITE(fd, at, size);
+        if (put <= 0 && !(put < 0 && errno == EINTR))
+            return false;
+        at += put > 0 ? put : 0;
+        size -= put > 0 ? (size_t)put : 0;
+    }
+    return true;
+}
+
+/* The old file stays until the new one is whole. */
+static const char *vyi_cache_replace(const char *path, const char *fresh, const void *bytes,
+                                     size_t size)
+{
+    const int fd = vyi_cache_create(fresh);
+    if (fd < 0)
+        return errno == EEXIST ? "another of this process's handles is writing it"
+                               : "no file can be made in its directory";
+    bool good = vyi_cache_put(fd, (const uint8_t *)bytes, size);
+    good = VYI_CACHE_CLOSE(fd) == 0 && good;
+    const char *why = !good                              ? "the disk takes no more"
+                      : !vyi_cache_rename(fresh, path) ? "it cannot be replaced"
+                                                         : NULL;
+    if (why)
+        (void)remove(fresh);
+    return why;
+}
+
+VYI_COLD
+VYI_API const char *vyi_cache_write(const vyre_allocator *allocator, const char *path,
+                                    const void *bytes, size_t size)
+{
+    const size_t room = strlen(path) + 32;
+    if (size > VYI_CACHE_MOST)
+        return "it would be larger than 64 MiB";
+    char *fresh = (char *)vyi_alloc(allocator, room);
+    if (!fresh)
+        return "there is no memory for its name";
+    snprintf(fresh, room, "%s.%lu.tmp", path, VYI_CACHE_PROCESS());
+    const char *why = vyi_cache_replace(path, fresh, bytes, size);
+    vyi_free(allocator, fresh, room);
+    return why;
+}
+
+#endif /* VYRE_NO_IO */
+/* ==========================================================================
  * vulkan: finding the loader, filling the table, naming results
  * ======================================================================= */
 /* ==========================================================================
@@ -29959,13 +30523,44 @@ typedef struct vyi_vk_pipeline_desc {
 VYI_API vyre_status vyi_vk_pipeline_create(vyi_vk_context *c, const vyi_vk_pipeline_desc *desc,
                                            VkPipeline *out, vyre_error *err);
 
-/* The stored pipeline cache.  Null when nobody stores one. */
-VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, uint64_t program, VkPipelineCache *out,
-                                      vyre_error *err);
-/* Hands the blob to the user's cache_store. */
-VYI_API void vyi_vk_cache_store(vyi_vk_context *c, uint64_t program, VkPipelineCache cache);
 /* Of program, device and driver. */
 VYI_API uint64_t vyi_vk_identity(const vyi_vk_context *c, uint64_t program);
+
+/* --- what is kept between opens ------------------------------------------- */
+
+#define VYI_VK_PROGRAMS 5u /* of a handle, for the key of its file */
+
+/* Zero-initialise it. */
+typedef struct vyi_vk_cache {
+    VkPipelineCache pipelines;    /* null: nobody stores one */
+    uint64_t    program;          /* hash, of the blob */
+    uint8_t     key[32], digest[32]; /* of the file; of the one that was read, or zeros */
+    uint8_t     measured[64];     /* as the file has it */
+    void       *file;             /* that was read, until the pipelines are made */
+    size_t      file_size;
+    const void *driver;           /* bytes of it */
+    size_t      driver_size;
+} vyi_vk_cache;
+
+/* Reads the file of the desc, if it names one.  Entries of `programs` may be NULL. */
+VYI_API void vyi_vk_cache_begin(const vyi_vk_context *c, vyi_vk_cache *k,
+                                const vyre_program *const *programs);
+/* False: the probe has to run. */
+VYI_API bool vyi_vk_cache_recall(vyi_vk_context *c, vyi_vk_cache *k, uint32_t group_size,
+                                 uint32_t max_groups, vyre_probe *out);
+/* What it found; the conditions are those of the recall before. */
+VYI_API void vyi_vk_cache_keep(const vyi_vk_context *c, vyi_vk_cache *k, const vyre_probe *probe,
+                               bool settled);
+/* How many of the looping kernel's groups run at once; 0: not known. */
+VYI_API uint32_t vyi_vk_cache_groups(const vyi_vk_cache *k);
+VYI_API void vyi_vk_cache_keep_groups(vyi_vk_cache *k, uint32_t groups);
+VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, vyi_vk_cache *k, uint64_t program,
+                                      vyre_error *err);
+/* The bytes of the file are no longer needed. */
+VYI_API void vyi_vk_cache_drop_file(const vyi_vk_context *c, vyi_vk_cache *k);
+/* Hands the blob to the user's cache_store, and writes the file when it would differ. */
+VYI_API void vyi_vk_cache_store(const vyi_vk_context *c, const vyi_vk_cache *k);
+VYI_API void vyi_vk_cache_free(vyi_vk_context *c, vyi_vk_cache *k);
 
 /* --- launches ------------------------------------------------------------ */
 
@@ -30020,9 +30615,12 @@ VYI_API bool vyi_vk_chain_idle(vyi_vk_context *c, vyi_vk_chain *chain, uint64_t 
 /* --- probe --------------------------------------------------------------- */
 
 /* Measures the device with a few small dispatches, in bounded time.  The group
- * size is that of the kernels to come, max_groups what they could use. */
+ * size is that of the kernels to come, max_groups what they could use.  *settled:
+ * another look would say no more. */
 VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_t max_groups,
-                                 vyre_probe *out, vyre_error *err);
+                                 vyre_probe *out, bool *settled, vyre_error *err);
+/* Writes the verdict's line. */
+VYI_API void vyi_vk_probe_text(vyre_probe *out);
 
 VYI_EXTERN_C_END
 
@@ -30870,6 +31468,7 @@ static vyre_status vyi_vk_context_steps(vyi_vk_context *c, bool copies, vyre_err
 {
     const vyre_vulkan_desc *desc = &c->desc->vulkan;
     vyre_status status = vyi_vk_instance_open(c, err);
+    VYI_STEP("loader, instance");
     if (status < 0)
         return status;
     c->physical = (VkPhysicalDevice)desc->physical_device;
@@ -30887,6 +31486,7 @@ static vyre_status vyi_vk_context_steps(vyi_vk_context *c, bool copies, vyre_err
     if (c->version < VK_API_VERSION_1_1)
         return vyi_vk_version_fail(err, c->properties.deviceName, c->version);
     vyi_vk_describe(c);
+    VYI_STEP("choice of a device");
     status = desc->device ? vyi_vk_device_adopt(c, err) : vyi_vk_device_create(c, copies, err);
     if (status < 0)
         return status;
@@ -31115,7 +31715,7 @@ VYI_API void vyi_vk_buffer_destroy(vyi_vk_context *c, vyi_vk_buffer *b)
 
 #endif /* VYI_VULKAN */
 /* ==========================================================================
- * vulkan: layouts, descriptor sets, pipelines, and the pipeline cache
+ * vulkan: layouts, descriptor sets, pipelines
  * ======================================================================= */
 
 #if VYI_VULKAN
@@ -31286,6 +31886,7 @@ static vyre_status vyi_vk_module_create(vyi_vk_context *c, const vyi_vk_pipeline
 
     vyre_spirv spirv;
     vyre_status status = vyre_spirv_emit(desc->program, &options, &spirv, err);
+    VYI_STEP("emit");
     if (status < 0)
         return status;
     status = vyi_vk_module_check(c, desc, &spirv, err);
@@ -31349,17 +31950,24 @@ VYI_API vyre_status vyi_vk_pipeline_create(vyi_vk_context *c, const vyi_vk_pipel
     return status;
 }
 
-/* --- pipeline cache ------------------------------------------------------ */
-
-/* Drivers trust the blob that they are given, so it is never passed on unless
- * it comes from the same program, device and driver, whole. In front of the
- * driver's bytes stand these 48:
+#endif /* VYI_VULKAN */
+/* ==========================================================================
+ * vulkan: what is kept from one open to the next
  *
- *     0 "VYRC" | 4 version | 8 identity, 8 bytes | 16 the driver's size, 8 bytes |
- *     24 hash of the driver's bytes, 8 bytes | 32 pipelineCacheUUID                   */
-#define VYI_VK_CACHE_MAGIC   0x43525956u
-#define VYI_VK_CACHE_VERSION 1u
-#define VYI_VK_CACHE_HEADER  48u
+ * The driver's pipeline cache, as the blob of vyre_vulkan_desc.cache or in its
+ * cache_file; in the file also what was measured: the verdict of the probe, and how
+ * many groups of the looping kernel run at once.
+ *
+ * Drivers trust the bytes that they are given.  They get none that are not
+ * whole, or of another program, device or driver.
+ * ======================================================================= */
+
+#if VYI_VULKAN
+
+#ifndef VYRE_NO_IO
+#endif
+
+/* --- words --------------------------------------------------------------- */
 
 static uint64_t vyi_vk_get64(const uint8_t *at)
 {
@@ -31371,6 +31979,16 @@ static void vyi_vk_put64(uint8_t *at, uint64_t value)
     vyi_put32(at, (uint32_t)value);
     vyi_put32(at + 4, (uint32_t)(value >> 32));
 }
+
+/* --- the blob ------------------------------------------------------------ */
+
+/* In front of the driver's bytes stand these 48:
+ *
+ *     0 "VYRC" | 4 version | 8 identity, 8 bytes | 16 the driver's size, 8 bytes |
+ *     24 hash of the driver's bytes, 8 bytes | 32 pipelineCacheUUID                   */
+#define VYI_VK_CACHE_MAGIC   0x43525956u
+#define VYI_VK_CACHE_VERSION 1u
+#define VYI_VK_CACHE_HEADER  48u
 
 VYI_COLD
 VYI_API uint64_t vyi_vk_identity(const vyi_vk_context *c, uint64_t program)
@@ -31384,8 +32002,8 @@ VYI_API uint64_t vyi_vk_identity(const vyi_vk_context *c, uint64_t program)
 }
 
 /* Why the blob cannot be used, or NULL. */
-static const char *vyi_vk_cache_refuse(const vyi_vk_context *c, uint64_t program,
-                                       const uint8_t *blob, size_t size)
+static const char *vyi_vk_blob_refuse(const vyi_vk_context *c, uint64_t program,
+                                      const uint8_t *blob, size_t size)
 {
     if (size < VYI_VK_CACHE_HEADER || vyi_get32(blob) != VYI_VK_CACHE_MAGIC)
         return "it is not one of ours";
@@ -31401,60 +32019,310 @@ static const char *vyi_vk_cache_refuse(const vyi_vk_context *c, uint64_t program
     return NULL;
 }
 
-VYI_COLD
-VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, uint64_t program, VkPipelineCache *out,
-                                      vyre_error *err)
-{
-    const vyre_vulkan_desc *desc = &c->desc->vulkan;
-    const uint8_t *blob = (const uint8_t *)desc->cache;
-    *out = VK_NULL_HANDLE;
-    if (!desc->cache_store && (!blob || desc->cache_size == 0))
-        return VYRE_OK;
+/* --- what was measured ------------------------------------------------------ */
 
-    VkPipelineCacheCreateInfo info;
-    memset(&info, 0, sizeof info);
-    info.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
-    if (blob && desc->cache_size > 0) {
-        const char *why = vyi_vk_cache_refuse(c, program, blob, desc->cache_size);
-        if (why) {
-            vyi_message(&c->desc->messages, VYRE_SEVERITY_WARNING,
-                        "the pipeline cache is not used: %s", why);
-        } else {
-            info.initialDataSize = desc->cache_size - VYI_VK_CACHE_HEADER;
-            info.pInitialData = blob + VYI_VK_CACHE_HEADER;
-        }
+/* In a file before the driver's bytes, little-endian; what was not kept is 0:
+ *
+ *     0 under what conditions, 8 bytes | 8 facts | 12 loop limit | 16 resident groups |
+ *     20 wide groups | 24 echo, 8 bytes | 32, 36 memory types that the probe looked in | 0s  */
+#define VYI_VK_FACT_KEPT    1u /* there is a verdict */
+#define VYI_VK_FACT_LIMITED 2u
+#define VYI_VK_FACT_LINES   4u
+#define VYI_VK_FACT_EFFECTS 8u
+
+/* What a verdict depends on beside what is in the file's key. */
+static uint64_t vyi_vk_conditions(const vyi_vk_context *c, uint32_t group_size,
+                                  uint32_t max_groups)
+{
+    const uint32_t numbers[3] = { group_size, max_groups, c->memory.memoryTypeCount };
+    uint64_t hash = vyi_hash(VYI_HASH_SEED, numbers, sizeof numbers);
+    for (uint32_t i = 0; i < c->memory.memoryTypeCount; i++) {
+        const VkMemoryType *type = &c->memory.memoryTypes[i];
+        const uint32_t words[2] = { type->propertyFlags, type->heapIndex };
+        hash = vyi_hash(hash, words, sizeof words);
     }
-    const vyre_status status =
-        VYI_VKC(c, err, vkCreatePipelineCache, (c->device, &info, c->callbacks, out));
-    if (status < 0)
-        *out = VK_NULL_HANDLE;
-    return status;
+    return hash;
 }
 
 VYI_COLD
-VYI_API void vyi_vk_cache_store(vyi_vk_context *c, uint64_t program, VkPipelineCache cache)
+VYI_API bool vyi_vk_cache_recall(vyi_vk_context *c, vyi_vk_cache *k, uint32_t group_size,
+                                 uint32_t max_groups, vyre_probe *out)
+{
+    const uint64_t conditions = vyi_vk_conditions(c, group_size, max_groups);
+    if (vyi_vk_get64(k->measured) != conditions) {
+        memset(k->measured, 0, sizeof k->measured);
+        vyi_vk_put64(k->measured, conditions);
+    }
+    const uint32_t facts = vyi_get32(k->measured + 8);
+    if (!(facts & VYI_VK_FACT_KEPT))
+        return false;
+    memset(out, 0, sizeof *out);
+    out->ran = out->kept = true;
+    out->live = out->host_to_device = out->device_to_host = true;
+    out->loop_limited = (facts & VYI_VK_FACT_LIMITED) != 0;
+    out->whole_lines = (facts & VYI_VK_FACT_LINES) != 0;
+    out->effects_first = (facts & VYI_VK_FACT_EFFECTS) != 0;
+    out->loop_limit = vyi_get32(k->measured + 12);
+    out->resident_groups = vyi_get32(k->measured + 16);
+    out->round_trip_ns = vyi_vk_get64(k->measured + 24);
+    c->probed[VYI_VK_DEVICE] = vyi_get32(k->measured + 32);
+    c->probed[VYI_VK_HOST] = vyi_get32(k->measured + 36);
+    vyi_vk_probe_text(out);
+    return true;
+}
+
+/* A device that was not seen to be live may only have been busy. */
+VYI_COLD
+VYI_API void vyi_vk_cache_keep(const vyi_vk_context *c, vyi_vk_cache *k, const vyre_probe *probe,
+                               bool settled)
+{
+    memset(k->measured + 8, 0, sizeof k->measured - 8);
+    if (!probe->live || !settled)
+        return;
+    vyi_put32(k->measured + 8, VYI_VK_FACT_KEPT | (probe->loop_limited ? VYI_VK_FACT_LIMITED : 0) |
+                               (probe->whole_lines ? VYI_VK_FACT_LINES : 0) |
+                               (probe->effects_first ? VYI_VK_FACT_EFFECTS : 0));
+    vyi_put32(k->measured + 12, probe->loop_limit);
+    vyi_put32(k->measured + 16, probe->resident_groups);
+    vyi_vk_put64(k->measured + 24, probe->round_trip_ns);
+    vyi_put32(k->measured + 32, c->probed[VYI_VK_DEVICE]);
+    vyi_put32(k->measured + 36, c->probed[VYI_VK_HOST]);
+}
+
+VYI_API uint32_t vyi_vk_cache_groups(const vyi_vk_cache *k)
+{
+    return vyi_get32(k->measured + 20);
+}
+
+VYI_API void vyi_vk_cache_keep_groups(vyi_vk_cache *k, uint32_t groups)
+{
+    if (vyi_get32(k->measured + 8) & VYI_VK_FACT_KEPT)
+        vyi_put32(k->measured + 20, groups);
+}
+
+/* --- the file ------------------------------------------------------------ */
+
+#ifndef VYRE_NO_IO
+
+/* Whose the file is: every byte of it counts. */
+static void vyi_vk_cache_key(const vyi_vk_context *c, const vyre_program *const *programs,
+                             uint8_t key[VYRE_CACHE_KEY])
+{
+    uint8_t whose[3 * VK_UUID_SIZE + 4 * 4 + 8 * VYI_VK_PROGRAMS], *at = whose;
+    const uint8_t *uuids[3] = { c->properties.pipelineCacheUUID, c->id.deviceUUID,
+                                c->id.driverUUID };
+    const uint32_t numbers[4] = { c->properties.vendorID, c->properties.deviceID,
+                                  c->properties.driverVersion, VYRE_VERSION };
+    for (uint32_t i = 0; i < 3; i++, at += VK_UUID_SIZE)
+        memcpy(at, uuids[i], VK_UUID_SIZE);
+    for (uint32_t i = 0; i < 4; i++, at += 4)
+        vyi_put32(at, numbers[i]);
+    for (uint32_t i = 0; i < VYI_VK_PROGRAMS; i++, at += 8)
+        vyi_vk_put64(at, programs[i] ? vyre_program_hash(programs[i]) : 0);
+    VYRE_ASSERT(at == whose + sizeof whose);
+    vyi_blake3(whose, sizeof whose, key);
+}
+
+/* Takes over what an unsealed file holds. */
+static const char *vyi_vk_cache_take(vyi_vk_cache *k, const uint8_t *blob, size_t size)
+{
+    if (size < sizeof k->measured)
+        return "it has another format";
+    memcpy(k->measured, blob, sizeof k->measured);
+    k->driver = blob + sizeof k->measured;
+    k->driver_size = size - sizeof k->measured;
+    memcpy(k->digest, (const uint8_t *)k->file + k->file_size - VYI_CACHE_DIGEST,
+           VYI_CACHE_DIGEST);
+    return NULL;
+}
+
+VYI_COLD
+VYI_API void vyi_vk_cache_begin(const vyi_vk_context *c, vyi_vk_cache *k,
+                                const vyre_program *const *programs)
+{
+    const vyre_desc *desc = c->desc;
+    const void *blob = NULL;
+    size_t size = 0;
+    vyre_error how;
+    if (!desc->vulkan.cache_file)
+        return;
+    vyi_vk_cache_key(c, programs, k->key);
+    const char *why = vyi_cache_read(&desc->allocator, desc->vulkan.cache_file, &k->file,
+                                     &k->file_size);
+    if (!why && vyre_cache_unseal(k->file, k->file_size, k->key, &blob, &size, &how) != VYRE_OK)
+        why = how.text;
+    if (!why)
+        why = vyi_vk_cache_take(k, (const uint8_t *)blob, size);
+    if (why)
+        vyi_message(&desc->messages, VYRE_SEVERITY_INFO, "the cache file %.100s is not used: %s",
+                    desc->vulkan.cache_file, why);
+}
+
+/* `block` is what was measured with the driver's bytes behind. */
+static const char *vyi_vk_cache_write(const vyi_vk_context *c, const vyi_vk_cache *k,
+                                      const uint8_t *block, size_t size)
+{
+    const vyre_allocator *allocator = &c->desc->allocator;
+    const size_t all = size + VYRE_CACHE_EXTRA;
+    const char *why = NULL;
+    size_t written = 0;
+    uint8_t *file = (uint8_t *)vyi_alloc(allocator, all);
+    if (!file)
+        return "there is no memory for it";
+    if (vyre_cache_seal(block, size, k->key, file, all, &written, NULL) == VYRE_OK &&
+        memcmp(k->digest, file + all - VYI_CACHE_DIGEST, VYI_CACHE_DIGEST) != 0)
+        why = vyi_cache_write(allocator, c->desc->vulkan.cache_file, file, written);
+    vyi_free(allocator, file, all);
+    return why;
+}
+
+#else
+
+VYI_API void vyi_vk_cache_begin(const vyi_vk_context *c, vyi_vk_cache *k,
+                                const vyre_program *const *programs)
+{
+    (void)k, (void)programs;
+    if (c->desc->vulkan.cache_file)
+        vyi_message(&c->desc->messages, VYRE_SEVERITY_WARNING,
+                    "no cache file: files are left out (VYRE_NO_IO)");
+}
+
+static const char *vyi_vk_cache_write(const vyi_vk_context *c, const vyi_vk_cache *k,
+                                      const uint8_t *block, size_t size)
+{
+    (void)c, (void)k, (void)block, (void)size;
+    return NULL;
+}
+
+#endif /* VYRE_NO_IO */
+
+/* --- open, close ------------------------------------------------------------ */
+
+/* The bytes for the driver: of the file, or of the blob. */
+static void vyi_vk_cache_initial(const vyi_vk_context *c, const vyi_vk_cache *k,
+                                 VkPipelineCacheCreateInfo *info)
 {
     const vyre_vulkan_desc *desc = &c->desc->vulkan;
-    size_t size = 0, total;
-    if (!cache || !desc->cache_store ||
-        c->fn.vkGetPipelineCacheData(c->device, cache, &size, NULL) != VK_SUCCESS ||
-        !vyi_size_add(size, VYI_VK_CACHE_HEADER, &total))
+    const uint8_t *blob = (const uint8_t *)desc->cache;
+    info->initialDataSize = k->driver_size;
+    info->pInitialData = k->driver;
+    if (!blob || desc->cache_size == 0)
         return;
-    uint8_t *blob = (uint8_t *)vyi_alloc(&c->desc->allocator, total);
+    const char *why = vyi_vk_blob_refuse(c, k->program, blob, desc->cache_size);
+    if (why) {
+        vyi_message(&c->desc->messages, VYRE_SEVERITY_WARNING,
+                    "the pipeline cache is not used: %s", why);
+    } else {
+        info->initialDataSize = desc->cache_size - VYI_VK_CACHE_HEADER;
+        info->pInitialData = blob + VYI_VK_CACHE_HEADER;
+    }
+}
+
+VYI_COLD
+VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, vyi_vk_cache *k, uint64_t program,
+                                      vyre_error *err)
+{
+    const vyre_vulkan_desc *desc = &c->desc->vulkan;
+    const bool blob = desc->cache_store || (desc->cache && desc->cache_size > 0);
+    vyre_error how;
+    k->program = program;
+    if (!blob && !desc->cache_file)
+        return VYRE_OK;
+    VkPipelineCacheCreateInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
+    vyi_vk_cache_initial(c, k, &info);
+    const vyre_status status =
+        VYI_VKC(c, &how, vkCreatePipelineCache, (c->device, &info, c->callbacks, &k->pipelines));
+    if (status == VYRE_OK)
+        return VYRE_OK;
+    k->pipelines = VK_NULL_HANDLE;
+    if (!blob) { /* a file is never an error */
+        vyi_message(&c->desc->messages, VYRE_SEVERITY_WARNING,
+                    "the cache file is not used: %s", how.text);
+        return VYRE_OK;
+    }
+    if (err)
+        *err = how;
+    return status;
+}
+
+/* The driver's bytes, *size, behind `head` others in a block of *room; or NULL. */
+static uint8_t *vyi_vk_cache_data(const vyi_vk_context *c, const vyi_vk_cache *k, size_t head,
+                                  size_t *size, size_t *room)
+{
+    *size = 0;
+    if (c->fn.vkGetPipelineCacheData(c->device, k->pipelines, size, NULL) != VK_SUCCESS ||
+        !vyi_size_add(*size, head, room))
+        return NULL;
+    uint8_t *block = (uint8_t *)vyi_alloc(&c->desc->allocator, *room);
+    /* VK_INCOMPLETE: it has grown meanwhile; half a cache is none. */
+    if (block && c->fn.vkGetPipelineCacheData(c->device, k->pipelines, size, block + head) ==
+                     VK_SUCCESS)
+        return block;
+    vyi_free(&c->desc->allocator, block, *room);
+    return NULL;
+}
+
+static void vyi_vk_blob_store(const vyi_vk_context *c, const vyi_vk_cache *k)
+{
+    const vyre_vulkan_desc *desc = &c->desc->vulkan;
+    size_t size, room;
+    uint8_t *blob = vyi_vk_cache_data(c, k, VYI_VK_CACHE_HEADER, &size, &room);
     if (!blob)
         return;
-    /* VK_INCOMPLETE: it has grown meanwhile; half a cache is none. */
-    if (c->fn.vkGetPipelineCacheData(c->device, cache, &size, blob + VYI_VK_CACHE_HEADER) ==
-        VK_SUCCESS) {
-        vyi_put32(blob, VYI_VK_CACHE_MAGIC);
-        vyi_put32(blob + 4, VYI_VK_CACHE_VERSION);
-        vyi_vk_put64(blob + 8, vyi_vk_identity(c, program));
-        vyi_vk_put64(blob + 16, size);
-        vyi_vk_put64(blob + 24, vyi_hash(VYI_HASH_SEED, blob + VYI_VK_CACHE_HEADER, size));
-        memcpy(blob + 32, c->properties.pipelineCacheUUID, VK_UUID_SIZE);
-        desc->cache_store(desc->cache_user, blob, VYI_VK_CACHE_HEADER + size);
+    vyi_put32(blob, VYI_VK_CACHE_MAGIC);
+    vyi_put32(blob + 4, VYI_VK_CACHE_VERSION);
+    vyi_vk_put64(blob + 8, vyi_vk_identity(c, k->program));
+    vyi_vk_put64(blob + 16, size);
+    vyi_vk_put64(blob + 24, vyi_hash(VYI_HASH_SEED, blob + VYI_VK_CACHE_HEADER, size));
+    memcpy(blob + 32, c->properties.pipelineCacheUUID, VK_UUID_SIZE);
+    desc->cache_store(desc->cache_user, blob, VYI_VK_CACHE_HEADER + size);
+    vyi_free(&c->desc->allocator, blob, room);
+}
+
+static void vyi_vk_file_store(const vyi_vk_context *c, const vyi_vk_cache *k)
+{
+    const char *why = "the driver gives nothing";
+    size_t size, room;
+    uint8_t *block = vyi_vk_cache_data(c, k, sizeof k->measured, &size, &room);
+    if (block) {
+        memcpy(block, k->measured, sizeof k->measured);
+        why = vyi_vk_cache_write(c, k, block, sizeof k->measured + size);
+        vyi_free(&c->desc->allocator, block, room);
     }
-    vyi_free(&c->desc->allocator, blob, total);
+    if (why)
+        vyi_message(&c->desc->messages, VYRE_SEVERITY_WARNING,
+                    "the cache file %.100s is not written: %s", c->desc->vulkan.cache_file, why);
+}
+
+VYI_COLD
+VYI_API void vyi_vk_cache_store(const vyi_vk_context *c, const vyi_vk_cache *k)
+{
+    if (!k->pipelines)
+        return;
+    if (c->desc->vulkan.cache_store)
+        vyi_vk_blob_store(c, k);
+    if (c->desc->vulkan.cache_file)
+        vyi_vk_file_store(c, k);
+}
+
+VYI_COLD
+VYI_API void vyi_vk_cache_drop_file(const vyi_vk_context *c, vyi_vk_cache *k)
+{
+    vyi_free(&c->desc->allocator, k->file, k->file_size);
+    k->file = NULL;
+    k->driver = NULL;
+    k->file_size = k->driver_size = 0;
+}
+
+VYI_COLD
+VYI_API void vyi_vk_cache_free(vyi_vk_context *c, vyi_vk_cache *k)
+{
+    vyi_vk_cache_drop_file(c, k);
+    if (k->pipelines)
+        c->fn.vkDestroyPipelineCache(c->device, k->pipelines, c->callbacks);
+    k->pipelines = VK_NULL_HANDLE;
 }
 
 #endif /* VYI_VULKAN */
@@ -32352,6 +33220,7 @@ static vyre_status vyi_vk_prober_pipeline(vyi_vk_prober *pr, uint32_t group_size
         return err ? err->status : VYRE_E_NOMEM;
     desc.program = program;
     const vyre_status status = vyi_vk_pipeline_create(pr->c, &desc, &pr->pipeline, err);
+    VYI_STEP("probe: its pipeline");
     vyre_program_destroy(program);
     return status;
 }
@@ -32661,7 +33530,8 @@ static vyre_status vyi_vk_probe_resident(vyi_vk_prober *pr, uint32_t max_groups,
     return status;
 }
 
-static void vyi_vk_probe_text(vyre_probe *out)
+VYI_COLD
+VYI_API void vyi_vk_probe_text(vyre_probe *out)
 {
     static const char *const shown[2][2] = {
         { "", ", effects first" }, { ", whole lines", ", whole lines, effects first" }
@@ -32679,7 +33549,7 @@ static void vyi_vk_probe_text(vyre_probe *out)
 
 VYI_COLD
 VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_t max_groups,
-                                 vyre_probe *out, vyre_error *err)
+                                 vyre_probe *out, bool *settled, vyre_error *err)
 {
     vyi_vk_prober pr;
     vyre_probe result;
@@ -32687,12 +33557,17 @@ VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_
     memset(&result, 0, sizeof result);
     pr.c = c;
     vyre_status status = vyi_vk_prober_create(&pr, group_size, err);
+    VYI_STEP("probe: its program");
     if (status == VYRE_OK)
         status = vyi_vk_probe_loops(&pr, &result, err);
+    VYI_STEP("probe: loops");
     if (status == VYRE_OK)
         status = vyi_vk_probe_echo(&pr, &result, err);
+    VYI_STEP("probe: echo, sums, lines");
     if (status == VYRE_OK)
         status = vyi_vk_probe_resident(&pr, max_groups, &result, err);
+    VYI_STEP("probe: resident groups");
+    *settled = status == VYRE_OK && !vyi_vk_probe_is_open(&pr, 0);
     vyi_vk_prober_destroy(&pr);
     if (status < 0)
         return status;
@@ -32727,7 +33602,7 @@ typedef struct vyi_vk {
     vyi_vk_layout    layout;
     VkDescriptorPool pool;
     VkDescriptorSet  sets[2];         /* resident, attached */
-    VkPipelineCache  cache;
+    vyi_vk_cache     cache;
     VkPipeline       loop, once, tiles; /* tiles: null without wide works */
     uint32_t         once_groups;
     uint64_t         probes;          /* launches before the engine's first */
@@ -32887,8 +33762,10 @@ static vyre_status vyi_vk_buffer_open(vyi_vk *v, const vyi_device_buffer *b, vyi
     const bool chosen = b->role == VYI_ROLE_USER || b->role == VYI_ROLE_LOG;
     const vyi_vk_place place = chosen ? places[b->place] : vyi_vk_role_place(b->role);
     vyre_status status = vyi_vk_buffer_create(&v->c, out, place, b->size, b->name, err);
+    VYI_STEP("buffers: memory");
     if (status == VYRE_OK && !out->mapped)
         status = vyi_vk_copy_buffer(&v->c, &v->copier, NULL, out, b->size, err);
+    VYI_STEP("buffers: zeros by the device");
     if (status != VYRE_OK && !v->c.hung)
         vyi_vk_buffer_destroy(&v->c, out);
     return status;
@@ -32994,28 +33871,32 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     const uint64_t hashes[2] = { vyre_program_hash(loop), vyre_program_hash(desc->once) };
     v->program_hash = vyi_hash(VYI_HASH_SEED, hashes, sizeof hashes);
     v->base.pipeline_id = vyi_vk_identity(&v->c, v->program_hash);
-    vyre_status status = vyi_vk_cache_open(&v->c, v->program_hash, &v->cache, err);
+    vyre_status status = vyi_vk_cache_open(&v->c, &v->cache, v->program_hash, err);
 
     vyi_vk_pipeline_desc p;
     memset(&p, 0, sizeof p);
     p.layout = &v->layout;
-    p.cache = v->cache;
+    p.cache = v->cache.pipelines;
     p.group_size = v->base.group_size;
     p.loop_limit = vyi_vk_loop_limit(v);
     p.program = desc->once;
     p.name = "pass";
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->once, err);
+    VYI_STEP("pipeline: passes");
     p.program = loop;
     p.name = "loop";
     p.group_size = desc->tiles ? v->base.wide_group : v->loop_group;
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->loop, err);
+    VYI_STEP("pipeline: loop");
     p.program = desc->tiles;
     p.name = "tiles";
     p.group_size = v->base.wide_group;
     if (status == VYRE_OK && p.program)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->tiles, err);
+    VYI_STEP("pipeline: tiles");
+    vyi_vk_cache_drop_file(&v->c, &v->cache);
     return status;
 }
 
@@ -33080,14 +33961,16 @@ static vyre_status vyi_vk_wide_probe(vyi_vk *v, uint32_t *resident, vyre_error *
 /* Pollers come first; the rest of what is resident is for wide works. */
 static vyre_status vyi_vk_wide_count(vyi_vk *v, uint32_t wanted, vyre_error *err)
 {
-    uint32_t resident = 0;
+    uint32_t resident = vyi_vk_cache_groups(&v->cache);
     if (vyi_vk_is_cpu(v)) {
         v->base.wide_groups = wanted;
         return VYRE_OK;
     }
-    const vyre_status status = vyi_vk_wide_probe(v, &resident, err);
+    const vyre_status status = resident ? VYRE_OK : vyi_vk_wide_probe(v, &resident, err);
     if (status != VYRE_OK)
         return status;
+    vyi_vk_cache_keep_groups(&v->cache, resident);
+    VYI_STEP("probe: wide groups");
     const uint32_t left = resident > v->base.groups ? resident - v->base.groups : 0;
     v->base.wide_groups = wanted ? vyi_vk_min(wanted, left) : left;
     return VYRE_OK;
@@ -33101,15 +33984,40 @@ static bool vyi_vk_has_user(const vyi_device_desc *desc)
     return i < desc->buffer_count;
 }
 
+/* The verdict of an earlier open will do, unless the desc says otherwise. */
+static vyre_status vyi_vk_open_probe(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
+{
+    const vyre_program *programs[VYI_VK_PROGRAMS] = { desc->loop, desc->once, desc->narrow,
+                                                      desc->whole, desc->tiles };
+    const uint32_t size = v->base.group_size;
+    bool settled = false;
+    vyre_probe kept;
+    vyi_vk_cache_begin(&v->c, &v->cache, programs);
+    const bool recalled = vyi_vk_cache_recall(&v->c, &v->cache, size, desc->max_groups, &kept);
+    VYI_STEP("cache file");
+    if (desc->desc->no_probe)
+        return VYRE_OK;
+    if (recalled && !desc->desc->probe_always) {
+        v->probe = kept;
+        return VYRE_OK;
+    }
+    const vyre_status status =
+        vyi_vk_probe(&v->c, size, desc->max_groups, &v->probe, &settled, err);
+    if (status == VYRE_OK)
+        vyi_vk_cache_keep(&v->c, &v->cache, &v->probe, settled);
+    return status;
+}
+
 VYI_OUTLINE
 static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
 {
     const uint32_t wanted = desc->desc->lease.in_flight ? desc->desc->lease.in_flight : 2;
     vyre_status status = vyi_vk_context_open(&v->c, desc->desc, vyi_vk_has_user(desc), err);
+    VYI_STEP("device");
     if (status == VYRE_OK)
         status = vyi_vk_group_choose(v, desc, err);
-    if (status == VYRE_OK && !desc->desc->no_probe)
-        status = vyi_vk_probe(&v->c, v->base.group_size, desc->max_groups, &v->probe, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_open_probe(v, desc, err);
     if (status < 0)
         return status;
     vyi_vk_groups_choose(v, desc);
@@ -33151,8 +34059,7 @@ static void vyi_vk_free(vyi_vk *v)
             c->fn.vkDestroyPipeline(c->device, v->once, c->callbacks);
         if (v->tiles)
             c->fn.vkDestroyPipeline(c->device, v->tiles, c->callbacks);
-        if (v->cache)
-            c->fn.vkDestroyPipelineCache(c->device, v->cache, c->callbacks);
+        vyi_vk_cache_free(c, &v->cache);
         if (v->pool)
             c->fn.vkDestroyDescriptorPool(c->device, v->pool, c->callbacks);
         vyi_vk_layout_destroy(c, &v->layout);
@@ -33195,7 +34102,7 @@ static bool vyi_vk_close(vyi_device *d)
                       vyi_vk_copier_idle(&v->c, &v->copier, VYI_VK_CLOSE_TIMEOUT);
     if (idle) {
         if (!vyi_load_acquire(&v->c.lost))
-            vyi_vk_cache_store(&v->c, v->program_hash, v->cache);
+            vyi_vk_cache_store(&v->c, &v->cache);
         vyi_vk_free(v);
     }
     vyi_free(allocator, v, sizeof *v);
@@ -39754,213 +40661,6 @@ VYRE_API vyre_share vyre_split_at(uint64_t total, uint32_t owners, uint64_t inde
 }
 
 #endif /* VYRE_NO_POOL */
-/* ==========================================================================
- * base: digests, implementation
- * ======================================================================= */
-/* ==========================================================================
- * base: digests that files are checked with
- *
- * Private, for rooms: BLAKE3 without keys, and CRC-32C.  Each is as its own
- * specification has it, so that other programs read the same files.
- * ======================================================================= */
-#ifndef VYI_DIGEST_IMPL_H
-#define VYI_DIGEST_IMPL_H
-
-
-#if !defined(VYRE_NO_REPLAY) || !defined(VYRE_NO_EXCHANGE)
-
-VYI_EXTERN_C_BEGIN
-
-#ifndef VYRE_NO_REPLAY
-
-/* Eight bytes a step.  8 KB that its owner makes once. */
-typedef struct vyi_crc {
-    uint32_t table[8][256];
-} vyi_crc;
-
-VYI_API void vyi_crc_make(vyi_crc *crc);
-VYI_API uint32_t vyi_crc_of(const vyi_crc *crc, const void *bytes, size_t size);
-
-#endif /* VYRE_NO_REPLAY */
-
-VYI_API void vyi_blake3(const void *bytes, size_t size, uint8_t out[32]);
-
-VYI_EXTERN_C_END
-
-#endif /* VYRE_NO_REPLAY, VYRE_NO_EXCHANGE */
-#endif
-
-#if !defined(VYRE_NO_REPLAY) || !defined(VYRE_NO_EXCHANGE)
-
-#ifndef VYRE_NO_REPLAY
-
-/* --- CRC-32C ------------------------------------------------------------- */
-
-#define VYI_CRC_POLYNOMIAL 0x82f63b78u /* Castagnoli's, its bits reversed */
-
-VYI_COLD
-VYI_API void vyi_crc_make(vyi_crc *crc)
-{
-    for (uint32_t byte = 0; byte < 256; byte++) {
-        uint32_t value = byte;
-        for (uint32_t bit = 0; bit < 8; bit++)
-            value = value >> 1 ^ (value & 1u ? VYI_CRC_POLYNOMIAL : 0);
-        crc->table[0][byte] = value;
-    }
-    for (uint32_t step = 1; step < 8; step++) {
-        for (uint32_t byte = 0; byte < 256; byte++) {
-            const uint32_t before = crc->table[step - 1][byte];
-            crc->table[step][byte] = before >> 8 ^ crc->table[0][before & 0xffu];
-        }
-    }
-}
-
-VYI_API uint32_t vyi_crc_of(const vyi_crc *crc, const void *bytes, size_t size)
-{
-    const uint8_t *at = (const uint8_t *)bytes;
-    uint32_t value = 0xffffffffu;
-    for (; size >= 8; size -= 8, at += 8) {
-        const uint32_t low = value ^ vyi_get32(at);
-        value = crc->table[7][low & 0xffu] ^ crc->table[6][low >> 8 & 0xffu] ^
-                crc->table[5][low >> 16 & 0xffu] ^ crc->table[4][low >> 24] ^
-                crc->table[3][at[4]] ^ crc->table[2][at[5]] ^ crc->table[1][at[6]] ^
-                crc->table[0][at[7]];
-    }
-    for (; size; size--, at++)
-        value = value >> 8 ^ crc->table[0][(value ^ *at) & 0xffu];
-    return ~value;
-}
-
-#endif /* VYRE_NO_REPLAY */
-
-/* --- BLAKE3 -------------------------------------------------------------- */
-
-/* A message is cut into chunks of 1024 bytes, a chunk into blocks of 64.  The
- * chaining values of chunks are the leaves of a tree whose left parts are as
- * large as powers of two; its root is compressed with a flag of its own. */
-#define VYI_BLAKE3_CHUNK_START 1u
-#define VYI_BLAKE3_CHUNK_END   2u
-#define VYI_BLAKE3_PARENT      4u
-#define VYI_BLAKE3_ROOT        8u
-#define VYI_BLAKE3_BLOCK       64u
-#define VYI_BLAKE3_CHUNK       1024u
-#define VYI_BLAKE3_DEPTH       54u /* of the tree of 2^64 bytes */
-
-static const uint32_t vyi_blake3_iv[8] = { 0x6a09e667u, 0xbb67ae85u, 0x3c6ef372u, 0xa54ff53au,
-                                           0x510e527fu, 0x9b05688cu, 0x1f83d9abu, 0x5be0cd19u };
-
-/* What is compressed: kept until it is known whether it is the root. */
-typedef struct vyi_blake3_node {
-    uint32_t chain[8], block[16];
-    uint64_t counter;
-    uint32_t length, flags;
-} vyi_blake3_node;
-
-static uint32_t vyi_blake3_turn(uint32_t value, uint32_t by)
-{
-    return value >> by | value << (32u - by);
-}
-
-static void vyi_blake3_mix(uint32_t *state, const uint8_t *at, uint32_t x, uint32_t y)
-{
-    uint32_t a = state[at[0]], b = state[at[1]], c = state[at[2]], d = state[at[3]];
-    a += b + x, d = vyi_blake3_turn(d ^ a, 16);
-    c += d, b = vyi_blake3_turn(b ^ c, 12);
-    a += b + y, d = vyi_blake3_turn(d ^ a, 8);
-    c += d, b = vyi_blake3_turn(b ^ c, 7);
-    state[at[0]] = a, state[at[1]] = b, state[at[2]] = c, state[at[3]] = d;
-}
-
-/* The node's chaining value; of a root the first half of its output. */
-static void vyi_blake3_compress(const vyi_blake3_node *node, uint32_t out[8])
-{
-    static const uint8_t quarters[8][4] = { { 0, 4, 8, 12 },  { 1, 5, 9, 13 }, { 2, 6, 10, 14 },
-                                            { 3, 7, 11, 15 }, { 0, 5, 10, 15 }, { 1, 6, 11, 12 },
-                                            { 2, 7, 8, 13 },  { 3, 4, 9, 14 } };
-    static const uint8_t order[16] = { 2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8 };
-    uint32_t state[16], words[16], moved[16];
-    memcpy(state, node->chain, sizeof node->chain);
-    memcpy(state + 8, vyi_blake3_iv, 4 * sizeof *state);
-    state[12] = (uint32_t)node->counter;
-    state[13] = (uint32_t)(node->counter >> 32);
-    state[14] = node->length;
-    state[15] = node->flags;
-    memcpy(words, node->block, sizeof words);
-    for (uint32_t round = 0; round < 7; round++) {
-        for (uint32_t i = 0; i < 8; i++)
-            vyi_blake3_mix(state, quarters[i], words[2 * i], words[2 * i + 1]);
-        for (uint32_t i = 0; i < 16; i++)
-            moved[i] = words[order[i]];
-        memcpy(words, moved, sizeof words);
-    }
-    for (uint32_t i = 0; i < 8; i++)
-        out[i] = state[i] ^ state[i + 8];
-}
-
-static void vyi_blake3_block(vyi_blake3_node *node, const uint8_t *bytes, size_t size)
-{
-    uint8_t padded[VYI_BLAKE3_BLOCK] = { 0 };
-    if (size)
-        memcpy(padded, bytes, size);
-    for (uint32_t i = 0; i < 16; i++)
-        node->block[i] = vyi_word(padded, i);
-    node->length = (uint32_t)size;
-}
-
-/* The last block of a chunk, all before it compressed. */
-static void vyi_blake3_chunk(vyi_blake3_node *node, const uint8_t *bytes, size_t size,
-                             uint64_t counter)
-{
-    memcpy(node->chain, vyi_blake3_iv, sizeof node->chain);
-    node->counter = counter;
-    node->flags = VYI_BLAKE3_CHUNK_START;
-    for (; size > VYI_BLAKE3_BLOCK; size -= VYI_BLAKE3_BLOCK, bytes += VYI_BLAKE3_BLOCK) {
-        vyi_blake3_block(node, bytes, VYI_BLAKE3_BLOCK);
-        vyi_blake3_compress(node, node->chain);
-        node->flags = 0;
-    }
-    vyi_blake3_block(node, bytes, size);
-    node->flags |= VYI_BLAKE3_CHUNK_END;
-}
-
-/* The parent of `left` and of what `node` is. */
-static void vyi_blake3_parent(vyi_blake3_node *node, const uint32_t left[8])
-{
-    uint32_t right[8];
-    vyi_blake3_compress(node, right);
-    memcpy(node->chain, vyi_blake3_iv, sizeof node->chain);
-    memcpy(node->block, left, sizeof right);
-    memcpy(node->block + 8, right, sizeof right);
-    node->counter = 0;
-    node->length = VYI_BLAKE3_BLOCK;
-    node->flags = VYI_BLAKE3_PARENT;
-}
-
-/* `stack` has the roots of the complete subtrees so far, the largest first: one
- * for each bit of the count of chunks.  A chunk that more follow completes as many
- * of them as the count has zeros at its end. */
-VYI_API void vyi_blake3(const void *bytes, size_t size, uint8_t out[32])
-{
-    const uint8_t *at = (const uint8_t *)bytes;
-    uint32_t stack[VYI_BLAKE3_DEPTH][8], depth = 0, words[8];
-    uint64_t chunks = 0;
-    vyi_blake3_node node;
-    for (; size > VYI_BLAKE3_CHUNK; size -= VYI_BLAKE3_CHUNK, at += VYI_BLAKE3_CHUNK) {
-        vyi_blake3_chunk(&node, at, VYI_BLAKE3_CHUNK, chunks++);
-        for (uint64_t left = chunks; (left & 1u) == 0; left >>= 1)
-            vyi_blake3_parent(&node, stack[--depth]);
-        vyi_blake3_compress(&node, stack[depth++]);
-    }
-    vyi_blake3_chunk(&node, at, size, chunks);
-    while (depth)
-        vyi_blake3_parent(&node, stack[--depth]);
-    node.flags |= VYI_BLAKE3_ROOT;
-    vyi_blake3_compress(&node, words);
-    for (uint32_t i = 0; i < 8; i++)
-        vyi_set_word(out, i, words[i]);
-}
-
-#endif /* VYRE_NO_REPLAY, VYRE_NO_EXCHANGE */
 /* ==========================================================================
  * exchange: implementation of reading a blob
  * ======================================================================= */

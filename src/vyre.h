@@ -41,7 +41,7 @@
  *     VYRE_NO_POOL         works for several devices
  *     VYRE_NO_REPLAY       logs of works
  *     VYRE_NO_TRACE        pictures of what happened
- *     VYRE_NO_IO           files for a running kernel
+ *     VYRE_NO_IO           files for a running kernel; vyre_vulkan_desc.cache_file
  *     VYRE_NO_TASK         works that stop in the middle, as the host's values
  *     VYRE_NO_GRAPH        works and what each runs after, as one
  *     VYRE_NO_SOURCE       handlers as text
@@ -172,7 +172,7 @@
  *     glsl        (room) a program as GLSL
  *     source      (room) a handler as a line of GLSL, no compiler needed
  *     engine      vyre_open and what follows: the handle, tickets, modes; producers
- *     vulkan      the Vulkan backend
+ *     vulkan      the Vulkan backend; what a cache file holds
  *     watch       (room) what a ring or a handle is doing: states, health, who hangs
  *     plan        (room) geometry, policy, races, regions
  *     fuse        (room) what need not run twice, what runs after what
@@ -210,6 +210,7 @@
 #include "engine/engine.h"
 #include "engine/producer.h"
 #include "vulkan/vulkan.h"
+#include "vulkan/cache.h"
 #include "rooms/watch/watch.h"
 #include "rooms/watch/watch_live.h"
 #include "rooms/plan/plan.h"
@@ -234,6 +235,7 @@
 #define VYI_IMPLEMENTED
 
 #include "base/base.c"
+#include "base/digest.c"
 #include "wire/wire.c"
 #include "wire/ring.c"
 #include "wire/tenant.c"
@@ -293,10 +295,12 @@
 #include "engine/cpu_impl.h"
 #include "engine/cpu.c"
 #include "engine/cpu_run.c"
+#include "vulkan/cache.c"
 #include "vulkan/vulkan_load.c"
 #include "vulkan/vulkan_device.c"
 #include "vulkan/vulkan_memory.c"
 #include "vulkan/vulkan_kernel.c"
+#include "vulkan/vulkan_cache.c"
 #include "vulkan/vulkan_chain.c"
 #include "vulkan/vulkan_copy.c"
 #include "vulkan/vulkan_probe.c"
@@ -328,7 +332,6 @@
 #include "rooms/scan/scan_open.c"
 #include "rooms/scan/scan_files.c"
 #include "rooms/pool/split.c"
-#include "base/digest.c"
 #include "rooms/exchange/exchange.c"
 #include "rooms/exchange/exchange_text.c"
 #include "rooms/exchange/exchange_value.c"

@@ -337,6 +337,8 @@ static void mock_properties(VkPhysicalDevice physical, VkPhysicalDevicePropertie
     }
     if (mock.device_version)
         properties->apiVersion = mock.device_version;
+    if (mock.driver_version)
+        properties->driverVersion = mock.driver_version;
     if (mock.max_lanes)
         properties->limits.maxComputeWorkGroupInvocations = mock.max_lanes;
     if (mock.max_buffers)
@@ -570,14 +572,35 @@ MOCK_CREATE(vkCreatePipelineLayout, 1,
              const VkAllocationCallbacks *callbacks, VkPipelineLayout *out),
             (device, info, callbacks, out))
 MOCK_DESTROY(vkDestroyPipelineLayout, VkPipelineLayout)
+
+static const VkPipelineCacheCreateInfo *mock_cache_note(const VkPipelineCacheCreateInfo *info)
+{
+    const size_t most = sizeof mock.cache_first - 1;
+    mock.cache_bytes = info->initialDataSize;
+    memset(mock.cache_first, 0, sizeof mock.cache_first);
+    if (mock.cache_bytes)
+        memcpy(mock.cache_first, info->pInitialData, mock.cache_bytes < most ? mock.cache_bytes : most);
+    return info;
+}
+
 MOCK_CREATE(vkCreatePipelineCache, 1,
             (VkDevice device, const VkPipelineCacheCreateInfo *info,
              const VkAllocationCallbacks *callbacks, VkPipelineCache *out),
-            (device, (mock.cache_bytes = info->initialDataSize, info), callbacks, out))
+            (device, mock_cache_note(info), callbacks, out))
 MOCK_DESTROY(vkDestroyPipelineCache, VkPipelineCache)
-MOCK_PASS(vkGetPipelineCacheData,
-          (VkDevice device, VkPipelineCache cache, size_t *size, void *data),
-          (device, cache, size, data))
+
+static VKAPI_ATTR VkResult VKAPI_CALL
+mock_vkGetPipelineCacheData(VkDevice device, VkPipelineCache cache, size_t *size, void *data)
+{
+    MOCK_ENTER(vkGetPipelineCacheData);
+    if (!mock.cache_data)
+        return real.vkGetPipelineCacheData(device, cache, size, data);
+    *size = strlen(mock.cache_data);
+    if (data)
+        memcpy(data, mock.cache_data, *size);
+    return VK_SUCCESS;
+}
+
 MOCK_CREATE(vkCreateComputePipelines, 1,
             (VkDevice device, VkPipelineCache cache, uint32_t count,
              const VkComputePipelineCreateInfo *infos, const VkAllocationCallbacks *callbacks,

@@ -86,6 +86,7 @@ typedef struct mock_state {
     int32_t  live;                      /* objects created and not destroyed, memory included */
     bool     failed;                    /* the call to fail was reached */
     size_t   cache_bytes;               /* of the last vkCreatePipelineCache */
+    char     cache_first[16];           /* the first of them */
     uint32_t queue_family;              /* of the last vkCreateDevice */
     uint32_t queue_families, queues;    /* how many of them it was asked for */
     uint32_t shared_buffers;            /* made for more than one family */
@@ -107,7 +108,8 @@ typedef struct mock_state {
     VkDevice   owned_device;
 
     /* what the driver seems to be */
-    uint32_t instance_version, device_version; /* 0 = the real one */
+    uint32_t instance_version, device_version, driver_version; /* 0 = the real one */
+    const char *cache_data;             /* a text: what vkGetPipelineCacheData gives */
     bool     no_timeline, no_memory_model, no_debug_utils, no_extensions, no_subgroups;
     bool     discrete_memory;           /* four types, as a discrete GPU has them */
     bool     full_device_memory;        /* the host's window on it has no room */

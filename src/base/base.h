@@ -161,6 +161,7 @@ VYI_EXTERN_C_BEGIN
     X(E_VK_CALL,            -218, "a Vulkan call failed")                                          \
     X(E_VK_TIMEOUT,         -219, "the Vulkan device did not answer in time")                      \
     X(E_VK_NAME,            -220, "no Vulkan device has this index or name")                       \
+    X(E_CACHE,              -221, "the cache is damaged, or another's")                            \
     /* plan, fuse: -230 .. -239 */                                                                 \
     X(E_LIMIT_X,            -230, "a workgroup may have no lane on this device")                   \
     X(E_LIMIT_GROUPS,       -231, "a launch may have no workgroup on this device")                 \

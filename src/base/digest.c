@@ -3,7 +3,7 @@
  * ======================================================================= */
 #include "base/digest_impl.h"
 
-#if !defined(VYRE_NO_REPLAY) || !defined(VYRE_NO_EXCHANGE)
+#if !defined(VYRE_NO_REPLAY) || !defined(VYRE_NO_EXCHANGE) || !defined(VYRE_NO_IO)
 
 #ifndef VYRE_NO_REPLAY
 
@@ -173,4 +173,4 @@ VYI_API void vyi_blake3(const void *bytes, size_t size, uint8_t out[32])
         vyi_set_word(out, i, words[i]);
 }
 
-#endif /* VYRE_NO_REPLAY, VYRE_NO_EXCHANGE */
+#endif /* VYRE_NO_REPLAY, VYRE_NO_EXCHANGE, VYRE_NO_IO */

@@ -1,7 +1,7 @@
 /* ==========================================================================
  * base: digests that files are checked with
  *
- * Private, for rooms: BLAKE3 without keys, and CRC-32C.  Each is as its own
+ * Private, for files: BLAKE3 without keys, and CRC-32C.  Each is as its own
  * specification has it, so that other programs read the same files.
  * ======================================================================= */
 #ifndef VYI_DIGEST_IMPL_H
@@ -9,7 +9,7 @@
 
 #include "base/base_impl.h"
 
-#if !defined(VYRE_NO_REPLAY) || !defined(VYRE_NO_EXCHANGE)
+#if !defined(VYRE_NO_REPLAY) || !defined(VYRE_NO_EXCHANGE) || !defined(VYRE_NO_IO)
 
 VYI_EXTERN_C_BEGIN
 
@@ -29,5 +29,5 @@ VYI_API void vyi_blake3(const void *bytes, size_t size, uint8_t out[32]);
 
 VYI_EXTERN_C_END
 
-#endif /* VYRE_NO_REPLAY, VYRE_NO_EXCHANGE */
+#endif /* VYRE_NO_REPLAY, VYRE_NO_EXCHANGE, VYRE_NO_IO */
 #endif

@@ -124,6 +124,7 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
         status = vyi_buffers_plan(v, err);
     if (status == VYRE_OK)
         status = vyi_programs_build(v, err);
+    VYI_STEP("programs");
     if (status == VYRE_OK)
         status = vyi_opcodes_plan(v, err);
     if (status == VYRE_OK)
@@ -138,6 +139,12 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
         v->desc.device = vyi_arena_text(&v->arena, v->desc.device, 255);
         if (!v->desc.device)
             status = vyi_fail_nomem(err, 256);
+    }
+    if (status == VYRE_OK && v->desc.vulkan.cache_file) {
+        v->desc.vulkan.cache_file = vyi_arena_text(&v->arena, v->desc.vulkan.cache_file,
+                                                   SIZE_MAX - 1);
+        if (!v->desc.vulkan.cache_file)
+            status = vyi_fail_nomem(err, 1);
     }
     if (status == VYRE_OK)
         status = vyi_device_open(q, &d, err);

@@ -104,6 +104,11 @@ typedef struct vyre_vulkan_desc {
     size_t      cache_size;
     void (*cache_store)(void *user, const void *blob, size_t size); /* called by vyre_close */
     void  *cache_user;
+    /* Instead of `cache`: the pipeline cache and the probe's verdict, read by vyre_open
+     * and written by vyre_close if they changed.  Never an error: what is damaged,
+     * another program's, device's or driver's, a link or no file is not used, with a
+     * message.  For vyre_open. */
+    const char *cache_file;
     bool   validation;      /* ask for VK_LAYER_KHRONOS_validation when it is installed */
     bool   no_debug_names;
 } vyre_vulkan_desc;
@@ -149,6 +154,7 @@ typedef struct vyre_desc {
     bool         keep_results;
     bool         unknown_opcodes; /* publish also takes what no handler has; it ends FAULT */
     bool         no_probe;       /* do not measure at open; persistent mode is then not proved */
+    bool         probe_always;   /* measure although vulkan.cache_file has a verdict */
     /* Records of PRINTF, in order, from inside stop, drain, wait or poll; it
      * must not call back into the handle.  NULL: they stay in the log. */
     void (*log)(void *user, const struct vyre_log_record *record);
@@ -191,6 +197,7 @@ typedef struct vyre_probe {
     uint32_t resident_groups; /* workgroups seen running at the same time; 0 = not measured */
     uint64_t round_trip_ns;   /* of the fastest echo; 0 = none came back */
     char     text[160];       /* the verdict in a line */
+    bool     kept;            /* measured by an earlier open: vyre_vulkan_desc.cache_file */
 } vyre_probe;
 
 /* What a device allows of a launch in one dimension. */

@@ -48,6 +48,10 @@ VYI_API vyre_status vyi_desc_check(const vyre_desc *d, vyre_error *err)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Use the values of the enums.",
                         "mode %d or lost_work %d does not exist", (int)d->mode,
                         (int)d->lost_work);
+    if (d->vulkan.cache && d->vulkan.cache_file)
+        return vyi_fail(err, VYRE_E_ARGUMENT, d->vulkan.cache_size,
+                        "Keep the pipeline cache in one place.",
+                        "cache and cache_file are both given");
     if (!vyre_control_size(d->observables) || !vyre_ring_size(d->kernel.slot_count) ||
         !vyre_log_size(d->kernel.log_records) || d->kernel.slot_count > VYRE_MAX_SLOTS ||
         d->observables > VYRE_MAX_OBSERVABLES || d->kernel.log_records > VYRE_MAX_LOG_RECORDS)

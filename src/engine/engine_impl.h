@@ -27,6 +27,11 @@
 #include "base/thread_impl.h"
 #include "engine/engine.h"
 
+/* A part of open has ended: bench/device says where its time goes. */
+#ifndef VYI_STEP
+    #define VYI_STEP(name) ((void)0)
+#endif
+
 VYI_EXTERN_C_BEGIN
 
 /* What a buffer is for; a backend chooses its memory by it. */

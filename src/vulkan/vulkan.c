@@ -24,7 +24,7 @@ typedef struct vyi_vk {
     vyi_vk_layout    layout;
     VkDescriptorPool pool;
     VkDescriptorSet  sets[2];         /* resident, attached */
-    VkPipelineCache  cache;
+    vyi_vk_cache     cache;
     VkPipeline       loop, once, tiles; /* tiles: null without wide works */
     uint32_t         once_groups;
     uint64_t         probes;          /* launches before the engine's first */
@@ -184,8 +184,10 @@ static vyre_status vyi_vk_buffer_open(vyi_vk *v, const vyi_device_buffer *b, vyi
     const bool chosen = b->role == VYI_ROLE_USER || b->role == VYI_ROLE_LOG;
     const vyi_vk_place place = chosen ? places[b->place] : vyi_vk_role_place(b->role);
     vyre_status status = vyi_vk_buffer_create(&v->c, out, place, b->size, b->name, err);
+    VYI_STEP("buffers: memory");
     if (status == VYRE_OK && !out->mapped)
         status = vyi_vk_copy_buffer(&v->c, &v->copier, NULL, out, b->size, err);
+    VYI_STEP("buffers: zeros by the device");
     if (status != VYRE_OK && !v->c.hung)
         vyi_vk_buffer_destroy(&v->c, out);
     return status;
@@ -291,28 +293,32 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     const uint64_t hashes[2] = { vyre_program_hash(loop), vyre_program_hash(desc->once) };
     v->program_hash = vyi_hash(VYI_HASH_SEED, hashes, sizeof hashes);
     v->base.pipeline_id = vyi_vk_identity(&v->c, v->program_hash);
-    vyre_status status = vyi_vk_cache_open(&v->c, v->program_hash, &v->cache, err);
+    vyre_status status = vyi_vk_cache_open(&v->c, &v->cache, v->program_hash, err);
 
     vyi_vk_pipeline_desc p;
     memset(&p, 0, sizeof p);
     p.layout = &v->layout;
-    p.cache = v->cache;
+    p.cache = v->cache.pipelines;
     p.group_size = v->base.group_size;
     p.loop_limit = vyi_vk_loop_limit(v);
     p.program = desc->once;
     p.name = "pass";
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->once, err);
+    VYI_STEP("pipeline: passes");
     p.program = loop;
     p.name = "loop";
     p.group_size = desc->tiles ? v->base.wide_group : v->loop_group;
     if (status == VYRE_OK)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->loop, err);
+    VYI_STEP("pipeline: loop");
     p.program = desc->tiles;
     p.name = "tiles";
     p.group_size = v->base.wide_group;
     if (status == VYRE_OK && p.program)
         status = vyi_vk_pipeline_create(&v->c, &p, &v->tiles, err);
+    VYI_STEP("pipeline: tiles");
+    vyi_vk_cache_drop_file(&v->c, &v->cache);
     return status;
 }
 
@@ -377,14 +383,16 @@ static vyre_status vyi_vk_wide_probe(vyi_vk *v, uint32_t *resident, vyre_error *
 /* Pollers come first; the rest of what is resident is for wide works. */
 static vyre_status vyi_vk_wide_count(vyi_vk *v, uint32_t wanted, vyre_error *err)
 {
-    uint32_t resident = 0;
+    uint32_t resident = vyi_vk_cache_groups(&v->cache);
     if (vyi_vk_is_cpu(v)) {
         v->base.wide_groups = wanted;
         return VYRE_OK;
     }
-    const vyre_status status = vyi_vk_wide_probe(v, &resident, err);
+    const vyre_status status = resident ? VYRE_OK : vyi_vk_wide_probe(v, &resident, err);
     if (status != VYRE_OK)
         return status;
+    vyi_vk_cache_keep_groups(&v->cache, resident);
+    VYI_STEP("probe: wide groups");
     const uint32_t left = resident > v->base.groups ? resident - v->base.groups : 0;
     v->base.wide_groups = wanted ? vyi_vk_min(wanted, left) : left;
     return VYRE_OK;
@@ -398,15 +406,40 @@ static bool vyi_vk_has_user(const vyi_device_desc *desc)
     return i < desc->buffer_count;
 }
 
+/* The verdict of an earlier open will do, unless the desc says otherwise. */
+static vyre_status vyi_vk_open_probe(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
+{
+    const vyre_program *programs[VYI_VK_PROGRAMS] = { desc->loop, desc->once, desc->narrow,
+                                                      desc->whole, desc->tiles };
+    const uint32_t size = v->base.group_size;
+    bool settled = false;
+    vyre_probe kept;
+    vyi_vk_cache_begin(&v->c, &v->cache, programs);
+    const bool recalled = vyi_vk_cache_recall(&v->c, &v->cache, size, desc->max_groups, &kept);
+    VYI_STEP("cache file");
+    if (desc->desc->no_probe)
+        return VYRE_OK;
+    if (recalled && !desc->desc->probe_always) {
+        v->probe = kept;
+        return VYRE_OK;
+    }
+    const vyre_status status =
+        vyi_vk_probe(&v->c, size, desc->max_groups, &v->probe, &settled, err);
+    if (status == VYRE_OK)
+        vyi_vk_cache_keep(&v->c, &v->cache, &v->probe, settled);
+    return status;
+}
+
 VYI_OUTLINE
 static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyre_error *err)
 {
     const uint32_t wanted = desc->desc->lease.in_flight ? desc->desc->lease.in_flight : 2;
     vyre_status status = vyi_vk_context_open(&v->c, desc->desc, vyi_vk_has_user(desc), err);
+    VYI_STEP("device");
     if (status == VYRE_OK)
         status = vyi_vk_group_choose(v, desc, err);
-    if (status == VYRE_OK && !desc->desc->no_probe)
-        status = vyi_vk_probe(&v->c, v->base.group_size, desc->max_groups, &v->probe, err);
+    if (status == VYRE_OK)
+        status = vyi_vk_open_probe(v, desc, err);
     if (status < 0)
         return status;
     vyi_vk_groups_choose(v, desc);
@@ -448,8 +481,7 @@ static void vyi_vk_free(vyi_vk *v)
             c->fn.vkDestroyPipeline(c->device, v->once, c->callbacks);
         if (v->tiles)
             c->fn.vkDestroyPipeline(c->device, v->tiles, c->callbacks);
-        if (v->cache)
-            c->fn.vkDestroyPipelineCache(c->device, v->cache, c->callbacks);
+        vyi_vk_cache_free(c, &v->cache);
         if (v->pool)
             c->fn.vkDestroyDescriptorPool(c->device, v->pool, c->callbacks);
         vyi_vk_layout_destroy(c, &v->layout);
@@ -492,7 +524,7 @@ static bool vyi_vk_close(vyi_device *d)
                       vyi_vk_copier_idle(&v->c, &v->copier, VYI_VK_CLOSE_TIMEOUT);
     if (idle) {
         if (!vyi_load_acquire(&v->c.lost))
-            vyi_vk_cache_store(&v->c, v->program_hash, v->cache);
+            vyi_vk_cache_store(&v->c, &v->cache);
         vyi_vk_free(v);
     }
     vyi_free(allocator, v, sizeof *v);

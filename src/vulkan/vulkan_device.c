@@ -611,6 +611,7 @@ static vyre_status vyi_vk_context_steps(vyi_vk_context *c, bool copies, vyre_err
 {
     const vyre_vulkan_desc *desc = &c->desc->vulkan;
     vyre_status status = vyi_vk_instance_open(c, err);
+    VYI_STEP("loader, instance");
     if (status < 0)
         return status;
     c->physical = (VkPhysicalDevice)desc->physical_device;
@@ -628,6 +629,7 @@ static vyre_status vyi_vk_context_steps(vyi_vk_context *c, bool copies, vyre_err
     if (c->version < VK_API_VERSION_1_1)
         return vyi_vk_version_fail(err, c->properties.deviceName, c->version);
     vyi_vk_describe(c);
+    VYI_STEP("choice of a device");
     status = desc->device ? vyi_vk_device_adopt(c, err) : vyi_vk_device_create(c, copies, err);
     if (status < 0)
         return status;

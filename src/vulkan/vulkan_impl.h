@@ -317,13 +317,44 @@ typedef struct vyi_vk_pipeline_desc {
 VYI_API vyre_status vyi_vk_pipeline_create(vyi_vk_context *c, const vyi_vk_pipeline_desc *desc,
                                            VkPipeline *out, vyre_error *err);
 
-/* The stored pipeline cache.  Null when nobody stores one. */
-VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, uint64_t program, VkPipelineCache *out,
-                                      vyre_error *err);
-/* Hands the blob to the user's cache_store. */
-VYI_API void vyi_vk_cache_store(vyi_vk_context *c, uint64_t program, VkPipelineCache cache);
 /* Of program, device and driver. */
 VYI_API uint64_t vyi_vk_identity(const vyi_vk_context *c, uint64_t program);
+
+/* --- what is kept between opens ------------------------------------------- */
+
+#define VYI_VK_PROGRAMS 5u /* of a handle, for the key of its file */
+
+/* Zero-initialise it. */
+typedef struct vyi_vk_cache {
+    VkPipelineCache pipelines;    /* null: nobody stores one */
+    uint64_t    program;          /* hash, of the blob */
+    uint8_t     key[32], digest[32]; /* of the file; of the one that was read, or zeros */
+    uint8_t     measured[64];     /* as the file has it */
+    void       *file;             /* that was read, until the pipelines are made */
+    size_t      file_size;
+    const void *driver;           /* bytes of it */
+    size_t      driver_size;
+} vyi_vk_cache;
+
+/* Reads the file of the desc, if it names one.  Entries of `programs` may be NULL. */
+VYI_API void vyi_vk_cache_begin(const vyi_vk_context *c, vyi_vk_cache *k,
+                                const vyre_program *const *programs);
+/* False: the probe has to run. */
+VYI_API bool vyi_vk_cache_recall(vyi_vk_context *c, vyi_vk_cache *k, uint32_t group_size,
+                                 uint32_t max_groups, vyre_probe *out);
+/* What it found; the conditions are those of the recall before. */
+VYI_API void vyi_vk_cache_keep(const vyi_vk_context *c, vyi_vk_cache *k, const vyre_probe *probe,
+                               bool settled);
+/* How many of the looping kernel's groups run at once; 0: not known. */
+VYI_API uint32_t vyi_vk_cache_groups(const vyi_vk_cache *k);
+VYI_API void vyi_vk_cache_keep_groups(vyi_vk_cache *k, uint32_t groups);
+VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, vyi_vk_cache *k, uint64_t program,
+                                      vyre_error *err);
+/* The bytes of the file are no longer needed. */
+VYI_API void vyi_vk_cache_drop_file(const vyi_vk_context *c, vyi_vk_cache *k);
+/* Hands the blob to the user's cache_store, and writes the file when it would differ. */
+VYI_API void vyi_vk_cache_store(const vyi_vk_context *c, const vyi_vk_cache *k);
+VYI_API void vyi_vk_cache_free(vyi_vk_context *c, vyi_vk_cache *k);
 
 /* --- launches ------------------------------------------------------------ */
 
@@ -378,9 +409,12 @@ VYI_API bool vyi_vk_chain_idle(vyi_vk_context *c, vyi_vk_chain *chain, uint64_t 
 /* --- probe --------------------------------------------------------------- */
 
 /* Measures the device with a few small dispatches, in bounded time.  The group
- * size is that of the kernels to come, max_groups what they could use. */
+ * size is that of the kernels to come, max_groups what they could use.  *settled:
+ * another look would say no more. */
 VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_t max_groups,
-                                 vyre_probe *out, vyre_error *err);
+                                 vyre_probe *out, bool *settled, vyre_error *err);
+/* Writes the verdict's line. */
+VYI_API void vyi_vk_probe_text(vyre_probe *out);
 
 VYI_EXTERN_C_END
 

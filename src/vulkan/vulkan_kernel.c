@@ -1,5 +1,5 @@
 /* ==========================================================================
- * vulkan: layouts, descriptor sets, pipelines, and the pipeline cache
+ * vulkan: layouts, descriptor sets, pipelines
  * ======================================================================= */
 #include "vulkan/vulkan_impl.h"
 #include "emit/spirv.h"
@@ -172,6 +172,7 @@ static vyre_status vyi_vk_module_create(vyi_vk_context *c, const vyi_vk_pipeline
 
     vyre_spirv spirv;
     vyre_status status = vyre_spirv_emit(desc->program, &options, &spirv, err);
+    VYI_STEP("emit");
     if (status < 0)
         return status;
     status = vyi_vk_module_check(c, desc, &spirv, err);
@@ -233,114 +234,6 @@ VYI_API vyre_status vyi_vk_pipeline_create(vyi_vk_context *c, const vyi_vk_pipel
     if (status == VYRE_OK)
         vyi_vk_name(c, VK_OBJECT_TYPE_PIPELINE, VYI_VK_HANDLE(*out), desc->name);
     return status;
-}
-
-/* --- pipeline cache ------------------------------------------------------ */
-
-/* Drivers trust the blob that they are given, so it is never passed on unless
- * it comes from the same program, device and driver, whole. In front of the
- * driver's bytes stand these 48:
- *
- *     0 "VYRC" | 4 version | 8 identity, 8 bytes | 16 the driver's size, 8 bytes |
- *     24 hash of the driver's bytes, 8 bytes | 32 pipelineCacheUUID                   */
-#define VYI_VK_CACHE_MAGIC   0x43525956u
-#define VYI_VK_CACHE_VERSION 1u
-#define VYI_VK_CACHE_HEADER  48u
-
-static uint64_t vyi_vk_get64(const uint8_t *at)
-{
-    return vyi_get32(at) | (uint64_t)vyi_get32(at + 4) << 32;
-}
-
-static void vyi_vk_put64(uint8_t *at, uint64_t value)
-{
-    vyi_put32(at, (uint32_t)value);
-    vyi_put32(at + 4, (uint32_t)(value >> 32));
-}
-
-VYI_COLD
-VYI_API uint64_t vyi_vk_identity(const vyi_vk_context *c, uint64_t program)
-{
-    const uint32_t numbers[4] = { c->properties.vendorID, c->properties.deviceID,
-                                  c->properties.driverVersion, c->properties.apiVersion };
-    uint64_t hash = vyi_hash(VYI_HASH_SEED, &program, sizeof program);
-    hash = vyi_hash(hash, numbers, sizeof numbers);
-    hash = vyi_hash(hash, c->id.deviceUUID, sizeof c->id.deviceUUID);
-    return vyi_hash(hash, c->id.driverUUID, sizeof c->id.driverUUID);
-}
-
-/* Why the blob cannot be used, or NULL. */
-static const char *vyi_vk_cache_refuse(const vyi_vk_context *c, uint64_t program,
-                                       const uint8_t *blob, size_t size)
-{
-    if (size < VYI_VK_CACHE_HEADER || vyi_get32(blob) != VYI_VK_CACHE_MAGIC)
-        return "it is not one of ours";
-    if (vyi_get32(blob + 4) != VYI_VK_CACHE_VERSION)
-        return "it has another format";
-    if (vyi_vk_get64(blob + 8) != vyi_vk_identity(c, program) ||
-        memcmp(blob + 32, c->properties.pipelineCacheUUID, VK_UUID_SIZE) != 0)
-        return "it is of another program, device or driver";
-    if (vyi_vk_get64(blob + 16) != size - VYI_VK_CACHE_HEADER ||
-        vyi_vk_get64(blob + 24) != vyi_hash(VYI_HASH_SEED, blob + VYI_VK_CACHE_HEADER,
-                                            size - VYI_VK_CACHE_HEADER))
-        return "it is damaged";
-    return NULL;
-}
-
-VYI_COLD
-VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, uint64_t program, VkPipelineCache *out,
-                                      vyre_error *err)
-{
-    const vyre_vulkan_desc *desc = &c->desc->vulkan;
-    const uint8_t *blob = (const uint8_t *)desc->cache;
-    *out = VK_NULL_HANDLE;
-    if (!desc->cache_store && (!blob || desc->cache_size == 0))
-        return VYRE_OK;
-
-    VkPipelineCacheCreateInfo info;
-    memset(&info, 0, sizeof info);
-    info.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
-    if (blob && desc->cache_size > 0) {
-        const char *why = vyi_vk_cache_refuse(c, program, blob, desc->cache_size);
-        if (why) {
-            vyi_message(&c->desc->messages, VYRE_SEVERITY_WARNING,
-                        "the pipeline cache is not used: %s", why);
-        } else {
-            info.initialDataSize = desc->cache_size - VYI_VK_CACHE_HEADER;
-            info.pInitialData = blob + VYI_VK_CACHE_HEADER;
-        }
-    }
-    const vyre_status status =
-        VYI_VKC(c, err, vkCreatePipelineCache, (c->device, &info, c->callbacks, out));
-    if (status < 0)
-        *out = VK_NULL_HANDLE;
-    return status;
-}
-
-VYI_COLD
-VYI_API void vyi_vk_cache_store(vyi_vk_context *c, uint64_t program, VkPipelineCache cache)
-{
-    const vyre_vulkan_desc *desc = &c->desc->vulkan;
-    size_t size = 0, total;
-    if (!cache || !desc->cache_store ||
-        c->fn.vkGetPipelineCacheData(c->device, cache, &size, NULL) != VK_SUCCESS ||
-        !vyi_size_add(size, VYI_VK_CACHE_HEADER, &total))
-        return;
-    uint8_t *blob = (uint8_t *)vyi_alloc(&c->desc->allocator, total);
-    if (!blob)
-        return;
-    /* VK_INCOMPLETE: it has grown meanwhile; half a cache is none. */
-    if (c->fn.vkGetPipelineCacheData(c->device, cache, &size, blob + VYI_VK_CACHE_HEADER) ==
-        VK_SUCCESS) {
-        vyi_put32(blob, VYI_VK_CACHE_MAGIC);
-        vyi_put32(blob + 4, VYI_VK_CACHE_VERSION);
-        vyi_vk_put64(blob + 8, vyi_vk_identity(c, program));
-        vyi_vk_put64(blob + 16, size);
-        vyi_vk_put64(blob + 24, vyi_hash(VYI_HASH_SEED, blob + VYI_VK_CACHE_HEADER, size));
-        memcpy(blob + 32, c->properties.pipelineCacheUUID, VK_UUID_SIZE);
-        desc->cache_store(desc->cache_user, blob, VYI_VK_CACHE_HEADER + size);
-    }
-    vyi_free(&c->desc->allocator, blob, total);
 }
 
 #endif /* VYI_VULKAN */

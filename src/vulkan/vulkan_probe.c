@@ -246,6 +246,7 @@ static vyre_status vyi_vk_prober_pipeline(vyi_vk_prober *pr, uint32_t group_size
         return err ? err->status : VYRE_E_NOMEM;
     desc.program = program;
     const vyre_status status = vyi_vk_pipeline_create(pr->c, &desc, &pr->pipeline, err);
+    VYI_STEP("probe: its pipeline");
     vyre_program_destroy(program);
     return status;
 }
@@ -555,7 +556,8 @@ static vyre_status vyi_vk_probe_resident(vyi_vk_prober *pr, uint32_t max_groups,
     return status;
 }
 
-static void vyi_vk_probe_text(vyre_probe *out)
+VYI_COLD
+VYI_API void vyi_vk_probe_text(vyre_probe *out)
 {
     static const char *const shown[2][2] = {
         { "", ", effects first" }, { ", whole lines", ", whole lines, effects first" }
@@ -573,7 +575,7 @@ static void vyi_vk_probe_text(vyre_probe *out)
 
 VYI_COLD
 VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_t max_groups,
-                                 vyre_probe *out, vyre_error *err)
+                                 vyre_probe *out, bool *settled, vyre_error *err)
 {
     vyi_vk_prober pr;
     vyre_probe result;
@@ -581,12 +583,17 @@ VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_
     memset(&result, 0, sizeof result);
     pr.c = c;
     vyre_status status = vyi_vk_prober_create(&pr, group_size, err);
+    VYI_STEP("probe: its program");
     if (status == VYRE_OK)
         status = vyi_vk_probe_loops(&pr, &result, err);
+    VYI_STEP("probe: loops");
     if (status == VYRE_OK)
         status = vyi_vk_probe_echo(&pr, &result, err);
+    VYI_STEP("probe: echo, sums, lines");
     if (status == VYRE_OK)
         status = vyi_vk_probe_resident(&pr, max_groups, &result, err);
+    VYI_STEP("probe: resident groups");
+    *settled = status == VYRE_OK && !vyi_vk_probe_is_open(&pr, 0);
     vyi_vk_prober_destroy(&pr);
     if (status < 0)
         return status;
