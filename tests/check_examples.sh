@@ -30,6 +30,7 @@ expected() {
     matmul) echo "matmul: 128 x 128, 0 wrong" ;;
     blur) echo "blur: 256 x 256 pixels, 0 wrong" ;;
     loop) echo "loop: 1600 jobs in 8 loops, 0 wrong" ;;
+    server) echo "server: 160 digests by 8 threads, 0 wrong" ;;
     fetch) echo "1000 records, sum 332833500, expected 332833500; 1000 reads" ;;
     live) echo "live: sums 50005000 and 50005000" ;;
     watch) echo "watch: 20000 jobs, 0 faults, 0 runnable" ;;
@@ -67,6 +68,7 @@ for backend in $backends; do
     for name in saxpy prefix reduce matmul fetch live watch jit printf priority tenants; do prints $name "$bin/$name" $backend; done
     prints blur "$bin/blur" $backend 256
     prints loop "$bin/loop" $backend 200
+    prints server sh -c "'$bin/server' $backend 8 20 | head -n 1"
 done
 for name in device stock glsl; do
     if [ "$backends" = cpu ] || [ ! -x "$bin/$name" ]; then skips $name "no driver, volk.h or glslang"; continue; fi
