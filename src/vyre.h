@@ -247,6 +247,7 @@
 #include "ir/check.c"
 #include "ir/ir.c"
 #include "ir/made.c"
+#include "ir/pair.c"
 #include "ir/eval.c"
 #include "ir/opt.c"
 #include "kernel/kernel.c"

@@ -506,6 +506,33 @@ static void gen_made(gen_state *g)
         gen_bytes(g);
 }
 
+/* 64 bits: two pairs of words, an operator, and the words of what it gives. */
+static void gen_pair(gen_state *g)
+{
+    static const gen_binary_fn binaries[] = {
+        vyre_ir_add, vyre_ir_sub, vyre_ir_mul, vyre_ir_div, vyre_ir_rem, vyre_ir_min, vyre_ir_max,
+        vyre_ir_xor
+    };
+    static const gen_unary_fn unaries[] = { vyre_ir_neg, vyre_ir_abs, vyre_ir_sign, vyre_ir_clz,
+                                            vyre_ir_ctz, vyre_ir_popcount };
+    const vyre_type type = gen_chance(g, 2) ? VYRE_TYPE_U64 : VYRE_TYPE_I64;
+    const vyre_value low = gen_any(g, GEN_U), high = gen_any(g, GEN_U), other = gen_any(g, GEN_U);
+    vyre_value a = vyre_ir_pair(g->p, type, low, high);
+    const vyre_value b = vyre_ir_cast(g->p, type, gen_any(g, gen_chance(g, 2) ? GEN_U : GEN_I));
+    switch (gen_below(g, 6)) {
+    case 0: gen_keep(g, GEN_B, vyre_ir_lt(g->p, a, b)); return;
+    case 1: gen_keep(g, GEN_B, vyre_ir_eq(g->p, a, b)); return;
+    case 2: a = vyre_ir_shl(g->p, a, other); break;
+    case 3: a = vyre_ir_shr(g->p, a, other); break;
+    case 4: a = unaries[gen_below(g, 6)](g->p, a); break;
+    default: a = binaries[gen_below(g, 8)](g->p, a, b); break;
+    }
+    if ((g->flags & GEN_F32) && !(g->flags & GEN_SAID) && gen_chance(g, 4))
+        gen_keep(g, GEN_F, vyre_ir_cast(g->p, GEN_F, a));
+    gen_keep(g, GEN_U, vyre_ir_low(g->p, a));
+    gen_keep(g, GEN_U, vyre_ir_high(g->p, a));
+}
+
 static vyre_order gen_order(gen_state *g)
 {
     return (vyre_order)gen_below(g, 4);
@@ -815,11 +842,12 @@ static void gen_statement(gen_state *g)
             vyre_ir_barrier(g->p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQ_REL);
         break;
     case 12:
-        if (gen_chance(g, 2)) {
+        if (gen_chance(g, 2))
+            gen_operate(g);
+        else if (gen_chance(g, 4))
+            gen_pair(g);
+        else
             gen_made(g);
-            break;
-        }
-        gen_operate(g);
         break;
     default: gen_operate(g); break;
     }

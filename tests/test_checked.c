@@ -5,7 +5,7 @@
 
 enum {
     OP_LOAD = 0x1100, OP_SAVE, OP_ADD, OP_SWAP, OP_PEEK, OP_POKE, OP_ARGS, OP_MAYBE, OP_HEADER,
-    OP_RANGE, OP_TILE, OP_TEXT
+    OP_RANGE, OP_TILE, OP_TEXT, OP_BYTE
 };
 #define WORDS 100u
 #define LANES 4u /* words of the workgroup array */
@@ -74,6 +74,13 @@ static void emit_header(vyre_program *p, const vyre_slot_values *s, void *user)
     vyre_ir_atomic(p, VYRE_ATOMIC_ADD, s->control, s->arg[0], s->arg[1], VYRE_ORDER_RELAXED);
 }
 
+/* A byte of control: what one call is made of is the caller's, too. */
+static void emit_byte(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_ir_store_u8(p, s->control, s->arg[0], s->arg[1]);
+}
+
 /* buffer 1 [index] = index */
 static void emit_range(vyre_program *p, const vyre_slot_values *s, void *user)
 {
@@ -103,11 +110,12 @@ static const vyre_handler handlers[] = {
     { OP_ARGS, emit_args, NULL, "args", VYRE_WIDTH_LANE, 0, NULL },
     { OP_MAYBE, emit_maybe, NULL, "maybe", VYRE_WIDTH_LANE, 0, NULL },
     { OP_HEADER, emit_header, NULL, "header", VYRE_WIDTH_LANE, 0, NULL },
+    { OP_BYTE, emit_byte, NULL, "byte", VYRE_WIDTH_LANE, 0, NULL },
     { OP_TEXT, NULL, NULL, "text", VYRE_WIDTH_LANE, 0, "second[arg[0]] = arg[1];" },
     { OP_RANGE, emit_range, NULL, "range", VYRE_WIDTH_RANGE, 0, NULL },
     { OP_TILE, emit_tile, NULL, "tile", VYRE_WIDTH_GROUP, 0, NULL },
 };
-#define LANE_HANDLERS 10u
+#define LANE_HANDLERS 11u
 
 static const vyre_buffer_desc buffers[] = {
     { "first", 4, VYRE_TYPE_U32, VYRE_ACCESS_READ_WRITE, WORDS, false, 0, 0 },
@@ -191,6 +199,7 @@ static void lanes_are_checked(vyre *v)
 
     finds(v, work_of(OP_HEADER, 2, 0, 0, 0), VYRE_BOUNDS_HEADER, 0, 0, "stores into control[0]");
     finds(v, work_of(OP_HEADER, 2, 159, 0, 0), VYRE_BOUNDS_HEADER, 0, 159, "control[159]");
+    finds(v, work_of(OP_BYTE, 2, 9, 0, 0), VYRE_BOUNDS_HEADER, 0, 2, "control[2]");
     finds(v, work_of(OP_HEADER, 2, 1u << 20, 0, 0), VYRE_BOUNDS_HEADER, 0, 1u << 20, "control[");
 
     allows(v, work_of(OP_LOAD, 1, end - 1, 0, 0));

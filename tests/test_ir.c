@@ -551,6 +551,10 @@ static vyre_status build_with(const vyre_allocator *allocator, void *user)
                            "then another one, so that this allocation fails, too");
         x = vyre_ir_name(p, vyre_ir_add(p, x, vyre_ir_get(p, l)), "a value with a name");
     }
+    const vyre_value wide = vyre_ir_cast(p, VYRE_TYPE_U64, x);
+    const vyre_local kept = vyre_ir_local(p, VYRE_TYPE_U64, wide, "two words");
+    for (int i = 0; i < 40; i++)
+        vyre_ir_set(p, kept, vyre_ir_add(p, wide, vyre_ir_get(p, kept)));
     const vyre_status status = vyre_program_finish(p, &err);
     if (status != VYRE_OK)
         CHECK_EQ(err.status, status);

@@ -1,7 +1,6 @@
 /* Calls that are made of other instructions, and f16: against plain C, on the interpreter,
  * on the interpreter after the optimizer, and on a Vulkan device where there is one. */
-#include "test.h"
-#include "vyre.h"
+#include "dispatch.h"
 
 #include <math.h>
 
@@ -19,7 +18,6 @@ typedef struct words {
 typedef vyre_value (*build_fn)(vyre_program *p, const vyre_value in[INPUTS]);
 typedef uint32_t (*want_fn)(uint32_t a, uint32_t b, uint32_t c);
 
-static vyre_error err;
 static words w;
 
 static float as_float(uint32_t bits)
@@ -38,15 +36,6 @@ static uint32_t bits_of(float x)
 
 /* --- running ------------------------------------------------------------- */
 
-static vyre_buffer buffer(vyre_program *p, uint32_t binding, vyre_type type)
-{
-    vyre_buffer_desc desc;
-    memset(&desc, 0, sizeof desc);
-    desc.binding = binding;
-    desc.type = type;
-    return vyre_ir_buffer(p, &desc);
-}
-
 /* Element i of the inputs, as `type`; what `build` makes of them, as a word. */
 static vyre_program *program_of(build_fn build, vyre_type type)
 {
@@ -59,48 +48,8 @@ static vyre_program *program_of(build_fn build, vyre_type type)
         in[k] = vyre_ir_bitcast(p, type, vyre_ir_load(p, from, i));
     }
     vyre_ir_store(p, out, i, vyre_ir_bitcast(p, U, build(p, in)));
-    if (vyre_program_finish(p, &err) < 0)
-        test_fail(__FILE__, __LINE__, "%s", err.text);
+    finish(p);
     return p;
-}
-
-static void interpret(const vyre_program *p, uint32_t groups, void **buffers, const size_t *sizes,
-                      uint32_t count)
-{
-    vyre_interp_desc desc;
-    memset(&desc, 0, sizeof desc);
-    desc.groups[0] = groups;
-    desc.buffers = buffers;
-    desc.sizes = sizes;
-    desc.buffer_count = count;
-    if (vyre_interpret(p, &desc, &err) != VYRE_OK)
-        test_fail(__FILE__, __LINE__, "%s", err.text);
-}
-
-/* On the device that there is; false without one. */
-static bool dispatch(const vyre_program *p, uint32_t groups, void **buffers, const size_t *sizes,
-                     uint32_t count)
-{
-    static bool none;
-    vyre_runner_desc desc;
-    const uint32_t grid[3] = { groups, 1, 1 };
-    memset(&desc, 0, sizeof desc);
-    desc.backend = VYRE_BACKEND_VULKAN;
-    desc.program = p;
-    desc.sizes = sizes;
-    desc.buffer_count = count;
-    vyre_runner *r = none ? NULL : vyre_runner_open(&desc, &err);
-    none = r == NULL;
-    if (none)
-        return false;
-    for (uint32_t k = 0; k < count; k++)
-        memcpy(vyre_runner_map(r, k, NULL), buffers[k], sizes[k]);
-    if (vyre_runner_dispatch(r, grid, NULL, &err) != VYRE_OK)
-        test_fail(__FILE__, __LINE__, "%s", err.text);
-    for (uint32_t k = 0; k < count; k++)
-        memcpy(buffers[k], vyre_runner_map(r, k, NULL), sizes[k]);
-    vyre_runner_close(r);
-    return true;
 }
 
 static bool run(const vyre_program *p, bool device)
@@ -382,8 +331,7 @@ static vyre_program *loads_of(vyre_type type)
         const vyre_value at = vyre_ir_add(p, first, vyre_ir_u32(p, k));
         vyre_ir_store(p, out, at, vyre_ir_cast(p, U, loaded));
     }
-    if (vyre_program_finish(p, &err) < 0)
-        test_fail(__FILE__, __LINE__, "%s", err.text);
+    finish(p);
     return p;
 }
 
@@ -450,8 +398,7 @@ static vyre_program *stores_of(vyre_type type, bool halves)
         vyre_ir_store_u8(p, to, i, value);
         vyre_ir_store_u8(p, to, behind, vyre_ir_i32(p, -2));
     }
-    if (vyre_program_finish(p, &err) < 0)
-        test_fail(__FILE__, __LINE__, "%s", err.text);
+    finish(p);
     return p;
 }
 

@@ -333,6 +333,11 @@ static vyre_status vyi_check_operand(const vyre_program *p, uint32_t index, unsi
     const vyi_inst *inst = &p->insts[index];
     const uint32_t id = inst->arg[which];
     char text[VYI_OPERAND_TEXT];
+    if (vyi_pair_type(p, id))
+        return vyi_fail(err, VYRE_E_IR_TYPE, index + 1,
+                        "Use vyre_ir_cast, or its words: vyre_ir_low, vyre_ir_high.",
+                        "%%%u %s: operand %u is %s, which it does not take", (unsigned)index + 1,
+                        vyi_inst_text(inst), which, vyi_type_text(vyi_pair_type(p, id)));
     if (id == 0 || id > index ||
         !(vyi_op_describe(vyi_definition(p, id)->op)->flags & VYI_OP_VALUE))
         return vyi_fail(err, VYRE_E_IR_VALUE, index + 1,

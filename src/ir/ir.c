@@ -51,6 +51,7 @@ VYRE_API void vyre_program_destroy(vyre_program *p)
     vyi_free(&allocator, p->insts, p->capacity * sizeof *p->insts);
     vyi_free(&allocator, p->buffers, p->buffer_capacity * sizeof *p->buffers);
     vyi_free(&allocator, p->locals, p->local_capacity * sizeof *p->locals);
+    vyi_free(&allocator, p->pairs, p->pair_capacity * sizeof *p->pairs);
     vyi_free(&allocator, p->names, p->name_capacity * sizeof *p->names);
     vyi_free(&allocator, (void *)p->texts, p->text_capacity * sizeof *p->texts);
     vyi_free(&allocator, p->guests, p->guest_capacity * sizeof *p->guests);
@@ -132,7 +133,7 @@ VYRE_API uint64_t vyre_program_hash(const vyre_program *p)
 
 /* --- the builder's core -------------------------------------------------- */
 
-static void vyi_program_nomem(vyre_program *p, size_t size)
+VYI_API void vyi_program_nomem(vyre_program *p, size_t size)
 {
     vyi_fail_nomem(&p->error, size);
     p->error.at = p->calls;
@@ -408,6 +409,8 @@ VYRE_API void vyre_ir_atomic_store(vyre_program *p, vyre_buffer buffer, vyre_val
 VYI_OUTLINE VYI_API vyre_value vyi_ir_binary(vyre_program *p, uint32_t sub, vyre_value a,
                                              vyre_value b)
 {
+    if (vyi_is_pair(a))
+        return vyi_pair_binary(p, sub, a, b);
     vyi_inst inst = vyi_inst_make(VYI_OP_BINARY, a.id, b.id, 0);
     inst.sub = (uint8_t)sub;
     return vyi_ir_value(p, inst);
@@ -415,6 +418,8 @@ VYI_OUTLINE VYI_API vyre_value vyi_ir_binary(vyre_program *p, uint32_t sub, vyre
 
 VYI_API vyre_value vyi_ir_unary(vyre_program *p, uint32_t sub, vyre_value a)
 {
+    if (vyi_is_pair(a))
+        return vyi_pair_unary(p, sub, a);
     vyi_inst inst = vyi_inst_make(VYI_OP_UNARY, a.id, 0, 0);
     inst.sub = (uint8_t)sub;
     return vyi_ir_value(p, inst);
@@ -442,11 +447,15 @@ VYRE_API vyre_value vyre_ir_fma(vyre_program *p, vyre_value a, vyre_value b, vyr
 VYI_OUTLINE
 VYRE_API vyre_value vyre_ir_select(vyre_program *p, vyre_value cond, vyre_value a, vyre_value b)
 {
+    if (vyi_is_pair(a))
+        return vyi_pair_select(p, cond, a, b);
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_SELECT, cond.id, a.id, b.id));
 }
 
 VYRE_API vyre_value vyre_ir_cast(vyre_program *p, vyre_type type, vyre_value a)
 {
+    if (vyi_is_pair(a) || vyi_type_is_pair((uint32_t)type))
+        return vyi_pair_cast(p, (uint32_t)type, a, false);
     vyi_inst inst = vyi_inst_make(VYI_OP_CAST, a.id, 0, 0);
     inst.type = vyi_narrow((uint32_t)type);
     return vyi_ir_value(p, inst);
@@ -454,6 +463,8 @@ VYRE_API vyre_value vyre_ir_cast(vyre_program *p, vyre_type type, vyre_value a)
 
 VYRE_API vyre_value vyre_ir_bitcast(vyre_program *p, vyre_type type, vyre_value a)
 {
+    if (vyi_is_pair(a) || vyi_type_is_pair((uint32_t)type))
+        return vyi_pair_cast(p, (uint32_t)type, a, true);
     vyi_inst inst = vyi_inst_make(VYI_OP_BITCAST, a.id, 0, 0);
     inst.type = vyi_narrow((uint32_t)type);
     return vyi_ir_value(p, inst);
@@ -474,6 +485,7 @@ static bool vyi_ir_add_local(vyre_program *p, vyre_type type, const char *name)
     vyi_local *local = &p->locals[p->local_count];
     local->name = vyi_arena_text(&p->arena, name, VYRE_MAX_NAME);
     local->type = vyi_narrow((uint32_t)type);
+    local->pair = VYRE_TYPE_NONE;
     local->declared = p->count;
     if (!local->name) {
         vyi_program_nomem(p, VYRE_MAX_NAME + 1);
@@ -489,6 +501,8 @@ VYRE_API vyre_local vyre_ir_local(vyre_program *p, vyre_type type, vyre_value in
     vyre_local local = { 0 };
     if (!p)
         return local;
+    if (vyi_type_is_pair((uint32_t)type))
+        return vyi_pair_local(p, (uint32_t)type, initial, name);
     /* The instruction counts the call; a failed program must not grow. */
     if (p->error.status == VYRE_OK && !p->finished && !vyi_ir_add_local(p, type, name)) {
         vyi_ir_count(p);
@@ -500,14 +514,32 @@ VYRE_API vyre_local vyre_ir_local(vyre_program *p, vyre_type type, vyre_value in
     return local;
 }
 
-VYRE_API vyre_value vyre_ir_get(vyre_program *p, vyre_local local)
+VYI_API vyre_value vyi_ir_get_word(vyre_program *p, vyre_local local)
 {
     return vyi_ir_value(p, vyi_inst_make(VYI_OP_GET, local.id, 0, 0));
 }
 
-VYI_OUTLINE VYRE_API void vyre_ir_set(vyre_program *p, vyre_local local, vyre_value value)
+VYI_API void vyi_ir_set_word(vyre_program *p, vyre_local local, vyre_value value)
 {
     vyi_ir_append(p, vyi_inst_make(VYI_OP_SET, local.id, value.id, 0));
+}
+
+static bool vyi_ir_is_pair(const vyre_program *p, vyre_local local)
+{
+    return p && local.id - 1 < p->local_count && p->locals[local.id - 1].pair;
+}
+
+VYRE_API vyre_value vyre_ir_get(vyre_program *p, vyre_local local)
+{
+    return vyi_ir_is_pair(p, local) ? vyi_pair_get(p, local) : vyi_ir_get_word(p, local);
+}
+
+VYI_OUTLINE VYRE_API void vyre_ir_set(vyre_program *p, vyre_local local, vyre_value value)
+{
+    if (vyi_ir_is_pair(p, local))
+        vyi_pair_set(p, local, value);
+    else
+        vyi_ir_set_word(p, local, value);
 }
 
 /* --- control flow -------------------------------------------------------- */
@@ -641,6 +673,8 @@ VYI_COLD
 VYRE_API vyre_value vyre_ir_name(vyre_program *p, vyre_value value, const char *name)
 {
     vyre_value none = { 0 };
+    if (vyi_is_pair(value))
+        return vyi_pair_name(p, value, name);
     if (!vyi_ir_begin(p))
         return none;
     if (value.id == 0 || value.id > p->count ||

@@ -44,7 +44,9 @@ typedef enum vyre_type {
     VYRE_TYPE_U32 = 1,
     VYRE_TYPE_I32 = 2,
     VYRE_TYPE_F32 = 3,
-    VYRE_TYPE_BOOL = 4  /* in memory a whole word; any bit set reads as true */
+    VYRE_TYPE_BOOL = 4, /* in memory a whole word; any bit set reads as true */
+    VYRE_TYPE_U64 = 5,  /* of values and locals, not of buffers: two u32, see vyre_ir_u64 */
+    VYRE_TYPE_I64 = 6
 } vyre_type;
 
 typedef enum vyre_access {
@@ -281,6 +283,27 @@ VYRE_API vyre_value vyre_ir_load_i16(vyre_program *p, vyre_buffer buffer, vyre_v
 VYRE_API void vyre_ir_store_u8(vyre_program *p, vyre_buffer buffer, vyre_value byte,
                                vyre_value value);
 VYRE_API void vyre_ir_store_u16(vyre_program *p, vyre_buffer buffer, vyre_value byte,
+                                vyre_value value);
+
+/* --- 64 bits --------------------------------------------------------------- */
+
+/* A u64 or i64 is a pair of u32 values.  What works on integers works on them, but for
+ * memory, atomics, subgroups, switches and mul_high; each call builds u32 instructions, so
+ * every device has them.  x/0, x%0, MIN/-1 are as for u32 and i32; shifts take their amount
+ * as u32, of which the low six bits count; rotates are for u64. */
+VYRE_API vyre_value vyre_ir_u64(vyre_program *p, uint64_t x);
+VYRE_API vyre_value vyre_ir_i64(vyre_program *p, int64_t x);
+/* Of type U64 or I64, from two u32; and its words. */
+VYRE_API vyre_value vyre_ir_pair(vyre_program *p, vyre_type type, vyre_value low,
+                                 vyre_value high);
+VYRE_API vyre_value vyre_ir_low(vyre_program *p, vyre_value a);
+VYRE_API vyre_value vyre_ir_high(vyre_program *p, vyre_value a);
+/* Elements `word` and `word` + 1 of a buffer, the low word first; bit 0 of `word` does not
+ * count.  Not at once: who stores meanwhile may be seen half. */
+VYRE_API vyre_value vyre_ir_load_u64(vyre_program *p, vyre_buffer buffer, vyre_value word);
+VYRE_API vyre_value vyre_ir_load_i64(vyre_program *p, vyre_buffer buffer, vyre_value word);
+/* A u64 or i64, into elements of u32 or i32. */
+VYRE_API void vyre_ir_store_u64(vyre_program *p, vyre_buffer buffer, vyre_value word,
                                 vyre_value value);
 
 /* --- locals -------------------------------------------------------------- */

@@ -154,8 +154,17 @@ typedef struct vyi_buffer {
 typedef struct vyi_local {
     const char *name;
     uint8_t     type;
+    uint8_t     pair;     /* U64 or I64: the low word of one; the next local is the high one */
     uint32_t    declared; /* index of its LOCAL instruction */
 } vyi_local;
+
+/* A 64-bit value; its id is the row's number and this bit. */
+#define VYI_PAIR_ID 0x80000000u
+
+typedef struct vyi_pair {
+    uint32_t low, high; /* ids */
+    uint8_t  type;      /* U64, I64 */
+} vyi_pair;
 
 typedef struct vyi_value_name {
     uint32_t    value; /* id */
@@ -210,6 +219,8 @@ struct vyre_program {
     uint32_t        buffer_count, buffer_capacity;
     vyi_local      *locals;  /* id = index + 1 */
     uint32_t        local_count, local_capacity;
+    vyi_pair       *pairs;
+    uint32_t        pair_count, pair_capacity;
     vyi_value_name *names;   /* ascending by value */
     uint32_t        name_count, name_capacity;
     const char    **texts;   /* of comments */
@@ -291,6 +302,34 @@ VYI_API vyre_value vyi_ir_unary(vyre_program *p, uint32_t sub, vyre_value a);
  * not; the library's own calls are `inner`.  False: the program takes no more. */
 VYI_API bool vyi_made_begin(vyre_program *p);
 VYI_API void vyi_made_end(vyre_program *p);
+
+/* --- 64 bits (pair.c) ------------------------------------------------------- */
+
+static inline bool vyi_is_pair(vyre_value a)
+{
+    return (a.id & VYI_PAIR_ID) != 0;
+}
+
+static inline bool vyi_type_is_pair(uint32_t type)
+{
+    return type == VYRE_TYPE_U64 || type == VYRE_TYPE_I64;
+}
+
+/* The type of a pair's id; NONE: it is none. */
+VYI_API uint32_t vyi_pair_type(const vyre_program *p, uint32_t id);
+/* The builder's calls, where an operand, a type or a local is one of a pair. */
+VYI_API vyre_value vyi_pair_binary(vyre_program *p, uint32_t sub, vyre_value a, vyre_value b);
+VYI_API vyre_value vyi_pair_unary(vyre_program *p, uint32_t sub, vyre_value a);
+VYI_API vyre_value vyi_pair_select(vyre_program *p, vyre_value cond, vyre_value a, vyre_value b);
+VYI_API vyre_value vyi_pair_cast(vyre_program *p, uint32_t type, vyre_value a, bool bits);
+VYI_API vyre_local vyi_pair_local(vyre_program *p, uint32_t type, vyre_value initial,
+                                  const char *name);
+VYI_API vyre_value vyi_pair_get(vyre_program *p, vyre_local local);
+VYI_API void vyi_pair_set(vyre_program *p, vyre_local local, vyre_value value);
+VYI_API vyre_value vyi_pair_name(vyre_program *p, vyre_value a, const char *name);
+VYI_API vyre_value vyi_ir_get_word(vyre_program *p, vyre_local local);
+VYI_API void vyi_ir_set_word(vyre_program *p, vyre_local local, vyre_value value);
+VYI_API void vyi_program_nomem(vyre_program *p, size_t size);
 
 /* --- several indexes at once (interleave.c) -------------------------------- */
 

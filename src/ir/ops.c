@@ -53,6 +53,7 @@ VYI_API const char *vyi_builtin_text(uint32_t sub)
 VYI_COLD
 VYI_API const char *vyi_type_text(uint32_t type)
 {
-    static const char *const table[] = { "none", "u32", "i32", "f32", "bool" };
+    static const char *const table[] = { "none", "u32", "i32", "f32", "bool", "u64",
+                                         "i64" };
     return type < sizeof table / sizeof table[0] ? table[type] : "unknown";
 }
