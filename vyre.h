@@ -447,6 +447,7 @@ VYI_EXTERN_C_BEGIN
     X(E_KERNEL_RETURN,         -158, "emitted code returns")                                       \
     X(E_KERNEL_RESULT,         -159, "a result word is outside 0 .. 11")                           \
     X(E_KERNEL_WIDTH,          -139, "a width, a chunk or a group size that does not exist")      \
+    X(E_KERNEL_SPAWN,          -138, "a job that cannot be spawned, or a queue that cannot be")    \
     /* interp, spirv, glsl: -160 .. -179 */                                                        \
     X(E_INTERP_BUFFERS,   -160, "the buffers do not match the program's bindings")                 \
     X(E_INTERP_ALIGN,     -161, "a buffer is not on a 4-byte boundary")                            \
@@ -597,8 +598,8 @@ VYI_EXTERN_C_END
  *     control   0 SHUTDOWN | 1 DONE_COUNT | 2 TENANT_BASE | 3.. masks | 32.. quotas |
  *               64.. tenant fairness | 96.. metrics | 128 EPOCH | 129.. priorities |
  *               141 FAULT_COUNT | 142 LOG_DROPPED | 143 HEARTBEAT | 146 REQUEUES |
- *               147 PROMOTED | 148 LOG_HEAD | 149 LOG_TAIL | 159 IO_REQUESTS |
- *               160.. observables
+ *               147 PROMOTED | 148 LOG_HEAD | 149 LOG_TAIL | 150 CHILDREN |
+ *               159 IO_REQUESTS | 160.. observables
  *     ring      16 words a slot: STATUS OPCODE TENANT PRIORITY ARG0..ARG11
  *     log       word 0 CURSOR (words used), then 4 words a record
  *     io        8 words a slot: OP SRC DST OFFSET_LO OFFSET_HI BYTES STATUS TAG
@@ -630,6 +631,7 @@ VYI_EXTERN_C_BEGIN
 #define VYRE_CONTROL_PROMOTED            147u
 #define VYRE_CONTROL_LOG_HEAD            148u /* of a live log: words that lanes have taken */
 #define VYRE_CONTROL_LOG_TAIL            149u /* and words that the host has read */
+#define VYRE_CONTROL_CHILDREN            150u /* moves where jobs of the device's queue may wait */
 #define VYRE_CONTROL_IO_REQUESTS         159u /* to whoever looks into the mirror */
 #define VYRE_CONTROL_OBSERVABLES         160u
 #define VYRE_CONTROL_MIN_WORDS           160u
@@ -1824,6 +1826,20 @@ typedef struct vyre_io_values {
 VYRE_API vyre_value vyre_emit_io(vyre_program *p, const vyre_slot_values *slot,
                                  const vyre_io_values *io, vyre_value *bytes_done);
 
+/* A job's children, in kernels with `children` and by jobs of one lane.  The job's ticket
+ * ends when it and all that it spawned, to any depth, have ended; with a fault if one of
+ * them had one, the first.  The value is a bool: false, and the device's queue is full; then
+ * the handler does the work itself.  A child has the tenant and the priority of its parent,
+ * u32 arguments that may be given up to 12, and no result but what it writes into buffers.
+ * What was written before the spawn it sees. */
+VYRE_API vyre_value vyre_emit_spawn(vyre_program *p, const vyre_slot_values *slot,
+                                    uint32_t opcode, const vyre_value *args, uint32_t count);
+/* What the job goes on with when all that it spawned has ended well: it sees what they
+ * wrote, may spawn and have a then itself, and its results are the job's.  After a fault it
+ * does not run.  The last one that is asked for counts. */
+VYRE_API void vyre_emit_then(vyre_program *p, const vyre_slot_values *slot, uint32_t opcode,
+                             const vyre_value *args, uint32_t count);
+
 /* What runs a job. */
 typedef enum vyre_width {
     VYRE_WIDTH_LANE = 0,  /* one lane */
@@ -1893,6 +1909,8 @@ typedef struct vyre_kernel_desc {
     bool     checked;         /* what callers' code does is looked at before it is done, and a
                                  job that goes wrong ends FAULT(BOUNDS): vyre_bounds.  Not
                                  checked, such loads give 0 and such stores nothing */
+    uint32_t children;        /* jobs that may wait in the device's own queue, a power of two from
+                                 32 to 2^20; 0: handlers spawn nothing.  Only for vyre_open */
     uint32_t log_records;     /* 0 = 64; only for the host that makes the buffer */
     uint32_t observables;     /* 0 = 64; likewise */
     uint32_t table_binding;   /* of the caller's buffer with the DFA table; 0 = none */
@@ -12669,6 +12687,55 @@ VYRE_API vyre_status vyre_program_optimize(vyre_program *p, vyre_error *err)
 #define VYI_KERNEL_IMPL_H
 
 /* ==========================================================================
+ * kernel: the device's own queue of works, word by word
+ *
+ * Private, of the kernels whose handlers spawn and of the engine that makes the
+ * buffer.  An entry of the queue is a slot of the ring, behind those of lanes and wide
+ * works: there stand a child's words.  Beside it, in a buffer of its own, of u32:
+ *
+ *     USED     a bit for each entry: somebody has it
+ *     WAITING  a bit for each: its job may be claimed
+ *     RECORDS  four words for each slot of the ring, entries included
+ *
+ * All zero is an empty queue.  While launches may be in flight every word is the
+ * device's.
+ * ======================================================================= */
+#ifndef VYI_CHILDREN_IMPL_H
+#define VYI_CHILDREN_IMPL_H
+
+
+VYI_EXTERN_C_BEGIN
+
+#define VYI_CHILDREN_NONE    0xffffffffu /* as a slot */
+#define VYI_CHILDREN_BITS    32u /* entries of a word of USED and WAITING */
+#define VYI_CHILDREN_MASKS(count)   ((count) / VYI_CHILDREN_BITS)
+#define VYI_CHILDREN_RECORDS(count) (2 * VYI_CHILDREN_MASKS(count))
+#define VYI_CHILDREN_WORDS(count, slots) \
+    (VYI_CHILDREN_RECORDS(count) + VYI_RECORD_WORDS * ((slots) + (count)))
+
+/* Of a record.  STATE and PARENT are the job's as long as it lives; the others are those
+ * of a run that has spawned. */
+#define VYI_RECORD_PENDING 0u /* MANY while the run lasts, less those that have ended; then how
+                                 many have not */
+#define VYI_RECORD_FAULT   1u /* the first code of the job or of what it spawned, or 0 */
+#define VYI_RECORD_STATE   2u
+#define VYI_RECORD_PARENT  3u /* a slot of the ring; of a child */
+#define VYI_RECORD_WORDS   4u
+
+#define VYI_CHILDREN_MANY  0x40000000u /* more than a run can spawn */
+
+/* What happens to a job when it is claimed: its opcode runs, or it only ends. */
+#define VYI_STATE_RUNS     0u
+#define VYI_STATE_ENDS     1u
+
+/* STATUS of a lane's slot all of whose children have ended, for its own lane; to the
+ * host it is no status that it knows. */
+#define VYI_SLOT_JOINED    0x13u
+
+VYI_EXTERN_C_END
+
+#endif
+/* ==========================================================================
  * kernel: works that wait for others, bit by bit
  *
  * Private, of the kernels that know order and of the engine that feeds them.  An
@@ -12854,6 +12921,7 @@ typedef struct vyi_wide_host {
     bool     groups;  /* the looping program has groups that wait for wide works */
     uint32_t events;  /* binding of the events that works wait for (order_impl.h); 0 = works have
                          no order */
+    uint32_t children; /* of the device's own queue (children_impl.h); 0 = nothing is spawned */
 } vyi_wide_host;
 
 /* As vyre_kernel_build_for. */
@@ -12889,6 +12957,25 @@ typedef struct vyi_chunk {
     vyi_wide_use use[VYRE_MAX_ARGS];
 } vyi_chunk;
 
+/* Of kernels with `children` (kernel_spawn.c, kernel_children.c). */
+typedef struct vyi_children {
+    vyre_buffer buffer;  /* children_impl.h */
+    vyre_value  all, first;       /* slots of the ring; of them the first entry of the queue */
+    vyre_value  home, size, turn; /* the lane's part, in words of 32 entries; its first bit there */
+    vyre_local  at;      /* the word of it where it spawned last */
+    vyre_local  cursor;  /* where it looks for others' jobs, */
+    vyre_local  ring;    /* and which of its slots it looks at next */
+    vyre_local  round;
+    vyre_local  claimed; /* a slot of the ring, or NONE */
+    vyre_local  fresh;   /* bool: it is one that the host has published */
+    /* The job that runs. */
+    vyre_value  job, is_fresh;
+    vyre_local  runs;    /* bool: else it only ends */
+    vyre_local  spawned; /* so many */
+    vyre_local  then;    /* bool; and which */
+    vyre_local  then_opcode, then_tenant, then_args[VYRE_MAX_ARGS];
+} vyi_children;
+
 typedef struct vyi_kernel {
     vyre_program    *p;
     vyre_kernel_desc desc; /* with the defaults filled in */
@@ -12897,6 +12984,7 @@ typedef struct vyi_kernel {
     vyi_shape        shape;
     vyi_chunk         wide;
     vyi_chunk        *self; /* `wide`, while a handler of a wide work is emitted; else NULL */
+    vyi_children     *children; /* NULL: nothing is spawned */
     vyre_buffer control, ring, log, io, table, mirror, cancel, events, workspace;
     vyre_buffer user[VYRE_MAX_BUFFERS];
 
@@ -12919,6 +13007,7 @@ typedef struct vyi_kernel {
     /* The claimed slot. */
     vyre_value base;    /* its first word in the ring */
     vyre_value seen;    /* the status that it was claimed from */
+    vyre_value joined;  /* bool: that was JOINED; of kernels with children */
     vyre_value opcode, tenant;
     vyre_value order;   /* its PRIORITY, in kernels with events */
     vyre_value told;    /* of a checked kernel: what the TENANT word says beside the tenant */
@@ -13151,8 +13240,34 @@ VYI_API void vyi_kernel_narrow(vyi_kernel *k);
  * not end before the driver cuts (kernel.c). */
 VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k);
 
-/* The scan of the five partitions (kernel_priority.c). */
+/* The scan of the five partitions; a claim of one slot, for vyi_children_found
+ * (kernel_priority.c). */
 VYI_API void vyi_kernel_priority_pass(vyi_kernel *k);
+VYI_API void vyi_kernel_priority_pick(vyi_kernel *k);
+
+/* Why a handler may not spawn such a job, and what to do; NULL: it may. */
+VYI_API const char *vyi_children_refuse(const vyre_slot_values *slot, uint32_t opcode,
+                                        uint32_t count, vyre_status *status, const char **fix);
+/* Of kernels with children, apart from the first three, which do nothing in others:
+ * around what a claimed job runs; its run is over (kernel_spawn.c). */
+VYI_API void vyi_children_locals(vyi_kernel *k);
+VYI_API void vyi_children_run_begin(vyi_kernel *k);
+VYI_API void vyi_children_run_end(vyi_kernel *k);
+VYI_API void vyi_children_leave(vyi_kernel *k);
+/* Words of USED and WAITING: how many of either; one of WAITING; a bit; which of those
+ * that are set a lane takes; the slot that it stands for.  And: something can be claimed. */
+VYI_API uint32_t vyi_children_masks(const vyi_kernel *k);
+VYI_API vyre_value vyi_children_waiting(vyi_kernel *k, vyre_value word);
+VYI_API vyre_value vyi_children_bit(vyi_kernel *k, vyre_value n);
+VYI_API vyre_value vyi_children_pick(vyi_kernel *k, vyre_value mask, bool last);
+VYI_API vyre_value vyi_children_slot(vyi_kernel *k, vyre_value word, vyre_value n);
+VYI_API void vyi_children_tell(vyi_kernel *k);
+/* What holds for the launch; a round, and a pass; in a claim's block: that slot is the
+ * round's job (kernel_children.c). */
+VYI_API void vyi_children_values(vyi_kernel *k);
+VYI_API void vyi_children_round(vyi_kernel *k, vyre_value turns);
+VYI_API void vyi_children_pass(vyi_kernel *k, vyre_value turns);
+VYI_API void vyi_children_found(vyi_kernel *k);
 
 VYI_EXTERN_C_END
 
@@ -13442,8 +13557,24 @@ static vyre_status vyi_kernel_check_own(const vyre_kernel_desc *d, uint32_t bind
     return VYRE_OK;
 }
 
+static vyre_status vyi_kernel_check_children(const vyre_kernel_desc *d, const vyi_wide_host *wide,
+                                             vyre_error *err)
+{
+    if (d->children == 0)
+        return VYRE_OK;
+    if (d->children & (d->children - 1) || d->children < VYI_CHILDREN_BITS ||
+        d->children > VYRE_MAX_SLOTS)
+        return vyi_fail(err, VYRE_E_KERNEL_SPAWN, d->children, "Use 32, 64, .. 1048576, or 0.",
+                        "a queue of %u children; it is a power of two, from 32 to %u",
+                        (unsigned)d->children, (unsigned)VYRE_MAX_SLOTS);
+    if (!wide->children)
+        return vyi_fail(err, VYRE_E_KERNEL_SPAWN, d->children, "Use vyre_open().",
+                        "a kernel with children, and no engine that has a queue for them");
+    return VYRE_OK;
+}
+
 static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, const vyre_kernel_host *host,
-                                    vyre_error *err)
+                                    const vyi_wide_host *wide, vyre_error *err)
 {
     if ((uint32_t)d->kind > VYRE_KERNEL_PRIORITY)
         return vyi_fail(err, VYRE_E_KERNEL_KIND, (uint64_t)(uint32_t)d->kind,
@@ -13460,6 +13591,8 @@ static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, const vyre_kernel
         status = vyi_kernel_check_own(d, host->mirror_binding, "mirror", err);
     if (status == VYRE_OK)
         status = vyi_kernel_check_own(d, host->cancel_binding, "cancel word", err);
+    if (status == VYRE_OK)
+        status = vyi_kernel_check_children(d, wide, err);
     return status;
 }
 
@@ -13467,7 +13600,7 @@ static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, const vyre_kernel
 
 static vyi_frame vyi_shape_frame(const vyre_kernel_desc *d, const vyre_kernel_host *host)
 {
-    const bool plain = !d->workspace && !d->io_polling && !d->load_miss;
+    const bool plain = !d->workspace && !d->io_polling && !d->load_miss && !d->children;
     if (d->kind == VYRE_KERNEL_PRIORITY)
         return d->once ? VYI_FRAME_PRIORITY_PASS : VYI_FRAME_PRIORITY;
     if (d->once)
@@ -13487,11 +13620,12 @@ VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *d, const vyre_kernel_host
     s.once = d->once;
     s.payload = d->kind == VYRE_KERNEL_JIT;
     s.urgent = d->kind == VYRE_KERNEL_PRIORITY;
-    s.hurries = s.frame == VYI_FRAME_LOOP;
-    s.requeues = d->load_miss && !d->once;
+    s.hurries = s.frame == VYI_FRAME_LOOP && !d->children;
+    s.requeues = d->load_miss && !d->once && !d->children;
     s.resumes = s.urgent || s.requeues;
-    s.whole = host->whole_slots && s.frame == VYI_FRAME_LOOP && !s.payload && !s.requeues;
-    s.tallies = s.frame == VYI_FRAME_COMMON && !d->open_header && !host->count_each;
+    s.whole = host->whole_slots && s.hurries && !s.payload && !s.requeues;
+    s.tallies = s.frame == VYI_FRAME_COMMON && !d->open_header && !host->count_each &&
+                !d->children;
     s.marks_io = d->io_polling && (d->load_miss || d->handler_count || s.payload);
     return s;
 }
@@ -13538,6 +13672,8 @@ static void vyi_kernel_buffers(vyi_kernel *k)
         k->wide.buffer = vyi_kernel_core_buffer(k, "wide", k->wide_host.binding);
     if (k->wide_host.events)
         k->events = vyi_kernel_core_buffer(k, "events", k->wide_host.events);
+    if (k->children)
+        k->children->buffer = vyi_kernel_core_buffer(k, "children", k->wide_host.children);
     if (d->workspace)
         k->workspace = vyre_ir_buffer(k->p, &d->workspace->buffer);
     if (d->table_binding)
@@ -13567,6 +13703,8 @@ static void vyi_kernel_values(vyi_kernel *k)
     k->slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(p, k->ring), 4);
     if (k->wide_host.binding) /* the lanes' */
         k->slots = vyi_kernel_op(k, vyre_ir_sub, k->slots, VYI_WIDE_SLOTS);
+    if (k->children)
+        k->slots = vyi_kernel_op(k, vyre_ir_sub, k->slots, k->desc.children);
     vyre_value base = vyi_kernel_u32(k, VYRE_CONTROL_OBSERVABLES);
     k->control_words = vyre_ir_length(p, k->control);
     k->observables = vyre_ir_sub(p, vyre_ir_max(p, k->control_words, base), base);
@@ -13686,7 +13824,11 @@ static void vyi_kernel_round(vyi_kernel *k, vyre_value turns)
     vyi_kernel_hook(k, w ? w->dispatch : NULL, "the workspace's dispatch");
     if (!k->shape.once)
         vyi_kernel_heartbeat(k);
-    if (k->shape.urgent)
+    if (k->children && k->shape.once)
+        vyi_children_pass(k, turns);
+    else if (k->children)
+        vyi_children_round(k, turns);
+    else if (k->shape.urgent)
         vyi_kernel_priority_pass(k);
     else if (k->shape.frame == VYI_FRAME_COMMON)
         vyi_kernel_single_pass(k, turns);
@@ -13769,9 +13911,12 @@ static void vyi_kernel_emit(vyi_kernel *k)
     vyre_value turns = k->slots;
     if (!k->shape.urgent)
         turns = vyi_kernel_turns(k);
+    if (k->children)
+        vyi_children_values(k);
 
-    /* A lane beyond the ring has nothing to do, apart from the workspace. */
-    if (!d->workspace)
+    /* A lane beyond the ring has nothing to do, apart from the workspace and children. */
+    const bool apart = !d->workspace && !k->children;
+    if (apart)
         vyre_ir_if(k->p, vyre_ir_lt(k->p, k->lane, k->slots));
     if (k->shape.once)
         vyi_kernel_once(k, turns);
@@ -13779,7 +13924,7 @@ static void vyi_kernel_emit(vyi_kernel *k)
         vyi_kernel_narrow(k);
     else
         vyi_kernel_forever(k, turns);
-    if (!d->workspace)
+    if (apart)
         vyre_ir_end(k->p);
     if (k->wide_host.groups)
         vyi_groups_end(k);
@@ -13788,7 +13933,7 @@ static void vyi_kernel_emit(vyi_kernel *k)
 /* --- public -------------------------------------------------------------- */
 
 static const vyre_kernel_host vyi_any_host = { 0, 0, false, false, false };
-static const vyi_wide_host vyi_no_wide_host = { 0, false, false, 0 };
+static const vyi_wide_host vyi_no_wide_host = { 0, false, false, 0, 0 };
 
 /* The description must have been checked. */
 static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
@@ -13796,7 +13941,11 @@ static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
                                      vyre_error *err)
 {
     vyi_kernel k;
+    vyi_children children;
     memset(&k, 0, sizeof k);
+    memset(&children, 0, sizeof children);
+    if (d->children)
+        k.children = &children;
     k.p = p;
     k.desc = *d;
     k.host = *host;
@@ -13842,7 +13991,7 @@ VYRE_API vyre_status vyre_kernel_body(vyre_program *p, const vyre_kernel_desc *d
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Test what vyre_program_create returns.",
                         "the program is NULL");
     const vyre_kernel_desc d = vyi_kernel_defaults(desc);
-    vyre_status status = vyi_kernel_check(&d, &vyi_any_host, err);
+    vyre_status status = vyi_kernel_check(&d, &vyi_any_host, &vyi_no_wide_host, err);
     if (status == VYRE_OK)
         status = vyi_kernel_check_free(p, &d, err);
     return status == VYRE_OK ? vyi_kernel_append(p, &d, &vyi_any_host, &vyi_no_wide_host, err)
@@ -13863,7 +14012,7 @@ VYI_API vyre_program *vyi_kernel_build(const vyre_kernel_desc *desc, const vyre_
 {
     const vyre_kernel_desc d = vyi_kernel_defaults(desc);
     const vyre_kernel_host h = host ? *host : vyi_any_host;
-    if (vyi_kernel_check(&d, &h, err) != VYRE_OK)
+    if (vyi_kernel_check(&d, &h, wide, err) != VYRE_OK)
         return NULL;
 
     vyre_program_desc program;
@@ -14149,11 +14298,21 @@ static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
 {
     vyre_program *p = k->p;
     vyre_value published = vyi_kernel_is(k, status, VYRE_SLOT_PUBLISHED);
+    if (k->children) {
+        k->joined = vyi_kernel_is(k, status, VYI_SLOT_JOINED);
+        published = vyre_ir_or(p, published, k->joined);
+    }
     if (!k->shape.resumes)
         return published;
     vyre_value yielded = vyi_kernel_is(k, status, VYRE_SLOT_YIELD);
     vyre_value either = vyre_ir_or(p, published, yielded);
     return vyre_ir_or(p, either, vyi_kernel_is(k, status, VYRE_SLOT_REQUEUE));
+}
+
+/* A job whose children have ended was let in before. */
+static vyre_value vyi_kernel_or_joined(vyi_kernel *k, vyre_value yes)
+{
+    return k->children ? vyre_ir_or(k->p, yes, k->joined) : yes;
 }
 
 static void vyi_kernel_load_tenant(vyi_kernel *k)
@@ -14215,7 +14374,8 @@ VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
     tenant = vyi_checked_tenant(k, tenant);
     vyre_value rights = vyi_kernel_has_rights(k, tenant);
     vyi_kernel_load_wish(k);
-    rights = vyi_order_look(k, vyi_kernel_or_cancelled(k, tenant, rights));
+    rights = vyi_kernel_or_joined(k, vyi_kernel_or_cancelled(k, tenant, rights));
+    rights = vyi_order_look(k, rights);
     vyre_ir_set(p, worth, rights);
     vyre_ir_if(p, vyre_ir_not(p, rights));
     vyi_kernel_refuse(k);
@@ -14266,7 +14426,8 @@ VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
     vyre_ir_if(p, vyre_ir_eq(p, before, k->seen));
     if (!beside)
         vyi_kernel_load_claimed(k);
-    vyre_ir_if(p, vyi_order_and_ready(k, vyi_kernel_slot_has_rights(k)));
+    vyre_value rights = vyi_kernel_or_joined(k, vyi_kernel_slot_has_rights(k));
+    vyre_ir_if(p, vyi_order_and_ready(k, rights));
 }
 
 VYI_COLD
@@ -15061,6 +15222,7 @@ static void vyi_slot_locals(vyi_kernel *k)
     k->arg_count = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_MAX_ARGS),
                                  "arg_count");
     vyi_checked_locals(k);
+    vyi_children_locals(k);
     if (k->shape.payload)
         return;
     k->op = vyre_ir_local(p, VYRE_TYPE_U32, k->opcode, "op");
@@ -15124,14 +15286,20 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
     vyi_order_serve_begin(k);
     if (k->cancel.id)
         vyre_ir_if(p, vyi_kernel_is(k, k->wish, 0));
+    vyi_children_run_begin(k);
     if (k->shape.payload)
         vyi_slot_payload(k);
     else
         vyi_slot_operations(k);
+    vyi_children_run_end(k);
     if (k->cancel.id)
         vyre_ir_end(p);
     vyi_order_serve_end(k);
     vyi_kernel_settle_loops(k);
+    if (k->children) {
+        vyi_children_leave(k);
+        return;
+    }
 
     /* Work that is put back has not ended: no counter, no mirror. */
     if (k->requeue.id) {
@@ -15254,7 +15422,8 @@ static void vyi_io_tell(vyi_kernel *k, vyre_value slot)
                                        vyi_kernel_u32(k, 2), VYRE_ORDER_RELAXED);
     vyre_value number = vyi_kernel_op(k, vyre_ir_or, before, 1);
     vyre_value slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(p, k->ring), 4);
-    vyre_value at = vyi_kernel_plus(k, vyre_ir_add(p, slots, slot), VYI_WIDE_SLOTS);
+    vyre_value at = vyi_kernel_plus(k, vyre_ir_add(p, slots, slot),
+                                    VYI_WIDE_SLOTS - k->desc.children);
     vyre_ir_atomic_store(p, k->mirror, at, number, VYRE_ORDER_RELEASE);
 }
 
@@ -15589,6 +15758,8 @@ static void vyi_priority_found(vyi_kernel *k, const vyi_priority *scan, vyre_val
     vyre_ir_set(p, scan->base, k->base);
     vyre_ir_set(p, scan->level, level);
     vyre_ir_set(p, scan->tenant, k->tenant);
+    if (k->children)
+        vyi_children_found(k);
 }
 
 /* This lane's slots of one partition, up to the first claim. */
@@ -15671,6 +15842,16 @@ static void vyi_priority_serve(vyi_kernel *k, const vyi_priority *scan)
     k->base = vyre_ir_name(k->p, vyre_ir_get(k->p, scan->base), "slot_base");
     vyi_kernel_load_slot(k, VYI_KERNEL_EARLY_ARGS);
     vyi_kernel_serve(k);
+}
+
+VYI_COLD
+VYI_API void vyi_kernel_priority_pick(vyi_kernel *k)
+{
+    vyi_priority scan = vyi_priority_begin(k);
+    vyi_priority_levels(k, &scan);
+    vyre_ir_if(k->p, vyre_ir_get(k->p, scan.claimed));
+    vyi_priority_count(k, &scan);
+    vyre_ir_end(k->p);
 }
 
 /* Looping: one claim a round, so that the next look is at what is urgent then.
@@ -17054,6 +17235,719 @@ VYI_API void vyi_order_wide_end(vyi_kernel *k, vyre_value order, vyre_value stat
     vyre_ir_atomic_store(p, k->mirror, vyi_kernel_plus(k, slot, VYI_WIDE_SLOTS), event,
                          VYRE_ORDER_RELEASE);
     vyre_ir_end(p);
+}
+/* ==========================================================================
+ * kernel: jobs that spawn jobs
+ *
+ * Private, of kernels with `children`, whose rounds kernel_children.c has.  A round of a
+ * lane is one job:
+ *
+ *     claim      of its own part of the queue, the youngest; a slot of its ring;
+ *                of anybody's part, the oldest
+ *     run        spawn: an entry of its own part, USED |= bit; words; WAITING |= bit
+ *     leave      pending -= MANY - spawned
+ *                0: nothing of it is left; the lane goes on with what that means:
+ *                   a then       the job waits again, with other words
+ *                   a root       its slot ends
+ *                   a child      the entry is free, and its parent's pending -= 1: if
+ *                                that is 0, the same for the parent
+ *
+ * There is no common counter: a claim and a spawn are a bit of a word that belongs to
+ * the lane, or to a few, until somebody without work looks there.  Whoever takes the
+ * last 1 from `pending` is the only one, and nobody waits for anybody.
+ *
+ * A slot of the ring is ended by its own lane, as in every kernel: for that, or for its
+ * `then`, it is JOINED, which the lane finds as it finds what is PUBLISHED.
+ *
+ * What is seen: USED and WAITING are set with acquire and release, so words are those
+ * of the last owner.  `pending` is taken from with both, so whoever finds 0 sees all
+ * that the job and its descendants wrote, and hands it on (docs/memory-model.md).
+ * ======================================================================= */
+
+#define VYI_CHILDREN_PROBES 4u    /* words that a spawn tries */
+#define VYI_CHILDREN_LEVELS 16u   /* that one lane ends in a row */
+
+VYI_API uint32_t vyi_children_masks(const vyi_kernel *k)
+{
+    return VYI_CHILDREN_MASKS(k->desc.children);
+}
+
+/* --- one word -------------------------------------------------------------- */
+
+VYI_API vyre_value vyi_children_bit(vyi_kernel *k, vyre_value n)
+{
+    return vyre_ir_shl(k->p, vyi_kernel_u32(k, 1), n);
+}
+
+/* One bit of `mask`, which has some: the first from the lane's own on, or the last. */
+VYI_API vyre_value vyi_children_pick(vyi_kernel *k, vyre_value mask, bool last)
+{
+    vyre_program *p = k->p;
+    vyre_value turned = vyre_ir_rotr(p, mask, k->children->turn);
+    vyre_value n = last ? vyre_ir_clz(p, turned) : vyre_ir_ctz(p, turned);
+    if (last) /* 31 - n */
+        n = vyi_kernel_op(k, vyre_ir_xor, n, 31);
+    return vyi_kernel_op(k, vyre_ir_and, vyre_ir_add(p, n, k->children->turn), 31);
+}
+
+VYI_API vyre_value vyi_children_waiting(vyi_kernel *k, vyre_value word)
+{
+    return vyi_kernel_plus(k, word, vyi_children_masks(k));
+}
+
+/* The entry that is bit `n` of `word`, as a slot of the ring. */
+VYI_API vyre_value vyi_children_slot(vyi_kernel *k, vyre_value word, vyre_value n)
+{
+    vyre_value before = vyi_kernel_op(k, vyre_ir_mul, word, VYI_CHILDREN_BITS);
+    return vyre_ir_add(k->p, k->children->first, vyre_ir_add(k->p, before, n));
+}
+
+/* --- records --------------------------------------------------------------- */
+
+static vyre_value vyi_record_at(vyi_kernel *k, vyre_value slot, uint32_t word)
+{
+    vyre_value at = vyi_kernel_op(k, vyre_ir_mul, slot, VYI_RECORD_WORDS);
+    return vyi_kernel_plus(k, at, VYI_CHILDREN_RECORDS(k->desc.children) + word);
+}
+
+static vyre_value vyi_record_load(vyi_kernel *k, vyre_value slot, uint32_t word)
+{
+    return vyre_ir_atomic_load(k->p, k->children->buffer, vyi_record_at(k, slot, word),
+                               VYRE_ORDER_RELAXED);
+}
+
+static void vyi_record_store(vyi_kernel *k, vyre_value slot, uint32_t word, vyre_value value)
+{
+    vyre_ir_atomic_store(k->p, k->children->buffer, vyi_record_at(k, slot, word), value,
+                         VYRE_ORDER_RELAXED);
+}
+
+/* The first code stays. */
+static void vyi_record_fault(vyi_kernel *k, vyre_value slot, vyre_value code)
+{
+    vyre_program *p = k->p;
+    vyre_value none = vyi_kernel_u32(k, VYRE_FAULT_NONE);
+    vyre_ir_if(p, vyre_ir_ne(p, code, none));
+    vyre_ir_atomic_cas(p, k->children->buffer, vyi_record_at(k, slot, VYI_RECORD_FAULT), none,
+                       code, VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+}
+
+/* Takes from `pending`; true: nothing is left. */
+static vyre_value vyi_record_take(vyi_kernel *k, vyre_value slot, vyre_value count)
+{
+    vyre_value before = vyre_ir_atomic(k->p, VYRE_ATOMIC_SUB, k->children->buffer,
+                                       vyi_record_at(k, slot, VYI_RECORD_PENDING), count,
+                                       VYRE_ORDER_ACQ_REL);
+    return vyre_ir_eq(k->p, before, count);
+}
+
+/* Somebody looks whether there is work in the queue. */
+VYI_API void vyi_children_tell(vyi_kernel *k)
+{
+    vyi_kernel_count_at(k, VYRE_CONTROL_CHILDREN, VYRE_ORDER_RELAXED);
+}
+
+/* The job can be claimed, for what its STATE says. */
+static void vyi_children_publish(vyi_kernel *k, vyre_value slot)
+{
+    vyre_program *p = k->p;
+    vyi_children *c = k->children;
+    vyre_ir_if(p, vyre_ir_lt(p, slot, c->first));
+    vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 4);
+    vyi_kernel_put(k, k->ring, base, VYI_SLOT_JOINED, VYRE_ORDER_RELEASE);
+    if (k->shape.once) /* its lane may have left */
+        vyi_children_tell(k);
+    vyre_ir_else(p);
+    vyre_value entry = vyre_ir_sub(p, slot, c->first);
+    vyre_value word = vyi_kernel_op(k, vyre_ir_shr, entry, 5);
+    vyre_value bit = vyi_children_bit(k, entry);
+    vyre_ir_atomic(p, VYRE_ATOMIC_OR, c->buffer, vyi_children_waiting(k, word), bit,
+                   VYRE_ORDER_RELEASE);
+    vyre_ir_end(p);
+}
+
+/* --- spawning -------------------------------------------------------------- */
+
+/* An entry that is this lane's from now on, or NONE: of a few words of its part that
+ * were looked at, all are in use. */
+static vyre_local vyi_spawn_reserve(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyi_children *c = k->children;
+    vyre_local found = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYI_CHILDREN_NONE),
+                                     "entry");
+    vyre_value zero = vyi_kernel_u32(k, 0), probes = vyi_kernel_u32(k, VYI_CHILDREN_PROBES);
+    vyre_ir_loop(p, zero, probes);
+    vyre_value at = vyre_ir_get(p, c->at);
+    vyre_value word = vyre_ir_add(p, c->home, at);
+    vyre_value used = vyre_ir_atomic_load(p, c->buffer, word, VYRE_ORDER_RELAXED);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, used, UINT32_MAX));
+    vyre_value n = vyi_children_pick(k, vyre_ir_not(p, used), false);
+    vyre_value bit = vyi_children_bit(k, n);
+    vyre_value before = vyre_ir_atomic(p, VYRE_ATOMIC_OR, c->buffer, word, bit,
+                                       VYRE_ORDER_ACQUIRE);
+    vyre_value held = vyre_ir_and(p, before, bit);
+    vyre_ir_if(p, vyi_kernel_is(k, held, 0));
+    vyre_ir_set(p, found, vyi_children_slot(k, word, n));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    vyre_value next = vyi_kernel_plus(k, at, 1);
+    vyre_value inside = vyre_ir_lt(p, next, c->size);
+    vyre_ir_set(p, c->at, vyre_ir_select(p, inside, next, zero));
+    vyre_ir_end(p);
+    return found;
+}
+
+/* A checked kernel is told how many arguments there are. */
+static vyre_value vyi_spawn_tenant(vyi_kernel *k, uint32_t count)
+{
+    if (!k->desc.checked)
+        return k->tenant;
+    return vyi_kernel_op(k, vyre_ir_or, k->tenant, (count + 1) << VYI_CHECKED_COUNT);
+}
+
+/* Words of the ring's slot `slot`; arguments that are not given are 0. */
+static void vyi_spawn_words(vyi_kernel *k, vyre_value slot, vyre_value opcode, vyre_value tenant,
+                            const vyre_value *args)
+{
+    vyre_program *p = k->p;
+    vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 4);
+    vyre_ir_store(p, k->ring, vyi_kernel_plus(k, base, VYRE_SLOT_OPCODE), opcode);
+    vyre_ir_store(p, k->ring, vyi_kernel_plus(k, base, VYRE_SLOT_TENANT), tenant);
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        vyre_ir_store(p, k->ring, vyi_kernel_plus(k, base, VYRE_SLOT_ARGS + i), args[i]);
+}
+
+/* The level goes on; what a slot waits for and signals does not. */
+static void vyi_spawn_level(vyi_kernel *k, vyre_value slot)
+{
+    vyre_program *p = k->p;
+    vyre_value own = vyi_kernel_plus(k, k->base, VYRE_SLOT_PRIORITY);
+    vyre_value word = vyre_ir_load(p, k->ring, own);
+    vyre_value level = vyi_kernel_op(k, vyre_ir_and, word, VYI_ORDER_LEVEL);
+    vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 4);
+    vyre_ir_store(p, k->ring, vyi_kernel_plus(k, base, VYRE_SLOT_PRIORITY), level);
+}
+
+/* Before the first child can end: there is no pending yet. */
+static void vyi_spawn_first(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    const vyi_children *c = k->children;
+    vyre_ir_if(p, vyi_kernel_is(k, vyre_ir_get(p, c->spawned), 0));
+    vyi_record_store(k, c->job, VYI_RECORD_PENDING, vyi_kernel_u32(k, VYI_CHILDREN_MANY));
+    vyi_record_store(k, c->job, VYI_RECORD_FAULT, vyi_kernel_u32(k, VYRE_FAULT_NONE));
+    vyre_ir_end(p);
+}
+
+static void vyi_spawn(vyi_kernel *k, uint32_t opcode, const vyre_value *args, uint32_t count,
+                      vyre_local done)
+{
+    vyre_program *p = k->p;
+    vyi_children *c = k->children;
+    vyre_value slot = vyre_ir_get(p, vyi_spawn_reserve(k));
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, slot, VYI_CHILDREN_NONE));
+    vyi_spawn_first(k);
+    vyre_value tenant = vyi_spawn_tenant(k, count);
+    vyi_spawn_words(k, slot, vyi_kernel_u32(k, opcode), tenant, args);
+    vyi_spawn_level(k, slot);
+    vyi_record_store(k, slot, VYI_RECORD_STATE, vyi_kernel_u32(k, VYI_STATE_RUNS));
+    vyi_record_store(k, slot, VYI_RECORD_PARENT, c->job);
+    vyi_children_publish(k, slot);
+    vyi_kernel_step(k, c->spawned);
+    vyre_ir_set(p, done, vyre_ir_bool(p, true));
+    vyre_ir_end(p);
+}
+
+/* --- what handlers say ------------------------------------------------------ */
+
+static bool vyi_children_knows(const vyi_kernel *k, uint32_t opcode)
+{
+    static const uint32_t builtin[] = {
+#define VYI_CHILDREN_OPCODE(name, number, text) number,
+        VYRE_OPCODE_LIST(VYI_CHILDREN_OPCODE)
+#undef VYI_CHILDREN_OPCODE
+    };
+    for (uint32_t i = 0; i < sizeof builtin / sizeof builtin[0]; i++)
+        if (builtin[i] == opcode)
+            return opcode != VYRE_OP_LOAD_MISS || k->desc.load_miss;
+    for (uint32_t i = 0; i < k->desc.handler_count; i++)
+        if (k->desc.handlers[i].opcode == opcode)
+            return k->desc.handlers[i].width == VYRE_WIDTH_LANE;
+    return k->shape.payload;
+}
+
+/* What is wrong with it, whoever asks; NULL: nothing. */
+VYI_COLD
+VYI_API const char *vyi_children_refuse(const vyre_slot_values *slot, uint32_t opcode,
+                                        uint32_t count, vyre_status *status, const char **fix)
+{
+    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
+    *status = VYRE_E_KERNEL_SPAWN;
+    *fix = "Set vyre_kernel_desc.children: 1024 suits most.";
+    if (!k->children)
+        return "the kernel has no queue of its own";
+    *fix = "Let a job of one lane do it.";
+    if (k->self)
+        return "a job that many lanes run cannot spawn";
+    *fix = "Use a handler's opcode, of a handler for one lane, or a built-in one.";
+    if (!vyi_children_knows(k, opcode))
+        return "no lane of the kernel runs that opcode";
+    *fix = "Pass what does not fit in a buffer of yours.";
+    return count > VYRE_MAX_ARGS ? "a job has at most 12 arguments" : NULL;
+}
+
+static bool vyi_children_allowed(vyre_program *p, const vyre_slot_values *slot, uint32_t opcode,
+                                 const vyre_value *args, uint32_t count, const char *what)
+{
+    vyre_status status;
+    const char *fix;
+    const char *why = vyi_children_refuse(slot, opcode, count, &status, &fix);
+    if (!why && count && !args) {
+        fix = "Pass the arguments, or a count of 0.";
+        why = "the list of arguments is NULL";
+    }
+    if (why)
+        vyi_program_fail(p, status, fix, "%s of opcode 0x%X with %u arguments: %s", what,
+                         (unsigned)opcode, (unsigned)count, why);
+    return !why;
+}
+
+static void vyi_children_fill(vyi_kernel *k, vyre_value all[VYRE_MAX_ARGS],
+                              const vyre_value *args, uint32_t count)
+{
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        all[i] = i < count ? args[i] : zero;
+}
+
+VYI_COLD
+VYRE_API vyre_value vyre_emit_spawn(vyre_program *p, const vyre_slot_values *slot,
+                                    uint32_t opcode, const vyre_value *args, uint32_t count)
+{
+    vyre_value result = { 0 };
+    if (!p || !slot)
+        return result;
+    vyi_kernel k = *(const vyi_kernel *)slot->internal;
+    vyi_ir_inner_begin(p);
+    if (vyi_children_allowed(p, slot, opcode, args, count, "a spawn")) {
+        vyre_value all[VYRE_MAX_ARGS];
+        vyre_local done = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "spawned");
+        vyi_children_fill(&k, all, args, count);
+        vyi_spawn(&k, opcode, all, count, done);
+        result = vyre_ir_get(p, done);
+    }
+    vyi_ir_inner_end(p);
+    return result;
+}
+
+VYI_COLD
+VYRE_API void vyre_emit_then(vyre_program *p, const vyre_slot_values *slot, uint32_t opcode,
+                             const vyre_value *args, uint32_t count)
+{
+    if (!p || !slot)
+        return;
+    vyi_kernel k = *(const vyi_kernel *)slot->internal;
+    vyi_ir_inner_begin(p);
+    if (vyi_children_allowed(p, slot, opcode, args, count, "a then")) {
+        vyi_children *c = k.children;
+        vyre_value all[VYRE_MAX_ARGS];
+        vyi_children_fill(&k, all, args, count);
+        vyre_ir_set(p, c->then, vyre_ir_bool(p, true));
+        vyre_ir_set(p, c->then_opcode, vyi_kernel_u32(&k, opcode));
+        vyre_ir_set(p, c->then_tenant, vyi_spawn_tenant(&k, count));
+        for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+            vyre_ir_set(p, c->then_args[i], all[i]);
+    }
+    vyi_ir_inner_end(p);
+}
+
+/* --- a job's run ------------------------------------------------------------ */
+
+/* Of a claimed job, and whether it is to run or only to end. */
+VYI_COLD
+VYI_API void vyi_children_locals(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyi_children *c = k->children;
+    if (!c)
+        return;
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    c->spawned = vyre_ir_local(p, VYRE_TYPE_U32, zero, "children");
+    c->then = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "then");
+    c->then_opcode = vyre_ir_local(p, VYRE_TYPE_U32, zero, "then_opcode");
+    c->then_tenant = vyre_ir_local(p, VYRE_TYPE_U32, zero, "then_tenant");
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        c->then_args[i] = vyre_ir_local(p, VYRE_TYPE_U32, zero, "then_arg");
+    c->runs = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "runs");
+    vyre_ir_if(p, vyre_ir_not(p, c->is_fresh));
+    vyre_value state = vyi_record_load(k, c->job, VYI_RECORD_STATE);
+    vyre_ir_if(p, vyi_kernel_is(k, state, VYI_STATE_ENDS));
+    vyre_ir_set(p, c->runs, vyre_ir_bool(p, false));
+    vyre_ir_set(p, k->fault, vyi_record_load(k, c->job, VYI_RECORD_FAULT));
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* Around what a claimed job runs. */
+VYI_COLD
+VYI_API void vyi_children_run_begin(vyi_kernel *k)
+{
+    if (k->children)
+        vyre_ir_if(k->p, vyre_ir_get(k->p, k->children->runs));
+}
+
+VYI_COLD
+VYI_API void vyi_children_run_end(vyi_kernel *k)
+{
+    if (k->children)
+        vyre_ir_end(k->p);
+}
+
+/* --- its end ---------------------------------------------------------------- */
+
+/* The job's next words, and what its next claim is for. */
+static void vyi_leave_words(vyi_kernel *k, vyre_value goes_on)
+{
+    vyre_program *p = k->p;
+    const vyi_children *c = k->children;
+    vyre_ir_if(p, goes_on);
+    vyre_value args[VYRE_MAX_ARGS];
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        args[i] = vyre_ir_get(p, c->then_args[i]);
+    vyre_value opcode = vyre_ir_get(p, c->then_opcode);
+    vyi_spawn_words(k, c->job, opcode, vyre_ir_get(p, c->then_tenant), args);
+    vyre_ir_end(p);
+    vyre_value state = vyi_kernel_pick(k, goes_on, VYI_STATE_RUNS, VYI_STATE_ENDS);
+    vyi_record_store(k, c->job, VYI_RECORD_STATE, state);
+}
+
+/* Of a run that has spawned: true if all of that has ended; *code is its first fault. */
+static void vyi_leave_pending(vyi_kernel *k, vyre_local over, vyre_local code)
+{
+    vyre_program *p = k->p;
+    const vyi_children *c = k->children;
+    vyre_value spawned = vyre_ir_get(p, c->spawned);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, spawned, 0));
+    vyi_record_fault(k, c->job, vyre_ir_get(p, code));
+    vyre_value rest = vyre_ir_sub(p, vyi_kernel_u32(k, VYI_CHILDREN_MANY), spawned);
+    vyre_value last = vyi_record_take(k, c->job, rest);
+    vyre_ir_set(p, over, last);
+    vyre_ir_if(p, last);
+    vyre_ir_set(p, code, vyi_record_load(k, c->job, VYI_RECORD_FAULT));
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+static void vyi_children_free(vyi_kernel *k, vyre_value slot)
+{
+    vyre_program *p = k->p;
+    const vyi_children *c = k->children;
+    vyre_value entry = vyre_ir_sub(p, slot, c->first);
+    vyre_value word = vyi_kernel_op(k, vyre_ir_shr, entry, 5);
+    vyre_value others = vyre_ir_not(p, vyi_children_bit(k, entry));
+    vyre_ir_atomic(p, VYRE_ATOMIC_AND, c->buffer, word, others, VYRE_ORDER_RELEASE);
+}
+
+/* The parent has lost its last child.  A root, and a job that goes on, is for whoever
+ * claims it next; true: the parent has ended as well. */
+static vyre_value vyi_children_climb(vyi_kernel *k, vyre_value parent, vyre_value fault)
+{
+    vyre_program *p = k->p;
+    const vyi_children *c = k->children;
+    vyre_local ends = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "ends");
+    vyre_value good = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
+    vyre_value state = vyi_record_load(k, parent, VYI_RECORD_STATE);
+    vyre_value would = vyi_kernel_is(k, state, VYI_STATE_RUNS);
+    vyre_value runs = vyre_ir_and(p, would, good);
+    vyre_value root = vyre_ir_lt(p, parent, c->first);
+    vyre_ir_if(p, vyre_ir_or(p, runs, root));
+    vyre_value next = vyi_kernel_pick(k, runs, VYI_STATE_RUNS, VYI_STATE_ENDS);
+    vyi_record_store(k, parent, VYI_RECORD_STATE, next);
+    vyi_children_publish(k, parent);
+    vyre_ir_else(p);
+    vyre_ir_set(p, ends, vyre_ir_bool(p, true));
+    vyre_ir_end(p);
+    return vyre_ir_get(p, ends);
+}
+
+/* A child has ended, and perhaps its parent with it, and so on.  After some levels the
+ * rest is left for another claim, so that no lane takes long for it. */
+static void vyi_children_end_child(vyi_kernel *k, vyre_value code)
+{
+    vyre_program *p = k->p;
+    const vyi_children *c = k->children;
+    vyre_local at = vyre_ir_local(p, VYRE_TYPE_U32, c->job, "ended");
+    vyre_local fault = vyre_ir_local(p, VYRE_TYPE_U32, code, "ended_fault");
+    vyre_local more = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "climbs");
+    vyre_value zero = vyi_kernel_u32(k, 0), levels = vyi_kernel_u32(k, VYI_CHILDREN_LEVELS);
+    vyre_ir_loop(p, zero, levels);
+    vyre_value slot = vyre_ir_get(p, at);
+    vyre_value parent = vyi_record_load(k, slot, VYI_RECORD_PARENT);
+    vyi_record_fault(k, parent, vyre_ir_get(p, fault));
+    vyi_children_free(k, slot);
+    vyre_ir_set(p, more, vyi_record_take(k, parent, vyi_kernel_u32(k, 1)));
+    vyi_kernel_break_if(k, vyre_ir_not(p, vyre_ir_get(p, more)));
+    vyre_value first = vyi_record_load(k, parent, VYI_RECORD_FAULT);
+    vyre_ir_set(p, at, parent);
+    vyre_ir_set(p, fault, first);
+    vyre_ir_set(p, more, vyi_children_climb(k, parent, first));
+    vyi_kernel_break_if(k, vyre_ir_not(p, vyre_ir_get(p, more)));
+    vyre_ir_end(p);
+    vyre_ir_if(p, vyre_ir_get(p, more));
+    vyre_value rest = vyre_ir_get(p, at);
+    vyi_record_store(k, rest, VYI_RECORD_STATE, vyi_kernel_u32(k, VYI_STATE_ENDS));
+    vyi_children_publish(k, rest);
+    vyre_ir_end(p);
+}
+
+/* The run of the claimed job is over. */
+VYI_COLD
+VYI_API void vyi_children_leave(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyi_children *c = k->children;
+    vyre_value own = vyre_ir_get(p, k->fault), then = vyre_ir_get(p, c->then);
+    vyre_value goes_on = vyre_ir_and(p, then, vyi_kernel_is(k, own, VYRE_FAULT_NONE));
+    vyre_local over = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "over");
+    vyre_local ends = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "slot_ends");
+    vyre_value some = vyi_kernel_op(k, vyre_ir_ne, vyre_ir_get(p, c->spawned), 0);
+    vyre_ir_if(p, vyre_ir_or(p, then, some));
+    vyi_leave_words(k, goes_on);
+    vyre_ir_end(p);
+    vyi_leave_pending(k, over, k->fault);
+    vyre_ir_if(p, vyre_ir_get(p, over));
+    vyre_value code = vyre_ir_get(p, k->fault);
+    vyre_ir_if(p, vyre_ir_and(p, goes_on, vyi_kernel_is(k, code, VYRE_FAULT_NONE)));
+    vyi_children_publish(k, c->job);
+    vyre_ir_else(p);
+    vyre_ir_if(p, vyre_ir_lt(p, c->job, c->first));
+    vyre_ir_set(p, ends, vyre_ir_bool(p, true));
+    vyre_ir_else(p);
+    vyi_children_end_child(k, code);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    vyre_ir_if(p, vyre_ir_get(p, ends));
+    vyi_kernel_slot_end(k);
+    vyre_ir_end(p);
+}
+/* ==========================================================================
+ * kernel: rounds that claim jobs of the device's own queue
+ *
+ * Private, of kernels with `children` (kernel_spawn.c).  Each lane has a part of the
+ * queue, a few words of USED and WAITING that it shares with few others, or with none.
+ * A round of a lane is one job, of three places:
+ *
+ *     its own part       the youngest, whose parent's words are near; so the queue stays
+ *                        short, as a stack does
+ *     its slots          what the host publishes, and what is JOINED
+ *     anybody's part     the oldest, which mostly has the most below it
+ * ======================================================================= */
+
+#define VYI_CHILDREN_LOOKS  2u    /* of a round, of four words each, for others' work */
+#define VYI_CHILDREN_TURNS  4096u /* jobs of a lane in one pass */
+#define VYI_CHILDREN_SPREAD 11u   /* between the first bits of lanes that share a word */
+
+/* --- claiming --------------------------------------------------------------- */
+
+/* A job of `mask`, which stands in that word of WAITING, if somebody else is not
+ * faster. */
+static void vyi_children_claim(vyi_kernel *k, vyre_value word, vyre_value mask, bool last)
+{
+    vyre_program *p = k->p;
+    const vyi_children *c = k->children;
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, mask, 0));
+    vyre_value n = vyi_children_pick(k, mask, last);
+    vyre_value bit = vyi_children_bit(k, n), others = vyre_ir_not(p, bit);
+    vyre_value before = vyre_ir_atomic(p, VYRE_ATOMIC_AND, c->buffer,
+                                       vyi_children_waiting(k, word), others,
+                                       VYRE_ORDER_ACQUIRE);
+    vyre_value held = vyre_ir_and(p, before, bit);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, held, 0));
+    vyre_ir_set(p, c->claimed, vyi_children_slot(k, word, n));
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+static vyre_value vyi_children_mask(vyi_kernel *k, vyre_value word)
+{
+    return vyre_ir_atomic_load(k->p, k->children->buffer, vyi_children_waiting(k, word),
+                               VYRE_ORDER_RELAXED);
+}
+
+static vyre_value vyi_children_none(vyi_kernel *k)
+{
+    return vyi_kernel_is(k, vyre_ir_get(k->p, k->children->claimed), VYI_CHILDREN_NONE);
+}
+
+/* The lane's own part: the youngest, whose parent's words are near. */
+static void vyi_children_own(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value word = vyre_ir_add(p, k->children->home, vyre_ir_get(p, k->children->at));
+    vyi_children_claim(k, word, vyi_children_mask(k, word), true);
+}
+
+/* Everybody's part, four words at a time: of the first that has some, the oldest. */
+static void vyi_children_others(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    const vyi_children *c = k->children;
+    const uint32_t masks = vyi_children_masks(k), all = (masks + 3) / 4;
+    const bool few = k->shape.once || k->host.count_each || all < VYI_CHILDREN_LOOKS;
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    vyre_ir_loop(p, zero, vyi_kernel_u32(k, few ? all : VYI_CHILDREN_LOOKS));
+    vyre_value at = vyre_ir_get(p, c->cursor), word[4], mask[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        word[i] = vyi_kernel_op(k, vyre_ir_and, vyi_kernel_plus(k, at, i), masks - 1);
+        mask[i] = vyi_children_mask(k, word[i]);
+    }
+    for (uint32_t i = 3; i-- > 0;) {
+        vyre_value some = vyi_kernel_op(k, vyre_ir_ne, mask[i], 0);
+        word[3] = vyre_ir_select(p, some, word[i], word[3]);
+        mask[3] = vyre_ir_select(p, some, mask[i], mask[3]);
+    }
+    vyi_children_claim(k, word[3], mask[3], false);
+    vyi_kernel_break_if(k, vyre_ir_not(p, vyi_children_none(k)));
+    vyre_ir_set(p, c->cursor, vyi_kernel_op(k, vyre_ir_and, vyi_kernel_plus(k, at, 4),
+                                            masks - 1));
+    vyre_ir_end(p);
+}
+
+/* In the block of a claim (vyi_kernel_claim_begin). */
+VYI_COLD
+VYI_API void vyi_children_found(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value slot = vyi_kernel_op(k, vyre_ir_shr, k->base, 4);
+    vyre_ir_set(p, k->children->claimed, slot);
+    vyre_ir_set(p, k->children->fresh, vyre_ir_not(p, k->joined));
+}
+
+/* One of the lane's slots, from where it looked last. */
+static void vyi_children_ring(vyi_kernel *k, vyre_value turns)
+{
+    vyre_program *p = k->p;
+    const vyi_children *c = k->children;
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    vyre_ir_loop(p, zero, turns);
+    vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
+    vyre_value at = vyre_ir_get(p, c->ring);
+    vyre_value next = vyi_kernel_plus(k, at, 1);
+    vyre_ir_set(p, c->ring, vyre_ir_select(p, vyre_ir_lt(p, next, turns), next, zero));
+    vyi_kernel_slot_begin(k, vyre_ir_add(p, k->lane, vyre_ir_mul(p, at, k->lanes)));
+    vyi_kernel_claim_begin(k, k->base);
+    vyi_children_found(k);
+    vyre_ir_break(p);
+    vyi_kernel_claim_end(k);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* New works wait while there are children, but for every eighth round. */
+static void vyi_children_choose(vyi_kernel *k, vyre_value turns)
+{
+    vyre_program *p = k->p;
+    vyi_children *c = k->children;
+    vyre_ir_set(p, c->claimed, vyi_kernel_u32(k, VYI_CHILDREN_NONE));
+    vyre_ir_set(p, c->fresh, vyre_ir_bool(p, false));
+    vyre_value round = vyre_ir_get(p, c->round);
+    vyre_ir_set(p, c->round, vyi_kernel_plus(k, round, 1));
+    vyre_value phase = vyi_kernel_op(k, vyre_ir_and, round, VYI_KERNEL_STOP_ROUNDS - 1);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, phase, 0));
+    vyi_children_own(k);
+    vyre_ir_end(p);
+    vyre_ir_if(p, vyi_children_none(k));
+    if (k->shape.urgent)
+        vyi_kernel_priority_pick(k);
+    else
+        vyi_children_ring(k, turns);
+    vyre_ir_end(p);
+    vyre_ir_if(p, vyi_children_none(k));
+    vyi_children_own(k);
+    vyre_ir_end(p);
+    vyre_ir_if(p, vyi_children_none(k));
+    vyi_children_others(k);
+    vyre_ir_end(p);
+}
+
+/* --- rounds ----------------------------------------------------------------- */
+
+/* The claimed job, if there is one. */
+static void vyi_children_serve(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyi_children *c = k->children;
+    c->job = vyre_ir_name(p, vyre_ir_get(p, c->claimed), "job");
+    c->is_fresh = vyre_ir_get(p, c->fresh);
+    vyre_ir_if(p, vyre_ir_lt(p, c->job, c->all));
+    k->base = vyre_ir_name(p, vyi_kernel_op(k, vyre_ir_shl, c->job, 4), "slot_base");
+    if (k->host.count_each)
+        vyi_children_tell(k);
+    vyi_kernel_load_slot(k, VYI_KERNEL_EARLY_ARGS);
+    if (k->cancel.id) /* what has begun goes on */
+        k->wish = vyre_ir_select(p, c->is_fresh, k->wish, vyi_kernel_u32(k, 0));
+    vyi_kernel_serve(k);
+    vyre_ir_end(p);
+}
+
+VYI_COLD
+VYI_API void vyi_children_round(vyi_kernel *k, vyre_value turns)
+{
+    vyi_children_choose(k, turns);
+    vyi_children_serve(k);
+}
+
+/* A lane goes on until there is nothing left that it could find.  Whoever makes a job
+ * claimable looks everywhere before it leaves, so a pass leaves none behind, unless a
+ * lane has done enough, or its loops come to their end; then the host hears of it. */
+VYI_COLD
+VYI_API void vyi_children_pass(vyi_kernel *k, vyre_value turns)
+{
+    vyre_program *p = k->p;
+    vyre_local left = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYI_CHILDREN_TURNS),
+                                    "left");
+    vyre_ir_forever(p);
+    vyre_value now = vyre_ir_get(p, left);
+    vyre_ir_set(p, left, vyi_kernel_plus(k, now, UINT32_MAX));
+    vyre_value enough = vyi_kernel_is(k, now, 0);
+    vyre_ir_if(p, vyre_ir_or(p, enough, vyi_kernel_loops_end(k)));
+    vyi_children_tell(k);
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyi_children_choose(k, turns);
+    vyi_kernel_break_if(k, vyi_children_none(k));
+    vyi_children_serve(k);
+    vyre_ir_end(p);
+}
+
+/* What holds for the launch. */
+VYI_COLD
+VYI_API void vyi_children_values(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyi_children *c = k->children;
+    vyre_value masks = vyi_kernel_u32(k, vyi_children_masks(k));
+    vyre_value zero = vyi_kernel_u32(k, 0), one = vyi_kernel_u32(k, 1);
+    c->all = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(p, k->ring), 4);
+    c->first = vyre_ir_name(p, vyi_kernel_op(k, vyre_ir_sub, c->all, k->desc.children),
+                            "first_child");
+    c->size = vyre_ir_max(p, vyre_ir_div(p, masks, k->lanes), one);
+    vyre_value homes = vyre_ir_div(p, masks, c->size);
+    vyre_value which = vyre_ir_rem(p, k->lane, homes);
+    c->home = vyre_ir_name(p, vyre_ir_mul(p, which, c->size), "home");
+    vyre_value share = vyre_ir_div(p, k->lane, homes);
+    vyre_value spread = vyi_kernel_op(k, vyre_ir_mul, share, VYI_CHILDREN_SPREAD);
+    c->turn = vyi_kernel_op(k, vyre_ir_and, spread, 31);
+    c->at = vyre_ir_local(p, VYRE_TYPE_U32, zero, "home_at");
+    c->cursor = vyre_ir_local(p, VYRE_TYPE_U32, c->home, "looks_at");
+    c->ring = vyre_ir_local(p, VYRE_TYPE_U32, zero, "ring_at");
+    c->round = vyre_ir_local(p, VYRE_TYPE_U32, zero, "job_round");
+    c->claimed = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_job");
+    c->fresh = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "fresh");
 }
 /* ==========================================================================
  * interp: pure instructions, over many lanes
@@ -23686,7 +24580,8 @@ typedef enum vyi_role {
     VYI_ROLE_MIRROR = 5,  /* a u32 per slot, and VYI_WIDE_SLOTS and VYRE_IO_SLOTS behind them,
                              written by the device, polled by the host */
     VYI_ROLE_CANCEL = 7,  /* a u32 per slot, written by the host, read by the device */
-    VYI_ROLE_EVENTS = 8   /* that works wait for; both sets share it */
+    VYI_ROLE_EVENTS = 8,  /* that works wait for; both sets share it */
+    VYI_ROLE_CHILDREN = 9 /* the device's own queue; likewise */
 } vyi_role;
 
 #define VYI_CORE_BUFFERS 4u
@@ -23732,7 +24627,8 @@ typedef struct vyi_device_desc {
     const vyi_device_buffer *buffers; /* ascending bindings; the same in both programs */
     uint32_t buffer_count;
     uint32_t group_size;          /* of both programs */
-    uint32_t max_groups;          /* more would find no slot to serve */
+    uint32_t max_groups;          /* more would find no slot to serve, */
+    uint32_t spare_groups;        /* but so many could find what others have spawned */
     bool     fixed_geometry;      /* the user has set workgroup size or lanes: keep to it */
     bool     guest_loops;         /* the user's own code in the programs has loops */
 } vyi_device_desc;
@@ -23985,6 +24881,13 @@ typedef struct vyi_order {
     uint32_t *next;
 } vyi_order;
 
+/* --- works that works have spawned (kernel/children_impl.h) ---------------- */
+
+typedef struct vyi_offspring {
+    uint32_t buffer; /* index; means nothing without kernel.children */
+    uint32_t seen;   /* of CONTROL_CHILDREN, when the last pass ended; under the lock */
+} vyi_offspring;
+
 /* --- the queue ------------------------------------------------------------ */
 
 typedef enum vyi_run_state {
@@ -24062,6 +24965,7 @@ struct vyi_queue {
     bool      lives;     /* a kernel serves what is published between two calls */
     vyi_wides wides;
     vyi_order order;
+    vyi_offspring children;
     vyi_chain chain;
     vyi_loss  loss;
     vyi_ends  ends;
@@ -27647,9 +28551,13 @@ VYI_API void vyi_queue_bury(vyi_queue *q)
     vyi_wide_bury(q);
     for (uint32_t slot = 0; slot < q->slots.count; slot++) {
         const uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
-        if (vyi_load_acquire(at) == vyi_le32(VYRE_SLOT_CLAIMED))
+        const uint32_t status = vyi_le32(vyi_load_acquire(at));
+        if (status == VYRE_SLOT_CLAIMED || status == VYI_SLOT_JOINED)
             vyi_slot_bury(q, slot, VYRE_FAULT_LOOP_LIMIT);
     }
+    if (q->v->desc.kernel.children) /* theirs: nobody knows who was in the middle of what */
+        memset(vyi_queue_device(q)->map[q->children.buffer], 0,
+               q->v->buffers.list[q->children.buffer].size);
 }
 
 /* --- the chain ----------------------------------------------------------- */
@@ -27698,6 +28606,14 @@ static vyre_status vyi_chain_launch_pass(vyi_queue *q, vyre_error *err)
                          : vyi_queue_launch(q, VYI_LAUNCH_ONCE, 0, err);
 }
 
+/* The pass that has ended has left jobs in the device's queue. */
+static bool vyi_children_wait(vyi_queue *q)
+{
+    const uint32_t seen = q->children.seen;
+    q->children.seen = vyi_control_load(vyi_queue_device(q), VYRE_CONTROL_CHILDREN);
+    return q->children.seen != seen;
+}
+
 /* A pass for work that is pending, unless the last one has changed nothing and
  * nothing is new. */
 static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *err)
@@ -27713,7 +28629,8 @@ static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *e
         vyi_queue_bury(q);
         vyi_queue_deliver_log(q); /* of a ring that never rests it is the time */
         c->after = vyi_queue_waiting(q);
-        c->retry_at = c->after != c->before ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
+        c->retry_at = c->after != c->before || vyi_children_wait(q)
+                          ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
         c->before = 0;
     }
     if (q->state == VYI_STATE_RUNNING && vyi_chain_shut(q)) {
@@ -28312,6 +29229,10 @@ VYRE_API vyre_status vyre_run_until(vyre *v, const vyre_until_desc *desc, uint32
 /* In upstream's order: control, log, IO queue, ring, totals. */
 static vyre_status vyi_dispatch_check(const vyre *v, const vyre_io_buffers *io, vyre_error *err)
 {
+    if (v->desc.kernel.children)
+        return vyi_fail(err, VYRE_E_KERNEL_SPAWN, v->desc.kernel.children, "Use vyre_run().",
+                        "one pass over a ring of the caller's, and jobs that may spawn %u others "
+                        "at a time", v->desc.kernel.children);
     size_t total = 0;
     vyre_status status = vyre_control_check(io->control, io->control_size, err);
     if (status == VYRE_OK)
@@ -28832,6 +29753,10 @@ VYI_API vyre_status vyi_desc_check(const vyre_desc *d, vyre_error *err)
         return vyi_fail(err, VYRE_E_ARGUMENT, d->vulkan.cache_size,
                         "Keep the pipeline cache in one place.",
                         "cache and cache_file are both given");
+    if (d->kernel.children > VYRE_MAX_SLOTS)
+        return vyi_fail(err, VYRE_E_KERNEL_SPAWN, d->kernel.children,
+                        "Use 32, 64, .. 1048576, or 0.", "a queue of %u children",
+                        d->kernel.children);
     if (!vyre_control_size(d->observables) || !vyre_ring_size(d->kernel.slot_count) ||
         !vyre_log_size(d->kernel.log_records) || d->kernel.slot_count > VYRE_MAX_SLOTS ||
         d->observables > VYRE_MAX_OBSERVABLES || d->kernel.log_records > VYRE_MAX_LOG_RECORDS)
@@ -28981,7 +29906,8 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
     const uint32_t slots = v->queue.slots.count;
     vyi_buffer_add(v, VYRE_BINDING_CONTROL, VYI_ROLE_CONTROL,
                    vyre_control_size(v->desc.observables), "control");
-    vyi_buffer_add(v, VYRE_BINDING_RING, VYI_ROLE_RING, vyre_ring_size(slots), "ring");
+    vyi_buffer_add(v, VYRE_BINDING_RING, VYI_ROLE_RING, vyre_ring_size(slots + k->children),
+                   "ring");
     vyi_buffer_add(v, VYRE_BINDING_LOG, VYI_ROLE_LOG, vyre_log_size(k->log_records), "log");
     vyi_buffer_add(v, VYRE_BINDING_IO, VYI_ROLE_IO, vyre_io_size(VYRE_IO_SLOTS), "io");
     const vyre_status status = vyi_buffers_user(v, err);
@@ -28999,11 +29925,16 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
     uint32_t events = wide;
     if (order && wide < VYRE_MAX_BINDINGS)
         events = vyi_buffer_add_own(v, VYI_ROLE_EVENTS, v->queue.order.count, "events");
-    if (events == VYRE_MAX_BINDINGS)
-        return vyi_fail(err, VYRE_E_ARGUMENT, events, "Use fewer, larger buffers.",
-                        "no binding is left for the handle's own two buffers%s%s",
+    uint32_t children = events;
+    if (k->children && events < VYRE_MAX_BINDINGS)
+        children = vyi_buffer_add_own(v, VYI_ROLE_CHILDREN,
+                                      VYI_CHILDREN_WORDS(k->children, slots), "children");
+    if (children == VYRE_MAX_BINDINGS)
+        return vyi_fail(err, VYRE_E_ARGUMENT, children, "Use fewer, larger buffers.",
+                        "no binding is left for the handle's own two buffers%s%s%s",
                         v->queue.wides.count ? ", or for its wide works" : "",
-                        order ? ", or for its events" : "");
+                        order ? ", or for its events" : "",
+                        k->children ? ", or for its children" : "");
     vyi_buffers_sort(v);
     if (k->live_log) /* lanes write there, and the host polls */
         v->buffers.list[VYI_ROLE_LOG].place = VYRE_PLACE_HOST;
@@ -29011,6 +29942,7 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
     v->queue.slots.cancel = vyi_buffer_index(v, cancel);
     v->queue.wides.buffer = vyi_buffer_index(v, wide);
     v->queue.order.buffer = vyi_buffer_index(v, events);
+    v->queue.children.buffer = vyi_buffer_index(v, children);
     v->buffers.user_count = k->buffer_count;
     for (uint32_t i = 0; i < k->buffer_count; i++)
         v->buffers.user_index[i] = k->buffers[i].access == VYRE_ACCESS_WORKGROUP
@@ -29057,6 +29989,8 @@ static vyi_builder vyi_builder_begin(const vyre *v)
         b.wide.binding = v->buffers.list[v->queue.wides.buffer].binding;
     if (v->queue.order.count)
         b.wide.events = v->buffers.list[v->queue.order.buffer].binding;
+    if (v->desc.kernel.children)
+        b.wide.children = v->buffers.list[v->queue.children.buffer].binding;
     b.built = true;
     return b;
 }
@@ -29241,6 +30175,7 @@ VYI_API vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *
     desc.group_size = vyi_def32(v->desc.kernel.workgroup_size, 256);
     desc.max_groups = vyi_def32(v->desc.kernel.lane_count, q->slots.lanes) / desc.group_size;
     desc.max_groups = vyi_def32(desc.max_groups, 1);
+    desc.spare_groups = v->desc.kernel.children / desc.group_size;
     desc.fixed_geometry = v->desc.kernel.workgroup_size || v->desc.kernel.lane_count;
     desc.guest_loops = v->programs.once->guest_loops;
 
@@ -30450,7 +31385,8 @@ static bool vyi_cpu_has_news(vyi_cpu *c)
     vyi_cpu_idle *idle = &c->idle;
     const uint32_t news = vyi_load_acquire(&c->news);
     const uint32_t ended = vyi_cpu_control(c, VYRE_CONTROL_DONE_COUNT) +
-                           vyi_cpu_control(c, VYRE_CONTROL_FAULT_COUNT);
+                           vyi_cpu_control(c, VYRE_CONTROL_FAULT_COUNT) +
+                           vyi_cpu_control(c, VYRE_CONTROL_CHILDREN);
     const bool moved = news != idle->seen || ended != idle->ended;
     if (ended != idle->ended)
         vyi_cpu_tell(c);
@@ -34538,7 +35474,8 @@ static vyre_status vyi_vk_group_choose(vyi_vk *v, const vyi_device_desc *desc, v
  * probe has fits less often.  A CPU gives it one of its cores. */
 static void vyi_vk_groups_choose(vyi_vk *v, const vyi_device_desc *desc)
 {
-    const uint64_t slots = (uint64_t)desc->group_size * desc->max_groups;
+    const uint32_t spare = vyi_vk_is_cpu(v) ? 0 : desc->spare_groups;
+    const uint64_t slots = (uint64_t)desc->group_size * (desc->max_groups + spare);
     if (vyi_vk_lanes_apart(v, desc))
         v->base.group_size = 1;
     const uint64_t useful = (slots + v->base.group_size - 1) / v->base.group_size;
@@ -34849,11 +35786,11 @@ static vyre_status vyi_vk_open_probe(vyi_vk *v, const vyi_device_desc *desc, vyr
 {
     const vyre_program *programs[VYI_VK_PROGRAMS] = { desc->loop, desc->once, desc->narrow,
                                                       desc->whole, desc->tiles };
-    const uint32_t size = v->base.group_size;
+    const uint32_t size = v->base.group_size, most = desc->max_groups + desc->spare_groups;
     bool settled = false;
     vyre_probe kept;
     vyi_vk_cache_begin(&v->c, &v->cache, programs);
-    const bool recalled = vyi_vk_cache_recall(&v->c, &v->cache, size, desc->max_groups, &kept);
+    const bool recalled = vyi_vk_cache_recall(&v->c, &v->cache, size, most, &kept);
     VYI_STEP("cache file");
     if (desc->desc->no_probe)
         return VYRE_OK;
@@ -34862,7 +35799,7 @@ static vyre_status vyi_vk_open_probe(vyi_vk *v, const vyi_device_desc *desc, vyr
         return VYRE_OK;
     }
     const vyre_status status =
-        vyi_vk_probe(&v->c, size, desc->max_groups, &v->probe, &settled, err);
+        vyi_vk_probe(&v->c, size, most, &v->probe, &settled, err);
     if (status == VYRE_OK)
         vyi_vk_cache_keep(&v->c, &v->cache, &v->probe, settled);
     return status;
@@ -51551,6 +52488,8 @@ VYI_API vyi_operand vyi_source_named(vyi_source *s, const vyi_token *token)
 
 #ifndef VYRE_NO_SOURCE
 
+#define VYI_CALL_ARGS (VYRE_MAX_ARGS + 1) /* of one call: an opcode and a job's words */
+
 typedef struct vyi_call_row vyi_call_row;
 typedef vyi_operand (*vyi_call_fn)(vyi_source *s, const vyi_call_row *row, vyi_operand *a);
 
@@ -51563,7 +52502,8 @@ typedef enum vyi_call_takes {
     VYI_TAKES_INTEGER,  /* the first is int or uint; the others are too */
     VYI_TAKES_PLACE,    /* the first is an element of a buffer */
     VYI_TAKES_BUFFER,   /* the first is a buffer */
-    VYI_TAKES_TEXT      /* of printf */
+    VYI_TAKES_TEXT,     /* of printf */
+    VYI_TAKES_JOB       /* an opcode, then a job's words */
 } vyi_call_takes;
 
 struct vyi_call_row {
@@ -52023,6 +52963,8 @@ static const vyi_call_row *vyi_call_rows(uint32_t i)
         VYI_ROW_NEED("result", 2, 0, JOB, result),
         VYI_ROW_NEED("fault", 1, 0, JOB, fault),
         { "printf", 1, VYI_TAKES_TEXT, 0, 0, NULL, NULL },
+        { "spawn", 1, VYI_TAKES_JOB, 0, VYI_SOURCE_JOB, NULL, NULL },
+        { "then", 1, VYI_TAKES_JOB, 1, VYI_SOURCE_JOB, NULL, NULL },
         VYI_ROW_NEED("reduce_add", 2, VYRE_ATOMIC_ADD, WIDE, reduce),
         VYI_ROW_NEED("reduce_min", 2, VYRE_ATOMIC_MIN, WIDE, reduce),
         VYI_ROW_NEED("reduce_max", 2, VYRE_ATOMIC_MAX, WIDE, reduce),
@@ -52056,7 +52998,8 @@ static const vyi_call_row *vyi_call_find(const vyi_source *s, const vyi_token *n
 /* --- arguments ----------------------------------------------------------- */
 
 /* Up to the closing parenthesis; bit i of `places`: argument i is not loaded. */
-static bool vyi_call_arguments(vyi_source *s, vyi_operand *args, uint32_t *count, uint32_t places)
+static bool vyi_call_arguments(vyi_source *s, vyi_operand *args, uint32_t *count, uint32_t places,
+                               uint32_t most)
 {
     *count = 0;
     if (vyi_source_accept(s, ')'))
@@ -52068,9 +53011,9 @@ static bool vyi_call_arguments(vyi_source *s, vyi_operand *args, uint32_t *count
         if (!(places >> *count & 1))
             a = vyi_source_load(s, a);
         good = good && !a.wrong;
-        if (*count == VYI_SOURCE_ARGS) {
+        if (*count == most) {
             vyi_source_fail(s, at, "Pass fewer.", "a call has at most %u arguments",
-                            (unsigned)VYI_SOURCE_ARGS);
+                            (unsigned)most);
             return false;
         }
         args[(*count)++] = a;
@@ -52165,7 +53108,7 @@ static vyi_operand vyi_call_own(vyi_source *s, const vyi_token *name, uint32_t i
     const vyi_source_routine *f = &s->functions[index];
     for (uint32_t i = 0; i < f->param_count; i++)
         places |= s->params[f->first_param + i].out ? 1u << i : 0;
-    if (!vyi_call_arguments(s, args, &count, places) ||
+    if (!vyi_call_arguments(s, args, &count, places, VYI_SOURCE_ARGS) ||
         !vyi_call_counts(s, name, f->param_count, count))
         return vyi_source_wrong(name->at);
     if (f->open) {
@@ -52196,7 +53139,7 @@ static vyi_operand vyi_call_built_in(vyi_source *s, const vyi_token *name,
     vyi_operand args[VYI_SOURCE_ARGS];
     uint32_t count = 0;
     const uint32_t places = row->takes == VYI_TAKES_PLACE || row->takes == VYI_TAKES_BUFFER;
-    if (!vyi_call_arguments(s, args, &count, places))
+    if (!vyi_call_arguments(s, args, &count, places, VYI_SOURCE_ARGS))
         return vyi_source_wrong(name->at);
     row = vyi_call_find(s, name, count);
     if (!vyi_call_counts(s, name, row->count, count))
@@ -52209,6 +53152,48 @@ static vyi_operand vyi_call_built_in(vyi_source *s, const vyi_token *name,
     return made;
 }
 
+/* spawn(opcode, ..) and then(opcode, ..): what the kernel refuses is said here, where the
+ * place in the text is known. */
+static bool vyi_call_job_allowed(vyi_source *s, const vyi_call_row *row, const vyi_operand *args,
+                                 uint32_t count, uint32_t at)
+{
+    vyre_status status;
+    const char *fix;
+    if (count == 0 || !args[0].constant || !(VYI_CLASS_I >> args[0].type & 1)) {
+        vyi_source_fail(s, count ? args[0].at : at, "Write the number of a handler's opcode.",
+                        "the first argument of %s() is a constant opcode", row->name);
+        return false;
+    }
+    const char *why = vyi_children_refuse(s->slot, args[0].word, count - 1, &status, &fix);
+    if (why)
+        vyi_source_fail(s, at, fix, "%s(0x%X, ..): %s", row->name, (unsigned)args[0].word, why);
+    return !why;
+}
+
+static vyi_operand vyi_call_job(vyi_source *s, const vyi_token *name, const vyi_call_row *row)
+{
+    vyi_operand args[VYI_CALL_ARGS];
+    vyre_value words[VYI_CALL_ARGS], result = { 0 };
+    uint32_t count = 0;
+    const uint32_t type = row->sub ? VYRE_TYPE_NONE : VYRE_TYPE_BOOL;
+    if (!vyi_call_arguments(s, args, &count, 0, VYI_CALL_ARGS) ||
+        !vyi_source_allowed(s, row->needs, row->name, name->at) ||
+        !vyi_call_job_allowed(s, row, args, count, name->at))
+        return vyi_source_wrong(name->at);
+    s->heavy++;
+    for (uint32_t i = 1; i < count; i++) {
+        args[i] = vyi_call_word(s, args[i]);
+        words[i - 1] = vyi_source_id(s, &args[i]);
+        if (args[i].wrong)
+            return vyi_source_wrong(name->at);
+    }
+    if (!s->mute && row->sub)
+        vyre_emit_then(s->p, s->slot, args[0].word, words, count - 1);
+    else if (!s->mute)
+        result = vyre_emit_spawn(s->p, s->slot, args[0].word, words, count - 1);
+    return vyi_source_made(type, result, name->at);
+}
+
 VYI_API vyi_operand vyi_source_call(vyi_source *s, const vyi_token *name)
 {
     vyi_operand args[VYI_SOURCE_ARGS];
@@ -52217,6 +53202,8 @@ VYI_API vyi_operand vyi_source_call(vyi_source *s, const vyi_token *name)
     if (symbol && symbol->kind == VYI_SYMBOL_FUNCTION)
         return vyi_call_own(s, name, symbol->target);
     const vyi_call_row *row = symbol ? NULL : vyi_call_find(s, name, UINT32_MAX);
+    if (row && row->takes == VYI_TAKES_JOB)
+        return vyi_call_job(s, name, row);
     if (row)
         return row->takes == VYI_TAKES_TEXT ? vyi_source_printf(s, name)
                                             : vyi_call_built_in(s, name, row);
@@ -52226,7 +53213,7 @@ VYI_API vyi_operand vyi_source_call(vyi_source *s, const vyi_token *name)
         vyi_source_fail(s, name->at, "Write an operator between them.",
                         "\"%s\" is a variable and cannot be called",
                         vyi_source_quote(s, name).text);
-    vyi_call_arguments(s, args, &count, 0);
+    vyi_call_arguments(s, args, &count, 0, VYI_SOURCE_ARGS);
     return vyi_source_wrong(name->at);
 }
 

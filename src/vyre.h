@@ -261,6 +261,8 @@
 #include "kernel/kernel_wide.c"
 #include "kernel/kernel_groups.c"
 #include "kernel/kernel_order.c"
+#include "kernel/kernel_spawn.c"
+#include "kernel/kernel_children.c"
 #include "interp/interp_lanes.c"
 #include "interp/interp_run.c"
 #include "interp/interp_code.c"

@@ -85,3 +85,5 @@ $(BUILD)/tests/test_io_kernels: tests/engine.h tests/driver.h
 # The system's calls that a cache file needs fail in turn.
 WHITEBOX += test_cache
 $(BUILD)/tests/test_cache: tests/mock_vulkan.c tests/mock_vulkan.h tests/driver.h tests/oom.h
+WHITEBOX += test_children
+$(BUILD)/tests/test_children: tests/engine.h tests/driver.h

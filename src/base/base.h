@@ -124,6 +124,7 @@ VYI_EXTERN_C_BEGIN
     X(E_KERNEL_RETURN,         -158, "emitted code returns")                                       \
     X(E_KERNEL_RESULT,         -159, "a result word is outside 0 .. 11")                           \
     X(E_KERNEL_WIDTH,          -139, "a width, a chunk or a group size that does not exist")      \
+    X(E_KERNEL_SPAWN,          -138, "a job that cannot be spawned, or a queue that cannot be")    \
     /* interp, spirv, glsl: -160 .. -179 */                                                        \
     X(E_INTERP_BUFFERS,   -160, "the buffers do not match the program's bindings")                 \
     X(E_INTERP_ALIGN,     -161, "a buffer is not on a 4-byte boundary")                            \

@@ -93,7 +93,8 @@ static bool vyi_cpu_has_news(vyi_cpu *c)
     vyi_cpu_idle *idle = &c->idle;
     const uint32_t news = vyi_load_acquire(&c->news);
     const uint32_t ended = vyi_cpu_control(c, VYRE_CONTROL_DONE_COUNT) +
-                           vyi_cpu_control(c, VYRE_CONTROL_FAULT_COUNT);
+                           vyi_cpu_control(c, VYRE_CONTROL_FAULT_COUNT) +
+                           vyi_cpu_control(c, VYRE_CONTROL_CHILDREN);
     const bool moved = news != idle->seen || ended != idle->ended;
     if (ended != idle->ended)
         vyi_cpu_tell(c);

@@ -52,6 +52,10 @@ VYI_API vyre_status vyi_desc_check(const vyre_desc *d, vyre_error *err)
         return vyi_fail(err, VYRE_E_ARGUMENT, d->vulkan.cache_size,
                         "Keep the pipeline cache in one place.",
                         "cache and cache_file are both given");
+    if (d->kernel.children > VYRE_MAX_SLOTS)
+        return vyi_fail(err, VYRE_E_KERNEL_SPAWN, d->kernel.children,
+                        "Use 32, 64, .. 1048576, or 0.", "a queue of %u children",
+                        d->kernel.children);
     if (!vyre_control_size(d->observables) || !vyre_ring_size(d->kernel.slot_count) ||
         !vyre_log_size(d->kernel.log_records) || d->kernel.slot_count > VYRE_MAX_SLOTS ||
         d->observables > VYRE_MAX_OBSERVABLES || d->kernel.log_records > VYRE_MAX_LOG_RECORDS)
@@ -201,7 +205,8 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
     const uint32_t slots = v->queue.slots.count;
     vyi_buffer_add(v, VYRE_BINDING_CONTROL, VYI_ROLE_CONTROL,
                    vyre_control_size(v->desc.observables), "control");
-    vyi_buffer_add(v, VYRE_BINDING_RING, VYI_ROLE_RING, vyre_ring_size(slots), "ring");
+    vyi_buffer_add(v, VYRE_BINDING_RING, VYI_ROLE_RING, vyre_ring_size(slots + k->children),
+                   "ring");
     vyi_buffer_add(v, VYRE_BINDING_LOG, VYI_ROLE_LOG, vyre_log_size(k->log_records), "log");
     vyi_buffer_add(v, VYRE_BINDING_IO, VYI_ROLE_IO, vyre_io_size(VYRE_IO_SLOTS), "io");
     const vyre_status status = vyi_buffers_user(v, err);
@@ -219,11 +224,16 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
     uint32_t events = wide;
     if (order && wide < VYRE_MAX_BINDINGS)
         events = vyi_buffer_add_own(v, VYI_ROLE_EVENTS, v->queue.order.count, "events");
-    if (events == VYRE_MAX_BINDINGS)
-        return vyi_fail(err, VYRE_E_ARGUMENT, events, "Use fewer, larger buffers.",
-                        "no binding is left for the handle's own two buffers%s%s",
+    uint32_t children = events;
+    if (k->children && events < VYRE_MAX_BINDINGS)
+        children = vyi_buffer_add_own(v, VYI_ROLE_CHILDREN,
+                                      VYI_CHILDREN_WORDS(k->children, slots), "children");
+    if (children == VYRE_MAX_BINDINGS)
+        return vyi_fail(err, VYRE_E_ARGUMENT, children, "Use fewer, larger buffers.",
+                        "no binding is left for the handle's own two buffers%s%s%s",
                         v->queue.wides.count ? ", or for its wide works" : "",
-                        order ? ", or for its events" : "");
+                        order ? ", or for its events" : "",
+                        k->children ? ", or for its children" : "");
     vyi_buffers_sort(v);
     if (k->live_log) /* lanes write there, and the host polls */
         v->buffers.list[VYI_ROLE_LOG].place = VYRE_PLACE_HOST;
@@ -231,6 +241,7 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
     v->queue.slots.cancel = vyi_buffer_index(v, cancel);
     v->queue.wides.buffer = vyi_buffer_index(v, wide);
     v->queue.order.buffer = vyi_buffer_index(v, events);
+    v->queue.children.buffer = vyi_buffer_index(v, children);
     v->buffers.user_count = k->buffer_count;
     for (uint32_t i = 0; i < k->buffer_count; i++)
         v->buffers.user_index[i] = k->buffers[i].access == VYRE_ACCESS_WORKGROUP

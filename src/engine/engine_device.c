@@ -60,6 +60,7 @@ VYI_API vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *
     desc.group_size = vyi_def32(v->desc.kernel.workgroup_size, 256);
     desc.max_groups = vyi_def32(v->desc.kernel.lane_count, q->slots.lanes) / desc.group_size;
     desc.max_groups = vyi_def32(desc.max_groups, 1);
+    desc.spare_groups = v->desc.kernel.children / desc.group_size;
     desc.fixed_geometry = v->desc.kernel.workgroup_size || v->desc.kernel.lane_count;
     desc.guest_loops = v->programs.once->guest_loops;
 

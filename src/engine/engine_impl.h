@@ -45,7 +45,8 @@ typedef enum vyi_role {
     VYI_ROLE_MIRROR = 5,  /* a u32 per slot, and VYI_WIDE_SLOTS and VYRE_IO_SLOTS behind them,
                              written by the device, polled by the host */
     VYI_ROLE_CANCEL = 7,  /* a u32 per slot, written by the host, read by the device */
-    VYI_ROLE_EVENTS = 8   /* that works wait for; both sets share it */
+    VYI_ROLE_EVENTS = 8,  /* that works wait for; both sets share it */
+    VYI_ROLE_CHILDREN = 9 /* the device's own queue; likewise */
 } vyi_role;
 
 #define VYI_CORE_BUFFERS 4u
@@ -91,7 +92,8 @@ typedef struct vyi_device_desc {
     const vyi_device_buffer *buffers; /* ascending bindings; the same in both programs */
     uint32_t buffer_count;
     uint32_t group_size;          /* of both programs */
-    uint32_t max_groups;          /* more would find no slot to serve */
+    uint32_t max_groups;          /* more would find no slot to serve, */
+    uint32_t spare_groups;        /* but so many could find what others have spawned */
     bool     fixed_geometry;      /* the user has set workgroup size or lanes: keep to it */
     bool     guest_loops;         /* the user's own code in the programs has loops */
 } vyi_device_desc;

@@ -9,6 +9,7 @@
  * while there is work that has not ended.
  * ======================================================================= */
 #include "engine/queue_impl.h"
+#include "kernel/children_impl.h"
 
 #include "wire/ring.h"
 
@@ -238,9 +239,13 @@ VYI_API void vyi_queue_bury(vyi_queue *q)
     vyi_wide_bury(q);
     for (uint32_t slot = 0; slot < q->slots.count; slot++) {
         const uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
-        if (vyi_load_acquire(at) == vyi_le32(VYRE_SLOT_CLAIMED))
+        const uint32_t status = vyi_le32(vyi_load_acquire(at));
+        if (status == VYRE_SLOT_CLAIMED || status == VYI_SLOT_JOINED)
             vyi_slot_bury(q, slot, VYRE_FAULT_LOOP_LIMIT);
     }
+    if (q->v->desc.kernel.children) /* theirs: nobody knows who was in the middle of what */
+        memset(vyi_queue_device(q)->map[q->children.buffer], 0,
+               q->v->buffers.list[q->children.buffer].size);
 }
 
 /* --- the chain ----------------------------------------------------------- */
@@ -289,6 +294,14 @@ static vyre_status vyi_chain_launch_pass(vyi_queue *q, vyre_error *err)
                          : vyi_queue_launch(q, VYI_LAUNCH_ONCE, 0, err);
 }
 
+/* The pass that has ended has left jobs in the device's queue. */
+static bool vyi_children_wait(vyi_queue *q)
+{
+    const uint32_t seen = q->children.seen;
+    q->children.seen = vyi_control_load(vyi_queue_device(q), VYRE_CONTROL_CHILDREN);
+    return q->children.seen != seen;
+}
+
 /* A pass for work that is pending, unless the last one has changed nothing and
  * nothing is new. */
 static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *err)
@@ -304,7 +317,8 @@ static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *e
         vyi_queue_bury(q);
         vyi_queue_deliver_log(q); /* of a ring that never rests it is the time */
         c->after = vyi_queue_waiting(q);
-        c->retry_at = c->after != c->before ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
+        c->retry_at = c->after != c->before || vyi_children_wait(q)
+                          ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
         c->before = 0;
     }
     if (q->state == VYI_STATE_RUNNING && vyi_chain_shut(q)) {

@@ -39,6 +39,8 @@ static vyi_builder vyi_builder_begin(const vyre *v)
         b.wide.binding = v->buffers.list[v->queue.wides.buffer].binding;
     if (v->queue.order.count)
         b.wide.events = v->buffers.list[v->queue.order.buffer].binding;
+    if (v->desc.kernel.children)
+        b.wide.children = v->buffers.list[v->queue.children.buffer].binding;
     b.built = true;
     return b;
 }

@@ -324,6 +324,10 @@ VYRE_API vyre_status vyre_run_until(vyre *v, const vyre_until_desc *desc, uint32
 /* In upstream's order: control, log, IO queue, ring, totals. */
 static vyre_status vyi_dispatch_check(const vyre *v, const vyre_io_buffers *io, vyre_error *err)
 {
+    if (v->desc.kernel.children)
+        return vyi_fail(err, VYRE_E_KERNEL_SPAWN, v->desc.kernel.children, "Use vyre_run().",
+                        "one pass over a ring of the caller's, and jobs that may spawn %u others "
+                        "at a time", v->desc.kernel.children);
     size_t total = 0;
     vyre_status status = vyre_control_check(io->control, io->control_size, err);
     if (status == VYRE_OK)

@@ -185,6 +185,13 @@ typedef struct vyi_order {
     uint32_t *next;
 } vyi_order;
 
+/* --- works that works have spawned (kernel/children_impl.h) ---------------- */
+
+typedef struct vyi_offspring {
+    uint32_t buffer; /* index; means nothing without kernel.children */
+    uint32_t seen;   /* of CONTROL_CHILDREN, when the last pass ended; under the lock */
+} vyi_offspring;
+
 /* --- the queue ------------------------------------------------------------ */
 
 typedef enum vyi_run_state {
@@ -262,6 +269,7 @@ struct vyi_queue {
     bool      lives;     /* a kernel serves what is published between two calls */
     vyi_wides wides;
     vyi_order order;
+    vyi_offspring children;
     vyi_chain chain;
     vyi_loss  loss;
     vyi_ends  ends;

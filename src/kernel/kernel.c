@@ -299,8 +299,24 @@ static vyre_status vyi_kernel_check_own(const vyre_kernel_desc *d, uint32_t bind
     return VYRE_OK;
 }
 
+static vyre_status vyi_kernel_check_children(const vyre_kernel_desc *d, const vyi_wide_host *wide,
+                                             vyre_error *err)
+{
+    if (d->children == 0)
+        return VYRE_OK;
+    if (d->children & (d->children - 1) || d->children < VYI_CHILDREN_BITS ||
+        d->children > VYRE_MAX_SLOTS)
+        return vyi_fail(err, VYRE_E_KERNEL_SPAWN, d->children, "Use 32, 64, .. 1048576, or 0.",
+                        "a queue of %u children; it is a power of two, from 32 to %u",
+                        (unsigned)d->children, (unsigned)VYRE_MAX_SLOTS);
+    if (!wide->children)
+        return vyi_fail(err, VYRE_E_KERNEL_SPAWN, d->children, "Use vyre_open().",
+                        "a kernel with children, and no engine that has a queue for them");
+    return VYRE_OK;
+}
+
 static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, const vyre_kernel_host *host,
-                                    vyre_error *err)
+                                    const vyi_wide_host *wide, vyre_error *err)
 {
     if ((uint32_t)d->kind > VYRE_KERNEL_PRIORITY)
         return vyi_fail(err, VYRE_E_KERNEL_KIND, (uint64_t)(uint32_t)d->kind,
@@ -317,6 +333,8 @@ static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, const vyre_kernel
         status = vyi_kernel_check_own(d, host->mirror_binding, "mirror", err);
     if (status == VYRE_OK)
         status = vyi_kernel_check_own(d, host->cancel_binding, "cancel word", err);
+    if (status == VYRE_OK)
+        status = vyi_kernel_check_children(d, wide, err);
     return status;
 }
 
@@ -324,7 +342,7 @@ static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, const vyre_kernel
 
 static vyi_frame vyi_shape_frame(const vyre_kernel_desc *d, const vyre_kernel_host *host)
 {
-    const bool plain = !d->workspace && !d->io_polling && !d->load_miss;
+    const bool plain = !d->workspace && !d->io_polling && !d->load_miss && !d->children;
     if (d->kind == VYRE_KERNEL_PRIORITY)
         return d->once ? VYI_FRAME_PRIORITY_PASS : VYI_FRAME_PRIORITY;
     if (d->once)
@@ -344,11 +362,12 @@ VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *d, const vyre_kernel_host
     s.once = d->once;
     s.payload = d->kind == VYRE_KERNEL_JIT;
     s.urgent = d->kind == VYRE_KERNEL_PRIORITY;
-    s.hurries = s.frame == VYI_FRAME_LOOP;
-    s.requeues = d->load_miss && !d->once;
+    s.hurries = s.frame == VYI_FRAME_LOOP && !d->children;
+    s.requeues = d->load_miss && !d->once && !d->children;
     s.resumes = s.urgent || s.requeues;
-    s.whole = host->whole_slots && s.frame == VYI_FRAME_LOOP && !s.payload && !s.requeues;
-    s.tallies = s.frame == VYI_FRAME_COMMON && !d->open_header && !host->count_each;
+    s.whole = host->whole_slots && s.hurries && !s.payload && !s.requeues;
+    s.tallies = s.frame == VYI_FRAME_COMMON && !d->open_header && !host->count_each &&
+                !d->children;
     s.marks_io = d->io_polling && (d->load_miss || d->handler_count || s.payload);
     return s;
 }
@@ -395,6 +414,8 @@ static void vyi_kernel_buffers(vyi_kernel *k)
         k->wide.buffer = vyi_kernel_core_buffer(k, "wide", k->wide_host.binding);
     if (k->wide_host.events)
         k->events = vyi_kernel_core_buffer(k, "events", k->wide_host.events);
+    if (k->children)
+        k->children->buffer = vyi_kernel_core_buffer(k, "children", k->wide_host.children);
     if (d->workspace)
         k->workspace = vyre_ir_buffer(k->p, &d->workspace->buffer);
     if (d->table_binding)
@@ -424,6 +445,8 @@ static void vyi_kernel_values(vyi_kernel *k)
     k->slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(p, k->ring), 4);
     if (k->wide_host.binding) /* the lanes' */
         k->slots = vyi_kernel_op(k, vyre_ir_sub, k->slots, VYI_WIDE_SLOTS);
+    if (k->children)
+        k->slots = vyi_kernel_op(k, vyre_ir_sub, k->slots, k->desc.children);
     vyre_value base = vyi_kernel_u32(k, VYRE_CONTROL_OBSERVABLES);
     k->control_words = vyre_ir_length(p, k->control);
     k->observables = vyre_ir_sub(p, vyre_ir_max(p, k->control_words, base), base);
@@ -543,7 +566,11 @@ static void vyi_kernel_round(vyi_kernel *k, vyre_value turns)
     vyi_kernel_hook(k, w ? w->dispatch : NULL, "the workspace's dispatch");
     if (!k->shape.once)
         vyi_kernel_heartbeat(k);
-    if (k->shape.urgent)
+    if (k->children && k->shape.once)
+        vyi_children_pass(k, turns);
+    else if (k->children)
+        vyi_children_round(k, turns);
+    else if (k->shape.urgent)
         vyi_kernel_priority_pass(k);
     else if (k->shape.frame == VYI_FRAME_COMMON)
         vyi_kernel_single_pass(k, turns);
@@ -626,9 +653,12 @@ static void vyi_kernel_emit(vyi_kernel *k)
     vyre_value turns = k->slots;
     if (!k->shape.urgent)
         turns = vyi_kernel_turns(k);
+    if (k->children)
+        vyi_children_values(k);
 
-    /* A lane beyond the ring has nothing to do, apart from the workspace. */
-    if (!d->workspace)
+    /* A lane beyond the ring has nothing to do, apart from the workspace and children. */
+    const bool apart = !d->workspace && !k->children;
+    if (apart)
         vyre_ir_if(k->p, vyre_ir_lt(k->p, k->lane, k->slots));
     if (k->shape.once)
         vyi_kernel_once(k, turns);
@@ -636,7 +666,7 @@ static void vyi_kernel_emit(vyi_kernel *k)
         vyi_kernel_narrow(k);
     else
         vyi_kernel_forever(k, turns);
-    if (!d->workspace)
+    if (apart)
         vyre_ir_end(k->p);
     if (k->wide_host.groups)
         vyi_groups_end(k);
@@ -645,7 +675,7 @@ static void vyi_kernel_emit(vyi_kernel *k)
 /* --- public -------------------------------------------------------------- */
 
 static const vyre_kernel_host vyi_any_host = { 0, 0, false, false, false };
-static const vyi_wide_host vyi_no_wide_host = { 0, false, false, 0 };
+static const vyi_wide_host vyi_no_wide_host = { 0, false, false, 0, 0 };
 
 /* The description must have been checked. */
 static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
@@ -653,7 +683,11 @@ static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
                                      vyre_error *err)
 {
     vyi_kernel k;
+    vyi_children children;
     memset(&k, 0, sizeof k);
+    memset(&children, 0, sizeof children);
+    if (d->children)
+        k.children = &children;
     k.p = p;
     k.desc = *d;
     k.host = *host;
@@ -699,7 +733,7 @@ VYRE_API vyre_status vyre_kernel_body(vyre_program *p, const vyre_kernel_desc *d
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Test what vyre_program_create returns.",
                         "the program is NULL");
     const vyre_kernel_desc d = vyi_kernel_defaults(desc);
-    vyre_status status = vyi_kernel_check(&d, &vyi_any_host, err);
+    vyre_status status = vyi_kernel_check(&d, &vyi_any_host, &vyi_no_wide_host, err);
     if (status == VYRE_OK)
         status = vyi_kernel_check_free(p, &d, err);
     return status == VYRE_OK ? vyi_kernel_append(p, &d, &vyi_any_host, &vyi_no_wide_host, err)
@@ -720,7 +754,7 @@ VYI_API vyre_program *vyi_kernel_build(const vyre_kernel_desc *desc, const vyre_
 {
     const vyre_kernel_desc d = vyi_kernel_defaults(desc);
     const vyre_kernel_host h = host ? *host : vyi_any_host;
-    if (vyi_kernel_check(&d, &h, err) != VYRE_OK)
+    if (vyi_kernel_check(&d, &h, wide, err) != VYRE_OK)
         return NULL;
 
     vyre_program_desc program;

@@ -124,6 +124,20 @@ typedef struct vyre_io_values {
 VYRE_API vyre_value vyre_emit_io(vyre_program *p, const vyre_slot_values *slot,
                                  const vyre_io_values *io, vyre_value *bytes_done);
 
+/* A job's children, in kernels with `children` and by jobs of one lane.  The job's ticket
+ * ends when it and all that it spawned, to any depth, have ended; with a fault if one of
+ * them had one, the first.  The value is a bool: false, and the device's queue is full; then
+ * the handler does the work itself.  A child has the tenant and the priority of its parent,
+ * u32 arguments that may be given up to 12, and no result but what it writes into buffers.
+ * What was written before the spawn it sees. */
+VYRE_API vyre_value vyre_emit_spawn(vyre_program *p, const vyre_slot_values *slot,
+                                    uint32_t opcode, const vyre_value *args, uint32_t count);
+/* What the job goes on with when all that it spawned has ended well: it sees what they
+ * wrote, may spawn and have a then itself, and its results are the job's.  After a fault it
+ * does not run.  The last one that is asked for counts. */
+VYRE_API void vyre_emit_then(vyre_program *p, const vyre_slot_values *slot, uint32_t opcode,
+                             const vyre_value *args, uint32_t count);
+
 /* What runs a job. */
 typedef enum vyre_width {
     VYRE_WIDTH_LANE = 0,  /* one lane */
@@ -193,6 +207,8 @@ typedef struct vyre_kernel_desc {
     bool     checked;         /* what callers' code does is looked at before it is done, and a
                                  job that goes wrong ends FAULT(BOUNDS): vyre_bounds.  Not
                                  checked, such loads give 0 and such stores nothing */
+    uint32_t children;        /* jobs that may wait in the device's own queue, a power of two from
+                                 32 to 2^20; 0: handlers spawn nothing.  Only for vyre_open */
     uint32_t log_records;     /* 0 = 64; only for the host that makes the buffer */
     uint32_t observables;     /* 0 = 64; likewise */
     uint32_t table_binding;   /* of the caller's buffer with the DFA table; 0 = none */

@@ -9,6 +9,7 @@
 #define VYI_KERNEL_IMPL_H
 
 #include "ir/ir_impl.h"
+#include "kernel/children_impl.h"
 #include "kernel/kernel.h"
 #include "kernel/order_impl.h"
 #include "kernel/wide_impl.h"
@@ -75,6 +76,7 @@ typedef struct vyi_wide_host {
     bool     groups;  /* the looping program has groups that wait for wide works */
     uint32_t events;  /* binding of the events that works wait for (order_impl.h); 0 = works have
                          no order */
+    uint32_t children; /* of the device's own queue (children_impl.h); 0 = nothing is spawned */
 } vyi_wide_host;
 
 /* As vyre_kernel_build_for. */
@@ -110,6 +112,25 @@ typedef struct vyi_chunk {
     vyi_wide_use use[VYRE_MAX_ARGS];
 } vyi_chunk;
 
+/* Of kernels with `children` (kernel_spawn.c, kernel_children.c). */
+typedef struct vyi_children {
+    vyre_buffer buffer;  /* children_impl.h */
+    vyre_value  all, first;       /* slots of the ring; of them the first entry of the queue */
+    vyre_value  home, size, turn; /* the lane's part, in words of 32 entries; its first bit there */
+    vyre_local  at;      /* the word of it where it spawned last */
+    vyre_local  cursor;  /* where it looks for others' jobs, */
+    vyre_local  ring;    /* and which of its slots it looks at next */
+    vyre_local  round;
+    vyre_local  claimed; /* a slot of the ring, or NONE */
+    vyre_local  fresh;   /* bool: it is one that the host has published */
+    /* The job that runs. */
+    vyre_value  job, is_fresh;
+    vyre_local  runs;    /* bool: else it only ends */
+    vyre_local  spawned; /* so many */
+    vyre_local  then;    /* bool; and which */
+    vyre_local  then_opcode, then_tenant, then_args[VYRE_MAX_ARGS];
+} vyi_children;
+
 typedef struct vyi_kernel {
     vyre_program    *p;
     vyre_kernel_desc desc; /* with the defaults filled in */
@@ -118,6 +139,7 @@ typedef struct vyi_kernel {
     vyi_shape        shape;
     vyi_chunk         wide;
     vyi_chunk        *self; /* `wide`, while a handler of a wide work is emitted; else NULL */
+    vyi_children     *children; /* NULL: nothing is spawned */
     vyre_buffer control, ring, log, io, table, mirror, cancel, events, workspace;
     vyre_buffer user[VYRE_MAX_BUFFERS];
 
@@ -140,6 +162,7 @@ typedef struct vyi_kernel {
     /* The claimed slot. */
     vyre_value base;    /* its first word in the ring */
     vyre_value seen;    /* the status that it was claimed from */
+    vyre_value joined;  /* bool: that was JOINED; of kernels with children */
     vyre_value opcode, tenant;
     vyre_value order;   /* its PRIORITY, in kernels with events */
     vyre_value told;    /* of a checked kernel: what the TENANT word says beside the tenant */
@@ -372,8 +395,34 @@ VYI_API void vyi_kernel_narrow(vyi_kernel *k);
  * not end before the driver cuts (kernel.c). */
 VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k);
 
-/* The scan of the five partitions (kernel_priority.c). */
+/* The scan of the five partitions; a claim of one slot, for vyi_children_found
+ * (kernel_priority.c). */
 VYI_API void vyi_kernel_priority_pass(vyi_kernel *k);
+VYI_API void vyi_kernel_priority_pick(vyi_kernel *k);
+
+/* Why a handler may not spawn such a job, and what to do; NULL: it may. */
+VYI_API const char *vyi_children_refuse(const vyre_slot_values *slot, uint32_t opcode,
+                                        uint32_t count, vyre_status *status, const char **fix);
+/* Of kernels with children, apart from the first three, which do nothing in others:
+ * around what a claimed job runs; its run is over (kernel_spawn.c). */
+VYI_API void vyi_children_locals(vyi_kernel *k);
+VYI_API void vyi_children_run_begin(vyi_kernel *k);
+VYI_API void vyi_children_run_end(vyi_kernel *k);
+VYI_API void vyi_children_leave(vyi_kernel *k);
+/* Words of USED and WAITING: how many of either; one of WAITING; a bit; which of those
+ * that are set a lane takes; the slot that it stands for.  And: something can be claimed. */
+VYI_API uint32_t vyi_children_masks(const vyi_kernel *k);
+VYI_API vyre_value vyi_children_waiting(vyi_kernel *k, vyre_value word);
+VYI_API vyre_value vyi_children_bit(vyi_kernel *k, vyre_value n);
+VYI_API vyre_value vyi_children_pick(vyi_kernel *k, vyre_value mask, bool last);
+VYI_API vyre_value vyi_children_slot(vyi_kernel *k, vyre_value word, vyre_value n);
+VYI_API void vyi_children_tell(vyi_kernel *k);
+/* What holds for the launch; a round, and a pass; in a claim's block: that slot is the
+ * round's job (kernel_children.c). */
+VYI_API void vyi_children_values(vyi_kernel *k);
+VYI_API void vyi_children_round(vyi_kernel *k, vyre_value turns);
+VYI_API void vyi_children_pass(vyi_kernel *k, vyre_value turns);
+VYI_API void vyi_children_found(vyi_kernel *k);
 
 VYI_EXTERN_C_END
 

@@ -110,7 +110,8 @@ static void vyi_io_tell(vyi_kernel *k, vyre_value slot)
                                        vyi_kernel_u32(k, 2), VYRE_ORDER_RELAXED);
     vyre_value number = vyi_kernel_op(k, vyre_ir_or, before, 1);
     vyre_value slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(p, k->ring), 4);
-    vyre_value at = vyi_kernel_plus(k, vyre_ir_add(p, slots, slot), VYI_WIDE_SLOTS);
+    vyre_value at = vyi_kernel_plus(k, vyre_ir_add(p, slots, slot),
+                                    VYI_WIDE_SLOTS - k->desc.children);
     vyre_ir_atomic_store(p, k->mirror, at, number, VYRE_ORDER_RELEASE);
 }
 

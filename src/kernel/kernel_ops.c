@@ -575,6 +575,7 @@ static void vyi_slot_locals(vyi_kernel *k)
     k->arg_count = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_MAX_ARGS),
                                  "arg_count");
     vyi_checked_locals(k);
+    vyi_children_locals(k);
     if (k->shape.payload)
         return;
     k->op = vyre_ir_local(p, VYRE_TYPE_U32, k->opcode, "op");
@@ -638,14 +639,20 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
     vyi_order_serve_begin(k);
     if (k->cancel.id)
         vyre_ir_if(p, vyi_kernel_is(k, k->wish, 0));
+    vyi_children_run_begin(k);
     if (k->shape.payload)
         vyi_slot_payload(k);
     else
         vyi_slot_operations(k);
+    vyi_children_run_end(k);
     if (k->cancel.id)
         vyre_ir_end(p);
     vyi_order_serve_end(k);
     vyi_kernel_settle_loops(k);
+    if (k->children) {
+        vyi_children_leave(k);
+        return;
+    }
 
     /* Work that is put back has not ended: no counter, no mirror. */
     if (k->requeue.id) {

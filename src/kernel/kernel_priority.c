@@ -37,6 +37,8 @@ static void vyi_priority_found(vyi_kernel *k, const vyi_priority *scan, vyre_val
     vyre_ir_set(p, scan->base, k->base);
     vyre_ir_set(p, scan->level, level);
     vyre_ir_set(p, scan->tenant, k->tenant);
+    if (k->children)
+        vyi_children_found(k);
 }
 
 /* This lane's slots of one partition, up to the first claim. */
@@ -119,6 +121,16 @@ static void vyi_priority_serve(vyi_kernel *k, const vyi_priority *scan)
     k->base = vyre_ir_name(k->p, vyre_ir_get(k->p, scan->base), "slot_base");
     vyi_kernel_load_slot(k, VYI_KERNEL_EARLY_ARGS);
     vyi_kernel_serve(k);
+}
+
+VYI_COLD
+VYI_API void vyi_kernel_priority_pick(vyi_kernel *k)
+{
+    vyi_priority scan = vyi_priority_begin(k);
+    vyi_priority_levels(k, &scan);
+    vyre_ir_if(k->p, vyre_ir_get(k->p, scan.claimed));
+    vyi_priority_count(k, &scan);
+    vyre_ir_end(k->p);
 }
 
 /* Looping: one claim a round, so that the next look is at what is urgent then.

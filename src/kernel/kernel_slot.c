@@ -85,11 +85,21 @@ static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
 {
     vyre_program *p = k->p;
     vyre_value published = vyi_kernel_is(k, status, VYRE_SLOT_PUBLISHED);
+    if (k->children) {
+        k->joined = vyi_kernel_is(k, status, VYI_SLOT_JOINED);
+        published = vyre_ir_or(p, published, k->joined);
+    }
     if (!k->shape.resumes)
         return published;
     vyre_value yielded = vyi_kernel_is(k, status, VYRE_SLOT_YIELD);
     vyre_value either = vyre_ir_or(p, published, yielded);
     return vyre_ir_or(p, either, vyi_kernel_is(k, status, VYRE_SLOT_REQUEUE));
+}
+
+/* A job whose children have ended was let in before. */
+static vyre_value vyi_kernel_or_joined(vyi_kernel *k, vyre_value yes)
+{
+    return k->children ? vyre_ir_or(k->p, yes, k->joined) : yes;
 }
 
 static void vyi_kernel_load_tenant(vyi_kernel *k)
@@ -151,7 +161,8 @@ VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
     tenant = vyi_checked_tenant(k, tenant);
     vyre_value rights = vyi_kernel_has_rights(k, tenant);
     vyi_kernel_load_wish(k);
-    rights = vyi_order_look(k, vyi_kernel_or_cancelled(k, tenant, rights));
+    rights = vyi_kernel_or_joined(k, vyi_kernel_or_cancelled(k, tenant, rights));
+    rights = vyi_order_look(k, rights);
     vyre_ir_set(p, worth, rights);
     vyre_ir_if(p, vyre_ir_not(p, rights));
     vyi_kernel_refuse(k);
@@ -202,7 +213,8 @@ VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
     vyre_ir_if(p, vyre_ir_eq(p, before, k->seen));
     if (!beside)
         vyi_kernel_load_claimed(k);
-    vyre_ir_if(p, vyi_order_and_ready(k, vyi_kernel_slot_has_rights(k)));
+    vyre_value rights = vyi_kernel_or_joined(k, vyi_kernel_slot_has_rights(k));
+    vyre_ir_if(p, vyi_order_and_ready(k, rights));
 }
 
 VYI_COLD

@@ -100,7 +100,8 @@ static vyre_status vyi_vk_group_choose(vyi_vk *v, const vyi_device_desc *desc, v
  * probe has fits less often.  A CPU gives it one of its cores. */
 static void vyi_vk_groups_choose(vyi_vk *v, const vyi_device_desc *desc)
 {
-    const uint64_t slots = (uint64_t)desc->group_size * desc->max_groups;
+    const uint32_t spare = vyi_vk_is_cpu(v) ? 0 : desc->spare_groups;
+    const uint64_t slots = (uint64_t)desc->group_size * (desc->max_groups + spare);
     if (vyi_vk_lanes_apart(v, desc))
         v->base.group_size = 1;
     const uint64_t useful = (slots + v->base.group_size - 1) / v->base.group_size;
@@ -411,11 +412,11 @@ static vyre_status vyi_vk_open_probe(vyi_vk *v, const vyi_device_desc *desc, vyr
 {
     const vyre_program *programs[VYI_VK_PROGRAMS] = { desc->loop, desc->once, desc->narrow,
                                                       desc->whole, desc->tiles };
-    const uint32_t size = v->base.group_size;
+    const uint32_t size = v->base.group_size, most = desc->max_groups + desc->spare_groups;
     bool settled = false;
     vyre_probe kept;
     vyi_vk_cache_begin(&v->c, &v->cache, programs);
-    const bool recalled = vyi_vk_cache_recall(&v->c, &v->cache, size, desc->max_groups, &kept);
+    const bool recalled = vyi_vk_cache_recall(&v->c, &v->cache, size, most, &kept);
     VYI_STEP("cache file");
     if (desc->desc->no_probe)
         return VYRE_OK;
@@ -424,7 +425,7 @@ static vyre_status vyi_vk_open_probe(vyi_vk *v, const vyi_device_desc *desc, vyr
         return VYRE_OK;
     }
     const vyre_status status =
-        vyi_vk_probe(&v->c, size, desc->max_groups, &v->probe, &settled, err);
+        vyi_vk_probe(&v->c, size, most, &v->probe, &settled, err);
     if (status == VYRE_OK)
         vyi_vk_cache_keep(&v->c, &v->cache, &v->probe, settled);
     return status;

@@ -8,8 +8,8 @@
  *     control   0 SHUTDOWN | 1 DONE_COUNT | 2 TENANT_BASE | 3.. masks | 32.. quotas |
  *               64.. tenant fairness | 96.. metrics | 128 EPOCH | 129.. priorities |
  *               141 FAULT_COUNT | 142 LOG_DROPPED | 143 HEARTBEAT | 146 REQUEUES |
- *               147 PROMOTED | 148 LOG_HEAD | 149 LOG_TAIL | 159 IO_REQUESTS |
- *               160.. observables
+ *               147 PROMOTED | 148 LOG_HEAD | 149 LOG_TAIL | 150 CHILDREN |
+ *               159 IO_REQUESTS | 160.. observables
  *     ring      16 words a slot: STATUS OPCODE TENANT PRIORITY ARG0..ARG11
  *     log       word 0 CURSOR (words used), then 4 words a record
  *     io        8 words a slot: OP SRC DST OFFSET_LO OFFSET_HI BYTES STATUS TAG
@@ -42,6 +42,7 @@ VYI_EXTERN_C_BEGIN
 #define VYRE_CONTROL_PROMOTED            147u
 #define VYRE_CONTROL_LOG_HEAD            148u /* of a live log: words that lanes have taken */
 #define VYRE_CONTROL_LOG_TAIL            149u /* and words that the host has read */
+#define VYRE_CONTROL_CHILDREN            150u /* moves where jobs of the device's queue may wait */
 #define VYRE_CONTROL_IO_REQUESTS         159u /* to whoever looks into the mirror */
 #define VYRE_CONTROL_OBSERVABLES         160u
 #define VYRE_CONTROL_MIN_WORDS           160u

@@ -5,6 +5,8 @@
 
 #ifndef VYRE_NO_SOURCE
 
+#define VYI_CALL_ARGS (VYRE_MAX_ARGS + 1) /* of one call: an opcode and a job's words */
+
 typedef struct vyi_call_row vyi_call_row;
 typedef vyi_operand (*vyi_call_fn)(vyi_source *s, const vyi_call_row *row, vyi_operand *a);
 
@@ -17,7 +19,8 @@ typedef enum vyi_call_takes {
     VYI_TAKES_INTEGER,  /* the first is int or uint; the others are too */
     VYI_TAKES_PLACE,    /* the first is an element of a buffer */
     VYI_TAKES_BUFFER,   /* the first is a buffer */
-    VYI_TAKES_TEXT      /* of printf */
+    VYI_TAKES_TEXT,     /* of printf */
+    VYI_TAKES_JOB       /* an opcode, then a job's words */
 } vyi_call_takes;
 
 struct vyi_call_row {
@@ -477,6 +480,8 @@ static const vyi_call_row *vyi_call_rows(uint32_t i)
         VYI_ROW_NEED("result", 2, 0, JOB, result),
         VYI_ROW_NEED("fault", 1, 0, JOB, fault),
         { "printf", 1, VYI_TAKES_TEXT, 0, 0, NULL, NULL },
+        { "spawn", 1, VYI_TAKES_JOB, 0, VYI_SOURCE_JOB, NULL, NULL },
+        { "then", 1, VYI_TAKES_JOB, 1, VYI_SOURCE_JOB, NULL, NULL },
         VYI_ROW_NEED("reduce_add", 2, VYRE_ATOMIC_ADD, WIDE, reduce),
         VYI_ROW_NEED("reduce_min", 2, VYRE_ATOMIC_MIN, WIDE, reduce),
         VYI_ROW_NEED("reduce_max", 2, VYRE_ATOMIC_MAX, WIDE, reduce),
@@ -510,7 +515,8 @@ static const vyi_call_row *vyi_call_find(const vyi_source *s, const vyi_token *n
 /* --- arguments ----------------------------------------------------------- */
 
 /* Up to the closing parenthesis; bit i of `places`: argument i is not loaded. */
-static bool vyi_call_arguments(vyi_source *s, vyi_operand *args, uint32_t *count, uint32_t places)
+static bool vyi_call_arguments(vyi_source *s, vyi_operand *args, uint32_t *count, uint32_t places,
+                               uint32_t most)
 {
     *count = 0;
     if (vyi_source_accept(s, ')'))
@@ -522,9 +528,9 @@ static bool vyi_call_arguments(vyi_source *s, vyi_operand *args, uint32_t *count
         if (!(places >> *count & 1))
             a = vyi_source_load(s, a);
         good = good && !a.wrong;
-        if (*count == VYI_SOURCE_ARGS) {
+        if (*count == most) {
             vyi_source_fail(s, at, "Pass fewer.", "a call has at most %u arguments",
-                            (unsigned)VYI_SOURCE_ARGS);
+                            (unsigned)most);
             return false;
         }
         args[(*count)++] = a;
@@ -619,7 +625,7 @@ static vyi_operand vyi_call_own(vyi_source *s, const vyi_token *name, uint32_t i
     const vyi_source_routine *f = &s->functions[index];
     for (uint32_t i = 0; i < f->param_count; i++)
         places |= s->params[f->first_param + i].out ? 1u << i : 0;
-    if (!vyi_call_arguments(s, args, &count, places) ||
+    if (!vyi_call_arguments(s, args, &count, places, VYI_SOURCE_ARGS) ||
         !vyi_call_counts(s, name, f->param_count, count))
         return vyi_source_wrong(name->at);
     if (f->open) {
@@ -650,7 +656,7 @@ static vyi_operand vyi_call_built_in(vyi_source *s, const vyi_token *name,
     vyi_operand args[VYI_SOURCE_ARGS];
     uint32_t count = 0;
     const uint32_t places = row->takes == VYI_TAKES_PLACE || row->takes == VYI_TAKES_BUFFER;
-    if (!vyi_call_arguments(s, args, &count, places))
+    if (!vyi_call_arguments(s, args, &count, places, VYI_SOURCE_ARGS))
         return vyi_source_wrong(name->at);
     row = vyi_call_find(s, name, count);
     if (!vyi_call_counts(s, name, row->count, count))
@@ -663,6 +669,48 @@ static vyi_operand vyi_call_built_in(vyi_source *s, const vyi_token *name,
     return made;
 }
 
+/* spawn(opcode, ..) and then(opcode, ..): what the kernel refuses is said here, where the
+ * place in the text is known. */
+static bool vyi_call_job_allowed(vyi_source *s, const vyi_call_row *row, const vyi_operand *args,
+                                 uint32_t count, uint32_t at)
+{
+    vyre_status status;
+    const char *fix;
+    if (count == 0 || !args[0].constant || !(VYI_CLASS_I >> args[0].type & 1)) {
+        vyi_source_fail(s, count ? args[0].at : at, "Write the number of a handler's opcode.",
+                        "the first argument of %s() is a constant opcode", row->name);
+        return false;
+    }
+    const char *why = vyi_children_refuse(s->slot, args[0].word, count - 1, &status, &fix);
+    if (why)
+        vyi_source_fail(s, at, fix, "%s(0x%X, ..): %s", row->name, (unsigned)args[0].word, why);
+    return !why;
+}
+
+static vyi_operand vyi_call_job(vyi_source *s, const vyi_token *name, const vyi_call_row *row)
+{
+    vyi_operand args[VYI_CALL_ARGS];
+    vyre_value words[VYI_CALL_ARGS], result = { 0 };
+    uint32_t count = 0;
+    const uint32_t type = row->sub ? VYRE_TYPE_NONE : VYRE_TYPE_BOOL;
+    if (!vyi_call_arguments(s, args, &count, 0, VYI_CALL_ARGS) ||
+        !vyi_source_allowed(s, row->needs, row->name, name->at) ||
+        !vyi_call_job_allowed(s, row, args, count, name->at))
+        return vyi_source_wrong(name->at);
+    s->heavy++;
+    for (uint32_t i = 1; i < count; i++) {
+        args[i] = vyi_call_word(s, args[i]);
+        words[i - 1] = vyi_source_id(s, &args[i]);
+        if (args[i].wrong)
+            return vyi_source_wrong(name->at);
+    }
+    if (!s->mute && row->sub)
+        vyre_emit_then(s->p, s->slot, args[0].word, words, count - 1);
+    else if (!s->mute)
+        result = vyre_emit_spawn(s->p, s->slot, args[0].word, words, count - 1);
+    return vyi_source_made(type, result, name->at);
+}
+
 VYI_API vyi_operand vyi_source_call(vyi_source *s, const vyi_token *name)
 {
     vyi_operand args[VYI_SOURCE_ARGS];
@@ -671,6 +719,8 @@ VYI_API vyi_operand vyi_source_call(vyi_source *s, const vyi_token *name)
     if (symbol && symbol->kind == VYI_SYMBOL_FUNCTION)
         return vyi_call_own(s, name, symbol->target);
     const vyi_call_row *row = symbol ? NULL : vyi_call_find(s, name, UINT32_MAX);
+    if (row && row->takes == VYI_TAKES_JOB)
+        return vyi_call_job(s, name, row);
     if (row)
         return row->takes == VYI_TAKES_TEXT ? vyi_source_printf(s, name)
                                             : vyi_call_built_in(s, name, row);
@@ -680,7 +730,7 @@ VYI_API vyi_operand vyi_source_call(vyi_source *s, const vyi_token *name)
         vyi_source_fail(s, name->at, "Write an operator between them.",
                         "\"%s\" is a variable and cannot be called",
                         vyi_source_quote(s, name).text);
-    vyi_call_arguments(s, args, &count, 0);
+    vyi_call_arguments(s, args, &count, 0, VYI_SOURCE_ARGS);
     return vyi_source_wrong(name->at);
 }
 
