@@ -177,7 +177,7 @@
  *     plan        (room) geometry, policy, races, regions
  *     fuse        (room) what need not run twice, what runs after what
  *     scan        (room) many patterns, or DFAs, in many files, on a running kernel
- *     pool        (room) shares of a total for several devices
+ *     pool        (room) shares of a total, and works, for several devices
  *     replay      (room) a log of works that can be run again
  *     trace       (room) what happened on a handle, for Perfetto
  *     io          (room) files into buffers, asked for by a running kernel
@@ -335,6 +335,8 @@
 #include "rooms/scan/scan_open.c"
 #include "rooms/scan/scan_files.c"
 #include "rooms/pool/split.c"
+#include "rooms/pool/pool.c"
+#include "base/digest.c"
 #include "rooms/exchange/exchange.c"
 #include "rooms/exchange/exchange_text.c"
 #include "rooms/exchange/exchange_value.c"

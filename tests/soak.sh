@@ -54,6 +54,8 @@ soak test_cancel TEST_COUNT=$((100000 * factor))
 soak test_cancel_protocol SCHEDULES=$((500000 * factor))
 soak test_order_protocol SCHEDULES=$((1000000 * factor))
 soak test_graph TEST_COUNT=$((10 * factor)) TEST_NODES=100000
+soak test_pool TEST_COUNT=$((50000 * factor))
+soak test_engine_fake TEST_COUNT=1
 soak test_engine_live ENGINE_LIVE_SLOTS=$((1000000 * factor))
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

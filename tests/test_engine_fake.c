@@ -27,6 +27,8 @@ static struct {
     uint32_t    served;
     size_t      attached[4];
     vyi_launch  last;
+    uint8_t    *ran;      /* how often, by the work's third argument; or NULL */
+    bool        secretly; /* a device that a reap loses has run what it had, and nobody sees it */
 } fake;
 
 typedef struct fake_device {
@@ -140,6 +142,8 @@ static void fake_serve(fake_device *d, uint32_t *control, uint32_t *ring, size_t
         const uint32_t fault = at[VYRE_SLOT_OPCODE] == OP_NOBODYS ? VYRE_FAULT_OPCODE : 0;
         const uint32_t status = fault ? VYRE_SLOT_FAULTED : VYRE_SLOT_DONE;
         fake.served++;
+        if (fake.ran)
+            fake.ran[at[VYRE_SLOT_ARGS + 2]]++;
         control[VYRE_CONTROL_OBSERVABLES] += at[VYRE_SLOT_ARGS];
         control[fault ? VYRE_CONTROL_FAULT_COUNT : VYRE_CONTROL_DONE_COUNT]++;
         if (fault)
@@ -183,6 +187,8 @@ static vyre_status fake_reap(vyi_device *base, uint64_t beyond, uint64_t timeout
     fake_device *d = (fake_device *)base;
     CHECK(!d->dead);
     if (fake_fails(FAKE_REAP, err, "reap")) {
+        if (fake.secretly)
+            fake_serve(d, (uint32_t *)d->base.map[0], (uint32_t *)d->base.map[1], d->size[1], NULL);
         d->dead = fake.fail_with == VYRE_E_DEVICE_LOST;
         return fake.fail_with;
     }
@@ -1149,6 +1155,178 @@ static void control_reports_return_one_buffer(void)
     vyre_close(v);
 }
 
+/* --- pools ---------------------------------------------------------------- */
+
+#define POOL_WORKS 100000u
+
+static vyre_work pool_works[POOL_WORKS];
+static uint8_t   pool_ran[POOL_WORKS];
+
+/* Two fake devices, one of which is lost at the call `at` of the run.  True: it was. */
+static bool pool_lose_one(uint32_t count, uint32_t at, bool rerun, bool secretly)
+{
+    vyre *v[2];
+    vyre_stats each[2];
+    vyre_error err;
+    vyre_desc d = engine_desc(64);
+    memset(&err, 0, sizeof err);
+    memset(each, 0, sizeof each);
+    memset(pool_ran, 0, sizeof pool_ran);
+    fake_reset();
+    fake.ran = pool_ran;
+    fake.secretly = secretly;
+    fake.fail_with = VYRE_E_DEVICE_LOST;
+    d.lost_work = rerun ? VYRE_LOST_RERUN : VYRE_LOST_REPORT;
+    for (uint32_t i = 0; i < 2; i++) {
+        v[i] = fake_handle(&d);
+        CHECK_EQ(vyre_start(v[i], NULL), VYRE_OK);
+    }
+    const vyre_pool_desc pool = { v, 2, 0 };
+    fake.fail_at = fake.total + at;
+    const vyre_status status = vyre_pool_run(&pool, pool_works, count, each, &err);
+    const bool lost = fake.failed;
+    fake.fail_at = 0;
+
+    uint32_t ran = 0, twice = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        ran += pool_ran[i] > 0;
+        twice += pool_ran[i] > 1;
+        CHECK(pool_ran[i] <= (rerun && secretly ? 2 : 1));
+    }
+    const uint64_t done = each[0].done + each[1].done;
+    if (rerun || done == count) { /* it may have had nothing when it was lost */
+        CHECK_EQ(status, VYRE_OK);
+        CHECK(done == count && ran == count);
+    } else {
+        CHECK_EQ(status, VYRE_E_LOST);
+        CHECK(done < count && ran >= done && (secretly || ran == done));
+        CHECK(err.at < count && pool_ran[err.at] == secretly && strstr(err.text, "on handle "));
+    }
+    for (uint32_t i = 0; i < 2; i++) { /* nothing is left of it, and nothing to tell */
+        CHECK_EQ(vyre_recover(v[i], NULL), VYRE_OK);
+        CHECK_EQ(vyre_drain(v[i], SECOND, NULL), VYRE_OK);
+    }
+    uint32_t again = 0;
+    for (uint32_t i = 0; i < count; i++)
+        again += pool_ran[i] > 1;
+    CHECK_EQ(again, twice);
+    CHECK_EQ(vyre_pool_run(&pool, pool_works, 100, NULL, NULL), VYRE_OK);
+    vyre_close(v[0]);
+    vyre_close(v[1]);
+    return lost;
+}
+
+static void pool_begin(void)
+{
+    for (uint32_t i = 0; i < POOL_WORKS; i++)
+        pool_works[i] = engine_work(8, 3, 1, 0);
+    for (uint32_t i = 0; i < POOL_WORKS; i++)
+        pool_works[i].args[2] = i;
+}
+
+static void a_pool_goes_on_without_a_lost_device(void)
+{
+    pool_begin();
+    for (int how = 0; how < 4; how++) {
+        uint32_t at = 1;
+        while (pool_lose_one(500, at, how & 1, how & 2))
+            at += 1 + at / 4;
+        CHECK(at > 10);
+    }
+}
+
+static void a_pool_of_many_works_goes_on(void)
+{
+    const char *count = getenv("TEST_COUNT");
+    const uint32_t works = count ? POOL_WORKS : 5000;
+    pool_begin();
+    for (int how = 0; how < 4; how++)
+        CHECK(pool_lose_one(works, works / 128, how & 1, how & 2));
+}
+
+/* Both are lost, one after the other; or one is, before, and the other refuses a call,
+ * which ends the run. */
+static vyre_status pool_lose_both(uint32_t at, vyre_status with)
+{
+    vyre *v[2];
+    vyre_error err;
+    vyre_desc d = engine_desc(64);
+    fake_reset();
+    d.lost_work = VYRE_LOST_RERUN;
+    for (uint32_t i = 0; i < 2; i++) {
+        v[i] = fake_handle(&d);
+        if (with == VYRE_E_DEVICE_LOST)
+            CHECK_EQ(vyre_start(v[i], NULL), VYRE_OK);
+    }
+    const vyre_pool_desc pool = { v, 2, 0 };
+    engine_lose(v[1]);
+    fake.fail_at = fake.total + at;
+    fake.fail_with = with;
+    const vyre_status status = vyre_pool_run(&pool, pool_works, 500, NULL, &err);
+    if (status == VYRE_E_DEVICE_LOST)
+        CHECK(strstr(err.text, ", the last of 2,") && err.at > 0 && err.at <= 500);
+    fake.fail_at = 0;
+    CHECK_EQ(vyre_recover(v[0], NULL), VYRE_OK);
+    CHECK_EQ(vyre_recover(v[1], NULL), VYRE_OK);
+    CHECK_EQ(vyre_pool_run(&pool, pool_works, 500, NULL, &err), VYRE_OK);
+    vyre_close(v[0]);
+    vyre_close(v[1]);
+    return status;
+}
+
+static void a_pool_may_have_nobody_left(void)
+{
+    pool_begin();
+    for (uint32_t at = 1; at <= 8; at *= 2) {
+        CHECK_EQ(pool_lose_both(at, VYRE_E_DEVICE_LOST), VYRE_E_DEVICE_LOST);
+        CHECK_EQ(pool_lose_both(at, VYRE_E_LAUNCH), VYRE_E_LAUNCH);
+    }
+}
+
+static void a_pool_without_progress_gives_up(void)
+{
+    vyre *v[2];
+    vyre_error err;
+    vyre_desc d = engine_desc(64);
+    pool_begin();
+    fake_reset();
+    d.run_timeout_ns = 20000000;
+    v[0] = fake_handle(&d);
+    v[1] = fake_handle(&d);
+    const vyre_pool_desc pool = { v, 2, 0 };
+    fake.hold = true;
+    CHECK_EQ(vyre_pool_run(&pool, pool_works, 1000, NULL, &err), VYRE_TIMEOUT);
+    CHECK(strstr(err.text, "of 2 handles") && err.at > 0 && err.at <= 128);
+    fake.hold = false;
+    CHECK_EQ(vyre_pool_run(&pool, pool_works, 1000, NULL, &err), VYRE_OK);
+    vyre_close(v[0]);
+    vyre_close(v[1]);
+}
+
+static vyre_status pool_with_allocator(const vyre_allocator *allocator, void *user)
+{
+    vyre_desc d = engine_desc(64);
+    vyre_error err;
+    (void)user;
+    memset(&err, 0, sizeof err);
+    fake_reset();
+    d.allocator = *allocator;
+    d.unknown_opcodes = true;
+    vyre *v = vyi_open_with(fake_backend(), &d, &err);
+    if (!v)
+        return err.status;
+    const vyre_pool_desc pool = { &v, 1, 0 };
+    const vyre_status status = vyre_pool_run(&pool, pool_works, 10, NULL, &err);
+    vyre_close(v);
+    return status;
+}
+
+static void a_pool_may_find_no_memory(void)
+{
+    pool_begin();
+    CHECK(oom_each(pool_with_allocator, NULL) > 3);
+}
+
 static void rates_are_exact_and_saturate(void)
 {
     CHECK_EQ(vyre_stats_rate(1, 0), 0);
@@ -1186,6 +1364,11 @@ int main(void)
     RUN(bytes_are_checked_in_order_before_any_call);
     RUN(resident_passes_copy_nothing);
     RUN(control_reports_return_one_buffer);
+    RUN(a_pool_goes_on_without_a_lost_device);
+    RUN(a_pool_of_many_works_goes_on);
+    RUN(a_pool_may_have_nobody_left);
+    RUN(a_pool_without_progress_gives_up);
+    RUN(a_pool_may_find_no_memory);
     RUN(rates_are_exact_and_saturate);
     return test_end();
 }

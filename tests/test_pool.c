@@ -1,6 +1,8 @@
-/* Splits: the original's cases, and what must hold for every total. */
-#include "test.h"
-#include "vyre.h"
+/* Splits: the original's cases, and what must hold for every total.  Pools on two CPU
+ * handles, and on a CPU and a Vulkan one together; what becomes of works whose device is
+ * lost is in test_engine_fake.c. */
+#include "engine.h"
+#include "driver.h"
 
 static void split_worked_cases(void)
 {
@@ -58,9 +60,222 @@ static void splits_cover_the_total(void)
     }
 }
 
+/* --- pools ------------------------------------------------------------------ */
+
+static uint32_t pool_works = 20000;
+
+#define POOL_MOST 4u
+
+typedef struct pool {
+    vyre          *handles[POOL_MOST];
+    vyre_pool_desc desc;
+    char           message[160];
+} pool;
+
+static void pool_hear(void *user, vyre_severity severity, const char *text)
+{
+    (void)severity;
+    snprintf(((pool *)user)->message, sizeof ((pool *)user)->message, "%s", text);
+}
+
+/* The first one on the CPU, all others on the backend under test; started. */
+static void pool_open(pool *p, uint32_t count, uint32_t slots)
+{
+    memset(p, 0, sizeof *p);
+    p->desc.handles = p->handles;
+    p->desc.count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        vyre_desc d = engine_desc(slots);
+        d.backend = i ? backend_under_test : VYRE_BACKEND_CPU;
+        d.messages.message = pool_hear;
+        d.messages.user = p;
+        d.cpu_threads = 1;
+        p->handles[i] = engine_open(&d);
+        CHECK_EQ(vyre_start(p->handles[i], NULL), VYRE_OK);
+    }
+}
+
+static void pool_close(pool *p)
+{
+    for (uint32_t i = 0; i < p->desc.count; i++)
+        vyre_close(p->handles[i]);
+}
+
+/* Work i counts in word i of the buffer of the handle that runs it. */
+static vyre_work *pool_count_works(uint32_t count)
+{
+    vyre_work *works = (vyre_work *)calloc(count, sizeof *works);
+    CHECK(works != NULL);
+    for (uint32_t i = 0; i < count; i++)
+        works[i] = engine_work(OP_COUNT, 2, i % USER_WORDS, 1);
+    return works;
+}
+
+/* Each word of `count` works was counted once for each work that has it. */
+static void pool_check_counts(const pool *p, uint32_t count)
+{
+    for (uint32_t word = 0; word < USER_WORDS; word++) {
+        uint32_t sum = 0;
+        for (uint32_t i = 0; i < p->desc.count; i++)
+            sum += ((const uint32_t *)vyre_map(p->handles[i], 0, NULL))[word];
+        CHECK_EQ(sum, count / USER_WORDS + (word < count % USER_WORDS));
+    }
+}
+
+static void pool_each_work_once(void)
+{
+    for (uint32_t handles = 1; handles <= 3; handles++) {
+        pool p;
+        vyre_stats each[POOL_MOST];
+        vyre_error err;
+        pool_open(&p, handles, 256);
+        vyre_work *works = pool_count_works(pool_works);
+        const vyre_status status = vyre_pool_run(&p.desc, works, pool_works, each, &err);
+        if (status != VYRE_OK)
+            test_fail(__FILE__, __LINE__, "%d: %s", (int)status, err.text);
+        uint64_t done = 0;
+        for (uint32_t i = 0; i < handles; i++) {
+            CHECK(each[i].done > 0 && each[i].faults == 0);
+            CHECK_EQ(each[i].done, engine_observable(p.handles[i], 0));
+            CHECK_EQ(each[i].input_bytes, 64 * each[i].done);
+            CHECK(each[i].latency_ns >= each[i].publish_ns + each[i].wait_ns);
+            done += each[i].done;
+        }
+        CHECK_EQ(done, pool_works);
+        pool_check_counts(&p, pool_works);
+        pool_close(&p);
+        free(works);
+    }
+}
+
+/* Units and rings of every size, more handles than works, handles that were not started. */
+static void pool_sizes(void)
+{
+    static const struct { uint32_t count, slots, unit; } rows[] = {
+        { 0, 64, 0 }, { 1, 64, 0 }, { 3, 64, 0 }, { 65, 64, 0 }, { 500, 64, 1 }, { 500, 64, 1000000 },
+        { 500, 1, 0 }, { 500, 2, 7 }
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        pool p;
+        pool_open(&p, 3, rows[i].slots);
+        CHECK_EQ(vyre_stop(p.handles[i % 3], SECOND, NULL), VYRE_OK);
+        p.desc.unit = rows[i].unit;
+        vyre_work *works = pool_count_works(rows[i].count + 1);
+        CHECK_EQ(vyre_pool_run(&p.desc, rows[i].count ? works : NULL, rows[i].count, NULL, NULL),
+                 VYRE_OK);
+        pool_check_counts(&p, rows[i].count);
+        pool_close(&p);
+        free(works);
+    }
+}
+
+static void pool_tells_of_faults(void)
+{
+    pool p;
+    vyre_error err;
+    vyre_stats each[2];
+    pool_open(&p, 2, 64);
+    vyre_work *works = pool_count_works(1000);
+    works[777] = engine_work(OP_FAULT, 1, 5, 0);
+    CHECK_EQ(vyre_pool_run(&p.desc, works, 1000, each, &err), VYRE_E_FAULT);
+    CHECK_EQ(err.at, 777);
+    CHECK_EQ(err.native, VYRE_FAULT_USER + 5);
+    CHECK_EQ(each[0].done + each[1].done, 999);
+    CHECK_EQ(each[0].faults + each[1].faults, 1);
+    CHECK(strstr(err.text, each[0].faults ? "work 777, on handle 0" : "work 777, on handle 1"));
+    pool_close(&p);
+    free(works);
+}
+
+/* Opcode SHUTDOWN ends one handle in the middle; what it had not begun runs on others. */
+static void pool_shut_down(void)
+{
+    pool p;
+    vyre_error err;
+    vyre_stats each[2];
+    vyre_info info;
+    pool_open(&p, 2, 64);
+    vyre_work *works = pool_count_works(3000);
+    works[1000] = engine_work(VYRE_OP_SHUTDOWN, 0, 0, 0);
+    vyre_status status = vyre_pool_run(&p.desc, works, 3000, each, &err);
+    if (status != VYRE_OK)
+        test_fail(__FILE__, __LINE__, "%d: %s", (int)status, err.text);
+    CHECK_EQ(each[0].done + each[1].done, 3000);
+    vyre_query(p.handles[0], &info);
+    const uint32_t shut = info.shut_down ? 0 : 1;
+    vyre_query(p.handles[shut], &info);
+    CHECK(info.shut_down);
+    const uint32_t ran = engine_observable(p.handles[0], 0) + engine_observable(p.handles[1], 0);
+    CHECK_EQ(ran, 2999);
+
+    /* What was taken back does not run later, and nobody is told of it. */
+    CHECK_EQ(vyre_start(p.handles[shut], &err), VYRE_OK);
+    status = vyre_drain(p.handles[shut], SECOND, &err);
+    if (status != VYRE_OK)
+        test_fail(__FILE__, __LINE__, "%d: %s", (int)status, err.text);
+    CHECK_EQ(engine_observable(p.handles[0], 0) + engine_observable(p.handles[1], 0), ran);
+
+    works[0] = works[1] = engine_work(VYRE_OP_SHUTDOWN, 0, 0, 0); /* nobody is left */
+    p.desc.unit = 1;
+    CHECK_EQ(vyre_pool_run(&p.desc, works, 3000, each, &err), VYRE_E_STOPPED);
+    CHECK(err.at > 0 && err.at < 3000 && strstr(err.text, "the last of 2"));
+    pool_close(&p);
+    free(works);
+}
+
+static void pool_refuses(void)
+{
+    pool p;
+    vyre_error err;
+    pool_open(&p, 2, 64);
+    vyre_work *works = pool_count_works(3);
+    CHECK_EQ(vyre_pool_run(NULL, works, 3, NULL, &err), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_pool_run(&p.desc, NULL, 3, NULL, &err), VYRE_E_ARGUMENT);
+    vyre *const twice[3] = { p.handles[0], p.handles[1], p.handles[0] };
+    vyre *const none[2] = { p.handles[0], NULL };
+    const vyre_pool_desc wrong[3] = { { twice, 3, 0 }, { none, 2, 0 }, { twice, 0, 0 } };
+    CHECK_EQ(vyre_pool_run(&wrong[0], works, 3, NULL, &err), VYRE_E_ARGUMENT);
+    CHECK(strstr(err.text, "handles 0 and 2"));
+    CHECK_EQ(vyre_pool_run(&wrong[1], works, 3, NULL, &err), VYRE_E_ARGUMENT);
+    CHECK_EQ(err.at, 1);
+    CHECK_EQ(vyre_pool_run(&wrong[2], works, 3, NULL, &err), VYRE_E_ARGUMENT);
+    works[2].opcode = OP_NOBODYS;
+    CHECK_EQ(vyre_pool_run(&p.desc, works, 3, NULL, &err), VYRE_E_OPCODE);
+    CHECK_EQ(engine_observable(p.handles[0], 0) + engine_observable(p.handles[1], 0), 0);
+    pool_close(&p);
+    free(works);
+}
+
+static void pool_compares_kernels(void)
+{
+    pool p;
+    pool_open(&p, 2, 64);
+    vyre_work work = engine_work(OP_COUNT, 2, 0, 1);
+    CHECK_EQ(vyre_pool_run(&p.desc, &work, 1, NULL, NULL), VYRE_OK);
+    CHECK(!strstr(p.message, "another kernel"));
+    vyre_close(p.handles[1]);
+    vyre_desc d = engine_desc(64);
+    d.kernel.handler_count = 5;
+    d.messages.message = pool_hear;
+    d.messages.user = &p;
+    p.handles[1] = engine_open(&d);
+    CHECK_EQ(vyre_pool_run(&p.desc, &work, 1, NULL, NULL), VYRE_OK);
+    CHECK(strstr(p.message, "handle 1 of the pool has another kernel"));
+    pool_close(&p);
+}
+
 int main(void)
 {
+    static const engine_case cases[] = {
+        ENGINE_CASE(pool_each_work_once), ENGINE_CASE(pool_sizes),
+        ENGINE_CASE(pool_tells_of_faults), ENGINE_CASE(pool_shut_down),
+    };
+    const char *count = getenv("TEST_COUNT");
+    pool_works = count ? (uint32_t)strtoul(count, NULL, 0) : pool_works;
     RUN(split_worked_cases);
     RUN(splits_cover_the_total);
+    RUN(pool_refuses);
+    RUN(pool_compares_kernels);
+    engine_run_cases(cases, sizeof cases / sizeof cases[0]);
     return test_end();
 }

@@ -87,3 +87,4 @@ WHITEBOX += test_cache
 $(BUILD)/tests/test_cache: tests/mock_vulkan.c tests/mock_vulkan.h tests/driver.h tests/oom.h
 WHITEBOX += test_children
 $(BUILD)/tests/test_children: tests/engine.h tests/driver.h
+$(BUILD)/tests/test_pool: tests/engine.h tests/driver.h

@@ -1,7 +1,7 @@
 /* ==========================================================================
  * engine: whole runs, and byte-level dispatch
  * ======================================================================= */
-#include "engine/engine_slots_impl.h"
+#include "engine/run_impl.h"
 
 #include "wire/wire.h"
 
@@ -50,16 +50,24 @@ static void vyi_stats_end(vyre_stats *s, vyre_stats *out)
 
 /* --- run ----------------------------------------------------------------- */
 
-typedef struct vyi_run {
-    vyre            *v;
-    const vyre_work *works;
-    uint32_t         count, next; /* of the works; the next to publish */
-    uint32_t         open;        /* published, end not seen */
-    uint64_t         done, faults, lost;
-    uint64_t         publish_ns;
-    vyre_status      bad_status;  /* of the first that was seen to fail */
-    uint32_t         bad_work, bad_code;
-} vyi_run;
+VYI_API vyre_ticket vyi_run_ticket(const vyi_run *r, uint32_t slot)
+{
+    vyre_ticket t;
+    t.slot = r->v->queue.slots.tag | slot;
+    t.generation = r->v->run.marks[slot];
+    return t;
+}
+
+VYI_API void vyi_run_note(vyi_run *r, uint32_t slot, vyre_status status, uint32_t code)
+{
+    r->faults += status == VYRE_E_FAULT;
+    r->lost += status == VYRE_E_LOST;
+    if (r->bad_status != VYRE_OK)
+        return;
+    r->bad_status = status;
+    r->bad_work = r->v->run.works[slot];
+    r->bad_code = code;
+}
 
 /* Takes note of the end of the work that the run has in this slot, if it has
  * ended. */
@@ -67,35 +75,27 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
 {
     vyre *v = r->v;
     uint32_t code = 0;
-    vyre_ticket t;
-    t.slot = v->queue.slots.tag | slot;
-    t.generation = v->run.marks[slot];
+    const vyre_ticket t = vyi_run_ticket(r, slot);
     const vyre_status status = vyi_ticket_look(&v->queue, t, &code);
     if (status == VYRE_PENDING)
         return false;
     vyi_ticket_drop(&v->queue, t);
     v->run.marks[slot] = 0;
     r->open--;
-    r->done += status == VYRE_OK;
-    r->faults += status == VYRE_E_FAULT;
-    r->lost += status == VYRE_E_LOST;
-    if (status != VYRE_OK && r->bad_status == VYRE_OK) {
-        r->bad_status = status;
-        r->bad_work = v->run.works[slot];
-        r->bad_code = code;
-    }
+    if (status == VYRE_OK)
+        r->done++;
+    else
+        vyi_run_note(r, slot, status, code);
     return true;
 }
 
-/* Publishes until the ring is full: VYRE_OK, VYRE_FULL, or an error.  Slots are kept
- * until their end was seen here: other threads' works do not replace an outcome. */
-static vyre_status vyi_run_publish(vyi_run *r, vyre_error *err)
+VYI_API vyre_status vyi_run_publish(vyi_run *r, vyre_error *err)
 {
     vyi_queue *q = &r->v->queue;
     vyi_receipt receipt;
     memset(&receipt, 0, sizeof receipt);
     receipt.keep = true;
-    while (r->next < r->count) {
+    while (r->next < r->end) {
         const vyre_status status =
             vyi_publish_one(q, &q->slots.pool, &r->works[r->next], &receipt, err);
         if (status != VYRE_OK)
@@ -109,7 +109,7 @@ static vyre_status vyi_run_publish(vyi_run *r, vyre_error *err)
     return VYRE_OK;
 }
 
-static uint32_t vyi_run_sweep(vyi_run *r)
+VYI_API uint32_t vyi_run_sweep(vyi_run *r)
 {
     uint32_t ended = 0;
     for (uint32_t slot = 0; slot < r->v->queue.slots.count && r->open; slot++) {
@@ -122,7 +122,7 @@ static uint32_t vyi_run_sweep(vyi_run *r)
 static vyre_status vyi_run_all(vyi_run *r, vyre_error *err)
 {
     vyi_pace pace = vyi_pace_begin(r->v->desc.run_timeout_ns);
-    while (r->next < r->count || r->open) {
+    while (r->next < r->end || r->open) {
         const uint32_t before = r->next;
         const uint64_t start = vyi_now();
         vyre_status status = vyi_run_publish(r, err);
@@ -152,7 +152,7 @@ static vyre_status vyi_run_explain(const vyi_run *r, vyre_error *err)
         return VYRE_OK;
     vyi_fail(err, r->bad_status, r->bad_work, vyi_fault_fix(code),
              "%llu of %u works ended FAULT and %llu were lost; the first seen is work %u "
-             "(fault %u: %s)", (unsigned long long)r->faults, r->count,
+             "(fault %u: %s)", (unsigned long long)r->faults, r->end,
              (unsigned long long)r->lost, r->bad_work, code, vyre_fault_text(code));
     if (err)
         err->native = (int32_t)code;
@@ -167,14 +167,11 @@ static uint64_t vyi_run_launches(const vyi_queue *q, uint32_t *recoveries)
     return figures.leases + figures.passes;
 }
 
-/* What a run that failed has left in the ring goes on, and is nobody's. */
-static void vyi_run_abandon(vyi_run *r)
+VYI_API void vyi_run_abandon(vyi_run *r)
 {
     vyi_queue *q = &r->v->queue;
     for (uint32_t slot = 0; slot < q->slots.count && r->open; slot++) {
-        vyre_ticket t;
-        t.slot = q->slots.tag | slot;
-        t.generation = r->v->run.marks[slot];
+        const vyre_ticket t = vyi_run_ticket(r, slot);
         if (t.generation)
             vyi_ticket_drop(q, t);
         r->v->run.marks[slot] = 0;
@@ -192,27 +189,44 @@ static void vyi_run_settle(vyi_queue *q)
     vyi_mutex_unlock(&q->v->lock);
 }
 
+VYI_API vyi_run vyi_run_begin(vyre *v, const vyre_work *works)
+{
+    vyi_run r;
+    memset(&r, 0, sizeof r);
+    r.v = v;
+    r.works = works;
+    r.launches = vyi_run_launches(&v->queue, &r.recoveries);
+    return r;
+}
+
+VYI_API vyre_stats vyi_run_stats(vyi_run *r)
+{
+    vyre_stats s;
+    uint32_t recoveries;
+    memset(&s, 0, sizeof s);
+    vyi_run_settle(&r->v->queue);
+    s.kernel_launches = (uint32_t)(vyi_run_launches(&r->v->queue, &recoveries) - r->launches);
+    s.recovered = recoveries != r->recoveries;
+    s.done = r->done;
+    s.faults = r->faults;
+    s.input_bytes = s.bytes_moved = (r->done + r->faults + r->lost) * VYRE_SLOT_BYTES;
+    s.publish_ns = r->publish_ns;
+    return s;
+}
+
 static vyre_status vyi_run_locked(vyi_run *r, vyre_stats *stats, vyre_error *err)
 {
-    vyre *v = r->v;
-    vyre_stats s;
-    uint32_t before, after;
-    vyi_stats_begin(&s);
-    const uint64_t launches = vyi_run_launches(&v->queue, &before);
+    const uint64_t begin = vyi_now();
     const vyre_status status = vyi_run_all(r, err);
     vyi_run_abandon(r);
     if (status != VYRE_OK)
         return status;
 
-    vyi_run_settle(&v->queue);
-    s.input_bytes = s.bytes_moved = (uint64_t)r->count * VYRE_SLOT_BYTES;
-    s.kernel_launches = (uint32_t)(vyi_run_launches(&v->queue, &after) - launches);
-    s.recovered = after != before;
-    s.done = r->done;
-    s.faults = r->faults;
-    s.publish_ns = r->publish_ns;
-    s.wait_ns = vyi_now() - s.latency_ns - s.publish_ns;
-    vyi_stats_end(&s, stats);
+    vyre_stats s = vyi_run_stats(r);
+    s.latency_ns = vyi_now() - begin;
+    s.wait_ns = s.latency_ns - s.publish_ns;
+    if (stats)
+        *stats = s;
     return vyi_run_explain(r, err);
 }
 
@@ -227,12 +241,9 @@ VYRE_API vyre_status vyre_run(vyre *v, const vyre_work *works, uint32_t count, v
         if (status != VYRE_OK)
             return status;
     }
-    vyi_run r;
-    memset(&r, 0, sizeof r);
-    r.v = v;
-    r.works = works;
-    r.count = count;
     vyi_mutex_lock(&v->run.lock);
+    vyi_run r = vyi_run_begin(v, works);
+    r.end = count;
     const vyre_status status = vyi_run_locked(&r, stats, err);
     vyi_mutex_unlock(&v->run.lock);
     return status;

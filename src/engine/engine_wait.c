@@ -202,7 +202,6 @@ VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t)
 
 /* --- waiting ------------------------------------------------------------- */
 
-#define VYI_PACE_SPINS    32u
 #define VYI_PACE_YIELD_NS 20000u
 #define VYI_PACE_SLEEP_NS 2000000u
 #define VYI_PACE_SHARED_NS 200000u  /* the same where the device needs this processor */
@@ -220,7 +219,7 @@ VYI_API vyi_pace vyi_pace_begin(uint64_t timeout_ns)
 
 /* On a device that shares the host's processors a long wait naps for an eighth of
  * what it has waited already. */
-static void vyi_pace_rest(vyi_device *d, const vyi_pace *pace, uint64_t now)
+VYI_API void vyi_pace_rest(vyi_device *d, const vyi_pace *pace, uint64_t now)
 {
     const uint64_t waited = now - pace->begin, left = pace->deadline - now;
     uint64_t nap = d->shared ? waited / 8 : VYI_PACE_NAP_NS;
@@ -238,15 +237,19 @@ static void vyi_pace_rest(vyi_device *d, const vyi_pace *pace, uint64_t now)
         vyi_sleep(nap);
 }
 
+VYI_API vyre_status vyi_pace_look(vyi_queue *q, vyre_error *err)
+{
+    const vyre_status status = vyi_queue_nudge(q, VYI_EFFORT_WORK, err);
+    return status == VYRE_OK ? vyi_queue_takes_work(q, err) : status;
+}
+
 VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err)
 {
     if (pace->turn++ % VYI_PACE_SPINS != 0) {
         vyi_pause();
         return VYRE_OK;
     }
-    vyre_status status = vyi_queue_nudge(q, VYI_EFFORT_WORK, err);
-    if (status == VYRE_OK)
-        status = vyi_queue_takes_work(q, err);
+    const vyre_status status = vyi_pace_look(q, err);
     if (status < 0)
         return status;
     const uint64_t now = vyi_now();

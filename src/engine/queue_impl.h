@@ -621,6 +621,8 @@ static inline bool vyi_status_is_trouble(vyre_status status)
 /* What to do about a work that ended FAULT. */
 VYI_API const char *vyi_fault_fix(uint32_t code);
 
+#define VYI_PACE_SPINS 32u /* turns between two looks at the device */
+
 /* Turns of a loop that waits: first it spins, then it lets others run, then it
  * sleeps. */
 typedef struct vyi_pace {
@@ -631,6 +633,10 @@ typedef struct vyi_pace {
 VYI_API vyi_pace vyi_pace_begin(uint64_t timeout_ns);
 /* VYRE_OK, VYRE_TIMEOUT, or an error when no work can end any more. */
 VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err);
+/* The parts of a turn, for who waits for several devices: the chain is kept going, and
+ * an error told; a rest, where `now` comes before the deadline. */
+VYI_API vyre_status vyi_pace_look(vyi_queue *q, vyre_error *err);
+VYI_API void vyi_pace_rest(vyi_device *d, const vyi_pace *pace, uint64_t now);
 
 /* As vyi_ticket_look, until the work has ended, or the pace says no more. */
 VYI_API vyre_status vyi_ticket_wait(vyi_queue *q, vyre_ticket t, vyi_pace *pace, uint32_t *code,

@@ -9,11 +9,17 @@
  *
  *     for (uint64_t i = rank; i < vyre_split_count(total, ranks, NULL); i += ranks)
  *         work_on(vyre_split_at(total, ranks, i)); // the shares of this rank
+ *
+ * A pool runs works on several handles, each of which takes as many as it can.
+ *
+ *     vyre *const handles[2] = { gpu, cpu };
+ *     const vyre_pool_desc pool = { handles, 2, 0 };
+ *     vyre_pool_run(&pool, works, count, NULL, &err);
  * ======================================================================= */
 #ifndef VYI_POOL_H
 #define VYI_POOL_H
 
-#include "base/base.h"
+#include "engine/engine.h"
 
 #ifndef VYRE_NO_POOL
 
@@ -30,6 +36,28 @@ VYRE_API uint64_t vyre_split_count(uint64_t total, uint32_t owners, uint64_t *un
 
 /* One of them; all zero for an index that is none. */
 VYRE_API vyre_share vyre_split_at(uint64_t total, uint32_t owners, uint64_t index);
+
+typedef struct vyre_pool_desc {
+    vyre *const *handles; /* of any backends, with the same opcodes */
+    uint32_t count;
+    uint32_t unit; /* works handed out at a time; 0 = total / (4 * handles), at least 1.  At
+                      most a quarter of the smallest ring */
+} vyre_pool_desc;
+
+/* vyre_run() over several handles: every work runs on one of them, from the caller's
+ * thread alone; handles that are started work at the same time.  User buffers are each
+ * handle's own; the caller brings together what is in them.
+ *
+ * A handle that is shut down or lost takes no further part.  What has not run goes to
+ * the others; what may have run already is lost, or runs once more, as its lost_work
+ * says, and does not run after a vyre_recover().  None left: the last one's error, and
+ * err->at says how many works have not run.
+ *
+ * VYRE_E_FAULT, VYRE_E_LOST: all have ended, some not well; err->at is the index of the
+ * first that was seen, err->native its fault, and the text names its handle.  `each` has
+ * a vyre_stats for each handle and is filled in then, too; it may be NULL. */
+VYRE_API vyre_status vyre_pool_run(const vyre_pool_desc *desc, const vyre_work *works,
+                                   uint32_t count, vyre_stats *each, vyre_error *err);
 
 VYI_EXTERN_C_END
 
