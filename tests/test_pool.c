@@ -62,7 +62,7 @@ static void splits_cover_the_total(void)
 
 /* --- pools ------------------------------------------------------------------ */
 
-static uint32_t pool_works = 20000;
+static uint32_t pool_works = 5000;
 
 #define POOL_MOST 4u
 
