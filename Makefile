@@ -90,6 +90,7 @@ demo: $(BUILD)/examples/quickstart
 	$<
 
 $(BUILD)/examples/stock $(BUILD)/examples/glsl: examples/bare_vulkan.h vyre_spirv.h
+$(BUILD)/examples/mpi: private CC := mpicc
 $(BUILD)/examples/%: examples/%.c vyre.h | $(BUILD)/examples
 	$(CC) -std=c99 $(EXAMPLE_CFLAGS) -I. $< -o $@ $($(*F)_LIBS) -lm -lpthread -ldl
 
@@ -153,6 +154,7 @@ HAVE_GLSLANG := $(shell echo '\#include <glslang/Include/glslang_c_interface.h>'
                   $(CC) -E - > /dev/null 2>&1 && echo yes)
 EXAMPLES := $(wildcard examples/*.c)
 EXAMPLES := $(if $(HAVE_GLSLANG),$(EXAMPLES),$(filter-out examples/glsl.c,$(EXAMPLES)))
+EXAMPLES := $(if $(shell command -v mpicc),$(EXAMPLES),$(filter-out examples/mpi.c,$(EXAMPLES)))
 EXAMPLES := $(if $(HAVE_VOLK),$(EXAMPLES),$(filter-out $(NEED_VOLK),$(EXAMPLES)))
 EXAMPLES := $(EXAMPLES:examples/%.c=$(BUILD)/examples/%)
 
