@@ -31,7 +31,7 @@ options() {
     publish | interp) echo "--seconds $(part 0.4)" ;;
     sustained) echo "--seconds $(part 20)" ;;
     memory) echo "--seconds $(part 0.2)" ;;
-    wide | order | pool | scan) echo "--seconds $(part 0.25)" ;;
+    wide | order | pool | mpi | scan) echo "--seconds $(part 0.25)" ;;
     io_floor) echo "--seconds $(part 0.02) --file $bin/io_floor.tmp" ;;
     wide_cuda) echo "--seconds $(part 0.25)" ;;
     roundtrip_cuda) echo "--seconds $each" ;;
@@ -39,7 +39,7 @@ options() {
 }
 
 # The round trips by Vulkan and by CUDA one after the other: their ratio counts.
-all="roundtrip roundtrip_cuda wide wide_cuda order pool drain drain_cuda publish sustained io_floor memory scan emit source interp compile"
+all="roundtrip roundtrip_cuda wide wide_cuda order pool mpi drain drain_cuda publish sustained io_floor memory scan emit source interp compile"
 
 compile() { # name: a program of bench/ or, in CUDA, of bench/twins/
     local source=bench/$1.c libs="-lm -lpthread -ldl" library
@@ -49,6 +49,11 @@ compile() { # name: a program of bench/ or, in CUDA, of bench/twins/
         nvcc -O3 -arch="${CUDA_ARCH:-native}" -Ibench "bench/twins/${1%_cuda}.cu" -o "$bin/$1"
         return ;;
     esac
+    if [ "$1" = mpi ]; then
+        command -v mpicc > /dev/null && command -v mpirun > /dev/null || return 1
+        mpicc -std=gnu11 -O2 -I. -Ibench "$source" -o "$bin/$1" $libs
+        return
+    fi
     for library in $(sed -n 's/^ \* link: //p' "$source"); do libs="$libs -l$library"; done
     ${CC:-cc} -std=gnu11 -O2 ${BENCH_CFLAGS:-} -I. -Ibench -I"$bin" "$source" -o "$bin/$1" $libs
 }
@@ -64,6 +69,7 @@ if [ $make = yes ]; then
         rm -f "$bin/$name"
         compile "$name" || case $name in
         *_cuda) echo "bench: no $name: it needs nvcc and a GPU" >&2 ;;
+        mpi) echo "bench: no $name: it needs mpicc and mpirun" >&2 ;;
         *) echo "bench: $name does not build" >&2; exit 1 ;;
         esac
     done
@@ -76,7 +82,9 @@ for run in $(seq "$runs"); do
     for name in ${only:-$all}; do
         [ -x "$bin/$name" ] || continue
         echo "bench: run $run of $runs, $name" >&2
-        "$bin/$name" --csv $(options "$name") > "$bin/$name.csv" || failed=1
+        ranks=""
+        [ "$name" != mpi ] || ranks="mpirun --allow-run-as-root --oversubscribe -n 2"
+        $ranks "$bin/$name" --csv $(options "$name") > "$bin/$name.csv" || failed=1
         sed "s/^/$run,/" "$bin/$name.csv" >> "$csv"
     done
 done

@@ -35,4 +35,11 @@ trouble() { # name, signal, seconds that it may take
 trouble killed KILL 30
 trouble silent STOP 30
 passes silence_is_told grep -q 'no answer in time' "$scratch/said"
+
+# What it costs, as a table that bench/report can read.
+make -s "$build/plain/vyre.o"
+sed '/^#define VYRE_IMPLEMENTATION/d; s,"../vyre.h","vyre.h",' bench/mpi.c > "$scratch/bench.c"
+passes build_bench mpicc -std=gnu11 -Wall -Wextra -Werror -I. -Ibench "$scratch/bench.c" "$build/plain/vyre.o" \
+    -o "$scratch/bench" -lm -lpthread -ldl
+passes bench_rows sh -c "timeout 60 $run -n 2 '$scratch/bench' --quick --csv 2> /dev/null | grep -c '^\"mpi\",' | grep -qx 7"
 finish
