@@ -12822,6 +12822,9 @@ VYI_EXTERN_C_END
  *              in flight
  *     CHUNKS   generation << 17 | how many there are; likewise.  A group that has
  *              found no chunk left may look when the next work is there already
+ *     WISHES   the host's: not 0: the slot's work is not to run
+ *     WAITS    the host's, as CHUNKS: generation << 17 | the event that the work waits
+ *              for; of kernels with events
  *     HEAD     the host's, constant while a launch is in flight
  *     STATES   the device's: claims, ends and results of each slot's work
  *
@@ -12837,10 +12840,12 @@ VYI_EXTERN_C_BEGIN
 #define VYI_WIDE_CHUNKS_MAX  65535u /* of one work */
 
 #define VYI_WIDE_GATES       0u
-#define VYI_WIDE_PER         32u
+#define VYI_WIDE_PER         32u /* a group describes a work by lanes: its rows are as far apart */
 #define VYI_WIDE_CHUNKS      96u
-#define VYI_WIDE_HEAD        160u
-#define VYI_WIDE_STATES      192u
+#define VYI_WIDE_WISHES      160u
+#define VYI_WIDE_WAITS       224u
+#define VYI_WIDE_HEAD        256u
+#define VYI_WIDE_STATES      288u
 #define VYI_WIDE_STATE_WORDS 64u
 #define VYI_WIDE_GUEST       VYI_WIDE_SLOTS /* a state for works in rings of others */
 #define VYI_WIDE_WORDS       (VYI_WIDE_STATES + (VYI_WIDE_GUEST + 1) * VYI_WIDE_STATE_WORDS)
@@ -12880,6 +12885,8 @@ VYI_EXTERN_C_BEGIN
 #define VYI_WIDE_FAULTED     0x80000000u /* of FINISHED */
 #define VYI_WIDE_NOT_LAST    0xffffffffu /* no count that FINISHED can have */
 
+VYI_STATIC_ASSERT(wide_rows, VYI_WIDE_CHUNKS - VYI_WIDE_PER == VYI_WIDE_WISHES - VYI_WIDE_CHUNKS &&
+                                 VYI_WIDE_CHUNKS - VYI_WIDE_PER > VYI_WIDE_GUEST);
 VYI_STATIC_ASSERT(wide_state, VYI_WIDE_SUMS + 12 <= VYI_WIDE_BOUNDS &&
                                   VYI_WIDE_BOUNDS + 3 <= VYI_WIDE_STATE_WORDS);
 
@@ -13037,7 +13044,8 @@ typedef struct vyi_kernel {
     vyre_value seen;    /* the status that it was claimed from */
     vyre_value joined;  /* bool: that was JOINED; of kernels with children */
     vyre_value opcode, tenant;
-    vyre_value order;   /* its PRIORITY, in kernels with events */
+    vyre_value order;   /* its PRIORITY, in kernels with events; */
+    vyre_local event;   /* and the event that it waits for, as it was when it was looked at */
     vyre_value told;    /* of a checked kernel: what the TENANT word says beside the tenant */
     vyre_value early[VYI_KERNEL_EARLY_ARGS];
     vyre_value wish;    /* not 0: it is not to run; of kernels with `cancel` */
@@ -13249,15 +13257,17 @@ VYI_API void vyi_wide_result(vyre_program *p, const vyi_kernel *k, uint32_t word
  * `yes`, and the event of the claimed slot, or of the one that a careful lane looks
  * at, is there; and nothing keeps its work from being run. */
 VYI_API vyre_value vyi_order_and_ready(vyi_kernel *k, vyre_value yes);
+/* A careful lane's look: asks for the work's order, and then for its event. */
+VYI_API void vyi_order_look_begin(vyi_kernel *k);
 VYI_API vyre_value vyi_order_look(vyi_kernel *k, vyre_value yes);
 VYI_API vyre_value vyi_order_and_runs(vyi_kernel *k, vyre_value yes);
 /* Around what a slot runs: nothing, where it may not. */
 VYI_API void vyi_order_serve_begin(vyi_kernel *k);
 VYI_API void vyi_order_serve_end(vyi_kernel *k);
 /* Only in kernels with events: takes 1 from the event that the work signals; which
- * one.  The others are of wide works: lane w's gate, a chunk, and the work's end. */
-VYI_API vyre_value vyi_order_end(vyi_kernel *k, vyre_value status);
-VYI_API vyre_value vyi_order_gate_is_ready(vyi_kernel *k);
+ * one.  The others are of wide works: a gate, a chunk, and the work's end. */
+VYI_API vyre_value vyi_order_end(vyi_kernel *k, vyre_value status, vyre_order order);
+VYI_API vyre_value vyi_order_gate_is_ready(vyi_kernel *k, vyre_value which, vyre_value gate);
 VYI_API vyre_value vyi_order_chunk_runs(vyi_kernel *k, vyre_value order);
 VYI_API void vyi_order_wide_end(vyi_kernel *k, vyre_value order, vyre_value status);
 
@@ -13745,6 +13755,8 @@ static void vyi_kernel_values(vyi_kernel *k)
 
     k->careful = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "careful");
     k->refused = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "refused");
+    if (k->events.id)
+        k->event = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "event");
 }
 
 VYI_COLD
@@ -13981,8 +13993,6 @@ static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
     k.shape = vyi_shape_of(d, host);
     if (wide->pass)
         k.shape.frame = VYI_FRAME_WIDE_PASS;
-    if (wide->events)
-        k.shape.whole = false; /* an event is looked at after the claim */
     VYRE_ASSERT(!wide->events || k.shape.frame != VYI_FRAME_ONE_LANE);
     vyi_ir_inner_begin(p);
     vyi_kernel_emit(&k);
@@ -14399,6 +14409,7 @@ VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
     vyre_value tenant = vyre_ir_atomic_load(p, k->ring,
                                             vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT),
                                             VYRE_ORDER_RELAXED);
+    vyi_order_look_begin(k);
     tenant = vyi_checked_tenant(k, tenant);
     vyre_value rights = vyi_kernel_has_rights(k, tenant);
     vyi_kernel_load_wish(k);
@@ -14503,19 +14514,37 @@ static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror, vyre_order order)
  * then by the same lane, after its own compare-exchange; elsewhere another
  * lane could have claimed the slot in between.  There `order` is
  * that of both, relaxed where the effects are known to have come first. */
+/* With `whole_slots` and events.  One barrier is the release of the event, and puts it
+ * behind the mirror; the release of the counter that follows puts what the lane does
+ * next behind the event. */
+static void vyi_slot_publish_in_order(vyi_kernel *k, vyre_value status, vyre_value mirror,
+                                      vyre_order order)
+{
+    vyre_program *p = k->p;
+    if (order == VYRE_ORDER_RELEASE)
+        vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_RELEASE);
+    vyi_slot_mirror(k, mirror, VYRE_ORDER_RELAXED);
+    vyre_value claimed = vyi_kernel_u32(k, VYRE_SLOT_CLAIMED);
+    vyre_ir_atomic_cas(p, k->ring, k->base, claimed, status, VYRE_ORDER_RELAXED);
+    vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_RELEASE);
+    (void)vyi_order_end(k, status, VYRE_ORDER_RELAXED);
+}
+
 static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror, vyre_order order)
 {
-    if (k->mirror.id && !k->shape.urgent) {
+    if (k->events.id && k->shape.whole) {
+        vyi_slot_publish_in_order(k, status, mirror, order);
+    } else if (k->mirror.id && !k->shape.urgent) {
         vyi_slot_mirror(k, mirror, order);
         if (k->events.id)
-            (void)vyi_order_end(k, status);
+            (void)vyi_order_end(k, status, VYRE_ORDER_RELEASE);
         vyre_value claimed = vyi_kernel_u32(k, VYRE_SLOT_CLAIMED);
         vyre_ir_atomic_cas(k->p, k->ring, k->base, claimed, status, order);
     } else {
         vyre_ir_atomic_store(k->p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
         vyi_slot_mirror(k, mirror, VYRE_ORDER_RELEASE);
         if (k->events.id)
-            (void)vyi_order_end(k, status);
+            (void)vyi_order_end(k, status, VYRE_ORDER_RELEASE);
     }
 }
 
@@ -16724,10 +16753,10 @@ VYI_API void vyi_wide_pass(vyi_kernel *k)
 /* Words of the group's array, behind the slot's sixteen. */
 #define VYI_GROUP_PER    16u
 #define VYI_GROUP_CHUNKS 17u
-#define VYI_GROUP_CLAIM  18u
-#define VYI_GROUP_SEEN   19u /* the generation that the claim was made for */
-#define VYI_GROUP_BEST   20u /* three, used in turn */
-#define VYI_GROUP_WISH   23u /* the host's: not 0: the chunk is not to run */
+#define VYI_GROUP_WISH   18u /* the host's: not 0: the chunk is not to run */
+#define VYI_GROUP_CLAIM  19u
+#define VYI_GROUP_SEEN   20u /* the generation that the claim was made for */
+#define VYI_GROUP_BEST   21u /* three, used in turn */
 #define VYI_GROUP_WORDS  24u
 
 typedef struct vyi_groups {
@@ -16766,13 +16795,6 @@ static vyre_value vyi_group_after(vyi_kernel *k, vyre_value turn)
 
 /* --- looking -------------------------------------------------------------- */
 
-/* The host's wish for the work in wide slot `which`. */
-static vyre_value vyi_group_wish(vyi_kernel *k, vyre_value which)
-{
-    vyre_value slot = vyre_ir_add(k->p, k->slots, which);
-    return vyre_ir_atomic_load(k->p, k->cancel, slot, VYRE_ORDER_RELAXED);
-}
-
 /* A work that was taken back ends, whether its tenant has rights or not. */
 static void vyi_gate_cancelled(vyi_kernel *k, vyre_local rights)
 {
@@ -16780,7 +16802,8 @@ static void vyi_gate_cancelled(vyi_kernel *k, vyre_local rights)
     if (!k->cancel.id)
         return;
     vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, rights)));
-    vyre_value wish = vyi_group_wish(k, k->wide.lane);
+    vyre_value at = vyi_kernel_plus(k, k->wide.lane, VYI_WIDE_WISHES);
+    vyre_value wish = vyre_ir_atomic_load(p, k->wide.buffer, at, VYRE_ORDER_RELAXED);
     vyre_ir_set(p, rights, vyi_kernel_op(k, vyre_ir_ne, wish, 0));
     vyre_ir_end(p);
 }
@@ -16832,7 +16855,7 @@ static void vyi_group_look(vyi_kernel *k, vyi_groups *g, vyre_value best)
     vyre_ir_if(p, vyre_ir_and(p, fresh, some));
     vyre_ir_if(p, vyi_gate_has_rights(k, gate, first_mask));
     if (k->events.id)
-        vyre_ir_if(p, vyi_order_gate_is_ready(k));
+        vyre_ir_if(p, vyi_order_gate_is_ready(k, k->wide.lane, gate));
     vyi_group_propose(k, best, vyi_gate_key(k, gate));
     for (unsigned i = 0; i < (k->events.id ? 4u : 3u); i++)
         vyre_ir_end(p);
@@ -16879,19 +16902,14 @@ static void vyi_group_describe(vyi_kernel *k, vyre_value which)
     vyre_value word = vyre_ir_atomic_load(p, k->ring, at, VYRE_ORDER_RELAXED);
     vyre_ir_store(p, k->wide.words, k->wide.lane, word);
     vyre_ir_else(p);
-    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_lt, k->wide.lane, VYRE_SLOT_WORDS + 2));
-    vyre_value second = vyi_kernel_is(k, k->wide.lane, VYI_GROUP_CHUNKS);
-    vyre_value from = vyi_kernel_pick(k, second, VYI_WIDE_CHUNKS, VYI_WIDE_PER);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_lt, k->wide.lane, VYRE_SLOT_WORDS + 3));
+    const uint32_t apart = VYI_WIDE_CHUNKS - VYI_WIDE_PER;
+    vyre_value row = vyi_kernel_op(k, vyre_ir_mul, k->wide.lane, apart);
+    vyre_value from = vyi_kernel_plus(k, row, VYI_WIDE_PER - VYI_GROUP_PER * apart);
     vyre_value told = vyre_ir_atomic_load(p, k->wide.buffer, vyre_ir_add(p, from, which),
                                           VYRE_ORDER_RELAXED);
     vyre_ir_store(p, k->wide.words, k->wide.lane, told);
     vyre_ir_end(p);
-    vyre_ir_end(p);
-    if (!k->cancel.id)
-        return;
-    vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, VYI_GROUP_WISH));
-    vyre_value wish = vyi_group_wish(k, which);
-    vyre_ir_store(p, k->wide.words, k->wide.lane, wish);
     vyre_ir_end(p);
 }
 
@@ -16911,17 +16929,32 @@ static void vyi_group_claim(vyi_kernel *k, const vyi_groups *g, vyre_value which
     vyre_ir_end(p);
 }
 
+/* Bool: the gate is of that generation, and its event there, or of a later one. */
+static vyre_value vyi_group_caught_up(vyi_kernel *k, vyre_value which, vyre_value generation)
+{
+    vyre_program *p = k->p;
+    vyre_value gate = vyre_ir_atomic_load(p, k->wide.buffer, which, VYRE_ORDER_ACQUIRE);
+    vyre_value seen = vyi_gate_generation(k, gate);
+    if (!k->events.id)
+        return vyre_ir_ge(p, seen, generation);
+    vyre_value ready = vyi_order_gate_is_ready(k, which, gate);
+    vyre_value later = vyre_ir_gt(p, seen, generation);
+    ready = vyre_ir_and(p, ready, vyre_ir_eq(p, seen, generation));
+    return vyre_ir_or(p, later, ready);
+}
+
 /* The claim is of a later work than the gate showed: another group has seen that
- * gate, and so will we.  It may be far ahead by now if there was no chunk left, or
- * closed. */
+ * gate, and its event, and so will we.  It may be far ahead by now if there was no
+ * chunk left, or closed. */
 static void vyi_group_catch_up(vyi_kernel *k, vyre_value which, vyre_value generation)
 {
     vyre_program *p = k->p;
     vyre_value looks = vyi_kernel_u32(k, VYI_GATE_LATE_LOOKS);
     vyre_ir_loop(p, vyi_kernel_u32(k, 0), looks);
-    vyre_value gate = vyre_ir_atomic_load(p, k->wide.buffer, which, VYRE_ORDER_ACQUIRE);
-    vyi_kernel_break_if(k, vyre_ir_ge(p, vyi_gate_generation(k, gate), generation));
+    vyi_kernel_break_if(k, vyi_group_caught_up(k, which, generation));
     vyre_ir_end(p);
+    if (k->events.id)
+        vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
     vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
     vyi_group_describe(k, which);
     vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
@@ -17121,48 +17154,73 @@ static vyre_value vyi_order_field(vyi_kernel *k, uint32_t shift)
 
 /* --- whether a work may run ------------------------------------------------ */
 
-static vyre_value vyi_order_is_there(vyi_kernel *k, vyre_order order)
+static vyre_value vyi_order_event(vyi_kernel *k, vyre_order order)
 {
-    vyre_program *p = k->p;
-    vyre_local ready = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "ready");
     vyre_value event = vyi_order_field(k, VYI_ORDER_WAIT);
-    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, event, VYI_EVENT_NONE));
-    vyre_value word = vyre_ir_atomic_load(p, k->events, event, order);
-    vyre_value missing = vyi_kernel_op(k, vyre_ir_and, word, VYI_EVENT_MISSING);
-    vyre_ir_set(p, ready, vyi_kernel_is(k, missing, 0));
-    vyre_ir_end(p);
-    return vyre_ir_get(p, ready);
+    return vyre_ir_atomic_load(k->p, k->events, event, order);
 }
 
-VYI_COLD
-VYI_API vyre_value vyi_order_and_ready(vyi_kernel *k, vyre_value yes)
+static vyre_value vyi_order_is_there(vyi_kernel *k, vyre_value word)
 {
-    return k->events.id ? vyre_ir_and(k->p, yes, vyi_order_is_there(k, VYRE_ORDER_ACQUIRE))
-                        : yes;
+    return vyi_kernel_is(k, vyi_kernel_op(k, vyre_ir_and, word, VYI_EVENT_MISSING), 0);
 }
 
 /* A careful lane's look at the slot at k->base. */
+VYI_COLD
+VYI_API void vyi_order_look_begin(vyi_kernel *k)
+{
+    if (!k->events.id)
+        return;
+    vyre_value at = vyi_kernel_plus(k, k->base, VYRE_SLOT_PRIORITY);
+    k->order = vyre_ir_atomic_load(k->p, k->ring, at, VYRE_ORDER_RELAXED);
+}
+
+/* The event NONE is one of the table's, and there. */
 VYI_COLD
 VYI_API vyre_value vyi_order_look(vyi_kernel *k, vyre_value yes)
 {
     if (!k->events.id)
         return yes;
-    vyre_value at = vyi_kernel_plus(k, k->base, VYRE_SLOT_PRIORITY);
-    k->order = vyre_ir_atomic_load(k->p, k->ring, at, VYRE_ORDER_RELAXED);
-    return vyre_ir_and(k->p, yes, vyi_order_is_there(k, VYRE_ORDER_RELAXED));
+    vyre_value word = vyi_order_event(k, VYRE_ORDER_RELAXED);
+    vyre_ir_set(k->p, k->event, word);
+    return vyre_ir_and(k->p, yes, vyi_order_is_there(k, word));
 }
 
-/* Of a claimed slot, whose event does not change any more. */
-static vyre_value vyi_order_is_spoilt(vyi_kernel *k)
+/* After the claim.  Where one lane serves a slot and the host takes nothing back, the
+ * look that led to the claim was at this work's event, and a barrier makes an acquire
+ * of it. */
+static void vyi_order_take(vyi_kernel *k)
 {
     vyre_program *p = k->p;
-    vyre_local spoilt = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "spoilt");
+    if (!k->shape.whole) {
+        vyre_ir_set(p, k->event, vyi_order_event(k, VYRE_ORDER_ACQUIRE));
+        return;
+    }
+    vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, k->careful)));
+    vyre_ir_set(p, k->event, vyi_order_event(k, VYRE_ORDER_RELAXED));
+    vyre_ir_end(p);
+    vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
+}
+
+VYI_COLD
+VYI_API vyre_value vyi_order_and_ready(vyi_kernel *k, vyre_value yes)
+{
+    vyre_program *p = k->p;
+    if (!k->events.id)
+        return yes;
     vyre_value event = vyi_order_field(k, VYI_ORDER_WAIT);
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, event, VYI_EVENT_NONE));
-    vyre_value word = vyre_ir_atomic_load(p, k->events, event, VYRE_ORDER_RELAXED);
-    vyre_ir_set(p, spoilt, vyi_kernel_op(k, vyre_ir_ge, word, VYI_EVENT_SPOILT));
+    vyi_order_take(k);
+    vyre_ir_else(p);
+    vyre_ir_set(p, k->event, vyi_kernel_u32(k, 0));
     vyre_ir_end(p);
-    return vyre_ir_get(p, spoilt);
+    return vyre_ir_and(p, yes, vyi_order_is_there(k, vyre_ir_get(p, k->event)));
+}
+
+/* Of a claimed slot. */
+static vyre_value vyi_order_is_spoilt(vyi_kernel *k)
+{
+    return vyi_kernel_op(k, vyre_ir_ge, vyre_ir_get(k->p, k->event), VYI_EVENT_SPOILT);
 }
 
 VYI_COLD
@@ -17200,7 +17258,7 @@ VYI_API void vyi_order_serve_end(vyi_kernel *k)
 /* --- the end ---------------------------------------------------------------- */
 
 VYI_COLD
-VYI_API vyre_value vyi_order_end(vyi_kernel *k, vyre_value status)
+VYI_API vyre_value vyi_order_end(vyi_kernel *k, vyre_value status, vyre_order order)
 {
     vyre_program *p = k->p;
     vyre_value event = vyi_order_field(k, VYI_ORDER_SIGNAL), one = vyi_kernel_u32(k, 1);
@@ -17209,33 +17267,27 @@ VYI_API vyre_value vyi_order_end(vyi_kernel *k, vyre_value status)
     vyre_ir_atomic(p, VYRE_ATOMIC_OR, k->events, event, vyi_kernel_u32(k, VYI_EVENT_SPOILT),
                    VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
-    vyre_ir_atomic(p, VYRE_ATOMIC_SUB, k->events, event, one, VYRE_ORDER_RELEASE);
+    vyre_ir_atomic(p, VYRE_ATOMIC_SUB, k->events, event, one, order);
     vyre_ir_end(p);
     return event;
 }
 
 /* --- works that many lanes run ----------------------------------------------- */
 
-/* Lane w's look at the work behind its gate, which seems open.  A claim cannot be
- * put back, so the second look is the one that counts: the acquire of the gate makes
- * the slot's words those of that gate, or of a later one; and the work of an
- * earlier one has ended then, so that there is no chunk to take. */
+/* A look at the work behind a gate, which seems open.  The row says of which
+ * generation it is, so that the event is this work's, and no other's is taken for it.
+ * The group acquires before it claims. */
 VYI_COLD
-VYI_API vyre_value vyi_order_gate_is_ready(vyi_kernel *k)
+VYI_API vyre_value vyi_order_gate_is_ready(vyi_kernel *k, vyre_value which, vyre_value gate)
 {
     vyre_program *p = k->p;
-    vyre_value slot = vyre_ir_add(p, k->slots, k->wide.lane);
-    vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 4);
-    vyre_value at = vyi_kernel_plus(k, base, VYRE_SLOT_PRIORITY);
-    k->order = vyre_ir_atomic_load(p, k->ring, at, VYRE_ORDER_RELAXED);
-    vyre_local ready = vyre_ir_local(p, VYRE_TYPE_BOOL, vyi_order_is_there(k, VYRE_ORDER_RELAXED),
-                                     "wide_ready");
-    vyre_ir_if(p, vyre_ir_get(p, ready));
-    (void)vyre_ir_atomic_load(p, k->wide.buffer, k->wide.lane, VYRE_ORDER_ACQUIRE);
-    k->order = vyre_ir_atomic_load(p, k->ring, at, VYRE_ORDER_RELAXED);
-    vyre_ir_set(p, ready, vyi_order_is_there(k, VYRE_ORDER_ACQUIRE));
-    vyre_ir_end(p);
-    return vyre_ir_get(p, ready);
+    vyre_value at = vyi_kernel_plus(k, which, VYI_WIDE_WAITS);
+    vyre_value waits = vyre_ir_atomic_load(p, k->wide.buffer, at, VYRE_ORDER_RELAXED);
+    vyre_value both = vyre_ir_xor(p, waits, gate);
+    vyre_value same = vyi_kernel_op(k, vyre_ir_lt, both, 1u << VYI_GATE_GENERATION);
+    vyre_value event = vyi_kernel_op(k, vyre_ir_and, waits, VYI_ORDER_EVENT);
+    vyre_value word = vyre_ir_atomic_load(p, k->events, event, VYRE_ORDER_RELAXED);
+    return vyre_ir_and(p, same, vyi_order_is_there(k, word));
 }
 
 /* The same in all lanes; `order` is the slot's word. */
@@ -17257,7 +17309,7 @@ VYI_API void vyi_order_wide_end(vyi_kernel *k, vyre_value order, vyre_value stat
 {
     vyre_program *p = k->p;
     k->order = order;
-    vyre_value event = vyi_order_end(k, status);
+    vyre_value event = vyi_order_end(k, status, VYRE_ORDER_RELEASE);
     vyre_value slot = vyi_kernel_op(k, vyre_ir_shr, k->base, 4);
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, event, VYI_EVENT_NONE));
     vyre_ir_atomic_store(p, k->mirror, vyi_kernel_plus(k, slot, VYI_WIDE_SLOTS), event,
@@ -25924,7 +25976,10 @@ VYI_API void vyi_troubles_forget(vyi_queue *q)
 
 VYI_API void vyi_wish_store(const vyi_queue *q, const vyi_device *d, uint32_t slot, uint32_t wish)
 {
-    vyi_store_release(vyi_device_words(d, q->slots.cancel) + slot, vyi_le32(wish));
+    const uint32_t lanes = q->slots.lanes;
+    uint32_t *words = slot < lanes ? vyi_device_words(d, q->slots.cancel)
+                                   : vyi_device_words(d, q->wides.buffer) + VYI_WIDE_WISHES;
+    vyi_store_release(words + (slot < lanes ? slot : slot - lanes), vyi_le32(wish));
 }
 
 /* The fence that follows is the caller's: it has others to wait for, too. */
@@ -27630,6 +27685,10 @@ VYI_API void vyi_wide_raise(vyi_queue *q, const vyi_device *d, uint32_t slot,
     vyi_store_relaxed(words + VYI_WIDE_PER + at, vyi_le32(cut.per));
     vyi_store_relaxed(words + VYI_WIDE_CHUNKS + at,
                       vyi_le32(generation << VYI_GATE_GENERATION | cut.chunks));
+    if (q->order.count)
+        vyi_store_relaxed(words + VYI_WIDE_WAITS + at,
+                          vyi_le32(generation << VYI_GATE_GENERATION |
+                                   vyi_order_wait(vyi_order_bits(q, slot))));
     if (d->write_combined)
         vyi_fence_stores();
     const uint32_t age = vyi_load_relaxed(&w->ages[at]) % VYI_GATE_AGES;
@@ -30105,7 +30164,7 @@ VYI_API vyre_status vyi_programs_build(vyre *v, vyre_error *err)
     b.kernel.once = false;
     b.wide.groups = wide;
     b.host.whole_slots = true;
-    if (v->backend->shapes && !order && vyi_shape_of(&b.kernel, &b.host).whole)
+    if (v->backend->shapes && vyi_shape_of(&b.kernel, &b.host).whole)
         vyi_program_build(&b, &v->programs.whole);
     b.host.one_lane = true;
     b.kernel.workgroup_size = b.kernel.lane_count = 1;

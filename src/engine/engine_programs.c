@@ -63,7 +63,7 @@ VYI_API vyre_status vyi_programs_build(vyre *v, vyre_error *err)
     b.kernel.once = false;
     b.wide.groups = wide;
     b.host.whole_slots = true;
-    if (v->backend->shapes && !order && vyi_shape_of(&b.kernel, &b.host).whole)
+    if (v->backend->shapes && vyi_shape_of(&b.kernel, &b.host).whole)
         vyi_program_build(&b, &v->programs.whole);
     b.host.one_lane = true;
     b.kernel.workgroup_size = b.kernel.lane_count = 1;

@@ -16,6 +16,7 @@
  * that, the owner, too, takes it by compare-and-swap.
  * ======================================================================= */
 #include "engine/engine_slots_impl.h"
+#include "kernel/wide_impl.h"
 
 /* --- owners -------------------------------------------------------------- */
 
@@ -141,7 +142,10 @@ VYI_API void vyi_troubles_forget(vyi_queue *q)
 
 VYI_API void vyi_wish_store(const vyi_queue *q, const vyi_device *d, uint32_t slot, uint32_t wish)
 {
-    vyi_store_release(vyi_device_words(d, q->slots.cancel) + slot, vyi_le32(wish));
+    const uint32_t lanes = q->slots.lanes;
+    uint32_t *words = slot < lanes ? vyi_device_words(d, q->slots.cancel)
+                                   : vyi_device_words(d, q->wides.buffer) + VYI_WIDE_WISHES;
+    vyi_store_release(words + (slot < lanes ? slot : slot - lanes), vyi_le32(wish));
 }
 
 /* The fence that follows is the caller's: it has others to wait for, too. */

@@ -159,6 +159,10 @@ VYI_API void vyi_wide_raise(vyi_queue *q, const vyi_device *d, uint32_t slot,
     vyi_store_relaxed(words + VYI_WIDE_PER + at, vyi_le32(cut.per));
     vyi_store_relaxed(words + VYI_WIDE_CHUNKS + at,
                       vyi_le32(generation << VYI_GATE_GENERATION | cut.chunks));
+    if (q->order.count)
+        vyi_store_relaxed(words + VYI_WIDE_WAITS + at,
+                          vyi_le32(generation << VYI_GATE_GENERATION |
+                                   vyi_order_wait(vyi_order_bits(q, slot))));
     if (d->write_combined)
         vyi_fence_stores();
     const uint32_t age = vyi_load_relaxed(&w->ages[at]) % VYI_GATE_AGES;

@@ -459,6 +459,8 @@ static void vyi_kernel_values(vyi_kernel *k)
 
     k->careful = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "careful");
     k->refused = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "refused");
+    if (k->events.id)
+        k->event = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "event");
 }
 
 VYI_COLD
@@ -695,8 +697,6 @@ static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
     k.shape = vyi_shape_of(d, host);
     if (wide->pass)
         k.shape.frame = VYI_FRAME_WIDE_PASS;
-    if (wide->events)
-        k.shape.whole = false; /* an event is looked at after the claim */
     VYRE_ASSERT(!wide->events || k.shape.frame != VYI_FRAME_ONE_LANE);
     vyi_ir_inner_begin(p);
     vyi_kernel_emit(&k);

@@ -41,10 +41,10 @@
 /* Words of the group's array, behind the slot's sixteen. */
 #define VYI_GROUP_PER    16u
 #define VYI_GROUP_CHUNKS 17u
-#define VYI_GROUP_CLAIM  18u
-#define VYI_GROUP_SEEN   19u /* the generation that the claim was made for */
-#define VYI_GROUP_BEST   20u /* three, used in turn */
-#define VYI_GROUP_WISH   23u /* the host's: not 0: the chunk is not to run */
+#define VYI_GROUP_WISH   18u /* the host's: not 0: the chunk is not to run */
+#define VYI_GROUP_CLAIM  19u
+#define VYI_GROUP_SEEN   20u /* the generation that the claim was made for */
+#define VYI_GROUP_BEST   21u /* three, used in turn */
 #define VYI_GROUP_WORDS  24u
 
 typedef struct vyi_groups {
@@ -83,13 +83,6 @@ static vyre_value vyi_group_after(vyi_kernel *k, vyre_value turn)
 
 /* --- looking -------------------------------------------------------------- */
 
-/* The host's wish for the work in wide slot `which`. */
-static vyre_value vyi_group_wish(vyi_kernel *k, vyre_value which)
-{
-    vyre_value slot = vyre_ir_add(k->p, k->slots, which);
-    return vyre_ir_atomic_load(k->p, k->cancel, slot, VYRE_ORDER_RELAXED);
-}
-
 /* A work that was taken back ends, whether its tenant has rights or not. */
 static void vyi_gate_cancelled(vyi_kernel *k, vyre_local rights)
 {
@@ -97,7 +90,8 @@ static void vyi_gate_cancelled(vyi_kernel *k, vyre_local rights)
     if (!k->cancel.id)
         return;
     vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, rights)));
-    vyre_value wish = vyi_group_wish(k, k->wide.lane);
+    vyre_value at = vyi_kernel_plus(k, k->wide.lane, VYI_WIDE_WISHES);
+    vyre_value wish = vyre_ir_atomic_load(p, k->wide.buffer, at, VYRE_ORDER_RELAXED);
     vyre_ir_set(p, rights, vyi_kernel_op(k, vyre_ir_ne, wish, 0));
     vyre_ir_end(p);
 }
@@ -149,7 +143,7 @@ static void vyi_group_look(vyi_kernel *k, vyi_groups *g, vyre_value best)
     vyre_ir_if(p, vyre_ir_and(p, fresh, some));
     vyre_ir_if(p, vyi_gate_has_rights(k, gate, first_mask));
     if (k->events.id)
-        vyre_ir_if(p, vyi_order_gate_is_ready(k));
+        vyre_ir_if(p, vyi_order_gate_is_ready(k, k->wide.lane, gate));
     vyi_group_propose(k, best, vyi_gate_key(k, gate));
     for (unsigned i = 0; i < (k->events.id ? 4u : 3u); i++)
         vyre_ir_end(p);
@@ -196,19 +190,14 @@ static void vyi_group_describe(vyi_kernel *k, vyre_value which)
     vyre_value word = vyre_ir_atomic_load(p, k->ring, at, VYRE_ORDER_RELAXED);
     vyre_ir_store(p, k->wide.words, k->wide.lane, word);
     vyre_ir_else(p);
-    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_lt, k->wide.lane, VYRE_SLOT_WORDS + 2));
-    vyre_value second = vyi_kernel_is(k, k->wide.lane, VYI_GROUP_CHUNKS);
-    vyre_value from = vyi_kernel_pick(k, second, VYI_WIDE_CHUNKS, VYI_WIDE_PER);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_lt, k->wide.lane, VYRE_SLOT_WORDS + 3));
+    const uint32_t apart = VYI_WIDE_CHUNKS - VYI_WIDE_PER;
+    vyre_value row = vyi_kernel_op(k, vyre_ir_mul, k->wide.lane, apart);
+    vyre_value from = vyi_kernel_plus(k, row, VYI_WIDE_PER - VYI_GROUP_PER * apart);
     vyre_value told = vyre_ir_atomic_load(p, k->wide.buffer, vyre_ir_add(p, from, which),
                                           VYRE_ORDER_RELAXED);
     vyre_ir_store(p, k->wide.words, k->wide.lane, told);
     vyre_ir_end(p);
-    vyre_ir_end(p);
-    if (!k->cancel.id)
-        return;
-    vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, VYI_GROUP_WISH));
-    vyre_value wish = vyi_group_wish(k, which);
-    vyre_ir_store(p, k->wide.words, k->wide.lane, wish);
     vyre_ir_end(p);
 }
 
@@ -228,17 +217,32 @@ static void vyi_group_claim(vyi_kernel *k, const vyi_groups *g, vyre_value which
     vyre_ir_end(p);
 }
 
+/* Bool: the gate is of that generation, and its event there, or of a later one. */
+static vyre_value vyi_group_caught_up(vyi_kernel *k, vyre_value which, vyre_value generation)
+{
+    vyre_program *p = k->p;
+    vyre_value gate = vyre_ir_atomic_load(p, k->wide.buffer, which, VYRE_ORDER_ACQUIRE);
+    vyre_value seen = vyi_gate_generation(k, gate);
+    if (!k->events.id)
+        return vyre_ir_ge(p, seen, generation);
+    vyre_value ready = vyi_order_gate_is_ready(k, which, gate);
+    vyre_value later = vyre_ir_gt(p, seen, generation);
+    ready = vyre_ir_and(p, ready, vyre_ir_eq(p, seen, generation));
+    return vyre_ir_or(p, later, ready);
+}
+
 /* The claim is of a later work than the gate showed: another group has seen that
- * gate, and so will we.  It may be far ahead by now if there was no chunk left, or
- * closed. */
+ * gate, and its event, and so will we.  It may be far ahead by now if there was no
+ * chunk left, or closed. */
 static void vyi_group_catch_up(vyi_kernel *k, vyre_value which, vyre_value generation)
 {
     vyre_program *p = k->p;
     vyre_value looks = vyi_kernel_u32(k, VYI_GATE_LATE_LOOKS);
     vyre_ir_loop(p, vyi_kernel_u32(k, 0), looks);
-    vyre_value gate = vyre_ir_atomic_load(p, k->wide.buffer, which, VYRE_ORDER_ACQUIRE);
-    vyi_kernel_break_if(k, vyre_ir_ge(p, vyi_gate_generation(k, gate), generation));
+    vyi_kernel_break_if(k, vyi_group_caught_up(k, which, generation));
     vyre_ir_end(p);
+    if (k->events.id)
+        vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
     vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
     vyi_group_describe(k, which);
     vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);

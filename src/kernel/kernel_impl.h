@@ -164,7 +164,8 @@ typedef struct vyi_kernel {
     vyre_value seen;    /* the status that it was claimed from */
     vyre_value joined;  /* bool: that was JOINED; of kernels with children */
     vyre_value opcode, tenant;
-    vyre_value order;   /* its PRIORITY, in kernels with events */
+    vyre_value order;   /* its PRIORITY, in kernels with events; */
+    vyre_local event;   /* and the event that it waits for, as it was when it was looked at */
     vyre_value told;    /* of a checked kernel: what the TENANT word says beside the tenant */
     vyre_value early[VYI_KERNEL_EARLY_ARGS];
     vyre_value wish;    /* not 0: it is not to run; of kernels with `cancel` */
@@ -376,15 +377,17 @@ VYI_API void vyi_wide_result(vyre_program *p, const vyi_kernel *k, uint32_t word
  * `yes`, and the event of the claimed slot, or of the one that a careful lane looks
  * at, is there; and nothing keeps its work from being run. */
 VYI_API vyre_value vyi_order_and_ready(vyi_kernel *k, vyre_value yes);
+/* A careful lane's look: asks for the work's order, and then for its event. */
+VYI_API void vyi_order_look_begin(vyi_kernel *k);
 VYI_API vyre_value vyi_order_look(vyi_kernel *k, vyre_value yes);
 VYI_API vyre_value vyi_order_and_runs(vyi_kernel *k, vyre_value yes);
 /* Around what a slot runs: nothing, where it may not. */
 VYI_API void vyi_order_serve_begin(vyi_kernel *k);
 VYI_API void vyi_order_serve_end(vyi_kernel *k);
 /* Only in kernels with events: takes 1 from the event that the work signals; which
- * one.  The others are of wide works: lane w's gate, a chunk, and the work's end. */
-VYI_API vyre_value vyi_order_end(vyi_kernel *k, vyre_value status);
-VYI_API vyre_value vyi_order_gate_is_ready(vyi_kernel *k);
+ * one.  The others are of wide works: a gate, a chunk, and the work's end. */
+VYI_API vyre_value vyi_order_end(vyi_kernel *k, vyre_value status, vyre_order order);
+VYI_API vyre_value vyi_order_gate_is_ready(vyi_kernel *k, vyre_value which, vyre_value gate);
 VYI_API vyre_value vyi_order_chunk_runs(vyi_kernel *k, vyre_value order);
 VYI_API void vyi_order_wide_end(vyi_kernel *k, vyre_value order, vyre_value status);
 

@@ -27,48 +27,73 @@ static vyre_value vyi_order_field(vyi_kernel *k, uint32_t shift)
 
 /* --- whether a work may run ------------------------------------------------ */
 
-static vyre_value vyi_order_is_there(vyi_kernel *k, vyre_order order)
+static vyre_value vyi_order_event(vyi_kernel *k, vyre_order order)
 {
-    vyre_program *p = k->p;
-    vyre_local ready = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "ready");
     vyre_value event = vyi_order_field(k, VYI_ORDER_WAIT);
-    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, event, VYI_EVENT_NONE));
-    vyre_value word = vyre_ir_atomic_load(p, k->events, event, order);
-    vyre_value missing = vyi_kernel_op(k, vyre_ir_and, word, VYI_EVENT_MISSING);
-    vyre_ir_set(p, ready, vyi_kernel_is(k, missing, 0));
-    vyre_ir_end(p);
-    return vyre_ir_get(p, ready);
+    return vyre_ir_atomic_load(k->p, k->events, event, order);
 }
 
-VYI_COLD
-VYI_API vyre_value vyi_order_and_ready(vyi_kernel *k, vyre_value yes)
+static vyre_value vyi_order_is_there(vyi_kernel *k, vyre_value word)
 {
-    return k->events.id ? vyre_ir_and(k->p, yes, vyi_order_is_there(k, VYRE_ORDER_ACQUIRE))
-                        : yes;
+    return vyi_kernel_is(k, vyi_kernel_op(k, vyre_ir_and, word, VYI_EVENT_MISSING), 0);
 }
 
 /* A careful lane's look at the slot at k->base. */
+VYI_COLD
+VYI_API void vyi_order_look_begin(vyi_kernel *k)
+{
+    if (!k->events.id)
+        return;
+    vyre_value at = vyi_kernel_plus(k, k->base, VYRE_SLOT_PRIORITY);
+    k->order = vyre_ir_atomic_load(k->p, k->ring, at, VYRE_ORDER_RELAXED);
+}
+
+/* The event NONE is one of the table's, and there. */
 VYI_COLD
 VYI_API vyre_value vyi_order_look(vyi_kernel *k, vyre_value yes)
 {
     if (!k->events.id)
         return yes;
-    vyre_value at = vyi_kernel_plus(k, k->base, VYRE_SLOT_PRIORITY);
-    k->order = vyre_ir_atomic_load(k->p, k->ring, at, VYRE_ORDER_RELAXED);
-    return vyre_ir_and(k->p, yes, vyi_order_is_there(k, VYRE_ORDER_RELAXED));
+    vyre_value word = vyi_order_event(k, VYRE_ORDER_RELAXED);
+    vyre_ir_set(k->p, k->event, word);
+    return vyre_ir_and(k->p, yes, vyi_order_is_there(k, word));
 }
 
-/* Of a claimed slot, whose event does not change any more. */
-static vyre_value vyi_order_is_spoilt(vyi_kernel *k)
+/* After the claim.  Where one lane serves a slot and the host takes nothing back, the
+ * look that led to the claim was at this work's event, and a barrier makes an acquire
+ * of it. */
+static void vyi_order_take(vyi_kernel *k)
 {
     vyre_program *p = k->p;
-    vyre_local spoilt = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "spoilt");
+    if (!k->shape.whole) {
+        vyre_ir_set(p, k->event, vyi_order_event(k, VYRE_ORDER_ACQUIRE));
+        return;
+    }
+    vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, k->careful)));
+    vyre_ir_set(p, k->event, vyi_order_event(k, VYRE_ORDER_RELAXED));
+    vyre_ir_end(p);
+    vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
+}
+
+VYI_COLD
+VYI_API vyre_value vyi_order_and_ready(vyi_kernel *k, vyre_value yes)
+{
+    vyre_program *p = k->p;
+    if (!k->events.id)
+        return yes;
     vyre_value event = vyi_order_field(k, VYI_ORDER_WAIT);
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, event, VYI_EVENT_NONE));
-    vyre_value word = vyre_ir_atomic_load(p, k->events, event, VYRE_ORDER_RELAXED);
-    vyre_ir_set(p, spoilt, vyi_kernel_op(k, vyre_ir_ge, word, VYI_EVENT_SPOILT));
+    vyi_order_take(k);
+    vyre_ir_else(p);
+    vyre_ir_set(p, k->event, vyi_kernel_u32(k, 0));
     vyre_ir_end(p);
-    return vyre_ir_get(p, spoilt);
+    return vyre_ir_and(p, yes, vyi_order_is_there(k, vyre_ir_get(p, k->event)));
+}
+
+/* Of a claimed slot. */
+static vyre_value vyi_order_is_spoilt(vyi_kernel *k)
+{
+    return vyi_kernel_op(k, vyre_ir_ge, vyre_ir_get(k->p, k->event), VYI_EVENT_SPOILT);
 }
 
 VYI_COLD
@@ -106,7 +131,7 @@ VYI_API void vyi_order_serve_end(vyi_kernel *k)
 /* --- the end ---------------------------------------------------------------- */
 
 VYI_COLD
-VYI_API vyre_value vyi_order_end(vyi_kernel *k, vyre_value status)
+VYI_API vyre_value vyi_order_end(vyi_kernel *k, vyre_value status, vyre_order order)
 {
     vyre_program *p = k->p;
     vyre_value event = vyi_order_field(k, VYI_ORDER_SIGNAL), one = vyi_kernel_u32(k, 1);
@@ -115,33 +140,27 @@ VYI_API vyre_value vyi_order_end(vyi_kernel *k, vyre_value status)
     vyre_ir_atomic(p, VYRE_ATOMIC_OR, k->events, event, vyi_kernel_u32(k, VYI_EVENT_SPOILT),
                    VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
-    vyre_ir_atomic(p, VYRE_ATOMIC_SUB, k->events, event, one, VYRE_ORDER_RELEASE);
+    vyre_ir_atomic(p, VYRE_ATOMIC_SUB, k->events, event, one, order);
     vyre_ir_end(p);
     return event;
 }
 
 /* --- works that many lanes run ----------------------------------------------- */
 
-/* Lane w's look at the work behind its gate, which seems open.  A claim cannot be
- * put back, so the second look is the one that counts: the acquire of the gate makes
- * the slot's words those of that gate, or of a later one; and the work of an
- * earlier one has ended then, so that there is no chunk to take. */
+/* A look at the work behind a gate, which seems open.  The row says of which
+ * generation it is, so that the event is this work's, and no other's is taken for it.
+ * The group acquires before it claims. */
 VYI_COLD
-VYI_API vyre_value vyi_order_gate_is_ready(vyi_kernel *k)
+VYI_API vyre_value vyi_order_gate_is_ready(vyi_kernel *k, vyre_value which, vyre_value gate)
 {
     vyre_program *p = k->p;
-    vyre_value slot = vyre_ir_add(p, k->slots, k->wide.lane);
-    vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 4);
-    vyre_value at = vyi_kernel_plus(k, base, VYRE_SLOT_PRIORITY);
-    k->order = vyre_ir_atomic_load(p, k->ring, at, VYRE_ORDER_RELAXED);
-    vyre_local ready = vyre_ir_local(p, VYRE_TYPE_BOOL, vyi_order_is_there(k, VYRE_ORDER_RELAXED),
-                                     "wide_ready");
-    vyre_ir_if(p, vyre_ir_get(p, ready));
-    (void)vyre_ir_atomic_load(p, k->wide.buffer, k->wide.lane, VYRE_ORDER_ACQUIRE);
-    k->order = vyre_ir_atomic_load(p, k->ring, at, VYRE_ORDER_RELAXED);
-    vyre_ir_set(p, ready, vyi_order_is_there(k, VYRE_ORDER_ACQUIRE));
-    vyre_ir_end(p);
-    return vyre_ir_get(p, ready);
+    vyre_value at = vyi_kernel_plus(k, which, VYI_WIDE_WAITS);
+    vyre_value waits = vyre_ir_atomic_load(p, k->wide.buffer, at, VYRE_ORDER_RELAXED);
+    vyre_value both = vyre_ir_xor(p, waits, gate);
+    vyre_value same = vyi_kernel_op(k, vyre_ir_lt, both, 1u << VYI_GATE_GENERATION);
+    vyre_value event = vyi_kernel_op(k, vyre_ir_and, waits, VYI_ORDER_EVENT);
+    vyre_value word = vyre_ir_atomic_load(p, k->events, event, VYRE_ORDER_RELAXED);
+    return vyre_ir_and(p, same, vyi_order_is_there(k, word));
 }
 
 /* The same in all lanes; `order` is the slot's word. */
@@ -163,7 +182,7 @@ VYI_API void vyi_order_wide_end(vyi_kernel *k, vyre_value order, vyre_value stat
 {
     vyre_program *p = k->p;
     k->order = order;
-    vyre_value event = vyi_order_end(k, status);
+    vyre_value event = vyi_order_end(k, status, VYRE_ORDER_RELEASE);
     vyre_value slot = vyi_kernel_op(k, vyre_ir_shr, k->base, 4);
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, event, VYI_EVENT_NONE));
     vyre_ir_atomic_store(p, k->mirror, vyi_kernel_plus(k, slot, VYI_WIDE_SLOTS), event,

@@ -158,6 +158,7 @@ VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
     vyre_value tenant = vyre_ir_atomic_load(p, k->ring,
                                             vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT),
                                             VYRE_ORDER_RELAXED);
+    vyi_order_look_begin(k);
     tenant = vyi_checked_tenant(k, tenant);
     vyre_value rights = vyi_kernel_has_rights(k, tenant);
     vyi_kernel_load_wish(k);
@@ -262,19 +263,37 @@ static void vyi_slot_mirror(vyi_kernel *k, vyre_value mirror, vyre_order order)
  * then by the same lane, after its own compare-exchange; elsewhere another
  * lane could have claimed the slot in between.  There `order` is
  * that of both, relaxed where the effects are known to have come first. */
+/* With `whole_slots` and events.  One barrier is the release of the event, and puts it
+ * behind the mirror; the release of the counter that follows puts what the lane does
+ * next behind the event. */
+static void vyi_slot_publish_in_order(vyi_kernel *k, vyre_value status, vyre_value mirror,
+                                      vyre_order order)
+{
+    vyre_program *p = k->p;
+    if (order == VYRE_ORDER_RELEASE)
+        vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_RELEASE);
+    vyi_slot_mirror(k, mirror, VYRE_ORDER_RELAXED);
+    vyre_value claimed = vyi_kernel_u32(k, VYRE_SLOT_CLAIMED);
+    vyre_ir_atomic_cas(p, k->ring, k->base, claimed, status, VYRE_ORDER_RELAXED);
+    vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_RELEASE);
+    (void)vyi_order_end(k, status, VYRE_ORDER_RELAXED);
+}
+
 static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror, vyre_order order)
 {
-    if (k->mirror.id && !k->shape.urgent) {
+    if (k->events.id && k->shape.whole) {
+        vyi_slot_publish_in_order(k, status, mirror, order);
+    } else if (k->mirror.id && !k->shape.urgent) {
         vyi_slot_mirror(k, mirror, order);
         if (k->events.id)
-            (void)vyi_order_end(k, status);
+            (void)vyi_order_end(k, status, VYRE_ORDER_RELEASE);
         vyre_value claimed = vyi_kernel_u32(k, VYRE_SLOT_CLAIMED);
         vyre_ir_atomic_cas(k->p, k->ring, k->base, claimed, status, order);
     } else {
         vyre_ir_atomic_store(k->p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
         vyi_slot_mirror(k, mirror, VYRE_ORDER_RELEASE);
         if (k->events.id)
-            (void)vyi_order_end(k, status);
+            (void)vyi_order_end(k, status, VYRE_ORDER_RELEASE);
     }
 }
 

@@ -9,6 +9,9 @@
  *              in flight
  *     CHUNKS   generation << 17 | how many there are; likewise.  A group that has
  *              found no chunk left may look when the next work is there already
+ *     WISHES   the host's: not 0: the slot's work is not to run
+ *     WAITS    the host's, as CHUNKS: generation << 17 | the event that the work waits
+ *              for; of kernels with events
  *     HEAD     the host's, constant while a launch is in flight
  *     STATES   the device's: claims, ends and results of each slot's work
  *
@@ -25,10 +28,12 @@ VYI_EXTERN_C_BEGIN
 #define VYI_WIDE_CHUNKS_MAX  65535u /* of one work */
 
 #define VYI_WIDE_GATES       0u
-#define VYI_WIDE_PER         32u
+#define VYI_WIDE_PER         32u /* a group describes a work by lanes: its rows are as far apart */
 #define VYI_WIDE_CHUNKS      96u
-#define VYI_WIDE_HEAD        160u
-#define VYI_WIDE_STATES      192u
+#define VYI_WIDE_WISHES      160u
+#define VYI_WIDE_WAITS       224u
+#define VYI_WIDE_HEAD        256u
+#define VYI_WIDE_STATES      288u
 #define VYI_WIDE_STATE_WORDS 64u
 #define VYI_WIDE_GUEST       VYI_WIDE_SLOTS /* a state for works in rings of others */
 #define VYI_WIDE_WORDS       (VYI_WIDE_STATES + (VYI_WIDE_GUEST + 1) * VYI_WIDE_STATE_WORDS)
@@ -68,6 +73,8 @@ VYI_EXTERN_C_BEGIN
 #define VYI_WIDE_FAULTED     0x80000000u /* of FINISHED */
 #define VYI_WIDE_NOT_LAST    0xffffffffu /* no count that FINISHED can have */
 
+VYI_STATIC_ASSERT(wide_rows, VYI_WIDE_CHUNKS - VYI_WIDE_PER == VYI_WIDE_WISHES - VYI_WIDE_CHUNKS &&
+                                 VYI_WIDE_CHUNKS - VYI_WIDE_PER > VYI_WIDE_GUEST);
 VYI_STATIC_ASSERT(wide_state, VYI_WIDE_SUMS + 12 <= VYI_WIDE_BOUNDS &&
                                   VYI_WIDE_BOUNDS + 3 <= VYI_WIDE_STATE_WORDS);
 
