@@ -3936,7 +3936,7 @@ typedef struct vyre_io_info {
 
 VYRE_API void vyre_io_query(vyre_io *io, vyre_io_info *out);
 
-/* --- a work for each part of a file ----------------------------------------- */
+/* --- works that follow reads ------------------------------------------------ */
 
 /* What the host may ask for, in a request's words. */
 typedef struct vyre_io_read {
@@ -3944,6 +3944,17 @@ typedef struct vyre_io_read {
     uint64_t offset;
     uint32_t bytes;
 } vyre_io_read;
+
+/* Reads, and then runs a work of the handle's, which was opened with vyre_desc.events.  Its
+ * ticket is valid at once, and pending.  A file that ends before the last byte, without
+ * VYRE_IO_SHORT_OK, a system that refuses, a pump that is closed: the work ends
+ * FAULT(VYRE_FAULT_AFTER), and has not run.  VYRE_FULL: of slots, events, or the pump's
+ * own reads there is none; VYRE_E_IO_REQUEST: the pump refuses, err->native is the code.
+ * In both nothing has begun.  The rest of the last word is filled up with zeros.  Somebody
+ * must pump. */
+VYRE_API vyre_status vyre_io_read_then(vyre_io *io, const vyre_io_read *read,
+                                       const vyre_work *work, vyre_ticket *ticket,
+                                       vyre_error *err);
 
 typedef struct vyre_stream_chunk {
     uint64_t index;  /* from 0 */
@@ -25376,6 +25387,11 @@ VYI_API void vyi_event_forget(vyi_queue *q, uint32_t event);
 /* One that is to be signalled so often, 0 if none can be had; the caller releases it. */
 VYI_API uint32_t vyi_event_gather(vyi_queue *q, uint32_t count);
 VYI_API void vyi_event_release(vyi_queue *q, uint32_t event);
+/* Of one that was gathered for 1, which the host itself signals, and releases. */
+VYI_API void vyi_event_give(vyi_queue *q, uint32_t event, bool good);
+/* Publishes a work that waits for it (engine_after.c). */
+VYI_API vyre_status vyi_publish_waiting(vyre *v, const vyre_work *work, uint32_t event,
+                                        vyre_ticket *ticket, vyre_error *err);
 
 static inline uint32_t vyi_order_bits(const vyi_queue *q, uint32_t slot)
 {
@@ -28175,6 +28191,23 @@ VYI_API void vyi_event_release(vyi_queue *q, uint32_t event)
     vyi_order_unlock(&q->order);
 }
 
+/* Nobody else signals it, so the word is the host's until it is stored.  What is owed
+ * survives the device. */
+VYI_API void vyi_event_give(vyi_queue *q, uint32_t event, bool good)
+{
+    vyi_order *o = &q->order;
+    const uint32_t word = good ? 0 : VYI_EVENT_SPOILT;
+    vyi_fence_stores();
+    vyi_order_lock(o);
+    VYRE_ASSERT(o->uses[event] > 0 && o->owed[event] == 1);
+    o->owed[event] = word;
+    vyi_store_release(vyi_device_words(vyi_queue_device(q), o->buffer) + event, vyi_le32(word));
+    vyi_order_unlock(o);
+    vyi_fence_stores();
+    vyi_event_release(q, event);
+    vyi_queue_wake(q);
+}
+
 VYI_API void vyi_event_use(vyi_queue *q, uint32_t event)
 {
     if (event < VYI_EVENT_FIRST)
@@ -28405,6 +28438,22 @@ VYRE_API vyre_status vyre_publish_after(vyre *v, const vyre_work *work, const vy
         vyi_event_release(q, a.event);
     else
         vyi_event_forget(q, a.event);
+    if (ticket && status == VYRE_OK)
+        *ticket = r.ticket;
+    return status;
+}
+
+VYI_API vyre_status vyi_publish_waiting(vyre *v, const vyre_work *work, uint32_t event,
+                                        vyre_ticket *ticket, vyre_error *err)
+{
+    vyi_queue *q = &v->queue;
+    vyi_receipt r = vyi_receipt_for(q, ticket);
+    vyre_status status = vyi_queue_takes_work(q, err);
+    if (status == VYRE_OK)
+        status = vyi_engine_check(v, work, err);
+    r.wait = event;
+    if (status == VYRE_OK)
+        status = vyi_publish_one(q, &q->slots.pool, work, &r, err);
     if (ticket && status == VYRE_OK)
         *ticket = r.ticket;
     return status;
@@ -48443,6 +48492,7 @@ struct vyi_job {
     uint32_t   slot, op; /* slot: its index */
     bool       ended;   /* of the host's own: until vyi_job_take, with its code */
     bool       orphan;  /* nobody will take it */
+    uint32_t   event;   /* of the handle's, that it signals, and nobody takes it; 0: none */
     uint32_t   code;
     vyi_entry *file, *target;
     uint8_t   *memory;
@@ -48548,8 +48598,12 @@ VYI_API bool vyi_job_moved(vyre_io *io, vyi_job *job, int64_t result);
 VYI_API void vyi_job_end(vyre_io *io, vyi_job *job, uint32_t code);
 
 /* A read of the host's own: an index of it, or VYI_JOBS when all are in use, and then
- * *code is 0, or says why it is refused.  The file may end early. */
-VYI_API uint32_t vyi_job_read(vyre_io *io, const vyre_io_read *what, uint32_t *code);
+ * *code is 0, or says why it is refused.  Without an event the file may end early.  It is
+ * started then, or dropped. */
+VYI_API uint32_t vyi_job_reserve(vyre_io *io, const vyre_io_read *what, uint32_t event,
+                                 uint32_t *code);
+VYI_API void vyi_job_start(vyre_io *io, uint32_t index);
+VYI_API void vyi_job_drop(vyre_io *io, uint32_t index);
 /* True: it has ended; how, and how far.  It is free then.  Where the bytes end within a
  * word, which lies in the target as a whole, the rest of it is 0. */
 VYI_API bool vyi_job_take(vyre_io *io, uint32_t index, uint32_t *code, uint32_t *bytes);
@@ -49146,7 +49200,7 @@ static bool vyi_job_place(vyi_job *job, const vyre_io *io, const vyi_request *r)
 
 static bool vyi_job_may_end_early(const vyi_job *job)
 {
-    return !job->queue || (job->file->flags & VYRE_IO_SHORT_OK);
+    return (!job->queue && !job->event) || (job->file->flags & VYRE_IO_SHORT_OK);
 }
 
 /* Cuts the bytes at the file's end, where that is known and allowed. */
@@ -49213,6 +49267,14 @@ static void vyi_count(vyre_io_count *c, const vyi_job *job, uint32_t bytes)
     c->bytes += bytes;
 }
 
+/* The last word of the host's own reads. */
+static void vyi_job_fill_up(const vyi_job *job)
+{
+    for (uint32_t i = job->done; i % 4; i++)
+        job->memory[i] = 0;
+    vyi_fence_stores();
+}
+
 static void vyi_job_close(vyre_io *io, vyi_job *job, uint32_t code)
 {
     VYRE_ASSERT(job->turn != 0 && !job->ended && !io->abandoned);
@@ -49227,9 +49289,13 @@ static void vyi_job_close(vyre_io *io, vyi_job *job, uint32_t code)
     }
     if (job->queue)
         vyi_job_answer(job, code ? VYRE_IO_ERROR : VYRE_IO_OK, code ? code : job->done);
+    if (job->event) {
+        vyi_job_fill_up(job);
+        vyi_event_give(&io->desc.handle->queue, job->event, code == 0);
+    }
     vyi_job_unuse(io, job->file);
     vyi_job_unuse(io, job->target);
-    job->ended = !job->queue && !job->orphan;
+    job->ended = !job->queue && !job->orphan && !job->event;
     job->code = code;
     if (!job->ended)
         memset(job, 0, sizeof *job);
@@ -49303,7 +49369,26 @@ VYI_API bool vyi_job_claim(vyre_io *io, void *queue, uint32_t slot)
 
 /* --- the host's own ------------------------------------------------------- */
 
-VYI_API uint32_t vyi_job_read(vyre_io *io, const vyre_io_read *what, uint32_t *code)
+VYI_API void vyi_job_drop(vyre_io *io, uint32_t index)
+{
+    io->info.in_flight--;
+    memset(&io->jobs[index], 0, sizeof io->jobs[index]);
+}
+
+VYI_API void vyi_job_start(vyre_io *io, uint32_t index)
+{
+    vyi_job *job = &io->jobs[index];
+    vyi_job_enter(io, job);
+    if (io->quits)
+        vyi_job_end(io, job, VYRE_IO_CODE_CANCELLED);
+    else if (job->bytes == 0)
+        vyi_job_end(io, job, 0);
+    else
+        io->engine->start(io, job);
+}
+
+VYI_API uint32_t vyi_job_reserve(vyre_io *io, const vyre_io_read *what, uint32_t event,
+                                 uint32_t *code)
 {
     uint32_t index = VYRE_IO_SLOTS;
     while (index < VYI_JOBS && io->jobs[index].turn)
@@ -49314,18 +49399,11 @@ VYI_API uint32_t vyi_job_read(vyre_io *io, const vyre_io_read *what, uint32_t *c
     vyi_request r = { VYRE_IO_READ, what->source, what->target, what->bytes, what->tag,
                       what->offset };
     vyi_job *job = vyi_job_begin(io, NULL, index, VYRE_IO_READ);
+    job->event = event;
     *code = r.src == r.dst ? (uint32_t)VYRE_IO_CODE_SOURCE : vyi_job_check(job, io, &r);
-    if (*code) {
-        io->info.in_flight--;
-        memset(job, 0, sizeof *job);
-        return VYI_JOBS;
-    }
-    vyi_job_enter(io, job);
-    if (job->bytes == 0)
-        vyi_job_end(io, job, 0);
-    else
-        io->engine->start(io, job);
-    return index;
+    if (*code)
+        vyi_job_drop(io, index);
+    return *code ? VYI_JOBS : index;
 }
 
 VYI_API bool vyi_job_take(vyre_io *io, uint32_t index, uint32_t *code, uint32_t *bytes)
@@ -49336,9 +49414,7 @@ VYI_API bool vyi_job_take(vyre_io *io, uint32_t index, uint32_t *code, uint32_t 
         return false;
     *code = job->code;
     *bytes = job->done;
-    for (uint32_t i = job->done; i % 4; i++)
-        job->memory[i] = 0;
-    vyi_fence_stores();
+    vyi_job_fill_up(job);
     memset(job, 0, sizeof *job);
     return true;
 }
@@ -50216,7 +50292,9 @@ static bool vyi_stream_begin(vyi_stream *s)
     const vyre_io_read what = { d->source, d->target, place, d->offset + done,
                                 left < s->chunk ? (uint32_t)left : s->chunk };
     vyi_mutex_lock(&s->io->lock);
-    s->jobs[place] = vyi_job_read(s->io, &what, &code);
+    s->jobs[place] = vyi_job_reserve(s->io, &what, 0, &code);
+    if (s->jobs[place] != VYI_JOBS)
+        vyi_job_start(s->io, s->jobs[place]);
     vyi_mutex_unlock(&s->io->lock);
     if (s->jobs[place] == VYI_JOBS) {
         if (code)
@@ -50419,6 +50497,80 @@ VYRE_API vyre_status vyre_stream(vyre_io *io, const vyre_stream_desc *desc, uint
     status = vyi_stream_run(&s);
     if (bytes)
         *bytes = s.bytes;
+    return status;
+}
+
+#endif /* VYRE_NO_IO */
+/* ==========================================================================
+ * io: a read, and a work that waits for it
+ *
+ * The work is published at once, and waits for an event of the handle's that the
+ * read's end signals: so its ticket is as good as any, a ring that is full says so
+ * before anything is read, and a lost device or pump leaves no work behind.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_IO
+
+static vyre_status vyi_then_check(const vyre_io *io, const vyre_io_read *read,
+                                  const vyre_work *work, vyre_error *err)
+{
+    if (!io || !read || !work)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open pump, a read and a work.",
+                        "%s is NULL", !io ? "the pump" : !read ? "the read" : "the work");
+    if (!io->desc.handle)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Open it with vyre_io_desc.handle.",
+                        "the pump serves a queue, and has no handle to publish to");
+    if (!io->desc.handle->queue.order.count)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Set vyre_desc.events, to 1 or more.",
+                        "the handle was opened without events, and the work waits for a read");
+    return VYRE_OK;
+}
+
+/* The read's job, not started. */
+static vyre_status vyi_then_reserve(vyre_io *io, const vyre_io_read *read, uint32_t event,
+                                    uint32_t *job, vyre_error *err)
+{
+    uint32_t code = 0;
+    if (!event)
+        return vyi_news(err, VYRE_FULL, 0, "Wait, or set vyre_desc.events higher.",
+                        "all events are in use");
+    vyi_mutex_lock(&io->lock);
+    *job = vyi_job_reserve(io, read, event, &code);
+    vyi_mutex_unlock(&io->lock);
+    if (*job != VYI_JOBS)
+        return VYRE_OK;
+    if (!code)
+        return vyi_news(err, VYRE_FULL, VYI_OWN_JOBS, "Pump, and wait for the works of some.",
+                        "as many reads as a pump can have are under way");
+    vyi_fail(err, VYRE_E_IO_REQUEST, read->source,
+             "Look at the source and the target; vyre_io_code says what the code means.",
+             "the read of %u bytes is refused: code %u", (unsigned)read->bytes, (unsigned)code);
+    if (err)
+        err->native = (int32_t)code;
+    return VYRE_E_IO_REQUEST;
+}
+
+VYRE_API vyre_status vyre_io_read_then(vyre_io *io, const vyre_io_read *read,
+                                       const vyre_work *work, vyre_ticket *ticket,
+                                       vyre_error *err)
+{
+    uint32_t job = VYI_JOBS;
+    vyre_status status = vyi_then_check(io, read, work, err);
+    if (status != VYRE_OK)
+        return status;
+    vyi_queue *q = &io->desc.handle->queue;
+    const uint32_t event = vyi_event_gather(q, 1);
+    status = vyi_then_reserve(io, read, event, &job, err);
+    if (status == VYRE_OK)
+        status = vyi_publish_waiting(io->desc.handle, work, event, ticket, err);
+    vyi_mutex_lock(&io->lock);
+    if (status == VYRE_OK)
+        vyi_job_start(io, job);
+    else if (job != VYI_JOBS)
+        vyi_job_drop(io, job);
+    vyi_mutex_unlock(&io->lock);
+    if (status != VYRE_OK && event)
+        vyi_event_release(q, event);
     return status;
 }
 

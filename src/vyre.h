@@ -357,6 +357,7 @@
 #include "rooms/io/io_uring.c"
 #include "rooms/io/io.c"
 #include "rooms/io/io_stream.c"
+#include "rooms/io/io_then.c"
 #include "rooms/task/task.c"
 #include "rooms/graph/graph.c"
 #include "rooms/trace/trace.c"

@@ -156,3 +156,19 @@ VYRE_API vyre_status vyre_publish_after(vyre *v, const vyre_work *work, const vy
         *ticket = r.ticket;
     return status;
 }
+
+VYI_API vyre_status vyi_publish_waiting(vyre *v, const vyre_work *work, uint32_t event,
+                                        vyre_ticket *ticket, vyre_error *err)
+{
+    vyi_queue *q = &v->queue;
+    vyi_receipt r = vyi_receipt_for(q, ticket);
+    vyre_status status = vyi_queue_takes_work(q, err);
+    if (status == VYRE_OK)
+        status = vyi_engine_check(v, work, err);
+    r.wait = event;
+    if (status == VYRE_OK)
+        status = vyi_publish_one(q, &q->slots.pool, work, &r, err);
+    if (ticket && status == VYRE_OK)
+        *ticket = r.ticket;
+    return status;
+}

@@ -190,6 +190,23 @@ VYI_API void vyi_event_release(vyi_queue *q, uint32_t event)
     vyi_order_unlock(&q->order);
 }
 
+/* Nobody else signals it, so the word is the host's until it is stored.  What is owed
+ * survives the device. */
+VYI_API void vyi_event_give(vyi_queue *q, uint32_t event, bool good)
+{
+    vyi_order *o = &q->order;
+    const uint32_t word = good ? 0 : VYI_EVENT_SPOILT;
+    vyi_fence_stores();
+    vyi_order_lock(o);
+    VYRE_ASSERT(o->uses[event] > 0 && o->owed[event] == 1);
+    o->owed[event] = word;
+    vyi_store_release(vyi_device_words(vyi_queue_device(q), o->buffer) + event, vyi_le32(word));
+    vyi_order_unlock(o);
+    vyi_fence_stores();
+    vyi_event_release(q, event);
+    vyi_queue_wake(q);
+}
+
 VYI_API void vyi_event_use(vyi_queue *q, uint32_t event)
 {
     if (event < VYI_EVENT_FIRST)

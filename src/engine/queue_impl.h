@@ -600,6 +600,11 @@ VYI_API void vyi_event_forget(vyi_queue *q, uint32_t event);
 /* One that is to be signalled so often, 0 if none can be had; the caller releases it. */
 VYI_API uint32_t vyi_event_gather(vyi_queue *q, uint32_t count);
 VYI_API void vyi_event_release(vyi_queue *q, uint32_t event);
+/* Of one that was gathered for 1, which the host itself signals, and releases. */
+VYI_API void vyi_event_give(vyi_queue *q, uint32_t event, bool good);
+/* Publishes a work that waits for it (engine_after.c). */
+VYI_API vyre_status vyi_publish_waiting(vyre *v, const vyre_work *work, uint32_t event,
+                                        vyre_ticket *ticket, vyre_error *err);
 
 static inline uint32_t vyi_order_bits(const vyi_queue *q, uint32_t slot)
 {

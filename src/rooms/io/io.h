@@ -138,7 +138,7 @@ typedef struct vyre_io_info {
 
 VYRE_API void vyre_io_query(vyre_io *io, vyre_io_info *out);
 
-/* --- a work for each part of a file ----------------------------------------- */
+/* --- works that follow reads ------------------------------------------------ */
 
 /* What the host may ask for, in a request's words. */
 typedef struct vyre_io_read {
@@ -146,6 +146,17 @@ typedef struct vyre_io_read {
     uint64_t offset;
     uint32_t bytes;
 } vyre_io_read;
+
+/* Reads, and then runs a work of the handle's, which was opened with vyre_desc.events.  Its
+ * ticket is valid at once, and pending.  A file that ends before the last byte, without
+ * VYRE_IO_SHORT_OK, a system that refuses, a pump that is closed: the work ends
+ * FAULT(VYRE_FAULT_AFTER), and has not run.  VYRE_FULL: of slots, events, or the pump's
+ * own reads there is none; VYRE_E_IO_REQUEST: the pump refuses, err->native is the code.
+ * In both nothing has begun.  The rest of the last word is filled up with zeros.  Somebody
+ * must pump. */
+VYRE_API vyre_status vyre_io_read_then(vyre_io *io, const vyre_io_read *read,
+                                       const vyre_work *work, vyre_ticket *ticket,
+                                       vyre_error *err);
 
 typedef struct vyre_stream_chunk {
     uint64_t index;  /* from 0 */

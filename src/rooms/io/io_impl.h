@@ -69,6 +69,7 @@ struct vyi_job {
     uint32_t   slot, op; /* slot: its index */
     bool       ended;   /* of the host's own: until vyi_job_take, with its code */
     bool       orphan;  /* nobody will take it */
+    uint32_t   event;   /* of the handle's, that it signals, and nobody takes it; 0: none */
     uint32_t   code;
     vyi_entry *file, *target;
     uint8_t   *memory;
@@ -174,8 +175,12 @@ VYI_API bool vyi_job_moved(vyre_io *io, vyi_job *job, int64_t result);
 VYI_API void vyi_job_end(vyre_io *io, vyi_job *job, uint32_t code);
 
 /* A read of the host's own: an index of it, or VYI_JOBS when all are in use, and then
- * *code is 0, or says why it is refused.  The file may end early. */
-VYI_API uint32_t vyi_job_read(vyre_io *io, const vyre_io_read *what, uint32_t *code);
+ * *code is 0, or says why it is refused.  Without an event the file may end early.  It is
+ * started then, or dropped. */
+VYI_API uint32_t vyi_job_reserve(vyre_io *io, const vyre_io_read *what, uint32_t event,
+                                 uint32_t *code);
+VYI_API void vyi_job_start(vyre_io *io, uint32_t index);
+VYI_API void vyi_job_drop(vyre_io *io, uint32_t index);
 /* True: it has ended; how, and how far.  It is free then.  Where the bytes end within a
  * word, which lies in the target as a whole, the rest of it is 0. */
 VYI_API bool vyi_job_take(vyre_io *io, uint32_t index, uint32_t *code, uint32_t *bytes);

@@ -67,7 +67,7 @@ static bool vyi_job_place(vyi_job *job, const vyre_io *io, const vyi_request *r)
 
 static bool vyi_job_may_end_early(const vyi_job *job)
 {
-    return !job->queue || (job->file->flags & VYRE_IO_SHORT_OK);
+    return (!job->queue && !job->event) || (job->file->flags & VYRE_IO_SHORT_OK);
 }
 
 /* Cuts the bytes at the file's end, where that is known and allowed. */
@@ -134,6 +134,14 @@ static void vyi_count(vyre_io_count *c, const vyi_job *job, uint32_t bytes)
     c->bytes += bytes;
 }
 
+/* The last word of the host's own reads. */
+static void vyi_job_fill_up(const vyi_job *job)
+{
+    for (uint32_t i = job->done; i % 4; i++)
+        job->memory[i] = 0;
+    vyi_fence_stores();
+}
+
 static void vyi_job_close(vyre_io *io, vyi_job *job, uint32_t code)
 {
     VYRE_ASSERT(job->turn != 0 && !job->ended && !io->abandoned);
@@ -148,9 +156,13 @@ static void vyi_job_close(vyre_io *io, vyi_job *job, uint32_t code)
     }
     if (job->queue)
         vyi_job_answer(job, code ? VYRE_IO_ERROR : VYRE_IO_OK, code ? code : job->done);
+    if (job->event) {
+        vyi_job_fill_up(job);
+        vyi_event_give(&io->desc.handle->queue, job->event, code == 0);
+    }
     vyi_job_unuse(io, job->file);
     vyi_job_unuse(io, job->target);
-    job->ended = !job->queue && !job->orphan;
+    job->ended = !job->queue && !job->orphan && !job->event;
     job->code = code;
     if (!job->ended)
         memset(job, 0, sizeof *job);
@@ -224,7 +236,26 @@ VYI_API bool vyi_job_claim(vyre_io *io, void *queue, uint32_t slot)
 
 /* --- the host's own ------------------------------------------------------- */
 
-VYI_API uint32_t vyi_job_read(vyre_io *io, const vyre_io_read *what, uint32_t *code)
+VYI_API void vyi_job_drop(vyre_io *io, uint32_t index)
+{
+    io->info.in_flight--;
+    memset(&io->jobs[index], 0, sizeof io->jobs[index]);
+}
+
+VYI_API void vyi_job_start(vyre_io *io, uint32_t index)
+{
+    vyi_job *job = &io->jobs[index];
+    vyi_job_enter(io, job);
+    if (io->quits)
+        vyi_job_end(io, job, VYRE_IO_CODE_CANCELLED);
+    else if (job->bytes == 0)
+        vyi_job_end(io, job, 0);
+    else
+        io->engine->start(io, job);
+}
+
+VYI_API uint32_t vyi_job_reserve(vyre_io *io, const vyre_io_read *what, uint32_t event,
+                                 uint32_t *code)
 {
     uint32_t index = VYRE_IO_SLOTS;
     while (index < VYI_JOBS && io->jobs[index].turn)
@@ -235,18 +266,11 @@ VYI_API uint32_t vyi_job_read(vyre_io *io, const vyre_io_read *what, uint32_t *c
     vyi_request r = { VYRE_IO_READ, what->source, what->target, what->bytes, what->tag,
                       what->offset };
     vyi_job *job = vyi_job_begin(io, NULL, index, VYRE_IO_READ);
+    job->event = event;
     *code = r.src == r.dst ? (uint32_t)VYRE_IO_CODE_SOURCE : vyi_job_check(job, io, &r);
-    if (*code) {
-        io->info.in_flight--;
-        memset(job, 0, sizeof *job);
-        return VYI_JOBS;
-    }
-    vyi_job_enter(io, job);
-    if (job->bytes == 0)
-        vyi_job_end(io, job, 0);
-    else
-        io->engine->start(io, job);
-    return index;
+    if (*code)
+        vyi_job_drop(io, index);
+    return *code ? VYI_JOBS : index;
 }
 
 VYI_API bool vyi_job_take(vyre_io *io, uint32_t index, uint32_t *code, uint32_t *bytes)
@@ -257,9 +281,7 @@ VYI_API bool vyi_job_take(vyre_io *io, uint32_t index, uint32_t *code, uint32_t 
         return false;
     *code = job->code;
     *bytes = job->done;
-    for (uint32_t i = job->done; i % 4; i++)
-        job->memory[i] = 0;
-    vyi_fence_stores();
+    vyi_job_fill_up(job);
     memset(job, 0, sizeof *job);
     return true;
 }

@@ -79,7 +79,9 @@ static bool vyi_stream_begin(vyi_stream *s)
     const vyre_io_read what = { d->source, d->target, place, d->offset + done,
                                 left < s->chunk ? (uint32_t)left : s->chunk };
     vyi_mutex_lock(&s->io->lock);
-    s->jobs[place] = vyi_job_read(s->io, &what, &code);
+    s->jobs[place] = vyi_job_reserve(s->io, &what, 0, &code);
+    if (s->jobs[place] != VYI_JOBS)
+        vyi_job_start(s->io, s->jobs[place]);
     vyi_mutex_unlock(&s->io->lock);
     if (s->jobs[place] == VYI_JOBS) {
         if (code)
