@@ -112,7 +112,8 @@
  *
  * A handler is a line of GLSL (docs/source.md): scalars of 32 bits, functions, loops;
  * buffers by name, arg[0] to arg[11], result(n, v) for vyre_result(), fault(code) to end
- * the job FAULT, printf("%u", v) for vyre_desc.log; many lanes have index, and
+ * the job FAULT, yield(pc, data) to go on with it later (kernel.tasks, docs/task.md),
+ * printf("%u", v) for vyre_desc.log; many lanes have index, and
  * reduce_add(n, v); a group has lane, lanes, shared arrays and barrier().  Or it is an
  * emit function, called when the kernel is built: what it calls on the builder is what
  * every slot with its opcode will do; slot->arg[] are the job's arguments,
@@ -349,6 +350,7 @@ VYI_EXTERN_C_BEGIN
     X(FULL,                 2, "no slot is free at the moment")                                    \
     X(EMPTY,                3, "there is nothing to take at the moment")                           \
     X(TIMEOUT,              4, "the deadline passed first")                                        \
+    X(PAUSED,               5, "the work has paused, and goes on when it is told to")              \
     /* base: -1 .. -19 */                                                                          \
     X(E_NOMEM,             -1, "the allocator returned no memory")                                 \
     X(E_ARGUMENT,          -2, "an argument is NULL or out of its range")                          \
@@ -726,6 +728,14 @@ typedef enum vyre_slot_state {
     VYRE_SLOT_FAULTED = 7,
     VYRE_SLOT_UNKNOWN = 8 /* a status word that holds 8 or more */
 } vyre_slot_state;
+
+/* How a task came to its state: word 15 of its slot, unless that is FAULT. */
+enum {
+    VYRE_TASK_PAUSED = 1,
+    VYRE_TASK_YIELDED = 2,
+    VYRE_TASK_REQUEUED = 4,
+    VYRE_TASK_RESUMED = 8
+};
 
 /* "EMPTY", "PUBLISHED" ...; "UNKNOWN" for anything else. */
 VYRE_API const char *vyre_slot_state_name(vyre_slot_state state);
@@ -1840,6 +1850,20 @@ VYRE_API vyre_value vyre_emit_spawn(vyre_program *p, const vyre_slot_values *slo
 VYRE_API void vyre_emit_then(vyre_program *p, const vyre_slot_values *slot, uint32_t opcode,
                              const vyre_value *args, uint32_t count);
 
+/* Of a kernel with `tasks`, in a handler for one lane: the job has not ended, and its
+ * handler runs again later, from the start, with arguments 3 and 4 being pc and data,
+ * which both are 0 (or what the work gave) the first time.  Code after the call still
+ * runs; the last such call counts, and none against a fault.  In a packed slot it is
+ * FAULT(PACKED).
+ * yield, requeue: this kernel claims it again, after what its lane has to do besides;
+ * pause: nobody does until vyre_resume, and its ticket says VYRE_PAUSED. */
+VYRE_API void vyre_emit_yield(vyre_program *p, const vyre_slot_values *slot, vyre_value pc,
+                              vyre_value data);
+VYRE_API void vyre_emit_requeue(vyre_program *p, const vyre_slot_values *slot, vyre_value pc,
+                                vyre_value data);
+VYRE_API void vyre_emit_pause(vyre_program *p, const vyre_slot_values *slot, vyre_value pc,
+                              vyre_value data);
+
 /* What runs a job. */
 typedef enum vyre_width {
     VYRE_WIDTH_LANE = 0,  /* one lane */
@@ -1911,6 +1935,9 @@ typedef struct vyre_kernel_desc {
                                  checked, such loads give 0 and such stores nothing */
     uint32_t children;        /* jobs that may wait in the device's own queue, a power of two from
                                  32 to 2^20; 0: handlers spawn nothing.  Only for vyre_open */
+
+    bool     tasks;           /* handlers may stop in the middle and go on later
+                                 (vyre_emit_yield); words 7 to 15 of a slot are vyre_task's then */
     uint32_t log_records;     /* 0 = 64; only for the host that makes the buffer */
     uint32_t observables;     /* 0 = 64; likewise */
     uint32_t table_binding;   /* of the caller's buffer with the DFA table; 0 = none */
@@ -2409,7 +2436,8 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
  * VYRE_E_STALE.  Needs vyre_desc.events. */
 VYRE_API vyre_status vyre_publish_after(vyre *v, const vyre_work *work, const vyre_ticket *after,
                                         uint32_t count, vyre_ticket *ticket, vyre_error *err);
-/* VYRE_OK, VYRE_PENDING, VYRE_E_FAULT, VYRE_E_CANCELLED, VYRE_E_LOST; VYRE_E_STALE when a later
+/* VYRE_OK, VYRE_PENDING, VYRE_PAUSED (kernel.tasks: vyre_resume), VYRE_E_FAULT,
+ * VYRE_E_CANCELLED, VYRE_E_LOST; VYRE_E_STALE when a later
  * fault in the same slot has replaced the outcome, or the slot has been used 2^26
  * times since; VYRE_E_TICKET, also for one of another handle. */
 VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t);
@@ -2420,7 +2448,8 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
  * VYRE_E_FAULT: it has, and works ended FAULT whose outcome nobody has asked for;
  * err->at is the slot of one of them, err->native its vyre_fault, and the text
  * says how many there are.  VYRE_E_LOST: none did, but works were lost with a
- * device.  The next drain does not tell of these again. */
+ * device.  The next drain does not tell of these again.  VYRE_PAUSED: nothing of that,
+ * and works that have paused are all that is left. */
 VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err);
 /* The slot's argument words after the run.  They are kept until the slot is
  * used again, after as many publishes as the ring has slots, or the producer;
@@ -2442,11 +2471,17 @@ VYRE_API vyre_status vyre_release(vyre *v, vyre_ticket t, vyre_error *err);
  * ticket tells.  VYRE_OK: it was taken back.  VYRE_EMPTY: it has ended already;
  * VYRE_E_FAULT and VYRE_E_LOST say the same, and how.  Of a work that many lanes run
  * what was claimed before still runs, and the ticket gives VYRE_E_CANCELLED if that
- * was not all of it. */
+ * was not all of it.  A work that stops in the middle (kernel.tasks) does not go on. */
 VYRE_API vyre_status vyre_cancel(vyre *v, vyre_ticket t, vyre_error *err);
 /* *code: the vyre_fault that the work ended with, 0 if it ended well.  VYRE_OK says
  * that this is known; otherwise as vyre_poll, and *code is untouched. */
 VYRE_API vyre_status vyre_fault_of(vyre *v, vyre_ticket t, uint32_t *code);
+/* Lets a work go on that has paused (vyre_emit_pause; its ticket says VYRE_PAUSED), with
+ * *data as the word that its handler finds in argument 4; NULL: as it is.  One call for
+ * each pause: VYRE_E_TASK_STATE of a work that is under way or has ended well.  What the
+ * program wrote before it is seen by the work.  On a handle that is stopped it waits
+ * in the ring, as others do. */
+VYRE_API vyre_status vyre_resume(vyre *v, vyre_ticket t, const uint32_t *data, vyre_error *err);
 /* Has `fn` called when the work has ended, once, by whichever call sees that: one
  * that polls, waits, publishes, drains or runs, of any thread, or the helper thread
  * (desc.helper_thread), within a millisecond; by this one if it has ended already.
@@ -2459,7 +2494,8 @@ VYRE_API vyre_status vyre_on_end(vyre *v, vyre_ticket t, vyre_end_fn fn, void *u
 VYRE_API uint32_t vyre_ticket_slot(vyre_ticket t);
 
 /* Runs works to their end, any number of them, through passes of its own or
- * the running kernel.  VYRE_E_FAULT: all have run and some ended FAULT;
+ * the running kernel.  One that pauses is taken back (VYRE_E_CANCELLED): nobody has its
+ * ticket.  VYRE_E_FAULT: all have run and some ended FAULT;
  * err->at is the index of the first that was seen, *stats is filled in.
  * `stats` may be NULL. */
 VYRE_API vyre_status vyre_run(vyre *v, const vyre_work *works, uint32_t count, vyre_stats *stats,
@@ -4027,13 +4063,6 @@ typedef struct vyre_task {
     uint32_t requeues, yields;
     uint32_t flags;    /* VYRE_TASK_ values; of a faulted task its code */
 } vyre_task;
-
-enum {
-    VYRE_TASK_PAUSED = 1,
-    VYRE_TASK_YIELDED = 2,
-    VYRE_TASK_REQUEUED = 4,
-    VYRE_TASK_RESUMED = 8
-};
 
 /* A ready task of the work, which has three arguments at most. */
 VYRE_API vyre_status vyre_task_make(vyre_task *out, uint32_t id, const vyre_work *work,
@@ -10111,6 +10140,8 @@ VYI_API uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst)
         if (p->error.status != VYRE_OK || !vyi_ir_grow_insts(p))
             return 0;
         p->insts[p->count] = inst;
+        if (inst.op == VYI_OP_LOCAL)
+            p->locals[inst.arg[0] - 1].declared = p->count;
     }
     const uint32_t index = p->count;
     if (vyi_check_operands(p, index, &p->error) < 0 ||
@@ -12932,6 +12963,15 @@ VYI_EXTERN_C_BEGIN
 #define VYI_CHECKED_COUNT  8u /* bits before it */
 #define VYI_CHECKED_TENANT 0xffu
 
+/* Words of a slot whose work can stop in the middle: vyre_task, word by word. */
+#define VYI_TASK_PC       7u
+#define VYI_TASK_DATA     8u
+#define VYI_TASK_AGE      12u
+#define VYI_TASK_REQUEUES 13u
+#define VYI_TASK_YIELDS   14u
+#define VYI_TASK_FLAGS    15u
+#define VYI_TASK_ARGS     5u /* arguments that it always has: its own three, pc and data */
+
 /* How the slots of a launch are gone through. */
 typedef enum vyi_frame {
     VYI_FRAME_LOOP,      /* rounds, each lane its slots (kernel.c) */
@@ -12955,6 +12995,7 @@ typedef struct vyi_shape {
     bool resumes;       /* work may come back as REQUEUE, or be a task that yielded */
     bool requeues;      /* LOAD_MISS puts work back where no IO slot is free */
     bool tallies;       /* counts common operations together */
+    bool tasks;         /* a work may end in another state than DONE or FAULT */
     bool marks_io;      /* some lanes wait for IO requests, and one recycles them */
 } vyi_shape;
 
@@ -13063,6 +13104,9 @@ typedef struct vyi_kernel {
     vyre_value first_mask; /* of tenant 0, loaded beside them by a kernel that hurries */
     vyre_local fault;   /* 0: none so far */
     vyre_local requeue; /* bool; of kernels that can put work back */
+    vyre_local leave;   /* of kernels with tasks: the state that the slot is left in; EMPTY: it
+                           ends */
+    vyre_local pc, data; /* with which it goes on */
 
     /* The operation that runs: the slot itself, or one of a packed slot. */
     vyre_local op;
@@ -13216,6 +13260,14 @@ VYI_API vyre_handler vyi_kernel_payload(const vyi_kernel *k);
 /* vyi_guest_begin for a handler. */
 VYI_API void vyi_kernel_guest_begin(vyre_program *p, const vyre_handler *h, bool apart,
                                     const vyre_value *args);
+
+/* Works that stop in the middle (kernel_task.c): their locals; around the end of a slot,
+ * which has no end then.  Of kernels without tasks nothing. */
+VYI_API void vyi_task_locals(vyi_kernel *k);
+VYI_API void vyi_task_end_begin(vyi_kernel *k);
+VYI_API void vyi_task_end_end(vyi_kernel *k);
+/* Why a handler of this slot cannot leave its work, or NULL. */
+VYI_API const char *vyi_task_barred(const vyre_slot_values *slot, const char **fix);
 
 /* Declares a buffer of the kernel's own. */
 VYI_API vyre_buffer vyi_kernel_own_buffer(vyi_kernel *k, const vyre_buffer_desc *own);
@@ -13616,6 +13668,9 @@ static vyre_status vyi_kernel_check_children(const vyre_kernel_desc *d, const vy
         return vyi_fail(err, VYRE_E_KERNEL_SPAWN, d->children, "Use 32, 64, .. 1048576, or 0.",
                         "a queue of %u children; it is a power of two, from 32 to %u",
                         (unsigned)d->children, (unsigned)VYRE_MAX_SLOTS);
+    if (d->tasks)
+        return vyi_fail(err, VYRE_E_KERNEL_SPAWN, d->children, "Use a handle for each.",
+                        "a kernel with children and with tasks");
     if (!wide->children)
         return vyi_fail(err, VYRE_E_KERNEL_SPAWN, d->children, "Use vyre_open().",
                         "a kernel with children, and no engine that has a queue for them");
@@ -13649,7 +13704,8 @@ static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, const vyre_kernel
 
 static vyi_frame vyi_shape_frame(const vyre_kernel_desc *d, const vyre_kernel_host *host)
 {
-    const bool plain = !d->workspace && !d->io_polling && !d->load_miss && !d->children;
+    const bool plain = !d->workspace && !d->io_polling && !d->load_miss && !d->children &&
+                       !d->tasks;
     if (d->kind == VYRE_KERNEL_PRIORITY)
         return d->once ? VYI_FRAME_PRIORITY_PASS : VYI_FRAME_PRIORITY;
     if (d->once)
@@ -13671,8 +13727,9 @@ VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *d, const vyre_kernel_host
     s.urgent = d->kind == VYRE_KERNEL_PRIORITY;
     s.hurries = s.frame == VYI_FRAME_LOOP && !d->children;
     s.requeues = d->load_miss && !d->once && !d->children;
-    s.resumes = s.urgent || s.requeues;
-    s.whole = host->whole_slots && s.hurries && !s.payload && !s.requeues;
+    s.tasks = d->tasks;
+    s.resumes = s.urgent || s.requeues || s.tasks;
+    s.whole = host->whole_slots && s.hurries && !s.payload && !s.requeues && !s.tasks;
     s.tallies = s.frame == VYI_FRAME_COMMON && !d->open_header && !host->count_each &&
                 !d->children;
     s.marks_io = d->io_polling && (d->load_miss || d->handler_count || s.payload);
@@ -14126,7 +14183,10 @@ VYI_API void vyi_checked_locals(vyi_kernel *k)
     vyre_value nobody = vyi_kernel_is(k, k->told, 0);
     vyre_value count = vyi_kernel_op(k, vyre_ir_sub, k->told, 1);
     vyre_value all = vyi_kernel_u32(k, VYRE_MAX_ARGS);
-    k->given = vyre_ir_local(p, VYRE_TYPE_U32, vyre_ir_select(p, nobody, all, count), "given");
+    count = vyre_ir_select(p, nobody, all, count);
+    if (k->shape.tasks)
+        count = vyi_kernel_op(k, vyre_ir_max, count, VYI_TASK_ARGS);
+    k->given = vyre_ir_local(p, VYRE_TYPE_U32, count, "given");
     for (uint32_t i = 0; i < VYI_KERNEL_BOUNDS && k->self; i++)
         k->bounds[i] = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), names[i]);
 }
@@ -15291,6 +15351,7 @@ static void vyi_slot_locals(vyi_kernel *k)
                                  "arg_count");
     vyi_checked_locals(k);
     vyi_children_locals(k);
+    vyi_task_locals(k);
     if (k->shape.payload)
         return;
     k->op = vyre_ir_local(p, VYRE_TYPE_U32, k->opcode, "op");
@@ -15370,6 +15431,7 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
     }
 
     /* Work that is put back has not ended: no counter, no mirror. */
+    vyi_task_end_begin(k);
     if (k->requeue.id) {
         vyre_ir_if(p, vyre_ir_get(p, k->requeue));
         vyi_kernel_put(k, k->ring, k->base, VYRE_SLOT_REQUEUE, VYRE_ORDER_RELEASE);
@@ -15378,6 +15440,7 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
     vyi_kernel_slot_end(k);
     if (k->requeue.id)
         vyre_ir_end(p);
+    vyi_task_end_end(k);
 }
 /* ==========================================================================
  * kernel: LOAD_MISS, vyre_emit_io, and the IO queue
@@ -15699,6 +15762,172 @@ VYI_API void vyi_kernel_poll_io(vyi_kernel *k)
         vyre_ir_set(p, k->io_next, vyre_ir_select(p, more, next, vyi_kernel_u32(k, 0)));
     }
     vyre_ir_end(p);
+}
+/* ==========================================================================
+ * kernel: works that stop in the middle
+ *
+ * Private, of kernels with `tasks`.  A handler says that its job goes on later by
+ * setting locals; code after that still runs.  At the slot's end they decide: words
+ * that say where it goes on, its counters and its flag, then a status that is neither
+ * DONE nor FAULT.
+ *
+ *     YIELD, REQUEUE   the device's: the lane that serves the slot claims it again
+ *     WAIT_IO          the host's: nobody claims it until vyre_resume has made it
+ *                      PUBLISHED; only this one is told in the mirror
+ *
+ * Until the status is stored the slot is CLAIMED, and all of its words are the lane's.
+ * Release in the status, and in the mirror: they pair with the next claim's acquire, and
+ * with the host's, who may change the slot as soon as it has seen WAIT_IO there.  So
+ * here the mirror always comes after the status.
+ * ======================================================================= */
+
+VYI_COLD
+VYI_API void vyi_task_locals(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!k->shape.tasks)
+        return;
+    k->leave = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_SLOT_EMPTY), "leave");
+    k->pc = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "pc");
+    k->data = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "data");
+}
+
+/* --- what a handler says --------------------------------------------------- */
+
+VYI_COLD
+VYI_API const char *vyi_task_barred(const vyre_slot_values *slot, const char **fix)
+{
+    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
+    *fix = k->self ? "Leave the handler's width LANE." : "Set vyre_kernel_desc.tasks.";
+    return k->self          ? "in a handler that more than one lane runs"
+           : k->desc.tasks ? NULL : "in a kernel without tasks";
+}
+
+/* A packed slot has no words of its own to go on from. */
+static void vyi_task_refuse_packed(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (k->shape.payload)
+        return;
+    vyre_value fault = vyre_ir_get(p, k->fault);
+    vyre_value packed = vyi_kernel_is(k, k->opcode, VYRE_OP_PACKED_SLOT);
+    vyre_value none = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
+    vyre_ir_if(p, vyre_ir_and(p, packed, none));
+    vyi_kernel_raise(k, VYRE_FAULT_PACKED);
+    vyre_ir_end(p);
+}
+
+static void vyi_task_leaves(vyre_program *p, const vyre_slot_values *slot, const char *what,
+                            uint32_t status, const vyre_value *to)
+{
+    if (!p || !slot)
+        return;
+    vyi_kernel k = *(const vyi_kernel *)slot->internal;
+    const char *fix, *barred = vyi_task_barred(slot, &fix);
+    vyi_ir_inner_begin(p);
+    if (barred) {
+        vyi_program_fail(p, k.self ? VYRE_E_KERNEL_WIDTH : VYRE_E_ARGUMENT, fix, "%s %s", what,
+                         barred);
+    } else {
+        vyre_ir_set(p, k.leave, vyi_kernel_u32(&k, status));
+        vyre_ir_set(p, k.pc, to[0]);
+        vyre_ir_set(p, k.data, to[1]);
+        vyi_task_refuse_packed(&k);
+    }
+    vyi_ir_inner_end(p);
+}
+
+VYI_COLD
+VYRE_API void vyre_emit_yield(vyre_program *p, const vyre_slot_values *slot, vyre_value pc,
+                              vyre_value data)
+{
+    const vyre_value to[2] = { pc, data };
+    vyi_task_leaves(p, slot, "a yield", VYRE_SLOT_YIELD, to);
+}
+
+VYI_COLD
+VYRE_API void vyre_emit_requeue(vyre_program *p, const vyre_slot_values *slot, vyre_value pc,
+                                vyre_value data)
+{
+    const vyre_value to[2] = { pc, data };
+    vyi_task_leaves(p, slot, "a requeue", VYRE_SLOT_REQUEUE, to);
+}
+
+VYI_COLD
+VYRE_API void vyre_emit_pause(vyre_program *p, const vyre_slot_values *slot, vyre_value pc,
+                              vyre_value data)
+{
+    const vyre_value to[2] = { pc, data };
+    vyi_task_leaves(p, slot, "a pause", VYRE_SLOT_WAIT_IO, to);
+}
+
+/* --- the slot -------------------------------------------------------------- */
+
+static void vyi_task_store(vyi_kernel *k, uint32_t word, vyre_value value)
+{
+    vyre_ir_store(k->p, k->ring, vyi_kernel_plus(k, k->base, word), value);
+}
+
+/* Counts in the slot, as long as there is room. */
+static void vyi_task_count(vyi_kernel *k, uint32_t word, vyre_value one)
+{
+    vyre_program *p = k->p;
+    vyre_value at = vyi_kernel_plus(k, k->base, word);
+    vyre_value count = vyre_ir_load(p, k->ring, at);
+    vyre_value next = vyre_ir_add(p, count, one);
+    vyre_ir_store(p, k->ring, at, vyre_ir_max(p, count, next));
+}
+
+static void vyi_task_words(vyi_kernel *k, vyre_value status)
+{
+    vyre_program *p = k->p;
+    vyre_value yields = vyi_kernel_is(k, status, VYRE_SLOT_YIELD);
+    vyre_value again = vyi_kernel_is(k, status, VYRE_SLOT_REQUEUE);
+    vyi_task_store(k, VYI_TASK_PC, vyre_ir_get(p, k->pc));
+    vyi_task_store(k, VYI_TASK_DATA, vyre_ir_get(p, k->data));
+    vyi_task_count(k, VYI_TASK_YIELDS, vyi_kernel_pick(k, yields, 1, 0));
+    vyre_value one = vyi_kernel_pick(k, again, 1, 0);
+    vyi_task_count(k, VYI_TASK_REQUEUES, one);
+    vyi_task_count(k, VYI_TASK_AGE, one);
+    vyre_value flag = vyi_kernel_pick(k, again, VYRE_TASK_REQUEUED, VYRE_TASK_PAUSED);
+    vyre_value yielded = vyi_kernel_u32(k, VYRE_TASK_YIELDED);
+    vyi_task_store(k, VYI_TASK_FLAGS, vyre_ir_select(p, yields, yielded, flag));
+}
+
+/* The mirror is told of a pause only: whoever waits, waits on. */
+static void vyi_task_put(vyi_kernel *k, vyre_value status)
+{
+    vyre_program *p = k->p;
+    vyi_task_words(k, status);
+    vyre_ir_atomic_store(p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
+    vyre_ir_if(p, vyi_kernel_is(k, status, VYRE_SLOT_WAIT_IO));
+    if (k->mirror.id)
+        vyre_ir_atomic_store(p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), status,
+                             VYRE_ORDER_RELEASE);
+    vyre_ir_else(p);
+    vyi_kernel_count_at(k, VYRE_CONTROL_REQUEUES, VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+}
+
+/* A fault stands against it: such a slot ends. */
+VYI_COLD
+VYI_API void vyi_task_end_begin(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!k->shape.tasks)
+        return;
+    vyre_value status = vyre_ir_get(p, k->leave), fault = vyre_ir_get(p, k->fault);
+    vyre_value wanted = vyi_kernel_op(k, vyre_ir_ne, status, VYRE_SLOT_EMPTY);
+    vyre_ir_if(p, vyre_ir_and(p, wanted, vyi_kernel_is(k, fault, VYRE_FAULT_NONE)));
+    vyi_task_put(k, status);
+    vyre_ir_else(p);
+}
+
+VYI_COLD
+VYI_API void vyi_task_end_end(vyi_kernel *k)
+{
+    if (k->shape.tasks)
+        vyre_ir_end(k->p);
 }
 /* ==========================================================================
  * kernel: PRINTF while somebody reads
@@ -24997,6 +25226,7 @@ typedef struct vyi_chain {
     uint64_t lease_ns, least_ns;  /* as last seen; a lease takes as long at least, 0: unknown */
     uint32_t rounds;
     uint32_t before, after;       /* which works were pending when the last pass began, and ended */
+    uint32_t requeues;            /* control word REQUEUES then */
     uint64_t retry_at;            /* when a pass is worth while though nothing is new */
 } vyi_chain;
 
@@ -25328,8 +25558,8 @@ VYI_API void vyi_slots_write(const vyi_queue *q, const vyi_device *d, uint32_t s
 VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, uint32_t code,
                               bool told);
 VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_error *err);
-/* VYRE_OK, VYRE_PENDING, E_FAULT or E_CANCELLED (and its code), E_LOST, E_STALE,
- * E_TICKET. */
+/* VYRE_OK, VYRE_PENDING, VYRE_PAUSED, E_FAULT or E_CANCELLED (and its code), E_LOST,
+ * E_STALE, E_TICKET. */
 VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code);
 /* The same, for somebody who is not the ticket's owner: what is kept stays so. */
 VYI_API vyre_status vyi_ticket_peek(vyi_queue *q, vyre_ticket t, uint32_t *code);
@@ -25409,6 +25639,18 @@ static inline bool vyi_status_is_trouble(vyre_status status)
 {
     return status == VYRE_E_FAULT || status == VYRE_E_LOST || status == VYRE_E_CANCELLED;
 }
+
+/* Neither is an end. */
+static inline bool vyi_status_is_open(vyre_status status)
+{
+    return status == VYRE_PENDING || status == VYRE_PAUSED;
+}
+
+/* Works that have paused (engine_task.c): lets one go on, with another data word if
+ * `data` is one; false: it has not paused, or somebody has the slot in hand. */
+VYI_API bool vyi_task_go_on(vyi_queue *q, vyre_ticket t, const uint32_t *data);
+/* Of one whose ticket nobody has, so that nobody could let it go on: it is cancelled. */
+VYI_API void vyi_task_take_back(vyi_queue *q, vyre_ticket t);
 
 /* What to do about a work that ended FAULT. */
 VYI_API const char *vyi_fault_fix(uint32_t code);
@@ -25624,13 +25866,31 @@ static inline bool vyi_mark_move(vyi_queue *q, uint32_t slot, uint32_t from, uin
     return vyi_compare_exchange(&q->slots.marks[slot], from, to) == from;
 }
 
-/* How the slot ended, or 0.  Pairs with the kernel's release of the word, and
- * with the publisher's that cleared it. */
-static inline uint32_t vyi_slot_outcome(const vyi_queue *q, uint32_t slot)
+/* What the kernel has said of the slot since its work was published, or went on: how it
+ * ended, that it has paused, or 0.  Pairs with the kernel's release of the word, and
+ * with the release of whoever cleared it. */
+static inline uint32_t vyi_slot_news(const vyi_queue *q, uint32_t slot)
 {
     const vyi_device *d = vyi_queue_device(q);
     VYRE_ASSERT(slot < q->slots.count);
     return vyi_le32(vyi_load_acquire(vyi_device_words(d, q->slots.mirror) + slot));
+}
+
+static inline bool vyi_news_is_pause(uint32_t news)
+{
+    return VYI_MIRROR_STATUS(news) == VYRE_SLOT_WAIT_IO;
+}
+
+static inline bool vyi_slot_is_paused(const vyi_queue *q, uint32_t slot)
+{
+    return vyi_news_is_pause(vyi_slot_news(q, slot));
+}
+
+/* How the slot ended, or 0. */
+static inline uint32_t vyi_slot_outcome(const vyi_queue *q, uint32_t slot)
+{
+    const uint32_t news = vyi_slot_news(q, slot);
+    return vyi_news_is_pause(news) ? 0 : news;
 }
 
 /* --- taking slots -------------------------------------------------------- */
@@ -26132,9 +26392,10 @@ VYI_API uint32_t vyi_share_claim(vyi_queue *q, const vyi_owner *o, vyi_share *sh
 
 /* --- holding all ---------------------------------------------------------- */
 
+/* A work that has paused is at rest. */
 static inline bool vyi_slot_is_pending(const vyi_queue *q, uint32_t slot, uint32_t mark)
 {
-    return vyi_mark_is_under_way(mark) && !vyi_slot_outcome(q, slot);
+    return vyi_mark_is_under_way(mark) && !vyi_slot_news(q, slot);
 }
 
 static void vyi_slots_put_back(vyi_queue *q, uint32_t count)
@@ -26842,10 +27103,11 @@ static vyre_status vyi_slot_look(vyi_queue *q, bool mine, uint32_t slot, uint32_
         if (!vyi_mark_is_out(mark))
             return VYRE_PENDING; /* nobody has been told of an end; a recovery may run it again */
 
-        const uint32_t outcome = vyi_slot_outcome(q, slot);
-        if (outcome == 0 && vyi_load_acquire(&q->slots.marks[slot]) == mark)
-            return VYRE_PENDING;
-        if (outcome == 0 || !vyi_slot_seen(q, mine, slot, mark, outcome, true))
+        const uint32_t outcome = vyi_slot_news(q, slot);
+        const bool paused = vyi_news_is_pause(outcome), open = outcome == 0 || paused;
+        if (open && vyi_load_acquire(&q->slots.marks[slot]) == mark)
+            return paused ? VYRE_PAUSED : VYRE_PENDING;
+        if (open || !vyi_slot_seen(q, mine, slot, mark, outcome, true))
             continue; /* the outcome may be another generation's, or another device's */
         if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
             return VYRE_OK;
@@ -26870,7 +27132,7 @@ VYI_API vyre_status vyi_ticket_peek(vyi_queue *q, vyre_ticket t, uint32_t *code)
     const bool mine = entered && vyi_load_owner(q, slot) == o;
     const vyre_status status = vyi_slot_look(q, mine, slot, t.generation, code);
     vyi_owner_leave(o, entered);
-    if (status != VYRE_PENDING)
+    if (!vyi_status_is_open(status))
         vyi_end_tell(q, t, status);
     return status;
 }
@@ -26933,6 +27195,9 @@ VYI_API vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre
     case VYRE_PENDING:
         return vyi_news(err, status, slot, "Call vyre_wait() first.",
                         "the work has not ended");
+    case VYRE_PAUSED:
+        return vyi_news(err, status, slot, "vyre_resume() lets it go on, vyre_cancel() ends it.",
+                        "the work has paused");
     case VYRE_TIMEOUT:
         return vyi_news(err, status, slot, "Wait again, or longer; vyre_query tells what runs.",
                         "the work has not ended in time");
@@ -27085,7 +27350,7 @@ static bool vyi_slot_mark(const vyi_queue *q, uint32_t slot, uint64_t deadline, 
     }
 }
 
-/* Waits until the slot's work of this generation has ended, and tells nobody
+/* Waits until the slot's work of this generation has ended or paused, and tells nobody
  * how. */
 static vyre_status vyi_slot_drain(vyi_queue *q, uint32_t slot, uint32_t generation, vyi_pace *pace,
                                   vyre_error *err)
@@ -27096,13 +27361,15 @@ static vyre_status vyi_slot_drain(vyi_queue *q, uint32_t slot, uint32_t generati
         if (vyi_mark_generation(mark) != generation || phase == VYI_PHASE_FREE ||
             phase == VYI_PHASE_ENDED)
             return VYRE_OK;
-        const uint32_t outcome = vyi_slot_outcome(q, slot);
+        const uint32_t outcome = vyi_slot_news(q, slot);
+        if (vyi_news_is_pause(outcome) && vyi_mark_is_out(mark))
+            return VYRE_PAUSED;
         if (outcome && vyi_mark_is_out(mark)) {
             (void)vyi_slot_seen(q, false, slot, mark, outcome, false);
             continue;
         }
         const vyre_status status = vyi_pace_turn(q, pace, err);
-        if (status != VYRE_OK && !vyi_slot_outcome(q, slot))
+        if (status != VYRE_OK && !vyi_slot_news(q, slot))
             return status;
     }
 }
@@ -27142,27 +27409,39 @@ static vyre_status vyi_drain_explain(vyi_queue *q, vyre_error *err)
     return lost && !faults && !more ? VYRE_E_LOST : VYRE_E_FAULT;
 }
 
+/* All slots; *paused: so many works have. */
+static vyre_status vyi_drain_slots(vyi_queue *q, vyi_pace *pace, uint32_t *paused,
+                                   vyre_error *err)
+{
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
+        uint32_t mark;
+        if (!vyi_slot_mark(q, slot, pace->deadline, &mark))
+            return vyi_fail(err, VYRE_TIMEOUT, slot, "Drain again, or longer.",
+                            "another call held the slots all the time");
+        if (!vyi_mark_is_under_way(mark))
+            continue;
+        const vyre_status status = vyi_slot_drain(q, slot, vyi_mark_generation(mark), pace, err);
+        *paused += status == VYRE_PAUSED;
+        if (status == VYRE_TIMEOUT)
+            return vyi_fail(err, status, vyi_queue_pending(q),
+                            "Drain again, or longer; vyre_query tells what runs.",
+                            "%u works have not ended in time", vyi_queue_pending(q));
+        if (status != VYRE_OK && status != VYRE_PAUSED)
+            return status;
+    }
+    return VYRE_OK;
+}
+
 VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
 {
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
     vyi_queue *q = &v->queue;
     vyi_pace pace = vyi_pace_begin(timeout_ns);
-    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
-        uint32_t mark;
-        if (!vyi_slot_mark(q, slot, pace.deadline, &mark))
-            return vyi_fail(err, VYRE_TIMEOUT, slot, "Drain again, or longer.",
-                            "another call held the slots all the time");
-        if (!vyi_mark_is_under_way(mark))
-            continue;
-        const vyre_status status = vyi_slot_drain(q, slot, vyi_mark_generation(mark), &pace, err);
-        if (status == VYRE_TIMEOUT)
-            return vyi_fail(err, status, vyi_queue_pending(q),
-                            "Drain again, or longer; vyre_query tells what runs.",
-                            "%u works have not ended in time", vyi_queue_pending(q));
-        if (status != VYRE_OK)
-            return status;
-    }
+    uint32_t paused = 0;
+    vyre_status status = vyi_drain_slots(q, &pace, &paused, err);
+    if (status != VYRE_OK)
+        return status;
     if (v->desc.log) {
         if (!vyi_lock_until(v, pace.deadline))
             return vyi_fail(err, VYRE_TIMEOUT, 0, "Drain again, or longer.",
@@ -27173,8 +27452,11 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
     }
     if (vyi_load_relaxed(&q->ends.pending))
         vyi_ends_deliver(q);
-    const vyre_status status = vyi_drain_explain(q, err);
+    status = vyi_drain_explain(q, err);
     vyi_tell_rested(v);
+    if (status == VYRE_OK && paused)
+        return vyi_news(err, VYRE_PAUSED, paused, "vyre_resume() lets a work go on.",
+                        "works that have paused are all that is left");
     return status;
 }
 /* ==========================================================================
@@ -27421,7 +27703,7 @@ static vyre_status vyi_end_set(vyi_queue *q, vyre_ticket t, vyre_end_fn fn, void
 {
     vyi_end *end = vyi_end_of(q, VYI_TICKET_SLOT(t));
     uint32_t code = 0, turn = 0;
-    while ((*status = vyi_ticket_peek(q, t, &code)) == VYRE_PENDING) {
+    while (vyi_status_is_open(*status = vyi_ticket_peek(q, t, &code))) {
         const uint32_t before = vyi_compare_exchange(&end->turn, 0, VYI_END_CHANGING);
         if ((before & ~VYI_END_DROPS) == t.generation)
             return VYRE_E_ARGUMENT;
@@ -27456,9 +27738,82 @@ VYRE_API vyre_status vyre_on_end(vyre *v, vyre_ticket t, vyre_end_fn fn, void *u
                         "the work in slot %u has a callback already", VYI_TICKET_SLOT(t));
     if (status == VYRE_E_TICKET)
         return vyi_ticket_explain(err, status, t, 0);
-    if (status != VYRE_PENDING)
+    if (!vyi_status_is_open(status))
         fn(user, t, status);
     return VYRE_OK;
+}
+/* ==========================================================================
+ * engine: works that have paused
+ *
+ * A slot whose mirror word says WAIT_IO is nobody's on the device: the status there was
+ * stored before, and no lane claims it.  So the host may write it without a locked
+ * instruction, one thread at a time, who has the slot's mark ENDING.  To everybody else
+ * the work is under way all the while: its slot is not used again, its callback waits.
+ *
+ *     mark ENDING      others keep off
+ *     data, flag       relaxed
+ *     mirror = 0       release: who sees the work go on does not see it paused
+ *     PUBLISHED        release: pairs with the claim's acquire
+ *     mark as it was
+ * ======================================================================= */
+
+/* Of a paused work whose mark is the caller's. */
+static void vyi_task_publish(vyi_queue *q, uint32_t slot, const uint32_t *data)
+{
+    vyi_device *d = vyi_queue_device(q);
+    uint32_t *at = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
+    VYRE_ASSERT(slot < q->slots.lanes && vyi_slot_is_paused(q, slot));
+    if (data)
+        vyi_store_relaxed(at + VYI_TASK_DATA, vyi_le32(*data));
+    vyi_store_relaxed(at + VYI_TASK_FLAGS, vyi_le32(VYRE_TASK_RESUMED));
+    vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot, 0);
+    if (d->write_combined)
+        vyi_fence_stores();
+    vyi_store_release(at + VYRE_SLOT_STATUS, vyi_le32(VYRE_SLOT_PUBLISHED));
+    if (d->write_combined)
+        vyi_fence_stores();
+}
+
+VYI_API bool vyi_task_go_on(vyi_queue *q, vyre_ticket t, const uint32_t *data)
+{
+    const uint32_t slot = VYI_TICKET_SLOT(t);
+    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+    if (vyi_mark_generation(mark) != t.generation || !vyi_mark_is_out(mark) ||
+        !vyi_slot_is_paused(q, slot) ||
+        !vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_ENDING)))
+        return false;
+    const bool paused = vyi_slot_is_paused(q, slot); /* nobody has let it go on meanwhile */
+    if (paused)
+        vyi_task_publish(q, slot, data);
+    vyi_store_release(&q->slots.marks[slot], mark);
+    if (paused)
+        vyi_queue_wake(q);
+    return paused;
+}
+
+VYRE_API vyre_status vyre_resume(vyre *v, vyre_ticket t, const uint32_t *data, vyre_error *err)
+{
+    if (!v)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    vyi_queue *q = &v->queue;
+    vyre_status status = vyi_queue_takes_work(q, err);
+    if (status != VYRE_OK)
+        return status;
+    uint32_t code = 0;
+    while ((status = vyi_ticket_look(q, t, &code)) == VYRE_PAUSED) {
+        if (vyi_task_go_on(q, t, data)) {
+            (void)vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
+            return VYRE_OK;
+        }
+        vyi_yield(); /* somebody else has the slot in hand */
+    }
+    vyi_tell_end(v, t, status, code);
+    if (status == VYRE_OK || status == VYRE_PENDING)
+        return vyi_fail(err, VYRE_E_TASK_STATE, VYI_TICKET_SLOT(t),
+                        "Wait until the ticket says VYRE_PAUSED; one call lets it go on.",
+                        "the work in slot %u has not paused: it %s", VYI_TICKET_SLOT(t),
+                        status == VYRE_OK ? "has ended" : "is under way");
+    return vyi_ticket_explain(err, status, t, code);
 }
 /* ==========================================================================
  * engine: taking works back
@@ -27502,22 +27857,33 @@ static void vyi_wish_set(vyi_queue *q, uint32_t slot, uint32_t generation)
         vyi_fence_stores();
 }
 
-/* VYRE_PENDING: the wish stands; otherwise the work has ended, and how. */
+/* VYRE_PENDING: the wish stands; otherwise the work has ended, and how.  A work that has
+ * paused goes on, so that somebody sees it. */
 static vyre_status vyi_wish(vyi_queue *q, vyre_ticket t, uint32_t *code)
 {
     const uint32_t slot = VYI_TICKET_SLOT(t);
     uint32_t mark = 0;
     for (;; vyi_yield()) {
         const vyre_status status = vyi_ticket_look(q, t, code);
-        if (status != VYRE_PENDING ||
-            vyi_load_relaxed(&q->slots.wishes[slot]) == t.generation)
+        const bool wished = vyi_load_relaxed(&q->slots.wishes[slot]) == t.generation;
+        if (!vyi_status_is_open(status) || (status == VYRE_PENDING && wished))
             return status;
+        if (wished) {
+            (void)vyi_task_go_on(q, t, NULL);
+            continue;
+        }
         if (!vyi_wish_begin(q, t, &mark))
             continue; /* it has ended, or somebody holds all slots */
         if (vyi_slot_outcome(q, slot) == 0)
             vyi_wish_set(q, slot, t.generation);
         vyi_store_release(&q->slots.marks[slot], mark);
     }
+}
+
+VYI_API void vyi_task_take_back(vyi_queue *q, vyre_ticket t)
+{
+    uint32_t code = 0;
+    (void)vyi_wish(q, t, &code);
 }
 
 VYRE_API vyre_status vyre_cancel(vyre *v, vyre_ticket t, vyre_error *err)
@@ -28299,7 +28665,7 @@ static vyre_status vyi_after_find(vyi_queue *q, vyre_ticket t, uint32_t *event, 
         if (status == VYRE_E_TICKET || status == VYRE_E_STALE)
             return vyi_ticket_explain(err, status, t, code);
         *event = status == VYRE_OK ? VYI_EVENT_NONE : VYI_EVENT_BAD;
-        if (status != VYRE_PENDING)
+        if (!vyi_status_is_open(status))
             return VYRE_OK;
         if (vyi_event_find(q, t, event))
             break; /* else it has ended meanwhile */
@@ -28759,6 +29125,21 @@ static bool vyi_children_wait(vyi_queue *q)
     return q->children.seen != seen;
 }
 
+/* A pass has ended.  One that changed nothing, neither which works wait nor how far
+ * they are, is not soon followed by another. */
+static void vyi_chain_look_back(vyi_queue *q)
+{
+    vyi_chain *c = &q->chain;
+    const uint32_t requeues = q->v->desc.kernel.tasks
+                                  ? vyi_control_load(vyi_queue_device(q), VYRE_CONTROL_REQUEUES)
+                                  : c->requeues;
+    c->after = vyi_queue_waiting(q);
+    const bool moved = c->after != c->before || requeues != c->requeues || vyi_children_wait(q);
+    c->retry_at = moved ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
+    c->requeues = requeues;
+    c->before = 0;
+}
+
 /* A pass for work that is pending, unless the last one has changed nothing and
  * nothing is new. */
 static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *err)
@@ -28773,10 +29154,7 @@ static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *e
     if (c->before) { /* a pass has ended */
         vyi_queue_bury(q);
         vyi_queue_deliver_log(q); /* of a ring that never rests it is the time */
-        c->after = vyi_queue_waiting(q);
-        c->retry_at = c->after != c->before || vyi_children_wait(q)
-                          ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
-        c->before = 0;
+        vyi_chain_look_back(q);
     }
     if (q->state == VYI_STATE_RUNNING && vyi_chain_shut(q)) {
         vyi_queue_to(q, VYI_STATE_SHUT);
@@ -29171,7 +29549,9 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
     uint32_t code = 0;
     const vyre_ticket t = vyi_run_ticket(r, slot);
     const vyre_status status = vyi_ticket_look(&v->queue, t, &code);
-    if (status == VYRE_PENDING)
+    if (status == VYRE_PAUSED)
+        vyi_task_take_back(&v->queue, t);
+    if (vyi_status_is_open(status))
         return false;
     vyi_ticket_drop(&v->queue, t);
     v->run.marks[slot] = 0;
@@ -31579,14 +31959,16 @@ static void vyi_cpu_sleep(vyi_cpu_worker *w)
     idle->nap_ns = idle->nap_ns < idle->most_ns / 2 ? idle->nap_ns * 2 : idle->most_ns;
 }
 
-/* True at once when the last round has ended work, for it may have left some. */
+/* True at once when the last round has ended work, or put some back, for it may have left
+ * some. */
 static bool vyi_cpu_has_news(vyi_cpu *c)
 {
     vyi_cpu_idle *idle = &c->idle;
     const uint32_t news = vyi_load_acquire(&c->news);
     const uint32_t ended = vyi_cpu_control(c, VYRE_CONTROL_DONE_COUNT) +
                            vyi_cpu_control(c, VYRE_CONTROL_FAULT_COUNT) +
-                           vyi_cpu_control(c, VYRE_CONTROL_CHILDREN);
+                           vyi_cpu_control(c, VYRE_CONTROL_CHILDREN) +
+                           vyi_cpu_control(c, VYRE_CONTROL_REQUEUES);
     const bool moved = news != idle->seen || ended != idle->ended;
     if (ended != idle->ended)
         vyi_cpu_tell(c);
@@ -36914,7 +37296,7 @@ static vyre_slot_state vyi_live_state(const vyi_queue *q, uint32_t slot, uint32_
 {
     if (!vyi_mark_is_out(mark))
         return VYRE_SLOT_EMPTY;
-    const uint32_t outcome = VYI_MIRROR_STATUS(vyi_slot_outcome(q, slot));
+    const uint32_t outcome = VYI_MIRROR_STATUS(vyi_slot_news(q, slot));
     return outcome ? vyi_slot_state_of(outcome) : VYRE_SLOT_PUBLISHED;
 }
 
@@ -51091,7 +51473,9 @@ static bool vyi_graph_collect(vyre_graph *g, uint32_t slot, bool *lost)
     vyi_node *n = &g->nodes[g->open[slot] - 1];
     uint32_t code = 0;
     const vyre_status status = vyi_ticket_look(q, n->ticket, &code);
-    if (status == VYRE_PENDING)
+    if (status == VYRE_PAUSED)
+        vyi_task_take_back(q, n->ticket);
+    if (vyi_status_is_open(status))
         return false;
     *lost = *lost || status == VYRE_E_LOST;
     if (status != VYRE_E_STALE) /* then the slot was let go, and nobody knows */
@@ -51321,14 +51705,30 @@ static vyre_status vyi_run_of_graph_publish(vyre_graph *g, bool keep, vyre_error
     return status;
 }
 
+/* As vyi_ticket_wait, for the node that ends with all.  Nodes that pause are seen
+ * meanwhile. */
+static vyre_status vyi_run_of_graph_await(vyre_graph *g, vyi_pace *pace, uint32_t *code,
+                                          vyre_error *err)
+{
+    vyi_queue *q = &g->v->queue;
+    const vyre_ticket end = g->nodes[g->count].ticket;
+    vyre_status status, turn = VYRE_OK;
+    bool lost = false;
+    while ((status = vyi_ticket_look(q, end, code)) == VYRE_PENDING && turn == VYRE_OK) {
+        if (g->v->desc.kernel.tasks)
+            (void)vyi_graph_sweep(g, &lost);
+        turn = vyi_pace_turn(q, pace, err);
+    }
+    return status == VYRE_PENDING ? turn : status;
+}
+
 /* Waits for the end of the last run. */
 static vyre_status vyi_run_of_graph_end(vyre_graph *g, uint64_t timeout_ns, vyre_error *err)
 {
     vyi_pace pace = vyi_pace_begin(timeout_ns);
     uint32_t code = 0;
     bool lost = false;
-    const vyre_status status =
-        vyi_ticket_wait(&g->v->queue, g->nodes[g->count].ticket, &pace, &code, err);
+    const vyre_status status = vyi_run_of_graph_await(g, &pace, &code, err);
     if (status == VYRE_E_LOST || (status != VYRE_TIMEOUT && vyi_graph_lost_device(g)))
         return vyi_graph_is_lost(err);
     if (status != VYRE_OK && status != VYRE_E_FAULT && status != VYRE_E_STALE)
@@ -53600,6 +54000,27 @@ static vyi_operand vyi_call_fault(vyi_source *s, const vyi_call_row *row, vyi_op
     return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
 }
 
+/* yield(pc, data) and its kin. */
+static vyi_operand vyi_call_leave(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const char *fix, *barred = vyi_task_barred(s->slot, &fix);
+    s->heavy++;
+    if (barred) {
+        vyi_source_fail(s, a[0].at, fix, "%s() %s", row->name, barred);
+        return vyi_source_wrong(a[0].at);
+    }
+    const vyi_operand pc = vyi_source_convert(s, VYRE_TYPE_U32, a[0], "where a job goes on");
+    const vyi_operand word = vyi_call_word(s, a[1]);
+    const vyre_value to = vyi_source_id(s, &pc), data = vyi_source_id(s, &word);
+    if (!s->mute && row->sub == VYRE_SLOT_YIELD)
+        vyre_emit_yield(s->p, s->slot, to, data);
+    else if (!s->mute && row->sub == VYRE_SLOT_REQUEUE)
+        vyre_emit_requeue(s->p, s->slot, to, data);
+    else if (!s->mute)
+        vyre_emit_pause(s->p, s->slot, to, data);
+    return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
+}
+
 /* --- the table ----------------------------------------------------------- */
 
 #define VYI_ROW(name, count, takes, sub, make)                                                     \
@@ -53709,6 +54130,9 @@ static const vyi_call_row *vyi_call_rows(uint32_t i)
         VYI_ROW_NEED("subgroupXor", 1, VYRE_REDUCE_XOR, GROUP, combine),
         VYI_ROW_NEED("result", 2, 0, JOB, result),
         VYI_ROW_NEED("fault", 1, 0, JOB, fault),
+        VYI_ROW_NEED("yield", 2, VYRE_SLOT_YIELD, JOB, leave),
+        VYI_ROW_NEED("requeue", 2, VYRE_SLOT_REQUEUE, JOB, leave),
+        VYI_ROW_NEED("pause", 2, VYRE_SLOT_WAIT_IO, JOB, leave),
         { "printf", 1, VYI_TAKES_TEXT, 0, 0, NULL, NULL },
         { "spawn", 1, VYI_TAKES_JOB, 0, VYI_SOURCE_JOB, NULL, NULL },
         { "then", 1, VYI_TAKES_JOB, 1, VYI_SOURCE_JOB, NULL, NULL },

@@ -112,7 +112,8 @@
  *
  * A handler is a line of GLSL (docs/source.md): scalars of 32 bits, functions, loops;
  * buffers by name, arg[0] to arg[11], result(n, v) for vyre_result(), fault(code) to end
- * the job FAULT, printf("%u", v) for vyre_desc.log; many lanes have index, and
+ * the job FAULT, yield(pc, data) to go on with it later (kernel.tasks, docs/task.md),
+ * printf("%u", v) for vyre_desc.log; many lanes have index, and
  * reduce_add(n, v); a group has lane, lanes, shared arrays and barrier().  Or it is an
  * emit function, called when the kernel is built: what it calls on the builder is what
  * every slot with its opcode will do; slot->arg[] are the job's arguments,
@@ -255,6 +256,7 @@
 #include "kernel/kernel_slot.c"
 #include "kernel/kernel_ops.c"
 #include "kernel/kernel_io.c"
+#include "kernel/kernel_task.c"
 #include "kernel/kernel_log.c"
 #include "kernel/kernel_priority.c"
 #include "kernel/kernel_narrow.c"
@@ -282,6 +284,7 @@
 #include "engine/producer.c"
 #include "engine/engine_wait.c"
 #include "engine/engine_ends.c"
+#include "engine/engine_task.c"
 #include "engine/engine_cancel.c"
 #include "engine/engine_wide.c"
 #include "engine/engine_order.c"

@@ -13,7 +13,7 @@ if ! gcc $flags -DVYI_API=extern -c vyre.c -o "$scratch/vyre.o" 2> "$scratch/err
 fi
 # ThreadSanitizer needs a memory layout without randomisation on new kernels.
 runner=""; setarch -R true 2> /dev/null && runner="setarch -R"
-for name in test_cpu test_engine_live test_engine test_engine_inside test_engine_ends test_order test_graph test_producer test_vulkan test_vulkan_loss; do
+for name in test_cpu test_engine_live test_engine test_engine_inside test_engine_ends test_order test_graph test_task_live test_producer test_vulkan test_vulkan_loss; do
     object=$scratch/vyre.o
     grep -q VYRE_IMPLEMENTATION "tests/$name.c" && object=
     begin=$SECONDS

@@ -26,6 +26,7 @@ VYI_EXTERN_C_BEGIN
     X(FULL,                 2, "no slot is free at the moment")                                    \
     X(EMPTY,                3, "there is nothing to take at the moment")                           \
     X(TIMEOUT,              4, "the deadline passed first")                                        \
+    X(PAUSED,               5, "the work has paused, and goes on when it is told to")              \
     /* base: -1 .. -19 */                                                                          \
     X(E_NOMEM,             -1, "the allocator returned no memory")                                 \
     X(E_ARGUMENT,          -2, "an argument is NULL or out of its range")                          \

@@ -87,14 +87,16 @@ static void vyi_cpu_sleep(vyi_cpu_worker *w)
     idle->nap_ns = idle->nap_ns < idle->most_ns / 2 ? idle->nap_ns * 2 : idle->most_ns;
 }
 
-/* True at once when the last round has ended work, for it may have left some. */
+/* True at once when the last round has ended work, or put some back, for it may have left
+ * some. */
 static bool vyi_cpu_has_news(vyi_cpu *c)
 {
     vyi_cpu_idle *idle = &c->idle;
     const uint32_t news = vyi_load_acquire(&c->news);
     const uint32_t ended = vyi_cpu_control(c, VYRE_CONTROL_DONE_COUNT) +
                            vyi_cpu_control(c, VYRE_CONTROL_FAULT_COUNT) +
-                           vyi_cpu_control(c, VYRE_CONTROL_CHILDREN);
+                           vyi_cpu_control(c, VYRE_CONTROL_CHILDREN) +
+                           vyi_cpu_control(c, VYRE_CONTROL_REQUEUES);
     const bool moved = news != idle->seen || ended != idle->ended;
     if (ended != idle->ended)
         vyi_cpu_tell(c);

@@ -303,7 +303,8 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
  * VYRE_E_STALE.  Needs vyre_desc.events. */
 VYRE_API vyre_status vyre_publish_after(vyre *v, const vyre_work *work, const vyre_ticket *after,
                                         uint32_t count, vyre_ticket *ticket, vyre_error *err);
-/* VYRE_OK, VYRE_PENDING, VYRE_E_FAULT, VYRE_E_CANCELLED, VYRE_E_LOST; VYRE_E_STALE when a later
+/* VYRE_OK, VYRE_PENDING, VYRE_PAUSED (kernel.tasks: vyre_resume), VYRE_E_FAULT,
+ * VYRE_E_CANCELLED, VYRE_E_LOST; VYRE_E_STALE when a later
  * fault in the same slot has replaced the outcome, or the slot has been used 2^26
  * times since; VYRE_E_TICKET, also for one of another handle. */
 VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t);
@@ -314,7 +315,8 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
  * VYRE_E_FAULT: it has, and works ended FAULT whose outcome nobody has asked for;
  * err->at is the slot of one of them, err->native its vyre_fault, and the text
  * says how many there are.  VYRE_E_LOST: none did, but works were lost with a
- * device.  The next drain does not tell of these again. */
+ * device.  The next drain does not tell of these again.  VYRE_PAUSED: nothing of that,
+ * and works that have paused are all that is left. */
 VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err);
 /* The slot's argument words after the run.  They are kept until the slot is
  * used again, after as many publishes as the ring has slots, or the producer;
@@ -336,11 +338,17 @@ VYRE_API vyre_status vyre_release(vyre *v, vyre_ticket t, vyre_error *err);
  * ticket tells.  VYRE_OK: it was taken back.  VYRE_EMPTY: it has ended already;
  * VYRE_E_FAULT and VYRE_E_LOST say the same, and how.  Of a work that many lanes run
  * what was claimed before still runs, and the ticket gives VYRE_E_CANCELLED if that
- * was not all of it. */
+ * was not all of it.  A work that stops in the middle (kernel.tasks) does not go on. */
 VYRE_API vyre_status vyre_cancel(vyre *v, vyre_ticket t, vyre_error *err);
 /* *code: the vyre_fault that the work ended with, 0 if it ended well.  VYRE_OK says
  * that this is known; otherwise as vyre_poll, and *code is untouched. */
 VYRE_API vyre_status vyre_fault_of(vyre *v, vyre_ticket t, uint32_t *code);
+/* Lets a work go on that has paused (vyre_emit_pause; its ticket says VYRE_PAUSED), with
+ * *data as the word that its handler finds in argument 4; NULL: as it is.  One call for
+ * each pause: VYRE_E_TASK_STATE of a work that is under way or has ended well.  What the
+ * program wrote before it is seen by the work.  On a handle that is stopped it waits
+ * in the ring, as others do. */
+VYRE_API vyre_status vyre_resume(vyre *v, vyre_ticket t, const uint32_t *data, vyre_error *err);
 /* Has `fn` called when the work has ended, once, by whichever call sees that: one
  * that polls, waits, publishes, drains or runs, of any thread, or the helper thread
  * (desc.helper_thread), within a millisecond; by this one if it has ended already.
@@ -353,7 +361,8 @@ VYRE_API vyre_status vyre_on_end(vyre *v, vyre_ticket t, vyre_end_fn fn, void *u
 VYRE_API uint32_t vyre_ticket_slot(vyre_ticket t);
 
 /* Runs works to their end, any number of them, through passes of its own or
- * the running kernel.  VYRE_E_FAULT: all have run and some ended FAULT;
+ * the running kernel.  One that pauses is taken back (VYRE_E_CANCELLED): nobody has its
+ * ticket.  VYRE_E_FAULT: all have run and some ended FAULT;
  * err->at is the index of the first that was seen, *stats is filled in.
  * `stats` may be NULL. */
 VYRE_API vyre_status vyre_run(vyre *v, const vyre_work *works, uint32_t count, vyre_stats *stats,

@@ -13,7 +13,7 @@ static vyre_status vyi_after_find(vyi_queue *q, vyre_ticket t, uint32_t *event, 
         if (status == VYRE_E_TICKET || status == VYRE_E_STALE)
             return vyi_ticket_explain(err, status, t, code);
         *event = status == VYRE_OK ? VYI_EVENT_NONE : VYI_EVENT_BAD;
-        if (status != VYRE_PENDING)
+        if (!vyi_status_is_open(status))
             return VYRE_OK;
         if (vyi_event_find(q, t, event))
             break; /* else it has ended meanwhile */

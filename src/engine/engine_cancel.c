@@ -41,22 +41,33 @@ static void vyi_wish_set(vyi_queue *q, uint32_t slot, uint32_t generation)
         vyi_fence_stores();
 }
 
-/* VYRE_PENDING: the wish stands; otherwise the work has ended, and how. */
+/* VYRE_PENDING: the wish stands; otherwise the work has ended, and how.  A work that has
+ * paused goes on, so that somebody sees it. */
 static vyre_status vyi_wish(vyi_queue *q, vyre_ticket t, uint32_t *code)
 {
     const uint32_t slot = VYI_TICKET_SLOT(t);
     uint32_t mark = 0;
     for (;; vyi_yield()) {
         const vyre_status status = vyi_ticket_look(q, t, code);
-        if (status != VYRE_PENDING ||
-            vyi_load_relaxed(&q->slots.wishes[slot]) == t.generation)
+        const bool wished = vyi_load_relaxed(&q->slots.wishes[slot]) == t.generation;
+        if (!vyi_status_is_open(status) || (status == VYRE_PENDING && wished))
             return status;
+        if (wished) {
+            (void)vyi_task_go_on(q, t, NULL);
+            continue;
+        }
         if (!vyi_wish_begin(q, t, &mark))
             continue; /* it has ended, or somebody holds all slots */
         if (vyi_slot_outcome(q, slot) == 0)
             vyi_wish_set(q, slot, t.generation);
         vyi_store_release(&q->slots.marks[slot], mark);
     }
+}
+
+VYI_API void vyi_task_take_back(vyi_queue *q, vyre_ticket t)
+{
+    uint32_t code = 0;
+    (void)vyi_wish(q, t, &code);
 }
 
 VYRE_API vyre_status vyre_cancel(vyre *v, vyre_ticket t, vyre_error *err)

@@ -243,7 +243,7 @@ static vyre_status vyi_end_set(vyi_queue *q, vyre_ticket t, vyre_end_fn fn, void
 {
     vyi_end *end = vyi_end_of(q, VYI_TICKET_SLOT(t));
     uint32_t code = 0, turn = 0;
-    while ((*status = vyi_ticket_peek(q, t, &code)) == VYRE_PENDING) {
+    while (vyi_status_is_open(*status = vyi_ticket_peek(q, t, &code))) {
         const uint32_t before = vyi_compare_exchange(&end->turn, 0, VYI_END_CHANGING);
         if ((before & ~VYI_END_DROPS) == t.generation)
             return VYRE_E_ARGUMENT;
@@ -278,7 +278,7 @@ VYRE_API vyre_status vyre_on_end(vyre *v, vyre_ticket t, vyre_end_fn fn, void *u
                         "the work in slot %u has a callback already", VYI_TICKET_SLOT(t));
     if (status == VYRE_E_TICKET)
         return vyi_ticket_explain(err, status, t, 0);
-    if (status != VYRE_PENDING)
+    if (!vyi_status_is_open(status))
         fn(user, t, status);
     return VYRE_OK;
 }

@@ -302,6 +302,21 @@ static bool vyi_children_wait(vyi_queue *q)
     return q->children.seen != seen;
 }
 
+/* A pass has ended.  One that changed nothing, neither which works wait nor how far
+ * they are, is not soon followed by another. */
+static void vyi_chain_look_back(vyi_queue *q)
+{
+    vyi_chain *c = &q->chain;
+    const uint32_t requeues = q->v->desc.kernel.tasks
+                                  ? vyi_control_load(vyi_queue_device(q), VYRE_CONTROL_REQUEUES)
+                                  : c->requeues;
+    c->after = vyi_queue_waiting(q);
+    const bool moved = c->after != c->before || requeues != c->requeues || vyi_children_wait(q);
+    c->retry_at = moved ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
+    c->requeues = requeues;
+    c->before = 0;
+}
+
 /* A pass for work that is pending, unless the last one has changed nothing and
  * nothing is new. */
 static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *err)
@@ -316,10 +331,7 @@ static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *e
     if (c->before) { /* a pass has ended */
         vyi_queue_bury(q);
         vyi_queue_deliver_log(q); /* of a ring that never rests it is the time */
-        c->after = vyi_queue_waiting(q);
-        c->retry_at = c->after != c->before || vyi_children_wait(q)
-                          ? 0 : vyi_now() + VYI_PASS_RETRY_NS;
-        c->before = 0;
+        vyi_chain_look_back(q);
     }
     if (q->state == VYI_STATE_RUNNING && vyi_chain_shut(q)) {
         vyi_queue_to(q, VYI_STATE_SHUT);

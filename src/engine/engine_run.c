@@ -77,7 +77,9 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
     uint32_t code = 0;
     const vyre_ticket t = vyi_run_ticket(r, slot);
     const vyre_status status = vyi_ticket_look(&v->queue, t, &code);
-    if (status == VYRE_PENDING)
+    if (status == VYRE_PAUSED)
+        vyi_task_take_back(&v->queue, t);
+    if (vyi_status_is_open(status))
         return false;
     vyi_ticket_drop(&v->queue, t);
     v->run.marks[slot] = 0;

@@ -282,9 +282,10 @@ VYI_API uint32_t vyi_share_claim(vyi_queue *q, const vyi_owner *o, vyi_share *sh
 
 /* --- holding all ---------------------------------------------------------- */
 
+/* A work that has paused is at rest. */
 static inline bool vyi_slot_is_pending(const vyi_queue *q, uint32_t slot, uint32_t mark)
 {
-    return vyi_mark_is_under_way(mark) && !vyi_slot_outcome(q, slot);
+    return vyi_mark_is_under_way(mark) && !vyi_slot_news(q, slot);
 }
 
 static void vyi_slots_put_back(vyi_queue *q, uint32_t count)

@@ -144,13 +144,31 @@ static inline bool vyi_mark_move(vyi_queue *q, uint32_t slot, uint32_t from, uin
     return vyi_compare_exchange(&q->slots.marks[slot], from, to) == from;
 }
 
-/* How the slot ended, or 0.  Pairs with the kernel's release of the word, and
- * with the publisher's that cleared it. */
-static inline uint32_t vyi_slot_outcome(const vyi_queue *q, uint32_t slot)
+/* What the kernel has said of the slot since its work was published, or went on: how it
+ * ended, that it has paused, or 0.  Pairs with the kernel's release of the word, and
+ * with the release of whoever cleared it. */
+static inline uint32_t vyi_slot_news(const vyi_queue *q, uint32_t slot)
 {
     const vyi_device *d = vyi_queue_device(q);
     VYRE_ASSERT(slot < q->slots.count);
     return vyi_le32(vyi_load_acquire(vyi_device_words(d, q->slots.mirror) + slot));
+}
+
+static inline bool vyi_news_is_pause(uint32_t news)
+{
+    return VYI_MIRROR_STATUS(news) == VYRE_SLOT_WAIT_IO;
+}
+
+static inline bool vyi_slot_is_paused(const vyi_queue *q, uint32_t slot)
+{
+    return vyi_news_is_pause(vyi_slot_news(q, slot));
+}
+
+/* How the slot ended, or 0. */
+static inline uint32_t vyi_slot_outcome(const vyi_queue *q, uint32_t slot)
+{
+    const uint32_t news = vyi_slot_news(q, slot);
+    return vyi_news_is_pause(news) ? 0 : news;
 }
 
 /* --- taking slots -------------------------------------------------------- */

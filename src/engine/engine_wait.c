@@ -82,10 +82,11 @@ static vyre_status vyi_slot_look(vyi_queue *q, bool mine, uint32_t slot, uint32_
         if (!vyi_mark_is_out(mark))
             return VYRE_PENDING; /* nobody has been told of an end; a recovery may run it again */
 
-        const uint32_t outcome = vyi_slot_outcome(q, slot);
-        if (outcome == 0 && vyi_load_acquire(&q->slots.marks[slot]) == mark)
-            return VYRE_PENDING;
-        if (outcome == 0 || !vyi_slot_seen(q, mine, slot, mark, outcome, true))
+        const uint32_t outcome = vyi_slot_news(q, slot);
+        const bool paused = vyi_news_is_pause(outcome), open = outcome == 0 || paused;
+        if (open && vyi_load_acquire(&q->slots.marks[slot]) == mark)
+            return paused ? VYRE_PAUSED : VYRE_PENDING;
+        if (open || !vyi_slot_seen(q, mine, slot, mark, outcome, true))
             continue; /* the outcome may be another generation's, or another device's */
         if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
             return VYRE_OK;
@@ -110,7 +111,7 @@ VYI_API vyre_status vyi_ticket_peek(vyi_queue *q, vyre_ticket t, uint32_t *code)
     const bool mine = entered && vyi_load_owner(q, slot) == o;
     const vyre_status status = vyi_slot_look(q, mine, slot, t.generation, code);
     vyi_owner_leave(o, entered);
-    if (status != VYRE_PENDING)
+    if (!vyi_status_is_open(status))
         vyi_end_tell(q, t, status);
     return status;
 }
@@ -173,6 +174,9 @@ VYI_API vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre
     case VYRE_PENDING:
         return vyi_news(err, status, slot, "Call vyre_wait() first.",
                         "the work has not ended");
+    case VYRE_PAUSED:
+        return vyi_news(err, status, slot, "vyre_resume() lets it go on, vyre_cancel() ends it.",
+                        "the work has paused");
     case VYRE_TIMEOUT:
         return vyi_news(err, status, slot, "Wait again, or longer; vyre_query tells what runs.",
                         "the work has not ended in time");
@@ -325,7 +329,7 @@ static bool vyi_slot_mark(const vyi_queue *q, uint32_t slot, uint64_t deadline, 
     }
 }
 
-/* Waits until the slot's work of this generation has ended, and tells nobody
+/* Waits until the slot's work of this generation has ended or paused, and tells nobody
  * how. */
 static vyre_status vyi_slot_drain(vyi_queue *q, uint32_t slot, uint32_t generation, vyi_pace *pace,
                                   vyre_error *err)
@@ -336,13 +340,15 @@ static vyre_status vyi_slot_drain(vyi_queue *q, uint32_t slot, uint32_t generati
         if (vyi_mark_generation(mark) != generation || phase == VYI_PHASE_FREE ||
             phase == VYI_PHASE_ENDED)
             return VYRE_OK;
-        const uint32_t outcome = vyi_slot_outcome(q, slot);
+        const uint32_t outcome = vyi_slot_news(q, slot);
+        if (vyi_news_is_pause(outcome) && vyi_mark_is_out(mark))
+            return VYRE_PAUSED;
         if (outcome && vyi_mark_is_out(mark)) {
             (void)vyi_slot_seen(q, false, slot, mark, outcome, false);
             continue;
         }
         const vyre_status status = vyi_pace_turn(q, pace, err);
-        if (status != VYRE_OK && !vyi_slot_outcome(q, slot))
+        if (status != VYRE_OK && !vyi_slot_news(q, slot))
             return status;
     }
 }
@@ -382,27 +388,39 @@ static vyre_status vyi_drain_explain(vyi_queue *q, vyre_error *err)
     return lost && !faults && !more ? VYRE_E_LOST : VYRE_E_FAULT;
 }
 
+/* All slots; *paused: so many works have. */
+static vyre_status vyi_drain_slots(vyi_queue *q, vyi_pace *pace, uint32_t *paused,
+                                   vyre_error *err)
+{
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
+        uint32_t mark;
+        if (!vyi_slot_mark(q, slot, pace->deadline, &mark))
+            return vyi_fail(err, VYRE_TIMEOUT, slot, "Drain again, or longer.",
+                            "another call held the slots all the time");
+        if (!vyi_mark_is_under_way(mark))
+            continue;
+        const vyre_status status = vyi_slot_drain(q, slot, vyi_mark_generation(mark), pace, err);
+        *paused += status == VYRE_PAUSED;
+        if (status == VYRE_TIMEOUT)
+            return vyi_fail(err, status, vyi_queue_pending(q),
+                            "Drain again, or longer; vyre_query tells what runs.",
+                            "%u works have not ended in time", vyi_queue_pending(q));
+        if (status != VYRE_OK && status != VYRE_PAUSED)
+            return status;
+    }
+    return VYRE_OK;
+}
+
 VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
 {
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
     vyi_queue *q = &v->queue;
     vyi_pace pace = vyi_pace_begin(timeout_ns);
-    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
-        uint32_t mark;
-        if (!vyi_slot_mark(q, slot, pace.deadline, &mark))
-            return vyi_fail(err, VYRE_TIMEOUT, slot, "Drain again, or longer.",
-                            "another call held the slots all the time");
-        if (!vyi_mark_is_under_way(mark))
-            continue;
-        const vyre_status status = vyi_slot_drain(q, slot, vyi_mark_generation(mark), &pace, err);
-        if (status == VYRE_TIMEOUT)
-            return vyi_fail(err, status, vyi_queue_pending(q),
-                            "Drain again, or longer; vyre_query tells what runs.",
-                            "%u works have not ended in time", vyi_queue_pending(q));
-        if (status != VYRE_OK)
-            return status;
-    }
+    uint32_t paused = 0;
+    vyre_status status = vyi_drain_slots(q, &pace, &paused, err);
+    if (status != VYRE_OK)
+        return status;
     if (v->desc.log) {
         if (!vyi_lock_until(v, pace.deadline))
             return vyi_fail(err, VYRE_TIMEOUT, 0, "Drain again, or longer.",
@@ -413,7 +431,10 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
     }
     if (vyi_load_relaxed(&q->ends.pending))
         vyi_ends_deliver(q);
-    const vyre_status status = vyi_drain_explain(q, err);
+    status = vyi_drain_explain(q, err);
     vyi_tell_rested(v);
+    if (status == VYRE_OK && paused)
+        return vyi_news(err, VYRE_PAUSED, paused, "vyre_resume() lets a work go on.",
+                        "works that have paused are all that is left");
     return status;
 }

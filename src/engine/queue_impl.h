@@ -210,6 +210,7 @@ typedef struct vyi_chain {
     uint64_t lease_ns, least_ns;  /* as last seen; a lease takes as long at least, 0: unknown */
     uint32_t rounds;
     uint32_t before, after;       /* which works were pending when the last pass began, and ended */
+    uint32_t requeues;            /* control word REQUEUES then */
     uint64_t retry_at;            /* when a pass is worth while though nothing is new */
 } vyi_chain;
 
@@ -541,8 +542,8 @@ VYI_API void vyi_slots_write(const vyi_queue *q, const vyi_device *d, uint32_t s
 VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, uint32_t code,
                               bool told);
 VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_error *err);
-/* VYRE_OK, VYRE_PENDING, E_FAULT or E_CANCELLED (and its code), E_LOST, E_STALE,
- * E_TICKET. */
+/* VYRE_OK, VYRE_PENDING, VYRE_PAUSED, E_FAULT or E_CANCELLED (and its code), E_LOST,
+ * E_STALE, E_TICKET. */
 VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code);
 /* The same, for somebody who is not the ticket's owner: what is kept stays so. */
 VYI_API vyre_status vyi_ticket_peek(vyi_queue *q, vyre_ticket t, uint32_t *code);
@@ -622,6 +623,18 @@ static inline bool vyi_status_is_trouble(vyre_status status)
 {
     return status == VYRE_E_FAULT || status == VYRE_E_LOST || status == VYRE_E_CANCELLED;
 }
+
+/* Neither is an end. */
+static inline bool vyi_status_is_open(vyre_status status)
+{
+    return status == VYRE_PENDING || status == VYRE_PAUSED;
+}
+
+/* Works that have paused (engine_task.c): lets one go on, with another data word if
+ * `data` is one; false: it has not paused, or somebody has the slot in hand. */
+VYI_API bool vyi_task_go_on(vyi_queue *q, vyre_ticket t, const uint32_t *data);
+/* Of one whose ticket nobody has, so that nobody could let it go on: it is cancelled. */
+VYI_API void vyi_task_take_back(vyi_queue *q, vyre_ticket t);
 
 /* What to do about a work that ended FAULT. */
 VYI_API const char *vyi_fault_fix(uint32_t code);

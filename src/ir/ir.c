@@ -208,6 +208,8 @@ VYI_API uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst)
         if (p->error.status != VYRE_OK || !vyi_ir_grow_insts(p))
             return 0;
         p->insts[p->count] = inst;
+        if (inst.op == VYI_OP_LOCAL)
+            p->locals[inst.arg[0] - 1].declared = p->count;
     }
     const uint32_t index = p->count;
     if (vyi_check_operands(p, index, &p->error) < 0 ||

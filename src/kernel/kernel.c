@@ -309,6 +309,9 @@ static vyre_status vyi_kernel_check_children(const vyre_kernel_desc *d, const vy
         return vyi_fail(err, VYRE_E_KERNEL_SPAWN, d->children, "Use 32, 64, .. 1048576, or 0.",
                         "a queue of %u children; it is a power of two, from 32 to %u",
                         (unsigned)d->children, (unsigned)VYRE_MAX_SLOTS);
+    if (d->tasks)
+        return vyi_fail(err, VYRE_E_KERNEL_SPAWN, d->children, "Use a handle for each.",
+                        "a kernel with children and with tasks");
     if (!wide->children)
         return vyi_fail(err, VYRE_E_KERNEL_SPAWN, d->children, "Use vyre_open().",
                         "a kernel with children, and no engine that has a queue for them");
@@ -342,7 +345,8 @@ static vyre_status vyi_kernel_check(const vyre_kernel_desc *d, const vyre_kernel
 
 static vyi_frame vyi_shape_frame(const vyre_kernel_desc *d, const vyre_kernel_host *host)
 {
-    const bool plain = !d->workspace && !d->io_polling && !d->load_miss && !d->children;
+    const bool plain = !d->workspace && !d->io_polling && !d->load_miss && !d->children &&
+                       !d->tasks;
     if (d->kind == VYRE_KERNEL_PRIORITY)
         return d->once ? VYI_FRAME_PRIORITY_PASS : VYI_FRAME_PRIORITY;
     if (d->once)
@@ -364,8 +368,9 @@ VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *d, const vyre_kernel_host
     s.urgent = d->kind == VYRE_KERNEL_PRIORITY;
     s.hurries = s.frame == VYI_FRAME_LOOP && !d->children;
     s.requeues = d->load_miss && !d->once && !d->children;
-    s.resumes = s.urgent || s.requeues;
-    s.whole = host->whole_slots && s.hurries && !s.payload && !s.requeues;
+    s.tasks = d->tasks;
+    s.resumes = s.urgent || s.requeues || s.tasks;
+    s.whole = host->whole_slots && s.hurries && !s.payload && !s.requeues && !s.tasks;
     s.tallies = s.frame == VYI_FRAME_COMMON && !d->open_header && !host->count_each &&
                 !d->children;
     s.marks_io = d->io_polling && (d->load_miss || d->handler_count || s.payload);

@@ -138,6 +138,20 @@ VYRE_API vyre_value vyre_emit_spawn(vyre_program *p, const vyre_slot_values *slo
 VYRE_API void vyre_emit_then(vyre_program *p, const vyre_slot_values *slot, uint32_t opcode,
                              const vyre_value *args, uint32_t count);
 
+/* Of a kernel with `tasks`, in a handler for one lane: the job has not ended, and its
+ * handler runs again later, from the start, with arguments 3 and 4 being pc and data,
+ * which both are 0 (or what the work gave) the first time.  Code after the call still
+ * runs; the last such call counts, and none against a fault.  In a packed slot it is
+ * FAULT(PACKED).
+ * yield, requeue: this kernel claims it again, after what its lane has to do besides;
+ * pause: nobody does until vyre_resume, and its ticket says VYRE_PAUSED. */
+VYRE_API void vyre_emit_yield(vyre_program *p, const vyre_slot_values *slot, vyre_value pc,
+                              vyre_value data);
+VYRE_API void vyre_emit_requeue(vyre_program *p, const vyre_slot_values *slot, vyre_value pc,
+                                vyre_value data);
+VYRE_API void vyre_emit_pause(vyre_program *p, const vyre_slot_values *slot, vyre_value pc,
+                              vyre_value data);
+
 /* What runs a job. */
 typedef enum vyre_width {
     VYRE_WIDTH_LANE = 0,  /* one lane */
@@ -209,6 +223,9 @@ typedef struct vyre_kernel_desc {
                                  checked, such loads give 0 and such stores nothing */
     uint32_t children;        /* jobs that may wait in the device's own queue, a power of two from
                                  32 to 2^20; 0: handlers spawn nothing.  Only for vyre_open */
+
+    bool     tasks;           /* handlers may stop in the middle and go on later
+                                 (vyre_emit_yield); words 7 to 15 of a slot are vyre_task's then */
     uint32_t log_records;     /* 0 = 64; only for the host that makes the buffer */
     uint32_t observables;     /* 0 = 64; likewise */
     uint32_t table_binding;   /* of the caller's buffer with the DFA table; 0 = none */

@@ -35,7 +35,10 @@ VYI_API void vyi_checked_locals(vyi_kernel *k)
     vyre_value nobody = vyi_kernel_is(k, k->told, 0);
     vyre_value count = vyi_kernel_op(k, vyre_ir_sub, k->told, 1);
     vyre_value all = vyi_kernel_u32(k, VYRE_MAX_ARGS);
-    k->given = vyre_ir_local(p, VYRE_TYPE_U32, vyre_ir_select(p, nobody, all, count), "given");
+    count = vyre_ir_select(p, nobody, all, count);
+    if (k->shape.tasks)
+        count = vyi_kernel_op(k, vyre_ir_max, count, VYI_TASK_ARGS);
+    k->given = vyre_ir_local(p, VYRE_TYPE_U32, count, "given");
     for (uint32_t i = 0; i < VYI_KERNEL_BOUNDS && k->self; i++)
         k->bounds[i] = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), names[i]);
 }

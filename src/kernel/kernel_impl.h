@@ -41,6 +41,15 @@ VYI_EXTERN_C_BEGIN
 #define VYI_CHECKED_COUNT  8u /* bits before it */
 #define VYI_CHECKED_TENANT 0xffu
 
+/* Words of a slot whose work can stop in the middle: vyre_task, word by word. */
+#define VYI_TASK_PC       7u
+#define VYI_TASK_DATA     8u
+#define VYI_TASK_AGE      12u
+#define VYI_TASK_REQUEUES 13u
+#define VYI_TASK_YIELDS   14u
+#define VYI_TASK_FLAGS    15u
+#define VYI_TASK_ARGS     5u /* arguments that it always has: its own three, pc and data */
+
 /* How the slots of a launch are gone through. */
 typedef enum vyi_frame {
     VYI_FRAME_LOOP,      /* rounds, each lane its slots (kernel.c) */
@@ -64,6 +73,7 @@ typedef struct vyi_shape {
     bool resumes;       /* work may come back as REQUEUE, or be a task that yielded */
     bool requeues;      /* LOAD_MISS puts work back where no IO slot is free */
     bool tallies;       /* counts common operations together */
+    bool tasks;         /* a work may end in another state than DONE or FAULT */
     bool marks_io;      /* some lanes wait for IO requests, and one recycles them */
 } vyi_shape;
 
@@ -172,6 +182,9 @@ typedef struct vyi_kernel {
     vyre_value first_mask; /* of tenant 0, loaded beside them by a kernel that hurries */
     vyre_local fault;   /* 0: none so far */
     vyre_local requeue; /* bool; of kernels that can put work back */
+    vyre_local leave;   /* of kernels with tasks: the state that the slot is left in; EMPTY: it
+                           ends */
+    vyre_local pc, data; /* with which it goes on */
 
     /* The operation that runs: the slot itself, or one of a packed slot. */
     vyre_local op;
@@ -325,6 +338,14 @@ VYI_API vyre_handler vyi_kernel_payload(const vyi_kernel *k);
 /* vyi_guest_begin for a handler. */
 VYI_API void vyi_kernel_guest_begin(vyre_program *p, const vyre_handler *h, bool apart,
                                     const vyre_value *args);
+
+/* Works that stop in the middle (kernel_task.c): their locals; around the end of a slot,
+ * which has no end then.  Of kernels without tasks nothing. */
+VYI_API void vyi_task_locals(vyi_kernel *k);
+VYI_API void vyi_task_end_begin(vyi_kernel *k);
+VYI_API void vyi_task_end_end(vyi_kernel *k);
+/* Why a handler of this slot cannot leave its work, or NULL. */
+VYI_API const char *vyi_task_barred(const vyre_slot_values *slot, const char **fix);
 
 /* Declares a buffer of the kernel's own. */
 VYI_API vyre_buffer vyi_kernel_own_buffer(vyi_kernel *k, const vyre_buffer_desc *own);

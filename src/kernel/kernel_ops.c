@@ -576,6 +576,7 @@ static void vyi_slot_locals(vyi_kernel *k)
                                  "arg_count");
     vyi_checked_locals(k);
     vyi_children_locals(k);
+    vyi_task_locals(k);
     if (k->shape.payload)
         return;
     k->op = vyre_ir_local(p, VYRE_TYPE_U32, k->opcode, "op");
@@ -655,6 +656,7 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
     }
 
     /* Work that is put back has not ended: no counter, no mirror. */
+    vyi_task_end_begin(k);
     if (k->requeue.id) {
         vyre_ir_if(p, vyre_ir_get(p, k->requeue));
         vyi_kernel_put(k, k->ring, k->base, VYRE_SLOT_REQUEUE, VYRE_ORDER_RELEASE);
@@ -663,4 +665,5 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
     vyi_kernel_slot_end(k);
     if (k->requeue.id)
         vyre_ir_end(p);
+    vyi_task_end_end(k);
 }

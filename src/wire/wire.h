@@ -138,6 +138,14 @@ typedef enum vyre_slot_state {
     VYRE_SLOT_UNKNOWN = 8 /* a status word that holds 8 or more */
 } vyre_slot_state;
 
+/* How a task came to its state: word 15 of its slot, unless that is FAULT. */
+enum {
+    VYRE_TASK_PAUSED = 1,
+    VYRE_TASK_YIELDED = 2,
+    VYRE_TASK_REQUEUED = 4,
+    VYRE_TASK_RESUMED = 8
+};
+
 /* "EMPTY", "PUBLISHED" ...; "UNKNOWN" for anything else. */
 VYRE_API const char *vyre_slot_state_name(vyre_slot_state state);
 

@@ -261,7 +261,9 @@ static bool vyi_graph_collect(vyre_graph *g, uint32_t slot, bool *lost)
     vyi_node *n = &g->nodes[g->open[slot] - 1];
     uint32_t code = 0;
     const vyre_status status = vyi_ticket_look(q, n->ticket, &code);
-    if (status == VYRE_PENDING)
+    if (status == VYRE_PAUSED)
+        vyi_task_take_back(q, n->ticket);
+    if (vyi_status_is_open(status))
         return false;
     *lost = *lost || status == VYRE_E_LOST;
     if (status != VYRE_E_STALE) /* then the slot was let go, and nobody knows */
@@ -491,14 +493,30 @@ static vyre_status vyi_run_of_graph_publish(vyre_graph *g, bool keep, vyre_error
     return status;
 }
 
+/* As vyi_ticket_wait, for the node that ends with all.  Nodes that pause are seen
+ * meanwhile. */
+static vyre_status vyi_run_of_graph_await(vyre_graph *g, vyi_pace *pace, uint32_t *code,
+                                          vyre_error *err)
+{
+    vyi_queue *q = &g->v->queue;
+    const vyre_ticket end = g->nodes[g->count].ticket;
+    vyre_status status, turn = VYRE_OK;
+    bool lost = false;
+    while ((status = vyi_ticket_look(q, end, code)) == VYRE_PENDING && turn == VYRE_OK) {
+        if (g->v->desc.kernel.tasks)
+            (void)vyi_graph_sweep(g, &lost);
+        turn = vyi_pace_turn(q, pace, err);
+    }
+    return status == VYRE_PENDING ? turn : status;
+}
+
 /* Waits for the end of the last run. */
 static vyre_status vyi_run_of_graph_end(vyre_graph *g, uint64_t timeout_ns, vyre_error *err)
 {
     vyi_pace pace = vyi_pace_begin(timeout_ns);
     uint32_t code = 0;
     bool lost = false;
-    const vyre_status status =
-        vyi_ticket_wait(&g->v->queue, g->nodes[g->count].ticket, &pace, &code, err);
+    const vyre_status status = vyi_run_of_graph_await(g, &pace, &code, err);
     if (status == VYRE_E_LOST || (status != VYRE_TIMEOUT && vyi_graph_lost_device(g)))
         return vyi_graph_is_lost(err);
     if (status != VYRE_OK && status != VYRE_E_FAULT && status != VYRE_E_STALE)

@@ -370,6 +370,27 @@ static vyi_operand vyi_call_fault(vyi_source *s, const vyi_call_row *row, vyi_op
     return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
 }
 
+/* yield(pc, data) and its kin. */
+static vyi_operand vyi_call_leave(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    const char *fix, *barred = vyi_task_barred(s->slot, &fix);
+    s->heavy++;
+    if (barred) {
+        vyi_source_fail(s, a[0].at, fix, "%s() %s", row->name, barred);
+        return vyi_source_wrong(a[0].at);
+    }
+    const vyi_operand pc = vyi_source_convert(s, VYRE_TYPE_U32, a[0], "where a job goes on");
+    const vyi_operand word = vyi_call_word(s, a[1]);
+    const vyre_value to = vyi_source_id(s, &pc), data = vyi_source_id(s, &word);
+    if (!s->mute && row->sub == VYRE_SLOT_YIELD)
+        vyre_emit_yield(s->p, s->slot, to, data);
+    else if (!s->mute && row->sub == VYRE_SLOT_REQUEUE)
+        vyre_emit_requeue(s->p, s->slot, to, data);
+    else if (!s->mute)
+        vyre_emit_pause(s->p, s->slot, to, data);
+    return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
+}
+
 /* --- the table ----------------------------------------------------------- */
 
 #define VYI_ROW(name, count, takes, sub, make)                                                     \
@@ -479,6 +500,9 @@ static const vyi_call_row *vyi_call_rows(uint32_t i)
         VYI_ROW_NEED("subgroupXor", 1, VYRE_REDUCE_XOR, GROUP, combine),
         VYI_ROW_NEED("result", 2, 0, JOB, result),
         VYI_ROW_NEED("fault", 1, 0, JOB, fault),
+        VYI_ROW_NEED("yield", 2, VYRE_SLOT_YIELD, JOB, leave),
+        VYI_ROW_NEED("requeue", 2, VYRE_SLOT_REQUEUE, JOB, leave),
+        VYI_ROW_NEED("pause", 2, VYRE_SLOT_WAIT_IO, JOB, leave),
         { "printf", 1, VYI_TAKES_TEXT, 0, 0, NULL, NULL },
         { "spawn", 1, VYI_TAKES_JOB, 0, VYI_SOURCE_JOB, NULL, NULL },
         { "then", 1, VYI_TAKES_JOB, 1, VYI_SOURCE_JOB, NULL, NULL },

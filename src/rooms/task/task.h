@@ -37,13 +37,6 @@ typedef struct vyre_task {
     uint32_t flags;    /* VYRE_TASK_ values; of a faulted task its code */
 } vyre_task;
 
-enum {
-    VYRE_TASK_PAUSED = 1,
-    VYRE_TASK_YIELDED = 2,
-    VYRE_TASK_REQUEUED = 4,
-    VYRE_TASK_RESUMED = 8
-};
-
 /* A ready task of the work, which has three arguments at most. */
 VYRE_API vyre_status vyre_task_make(vyre_task *out, uint32_t id, const vyre_work *work,
                                     vyre_error *err);

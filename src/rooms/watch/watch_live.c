@@ -23,7 +23,7 @@ static vyre_slot_state vyi_live_state(const vyi_queue *q, uint32_t slot, uint32_
 {
     if (!vyi_mark_is_out(mark))
         return VYRE_SLOT_EMPTY;
-    const uint32_t outcome = VYI_MIRROR_STATUS(vyi_slot_outcome(q, slot));
+    const uint32_t outcome = VYI_MIRROR_STATUS(vyi_slot_news(q, slot));
     return outcome ? vyi_slot_state_of(outcome) : VYRE_SLOT_PUBLISHED;
 }
 
