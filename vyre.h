@@ -61,7 +61,7 @@
  *
  *     // Opcode 0x1000, for each index from argument 0 up to argument 1.
  *     static const vyre_handler axpy = { 0x1000, NULL, NULL, "axpy", VYRE_WIDTH_RANGE, 0,
- *                                        "y[index] += arg[2] * x[index];" };
+ *                                        "y[index] += arg[2] * x[index];", 0 };
  *
  *     int main(void)
  *     {
@@ -1882,12 +1882,16 @@ typedef struct vyre_handler {
     vyre_width   width;
     uint32_t     chunk;  /* of a range: indexes that a group takes at a time; 0 = chosen */
     const char  *source; /* the handler as text, instead of emit (docs/source.md) */
+    uint32_t     loop_allowance; /* iterations that its loops may have: of a job; of a wide one in
+                                    each lane, for what it runs of a chunk or tile.  More end the
+                                    job FAULT(LOOP_LIMIT).  Such a kernel counts loops on every
+                                    device.  0 = the kernel's, where loops are limited */
 } vyre_handler;
 
 /* A handler for one lane, as an initialiser that names every member, so that no
  * compiler warns of a missing one. */
 #define VYRE_HANDLER(opcode, emit, user, name) \
-    { (opcode), (emit), (user), (name), VYRE_WIDTH_LANE, 0, NULL }
+    { (opcode), (emit), (user), (name), VYRE_WIDTH_LANE, 0, NULL, 0 }
 
 /* RANGE and GROUP: what all indexes give, combined into vyre_result's word `word`;
  * indexes that do not come here add nothing, and without any it is the neutral
@@ -8084,6 +8088,8 @@ VYI_API void vyi_straight_rest(vyre_program *p, vyi_straight *s, uint32_t copy);
 VYI_API void vyi_guest_begin(vyre_program *p, const char *name, bool apart,
                              const vyre_value *args, uint32_t arg_count);
 VYI_API void vyi_guest_end(vyre_program *p);
+/* Whether a barrier of the group stands in a loop of the code that is open. */
+VYI_API bool vyi_guest_meets_in_loop(const vyre_program *p);
 /* Has the open guest watched to its end; and lets the watcher see an instruction. */
 VYI_API void vyi_guest_watch(vyre_program *p, vyi_watch_fn watch, void *user);
 VYI_API void vyi_guest_show(vyre_program *p, const vyi_inst *inst);
@@ -8737,6 +8743,22 @@ VYI_API void vyi_guest_end(vyre_program *p)
     p->inner = p->guest.inner;
     p->guest.open = false;
     p->guest.watch = NULL;
+}
+
+VYI_API bool vyi_guest_meets_in_loop(const vyre_program *p)
+{
+    if (p->error.status != VYRE_OK || !p->guest.open)
+        return false;
+    const vyi_guest *g = &p->guests[p->guest_count - 1];
+    uint32_t loop_end = g->first; /* of the outermost loop that has begun */
+    for (uint32_t i = g->first; i < p->count; i++) {
+        const vyi_inst *inst = &p->insts[i];
+        if ((inst->op == VYI_OP_LOOP || inst->op == VYI_OP_FOREVER) && inst->link > loop_end)
+            loop_end = inst->link;
+        if (inst->op == VYI_OP_BARRIER && inst->sub != VYRE_SCOPE_DEVICE && i < loop_end)
+            return true;
+    }
+    return false;
 }
 
 /* The innermost open loop is one of the guest's. */
@@ -13016,6 +13038,9 @@ VYI_API vyre_program *vyi_kernel_build(const vyre_kernel_desc *desc, const vyre_
                                        const vyi_wide_host *wide, vyre_error *err);
 /* Whether one of the kernel's works is wide. */
 VYI_API bool vyi_kernel_is_wide(const vyre_kernel_desc *desc);
+/* The most that a handler asks for in loop_allowance; 0: none does, and loops are
+ * counted only where they are limited. */
+VYI_API uint32_t vyi_kernel_own_allowance(const vyre_kernel_desc *desc);
 
 /* What becomes of a result word. */
 typedef enum vyi_wide_kind {
@@ -13080,6 +13105,7 @@ typedef struct vyi_kernel {
     vyre_value control_words; /* length of control */
     vyre_value observables;   /* words of it from 160 on */
     vyre_value allowance;     /* loop iterations of one slot */
+    vyre_value loops;         /* that one may have at most, whatever its allowance is */
     vyre_value loop_need;     /* without so many left, no slot is begun */
 
     /* Locals of the launch. */
@@ -13515,6 +13541,15 @@ VYI_API bool vyi_kernel_is_wide(const vyre_kernel_desc *d)
     return wide;
 }
 
+VYI_API uint32_t vyi_kernel_own_allowance(const vyre_kernel_desc *d)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < d->handler_count; i++)
+        if (d->handlers[i].loop_allowance > most)
+            most = d->handlers[i].loop_allowance;
+    return most;
+}
+
 static vyre_status vyi_kernel_check_group(const vyre_kernel_desc *d, vyre_error *err)
 {
     if (d->group_size % 32 == 0 && d->group_size <= VYRE_MAX_WORKGROUP)
@@ -13795,6 +13830,7 @@ static void vyi_kernel_loop_budget(vyi_kernel *k)
     vyre_program *p = k->p;
     vyre_value left = vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_LEFT);
     vyre_value half = vyi_kernel_op(k, vyre_ir_shr, left, 1);
+    k->loops = half;
     k->allowance = vyi_kernel_op(k, vyre_ir_min, half, k->desc.loop_allowance);
     k->loop_need = vyi_kernel_plus(k, half, VYI_KERNEL_LOOP_MARGIN);
     vyre_ir_name(p, k->loop_need, "loop_need");
@@ -15115,7 +15151,7 @@ VYI_API void vyi_kernel_guest_run(vyi_kernel *k, const vyre_slot_values *slot,
 VYI_API vyre_handler vyi_kernel_payload(const vyi_kernel *k)
 {
     const vyre_handler payload = { 0, k->desc.payload, k->desc.payload_user, "payload",
-                                   k->desc.payload_width, 0, k->desc.payload_source };
+                                   k->desc.payload_width, 0, k->desc.payload_source, 0 };
     return payload;
 }
 
@@ -15144,11 +15180,17 @@ static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
         slot.arg[i] = i < VYI_KERNEL_EARLY_ARGS ? vyi_opcode_arg(k, i)
                                                 : vyre_ir_load(p, k->ring, word[i]);
 
+    if (h->loop_allowance)
+        vyre_ir_loop_allow(p, vyi_kernel_op(k, vyre_ir_min, k->loops, h->loop_allowance));
     vyi_kernel_guest_begin(p, h, true, slot.arg);
     vyi_checked_watch(k);
     vyi_kernel_guest_run(k, &slot, h);
     vyi_guest_end(p);
     vyi_kernel_prune(k, slot.arg, VYRE_MAX_ARGS);
+    if (h->loop_allowance) {
+        vyi_kernel_settle_loops(k);
+        vyre_ir_loop_allow(p, k->allowance); /* of what follows in a packed slot */
+    }
 }
 
 VYI_COLD
@@ -16649,6 +16691,10 @@ static void vyi_wide_guest(vyi_kernel *k, vyre_slot_values *slot, const vyre_han
         vyi_kernel_guest_begin(k->p, h, h->width == VYRE_WIDTH_RANGE, slot->arg);
     vyi_checked_watch(k);
     vyi_kernel_guest_run(k, slot, h);
+    if (h->loop_allowance && vyi_guest_meets_in_loop(k->p))
+        vyi_program_fail(k->p, VYRE_E_IR_BARRIER,
+                         "Leave loop_allowance 0, or take the barrier out of the loop.",
+                         "a barrier in a loop, which loop_allowance may end in some lanes only");
     vyi_guest_end(k->p);
 }
 
@@ -16663,6 +16709,20 @@ static vyre_value vyi_wide_count(vyi_kernel *k, vyre_value range, vyre_value *be
     return vyre_ir_min(p, left, k->wide.per);
 }
 
+/* The handler's own allowance, for all that the lane runs of the chunk, beside the
+ * chunk's loop of `turns`. */
+static void vyi_wide_allow(vyi_kernel *k, vyre_value turns)
+{
+    vyre_program *p = k->p;
+    const uint32_t allowance = k->wide.running->loop_allowance;
+    if (!allowance)
+        return;
+    vyre_value own = vyre_ir_min(p, turns, k->loops);
+    vyre_value rest = vyre_ir_sub(p, k->loops, own);
+    vyre_value most = vyi_kernel_op(k, vyre_ir_min, rest, allowance);
+    vyre_ir_loop_allow(p, vyre_ir_add(p, own, most));
+}
+
 /* Opens the loop over what the chunk has, `step` indexes a turn; the lane's first of
  * the turn. */
 static vyre_value vyi_wide_turns(vyi_kernel *k, vyre_value count, vyre_value step)
@@ -16672,6 +16732,7 @@ static vyre_value vyi_wide_turns(vyi_kernel *k, vyre_value count, vyre_value ste
     vyre_value rest = vyre_ir_rem(p, count, step);
     vyre_value more = vyi_kernel_pick(k, vyi_kernel_is(k, rest, 0), 0, 1);
     vyre_value turns = vyre_ir_add(p, whole, more);
+    vyi_wide_allow(k, turns);
     vyre_value turn = vyre_ir_loop(p, vyi_kernel_u32(k, 0), turns);
     return vyre_ir_add(p, vyre_ir_mul(p, turn, step), k->wide.lane);
 }
@@ -16733,6 +16794,7 @@ static void vyi_wide_tiles(vyi_kernel *k, vyre_slot_values *slot, const vyre_han
 {
     vyre_program *p = k->p;
     vyre_value begin, count = vyi_wide_count(k, slot->arg[0], &begin);
+    vyi_wide_allow(k, count);
     vyre_value turn = vyre_ir_loop(p, vyi_kernel_u32(k, 0), count);
     vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
     k->wide.index = vyre_ir_name(p, vyre_ir_uniform(p, vyre_ir_add(p, begin, turn)), "tile");
@@ -16937,6 +16999,7 @@ VYI_API void vyi_wide_pass(vyi_kernel *k)
     vyre_value left = vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_LEFT);
     vyre_value most = vyi_kernel_op(k, vyre_ir_max, left, VYI_KERNEL_LOOP_MARGIN);
     vyre_value rest = vyi_kernel_op(k, vyre_ir_sub, most, VYI_KERNEL_LOOP_MARGIN);
+    k->loops = rest;
     k->allowance = vyi_kernel_op(k, vyre_ir_min, rest, k->desc.loop_allowance);
     vyre_value slot = vyi_wide_head(k, VYI_WIDE_PASS_SLOT);
     vyre_value which = vyi_wide_head(k, VYI_WIDE_PASS_STATE);
@@ -30316,7 +30379,10 @@ VYI_API void vyi_desc_defaults(vyre_desc *d)
     k->observables = d->observables;
     k->allocator = d->allocator;
     k->once = false;
-    k->loop_allowance = vyi_def32(k->loop_allowance, vyi_def32(d->loop_limit, 1u << 24));
+    /* Where handlers have their own, loops are counted, and no other handler's limited. */
+    k->loop_allowance =
+        vyi_def32(k->loop_allowance,
+                  vyi_def32(d->loop_limit, vyi_kernel_own_allowance(k) ? UINT32_MAX : 1u << 24));
 }
 
 VYI_COLD
@@ -31476,6 +31542,7 @@ VYI_EXTERN_C_END
  * Private.  Memory, launches, the life of the device (cpu_impl.h).
  * ======================================================================= */
 
+
 #define VYI_CPU_NAP_NS        10000000u /* the first nap; after each a round is run, news or not */
 #define VYI_CPU_NAP_MOST_NS   160000000u
 #define VYI_CPU_SHORT_NS      100000u   /* likewise, where rounds have work of their own */
@@ -31663,9 +31730,10 @@ static bool vyi_cpu_close(vyi_device *d)
  * what does not end by itself. */
 static uint32_t vyi_cpu_loop_limit(const vyre_desc *desc)
 {
-    const uint32_t limit = desc->kernel.loop_allowance;
+    const uint32_t own = vyi_kernel_own_allowance(&desc->kernel);
+    const uint32_t limit = desc->kernel.loop_allowance > own ? desc->kernel.loop_allowance : own;
     if (desc->loop_limit == 0)
-        return 0;
+        return own ? UINT32_MAX : 0;
     return limit > UINT32_MAX / 8 ? UINT32_MAX : limit < 65536 ? 524288 : limit * 8;
 }
 
@@ -36258,6 +36326,8 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     p.cache = v->cache.pipelines;
     p.group_size = v->base.group_size;
     p.loop_limit = vyi_vk_loop_limit(v);
+    if (p.loop_limit == 0 && vyi_kernel_own_allowance(&desc->desc->kernel))
+        p.loop_limit = UINT32_MAX; /* none is cut, and all are counted */
     p.program = desc->once;
     p.name = "pass";
     if (status == VYRE_OK)

@@ -140,7 +140,7 @@ typedef struct how {
 static void open_once(const how *h)
 {
     static const vyre_handler scale = { 0x1000, NULL, NULL, "scale", VYRE_WIDTH_RANGE, 0,
-                                        "x[index] *= arg[2];" };
+                                        "x[index] *= arg[2];", 0 };
     static vyre_buffer_desc buffers[MOST_BUFFERS + 1];
     static vyre_place places[MOST_BUFFERS + 1];
     static size_t sizes[MOST_BUFFERS + 1];

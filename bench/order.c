@@ -19,7 +19,7 @@
 #define FOREVER   60000000000ull
 
 static const vyre_handler handlers[] = {
-    { OP_WIDE, NULL, NULL, "wide", VYRE_WIDTH_RANGE, 0, "atomicAdd(sum[0], 1);" },
+    { OP_WIDE, NULL, NULL, "wide", VYRE_WIDTH_RANGE, 0, "atomicAdd(sum[0], 1);", 0 },
 };
 static const vyre_buffer_desc buffers[] = {
     { "sum", VYRE_BINDING_USER, VYRE_TYPE_U32, VYRE_ACCESS_READ_WRITE, 1, false, 0, 0 },

@@ -41,7 +41,7 @@ static uint32_t blurred(const uint32_t *image, int side, int x, int y)
 
 int main(int argc, char **argv)
 {
-    const vyre_handler blur = { BLUR, NULL, NULL, "blur", VYRE_WIDTH_RANGE, 0, source };
+    const vyre_handler blur = { BLUR, NULL, NULL, "blur", VYRE_WIDTH_RANGE, 0, source, 0 };
     const int side = argc > 2 ? atoi(argv[2]) : 2048;
     const uint32_t count = (uint32_t)(side * side);
     vyre_buffer_desc images[2];

@@ -81,7 +81,7 @@ static uint32_t file_make(const char *path)
 
 static vyre *device_open(vyre_backend backend)
 {
-    const vyre_handler walk = { OP_WALK, emit_walk, NULL, "walk", VYRE_WIDTH_LANE, 0, NULL };
+    const vyre_handler walk = { OP_WALK, emit_walk, NULL, "walk", VYRE_WIDTH_LANE, 0, NULL, 0 };
     vyre_buffer_desc record;
     vyre_desc desc;
     memset(&record, 0, sizeof record);

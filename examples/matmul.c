@@ -46,7 +46,7 @@ static uint32_t wrong_elements(const uint32_t *x, const uint32_t *y, const uint3
 
 int main(int argc, char **argv)
 {
-    const vyre_handler matmul = { MATMUL, NULL, NULL, "matmul", VYRE_WIDTH_GROUP, 0, source };
+    const vyre_handler matmul = { MATMUL, NULL, NULL, "matmul", VYRE_WIDTH_GROUP, 0, source, 0 };
     static uint32_t x[COUNT], y[COUNT];
     static const char *const names[3] = { "x", "y", "z" };
     vyre_buffer_desc buffers[3];

@@ -15,16 +15,16 @@ static const vyre_handler passes[3] = {
     { 0x1000, NULL, NULL, "totals", VYRE_WIDTH_RANGE, 0,
       "uint sum = 0;\n"
       "for (uint i = 0; i < 512; i++) sum += x[index * 512 + i];\n"
-      "total[index] = sum;\n" },
+      "total[index] = sum;\n", 0 },
     { 0x1001, NULL, NULL, "before", VYRE_WIDTH_LANE, 0,
       "uint sum = 0;\n"
-      "for (uint i = 0; i < 512; i++) { uint t = total[i]; total[i] = sum; sum += t; }\n" },
+      "for (uint i = 0; i < 512; i++) { uint t = total[i]; total[i] = sum; sum += t; }\n", 0 },
     { 0x1002, NULL, NULL, "sums", VYRE_WIDTH_RANGE, 0,
       "uint sum = total[index];\n"
       "for (uint i = 0; i < 512; i++) {\n"
       "    sum += x[index * 512 + i];\n"
       "    y[index * 512 + i] = sum;\n"
-      "}\n" },
+      "}\n", 0 },
 };
 
 static uint32_t wrong_sums(const uint32_t *x, const uint32_t *y)

@@ -15,7 +15,7 @@
 static const vyre_handler powers = { POWERS, NULL, NULL, "powers", VYRE_WIDTH_LANE, 0,
                                      "uint n = arg[0];\n"
                                      "printf(\"%u squared is %u\", n, n * n);\n"
-                                     "printf(\"%u cubed is %u\", n, n * n * n);\n" };
+                                     "printf(\"%u cubed is %u\", n, n * n * n);\n", 0 };
 
 typedef struct lines {
     const vyre_kernel_desc *kernel;

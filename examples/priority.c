@@ -60,7 +60,7 @@ static double mean_place(vyre *v, const vyre_ticket *tickets, unsigned count)
 int main(int argc, char **argv)
 {
     static vyre_ticket idle[IDLERS], urgent[URGENT];
-    const vyre_handler job = { JOB, emit_job, NULL, "job", VYRE_WIDTH_LANE, 0, NULL };
+    const vyre_handler job = { JOB, emit_job, NULL, "job", VYRE_WIDTH_LANE, 0, NULL, 0 };
     vyre_buffer_desc counter;
     vyre_desc desc;
     vyre_error err;

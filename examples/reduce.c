@@ -20,7 +20,7 @@ static const char source[] =
 
 int main(int argc, char **argv)
 {
-    const vyre_handler tell = { TELL, NULL, NULL, "tell", VYRE_WIDTH_RANGE, 0, source };
+    const vyre_handler tell = { TELL, NULL, NULL, "tell", VYRE_WIDTH_RANGE, 0, source, 0 };
     vyre_buffer_desc numbers;
     vyre_desc desc;
     vyre_error err;

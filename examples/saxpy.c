@@ -22,7 +22,7 @@ static int fail(const vyre_error *err)
 int main(int argc, char **argv)
 {
     const vyre_handler saxpy = { SAXPY, NULL, NULL, "saxpy", VYRE_WIDTH_RANGE, 0,
-                                 "y[index] += asfloat(arg[2]) * x[index];" };
+                                 "y[index] += asfloat(arg[2]) * x[index];", 0 };
     vyre_buffer_desc buffers[2];
     memset(buffers, 0, sizeof buffers); /* zero is a good default everywhere */
     for (unsigned i = 0; i < 2; i++) {

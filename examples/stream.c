@@ -28,7 +28,7 @@ static void must(bool good, const char *what)
 
 /* The words of the chunk, added up. */
 static const vyre_handler sum = { OP_SUM, NULL, NULL, "sum", VYRE_WIDTH_RANGE, 0,
-                                  "reduce_add(0, data[index]);" };
+                                  "reduce_add(0, data[index]);", 0 };
 
 typedef struct progress {
     uint32_t sum;

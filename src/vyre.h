@@ -61,7 +61,7 @@
  *
  *     // Opcode 0x1000, for each index from argument 0 up to argument 1.
  *     static const vyre_handler axpy = { 0x1000, NULL, NULL, "axpy", VYRE_WIDTH_RANGE, 0,
- *                                        "y[index] += arg[2] * x[index];" };
+ *                                        "y[index] += arg[2] * x[index];", 0 };
  *
  *     int main(void)
  *     {

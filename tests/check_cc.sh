@@ -39,7 +39,7 @@ cat > "$scratch/without.c" <<'END'
 int main(void)
 {
     vyre_error err;
-    vyre_handler h = { 0x1000, NULL, NULL, NULL, VYRE_WIDTH_LANE, 0, ";" };
+    vyre_handler h = { 0x1000, NULL, NULL, NULL, VYRE_WIDTH_LANE, 0, ";", 0 };
     vyre_kernel_desc desc = { .handlers = &h, .handler_count = 1 };
     return vyre_kernel_build(&desc, &err) || err.status != VYRE_E_SOURCE || !printf("%s\n", err.fix);
 }

@@ -54,9 +54,9 @@ static void emit_bad(vyre_program *p, const vyre_slot_values *s, void *user)
 }
 
 static const vyre_handler order_handlers[] = {
-    { OP_STAMP, emit_lane, NULL, "stamp", VYRE_WIDTH_LANE, 0, NULL },
-    { OP_BAD, emit_bad, NULL, "bad", VYRE_WIDTH_LANE, 0, NULL },
-    { OP_WIDE, emit_range, NULL, "wide", VYRE_WIDTH_RANGE, 32, NULL },
+    { OP_STAMP, emit_lane, NULL, "stamp", VYRE_WIDTH_LANE, 0, NULL, 0 },
+    { OP_BAD, emit_bad, NULL, "bad", VYRE_WIDTH_LANE, 0, NULL, 0 },
+    { OP_WIDE, emit_range, NULL, "wide", VYRE_WIDTH_RANGE, 32, NULL, 0 },
 };
 
 static const vyre_buffer_desc order_buffers[] = {

@@ -18,10 +18,10 @@ static void emit_spread(vyre_program *p, const vyre_slot_values *s, void *user)
 }
 
 static const vyre_handler cancel_handlers[] = {
-    { OP_SQUARE, emit_square, NULL, "square", VYRE_WIDTH_LANE, 0, NULL },
-    { OP_FAULT, emit_fault, NULL, "fault", VYRE_WIDTH_LANE, 0, NULL },
-    { OP_COUNT, emit_count, NULL, "count", VYRE_WIDTH_LANE, 0, NULL },
-    { OP_SPREAD, emit_spread, NULL, "spread", VYRE_WIDTH_RANGE, 64, NULL },
+    { OP_SQUARE, emit_square, NULL, "square", VYRE_WIDTH_LANE, 0, NULL, 0 },
+    { OP_FAULT, emit_fault, NULL, "fault", VYRE_WIDTH_LANE, 0, NULL, 0 },
+    { OP_COUNT, emit_count, NULL, "count", VYRE_WIDTH_LANE, 0, NULL, 0 },
+    { OP_SPREAD, emit_spread, NULL, "spread", VYRE_WIDTH_RANGE, 64, NULL, 0 },
 };
 
 /* Of lanes' works only, unless `wide`. */

@@ -101,19 +101,19 @@ static void emit_tile(vyre_program *p, const vyre_slot_values *s, void *user)
 }
 
 static const vyre_handler handlers[] = {
-    { OP_LOAD, emit_load, NULL, "load", VYRE_WIDTH_LANE, 0, NULL },
-    { OP_SAVE, emit_save, NULL, "save", VYRE_WIDTH_LANE, 0, NULL },
-    { OP_ADD, emit_add, NULL, "add", VYRE_WIDTH_LANE, 0, NULL },
-    { OP_SWAP, emit_swap, NULL, "swap", VYRE_WIDTH_LANE, 0, NULL },
-    { OP_PEEK, emit_peek, NULL, "peek", VYRE_WIDTH_LANE, 0, NULL },
-    { OP_POKE, emit_poke, NULL, "poke", VYRE_WIDTH_LANE, 0, NULL },
-    { OP_ARGS, emit_args, NULL, "args", VYRE_WIDTH_LANE, 0, NULL },
-    { OP_MAYBE, emit_maybe, NULL, "maybe", VYRE_WIDTH_LANE, 0, NULL },
-    { OP_HEADER, emit_header, NULL, "header", VYRE_WIDTH_LANE, 0, NULL },
-    { OP_BYTE, emit_byte, NULL, "byte", VYRE_WIDTH_LANE, 0, NULL },
-    { OP_TEXT, NULL, NULL, "text", VYRE_WIDTH_LANE, 0, "second[arg[0]] = arg[1];" },
-    { OP_RANGE, emit_range, NULL, "range", VYRE_WIDTH_RANGE, 0, NULL },
-    { OP_TILE, emit_tile, NULL, "tile", VYRE_WIDTH_GROUP, 0, NULL },
+    { OP_LOAD, emit_load, NULL, "load", VYRE_WIDTH_LANE, 0, NULL, 0 },
+    { OP_SAVE, emit_save, NULL, "save", VYRE_WIDTH_LANE, 0, NULL, 0 },
+    { OP_ADD, emit_add, NULL, "add", VYRE_WIDTH_LANE, 0, NULL, 0 },
+    { OP_SWAP, emit_swap, NULL, "swap", VYRE_WIDTH_LANE, 0, NULL, 0 },
+    { OP_PEEK, emit_peek, NULL, "peek", VYRE_WIDTH_LANE, 0, NULL, 0 },
+    { OP_POKE, emit_poke, NULL, "poke", VYRE_WIDTH_LANE, 0, NULL, 0 },
+    { OP_ARGS, emit_args, NULL, "args", VYRE_WIDTH_LANE, 0, NULL, 0 },
+    { OP_MAYBE, emit_maybe, NULL, "maybe", VYRE_WIDTH_LANE, 0, NULL, 0 },
+    { OP_HEADER, emit_header, NULL, "header", VYRE_WIDTH_LANE, 0, NULL, 0 },
+    { OP_BYTE, emit_byte, NULL, "byte", VYRE_WIDTH_LANE, 0, NULL, 0 },
+    { OP_TEXT, NULL, NULL, "text", VYRE_WIDTH_LANE, 0, "second[arg[0]] = arg[1];", 0 },
+    { OP_RANGE, emit_range, NULL, "range", VYRE_WIDTH_RANGE, 0, NULL, 0 },
+    { OP_TILE, emit_tile, NULL, "tile", VYRE_WIDTH_GROUP, 0, NULL, 0 },
 };
 #define LANE_HANDLERS 11u
 
@@ -356,7 +356,7 @@ static void emit_wrong(vyre_program *p, const vyre_slot_values *s, void *user)
 static void mistakes_are_counted_as_ever(void)
 {
     static const vyre_handler wrong = { 0x1100, emit_wrong, NULL, "wrong", VYRE_WIDTH_LANE, 0,
-                                        NULL };
+                                        NULL, 0 };
     uint64_t at[2];
     for (uint32_t i = 0; i < 2; i++) {
         vyre_desc d = checked_desc(i == 1, false);

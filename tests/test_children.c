@@ -30,14 +30,14 @@ static const vyre_handler handlers[] = {
       "}\n"
       "atomicAdd(count[1], 1u);\n"
       "mark[lo] += 1u; atomicAdd(count[0], 1u);\n"
-      "then(0x2000, lo + 1u, hi);\n" },
+      "then(0x2000, lo + 1u, hi);\n", 0 },
     { OP_ROOT, NULL, NULL, "root", VYRE_WIDTH_LANE, 0,
       "if (spawn(0x2000, arg[0], arg[1])) then(0x2002, arg[0], arg[1]);\n"
-      "else then(0x2001, arg[0], arg[1]);\n" },
+      "else then(0x2001, arg[0], arg[1]);\n", 0 },
     { OP_SUM, NULL, NULL, "sum", VYRE_WIDTH_LANE, 0,
       "uint bad = 0, part = (arg[1] - arg[0]) / 32u;\n"
       "for (uint i = 0; i < 32u; i++) bad += uint(mark[arg[0] + i * part] != 1u);\n"
-      "result(0, count[0]); result(1, bad);\n" },
+      "result(0, count[0]); result(1, bad);\n", 0 },
     { OP_BAD, NULL, NULL, "bad", VYRE_WIDTH_LANE, 0,
       "if (arg[0] == 0u) {\n"
       "    atomicAdd(count[2], 1u);\n"
@@ -50,17 +50,17 @@ static const vyre_handler handlers[] = {
       "        done = spawn(0x2003, arg[0] - 1u, arg[1] * 2u + i);\n"
       "    if (!done) fault(0x1ff);\n"
       "}\n"
-      "then(0x2004);\n" },
-    { OP_AFTER, NULL, NULL, "after", VYRE_WIDTH_LANE, 0, "atomicAdd(count[3], 1u);" },
-    { OP_WHO, NULL, NULL, "who", VYRE_WIDTH_LANE, 0, "if (!spawn(0x2006, arg[0])) fault(0x1ff);" },
-    { OP_I_AM, NULL, NULL, "i_am", VYRE_WIDTH_LANE, 0, "mark[arg[0]] = 1u + tenant;" },
+      "then(0x2004);\n", 0 },
+    { OP_AFTER, NULL, NULL, "after", VYRE_WIDTH_LANE, 0, "atomicAdd(count[3], 1u);", 0 },
+    { OP_WHO, NULL, NULL, "who", VYRE_WIDTH_LANE, 0, "if (!spawn(0x2006, arg[0])) fault(0x1ff);", 0 },
+    { OP_I_AM, NULL, NULL, "i_am", VYRE_WIDTH_LANE, 0, "mark[arg[0]] = 1u + tenant;", 0 },
     { OP_HANG, NULL, NULL, "hang", VYRE_WIDTH_LANE, 0,
-      "if (!spawn(0x1002) || !spawn(0x2006, arg[0])) fault(0x1ff);" },
+      "if (!spawn(0x1002) || !spawn(0x2006, arg[0])) fault(0x1ff);", 0 },
     { OP_LOOPS, NULL, NULL, "loops", VYRE_WIDTH_LANE, 0,
-      "if (arg[1] < arg[0]) then(0x2008, arg[0], arg[1] + 1u); else result(0, arg[1]);" },
+      "if (arg[1] < arg[0]) then(0x2008, arg[0], arg[1] + 1u); else result(0, arg[1]);", 0 },
     { OP_STOPS, NULL, NULL, "stops", VYRE_WIDTH_LANE, 0,
-      "if (!spawn(0xffffffffu)) fault(0x1ff); then(0x2006, 7u);" },
-    { OP_ENDLESS, emit_endless, NULL, "endless", VYRE_WIDTH_LANE, 0, NULL },
+      "if (!spawn(0xffffffffu)) fault(0x1ff); then(0x2006, 7u);", 0 },
+    { OP_ENDLESS, emit_endless, NULL, "endless", VYRE_WIDTH_LANE, 0, NULL, 0 },
 };
 
 static const vyre_buffer_desc buffers[] = {
@@ -350,14 +350,14 @@ static void what_cannot_be_spawned_is_refused(void)
 {
     static const struct { uint32_t what[3]; uint32_t children; vyre_width width; const char *why; }
         rows[] = {
-            { { OP_NOBODYS, 1, 0 }, 32, VYRE_WIDTH_LANE, "no lane of the kernel runs that" },
-            { { 0x2000, 13, 0 }, 32, VYRE_WIDTH_LANE, "at most 12" },
-            { { 0x2000, 1, 1 }, 32, VYRE_WIDTH_LANE, "NULL" },
-            { { 0x2000, 1, 0 }, 0, VYRE_WIDTH_LANE, "has no queue" },
-            { { 0x2000, 1, 0 }, 48, VYRE_WIDTH_LANE, "power of two" },
-            { { 0x2000, 1, 0 }, 16, VYRE_WIDTH_LANE, "power of two" },
-            { { 0x2000, 1, 0 }, 1u << 21, VYRE_WIDTH_LANE, "2097152" },
-            { { 0x2000, 1, 0 }, 32, VYRE_WIDTH_RANGE, "many lanes" },
+            { { OP_NOBODYS, 1, 0 }, 32, VYRE_WIDTH_LANE, "no lane of the kernel runs that", 0 },
+            { { 0x2000, 13, 0 }, 32, VYRE_WIDTH_LANE, "at most 12", 0 },
+            { { 0x2000, 1, 1 }, 32, VYRE_WIDTH_LANE, "NULL", 0 },
+            { { 0x2000, 1, 0 }, 0, VYRE_WIDTH_LANE, "has no queue", 0 },
+            { { 0x2000, 1, 0 }, 48, VYRE_WIDTH_LANE, "power of two", 0 },
+            { { 0x2000, 1, 0 }, 16, VYRE_WIDTH_LANE, "power of two", 0 },
+            { { 0x2000, 1, 0 }, 1u << 21, VYRE_WIDTH_LANE, "2097152", 0 },
+            { { 0x2000, 1, 0 }, 32, VYRE_WIDTH_RANGE, "many lanes", 0 },
         };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint32_t what[3];
@@ -373,12 +373,12 @@ static void what_cannot_be_spawned_is_refused(void)
 static void texts_that_spawn_wrongly(void)
 {
     static const struct { const char *source; uint32_t children; const char *why; } rows[] = {
-        { "spawn(0x2fff);", 32, "spawn(0x2FFF, ..): no lane of the kernel runs that opcode" },
-        { "spawn(arg[0]);", 32, "the first argument of spawn() is a constant opcode" },
-        { "then();", 32, "the first argument of then() is a constant opcode" },
-        { "then(0x2000);", 0, "then(0x2000, ..): the kernel has no queue" },
-        { "then(0x2000, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13);", 32, "at most 13" },
-        { "uint x = then(0x2000);", 32, "" },
+        { "spawn(0x2fff);", 32, "spawn(0x2FFF, ..): no lane of the kernel runs that opcode", 0 },
+        { "spawn(arg[0]);", 32, "the first argument of spawn() is a constant opcode", 0 },
+        { "then();", 32, "the first argument of then() is a constant opcode", 0 },
+        { "then(0x2000);", 0, "then(0x2000, ..): the kernel has no queue", 0 },
+        { "then(0x2000, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13);", 32, "at most 13", 0 },
+        { "uint x = then(0x2000);", 32, "", 0 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const vyre_handler h = { 0x2000, NULL, NULL, "text", VYRE_WIDTH_LANE, 0, rows[i].source };
@@ -408,9 +408,9 @@ static void a_checked_child_has_its_arguments(void)
 {
     static const vyre_handler own[] = {
         { 0x2000, NULL, NULL, "parent", VYRE_WIDTH_LANE, 0,
-          "if (!spawn(0x2001, 5u)) fault(0x1ff); then(0x2002, 1u, 2u, 3u);" },
-        { 0x2001, NULL, NULL, "child", VYRE_WIDTH_LANE, 0, "mark[arg[0]] = 9u;" },
-        { 0x2002, NULL, NULL, "next", VYRE_WIDTH_LANE, 0, "mark[6] = arg[2]; mark[7] = arg[3];" },
+          "if (!spawn(0x2001, 5u)) fault(0x1ff); then(0x2002, 1u, 2u, 3u);", 0 },
+        { 0x2001, NULL, NULL, "child", VYRE_WIDTH_LANE, 0, "mark[arg[0]] = 9u;", 0 },
+        { 0x2002, NULL, NULL, "next", VYRE_WIDTH_LANE, 0, "mark[6] = arg[2]; mark[7] = arg[3];", 0 },
     };
     vyre_desc d = children_desc(VYRE_KERNEL_DIRECT, 32);
     d.kernel.handlers = own;

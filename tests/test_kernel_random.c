@@ -130,8 +130,8 @@ static const vyre_handler handlers[] = {
     VYRE_HANDLER(MODEL_OP_SMALL, emit_small, NULL, "small"),
     VYRE_HANDLER(MODEL_OP_FAULT, emit_faulty, NULL, "faulty"),
     VYRE_HANDLER(MODEL_OP_LARGE, emit_large, NULL, "large"),
-    { MODEL_OP_RANGE, emit_range, NULL, "range", VYRE_WIDTH_RANGE, 32, NULL },
-    { MODEL_OP_TILES, emit_tiles, NULL, "tiles", VYRE_WIDTH_GROUP, 0, NULL }
+    { MODEL_OP_RANGE, emit_range, NULL, "range", VYRE_WIDTH_RANGE, 32, NULL, 0 },
+    { MODEL_OP_TILES, emit_tiles, NULL, "tiles", VYRE_WIDTH_GROUP, 0, NULL, 0 }
 };
 enum { LANE_HANDLERS = 3, ALL_HANDLERS = sizeof handlers / sizeof handlers[0] };
 

@@ -334,7 +334,7 @@ static void emit_down(vyre_program *p, const vyre_slot_values *s, void *user)
 static void works_run_until_nothing_changes(void)
 {
     static const vyre_handler down = { OP_STAMP, emit_down, NULL, "down", VYRE_WIDTH_LANE, 0,
-                                       NULL };
+                                       NULL, 0 };
     vyre_desc d = order_desc(&order_plain_kind, 16);
     vyre_error err;
     vyre_stats stats;

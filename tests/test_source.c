@@ -724,8 +724,8 @@ static void a_buffer_may_have_any_name(void)
     enum { COUNT = sizeof names / sizeof names[0] };
     vyre_buffer_desc buffers[COUNT];
     const vyre_handler handlers[2] = {
-        { 0x1000, NULL, NULL, "wide", VYRE_WIDTH_RANGE, 0, "sums[index] = log[index] + 1; reduce_add(2, 1);" },
-        { 0x1001, NULL, NULL, "lane", VYRE_WIDTH_LANE, 0, "ring[0] = io[0] + arg[0];" },
+        { 0x1000, NULL, NULL, "wide", VYRE_WIDTH_RANGE, 0, "sums[index] = log[index] + 1; reduce_add(2, 1);", 0 },
+        { 0x1001, NULL, NULL, "lane", VYRE_WIDTH_LANE, 0, "ring[0] = io[0] + arg[0];", 0 },
     };
     vyre_desc desc;
     vyre_error err;
@@ -818,9 +818,9 @@ static void texts_print(void)
         { 0x1000, NULL, NULL, "first", VYRE_WIDTH_LANE, 0,
           "printf(\"%u|%5d|\", arg[1], -7); if (arg[1] == 4) printf(\"never\");\n"
           "for (uint k = 0; k < 2; k++) printf(\"%%%04X \", 0xAB + k);\n"
-          "printf(\"a\\tb\\\"c\\\\\\n\"); printf(\"%+.2f %g\\n\", 1.5, 3);" },
+          "printf(\"a\\tb\\\"c\\\\\\n\"); printf(\"%+.2f %g\\n\", 1.5, 3);", 0 },
         { 0x1001, NULL, NULL, "second", VYRE_WIDTH_LANE, 0,
-          "printf(\"%d and \", int(arg[0]) - 1); printf(\"%e\\n\", 1e10);" },
+          "printf(\"%d and \", int(arg[0]) - 1); printf(\"%e\\n\", 1e10);", 0 },
     };
     for (int jit = 0; jit < 2; jit++) {
         run_printing(handlers, jit != 0, 64, &out, NULL);
@@ -841,8 +841,8 @@ static void indexes_print(void)
     static printed out;
     uint64_t dropped;
     const vyre_handler handlers[2] = {
-        { 0x1000, NULL, NULL, "first", VYRE_WIDTH_RANGE, 0, "printf(\"%u\", index);" },
-        { 0x1001, NULL, NULL, "second", VYRE_WIDTH_RANGE, 0, "if (index > 2) printf(\"x\");" },
+        { 0x1000, NULL, NULL, "first", VYRE_WIDTH_RANGE, 0, "printf(\"%u\", index);", 0 },
+        { 0x1001, NULL, NULL, "second", VYRE_WIDTH_RANGE, 0, "if (index > 2) printf(\"x\");", 0 },
     };
     run_printing(handlers, false, 64, &out, &dropped);
     qsort(out.text, out.length, 1, by_char);
@@ -856,7 +856,7 @@ static void indexes_print(void)
 static void only_records_of_texts_are_lines(void)
 {
     static const char text[] = "printf(\"%u-%d\", 1, 2); printf(\"";
-    const vyre_handler handler = { 0x1000, NULL, NULL, NULL, VYRE_WIDTH_LANE, 0, text };
+    const vyre_handler handler = { 0x1000, NULL, NULL, NULL, VYRE_WIDTH_LANE, 0, text, 0 };
     vyre_kernel_desc kernel;
     char line[8] = "old";
     memset(&kernel, 0, sizeof kernel);

@@ -9,6 +9,10 @@
 #define OP_FIRST  0x1103u /* group: word 1 = lanes, word 2 = 7 if a1, sum of lanes */
 #define OP_CHUNKS 0x1104u /* range in chunks of 100: as OP_TOUCH */
 #define OP_LOOPS  0x1105u /* range: a loop of a2 turns, user[index] = turns */
+#define OP_TRIPS  0x7eu   /* lane, allowed 100: a loop of a0 turns, result 0 = turns */
+#define OP_FREE   0x7du   /* lane, the same, as many as the kernel allows */
+#define OP_SPIN   0x1108u /* range in chunks of 64, a lane and chunk allowed 20: as OP_LOOPS */
+#define OP_MEET   0x1109u /* group, allowed 20: the same, with a barrier in the loop or behind it */
 #define OP_MIX    0x1106u /* range: user[index] += a2 * user[index + a3]; their sum */
 
 enum { TILE = 64 };
@@ -112,16 +116,16 @@ static void emit_mix(vyre_program *p, const vyre_slot_values *s, void *user)
 }
 
 static const vyre_handler wide_handlers[] = {
-    { OP_TOUCH, emit_touch, NULL, "touch", VYRE_WIDTH_RANGE, 0, NULL },
-    { OP_SUMS, emit_sums, NULL, "sums", VYRE_WIDTH_RANGE, 0, NULL },
-    { OP_TRIP, emit_trip, NULL, "trip", VYRE_WIDTH_RANGE, 0, NULL },
-    { OP_FLIP, emit_flip, NULL, "flip", VYRE_WIDTH_GROUP, 0, NULL },
-    { OP_FIRST, emit_first, NULL, "first", VYRE_WIDTH_GROUP, 0, NULL },
-    { OP_CHUNKS, emit_touch, NULL, "chunks", VYRE_WIDTH_RANGE, 100, NULL },
-    { OP_LOOPS, emit_loops, NULL, "loops", VYRE_WIDTH_RANGE, 0, NULL },
-    { OP_MIX, emit_mix, NULL, "mix", VYRE_WIDTH_RANGE, 0, NULL },
-    { OP_COUNT, emit_count, NULL, "count", VYRE_WIDTH_LANE, 0, NULL },
-    { OP_SQUARE, emit_square, NULL, "square", VYRE_WIDTH_LANE, 0, NULL }
+    { OP_TOUCH, emit_touch, NULL, "touch", VYRE_WIDTH_RANGE, 0, NULL, 0 },
+    { OP_SUMS, emit_sums, NULL, "sums", VYRE_WIDTH_RANGE, 0, NULL, 0 },
+    { OP_TRIP, emit_trip, NULL, "trip", VYRE_WIDTH_RANGE, 0, NULL, 0 },
+    { OP_FLIP, emit_flip, NULL, "flip", VYRE_WIDTH_GROUP, 0, NULL, 0 },
+    { OP_FIRST, emit_first, NULL, "first", VYRE_WIDTH_GROUP, 0, NULL, 0 },
+    { OP_CHUNKS, emit_touch, NULL, "chunks", VYRE_WIDTH_RANGE, 100, NULL, 0 },
+    { OP_LOOPS, emit_loops, NULL, "loops", VYRE_WIDTH_RANGE, 0, NULL, 0 },
+    { OP_MIX, emit_mix, NULL, "mix", VYRE_WIDTH_RANGE, 0, NULL, 0 },
+    { OP_COUNT, emit_count, NULL, "count", VYRE_WIDTH_LANE, 0, NULL, 0 },
+    { OP_SQUARE, emit_square, NULL, "square", VYRE_WIDTH_LANE, 0, NULL, 0 }
 };
 
 static const vyre_buffer_desc wide_buffers[] = {
@@ -539,6 +543,123 @@ static void loops_in_a_range(void)
     vyre_close(v);
 }
 
+static void emit_trips(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_local n = vyre_ir_local(p, VYRE_TYPE_U32, vyre_ir_u32(p, 0), "n");
+    vyre_ir_loop(p, vyre_ir_u32(p, 0), s->arg[0]);
+    vyre_value before = vyre_ir_get(p, n);
+    vyre_ir_set(p, n, vyre_ir_add(p, before, vyre_ir_u32(p, 1)));
+    vyre_ir_end(p);
+    vyre_emit_result(p, s, 0, vyre_ir_get(p, n));
+}
+
+/* With `user` the barrier is in the loop. */
+static void emit_meet(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    vyre_local n = vyre_ir_local(p, VYRE_TYPE_U32, vyre_ir_u32(p, 0), "n");
+    vyre_ir_loop(p, vyre_ir_u32(p, 0), s->arg[2]);
+    if (user)
+        vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+    vyre_value before = vyre_ir_get(p, n);
+    vyre_ir_set(p, n, vyre_ir_add(p, before, vyre_ir_u32(p, 1)));
+    vyre_ir_end(p);
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+    vyre_value at = vyre_ir_add(p, vyre_ir_mul(p, s->index, s->lanes), s->lane);
+    vyre_ir_store(p, s->buffers[0], at, vyre_ir_get(p, n));
+}
+
+static vyre_handler allowed[] = {
+    { OP_TRIPS, emit_trips, NULL, "trips", VYRE_WIDTH_LANE, 0, NULL, 100 },
+    { OP_FREE, emit_trips, NULL, "free", VYRE_WIDTH_LANE, 0, NULL, 0 },
+    { OP_SPIN, emit_loops, NULL, "spin", VYRE_WIDTH_RANGE, 64, NULL, 20 },
+    { OP_MEET, emit_meet, NULL, "meet", VYRE_WIDTH_GROUP, 0, NULL, 20 }
+};
+
+static vyre_desc allowed_desc(void)
+{
+    vyre_desc d = wide_desc();
+    d.kernel.handlers = allowed;
+    d.kernel.handler_count = sizeof allowed / sizeof allowed[0];
+    d.kernel.group_size = 32;
+    return d;
+}
+
+/* The fault that the work ends with, 0 if it ends well. */
+static uint32_t fault_of(vyre *v, vyre_work w)
+{
+    vyre_error err;
+    memset(&err, 0, sizeof err);
+    const vyre_status status = vyre_wait(v, engine_publish(v, w), 20 * SECOND, &err);
+    CHECK(status == VYRE_OK || status == VYRE_E_FAULT);
+    return status == VYRE_OK ? 0 : (uint32_t)err.native;
+}
+
+static vyre_work two_ops(uint32_t first, uint32_t turns, uint32_t second, uint32_t more)
+{
+    vyre_op ops[2];
+    vyre_work w;
+    memset(ops, 0, sizeof ops);
+    ops[0].opcode = first;
+    ops[1].opcode = second;
+    ops[0].arg_count = ops[1].arg_count = 1;
+    ops[0].args[0] = turns;
+    ops[1].args[0] = more;
+    CHECK_EQ(vyre_work_pack(&w, ops, 2, NULL), VYRE_OK);
+    return w;
+}
+
+static void handlers_have_allowances_of_their_own(void)
+{
+    enum { CUT = VYRE_FAULT_LOOP_LIMIT };
+    vyre_desc d = allowed_desc();
+    vyre *v = engine_open(&d);
+    for (uint32_t round = 0; round < 2; round++) {
+        CHECK_EQ(fault_of(v, engine_work(OP_TRIPS, 1, 100, 0)), 0);
+        CHECK_EQ(fault_of(v, engine_work(OP_TRIPS, 1, 101, 0)), CUT);
+        CHECK_EQ(fault_of(v, engine_work(OP_FREE, 1, 5000, 0)), 0);
+        CHECK_EQ(fault_of(v, two_ops(OP_TRIPS, 90, OP_TRIPS, 100)), 0);
+        CHECK_EQ(fault_of(v, two_ops(OP_TRIPS, 90, OP_TRIPS, 101)), CUT);
+        CHECK_EQ(fault_of(v, two_ops(OP_TRIPS, 90, OP_FREE, 5000)), 0);
+        CHECK_EQ(fault_of(v, two_ops(OP_TRIPS, 101, OP_FREE, 5)), CUT);
+        /* Two indexes of a lane in each chunk, one in the last. */
+        CHECK_EQ(fault_of(v, wide_work(OP_SPIN, 0, 64 * 40 + 32, 10, 0)), 0);
+        wide_check(v, 64 * 40 + 32, 10);
+        CHECK_EQ(fault_of(v, wide_work(OP_SPIN, 0, 32, 20, 0)), 0);
+        wide_check(v, 32, 20);
+        CHECK_EQ(fault_of(v, wide_work(OP_SPIN, 0, 64 * 40, 11, 0)), CUT);
+        uint32_t *words = wide_words(v), wrong = 0;
+        for (uint32_t i = 0; i < 64 * 40; i++) {
+            wrong += words[i] != (i % 64 < 32 ? 11u : 9u);
+            words[i] = 0;
+        }
+        CHECK_EQ(wrong, 0); /* and each index has run */
+        CHECK_EQ(fault_of(v, wide_work(OP_MEET, 7, 0, 20, 0)), 0);
+        wide_check(v, 7 * 32, 20);
+        CHECK_EQ(fault_of(v, wide_work(OP_MEET, 7, 0, 21, 0)), CUT);
+        wide_check(v, 7 * 32, 20);
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    }
+    vyre_close(v);
+}
+
+static void a_barrier_in_a_loop_that_may_be_cut_is_refused(void)
+{
+    vyre_desc d = allowed_desc();
+    vyre_error err;
+    allowed[3].user = allowed;
+    CHECK(vyre_open(&d, &err) == NULL);
+    CHECK_EQ(err.status, VYRE_E_IR_BARRIER);
+    CHECK(strstr(err.text, "handler \"meet\"") && strstr(err.text, "loop_allowance"));
+    allowed[3].loop_allowance = 0;
+    vyre *v = engine_open(&d);
+    wide_wait(v, wide_work(OP_MEET, 3, 0, 50, 0), NULL);
+    wide_check(v, 3 * 32, 50);
+    vyre_close(v);
+    allowed[3].user = NULL;
+    allowed[3].loop_allowance = 20;
+}
+
 static void a_payload_may_be_wide(void)
 {
     vyre_desc d = engine_desc(64);
@@ -592,6 +713,8 @@ static const engine_case cases[] = {
     ENGINE_CASE(a_tenant_without_rights_waits),
     ENGINE_CASE(a_packed_wide_work_is_a_fault),
     ENGINE_CASE(loops_in_a_range),
+    ENGINE_CASE(handlers_have_allowances_of_their_own),
+    ENGINE_CASE(a_barrier_in_a_loop_that_may_be_cut_is_refused),
     ENGINE_CASE(a_payload_may_be_wide)
 };
 

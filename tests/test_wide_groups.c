@@ -30,8 +30,8 @@ typedef struct board {
 static void board_begin(board *b)
 {
     static const vyre_handler handlers[] = {
-        { TOUCH, emit_touch, NULL, "touch", VYRE_WIDTH_RANGE, 0 },
-        { SUM, emit_sum, NULL, "sum", VYRE_WIDTH_RANGE, 0 }
+        { TOUCH, emit_touch, NULL, "touch", VYRE_WIDTH_RANGE, 0, NULL, 0 },
+        { SUM, emit_sum, NULL, "sum", VYRE_WIDTH_RANGE, 0, NULL, 0 }
     };
     vyre_buffer_desc user;
     vyre_kernel_desc desc;

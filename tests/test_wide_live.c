@@ -128,6 +128,7 @@ static const engine_case live_cases[] = {
     ENGINE_CASE(many_works_at_a_time),
     ENGINE_CASE(wide_works_beside_works_of_lanes),
     ENGINE_CASE(a_tenant_without_rights_waits),
+    ENGINE_CASE(handlers_have_allowances_of_their_own),
     ENGINE_CASE(rings_beside_groups),
     ENGINE_CASE(works_outlast_stops),
     ENGINE_CASE(generations_begin_anew),

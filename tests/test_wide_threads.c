@@ -75,7 +75,7 @@ static void *toucher_main(void *user)
 static vyre *threads_open(void)
 {
     static const vyre_handler touch = { OP_TOUCH, emit_touch, NULL, "touch", VYRE_WIDTH_RANGE, 0,
-                                        NULL };
+                                        NULL, 0 };
     vyre_desc d = engine_desc(64);
     d.kernel.handlers = &touch;
     d.kernel.handler_count = 1;

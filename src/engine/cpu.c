@@ -5,6 +5,8 @@
  * ======================================================================= */
 #include "engine/cpu_impl.h"
 
+#include "kernel/kernel_impl.h"
+
 #define VYI_CPU_NAP_NS        10000000u /* the first nap; after each a round is run, news or not */
 #define VYI_CPU_NAP_MOST_NS   160000000u
 #define VYI_CPU_SHORT_NS      100000u   /* likewise, where rounds have work of their own */
@@ -192,9 +194,10 @@ static bool vyi_cpu_close(vyi_device *d)
  * what does not end by itself. */
 static uint32_t vyi_cpu_loop_limit(const vyre_desc *desc)
 {
-    const uint32_t limit = desc->kernel.loop_allowance;
+    const uint32_t own = vyi_kernel_own_allowance(&desc->kernel);
+    const uint32_t limit = desc->kernel.loop_allowance > own ? desc->kernel.loop_allowance : own;
     if (desc->loop_limit == 0)
-        return 0;
+        return own ? UINT32_MAX : 0;
     return limit > UINT32_MAX / 8 ? UINT32_MAX : limit < 65536 ? 524288 : limit * 8;
 }
 

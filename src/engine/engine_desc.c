@@ -35,7 +35,10 @@ VYI_API void vyi_desc_defaults(vyre_desc *d)
     k->observables = d->observables;
     k->allocator = d->allocator;
     k->once = false;
-    k->loop_allowance = vyi_def32(k->loop_allowance, vyi_def32(d->loop_limit, 1u << 24));
+    /* Where handlers have their own, loops are counted, and no other handler's limited. */
+    k->loop_allowance =
+        vyi_def32(k->loop_allowance,
+                  vyi_def32(d->loop_limit, vyi_kernel_own_allowance(k) ? UINT32_MAX : 1u << 24));
 }
 
 VYI_COLD

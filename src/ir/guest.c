@@ -111,6 +111,22 @@ VYI_API void vyi_guest_end(vyre_program *p)
     p->guest.watch = NULL;
 }
 
+VYI_API bool vyi_guest_meets_in_loop(const vyre_program *p)
+{
+    if (p->error.status != VYRE_OK || !p->guest.open)
+        return false;
+    const vyi_guest *g = &p->guests[p->guest_count - 1];
+    uint32_t loop_end = g->first; /* of the outermost loop that has begun */
+    for (uint32_t i = g->first; i < p->count; i++) {
+        const vyi_inst *inst = &p->insts[i];
+        if ((inst->op == VYI_OP_LOOP || inst->op == VYI_OP_FOREVER) && inst->link > loop_end)
+            loop_end = inst->link;
+        if (inst->op == VYI_OP_BARRIER && inst->sub != VYRE_SCOPE_DEVICE && i < loop_end)
+            return true;
+    }
+    return false;
+}
+
 /* The innermost open loop is one of the guest's. */
 static bool vyi_guest_has_loop(const vyre_program *p)
 {

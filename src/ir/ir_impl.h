@@ -368,6 +368,8 @@ VYI_API void vyi_straight_rest(vyre_program *p, vyi_straight *s, uint32_t copy);
 VYI_API void vyi_guest_begin(vyre_program *p, const char *name, bool apart,
                              const vyre_value *args, uint32_t arg_count);
 VYI_API void vyi_guest_end(vyre_program *p);
+/* Whether a barrier of the group stands in a loop of the code that is open. */
+VYI_API bool vyi_guest_meets_in_loop(const vyre_program *p);
 /* Has the open guest watched to its end; and lets the watcher see an instruction. */
 VYI_API void vyi_guest_watch(vyre_program *p, vyi_watch_fn watch, void *user);
 VYI_API void vyi_guest_show(vyre_program *p, const vyi_inst *inst);

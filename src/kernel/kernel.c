@@ -156,6 +156,15 @@ VYI_API bool vyi_kernel_is_wide(const vyre_kernel_desc *d)
     return wide;
 }
 
+VYI_API uint32_t vyi_kernel_own_allowance(const vyre_kernel_desc *d)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < d->handler_count; i++)
+        if (d->handlers[i].loop_allowance > most)
+            most = d->handlers[i].loop_allowance;
+    return most;
+}
+
 static vyre_status vyi_kernel_check_group(const vyre_kernel_desc *d, vyre_error *err)
 {
     if (d->group_size % 32 == 0 && d->group_size <= VYRE_MAX_WORKGROUP)
@@ -436,6 +445,7 @@ static void vyi_kernel_loop_budget(vyi_kernel *k)
     vyre_program *p = k->p;
     vyre_value left = vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_LEFT);
     vyre_value half = vyi_kernel_op(k, vyre_ir_shr, left, 1);
+    k->loops = half;
     k->allowance = vyi_kernel_op(k, vyre_ir_min, half, k->desc.loop_allowance);
     k->loop_need = vyi_kernel_plus(k, half, VYI_KERNEL_LOOP_MARGIN);
     vyre_ir_name(p, k->loop_need, "loop_need");

@@ -170,12 +170,16 @@ typedef struct vyre_handler {
     vyre_width   width;
     uint32_t     chunk;  /* of a range: indexes that a group takes at a time; 0 = chosen */
     const char  *source; /* the handler as text, instead of emit (docs/source.md) */
+    uint32_t     loop_allowance; /* iterations that its loops may have: of a job; of a wide one in
+                                    each lane, for what it runs of a chunk or tile.  More end the
+                                    job FAULT(LOOP_LIMIT).  Such a kernel counts loops on every
+                                    device.  0 = the kernel's, where loops are limited */
 } vyre_handler;
 
 /* A handler for one lane, as an initialiser that names every member, so that no
  * compiler warns of a missing one. */
 #define VYRE_HANDLER(opcode, emit, user, name) \
-    { (opcode), (emit), (user), (name), VYRE_WIDTH_LANE, 0, NULL }
+    { (opcode), (emit), (user), (name), VYRE_WIDTH_LANE, 0, NULL, 0 }
 
 /* RANGE and GROUP: what all indexes give, combined into vyre_result's word `word`;
  * indexes that do not come here add nothing, and without any it is the neutral

@@ -94,6 +94,9 @@ VYI_API vyre_program *vyi_kernel_build(const vyre_kernel_desc *desc, const vyre_
                                        const vyi_wide_host *wide, vyre_error *err);
 /* Whether one of the kernel's works is wide. */
 VYI_API bool vyi_kernel_is_wide(const vyre_kernel_desc *desc);
+/* The most that a handler asks for in loop_allowance; 0: none does, and loops are
+ * counted only where they are limited. */
+VYI_API uint32_t vyi_kernel_own_allowance(const vyre_kernel_desc *desc);
 
 /* What becomes of a result word. */
 typedef enum vyi_wide_kind {
@@ -158,6 +161,7 @@ typedef struct vyi_kernel {
     vyre_value control_words; /* length of control */
     vyre_value observables;   /* words of it from 160 on */
     vyre_value allowance;     /* loop iterations of one slot */
+    vyre_value loops;         /* that one may have at most, whatever its allowance is */
     vyre_value loop_need;     /* without so many left, no slot is begun */
 
     /* Locals of the launch. */

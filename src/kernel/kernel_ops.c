@@ -340,7 +340,7 @@ VYI_API void vyi_kernel_guest_run(vyi_kernel *k, const vyre_slot_values *slot,
 VYI_API vyre_handler vyi_kernel_payload(const vyi_kernel *k)
 {
     const vyre_handler payload = { 0, k->desc.payload, k->desc.payload_user, "payload",
-                                   k->desc.payload_width, 0, k->desc.payload_source };
+                                   k->desc.payload_width, 0, k->desc.payload_source, 0 };
     return payload;
 }
 
@@ -369,11 +369,17 @@ static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
         slot.arg[i] = i < VYI_KERNEL_EARLY_ARGS ? vyi_opcode_arg(k, i)
                                                 : vyre_ir_load(p, k->ring, word[i]);
 
+    if (h->loop_allowance)
+        vyre_ir_loop_allow(p, vyi_kernel_op(k, vyre_ir_min, k->loops, h->loop_allowance));
     vyi_kernel_guest_begin(p, h, true, slot.arg);
     vyi_checked_watch(k);
     vyi_kernel_guest_run(k, &slot, h);
     vyi_guest_end(p);
     vyi_kernel_prune(k, slot.arg, VYRE_MAX_ARGS);
+    if (h->loop_allowance) {
+        vyi_kernel_settle_loops(k);
+        vyre_ir_loop_allow(p, k->allowance); /* of what follows in a packed slot */
+    }
 }
 
 VYI_COLD

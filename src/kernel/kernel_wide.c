@@ -270,6 +270,10 @@ static void vyi_wide_guest(vyi_kernel *k, vyre_slot_values *slot, const vyre_han
         vyi_kernel_guest_begin(k->p, h, h->width == VYRE_WIDTH_RANGE, slot->arg);
     vyi_checked_watch(k);
     vyi_kernel_guest_run(k, slot, h);
+    if (h->loop_allowance && vyi_guest_meets_in_loop(k->p))
+        vyi_program_fail(k->p, VYRE_E_IR_BARRIER,
+                         "Leave loop_allowance 0, or take the barrier out of the loop.",
+                         "a barrier in a loop, which loop_allowance may end in some lanes only");
     vyi_guest_end(k->p);
 }
 
@@ -284,6 +288,20 @@ static vyre_value vyi_wide_count(vyi_kernel *k, vyre_value range, vyre_value *be
     return vyre_ir_min(p, left, k->wide.per);
 }
 
+/* The handler's own allowance, for all that the lane runs of the chunk, beside the
+ * chunk's loop of `turns`. */
+static void vyi_wide_allow(vyi_kernel *k, vyre_value turns)
+{
+    vyre_program *p = k->p;
+    const uint32_t allowance = k->wide.running->loop_allowance;
+    if (!allowance)
+        return;
+    vyre_value own = vyre_ir_min(p, turns, k->loops);
+    vyre_value rest = vyre_ir_sub(p, k->loops, own);
+    vyre_value most = vyi_kernel_op(k, vyre_ir_min, rest, allowance);
+    vyre_ir_loop_allow(p, vyre_ir_add(p, own, most));
+}
+
 /* Opens the loop over what the chunk has, `step` indexes a turn; the lane's first of
  * the turn. */
 static vyre_value vyi_wide_turns(vyi_kernel *k, vyre_value count, vyre_value step)
@@ -293,6 +311,7 @@ static vyre_value vyi_wide_turns(vyi_kernel *k, vyre_value count, vyre_value ste
     vyre_value rest = vyre_ir_rem(p, count, step);
     vyre_value more = vyi_kernel_pick(k, vyi_kernel_is(k, rest, 0), 0, 1);
     vyre_value turns = vyre_ir_add(p, whole, more);
+    vyi_wide_allow(k, turns);
     vyre_value turn = vyre_ir_loop(p, vyi_kernel_u32(k, 0), turns);
     return vyre_ir_add(p, vyre_ir_mul(p, turn, step), k->wide.lane);
 }
@@ -354,6 +373,7 @@ static void vyi_wide_tiles(vyi_kernel *k, vyre_slot_values *slot, const vyre_han
 {
     vyre_program *p = k->p;
     vyre_value begin, count = vyi_wide_count(k, slot->arg[0], &begin);
+    vyi_wide_allow(k, count);
     vyre_value turn = vyre_ir_loop(p, vyi_kernel_u32(k, 0), count);
     vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
     k->wide.index = vyre_ir_name(p, vyre_ir_uniform(p, vyre_ir_add(p, begin, turn)), "tile");
@@ -558,6 +578,7 @@ VYI_API void vyi_wide_pass(vyi_kernel *k)
     vyre_value left = vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_LEFT);
     vyre_value most = vyi_kernel_op(k, vyre_ir_max, left, VYI_KERNEL_LOOP_MARGIN);
     vyre_value rest = vyi_kernel_op(k, vyre_ir_sub, most, VYI_KERNEL_LOOP_MARGIN);
+    k->loops = rest;
     k->allowance = vyi_kernel_op(k, vyre_ir_min, rest, k->desc.loop_allowance);
     vyre_value slot = vyi_wide_head(k, VYI_WIDE_PASS_SLOT);
     vyre_value which = vyi_wide_head(k, VYI_WIDE_PASS_STATE);

@@ -7,6 +7,7 @@
  * ======================================================================= */
 #include "vulkan/vulkan_impl.h"
 
+#include "kernel/kernel_impl.h"
 #include "kernel/wide_impl.h"
 
 #if VYI_VULKAN
@@ -302,6 +303,8 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     p.cache = v->cache.pipelines;
     p.group_size = v->base.group_size;
     p.loop_limit = vyi_vk_loop_limit(v);
+    if (p.loop_limit == 0 && vyi_kernel_own_allowance(&desc->desc->kernel))
+        p.loop_limit = UINT32_MAX; /* none is cut, and all are counted */
     p.program = desc->once;
     p.name = "pass";
     if (status == VYRE_OK)
