@@ -25507,7 +25507,11 @@ VYI_API void vyi_chain_begin(vyi_queue *q);
 /* Under `brief`: masks of tenants on that device, as tenants_off has them. */
 VYI_API void vyi_tenants_write(const vyre *v, const vyi_device *d, uint32_t first,
                                uint32_t count);
-VYI_API vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err);
+/* What the device can do, as the program wants it; an error: it wants more. */
+VYI_API vyre_status vyi_mode_choose(const vyi_queue *q, const vyi_device *d, vyre_mode *mode,
+                                    vyre_error *err);
+/* Nobody publishes meanwhile. */
+VYI_API void vyi_mode_set(vyi_queue *q, const vyi_device *d, vyre_mode mode);
 
 /* What a publisher wants of its last work, and gets. */
 typedef struct vyi_receipt {
@@ -25644,6 +25648,8 @@ VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyi_re
  * 0xffffffff; its launch; whether a lane's work waits, too. */
 VYI_API uint32_t vyi_wide_next(vyi_queue *q);
 VYI_API vyre_status vyi_wide_launch(vyi_queue *q, uint32_t slot, vyre_error *err);
+/* All that wait, one after another: a launch each, and the device to themselves. */
+VYI_API vyre_status vyi_wide_launch_all(vyi_queue *q, uint64_t deadline, vyre_error *err);
 VYI_API bool vyi_wide_has_company(const vyi_queue *q);
 /* The kernel's gates: a new device's; the gate of a slot that has been written; those
  * whose generations are used up begin anew, under the lock. */
@@ -27990,6 +27996,7 @@ VYRE_API vyre_status vyre_cancel(vyre *v, vyre_ticket t, vyre_error *err)
 #define VYI_WIDE_TURNS_PASS 64u   /* of a group's loop, unless there would be too many groups */
 #define VYI_WIDE_TURNS_LIVE 32u   /* where groups wait, and an urgent work for them */
 #define VYI_WIDE_NONE       0xffffffffu
+#define VYI_WIDE_PER_MAX    0x80000000u /* behind it a lane's last turn still is below 2^32 */
 
 /* --- which works are wide -------------------------------------------------- */
 
@@ -28078,6 +28085,7 @@ static vyi_wide_cut vyi_wide_cut_of(const vyi_device *d, const vyi_wide_op *op,
     vyi_wide_cut cut;
     cut.per = vyi_wide_per(d, op, range);
     cut.per = cut.per > least ? cut.per : least;
+    cut.per = cut.per < VYI_WIDE_PER_MAX ? cut.per : VYI_WIDE_PER_MAX;
     cut.chunks = range / cut.per + (range % cut.per != 0);
     cut.chunks = cut.chunks ? cut.chunks : 1; /* an empty range ends by its only chunk */
     VYRE_ASSERT(cut.chunks <= VYI_WIDE_CHUNKS_MAX);
@@ -28313,6 +28321,22 @@ VYI_API vyre_status vyi_wide_launch(vyi_queue *q, uint32_t slot, vyre_error *err
     const vyre_status status = vyi_queue_launch(q, VYI_LAUNCH_TILES, groups, err);
     if (status != VYRE_OK)
         vyi_wide_mark(q, at, VYRE_SLOT_PUBLISHED);
+    return status;
+}
+
+VYI_API vyre_status vyi_wide_launch_all(vyi_queue *q, uint64_t deadline, vyre_error *err)
+{
+    vyre_status status = VYRE_OK;
+    for (uint32_t i = 0; i < q->wides.count && status == VYRE_OK; i++) {
+        const uint32_t slot = vyi_wide_next(q);
+        if (slot == VYI_WIDE_NONE || vyi_load_acquire(&q->aborted))
+            break;
+        status = vyi_queue_settle(q, deadline, err); /* tiles have the device to themselves */
+        if (status == VYRE_OK)
+            status = vyi_wide_launch(q, slot, err);
+        if (status == VYRE_OK)
+            status = vyi_queue_settle(q, deadline, err);
+    }
     return status;
 }
 
@@ -30060,6 +30084,8 @@ static vyre_status vyi_resident_passes(vyi_queue *q, uint32_t passes, vyre_error
             if (status == VYRE_OK && vyi_now() >= deadline)
                 status = VYRE_TIMEOUT;
         }
+        if (status == VYRE_OK)
+            status = vyi_wide_launch_all(q, deadline, err);
         if (status == VYRE_OK && vyi_load_acquire(&q->aborted))
             break;
         if (status == VYRE_OK)
@@ -30861,22 +30887,29 @@ VYI_API void vyi_chain_begin(vyi_queue *q)
 }
 
 VYI_COLD
-VYI_API vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err)
+VYI_API vyre_status vyi_mode_choose(const vyi_queue *q, const vyi_device *d, vyre_mode *mode,
+                                    vyre_error *err)
 {
     vyre_info info;
     memset(&info, 0, sizeof info);
-    q->v->backend->info(vyi_queue_device(q), &info);
-    const bool wide = q->wides.count && !vyi_queue_device(q)->wide_groups;
+    q->v->backend->info(d, &info);
+    const bool wide = q->wides.count && !d->wide_groups;
     const bool live = info.probe.live && !wide;
-    q->mode = live && q->v->desc.mode != VYRE_MODE_PASSES ? VYRE_MODE_PERSISTENT
-                                                          : VYRE_MODE_PASSES;
-    q->wides.gated = q->wides.count && q->mode == VYRE_MODE_PERSISTENT;
-    if (q->v->desc.mode == VYRE_MODE_PERSISTENT && q->mode != VYRE_MODE_PERSISTENT)
+    *mode = live && q->v->desc.mode != VYRE_MODE_PASSES ? VYRE_MODE_PERSISTENT
+                                                        : VYRE_MODE_PASSES;
+    if (q->v->desc.mode == VYRE_MODE_PERSISTENT && *mode != VYRE_MODE_PERSISTENT)
         return vyi_fail(err, VYRE_E_MODE, 0, "Use VYRE_MODE_AUTO, or another device.",
                         wide ? "%s runs wide works in passes only: %.60s"
                              : "%s does not prove persistent mode: %.80s",
                         info.device[0] ? info.device : "the device", info.probe.text);
     return VYRE_OK;
+}
+
+VYI_API void vyi_mode_set(vyi_queue *q, const vyi_device *d, vyre_mode mode)
+{
+    q->mode = mode;
+    q->lives = mode == VYRE_MODE_PERSISTENT && !d->pumped;
+    q->wides.gated = q->wides.count && mode == VYRE_MODE_PERSISTENT;
 }
 /* ==========================================================================
  * engine: start, stop, recovery
@@ -31052,37 +31085,61 @@ static uint32_t vyi_slot_recover(vyi_queue *q, vyi_device *d, uint32_t slot)
     return (generation ? (next ? next : 1) : 0) << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
 }
 
-VYI_COLD
-VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
+/* A device that does what the program wants. */
+static vyre_status vyi_recover_open(vyi_queue *q, vyi_device **d, vyre_mode *mode,
+                                    vyre_error *err)
 {
-    vyi_device *d = NULL;
-    if (!vyi_grow(&q->v->desc.allocator, &q->loss.retired, &q->loss.retired_capacity,
-                  q->loss.count + 1, sizeof(void *)))
-        return vyi_fail_nomem(err, (q->loss.count + 1) * sizeof(void *));
-    const vyre_status status = vyi_device_open(q, &d, err);
+    vyre_status status = vyi_device_open(q, d, err);
     if (status != VYRE_OK)
         return status;
+    status = vyi_mode_choose(q, *d, mode, err);
+    if (status != VYRE_OK)
+        (void)q->v->backend->close(*d);
+    return status;
+}
 
-    (void)vyi_queue_hold(q, true);
-    ((void **)q->loss.retired)[q->loss.count++] = vyi_queue_device(q);
-    vyi_store_pointer(&q->device, d);
-    vyi_mutex_lock(&q->v->brief); /* a tenant may have been disabled since it was opened */
-    vyi_tenants_write(q->v, d, 0, q->v->desc.tenants);
-    vyi_mutex_unlock(&q->v->brief);
-    vyi_chain_begin(q);
-    vyi_store_release(&q->aborted, 0);
-    vyi_store_relaxed(&q->log_tail, 0); /* the device's is 0, too */
-    vyi_store_release(&q->loss.replaced, 1);
-    if (q->v->desc.recovered)
-        q->v->desc.recovered(q->v->desc.recovered_user, q->v);
-    vyi_store_release(&q->loss.replaced, 0);
+/* All slots are held.  What of their works is not lost lies in the new device's ring
+ * afterwards. */
+static void vyi_recover_slots(vyi_queue *q, vyi_device *d)
+{
     memset(q->wides.generations, 0, sizeof q->wides.generations); /* the device's are 0, too */
     memset(q->wides.retired, 0, sizeof q->wides.retired);
     for (uint32_t slot = 0; slot < q->slots.count; slot++)
         vyi_store_release(&q->slots.kept[slot], vyi_slot_recover(q, d, slot));
     if (q->order.count)
         vyi_order_recover(q);
+}
+
+/* The program's callback comes when no slot is held any more, or threads that wait
+ * for one would wait for the program; and before anything is launched. */
+VYI_COLD
+VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
+{
+    vyi_device *d = NULL;
+    vyre_mode mode;
+    if (!vyi_grow(&q->v->desc.allocator, &q->loss.retired, &q->loss.retired_capacity,
+                  q->loss.count + 1, sizeof(void *)))
+        return vyi_fail_nomem(err, (q->loss.count + 1) * sizeof(void *));
+    const vyre_status status = vyi_recover_open(q, &d, &mode, err);
+    if (status != VYRE_OK)
+        return status;
+
+    (void)vyi_queue_hold(q, true);
+    ((void **)q->loss.retired)[q->loss.count++] = vyi_queue_device(q);
+    vyi_store_pointer(&q->device, d);
+    vyi_mode_set(q, d, mode);
+    vyi_mutex_lock(&q->v->brief); /* a tenant may have been disabled since it was opened */
+    vyi_tenants_write(q->v, d, 0, q->v->desc.tenants);
+    vyi_mutex_unlock(&q->v->brief);
+    vyi_chain_begin(q);
+    vyi_store_release(&q->aborted, 0);
+    vyi_store_relaxed(&q->log_tail, 0); /* the device's is 0, too */
+    vyi_recover_slots(q, d);
     vyi_queue_unhold(q);
+    vyi_store_release(&q->loss.replaced, 1);
+    if (q->v->desc.recovered)
+        q->v->desc.recovered(q->v->desc.recovered_user, q->v);
+    vyi_store_release(&q->loss.replaced, 0);
     vyi_queue_to(q, q->loss.was_running ? VYI_STATE_RUNNING : VYI_STATE_IDLE);
     vyi_message(&q->v->desc.messages, VYRE_SEVERITY_INFO, "the device was replaced (%u)",
                 q->loss.count);
@@ -31254,8 +31311,9 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     vyi_store_pointer(&q->device, d);
     vyi_desc_forget(v);
     vyi_chain_begin(q);
-    status = vyi_mode_choose(q, err);
-    q->lives = q->mode == VYRE_MODE_PERSISTENT && !d->pumped;
+    vyre_mode mode;
+    status = vyi_mode_choose(q, d, &mode, err);
+    vyi_mode_set(q, d, mode);
     return status;
 }
 

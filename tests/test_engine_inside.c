@@ -88,6 +88,47 @@ static void a_recovery_that_is_under_way_tells_nothing(void)
     vyre_close(v);
 }
 
+/* A program may wait for its other threads while it fills buffers again. */
+typedef struct filling {
+    uint32_t    called;
+    vyre_status drained;
+} filling;
+
+static void *drain_meanwhile(void *user)
+{
+    static vyre_status status;
+    status = vyre_drain((vyre *)user, 2 * SECOND, NULL);
+    return &status;
+}
+
+static void fill_and_wait(void *user, vyre *v)
+{
+    filling *f = (filling *)user;
+    pthread_t thread;
+    void *status;
+    f->called++;
+    CHECK_EQ(pthread_create(&thread, NULL, drain_meanwhile, v), 0);
+    CHECK_EQ(pthread_join(thread, &status), 0);
+    f->drained = *(const vyre_status *)status;
+}
+
+static void no_slot_is_held_while_the_program_fills_buffers(void)
+{
+    filling f = { 0, VYRE_OK };
+    vyre_desc d = engine_desc(16);
+    d.backend = VYRE_BACKEND_CPU;
+    d.recovered = fill_and_wait;
+    d.recovered_user = &f;
+    vyre *v = engine_open(&d);
+    const vyre_ticket t = engine_publish(v, engine_add(1));
+    engine_lose(v);
+    CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
+    CHECK_EQ(f.called, 1);
+    CHECK(f.drained == VYRE_OK || f.drained == VYRE_E_LOST);
+    CHECK_EQ(vyre_poll(v, t), VYRE_E_LOST);
+    vyre_close(v);
+}
+
 /* Threads publish and wait while devices are lost and replaced: each work ends
  * once, or is lost, and nobody waits for ever. */
 typedef struct survivor {
@@ -456,6 +497,7 @@ int main(void)
     RUN(every_slot_has_another_mark_after_a_recovery);
     RUN(an_end_seen_on_a_lost_device_ends_nothing);
     RUN(a_recovery_that_is_under_way_tells_nothing);
+    RUN(no_slot_is_held_while_the_program_fills_buffers);
     RUN(threads_live_through_recoveries);
     RUN(numbers_wrap_around);
     RUN(a_kernel_that_is_about_to_sleep_is_not_missed);

@@ -660,6 +660,63 @@ static void a_barrier_in_a_loop_that_may_be_cut_is_refused(void)
     allowed[3].loop_allowance = 20;
 }
 
+/* A pass over the handle's own ring is one over its wide works, too. */
+static void resident_passes_run_wide_works(void)
+{
+    vyre *v = wide_open();
+    for (uint32_t passes = 1; passes <= 3; passes++) {
+        vyre_stats stats;
+        vyre_ticket tickets[5];
+        for (uint32_t i = 0; i < 5; i++)
+            tickets[i] = engine_publish(v, i % 2 ? engine_work(OP_COUNT, 2, 6000, 1)
+                                                 : wide_work(OP_TOUCH, 0, 5000, 0, 0));
+        CHECK_EQ(vyre_dispatch_resident(v, passes, &stats, NULL), VYRE_OK);
+        CHECK_EQ(stats.done, 5);
+        CHECK_EQ(stats.kernel_launches, 3 + passes);
+        for (uint32_t i = 0; i < 5; i++)
+            CHECK_EQ(vyre_poll(v, tickets[i]), VYRE_OK);
+        uint32_t *words = wide_words(v);
+        CHECK_EQ(words[6000], 2);
+        words[6000] = 0;
+        wide_check(v, 5000, 3);
+    }
+    vyre_close(v);
+}
+
+/* Slots whose results nobody has taken are not used again. */
+static void results_of_wide_works_are_kept(void)
+{
+    enum { SLOTS = 32 };
+    vyre_desc d = wide_desc();
+    vyre_ticket tickets[SLOTS + 2];
+    d.keep_results = true;
+    vyre *v = engine_open(&d);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    for (uint32_t round = 0; round < 2; round++) {
+        uint32_t args[12];
+        for (uint32_t i = 0; i < SLOTS; i++)
+            tickets[i] = engine_publish(v, wide_work(OP_SUMS, 0, 10 + i, 1, 0));
+        CHECK_EQ(vyre_drain(v, 20 * SECOND, NULL), VYRE_OK);
+        const vyre_work more = wide_work(OP_SUMS, 0, 7, 1, 0);
+        CHECK_EQ(vyre_publish(v, &more, &tickets[SLOTS], NULL), VYRE_FULL);
+        CHECK_EQ(vyre_wait_result(v, tickets[9], 20 * SECOND, args, NULL), VYRE_OK);
+        CHECK_EQ(args[0], 19 * 18 / 2);
+        tickets[9] = engine_publish(v, wide_work(OP_SUMS, 0, 19, 1, 0));
+        CHECK_EQ(vyre_publish(v, &more, &tickets[SLOTS], NULL), VYRE_FULL);
+        CHECK_EQ(vyre_wait(v, tickets[9], 20 * SECOND, NULL), VYRE_OK);
+        CHECK_EQ(vyre_release(v, tickets[3], NULL), VYRE_OK);
+        tickets[3] = engine_publish(v, wide_work(OP_SUMS, 0, 13, 1, 0));
+        for (uint32_t i = 0; i < SLOTS; i++) {
+            CHECK_EQ(vyre_wait_result(v, tickets[i], 20 * SECOND, args, NULL), VYRE_OK);
+            CHECK_EQ(args[0], (10 + i) * (9 + i) / 2);
+        }
+        for (uint32_t i = 0; i < 3 * SLOTS; i++) /* nothing is held any more */
+            wide_wait(v, wide_work(OP_TOUCH, 0, 3, 0, 0), NULL);
+        wide_check(v, 3, 3 * SLOTS);
+    }
+    vyre_close(v);
+}
+
 static void a_payload_may_be_wide(void)
 {
     vyre_desc d = engine_desc(64);
@@ -713,6 +770,8 @@ static const engine_case cases[] = {
     ENGINE_CASE(a_tenant_without_rights_waits),
     ENGINE_CASE(a_packed_wide_work_is_a_fault),
     ENGINE_CASE(loops_in_a_range),
+    ENGINE_CASE(resident_passes_run_wide_works),
+    ENGINE_CASE(results_of_wide_works_are_kept),
     ENGINE_CASE(handlers_have_allowances_of_their_own),
     ENGINE_CASE(a_barrier_in_a_loop_that_may_be_cut_is_refused),
     ENGINE_CASE(a_payload_may_be_wide)

@@ -107,6 +107,69 @@ static void a_slot_that_is_written_stays_as_it_is(void)
     vyre_close(v);
 }
 
+/* A lane's place in the last turn of a chunk stays below 2^32. */
+static void a_chunk_is_half_of_what_words_count(void)
+{
+    static const vyre_handler huge = { OP_TOUCH, emit_touch, NULL, "huge", VYRE_WIDTH_RANGE,
+                                       UINT32_MAX, NULL, 0 };
+    vyre_desc d = wide_desc();
+    d.kernel.handlers = &huge;
+    d.kernel.handler_count = 1;
+    d.kernel.group_size = 96;
+    vyre *v = engine_open(&d);
+    if (!v->queue.wides.gated) {
+        vyre_close(v);
+        test_skip("wide works are passes here");
+        return;
+    }
+    vyi_queue_device(&v->queue)->wide_turns = UINT32_MAX; /* as where no loop is cut */
+    vyre_work w = wide_work(OP_TOUCH, 0, UINT32_MAX, 0, 0);
+    w.tenant = 1; /* it is not to run here */
+    CHECK_EQ(vyre_tenant_enable(v, 1, false, NULL), VYRE_OK);
+    const vyre_ticket t = engine_publish(v, w);
+    const vyi_queue *q = &v->queue;
+    const uint32_t at = vyre_ticket_slot(t) - q->slots.lanes;
+    const uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
+    const uint32_t per = words[VYI_WIDE_PER + at];
+    const uint32_t chunks = words[VYI_WIDE_CHUNKS + at] & VYI_GATE_COUNT;
+    CHECK((uint64_t)per * chunks >= UINT32_MAX);
+    CHECK((uint64_t)(chunks - 1) * per < UINT32_MAX);
+    CHECK((uint64_t)per + d.kernel.group_size <= UINT32_MAX);
+    vyre_close(v);
+}
+
+/* The next device has no groups for wide works: they, and all others, become passes. */
+static void a_device_without_groups_takes_over(void)
+{
+    vyre_desc d = wide_desc();
+    d.lost_work = VYRE_LOST_RERUN;
+    vyre *v = engine_open(&d);
+    if (!v->queue.wides.gated) {
+        vyre_close(v);
+        test_skip("wide works are passes here");
+        return;
+    }
+    vyre_info info;
+    const vyre_ticket wide = engine_publish(v, wide_work(OP_TOUCH, 0, 5000, 0, 0));
+    const vyre_ticket lane = engine_publish(v, engine_work(OP_COUNT, 2, 6000, 1));
+    v->desc.wide_groups = 0;
+    engine_lose(v);
+    CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
+    vyre_query(v, &info);
+    CHECK_EQ(info.mode, VYRE_MODE_PASSES);
+    CHECK_EQ(info.wide_groups, 0);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    CHECK_EQ(vyre_wait(v, wide, 20 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(vyre_wait(v, lane, 20 * SECOND, NULL), VYRE_OK);
+    uint32_t *user = wide_words(v);
+    CHECK_EQ(user[6000], 1);
+    user[6000] = 0;
+    wide_check(v, 5000, 1);
+    wide_wait(v, wide_work(OP_TOUCH, 0, 700, 0, 0), NULL);
+    wide_check(v, 700, 1);
+    vyre_close(v);
+}
+
 /* Random rings with works of lanes and of many, against the model. */
 #define INSIDE_H /* this program is the library, too */
 #include "test_engine_rings.c"
@@ -129,6 +192,9 @@ static const engine_case live_cases[] = {
     ENGINE_CASE(wide_works_beside_works_of_lanes),
     ENGINE_CASE(a_tenant_without_rights_waits),
     ENGINE_CASE(handlers_have_allowances_of_their_own),
+    ENGINE_CASE(a_chunk_is_half_of_what_words_count),
+    ENGINE_CASE(a_device_without_groups_takes_over),
+    ENGINE_CASE(results_of_wide_works_are_kept),
     ENGINE_CASE(rings_beside_groups),
     ENGINE_CASE(works_outlast_stops),
     ENGINE_CASE(generations_begin_anew),

@@ -153,8 +153,9 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     vyi_store_pointer(&q->device, d);
     vyi_desc_forget(v);
     vyi_chain_begin(q);
-    status = vyi_mode_choose(q, err);
-    q->lives = q->mode == VYRE_MODE_PERSISTENT && !d->pumped;
+    vyre_mode mode;
+    status = vyi_mode_choose(q, d, &mode, err);
+    vyi_mode_set(q, d, mode);
     return status;
 }
 

@@ -100,20 +100,27 @@ VYI_API void vyi_chain_begin(vyi_queue *q)
 }
 
 VYI_COLD
-VYI_API vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err)
+VYI_API vyre_status vyi_mode_choose(const vyi_queue *q, const vyi_device *d, vyre_mode *mode,
+                                    vyre_error *err)
 {
     vyre_info info;
     memset(&info, 0, sizeof info);
-    q->v->backend->info(vyi_queue_device(q), &info);
-    const bool wide = q->wides.count && !vyi_queue_device(q)->wide_groups;
+    q->v->backend->info(d, &info);
+    const bool wide = q->wides.count && !d->wide_groups;
     const bool live = info.probe.live && !wide;
-    q->mode = live && q->v->desc.mode != VYRE_MODE_PASSES ? VYRE_MODE_PERSISTENT
-                                                          : VYRE_MODE_PASSES;
-    q->wides.gated = q->wides.count && q->mode == VYRE_MODE_PERSISTENT;
-    if (q->v->desc.mode == VYRE_MODE_PERSISTENT && q->mode != VYRE_MODE_PERSISTENT)
+    *mode = live && q->v->desc.mode != VYRE_MODE_PASSES ? VYRE_MODE_PERSISTENT
+                                                        : VYRE_MODE_PASSES;
+    if (q->v->desc.mode == VYRE_MODE_PERSISTENT && *mode != VYRE_MODE_PERSISTENT)
         return vyi_fail(err, VYRE_E_MODE, 0, "Use VYRE_MODE_AUTO, or another device.",
                         wide ? "%s runs wide works in passes only: %.60s"
                              : "%s does not prove persistent mode: %.80s",
                         info.device[0] ? info.device : "the device", info.probe.text);
     return VYRE_OK;
+}
+
+VYI_API void vyi_mode_set(vyi_queue *q, const vyi_device *d, vyre_mode mode)
+{
+    q->mode = mode;
+    q->lives = mode == VYRE_MODE_PERSISTENT && !d->pumped;
+    q->wides.gated = q->wides.count && mode == VYRE_MODE_PERSISTENT;
 }

@@ -525,6 +525,8 @@ static vyre_status vyi_resident_passes(vyi_queue *q, uint32_t passes, vyre_error
             if (status == VYRE_OK && vyi_now() >= deadline)
                 status = VYRE_TIMEOUT;
         }
+        if (status == VYRE_OK)
+            status = vyi_wide_launch_all(q, deadline, err);
         if (status == VYRE_OK && vyi_load_acquire(&q->aborted))
             break;
         if (status == VYRE_OK)

@@ -19,6 +19,7 @@
 #define VYI_WIDE_TURNS_PASS 64u   /* of a group's loop, unless there would be too many groups */
 #define VYI_WIDE_TURNS_LIVE 32u   /* where groups wait, and an urgent work for them */
 #define VYI_WIDE_NONE       0xffffffffu
+#define VYI_WIDE_PER_MAX    0x80000000u /* behind it a lane's last turn still is below 2^32 */
 
 /* --- which works are wide -------------------------------------------------- */
 
@@ -107,6 +108,7 @@ static vyi_wide_cut vyi_wide_cut_of(const vyi_device *d, const vyi_wide_op *op,
     vyi_wide_cut cut;
     cut.per = vyi_wide_per(d, op, range);
     cut.per = cut.per > least ? cut.per : least;
+    cut.per = cut.per < VYI_WIDE_PER_MAX ? cut.per : VYI_WIDE_PER_MAX;
     cut.chunks = range / cut.per + (range % cut.per != 0);
     cut.chunks = cut.chunks ? cut.chunks : 1; /* an empty range ends by its only chunk */
     VYRE_ASSERT(cut.chunks <= VYI_WIDE_CHUNKS_MAX);
@@ -342,6 +344,22 @@ VYI_API vyre_status vyi_wide_launch(vyi_queue *q, uint32_t slot, vyre_error *err
     const vyre_status status = vyi_queue_launch(q, VYI_LAUNCH_TILES, groups, err);
     if (status != VYRE_OK)
         vyi_wide_mark(q, at, VYRE_SLOT_PUBLISHED);
+    return status;
+}
+
+VYI_API vyre_status vyi_wide_launch_all(vyi_queue *q, uint64_t deadline, vyre_error *err)
+{
+    vyre_status status = VYRE_OK;
+    for (uint32_t i = 0; i < q->wides.count && status == VYRE_OK; i++) {
+        const uint32_t slot = vyi_wide_next(q);
+        if (slot == VYI_WIDE_NONE || vyi_load_acquire(&q->aborted))
+            break;
+        status = vyi_queue_settle(q, deadline, err); /* tiles have the device to themselves */
+        if (status == VYRE_OK)
+            status = vyi_wide_launch(q, slot, err);
+        if (status == VYRE_OK)
+            status = vyi_queue_settle(q, deadline, err);
+    }
     return status;
 }
 

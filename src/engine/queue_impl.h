@@ -428,7 +428,11 @@ VYI_API void vyi_chain_begin(vyi_queue *q);
 /* Under `brief`: masks of tenants on that device, as tenants_off has them. */
 VYI_API void vyi_tenants_write(const vyre *v, const vyi_device *d, uint32_t first,
                                uint32_t count);
-VYI_API vyre_status vyi_mode_choose(vyi_queue *q, vyre_error *err);
+/* What the device can do, as the program wants it; an error: it wants more. */
+VYI_API vyre_status vyi_mode_choose(const vyi_queue *q, const vyi_device *d, vyre_mode *mode,
+                                    vyre_error *err);
+/* Nobody publishes meanwhile. */
+VYI_API void vyi_mode_set(vyi_queue *q, const vyi_device *d, vyre_mode mode);
 
 /* What a publisher wants of its last work, and gets. */
 typedef struct vyi_receipt {
@@ -565,6 +569,8 @@ VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyi_re
  * 0xffffffff; its launch; whether a lane's work waits, too. */
 VYI_API uint32_t vyi_wide_next(vyi_queue *q);
 VYI_API vyre_status vyi_wide_launch(vyi_queue *q, uint32_t slot, vyre_error *err);
+/* All that wait, one after another: a launch each, and the device to themselves. */
+VYI_API vyre_status vyi_wide_launch_all(vyi_queue *q, uint64_t deadline, vyre_error *err);
 VYI_API bool vyi_wide_has_company(const vyi_queue *q);
 /* The kernel's gates: a new device's; the gate of a slot that has been written; those
  * whose generations are used up begin anew, under the lock. */
