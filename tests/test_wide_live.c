@@ -170,6 +170,8 @@ static void a_device_without_groups_takes_over(void)
     vyre_close(v);
 }
 
+#include "test_wide_threads.c"
+
 /* Random rings with works of lanes and of many, against the model. */
 #define INSIDE_H /* this program is the library, too */
 #include "test_engine_rings.c"
@@ -195,6 +197,8 @@ static const engine_case live_cases[] = {
     ENGINE_CASE(a_chunk_is_half_of_what_words_count),
     ENGINE_CASE(a_device_without_groups_takes_over),
     ENGINE_CASE(results_of_wide_works_are_kept),
+    ENGINE_CASE(ranges_from_four_threads),
+    ENGINE_CASE(one_index_of_a_million_faults),
     ENGINE_CASE(rings_beside_groups),
     ENGINE_CASE(works_outlast_stops),
     ENGINE_CASE(generations_begin_anew),
@@ -210,6 +214,7 @@ int main(void)
     vyre_close(v);
     engine_why = "no Vulkan device";
     (void)cases; /* test_wide runs them, */
+    (void)threads_cases; /* test_wide_threads these, */
     (void)engine_cases; /* and these test_engine_rings */
     for (size_t i = 0; i < sizeof live_cases / sizeof live_cases[0]; i++)
         test_run(live_cases[i].name, v ? live_cases[i].body : engine_not_there);

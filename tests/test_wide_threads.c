@@ -1,17 +1,24 @@
-/* Ranges at random from four threads, while the handle is stopped and started: each
- * index of each range runs once.  TEST_COUNT ranges a thread. */
+/* Ranges at random from four threads, 32 works at a time, while the handle is stopped
+ * and started: each index of each range runs once.  TEST_COUNT ranges a thread.
+ * test_wide_live has the same beside groups, in leases of a few rounds. */
 #include "engine.h"
 
 #include <pthread.h>
 
-#define OP_TOUCH 0x1100u
-enum { THREADS = 4, FLIGHT = 8, WORDS = 4096 };
+#define OP_SPREAD 0x1200u /* range: user[index % WORDS] += a2; sum of index + a2; fault at a4 */
+#define OP_PIECES 0x1201u /* the same in chunks of 100 */
+enum { THREADS = 4, FLIGHT = 8, WORDS = 4096, PIECE = 100, MILLION = (1 << 20) + 3 };
 
-static void emit_touch(vyre_program *p, const vyre_slot_values *s, void *user)
+static void emit_spread(vyre_program *p, const vyre_slot_values *s, void *user)
 {
     (void)user;
-    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, s->buffers[0], s->index, s->arg[2], VYRE_ORDER_RELAXED);
+    vyre_value at = vyre_ir_rem(p, s->index, vyre_ir_u32(p, WORDS));
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, s->buffers[0], at, s->arg[2], VYRE_ORDER_RELAXED);
     vyre_emit_reduce(p, s, 3, VYRE_ATOMIC_ADD, vyre_ir_add(p, s->index, s->arg[2]));
+    vyre_value next = vyre_ir_add(p, s->index, vyre_ir_u32(p, 1)); /* a4 of 0: none */
+    vyre_ir_if(p, vyre_ir_eq(p, next, s->arg[4]));
+    vyre_emit_fault(p, s, vyre_ir_u32(p, VYRE_FAULT_USER + 77));
+    vyre_ir_end(p);
 }
 
 typedef struct toucher {
@@ -30,11 +37,12 @@ static uint32_t toucher_pick(toucher *t, uint32_t n)
 
 static vyre_work toucher_work(toucher *t)
 {
-    static const uint32_t lengths[] = { 0, 1, 2, 31, 32, 33, 255, 256, 257, 1000 };
+    static const uint32_t lengths[] = { 0, 1, 2, PIECE - 1, PIECE, PIECE + 1, 255, 256, 257,
+                                        1000 };
     const uint32_t from = toucher_pick(t, WORDS - 1000);
     const uint32_t length = toucher_pick(t, 2) ? lengths[toucher_pick(t, 10)]
                                                : toucher_pick(t, 1000);
-    vyre_work w = engine_work(OP_TOUCH, 3, from, from + length);
+    vyre_work w = engine_work(toucher_pick(t, 2) ? OP_SPREAD : OP_PIECES, 3, from, from + length);
     w.priority = (vyre_priority)toucher_pick(t, VYRE_PRIORITY_LEVELS);
     w.args[2] = 1 + toucher_pick(t, 9);
     t->expected[from] += w.args[2];
@@ -74,11 +82,16 @@ static void *toucher_main(void *user)
 
 static vyre *threads_open(void)
 {
-    static const vyre_handler touch = { OP_TOUCH, emit_touch, NULL, "touch", VYRE_WIDTH_RANGE, 0,
-                                        NULL, 0 };
+    static const vyre_handler spreads[] = {
+        { OP_SPREAD, emit_spread, NULL, "spread", VYRE_WIDTH_RANGE, 0, NULL, 0 },
+        { OP_PIECES, emit_spread, NULL, "pieces", VYRE_WIDTH_RANGE, PIECE, NULL, 0 }
+    };
     vyre_desc d = engine_desc(64);
-    d.kernel.handlers = &touch;
-    d.kernel.handler_count = 1;
+    d.kernel.handlers = spreads;
+    d.kernel.handler_count = 2;
+#ifdef WIDE_LIVE
+    wide_live(&d);
+#endif
     return engine_open(&d);
 }
 
@@ -116,10 +129,40 @@ static void ranges_from_four_threads(void)
     vyre_close(v);
 }
 
-static const engine_case cases[] = { ENGINE_CASE(ranges_from_four_threads) };
+/* Ended with that code, and every index has run. */
+static void one_index_of_a_million_faults(void)
+{
+    static const uint32_t at[] = { 0, MILLION, 700001 }; /* the index before it */
+    vyre *v = threads_open();
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    for (uint32_t round = 0; round < 3; round++) {
+        vyre_error err;
+        memset(&err, 0, sizeof err);
+        vyre_work w = engine_work(OP_SPREAD, 5, 0, MILLION);
+        w.args[2] = 1;
+        w.args[4] = at[round];
+        const vyre_status status = vyre_wait(v, engine_publish(v, w), 60 * SECOND, &err);
+        CHECK_EQ(status, at[round] ? VYRE_E_FAULT : VYRE_OK);
+        CHECK_EQ(err.native, at[round] ? VYRE_FAULT_USER + 77 : 0);
+        uint32_t *words = (uint32_t *)vyre_map(v, 0, NULL), wrong = 0;
+        for (uint32_t i = 0; i < WORDS; i++) {
+            wrong += words[i] != (i < MILLION % WORDS ? MILLION / WORDS + 1u : MILLION / WORDS);
+            words[i] = 0;
+        }
+        CHECK_EQ(wrong, 0);
+    }
+    vyre_close(v);
+}
 
+static const engine_case threads_cases[] = {
+    ENGINE_CASE(ranges_from_four_threads),
+    ENGINE_CASE(one_index_of_a_million_faults)
+};
+
+#ifndef WIDE_LIVE
 int main(void)
 {
-    engine_run_cases(cases, 1);
+    engine_run_cases(threads_cases, 2);
     return test_end();
 }
+#endif

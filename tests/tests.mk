@@ -67,7 +67,7 @@ $(BUILD)/tests/test_elide: LDLIBS = -lvulkan
 # Gates, generations and groups, where they can be seen.
 WHITEBOX += test_wide_live
 $(BUILD)/tests/test_wide $(BUILD)/tests/test_wide_live: tests/engine.h tests/driver.h
-$(BUILD)/tests/test_wide_live: tests/test_wide.c tests/test_engine_rings.c tests/test_kernel_random.c tests/model.c tests/model.h
+$(BUILD)/tests/test_wide_live: tests/test_wide.c tests/test_wide_threads.c tests/test_engine_rings.c tests/test_kernel_random.c tests/model.c tests/model.h
 $(BUILD)/tests/test_replay_record: tests/engine.h tests/driver.h tests/replay_file.h
 $(BUILD)/tests/test_scan_live: tests/engine.h tests/driver.h tests/oom.h
 WHITEBOX += test_order
