@@ -40,12 +40,13 @@ static void cache_drop(void *user, const void *blob, size_t size)
 /* --- a handle's life ----------------------------------------------------- */
 
 typedef enum step {
-    STEP_OPEN, STEP_OPEN_BUFFER, STEP_WRITE, STEP_READ, STEP_SET, STEP_RUN, STEP_DISPATCH,
-    STEP_START, STEP_WAIT, STEP_RECOVER, STEP_STOP, STEP_CLOSE, STEPS
+    STEP_OPEN, STEP_OPEN_BUFFER, STEP_WRITE, STEP_READ, STEP_SET, STEP_OPEN_WIDE, STEP_RUN_WIDE,
+    STEP_DISPATCH_WIDE, STEP_RUN, STEP_DISPATCH, STEP_START, STEP_WAIT, STEP_RECOVER, STEP_STOP, STEP_CLOSE, STEPS
 } step;
 
 static const char *const step_names[STEPS] = {
-    "open", "open with a buffer", "write", "read", "another size", "run", "dispatch", "start",
+    "open", "open with a buffer", "write", "read", "another size", "open for wide works",
+    "run wide works", "dispatch wide works", "run", "dispatch", "start",
     "wait", "recover", "stop", "close"
 };
 
@@ -53,6 +54,12 @@ static const char *const step_names[STEPS] = {
 static bool is_of_buffers(step s)
 {
     return s >= STEP_OPEN_BUFFER && s <= STEP_SET;
+}
+
+/* And of these: a kernel whose works are ranges, each a launch of its own. */
+static bool is_of_wide(step s)
+{
+    return s >= STEP_OPEN_WIDE && s <= STEP_DISPATCH_WIDE;
 }
 
 #define BUFFER_SIZE 0x100010u /* more than a copy takes at a time */
@@ -94,7 +101,16 @@ static vyre_work work_of(uint32_t number)
     return w;
 }
 
-static vyre_status step_dispatch(life *l)
+static vyre_work range_of(uint32_t from, uint32_t to)
+{
+    vyre_work w = work_of(from);
+    w.arg_count = 2;
+    w.args[1] = to;
+    return w;
+}
+
+/* With ranges in the first slots, if there are any. */
+static vyre_status step_dispatch(life *l, uint32_t ranges)
 {
     static uint8_t control[164 * 4], ring[8 * 64], log[257 * 4];
     vyre_control_desc cd;
@@ -106,6 +122,10 @@ static vyre_status step_dispatch(life *l)
     vyre_control_encode(control, sizeof control, &cd, NULL);
     vyre_ring_encode(ring, sizeof ring, 8, NULL);
     vyre_log_encode(log, sizeof log, 64, NULL);
+    for (uint32_t i = 0; i < ranges; i++) {
+        const vyre_work w = range_of(1, 100);
+        vyre_ring_publish(ring, sizeof ring, i, &w, NULL);
+    }
     io.control = control;
     io.control_size = sizeof control;
     io.ring = ring;
@@ -154,7 +174,9 @@ static bool step_is_due(step s, step at)
         return true;
     if (is_of_buffers(at))
         return is_of_buffers(s) && (s != STEP_READ || at == STEP_READ);
-    return !is_of_buffers(s) && (s != STEP_RECOVER || at == STEP_RECOVER);
+    if (is_of_wide(at))
+        return is_of_wide(s);
+    return !is_of_buffers(s) && !is_of_wide(s) && (s != STEP_RECOVER || at == STEP_RECOVER);
 }
 
 static vyre_status step_open_buffer(life *l)
@@ -173,6 +195,29 @@ static vyre_status step_open_buffer(life *l)
     l->desc.no_probe = true;
     l->v = vyre_open(&l->desc, &err);
     return l->v ? VYRE_OK : err.status;
+}
+
+static vyre_status step_open_wide(life *l)
+{
+    l->desc.kernel.payload_width = VYRE_WIDTH_RANGE;
+    l->desc.kernel.group_size = 32;
+    l->desc.mode = VYRE_MODE_PASSES;
+    l->desc.no_probe = true;
+    l->v = vyre_open(&l->desc, &err);
+    return l->v ? VYRE_OK : err.status;
+}
+
+/* Three at a time: all are in flight while one runs. */
+static vyre_status step_run_wide(life *l)
+{
+    const vyre_work works[3] = { range_of(1, 300), range_of(2, 2), range_of(3, 40) };
+    uint32_t before = 0, sum = 0;
+    (void)vyre_observable(l->v, 0, &before, NULL);
+    const vyre_status status = vyre_run(l->v, works, 3, NULL, &err);
+    (void)vyre_observable(l->v, 0, &sum, NULL);
+    if (status == VYRE_OK)
+        CHECK_EQ(sum - before, 299 + 37 * 3);
+    return status;
 }
 
 static vyre_status step_copy(life *l, step s)
@@ -195,8 +240,11 @@ static vyre_status step_do(life *l, step s)
     case STEP_WRITE:
     case STEP_READ:     return step_copy(l, s);
     case STEP_SET:      return vyre_buffer_set(l->v, 0, 4096, &err);
+    case STEP_OPEN_WIDE: return step_open_wide(l);
+    case STEP_RUN_WIDE: return step_run_wide(l);
+    case STEP_DISPATCH_WIDE: return step_dispatch(l, 3);
     case STEP_RUN:      return vyre_run(l->v, &w, 1, NULL, &err);
-    case STEP_DISPATCH: return step_dispatch(l);
+    case STEP_DISPATCH: return step_dispatch(l, 0);
     case STEP_START:    return vyre_start(l->v, &err);
     case STEP_WAIT:     return step_wait(l, mock.fail_function >= 0);
     case STEP_RECOVER:  return vyre_recover(l->v, &err);
@@ -225,17 +273,18 @@ typedef struct fault {
 
 /* Calls that may fail without harm: names, what close does, a look at how far the
  * probe is, a look at or a wait for a pass whose works have all been seen to end (which
- * may be before the first one), and, while the kernel works, a new lease, all of which
- * are tried again. */
+ * may be before the first one), a wide work's launch beside which another one's end is
+ * seen, and, while the kernel works, a new lease, all of which are tried again. */
 static bool is_harmless(const fault *f)
 {
     const bool look = f->function == MOCK_vkGetSemaphoreCounterValue ||
                       f->function == MOCK_vkGetFenceStatus;
     const bool wait = f->function == MOCK_vkWaitSemaphores || f->function == MOCK_vkWaitForFences;
     return f->function == MOCK_vkSetDebugUtilsObjectNameEXT || f->at == STEP_CLOSE ||
-           ((look || wait) && f->at == STEP_RUN) ||
+           ((look || wait) && (f->at == STEP_RUN || f->at == STEP_RUN_WIDE)) ||
            (f->result != VK_ERROR_DEVICE_LOST &&
-            ((look && (f->at == STEP_OPEN || f->at == STEP_RECOVER)) || f->at == STEP_WAIT));
+            ((look && (f->at == STEP_OPEN || f->at == STEP_RECOVER)) || f->at == STEP_WAIT ||
+             f->at == STEP_RUN_WIDE));
 }
 
 #define FAIL_IF(condition, ...)                                                                    \
@@ -375,6 +424,12 @@ static bool is_of_zeroing(mock_function f)
            f == MOCK_vkQueueSubmit || is_of_fences(f);
 }
 
+/* The rest of open is the same for wide works as without. */
+static bool is_of_programs(mock_function f)
+{
+    return f == MOCK_vkCreateShaderModule || f == MOCK_vkCreateComputePipelines;
+}
+
 /* What the step calls in a life without faults. */
 static void step_count(step at, bool fences, uint32_t count[MOCK_FUNCTIONS])
 {
@@ -405,7 +460,8 @@ static void step_sweep(step at, bool fences)
     for (uint32_t i = 0; i < MOCK_FUNCTIONS; i++) {
         const bool opens = at == STEP_OPEN || at == STEP_RECOVER;
         if (count[i] == 0 || (fences && opens && !is_of_fences((mock_function)i)) ||
-            (at == STEP_OPEN_BUFFER && !is_of_zeroing((mock_function)i)))
+            (at == STEP_OPEN_BUFFER && !is_of_zeroing((mock_function)i)) ||
+            (at == STEP_OPEN_WIDE && !is_of_programs((mock_function)i)))
             continue;
         fault f;
         uint32_t failed = 0;
@@ -433,6 +489,9 @@ static void open_with_a_buffer_fails_cleanly(void) { step_sweep(STEP_OPEN_BUFFER
 static void write_fails_cleanly(void) { step_sweep(STEP_WRITE, false); }
 static void read_fails_cleanly(void) { step_sweep(STEP_READ, false); }
 static void another_size_fails_cleanly(void) { step_sweep(STEP_SET, false); }
+static void open_for_wide_works_fails_cleanly(void) { step_sweep(STEP_OPEN_WIDE, false); }
+static void run_of_wide_works_fails_cleanly(void) { step_sweep(STEP_RUN_WIDE, false); }
+static void dispatch_of_wide_works_fails_cleanly(void) { step_sweep(STEP_DISPATCH_WIDE, false); }
 static void run_fails_cleanly(void) { step_sweep(STEP_RUN, false); }
 static void dispatch_fails_cleanly(void) { step_sweep(STEP_DISPATCH, false); }
 static void start_fails_cleanly(void) { step_sweep(STEP_START, false); }
@@ -487,6 +546,9 @@ int main(void)
     RUN(write_fails_cleanly);
     RUN(read_fails_cleanly);
     RUN(another_size_fails_cleanly);
+    RUN(open_for_wide_works_fails_cleanly);
+    RUN(run_of_wide_works_fails_cleanly);
+    RUN(dispatch_of_wide_works_fails_cleanly);
     RUN(run_fails_cleanly);
     RUN(dispatch_fails_cleanly);
     RUN(start_fails_cleanly);

@@ -170,6 +170,36 @@ static void a_device_without_groups_takes_over(void)
     vyre_close(v);
 }
 
+/* Works in flight run again, all of them from their first index, or are reported. */
+static void a_device_lost_in_the_middle_of_works(void)
+{
+    for (uint32_t rerun = 0; rerun < 2; rerun++) {
+        vyre_ticket tickets[4];
+        vyre_desc d = wide_desc();
+        d.lost_work = rerun ? VYRE_LOST_RERUN : VYRE_LOST_REPORT;
+        vyre *v = engine_open(&d);
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        for (uint32_t round = 0; round < 3; round++) {
+            uint32_t ended = 0;
+            for (uint32_t i = 0; i < 4; i++)
+                tickets[i] = engine_publish(v, wide_work(OP_CHUNKS, 0, 60000, 0, 0));
+            for (uint32_t i = 0; i < round; i++)
+                CHECK_EQ(vyre_wait(v, tickets[i], 20 * SECOND, NULL), VYRE_OK);
+            engine_lose(v);
+            CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
+            for (uint32_t i = 0; i < 4; i++) {
+                const vyre_status status = vyre_wait(v, tickets[i], 20 * SECOND, NULL);
+                CHECK_EQ(status, i < round || rerun ? VYRE_OK : VYRE_E_LOST);
+                ended += i >= round && status == VYRE_OK;
+            }
+            wide_check(v, 60000, ended);
+            wide_wait(v, wide_work(OP_TOUCH, 0, 300, 0, 0), NULL);
+            wide_check(v, 300, 1);
+        }
+        vyre_close(v);
+    }
+}
+
 #include "test_wide_threads.c"
 
 /* Random rings with works of lanes and of many, against the model. */
@@ -197,6 +227,7 @@ static const engine_case live_cases[] = {
     ENGINE_CASE(a_chunk_is_half_of_what_words_count),
     ENGINE_CASE(a_device_without_groups_takes_over),
     ENGINE_CASE(results_of_wide_works_are_kept),
+    ENGINE_CASE(a_device_lost_in_the_middle_of_works),
     ENGINE_CASE(ranges_from_four_threads),
     ENGINE_CASE(one_index_of_a_million_faults),
     ENGINE_CASE(rings_beside_groups),
