@@ -178,7 +178,7 @@
  *     plan        (room) geometry, policy, races, regions
  *     fuse        (room) what need not run twice, what runs after what
  *     scan        (room) many patterns, or DFAs, in many files, on a running kernel
- *     pool        (room) shares of a total, and works, for several devices
+ *     pool        (room) shares of a total, works and bytes for several devices
  *     replay      (room) a log of works that can be run again
  *     trace       (room) what happened on a handle, for Perfetto
  *     io          (room) files into buffers, asked for by a running kernel
@@ -3636,7 +3636,7 @@ typedef struct vyre_pool_desc {
 
 /* vyre_run() over several handles: every work runs on one of them, from the caller's
  * thread alone; handles that are started work at the same time.  User buffers are each
- * handle's own; the caller brings together what is in them.
+ * handle's own; vyre_copy() takes what is in them from one to another.
  *
  * A handle that is shut down or lost takes no further part.  What has not run goes to
  * the others; what may have run already is lost, or runs once more, as its lost_work
@@ -3648,6 +3648,20 @@ typedef struct vyre_pool_desc {
  * a vyre_stats for each handle and is filled in then, too; it may be NULL. */
 VYRE_API vyre_status vyre_pool_run(const vyre_pool_desc *desc, const vyre_work *works,
                                    uint32_t count, vyre_stats *each, vyre_error *err);
+
+/* A place in a user buffer of a handle. */
+typedef struct vyre_span {
+    vyre    *v;
+    uint32_t buffer; /* its index in kernel.buffers */
+    size_t   offset; /* bytes */
+} vyre_span;
+
+/* Copies bytes from a buffer of one handle into one of another, or of the same: a
+ * vyre_read() and a vyre_write(), with what they say of running kernels and of the end
+ * of works.  Both ranges must lie in their buffers (VYRE_E_OVF), and must not overlap.  On a
+ * failure in the middle, what was copied before stays. */
+VYRE_API vyre_status vyre_copy(const vyre_span *from, const vyre_span *to, size_t size,
+                               vyre_error *err);
 
 VYI_EXTERN_C_END
 
@@ -25791,6 +25805,10 @@ VYI_API void vyi_queue_set_shutdown(vyi_queue *q, uint32_t value);
 VYI_API void vyi_figures_note(vyi_queue *q);
 VYI_API vyi_figures vyi_figures_read(const vyi_queue *q);
 
+/* Whether vyre_read and vyre_write take such a range (engine_memory.c). */
+VYI_API vyre_status vyi_copy_fits(vyre *v, uint32_t user_buffer, size_t offset, size_t size,
+                                  vyre_error *err);
+
 /* The handle's lock, unless the deadline passes first. */
 VYI_API bool vyi_lock_until(vyre *v, uint64_t deadline);
 
@@ -30259,6 +30277,14 @@ VYRE_API vyre_status vyre_read(vyre *v, uint32_t user_buffer, size_t offset, voi
     vyi_copy copy = vyi_copy_of(offset, size);
     copy.bytes_out = bytes;
     return vyi_copy_make(v, user_buffer, &copy, err);
+}
+
+VYI_API vyre_status vyi_copy_fits(vyre *v, uint32_t user_buffer, size_t offset, size_t size,
+                                  vyre_error *err)
+{
+    vyi_copy copy = vyi_copy_of(offset, size);
+    copy.bytes_in = &copy; /* there will be some */
+    return vyi_copy_check(v, user_buffer, &copy, err);
 }
 
 /* --- another size -------------------------------------------------------- */
@@ -43609,6 +43635,82 @@ VYRE_API vyre_status vyre_pool_run(const vyre_pool_desc *desc, const vyre_work *
         vyi_mutex_unlock(&desc->handles[i]->run.lock);
     vyi_free(allocator, p.list, size);
     return status;
+}
+
+#endif /* VYRE_NO_POOL */
+/* ==========================================================================
+ * pool: bytes from one handle's buffer into another's
+ *
+ * Vulkan lets memory be named by two devices only if both are the same one, so what
+ * goes from device to device goes through the host: straight out of, or into, a
+ * buffer that the host reads fast, else by pieces.
+ * ======================================================================= */
+
+
+#ifndef VYRE_NO_POOL
+
+#define VYI_COPY_PIECE ((size_t)4 << 20)
+
+/* The buffer's bytes where the host reads and writes them as its own, or NULL. */
+static uint8_t *vyi_copy_direct(vyre *v, uint32_t user_buffer)
+{
+    const vyi_device_buffer *b = &v->buffers.list[v->buffers.user_index[user_buffer]];
+    const bool fast = b->place == VYRE_PLACE_HOST || vyi_queue_device(&v->queue)->shared;
+    return fast ? (uint8_t *)vyre_map(v, user_buffer, NULL) : NULL;
+}
+
+static vyre_status vyi_copy_check_both(const vyre_span *from, const vyre_span *to, size_t size,
+                                       vyre_error *err)
+{
+    if (!from || !to || !from->v || !to->v)
+        return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass two spans with open handles.",
+                        "%s is NULL", !from || !to ? "a span" : "a handle");
+    vyre_status status = vyi_copy_fits(from->v, from->buffer, from->offset, size, err);
+    if (status == VYRE_OK)
+        status = vyi_copy_fits(to->v, to->buffer, to->offset, size, err);
+    if (status != VYRE_OK)
+        return status;
+    const size_t apart = from->offset < to->offset ? to->offset - from->offset
+                                                   : from->offset - to->offset;
+    if (from->v == to->v && from->buffer == to->buffer && apart < size)
+        return vyi_fail(err, VYRE_E_ARGUMENT, apart, "Copy to another place, or by way of one.",
+                        "%llu bytes that are %llu apart in buffer %u overlap",
+                        (unsigned long long)size, (unsigned long long)apart, from->buffer);
+    return VYRE_OK;
+}
+
+static vyre_status vyi_copy_by_pieces(const vyre_span *from, const vyre_span *to, size_t size,
+                                      vyre_error *err)
+{
+    const vyre_allocator *allocator = &to->v->desc.allocator;
+    const size_t most = size < VYI_COPY_PIECE ? size : VYI_COPY_PIECE;
+    vyre_status status = VYRE_OK;
+    void *piece = vyi_alloc(allocator, most);
+    if (!piece)
+        return vyi_fail_nomem(err, most);
+    for (size_t at = 0; at < size && status == VYRE_OK; at += most) {
+        const size_t bytes = size - at < most ? size - at : most;
+        status = vyre_read(from->v, from->buffer, from->offset + at, piece, bytes, err);
+        if (status == VYRE_OK)
+            status = vyre_write(to->v, to->buffer, to->offset + at, piece, bytes, err);
+    }
+    vyi_free(allocator, piece, most);
+    return status;
+}
+
+VYRE_API vyre_status vyre_copy(const vyre_span *from, const vyre_span *to, size_t size,
+                               vyre_error *err)
+{
+    const vyre_status status = vyi_copy_check_both(from, to, size, err);
+    if (status != VYRE_OK || size == 0)
+        return status;
+    const uint8_t *out = vyi_copy_direct(from->v, from->buffer);
+    if (out)
+        return vyre_write(to->v, to->buffer, to->offset, out + from->offset, size, err);
+    uint8_t *in = vyi_copy_direct(to->v, to->buffer);
+    if (in)
+        return vyre_read(from->v, from->buffer, from->offset, in + to->offset, size, err);
+    return vyi_copy_by_pieces(from, to, size, err);
 }
 
 #endif /* VYRE_NO_POOL */

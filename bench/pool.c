@@ -6,7 +6,8 @@
  * devices where there are two, else two handles on one.  Works are lanes' jobs that do
  * nothing but count, lanes' jobs of about 20 us, and wide jobs of about 20 us; how long
  * theirs are is measured first.  VYRE_POOL_DEVICES, such as "0,1", names the devices.  A
- * sample is the time of a run for each of its works.  All counts must be right.
+ * sample is the time of a run for each of its works.  All counts must be right.  Copies are
+ * of memory that the devices have for themselves, the best of several.
  * Jobs of lanes go into rings of 64 slots: one thread cannot feed two full ones of 256.
  */
 #define _GNU_SOURCE
@@ -19,6 +20,7 @@
 #define OP_WIDE 0x1001u
 #define JOB_NS  20000.0
 #define INDEXES 65536u
+#define BYTES   ((size_t)64 << 20)
 
 /* A loop whose turns depend on each other, so that none can be left out. */
 #define TURNS                                                                                      \
@@ -34,7 +36,10 @@ static const vyre_handler handlers[] = {
 };
 static const vyre_buffer_desc buffers[] = {
     { "sum", VYRE_BINDING_USER, VYRE_TYPE_U32, VYRE_ACCESS_READ_WRITE, 4, false, 0, 0 },
+    { "bytes", VYRE_BINDING_USER + 1, VYRE_TYPE_U32, VYRE_ACCESS_READ_WRITE, BYTES / 4, false, 0,
+      0 },
 };
+static const vyre_place places[2] = { VYRE_PLACE_SHARED, VYRE_PLACE_DEVICE };
 
 static double   seconds = 1;
 static uint32_t work_count = 20000, slot_count = 64;
@@ -57,7 +62,8 @@ static vyre *open_handle(const char *device)
     desc.kernel.handlers = handlers;
     desc.kernel.handler_count = 2;
     desc.kernel.buffers = buffers;
-    desc.kernel.buffer_count = 1;
+    desc.kernel.buffer_count = 2;
+    desc.buffer_places = places;
     vyre *v = vyre_open(&desc, &err);
     if (!v || vyre_start(v, &err) < 0) {
         fprintf(stderr, "pool: %s\n", err.text);
@@ -132,6 +138,8 @@ static void measure(const bench_output *out, pool *p, const char *what)
         snprintf(path, sizeof path, "%s: %s", what, ways[i]);
         rows[i] = bench_row_new(path, 100000);
     }
+    run(p, 0); /* the first one wakes the devices */
+    run(p, 2);
     const uint64_t end = bench_now() + (uint64_t)(seconds * 3e9);
     do {
         for (uint32_t i = 0; i < 3; i++) {
@@ -150,6 +158,30 @@ static void measure(const bench_output *out, pool *p, const char *what)
     bench_value(out, path, "times", median[1] / median[0]);
     snprintf(path, sizeof path, "%s: two handles against one", what);
     bench_value(out, path, "times", median[1] / median[2]);
+}
+
+/* 64 MiB out of a device, into one, and from one to the other. */
+static void measure_copies(const bench_output *out, pool *p)
+{
+    static const char *const ways[3] = { "64 MiB out of a device", "64 MiB into a device",
+                                         "64 MiB from one handle to the other" };
+    const vyre_span from = { p->v[0], 1, 0 }, to = { p->v[1], 1, 0 };
+    vyre_error err;
+    void *bytes = calloc(1, BYTES);
+    for (int way = 0; way < 3 && bytes; way++) {
+        double least = 1e18;
+        const uint64_t end = bench_now() + (uint64_t)(seconds * 1e9);
+        do {
+            const uint64_t begin = bench_now();
+            check(way == 0   ? vyre_read(from.v, 1, 0, bytes, BYTES, &err)
+                  : way == 1 ? vyre_write(to.v, 1, 0, bytes, BYTES, &err)
+                             : vyre_copy(&from, &to, BYTES, &err), &err);
+            const double took = (double)(bench_now() - begin);
+            least = took < least ? took : least;
+        } while (bench_now() < end);
+        bench_value(out, ways[way], "MB/s", (double)BYTES * 1e3 / least);
+    }
+    free(bytes);
 }
 
 /* "0,1" in two; one device twice where there is no other. */
@@ -204,6 +236,7 @@ int main(int argc, char **argv)
     const uint32_t turns = turns_of_a_job(&p, OP_WIDE);
     fill(&p, OP_WIDE, (work_count + 99) / 100, turns);
     measure(&out, &p, "wide jobs of 20 us");
+    measure_copies(&out, &p);
     if (counted(&p) != (uint32_t)p.ran) {
         fprintf(stderr, "pool: %u works have run, not %u\n", counted(&p), (uint32_t)p.ran);
         return 1;

@@ -178,7 +178,7 @@
  *     plan        (room) geometry, policy, races, regions
  *     fuse        (room) what need not run twice, what runs after what
  *     scan        (room) many patterns, or DFAs, in many files, on a running kernel
- *     pool        (room) shares of a total, and works, for several devices
+ *     pool        (room) shares of a total, works and bytes for several devices
  *     replay      (room) a log of works that can be run again
  *     trace       (room) what happened on a handle, for Perfetto
  *     io          (room) files into buffers, asked for by a running kernel
@@ -339,6 +339,7 @@
 #include "rooms/scan/scan_files.c"
 #include "rooms/pool/split.c"
 #include "rooms/pool/pool.c"
+#include "rooms/pool/copy.c"
 #include "base/digest.c"
 #include "rooms/exchange/exchange.c"
 #include "rooms/exchange/exchange_text.c"

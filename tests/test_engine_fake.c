@@ -1316,7 +1316,10 @@ static vyre_status pool_with_allocator(const vyre_allocator *allocator, void *us
     if (!v)
         return err.status;
     const vyre_pool_desc pool = { &v, 1, 0 };
-    const vyre_status status = vyre_pool_run(&pool, pool_works, 10, NULL, &err);
+    const vyre_span from = { v, 0, 1 }, to = { v, 0, 100 };
+    vyre_status status = vyre_pool_run(&pool, pool_works, 10, NULL, &err);
+    if (status == VYRE_OK)
+        status = vyre_copy(&from, &to, 99, &err);
     vyre_close(v);
     return status;
 }

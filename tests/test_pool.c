@@ -124,7 +124,7 @@ static void pool_check_counts(const pool *p, uint32_t count)
 
 static void pool_each_work_once(void)
 {
-    for (uint32_t handles = 1; handles <= 3; handles++) {
+    for (uint32_t handles = 1; handles <= 2; handles++) {
         pool p;
         vyre_stats each[POOL_MOST];
         vyre_error err;
@@ -148,25 +148,30 @@ static void pool_each_work_once(void)
     }
 }
 
-/* Units and rings of every size, more handles than works, handles that were not started. */
+/* Units and rings of every size, more handles than works, a handle that was not started. */
 static void pool_sizes(void)
 {
-    static const struct { uint32_t count, slots, unit; } rows[] = {
-        { 0, 64, 0 }, { 1, 64, 0 }, { 3, 64, 0 }, { 65, 64, 0 }, { 500, 64, 1 }, { 500, 64, 1000000 },
-        { 500, 1, 0 }, { 500, 2, 7 }
+    static const struct { uint32_t slots, count, unit; } rows[] = {
+        { 64, 0, 0 }, { 64, 1, 0 }, { 64, 65, 0 }, { 64, 500, 1 }, { 64, 500, 1000000 },
+        { 1, 100, 0 }, { 1, 100, 7 }
     };
+    pool p;
+    vyre_work *works = pool_count_works(500);
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        pool p;
-        pool_open(&p, 3, rows[i].slots);
-        CHECK_EQ(vyre_stop(p.handles[i % 3], SECOND, NULL), VYRE_OK);
+        const uint32_t count = rows[i].count;
+        if (i == 0 || rows[i].slots != rows[i - 1].slots) {
+            pool_open(&p, 3, rows[i].slots);
+            CHECK_EQ(vyre_stop(p.handles[i % 3], SECOND, NULL), VYRE_OK);
+        }
         p.desc.unit = rows[i].unit;
-        vyre_work *works = pool_count_works(rows[i].count + 1);
-        CHECK_EQ(vyre_pool_run(&p.desc, rows[i].count ? works : NULL, rows[i].count, NULL, NULL),
-                 VYRE_OK);
-        pool_check_counts(&p, rows[i].count);
-        pool_close(&p);
-        free(works);
+        for (uint32_t h = 0; h < 3; h++)
+            memset(vyre_map(p.handles[h], 0, NULL), 0, 4 * USER_WORDS);
+        CHECK_EQ(vyre_pool_run(&p.desc, count ? works : NULL, count, NULL, NULL), VYRE_OK);
+        pool_check_counts(&p, count);
+        if (i + 1 == sizeof rows / sizeof rows[0] || rows[i].slots != rows[i + 1].slots)
+            pool_close(&p);
     }
+    free(works);
 }
 
 static void pool_tells_of_faults(void)
@@ -264,11 +269,86 @@ static void pool_compares_kernels(void)
     pool_close(&p);
 }
 
+/* --- copies ----------------------------------------------------------------- */
+
+#define COPY_WORDS 1200000u /* more than a piece */
+
+/* A buffer of each place, and a small one. */
+static vyre *copy_open(vyre_backend backend, const vyre_allocator *allocator)
+{
+    static const vyre_place places[4] = { VYRE_PLACE_SHARED, VYRE_PLACE_DEVICE, VYRE_PLACE_HOST };
+    vyre_buffer_desc buffers[4];
+    vyre_desc d = engine_desc(64);
+    memset(buffers, 0, sizeof buffers);
+    for (uint32_t i = 0; i < 4; i++) {
+        buffers[i].binding = VYRE_BINDING_USER + i;
+        buffers[i].count = i < 3 ? COPY_WORDS : 16;
+    }
+    d.backend = backend;
+    d.kernel.buffers = buffers;
+    d.kernel.buffer_count = 4;
+    d.buffer_places = places;
+    if (allocator)
+        d.allocator = *allocator;
+    return engine_open(&d);
+}
+
+static void copies_between_handles(void)
+{
+    static uint8_t sent[4 * COPY_WORDS], got[4 * COPY_WORDS];
+    vyre *v[2] = { copy_open(VYRE_BACKEND_CPU, NULL), copy_open(backend_under_test, NULL) };
+    uint64_t seed = test_seed(0xc0b1);
+    CHECK_EQ(vyre_start(v[0], NULL), VYRE_OK);
+    CHECK_EQ(vyre_start(v[1], NULL), VYRE_OK);
+    for (size_t i = 0; i < sizeof sent; i++)
+        sent[i] = (uint8_t)test_random(&seed);
+    for (uint32_t way = 0; way < 36; way++) { /* each place to each, of each handle to each */
+        const vyre_span from = { v[way / 18], way / 3 % 3, test_random(&seed) % 5000 };
+        const vyre_span to = { v[way / 9 % 2], way % 3, sizeof sent / 2 + test_random(&seed) % 5000 };
+        const bool same = from.v == to.v && from.buffer == to.buffer;
+        const size_t size = same || way % 2 ? 100000 + way : sizeof sent - to.offset;
+        CHECK_EQ(vyre_write(from.v, from.buffer, from.offset, sent, size, NULL), VYRE_OK);
+        CHECK_EQ(vyre_write(to.v, to.buffer, to.offset - 1, "<", 1, NULL), VYRE_OK);
+        CHECK_EQ(vyre_copy(&from, &to, size, NULL), VYRE_OK);
+        CHECK_EQ(vyre_read(to.v, to.buffer, to.offset - 1, got, size + 1, NULL), VYRE_OK);
+        CHECK(got[0] == '<' && memcmp(got + 1, sent, size) == 0);
+    }
+    vyre_close(v[0]);
+    vyre_close(v[1]);
+}
+
+static void copies_that_are_refused(void)
+{
+    vyre_error err;
+    vyre *v = copy_open(VYRE_BACKEND_CPU, NULL);
+    vyre_span from = { v, 3, 0 }, to = { v, 0, 0 };
+    CHECK_EQ(vyre_copy(&from, &to, 64, &err), VYRE_OK);
+    CHECK_EQ(vyre_copy(&from, &to, 0, &err), VYRE_OK);
+    CHECK_EQ(vyre_copy(&from, &to, 65, &err), VYRE_E_OVF);
+    CHECK_EQ(vyre_copy(&to, &from, SIZE_MAX, &err), VYRE_E_OVF);
+    to.offset = SIZE_MAX;
+    CHECK_EQ(vyre_copy(&from, &to, 4, &err), VYRE_E_OVF);
+    to.buffer = 4;
+    CHECK_EQ(vyre_copy(&from, &to, 4, &err), VYRE_E_ARGUMENT);
+    to.buffer = 3;
+    to.offset = 31;
+    CHECK_EQ(vyre_copy(&from, &to, 32, &err), VYRE_E_ARGUMENT);
+    CHECK(strstr(err.text, "32 bytes that are 31 apart in buffer 3"));
+    CHECK_EQ(vyre_copy(&to, &from, 32, &err), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_copy(&from, &to, 31, &err), VYRE_OK);
+    CHECK_EQ(vyre_copy(NULL, &to, 1, &err), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_copy(&from, NULL, 1, &err), VYRE_E_ARGUMENT);
+    to.v = NULL;
+    CHECK_EQ(vyre_copy(&from, &to, 1, &err), VYRE_E_ARGUMENT);
+    vyre_close(v);
+}
+
 int main(void)
 {
     static const engine_case cases[] = {
         ENGINE_CASE(pool_each_work_once), ENGINE_CASE(pool_sizes),
         ENGINE_CASE(pool_tells_of_faults), ENGINE_CASE(pool_shut_down),
+        ENGINE_CASE(copies_between_handles),
     };
     const char *count = getenv("TEST_COUNT");
     pool_works = count ? (uint32_t)strtoul(count, NULL, 0) : pool_works;
@@ -276,6 +356,7 @@ int main(void)
     RUN(splits_cover_the_total);
     RUN(pool_refuses);
     RUN(pool_compares_kernels);
+    RUN(copies_that_are_refused);
     engine_run_cases(cases, sizeof cases / sizeof cases[0]);
     return test_end();
 }

@@ -117,6 +117,14 @@ VYRE_API vyre_status vyre_read(vyre *v, uint32_t user_buffer, size_t offset, voi
     return vyi_copy_make(v, user_buffer, &copy, err);
 }
 
+VYI_API vyre_status vyi_copy_fits(vyre *v, uint32_t user_buffer, size_t offset, size_t size,
+                                  vyre_error *err)
+{
+    vyi_copy copy = vyi_copy_of(offset, size);
+    copy.bytes_in = &copy; /* there will be some */
+    return vyi_copy_check(v, user_buffer, &copy, err);
+}
+
 /* --- another size -------------------------------------------------------- */
 
 static vyre_status vyi_buffer_set_check(const vyre *v, uint32_t user_buffer, size_t size,

@@ -712,6 +712,10 @@ VYI_API void vyi_queue_set_shutdown(vyi_queue *q, uint32_t value);
 VYI_API void vyi_figures_note(vyi_queue *q);
 VYI_API vyi_figures vyi_figures_read(const vyi_queue *q);
 
+/* Whether vyre_read and vyre_write take such a range (engine_memory.c). */
+VYI_API vyre_status vyi_copy_fits(vyre *v, uint32_t user_buffer, size_t offset, size_t size,
+                                  vyre_error *err);
+
 /* The handle's lock, unless the deadline passes first. */
 VYI_API bool vyi_lock_until(vyre *v, uint64_t deadline);
 

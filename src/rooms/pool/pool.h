@@ -46,7 +46,7 @@ typedef struct vyre_pool_desc {
 
 /* vyre_run() over several handles: every work runs on one of them, from the caller's
  * thread alone; handles that are started work at the same time.  User buffers are each
- * handle's own; the caller brings together what is in them.
+ * handle's own; vyre_copy() takes what is in them from one to another.
  *
  * A handle that is shut down or lost takes no further part.  What has not run goes to
  * the others; what may have run already is lost, or runs once more, as its lost_work
@@ -58,6 +58,20 @@ typedef struct vyre_pool_desc {
  * a vyre_stats for each handle and is filled in then, too; it may be NULL. */
 VYRE_API vyre_status vyre_pool_run(const vyre_pool_desc *desc, const vyre_work *works,
                                    uint32_t count, vyre_stats *each, vyre_error *err);
+
+/* A place in a user buffer of a handle. */
+typedef struct vyre_span {
+    vyre    *v;
+    uint32_t buffer; /* its index in kernel.buffers */
+    size_t   offset; /* bytes */
+} vyre_span;
+
+/* Copies bytes from a buffer of one handle into one of another, or of the same: a
+ * vyre_read() and a vyre_write(), with what they say of running kernels and of the end
+ * of works.  Both ranges must lie in their buffers (VYRE_E_OVF), and must not overlap.  On a
+ * failure in the middle, what was copied before stays. */
+VYRE_API vyre_status vyre_copy(const vyre_span *from, const vyre_span *to, size_t size,
+                               vyre_error *err);
 
 VYI_EXTERN_C_END
 
