@@ -151,6 +151,10 @@ static void fake_serve(fake_device *d, uint32_t *control, uint32_t *ring, size_t
         vyi_store_release(at, status);
         if (mirror)
             vyi_store_release(&mirror[slot], status | fault << 8);
+        if (at[VYRE_SLOT_OPCODE] == VYRE_OP_SHUTDOWN) {
+            control[VYRE_CONTROL_SHUTDOWN] = 1;
+            break;
+        }
     }
     (void)d;
 }
@@ -1283,6 +1287,41 @@ static void a_pool_may_have_nobody_left(void)
     }
 }
 
+/* A device that shuts down leaves what lies behind that work in its ring; it runs elsewhere,
+ * and only there. */
+static void a_pool_goes_on_without_a_shut_handle(void)
+{
+    pool_begin();
+    for (int how = 0; how < 2; how++) {
+        vyre *v[2];
+        vyre_stats each[2];
+        vyre_error err;
+        vyre_desc d = engine_desc(64);
+        fake_reset();
+        fake.ran = pool_ran;
+        fake.not_live = how;
+        memset(pool_ran, 0, sizeof pool_ran);
+        for (uint32_t i = 0; i < 2; i++) {
+            v[i] = fake_handle(&d);
+            CHECK_EQ(vyre_start(v[i], NULL), VYRE_OK);
+        }
+        const vyre_pool_desc pool = { v, 2, 0 };
+        pool_works[7].opcode = VYRE_OP_SHUTDOWN;
+        CHECK_EQ(vyre_pool_run(&pool, pool_works, 500, each, &err), VYRE_OK);
+        pool_works[7].opcode = 8;
+        CHECK_EQ(each[0].done + each[1].done, 500);
+        CHECK(each[0].done < 64); /* the rest of its ring was taken back */
+        CHECK_EQ(vyre_publish(v[0], &pool_works[0], NULL, NULL), VYRE_E_STOPPED);
+        CHECK_EQ(vyre_start(v[0], NULL), VYRE_OK);
+        CHECK_EQ(vyre_drain(v[0], SECOND, NULL), VYRE_OK);
+        for (uint32_t i = 0; i < 500; i++)
+            CHECK_EQ(pool_ran[i], 1);
+        CHECK_EQ(vyre_pool_run(&pool, pool_works, 500, NULL, NULL), VYRE_OK);
+        vyre_close(v[0]);
+        vyre_close(v[1]);
+    }
+}
+
 static void a_pool_without_progress_gives_up(void)
 {
     vyre *v[2];
@@ -1370,6 +1409,7 @@ int main(void)
     RUN(a_pool_goes_on_without_a_lost_device);
     RUN(a_pool_of_many_works_goes_on);
     RUN(a_pool_may_have_nobody_left);
+    RUN(a_pool_goes_on_without_a_shut_handle);
     RUN(a_pool_without_progress_gives_up);
     RUN(a_pool_may_find_no_memory);
     RUN(rates_are_exact_and_saturate);
