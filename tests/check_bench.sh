@@ -60,6 +60,11 @@ for name in roundtrip wide order pool drain publish sustained scan emit source i
     fails "usage_$name" "$bin/$name" --nonsense
 done
 
+# Ends with 1 where a function is less exact than Vulkan allows.
+passes build_exact compile exact
+passes exact sh -c "timeout 60 '$bin/exact' --quick > '$scratch/exact'"
+fails usage_exact "$bin/exact" --nonsense
+
 # --- what reads them -----------------------------------------------------------
 
 rows() { # as many rows as there are different lines
