@@ -52331,7 +52331,8 @@ VYI_EXTERN_C_BEGIN
     X(IF, "if") X(DO, "do") X(FOR, "for") X(ELSE, "else") X(CASE, "case") X(WHILE, "while")        \
     X(BREAK, "break") X(SWITCH, "switch") X(RETURN, "return") X(DEFAULT, "default")                \
     X(CONTINUE, "continue") X(CONST, "const") X(VOID, "void") X(UINT, "uint") X(INT, "int")        \
-    X(FLOAT, "float") X(BOOL, "bool") X(TRUE, "true") X(FALSE, "false") X(SHARED, "shared")
+    X(FLOAT, "float") X(BOOL, "bool") X(UINT64, "uint64_t") X(INT64, "int64_t") X(TRUE, "true")    \
+    X(FALSE, "false") X(SHARED, "shared")
 
 typedef enum vyi_token_kind {
     VYI_TOKEN_END = 0,
@@ -52352,6 +52353,7 @@ typedef struct vyi_token {
     uint32_t at;     /* offset in the text */
     uint32_t length;
     uint32_t bits;   /* of a literal */
+    uint32_t high;   /* of one with 64 bits */
 } vyi_token;
 
 /* Where the text is being read; a copy of it is a place to come back to. */
@@ -52452,6 +52454,9 @@ typedef struct vyi_source_frame {
 /* Jumps by flag that may have happened in what was read last. */
 #define VYI_MAY_RETURN 1u
 #define VYI_MAY_LEAVE  2u /* a flagged switch */
+
+/* 64-bit integers work like the others, but are never constants. */
+#define VYI_CLASS_PAIR ((1u << VYRE_TYPE_U64) | (1u << VYRE_TYPE_I64))
 
 /* What the text belongs to. */
 #define VYI_SOURCE_JOB   1u /* a slot, with arguments and results */
@@ -52628,7 +52633,7 @@ VYI_SMALL vyi_operand vyi_source_inline(vyi_source *s, uint32_t index, vyi_opera
 /* The type that a token names, or NONE for void and what is none. */
 static inline uint32_t vyi_source_type_of(uint32_t kind)
 {
-    return kind >= VYI_TOKEN_UINT && kind <= VYI_TOKEN_BOOL
+    return kind >= VYI_TOKEN_UINT && kind <= VYI_TOKEN_INT64
                ? kind - VYI_TOKEN_UINT + VYRE_TYPE_U32 : (uint32_t)VYRE_TYPE_NONE;
 }
 
@@ -52835,7 +52840,18 @@ static uint32_t vyi_lex_digit_value(char c)
     return low >= 'a' && low <= 'f' ? (uint32_t)(low - 'a') + 10 : 99;
 }
 
-/* Decimal, 0x and 0; an int is whatever fits 32 bits. */
+/* u, l, ul: the type of an integer's literal, and how long that is. */
+static uint32_t vyi_lex_suffix(const vyi_source *s, uint32_t at, uint8_t *type)
+{
+    const bool u = (vyi_lex_at(s, at) | 32) == 'u';
+    const bool l = (vyi_lex_at(s, at + u) | 32) == 'l';
+    static const uint8_t types[2][2] = { { VYRE_TYPE_I32, VYRE_TYPE_U32 },
+                                         { VYRE_TYPE_I64, VYRE_TYPE_U64 } };
+    *type = types[l][u];
+    return (uint32_t)u + (uint32_t)l;
+}
+
+/* Decimal, 0x and 0; an int is whatever fits 32 bits, with l at the end 64. */
 static void vyi_lex_integer(vyi_source *s, vyi_token *token)
 {
     const bool zero = s->text[token->at] == '0';
@@ -52843,25 +52859,27 @@ static void vyi_lex_integer(vyi_source *s, vyi_token *token)
     const uint32_t base = hex ? 16 : zero ? 8 : 10;
     uint32_t at = token->at + (hex ? 2 : 0), first = at;
     uint64_t value = 0;
-    for (; vyi_lex_digit_value(vyi_lex_at(s, at)) < base; at++)
-        value = value >> 32 ? value : value * base + vyi_lex_digit_value(s->text[at]);
-    token->type = VYRE_TYPE_I32;
+    bool over = false;
+    for (; vyi_lex_digit_value(vyi_lex_at(s, at)) < base; at++) {
+        const uint32_t digit = vyi_lex_digit_value(s->text[at]);
+        over = over || value > (UINT64_MAX - digit) / base;
+        value = over ? value : value * base + digit;
+    }
+    const uint32_t suffix = vyi_lex_suffix(s, at, &token->type);
+    const bool wide = vyi_type_is_pair(token->type);
     token->bits = (uint32_t)value;
-    if (value >> 32) {
+    token->high = (uint32_t)(value >> 32);
+    if (over || (!wide && value >> 32)) {
         token->kind = VYI_TOKEN_BAD;
-        vyi_source_fail(s, token->at, "The largest is 4294967295u.",
-                        "this number does not fit 32 bits");
+        vyi_source_fail(s, token->at, wide ? "The largest is 18446744073709551615ul."
+                                           : "The largest is 4294967295u; with ul it has 64 bits.",
+                        "this number does not fit %u bits", wide ? 64u : 32u);
     } else if (at == first || vyi_lex_is_digit(vyi_lex_at(s, at))) {
         token->kind = VYI_TOKEN_BAD;
         vyi_source_fail(s, at, "0x begins sixteens, 0 eights.", "a digit of base %u is expected",
                         (unsigned)base);
     }
-    const char u = vyi_lex_at(s, at);
-    if (u == 'u' || u == 'U') {
-        token->type = VYRE_TYPE_U32;
-        at++;
-    }
-    vyi_lex_number_end(s, token, at);
+    vyi_lex_number_end(s, token, at + suffix);
 }
 
 static void vyi_lex_number(vyi_source *s, vyi_token *token)
@@ -52945,7 +52963,7 @@ static void vyi_lex_other(vyi_source *s, vyi_token *token)
 
 VYI_API void vyi_source_next(vyi_source *s)
 {
-    static const vyi_token none = { VYI_TOKEN_END, 0, 0, 0, 0 };
+    static const vyi_token none = { VYI_TOKEN_END, 0, 0, 0, 0, 0 };
     vyi_token *token = &s->r.token;
     s->r.last = token->at + token->length;
     *token = none;
@@ -53208,8 +53226,9 @@ VYI_API vyi_source_word vyi_source_quote(const vyi_source *s, const vyi_token *t
 
 VYI_API const char *vyi_source_type_text(uint32_t type)
 {
-    static const char *const texts[] = { "void", "uint", "int", "float", "bool" };
-    VYRE_ASSERT(type <= VYRE_TYPE_BOOL);
+    static const char *const texts[] = { "void", "uint", "int", "float", "bool", "uint64_t",
+                                         "int64_t" };
+    VYRE_ASSERT(type <= VYRE_TYPE_I64);
     return texts[type];
 }
 
@@ -53290,6 +53309,8 @@ VYI_API vyre_value vyi_source_id(vyi_source *s, const vyi_operand *a)
     vyre_value value = { 0 };
     if (s->mute)
         return value;
+    if (a->constant && vyi_type_is_pair(a->type)) /* the 0 that a variable begins with */
+        return vyre_ir_cast(s->p, (vyre_type)a->type, vyre_ir_u32(s->p, a->word));
     if (a->constant)
         return vyi_ir_const(s->p, a->type, a->word);
     value.id = a->word;
@@ -53334,8 +53355,11 @@ VYI_API void vyi_source_store(vyi_source *s, const vyi_operand *to, vyi_operand 
 
 VYI_API bool vyi_source_converts(uint32_t from, uint32_t to)
 {
-    return from == to || (from == VYRE_TYPE_I32 && to == VYRE_TYPE_U32) ||
-           ((from == VYRE_TYPE_I32 || from == VYRE_TYPE_U32) && to == VYRE_TYPE_F32);
+    static const uint8_t sets[] = { /* of types that a type becomes */
+        0, 1u << VYRE_TYPE_F32 | 1u << VYRE_TYPE_U64,
+        1u << VYRE_TYPE_U32 | 1u << VYRE_TYPE_F32 | VYI_CLASS_PAIR, 0, 0, 0, 1u << VYRE_TYPE_U64
+    };
+    return from == to || (sets[from] >> to & 1);
 }
 
 VYI_API vyi_operand vyi_source_cast(vyi_source *s, uint32_t type, vyi_operand a)
@@ -53343,7 +53367,7 @@ VYI_API vyi_operand vyi_source_cast(vyi_source *s, uint32_t type, vyi_operand a)
     uint32_t bits;
     if (a.wrong || a.type == type)
         return a;
-    if (a.constant && vyi_eval_cast(type, a.type, a.word, &bits))
+    if (a.constant && !vyi_type_is_pair(type) && vyi_eval_cast(type, a.type, a.word, &bits))
         return vyi_source_constant(type, bits, a.at);
     vyre_value value = vyi_source_id(s, &a);
     if (!s->mute)
@@ -53583,9 +53607,9 @@ VYI_API const char *vyi_source_refused(const vyi_source *s, const vyi_token *tok
         { " vec2 vec3 vec4 ivec2 ivec3 ivec4 uvec2 uvec3 uvec4 bvec2 bvec3 bvec4 dvec2 dvec3 dvec4"
           " mat2 mat3 mat4 mat2x2 mat2x3 mat2x4 mat3x2 mat3x3 mat3x4 mat4x2 mat4x3 mat4x4 ",
           "there are no vectors and matrices, only uint, int, float and bool" },
-        { " double int64_t uint64_t float16_t float64_t int8_t uint8_t int16_t uint16_t half long"
-          " short unsigned atomic_uint ",
-          "there are only types of 32 bits: uint, int, float, bool" },
+        { " double float16_t float64_t int8_t uint8_t int16_t uint16_t half long short unsigned"
+          " atomic_uint ",
+          "there are only uint, int, float, bool, uint64_t, int64_t" },
         { " struct union enum typedef class template namespace ",
           "there are no types of one's own" },
         { " layout uniform buffer coherent volatile restrict readonly writeonly attribute varying"
@@ -54033,27 +54057,31 @@ static vyi_operand vyi_call_load_bytes(vyi_source *s, const vyi_call_row *row, v
 {
     typedef vyre_value (*load_fn)(vyre_program *p, vyre_buffer buffer, vyre_value byte);
     static const load_fn loads[] = { vyre_ir_load_u8, vyre_ir_load_i8, vyre_ir_load_u16,
-                                     vyre_ir_load_i16 };
+                                     vyre_ir_load_i16, vyre_ir_load_u64, vyre_ir_load_i64 };
+    static const uint8_t types[] = { VYRE_TYPE_U32, VYRE_TYPE_I32, VYRE_TYPE_U32, VYRE_TYPE_I32,
+                                     VYRE_TYPE_U64, VYRE_TYPE_I64 };
     const vyre_buffer buffer = { a[0].target };
     s->heavy++;
-    const vyi_operand byte = vyi_source_convert(s, VYRE_TYPE_U32, a[1], "a byte's number");
+    const vyi_operand byte = vyi_source_convert(s, VYRE_TYPE_U32, a[1], "a place");
     vyre_value value = vyi_source_id(s, &byte);
     if (!s->mute)
         value = loads[row->sub](s->p, buffer, value);
-    return vyi_source_made(row->sub & 1u ? VYRE_TYPE_I32 : VYRE_TYPE_U32, value, a[0].at);
+    return vyi_source_made(types[row->sub], value, a[0].at);
 }
 
 static vyi_operand vyi_call_store_bytes(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
+    typedef void (*store_fn)(vyre_program *p, vyre_buffer buffer, vyre_value at, vyre_value value);
+    static const store_fn stores[] = { vyre_ir_store_u8, vyre_ir_store_u16, vyre_ir_store_u64 };
+    static const uint8_t types[] = { VYRE_TYPE_U32, VYRE_TYPE_U32, VYRE_TYPE_U64 };
     const vyre_buffer buffer = { a[0].target };
     s->heavy++;
-    const vyi_operand byte = vyi_source_convert(s, VYRE_TYPE_U32, a[1], "a byte's number");
-    const vyi_operand data = vyi_source_convert(s, VYRE_TYPE_U32, a[2], "what is stored");
-    const vyre_value at = vyi_source_id(s, &byte), value = vyi_source_id(s, &data);
-    if (!s->mute && row->sub)
-        vyre_ir_store_u16(s->p, buffer, at, value);
-    else if (!s->mute)
-        vyre_ir_store_u8(s->p, buffer, at, value);
+    const vyi_operand byte = vyi_source_convert(s, VYRE_TYPE_U32, a[1], "a place");
+    const vyi_operand data = vyi_source_convert(s, types[row->sub], a[2], "what is stored");
+    const vyre_value at = vyi_source_id(s, &byte);
+    const vyre_value value = vyi_source_id(s, &data);
+    if (!s->mute)
+        stores[row->sub](s->p, buffer, at, value);
     return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
 }
 
@@ -54339,8 +54367,11 @@ static const vyi_call_row *vyi_call_rows(uint32_t i)
         VYI_ROW("load_i8", 2, BUFFER, 1, load_bytes),
         VYI_ROW("load_u16", 2, BUFFER, 2, load_bytes),
         VYI_ROW("load_i16", 2, BUFFER, 3, load_bytes),
+        VYI_ROW("load_u64", 2, BUFFER, 4, load_bytes),
+        VYI_ROW("load_i64", 2, BUFFER, 5, load_bytes),
         VYI_ROW("store_u8", 3, BUFFER, 0, store_bytes),
         VYI_ROW("store_u16", 3, BUFFER, 1, store_bytes),
+        VYI_ROW("store_u64", 3, BUFFER, 2, store_bytes),
         VYI_ROW("memoryBarrier", 0, ANY, VYRE_SCOPE_DEVICE, fence),
         VYI_ROW("memoryBarrierBuffer", 0, ANY, VYRE_SCOPE_DEVICE, fence),
         VYI_ROW_NEED("memoryBarrierShared", 0, VYRE_SCOPE_DEVICE, GROUP, fence),
@@ -54433,14 +54464,19 @@ static bool vyi_call_refuse(vyi_source *s, const vyi_call_row *row, const vyi_op
 /* abs(int) and abs(float) are there: a uint becomes float, as in GLSL. */
 static bool vyi_call_numbers(vyi_source *s, const vyi_call_row *row, vyi_operand *args)
 {
-    uint32_t type = row->takes == VYI_TAKES_FLOAT ? (uint32_t)VYRE_TYPE_F32 : args[0].type;
+    const bool floats = row->takes == VYI_TAKES_FLOAT;
+    const uint32_t set = floats ? VYI_CLASS_N : VYI_CLASS_N | VYI_CLASS_PAIR;
+    uint32_t type = floats ? (uint32_t)VYRE_TYPE_F32 : args[0].type;
     for (uint32_t i = 0; i < row->count; i++) {
-        if (!(VYI_CLASS_N >> args[i].type & 1))
+        if (!(set >> args[i].type & 1))
             return vyi_call_refuse(s, row, &args[i], "numbers");
         type = vyi_source_converts(type, args[i].type) ? args[i].type : type;
     }
     if (row->takes == VYI_TAKES_SIGNED && type == VYRE_TYPE_U32)
         type = VYRE_TYPE_F32;
+    for (uint32_t i = 0; i < row->count; i++)
+        if (!floats && !vyi_source_converts(args[i].type, type))
+            return vyi_call_refuse(s, row, &args[i], vyi_source_type_text(type));
     for (uint32_t i = 0; i < row->count; i++)
         args[i] = vyi_source_cast(s, type, args[i]);
     return true;
@@ -54673,7 +54709,7 @@ static const vyi_operator_row *vyi_expr_row(uint32_t kind, bool set)
 
 static bool vyi_expr_takes(vyi_source *s, const vyi_operator_row *row, const vyi_operand *a)
 {
-    if (row->classes >> a->type & 1)
+    if ((row->classes | VYI_CLASS_PAIR) >> a->type & 1)
         return true;
     vyi_source_fail(s, a->at, row->classes == VYI_CLASS_I ? "It works on uint and int."
                                                           : "It works on uint, int and float.",
@@ -54794,7 +54830,9 @@ static vyi_operand vyi_expr_sign(vyi_source *s, uint32_t kind, uint32_t at)
 {
     vyi_operand a = vyi_expr_unary(s);
     a = vyi_source_load(s, a);
-    const uint32_t classes = kind == '!' ? VYI_CLASS_B : kind == '~' ? VYI_CLASS_I : VYI_CLASS_N;
+    const uint32_t classes = kind == '!'   ? VYI_CLASS_B
+                             : kind == '~' ? VYI_CLASS_I | VYI_CLASS_PAIR
+                                           : VYI_CLASS_N | VYI_CLASS_PAIR;
     if (a.wrong)
         return a;
     if (!(classes >> a.type & 1)) {
@@ -54900,13 +54938,25 @@ static vyi_operand vyi_expr_parentheses(vyi_source *s)
     return vyi_source_expect(s, ')', "after an expression") ? a : vyi_source_wrong(a.at);
 }
 
+static vyi_operand vyi_expr_number(vyi_source *s, const vyi_token *token)
+{
+    vyre_value value = { 0 };
+    const uint64_t bits = (uint64_t)token->high << 32 | token->bits;
+    if (!vyi_type_is_pair(token->type))
+        return vyi_source_constant(token->type, token->bits, token->at);
+    if (!s->mute)
+        value = token->type == VYRE_TYPE_I64 ? vyre_ir_i64(s->p, (int64_t)bits)
+                                             : vyre_ir_u64(s->p, bits);
+    return vyi_source_made(token->type, value, token->at);
+}
+
 static vyi_operand vyi_expr_primary(vyi_source *s)
 {
     const vyi_token token = s->r.token;
     switch (token.kind) {
     case VYI_TOKEN_NUMBER:
         vyi_source_next(s);
-        return vyi_source_constant(token.type, token.bits, token.at);
+        return vyi_expr_number(s, &token);
     case VYI_TOKEN_TRUE: case VYI_TOKEN_FALSE:
         vyi_source_next(s);
         return vyi_source_constant(VYRE_TYPE_BOOL, token.kind == VYI_TOKEN_TRUE, token.at);
@@ -54914,6 +54964,7 @@ static vyi_operand vyi_expr_primary(vyi_source *s)
         vyi_source_next(s);
         return vyi_expr_parentheses(s);
     case VYI_TOKEN_UINT: case VYI_TOKEN_INT: case VYI_TOKEN_FLOAT: case VYI_TOKEN_BOOL:
+    case VYI_TOKEN_UINT64: case VYI_TOKEN_INT64:
         vyi_source_next(s);
         return vyi_expr_construct(s, &token);
     case VYI_TOKEN_NAME:
@@ -56048,7 +56099,8 @@ static bool vyi_source_any_statement(vyi_source *s)
     case VYI_TOKEN_SHARED:
         return vyi_source_misplaced(s);
     case VYI_TOKEN_CONST: vyi_source_declaration(s); return false;
-    case VYI_TOKEN_UINT: case VYI_TOKEN_INT: case VYI_TOKEN_FLOAT: case VYI_TOKEN_BOOL: {
+    case VYI_TOKEN_UINT: case VYI_TOKEN_INT: case VYI_TOKEN_FLOAT: case VYI_TOKEN_BOOL:
+    case VYI_TOKEN_UINT64: case VYI_TOKEN_INT64: {
         /* uint(x) begins an expression, and what else may follow a type does not. */
         const vyi_source_reader from = s->r;
         vyi_source_next(s);
@@ -56454,7 +56506,7 @@ static bool vyi_source_array(vyi_source *s)
     const uint32_t at = s->r.token.at;
     vyi_source_next(s);
     const uint32_t type = vyi_source_type_of(s->r.token.kind);
-    if (!type) {
+    if (!type || vyi_type_is_pair(type)) {
         vyi_source_fail(s, s->r.token.at, "Write uint, int, float or bool.",
                         "the type of a shared array is expected");
         return false;

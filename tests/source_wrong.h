@@ -81,7 +81,7 @@
   "  ^",
   "Write it with what there is." },
 { "double d = 1.0;",
-  "1:1: \"double\": there are only types of 32 bits: uint, int, float, bool"
+  "1:1: \"double\": there are only uint, int, float, bool, uint64_t, int64_t"
   "\n  double d = 1.0;\n  ^",
   "Write it with what there is." },
 { "uint if = 1;",
@@ -106,7 +106,27 @@
   "0x begins sixteens, 0 eights." },
 { "y[0] = 4294967296;",
   "1:8: this number does not fit 32 bits\n  y[0] = 4294967296;\n         ^",
-  "The largest is 4294967295u." },
+  "The largest is 4294967295u; with ul it has 64 bits." },
+{ "y[0] = uint(18446744073709551616ul);",
+  "1:13: this number does not fit 64 bits\n  y[0] = uint(18446744073709"
+  "551616ul);\n              ^",
+  "The largest is 18446744073709551615ul." },
+{ "y[0] = uint(x[0] + 1l);",
+  "1:20: \"+\" does not take uint and int64_t\n  y[0] = uint(x[0] + 1l)"
+  ";\n                     ^",
+  "Convert one of them: uint(..), int(..), float(..), bool(..)." },
+{ "y[0] = 1ul;",
+  "1:8: what is assigned to is uint, and uint64_t does not become uint "
+  "by itself\n  y[0] = 1ul;\n         ^",
+  "Write uint(..) around it." },
+{ "y[0] = x[1ul];",
+  "1:10: an index is uint or int, not uint64_t\n  y[0] = x[1ul];\n     "
+  "      ^",
+  "Write uint(..) around it." },
+{ "result(0, 1l);",
+  "1:1: \"result\" belongs to a job, and this program has none\n  resul"
+  "t(0, 1l);\n  ^",
+  "Use it in a handler of a kernel." },
 { "y[0] = 09;",
   "1:9: a digit of base 8 is expected\n  y[0] = 09;\n          ^",
   "0x begins sixteens, 0 eights." },

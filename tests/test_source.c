@@ -389,6 +389,16 @@ static void built_in_functions(void)
         { "store_u8(y, 1, 5); store_u16(y, 6, 0xfffe); y[2] = load_u8(y, 1); y[3] = load_u16(y, 7);"
           "y[4] = load_i16(y, 6); y[5] = load_i8(y, 6u);",
           "y1280 4294836224 5 65534 4294967294 4294967294" },
+        { "uint64_t a = 5000000000ul, b; b += a * a; b %= 0xfffffffffffffffful - 1ul; int64_t c = -7;"
+          "c = c / 2 - int64_t(a); y[0] = uint(b); y[1] = uint(b >> 32u); y[2] = uint(c);"
+          "y[3] = uint(c >> 32); y[4] = c < -5000000000l ? 1 : 2; y[5] = uint(float(a) / 1e9);"
+          "y[6] = uint(abs(c) & 0xffl); y[7] = uint(max(a, 7ul) != a ? b : 9ul);",
+          "y1489240064 1525798795 3589934589 4294967294 1 5 3 9" },
+        { "uint64_t sum(uint64_t a, inout uint64_t b) { b++; if (a > b) return a; return a + b; }"
+          "uint64_t k = 3000000000u; k <<= 3; y[0] = uint(sum(1ul, k) >> 1); y[1] = uint(k);"
+          "store_u64(y, 2, k | 1ul << 40); store_u64(y, 4, -1); y[6] = uint(load_u64(y, 3) >> 32);"
+          "y[7] = load_i64(y, 4) < 0l ? 1 : 2; y[8] = bool(k) ? uint(k != 0ul ? k : 1ul) : 0;",
+          "y3410065409 2525163521 2525163521 261 4294967295 4294967295 261 1 2525163521" },
         { "float z = x[0]; b[0] = isnan(z / z); b[1] = isinf(1.0 / z); b[2] = isnan(1.0);",
           "b1 1 0" },
         { "y[0] = atomicAdd(x[3], 2u); y[1] = atomicMax(x[3], 9u); y[2] = atomicMin(x[3], 4u);"

@@ -78,7 +78,7 @@ static vyre_status compile_ours(vyre_program *p, vyre_error *err)
 static vyre_status compile_theirs(vyre_spirv *out, vyre_error *err)
 {
     snprintf(whole, sizeof whole,
-             "#version 450\nlayout(local_size_x = %u) in;\n"
+             "#version 450\n#extension GL_ARB_gpu_shader_int64 : enable\nlayout(local_size_x = %u) in;\n"
              "layout(set = 0, binding = 0, std430) buffer X { uint x[]; };\n"
              "layout(set = 0, binding = 1, std430) buffer Y { uint y[]; };\n"
              "%svoid main() {\n%s}\n", LANES, text.functions, text.body);
@@ -211,6 +211,44 @@ static void undefined_texts_mean_what_the_model_says(void)
         same(seed, &ours, &wanted, "by the model");
         if (on_device(i))
             same(seed, &emitted, &wanted, "by the model, which the device missed,");
+    }
+}
+
+/* --- 64 bits -------------------------------------------------------------- */
+
+/* Where a device has 64-bit integers, its own and ours, which are pairs of words. */
+static void sixty_four_bits_mean_what_glslang_says(void)
+{
+    static const char *const values[] = {
+        "a + b", "a - b", "a * b", "a / (b | 1ul)", "a % (b | 1ul)", "a & ~b", "a << (y[k] & 63u)",
+        "a >> (y[k] & 63u)", "min(a, b)", "uint64_t(a < b)", "uint64_t(c / (d | 1l))",
+        "uint64_t(c >> (y[k] & 63u))", "uint64_t(max(c, d))", "uint64_t(c <= d)", "uint64_t(abs(c))",
+        "uint64_t(float(a >> 40) * 16777216.0)", "uint64_t(-c)", "uint64_t(c == d ? c : d)"
+    };
+    enum { VALUES = sizeof values / sizeof values[0] };
+    if (!vk.device && !vk_open(&vk))
+        test_skip(vk.why);
+    if (!vk.features.shaderInt64)
+        test_skip("no 64-bit integers");
+    for (uint32_t i = 0; i < VALUES; i++) {
+        static words ours, emitted, theirs;
+        fill(&ours, i);
+        fill(&theirs, i);
+        emitted = theirs;
+        text.functions[0] = '\0';
+        snprintf(text.body, sizeof text.body,
+                 "uint id = gl_GlobalInvocationID.x;\n"
+                 "for (uint k = id * 16u; k < id * 16u + 16u; k += 2u) {\n"
+                 "    uint m = (k + 37u) & 126u;\n"
+                 "    uint64_t a = uint64_t(x[k]) << 32 | x[k + 1u];\n"
+                 "    uint64_t b = (uint64_t(x[m]) << 32 | x[m + 1u]) >> (k & 48u);\n"
+                 "    int64_t c = int64_t(a), d = int64_t(b);\n"
+                 "    uint64_t e = %s;\n"
+                 "    y[k] = uint(e); y[k + 1u] = uint(e >> 32);\n}\n", values[i]);
+        run_ours(i, &ours, &emitted);
+        run_theirs(i, &theirs);
+        same(i, &ours, &emitted, "on the device");
+        same(i, &ours, &theirs, "by glslang");
     }
 }
 
@@ -526,6 +564,7 @@ int main(void)
     glslang_initialize_process(); /* keeps its tables from one text to the next */
     RUN(random_texts_mean_what_glslang_says);
     RUN(undefined_texts_mean_what_the_model_says);
+    RUN(sixty_four_bits_mean_what_glslang_says);
     RUN(floats_are_as_exact_as_vulkan_says);
     RUN(wrong_texts_are_refused_by_both);
     RUN(mutated_texts_are_refused_by_both);

@@ -61,7 +61,8 @@ $(BUILD)/tests/test_plan: tests/driver.h
 $(BUILD)/tests/test_watch_live: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_replay_run: tests/engine.h tests/driver.h tests/replay_file.h
 GLSLANG_TESTS += test_source_random
-$(BUILD)/tests/test_source_random: tests/gen_source.h tests/source_model.h tests/source_wrong.h tests/gen.h tests/vk_run.h
+$(BUILD)/tests/test_source_random: tests/gen_source.h tests/source_model.h tests/source_wrong.h tests/gen.h tests/vk_run.h tests/exactness.h
+$(BUILD)/tests/test_made $(BUILD)/tests/test_pair: tests/dispatch.h
 $(BUILD)/tests/test_elide: tests/vk_run.h tests/oom.h tests/driver.h
 $(BUILD)/tests/test_elide: LDLIBS = -lvulkan
 # Gates, generations and groups, where they can be seen.

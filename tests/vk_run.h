@@ -42,6 +42,7 @@ typedef struct vk_run {
     uint32_t         offset_alignment;
     uint32_t         api_version; /* what instance and device both know */
     uint32_t         subgroup_size;
+    VkPhysicalDeviceFeatures features; /* that are turned on */
     uint32_t         subgroup_operations; /* VkSubgroupFeatureFlags in compute */
     uint32_t         max_lanes;
     bool             vulkan_memory_model; /* with device scope */
@@ -138,6 +139,8 @@ static void vk_query(vk_run *vk)
     vk->subgroup_size = subgroup.subgroupSize;
     if (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT)
         vk->subgroup_operations = subgroup.supportedOperations;
+    vkGetPhysicalDeviceFeatures(vk->physical, &features.features);
+    vk->features.shaderInt64 = features.features.shaderInt64;
     if (vk->api_version >= VK_API_VERSION_1_2) {
         vkGetPhysicalDeviceFeatures2(vk->physical, &features);
         vk->vulkan_memory_model = f12.vulkanMemoryModel && f12.vulkanMemoryModelDeviceScope;
@@ -162,7 +165,7 @@ static bool vk_make_device(vk_run *vk)
     f12.vulkanMemoryModel = f12.vulkanMemoryModelDeviceScope = VK_TRUE;
     VkDeviceCreateInfo info = { VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                 vk->vulkan_memory_model ? &f12 : NULL, 0, 1, &queue,
-                                0, NULL, 0, NULL, NULL };
+                                0, NULL, 0, NULL, &vk->features };
     VkResult result = vkCreateDevice(vk->physical, &info, NULL, &vk->device);
     if (result != VK_SUCCESS)
         return vk_fail(vk, "no device", result);

@@ -199,7 +199,8 @@ static bool vyi_source_any_statement(vyi_source *s)
     case VYI_TOKEN_SHARED:
         return vyi_source_misplaced(s);
     case VYI_TOKEN_CONST: vyi_source_declaration(s); return false;
-    case VYI_TOKEN_UINT: case VYI_TOKEN_INT: case VYI_TOKEN_FLOAT: case VYI_TOKEN_BOOL: {
+    case VYI_TOKEN_UINT: case VYI_TOKEN_INT: case VYI_TOKEN_FLOAT: case VYI_TOKEN_BOOL:
+    case VYI_TOKEN_UINT64: case VYI_TOKEN_INT64: {
         /* uint(x) begins an expression, and what else may follow a type does not. */
         const vyi_source_reader from = s->r;
         vyi_source_next(s);
@@ -605,7 +606,7 @@ static bool vyi_source_array(vyi_source *s)
     const uint32_t at = s->r.token.at;
     vyi_source_next(s);
     const uint32_t type = vyi_source_type_of(s->r.token.kind);
-    if (!type) {
+    if (!type || vyi_type_is_pair(type)) {
         vyi_source_fail(s, s->r.token.at, "Write uint, int, float or bool.",
                         "the type of a shared array is expected");
         return false;

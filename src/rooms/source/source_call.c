@@ -173,27 +173,31 @@ static vyi_operand vyi_call_load_bytes(vyi_source *s, const vyi_call_row *row, v
 {
     typedef vyre_value (*load_fn)(vyre_program *p, vyre_buffer buffer, vyre_value byte);
     static const load_fn loads[] = { vyre_ir_load_u8, vyre_ir_load_i8, vyre_ir_load_u16,
-                                     vyre_ir_load_i16 };
+                                     vyre_ir_load_i16, vyre_ir_load_u64, vyre_ir_load_i64 };
+    static const uint8_t types[] = { VYRE_TYPE_U32, VYRE_TYPE_I32, VYRE_TYPE_U32, VYRE_TYPE_I32,
+                                     VYRE_TYPE_U64, VYRE_TYPE_I64 };
     const vyre_buffer buffer = { a[0].target };
     s->heavy++;
-    const vyi_operand byte = vyi_source_convert(s, VYRE_TYPE_U32, a[1], "a byte's number");
+    const vyi_operand byte = vyi_source_convert(s, VYRE_TYPE_U32, a[1], "a place");
     vyre_value value = vyi_source_id(s, &byte);
     if (!s->mute)
         value = loads[row->sub](s->p, buffer, value);
-    return vyi_source_made(row->sub & 1u ? VYRE_TYPE_I32 : VYRE_TYPE_U32, value, a[0].at);
+    return vyi_source_made(types[row->sub], value, a[0].at);
 }
 
 static vyi_operand vyi_call_store_bytes(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
+    typedef void (*store_fn)(vyre_program *p, vyre_buffer buffer, vyre_value at, vyre_value value);
+    static const store_fn stores[] = { vyre_ir_store_u8, vyre_ir_store_u16, vyre_ir_store_u64 };
+    static const uint8_t types[] = { VYRE_TYPE_U32, VYRE_TYPE_U32, VYRE_TYPE_U64 };
     const vyre_buffer buffer = { a[0].target };
     s->heavy++;
-    const vyi_operand byte = vyi_source_convert(s, VYRE_TYPE_U32, a[1], "a byte's number");
-    const vyi_operand data = vyi_source_convert(s, VYRE_TYPE_U32, a[2], "what is stored");
-    const vyre_value at = vyi_source_id(s, &byte), value = vyi_source_id(s, &data);
-    if (!s->mute && row->sub)
-        vyre_ir_store_u16(s->p, buffer, at, value);
-    else if (!s->mute)
-        vyre_ir_store_u8(s->p, buffer, at, value);
+    const vyi_operand byte = vyi_source_convert(s, VYRE_TYPE_U32, a[1], "a place");
+    const vyi_operand data = vyi_source_convert(s, types[row->sub], a[2], "what is stored");
+    const vyre_value at = vyi_source_id(s, &byte);
+    const vyre_value value = vyi_source_id(s, &data);
+    if (!s->mute)
+        stores[row->sub](s->p, buffer, at, value);
     return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
 }
 
@@ -479,8 +483,11 @@ static const vyi_call_row *vyi_call_rows(uint32_t i)
         VYI_ROW("load_i8", 2, BUFFER, 1, load_bytes),
         VYI_ROW("load_u16", 2, BUFFER, 2, load_bytes),
         VYI_ROW("load_i16", 2, BUFFER, 3, load_bytes),
+        VYI_ROW("load_u64", 2, BUFFER, 4, load_bytes),
+        VYI_ROW("load_i64", 2, BUFFER, 5, load_bytes),
         VYI_ROW("store_u8", 3, BUFFER, 0, store_bytes),
         VYI_ROW("store_u16", 3, BUFFER, 1, store_bytes),
+        VYI_ROW("store_u64", 3, BUFFER, 2, store_bytes),
         VYI_ROW("memoryBarrier", 0, ANY, VYRE_SCOPE_DEVICE, fence),
         VYI_ROW("memoryBarrierBuffer", 0, ANY, VYRE_SCOPE_DEVICE, fence),
         VYI_ROW_NEED("memoryBarrierShared", 0, VYRE_SCOPE_DEVICE, GROUP, fence),
@@ -573,14 +580,19 @@ static bool vyi_call_refuse(vyi_source *s, const vyi_call_row *row, const vyi_op
 /* abs(int) and abs(float) are there: a uint becomes float, as in GLSL. */
 static bool vyi_call_numbers(vyi_source *s, const vyi_call_row *row, vyi_operand *args)
 {
-    uint32_t type = row->takes == VYI_TAKES_FLOAT ? (uint32_t)VYRE_TYPE_F32 : args[0].type;
+    const bool floats = row->takes == VYI_TAKES_FLOAT;
+    const uint32_t set = floats ? VYI_CLASS_N : VYI_CLASS_N | VYI_CLASS_PAIR;
+    uint32_t type = floats ? (uint32_t)VYRE_TYPE_F32 : args[0].type;
     for (uint32_t i = 0; i < row->count; i++) {
-        if (!(VYI_CLASS_N >> args[i].type & 1))
+        if (!(set >> args[i].type & 1))
             return vyi_call_refuse(s, row, &args[i], "numbers");
         type = vyi_source_converts(type, args[i].type) ? args[i].type : type;
     }
     if (row->takes == VYI_TAKES_SIGNED && type == VYRE_TYPE_U32)
         type = VYRE_TYPE_F32;
+    for (uint32_t i = 0; i < row->count; i++)
+        if (!floats && !vyi_source_converts(args[i].type, type))
+            return vyi_call_refuse(s, row, &args[i], vyi_source_type_text(type));
     for (uint32_t i = 0; i < row->count; i++)
         args[i] = vyi_source_cast(s, type, args[i]);
     return true;

@@ -53,7 +53,7 @@ static const vyi_operator_row *vyi_expr_row(uint32_t kind, bool set)
 
 static bool vyi_expr_takes(vyi_source *s, const vyi_operator_row *row, const vyi_operand *a)
 {
-    if (row->classes >> a->type & 1)
+    if ((row->classes | VYI_CLASS_PAIR) >> a->type & 1)
         return true;
     vyi_source_fail(s, a->at, row->classes == VYI_CLASS_I ? "It works on uint and int."
                                                           : "It works on uint, int and float.",
@@ -174,7 +174,9 @@ static vyi_operand vyi_expr_sign(vyi_source *s, uint32_t kind, uint32_t at)
 {
     vyi_operand a = vyi_expr_unary(s);
     a = vyi_source_load(s, a);
-    const uint32_t classes = kind == '!' ? VYI_CLASS_B : kind == '~' ? VYI_CLASS_I : VYI_CLASS_N;
+    const uint32_t classes = kind == '!'   ? VYI_CLASS_B
+                             : kind == '~' ? VYI_CLASS_I | VYI_CLASS_PAIR
+                                           : VYI_CLASS_N | VYI_CLASS_PAIR;
     if (a.wrong)
         return a;
     if (!(classes >> a.type & 1)) {
@@ -280,13 +282,25 @@ static vyi_operand vyi_expr_parentheses(vyi_source *s)
     return vyi_source_expect(s, ')', "after an expression") ? a : vyi_source_wrong(a.at);
 }
 
+static vyi_operand vyi_expr_number(vyi_source *s, const vyi_token *token)
+{
+    vyre_value value = { 0 };
+    const uint64_t bits = (uint64_t)token->high << 32 | token->bits;
+    if (!vyi_type_is_pair(token->type))
+        return vyi_source_constant(token->type, token->bits, token->at);
+    if (!s->mute)
+        value = token->type == VYRE_TYPE_I64 ? vyre_ir_i64(s->p, (int64_t)bits)
+                                             : vyre_ir_u64(s->p, bits);
+    return vyi_source_made(token->type, value, token->at);
+}
+
 static vyi_operand vyi_expr_primary(vyi_source *s)
 {
     const vyi_token token = s->r.token;
     switch (token.kind) {
     case VYI_TOKEN_NUMBER:
         vyi_source_next(s);
-        return vyi_source_constant(token.type, token.bits, token.at);
+        return vyi_expr_number(s, &token);
     case VYI_TOKEN_TRUE: case VYI_TOKEN_FALSE:
         vyi_source_next(s);
         return vyi_source_constant(VYRE_TYPE_BOOL, token.kind == VYI_TOKEN_TRUE, token.at);
@@ -294,6 +308,7 @@ static vyi_operand vyi_expr_primary(vyi_source *s)
         vyi_source_next(s);
         return vyi_expr_parentheses(s);
     case VYI_TOKEN_UINT: case VYI_TOKEN_INT: case VYI_TOKEN_FLOAT: case VYI_TOKEN_BOOL:
+    case VYI_TOKEN_UINT64: case VYI_TOKEN_INT64:
         vyi_source_next(s);
         return vyi_expr_construct(s, &token);
     case VYI_TOKEN_NAME:

@@ -50,7 +50,8 @@ VYI_EXTERN_C_BEGIN
     X(IF, "if") X(DO, "do") X(FOR, "for") X(ELSE, "else") X(CASE, "case") X(WHILE, "while")        \
     X(BREAK, "break") X(SWITCH, "switch") X(RETURN, "return") X(DEFAULT, "default")                \
     X(CONTINUE, "continue") X(CONST, "const") X(VOID, "void") X(UINT, "uint") X(INT, "int")        \
-    X(FLOAT, "float") X(BOOL, "bool") X(TRUE, "true") X(FALSE, "false") X(SHARED, "shared")
+    X(FLOAT, "float") X(BOOL, "bool") X(UINT64, "uint64_t") X(INT64, "int64_t") X(TRUE, "true")    \
+    X(FALSE, "false") X(SHARED, "shared")
 
 typedef enum vyi_token_kind {
     VYI_TOKEN_END = 0,
@@ -71,6 +72,7 @@ typedef struct vyi_token {
     uint32_t at;     /* offset in the text */
     uint32_t length;
     uint32_t bits;   /* of a literal */
+    uint32_t high;   /* of one with 64 bits */
 } vyi_token;
 
 /* Where the text is being read; a copy of it is a place to come back to. */
@@ -171,6 +173,9 @@ typedef struct vyi_source_frame {
 /* Jumps by flag that may have happened in what was read last. */
 #define VYI_MAY_RETURN 1u
 #define VYI_MAY_LEAVE  2u /* a flagged switch */
+
+/* 64-bit integers work like the others, but are never constants. */
+#define VYI_CLASS_PAIR ((1u << VYRE_TYPE_U64) | (1u << VYRE_TYPE_I64))
 
 /* What the text belongs to. */
 #define VYI_SOURCE_JOB   1u /* a slot, with arguments and results */
@@ -347,7 +352,7 @@ VYI_SMALL vyi_operand vyi_source_inline(vyi_source *s, uint32_t index, vyi_opera
 /* The type that a token names, or NONE for void and what is none. */
 static inline uint32_t vyi_source_type_of(uint32_t kind)
 {
-    return kind >= VYI_TOKEN_UINT && kind <= VYI_TOKEN_BOOL
+    return kind >= VYI_TOKEN_UINT && kind <= VYI_TOKEN_INT64
                ? kind - VYI_TOKEN_UINT + VYRE_TYPE_U32 : (uint32_t)VYRE_TYPE_NONE;
 }
 

@@ -90,9 +90,9 @@ VYI_API const char *vyi_source_refused(const vyi_source *s, const vyi_token *tok
         { " vec2 vec3 vec4 ivec2 ivec3 ivec4 uvec2 uvec3 uvec4 bvec2 bvec3 bvec4 dvec2 dvec3 dvec4"
           " mat2 mat3 mat4 mat2x2 mat2x3 mat2x4 mat3x2 mat3x3 mat3x4 mat4x2 mat4x3 mat4x4 ",
           "there are no vectors and matrices, only uint, int, float and bool" },
-        { " double int64_t uint64_t float16_t float64_t int8_t uint8_t int16_t uint16_t half long"
-          " short unsigned atomic_uint ",
-          "there are only types of 32 bits: uint, int, float, bool" },
+        { " double float16_t float64_t int8_t uint8_t int16_t uint16_t half long short unsigned"
+          " atomic_uint ",
+          "there are only uint, int, float, bool, uint64_t, int64_t" },
         { " struct union enum typedef class template namespace ",
           "there are no types of one's own" },
         { " layout uniform buffer coherent volatile restrict readonly writeonly attribute varying"

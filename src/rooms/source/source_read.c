@@ -200,7 +200,18 @@ static uint32_t vyi_lex_digit_value(char c)
     return low >= 'a' && low <= 'f' ? (uint32_t)(low - 'a') + 10 : 99;
 }
 
-/* Decimal, 0x and 0; an int is whatever fits 32 bits. */
+/* u, l, ul: the type of an integer's literal, and how long that is. */
+static uint32_t vyi_lex_suffix(const vyi_source *s, uint32_t at, uint8_t *type)
+{
+    const bool u = (vyi_lex_at(s, at) | 32) == 'u';
+    const bool l = (vyi_lex_at(s, at + u) | 32) == 'l';
+    static const uint8_t types[2][2] = { { VYRE_TYPE_I32, VYRE_TYPE_U32 },
+                                         { VYRE_TYPE_I64, VYRE_TYPE_U64 } };
+    *type = types[l][u];
+    return (uint32_t)u + (uint32_t)l;
+}
+
+/* Decimal, 0x and 0; an int is whatever fits 32 bits, with l at the end 64. */
 static void vyi_lex_integer(vyi_source *s, vyi_token *token)
 {
     const bool zero = s->text[token->at] == '0';
@@ -208,25 +219,27 @@ static void vyi_lex_integer(vyi_source *s, vyi_token *token)
     const uint32_t base = hex ? 16 : zero ? 8 : 10;
     uint32_t at = token->at + (hex ? 2 : 0), first = at;
     uint64_t value = 0;
-    for (; vyi_lex_digit_value(vyi_lex_at(s, at)) < base; at++)
-        value = value >> 32 ? value : value * base + vyi_lex_digit_value(s->text[at]);
-    token->type = VYRE_TYPE_I32;
+    bool over = false;
+    for (; vyi_lex_digit_value(vyi_lex_at(s, at)) < base; at++) {
+        const uint32_t digit = vyi_lex_digit_value(s->text[at]);
+        over = over || value > (UINT64_MAX - digit) / base;
+        value = over ? value : value * base + digit;
+    }
+    const uint32_t suffix = vyi_lex_suffix(s, at, &token->type);
+    const bool wide = vyi_type_is_pair(token->type);
     token->bits = (uint32_t)value;
-    if (value >> 32) {
+    token->high = (uint32_t)(value >> 32);
+    if (over || (!wide && value >> 32)) {
         token->kind = VYI_TOKEN_BAD;
-        vyi_source_fail(s, token->at, "The largest is 4294967295u.",
-                        "this number does not fit 32 bits");
+        vyi_source_fail(s, token->at, wide ? "The largest is 18446744073709551615ul."
+                                           : "The largest is 4294967295u; with ul it has 64 bits.",
+                        "this number does not fit %u bits", wide ? 64u : 32u);
     } else if (at == first || vyi_lex_is_digit(vyi_lex_at(s, at))) {
         token->kind = VYI_TOKEN_BAD;
         vyi_source_fail(s, at, "0x begins sixteens, 0 eights.", "a digit of base %u is expected",
                         (unsigned)base);
     }
-    const char u = vyi_lex_at(s, at);
-    if (u == 'u' || u == 'U') {
-        token->type = VYRE_TYPE_U32;
-        at++;
-    }
-    vyi_lex_number_end(s, token, at);
+    vyi_lex_number_end(s, token, at + suffix);
 }
 
 static void vyi_lex_number(vyi_source *s, vyi_token *token)
@@ -310,7 +323,7 @@ static void vyi_lex_other(vyi_source *s, vyi_token *token)
 
 VYI_API void vyi_source_next(vyi_source *s)
 {
-    static const vyi_token none = { VYI_TOKEN_END, 0, 0, 0, 0 };
+    static const vyi_token none = { VYI_TOKEN_END, 0, 0, 0, 0, 0 };
     vyi_token *token = &s->r.token;
     s->r.last = token->at + token->length;
     *token = none;

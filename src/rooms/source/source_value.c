@@ -11,8 +11,9 @@
 
 VYI_API const char *vyi_source_type_text(uint32_t type)
 {
-    static const char *const texts[] = { "void", "uint", "int", "float", "bool" };
-    VYRE_ASSERT(type <= VYRE_TYPE_BOOL);
+    static const char *const texts[] = { "void", "uint", "int", "float", "bool", "uint64_t",
+                                         "int64_t" };
+    VYRE_ASSERT(type <= VYRE_TYPE_I64);
     return texts[type];
 }
 
@@ -93,6 +94,8 @@ VYI_API vyre_value vyi_source_id(vyi_source *s, const vyi_operand *a)
     vyre_value value = { 0 };
     if (s->mute)
         return value;
+    if (a->constant && vyi_type_is_pair(a->type)) /* the 0 that a variable begins with */
+        return vyre_ir_cast(s->p, (vyre_type)a->type, vyre_ir_u32(s->p, a->word));
     if (a->constant)
         return vyi_ir_const(s->p, a->type, a->word);
     value.id = a->word;
@@ -137,8 +140,11 @@ VYI_API void vyi_source_store(vyi_source *s, const vyi_operand *to, vyi_operand 
 
 VYI_API bool vyi_source_converts(uint32_t from, uint32_t to)
 {
-    return from == to || (from == VYRE_TYPE_I32 && to == VYRE_TYPE_U32) ||
-           ((from == VYRE_TYPE_I32 || from == VYRE_TYPE_U32) && to == VYRE_TYPE_F32);
+    static const uint8_t sets[] = { /* of types that a type becomes */
+        0, 1u << VYRE_TYPE_F32 | 1u << VYRE_TYPE_U64,
+        1u << VYRE_TYPE_U32 | 1u << VYRE_TYPE_F32 | VYI_CLASS_PAIR, 0, 0, 0, 1u << VYRE_TYPE_U64
+    };
+    return from == to || (sets[from] >> to & 1);
 }
 
 VYI_API vyi_operand vyi_source_cast(vyi_source *s, uint32_t type, vyi_operand a)
@@ -146,7 +152,7 @@ VYI_API vyi_operand vyi_source_cast(vyi_source *s, uint32_t type, vyi_operand a)
     uint32_t bits;
     if (a.wrong || a.type == type)
         return a;
-    if (a.constant && vyi_eval_cast(type, a.type, a.word, &bits))
+    if (a.constant && !vyi_type_is_pair(type) && vyi_eval_cast(type, a.type, a.word, &bits))
         return vyi_source_constant(type, bits, a.at);
     vyre_value value = vyi_source_id(s, &a);
     if (!s->mute)
