@@ -11147,8 +11147,8 @@ static vyi_words vyi_words_shl(vyre_program *p, vyi_words a, vyre_value n)
 {
     const vyre_value high = vyi_word_funnel(p, a.high, a.low, n);
     const vyre_value low = vyre_ir_shl(p, a.low, n);
-    const vyi_words far = vyi_words_of(vyre_ir_u32(p, 0), low);
-    return vyi_words_select(p, vyi_word_is_far(p, n), far, vyi_words_of(low, high));
+    const vyi_words beyond = vyi_words_of(vyre_ir_u32(p, 0), low);
+    return vyi_words_select(p, vyi_word_is_far(p, n), beyond, vyi_words_of(low, high));
 }
 
 /* The lower word is the upper one of a shift to the left by 32 - n, unless n is 0: both
@@ -11162,8 +11162,8 @@ static vyi_words vyi_words_shr(vyre_program *p, vyi_words a, vyre_value n, vyre_
     const vyre_value kept = vyre_ir_shr(p, a.high, n);
     const vyre_value above = vyi_word_with(p, VYI_BINARY_SHL, fill, 1);
     const vyre_value high = vyre_ir_or(p, kept, vyre_ir_shl(p, above, back));
-    const vyi_words far = vyi_words_of(high, fill);
-    return vyi_words_select(p, vyi_word_is_far(p, n), far, vyi_words_of(low, high));
+    const vyi_words beyond = vyi_words_of(high, fill);
+    return vyi_words_select(p, vyi_word_is_far(p, n), beyond, vyi_words_of(low, high));
 }
 
 static vyi_words vyi_words_rotl(vyre_program *p, vyi_words a, vyre_value n)
@@ -11352,10 +11352,10 @@ VYI_API vyre_value vyi_pair_binary(vyre_program *p, uint32_t sub, vyre_value a, 
 static vyre_value vyi_words_zeros(vyre_program *p, uint32_t sub, vyre_value first,
                                   vyre_value second)
 {
-    const vyre_value near = vyi_ir_unary(p, sub, first);
-    const vyre_value far = vyi_word_with(p, VYI_BINARY_ADD, vyi_ir_unary(p, sub, second), 32);
-    const vyre_value all = vyi_word_with(p, VYI_BINARY_EQ, near, 32);
-    return vyre_ir_select(p, all, far, near);
+    const vyre_value within = vyi_ir_unary(p, sub, first);
+    const vyre_value beyond = vyi_word_with(p, VYI_BINARY_ADD, vyi_ir_unary(p, sub, second), 32);
+    const vyre_value all = vyi_word_with(p, VYI_BINARY_EQ, within, 32);
+    return vyre_ir_select(p, all, beyond, within);
 }
 
 static vyi_words vyi_words_sign(vyre_program *p, vyi_words a, bool is_signed)
