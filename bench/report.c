@@ -114,6 +114,8 @@ static const goal goals[] = {
       "Vulkan, device memory, one at a time, producers: 2", NULL },
     { "NVIDIA", "publish, two threads without, ns each", P50_AT_MOST, 500, "publish",
       "Vulkan, device memory, one at a time, threads: 2", NULL },
+    { "", "a runner's dispatch against submit + fence", WITHIN, 1.2, "runner", "runner, 64 words",
+      "submit + wait for fence, 64 words" },
     { "", "emit the default kernel, us", P50_AT_MOST, 100, "emit", "program to words, vyre", NULL },
     { "", "emit against glslang", FASTER, 50, "emit", "program to words, vyre",
       "GLSL to words, glslang" },

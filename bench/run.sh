@@ -39,7 +39,7 @@ options() {
 }
 
 # The round trips by Vulkan and by CUDA one after the other: their ratio counts.
-all="roundtrip roundtrip_cuda wide wide_cuda order pool mpi drain drain_cuda publish sustained io_floor memory scan emit source interp compile"
+all="roundtrip roundtrip_cuda wide wide_cuda order pool mpi drain drain_cuda publish sustained runner io_floor memory scan emit source interp compile"
 
 compile() { # name: a program of bench/ or, in CUDA, of bench/twins/
     local source=bench/$1.c libs="-lm -lpthread -ldl" library
