@@ -454,7 +454,7 @@ static void replace(char *dst, const char *what, const char *with)
 }
 
 /* The printed text without what the language does not have: the head, buffers that
- * are members of blocks, the scopes of atomics, and numbers of 64 bits. */
+ * are members of blocks, the scopes of atomics, products of 64 bits, and pairs of f16. */
 static void into_the_language(char *printed)
 {
     char *line = strstr(printed, "\nlayout(local_size_x");
@@ -471,6 +471,8 @@ static void into_the_language(char *printed)
             "uint p = (a & 65535u) * (b & 65535u), q = (a >> 16) * (b & 65535u) + (p >> 16);\n"
             "uint r = (a & 65535u) * (b >> 16) + (q & 65535u);\n"
             "high = (a >> 16) * (b >> 16) + (q >> 16) + (r >> 16);");
+    replace(printed, "unpackHalf2x16(", "unpack_half(");
+    replace(printed, ").x;", ");");
     replace(printed, "void main()\n{\n", "");
     line = strrchr(printed, '}');
     CHECK(line);
