@@ -2312,6 +2312,7 @@ typedef struct vyre_desc {
     vyre_allocator allocator;
     vyre_vulkan_desc vulkan;
     uint32_t     cpu_threads;    /* of the CPU backend; 0 = the machine's cores */
+    bool         ages;           /* keeps the age of each work, for vyre_info.oldest_looks */
     /* Counters on the device for works that wait for others (vyre_publish_after): at
      * least so many, and as many as the slots need, up to 16384.  0 = no work waits, and
      * the kernels do not know of it. */
@@ -2368,6 +2369,12 @@ typedef struct vyre_info {
     uint32_t     lease_rounds;    /* 0 = endless */
     uint64_t     device_bytes;    /* of all buffers */
     uint64_t     log_dropped;     /* records that found the log full */
+    uint64_t     requeues;        /* works that were put back, to go on later (kernel.tasks, and
+                                     LOAD_MISS without a free IO slot), as of the last look */
+    uint64_t     promotions;      /* claims of LOW or IDLE work before more urgent one, of kind
+                                     PRIORITY; likewise */
+    uint32_t     oldest_looks;    /* with desc.ages: looks at the device since the oldest work in
+                                     flight was published; 0 = none is, or this look's */
     vyre_probe   probe;
     vyre_limits  limits;          /* of the device; of the CPU backend the library's own */
     uint64_t     memory_bytes;    /* of the device's largest heap of its own; 0 = not known */
@@ -2414,6 +2421,9 @@ VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err);
  * uses then is leaked rather than waited for.  NULL is allowed. */
 VYRE_API void vyre_close(vyre *v);
 VYRE_API void vyre_query(const vyre *v, vyre_info *out);
+/* The handle's counters of works that were put back, and of claims before their turn, as
+ * vyre_requeue_advise takes them; max_age is vyre_info.oldest_looks. */
+VYRE_API vyre_requeue vyre_requeue_of(const vyre *v);
 
 /* The kernel runs from here on.  Work that is already in the ring is served.
  * VYRE_TIMEOUT: another call held the handle for all of lease.timeout_ns. */
@@ -13025,6 +13035,7 @@ typedef struct vyi_shape {
     bool once;          /* returns after one pass */
     bool payload;       /* no opcodes */
     bool urgent;        /* one of the PRIORITY frames */
+    bool fair;          /* and its lanes look lower first by turns */
     bool hurries;       /* somebody waits for each work: rather an operation too many than one after
                            another */
     bool whole;         /* the slot is read beside its claim */
@@ -13126,6 +13137,7 @@ typedef struct vyi_kernel {
     vyre_local careful; /* bool: look at the tenant before a claim, too */
     vyre_local refused; /* bool: this round met a slot of a tenant without rights */
     vyre_local rounds;  /* of a looping kernel */
+    vyre_local streak, turn; /* of one with urgent partitions (kernel_priority.c) */
     vyre_local io_next; /* the IO slot that the next round looks at */
     /* Common operations that have ended and are not counted yet; of them, so many
      * were STORE_U32, and so many ATOMIC_ADD. */
@@ -13385,6 +13397,8 @@ VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k);
  * (kernel_priority.c). */
 VYI_API void vyi_kernel_priority_pass(vyi_kernel *k);
 VYI_API void vyi_kernel_priority_pick(vyi_kernel *k);
+/* Before the loop of kernels whose lanes are fair. */
+VYI_API void vyi_priority_launch(vyi_kernel *k);
 
 /* Why a handler may not spawn such a job, and what to do; NULL: it may. */
 VYI_API const char *vyi_children_refuse(const vyre_slot_values *slot, uint32_t opcode,
@@ -13777,6 +13791,7 @@ VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *d, const vyre_kernel_host
     s.hurries = s.frame == VYI_FRAME_LOOP && !d->children;
     s.requeues = d->load_miss && !d->once && !d->children;
     s.tasks = d->tasks;
+    s.fair = s.urgent && (!d->once || d->tasks);
     s.resumes = s.urgent || s.requeues || s.tasks;
     s.whole = host->whole_slots && s.hurries && !s.payload && !s.requeues && !s.tasks;
     s.tallies = s.frame == VYI_FRAME_COMMON && !d->open_header && !host->count_each &&
@@ -14071,6 +14086,8 @@ static void vyi_kernel_emit(vyi_kernel *k)
         turns = vyi_kernel_turns(k);
     if (k->children)
         vyi_children_values(k);
+    if (k->shape.fair)
+        vyi_priority_launch(k);
 
     /* A lane beyond the ring has nothing to do, apart from the workspace and children. */
     const bool apart = !d->workspace && !k->children;
@@ -15491,6 +15508,7 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
     if (k->requeue.id) {
         vyre_ir_if(p, vyre_ir_get(p, k->requeue));
         vyi_kernel_put(k, k->ring, k->base, VYRE_SLOT_REQUEUE, VYRE_ORDER_RELEASE);
+        vyi_kernel_count_at(k, VYRE_CONTROL_REQUEUES, VYRE_ORDER_RELAXED);
         vyre_ir_else(p);
     }
     vyi_kernel_slot_end(k);
@@ -16085,12 +16103,24 @@ VYI_API void vyi_kernel_live_log(vyi_kernel *k, const vyre_value *args)
  * work, and any other claim sets it back.  When it has reached the limit, the
  * scan goes the other three levels first and these two last: work that waits
  * below gets its turn, and where none waits, nothing hangs.
+ *
+ * That begins at NORMAL each time, so NORMAL work that never ends would keep what is
+ * below from its turn.  A slot is one lane's, so fairness among those levels is the
+ * lane's own affair: after 16 claims above LOW a scan of a looping kernel begins lower,
+ * at NORMAL, LOW and IDLE by turns.  A lane that keeps claiming looks at each of them
+ * first within 51 claims, without an atomic.  Leases may be short: a lane's count
+ * begins somewhere else in each.  A pass claims until nothing is left, and needs that
+ * only where works yield, which there always is one of.
  * ======================================================================= */
 
 #define VYI_PRIORITY_URGENT 2u /* levels that count as such */
+#define VYI_PRIORITY_LOWER  3u /* the others */
+#define VYI_PRIORITY_LOW    3u /* from here on a claim in a scan that began lower is a promotion */
 
 typedef struct vyi_priority {
     vyre_value forced;
+    vyre_value fair, lower, turn; /* where lanes are fair: it is this one's turn; the scan begins
+                                     lower; at which level of them */
     vyre_local claimed; /* bool */
     vyre_local base, level, tenant;
 } vyi_priority;
@@ -16135,21 +16165,98 @@ static void vyi_priority_probe(vyi_kernel *k, const vyi_priority *scan, vyre_val
     vyre_ir_end(p);
 }
 
+/* A lane's own count, at a launch's start: short leases do not begin anew each time. */
+VYI_COLD
+VYI_API void vyi_priority_launch(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value beats = vyi_kernel_control(k, k->shape.once ? VYRE_CONTROL_REQUEUES
+                                                           : VYRE_CONTROL_HEARTBEAT);
+    vyre_value sum = vyre_ir_add(p, k->lane, beats);
+    vyre_value streak = vyi_kernel_op(k, vyre_ir_rem, sum, VYRE_STARVATION_LIMIT + 1);
+    k->streak = vyre_ir_local(p, VYRE_TYPE_U32, streak, "streak");
+    vyre_value turn = vyi_kernel_op(k, vyre_ir_rem, beats, VYI_PRIORITY_LOWER);
+    k->turn = vyre_ir_local(p, VYRE_TYPE_U32, turn, "turn");
+}
+
+/* Whether it is the lane's turn to look lower first, and where. */
+static void vyi_priority_turn(vyi_kernel *k, vyi_priority *scan)
+{
+    vyre_program *p = k->p;
+    vyre_value streak = vyre_ir_get(p, k->streak), turn = vyre_ir_get(p, k->turn);
+    scan->fair = vyi_kernel_op(k, vyre_ir_ge, streak, VYRE_STARVATION_LIMIT);
+    vyre_ir_name(p, scan->fair, "fair");
+    scan->lower = vyre_ir_or(p, scan->fair, scan->forced);
+    scan->turn = vyre_ir_select(p, scan->fair, turn, vyi_kernel_u32(k, 0));
+}
+
+/* After the scan: the turn was taken, or the claim counts. */
+static void vyi_priority_settle(vyi_kernel *k, const vyi_priority *scan)
+{
+    vyre_program *p = k->p;
+    vyre_ir_if(p, scan->fair);
+    vyre_value next = vyi_kernel_plus(k, vyre_ir_get(p, k->turn), 1);
+    vyre_value more = vyi_kernel_op(k, vyre_ir_lt, next, VYI_PRIORITY_LOWER);
+    vyre_ir_set(p, k->streak, vyi_kernel_u32(k, 0));
+    vyre_ir_set(p, k->turn, vyre_ir_select(p, more, next, vyi_kernel_u32(k, 0)));
+    vyre_ir_else(p);
+    vyre_ir_if(p, vyre_ir_get(p, scan->claimed));
+    vyre_value above = vyi_kernel_op(k, vyre_ir_lt, vyre_ir_get(p, scan->level),
+                                     VYI_PRIORITY_LOW);
+    vyre_value longer = vyi_kernel_plus(k, vyre_ir_get(p, k->streak), 1);
+    vyre_ir_set(p, k->streak, vyre_ir_select(p, above, longer, vyi_kernel_u32(k, 0)));
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* Of a claim: what waited below has been looked at before its time. */
+static void vyi_priority_promote(vyi_kernel *k, const vyi_priority *scan)
+{
+    vyre_program *p = k->p;
+    vyre_value low = vyi_kernel_op(k, vyre_ir_ge, vyre_ir_get(p, scan->level), VYI_PRIORITY_LOW);
+    vyre_ir_if(p, vyre_ir_and(p, scan->lower, low));
+    vyi_kernel_count_at(k, VYRE_CONTROL_PROMOTED, VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+}
+
+/* The level that the scan looks at in this step, with three below the urgent ones that
+ * may begin with any. */
+static vyre_value vyi_priority_fair_level(vyi_kernel *k, const vyi_priority *scan,
+                                          vyre_value step)
+{
+    vyre_program *p = k->p;
+    vyre_value sum = vyre_ir_add(p, step, scan->turn);
+    vyre_value rest = vyi_kernel_op(k, vyre_ir_sub, sum, VYI_PRIORITY_LOWER);
+    vyre_value within = vyi_kernel_op(k, vyre_ir_lt, sum, VYI_PRIORITY_LOWER);
+    vyre_value turned = vyre_ir_select(p, within, sum, rest);
+    vyre_value low = vyi_kernel_plus(k, turned, VYI_PRIORITY_URGENT);
+    vyre_value urgent = vyi_kernel_op(k, vyre_ir_sub, step, VYI_PRIORITY_LOWER);
+    vyre_value first = vyi_kernel_op(k, vyre_ir_lt, step, VYI_PRIORITY_LOWER);
+    return vyre_ir_select(p, scan->lower, vyre_ir_select(p, first, low, urgent), step);
+}
+
 static void vyi_priority_levels(vyi_kernel *k, const vyi_priority *scan)
 {
     vyre_program *p = k->p;
-    vyre_value levels = vyi_kernel_u32(k, VYRE_PRIORITY_LEVELS);
-    vyre_value first = vyi_kernel_pick(k, scan->forced, VYI_PRIORITY_URGENT, 0);
+    vyre_value levels = vyi_kernel_u32(k, VYRE_PRIORITY_LEVELS), first = levels, level;
+    if (!k->shape.fair)
+        first = vyi_kernel_pick(k, scan->forced, VYI_PRIORITY_URGENT, 0);
     vyre_value step = vyre_ir_loop(p, vyi_kernel_u32(k, 0), levels);
-    vyre_value sum = vyre_ir_add(p, first, step);
-    vyre_value rest = vyre_ir_sub(p, sum, levels);
-    vyre_value level = vyre_ir_select(p, vyre_ir_lt(p, sum, levels), sum, rest);
+    if (!k->shape.fair) {
+        vyre_value sum = vyre_ir_add(p, first, step);
+        vyre_value rest = vyre_ir_sub(p, sum, levels);
+        level = vyre_ir_select(p, vyre_ir_lt(p, sum, levels), sum, rest);
+    } else {
+        level = vyi_priority_fair_level(k, scan, step);
+    }
     vyre_ir_name(p, level, "level");
     vyi_priority_probe(k, scan, level);
     vyre_ir_if(p, vyre_ir_get(p, scan->claimed));
     vyre_ir_break(p);
     vyre_ir_end(p);
     vyre_ir_end(p);
+    if (k->shape.fair)
+        vyi_priority_settle(k, scan);
 }
 
 /* An urgent claim in a forced scan says that nothing waited below: the count
@@ -16172,6 +16279,8 @@ static void vyi_priority_count(vyi_kernel *k, const vyi_priority *scan)
                      VYRE_ORDER_RELAXED);
     vyi_kernel_count(k, vyi_kernel_plus(k, level, VYRE_CONTROL_PRIORITY_FAIRNESS),
                      VYRE_ORDER_RELAXED);
+    if (k->shape.fair)
+        vyi_priority_promote(k, scan);
 }
 
 static vyi_priority vyi_priority_begin(vyi_kernel *k)
@@ -16180,8 +16289,11 @@ static vyi_priority vyi_priority_begin(vyi_kernel *k)
     vyre_value zero = vyi_kernel_u32(k, 0);
     vyre_value count = vyi_kernel_control(k, VYRE_CONTROL_STARVATION);
     vyi_priority scan;
+    memset(&scan, 0, sizeof scan);
     scan.forced = vyi_kernel_op(k, vyre_ir_ge, count, VYRE_STARVATION_LIMIT);
     vyre_ir_name(p, scan.forced, "forced");
+    if (k->shape.fair)
+        vyi_priority_turn(k, &scan);
     scan.claimed = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "claimed");
     scan.base = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_base");
     scan.level = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_level");
@@ -25231,6 +25343,7 @@ typedef struct vyi_slots {
     uint32_t    *marks;
     uint32_t    *kept;    /* marks, while they are held */
     uint32_t    *wishes;  /* the generation whose cancel word is set; 0: it is clear */
+    uint32_t    *ages;    /* q->looks when the slot's last work was published; NULL without */
     vyi_trouble *trouble;
     vyre_work   *record;  /* for a rerun; NULL without */
 } vyi_slots;
@@ -25344,6 +25457,7 @@ typedef struct vyi_figures {
     uint64_t bytes;
     uint64_t leases, passes, lease_ns;
     uint32_t lease_rounds, recoveries;
+    vyre_requeue requeue; /* of all devices so far; max_age: of the last look */
 } vyi_figures;
 
 #define VYI_LOOK_EVERY 64u /* slots, a power of two */
@@ -25354,6 +25468,9 @@ struct vyi_queue {
     void     *device;    /* vyi_device */
     uint32_t  state;     /* vyi_run_state; written under the lock */
     uint32_t  drive_at;  /* microseconds, wrapping: when a look at the device is due */
+    uint32_t  looks;     /* at the device, so far, wrapping; written under the lock */
+    uint32_t  requeued, promoted; /* the device's counters then; under the lock */
+    vyre_requeue requeue; /* what they have counted in all; under the lock */
     uint32_t  log_tail;  /* of a live log: words read; written under the lock */
     uint32_t  aborted;   /* slots may have been left CLAIMED */
     uint32_t  stops;     /* calls of vyre_stop that wait for the lock: they come first */
@@ -25628,7 +25745,8 @@ VYI_API void vyi_queue_unhold(vyi_queue *q);
 VYI_API void vyi_owners_begin(vyi_queue *q);
 /* Nobody uses them any more. */
 VYI_API void vyi_producers_free(vyi_queue *q);
-/* How many are in flight and have not ended. */
+/* Whether the slot's work is in flight and has not ended; how many are. */
+VYI_API bool vyi_slot_waits(const vyi_queue *q, uint32_t slot);
 VYI_API uint32_t vyi_queue_pending(const vyi_queue *q);
 /* Which: a number that others hardly have; 0: none. */
 VYI_API uint32_t vyi_queue_waiting(const vyi_queue *q);
@@ -25803,6 +25921,10 @@ VYI_API void vyi_queue_set_shutdown(vyi_queue *q, uint32_t value);
 
 /* Writes down what vyre_query tells, under the lock; and reads it, without. */
 VYI_API void vyi_figures_note(vyi_queue *q);
+/* A look at the device, under the lock: its counters of works that were put back, and how
+ * long the oldest work in flight has waited.  A new device's counters are 0. */
+VYI_API void vyi_queue_look(vyi_queue *q);
+VYI_API void vyi_queue_look_anew(vyi_queue *q);
 VYI_API vyi_figures vyi_figures_read(const vyi_queue *q);
 
 /* Whether vyre_read and vyre_write take such a range (engine_memory.c). */
@@ -26540,6 +26662,11 @@ VYI_API void vyi_queue_unhold(vyi_queue *q)
     vyi_slots_put_back(q, q->slots.count);
 }
 
+VYI_API bool vyi_slot_waits(const vyi_queue *q, uint32_t slot)
+{
+    return vyi_slot_is_pending(q, slot, vyi_load_acquire(&q->slots.marks[slot]));
+}
+
 VYI_API uint32_t vyi_queue_pending(const vyi_queue *q)
 {
     uint32_t count = 0;
@@ -26707,6 +26834,8 @@ static inline vyre_ticket vyi_slots_fly(vyi_queue *q, uint32_t slot, const vyre_
         VYRE_ASSERT(vyi_mark_phase(marks[i]) == VYI_PHASE_FREE);
         vyi_store_release(&marks[i], vyi_mark_next(vyi_load_relaxed(&marks[i])));
     }
+    for (uint32_t i = 0; i < count && q->slots.ages; i++)
+        vyi_store_relaxed(&q->slots.ages[slot + i], vyi_load_relaxed(&q->looks));
     if (q->order.count)
         vyi_order_bind(q, slot, count, r);
     vyi_slots_store(q, vyi_queue_device(q), slot, works, count);
@@ -28183,6 +28312,8 @@ static bool vyi_wide_write(vyi_queue *q, const vyre_work *work, vyi_receipt *tic
         q->slots.record[slot] = *work;
     if (q->order.count)
         vyi_order_bind(q, slot, 1, ticket);
+    if (q->slots.ages)
+        vyi_store_relaxed(&q->slots.ages[slot], vyi_load_relaxed(&q->looks));
     vyi_slots_write(q, d, slot, work, 1);
     vyi_wide_raise(q, d, slot, work);
     const uint32_t mark = vyi_load_relaxed(&q->slots.marks[slot]);
@@ -28982,6 +29113,7 @@ VYI_API void vyi_figures_note(vyi_queue *q)
     f->lease_ns = q->chain.lease_ns;
     f->lease_rounds = q->chain.rounds;
     f->recoveries = q->loss.count;
+    f->requeue = q->requeue;
     vyi_mutex_unlock(&q->v->brief);
 }
 
@@ -28991,6 +29123,54 @@ VYI_API vyi_figures vyi_figures_read(const vyi_queue *q)
     const vyi_figures figures = q->figures;
     vyi_mutex_unlock(&q->v->brief);
     return figures;
+}
+
+/* --- looks ---------------------------------------------------------------- */
+
+/* Looks since the oldest work in flight was published. */
+static uint32_t vyi_oldest_looks(const vyi_queue *q)
+{
+    uint32_t oldest = 0;
+    for (uint32_t slot = 0; slot < q->slots.count && q->slots.ages; slot++) {
+        const uint32_t age = q->looks - vyi_load_relaxed(&q->slots.ages[slot]);
+        if (age > oldest && age <= INT32_MAX && vyi_slot_waits(q, slot))
+            oldest = age;
+    }
+    return oldest;
+}
+
+/* The counters hold 64 bits, the device's words 32. */
+static void vyi_requeue_note(vyi_queue *q, uint32_t word, vyre_requeue_event event,
+                             uint32_t *seen)
+{
+    const uint32_t now = vyi_control_load(vyi_queue_device(q), word);
+    uint64_t *count = event == VYRE_REQUEUE_REQUEUED ? &q->requeue.requeues
+                                                     : &q->requeue.promotions;
+    if (now == *seen)
+        return;
+    *count += now - *seen - 1u;
+    (void)vyre_requeue_record(&q->requeue, event, q->requeue.max_age, NULL); /* and the last */
+    *seen = now;
+}
+
+VYI_API void vyi_queue_look(vyi_queue *q)
+{
+    const vyre_kernel_desc *k = &q->v->desc.kernel;
+    const vyre_requeue before = q->requeue;
+    vyi_store_relaxed(&q->looks, q->looks + 1);
+    q->requeue.max_age = vyi_oldest_looks(q);
+    if (k->tasks || k->load_miss)
+        vyi_requeue_note(q, VYRE_CONTROL_REQUEUES, VYRE_REQUEUE_REQUEUED, &q->requeued);
+    if (q->slots.levels > 1)
+        vyi_requeue_note(q, VYRE_CONTROL_PROMOTED, VYRE_REQUEUE_PROMOTED, &q->promoted);
+    if (before.requeues != q->requeue.requeues || before.max_age != q->requeue.max_age ||
+        before.promotions != q->requeue.promotions)
+        vyi_figures_note(q);
+}
+
+VYI_API void vyi_queue_look_anew(vyi_queue *q)
+{
+    q->requeued = q->promoted = 0;
 }
 
 /* --- launches ------------------------------------------------------------ */
@@ -29308,6 +29488,7 @@ VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error 
 
     if (q->state == VYI_STATE_LOST)
         return vyi_queue_mend(q, err);
+    vyi_queue_look(q);
     vyi_wide_renew(q);
     if (persistent)
         status = vyi_chain_extend(q, err);
@@ -30728,7 +30909,8 @@ static size_t vyi_slots_memory(const vyre *v)
     const size_t each = sizeof(void *) + 5 * sizeof(uint32_t) + sizeof(vyi_trouble);
     const size_t slots = v->queue.slots.count;
     const size_t records = v->desc.lost_work == VYRE_LOST_RERUN ? slots : 0;
-    return VYI_CACHE_LINE - 1 + slots * each + records * sizeof(vyre_work) +
+    const size_t ages = v->desc.ages ? slots * sizeof(uint32_t) : 0;
+    return VYI_CACHE_LINE - 1 + slots * each + records * sizeof(vyre_work) + ages +
            v->desc.kernel.log_records * sizeof(vyre_log_record);
 }
 
@@ -30753,6 +30935,9 @@ VYI_API vyre_status vyi_slots_allocate(vyre *v, vyre_error *err)
     v->log = (vyre_log_record *)(void *)(s->trouble + slots);
     if (v->desc.lost_work == VYRE_LOST_RERUN)
         s->record = (vyre_work *)(void *)(v->log + v->desc.kernel.log_records);
+    if (v->desc.ages) /* the block's last words */
+        s->ages = (uint32_t *)(void *)(v->log + v->desc.kernel.log_records) +
+                  (s->record ? slots * (sizeof(vyre_work) / sizeof(uint32_t)) : 0);
     for (uint32_t slot = 0; slot < slots; slot++)
         s->owners[slot] = slot < s->lanes ? &s->pool : &v->queue.wides.owner;
     return VYRE_OK;
@@ -31043,6 +31228,7 @@ static vyre_status vyi_queue_halt(vyi_queue *q, uint64_t patience, uint64_t dead
     if (status != VYRE_OK)
         return status;
     vyi_queue_bury(q);
+    vyi_queue_look(q);
     vyi_queue_set_shutdown(q, 0);
     q->chain.before = q->chain.after = 0;
     vyi_queue_to(q, VYI_STATE_IDLE);
@@ -31158,6 +31344,7 @@ VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
     vyi_tenants_write(q->v, d, 0, q->v->desc.tenants);
     vyi_mutex_unlock(&q->v->brief);
     vyi_chain_begin(q);
+    vyi_queue_look_anew(q);
     vyi_store_release(&q->aborted, 0);
     vyi_store_relaxed(&q->log_tail, 0); /* the device's is 0, too */
     vyi_recover_slots(q, d);
@@ -31474,8 +31661,18 @@ VYRE_API void vyre_query(const vyre *v, vyre_info *out)
     out->passes = figures.passes;
     out->lease_ns = figures.lease_ns;
     out->lease_rounds = figures.lease_rounds;
+    out->requeues = figures.requeue.requeues;
+    out->promotions = figures.requeue.promotions;
+    out->oldest_looks = figures.requeue.max_age;
     if (state != VYI_STATE_LOST)
         out->log_dropped = vyi_control_load(d, VYRE_CONTROL_LOG_DROPPED);
+}
+
+VYRE_API vyre_requeue vyre_requeue_of(const vyre *v)
+{
+    vyre_requeue none;
+    memset(&none, 0, sizeof none);
+    return v ? vyi_figures_read(&v->queue).requeue : none;
 }
 
 /* --- close --------------------------------------------------------------- */

@@ -337,6 +337,7 @@ static void model_end(model *m, const model_slot *s)
     const uint32_t base = 16 * s->index;
     if (s->requeue) {
         m->ring.at[base] = VYRE_SLOT_REQUEUE;
+        model_add(m->control, 146, 1);
         return;
     }
     const uint32_t status = s->fault ? VYRE_SLOT_FAULTED : VYRE_SLOT_DONE;
@@ -460,15 +461,24 @@ static uint32_t model_bound(const model *m, uint32_t i)
 }
 
 typedef struct model_scan {
-    bool     forced, claimed;
-    uint32_t level, slot;
+    bool     forced, fair, claimed;
+    uint32_t turn, level, slot;
 } model_scan;
+
+/* Lower ones first if it is their turn: NORMAL, LOW and IDLE begin by turns. */
+static uint32_t model_level(const model_scan *scan, uint32_t step)
+{
+    static const uint32_t orders[4][MODEL_LEVELS] = {
+        { 2, 3, 4, 0, 1 }, { 3, 4, 2, 0, 1 }, { 4, 2, 3, 0, 1 }, { 0, 1, 2, 3, 4 }
+    };
+    return orders[scan->fair ? scan->turn : scan->forced ? 0 : 3][step];
+}
 
 static void model_search(model *m, uint32_t lane, model_scan *scan)
 {
     scan->claimed = false;
     for (uint32_t step = 0; step < MODEL_LEVELS && !scan->claimed; step++) {
-        const uint32_t level = (step + (scan->forced ? 2 : 0)) % MODEL_LEVELS;
+        const uint32_t level = model_level(scan, step);
         for (uint32_t slot = model_bound(m, level) + lane; slot < model_bound(m, level + 1);
              slot += m->lanes)
             if (model_claims(m, slot)) {
@@ -481,6 +491,17 @@ static void model_search(model *m, uint32_t lane, model_scan *scan)
     }
 }
 
+/* 16 claims above LOW, and it is the lower ones' turn. */
+static void model_settle(model *m, uint32_t i, const model_scan *scan)
+{
+    if (scan->fair) {
+        m->streak[i] = 0;
+        m->turn[i] = (m->turn[i] + 1) % 3;
+    } else if (scan->claimed) {
+        m->streak[i] = scan->level < 3 ? m->streak[i] + 1 : 0;
+    }
+}
+
 /* False when no lane of the workgroup found anything. */
 static bool model_priority_step(model *m, uint32_t first_lane, bool *active)
 {
@@ -489,9 +510,13 @@ static bool model_priority_step(model *m, uint32_t first_lane, bool *active)
     const bool forced = model_get(m->control, 135) >= 16;
     for (uint32_t i = 0; i < m->group; i++) {
         scan[i].forced = forced;
+        scan[i].fair = !m->once && m->streak[i] == 16;
+        scan[i].turn = m->turn[i];
         scan[i].claimed = false;
         if (active[i])
             model_search(m, first_lane + i, &scan[i]);
+        if (active[i])
+            model_settle(m, i, &scan[i]);
         active[i] = active[i] && (scan[i].claimed || !m->once);
         any = any || scan[i].claimed;
     }
@@ -505,6 +530,8 @@ static bool model_priority_step(model *m, uint32_t first_lane, bool *active)
         if (scan[i].claimed) {
             model_add(m->control, 64 + m->ring.at[16 * scan[i].slot + 2], 1);
             model_add(m->control, 136 + scan[i].level, 1);
+            if (!m->once && (forced || scan[i].fair) && scan[i].level >= 3)
+                model_add(m->control, 147, 1);
             model_serve(m, scan[i].slot);
         }
     return any;
@@ -552,6 +579,10 @@ static void model_once(model *m, uint32_t first_lane)
 static void model_loop(model *m, uint32_t first_lane)
 {
     uint32_t io_next = 0;
+    for (uint32_t i = 0; i < m->group && i < MODEL_MAX_LANES; i++) {
+        m->streak[i] = (first_lane + i + model_get(m->control, 143)) % 17;
+        m->turn[i] = model_get(m->control, 143) % 3;
+    }
     for (uint32_t round = 0; round < m->rounds; round++) {
         if (round % 8 == 0 && model_get(m->control, 0))
             return;

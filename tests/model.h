@@ -27,6 +27,7 @@ typedef struct model {
     uint32_t    lanes;  /* in all */
     uint32_t    group;  /* of them in a workgroup */
     uint32_t    rounds; /* of a looping kernel, for each workgroup */
+    uint32_t    streak[64], turn[64]; /* of each lane of a workgroup */
 } model;
 
 /* The sample handlers, and the payload of kind JIT, as test_kernel_random.c

@@ -291,6 +291,9 @@ static void forget_rounds(const setting *g)
     got[VYRE_CONTROL_HEARTBEAT] = wanted[VYRE_CONTROL_HEARTBEAT];
     for (uint32_t i = 135; i < 141 && g->k->kind == VYRE_KERNEL_PRIORITY; i++)
         got[i] = wanted[i];
+    got[VYRE_CONTROL_REQUEUES] = wanted[VYRE_CONTROL_REQUEUES];
+    if (g->k->kind == VYRE_KERNEL_PRIORITY)
+        got[VYRE_CONTROL_PROMOTED] = wanted[VYRE_CONTROL_PROMOTED];
 }
 
 static void serve_ring(place *p, uint64_t seed,

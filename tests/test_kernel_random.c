@@ -385,7 +385,7 @@ static uint32_t own_word(uint32_t s)
 
 static uint32_t header_word(const setting *g, uint32_t s)
 {
-    return g->k->what & OPEN_HEADER ? 146 + s % 13 : below(160);
+    return g->k->what & OPEN_HEADER ? 148 + s % 11 : below(160);
 }
 
 /* A place to write to: mostly the slot's own, or one that faults. */
@@ -767,7 +767,7 @@ static bool guards_are_intact(board *b)
 static bool is_protected(uint32_t word)
 {
     return (word >= 2 && word < 64) || (word >= 129 && word < 135) ||
-           (word >= 146 && word < VYRE_CONTROL_IO_REQUESTS);
+           (word >= VYRE_CONTROL_LOG_HEAD && word < VYRE_CONTROL_IO_REQUESTS);
 }
 
 static setting make_wild_ring(void)

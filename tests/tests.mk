@@ -76,7 +76,7 @@ $(BUILD)/tests/test_exchange $(BUILD)/tests/test_exchange_import: tests/exchange
 $(BUILD)/tests/test_exchange_import $(BUILD)/tests/test_exchange_export: tests/oom.h
 $(BUILD)/tests/test_exchange_export: tests/exchange.h tests/exchange_write.h tests/gen.h
 $(BUILD)/tests/test_order $(BUILD)/tests/test_graph: tests/order.h tests/engine.h tests/driver.h
-$(BUILD)/tests/test_task_live: tests/engine.h tests/driver.h
+$(BUILD)/tests/test_task_live $(BUILD)/tests/test_fairness: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_runner: tests/gen.h tests/oom.h tests/driver.h tests/mock_vulkan.c tests/mock_vulkan.h
 $(BUILD)/tests/test_runner_exchange: tests/test_exchange_import.c tests/exchange.h tests/exchange_write.h tests/oom.h tests/driver.h
 # Both engines of the pump, and system calls that fail.

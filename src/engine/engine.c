@@ -290,8 +290,18 @@ VYRE_API void vyre_query(const vyre *v, vyre_info *out)
     out->passes = figures.passes;
     out->lease_ns = figures.lease_ns;
     out->lease_rounds = figures.lease_rounds;
+    out->requeues = figures.requeue.requeues;
+    out->promotions = figures.requeue.promotions;
+    out->oldest_looks = figures.requeue.max_age;
     if (state != VYI_STATE_LOST)
         out->log_dropped = vyi_control_load(d, VYRE_CONTROL_LOG_DROPPED);
+}
+
+VYRE_API vyre_requeue vyre_requeue_of(const vyre *v)
+{
+    vyre_requeue none;
+    memset(&none, 0, sizeof none);
+    return v ? vyi_figures_read(&v->queue).requeue : none;
 }
 
 /* --- close --------------------------------------------------------------- */

@@ -28,6 +28,7 @@
 #define VYI_ENGINE_H
 
 #include "kernel/kernel.h"
+#include "wire/plan.h"
 
 VYI_EXTERN_C_BEGIN
 
@@ -175,6 +176,7 @@ typedef struct vyre_desc {
     vyre_allocator allocator;
     vyre_vulkan_desc vulkan;
     uint32_t     cpu_threads;    /* of the CPU backend; 0 = the machine's cores */
+    bool         ages;           /* keeps the age of each work, for vyre_info.oldest_looks */
     /* Counters on the device for works that wait for others (vyre_publish_after): at
      * least so many, and as many as the slots need, up to 16384.  0 = no work waits, and
      * the kernels do not know of it. */
@@ -231,6 +233,12 @@ typedef struct vyre_info {
     uint32_t     lease_rounds;    /* 0 = endless */
     uint64_t     device_bytes;    /* of all buffers */
     uint64_t     log_dropped;     /* records that found the log full */
+    uint64_t     requeues;        /* works that were put back, to go on later (kernel.tasks, and
+                                     LOAD_MISS without a free IO slot), as of the last look */
+    uint64_t     promotions;      /* claims of LOW or IDLE work before more urgent one, of kind
+                                     PRIORITY; likewise */
+    uint32_t     oldest_looks;    /* with desc.ages: looks at the device since the oldest work in
+                                     flight was published; 0 = none is, or this look's */
     vyre_probe   probe;
     vyre_limits  limits;          /* of the device; of the CPU backend the library's own */
     uint64_t     memory_bytes;    /* of the device's largest heap of its own; 0 = not known */
@@ -277,6 +285,9 @@ VYRE_API vyre *vyre_open(const vyre_desc *desc, vyre_error *err);
  * uses then is leaked rather than waited for.  NULL is allowed. */
 VYRE_API void vyre_close(vyre *v);
 VYRE_API void vyre_query(const vyre *v, vyre_info *out);
+/* The handle's counters of works that were put back, and of claims before their turn, as
+ * vyre_requeue_advise takes them; max_age is vyre_info.oldest_looks. */
+VYRE_API vyre_requeue vyre_requeue_of(const vyre *v);
 
 /* The kernel runs from here on.  Work that is already in the ring is served.
  * VYRE_TIMEOUT: another call held the handle for all of lease.timeout_ns. */

@@ -54,6 +54,7 @@ VYI_API void vyi_figures_note(vyi_queue *q)
     f->lease_ns = q->chain.lease_ns;
     f->lease_rounds = q->chain.rounds;
     f->recoveries = q->loss.count;
+    f->requeue = q->requeue;
     vyi_mutex_unlock(&q->v->brief);
 }
 
@@ -63,6 +64,54 @@ VYI_API vyi_figures vyi_figures_read(const vyi_queue *q)
     const vyi_figures figures = q->figures;
     vyi_mutex_unlock(&q->v->brief);
     return figures;
+}
+
+/* --- looks ---------------------------------------------------------------- */
+
+/* Looks since the oldest work in flight was published. */
+static uint32_t vyi_oldest_looks(const vyi_queue *q)
+{
+    uint32_t oldest = 0;
+    for (uint32_t slot = 0; slot < q->slots.count && q->slots.ages; slot++) {
+        const uint32_t age = q->looks - vyi_load_relaxed(&q->slots.ages[slot]);
+        if (age > oldest && age <= INT32_MAX && vyi_slot_waits(q, slot))
+            oldest = age;
+    }
+    return oldest;
+}
+
+/* The counters hold 64 bits, the device's words 32. */
+static void vyi_requeue_note(vyi_queue *q, uint32_t word, vyre_requeue_event event,
+                             uint32_t *seen)
+{
+    const uint32_t now = vyi_control_load(vyi_queue_device(q), word);
+    uint64_t *count = event == VYRE_REQUEUE_REQUEUED ? &q->requeue.requeues
+                                                     : &q->requeue.promotions;
+    if (now == *seen)
+        return;
+    *count += now - *seen - 1u;
+    (void)vyre_requeue_record(&q->requeue, event, q->requeue.max_age, NULL); /* and the last */
+    *seen = now;
+}
+
+VYI_API void vyi_queue_look(vyi_queue *q)
+{
+    const vyre_kernel_desc *k = &q->v->desc.kernel;
+    const vyre_requeue before = q->requeue;
+    vyi_store_relaxed(&q->looks, q->looks + 1);
+    q->requeue.max_age = vyi_oldest_looks(q);
+    if (k->tasks || k->load_miss)
+        vyi_requeue_note(q, VYRE_CONTROL_REQUEUES, VYRE_REQUEUE_REQUEUED, &q->requeued);
+    if (q->slots.levels > 1)
+        vyi_requeue_note(q, VYRE_CONTROL_PROMOTED, VYRE_REQUEUE_PROMOTED, &q->promoted);
+    if (before.requeues != q->requeue.requeues || before.max_age != q->requeue.max_age ||
+        before.promotions != q->requeue.promotions)
+        vyi_figures_note(q);
+}
+
+VYI_API void vyi_queue_look_anew(vyi_queue *q)
+{
+    q->requeued = q->promoted = 0;
 }
 
 /* --- launches ------------------------------------------------------------ */
@@ -380,6 +429,7 @@ VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error 
 
     if (q->state == VYI_STATE_LOST)
         return vyi_queue_mend(q, err);
+    vyi_queue_look(q);
     vyi_wide_renew(q);
     if (persistent)
         status = vyi_chain_extend(q, err);

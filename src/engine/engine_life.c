@@ -105,6 +105,7 @@ static vyre_status vyi_queue_halt(vyi_queue *q, uint64_t patience, uint64_t dead
     if (status != VYRE_OK)
         return status;
     vyi_queue_bury(q);
+    vyi_queue_look(q);
     vyi_queue_set_shutdown(q, 0);
     q->chain.before = q->chain.after = 0;
     vyi_queue_to(q, VYI_STATE_IDLE);
@@ -220,6 +221,7 @@ VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
     vyi_tenants_write(q->v, d, 0, q->v->desc.tenants);
     vyi_mutex_unlock(&q->v->brief);
     vyi_chain_begin(q);
+    vyi_queue_look_anew(q);
     vyi_store_release(&q->aborted, 0);
     vyi_store_relaxed(&q->log_tail, 0); /* the device's is 0, too */
     vyi_recover_slots(q, d);

@@ -80,7 +80,8 @@ static size_t vyi_slots_memory(const vyre *v)
     const size_t each = sizeof(void *) + 5 * sizeof(uint32_t) + sizeof(vyi_trouble);
     const size_t slots = v->queue.slots.count;
     const size_t records = v->desc.lost_work == VYRE_LOST_RERUN ? slots : 0;
-    return VYI_CACHE_LINE - 1 + slots * each + records * sizeof(vyre_work) +
+    const size_t ages = v->desc.ages ? slots * sizeof(uint32_t) : 0;
+    return VYI_CACHE_LINE - 1 + slots * each + records * sizeof(vyre_work) + ages +
            v->desc.kernel.log_records * sizeof(vyre_log_record);
 }
 
@@ -105,6 +106,9 @@ VYI_API vyre_status vyi_slots_allocate(vyre *v, vyre_error *err)
     v->log = (vyre_log_record *)(void *)(s->trouble + slots);
     if (v->desc.lost_work == VYRE_LOST_RERUN)
         s->record = (vyre_work *)(void *)(v->log + v->desc.kernel.log_records);
+    if (v->desc.ages) /* the block's last words */
+        s->ages = (uint32_t *)(void *)(v->log + v->desc.kernel.log_records) +
+                  (s->record ? slots * (sizeof(vyre_work) / sizeof(uint32_t)) : 0);
     for (uint32_t slot = 0; slot < slots; slot++)
         s->owners[slot] = slot < s->lanes ? &s->pool : &v->queue.wides.owner;
     return VYRE_OK;

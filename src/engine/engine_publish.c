@@ -148,6 +148,8 @@ static inline vyre_ticket vyi_slots_fly(vyi_queue *q, uint32_t slot, const vyre_
         VYRE_ASSERT(vyi_mark_phase(marks[i]) == VYI_PHASE_FREE);
         vyi_store_release(&marks[i], vyi_mark_next(vyi_load_relaxed(&marks[i])));
     }
+    for (uint32_t i = 0; i < count && q->slots.ages; i++)
+        vyi_store_relaxed(&q->slots.ages[slot + i], vyi_load_relaxed(&q->looks));
     if (q->order.count)
         vyi_order_bind(q, slot, count, r);
     vyi_slots_store(q, vyi_queue_device(q), slot, works, count);

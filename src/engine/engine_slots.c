@@ -343,6 +343,11 @@ VYI_API void vyi_queue_unhold(vyi_queue *q)
     vyi_slots_put_back(q, q->slots.count);
 }
 
+VYI_API bool vyi_slot_waits(const vyi_queue *q, uint32_t slot)
+{
+    return vyi_slot_is_pending(q, slot, vyi_load_acquire(&q->slots.marks[slot]));
+}
+
 VYI_API uint32_t vyi_queue_pending(const vyi_queue *q)
 {
     uint32_t count = 0;

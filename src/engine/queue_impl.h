@@ -138,6 +138,7 @@ typedef struct vyi_slots {
     uint32_t    *marks;
     uint32_t    *kept;    /* marks, while they are held */
     uint32_t    *wishes;  /* the generation whose cancel word is set; 0: it is clear */
+    uint32_t    *ages;    /* q->looks when the slot's last work was published; NULL without */
     vyi_trouble *trouble;
     vyre_work   *record;  /* for a rerun; NULL without */
 } vyi_slots;
@@ -251,6 +252,7 @@ typedef struct vyi_figures {
     uint64_t bytes;
     uint64_t leases, passes, lease_ns;
     uint32_t lease_rounds, recoveries;
+    vyre_requeue requeue; /* of all devices so far; max_age: of the last look */
 } vyi_figures;
 
 #define VYI_LOOK_EVERY 64u /* slots, a power of two */
@@ -261,6 +263,9 @@ struct vyi_queue {
     void     *device;    /* vyi_device */
     uint32_t  state;     /* vyi_run_state; written under the lock */
     uint32_t  drive_at;  /* microseconds, wrapping: when a look at the device is due */
+    uint32_t  looks;     /* at the device, so far, wrapping; written under the lock */
+    uint32_t  requeued, promoted; /* the device's counters then; under the lock */
+    vyre_requeue requeue; /* what they have counted in all; under the lock */
     uint32_t  log_tail;  /* of a live log: words read; written under the lock */
     uint32_t  aborted;   /* slots may have been left CLAIMED */
     uint32_t  stops;     /* calls of vyre_stop that wait for the lock: they come first */
@@ -535,7 +540,8 @@ VYI_API void vyi_queue_unhold(vyi_queue *q);
 VYI_API void vyi_owners_begin(vyi_queue *q);
 /* Nobody uses them any more. */
 VYI_API void vyi_producers_free(vyi_queue *q);
-/* How many are in flight and have not ended. */
+/* Whether the slot's work is in flight and has not ended; how many are. */
+VYI_API bool vyi_slot_waits(const vyi_queue *q, uint32_t slot);
 VYI_API uint32_t vyi_queue_pending(const vyi_queue *q);
 /* Which: a number that others hardly have; 0: none. */
 VYI_API uint32_t vyi_queue_waiting(const vyi_queue *q);
@@ -710,6 +716,10 @@ VYI_API void vyi_queue_set_shutdown(vyi_queue *q, uint32_t value);
 
 /* Writes down what vyre_query tells, under the lock; and reads it, without. */
 VYI_API void vyi_figures_note(vyi_queue *q);
+/* A look at the device, under the lock: its counters of works that were put back, and how
+ * long the oldest work in flight has waited.  A new device's counters are 0. */
+VYI_API void vyi_queue_look(vyi_queue *q);
+VYI_API void vyi_queue_look_anew(vyi_queue *q);
 VYI_API vyi_figures vyi_figures_read(const vyi_queue *q);
 
 /* Whether vyre_read and vyre_write take such a range (engine_memory.c). */

@@ -378,6 +378,7 @@ VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *d, const vyre_kernel_host
     s.hurries = s.frame == VYI_FRAME_LOOP && !d->children;
     s.requeues = d->load_miss && !d->once && !d->children;
     s.tasks = d->tasks;
+    s.fair = s.urgent && (!d->once || d->tasks);
     s.resumes = s.urgent || s.requeues || s.tasks;
     s.whole = host->whole_slots && s.hurries && !s.payload && !s.requeues && !s.tasks;
     s.tallies = s.frame == VYI_FRAME_COMMON && !d->open_header && !host->count_each &&
@@ -672,6 +673,8 @@ static void vyi_kernel_emit(vyi_kernel *k)
         turns = vyi_kernel_turns(k);
     if (k->children)
         vyi_children_values(k);
+    if (k->shape.fair)
+        vyi_priority_launch(k);
 
     /* A lane beyond the ring has nothing to do, apart from the workspace and children. */
     const bool apart = !d->workspace && !k->children;

@@ -67,6 +67,7 @@ typedef struct vyi_shape {
     bool once;          /* returns after one pass */
     bool payload;       /* no opcodes */
     bool urgent;        /* one of the PRIORITY frames */
+    bool fair;          /* and its lanes look lower first by turns */
     bool hurries;       /* somebody waits for each work: rather an operation too many than one after
                            another */
     bool whole;         /* the slot is read beside its claim */
@@ -168,6 +169,7 @@ typedef struct vyi_kernel {
     vyre_local careful; /* bool: look at the tenant before a claim, too */
     vyre_local refused; /* bool: this round met a slot of a tenant without rights */
     vyre_local rounds;  /* of a looping kernel */
+    vyre_local streak, turn; /* of one with urgent partitions (kernel_priority.c) */
     vyre_local io_next; /* the IO slot that the next round looks at */
     /* Common operations that have ended and are not counted yet; of them, so many
      * were STORE_U32, and so many ATOMIC_ADD. */
@@ -427,6 +429,8 @@ VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k);
  * (kernel_priority.c). */
 VYI_API void vyi_kernel_priority_pass(vyi_kernel *k);
 VYI_API void vyi_kernel_priority_pick(vyi_kernel *k);
+/* Before the loop of kernels whose lanes are fair. */
+VYI_API void vyi_priority_launch(vyi_kernel *k);
 
 /* Why a handler may not spawn such a job, and what to do; NULL: it may. */
 VYI_API const char *vyi_children_refuse(const vyre_slot_values *slot, uint32_t opcode,

@@ -666,6 +666,7 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
     if (k->requeue.id) {
         vyre_ir_if(p, vyre_ir_get(p, k->requeue));
         vyi_kernel_put(k, k->ring, k->base, VYRE_SLOT_REQUEUE, VYRE_ORDER_RELEASE);
+        vyi_kernel_count_at(k, VYRE_CONTROL_REQUEUES, VYRE_ORDER_RELAXED);
         vyre_ir_else(p);
     }
     vyi_kernel_slot_end(k);

@@ -10,13 +10,25 @@
  * work, and any other claim sets it back.  When it has reached the limit, the
  * scan goes the other three levels first and these two last: work that waits
  * below gets its turn, and where none waits, nothing hangs.
+ *
+ * That begins at NORMAL each time, so NORMAL work that never ends would keep what is
+ * below from its turn.  A slot is one lane's, so fairness among those levels is the
+ * lane's own affair: after 16 claims above LOW a scan of a looping kernel begins lower,
+ * at NORMAL, LOW and IDLE by turns.  A lane that keeps claiming looks at each of them
+ * first within 51 claims, without an atomic.  Leases may be short: a lane's count
+ * begins somewhere else in each.  A pass claims until nothing is left, and needs that
+ * only where works yield, which there always is one of.
  * ======================================================================= */
 #include "kernel/kernel_impl.h"
 
 #define VYI_PRIORITY_URGENT 2u /* levels that count as such */
+#define VYI_PRIORITY_LOWER  3u /* the others */
+#define VYI_PRIORITY_LOW    3u /* from here on a claim in a scan that began lower is a promotion */
 
 typedef struct vyi_priority {
     vyre_value forced;
+    vyre_value fair, lower, turn; /* where lanes are fair: it is this one's turn; the scan begins
+                                     lower; at which level of them */
     vyre_local claimed; /* bool */
     vyre_local base, level, tenant;
 } vyi_priority;
@@ -61,21 +73,98 @@ static void vyi_priority_probe(vyi_kernel *k, const vyi_priority *scan, vyre_val
     vyre_ir_end(p);
 }
 
+/* A lane's own count, at a launch's start: short leases do not begin anew each time. */
+VYI_COLD
+VYI_API void vyi_priority_launch(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value beats = vyi_kernel_control(k, k->shape.once ? VYRE_CONTROL_REQUEUES
+                                                           : VYRE_CONTROL_HEARTBEAT);
+    vyre_value sum = vyre_ir_add(p, k->lane, beats);
+    vyre_value streak = vyi_kernel_op(k, vyre_ir_rem, sum, VYRE_STARVATION_LIMIT + 1);
+    k->streak = vyre_ir_local(p, VYRE_TYPE_U32, streak, "streak");
+    vyre_value turn = vyi_kernel_op(k, vyre_ir_rem, beats, VYI_PRIORITY_LOWER);
+    k->turn = vyre_ir_local(p, VYRE_TYPE_U32, turn, "turn");
+}
+
+/* Whether it is the lane's turn to look lower first, and where. */
+static void vyi_priority_turn(vyi_kernel *k, vyi_priority *scan)
+{
+    vyre_program *p = k->p;
+    vyre_value streak = vyre_ir_get(p, k->streak), turn = vyre_ir_get(p, k->turn);
+    scan->fair = vyi_kernel_op(k, vyre_ir_ge, streak, VYRE_STARVATION_LIMIT);
+    vyre_ir_name(p, scan->fair, "fair");
+    scan->lower = vyre_ir_or(p, scan->fair, scan->forced);
+    scan->turn = vyre_ir_select(p, scan->fair, turn, vyi_kernel_u32(k, 0));
+}
+
+/* After the scan: the turn was taken, or the claim counts. */
+static void vyi_priority_settle(vyi_kernel *k, const vyi_priority *scan)
+{
+    vyre_program *p = k->p;
+    vyre_ir_if(p, scan->fair);
+    vyre_value next = vyi_kernel_plus(k, vyre_ir_get(p, k->turn), 1);
+    vyre_value more = vyi_kernel_op(k, vyre_ir_lt, next, VYI_PRIORITY_LOWER);
+    vyre_ir_set(p, k->streak, vyi_kernel_u32(k, 0));
+    vyre_ir_set(p, k->turn, vyre_ir_select(p, more, next, vyi_kernel_u32(k, 0)));
+    vyre_ir_else(p);
+    vyre_ir_if(p, vyre_ir_get(p, scan->claimed));
+    vyre_value above = vyi_kernel_op(k, vyre_ir_lt, vyre_ir_get(p, scan->level),
+                                     VYI_PRIORITY_LOW);
+    vyre_value longer = vyi_kernel_plus(k, vyre_ir_get(p, k->streak), 1);
+    vyre_ir_set(p, k->streak, vyre_ir_select(p, above, longer, vyi_kernel_u32(k, 0)));
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* Of a claim: what waited below has been looked at before its time. */
+static void vyi_priority_promote(vyi_kernel *k, const vyi_priority *scan)
+{
+    vyre_program *p = k->p;
+    vyre_value low = vyi_kernel_op(k, vyre_ir_ge, vyre_ir_get(p, scan->level), VYI_PRIORITY_LOW);
+    vyre_ir_if(p, vyre_ir_and(p, scan->lower, low));
+    vyi_kernel_count_at(k, VYRE_CONTROL_PROMOTED, VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+}
+
+/* The level that the scan looks at in this step, with three below the urgent ones that
+ * may begin with any. */
+static vyre_value vyi_priority_fair_level(vyi_kernel *k, const vyi_priority *scan,
+                                          vyre_value step)
+{
+    vyre_program *p = k->p;
+    vyre_value sum = vyre_ir_add(p, step, scan->turn);
+    vyre_value rest = vyi_kernel_op(k, vyre_ir_sub, sum, VYI_PRIORITY_LOWER);
+    vyre_value within = vyi_kernel_op(k, vyre_ir_lt, sum, VYI_PRIORITY_LOWER);
+    vyre_value turned = vyre_ir_select(p, within, sum, rest);
+    vyre_value low = vyi_kernel_plus(k, turned, VYI_PRIORITY_URGENT);
+    vyre_value urgent = vyi_kernel_op(k, vyre_ir_sub, step, VYI_PRIORITY_LOWER);
+    vyre_value first = vyi_kernel_op(k, vyre_ir_lt, step, VYI_PRIORITY_LOWER);
+    return vyre_ir_select(p, scan->lower, vyre_ir_select(p, first, low, urgent), step);
+}
+
 static void vyi_priority_levels(vyi_kernel *k, const vyi_priority *scan)
 {
     vyre_program *p = k->p;
-    vyre_value levels = vyi_kernel_u32(k, VYRE_PRIORITY_LEVELS);
-    vyre_value first = vyi_kernel_pick(k, scan->forced, VYI_PRIORITY_URGENT, 0);
+    vyre_value levels = vyi_kernel_u32(k, VYRE_PRIORITY_LEVELS), first = levels, level;
+    if (!k->shape.fair)
+        first = vyi_kernel_pick(k, scan->forced, VYI_PRIORITY_URGENT, 0);
     vyre_value step = vyre_ir_loop(p, vyi_kernel_u32(k, 0), levels);
-    vyre_value sum = vyre_ir_add(p, first, step);
-    vyre_value rest = vyre_ir_sub(p, sum, levels);
-    vyre_value level = vyre_ir_select(p, vyre_ir_lt(p, sum, levels), sum, rest);
+    if (!k->shape.fair) {
+        vyre_value sum = vyre_ir_add(p, first, step);
+        vyre_value rest = vyre_ir_sub(p, sum, levels);
+        level = vyre_ir_select(p, vyre_ir_lt(p, sum, levels), sum, rest);
+    } else {
+        level = vyi_priority_fair_level(k, scan, step);
+    }
     vyre_ir_name(p, level, "level");
     vyi_priority_probe(k, scan, level);
     vyre_ir_if(p, vyre_ir_get(p, scan->claimed));
     vyre_ir_break(p);
     vyre_ir_end(p);
     vyre_ir_end(p);
+    if (k->shape.fair)
+        vyi_priority_settle(k, scan);
 }
 
 /* An urgent claim in a forced scan says that nothing waited below: the count
@@ -98,6 +187,8 @@ static void vyi_priority_count(vyi_kernel *k, const vyi_priority *scan)
                      VYRE_ORDER_RELAXED);
     vyi_kernel_count(k, vyi_kernel_plus(k, level, VYRE_CONTROL_PRIORITY_FAIRNESS),
                      VYRE_ORDER_RELAXED);
+    if (k->shape.fair)
+        vyi_priority_promote(k, scan);
 }
 
 static vyi_priority vyi_priority_begin(vyi_kernel *k)
@@ -106,8 +197,11 @@ static vyi_priority vyi_priority_begin(vyi_kernel *k)
     vyre_value zero = vyi_kernel_u32(k, 0);
     vyre_value count = vyi_kernel_control(k, VYRE_CONTROL_STARVATION);
     vyi_priority scan;
+    memset(&scan, 0, sizeof scan);
     scan.forced = vyi_kernel_op(k, vyre_ir_ge, count, VYRE_STARVATION_LIMIT);
     vyre_ir_name(p, scan.forced, "forced");
+    if (k->shape.fair)
+        vyi_priority_turn(k, &scan);
     scan.claimed = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "claimed");
     scan.base = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_base");
     scan.level = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_level");
