@@ -5,7 +5,7 @@
  * vyre_run() on one handle, vyre_pool_run() with that one handle, and with two: two
  * devices where there are two, else two handles on one.  Works are lanes' jobs that do
  * nothing but count, lanes' jobs of about 20 us, and wide jobs of about 20 us; how long
- * theirs are is measured first.  VYRE_POOL_DEVICES, such as "0,1", names the devices.  A
+ * theirs are is measured first.  POOL_DEVICES, such as "0,1", names the devices.  A
  * sample is the time of a run for each of its works.  All counts must be right.  Copies are
  * of memory that the devices have for themselves, the best of several.
  * Jobs of lanes go into rings of 64 slots: one thread cannot feed two full ones of 256.
@@ -189,7 +189,7 @@ static void open_both(pool *p, char *settings, size_t size)
 {
     static char names[64];
     vyre_info info[2];
-    const char *given = getenv("VYRE_POOL_DEVICES");
+    const char *given = getenv("POOL_DEVICES");
     snprintf(names, sizeof names, "%s", given ? given : "");
     char *second = strchr(names, ',');
     if (second)
