@@ -13,8 +13,7 @@
 
 enum { BLOCKS = 1000, MOST = 32, SINGULAR = 100 /* one of so many */ };
 
-/* arg[1] is the block, arg[2] its side, arg[3] VYRE_FAULT_USER.  A lane has a column while rows
- * change places, and a row while the pivot's is taken from it. */
+/* arg[1] to arg[3]: the block, its side, VYRE_FAULT_USER.  A lane has a column, then a row. */
 static const char source[] =
     "shared float a[1024];\n"
     "shared float b[1024];\n"
@@ -34,9 +33,9 @@ static const char source[] =
     "    a[pivot * 32 + lane] = a[c * 32 + lane], a[c * 32 + lane] = x / top;\n"
     "    b[pivot * 32 + lane] = b[c * 32 + lane], b[c * 32 + lane] = y / top;\n"
     "    barrier();\n"
-    "    float times = lane != c && lane < n ? a[lane * 32 + c] : 0.0;\n"
+    "    float t = lane != c && lane < n ? a[lane * 32 + c] : 0.0;\n"
     "    for (uint k = 0; k < n; k++)\n"
-    "        a[lane * 32 + k] -= times * a[c * 32 + k], b[lane * 32 + k] -= times * b[c * 32 + k];\n"
+    "        a[lane * 32 + k] -= t * a[c * 32 + k], b[lane * 32 + k] -= t * b[c * 32 + k];\n"
     "    barrier();\n"
     "}\n"
     "for (uint r = 0; r < n; r++)\n"
@@ -107,20 +106,21 @@ static void fill(float *matrix, uint32_t n, bool singular)
 int main(int argc, char **argv)
 {
     static vyre_work works[BLOCKS];
+    static float matrix[BLOCKS * MOST * MOST];
     vyre_info info;
     vyre_stats stats;
     vyre_error err;
     clock_t host = 0;
-    uint32_t singular = 0, wrong = 0, blocks = argc > 2 ? (uint32_t)atoi(argv[2]) : BLOCKS;
-    blocks = blocks < BLOCKS ? blocks : BLOCKS;
+    uint32_t singular = 0, wrong = 0;
+    const uint32_t blocks = argc > 2 ? (uint32_t)atoi(argv[2]) % (BLOCKS + 1) : BLOCKS;
     vyre *v = open_handle(argc > 1 ? argv[1] : NULL);
-    float *matrix = (float *)vyre_map(v, 0, NULL), *inverse = (float *)vyre_map(v, 1, NULL);
+    const float *inverse = (const float *)vyre_map(v, 1, NULL);
     for (uint32_t i = 0; i < blocks; i++) {
-        const vyre_work work = { 0x1000, 0, VYRE_PRIORITY_NORMAL, 4,
-                                 { 1, i, 4 + i % 29, VYRE_FAULT_USER } };
-        works[i] = work;
+        const vyre_work w = { 0x1000, 0, 0, 4, { 1, i, 4 + i % 29, VYRE_FAULT_USER } };
+        works[i] = w;
         fill(matrix + i * MOST * MOST, 4 + i % 29, i % SINGULAR == SINGULAR - 1);
     }
+    memcpy(vyre_map(v, 0, NULL), matrix, sizeof matrix);
     wrong += vyre_run(v, works, blocks, &stats, &err) != VYRE_E_FAULT;
     for (uint32_t i = 0; i < blocks; i++) {
         double a[MOST][2 * MOST], far = 0, most = 0;

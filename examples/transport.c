@@ -13,8 +13,7 @@
 
 enum { ROWS = 260, COLUMNS = 300 };
 
-/* By a workgroup for each: its lanes add up parts, then halves of those.  arg[1] to arg[3]:
- * the length of a row or column, its stride, and that from one to the next. */
+/* A row or column by a workgroup.  arg[1] to arg[3]: its length, stride, and way to the next. */
 #define SCALE(mine, other)                                                                        \
     "shared float part[64];\n"                                                                    \
     "float sum = 0;\n"                                                                            \
@@ -46,6 +45,7 @@ static const vyre_work works[3] = {
     { 0x1002, 0, VYRE_PRIORITY_NORMAL, 2, { 0, ROWS } },
 };
 static double row[ROWS], column[COLUMNS];
+static float kernel[ROWS * COLUMNS];
 
 static vyre *open_handle(const char *backend)
 {
@@ -80,8 +80,8 @@ static vyre *open_handle(const char *backend)
 static uint32_t iterate(vyre *v, uint32_t most, double *ns)
 {
     volatile uint32_t *changed = (volatile uint32_t *)vyre_map(v, 4, NULL);
-    uint32_t n = 0;
     vyre_stats stats[2];
+    uint32_t n = 0;
     do {
         *changed = 0;
         if (vyre_run(v, &works[0], 1, &stats[0], NULL) != VYRE_OK ||
@@ -93,7 +93,7 @@ static uint32_t iterate(vyre *v, uint32_t most, double *ns)
 }
 
 /* One of the two on one core of the host, in double. */
-static void scale(const float *kernel, double *mine, const double *other, const uint32_t *arg)
+static void scale(double *mine, const double *other, const uint32_t *arg)
 {
     for (uint32_t at = 0; at < arg[0]; at++) {
         double sum = 0;
@@ -111,11 +111,10 @@ int main(int argc, char **argv)
     if (iterations == 0)
         return fprintf(stderr, "transport: no iterations\nGive at least one.\n"), 1;
     vyre *v = open_handle(argc > 1 ? argv[1] : NULL);
-    float *kernel = (float *)vyre_map(v, 0, NULL), *scales[2];
+    float *const scales[2] = { (float *)vyre_map(v, 1, NULL), (float *)vyre_map(v, 2, NULL) };
     for (uint32_t i = 0; i < ROWS * COLUMNS; i++)
         kernel[i] = expf(-(float)(i / COLUMNS * 7919 % 1009 * (i % COLUMNS) % 1000) / 50.0f);
-    scales[0] = (float *)vyre_map(v, 1, NULL);
-    scales[1] = (float *)vyre_map(v, 2, NULL);
+    memcpy(vyre_map(v, 0, NULL), kernel, sizeof kernel);
     for (uint32_t j = 0; j < COLUMNS; j++)
         column[j] = scales[1][j] = 1;
     iterations = iterate(v, iterations, &ns);
@@ -124,8 +123,8 @@ int main(int argc, char **argv)
 
     const clock_t begin = clock();
     for (uint32_t n = 0; n < iterations; n++) {
-        scale(kernel, row, column, works[0].args);
-        scale(kernel, column, row, works[1].args);
+        scale(row, column, works[0].args);
+        scale(column, row, works[1].args);
     }
     const double host = (double)(clock() - begin) * 1e3 / CLOCKS_PER_SEC;
     for (uint32_t i = 0; i < ROWS; i++) {
