@@ -2536,7 +2536,8 @@ VYRE_API vyre_status vyre_run_until(vyre *v, const vyre_until_desc *desc, uint32
 VYRE_API vyre_status vyre_dispatch(vyre *v, const vyre_io_buffers *io, vyre_stats *stats,
                                    vyre_error *err);
 /* `passes` passes over the handle's own buffers, where they are: nothing is
- * copied.  0 passes: success, all statistics zero. */
+ * copied.  Wide works that wait are launched before each.  0 passes: success, all
+ * statistics zero. */
 VYRE_API vyre_status vyre_dispatch_resident(vyre *v, uint32_t passes, vyre_stats *stats,
                                             vyre_error *err);
 /* bytes per second, exact, saturated; 0 when `latency_ns` is 0. */

@@ -3,8 +3,9 @@
  *     bench/wide [--csv] [--quick] [--seconds N] [--largest N]
  *
  * Nothing at all (a chunk for each group), y = a x + y over 2^10 to 2^28 floats, the sum
- * of 2^26 u32, products of matrices; each beside the same code in a plain dispatch,
- * submitted and waited for by spinning on its fence.  Then a lane's job there and
+ * of 2^26 u32, the histogram of 2^26 bytes, products of matrices; each beside the same
+ * code in a plain dispatch, submitted and waited for by spinning on its fence, and the
+ * longest vectors beside plain C on one core and on all.  Then a lane's job there and
  * back: in a kernel without wide works, beside groups that wait, beside groups at
  * work.  --seconds is for each path, --largest the logarithm of the longest vectors.
  */
@@ -20,13 +21,15 @@
 #include "bench.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #define OP_EMPTY  0x1000u
 #define OP_SAXPY  0x1001u
 #define OP_SUM    0x1002u
 #define OP_MATMUL 0x1003u
+#define OP_BYTES  0x1004u
 
-enum { TILE = 32, MAX_SAMPLES = 200000 };
+enum { TILE = 32, BYTES_TILE = 4096 /* words */, BINS = 256, MAX_SAMPLES = 200000 };
 
 static double     seconds_each = 0.25;
 static uint32_t   lanes = 512; /* of a group */
@@ -123,37 +126,80 @@ static void emit_matmul(vyre_program *p, const vyre_slot_values *s, void *user)
     matmul_tile(p, s->buffers, s->lane, s->index, s->arg[1]);
 }
 
+/* The bytes of one tile, counted in an array of the group and then added up. */
+static void bytes_tile(vyre_program *p, const vyre_buffer *b, vyre_value lane, vyre_value tile)
+{
+    const uint32_t turns = (BINS + lanes - 1) / lanes;
+    const vyre_value zero = vyre_ir_u32(p, 0), one = vyre_ir_u32(p, 1);
+    const vyre_value bins = vyre_ir_u32(p, BINS), step = vyre_ir_u32(p, lanes);
+    const vyre_value low = vyre_ir_u32(p, 255), before = vyre_ir_u32(p, BYTES_TILE);
+    const vyre_value each = vyre_ir_u32(p, BYTES_TILE / lanes), few = vyre_ir_u32(p, turns);
+    const vyre_value base = vyre_ir_mul(p, tile, before);
+    vyre_value turn = vyre_ir_loop(p, zero, few);
+    vyre_ir_store(p, b[5], vyre_ir_add(p, vyre_ir_mul(p, turn, step), lane), zero);
+    vyre_ir_end(p);
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+    turn = vyre_ir_loop(p, zero, each);
+    const vyre_value own = vyre_ir_add(p, vyre_ir_mul(p, turn, step), lane);
+    const vyre_value x = vyre_ir_load(p, b[0], vyre_ir_add(p, base, own));
+    const vyre_value word = vyre_ir_bitcast(p, VYRE_TYPE_U32, x);
+    for (uint32_t i = 0; i < 4; i++) {
+        const vyre_value shifted = vyre_ir_shr(p, word, vyre_ir_u32(p, 8 * i));
+        vyre_ir_atomic(p, VYRE_ATOMIC_ADD, b[5], vyre_ir_and(p, shifted, low), one,
+                       VYRE_ORDER_RELAXED);
+    }
+    vyre_ir_end(p);
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+    turn = vyre_ir_loop(p, zero, few);
+    const vyre_value bin = vyre_ir_add(p, vyre_ir_mul(p, turn, step), lane);
+    vyre_ir_if(p, vyre_ir_lt(p, bin, bins));
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, b[6], bin, vyre_ir_load(p, b[5], bin), VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+static void emit_bytes(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    bytes_tile(p, s->buffers, s->lane, s->index);
+}
+
 static const vyre_handler handlers[] = {
     { .opcode = OP_EMPTY, .emit = emit_empty, .name = "empty", .width = VYRE_WIDTH_RANGE,
       .chunk = 1 },
     { .opcode = OP_SAXPY, .emit = emit_saxpy, .name = "saxpy", .width = VYRE_WIDTH_RANGE },
     { .opcode = OP_SUM, .emit = emit_sum, .name = "sum", .width = VYRE_WIDTH_RANGE },
-    { .opcode = OP_MATMUL, .emit = emit_matmul, .name = "matmul", .width = VYRE_WIDTH_GROUP }
+    { .opcode = OP_MATMUL, .emit = emit_matmul, .name = "matmul", .width = VYRE_WIDTH_GROUP },
+    { .opcode = OP_BYTES, .emit = emit_bytes, .name = "bytes", .width = VYRE_WIDTH_GROUP }
 };
 
-static const vyre_buffer_desc buffers[5] = {
+enum { BUFFERS = 7 };
+static const vyre_buffer_desc buffers[BUFFERS] = {
     { .name = "x", .binding = 4, .type = VYRE_TYPE_F32, .access = VYRE_ACCESS_READ },
     { .name = "y", .binding = 5, .type = VYRE_TYPE_F32 },
     { .name = "z", .binding = 6, .type = VYRE_TYPE_F32 },
     { .name = "tile_x", .type = VYRE_TYPE_F32, .access = VYRE_ACCESS_WORKGROUP,
       .count = TILE * TILE },
     { .name = "tile_y", .type = VYRE_TYPE_F32, .access = VYRE_ACCESS_WORKGROUP,
-      .count = TILE * TILE }
+      .count = TILE * TILE },
+    { .name = "bins", .access = VYRE_ACCESS_WORKGROUP, .count = BINS },
+    { .name = "counts", .binding = 7, .count = BINS }
 };
 
 /* --- through a handle ----------------------------------------------------- */
 
 static vyre *open_wide(bool wide, uint32_t words)
 {
-    const size_t sizes[5] = { (size_t)words * 4, (size_t)words * 4, 4096u * 4096u * 4u, 0, 0 };
-    const size_t small[5] = { 64, 64, 64, 0, 0 };
+    const size_t sizes[BUFFERS] = { (size_t)words * 4, (size_t)words * 4, 4096u * 4096u * 4u,
+                                    0, 0, 0, BINS * 4 };
+    const size_t small[BUFFERS] = { 64, 64, 64, 0, 0, 0, BINS * 4 };
     vyre_desc desc;
     memset(&desc, 0, sizeof desc);
     desc.backend = VYRE_BACKEND_VULKAN;
     desc.kernel.handlers = wide ? handlers : NULL;
-    desc.kernel.handler_count = wide ? 4 : 0;
+    desc.kernel.handler_count = wide ? 5 : 0;
     desc.kernel.buffers = buffers;
-    desc.kernel.buffer_count = 5;
+    desc.kernel.buffer_count = BUFFERS;
     desc.kernel.group_size = lanes;
     desc.buffer_sizes = wide ? sizes : small;
     vyre *v = vyre_open(&desc, &err);
@@ -161,11 +207,14 @@ static vyre *open_wide(bool wide, uint32_t words)
     return v;
 }
 
+/* Floats of 2^-31 to 2^32, whose bytes are many different ones. */
 static void fill(void *at, uint32_t words)
 {
-    float *x = (float *)at;
-    for (uint32_t i = 0; i < words; i++)
-        x[i] = 1.0f;
+    uint32_t *x = (uint32_t *)at;
+    for (uint32_t i = 0; i < words; i++) {
+        const uint32_t r = (i + 1) * 0x9e3779b1u, mixed = r ^ r >> 15;
+        x[i] = (mixed & 0x807fffffu) | (96 + (mixed >> 24 & 63)) << 23;
+    }
 }
 
 static void run(vyre *v, const vyre_work *work)
@@ -205,7 +254,7 @@ static bench_row measure(vyre *v, const char *path, const vyre_work *work)
 
 typedef struct plain {
     raw_device device;
-    raw_buffer b[3];
+    raw_buffer b[4]; /* x, y, z, counts */
 } plain;
 
 static void plain_body(vyre_program *p, const vyre_buffer *b, uint32_t opcode, uint32_t n)
@@ -215,6 +264,10 @@ static void plain_body(vyre_program *p, const vyre_buffer *b, uint32_t opcode, u
     if (opcode == OP_MATMUL) {
         vyre_value lane = vyre_ir_builtin(p, VYRE_BUILTIN_LOCAL_INDEX);
         matmul_tile(p, b, lane, vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_ID_X), count);
+    }
+    if (opcode == OP_BYTES) {
+        vyre_value lane = vyre_ir_builtin(p, VYRE_BUILTIN_LOCAL_INDEX);
+        bytes_tile(p, b, lane, vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_ID_X));
     }
     if (opcode != OP_SAXPY)
         return;
@@ -228,23 +281,23 @@ static raw_kernel plain_kernel(plain *r, uint32_t opcode, uint32_t n)
     vyre_program_desc desc;
     vyre_spirv_desc how;
     vyre_spirv module;
-    vyre_buffer b[5];
+    vyre_buffer b[BUFFERS];
     memset(&desc, 0, sizeof desc);
     memset(&how, 0, sizeof how);
     desc.workgroup_size[0] = lanes;
     how.spec_group_size = true;
     vyre_program *p = vyre_program_create(&desc, &err);
     must(p != NULL);
-    for (uint32_t i = 0; i < 5; i++) {
+    for (uint32_t i = 0; i < BUFFERS; i++) {
         vyre_buffer_desc own = buffers[i];
-        own.binding = i < 3 ? i : 0;
+        own.binding = i < 3 ? i : i == 6 ? 3 : 0;
         b[i] = vyre_ir_buffer(p, &own);
     }
     plain_body(p, b, opcode, n);
     must(vyre_program_finish(p, &err) == VYRE_OK && vyre_program_optimize(p, &err) == VYRE_OK);
     must(vyre_spirv_emit(p, &how, &module, &err) == VYRE_OK);
     const raw_kernel k = raw_kernel_new(&r->device, module.words, module.word_count * 4, lanes,
-                                        r->b, 3);
+                                        r->b, 4);
     vyre_spirv_free(&module);
     vyre_program_destroy(p);
     return k;
@@ -272,6 +325,95 @@ static bench_row measure_plain(plain *r, const char *path, uint32_t opcode, uint
     return row;
 }
 
+/* --- plain C --------------------------------------------------------------- */
+
+typedef struct c_part {
+    uint32_t  opcode;
+    uint32_t *x;
+    float    *y;
+    size_t    words;
+    uint32_t  counts[BINS], sum;
+    pthread_t thread;
+} c_part;
+
+static void *c_main(void *user)
+{
+    c_part *c = (c_part *)user;
+    const uint8_t *bytes = (const uint8_t *)c->x;
+    const float *x = (const float *)(const void *)c->x;
+    if (c->opcode == OP_SAXPY)
+        for (size_t i = 0; i < c->words; i++)
+            c->y[i] += 2.0f * x[i];
+    else if (c->opcode == OP_SUM)
+        for (size_t i = 0; i < c->words; i++)
+            c->sum += c->x[i];
+    else
+        for (size_t i = 0; i < 4 * c->words; i++)
+            c->counts[bytes[i]]++;
+    return NULL;
+}
+
+/* The threads begin and end with each run: what a program does that has none waiting. */
+static void c_run(c_part *parts, uint32_t threads)
+{
+    for (uint32_t i = 1; i < threads; i++)
+        pthread_create(&parts[i].thread, NULL, c_main, &parts[i]);
+    c_main(&parts[0]);
+    for (uint32_t i = 1; i < threads; i++)
+        pthread_join(parts[i].thread, NULL);
+}
+
+static void measure_c(const bench_output *out, uint32_t opcode, uint32_t words, uint32_t threads,
+                      const char *what)
+{
+    c_part *parts = (c_part *)calloc(threads, sizeof *parts);
+    uint32_t *x = (uint32_t *)malloc((size_t)words * 4);
+    float *y = (float *)malloc((size_t)words * 4);
+    if (!parts || !x || !y)
+        abort();
+    fill(x, words);
+    fill(y, words);
+    for (uint32_t i = 0; i < threads; i++) {
+        const size_t from = (size_t)words * i / threads, to = (size_t)words * (i + 1) / threads;
+        parts[i].opcode = opcode;
+        parts[i].x = x + from;
+        parts[i].y = y + from;
+        parts[i].words = to - from;
+    }
+    char path[112];
+    snprintf(path, sizeof path, "%s, plain C, %u thread%s", what, threads, threads > 1 ? "s" : "");
+    bench_row row = bench_row_new(path, MAX_SAMPLES);
+    const uint64_t end = bench_now() + (uint64_t)(seconds_each * 1e9);
+    for (uint32_t i = 0; i < 4 || (bench_now() < end && row.count < row.capacity); i++) {
+        const uint64_t begin = bench_now();
+        c_run(parts, threads);
+        if (i >= 1)
+            bench_add(&row, (double)(bench_now() - begin));
+    }
+    bench_finish(out, &row);
+    volatile uint32_t used = parts[0].sum + parts[0].counts[1]; /* and so it is computed */
+    (void)used;
+    free(y);
+    free(x);
+    free(parts);
+}
+
+static void table_of_c(const bench_output *out, uint32_t log)
+{
+    static const struct { uint32_t opcode; const char *what; uint32_t shift; } rows[] = {
+        { OP_SAXPY, "saxpy of 2^%u floats", 0 }, { OP_SUM, "sum of 2^%u u32", 0 },
+        { OP_BYTES, "histogram of 2^%u bytes", 2 }
+    };
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char what[64];
+        snprintf(what, sizeof what, rows[i].what, log);
+        measure_c(out, rows[i].opcode, 1u << (log - rows[i].shift), 1, what);
+        if (cores > 1)
+            measure_c(out, rows[i].opcode, 1u << (log - rows[i].shift), (uint32_t)cores, what);
+    }
+}
+
 /* --- the table ------------------------------------------------------------ */
 
 /* Both paths of one size, and what they move or compute in a second. */
@@ -289,6 +431,29 @@ static void compare(const bench_output *out, plain *r, vyre *v, const vyre_work 
     const double theirs = bench_finish(out, &row);
     snprintf(path, sizeof path, "%s: times faster than the dispatch", what);
     bench_value(out, path, "times", ours > 0 ? theirs / ours : 0);
+}
+
+/* Once, against plain C. */
+static void check_histogram(vyre *v, const vyre_work *w)
+{
+    const size_t words = (size_t)w->args[0] * BYTES_TILE;
+    c_part part;
+    memset(&part, 0, sizeof part);
+    part.opcode = OP_BYTES;
+    part.words = words;
+    part.x = (uint32_t *)malloc(words * 4);
+    if (!part.x)
+        abort();
+    fill(part.x, (uint32_t)words);
+    c_main(&part);
+    uint32_t *counts = (uint32_t *)vyre_map(v, 6, NULL);
+    memset(counts, 0, BINS * 4);
+    run(v, w);
+    if (memcmp(counts, part.counts, sizeof part.counts) != 0) {
+        fprintf(stderr, "wide: the histogram is not that of plain C\n");
+        exit(1);
+    }
+    free(part.x);
 }
 
 static void table_of_works(const bench_output *out, plain *r, vyre *v, uint32_t largest,
@@ -312,6 +477,10 @@ static void table_of_works(const bench_output *out, plain *r, vyre *v, uint32_t 
     const double ns = bench_finish(out, &row);
     snprintf(what, sizeof what, "sum of 2^%u u32: MB/s", log);
     bench_value(out, what, "MB/s", 4e3 * (double)(1u << log) / (ns > 0 ? ns : 1));
+    snprintf(what, sizeof what, "histogram of 2^%u bytes", log);
+    w = work_of(OP_BYTES, (1u << log) / 4 / BYTES_TILE, 0);
+    check_histogram(v, &w);
+    compare(out, r, v, &w, 0, w.args[0], 0, what);
     for (uint32_t n = quick ? 64 : 512; n <= (quick ? 64u : 4096u) && 2 * n * n <= 1u << largest;
          n *= 2) {
         snprintf(what, sizeof what, "matmul of %u", n);
@@ -375,9 +544,10 @@ int main(int argc, char **argv)
     seconds_each = bench_number(argc, argv, "--seconds", quick ? 0.01 : 0.25);
     lanes = cpu ? 32 : 512;
     const uint32_t words = 1u << (largest < 14 ? 14 : largest);
-    for (uint32_t i = 0; i < 3; i++)
-        r.b[i] = raw_buffer_new(&r.device, i < 2 ? (VkDeviceSize)words * 4 : 4096u * 4096u * 4u,
-                                false);
+    for (uint32_t i = 0; i < 4; i++)
+        r.b[i] = raw_buffer_new(&r.device, i < 2   ? (VkDeviceSize)words * 4
+                                           : i < 3 ? 4096u * 4096u * 4u
+                                                   : BINS * 4u, false);
     vyre *v = open_wide(true, words);
     fill(vyre_map(v, 0, NULL), words);
     fill(r.b[0].map, words);
@@ -393,6 +563,7 @@ int main(int argc, char **argv)
              info.wide_group, info.worker_groups, info.workgroup_size);
     bench_heading(&out);
     table_of_works(&out, &r, v, largest, quick);
+    table_of_c(&out, largest < 26 ? largest : 26);
     table_of_lanes(&out, v, largest);
     vyre_close(v);
     return 0;
