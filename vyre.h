@@ -5248,10 +5248,18 @@ static inline uint32_t vyi_wire_swap(void *base, size_t index, uint32_t expected
 #define VYI_PRIORITY_NO_WIRE 0xffffffffu
 
 /* The wire's level: 0 is the most urgent. */
+static inline uint32_t vyi_priority_level(vyre_priority priority)
+{
+    static const uint8_t levels[VYRE_PRIORITY_LEVELS] = { 2, 0, 1, 3, 4 };
+    VYRE_ASSERT((uint32_t)priority < VYRE_PRIORITY_LEVELS);
+    return levels[priority];
+}
+
+/* The same of whatever came from outside. */
 static inline uint32_t vyi_priority_wire(vyre_priority priority)
 {
-    static const uint8_t wire[VYRE_PRIORITY_LEVELS] = { 2, 0, 1, 3, 4 };
-    return (uint32_t)priority < VYRE_PRIORITY_LEVELS ? wire[priority] : VYI_PRIORITY_NO_WIRE;
+    return (uint32_t)priority < VYRE_PRIORITY_LEVELS ? vyi_priority_level(priority)
+                                                     : VYI_PRIORITY_NO_WIRE;
 }
 
 static inline vyre_priority vyi_priority_of(uint32_t wire)
@@ -12985,6 +12993,10 @@ VYI_EXTERN_C_END
 
 VYI_EXTERN_C_BEGIN
 
+/* Where a description says 0. */
+#define VYI_DEFAULT_GROUP       256u /* lanes, of any group; and slots of a ring */
+#define VYI_DEFAULT_OBSERVABLES 64u
+
 /* What a launch needs at most before and after the loops of one slot, where
  * loops are limited: the slot's own, a packed payload's, the IO queue's. */
 #define VYI_KERNEL_LOOP_MARGIN 128u
@@ -13391,7 +13403,7 @@ VYI_API void vyi_order_wide_end(vyi_kernel *k, vyre_value order, vyre_value stat
 VYI_API void vyi_kernel_narrow(vyi_kernel *k);
 
 /* bool: so few loop iterations are left that a slot that is begun now might
- * not end before the driver cuts (kernel.c). */
+ * not end before the driver cuts (kernel_slot.c). */
 VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k);
 
 /* The scan of the five partitions; a claim of one slot, for vyi_children_found
@@ -13464,12 +13476,12 @@ static vyre_kernel_desc vyi_kernel_defaults(const vyre_kernel_desc *desc)
     memset(&d, 0, sizeof d);
     if (desc)
         d = *desc;
-    d.workgroup_size = d.workgroup_size ? d.workgroup_size : 256;
+    d.workgroup_size = d.workgroup_size ? d.workgroup_size : VYI_DEFAULT_GROUP;
     d.slot_count = d.slot_count ? d.slot_count : d.workgroup_size;
     d.lane_count = d.lane_count ? d.lane_count : d.slot_count;
     d.log_records = d.log_records ? d.log_records : VYRE_LOG_RECORDS_DEFAULT;
-    d.observables = d.observables ? d.observables : 64;
-    d.group_size = d.group_size ? d.group_size : 256;
+    d.observables = d.observables ? d.observables : VYI_DEFAULT_OBSERVABLES;
+    d.group_size = d.group_size ? d.group_size : VYI_DEFAULT_GROUP;
     d.io_spins = d.io_spins ? d.io_spins : 1024;
     d.loop_allowance = d.loop_allowance ? d.loop_allowance : 32768;
     return d;
@@ -13893,12 +13905,6 @@ static void vyi_kernel_values(vyi_kernel *k)
         k->event = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "event");
 }
 
-VYI_COLD
-VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k)
-{
-    return vyre_ir_lt(k->p, vyre_ir_builtin(k->p, VYRE_BUILTIN_LOOP_LEFT), k->loop_need);
-}
-
 /* How often a lane's stride hits the ring; 0 for a lane beyond it. */
 static vyre_value vyi_kernel_turns(vyi_kernel *k)
 {
@@ -13907,15 +13913,6 @@ static vyre_value vyi_kernel_turns(vyi_kernel *k)
     vyre_value turns = vyi_kernel_plus(k, vyre_ir_div(p, beyond, k->lanes), 1);
     vyre_value serves = vyre_ir_lt(p, k->lane, k->slots);
     return vyre_ir_select(p, serves, turns, vyi_kernel_u32(k, 0));
-}
-
-/* A block for a slot of the ring's.  The slot always is one: the condition tells
- * that to the emitter, which then checks none of the slot's words. */
-VYI_COLD
-VYI_API void vyi_kernel_slot_begin(vyi_kernel *k, vyre_value slot)
-{
-    vyre_ir_if(k->p, vyre_ir_lt(k->p, slot, k->slots));
-    k->base = vyre_ir_name(k->p, vyi_kernel_op(k, vyre_ir_shl, slot, 4), "slot_base");
 }
 
 /* Common operations without the frame of the others: packed slots, faults of
@@ -14402,6 +14399,23 @@ VYI_API void vyi_checked_take(vyi_kernel *k, vyre_value fault)
  * An end is the status, the mirror and the counters, in an order that the host
  * relies on.
  * ======================================================================= */
+
+/* --- before a slot --------------------------------------------------------- */
+
+VYI_COLD
+VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k)
+{
+    return vyre_ir_lt(k->p, vyre_ir_builtin(k->p, VYRE_BUILTIN_LOOP_LEFT), k->loop_need);
+}
+
+/* A block for a slot of the ring's.  The slot always is one: the condition tells
+ * that to the emitter, which then checks none of the slot's words. */
+VYI_COLD
+VYI_API void vyi_kernel_slot_begin(vyi_kernel *k, vyre_value slot)
+{
+    vyre_ir_if(k->p, vyre_ir_lt(k->p, slot, k->slots));
+    k->base = vyre_ir_name(k->p, vyi_kernel_op(k, vyre_ir_shl, slot, 4), "slot_base");
+}
 
 /* --- what the host wishes ------------------------------------------------- */
 
@@ -25341,6 +25355,7 @@ typedef struct vyi_slots {
     uint32_t     mirror;  /* index of that buffer */
     uint32_t     cancel;  /* and of that */
     uint32_t     tag;     /* of tickets, where their slot leaves room */
+    bool         extended; /* slots have more than a work says: order, or its argument count */
     uint32_t    *marks;
     uint32_t    *kept;    /* marks, while they are held */
     uint32_t    *wishes;  /* the generation whose cancel word is set; 0: it is clear */
@@ -26105,13 +26120,6 @@ static inline uint32_t vyi_slot_outcome(const vyi_queue *q, uint32_t slot)
 
 /* --- taking slots -------------------------------------------------------- */
 
-/* The wire's levels, by vyre_priority. */
-static inline uint32_t vyi_priority_level(vyre_priority priority)
-{
-    static const uint8_t levels[VYRE_PRIORITY_LEVELS] = { 2, 0, 1, 3, 4 };
-    return levels[priority];
-}
-
 /* Where a work of this priority goes. */
 static inline vyi_share *vyi_share_of(const vyi_queue *q, vyi_owner *o, vyre_priority priority)
 {
@@ -26789,6 +26797,17 @@ static inline void vyi_line_compose(vyi_line *line, const vyre_work *work)
         line->words[VYRE_SLOT_ARGS + i] = work->args[i] & keep[i];
 }
 
+/* What a kernel with order, or one that is checked, finds in a slot beyond that. */
+static void vyi_lines_extend(const vyi_queue *q, uint32_t slot, const vyre_work *works,
+                             vyi_line *lines, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        lines[i].words[VYRE_SLOT_PRIORITY] |= vyi_order_bits(q, slot + i);
+        if (q->v->desc.kernel.checked)
+            lines[i].words[VYRE_SLOT_TENANT] |= (works[i].arg_count + 1) << VYI_CHECKED_COUNT;
+    }
+}
+
 /* Composed before the first of them is stored: a direct store takes its words from
  * memory, and what is composed behind it would wait for it. */
 #define VYI_LINES_AT_ONCE 16u
@@ -26805,11 +26824,8 @@ static inline void vyi_slots_store(const vyi_queue *q, const vyi_device *d, uint
         const uint32_t n = rest < VYI_LINES_AT_ONCE ? rest : VYI_LINES_AT_ONCE;
         for (uint32_t i = 0; i < n; i++)
             vyi_line_compose(&lines[i], &works[from + i]);
-        for (uint32_t i = 0; i < n && q->order.count; i++)
-            lines[i].words[VYRE_SLOT_PRIORITY] |= vyi_order_bits(q, slot + from + i);
-        for (uint32_t i = 0; i < n && q->v->desc.kernel.checked; i++)
-            lines[i].words[VYRE_SLOT_TENANT] |=
-                (works[from + i].arg_count + 1) << VYI_CHECKED_COUNT;
+        if (q->slots.extended)
+            vyi_lines_extend(q, slot + from, works + from, lines, n);
         d->store(ring + (size_t)from * VYRE_SLOT_WORDS, lines, n);
     }
 }
@@ -30587,8 +30603,6 @@ VYRE_API vyre_status vyre_tenant_enable(vyre *v, uint32_t tenant, bool enable, v
  * ======================================================================= */
 
 
-#define VYI_DEFAULT_SLOTS 256u
-
 /* --- open: the description ----------------------------------------------- */
 
 VYI_COLD
@@ -30596,10 +30610,10 @@ VYI_API void vyi_desc_defaults(vyre_desc *d)
 {
     vyre_kernel_desc *k = &d->kernel;
     const uint32_t slots = k->slot_count ? k->slot_count
-                           : k->workgroup_size ? k->workgroup_size : VYI_DEFAULT_SLOTS;
+                           : k->workgroup_size ? k->workgroup_size : VYI_DEFAULT_GROUP;
 
     d->tenants = vyi_def32(d->tenants, 1);
-    d->observables = vyi_def32(vyi_def32(d->observables, k->observables), 64);
+    d->observables = vyi_def32(vyi_def32(d->observables, k->observables), VYI_DEFAULT_OBSERVABLES);
     d->lease.in_flight = vyi_def32(d->lease.in_flight, 2);
     d->lease.time_ns = d->lease.time_ns ? d->lease.time_ns : 5000000u;
     d->lease.timeout_ns = d->lease.timeout_ns ? d->lease.timeout_ns : 10000000000u;
@@ -30944,23 +30958,21 @@ VYI_API vyre_status vyi_slots_allocate(vyre *v, vyre_error *err)
     return VYRE_OK;
 }
 
-/* Five shares for five levels; NORMAL has what does not divide. */
+/* A share for each of the kernel's partitions, or one. */
 VYI_COLD
 VYI_API void vyi_shares_plan(vyi_queue *q)
 {
     const bool priority = q->v->desc.kernel.kind == VYRE_KERNEL_PRIORITY;
-    const uint32_t levels = priority ? VYRE_PRIORITY_LEVELS : 1;
-    const uint32_t each = q->slots.lanes / levels;
-    uint32_t first = 0;
-    q->slots.levels = levels;
-    for (uint32_t i = 0; i < levels; i++) {
+    uint32_t offsets[VYRE_PRIORITY_LEVELS + 1] = { 0, q->slots.lanes };
+    q->slots.levels = priority ? VYRE_PRIORITY_LEVELS : 1;
+    if (priority)
+        vyi_priority_fill(q->slots.lanes, offsets);
+    for (uint32_t i = 0; i < q->slots.levels; i++) {
         vyi_share *share = &q->slots.pool.shares[i];
-        share->first = first;
-        share->count = each + (i == levels / 2 ? q->slots.lanes % levels : 0);
+        share->first = offsets[i];
+        share->count = offsets[i + 1] - offsets[i];
         share->look_mask = vyi_look_mask(share->count);
-        first += share->count;
     }
-    VYRE_ASSERT(first == q->slots.lanes);
 }
 
 /* --- open: opcodes ------------------------------------------------------- */
@@ -31025,21 +31037,18 @@ static vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_erro
     memset(&desc, 0, sizeof desc);
     desc.tenants = q->v->desc.tenants;
     desc.observables = q->v->desc.observables;
-    const vyre_status status =
-        vyre_control_encode(control, q->v->buffers.list[VYI_ROLE_CONTROL].size, &desc, err);
+    const size_t size = q->v->buffers.list[VYI_ROLE_CONTROL].size;
+    vyre_status status = vyre_control_encode(control, size, &desc, err);
     if (status != VYRE_OK)
         return status;
     vyi_mutex_lock(&q->v->brief);
     vyi_tenants_write(q->v, d, 0, desc.tenants);
     vyi_mutex_unlock(&q->v->brief);
-    for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS && q->slots.levels > 1; i++) {
-        const vyi_share *part = &q->slots.pool.shares[i];
-        vyi_set_word(control, VYRE_CONTROL_PRIORITY_OFFSETS + i, part->first);
-        vyi_set_word(control, VYRE_CONTROL_PRIORITY_OFFSETS + i + 1, part->first + part->count);
-    }
+    if (q->slots.levels > 1) /* of the whole ring, whoever has a share of it now */
+        status = vyre_priority_write(control, size, q->slots.lanes, err);
     if (d->write_combined)
         vyi_fence_stores();
-    return VYRE_OK;
+    return status;
 }
 
 VYI_COLD
@@ -31056,7 +31065,7 @@ VYI_API vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *
     desc.tiles = v->programs.tiles;
     desc.buffers = v->buffers.list;
     desc.buffer_count = v->buffers.count;
-    desc.group_size = vyi_def32(v->desc.kernel.workgroup_size, 256);
+    desc.group_size = vyi_def32(v->desc.kernel.workgroup_size, VYI_DEFAULT_GROUP);
     desc.max_groups = vyi_def32(v->desc.kernel.lane_count, q->slots.lanes) / desc.group_size;
     desc.max_groups = vyi_def32(desc.max_groups, 1);
     desc.spare_groups = v->desc.kernel.children / desc.group_size;
@@ -31485,13 +31494,14 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     q->v = v;
     q->slots.tag = vyi_ticket_tag(v);
     q->slots.lanes = v->desc.kernel.slot_count;
-    if (v->desc.kernel.workgroup_size == 0 && q->slots.lanes < 256)
+    if (v->desc.kernel.workgroup_size == 0 && q->slots.lanes < VYI_DEFAULT_GROUP)
         v->desc.kernel.workgroup_size = q->slots.lanes; /* a small ring needs no more lanes */
     vyi_shares_plan(q);
 
     vyre_status status = vyi_wide_plan(v, err);
     q->slots.count = q->slots.lanes + q->wides.count;
     vyi_order_plan(v);
+    q->slots.extended = q->order.count || v->desc.kernel.checked;
     if (status == VYRE_OK)
         status = vyi_buffers_plan(v, err);
     if (status == VYRE_OK)
@@ -31830,7 +31840,6 @@ VYI_EXTERN_C_END
 #define VYI_CPU_SHORT_NS      100000u   /* likewise, where rounds have work of their own */
 #define VYI_CPU_SHORT_MOST_NS 10000000u
 #define VYI_CPU_ALIGN         64u
-#define VYI_CPU_WIDE_GROUP    256u /* lanes: as a kernel has them that says nothing */
 #define VYI_CPU_MOST_WORKERS  16u       /* where nobody says how many */
 
 /* --- launches ------------------------------------------------------------ */
@@ -32140,7 +32149,7 @@ static void vyi_cpu_describe(vyi_cpu *c, const vyi_device_desc *desc)
     d->group_size = desc->group_size;
     d->groups = 1;
     d->wide_group = desc->desc->kernel.group_size ? desc->desc->kernel.group_size
-                                                  : VYI_CPU_WIDE_GROUP;
+                                                  : VYI_DEFAULT_GROUP;
     d->wide_turns = UINT32_MAX;
     d->bytes = c->block_size;
     d->pipeline_id = vyre_program_hash(desc->loop);
@@ -44965,7 +44974,9 @@ VYI_API size_t vyi_exchange_text_write(const uint8_t *bytes, size_t count, char 
 
 #endif /* VYRE_NO_EXCHANGE */
 /* ==========================================================================
- * exchange: expressions of a blob as values of a program
+ * exchange: names of a blob, and what they are bound to
+ *
+ * Scopes nest, a name is bound once, and none hides another one.
  * ======================================================================= */
 /* ==========================================================================
  * exchange: an import on its way
@@ -45034,6 +45045,20 @@ typedef struct vyi_import {
     uint32_t                offset_count, offset_capacity;
 } vyi_import;
 
+/* --- names (exchange_name.c) -------------------------------------------------- */
+
+VYI_API void vyi_import_nomem(vyi_import *m, size_t size);
+/* As much of a name as programs keep; characters that are not ASCII as they are. */
+VYI_API const char *vyi_import_name(vyi_exchange_text text, char name[VYRE_MAX_NAME + 1]);
+/* A scope begins; ends, with its names; gets a new one. */
+VYI_API void vyi_import_open(vyi_import *m);
+VYI_API void vyi_import_close(vyi_import *m);
+VYI_API void vyi_import_bind(vyi_import *m, size_t at, vyi_import_kind kind, uint32_t id);
+/* The buffer whose name stands there; none and a failure when there is none. */
+VYI_API vyre_buffer vyi_import_buffer(vyi_import *m, size_t at);
+/* The binding whose name stands there; NULL and a failure when there is none. */
+VYI_API vyi_import_binding *vyi_import_find(vyi_import *m, size_t at);
+
 /* --- for values (exchange_value.c) ------------------------------------------- */
 
 static inline uint32_t vyi_import_byte(const vyi_import *m, size_t at)
@@ -45046,10 +45071,6 @@ static inline uint32_t vyi_import_type(const vyi_import *m, vyre_value value)
     return value.id ? vyi_definition(m->p, value.id)->type : (uint32_t)VYRE_TYPE_NONE;
 }
 
-/* The buffer whose name stands there; none and a failure when there is none. */
-VYI_API vyre_buffer vyi_import_buffer(vyi_import *m, size_t at);
-/* The binding whose name stands there; NULL and a failure when there is none. */
-VYI_API vyi_import_binding *vyi_import_find(vyi_import *m, size_t at);
 /* Any bit set; itself when it is a bool. */
 VYI_API vyre_value vyi_import_bool(vyi_import *m, vyre_value value);
 /* The bits of an i32, and 0 or 1 of a bool. */
@@ -45063,6 +45084,119 @@ VYI_EXTERN_C_END
 
 #endif /* VYRE_NO_EXCHANGE */
 #endif
+
+#ifndef VYRE_NO_EXCHANGE
+
+VYI_API void vyi_import_nomem(vyi_import *m, size_t size)
+{
+    if (m->x.status >= 0)
+        m->x.status = vyi_fail_nomem(m->x.err, size);
+    m->x.at = m->x.end;
+}
+
+VYI_API const char *vyi_import_name(vyi_exchange_text text, char name[VYRE_MAX_NAME + 1])
+{
+    const size_t size = text.size < VYRE_MAX_NAME ? text.size : VYRE_MAX_NAME;
+    if (size)
+        memcpy(name, text.bytes, size);
+    name[size] = '\0';
+    return name;
+}
+
+static bool vyi_import_same(vyi_exchange_text a, vyi_exchange_text b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.bytes, b.bytes, a.size) == 0);
+}
+
+/* The blob's digest decides which names meet, so that nobody can choose them. */
+static uint32_t *vyi_import_head(vyi_import *m, vyi_exchange_text name)
+{
+    const uint64_t seed = vyi_hash(VYI_HASH_SEED, m->info.digest, sizeof m->info.digest);
+    const uint64_t hash = vyi_hash(seed, name.bytes, name.size);
+    return &m->heads[vyi_mix((uint32_t)(hash >> 32), (uint32_t)hash) % VYI_IMPORT_HEADS];
+}
+
+static vyi_import_binding *vyi_import_look(vyi_import *m, vyi_exchange_text name)
+{
+    for (uint32_t i = *vyi_import_head(m, name); i; i = m->bindings[i - 1].next) {
+        vyi_import_binding *binding = &m->bindings[i - 1];
+        if (vyi_import_same(vyi_exchange_text_at(&m->x, binding->at), name))
+            return binding;
+    }
+    return NULL;
+}
+
+VYI_API vyi_import_binding *vyi_import_find(vyi_import *m, size_t at)
+{
+    const vyi_exchange_text name = vyi_exchange_text_at(&m->x, at);
+    vyi_import_binding *binding = vyi_import_look(m, name);
+    if (!binding)
+        vyi_exchange_fail_name(&m->x, VYRE_E_EXCHANGE_NAME, at, "no variable is called", name);
+    return binding;
+}
+
+VYI_API vyre_buffer vyi_import_buffer(vyi_import *m, size_t at)
+{
+    const vyi_exchange_text name = vyi_exchange_text_at(&m->x, at);
+    vyre_buffer buffer = { 0 };
+    for (uint32_t i = 0; i < m->p->buffer_count && !buffer.id; i++) {
+        if (vyi_import_same(m->buffers[i], name))
+            buffer.id = i + 1;
+    }
+    if (!buffer.id)
+        vyi_exchange_fail_name(&m->x, VYRE_E_EXCHANGE_NAME, at, "no buffer is called", name);
+    return buffer;
+}
+
+VYI_API void vyi_import_open(vyi_import *m)
+{
+    VYRE_ASSERT(m->scope_count <= VYI_EXCHANGE_DEPTH);
+    m->scopes[m->scope_count++] = m->binding_count;
+}
+
+VYI_API void vyi_import_close(vyi_import *m)
+{
+    VYRE_ASSERT(m->scope_count > 0);
+    const uint32_t first = m->scopes[--m->scope_count];
+    while (m->binding_count > first) {
+        const vyi_import_binding *binding = &m->bindings[--m->binding_count];
+        *vyi_import_head(m, vyi_exchange_text_at(&m->x, binding->at)) = binding->next;
+    }
+}
+
+VYI_API void vyi_import_bind(vyi_import *m, size_t at, vyi_import_kind kind, uint32_t id)
+{
+    const vyi_exchange_text name = vyi_exchange_text_at(&m->x, at);
+    const vyi_import_binding *other = vyi_import_look(m, name);
+    if (other) {
+        const uint32_t index = (uint32_t)(other - m->bindings);
+        const bool twice = index >= m->scopes[m->scope_count - 1] && kind != VYI_IMPORT_COUNTER;
+        vyi_exchange_fail_name(&m->x, twice ? VYRE_E_EXCHANGE_NAME : VYRE_E_EXCHANGE_SCOPE, at,
+                               twice ? "a name that is there already"
+                                     : "a name that hides another one", name);
+        return;
+    }
+    void *bindings = m->bindings;
+    if (!vyi_grow(&m->desc->allocator, &bindings, &m->binding_capacity, m->binding_count + 1,
+                  sizeof *m->bindings)) {
+        vyi_import_nomem(m, (m->binding_count + 1) * sizeof *m->bindings);
+        return;
+    }
+    m->bindings = (vyi_import_binding *)bindings;
+    uint32_t *head = vyi_import_head(m, name);
+    vyi_import_binding *binding = &m->bindings[m->binding_count++];
+    binding->at = (uint32_t)at;
+    binding->next = *head;
+    binding->ordinal = m->ordinals++;
+    binding->id = id;
+    binding->kind = (uint32_t)kind;
+    *head = m->binding_count;
+}
+
+#endif /* VYRE_NO_EXCHANGE */
+/* ==========================================================================
+ * exchange: expressions of a blob as values of a program
+ * ======================================================================= */
 
 #ifndef VYRE_NO_EXCHANGE
 
@@ -45547,13 +45681,6 @@ static void vyi_import_blame(vyi_import *m, size_t at, const vyre_error *found)
     m->x.at = m->x.end;
 }
 
-static void vyi_import_nomem(vyi_import *m, size_t size)
-{
-    if (m->x.status >= 0)
-        m->x.status = vyi_fail_nomem(m->x.err, size);
-    m->x.at = m->x.end;
-}
-
 /* After each step: instructions that are new come from the byte `at`. */
 static void vyi_import_settle(vyi_import *m, size_t at)
 {
@@ -45572,109 +45699,6 @@ static void vyi_import_settle(vyi_import *m, size_t at)
     m->offsets = (uint32_t *)offsets;
     while (m->offset_count < m->p->count)
         m->offsets[m->offset_count++] = (uint32_t)at;
-}
-
-/* --- names ---------------------------------------------------------------------- */
-
-/* As much of a name as programs keep; characters that are not ASCII as they are. */
-static const char *vyi_import_name(vyi_exchange_text text, char name[VYRE_MAX_NAME + 1])
-{
-    const size_t size = text.size < VYRE_MAX_NAME ? text.size : VYRE_MAX_NAME;
-    if (size)
-        memcpy(name, text.bytes, size);
-    name[size] = '\0';
-    return name;
-}
-
-static bool vyi_import_same(vyi_exchange_text a, vyi_exchange_text b)
-{
-    return a.size == b.size && (a.size == 0 || memcmp(a.bytes, b.bytes, a.size) == 0);
-}
-
-/* The blob's digest decides which names meet, so that nobody can choose them. */
-static uint32_t *vyi_import_head(vyi_import *m, vyi_exchange_text name)
-{
-    const uint64_t seed = vyi_hash(VYI_HASH_SEED, m->info.digest, sizeof m->info.digest);
-    const uint64_t hash = vyi_hash(seed, name.bytes, name.size);
-    return &m->heads[vyi_mix((uint32_t)(hash >> 32), (uint32_t)hash) % VYI_IMPORT_HEADS];
-}
-
-static vyi_import_binding *vyi_import_look(vyi_import *m, vyi_exchange_text name)
-{
-    for (uint32_t i = *vyi_import_head(m, name); i; i = m->bindings[i - 1].next) {
-        vyi_import_binding *binding = &m->bindings[i - 1];
-        if (vyi_import_same(vyi_exchange_text_at(&m->x, binding->at), name))
-            return binding;
-    }
-    return NULL;
-}
-
-VYI_API vyi_import_binding *vyi_import_find(vyi_import *m, size_t at)
-{
-    const vyi_exchange_text name = vyi_exchange_text_at(&m->x, at);
-    vyi_import_binding *binding = vyi_import_look(m, name);
-    if (!binding)
-        vyi_exchange_fail_name(&m->x, VYRE_E_EXCHANGE_NAME, at, "no variable is called", name);
-    return binding;
-}
-
-VYI_API vyre_buffer vyi_import_buffer(vyi_import *m, size_t at)
-{
-    const vyi_exchange_text name = vyi_exchange_text_at(&m->x, at);
-    vyre_buffer buffer = { 0 };
-    for (uint32_t i = 0; i < m->p->buffer_count && !buffer.id; i++) {
-        if (vyi_import_same(m->buffers[i], name))
-            buffer.id = i + 1;
-    }
-    if (!buffer.id)
-        vyi_exchange_fail_name(&m->x, VYRE_E_EXCHANGE_NAME, at, "no buffer is called", name);
-    return buffer;
-}
-
-static void vyi_import_open(vyi_import *m)
-{
-    VYRE_ASSERT(m->scope_count <= VYI_EXCHANGE_DEPTH);
-    m->scopes[m->scope_count++] = m->binding_count;
-}
-
-static void vyi_import_close(vyi_import *m)
-{
-    VYRE_ASSERT(m->scope_count > 0);
-    const uint32_t first = m->scopes[--m->scope_count];
-    while (m->binding_count > first) {
-        const vyi_import_binding *binding = &m->bindings[--m->binding_count];
-        *vyi_import_head(m, vyi_exchange_text_at(&m->x, binding->at)) = binding->next;
-    }
-}
-
-/* A new name in the innermost scope. */
-static void vyi_import_bind(vyi_import *m, size_t at, vyi_import_kind kind, uint32_t id)
-{
-    const vyi_exchange_text name = vyi_exchange_text_at(&m->x, at);
-    const vyi_import_binding *other = vyi_import_look(m, name);
-    if (other) {
-        const uint32_t index = (uint32_t)(other - m->bindings);
-        const bool twice = index >= m->scopes[m->scope_count - 1] && kind != VYI_IMPORT_COUNTER;
-        vyi_exchange_fail_name(&m->x, twice ? VYRE_E_EXCHANGE_NAME : VYRE_E_EXCHANGE_SCOPE, at,
-                               twice ? "a name that is there already"
-                                     : "a name that hides another one", name);
-        return;
-    }
-    void *bindings = m->bindings;
-    if (!vyi_grow(&m->desc->allocator, &bindings, &m->binding_capacity, m->binding_count + 1,
-                  sizeof *m->bindings)) {
-        vyi_import_nomem(m, (m->binding_count + 1) * sizeof *m->bindings);
-        return;
-    }
-    m->bindings = (vyi_import_binding *)bindings;
-    uint32_t *head = vyi_import_head(m, name);
-    vyi_import_binding *binding = &m->bindings[m->binding_count++];
-    binding->at = (uint32_t)at;
-    binding->next = *head;
-    binding->ordinal = m->ordinals++;
-    binding->id = id;
-    binding->kind = (uint32_t)kind;
-    *head = m->binding_count;
 }
 
 /* --- statements ------------------------------------------------------------------ */
@@ -47918,6 +47942,55 @@ VYI_API void *vyi_replay_file_open(const vyre_replay_desc *desc, vyre_file *file
 
 #endif /* VYRE_NO_REPLAY */
 /* ==========================================================================
+ * replay: what all formats of a log have: bytes, how many records, digests
+ * ======================================================================= */
+
+#ifndef VYRE_NO_REPLAY
+
+VYI_API vyre_status vyi_replay_read(const vyre_replay *r, uint64_t at, void *bytes, size_t size,
+                                    vyre_error *err)
+{
+    const int64_t got = r->file.read(r->file.user, at, bytes, size);
+    if (got == (int64_t)size)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_REPLAY_IO, at, "Look whether the log was cut or its disk fails.",
+                    "reading %llu bytes of the log at %llu gave %lld", (unsigned long long)size,
+                    (unsigned long long)at, (long long)got);
+}
+
+VYI_API vyre_status vyi_replay_write(const vyre_replay *r, uint64_t at, const void *bytes,
+                                     size_t size, vyre_error *err)
+{
+    const int64_t put = r->file.write(r->file.user, at, bytes, size);
+    if (put == (int64_t)size)
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_REPLAY_IO, at, "Look whether the disk is full or read-only.",
+                    "writing %llu bytes of the log at %llu gave %lld", (unsigned long long)size,
+                    (unsigned long long)at, (long long)put);
+}
+
+VYI_API vyre_status vyi_replay_capacity(uint64_t capacity, vyre_error *err)
+{
+    if (capacity == 0)
+        return vyi_fail(err, VYRE_E_REPLAY_ZERO_CAPACITY, 0, "Ask for 4096 records, or so.",
+                        "a log of 0 records keeps nothing");
+    if (capacity > VYRE_REPLAY_MAX_CAPACITY)
+        return vyi_fail(err, VYRE_E_REPLAY_CAPACITY, capacity,
+                        "Ask for less, or write several logs one after the other.",
+                        "a log of %llu records exceeds the limit of %u",
+                        (unsigned long long)capacity, VYRE_REPLAY_MAX_CAPACITY);
+    return VYRE_OK;
+}
+
+VYRE_API uint64_t vyre_replay_digest(const void *bytes, size_t size)
+{
+    uint8_t hash[32];
+    vyi_blake3(bytes, size, hash);
+    return vyi_replay_get64(hash);
+}
+
+#endif /* VYRE_NO_REPLAY */
+/* ==========================================================================
  * replay: version 2
  *
  * A record says its own sequence and has a checksum, so the header's count is a
@@ -48181,43 +48254,6 @@ VYI_API vyre_status vyi_replay2_next(vyre_replay *r, vyre_replay_record *out, vy
 #ifndef VYRE_NO_REPLAY
 
 static const char vyi_replay1_magic[9] = "VRRL0001", vyi_replay2_magic[9] = "VRRL0002";
-
-/* --- bytes --------------------------------------------------------------- */
-
-VYI_API vyre_status vyi_replay_read(const vyre_replay *r, uint64_t at, void *bytes, size_t size,
-                                    vyre_error *err)
-{
-    const int64_t got = r->file.read(r->file.user, at, bytes, size);
-    if (got == (int64_t)size)
-        return VYRE_OK;
-    return vyi_fail(err, VYRE_E_REPLAY_IO, at, "Look whether the log was cut or its disk fails.",
-                    "reading %llu bytes of the log at %llu gave %lld", (unsigned long long)size,
-                    (unsigned long long)at, (long long)got);
-}
-
-VYI_API vyre_status vyi_replay_write(const vyre_replay *r, uint64_t at, const void *bytes,
-                                     size_t size, vyre_error *err)
-{
-    const int64_t put = r->file.write(r->file.user, at, bytes, size);
-    if (put == (int64_t)size)
-        return VYRE_OK;
-    return vyi_fail(err, VYRE_E_REPLAY_IO, at, "Look whether the disk is full or read-only.",
-                    "writing %llu bytes of the log at %llu gave %lld", (unsigned long long)size,
-                    (unsigned long long)at, (long long)put);
-}
-
-VYI_API vyre_status vyi_replay_capacity(uint64_t capacity, vyre_error *err)
-{
-    if (capacity == 0)
-        return vyi_fail(err, VYRE_E_REPLAY_ZERO_CAPACITY, 0, "Ask for 4096 records, or so.",
-                        "a log of 0 records keeps nothing");
-    if (capacity > VYRE_REPLAY_MAX_CAPACITY)
-        return vyi_fail(err, VYRE_E_REPLAY_CAPACITY, capacity,
-                        "Ask for less, or write several logs one after the other.",
-                        "a log of %llu records exceeds the limit of %u",
-                        (unsigned long long)capacity, VYRE_REPLAY_MAX_CAPACITY);
-    return VYRE_OK;
-}
 
 /* --- version 1 ----------------------------------------------------------- */
 
@@ -48546,13 +48582,6 @@ VYRE_API void vyre_replay_query(const vyre_replay *r, vyre_replay_info *out)
         out->next = r->next;
     }
     vyi_mutex_unlock(vyi_replay_mutex(r));
-}
-
-VYRE_API uint64_t vyre_replay_digest(const void *bytes, size_t size)
-{
-    uint8_t hash[32];
-    vyi_blake3(bytes, size, hash);
-    return vyi_replay_get64(hash);
 }
 
 #endif /* VYRE_NO_REPLAY */

@@ -8,13 +8,10 @@ needs nm || { finish; exit; }
 
 # fragments of the circle: why it is there
 src="rooms/source/source"
-replay="rooms/replay/replay"
 left="
 ir/check ir/ir ir/pair: a call with a 64-bit operand is made of calls with its words, and messages name the type of such an operand
 engine/engine_device engine/engine_ends engine/engine_lease engine/engine_life engine/engine_publish engine/engine_wait engine/engine_wide: publishing looks after the leases, a lease that ends tells what waits, and whoever looks calls those who wait for an end
-kernel/kernel kernel/kernel_children kernel/kernel_groups kernel/kernel_narrow kernel/kernel_priority: a frame calls the claim and the end that all frames share
-${replay} ${replay}2 ${replay}_record: all formats of a log have one reader and one writer
-rooms/exchange/exchange_import rooms/exchange/exchange_value: a value names buffers and variables, which the import of statements keeps
+kernel/kernel_children kernel/kernel_priority: children are picked by urgency, and what the scan by urgency finds may be a child
 kernel/kernel_ops kernel/kernel_wide ${src} ${src}_call ${src}_error ${src}_expr ${src}_flow ${src}_log ${src}_name ${src}_read ${src}_value: a handler's text is read where the handler is emitted, and says what handlers can say
 "
 

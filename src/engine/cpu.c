@@ -4,6 +4,7 @@
  * Private.  Memory, launches, the life of the device (cpu_impl.h).
  * ======================================================================= */
 #include "engine/cpu_impl.h"
+#include "kernel/kernel_impl.h"
 
 #include "kernel/kernel_impl.h"
 
@@ -12,7 +13,6 @@
 #define VYI_CPU_SHORT_NS      100000u   /* likewise, where rounds have work of their own */
 #define VYI_CPU_SHORT_MOST_NS 10000000u
 #define VYI_CPU_ALIGN         64u
-#define VYI_CPU_WIDE_GROUP    256u /* lanes: as a kernel has them that says nothing */
 #define VYI_CPU_MOST_WORKERS  16u       /* where nobody says how many */
 
 /* --- launches ------------------------------------------------------------ */
@@ -322,7 +322,7 @@ static void vyi_cpu_describe(vyi_cpu *c, const vyi_device_desc *desc)
     d->group_size = desc->group_size;
     d->groups = 1;
     d->wide_group = desc->desc->kernel.group_size ? desc->desc->kernel.group_size
-                                                  : VYI_CPU_WIDE_GROUP;
+                                                  : VYI_DEFAULT_GROUP;
     d->wide_turns = UINT32_MAX;
     d->bytes = c->block_size;
     d->pipeline_id = vyre_program_hash(desc->loop);

@@ -113,13 +113,14 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     q->v = v;
     q->slots.tag = vyi_ticket_tag(v);
     q->slots.lanes = v->desc.kernel.slot_count;
-    if (v->desc.kernel.workgroup_size == 0 && q->slots.lanes < 256)
+    if (v->desc.kernel.workgroup_size == 0 && q->slots.lanes < VYI_DEFAULT_GROUP)
         v->desc.kernel.workgroup_size = q->slots.lanes; /* a small ring needs no more lanes */
     vyi_shares_plan(q);
 
     vyre_status status = vyi_wide_plan(v, err);
     q->slots.count = q->slots.lanes + q->wides.count;
     vyi_order_plan(v);
+    q->slots.extended = q->order.count || v->desc.kernel.checked;
     if (status == VYRE_OK)
         status = vyi_buffers_plan(v, err);
     if (status == VYRE_OK)

@@ -9,8 +9,6 @@
 
 #include "wire/wire.h"
 
-#define VYI_DEFAULT_SLOTS 256u
-
 /* --- open: the description ----------------------------------------------- */
 
 VYI_COLD
@@ -18,10 +16,10 @@ VYI_API void vyi_desc_defaults(vyre_desc *d)
 {
     vyre_kernel_desc *k = &d->kernel;
     const uint32_t slots = k->slot_count ? k->slot_count
-                           : k->workgroup_size ? k->workgroup_size : VYI_DEFAULT_SLOTS;
+                           : k->workgroup_size ? k->workgroup_size : VYI_DEFAULT_GROUP;
 
     d->tenants = vyi_def32(d->tenants, 1);
-    d->observables = vyi_def32(vyi_def32(d->observables, k->observables), 64);
+    d->observables = vyi_def32(vyi_def32(d->observables, k->observables), VYI_DEFAULT_OBSERVABLES);
     d->lease.in_flight = vyi_def32(d->lease.in_flight, 2);
     d->lease.time_ns = d->lease.time_ns ? d->lease.time_ns : 5000000u;
     d->lease.timeout_ns = d->lease.timeout_ns ? d->lease.timeout_ns : 10000000000u;

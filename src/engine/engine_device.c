@@ -7,6 +7,7 @@
 #include "engine/engine_slots_impl.h"
 #include "kernel/kernel_impl.h"
 
+#include "wire/plan.h"
 #include "wire/wire.h"
 
 VYI_API void vyi_tenants_write(const vyre *v, const vyi_device *d, uint32_t first,
@@ -26,21 +27,18 @@ static vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_erro
     memset(&desc, 0, sizeof desc);
     desc.tenants = q->v->desc.tenants;
     desc.observables = q->v->desc.observables;
-    const vyre_status status =
-        vyre_control_encode(control, q->v->buffers.list[VYI_ROLE_CONTROL].size, &desc, err);
+    const size_t size = q->v->buffers.list[VYI_ROLE_CONTROL].size;
+    vyre_status status = vyre_control_encode(control, size, &desc, err);
     if (status != VYRE_OK)
         return status;
     vyi_mutex_lock(&q->v->brief);
     vyi_tenants_write(q->v, d, 0, desc.tenants);
     vyi_mutex_unlock(&q->v->brief);
-    for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS && q->slots.levels > 1; i++) {
-        const vyi_share *part = &q->slots.pool.shares[i];
-        vyi_set_word(control, VYRE_CONTROL_PRIORITY_OFFSETS + i, part->first);
-        vyi_set_word(control, VYRE_CONTROL_PRIORITY_OFFSETS + i + 1, part->first + part->count);
-    }
+    if (q->slots.levels > 1) /* of the whole ring, whoever has a share of it now */
+        status = vyre_priority_write(control, size, q->slots.lanes, err);
     if (d->write_combined)
         vyi_fence_stores();
-    return VYRE_OK;
+    return status;
 }
 
 VYI_COLD
@@ -57,7 +55,7 @@ VYI_API vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *
     desc.tiles = v->programs.tiles;
     desc.buffers = v->buffers.list;
     desc.buffer_count = v->buffers.count;
-    desc.group_size = vyi_def32(v->desc.kernel.workgroup_size, 256);
+    desc.group_size = vyi_def32(v->desc.kernel.workgroup_size, VYI_DEFAULT_GROUP);
     desc.max_groups = vyi_def32(v->desc.kernel.lane_count, q->slots.lanes) / desc.group_size;
     desc.max_groups = vyi_def32(desc.max_groups, 1);
     desc.spare_groups = v->desc.kernel.children / desc.group_size;

@@ -114,23 +114,21 @@ VYI_API vyre_status vyi_slots_allocate(vyre *v, vyre_error *err)
     return VYRE_OK;
 }
 
-/* Five shares for five levels; NORMAL has what does not divide. */
+/* A share for each of the kernel's partitions, or one. */
 VYI_COLD
 VYI_API void vyi_shares_plan(vyi_queue *q)
 {
     const bool priority = q->v->desc.kernel.kind == VYRE_KERNEL_PRIORITY;
-    const uint32_t levels = priority ? VYRE_PRIORITY_LEVELS : 1;
-    const uint32_t each = q->slots.lanes / levels;
-    uint32_t first = 0;
-    q->slots.levels = levels;
-    for (uint32_t i = 0; i < levels; i++) {
+    uint32_t offsets[VYRE_PRIORITY_LEVELS + 1] = { 0, q->slots.lanes };
+    q->slots.levels = priority ? VYRE_PRIORITY_LEVELS : 1;
+    if (priority)
+        vyi_priority_fill(q->slots.lanes, offsets);
+    for (uint32_t i = 0; i < q->slots.levels; i++) {
         vyi_share *share = &q->slots.pool.shares[i];
-        share->first = first;
-        share->count = each + (i == levels / 2 ? q->slots.lanes % levels : 0);
+        share->first = offsets[i];
+        share->count = offsets[i + 1] - offsets[i];
         share->look_mask = vyi_look_mask(share->count);
-        first += share->count;
     }
-    VYRE_ASSERT(first == q->slots.lanes);
 }
 
 /* --- open: opcodes ------------------------------------------------------- */

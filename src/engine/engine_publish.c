@@ -102,6 +102,17 @@ static inline void vyi_line_compose(vyi_line *line, const vyre_work *work)
         line->words[VYRE_SLOT_ARGS + i] = work->args[i] & keep[i];
 }
 
+/* What a kernel with order, or one that is checked, finds in a slot beyond that. */
+static void vyi_lines_extend(const vyi_queue *q, uint32_t slot, const vyre_work *works,
+                             vyi_line *lines, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        lines[i].words[VYRE_SLOT_PRIORITY] |= vyi_order_bits(q, slot + i);
+        if (q->v->desc.kernel.checked)
+            lines[i].words[VYRE_SLOT_TENANT] |= (works[i].arg_count + 1) << VYI_CHECKED_COUNT;
+    }
+}
+
 /* Composed before the first of them is stored: a direct store takes its words from
  * memory, and what is composed behind it would wait for it. */
 #define VYI_LINES_AT_ONCE 16u
@@ -118,11 +129,8 @@ static inline void vyi_slots_store(const vyi_queue *q, const vyi_device *d, uint
         const uint32_t n = rest < VYI_LINES_AT_ONCE ? rest : VYI_LINES_AT_ONCE;
         for (uint32_t i = 0; i < n; i++)
             vyi_line_compose(&lines[i], &works[from + i]);
-        for (uint32_t i = 0; i < n && q->order.count; i++)
-            lines[i].words[VYRE_SLOT_PRIORITY] |= vyi_order_bits(q, slot + from + i);
-        for (uint32_t i = 0; i < n && q->v->desc.kernel.checked; i++)
-            lines[i].words[VYRE_SLOT_TENANT] |=
-                (works[from + i].arg_count + 1) << VYI_CHECKED_COUNT;
+        if (q->slots.extended)
+            vyi_lines_extend(q, slot + from, works + from, lines, n);
         d->store(ring + (size_t)from * VYRE_SLOT_WORDS, lines, n);
     }
 }

@@ -10,6 +10,7 @@
 
 #include "engine/queue_impl.h"
 #include "kernel/kernel_impl.h"
+#include "wire/wire_impl.h"
 
 VYI_EXTERN_C_BEGIN
 
@@ -172,13 +173,6 @@ static inline uint32_t vyi_slot_outcome(const vyi_queue *q, uint32_t slot)
 }
 
 /* --- taking slots -------------------------------------------------------- */
-
-/* The wire's levels, by vyre_priority. */
-static inline uint32_t vyi_priority_level(vyre_priority priority)
-{
-    static const uint8_t levels[VYRE_PRIORITY_LEVELS] = { 2, 0, 1, 3, 4 };
-    return levels[priority];
-}
 
 /* Where a work of this priority goes. */
 static inline vyi_share *vyi_share_of(const vyi_queue *q, vyi_owner *o, vyre_priority priority)

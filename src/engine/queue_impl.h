@@ -135,6 +135,7 @@ typedef struct vyi_slots {
     uint32_t     mirror;  /* index of that buffer */
     uint32_t     cancel;  /* and of that */
     uint32_t     tag;     /* of tickets, where their slot leaves room */
+    bool         extended; /* slots have more than a work says: order, or its argument count */
     uint32_t    *marks;
     uint32_t    *kept;    /* marks, while they are held */
     uint32_t    *wishes;  /* the generation whose cancel word is set; 0: it is clear */

@@ -50,12 +50,12 @@ static vyre_kernel_desc vyi_kernel_defaults(const vyre_kernel_desc *desc)
     memset(&d, 0, sizeof d);
     if (desc)
         d = *desc;
-    d.workgroup_size = d.workgroup_size ? d.workgroup_size : 256;
+    d.workgroup_size = d.workgroup_size ? d.workgroup_size : VYI_DEFAULT_GROUP;
     d.slot_count = d.slot_count ? d.slot_count : d.workgroup_size;
     d.lane_count = d.lane_count ? d.lane_count : d.slot_count;
     d.log_records = d.log_records ? d.log_records : VYRE_LOG_RECORDS_DEFAULT;
-    d.observables = d.observables ? d.observables : 64;
-    d.group_size = d.group_size ? d.group_size : 256;
+    d.observables = d.observables ? d.observables : VYI_DEFAULT_OBSERVABLES;
+    d.group_size = d.group_size ? d.group_size : VYI_DEFAULT_GROUP;
     d.io_spins = d.io_spins ? d.io_spins : 1024;
     d.loop_allowance = d.loop_allowance ? d.loop_allowance : 32768;
     return d;
@@ -479,12 +479,6 @@ static void vyi_kernel_values(vyi_kernel *k)
         k->event = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "event");
 }
 
-VYI_COLD
-VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k)
-{
-    return vyre_ir_lt(k->p, vyre_ir_builtin(k->p, VYRE_BUILTIN_LOOP_LEFT), k->loop_need);
-}
-
 /* How often a lane's stride hits the ring; 0 for a lane beyond it. */
 static vyre_value vyi_kernel_turns(vyi_kernel *k)
 {
@@ -493,15 +487,6 @@ static vyre_value vyi_kernel_turns(vyi_kernel *k)
     vyre_value turns = vyi_kernel_plus(k, vyre_ir_div(p, beyond, k->lanes), 1);
     vyre_value serves = vyre_ir_lt(p, k->lane, k->slots);
     return vyre_ir_select(p, serves, turns, vyi_kernel_u32(k, 0));
-}
-
-/* A block for a slot of the ring's.  The slot always is one: the condition tells
- * that to the emitter, which then checks none of the slot's words. */
-VYI_COLD
-VYI_API void vyi_kernel_slot_begin(vyi_kernel *k, vyre_value slot)
-{
-    vyre_ir_if(k->p, vyre_ir_lt(k->p, slot, k->slots));
-    k->base = vyre_ir_name(k->p, vyi_kernel_op(k, vyre_ir_shl, slot, 4), "slot_base");
 }
 
 /* Common operations without the frame of the others: packed slots, faults of

@@ -16,6 +16,10 @@
 
 VYI_EXTERN_C_BEGIN
 
+/* Where a description says 0. */
+#define VYI_DEFAULT_GROUP       256u /* lanes, of any group; and slots of a ring */
+#define VYI_DEFAULT_OBSERVABLES 64u
+
 /* What a launch needs at most before and after the loops of one slot, where
  * loops are limited: the slot's own, a packed payload's, the IO queue's. */
 #define VYI_KERNEL_LOOP_MARGIN 128u
@@ -422,7 +426,7 @@ VYI_API void vyi_order_wide_end(vyi_kernel *k, vyre_value order, vyre_value stat
 VYI_API void vyi_kernel_narrow(vyi_kernel *k);
 
 /* bool: so few loop iterations are left that a slot that is begun now might
- * not end before the driver cuts (kernel.c). */
+ * not end before the driver cuts (kernel_slot.c). */
 VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k);
 
 /* The scan of the five partitions; a claim of one slot, for vyi_children_found

@@ -13,6 +13,23 @@
  * ======================================================================= */
 #include "kernel/kernel_impl.h"
 
+/* --- before a slot --------------------------------------------------------- */
+
+VYI_COLD
+VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k)
+{
+    return vyre_ir_lt(k->p, vyre_ir_builtin(k->p, VYRE_BUILTIN_LOOP_LEFT), k->loop_need);
+}
+
+/* A block for a slot of the ring's.  The slot always is one: the condition tells
+ * that to the emitter, which then checks none of the slot's words. */
+VYI_COLD
+VYI_API void vyi_kernel_slot_begin(vyi_kernel *k, vyre_value slot)
+{
+    vyre_ir_if(k->p, vyre_ir_lt(k->p, slot, k->slots));
+    k->base = vyre_ir_name(k->p, vyi_kernel_op(k, vyre_ir_shl, slot, 4), "slot_base");
+}
+
 /* --- what the host wishes ------------------------------------------------- */
 
 /* A word of its own says that a work is not to run.  Whoever has claimed the slot

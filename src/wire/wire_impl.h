@@ -78,10 +78,18 @@ static inline uint32_t vyi_wire_swap(void *base, size_t index, uint32_t expected
 #define VYI_PRIORITY_NO_WIRE 0xffffffffu
 
 /* The wire's level: 0 is the most urgent. */
+static inline uint32_t vyi_priority_level(vyre_priority priority)
+{
+    static const uint8_t levels[VYRE_PRIORITY_LEVELS] = { 2, 0, 1, 3, 4 };
+    VYRE_ASSERT((uint32_t)priority < VYRE_PRIORITY_LEVELS);
+    return levels[priority];
+}
+
+/* The same of whatever came from outside. */
 static inline uint32_t vyi_priority_wire(vyre_priority priority)
 {
-    static const uint8_t wire[VYRE_PRIORITY_LEVELS] = { 2, 0, 1, 3, 4 };
-    return (uint32_t)priority < VYRE_PRIORITY_LEVELS ? wire[priority] : VYI_PRIORITY_NO_WIRE;
+    return (uint32_t)priority < VYRE_PRIORITY_LEVELS ? vyi_priority_level(priority)
+                                                     : VYI_PRIORITY_NO_WIRE;
 }
 
 static inline vyre_priority vyi_priority_of(uint32_t wire)

@@ -67,6 +67,20 @@ typedef struct vyi_import {
     uint32_t                offset_count, offset_capacity;
 } vyi_import;
 
+/* --- names (exchange_name.c) -------------------------------------------------- */
+
+VYI_API void vyi_import_nomem(vyi_import *m, size_t size);
+/* As much of a name as programs keep; characters that are not ASCII as they are. */
+VYI_API const char *vyi_import_name(vyi_exchange_text text, char name[VYRE_MAX_NAME + 1]);
+/* A scope begins; ends, with its names; gets a new one. */
+VYI_API void vyi_import_open(vyi_import *m);
+VYI_API void vyi_import_close(vyi_import *m);
+VYI_API void vyi_import_bind(vyi_import *m, size_t at, vyi_import_kind kind, uint32_t id);
+/* The buffer whose name stands there; none and a failure when there is none. */
+VYI_API vyre_buffer vyi_import_buffer(vyi_import *m, size_t at);
+/* The binding whose name stands there; NULL and a failure when there is none. */
+VYI_API vyi_import_binding *vyi_import_find(vyi_import *m, size_t at);
+
 /* --- for values (exchange_value.c) ------------------------------------------- */
 
 static inline uint32_t vyi_import_byte(const vyi_import *m, size_t at)
@@ -79,10 +93,6 @@ static inline uint32_t vyi_import_type(const vyi_import *m, vyre_value value)
     return value.id ? vyi_definition(m->p, value.id)->type : (uint32_t)VYRE_TYPE_NONE;
 }
 
-/* The buffer whose name stands there; none and a failure when there is none. */
-VYI_API vyre_buffer vyi_import_buffer(vyi_import *m, size_t at);
-/* The binding whose name stands there; NULL and a failure when there is none. */
-VYI_API vyi_import_binding *vyi_import_find(vyi_import *m, size_t at);
 /* Any bit set; itself when it is a bool. */
 VYI_API vyre_value vyi_import_bool(vyi_import *m, vyre_value value);
 /* The bits of an i32, and 0 or 1 of a bool. */
