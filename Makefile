@@ -70,8 +70,9 @@ check: $(BUILD)/amalgamate
 $(BUILD)/vyre.o: vyre.c vyre.h | $(BUILD)
 	$(CC) -std=c99 -O2 $(STRICT) -c $< -o $@
 
-$(BUILD)/san/vyre.o: vyre.c vyre.h tests/status_hook.h | $(BUILD)/san
-	$(CC) -std=gnu99 -g -O1 $(SANITIZE) -DVYI_API=extern -include tests/status_hook.h -c $< -o $@
+$(BUILD)/san/vyre.o: vyre.c vyre.h tests/status_hook.h tests/knobs.h | $(BUILD)/san
+	$(CC) -std=gnu99 -g -O1 $(SANITIZE) -DVYI_API=extern -include tests/status_hook.h \
+	    -DKNOBS_HERE -include tests/knobs.h -c $< -o $@
 
 $(BUILD)/plain/vyre.o: vyre.c vyre.h | $(BUILD)/plain
 	$(CC) -std=c99 -g -O2 -DVYI_API=extern -c $< -o $@

@@ -75,7 +75,8 @@ static void print_flags(VkMemoryPropertyFlags flags)
 
 static void print_memory(const vyi_vk *vk)
 {
-    static const char *const roles[] = { "control", "ring", "log", "io", "user", "mirror" };
+    static const char *const roles[] = { "control", "ring", "log", "io",     "user",
+                                         "mirror",  "wide", "cancel", "events" };
     const VkPhysicalDeviceMemoryProperties *memory = &vk->c.memory;
     printf("| memory type | heap, MiB | flags |\n|---|---|---|\n");
     for (uint32_t i = 0; i < memory->memoryTypeCount; i++) {

@@ -48,6 +48,29 @@ needs() {
     return 1
 }
 
+# Programs that have the implementation in them are compiled without it, but for what it
+# includes, and linked with one object of it, where it is the program that is looked at.
+without_implementation() { # file
+    sed 's/^#define VYRE_IMPLEMENTATION.*/#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>/' "$1"
+}
+implementation() { # prints the object's name
+    [ -e "$scratch/implementation.o" ] || gcc -std=c99 -O0 -w -I. -c vyre.c -o "$scratch/implementation.o"
+    echo "$scratch/implementation.o"
+}
+
+# at_once NAME...: calls the function `one` for each, as many at a time as there are
+# processors, and then `told`, in order, with what it has printed in $scratch/NAME.told and
+# its exit code.
+at_once() {
+    local name jobs=${JOBS:-$(nproc 2>/dev/null || echo 2)}
+    for name in "$@"; do
+        while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
+        { one "$name" > "$scratch/$name.told" 2>&1; echo $? > "$scratch/$name.code"; } &
+    done
+    wait
+    for name in "$@"; do told "$name" "$(cat "$scratch/$name.code" 2> /dev/null || echo 1)"; done
+}
+
 finish() {
     if [ "$skipped" -gt 0 ]; then
         echo "$passed passed, $failed failed, $skipped skipped"

@@ -5,7 +5,19 @@
 export LC_ALL=C
 libs="-lm -lpthread -ldl"
 bin=$scratch/examples
-passes make_examples sh -c "make -s -j2 examples BUILD='$scratch' EXAMPLE_CFLAGS=-O0 > '$scratch/make' 2>&1 || { cat '$scratch/make' >&2; false; }"
+mkdir -p "$bin"
+# Those that have more in them than the implementation are made as they stand, the others
+# without it; each is a program of make examples.
+whole=$(grep -lE '^#define (VYRE_NO_|VYRE_EXTERNAL_|VYRE_VULKAN_)' examples/*.c | sed 's,.*/,,;s,\.c$,,')
+example() { # name
+    make -sn examples BUILD="$scratch" | grep -q " examples/$1\.c " || return 0 # not on this system
+    case " $(echo $whole) quickstart stock " in
+    *" $1 "*) make -s "$bin/$1" BUILD="$scratch" EXAMPLE_CFLAGS=-O0 > "$scratch/make" 2>&1 || { cat "$scratch/make" >&2; return 1; } ;;
+    *) without_implementation "examples/$1.c" > "$scratch/$1.c"
+       gcc -std=c99 -O0 -I. -Iexamples "$scratch/$1.c" "$(implementation)" -o "$bin/$1" $libs ;;
+    esac
+}
+for name in $(ls examples/*.c | sed 's,.*/,,;s,\.c$,,'); do passes "make_$name" example $name; done
 no_driver="env VK_ICD_FILENAMES=/nonexistent VK_DRIVER_FILES=/nonexistent"
 backends=cpu
 case $("$bin/quickstart" 2>&1) in
@@ -89,8 +101,9 @@ case $backends in *vulkan) passes quickstart_vulkan sh -c "'$bin/quickstart' | g
 
 # What docs/persistent.md quotes for other devices.
 case $backends in *vulkan)
-    passes device_described sh -c "make -s '$scratch/bench/device' BUILD='$scratch' &&
-        '$scratch/bench/device' --short | grep -q '^Probe: .*host to device'" ;;
+    passes make_device sh -c "make -sn '$scratch/bench/device' BUILD='$scratch' > '$scratch/make'"
+    passes device_built gcc -std=gnu11 -O0 -I. -Ibench bench/device.c -o "$scratch/bench_device" $libs
+    passes device_described sh -c "'$scratch/bench_device' --short | grep -q '^Probe: .*host to device'" ;;
 esac
 
 # --- scan agrees with grep ---------------------------------------------------
@@ -180,10 +193,11 @@ passes scan_json sh -c "'$bin/scan' --cpu --json -o struct '$tree/deep/text' | g
 # --- wrong use ---------------------------------------------------------------
 
 # One line changed in the quickstart; it prints what happened, and what to do.
-wrong() { # name, sed expressions on the quickstart, gcc's flags
+wrong() { # name, sed expressions on the quickstart, another object of the implementation
     sed -e "$2" examples/quickstart.c > "$scratch/wrong_$1.c"
     cmp -s "$scratch/wrong_$1.c" examples/quickstart.c && [ -n "$2" ] && { failed=$((failed + 1)); echo "FAIL $1: sed changed nothing"; }
-    passes "wrong_$1_builds" gcc -std=c99 ${3:--I.} "$scratch/wrong_$1.c" -o "$scratch/wrong_$1" $libs
+    without_implementation "$scratch/wrong_$1.c" > "$scratch/without_$1.c"
+    passes "wrong_$1_builds" gcc -std=c99 -I. "$scratch/without_$1.c" "${3:-$(implementation)}" -o "$scratch/wrong_$1" $libs
 }
 answers() { # name, text, fix, command...: exactly these two lines, and exit code 1
     local name=$1 text=$2 fix=$3 code; shift 3
@@ -241,14 +255,16 @@ search=$(gcc -E -v - < /dev/null 2>&1 | sed -n '/^#include </,/^End/p' | grep '^
 flags="-nostdinc -I. "
 for directory in $search; do flags="$flags -isystem $directory"; done
 flags="$flags -isystem $scratch/include"
-wrong no_volk "$desc; s/@/desc.backend = VYRE_BACKEND_VULKAN;/" "$flags"
+no_volk=$scratch/no_volk.o
+passes no_volk_builds gcc -std=c99 $flags -c vyre.c -o "$no_volk"
+wrong no_volk "$desc; s/@/desc.backend = VYRE_BACKEND_VULKAN;/" "$no_volk"
 answers no_volk 'backend vulkan (2) is not built in' \
     'Put volk.h on the include path, without VYRE_NO_VULKAN; or use AUTO.' "$scratch/wrong_no_volk"
-wrong no_volk_auto "" "$flags"
+wrong no_volk_auto "" "$no_volk"
 passes no_volk_runs sh -c "'$scratch/wrong_no_volk_auto' | grep -qx '42, computed by CPU interpreter (cpu)'"
 
 # Why it is the CPU that AUTO took.
-wrong why 's/vyre_query(v, &info);/& puts(info.why_cpu);/' "$flags"
+wrong why 's/vyre_query(v, &info);/& puts(info.why_cpu);/' "$no_volk"
 passes why_no_volk sh -c "'$scratch/wrong_why' | grep -qx 'built without volk.h on the include path, or without Vulkan'"
 wrong why 's/vyre_query(v, &info);/& puts(info.why_cpu);/'
 case $backends in *vulkan)

@@ -24,61 +24,66 @@ khronos_validation.log_filename = stdout
 khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_BEST_PRACTICES_EXT,VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
 EOF
 
-# messages NAME COMMAND...: runs it under the layer; the message ids into $scratch/ids
+# messages NAME COMMAND...: runs it under the layer; the message ids into $scratch/NAME.ids
 messages() {
-    shift
+    local at=$scratch/$1; shift
     VK_LAYER_SETTINGS_PATH=$scratch VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation \
-        ASAN_OPTIONS=detect_leaks=0 "$@" > "$scratch/out" 2>&1
+        ASAN_OPTIONS=detect_leaks=0 "$@" > "$at.out" 2>&1
     local code=$?
-    grep -aoE 'MessageID|\[ (VUID|UNASSIGNED|SYNC|BestPractices|Best)[A-Za-z0-9_-]* \]' "$scratch/out" |
-        grep -v MessageID | tr -d '[] ' | sort | uniq -c > "$scratch/ids"
-    grep -acE 'Validation (Error|Warning|Performance Warning|Information)' "$scratch/out" > "$scratch/count"
+    grep -aoE 'MessageID|\[ (VUID|UNASSIGNED|SYNC|BestPractices|Best)[A-Za-z0-9_-]* \]' "$at.out" |
+        grep -v MessageID | tr -d '[] ' | sort | uniq -c > "$at.ids"
+    grep -acE 'Validation (Error|Warning|Performance Warning|Information)' "$at.out" > "$at.count"
     return $code
 }
 
-# clean NAME COMMAND...: it passes, and says nothing that is not agreed
+# clean NAME COMMAND...: true if it passes, and says nothing that is not agreed
 clean() {
-    local name=$1
+    local name=$1 at=$scratch/$1 bad=0 number id
     if ! messages "$@"; then
-        failed=$((failed + 1))
-        echo "FAIL $name: fails under the validation layer"; grep -a '^FAIL' "$scratch/out" | head
-        tail -n 3 "$scratch/out"
-        return
+        echo "FAIL $name: fails under the validation layer"; grep -a '^FAIL' "$at.out" | head
+        tail -n 3 "$at.out"
+        return 1
     fi
-    local bad=0 number id
     while read -r number id; do
         if ! grep -qE "^$id " <<< "$agreed"; then
-            echo "FAIL $name: $number times $id"; grep -am 1 "$id" "$scratch/out" | cut -c1-600
+            echo "FAIL $name: $number times $id"; grep -am 1 "$id" "$at.out" | cut -c1-600
             bad=1
         fi
-    done < "$scratch/ids"
+    done < "$at.ids"
     # A message whose id is not understood must not pass unseen.
-    if [ "$(awk '{ n += $1 } END { print n + 0 }' "$scratch/ids")" -lt "$(cat "$scratch/count")" ]; then
+    if [ "$(awk '{ n += $1 } END { print n + 0 }' "$at.ids")" -lt "$(cat "$at.count")" ]; then
         echo "FAIL $name: a message without an id"; bad=1
     fi
-    if [ "$bad" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    return $bad
 }
 
 # Of the faults, rings and slots only some, for time.
-export TEST_COUNT=60 ENGINE_LIVE_SLOTS=20000
-for run in test_vulkan test_vulkan_loss test_vulkan_volk test_engine test_engine_cases \
-    test_engine_rings test_engine_live test_memory test_vulkan_faults:run_fails_cleanly \
-    test_vulkan_faults:dispatch_fails_cleanly test_vulkan_faults:start_with_fences_fails_cleanly; do
-    name=${run%%:*}
-    [ -x "$build/tests/$name" ] || make -s "$build/tests/$name" > "$scratch/build" 2>&1
-    only=${run#"$name"}
-    begin=$SECONDS
-    clean "$run" env ${only:+TEST_ONLY=${only#:}} timeout 300 "$build/tests/$name"
-    echo "NOTE $run: $(cat "$scratch/count") messages, all agreed or told, $((SECONDS - begin)) s"
-done
+export TEST_COUNT=60 ENGINE_LIVE_SLOTS=5000
+one() { # a test, perhaps :CASE of it; or an example
+    local name=${1%%:*} only begin=$SECONDS
+    only=${1#"$name"}
+    if [ "$name" = example ]; then
+        clean "$1" timeout 60 "$scratch/device" || return
+    else
+        clean "$1" env ${only:+TEST_ONLY=${only#:}} timeout 600 "$build/tests/$name" || return
+    fi
+    echo "NOTE $1: $(cat "$scratch/$1.count") messages, all agreed or told, $((SECONDS - begin)) s"
+}
+told() { # its name, exit code
+    if [ "$2" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    cat "$scratch/$1.told"
+}
 
 # A program that lends its device and two buffers, and reads what works wrote in its own
 # commands.
-if cc -w -I. examples/device.c -o "$scratch/device" -lm -lpthread -ldl 2> "$scratch/err"; then
-    clean example_device timeout 60 "$scratch/device"
-else
-    echo "FAIL device.c does not compile"; head -n 5 "$scratch/err"; failed=$((failed + 1))
+if ! cc -w -I. examples/device.c -o "$scratch/device" -lm -lpthread -ldl 2> "$scratch/err"; then
+    echo "FAIL device.c does not compile"; head -n 5 "$scratch/err"
 fi
+tests="test_engine test_engine_cases test_engine_rings test_vulkan test_vulkan_loss test_vulkan_volk
+    test_engine_live test_memory test_vulkan_faults"
+make -s $(printf "$build/tests/%s " $tests) > "$scratch/build" 2>&1
+at_once ${tests% *} test_vulkan_faults:dispatch_fails_cleanly test_vulkan_faults:run_fails_cleanly \
+    test_vulkan_faults:start_with_fences_fails_cleanly example:device
 
 # The layer is really there: a program that does wrong is told.
 cat > "$scratch/wrong.c" << 'EOF'
@@ -103,7 +108,7 @@ int main(void)
 EOF
 if cc -w -I. "$scratch/wrong.c" -o "$scratch/wrong" -lm -lpthread -ldl 2> "$scratch/err"; then
     messages wrong "$scratch/wrong"
-    if grep -q VUID-VkBufferCreateInfo-size "$scratch/ids"; then
+    if grep -q VUID-VkBufferCreateInfo-size "$scratch/wrong.ids"; then
         passed=$((passed + 1))
     else
         echo "FAIL the layer does not report a buffer without a size"; failed=$((failed + 1))

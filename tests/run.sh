@@ -58,9 +58,10 @@ run() { # name
 
 # What neither measures nor waits for threads, and takes long: as many at a time as
 # there are processors.
-together="test_spirv_valid test_kernel_random test_random check_docs check_compilers check_header
-    check_packages check_portable check_spirv check_calls check_clang check_order check_examples
-    check_bench"
+together="test_spirv_valid test_spirv_random test_spirv_rings test_kernel_random test_random
+    test_glsl test_source_random test_elide test_vulkan_faults check_docs check_compilers
+    check_header check_packages check_portable check_spirv check_calls check_clang check_order
+    check_examples check_bench"
 is_together() { case " $(echo $together) " in *" $1 "*) return 0 ;; esac; return 1; }
 
 # Test programs first: all are built together.

@@ -1,6 +1,6 @@
 /* Checked kernels: what handlers must not do ends their job FAULT(BOUNDS), and is told by
  * names; what they may do is as ever; and what is not checked is the kernel of before. */
-#define VYRE_IMPLEMENTATION
+#include "inside.h"
 #include "engine.h"
 
 enum {

@@ -2,10 +2,10 @@
  * contract in turn, devices that get lost, launches that never end.  The
  * device "runs" a launch by marking what is PUBLISHED as DONE.  White box, for
  * the contract is private. */
-static unsigned fences_made;
-#define VYI_ON_FENCE() ((void)__atomic_fetch_add(&fences_made, 1, __ATOMIC_RELAXED))
-#define VYRE_IMPLEMENTATION
+#include "inside.h"
+
 #include "engine.h"
+#include "knobs.h"
 #include "oom.h"
 
 /* --- the fake ------------------------------------------------------------ */
@@ -997,12 +997,12 @@ static void lines_are_fenced_when_they_must_be(void)
         fake.write_combined = fake.whole_lines = true;
         vyre *v = fake_handle(&d);
         const vyre_work work = engine_add(1);
-        fences_made = 0;
+        knob_fences = 0;
         for (uint32_t i = 0; i < SLOTS * ROUNDS; i++) {
             vyre_ticket ticket;
-            const uint32_t before = fences_made;
+            const uint32_t before = knob_fences;
             CHECK_EQ(vyre_publish(v, &work, &ticket, NULL), VYRE_OK);
-            by_publishes += fences_made - before;
+            by_publishes += knob_fences - before;
             CHECK_EQ(vyre_wait(v, ticket, SECOND, NULL), VYRE_OK);
         }
         if (vyi_queue_device(&v->queue)->whole_lines)

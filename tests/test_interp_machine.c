@@ -1,11 +1,9 @@
 /* The machine behind vyre_interpret, which a backend keeps: it runs again and
  * on other buffers without any allocation, and asks before each round. */
-#define VYRE_NO_VULKAN
-#define VYRE_IMPLEMENTATION
-#define VYI_WORK_ITERATIONS 1u
-#include "vyre.h"
+#include "inside.h"
 
 #include "gen.h"
+#include "knobs.h"
 #include "oom.h"
 
 typedef struct setup {
@@ -342,6 +340,7 @@ static void parted_arms_run_once(void)
 
 int main(void)
 {
+    knob_iterations = 1;
     RUN(parted_arms_run_once);
     RUN(parted_lanes_do_the_same);
     RUN(runs_do_not_allocate);

@@ -1,14 +1,13 @@
 /* The user's buffers: where they lie, copies into them and out of them against memcpy,
  * other sizes.  TEST_COUNT: copies of each case; from 1000 on 64 MiB, too. */
-#include <stdint.h>
-
-static uint32_t stage_size = 2048; /* so that small copies have several parts */
-#define VYI_VK_STAGE_SIZE stage_size
-#define VYRE_IMPLEMENTATION
+#include "inside.h"
 #include "engine.h"
+#include "knobs.h"
 #include "oom.h"
 
 #include <pthread.h>
+
+#define STAGE_SIZE 2048u /* so that small copies have several parts */
 
 #define OP_PUT    0x1100u /* buffer [a0] = a1 */
 #define OP_GET    0x1200u /* result word 0 = buffer [a0] */
@@ -272,7 +271,7 @@ static void large_copies_are_memcpy(void)
     const bool soaks = copies(0) >= 1000;
     const size_t size = soaks ? 64u << 20 : 100000, whole = size + 64;
     uint64_t seed = test_seed(0x6c617267);
-    stage_size = soaks ? 1u << 20 : 20000;
+    knob_stage_size = soaks ? 1u << 20 : 20000;
     vyre *v = memory_open(all_places, whole);
     uint8_t *in = (uint8_t *)malloc(whole), *out = (uint8_t *)malloc(whole);
     CHECK(in && out);
@@ -289,7 +288,7 @@ static void large_copies_are_memcpy(void)
     free(in);
     free(out);
     vyre_close(v);
-    stage_size = 2048;
+    knob_stage_size = STAGE_SIZE;
 }
 
 /* --- threads ----------------------------------------------------------------- */
@@ -512,6 +511,7 @@ int main(void)
         ENGINE_CASE(no_memory_is_told),
         ENGINE_CASE(a_new_device_is_filled_again),
     };
+    knob_stage_size = STAGE_SIZE;
     engine_run_cases(cases, sizeof cases / sizeof cases[0]);
     return test_end();
 }

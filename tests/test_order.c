@@ -2,8 +2,9 @@
  * on small rings, running and in passes, over stops and faults.
  *
  * TEST_COUNT: random graphs of each kind. */
-#define VYRE_IMPLEMENTATION
-#define VYI_WIDE_ANYWHERE 1
+#include "inside.h"
+
+#include "knobs.h"
 #include "order.h"
 
 #include <pthread.h>
@@ -472,6 +473,7 @@ int main(void)
         ENGINE_CASE(threads_have_chains_of_their_own),
         ENGINE_CASE(works_run_until_nothing_changes),
     };
+    knob_wide_anywhere = 1;
     RUN(order_outlasts_a_lost_device);
     RUN(what_cannot_wait_is_refused);
     RUN(a_handle_without_events_pays_nothing);

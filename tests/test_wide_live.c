@@ -1,10 +1,9 @@
 /* The cases of test_wide with a running kernel that has groups for wide works, also
  * on a device that would not get one: lavapipe shows what a GPU does, in leases of
  * a few hundred rounds. */
-#define VYRE_IMPLEMENTATION
-#define VYI_WIDE_ANYWHERE 1
-#include "vyre.h"
+#include "inside.h"
 
+#include "knobs.h"
 #include "test.h"
 
 #define WIDE_LIVE 1
@@ -239,6 +238,7 @@ static const engine_case live_cases[] = {
 int main(void)
 {
     vyre_desc d;
+    knob_wide_anywhere = 1;
     backend_under_test = VYRE_BACKEND_VULKAN;
     d = wide_desc();
     vyre *v = vyre_open(&d, NULL);

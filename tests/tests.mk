@@ -16,7 +16,6 @@ $(BUILD)/tests/test_spirv_valid: LDLIBS = -lSPIRV-Tools -lstdc++
 
 $(BUILD)/tests/test_spirv: LDLIBS = -lSPIRV-Tools -lstdc++
 
-WHITEBOX += test_interp_machine
 $(BUILD)/tests/test_interp_machine: tests/gen.h tests/oom.h
 $(BUILD)/tests/test_random $(BUILD)/tests/test_interp_bytes: tests/gen.h tests/oom.h
 UNSANITIZED += test_wide_random
@@ -39,11 +38,8 @@ UNSANITIZED += test_engine_live
 $(BUILD)/tests/test_engine $(BUILD)/tests/test_engine_live: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_engine: tests/oom.h
 $(BUILD)/tests/test_engine_defects $(BUILD)/tests/test_engine_ends $(BUILD)/tests/test_cancel $(BUILD)/tests/test_log_live: tests/engine.h
-WHITEBOX += test_engine_fake test_engine_lines
-WHITEBOX += test_engine_single test_engine_inside
+WHITEBOX += test_engine_lines test_engine_single test_engine_inside
 UNSANITIZED += test_engine_rings
-WHITEBOX += test_memory
-WHITEBOX += test_checked
 $(BUILD)/tests/test_checked: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_memory: tests/engine.h tests/driver.h tests/oom.h
 $(BUILD)/tests/test_engine_fake $(BUILD)/tests/test_engine_single $(BUILD)/tests/test_producer $(BUILD)/tests/test_engine_inside: tests/engine.h tests/oom.h
@@ -65,13 +61,10 @@ $(BUILD)/tests/test_source_random: tests/gen_source.h tests/source_model.h tests
 $(BUILD)/tests/test_made $(BUILD)/tests/test_pair: tests/dispatch.h
 $(BUILD)/tests/test_elide: tests/vk_run.h tests/oom.h tests/driver.h
 $(BUILD)/tests/test_elide: LDLIBS = -lvulkan
-# Gates, generations and groups, where they can be seen.
-WHITEBOX += test_wide_live
 $(BUILD)/tests/test_wide $(BUILD)/tests/test_wide_live: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_wide_live: tests/test_wide.c tests/test_wide_threads.c tests/test_engine_rings.c tests/test_kernel_random.c tests/model.c tests/model.h
 $(BUILD)/tests/test_replay_record: tests/engine.h tests/driver.h tests/replay_file.h
 $(BUILD)/tests/test_scan_live: tests/engine.h tests/driver.h tests/oom.h
-WHITEBOX += test_order
 $(BUILD)/tests/test_exchange $(BUILD)/tests/test_exchange_import: tests/exchange.h tests/exchange_write.h
 $(BUILD)/tests/test_exchange_import $(BUILD)/tests/test_exchange_export: tests/oom.h
 $(BUILD)/tests/test_exchange_export: tests/exchange.h tests/exchange_write.h tests/gen.h
@@ -91,3 +84,5 @@ $(BUILD)/tests/test_cache: tests/mock_vulkan.c tests/mock_vulkan.h tests/driver.
 WHITEBOX += test_children
 $(BUILD)/tests/test_children: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_pool: tests/engine.h tests/driver.h
+$(BUILD)/tests/test_memory $(BUILD)/tests/test_order $(BUILD)/tests/test_wide_live $(BUILD)/tests/test_interp_machine: tests/knobs.h
+$(BUILD)/tests/test_engine_fake $(BUILD)/tests/test_engine_lines: tests/knobs.h
