@@ -33127,7 +33127,8 @@ typedef struct vyi_vk_context {
     VkQueue          copy_queue;  /* may be `queue` */
     uint32_t         copy_family;
     vyi_mutex        submitting;  /* around submissions to `queue`, by whoever makes them */
-    bool             locks;       /* `submitting` was made */
+    vyi_mutex        copying;     /* and to `copy_queue`, where that is another one */
+    bool             locks;       /* both were made */
     uint32_t         instance_version;
     uint32_t         version;     /* that instance and device have in common */
     bool             owns_instance, owns_device;
@@ -33188,6 +33189,9 @@ VYI_API vyre_status vyi_vk_buffer_lend(vyi_vk_context *c, vyi_vk_buffer *b, VkBu
 /* --- copies -------------------------------------------------------------- */
 
 #define VYI_VK_STAGES 2u
+#ifndef VYI_VK_COPIERS
+    #define VYI_VK_COPIERS 4u /* threads of a large copy */
+#endif
 
 /* A copy on its way: while one is in flight, the host works on the other. */
 typedef struct vyi_vk_stage {
@@ -33196,13 +33200,15 @@ typedef struct vyi_vk_stage {
     VkCommandBuffer commands;
     VkFence         fence;
     bool            busy;  /* submitted, and not seen to end */
+    bool            whole; /* of whole buffers, in the queue of the launches, while nothing
+                              runs there: groups fill and copy faster than what copies */
 } vyi_vk_stage;
 
 /* Copies beside launches: any thread may ask for one, at any time. */
 typedef struct vyi_vk_copier {
     vyi_mutex    lock;
     bool         locks; /* it was made */
-    vyi_vk_stage stages[VYI_VK_STAGES];
+    vyi_vk_stage stages[VYI_VK_STAGES + 1]; /* the last one is for whole buffers */
 } vyi_vk_copier;
 
 VYI_API vyre_status vyi_vk_copier_create(vyi_vk_copier *p, vyre_error *err);
@@ -33617,17 +33623,15 @@ VYI_API vyre_status vyi_vk_submit(vyi_vk_context *c, VkQueue queue, const VkSubm
                                   VkFence fence, vyre_error *err)
 {
     const vyre_vulkan_desc *desc = &c->desc->vulkan;
-    if (queue == c->queue) {
-        vyi_mutex_lock(&c->submitting);
-        if (desc->queue_lock)
-            desc->queue_lock(desc->queue_user);
-    }
+    const bool launches = queue == c->queue;
+    vyi_mutex *lock = launches ? &c->submitting : &c->copying;
+    vyi_mutex_lock(lock);
+    if (launches && desc->queue_lock)
+        desc->queue_lock(desc->queue_user);
     const vyre_status status = VYI_VKC(c, err, vkQueueSubmit, (queue, 1, info, fence));
-    if (queue == c->queue) {
-        if (desc->queue_unlock)
-            desc->queue_unlock(desc->queue_user);
-        vyi_mutex_unlock(&c->submitting);
-    }
+    if (launches && desc->queue_unlock)
+        desc->queue_unlock(desc->queue_user);
+    vyi_mutex_unlock(lock);
     return status;
 }
 
@@ -34244,6 +34248,10 @@ VYI_API vyre_status vyi_vk_context_open(vyi_vk_context *c, const vyre_desc *desc
     c->callbacks = (const VkAllocationCallbacks *)desc->vulkan.allocator;
     vyre_status status = vyi_vk_context_arguments(&desc->vulkan, err);
     c->locks = status == VYRE_OK && vyi_mutex_init(&c->submitting);
+    if (c->locks && !vyi_mutex_init(&c->copying)) {
+        vyi_mutex_free(&c->submitting);
+        c->locks = false;
+    }
     if (status == VYRE_OK && !c->locks)
         status = vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.",
                           "the system gave no lock");
@@ -34263,8 +34271,10 @@ VYI_API void vyi_vk_context_close(vyi_vk_context *c)
         c->fn.vkDestroyDebugUtilsMessengerEXT(c->instance, c->messenger, c->callbacks);
     if (c->owns_instance && c->fn.vkDestroyInstance)
         c->fn.vkDestroyInstance(c->instance, c->callbacks);
-    if (c->locks)
+    if (c->locks) {
         vyi_mutex_free(&c->submitting);
+        vyi_mutex_free(&c->copying);
+    }
     memset(c, 0, sizeof *c);
 }
 
@@ -35424,6 +35434,7 @@ VYI_COLD
 VYI_API vyre_status vyi_vk_copier_create(vyi_vk_copier *p, vyre_error *err)
 {
     memset(p, 0, sizeof *p);
+    p->stages[VYI_VK_STAGES].whole = true;
     p->locks = vyi_mutex_init(&p->lock);
     return p->locks ? VYRE_OK
                     : vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.",
@@ -35438,13 +35449,15 @@ static void vyi_vk_stage_destroy(vyi_vk_context *c, vyi_vk_stage *s)
     if (s->pool) /* frees its command buffer, too */
         c->fn.vkDestroyCommandPool(c->device, s->pool, c->callbacks);
     vyi_vk_buffer_destroy(c, &s->bytes);
-    memset(s, 0, sizeof *s);
+    s->fence = VK_NULL_HANDLE;
+    s->pool = VK_NULL_HANDLE;
+    s->busy = false;
 }
 
 VYI_COLD
 VYI_API void vyi_vk_copier_destroy(vyi_vk_context *c, vyi_vk_copier *p)
 {
-    for (uint32_t i = 0; i < VYI_VK_STAGES; i++)
+    for (uint32_t i = 0; i <= VYI_VK_STAGES; i++)
         vyi_vk_stage_destroy(c, &p->stages[i]);
     if (p->locks)
         vyi_mutex_free(&p->lock);
@@ -35457,7 +35470,8 @@ static vyre_status vyi_vk_stage_create(vyi_vk_context *c, vyi_vk_stage *s, vyre_
     VkFenceCreateInfo fence;
     memset(&fence, 0, sizeof fence);
     fence.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO;
-    vyre_status status = vyi_vk_commands_create(c, c->copy_family, &s->pool, &s->commands, err);
+    const uint32_t family = s->whole ? c->family : c->copy_family;
+    vyre_status status = vyi_vk_commands_create(c, family, &s->pool, &s->commands, err);
     if (status == VYRE_OK)
         status = VYI_VKC(c, err, vkCreateFence, (c->device, &fence, c->callbacks, &s->fence));
     if (status == VYRE_OK) {
@@ -35516,7 +35530,7 @@ VYI_API bool vyi_vk_copier_idle(vyi_vk_context *c, vyi_vk_copier *p, uint64_t ti
 {
     const uint64_t deadline = vyi_deadline(timeout_ns);
     bool idle = true;
-    for (uint32_t i = 0; i < VYI_VK_STAGES; i++) {
+    for (uint32_t i = 0; i <= VYI_VK_STAGES; i++) {
         /* A call that fails says nothing about the copy, so it is made again. */
         for (int attempt = 0; attempt < 3 && p->stages[i].busy; attempt++)
             (void)vyi_vk_stage_wait(c, &p->stages[i], deadline, NULL);
@@ -35586,7 +35600,7 @@ static vyre_status vyi_vk_stage_submit(vyi_vk_context *c, vyi_vk_stage *s, const
     info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
     info.commandBufferCount = 1;
     info.pCommandBuffers = &s->commands;
-    status = vyi_vk_submit(c, c->copy_queue, &info, s->fence, err);
+    status = vyi_vk_submit(c, s->whole ? c->queue : c->copy_queue, &info, s->fence, err);
     s->busy = status == VYRE_OK;
     return status;
 }
@@ -35690,14 +35704,16 @@ VYI_API vyre_status vyi_vk_copy_buffer(vyi_vk_context *c, vyi_vk_copier *p,
                                        size_t size, vyre_error *err)
 {
     const uint64_t deadline = vyi_vk_copy_deadline(c);
-    vyi_vk_stage *s = &p->stages[0];
+    vyi_vk_stage *s = &p->stages[VYI_VK_STAGES];
     vyi_vk_move m;
     memset(&m, 0, sizeof m);
     m.from = from ? from->buffer : VK_NULL_HANDLE;
     m.to = to->buffer;
     m.region.size = size;
     vyi_mutex_lock(&p->lock);
-    vyre_status status = vyi_vk_stage_wait(c, s, deadline, err);
+    vyre_status status = VYRE_OK;
+    for (uint32_t i = 0; i <= VYI_VK_STAGES && status == VYRE_OK; i++)
+        status = vyi_vk_stage_wait(c, &p->stages[i], deadline, err);
     if (status == VYRE_OK) {
         status = vyi_vk_stage_submit(c, s, &m, err);
         if (status == VYRE_OK)
@@ -35953,6 +35969,7 @@ static vyre_status vyi_vk_prober_pipeline(vyi_vk_prober *pr, uint32_t group_size
     desc.group_size = group_size;
     desc.name = "probe";
     vyre_program *program = vyi_vk_probe_program(&pr->c->desc->allocator, err);
+    VYI_STEP("probe: its buffers");
     if (!program)
         return err ? err->status : VYRE_E_NOMEM;
     desc.program = program;
@@ -36294,7 +36311,7 @@ VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_
     memset(&result, 0, sizeof result);
     pr.c = c;
     vyre_status status = vyi_vk_prober_create(&pr, group_size, err);
-    VYI_STEP("probe: its program");
+    VYI_STEP("probe: its queue");
     if (status == VYRE_OK)
         status = vyi_vk_probe_loops(&pr, &result, err);
     VYI_STEP("probe: loops");
@@ -36345,7 +36362,7 @@ typedef struct vyi_vk {
     uint64_t         probes;          /* launches before the engine's first */
     uint32_t         loop_group;      /* group size of the looping kernel; 0 = the program's own */
     vyi_vk_chain     chain;
-    vyi_vk_copier    copier;
+    vyi_vk_copier    copiers[VYI_VK_COPIERS]; /* the first one's for whole buffers, too */
 } vyi_vk;
 
 /* --- geometry ------------------------------------------------------------ */
@@ -36502,7 +36519,7 @@ static vyre_status vyi_vk_buffer_open(vyi_vk *v, const vyi_device_buffer *b, vyi
     vyre_status status = vyi_vk_buffer_create(&v->c, out, place, b->size, b->name, err);
     VYI_STEP("buffers: memory");
     if (status == VYRE_OK && !out->mapped)
-        status = vyi_vk_copy_buffer(&v->c, &v->copier, NULL, out, b->size, err);
+        status = vyi_vk_copy_buffer(&v->c, &v->copiers[0], NULL, out, b->size, err);
     VYI_STEP("buffers: zeros by the device");
     if (status != VYRE_OK && !v->c.hung)
         vyi_vk_buffer_destroy(&v->c, out);
@@ -36610,6 +36627,7 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     v->program_hash = vyi_hash(VYI_HASH_SEED, hashes, sizeof hashes);
     v->base.pipeline_id = vyi_vk_identity(&v->c, v->program_hash);
     vyre_status status = vyi_vk_cache_open(&v->c, &v->cache, v->program_hash, err);
+    VYI_STEP("pipeline cache");
 
     vyi_vk_pipeline_desc p;
     memset(&p, 0, sizeof p);
@@ -36769,13 +36787,15 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
     v->base.shared = vyi_vk_is_cpu(v);
     v->base.in_flight = vyi_vk_min(wanted, VYI_VK_MAX_CHAIN - 1);
 
-    status = vyi_vk_copier_create(&v->copier, err);
+    for (uint32_t i = 0; i < VYI_VK_COPIERS && status == VYRE_OK; i++)
+        status = vyi_vk_copier_create(&v->copiers[i], err);
     if (status == VYRE_OK)
         status = vyi_vk_open_buffers(v, desc, err);
     if (status != VYRE_OK)
         return status;
     vyi_vk_describe_memory(v);
     status = vyi_vk_open_sets(v, err);
+    VYI_STEP("descriptors");
     if (status == VYRE_OK)
         status = vyi_vk_open_pipelines(v, desc, err);
     if (status == VYRE_OK)
@@ -36803,7 +36823,8 @@ static void vyi_vk_free(vyi_vk *v)
         if (v->pool)
             c->fn.vkDestroyDescriptorPool(c->device, v->pool, c->callbacks);
         vyi_vk_layout_destroy(c, &v->layout);
-        vyi_vk_copier_destroy(c, &v->copier);
+        for (uint32_t i = 0; i < VYI_VK_COPIERS; i++)
+            vyi_vk_copier_destroy(c, &v->copiers[i]);
         for (uint32_t i = 0; i < VYI_MAX_BUFFERS; i++) {
             vyi_vk_buffer_destroy(c, &v->attached[i]);
             vyi_vk_buffer_destroy(c, &v->resident[i]);
@@ -36838,8 +36859,9 @@ static bool vyi_vk_close(vyi_device *d)
 {
     vyi_vk *v = (vyi_vk *)d;
     const vyre_allocator *allocator = &v->c.desc->allocator;
-    const bool idle = !v->c.hung && vyi_vk_chain_idle(&v->c, &v->chain, VYI_VK_CLOSE_TIMEOUT) &&
-                      vyi_vk_copier_idle(&v->c, &v->copier, VYI_VK_CLOSE_TIMEOUT);
+    bool idle = !v->c.hung && vyi_vk_chain_idle(&v->c, &v->chain, VYI_VK_CLOSE_TIMEOUT);
+    for (uint32_t i = 0; i < VYI_VK_COPIERS && idle; i++)
+        idle = vyi_vk_copier_idle(&v->c, &v->copiers[i], VYI_VK_CLOSE_TIMEOUT);
     if (idle) {
         if (!vyi_load_acquire(&v->c.lost))
             vyi_vk_cache_store(&v->c, &v->cache);
@@ -36970,13 +36992,13 @@ static vyre_status vyi_vk_attach(vyi_device *d, const size_t size[VYI_CORE_BUFFE
     #define VYI_VK_READ_DIRECT 256u
 #endif
 
-static vyre_status vyi_vk_copy(vyi_device *d, const vyi_copy *copy, vyre_error *err)
+static vyre_status vyi_vk_copy_by(vyi_vk *v, vyi_vk_copier *copier, const vyi_copy *copy,
+                                  vyre_error *err)
 {
-    vyi_vk *v = (vyi_vk *)d;
     const vyi_vk_buffer *b = &v->resident[copy->buffer];
     const bool cached = (b->flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
     if (!b->mapped || (!copy->bytes_in && !cached && copy->size > VYI_VK_READ_DIRECT))
-        return vyi_vk_copy_bytes(&v->c, &v->copier, b, copy, err);
+        return vyi_vk_copy_bytes(&v->c, copier, b, copy, err);
     uint8_t *at = (uint8_t *)b->mapped + copy->offset;
     if (copy->bytes_in)
         memcpy(at, copy->bytes_in, copy->size);
@@ -36987,6 +37009,72 @@ static vyre_status vyi_vk_copy(vyi_device *d, const vyi_copy *copy, vyre_error *
     return VYRE_OK;
 }
 
+/* A processor copies more slowly than the bus, so a large copy has several. */
+#ifndef VYI_VK_COPY_SHARE
+    #define VYI_VK_COPY_SHARE 0x800000u /* bytes that are worth a thread */
+#endif
+
+typedef struct vyi_vk_share {
+    vyi_vk        *v;
+    vyi_vk_copier *copier;
+    vyi_copy       copy;
+    vyre_status    status;
+    vyre_error     how;
+    vyi_thread     thread;
+    bool           apart; /* it has one */
+} vyi_vk_share;
+
+static void vyi_vk_share_run(void *user)
+{
+    vyi_vk_share *s = (vyi_vk_share *)user;
+    s->status = vyi_vk_copy_by(s->v, s->copier, &s->copy, &s->how);
+}
+
+static uint32_t vyi_vk_shares(const vyi_copy *copy)
+{
+    const size_t worth = copy->size / VYI_VK_COPY_SHARE;
+    return worth < 2 ? 1 : worth < VYI_VK_COPIERS ? (uint32_t)worth : VYI_VK_COPIERS;
+}
+
+/* The part of the copy from `done` on. */
+static vyi_copy vyi_vk_share_of(const vyi_copy *copy, size_t done, size_t size)
+{
+    vyi_copy part = *copy;
+    part.offset += done;
+    part.size = size;
+    part.bytes_in = copy->bytes_in ? (const uint8_t *)copy->bytes_in + done : NULL;
+    part.bytes_out = copy->bytes_out ? (uint8_t *)copy->bytes_out + done : NULL;
+    return part;
+}
+
+static vyre_status vyi_vk_copy(vyi_device *d, const vyi_copy *copy, vyre_error *err)
+{
+    vyi_vk *v = (vyi_vk *)d;
+    vyi_vk_share shares[VYI_VK_COPIERS];
+    const uint32_t count = vyi_vk_shares(copy);
+    if (count == 1)
+        return vyi_vk_copy_by(v, &v->copiers[0], copy, err);
+    const size_t each = copy->size / count & ~(size_t)63;
+    for (uint32_t i = count; i-- > 0;) { /* this thread has the first */
+        vyi_vk_share *s = &shares[i];
+        s->v = v;
+        s->copier = &v->copiers[i];
+        s->copy = vyi_vk_share_of(copy, i * each, i + 1 < count ? each : copy->size - i * each);
+        s->apart = i > 0 && vyi_thread_start(&s->thread, vyi_vk_share_run, s);
+        if (!s->apart)
+            vyi_vk_share_run(s);
+    }
+    const vyi_vk_share *bad = NULL;
+    for (uint32_t i = count; i-- > 0;) {
+        if (shares[i].apart)
+            vyi_thread_join(&shares[i].thread);
+        bad = shares[i].status != VYRE_OK ? &shares[i] : bad;
+    }
+    if (bad && err)
+        *err = bad->how;
+    return bad ? bad->status : VYRE_OK;
+}
+
 static vyre_status vyi_vk_resize_copy(vyi_vk *v, const vyi_vk_buffer *from, vyi_vk_buffer *to,
                                       vyre_error *err)
 {
@@ -36995,7 +37083,7 @@ static vyre_status vyi_vk_resize_copy(vyi_vk *v, const vyi_vk_buffer *from, vyi_
         memcpy(to->mapped, from->mapped, size);
         return VYRE_OK;
     }
-    return vyi_vk_copy_buffer(&v->c, &v->copier, from, to, size, err);
+    return vyi_vk_copy_buffer(&v->c, &v->copiers[0], from, to, size, err);
 }
 
 static vyre_status vyi_vk_resize(vyi_device *d, uint32_t buffer, const vyi_device_buffer *wanted,

@@ -6,9 +6,11 @@
  * vyre_start and while the kernel runs; the rate of a row is bytes a second.
  * Before them what the machine gives a program that does nothing else, with the
  * driver and the same device: memcpy in host memory, memcpy to and from device
- * memory through its window, one vkCmdCopyBuffer in each direction with a fence.
+ * memory through its window, one vkCmdCopyBuffer in each direction with a fence; and the
+ * parts of a large copy of the library's: bytes into stages of 1 MiB and out of them by one
+ * thread and by four, one such stage by the device, threads that are made and joined.
  * Then how long a handle with DEVICE buffers of half of the device's memory, at most
- * 32 GiB, takes to open. */
+ * 32 GiB, takes to open, and its parts: 2 GiB of memory, zeros in them by the device. */
 #define _GNU_SOURCE
 #define VOLK_IMPLEMENTATION
 #include "raw_vulkan.h"
@@ -18,6 +20,8 @@
 #include "../vyre.h"
 
 #include "bench.h"
+
+#include <pthread.h>
 
 #define LARGE       (64u << 20)
 #define MOST_ROWS   200000u
@@ -107,6 +111,130 @@ static void floor_record(floor_copy *f, bool in, size_t size)
     vkCmdCopyBuffer(f->commands, in ? f->host.buffer : f->window.buffer,
                     in ? f->window.buffer : f->host.buffer, 1, &region);
     RAW_CHECK(vkEndCommandBuffer(f->commands));
+}
+
+/* --- parts of a large copy -------------------------------------------------------- */
+
+#define STAGE   (1u << 20)
+#define HELPERS 4u
+
+typedef struct part {
+    pthread_t thread;
+    uint8_t  *stages;     /* two */
+    uint8_t  *bytes;
+    size_t    size;
+    bool      in;
+} part;
+
+static void *part_run(void *user)
+{
+    const part *p = (const part *)user;
+    for (size_t done = 0, turn = 0; done < p->size; done += STAGE, turn ^= 1) {
+        uint8_t *stage = p->stages + turn * STAGE;
+        memcpy(p->in ? stage : p->bytes + done, p->in ? p->bytes + done : stage, STAGE);
+    }
+    return NULL;
+}
+
+/* By so many threads, each with stages of its own. */
+static void staged(const floor_copy *f, size_t size, uint32_t count, bool in)
+{
+    part parts[HELPERS];
+    for (uint32_t i = 0; i < count; i++) {
+        part *p = &parts[i];
+        p->stages = (uint8_t *)f->host.map + 2 * i * STAGE;
+        p->size = size / count;
+        p->bytes = (in ? host_a : host_b) + i * p->size;
+        p->in = in;
+        if (i > 0)
+            pthread_create(&p->thread, NULL, part_run, p);
+    }
+    part_run(&parts[0]);
+    for (uint32_t i = 1; i < count; i++)
+        pthread_join(parts[i].thread, NULL);
+}
+
+static void to_stages(void *user, size_t size)
+{
+    staged((floor_copy *)user, size, 1, true);
+}
+
+static void from_stages(void *user, size_t size)
+{
+    staged((floor_copy *)user, size, 1, false);
+}
+
+static void to_stages_by_all(void *user, size_t size)
+{
+    staged((floor_copy *)user, size, HELPERS, true);
+}
+
+static void from_stages_by_all(void *user, size_t size)
+{
+    staged((floor_copy *)user, size, HELPERS, false);
+}
+
+static void threads_alone(void *user, size_t size)
+{
+    (void)size;
+    staged((floor_copy *)user, 0, HELPERS, true);
+}
+
+static void floor_record(floor_copy *f, bool in, size_t size);
+
+static void copy_parts(const bench_output *out, floor_copy *f)
+{
+    measure(out, "part: memcpy into stages, 64 MiB", LARGE, to_stages, f);
+    measure(out, "part: memcpy into stages, 64 MiB, 4 threads", LARGE, to_stages_by_all, f);
+    measure(out, "part: memcpy out of stages, 64 MiB", LARGE, from_stages, f);
+    measure(out, "part: memcpy out of stages, 64 MiB, 4 threads", LARGE, from_stages_by_all, f);
+    measure(out, "part: 3 threads made and joined", 1, threads_alone, f);
+    floor_record(f, true, STAGE);
+    measure(out, "part: vkCmdCopyBuffer to device memory, 1 MiB", STAGE, device_copy, f);
+    floor_record(f, false, STAGE);
+    measure(out, "part: vkCmdCopyBuffer from device memory, 1 MiB", STAGE, device_copy, f);
+}
+
+/* --- parts of opening --------------------------------------------------------------- */
+
+/* Memory of the device's own that no host maps. */
+static VkDeviceMemory memory_of_device(floor_copy *f, size_t size)
+{
+    VkDeviceMemory memory;
+    uint32_t type = raw_memory_type(&f->d, UINT32_MAX, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT,
+                                    VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT);
+    if (type == UINT32_MAX)
+        type = raw_memory_type(&f->d, UINT32_MAX, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0);
+    const VkMemoryAllocateInfo info = { VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, 0, size, type };
+    RAW_CHECK(vkAllocateMemory(f->d.device, &info, NULL, &memory));
+    return memory;
+}
+
+static void allocate_once(void *user, size_t size)
+{
+    floor_copy *f = (floor_copy *)user;
+    vkFreeMemory(f->d.device, memory_of_device(f, size), NULL);
+}
+
+static void opening_parts(const bench_output *out, floor_copy *f)
+{
+    const size_t size = (size_t)(2 * GIGABYTE);
+    const VkBufferCreateInfo info = { VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, 0, 0, size,
+                                      VK_BUFFER_USAGE_TRANSFER_DST_BIT, VK_SHARING_MODE_EXCLUSIVE,
+                                      0, 0 };
+    const VkCommandBufferBeginInfo begin = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO };
+    measure(out, "part: vkAllocateMemory of 2 GiB, and vkFreeMemory", size, allocate_once, f);
+    VkBuffer buffer;
+    VkDeviceMemory memory = memory_of_device(f, size);
+    RAW_CHECK(vkCreateBuffer(f->d.device, &info, NULL, &buffer));
+    RAW_CHECK(vkBindBufferMemory(f->d.device, buffer, memory, 0));
+    RAW_CHECK(vkResetCommandPool(f->d.device, f->pool, 0));
+    RAW_CHECK(vkBeginCommandBuffer(f->commands, &begin));
+    vkCmdFillBuffer(f->commands, buffer, 0, VK_WHOLE_SIZE, 0);
+    RAW_CHECK(vkEndCommandBuffer(f->commands));
+    measure(out, "part: vkCmdFillBuffer of 2 GiB", size, device_copy, f);
+    vkDestroyBuffer(f->d.device, buffer, NULL);
+    vkFreeMemory(f->d.device, memory, NULL);
 }
 
 static bool floor_open(floor_copy *f)
@@ -285,10 +413,14 @@ static void on_backend(vyre_backend backend, floor_copy *f, bool csv)
     snprintf(out.settings, sizeof out.settings, "%g s a row; M/s are MB/s", seconds_each);
     bench_heading(&out);
     floors(&out, f);
+    if (f)
+        copy_parts(&out, f);
     copies_are_right(v);
     handle_copies(&out, v);
     vyre_close(v);
     const bool large = info.memory_bytes && !(f && f->d.llvmpipe); /* llvmpipe's is the host's */
+    if (large && f)
+        opening_parts(&out, f);
     if (large)
         opening(&out, backend, info.memory_bytes);
 }

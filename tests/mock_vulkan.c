@@ -474,12 +474,17 @@ mock_vkDestroyDevice(VkDevice device, const VkAllocationCallbacks *callbacks)
     }
 }
 
+/* A second queue that there is not: it is the real one by another name. */
+static struct { VkQueue real; } mock_copies;
+
 static VKAPI_ATTR void VKAPI_CALL mock_vkGetDeviceQueue(VkDevice device, uint32_t family,
                                                         uint32_t index, VkQueue *queue)
 {
-    (void)family;
-    (void)index;
     real.vkGetDeviceQueue(device, 0, 0, queue);
+    if ((mock.copy_family && family == 1) || (mock.two_queues && index == 1)) {
+        mock_copies.real = *queue;
+        *queue = (VkQueue)(void *)&mock_copies;
+    }
 }
 
 /* --- memory -------------------------------------------------------------- */
@@ -657,7 +662,23 @@ static VKAPI_ATTR VkResult VKAPI_CALL mock_vkQueueSubmit(VkQueue queue, uint32_t
     MOCK_ENTER(vkQueueSubmit);
     if (mock.lock && !*mock.lock)
         mock.unlocked_submits++;
-    return mock.lost ? VK_ERROR_DEVICE_LOST : real.vkQueueSubmit(queue, count, infos, fence);
+    if (mock.lost)
+        return VK_ERROR_DEVICE_LOST;
+    /* A queue has one thread at a time; in truth both are one. */
+    static uint32_t inside[2], whole;
+    const bool copies = queue == (VkQueue)(void *)&mock_copies;
+    const struct timespec moment = { 0, 50000 };
+    if (__atomic_fetch_add(&inside[copies], 1, __ATOMIC_ACQ_REL) != 0)
+        __atomic_fetch_add(&mock.overlapping_submits, 1, __ATOMIC_RELAXED);
+    if (copies)
+        nanosleep(&moment, NULL);
+    while (__atomic_exchange_n(&whole, 1, __ATOMIC_ACQUIRE))
+        nanosleep(&moment, NULL);
+    const VkResult result =
+        real.vkQueueSubmit(copies ? mock_copies.real : queue, count, infos, fence);
+    __atomic_store_n(&whole, 0, __ATOMIC_RELEASE);
+    __atomic_fetch_sub(&inside[copies], 1, __ATOMIC_ACQ_REL);
+    return result;
 }
 
 MOCK_CREATE(vkCreateFence, 1,

@@ -92,6 +92,7 @@ typedef struct mock_state {
     uint32_t shared_buffers;            /* made for more than one family */
     uint32_t names;                     /* objects that were given a name */
     uint32_t unlocked_submits;          /* submissions while *lock was not held */
+    uint32_t overlapping_submits;       /* to one queue, by two threads */
     uint32_t foreign_destroys;          /* of objects that the test owns */
     VkMemoryPropertyFlags memory_flags[16]; /* of the allocations, in their order */
     uint32_t allocations;

@@ -291,6 +291,30 @@ static void large_copies_are_memcpy(void)
     knob_stage_size = STAGE_SIZE;
 }
 
+/* A part that takes too long is told, whichever it is; the next copy waits for it. */
+static void a_copy_may_take_too_long(void)
+{
+    uint64_t seed = test_seed(0x6c6f6e67);
+    vyre *v = memory_open(all_places, SIZE);
+    const uint64_t timeout = v->desc.run_timeout_ns;
+    vyre_status status = VYRE_TIMEOUT;
+    fill(bytes_in, SIZE, &seed);
+    v->desc.run_timeout_ns = 1;
+    CHECK_EQ(vyre_start(v, &err), VYRE_OK);
+    for (uint32_t i = 0; i < 4; i++) {
+        memset(&err, 0, sizeof err);
+        status = vyre_write(v, 1, 0, bytes_in, SIZE, &err);
+        CHECK(status == VYRE_OK || status == VYRE_TIMEOUT);
+        CHECK(status == VYRE_OK || (err.status == status && err.fix[0]));
+    }
+    v->desc.run_timeout_ns = timeout;
+    CHECK_EQ(vyre_stop(v, 10 * SECOND, &err), VYRE_OK);
+    CHECK_EQ(vyre_write(v, 1, 0, bytes_in, SIZE, &err), VYRE_OK);
+    CHECK_EQ(vyre_read(v, 1, 0, bytes_out, SIZE, &err), VYRE_OK);
+    CHECK(memcmp(bytes_in, bytes_out, SIZE) == 0);
+    vyre_close(v);
+}
+
 /* --- threads ----------------------------------------------------------------- */
 
 typedef struct copier {
@@ -504,6 +528,7 @@ int main(void)
         ENGINE_CASE(copies_are_memcpy),
         ENGINE_CASE(small_copies_are_memcpy),
         ENGINE_CASE(large_copies_are_memcpy),
+        ENGINE_CASE(a_copy_may_take_too_long),
         ENGINE_CASE(threads_copy_beside_works),
         ENGINE_CASE(a_buffer_gets_another_size),
         ENGINE_CASE(both_sets_see_the_new_buffer),

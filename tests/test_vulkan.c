@@ -689,6 +689,32 @@ static void copies_have_a_queue_of_their_own(void)
     vyre_close(v);
 }
 
+/* Four threads submit, beside the leases, and take turns at it. */
+static void threads_of_a_copy_take_turns(void)
+{
+    enum { LARGE = 32 << 20 };
+    static size_t sizes[3] = { USER_SIZE, LARGE, USER_SIZE };
+    vyre_desc d = buffer_desc();
+    uint8_t *in = (uint8_t *)malloc(LARGE), *out = (uint8_t *)calloc(LARGE, 1);
+    CHECK(in && out);
+    for (size_t i = 0; i < LARGE; i++)
+        in[i] = (uint8_t)(i * 2654435761u >> 13);
+    mock.copy_family = true;
+    d.buffer_sizes = sizes;
+    vyre *v = open_or_fail(&d);
+    CHECK_EQ(vyre_start(v, &err), VYRE_OK);
+    const uint32_t before = mock.count[MOCK_vkQueueSubmit];
+    CHECK_EQ(vyre_write(v, 1, 0, in, LARGE, &err), VYRE_OK);
+    CHECK_EQ(vyre_read(v, 1, 0, out, LARGE, &err), VYRE_OK);
+    CHECK(mock.count[MOCK_vkQueueSubmit] - before >= 64);
+    CHECK(memcmp(in, out, LARGE) == 0);
+    CHECK_EQ(mock.overlapping_submits, 0);
+    vyre_close(v);
+    free(in);
+    free(out);
+    CHECK_EQ(mock.live, 0);
+}
+
 static void a_copy_that_does_not_end_is_given_up(void)
 {
     vyre_desc d = buffer_desc();
@@ -1067,6 +1093,7 @@ int main(void)
     RUN(places_choose_the_memory);
     RUN(the_device_copies_what_the_host_reads_slowly);
     RUN(copies_have_a_queue_of_their_own);
+    RUN(threads_of_a_copy_take_turns);
     RUN(a_copy_that_does_not_end_is_given_up);
     RUN(the_gpu_geometry_serves);
     RUN(missing_subgroup_operations_are_an_error);

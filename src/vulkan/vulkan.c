@@ -31,7 +31,7 @@ typedef struct vyi_vk {
     uint64_t         probes;          /* launches before the engine's first */
     uint32_t         loop_group;      /* group size of the looping kernel; 0 = the program's own */
     vyi_vk_chain     chain;
-    vyi_vk_copier    copier;
+    vyi_vk_copier    copiers[VYI_VK_COPIERS]; /* the first one's for whole buffers, too */
 } vyi_vk;
 
 /* --- geometry ------------------------------------------------------------ */
@@ -188,7 +188,7 @@ static vyre_status vyi_vk_buffer_open(vyi_vk *v, const vyi_device_buffer *b, vyi
     vyre_status status = vyi_vk_buffer_create(&v->c, out, place, b->size, b->name, err);
     VYI_STEP("buffers: memory");
     if (status == VYRE_OK && !out->mapped)
-        status = vyi_vk_copy_buffer(&v->c, &v->copier, NULL, out, b->size, err);
+        status = vyi_vk_copy_buffer(&v->c, &v->copiers[0], NULL, out, b->size, err);
     VYI_STEP("buffers: zeros by the device");
     if (status != VYRE_OK && !v->c.hung)
         vyi_vk_buffer_destroy(&v->c, out);
@@ -296,6 +296,7 @@ static vyre_status vyi_vk_open_pipelines(vyi_vk *v, const vyi_device_desc *desc,
     v->program_hash = vyi_hash(VYI_HASH_SEED, hashes, sizeof hashes);
     v->base.pipeline_id = vyi_vk_identity(&v->c, v->program_hash);
     vyre_status status = vyi_vk_cache_open(&v->c, &v->cache, v->program_hash, err);
+    VYI_STEP("pipeline cache");
 
     vyi_vk_pipeline_desc p;
     memset(&p, 0, sizeof p);
@@ -455,13 +456,15 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
     v->base.shared = vyi_vk_is_cpu(v);
     v->base.in_flight = vyi_vk_min(wanted, VYI_VK_MAX_CHAIN - 1);
 
-    status = vyi_vk_copier_create(&v->copier, err);
+    for (uint32_t i = 0; i < VYI_VK_COPIERS && status == VYRE_OK; i++)
+        status = vyi_vk_copier_create(&v->copiers[i], err);
     if (status == VYRE_OK)
         status = vyi_vk_open_buffers(v, desc, err);
     if (status != VYRE_OK)
         return status;
     vyi_vk_describe_memory(v);
     status = vyi_vk_open_sets(v, err);
+    VYI_STEP("descriptors");
     if (status == VYRE_OK)
         status = vyi_vk_open_pipelines(v, desc, err);
     if (status == VYRE_OK)
@@ -489,7 +492,8 @@ static void vyi_vk_free(vyi_vk *v)
         if (v->pool)
             c->fn.vkDestroyDescriptorPool(c->device, v->pool, c->callbacks);
         vyi_vk_layout_destroy(c, &v->layout);
-        vyi_vk_copier_destroy(c, &v->copier);
+        for (uint32_t i = 0; i < VYI_VK_COPIERS; i++)
+            vyi_vk_copier_destroy(c, &v->copiers[i]);
         for (uint32_t i = 0; i < VYI_MAX_BUFFERS; i++) {
             vyi_vk_buffer_destroy(c, &v->attached[i]);
             vyi_vk_buffer_destroy(c, &v->resident[i]);
@@ -524,8 +528,9 @@ static bool vyi_vk_close(vyi_device *d)
 {
     vyi_vk *v = (vyi_vk *)d;
     const vyre_allocator *allocator = &v->c.desc->allocator;
-    const bool idle = !v->c.hung && vyi_vk_chain_idle(&v->c, &v->chain, VYI_VK_CLOSE_TIMEOUT) &&
-                      vyi_vk_copier_idle(&v->c, &v->copier, VYI_VK_CLOSE_TIMEOUT);
+    bool idle = !v->c.hung && vyi_vk_chain_idle(&v->c, &v->chain, VYI_VK_CLOSE_TIMEOUT);
+    for (uint32_t i = 0; i < VYI_VK_COPIERS && idle; i++)
+        idle = vyi_vk_copier_idle(&v->c, &v->copiers[i], VYI_VK_CLOSE_TIMEOUT);
     if (idle) {
         if (!vyi_load_acquire(&v->c.lost))
             vyi_vk_cache_store(&v->c, &v->cache);
@@ -656,13 +661,13 @@ static vyre_status vyi_vk_attach(vyi_device *d, const size_t size[VYI_CORE_BUFFE
     #define VYI_VK_READ_DIRECT 256u
 #endif
 
-static vyre_status vyi_vk_copy(vyi_device *d, const vyi_copy *copy, vyre_error *err)
+static vyre_status vyi_vk_copy_by(vyi_vk *v, vyi_vk_copier *copier, const vyi_copy *copy,
+                                  vyre_error *err)
 {
-    vyi_vk *v = (vyi_vk *)d;
     const vyi_vk_buffer *b = &v->resident[copy->buffer];
     const bool cached = (b->flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
     if (!b->mapped || (!copy->bytes_in && !cached && copy->size > VYI_VK_READ_DIRECT))
-        return vyi_vk_copy_bytes(&v->c, &v->copier, b, copy, err);
+        return vyi_vk_copy_bytes(&v->c, copier, b, copy, err);
     uint8_t *at = (uint8_t *)b->mapped + copy->offset;
     if (copy->bytes_in)
         memcpy(at, copy->bytes_in, copy->size);
@@ -673,6 +678,72 @@ static vyre_status vyi_vk_copy(vyi_device *d, const vyi_copy *copy, vyre_error *
     return VYRE_OK;
 }
 
+/* A processor copies more slowly than the bus, so a large copy has several. */
+#ifndef VYI_VK_COPY_SHARE
+    #define VYI_VK_COPY_SHARE 0x800000u /* bytes that are worth a thread */
+#endif
+
+typedef struct vyi_vk_share {
+    vyi_vk        *v;
+    vyi_vk_copier *copier;
+    vyi_copy       copy;
+    vyre_status    status;
+    vyre_error     how;
+    vyi_thread     thread;
+    bool           apart; /* it has one */
+} vyi_vk_share;
+
+static void vyi_vk_share_run(void *user)
+{
+    vyi_vk_share *s = (vyi_vk_share *)user;
+    s->status = vyi_vk_copy_by(s->v, s->copier, &s->copy, &s->how);
+}
+
+static uint32_t vyi_vk_shares(const vyi_copy *copy)
+{
+    const size_t worth = copy->size / VYI_VK_COPY_SHARE;
+    return worth < 2 ? 1 : worth < VYI_VK_COPIERS ? (uint32_t)worth : VYI_VK_COPIERS;
+}
+
+/* The part of the copy from `done` on. */
+static vyi_copy vyi_vk_share_of(const vyi_copy *copy, size_t done, size_t size)
+{
+    vyi_copy part = *copy;
+    part.offset += done;
+    part.size = size;
+    part.bytes_in = copy->bytes_in ? (const uint8_t *)copy->bytes_in + done : NULL;
+    part.bytes_out = copy->bytes_out ? (uint8_t *)copy->bytes_out + done : NULL;
+    return part;
+}
+
+static vyre_status vyi_vk_copy(vyi_device *d, const vyi_copy *copy, vyre_error *err)
+{
+    vyi_vk *v = (vyi_vk *)d;
+    vyi_vk_share shares[VYI_VK_COPIERS];
+    const uint32_t count = vyi_vk_shares(copy);
+    if (count == 1)
+        return vyi_vk_copy_by(v, &v->copiers[0], copy, err);
+    const size_t each = copy->size / count & ~(size_t)63;
+    for (uint32_t i = count; i-- > 0;) { /* this thread has the first */
+        vyi_vk_share *s = &shares[i];
+        s->v = v;
+        s->copier = &v->copiers[i];
+        s->copy = vyi_vk_share_of(copy, i * each, i + 1 < count ? each : copy->size - i * each);
+        s->apart = i > 0 && vyi_thread_start(&s->thread, vyi_vk_share_run, s);
+        if (!s->apart)
+            vyi_vk_share_run(s);
+    }
+    const vyi_vk_share *bad = NULL;
+    for (uint32_t i = count; i-- > 0;) {
+        if (shares[i].apart)
+            vyi_thread_join(&shares[i].thread);
+        bad = shares[i].status != VYRE_OK ? &shares[i] : bad;
+    }
+    if (bad && err)
+        *err = bad->how;
+    return bad ? bad->status : VYRE_OK;
+}
+
 static vyre_status vyi_vk_resize_copy(vyi_vk *v, const vyi_vk_buffer *from, vyi_vk_buffer *to,
                                       vyre_error *err)
 {
@@ -681,7 +752,7 @@ static vyre_status vyi_vk_resize_copy(vyi_vk *v, const vyi_vk_buffer *from, vyi_
         memcpy(to->mapped, from->mapped, size);
         return VYRE_OK;
     }
-    return vyi_vk_copy_buffer(&v->c, &v->copier, from, to, size, err);
+    return vyi_vk_copy_buffer(&v->c, &v->copiers[0], from, to, size, err);
 }
 
 static vyre_status vyi_vk_resize(vyi_device *d, uint32_t buffer, const vyi_device_buffer *wanted,

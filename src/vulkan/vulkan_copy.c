@@ -36,6 +36,7 @@ VYI_COLD
 VYI_API vyre_status vyi_vk_copier_create(vyi_vk_copier *p, vyre_error *err)
 {
     memset(p, 0, sizeof *p);
+    p->stages[VYI_VK_STAGES].whole = true;
     p->locks = vyi_mutex_init(&p->lock);
     return p->locks ? VYRE_OK
                     : vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.",
@@ -50,13 +51,15 @@ static void vyi_vk_stage_destroy(vyi_vk_context *c, vyi_vk_stage *s)
     if (s->pool) /* frees its command buffer, too */
         c->fn.vkDestroyCommandPool(c->device, s->pool, c->callbacks);
     vyi_vk_buffer_destroy(c, &s->bytes);
-    memset(s, 0, sizeof *s);
+    s->fence = VK_NULL_HANDLE;
+    s->pool = VK_NULL_HANDLE;
+    s->busy = false;
 }
 
 VYI_COLD
 VYI_API void vyi_vk_copier_destroy(vyi_vk_context *c, vyi_vk_copier *p)
 {
-    for (uint32_t i = 0; i < VYI_VK_STAGES; i++)
+    for (uint32_t i = 0; i <= VYI_VK_STAGES; i++)
         vyi_vk_stage_destroy(c, &p->stages[i]);
     if (p->locks)
         vyi_mutex_free(&p->lock);
@@ -69,7 +72,8 @@ static vyre_status vyi_vk_stage_create(vyi_vk_context *c, vyi_vk_stage *s, vyre_
     VkFenceCreateInfo fence;
     memset(&fence, 0, sizeof fence);
     fence.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO;
-    vyre_status status = vyi_vk_commands_create(c, c->copy_family, &s->pool, &s->commands, err);
+    const uint32_t family = s->whole ? c->family : c->copy_family;
+    vyre_status status = vyi_vk_commands_create(c, family, &s->pool, &s->commands, err);
     if (status == VYRE_OK)
         status = VYI_VKC(c, err, vkCreateFence, (c->device, &fence, c->callbacks, &s->fence));
     if (status == VYRE_OK) {
@@ -128,7 +132,7 @@ VYI_API bool vyi_vk_copier_idle(vyi_vk_context *c, vyi_vk_copier *p, uint64_t ti
 {
     const uint64_t deadline = vyi_deadline(timeout_ns);
     bool idle = true;
-    for (uint32_t i = 0; i < VYI_VK_STAGES; i++) {
+    for (uint32_t i = 0; i <= VYI_VK_STAGES; i++) {
         /* A call that fails says nothing about the copy, so it is made again. */
         for (int attempt = 0; attempt < 3 && p->stages[i].busy; attempt++)
             (void)vyi_vk_stage_wait(c, &p->stages[i], deadline, NULL);
@@ -198,7 +202,7 @@ static vyre_status vyi_vk_stage_submit(vyi_vk_context *c, vyi_vk_stage *s, const
     info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
     info.commandBufferCount = 1;
     info.pCommandBuffers = &s->commands;
-    status = vyi_vk_submit(c, c->copy_queue, &info, s->fence, err);
+    status = vyi_vk_submit(c, s->whole ? c->queue : c->copy_queue, &info, s->fence, err);
     s->busy = status == VYRE_OK;
     return status;
 }
@@ -302,14 +306,16 @@ VYI_API vyre_status vyi_vk_copy_buffer(vyi_vk_context *c, vyi_vk_copier *p,
                                        size_t size, vyre_error *err)
 {
     const uint64_t deadline = vyi_vk_copy_deadline(c);
-    vyi_vk_stage *s = &p->stages[0];
+    vyi_vk_stage *s = &p->stages[VYI_VK_STAGES];
     vyi_vk_move m;
     memset(&m, 0, sizeof m);
     m.from = from ? from->buffer : VK_NULL_HANDLE;
     m.to = to->buffer;
     m.region.size = size;
     vyi_mutex_lock(&p->lock);
-    vyre_status status = vyi_vk_stage_wait(c, s, deadline, err);
+    vyre_status status = VYRE_OK;
+    for (uint32_t i = 0; i <= VYI_VK_STAGES && status == VYRE_OK; i++)
+        status = vyi_vk_stage_wait(c, &p->stages[i], deadline, err);
     if (status == VYRE_OK) {
         status = vyi_vk_stage_submit(c, s, &m, err);
         if (status == VYRE_OK)

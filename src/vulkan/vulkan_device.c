@@ -23,17 +23,15 @@ VYI_API vyre_status vyi_vk_submit(vyi_vk_context *c, VkQueue queue, const VkSubm
                                   VkFence fence, vyre_error *err)
 {
     const vyre_vulkan_desc *desc = &c->desc->vulkan;
-    if (queue == c->queue) {
-        vyi_mutex_lock(&c->submitting);
-        if (desc->queue_lock)
-            desc->queue_lock(desc->queue_user);
-    }
+    const bool launches = queue == c->queue;
+    vyi_mutex *lock = launches ? &c->submitting : &c->copying;
+    vyi_mutex_lock(lock);
+    if (launches && desc->queue_lock)
+        desc->queue_lock(desc->queue_user);
     const vyre_status status = VYI_VKC(c, err, vkQueueSubmit, (queue, 1, info, fence));
-    if (queue == c->queue) {
-        if (desc->queue_unlock)
-            desc->queue_unlock(desc->queue_user);
-        vyi_mutex_unlock(&c->submitting);
-    }
+    if (launches && desc->queue_unlock)
+        desc->queue_unlock(desc->queue_user);
+    vyi_mutex_unlock(lock);
     return status;
 }
 
@@ -650,6 +648,10 @@ VYI_API vyre_status vyi_vk_context_open(vyi_vk_context *c, const vyre_desc *desc
     c->callbacks = (const VkAllocationCallbacks *)desc->vulkan.allocator;
     vyre_status status = vyi_vk_context_arguments(&desc->vulkan, err);
     c->locks = status == VYRE_OK && vyi_mutex_init(&c->submitting);
+    if (c->locks && !vyi_mutex_init(&c->copying)) {
+        vyi_mutex_free(&c->submitting);
+        c->locks = false;
+    }
     if (status == VYRE_OK && !c->locks)
         status = vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.",
                           "the system gave no lock");
@@ -669,8 +671,10 @@ VYI_API void vyi_vk_context_close(vyi_vk_context *c)
         c->fn.vkDestroyDebugUtilsMessengerEXT(c->instance, c->messenger, c->callbacks);
     if (c->owns_instance && c->fn.vkDestroyInstance)
         c->fn.vkDestroyInstance(c->instance, c->callbacks);
-    if (c->locks)
+    if (c->locks) {
         vyi_mutex_free(&c->submitting);
+        vyi_mutex_free(&c->copying);
+    }
     memset(c, 0, sizeof *c);
 }
 

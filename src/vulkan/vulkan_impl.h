@@ -184,7 +184,8 @@ typedef struct vyi_vk_context {
     VkQueue          copy_queue;  /* may be `queue` */
     uint32_t         copy_family;
     vyi_mutex        submitting;  /* around submissions to `queue`, by whoever makes them */
-    bool             locks;       /* `submitting` was made */
+    vyi_mutex        copying;     /* and to `copy_queue`, where that is another one */
+    bool             locks;       /* both were made */
     uint32_t         instance_version;
     uint32_t         version;     /* that instance and device have in common */
     bool             owns_instance, owns_device;
@@ -245,6 +246,9 @@ VYI_API vyre_status vyi_vk_buffer_lend(vyi_vk_context *c, vyi_vk_buffer *b, VkBu
 /* --- copies -------------------------------------------------------------- */
 
 #define VYI_VK_STAGES 2u
+#ifndef VYI_VK_COPIERS
+    #define VYI_VK_COPIERS 4u /* threads of a large copy */
+#endif
 
 /* A copy on its way: while one is in flight, the host works on the other. */
 typedef struct vyi_vk_stage {
@@ -253,13 +257,15 @@ typedef struct vyi_vk_stage {
     VkCommandBuffer commands;
     VkFence         fence;
     bool            busy;  /* submitted, and not seen to end */
+    bool            whole; /* of whole buffers, in the queue of the launches, while nothing
+                              runs there: groups fill and copy faster than what copies */
 } vyi_vk_stage;
 
 /* Copies beside launches: any thread may ask for one, at any time. */
 typedef struct vyi_vk_copier {
     vyi_mutex    lock;
     bool         locks; /* it was made */
-    vyi_vk_stage stages[VYI_VK_STAGES];
+    vyi_vk_stage stages[VYI_VK_STAGES + 1]; /* the last one is for whole buffers */
 } vyi_vk_copier;
 
 VYI_API vyre_status vyi_vk_copier_create(vyi_vk_copier *p, vyre_error *err);

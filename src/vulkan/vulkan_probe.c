@@ -242,6 +242,7 @@ static vyre_status vyi_vk_prober_pipeline(vyi_vk_prober *pr, uint32_t group_size
     desc.group_size = group_size;
     desc.name = "probe";
     vyre_program *program = vyi_vk_probe_program(&pr->c->desc->allocator, err);
+    VYI_STEP("probe: its buffers");
     if (!program)
         return err ? err->status : VYRE_E_NOMEM;
     desc.program = program;
@@ -583,7 +584,7 @@ VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_
     memset(&result, 0, sizeof result);
     pr.c = c;
     vyre_status status = vyi_vk_prober_create(&pr, group_size, err);
-    VYI_STEP("probe: its program");
+    VYI_STEP("probe: its queue");
     if (status == VYRE_OK)
         status = vyi_vk_probe_loops(&pr, &result, err);
     VYI_STEP("probe: loops");
