@@ -25673,7 +25673,8 @@ typedef struct vyi_receipt {
 /* How far a thread may go in looking after the device. */
 typedef enum vyi_effort {
     VYI_EFFORT_LOOK = 0, /* keep a started kernel going */
-    VYI_EFFORT_WORK = 1  /* also make passes for work that waits without one */
+    VYI_EFFORT_WORK = 1, /* also make passes for work that waits without one */
+    VYI_EFFORT_REST = 2  /* as LOOK, but leases may run out while nothing waits */
 } vyi_effort;
 
 static inline vyi_owner *vyi_load_owner(const vyi_queue *q, uint32_t slot)
@@ -29389,7 +29390,9 @@ static bool vyi_chain_shut(vyi_queue *q)
     return vyi_control_load(vyi_queue_device(q), VYRE_CONTROL_SHUTDOWN) != 0;
 }
 
-static vyre_status vyi_chain_extend(vyi_queue *q, vyre_error *err)
+/* REST: the leases may run out while no work waits.  Then the next publish, for which
+ * every look is due, queues one. */
+static vyre_status vyi_chain_extend(vyi_queue *q, vyi_effort effort, vyre_error *err)
 {
     const uint32_t target = vyi_chain_target(q);
     const vyre_status reaped = vyi_queue_in_flight(q) ? vyi_queue_reap(q, 0, err) : VYRE_OK;
@@ -29400,6 +29403,8 @@ static vyre_status vyi_chain_extend(vyi_queue *q, vyre_error *err)
             vyi_queue_to(q, VYI_STATE_SHUT);
         return VYRE_OK;
     }
+    if (effort == VYI_EFFORT_REST && !vyi_queue_waiting(q))
+        return VYRE_OK;
     if (vyi_queue_in_flight(q) == 0)
         vyi_queue_bury(q); /* a stop has ended the lease, and could not go on */
     while (vyi_queue_in_flight(q) < target) {
@@ -29479,7 +29484,8 @@ static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *e
  * due, for that is not so or not known. */
 static uint32_t vyi_chain_cadence(const vyi_queue *q)
 {
-    if (!q->lives || q->state != VYI_STATE_RUNNING)
+    if (!q->lives || q->state != VYI_STATE_RUNNING ||
+        vyi_queue_in_flight(q) < vyi_chain_target(q))
         return 0;
     if (q->chain.rounds == 0)
         return VYI_CADENCE_MAX;
@@ -29508,7 +29514,7 @@ VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error 
     vyi_queue_look(q);
     vyi_wide_renew(q);
     if (persistent)
-        status = vyi_chain_extend(q, err);
+        status = vyi_chain_extend(q, effort, err);
     else if (q->state == VYI_STATE_RUNNING ||
              (q->state == VYI_STATE_IDLE && (effort == VYI_EFFORT_WORK || q->chain.before)))
         status = vyi_chain_pass(q, effort, err);
@@ -29529,7 +29535,7 @@ VYI_API vyre_status vyi_queue_nudge(vyi_queue *q, vyi_effort effort, vyre_error 
     const uint32_t state = vyi_load_acquire(&q->state);
 
     const bool due = ahead - 1 >= VYI_CADENCE_MAX &&
-                     (state != VYI_STATE_IDLE || effort != VYI_EFFORT_LOOK);
+                     (state != VYI_STATE_IDLE || effort == VYI_EFFORT_WORK);
 
     if (!due && !vyi_log_waits(q))
         return VYRE_OK;
@@ -29565,7 +29571,7 @@ VYI_API void vyi_log_hear(vyi_queue *q)
 
 /* How long the helper sleeps after a nap.  Leases of a GPU run out meanwhile; a
  * device that shares the processors is looked at less and less while none of
- * its works ends. */
+ * its works ends, and then its leases may run out. */
 static uint64_t vyi_helper_nap(const vyre *v, uint64_t nap, uint32_t *ended)
 {
     const vyi_device *d = vyi_queue_device(&v->queue);
@@ -29589,7 +29595,8 @@ static void vyi_helper_main(void *user)
     while (!v->helper.quits) {
         vyi_cond_wait(&v->helper.wake, &v->helper.lock, nap);
         vyi_mutex_unlock(&v->helper.lock);
-        (void)vyi_queue_nudge(&v->queue, VYI_EFFORT_LOOK, NULL);
+        (void)vyi_queue_nudge(&v->queue, nap < VYI_HELPER_NAP_MOST_NS ? VYI_EFFORT_LOOK
+                                                                     : VYI_EFFORT_REST, NULL);
         nap = vyi_helper_nap(v, nap, &ended);
         vyi_mutex_lock(&v->helper.lock);
     }
@@ -30869,6 +30876,11 @@ static void vyi_program_build(vyi_builder *b, vyre_program **out)
     b->built = *out != NULL;
 }
 
+/* bench/cancel has a handle whose kernel does not read them. */
+#ifndef VYI_CANCEL_WORDS
+    #define VYI_CANCEL_WORDS true
+#endif
+
 static vyi_builder vyi_builder_begin(const vyre *v)
 {
     vyi_builder b;
@@ -30877,7 +30889,8 @@ static vyi_builder vyi_builder_begin(const vyre *v)
     if (!b.kernel.messages.message)
         b.kernel.messages = v->desc.messages;
     b.host.mirror_binding = v->buffers.list[v->queue.slots.mirror].binding;
-    b.host.cancel_binding = v->buffers.list[v->queue.slots.cancel].binding;
+    b.host.cancel_binding =
+        VYI_CANCEL_WORDS ? v->buffers.list[v->queue.slots.cancel].binding : 0;
     b.host.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
     if (v->queue.wides.count)
         b.wide.binding = v->buffers.list[v->queue.wides.buffer].binding;

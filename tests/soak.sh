@@ -60,5 +60,6 @@ soak test_graph TEST_COUNT=$((10 * factor)) TEST_NODES=100000
 soak test_pool TEST_COUNT=$((50000 * factor))
 soak test_engine_fake TEST_COUNT=1
 soak test_engine_live ENGINE_LIVE_SLOTS=$((1000000 * factor))
+bash bench/server.sh && passed=$((passed + 1)) || { failed=$((failed + 1)); echo "FAIL bench/server.sh"; }
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

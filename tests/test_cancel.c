@@ -352,7 +352,7 @@ static void an_owner_is_waited_for(void)
 typedef struct client {
     vyre    *v;
     uint32_t count, seed, number;
-    uint32_t done, gone, faults, wrong, wanted, calls, told_gone;
+    uint32_t done, gone, faults, wrong, wanted, calls, told_gone, cancels;
     bool     producer;
 } client;
 
@@ -378,6 +378,7 @@ static void client_told(client *c, job *j, vyre_status status)
 static void client_cancel(client *c, job *j)
 {
     const vyre_status status = j->told ? VYRE_EMPTY : vyre_cancel(c->v, j->t, NULL);
+    c->cancels += !j->asked;
     j->asked = true;
     if (status == VYRE_OK)
         client_told(c, j, VYRE_E_CANCELLED);
@@ -453,7 +454,7 @@ static void serve(bool helper, bool producers)
     vyre *v = engine_open(&d);
     client c[CLIENTS];
     pthread_t threads[CLIENTS];
-    uint32_t gone = 0, done = 0, control[2];
+    uint32_t gone = 0, done = 0, cancels = 0, control[2];
     uint64_t seed = test_seed(0x63616e63);
     memset(c, 0, sizeof c);
     CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
@@ -474,7 +475,10 @@ static void serve(bool helper, bool producers)
         CHECK(c[i].told_gone <= c[i].gone);
         gone += c[i].gone;
         done += c[i].done;
+        cancels += c[i].cancels;
     }
+    printf("NOTE %u of %u works were to be taken back: %u were\n", cancels,
+           count / CLIENTS * CLIENTS, gone);
     control[0] = vyi_control_load(vyi_queue_device(&v->queue), VYRE_CONTROL_DONE_COUNT);
     control[1] = vyi_control_load(vyi_queue_device(&v->queue), VYRE_CONTROL_FAULT_COUNT);
     CHECK_EQ(control[0], done);

@@ -5,6 +5,7 @@
 #include "engine.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 
 static vyre_desc ends_desc(uint32_t slots, bool keep)
 {
@@ -447,6 +448,55 @@ static void a_server_loses_no_result(void)
     vyre_close(v);
 }
 
+/* --- idleness ------------------------------------------------------------------ */
+
+static double processor_ms(void)
+{
+    struct rusage use;
+    getrusage(RUSAGE_SELF, &use);
+    return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1e3 +
+           (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e3;
+}
+
+/* 10 ms are aimed at.  Processor time, which a loaded machine changes by less than
+ * this; a sanitizer by more. */
+#if defined(__SANITIZE_THREAD__)
+    #define IDLE_MS 250
+#elif defined(__SANITIZE_ADDRESS__)
+    #define IDLE_MS 60
+#else
+    #define IDLE_MS 40
+#endif
+
+/* In the first tenths of a second the device is still looked at often. */
+static void an_idle_handle_costs_nothing(void)
+{
+    for (uint32_t helper = 0; helper < 2; helper++) {
+        vyre_desc d = ends_desc(256, false);
+        d.helper_thread = helper;
+        vyre *v = engine_open(&d);
+        vyre_info info;
+        vyre_query(v, &info);
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        CHECK_EQ(vyre_wait(v, engine_publish(v, engine_add(1)), 20 * SECOND, NULL), VYRE_OK);
+        engine_sleep_ms(200);
+        const double before = processor_ms();
+        engine_sleep_ms(1000);
+        const double used = processor_ms() - before;
+        printf("NOTE %.40s%s: %.1f ms of processor time in an idle second\n", info.device,
+               helper ? ", with the helper" : "", used);
+        const vyi_device *device = vyi_queue_device(&v->queue);
+        CHECK(!device->shared || used <= IDLE_MS);
+        /* Nobody waits for it, and it runs all the same. */
+        engine_publish(v, engine_add(1));
+        const uint64_t end = engine_now() + 20 * SECOND;
+        while (engine_observable(v, 0) != 2 && engine_now() < end)
+            engine_sleep_ms(1);
+        CHECK_EQ(engine_observable(v, 0), 2);
+        vyre_close(v);
+    }
+}
+
 int main(void)
 {
     static const engine_case cases[] = {
@@ -461,6 +511,7 @@ int main(void)
         ENGINE_CASE(the_helper_calls_too),
         ENGINE_CASE(bytes_go_in_and_out),
         ENGINE_CASE(a_server_loses_no_result),
+        ENGINE_CASE(an_idle_handle_costs_nothing),
     };
     engine_run_cases(cases, sizeof cases / sizeof cases[0]);
     return test_end();

@@ -313,7 +313,9 @@ static bool vyi_chain_shut(vyi_queue *q)
     return vyi_control_load(vyi_queue_device(q), VYRE_CONTROL_SHUTDOWN) != 0;
 }
 
-static vyre_status vyi_chain_extend(vyi_queue *q, vyre_error *err)
+/* REST: the leases may run out while no work waits.  Then the next publish, for which
+ * every look is due, queues one. */
+static vyre_status vyi_chain_extend(vyi_queue *q, vyi_effort effort, vyre_error *err)
 {
     const uint32_t target = vyi_chain_target(q);
     const vyre_status reaped = vyi_queue_in_flight(q) ? vyi_queue_reap(q, 0, err) : VYRE_OK;
@@ -324,6 +326,8 @@ static vyre_status vyi_chain_extend(vyi_queue *q, vyre_error *err)
             vyi_queue_to(q, VYI_STATE_SHUT);
         return VYRE_OK;
     }
+    if (effort == VYI_EFFORT_REST && !vyi_queue_waiting(q))
+        return VYRE_OK;
     if (vyi_queue_in_flight(q) == 0)
         vyi_queue_bury(q); /* a stop has ended the lease, and could not go on */
     while (vyi_queue_in_flight(q) < target) {
@@ -403,7 +407,8 @@ static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *e
  * due, for that is not so or not known. */
 static uint32_t vyi_chain_cadence(const vyi_queue *q)
 {
-    if (!q->lives || q->state != VYI_STATE_RUNNING)
+    if (!q->lives || q->state != VYI_STATE_RUNNING ||
+        vyi_queue_in_flight(q) < vyi_chain_target(q))
         return 0;
     if (q->chain.rounds == 0)
         return VYI_CADENCE_MAX;
@@ -432,7 +437,7 @@ VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error 
     vyi_queue_look(q);
     vyi_wide_renew(q);
     if (persistent)
-        status = vyi_chain_extend(q, err);
+        status = vyi_chain_extend(q, effort, err);
     else if (q->state == VYI_STATE_RUNNING ||
              (q->state == VYI_STATE_IDLE && (effort == VYI_EFFORT_WORK || q->chain.before)))
         status = vyi_chain_pass(q, effort, err);
@@ -453,7 +458,7 @@ VYI_API vyre_status vyi_queue_nudge(vyi_queue *q, vyi_effort effort, vyre_error 
     const uint32_t state = vyi_load_acquire(&q->state);
 
     const bool due = ahead - 1 >= VYI_CADENCE_MAX &&
-                     (state != VYI_STATE_IDLE || effort != VYI_EFFORT_LOOK);
+                     (state != VYI_STATE_IDLE || effort == VYI_EFFORT_WORK);
 
     if (!due && !vyi_log_waits(q))
         return VYRE_OK;
@@ -489,7 +494,7 @@ VYI_API void vyi_log_hear(vyi_queue *q)
 
 /* How long the helper sleeps after a nap.  Leases of a GPU run out meanwhile; a
  * device that shares the processors is looked at less and less while none of
- * its works ends. */
+ * its works ends, and then its leases may run out. */
 static uint64_t vyi_helper_nap(const vyre *v, uint64_t nap, uint32_t *ended)
 {
     const vyi_device *d = vyi_queue_device(&v->queue);
@@ -513,7 +518,8 @@ static void vyi_helper_main(void *user)
     while (!v->helper.quits) {
         vyi_cond_wait(&v->helper.wake, &v->helper.lock, nap);
         vyi_mutex_unlock(&v->helper.lock);
-        (void)vyi_queue_nudge(&v->queue, VYI_EFFORT_LOOK, NULL);
+        (void)vyi_queue_nudge(&v->queue, nap < VYI_HELPER_NAP_MOST_NS ? VYI_EFFORT_LOOK
+                                                                     : VYI_EFFORT_REST, NULL);
         nap = vyi_helper_nap(v, nap, &ended);
         vyi_mutex_lock(&v->helper.lock);
     }

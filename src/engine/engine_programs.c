@@ -25,6 +25,11 @@ static void vyi_program_build(vyi_builder *b, vyre_program **out)
     b->built = *out != NULL;
 }
 
+/* bench/cancel has a handle whose kernel does not read them. */
+#ifndef VYI_CANCEL_WORDS
+    #define VYI_CANCEL_WORDS true
+#endif
+
 static vyi_builder vyi_builder_begin(const vyre *v)
 {
     vyi_builder b;
@@ -33,7 +38,8 @@ static vyi_builder vyi_builder_begin(const vyre *v)
     if (!b.kernel.messages.message)
         b.kernel.messages = v->desc.messages;
     b.host.mirror_binding = v->buffers.list[v->queue.slots.mirror].binding;
-    b.host.cancel_binding = v->buffers.list[v->queue.slots.cancel].binding;
+    b.host.cancel_binding =
+        VYI_CANCEL_WORDS ? v->buffers.list[v->queue.slots.cancel].binding : 0;
     b.host.count_each = v->backend->abort != NULL; /* its passes may be ended in the middle */
     if (v->queue.wides.count)
         b.wide.binding = v->buffers.list[v->queue.wides.buffer].binding;
