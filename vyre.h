@@ -18272,6 +18272,7 @@ VYI_API void vyi_children_leave(vyi_kernel *k)
  * ======================================================================= */
 
 #define VYI_CHILDREN_LOOKS  2u    /* of a round, of four words each, for others' work */
+#define VYI_CHILDREN_SLOTS  8u    /* of a round, that a lane looks at */
 #define VYI_CHILDREN_TURNS  4096u /* jobs of a lane in one pass */
 #define VYI_CHILDREN_SPREAD 11u   /* between the first bits of lanes that share a word */
 
@@ -18351,13 +18352,16 @@ VYI_API void vyi_children_found(vyi_kernel *k)
     vyre_ir_set(p, k->children->fresh, vyre_ir_not(p, k->joined));
 }
 
-/* One of the lane's slots, from where it looked last. */
+/* One of the lane's slots, from where it looked last: of a few, as new works are not to
+ * keep the children back; of all, before a lane leaves a pass. */
 static void vyi_children_ring(vyi_kernel *k, vyre_value turns)
 {
     vyre_program *p = k->p;
     const vyi_children *c = k->children;
-    vyre_value zero = vyi_kernel_u32(k, 0);
-    vyre_ir_loop(p, zero, turns);
+    vyre_value zero = vyi_kernel_u32(k, 0), few = turns;
+    if (!k->shape.once)
+        few = vyi_kernel_op(k, vyre_ir_min, turns, VYI_CHILDREN_SLOTS);
+    vyre_ir_loop(p, zero, few);
     vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
     vyre_value at = vyre_ir_get(p, c->ring);
     vyre_value next = vyi_kernel_plus(k, at, 1);
@@ -18371,31 +18375,54 @@ static void vyi_children_ring(vyi_kernel *k, vyre_value turns)
     vyre_ir_end(p);
 }
 
-/* New works wait while there are children, but for every eighth round. */
-static void vyi_children_choose(vyi_kernel *k, vyre_value turns)
+static void vyi_children_slots(vyi_kernel *k, vyre_value turns)
 {
     vyre_program *p = k->p;
-    vyi_children *c = k->children;
-    vyre_ir_set(p, c->claimed, vyi_kernel_u32(k, VYI_CHILDREN_NONE));
-    vyre_ir_set(p, c->fresh, vyre_ir_bool(p, false));
-    vyre_value round = vyre_ir_get(p, c->round);
-    vyre_ir_set(p, c->round, vyi_kernel_plus(k, round, 1));
-    vyre_value phase = vyi_kernel_op(k, vyre_ir_and, round, VYI_KERNEL_STOP_ROUNDS - 1);
-    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, phase, 0));
-    vyi_children_own(k);
-    vyre_ir_end(p);
     vyre_ir_if(p, vyi_children_none(k));
     if (k->shape.urgent)
         vyi_kernel_priority_pick(k);
     else
         vyi_children_ring(k, turns);
     vyre_ir_end(p);
+}
+
+static void vyi_children_begin(vyi_kernel *k)
+{
+    vyre_ir_set(k->p, k->children->claimed, vyi_kernel_u32(k, VYI_CHILDREN_NONE));
+    vyre_ir_set(k->p, k->children->fresh, vyre_ir_bool(k->p, false));
+}
+
+/* New works wait while there are children, but for every eighth round. */
+static void vyi_children_choose(vyi_kernel *k, vyre_value turns)
+{
+    vyre_program *p = k->p;
+    vyi_children *c = k->children;
+    vyi_children_begin(k);
+    vyre_value round = vyre_ir_get(p, c->round);
+    vyre_ir_set(p, c->round, vyi_kernel_plus(k, round, 1));
+    vyre_value phase = vyi_kernel_op(k, vyre_ir_and, round, VYI_KERNEL_STOP_ROUNDS - 1);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, phase, 0));
+    vyi_children_own(k);
+    vyre_ir_end(p);
+    vyi_children_slots(k, turns);
     vyre_ir_if(p, vyi_children_none(k));
     vyi_children_own(k);
     vyre_ir_end(p);
     vyre_ir_if(p, vyi_children_none(k));
     vyi_children_others(k);
     vyre_ir_end(p);
+}
+
+/* In a pass new works wait until there are no children. */
+static void vyi_children_choose_once(vyi_kernel *k, vyre_value turns)
+{
+    vyre_program *p = k->p;
+    vyi_children_begin(k);
+    vyi_children_own(k);
+    vyre_ir_if(p, vyi_children_none(k));
+    vyi_children_others(k);
+    vyre_ir_end(p);
+    vyi_children_slots(k, turns);
 }
 
 /* --- rounds ----------------------------------------------------------------- */
@@ -18442,7 +18469,7 @@ VYI_API void vyi_children_pass(vyi_kernel *k, vyre_value turns)
     vyi_children_tell(k);
     vyre_ir_break(p);
     vyre_ir_end(p);
-    vyi_children_choose(k, turns);
+    vyi_children_choose_once(k, turns);
     vyi_kernel_break_if(k, vyi_children_none(k));
     vyi_children_serve(k);
     vyre_ir_end(p);
@@ -36507,7 +36534,8 @@ static uint32_t vyi_vk_max_rounds(const vyi_vk *v, const vyi_device_desc *desc)
     const uint32_t limit = vyi_vk_loop_limit(v);
     const uint64_t lanes = (uint64_t)v->base.group_size * v->base.groups;
     const uint64_t slots = (uint64_t)desc->group_size * desc->max_groups;
-    const uint64_t each = (slots + lanes - 1) / lanes + 2;
+    const uint64_t looks = (slots + lanes - 1) / lanes + 2;
+    const uint64_t each = desc->desc->kernel.children ? 16 : looks; /* few a round */
     if (limit == 0)
         return 0;
     return limit / 2 > each ? (uint32_t)(limit / 2 / each) : 1;

@@ -163,7 +163,8 @@ static uint32_t vyi_vk_max_rounds(const vyi_vk *v, const vyi_device_desc *desc)
     const uint32_t limit = vyi_vk_loop_limit(v);
     const uint64_t lanes = (uint64_t)v->base.group_size * v->base.groups;
     const uint64_t slots = (uint64_t)desc->group_size * desc->max_groups;
-    const uint64_t each = (slots + lanes - 1) / lanes + 2;
+    const uint64_t looks = (slots + lanes - 1) / lanes + 2;
+    const uint64_t each = desc->desc->kernel.children ? 16 : looks; /* few a round */
     if (limit == 0)
         return 0;
     return limit / 2 > each ? (uint32_t)(limit / 2 / each) : 1;
