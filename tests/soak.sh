@@ -50,6 +50,7 @@ soak test_engine_ends TEST_COUNT=$((1000000 * factor))
 soak test_scan_live TEST_COUNT=$((500 * factor))
 soak test_order TEST_COUNT=$((100 * factor))
 soak test_children TEST_COUNT=1000000
+soak test_children_protocol SCHEDULES=$((1000000 * factor))
 soak test_log_live TEST_COUNT=20000 SCHEDULES=$((50000 * factor))
 soak test_cancel TEST_COUNT=$((100000 * factor))
 soak test_cancel_protocol SCHEDULES=$((500000 * factor))
