@@ -39,6 +39,7 @@ expected() {
     case $1 in
     saxpy) echo "saxpy: 1048576 elements, 0 wrong" ;;
     prefix) echo "prefix: 262144 sums, 0 wrong" ;;
+    wavefront) echo "wavefront: 2048 pieces, distance 1404, right" ;;
     tree) echo "tree: nine queens, 352 ways, 0 wrong" ;;
     reduce) echo "reduce: sum 300175346, least 0, most 1048573: right" ;;
     paths) echo "paths: 1835 of 2048 nodes reached, 0 wrong" ;;
@@ -84,7 +85,7 @@ prints() { # name, command...: what is expected, apart from a line of times
 }
 
 for backend in $backends; do
-    for name in saxpy prefix tree reduce matmul fetch live watch jit printf priority tenants; do prints $name "$bin/$name" $backend; done
+    for name in saxpy prefix tree wavefront reduce matmul fetch live watch jit printf priority tenants; do prints $name "$bin/$name" $backend; done
     for name in paths closure fixpoint transport; do prints $name "$bin/$name" $backend; done
     prints inverse "$bin/inverse" $backend 100
     passes times_$backend grep -qE '^inverse: [0-9.]+ ms by .*, [0-9.]+ ms by one core of the host$' "$scratch/all"
