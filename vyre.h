@@ -18273,7 +18273,7 @@ VYI_API void vyi_children_leave(vyi_kernel *k)
 
 #define VYI_CHILDREN_LOOKS  2u    /* of a round, of four words each, for others' work */
 #define VYI_CHILDREN_SLOTS  8u    /* of a round, that a lane looks at */
-#define VYI_CHILDREN_TURNS  4096u /* jobs of a lane in one pass */
+#define VYI_CHILDREN_TURNS  256u  /* jobs of a lane in one pass */
 #define VYI_CHILDREN_SPREAD 11u   /* between the first bits of lanes that share a word */
 
 /* --- claiming --------------------------------------------------------------- */
