@@ -86,3 +86,5 @@ $(BUILD)/tests/test_children: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_pool: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_memory $(BUILD)/tests/test_order $(BUILD)/tests/test_wide_live $(BUILD)/tests/test_interp_machine: tests/knobs.h
 $(BUILD)/tests/test_engine_fake $(BUILD)/tests/test_engine_lines: tests/knobs.h
+# The driver compiles under ASan for longer than the whole test may take.
+$(BUILD)/tests/test_children: private SANITIZE := -O1
