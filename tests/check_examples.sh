@@ -11,7 +11,7 @@ mkdir -p "$bin"
 whole=$(grep -lE '^#define (VYRE_NO_|VYRE_EXTERNAL_|VYRE_VULKAN_)' examples/*.c | sed 's,.*/,,;s,\.c$,,')
 example() { # name
     make -sn examples BUILD="$scratch" | grep -q " examples/$1\.c " || return 0 # not on this system
-    case " $(echo $whole) quickstart stock " in
+    case " $(echo $whole) quickstart stock mpi " in
     *" $1 "*) make -s "$bin/$1" BUILD="$scratch" EXAMPLE_CFLAGS=-O0 > "$scratch/make" 2>&1 || { cat "$scratch/make" >&2; return 1; } ;;
     *) without_implementation "examples/$1.c" > "$scratch/$1.c"
        gcc -std=c99 -O0 -I. -Iexamples "$scratch/$1.c" "$(implementation)" -o "$bin/$1" $libs ;;
