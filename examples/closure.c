@@ -35,7 +35,7 @@ static void emit(vyre_program *p, const vyre_slot_values *slot, void *user)
     (void)user;
 }
 
-static const vyre_handler feed = { 0x1000, emit, NULL, "feed", VYRE_WIDTH_RANGE, 0, NULL };
+static const vyre_handler feed = { 0x1000, emit, NULL, "feed", VYRE_WIDTH_RANGE, 0, NULL, 0 };
 static uint32_t from[EDGES], to[EDGES], labels[RULES * WORDS];
 
 /* Rules that are sources have a label of their own.  What feeds what has circles. */

@@ -43,7 +43,7 @@ static void emit(vyre_program *p, const vyre_slot_values *slot, void *user)
     (void)user;
 }
 
-static const vyre_handler live = { 0x1000, emit, NULL, "live", VYRE_WIDTH_RANGE, 0, NULL };
+static const vyre_handler live = { 0x1000, emit, NULL, "live", VYRE_WIDTH_RANGE, 0, NULL, 0 };
 static uint8_t cells[3][CELLS]; /* now, before, and the one before that */
 
 /* The next generation, on one core of the host.  True: it is what was two before. */

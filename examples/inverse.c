@@ -43,7 +43,7 @@ static const char source[] =
 
 static vyre *open_handle(const char *backend)
 {
-    const vyre_handler invert = { 0x1000, NULL, NULL, "invert", VYRE_WIDTH_GROUP, 0, source };
+    const vyre_handler invert = { 0x1000, NULL, NULL, "invert", VYRE_WIDTH_GROUP, 0, source, 0 };
     vyre_buffer_desc buffers[2];
     vyre_desc desc;
     vyre_error err;

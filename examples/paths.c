@@ -38,7 +38,7 @@ static void emit(vyre_program *p, const vyre_slot_values *slot, void *user)
     (void)user;
 }
 
-static const vyre_handler relax = { 0x1000, emit, NULL, "relax", VYRE_WIDTH_RANGE, 1, NULL };
+static const vyre_handler relax = { 0x1000, emit, NULL, "relax", VYRE_WIDTH_RANGE, 1, NULL, 0 };
 static uint32_t from[EDGES], to[EDGES], weight[EDGES], cost[NODES];
 
 /* A tenth of the nodes has no way to it, and every eighth edge weighs nothing. */

@@ -340,7 +340,6 @@
 #include "rooms/pool/split.c"
 #include "rooms/pool/pool.c"
 #include "rooms/pool/copy.c"
-#include "base/digest.c"
 #include "rooms/exchange/exchange.c"
 #include "rooms/exchange/exchange_text.c"
 #include "rooms/exchange/exchange_name.c"

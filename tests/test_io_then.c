@@ -15,7 +15,7 @@ static const vyre_buffer_desc buffers[] = {
     { "to", 4, VYRE_TYPE_U32, VYRE_ACCESS_READ_WRITE, STRIDE / 4 * PLACES, false, 0, 0 },
 };
 static const vyre_handler handlers[] = {
-    { OP_SUM, NULL, NULL, "sum", VYRE_WIDTH_RANGE, 0, "reduce_add(4, to[index]);" },
+    { OP_SUM, NULL, NULL, "sum", VYRE_WIDTH_RANGE, 0, "reduce_add(4, to[index]);", 0 },
 };
 
 /* What the source's function does. */

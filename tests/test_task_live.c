@@ -38,7 +38,7 @@ static const vyre_handler task_handlers[] = {
     { OP_STEPS, NULL, NULL, "steps", VYRE_WIDTH_LANE, 0, steps_text },
     { OP_PAUSES, NULL, NULL, "pauses", VYRE_WIDTH_LANE, 0, pauses_text },
     { OP_AGAIN, NULL, NULL, "again", VYRE_WIDTH_LANE, 0, again_text },
-    { OP_BOTH, emit_both, NULL, "both", VYRE_WIDTH_LANE, 0, NULL },
+    { OP_BOTH, emit_both, NULL, "both", VYRE_WIDTH_LANE, 0, NULL, 0 },
     { OP_LAST, NULL, NULL, "last", VYRE_WIDTH_LANE, 0, last_text },
 };
 
@@ -389,16 +389,16 @@ static void who_may_not_stop_is_told(void)
 {
     static const struct { vyre_handler handler; bool tasks; vyre_status status; const char *text,
                           *fix; } rows[] = {
-        { { 9, emit_yield, NULL, "a", VYRE_WIDTH_LANE, 0, NULL }, false, VYRE_E_ARGUMENT,
+        { { 9, emit_yield, NULL, "a", VYRE_WIDTH_LANE, 0, NULL, 0 }, false, VYRE_E_ARGUMENT,
           "a yield in a kernel without tasks", "Set vyre_kernel_desc.tasks." },
-        { { 9, emit_yield, NULL, "a", VYRE_WIDTH_RANGE, 0, NULL }, true, VYRE_E_KERNEL_WIDTH,
+        { { 9, emit_yield, NULL, "a", VYRE_WIDTH_RANGE, 0, NULL, 0 }, true, VYRE_E_KERNEL_WIDTH,
           "a yield in a handler that more than one lane runs", "Leave the handler's width LANE." },
-        { { 9, NULL, NULL, "a", VYRE_WIDTH_LANE, 0, "pause(0, 1);" }, false, VYRE_E_SOURCE,
+        { { 9, NULL, NULL, "a", VYRE_WIDTH_LANE, 0, "pause(0, 1);", 0 }, false, VYRE_E_SOURCE,
           "pause() in a kernel without tasks", "Set vyre_kernel_desc.tasks." },
-        { { 9, NULL, NULL, "a", VYRE_WIDTH_GROUP, 0, "requeue(0, 1);" }, true, VYRE_E_SOURCE,
+        { { 9, NULL, NULL, "a", VYRE_WIDTH_GROUP, 0, "requeue(0, 1);", 0 }, true, VYRE_E_SOURCE,
           "requeue() in a handler that more than one lane runs",
           "Leave the handler's width LANE." },
-        { { 9, NULL, NULL, "a", VYRE_WIDTH_LANE, 0, "yield(1);" }, true, VYRE_E_SOURCE,
+        { { 9, NULL, NULL, "a", VYRE_WIDTH_LANE, 0, "yield(1);", 0 }, true, VYRE_E_SOURCE,
           "yield() takes 2 arguments, not 1", "Give it 2." },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
