@@ -123,7 +123,7 @@ int main(int argc, char **argv)
     vyre_query(v, &info);
     MPI_Get_library_version(library, &length);
     bench_output out = bench_cpu("mpi", "us", "", bench_flag(argc, argv, "--csv"));
-    snprintf(out.settings, sizeof out.settings, "2 ranks of one machine, works on %s",
+    snprintf(out.settings, sizeof out.settings, "2 ranks of one machine, works on %.90s",
              info.device);
     snprintf(out.driver, sizeof out.driver, "%.*s", (int)strcspn(library, ",\n"), library);
     if (rank == 0)
