@@ -218,10 +218,10 @@ static const vyre_handler tree_handlers[] = {
       "    else value[2u * slot + i] = fib(arg[0] - 1u - i);\n"
       "}\n"
       "atomicAdd(count[slot & 1023u], spawned);\n"
-      "then(0x2001, arg[1]);\n" },
+      "then(0x2001, arg[1]);\n", 0 },
     { OP_SUM, NULL, NULL, "sum", VYRE_WIDTH_LANE, 0,
       "uint sum = value[2u * slot] + value[2u * slot + 1u];\n"
-      "value[arg[0]] = sum; result(0, sum);\n" },
+      "value[arg[0]] = sum; result(0, sum);\n", 0 },
     { OP_QUEENS, NULL, NULL, "queens", VYRE_WIDTH_LANE, 0,
       "uint search(uint used, uint left, uint right, uint all)\n"
       "{\n"
@@ -254,7 +254,7 @@ static const vyre_handler tree_handlers[] = {
       "    else ways += search(used, left, right, all);\n"
       "}\n"
       "if (ways != 0u) atomicAdd(found[slot & 1023u], ways);\n"
-      "atomicAdd(count[slot & 1023u], spawned);\n" },
+      "atomicAdd(count[slot & 1023u], spawned);\n", 0 },
 };
 
 static uint32_t children = 65536;

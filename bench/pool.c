@@ -30,9 +30,9 @@
 
 static const vyre_handler handlers[] = {
     { OP_SPIN, NULL, NULL, "spin", VYRE_WIDTH_LANE, 0,
-      "uint index = arg[0];\n" TURNS "atomicAdd(sum[0], 1);" },
+      "uint index = arg[0];\n" TURNS "atomicAdd(sum[0], 1);", 0 },
     { OP_WIDE, NULL, NULL, "wide", VYRE_WIDTH_RANGE, 0,
-      TURNS "if (index == 0u) atomicAdd(sum[0], 1);" },
+      TURNS "if (index == 0u) atomicAdd(sum[0], 1);", 0 },
 };
 static const vyre_buffer_desc buffers[] = {
     { "sum", VYRE_BINDING_USER, VYRE_TYPE_U32, VYRE_ACCESS_READ_WRITE, 4, false, 0, 0 },

@@ -31,13 +31,13 @@ enum { ROWS = 260, COLUMNS = 300 };
     "}\n"
 
 static const vyre_handler handlers[3] = {
-    { 0x1000, NULL, NULL, "rows", VYRE_WIDTH_GROUP, 0, SCALE("row", "column") },
-    { 0x1001, NULL, NULL, "columns", VYRE_WIDTH_GROUP, 0, SCALE("column", "row") },
+    { 0x1000, NULL, NULL, "rows", VYRE_WIDTH_GROUP, 0, SCALE("row", "column"), 0 },
+    { 0x1001, NULL, NULL, "columns", VYRE_WIDTH_GROUP, 0, SCALE("column", "row"), 0 },
     { 0x1002, NULL, NULL, "choose", VYRE_WIDTH_RANGE, 0,
       "uint at = 0, from = index * 300u;\n"
       "for (uint j = 1; j < 300; j++)\n"
       "    if (kernel[from + j] * column[j] > kernel[from + at] * column[at]) at = j;\n"
-      "best[index] = at;\n" },
+      "best[index] = at;\n", 0 },
 };
 static const vyre_work works[3] = {
     { 0x1000, 0, VYRE_PRIORITY_NORMAL, 4, { ROWS, COLUMNS, 1, COLUMNS } },

@@ -49,8 +49,8 @@ static const char queens[] =
 
 /* What the first job goes on with is its result. */
 static const vyre_handler handlers[2] = {
-    { 0x1000, NULL, NULL, "queens", VYRE_WIDTH_LANE, 0, queens },
-    { 0x1001, NULL, NULL, "count", VYRE_WIDTH_LANE, 0, "result(0, found[0]);" },
+    { 0x1000, NULL, NULL, "queens", VYRE_WIDTH_LANE, 0, queens, 0 },
+    { 0x1001, NULL, NULL, "count", VYRE_WIDTH_LANE, 0, "result(0, found[0]);", 0 },
 };
 
 int main(int argc, char **argv)

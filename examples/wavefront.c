@@ -28,7 +28,7 @@ static const vyre_handler piece = {
     "    ph = ph << 1 | from & 1; mh = mh << 1 | from >> 1;\n"
     "    up = mh | ~(xv | ph); down = ph & xv;\n"
     "}\n"
-    "plus[arg[0]] = up; minus[arg[0]] = down;\n"
+    "plus[arg[0]] = up; minus[arg[0]] = down;\n", 0
 };
 
 static uint8_t letters[2][LETTERS];

@@ -406,6 +406,8 @@ static void a_look_is_due_before_the_leases_end(void)
     v.queue.mode = VYRE_MODE_PERSISTENT;
     v.desc.lease.time_ns = 5000000;
     v.queue.lives = true;
+    CHECK_EQ(vyi_chain_cadence(&v.queue), 0); /* none is there: the next publish needs one */
+    v.queue.chain.launched = 1;
     CHECK_EQ(vyi_chain_cadence(&v.queue), VYI_CADENCE_MAX); /* endless */
     v.queue.chain.rounds = 1024;
     CHECK_EQ(vyi_chain_cadence(&v.queue), 0);
@@ -418,6 +420,8 @@ static void a_look_is_due_before_the_leases_end(void)
     v.queue.chain.launched = 2;
     v.queue.chain.since = vyi_now() - 1000000;
     vyi_chain_measure(&v.queue, 1);
+    CHECK_EQ(vyi_chain_cadence(&v.queue), 0); /* one of two */
+    v.queue.chain.launched = 3;
     CHECK(vyi_chain_cadence(&v.queue) >= 250);
     const uint32_t rounds = v.queue.chain.rounds;
     v.queue.chain.since = vyi_now() - 1000000000;
