@@ -25407,7 +25407,7 @@ typedef struct vyi_wides {
     vyi_wide_op *ops;
     uint32_t     op_count;
     bool         any;      /* the payload is wide: every work */
-    bool         gated;    /* a running kernel looks at gates */
+    uint32_t     gated;    /* 1: a running kernel looks at gates */
     bool         turn;     /* the last pass was one of theirs; under the lock */
     uint32_t     age;      /* of the next work */
     /* Of each slot: `age` when its work was published; the gate's generation, which
@@ -25518,9 +25518,10 @@ struct vyi_queue {
     uint32_t  aborted;   /* slots may have been left CLAIMED */
     uint32_t  stops;     /* calls of vyre_stop that wait for the lock: they come first */
     uint32_t  passing;   /* the lock's holder is inside a launch that an abort ends */
+    /* Of the device; a recovery may change them beside publishers. */
+    uint32_t  mode;      /* vyre_mode */
+    uint32_t  lives;     /* 1: a kernel serves what is published between two calls */
     /* Constant once the handle is open. */
-    vyre_mode mode;
-    bool      lives;     /* a kernel serves what is published between two calls */
     vyi_wides wides;
     vyi_order order;
     vyi_offspring children;
@@ -26913,7 +26914,7 @@ static inline bool vyi_publish_is_due(const vyi_queue *q, const vyi_share *share
 {
     const uint32_t place = slot - share->first, last = place + count - 1;
     return (last & share->look_mask) < count ||
-           (!vyi_place_before_is_busy(q, share, place) && q->lives);
+           (!vyi_place_before_is_busy(q, share, place) && vyi_load_relaxed(&q->lives));
 }
 
 /* How many of the works go into the share that the first one goes into. */
@@ -27027,7 +27028,7 @@ static inline vyre_status vyi_publish_all(vyi_queue *q, vyi_owner *o, const vyre
         done += n;
     }
     /* A batch is worth a pass of a kernel that does not stay. */
-    if (due || done < count || (count > 1 && !q->lives))
+    if (due || done < count || (count > 1 && !vyi_load_relaxed(&q->lives)))
         vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
     if (published)
         *published = done;
@@ -28321,7 +28322,7 @@ VYI_API void vyi_wide_raise(vyi_queue *q, const vyi_device *d, uint32_t slot,
     vyi_wides *w = &q->wides;
     const uint32_t at = slot - q->slots.lanes;
     uint32_t *words = vyi_device_words(d, w->buffer);
-    if (!w->gated)
+    if (!vyi_load_relaxed(&w->gated))
         return;
     const vyi_wide_cut cut = vyi_wide_cut_of(d, vyi_wide_find(q, work->opcode), work->args);
     const uint32_t generation = vyi_load_relaxed(&w->generations[at]) + 1;
@@ -28461,7 +28462,7 @@ static uint32_t vyi_wide_taken(const vyi_queue *q, uint32_t state, uint32_t chun
 {
     const uint32_t next = vyi_le32(vyi_load_acquire(vyi_wide_state(q, state) + VYI_WIDE_NEXT));
     const uint32_t taken = next & VYI_GATE_COUNT;
-    if (state == VYI_WIDE_GUEST || !q->wides.gated ||
+    if (state == VYI_WIDE_GUEST || !vyi_load_relaxed(&q->wides.gated) ||
         next >> VYI_GATE_GENERATION != vyi_load_relaxed(&q->wides.generations[state]))
         return 0;
     return taken < chunks ? taken : chunks;
@@ -28485,7 +28486,7 @@ static uint32_t vyi_wide_describe(vyi_queue *q, const uint32_t *at, uint32_t slo
         args[i] = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_ARGS + i));
     const vyi_wide_cut cut = vyi_wide_cut_of(d, op, args);
     vyi_store_relaxed(words + VYI_WIDE_PER + state, vyi_le32(cut.per));
-    const bool gated = q->wides.gated && state != VYI_WIDE_GUEST;
+    const bool gated = vyi_load_relaxed(&q->wides.gated) && state != VYI_WIDE_GUEST;
     const uint32_t generation = gated ? vyi_load_relaxed(&q->wides.generations[state]) : 0;
     vyi_store_relaxed(words + VYI_WIDE_CHUNKS + state,
                       vyi_le32(generation << VYI_GATE_GENERATION | cut.chunks));
@@ -29511,7 +29512,7 @@ static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *e
  * due, for that is not so or not known. */
 static uint32_t vyi_chain_cadence(const vyi_queue *q)
 {
-    if (!q->lives || q->state != VYI_STATE_RUNNING ||
+    if (!vyi_load_relaxed(&q->lives) || q->state != VYI_STATE_RUNNING ||
         vyi_queue_in_flight(q) < vyi_chain_target(q))
         return 0;
     if (q->chain.rounds == 0)
@@ -31168,9 +31169,10 @@ VYI_API vyre_status vyi_mode_choose(const vyi_queue *q, const vyi_device *d, vyr
 
 VYI_API void vyi_mode_set(vyi_queue *q, const vyi_device *d, vyre_mode mode)
 {
-    q->mode = mode;
-    q->lives = mode == VYRE_MODE_PERSISTENT && !d->pumped;
-    q->wides.gated = q->wides.count && mode == VYRE_MODE_PERSISTENT;
+    const bool persistent = mode == VYRE_MODE_PERSISTENT;
+    vyi_store_relaxed(&q->mode, (uint32_t)mode);
+    vyi_store_relaxed(&q->lives, persistent && !d->pumped);
+    vyi_store_relaxed(&q->wides.gated, persistent && q->wides.count);
 }
 /* ==========================================================================
  * engine: start, stop, recovery
@@ -31678,7 +31680,7 @@ static void vyi_query_counts(const vyre *v, vyre_info *out)
     out->log_records = v->desc.kernel.log_records;
     out->buffer_count = v->buffers.user_count;
     out->program_hash = vyre_program_hash(v->programs.loop);
-    out->mode = v->queue.mode;
+    out->mode = (vyre_mode)vyi_load_relaxed(&v->queue.mode);
 }
 
 VYI_COLD
