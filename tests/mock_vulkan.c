@@ -515,7 +515,8 @@ mock_vkCreateBuffer(VkDevice device, const VkBufferCreateInfo *info,
 {
     MOCK_ENTER(vkCreateBuffer);
     VkBufferCreateInfo changed = *info;
-    mock.shared_buffers += info->sharingMode == VK_SHARING_MODE_CONCURRENT;
+    __atomic_fetch_add(&mock.shared_buffers, info->sharingMode == VK_SHARING_MODE_CONCURRENT,
+                       __ATOMIC_RELAXED);
     changed.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
     changed.queueFamilyIndexCount = 0;
     const VkResult result = real.vkCreateBuffer(device, &changed, callbacks, out);

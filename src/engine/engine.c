@@ -257,7 +257,7 @@ static void vyi_query_counts(const vyre *v, vyre_info *out)
     out->log_records = v->desc.kernel.log_records;
     out->buffer_count = v->buffers.user_count;
     out->program_hash = vyre_program_hash(v->programs.loop);
-    out->mode = v->queue.mode;
+    out->mode = (vyre_mode)vyi_load_relaxed(&v->queue.mode);
 }
 
 VYI_COLD

@@ -118,7 +118,8 @@ VYI_API vyre_status vyi_mode_choose(const vyi_queue *q, const vyi_device *d, vyr
 
 VYI_API void vyi_mode_set(vyi_queue *q, const vyi_device *d, vyre_mode mode)
 {
-    q->mode = mode;
-    q->lives = mode == VYRE_MODE_PERSISTENT && !d->pumped;
-    q->wides.gated = q->wides.count && mode == VYRE_MODE_PERSISTENT;
+    const bool persistent = mode == VYRE_MODE_PERSISTENT;
+    vyi_store_relaxed(&q->mode, (uint32_t)mode);
+    vyi_store_relaxed(&q->lives, persistent && !d->pumped);
+    vyi_store_relaxed(&q->wides.gated, persistent && q->wides.count);
 }

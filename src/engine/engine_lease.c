@@ -407,7 +407,7 @@ static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *e
  * due, for that is not so or not known. */
 static uint32_t vyi_chain_cadence(const vyi_queue *q)
 {
-    if (!q->lives || q->state != VYI_STATE_RUNNING ||
+    if (!vyi_load_relaxed(&q->lives) || q->state != VYI_STATE_RUNNING ||
         vyi_queue_in_flight(q) < vyi_chain_target(q))
         return 0;
     if (q->chain.rounds == 0)

@@ -190,7 +190,7 @@ static inline bool vyi_publish_is_due(const vyi_queue *q, const vyi_share *share
 {
     const uint32_t place = slot - share->first, last = place + count - 1;
     return (last & share->look_mask) < count ||
-           (!vyi_place_before_is_busy(q, share, place) && q->lives);
+           (!vyi_place_before_is_busy(q, share, place) && vyi_load_relaxed(&q->lives));
 }
 
 /* How many of the works go into the share that the first one goes into. */
@@ -304,7 +304,7 @@ static inline vyre_status vyi_publish_all(vyi_queue *q, vyi_owner *o, const vyre
         done += n;
     }
     /* A batch is worth a pass of a kernel that does not stay. */
-    if (due || done < count || (count > 1 && !q->lives))
+    if (due || done < count || (count > 1 && !vyi_load_relaxed(&q->lives)))
         vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
     if (published)
         *published = done;

@@ -152,7 +152,7 @@ VYI_API void vyi_wide_raise(vyi_queue *q, const vyi_device *d, uint32_t slot,
     vyi_wides *w = &q->wides;
     const uint32_t at = slot - q->slots.lanes;
     uint32_t *words = vyi_device_words(d, w->buffer);
-    if (!w->gated)
+    if (!vyi_load_relaxed(&w->gated))
         return;
     const vyi_wide_cut cut = vyi_wide_cut_of(d, vyi_wide_find(q, work->opcode), work->args);
     const uint32_t generation = vyi_load_relaxed(&w->generations[at]) + 1;
@@ -292,7 +292,7 @@ static uint32_t vyi_wide_taken(const vyi_queue *q, uint32_t state, uint32_t chun
 {
     const uint32_t next = vyi_le32(vyi_load_acquire(vyi_wide_state(q, state) + VYI_WIDE_NEXT));
     const uint32_t taken = next & VYI_GATE_COUNT;
-    if (state == VYI_WIDE_GUEST || !q->wides.gated ||
+    if (state == VYI_WIDE_GUEST || !vyi_load_relaxed(&q->wides.gated) ||
         next >> VYI_GATE_GENERATION != vyi_load_relaxed(&q->wides.generations[state]))
         return 0;
     return taken < chunks ? taken : chunks;
@@ -316,7 +316,7 @@ static uint32_t vyi_wide_describe(vyi_queue *q, const uint32_t *at, uint32_t slo
         args[i] = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_ARGS + i));
     const vyi_wide_cut cut = vyi_wide_cut_of(d, op, args);
     vyi_store_relaxed(words + VYI_WIDE_PER + state, vyi_le32(cut.per));
-    const bool gated = q->wides.gated && state != VYI_WIDE_GUEST;
+    const bool gated = vyi_load_relaxed(&q->wides.gated) && state != VYI_WIDE_GUEST;
     const uint32_t generation = gated ? vyi_load_relaxed(&q->wides.generations[state]) : 0;
     vyi_store_relaxed(words + VYI_WIDE_CHUNKS + state,
                       vyi_le32(generation << VYI_GATE_GENERATION | cut.chunks));

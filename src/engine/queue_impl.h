@@ -160,7 +160,7 @@ typedef struct vyi_wides {
     vyi_wide_op *ops;
     uint32_t     op_count;
     bool         any;      /* the payload is wide: every work */
-    bool         gated;    /* a running kernel looks at gates */
+    uint32_t     gated;    /* 1: a running kernel looks at gates */
     bool         turn;     /* the last pass was one of theirs; under the lock */
     uint32_t     age;      /* of the next work */
     /* Of each slot: `age` when its work was published; the gate's generation, which
@@ -271,9 +271,10 @@ struct vyi_queue {
     uint32_t  aborted;   /* slots may have been left CLAIMED */
     uint32_t  stops;     /* calls of vyre_stop that wait for the lock: they come first */
     uint32_t  passing;   /* the lock's holder is inside a launch that an abort ends */
+    /* Of the device; a recovery may change them beside publishers. */
+    uint32_t  mode;      /* vyre_mode */
+    uint32_t  lives;     /* 1: a kernel serves what is published between two calls */
     /* Constant once the handle is open. */
-    vyre_mode mode;
-    bool      lives;     /* a kernel serves what is published between two calls */
     vyi_wides wides;
     vyi_order order;
     vyi_offspring children;
