@@ -306,7 +306,7 @@ mock_vkDestroyInstance(VkInstance instance, const VkAllocationCallbacks *callbac
 
 MOCK_PASS(vkSetDebugUtilsObjectNameEXT,
           (VkDevice device, const VkDebugUtilsObjectNameInfoEXT *info),
-          (device, (mock.names++, info)))
+          (device, (__atomic_fetch_add(&mock.names, 1, __ATOMIC_RELAXED), info)))
 
 /* --- physical devices ---------------------------------------------------- */
 
@@ -489,7 +489,7 @@ static VKAPI_ATTR void VKAPI_CALL mock_vkGetDeviceQueue(VkDevice device, uint32_
 
 /* --- memory -------------------------------------------------------------- */
 
-static uint32_t mock_allowed; /* real memory types of the last buffer that was asked about */
+static __thread uint32_t mock_allowed; /* real memory types of the buffer asked about last */
 
 /* The real type that stands for an invented one: with the same properties where
  * there is one, else one that can be mapped. */
@@ -543,8 +543,11 @@ mock_vkAllocateMemory(VkDevice device, const VkMemoryAllocateInfo *info,
     if (mock.discrete_memory) {
         if (mock.full_device_memory && info->memoryTypeIndex == 3)
             return VK_ERROR_OUT_OF_DEVICE_MEMORY;
-        if (mock.allocations < 16)
-            mock.memory_flags[mock.allocations++] = mock_types[info->memoryTypeIndex];
+        const uint32_t at = __atomic_fetch_add(&mock.allocations, 1, __ATOMIC_RELAXED);
+        if (at < 16)
+            mock.memory_flags[at] = mock_types[info->memoryTypeIndex];
+        else
+            __atomic_store_n(&mock.allocations, 16, __ATOMIC_RELAXED);
         changed.memoryTypeIndex = mock_real_type(info->memoryTypeIndex);
     }
     const VkResult result = real.vkAllocateMemory(device, &changed, callbacks, out);
