@@ -6904,6 +6904,13 @@ static inline void vyi_cond_wait(vyi_cond *c, vyi_mutex *m, uint64_t ns)
 {
     (void)c, (void)m, (void)ns;
 }
+/* As where the system gives none. */
+static inline bool vyi_thread_start(vyi_thread *t, void (*body)(void *user), void *user)
+{
+    (void)t, (void)body, (void)user;
+    return false;
+}
+static inline void vyi_thread_join(vyi_thread *t) { (void)t; }
 
 #elif defined(_WIN32)
 
@@ -31876,7 +31883,6 @@ VYI_EXTERN_C_END
  * Private.  Memory, launches, the life of the device (cpu_impl.h).
  * ======================================================================= */
 
-
 #define VYI_CPU_NAP_NS        10000000u /* the first nap; after each a round is run, news or not */
 #define VYI_CPU_NAP_MOST_NS   160000000u
 #define VYI_CPU_SHORT_NS      100000u   /* likewise, where rounds have work of their own */
@@ -37090,26 +37096,6 @@ static vyi_copy vyi_vk_share_of(const vyi_copy *copy, size_t done, size_t size)
     return part;
 }
 
-/* By a thread of its own if it may, and the system gives one. */
-static void vyi_vk_share_begin(vyi_vk_share *s, bool apart)
-{
-    s->apart = apart && VYI_THREADS;
-#if VYI_THREADS
-    s->apart = s->apart && vyi_thread_start(&s->thread, vyi_vk_share_run, s);
-#endif
-    if (!s->apart)
-        vyi_vk_share_run(s);
-}
-
-static void vyi_vk_share_end(vyi_vk_share *s)
-{
-#if VYI_THREADS
-    if (s->apart)
-        vyi_thread_join(&s->thread);
-#endif
-    s->apart = false;
-}
-
 static vyre_status vyi_vk_copy(vyi_device *d, const vyi_copy *copy, vyre_error *err)
 {
     vyi_vk *v = (vyi_vk *)d;
@@ -37123,11 +37109,14 @@ static vyre_status vyi_vk_copy(vyi_device *d, const vyi_copy *copy, vyre_error *
         s->v = v;
         s->copier = &v->copiers[i];
         s->copy = vyi_vk_share_of(copy, i * each, i + 1 < count ? each : copy->size - i * each);
-        vyi_vk_share_begin(s, i > 0);
+        s->apart = i > 0 && vyi_thread_start(&s->thread, vyi_vk_share_run, s);
+        if (!s->apart)
+            vyi_vk_share_run(s);
     }
     const vyi_vk_share *bad = NULL;
     for (uint32_t i = count; i-- > 0;) {
-        vyi_vk_share_end(&shares[i]);
+        if (shares[i].apart)
+            vyi_thread_join(&shares[i].thread);
         bad = shares[i].status != VYRE_OK ? &shares[i] : bad;
     }
     if (bad && err)
@@ -50550,7 +50539,6 @@ static void vyi_pool_main(void *user)
     vyi_mutex_unlock(&io->lock);
 }
 
-#if VYI_THREADS
 static bool vyi_pool_thread(vyre_io *io, uint32_t i)
 {
     return vyi_thread_start(&io->pool.threads[i], vyi_pool_main, io);
@@ -50561,18 +50549,6 @@ static void vyi_pool_join(vyre_io *io)
     for (uint32_t i = 0; i < io->pool.count; i++)
         vyi_thread_join(&io->pool.threads[i]);
 }
-#else
-static bool vyi_pool_thread(vyre_io *io, uint32_t i)
-{
-    (void)io, (void)i;
-    return false;
-}
-
-static void vyi_pool_join(vyre_io *io)
-{
-    (void)io;
-}
-#endif
 
 /* --- the engine ----------------------------------------------------------- */
 
@@ -50983,12 +50959,8 @@ static void vyi_pump_main(void *user)
 
 static vyre_status vyi_pump_helper(vyre_io *io, vyre_error *err)
 {
-#if VYI_THREADS
     io->helper_runs = io->desc.helper;
     io->has_helper = io->desc.helper && vyi_thread_start(&io->helper, vyi_pump_main, io);
-#else
-    (void)vyi_pump_main;
-#endif
     io->helper_runs = io->has_helper;
     if (io->desc.helper && !io->has_helper)
         return vyi_fail(err, VYRE_E_THREAD, 0, "Call vyre_io_pump() yourself instead.",
@@ -51111,10 +51083,8 @@ static void vyi_pump_quit(vyre_io *io)
 
 static void vyi_pump_end(vyre_io *io)
 {
-#if VYI_THREADS
     if (io->has_helper)
         vyi_thread_join(&io->helper);
-#endif
     io->engine->close(io);
 }
 
