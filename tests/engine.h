@@ -4,7 +4,6 @@
 #define ENGINE_H
 
 #include "driver.h"
-#include "driver.h"
 #include "test.h"
 #include "vyre.h"
 

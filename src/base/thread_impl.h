@@ -245,6 +245,13 @@ static inline void vyi_cond_wait(vyi_cond *c, vyi_mutex *m, uint64_t ns)
 {
     (void)c, (void)m, (void)ns;
 }
+/* As where the system gives none. */
+static inline bool vyi_thread_start(vyi_thread *t, void (*body)(void *user), void *user)
+{
+    (void)t, (void)body, (void)user;
+    return false;
+}
+static inline void vyi_thread_join(vyi_thread *t) { (void)t; }
 
 #elif defined(_WIN32)
 

@@ -6,8 +6,6 @@
 #include "engine/cpu_impl.h"
 #include "kernel/kernel_impl.h"
 
-#include "kernel/kernel_impl.h"
-
 #define VYI_CPU_NAP_NS        10000000u /* the first nap; after each a round is run, news or not */
 #define VYI_CPU_NAP_MOST_NS   160000000u
 #define VYI_CPU_SHORT_NS      100000u   /* likewise, where rounds have work of their own */

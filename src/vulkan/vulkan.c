@@ -717,26 +717,6 @@ static vyi_copy vyi_vk_share_of(const vyi_copy *copy, size_t done, size_t size)
     return part;
 }
 
-/* By a thread of its own if it may, and the system gives one. */
-static void vyi_vk_share_begin(vyi_vk_share *s, bool apart)
-{
-    s->apart = apart && VYI_THREADS;
-#if VYI_THREADS
-    s->apart = s->apart && vyi_thread_start(&s->thread, vyi_vk_share_run, s);
-#endif
-    if (!s->apart)
-        vyi_vk_share_run(s);
-}
-
-static void vyi_vk_share_end(vyi_vk_share *s)
-{
-#if VYI_THREADS
-    if (s->apart)
-        vyi_thread_join(&s->thread);
-#endif
-    s->apart = false;
-}
-
 static vyre_status vyi_vk_copy(vyi_device *d, const vyi_copy *copy, vyre_error *err)
 {
     vyi_vk *v = (vyi_vk *)d;
@@ -750,11 +730,14 @@ static vyre_status vyi_vk_copy(vyi_device *d, const vyi_copy *copy, vyre_error *
         s->v = v;
         s->copier = &v->copiers[i];
         s->copy = vyi_vk_share_of(copy, i * each, i + 1 < count ? each : copy->size - i * each);
-        vyi_vk_share_begin(s, i > 0);
+        s->apart = i > 0 && vyi_thread_start(&s->thread, vyi_vk_share_run, s);
+        if (!s->apart)
+            vyi_vk_share_run(s);
     }
     const vyi_vk_share *bad = NULL;
     for (uint32_t i = count; i-- > 0;) {
-        vyi_vk_share_end(&shares[i]);
+        if (shares[i].apart)
+            vyi_thread_join(&shares[i].thread);
         bad = shares[i].status != VYRE_OK ? &shares[i] : bad;
     }
     if (bad && err)

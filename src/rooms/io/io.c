@@ -155,12 +155,8 @@ static void vyi_pump_main(void *user)
 
 static vyre_status vyi_pump_helper(vyre_io *io, vyre_error *err)
 {
-#if VYI_THREADS
     io->helper_runs = io->desc.helper;
     io->has_helper = io->desc.helper && vyi_thread_start(&io->helper, vyi_pump_main, io);
-#else
-    (void)vyi_pump_main;
-#endif
     io->helper_runs = io->has_helper;
     if (io->desc.helper && !io->has_helper)
         return vyi_fail(err, VYRE_E_THREAD, 0, "Call vyre_io_pump() yourself instead.",
@@ -283,10 +279,8 @@ static void vyi_pump_quit(vyre_io *io)
 
 static void vyi_pump_end(vyre_io *io)
 {
-#if VYI_THREADS
     if (io->has_helper)
         vyi_thread_join(&io->helper);
-#endif
     io->engine->close(io);
 }
 

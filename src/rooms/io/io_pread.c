@@ -80,7 +80,6 @@ static void vyi_pool_main(void *user)
     vyi_mutex_unlock(&io->lock);
 }
 
-#if VYI_THREADS
 static bool vyi_pool_thread(vyre_io *io, uint32_t i)
 {
     return vyi_thread_start(&io->pool.threads[i], vyi_pool_main, io);
@@ -91,18 +90,6 @@ static void vyi_pool_join(vyre_io *io)
     for (uint32_t i = 0; i < io->pool.count; i++)
         vyi_thread_join(&io->pool.threads[i]);
 }
-#else
-static bool vyi_pool_thread(vyre_io *io, uint32_t i)
-{
-    (void)io, (void)i;
-    return false;
-}
-
-static void vyi_pool_join(vyre_io *io)
-{
-    (void)io;
-}
-#endif
 
 /* --- the engine ----------------------------------------------------------- */
 
