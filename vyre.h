@@ -52925,6 +52925,8 @@ VYI_SMALL vyi_operand vyi_source_named(vyi_source *s, const vyi_token *token);
 VYI_SMALL bool vyi_source_allowed(vyi_source *s, uint32_t needs, const char *word, uint32_t at);
 /* arg[n]; the token before was arg. */
 VYI_SMALL vyi_operand vyi_source_arg(vyi_source *s, uint32_t at);
+/* The element that is observable n, a uint. */
+VYI_SMALL vyi_operand vyi_source_observable(vyi_source *s, vyi_operand n);
 /* Name `i` of the buffers and the words that are there, or NULL after the last. */
 VYI_SMALL const char *vyi_source_name_at(const vyi_source *s, uint32_t i);
 /* Why a word of GLSL is none here, or NULL. */
@@ -54009,7 +54011,8 @@ static uint32_t vyi_name_buffer(const vyi_source *s, const vyi_token *token)
 /* X(NAME, "text", what it needs) */
 #define VYI_WORD_LIST(X)                                                                           \
     X(ARG, "arg", JOB) X(ARGC, "argc", JOB) X(TENANT, "tenant", JOB) X(OPCODE, "opcode", JOB)      \
-    X(SLOT, "slot", JOB) X(INDEX, "index", WIDE) X(LANE, "lane", GROUP) X(LANES, "lanes", GROUP)
+    X(SLOT, "slot", JOB) X(OBSERVABLE, "observable", JOB)                                          \
+    X(INDEX, "index", WIDE) X(LANE, "lane", GROUP) X(LANES, "lanes", GROUP)
 
 typedef enum vyi_word_of_job {
 #define VYI_WORD_ENUM(name, text, needs) VYI_WORD_##name,
@@ -54102,6 +54105,32 @@ VYI_API vyi_operand vyi_source_arg(vyi_source *s, uint32_t at)
     return vyi_source_made(VYRE_TYPE_U32, s->mute ? none : s->slot->arg[index.word], at);
 }
 
+/* A sum that wraps would be a word of the header. */
+VYI_API vyi_operand vyi_source_observable(vyi_source *s, vyi_operand n)
+{
+    const uint32_t first = VYRE_CONTROL_OBSERVABLES, at = n.at;
+    n = vyi_source_op2(s, VYI_BINARY_MIN, n, vyi_source_constant(VYRE_TYPE_U32, ~first, at));
+    n = vyi_source_op2(s, VYI_BINARY_ADD, n, vyi_source_constant(VYRE_TYPE_U32, first, at));
+    vyi_operand a = vyi_source_made(VYRE_TYPE_U32, vyi_source_id(s, &n), at);
+    a.place = VYI_PLACE_ELEMENT;
+    a.target = s->slot->control.id;
+    a.wrong = n.wrong;
+    return a;
+}
+
+/* observable[n]; the token before was observable. */
+static vyi_operand vyi_name_observable(vyi_source *s, uint32_t at)
+{
+    if (!vyi_source_expect(s, '[', "after observable"))
+        return vyi_source_wrong(at);
+    vyi_operand n = vyi_source_expression(s);
+    n = vyi_source_load(s, n);
+    if (!vyi_source_expect(s, ']', "after the number of an observable"))
+        return vyi_source_wrong(at);
+    n = vyi_source_convert(s, VYRE_TYPE_U32, n, "the number of an observable");
+    return n.wrong ? n : vyi_source_observable(s, n);
+}
+
 VYI_API bool vyi_source_allowed(vyi_source *s, uint32_t needs, const char *word, uint32_t at)
 {
     if ((s->rights & needs) == needs)
@@ -54150,6 +54179,8 @@ static vyi_operand vyi_name_of_job(vyi_source *s, const vyi_token *token, uint32
         return vyi_source_wrong(token->at);
     if (word == VYI_WORD_ARG)
         return vyi_source_arg(s, token->at);
+    if (word == VYI_WORD_OBSERVABLE)
+        return vyi_name_observable(s, token->at);
     if (!s->mute)
         value = vyi_name_value(s, word);
     return vyi_source_made(VYRE_TYPE_U32, value, token->at);
@@ -54571,6 +54602,17 @@ static vyi_operand vyi_call_result(vyi_source *s, const vyi_call_row *row, vyi_o
     return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
 }
 
+/* observable(n, v): a host may look at any time, so the store is an atomic one. */
+static vyi_operand vyi_call_observable(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    a[0] = vyi_source_convert(s, VYRE_TYPE_U32, a[0], "the number of an observable");
+    a[1] = vyi_call_word(s, a[1]);
+    if (a[0].wrong || a[1].wrong)
+        return vyi_source_wrong(a[0].at);
+    a[0] = vyi_source_observable(s, a[0]);
+    return vyi_call_atomic_store(s, row, a);
+}
+
 /* reduce_add(n, v) and its kin. */
 static vyi_operand vyi_call_reduce(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
@@ -54622,6 +54664,46 @@ static vyi_operand vyi_call_leave(vyi_source *s, const vyi_call_row *row, vyi_op
     else if (!s->mute)
         vyre_emit_pause(s->p, s->slot, to, data);
     return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
+}
+
+/* What was moved, or -1 - code: both have 64 bits. */
+static vyre_value vyi_call_request(vyi_source *s, uint32_t op, const vyre_value *word)
+{
+    vyre_program *p = s->p;
+    vyre_io_values io;
+    vyre_value low;
+    memset(&io, 0, sizeof io);
+    io.op = vyre_ir_u32(p, op);
+    if (op != VYRE_IO_FENCE) {
+        io.src = word[0];
+        io.dst = word[1];
+        io.offset_lo = vyre_ir_low(p, word[2]);
+        io.offset_hi = vyre_ir_high(p, word[2]);
+        io.bytes = word[3];
+        io.tag = word[4];
+    }
+    const vyre_value ok = vyre_emit_io(p, s->slot, &io, &low);
+    const vyre_value none = vyre_ir_u32(p, 0), ones = vyre_ir_u32(p, UINT32_MAX);
+    const vyre_value high = vyre_ir_select(p, ok, none, ones), code = vyre_ir_not(p, low);
+    low = vyre_ir_select(p, ok, low, code);
+    return vyre_ir_pair(p, VYRE_TYPE_I64, low, high);
+}
+
+/* io_read(source, target, offset, bytes, slot) and its kin. */
+static vyi_operand vyi_call_io(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    vyre_value word[5], moved = { 0 };
+    s->heavy++;
+    for (uint32_t i = 0; i < row->count; i++) {
+        a[i] = vyi_source_convert(s, i == 2 ? VYRE_TYPE_U64 : VYRE_TYPE_U32, a[i],
+                                  "what a request takes");
+        if (a[i].wrong)
+            return a[i];
+        word[i] = vyi_source_id(s, &a[i]);
+    }
+    if (!s->mute)
+        moved = vyi_call_request(s, row->sub, word);
+    return vyi_source_made(VYRE_TYPE_I64, moved, 0);
 }
 
 /* --- the table ----------------------------------------------------------- */
@@ -54735,10 +54817,14 @@ static const vyi_call_row *vyi_call_rows(uint32_t i)
         VYI_ROW_NEED("subgroupOr", 1, VYRE_REDUCE_OR, GROUP, combine),
         VYI_ROW_NEED("subgroupXor", 1, VYRE_REDUCE_XOR, GROUP, combine),
         VYI_ROW_NEED("result", 2, 0, JOB, result),
+        VYI_ROW_NEED("observable", 2, 0, JOB, observable),
         VYI_ROW_NEED("fault", 1, 0, JOB, fault),
         VYI_ROW_NEED("yield", 2, VYRE_SLOT_YIELD, JOB, leave),
         VYI_ROW_NEED("requeue", 2, VYRE_SLOT_REQUEUE, JOB, leave),
         VYI_ROW_NEED("pause", 2, VYRE_SLOT_WAIT_IO, JOB, leave),
+        VYI_ROW_NEED("io_read", 5, VYRE_IO_READ, JOB, io),
+        VYI_ROW_NEED("io_write", 5, VYRE_IO_WRITE, JOB, io),
+        VYI_ROW_NEED("io_fence", 0, VYRE_IO_FENCE, JOB, io),
         { "printf", 1, VYI_TAKES_TEXT, 0, 0, NULL, NULL },
         { "spawn", 1, VYI_TAKES_JOB, 0, VYI_SOURCE_JOB, NULL, NULL },
         { "then", 1, VYI_TAKES_JOB, 1, VYI_SOURCE_JOB, NULL, NULL },

@@ -12,30 +12,13 @@
 
 enum { RULES = 1000, SOURCES = 200, WORDS = (SOURCES + 31) / 32, EDGES = 3000 };
 
-#define STRING_OF(x) #x
-#define STRING(x)    STRING_OF(x)
-#define CHANGED      "atomicStore(control[" STRING(VYRE_CONTROL_OBSERVABLES) "], 1);"
-
 /* An index is a word of the set that goes along an edge. */
 static const char source[] =
     "uint edge = index / 7, word = index % 7;\n"
     "uint bits = atomicLoad(labels[from[edge] * 7 + word]);\n"
-    "if ((bits & ~atomicOr(labels[to[edge] * 7 + word], bits)) != 0) " CHANGED "\n";
+    "if ((bits & ~atomicOr(labels[to[edge] * 7 + word], bits)) != 0) observable(0, 1);\n";
 
-/* The flag is an observable, a word of the control buffer, which the text may name, too. */
-static void emit(vyre_program *p, const vyre_slot_values *slot, void *user)
-{
-    vyre_buffer buffers[4];
-    vyre_slot_values mine = *slot;
-    memcpy(buffers, slot->buffers, 3 * sizeof buffers[0]);
-    buffers[3] = slot->control;
-    mine.buffers = buffers;
-    mine.buffer_count = 4;
-    vyre_source_emit(p, &mine, source, sizeof source - 1, NULL);
-    (void)user;
-}
-
-static const vyre_handler feed = { 0x1000, emit, NULL, "feed", VYRE_WIDTH_RANGE, 0, NULL, 0 };
+static const vyre_handler feed = { 0x1000, NULL, NULL, "feed", VYRE_WIDTH_RANGE, 0, source, 0 };
 static uint32_t from[EDGES], to[EDGES], labels[RULES * WORDS];
 
 /* Rules that are sources have a label of their own.  What feeds what has circles. */

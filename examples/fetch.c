@@ -23,44 +23,15 @@ static void must(bool good, const char *what)
 
 /* Arguments: file, target, first record, most steps.  Results: steps, sum of the
  * values, the code of a request that failed. */
-static void emit_walk(vyre_program *p, const vyre_slot_values *slot, void *user)
-{
-    (void)user;
-    vyre_value zero = vyre_ir_u32(p, 0), one = vyre_ir_u32(p, 1), none = vyre_ir_u32(p, UINT32_MAX);
-    vyre_local at = vyre_ir_local(p, VYRE_TYPE_U32, slot->arg[2], "at");
-    vyre_local sum = vyre_ir_local(p, VYRE_TYPE_U32, zero, "sum");
-    vyre_local steps = vyre_ir_local(p, VYRE_TYPE_U32, zero, "steps");
-    vyre_local code = vyre_ir_local(p, VYRE_TYPE_U32, zero, "code");
-    vyre_ir_loop(p, zero, slot->arg[3]);
-    vyre_value here = vyre_ir_get(p, at), bytes;
-    vyre_ir_if(p, vyre_ir_eq(p, here, none));
-    vyre_ir_break(p);
-    vyre_ir_end(p);
-
-    vyre_io_values io;
-    memset(&io, 0, sizeof io);
-    io.op = vyre_ir_u32(p, VYRE_IO_READ);
-    io.src = slot->arg[0];
-    io.dst = slot->arg[1];
-    io.bytes = vyre_ir_u32(p, RECORD);
-    io.offset_lo = vyre_ir_mul(p, here, io.bytes);
-    vyre_value ok = vyre_emit_io(p, slot, &io, &bytes);
-    vyre_ir_if(p, vyre_ir_not(p, ok));
-    vyre_ir_set(p, code, bytes);
-    vyre_ir_break(p);
-    vyre_ir_end(p);
-
-    vyre_value next = vyre_ir_load(p, slot->buffers[0], zero);
-    vyre_value value = vyre_ir_load(p, slot->buffers[0], one);
-    vyre_value before = vyre_ir_get(p, sum), step = vyre_ir_get(p, steps);
-    vyre_ir_set(p, at, next);
-    vyre_ir_set(p, sum, vyre_ir_add(p, before, value));
-    vyre_ir_set(p, steps, vyre_ir_add(p, step, one));
-    vyre_ir_end(p);
-    vyre_emit_result(p, slot, 0, vyre_ir_get(p, steps));
-    vyre_emit_result(p, slot, 1, vyre_ir_get(p, sum));
-    vyre_emit_result(p, slot, 2, vyre_ir_get(p, code));
-}
+static const char source[] =
+    "uint at = arg[2], steps = 0, sum = 0, code = 0;\n"
+    "for (; steps < arg[3] && at != 0xffffffffu; steps++) {\n"
+    "    int64_t moved = io_read(arg[0], arg[1], at * 64, 64, 0);\n"
+    "    if (moved < 0) { code = uint(-1 - moved); break; }\n"
+    "    at = record[0];\n"
+    "    sum += record[1];\n"
+    "}\n"
+    "result(0, steps); result(1, sum); result(2, code);\n";
 
 /* Record i is followed by i + 619, modulo RECORDS; the last one by none. */
 static uint32_t file_make(const char *path)
@@ -81,7 +52,7 @@ static uint32_t file_make(const char *path)
 
 static vyre *device_open(vyre_backend backend)
 {
-    const vyre_handler walk = { OP_WALK, emit_walk, NULL, "walk", VYRE_WIDTH_LANE, 0, NULL, 0 };
+    const vyre_handler walk = { OP_WALK, NULL, NULL, "walk", VYRE_WIDTH_LANE, 0, source, 0 };
     vyre_buffer_desc record;
     vyre_desc desc;
     memset(&record, 0, sizeof record);

@@ -12,10 +12,6 @@
 
 enum { SIDE = 64, CELLS = SIDE * SIDE, MOST = 5000 };
 
-#define STRING_OF(x) #x
-#define STRING(x)    STRING_OF(x)
-#define CHANGED      "atomicStore(control[" STRING(VYRE_CONTROL_OBSERVABLES) "], 1);"
-
 /* A cell's word is its generation, what it was before (bit 1), and what it is (bit 0).  A
  * neighbor has come one generation further, or it has not: both are told from its word, so
  * one field is enough. */
@@ -27,23 +23,10 @@ static const char source[] =
     "    if (i != 4) around += other >> (other >> 2 == mine >> 2 ? 0u : 1u) & 1u;\n"
     "}\n"
     "uint lives = around == 3u || (around == 2u && (mine & 1u) == 1u) ? 1u : 0u;\n"
-    "if (lives != (mine >> 1 & 1u)) " CHANGED "\n"
+    "if (lives != (mine >> 1 & 1u)) observable(0, 1);\n"
     "atomicStore(cell[index], (mine >> 2) + 1 << 2 | (mine & 1u) << 1 | lives);\n";
 
-/* The flag is an observable, a word of the control buffer, which the text may name, too. */
-static void emit(vyre_program *p, const vyre_slot_values *slot, void *user)
-{
-    vyre_buffer buffers[2];
-    vyre_slot_values mine = *slot;
-    memcpy(buffers, slot->buffers, 1 * sizeof buffers[0]);
-    buffers[1] = slot->control;
-    mine.buffers = buffers;
-    mine.buffer_count = 2;
-    vyre_source_emit(p, &mine, source, sizeof source - 1, NULL);
-    (void)user;
-}
-
-static const vyre_handler live = { 0x1000, emit, NULL, "live", VYRE_WIDTH_RANGE, 0, NULL, 0 };
+static const vyre_handler live = { 0x1000, NULL, NULL, "live", VYRE_WIDTH_RANGE, 0, source, 0 };
 static uint8_t cells[3][CELLS]; /* now, before, and the one before that */
 
 /* The next generation, on one core of the host.  True: it is what was two before. */

@@ -12,33 +12,16 @@
 
 enum { NODES = 2048, EDGES = 16384, EACH = 64 };
 
-#define STRING_OF(x) #x
-#define STRING(x)    STRING_OF(x)
-#define CHANGED      "atomicStore(control[" STRING(VYRE_CONTROL_OBSERVABLES) "], 1);"
-
 /* A sum that does not fit is no way, and "not reached" stays so.  Only what is shorter is a
  * change, so cycles of weight 0 come to rest. */
 static const char source[] =
     "for (uint i = 0; i < 64; i++) {\n"
     "    uint edge = index * 64 + i, way = atomicLoad(cost[from[edge]]);\n"
     "    uint sum = way + weight[edge];\n"
-    "    if (sum >= way && sum < atomicMin(cost[to[edge]], sum)) " CHANGED "\n"
+    "    if (sum >= way && sum < atomicMin(cost[to[edge]], sum)) observable(0, 1);\n"
     "}\n";
 
-/* The flag is an observable, a word of the control buffer, which the text may name, too. */
-static void emit(vyre_program *p, const vyre_slot_values *slot, void *user)
-{
-    vyre_buffer buffers[5];
-    vyre_slot_values mine = *slot;
-    memcpy(buffers, slot->buffers, 4 * sizeof buffers[0]);
-    buffers[4] = slot->control;
-    mine.buffers = buffers;
-    mine.buffer_count = 5;
-    vyre_source_emit(p, &mine, source, sizeof source - 1, NULL);
-    (void)user;
-}
-
-static const vyre_handler relax = { 0x1000, emit, NULL, "relax", VYRE_WIDTH_RANGE, 1, NULL, 0 };
+static const vyre_handler relax = { 0x1000, NULL, NULL, "relax", VYRE_WIDTH_RANGE, 1, source, 0 };
 static uint32_t from[EDGES], to[EDGES], weight[EDGES], cost[NODES];
 
 /* A tenth of the nodes has no way to it, and every eighth edge weighs nothing. */

@@ -196,10 +196,20 @@ static void one_byte_is_refused_for_its_reason(void)
     }
 }
 
+/* What the check took becomes a program, or is refused where names have a meaning. */
+static bool becomes_a_program(const blob *b)
+{
+    vyre_error err;
+    vyre_program *p = vyre_program_import(b->bytes, b->size, NULL, NULL, &err);
+    CHECK(p || (err.status < 0 && err.at <= b->size && err.text[0]));
+    vyre_program_destroy(p);
+    return p != NULL;
+}
+
 /* With a digest that fits, a change is refused, or is one that a program may have. */
 static void changed_and_sealed(void)
 {
-    uint64_t random = test_seed(0x7e47), accepted = 0;
+    uint64_t random = test_seed(0x7e47), accepted = 0, programs = 0;
     const char *text = getenv("TEST_COUNT");
     const uint64_t count = text ? strtoull(text, NULL, 0) : 20000;
     for (uint64_t i = 0; i < count; i++) {
@@ -209,13 +219,17 @@ static void changed_and_sealed(void)
             b.bytes[40 + r % (b.size - 40)] = (uint8_t)(r >> 56);
         }
         blob_seal(&b);
-        if (vyre_exchange_check(b.bytes, b.size, NULL, NULL) == VYRE_OK)
+        if (vyre_exchange_check(b.bytes, b.size, NULL, NULL) == VYRE_OK) {
             accepted++;
-        else
+            programs += becomes_a_program(&b);
+        } else {
             (void)refused(&b);
+        }
         blob_free(&b);
     }
-    CHECK(accepted > 0 && accepted < count);
+    CHECK(0 < programs && programs < accepted && accepted < count);
+    printf("NOTE %llu changed files: %llu passed the check, %llu became programs\n",
+           (unsigned long long)count, (unsigned long long)accepted, (unsigned long long)programs);
 }
 
 /* --- golden vectors ----------------------------------------------------------- */

@@ -498,6 +498,51 @@ static void a_job_has_its_words(void)
     CHECK_EQ(a[10], 20);
 }
 
+/* Runs a range of `count` indexes over a text; two of a handle's three observables. */
+static void run_observed(const char *text, uint32_t count, bool checked, uint32_t seen[2])
+{
+    vyre_error err;
+    vyre_desc desc;
+    const vyre_work work = { 0x1000, 0, VYRE_PRIORITY_NORMAL, 3, { 0, count, 2 } };
+    const vyre_handler h = { 0x1000, NULL, NULL, "job", VYRE_WIDTH_RANGE, 0, text, 0 };
+    memset(&desc, 0, sizeof desc);
+    desc.backend = VYRE_BACKEND_CPU;
+    desc.kernel.handlers = &h;
+    desc.kernel.handler_count = 1;
+    desc.kernel.observables = 3;
+    desc.kernel.checked = checked;
+    vyre *v = vyre_open(&desc, &err);
+    if (!v)
+        test_fail(__FILE__, __LINE__, "%s", err.text);
+    CHECK_EQ(vyre_run(v, &work, 1, NULL, &err), VYRE_OK);
+    CHECK_EQ(vyre_observable(v, 1, &seen[0], &err), VYRE_OK);
+    CHECK_EQ(vyre_observable(v, 2, &seen[1], &err), VYRE_OK);
+    vyre_close(v);
+}
+
+/* observable(n, v) stores any type's bits, observable[n] is a uint like that of a buffer;
+ * beyond the last one there is nothing, and never the header before the first. */
+static void observables_have_numbers(void)
+{
+    uint32_t seen[2];
+    for (unsigned checked = 0; checked < 2; checked++) {
+        run_observed("atomicAdd(observable[arg[2] - 1], index); if (index == 7) observable(2, -1);",
+                     100, checked, seen);
+        CHECK_EQ(seen[0], 99 * 100 / 2);
+        CHECK_EQ(seen[1], UINT32_MAX);
+        run_observed("observable[2] = 5; observable[2] += 2; observable(1, 1.0);"
+                     "if (observable[2] != 7u) observable(1, true);", 1, checked, seen);
+        CHECK_EQ(seen[0], 0x3f800000u);
+        CHECK_EQ(seen[1], 7);
+    }
+    run_observed("for (int i = -1; i > -300; i--) observable(i, 9);"
+                 "for (uint i = 0; i < 200u; i++) if (i != 2u) observable(0xffffff00u + i, 9);"
+                 "observable(3, 9); observable(1, observable[3] + observable[0xffffffffu] + 4);"
+                 "observable(2, observable[-160] + observable[-1]);", 1, false, seen);
+    CHECK_EQ(seen[0], 4);
+    CHECK_EQ(seen[1], 0);
+}
+
 static void a_job_ends_with_its_fault(void)
 {
     uint32_t a[12];
@@ -621,6 +666,12 @@ static void each_width_has_its_words(void)
           "job:1:12: the first argument of reduce_add() is a constant word number, 0 to 11" },
         { VYRE_WIDTH_GROUP, "reduce_add(0, 1.5);",
           "job:1:15: reduce_add() combines integers, not float" },
+        { VYRE_WIDTH_LANE, "observable = 1;", "job:1:12: \"[\" is expected after observable" },
+        { VYRE_WIDTH_LANE, "observable[1.5] = 1;",
+          "job:1:12: the number of an observable is uint, and float does not become uint by itself" },
+        { VYRE_WIDTH_LANE, "observable(0);", "job:1:1: observable() takes 2 arguments, not 1" },
+        { VYRE_WIDTH_LANE, "int64_t n = io_read(arg[0], 1.0, 0, 4, 0);",
+          "job:1:29: what a request takes is uint, and float does not become uint by itself" },
         { VYRE_WIDTH_LANE, "printf(1);", "job:1:8: a text is expected in printf" },
         { VYRE_WIDTH_LANE, "printf(\"%y\");", "job:1:9: printf() does not know this" },
         { VYRE_WIDTH_LANE, "printf(\"a %100d\", 1);", "job:1:11: printf() does not know this" },
@@ -1173,6 +1224,7 @@ int main(void)
     RUN(returns_end_the_text);
     RUN(built_in_functions);
     RUN(a_job_has_its_words);
+    RUN(observables_have_numbers);
     RUN(a_job_ends_with_its_fault);
     RUN(a_job_has_no_other_buffers);
     RUN(texts_stand_among_builder_calls);

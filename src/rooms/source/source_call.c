@@ -342,6 +342,17 @@ static vyi_operand vyi_call_result(vyi_source *s, const vyi_call_row *row, vyi_o
     return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
 }
 
+/* observable(n, v): a host may look at any time, so the store is an atomic one. */
+static vyi_operand vyi_call_observable(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    a[0] = vyi_source_convert(s, VYRE_TYPE_U32, a[0], "the number of an observable");
+    a[1] = vyi_call_word(s, a[1]);
+    if (a[0].wrong || a[1].wrong)
+        return vyi_source_wrong(a[0].at);
+    a[0] = vyi_source_observable(s, a[0]);
+    return vyi_call_atomic_store(s, row, a);
+}
+
 /* reduce_add(n, v) and its kin. */
 static vyi_operand vyi_call_reduce(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
 {
@@ -393,6 +404,46 @@ static vyi_operand vyi_call_leave(vyi_source *s, const vyi_call_row *row, vyi_op
     else if (!s->mute)
         vyre_emit_pause(s->p, s->slot, to, data);
     return vyi_source_unknown(VYRE_TYPE_NONE, a[0].at);
+}
+
+/* What was moved, or -1 - code: both have 64 bits. */
+static vyre_value vyi_call_request(vyi_source *s, uint32_t op, const vyre_value *word)
+{
+    vyre_program *p = s->p;
+    vyre_io_values io;
+    vyre_value low;
+    memset(&io, 0, sizeof io);
+    io.op = vyre_ir_u32(p, op);
+    if (op != VYRE_IO_FENCE) {
+        io.src = word[0];
+        io.dst = word[1];
+        io.offset_lo = vyre_ir_low(p, word[2]);
+        io.offset_hi = vyre_ir_high(p, word[2]);
+        io.bytes = word[3];
+        io.tag = word[4];
+    }
+    const vyre_value ok = vyre_emit_io(p, s->slot, &io, &low);
+    const vyre_value none = vyre_ir_u32(p, 0), ones = vyre_ir_u32(p, UINT32_MAX);
+    const vyre_value high = vyre_ir_select(p, ok, none, ones), code = vyre_ir_not(p, low);
+    low = vyre_ir_select(p, ok, low, code);
+    return vyre_ir_pair(p, VYRE_TYPE_I64, low, high);
+}
+
+/* io_read(source, target, offset, bytes, slot) and its kin. */
+static vyi_operand vyi_call_io(vyi_source *s, const vyi_call_row *row, vyi_operand *a)
+{
+    vyre_value word[5], moved = { 0 };
+    s->heavy++;
+    for (uint32_t i = 0; i < row->count; i++) {
+        a[i] = vyi_source_convert(s, i == 2 ? VYRE_TYPE_U64 : VYRE_TYPE_U32, a[i],
+                                  "what a request takes");
+        if (a[i].wrong)
+            return a[i];
+        word[i] = vyi_source_id(s, &a[i]);
+    }
+    if (!s->mute)
+        moved = vyi_call_request(s, row->sub, word);
+    return vyi_source_made(VYRE_TYPE_I64, moved, 0);
 }
 
 /* --- the table ----------------------------------------------------------- */
@@ -506,10 +557,14 @@ static const vyi_call_row *vyi_call_rows(uint32_t i)
         VYI_ROW_NEED("subgroupOr", 1, VYRE_REDUCE_OR, GROUP, combine),
         VYI_ROW_NEED("subgroupXor", 1, VYRE_REDUCE_XOR, GROUP, combine),
         VYI_ROW_NEED("result", 2, 0, JOB, result),
+        VYI_ROW_NEED("observable", 2, 0, JOB, observable),
         VYI_ROW_NEED("fault", 1, 0, JOB, fault),
         VYI_ROW_NEED("yield", 2, VYRE_SLOT_YIELD, JOB, leave),
         VYI_ROW_NEED("requeue", 2, VYRE_SLOT_REQUEUE, JOB, leave),
         VYI_ROW_NEED("pause", 2, VYRE_SLOT_WAIT_IO, JOB, leave),
+        VYI_ROW_NEED("io_read", 5, VYRE_IO_READ, JOB, io),
+        VYI_ROW_NEED("io_write", 5, VYRE_IO_WRITE, JOB, io),
+        VYI_ROW_NEED("io_fence", 0, VYRE_IO_FENCE, JOB, io),
         { "printf", 1, VYI_TAKES_TEXT, 0, 0, NULL, NULL },
         { "spawn", 1, VYI_TAKES_JOB, 0, VYI_SOURCE_JOB, NULL, NULL },
         { "then", 1, VYI_TAKES_JOB, 1, VYI_SOURCE_JOB, NULL, NULL },

@@ -299,6 +299,8 @@ VYI_SMALL vyi_operand vyi_source_named(vyi_source *s, const vyi_token *token);
 VYI_SMALL bool vyi_source_allowed(vyi_source *s, uint32_t needs, const char *word, uint32_t at);
 /* arg[n]; the token before was arg. */
 VYI_SMALL vyi_operand vyi_source_arg(vyi_source *s, uint32_t at);
+/* The element that is observable n, a uint. */
+VYI_SMALL vyi_operand vyi_source_observable(vyi_source *s, vyi_operand n);
 /* Name `i` of the buffers and the words that are there, or NULL after the last. */
 VYI_SMALL const char *vyi_source_name_at(const vyi_source *s, uint32_t i);
 /* Why a word of GLSL is none here, or NULL. */

@@ -147,7 +147,8 @@ static uint32_t vyi_name_buffer(const vyi_source *s, const vyi_token *token)
 /* X(NAME, "text", what it needs) */
 #define VYI_WORD_LIST(X)                                                                           \
     X(ARG, "arg", JOB) X(ARGC, "argc", JOB) X(TENANT, "tenant", JOB) X(OPCODE, "opcode", JOB)      \
-    X(SLOT, "slot", JOB) X(INDEX, "index", WIDE) X(LANE, "lane", GROUP) X(LANES, "lanes", GROUP)
+    X(SLOT, "slot", JOB) X(OBSERVABLE, "observable", JOB)                                          \
+    X(INDEX, "index", WIDE) X(LANE, "lane", GROUP) X(LANES, "lanes", GROUP)
 
 typedef enum vyi_word_of_job {
 #define VYI_WORD_ENUM(name, text, needs) VYI_WORD_##name,
@@ -240,6 +241,32 @@ VYI_API vyi_operand vyi_source_arg(vyi_source *s, uint32_t at)
     return vyi_source_made(VYRE_TYPE_U32, s->mute ? none : s->slot->arg[index.word], at);
 }
 
+/* A sum that wraps would be a word of the header. */
+VYI_API vyi_operand vyi_source_observable(vyi_source *s, vyi_operand n)
+{
+    const uint32_t first = VYRE_CONTROL_OBSERVABLES, at = n.at;
+    n = vyi_source_op2(s, VYI_BINARY_MIN, n, vyi_source_constant(VYRE_TYPE_U32, ~first, at));
+    n = vyi_source_op2(s, VYI_BINARY_ADD, n, vyi_source_constant(VYRE_TYPE_U32, first, at));
+    vyi_operand a = vyi_source_made(VYRE_TYPE_U32, vyi_source_id(s, &n), at);
+    a.place = VYI_PLACE_ELEMENT;
+    a.target = s->slot->control.id;
+    a.wrong = n.wrong;
+    return a;
+}
+
+/* observable[n]; the token before was observable. */
+static vyi_operand vyi_name_observable(vyi_source *s, uint32_t at)
+{
+    if (!vyi_source_expect(s, '[', "after observable"))
+        return vyi_source_wrong(at);
+    vyi_operand n = vyi_source_expression(s);
+    n = vyi_source_load(s, n);
+    if (!vyi_source_expect(s, ']', "after the number of an observable"))
+        return vyi_source_wrong(at);
+    n = vyi_source_convert(s, VYRE_TYPE_U32, n, "the number of an observable");
+    return n.wrong ? n : vyi_source_observable(s, n);
+}
+
 VYI_API bool vyi_source_allowed(vyi_source *s, uint32_t needs, const char *word, uint32_t at)
 {
     if ((s->rights & needs) == needs)
@@ -288,6 +315,8 @@ static vyi_operand vyi_name_of_job(vyi_source *s, const vyi_token *token, uint32
         return vyi_source_wrong(token->at);
     if (word == VYI_WORD_ARG)
         return vyi_source_arg(s, token->at);
+    if (word == VYI_WORD_OBSERVABLE)
+        return vyi_name_observable(s, token->at);
     if (!s->mute)
         value = vyi_name_value(s, word);
     return vyi_source_made(VYRE_TYPE_U32, value, token->at);
