@@ -8075,8 +8075,20 @@ static inline bool vyi_type_is_pair(uint32_t type)
     return type == VYRE_TYPE_U64 || type == VYRE_TYPE_I64;
 }
 
-/* The type of a pair's id; NONE: it is none. */
-VYI_API uint32_t vyi_pair_type(const vyre_program *p, uint32_t id);
+/* What stands of a pair in the table, or NULL; its type, or NONE. */
+static inline const vyi_pair *vyi_pair_row(const vyre_program *p, vyre_value a)
+{
+    const uint32_t row = a.id & ~VYI_PAIR_ID;
+    return p && vyi_is_pair(a) && row < p->pair_count ? &p->pairs[row] : NULL;
+}
+
+static inline uint32_t vyi_pair_type(const vyre_program *p, uint32_t id)
+{
+    const vyre_value value = { id };
+    const vyi_pair *row = vyi_pair_row(p, value);
+    return row ? row->type : (uint32_t)VYRE_TYPE_NONE;
+}
+
 /* The builder's calls, where an operand, a type or a local is one of a pair. */
 VYI_API vyre_value vyi_pair_binary(vyre_program *p, uint32_t sub, vyre_value a, vyre_value b);
 VYI_API vyre_value vyi_pair_unary(vyre_program *p, uint32_t sub, vyre_value a);
@@ -11003,19 +11015,6 @@ static vyre_value vyi_pair_none(void)
 
 /* --- the table ----------------------------------------------------------- */
 
-static const vyi_pair *vyi_pair_row(const vyre_program *p, vyre_value a)
-{
-    const uint32_t row = a.id & ~VYI_PAIR_ID;
-    return p && vyi_is_pair(a) && row < p->pair_count ? &p->pairs[row] : NULL;
-}
-
-VYI_API uint32_t vyi_pair_type(const vyre_program *p, uint32_t id)
-{
-    const vyre_value value = { id };
-    const vyi_pair *row = vyi_pair_row(p, value);
-    return row ? row->type : (uint32_t)VYRE_TYPE_NONE;
-}
-
 static vyi_words vyi_pair_words(const vyre_program *p, vyre_value a)
 {
     const vyi_pair *row = vyi_pair_row(p, a);
@@ -13278,8 +13277,8 @@ static inline void vyi_kernel_break_if(vyi_kernel *k, vyre_value cond)
  * have been loaded (kernel_ops.c). */
 VYI_API void vyi_kernel_serve(vyi_kernel *k);
 
-/* PRINTF of a format and two words, into a log that is read meanwhile (kernel_log.c). */
-VYI_API void vyi_kernel_live_log(vyi_kernel *k, const vyre_value *args);
+/* PRINTF of a record; NULL: of the operation's arguments, and the slot (kernel_log.c). */
+VYI_API void vyi_kernel_log(vyi_kernel *k, const vyre_value *record);
 
 /* The handler for LOAD_MISS, and the first lane's care for the IO queue
  * (kernel_io.c). */
@@ -13344,9 +13343,24 @@ VYI_API const char *vyi_task_barred(const vyre_slot_values *slot, const char **f
 /* Declares a buffer of the kernel's own. */
 VYI_API vyre_buffer vyi_kernel_own_buffer(vyi_kernel *k, const vyre_buffer_desc *own);
 
-/* What runs the job whose handler is being emitted, and how many arguments it has. */
+/* What runs the job whose handler is being emitted, and how many arguments it has; where
+ * in the ring argument `i` of the operation stands (kernel_emit.c). */
 VYI_API vyre_width vyi_kernel_width(const vyre_slot_values *slot);
 VYI_API vyre_value vyi_kernel_arg_count(vyre_program *p, const vyre_slot_values *slot);
+VYI_API vyre_value vyi_kernel_word(vyi_kernel *k, uint32_t i);
+
+/* Every reduction is one of four whose neutral element is 0, of words that are
+ * turned around before and after: so a state of zeros is ready for any. */
+typedef struct vyi_wide_sum {
+    uint8_t signed_words; /* of i32: the sign bit is flipped */
+    uint8_t turned;       /* all bits are */
+    uint8_t atomic;       /* vyre_atomic_op */
+    uint8_t reduce;       /* vyre_reduce_op */
+} vyi_wide_sum;
+/* How word `word` of the running work is summed up; a word to what is summed up, and
+ * back: the same flips. */
+VYI_API vyi_wide_sum vyi_wide_sum_of(const vyi_kernel *k, uint32_t word);
+VYI_API vyre_value vyi_wide_turn(vyi_kernel *k, vyi_wide_sum sum, vyre_value word);
 
 #ifndef VYRE_NO_SOURCE
 /* Emits a handler's text: the one thing that a kernel asks of that room
@@ -13365,8 +13379,7 @@ VYI_API void vyi_checked_watch(vyi_kernel *k);
 VYI_API void vyi_checked_leave(vyi_kernel *k, vyre_value fault, vyre_value before);
 VYI_API void vyi_checked_take(vyi_kernel *k, vyre_value fault);
 
-/* The program that runs one wide work; vyre_emit_result in a wide work
- * (kernel_wide.c). */
+/* The program that runs one wide work (kernel_wide.c). */
 VYI_API void vyi_wide_pass(vyi_kernel *k);
 /* A word of the running work's state, in k->wide.buffer. */
 static inline vyre_value vyi_wide_at(vyi_kernel *k, uint32_t word)
@@ -13385,8 +13398,6 @@ VYI_API void vyi_groups_end(vyi_kernel *k);
 /* A word that changes when the launch is over, and who changes it. */
 VYI_API vyre_value vyi_groups_over(vyi_kernel *k);
 VYI_API void vyi_groups_leave(vyi_kernel *k);
-VYI_API void vyi_wide_result(vyre_program *p, const vyi_kernel *k, uint32_t word,
-                             vyre_value value);
 
 /* Of kernels with events (kernel_order.c); the others get `yes` back, and nothing.
  * `yes`, and the event of the claimed slot, or of the one that a careful lane looks
@@ -13437,12 +13448,12 @@ VYI_API vyre_value vyi_children_bit(vyi_kernel *k, vyre_value n);
 VYI_API vyre_value vyi_children_pick(vyi_kernel *k, vyre_value mask, bool last);
 VYI_API vyre_value vyi_children_slot(vyi_kernel *k, vyre_value word, vyre_value n);
 VYI_API void vyi_children_tell(vyi_kernel *k);
-/* What holds for the launch; a round, and a pass; in a claim's block: that slot is the
- * round's job (kernel_children.c). */
+/* In a claim's block: that slot is the round's job. */
+VYI_API void vyi_children_found(vyi_kernel *k);
+/* What holds for the launch; a round, and a pass (kernel_children.c). */
 VYI_API void vyi_children_values(vyi_kernel *k);
 VYI_API void vyi_children_round(vyi_kernel *k, vyre_value turns);
 VYI_API void vyi_children_pass(vyi_kernel *k, vyre_value turns);
-VYI_API void vyi_children_found(vyi_kernel *k);
 
 VYI_EXTERN_C_END
 
@@ -14864,6 +14875,222 @@ VYI_API vyre_buffer vyi_kernel_own_buffer(vyi_kernel *k, const vyre_buffer_desc 
     return vyre_ir_buffer(k->p, &desc);
 }
 /* ==========================================================================
+ * kernel: what handlers say about their work
+ *
+ * Its results, the faults that it ends with, and what its lanes sum up.  The slot has
+ * 12 words for it: a lane writes there itself, the lanes of a wide work leave
+ * their words in its state, and who ends the work takes them into the slot.
+ * ======================================================================= */
+
+/* --- the work -------------------------------------------------------------- */
+
+VYI_API vyre_width vyi_kernel_width(const vyre_slot_values *slot)
+{
+    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
+    return k->self ? k->self->running->width : VYRE_WIDTH_LANE;
+}
+
+VYI_API vyre_value vyi_kernel_arg_count(vyre_program *p, const vyre_slot_values *slot)
+{
+    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
+    return k->self ? vyre_ir_u32(p, VYRE_MAX_ARGS) : vyre_ir_get(p, k->arg_count);
+}
+
+/* An index beyond every buffer reads as 0, which is what an argument is that
+ * the operation did not get. */
+VYI_API vyre_value vyi_kernel_word(vyi_kernel *k, uint32_t i)
+{
+    vyre_program *p = k->p;
+    vyre_value own = vyi_kernel_op(k, vyre_ir_gt, vyre_ir_get(p, k->arg_count), i);
+    vyre_value index = vyi_kernel_plus(k, vyre_ir_get(p, k->arg_base), i);
+    return vyre_ir_select(p, own, index, vyi_kernel_u32(k, UINT32_MAX));
+}
+
+/* --- sums ------------------------------------------------------------------ */
+
+static bool vyi_wide_sum_find(vyre_atomic_op op, uint32_t type, vyi_wide_sum *out)
+{
+    static const struct { uint8_t op, i32, turned, atomic, reduce; } sums[] = {
+        { VYRE_ATOMIC_ADD, 1, 0, VYRE_ATOMIC_ADD, VYRE_REDUCE_ADD },
+        { VYRE_ATOMIC_MAX, 1, 0, VYRE_ATOMIC_MAX, VYRE_REDUCE_MAX },
+        { VYRE_ATOMIC_MIN, 1, 1, VYRE_ATOMIC_MAX, VYRE_REDUCE_MAX },
+        { VYRE_ATOMIC_OR, 0, 0, VYRE_ATOMIC_OR, VYRE_REDUCE_OR },
+        { VYRE_ATOMIC_AND, 0, 1, VYRE_ATOMIC_OR, VYRE_REDUCE_OR },
+        { VYRE_ATOMIC_XOR, 0, 0, VYRE_ATOMIC_XOR, VYRE_REDUCE_XOR }
+    };
+    for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++) {
+        const bool fits = type == VYRE_TYPE_U32 || (type == VYRE_TYPE_I32 && sums[i].i32);
+        if (sums[i].op != (uint32_t)op || !fits)
+            continue;
+        out->signed_words = type == VYRE_TYPE_I32 && op != VYRE_ATOMIC_ADD;
+        out->turned = sums[i].turned;
+        out->atomic = sums[i].atomic;
+        out->reduce = sums[i].reduce;
+        return true;
+    }
+    return false;
+}
+
+VYI_API vyre_value vyi_wide_turn(vyi_kernel *k, vyi_wide_sum sum, vyre_value word)
+{
+    if (sum.signed_words)
+        word = vyi_kernel_op(k, vyre_ir_xor, word, 0x80000000u);
+    return sum.turned ? vyre_ir_not(k->p, word) : word;
+}
+
+static vyre_value vyi_wide_combine(vyi_kernel *k, vyi_wide_sum sum, vyre_value a, vyre_value b)
+{
+    switch (sum.reduce) {
+    case VYRE_REDUCE_ADD: return vyre_ir_add(k->p, a, b);
+    case VYRE_REDUCE_MAX: return vyre_ir_max(k->p, a, b);
+    case VYRE_REDUCE_OR:  return vyre_ir_or(k->p, a, b);
+    default:              return vyre_ir_xor(k->p, a, b);
+    }
+}
+
+VYI_API vyi_wide_sum vyi_wide_sum_of(const vyi_kernel *k, uint32_t word)
+{
+    vyi_wide_sum sum;
+    memset(&sum, 0, sizeof sum);
+    (void)vyi_wide_sum_find((vyre_atomic_op)k->wide.use[word].op, k->wide.use[word].type, &sum);
+    return sum;
+}
+
+/* --- of wide works --------------------------------------------------------- */
+
+static bool vyi_wide_may_use(vyre_program *p, const vyi_chunk *w, uint32_t word,
+                             vyi_wide_kind kind, const char *what)
+{
+    if (w->use[word].kind == VYI_WIDE_UNUSED || w->use[word].kind == kind)
+        return true;
+    vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Give each result a word of its own.",
+                     "%s of word %u, which has another result already", what, (unsigned)word);
+    return false;
+}
+
+/* Lane 0 of tile 0 says it, and nobody reads the slot before the work's end: other
+ * groups may still have to read its arguments. */
+static void vyi_wide_result(vyre_program *p, const vyi_kernel *kernel, uint32_t word,
+                             vyre_value value)
+{
+    vyi_kernel k = *kernel;
+    vyi_chunk *w = kernel->self;
+    if (w->running->width != VYRE_WIDTH_GROUP) {
+        vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use vyre_emit_reduce(): it combines them.",
+                         "a result of one index of a range, of which all would write it");
+        return;
+    }
+    if (!vyi_wide_may_use(p, w, word, VYI_WIDE_WRITTEN_ONCE, "a result"))
+        return;
+    w->use[word].kind = VYI_WIDE_WRITTEN_ONCE;
+    vyre_value both = vyre_ir_or(p, w->index, w->lane);
+    vyre_ir_if(p, vyi_kernel_is(&k, both, 0));
+    vyre_ir_atomic_store(p, w->buffer, vyi_wide_at(&k, VYI_WIDE_SUMS + word), value,
+                         VYRE_ORDER_RELAXED);
+    vyre_value at = vyi_wide_at(&k, VYI_WIDE_WRITTEN);
+    vyre_ir_atomic(p, VYRE_ATOMIC_OR, w->buffer, at, vyi_kernel_u32(&k, 1u << word),
+                   VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+}
+
+static bool vyi_reduce_allowed(vyre_program *p, const vyi_kernel *k, uint32_t word,
+                               vyre_atomic_op op, vyre_value value, vyi_wide_sum *sum)
+{
+    if (!k->self) {
+        vyi_program_fail(p, VYRE_E_KERNEL_RESULT,
+                         "Set the handler's width, or use vyre_emit_result().",
+                         "a reduction in a handler that one lane runs");
+        return false;
+    }
+    if (p->error.status != VYRE_OK || value.id == 0 || value.id > p->count)
+        return false;
+    const uint32_t type = vyi_definition(p, value.id)->type;
+    if (word >= VYRE_MAX_ARGS || !vyi_wide_sum_find(op, type, sum)) {
+        vyi_program_fail(p, VYRE_E_KERNEL_RESULT,
+                         "ADD, MIN, MAX, AND, OR, XOR of u32; ADD, MIN, MAX of i32; words 0..11.",
+                         "reduction %u of a value of type %s into word %u", (unsigned)op,
+                         vyi_type_text(type), (unsigned)word);
+        return false;
+    }
+    const vyi_chunk *w = k->self;
+    if (!vyi_wide_may_use(p, w, word, VYI_WIDE_SUMMED, "a reduction"))
+        return false;
+    const bool same = w->use[word].kind == VYI_WIDE_UNUSED ||
+                      (w->use[word].op == (uint8_t)op && w->use[word].type == type);
+    if (!same)
+        vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use one operation for each word.",
+                         "two different reductions into word %u", (unsigned)word);
+    return same;
+}
+
+/* To the lane's own sum. */
+static void vyi_wide_add(vyre_program *p, const vyi_kernel *kernel, uint32_t word,
+                         vyre_atomic_op op, vyre_value value, vyi_wide_sum sum)
+{
+    vyi_kernel k = *kernel;
+    vyi_chunk *w = kernel->self;
+    w->use[word].kind = VYI_WIDE_SUMMED;
+    w->use[word].op = (uint8_t)op;
+    w->use[word].type = vyi_definition(p, value.id)->type;
+    if (w->use[word].type == VYRE_TYPE_I32)
+        value = vyre_ir_bitcast(p, VYRE_TYPE_U32, value);
+    vyre_value turned = vyi_wide_turn(&k, sum, value);
+    vyre_value before = vyre_ir_get(p, w->sum[word]);
+    vyre_ir_set(p, w->sum[word], vyi_wide_combine(&k, sum, before, turned));
+}
+
+VYI_COLD
+VYRE_API void vyre_emit_reduce(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
+                               vyre_atomic_op op, vyre_value value)
+{
+    vyi_wide_sum sum;
+    if (!p || !slot)
+        return;
+    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
+    vyi_ir_inner_begin(p);
+    if (vyi_reduce_allowed(p, k, word, op, value, &sum))
+        vyi_wide_add(p, k, word, op, value, sum);
+    vyi_ir_inner_end(p);
+}
+
+/* --- of every work --------------------------------------------------------- */
+
+VYI_COLD
+VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
+                               vyre_value value)
+{
+    if (!p || !slot)
+        return;
+    vyi_ir_inner_begin(p);
+    vyi_kernel k = *(const vyi_kernel *)slot->internal;
+    if (word < VYRE_MAX_ARGS && k.self)
+        vyi_wide_result(p, &k, word, value);
+    else if (word < VYRE_MAX_ARGS)
+        vyre_ir_store(p, k.ring, vyi_kernel_word(&k, word), value);
+    else
+        vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use a word below 12.",
+                         "result word %u; a slot has %u", (unsigned)word,
+                         (unsigned)VYRE_MAX_ARGS);
+    vyi_ir_inner_end(p);
+}
+
+/* A code of 0 would read as no fault at all. */
+VYI_COLD
+VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyre_value code)
+{
+    if (!p || !slot)
+        return;
+    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
+    vyi_ir_inner_begin(p);
+    vyre_value zero = vyre_ir_u32(p, VYRE_FAULT_NONE);
+    vyre_value nameless = vyre_ir_eq(p, code, zero);
+    vyre_value raised = vyre_ir_select(p, nameless, vyre_ir_u32(p, VYRE_FAULT_USER), code);
+    vyre_value standing = vyre_ir_get(p, k->fault);
+    vyre_value first = vyre_ir_eq(p, standing, zero);
+    vyre_ir_set(p, k->fault, vyre_ir_select(p, first, raised, standing));
+    vyi_ir_inner_end(p);
+}
+/* ==========================================================================
  * kernel: what a claimed slot does
  *
  * Private.  A slot is a list of operations: one, whose arguments are the
@@ -15045,6 +15272,11 @@ static void vyi_opcode_shutdown(vyi_kernel *k)
                    VYRE_ORDER_RELAXED);
 }
 
+static void vyi_opcode_printf(vyi_kernel *k)
+{
+    vyi_kernel_log(k, NULL);
+}
+
 static void vyi_opcode_unknown(vyi_kernel *k)
 {
     vyi_kernel_raise(k, VYRE_FAULT_OPCODE);
@@ -15055,78 +15287,6 @@ static void vyi_opcode_too_wide(vyi_kernel *k)
 {
     vyre_value packed = vyi_kernel_is(k, k->opcode, VYRE_OP_PACKED_SLOT);
     vyre_ir_set(k->p, k->fault, vyi_kernel_pick(k, packed, VYRE_FAULT_PACKED, VYRE_FAULT_OPCODE));
-}
-
-/* --- PRINTF -------------------------------------------------------------- */
-
-/* `record` NULL: the operation's arguments, and the slot. */
-static void vyi_opcode_record(vyi_kernel *k, vyre_value cursor, const vyre_value *record)
-{
-    for (uint32_t i = 0; i < VYRE_LOG_RECORD_WORDS; i++) {
-        vyre_value word = record ? record[i] : i < 3 ? vyi_opcode_arg(k, i) : k->base;
-        vyre_ir_store(k->p, k->log, vyi_kernel_plus(k, cursor, VYRE_LOG_RECORDS + i), word);
-    }
-}
-
-/* Takes the next record with a CAS, so the cursor never passes the end.  A CAS
- * that fails means that another lane took a record: after as many tries as
- * there are records the log is full. */
-static void vyi_opcode_log(vyi_kernel *k, const vyre_value *record)
-{
-    vyre_program *p = k->p;
-    if (k->desc.live_log && !k->shape.once) {
-        vyre_value words[3];
-        for (uint32_t i = 0; i < 3; i++)
-            words[i] = record ? record[i] : vyi_opcode_arg(k, i);
-        vyi_kernel_live_log(k, words);
-        return;
-    }
-    vyre_value zero = vyi_kernel_u32(k, VYRE_LOG_CURSOR);
-    vyre_value words = vyi_kernel_op(k, vyre_ir_max, vyre_ir_length(p, k->log), 1);
-    vyre_value room = vyi_kernel_op(k, vyre_ir_sub, words, VYRE_LOG_RECORDS);
-    vyre_value records = vyi_kernel_op(k, vyre_ir_shr, room, 2);
-    vyre_value end = vyi_kernel_op(k, vyre_ir_shl, records, 2);
-    vyre_value last = vyi_kernel_op(k, vyre_ir_sub, end, VYRE_LOG_RECORD_WORDS);
-    vyre_value start = vyre_ir_atomic_load(p, k->log, zero, VYRE_ORDER_RELAXED);
-    vyre_local cursor = vyre_ir_local(p, VYRE_TYPE_U32, start, "cursor");
-    vyre_local dropped = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "dropped");
-
-    vyre_ir_loop(p, vyi_kernel_u32(k, 0), records);
-    vyre_value at = vyre_ir_get(p, cursor);
-    vyre_ir_if(p, vyre_ir_gt(p, at, last));
-    vyre_ir_break(p);
-    vyre_ir_end(p);
-    vyre_value next = vyi_kernel_plus(k, at, VYRE_LOG_RECORD_WORDS);
-    vyre_value before = vyre_ir_atomic_cas(p, k->log, zero, at, next, VYRE_ORDER_RELAXED);
-    vyre_ir_set(p, cursor, before);
-    vyre_ir_if(p, vyre_ir_eq(p, before, at));
-    vyi_opcode_record(k, at, record);
-    vyre_ir_set(p, dropped, vyre_ir_bool(p, false));
-    vyre_ir_break(p);
-    vyre_ir_end(p);
-    vyre_ir_end(p);
-
-    vyre_ir_if(p, vyre_ir_get(p, dropped));
-    vyi_kernel_count_at(k, VYRE_CONTROL_LOG_DROPPED, VYRE_ORDER_RELAXED);
-    vyre_ir_end(p);
-}
-
-static void vyi_opcode_printf(vyi_kernel *k)
-{
-    vyi_opcode_log(k, NULL);
-}
-
-VYI_COLD
-VYRE_API void vyre_emit_log(vyre_program *p, const vyre_slot_values *slot, vyre_value format,
-                            vyre_value a, vyre_value b)
-{
-    if (!p || !slot)
-        return;
-    const vyre_value words[VYRE_LOG_RECORD_WORDS] = { format, a, b, slot->slot_base };
-    vyi_kernel k = *(const vyi_kernel *)slot->internal;
-    vyi_ir_inner_begin(p);
-    vyi_opcode_log(&k, words);
-    vyi_ir_inner_end(p);
 }
 
 /* --- callers' opcodes ---------------------------------------------------- */
@@ -15168,16 +15328,6 @@ VYI_API vyre_slot_values vyi_kernel_slot_values(vyi_kernel *k)
     return slot;
 }
 
-/* An index beyond every buffer reads as 0, which is what an argument is that
- * the operation did not get. */
-static vyre_value vyi_opcode_word(vyi_kernel *k, uint32_t i)
-{
-    vyre_program *p = k->p;
-    vyre_value own = vyi_kernel_op(k, vyre_ir_gt, vyre_ir_get(p, k->arg_count), i);
-    vyre_value index = vyi_kernel_plus(k, vyre_ir_get(p, k->arg_base), i);
-    return vyre_ir_select(p, own, index, vyi_kernel_u32(k, UINT32_MAX));
-}
-
 VYI_API void vyi_kernel_guest_begin(vyre_program *p, const vyre_handler *h, bool apart,
                                     const vyre_value *args)
 {
@@ -15208,18 +15358,6 @@ VYI_API vyre_handler vyi_kernel_payload(const vyi_kernel *k)
     return payload;
 }
 
-VYI_API vyre_width vyi_kernel_width(const vyre_slot_values *slot)
-{
-    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
-    return k->self ? k->self->running->width : VYRE_WIDTH_LANE;
-}
-
-VYI_API vyre_value vyi_kernel_arg_count(vyre_program *p, const vyre_slot_values *slot)
-{
-    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
-    return k->self ? vyre_ir_u32(p, VYRE_MAX_ARGS) : vyre_ir_get(p, k->arg_count);
-}
-
 static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
 {
     vyre_program *p = k->p;
@@ -15228,7 +15366,7 @@ static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
     vyre_value word[VYRE_MAX_ARGS];
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
         if (i >= VYI_KERNEL_EARLY_ARGS)
-            word[i] = vyi_opcode_word(k, i);
+            word[i] = vyi_kernel_word(k, i);
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
         slot.arg[i] = i < VYI_KERNEL_EARLY_ARGS ? vyi_opcode_arg(k, i)
                                                 : vyre_ir_load(p, k->ring, word[i]);
@@ -15244,42 +15382,6 @@ static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
         vyi_kernel_settle_loops(k);
         vyre_ir_loop_allow(p, k->allowance); /* of what follows in a packed slot */
     }
-}
-
-VYI_COLD
-VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
-                               vyre_value value)
-{
-    if (!p || !slot)
-        return;
-    vyi_ir_inner_begin(p);
-    vyi_kernel k = *(const vyi_kernel *)slot->internal;
-    if (word < VYRE_MAX_ARGS && k.self)
-        vyi_wide_result(p, &k, word, value);
-    else if (word < VYRE_MAX_ARGS)
-        vyre_ir_store(p, k.ring, vyi_opcode_word(&k, word), value);
-    else
-        vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use a word below 12.",
-                         "result word %u; a slot has %u", (unsigned)word,
-                         (unsigned)VYRE_MAX_ARGS);
-    vyi_ir_inner_end(p);
-}
-
-/* A code of 0 would read as no fault at all. */
-VYI_COLD
-VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyre_value code)
-{
-    if (!p || !slot)
-        return;
-    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
-    vyi_ir_inner_begin(p);
-    vyre_value zero = vyre_ir_u32(p, VYRE_FAULT_NONE);
-    vyre_value nameless = vyre_ir_eq(p, code, zero);
-    vyre_value raised = vyre_ir_select(p, nameless, vyre_ir_u32(p, VYRE_FAULT_USER), code);
-    vyre_value standing = vyre_ir_get(p, k->fault);
-    vyre_value first = vyre_ir_eq(p, standing, zero);
-    vyre_ir_set(p, k->fault, vyre_ir_select(p, first, raised, standing));
-    vyi_ir_inner_end(p);
 }
 
 /* --- dispatch ------------------------------------------------------------ */
@@ -15419,7 +15521,7 @@ static void vyi_packed_decode(vyi_kernel *k, const vyi_packed *packed, vyre_valu
     if (k->given.id)
         vyre_ir_set(p, k->given, vyre_ir_get(p, k->arg_count));
     for (uint32_t a = 0; a < VYI_KERNEL_EARLY_ARGS; a++)
-        vyre_ir_set(p, k->arg[a], vyre_ir_load(p, k->ring, vyi_opcode_word(k, a)));
+        vyre_ir_set(p, k->arg[a], vyre_ir_load(p, k->ring, vyi_kernel_word(k, a)));
 }
 
 /* --- a slot from its claim to its end ------------------------------------ */
@@ -16026,9 +16128,11 @@ VYI_API void vyi_task_end_end(vyi_kernel *k)
         vyre_ir_end(k->p);
 }
 /* ==========================================================================
- * kernel: PRINTF while somebody reads
+ * kernel: PRINTF
  *
- * Private.  With `live_log` the log of a looping kernel is a queue.  LOG_HEAD counts
+ * A log that is read when nothing runs is a cursor and records behind it.
+ *
+ * With `live_log` the log of a looping kernel is a queue.  LOG_HEAD counts
  * words that lanes have taken, LOG_TAIL those that the host has read, and both run
  * freely; record r of R (a power of two, so that nothing happens where they wrap) is at
  * words 1 + 4 r.  A lane takes a record by a CAS on LOG_HEAD, writes three words, and
@@ -16041,6 +16145,8 @@ VYI_API void vyi_task_end_end(vyi_kernel *k)
  * what was there a lap ago.  Its release of LOG_TAIL pairs with the acquire of the
  * lane that writes there next.
  * ======================================================================= */
+
+/* --- while somebody reads -------------------------------------------------- */
 
 /* Tries of a lane beside those that other lanes' records cost it. */
 #define VYI_LOG_PATIENCE 16u
@@ -16077,8 +16183,7 @@ static void vyi_log_is_full(vyi_kernel *k, vyre_local head, vyre_value at)
     vyre_ir_set(p, head, now);
 }
 
-VYI_COLD
-VYI_API void vyi_kernel_live_log(vyi_kernel *k, const vyre_value *args)
+static void vyi_log_live(vyi_kernel *k, const vyre_value *args)
 {
     vyre_program *p = k->p;
     vyre_value words = vyi_kernel_op(k, vyre_ir_max, vyre_ir_length(p, k->log), 1);
@@ -16112,6 +16217,73 @@ VYI_API void vyi_kernel_live_log(vyi_kernel *k, const vyre_value *args)
     vyre_ir_if(p, vyre_ir_get(p, dropped));
     vyi_kernel_count_at(k, VYRE_CONTROL_LOG_DROPPED, VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
+}
+
+/* --- a record --------------------------------------------------------------- */
+
+/* `record` NULL: the operation's arguments, and the slot. */
+static void vyi_log_record(vyi_kernel *k, vyre_value cursor, const vyre_value *record)
+{
+    for (uint32_t i = 0; i < VYRE_LOG_RECORD_WORDS; i++) {
+        vyre_value word = record ? record[i] : i < 3 ? vyre_ir_get(k->p, k->arg[i]) : k->base;
+        vyre_ir_store(k->p, k->log, vyi_kernel_plus(k, cursor, VYRE_LOG_RECORDS + i), word);
+    }
+}
+
+/* Takes the next record with a CAS, so the cursor never passes the end.  A CAS
+ * that fails means that another lane took a record: after as many tries as
+ * there are records the log is full. */
+VYI_API void vyi_kernel_log(vyi_kernel *k, const vyre_value *record)
+{
+    vyre_program *p = k->p;
+    if (k->desc.live_log && !k->shape.once) {
+        vyre_value words[3];
+        for (uint32_t i = 0; i < 3; i++)
+            words[i] = record ? record[i] : vyre_ir_get(k->p, k->arg[i]);
+        vyi_log_live(k, words);
+        return;
+    }
+    vyre_value zero = vyi_kernel_u32(k, VYRE_LOG_CURSOR);
+    vyre_value words = vyi_kernel_op(k, vyre_ir_max, vyre_ir_length(p, k->log), 1);
+    vyre_value room = vyi_kernel_op(k, vyre_ir_sub, words, VYRE_LOG_RECORDS);
+    vyre_value records = vyi_kernel_op(k, vyre_ir_shr, room, 2);
+    vyre_value end = vyi_kernel_op(k, vyre_ir_shl, records, 2);
+    vyre_value last = vyi_kernel_op(k, vyre_ir_sub, end, VYRE_LOG_RECORD_WORDS);
+    vyre_value start = vyre_ir_atomic_load(p, k->log, zero, VYRE_ORDER_RELAXED);
+    vyre_local cursor = vyre_ir_local(p, VYRE_TYPE_U32, start, "cursor");
+    vyre_local dropped = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "dropped");
+
+    vyre_ir_loop(p, vyi_kernel_u32(k, 0), records);
+    vyre_value at = vyre_ir_get(p, cursor);
+    vyre_ir_if(p, vyre_ir_gt(p, at, last));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_value next = vyi_kernel_plus(k, at, VYRE_LOG_RECORD_WORDS);
+    vyre_value before = vyre_ir_atomic_cas(p, k->log, zero, at, next, VYRE_ORDER_RELAXED);
+    vyre_ir_set(p, cursor, before);
+    vyre_ir_if(p, vyre_ir_eq(p, before, at));
+    vyi_log_record(k, at, record);
+    vyre_ir_set(p, dropped, vyre_ir_bool(p, false));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+
+    vyre_ir_if(p, vyre_ir_get(p, dropped));
+    vyi_kernel_count_at(k, VYRE_CONTROL_LOG_DROPPED, VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+}
+
+VYI_COLD
+VYRE_API void vyre_emit_log(vyre_program *p, const vyre_slot_values *slot, vyre_value format,
+                            vyre_value a, vyre_value b)
+{
+    if (!p || !slot)
+        return;
+    const vyre_value words[VYRE_LOG_RECORD_WORDS] = { format, a, b, slot->slot_base };
+    vyi_kernel k = *(const vyi_kernel *)slot->internal;
+    vyi_ir_inner_begin(p);
+    vyi_kernel_log(&k, words);
+    vyi_ir_inner_end(p);
 }
 /* ==========================================================================
  * kernel: urgent partitions first
@@ -16603,69 +16775,11 @@ static vyre_value vyi_wide_word(vyi_kernel *k, uint32_t word)
 
 /* --- sums ----------------------------------------------------------------- */
 
-/* Every reduction is one of four whose neutral element is 0, of words that are
- * turned around before and after: so a state of zeros is ready for any. */
-typedef struct vyi_wide_sum {
-    uint8_t signed_words; /* of i32: the sign bit is flipped */
-    uint8_t turned;       /* all bits are */
-    uint8_t atomic;       /* vyre_atomic_op */
-    uint8_t reduce;       /* vyre_reduce_op */
-} vyi_wide_sum;
-
-static bool vyi_wide_sum_find(vyre_atomic_op op, uint32_t type, vyi_wide_sum *out)
-{
-    static const struct { uint8_t op, i32, turned, atomic, reduce; } sums[] = {
-        { VYRE_ATOMIC_ADD, 1, 0, VYRE_ATOMIC_ADD, VYRE_REDUCE_ADD },
-        { VYRE_ATOMIC_MAX, 1, 0, VYRE_ATOMIC_MAX, VYRE_REDUCE_MAX },
-        { VYRE_ATOMIC_MIN, 1, 1, VYRE_ATOMIC_MAX, VYRE_REDUCE_MAX },
-        { VYRE_ATOMIC_OR, 0, 0, VYRE_ATOMIC_OR, VYRE_REDUCE_OR },
-        { VYRE_ATOMIC_AND, 0, 1, VYRE_ATOMIC_OR, VYRE_REDUCE_OR },
-        { VYRE_ATOMIC_XOR, 0, 0, VYRE_ATOMIC_XOR, VYRE_REDUCE_XOR }
-    };
-    for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++) {
-        const bool fits = type == VYRE_TYPE_U32 || (type == VYRE_TYPE_I32 && sums[i].i32);
-        if (sums[i].op != (uint32_t)op || !fits)
-            continue;
-        out->signed_words = type == VYRE_TYPE_I32 && op != VYRE_ATOMIC_ADD;
-        out->turned = sums[i].turned;
-        out->atomic = sums[i].atomic;
-        out->reduce = sums[i].reduce;
-        return true;
-    }
-    return false;
-}
-
-/* To what is summed up, and back: the same flips. */
-static vyre_value vyi_wide_turn(vyi_kernel *k, vyi_wide_sum sum, vyre_value word)
-{
-    if (sum.signed_words)
-        word = vyi_kernel_op(k, vyre_ir_xor, word, 0x80000000u);
-    return sum.turned ? vyre_ir_not(k->p, word) : word;
-}
-
-static vyre_value vyi_wide_combine(vyi_kernel *k, vyi_wide_sum sum, vyre_value a, vyre_value b)
-{
-    switch (sum.reduce) {
-    case VYRE_REDUCE_ADD: return vyre_ir_add(k->p, a, b);
-    case VYRE_REDUCE_MAX: return vyre_ir_max(k->p, a, b);
-    case VYRE_REDUCE_OR:  return vyre_ir_or(k->p, a, b);
-    default:              return vyre_ir_xor(k->p, a, b);
-    }
-}
-
 static void vyi_wide_sums_begin(vyi_kernel *k)
 {
     memset(k->wide.use, 0, sizeof k->wide.use);
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
         k->wide.sum[i] = vyre_ir_local(k->p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "sum");
-}
-
-static vyi_wide_sum vyi_wide_sum_of(const vyi_kernel *k, uint32_t word)
-{
-    vyi_wide_sum sum;
-    memset(&sum, 0, sizeof sum);
-    (void)vyi_wide_sum_find((vyre_atomic_op)k->wide.use[word].op, k->wide.use[word].type, &sum);
-    return sum;
 }
 
 /* The lanes' sums into the group's; each subgroup by one atomic. */
@@ -16728,103 +16842,6 @@ static void vyi_wide_results(vyi_kernel *k)
         if (kind == VYI_WIDE_WRITTEN_ONCE)
             vyre_ir_end(p);
     }
-}
-
-/* --- what handlers say ---------------------------------------------------- */
-
-static bool vyi_wide_may_use(vyre_program *p, const vyi_chunk *w, uint32_t word,
-                             vyi_wide_kind kind, const char *what)
-{
-    if (w->use[word].kind == VYI_WIDE_UNUSED || w->use[word].kind == kind)
-        return true;
-    vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Give each result a word of its own.",
-                     "%s of word %u, which has another result already", what, (unsigned)word);
-    return false;
-}
-
-/* Lane 0 of tile 0 says it, and nobody reads the slot before the work's end: other
- * groups may still have to read its arguments. */
-VYI_API void vyi_wide_result(vyre_program *p, const vyi_kernel *kernel, uint32_t word,
-                             vyre_value value)
-{
-    vyi_kernel k = *kernel;
-    vyi_chunk *w = kernel->self;
-    if (w->running->width != VYRE_WIDTH_GROUP) {
-        vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use vyre_emit_reduce(): it combines them.",
-                         "a result of one index of a range, of which all would write it");
-        return;
-    }
-    if (!vyi_wide_may_use(p, w, word, VYI_WIDE_WRITTEN_ONCE, "a result"))
-        return;
-    w->use[word].kind = VYI_WIDE_WRITTEN_ONCE;
-    vyre_value both = vyre_ir_or(p, w->index, w->lane);
-    vyre_ir_if(p, vyi_kernel_is(&k, both, 0));
-    vyre_ir_atomic_store(p, w->buffer, vyi_wide_at(&k, VYI_WIDE_SUMS + word), value,
-                         VYRE_ORDER_RELAXED);
-    vyre_value at = vyi_wide_at(&k, VYI_WIDE_WRITTEN);
-    vyre_ir_atomic(p, VYRE_ATOMIC_OR, w->buffer, at, vyi_kernel_u32(&k, 1u << word),
-                   VYRE_ORDER_RELAXED);
-    vyre_ir_end(p);
-}
-
-static bool vyi_reduce_allowed(vyre_program *p, const vyi_kernel *k, uint32_t word,
-                               vyre_atomic_op op, vyre_value value, vyi_wide_sum *sum)
-{
-    if (!k->self) {
-        vyi_program_fail(p, VYRE_E_KERNEL_RESULT,
-                         "Set the handler's width, or use vyre_emit_result().",
-                         "a reduction in a handler that one lane runs");
-        return false;
-    }
-    if (p->error.status != VYRE_OK || value.id == 0 || value.id > p->count)
-        return false;
-    const uint32_t type = vyi_definition(p, value.id)->type;
-    if (word >= VYRE_MAX_ARGS || !vyi_wide_sum_find(op, type, sum)) {
-        vyi_program_fail(p, VYRE_E_KERNEL_RESULT,
-                         "ADD, MIN, MAX, AND, OR, XOR of u32; ADD, MIN, MAX of i32; words 0..11.",
-                         "reduction %u of a value of type %s into word %u", (unsigned)op,
-                         vyi_type_text(type), (unsigned)word);
-        return false;
-    }
-    const vyi_chunk *w = k->self;
-    if (!vyi_wide_may_use(p, w, word, VYI_WIDE_SUMMED, "a reduction"))
-        return false;
-    const bool same = w->use[word].kind == VYI_WIDE_UNUSED ||
-                      (w->use[word].op == (uint8_t)op && w->use[word].type == type);
-    if (!same)
-        vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use one operation for each word.",
-                         "two different reductions into word %u", (unsigned)word);
-    return same;
-}
-
-/* To the lane's own sum. */
-static void vyi_wide_add(vyre_program *p, const vyi_kernel *kernel, uint32_t word,
-                         vyre_atomic_op op, vyre_value value, vyi_wide_sum sum)
-{
-    vyi_kernel k = *kernel;
-    vyi_chunk *w = kernel->self;
-    w->use[word].kind = VYI_WIDE_SUMMED;
-    w->use[word].op = (uint8_t)op;
-    w->use[word].type = vyi_definition(p, value.id)->type;
-    if (w->use[word].type == VYRE_TYPE_I32)
-        value = vyre_ir_bitcast(p, VYRE_TYPE_U32, value);
-    vyre_value turned = vyi_wide_turn(&k, sum, value);
-    vyre_value before = vyre_ir_get(p, w->sum[word]);
-    vyre_ir_set(p, w->sum[word], vyi_wide_combine(&k, sum, before, turned));
-}
-
-VYI_COLD
-VYRE_API void vyre_emit_reduce(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
-                               vyre_atomic_op op, vyre_value value)
-{
-    vyi_wide_sum sum;
-    if (!p || !slot)
-        return;
-    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
-    vyi_ir_inner_begin(p);
-    if (vyi_reduce_allowed(p, k, word, op, value, &sum))
-        vyi_wide_add(p, k, word, op, value, sum);
-    vyi_ir_inner_end(p);
 }
 
 /* --- a chunk -------------------------------------------------------------- */
@@ -18265,6 +18282,15 @@ VYI_API void vyi_children_leave(vyi_kernel *k)
     vyi_kernel_slot_end(k);
     vyre_ir_end(p);
 }
+
+VYI_COLD
+VYI_API void vyi_children_found(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value slot = vyi_kernel_op(k, vyre_ir_shr, k->base, 4);
+    vyre_ir_set(p, k->children->claimed, slot);
+    vyre_ir_set(p, k->children->fresh, vyre_ir_not(p, k->joined));
+}
 /* ==========================================================================
  * kernel: rounds that claim jobs of the device's own queue
  *
@@ -18347,16 +18373,6 @@ static void vyi_children_others(vyi_kernel *k)
     vyre_ir_set(p, c->cursor, vyi_kernel_op(k, vyre_ir_and, vyi_kernel_plus(k, at, 4),
                                             masks - 1));
     vyre_ir_end(p);
-}
-
-/* In the block of a claim (vyi_kernel_claim_begin). */
-VYI_COLD
-VYI_API void vyi_children_found(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    vyre_value slot = vyi_kernel_op(k, vyre_ir_shr, k->base, 4);
-    vyre_ir_set(p, k->children->claimed, slot);
-    vyre_ir_set(p, k->children->fresh, vyre_ir_not(p, k->joined));
 }
 
 /* One of the lane's slots, from where it looked last: of a few, as new works are not to
@@ -34747,381 +34763,6 @@ VYI_API vyre_status vyi_vk_pipeline_create(vyi_vk_context *c, const vyi_vk_pipel
 
 #endif /* VYI_VULKAN */
 /* ==========================================================================
- * vulkan: what is kept from one open to the next
- *
- * The driver's pipeline cache, as the blob of vyre_vulkan_desc.cache or in its
- * cache_file; in the file also what was measured: the verdict of the probe, and how
- * many groups of the looping kernel run at once.
- *
- * Drivers trust the bytes that they are given.  They get none that are not
- * whole, or of another program, device or driver.
- * ======================================================================= */
-
-#if VYI_VULKAN
-
-#ifndef VYRE_NO_IO
-#endif
-
-/* --- words --------------------------------------------------------------- */
-
-static uint64_t vyi_vk_get64(const uint8_t *at)
-{
-    return vyi_get32(at) | (uint64_t)vyi_get32(at + 4) << 32;
-}
-
-static void vyi_vk_put64(uint8_t *at, uint64_t value)
-{
-    vyi_put32(at, (uint32_t)value);
-    vyi_put32(at + 4, (uint32_t)(value >> 32));
-}
-
-/* --- the blob ------------------------------------------------------------ */
-
-/* In front of the driver's bytes stand these 48:
- *
- *     0 "VYRC" | 4 version | 8 identity, 8 bytes | 16 the driver's size, 8 bytes |
- *     24 hash of the driver's bytes, 8 bytes | 32 pipelineCacheUUID                   */
-#define VYI_VK_CACHE_MAGIC   0x43525956u
-#define VYI_VK_CACHE_VERSION 1u
-#define VYI_VK_CACHE_HEADER  48u
-
-VYI_COLD
-VYI_API uint64_t vyi_vk_identity(const vyi_vk_context *c, uint64_t program)
-{
-    const uint32_t numbers[4] = { c->properties.vendorID, c->properties.deviceID,
-                                  c->properties.driverVersion, c->properties.apiVersion };
-    uint64_t hash = vyi_hash(VYI_HASH_SEED, &program, sizeof program);
-    hash = vyi_hash(hash, numbers, sizeof numbers);
-    hash = vyi_hash(hash, c->id.deviceUUID, sizeof c->id.deviceUUID);
-    return vyi_hash(hash, c->id.driverUUID, sizeof c->id.driverUUID);
-}
-
-/* Why the blob cannot be used, or NULL. */
-static const char *vyi_vk_blob_refuse(const vyi_vk_context *c, uint64_t program,
-                                      const uint8_t *blob, size_t size)
-{
-    if (size < VYI_VK_CACHE_HEADER || vyi_get32(blob) != VYI_VK_CACHE_MAGIC)
-        return "it is not one of ours";
-    if (vyi_get32(blob + 4) != VYI_VK_CACHE_VERSION)
-        return "it has another format";
-    if (vyi_vk_get64(blob + 8) != vyi_vk_identity(c, program) ||
-        memcmp(blob + 32, c->properties.pipelineCacheUUID, VK_UUID_SIZE) != 0)
-        return "it is of another program, device or driver";
-    if (vyi_vk_get64(blob + 16) != size - VYI_VK_CACHE_HEADER ||
-        vyi_vk_get64(blob + 24) != vyi_hash(VYI_HASH_SEED, blob + VYI_VK_CACHE_HEADER,
-                                            size - VYI_VK_CACHE_HEADER))
-        return "it is damaged";
-    return NULL;
-}
-
-/* --- what was measured ------------------------------------------------------ */
-
-/* In a file before the driver's bytes, little-endian; what was not kept is 0:
- *
- *     0 under what conditions, 8 bytes | 8 facts | 12 loop limit | 16 resident groups |
- *     20 wide groups | 24 echo, 8 bytes | 32, 36 memory types that the probe looked in | 0s  */
-#define VYI_VK_FACT_KEPT    1u /* there is a verdict */
-#define VYI_VK_FACT_LIMITED 2u
-#define VYI_VK_FACT_LINES   4u
-#define VYI_VK_FACT_EFFECTS 8u
-
-/* What a verdict depends on beside what is in the file's key. */
-static uint64_t vyi_vk_conditions(const vyi_vk_context *c, uint32_t group_size,
-                                  uint32_t max_groups)
-{
-    const uint32_t numbers[3] = { group_size, max_groups, c->memory.memoryTypeCount };
-    uint64_t hash = vyi_hash(VYI_HASH_SEED, numbers, sizeof numbers);
-    for (uint32_t i = 0; i < c->memory.memoryTypeCount; i++) {
-        const VkMemoryType *type = &c->memory.memoryTypes[i];
-        const uint32_t words[2] = { type->propertyFlags, type->heapIndex };
-        hash = vyi_hash(hash, words, sizeof words);
-    }
-    return hash;
-}
-
-VYI_COLD
-VYI_API bool vyi_vk_cache_recall(vyi_vk_context *c, vyi_vk_cache *k, uint32_t group_size,
-                                 uint32_t max_groups, vyre_probe *out)
-{
-    const uint64_t conditions = vyi_vk_conditions(c, group_size, max_groups);
-    if (vyi_vk_get64(k->measured) != conditions) {
-        memset(k->measured, 0, sizeof k->measured);
-        vyi_vk_put64(k->measured, conditions);
-    }
-    const uint32_t facts = vyi_get32(k->measured + 8);
-    if (!(facts & VYI_VK_FACT_KEPT))
-        return false;
-    memset(out, 0, sizeof *out);
-    out->ran = out->kept = true;
-    out->live = out->host_to_device = out->device_to_host = true;
-    out->loop_limited = (facts & VYI_VK_FACT_LIMITED) != 0;
-    out->whole_lines = (facts & VYI_VK_FACT_LINES) != 0;
-    out->effects_first = (facts & VYI_VK_FACT_EFFECTS) != 0;
-    out->loop_limit = vyi_get32(k->measured + 12);
-    out->resident_groups = vyi_get32(k->measured + 16);
-    out->round_trip_ns = vyi_vk_get64(k->measured + 24);
-    c->probed[VYI_VK_DEVICE] = vyi_get32(k->measured + 32);
-    c->probed[VYI_VK_HOST] = vyi_get32(k->measured + 36);
-    vyi_vk_probe_text(out);
-    return true;
-}
-
-/* A device that was not seen to be live may only have been busy. */
-VYI_COLD
-VYI_API void vyi_vk_cache_keep(const vyi_vk_context *c, vyi_vk_cache *k, const vyre_probe *probe,
-                               bool settled)
-{
-    memset(k->measured + 8, 0, sizeof k->measured - 8);
-    if (!probe->live || !settled)
-        return;
-    vyi_put32(k->measured + 8, VYI_VK_FACT_KEPT | (probe->loop_limited ? VYI_VK_FACT_LIMITED : 0) |
-                               (probe->whole_lines ? VYI_VK_FACT_LINES : 0) |
-                               (probe->effects_first ? VYI_VK_FACT_EFFECTS : 0));
-    vyi_put32(k->measured + 12, probe->loop_limit);
-    vyi_put32(k->measured + 16, probe->resident_groups);
-    vyi_vk_put64(k->measured + 24, probe->round_trip_ns);
-    vyi_put32(k->measured + 32, c->probed[VYI_VK_DEVICE]);
-    vyi_put32(k->measured + 36, c->probed[VYI_VK_HOST]);
-}
-
-VYI_API uint32_t vyi_vk_cache_groups(const vyi_vk_cache *k)
-{
-    return vyi_get32(k->measured + 20);
-}
-
-VYI_API void vyi_vk_cache_keep_groups(vyi_vk_cache *k, uint32_t groups)
-{
-    if (vyi_get32(k->measured + 8) & VYI_VK_FACT_KEPT)
-        vyi_put32(k->measured + 20, groups);
-}
-
-/* --- the file ------------------------------------------------------------ */
-
-#ifndef VYRE_NO_IO
-
-/* Whose the file is: every byte of it counts. */
-static void vyi_vk_cache_key(const vyi_vk_context *c, const vyre_program *const *programs,
-                             uint8_t key[VYRE_CACHE_KEY])
-{
-    uint8_t whose[3 * VK_UUID_SIZE + 4 * 4 + 8 * VYI_VK_PROGRAMS], *at = whose;
-    const uint8_t *uuids[3] = { c->properties.pipelineCacheUUID, c->id.deviceUUID,
-                                c->id.driverUUID };
-    const uint32_t numbers[4] = { c->properties.vendorID, c->properties.deviceID,
-                                  c->properties.driverVersion, VYRE_VERSION };
-    for (uint32_t i = 0; i < 3; i++, at += VK_UUID_SIZE)
-        memcpy(at, uuids[i], VK_UUID_SIZE);
-    for (uint32_t i = 0; i < 4; i++, at += 4)
-        vyi_put32(at, numbers[i]);
-    for (uint32_t i = 0; i < VYI_VK_PROGRAMS; i++, at += 8)
-        vyi_vk_put64(at, programs[i] ? vyre_program_hash(programs[i]) : 0);
-    VYRE_ASSERT(at == whose + sizeof whose);
-    vyi_blake3(whose, sizeof whose, key);
-}
-
-/* Takes over what an unsealed file holds. */
-static const char *vyi_vk_cache_take(vyi_vk_cache *k, const uint8_t *blob, size_t size)
-{
-    if (size < sizeof k->measured)
-        return "it has another format";
-    memcpy(k->measured, blob, sizeof k->measured);
-    k->driver = blob + sizeof k->measured;
-    k->driver_size = size - sizeof k->measured;
-    memcpy(k->digest, (const uint8_t *)k->file + k->file_size - VYI_CACHE_DIGEST,
-           VYI_CACHE_DIGEST);
-    return NULL;
-}
-
-VYI_COLD
-VYI_API void vyi_vk_cache_begin(const vyi_vk_context *c, vyi_vk_cache *k,
-                                const vyre_program *const *programs)
-{
-    const vyre_desc *desc = c->desc;
-    const void *blob = NULL;
-    size_t size = 0;
-    vyre_error how;
-    if (!desc->vulkan.cache_file)
-        return;
-    vyi_vk_cache_key(c, programs, k->key);
-    const char *why = vyi_cache_read(&desc->allocator, desc->vulkan.cache_file, &k->file,
-                                     &k->file_size);
-    if (!why && vyre_cache_unseal(k->file, k->file_size, k->key, &blob, &size, &how) != VYRE_OK)
-        why = how.text;
-    if (!why)
-        why = vyi_vk_cache_take(k, (const uint8_t *)blob, size);
-    if (why)
-        vyi_message(&desc->messages, VYRE_SEVERITY_INFO, "the cache file %.100s is not used: %s",
-                    desc->vulkan.cache_file, why);
-}
-
-/* `block` is what was measured with the driver's bytes behind. */
-static const char *vyi_vk_cache_write(const vyi_vk_context *c, const vyi_vk_cache *k,
-                                      const uint8_t *block, size_t size)
-{
-    const vyre_allocator *allocator = &c->desc->allocator;
-    const size_t all = size + VYRE_CACHE_EXTRA;
-    const char *why = NULL;
-    size_t written = 0;
-    uint8_t *file = (uint8_t *)vyi_alloc(allocator, all);
-    if (!file)
-        return "there is no memory for it";
-    if (vyre_cache_seal(block, size, k->key, file, all, &written, NULL) == VYRE_OK &&
-        memcmp(k->digest, file + all - VYI_CACHE_DIGEST, VYI_CACHE_DIGEST) != 0)
-        why = vyi_cache_write(allocator, c->desc->vulkan.cache_file, file, written);
-    vyi_free(allocator, file, all);
-    return why;
-}
-
-#else
-
-VYI_API void vyi_vk_cache_begin(const vyi_vk_context *c, vyi_vk_cache *k,
-                                const vyre_program *const *programs)
-{
-    (void)k, (void)programs;
-    if (c->desc->vulkan.cache_file)
-        vyi_message(&c->desc->messages, VYRE_SEVERITY_WARNING,
-                    "no cache file: files are left out (VYRE_NO_IO)");
-}
-
-static const char *vyi_vk_cache_write(const vyi_vk_context *c, const vyi_vk_cache *k,
-                                      const uint8_t *block, size_t size)
-{
-    (void)c, (void)k, (void)block, (void)size;
-    return NULL;
-}
-
-#endif /* VYRE_NO_IO */
-
-/* --- open, close ------------------------------------------------------------ */
-
-/* The bytes for the driver: of the file, or of the blob. */
-static void vyi_vk_cache_initial(const vyi_vk_context *c, const vyi_vk_cache *k,
-                                 VkPipelineCacheCreateInfo *info)
-{
-    const vyre_vulkan_desc *desc = &c->desc->vulkan;
-    const uint8_t *blob = (const uint8_t *)desc->cache;
-    info->initialDataSize = k->driver_size;
-    info->pInitialData = k->driver;
-    if (!blob || desc->cache_size == 0)
-        return;
-    const char *why = vyi_vk_blob_refuse(c, k->program, blob, desc->cache_size);
-    if (why) {
-        vyi_message(&c->desc->messages, VYRE_SEVERITY_WARNING,
-                    "the pipeline cache is not used: %s", why);
-    } else {
-        info->initialDataSize = desc->cache_size - VYI_VK_CACHE_HEADER;
-        info->pInitialData = blob + VYI_VK_CACHE_HEADER;
-    }
-}
-
-VYI_COLD
-VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, vyi_vk_cache *k, uint64_t program,
-                                      vyre_error *err)
-{
-    const vyre_vulkan_desc *desc = &c->desc->vulkan;
-    const bool blob = desc->cache_store || (desc->cache && desc->cache_size > 0);
-    vyre_error how;
-    k->program = program;
-    if (!blob && !desc->cache_file)
-        return VYRE_OK;
-    VkPipelineCacheCreateInfo info;
-    memset(&info, 0, sizeof info);
-    info.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
-    vyi_vk_cache_initial(c, k, &info);
-    const vyre_status status =
-        VYI_VKC(c, &how, vkCreatePipelineCache, (c->device, &info, c->callbacks, &k->pipelines));
-    if (status == VYRE_OK)
-        return VYRE_OK;
-    k->pipelines = VK_NULL_HANDLE;
-    if (!blob) { /* a file is never an error */
-        vyi_message(&c->desc->messages, VYRE_SEVERITY_WARNING,
-                    "the cache file is not used: %s", how.text);
-        return VYRE_OK;
-    }
-    if (err)
-        *err = how;
-    return status;
-}
-
-/* The driver's bytes, *size, behind `head` others in a block of *room; or NULL. */
-static uint8_t *vyi_vk_cache_data(const vyi_vk_context *c, const vyi_vk_cache *k, size_t head,
-                                  size_t *size, size_t *room)
-{
-    *size = 0;
-    if (c->fn.vkGetPipelineCacheData(c->device, k->pipelines, size, NULL) != VK_SUCCESS ||
-        !vyi_size_add(*size, head, room))
-        return NULL;
-    uint8_t *block = (uint8_t *)vyi_alloc(&c->desc->allocator, *room);
-    /* VK_INCOMPLETE: it has grown meanwhile; half a cache is none. */
-    if (block && c->fn.vkGetPipelineCacheData(c->device, k->pipelines, size, block + head) ==
-                     VK_SUCCESS)
-        return block;
-    vyi_free(&c->desc->allocator, block, *room);
-    return NULL;
-}
-
-static void vyi_vk_blob_store(const vyi_vk_context *c, const vyi_vk_cache *k)
-{
-    const vyre_vulkan_desc *desc = &c->desc->vulkan;
-    size_t size, room;
-    uint8_t *blob = vyi_vk_cache_data(c, k, VYI_VK_CACHE_HEADER, &size, &room);
-    if (!blob)
-        return;
-    vyi_put32(blob, VYI_VK_CACHE_MAGIC);
-    vyi_put32(blob + 4, VYI_VK_CACHE_VERSION);
-    vyi_vk_put64(blob + 8, vyi_vk_identity(c, k->program));
-    vyi_vk_put64(blob + 16, size);
-    vyi_vk_put64(blob + 24, vyi_hash(VYI_HASH_SEED, blob + VYI_VK_CACHE_HEADER, size));
-    memcpy(blob + 32, c->properties.pipelineCacheUUID, VK_UUID_SIZE);
-    desc->cache_store(desc->cache_user, blob, VYI_VK_CACHE_HEADER + size);
-    vyi_free(&c->desc->allocator, blob, room);
-}
-
-static void vyi_vk_file_store(const vyi_vk_context *c, const vyi_vk_cache *k)
-{
-    const char *why = "the driver gives nothing";
-    size_t size, room;
-    uint8_t *block = vyi_vk_cache_data(c, k, sizeof k->measured, &size, &room);
-    if (block) {
-        memcpy(block, k->measured, sizeof k->measured);
-        why = vyi_vk_cache_write(c, k, block, sizeof k->measured + size);
-        vyi_free(&c->desc->allocator, block, room);
-    }
-    if (why)
-        vyi_message(&c->desc->messages, VYRE_SEVERITY_WARNING,
-                    "the cache file %.100s is not written: %s", c->desc->vulkan.cache_file, why);
-}
-
-VYI_COLD
-VYI_API void vyi_vk_cache_store(const vyi_vk_context *c, const vyi_vk_cache *k)
-{
-    if (!k->pipelines)
-        return;
-    if (c->desc->vulkan.cache_store)
-        vyi_vk_blob_store(c, k);
-    if (c->desc->vulkan.cache_file)
-        vyi_vk_file_store(c, k);
-}
-
-VYI_COLD
-VYI_API void vyi_vk_cache_drop_file(const vyi_vk_context *c, vyi_vk_cache *k)
-{
-    vyi_free(&c->desc->allocator, k->file, k->file_size);
-    k->file = NULL;
-    k->driver = NULL;
-    k->file_size = k->driver_size = 0;
-}
-
-VYI_COLD
-VYI_API void vyi_vk_cache_free(vyi_vk_context *c, vyi_vk_cache *k)
-{
-    vyi_vk_cache_drop_file(c, k);
-    if (k->pipelines)
-        c->fn.vkDestroyPipelineCache(c->device, k->pipelines, c->callbacks);
-    k->pipelines = VK_NULL_HANDLE;
-}
-
-#endif /* VYI_VULKAN */
-/* ==========================================================================
  * vulkan: the chain of launches
  *
  * Launches run one after another, in the order of their submission.  Each has
@@ -36377,6 +36018,381 @@ VYI_API vyre_status vyi_vk_probe(vyi_vk_context *c, uint32_t group_size, uint32_
     vyi_vk_probe_text(&result);
     *out = result;
     return VYRE_OK;
+}
+
+#endif /* VYI_VULKAN */
+/* ==========================================================================
+ * vulkan: what is kept from one open to the next
+ *
+ * The driver's pipeline cache, as the blob of vyre_vulkan_desc.cache or in its
+ * cache_file; in the file also what was measured: the verdict of the probe, and how
+ * many groups of the looping kernel run at once.
+ *
+ * Drivers trust the bytes that they are given.  They get none that are not
+ * whole, or of another program, device or driver.
+ * ======================================================================= */
+
+#if VYI_VULKAN
+
+#ifndef VYRE_NO_IO
+#endif
+
+/* --- words --------------------------------------------------------------- */
+
+static uint64_t vyi_vk_get64(const uint8_t *at)
+{
+    return vyi_get32(at) | (uint64_t)vyi_get32(at + 4) << 32;
+}
+
+static void vyi_vk_put64(uint8_t *at, uint64_t value)
+{
+    vyi_put32(at, (uint32_t)value);
+    vyi_put32(at + 4, (uint32_t)(value >> 32));
+}
+
+/* --- the blob ------------------------------------------------------------ */
+
+/* In front of the driver's bytes stand these 48:
+ *
+ *     0 "VYRC" | 4 version | 8 identity, 8 bytes | 16 the driver's size, 8 bytes |
+ *     24 hash of the driver's bytes, 8 bytes | 32 pipelineCacheUUID                   */
+#define VYI_VK_CACHE_MAGIC   0x43525956u
+#define VYI_VK_CACHE_VERSION 1u
+#define VYI_VK_CACHE_HEADER  48u
+
+VYI_COLD
+VYI_API uint64_t vyi_vk_identity(const vyi_vk_context *c, uint64_t program)
+{
+    const uint32_t numbers[4] = { c->properties.vendorID, c->properties.deviceID,
+                                  c->properties.driverVersion, c->properties.apiVersion };
+    uint64_t hash = vyi_hash(VYI_HASH_SEED, &program, sizeof program);
+    hash = vyi_hash(hash, numbers, sizeof numbers);
+    hash = vyi_hash(hash, c->id.deviceUUID, sizeof c->id.deviceUUID);
+    return vyi_hash(hash, c->id.driverUUID, sizeof c->id.driverUUID);
+}
+
+/* Why the blob cannot be used, or NULL. */
+static const char *vyi_vk_blob_refuse(const vyi_vk_context *c, uint64_t program,
+                                      const uint8_t *blob, size_t size)
+{
+    if (size < VYI_VK_CACHE_HEADER || vyi_get32(blob) != VYI_VK_CACHE_MAGIC)
+        return "it is not one of ours";
+    if (vyi_get32(blob + 4) != VYI_VK_CACHE_VERSION)
+        return "it has another format";
+    if (vyi_vk_get64(blob + 8) != vyi_vk_identity(c, program) ||
+        memcmp(blob + 32, c->properties.pipelineCacheUUID, VK_UUID_SIZE) != 0)
+        return "it is of another program, device or driver";
+    if (vyi_vk_get64(blob + 16) != size - VYI_VK_CACHE_HEADER ||
+        vyi_vk_get64(blob + 24) != vyi_hash(VYI_HASH_SEED, blob + VYI_VK_CACHE_HEADER,
+                                            size - VYI_VK_CACHE_HEADER))
+        return "it is damaged";
+    return NULL;
+}
+
+/* --- what was measured ------------------------------------------------------ */
+
+/* In a file before the driver's bytes, little-endian; what was not kept is 0:
+ *
+ *     0 under what conditions, 8 bytes | 8 facts | 12 loop limit | 16 resident groups |
+ *     20 wide groups | 24 echo, 8 bytes | 32, 36 memory types that the probe looked in | 0s  */
+#define VYI_VK_FACT_KEPT    1u /* there is a verdict */
+#define VYI_VK_FACT_LIMITED 2u
+#define VYI_VK_FACT_LINES   4u
+#define VYI_VK_FACT_EFFECTS 8u
+
+/* What a verdict depends on beside what is in the file's key. */
+static uint64_t vyi_vk_conditions(const vyi_vk_context *c, uint32_t group_size,
+                                  uint32_t max_groups)
+{
+    const uint32_t numbers[3] = { group_size, max_groups, c->memory.memoryTypeCount };
+    uint64_t hash = vyi_hash(VYI_HASH_SEED, numbers, sizeof numbers);
+    for (uint32_t i = 0; i < c->memory.memoryTypeCount; i++) {
+        const VkMemoryType *type = &c->memory.memoryTypes[i];
+        const uint32_t words[2] = { type->propertyFlags, type->heapIndex };
+        hash = vyi_hash(hash, words, sizeof words);
+    }
+    return hash;
+}
+
+VYI_COLD
+VYI_API bool vyi_vk_cache_recall(vyi_vk_context *c, vyi_vk_cache *k, uint32_t group_size,
+                                 uint32_t max_groups, vyre_probe *out)
+{
+    const uint64_t conditions = vyi_vk_conditions(c, group_size, max_groups);
+    if (vyi_vk_get64(k->measured) != conditions) {
+        memset(k->measured, 0, sizeof k->measured);
+        vyi_vk_put64(k->measured, conditions);
+    }
+    const uint32_t facts = vyi_get32(k->measured + 8);
+    if (!(facts & VYI_VK_FACT_KEPT))
+        return false;
+    memset(out, 0, sizeof *out);
+    out->ran = out->kept = true;
+    out->live = out->host_to_device = out->device_to_host = true;
+    out->loop_limited = (facts & VYI_VK_FACT_LIMITED) != 0;
+    out->whole_lines = (facts & VYI_VK_FACT_LINES) != 0;
+    out->effects_first = (facts & VYI_VK_FACT_EFFECTS) != 0;
+    out->loop_limit = vyi_get32(k->measured + 12);
+    out->resident_groups = vyi_get32(k->measured + 16);
+    out->round_trip_ns = vyi_vk_get64(k->measured + 24);
+    c->probed[VYI_VK_DEVICE] = vyi_get32(k->measured + 32);
+    c->probed[VYI_VK_HOST] = vyi_get32(k->measured + 36);
+    vyi_vk_probe_text(out);
+    return true;
+}
+
+/* A device that was not seen to be live may only have been busy. */
+VYI_COLD
+VYI_API void vyi_vk_cache_keep(const vyi_vk_context *c, vyi_vk_cache *k, const vyre_probe *probe,
+                               bool settled)
+{
+    memset(k->measured + 8, 0, sizeof k->measured - 8);
+    if (!probe->live || !settled)
+        return;
+    vyi_put32(k->measured + 8, VYI_VK_FACT_KEPT | (probe->loop_limited ? VYI_VK_FACT_LIMITED : 0) |
+                               (probe->whole_lines ? VYI_VK_FACT_LINES : 0) |
+                               (probe->effects_first ? VYI_VK_FACT_EFFECTS : 0));
+    vyi_put32(k->measured + 12, probe->loop_limit);
+    vyi_put32(k->measured + 16, probe->resident_groups);
+    vyi_vk_put64(k->measured + 24, probe->round_trip_ns);
+    vyi_put32(k->measured + 32, c->probed[VYI_VK_DEVICE]);
+    vyi_put32(k->measured + 36, c->probed[VYI_VK_HOST]);
+}
+
+VYI_API uint32_t vyi_vk_cache_groups(const vyi_vk_cache *k)
+{
+    return vyi_get32(k->measured + 20);
+}
+
+VYI_API void vyi_vk_cache_keep_groups(vyi_vk_cache *k, uint32_t groups)
+{
+    if (vyi_get32(k->measured + 8) & VYI_VK_FACT_KEPT)
+        vyi_put32(k->measured + 20, groups);
+}
+
+/* --- the file ------------------------------------------------------------ */
+
+#ifndef VYRE_NO_IO
+
+/* Whose the file is: every byte of it counts. */
+static void vyi_vk_cache_key(const vyi_vk_context *c, const vyre_program *const *programs,
+                             uint8_t key[VYRE_CACHE_KEY])
+{
+    uint8_t whose[3 * VK_UUID_SIZE + 4 * 4 + 8 * VYI_VK_PROGRAMS], *at = whose;
+    const uint8_t *uuids[3] = { c->properties.pipelineCacheUUID, c->id.deviceUUID,
+                                c->id.driverUUID };
+    const uint32_t numbers[4] = { c->properties.vendorID, c->properties.deviceID,
+                                  c->properties.driverVersion, VYRE_VERSION };
+    for (uint32_t i = 0; i < 3; i++, at += VK_UUID_SIZE)
+        memcpy(at, uuids[i], VK_UUID_SIZE);
+    for (uint32_t i = 0; i < 4; i++, at += 4)
+        vyi_put32(at, numbers[i]);
+    for (uint32_t i = 0; i < VYI_VK_PROGRAMS; i++, at += 8)
+        vyi_vk_put64(at, programs[i] ? vyre_program_hash(programs[i]) : 0);
+    VYRE_ASSERT(at == whose + sizeof whose);
+    vyi_blake3(whose, sizeof whose, key);
+}
+
+/* Takes over what an unsealed file holds. */
+static const char *vyi_vk_cache_take(vyi_vk_cache *k, const uint8_t *blob, size_t size)
+{
+    if (size < sizeof k->measured)
+        return "it has another format";
+    memcpy(k->measured, blob, sizeof k->measured);
+    k->driver = blob + sizeof k->measured;
+    k->driver_size = size - sizeof k->measured;
+    memcpy(k->digest, (const uint8_t *)k->file + k->file_size - VYI_CACHE_DIGEST,
+           VYI_CACHE_DIGEST);
+    return NULL;
+}
+
+VYI_COLD
+VYI_API void vyi_vk_cache_begin(const vyi_vk_context *c, vyi_vk_cache *k,
+                                const vyre_program *const *programs)
+{
+    const vyre_desc *desc = c->desc;
+    const void *blob = NULL;
+    size_t size = 0;
+    vyre_error how;
+    if (!desc->vulkan.cache_file)
+        return;
+    vyi_vk_cache_key(c, programs, k->key);
+    const char *why = vyi_cache_read(&desc->allocator, desc->vulkan.cache_file, &k->file,
+                                     &k->file_size);
+    if (!why && vyre_cache_unseal(k->file, k->file_size, k->key, &blob, &size, &how) != VYRE_OK)
+        why = how.text;
+    if (!why)
+        why = vyi_vk_cache_take(k, (const uint8_t *)blob, size);
+    if (why)
+        vyi_message(&desc->messages, VYRE_SEVERITY_INFO, "the cache file %.100s is not used: %s",
+                    desc->vulkan.cache_file, why);
+}
+
+/* `block` is what was measured with the driver's bytes behind. */
+static const char *vyi_vk_cache_write(const vyi_vk_context *c, const vyi_vk_cache *k,
+                                      const uint8_t *block, size_t size)
+{
+    const vyre_allocator *allocator = &c->desc->allocator;
+    const size_t all = size + VYRE_CACHE_EXTRA;
+    const char *why = NULL;
+    size_t written = 0;
+    uint8_t *file = (uint8_t *)vyi_alloc(allocator, all);
+    if (!file)
+        return "there is no memory for it";
+    if (vyre_cache_seal(block, size, k->key, file, all, &written, NULL) == VYRE_OK &&
+        memcmp(k->digest, file + all - VYI_CACHE_DIGEST, VYI_CACHE_DIGEST) != 0)
+        why = vyi_cache_write(allocator, c->desc->vulkan.cache_file, file, written);
+    vyi_free(allocator, file, all);
+    return why;
+}
+
+#else
+
+VYI_API void vyi_vk_cache_begin(const vyi_vk_context *c, vyi_vk_cache *k,
+                                const vyre_program *const *programs)
+{
+    (void)k, (void)programs;
+    if (c->desc->vulkan.cache_file)
+        vyi_message(&c->desc->messages, VYRE_SEVERITY_WARNING,
+                    "no cache file: files are left out (VYRE_NO_IO)");
+}
+
+static const char *vyi_vk_cache_write(const vyi_vk_context *c, const vyi_vk_cache *k,
+                                      const uint8_t *block, size_t size)
+{
+    (void)c, (void)k, (void)block, (void)size;
+    return NULL;
+}
+
+#endif /* VYRE_NO_IO */
+
+/* --- open, close ------------------------------------------------------------ */
+
+/* The bytes for the driver: of the file, or of the blob. */
+static void vyi_vk_cache_initial(const vyi_vk_context *c, const vyi_vk_cache *k,
+                                 VkPipelineCacheCreateInfo *info)
+{
+    const vyre_vulkan_desc *desc = &c->desc->vulkan;
+    const uint8_t *blob = (const uint8_t *)desc->cache;
+    info->initialDataSize = k->driver_size;
+    info->pInitialData = k->driver;
+    if (!blob || desc->cache_size == 0)
+        return;
+    const char *why = vyi_vk_blob_refuse(c, k->program, blob, desc->cache_size);
+    if (why) {
+        vyi_message(&c->desc->messages, VYRE_SEVERITY_WARNING,
+                    "the pipeline cache is not used: %s", why);
+    } else {
+        info->initialDataSize = desc->cache_size - VYI_VK_CACHE_HEADER;
+        info->pInitialData = blob + VYI_VK_CACHE_HEADER;
+    }
+}
+
+VYI_COLD
+VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, vyi_vk_cache *k, uint64_t program,
+                                      vyre_error *err)
+{
+    const vyre_vulkan_desc *desc = &c->desc->vulkan;
+    const bool blob = desc->cache_store || (desc->cache && desc->cache_size > 0);
+    vyre_error how;
+    k->program = program;
+    if (!blob && !desc->cache_file)
+        return VYRE_OK;
+    VkPipelineCacheCreateInfo info;
+    memset(&info, 0, sizeof info);
+    info.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
+    vyi_vk_cache_initial(c, k, &info);
+    const vyre_status status =
+        VYI_VKC(c, &how, vkCreatePipelineCache, (c->device, &info, c->callbacks, &k->pipelines));
+    if (status == VYRE_OK)
+        return VYRE_OK;
+    k->pipelines = VK_NULL_HANDLE;
+    if (!blob) { /* a file is never an error */
+        vyi_message(&c->desc->messages, VYRE_SEVERITY_WARNING,
+                    "the cache file is not used: %s", how.text);
+        return VYRE_OK;
+    }
+    if (err)
+        *err = how;
+    return status;
+}
+
+/* The driver's bytes, *size, behind `head` others in a block of *room; or NULL. */
+static uint8_t *vyi_vk_cache_data(const vyi_vk_context *c, const vyi_vk_cache *k, size_t head,
+                                  size_t *size, size_t *room)
+{
+    *size = 0;
+    if (c->fn.vkGetPipelineCacheData(c->device, k->pipelines, size, NULL) != VK_SUCCESS ||
+        !vyi_size_add(*size, head, room))
+        return NULL;
+    uint8_t *block = (uint8_t *)vyi_alloc(&c->desc->allocator, *room);
+    /* VK_INCOMPLETE: it has grown meanwhile; half a cache is none. */
+    if (block && c->fn.vkGetPipelineCacheData(c->device, k->pipelines, size, block + head) ==
+                     VK_SUCCESS)
+        return block;
+    vyi_free(&c->desc->allocator, block, *room);
+    return NULL;
+}
+
+static void vyi_vk_blob_store(const vyi_vk_context *c, const vyi_vk_cache *k)
+{
+    const vyre_vulkan_desc *desc = &c->desc->vulkan;
+    size_t size, room;
+    uint8_t *blob = vyi_vk_cache_data(c, k, VYI_VK_CACHE_HEADER, &size, &room);
+    if (!blob)
+        return;
+    vyi_put32(blob, VYI_VK_CACHE_MAGIC);
+    vyi_put32(blob + 4, VYI_VK_CACHE_VERSION);
+    vyi_vk_put64(blob + 8, vyi_vk_identity(c, k->program));
+    vyi_vk_put64(blob + 16, size);
+    vyi_vk_put64(blob + 24, vyi_hash(VYI_HASH_SEED, blob + VYI_VK_CACHE_HEADER, size));
+    memcpy(blob + 32, c->properties.pipelineCacheUUID, VK_UUID_SIZE);
+    desc->cache_store(desc->cache_user, blob, VYI_VK_CACHE_HEADER + size);
+    vyi_free(&c->desc->allocator, blob, room);
+}
+
+static void vyi_vk_file_store(const vyi_vk_context *c, const vyi_vk_cache *k)
+{
+    const char *why = "the driver gives nothing";
+    size_t size, room;
+    uint8_t *block = vyi_vk_cache_data(c, k, sizeof k->measured, &size, &room);
+    if (block) {
+        memcpy(block, k->measured, sizeof k->measured);
+        why = vyi_vk_cache_write(c, k, block, sizeof k->measured + size);
+        vyi_free(&c->desc->allocator, block, room);
+    }
+    if (why)
+        vyi_message(&c->desc->messages, VYRE_SEVERITY_WARNING,
+                    "the cache file %.100s is not written: %s", c->desc->vulkan.cache_file, why);
+}
+
+VYI_COLD
+VYI_API void vyi_vk_cache_store(const vyi_vk_context *c, const vyi_vk_cache *k)
+{
+    if (!k->pipelines)
+        return;
+    if (c->desc->vulkan.cache_store)
+        vyi_vk_blob_store(c, k);
+    if (c->desc->vulkan.cache_file)
+        vyi_vk_file_store(c, k);
+}
+
+VYI_COLD
+VYI_API void vyi_vk_cache_drop_file(const vyi_vk_context *c, vyi_vk_cache *k)
+{
+    vyi_free(&c->desc->allocator, k->file, k->file_size);
+    k->file = NULL;
+    k->driver = NULL;
+    k->file_size = k->driver_size = 0;
+}
+
+VYI_COLD
+VYI_API void vyi_vk_cache_free(vyi_vk_context *c, vyi_vk_cache *k)
+{
+    vyi_vk_cache_drop_file(c, k);
+    if (k->pipelines)
+        c->fn.vkDestroyPipelineCache(c->device, k->pipelines, c->callbacks);
+    k->pipelines = VK_NULL_HANDLE;
 }
 
 #endif /* VYI_VULKAN */

@@ -9,10 +9,9 @@ needs nm || { finish; exit; }
 # fragments of the circle: why it is there
 src="rooms/source/source"
 left="
-ir/check ir/ir ir/pair: a call with a 64-bit operand is made of calls with its words, and messages name the type of such an operand
+ir/ir ir/pair: a call with a 64-bit operand is made of calls with its words
 engine/engine_device engine/engine_ends engine/engine_lease engine/engine_life engine/engine_publish engine/engine_wait engine/engine_wide: publishing looks after the leases, a lease that ends tells what waits, and whoever looks calls those who wait for an end
-kernel/kernel_children kernel/kernel_priority: children are picked by urgency, and what the scan by urgency finds may be a child
-kernel/kernel_ops kernel/kernel_wide ${src} ${src}_call ${src}_error ${src}_expr ${src}_flow ${src}_log ${src}_name ${src}_read ${src}_value: a handler's text is read where the handler is emitted, and says what handlers can say
+${src} ${src}_call ${src}_error ${src}_expr ${src}_flow ${src}_log ${src}_name ${src}_read ${src}_value: an expression calls functions, whose bodies are statements made of expressions; a message names the nearest name
 "
 
 # object FRAGMENT OBJECT
@@ -54,9 +53,17 @@ is_left() {
     return 1
 }
 
+# named FRAGMENT: the table of CONTRIBUTING has it, whole or by what follows its family's name
+named() {
+    local file
+    file=$(basename "$1")
+    grep -E '^\| `' CONTRIBUTING.md | grep -qE "[\` /](${file%.c}\.h \.c|$file|_${file#*_})"
+}
+
 for fragment in $(find src -name '*.c' | sort); do
     name=${fragment#src/}
     name=${name%.c}
+    passes "named: $fragment" named "$fragment"
     passes "alone: $fragment" object "$fragment" "$scratch/object.o"
     symbols "$scratch/object.o" "$name" >> "$scratch/symbols"
 done
@@ -83,6 +90,7 @@ control() {
     done | arrows | circles
 }
 passes "a circle is found" test "$(control kernel)" = "kernel/one kernel/two"
+fails "a fragment that is not in the table" named src/kernel/kernel_nothing.c
 fails "a circle that is not listed" is_left "$(control kernel)"
 fails "a circle of two lines" is_left "engine/engine kernel/kernel"
 finish

@@ -315,8 +315,20 @@ static inline bool vyi_type_is_pair(uint32_t type)
     return type == VYRE_TYPE_U64 || type == VYRE_TYPE_I64;
 }
 
-/* The type of a pair's id; NONE: it is none. */
-VYI_API uint32_t vyi_pair_type(const vyre_program *p, uint32_t id);
+/* What stands of a pair in the table, or NULL; its type, or NONE. */
+static inline const vyi_pair *vyi_pair_row(const vyre_program *p, vyre_value a)
+{
+    const uint32_t row = a.id & ~VYI_PAIR_ID;
+    return p && vyi_is_pair(a) && row < p->pair_count ? &p->pairs[row] : NULL;
+}
+
+static inline uint32_t vyi_pair_type(const vyre_program *p, uint32_t id)
+{
+    const vyre_value value = { id };
+    const vyi_pair *row = vyi_pair_row(p, value);
+    return row ? row->type : (uint32_t)VYRE_TYPE_NONE;
+}
+
 /* The builder's calls, where an operand, a type or a local is one of a pair. */
 VYI_API vyre_value vyi_pair_binary(vyre_program *p, uint32_t sub, vyre_value a, vyre_value b);
 VYI_API vyre_value vyi_pair_unary(vyre_program *p, uint32_t sub, vyre_value a);

@@ -30,19 +30,6 @@ static vyre_value vyi_pair_none(void)
 
 /* --- the table ----------------------------------------------------------- */
 
-static const vyi_pair *vyi_pair_row(const vyre_program *p, vyre_value a)
-{
-    const uint32_t row = a.id & ~VYI_PAIR_ID;
-    return p && vyi_is_pair(a) && row < p->pair_count ? &p->pairs[row] : NULL;
-}
-
-VYI_API uint32_t vyi_pair_type(const vyre_program *p, uint32_t id)
-{
-    const vyre_value value = { id };
-    const vyi_pair *row = vyi_pair_row(p, value);
-    return row ? row->type : (uint32_t)VYRE_TYPE_NONE;
-}
-
 static vyi_words vyi_pair_words(const vyre_program *p, vyre_value a)
 {
     const vyi_pair *row = vyi_pair_row(p, a);

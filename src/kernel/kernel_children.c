@@ -83,16 +83,6 @@ static void vyi_children_others(vyi_kernel *k)
     vyre_ir_end(p);
 }
 
-/* In the block of a claim (vyi_kernel_claim_begin). */
-VYI_COLD
-VYI_API void vyi_children_found(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    vyre_value slot = vyi_kernel_op(k, vyre_ir_shr, k->base, 4);
-    vyre_ir_set(p, k->children->claimed, slot);
-    vyre_ir_set(p, k->children->fresh, vyre_ir_not(p, k->joined));
-}
-
 /* One of the lane's slots, from where it looked last: of a few, as new works are not to
  * keep the children back; of all, before a lane leaves a pass. */
 static void vyi_children_ring(vyi_kernel *k, vyre_value turns)

@@ -294,8 +294,8 @@ static inline void vyi_kernel_break_if(vyi_kernel *k, vyre_value cond)
  * have been loaded (kernel_ops.c). */
 VYI_API void vyi_kernel_serve(vyi_kernel *k);
 
-/* PRINTF of a format and two words, into a log that is read meanwhile (kernel_log.c). */
-VYI_API void vyi_kernel_live_log(vyi_kernel *k, const vyre_value *args);
+/* PRINTF of a record; NULL: of the operation's arguments, and the slot (kernel_log.c). */
+VYI_API void vyi_kernel_log(vyi_kernel *k, const vyre_value *record);
 
 /* The handler for LOAD_MISS, and the first lane's care for the IO queue
  * (kernel_io.c). */
@@ -360,9 +360,24 @@ VYI_API const char *vyi_task_barred(const vyre_slot_values *slot, const char **f
 /* Declares a buffer of the kernel's own. */
 VYI_API vyre_buffer vyi_kernel_own_buffer(vyi_kernel *k, const vyre_buffer_desc *own);
 
-/* What runs the job whose handler is being emitted, and how many arguments it has. */
+/* What runs the job whose handler is being emitted, and how many arguments it has; where
+ * in the ring argument `i` of the operation stands (kernel_emit.c). */
 VYI_API vyre_width vyi_kernel_width(const vyre_slot_values *slot);
 VYI_API vyre_value vyi_kernel_arg_count(vyre_program *p, const vyre_slot_values *slot);
+VYI_API vyre_value vyi_kernel_word(vyi_kernel *k, uint32_t i);
+
+/* Every reduction is one of four whose neutral element is 0, of words that are
+ * turned around before and after: so a state of zeros is ready for any. */
+typedef struct vyi_wide_sum {
+    uint8_t signed_words; /* of i32: the sign bit is flipped */
+    uint8_t turned;       /* all bits are */
+    uint8_t atomic;       /* vyre_atomic_op */
+    uint8_t reduce;       /* vyre_reduce_op */
+} vyi_wide_sum;
+/* How word `word` of the running work is summed up; a word to what is summed up, and
+ * back: the same flips. */
+VYI_API vyi_wide_sum vyi_wide_sum_of(const vyi_kernel *k, uint32_t word);
+VYI_API vyre_value vyi_wide_turn(vyi_kernel *k, vyi_wide_sum sum, vyre_value word);
 
 #ifndef VYRE_NO_SOURCE
 /* Emits a handler's text: the one thing that a kernel asks of that room
@@ -381,8 +396,7 @@ VYI_API void vyi_checked_watch(vyi_kernel *k);
 VYI_API void vyi_checked_leave(vyi_kernel *k, vyre_value fault, vyre_value before);
 VYI_API void vyi_checked_take(vyi_kernel *k, vyre_value fault);
 
-/* The program that runs one wide work; vyre_emit_result in a wide work
- * (kernel_wide.c). */
+/* The program that runs one wide work (kernel_wide.c). */
 VYI_API void vyi_wide_pass(vyi_kernel *k);
 /* A word of the running work's state, in k->wide.buffer. */
 static inline vyre_value vyi_wide_at(vyi_kernel *k, uint32_t word)
@@ -401,8 +415,6 @@ VYI_API void vyi_groups_end(vyi_kernel *k);
 /* A word that changes when the launch is over, and who changes it. */
 VYI_API vyre_value vyi_groups_over(vyi_kernel *k);
 VYI_API void vyi_groups_leave(vyi_kernel *k);
-VYI_API void vyi_wide_result(vyre_program *p, const vyi_kernel *k, uint32_t word,
-                             vyre_value value);
 
 /* Of kernels with events (kernel_order.c); the others get `yes` back, and nothing.
  * `yes`, and the event of the claimed slot, or of the one that a careful lane looks
@@ -453,12 +465,12 @@ VYI_API vyre_value vyi_children_bit(vyi_kernel *k, vyre_value n);
 VYI_API vyre_value vyi_children_pick(vyi_kernel *k, vyre_value mask, bool last);
 VYI_API vyre_value vyi_children_slot(vyi_kernel *k, vyre_value word, vyre_value n);
 VYI_API void vyi_children_tell(vyi_kernel *k);
-/* What holds for the launch; a round, and a pass; in a claim's block: that slot is the
- * round's job (kernel_children.c). */
+/* In a claim's block: that slot is the round's job. */
+VYI_API void vyi_children_found(vyi_kernel *k);
+/* What holds for the launch; a round, and a pass (kernel_children.c). */
 VYI_API void vyi_children_values(vyi_kernel *k);
 VYI_API void vyi_children_round(vyi_kernel *k, vyre_value turns);
 VYI_API void vyi_children_pass(vyi_kernel *k, vyre_value turns);
-VYI_API void vyi_children_found(vyi_kernel *k);
 
 VYI_EXTERN_C_END
 

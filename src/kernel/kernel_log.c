@@ -1,7 +1,9 @@
 /* ==========================================================================
- * kernel: PRINTF while somebody reads
+ * kernel: PRINTF
  *
- * Private.  With `live_log` the log of a looping kernel is a queue.  LOG_HEAD counts
+ * A log that is read when nothing runs is a cursor and records behind it.
+ *
+ * With `live_log` the log of a looping kernel is a queue.  LOG_HEAD counts
  * words that lanes have taken, LOG_TAIL those that the host has read, and both run
  * freely; record r of R (a power of two, so that nothing happens where they wrap) is at
  * words 1 + 4 r.  A lane takes a record by a CAS on LOG_HEAD, writes three words, and
@@ -15,6 +17,8 @@
  * lane that writes there next.
  * ======================================================================= */
 #include "kernel/kernel_impl.h"
+
+/* --- while somebody reads -------------------------------------------------- */
 
 /* Tries of a lane beside those that other lanes' records cost it. */
 #define VYI_LOG_PATIENCE 16u
@@ -51,8 +55,7 @@ static void vyi_log_is_full(vyi_kernel *k, vyre_local head, vyre_value at)
     vyre_ir_set(p, head, now);
 }
 
-VYI_COLD
-VYI_API void vyi_kernel_live_log(vyi_kernel *k, const vyre_value *args)
+static void vyi_log_live(vyi_kernel *k, const vyre_value *args)
 {
     vyre_program *p = k->p;
     vyre_value words = vyi_kernel_op(k, vyre_ir_max, vyre_ir_length(p, k->log), 1);
@@ -86,4 +89,71 @@ VYI_API void vyi_kernel_live_log(vyi_kernel *k, const vyre_value *args)
     vyre_ir_if(p, vyre_ir_get(p, dropped));
     vyi_kernel_count_at(k, VYRE_CONTROL_LOG_DROPPED, VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
+}
+
+/* --- a record --------------------------------------------------------------- */
+
+/* `record` NULL: the operation's arguments, and the slot. */
+static void vyi_log_record(vyi_kernel *k, vyre_value cursor, const vyre_value *record)
+{
+    for (uint32_t i = 0; i < VYRE_LOG_RECORD_WORDS; i++) {
+        vyre_value word = record ? record[i] : i < 3 ? vyre_ir_get(k->p, k->arg[i]) : k->base;
+        vyre_ir_store(k->p, k->log, vyi_kernel_plus(k, cursor, VYRE_LOG_RECORDS + i), word);
+    }
+}
+
+/* Takes the next record with a CAS, so the cursor never passes the end.  A CAS
+ * that fails means that another lane took a record: after as many tries as
+ * there are records the log is full. */
+VYI_API void vyi_kernel_log(vyi_kernel *k, const vyre_value *record)
+{
+    vyre_program *p = k->p;
+    if (k->desc.live_log && !k->shape.once) {
+        vyre_value words[3];
+        for (uint32_t i = 0; i < 3; i++)
+            words[i] = record ? record[i] : vyre_ir_get(k->p, k->arg[i]);
+        vyi_log_live(k, words);
+        return;
+    }
+    vyre_value zero = vyi_kernel_u32(k, VYRE_LOG_CURSOR);
+    vyre_value words = vyi_kernel_op(k, vyre_ir_max, vyre_ir_length(p, k->log), 1);
+    vyre_value room = vyi_kernel_op(k, vyre_ir_sub, words, VYRE_LOG_RECORDS);
+    vyre_value records = vyi_kernel_op(k, vyre_ir_shr, room, 2);
+    vyre_value end = vyi_kernel_op(k, vyre_ir_shl, records, 2);
+    vyre_value last = vyi_kernel_op(k, vyre_ir_sub, end, VYRE_LOG_RECORD_WORDS);
+    vyre_value start = vyre_ir_atomic_load(p, k->log, zero, VYRE_ORDER_RELAXED);
+    vyre_local cursor = vyre_ir_local(p, VYRE_TYPE_U32, start, "cursor");
+    vyre_local dropped = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "dropped");
+
+    vyre_ir_loop(p, vyi_kernel_u32(k, 0), records);
+    vyre_value at = vyre_ir_get(p, cursor);
+    vyre_ir_if(p, vyre_ir_gt(p, at, last));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_value next = vyi_kernel_plus(k, at, VYRE_LOG_RECORD_WORDS);
+    vyre_value before = vyre_ir_atomic_cas(p, k->log, zero, at, next, VYRE_ORDER_RELAXED);
+    vyre_ir_set(p, cursor, before);
+    vyre_ir_if(p, vyre_ir_eq(p, before, at));
+    vyi_log_record(k, at, record);
+    vyre_ir_set(p, dropped, vyre_ir_bool(p, false));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+
+    vyre_ir_if(p, vyre_ir_get(p, dropped));
+    vyi_kernel_count_at(k, VYRE_CONTROL_LOG_DROPPED, VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+}
+
+VYI_COLD
+VYRE_API void vyre_emit_log(vyre_program *p, const vyre_slot_values *slot, vyre_value format,
+                            vyre_value a, vyre_value b)
+{
+    if (!p || !slot)
+        return;
+    const vyre_value words[VYRE_LOG_RECORD_WORDS] = { format, a, b, slot->slot_base };
+    vyi_kernel k = *(const vyi_kernel *)slot->internal;
+    vyi_ir_inner_begin(p);
+    vyi_kernel_log(&k, words);
+    vyi_ir_inner_end(p);
 }

@@ -181,6 +181,11 @@ static void vyi_opcode_shutdown(vyi_kernel *k)
                    VYRE_ORDER_RELAXED);
 }
 
+static void vyi_opcode_printf(vyi_kernel *k)
+{
+    vyi_kernel_log(k, NULL);
+}
+
 static void vyi_opcode_unknown(vyi_kernel *k)
 {
     vyi_kernel_raise(k, VYRE_FAULT_OPCODE);
@@ -191,78 +196,6 @@ static void vyi_opcode_too_wide(vyi_kernel *k)
 {
     vyre_value packed = vyi_kernel_is(k, k->opcode, VYRE_OP_PACKED_SLOT);
     vyre_ir_set(k->p, k->fault, vyi_kernel_pick(k, packed, VYRE_FAULT_PACKED, VYRE_FAULT_OPCODE));
-}
-
-/* --- PRINTF -------------------------------------------------------------- */
-
-/* `record` NULL: the operation's arguments, and the slot. */
-static void vyi_opcode_record(vyi_kernel *k, vyre_value cursor, const vyre_value *record)
-{
-    for (uint32_t i = 0; i < VYRE_LOG_RECORD_WORDS; i++) {
-        vyre_value word = record ? record[i] : i < 3 ? vyi_opcode_arg(k, i) : k->base;
-        vyre_ir_store(k->p, k->log, vyi_kernel_plus(k, cursor, VYRE_LOG_RECORDS + i), word);
-    }
-}
-
-/* Takes the next record with a CAS, so the cursor never passes the end.  A CAS
- * that fails means that another lane took a record: after as many tries as
- * there are records the log is full. */
-static void vyi_opcode_log(vyi_kernel *k, const vyre_value *record)
-{
-    vyre_program *p = k->p;
-    if (k->desc.live_log && !k->shape.once) {
-        vyre_value words[3];
-        for (uint32_t i = 0; i < 3; i++)
-            words[i] = record ? record[i] : vyi_opcode_arg(k, i);
-        vyi_kernel_live_log(k, words);
-        return;
-    }
-    vyre_value zero = vyi_kernel_u32(k, VYRE_LOG_CURSOR);
-    vyre_value words = vyi_kernel_op(k, vyre_ir_max, vyre_ir_length(p, k->log), 1);
-    vyre_value room = vyi_kernel_op(k, vyre_ir_sub, words, VYRE_LOG_RECORDS);
-    vyre_value records = vyi_kernel_op(k, vyre_ir_shr, room, 2);
-    vyre_value end = vyi_kernel_op(k, vyre_ir_shl, records, 2);
-    vyre_value last = vyi_kernel_op(k, vyre_ir_sub, end, VYRE_LOG_RECORD_WORDS);
-    vyre_value start = vyre_ir_atomic_load(p, k->log, zero, VYRE_ORDER_RELAXED);
-    vyre_local cursor = vyre_ir_local(p, VYRE_TYPE_U32, start, "cursor");
-    vyre_local dropped = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "dropped");
-
-    vyre_ir_loop(p, vyi_kernel_u32(k, 0), records);
-    vyre_value at = vyre_ir_get(p, cursor);
-    vyre_ir_if(p, vyre_ir_gt(p, at, last));
-    vyre_ir_break(p);
-    vyre_ir_end(p);
-    vyre_value next = vyi_kernel_plus(k, at, VYRE_LOG_RECORD_WORDS);
-    vyre_value before = vyre_ir_atomic_cas(p, k->log, zero, at, next, VYRE_ORDER_RELAXED);
-    vyre_ir_set(p, cursor, before);
-    vyre_ir_if(p, vyre_ir_eq(p, before, at));
-    vyi_opcode_record(k, at, record);
-    vyre_ir_set(p, dropped, vyre_ir_bool(p, false));
-    vyre_ir_break(p);
-    vyre_ir_end(p);
-    vyre_ir_end(p);
-
-    vyre_ir_if(p, vyre_ir_get(p, dropped));
-    vyi_kernel_count_at(k, VYRE_CONTROL_LOG_DROPPED, VYRE_ORDER_RELAXED);
-    vyre_ir_end(p);
-}
-
-static void vyi_opcode_printf(vyi_kernel *k)
-{
-    vyi_opcode_log(k, NULL);
-}
-
-VYI_COLD
-VYRE_API void vyre_emit_log(vyre_program *p, const vyre_slot_values *slot, vyre_value format,
-                            vyre_value a, vyre_value b)
-{
-    if (!p || !slot)
-        return;
-    const vyre_value words[VYRE_LOG_RECORD_WORDS] = { format, a, b, slot->slot_base };
-    vyi_kernel k = *(const vyi_kernel *)slot->internal;
-    vyi_ir_inner_begin(p);
-    vyi_opcode_log(&k, words);
-    vyi_ir_inner_end(p);
 }
 
 /* --- callers' opcodes ---------------------------------------------------- */
@@ -304,16 +237,6 @@ VYI_API vyre_slot_values vyi_kernel_slot_values(vyi_kernel *k)
     return slot;
 }
 
-/* An index beyond every buffer reads as 0, which is what an argument is that
- * the operation did not get. */
-static vyre_value vyi_opcode_word(vyi_kernel *k, uint32_t i)
-{
-    vyre_program *p = k->p;
-    vyre_value own = vyi_kernel_op(k, vyre_ir_gt, vyre_ir_get(p, k->arg_count), i);
-    vyre_value index = vyi_kernel_plus(k, vyre_ir_get(p, k->arg_base), i);
-    return vyre_ir_select(p, own, index, vyi_kernel_u32(k, UINT32_MAX));
-}
-
 VYI_API void vyi_kernel_guest_begin(vyre_program *p, const vyre_handler *h, bool apart,
                                     const vyre_value *args)
 {
@@ -344,18 +267,6 @@ VYI_API vyre_handler vyi_kernel_payload(const vyi_kernel *k)
     return payload;
 }
 
-VYI_API vyre_width vyi_kernel_width(const vyre_slot_values *slot)
-{
-    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
-    return k->self ? k->self->running->width : VYRE_WIDTH_LANE;
-}
-
-VYI_API vyre_value vyi_kernel_arg_count(vyre_program *p, const vyre_slot_values *slot)
-{
-    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
-    return k->self ? vyre_ir_u32(p, VYRE_MAX_ARGS) : vyre_ir_get(p, k->arg_count);
-}
-
 static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
 {
     vyre_program *p = k->p;
@@ -364,7 +275,7 @@ static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
     vyre_value word[VYRE_MAX_ARGS];
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
         if (i >= VYI_KERNEL_EARLY_ARGS)
-            word[i] = vyi_opcode_word(k, i);
+            word[i] = vyi_kernel_word(k, i);
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
         slot.arg[i] = i < VYI_KERNEL_EARLY_ARGS ? vyi_opcode_arg(k, i)
                                                 : vyre_ir_load(p, k->ring, word[i]);
@@ -380,42 +291,6 @@ static void vyi_opcode_handler(vyi_kernel *k, const vyre_handler *h)
         vyi_kernel_settle_loops(k);
         vyre_ir_loop_allow(p, k->allowance); /* of what follows in a packed slot */
     }
-}
-
-VYI_COLD
-VYRE_API void vyre_emit_result(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
-                               vyre_value value)
-{
-    if (!p || !slot)
-        return;
-    vyi_ir_inner_begin(p);
-    vyi_kernel k = *(const vyi_kernel *)slot->internal;
-    if (word < VYRE_MAX_ARGS && k.self)
-        vyi_wide_result(p, &k, word, value);
-    else if (word < VYRE_MAX_ARGS)
-        vyre_ir_store(p, k.ring, vyi_opcode_word(&k, word), value);
-    else
-        vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use a word below 12.",
-                         "result word %u; a slot has %u", (unsigned)word,
-                         (unsigned)VYRE_MAX_ARGS);
-    vyi_ir_inner_end(p);
-}
-
-/* A code of 0 would read as no fault at all. */
-VYI_COLD
-VYRE_API void vyre_emit_fault(vyre_program *p, const vyre_slot_values *slot, vyre_value code)
-{
-    if (!p || !slot)
-        return;
-    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
-    vyi_ir_inner_begin(p);
-    vyre_value zero = vyre_ir_u32(p, VYRE_FAULT_NONE);
-    vyre_value nameless = vyre_ir_eq(p, code, zero);
-    vyre_value raised = vyre_ir_select(p, nameless, vyre_ir_u32(p, VYRE_FAULT_USER), code);
-    vyre_value standing = vyre_ir_get(p, k->fault);
-    vyre_value first = vyre_ir_eq(p, standing, zero);
-    vyre_ir_set(p, k->fault, vyre_ir_select(p, first, raised, standing));
-    vyi_ir_inner_end(p);
 }
 
 /* --- dispatch ------------------------------------------------------------ */
@@ -555,7 +430,7 @@ static void vyi_packed_decode(vyi_kernel *k, const vyi_packed *packed, vyre_valu
     if (k->given.id)
         vyre_ir_set(p, k->given, vyre_ir_get(p, k->arg_count));
     for (uint32_t a = 0; a < VYI_KERNEL_EARLY_ARGS; a++)
-        vyre_ir_set(p, k->arg[a], vyre_ir_load(p, k->ring, vyi_opcode_word(k, a)));
+        vyre_ir_set(p, k->arg[a], vyre_ir_load(p, k->ring, vyi_kernel_word(k, a)));
 }
 
 /* --- a slot from its claim to its end ------------------------------------ */

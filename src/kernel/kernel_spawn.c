@@ -497,3 +497,12 @@ VYI_API void vyi_children_leave(vyi_kernel *k)
     vyi_kernel_slot_end(k);
     vyre_ir_end(p);
 }
+
+VYI_COLD
+VYI_API void vyi_children_found(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value slot = vyi_kernel_op(k, vyre_ir_shr, k->base, 4);
+    vyre_ir_set(p, k->children->claimed, slot);
+    vyre_ir_set(p, k->children->fresh, vyre_ir_not(p, k->joined));
+}

@@ -34,69 +34,11 @@ static vyre_value vyi_wide_word(vyi_kernel *k, uint32_t word)
 
 /* --- sums ----------------------------------------------------------------- */
 
-/* Every reduction is one of four whose neutral element is 0, of words that are
- * turned around before and after: so a state of zeros is ready for any. */
-typedef struct vyi_wide_sum {
-    uint8_t signed_words; /* of i32: the sign bit is flipped */
-    uint8_t turned;       /* all bits are */
-    uint8_t atomic;       /* vyre_atomic_op */
-    uint8_t reduce;       /* vyre_reduce_op */
-} vyi_wide_sum;
-
-static bool vyi_wide_sum_find(vyre_atomic_op op, uint32_t type, vyi_wide_sum *out)
-{
-    static const struct { uint8_t op, i32, turned, atomic, reduce; } sums[] = {
-        { VYRE_ATOMIC_ADD, 1, 0, VYRE_ATOMIC_ADD, VYRE_REDUCE_ADD },
-        { VYRE_ATOMIC_MAX, 1, 0, VYRE_ATOMIC_MAX, VYRE_REDUCE_MAX },
-        { VYRE_ATOMIC_MIN, 1, 1, VYRE_ATOMIC_MAX, VYRE_REDUCE_MAX },
-        { VYRE_ATOMIC_OR, 0, 0, VYRE_ATOMIC_OR, VYRE_REDUCE_OR },
-        { VYRE_ATOMIC_AND, 0, 1, VYRE_ATOMIC_OR, VYRE_REDUCE_OR },
-        { VYRE_ATOMIC_XOR, 0, 0, VYRE_ATOMIC_XOR, VYRE_REDUCE_XOR }
-    };
-    for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++) {
-        const bool fits = type == VYRE_TYPE_U32 || (type == VYRE_TYPE_I32 && sums[i].i32);
-        if (sums[i].op != (uint32_t)op || !fits)
-            continue;
-        out->signed_words = type == VYRE_TYPE_I32 && op != VYRE_ATOMIC_ADD;
-        out->turned = sums[i].turned;
-        out->atomic = sums[i].atomic;
-        out->reduce = sums[i].reduce;
-        return true;
-    }
-    return false;
-}
-
-/* To what is summed up, and back: the same flips. */
-static vyre_value vyi_wide_turn(vyi_kernel *k, vyi_wide_sum sum, vyre_value word)
-{
-    if (sum.signed_words)
-        word = vyi_kernel_op(k, vyre_ir_xor, word, 0x80000000u);
-    return sum.turned ? vyre_ir_not(k->p, word) : word;
-}
-
-static vyre_value vyi_wide_combine(vyi_kernel *k, vyi_wide_sum sum, vyre_value a, vyre_value b)
-{
-    switch (sum.reduce) {
-    case VYRE_REDUCE_ADD: return vyre_ir_add(k->p, a, b);
-    case VYRE_REDUCE_MAX: return vyre_ir_max(k->p, a, b);
-    case VYRE_REDUCE_OR:  return vyre_ir_or(k->p, a, b);
-    default:              return vyre_ir_xor(k->p, a, b);
-    }
-}
-
 static void vyi_wide_sums_begin(vyi_kernel *k)
 {
     memset(k->wide.use, 0, sizeof k->wide.use);
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
         k->wide.sum[i] = vyre_ir_local(k->p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "sum");
-}
-
-static vyi_wide_sum vyi_wide_sum_of(const vyi_kernel *k, uint32_t word)
-{
-    vyi_wide_sum sum;
-    memset(&sum, 0, sizeof sum);
-    (void)vyi_wide_sum_find((vyre_atomic_op)k->wide.use[word].op, k->wide.use[word].type, &sum);
-    return sum;
 }
 
 /* The lanes' sums into the group's; each subgroup by one atomic. */
@@ -159,103 +101,6 @@ static void vyi_wide_results(vyi_kernel *k)
         if (kind == VYI_WIDE_WRITTEN_ONCE)
             vyre_ir_end(p);
     }
-}
-
-/* --- what handlers say ---------------------------------------------------- */
-
-static bool vyi_wide_may_use(vyre_program *p, const vyi_chunk *w, uint32_t word,
-                             vyi_wide_kind kind, const char *what)
-{
-    if (w->use[word].kind == VYI_WIDE_UNUSED || w->use[word].kind == kind)
-        return true;
-    vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Give each result a word of its own.",
-                     "%s of word %u, which has another result already", what, (unsigned)word);
-    return false;
-}
-
-/* Lane 0 of tile 0 says it, and nobody reads the slot before the work's end: other
- * groups may still have to read its arguments. */
-VYI_API void vyi_wide_result(vyre_program *p, const vyi_kernel *kernel, uint32_t word,
-                             vyre_value value)
-{
-    vyi_kernel k = *kernel;
-    vyi_chunk *w = kernel->self;
-    if (w->running->width != VYRE_WIDTH_GROUP) {
-        vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use vyre_emit_reduce(): it combines them.",
-                         "a result of one index of a range, of which all would write it");
-        return;
-    }
-    if (!vyi_wide_may_use(p, w, word, VYI_WIDE_WRITTEN_ONCE, "a result"))
-        return;
-    w->use[word].kind = VYI_WIDE_WRITTEN_ONCE;
-    vyre_value both = vyre_ir_or(p, w->index, w->lane);
-    vyre_ir_if(p, vyi_kernel_is(&k, both, 0));
-    vyre_ir_atomic_store(p, w->buffer, vyi_wide_at(&k, VYI_WIDE_SUMS + word), value,
-                         VYRE_ORDER_RELAXED);
-    vyre_value at = vyi_wide_at(&k, VYI_WIDE_WRITTEN);
-    vyre_ir_atomic(p, VYRE_ATOMIC_OR, w->buffer, at, vyi_kernel_u32(&k, 1u << word),
-                   VYRE_ORDER_RELAXED);
-    vyre_ir_end(p);
-}
-
-static bool vyi_reduce_allowed(vyre_program *p, const vyi_kernel *k, uint32_t word,
-                               vyre_atomic_op op, vyre_value value, vyi_wide_sum *sum)
-{
-    if (!k->self) {
-        vyi_program_fail(p, VYRE_E_KERNEL_RESULT,
-                         "Set the handler's width, or use vyre_emit_result().",
-                         "a reduction in a handler that one lane runs");
-        return false;
-    }
-    if (p->error.status != VYRE_OK || value.id == 0 || value.id > p->count)
-        return false;
-    const uint32_t type = vyi_definition(p, value.id)->type;
-    if (word >= VYRE_MAX_ARGS || !vyi_wide_sum_find(op, type, sum)) {
-        vyi_program_fail(p, VYRE_E_KERNEL_RESULT,
-                         "ADD, MIN, MAX, AND, OR, XOR of u32; ADD, MIN, MAX of i32; words 0..11.",
-                         "reduction %u of a value of type %s into word %u", (unsigned)op,
-                         vyi_type_text(type), (unsigned)word);
-        return false;
-    }
-    const vyi_chunk *w = k->self;
-    if (!vyi_wide_may_use(p, w, word, VYI_WIDE_SUMMED, "a reduction"))
-        return false;
-    const bool same = w->use[word].kind == VYI_WIDE_UNUSED ||
-                      (w->use[word].op == (uint8_t)op && w->use[word].type == type);
-    if (!same)
-        vyi_program_fail(p, VYRE_E_KERNEL_RESULT, "Use one operation for each word.",
-                         "two different reductions into word %u", (unsigned)word);
-    return same;
-}
-
-/* To the lane's own sum. */
-static void vyi_wide_add(vyre_program *p, const vyi_kernel *kernel, uint32_t word,
-                         vyre_atomic_op op, vyre_value value, vyi_wide_sum sum)
-{
-    vyi_kernel k = *kernel;
-    vyi_chunk *w = kernel->self;
-    w->use[word].kind = VYI_WIDE_SUMMED;
-    w->use[word].op = (uint8_t)op;
-    w->use[word].type = vyi_definition(p, value.id)->type;
-    if (w->use[word].type == VYRE_TYPE_I32)
-        value = vyre_ir_bitcast(p, VYRE_TYPE_U32, value);
-    vyre_value turned = vyi_wide_turn(&k, sum, value);
-    vyre_value before = vyre_ir_get(p, w->sum[word]);
-    vyre_ir_set(p, w->sum[word], vyi_wide_combine(&k, sum, before, turned));
-}
-
-VYI_COLD
-VYRE_API void vyre_emit_reduce(vyre_program *p, const vyre_slot_values *slot, uint32_t word,
-                               vyre_atomic_op op, vyre_value value)
-{
-    vyi_wide_sum sum;
-    if (!p || !slot)
-        return;
-    const vyi_kernel *k = (const vyi_kernel *)slot->internal;
-    vyi_ir_inner_begin(p);
-    if (vyi_reduce_allowed(p, k, word, op, value, &sum))
-        vyi_wide_add(p, k, word, op, value, sum);
-    vyi_ir_inner_end(p);
 }
 
 /* --- a chunk -------------------------------------------------------------- */
