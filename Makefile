@@ -7,6 +7,7 @@
 #   make plot       redraw the picture of the round trips from the figures beside it
 #   make fuzz       60 seconds of libFuzzer for each decoder
 #   make soak       the long runs
+#   make mutants    two hundred small mistakes, and whether the tests see them
 #   make check      the generated files are in step, the sources are in form
 #   make amalgamate regenerate vyre.h
 #   make spirv      regenerate vyre_spirv.h
@@ -36,7 +37,7 @@ UNSANITIZED :=
 # So are these, and compile GLSL.
 GLSLANG_TESTS :=
 
-.PHONY: all spirv demo test run-tests bench plot golden fuzz soak check amalgamate clean setup examples docs install \
+.PHONY: all spirv demo test run-tests bench plot golden fuzz soak mutants check amalgamate clean setup examples docs install \
         bare-machine
 .SECONDARY:
 
@@ -124,6 +125,9 @@ test: setup
 
 fuzz soak: setup amalgamate
 	@bash tests/$@.sh
+
+mutants:
+	@bash tests/mutants.sh
 
 bench: setup amalgamate
 	@bash bench/run.sh

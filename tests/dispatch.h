@@ -23,6 +23,9 @@ static void finish(vyre_program *p)
         test_fail(__FILE__, __LINE__, "%s", err.text);
 }
 
+#if defined(__GNUC__)
+__attribute__((unused))
+#endif
 static void interpret(const vyre_program *p, uint32_t groups, void **buffers, const size_t *sizes,
                       uint32_t count)
 {
@@ -37,6 +40,9 @@ static void interpret(const vyre_program *p, uint32_t groups, void **buffers, co
 }
 
 /* On the device that there is; false without one. */
+#if defined(__GNUC__)
+__attribute__((unused))
+#endif
 static bool dispatch(const vyre_program *p, uint32_t groups, void **buffers, const size_t *sizes,
                      uint32_t count)
 {

@@ -59,6 +59,9 @@ $(BUILD)/tests/test_replay_run: tests/engine.h tests/driver.h tests/replay_file.
 GLSLANG_TESTS += test_source_random
 $(BUILD)/tests/test_source_random: tests/gen_source.h tests/source_model.h tests/source_wrong.h tests/gen.h tests/vk_run.h tests/exactness.h
 $(BUILD)/tests/test_made $(BUILD)/tests/test_pair: tests/dispatch.h
+# Millions of lanes on lavapipe's threads, and its compiler for each shape.
+UNSANITIZED += test_litmus
+$(BUILD)/tests/test_litmus: tests/dispatch.h tests/driver.h
 $(BUILD)/tests/test_elide: tests/vk_run.h tests/oom.h tests/driver.h
 $(BUILD)/tests/test_elide: LDLIBS = -lvulkan
 $(BUILD)/tests/test_wide $(BUILD)/tests/test_wide_live: tests/engine.h tests/driver.h
