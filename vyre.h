@@ -4307,8 +4307,8 @@ typedef struct vyre_runner_desc {
     uint32_t            buffer_count; /* of `sizes`, which are as many as the bindings */
     uint32_t            rounds;       /* of each round loop in one dispatch; 0 = 2^20 */
     uint32_t            loop_limit;   /* iterations of a lane's loops, as LOOP_LEFT tells the
-                                         program; 0 = none.  Mesa's llvmpipe ends loops after
-                                         some 65,000 iterations whatever this is */
+                                         program; 0 = none, on Mesa's llvmpipe the 65,535 after
+                                         which it ends loops.  VYRE_E_LAUNCH: some had more */
     uint64_t            timeout_ns;   /* of one dispatch; 0 = 10 s */
     vyre_logger         messages;
     vyre_allocator      allocator;
@@ -4327,7 +4327,9 @@ VYRE_API void *vyre_runner_map(vyre_runner *r, uint32_t index, size_t *size);
 /* Runs so many workgroups (0 in y and z is 1) and waits until they have ended.
  * Round loops stop after desc.rounds, and go on with the next dispatch: what they need is in
  * the buffers.  VYRE_TIMEOUT: it still runs; the next call looks again, and is
- * VYRE_E_RUNNING until it has ended. */
+ * VYRE_E_RUNNING until it has ended.  VYRE_E_LAUNCH: it has ended, and a loop that is no
+ * round loop was cut at the limit, in a program that does not read LOOP_CUT: what it wrote
+ * is wrong.  Of one that had timed out the next call says so, and runs nothing. */
 VYRE_API vyre_status vyre_runner_dispatch(vyre_runner *r, const uint32_t groups[3],
                                           vyre_stats *stats, vyre_error *err);
 /* What it runs on: backend, device, driver, limits, buffers, and dispatches as `passes`. */
@@ -33318,6 +33320,9 @@ VYI_API vyre_status vyi_vk_set_create(vyi_vk_context *c, VkDescriptorPool pool,
 VYI_API void vyi_vk_set_write(vyi_vk_context *c, VkDescriptorSet set,
                               const vyi_vk_binding *bindings, uint32_t count);
 
+/* Where the loop limit was not measured; llvmpipe has this one. */
+#define VYI_VK_CPU_LOOP_LIMIT 65535u
+
 typedef struct vyi_vk_pipeline_desc {
     const vyre_program *program;
     const vyi_vk_layout *layout;
@@ -36431,8 +36436,6 @@ typedef struct vyi_vk {
 
 /* --- geometry ------------------------------------------------------------ */
 
-/* Where the loop limit was not measured; llvmpipe has this one. */
-#define VYI_VK_CPU_LOOP_LIMIT 65535u
 #define VYI_VK_UNPROBED_GROUPS 16u
 
 static bool vyi_vk_is_cpu(const vyi_vk *v)
@@ -47309,9 +47312,22 @@ struct vyre_runner {
     void                     *device;
     vyi_runner_buffer         buffers[VYRE_MAX_BINDINGS]; /* ascending by binding */
     uint32_t                  buffer_count;
+    uint32_t                  bound_count; /* with the one behind them that `guarded` adds */
+    const vyre_program       *program;     /* what runs: desc.program, or guarded */
+    vyre_program             *guarded;
+    uint32_t                  limit;       /* of loops, where they are guarded */
     uint64_t                  dispatches;
     bool                      running;
+    bool                      cut;         /* a dispatch that timed out has ended so */
 };
+
+/* Where loops end after `limit` iterations, 0 being none: has r run a copy of its program
+ * that tells.  The backend calls it before it makes buffers. */
+VYI_API vyre_status vyi_runner_guard(struct vyre_runner *r, uint32_t limit, vyre_error *err);
+/* Undoes it, if it was done. */
+VYI_API void vyi_runner_unguard(struct vyre_runner *r);
+/* Whether a loop was cut since the last call. */
+VYI_API bool vyi_runner_was_cut(struct vyre_runner *r);
 
 /* NULL where there is no Vulkan. */
 VYI_API const vyi_runner_backend *vyi_runner_vulkan(void);
@@ -47343,17 +47359,18 @@ static bool vyi_runner_is_late(void *user)
 static void vyi_runner_cpu_free(vyre_runner *r)
 {
     vyi_runner_cpu *cpu = (vyi_runner_cpu *)r->device;
-    for (uint32_t i = 0; i < r->buffer_count; i++)
+    for (uint32_t i = 0; i < r->bound_count; i++)
         vyi_free(&r->desc.allocator, r->buffers[i].map, (r->buffers[i].size + 3) & ~(size_t)3);
     if (cpu) {
         vyi_machine_destroy(cpu->machine);
         vyi_free(&r->desc.allocator, cpu, sizeof *cpu);
     }
+    vyi_runner_unguard(r);
 }
 
 static vyre_status vyi_runner_cpu_buffers(vyre_runner *r, vyre_error *err)
 {
-    for (uint32_t i = 0; i < r->buffer_count; i++) {
+    for (uint32_t i = 0; i < r->bound_count; i++) {
         const size_t size = (r->buffers[i].size + 3) & ~(size_t)3;
         r->buffers[i].map = vyi_alloc_zeroed(&r->desc.allocator, size);
         if (!r->buffers[i].map)
@@ -47368,16 +47385,16 @@ static vyre_status vyi_runner_cpu_machine(vyre_runner *r, vyi_runner_cpu *cpu, v
     size_t sizes[VYRE_MAX_BINDINGS];
     vyre_interp_desc desc;
     memset(&desc, 0, sizeof desc);
-    for (uint32_t i = 0; i < r->buffer_count; i++) {
+    for (uint32_t i = 0; i < r->bound_count; i++) {
         maps[i] = r->buffers[i].map;
         sizes[i] = r->buffers[i].size;
     }
     desc.buffers = maps;
     desc.sizes = sizes;
-    desc.buffer_count = r->buffer_count;
+    desc.buffer_count = r->bound_count;
     desc.loop_limit = r->desc.loop_limit;
     desc.allocator = r->desc.allocator;
-    const vyre_status status = vyi_machine_create(r->desc.program, &desc, &cpu->machine, err);
+    const vyre_status status = vyi_machine_create(r->program, &desc, &cpu->machine, err);
     if (status >= 0)
         vyi_machine_on_work(cpu->machine, vyi_runner_is_late, cpu);
     return status;
@@ -47387,7 +47404,10 @@ static vyre_status vyi_runner_cpu_open(vyre_runner *r, vyre_error *err)
 {
     vyi_runner_cpu *cpu = (vyi_runner_cpu *)vyi_alloc_zeroed(&r->desc.allocator, sizeof *cpu);
     r->device = cpu;
-    vyre_status status = cpu ? vyi_runner_cpu_buffers(r, err) : vyi_fail_nomem(err, sizeof *cpu);
+    vyre_status status = cpu ? vyi_runner_guard(r, r->desc.loop_limit, err)
+                             : vyi_fail_nomem(err, sizeof *cpu);
+    if (status >= 0)
+        status = vyi_runner_cpu_buffers(r, err);
     if (status >= 0)
         status = vyi_runner_cpu_machine(r, cpu, err);
     if (status < 0)
@@ -47449,6 +47469,8 @@ static void vyi_runner_bind(vyre_runner *r)
                 r->buffers[r->buffer_count++].declared = &p->buffers[i];
         }
     }
+    r->program = p;
+    r->bound_count = r->buffer_count;
 }
 
 static vyre_status vyi_runner_sizes(vyre_runner *r, vyre_error *err)
@@ -47556,7 +47578,17 @@ static vyre_status vyi_runner_look(vyre_runner *r, vyre_error *err)
         return VYRE_OK;
     const vyre_status status = r->backend->wait(r, 0, err);
     r->running = status == VYRE_TIMEOUT;
+    r->cut = status == VYRE_OK && vyi_runner_was_cut(r);
     return status;
+}
+
+static vyre_status vyi_runner_fail_cut(vyre_runner *r, vyre_error *err)
+{
+    r->cut = false;
+    return vyi_fail(err, VYRE_E_LAUNCH, r->limit,
+                    "Split the work into shorter loops or fewer rounds, or raise loop_limit.",
+                    "dispatch %llu is wrong: a lane's loops had more than the %u iterations that "
+                    "there may be", (unsigned long long)r->dispatches, (unsigned)r->limit);
 }
 
 VYRE_API void *vyre_runner_map(vyre_runner *r, uint32_t index, size_t *size)
@@ -47579,7 +47611,7 @@ static vyre_status vyi_runner_run(vyre_runner *r, const uint32_t groups[3], vyre
     if (r->running)
         return vyi_news(err, VYRE_TIMEOUT, r->dispatches, "Look again later, or raise timeout_ns.",
                         "the dispatch has not ended");
-    return status;
+    return status == VYRE_OK && vyi_runner_was_cut(r) ? vyi_runner_fail_cut(r, err) : status;
 }
 
 VYRE_API vyre_status vyre_runner_dispatch(vyre_runner *r, const uint32_t groups[3],
@@ -47594,6 +47626,8 @@ VYRE_API vyre_status vyre_runner_dispatch(vyre_runner *r, const uint32_t groups[
     if (status == VYRE_TIMEOUT)
         return vyi_fail(err, VYRE_E_RUNNING, r->dispatches, "Wait until it has ended.",
                         "dispatch %llu still runs", (unsigned long long)r->dispatches);
+    if (r->cut)
+        return vyi_runner_fail_cut(r, err);
     const uint32_t counts[3] = { groups[0], groups[1] ? groups[1] : 1, groups[2] ? groups[2] : 1 };
     const uint64_t start = vyi_now();
     status = vyi_runner_run(r, counts, err);
@@ -47618,6 +47652,223 @@ VYRE_API void vyre_runner_query(const vyre_runner *r, vyre_info *out)
     for (uint32_t i = 0; i < r->buffer_count; i++)
         out->device_bytes += r->buffers[i].size;
     r->backend->info(r, out);
+}
+
+#endif /* VYRE_NO_RUNNER */
+/* ==========================================================================
+ * runner: programs whose loops may be cut
+ *
+ * Private.  Where iterations are limited the device runs a copy of the program, which
+ * says in a word of the runner's own that a loop ended early, behind each loop:
+ *
+ *     if (LOOP_CUT) cut[0] = 1;
+ *
+ * A round loop that is cut has had fewer rounds, which is no mistake.  A program that
+ * reads LOOP_CUT knows what it does.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_RUNNER
+
+#define VYI_GUARD_CONSTS 2u /* 0 and 1, the copy's first values */
+#define VYI_GUARD_EACH   4u /* instructions behind a loop */
+
+typedef struct vyi_guard {
+    const vyre_program *from;
+    vyre_program       *to;
+    uint32_t           *at; /* where each instruction of `from` stands in `to` */
+} vyi_guard;
+
+static bool vyi_guard_is_loop(const vyi_inst *inst)
+{
+    return inst->op == VYI_OP_LOOP || (inst->op == VYI_OP_FOREVER && !inst->sub);
+}
+
+/* Loops to look behind. */
+static uint32_t vyi_guard_loops(const vyre_program *p)
+{
+    uint32_t loops = 0;
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (p->insts[i].op == VYI_OP_BUILTIN && p->insts[i].sub == VYRE_BUILTIN_LOOP_CUT)
+            return 0;
+        loops += vyi_guard_is_loop(&p->insts[i]);
+    }
+    return loops;
+}
+
+/* --- the copy ------------------------------------------------------------- */
+
+static vyi_inst *vyi_guard_put(vyi_guard *g, vyi_op op, vyre_type type)
+{
+    VYRE_ASSERT(g->to->count < g->to->capacity);
+    vyi_inst *inst = &g->to->insts[g->to->count++];
+    memset(inst, 0, sizeof *inst);
+    inst->op = (uint8_t)op;
+    inst->type = (uint8_t)type;
+    return inst;
+}
+
+static void vyi_guard_look(vyi_guard *g)
+{
+    vyre_program *p = g->to;
+    vyi_guard_put(g, VYI_OP_BUILTIN, VYRE_TYPE_BOOL)->sub = VYRE_BUILTIN_LOOP_CUT;
+    const uint32_t cut = p->count, opener = p->count; /* an id is an index plus 1 */
+    vyi_inst *inst = vyi_guard_put(g, VYI_OP_IF, VYRE_TYPE_NONE);
+    inst->arg[0] = cut;
+    inst->link = opener + 2;
+    inst = vyi_guard_put(g, VYI_OP_ATOMIC_STORE, VYRE_TYPE_NONE);
+    inst->order = VYRE_ORDER_RELAXED;
+    inst->arg[0] = p->buffer_count;
+    inst->arg[1] = 1; /* the values 0 and 1 */
+    inst->arg[2] = 2;
+    vyi_guard_put(g, VYI_OP_END, VYRE_TYPE_NONE)->link = opener;
+}
+
+static void vyi_guard_copy(vyi_guard *g, uint32_t index)
+{
+    const vyi_inst *from = &g->from->insts[index];
+    const uint32_t values = vyi_op_describe(from->op)->values;
+    g->at[index] = g->to->count;
+    if (from->op == VYI_OP_COMMENT)
+        return;
+    vyi_inst *to = vyi_guard_put(g, (vyi_op)from->op, (vyre_type)from->type);
+    *to = *from;
+    for (uint32_t i = 0; i < 4; i++)
+        if ((values >> i & 1u) && from->arg[i])
+            to->arg[i] = g->at[from->arg[i] - 1] + 1;
+    if (from->op == VYI_OP_LOCAL)
+        g->to->locals[from->arg[0] - 1].declared = g->at[index];
+    if (from->op == VYI_OP_END && vyi_guard_is_loop(&g->from->insts[from->link]))
+        vyi_guard_look(g);
+}
+
+/* Those of blocks lead forward, too. */
+static void vyi_guard_link(vyi_guard *g)
+{
+    for (uint32_t i = 0; i < g->from->count; i++) {
+        const vyi_inst *from = &g->from->insts[i];
+        const uint32_t flags = vyi_op_describe(from->op)->flags;
+        if ((flags & (VYI_OP_OPENS | VYI_OP_ARM)) || from->op == VYI_OP_END ||
+            from->op == VYI_OP_BREAK || from->op == VYI_OP_CONTINUE)
+            g->to->insts[g->at[i]].link = g->at[from->link];
+    }
+}
+
+/* --- its memory ----------------------------------------------------------- */
+
+static bool vyi_guard_room(vyre_program *p, const vyre_program *from, uint32_t loops)
+{
+    void *insts = NULL, *buffers = NULL, *locals = NULL;
+    const uint32_t count = from->count + VYI_GUARD_CONSTS + VYI_GUARD_EACH * loops;
+    const bool good =
+        vyi_grow(&p->allocator, &insts, &p->capacity, count, sizeof *p->insts) &&
+        vyi_grow(&p->allocator, &buffers, &p->buffer_capacity, from->buffer_count + 1,
+                 sizeof *p->buffers) &&
+        vyi_grow(&p->allocator, &locals, &p->local_capacity, from->local_count,
+                 sizeof *p->locals);
+    p->insts = (vyi_inst *)insts;
+    p->buffers = (vyi_buffer *)buffers;
+    p->locals = (vyi_local *)locals;
+    return good;
+}
+
+/* An empty program with the buffers and locals of `from`, and texts that are its. */
+static vyre_program *vyi_guard_begin(const vyre_runner *r, uint32_t loops)
+{
+    const vyre_program *from = r->desc.program;
+    vyre_program *p = (vyre_program *)vyi_alloc_zeroed(&r->desc.allocator, sizeof *p);
+    if (!p)
+        return NULL;
+    p->allocator = p->arena.allocator = r->desc.allocator;
+    if (!vyi_guard_room(p, from, loops)) {
+        vyre_program_destroy(p);
+        return NULL;
+    }
+    p->name = from->name;
+    memcpy(p->group_size, from->group_size, sizeof p->group_size);
+    memcpy(p->buffers, from->buffers, from->buffer_count * sizeof *p->buffers);
+    p->buffer_count = from->buffer_count;
+    if (from->local_count)
+        memcpy(p->locals, from->locals, from->local_count * sizeof *p->locals);
+    p->local_count = from->local_count;
+    return p;
+}
+
+/* Bindings become 0, 1, 2 .., and the last one is the copy's own. */
+static void vyi_guard_bind(vyre_runner *r, vyre_program *p)
+{
+    for (uint32_t i = 0; i < r->buffer_count; i++) {
+        vyi_buffer *b = &p->buffers[r->buffers[i].declared - r->desc.program->buffers];
+        b->binding = i;
+        r->buffers[i].declared = b;
+    }
+    vyi_buffer *own = &p->buffers[p->buffer_count++];
+    memset(own, 0, sizeof *own);
+    own->name = "cut";
+    own->binding = r->buffer_count;
+    own->type = VYRE_TYPE_U32;
+    own->access = VYRE_ACCESS_READ_WRITE;
+    own->count = 1;
+    r->buffers[r->buffer_count].declared = own;
+    r->buffers[r->buffer_count].size = 4;
+    r->bound_count = r->buffer_count + 1;
+}
+
+static void vyi_guard_fill(vyi_guard *g)
+{
+    for (uint32_t i = 0; i < VYI_GUARD_CONSTS; i++)
+        vyi_guard_put(g, VYI_OP_CONST, VYRE_TYPE_U32)->arg[0] = i;
+    for (uint32_t i = 0; i < g->from->count; i++)
+        vyi_guard_copy(g, i);
+    vyi_guard_link(g);
+    g->to->finished = true;
+}
+
+VYI_API vyre_status vyi_runner_guard(vyre_runner *r, uint32_t limit, vyre_error *err)
+{
+    const vyre_program *from = r->desc.program;
+    const uint32_t loops = limit ? vyi_guard_loops(from) : 0;
+    const size_t size = (size_t)from->count * sizeof(uint32_t);
+    vyi_guard g;
+    VYRE_ASSERT(r->program == from);
+    if (loops == 0)
+        return VYRE_OK;
+    if (r->buffer_count == VYRE_MAX_BINDINGS)
+        return vyi_fail(err, VYRE_E_VK_LIMIT, r->buffer_count, "Use one buffer less.",
+                        "a program with loops has %u bindings, and one more is needed to say "
+                        "that a loop was cut", (unsigned)r->buffer_count);
+    g.from = from;
+    g.to = vyi_guard_begin(r, loops);
+    g.at = g.to ? (uint32_t *)vyi_alloc(&r->desc.allocator, size) : NULL;
+    if (!g.at) {
+        vyre_program_destroy(g.to);
+        return vyi_fail_nomem(err, size);
+    }
+    vyi_guard_bind(r, g.to);
+    vyi_guard_fill(&g);
+    vyi_free(&r->desc.allocator, g.at, size);
+    r->program = r->guarded = g.to;
+    r->limit = limit;
+    return VYRE_OK;
+}
+
+VYI_API void vyi_runner_unguard(vyre_runner *r)
+{
+    const vyre_program *to = r->guarded;
+    for (uint32_t i = 0; to && i < r->buffer_count; i++)
+        r->buffers[i].declared = &r->desc.program->buffers[r->buffers[i].declared - to->buffers];
+    vyre_program_destroy(r->guarded);
+    r->guarded = NULL;
+    r->program = r->desc.program;
+    r->bound_count = r->buffer_count;
+}
+
+VYI_API bool vyi_runner_was_cut(vyre_runner *r)
+{
+    uint32_t *word = r->guarded ? (uint32_t *)r->buffers[r->buffer_count].map : NULL;
+    if (!word || *word == 0)
+        return false;
+    *word = 0;
+    return true;
 }
 
 #endif /* VYRE_NO_RUNNER */
@@ -47655,10 +47906,11 @@ static void vyi_runner_vk_free(vyre_runner *r)
         if (vk->pool)
             c->fn.vkDestroyDescriptorPool(c->device, vk->pool, c->callbacks);
         vyi_vk_layout_destroy(c, &vk->layout);
-        for (uint32_t i = 0; i < r->buffer_count; i++)
+        for (uint32_t i = 0; i < r->bound_count; i++)
             vyi_vk_buffer_destroy(c, &vk->buffers[i]);
     }
     vyi_vk_context_close(c);
+    vyi_runner_unguard(r);
     vyi_free(&r->desc.allocator, vk, sizeof *vk);
     r->device = NULL;
 }
@@ -47683,7 +47935,7 @@ static vyre_status vyi_runner_vk_fits(const vyre_runner *r, const vyi_vk_context
 static vyre_status vyi_runner_vk_buffers(vyre_runner *r, vyi_runner_vk *vk, vyre_error *err)
 {
     vyre_status status = VYRE_OK;
-    for (uint32_t i = 0; i < r->buffer_count && status == VYRE_OK; i++) {
+    for (uint32_t i = 0; i < r->bound_count && status == VYRE_OK; i++) {
         vyi_runner_buffer *b = &r->buffers[i];
         const vyi_vk_place place =
             b->declared->access == VYRE_ACCESS_READ ? VYI_VK_DEVICE : VYI_VK_HOST;
@@ -47699,39 +47951,55 @@ static vyre_status vyi_runner_vk_set(vyre_runner *r, vyi_runner_vk *vk, vyre_err
 {
     vyi_vk_binding bindings[VYRE_MAX_BINDINGS];
     uint32_t numbers[VYRE_MAX_BINDINGS];
-    for (uint32_t i = 0; i < r->buffer_count; i++) {
+    for (uint32_t i = 0; i < r->bound_count; i++) {
         numbers[i] = bindings[i].binding = r->buffers[i].declared->binding;
         bindings[i].buffer = vk->buffers[i].buffer;
         bindings[i].size = r->buffers[i].size & ~(size_t)3;
     }
-    vyre_status status = vyi_vk_layout_create(&vk->c, &vk->layout, numbers, r->buffer_count, err);
+    vyre_status status = vyi_vk_layout_create(&vk->c, &vk->layout, numbers, r->bound_count, err);
     if (status == VYRE_OK)
-        status = vyi_vk_pool_create(&vk->c, &vk->pool, 1, r->buffer_count ? r->buffer_count : 1,
+        status = vyi_vk_pool_create(&vk->c, &vk->pool, 1, r->bound_count ? r->bound_count : 1,
                                     err);
     if (status == VYRE_OK)
         status = vyi_vk_set_create(&vk->c, vk->pool, &vk->layout, &vk->set, err);
     if (status == VYRE_OK)
-        vyi_vk_set_write(&vk->c, vk->set, bindings, r->buffer_count);
+        vyi_vk_set_write(&vk->c, vk->set, bindings, r->bound_count);
     return status;
+}
+
+/* What the driver does by itself is done before it, where it can be told. */
+static uint32_t vyi_runner_vk_limit(const vyre_runner *r, const vyi_vk_context *c)
+{
+    const uint32_t wanted = r->desc.loop_limit;
+    if (!c->features.llvmpipe || (wanted && wanted < VYI_VK_CPU_LOOP_LIMIT))
+        return wanted;
+    return VYI_VK_CPU_LOOP_LIMIT;
+}
+
+static vyre_status vyi_runner_vk_pipeline(vyre_runner *r, vyi_runner_vk *vk, vyre_error *err)
+{
+    vyi_vk_pipeline_desc pipeline;
+    memset(&pipeline, 0, sizeof pipeline);
+    pipeline.program = r->program;
+    pipeline.layout = &vk->layout;
+    pipeline.loop_limit = vyi_runner_vk_limit(r, &vk->c);
+    pipeline.name = r->program->name;
+    return vyi_vk_pipeline_create(&vk->c, &pipeline, &vk->pipeline, err);
 }
 
 static vyre_status vyi_runner_vk_steps(vyre_runner *r, vyi_runner_vk *vk, vyre_error *err)
 {
-    vyi_vk_pipeline_desc pipeline;
-    memset(&pipeline, 0, sizeof pipeline);
-    pipeline.program = r->desc.program;
-    pipeline.layout = &vk->layout;
-    pipeline.loop_limit = r->desc.loop_limit;
-    pipeline.name = r->desc.program->name;
     vyre_status status = vyi_vk_context_open(&vk->c, &r->engine, false, err);
     if (status == VYRE_OK)
         status = vyi_runner_vk_fits(r, &vk->c, err);
+    if (status == VYRE_OK)
+        status = vyi_runner_guard(r, vyi_runner_vk_limit(r, &vk->c), err);
     if (status == VYRE_OK)
         status = vyi_runner_vk_buffers(r, vk, err);
     if (status == VYRE_OK)
         status = vyi_runner_vk_set(r, vk, err);
     if (status == VYRE_OK)
-        status = vyi_vk_pipeline_create(&vk->c, &pipeline, &vk->pipeline, err);
+        status = vyi_runner_vk_pipeline(r, vk, err);
     if (status == VYRE_OK)
         status = vyi_vk_chain_create(&vk->c, &vk->chain, 1, err);
     return status;

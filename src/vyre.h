@@ -348,6 +348,7 @@
 #include "rooms/exchange/exchange_import.c"
 #include "rooms/exchange/exchange_export.c"
 #include "rooms/runner/runner.c"
+#include "rooms/runner/runner_guard.c"
 #include "rooms/runner/runner_vulkan.c"
 #include "rooms/replay/replay_file.c"
 #include "rooms/replay/replay_bytes.c"

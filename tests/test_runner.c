@@ -2,6 +2,8 @@
  * what goes wrong.
  *
  *   TEST_COUNT=10000   random programs on each, instead of 12 */
+#include "inside.h"
+#include "rooms/runner/runner_impl.h"
 #include "driver.h"
 #include "gen.h"
 #include "mock_vulkan.c"
@@ -216,6 +218,137 @@ static void late_on_vulkan(void)
     vyre_program_destroy(p);
 }
 
+/* --- loops that are cut ------------------------------------------------------------ */
+
+/* out[0] counts what a loop of in[0] iterations does; `knows`: the program reads LOOP_CUT. */
+static vyre_program *counting(bool knows)
+{
+    vyre_program *p = begin(1, 1);
+    const vyre_buffer in = buffer(p, "in", 7, 1), out = buffer(p, "out", 9, 1);
+    const vyre_value zero = vyre_ir_u32(p, 0), one = vyre_ir_u32(p, 1);
+    const vyre_local count = vyre_ir_local(p, VYRE_TYPE_U32, zero, "count");
+    const vyre_value to = vyre_ir_load(p, in, zero);
+    vyre_ir_comment(p, "a comment has a number, too");
+    vyre_ir_if(p, vyre_ir_gt(p, to, zero));
+    vyre_ir_loop(p, zero, to);
+    vyre_ir_set(p, count, vyre_ir_add(p, vyre_ir_get(p, count), one));
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    if (knows)
+        vyre_ir_name(p, vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_CUT), "cut");
+    vyre_ir_store(p, out, zero, vyre_ir_get(p, count));
+    return finish(p);
+}
+
+static void cut_on(vyre_backend backend, uint32_t limit, uint32_t few, uint32_t many)
+{
+    static const uint32_t groups[3] = { 1, 1, 1 };
+    vyre_info info;
+    for (unsigned knows = 0; knows < 2; knows++) {
+        vyre_program *p = counting(knows);
+        vyre_runner_desc d = desc_of(p, backend);
+        d.loop_limit = limit;
+        vyre_runner *r = open_or_fail(&d);
+        vyre_runner_query(r, &info);
+        CHECK_EQ(info.buffer_count, 2);
+        CHECK(!vyre_runner_map(r, 2, NULL));
+        if (limit == 0 && !strstr(info.device, "llvmpipe"))
+            many = few;
+        uint32_t *in = (uint32_t *)vyre_runner_map(r, 0, NULL);
+        const uint32_t *out = (const uint32_t *)vyre_runner_map(r, 1, NULL);
+        for (unsigned turn = 0; turn < 4; turn++) {
+            *in = turn & 1 ? many : few;
+            const bool cut = *in > few;
+            CHECK_EQ(vyre_runner_dispatch(r, groups, NULL, &err),
+                     cut && !knows ? VYRE_E_LAUNCH : VYRE_OK);
+            CHECK(!cut || knows || (err.at == (limit ? limit : 65535) && err.text[0]));
+            CHECK(cut ? *out < many : *out == few);
+        }
+        vyre_runner_close(r);
+        vyre_program_destroy(p);
+    }
+}
+
+static void cut_on_the_cpu(void)
+{
+    cut_on(VYRE_BACKEND_CPU, 1000, 1000, 1001);
+}
+
+static void cut_on_vulkan(void)
+{
+    cut_on(VYRE_BACKEND_VULKAN, 1000, 900, 2000);
+    cut_on(VYRE_BACKEND_VULKAN, 0, 60000, 100000); /* the driver's own limit */
+}
+
+/* Of a round loop that is cut the rest comes with the next dispatch. */
+static void rounds_may_be_cut(void)
+{
+    static const uint32_t groups[3] = { 1, 0, 0 };
+    vyre_program *p = begin(1, 1);
+    const vyre_buffer out = buffer(p, "out", 0, 1);
+    const vyre_value zero = vyre_ir_u32(p, 0), one = vyre_ir_u32(p, 1), two = vyre_ir_u32(p, 2);
+    vyre_ir_forever(p);
+    vyre_ir_loop(p, zero, two);
+    (void)vyre_ir_atomic(p, VYRE_ATOMIC_ADD, out, zero, one, VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    finish(p);
+    vyre_runner_desc d = desc_of(p, VYRE_BACKEND_CPU);
+    d.loop_limit = 30; /* three for each round */
+    vyre_runner *r = open_or_fail(&d);
+    CHECK_EQ(vyre_runner_dispatch(r, groups, NULL, &err), VYRE_OK);
+    CHECK_EQ(*(const uint32_t *)vyre_runner_map(r, 0, NULL), 20);
+    vyre_runner_close(r);
+    d.loop_limit = 32; /* the loop inside is cut in its last round */
+    r = open_or_fail(&d);
+    CHECK_EQ(vyre_runner_dispatch(r, groups, NULL, &err), VYRE_E_LAUNCH);
+    vyre_runner_close(r);
+    vyre_program_destroy(p);
+}
+
+/* A dispatch that nobody waited for any more is told of by the next call. */
+static void late_and_cut(void)
+{
+    static const uint32_t groups[3] = { 1, 1, 1 };
+    vyre_program *p = counting(false);
+    vyre_runner_desc d = desc_of(p, VYRE_BACKEND_CPU);
+    d.timeout_ns = 1;
+    d.loop_limit = 500000;
+    vyre_runner *r = open_or_fail(&d);
+    *(uint32_t *)vyre_runner_map(r, 0, NULL) = 1000000;
+    CHECK_EQ(vyre_runner_dispatch(r, groups, NULL, &err), VYRE_TIMEOUT);
+    uint32_t *in = NULL;
+    while (!in)
+        in = (uint32_t *)vyre_runner_map(r, 0, NULL);
+    *in = 3;
+    CHECK_EQ(vyre_runner_dispatch(r, groups, NULL, &err), VYRE_E_LAUNCH);
+    CHECK_EQ(*(const uint32_t *)vyre_runner_map(r, 1, NULL), 500000);
+    CHECK_EQ(vyre_runner_dispatch(r, groups, NULL, &err), VYRE_OK);
+    CHECK_EQ(*(const uint32_t *)vyre_runner_map(r, 1, NULL), 3);
+    vyre_runner_close(r);
+    vyre_program_destroy(p);
+}
+
+/* Where loops are limited a program has one binding less. */
+static void no_binding_is_left(void)
+{
+    char name[8];
+    vyre_program *p = begin(1, 1);
+    const vyre_value zero = vyre_ir_u32(p, 0);
+    for (uint32_t i = 0; i < VYRE_MAX_BINDINGS; i++) {
+        snprintf(name, sizeof name, "b%u", (unsigned)i);
+        buffer(p, name, i, 1);
+    }
+    vyre_ir_loop(p, zero, zero);
+    vyre_ir_end(p);
+    finish(p);
+    vyre_runner_desc d = desc_of(p, VYRE_BACKEND_CPU);
+    vyre_runner_close(open_or_fail(&d));
+    d.loop_limit = 1;
+    CHECK(!vyre_runner_open(&d, &err) && err.status == VYRE_E_VK_LIMIT);
+    vyre_program_destroy(p);
+}
+
 /* --- mistakes ------------------------------------------------------------------------ */
 
 static void mistakes(void)
@@ -319,6 +452,7 @@ static vyre_status cpu_life(const vyre_allocator *allocator, void *user)
     vyre_runner_desc d = desc_of((const vyre_program *)user, VYRE_BACKEND_CPU);
     d.sizes = sizes;
     d.buffer_count = 2;
+    d.loop_limit = 5;
     d.allocator = *allocator;
     return life(&d);
 }
@@ -327,6 +461,9 @@ static void out_of_memory(void)
 {
     vyre_program *p = grid();
     CHECK(oom_each(cpu_life, p) > 3);
+    vyre_program_destroy(p);
+    p = counting(false);
+    CHECK(oom_each(cpu_life, p) > 8);
     vyre_program_destroy(p);
 }
 
@@ -343,7 +480,8 @@ static void interpret(const vyre_program *p, const gen_shape *shape, gen_memory 
     CHECK_EQ(vyre_interpret(p, &desc, &err), VYRE_OK);
 }
 
-static void random_program(uint64_t seed, unsigned flags, vyre_backend backend)
+/* `limit`: of loops, which none of them reaches. */
+static void random_program(uint64_t seed, unsigned flags, vyre_backend backend, uint32_t limit)
 {
     gen_shape shape;
     uint32_t binding;
@@ -357,11 +495,13 @@ static void random_program(uint64_t seed, unsigned flags, vyre_backend backend)
         sizes[i] = found.sizes[i];
     d.sizes = sizes;
     d.buffer_count = found.count;
+    d.loop_limit = limit;
     bool empty = false;
     for (uint32_t i = 0; i < found.count; i++)
         empty = empty || sizes[i] < 4;
     if (!empty) {
         vyre_runner *r = open_or_fail(&d);
+        CHECK_EQ(vyi_program_check(r->program, &err), VYRE_OK);
         for (uint32_t i = 0; i < found.count; i++)
             memcpy(vyre_runner_map(r, i, NULL), found.buffers[i], sizes[i]);
         if (vyre_runner_dispatch(r, shape.groups, NULL, &err) != VYRE_OK)
@@ -386,7 +526,7 @@ static void random_programs(vyre_backend backend)
     const uint64_t count = text ? strtoull(text, NULL, 0) : 12;
     uint64_t random = test_seed(0x51a7);
     for (uint64_t i = 0; i < count; i++)
-        random_program(test_random(&random), flags[i % 3], backend);
+        random_program(test_random(&random), flags[i % 3], backend, i & 1 ? 1u << 20 : 0);
 }
 
 static void random_programs_on_the_cpu(void)
@@ -407,6 +547,11 @@ int main(void)
     RUN(rounds_on_vulkan);
     RUN(late_on_the_cpu);
     RUN(late_on_vulkan);
+    RUN(cut_on_the_cpu);
+    RUN(cut_on_vulkan);
+    RUN(rounds_may_be_cut);
+    RUN(late_and_cut);
+    RUN(no_binding_is_left);
     RUN(mistakes);
     RUN(limits_of_a_device);
     RUN(every_call_fails);

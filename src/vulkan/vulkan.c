@@ -36,8 +36,6 @@ typedef struct vyi_vk {
 
 /* --- geometry ------------------------------------------------------------ */
 
-/* Where the loop limit was not measured; llvmpipe has this one. */
-#define VYI_VK_CPU_LOOP_LIMIT 65535u
 #define VYI_VK_UNPROBED_GROUPS 16u
 
 static bool vyi_vk_is_cpu(const vyi_vk *v)

@@ -311,6 +311,9 @@ VYI_API vyre_status vyi_vk_set_create(vyi_vk_context *c, VkDescriptorPool pool,
 VYI_API void vyi_vk_set_write(vyi_vk_context *c, VkDescriptorSet set,
                               const vyi_vk_binding *bindings, uint32_t count);
 
+/* Where the loop limit was not measured; llvmpipe has this one. */
+#define VYI_VK_CPU_LOOP_LIMIT 65535u
+
 typedef struct vyi_vk_pipeline_desc {
     const vyre_program *program;
     const vyi_vk_layout *layout;

@@ -26,17 +26,18 @@ static bool vyi_runner_is_late(void *user)
 static void vyi_runner_cpu_free(vyre_runner *r)
 {
     vyi_runner_cpu *cpu = (vyi_runner_cpu *)r->device;
-    for (uint32_t i = 0; i < r->buffer_count; i++)
+    for (uint32_t i = 0; i < r->bound_count; i++)
         vyi_free(&r->desc.allocator, r->buffers[i].map, (r->buffers[i].size + 3) & ~(size_t)3);
     if (cpu) {
         vyi_machine_destroy(cpu->machine);
         vyi_free(&r->desc.allocator, cpu, sizeof *cpu);
     }
+    vyi_runner_unguard(r);
 }
 
 static vyre_status vyi_runner_cpu_buffers(vyre_runner *r, vyre_error *err)
 {
-    for (uint32_t i = 0; i < r->buffer_count; i++) {
+    for (uint32_t i = 0; i < r->bound_count; i++) {
         const size_t size = (r->buffers[i].size + 3) & ~(size_t)3;
         r->buffers[i].map = vyi_alloc_zeroed(&r->desc.allocator, size);
         if (!r->buffers[i].map)
@@ -51,16 +52,16 @@ static vyre_status vyi_runner_cpu_machine(vyre_runner *r, vyi_runner_cpu *cpu, v
     size_t sizes[VYRE_MAX_BINDINGS];
     vyre_interp_desc desc;
     memset(&desc, 0, sizeof desc);
-    for (uint32_t i = 0; i < r->buffer_count; i++) {
+    for (uint32_t i = 0; i < r->bound_count; i++) {
         maps[i] = r->buffers[i].map;
         sizes[i] = r->buffers[i].size;
     }
     desc.buffers = maps;
     desc.sizes = sizes;
-    desc.buffer_count = r->buffer_count;
+    desc.buffer_count = r->bound_count;
     desc.loop_limit = r->desc.loop_limit;
     desc.allocator = r->desc.allocator;
-    const vyre_status status = vyi_machine_create(r->desc.program, &desc, &cpu->machine, err);
+    const vyre_status status = vyi_machine_create(r->program, &desc, &cpu->machine, err);
     if (status >= 0)
         vyi_machine_on_work(cpu->machine, vyi_runner_is_late, cpu);
     return status;
@@ -70,7 +71,10 @@ static vyre_status vyi_runner_cpu_open(vyre_runner *r, vyre_error *err)
 {
     vyi_runner_cpu *cpu = (vyi_runner_cpu *)vyi_alloc_zeroed(&r->desc.allocator, sizeof *cpu);
     r->device = cpu;
-    vyre_status status = cpu ? vyi_runner_cpu_buffers(r, err) : vyi_fail_nomem(err, sizeof *cpu);
+    vyre_status status = cpu ? vyi_runner_guard(r, r->desc.loop_limit, err)
+                             : vyi_fail_nomem(err, sizeof *cpu);
+    if (status >= 0)
+        status = vyi_runner_cpu_buffers(r, err);
     if (status >= 0)
         status = vyi_runner_cpu_machine(r, cpu, err);
     if (status < 0)
@@ -132,6 +136,8 @@ static void vyi_runner_bind(vyre_runner *r)
                 r->buffers[r->buffer_count++].declared = &p->buffers[i];
         }
     }
+    r->program = p;
+    r->bound_count = r->buffer_count;
 }
 
 static vyre_status vyi_runner_sizes(vyre_runner *r, vyre_error *err)
@@ -239,7 +245,17 @@ static vyre_status vyi_runner_look(vyre_runner *r, vyre_error *err)
         return VYRE_OK;
     const vyre_status status = r->backend->wait(r, 0, err);
     r->running = status == VYRE_TIMEOUT;
+    r->cut = status == VYRE_OK && vyi_runner_was_cut(r);
     return status;
+}
+
+static vyre_status vyi_runner_fail_cut(vyre_runner *r, vyre_error *err)
+{
+    r->cut = false;
+    return vyi_fail(err, VYRE_E_LAUNCH, r->limit,
+                    "Split the work into shorter loops or fewer rounds, or raise loop_limit.",
+                    "dispatch %llu is wrong: a lane's loops had more than the %u iterations that "
+                    "there may be", (unsigned long long)r->dispatches, (unsigned)r->limit);
 }
 
 VYRE_API void *vyre_runner_map(vyre_runner *r, uint32_t index, size_t *size)
@@ -262,7 +278,7 @@ static vyre_status vyi_runner_run(vyre_runner *r, const uint32_t groups[3], vyre
     if (r->running)
         return vyi_news(err, VYRE_TIMEOUT, r->dispatches, "Look again later, or raise timeout_ns.",
                         "the dispatch has not ended");
-    return status;
+    return status == VYRE_OK && vyi_runner_was_cut(r) ? vyi_runner_fail_cut(r, err) : status;
 }
 
 VYRE_API vyre_status vyre_runner_dispatch(vyre_runner *r, const uint32_t groups[3],
@@ -277,6 +293,8 @@ VYRE_API vyre_status vyre_runner_dispatch(vyre_runner *r, const uint32_t groups[
     if (status == VYRE_TIMEOUT)
         return vyi_fail(err, VYRE_E_RUNNING, r->dispatches, "Wait until it has ended.",
                         "dispatch %llu still runs", (unsigned long long)r->dispatches);
+    if (r->cut)
+        return vyi_runner_fail_cut(r, err);
     const uint32_t counts[3] = { groups[0], groups[1] ? groups[1] : 1, groups[2] ? groups[2] : 1 };
     const uint64_t start = vyi_now();
     status = vyi_runner_run(r, counts, err);

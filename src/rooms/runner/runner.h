@@ -32,8 +32,8 @@ typedef struct vyre_runner_desc {
     uint32_t            buffer_count; /* of `sizes`, which are as many as the bindings */
     uint32_t            rounds;       /* of each round loop in one dispatch; 0 = 2^20 */
     uint32_t            loop_limit;   /* iterations of a lane's loops, as LOOP_LEFT tells the
-                                         program; 0 = none.  Mesa's llvmpipe ends loops after
-                                         some 65,000 iterations whatever this is */
+                                         program; 0 = none, on Mesa's llvmpipe the 65,535 after
+                                         which it ends loops.  VYRE_E_LAUNCH: some had more */
     uint64_t            timeout_ns;   /* of one dispatch; 0 = 10 s */
     vyre_logger         messages;
     vyre_allocator      allocator;
@@ -52,7 +52,9 @@ VYRE_API void *vyre_runner_map(vyre_runner *r, uint32_t index, size_t *size);
 /* Runs so many workgroups (0 in y and z is 1) and waits until they have ended.
  * Round loops stop after desc.rounds, and go on with the next dispatch: what they need is in
  * the buffers.  VYRE_TIMEOUT: it still runs; the next call looks again, and is
- * VYRE_E_RUNNING until it has ended. */
+ * VYRE_E_RUNNING until it has ended.  VYRE_E_LAUNCH: it has ended, and a loop that is no
+ * round loop was cut at the limit, in a program that does not read LOOP_CUT: what it wrote
+ * is wrong.  Of one that had timed out the next call says so, and runs nothing. */
 VYRE_API vyre_status vyre_runner_dispatch(vyre_runner *r, const uint32_t groups[3],
                                           vyre_stats *stats, vyre_error *err);
 /* What it runs on: backend, device, driver, limits, buffers, and dispatches as `passes`. */

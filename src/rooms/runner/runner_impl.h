@@ -38,9 +38,22 @@ struct vyre_runner {
     void                     *device;
     vyi_runner_buffer         buffers[VYRE_MAX_BINDINGS]; /* ascending by binding */
     uint32_t                  buffer_count;
+    uint32_t                  bound_count; /* with the one behind them that `guarded` adds */
+    const vyre_program       *program;     /* what runs: desc.program, or guarded */
+    vyre_program             *guarded;
+    uint32_t                  limit;       /* of loops, where they are guarded */
     uint64_t                  dispatches;
     bool                      running;
+    bool                      cut;         /* a dispatch that timed out has ended so */
 };
+
+/* Where loops end after `limit` iterations, 0 being none: has r run a copy of its program
+ * that tells.  The backend calls it before it makes buffers. */
+VYI_API vyre_status vyi_runner_guard(struct vyre_runner *r, uint32_t limit, vyre_error *err);
+/* Undoes it, if it was done. */
+VYI_API void vyi_runner_unguard(struct vyre_runner *r);
+/* Whether a loop was cut since the last call. */
+VYI_API bool vyi_runner_was_cut(struct vyre_runner *r);
 
 /* NULL where there is no Vulkan. */
 VYI_API const vyi_runner_backend *vyi_runner_vulkan(void);

@@ -34,10 +34,11 @@ static void vyi_runner_vk_free(vyre_runner *r)
         if (vk->pool)
             c->fn.vkDestroyDescriptorPool(c->device, vk->pool, c->callbacks);
         vyi_vk_layout_destroy(c, &vk->layout);
-        for (uint32_t i = 0; i < r->buffer_count; i++)
+        for (uint32_t i = 0; i < r->bound_count; i++)
             vyi_vk_buffer_destroy(c, &vk->buffers[i]);
     }
     vyi_vk_context_close(c);
+    vyi_runner_unguard(r);
     vyi_free(&r->desc.allocator, vk, sizeof *vk);
     r->device = NULL;
 }
@@ -62,7 +63,7 @@ static vyre_status vyi_runner_vk_fits(const vyre_runner *r, const vyi_vk_context
 static vyre_status vyi_runner_vk_buffers(vyre_runner *r, vyi_runner_vk *vk, vyre_error *err)
 {
     vyre_status status = VYRE_OK;
-    for (uint32_t i = 0; i < r->buffer_count && status == VYRE_OK; i++) {
+    for (uint32_t i = 0; i < r->bound_count && status == VYRE_OK; i++) {
         vyi_runner_buffer *b = &r->buffers[i];
         const vyi_vk_place place =
             b->declared->access == VYRE_ACCESS_READ ? VYI_VK_DEVICE : VYI_VK_HOST;
@@ -78,39 +79,55 @@ static vyre_status vyi_runner_vk_set(vyre_runner *r, vyi_runner_vk *vk, vyre_err
 {
     vyi_vk_binding bindings[VYRE_MAX_BINDINGS];
     uint32_t numbers[VYRE_MAX_BINDINGS];
-    for (uint32_t i = 0; i < r->buffer_count; i++) {
+    for (uint32_t i = 0; i < r->bound_count; i++) {
         numbers[i] = bindings[i].binding = r->buffers[i].declared->binding;
         bindings[i].buffer = vk->buffers[i].buffer;
         bindings[i].size = r->buffers[i].size & ~(size_t)3;
     }
-    vyre_status status = vyi_vk_layout_create(&vk->c, &vk->layout, numbers, r->buffer_count, err);
+    vyre_status status = vyi_vk_layout_create(&vk->c, &vk->layout, numbers, r->bound_count, err);
     if (status == VYRE_OK)
-        status = vyi_vk_pool_create(&vk->c, &vk->pool, 1, r->buffer_count ? r->buffer_count : 1,
+        status = vyi_vk_pool_create(&vk->c, &vk->pool, 1, r->bound_count ? r->bound_count : 1,
                                     err);
     if (status == VYRE_OK)
         status = vyi_vk_set_create(&vk->c, vk->pool, &vk->layout, &vk->set, err);
     if (status == VYRE_OK)
-        vyi_vk_set_write(&vk->c, vk->set, bindings, r->buffer_count);
+        vyi_vk_set_write(&vk->c, vk->set, bindings, r->bound_count);
     return status;
+}
+
+/* What the driver does by itself is done before it, where it can be told. */
+static uint32_t vyi_runner_vk_limit(const vyre_runner *r, const vyi_vk_context *c)
+{
+    const uint32_t wanted = r->desc.loop_limit;
+    if (!c->features.llvmpipe || (wanted && wanted < VYI_VK_CPU_LOOP_LIMIT))
+        return wanted;
+    return VYI_VK_CPU_LOOP_LIMIT;
+}
+
+static vyre_status vyi_runner_vk_pipeline(vyre_runner *r, vyi_runner_vk *vk, vyre_error *err)
+{
+    vyi_vk_pipeline_desc pipeline;
+    memset(&pipeline, 0, sizeof pipeline);
+    pipeline.program = r->program;
+    pipeline.layout = &vk->layout;
+    pipeline.loop_limit = vyi_runner_vk_limit(r, &vk->c);
+    pipeline.name = r->program->name;
+    return vyi_vk_pipeline_create(&vk->c, &pipeline, &vk->pipeline, err);
 }
 
 static vyre_status vyi_runner_vk_steps(vyre_runner *r, vyi_runner_vk *vk, vyre_error *err)
 {
-    vyi_vk_pipeline_desc pipeline;
-    memset(&pipeline, 0, sizeof pipeline);
-    pipeline.program = r->desc.program;
-    pipeline.layout = &vk->layout;
-    pipeline.loop_limit = r->desc.loop_limit;
-    pipeline.name = r->desc.program->name;
     vyre_status status = vyi_vk_context_open(&vk->c, &r->engine, false, err);
     if (status == VYRE_OK)
         status = vyi_runner_vk_fits(r, &vk->c, err);
+    if (status == VYRE_OK)
+        status = vyi_runner_guard(r, vyi_runner_vk_limit(r, &vk->c), err);
     if (status == VYRE_OK)
         status = vyi_runner_vk_buffers(r, vk, err);
     if (status == VYRE_OK)
         status = vyi_runner_vk_set(r, vk, err);
     if (status == VYRE_OK)
-        status = vyi_vk_pipeline_create(&vk->c, &pipeline, &vk->pipeline, err);
+        status = vyi_runner_vk_pipeline(r, vk, err);
     if (status == VYRE_OK)
         status = vyi_vk_chain_create(&vk->c, &vk->chain, 1, err);
     return status;
