@@ -7022,6 +7022,10 @@ static void *vyi_thread_main(void *user)
 /* `t` stays where it is until the thread was joined. */
 static inline bool vyi_thread_start(vyi_thread *t, void (*body)(void *user), void *user)
 {
+#ifdef VYI_ON_THREAD /* false: as where the system gives none */
+    if (!VYI_ON_THREAD())
+        return false;
+#endif
     t->body = body;
     t->user = user;
     return pthread_create(&t->handle, NULL, vyi_thread_main, t) == 0;

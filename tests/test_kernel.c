@@ -1350,6 +1350,19 @@ static void emit_sample(vyre_program *p, const vyre_slot_values *s, void *user)
     vyre_emit_result(p, s, 0, vyre_ir_add(p, s->arg[0], twice));
 }
 
+/* All that a checked kernel would look at: an early and a late argument, a load, a store,
+ * an atomic, a word of control. */
+static void emit_touch(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_value word = vyre_ir_load(p, s->buffers[0], s->arg[0]);
+    vyre_ir_store(p, s->buffers[1], s->arg[7], word);
+    vyre_value before = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, s->buffers[0], s->arg[7], word,
+                                       VYRE_ORDER_RELAXED);
+    vyre_ir_atomic_store(p, s->control, s->arg[0], before, VYRE_ORDER_RELAXED);
+    vyre_emit_result(p, s, 2, before);
+}
+
 static char *read_file(const char *path)
 {
     FILE *file = fopen(path, "rb");
@@ -1417,6 +1430,18 @@ static void listings_of_the_stock_kernels(void)
     host = host_of(4, false);
     host.whole_slots = true;
     check_listing_for("direct_whole", &desc, &host);
+
+    /* `checked` costs nothing when it is off. */
+    static const vyre_handler touch = VYRE_HANDLER(0x1100, emit_touch, NULL, "touch");
+    static const vyre_buffer_desc buffers[2] = {
+        { "first", 4, VYRE_TYPE_U32, VYRE_ACCESS_READ_WRITE, 0, false, 0, 0 },
+        { "second", 5, VYRE_TYPE_U32, VYRE_ACCESS_READ_WRITE, 100, false, 0, 0 }
+    };
+    desc.handlers = &touch;
+    desc.handler_count = 1;
+    desc.buffers = buffers;
+    desc.buffer_count = 2;
+    check_listing("direct_handler", &desc);
 }
 
 int main(void)

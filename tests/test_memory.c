@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #define STAGE_SIZE 2048u /* so that small copies have several parts */
+#define SHARE_SIZE 5000u /* and several threads */
 
 #define OP_PUT    0x1100u /* buffer [a0] = a1 */
 #define OP_GET    0x1200u /* result word 0 = buffer [a0] */
@@ -272,6 +273,7 @@ static void large_copies_are_memcpy(void)
     const size_t size = soaks ? 64u << 20 : 100000, whole = size + 64;
     uint64_t seed = test_seed(0x6c617267);
     knob_stage_size = soaks ? 1u << 20 : 20000;
+    knob_share_size = soaks ? 8u << 20 : 30000;
     vyre *v = memory_open(all_places, whole);
     uint8_t *in = (uint8_t *)malloc(whole), *out = (uint8_t *)malloc(whole);
     CHECK(in && out);
@@ -288,7 +290,30 @@ static void large_copies_are_memcpy(void)
     free(in);
     free(out);
     vyre_close(v);
+    knob_share_size = SHARE_SIZE;
     knob_stage_size = STAGE_SIZE;
+}
+
+/* A large copy's threads, if the system gives so many; else the caller does all. */
+static void copies_need_no_threads(void)
+{
+    uint64_t seed = test_seed(0x74687264);
+    vyre *v = memory_open(all_places, SIZE);
+    for (uint32_t left = 0; left < 3; left++)
+        for (uint32_t i = 0; i < BUFFERS; i++) {
+            fill(bytes_in, SIZE, &seed);
+            memset(bytes_out, 0, SIZE);
+            knob_threads = left;
+            CHECK_EQ(vyre_write(v, i, 0, bytes_in, SIZE, &err), VYRE_OK);
+            const uint32_t unused = knob_threads;
+            CHECK_EQ(vyre_read(v, i, 0, bytes_out, SIZE, &err), VYRE_OK);
+            knob_threads = ~0u;
+            CHECK(memcmp(bytes_in, bytes_out, SIZE) == 0);
+            /* Where it is the device that copies, it was to be by several. */
+            if (backend_under_test == VYRE_BACKEND_VULKAN && all_places[i] == VYRE_PLACE_DEVICE)
+                CHECK_EQ(unused, 0);
+        }
+    vyre_close(v);
 }
 
 /* A part that takes too long is told, whichever it is; the next copy waits for it. */
@@ -528,6 +553,7 @@ int main(void)
         ENGINE_CASE(copies_are_memcpy),
         ENGINE_CASE(small_copies_are_memcpy),
         ENGINE_CASE(large_copies_are_memcpy),
+        ENGINE_CASE(copies_need_no_threads),
         ENGINE_CASE(a_copy_may_take_too_long),
         ENGINE_CASE(threads_copy_beside_works),
         ENGINE_CASE(a_buffer_gets_another_size),
@@ -537,6 +563,7 @@ int main(void)
         ENGINE_CASE(a_new_device_is_filled_again),
     };
     knob_stage_size = STAGE_SIZE;
+    knob_share_size = SHARE_SIZE;
     engine_run_cases(cases, sizeof cases / sizeof cases[0]);
     return test_end();
 }
