@@ -25810,7 +25810,7 @@ VYI_API const char *vyi_slot_text(const vyi_queue *q, uint32_t slot, char *text,
 VYI_API void vyi_bounds_tell(const vyi_queue *q, vyre_ticket t, uint32_t code, vyre_error *err);
 VYI_API const char *vyi_claimed_text(const vyi_queue *q, char *text, size_t size);
 
-/* Slots (engine_slots.c _publish.c _wait.c).  vyi_queue_hold takes every slot, if
+/* Slots (engine_slots.c _publish.c _outcome.c).  vyi_queue_hold takes every slot, if
  * all are at rest (or, with `force`, whatever they are doing); vyi_queue_unhold
  * puts them back.  One at a time: under the lock. */
 VYI_API bool vyi_queue_hold(vyi_queue *q, bool force);
@@ -25915,6 +25915,12 @@ static inline bool vyi_status_is_trouble(vyre_status status)
     return status == VYRE_E_FAULT || status == VYRE_E_LOST || status == VYRE_E_CANCELLED;
 }
 
+/* Of the device. */
+static inline bool vyi_status_is_loss(vyre_status status)
+{
+    return status == VYRE_E_DEVICE_LOST || status == VYRE_E_LEASE;
+}
+
 /* Neither is an end. */
 static inline bool vyi_status_is_open(vyre_status status)
 {
@@ -25959,13 +25965,13 @@ VYI_API void vyi_wish_store(const vyi_queue *q, const vyi_device *d, uint32_t sl
 VYI_API void vyi_wish_clear(vyi_queue *q, uint32_t slot);
 VYI_API void vyi_wish_renew(vyi_queue *q, vyi_device *d, uint32_t slot, uint32_t generation);
 
-/* Callbacks at ends (engine_ends.c): of one work whose end was seen; and, without the
+/* Callbacks at ends (engine_outcome.c): of one work whose end was seen; and, without the
  * lock, of those that have ended meanwhile. */
 VYI_API void vyi_end_tell(vyi_queue *q, vyre_ticket t, vyre_status status);
 VYI_API void vyi_ends_deliver(vyi_queue *q);
 VYI_API void vyi_ends_free(vyi_queue *q);
 
-/* The chain (engine_lease.c), under the lock. */
+/* The chain, under the lock (engine_lease.c); its launches (engine_chain.c). */
 VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error *err);
 /* Waits until nothing is in flight: VYRE_OK, VYRE_TIMEOUT, or an error. */
 VYI_API vyre_status vyi_queue_settle(vyi_queue *q, uint64_t deadline, vyre_error *err);
@@ -26008,8 +26014,11 @@ VYI_API vyre_status vyi_copy_fits(vyre *v, uint32_t user_buffer, size_t offset, 
 /* The handle's lock, unless the deadline passes first. */
 VYI_API bool vyi_lock_until(vyre *v, uint64_t deadline);
 
-/* Stop takes the lock by itself; recovery happens under it (engine_life.c). */
+/* Takes the lock by itself (engine_life.c). */
 VYI_API vyre_status vyi_queue_stop(vyi_queue *q, uint64_t timeout_ns, vyre_error *err);
+/* Under the lock: another device (engine_recover.c); and it goes on where the old one
+ * was (engine_lease.c). */
+VYI_API vyre_status vyi_queue_replace(vyi_queue *q, vyre_error *err);
 VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err);
 
 VYI_EXTERN_C_END
@@ -26174,6 +26183,18 @@ static inline uint32_t vyi_slot_outcome(const vyi_queue *q, uint32_t slot)
 {
     const uint32_t news = vyi_slot_news(q, slot);
     return vyi_news_is_pause(news) ? 0 : news;
+}
+
+/* Records an end that was seen, so that a recovery knows of it. `told`: so does
+ * the program.  False when the mark has changed meanwhile: then what was seen may
+ * be the end of something else. */
+VYI_API bool vyi_slot_seen(vyi_queue *q, bool mine, uint32_t slot, uint32_t mark,
+                           uint32_t outcome, bool told);
+
+static inline vyi_end *vyi_end_of(const vyi_queue *q, uint32_t slot)
+{
+    vyi_end *list = (vyi_end *)vyi_load_pointer(&q->ends.list);
+    return list ? &list[slot] : NULL;
 }
 
 /* --- taking slots -------------------------------------------------------- */
@@ -26403,6 +26424,72 @@ VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_
  * same, or more.  A fault is recorded while the mark is BUSY, and whoever wants
  * that, the owner, too, takes it by compare-and-swap.
  * ======================================================================= */
+/* ==========================================================================
+ * engine, private: works as lines of the ring
+ *
+ * Inline, for who publishes; others call vyi_slots_write.
+ * ======================================================================= */
+#ifndef VYI_PUBLISH_IMPL_H
+#define VYI_PUBLISH_IMPL_H
+
+
+VYI_EXTERN_C_BEGIN
+
+VYI_STATIC_ASSERT(slot_is_a_line, VYI_LINE_WORDS == VYRE_SLOT_WORDS && VYRE_SLOT_STATUS == 0);
+
+/* From the place 12 - n on: n arguments that are kept, and zeros. */
+static const uint32_t vyi_line_keep[2 * VYRE_MAX_ARGS] = {
+    ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+};
+
+static inline void vyi_line_compose(vyi_line *line, const vyre_work *work)
+{
+    VYRE_ASSERT(work->arg_count <= VYRE_MAX_ARGS);
+    const uint32_t *keep = vyi_line_keep + VYRE_MAX_ARGS - work->arg_count;
+    line->words[VYRE_SLOT_STATUS] = VYRE_SLOT_PUBLISHED;
+    line->words[VYRE_SLOT_OPCODE] = work->opcode;
+    line->words[VYRE_SLOT_TENANT] = work->tenant;
+    line->words[VYRE_SLOT_PRIORITY] = vyi_priority_level(work->priority);
+    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+        line->words[VYRE_SLOT_ARGS + i] = work->args[i] & keep[i];
+}
+
+/* What a kernel with order, or one that is checked, finds in a slot beyond that. */
+static inline void vyi_lines_extend(const vyi_queue *q, uint32_t slot, const vyre_work *works,
+                             vyi_line *lines, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        lines[i].words[VYRE_SLOT_PRIORITY] |= vyi_order_bits(q, slot + i);
+        if (q->v->desc.kernel.checked)
+            lines[i].words[VYRE_SLOT_TENANT] |= (works[i].arg_count + 1) << VYI_CHECKED_COUNT;
+    }
+}
+
+/* Composed before the first of them is stored: a direct store takes its words from
+ * memory, and what is composed behind it would wait for it. */
+#define VYI_LINES_AT_ONCE 16u
+
+VYI_INLINE
+static inline void vyi_slots_store(const vyi_queue *q, const vyi_device *d, uint32_t slot,
+                                 const vyre_work *works, uint32_t count)
+{
+    VYRE_ASSERT(slot < q->slots.count && count <= q->slots.count - slot);
+    vyi_line lines[VYI_LINES_AT_ONCE];
+    uint32_t *ring = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
+    for (uint32_t from = 0; from < count; from += VYI_LINES_AT_ONCE) {
+        const uint32_t rest = count - from;
+        const uint32_t n = rest < VYI_LINES_AT_ONCE ? rest : VYI_LINES_AT_ONCE;
+        for (uint32_t i = 0; i < n; i++)
+            vyi_line_compose(&lines[i], &works[from + i]);
+        if (q->slots.extended)
+            vyi_lines_extend(q, slot + from, works + from, lines, n);
+        d->store(ring + (size_t)from * VYRE_SLOT_WORDS, lines, n);
+    }
+}
+
+VYI_EXTERN_C_END
+
+#endif
 
 /* --- owners -------------------------------------------------------------- */
 
@@ -26666,6 +26753,14 @@ VYI_API uint32_t vyi_share_claim(vyi_queue *q, const vyi_owner *o, vyi_share *sh
     return n;
 }
 
+/* --- works into slots ------------------------------------------------------ */
+
+VYI_API void vyi_slots_write(const vyi_queue *q, const vyi_device *d, uint32_t slot,
+                             const vyre_work *works, uint32_t count)
+{
+    vyi_slots_store(q, d, slot, works, count);
+}
+
 /* --- holding all ---------------------------------------------------------- */
 
 /* A work that has paused is at rest. */
@@ -26753,6 +26848,238 @@ VYI_API uint32_t vyi_queue_waiting(const vyi_queue *q)
     return which;
 }
 /* ==========================================================================
+ * engine: how works have ended, and who is told
+ *
+ * Private.  A slot's end is seen by whoever looks first, who writes it down and calls
+ * back whoever wants to know.
+ * ======================================================================= */
+
+/* --- outcomes ------------------------------------------------------------ */
+
+/* How the work of this generation ended, of a slot that is `used` generations on. */
+static vyre_status vyi_slot_history(vyi_queue *q, uint32_t slot, uint32_t generation,
+                                    uint32_t used, uint32_t *code)
+{
+    vyi_trouble *trouble = &q->slots.trouble[slot];
+    const uint32_t last = vyi_load_acquire(&trouble->generation);
+    const uint32_t found = vyi_load_acquire(&trouble->code);
+    const bool stable = vyi_load_acquire(&trouble->generation) == last;
+    const uint32_t behind = (last - generation) & VYI_GENERATION_MASK;
+
+    if (last == VYI_TROUBLE_CHANGING || !stable || used >= VYI_GENERATION_KNOWN)
+        return VYRE_E_STALE;
+    if (last == generation) {
+        (void)vyi_compare_exchange(&trouble->untold, generation, 0);
+        if (found == VYI_TROUBLE_LOST)
+            return VYRE_E_LOST;
+        *code = found;
+        return vyi_fault_status(found);
+    }
+    /* Of a later work, which there has been; or older than is remembered. */
+    return last && behind <= used ? VYRE_E_STALE : VYRE_OK;
+}
+
+VYI_API bool vyi_slot_seen(vyi_queue *q, bool mine, uint32_t slot, uint32_t mark,
+                           uint32_t outcome, bool told)
+{
+    const uint32_t rest = vyi_mark_ended(mark);
+    if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE) {
+        if (!mine || vyi_mark_phase(mark) == VYI_PHASE_KEPT)
+            return vyi_mark_move(q, slot, mark, rest);
+        if (vyi_load_acquire(&q->slots.marks[slot]) != mark)
+            return false;
+        vyi_store_release(&q->slots.marks[slot], rest);
+        return true;
+    }
+    if (!vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_ENDING)))
+        return false;
+    vyi_slot_trouble(q, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome), told);
+    vyi_store_release(&q->slots.marks[slot], rest);
+    return true;
+}
+
+/* The slot's mark; while all are held, what it was before if its end had been
+ * seen by then.  A recovery may have counted its generation on. */
+static uint32_t vyi_mark_unheld(const vyi_queue *q, uint32_t slot)
+{
+    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+    if (vyi_mark_phase(mark) != VYI_PHASE_BUSY || !(vyi_load_acquire(&q->slots.held) & 1u))
+        return mark;
+    const uint32_t kept = vyi_load_acquire(&q->slots.kept[slot]);
+    const uint32_t age =
+        (vyi_mark_generation(kept) - vyi_mark_generation(mark)) & VYI_GENERATION_MASK;
+    const bool ended = vyi_mark_phase(kept) == VYI_PHASE_FREE ||
+                       vyi_mark_phase(kept) == VYI_PHASE_ENDED;
+    return ended && age <= 1 ? kept : mark;
+}
+
+static vyre_status vyi_slot_look(vyi_queue *q, bool mine, uint32_t slot, uint32_t generation,
+                                 uint32_t *code)
+{
+    for (;;) {
+        const uint32_t mark = vyi_mark_unheld(q, slot);
+        const uint32_t age = (vyi_mark_generation(mark) - generation) & VYI_GENERATION_MASK;
+        const uint32_t phase = vyi_mark_phase(mark);
+        if (age >= VYI_GENERATION_HALF)
+            return VYRE_E_TICKET;
+        if (age != 0 || phase == VYI_PHASE_FREE || phase == VYI_PHASE_ENDED)
+            return vyi_slot_history(q, slot, generation, age, code);
+        if (!vyi_mark_is_out(mark))
+            return VYRE_PENDING; /* nobody has been told of an end; a recovery may run it again */
+
+        const uint32_t outcome = vyi_slot_news(q, slot);
+        const bool paused = vyi_news_is_pause(outcome), open = outcome == 0 || paused;
+        if (open && vyi_load_acquire(&q->slots.marks[slot]) == mark)
+            return paused ? VYRE_PAUSED : VYRE_PENDING;
+        if (open || !vyi_slot_seen(q, mine, slot, mark, outcome, true))
+            continue; /* the outcome may be another generation's, or another device's */
+        if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
+            return VYRE_OK;
+        *code = VYI_MIRROR_FAULT(outcome);
+        return vyi_fault_status(*code);
+    }
+}
+
+static bool vyi_ticket_is_ours(const vyi_queue *q, vyre_ticket t)
+{
+    return (t.slot ^ q->slots.tag) < q->slots.count && t.generation != 0 &&
+           t.generation <= VYI_GENERATION_MASK;
+}
+
+VYI_API vyre_status vyi_ticket_peek(vyi_queue *q, vyre_ticket t, uint32_t *code)
+{
+    const uint32_t slot = VYI_TICKET_SLOT(t);
+    if (!vyi_ticket_is_ours(q, t))
+        return VYRE_E_TICKET;
+    vyi_owner *o = vyi_load_owner(q, slot);
+    const bool entered = vyi_owner_enter(q, o); /* it may have lost the slot before */
+    const bool mine = entered && vyi_load_owner(q, slot) == o;
+    const vyre_status status = vyi_slot_look(q, mine, slot, t.generation, code);
+    vyi_owner_leave(o, entered);
+    if (!vyi_status_is_open(status))
+        vyi_end_tell(q, t, status);
+    return status;
+}
+
+/* Who is told that a work has not ended well has nothing to fetch. */
+VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code)
+{
+    const vyre_status status = vyi_ticket_peek(q, t, code);
+    if (vyi_status_is_trouble(status))
+        vyi_ticket_drop(q, t);
+    return status;
+}
+
+VYI_API void vyi_ticket_drop(vyi_queue *q, vyre_ticket t)
+{
+    const uint32_t slot = VYI_TICKET_SLOT(t);
+    VYRE_ASSERT(vyi_ticket_is_ours(q, t));
+    for (;; vyi_yield()) {
+        const uint32_t mark = vyi_mark_unheld(q, slot);
+        const uint32_t phase = vyi_mark_phase(mark);
+        if (vyi_mark_generation(mark) != t.generation ||
+            phase == VYI_PHASE_FREE || phase == VYI_PHASE_FLIGHT)
+            return;
+        if (phase == VYI_PHASE_KEPT &&
+            vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_FLIGHT)))
+            return;
+        if (phase == VYI_PHASE_ENDED &&
+            vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_FREE)))
+            return;
+    }
+}
+
+VYI_API const char *vyi_fault_fix(uint32_t code)
+{
+    return code == VYRE_FAULT_LOOP_LIMIT
+               ? "Split it into smaller jobs, or raise kernel.loop_allowance (loop_limit)."
+               : "Correct the work's opcode or arguments: see vyre_fault.";
+}
+
+VYI_API vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre_ticket t,
+                                       uint32_t code)
+{
+    const uint32_t slot = VYI_TICKET_SLOT(t);
+    switch (status) {
+    case VYRE_E_FAULT:
+        vyi_fail(err, status, slot, vyi_fault_fix(code),
+                 "slot %u ended FAULT %u: %s", slot, code, vyre_fault_text(code));
+        if (err)
+            err->native = (int32_t)code;
+        return status;
+    case VYRE_E_CANCELLED:
+        return vyi_fail(err, status, slot, "Publish it again, if it is wanted after all.",
+                        "the work in slot %u was taken back", slot);
+    case VYRE_E_LOST:
+        return vyi_fail(err, status, slot, "Publish it again, or set lost_work to RERUN.",
+                        "the work in slot %u was in flight when the device was lost", slot);
+    case VYRE_E_STALE:
+        return vyi_fail(err, status, slot, "Ask sooner after the work has ended.",
+                        "slot %u has been used again after generation %u", slot, t.generation);
+    case VYRE_PENDING:
+        return vyi_news(err, status, slot, "Call vyre_wait() first.",
+                        "the work has not ended");
+    case VYRE_PAUSED:
+        return vyi_news(err, status, slot, "vyre_resume() lets it go on, vyre_cancel() ends it.",
+                        "the work has paused");
+    case VYRE_TIMEOUT:
+        return vyi_news(err, status, slot, "Wait again, or longer; vyre_query tells what runs.",
+                        "the work has not ended in time");
+    case VYRE_E_TICKET:
+        return vyi_fail(err, status, slot, "Pass a ticket that this handle's publish gave.",
+                        "no work has ticket %u.%u", slot, t.generation);
+    default:
+        return status;
+    }
+}
+
+/* --- callbacks ------------------------------------------------------------ */
+
+/* Who takes the turn from the ticket has the right to call; the entry is free again
+ * before the call, so that the function may set another. */
+VYI_API void vyi_end_tell(vyi_queue *q, vyre_ticket t, vyre_status status)
+{
+    vyi_end *end = vyi_end_of(q, VYI_TICKET_SLOT(t));
+    if (!end)
+        return;
+    vyi_fence_full(); /* the end was written down; now for who waits: see vyi_end_set */
+    uint32_t turn = vyi_load_acquire(&end->turn), seen;
+    while ((turn & ~VYI_END_DROPS) == t.generation) {
+        seen = vyi_compare_exchange(&end->turn, turn, VYI_END_CHANGING);
+        if (seen == turn)
+            break;
+        turn = seen; /* it was released meanwhile, or another thread tells */
+    }
+    if ((turn & ~VYI_END_DROPS) != t.generation)
+        return;
+    const vyre_end_fn fn = end->fn;
+    void *const user = end->user;
+    vyi_store_release(&end->turn, 0);
+    (void)vyi_fetch_add(&q->ends.pending, (uint32_t)-1);
+    if (turn & VYI_END_DROPS)
+        vyi_ticket_drop(q, t);
+    fn(user, t, status);
+}
+
+/* One thread at a time looks at all that wait. */
+VYI_API void vyi_ends_deliver(vyi_queue *q)
+{
+    if (vyi_compare_exchange(&q->ends.busy, 0, 1) != 0)
+        return;
+    uint32_t left = vyi_load_acquire(&q->ends.pending);
+    for (uint32_t slot = 0; slot < q->slots.count && left; slot++) {
+        uint32_t code = 0;
+        vyre_ticket t;
+        t.slot = q->slots.tag | slot;
+        const uint32_t turn = vyi_load_acquire(&vyi_end_of(q, slot)->turn);
+        t.generation = turn & ~VYI_END_DROPS;
+        left -= turn != 0;
+        if (turn != 0 && turn != VYI_END_CHANGING)
+            (void)vyi_ticket_peek(q, t, &code);
+    }
+    vyi_store_release(&q->ends.busy, 0);
+}
+/* ==========================================================================
  * engine: publishing
  *
  * The hot path takes no lock and never reads device memory.  A publisher comes by
@@ -26800,29 +27127,6 @@ static inline bool vyi_work_is_plain(const vyi_queue *q, const vyre_work *work,
             vyi_opcode_is_known(&q->v->opcodes, work->opcode));
 }
 
-VYI_API vyre_status vyi_queue_gone(const vyi_queue *q, const char *what, vyre_error *err)
-{
-    vyi_mutex *lock = &q->v->lock;
-    vyi_fail(err, VYRE_E_DEVICE_LOST, 0, "Call vyre_recover().", "the device was lost; %s", what);
-    if (!err || !vyi_mutex_try(lock))
-        return VYRE_E_DEVICE_LOST;
-    if (q->state == VYI_STATE_LOST) {
-        err->native = q->loss.how.native;
-        snprintf(err->text, sizeof err->text, "%s: %.120s", what, q->loss.how.text);
-    }
-    vyi_mutex_unlock(lock);
-    return VYRE_E_DEVICE_LOST;
-}
-
-VYI_COLD
-VYI_API vyre_status vyi_queue_refuses(const vyi_queue *q, uint32_t state, vyre_error *err)
-{
-    if (state == VYI_STATE_LOST)
-        return vyi_queue_gone(q, "nothing can be published", err);
-    return vyi_fail(err, VYRE_E_STOPPED, 0, "Call vyre_start() to go on.",
-                    "opcode SHUTDOWN has stopped the kernel");
-}
-
 static inline vyre_status vyi_publish_check(const vyi_queue *q, const vyre_work *works,
                                             uint32_t count, vyre_error *err)
 {
@@ -26834,65 +27138,7 @@ static inline vyre_status vyi_publish_check(const vyi_queue *q, const vyre_work 
     return status;
 }
 
-/* --- works as lines ------------------------------------------------------- */
-
-VYI_STATIC_ASSERT(slot_is_a_line, VYI_LINE_WORDS == VYRE_SLOT_WORDS && VYRE_SLOT_STATUS == 0);
-
-/* From the place 12 - n on: n arguments that are kept, and zeros. */
-static const uint32_t vyi_line_keep[2 * VYRE_MAX_ARGS] = {
-    ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
-};
-
-static inline void vyi_line_compose(vyi_line *line, const vyre_work *work)
-{
-    VYRE_ASSERT(work->arg_count <= VYRE_MAX_ARGS);
-    const uint32_t *keep = vyi_line_keep + VYRE_MAX_ARGS - work->arg_count;
-    line->words[VYRE_SLOT_STATUS] = VYRE_SLOT_PUBLISHED;
-    line->words[VYRE_SLOT_OPCODE] = work->opcode;
-    line->words[VYRE_SLOT_TENANT] = work->tenant;
-    line->words[VYRE_SLOT_PRIORITY] = vyi_priority_level(work->priority);
-    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
-        line->words[VYRE_SLOT_ARGS + i] = work->args[i] & keep[i];
-}
-
-/* What a kernel with order, or one that is checked, finds in a slot beyond that. */
-static void vyi_lines_extend(const vyi_queue *q, uint32_t slot, const vyre_work *works,
-                             vyi_line *lines, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        lines[i].words[VYRE_SLOT_PRIORITY] |= vyi_order_bits(q, slot + i);
-        if (q->v->desc.kernel.checked)
-            lines[i].words[VYRE_SLOT_TENANT] |= (works[i].arg_count + 1) << VYI_CHECKED_COUNT;
-    }
-}
-
-/* Composed before the first of them is stored: a direct store takes its words from
- * memory, and what is composed behind it would wait for it. */
-#define VYI_LINES_AT_ONCE 16u
-
-VYI_INLINE
-static inline void vyi_slots_store(const vyi_queue *q, const vyi_device *d, uint32_t slot,
-                                 const vyre_work *works, uint32_t count)
-{
-    VYRE_ASSERT(slot < q->slots.count && count <= q->slots.count - slot);
-    vyi_line lines[VYI_LINES_AT_ONCE];
-    uint32_t *ring = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
-    for (uint32_t from = 0; from < count; from += VYI_LINES_AT_ONCE) {
-        const uint32_t rest = count - from;
-        const uint32_t n = rest < VYI_LINES_AT_ONCE ? rest : VYI_LINES_AT_ONCE;
-        for (uint32_t i = 0; i < n; i++)
-            vyi_line_compose(&lines[i], &works[from + i]);
-        if (q->slots.extended)
-            vyi_lines_extend(q, slot + from, works + from, lines, n);
-        d->store(ring + (size_t)from * VYRE_SLOT_WORDS, lines, n);
-    }
-}
-
-VYI_API void vyi_slots_write(const vyi_queue *q, const vyi_device *d, uint32_t slot,
-                             const vyre_work *works, uint32_t count)
-{
-    vyi_slots_store(q, d, slot, works, count);
-}
+/* --- works into slots ------------------------------------------------------ */
 
 /* The works into slots that are the caller's, and that are FLIGHT then, the last one
  * KEPT if asked for; its ticket.  Slots of the caller's own are FREE, others BUSY
@@ -27021,7 +27267,9 @@ static inline vyre_status vyi_publish_next(vyi_queue *q, vyi_owner *o, const vyr
     const uint32_t n = last->relay ? *count : vyi_works_of_lanes(q, works, *count);
     if (n == 0) {
         *count = 1;
-        return vyi_wide_publish(q, works, last, err);
+        const vyre_status status = vyi_wide_publish(q, works, last, err);
+        (void)vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
+        return status;
     }
     *count = vyi_publish_some(q, o, works, n, last);
     if (*count == 0)
@@ -27317,188 +27565,6 @@ VYRE_API vyre_status vyre_producer_publish_many(vyre_producer *p, const vyre_wor
  * The kernel ends a slot by writing its mirror word; that word, in cached memory
  * of the host, is all that is polled here.
  * ======================================================================= */
-
-/* --- outcomes ------------------------------------------------------------ */
-
-/* How the work of this generation ended, of a slot that is `used` generations on. */
-static vyre_status vyi_slot_history(vyi_queue *q, uint32_t slot, uint32_t generation,
-                                    uint32_t used, uint32_t *code)
-{
-    vyi_trouble *trouble = &q->slots.trouble[slot];
-    const uint32_t last = vyi_load_acquire(&trouble->generation);
-    const uint32_t found = vyi_load_acquire(&trouble->code);
-    const bool stable = vyi_load_acquire(&trouble->generation) == last;
-    const uint32_t behind = (last - generation) & VYI_GENERATION_MASK;
-
-    if (last == VYI_TROUBLE_CHANGING || !stable || used >= VYI_GENERATION_KNOWN)
-        return VYRE_E_STALE;
-    if (last == generation) {
-        (void)vyi_compare_exchange(&trouble->untold, generation, 0);
-        if (found == VYI_TROUBLE_LOST)
-            return VYRE_E_LOST;
-        *code = found;
-        return vyi_fault_status(found);
-    }
-    /* Of a later work, which there has been; or older than is remembered. */
-    return last && behind <= used ? VYRE_E_STALE : VYRE_OK;
-}
-
-/* Records an end that was seen, so that a recovery knows of it. `told`: so does
- * the program.  False when the mark has changed meanwhile: then what was seen may
- * be the end of something else. */
-static bool vyi_slot_seen(vyi_queue *q, bool mine, uint32_t slot, uint32_t mark, uint32_t outcome,
-                          bool told)
-{
-    const uint32_t rest = vyi_mark_ended(mark);
-    if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE) {
-        if (!mine || vyi_mark_phase(mark) == VYI_PHASE_KEPT)
-            return vyi_mark_move(q, slot, mark, rest);
-        if (vyi_load_acquire(&q->slots.marks[slot]) != mark)
-            return false;
-        vyi_store_release(&q->slots.marks[slot], rest);
-        return true;
-    }
-    if (!vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_ENDING)))
-        return false;
-    vyi_slot_trouble(q, slot, vyi_mark_generation(mark), VYI_MIRROR_FAULT(outcome), told);
-    vyi_store_release(&q->slots.marks[slot], rest);
-    return true;
-}
-
-/* The slot's mark; while all are held, what it was before if its end had been
- * seen by then.  A recovery may have counted its generation on. */
-static uint32_t vyi_mark_unheld(const vyi_queue *q, uint32_t slot)
-{
-    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
-    if (vyi_mark_phase(mark) != VYI_PHASE_BUSY || !(vyi_load_acquire(&q->slots.held) & 1u))
-        return mark;
-    const uint32_t kept = vyi_load_acquire(&q->slots.kept[slot]);
-    const uint32_t age =
-        (vyi_mark_generation(kept) - vyi_mark_generation(mark)) & VYI_GENERATION_MASK;
-    const bool ended = vyi_mark_phase(kept) == VYI_PHASE_FREE ||
-                       vyi_mark_phase(kept) == VYI_PHASE_ENDED;
-    return ended && age <= 1 ? kept : mark;
-}
-
-static vyre_status vyi_slot_look(vyi_queue *q, bool mine, uint32_t slot, uint32_t generation,
-                                 uint32_t *code)
-{
-    for (;;) {
-        const uint32_t mark = vyi_mark_unheld(q, slot);
-        const uint32_t age = (vyi_mark_generation(mark) - generation) & VYI_GENERATION_MASK;
-        const uint32_t phase = vyi_mark_phase(mark);
-        if (age >= VYI_GENERATION_HALF)
-            return VYRE_E_TICKET;
-        if (age != 0 || phase == VYI_PHASE_FREE || phase == VYI_PHASE_ENDED)
-            return vyi_slot_history(q, slot, generation, age, code);
-        if (!vyi_mark_is_out(mark))
-            return VYRE_PENDING; /* nobody has been told of an end; a recovery may run it again */
-
-        const uint32_t outcome = vyi_slot_news(q, slot);
-        const bool paused = vyi_news_is_pause(outcome), open = outcome == 0 || paused;
-        if (open && vyi_load_acquire(&q->slots.marks[slot]) == mark)
-            return paused ? VYRE_PAUSED : VYRE_PENDING;
-        if (open || !vyi_slot_seen(q, mine, slot, mark, outcome, true))
-            continue; /* the outcome may be another generation's, or another device's */
-        if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
-            return VYRE_OK;
-        *code = VYI_MIRROR_FAULT(outcome);
-        return vyi_fault_status(*code);
-    }
-}
-
-static bool vyi_ticket_is_ours(const vyi_queue *q, vyre_ticket t)
-{
-    return (t.slot ^ q->slots.tag) < q->slots.count && t.generation != 0 &&
-           t.generation <= VYI_GENERATION_MASK;
-}
-
-VYI_API vyre_status vyi_ticket_peek(vyi_queue *q, vyre_ticket t, uint32_t *code)
-{
-    const uint32_t slot = VYI_TICKET_SLOT(t);
-    if (!vyi_ticket_is_ours(q, t))
-        return VYRE_E_TICKET;
-    vyi_owner *o = vyi_load_owner(q, slot);
-    const bool entered = vyi_owner_enter(q, o); /* it may have lost the slot before */
-    const bool mine = entered && vyi_load_owner(q, slot) == o;
-    const vyre_status status = vyi_slot_look(q, mine, slot, t.generation, code);
-    vyi_owner_leave(o, entered);
-    if (!vyi_status_is_open(status))
-        vyi_end_tell(q, t, status);
-    return status;
-}
-
-/* Who is told that a work has not ended well has nothing to fetch. */
-VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code)
-{
-    const vyre_status status = vyi_ticket_peek(q, t, code);
-    if (vyi_status_is_trouble(status))
-        vyi_ticket_drop(q, t);
-    return status;
-}
-
-VYI_API void vyi_ticket_drop(vyi_queue *q, vyre_ticket t)
-{
-    const uint32_t slot = VYI_TICKET_SLOT(t);
-    VYRE_ASSERT(vyi_ticket_is_ours(q, t));
-    for (;; vyi_yield()) {
-        const uint32_t mark = vyi_mark_unheld(q, slot);
-        const uint32_t phase = vyi_mark_phase(mark);
-        if (vyi_mark_generation(mark) != t.generation ||
-            phase == VYI_PHASE_FREE || phase == VYI_PHASE_FLIGHT)
-            return;
-        if (phase == VYI_PHASE_KEPT &&
-            vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_FLIGHT)))
-            return;
-        if (phase == VYI_PHASE_ENDED &&
-            vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_FREE)))
-            return;
-    }
-}
-
-VYI_API const char *vyi_fault_fix(uint32_t code)
-{
-    return code == VYRE_FAULT_LOOP_LIMIT
-               ? "Split it into smaller jobs, or raise kernel.loop_allowance (loop_limit)."
-               : "Correct the work's opcode or arguments: see vyre_fault.";
-}
-
-VYI_API vyre_status vyi_ticket_explain(vyre_error *err, vyre_status status, vyre_ticket t,
-                                       uint32_t code)
-{
-    const uint32_t slot = VYI_TICKET_SLOT(t);
-    switch (status) {
-    case VYRE_E_FAULT:
-        vyi_fail(err, status, slot, vyi_fault_fix(code),
-                 "slot %u ended FAULT %u: %s", slot, code, vyre_fault_text(code));
-        if (err)
-            err->native = (int32_t)code;
-        return status;
-    case VYRE_E_CANCELLED:
-        return vyi_fail(err, status, slot, "Publish it again, if it is wanted after all.",
-                        "the work in slot %u was taken back", slot);
-    case VYRE_E_LOST:
-        return vyi_fail(err, status, slot, "Publish it again, or set lost_work to RERUN.",
-                        "the work in slot %u was in flight when the device was lost", slot);
-    case VYRE_E_STALE:
-        return vyi_fail(err, status, slot, "Ask sooner after the work has ended.",
-                        "slot %u has been used again after generation %u", slot, t.generation);
-    case VYRE_PENDING:
-        return vyi_news(err, status, slot, "Call vyre_wait() first.",
-                        "the work has not ended");
-    case VYRE_PAUSED:
-        return vyi_news(err, status, slot, "vyre_resume() lets it go on, vyre_cancel() ends it.",
-                        "the work has paused");
-    case VYRE_TIMEOUT:
-        return vyi_news(err, status, slot, "Wait again, or longer; vyre_query tells what runs.",
-                        "the work has not ended in time");
-    case VYRE_E_TICKET:
-        return vyi_fail(err, status, slot, "Pass a ticket that this handle's publish gave.",
-                        "no work has ticket %u.%u", slot, t.generation);
-    default:
-        return status;
-    }
-}
 
 VYRE_API vyre_status vyre_poll(vyre *v, vyre_ticket t)
 {
@@ -27882,12 +27948,6 @@ VYRE_API vyre_status vyre_wait_any(vyre *v, const vyre_ticket *tickets, uint32_t
 
 /* --- letting go ----------------------------------------------------------- */
 
-static vyi_end *vyi_end_of(const vyi_queue *q, uint32_t slot)
-{
-    vyi_end *list = (vyi_end *)vyi_load_pointer(&q->ends.list);
-    return list ? &list[slot] : NULL;
-}
-
 VYRE_API vyre_status vyre_release(vyre *v, vyre_ticket t, vyre_error *err)
 {
     if (!v)
@@ -27907,51 +27967,6 @@ VYRE_API vyre_status vyre_release(vyre *v, vyre_ticket t, vyre_error *err)
 }
 
 /* --- callbacks ------------------------------------------------------------ */
-
-/* Who takes the turn from the ticket has the right to call; the entry is free again
- * before the call, so that the function may set another. */
-VYI_API void vyi_end_tell(vyi_queue *q, vyre_ticket t, vyre_status status)
-{
-    vyi_end *end = vyi_end_of(q, VYI_TICKET_SLOT(t));
-    if (!end)
-        return;
-    vyi_fence_full(); /* the end was written down; now for who waits: see vyi_end_set */
-    uint32_t turn = vyi_load_acquire(&end->turn), seen;
-    while ((turn & ~VYI_END_DROPS) == t.generation) {
-        seen = vyi_compare_exchange(&end->turn, turn, VYI_END_CHANGING);
-        if (seen == turn)
-            break;
-        turn = seen; /* it was released meanwhile, or another thread tells */
-    }
-    if ((turn & ~VYI_END_DROPS) != t.generation)
-        return;
-    const vyre_end_fn fn = end->fn;
-    void *const user = end->user;
-    vyi_store_release(&end->turn, 0);
-    (void)vyi_fetch_add(&q->ends.pending, (uint32_t)-1);
-    if (turn & VYI_END_DROPS)
-        vyi_ticket_drop(q, t);
-    fn(user, t, status);
-}
-
-/* One thread at a time looks at all that wait. */
-VYI_API void vyi_ends_deliver(vyi_queue *q)
-{
-    if (vyi_compare_exchange(&q->ends.busy, 0, 1) != 0)
-        return;
-    uint32_t left = vyi_load_acquire(&q->ends.pending);
-    for (uint32_t slot = 0; slot < q->slots.count && left; slot++) {
-        uint32_t code = 0;
-        vyre_ticket t;
-        t.slot = q->slots.tag | slot;
-        const uint32_t turn = vyi_load_acquire(&vyi_end_of(q, slot)->turn);
-        t.generation = turn & ~VYI_END_DROPS;
-        left -= turn != 0;
-        if (turn != 0 && turn != VYI_END_CHANGING)
-            (void)vyi_ticket_peek(q, t, &code);
-    }
-    vyi_store_release(&q->ends.busy, 0);
-}
 
 static size_t vyi_ends_size(const vyi_queue *q)
 {
@@ -28409,11 +28424,10 @@ VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyi_re
         held = vyi_load_acquire(&q->slots.held);
         published = vyi_wide_write(q, work, ticket);
     }
-    if (published)
+    if (published) {
         vyi_queue_wake(q);
-    (void)vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
-    if (published)
         return VYRE_OK;
+    }
     return vyi_news(err, VYRE_FULL, q->wides.count,
                     "Poll or wait for a ticket and publish again.",
                     "every slot for wide works is in use");
@@ -29136,23 +29150,14 @@ VYI_API vyre_status vyi_publish_waiting(vyre *v, const vyre_work *work, uint32_t
     return status;
 }
 /* ==========================================================================
- * engine: keeping a kernel running
+ * engine: launches of a queue
  *
- * A started kernel is a chain of leases: dispatches that return after a budget
- * of rounds, with the next one queued already.  Whoever polls, waits or
- * publishes looks after the chain now and then; all state lives in the
- * buffers, so any lease may be the last.  Where live visibility is not proved,
- * and before vyre_start, work is served by passes: one-pass launches, made
- * while there is work that has not ended.
+ * Private.  What the chain of leases (engine_lease.c) is made of: a launch, its end, a
+ * wait for that, what was learnt from it; the queue's state, and what it says when its
+ * device is lost.
  * ======================================================================= */
 
-
 #define VYI_LEASE_ROUNDS_MAX (1u << 30)
-#define VYI_CADENCE_MAX      1000u /* microseconds */
-#define VYI_CADENCE_MIN      20u   /* with leases shorter than four of these every look is due */
-#define VYI_NUDGE_TRIES      64u   /* for the lock: a few microseconds */
-#define VYI_PASS_WAIT_NS     200000u
-#define VYI_PASS_RETRY_NS    1000000u
 
 /* --- the state ----------------------------------------------------------- */
 
@@ -29173,6 +29178,16 @@ VYI_API void vyi_queue_to(vyi_queue *q, vyi_run_state state)
 {
     VYRE_ASSERT(q->state <= VYI_STATE_LOST && vyi_state_follows[q->state] >> state & 1u);
     vyi_store_release(&q->state, (uint32_t)state);
+}
+
+VYI_API bool vyi_lock_until(vyre *v, uint64_t deadline)
+{
+    while (!vyi_mutex_try(&v->lock)) {
+        if (vyi_now() >= deadline)
+            return false;
+        vyi_sleep(50000);
+    }
+    return true;
 }
 
 /* --- figures ------------------------------------------------------------- */
@@ -29248,7 +29263,7 @@ VYI_API void vyi_queue_look_anew(vyi_queue *q)
     q->requeued = q->promoted = 0;
 }
 
-/* --- launches ------------------------------------------------------------ */
+/* --- losses --------------------------------------------------------------- */
 
 /* Nothing more can be done with the device. */
 VYI_COLD
@@ -29265,11 +29280,6 @@ VYI_API vyre_status vyi_queue_lost(vyi_queue *q, const vyre_error *how, vyre_err
     return q->loss.how.status;
 }
 
-static bool vyi_status_is_loss(vyre_status status)
-{
-    return status == VYRE_E_DEVICE_LOST || status == VYRE_E_LEASE;
-}
-
 VYI_COLD
 VYI_API vyre_status vyi_queue_failed(vyi_queue *q, vyre_status status, vyre_error *how,
                                       vyre_error *err)
@@ -29281,6 +29291,31 @@ VYI_API vyre_status vyi_queue_failed(vyi_queue *q, vyre_status status, vyre_erro
         *err = *how;
     return how->status;
 }
+
+VYI_API vyre_status vyi_queue_gone(const vyi_queue *q, const char *what, vyre_error *err)
+{
+    vyi_mutex *lock = &q->v->lock;
+    vyi_fail(err, VYRE_E_DEVICE_LOST, 0, "Call vyre_recover().", "the device was lost; %s", what);
+    if (!err || !vyi_mutex_try(lock))
+        return VYRE_E_DEVICE_LOST;
+    if (q->state == VYI_STATE_LOST) {
+        err->native = q->loss.how.native;
+        snprintf(err->text, sizeof err->text, "%s: %.120s", what, q->loss.how.text);
+    }
+    vyi_mutex_unlock(lock);
+    return VYRE_E_DEVICE_LOST;
+}
+
+VYI_COLD
+VYI_API vyre_status vyi_queue_refuses(const vyi_queue *q, uint32_t state, vyre_error *err)
+{
+    if (state == VYI_STATE_LOST)
+        return vyi_queue_gone(q, "nothing can be published", err);
+    return vyi_fail(err, VYRE_E_STOPPED, 0, "Call vyre_start() to go on.",
+                    "opcode SHUTDOWN has stopped the kernel");
+}
+
+/* --- launches ------------------------------------------------------------ */
 
 VYI_API vyre_status vyi_queue_launch(vyi_queue *q, vyi_launch what, uint32_t rounds,
                                      vyre_error *err)
@@ -29410,6 +29445,121 @@ VYI_API void vyi_slot_bury(vyi_queue *q, uint32_t slot, uint32_t code)
     vyi_store_release(control + VYRE_CONTROL_FAULT_COUNT,
                       vyi_le32(vyi_control_load(d, VYRE_CONTROL_FAULT_COUNT) + 1));
 }
+/* ==========================================================================
+ * engine: another device for a lost one
+ *
+ * Private.  What was in flight is reported, or runs again, by the host's own record of
+ * it: what the lost device has left in mapped memory means nothing.
+ * ======================================================================= */
+
+/* What becomes of a held slot's mark, decided by what had been seen of its work. */
+static uint32_t vyi_slot_recover(vyi_queue *q, vyi_device *d, uint32_t slot)
+{
+    const uint32_t mark = q->slots.kept[slot];
+    const uint32_t generation = mark >> VYI_GENERATION_BIT;
+    const uint32_t next = (generation + 1u) & VYI_GENERATION_MASK;
+    const uint32_t epoch = ~mark & VYI_MARK_EPOCH;
+
+    const uint32_t phase = mark & VYI_PHASE_MASK;
+    if (phase == VYI_PHASE_FLIGHT || phase == VYI_PHASE_KEPT) {
+        const bool kept = phase == VYI_PHASE_KEPT;
+        if (q->slots.record) {
+            vyi_wish_renew(q, d, slot, generation);
+            vyi_slots_write(q, d, slot, &q->slots.record[slot], 1);
+            if (slot >= q->slots.lanes)
+                vyi_wide_raise(q, d, slot, &q->slots.record[slot]);
+            return generation << VYI_GENERATION_BIT | epoch | phase;
+        }
+        vyi_slot_trouble(q, slot, generation, VYI_TROUBLE_LOST, false);
+        return generation << VYI_GENERATION_BIT | epoch |
+               (kept ? VYI_PHASE_ENDED : VYI_PHASE_FREE);
+    }
+    if (phase == VYI_PHASE_ENDED && q->slots.trouble[slot].generation == generation)
+        return mark ^ VYI_MARK_EPOCH; /* there is no result, and its outcome is still to be told */
+    /* Results are gone with the device, so the generation is over. */
+    return (generation ? (next ? next : 1) : 0) << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
+}
+
+/* A device that does what the program wants. */
+static vyre_status vyi_recover_open(vyi_queue *q, vyi_device **d, vyre_mode *mode,
+                                    vyre_error *err)
+{
+    vyre_status status = vyi_device_open(q, d, err);
+    if (status != VYRE_OK)
+        return status;
+    status = vyi_mode_choose(q, *d, mode, err);
+    if (status != VYRE_OK)
+        (void)q->v->backend->close(*d);
+    return status;
+}
+
+/* All slots are held.  What of their works is not lost lies in the new device's ring
+ * afterwards. */
+static void vyi_recover_slots(vyi_queue *q, vyi_device *d)
+{
+    memset(q->wides.generations, 0, sizeof q->wides.generations); /* the device's are 0, too */
+    memset(q->wides.retired, 0, sizeof q->wides.retired);
+    for (uint32_t slot = 0; slot < q->slots.count; slot++)
+        vyi_store_release(&q->slots.kept[slot], vyi_slot_recover(q, d, slot));
+    if (q->order.count)
+        vyi_order_recover(q);
+}
+
+/* The program's callback comes when no slot is held any more, or threads that wait
+ * for one would wait for the program; and before anything is launched. */
+VYI_COLD
+VYI_API vyre_status vyi_queue_replace(vyi_queue *q, vyre_error *err)
+{
+    vyi_device *d = NULL;
+    vyre_mode mode;
+    if (!vyi_grow(&q->v->desc.allocator, &q->loss.retired, &q->loss.retired_capacity,
+                  q->loss.count + 1, sizeof(void *)))
+        return vyi_fail_nomem(err, (q->loss.count + 1) * sizeof(void *));
+    const vyre_status status = vyi_recover_open(q, &d, &mode, err);
+    if (status != VYRE_OK)
+        return status;
+
+    (void)vyi_queue_hold(q, true);
+    ((void **)q->loss.retired)[q->loss.count++] = vyi_queue_device(q);
+    vyi_store_pointer(&q->device, d);
+    vyi_mode_set(q, d, mode);
+    vyi_mutex_lock(&q->v->brief); /* a tenant may have been disabled since it was opened */
+    vyi_tenants_write(q->v, d, 0, q->v->desc.tenants);
+    vyi_mutex_unlock(&q->v->brief);
+    vyi_chain_begin(q);
+    vyi_queue_look_anew(q);
+    vyi_store_release(&q->aborted, 0);
+    vyi_store_relaxed(&q->log_tail, 0); /* the device's is 0, too */
+    vyi_recover_slots(q, d);
+    vyi_queue_unhold(q);
+    vyi_store_release(&q->loss.replaced, 1);
+    if (q->v->desc.recovered)
+        q->v->desc.recovered(q->v->desc.recovered_user, q->v);
+    vyi_store_release(&q->loss.replaced, 0);
+    vyi_queue_to(q, q->loss.was_running ? VYI_STATE_RUNNING : VYI_STATE_IDLE);
+    vyi_message(&q->v->desc.messages, VYRE_SEVERITY_INFO, "the device was replaced (%u)",
+                q->loss.count);
+    return VYRE_OK;
+}
+/* ==========================================================================
+ * engine: keeping a kernel running
+ *
+ * A started kernel is a chain of leases: dispatches that return after a budget
+ * of rounds, with the next one queued already.  Whoever polls, waits or
+ * publishes looks after the chain now and then; all state lives in the
+ * buffers, so any lease may be the last.  Where live visibility is not proved,
+ * and before vyre_start, work is served by passes: one-pass launches, made
+ * while there is work that has not ended.
+ * ======================================================================= */
+
+
+#define VYI_CADENCE_MAX      1000u /* microseconds */
+#define VYI_CADENCE_MIN      20u   /* with leases shorter than four of these every look is due */
+#define VYI_NUDGE_TRIES      64u   /* for the lock: a few microseconds */
+#define VYI_PASS_WAIT_NS     200000u
+#define VYI_PASS_RETRY_NS    1000000u
+
+/* --- after an abort ------------------------------------------------------- */
 
 VYI_COLD
 VYI_API void vyi_queue_bury(vyi_queue *q)
@@ -29550,6 +29700,14 @@ static uint32_t vyi_chain_cadence(const vyi_queue *q)
     if (us < VYI_CADENCE_MIN || vyi_chain_target(q) < 2)
         return 0;
     return us < VYI_CADENCE_MAX ? (uint32_t)us : VYI_CADENCE_MAX;
+}
+
+VYI_COLD
+VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
+{
+    const vyre_status status = vyi_queue_replace(q, err);
+    return status == VYRE_OK && q->loss.was_running ? vyi_queue_drive(q, VYI_EFFORT_LOOK, err)
+                                                    : status;
 }
 
 static vyre_status vyi_queue_mend(vyi_queue *q, vyre_error *err)
@@ -31267,16 +31425,6 @@ static void vyi_queue_abort(vyi_queue *q)
     d->backend->abort(d);
 }
 
-VYI_API bool vyi_lock_until(vyre *v, uint64_t deadline)
-{
-    while (!vyi_mutex_try(&v->lock)) {
-        if (vyi_now() >= deadline)
-            return false;
-        vyi_sleep(50000);
-    }
-    return true;
-}
-
 /* The lock, before all who look after the device.  Where its holder runs a pass
  * in it, the holder is waited for as long as there is patience, and the pass
  * ended then; again and again, for the next launch may begin in between. */
@@ -31350,96 +31498,6 @@ VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err)
 
 /* --- recovery ------------------------------------------------------------ */
 
-/* What becomes of a held slot's mark, decided by what had been seen of its work. */
-static uint32_t vyi_slot_recover(vyi_queue *q, vyi_device *d, uint32_t slot)
-{
-    const uint32_t mark = q->slots.kept[slot];
-    const uint32_t generation = mark >> VYI_GENERATION_BIT;
-    const uint32_t next = (generation + 1u) & VYI_GENERATION_MASK;
-    const uint32_t epoch = ~mark & VYI_MARK_EPOCH;
-
-    const uint32_t phase = mark & VYI_PHASE_MASK;
-    if (phase == VYI_PHASE_FLIGHT || phase == VYI_PHASE_KEPT) {
-        const bool kept = phase == VYI_PHASE_KEPT;
-        if (q->slots.record) {
-            vyi_wish_renew(q, d, slot, generation);
-            vyi_slots_write(q, d, slot, &q->slots.record[slot], 1);
-            if (slot >= q->slots.lanes)
-                vyi_wide_raise(q, d, slot, &q->slots.record[slot]);
-            return generation << VYI_GENERATION_BIT | epoch | phase;
-        }
-        vyi_slot_trouble(q, slot, generation, VYI_TROUBLE_LOST, false);
-        return generation << VYI_GENERATION_BIT | epoch |
-               (kept ? VYI_PHASE_ENDED : VYI_PHASE_FREE);
-    }
-    if (phase == VYI_PHASE_ENDED && q->slots.trouble[slot].generation == generation)
-        return mark ^ VYI_MARK_EPOCH; /* there is no result, and its outcome is still to be told */
-    /* Results are gone with the device, so the generation is over. */
-    return (generation ? (next ? next : 1) : 0) << VYI_GENERATION_BIT | epoch | VYI_PHASE_FREE;
-}
-
-/* A device that does what the program wants. */
-static vyre_status vyi_recover_open(vyi_queue *q, vyi_device **d, vyre_mode *mode,
-                                    vyre_error *err)
-{
-    vyre_status status = vyi_device_open(q, d, err);
-    if (status != VYRE_OK)
-        return status;
-    status = vyi_mode_choose(q, *d, mode, err);
-    if (status != VYRE_OK)
-        (void)q->v->backend->close(*d);
-    return status;
-}
-
-/* All slots are held.  What of their works is not lost lies in the new device's ring
- * afterwards. */
-static void vyi_recover_slots(vyi_queue *q, vyi_device *d)
-{
-    memset(q->wides.generations, 0, sizeof q->wides.generations); /* the device's are 0, too */
-    memset(q->wides.retired, 0, sizeof q->wides.retired);
-    for (uint32_t slot = 0; slot < q->slots.count; slot++)
-        vyi_store_release(&q->slots.kept[slot], vyi_slot_recover(q, d, slot));
-    if (q->order.count)
-        vyi_order_recover(q);
-}
-
-/* The program's callback comes when no slot is held any more, or threads that wait
- * for one would wait for the program; and before anything is launched. */
-VYI_COLD
-VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err)
-{
-    vyi_device *d = NULL;
-    vyre_mode mode;
-    if (!vyi_grow(&q->v->desc.allocator, &q->loss.retired, &q->loss.retired_capacity,
-                  q->loss.count + 1, sizeof(void *)))
-        return vyi_fail_nomem(err, (q->loss.count + 1) * sizeof(void *));
-    const vyre_status status = vyi_recover_open(q, &d, &mode, err);
-    if (status != VYRE_OK)
-        return status;
-
-    (void)vyi_queue_hold(q, true);
-    ((void **)q->loss.retired)[q->loss.count++] = vyi_queue_device(q);
-    vyi_store_pointer(&q->device, d);
-    vyi_mode_set(q, d, mode);
-    vyi_mutex_lock(&q->v->brief); /* a tenant may have been disabled since it was opened */
-    vyi_tenants_write(q->v, d, 0, q->v->desc.tenants);
-    vyi_mutex_unlock(&q->v->brief);
-    vyi_chain_begin(q);
-    vyi_queue_look_anew(q);
-    vyi_store_release(&q->aborted, 0);
-    vyi_store_relaxed(&q->log_tail, 0); /* the device's is 0, too */
-    vyi_recover_slots(q, d);
-    vyi_queue_unhold(q);
-    vyi_store_release(&q->loss.replaced, 1);
-    if (q->v->desc.recovered)
-        q->v->desc.recovered(q->v->desc.recovered_user, q->v);
-    vyi_store_release(&q->loss.replaced, 0);
-    vyi_queue_to(q, q->loss.was_running ? VYI_STATE_RUNNING : VYI_STATE_IDLE);
-    vyi_message(&q->v->desc.messages, VYRE_SEVERITY_INFO, "the device was replaced (%u)",
-                q->loss.count);
-    return q->loss.was_running ? vyi_queue_drive(q, VYI_EFFORT_LOOK, err) : VYRE_OK;
-}
-
 VYI_COLD
 VYRE_API vyre_status vyre_recover(vyre *v, vyre_error *err)
 {
@@ -31457,10 +31515,11 @@ VYRE_API vyre_status vyre_recover(vyre *v, vyre_error *err)
  *
  * The handle: backends, open, query, close.  What it is asked to be is in
  * engine_desc.c, what it is built of in engine_programs.c, its device in
- * engine_device.c; how it starts, stops and recovers in engine_life.c; how threads
- * come by slots in engine_slots.c, what they publish and ask in engine_publish.c and
- * engine_wait.c, the chain of leases in engine_lease.c, whole runs and byte-level
- * dispatch in engine_run.c.
+ * engine_device.c; how it starts and stops in engine_life.c, recovers in
+ * engine_recover.c; how threads come by slots in engine_slots.c, what they publish in
+ * engine_publish.c; how works have ended in engine_outcome.c, who waits for that in
+ * engine_wait.c; launches in engine_chain.c, the leases made of them in engine_lease.c;
+ * whole runs and byte-level dispatch in engine_run.c.
  * ======================================================================= */
 
 #define VYI_CLOSE_TIMEOUT_NS 2000000000u

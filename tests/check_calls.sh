@@ -10,7 +10,6 @@ needs nm || { finish; exit; }
 src="rooms/source/source"
 left="
 ir/ir ir/pair: a call with a 64-bit operand is made of calls with its words
-engine/engine_device engine/engine_ends engine/engine_lease engine/engine_life engine/engine_publish engine/engine_wait engine/engine_wide: publishing looks after the leases, a lease that ends tells what waits, and whoever looks calls those who wait for an end
 ${src} ${src}_call ${src}_error ${src}_expr ${src}_flow ${src}_log ${src}_name ${src}_read ${src}_value: an expression calls functions, whose bodies are statements made of expressions; a message names the nearest name
 "
 

@@ -3,10 +3,11 @@
  *
  * The handle: backends, open, query, close.  What it is asked to be is in
  * engine_desc.c, what it is built of in engine_programs.c, its device in
- * engine_device.c; how it starts, stops and recovers in engine_life.c; how threads
- * come by slots in engine_slots.c, what they publish and ask in engine_publish.c and
- * engine_wait.c, the chain of leases in engine_lease.c, whole runs and byte-level
- * dispatch in engine_run.c.
+ * engine_device.c; how it starts and stops in engine_life.c, recovers in
+ * engine_recover.c; how threads come by slots in engine_slots.c, what they publish in
+ * engine_publish.c; how works have ended in engine_outcome.c, who waits for that in
+ * engine_wait.c; launches in engine_chain.c, the leases made of them in engine_lease.c;
+ * whole runs and byte-level dispatch in engine_run.c.
  * ======================================================================= */
 #include "engine/engine_slots_impl.h"
 #include "kernel/kernel_impl.h"

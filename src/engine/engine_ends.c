@@ -131,12 +131,6 @@ VYRE_API vyre_status vyre_wait_any(vyre *v, const vyre_ticket *tickets, uint32_t
 
 /* --- letting go ----------------------------------------------------------- */
 
-static vyi_end *vyi_end_of(const vyi_queue *q, uint32_t slot)
-{
-    vyi_end *list = (vyi_end *)vyi_load_pointer(&q->ends.list);
-    return list ? &list[slot] : NULL;
-}
-
 VYRE_API vyre_status vyre_release(vyre *v, vyre_ticket t, vyre_error *err)
 {
     if (!v)
@@ -156,51 +150,6 @@ VYRE_API vyre_status vyre_release(vyre *v, vyre_ticket t, vyre_error *err)
 }
 
 /* --- callbacks ------------------------------------------------------------ */
-
-/* Who takes the turn from the ticket has the right to call; the entry is free again
- * before the call, so that the function may set another. */
-VYI_API void vyi_end_tell(vyi_queue *q, vyre_ticket t, vyre_status status)
-{
-    vyi_end *end = vyi_end_of(q, VYI_TICKET_SLOT(t));
-    if (!end)
-        return;
-    vyi_fence_full(); /* the end was written down; now for who waits: see vyi_end_set */
-    uint32_t turn = vyi_load_acquire(&end->turn), seen;
-    while ((turn & ~VYI_END_DROPS) == t.generation) {
-        seen = vyi_compare_exchange(&end->turn, turn, VYI_END_CHANGING);
-        if (seen == turn)
-            break;
-        turn = seen; /* it was released meanwhile, or another thread tells */
-    }
-    if ((turn & ~VYI_END_DROPS) != t.generation)
-        return;
-    const vyre_end_fn fn = end->fn;
-    void *const user = end->user;
-    vyi_store_release(&end->turn, 0);
-    (void)vyi_fetch_add(&q->ends.pending, (uint32_t)-1);
-    if (turn & VYI_END_DROPS)
-        vyi_ticket_drop(q, t);
-    fn(user, t, status);
-}
-
-/* One thread at a time looks at all that wait. */
-VYI_API void vyi_ends_deliver(vyi_queue *q)
-{
-    if (vyi_compare_exchange(&q->ends.busy, 0, 1) != 0)
-        return;
-    uint32_t left = vyi_load_acquire(&q->ends.pending);
-    for (uint32_t slot = 0; slot < q->slots.count && left; slot++) {
-        uint32_t code = 0;
-        vyre_ticket t;
-        t.slot = q->slots.tag | slot;
-        const uint32_t turn = vyi_load_acquire(&vyi_end_of(q, slot)->turn);
-        t.generation = turn & ~VYI_END_DROPS;
-        left -= turn != 0;
-        if (turn != 0 && turn != VYI_END_CHANGING)
-            (void)vyi_ticket_peek(q, t, &code);
-    }
-    vyi_store_release(&q->ends.busy, 0);
-}
 
 static size_t vyi_ends_size(const vyi_queue *q)
 {

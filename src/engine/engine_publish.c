@@ -5,7 +5,7 @@
  * slots that follow each other (engine_slots.c), stores works into them, and then
  * says so in their marks.
  * ======================================================================= */
-#include "engine/engine_slots_impl.h"
+#include "engine/publish_impl.h"
 
 /* --- what may be published ------------------------------------------------ */
 
@@ -47,29 +47,6 @@ static inline bool vyi_work_is_plain(const vyi_queue *q, const vyre_work *work,
             vyi_opcode_is_known(&q->v->opcodes, work->opcode));
 }
 
-VYI_API vyre_status vyi_queue_gone(const vyi_queue *q, const char *what, vyre_error *err)
-{
-    vyi_mutex *lock = &q->v->lock;
-    vyi_fail(err, VYRE_E_DEVICE_LOST, 0, "Call vyre_recover().", "the device was lost; %s", what);
-    if (!err || !vyi_mutex_try(lock))
-        return VYRE_E_DEVICE_LOST;
-    if (q->state == VYI_STATE_LOST) {
-        err->native = q->loss.how.native;
-        snprintf(err->text, sizeof err->text, "%s: %.120s", what, q->loss.how.text);
-    }
-    vyi_mutex_unlock(lock);
-    return VYRE_E_DEVICE_LOST;
-}
-
-VYI_COLD
-VYI_API vyre_status vyi_queue_refuses(const vyi_queue *q, uint32_t state, vyre_error *err)
-{
-    if (state == VYI_STATE_LOST)
-        return vyi_queue_gone(q, "nothing can be published", err);
-    return vyi_fail(err, VYRE_E_STOPPED, 0, "Call vyre_start() to go on.",
-                    "opcode SHUTDOWN has stopped the kernel");
-}
-
 static inline vyre_status vyi_publish_check(const vyi_queue *q, const vyre_work *works,
                                             uint32_t count, vyre_error *err)
 {
@@ -81,65 +58,7 @@ static inline vyre_status vyi_publish_check(const vyi_queue *q, const vyre_work 
     return status;
 }
 
-/* --- works as lines ------------------------------------------------------- */
-
-VYI_STATIC_ASSERT(slot_is_a_line, VYI_LINE_WORDS == VYRE_SLOT_WORDS && VYRE_SLOT_STATUS == 0);
-
-/* From the place 12 - n on: n arguments that are kept, and zeros. */
-static const uint32_t vyi_line_keep[2 * VYRE_MAX_ARGS] = {
-    ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
-};
-
-static inline void vyi_line_compose(vyi_line *line, const vyre_work *work)
-{
-    VYRE_ASSERT(work->arg_count <= VYRE_MAX_ARGS);
-    const uint32_t *keep = vyi_line_keep + VYRE_MAX_ARGS - work->arg_count;
-    line->words[VYRE_SLOT_STATUS] = VYRE_SLOT_PUBLISHED;
-    line->words[VYRE_SLOT_OPCODE] = work->opcode;
-    line->words[VYRE_SLOT_TENANT] = work->tenant;
-    line->words[VYRE_SLOT_PRIORITY] = vyi_priority_level(work->priority);
-    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
-        line->words[VYRE_SLOT_ARGS + i] = work->args[i] & keep[i];
-}
-
-/* What a kernel with order, or one that is checked, finds in a slot beyond that. */
-static void vyi_lines_extend(const vyi_queue *q, uint32_t slot, const vyre_work *works,
-                             vyi_line *lines, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        lines[i].words[VYRE_SLOT_PRIORITY] |= vyi_order_bits(q, slot + i);
-        if (q->v->desc.kernel.checked)
-            lines[i].words[VYRE_SLOT_TENANT] |= (works[i].arg_count + 1) << VYI_CHECKED_COUNT;
-    }
-}
-
-/* Composed before the first of them is stored: a direct store takes its words from
- * memory, and what is composed behind it would wait for it. */
-#define VYI_LINES_AT_ONCE 16u
-
-VYI_INLINE
-static inline void vyi_slots_store(const vyi_queue *q, const vyi_device *d, uint32_t slot,
-                                 const vyre_work *works, uint32_t count)
-{
-    VYRE_ASSERT(slot < q->slots.count && count <= q->slots.count - slot);
-    vyi_line lines[VYI_LINES_AT_ONCE];
-    uint32_t *ring = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
-    for (uint32_t from = 0; from < count; from += VYI_LINES_AT_ONCE) {
-        const uint32_t rest = count - from;
-        const uint32_t n = rest < VYI_LINES_AT_ONCE ? rest : VYI_LINES_AT_ONCE;
-        for (uint32_t i = 0; i < n; i++)
-            vyi_line_compose(&lines[i], &works[from + i]);
-        if (q->slots.extended)
-            vyi_lines_extend(q, slot + from, works + from, lines, n);
-        d->store(ring + (size_t)from * VYRE_SLOT_WORDS, lines, n);
-    }
-}
-
-VYI_API void vyi_slots_write(const vyi_queue *q, const vyi_device *d, uint32_t slot,
-                             const vyre_work *works, uint32_t count)
-{
-    vyi_slots_store(q, d, slot, works, count);
-}
+/* --- works into slots ------------------------------------------------------ */
 
 /* The works into slots that are the caller's, and that are FLIGHT then, the last one
  * KEPT if asked for; its ticket.  Slots of the caller's own are FREE, others BUSY
@@ -268,7 +187,9 @@ static inline vyre_status vyi_publish_next(vyi_queue *q, vyi_owner *o, const vyr
     const uint32_t n = last->relay ? *count : vyi_works_of_lanes(q, works, *count);
     if (n == 0) {
         *count = 1;
-        return vyi_wide_publish(q, works, last, err);
+        const vyre_status status = vyi_wide_publish(q, works, last, err);
+        (void)vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
+        return status;
     }
     *count = vyi_publish_some(q, o, works, n, last);
     if (*count == 0)

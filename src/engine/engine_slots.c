@@ -15,7 +15,7 @@
  * same, or more.  A fault is recorded while the mark is BUSY, and whoever wants
  * that, the owner, too, takes it by compare-and-swap.
  * ======================================================================= */
-#include "engine/engine_slots_impl.h"
+#include "engine/publish_impl.h"
 #include "kernel/wide_impl.h"
 
 /* --- owners -------------------------------------------------------------- */
@@ -278,6 +278,14 @@ VYI_API uint32_t vyi_share_claim(vyi_queue *q, const vyi_owner *o, vyi_share *sh
     *first = share->first + place;
     vyi_slots_clear(q, *first, n);
     return n;
+}
+
+/* --- works into slots ------------------------------------------------------ */
+
+VYI_API void vyi_slots_write(const vyi_queue *q, const vyi_device *d, uint32_t slot,
+                             const vyre_work *works, uint32_t count)
+{
+    vyi_slots_store(q, d, slot, works, count);
 }
 
 /* --- holding all ---------------------------------------------------------- */

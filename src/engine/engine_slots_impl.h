@@ -172,6 +172,18 @@ static inline uint32_t vyi_slot_outcome(const vyi_queue *q, uint32_t slot)
     return vyi_news_is_pause(news) ? 0 : news;
 }
 
+/* Records an end that was seen, so that a recovery knows of it. `told`: so does
+ * the program.  False when the mark has changed meanwhile: then what was seen may
+ * be the end of something else. */
+VYI_API bool vyi_slot_seen(vyi_queue *q, bool mine, uint32_t slot, uint32_t mark,
+                           uint32_t outcome, bool told);
+
+static inline vyi_end *vyi_end_of(const vyi_queue *q, uint32_t slot)
+{
+    vyi_end *list = (vyi_end *)vyi_load_pointer(&q->ends.list);
+    return list ? &list[slot] : NULL;
+}
+
 /* --- taking slots -------------------------------------------------------- */
 
 /* Where a work of this priority goes. */

@@ -210,11 +210,10 @@ VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyi_re
         held = vyi_load_acquire(&q->slots.held);
         published = vyi_wide_write(q, work, ticket);
     }
-    if (published)
+    if (published) {
         vyi_queue_wake(q);
-    (void)vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
-    if (published)
         return VYRE_OK;
+    }
     return vyi_news(err, VYRE_FULL, q->wides.count,
                     "Poll or wait for a ticket and publish again.",
                     "every slot for wide works is in use");

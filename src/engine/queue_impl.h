@@ -534,7 +534,7 @@ VYI_API const char *vyi_slot_text(const vyi_queue *q, uint32_t slot, char *text,
 VYI_API void vyi_bounds_tell(const vyi_queue *q, vyre_ticket t, uint32_t code, vyre_error *err);
 VYI_API const char *vyi_claimed_text(const vyi_queue *q, char *text, size_t size);
 
-/* Slots (engine_slots.c _publish.c _wait.c).  vyi_queue_hold takes every slot, if
+/* Slots (engine_slots.c _publish.c _outcome.c).  vyi_queue_hold takes every slot, if
  * all are at rest (or, with `force`, whatever they are doing); vyi_queue_unhold
  * puts them back.  One at a time: under the lock. */
 VYI_API bool vyi_queue_hold(vyi_queue *q, bool force);
@@ -639,6 +639,12 @@ static inline bool vyi_status_is_trouble(vyre_status status)
     return status == VYRE_E_FAULT || status == VYRE_E_LOST || status == VYRE_E_CANCELLED;
 }
 
+/* Of the device. */
+static inline bool vyi_status_is_loss(vyre_status status)
+{
+    return status == VYRE_E_DEVICE_LOST || status == VYRE_E_LEASE;
+}
+
 /* Neither is an end. */
 static inline bool vyi_status_is_open(vyre_status status)
 {
@@ -683,13 +689,13 @@ VYI_API void vyi_wish_store(const vyi_queue *q, const vyi_device *d, uint32_t sl
 VYI_API void vyi_wish_clear(vyi_queue *q, uint32_t slot);
 VYI_API void vyi_wish_renew(vyi_queue *q, vyi_device *d, uint32_t slot, uint32_t generation);
 
-/* Callbacks at ends (engine_ends.c): of one work whose end was seen; and, without the
+/* Callbacks at ends (engine_outcome.c): of one work whose end was seen; and, without the
  * lock, of those that have ended meanwhile. */
 VYI_API void vyi_end_tell(vyi_queue *q, vyre_ticket t, vyre_status status);
 VYI_API void vyi_ends_deliver(vyi_queue *q);
 VYI_API void vyi_ends_free(vyi_queue *q);
 
-/* The chain (engine_lease.c), under the lock. */
+/* The chain, under the lock (engine_lease.c); its launches (engine_chain.c). */
 VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error *err);
 /* Waits until nothing is in flight: VYRE_OK, VYRE_TIMEOUT, or an error. */
 VYI_API vyre_status vyi_queue_settle(vyi_queue *q, uint64_t deadline, vyre_error *err);
@@ -732,8 +738,11 @@ VYI_API vyre_status vyi_copy_fits(vyre *v, uint32_t user_buffer, size_t offset, 
 /* The handle's lock, unless the deadline passes first. */
 VYI_API bool vyi_lock_until(vyre *v, uint64_t deadline);
 
-/* Stop takes the lock by itself; recovery happens under it (engine_life.c). */
+/* Takes the lock by itself (engine_life.c). */
 VYI_API vyre_status vyi_queue_stop(vyi_queue *q, uint64_t timeout_ns, vyre_error *err);
+/* Under the lock: another device (engine_recover.c); and it goes on where the old one
+ * was (engine_lease.c). */
+VYI_API vyre_status vyi_queue_replace(vyi_queue *q, vyre_error *err);
 VYI_API vyre_status vyi_queue_recover(vyi_queue *q, vyre_error *err);
 
 VYI_EXTERN_C_END
