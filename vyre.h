@@ -3531,6 +3531,13 @@ VYRE_API vyre_status vyre_scan_run(vyre_scan *s, const vyre_scan_text *texts, ui
                                    vyre_hit *hits, size_t capacity, vyre_scan_report *report,
                                    vyre_error *err);
 
+/* The text memory itself: what a program reads, receives or unpacks straight into it needs
+ * no copy, and can be scanned again.  Write to it in order and do not read from it.  A text
+ * whose bytes lie there, from a multiple of 16 on, is scanned where it is; either all texts
+ * of a call lie there or none, for what is copied goes there, too, and so do files.  NULL:
+ * the scan is NULL, or nothing can match.  A recovery moves it, and loses what it holds. */
+VYRE_API void *vyre_scan_map(vyre_scan *s, uint64_t *size);
+
 /* Scans what the last run left on the device in segments of each of the widths, once
  * to warm up and then `repeats` times (0 = 5), and keeps the fastest; among equals the
  * widest.  NULL: 4096, 2048, .. 64.  VYRE_E_SCAN_TUNE: none was complete, for there
@@ -3546,8 +3553,8 @@ VYI_EXTERN_C_END
 /* ==========================================================================
  * scan, files: many files through a scan
  *
- * Public, of the room `scan`.  A thread reads the files that come next, while
- * the caller's copies what was read to the device, and the device scans what it has:
+ * Public, of the room `scan`.  Threads read the files that come next and copy to the
+ * device what was read, while the device scans what it has:
  *
  *     vyre_scan_files_desc how;
  *     memset(&how, 0, sizeof how);
@@ -3583,7 +3590,7 @@ typedef struct vyre_scan_files_desc {
     bool (*progress)(void *user, const vyre_scan_progress *progress);
     void  *user;
     uint32_t layer;
-    size_t part_bytes; /* that are read at a time; 0 = 1 MiB */
+    size_t part_bytes; /* that are read at a time; 0 = 1 MiB, and eight such parts are kept */
 } vyre_scan_files_desc;
 
 /* `how`, `files` (one of each path) and `report` may be NULL.  A file that cannot be
@@ -41558,26 +41565,37 @@ VYI_API uint32_t vyi_scan_walk(const vyi_scan_tables *t, uint32_t dfa, uint32_t 
 /* --- the kernel ----------------------------------------------------------- */
 
 /* Buffers of the kernel, and what its works say. */
-enum { VYI_SCAN_TEXT, VYI_SCAN_TABLE, VYI_SCAN_SEGMENTS, VYI_SCAN_STATES, VYI_SCAN_HITS,
+enum { VYI_SCAN_TEXT, VYI_SCAN_TABLE, VYI_SCAN_SPANS, VYI_SCAN_STATES, VYI_SCAN_HITS,
        VYI_SCAN_COPY, VYI_SCAN_BUFFERS };
 
 /* Words of a work.  Items are numbered by DFA and then by segment.  LANES runs items
  * args[0] to args[1] - 1, GROUPS tiles of them: args[2] to args[3] - 1. */
-enum { VYI_SCAN_A_TABLE = 4,  /* word at which the segments begin */
-       VYI_SCAN_A_COUNT = 5,  /* segments */
-       VYI_SCAN_A_HITS = 6,   /* word of the counter; records of {byte, row} follow */
-       VYI_SCAN_A_PLACES = 7, /* how many */
+enum { VYI_SCAN_A_SPANS = 4,  /* word at which the spans begin */
+       VYI_SCAN_A_COUNT = 5,  /* segments that they have together */
+       VYI_SCAN_A_BANK = 6,   /* whose counter and records */
+       VYI_SCAN_A_PIECES = 7, /* spans */
        VYI_SCAN_A_DFA = 8,    /* the first one */
-       VYI_SCAN_A_LAST = 9,   /* added to a segment's state: where its last row goes; 0: nowhere */
-       VYI_SCAN_ARGS = 10 };
+       VYI_SCAN_A_LAST = 9,   /* added to a piece's state: where its last row goes; 0: nowhere */
+       VYI_SCAN_A_WIDTH = 10, /* bytes of a segment */
+       VYI_SCAN_ARGS = 11 };
 
-/* A segment is a vyre_segment in bytes of the text buffer, with `file` the word of the
- * first DFA's state. */
+/* A piece as the device knows it.  It is cut into segments of `width` bytes as
+ * vyre_segments_make cuts a file. */
+typedef struct vyi_scan_span {
+    uint32_t first;    /* its first segment's number */
+    uint32_t at, size; /* bytes of the text buffer */
+    uint32_t state;    /* word of its first DFA's state */
+} vyi_scan_span;
+
 VYI_API void vyi_scan_emit(vyre_program *p, const vyre_slot_values *slot, void *user);
 
+/* The counters of hits lie behind the states, in the device's own memory; the records of
+ * {byte, row} where the host reads fast. */
 typedef struct vyi_scan_kernel {
     const vyi_scan_tables *tables;
-    uint32_t copied; /* words of the tables that a group has itself; 0: LANES */
+    uint32_t copied;  /* words of the tables that a group has itself; 0: LANES */
+    uint32_t places;  /* records of a bank */
+    uint32_t counter; /* word of the first bank's in the states */
 } vyi_scan_kernel;
 
 /* --- the handle ----------------------------------------------------------- */
@@ -41600,14 +41618,15 @@ typedef struct vyi_scan_piece {
 /* One half of the device's memory.  Filled, launched, collected; its items run as works
  * one after the other, each as many as have room for what they find. */
 typedef struct vyi_scan_bank {
-    uint32_t        text, table, states, hits; /* where it begins: byte; words */
-    uint32_t        used, segments, blocks;    /* bytes, segments, states that it has now */
+    uint32_t        text, spans, states;    /* where it begins: byte; words */
+    uint32_t        used, segments, blocks; /* bytes, segments, states that it has now */
     vyi_scan_piece *pieces;
     uint32_t        piece_count;
     bool            collected;       /* its hits were taken: it may be filled anew */
     bool            launched, whole; /* a work is out; it is of the unbounded DFAs */
     uint64_t        began;           /* when the first one was published */
     uint32_t        from, count, items, step; /* of the work, of all; of the next work at most */
+    uint32_t        width;           /* of its segments */
     vyre_ticket     ticket;
 } vyi_scan_bank;
 
@@ -41616,6 +41635,9 @@ typedef struct vyi_scan_carry {
     uint32_t file;
     uint64_t offset;
 } vyi_scan_carry;
+
+/* Files that are being read: scan_files.c. */
+typedef struct vyi_scan_reader vyi_scan_reader;
 
 struct vyre_scan {
     vyre_allocator  allocator;
@@ -41627,11 +41649,13 @@ struct vyre_scan {
     uint64_t        timeout_ns;
     uint32_t        lanes, group;  /* that wide works have; of a group */
     uint32_t        width, places; /* bytes of a segment; records */
+    bool            resident;      /* the texts of this call lie in the text memory */
+    vyi_scan_reader *reader;       /* of a call that reads files, else NULL */
     uint32_t        bank_bytes, bank_segments, bank_pieces, bank_blocks;
     uint32_t        width_most, piece_most; /* bytes of a segment, of a piece */
     vyi_scan_bank   banks[VYI_SCAN_BANKS];
     uint32_t        bank, last;    /* being filled; launched last, VYI_SCAN_NONE: nothing is left */
-    vyre_segment   *segments;      /* of one bank, as it goes to the device */
+    vyi_scan_span  *spans;         /* of one bank, as they go to the device */
     uint32_t       *states;        /* likewise */
     vyi_scan_record *records;      /* 2 * places */
     uint32_t       *rows;          /* of the text that is being filled, one of each DFA */
@@ -41650,7 +41674,7 @@ struct vyre_scan {
     vyre_scan_report report;
 };
 
-/* Cuts the bank's pieces into segments of `width` and gives them to the device. */
+/* Tells the device the bank's pieces, in segments of `width`. */
 VYI_API vyre_status vyi_scan_cut(vyre_scan *s, vyi_scan_bank *b, uint32_t width,
                                  vyre_error *err);
 /* Which items come next: of the DFAs that forget, or of the others. */
@@ -41669,6 +41693,11 @@ VYI_API void vyi_scan_deliver(vyre_scan *s);
 /* A call begins; with a sink it gets all hits, those of one byte together. */
 VYI_API void vyi_scan_call(vyre_scan *s, void (*sink)(void *user, const vyre_hit *hits,
                                                       size_t count), void *user);
+/* Bytes of the part that the caller's thread has, into the text memory: now, or by a thread
+ * that has nothing else to do.  Waits for those; the status is that of all. */
+VYI_API vyre_status vyi_scan_reader_copy(vyi_scan_reader *r, size_t at, const uint8_t *bytes,
+                                         size_t size, vyre_error *err);
+VYI_API vyre_status vyi_scan_reader_settle(vyi_scan_reader *r, vyre_error *err);
 /* Waits for works of a call that failed. */
 VYI_API vyre_status vyi_scan_settle(vyre_scan *s, vyre_error *err);
 /* Fills, and launches what is full.  Then all that was filled, to its end. */
@@ -42152,17 +42181,20 @@ static void vyi_scan_append(const vyi_scan_code *c, vyre_value row, vyre_value a
 {
     vyre_program *p = c->p;
     const vyre_slot_values *slot = c->slot;
+    const vyi_scan_kernel *k = c->kernel;
     const vyre_buffer hits = slot->buffers[VYI_SCAN_HITS];
+    vyre_value bank = slot->arg[VYI_SCAN_A_BANK];
     vyre_value matches = vyre_ir_ge(p, row, c->accept);
     vyre_value counts = vyre_ir_lt(p, vyre_ir_sub(p, at, c->begin), c->size);
     vyre_ir_if(p, vyre_ir_and(p, matches, counts));
-    vyre_value counter = slot->arg[VYI_SCAN_A_HITS];
-    vyre_value n = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, hits, counter, vyi_scan_u32(c, 1),
-                                  VYRE_ORDER_RELAXED);
-    vyre_ir_if(p, vyre_ir_lt(p, n, slot->arg[VYI_SCAN_A_PLACES]));
-    vyre_value record = vyre_ir_add(p, counter, vyre_ir_shl(p, n, vyi_scan_u32(c, 1)));
-    vyre_ir_store(p, hits, vyi_scan_plus(c, record, 1), at);
-    vyre_ir_store(p, hits, vyi_scan_plus(c, record, 2), row);
+    vyre_value counter = vyi_scan_plus(c, bank, k->counter);
+    vyre_value n = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, slot->buffers[VYI_SCAN_STATES], counter,
+                                  vyi_scan_u32(c, 1), VYRE_ORDER_RELAXED);
+    vyre_ir_if(p, vyre_ir_lt(p, n, vyi_scan_u32(c, k->places)));
+    vyre_value first = vyre_ir_mul(p, bank, vyi_scan_u32(c, 2 * k->places));
+    vyre_value record = vyre_ir_add(p, first, vyre_ir_shl(p, n, vyi_scan_u32(c, 1)));
+    vyre_ir_store(p, hits, record, at);
+    vyre_ir_store(p, hits, vyi_scan_plus(c, record, 1), row);
     vyre_ir_end(p);
     vyre_ir_end(p);
 }
@@ -42217,6 +42249,52 @@ static void vyi_scan_last(const vyi_scan_code *c, vyre_value state, vyre_value e
     vyre_ir_end(p);
 }
 
+/* Word of the segment's span, the last one that does not begin after it: bit by bit from the
+ * highest.  One piece takes no step. */
+static vyre_value vyi_scan_find(const vyi_scan_code *c, vyre_value segment)
+{
+    vyre_program *p = c->p;
+    vyre_value spans = c->slot->arg[VYI_SCAN_A_SPANS], pieces = c->slot->arg[VYI_SCAN_A_PIECES];
+    vyre_value one = vyi_scan_u32(c, 1), two = vyi_scan_u32(c, 2);
+    vyre_local span = vyre_ir_local(p, VYRE_TYPE_U32, vyi_scan_u32(c, 0), "span");
+    vyre_value zeros = vyre_ir_clz(p, vyre_ir_sub(p, pieces, one));
+    vyre_value bits = vyre_ir_sub(p, vyi_scan_u32(c, 32), zeros);
+    vyre_value turn = vyre_ir_loop(p, vyi_scan_u32(c, 0), bits);
+    vyre_value left = vyre_ir_sub(p, vyre_ir_sub(p, bits, one), turn);
+    vyre_value tried = vyre_ir_add(p, vyre_ir_get(p, span), vyre_ir_shl(p, one, left));
+    vyre_value inside = vyre_ir_min(p, tried, vyre_ir_sub(p, pieces, one));
+    vyre_value at = vyre_ir_add(p, spans, vyre_ir_shl(p, inside, two));
+    vyre_value begins = vyre_ir_le(p, vyi_scan_load(c, VYI_SCAN_SPANS, at), segment);
+    vyre_ir_if(p, vyre_ir_and(p, vyre_ir_eq(p, inside, tried), begins));
+    vyre_ir_set(p, span, tried);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    return vyre_ir_add(p, spans, vyre_ir_shl(p, vyre_ir_get(p, span), two));
+}
+
+/* Sets what counts of the segment, and where the walk ends; returns where it begins.  *state
+ * is the word of the first DFA's state. */
+static vyre_value vyi_scan_cut_out(vyi_scan_code *c, vyre_value segment, vyre_value *end,
+                                   vyre_value *state)
+{
+    vyre_program *p = c->p;
+    const uint32_t overlap = c->kernel->tables->overlap;
+    vyre_value span = vyi_scan_find(c, segment), width = c->slot->arg[VYI_SCAN_A_WIDTH];
+    vyre_value first = vyi_scan_load(c, VYI_SCAN_SPANS, span);
+    vyre_value text = vyi_scan_load(c, VYI_SCAN_SPANS, vyi_scan_plus(c, span, 1));
+    vyre_value size = vyi_scan_load(c, VYI_SCAN_SPANS, vyi_scan_plus(c, span, 2));
+    vyre_value begin = vyre_ir_mul(p, vyre_ir_sub(p, segment, first), width);
+    vyre_value early = vyre_ir_sub(p, begin, vyre_ir_min(p, begin, vyi_scan_u32(c, overlap)));
+    vyre_value whole = vyre_ir_eq(p, early, vyi_scan_u32(c, 0));
+    c->size = vyre_ir_min(p, width, vyre_ir_sub(p, size, begin));
+    c->begin = vyre_ir_add(p, text, begin);
+    *end = vyre_ir_add(p, c->begin, c->size);
+    /* What begins later than the piece has forgotten how that began. */
+    vyre_value given = vyi_scan_load(c, VYI_SCAN_SPANS, vyi_scan_plus(c, span, 3));
+    *state = vyre_ir_select(p, whole, given, vyi_scan_u32(c, 0));
+    return vyre_ir_add(p, text, early);
+}
+
 static void vyi_scan_item(vyi_scan_code *c, vyre_value item)
 {
     vyre_program *p = c->p;
@@ -42235,13 +42313,7 @@ static void vyi_scan_item(vyi_scan_code *c, vyre_value item)
         c->map = vyi_scan_u32(c, t->dfas[0].own_map);
         c->accept = vyi_scan_u32(c, t->dfas[0].from);
     }
-    vyre_value words = vyre_ir_shl(p, segment, vyi_scan_u32(c, 2));
-    vyre_value at = vyre_ir_add(p, slot->arg[VYI_SCAN_A_TABLE], words);
-    vyre_value state = vyi_scan_load(c, VYI_SCAN_SEGMENTS, at);
-    vyre_value from = vyi_scan_load(c, VYI_SCAN_SEGMENTS, vyi_scan_plus(c, at, 1));
-    c->begin = vyi_scan_load(c, VYI_SCAN_SEGMENTS, vyi_scan_plus(c, at, 2));
-    vyre_value end = vyi_scan_load(c, VYI_SCAN_SEGMENTS, vyi_scan_plus(c, at, 3));
-    c->size = vyre_ir_sub(p, end, c->begin);
+    vyre_value end, state, from = vyi_scan_cut_out(c, segment, &end, &state);
     state = t->count > 1 ? vyre_ir_add(p, state, dfa) : state;
     vyre_value row = vyi_scan_load(c, VYI_SCAN_STATES, state);
     c->row = vyre_ir_local(p, VYRE_TYPE_U32, row, "row");
@@ -42283,62 +42355,39 @@ VYI_API void vyi_scan_emit(vyre_program *p, const vyre_slot_values *slot, void *
 #define VYI_SCAN_DELIVERED  4096u       /* hits, or all of the byte that makes them so many */
 #define VYI_SCAN_DIGIT      11u         /* bits of a place that are sorted by at a time */
 
-/* --- segments ------------------------------------------------------------- */
+/* --- spans ---------------------------------------------------------------- */
 
-/* The piece in segments that begin `overlap` early, from `at` of the table on. */
-static vyre_status vyi_scan_cut_piece(vyre_scan *s, const vyi_scan_piece *piece, uint32_t width,
-                                      uint32_t overlap, uint32_t at, vyre_error *err)
+static void vyi_scan_span_of(const vyi_scan_piece *piece, uint32_t first, vyi_scan_span *to)
 {
-    uint64_t count = 0;
-    vyre_segment *to = s->segments + at;
-    const vyre_status status = vyre_segments_make(&piece->size, 1, width, overlap, to,
-                                                  s->bank_segments - at, &count, err);
-    for (uint64_t i = 0; i < count; i++) {
-        /* What begins later than the piece has forgotten how that began. */
-        to[i].file = vyi_le32(to[i].scan_start ? 0 : piece->state);
-        to[i].scan_start = vyi_le32(to[i].scan_start + piece->at);
-        to[i].emit_start = vyi_le32(to[i].emit_start + piece->at);
-        to[i].emit_end = vyi_le32(to[i].emit_end + piece->at);
-    }
-    return status;
+    to->first = vyi_le32(first);
+    to->at = vyi_le32(piece->at);
+    to->size = vyi_le32(piece->size);
+    to->state = vyi_le32(piece->state);
 }
 
-static vyre_status vyi_scan_put_segments(vyre_scan *s, const vyi_scan_bank *b, uint32_t first,
-                                         uint32_t count, vyre_error *err)
+static vyre_status vyi_scan_put_spans(vyre_scan *s, const vyi_scan_bank *b, uint32_t after,
+                                      vyre_error *err)
 {
-    const size_t offset = (size_t)b->table * 4 + (size_t)first * sizeof *s->segments;
-    return vyre_write(s->v, VYI_SCAN_SEGMENTS, offset, s->segments,
-                      count * sizeof *s->segments, err);
+    const size_t offset = (size_t)b->spans * 4 + after * sizeof *s->spans;
+    return vyre_write(s->v, VYI_SCAN_SPANS, offset, s->spans, b->piece_count * sizeof *s->spans,
+                      err);
 }
 
-/* Whole pieces, for DFAs that never forget; their table comes after the segments'. */
-static vyre_status vyi_scan_put_whole(vyre_scan *s, const vyi_scan_bank *b, vyre_error *err)
-{
-    for (uint32_t i = 0; i < b->piece_count; i++) {
-        const vyi_scan_piece *piece = &b->pieces[i];
-        s->segments[i].file = vyi_le32(piece->state);
-        s->segments[i].scan_start = s->segments[i].emit_start = vyi_le32(piece->at);
-        s->segments[i].emit_end = vyi_le32(piece->at + piece->size);
-    }
-    return vyi_scan_put_segments(s, b, s->bank_segments, b->piece_count, err);
-}
-
+/* DFAs that never forget have a table of their own: a segment for each piece. */
 VYI_API vyre_status vyi_scan_cut(vyre_scan *s, vyi_scan_bank *b, uint32_t width, vyre_error *err)
 {
-    uint32_t at = 0;
+    uint32_t first = 0;
     for (uint32_t i = 0; i < b->piece_count; i++) {
-        const vyi_scan_piece *piece = &b->pieces[i];
-        const vyre_status status = vyi_scan_cut_piece(s, piece, width, s->tables.overlap, at,
-                                                      err);
-        if (status < 0)
-            return status;
-        at += (uint32_t)vyre_segments_count(&piece->size, 1, width);
+        vyi_scan_span_of(&b->pieces[i], first, &s->spans[i]);
+        first += (uint32_t)vyre_segments_count(&b->pieces[i].size, 1, width);
     }
-    b->segments = at;
-    vyre_status status = vyi_scan_put_segments(s, b, 0, at, err);
-    if (status == VYRE_OK && s->tables.bounded < s->tables.count)
-        status = vyi_scan_put_whole(s, b, err);
-    return status;
+    b->segments = first;
+    vyre_status status = vyi_scan_put_spans(s, b, 0, err);
+    if (status != VYRE_OK || s->tables.bounded == s->tables.count)
+        return status;
+    for (uint32_t i = 0; i < b->piece_count; i++)
+        s->spans[i].first = vyi_le32(i);
+    return vyi_scan_put_spans(s, b, s->bank_pieces, err);
 }
 
 /* --- works ---------------------------------------------------------------- */
@@ -42354,12 +42403,19 @@ static void vyi_scan_describe(const vyre_scan *s, const vyi_scan_bank *b, vyre_w
     w->args[1] = to;
     w->args[2] = b->from;
     w->args[3] = to;
-    w->args[VYI_SCAN_A_TABLE] = b->table + (b->whole ? s->bank_segments * 4 : 0);
+    w->args[VYI_SCAN_A_SPANS] = b->spans + (b->whole ? s->bank_pieces * 4 : 0);
     w->args[VYI_SCAN_A_COUNT] = b->whole ? b->piece_count : b->segments;
-    w->args[VYI_SCAN_A_HITS] = b->hits;
-    w->args[VYI_SCAN_A_PLACES] = s->places;
+    w->args[VYI_SCAN_A_BANK] = (uint32_t)(b - s->banks);
+    w->args[VYI_SCAN_A_PIECES] = b->piece_count;
     w->args[VYI_SCAN_A_DFA] = b->whole ? t->bounded : 0;
     w->args[VYI_SCAN_A_LAST] = b->whole ? s->bank_blocks * t->count : 0;
+    w->args[VYI_SCAN_A_WIDTH] = b->whole ? s->piece_most : b->width;
+}
+
+/* Byte of the bank's counter in the states. */
+static size_t vyi_scan_counter(const vyre_scan *s, const vyi_scan_bank *b)
+{
+    return ((size_t)s->kernel.counter + (size_t)(b - s->banks)) * 4;
 }
 
 VYI_API vyre_status vyi_scan_publish(vyre_scan *s, vyi_scan_bank *b, vyre_error *err)
@@ -42369,8 +42425,8 @@ VYI_API vyre_status vyi_scan_publish(vyre_scan *s, vyi_scan_bank *b, vyre_error 
     VYRE_ASSERT(!b->launched && left > 0 && b->step > 0);
     b->count = left < b->step ? left : b->step;
     vyi_scan_describe(s, b, &work);
-    vyre_status status = vyre_write(s->v, VYI_SCAN_HITS, (size_t)b->hits * 4, &none, sizeof none,
-                                    err);
+    vyre_status status = vyre_write(s->v, VYI_SCAN_STATES, vyi_scan_counter(s, b), &none,
+                                    sizeof none, err);
     if (status == VYRE_OK)
         status = vyre_publish(s->v, &work, &b->ticket, err);
     b->launched = status == VYRE_OK;
@@ -42388,7 +42444,7 @@ VYI_API vyre_status vyi_scan_wait(vyre_scan *s, vyi_scan_bank *b, uint32_t *foun
     b->launched = false;
     s->busy_until = vyi_now();
     if (status == VYRE_OK)
-        status = vyre_read(s->v, VYI_SCAN_HITS, (size_t)b->hits * 4, &word, sizeof word, err);
+        status = vyre_read(s->v, VYI_SCAN_STATES, vyi_scan_counter(s, b), &word, sizeof word, err);
     *found = vyi_le32(word);
     return status;
 }
@@ -42400,6 +42456,7 @@ VYI_API void vyi_scan_begin(const vyre_scan *s, vyi_scan_bank *b, bool whole, ui
     const uint32_t dfas = whole ? t->count - t->bounded : t->bounded;
     const uint32_t wide = whole ? s->piece_most : width;
     b->whole = whole;
+    b->width = width;
     b->from = 0;
     b->items = (whole ? b->piece_count : b->segments) * dfas;
     b->step = VYI_SCAN_MOST_BYTES / wide;
@@ -42554,8 +42611,9 @@ VYI_API vyre_status vyi_scan_take(vyre_scan *s, const vyi_scan_bank *b, uint32_t
     VYRE_ASSERT(found <= s->places);
     if (found == 0)
         return VYRE_OK;
-    const vyre_status status = vyre_read(s->v, VYI_SCAN_HITS, ((size_t)b->hits + 1) * 4,
-                                         s->records, found * sizeof *s->records, err);
+    const size_t offset = (size_t)(b - s->banks) * s->places * sizeof *s->records;
+    const vyre_status status = vyre_read(s->v, VYI_SCAN_HITS, offset, s->records,
+                                         found * sizeof *s->records, err);
     if (status < 0)
         return status;
     for (uint32_t i = 0; VYI_BIG_ENDIAN && i < found; i++) {
@@ -42681,6 +42739,8 @@ static vyre_status vyi_scan_launch(vyre_scan *s, vyi_scan_bank *b, vyre_error *e
 {
     const uint32_t words = b->blocks * s->tables.count;
     vyre_status status = vyi_scan_cut(s, b, s->width, err);
+    if (status == VYRE_OK && s->reader)
+        status = vyi_scan_reader_settle(s->reader, err);
     if (status == VYRE_OK && words)
         status = vyre_write(s->v, VYI_SCAN_STATES, (size_t)b->states * 4, s->states,
                             words * sizeof *s->states, err);
@@ -42722,16 +42782,30 @@ static bool vyi_scan_needs_block(const vyre_scan *s)
     return differs;
 }
 
-/* Bytes that the half has room for in one piece; 0: none. */
+/* Bytes that the half has room for in one piece; 0: none.  Pieces begin with a block. */
 static uint32_t vyi_scan_bytes_left(const vyre_scan *s, const vyi_scan_bank *b)
 {
     const uint64_t segments = (uint64_t)(s->bank_segments - b->segments) * s->width;
-    const uint32_t left = s->bank_bytes - b->used;
+    const uint32_t left = s->resident ? s->piece_most : s->bank_bytes - b->used;
     if (b->piece_count == s->bank_pieces ||
         (b->blocks == s->bank_blocks && vyi_scan_needs_block(s)))
         return 0;
     const uint32_t some = left < s->piece_most ? left : s->piece_most;
-    return segments < some ? (uint32_t)segments : some;
+    return (segments < some ? (uint32_t)segments : some) & ~(VYI_SCAN_BLOCK - 1);
+}
+
+/* The bytes of a piece are in the text memory, or come there. */
+static vyre_status vyi_scan_put_bytes(vyre_scan *s, vyi_scan_bank *b, vyi_scan_piece *piece,
+                                      const uint8_t *bytes, vyre_error *err)
+{
+    if (s->resident) {
+        piece->at = (uint32_t)(bytes - (const uint8_t *)vyre_map(s->v, VYI_SCAN_TEXT, NULL));
+        return VYRE_OK;
+    }
+    piece->at = b->text + b->used;
+    b->used += (piece->size + VYI_SCAN_BLOCK - 1) & ~(VYI_SCAN_BLOCK - 1);
+    return s->reader ? vyi_scan_reader_copy(s->reader, piece->at, bytes, piece->size, err)
+                     : vyre_write(s->v, VYI_SCAN_TEXT, piece->at, bytes, piece->size, err);
 }
 
 static vyre_status vyi_scan_put(vyre_scan *s, vyi_scan_bank *b, const vyre_scan_text *text,
@@ -42743,11 +42817,10 @@ static vyre_status vyi_scan_put(vyre_scan *s, vyi_scan_bank *b, const vyre_scan_
     piece->file = text->file;
     piece->layer = text->layer;
     piece->offset = text->offset + from;
-    piece->at = b->text + b->used;
     piece->size = size;
     piece->state = 0;
-    const vyre_status status = vyre_write(s->v, VYI_SCAN_TEXT, piece->at,
-                                          (const uint8_t *)text->bytes + from, size, err);
+    const vyre_status status = vyi_scan_put_bytes(s, b, piece,
+                                                  (const uint8_t *)text->bytes + from, err);
     if (status != VYRE_OK)
         return status;
     if (vyi_scan_needs_block(s)) {
@@ -42758,7 +42831,6 @@ static vyre_status vyi_scan_put(vyre_scan *s, vyi_scan_bank *b, const vyre_scan_
     }
     b->piece_count++;
     b->segments += (uint32_t)vyre_segments_count(&size, 1, s->width);
-    b->used += (size + VYI_SCAN_BLOCK - 1) & ~(VYI_SCAN_BLOCK - 1);
     s->report.bytes += size;
     s->report.copy_ns += vyi_now() - begin;
     return VYRE_OK;
@@ -42819,6 +42891,45 @@ VYI_API vyre_status vyi_scan_text_in(vyre_scan *s, const vyre_scan_text *text, v
 
 /* --- the call ------------------------------------------------------------- */
 
+/* Where in the text memory the text lies; the memory's size: elsewhere. */
+static size_t vyi_scan_place_of(const vyre_scan *s, const vyre_scan_text *text)
+{
+    const size_t all = VYI_SCAN_BANKS * (size_t)s->bank_bytes;
+    const uintptr_t memory = s->v ? (uintptr_t)vyre_map(s->v, VYI_SCAN_TEXT, NULL) : 0;
+    const uintptr_t at = (uintptr_t)text->bytes - memory;
+    return memory && at < all ? at : all;
+}
+
+/* Either all texts lie in the text memory, which is not overwritten then, or none. */
+static vyre_status vyi_scan_check_places(const vyre_scan *s, const vyre_scan_text *texts,
+                                         uint32_t count, bool *resident, vyre_error *err)
+{
+    const size_t all = VYI_SCAN_BANKS * (size_t)s->bank_bytes;
+    uint32_t inside = 0, some = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const size_t at = vyi_scan_place_of(s, &texts[i]);
+        if (texts[i].size == 0)
+            continue;
+        some++;
+        if (at == all)
+            continue;
+        inside++;
+        if (at % VYI_SCAN_BLOCK || texts[i].size > all - at)
+            return vyi_fail(err, VYRE_E_ARGUMENT, i,
+                            "Texts there begin at multiples of 16, and end inside.",
+                            "text %u: %llu bytes from byte %llu of the text memory, which has "
+                            "%llu", (unsigned)i, (unsigned long long)texts[i].size,
+                            (unsigned long long)at, (unsigned long long)all);
+    }
+    if (inside && inside < some)
+        return vyi_fail(err, VYRE_E_ARGUMENT, inside,
+                        "Scan those in one call, the others, which are copied over them, in "
+                        "another.", "%u of %u texts lie in the text memory", (unsigned)inside,
+                        (unsigned)some);
+    *resident = inside > 0;
+    return VYRE_OK;
+}
+
 static vyre_status vyi_scan_check_run(const vyre_scan *s, const vyre_scan_text *texts,
                                       uint32_t count, const vyre_hit *hits, size_t capacity,
                                       vyre_error *err)
@@ -42876,18 +42987,31 @@ VYI_API void vyi_scan_call(vyre_scan *s, void (*sink)(void *user, const vyre_hit
     s->hits = s->own;
     s->capacity = s->own_capacity;
     s->held = 0;
-    s->no_memory = false;
+    s->no_memory = s->resident = false;
     s->busy_until = 0;
+}
+
+VYRE_API void *vyre_scan_map(vyre_scan *s, uint64_t *size)
+{
+    void *memory = s && s->v ? vyre_map(s->v, VYI_SCAN_TEXT, NULL) : NULL;
+    if (size)
+        *size = memory ? VYI_SCAN_BANKS * (uint64_t)s->bank_bytes : 0;
+    return memory;
 }
 
 VYRE_API vyre_status vyre_scan_run(vyre_scan *s, const vyre_scan_text *texts, uint32_t count,
                                    vyre_hit *hits, size_t capacity, vyre_scan_report *report,
                                    vyre_error *err)
 {
+    bool resident = false;
     vyre_status status = vyi_scan_check_run(s, texts, count, hits, capacity, err);
+    if (status == VYRE_OK)
+        status = vyi_scan_check_places(s, texts, count, &resident, err);
     if (status < 0)
         return status;
     vyi_scan_call(s, NULL, NULL);
+    s->resident = resident;
+    vyi_fence_stores(); /* what the caller wrote there is there for the works */
     s->hits = hits;
     s->capacity = capacity;
     if (s->v)
@@ -42994,7 +43118,7 @@ VYRE_API vyre_status vyre_scan_tune(vyre_scan *s, const uint32_t *widths, uint32
 #define VYI_SCAN_TEXT_MOST   0xffffffc0u
 #define VYI_SCAN_TEXT_LEAST  4096u
 #define VYI_SCAN_PIECES      4096u
-#define VYI_SCAN_NARROWEST   64u   /* segments that a half has a table for */
+#define VYI_SCAN_NARROWEST   64u   /* that is chosen */
 #define VYI_SCAN_WIDEST      4096u /* that is chosen */
 #define VYI_SCAN_FEW_LANES   2048u /* where nobody knows how many run at the same time */
 #define VYI_SCAN_LOOP_BYTES  (1u << 18) /* a lane's, where drivers cut loops */
@@ -43028,14 +43152,14 @@ static vyre_status vyi_scan_check(const vyre_scan_desc *d, vyre_error *err)
 static void vyi_scan_buffers(const vyre_scan *s, vyre_buffer_desc buffers[VYI_SCAN_BUFFERS],
                              size_t sizes[VYI_SCAN_BUFFERS])
 {
-    static const char *const names[VYI_SCAN_BUFFERS] = { "text", "table", "segments", "states",
+    static const char *const names[VYI_SCAN_BUFFERS] = { "text", "table", "spans", "states",
                                                          "hits", "copy" };
     const size_t words[VYI_SCAN_BUFFERS] = {
         VYI_SCAN_BANKS * (size_t)s->bank_bytes / 4,
         s->tables.word_count,
-        VYI_SCAN_BANKS * ((size_t)s->bank_segments + s->bank_pieces) * 4,
-        (2 * VYI_SCAN_BANKS * (size_t)s->bank_blocks + 1) * s->tables.count,
-        VYI_SCAN_BANKS * (2 * (size_t)s->places + 1),
+        VYI_SCAN_BANKS * 2 * (size_t)s->bank_pieces * 4,
+        (size_t)s->kernel.counter + VYI_SCAN_BANKS,
+        VYI_SCAN_BANKS * 2 * (size_t)s->places,
         0
     };
     memset(buffers, 0, VYI_SCAN_BUFFERS * sizeof *buffers);
@@ -43070,12 +43194,18 @@ static void vyi_scan_upload(void *user, vyre *v)
 static vyre_status vyi_scan_open_engine(vyre_scan *s, const vyre_scan_desc *d, vyre_scan_way way,
                                         vyre_error *err)
 {
+    /* Records are few, and the host's to read. */
+    static const vyre_place places[VYI_SCAN_BUFFERS] = {
+        VYRE_PLACE_SHARED, VYRE_PLACE_SHARED, VYRE_PLACE_SHARED,
+        VYRE_PLACE_SHARED, VYRE_PLACE_HOST, VYRE_PLACE_SHARED
+    };
     vyre_buffer_desc buffers[VYI_SCAN_BUFFERS];
     size_t sizes[VYI_SCAN_BUFFERS];
     vyre_handler handler;
     vyre_desc engine = d->engine;
     const uint32_t words = s->tables.word_count;
     s->kernel.tables = &s->tables;
+    s->kernel.places = s->places;
     s->kernel.copied = way == VYRE_SCAN_LANES ? 0
                        : words < VYI_SCAN_SHARED ? words : VYI_SCAN_SHARED;
     memset(&handler, 0, sizeof handler);
@@ -43092,6 +43222,7 @@ static vyre_status vyi_scan_open_engine(vyre_scan *s, const vyre_scan_desc *d, v
     engine.kernel.buffers = buffers;
     engine.kernel.buffer_count = VYI_SCAN_BUFFERS - (way == VYRE_SCAN_LANES ? 1u : 0u);
     engine.buffer_sizes = sizes;
+    engine.buffer_places = places;
     engine.recovered = vyi_scan_upload;
     engine.recovered_user = s;
     s->v = vyre_open(&engine, err);
@@ -43122,8 +43253,9 @@ static vyre_status vyi_scan_open_way(vyre_scan *s, const vyre_scan_desc *d, vyre
     s->lanes = info.wide_groups ? info.wide_groups * info.wide_group : VYI_SCAN_FEW_LANES;
     s->width_most = info.probe.loop_limited && s->places > VYI_SCAN_LOOP_BYTES
                         ? VYI_SCAN_LOOP_BYTES : s->places;
-    s->piece_most = s->tables.bounded < s->tables.count && s->width_most < s->bank_bytes
-                        ? s->width_most : s->bank_bytes;
+    const uint32_t all = VYI_SCAN_BANKS * s->bank_bytes;
+    s->piece_most = s->tables.bounded < s->tables.count && s->width_most < all
+                        ? s->width_most & ~(VYI_SCAN_BLOCK - 1) : all;
     vyi_scan_upload(s, s->v);
     return vyre_start(s->v, err);
 }
@@ -43136,11 +43268,13 @@ static void vyi_scan_measures(vyre_scan *s, const vyre_scan_desc *d)
     uint64_t text = d->text_bytes ? d->text_bytes : VYI_SCAN_TEXT_BYTES;
     text = text < VYI_SCAN_TEXT_LEAST ? VYI_SCAN_TEXT_LEAST : text;
     s->places = d->hits ? d->hits : VYI_SCAN_PLACES;
+    s->places = s->places < VYI_SCAN_BLOCK ? VYI_SCAN_BLOCK : s->places;
     s->bank_bytes = (uint32_t)(text / VYI_SCAN_BANKS) & ~(VYI_SCAN_BLOCK - 1);
     s->bank_pieces = VYI_SCAN_PIECES;
-    s->bank_segments = s->bank_bytes / VYI_SCAN_NARROWEST + VYI_SCAN_PIECES;
+    s->bank_segments = UINT32_MAX / (t->count ? t->count : 1);
     const uint32_t blocks = VYI_SCAN_BLOCK_WORDS / (t->count ? t->count : 1);
     s->bank_blocks = blocks < 1 ? 1 : blocks < VYI_SCAN_PIECES ? blocks : VYI_SCAN_PIECES;
+    s->kernel.counter = (2 * VYI_SCAN_BANKS * s->bank_blocks + 1) * t->count;
     s->timeout_ns = d->engine.run_timeout_ns ? d->engine.run_timeout_ns : 60000000000u;
 }
 
@@ -43165,29 +43299,22 @@ VYI_API void *vyi_scan_alloc(const vyre_scan *s, size_t count, size_t size, vyre
     return memory;
 }
 
-static size_t vyi_scan_table_rows(const vyre_scan *s)
-{
-    return (size_t)s->bank_segments + s->bank_pieces;
-}
-
 static vyre_status vyi_scan_open_banks(vyre_scan *s, vyre_error *err)
 {
     const uint32_t dfas = s->tables.count, block = s->bank_blocks * dfas;
     for (uint32_t i = 0; i < VYI_SCAN_BANKS; i++) {
         vyi_scan_bank *b = &s->banks[i];
         b->text = i * s->bank_bytes;
-        b->table = i * (uint32_t)vyi_scan_table_rows(s) * 4;
+        b->spans = i * 2 * s->bank_pieces * 4;
         b->states = dfas + i * 2 * block;
-        b->hits = i * (2 * s->places + 1);
         b->pieces = (vyi_scan_piece *)vyi_scan_alloc(s, s->bank_pieces, sizeof *b->pieces, err);
         if (!b->pieces)
             return VYRE_E_NOMEM;
     }
-    s->segments = (vyre_segment *)vyi_scan_alloc(s, vyi_scan_table_rows(s), sizeof *s->segments,
-                                                 err);
-    s->records = s->segments ? (vyi_scan_record *)vyi_scan_alloc(s, 2 * (size_t)s->places,
-                                                                 sizeof *s->records, err)
-                             : NULL;
+    s->spans = (vyi_scan_span *)vyi_scan_alloc(s, s->bank_pieces, sizeof *s->spans, err);
+    s->records = s->spans ? (vyi_scan_record *)vyi_scan_alloc(s, 2 * (size_t)s->places,
+                                                              sizeof *s->records, err)
+                          : NULL;
     s->states = s->records ? (uint32_t *)vyi_scan_alloc(s, block, sizeof *s->states, err) : NULL;
     s->rows = s->states ? (uint32_t *)vyi_scan_alloc(s, dfas, sizeof *s->rows, err) : NULL;
     return s->rows ? VYRE_OK : VYRE_E_NOMEM;
@@ -43255,7 +43382,7 @@ VYRE_API void vyre_scan_close(vyre_scan *s)
     vyre_close(s->v);
     for (uint32_t i = 0; i < VYI_SCAN_BANKS; i++)
         vyi_scan_release(s, s->banks[i].pieces, s->bank_pieces * sizeof *s->banks[i].pieces);
-    vyi_scan_release(s, s->segments, vyi_scan_table_rows(s) * sizeof *s->segments);
+    vyi_scan_release(s, s->spans, s->bank_pieces * sizeof *s->spans);
     vyi_scan_release(s, s->records, 2 * (size_t)s->places * sizeof *s->records);
     vyi_scan_release(s, s->states, (size_t)s->bank_blocks * dfas * sizeof *s->states);
     vyi_scan_release(s, s->rows, dfas * sizeof *s->rows);
@@ -43270,127 +43397,401 @@ VYRE_API void vyre_scan_close(vyre_scan *s)
 /* ==========================================================================
  * scan, files: implementation
  *
- * Parts go round in a ring: the reader fills the next free one, the caller's thread
- * empties the oldest full one.  `filled` and `emptied` run freely and are compared by
- * difference.  Without a second thread the same parts are filled when they are asked
- * for.
+ * Parts go round in a ring.  Threads claim the next one, in the order of the files, and
+ * read it; the caller's thread takes the oldest when it is full, says where in the
+ * device's memory it goes, and copies it there, or has that done by a thread that would
+ * only wait.  All that is known of parts is under one lock; their bytes are not.
+ *
+ *     EMPTY -> READING -> FULL -> (taken) -> EMPTY
+ *                                 (taken) -> COPYING -> EMPTY
+ *
+ * Without threads the caller's reads what it asks for.
  * ======================================================================= */
 
 #ifndef VYRE_NO_SCAN
 
 #include <errno.h>
 
-#define VYI_SCAN_PARTS      4u
+#if !defined(_WIN32)
+    #include <sys/types.h>
+    #include <unistd.h>
+#endif
+
+#define VYI_SCAN_PARTS      8u
 #define VYI_SCAN_PART_BYTES (1u << 20)
+#define VYI_SCAN_READERS    4u
+#define VYI_SCAN_HANDED     65536u /* bytes that another thread should copy */
+
+typedef enum vyi_scan_part_state {
+    VYI_SCAN_EMPTY, VYI_SCAN_READING, VYI_SCAN_FULL, VYI_SCAN_COPYING
+} vyi_scan_part_state;
 
 typedef struct vyi_scan_part {
+    vyi_scan_part_state state;
     uint8_t *bytes;
-    size_t   size;
+    FILE    *open;   /* or NULL: it could not be opened */
     uint32_t file;
     uint64_t offset;
+    size_t   size;   /* wanted, then read */
+    bool     placed; /* the file's size is known, and any thread may read at any offset */
     bool     more;   /* the file goes on */
+    bool     last;   /* nobody reads the file behind it */
     int      native; /* errno of what went wrong, else 0 */
+    bool     handed, pending; /* a copy that somebody may take; that is not made yet */
+    size_t   copy_from, copy_at, copy_size;
 } vyi_scan_part;
 
-typedef struct vyi_scan_reader {
+struct vyi_scan_reader {
+    vyre         *v;
     const char *const *paths;
     uint32_t      count, file; /* which is being read */
-    FILE         *open;        /* or NULL */
-    uint64_t      offset;
+    FILE         *open;        /* it, or NULL */
+    uint64_t      offset, size; /* claimed so far; of all, 0: nobody knows */
+    int           native;      /* why it is not open */
     size_t        part_bytes;
     vyi_scan_part parts[VYI_SCAN_PARTS];
-    uint32_t      filled, emptied; /* under the lock where there is a thread */
-    bool          stop, threaded;
+    uint32_t      claimed, taken; /* run freely */
+    uint32_t      idle, copies;   /* threads that wait; copies that are not made yet */
+    bool          in_order;       /* somebody opens a file, or reads one that has no offsets */
+    bool          stop, threaded, wanted; /* the caller waits */
+    vyre_status   status;         /* of the first copy that failed */
+    vyre_error    how;
     vyi_mutex     lock;
-    vyi_cond      changed;
-    vyi_thread    thread;
-} vyi_scan_reader;
+    vyi_cond      work, full;     /* for the threads; for the caller's */
+    vyi_thread    threads[VYI_SCAN_READERS];
+    uint32_t      thread_count;
+};
 
 /* --- reading -------------------------------------------------------------- */
 
-static void vyi_scan_part_read(vyi_scan_reader *r, vyi_scan_part *part)
+#if defined(_WIN32)
+
+static uint64_t vyi_scan_file_size(FILE *file) { (void)file; return 0; }
+
+static bool vyi_scan_read_at(vyi_scan_part *part)
 {
+    (void)part;
+    return false;
+}
+
+#else
+
+/* Strict C99 hides these, though the library has them; those with offsets of 64 bits
+ * then have names of their own. */
+    #define VYI_SCAN_PREAD pread
+    #if defined(__GLIBC__) && !defined(__USE_POSIX)
+VYI_EXTERN_C_BEGIN
+extern int fileno(FILE *file);
+VYI_EXTERN_C_END
+    #endif
+    #if defined(__GLIBC__) && !defined(__USE_XOPEN2K8) && !defined(__USE_UNIX98)
+        #ifdef __USE_FILE_OFFSET64
+            #undef VYI_SCAN_PREAD
+            #define VYI_SCAN_PREAD pread64
+        #endif
+VYI_EXTERN_C_BEGIN
+extern ssize_t VYI_SCAN_PREAD(int fd, void *bytes, size_t size, off_t offset);
+VYI_EXTERN_C_END
+    #endif
+
+/* 0: it is none that stays where it is, or the system's own, whose size says nothing. */
+static uint64_t vyi_scan_file_size(FILE *file)
+{
+    const long end = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
+    rewind(file);
+    return end > 0 ? (uint64_t)end : 0;
+}
+
+/* False: it failed.  A file that became shorter ends where it does. */
+static bool vyi_scan_read_at(vyi_scan_part *part)
+{
+    const size_t wanted = part->size;
+    const int fd = fileno(part->open);
     part->size = 0;
-    part->file = r->file;
-    part->offset = r->offset;
-    errno = 0;
-    if (!r->open && (r->open = fopen(r->paths[r->file], "rb")) != NULL)
-        setvbuf(r->open, NULL, _IONBF, 0);
-    if (r->open)
-        part->size = fread(part->bytes, 1, r->part_bytes, r->open);
-    const bool failed = !r->open || ferror(r->open);
-    part->native = failed ? errno ? errno : -1 : 0;
-    part->more = !failed && part->size == r->part_bytes;
-    r->offset += part->size;
-    if (part->more)
-        return;
-    if (r->open)
-        fclose(r->open);
-    r->open = NULL;
-    r->offset = 0;
-    r->file++;
-}
-
-/* The oldest full part. */
-static vyi_scan_part *vyi_scan_reader_next(vyi_scan_reader *r)
-{
-    vyi_scan_part *part = &r->parts[r->emptied % VYI_SCAN_PARTS];
-    if (!r->threaded) {
-        vyi_scan_part_read(r, part);
-        return part;
+    while (part->size < wanted) {
+        const ssize_t some = VYI_SCAN_PREAD(fd, part->bytes + part->size, wanted - part->size,
+                                            (off_t)(part->offset + part->size));
+        if (some < 0 && errno == EINTR)
+            continue;
+        if (some < 0)
+            return false;
+        if (some == 0)
+            break;
+        part->size += (size_t)some;
     }
-    vyi_mutex_lock(&r->lock);
-    while (r->filled == r->emptied)
-        vyi_cond_wait(&r->changed, &r->lock, UINT64_MAX);
-    vyi_mutex_unlock(&r->lock);
-    return part;
+    part->more = part->more && part->size == wanted;
+    return true;
 }
 
-static void vyi_scan_reader_done(vyi_scan_reader *r)
+#endif
+
+/* The file that comes next is open, or r->native says why not. */
+static void vyi_scan_reader_turn(vyi_scan_reader *r)
 {
-    if (!r->threaded)
+    errno = 0;
+    r->offset = r->size = 0;
+    r->open = fopen(r->paths[r->file], "rb");
+    r->native = r->open ? 0 : errno ? errno : -1;
+    if (!r->open)
         return;
-    vyi_mutex_lock(&r->lock);
-    r->emptied++;
-    vyi_cond_signal(&r->changed);
-    vyi_mutex_unlock(&r->lock);
+    setvbuf(r->open, NULL, _IONBF, 0);
+    r->size = vyi_scan_file_size(r->open);
 }
 
-#if VYI_THREADS
+static void vyi_scan_reader_forward(vyi_scan_reader *r, const vyi_scan_part *part)
+{
+    r->offset = part->more ? part->offset + part->size : 0;
+    r->file += !part->more;
+}
 
-/* Fills parts until all files were read, or somebody says stop. */
+/* What the part will have; where the size is known, the next one can be claimed at once.  The
+ * file is open. */
+static void vyi_scan_part_claim(vyi_scan_reader *r, vyi_scan_part *part)
+{
+    r->claimed++;
+    part->state = VYI_SCAN_READING;
+    part->file = r->file;
+    part->open = r->open;
+    part->native = r->native;
+    part->offset = r->offset;
+    part->size = r->part_bytes;
+    part->placed = !r->open || r->size > 0;
+    part->more = part->last = false;
+    if (!part->placed)
+        return;
+    const uint64_t left = r->open ? r->size - r->offset : 0;
+    part->size = left < r->part_bytes ? (size_t)left : r->part_bytes;
+    part->more = left > part->size;
+    part->last = !part->more;
+    vyi_scan_reader_forward(r, part);
+}
+
+/* Without the lock. */
+static void vyi_scan_part_read(vyi_scan_part *part)
+{
+    bool good = true;
+    errno = 0;
+    if (!part->open)
+        return;
+    if (part->placed) {
+        good = vyi_scan_read_at(part);
+    } else {
+        const size_t wanted = part->size;
+        part->size = fread(part->bytes, 1, wanted, part->open);
+        good = !ferror(part->open);
+        part->more = good && part->size == wanted;
+    }
+    if (good)
+        return;
+    part->native = errno ? errno : -1;
+    part->size = 0;
+    part->more = false;
+}
+
+/* The part was read.  One that was not placed tells only now where the next one is; one
+ * that is shorter than it was is the file's end, whatever its size was. */
+static void vyi_scan_part_done(vyi_scan_reader *r, vyi_scan_part *part)
+{
+    part->state = VYI_SCAN_FULL;
+    if (!part->placed) {
+        part->last = !part->more;
+        vyi_scan_reader_forward(r, part);
+        return;
+    }
+    if (part->more || part->last || r->file != part->file)
+        return;
+    r->parts[(r->claimed - 1) % VYI_SCAN_PARTS].last = true;
+    vyi_scan_reader_forward(r, part);
+}
+
+/* --- threads -------------------------------------------------------------- */
+
+/* Makes the part's copy, under the lock at its beginning and end. */
+static void vyi_scan_part_copy(vyi_scan_reader *r, vyi_scan_part *part)
+{
+    vyre_error how;
+    memset(&how, 0, sizeof how);
+    part->handed = false;
+    vyi_mutex_unlock(&r->lock);
+    const vyre_status status = vyre_write(r->v, VYI_SCAN_TEXT, part->copy_at,
+                                          part->bytes + part->copy_from, part->copy_size, &how);
+    vyi_mutex_lock(&r->lock);
+    if (status != VYRE_OK && r->status == VYRE_OK) {
+        r->status = status;
+        r->how = how;
+    }
+    part->pending = false;
+    if (part->state == VYI_SCAN_COPYING)
+        part->state = VYI_SCAN_EMPTY;
+    r->copies--;
+}
+
+static vyi_scan_part *vyi_scan_reader_handed(vyi_scan_reader *r)
+{
+    for (uint32_t i = 0; r->copies && i < VYI_SCAN_PARTS; i++) {
+        if (r->parts[i].handed)
+            return &r->parts[i];
+    }
+    return NULL;
+}
+
+/* Under the lock; false: there was nothing to do. */
+static bool vyi_scan_reader_work(vyi_scan_reader *r)
+{
+    vyi_scan_part *part = vyi_scan_reader_handed(r);
+    if (part) {
+        vyi_scan_part_copy(r, part);
+        return true;
+    }
+    part = &r->parts[r->claimed % VYI_SCAN_PARTS];
+    if (r->stop || r->file >= r->count || r->in_order || part->state != VYI_SCAN_EMPTY ||
+        r->claimed - r->taken == VYI_SCAN_PARTS)
+        return false;
+    r->in_order = true;
+    if (r->offset == 0) {
+        vyi_mutex_unlock(&r->lock);
+        vyi_scan_reader_turn(r);
+        vyi_mutex_lock(&r->lock);
+    }
+    vyi_scan_part_claim(r, part);
+    r->in_order = !part->placed;
+    vyi_mutex_unlock(&r->lock);
+    vyi_scan_part_read(part);
+    vyi_mutex_lock(&r->lock);
+    vyi_scan_part_done(r, part);
+    if (!part->placed)
+        r->in_order = false;
+    return true;
+}
+
+/* Reads and copies until somebody says stop. */
 static void vyi_scan_reader_main(void *user)
 {
     vyi_scan_reader *r = (vyi_scan_reader *)user;
     vyi_mutex_lock(&r->lock);
-    while (r->file < r->count && !r->stop) {
-        if (r->filled - r->emptied == VYI_SCAN_PARTS) {
-            vyi_cond_wait(&r->changed, &r->lock, UINT64_MAX);
+    while (!r->stop || r->copies) {
+        const bool worked = vyi_scan_reader_work(r);
+        if (r->wanted)
+            vyi_cond_signal(&r->full);
+        if (worked)
             continue;
-        }
-        vyi_mutex_unlock(&r->lock);
-        vyi_scan_part_read(r, &r->parts[r->filled % VYI_SCAN_PARTS]);
-        vyi_mutex_lock(&r->lock);
-        r->filled++;
-        vyi_cond_signal(&r->changed);
+        if (r->stop)
+            break;
+        r->idle++;
+        vyi_cond_wait(&r->work, &r->lock, UINT64_MAX);
+        r->idle--;
     }
     vyi_mutex_unlock(&r->lock);
 }
 
-/* A thread that cannot be made is done without. */
+/* The caller waits until something has changed. */
+static void vyi_scan_reader_sleep(vyi_scan_reader *r)
+{
+    r->wanted = true;
+    vyi_cond_wait(&r->full, &r->lock, UINT64_MAX);
+    r->wanted = false;
+}
+
+/* The oldest part, full. */
+static vyi_scan_part *vyi_scan_reader_next(vyi_scan_reader *r)
+{
+    vyi_scan_part *part = &r->parts[r->taken % VYI_SCAN_PARTS];
+    if (!r->threaded) {
+        if (r->offset == 0)
+            vyi_scan_reader_turn(r);
+        vyi_scan_part_claim(r, part);
+        vyi_scan_part_read(part);
+        vyi_scan_part_done(r, part);
+        return part;
+    }
+    vyi_mutex_lock(&r->lock);
+    while (r->claimed == r->taken || part->state != VYI_SCAN_FULL) {
+        if (r->idle == r->thread_count)
+            vyi_cond_signal(&r->work);
+        vyi_scan_reader_sleep(r);
+    }
+    vyi_mutex_unlock(&r->lock);
+    return part;
+}
+
+/* The part was scanned, or will be when its copy is made.  Threads are woken when there is
+ * something to do for more than one of them. */
+static void vyi_scan_reader_done(vyi_scan_reader *r, vyi_scan_part *part)
+{
+    if (part->last && part->open)
+        fclose(part->open);
+    if (r->threaded)
+        vyi_mutex_lock(&r->lock);
+    part->state = part->pending ? VYI_SCAN_COPYING : VYI_SCAN_EMPTY;
+    r->taken++;
+    if (!r->threaded)
+        return;
+    if (r->idle && r->claimed - r->taken <= VYI_SCAN_PARTS / 2)
+        vyi_cond_signal(&r->work);
+    vyi_mutex_unlock(&r->lock);
+}
+
+VYI_API vyre_status vyi_scan_reader_copy(vyi_scan_reader *r, size_t at, const uint8_t *bytes,
+                                         size_t size, vyre_error *err)
+{
+    vyi_scan_part *part = &r->parts[r->taken % VYI_SCAN_PARTS];
+    bool handed = false;
+    if (r->threaded && size >= VYI_SCAN_HANDED) {
+        vyi_mutex_lock(&r->lock);
+        handed = r->idle > 0 && !part->pending;
+        if (handed) {
+            part->handed = part->pending = true;
+            part->copy_from = (size_t)(bytes - part->bytes);
+            part->copy_at = at;
+            part->copy_size = size;
+            r->copies++;
+            vyi_cond_signal(&r->work);
+        }
+        vyi_mutex_unlock(&r->lock);
+    }
+    return handed ? VYRE_OK : vyre_write(r->v, VYI_SCAN_TEXT, at, bytes, size, err);
+}
+
+VYI_API vyre_status vyi_scan_reader_settle(vyi_scan_reader *r, vyre_error *err)
+{
+    if (!r->threaded)
+        return VYRE_OK;
+    vyi_mutex_lock(&r->lock);
+    while (r->copies) {
+        vyi_scan_part *part = vyi_scan_reader_handed(r);
+        if (part)
+            vyi_scan_part_copy(r, part);
+        else
+            vyi_scan_reader_sleep(r);
+    }
+    const vyre_status status = r->status;
+    if (status != VYRE_OK && err)
+        *err = r->how;
+    vyi_mutex_unlock(&r->lock);
+    return status;
+}
+
+/* --- its beginning and end -------------------------------------------------- */
+
+/* Threads that cannot be made are done without. */
 static void vyi_scan_reader_start(vyi_scan_reader *r)
 {
+    const uint32_t others = vyi_processors() - 1;
+    const uint32_t wanted = others > VYI_SCAN_READERS ? VYI_SCAN_READERS : others ? others : 1;
     if (r->count == 0 || !vyi_mutex_init(&r->lock))
         return;
-    if (!vyi_cond_init(&r->changed)) {
-        vyi_mutex_free(&r->lock);
+    const bool work = vyi_cond_init(&r->work), full = work && vyi_cond_init(&r->full);
+    r->threaded = full; /* before the first one looks */
+    while (full && r->thread_count < wanted &&
+           vyi_thread_start(&r->threads[r->thread_count], vyi_scan_reader_main, r))
+        r->thread_count++;
+    r->threaded = r->thread_count > 0;
+    if (r->threaded)
         return;
-    }
-    r->threaded = true;
-    if (vyi_thread_start(&r->thread, vyi_scan_reader_main, r))
-        return;
-    r->threaded = false;
-    vyi_cond_free(&r->changed);
+    if (full)
+        vyi_cond_free(&r->full);
+    if (work)
+        vyi_cond_free(&r->work);
     vyi_mutex_free(&r->lock);
 }
 
@@ -43400,24 +43801,26 @@ static void vyi_scan_reader_stop(vyi_scan_reader *r)
         return;
     vyi_mutex_lock(&r->lock);
     r->stop = true;
-    vyi_cond_signal(&r->changed);
+    vyi_cond_signal(&r->work);
     vyi_mutex_unlock(&r->lock);
-    vyi_thread_join(&r->thread);
-    vyi_cond_free(&r->changed);
+    for (uint32_t i = 0; i < r->thread_count; i++)
+        vyi_thread_join(&r->threads[i]);
+    vyi_cond_free(&r->full);
+    vyi_cond_free(&r->work);
     vyi_mutex_free(&r->lock);
 }
 
-#else
-
-static void vyi_scan_reader_start(vyi_scan_reader *r) { r->threaded = false; }
-static void vyi_scan_reader_stop(vyi_scan_reader *r) { r->stop = true; }
-
-#endif
-
+/* Files that nobody has read to their end are open: those behind which parts wait, and
+ * the one that is being read. */
 static void vyi_scan_reader_close(vyi_scan_reader *r, const vyre_allocator *a)
 {
     vyi_scan_reader_stop(r);
-    if (r->open)
+    for (; r->taken != r->claimed; r->taken++) {
+        const vyi_scan_part *part = &r->parts[r->taken % VYI_SCAN_PARTS];
+        if (part->last && part->open)
+            fclose(part->open);
+    }
+    if (r->offset && r->open)
         fclose(r->open);
     for (uint32_t i = 0; i < VYI_SCAN_PARTS; i++) {
         if (r->parts[i].bytes)
@@ -43477,28 +43880,40 @@ static bool vyi_scan_files_go_on(const vyi_scan_files_run *f, const vyi_scan_par
     return !f->how.progress || f->how.progress(f->how.user, &p);
 }
 
-/* All parts, until the last one or `progress` says stop: then VYRE_E_SCAN_STOPPED. */
+static vyre_status vyi_scan_files_part(vyi_scan_files_run *f, const vyi_scan_part *part,
+                                       vyre_error *err)
+{
+    vyre_scan_text text;
+    vyre_status status = VYRE_OK;
+    text.bytes = part->bytes;
+    text.size = part->size;
+    text.file = part->file;
+    text.layer = f->how.layer;
+    text.offset = part->offset;
+    text.more = part->more;
+    if (f->s->v)
+        status = vyi_scan_text_in(f->s, &text, err);
+    else
+        f->s->report.bytes += text.size; /* nothing can match */
+    vyi_scan_files_note(f, part);
+    return status;
+}
+
+/* All parts, until the last one or `progress` says stop: then VYRE_E_SCAN_STOPPED.  Behind
+ * its end a file may have parts that were claimed before that was seen. */
 static vyre_status vyi_scan_files_parts(vyi_scan_files_run *f, vyre_error *err)
 {
     vyre_status status = VYRE_OK;
-    for (uint32_t file = 0; file < f->reader.count && status == VYRE_OK;) {
-        const vyi_scan_part *part = vyi_scan_reader_next(&f->reader);
-        vyre_scan_text text;
-        text.bytes = part->bytes;
-        text.size = part->size;
-        text.file = part->file;
-        text.layer = f->how.layer;
-        text.offset = part->offset;
-        text.more = part->more;
-        if (f->s->v)
-            status = vyi_scan_text_in(f->s, &text, err);
-        else
-            f->s->report.bytes += text.size; /* nothing can match */
-        vyi_scan_files_note(f, part);
-        file = part->file + !part->more;
-        if (status == VYRE_OK && !vyi_scan_files_go_on(f, part) && file < f->reader.count)
-            status = VYRE_E_SCAN_STOPPED;
-        vyi_scan_reader_done(&f->reader);
+    for (uint32_t file = 0, left = 0; left < f->reader.count && status == VYRE_OK;) {
+        vyi_scan_part *part = vyi_scan_reader_next(&f->reader);
+        if (part->file >= file) {
+            status = vyi_scan_files_part(f, part, err);
+            file = part->file + !part->more;
+            if (status == VYRE_OK && !vyi_scan_files_go_on(f, part) && file < f->reader.count)
+                status = VYRE_E_SCAN_STOPPED;
+        }
+        left = part->file + part->last;
+        vyi_scan_reader_done(&f->reader, part);
     }
     return status;
 }
@@ -43572,13 +43987,16 @@ VYRE_API vyre_status vyre_scan_files(vyre_scan *s, const char *const *paths, uin
     }
     memset(&f, 0, sizeof f);
     f.s = s;
+    f.reader.v = s->v;
     if (how)
         f.how = *how;
     f.reader.paths = paths;
     f.reader.count = count;
     f.reader.part_bytes = f.how.part_bytes ? f.how.part_bytes : VYI_SCAN_PART_BYTES;
     vyi_scan_call(s, vyi_scan_files_hits, &f);
+    s->reader = &f.reader;
     vyre_status status = vyi_scan_files_run_all(&f, err);
+    s->reader = NULL;
     vyi_scan_reader_close(&f.reader, &s->allocator);
     status = vyi_scan_files_end(&f, status, files, report, err);
     if (f.files)

@@ -1,27 +1,29 @@
 /* scan: many patterns in text, beside what only reads it and what else finds them
  *
- *     bench/scan [--csv] [--quick] [--cpu] [--lanes] [--seconds N] [--largest N]
+ *     bench/scan [--csv] [--quick] [--cpu] [--lanes] [--alone] [--seconds N] [--largest N]
  *
  * Text of lower-case words, with a pattern in every 8 KiB, that the device has; 1, 32, 2048 and
  * 100000 patterns of 6 to 12 letters.  Of each scan the time on the device (from the launch to
- * its end, by the host), and that of the whole call, which copies the text first.  Floors of the
- * same run: a kernel that adds up the words of such a text, and memcpy.  GNU grep and ripgrep
- * read the same text from a file, when they are installed.  The hits are counted by
- * a plain walk, too.  --largest is in MiB, --seconds for each row.
+ * its end, by the host), and that of the whole call, three times: the text is the host's and
+ * copied; it lies in a file that was just written; it is resident on the device.  Floors of the
+ * same run: a kernel that adds up the words of such a text, and memcpy.  Then GNU grep,
+ * ripgrep and Vectorscan, those that are installed; their numbers of lines, or of matches, are
+ * compared, and the hits with a plain walk.  --alone: none of them.  --largest is in MiB,
+ * --seconds for each row.
  */
 #define _GNU_SOURCE
 #define VYRE_IMPLEMENTATION
 #include "../vyre.h"
 
 #include "bench.h"
-
-#include <unistd.h>
+#include "scan_others.h"
 
 enum { MOST_PATTERNS = 100000, LETTERS = 12, PLANTED = 8192, VOCABULARY = 4096 };
 
 static vyre_error   err;
 static vyre_backend backend;
 static vyre_scan_way way; /* --lanes: no tables in the groups' own memory */
+static bool         others;
 static double       seconds_each = 0.3;
 static char         words[MOST_PATTERNS][LETTERS];
 static vyre_pattern patterns[MOST_PATTERNS];
@@ -152,91 +154,105 @@ static void floor_of_reading(const bench_output *out, const char *text, size_t s
     vyre_close(v);
 }
 
-/* A program of the system, on the text in a file. */
-static void measure_program(const bench_output *out, const char *name, const char *what,
-                            const char *directory, size_t size)
+/* --- scans ------------------------------------------------------------------ */
+
+enum { MOST_HITS = 1 << 20 };
+
+static vyre_hit hits[MOST_HITS];
+static uint64_t found_in_files;
+
+static void count_hits(void *user, const vyre_hit *some, size_t count)
 {
-    char command[256], path[112];
-    snprintf(command, sizeof command, "command -v %s > /dev/null", name);
-    if (system(command) != 0)
-        return;
-    /* To a pipe: before /dev/null grep ends with its first match. */
-    snprintf(command, sizeof command,
-             "LC_ALL=C %s -c -F -f %s/patterns %s/text | cat > /dev/null", name, directory, directory);
-    snprintf(path, sizeof path, "%s, %s -c -F -f", what, name);
-    bench_row row = bench_row_new(path, 1000);
-    for (uint32_t i = 0; i < 4; i++) {
-        const uint64_t begin = bench_now();
-        if (system(command) != 0)
-            fprintf(stderr, "scan: %s found nothing\n", name);
-        if (i)
-            bench_add(&row, (double)(bench_now() - begin));
-    }
-    rate_of(out, path, size, bench_finish(out, &row));
+    found_in_files += count;
+    (void)user, (void)some;
 }
 
-static void put_file(const char *directory, const char *name, const char *bytes, size_t size)
+/* One way to scan: the text from the host's memory, from the device's, or from a file. */
+static void once(vyre_scan *s, const vyre_scan_text *text, const char *file,
+                 vyre_scan_report *report)
 {
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", directory, name);
-    FILE *file = fopen(path, "wb");
-    must(file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
+    vyre_scan_files_desc how;
+    memset(&how, 0, sizeof how);
+    how.hits = count_hits;
+    must((file ? vyre_scan_files(s, &file, 1, &how, NULL, report, &err)
+               : vyre_scan_run(s, text, 1, hits, MOST_HITS, report, &err)) == VYRE_OK);
 }
 
-static void measure_others(const bench_output *out, const char *what, const char *text,
-                           size_t size, uint32_t count)
+static void measure_way(const bench_output *out, vyre_scan *s, const char *what, const char *how,
+                        const vyre_scan_text *text, const char *file, uint64_t expected)
 {
-    char directory[] = "/tmp/bench_scan_XXXXXX", command[64];
-    char *lines = (char *)malloc((size_t)count * (LETTERS + 1));
-    size_t used = 0;
-    must(lines && mkdtemp(directory));
-    for (uint32_t i = 0; i < count; i++) {
-        memcpy(lines + used, patterns[i].bytes, patterns[i].size);
-        used += patterns[i].size;
-        lines[used++] = '\n';
-    }
-    put_file(directory, "patterns", lines, used);
-    put_file(directory, "text", text, size);
-    measure_program(out, "grep", what, directory, size);
-    measure_program(out, "rg", what, directory, size);
-    snprintf(command, sizeof command, "rm -r %s", directory);
-    if (system(command) != 0)
-        fprintf(stderr, "scan: %s stays\n", directory);
-    free(lines);
-}
-
-static void measure_scan(const bench_output *out, vyre_scan *s, const char *what,
-                         const vyre_scan_text *text, uint64_t expected)
-{
-    static vyre_hit hits[1 << 20];
-    char path[112];
+    char path[112], path_device[112];
     vyre_scan_report report;
-    snprintf(path, sizeof path, "%s, on the device", what);
-    bench_row device = bench_row_new(path, 10000);
-    snprintf(path, sizeof path, "%s, the whole call", what);
+    snprintf(path, sizeof path, "%s, %s, the whole call", what, how);
     bench_row whole = bench_row_new(path, 10000);
-    must(vyre_scan_run(s, text, 1, hits, 1 << 20, &report, &err) == VYRE_OK);
-    (void)vyre_scan_tune(s, NULL, 0, 3, &err);
+    snprintf(path_device, sizeof path_device, "%s, %s, on the device", what, how);
+    bench_row device = bench_row_new(path_device, 10000);
     const uint64_t end = bench_now() + (uint64_t)(seconds_each * 1e9);
     for (uint32_t i = 0; i < 4 || (bench_now() < end && whole.count < whole.capacity); i++) {
         const uint64_t begin = bench_now();
-        must(vyre_scan_run(s, text, 1, hits, 1 << 20, &report, &err) == VYRE_OK);
+        once(s, text, file, &report);
+        const uint64_t took = bench_now() - begin;
         if (report.found != expected) {
-            fprintf(stderr, "scan: %s: %llu hits, not %llu\n", what,
+            fprintf(stderr, "scan: %s, %s: %llu hits, not %llu\n", what, how,
                     (unsigned long long)report.found, (unsigned long long)expected);
             exit(1);
         }
         if (i == 0)
             continue;
-        bench_add(&whole, (double)(bench_now() - begin));
+        bench_add(&whole, (double)took);
         bench_add(&device, (double)report.scan_ns);
     }
-    snprintf(path, sizeof path, "%s, on the device", what);
-    rate_of(out, path, (size_t)text->size, bench_finish(out, &device));
-    snprintf(path, sizeof path, "%s, the whole call", what);
+    rate_of(out, path_device, (size_t)text->size, bench_finish(out, &device));
     rate_of(out, path, (size_t)text->size, bench_finish(out, &whole));
+}
+
+static void measure_scan(const bench_output *out, vyre_scan *s, const char *what,
+                         const char *bytes, size_t size, uint64_t expected)
+{
+    char path[112], file[] = "/tmp/bench_scan_XXXXXX";
+    vyre_scan_report report;
+    vyre_scan_text text = { bytes, size, 0, 0, 0, false };
+    must(vyre_scan_run(s, &text, 1, hits, MOST_HITS, &report, &err) == VYRE_OK);
+    (void)vyre_scan_tune(s, NULL, 0, 3, &err);
+    measure_way(out, s, what, "from the host", &text, NULL, expected);
+    const int number = mkstemp(file);
+    FILE *f = number >= 0 ? fdopen(number, "wb") : NULL;
+    must(f && fwrite(bytes, 1, size, f) == size && fclose(f) == 0);
+    measure_way(out, s, what, "from a file", &text, file, expected);
+    remove(file);
+    text.bytes = vyre_scan_map(s, NULL);
+    must(text.bytes != NULL);
+    memcpy(vyre_scan_map(s, NULL), bytes, size);
+    measure_way(out, s, what, "resident", &text, NULL, expected);
+    must(vyre_scan_run(s, &text, 1, hits, MOST_HITS, &report, &err) == VYRE_OK);
     snprintf(path, sizeof path, "%s: width", what);
     bench_value(out, path, "bytes", report.width);
+}
+
+/* Lines with a hit, of those that the last run left. */
+static uint64_t lines_of(const char *bytes, uint64_t found)
+{
+    uint64_t lines = 0, from = 0;
+    for (uint64_t i = 0; i < found; i++) {
+        lines += i == 0 || memchr(bytes + from, '\n', (size_t)(hits[i].end - from)) != NULL;
+        from = hits[i].end;
+    }
+    return lines;
+}
+
+static void measure_others(const bench_output *out, const char *what, const char *text,
+                           size_t size, uint32_t count, uint64_t found)
+{
+    static const char *strings[MOST_PATTERNS];
+    static size_t      sizes[MOST_PATTERNS];
+    for (uint32_t i = 0; i < count; i++) {
+        strings[i] = words[i];
+        sizes[i] = patterns[i].size;
+    }
+    const others_job job = { out, what, text, size, strings, sizes, count, LETTERS,
+                             lines_of(text, found), found, seconds_each };
+    others_programs(&job);
+    others_vectorscan(&job);
 }
 
 static void table_of(const bench_output *out, char *bytes, size_t size, uint32_t count)
@@ -247,25 +263,29 @@ static void table_of(const bench_output *out, char *bytes, size_t size, uint32_t
     memset(&desc, 0, sizeof desc);
     desc.engine.backend = backend;
     desc.automaton = &m;
-    desc.text_bytes = 2 * (uint64_t)size + 64;
-    desc.hits = 1 << 20;
+    desc.text_bytes = (uint64_t)size + 64;
+    desc.hits = MOST_HITS;
     desc.way = way;
     make_text(bytes, size, count);
     must(vyre_automaton_make(patterns, count, NULL, &m, &err) == VYRE_OK);
     vyre_scan *s = vyre_scan_open(&desc, &err);
     must(s != NULL);
-    const vyre_scan_text text = { bytes, size, 0, 0, 0, false };
+    const uint64_t found = walk(&m, bytes, size);
+    must(found <= MOST_HITS);
     snprintf(what, sizeof what, "%u patterns in %zu KiB", count, size >> 10);
-    measure_scan(out, s, what, &text, walk(&m, bytes, size));
+    measure_scan(out, s, what, bytes, size, found);
     vyre_scan_close(s);
     vyre_automaton_free(&m);
-    measure_others(out, what, bytes, size, count);
+    if (others)
+        measure_others(out, what, bytes, size, count, found);
 }
 
 int main(int argc, char **argv)
 {
     static const uint32_t counts[] = { 1, 32, 2048, MOST_PATTERNS };
-    bench_usage(argc, argv, "[--csv] [--quick] [--cpu] [--lanes] [--seconds N] [--largest N]");
+    bench_usage(argc, argv, "[--csv] [--quick] [--cpu] [--lanes] [--alone] [--seconds N] "
+                            "[--largest N]");
+    others = !bench_flag(argc, argv, "--alone");
     const bool quick = bench_flag(argc, argv, "--quick");
     bench_output out;
     vyre_info info;

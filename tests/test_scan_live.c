@@ -4,6 +4,7 @@
 #include "oom.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 enum { MOST_HITS = 400000 };
 
@@ -356,6 +357,47 @@ static void offsets_have_64_bits(void)
     vyre_automaton_free(&m);
 }
 
+/* Texts that lie in the text memory: scanned where they are, as often as somebody asks, whole
+ * and in parts. */
+static void texts_in_place(void)
+{
+    uint64_t seed = seed_of();
+    vyre_scan_report r;
+    vyre_error err;
+    uint64_t size = 77;
+    const uint32_t length = 60001;
+    fill_headers(length);
+    vyre_automaton m = automaton_of_text(&seed, 30, length, 30);
+    const size_t count = walk(&m, text, length, 3, 0);
+    const vyre_scan_desc d = scan_desc(&m);
+    vyre_scan *s = scan_open(&d);
+    uint8_t *memory = (uint8_t *)vyre_scan_map(s, &size);
+    CHECK(memory != NULL && size == 65536);
+    memcpy(memory + 16, text, length);
+    for (uint32_t i = 0; i < 2; i++)
+        check_whole(s, memory + 16, length, count);
+    vyre_scan_text t[2] = { text_of(memory + 16, 32768, 3),
+                            text_of(memory + 16 + 32768, length - 32768, 3) };
+    t[0].more = true;
+    t[1].offset = 32768;
+    CHECK_EQ(vyre_scan_run(s, t, 2, found, MOST_HITS, &r, NULL), VYRE_OK);
+    CHECK_EQ(r.found, count);
+    check_hits(0, count);
+    t[1] = text_of(text, 100, 3);
+    CHECK_EQ(vyre_scan_run(s, t, 2, found, MOST_HITS, &r, &err), VYRE_E_ARGUMENT);
+    CHECK_EQ(err.at, 1);
+    t[1] = text_of(memory + 8, 100, 3);
+    CHECK_EQ(vyre_scan_run(s, t, 2, found, MOST_HITS, &r, &err), VYRE_E_ARGUMENT);
+    t[1] = text_of(memory + 65520, 17, 3);
+    CHECK_EQ(vyre_scan_run(s, t + 1, 1, found, MOST_HITS, &r, &err), VYRE_E_ARGUMENT);
+    CHECK(strstr(err.text, "17 bytes from byte 65520") != NULL);
+    check_whole(s, memory + 16, length, count); /* what is refused overwrites nothing */
+    check_whole(s, text, length, count);        /* what is copied does */
+    vyre_scan_close(s);
+    CHECK(vyre_scan_map(NULL, &size) == NULL && size == 0);
+    vyre_automaton_free(&m);
+}
+
 /* --- rules ------------------------------------------------------------------ */
 
 enum { RULES = 6 };
@@ -426,6 +468,8 @@ static void rules_that_never_forget(void)
     const size_t count = walk_rules(0, 30000);
     check_whole(s, text, 30000, count);
     check_whole(s, text, 1, walk_rules(0, 1));
+    memcpy(vyre_scan_map(s, NULL), text, 30000);
+    check_whole(s, (const uint8_t *)vyre_scan_map(s, NULL), 30000, walk_rules(0, 30000));
     for (uint32_t round = 0; round < 5; round++) { /* by calls */
         const size_t all = walk_rules(0, 9000);
         size_t written = 0;
@@ -461,6 +505,7 @@ static void rules_of_which_none_matches(void)
     vyre_scan_desc d = scan_desc(NULL);
     d.rules = &rules;
     vyre_scan *s = scan_open(&d);
+    CHECK(vyre_scan_map(s, NULL) == NULL);
     check_whole(s, text, 5000, 0);
     CHECK_EQ(vyre_scan_tune(s, NULL, 0, 0, NULL), VYRE_E_SCAN_TUNE);
     vyre_scan_close(s);
@@ -638,6 +683,57 @@ static void files_are_read(void)
     remove(directory);
 }
 
+static bool cut_the_file(void *user, const vyre_scan_progress *p)
+{
+    CHECK_EQ(truncate((const char *)user, 300000), 0);
+    return p->bytes < UINT64_MAX;
+}
+
+/* One that several threads read and copy; one that becomes shorter meanwhile, as many parts
+ * were claimed before; a directory, which has a size and no bytes; one without a size. */
+static void a_large_file(void)
+{
+    enum { SIZE = 5 << 20, PART = 1 << 17 };
+    const vyre_pattern needle = { "needle", 6, 1 };
+    char path[] = "/tmp/vyre_scan_XXXXXX";
+    const char *three[3] = { path, "/tmp", "/proc/self/status" };
+    vyre_scan_file files[3];
+    vyre_automaton m;
+    vyre_error err;
+    uint8_t *bytes = (uint8_t *)calloc(1, SIZE);
+    CHECK(bytes != NULL);
+    size_t count = 0;
+    for (size_t at = 5; at + 6 < SIZE; at += 65521, count++) {
+        memcpy(bytes + at, "needle", 6);
+        expected[count].file = expected[count].layer = 0;
+        expected[count].rule = 1;
+        expected[count].end = at + 5;
+    }
+    FILE *file = fdopen(mkstemp(path), "wb");
+    CHECK(file && fwrite(bytes, 1, SIZE, file) == SIZE && fclose(file) == 0);
+    CHECK_EQ(vyre_automaton_make(&needle, 1, NULL, &m, NULL), VYRE_OK);
+    vyre_scan_desc d = scan_desc(&m);
+    d.text_bytes = 1u << 20;
+    vyre_scan *s = scan_open(&d);
+    for (uint32_t i = 0; i < 3; i++) {
+        vyre_scan_files_desc how = { keep_hits, i == 2 ? cut_the_file : NULL, path, 0, PART };
+        delivered = 0;
+        CHECK_EQ(vyre_scan_files(s, three, i == 1 ? 3 : 1, &how, files, NULL, &err),
+                 i == 1 ? VYRE_E_SCAN_FILE : VYRE_OK);
+        if (i == 1)
+            CHECK(files[1].native == EISDIR && files[1].status == VYRE_E_SCAN_FILE &&
+                  files[2].status == VYRE_OK && files[2].bytes > 100);
+        CHECK_EQ(files[0].status, VYRE_OK);
+        CHECK(i == 2 ? delivered < count : delivered == count);
+        CHECK(files[0].bytes >= 300000 && (i == 2 || files[0].bytes == SIZE));
+        check_hits(0, delivered);
+    }
+    vyre_scan_close(s);
+    vyre_automaton_free(&m);
+    remove(path);
+    free(bytes);
+}
+
 /* Groups with tables of their own: one that has them whole, one that has a part. */
 static void groups_copy_the_tables(void)
 {
@@ -697,10 +793,11 @@ static void memory_that_fails(void)
 static const engine_case cases[] = {
     ENGINE_CASE(random_texts), ENGINE_CASE(bytes_of_every_kind),
     ENGINE_CASE(headers_and_prefixes), ENGINE_CASE(cut_anywhere),
-    ENGINE_CASE(groups_copy_the_tables), ENGINE_CASE(overflow_is_counted), ENGINE_CASE(many_small_files), ENGINE_CASE(offsets_have_64_bits),
+    ENGINE_CASE(groups_copy_the_tables), ENGINE_CASE(overflow_is_counted),
+    ENGINE_CASE(many_small_files), ENGINE_CASE(offsets_have_64_bits), ENGINE_CASE(texts_in_place),
     ENGINE_CASE(rules_that_never_forget), ENGINE_CASE(rules_of_which_none_matches),
     ENGINE_CASE(tuning_keeps_the_hits), ENGINE_CASE(refused),
-    ENGINE_CASE(files_are_read)
+    ENGINE_CASE(files_are_read), ENGINE_CASE(a_large_file)
 };
 
 int main(void)

@@ -7,7 +7,7 @@ packages="gcc g++ make libc6-dev clang libclang-rt-dev valgrind
     spirv-tools spirv-headers glslang-dev glslang-tools
     mingw-w64 gcc-i686-linux-gnu libc6-dev-i386-cross
     gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user
-    liburing-dev libopenmpi-dev openmpi-bin
+    liburing-dev libopenmpi-dev openmpi-bin ripgrep libvectorscan-dev
     cmake pkg-config meson ninja-build"
 
 if ! command -v dpkg-query >/dev/null; then

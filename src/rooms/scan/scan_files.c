@@ -1,10 +1,15 @@
 /* ==========================================================================
  * scan, files: implementation
  *
- * Parts go round in a ring: the reader fills the next free one, the caller's thread
- * empties the oldest full one.  `filled` and `emptied` run freely and are compared by
- * difference.  Without a second thread the same parts are filled when they are asked
- * for.
+ * Parts go round in a ring.  Threads claim the next one, in the order of the files, and
+ * read it; the caller's thread takes the oldest when it is full, says where in the
+ * device's memory it goes, and copies it there, or has that done by a thread that would
+ * only wait.  All that is known of parts is under one lock; their bytes are not.
+ *
+ *     EMPTY -> READING -> FULL -> (taken) -> EMPTY
+ *                                 (taken) -> COPYING -> EMPTY
+ *
+ * Without threads the caller's reads what it asks for.
  * ======================================================================= */
 #include "rooms/scan/scan_files.h"
 #include "rooms/scan/scan_live_impl.h"
@@ -13,117 +18,386 @@
 
 #include <errno.h>
 
-#define VYI_SCAN_PARTS      4u
+#if !defined(_WIN32)
+    #include <sys/types.h>
+    #include <unistd.h>
+#endif
+
+#define VYI_SCAN_PARTS      8u
 #define VYI_SCAN_PART_BYTES (1u << 20)
+#define VYI_SCAN_READERS    4u
+#define VYI_SCAN_HANDED     65536u /* bytes that another thread should copy */
+
+typedef enum vyi_scan_part_state {
+    VYI_SCAN_EMPTY, VYI_SCAN_READING, VYI_SCAN_FULL, VYI_SCAN_COPYING
+} vyi_scan_part_state;
 
 typedef struct vyi_scan_part {
+    vyi_scan_part_state state;
     uint8_t *bytes;
-    size_t   size;
+    FILE    *open;   /* or NULL: it could not be opened */
     uint32_t file;
     uint64_t offset;
+    size_t   size;   /* wanted, then read */
+    bool     placed; /* the file's size is known, and any thread may read at any offset */
     bool     more;   /* the file goes on */
+    bool     last;   /* nobody reads the file behind it */
     int      native; /* errno of what went wrong, else 0 */
+    bool     handed, pending; /* a copy that somebody may take; that is not made yet */
+    size_t   copy_from, copy_at, copy_size;
 } vyi_scan_part;
 
-typedef struct vyi_scan_reader {
+struct vyi_scan_reader {
+    vyre         *v;
     const char *const *paths;
     uint32_t      count, file; /* which is being read */
-    FILE         *open;        /* or NULL */
-    uint64_t      offset;
+    FILE         *open;        /* it, or NULL */
+    uint64_t      offset, size; /* claimed so far; of all, 0: nobody knows */
+    int           native;      /* why it is not open */
     size_t        part_bytes;
     vyi_scan_part parts[VYI_SCAN_PARTS];
-    uint32_t      filled, emptied; /* under the lock where there is a thread */
-    bool          stop, threaded;
+    uint32_t      claimed, taken; /* run freely */
+    uint32_t      idle, copies;   /* threads that wait; copies that are not made yet */
+    bool          in_order;       /* somebody opens a file, or reads one that has no offsets */
+    bool          stop, threaded, wanted; /* the caller waits */
+    vyre_status   status;         /* of the first copy that failed */
+    vyre_error    how;
     vyi_mutex     lock;
-    vyi_cond      changed;
-    vyi_thread    thread;
-} vyi_scan_reader;
+    vyi_cond      work, full;     /* for the threads; for the caller's */
+    vyi_thread    threads[VYI_SCAN_READERS];
+    uint32_t      thread_count;
+};
 
 /* --- reading -------------------------------------------------------------- */
 
-static void vyi_scan_part_read(vyi_scan_reader *r, vyi_scan_part *part)
+#if defined(_WIN32)
+
+static uint64_t vyi_scan_file_size(FILE *file) { (void)file; return 0; }
+
+static bool vyi_scan_read_at(vyi_scan_part *part)
 {
+    (void)part;
+    return false;
+}
+
+#else
+
+/* Strict C99 hides these, though the library has them; those with offsets of 64 bits
+ * then have names of their own. */
+    #define VYI_SCAN_PREAD pread
+    #if defined(__GLIBC__) && !defined(__USE_POSIX)
+VYI_EXTERN_C_BEGIN
+extern int fileno(FILE *file);
+VYI_EXTERN_C_END
+    #endif
+    #if defined(__GLIBC__) && !defined(__USE_XOPEN2K8) && !defined(__USE_UNIX98)
+        #ifdef __USE_FILE_OFFSET64
+            #undef VYI_SCAN_PREAD
+            #define VYI_SCAN_PREAD pread64
+        #endif
+VYI_EXTERN_C_BEGIN
+extern ssize_t VYI_SCAN_PREAD(int fd, void *bytes, size_t size, off_t offset);
+VYI_EXTERN_C_END
+    #endif
+
+/* 0: it is none that stays where it is, or the system's own, whose size says nothing. */
+static uint64_t vyi_scan_file_size(FILE *file)
+{
+    const long end = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
+    rewind(file);
+    return end > 0 ? (uint64_t)end : 0;
+}
+
+/* False: it failed.  A file that became shorter ends where it does. */
+static bool vyi_scan_read_at(vyi_scan_part *part)
+{
+    const size_t wanted = part->size;
+    const int fd = fileno(part->open);
     part->size = 0;
-    part->file = r->file;
-    part->offset = r->offset;
-    errno = 0;
-    if (!r->open && (r->open = fopen(r->paths[r->file], "rb")) != NULL)
-        setvbuf(r->open, NULL, _IONBF, 0);
-    if (r->open)
-        part->size = fread(part->bytes, 1, r->part_bytes, r->open);
-    const bool failed = !r->open || ferror(r->open);
-    part->native = failed ? errno ? errno : -1 : 0;
-    part->more = !failed && part->size == r->part_bytes;
-    r->offset += part->size;
-    if (part->more)
-        return;
-    if (r->open)
-        fclose(r->open);
-    r->open = NULL;
-    r->offset = 0;
-    r->file++;
-}
-
-/* The oldest full part. */
-static vyi_scan_part *vyi_scan_reader_next(vyi_scan_reader *r)
-{
-    vyi_scan_part *part = &r->parts[r->emptied % VYI_SCAN_PARTS];
-    if (!r->threaded) {
-        vyi_scan_part_read(r, part);
-        return part;
+    while (part->size < wanted) {
+        const ssize_t some = VYI_SCAN_PREAD(fd, part->bytes + part->size, wanted - part->size,
+                                            (off_t)(part->offset + part->size));
+        if (some < 0 && errno == EINTR)
+            continue;
+        if (some < 0)
+            return false;
+        if (some == 0)
+            break;
+        part->size += (size_t)some;
     }
-    vyi_mutex_lock(&r->lock);
-    while (r->filled == r->emptied)
-        vyi_cond_wait(&r->changed, &r->lock, UINT64_MAX);
-    vyi_mutex_unlock(&r->lock);
-    return part;
+    part->more = part->more && part->size == wanted;
+    return true;
 }
 
-static void vyi_scan_reader_done(vyi_scan_reader *r)
+#endif
+
+/* The file that comes next is open, or r->native says why not. */
+static void vyi_scan_reader_turn(vyi_scan_reader *r)
 {
-    if (!r->threaded)
+    errno = 0;
+    r->offset = r->size = 0;
+    r->open = fopen(r->paths[r->file], "rb");
+    r->native = r->open ? 0 : errno ? errno : -1;
+    if (!r->open)
         return;
-    vyi_mutex_lock(&r->lock);
-    r->emptied++;
-    vyi_cond_signal(&r->changed);
-    vyi_mutex_unlock(&r->lock);
+    setvbuf(r->open, NULL, _IONBF, 0);
+    r->size = vyi_scan_file_size(r->open);
 }
 
-#if VYI_THREADS
+static void vyi_scan_reader_forward(vyi_scan_reader *r, const vyi_scan_part *part)
+{
+    r->offset = part->more ? part->offset + part->size : 0;
+    r->file += !part->more;
+}
 
-/* Fills parts until all files were read, or somebody says stop. */
+/* What the part will have; where the size is known, the next one can be claimed at once.  The
+ * file is open. */
+static void vyi_scan_part_claim(vyi_scan_reader *r, vyi_scan_part *part)
+{
+    r->claimed++;
+    part->state = VYI_SCAN_READING;
+    part->file = r->file;
+    part->open = r->open;
+    part->native = r->native;
+    part->offset = r->offset;
+    part->size = r->part_bytes;
+    part->placed = !r->open || r->size > 0;
+    part->more = part->last = false;
+    if (!part->placed)
+        return;
+    const uint64_t left = r->open ? r->size - r->offset : 0;
+    part->size = left < r->part_bytes ? (size_t)left : r->part_bytes;
+    part->more = left > part->size;
+    part->last = !part->more;
+    vyi_scan_reader_forward(r, part);
+}
+
+/* Without the lock. */
+static void vyi_scan_part_read(vyi_scan_part *part)
+{
+    bool good = true;
+    errno = 0;
+    if (!part->open)
+        return;
+    if (part->placed) {
+        good = vyi_scan_read_at(part);
+    } else {
+        const size_t wanted = part->size;
+        part->size = fread(part->bytes, 1, wanted, part->open);
+        good = !ferror(part->open);
+        part->more = good && part->size == wanted;
+    }
+    if (good)
+        return;
+    part->native = errno ? errno : -1;
+    part->size = 0;
+    part->more = false;
+}
+
+/* The part was read.  One that was not placed tells only now where the next one is; one
+ * that is shorter than it was is the file's end, whatever its size was. */
+static void vyi_scan_part_done(vyi_scan_reader *r, vyi_scan_part *part)
+{
+    part->state = VYI_SCAN_FULL;
+    if (!part->placed) {
+        part->last = !part->more;
+        vyi_scan_reader_forward(r, part);
+        return;
+    }
+    if (part->more || part->last || r->file != part->file)
+        return;
+    r->parts[(r->claimed - 1) % VYI_SCAN_PARTS].last = true;
+    vyi_scan_reader_forward(r, part);
+}
+
+/* --- threads -------------------------------------------------------------- */
+
+/* Makes the part's copy, under the lock at its beginning and end. */
+static void vyi_scan_part_copy(vyi_scan_reader *r, vyi_scan_part *part)
+{
+    vyre_error how;
+    memset(&how, 0, sizeof how);
+    part->handed = false;
+    vyi_mutex_unlock(&r->lock);
+    const vyre_status status = vyre_write(r->v, VYI_SCAN_TEXT, part->copy_at,
+                                          part->bytes + part->copy_from, part->copy_size, &how);
+    vyi_mutex_lock(&r->lock);
+    if (status != VYRE_OK && r->status == VYRE_OK) {
+        r->status = status;
+        r->how = how;
+    }
+    part->pending = false;
+    if (part->state == VYI_SCAN_COPYING)
+        part->state = VYI_SCAN_EMPTY;
+    r->copies--;
+}
+
+static vyi_scan_part *vyi_scan_reader_handed(vyi_scan_reader *r)
+{
+    for (uint32_t i = 0; r->copies && i < VYI_SCAN_PARTS; i++) {
+        if (r->parts[i].handed)
+            return &r->parts[i];
+    }
+    return NULL;
+}
+
+/* Under the lock; false: there was nothing to do. */
+static bool vyi_scan_reader_work(vyi_scan_reader *r)
+{
+    vyi_scan_part *part = vyi_scan_reader_handed(r);
+    if (part) {
+        vyi_scan_part_copy(r, part);
+        return true;
+    }
+    part = &r->parts[r->claimed % VYI_SCAN_PARTS];
+    if (r->stop || r->file >= r->count || r->in_order || part->state != VYI_SCAN_EMPTY ||
+        r->claimed - r->taken == VYI_SCAN_PARTS)
+        return false;
+    r->in_order = true;
+    if (r->offset == 0) {
+        vyi_mutex_unlock(&r->lock);
+        vyi_scan_reader_turn(r);
+        vyi_mutex_lock(&r->lock);
+    }
+    vyi_scan_part_claim(r, part);
+    r->in_order = !part->placed;
+    vyi_mutex_unlock(&r->lock);
+    vyi_scan_part_read(part);
+    vyi_mutex_lock(&r->lock);
+    vyi_scan_part_done(r, part);
+    if (!part->placed)
+        r->in_order = false;
+    return true;
+}
+
+/* Reads and copies until somebody says stop. */
 static void vyi_scan_reader_main(void *user)
 {
     vyi_scan_reader *r = (vyi_scan_reader *)user;
     vyi_mutex_lock(&r->lock);
-    while (r->file < r->count && !r->stop) {
-        if (r->filled - r->emptied == VYI_SCAN_PARTS) {
-            vyi_cond_wait(&r->changed, &r->lock, UINT64_MAX);
+    while (!r->stop || r->copies) {
+        const bool worked = vyi_scan_reader_work(r);
+        if (r->wanted)
+            vyi_cond_signal(&r->full);
+        if (worked)
             continue;
-        }
-        vyi_mutex_unlock(&r->lock);
-        vyi_scan_part_read(r, &r->parts[r->filled % VYI_SCAN_PARTS]);
-        vyi_mutex_lock(&r->lock);
-        r->filled++;
-        vyi_cond_signal(&r->changed);
+        if (r->stop)
+            break;
+        r->idle++;
+        vyi_cond_wait(&r->work, &r->lock, UINT64_MAX);
+        r->idle--;
     }
     vyi_mutex_unlock(&r->lock);
 }
 
-/* A thread that cannot be made is done without. */
+/* The caller waits until something has changed. */
+static void vyi_scan_reader_sleep(vyi_scan_reader *r)
+{
+    r->wanted = true;
+    vyi_cond_wait(&r->full, &r->lock, UINT64_MAX);
+    r->wanted = false;
+}
+
+/* The oldest part, full. */
+static vyi_scan_part *vyi_scan_reader_next(vyi_scan_reader *r)
+{
+    vyi_scan_part *part = &r->parts[r->taken % VYI_SCAN_PARTS];
+    if (!r->threaded) {
+        if (r->offset == 0)
+            vyi_scan_reader_turn(r);
+        vyi_scan_part_claim(r, part);
+        vyi_scan_part_read(part);
+        vyi_scan_part_done(r, part);
+        return part;
+    }
+    vyi_mutex_lock(&r->lock);
+    while (r->claimed == r->taken || part->state != VYI_SCAN_FULL) {
+        if (r->idle == r->thread_count)
+            vyi_cond_signal(&r->work);
+        vyi_scan_reader_sleep(r);
+    }
+    vyi_mutex_unlock(&r->lock);
+    return part;
+}
+
+/* The part was scanned, or will be when its copy is made.  Threads are woken when there is
+ * something to do for more than one of them. */
+static void vyi_scan_reader_done(vyi_scan_reader *r, vyi_scan_part *part)
+{
+    if (part->last && part->open)
+        fclose(part->open);
+    if (r->threaded)
+        vyi_mutex_lock(&r->lock);
+    part->state = part->pending ? VYI_SCAN_COPYING : VYI_SCAN_EMPTY;
+    r->taken++;
+    if (!r->threaded)
+        return;
+    if (r->idle && r->claimed - r->taken <= VYI_SCAN_PARTS / 2)
+        vyi_cond_signal(&r->work);
+    vyi_mutex_unlock(&r->lock);
+}
+
+VYI_API vyre_status vyi_scan_reader_copy(vyi_scan_reader *r, size_t at, const uint8_t *bytes,
+                                         size_t size, vyre_error *err)
+{
+    vyi_scan_part *part = &r->parts[r->taken % VYI_SCAN_PARTS];
+    bool handed = false;
+    if (r->threaded && size >= VYI_SCAN_HANDED) {
+        vyi_mutex_lock(&r->lock);
+        handed = r->idle > 0 && !part->pending;
+        if (handed) {
+            part->handed = part->pending = true;
+            part->copy_from = (size_t)(bytes - part->bytes);
+            part->copy_at = at;
+            part->copy_size = size;
+            r->copies++;
+            vyi_cond_signal(&r->work);
+        }
+        vyi_mutex_unlock(&r->lock);
+    }
+    return handed ? VYRE_OK : vyre_write(r->v, VYI_SCAN_TEXT, at, bytes, size, err);
+}
+
+VYI_API vyre_status vyi_scan_reader_settle(vyi_scan_reader *r, vyre_error *err)
+{
+    if (!r->threaded)
+        return VYRE_OK;
+    vyi_mutex_lock(&r->lock);
+    while (r->copies) {
+        vyi_scan_part *part = vyi_scan_reader_handed(r);
+        if (part)
+            vyi_scan_part_copy(r, part);
+        else
+            vyi_scan_reader_sleep(r);
+    }
+    const vyre_status status = r->status;
+    if (status != VYRE_OK && err)
+        *err = r->how;
+    vyi_mutex_unlock(&r->lock);
+    return status;
+}
+
+/* --- its beginning and end -------------------------------------------------- */
+
+/* Threads that cannot be made are done without. */
 static void vyi_scan_reader_start(vyi_scan_reader *r)
 {
+    const uint32_t others = vyi_processors() - 1;
+    const uint32_t wanted = others > VYI_SCAN_READERS ? VYI_SCAN_READERS : others ? others : 1;
     if (r->count == 0 || !vyi_mutex_init(&r->lock))
         return;
-    if (!vyi_cond_init(&r->changed)) {
-        vyi_mutex_free(&r->lock);
+    const bool work = vyi_cond_init(&r->work), full = work && vyi_cond_init(&r->full);
+    r->threaded = full; /* before the first one looks */
+    while (full && r->thread_count < wanted &&
+           vyi_thread_start(&r->threads[r->thread_count], vyi_scan_reader_main, r))
+        r->thread_count++;
+    r->threaded = r->thread_count > 0;
+    if (r->threaded)
         return;
-    }
-    r->threaded = true;
-    if (vyi_thread_start(&r->thread, vyi_scan_reader_main, r))
-        return;
-    r->threaded = false;
-    vyi_cond_free(&r->changed);
+    if (full)
+        vyi_cond_free(&r->full);
+    if (work)
+        vyi_cond_free(&r->work);
     vyi_mutex_free(&r->lock);
 }
 
@@ -133,24 +407,26 @@ static void vyi_scan_reader_stop(vyi_scan_reader *r)
         return;
     vyi_mutex_lock(&r->lock);
     r->stop = true;
-    vyi_cond_signal(&r->changed);
+    vyi_cond_signal(&r->work);
     vyi_mutex_unlock(&r->lock);
-    vyi_thread_join(&r->thread);
-    vyi_cond_free(&r->changed);
+    for (uint32_t i = 0; i < r->thread_count; i++)
+        vyi_thread_join(&r->threads[i]);
+    vyi_cond_free(&r->full);
+    vyi_cond_free(&r->work);
     vyi_mutex_free(&r->lock);
 }
 
-#else
-
-static void vyi_scan_reader_start(vyi_scan_reader *r) { r->threaded = false; }
-static void vyi_scan_reader_stop(vyi_scan_reader *r) { r->stop = true; }
-
-#endif
-
+/* Files that nobody has read to their end are open: those behind which parts wait, and
+ * the one that is being read. */
 static void vyi_scan_reader_close(vyi_scan_reader *r, const vyre_allocator *a)
 {
     vyi_scan_reader_stop(r);
-    if (r->open)
+    for (; r->taken != r->claimed; r->taken++) {
+        const vyi_scan_part *part = &r->parts[r->taken % VYI_SCAN_PARTS];
+        if (part->last && part->open)
+            fclose(part->open);
+    }
+    if (r->offset && r->open)
         fclose(r->open);
     for (uint32_t i = 0; i < VYI_SCAN_PARTS; i++) {
         if (r->parts[i].bytes)
@@ -210,28 +486,40 @@ static bool vyi_scan_files_go_on(const vyi_scan_files_run *f, const vyi_scan_par
     return !f->how.progress || f->how.progress(f->how.user, &p);
 }
 
-/* All parts, until the last one or `progress` says stop: then VYRE_E_SCAN_STOPPED. */
+static vyre_status vyi_scan_files_part(vyi_scan_files_run *f, const vyi_scan_part *part,
+                                       vyre_error *err)
+{
+    vyre_scan_text text;
+    vyre_status status = VYRE_OK;
+    text.bytes = part->bytes;
+    text.size = part->size;
+    text.file = part->file;
+    text.layer = f->how.layer;
+    text.offset = part->offset;
+    text.more = part->more;
+    if (f->s->v)
+        status = vyi_scan_text_in(f->s, &text, err);
+    else
+        f->s->report.bytes += text.size; /* nothing can match */
+    vyi_scan_files_note(f, part);
+    return status;
+}
+
+/* All parts, until the last one or `progress` says stop: then VYRE_E_SCAN_STOPPED.  Behind
+ * its end a file may have parts that were claimed before that was seen. */
 static vyre_status vyi_scan_files_parts(vyi_scan_files_run *f, vyre_error *err)
 {
     vyre_status status = VYRE_OK;
-    for (uint32_t file = 0; file < f->reader.count && status == VYRE_OK;) {
-        const vyi_scan_part *part = vyi_scan_reader_next(&f->reader);
-        vyre_scan_text text;
-        text.bytes = part->bytes;
-        text.size = part->size;
-        text.file = part->file;
-        text.layer = f->how.layer;
-        text.offset = part->offset;
-        text.more = part->more;
-        if (f->s->v)
-            status = vyi_scan_text_in(f->s, &text, err);
-        else
-            f->s->report.bytes += text.size; /* nothing can match */
-        vyi_scan_files_note(f, part);
-        file = part->file + !part->more;
-        if (status == VYRE_OK && !vyi_scan_files_go_on(f, part) && file < f->reader.count)
-            status = VYRE_E_SCAN_STOPPED;
-        vyi_scan_reader_done(&f->reader);
+    for (uint32_t file = 0, left = 0; left < f->reader.count && status == VYRE_OK;) {
+        vyi_scan_part *part = vyi_scan_reader_next(&f->reader);
+        if (part->file >= file) {
+            status = vyi_scan_files_part(f, part, err);
+            file = part->file + !part->more;
+            if (status == VYRE_OK && !vyi_scan_files_go_on(f, part) && file < f->reader.count)
+                status = VYRE_E_SCAN_STOPPED;
+        }
+        left = part->file + part->last;
+        vyi_scan_reader_done(&f->reader, part);
     }
     return status;
 }
@@ -305,13 +593,16 @@ VYRE_API vyre_status vyre_scan_files(vyre_scan *s, const char *const *paths, uin
     }
     memset(&f, 0, sizeof f);
     f.s = s;
+    f.reader.v = s->v;
     if (how)
         f.how = *how;
     f.reader.paths = paths;
     f.reader.count = count;
     f.reader.part_bytes = f.how.part_bytes ? f.how.part_bytes : VYI_SCAN_PART_BYTES;
     vyi_scan_call(s, vyi_scan_files_hits, &f);
+    s->reader = &f.reader;
     vyre_status status = vyi_scan_files_run_all(&f, err);
+    s->reader = NULL;
     vyi_scan_reader_close(&f.reader, &s->allocator);
     status = vyi_scan_files_end(&f, status, files, report, err);
     if (f.files)

@@ -1,8 +1,8 @@
 /* ==========================================================================
  * scan, files: many files through a scan
  *
- * Public, of the room `scan`.  A thread reads the files that come next, while
- * the caller's copies what was read to the device, and the device scans what it has:
+ * Public, of the room `scan`.  Threads read the files that come next and copy to the
+ * device what was read, while the device scans what it has:
  *
  *     vyre_scan_files_desc how;
  *     memset(&how, 0, sizeof how);
@@ -39,7 +39,7 @@ typedef struct vyre_scan_files_desc {
     bool (*progress)(void *user, const vyre_scan_progress *progress);
     void  *user;
     uint32_t layer;
-    size_t part_bytes; /* that are read at a time; 0 = 1 MiB */
+    size_t part_bytes; /* that are read at a time; 0 = 1 MiB, and eight such parts are kept */
 } vyre_scan_files_desc;
 
 /* `how`, `files` (one of each path) and `report` may be NULL.  A file that cannot be

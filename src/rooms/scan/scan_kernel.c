@@ -104,17 +104,20 @@ static void vyi_scan_append(const vyi_scan_code *c, vyre_value row, vyre_value a
 {
     vyre_program *p = c->p;
     const vyre_slot_values *slot = c->slot;
+    const vyi_scan_kernel *k = c->kernel;
     const vyre_buffer hits = slot->buffers[VYI_SCAN_HITS];
+    vyre_value bank = slot->arg[VYI_SCAN_A_BANK];
     vyre_value matches = vyre_ir_ge(p, row, c->accept);
     vyre_value counts = vyre_ir_lt(p, vyre_ir_sub(p, at, c->begin), c->size);
     vyre_ir_if(p, vyre_ir_and(p, matches, counts));
-    vyre_value counter = slot->arg[VYI_SCAN_A_HITS];
-    vyre_value n = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, hits, counter, vyi_scan_u32(c, 1),
-                                  VYRE_ORDER_RELAXED);
-    vyre_ir_if(p, vyre_ir_lt(p, n, slot->arg[VYI_SCAN_A_PLACES]));
-    vyre_value record = vyre_ir_add(p, counter, vyre_ir_shl(p, n, vyi_scan_u32(c, 1)));
-    vyre_ir_store(p, hits, vyi_scan_plus(c, record, 1), at);
-    vyre_ir_store(p, hits, vyi_scan_plus(c, record, 2), row);
+    vyre_value counter = vyi_scan_plus(c, bank, k->counter);
+    vyre_value n = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, slot->buffers[VYI_SCAN_STATES], counter,
+                                  vyi_scan_u32(c, 1), VYRE_ORDER_RELAXED);
+    vyre_ir_if(p, vyre_ir_lt(p, n, vyi_scan_u32(c, k->places)));
+    vyre_value first = vyre_ir_mul(p, bank, vyi_scan_u32(c, 2 * k->places));
+    vyre_value record = vyre_ir_add(p, first, vyre_ir_shl(p, n, vyi_scan_u32(c, 1)));
+    vyre_ir_store(p, hits, record, at);
+    vyre_ir_store(p, hits, vyi_scan_plus(c, record, 1), row);
     vyre_ir_end(p);
     vyre_ir_end(p);
 }
@@ -169,6 +172,52 @@ static void vyi_scan_last(const vyi_scan_code *c, vyre_value state, vyre_value e
     vyre_ir_end(p);
 }
 
+/* Word of the segment's span, the last one that does not begin after it: bit by bit from the
+ * highest.  One piece takes no step. */
+static vyre_value vyi_scan_find(const vyi_scan_code *c, vyre_value segment)
+{
+    vyre_program *p = c->p;
+    vyre_value spans = c->slot->arg[VYI_SCAN_A_SPANS], pieces = c->slot->arg[VYI_SCAN_A_PIECES];
+    vyre_value one = vyi_scan_u32(c, 1), two = vyi_scan_u32(c, 2);
+    vyre_local span = vyre_ir_local(p, VYRE_TYPE_U32, vyi_scan_u32(c, 0), "span");
+    vyre_value zeros = vyre_ir_clz(p, vyre_ir_sub(p, pieces, one));
+    vyre_value bits = vyre_ir_sub(p, vyi_scan_u32(c, 32), zeros);
+    vyre_value turn = vyre_ir_loop(p, vyi_scan_u32(c, 0), bits);
+    vyre_value left = vyre_ir_sub(p, vyre_ir_sub(p, bits, one), turn);
+    vyre_value tried = vyre_ir_add(p, vyre_ir_get(p, span), vyre_ir_shl(p, one, left));
+    vyre_value inside = vyre_ir_min(p, tried, vyre_ir_sub(p, pieces, one));
+    vyre_value at = vyre_ir_add(p, spans, vyre_ir_shl(p, inside, two));
+    vyre_value begins = vyre_ir_le(p, vyi_scan_load(c, VYI_SCAN_SPANS, at), segment);
+    vyre_ir_if(p, vyre_ir_and(p, vyre_ir_eq(p, inside, tried), begins));
+    vyre_ir_set(p, span, tried);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    return vyre_ir_add(p, spans, vyre_ir_shl(p, vyre_ir_get(p, span), two));
+}
+
+/* Sets what counts of the segment, and where the walk ends; returns where it begins.  *state
+ * is the word of the first DFA's state. */
+static vyre_value vyi_scan_cut_out(vyi_scan_code *c, vyre_value segment, vyre_value *end,
+                                   vyre_value *state)
+{
+    vyre_program *p = c->p;
+    const uint32_t overlap = c->kernel->tables->overlap;
+    vyre_value span = vyi_scan_find(c, segment), width = c->slot->arg[VYI_SCAN_A_WIDTH];
+    vyre_value first = vyi_scan_load(c, VYI_SCAN_SPANS, span);
+    vyre_value text = vyi_scan_load(c, VYI_SCAN_SPANS, vyi_scan_plus(c, span, 1));
+    vyre_value size = vyi_scan_load(c, VYI_SCAN_SPANS, vyi_scan_plus(c, span, 2));
+    vyre_value begin = vyre_ir_mul(p, vyre_ir_sub(p, segment, first), width);
+    vyre_value early = vyre_ir_sub(p, begin, vyre_ir_min(p, begin, vyi_scan_u32(c, overlap)));
+    vyre_value whole = vyre_ir_eq(p, early, vyi_scan_u32(c, 0));
+    c->size = vyre_ir_min(p, width, vyre_ir_sub(p, size, begin));
+    c->begin = vyre_ir_add(p, text, begin);
+    *end = vyre_ir_add(p, c->begin, c->size);
+    /* What begins later than the piece has forgotten how that began. */
+    vyre_value given = vyi_scan_load(c, VYI_SCAN_SPANS, vyi_scan_plus(c, span, 3));
+    *state = vyre_ir_select(p, whole, given, vyi_scan_u32(c, 0));
+    return vyre_ir_add(p, text, early);
+}
+
 static void vyi_scan_item(vyi_scan_code *c, vyre_value item)
 {
     vyre_program *p = c->p;
@@ -187,13 +236,7 @@ static void vyi_scan_item(vyi_scan_code *c, vyre_value item)
         c->map = vyi_scan_u32(c, t->dfas[0].own_map);
         c->accept = vyi_scan_u32(c, t->dfas[0].from);
     }
-    vyre_value words = vyre_ir_shl(p, segment, vyi_scan_u32(c, 2));
-    vyre_value at = vyre_ir_add(p, slot->arg[VYI_SCAN_A_TABLE], words);
-    vyre_value state = vyi_scan_load(c, VYI_SCAN_SEGMENTS, at);
-    vyre_value from = vyi_scan_load(c, VYI_SCAN_SEGMENTS, vyi_scan_plus(c, at, 1));
-    c->begin = vyi_scan_load(c, VYI_SCAN_SEGMENTS, vyi_scan_plus(c, at, 2));
-    vyre_value end = vyi_scan_load(c, VYI_SCAN_SEGMENTS, vyi_scan_plus(c, at, 3));
-    c->size = vyre_ir_sub(p, end, c->begin);
+    vyre_value end, state, from = vyi_scan_cut_out(c, segment, &end, &state);
     state = t->count > 1 ? vyre_ir_add(p, state, dfa) : state;
     vyre_value row = vyi_scan_load(c, VYI_SCAN_STATES, state);
     c->row = vyre_ir_local(p, VYRE_TYPE_U32, row, "row");

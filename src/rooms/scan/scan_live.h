@@ -88,6 +88,13 @@ VYRE_API vyre_status vyre_scan_run(vyre_scan *s, const vyre_scan_text *texts, ui
                                    vyre_hit *hits, size_t capacity, vyre_scan_report *report,
                                    vyre_error *err);
 
+/* The text memory itself: what a program reads, receives or unpacks straight into it needs
+ * no copy, and can be scanned again.  Write to it in order and do not read from it.  A text
+ * whose bytes lie there, from a multiple of 16 on, is scanned where it is; either all texts
+ * of a call lie there or none, for what is copied goes there, too, and so do files.  NULL:
+ * the scan is NULL, or nothing can match.  A recovery moves it, and loses what it holds. */
+VYRE_API void *vyre_scan_map(vyre_scan *s, uint64_t *size);
+
 /* Scans what the last run left on the device in segments of each of the widths, once
  * to warm up and then `repeats` times (0 = 5), and keeps the fastest; among equals the
  * widest.  NULL: 4096, 2048, .. 64.  VYRE_E_SCAN_TUNE: none was complete, for there

@@ -67,26 +67,37 @@ VYI_API uint32_t vyi_scan_walk(const vyi_scan_tables *t, uint32_t dfa, uint32_t 
 /* --- the kernel ----------------------------------------------------------- */
 
 /* Buffers of the kernel, and what its works say. */
-enum { VYI_SCAN_TEXT, VYI_SCAN_TABLE, VYI_SCAN_SEGMENTS, VYI_SCAN_STATES, VYI_SCAN_HITS,
+enum { VYI_SCAN_TEXT, VYI_SCAN_TABLE, VYI_SCAN_SPANS, VYI_SCAN_STATES, VYI_SCAN_HITS,
        VYI_SCAN_COPY, VYI_SCAN_BUFFERS };
 
 /* Words of a work.  Items are numbered by DFA and then by segment.  LANES runs items
  * args[0] to args[1] - 1, GROUPS tiles of them: args[2] to args[3] - 1. */
-enum { VYI_SCAN_A_TABLE = 4,  /* word at which the segments begin */
-       VYI_SCAN_A_COUNT = 5,  /* segments */
-       VYI_SCAN_A_HITS = 6,   /* word of the counter; records of {byte, row} follow */
-       VYI_SCAN_A_PLACES = 7, /* how many */
+enum { VYI_SCAN_A_SPANS = 4,  /* word at which the spans begin */
+       VYI_SCAN_A_COUNT = 5,  /* segments that they have together */
+       VYI_SCAN_A_BANK = 6,   /* whose counter and records */
+       VYI_SCAN_A_PIECES = 7, /* spans */
        VYI_SCAN_A_DFA = 8,    /* the first one */
-       VYI_SCAN_A_LAST = 9,   /* added to a segment's state: where its last row goes; 0: nowhere */
-       VYI_SCAN_ARGS = 10 };
+       VYI_SCAN_A_LAST = 9,   /* added to a piece's state: where its last row goes; 0: nowhere */
+       VYI_SCAN_A_WIDTH = 10, /* bytes of a segment */
+       VYI_SCAN_ARGS = 11 };
 
-/* A segment is a vyre_segment in bytes of the text buffer, with `file` the word of the
- * first DFA's state. */
+/* A piece as the device knows it.  It is cut into segments of `width` bytes as
+ * vyre_segments_make cuts a file. */
+typedef struct vyi_scan_span {
+    uint32_t first;    /* its first segment's number */
+    uint32_t at, size; /* bytes of the text buffer */
+    uint32_t state;    /* word of its first DFA's state */
+} vyi_scan_span;
+
 VYI_API void vyi_scan_emit(vyre_program *p, const vyre_slot_values *slot, void *user);
 
+/* The counters of hits lie behind the states, in the device's own memory; the records of
+ * {byte, row} where the host reads fast. */
 typedef struct vyi_scan_kernel {
     const vyi_scan_tables *tables;
-    uint32_t copied; /* words of the tables that a group has itself; 0: LANES */
+    uint32_t copied;  /* words of the tables that a group has itself; 0: LANES */
+    uint32_t places;  /* records of a bank */
+    uint32_t counter; /* word of the first bank's in the states */
 } vyi_scan_kernel;
 
 /* --- the handle ----------------------------------------------------------- */
@@ -109,14 +120,15 @@ typedef struct vyi_scan_piece {
 /* One half of the device's memory.  Filled, launched, collected; its items run as works
  * one after the other, each as many as have room for what they find. */
 typedef struct vyi_scan_bank {
-    uint32_t        text, table, states, hits; /* where it begins: byte; words */
-    uint32_t        used, segments, blocks;    /* bytes, segments, states that it has now */
+    uint32_t        text, spans, states;    /* where it begins: byte; words */
+    uint32_t        used, segments, blocks; /* bytes, segments, states that it has now */
     vyi_scan_piece *pieces;
     uint32_t        piece_count;
     bool            collected;       /* its hits were taken: it may be filled anew */
     bool            launched, whole; /* a work is out; it is of the unbounded DFAs */
     uint64_t        began;           /* when the first one was published */
     uint32_t        from, count, items, step; /* of the work, of all; of the next work at most */
+    uint32_t        width;           /* of its segments */
     vyre_ticket     ticket;
 } vyi_scan_bank;
 
@@ -125,6 +137,9 @@ typedef struct vyi_scan_carry {
     uint32_t file;
     uint64_t offset;
 } vyi_scan_carry;
+
+/* Files that are being read: scan_files.c. */
+typedef struct vyi_scan_reader vyi_scan_reader;
 
 struct vyre_scan {
     vyre_allocator  allocator;
@@ -136,11 +151,13 @@ struct vyre_scan {
     uint64_t        timeout_ns;
     uint32_t        lanes, group;  /* that wide works have; of a group */
     uint32_t        width, places; /* bytes of a segment; records */
+    bool            resident;      /* the texts of this call lie in the text memory */
+    vyi_scan_reader *reader;       /* of a call that reads files, else NULL */
     uint32_t        bank_bytes, bank_segments, bank_pieces, bank_blocks;
     uint32_t        width_most, piece_most; /* bytes of a segment, of a piece */
     vyi_scan_bank   banks[VYI_SCAN_BANKS];
     uint32_t        bank, last;    /* being filled; launched last, VYI_SCAN_NONE: nothing is left */
-    vyre_segment   *segments;      /* of one bank, as it goes to the device */
+    vyi_scan_span  *spans;         /* of one bank, as they go to the device */
     uint32_t       *states;        /* likewise */
     vyi_scan_record *records;      /* 2 * places */
     uint32_t       *rows;          /* of the text that is being filled, one of each DFA */
@@ -159,7 +176,7 @@ struct vyre_scan {
     vyre_scan_report report;
 };
 
-/* Cuts the bank's pieces into segments of `width` and gives them to the device. */
+/* Tells the device the bank's pieces, in segments of `width`. */
 VYI_API vyre_status vyi_scan_cut(vyre_scan *s, vyi_scan_bank *b, uint32_t width,
                                  vyre_error *err);
 /* Which items come next: of the DFAs that forget, or of the others. */
@@ -178,6 +195,11 @@ VYI_API void vyi_scan_deliver(vyre_scan *s);
 /* A call begins; with a sink it gets all hits, those of one byte together. */
 VYI_API void vyi_scan_call(vyre_scan *s, void (*sink)(void *user, const vyre_hit *hits,
                                                       size_t count), void *user);
+/* Bytes of the part that the caller's thread has, into the text memory: now, or by a thread
+ * that has nothing else to do.  Waits for those; the status is that of all. */
+VYI_API vyre_status vyi_scan_reader_copy(vyi_scan_reader *r, size_t at, const uint8_t *bytes,
+                                         size_t size, vyre_error *err);
+VYI_API vyre_status vyi_scan_reader_settle(vyi_scan_reader *r, vyre_error *err);
 /* Waits for works of a call that failed. */
 VYI_API vyre_status vyi_scan_settle(vyre_scan *s, vyre_error *err);
 /* Fills, and launches what is full.  Then all that was filled, to its end. */

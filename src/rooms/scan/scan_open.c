@@ -10,7 +10,7 @@
 #define VYI_SCAN_TEXT_MOST   0xffffffc0u
 #define VYI_SCAN_TEXT_LEAST  4096u
 #define VYI_SCAN_PIECES      4096u
-#define VYI_SCAN_NARROWEST   64u   /* segments that a half has a table for */
+#define VYI_SCAN_NARROWEST   64u   /* that is chosen */
 #define VYI_SCAN_WIDEST      4096u /* that is chosen */
 #define VYI_SCAN_FEW_LANES   2048u /* where nobody knows how many run at the same time */
 #define VYI_SCAN_LOOP_BYTES  (1u << 18) /* a lane's, where drivers cut loops */
@@ -44,14 +44,14 @@ static vyre_status vyi_scan_check(const vyre_scan_desc *d, vyre_error *err)
 static void vyi_scan_buffers(const vyre_scan *s, vyre_buffer_desc buffers[VYI_SCAN_BUFFERS],
                              size_t sizes[VYI_SCAN_BUFFERS])
 {
-    static const char *const names[VYI_SCAN_BUFFERS] = { "text", "table", "segments", "states",
+    static const char *const names[VYI_SCAN_BUFFERS] = { "text", "table", "spans", "states",
                                                          "hits", "copy" };
     const size_t words[VYI_SCAN_BUFFERS] = {
         VYI_SCAN_BANKS * (size_t)s->bank_bytes / 4,
         s->tables.word_count,
-        VYI_SCAN_BANKS * ((size_t)s->bank_segments + s->bank_pieces) * 4,
-        (2 * VYI_SCAN_BANKS * (size_t)s->bank_blocks + 1) * s->tables.count,
-        VYI_SCAN_BANKS * (2 * (size_t)s->places + 1),
+        VYI_SCAN_BANKS * 2 * (size_t)s->bank_pieces * 4,
+        (size_t)s->kernel.counter + VYI_SCAN_BANKS,
+        VYI_SCAN_BANKS * 2 * (size_t)s->places,
         0
     };
     memset(buffers, 0, VYI_SCAN_BUFFERS * sizeof *buffers);
@@ -86,12 +86,18 @@ static void vyi_scan_upload(void *user, vyre *v)
 static vyre_status vyi_scan_open_engine(vyre_scan *s, const vyre_scan_desc *d, vyre_scan_way way,
                                         vyre_error *err)
 {
+    /* Records are few, and the host's to read. */
+    static const vyre_place places[VYI_SCAN_BUFFERS] = {
+        VYRE_PLACE_SHARED, VYRE_PLACE_SHARED, VYRE_PLACE_SHARED,
+        VYRE_PLACE_SHARED, VYRE_PLACE_HOST, VYRE_PLACE_SHARED
+    };
     vyre_buffer_desc buffers[VYI_SCAN_BUFFERS];
     size_t sizes[VYI_SCAN_BUFFERS];
     vyre_handler handler;
     vyre_desc engine = d->engine;
     const uint32_t words = s->tables.word_count;
     s->kernel.tables = &s->tables;
+    s->kernel.places = s->places;
     s->kernel.copied = way == VYRE_SCAN_LANES ? 0
                        : words < VYI_SCAN_SHARED ? words : VYI_SCAN_SHARED;
     memset(&handler, 0, sizeof handler);
@@ -108,6 +114,7 @@ static vyre_status vyi_scan_open_engine(vyre_scan *s, const vyre_scan_desc *d, v
     engine.kernel.buffers = buffers;
     engine.kernel.buffer_count = VYI_SCAN_BUFFERS - (way == VYRE_SCAN_LANES ? 1u : 0u);
     engine.buffer_sizes = sizes;
+    engine.buffer_places = places;
     engine.recovered = vyi_scan_upload;
     engine.recovered_user = s;
     s->v = vyre_open(&engine, err);
@@ -138,8 +145,9 @@ static vyre_status vyi_scan_open_way(vyre_scan *s, const vyre_scan_desc *d, vyre
     s->lanes = info.wide_groups ? info.wide_groups * info.wide_group : VYI_SCAN_FEW_LANES;
     s->width_most = info.probe.loop_limited && s->places > VYI_SCAN_LOOP_BYTES
                         ? VYI_SCAN_LOOP_BYTES : s->places;
-    s->piece_most = s->tables.bounded < s->tables.count && s->width_most < s->bank_bytes
-                        ? s->width_most : s->bank_bytes;
+    const uint32_t all = VYI_SCAN_BANKS * s->bank_bytes;
+    s->piece_most = s->tables.bounded < s->tables.count && s->width_most < all
+                        ? s->width_most & ~(VYI_SCAN_BLOCK - 1) : all;
     vyi_scan_upload(s, s->v);
     return vyre_start(s->v, err);
 }
@@ -152,11 +160,13 @@ static void vyi_scan_measures(vyre_scan *s, const vyre_scan_desc *d)
     uint64_t text = d->text_bytes ? d->text_bytes : VYI_SCAN_TEXT_BYTES;
     text = text < VYI_SCAN_TEXT_LEAST ? VYI_SCAN_TEXT_LEAST : text;
     s->places = d->hits ? d->hits : VYI_SCAN_PLACES;
+    s->places = s->places < VYI_SCAN_BLOCK ? VYI_SCAN_BLOCK : s->places;
     s->bank_bytes = (uint32_t)(text / VYI_SCAN_BANKS) & ~(VYI_SCAN_BLOCK - 1);
     s->bank_pieces = VYI_SCAN_PIECES;
-    s->bank_segments = s->bank_bytes / VYI_SCAN_NARROWEST + VYI_SCAN_PIECES;
+    s->bank_segments = UINT32_MAX / (t->count ? t->count : 1);
     const uint32_t blocks = VYI_SCAN_BLOCK_WORDS / (t->count ? t->count : 1);
     s->bank_blocks = blocks < 1 ? 1 : blocks < VYI_SCAN_PIECES ? blocks : VYI_SCAN_PIECES;
+    s->kernel.counter = (2 * VYI_SCAN_BANKS * s->bank_blocks + 1) * t->count;
     s->timeout_ns = d->engine.run_timeout_ns ? d->engine.run_timeout_ns : 60000000000u;
 }
 
@@ -181,29 +191,22 @@ VYI_API void *vyi_scan_alloc(const vyre_scan *s, size_t count, size_t size, vyre
     return memory;
 }
 
-static size_t vyi_scan_table_rows(const vyre_scan *s)
-{
-    return (size_t)s->bank_segments + s->bank_pieces;
-}
-
 static vyre_status vyi_scan_open_banks(vyre_scan *s, vyre_error *err)
 {
     const uint32_t dfas = s->tables.count, block = s->bank_blocks * dfas;
     for (uint32_t i = 0; i < VYI_SCAN_BANKS; i++) {
         vyi_scan_bank *b = &s->banks[i];
         b->text = i * s->bank_bytes;
-        b->table = i * (uint32_t)vyi_scan_table_rows(s) * 4;
+        b->spans = i * 2 * s->bank_pieces * 4;
         b->states = dfas + i * 2 * block;
-        b->hits = i * (2 * s->places + 1);
         b->pieces = (vyi_scan_piece *)vyi_scan_alloc(s, s->bank_pieces, sizeof *b->pieces, err);
         if (!b->pieces)
             return VYRE_E_NOMEM;
     }
-    s->segments = (vyre_segment *)vyi_scan_alloc(s, vyi_scan_table_rows(s), sizeof *s->segments,
-                                                 err);
-    s->records = s->segments ? (vyi_scan_record *)vyi_scan_alloc(s, 2 * (size_t)s->places,
-                                                                 sizeof *s->records, err)
-                             : NULL;
+    s->spans = (vyi_scan_span *)vyi_scan_alloc(s, s->bank_pieces, sizeof *s->spans, err);
+    s->records = s->spans ? (vyi_scan_record *)vyi_scan_alloc(s, 2 * (size_t)s->places,
+                                                              sizeof *s->records, err)
+                          : NULL;
     s->states = s->records ? (uint32_t *)vyi_scan_alloc(s, block, sizeof *s->states, err) : NULL;
     s->rows = s->states ? (uint32_t *)vyi_scan_alloc(s, dfas, sizeof *s->rows, err) : NULL;
     return s->rows ? VYRE_OK : VYRE_E_NOMEM;
@@ -271,7 +274,7 @@ VYRE_API void vyre_scan_close(vyre_scan *s)
     vyre_close(s->v);
     for (uint32_t i = 0; i < VYI_SCAN_BANKS; i++)
         vyi_scan_release(s, s->banks[i].pieces, s->bank_pieces * sizeof *s->banks[i].pieces);
-    vyi_scan_release(s, s->segments, vyi_scan_table_rows(s) * sizeof *s->segments);
+    vyi_scan_release(s, s->spans, s->bank_pieces * sizeof *s->spans);
     vyi_scan_release(s, s->records, 2 * (size_t)s->places * sizeof *s->records);
     vyi_scan_release(s, s->states, (size_t)s->bank_blocks * dfas * sizeof *s->states);
     vyi_scan_release(s, s->rows, dfas * sizeof *s->rows);

@@ -112,6 +112,8 @@ static vyre_status vyi_scan_launch(vyre_scan *s, vyi_scan_bank *b, vyre_error *e
 {
     const uint32_t words = b->blocks * s->tables.count;
     vyre_status status = vyi_scan_cut(s, b, s->width, err);
+    if (status == VYRE_OK && s->reader)
+        status = vyi_scan_reader_settle(s->reader, err);
     if (status == VYRE_OK && words)
         status = vyre_write(s->v, VYI_SCAN_STATES, (size_t)b->states * 4, s->states,
                             words * sizeof *s->states, err);
@@ -153,16 +155,30 @@ static bool vyi_scan_needs_block(const vyre_scan *s)
     return differs;
 }
 
-/* Bytes that the half has room for in one piece; 0: none. */
+/* Bytes that the half has room for in one piece; 0: none.  Pieces begin with a block. */
 static uint32_t vyi_scan_bytes_left(const vyre_scan *s, const vyi_scan_bank *b)
 {
     const uint64_t segments = (uint64_t)(s->bank_segments - b->segments) * s->width;
-    const uint32_t left = s->bank_bytes - b->used;
+    const uint32_t left = s->resident ? s->piece_most : s->bank_bytes - b->used;
     if (b->piece_count == s->bank_pieces ||
         (b->blocks == s->bank_blocks && vyi_scan_needs_block(s)))
         return 0;
     const uint32_t some = left < s->piece_most ? left : s->piece_most;
-    return segments < some ? (uint32_t)segments : some;
+    return (segments < some ? (uint32_t)segments : some) & ~(VYI_SCAN_BLOCK - 1);
+}
+
+/* The bytes of a piece are in the text memory, or come there. */
+static vyre_status vyi_scan_put_bytes(vyre_scan *s, vyi_scan_bank *b, vyi_scan_piece *piece,
+                                      const uint8_t *bytes, vyre_error *err)
+{
+    if (s->resident) {
+        piece->at = (uint32_t)(bytes - (const uint8_t *)vyre_map(s->v, VYI_SCAN_TEXT, NULL));
+        return VYRE_OK;
+    }
+    piece->at = b->text + b->used;
+    b->used += (piece->size + VYI_SCAN_BLOCK - 1) & ~(VYI_SCAN_BLOCK - 1);
+    return s->reader ? vyi_scan_reader_copy(s->reader, piece->at, bytes, piece->size, err)
+                     : vyre_write(s->v, VYI_SCAN_TEXT, piece->at, bytes, piece->size, err);
 }
 
 static vyre_status vyi_scan_put(vyre_scan *s, vyi_scan_bank *b, const vyre_scan_text *text,
@@ -174,11 +190,10 @@ static vyre_status vyi_scan_put(vyre_scan *s, vyi_scan_bank *b, const vyre_scan_
     piece->file = text->file;
     piece->layer = text->layer;
     piece->offset = text->offset + from;
-    piece->at = b->text + b->used;
     piece->size = size;
     piece->state = 0;
-    const vyre_status status = vyre_write(s->v, VYI_SCAN_TEXT, piece->at,
-                                          (const uint8_t *)text->bytes + from, size, err);
+    const vyre_status status = vyi_scan_put_bytes(s, b, piece,
+                                                  (const uint8_t *)text->bytes + from, err);
     if (status != VYRE_OK)
         return status;
     if (vyi_scan_needs_block(s)) {
@@ -189,7 +204,6 @@ static vyre_status vyi_scan_put(vyre_scan *s, vyi_scan_bank *b, const vyre_scan_
     }
     b->piece_count++;
     b->segments += (uint32_t)vyre_segments_count(&size, 1, s->width);
-    b->used += (size + VYI_SCAN_BLOCK - 1) & ~(VYI_SCAN_BLOCK - 1);
     s->report.bytes += size;
     s->report.copy_ns += vyi_now() - begin;
     return VYRE_OK;
@@ -250,6 +264,45 @@ VYI_API vyre_status vyi_scan_text_in(vyre_scan *s, const vyre_scan_text *text, v
 
 /* --- the call ------------------------------------------------------------- */
 
+/* Where in the text memory the text lies; the memory's size: elsewhere. */
+static size_t vyi_scan_place_of(const vyre_scan *s, const vyre_scan_text *text)
+{
+    const size_t all = VYI_SCAN_BANKS * (size_t)s->bank_bytes;
+    const uintptr_t memory = s->v ? (uintptr_t)vyre_map(s->v, VYI_SCAN_TEXT, NULL) : 0;
+    const uintptr_t at = (uintptr_t)text->bytes - memory;
+    return memory && at < all ? at : all;
+}
+
+/* Either all texts lie in the text memory, which is not overwritten then, or none. */
+static vyre_status vyi_scan_check_places(const vyre_scan *s, const vyre_scan_text *texts,
+                                         uint32_t count, bool *resident, vyre_error *err)
+{
+    const size_t all = VYI_SCAN_BANKS * (size_t)s->bank_bytes;
+    uint32_t inside = 0, some = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const size_t at = vyi_scan_place_of(s, &texts[i]);
+        if (texts[i].size == 0)
+            continue;
+        some++;
+        if (at == all)
+            continue;
+        inside++;
+        if (at % VYI_SCAN_BLOCK || texts[i].size > all - at)
+            return vyi_fail(err, VYRE_E_ARGUMENT, i,
+                            "Texts there begin at multiples of 16, and end inside.",
+                            "text %u: %llu bytes from byte %llu of the text memory, which has "
+                            "%llu", (unsigned)i, (unsigned long long)texts[i].size,
+                            (unsigned long long)at, (unsigned long long)all);
+    }
+    if (inside && inside < some)
+        return vyi_fail(err, VYRE_E_ARGUMENT, inside,
+                        "Scan those in one call, the others, which are copied over them, in "
+                        "another.", "%u of %u texts lie in the text memory", (unsigned)inside,
+                        (unsigned)some);
+    *resident = inside > 0;
+    return VYRE_OK;
+}
+
 static vyre_status vyi_scan_check_run(const vyre_scan *s, const vyre_scan_text *texts,
                                       uint32_t count, const vyre_hit *hits, size_t capacity,
                                       vyre_error *err)
@@ -307,18 +360,31 @@ VYI_API void vyi_scan_call(vyre_scan *s, void (*sink)(void *user, const vyre_hit
     s->hits = s->own;
     s->capacity = s->own_capacity;
     s->held = 0;
-    s->no_memory = false;
+    s->no_memory = s->resident = false;
     s->busy_until = 0;
+}
+
+VYRE_API void *vyre_scan_map(vyre_scan *s, uint64_t *size)
+{
+    void *memory = s && s->v ? vyre_map(s->v, VYI_SCAN_TEXT, NULL) : NULL;
+    if (size)
+        *size = memory ? VYI_SCAN_BANKS * (uint64_t)s->bank_bytes : 0;
+    return memory;
 }
 
 VYRE_API vyre_status vyre_scan_run(vyre_scan *s, const vyre_scan_text *texts, uint32_t count,
                                    vyre_hit *hits, size_t capacity, vyre_scan_report *report,
                                    vyre_error *err)
 {
+    bool resident = false;
     vyre_status status = vyi_scan_check_run(s, texts, count, hits, capacity, err);
+    if (status == VYRE_OK)
+        status = vyi_scan_check_places(s, texts, count, &resident, err);
     if (status < 0)
         return status;
     vyi_scan_call(s, NULL, NULL);
+    s->resident = resident;
+    vyi_fence_stores(); /* what the caller wrote there is there for the works */
     s->hits = hits;
     s->capacity = capacity;
     if (s->v)

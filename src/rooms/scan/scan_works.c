@@ -9,62 +9,39 @@
 #define VYI_SCAN_DELIVERED  4096u       /* hits, or all of the byte that makes them so many */
 #define VYI_SCAN_DIGIT      11u         /* bits of a place that are sorted by at a time */
 
-/* --- segments ------------------------------------------------------------- */
+/* --- spans ---------------------------------------------------------------- */
 
-/* The piece in segments that begin `overlap` early, from `at` of the table on. */
-static vyre_status vyi_scan_cut_piece(vyre_scan *s, const vyi_scan_piece *piece, uint32_t width,
-                                      uint32_t overlap, uint32_t at, vyre_error *err)
+static void vyi_scan_span_of(const vyi_scan_piece *piece, uint32_t first, vyi_scan_span *to)
 {
-    uint64_t count = 0;
-    vyre_segment *to = s->segments + at;
-    const vyre_status status = vyre_segments_make(&piece->size, 1, width, overlap, to,
-                                                  s->bank_segments - at, &count, err);
-    for (uint64_t i = 0; i < count; i++) {
-        /* What begins later than the piece has forgotten how that began. */
-        to[i].file = vyi_le32(to[i].scan_start ? 0 : piece->state);
-        to[i].scan_start = vyi_le32(to[i].scan_start + piece->at);
-        to[i].emit_start = vyi_le32(to[i].emit_start + piece->at);
-        to[i].emit_end = vyi_le32(to[i].emit_end + piece->at);
-    }
-    return status;
+    to->first = vyi_le32(first);
+    to->at = vyi_le32(piece->at);
+    to->size = vyi_le32(piece->size);
+    to->state = vyi_le32(piece->state);
 }
 
-static vyre_status vyi_scan_put_segments(vyre_scan *s, const vyi_scan_bank *b, uint32_t first,
-                                         uint32_t count, vyre_error *err)
+static vyre_status vyi_scan_put_spans(vyre_scan *s, const vyi_scan_bank *b, uint32_t after,
+                                      vyre_error *err)
 {
-    const size_t offset = (size_t)b->table * 4 + (size_t)first * sizeof *s->segments;
-    return vyre_write(s->v, VYI_SCAN_SEGMENTS, offset, s->segments,
-                      count * sizeof *s->segments, err);
+    const size_t offset = (size_t)b->spans * 4 + after * sizeof *s->spans;
+    return vyre_write(s->v, VYI_SCAN_SPANS, offset, s->spans, b->piece_count * sizeof *s->spans,
+                      err);
 }
 
-/* Whole pieces, for DFAs that never forget; their table comes after the segments'. */
-static vyre_status vyi_scan_put_whole(vyre_scan *s, const vyi_scan_bank *b, vyre_error *err)
-{
-    for (uint32_t i = 0; i < b->piece_count; i++) {
-        const vyi_scan_piece *piece = &b->pieces[i];
-        s->segments[i].file = vyi_le32(piece->state);
-        s->segments[i].scan_start = s->segments[i].emit_start = vyi_le32(piece->at);
-        s->segments[i].emit_end = vyi_le32(piece->at + piece->size);
-    }
-    return vyi_scan_put_segments(s, b, s->bank_segments, b->piece_count, err);
-}
-
+/* DFAs that never forget have a table of their own: a segment for each piece. */
 VYI_API vyre_status vyi_scan_cut(vyre_scan *s, vyi_scan_bank *b, uint32_t width, vyre_error *err)
 {
-    uint32_t at = 0;
+    uint32_t first = 0;
     for (uint32_t i = 0; i < b->piece_count; i++) {
-        const vyi_scan_piece *piece = &b->pieces[i];
-        const vyre_status status = vyi_scan_cut_piece(s, piece, width, s->tables.overlap, at,
-                                                      err);
-        if (status < 0)
-            return status;
-        at += (uint32_t)vyre_segments_count(&piece->size, 1, width);
+        vyi_scan_span_of(&b->pieces[i], first, &s->spans[i]);
+        first += (uint32_t)vyre_segments_count(&b->pieces[i].size, 1, width);
     }
-    b->segments = at;
-    vyre_status status = vyi_scan_put_segments(s, b, 0, at, err);
-    if (status == VYRE_OK && s->tables.bounded < s->tables.count)
-        status = vyi_scan_put_whole(s, b, err);
-    return status;
+    b->segments = first;
+    vyre_status status = vyi_scan_put_spans(s, b, 0, err);
+    if (status != VYRE_OK || s->tables.bounded == s->tables.count)
+        return status;
+    for (uint32_t i = 0; i < b->piece_count; i++)
+        s->spans[i].first = vyi_le32(i);
+    return vyi_scan_put_spans(s, b, s->bank_pieces, err);
 }
 
 /* --- works ---------------------------------------------------------------- */
@@ -80,12 +57,19 @@ static void vyi_scan_describe(const vyre_scan *s, const vyi_scan_bank *b, vyre_w
     w->args[1] = to;
     w->args[2] = b->from;
     w->args[3] = to;
-    w->args[VYI_SCAN_A_TABLE] = b->table + (b->whole ? s->bank_segments * 4 : 0);
+    w->args[VYI_SCAN_A_SPANS] = b->spans + (b->whole ? s->bank_pieces * 4 : 0);
     w->args[VYI_SCAN_A_COUNT] = b->whole ? b->piece_count : b->segments;
-    w->args[VYI_SCAN_A_HITS] = b->hits;
-    w->args[VYI_SCAN_A_PLACES] = s->places;
+    w->args[VYI_SCAN_A_BANK] = (uint32_t)(b - s->banks);
+    w->args[VYI_SCAN_A_PIECES] = b->piece_count;
     w->args[VYI_SCAN_A_DFA] = b->whole ? t->bounded : 0;
     w->args[VYI_SCAN_A_LAST] = b->whole ? s->bank_blocks * t->count : 0;
+    w->args[VYI_SCAN_A_WIDTH] = b->whole ? s->piece_most : b->width;
+}
+
+/* Byte of the bank's counter in the states. */
+static size_t vyi_scan_counter(const vyre_scan *s, const vyi_scan_bank *b)
+{
+    return ((size_t)s->kernel.counter + (size_t)(b - s->banks)) * 4;
 }
 
 VYI_API vyre_status vyi_scan_publish(vyre_scan *s, vyi_scan_bank *b, vyre_error *err)
@@ -95,8 +79,8 @@ VYI_API vyre_status vyi_scan_publish(vyre_scan *s, vyi_scan_bank *b, vyre_error 
     VYRE_ASSERT(!b->launched && left > 0 && b->step > 0);
     b->count = left < b->step ? left : b->step;
     vyi_scan_describe(s, b, &work);
-    vyre_status status = vyre_write(s->v, VYI_SCAN_HITS, (size_t)b->hits * 4, &none, sizeof none,
-                                    err);
+    vyre_status status = vyre_write(s->v, VYI_SCAN_STATES, vyi_scan_counter(s, b), &none,
+                                    sizeof none, err);
     if (status == VYRE_OK)
         status = vyre_publish(s->v, &work, &b->ticket, err);
     b->launched = status == VYRE_OK;
@@ -114,7 +98,7 @@ VYI_API vyre_status vyi_scan_wait(vyre_scan *s, vyi_scan_bank *b, uint32_t *foun
     b->launched = false;
     s->busy_until = vyi_now();
     if (status == VYRE_OK)
-        status = vyre_read(s->v, VYI_SCAN_HITS, (size_t)b->hits * 4, &word, sizeof word, err);
+        status = vyre_read(s->v, VYI_SCAN_STATES, vyi_scan_counter(s, b), &word, sizeof word, err);
     *found = vyi_le32(word);
     return status;
 }
@@ -126,6 +110,7 @@ VYI_API void vyi_scan_begin(const vyre_scan *s, vyi_scan_bank *b, bool whole, ui
     const uint32_t dfas = whole ? t->count - t->bounded : t->bounded;
     const uint32_t wide = whole ? s->piece_most : width;
     b->whole = whole;
+    b->width = width;
     b->from = 0;
     b->items = (whole ? b->piece_count : b->segments) * dfas;
     b->step = VYI_SCAN_MOST_BYTES / wide;
@@ -280,8 +265,9 @@ VYI_API vyre_status vyi_scan_take(vyre_scan *s, const vyi_scan_bank *b, uint32_t
     VYRE_ASSERT(found <= s->places);
     if (found == 0)
         return VYRE_OK;
-    const vyre_status status = vyre_read(s->v, VYI_SCAN_HITS, ((size_t)b->hits + 1) * 4,
-                                         s->records, found * sizeof *s->records, err);
+    const size_t offset = (size_t)(b - s->banks) * s->places * sizeof *s->records;
+    const vyre_status status = vyre_read(s->v, VYI_SCAN_HITS, offset, s->records,
+                                         found * sizeof *s->records, err);
     if (status < 0)
         return status;
     for (uint32_t i = 0; VYI_BIG_ENDIAN && i < found; i++) {
