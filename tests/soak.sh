@@ -49,6 +49,7 @@ soak test_io TEST_COUNT=$((5000 * factor))
 soak test_engine_ends TEST_COUNT=$((1000000 * factor))
 soak test_scan_live TEST_COUNT=$((500 * factor))
 soak test_litmus TEST_COUNT=1000000
+soak test_scan_volume TEST_COUNT=3000
 soak test_order TEST_COUNT=$((100 * factor))
 soak test_children TEST_COUNT=1000000
 soak test_children_protocol SCHEDULES=$((1000000 * factor))

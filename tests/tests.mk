@@ -68,6 +68,7 @@ $(BUILD)/tests/test_wide $(BUILD)/tests/test_wide_live: tests/engine.h tests/dri
 $(BUILD)/tests/test_wide_live: tests/test_wide.c tests/test_wide_threads.c tests/test_engine_rings.c tests/test_kernel_random.c tests/model.c tests/model.h
 $(BUILD)/tests/test_replay_record: tests/engine.h tests/driver.h tests/replay_file.h
 $(BUILD)/tests/test_scan_live: tests/engine.h tests/driver.h tests/oom.h
+$(BUILD)/tests/test_scan_volume: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_exchange $(BUILD)/tests/test_exchange_import: tests/exchange.h tests/exchange_write.h
 $(BUILD)/tests/test_exchange_import $(BUILD)/tests/test_exchange_export: tests/oom.h
 $(BUILD)/tests/test_exchange_export: tests/exchange.h tests/exchange_write.h tests/gen.h
