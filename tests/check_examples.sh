@@ -154,6 +154,15 @@ grep -aobHF -f "$scratch/patterns" "$scratch/corpus/short" > "$scratch/grep"
 "$bin/scan" --cpu -aobHF -f "$scratch/patterns" "$scratch/corpus/other" > "$scratch/scan" 2> /dev/null
 fails scan_control cmp "$scratch/grep" "$scratch/scan"
 
+# ripgrep takes the first of its patterns that matches somewhere: the longest ones come first.
+if needs rg; then
+    awk '{ print length($0), $0 }' "$scratch/patterns" | sort -rn -k1,1 | cut -d' ' -f2- > "$scratch/longest_first"
+    rg --no-config -j 1 -E none -aobHN --no-heading -F -f "$scratch/longest_first" $headers "$scratch/corpus/binary" > "$scratch/rg"
+    "$bin/scan" --cpu -aobHF -f "$scratch/patterns" $headers "$scratch/corpus/binary" > "$scratch/scan"
+    passes scan_like_ripgrep cmp "$scratch/rg" "$scratch/scan"
+    passes scan_like_ripgrep_hits test -s "$scratch/rg"
+fi
+
 # The same output in any order, the same words on stderr but for the name, the same exit code.
 as_grep() { # arguments of both
     local code
