@@ -57,6 +57,7 @@ soak test_log_live TEST_COUNT=20000 SCHEDULES=$((50000 * factor))
 soak test_cancel TEST_COUNT=$((100000 * factor))
 soak test_cancel_protocol SCHEDULES=$((500000 * factor))
 soak test_order_protocol SCHEDULES=$((1000000 * factor))
+soak test_wide_protocol SCHEDULES=$((200000 * factor))
 soak test_task_live TEST_COUNT=100000
 soak test_task_protocol SCHEDULES=$((500000 * factor))
 soak test_graph TEST_COUNT=$((10 * factor)) TEST_NODES=100000

@@ -5,7 +5,7 @@
  * one.  The model is also run with one rule broken at a time, and must notice.  What it
  * models is kernel_spawn.c and kernel_children.c.  SCHEDULES in the environment replaces the
  * number of schedules. */
-#include "test.h"
+#include "schedules.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -71,14 +71,6 @@ static struct {
     uint32_t wrong;
     bool     passes;
 } m;
-
-static uint64_t state;
-
-static uint32_t pick(uint32_t n)
-{
-    state = state * 6364136223846793005ull + 1442695040888963407ull;
-    return (uint32_t)(state >> 33) % n;
-}
 
 static void expect(bool good)
 {
@@ -508,23 +500,22 @@ static bool over(void)
 }
 
 /* What went wrong; an end that never comes is wrong, too. */
-static uint32_t schedule(uint64_t seed, rule broken)
+static uint32_t schedule(uint64_t seed, uint32_t number)
 {
+    const rule broken = (rule)number;
+    sleeper sleeps = { 0, 0 };
     memset(&m, 0, sizeof m);
-    state = seed;
+    schedule_state = seed;
     m.passes = pick(2);
     for (uint32_t i = 0; i < LANES; i++)
         m.lanes[i].home = i % WORDS;
-    uint32_t slow = pick(LANES), until = 0, steps = 0;
+    uint32_t steps = 0;
     for (; steps < 40000 && !m.wrong && !over(); steps++) {
         const uint32_t who = pick(LANES + 1);
-        if (steps >= until) { /* one of them sleeps for a while */
-            slow = pick(LANES);
-            until = steps + 20 + pick(200);
-        }
+        const bool asleep = is_asleep(&sleeps, steps, who, LANES, 20, 200);
         if (who == LANES)
             host();
-        else if (who != slow)
+        else if (!asleep)
             lane_step(who, broken);
         if (m.passes && all_gone())
             next_pass();
@@ -537,30 +528,15 @@ static uint32_t schedule(uint64_t seed, rule broken)
     return m.wrong;
 }
 
-static uint64_t wrong_of(rule broken, uint64_t schedules)
-{
-    uint64_t wrong = 0;
-    for (uint64_t i = 0; i < schedules; i++)
-        wrong += schedule(test_seed(0xc41d0e42) + i, broken) != 0;
-    return wrong;
-}
-
 static void jobs_run_once_and_tickets_end_last(void)
 {
-    const char *text = getenv("SCHEDULES");
-    CHECK_EQ(wrong_of(ALL_RULES, text ? strtoull(text, NULL, 0) : 20000), 0);
+    schedules_go_right(schedule, 0xc41d0e42, 20000);
 }
 
 static void each_rule_is_needed(void)
 {
-    for (uint32_t broken = ALL_RULES + 1; broken < RULES; broken++) {
-        const uint64_t wrong = wrong_of((rule)broken, 4000);
-        if (wrong == 0)
-            test_fail(__FILE__, __LINE__, "rule %u can be broken, and nobody notices",
-                      (unsigned)broken);
-        printf("NOTE rule %u broken: %u schedules go wrong\n", (unsigned)broken,
-               (unsigned)wrong);
-    }
+    for (uint32_t broken = ALL_RULES + 1; broken < RULES; broken++)
+        rule_is_needed(schedule, 0xc41d0e42, broken, 4000);
 }
 
 int main(void)

@@ -4,7 +4,7 @@
  * ends once, and does end; each pause is taken by one call.  The model is also run with
  * one rule broken at a time, and must notice.  What it models is kernel_task.c and
  * engine_task.c.  SCHEDULES in the environment replaces the number of schedules. */
-#include "test.h"
+#include "schedules.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -48,14 +48,6 @@ static struct {
     uint32_t left, given; /* how often the work was left; its data word now */
     uint32_t pauses, taken, ended, wrong;
 } m;
-
-static uint64_t state;
-
-static uint32_t pick(uint32_t n)
-{
-    state = state * 6364136223846793005ull + 1442695040888963407ull;
-    return (uint32_t)(state >> 33) % n;
-}
 
 /* --- the lane ---------------------------------------------------------------- */
 
@@ -237,19 +229,16 @@ static void publisher(rule broken)
 /* --- schedules --------------------------------------------------------------- */
 
 /* What went wrong; an end that never comes is wrong, too. */
-static uint32_t schedule(uint64_t seed, rule broken)
+static uint32_t schedule(uint64_t seed, uint32_t number)
 {
+    const rule broken = (rule)number;
+    sleeper sleeps = { 0, 0 };
     memset(&m, 0, sizeof m);
-    state = seed;
+    schedule_state = seed;
     m.leased = true;
-    uint32_t slow = pick(AGENTS), until = 0;
     for (uint32_t i = 0; i < 40000 && !m.wrong && m.told < WORKS; i++) {
         const uint32_t who = pick(AGENTS);
-        if (i >= until) { /* one of them sleeps for a while */
-            slow = pick(AGENTS);
-            until = i + 20 + pick(100);
-        }
-        if (who == slow)
+        if (is_asleep(&sleeps, i, who, AGENTS, 20, 100))
             continue;
         if (who == 0)
             stopper();
@@ -263,30 +252,15 @@ static uint32_t schedule(uint64_t seed, rule broken)
     return m.wrong + (m.told != WORKS);
 }
 
-static uint64_t wrong_of(rule broken, uint64_t schedules)
-{
-    uint64_t wrong = 0;
-    for (uint64_t i = 0; i < schedules; i++)
-        wrong += schedule(test_seed(0x7a5c0041) + i, broken) != 0;
-    return wrong;
-}
-
 static void works_go_on_where_they_were(void)
 {
-    const char *text = getenv("SCHEDULES");
-    CHECK_EQ(wrong_of(ALL_RULES, text ? strtoull(text, NULL, 0) : 10000), 0);
+    schedules_go_right(schedule, 0x7a5c0041, 10000);
 }
 
 static void each_rule_is_needed(void)
 {
-    for (uint32_t broken = ALL_RULES + 1; broken < RULES; broken++) {
-        const uint64_t wrong = wrong_of((rule)broken, 300);
-        if (wrong == 0)
-            test_fail(__FILE__, __LINE__, "rule %u can be broken, and nobody notices",
-                      (unsigned)broken);
-        printf("NOTE rule %u broken: %u schedules of 300 go wrong\n", (unsigned)broken,
-               (unsigned)wrong);
-    }
+    for (uint32_t broken = ALL_RULES + 1; broken < RULES; broken++)
+        rule_is_needed(schedule, 0x7a5c0041, broken, 300);
 }
 
 int main(void)

@@ -5,7 +5,7 @@
  *
  * What it models, step for step, is kernel_groups.c and engine_wide.c: one wide slot,
  * for slots share nothing. */
-#include "test.h"
+#include "schedules.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -42,14 +42,6 @@ static struct {
     uint32_t works, wrong;
     group    groups[GROUPS];
 } m;
-
-static uint64_t state;
-
-static uint32_t pick(uint32_t n)
-{
-    state = state * 6364136223846793005ull + 1442695040888963407ull;
-    return (uint32_t)(state >> 33) % n;
-}
 
 static void launch(void)
 {
@@ -190,12 +182,13 @@ static void host_step(rule broken)
 
 /* --- schedules ------------------------------------------------------------ */
 
-/* False: something ran twice, not at all, or never ended.  A group that is asleep for
+/* Not 0: something ran twice, not at all, or never ended.  A group that is asleep for
  * long is what makes others late: now and then one is left out. */
-static bool schedule(uint64_t seed, rule broken)
+static uint32_t schedule(uint64_t seed, uint32_t number)
 {
+    const rule broken = (rule)number;
     memset(&m, 0, sizeof m);
-    state = seed * 0x9e3779b97f4a7c15ull + 1;
+    schedule_state = seed * 0x9e3779b97f4a7c15ull + 1;
     m.mirror = 1;
     launch();
     uint32_t asleep = 0;
@@ -208,39 +201,25 @@ static bool schedule(uint64_t seed, rule broken)
         else if (who != asleep)
             group_step(&m.groups[who], broken);
         if (m.wrong)
-            return false;
+            return m.wrong;
     }
-    return m.works == WORKS && m.mirror;
-}
-
-static uint32_t count(void)
-{
-    const char *wanted = getenv("TEST_COUNT");
-    return wanted ? (uint32_t)strtoul(wanted, NULL, 0) : 5000;
+    return !(m.works == WORKS && m.mirror);
 }
 
 static void every_chunk_runs_once(void)
 {
-    for (uint32_t seed = 0; seed < count(); seed++)
-        if (!schedule(seed, ALL_RULES))
-            test_fail(__FILE__, __LINE__, "schedule %u: %u works, %u wrong", seed, m.works,
-                      m.wrong);
+    schedules_go_right(schedule, 0, 5000);
 }
 
-static void a_broken_rule_is_noticed(void)
+static void each_rule_is_needed(void)
 {
-    for (uint32_t r = ALL_RULES + 1; r < RULES; r++) {
-        uint32_t noticed = 0;
-        for (uint32_t seed = 0; seed < 2000; seed++)
-            noticed += !schedule(seed, (rule)r);
-        if (noticed == 0)
-            test_fail(__FILE__, __LINE__, "rule %u may be broken, and nothing is seen", r);
-    }
+    for (uint32_t broken = ALL_RULES + 1; broken < RULES; broken++)
+        rule_is_needed(schedule, 0, broken, 2000);
 }
 
 int main(void)
 {
     RUN(every_chunk_runs_once);
-    RUN(a_broken_rule_is_noticed);
+    RUN(each_rule_is_needed);
     return test_end();
 }
