@@ -20,7 +20,7 @@ have() { echo "#include <$1>" | ${CC:-gcc} -E - > /dev/null 2>&1; }
 buildable() { # name
     case $1 in
     roundtrip | drain) have volk.h && [ -e "$bin/twins/drain.spv.h" ] ;;
-    wide | runner) have volk.h ;;
+    wide | runner | cancel) have volk.h ;;
     io_floor) have liburing.h ;;
     emit | source) have glslang/Include/glslang_c_interface.h ;;
     esac
@@ -48,7 +48,7 @@ passes build_plot compile plot
 all=$scratch/all.csv
 : > "$all"
 lines=0
-for name in roundtrip wide runs order pool drain publish sustained runner scan emit source interp compile; do
+for name in roundtrip wide runs order pool drain publish sustained cancel runner scan emit source interp compile; do
     if ! buildable $name; then skips "$name" "volk.h, glslang or its shaders are not installed"; continue; fi
     passes "build_$name" compile $name
     if ! timeout 60 "$bin/$name" --quick --csv > "$scratch/csv" 2> "$scratch/said"; then
@@ -64,6 +64,15 @@ done
 passes build_exact compile exact
 passes exact sh -c "timeout 60 '$bin/exact' --quick > '$scratch/exact'"
 fails usage_exact "$bin/exact" --nonsense
+
+# What docs/persistent.md quotes for other devices.
+passes make_device sh -c "make -sn '$bin/device' BUILD='$scratch' > '$scratch/make'"
+passes build_device compile device
+if have volk.h; then
+    passes device_described sh -c "'$bin/device' --short | grep -q '^Probe: .*host to device'"
+    passes device_opens sh -c "timeout 300 '$bin/device' --open --gib 0 | grep -q '^| all | [0-9.]* | [0-9.]* |'"
+    fails usage_device "$bin/device" --nonsense
+fi
 
 # --- what reads them -----------------------------------------------------------
 

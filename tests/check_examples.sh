@@ -103,13 +103,6 @@ fails transport_no_iterations "$bin/transport" cpu 0
 passes quickstart_cpu sh -c "$no_driver '$bin/quickstart' | grep -q '^42, computed by .* (cpu)$'"
 case $backends in *vulkan) passes quickstart_vulkan sh -c "'$bin/quickstart' | grep -q '^42, computed by .* (vulkan)$'" ;; esac
 
-# What docs/persistent.md quotes for other devices.
-case $backends in *vulkan)
-    passes make_device sh -c "make -sn '$scratch/bench/device' BUILD='$scratch' > '$scratch/make'"
-    passes device_built gcc -std=gnu11 -O0 -I. -Ibench bench/device.c -o "$scratch/bench_device" $libs
-    passes device_described sh -c "'$scratch/bench_device' --short | grep -q '^Probe: .*host to device'" ;;
-esac
-
 # --- scan agrees with grep ---------------------------------------------------
 
 like_grep() { # name, backend, patterns, files...

@@ -30,7 +30,7 @@ told() { # test, exit code
     fi
 }
 at_once test_engine test_engine_live test_vulkan_loss test_order test_engine_inside test_vulkan \
-    test_engine_ends test_task_live test_cpu test_producer test_graph
+    test_engine_ends test_cancel test_task_live test_cpu test_producer test_graph
 # A positive control: a race is found.
 printf '%s\n' '#include <pthread.h>' 'static int x; static void *f(void *p) { x++; return p; }' \
     'int main(void) { pthread_t t; pthread_create(&t, 0, f, 0); x++; pthread_join(t, 0); return 0; }' \
