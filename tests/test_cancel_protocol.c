@@ -398,10 +398,12 @@ static uint32_t schedule(uint64_t seed, rule broken)
     const uint32_t favoured = chance(ACTORS); /* the others seem to sleep */
     while ((w.ended < WORKS || w.posted < WORKS) && steps++ < 3000)
         step(chance(3) ? chance(ACTORS) : favoured);
-    for (uint32_t turn = 0; turn < 40; turn++) /* all come to their ends */
-        for (uint32_t who = 0; who < ACTORS; who++)
+    for (uint32_t turn = 0; turn < 40; turn++) /* all come to their ends, and what is on the bus */
+        for (uint32_t who = 0; who < ACTORS; who++) {
             if (who < CANCEL || who > CANCEL_TOO || w.actors[who].step)
                 step(who);
+            fence(&w.actors[who]);
+        }
     for (uint32_t i = 1; i <= WORKS; i++) {
         must(w.told[i]);
         gone += w.of[i] == GONE;
