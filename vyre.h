@@ -3516,7 +3516,8 @@ typedef struct vyre_scan_report {
     uint64_t scan_ns;  /* from a launch, or the end of the one before, until its end was seen */
 } vyre_scan_report;
 
-/* NULL on failure.  VYRE_E_SCAN_LIMIT: the tables are too large, err->at of their words.
+/* NULL on failure.  VYRE_E_SCAN_LIMIT: the tables are too large, for the library or for a
+ * buffer of the device, err->at of their words; the text has both numbers.
  * What rules->rejected names matches nothing. */
 VYRE_API vyre_scan *vyre_scan_open(const vyre_scan_desc *desc, vyre_error *err);
 /* NULL is allowed. */
@@ -43191,6 +43192,25 @@ static void vyi_scan_upload(void *user, vyre *v)
         s->recovered(s->recovered_user, v);
 }
 
+static uint32_t vyi_scan_states(const vyi_scan_tables *t)
+{
+    uint32_t states = 0;
+    for (uint32_t i = 0; i < t->count; i++)
+        states += (t->dfas[i].end - t->dfas[i].first) / t->dfas[i].own_columns;
+    return states;
+}
+
+/* Where it is the tables that are too large for a buffer of the device. */
+static vyre_status vyi_scan_refused(const vyre_scan *s, vyre_error *err)
+{
+    const vyre_error how = *err;
+    if (how.status != VYRE_E_VK_LIMIT || how.at != (uint64_t)s->tables.word_count * 4)
+        return how.status;
+    return vyi_fail(err, VYRE_E_SCAN_LIMIT, s->tables.word_count,
+                    "Divide the patterns among several scans.", "%u states in tables: %.110s",
+                    (unsigned)vyi_scan_states(&s->tables), how.text);
+}
+
 static vyre_status vyi_scan_open_engine(vyre_scan *s, const vyre_scan_desc *d, vyre_scan_way way,
                                         vyre_error *err)
 {
@@ -43226,7 +43246,7 @@ static vyre_status vyi_scan_open_engine(vyre_scan *s, const vyre_scan_desc *d, v
     engine.recovered = vyi_scan_upload;
     engine.recovered_user = s;
     s->v = vyre_open(&engine, err);
-    return s->v ? VYRE_OK : err->status;
+    return s->v ? VYRE_OK : vyi_scan_refused(s, err);
 }
 
 /* Whether groups have the tables themselves is decided when the kernel is built, and what

@@ -1,15 +1,16 @@
 /* scan: many patterns in text, beside what only reads it and what else finds them
  *
  *     bench/scan [--csv] [--quick] [--cpu] [--lanes] [--alone] [--seconds N] [--largest N]
+ *                [--patterns N]
  *
  * Text of lower-case words, with a pattern in every 8 KiB, that the device has; 1, 32, 2048 and
- * 100000 patterns of 6 to 12 letters.  Of each scan the time on the device (from the launch to
- * its end, by the host), and that of the whole call, three times: the text is the host's and
- * copied; it lies in a file that was just written; it is resident on the device.  Floors of the
+ * 100000 patterns of 6 to 12 letters.  Of each the time of the whole call, three times: the text
+ * is the host's and copied; it lies in a file that was just written; it is resident on the
+ * device, and then also the time there (from the launch to its end, by the host).  Floors of the
  * same run: a kernel that adds up the words of such a text, and memcpy.  Then GNU grep,
  * ripgrep and Vectorscan, those that are installed; their numbers of lines, or of matches, are
- * compared, and the hits with a plain walk.  --alone: none of them.  --largest is in MiB,
- * --seconds for each row.
+ * compared, and the hits with a plain walk.  --alone: none of them.  --largest is in MiB, 4095
+ * at most; --seconds is for each row; --patterns is one of the four numbers.
  */
 #define _GNU_SOURCE
 #define VYRE_IMPLEMENTATION
@@ -18,7 +19,7 @@
 #include "bench.h"
 #include "scan_others.h"
 
-enum { MOST_PATTERNS = 100000, LETTERS = 12, PLANTED = 8192, VOCABULARY = 4096 };
+enum { MOST_PATTERNS = 100000, LETTERS = 12, PLANTED = 8192, VOCABULARY = 4096, MOST_MIB = 4095 };
 
 static vyre_error   err;
 static vyre_backend backend;
@@ -187,8 +188,12 @@ static void measure_way(const bench_output *out, vyre_scan *s, const char *what,
     bench_row whole = bench_row_new(path, 10000);
     snprintf(path_device, sizeof path_device, "%s, %s, on the device", what, how);
     bench_row device = bench_row_new(path_device, 10000);
+    const bool in_place = text->bytes == vyre_scan_map(s, NULL);
+    double busy = 0;
     const uint64_t end = bench_now() + (uint64_t)(seconds_each * 1e9);
     for (uint32_t i = 0; i < 4 || (bench_now() < end && whole.count < whole.capacity); i++) {
+        if (i == 1)
+            busy = others_busy(RUSAGE_SELF);
         const uint64_t begin = bench_now();
         once(s, text, file, &report);
         const uint64_t took = bench_now() - begin;
@@ -202,8 +207,12 @@ static void measure_way(const bench_output *out, vyre_scan *s, const char *what,
         bench_add(&whole, (double)took);
         bench_add(&device, (double)report.scan_ns);
     }
-    rate_of(out, path_device, (size_t)text->size, bench_finish(out, &device));
-    rate_of(out, path, (size_t)text->size, bench_finish(out, &whole));
+    busy = others_busy(RUSAGE_SELF) - busy;
+    if (in_place) /* else the next half is copied before an end is seen */
+        rate_of(out, path_device, (size_t)text->size, bench_finish(out, &device));
+    else
+        bench_row_free(&device);
+    others_rates(out, &whole, (size_t)text->size, busy);
 }
 
 static void measure_scan(const bench_output *out, vyre_scan *s, const char *what,
@@ -284,7 +293,7 @@ int main(int argc, char **argv)
 {
     static const uint32_t counts[] = { 1, 32, 2048, MOST_PATTERNS };
     bench_usage(argc, argv, "[--csv] [--quick] [--cpu] [--lanes] [--alone] [--seconds N] "
-                            "[--largest N]");
+                            "[--largest N] [--patterns N]");
     others = !bench_flag(argc, argv, "--alone");
     const bool quick = bench_flag(argc, argv, "--quick");
     bench_output out;
@@ -301,8 +310,9 @@ int main(int argc, char **argv)
     vyre_close(v);
     const bool shared = info.mode != VYRE_MODE_PERSISTENT || info.backend == VYRE_BACKEND_CPU ||
                         info.probe.loop_limited;
-    const size_t largest = (size_t)bench_number(argc, argv, "--largest",
-                                                quick ? 1 : shared ? 8 : 1024) << 20;
+    size_t largest = (size_t)bench_number(argc, argv, "--largest", quick ? 1 : shared ? 8 : 512);
+    largest = (largest < MOST_MIB ? largest : MOST_MIB) << 20;
+    const uint32_t only = (uint32_t)bench_number(argc, argv, "--patterns", 0);
     seconds_each = bench_number(argc, argv, "--seconds", quick ? 0.01 : 0.3);
     out.bench = "scan";
     out.unit = "us";
@@ -315,12 +325,16 @@ int main(int argc, char **argv)
     char *bytes = (char *)malloc(largest);
     must(bytes != NULL);
     make_patterns();
-    for (size_t size = quick ? largest : 8u << 20; size <= largest; size *= 8) {
+    size_t size = quick || largest < 8u << 20 ? largest : 8u << 20;
+    for (;; size = size * 8 < largest ? size * 8 : largest) {
         make_text(bytes, size, 1);
         floor_of_memcpy(&out, bytes, size);
         floor_of_reading(&out, bytes, size);
         for (uint32_t i = 0; i < (quick ? 2u : 4u); i++)
-            table_of(&out, bytes, size, counts[i]);
+            if (!only || only == counts[i])
+                table_of(&out, bytes, size, counts[i]);
+        if (size == largest)
+            break;
     }
     free(bytes);
     return 0;

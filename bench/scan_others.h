@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 typedef struct others_job {
@@ -36,12 +37,26 @@ static unsigned others_processors(void)
     return count < 1 ? 1 : count > 64 ? 64 : (unsigned)count;
 }
 
-static void others_row(const others_job *j, const char *name, bench_row *row)
+/* Of processors, in ns: this process, or those that it has waited for. */
+static double others_busy(int who)
 {
-    char path[112];
-    snprintf(path, sizeof path, "%s, %s: MB/s", j->what, name);
-    const double ns = bench_finish(j->out, row);
-    bench_value(j->out, path, "MB/s", 1e3 * (double)j->size / (ns > 0 ? ns : 1));
+    struct rusage r;
+    getrusage(who, &r);
+    return 1e9 * (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
+           1e3 * (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
+}
+
+/* The row; its rate, and that by the time of processors, `busy` of all samples. */
+static void others_rates(const bench_output *out, bench_row *row, size_t size, double busy)
+{
+    char path[128];
+    const double each = busy / (double)(row->count ? row->count : 1);
+    const double ns = bench_print(out, row);
+    snprintf(path, sizeof path, "%s: MB/s", row->path);
+    bench_value(out, path, "MB/s", 1e3 * (double)size / (ns > 0 ? ns : 1));
+    snprintf(path, sizeof path, "%s: MB/s by processors' time", row->path);
+    bench_value(out, path, "MB/s", 1e3 * (double)size / (each > 1000 ? each : 1000));
+    bench_row_free(row);
 }
 
 /* Where part i of `parts` begins: behind the end of a line. */
@@ -87,6 +102,7 @@ static void others_program(const others_job *j, const char *name, const char *di
     char whole[224];
     snprintf(whole, sizeof whole, "%s, %s", j->what, path);
     bench_row row = bench_row_new(whole, 1000);
+    const double busy = others_busy(RUSAGE_CHILDREN);
     const uint64_t end = bench_now() + (uint64_t)(j->seconds * 1e9);
     for (uint32_t i = 0; i < 2 || (i < 5 && bench_now() < end); i++) {
         const uint64_t begin = bench_now();
@@ -96,7 +112,7 @@ static void others_program(const others_job *j, const char *name, const char *di
             fprintf(stderr, "scan: %s: %s counts %lld lines, not %llu\n", j->what, name, lines,
                     (unsigned long long)j->lines);
     }
-    others_row(j, path, &row);
+    others_rates(j->out, &row, j->size, others_busy(RUSAGE_CHILDREN) - busy);
 }
 
 static void others_programs(const others_job *j)
@@ -211,6 +227,7 @@ static void others_hs_run(const others_job *j, const others_hs *hs, unsigned par
     snprintf(path, sizeof path, "Vectorscan, %u processor%s", parts, parts > 1 ? "s" : "");
     snprintf(whole, sizeof whole, "%s, %s", j->what, path);
     bench_row row = bench_row_new(whole, 1000);
+    const double busy = others_busy(RUSAGE_SELF);
     const uint64_t end = bench_now() + (uint64_t)(j->seconds * 1e9);
     for (uint32_t i = 0; i < 3 || (bench_now() < end && row.count < row.capacity); i++) {
         uint64_t found = 0;
@@ -229,7 +246,7 @@ static void others_hs_run(const others_job *j, const others_hs *hs, unsigned par
             fprintf(stderr, "scan: %s: Vectorscan finds %llu, not %llu\n", j->what,
                     (unsigned long long)found, (unsigned long long)j->found);
     }
-    others_row(j, path, &row);
+    others_rates(j->out, &row, j->size, others_busy(RUSAGE_SELF) - busy);
     for (unsigned i = 0; i < parts; i++)
         hs->free_scratch(part[i].scratch);
 }

@@ -73,7 +73,8 @@ typedef struct vyre_scan_report {
     uint64_t scan_ns;  /* from a launch, or the end of the one before, until its end was seen */
 } vyre_scan_report;
 
-/* NULL on failure.  VYRE_E_SCAN_LIMIT: the tables are too large, err->at of their words.
+/* NULL on failure.  VYRE_E_SCAN_LIMIT: the tables are too large, for the library or for a
+ * buffer of the device, err->at of their words; the text has both numbers.
  * What rules->rejected names matches nothing. */
 VYRE_API vyre_scan *vyre_scan_open(const vyre_scan_desc *desc, vyre_error *err);
 /* NULL is allowed. */

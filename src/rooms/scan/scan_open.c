@@ -83,6 +83,25 @@ static void vyi_scan_upload(void *user, vyre *v)
         s->recovered(s->recovered_user, v);
 }
 
+static uint32_t vyi_scan_states(const vyi_scan_tables *t)
+{
+    uint32_t states = 0;
+    for (uint32_t i = 0; i < t->count; i++)
+        states += (t->dfas[i].end - t->dfas[i].first) / t->dfas[i].own_columns;
+    return states;
+}
+
+/* Where it is the tables that are too large for a buffer of the device. */
+static vyre_status vyi_scan_refused(const vyre_scan *s, vyre_error *err)
+{
+    const vyre_error how = *err;
+    if (how.status != VYRE_E_VK_LIMIT || how.at != (uint64_t)s->tables.word_count * 4)
+        return how.status;
+    return vyi_fail(err, VYRE_E_SCAN_LIMIT, s->tables.word_count,
+                    "Divide the patterns among several scans.", "%u states in tables: %.110s",
+                    (unsigned)vyi_scan_states(&s->tables), how.text);
+}
+
 static vyre_status vyi_scan_open_engine(vyre_scan *s, const vyre_scan_desc *d, vyre_scan_way way,
                                         vyre_error *err)
 {
@@ -118,7 +137,7 @@ static vyre_status vyi_scan_open_engine(vyre_scan *s, const vyre_scan_desc *d, v
     engine.recovered = vyi_scan_upload;
     engine.recovered_user = s;
     s->v = vyre_open(&engine, err);
-    return s->v ? VYRE_OK : err->status;
+    return s->v ? VYRE_OK : vyi_scan_refused(s, err);
 }
 
 /* Whether groups have the tables themselves is decided when the kernel is built, and what
