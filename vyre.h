@@ -1832,7 +1832,13 @@ typedef struct vyre_io_values {
 /* Asks, and waits in the lane for the answer.  The value is a bool: it was OK, and
  * *bytes_done bytes, which may be NULL, were moved.  Else they are the answer's code,
  * and the job goes on; without any answer, because no IO slot is free or none came
- * within io_spins polls, the job also ends FAULT(IO_FULL) or FAULT(IO_TIMEOUT). */
+ * within io_spins polls, the job also ends FAULT(IO_FULL) or FAULT(IO_TIMEOUT).
+ *
+ * In a handle with kernel.tasks it waits without the lane instead, as long as it takes: the
+ * value is false, *bytes_done 0, what the handler raises from here on is forgotten, and when
+ * the host has answered the handler runs again from its start.  The first call that it then
+ * comes to does not ask, but has the answer.  pc and data are what the last vyre_emit_yield
+ * of the run has said, or what they were.  Not in packed slots. */
 VYRE_API vyre_value vyre_emit_io(vyre_program *p, const vyre_slot_values *slot,
                                  const vyre_io_values *io, vyre_value *bytes_done);
 
@@ -1957,7 +1963,8 @@ typedef struct vyre_kernel_desc {
 typedef struct vyre_kernel_host {
     uint32_t mirror_binding; /* of a buffer that the kernel adds: a u32 per slot, written when the
                                 slot ends, 32 more, and one per IO slot, another number for each
-                                request there; 0 = none.  No handler is given it */
+                                request there; with tasks another one per IO slot (kernel_task.c).
+                                0 = none.  No handler is given it */
     uint32_t cancel_binding; /* of another one, with a u32 per slot that the host writes: what is
                                 claimed while it is not 0 does not run and ends FAULT(CANCELLED).
                                 The host clears it before the slot's next work; 0 = none */
@@ -13051,6 +13058,11 @@ VYI_EXTERN_C_BEGIN
 #define VYI_TASK_FLAGS    15u
 #define VYI_TASK_ARGS     5u /* arguments that it always has: its own three, pc and data */
 
+/* STATUS of a slot whose work waited for an IO request, once the host has answered, for its
+ * lane; to the host it is no status that it knows.  Above it the IO slot, and one. */
+#define VYI_SLOT_ANSWERED  0x14u
+#define VYI_PARKED_SHIFT   8u
+
 /* How the slots of a launch are gone through. */
 typedef enum vyi_frame {
     VYI_FRAME_LOOP,      /* rounds, each lane its slots (kernel.c) */
@@ -13077,6 +13089,7 @@ typedef struct vyi_shape {
     bool tallies;       /* counts common operations together */
     bool tasks;         /* a work may end in another state than DONE or FAULT */
     bool marks_io;      /* some lanes wait for IO requests, and one recycles them */
+    bool parks;         /* a work that waits for one leaves its lane */
 } vyi_shape;
 
 VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *desc, const vyre_kernel_host *host);
@@ -13192,6 +13205,10 @@ typedef struct vyi_kernel {
     vyre_local leave;   /* of kernels with tasks: the state that the slot is left in; EMPTY: it
                            ends */
     vyre_local pc, data; /* with which it goes on */
+    /* Of kernels that park works: the status that the slot was claimed from; the IO slot,
+     * and one, whose request the work has made before and not taken the answer of; and the one
+     * that it is to wait for from now on, or VYI_PARKED_AGAIN. */
+    vyre_local came, pending, parked;
 
     /* The operation that runs: the slot itself, or one of a packed slot. */
     vyre_local op;
@@ -13297,7 +13314,16 @@ VYI_API void vyi_kernel_log(vyi_kernel *k, const vyre_value *record);
 /* The handler for LOAD_MISS, and the first lane's care for the IO queue
  * (kernel_io.c). */
 VYI_API void vyi_kernel_load_miss(vyi_kernel *k);
+VYI_API void vyi_io_launch(vyi_kernel *k);
 VYI_API void vyi_kernel_poll_io(vyi_kernel *k);
+
+/* Works that wait for a request without a lane (kernel_io.c), of kernels that park: at the
+ * slot's end, a request that the work has given up, or 0; and the word of the mirror that
+ * says who waits for this one. */
+VYI_API vyre_value vyi_kernel_is_answered(vyi_kernel *k, vyre_value status);
+#define VYI_PARKED_AGAIN UINT32_MAX /* for an IO slot */
+VYI_API void vyi_io_give_up(vyi_kernel *k, vyre_value pending);
+VYI_API void vyi_io_tell_waits(vyi_kernel *k, vyre_value parked);
 
 /* Looks at the slot at `base` and claims it if it may run.  What is emitted
  * between the two calls runs when the slot is this lane's, its tenant has
@@ -13842,6 +13868,7 @@ VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *d, const vyre_kernel_host
     s.tallies = s.frame == VYI_FRAME_COMMON && !d->open_header && !host->count_each &&
                 !d->children;
     s.marks_io = d->io_polling && (d->load_miss || d->handler_count || s.payload);
+    s.parks = s.tasks && host->mirror_binding != 0;
     return s;
 }
 
@@ -13935,6 +13962,8 @@ static void vyi_kernel_values(vyi_kernel *k)
     k->refused = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "refused");
     if (k->events.id)
         k->event = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "event");
+    if (k->shape.parks)
+        k->came = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "came");
 }
 
 /* How often a lane's stride hits the ring; 0 for a lane beyond it. */
@@ -14076,7 +14105,7 @@ static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
     vyre_program *p = k->p;
     k->rounds = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "rounds");
     if (k->desc.io_polling)
-        k->io_next = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "io_next");
+        vyi_io_launch(k);
 
     const bool groups = k->wide_host.groups;
     vyre_value over = groups ? vyi_groups_over(k) : turns;
@@ -14517,6 +14546,12 @@ static vyre_value vyi_kernel_slot_has_rights(vyi_kernel *k)
     return vyi_kernel_or_cancelled(k, k->tenant, vyre_ir_get(p, rights));
 }
 
+VYI_API vyre_value vyi_kernel_is_answered(vyi_kernel *k, vyre_value status)
+{
+    vyre_value kind = vyi_kernel_op(k, vyre_ir_and, status, (1u << VYI_PARKED_SHIFT) - 1);
+    return vyi_kernel_is(k, kind, VYI_SLOT_ANSWERED);
+}
+
 static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
 {
     vyre_program *p = k->p;
@@ -14529,6 +14564,8 @@ static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
         return published;
     vyre_value yielded = vyi_kernel_is(k, status, VYRE_SLOT_YIELD);
     vyre_value either = vyre_ir_or(p, published, yielded);
+    if (k->shape.parks)
+        either = vyre_ir_or(p, either, vyi_kernel_is_answered(k, status));
     return vyre_ir_or(p, either, vyi_kernel_is(k, status, VYRE_SLOT_REQUEUE));
 }
 
@@ -14652,6 +14689,8 @@ VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
         vyi_kernel_load_claimed(k);
     vyre_value rights = vyi_kernel_or_joined(k, vyi_kernel_slot_has_rights(k));
     vyre_ir_if(p, vyi_order_and_ready(k, rights));
+    if (k->shape.parks)
+        vyre_ir_set(p, k->came, k->seen);
 }
 
 VYI_COLD
@@ -15667,6 +15706,11 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
  * A lane that has waited long enough gives its request up, but the slot stays
  * the host's until it is answered; then io_polling recycles it.
  *
+ * In a kernel with tasks the job leaves the lane instead: its slot becomes WAIT_IO, which the
+ * host ends once it has answered, and the handler runs again, up to the request, whose
+ * answer it finds.  The mark of the IO slot stays meanwhile.  Whoever does not come to the
+ * request again gives it up at the slot's end.
+ *
  * A kernel that does both must not take an answer from a lane that waits for
  * it.  Such a lane marks its slot in VYRE_CONTROL_IO_WAITED before it publishes.
  * Whoever recycles first moves the answer to RESERVED, by CAS, so that nothing
@@ -15694,6 +15738,13 @@ static vyre_value vyi_io_is_answer(vyi_kernel *k, vyre_value status)
 {
     vyre_value ok = vyi_kernel_is(k, status, VYRE_IO_OK);
     return vyre_ir_or(k->p, ok, vyi_kernel_is(k, status, VYRE_IO_ERROR));
+}
+
+/* From one that stands in a status, which a host has written. */
+static vyre_value vyi_io_pending_slot(vyi_kernel *k, vyre_value pending)
+{
+    vyre_value slot = vyi_kernel_plus(k, pending, UINT32_MAX);
+    return vyi_kernel_op(k, vyre_ir_and, slot, VYRE_IO_SLOTS - 1);
 }
 
 /* --- the marks of waiting lanes ------------------------------------------ */
@@ -15754,6 +15805,13 @@ static vyre_value vyi_io_reserve(vyi_kernel *k)
     return vyre_ir_get(p, found);
 }
 
+/* The IO slot's word, behind those of the ring's. */
+static vyre_value vyi_io_mirror_index(vyi_kernel *k, vyre_value slot)
+{
+    vyre_value slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(k->p, k->ring), 4);
+    return vyi_kernel_plus(k, vyre_ir_add(k->p, slots, slot), VYI_WIDE_SLOTS - k->desc.children);
+}
+
 /* A host that polls the mirror finds another number there for each request. */
 static void vyi_io_tell(vyi_kernel *k, vyre_value slot)
 {
@@ -15764,10 +15822,8 @@ static void vyi_io_tell(vyi_kernel *k, vyre_value slot)
                                        vyi_kernel_u32(k, VYRE_CONTROL_IO_REQUESTS),
                                        vyi_kernel_u32(k, 2), VYRE_ORDER_RELAXED);
     vyre_value number = vyi_kernel_op(k, vyre_ir_or, before, 1);
-    vyre_value slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(p, k->ring), 4);
-    vyre_value at = vyi_kernel_plus(k, vyre_ir_add(p, slots, slot),
-                                    VYI_WIDE_SLOTS - k->desc.children);
-    vyre_ir_atomic_store(p, k->mirror, at, number, VYRE_ORDER_RELEASE);
+    vyre_ir_atomic_store(p, k->mirror, vyi_io_mirror_index(k, slot), number,
+                         VYRE_ORDER_RELEASE);
 }
 
 static void vyi_io_publish(vyi_kernel *k, vyre_value slot, vyre_value status_at,
@@ -15826,17 +15882,126 @@ static void vyi_io_free(vyi_kernel *k, vyre_value status_at)
     vyi_kernel_put(k, k->io, status_at, VYRE_IO_EMPTY, VYRE_ORDER_RELEASE);
 }
 
+/* --- works that wait without a lane ---------------------------------------- */
+
+/* What the handler gets to see, and why it gets nothing. */
+typedef struct vyi_io_outcome {
+    vyre_local ok, bytes, fault;
+} vyi_io_outcome;
+
+static void vyi_io_outcome_locals(vyi_kernel *k, uint32_t fault, vyi_io_outcome *out)
+{
+    vyre_program *p = k->p;
+    out->ok = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "io_ok");
+    out->bytes = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "io_bytes");
+    out->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, fault), "io_fault");
+}
+
+static void vyi_io_take(vyi_kernel *k, vyre_value status_at, vyre_value answer,
+                        const vyi_io_outcome *out)
+{
+    vyre_program *p = k->p;
+    vyre_value bytes_at = vyi_kernel_op(k, vyre_ir_sub, status_at,
+                                        VYRE_IO_STATUS - VYRE_IO_BYTES);
+    vyre_ir_set(p, out->bytes, vyre_ir_load(p, k->io, bytes_at));
+    vyre_ir_set(p, out->ok, vyi_kernel_is(k, answer, VYRE_IO_OK));
+    vyre_ir_set(p, out->fault, vyi_kernel_u32(k, VYRE_FAULT_NONE));
+    vyi_io_free(k, status_at);
+}
+
+/* A packed slot is not run twice, and a job that has a fault ends. */
+static void vyi_io_park(vyi_kernel *k, vyre_value parked, uint32_t fault,
+                        const vyi_io_outcome *out)
+{
+    vyre_program *p = k->p;
+    vyre_value may = vyi_kernel_is(k, vyre_ir_get(p, k->fault), VYRE_FAULT_NONE);
+    if (!k->shape.payload)
+        may = vyre_ir_and(p, may, vyi_kernel_op(k, vyre_ir_ne, k->opcode, VYRE_OP_PACKED_SLOT));
+    vyre_ir_if(p, may);
+    vyre_ir_set(p, k->parked, parked);
+    vyre_ir_else(p);
+    vyre_ir_set(p, out->fault, vyi_kernel_u32(k, fault));
+    vyre_ir_end(p);
+}
+
+/* The mark stays while nobody has taken the answer that is to come. */
+static void vyi_io_wait_or_park(vyi_kernel *k, vyre_value slot, const vyi_io_outcome *out)
+{
+    vyre_program *p = k->p;
+    vyre_value status_at = vyi_io_status_index(k, slot);
+    vyre_value answer = vyi_io_wait(k, status_at);
+    vyre_ir_if(p, vyi_kernel_is(k, answer, VYRE_IO_EMPTY));
+    vyi_io_park(k, vyi_kernel_plus(k, slot, 1), VYRE_FAULT_IO_TIMEOUT, out);
+    vyre_ir_end(p);
+    vyre_ir_if(p, vyi_kernel_is(k, vyre_ir_get(p, k->parked), 0));
+    vyi_io_set_mark(k, slot, false);
+    vyre_ir_end(p);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, answer, VYRE_IO_EMPTY));
+    vyi_io_take(k, status_at, answer, out);
+    vyre_ir_end(p);
+}
+
+/* The IO slot of the request that the job has made before, or else of this one; VYRE_IO_SLOTS:
+ * none is free. */
+static vyre_value vyi_io_request_slot(vyi_kernel *k, const vyre_value words[VYRE_IO_SLOT_WORDS])
+{
+    vyre_program *p = k->p;
+    vyre_local slot = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "asked_slot");
+    vyre_value pending = vyre_ir_get(p, k->pending);
+    vyre_ir_if(p, vyi_kernel_is(k, pending, 0));
+    vyre_value found = vyi_io_reserve(k);
+    vyre_ir_set(p, slot, found);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, found, VYRE_IO_SLOTS));
+    vyi_io_publish(k, found, vyi_io_status_index(k, found), words);
+    vyre_ir_end(p);
+    vyre_ir_else(p);
+    vyre_ir_set(p, slot, vyi_io_pending_slot(k, pending));
+    vyre_ir_set(p, k->pending, vyi_kernel_u32(k, 0));
+    vyre_ir_end(p);
+    return vyre_ir_get(p, slot);
+}
+
+/* Of a run that has been parked already, nothing. */
+static void vyi_io_ask_or_park(vyi_kernel *k, const vyre_value words[VYRE_IO_SLOT_WORDS],
+                               const vyi_io_outcome *out)
+{
+    vyre_program *p = k->p;
+    vyre_ir_if(p, vyi_kernel_is(k, vyre_ir_get(p, k->parked), 0));
+    vyre_value slot = vyi_io_request_slot(k, words);
+    vyre_ir_if(p, vyi_kernel_is(k, slot, VYRE_IO_SLOTS));
+    vyi_io_park(k, vyi_kernel_u32(k, VYI_PARKED_AGAIN), VYRE_FAULT_IO_FULL, out);
+    vyre_ir_else(p);
+    vyi_io_wait_or_park(k, slot, out);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* Before the slot's own word of the mirror, which lets the host believe this one. */
+VYI_COLD
+VYI_API void vyi_io_tell_waits(vyi_kernel *k, vyre_value parked)
+{
+    vyre_program *p = k->p;
+    vyre_value at = vyi_kernel_plus(k, vyi_io_mirror_index(k, parked), VYRE_IO_SLOTS - 1);
+    vyre_value who = vyi_kernel_op(k, vyre_ir_shr, k->base, 4);
+    vyre_ir_atomic_store(p, k->mirror, at, vyi_kernel_plus(k, who, 1), VYRE_ORDER_RELAXED);
+}
+
 /* --- LOAD_MISS ----------------------------------------------------------- */
+
+static void vyi_io_miss_words(vyi_kernel *k, vyre_value words[VYRE_IO_SLOT_WORDS])
+{
+    vyre_value resource = vyre_ir_get(k->p, k->arg[0]), zero = vyi_kernel_u32(k, 0);
+    for (uint32_t i = 0; i < VYRE_IO_SLOT_WORDS; i++)
+        words[i] = zero;
+    words[VYRE_IO_OP] = vyi_kernel_u32(k, VYRE_IO_READ);
+    words[VYRE_IO_SRC] = words[VYRE_IO_DST] = words[VYRE_IO_TAG] = resource;
+}
 
 static void vyi_io_miss(vyi_kernel *k, vyre_value slot)
 {
     vyre_program *p = k->p;
     vyre_value status_at = vyi_io_status_index(k, slot), words[VYRE_IO_SLOT_WORDS];
-    vyre_value resource = vyre_ir_get(p, k->arg[0]), zero = vyi_kernel_u32(k, 0);
-    for (uint32_t i = 0; i < VYRE_IO_SLOT_WORDS; i++)
-        words[i] = zero;
-    words[VYRE_IO_OP] = vyi_kernel_u32(k, VYRE_IO_READ);
-    words[VYRE_IO_SRC] = words[VYRE_IO_DST] = words[VYRE_IO_TAG] = resource;
+    vyi_io_miss_words(k, words);
     vyre_value answer = vyi_io_ask(k, slot, status_at, words);
     vyre_ir_if(p, vyi_kernel_is(k, answer, VYRE_IO_EMPTY));
     vyi_kernel_raise(k, VYRE_FAULT_IO_TIMEOUT);
@@ -15848,10 +16013,32 @@ static void vyi_io_miss(vyi_kernel *k, vyre_value slot)
     vyre_ir_end(p);
 }
 
+/* An answer that is not OK is a fault; without one the work waits. */
+static void vyi_io_parking_miss(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value words[VYRE_IO_SLOT_WORDS];
+    vyi_io_outcome out;
+    vyi_io_outcome_locals(k, VYRE_FAULT_IO, &out);
+    vyi_io_miss_words(k, words);
+    vyi_io_ask_or_park(k, words, &out);
+    vyre_value fault = vyre_ir_get(p, out.fault), ok = vyre_ir_get(p, out.ok);
+    vyre_value failed = vyi_kernel_op(k, vyre_ir_ne, fault, VYRE_FAULT_NONE);
+    vyre_value why = vyre_ir_select(p, failed, fault, vyi_kernel_u32(k, VYRE_FAULT_IO));
+    vyre_value waits = vyi_kernel_op(k, vyre_ir_ne, vyre_ir_get(p, k->parked), 0);
+    vyre_ir_if(p, vyre_ir_not(p, vyre_ir_or(p, ok, waits)));
+    vyre_ir_set(p, k->fault, why);
+    vyre_ir_end(p);
+}
+
 VYI_COLD
 VYI_API void vyi_kernel_load_miss(vyi_kernel *k)
 {
     vyre_program *p = k->p;
+    if (k->shape.parks) {
+        vyi_io_parking_miss(k);
+        return;
+    }
     vyre_value slot = vyi_io_reserve(k);
     vyre_ir_if(p, vyi_kernel_is(k, slot, VYRE_IO_SLOTS));
     if (k->requeue.id)
@@ -15882,28 +16069,22 @@ static void vyi_io_words(vyi_kernel *k, const vyre_io_values *io,
             words[i] = zero;
 }
 
-/* What the handler gets to see, and why it gets nothing. */
-typedef struct vyi_io_outcome {
-    vyre_local ok, bytes, fault;
-} vyi_io_outcome;
-
 static void vyi_io_emit(vyi_kernel *k, const vyre_io_values *io, const vyi_io_outcome *out)
 {
     vyre_program *p = k->p;
     vyre_value words[VYRE_IO_SLOT_WORDS];
     vyi_io_words(k, io, words);
+    if (k->shape.parks && !k->self) {
+        vyi_io_ask_or_park(k, words, out);
+        return;
+    }
     vyre_value slot = vyi_io_reserve(k);
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, slot, VYRE_IO_SLOTS));
     vyre_value status_at = vyi_io_status_index(k, slot);
     vyre_ir_set(p, out->fault, vyi_kernel_u32(k, VYRE_FAULT_IO_TIMEOUT));
     vyre_value answer = vyi_io_ask(k, slot, status_at, words);
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, answer, VYRE_IO_EMPTY));
-    vyre_value bytes_at = vyi_kernel_op(k, vyre_ir_sub, status_at,
-                                        VYRE_IO_STATUS - VYRE_IO_BYTES);
-    vyre_ir_set(p, out->bytes, vyre_ir_load(p, k->io, bytes_at));
-    vyre_ir_set(p, out->ok, vyi_kernel_is(k, answer, VYRE_IO_OK));
-    vyre_ir_set(p, out->fault, vyi_kernel_u32(k, VYRE_FAULT_NONE));
-    vyi_io_free(k, status_at);
+    vyi_io_take(k, status_at, answer, out);
     vyre_ir_end(p);
     vyre_ir_end(p);
 }
@@ -15918,10 +16099,8 @@ VYRE_API vyre_value vyre_emit_io(vyre_program *p, const vyre_slot_values *slot,
     vyi_kernel k = *(const vyi_kernel *)slot->internal;
     vyi_ir_inner_begin(p);
     vyi_io_outcome out;
-    out.ok = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "io_ok");
-    out.bytes = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(&k, 0), "io_bytes");
-    out.fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(&k, VYRE_FAULT_IO_FULL),
-                              "io_fault");
+    const bool parks = k.shape.parks && !k.self;
+    vyi_io_outcome_locals(&k, parks ? VYRE_FAULT_NONE : VYRE_FAULT_IO_FULL, &out);
     vyi_io_emit(&k, io, &out);
     vyre_value fault = vyre_ir_get(p, out.fault), standing = vyre_ir_get(p, k.fault);
     vyre_value first = vyi_kernel_is(&k, standing, VYRE_FAULT_NONE);
@@ -15953,6 +16132,28 @@ static void vyi_io_recycle(vyi_kernel *k, vyre_value slot)
     vyre_ir_atomic_store(p, k->io, at, after, VYRE_ORDER_RELEASE);
     vyre_ir_end(p);
     vyre_ir_end(p);
+}
+
+VYI_COLD
+VYI_API void vyi_io_give_up(vyi_kernel *k, vyre_value pending)
+{
+    vyre_program *p = k->p;
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, pending, 0));
+    vyre_value slot = vyi_io_pending_slot(k, pending);
+    vyi_io_set_mark(k, slot, false);
+    vyi_io_recycle(k, slot);
+    vyre_ir_end(p);
+}
+
+/* The rounds of all launches are counted, so each slot has its turn however short they are. */
+VYI_COLD
+VYI_API void vyi_io_launch(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value beats = vyi_kernel_control(k, VYRE_CONTROL_HEARTBEAT);
+    vyre_value slots = vyi_kernel_op(k, vyre_ir_max, vyi_io_slots(k), 1);
+    vyre_value first = vyre_ir_rem(p, beats, slots);
+    k->io_next = vyre_ir_local(p, VYRE_TYPE_U32, first, "io_next");
 }
 
 /* A looping kernel looks at one IO slot in each round, so that the first
@@ -15987,6 +16188,9 @@ VYI_API void vyi_kernel_poll_io(vyi_kernel *k)
  *     WAIT_IO          the host's: nobody claims it until vyre_resume has made it
  *                      PUBLISHED; only this one is told in the mirror
  *
+ * A job that waits for an IO request (kernel_io.c) is left as WAIT_IO, too.  The mirror then
+ * says for which, and whoever answers it makes the slot ANSWERED.
+ *
  * Until the status is stored the slot is CLAIMED, and all of its words are the lane's.
  * Release in the status, and in the mirror: they pair with the next claim's acquire, and
  * with the host's, who may change the slot as soon as it has seen WAIT_IO there.  So
@@ -16002,6 +16206,14 @@ VYI_API void vyi_task_locals(vyi_kernel *k)
     k->leave = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYRE_SLOT_EMPTY), "leave");
     k->pc = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "pc");
     k->data = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "data");
+    if (!k->shape.parks)
+        return;
+    vyre_value zero = vyi_kernel_u32(k, 0), came = vyre_ir_get(p, k->came);
+    vyre_value waited = vyi_kernel_op(k, vyre_ir_shr, came, VYI_PARKED_SHIFT);
+    vyre_value answered = vyi_kernel_is_answered(k, came);
+    k->pending = vyre_ir_local(p, VYRE_TYPE_U32, vyre_ir_select(p, answered, waited, zero),
+                               "pending");
+    k->parked = vyre_ir_local(p, VYRE_TYPE_U32, zero, "parked");
 }
 
 /* --- what a handler says --------------------------------------------------- */
@@ -16090,13 +16302,11 @@ static void vyi_task_count(vyi_kernel *k, uint32_t word, vyre_value one)
     vyre_ir_store(p, k->ring, at, vyre_ir_max(p, count, next));
 }
 
-static void vyi_task_words(vyi_kernel *k, vyre_value status)
+static void vyi_task_counters(vyi_kernel *k, vyre_value status)
 {
     vyre_program *p = k->p;
     vyre_value yields = vyi_kernel_is(k, status, VYRE_SLOT_YIELD);
     vyre_value again = vyi_kernel_is(k, status, VYRE_SLOT_REQUEUE);
-    vyi_task_store(k, VYI_TASK_PC, vyre_ir_get(p, k->pc));
-    vyi_task_store(k, VYI_TASK_DATA, vyre_ir_get(p, k->data));
     vyi_task_count(k, VYI_TASK_YIELDS, vyi_kernel_pick(k, yields, 1, 0));
     vyre_value one = vyi_kernel_pick(k, again, 1, 0);
     vyi_task_count(k, VYI_TASK_REQUEUES, one);
@@ -16106,6 +16316,37 @@ static void vyi_task_words(vyi_kernel *k, vyre_value status)
     vyi_task_store(k, VYI_TASK_FLAGS, vyre_ir_select(p, yields, yielded, flag));
 }
 
+/* A job that waits for a request keeps its words as they were, but for where the handler
+ * has said that it goes on. */
+static void vyi_task_words(vyi_kernel *k, vyre_value status)
+{
+    vyre_program *p = k->p;
+    if (k->shape.parks)
+        vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, vyre_ir_get(p, k->leave), VYRE_SLOT_EMPTY));
+    vyi_task_store(k, VYI_TASK_PC, vyre_ir_get(p, k->pc));
+    vyi_task_store(k, VYI_TASK_DATA, vyre_ir_get(p, k->data));
+    if (k->shape.parks) {
+        vyre_ir_end(p);
+        vyre_ir_if(p, vyi_kernel_is(k, vyre_ir_get(p, k->parked), 0));
+    }
+    vyi_task_counters(k, status);
+    if (k->shape.parks)
+        vyre_ir_end(p);
+}
+
+/* What the host is told of a slot that waits: also for which request. */
+static vyre_value vyi_task_news(vyi_kernel *k, vyre_value status)
+{
+    vyre_program *p = k->p;
+    if (!k->shape.parks)
+        return status;
+    vyre_value parked = vyre_ir_get(p, k->parked);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, parked, 0));
+    vyi_io_tell_waits(k, parked);
+    vyre_ir_end(p);
+    return vyre_ir_or(p, status, vyi_kernel_op(k, vyre_ir_shl, parked, VYI_PARKED_SHIFT));
+}
+
 /* The mirror is told of a pause only: whoever waits, waits on. */
 static void vyi_task_put(vyi_kernel *k, vyre_value status)
 {
@@ -16113,12 +16354,34 @@ static void vyi_task_put(vyi_kernel *k, vyre_value status)
     vyi_task_words(k, status);
     vyre_ir_atomic_store(p, k->ring, k->base, status, VYRE_ORDER_RELEASE);
     vyre_ir_if(p, vyi_kernel_is(k, status, VYRE_SLOT_WAIT_IO));
-    if (k->mirror.id)
-        vyre_ir_atomic_store(p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), status,
+    if (k->mirror.id) {
+        vyre_value news = vyi_task_news(k, status);
+        vyre_ir_atomic_store(p, k->mirror, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), news,
                              VYRE_ORDER_RELEASE);
+    }
     vyre_ir_else(p);
     vyi_kernel_count_at(k, VYRE_CONTROL_REQUEUES, VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
+}
+
+/* How the slot is left, where a job may wait for a request.  It was parked without a fault:
+ * one that the handler has raised since is about an answer that it did not get, and it will
+ * have the answer when it runs again.  But a loop that was cut tells of the way to there. */
+static vyre_value vyi_task_parked_status(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, 0);
+    vyre_value fault = vyre_ir_get(p, k->fault), parked = vyre_ir_get(p, k->parked);
+    vyre_value pending = vyre_ir_get(p, k->pending), leave = vyre_ir_get(p, k->leave);
+    vyre_value waits = vyi_kernel_op(k, vyre_ir_ne, parked, 0);
+    vyre_value cut = vyi_kernel_is(k, fault, VYRE_FAULT_LOOP_LIMIT);
+    vyre_value again = vyi_kernel_is(k, parked, VYI_PARKED_AGAIN);
+    vyre_value asked = vyre_ir_and(p, waits, vyre_ir_not(p, again));
+    vyi_io_give_up(k, vyre_ir_select(p, vyre_ir_and(p, asked, cut), parked, pending));
+    vyre_value stays = vyre_ir_and(p, waits, vyre_ir_not(p, cut));
+    vyre_ir_set(p, k->fault, vyre_ir_select(p, stays, zero, fault));
+    vyre_value status = vyi_kernel_pick(k, again, VYRE_SLOT_YIELD, VYRE_SLOT_WAIT_IO);
+    return vyre_ir_select(p, stays, status, leave);
 }
 
 /* A fault stands against it: such a slot ends. */
@@ -16128,7 +16391,8 @@ VYI_API void vyi_task_end_begin(vyi_kernel *k)
     vyre_program *p = k->p;
     if (!k->shape.tasks)
         return;
-    vyre_value status = vyre_ir_get(p, k->leave), fault = vyre_ir_get(p, k->fault);
+    vyre_value status = k->shape.parks ? vyi_task_parked_status(k) : vyre_ir_get(p, k->leave);
+    vyre_value fault = vyre_ir_get(p, k->fault);
     vyre_value wanted = vyi_kernel_op(k, vyre_ir_ne, status, VYRE_SLOT_EMPTY);
     vyre_ir_if(p, vyre_ir_and(p, wanted, vyi_kernel_is(k, fault, VYRE_FAULT_NONE)));
     vyi_task_put(k, status);
@@ -25165,7 +25429,8 @@ typedef enum vyi_role {
     VYI_ROLE_IO = 3,
     VYI_ROLE_USER = 4,    /* the user's, and the workspace */
     VYI_ROLE_WIDE = 6,    /* of works that many lanes run: both sets share it, as the user's */
-    VYI_ROLE_MIRROR = 5,  /* a u32 per slot, and VYI_WIDE_SLOTS and VYRE_IO_SLOTS behind them,
+    VYI_ROLE_MIRROR = 5,  /* a u32 per slot, and VYI_WIDE_SLOTS and VYRE_IO_SLOTS behind them
+                             (with tasks twice),
                              written by the device, polled by the host */
     VYI_ROLE_CANCEL = 7,  /* a u32 per slot, written by the host, read by the device */
     VYI_ROLE_EVENTS = 8,  /* that works wait for; both sets share it */
@@ -25937,7 +26202,12 @@ static inline bool vyi_status_is_open(vyre_status status)
 
 /* Works that have paused (engine_task.c): lets one go on, with another data word if
  * `data` is one; false: it has not paused, or somebody has the slot in hand. */
-VYI_API bool vyi_task_go_on(vyi_queue *q, vyre_ticket t, const uint32_t *data);
+VYI_API bool vyi_task_go_on(vyi_queue *q, vyre_ticket t, uint32_t mirror, const uint32_t *data);
+/* The slot whose work waits for the IO slot without a lane, or NO_SLOT; lets it go on, and
+ * find the answer.  False: somebody else has it in hand, or has done so. */
+#define VYI_NO_SLOT UINT32_MAX
+VYI_API uint32_t vyi_task_waits(const vyi_queue *q, uint32_t io_slot);
+VYI_API bool vyi_task_answered(vyi_queue *q, uint32_t slot, uint32_t io_slot);
 /* Of one whose ticket nobody has, so that nobody could let it go on: it is cancelled. */
 VYI_API void vyi_task_take_back(vyi_queue *q, vyre_ticket t);
 
@@ -26169,11 +26439,24 @@ static inline bool vyi_mark_move(vyi_queue *q, uint32_t slot, uint32_t from, uin
 /* What the kernel has said of the slot since its work was published, or went on: how it
  * ended, that it has paused, or 0.  Pairs with the kernel's release of the word, and
  * with the release of whoever cleared it. */
-static inline uint32_t vyi_slot_news(const vyi_queue *q, uint32_t slot)
+static inline uint32_t vyi_slot_mirror_word(const vyi_queue *q, uint32_t slot)
 {
     const vyi_device *d = vyi_queue_device(q);
     VYRE_ASSERT(slot < q->slots.count);
     return vyi_le32(vyi_load_acquire(vyi_device_words(d, q->slots.mirror) + slot));
+}
+
+/* The IO slot, and one, that the slot's work waits for without a lane, or 0. */
+static inline uint32_t vyi_mirror_parked(uint32_t mirror)
+{
+    return VYI_MIRROR_STATUS(mirror) == VYRE_SLOT_WAIT_IO ? mirror >> VYI_PARKED_SHIFT : 0;
+}
+
+/* Who waits for an IO request is under way. */
+static inline uint32_t vyi_slot_news(const vyi_queue *q, uint32_t slot)
+{
+    const uint32_t mirror = vyi_slot_mirror_word(q, slot);
+    return vyi_mirror_parked(mirror) ? 0 : mirror;
 }
 
 static inline bool vyi_news_is_pause(uint32_t news)
@@ -28069,40 +28352,85 @@ VYRE_API vyre_status vyre_on_end(vyre *v, vyre_ticket t, vyre_end_fn fn, void *u
  *     mirror = 0       release: who sees the work go on does not see it paused
  *     PUBLISHED        release: pairs with the claim's acquire
  *     mark as it was
+ *
+ * A work that waits for an IO request (kernel_io.c) is the same to the device, with another
+ * word in the mirror and another status to go on from.  To the host it is under way: the
+ * pump lets it go on, or a cancel.
  * ======================================================================= */
 
-/* Of a paused work whose mark is the caller's. */
+/* The word that says who waits for the IO slot. */
+static uint32_t *vyi_task_waits_word(const vyi_queue *q, uint32_t io_slot)
+{
+    VYRE_ASSERT(io_slot < VYRE_IO_SLOTS && q->v->desc.kernel.tasks);
+    return vyi_device_words(vyi_queue_device(q), q->slots.mirror) + q->slots.count +
+           VYI_WIDE_SLOTS + VYRE_IO_SLOTS + io_slot;
+}
+
+/* Of a work that is at rest, and whose mark is the caller's.  Who waited for an IO slot has
+ * it until its lane finds the slot ANSWERED: before that nobody else says to wait for it. */
 static void vyi_task_publish(vyi_queue *q, uint32_t slot, const uint32_t *data)
 {
     vyi_device *d = vyi_queue_device(q);
     uint32_t *at = vyi_device_words(d, VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
-    VYRE_ASSERT(slot < q->slots.lanes && vyi_slot_is_paused(q, slot));
-    if (data)
+    const uint32_t parked = vyi_mirror_parked(vyi_slot_mirror_word(q, slot));
+    VYRE_ASSERT(slot < q->slots.lanes && parked <= VYRE_IO_SLOTS);
+    if (parked)
+        vyi_store_relaxed(vyi_task_waits_word(q, parked - 1), 0);
+    else if (data)
         vyi_store_relaxed(at + VYI_TASK_DATA, vyi_le32(*data));
-    vyi_store_relaxed(at + VYI_TASK_FLAGS, vyi_le32(VYRE_TASK_RESUMED));
+    if (!parked)
+        vyi_store_relaxed(at + VYI_TASK_FLAGS, vyi_le32(VYRE_TASK_RESUMED));
     vyi_store_release(vyi_device_words(d, q->slots.mirror) + slot, 0);
     if (d->write_combined)
         vyi_fence_stores();
-    vyi_store_release(at + VYRE_SLOT_STATUS, vyi_le32(VYRE_SLOT_PUBLISHED));
+    vyi_store_release(at + VYRE_SLOT_STATUS,
+                      vyi_le32(parked ? VYI_SLOT_ANSWERED | parked << VYI_PARKED_SHIFT
+                                      : (uint32_t)VYRE_SLOT_PUBLISHED));
     if (d->write_combined)
         vyi_fence_stores();
 }
 
-VYI_API bool vyi_task_go_on(vyi_queue *q, vyre_ticket t, const uint32_t *data)
+/* A work that is at rest as `mirror` says, and whose mark was `mark`. */
+static bool vyi_task_let_go(vyi_queue *q, uint32_t slot, uint32_t mark, uint32_t mirror,
+                            const uint32_t *data)
+{
+    if (VYI_MIRROR_STATUS(mirror) != VYRE_SLOT_WAIT_IO || !vyi_mark_is_out(mark) ||
+        vyi_slot_mirror_word(q, slot) != mirror ||
+        !vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_ENDING)))
+        return false;
+    /* Nobody has let it go on meanwhile. */
+    const bool rests = vyi_slot_mirror_word(q, slot) == mirror;
+    if (rests)
+        vyi_task_publish(q, slot, data);
+    vyi_store_release(&q->slots.marks[slot], mark);
+    if (rests)
+        vyi_queue_wake(q);
+    return rests;
+}
+
+VYI_API bool vyi_task_go_on(vyi_queue *q, vyre_ticket t, uint32_t mirror, const uint32_t *data)
 {
     const uint32_t slot = VYI_TICKET_SLOT(t);
     const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
-    if (vyi_mark_generation(mark) != t.generation || !vyi_mark_is_out(mark) ||
-        !vyi_slot_is_paused(q, slot) ||
-        !vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_ENDING)))
-        return false;
-    const bool paused = vyi_slot_is_paused(q, slot); /* nobody has let it go on meanwhile */
-    if (paused)
-        vyi_task_publish(q, slot, data);
-    vyi_store_release(&q->slots.marks[slot], mark);
-    if (paused)
-        vyi_queue_wake(q);
-    return paused;
+    return vyi_mark_generation(mark) == t.generation &&
+           vyi_task_let_go(q, slot, mark, mirror, data);
+}
+
+/* The device says so, and the slot's own word is looked at before anything is believed. */
+VYI_API uint32_t vyi_task_waits(const vyi_queue *q, uint32_t io_slot)
+{
+    const uint32_t who = vyi_le32(vyi_load_acquire(vyi_task_waits_word(q, io_slot)));
+    if (who == 0 || who > q->slots.lanes ||
+        vyi_mirror_parked(vyi_slot_mirror_word(q, who - 1)) != io_slot + 1)
+        return VYI_NO_SLOT;
+    return who - 1;
+}
+
+VYI_API bool vyi_task_answered(vyi_queue *q, uint32_t slot, uint32_t io_slot)
+{
+    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+    const uint32_t mirror = VYRE_SLOT_WAIT_IO | (io_slot + 1) << VYI_PARKED_SHIFT;
+    return vyi_task_let_go(q, slot, mark, mirror, NULL);
 }
 
 VYRE_API vyre_status vyre_resume(vyre *v, vyre_ticket t, const uint32_t *data, vyre_error *err)
@@ -28115,7 +28443,7 @@ VYRE_API vyre_status vyre_resume(vyre *v, vyre_ticket t, const uint32_t *data, v
         return status;
     uint32_t code = 0;
     while ((status = vyi_ticket_look(q, t, &code)) == VYRE_PAUSED) {
-        if (vyi_task_go_on(q, t, data)) {
+        if (vyi_task_go_on(q, t, VYRE_SLOT_WAIT_IO, data)) {
             (void)vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
             return VYRE_OK;
         }
@@ -28172,7 +28500,7 @@ static void vyi_wish_set(vyi_queue *q, uint32_t slot, uint32_t generation)
 }
 
 /* VYRE_PENDING: the wish stands; otherwise the work has ended, and how.  A work that has
- * paused goes on, so that somebody sees it. */
+ * paused, or waits for an IO request, goes on, so that somebody sees it. */
 static vyre_status vyi_wish(vyi_queue *q, vyre_ticket t, uint32_t *code)
 {
     const uint32_t slot = VYI_TICKET_SLOT(t);
@@ -28180,10 +28508,13 @@ static vyre_status vyi_wish(vyi_queue *q, vyre_ticket t, uint32_t *code)
     for (;; vyi_yield()) {
         const vyre_status status = vyi_ticket_look(q, t, code);
         const bool wished = vyi_load_relaxed(&q->slots.wishes[slot]) == t.generation;
-        if (!vyi_status_is_open(status) || (status == VYRE_PENDING && wished))
+        if (!vyi_status_is_open(status))
             return status;
         if (wished) {
-            (void)vyi_task_go_on(q, t, NULL);
+            const uint32_t mirror = vyi_slot_mirror_word(q, slot);
+            if (status == VYRE_PENDING && !vyi_mirror_parked(mirror))
+                return status;
+            (void)vyi_task_go_on(q, t, mirror, NULL);
             continue;
         }
         if (!vyi_wish_begin(q, t, &mark))
@@ -31039,9 +31370,10 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
         return status;
 
     const bool order = v->queue.order.count != 0;
-    /* Behind the slots' words those of vyi_order_slot_is_settled and of vyi_io_tell. */
+    /* Behind the slots' words those of vyi_order_slot_is_settled, of vyi_io_tell, and
+     * of vyi_io_tell_waits. */
     const uint32_t mirror = vyi_buffer_add_own(v, VYI_ROLE_MIRROR, slots + VYI_WIDE_SLOTS +
-                                               VYRE_IO_SLOTS, "mirror");
+                                               VYRE_IO_SLOTS * (k->tasks ? 2u : 1u), "mirror");
     const uint32_t cancel = vyi_buffer_add_own(v, VYI_ROLE_CANCEL, slots, "cancel");
     uint32_t wide = cancel;
     if (v->queue.wides.count && cancel < VYRE_MAX_BINDINGS)
@@ -51625,6 +51957,27 @@ static void vyi_pump_look_mirror(vyre_io *io, uint32_t slot)
     vyi_pump_claim(io, d->map[VYI_ROLE_IO], slot);
 }
 
+/* Works that wait for an answer without a lane.  Who has left its lane only now, after the
+ * answer, is found by the next look: so each asks who waits, not who was answered.  The
+ * request's own word is read after it: then it is of the request that is waited for. */
+static void vyi_pump_let_go(vyre_io *io)
+{
+    vyi_queue *q = &io->desc.handle->queue;
+    const vyi_device *d = vyi_queue_device(q);
+    const uint32_t *words = vyi_device_words(d, q->slots.mirror) + q->slots.count + VYI_WIDE_SLOTS;
+    for (uint32_t s = 0; s < VYRE_IO_SLOTS && d == io->device; s++) {
+        const uint32_t slot = vyi_task_waits(q, s);
+        if (slot != VYI_NO_SLOT && io->jobs[s].turn == 0 &&
+            vyi_load_acquire(words + s) == io->seen[s])
+            (void)vyi_task_answered(q, slot, s);
+    }
+}
+
+static bool vyi_pump_has_tasks(const vyre_io *io)
+{
+    return io->desc.handle && io->desc.handle->desc.kernel.tasks;
+}
+
 /* A device that was replaced has a mirror of its own. */
 static void vyi_pump_follow(vyre_io *io)
 {
@@ -51656,6 +52009,8 @@ static void vyi_pump_look(vyre_io *io)
     }
     if (!io->quits)
         io->engine->turn(io);
+    if (vyi_pump_has_tasks(io))
+        vyi_pump_let_go(io);
 }
 
 /* --- waiting -------------------------------------------------------------- */
@@ -51911,6 +52266,29 @@ VYRE_API vyre_io *vyre_io_open(const vyre_io_desc *desc, vyre_error *err)
     return io;
 }
 
+/* Some request of the device's was answered, and nobody has taken that yet. */
+static bool vyi_pump_is_untaken(const vyre_io *io)
+{
+    const void *queue = vyi_queue_device(&io->desc.handle->queue)->map[VYI_ROLE_IO];
+    for (uint32_t slot = 0; slot < VYRE_IO_SLOTS; slot++) {
+        const uint32_t status = vyi_wire_load(queue, (size_t)slot * VYRE_IO_SLOT_WORDS +
+                                                         VYRE_IO_STATUS);
+        if (status == VYRE_IO_OK || status == VYRE_IO_ERROR)
+            return true;
+    }
+    return false;
+}
+
+/* Whoever waits for an answer that was given has it before nobody looks any more; a lane
+ * that has just looked in vain is given the time to say that it leaves its job. */
+static void vyi_pump_let_all_go(vyre_io *io)
+{
+    const uint64_t deadline = vyi_deadline(VYI_CLOSE_NS);
+    do {
+        vyi_pump_let_go(io);
+    } while (vyi_pump_is_untaken(io) && (vyi_yield(), vyi_now() < deadline));
+}
+
 /* Waits for system calls; what still lasts then is answered CANCELLED all the same. */
 static void vyi_pump_settle(vyre_io *io)
 {
@@ -51925,6 +52303,8 @@ static void vyi_pump_settle(vyre_io *io)
         if (io->jobs[i].turn && !io->jobs[i].ended && io->jobs[i].op != VYRE_IO_FENCE)
             vyi_job_end(io, &io->jobs[i], VYRE_IO_CODE_CANCELLED);
     VYRE_ASSERT(io->info.in_flight == 0);
+    if (vyi_pump_has_tasks(io))
+        vyi_pump_let_all_go(io);
     io->abandoned = io->inside || io->helper_runs;
 }
 

@@ -578,7 +578,8 @@ static void model_once(model *m, uint32_t first_lane)
 /* SHUTDOWN is looked at in every eighth round. */
 static void model_loop(model *m, uint32_t first_lane)
 {
-    uint32_t io_next = 0;
+    const uint32_t io_slots = model_io_slots(m) ? model_io_slots(m) : 1;
+    uint32_t io_next = model_get(m->control, 143) % io_slots;
     for (uint32_t i = 0; i < m->group && i < MODEL_MAX_LANES; i++) {
         m->streak[i] = (first_lane + i + model_get(m->control, 143)) % 17;
         m->turn[i] = model_get(m->control, 143) % 3;
@@ -591,7 +592,7 @@ static void model_loop(model *m, uint32_t first_lane)
         model_one_pass(m, first_lane);
         if (m->io_polling && first_lane == 0) {
             model_recycle(m, io_next);
-            io_next = io_next + 1 < model_io_slots(m) ? io_next + 1 : 0;
+            io_next = (io_next + 1) % io_slots;
         }
     }
 }

@@ -59,6 +59,8 @@ soak test_cancel_protocol SCHEDULES=$((500000 * factor))
 soak test_order_protocol SCHEDULES=$((1000000 * factor))
 soak test_wide_protocol SCHEDULES=$((200000 * factor))
 soak test_task_live TEST_COUNT=100000
+soak test_io_protocol SCHEDULES=$((50000 * factor))
+soak test_io_park TEST_COUNT=20000
 soak test_task_protocol SCHEDULES=$((500000 * factor))
 soak test_graph TEST_COUNT=$((10 * factor)) TEST_NODES=100000
 soak test_pool TEST_COUNT=$((50000 * factor))

@@ -83,7 +83,7 @@ WHITEBOX += test_io
 $(BUILD)/tests/test_io: tests/oom.h
 $(BUILD)/tests/test_io: LDLIBS = -luring
 $(BUILD)/tests/test_io_kernels: tests/engine.h tests/driver.h
-$(BUILD)/tests/test_io_then: tests/engine.h tests/driver.h
+$(BUILD)/tests/test_io_then $(BUILD)/tests/test_io_park: tests/engine.h tests/driver.h
 # The system's calls that a cache file needs fail in turn.
 WHITEBOX += test_cache
 $(BUILD)/tests/test_cache: tests/mock_vulkan.c tests/mock_vulkan.h tests/driver.h tests/oom.h

@@ -42,7 +42,7 @@ static void vyi_wish_set(vyi_queue *q, uint32_t slot, uint32_t generation)
 }
 
 /* VYRE_PENDING: the wish stands; otherwise the work has ended, and how.  A work that has
- * paused goes on, so that somebody sees it. */
+ * paused, or waits for an IO request, goes on, so that somebody sees it. */
 static vyre_status vyi_wish(vyi_queue *q, vyre_ticket t, uint32_t *code)
 {
     const uint32_t slot = VYI_TICKET_SLOT(t);
@@ -50,10 +50,13 @@ static vyre_status vyi_wish(vyi_queue *q, vyre_ticket t, uint32_t *code)
     for (;; vyi_yield()) {
         const vyre_status status = vyi_ticket_look(q, t, code);
         const bool wished = vyi_load_relaxed(&q->slots.wishes[slot]) == t.generation;
-        if (!vyi_status_is_open(status) || (status == VYRE_PENDING && wished))
+        if (!vyi_status_is_open(status))
             return status;
         if (wished) {
-            (void)vyi_task_go_on(q, t, NULL);
+            const uint32_t mirror = vyi_slot_mirror_word(q, slot);
+            if (status == VYRE_PENDING && !vyi_mirror_parked(mirror))
+                return status;
+            (void)vyi_task_go_on(q, t, mirror, NULL);
             continue;
         }
         if (!vyi_wish_begin(q, t, &mark))

@@ -148,11 +148,24 @@ static inline bool vyi_mark_move(vyi_queue *q, uint32_t slot, uint32_t from, uin
 /* What the kernel has said of the slot since its work was published, or went on: how it
  * ended, that it has paused, or 0.  Pairs with the kernel's release of the word, and
  * with the release of whoever cleared it. */
-static inline uint32_t vyi_slot_news(const vyi_queue *q, uint32_t slot)
+static inline uint32_t vyi_slot_mirror_word(const vyi_queue *q, uint32_t slot)
 {
     const vyi_device *d = vyi_queue_device(q);
     VYRE_ASSERT(slot < q->slots.count);
     return vyi_le32(vyi_load_acquire(vyi_device_words(d, q->slots.mirror) + slot));
+}
+
+/* The IO slot, and one, that the slot's work waits for without a lane, or 0. */
+static inline uint32_t vyi_mirror_parked(uint32_t mirror)
+{
+    return VYI_MIRROR_STATUS(mirror) == VYRE_SLOT_WAIT_IO ? mirror >> VYI_PARKED_SHIFT : 0;
+}
+
+/* Who waits for an IO request is under way. */
+static inline uint32_t vyi_slot_news(const vyi_queue *q, uint32_t slot)
+{
+    const uint32_t mirror = vyi_slot_mirror_word(q, slot);
+    return vyi_mirror_parked(mirror) ? 0 : mirror;
 }
 
 static inline bool vyi_news_is_pause(uint32_t news)

@@ -653,7 +653,12 @@ static inline bool vyi_status_is_open(vyre_status status)
 
 /* Works that have paused (engine_task.c): lets one go on, with another data word if
  * `data` is one; false: it has not paused, or somebody has the slot in hand. */
-VYI_API bool vyi_task_go_on(vyi_queue *q, vyre_ticket t, const uint32_t *data);
+VYI_API bool vyi_task_go_on(vyi_queue *q, vyre_ticket t, uint32_t mirror, const uint32_t *data);
+/* The slot whose work waits for the IO slot without a lane, or NO_SLOT; lets it go on, and
+ * find the answer.  False: somebody else has it in hand, or has done so. */
+#define VYI_NO_SLOT UINT32_MAX
+VYI_API uint32_t vyi_task_waits(const vyi_queue *q, uint32_t io_slot);
+VYI_API bool vyi_task_answered(vyi_queue *q, uint32_t slot, uint32_t io_slot);
 /* Of one whose ticket nobody has, so that nobody could let it go on: it is cancelled. */
 VYI_API void vyi_task_take_back(vyi_queue *q, vyre_ticket t);
 

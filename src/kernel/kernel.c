@@ -384,6 +384,7 @@ VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *d, const vyre_kernel_host
     s.tallies = s.frame == VYI_FRAME_COMMON && !d->open_header && !host->count_each &&
                 !d->children;
     s.marks_io = d->io_polling && (d->load_miss || d->handler_count || s.payload);
+    s.parks = s.tasks && host->mirror_binding != 0;
     return s;
 }
 
@@ -477,6 +478,8 @@ static void vyi_kernel_values(vyi_kernel *k)
     k->refused = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "refused");
     if (k->events.id)
         k->event = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "event");
+    if (k->shape.parks)
+        k->came = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "came");
 }
 
 /* How often a lane's stride hits the ring; 0 for a lane beyond it. */
@@ -618,7 +621,7 @@ static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
     vyre_program *p = k->p;
     k->rounds = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "rounds");
     if (k->desc.io_polling)
-        k->io_next = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "io_next");
+        vyi_io_launch(k);
 
     const bool groups = k->wide_host.groups;
     vyre_value over = groups ? vyi_groups_over(k) : turns;

@@ -120,7 +120,13 @@ typedef struct vyre_io_values {
 /* Asks, and waits in the lane for the answer.  The value is a bool: it was OK, and
  * *bytes_done bytes, which may be NULL, were moved.  Else they are the answer's code,
  * and the job goes on; without any answer, because no IO slot is free or none came
- * within io_spins polls, the job also ends FAULT(IO_FULL) or FAULT(IO_TIMEOUT). */
+ * within io_spins polls, the job also ends FAULT(IO_FULL) or FAULT(IO_TIMEOUT).
+ *
+ * In a handle with kernel.tasks it waits without the lane instead, as long as it takes: the
+ * value is false, *bytes_done 0, what the handler raises from here on is forgotten, and when
+ * the host has answered the handler runs again from its start.  The first call that it then
+ * comes to does not ask, but has the answer.  pc and data are what the last vyre_emit_yield
+ * of the run has said, or what they were.  Not in packed slots. */
 VYRE_API vyre_value vyre_emit_io(vyre_program *p, const vyre_slot_values *slot,
                                  const vyre_io_values *io, vyre_value *bytes_done);
 
@@ -245,7 +251,8 @@ typedef struct vyre_kernel_desc {
 typedef struct vyre_kernel_host {
     uint32_t mirror_binding; /* of a buffer that the kernel adds: a u32 per slot, written when the
                                 slot ends, 32 more, and one per IO slot, another number for each
-                                request there; 0 = none.  No handler is given it */
+                                request there; with tasks another one per IO slot (kernel_task.c).
+                                0 = none.  No handler is given it */
     uint32_t cancel_binding; /* of another one, with a u32 per slot that the host writes: what is
                                 claimed while it is not 0 does not run and ends FAULT(CANCELLED).
                                 The host clears it before the slot's next work; 0 = none */

@@ -54,6 +54,11 @@ VYI_EXTERN_C_BEGIN
 #define VYI_TASK_FLAGS    15u
 #define VYI_TASK_ARGS     5u /* arguments that it always has: its own three, pc and data */
 
+/* STATUS of a slot whose work waited for an IO request, once the host has answered, for its
+ * lane; to the host it is no status that it knows.  Above it the IO slot, and one. */
+#define VYI_SLOT_ANSWERED  0x14u
+#define VYI_PARKED_SHIFT   8u
+
 /* How the slots of a launch are gone through. */
 typedef enum vyi_frame {
     VYI_FRAME_LOOP,      /* rounds, each lane its slots (kernel.c) */
@@ -80,6 +85,7 @@ typedef struct vyi_shape {
     bool tallies;       /* counts common operations together */
     bool tasks;         /* a work may end in another state than DONE or FAULT */
     bool marks_io;      /* some lanes wait for IO requests, and one recycles them */
+    bool parks;         /* a work that waits for one leaves its lane */
 } vyi_shape;
 
 VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *desc, const vyre_kernel_host *host);
@@ -195,6 +201,10 @@ typedef struct vyi_kernel {
     vyre_local leave;   /* of kernels with tasks: the state that the slot is left in; EMPTY: it
                            ends */
     vyre_local pc, data; /* with which it goes on */
+    /* Of kernels that park works: the status that the slot was claimed from; the IO slot,
+     * and one, whose request the work has made before and not taken the answer of; and the one
+     * that it is to wait for from now on, or VYI_PARKED_AGAIN. */
+    vyre_local came, pending, parked;
 
     /* The operation that runs: the slot itself, or one of a packed slot. */
     vyre_local op;
@@ -300,7 +310,16 @@ VYI_API void vyi_kernel_log(vyi_kernel *k, const vyre_value *record);
 /* The handler for LOAD_MISS, and the first lane's care for the IO queue
  * (kernel_io.c). */
 VYI_API void vyi_kernel_load_miss(vyi_kernel *k);
+VYI_API void vyi_io_launch(vyi_kernel *k);
 VYI_API void vyi_kernel_poll_io(vyi_kernel *k);
+
+/* Works that wait for a request without a lane (kernel_io.c), of kernels that park: at the
+ * slot's end, a request that the work has given up, or 0; and the word of the mirror that
+ * says who waits for this one. */
+VYI_API vyre_value vyi_kernel_is_answered(vyi_kernel *k, vyre_value status);
+#define VYI_PARKED_AGAIN UINT32_MAX /* for an IO slot */
+VYI_API void vyi_io_give_up(vyi_kernel *k, vyre_value pending);
+VYI_API void vyi_io_tell_waits(vyi_kernel *k, vyre_value parked);
 
 /* Looks at the slot at `base` and claims it if it may run.  What is emitted
  * between the two calls runs when the slot is this lane's, its tenant has

@@ -11,6 +11,11 @@
  * A lane that has waited long enough gives its request up, but the slot stays
  * the host's until it is answered; then io_polling recycles it.
  *
+ * In a kernel with tasks the job leaves the lane instead: its slot becomes WAIT_IO, which the
+ * host ends once it has answered, and the handler runs again, up to the request, whose
+ * answer it finds.  The mark of the IO slot stays meanwhile.  Whoever does not come to the
+ * request again gives it up at the slot's end.
+ *
  * A kernel that does both must not take an answer from a lane that waits for
  * it.  Such a lane marks its slot in VYRE_CONTROL_IO_WAITED before it publishes.
  * Whoever recycles first moves the answer to RESERVED, by CAS, so that nothing
@@ -39,6 +44,13 @@ static vyre_value vyi_io_is_answer(vyi_kernel *k, vyre_value status)
 {
     vyre_value ok = vyi_kernel_is(k, status, VYRE_IO_OK);
     return vyre_ir_or(k->p, ok, vyi_kernel_is(k, status, VYRE_IO_ERROR));
+}
+
+/* From one that stands in a status, which a host has written. */
+static vyre_value vyi_io_pending_slot(vyi_kernel *k, vyre_value pending)
+{
+    vyre_value slot = vyi_kernel_plus(k, pending, UINT32_MAX);
+    return vyi_kernel_op(k, vyre_ir_and, slot, VYRE_IO_SLOTS - 1);
 }
 
 /* --- the marks of waiting lanes ------------------------------------------ */
@@ -99,6 +111,13 @@ static vyre_value vyi_io_reserve(vyi_kernel *k)
     return vyre_ir_get(p, found);
 }
 
+/* The IO slot's word, behind those of the ring's. */
+static vyre_value vyi_io_mirror_index(vyi_kernel *k, vyre_value slot)
+{
+    vyre_value slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(k->p, k->ring), 4);
+    return vyi_kernel_plus(k, vyre_ir_add(k->p, slots, slot), VYI_WIDE_SLOTS - k->desc.children);
+}
+
 /* A host that polls the mirror finds another number there for each request. */
 static void vyi_io_tell(vyi_kernel *k, vyre_value slot)
 {
@@ -109,10 +128,8 @@ static void vyi_io_tell(vyi_kernel *k, vyre_value slot)
                                        vyi_kernel_u32(k, VYRE_CONTROL_IO_REQUESTS),
                                        vyi_kernel_u32(k, 2), VYRE_ORDER_RELAXED);
     vyre_value number = vyi_kernel_op(k, vyre_ir_or, before, 1);
-    vyre_value slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(p, k->ring), 4);
-    vyre_value at = vyi_kernel_plus(k, vyre_ir_add(p, slots, slot),
-                                    VYI_WIDE_SLOTS - k->desc.children);
-    vyre_ir_atomic_store(p, k->mirror, at, number, VYRE_ORDER_RELEASE);
+    vyre_ir_atomic_store(p, k->mirror, vyi_io_mirror_index(k, slot), number,
+                         VYRE_ORDER_RELEASE);
 }
 
 static void vyi_io_publish(vyi_kernel *k, vyre_value slot, vyre_value status_at,
@@ -171,17 +188,126 @@ static void vyi_io_free(vyi_kernel *k, vyre_value status_at)
     vyi_kernel_put(k, k->io, status_at, VYRE_IO_EMPTY, VYRE_ORDER_RELEASE);
 }
 
+/* --- works that wait without a lane ---------------------------------------- */
+
+/* What the handler gets to see, and why it gets nothing. */
+typedef struct vyi_io_outcome {
+    vyre_local ok, bytes, fault;
+} vyi_io_outcome;
+
+static void vyi_io_outcome_locals(vyi_kernel *k, uint32_t fault, vyi_io_outcome *out)
+{
+    vyre_program *p = k->p;
+    out->ok = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "io_ok");
+    out->bytes = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "io_bytes");
+    out->fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, fault), "io_fault");
+}
+
+static void vyi_io_take(vyi_kernel *k, vyre_value status_at, vyre_value answer,
+                        const vyi_io_outcome *out)
+{
+    vyre_program *p = k->p;
+    vyre_value bytes_at = vyi_kernel_op(k, vyre_ir_sub, status_at,
+                                        VYRE_IO_STATUS - VYRE_IO_BYTES);
+    vyre_ir_set(p, out->bytes, vyre_ir_load(p, k->io, bytes_at));
+    vyre_ir_set(p, out->ok, vyi_kernel_is(k, answer, VYRE_IO_OK));
+    vyre_ir_set(p, out->fault, vyi_kernel_u32(k, VYRE_FAULT_NONE));
+    vyi_io_free(k, status_at);
+}
+
+/* A packed slot is not run twice, and a job that has a fault ends. */
+static void vyi_io_park(vyi_kernel *k, vyre_value parked, uint32_t fault,
+                        const vyi_io_outcome *out)
+{
+    vyre_program *p = k->p;
+    vyre_value may = vyi_kernel_is(k, vyre_ir_get(p, k->fault), VYRE_FAULT_NONE);
+    if (!k->shape.payload)
+        may = vyre_ir_and(p, may, vyi_kernel_op(k, vyre_ir_ne, k->opcode, VYRE_OP_PACKED_SLOT));
+    vyre_ir_if(p, may);
+    vyre_ir_set(p, k->parked, parked);
+    vyre_ir_else(p);
+    vyre_ir_set(p, out->fault, vyi_kernel_u32(k, fault));
+    vyre_ir_end(p);
+}
+
+/* The mark stays while nobody has taken the answer that is to come. */
+static void vyi_io_wait_or_park(vyi_kernel *k, vyre_value slot, const vyi_io_outcome *out)
+{
+    vyre_program *p = k->p;
+    vyre_value status_at = vyi_io_status_index(k, slot);
+    vyre_value answer = vyi_io_wait(k, status_at);
+    vyre_ir_if(p, vyi_kernel_is(k, answer, VYRE_IO_EMPTY));
+    vyi_io_park(k, vyi_kernel_plus(k, slot, 1), VYRE_FAULT_IO_TIMEOUT, out);
+    vyre_ir_end(p);
+    vyre_ir_if(p, vyi_kernel_is(k, vyre_ir_get(p, k->parked), 0));
+    vyi_io_set_mark(k, slot, false);
+    vyre_ir_end(p);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, answer, VYRE_IO_EMPTY));
+    vyi_io_take(k, status_at, answer, out);
+    vyre_ir_end(p);
+}
+
+/* The IO slot of the request that the job has made before, or else of this one; VYRE_IO_SLOTS:
+ * none is free. */
+static vyre_value vyi_io_request_slot(vyi_kernel *k, const vyre_value words[VYRE_IO_SLOT_WORDS])
+{
+    vyre_program *p = k->p;
+    vyre_local slot = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "asked_slot");
+    vyre_value pending = vyre_ir_get(p, k->pending);
+    vyre_ir_if(p, vyi_kernel_is(k, pending, 0));
+    vyre_value found = vyi_io_reserve(k);
+    vyre_ir_set(p, slot, found);
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, found, VYRE_IO_SLOTS));
+    vyi_io_publish(k, found, vyi_io_status_index(k, found), words);
+    vyre_ir_end(p);
+    vyre_ir_else(p);
+    vyre_ir_set(p, slot, vyi_io_pending_slot(k, pending));
+    vyre_ir_set(p, k->pending, vyi_kernel_u32(k, 0));
+    vyre_ir_end(p);
+    return vyre_ir_get(p, slot);
+}
+
+/* Of a run that has been parked already, nothing. */
+static void vyi_io_ask_or_park(vyi_kernel *k, const vyre_value words[VYRE_IO_SLOT_WORDS],
+                               const vyi_io_outcome *out)
+{
+    vyre_program *p = k->p;
+    vyre_ir_if(p, vyi_kernel_is(k, vyre_ir_get(p, k->parked), 0));
+    vyre_value slot = vyi_io_request_slot(k, words);
+    vyre_ir_if(p, vyi_kernel_is(k, slot, VYRE_IO_SLOTS));
+    vyi_io_park(k, vyi_kernel_u32(k, VYI_PARKED_AGAIN), VYRE_FAULT_IO_FULL, out);
+    vyre_ir_else(p);
+    vyi_io_wait_or_park(k, slot, out);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* Before the slot's own word of the mirror, which lets the host believe this one. */
+VYI_COLD
+VYI_API void vyi_io_tell_waits(vyi_kernel *k, vyre_value parked)
+{
+    vyre_program *p = k->p;
+    vyre_value at = vyi_kernel_plus(k, vyi_io_mirror_index(k, parked), VYRE_IO_SLOTS - 1);
+    vyre_value who = vyi_kernel_op(k, vyre_ir_shr, k->base, 4);
+    vyre_ir_atomic_store(p, k->mirror, at, vyi_kernel_plus(k, who, 1), VYRE_ORDER_RELAXED);
+}
+
 /* --- LOAD_MISS ----------------------------------------------------------- */
+
+static void vyi_io_miss_words(vyi_kernel *k, vyre_value words[VYRE_IO_SLOT_WORDS])
+{
+    vyre_value resource = vyre_ir_get(k->p, k->arg[0]), zero = vyi_kernel_u32(k, 0);
+    for (uint32_t i = 0; i < VYRE_IO_SLOT_WORDS; i++)
+        words[i] = zero;
+    words[VYRE_IO_OP] = vyi_kernel_u32(k, VYRE_IO_READ);
+    words[VYRE_IO_SRC] = words[VYRE_IO_DST] = words[VYRE_IO_TAG] = resource;
+}
 
 static void vyi_io_miss(vyi_kernel *k, vyre_value slot)
 {
     vyre_program *p = k->p;
     vyre_value status_at = vyi_io_status_index(k, slot), words[VYRE_IO_SLOT_WORDS];
-    vyre_value resource = vyre_ir_get(p, k->arg[0]), zero = vyi_kernel_u32(k, 0);
-    for (uint32_t i = 0; i < VYRE_IO_SLOT_WORDS; i++)
-        words[i] = zero;
-    words[VYRE_IO_OP] = vyi_kernel_u32(k, VYRE_IO_READ);
-    words[VYRE_IO_SRC] = words[VYRE_IO_DST] = words[VYRE_IO_TAG] = resource;
+    vyi_io_miss_words(k, words);
     vyre_value answer = vyi_io_ask(k, slot, status_at, words);
     vyre_ir_if(p, vyi_kernel_is(k, answer, VYRE_IO_EMPTY));
     vyi_kernel_raise(k, VYRE_FAULT_IO_TIMEOUT);
@@ -193,10 +319,32 @@ static void vyi_io_miss(vyi_kernel *k, vyre_value slot)
     vyre_ir_end(p);
 }
 
+/* An answer that is not OK is a fault; without one the work waits. */
+static void vyi_io_parking_miss(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value words[VYRE_IO_SLOT_WORDS];
+    vyi_io_outcome out;
+    vyi_io_outcome_locals(k, VYRE_FAULT_IO, &out);
+    vyi_io_miss_words(k, words);
+    vyi_io_ask_or_park(k, words, &out);
+    vyre_value fault = vyre_ir_get(p, out.fault), ok = vyre_ir_get(p, out.ok);
+    vyre_value failed = vyi_kernel_op(k, vyre_ir_ne, fault, VYRE_FAULT_NONE);
+    vyre_value why = vyre_ir_select(p, failed, fault, vyi_kernel_u32(k, VYRE_FAULT_IO));
+    vyre_value waits = vyi_kernel_op(k, vyre_ir_ne, vyre_ir_get(p, k->parked), 0);
+    vyre_ir_if(p, vyre_ir_not(p, vyre_ir_or(p, ok, waits)));
+    vyre_ir_set(p, k->fault, why);
+    vyre_ir_end(p);
+}
+
 VYI_COLD
 VYI_API void vyi_kernel_load_miss(vyi_kernel *k)
 {
     vyre_program *p = k->p;
+    if (k->shape.parks) {
+        vyi_io_parking_miss(k);
+        return;
+    }
     vyre_value slot = vyi_io_reserve(k);
     vyre_ir_if(p, vyi_kernel_is(k, slot, VYRE_IO_SLOTS));
     if (k->requeue.id)
@@ -227,28 +375,22 @@ static void vyi_io_words(vyi_kernel *k, const vyre_io_values *io,
             words[i] = zero;
 }
 
-/* What the handler gets to see, and why it gets nothing. */
-typedef struct vyi_io_outcome {
-    vyre_local ok, bytes, fault;
-} vyi_io_outcome;
-
 static void vyi_io_emit(vyi_kernel *k, const vyre_io_values *io, const vyi_io_outcome *out)
 {
     vyre_program *p = k->p;
     vyre_value words[VYRE_IO_SLOT_WORDS];
     vyi_io_words(k, io, words);
+    if (k->shape.parks && !k->self) {
+        vyi_io_ask_or_park(k, words, out);
+        return;
+    }
     vyre_value slot = vyi_io_reserve(k);
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, slot, VYRE_IO_SLOTS));
     vyre_value status_at = vyi_io_status_index(k, slot);
     vyre_ir_set(p, out->fault, vyi_kernel_u32(k, VYRE_FAULT_IO_TIMEOUT));
     vyre_value answer = vyi_io_ask(k, slot, status_at, words);
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, answer, VYRE_IO_EMPTY));
-    vyre_value bytes_at = vyi_kernel_op(k, vyre_ir_sub, status_at,
-                                        VYRE_IO_STATUS - VYRE_IO_BYTES);
-    vyre_ir_set(p, out->bytes, vyre_ir_load(p, k->io, bytes_at));
-    vyre_ir_set(p, out->ok, vyi_kernel_is(k, answer, VYRE_IO_OK));
-    vyre_ir_set(p, out->fault, vyi_kernel_u32(k, VYRE_FAULT_NONE));
-    vyi_io_free(k, status_at);
+    vyi_io_take(k, status_at, answer, out);
     vyre_ir_end(p);
     vyre_ir_end(p);
 }
@@ -263,10 +405,8 @@ VYRE_API vyre_value vyre_emit_io(vyre_program *p, const vyre_slot_values *slot,
     vyi_kernel k = *(const vyi_kernel *)slot->internal;
     vyi_ir_inner_begin(p);
     vyi_io_outcome out;
-    out.ok = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "io_ok");
-    out.bytes = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(&k, 0), "io_bytes");
-    out.fault = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(&k, VYRE_FAULT_IO_FULL),
-                              "io_fault");
+    const bool parks = k.shape.parks && !k.self;
+    vyi_io_outcome_locals(&k, parks ? VYRE_FAULT_NONE : VYRE_FAULT_IO_FULL, &out);
     vyi_io_emit(&k, io, &out);
     vyre_value fault = vyre_ir_get(p, out.fault), standing = vyre_ir_get(p, k.fault);
     vyre_value first = vyi_kernel_is(&k, standing, VYRE_FAULT_NONE);
@@ -298,6 +438,28 @@ static void vyi_io_recycle(vyi_kernel *k, vyre_value slot)
     vyre_ir_atomic_store(p, k->io, at, after, VYRE_ORDER_RELEASE);
     vyre_ir_end(p);
     vyre_ir_end(p);
+}
+
+VYI_COLD
+VYI_API void vyi_io_give_up(vyi_kernel *k, vyre_value pending)
+{
+    vyre_program *p = k->p;
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, pending, 0));
+    vyre_value slot = vyi_io_pending_slot(k, pending);
+    vyi_io_set_mark(k, slot, false);
+    vyi_io_recycle(k, slot);
+    vyre_ir_end(p);
+}
+
+/* The rounds of all launches are counted, so each slot has its turn however short they are. */
+VYI_COLD
+VYI_API void vyi_io_launch(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value beats = vyi_kernel_control(k, VYRE_CONTROL_HEARTBEAT);
+    vyre_value slots = vyi_kernel_op(k, vyre_ir_max, vyi_io_slots(k), 1);
+    vyre_value first = vyre_ir_rem(p, beats, slots);
+    k->io_next = vyre_ir_local(p, VYRE_TYPE_U32, first, "io_next");
 }
 
 /* A looping kernel looks at one IO slot in each round, so that the first

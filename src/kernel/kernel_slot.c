@@ -98,6 +98,12 @@ static vyre_value vyi_kernel_slot_has_rights(vyi_kernel *k)
     return vyi_kernel_or_cancelled(k, k->tenant, vyre_ir_get(p, rights));
 }
 
+VYI_API vyre_value vyi_kernel_is_answered(vyi_kernel *k, vyre_value status)
+{
+    vyre_value kind = vyi_kernel_op(k, vyre_ir_and, status, (1u << VYI_PARKED_SHIFT) - 1);
+    return vyi_kernel_is(k, kind, VYI_SLOT_ANSWERED);
+}
+
 static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
 {
     vyre_program *p = k->p;
@@ -110,6 +116,8 @@ static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
         return published;
     vyre_value yielded = vyi_kernel_is(k, status, VYRE_SLOT_YIELD);
     vyre_value either = vyre_ir_or(p, published, yielded);
+    if (k->shape.parks)
+        either = vyre_ir_or(p, either, vyi_kernel_is_answered(k, status));
     return vyre_ir_or(p, either, vyi_kernel_is(k, status, VYRE_SLOT_REQUEUE));
 }
 
@@ -233,6 +241,8 @@ VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
         vyi_kernel_load_claimed(k);
     vyre_value rights = vyi_kernel_or_joined(k, vyi_kernel_slot_has_rights(k));
     vyre_ir_if(p, vyi_order_and_ready(k, rights));
+    if (k->shape.parks)
+        vyre_ir_set(p, k->came, k->seen);
 }
 
 VYI_COLD

@@ -36,6 +36,27 @@ static void vyi_pump_look_mirror(vyre_io *io, uint32_t slot)
     vyi_pump_claim(io, d->map[VYI_ROLE_IO], slot);
 }
 
+/* Works that wait for an answer without a lane.  Who has left its lane only now, after the
+ * answer, is found by the next look: so each asks who waits, not who was answered.  The
+ * request's own word is read after it: then it is of the request that is waited for. */
+static void vyi_pump_let_go(vyre_io *io)
+{
+    vyi_queue *q = &io->desc.handle->queue;
+    const vyi_device *d = vyi_queue_device(q);
+    const uint32_t *words = vyi_device_words(d, q->slots.mirror) + q->slots.count + VYI_WIDE_SLOTS;
+    for (uint32_t s = 0; s < VYRE_IO_SLOTS && d == io->device; s++) {
+        const uint32_t slot = vyi_task_waits(q, s);
+        if (slot != VYI_NO_SLOT && io->jobs[s].turn == 0 &&
+            vyi_load_acquire(words + s) == io->seen[s])
+            (void)vyi_task_answered(q, slot, s);
+    }
+}
+
+static bool vyi_pump_has_tasks(const vyre_io *io)
+{
+    return io->desc.handle && io->desc.handle->desc.kernel.tasks;
+}
+
 /* A device that was replaced has a mirror of its own. */
 static void vyi_pump_follow(vyre_io *io)
 {
@@ -67,6 +88,8 @@ static void vyi_pump_look(vyre_io *io)
     }
     if (!io->quits)
         io->engine->turn(io);
+    if (vyi_pump_has_tasks(io))
+        vyi_pump_let_go(io);
 }
 
 /* --- waiting -------------------------------------------------------------- */
@@ -322,6 +345,29 @@ VYRE_API vyre_io *vyre_io_open(const vyre_io_desc *desc, vyre_error *err)
     return io;
 }
 
+/* Some request of the device's was answered, and nobody has taken that yet. */
+static bool vyi_pump_is_untaken(const vyre_io *io)
+{
+    const void *queue = vyi_queue_device(&io->desc.handle->queue)->map[VYI_ROLE_IO];
+    for (uint32_t slot = 0; slot < VYRE_IO_SLOTS; slot++) {
+        const uint32_t status = vyi_wire_load(queue, (size_t)slot * VYRE_IO_SLOT_WORDS +
+                                                         VYRE_IO_STATUS);
+        if (status == VYRE_IO_OK || status == VYRE_IO_ERROR)
+            return true;
+    }
+    return false;
+}
+
+/* Whoever waits for an answer that was given has it before nobody looks any more; a lane
+ * that has just looked in vain is given the time to say that it leaves its job. */
+static void vyi_pump_let_all_go(vyre_io *io)
+{
+    const uint64_t deadline = vyi_deadline(VYI_CLOSE_NS);
+    do {
+        vyi_pump_let_go(io);
+    } while (vyi_pump_is_untaken(io) && (vyi_yield(), vyi_now() < deadline));
+}
+
 /* Waits for system calls; what still lasts then is answered CANCELLED all the same. */
 static void vyi_pump_settle(vyre_io *io)
 {
@@ -336,6 +382,8 @@ static void vyi_pump_settle(vyre_io *io)
         if (io->jobs[i].turn && !io->jobs[i].ended && io->jobs[i].op != VYRE_IO_FENCE)
             vyi_job_end(io, &io->jobs[i], VYRE_IO_CODE_CANCELLED);
     VYRE_ASSERT(io->info.in_flight == 0);
+    if (vyi_pump_has_tasks(io))
+        vyi_pump_let_all_go(io);
     io->abandoned = io->inside || io->helper_runs;
 }
 
