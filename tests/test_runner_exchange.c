@@ -11,6 +11,7 @@ static void run_device(const vec_row *row, const vyre_program *p, run_buffers *b
     uint32_t order[RUN_BUFFERS], n = 0; /* of declaration, by binding */
     size_t sizes[RUN_BUFFERS];
     vyre_runner_desc desc;
+    vyre_info info;
     vyre_error err;
     for (uint32_t binding = 0; n < b->count; binding++) {
         for (uint32_t i = 0; i < b->count; i++) {
@@ -31,6 +32,8 @@ static void run_device(const vec_row *row, const vyre_program *p, run_buffers *b
         test_skip("no Vulkan device");
     if (!r)
         ROW_FAIL(row, "%s", err.text);
+    vyre_runner_query(r, &info);
+    run_ulp = strstr(info.device, "llvmpipe") ? 0 : 8;
     for (uint32_t i = 0; i < n; i++)
         memcpy(vyre_runner_map(r, i, NULL), b->at[order[i]].bytes, sizes[i]);
     if (vyre_runner_dispatch(r, counts, NULL, &err) != VYRE_OK)

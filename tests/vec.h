@@ -138,6 +138,8 @@ typedef struct vec_op {
       "row 47: any NaN; the original has one")                                                     \
     X(RUN_SUBNORMAL, "run", "an f32 that is subnormal, before or after",                           \
       "row 47: what the device makes of it; the original makes it 0")                              \
+    X(RUN_ROUNDED, "run", "an f32 of a device that divides or takes roots less exactly",           \
+      "Vulkan: 2.5 and 4.5 units in the last place; at most 8 of a few operators")                 \
     X(DISTANCE_SHORT, "distance", "a table that is too short",                                     \
       "row 44: the states say how long it is; a rule with it is rejected, SHAPE")                  \
     X(DISTANCE_CYCLE, "distance", "more pairs than the budget, and a cycle among the first",       \
