@@ -54587,8 +54587,10 @@ static vyi_source_place vyi_source_locate(const vyi_source *s, uint32_t at)
         }
     place.column = at - place.first + 1;
     place.end = place.first;
-    while (place.end < s->size && s->text[place.end] != '\n' && s->text[place.end] != '\r')
+    while (place.end < s->size && s->text[place.end] != '\n')
         place.end++;
+    if (place.end > place.first && s->text[place.end - 1] == '\r')
+        place.end--; /* of a line's end; one elsewhere is a blank */
     return place;
 }
 
@@ -55394,7 +55396,9 @@ static vyi_operand vyi_name_unknown(vyi_source *s, const vyi_token *token)
     char fix[96];
     const char *refused = vyi_source_refused(s, token);
     if (refused) {
-        vyi_source_fail(s, token->at, "Write it with what there is.", "\"%s\": %s",
+        const bool lanes = s->slot && memcmp(s->text + token->at, "gl_", 3) == 0;
+        vyi_source_fail(s, token->at, lanes ? "A handler has index, lane and lanes instead."
+                                            : "Write it with what there is.", "\"%s\": %s",
                         vyi_source_quote(s, token).text, refused);
         return vyi_source_wrong(token->at);
     }
@@ -58136,6 +58140,14 @@ static bool vyi_source_mentions(const vyi_source *s, const char *word)
     return false;
 }
 
+/* A text without statements runs its main, as GLSL does. */
+static void vyi_source_main(vyi_source *s)
+{
+    const vyi_source_symbol *main = vyi_source_find(s, "main", 4);
+    if (main && main->kind == VYI_SYMBOL_FUNCTION && !s->functions[main->target].param_count)
+        vyi_source_inline(s, main->target, NULL, s->r.token.at);
+}
+
 static void vyi_source_all(vyi_source *s)
 {
     vyi_source_frame frame;
@@ -58156,6 +58168,8 @@ static void vyi_source_all(vyi_source *s)
     frame.early = vyi_source_mentions(s, "return");
     if (frame.early)
         frame.returned = vyi_source_flag(s, false, "returned");
+    if (s->r.token.kind == VYI_TOKEN_END)
+        vyi_source_main(s);
     vyi_source_statements(s, VYI_TOKEN_END);
     vyi_source_settle(s, s->r.token.at);
 }

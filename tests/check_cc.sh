@@ -25,6 +25,9 @@ says() { "$cc" --check "$scratch/bad.txt" 2> "$scratch/said"; [ $? = 1 ] && grep
 passes first_mistake says "$scratch/bad.txt:3:10: nothing is called \"z\""
 passes second_mistake says "$scratch/bad.txt:4:8: what is assigned to is uint, and float does not become uint by itself"
 passes caret says "           ^"
+wide() { echo "$2" | "$cc" --check --width "$1" --buffer y - 2> "$scratch/said"; [ $? = 1 ] && grep -qF "$3" "$scratch/said"; }
+passes mistake_in_a_range wide range 'y[index] = z;' '1:12: nothing is called "z"'
+passes mistake_in_a_group wide group 'y[lane] = z;' '1:11: nothing is called "z"'
 fails no_such_option "$cc" --nonsense "$scratch/good.txt"
 fails no_such_file "$cc" "$scratch/none"
 fails no_such_width sh -c "printf '//@ width wide\n;' | '$cc' -"

@@ -11,7 +11,7 @@ mkdir -p "$build/fuzz"
 passed=0 failed=0
 
 targets=$(ls tests/fuzz_*.c | sed 's,tests/fuzz_,,;s,\.c$,,' | grep -vx replay)
-flags="-std=gnu11 -g -O1 -DVYRE_NO_VULKAN -I. -Itests -fno-omit-frame-pointer"
+flags="-std=gnu11 -g -O1 -DVYRE_NO_VULKAN -DVYI_API=extern -I. -Itests -iquote src -fno-omit-frame-pointer"
 sanitize="-fsanitize=address,undefined -fno-sanitize-recover=all"
 libs="-lm -lpthread -ldl"
 

@@ -1,6 +1,8 @@
 /* Handlers as text: any bytes are compiled or refused, in a program of their own and as
  * a handler.  What is compiled is a program without mistakes; what is refused has a
  * line, a text and a fix. */
+#include "inside.h"
+
 #include "fuzz.h"
 
 static vyre_program *with_buffers(void)
@@ -52,7 +54,11 @@ static void as_handler(const uint8_t *data, size_t size)
     desc.handler_count = 1;
     desc.buffers = &buffer;
     desc.buffer_count = 1;
-    vyre_program *p = vyre_kernel_build(&desc, &err);
+    vyi_wide_host wide; /* what is not for one lane stands in a program of its own */
+    memset(&wide, 0, sizeof wide);
+    wide.pass = handler.width != VYRE_WIDTH_LANE;
+    wide.binding = wide.pass ? VYRE_BINDING_USER + 1 : 0;
+    vyre_program *p = vyi_kernel_build(&desc, NULL, &wide, &err);
     if (!p)
         fuzz_error(err.status, &err);
     vyre_program_destroy(p);

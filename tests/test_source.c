@@ -414,6 +414,25 @@ static void built_in_functions(void)
 
 /* --- a job --------------------------------------------------------------- */
 
+/* It is a blank where no line ends; and the text ends where its block does. */
+static void a_carriage_return_alone_ends_no_line(void)
+{
+    static const char text[] = "uint a = 1;\r                                        "
+                               "                                        a = zz;\r\n";
+    vyre_source_report report;
+    vyre_program *p = program(NULL);
+    const size_t size = sizeof text - 1;
+    char *copy = (char *)malloc(size);
+    CHECK(p && copy);
+    memcpy(copy, text, size);
+    CHECK_EQ(vyre_source_compile(p, NULL, NULL, copy, size, &report), VYRE_E_SOURCE);
+    CHECK_EQ(report.count, 1);
+    CHECK(strstr(report.errors[0].text, "1:97: nothing is called \"zz\"\n"));
+    CHECK(strstr(report.errors[0].text, " a = zz;\n"));
+    free(copy);
+    vyre_program_destroy(p);
+}
+
 static void emit_text(vyre_program *p, const vyre_slot_values *slot, void *user)
 {
     const char *text = (const char *)user;
@@ -541,6 +560,25 @@ static void observables_have_numbers(void)
                  "observable(2, observable[-160] + observable[-1]);", 1, false, seen);
     CHECK_EQ(seen[0], 4);
     CHECK_EQ(seen[1], 0);
+}
+
+/* A text that GLSL would take as it is; one with statements calls its functions itself. */
+static void a_text_may_be_a_main(void)
+{
+    uint32_t a[12];
+    vyre_error err;
+    CHECK_EQ(run_job("uint twice(uint x) { return 2 * x; }\n"
+                     "void main() { result(0, twice(arg[0])); if (arg[1] == 11) return; result(1, 1); }",
+                     a, &err), VYRE_OK);
+    CHECK_EQ(a[0], 20);
+    CHECK_EQ(a[1], 11);
+    CHECK_EQ(run_job("void main() { result(0, 1); } result(1, 2);", a, &err), VYRE_OK);
+    CHECK_EQ(a[0], 10);
+    CHECK_EQ(a[1], 2);
+    CHECK_EQ(run_job("void main(uint n) { result(0, n); }", a, &err), VYRE_OK);
+    CHECK_EQ(a[0], 10);
+    CHECK_EQ(run_job("void main() { out[0] = gl_GlobalInvocationID.x; }", a, &err), VYRE_E_SOURCE);
+    CHECK_TEXT(err.fix, "A handler has index, lane and lanes instead.");
 }
 
 static void a_job_ends_with_its_fault(void)
@@ -1224,7 +1262,9 @@ int main(void)
     RUN(returns_end_the_text);
     RUN(built_in_functions);
     RUN(a_job_has_its_words);
+    RUN(a_carriage_return_alone_ends_no_line);
     RUN(observables_have_numbers);
+    RUN(a_text_may_be_a_main);
     RUN(a_job_ends_with_its_fault);
     RUN(a_job_has_no_other_buffers);
     RUN(texts_stand_among_builder_calls);

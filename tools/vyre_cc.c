@@ -16,7 +16,8 @@
  *     //@ width range
  *     //@ buffer x:float
  *
- * The kernel makes one pass and has the text as its payload.  Ends with 0, 1 for a
+ * The kernel makes one pass, over slots or what a wide work consists of, and has the text as
+ * its payload.  Ends with 0, 1 for a
  * mistake in the text, 2 for what could not be done. */
 #define VYRE_NO_VULKAN
 #define VYRE_IMPLEMENTATION
@@ -171,11 +172,16 @@ static void print_mistake(void *user, vyre_severity severity, const char *text)
     fprintf(stderr, rest ? "%s%s\n" : "%s: %s\n", o->file, rest ? rest : text);
 }
 
+/* Wide code stands in a program of its own, which vyre_kernel_build has no name for. */
 static vyre_program *compile(options *o, const char *text)
 {
     vyre_kernel_desc desc;
+    vyi_wide_host wide;
     vyre_error err;
     memset(&desc, 0, sizeof desc);
+    memset(&wide, 0, sizeof wide);
+    wide.pass = o->width != VYRE_WIDTH_LANE;
+    wide.binding = wide.pass ? VYRE_BINDING_USER + o->buffer_count : 0;
     desc.kind = VYRE_KERNEL_JIT;
     desc.once = true;
     desc.payload_source = text;
@@ -184,7 +190,7 @@ static vyre_program *compile(options *o, const char *text)
     desc.buffer_count = o->buffer_count;
     desc.messages.message = print_mistake;
     desc.messages.user = o;
-    vyre_program *p = vyre_kernel_build(&desc, &err);
+    vyre_program *p = vyi_kernel_build(&desc, NULL, &wide, &err);
     if (!p && o->mistakes == 0)
         fprintf(stderr, "%s: %s\n%s\n", o->file, err.text, err.fix);
     return p;

@@ -640,6 +640,14 @@ static bool vyi_source_mentions(const vyi_source *s, const char *word)
     return false;
 }
 
+/* A text without statements runs its main, as GLSL does. */
+static void vyi_source_main(vyi_source *s)
+{
+    const vyi_source_symbol *main = vyi_source_find(s, "main", 4);
+    if (main && main->kind == VYI_SYMBOL_FUNCTION && !s->functions[main->target].param_count)
+        vyi_source_inline(s, main->target, NULL, s->r.token.at);
+}
+
 static void vyi_source_all(vyi_source *s)
 {
     vyi_source_frame frame;
@@ -660,6 +668,8 @@ static void vyi_source_all(vyi_source *s)
     frame.early = vyi_source_mentions(s, "return");
     if (frame.early)
         frame.returned = vyi_source_flag(s, false, "returned");
+    if (s->r.token.kind == VYI_TOKEN_END)
+        vyi_source_main(s);
     vyi_source_statements(s, VYI_TOKEN_END);
     vyi_source_settle(s, s->r.token.at);
 }

@@ -20,8 +20,10 @@ static vyi_source_place vyi_source_locate(const vyi_source *s, uint32_t at)
         }
     place.column = at - place.first + 1;
     place.end = place.first;
-    while (place.end < s->size && s->text[place.end] != '\n' && s->text[place.end] != '\r')
+    while (place.end < s->size && s->text[place.end] != '\n')
         place.end++;
+    if (place.end > place.first && s->text[place.end - 1] == '\r')
+        place.end--; /* of a line's end; one elsewhere is a blank */
     return place;
 }
 

@@ -365,7 +365,9 @@ static vyi_operand vyi_name_unknown(vyi_source *s, const vyi_token *token)
     char fix[96];
     const char *refused = vyi_source_refused(s, token);
     if (refused) {
-        vyi_source_fail(s, token->at, "Write it with what there is.", "\"%s\": %s",
+        const bool lanes = s->slot && memcmp(s->text + token->at, "gl_", 3) == 0;
+        vyi_source_fail(s, token->at, lanes ? "A handler has index, lane and lanes instead."
+                                            : "Write it with what there is.", "\"%s\": %s",
                         vyi_source_quote(s, token).text, refused);
         return vyi_source_wrong(token->at);
     }
