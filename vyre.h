@@ -2318,7 +2318,8 @@ typedef struct vyre_desc {
     vyre_logger    messages;
     vyre_allocator allocator;
     vyre_vulkan_desc vulkan;
-    uint32_t     cpu_threads;    /* of the CPU backend; 0 = the machine's cores */
+    uint32_t     cpu_threads;    /* of the CPU backend; 0 = the machine's cores.  With wide
+                                    handlers so many again; 1: all in passes, one by one */
     bool         ages;           /* keeps the age of each work, for vyre_info.oldest_looks */
     /* Counters on the device for works that wait for others (vyre_publish_after): at
      * least so many, and as many as the slots need, up to 16384.  0 = no work waits, and
@@ -13102,6 +13103,8 @@ typedef struct vyi_wide_host {
     uint32_t events;  /* binding of the events that works wait for (order_impl.h); 0 = works have
                          no order */
     uint32_t children; /* of the device's own queue (children_impl.h); 0 = nothing is spawned */
+    bool     apart;   /* each group is run by itself, and nobody waits for all of them: none looks
+                         whether another one's rounds are used up */
 } vyi_wide_host;
 
 /* As vyre_kernel_build_for. */
@@ -14107,7 +14110,7 @@ static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
     if (k->desc.io_polling)
         vyi_io_launch(k);
 
-    const bool groups = k->wide_host.groups;
+    const bool groups = k->wide_host.groups && !k->wide_host.apart;
     vyre_value over = groups ? vyi_groups_over(k) : turns;
 
     vyre_ir_forever(p);
@@ -14167,7 +14170,7 @@ static void vyi_kernel_emit(vyi_kernel *k)
 /* --- public -------------------------------------------------------------- */
 
 static const vyre_kernel_host vyi_any_host = { 0, 0, false, false, false };
-static const vyi_wide_host vyi_no_wide_host = { 0, false, false, 0, 0 };
+static const vyi_wide_host vyi_no_wide_host = { 0, false, false, 0, 0, false };
 
 /* The description must have been checked. */
 static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
@@ -17623,8 +17626,10 @@ static void vyi_group_look_up(vyi_kernel *k, const vyi_groups *g, vyre_value bes
     vyre_local leaves = vyre_ir_local(p, VYRE_TYPE_BOOL, vyi_kernel_loops_end(k), "leaves");
     vyre_ir_set(p, g->looks, vyi_kernel_plus(k, looks, 1));
     vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, 0));
-    vyre_value over = vyre_ir_ne(p, vyi_groups_over(k), g->over);
-    vyre_ir_set(p, leaves, vyre_ir_or(p, over, vyre_ir_get(p, leaves)));
+    if (!k->wide_host.apart) {
+        vyre_value over = vyre_ir_ne(p, vyi_groups_over(k), g->over);
+        vyre_ir_set(p, leaves, vyre_ir_or(p, over, vyre_ir_get(p, leaves)));
+    }
     vyre_value phase = vyi_kernel_op(k, vyre_ir_and, looks, VYI_GATE_STOP_LOOKS - 1);
     vyre_ir_if(p, vyi_kernel_is(k, phase, 0));
     vyre_value stop = vyi_kernel_control(k, VYRE_CONTROL_SHUTDOWN);
@@ -17781,7 +17786,8 @@ static void vyi_kernel_groups(vyi_kernel *k)
     g.exhausted = vyre_ir_local(p, VYRE_TYPE_U32, zero, "exhausted");
     g.looks = vyre_ir_local(p, VYRE_TYPE_U32, zero, "looks");
     g.leaves = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "leave");
-    g.over = vyi_groups_over(k);
+    if (!k->wide_host.apart)
+        g.over = vyi_groups_over(k);
     g.turn = vyre_ir_local(p, VYRE_TYPE_U32, zero, "turn");
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_lt, k->wide.lane, VYI_WIDE_SLOTS));
     vyre_value done = vyi_group_state(k, k->wide.lane, VYI_WIDE_DONE);
@@ -25556,6 +25562,10 @@ struct vyi_backend {
      * nothing is in flight, and nobody copies. */
     vyre_status (*resize)(vyi_device *d, uint32_t buffer, const vyi_device_buffer *wanted,
                           vyre_error *err);
+    /* Of devices whose launches need not end: a count.  Two more than what it gives
+     * after a gate was closed, and no group is left that has seen the gate open.  NULL:
+     * the launches that have ended say it. */
+    uint32_t (*era)(vyi_device *d);
 };
 
 VYI_API const vyi_backend *vyi_cpu_backend(void);
@@ -26135,7 +26145,8 @@ VYI_API bool vyi_wide_has_company(const vyi_queue *q);
 VYI_API void vyi_wide_begin(vyi_queue *q, vyi_device *d);
 VYI_API void vyi_wide_raise(vyi_queue *q, const vyi_device *d, uint32_t slot,
                             const vyre_work *work);
-VYI_API void vyi_wide_renew(vyi_queue *q);
+/* True: a slot is about to begin anew, which takes some looks. */
+VYI_API bool vyi_wide_renew(vyi_queue *q);
 /* Works that an abort has left in the middle end FAULT.  Nothing is in flight. */
 VYI_API void vyi_wide_bury(vyi_queue *q);
 /* Of the attached set that `map` shows. */
@@ -28938,6 +28949,20 @@ VYI_API void vyi_wide_begin(vyi_queue *q, vyi_device *d)
         vyi_fence_stores();
 }
 
+/* Launches that may have seen a gate that is closed now, and those that have ended; or
+ * the same of groups. */
+static uint64_t vyi_wide_last_witness(const vyi_queue *q)
+{
+    vyi_device *d = vyi_queue_device(q);
+    return d->backend->era ? (uint64_t)d->backend->era(d) + 2 : q->chain.launched;
+}
+
+static uint64_t vyi_wide_witnesses_gone(const vyi_queue *q)
+{
+    vyi_device *d = vyi_queue_device(q);
+    return d->backend->era ? d->backend->era(d) : q->chain.completed;
+}
+
 /* The slot's generations are used up.  First its gate is closed; when all launches
  * that may have seen it open have ended, the words of the device are the host's. */
 static void vyi_wide_renew_slot(vyi_queue *q, uint32_t at)
@@ -28951,9 +28976,9 @@ static void vyi_wide_renew_slot(vyi_queue *q, uint32_t at)
         return;
     if (w->retired[at] == 0) {
         vyi_store_release(vyi_device_words(d, w->buffer) + VYI_WIDE_GATES + at, 0);
-        w->retired[at] = q->chain.launched + 1;
+        w->retired[at] = vyi_wide_last_witness(q) + 1;
     }
-    if (q->chain.completed + 1 < w->retired[at])
+    if (vyi_wide_witnesses_gone(q) + 1 < w->retired[at])
         return;
     uint32_t *state = vyi_wide_state(q, at);
     vyi_store_relaxed(state + VYI_WIDE_NEXT, 0);
@@ -28964,11 +28989,15 @@ static void vyi_wide_renew_slot(vyi_queue *q, uint32_t at)
     vyi_store_release(&w->generations[at], 0);
 }
 
-VYI_API void vyi_wide_renew(vyi_queue *q)
+VYI_API bool vyi_wide_renew(vyi_queue *q)
 {
+    bool renews = false;
     for (uint32_t at = 0; at < q->wides.count; at++)
-        if (vyi_wide_is_used_up(&q->wides, at))
+        if (vyi_wide_is_used_up(&q->wides, at)) {
             vyi_wide_renew_slot(q, at);
+            renews = true;
+        }
+    return renews;
 }
 
 /* Whether groups have claimed chunks of the slot's work and not finished them. */
@@ -30066,7 +30095,7 @@ VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error 
     if (q->state == VYI_STATE_LOST)
         return vyi_queue_mend(q, err);
     vyi_queue_look(q);
-    vyi_wide_renew(q);
+    const bool renews = vyi_wide_renew(q);
     if (persistent)
         status = vyi_chain_extend(q, effort, err);
     else if (q->state == VYI_STATE_RUNNING ||
@@ -30076,7 +30105,8 @@ VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error 
         return vyi_queue_mend(q, err);
     vyi_queue_deliver_log(q);
     vyi_troubles_forget(q);
-    vyi_store_relaxed(&q->drive_at, (uint32_t)(vyi_now() / 1000u) + vyi_chain_cadence(q));
+    const uint32_t cadence = renews ? 0 : vyi_chain_cadence(q);
+    vyi_store_relaxed(&q->drive_at, (uint32_t)(vyi_now() / 1000u) + cadence);
     return status;
 }
 
@@ -31453,6 +31483,7 @@ static vyi_builder vyi_builder_begin(const vyre *v)
         b.wide.events = v->buffers.list[v->queue.order.buffer].binding;
     if (v->desc.kernel.children)
         b.wide.children = v->buffers.list[v->queue.children.buffer].binding;
+    b.wide.apart = v->backend->era != NULL;
     b.built = true;
     return b;
 }
@@ -31663,8 +31694,8 @@ VYI_API void vyi_chain_begin(vyi_queue *q)
     const vyi_device *d = vyi_queue_device(q);
     const uint64_t leases = q->chain.leases, passes = q->chain.passes;
     uint32_t rounds = q->v->desc.lease.rounds;
-    /* Leases end where wide works are, for the sake of their generations. */
-    if (rounds == 0 && (!d->endless || q->wides.count))
+    /* Leases end where wide works are, for the sake of their generations, or groups do. */
+    if (rounds == 0 && (!d->endless || (q->wides.count && !d->backend->era)))
         rounds = VYI_LEASE_ROUNDS;
     if (d->max_rounds && rounds > d->max_rounds)
         rounds = d->max_rounds;
@@ -32192,7 +32223,10 @@ VYRE_API void vyre_close(vyre *v)
  * of their own and wait for a longer one (vyi_machine_part).  So an endless work
  * holds one worker, and no other work.  One worker alone never parts lanes.
  *
- * A tile pass runs on all of them: each takes the next of its groups.
+ * Works that many lanes run have workers of their own, where there are several
+ * (cpu_wide.c): each is a group that waits at the gates, and takes chunks from there.
+ * A tile pass runs on all of these: each takes the next of its groups.  With one
+ * thread every such work is a pass, and that thread's.
  *
  * Under the lock: who leads, who has a turn, the end of a launch.  A worker's
  * machine belongs to whoever gives it a turn until it has it, then to the worker.
@@ -32222,7 +32256,12 @@ typedef struct vyi_cpu_worker {
     vyi_cpu     *c;
     uint32_t     index;
     vyi_machine *loop;
-    vyi_machine *tiles;  /* NULL without works that many lanes run */
+    vyi_machine *tiles;  /* NULL where it runs no tile passes */
+    bool         wide;   /* its machine is a group that waits for works of many lanes */
+    uint32_t     group;  /* which, in a run: vyi_machine_take_from */
+    uint32_t     era;    /* in which its run began; under the lock */
+    bool         sleeps; /* in its run, until somebody needs it; under the lock */
+    uint32_t     ended;  /* works, when it last told others */
     uint32_t     turn;   /* there is something for it to do; stored under the lock */
     bool         paused; /* its machine, in the middle of a round or a pass */
     bool         parted; /* its lanes are not all there: it ends with the round */
@@ -32248,14 +32287,18 @@ struct vyi_cpu {
     uint32_t       phase;
     uint32_t       dozers;   /* host threads that sleep until works end */
     uint32_t       leader;   /* a worker's index, or VYI_CPU_NOBODY; stored under the lock */
-    uint32_t       resting;  /* workers without a turn; likewise */
+    uint32_t       resting;  /* of the lanes' workers, without a turn; likewise */
+    uint32_t       wide_resting; /* of the others; of them, those without a turn or asleep: */
+    uint32_t       wide_idle;
     uint32_t       over;     /* the launch is to end */
+    uint32_t       era;      /* of the gates; stored under the lock */
     uint32_t       next_group; /* of a tile pass: that nobody has taken */
     /* Constant. */
     vyre_allocator allocator;
     vyi_cpu_worker *workers;
     size_t         workers_size;
-    uint32_t       worker_count;
+    uint32_t       worker_count; /* of both kinds */
+    uint32_t       lane_count;   /* the lanes' workers, which come first */
     uint64_t       lease_ns; /* then a bounded launch ends, whatever is left of it */
     /* Memory. */
     void          *block;    /* of the resident buffers */
@@ -32263,7 +32306,7 @@ struct vyi_cpu {
     size_t         size[VYI_MAX_BUFFERS];
     void          *own[VYI_MAX_BUFFERS]; /* blocks of buffers that have got another size */
     size_t         own_size[VYI_MAX_BUFFERS];
-    uint32_t       buffer_count, mirror, cancel;
+    uint32_t       buffer_count, mirror, cancel, wide, events; /* 0: there is none */
     void          *attached; /* block of the attached set */
     size_t         attached_size;
     size_t         attached_sizes[VYI_MAX_BUFFERS];
@@ -32277,23 +32320,56 @@ struct vyi_cpu {
     uint64_t       completed;
     uint64_t       slice_end; /* without threads */
     vyi_cpu_idle   idle;
+    void         (*main)(void *worker); /* of each thread */
     bool           quits;    /* under the lock */
     vyi_mutex      lock;
     vyi_cond       changed;  /* for the engine: a launch or a work has ended */
 };
 
+/* Turns (cpu_turn.c): the launch is to end; works that have ended, or were put back;
+ * host threads that doze are told so. */
+VYI_API bool vyi_cpu_stopped(const vyi_cpu *c);
+VYI_API uint32_t vyi_cpu_ended(const vyi_cpu *c);
+VYI_API void vyi_cpu_tell(vyi_cpu *c);
+VYI_API void vyi_cpu_doze(vyi_device *d, uint64_t ns);
+#if VYI_THREADS
+/* Under the lock: the thread, before its first turn (false: the system gives none); a
+ * turn, for what the worker has been prepared for; the end of one. */
+VYI_API bool vyi_cpu_make_thread(vyi_cpu_worker *w);
+VYI_API void vyi_cpu_give_turn(vyi_cpu_worker *w);
+VYI_API void vyi_cpu_end_turn(vyi_cpu_worker *w);
+#endif
+
+/* The workers that run tile passes: one that runs lanes' works, too, or all wide ones. */
+static inline uint32_t vyi_cpu_first_tiler(const vyi_cpu *c)
+{
+    return c->lane_count < c->worker_count ? c->lane_count : 0;
+}
+
 /* Running (cpu_run.c). */
 VYI_API bool vyi_cpu_ask(void *worker, uint64_t round);
 /* Whether a machine is to pause, between two iterations. */
 VYI_API bool vyi_cpu_pauses(void *worker);
-VYI_API void vyi_cpu_wake(vyi_device *d);
-VYI_API void vyi_cpu_doze(vyi_device *d, uint64_t ns);
 /* Begins the launch that `c` describes. */
 VYI_API vyre_status vyi_cpu_begin(vyi_cpu *c, vyre_error *err);
 /* Waits for its end, or runs a part of it. */
 VYI_API void vyi_cpu_wait(vyi_cpu *c, uint64_t timeout_ns);
 /* Ends the threads.  False: a launch runs. */
 VYI_API bool vyi_cpu_quit(vyi_cpu *c);
+
+/* Works that many lanes run, and news for those who wait (cpu_wide.c). */
+VYI_API void vyi_cpu_wake(vyi_device *d);
+/* By a worker that does not lead: if works have ended, whoever waits for them looks
+ * now, be it a host thread that dozes or a lane. */
+VYI_API void vyi_cpu_worker_tells(vyi_cpu_worker *w);
+VYI_API bool vyi_cpu_group_ask(void *worker, uint64_t round);
+/* Work for a group that is idle, if there is a chunk.  Any thread. */
+VYI_API void vyi_cpu_call_group(vyi_cpu *c);
+/* One worker's turn: chunks, until there are no more. */
+VYI_API void vyi_cpu_run_group(vyi_cpu_worker *w);
+/* Under the lock: whoever sleeps looks whether its run is to end. */
+VYI_API void vyi_cpu_rouse_groups(vyi_cpu *c);
+VYI_API uint32_t vyi_cpu_era(vyi_device *d);
 
 VYI_EXTERN_C_END
 
@@ -32499,10 +32575,9 @@ static uint32_t vyi_cpu_loop_limit(const vyre_desc *desc)
 
 /* Two at least, unless the user says one: a work that does not end must not end
  * it all.  Only works that many lanes run use any number of cores. */
-static uint32_t vyi_cpu_worker_count(const vyi_device_desc *desc)
+static uint32_t vyi_cpu_threads(const vyi_device_desc *desc, uint32_t most)
 {
     const uint32_t wanted = desc->desc->cpu_threads, cores = vyi_processors();
-    const uint32_t most = desc->tiles ? cores : VYI_CPU_MOST_WORKERS;
     if (!VYI_THREADS)
         return 1;
     if (wanted)
@@ -32510,13 +32585,30 @@ static uint32_t vyi_cpu_worker_count(const vyi_device_desc *desc)
     return cores < 2 ? 2 : cores < most ? cores : most;
 }
 
+static uint32_t vyi_cpu_lane_count(const vyi_device_desc *desc)
+{
+    return vyi_cpu_threads(desc, VYI_CPU_MOST_WORKERS);
+}
+
+/* Workers of their own, where there is more than one thread. */
+static uint32_t vyi_cpu_wide_count(const vyi_device_desc *desc)
+{
+    const uint32_t threads = vyi_cpu_threads(desc, UINT32_MAX);
+    return desc->tiles && threads > 1 ? threads : 0;
+}
+
 /* Lanes do not part where that would be seen: by a workspace, whose code may
- * count on being alone, and in arrays of the workgroup. */
+ * count on being alone, and in arrays of the workgroup.  `once` has what lanes run of
+ * the looping program. */
 static bool vyi_cpu_may_part(const vyi_device_desc *desc)
 {
-    for (uint32_t i = 0; i < desc->loop->buffer_count; i++)
-        if (desc->loop->buffers[i].access == VYRE_ACCESS_WORKGROUP)
+    const vyre_program *p = desc->once;
+    for (uint32_t i = 0; i < p->count; i++) {
+        const vyi_inst *inst = &p->insts[i];
+        if ((vyi_op_describe(inst->op)->flags & VYI_OP_MEMORY) &&
+            vyi_buffer_of(p, inst->arg[0])->access == VYRE_ACCESS_WORKGROUP)
             return false;
+    }
     return !desc->desc->kernel.workspace;
 }
 
@@ -32534,15 +32626,17 @@ static vyre_status vyi_cpu_worker_machines(vyi_cpu_worker *w, const vyi_device_d
                                            const vyre_interp_desc *interp, vyre_error *err)
 {
     vyi_cpu *c = w->c;
-    const vyi_cpu_worker *first = c->workers;
-    vyre_status status = vyi_cpu_machine(desc->loop, interp, first->loop, &w->loop, err);
-    if (status == VYRE_OK && desc->tiles)
-        status = vyi_cpu_machine(desc->tiles, interp, first->tiles, &w->tiles, err);
+    const uint32_t tiler = vyi_cpu_wide_count(desc) ? c->lane_count : 0;
+    vyre_status status = vyi_cpu_machine(desc->loop, interp, c->workers[0].loop, &w->loop, err);
+    if (status == VYRE_OK && desc->tiles && w->index >= tiler)
+        status = vyi_cpu_machine(desc->tiles, interp, c->workers[tiler].tiles, &w->tiles, err);
     if (status != VYRE_OK)
         return status;
-    vyi_machine_on_round(w->loop, vyi_cpu_ask, w);
+    vyi_machine_on_round(w->loop, w->wide ? vyi_cpu_group_ask : vyi_cpu_ask, w);
     vyi_machine_stop_by(w->loop, &c->stop);
-    if (!VYI_THREADS || (vyi_cpu_worker_count(desc) > 1 && vyi_cpu_may_part(desc)))
+    if (w->wide)
+        vyi_machine_take_from(w->loop, &w->group);
+    else if (!VYI_THREADS || (c->lane_count > 1 && vyi_cpu_may_part(desc)))
         vyi_machine_on_work(w->loop, vyi_cpu_pauses, w);
     if (!w->tiles)
         return VYRE_OK;
@@ -32562,27 +32656,30 @@ static vyre_status vyi_cpu_worker_init(vyi_cpu *c, const vyi_device_desc *desc,
                         "the system gave no condition");
     w->c = c;
     w->index = c->worker_count++;
+    w->wide = w->index >= c->lane_count;
     return vyi_cpu_worker_machines(w, desc, interp, err);
 }
 
 static vyre_status vyi_cpu_workers(vyi_cpu *c, const vyi_device_desc *desc,
                                    const vyre_interp_desc *interp, vyre_error *err)
 {
-    const uint32_t count = vyi_cpu_worker_count(desc);
-    size_t size;
-    if (!vyi_size_mul(count, sizeof *c->workers, &size))
+    const uint32_t lanes = vyi_cpu_lane_count(desc), wide = vyi_cpu_wide_count(desc);
+    size_t count, size;
+    if (!vyi_size_add(lanes, wide, &count) || !vyi_size_mul(count, sizeof *c->workers, &size))
         size = SIZE_MAX;
     c->workers = size == SIZE_MAX ? NULL
                                   : (vyi_cpu_worker *)vyi_alloc_zeroed(&c->allocator, size);
     if (!c->workers)
         return vyi_fail_nomem(err, size);
     c->workers_size = size;
+    c->lane_count = lanes;
     vyre_status status = VYRE_OK;
     while (c->worker_count < count && status == VYRE_OK)
         status = vyi_cpu_worker_init(c, desc, interp, err);
     if (status != VYRE_OK)
         return status;
-    c->resting = c->worker_count;
+    c->resting = lanes;
+    c->wide_resting = c->wide_idle = wide;
     return VYRE_OK;
 }
 
@@ -32620,6 +32717,11 @@ static void vyi_cpu_describe(vyi_cpu *c, const vyi_device_desc *desc)
     d->wide_group = desc->desc->kernel.group_size ? desc->desc->kernel.group_size
                                                   : VYI_DEFAULT_GROUP;
     d->wide_turns = UINT32_MAX;
+    d->wide_groups = vyi_cpu_wide_count(desc);
+    if (desc->desc->wide_groups && desc->desc->wide_groups < d->wide_groups)
+        d->wide_groups = desc->desc->wide_groups;
+    if (d->wide_groups && d->wide_group < d->group_size) /* groups of one program */
+        d->group_size = d->wide_group;
     d->bytes = c->block_size;
     d->pipeline_id = vyre_program_hash(desc->loop);
     c->lease_ns = desc->desc->lease.timeout_ns / 4;
@@ -32636,6 +32738,10 @@ static vyre_status vyi_cpu_fill(vyi_cpu *c, const vyi_device_desc *desc, vyre_er
             c->mirror = i;
         if (desc->buffers[i].role == VYI_ROLE_CANCEL)
             c->cancel = i;
+        if (desc->buffers[i].role == VYI_ROLE_WIDE)
+            c->wide = i;
+        if (desc->buffers[i].role == VYI_ROLE_EVENTS)
+            c->events = i;
     }
     c->block = vyi_cpu_block(&c->allocator, c->size, c->buffer_count, c->base.map,
                              &c->block_size);
@@ -32695,9 +32801,386 @@ VYI_API const vyi_backend *vyi_cpu_backend(void)
     static const vyi_backend backend = {
         VYRE_BACKEND_CPU, "cpu",          vyi_cpu_open,   vyi_cpu_close, vyi_cpu_info,
         vyi_cpu_launch,   vyi_cpu_reap,   vyi_cpu_attach, vyi_cpu_wake,  vyi_cpu_abort, false,
-        vyi_cpu_doze,     NULL,           vyi_cpu_resize
+        vyi_cpu_doze,     NULL,           vyi_cpu_resize, vyi_cpu_era
     };
     return &backend;
+}
+/* ==========================================================================
+ * cpu: turns
+ *
+ * Private.  What all workers share: when a launch is over, who is told of ends,
+ * threads and their turns.
+ * ======================================================================= */
+
+/* --- what has happened --------------------------------------------------- */
+
+static uint32_t vyi_cpu_control(const vyi_cpu *c, uint32_t word)
+{
+    return vyi_control_load(&c->base, word);
+}
+
+VYI_API bool vyi_cpu_stopped(const vyi_cpu *c)
+{
+    return vyi_load_acquire(&c->stop) || vyi_load_acquire(&c->over) ||
+           vyi_cpu_control(c, VYRE_CONTROL_SHUTDOWN);
+}
+
+VYI_API uint32_t vyi_cpu_ended(const vyi_cpu *c)
+{
+    return vyi_cpu_control(c, VYRE_CONTROL_DONE_COUNT) +
+           vyi_cpu_control(c, VYRE_CONTROL_FAULT_COUNT) +
+           vyi_cpu_control(c, VYRE_CONTROL_CHILDREN) + vyi_cpu_control(c, VYRE_CONTROL_REQUEUES);
+}
+
+/* Who dozes just after this has looked sleeps for as long as it meant to. */
+VYI_API void vyi_cpu_tell(vyi_cpu *c)
+{
+    if (vyi_load_acquire(&c->dozers) == 0)
+        return;
+    vyi_mutex_lock(&c->lock);
+    vyi_cond_signal(&c->changed);
+    vyi_mutex_unlock(&c->lock);
+}
+
+VYI_API void vyi_cpu_doze(vyi_device *d, uint64_t ns)
+{
+    vyi_cpu *c = (vyi_cpu *)d;
+    vyi_mutex_lock(&c->lock);
+    (void)vyi_fetch_add(&c->dozers, 1);
+    vyi_cond_wait(&c->changed, &c->lock, ns);
+    (void)vyi_fetch_add(&c->dozers, UINT32_MAX);
+    vyi_mutex_unlock(&c->lock);
+}
+
+/* --- turns --------------------------------------------------------------- */
+
+#if VYI_THREADS
+
+VYI_API bool vyi_cpu_make_thread(vyi_cpu_worker *w)
+{
+    w->made = w->made || vyi_thread_start(&w->thread, w->c->main, w);
+    return w->made;
+}
+
+static void vyi_cpu_count_resting(vyi_cpu_worker *w, uint32_t change)
+{
+    vyi_cpu *c = w->c;
+    uint32_t *resting = w->wide ? &c->wide_resting : &c->resting;
+    vyi_store_release(resting, *resting + change);
+    if (w->wide)
+        vyi_store_release(&c->wide_idle, c->wide_idle + change);
+}
+
+VYI_API void vyi_cpu_give_turn(vyi_cpu_worker *w)
+{
+    VYRE_ASSERT(w->made && !vyi_load_acquire(&w->turn));
+    vyi_cpu_count_resting(w, UINT32_MAX);
+    vyi_store_release(&w->turn, 1);
+    vyi_cond_signal(&w->wake);
+}
+
+/* The last one ends the launch: whoever leads has a turn. */
+VYI_API void vyi_cpu_end_turn(vyi_cpu_worker *w)
+{
+    vyi_cpu *c = w->c;
+    vyi_store_release(&w->turn, 0);
+    vyi_cpu_count_resting(w, 1);
+    if (c->resting + c->wide_resting == c->worker_count)
+        vyi_store_release(&c->phase, VYI_CPU_ENDED);
+    vyi_cond_signal(&c->changed);
+}
+
+#endif
+/* ==========================================================================
+ * cpu: threads for works that many lanes run
+ *
+ * Private.  Each of the wide workers is a group of the looping program that waits at
+ * the gates (kernel_groups.c): before each chunk it takes the most urgent work, so an
+ * urgent one waits for a chunk, and never for a work.  Where no gate has a chunk for
+ * it, it sleeps, in the middle of its run: a run knows which works have none left, and
+ * claims from each only once in vain, so that counts do not overflow.
+ *
+ * Who publishes wakes one of them, and each that wakes wakes two more while there are
+ * chunks.  What both sides look at, behind a full fence, is a gate on one side and the
+ * number of those that are idle on the other: one of the two sees the other.
+ *
+ * A launch of this device may last for ever, and a group's run does not: a gate's
+ * generations begin anew (engine_wide.c) when every run that may have seen the last
+ * of them has ended.  Runs are in eras, and an era ends when no run of one before is
+ * left.
+ * ======================================================================= */
+
+#define VYI_CPU_GROUP_SPIN_NS 50000u
+
+#if VYI_THREADS
+
+/* --- what the gates have ------------------------------------------------- */
+
+static uint32_t vyi_cpu_wide_load(const vyi_cpu *c, uint32_t word)
+{
+    return vyi_le32(vyi_load_acquire(vyi_device_words(&c->base, c->wide) + word));
+}
+
+/* As a group looks at the gate: its tenant may run, or the work was taken back; its
+ * event is there. */
+static bool vyi_cpu_gate_is_open(const vyi_cpu *c, uint32_t at, uint32_t gate)
+{
+    const uint32_t *control = vyi_device_words(&c->base, VYI_ROLE_CONTROL);
+    const uint32_t tenant = gate >> VYI_GATE_TENANT & 31u;
+    if (!vyi_load_acquire(control + VYRE_CONTROL_TENANT_MASKS + tenant) &&
+        !vyi_cpu_wide_load(c, VYI_WIDE_WISHES + at))
+        return false;
+    if (!c->events)
+        return true;
+    const uint32_t waits = vyi_cpu_wide_load(c, VYI_WIDE_WAITS + at);
+    const uint32_t *events = vyi_device_words(&c->base, c->events);
+    return waits >> VYI_GATE_GENERATION == gate >> VYI_GATE_GENERATION &&
+           !(vyi_le32(vyi_load_acquire(events + (waits & VYI_ORDER_EVENT))) & VYI_EVENT_MISSING);
+}
+
+/* Chunks behind the gate that nobody has taken. */
+static uint32_t vyi_cpu_gate_left(const vyi_cpu *c, uint32_t at)
+{
+    const uint32_t gate = vyi_cpu_wide_load(c, VYI_WIDE_GATES + at);
+    const uint32_t generation = gate >> VYI_GATE_GENERATION;
+    if (!gate)
+        return 0;
+    const uint32_t chunks = vyi_cpu_wide_load(c, VYI_WIDE_CHUNKS + at);
+    const uint32_t next = vyi_cpu_wide_load(c, VYI_WIDE_STATES + at * VYI_WIDE_STATE_WORDS +
+                                                   VYI_WIDE_NEXT);
+    const uint32_t opened = next >> VYI_GATE_GENERATION;
+    const uint32_t count = chunks & VYI_GATE_COUNT;
+    const uint32_t taken = opened == generation ? next & VYI_GATE_COUNT : 0;
+    if (chunks >> VYI_GATE_GENERATION != generation || opened > generation || taken >= count ||
+        !vyi_cpu_gate_is_open(c, at, gate))
+        return 0;
+    return count - taken;
+}
+
+static bool vyi_cpu_has_chunks(const vyi_cpu *c)
+{
+    for (uint32_t at = 0; at < VYI_WIDE_SLOTS; at++)
+        if (vyi_cpu_gate_left(c, at))
+            return true;
+    return false;
+}
+
+/* --- who is woken -------------------------------------------------------- */
+
+/* The launch is one that has groups, and goes on. */
+static bool vyi_cpu_takes_groups(const vyi_cpu *c)
+{
+    return vyi_load_acquire(&c->phase) == VYI_CPU_LAUNCHED && c->what == VYI_LAUNCH_LOOP &&
+           vyi_load_acquire(&c->leader) != VYI_CPU_NOBODY && !vyi_cpu_stopped(c);
+}
+
+/* Under the lock. */
+static void vyi_cpu_rouse(vyi_cpu_worker *w)
+{
+    vyi_cpu *c = w->c;
+    w->sleeps = false;
+    vyi_store_release(&c->wide_idle, c->wide_idle - 1);
+    vyi_cond_signal(&w->wake);
+}
+
+/* Under the lock: false if it has something to do, or there is no thread for it. */
+static bool vyi_cpu_call(vyi_cpu_worker *w)
+{
+    const bool sleeps = w->sleeps;
+    if (sleeps)
+        vyi_cpu_rouse(w);
+    if (sleeps || vyi_load_acquire(&w->turn) || !vyi_cpu_make_thread(w))
+        return sleeps;
+    w->era = vyi_load_relaxed(&w->c->era);
+    vyi_cpu_give_turn(w);
+    return true;
+}
+
+/* Under the lock.  A thread that cannot be had is not missed while there is another:
+ * the first of them was made when the launch began. */
+static void vyi_cpu_call_groups(vyi_cpu *c, uint32_t most)
+{
+    const uint32_t end = c->lane_count + c->base.wide_groups;
+    if (!vyi_load_acquire(&c->wide_idle) || !vyi_cpu_takes_groups(c) || !vyi_cpu_has_chunks(c))
+        return;
+    for (uint32_t i = c->lane_count; i < end && most; i++)
+        most -= vyi_cpu_call(&c->workers[i]);
+}
+
+VYI_API void vyi_cpu_rouse_groups(vyi_cpu *c)
+{
+    for (uint32_t i = c->lane_count; i < c->worker_count; i++)
+        if (c->workers[i].sleeps)
+            vyi_cpu_rouse(&c->workers[i]);
+}
+
+/* The fence pairs with that of a group that goes to sleep. */
+VYI_API void vyi_cpu_call_group(vyi_cpu *c)
+{
+    if (!c->base.wide_groups)
+        return;
+    vyi_fence_full();
+    if (!vyi_load_acquire(&c->wide_idle) || !vyi_cpu_has_chunks(c))
+        return;
+    vyi_mutex_lock(&c->lock);
+    vyi_cpu_call_groups(c, 1);
+    vyi_mutex_unlock(&c->lock);
+}
+
+/* --- a turn -------------------------------------------------------------- */
+
+/* Works come one after another: the first of the groups looks for a while, on a
+ * processor that others may need.  False: nothing came. */
+static bool vyi_cpu_group_spin(const vyi_cpu_worker *w)
+{
+    const vyi_cpu *c = w->c;
+    const uint64_t begin = vyi_now();
+    while (w->index == c->lane_count && vyi_now() - begin < VYI_CPU_GROUP_SPIN_NS) {
+        for (uint32_t i = 0; i < 64; i++)
+            vyi_pause();
+        if (vyi_cpu_stopped(c) || vyi_cpu_has_chunks(c))
+            return true;
+        vyi_yield(); /* the publisher may wait for this processor */
+    }
+    return false;
+}
+
+static bool vyi_cpu_run_ends(const vyi_cpu_worker *w)
+{
+    return vyi_load_acquire(&w->c->era) != w->era || !vyi_cpu_takes_groups(w->c);
+}
+
+/* Until it is roused, or for a while.  Who is counted as idle looks once more, for what
+ * was published just before. */
+static void vyi_cpu_group_sleep(vyi_cpu_worker *w)
+{
+    vyi_cpu *c = w->c;
+    vyi_mutex_lock(&c->lock);
+    w->sleeps = true;
+    vyi_store_release(&c->wide_idle, c->wide_idle + 1);
+    vyi_fence_full();
+    if (!vyi_cpu_run_ends(w) && !vyi_cpu_has_chunks(c))
+        vyi_cond_wait(&w->wake, &c->lock, UINT64_MAX);
+    if (w->sleeps)
+        vyi_cpu_rouse(w);
+    vyi_mutex_unlock(&c->lock);
+}
+
+/* Before each round of a group: false ends the run. */
+VYI_API bool vyi_cpu_group_ask(void *worker, uint64_t round)
+{
+    vyi_cpu_worker *w = (vyi_cpu_worker *)worker;
+    (void)round;
+    vyi_cpu_worker_tells(w);
+    while (!vyi_cpu_run_ends(w)) {
+        if (vyi_cpu_has_chunks(w->c))
+            return true;
+        if (!vyi_cpu_group_spin(w))
+            vyi_cpu_group_sleep(w);
+    }
+    return false;
+}
+
+/* After a run: whether there is another one, in the era that is now. */
+static bool vyi_cpu_group_goes_on(vyi_cpu_worker *w)
+{
+    vyi_cpu *c = w->c;
+    vyi_mutex_lock(&c->lock);
+    w->era = vyi_load_relaxed(&c->era);
+    const bool goes_on = vyi_cpu_takes_groups(c) && vyi_cpu_has_chunks(c);
+    if (!goes_on) {
+        vyi_cpu_end_turn(w);
+        vyi_fence_full();
+        vyi_cpu_call_groups(c, 1);
+    }
+    vyi_mutex_unlock(&c->lock);
+    return goes_on;
+}
+
+VYI_API void vyi_cpu_run_group(vyi_cpu_worker *w)
+{
+    const uint32_t groups[3] = { 2, 1, 1 }; /* 0 is the lanes' */
+    vyi_cpu *c = w->c;
+    vyi_mutex_lock(&c->lock);
+    vyi_cpu_call_groups(c, 2);
+    vyi_mutex_unlock(&c->lock);
+    do {
+        w->group = 1;
+        (void)vyi_machine_run(w->loop, groups, 0, NULL);
+        vyi_cpu_worker_tells(w);
+    } while (vyi_cpu_group_goes_on(w));
+}
+
+/* The engine's thread closes a gate, and then asks: whoever begins a run later begins
+ * it under the lock, and sees it closed. */
+VYI_API uint32_t vyi_cpu_era(vyi_device *d)
+{
+    vyi_cpu *c = (vyi_cpu *)d;
+    bool others = false;
+    vyi_mutex_lock(&c->lock);
+    const uint32_t era = vyi_load_relaxed(&c->era);
+    for (uint32_t i = c->lane_count; i < c->worker_count; i++)
+        others = others || (vyi_load_acquire(&c->workers[i].turn) && c->workers[i].era != era);
+    if (!others) {
+        vyi_store_release(&c->era, era + 1);
+        vyi_cpu_rouse_groups(c);
+    }
+    const uint32_t now = vyi_load_relaxed(&c->era);
+    vyi_mutex_unlock(&c->lock);
+    return now;
+}
+
+#else
+
+VYI_API void vyi_cpu_call_group(vyi_cpu *c)
+{
+    (void)c;
+}
+
+VYI_API void vyi_cpu_rouse_groups(vyi_cpu *c)
+{
+    (void)c;
+}
+
+VYI_API bool vyi_cpu_group_ask(void *worker, uint64_t round)
+{
+    (void)worker, (void)round;
+    return false;
+}
+
+VYI_API uint32_t vyi_cpu_era(vyi_device *d)
+{
+    return ++((vyi_cpu *)d)->era;
+}
+
+#endif
+
+/* --- news ---------------------------------------------------------------- */
+
+VYI_API void vyi_cpu_wake(vyi_device *d)
+{
+    vyi_cpu *c = (vyi_cpu *)d;
+    const uint32_t before = vyi_fetch_add(&c->news, VYI_CPU_NEWS);
+    vyi_cpu_call_group(c);
+    if (!(before & VYI_CPU_SLEEPS))
+        return;
+    vyi_mutex_lock(&c->lock);
+    const uint32_t leader = vyi_load_acquire(&c->leader);
+    if (leader != VYI_CPU_NOBODY)
+        vyi_cond_signal(&c->workers[leader].wake);
+    vyi_mutex_unlock(&c->lock);
+}
+
+VYI_API void vyi_cpu_worker_tells(vyi_cpu_worker *w)
+{
+    vyi_cpu *c = w->c;
+    const uint32_t ended = vyi_cpu_ended(c);
+    if (ended == w->ended)
+        return;
+    w->ended = ended;
+    vyi_cpu_tell(c);
+    if (c->events)
+        vyi_cpu_wake(&c->base);
 }
 /* ==========================================================================
  * cpu: running launches
@@ -32715,17 +33198,6 @@ VYI_API const vyi_backend *vyi_cpu_backend(void)
 
 /* --- idling -------------------------------------------------------------- */
 
-static uint32_t vyi_cpu_control(const vyi_cpu *c, uint32_t word)
-{
-    return vyi_control_load(&c->base, word);
-}
-
-static bool vyi_cpu_stopped(const vyi_cpu *c)
-{
-    return vyi_load_acquire(&c->stop) || vyi_load_acquire(&c->over) ||
-           vyi_cpu_control(c, VYRE_CONTROL_SHUTDOWN);
-}
-
 /* A launch of bounded rounds is bounded in time as well: an idle round is a nap,
  * and many of them would look like a launch that hangs.  The leader's. */
 static bool vyi_cpu_ends(vyi_cpu *c)
@@ -32736,38 +33208,6 @@ static bool vyi_cpu_ends(vyi_cpu *c)
         return false;
     vyi_store_release(&c->over, 1);
     return true;
-}
-
-VYI_API void vyi_cpu_wake(vyi_device *d)
-{
-    vyi_cpu *c = (vyi_cpu *)d;
-    if (!(vyi_fetch_add(&c->news, VYI_CPU_NEWS) & VYI_CPU_SLEEPS))
-        return;
-    vyi_mutex_lock(&c->lock);
-    const uint32_t leader = vyi_load_acquire(&c->leader);
-    if (leader != VYI_CPU_NOBODY)
-        vyi_cond_signal(&c->workers[leader].wake);
-    vyi_mutex_unlock(&c->lock);
-}
-
-/* Who dozes just after this has looked sleeps for as long as it meant to. */
-static void vyi_cpu_tell(vyi_cpu *c)
-{
-    if (vyi_load_acquire(&c->dozers) == 0)
-        return;
-    vyi_mutex_lock(&c->lock);
-    vyi_cond_signal(&c->changed);
-    vyi_mutex_unlock(&c->lock);
-}
-
-VYI_API void vyi_cpu_doze(vyi_device *d, uint64_t ns)
-{
-    vyi_cpu *c = (vyi_cpu *)d;
-    vyi_mutex_lock(&c->lock);
-    (void)vyi_fetch_add(&c->dozers, 1);
-    vyi_cond_wait(&c->changed, &c->lock, ns);
-    (void)vyi_fetch_add(&c->dozers, UINT32_MAX);
-    vyi_mutex_unlock(&c->lock);
 }
 
 /* Sleeps until there is news, or for a nap; the next one is longer. */
@@ -32793,10 +33233,7 @@ static bool vyi_cpu_has_news(vyi_cpu *c)
 {
     vyi_cpu_idle *idle = &c->idle;
     const uint32_t news = vyi_load_acquire(&c->news);
-    const uint32_t ended = vyi_cpu_control(c, VYRE_CONTROL_DONE_COUNT) +
-                           vyi_cpu_control(c, VYRE_CONTROL_FAULT_COUNT) +
-                           vyi_cpu_control(c, VYRE_CONTROL_CHILDREN) +
-                           vyi_cpu_control(c, VYRE_CONTROL_REQUEUES);
+    const uint32_t ended = vyi_cpu_ended(c);
     const bool moved = news != idle->seen || ended != idle->ended;
     if (ended != idle->ended)
         vyi_cpu_tell(c);
@@ -32844,6 +33281,7 @@ VYI_API bool vyi_cpu_ask(void *worker, uint64_t round)
     w->since = 0;
     if (w->parted || vyi_load_acquire(&w->c->leader) != w->index)
         return false;
+    vyi_cpu_call_group(w->c); /* a gate may have opened by the end of a lane's work */
     if (!VYI_THREADS && round >= VYI_CPU_PUMP_ROUNDS)
         return false;
     const bool goes_on = vyi_cpu_await_work(w, round);
@@ -32882,39 +33320,9 @@ static void vyi_cpu_run_pass(vyi_cpu_worker *w)
 
 /* --- turns --------------------------------------------------------------- */
 
-static void vyi_cpu_main(void *worker);
-
-/* Under the lock, before its first turn.  False: the system gives no thread. */
-static bool vyi_cpu_make_thread(vyi_cpu_worker *w)
-{
-    w->made = w->made || vyi_thread_start(&w->thread, vyi_cpu_main, w);
-    return w->made;
-}
-
-/* Under the lock: lets a worker run what it has been prepared for. */
-static void vyi_cpu_give_turn(vyi_cpu_worker *w)
-{
-    vyi_cpu *c = w->c;
-    VYRE_ASSERT(w->made && !vyi_load_acquire(&w->turn));
-    vyi_store_release(&c->resting, c->resting - 1);
-    vyi_store_release(&w->turn, 1);
-    vyi_cond_signal(&w->wake);
-}
-
-/* Under the lock.  The last one ends the launch, unless somebody is to lead it on. */
-static void vyi_cpu_end_turn(vyi_cpu_worker *w)
-{
-    vyi_cpu *c = w->c;
-    vyi_store_release(&w->turn, 0);
-    vyi_store_release(&c->resting, c->resting + 1);
-    if (c->resting == c->worker_count)
-        vyi_store_release(&c->phase, VYI_CPU_ENDED);
-    vyi_cond_signal(&c->changed);
-}
-
 static vyi_cpu_worker *vyi_cpu_resting_worker(vyi_cpu *c)
 {
-    for (uint32_t i = 0; i < c->worker_count; i++)
+    for (uint32_t i = 0; i < c->lane_count; i++)
         if (!vyi_load_acquire(&c->workers[i].turn))
             return &c->workers[i];
     return NULL;
@@ -32949,6 +33357,7 @@ static bool vyi_cpu_leads_on(vyi_cpu_worker *w)
     if (leads && vyi_cpu_stopped(c)) {
         vyi_store_release(&c->over, 1);
         vyi_store_release(&c->leader, VYI_CPU_NOBODY);
+        vyi_cpu_rouse_groups(c);
         leads = false;
     }
     if (!leads)
@@ -32961,25 +33370,32 @@ static bool vyi_cpu_leads_on(vyi_cpu_worker *w)
 static void vyi_cpu_share(vyi_cpu_worker *w)
 {
     vyi_cpu *c = w->c;
+    const uint32_t first = vyi_cpu_first_tiler(c), me = w->index - first;
     if (!vyi_cpu_is_tiles(c))
         return;
     vyi_mutex_lock(&c->lock);
-    for (uint32_t i = 2 * w->index + 1; i <= 2 * w->index + 2; i++)
-        if (i < c->worker_count && i < c->groups && vyi_load_acquire(&c->next_group) < c->groups &&
-            vyi_cpu_make_thread(&c->workers[i]))
-            vyi_cpu_give_turn(&c->workers[i]);
+    for (uint32_t i = 2 * me + 1; i <= 2 * me + 2; i++)
+        if (first + i < c->worker_count && i < c->groups &&
+            vyi_load_acquire(&c->next_group) < c->groups &&
+            vyi_cpu_make_thread(&c->workers[first + i]))
+            vyi_cpu_give_turn(&c->workers[first + i]);
     vyi_mutex_unlock(&c->lock);
 }
 
 static void vyi_cpu_run(vyi_cpu_worker *w)
 {
     vyi_cpu *c = w->c;
+    if (c->what == VYI_LAUNCH_LOOP && w->wide) {
+        vyi_cpu_run_group(w);
+        return;
+    }
     if (c->what == VYI_LAUNCH_LOOP) {
         do {
             vyi_cpu_go_on(w, w->loop);
             if (w->paused)
                 vyi_cpu_hand_over(w);
         } while (w->paused || vyi_cpu_leads_on(w));
+        vyi_cpu_worker_tells(w);
         return;
     }
     vyi_cpu_share(w);
@@ -32989,13 +33405,14 @@ static void vyi_cpu_run(vyi_cpu_worker *w)
     vyi_mutex_unlock(&c->lock);
 }
 
-/* Passes come one after another, so the worker that makes them looks for a while
- * before it sleeps.  False: the thread is to end. */
+/* Passes, and wide works, come one after another, so the worker that begins with them
+ * looks for a while before it sleeps.  False: the thread is to end. */
 static bool vyi_cpu_await_turn(vyi_cpu_worker *w)
 {
     vyi_cpu *c = w->c;
     const uint64_t begin = vyi_now();
-    while (w->index == 0 && vyi_now() - begin < VYI_CPU_SPIN_NS) {
+    const bool first = w->index == 0 || w->index == c->lane_count;
+    while (first && vyi_now() - begin < VYI_CPU_SPIN_NS) {
         for (uint32_t i = 0; i < 32; i++)
             vyi_pause();
         if (vyi_load_acquire(&w->turn))
@@ -33028,9 +33445,13 @@ VYI_API bool vyi_cpu_pauses(void *worker)
 
 VYI_API vyre_status vyi_cpu_begin(vyi_cpu *c, vyre_error *err)
 {
-    vyi_cpu_worker *w = &c->workers[0];
+    const bool loops = c->what == VYI_LAUNCH_LOOP;
+    vyi_cpu_worker *w = &c->workers[vyi_cpu_is_tiles(c) ? vyi_cpu_first_tiler(c) : 0];
     vyi_mutex_lock(&c->lock);
-    const bool begins = vyi_cpu_make_thread(w);
+    c->main = vyi_cpu_main;
+    const bool begins = vyi_cpu_make_thread(w) &&
+                        (!loops || !c->base.wide_groups ||
+                         vyi_cpu_make_thread(&c->workers[c->lane_count]));
     if (begins) {
         vyi_store_release(&c->phase, VYI_CPU_LAUNCHED);
         vyi_store_release(&c->leader, w->index);
@@ -37592,7 +38013,7 @@ VYI_API const vyi_backend *vyi_vulkan_backend(void)
     static const vyi_backend backend = {
         VYRE_BACKEND_VULKAN, "vulkan",   vyi_vk_open,   vyi_vk_close, vyi_vk_info,
         vyi_vk_launch,       vyi_vk_reap, vyi_vk_attach, NULL,         NULL, true,
-        NULL,                vyi_vk_copy, vyi_vk_resize
+        NULL,                vyi_vk_copy, vyi_vk_resize, NULL
     };
     return &backend;
 #else

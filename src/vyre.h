@@ -304,6 +304,8 @@
 #include "engine/engine.c"
 #include "engine/cpu_impl.h"
 #include "engine/cpu.c"
+#include "engine/cpu_turn.c"
+#include "engine/cpu_wide.c"
 #include "engine/cpu_run.c"
 #include "vulkan/cache.c"
 #include "vulkan/vulkan_load.c"

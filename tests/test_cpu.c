@@ -289,6 +289,160 @@ static void an_endless_work_holds_one_thread(void)
     vyre_close(v);
 }
 
+/* --- works that many lanes run --------------------------------------------- */
+
+#define OP_LONG  0x1103u /* range: user buffer 0 [3] += 1; of 2^32 - 1 indexes: longer than any test */
+#define OP_SHORT 0x1104u /* range: user buffer 0 [a2] += 1; sum of the indexes in word 3 */
+
+static void emit_long(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, s->buffers[0], vyre_ir_u32(p, 3), vyre_ir_u32(p, 1),
+                   VYRE_ORDER_RELAXED);
+}
+
+static void emit_short(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, s->buffers[0], s->arg[2], vyre_ir_u32(p, 1),
+                   VYRE_ORDER_RELAXED);
+    vyre_emit_reduce(p, s, 3, VYRE_ATOMIC_ADD, s->index);
+}
+
+/* What lanes have of a workgroup's arrays would keep them together; here it is a GROUP
+ * handler's. */
+static void emit_shared(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_ir_store(p, s->buffers[1], s->lane, s->lane);
+    vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
+    vyre_emit_reduce(p, s, 3, VYRE_ATOMIC_ADD, vyre_ir_load(p, s->buffers[1], s->lane));
+}
+
+#define OP_SHARED 0x1105u
+
+static const vyre_handler wide_handlers[] = {
+    VYRE_HANDLER(OP_WAIT, emit_await, NULL, "await"),
+    VYRE_HANDLER(OP_SQUARE, emit_square, NULL, "square"),
+    { OP_LONG, emit_long, NULL, "long", VYRE_WIDTH_RANGE, 0, NULL, 0 },
+    { OP_SHORT, emit_short, NULL, "short", VYRE_WIDTH_RANGE, 64, NULL, 0 },
+    { OP_SHARED, emit_shared, NULL, "shared", VYRE_WIDTH_GROUP, 0, NULL, 0 },
+};
+
+static const vyre_buffer_desc wide_buffers[] = {
+    { "user", 4, VYRE_TYPE_U32, VYRE_ACCESS_READ_WRITE, USER_WORDS, false, 0, 0 },
+    { "shared", 0, VYRE_TYPE_U32, VYRE_ACCESS_WORKGROUP, 256, false, 0, 0 },
+};
+
+static vyre *wide_open(uint32_t threads, uint32_t groups)
+{
+    vyre_desc d = engine_desc(64);
+    d.kernel.handlers = wide_handlers;
+    d.kernel.handler_count = 5;
+    d.kernel.buffers = wide_buffers;
+    d.kernel.buffer_count = 2;
+    d.cpu_threads = threads;
+    d.wide_groups = groups;
+    return engine_open(&d);
+}
+
+static vyre_ticket wide_publish(vyre *v, uint32_t opcode, uint32_t end, vyre_priority priority)
+{
+    vyre_work w = engine_work(opcode, 4, 0, end);
+    w.args[2] = 4;
+    w.priority = priority;
+    if (opcode == OP_SHARED)
+        w.args[0] = end;
+    return engine_publish(v, w);
+}
+
+static void wide_check(vyre *v, vyre_ticket t, uint32_t sum)
+{
+    uint32_t args[12];
+    CHECK_EQ(vyre_wait(v, t, 60 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(vyre_result(v, t, args, NULL), VYRE_OK);
+    CHECK_EQ(args[3], sum);
+}
+
+/* A lane's work and ranges that do not end in this test keep every thread at work; urgent
+ * works of each width end beside them. */
+static void urgent_works_wait_for_a_chunk(void)
+{
+    cpu_needs_threads();
+    enum { ROUNDS = 40 };
+    const uint32_t *words;
+    for (uint32_t threads = 2; threads <= 3; threads++) {
+        vyre *v = wide_open(threads, 0);
+        vyre_info info;
+        vyre_query(v, &info);
+        CHECK_EQ(info.mode, VYRE_MODE_PERSISTENT);
+        CHECK_EQ(info.wide_groups, threads);
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        words = (const uint32_t *)vyre_map(v, 0, NULL);
+        const vyre_ticket endless = engine_publish(v, engine_work(OP_WAIT, 1, 0, 0));
+        vyre_ticket ranges[3];
+        cpu_until_claimed(v, endless);
+        for (uint32_t i = 0; i < 3; i++)
+            ranges[i] = wide_publish(v, OP_LONG, UINT32_MAX, VYRE_PRIORITY_NORMAL);
+        while (!__atomic_load_n(&words[3], __ATOMIC_RELAXED))
+            engine_sleep_ms(1);
+        uint64_t sum = 0, most = 0;
+        for (uint32_t i = 0; i < ROUNDS; i++) {
+            const uint64_t begin = engine_now();
+            const vyre_ticket lane = engine_publish(v, engine_work(OP_SQUARE, 2, i, 5));
+            const vyre_ticket wide = wide_publish(v, OP_SHORT, 1000, VYRE_PRIORITY_CRITICAL);
+            const vyre_ticket tile = wide_publish(v, OP_SHARED, 2, VYRE_PRIORITY_HIGH);
+            wide_check(v, wide, 999 * 500);
+            const uint64_t took = engine_now() - begin;
+            wide_check(v, tile, 2 * 255 * 128);
+            cpu_check_square(v, lane, i);
+            sum += took;
+            most = took > most ? took : most;
+        }
+        printf("NOTE %u threads: beside works without end an urgent range takes %.0f us in the "
+               "mean, %.0f at most\n", threads, (double)sum / ROUNDS / 1e3, (double)most / 1e3);
+        CHECK_EQ(words[4], 1000 * ROUNDS);
+        CHECK_EQ(vyre_poll(v, endless), VYRE_PENDING);
+        for (uint32_t i = 0; i < 3; i++)
+            CHECK_EQ(vyre_poll(v, ranges[i]), VYRE_PENDING);
+        CHECK_EQ(vyre_stop(v, 2 * SECOND, NULL), VYRE_OK);
+        CHECK_EQ(vyre_poll(v, endless), VYRE_E_FAULT);
+        vyre_close(v);
+    }
+}
+
+/* A stop waits for a chunk, and the range goes on where it was. */
+static void a_range_without_end_is_stopped(void)
+{
+    cpu_needs_threads();
+    vyre *v = wide_open(2, 1);
+    const uint32_t *words = (const uint32_t *)vyre_map(v, 0, NULL);
+    const vyre_ticket t = wide_publish(v, OP_LONG, UINT32_MAX, VYRE_PRIORITY_NORMAL);
+    for (uint32_t round = 0; round < 3; round++) {
+        const uint32_t before = words[3];
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        while (__atomic_load_n(&words[3], __ATOMIC_RELAXED) == before)
+            engine_sleep_ms(1);
+        wide_check(v, wide_publish(v, OP_SHORT, 1000, VYRE_PRIORITY_HIGH), 999 * 500);
+        CHECK_EQ(vyre_stop(v, 20 * SECOND, NULL), VYRE_OK);
+        CHECK_EQ(vyre_poll(v, t), VYRE_PENDING);
+    }
+    vyre_close(v);
+}
+
+/* One thread serves wide works in passes, in the order of urgency and publishing. */
+static void one_thread_has_no_groups(void)
+{
+    vyre *v = wide_open(1, 4);
+    vyre_info info;
+    vyre_query(v, &info);
+    CHECK_EQ(info.mode, VYRE_MODE_PASSES);
+    CHECK_EQ(info.wide_groups, 0);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    wide_check(v, wide_publish(v, OP_SHORT, 1000, VYRE_PRIORITY_NORMAL), 999 * 500);
+    vyre_close(v);
+}
+
 /* --- what idleness costs --------------------------------------------------- */
 
 static double cpu_ms(int who)
@@ -443,6 +597,9 @@ int main(void)
     RUN(a_work_delays_no_other);
     RUN(every_work_runs_once);
     RUN(an_endless_work_holds_one_thread);
+    RUN(urgent_works_wait_for_a_chunk);
+    RUN(a_range_without_end_is_stopped);
+    RUN(one_thread_has_no_groups);
     RUN(an_idle_kernel_costs_nothing);
     RUN(waiting_costs_nothing);
     RUN(open_touches_no_memory);

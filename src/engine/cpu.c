@@ -201,10 +201,9 @@ static uint32_t vyi_cpu_loop_limit(const vyre_desc *desc)
 
 /* Two at least, unless the user says one: a work that does not end must not end
  * it all.  Only works that many lanes run use any number of cores. */
-static uint32_t vyi_cpu_worker_count(const vyi_device_desc *desc)
+static uint32_t vyi_cpu_threads(const vyi_device_desc *desc, uint32_t most)
 {
     const uint32_t wanted = desc->desc->cpu_threads, cores = vyi_processors();
-    const uint32_t most = desc->tiles ? cores : VYI_CPU_MOST_WORKERS;
     if (!VYI_THREADS)
         return 1;
     if (wanted)
@@ -212,13 +211,30 @@ static uint32_t vyi_cpu_worker_count(const vyi_device_desc *desc)
     return cores < 2 ? 2 : cores < most ? cores : most;
 }
 
+static uint32_t vyi_cpu_lane_count(const vyi_device_desc *desc)
+{
+    return vyi_cpu_threads(desc, VYI_CPU_MOST_WORKERS);
+}
+
+/* Workers of their own, where there is more than one thread. */
+static uint32_t vyi_cpu_wide_count(const vyi_device_desc *desc)
+{
+    const uint32_t threads = vyi_cpu_threads(desc, UINT32_MAX);
+    return desc->tiles && threads > 1 ? threads : 0;
+}
+
 /* Lanes do not part where that would be seen: by a workspace, whose code may
- * count on being alone, and in arrays of the workgroup. */
+ * count on being alone, and in arrays of the workgroup.  `once` has what lanes run of
+ * the looping program. */
 static bool vyi_cpu_may_part(const vyi_device_desc *desc)
 {
-    for (uint32_t i = 0; i < desc->loop->buffer_count; i++)
-        if (desc->loop->buffers[i].access == VYRE_ACCESS_WORKGROUP)
+    const vyre_program *p = desc->once;
+    for (uint32_t i = 0; i < p->count; i++) {
+        const vyi_inst *inst = &p->insts[i];
+        if ((vyi_op_describe(inst->op)->flags & VYI_OP_MEMORY) &&
+            vyi_buffer_of(p, inst->arg[0])->access == VYRE_ACCESS_WORKGROUP)
             return false;
+    }
     return !desc->desc->kernel.workspace;
 }
 
@@ -236,15 +252,17 @@ static vyre_status vyi_cpu_worker_machines(vyi_cpu_worker *w, const vyi_device_d
                                            const vyre_interp_desc *interp, vyre_error *err)
 {
     vyi_cpu *c = w->c;
-    const vyi_cpu_worker *first = c->workers;
-    vyre_status status = vyi_cpu_machine(desc->loop, interp, first->loop, &w->loop, err);
-    if (status == VYRE_OK && desc->tiles)
-        status = vyi_cpu_machine(desc->tiles, interp, first->tiles, &w->tiles, err);
+    const uint32_t tiler = vyi_cpu_wide_count(desc) ? c->lane_count : 0;
+    vyre_status status = vyi_cpu_machine(desc->loop, interp, c->workers[0].loop, &w->loop, err);
+    if (status == VYRE_OK && desc->tiles && w->index >= tiler)
+        status = vyi_cpu_machine(desc->tiles, interp, c->workers[tiler].tiles, &w->tiles, err);
     if (status != VYRE_OK)
         return status;
-    vyi_machine_on_round(w->loop, vyi_cpu_ask, w);
+    vyi_machine_on_round(w->loop, w->wide ? vyi_cpu_group_ask : vyi_cpu_ask, w);
     vyi_machine_stop_by(w->loop, &c->stop);
-    if (!VYI_THREADS || (vyi_cpu_worker_count(desc) > 1 && vyi_cpu_may_part(desc)))
+    if (w->wide)
+        vyi_machine_take_from(w->loop, &w->group);
+    else if (!VYI_THREADS || (c->lane_count > 1 && vyi_cpu_may_part(desc)))
         vyi_machine_on_work(w->loop, vyi_cpu_pauses, w);
     if (!w->tiles)
         return VYRE_OK;
@@ -264,27 +282,30 @@ static vyre_status vyi_cpu_worker_init(vyi_cpu *c, const vyi_device_desc *desc,
                         "the system gave no condition");
     w->c = c;
     w->index = c->worker_count++;
+    w->wide = w->index >= c->lane_count;
     return vyi_cpu_worker_machines(w, desc, interp, err);
 }
 
 static vyre_status vyi_cpu_workers(vyi_cpu *c, const vyi_device_desc *desc,
                                    const vyre_interp_desc *interp, vyre_error *err)
 {
-    const uint32_t count = vyi_cpu_worker_count(desc);
-    size_t size;
-    if (!vyi_size_mul(count, sizeof *c->workers, &size))
+    const uint32_t lanes = vyi_cpu_lane_count(desc), wide = vyi_cpu_wide_count(desc);
+    size_t count, size;
+    if (!vyi_size_add(lanes, wide, &count) || !vyi_size_mul(count, sizeof *c->workers, &size))
         size = SIZE_MAX;
     c->workers = size == SIZE_MAX ? NULL
                                   : (vyi_cpu_worker *)vyi_alloc_zeroed(&c->allocator, size);
     if (!c->workers)
         return vyi_fail_nomem(err, size);
     c->workers_size = size;
+    c->lane_count = lanes;
     vyre_status status = VYRE_OK;
     while (c->worker_count < count && status == VYRE_OK)
         status = vyi_cpu_worker_init(c, desc, interp, err);
     if (status != VYRE_OK)
         return status;
-    c->resting = c->worker_count;
+    c->resting = lanes;
+    c->wide_resting = c->wide_idle = wide;
     return VYRE_OK;
 }
 
@@ -322,6 +343,11 @@ static void vyi_cpu_describe(vyi_cpu *c, const vyi_device_desc *desc)
     d->wide_group = desc->desc->kernel.group_size ? desc->desc->kernel.group_size
                                                   : VYI_DEFAULT_GROUP;
     d->wide_turns = UINT32_MAX;
+    d->wide_groups = vyi_cpu_wide_count(desc);
+    if (desc->desc->wide_groups && desc->desc->wide_groups < d->wide_groups)
+        d->wide_groups = desc->desc->wide_groups;
+    if (d->wide_groups && d->wide_group < d->group_size) /* groups of one program */
+        d->group_size = d->wide_group;
     d->bytes = c->block_size;
     d->pipeline_id = vyre_program_hash(desc->loop);
     c->lease_ns = desc->desc->lease.timeout_ns / 4;
@@ -338,6 +364,10 @@ static vyre_status vyi_cpu_fill(vyi_cpu *c, const vyi_device_desc *desc, vyre_er
             c->mirror = i;
         if (desc->buffers[i].role == VYI_ROLE_CANCEL)
             c->cancel = i;
+        if (desc->buffers[i].role == VYI_ROLE_WIDE)
+            c->wide = i;
+        if (desc->buffers[i].role == VYI_ROLE_EVENTS)
+            c->events = i;
     }
     c->block = vyi_cpu_block(&c->allocator, c->size, c->buffer_count, c->base.map,
                              &c->block_size);
@@ -397,7 +427,7 @@ VYI_API const vyi_backend *vyi_cpu_backend(void)
     static const vyi_backend backend = {
         VYRE_BACKEND_CPU, "cpu",          vyi_cpu_open,   vyi_cpu_close, vyi_cpu_info,
         vyi_cpu_launch,   vyi_cpu_reap,   vyi_cpu_attach, vyi_cpu_wake,  vyi_cpu_abort, false,
-        vyi_cpu_doze,     NULL,           vyi_cpu_resize
+        vyi_cpu_doze,     NULL,           vyi_cpu_resize, vyi_cpu_era
     };
     return &backend;
 }

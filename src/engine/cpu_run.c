@@ -15,17 +15,6 @@
 
 /* --- idling -------------------------------------------------------------- */
 
-static uint32_t vyi_cpu_control(const vyi_cpu *c, uint32_t word)
-{
-    return vyi_control_load(&c->base, word);
-}
-
-static bool vyi_cpu_stopped(const vyi_cpu *c)
-{
-    return vyi_load_acquire(&c->stop) || vyi_load_acquire(&c->over) ||
-           vyi_cpu_control(c, VYRE_CONTROL_SHUTDOWN);
-}
-
 /* A launch of bounded rounds is bounded in time as well: an idle round is a nap,
  * and many of them would look like a launch that hangs.  The leader's. */
 static bool vyi_cpu_ends(vyi_cpu *c)
@@ -36,38 +25,6 @@ static bool vyi_cpu_ends(vyi_cpu *c)
         return false;
     vyi_store_release(&c->over, 1);
     return true;
-}
-
-VYI_API void vyi_cpu_wake(vyi_device *d)
-{
-    vyi_cpu *c = (vyi_cpu *)d;
-    if (!(vyi_fetch_add(&c->news, VYI_CPU_NEWS) & VYI_CPU_SLEEPS))
-        return;
-    vyi_mutex_lock(&c->lock);
-    const uint32_t leader = vyi_load_acquire(&c->leader);
-    if (leader != VYI_CPU_NOBODY)
-        vyi_cond_signal(&c->workers[leader].wake);
-    vyi_mutex_unlock(&c->lock);
-}
-
-/* Who dozes just after this has looked sleeps for as long as it meant to. */
-static void vyi_cpu_tell(vyi_cpu *c)
-{
-    if (vyi_load_acquire(&c->dozers) == 0)
-        return;
-    vyi_mutex_lock(&c->lock);
-    vyi_cond_signal(&c->changed);
-    vyi_mutex_unlock(&c->lock);
-}
-
-VYI_API void vyi_cpu_doze(vyi_device *d, uint64_t ns)
-{
-    vyi_cpu *c = (vyi_cpu *)d;
-    vyi_mutex_lock(&c->lock);
-    (void)vyi_fetch_add(&c->dozers, 1);
-    vyi_cond_wait(&c->changed, &c->lock, ns);
-    (void)vyi_fetch_add(&c->dozers, UINT32_MAX);
-    vyi_mutex_unlock(&c->lock);
 }
 
 /* Sleeps until there is news, or for a nap; the next one is longer. */
@@ -93,10 +50,7 @@ static bool vyi_cpu_has_news(vyi_cpu *c)
 {
     vyi_cpu_idle *idle = &c->idle;
     const uint32_t news = vyi_load_acquire(&c->news);
-    const uint32_t ended = vyi_cpu_control(c, VYRE_CONTROL_DONE_COUNT) +
-                           vyi_cpu_control(c, VYRE_CONTROL_FAULT_COUNT) +
-                           vyi_cpu_control(c, VYRE_CONTROL_CHILDREN) +
-                           vyi_cpu_control(c, VYRE_CONTROL_REQUEUES);
+    const uint32_t ended = vyi_cpu_ended(c);
     const bool moved = news != idle->seen || ended != idle->ended;
     if (ended != idle->ended)
         vyi_cpu_tell(c);
@@ -144,6 +98,7 @@ VYI_API bool vyi_cpu_ask(void *worker, uint64_t round)
     w->since = 0;
     if (w->parted || vyi_load_acquire(&w->c->leader) != w->index)
         return false;
+    vyi_cpu_call_group(w->c); /* a gate may have opened by the end of a lane's work */
     if (!VYI_THREADS && round >= VYI_CPU_PUMP_ROUNDS)
         return false;
     const bool goes_on = vyi_cpu_await_work(w, round);
@@ -182,39 +137,9 @@ static void vyi_cpu_run_pass(vyi_cpu_worker *w)
 
 /* --- turns --------------------------------------------------------------- */
 
-static void vyi_cpu_main(void *worker);
-
-/* Under the lock, before its first turn.  False: the system gives no thread. */
-static bool vyi_cpu_make_thread(vyi_cpu_worker *w)
-{
-    w->made = w->made || vyi_thread_start(&w->thread, vyi_cpu_main, w);
-    return w->made;
-}
-
-/* Under the lock: lets a worker run what it has been prepared for. */
-static void vyi_cpu_give_turn(vyi_cpu_worker *w)
-{
-    vyi_cpu *c = w->c;
-    VYRE_ASSERT(w->made && !vyi_load_acquire(&w->turn));
-    vyi_store_release(&c->resting, c->resting - 1);
-    vyi_store_release(&w->turn, 1);
-    vyi_cond_signal(&w->wake);
-}
-
-/* Under the lock.  The last one ends the launch, unless somebody is to lead it on. */
-static void vyi_cpu_end_turn(vyi_cpu_worker *w)
-{
-    vyi_cpu *c = w->c;
-    vyi_store_release(&w->turn, 0);
-    vyi_store_release(&c->resting, c->resting + 1);
-    if (c->resting == c->worker_count)
-        vyi_store_release(&c->phase, VYI_CPU_ENDED);
-    vyi_cond_signal(&c->changed);
-}
-
 static vyi_cpu_worker *vyi_cpu_resting_worker(vyi_cpu *c)
 {
-    for (uint32_t i = 0; i < c->worker_count; i++)
+    for (uint32_t i = 0; i < c->lane_count; i++)
         if (!vyi_load_acquire(&c->workers[i].turn))
             return &c->workers[i];
     return NULL;
@@ -249,6 +174,7 @@ static bool vyi_cpu_leads_on(vyi_cpu_worker *w)
     if (leads && vyi_cpu_stopped(c)) {
         vyi_store_release(&c->over, 1);
         vyi_store_release(&c->leader, VYI_CPU_NOBODY);
+        vyi_cpu_rouse_groups(c);
         leads = false;
     }
     if (!leads)
@@ -261,25 +187,32 @@ static bool vyi_cpu_leads_on(vyi_cpu_worker *w)
 static void vyi_cpu_share(vyi_cpu_worker *w)
 {
     vyi_cpu *c = w->c;
+    const uint32_t first = vyi_cpu_first_tiler(c), me = w->index - first;
     if (!vyi_cpu_is_tiles(c))
         return;
     vyi_mutex_lock(&c->lock);
-    for (uint32_t i = 2 * w->index + 1; i <= 2 * w->index + 2; i++)
-        if (i < c->worker_count && i < c->groups && vyi_load_acquire(&c->next_group) < c->groups &&
-            vyi_cpu_make_thread(&c->workers[i]))
-            vyi_cpu_give_turn(&c->workers[i]);
+    for (uint32_t i = 2 * me + 1; i <= 2 * me + 2; i++)
+        if (first + i < c->worker_count && i < c->groups &&
+            vyi_load_acquire(&c->next_group) < c->groups &&
+            vyi_cpu_make_thread(&c->workers[first + i]))
+            vyi_cpu_give_turn(&c->workers[first + i]);
     vyi_mutex_unlock(&c->lock);
 }
 
 static void vyi_cpu_run(vyi_cpu_worker *w)
 {
     vyi_cpu *c = w->c;
+    if (c->what == VYI_LAUNCH_LOOP && w->wide) {
+        vyi_cpu_run_group(w);
+        return;
+    }
     if (c->what == VYI_LAUNCH_LOOP) {
         do {
             vyi_cpu_go_on(w, w->loop);
             if (w->paused)
                 vyi_cpu_hand_over(w);
         } while (w->paused || vyi_cpu_leads_on(w));
+        vyi_cpu_worker_tells(w);
         return;
     }
     vyi_cpu_share(w);
@@ -289,13 +222,14 @@ static void vyi_cpu_run(vyi_cpu_worker *w)
     vyi_mutex_unlock(&c->lock);
 }
 
-/* Passes come one after another, so the worker that makes them looks for a while
- * before it sleeps.  False: the thread is to end. */
+/* Passes, and wide works, come one after another, so the worker that begins with them
+ * looks for a while before it sleeps.  False: the thread is to end. */
 static bool vyi_cpu_await_turn(vyi_cpu_worker *w)
 {
     vyi_cpu *c = w->c;
     const uint64_t begin = vyi_now();
-    while (w->index == 0 && vyi_now() - begin < VYI_CPU_SPIN_NS) {
+    const bool first = w->index == 0 || w->index == c->lane_count;
+    while (first && vyi_now() - begin < VYI_CPU_SPIN_NS) {
         for (uint32_t i = 0; i < 32; i++)
             vyi_pause();
         if (vyi_load_acquire(&w->turn))
@@ -328,9 +262,13 @@ VYI_API bool vyi_cpu_pauses(void *worker)
 
 VYI_API vyre_status vyi_cpu_begin(vyi_cpu *c, vyre_error *err)
 {
-    vyi_cpu_worker *w = &c->workers[0];
+    const bool loops = c->what == VYI_LAUNCH_LOOP;
+    vyi_cpu_worker *w = &c->workers[vyi_cpu_is_tiles(c) ? vyi_cpu_first_tiler(c) : 0];
     vyi_mutex_lock(&c->lock);
-    const bool begins = vyi_cpu_make_thread(w);
+    c->main = vyi_cpu_main;
+    const bool begins = vyi_cpu_make_thread(w) &&
+                        (!loops || !c->base.wide_groups ||
+                         vyi_cpu_make_thread(&c->workers[c->lane_count]));
     if (begins) {
         vyi_store_release(&c->phase, VYI_CPU_LAUNCHED);
         vyi_store_release(&c->leader, w->index);

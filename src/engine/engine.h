@@ -175,7 +175,8 @@ typedef struct vyre_desc {
     vyre_logger    messages;
     vyre_allocator allocator;
     vyre_vulkan_desc vulkan;
-    uint32_t     cpu_threads;    /* of the CPU backend; 0 = the machine's cores */
+    uint32_t     cpu_threads;    /* of the CPU backend; 0 = the machine's cores.  With wide
+                                    handlers so many again; 1: all in passes, one by one */
     bool         ages;           /* keeps the age of each work, for vyre_info.oldest_looks */
     /* Counters on the device for works that wait for others (vyre_publish_after): at
      * least so many, and as many as the slots need, up to 16384.  0 = no work waits, and

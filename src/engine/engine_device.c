@@ -85,8 +85,8 @@ VYI_API void vyi_chain_begin(vyi_queue *q)
     const vyi_device *d = vyi_queue_device(q);
     const uint64_t leases = q->chain.leases, passes = q->chain.passes;
     uint32_t rounds = q->v->desc.lease.rounds;
-    /* Leases end where wide works are, for the sake of their generations. */
-    if (rounds == 0 && (!d->endless || q->wides.count))
+    /* Leases end where wide works are, for the sake of their generations, or groups do. */
+    if (rounds == 0 && (!d->endless || (q->wides.count && !d->backend->era)))
         rounds = VYI_LEASE_ROUNDS;
     if (d->max_rounds && rounds > d->max_rounds)
         rounds = d->max_rounds;

@@ -169,6 +169,10 @@ struct vyi_backend {
      * nothing is in flight, and nobody copies. */
     vyre_status (*resize)(vyi_device *d, uint32_t buffer, const vyi_device_buffer *wanted,
                           vyre_error *err);
+    /* Of devices whose launches need not end: a count.  Two more than what it gives
+     * after a gate was closed, and no group is left that has seen the gate open.  NULL:
+     * the launches that have ended say it. */
+    uint32_t (*era)(vyi_device *d);
 };
 
 VYI_API const vyi_backend *vyi_cpu_backend(void);

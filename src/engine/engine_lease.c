@@ -187,7 +187,7 @@ VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error 
     if (q->state == VYI_STATE_LOST)
         return vyi_queue_mend(q, err);
     vyi_queue_look(q);
-    vyi_wide_renew(q);
+    const bool renews = vyi_wide_renew(q);
     if (persistent)
         status = vyi_chain_extend(q, effort, err);
     else if (q->state == VYI_STATE_RUNNING ||
@@ -197,7 +197,8 @@ VYI_API vyre_status vyi_queue_drive(vyi_queue *q, vyi_effort effort, vyre_error 
         return vyi_queue_mend(q, err);
     vyi_queue_deliver_log(q);
     vyi_troubles_forget(q);
-    vyi_store_relaxed(&q->drive_at, (uint32_t)(vyi_now() / 1000u) + vyi_chain_cadence(q));
+    const uint32_t cadence = renews ? 0 : vyi_chain_cadence(q);
+    vyi_store_relaxed(&q->drive_at, (uint32_t)(vyi_now() / 1000u) + cadence);
     return status;
 }
 

@@ -47,6 +47,7 @@ static vyi_builder vyi_builder_begin(const vyre *v)
         b.wide.events = v->buffers.list[v->queue.order.buffer].binding;
     if (v->desc.kernel.children)
         b.wide.children = v->buffers.list[v->queue.children.buffer].binding;
+    b.wide.apart = v->backend->era != NULL;
     b.built = true;
     return b;
 }

@@ -385,6 +385,20 @@ VYI_API void vyi_wide_begin(vyi_queue *q, vyi_device *d)
         vyi_fence_stores();
 }
 
+/* Launches that may have seen a gate that is closed now, and those that have ended; or
+ * the same of groups. */
+static uint64_t vyi_wide_last_witness(const vyi_queue *q)
+{
+    vyi_device *d = vyi_queue_device(q);
+    return d->backend->era ? (uint64_t)d->backend->era(d) + 2 : q->chain.launched;
+}
+
+static uint64_t vyi_wide_witnesses_gone(const vyi_queue *q)
+{
+    vyi_device *d = vyi_queue_device(q);
+    return d->backend->era ? d->backend->era(d) : q->chain.completed;
+}
+
 /* The slot's generations are used up.  First its gate is closed; when all launches
  * that may have seen it open have ended, the words of the device are the host's. */
 static void vyi_wide_renew_slot(vyi_queue *q, uint32_t at)
@@ -398,9 +412,9 @@ static void vyi_wide_renew_slot(vyi_queue *q, uint32_t at)
         return;
     if (w->retired[at] == 0) {
         vyi_store_release(vyi_device_words(d, w->buffer) + VYI_WIDE_GATES + at, 0);
-        w->retired[at] = q->chain.launched + 1;
+        w->retired[at] = vyi_wide_last_witness(q) + 1;
     }
-    if (q->chain.completed + 1 < w->retired[at])
+    if (vyi_wide_witnesses_gone(q) + 1 < w->retired[at])
         return;
     uint32_t *state = vyi_wide_state(q, at);
     vyi_store_relaxed(state + VYI_WIDE_NEXT, 0);
@@ -411,11 +425,15 @@ static void vyi_wide_renew_slot(vyi_queue *q, uint32_t at)
     vyi_store_release(&w->generations[at], 0);
 }
 
-VYI_API void vyi_wide_renew(vyi_queue *q)
+VYI_API bool vyi_wide_renew(vyi_queue *q)
 {
+    bool renews = false;
     for (uint32_t at = 0; at < q->wides.count; at++)
-        if (vyi_wide_is_used_up(&q->wides, at))
+        if (vyi_wide_is_used_up(&q->wides, at)) {
             vyi_wide_renew_slot(q, at);
+            renews = true;
+        }
+    return renews;
 }
 
 /* Whether groups have claimed chunks of the slot's work and not finished them. */

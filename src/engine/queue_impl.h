@@ -586,7 +586,8 @@ VYI_API bool vyi_wide_has_company(const vyi_queue *q);
 VYI_API void vyi_wide_begin(vyi_queue *q, vyi_device *d);
 VYI_API void vyi_wide_raise(vyi_queue *q, const vyi_device *d, uint32_t slot,
                             const vyre_work *work);
-VYI_API void vyi_wide_renew(vyi_queue *q);
+/* True: a slot is about to begin anew, which takes some looks. */
+VYI_API bool vyi_wide_renew(vyi_queue *q);
 /* Works that an abort has left in the middle end FAULT.  Nothing is in flight. */
 VYI_API void vyi_wide_bury(vyi_queue *q);
 /* Of the attached set that `map` shows. */

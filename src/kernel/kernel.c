@@ -623,7 +623,7 @@ static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
     if (k->desc.io_polling)
         vyi_io_launch(k);
 
-    const bool groups = k->wide_host.groups;
+    const bool groups = k->wide_host.groups && !k->wide_host.apart;
     vyre_value over = groups ? vyi_groups_over(k) : turns;
 
     vyre_ir_forever(p);
@@ -683,7 +683,7 @@ static void vyi_kernel_emit(vyi_kernel *k)
 /* --- public -------------------------------------------------------------- */
 
 static const vyre_kernel_host vyi_any_host = { 0, 0, false, false, false };
-static const vyi_wide_host vyi_no_wide_host = { 0, false, false, 0, 0 };
+static const vyi_wide_host vyi_no_wide_host = { 0, false, false, 0, 0, false };
 
 /* The description must have been checked. */
 static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,

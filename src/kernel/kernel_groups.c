@@ -165,8 +165,10 @@ static void vyi_group_look_up(vyi_kernel *k, const vyi_groups *g, vyre_value bes
     vyre_local leaves = vyre_ir_local(p, VYRE_TYPE_BOOL, vyi_kernel_loops_end(k), "leaves");
     vyre_ir_set(p, g->looks, vyi_kernel_plus(k, looks, 1));
     vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, 0));
-    vyre_value over = vyre_ir_ne(p, vyi_groups_over(k), g->over);
-    vyre_ir_set(p, leaves, vyre_ir_or(p, over, vyre_ir_get(p, leaves)));
+    if (!k->wide_host.apart) {
+        vyre_value over = vyre_ir_ne(p, vyi_groups_over(k), g->over);
+        vyre_ir_set(p, leaves, vyre_ir_or(p, over, vyre_ir_get(p, leaves)));
+    }
     vyre_value phase = vyi_kernel_op(k, vyre_ir_and, looks, VYI_GATE_STOP_LOOKS - 1);
     vyre_ir_if(p, vyi_kernel_is(k, phase, 0));
     vyre_value stop = vyi_kernel_control(k, VYRE_CONTROL_SHUTDOWN);
@@ -323,7 +325,8 @@ static void vyi_kernel_groups(vyi_kernel *k)
     g.exhausted = vyre_ir_local(p, VYRE_TYPE_U32, zero, "exhausted");
     g.looks = vyre_ir_local(p, VYRE_TYPE_U32, zero, "looks");
     g.leaves = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "leave");
-    g.over = vyi_groups_over(k);
+    if (!k->wide_host.apart)
+        g.over = vyi_groups_over(k);
     g.turn = vyre_ir_local(p, VYRE_TYPE_U32, zero, "turn");
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_lt, k->wide.lane, VYI_WIDE_SLOTS));
     vyre_value done = vyi_group_state(k, k->wide.lane, VYI_WIDE_DONE);

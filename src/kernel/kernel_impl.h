@@ -98,6 +98,8 @@ typedef struct vyi_wide_host {
     uint32_t events;  /* binding of the events that works wait for (order_impl.h); 0 = works have
                          no order */
     uint32_t children; /* of the device's own queue (children_impl.h); 0 = nothing is spawned */
+    bool     apart;   /* each group is run by itself, and nobody waits for all of them: none looks
+                         whether another one's rounds are used up */
 } vyi_wide_host;
 
 /* As vyre_kernel_build_for. */
