@@ -538,6 +538,10 @@ static void table_of_lanes(const bench_output *out, vyre *v, uint32_t largest)
     measure_lane(out, v, "a lane's job beside groups that wait");
     pthread_create(&c.thread, NULL, company_main, &c);
     measure_lane(out, v, "a lane's job beside groups at work");
+    vyre_work urgent = work_of(OP_SAXPY, 0, 1u << 12);
+    urgent.priority = VYRE_PRIORITY_CRITICAL;
+    bench_row row = measure(v, "urgent saxpy of 2^12 floats beside groups at work", &urgent);
+    bench_finish(out, &row);
     __atomic_store_n(&c.stop, 1, __ATOMIC_RELEASE);
     pthread_join(c.thread, NULL);
 }

@@ -30,7 +30,7 @@ soak test_random TEST_PROGRAMS=$((10000 * factor))
 soak test_kernel_random TEST_COUNT=$((100000 * factor))
 soak test_engine_rings TEST_COUNT=$((5000 * factor))
 soak test_wide_live TEST_COUNT=$((100 * factor))
-soak test_wide_threads TEST_COUNT=$((2500 * factor))
+soak test_wide_threads TEST_COUNT=$((2500 * factor)) TEST_RANGE=67108864
 soak test_interleaving SCHEDULES=$((1000000 * factor))
 soak test_producers SLOTS=$((1000000 * factor))
 soak test_spirv_valid TEST_COUNT=$((3500 * factor))

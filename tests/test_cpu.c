@@ -4,6 +4,8 @@
 
 #include "oom.h"
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -39,6 +41,19 @@ static void cpu_needs_threads(void)
 #ifdef VYRE_NO_THREADS
     test_skip("built without threads");
 #endif
+}
+
+/* In front of the system's: the call from which on it gives no thread; 0: it does. */
+static uint32_t thread_calls, thread_fails;
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*body)(void *), void *user)
+{
+    int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    const uint32_t call = __atomic_add_fetch(&thread_calls, 1, __ATOMIC_RELAXED);
+    if (thread_fails && call >= thread_fails)
+        return EAGAIN;
+    *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+    return real(thread, how, body, user);
 }
 
 /* --- passes and leases --------------------------------------------------- */
@@ -430,6 +445,59 @@ static void a_range_without_end_is_stopped(void)
     vyre_close(v);
 }
 
+/* A handle's life with works of each width; what it ends with. */
+static vyre_status wide_life(const vyre_allocator *allocator)
+{
+    vyre_desc d = engine_desc(64);
+    d.kernel.handlers = wide_handlers;
+    d.kernel.handler_count = 5;
+    d.kernel.buffers = wide_buffers;
+    d.kernel.buffer_count = 2;
+    d.cpu_threads = 3;
+    if (allocator)
+        d.allocator = *allocator;
+    vyre_error err;
+    memset(&err, 0, sizeof err);
+    vyre *v = vyre_open(&d, &err);
+    if (!v)
+        return err.status;
+    vyre_status status = vyre_start(v, NULL);
+    for (uint32_t i = 0; i < 8 && status == VYRE_OK; i++) {
+        const vyre_ticket wide = wide_publish(v, OP_SHORT, 1000, VYRE_PRIORITY_NORMAL);
+        const vyre_ticket lane = engine_publish(v, engine_work(OP_SQUARE, 2, i, 5));
+        wide_check(v, wide, 999 * 500);
+        cpu_check_square(v, lane, i);
+    }
+    if (status == VYRE_OK)
+        status = vyre_stop(v, 20 * SECOND, NULL);
+    vyre_close(v);
+    return status;
+}
+
+/* Two threads are enough, one for lanes and one for wide works; what starts needs them. */
+static void threads_that_cannot_be_had(void)
+{
+    cpu_needs_threads();
+    for (uint32_t call = 1; call <= 6; call++) {
+        thread_calls = 0;
+        thread_fails = call;
+        const vyre_status status = wide_life(NULL);
+        thread_fails = 0;
+        CHECK_EQ(status, call <= 2 ? VYRE_E_THREAD : VYRE_OK);
+    }
+}
+
+static vyre_status wide_life_of(const vyre_allocator *allocator, void *user)
+{
+    (void)user;
+    return wide_life(allocator);
+}
+
+static void every_allocation_for_wide_works_may_fail(void)
+{
+    oom_each(wide_life_of, NULL);
+}
+
 /* One thread serves wide works in passes, in the order of urgency and publishing. */
 static void one_thread_has_no_groups(void)
 {
@@ -600,6 +668,8 @@ int main(void)
     RUN(urgent_works_wait_for_a_chunk);
     RUN(a_range_without_end_is_stopped);
     RUN(one_thread_has_no_groups);
+    RUN(threads_that_cannot_be_had);
+    RUN(every_allocation_for_wide_works_may_fail);
     RUN(an_idle_kernel_costs_nothing);
     RUN(waiting_costs_nothing);
     RUN(open_touches_no_memory);

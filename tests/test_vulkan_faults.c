@@ -8,6 +8,7 @@
  * Looks at the device are as many as time allows; the first two stand for all. */
 #include "test.h"
 #include "vyre.h"
+#include "knobs.h"
 #include "oom.h"
 
 #include "mock_vulkan.c"
@@ -15,6 +16,7 @@
 #include <time.h>
 
 static vyre_error err;
+static bool gates; /* ranges, by groups of the running kernel */
 
 static uint64_t now_ns(void)
 {
@@ -89,6 +91,12 @@ static void life_init(life *l, bool fences)
     if (!d->vulkan.loader)
         test_skip("no Vulkan loader");
     mock.no_timeline = fences;
+    d->kernel.payload_width = gates ? VYRE_WIDTH_RANGE : VYRE_WIDTH_LANE;
+    if (gates) {
+        d->kernel.group_size = 32;
+        d->wide_groups = 2;
+    }
+    knob_wide_anywhere = gates;
 }
 
 static vyre_work work_of(uint32_t number)
@@ -139,8 +147,11 @@ static vyre_status step_dispatch(life *l, uint32_t ranges)
 static vyre_status step_wait(life *l, bool armed)
 {
     const uint64_t end = now_ns() + (armed ? 200000000u : 0);
-    const vyre_work w = work_of(1);
+    const vyre_work w = gates ? range_of(1, 100) : work_of(1);
     vyre_status status;
+    vyre_info info;
+    vyre_query(l->v, &info);
+    CHECK(!gates || info.wide_groups > 0);
     uint32_t after = 0; /* works after the failure: one of them has to notice a loss */
     do {
         vyre_ticket t;
@@ -155,7 +166,7 @@ static vyre_status step_wait(life *l, bool armed)
 /* The device is lost, and the handle has noticed. */
 static void life_lose(life *l)
 {
-    const vyre_work w = work_of(1);
+    const vyre_work w = gates ? range_of(1, 100) : work_of(1);
     const uint64_t end = now_ns() + 5000000000u;
     vyre_info info;
     mock.lost = true;
@@ -480,7 +491,7 @@ static void step_sweep(step at, bool fences)
         reached += failed;
     }
     printf("NOTE %s%s: %u functions, %u calls, %u of them failed, %u faults\n", step_names[at],
-           fences ? " with fences" : "", functions, made, reached, total);
+           fences ? " with fences" : gates ? " with gates" : "", functions, made, reached, total);
     CHECK(total > 0 || at >= STEP_STOP);
 }
 
@@ -505,6 +516,17 @@ static void start_with_fences_fails_cleanly(void) { step_sweep(STEP_START, true)
 static void wait_with_fences_fails_cleanly(void) { step_sweep(STEP_WAIT, true); }
 static void recover_with_fences_fails_cleanly(void) { step_sweep(STEP_RECOVER, true); }
 static void stop_with_fences_fails_cleanly(void) { step_sweep(STEP_STOP, true); }
+
+static void with_gates(step at)
+{
+    gates = true;
+    step_sweep(at, false);
+    gates = false;
+}
+
+static void start_with_gates_fails_cleanly(void) { with_gates(STEP_START); }
+static void wait_with_gates_fails_cleanly(void) { with_gates(STEP_WAIT); }
+static void stop_with_gates_fails_cleanly(void) { with_gates(STEP_STOP); }
 
 /* A recovery that fails can be tried again, until it gets through. */
 static void every_allocation_of_a_recovery_may_fail(void)
@@ -562,6 +584,9 @@ int main(void)
     RUN(wait_with_fences_fails_cleanly);
     RUN(recover_with_fences_fails_cleanly);
     RUN(stop_with_fences_fails_cleanly);
+    RUN(start_with_gates_fails_cleanly);
+    RUN(wait_with_gates_fails_cleanly);
+    RUN(stop_with_gates_fails_cleanly);
     RUN(every_allocation_of_a_recovery_may_fail);
     RUN(no_function_was_left_out);
     printf("NOTE %.1f s\n", (double)(now_ns() - begin) * 1e-9);

@@ -232,6 +232,7 @@ static const engine_case live_cases[] = {
     ENGINE_CASE(results_of_wide_works_are_kept),
     ENGINE_CASE(ranges_from_four_threads),
     ENGINE_CASE(one_index_of_a_million_faults),
+    ENGINE_CASE(the_last_index_of_all),
     ENGINE_CASE(rings_beside_groups),
     ENGINE_CASE(works_outlast_stops),
     ENGINE_CASE(generations_begin_anew),

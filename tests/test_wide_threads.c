@@ -1,5 +1,6 @@
 /* Ranges at random from four threads, 32 works at a time, while the handle is stopped
  * and started: each index of each range runs once.  TEST_COUNT ranges a thread.
+ * TEST_RANGE indexes of one range, up to 2^32 - 1.
  * test_wide_live has the same beside groups, in leases of a few rounds. */
 #include "engine.h"
 
@@ -7,6 +8,7 @@
 
 #define OP_SPREAD 0x1200u /* range: user[index % WORDS] += a2; sum of index + a2; fault at a4 */
 #define OP_PIECES 0x1201u /* the same in chunks of 100 */
+#define OP_TELL   0x1202u /* range: how many indexes, their sum, xor, least and greatest */
 enum { THREADS = 4, FLIGHT = 8, WORDS = 4096, PIECE = 100, MILLION = (1 << 20) + 3 };
 
 static void emit_spread(vyre_program *p, const vyre_slot_values *s, void *user)
@@ -19,6 +21,16 @@ static void emit_spread(vyre_program *p, const vyre_slot_values *s, void *user)
     vyre_ir_if(p, vyre_ir_eq(p, next, s->arg[4]));
     vyre_emit_fault(p, s, vyre_ir_u32(p, VYRE_FAULT_USER + 77));
     vyre_ir_end(p);
+}
+
+static void emit_tell(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_emit_reduce(p, s, 0, VYRE_ATOMIC_ADD, vyre_ir_u32(p, 1));
+    vyre_emit_reduce(p, s, 1, VYRE_ATOMIC_ADD, s->index);
+    vyre_emit_reduce(p, s, 2, VYRE_ATOMIC_XOR, s->index);
+    vyre_emit_reduce(p, s, 3, VYRE_ATOMIC_MIN, s->index);
+    vyre_emit_reduce(p, s, 4, VYRE_ATOMIC_MAX, s->index);
 }
 
 typedef struct toucher {
@@ -84,11 +96,12 @@ static vyre *threads_open(void)
 {
     static const vyre_handler spreads[] = {
         { OP_SPREAD, emit_spread, NULL, "spread", VYRE_WIDTH_RANGE, 0, NULL, 0 },
-        { OP_PIECES, emit_spread, NULL, "pieces", VYRE_WIDTH_RANGE, PIECE, NULL, 0 }
+        { OP_PIECES, emit_spread, NULL, "pieces", VYRE_WIDTH_RANGE, PIECE, NULL, 0 },
+        { OP_TELL, emit_tell, NULL, "tell", VYRE_WIDTH_RANGE, 0, NULL, 0 }
     };
     vyre_desc d = engine_desc(64);
     d.kernel.handlers = spreads;
-    d.kernel.handler_count = 2;
+    d.kernel.handler_count = 3;
 #ifdef WIDE_LIVE
     wide_live(&d);
 #endif
@@ -154,15 +167,46 @@ static void one_index_of_a_million_faults(void)
     vyre_close(v);
 }
 
+/* Of all numbers below n. */
+static uint32_t xor_below(uint32_t n)
+{
+    const uint32_t last = n - 1;
+    const uint32_t of_four[4] = { last, 1, n, 0 };
+    return n ? of_four[last & 3] : 0;
+}
+
+/* The last indexes that there are, up to all of them: as many, and these, have run. */
+static void the_last_index_of_all(void)
+{
+    const char *wanted = getenv("TEST_RANGE");
+    const uint32_t n = wanted ? (uint32_t)strtoul(wanted, NULL, 0) : MILLION;
+    const uint32_t from = UINT32_MAX - n;
+    uint32_t args[12] = { 0 };
+    vyre *v = threads_open();
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    const uint64_t begin = engine_now();
+    const vyre_ticket t = engine_publish(v, engine_work(OP_TELL, 2, from, UINT32_MAX));
+    CHECK_EQ(vyre_wait(v, t, 600 * SECOND, NULL), VYRE_OK);
+    printf("NOTE %u indexes in %.3f ms\n", n, (double)(engine_now() - begin) / 1e6);
+    CHECK_EQ(vyre_result(v, t, args, NULL), VYRE_OK);
+    CHECK_EQ(args[0], n);
+    CHECK_EQ(args[1], (uint32_t)((uint64_t)n * from + (uint64_t)n * (n - 1u) / 2));
+    CHECK_EQ(args[2], xor_below(UINT32_MAX) ^ xor_below(from));
+    CHECK_EQ(args[3], from);
+    CHECK_EQ(args[4], UINT32_MAX - 1);
+    vyre_close(v);
+}
+
 static const engine_case threads_cases[] = {
     ENGINE_CASE(ranges_from_four_threads),
-    ENGINE_CASE(one_index_of_a_million_faults)
+    ENGINE_CASE(one_index_of_a_million_faults),
+    ENGINE_CASE(the_last_index_of_all)
 };
 
 #ifndef WIDE_LIVE
 int main(void)
 {
-    engine_run_cases(threads_cases, 2);
+    engine_run_cases(threads_cases, 3);
     return test_end();
 }
 #endif

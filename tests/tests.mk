@@ -27,6 +27,7 @@ UNSANITIZED += test_spirv_rings
 $(BUILD)/tests/test_spirv_rings: vyre_spirv.h tests/test_kernel_random.c tests/model.c tests/model.h tests/vk_run.h
 $(BUILD)/tests/test_spirv_rings: LDLIBS = -lvulkan
 
+$(BUILD)/tests/test_vulkan_faults: tests/knobs.h
 $(BUILD)/tests/test_vulkan $(BUILD)/tests/test_vulkan_faults $(BUILD)/tests/test_vulkan_loss: tests/mock_vulkan.c tests/mock_vulkan.h tests/driver.h
 
 WHITEBOX += test_vulkan_volk
