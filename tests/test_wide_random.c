@@ -7,6 +7,7 @@
  * Unsanitized: the driver is code of others.
  *
  *   TEST_COUNT=10000   handlers instead of 24
+ *   TEST_SECONDS=60    no kernel is begun after that time
  *   TEST_SEED=0x...    the first kernel's; a failure names the one to repeat
  *   VYRE_DEVICE=text   the device to use
  */
@@ -15,6 +16,8 @@
 
 #include "gen.h"
 #include "vk_run.h"
+
+#include <time.h>
 
 enum {
     HANDLERS = 4,  /* of a kernel */
@@ -237,13 +240,15 @@ static void run_works(const kernel *k, tally *t)
 static void random_handlers_agree(void)
 {
     const char *text = getenv("TEST_COUNT");
+    const char *limit = getenv("TEST_SECONDS");
     const uint32_t count = text ? (uint32_t)strtoul(text, NULL, 0) : 24;
+    const time_t end = limit ? time(NULL) + (time_t)strtoul(limit, NULL, 0) : 0;
     const uint64_t first = test_seed(0x77696465);
     tally t;
     memset(&t, 0, sizeof t);
     if (!vk_open(&vk))
         test_skip(vk.why);
-    for (uint64_t n = 0; t.handlers < count; n++) {
+    for (uint64_t n = 0; t.handlers < count && !(end && n && time(NULL) >= end); n++) {
         static kernel k;
         uint64_t state = first + n;
         kernel_begin(&k, n ? test_random(&state) : first);
