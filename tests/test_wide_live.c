@@ -232,7 +232,6 @@ static const engine_case live_cases[] = {
     ENGINE_CASE(results_of_wide_works_are_kept),
     ENGINE_CASE(ranges_from_four_threads),
     ENGINE_CASE(one_index_of_a_million_faults),
-    ENGINE_CASE(the_last_index_of_all),
     ENGINE_CASE(rings_beside_groups),
     ENGINE_CASE(works_outlast_stops),
     ENGINE_CASE(generations_begin_anew),
@@ -264,6 +263,7 @@ int main(void)
     (void)threads_cases; /* test_wide_threads these, */
     (void)engine_cases; /* and these test_engine_rings */
     run_live(VYRE_BACKEND_CPU, count - 2);
+    test_run("cpu/the_last_index_of_all", the_last_index_of_all);
     run_live(VYRE_BACKEND_VULKAN, count);
     return test_end();
 }
