@@ -42390,8 +42390,15 @@ typedef struct vyi_scan_carry {
     uint64_t offset;
 } vyi_scan_carry;
 
-/* Files that are being read: scan_files.c. */
-typedef struct vyi_scan_reader vyi_scan_reader;
+/* Who copies the texts of a call that reads files: bytes of the part that the caller's thread
+ * has, into the text memory, now or by a thread that has nothing else to do; and waits for
+ * those, with the status of all. */
+typedef struct vyi_scan_copier {
+    vyre_status (*copy)(void *user, size_t at, const uint8_t *bytes, size_t size,
+                        vyre_error *err);
+    vyre_status (*settle)(void *user, vyre_error *err);
+    void         *user;
+} vyi_scan_copier;
 
 struct vyre_scan {
     vyre_allocator  allocator;
@@ -42404,7 +42411,7 @@ struct vyre_scan {
     uint32_t        lanes, group;  /* that wide works have; of a group */
     uint32_t        width, places; /* bytes of a segment; records */
     bool            resident;      /* the texts of this call lie in the text memory */
-    vyi_scan_reader *reader;       /* of a call that reads files, else NULL */
+    const vyi_scan_copier *copier; /* of a call that reads files, else NULL */
     uint32_t        bank_bytes, bank_segments, bank_pieces, bank_blocks;
     uint32_t        width_most, piece_most; /* bytes of a segment, of a piece */
     vyi_scan_bank   banks[VYI_SCAN_BANKS];
@@ -42447,11 +42454,6 @@ VYI_API void vyi_scan_deliver(vyre_scan *s);
 /* A call begins; with a sink it gets all hits, those of one byte together. */
 VYI_API void vyi_scan_call(vyre_scan *s, void (*sink)(void *user, const vyre_hit *hits,
                                                       size_t count), void *user);
-/* Bytes of the part that the caller's thread has, into the text memory: now, or by a thread
- * that has nothing else to do.  Waits for those; the status is that of all. */
-VYI_API vyre_status vyi_scan_reader_copy(vyi_scan_reader *r, size_t at, const uint8_t *bytes,
-                                         size_t size, vyre_error *err);
-VYI_API vyre_status vyi_scan_reader_settle(vyi_scan_reader *r, vyre_error *err);
 /* Waits for works of a call that failed. */
 VYI_API vyre_status vyi_scan_settle(vyre_scan *s, vyre_error *err);
 /* Fills, and launches what is full.  Then all that was filled, to its end. */
@@ -43493,8 +43495,8 @@ static vyre_status vyi_scan_launch(vyre_scan *s, vyi_scan_bank *b, vyre_error *e
 {
     const uint32_t words = b->blocks * s->tables.count;
     vyre_status status = vyi_scan_cut(s, b, s->width, err);
-    if (status == VYRE_OK && s->reader)
-        status = vyi_scan_reader_settle(s->reader, err);
+    if (status == VYRE_OK && s->copier)
+        status = s->copier->settle(s->copier->user, err);
     if (status == VYRE_OK && words)
         status = vyre_write(s->v, VYI_SCAN_STATES, (size_t)b->states * 4, s->states,
                             words * sizeof *s->states, err);
@@ -43558,7 +43560,7 @@ static vyre_status vyi_scan_put_bytes(vyre_scan *s, vyi_scan_bank *b, vyi_scan_p
     }
     piece->at = b->text + b->used;
     b->used += (piece->size + VYI_SCAN_BLOCK - 1) & ~(VYI_SCAN_BLOCK - 1);
-    return s->reader ? vyi_scan_reader_copy(s->reader, piece->at, bytes, piece->size, err)
+    return s->copier ? s->copier->copy(s->copier->user, piece->at, bytes, piece->size, err)
                      : vyre_write(s->v, VYI_SCAN_TEXT, piece->at, bytes, piece->size, err);
 }
 
@@ -44214,7 +44216,7 @@ typedef struct vyi_scan_part {
     size_t   copy_from, copy_at, copy_size;
 } vyi_scan_part;
 
-struct vyi_scan_reader {
+typedef struct vyi_scan_reader {
     vyre         *v;
     const char *const *paths;
     uint32_t      count, file; /* which is being read */
@@ -44233,7 +44235,7 @@ struct vyi_scan_reader {
     vyi_cond      work, full;     /* for the threads; for the caller's */
     vyi_thread    threads[VYI_SCAN_READERS];
     uint32_t      thread_count;
-};
+} vyi_scan_reader;
 
 /* --- reading -------------------------------------------------------------- */
 
@@ -44504,9 +44506,11 @@ static void vyi_scan_reader_done(vyi_scan_reader *r, vyi_scan_part *part)
     vyi_mutex_unlock(&r->lock);
 }
 
-VYI_API vyre_status vyi_scan_reader_copy(vyi_scan_reader *r, size_t at, const uint8_t *bytes,
-                                         size_t size, vyre_error *err)
+/* As vyi_scan_copier says. */
+static vyre_status vyi_scan_reader_copy(void *user, size_t at, const uint8_t *bytes, size_t size,
+                                        vyre_error *err)
 {
+    vyi_scan_reader *r = (vyi_scan_reader *)user;
     vyi_scan_part *part = &r->parts[r->taken % VYI_SCAN_PARTS];
     bool handed = false;
     if (r->threaded && size >= VYI_SCAN_HANDED) {
@@ -44525,8 +44529,9 @@ VYI_API vyre_status vyi_scan_reader_copy(vyi_scan_reader *r, size_t at, const ui
     return handed ? VYRE_OK : vyre_write(r->v, VYI_SCAN_TEXT, at, bytes, size, err);
 }
 
-VYI_API vyre_status vyi_scan_reader_settle(vyi_scan_reader *r, vyre_error *err)
+static vyre_status vyi_scan_reader_settle(void *user, vyre_error *err)
 {
+    vyi_scan_reader *r = (vyi_scan_reader *)user;
     if (!r->threaded)
         return VYRE_OK;
     vyi_mutex_lock(&r->lock);
@@ -44752,6 +44757,7 @@ VYRE_API vyre_status vyre_scan_files(vyre_scan *s, const char *const *paths, uin
                                      vyre_scan_report *report, vyre_error *err)
 {
     vyi_scan_files_run f;
+    const vyi_scan_copier copier = { vyi_scan_reader_copy, vyi_scan_reader_settle, &f.reader };
     if (!s || (count && !paths))
         return vyi_scan_argument(s ? "the array of paths" : "the scan", err);
     for (uint32_t i = 0; i < count; i++) {
@@ -44767,9 +44773,9 @@ VYRE_API vyre_status vyre_scan_files(vyre_scan *s, const char *const *paths, uin
     f.reader.count = count;
     f.reader.part_bytes = f.how.part_bytes ? f.how.part_bytes : VYI_SCAN_PART_BYTES;
     vyi_scan_call(s, vyi_scan_files_hits, &f);
-    s->reader = &f.reader;
+    s->copier = &copier;
     vyre_status status = vyi_scan_files_run_all(&f, err);
-    s->reader = NULL;
+    s->copier = NULL;
     vyi_scan_reader_close(&f.reader, &s->allocator);
     status = vyi_scan_files_end(&f, status, files, report, err);
     if (f.files)

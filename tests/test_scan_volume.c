@@ -50,7 +50,7 @@ static struct {
     uint8_t  bytes[HELD];
     size_t   have, at;
     uint64_t offset; /* of the byte that comes next */
-    uint32_t ids[4096], id_count, id; /* that end with the last one */
+    uint32_t ids[MOST_PATTERNS], id_count, id; /* that end with the last one */
     uint64_t told;
 } walk;
 
@@ -103,7 +103,7 @@ static bool walk_next(vyre_hit *hit)
         const uint32_t from = walk.m->output_offsets[walk.state];
         walk.id = 0;
         walk.id_count = walk.m->output_offsets[walk.state + 1] - from;
-        CHECK(walk.id_count <= 4096);
+        CHECK(walk.id_count <= MOST_PATTERNS);
         memcpy(walk.ids, walk.m->outputs + from, walk.id_count * sizeof *walk.ids);
         qsort(walk.ids, walk.id_count, sizeof *walk.ids, by_number);
     }

@@ -47,7 +47,7 @@ typedef struct vyi_scan_part {
     size_t   copy_from, copy_at, copy_size;
 } vyi_scan_part;
 
-struct vyi_scan_reader {
+typedef struct vyi_scan_reader {
     vyre         *v;
     const char *const *paths;
     uint32_t      count, file; /* which is being read */
@@ -66,7 +66,7 @@ struct vyi_scan_reader {
     vyi_cond      work, full;     /* for the threads; for the caller's */
     vyi_thread    threads[VYI_SCAN_READERS];
     uint32_t      thread_count;
-};
+} vyi_scan_reader;
 
 /* --- reading -------------------------------------------------------------- */
 
@@ -337,9 +337,11 @@ static void vyi_scan_reader_done(vyi_scan_reader *r, vyi_scan_part *part)
     vyi_mutex_unlock(&r->lock);
 }
 
-VYI_API vyre_status vyi_scan_reader_copy(vyi_scan_reader *r, size_t at, const uint8_t *bytes,
-                                         size_t size, vyre_error *err)
+/* As vyi_scan_copier says. */
+static vyre_status vyi_scan_reader_copy(void *user, size_t at, const uint8_t *bytes, size_t size,
+                                        vyre_error *err)
 {
+    vyi_scan_reader *r = (vyi_scan_reader *)user;
     vyi_scan_part *part = &r->parts[r->taken % VYI_SCAN_PARTS];
     bool handed = false;
     if (r->threaded && size >= VYI_SCAN_HANDED) {
@@ -358,8 +360,9 @@ VYI_API vyre_status vyi_scan_reader_copy(vyi_scan_reader *r, size_t at, const ui
     return handed ? VYRE_OK : vyre_write(r->v, VYI_SCAN_TEXT, at, bytes, size, err);
 }
 
-VYI_API vyre_status vyi_scan_reader_settle(vyi_scan_reader *r, vyre_error *err)
+static vyre_status vyi_scan_reader_settle(void *user, vyre_error *err)
 {
+    vyi_scan_reader *r = (vyi_scan_reader *)user;
     if (!r->threaded)
         return VYRE_OK;
     vyi_mutex_lock(&r->lock);
@@ -585,6 +588,7 @@ VYRE_API vyre_status vyre_scan_files(vyre_scan *s, const char *const *paths, uin
                                      vyre_scan_report *report, vyre_error *err)
 {
     vyi_scan_files_run f;
+    const vyi_scan_copier copier = { vyi_scan_reader_copy, vyi_scan_reader_settle, &f.reader };
     if (!s || (count && !paths))
         return vyi_scan_argument(s ? "the array of paths" : "the scan", err);
     for (uint32_t i = 0; i < count; i++) {
@@ -600,9 +604,9 @@ VYRE_API vyre_status vyre_scan_files(vyre_scan *s, const char *const *paths, uin
     f.reader.count = count;
     f.reader.part_bytes = f.how.part_bytes ? f.how.part_bytes : VYI_SCAN_PART_BYTES;
     vyi_scan_call(s, vyi_scan_files_hits, &f);
-    s->reader = &f.reader;
+    s->copier = &copier;
     vyre_status status = vyi_scan_files_run_all(&f, err);
-    s->reader = NULL;
+    s->copier = NULL;
     vyi_scan_reader_close(&f.reader, &s->allocator);
     status = vyi_scan_files_end(&f, status, files, report, err);
     if (f.files)

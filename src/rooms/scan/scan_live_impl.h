@@ -138,8 +138,15 @@ typedef struct vyi_scan_carry {
     uint64_t offset;
 } vyi_scan_carry;
 
-/* Files that are being read: scan_files.c. */
-typedef struct vyi_scan_reader vyi_scan_reader;
+/* Who copies the texts of a call that reads files: bytes of the part that the caller's thread
+ * has, into the text memory, now or by a thread that has nothing else to do; and waits for
+ * those, with the status of all. */
+typedef struct vyi_scan_copier {
+    vyre_status (*copy)(void *user, size_t at, const uint8_t *bytes, size_t size,
+                        vyre_error *err);
+    vyre_status (*settle)(void *user, vyre_error *err);
+    void         *user;
+} vyi_scan_copier;
 
 struct vyre_scan {
     vyre_allocator  allocator;
@@ -152,7 +159,7 @@ struct vyre_scan {
     uint32_t        lanes, group;  /* that wide works have; of a group */
     uint32_t        width, places; /* bytes of a segment; records */
     bool            resident;      /* the texts of this call lie in the text memory */
-    vyi_scan_reader *reader;       /* of a call that reads files, else NULL */
+    const vyi_scan_copier *copier; /* of a call that reads files, else NULL */
     uint32_t        bank_bytes, bank_segments, bank_pieces, bank_blocks;
     uint32_t        width_most, piece_most; /* bytes of a segment, of a piece */
     vyi_scan_bank   banks[VYI_SCAN_BANKS];
@@ -195,11 +202,6 @@ VYI_API void vyi_scan_deliver(vyre_scan *s);
 /* A call begins; with a sink it gets all hits, those of one byte together. */
 VYI_API void vyi_scan_call(vyre_scan *s, void (*sink)(void *user, const vyre_hit *hits,
                                                       size_t count), void *user);
-/* Bytes of the part that the caller's thread has, into the text memory: now, or by a thread
- * that has nothing else to do.  Waits for those; the status is that of all. */
-VYI_API vyre_status vyi_scan_reader_copy(vyi_scan_reader *r, size_t at, const uint8_t *bytes,
-                                         size_t size, vyre_error *err);
-VYI_API vyre_status vyi_scan_reader_settle(vyi_scan_reader *r, vyre_error *err);
 /* Waits for works of a call that failed. */
 VYI_API vyre_status vyi_scan_settle(vyre_scan *s, vyre_error *err);
 /* Fills, and launches what is full.  Then all that was filled, to its end. */

@@ -112,8 +112,8 @@ static vyre_status vyi_scan_launch(vyre_scan *s, vyi_scan_bank *b, vyre_error *e
 {
     const uint32_t words = b->blocks * s->tables.count;
     vyre_status status = vyi_scan_cut(s, b, s->width, err);
-    if (status == VYRE_OK && s->reader)
-        status = vyi_scan_reader_settle(s->reader, err);
+    if (status == VYRE_OK && s->copier)
+        status = s->copier->settle(s->copier->user, err);
     if (status == VYRE_OK && words)
         status = vyre_write(s->v, VYI_SCAN_STATES, (size_t)b->states * 4, s->states,
                             words * sizeof *s->states, err);
@@ -177,7 +177,7 @@ static vyre_status vyi_scan_put_bytes(vyre_scan *s, vyi_scan_bank *b, vyi_scan_p
     }
     piece->at = b->text + b->used;
     b->used += (piece->size + VYI_SCAN_BLOCK - 1) & ~(VYI_SCAN_BLOCK - 1);
-    return s->reader ? vyi_scan_reader_copy(s->reader, piece->at, bytes, piece->size, err)
+    return s->copier ? s->copier->copy(s->copier->user, piece->at, bytes, piece->size, err)
                      : vyre_write(s->v, VYI_SCAN_TEXT, piece->at, bytes, piece->size, err);
 }
 
