@@ -2959,10 +2959,12 @@ typedef struct vyre_plan_desc {
     uint32_t observables, log_records; /* 0 = the handle's defaults */
     const vyre_info *info;     /* of an open handle: its limits; NULL = what every Vulkan device
                                   has */
+    uint32_t children;         /* as kernel.children: of the device's own queue */
 } vyre_plan_desc;
 
 typedef struct vyre_plan {
     uint32_t workgroup_size, slot_count, lane_count;
+    uint32_t children;       /* as asked for */
     uint32_t batches;        /* rings that the items fill, at least 1 */
     uint64_t result_records; /* room for twice as many as expected, at least 1024; 0 = none */
     uint64_t peak_bytes;     /* on the device */
@@ -2973,9 +2975,9 @@ typedef struct vyre_plan {
  * lanes are as many, or an eighth where many works are to be drained.
  * VYRE_E_BUDGET: the peak exceeds the budget; err->at is the peak, err->fix names
  * the largest part and the value of it that would fit.  VYRE_E_LIMIT_*: a limit
- * of `info` is 0. */
+ * of `info` is 0.  VYRE_E_KERNEL_SPAWN: there is no queue of so many children. */
 VYRE_API vyre_status vyre_plan_make(const vyre_plan_desc *desc, vyre_plan *out, vyre_error *err);
-/* Sets kernel.workgroup_size, slot_count and lane_count. */
+/* Sets kernel.workgroup_size, slot_count, lane_count and children. */
 VYRE_API void vyre_plan_apply(const vyre_plan *plan, vyre_desc *desc);
 
 /* --- geometry ------------------------------------------------------------ */
@@ -26475,11 +26477,6 @@ static inline bool vyi_news_is_pause(uint32_t news)
     return VYI_MIRROR_STATUS(news) == VYRE_SLOT_WAIT_IO;
 }
 
-static inline bool vyi_slot_is_paused(const vyi_queue *q, uint32_t slot)
-{
-    return vyi_news_is_pause(vyi_slot_news(q, slot));
-}
-
 /* How the slot ended, or 0. */
 static inline uint32_t vyi_slot_outcome(const vyi_queue *q, uint32_t slot)
 {
@@ -39125,6 +39122,7 @@ typedef enum vyi_sizing_part {
     VYI_PART_RESIDENT = 0, /* the program's own */
     VYI_PART_RESULTS,
     VYI_PART_RING,         /* and the mirror, and what is taken back */
+    VYI_PART_CHILDREN,     /* their slots, and the words of the queue */
     VYI_PART_FIXED,        /* control, log, IO queue */
     VYI_PART_COUNT
 } vyi_sizing_part;
@@ -39195,6 +39193,21 @@ static vyre_status vyi_sizing_results(const vyre_plan_desc *d, uint64_t *records
     return VYRE_OK;
 }
 
+static uint64_t vyi_sizing_children(uint32_t children, uint32_t slots)
+{
+    const uint64_t words = VYI_CHILDREN_WORDS((uint64_t)children, slots + VYI_WIDE_SLOTS);
+    return children ? (uint64_t)vyre_ring_size(children) + 4 * words : 0;
+}
+
+static vyre_status vyi_sizing_check_children(uint32_t children, vyre_error *err)
+{
+    if (children == 0 || (children >= VYI_CHILDREN_BITS && children <= VYRE_MAX_SLOTS &&
+                          (children & (children - 1)) == 0))
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_KERNEL_SPAWN, children, "Use 32, 64, .. 1048576, or 0.",
+                    "a queue of %u children", (unsigned)children);
+}
+
 /* The parts' bytes on the device, and their sum. */
 static vyre_status vyi_sizing_parts(const vyre_plan_desc *d, vyre_plan *plan,
                                     uint64_t parts[VYI_PART_COUNT], vyre_error *err)
@@ -39211,6 +39224,7 @@ static vyre_status vyi_sizing_parts(const vyre_plan_desc *d, vyre_plan *plan,
     parts[VYI_PART_RESIDENT] = d->resident_bytes;
     parts[VYI_PART_RING] = (uint64_t)vyre_ring_size(plan->slot_count) +
                            (uint64_t)plan->slot_count * VYI_SIZING_SLOT_BYTES;
+    parts[VYI_PART_CHILDREN] = vyi_sizing_children(d->children, plan->slot_count);
     parts[VYI_PART_FIXED] = (uint64_t)control + log + vyre_io_size(VYRE_IO_SLOTS) +
                             4u * (VYI_WIDE_SLOTS + VYRE_IO_SLOTS);
     plan->peak_bytes = 0;
@@ -39227,6 +39241,7 @@ static vyre_status vyi_sizing_over(const vyre_plan_desc *d, const vyre_plan *pla
                                    const uint64_t parts[VYI_PART_COUNT], vyre_error *err)
 {
     static const char *const names[VYI_PART_COUNT] = { "resident_bytes", "items", "in_flight",
+                                                       "children",
                                                        "observables and log_records" };
     uint32_t largest = 0;
     char fix[160];
@@ -39240,6 +39255,11 @@ static vyre_status vyi_sizing_over(const vyre_plan_desc *d, const vyre_plan *pla
     } else if (largest == VYI_PART_RING) {
         fits = fits / (VYRE_SLOT_BYTES + VYI_SIZING_SLOT_BYTES) / plan->workgroup_size *
                plan->workgroup_size;
+    } else if (largest == VYI_PART_CHILDREN) {
+        uint32_t children = d->children;
+        while (children && vyi_sizing_children(children, plan->slot_count) > fits)
+            children /= 2;
+        fits = children >= VYI_CHILDREN_BITS ? children : 0;
     }
     if (fits && largest != VYI_PART_FIXED)
         snprintf(fix, sizeof fix, "The largest part is that of %s: lower it to %llu.",
@@ -39292,9 +39312,12 @@ VYRE_API vyre_status vyre_plan_make(const vyre_plan_desc *desc, vyre_plan *out, 
                         (int)desc->goal);
     const vyre_limits *limits = desc->info ? &desc->info->limits : &vyi_sizing_least;
     vyre_status status = vyre_geometry_plan(1, 1, limits, NULL, &ignored, err);
+    if (status == VYRE_OK)
+        status = vyi_sizing_check_children(desc->children, err);
     if (status < 0)
         return status;
     memset(&plan, 0, sizeof plan);
+    plan.children = desc->children;
     status = vyi_sizing_fill(desc, limits, &plan, err);
     if (status == VYRE_OK)
         *out = plan;
@@ -39308,6 +39331,7 @@ VYRE_API void vyre_plan_apply(const vyre_plan *plan, vyre_desc *desc)
     desc->kernel.workgroup_size = plan->workgroup_size;
     desc->kernel.slot_count = plan->slot_count;
     desc->kernel.lane_count = plan->lane_count;
+    desc->kernel.children = plan->children;
 }
 
 #endif /* VYRE_NO_PLAN */

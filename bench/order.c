@@ -13,6 +13,9 @@
  * the recursion, with a then that adds, and the ways to place queens.  A sample is the time
  * of a tree for each of its jobs; the rate is of jobs.  What found the queue full was done
  * in its parent and is not counted.
+ *
+ * And what a job costs that yields and is claimed again: a sample is the time of a job that
+ * yields 1,000 times, for each of its runs.
  */
 #define _GNU_SOURCE
 #define VYRE_IMPLEMENTATION
@@ -357,6 +360,54 @@ static void on_trees(uint32_t fib, uint32_t queens, bool csv)
     vyre_close(v);
 }
 
+/* --- yields ------------------------------------------------------------------------ */
+
+#define OP_YIELDS 0x3000u
+
+static void on_yields(bool csv)
+{
+    static const vyre_handler yields = {
+        OP_YIELDS, NULL, NULL, "yields", VYRE_WIDTH_LANE, 0,
+        "if (arg[3] < arg[0]) yield(arg[3] + 1u, arg[4] + arg[3]); else result(0, arg[4]);", 0
+    };
+    vyre_desc desc;
+    vyre_info info;
+    vyre_error err;
+    memset(&desc, 0, sizeof desc);
+    desc.kernel.slot_count = 256;
+    desc.kernel.handlers = &yields;
+    desc.kernel.handler_count = 1;
+    desc.kernel.tasks = true;
+    vyre *v = vyre_open(&desc, &err);
+    if (!v || vyre_start(v, &err) < 0) {
+        fprintf(stderr, "order: %s\n", err.text);
+        exit(1);
+    }
+    vyre_query(v, &info);
+    bench_output out = bench_cpu("order", "us", "", csv);
+    snprintf(out.device, sizeof out.device, "%s", info.device);
+    snprintf(out.driver, sizeof out.driver, "%s", info.driver);
+    snprintf(out.settings, sizeof out.settings, "%u yields, %g s a row", (unsigned)hops, seconds);
+    bench_heading(&out);
+    bench_row row = bench_row_new("a yield, until it is claimed again", 100000);
+    const vyre_work work = { OP_YIELDS, 0, VYRE_PRIORITY_NORMAL, 1, { hops } };
+    const uint64_t end = bench_now() + (uint64_t)(seconds * 1e9);
+    do {
+        vyre_ticket t;
+        uint32_t args[12];
+        const uint64_t begin = bench_now();
+        check(vyre_publish(v, &work, &t, &err), &err);
+        check(vyre_wait_result(v, t, FOREVER, args, &err), &err);
+        bench_add(&row, (double)(bench_now() - begin) / hops);
+        if (args[0] != (uint32_t)((uint64_t)hops * (hops - 1) / 2)) {
+            fprintf(stderr, "order: the yields gave %u\n", (unsigned)args[0]);
+            exit(1);
+        }
+    } while (bench_now() < end);
+    bench_finish(&out, &row);
+    vyre_close(v);
+}
+
 int main(int argc, char **argv)
 {
     bench_usage(argc, argv, "[--csv] [--quick] [--seconds N] [--hops N] [--fib N] [--queens N] "
@@ -384,5 +435,6 @@ int main(int argc, char **argv)
     on_work(false, bench_flag(argc, argv, "--csv"));
     on_work(true, bench_flag(argc, argv, "--csv"));
     on_trees(fib, queens, bench_flag(argc, argv, "--csv"));
+    on_yields(bench_flag(argc, argv, "--csv"));
     return 0;
 }

@@ -21,7 +21,7 @@ buildable() { # name
     case $1 in
     roundtrip | drain) have volk.h && [ -e "$bin/twins/drain.spv.h" ] ;;
     wide | runner | cancel) have volk.h ;;
-    io_floor) have liburing.h ;;
+    io_floor | io) have liburing.h ;;
     emit | source) have glslang/Include/glslang_c_interface.h ;;
     esac
 }

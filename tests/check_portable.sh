@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The wire tests, and the interpreter, on a big-endian and on a 32-bit machine.
+# The wire tests, the interpreter, and the tables of the pump, on a big-endian and on a 32-bit machine.
 . "$(dirname "$0")/check.sh"
 
-portable=$(ls tests/test_base.c tests/test_wire*.c tests/test_ring*.c tests/test_vectors*.c tests/test_interp_bytes.c 2>/dev/null)
+portable=$(ls tests/test_base.c tests/test_wire*.c tests/test_ring*.c tests/test_vectors*.c tests/test_interp_bytes.c tests/test_io_tables.c 2>/dev/null)
 [ -n "$portable" ] || { echo "FAIL no portable tests found"; failed=1; }
 
 run_on() { # name, compiler, how to run

@@ -15,6 +15,7 @@
 #define OP_HANG   0x2007u /* spawns a job that does not end, and one that marks */
 #define OP_LOOPS  0x2008u /* counts to a0 by thens alone: word 0 */
 #define OP_STOPS  0x2009u /* spawns SHUTDOWN */
+#define OP_DEEP   0x200au /* a chain, and mark[a1] at its end */
 #define LEAVES    1000000u
 #define MARKS     0u
 #define COUNTS    1u
@@ -60,6 +61,9 @@ static const vyre_handler handlers[] = {
       "if (arg[1] < arg[0]) then(0x2008, arg[0], arg[1] + 1u); else result(0, arg[1]);", 0 },
     { OP_STOPS, NULL, NULL, "stops", VYRE_WIDTH_LANE, 0,
       "if (!spawn(0xffffffffu)) fault(0x1ff); then(0x2006, 7u);", 0 },
+    { OP_DEEP, NULL, NULL, "deep", VYRE_WIDTH_LANE, 0,
+      "if (arg[0] == 40u) mark[arg[1]] += 1u;\n"
+      "else if (!spawn(0x200a, arg[0] + 1u, arg[1])) then(0x200a, arg[0] + 1u, arg[1]);", 0 },
     { OP_ENDLESS, emit_endless, NULL, "endless", VYRE_WIDTH_LANE, 0, NULL, 0 },
 };
 
@@ -206,8 +210,22 @@ static void a_successor_sees_all_of_a_tree(vyre *v)
     }
 }
 
+/* Each of four chains would hold forty entries of a queue that has 64. */
+static void chains_are_forty_deep(vyre *v)
+{
+    vyre_ticket t[4];
+    forget(v);
+    for (uint32_t i = 0; i < 4; i++)
+        t[i] = engine_publish(v, engine_work(OP_DEEP, 2, 0, i));
+    for (uint32_t i = 0; i < 4; i++) {
+        end_as(v, t[i], VYRE_OK, 0);
+        marks_are(v, i, 1, 1);
+    }
+}
+
 static void trees_of_all_kinds(vyre *v, uint32_t leaves)
 {
+    chains_are_forty_deep(v);
     a_tree_has_all_its_leaves(v, leaves);
     many_trees_share_a_queue(v);
     a_then_may_have_a_then(v);

@@ -5,8 +5,15 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <pthread.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -19,7 +26,8 @@ static struct hooks {
     uint32_t most;
     int      threads; /* that can be started; -1: any number */
     int      ring, submit;
-} hooks = { 0, 0, UINT32_MAX, -1, 0, 0 };
+    int      open, stat; /* an error of those */
+} hooks = { 0, 0, UINT32_MAX, -1, 0, 0, 0, 0 };
 
 static bool hook_fails(void)
 {
@@ -68,6 +76,33 @@ static int hook_ring(unsigned entries, struct io_uring *ring, unsigned flags)
     return hooks.ring ? -hooks.ring : io_uring_queue_init(entries, ring, flags);
 }
 
+/* What a completion says, instead of what it did. */
+static int hook_peek(struct io_uring *ring, struct io_uring_cqe **cqe)
+{
+    const int status = io_uring_peek_cqe(ring, cqe);
+    if (status == 0 && hook_fails())
+        (*cqe)->res = -hooks.fail;
+    else if (status == 0 && (*cqe)->res > 0)
+        (*cqe)->res = (int)hook_size((size_t)(*cqe)->res);
+    return status;
+}
+
+static int hook_open(const char *path, int how, ...)
+{
+    if (!hooks.open)
+        return open(path, how, 0666);
+    errno = hooks.open;
+    return -1;
+}
+
+static int hook_stat(int fd, struct stat *about)
+{
+    if (!hooks.stat)
+        return fstat(fd, about);
+    errno = hooks.stat;
+    return -1;
+}
+
 static int hook_submit(struct io_uring *ring)
 {
     return hooks.submit ? -hooks.submit : io_uring_submit(ring);
@@ -79,6 +114,9 @@ static int hook_submit(struct io_uring *ring)
 #define pthread_create      hook_thread
 #define io_uring_queue_init hook_ring
 #define io_uring_submit     hook_submit
+#define io_uring_peek_cqe   hook_peek
+#define open                hook_open
+#define fstat               hook_stat
 
 #define VYRE_NO_VULKAN
 #define VYRE_NO_TENANT
@@ -97,6 +135,8 @@ static int hook_submit(struct io_uring *ring)
 #include "vyre.h"
 #undef pread
 #undef pwrite
+#undef open
+#undef fstat
 
 #include "oom.h"
 #include "test.h"
@@ -123,7 +163,7 @@ static uint64_t now_ns(void)
 
 static void hooks_reset(void)
 {
-    const struct hooks none = { 0, 0, UINT32_MAX, -1, 0, 0 };
+    const struct hooks none = { 0, 0, UINT32_MAX, -1, 0, 0, 0, 0 };
     hooks = none;
 }
 
@@ -641,10 +681,14 @@ static void check_bytes(const uint8_t *bytes, uint64_t from, uint32_t count)
         CHECK_EQ(bytes[i], byte_at(0, from + i));
 }
 
+/* Each that read(2), write(2), pread(2) and readv(2) name, and what drivers and file
+ * systems give besides. */
 static void every_errno(void)
 {
     static const int errors[] = { EIO, ENOSPC, EBADF, EPERM, EACCES, EINVAL, EISDIR, ENXIO,
-                                  EOVERFLOW, EFBIG, EDQUOT, ESPIPE, EFAULT };
+                                  EOVERFLOW, EFBIG, EDQUOT, ESPIPE, EFAULT, EDESTADDRREQ, EPIPE,
+                                  EOPNOTSUPP, ENOSYS, ENOMEM, ENODEV, ESTALE, ETIMEDOUT,
+                                  ECONNRESET, ENOTCONN, EROFS, EBUSY, ENOLCK, EREMOTEIO };
     bench_pump b;
     small_open(&b, VYRE_IO_CAN_READ | VYRE_IO_CAN_WRITE);
     for (uint32_t write = 0; write < 2; write++) {
@@ -672,6 +716,36 @@ static void every_errno(void)
         CHECK_EQ(answer_error(b.io, 0), VYRE_IO_CODE_SYSTEM | EAGAIN << 8);
     }
     check_bytes(b.memory, 0, 100);
+    small_close(&b);
+}
+
+/* Each that open(2) and fstat(2) name: the file is not there, and nothing is added. */
+static void files_that_cannot_be_had(void)
+{
+    static const int errors[] = { EACCES, EBUSY, EDQUOT, EEXIST, EFAULT, EFBIG, EINTR, EINVAL,
+                                  EISDIR, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENODEV, ENOENT, ENOMEM,
+                                  ENOSPC, ENOTDIR, ENXIO, EOPNOTSUPP, EOVERFLOW, EPERM, EROFS,
+                                  ETXTBSY, EWOULDBLOCK, EBADF };
+    bench_pump b;
+    vyre_error err;
+    small_open(&b, VYRE_IO_CAN_READ);
+    for (uint32_t i = 0; i < 2 * (sizeof errors / sizeof errors[0]); i++) {
+        uint32_t handle = 77;
+        hooks.open = i & 1 ? 0 : errors[i / 2];
+        hooks.stat = i & 1 ? errors[i / 2] : 0;
+        CHECK_EQ(vyre_io_add_path(b.io, "/dev/null", VYRE_IO_CAN_READ, &handle, &err),
+                 VYRE_E_IO_FILE);
+        CHECK_EQ(err.native, errors[i / 2]);
+        CHECK_EQ(handle, 77);
+    }
+    hooks_reset();
+    for (uint32_t i = 0; i < 250; i++) { /* no entry was used up, and no descriptor */
+        uint32_t handle;
+        hooks.stat = i < 240 ? EIO : 0;
+        const vyre_status status = vyre_io_add_path(b.io, "/dev/null", VYRE_IO_CAN_READ, &handle,
+                                                    NULL);
+        CHECK_EQ(status, i < 240 ? VYRE_E_IO_FILE : VYRE_OK);
+    }
     small_close(&b);
 }
 
@@ -774,8 +848,9 @@ static void the_system_gives_nothing(void)
     check_bytes(b.memory, 0, 4096);
     small_close(&b);
 
-    static const int refused[] = { ENOSYS, EPERM, ENOMEM, EMFILE };
-    for (uint32_t i = 0; i < 4; i++) {
+    static const int refused[] = { ENOSYS, EPERM, ENOMEM, EMFILE, ENFILE, EFAULT, EINVAL, ENXIO,
+                                   EACCES };
+    for (uint32_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         hooks.ring = refused[i];
         engine = VYRE_IO_ENGINE_AUTO;
         small_open(&b, VYRE_IO_CAN_READ);
@@ -791,6 +866,70 @@ static void the_system_gives_nothing(void)
         CHECK_EQ(err.status, VYRE_E_IO_ENGINE);
         small_close(&b);
     }
+}
+
+/* A process that may not make system calls of io_uring's, as in a container: 0 when AUTO
+ * reads all the same, and says why. */
+static int forbidden_child(void)
+{
+    struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { sizeof rules / sizeof rules[0], rules };
+    bench_pump b;
+    vyre_io_info info;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        return 2;
+    small_open(&b, VYRE_IO_CAN_READ);
+    vyre_io_query(b.io, &info);
+    ask(0, VYRE_IO_READ, b.file, b.target, 0, 4096, 0);
+    bool ok;
+    const uint32_t bytes = answer(b.io, 0, &ok);
+    return !(ok && bytes == 4096 && info.engine == VYRE_IO_ENGINE_PREAD &&
+             strstr(info.why, "the system forbids it"));
+}
+
+static void forbidden_by_seccomp(void)
+{
+    int status = 0;
+    engine = VYRE_IO_ENGINE_AUTO;
+    const pid_t child = fork();
+    if (child == 0)
+        _exit(forbidden_child());
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 2)
+        test_skip("this system takes no filter of system calls");
+    CHECK_EQ(WEXITSTATUS(status), 0);
+}
+
+/* Each that io_uring_enter(2) names; where it may pass, it is asked again, and else all
+ * is read the other way. */
+static void a_ring_that_breaks_with(int error)
+{
+    bench_pump b;
+    engine = VYRE_IO_ENGINE_URING;
+    small_open(&b, VYRE_IO_CAN_READ);
+    hooks.submit = error;
+    ask(0, VYRE_IO_READ, b.file, b.target, 0, 1000, 0);
+    const bool passes = error == EAGAIN || error == EBUSY || error == EINTR;
+    CHECK_EQ(vyre_io_pump(b.io, 0, NULL, NULL), passes ? VYRE_EMPTY : VYRE_OK);
+    hooks.submit = 0;
+    CHECK_EQ(answer_ok(b.io, 0), 1000);
+    check_bytes(b.memory, 0, 1000);
+    small_close(&b);
+}
+
+static void rings_break_with_every_errno(void)
+{
+    static const int errors[] = { EAGAIN, EBUSY, EINTR, EBADF, EBADFD, EBADR, EFAULT, EINVAL, ENXIO,
+                                  EOPNOTSUPP, EPERM, EEXIST, ENOMEM, ENOSYS };
+    for (uint32_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
+        a_ring_that_breaks_with(errors[i]);
 }
 
 static void a_ring_that_breaks(void)
@@ -1124,6 +1263,8 @@ int main(void)
 {
     BOTH(requests_equal_the_model);
     BOTH(requests_with_a_helper);
+    BOTH(every_errno);
+    BOTH(short_calls_of_every_length);
     BOTH(files_that_end_early);
     BOTH(descriptors_that_were_closed);
     BOTH(around_the_page_cache);
@@ -1138,10 +1279,11 @@ int main(void)
     RUN(fences_wait_for_what_came_before);
     RUN(a_slot_that_changes_meanwhile);
     RUN(an_entry_in_use_is_removed_late);
-    RUN(every_errno);
-    RUN(short_calls_of_every_length);
     RUN(the_system_gives_nothing);
+    RUN(files_that_cannot_be_had);
     RUN(a_ring_that_breaks);
+    RUN(rings_break_with_every_errno);
+    RUN(forbidden_by_seccomp);
     RUN(closing_waits_for_nobody);
     RUN(no_memory);
     return test_end();

@@ -563,7 +563,7 @@ static void plan_worked_cases(void)
 }
 
 /* The peak is what an open handle says of itself. */
-static void plan_knows_the_bytes(void)
+static void plan_knows_the_bytes(uint32_t children)
 {
     vyre_plan_desc desc;
     vyre_desc handle;
@@ -574,6 +574,7 @@ static void plan_knows_the_bytes(void)
     desc.items = 1000;
     desc.observables = handle.observables = 99;
     desc.log_records = handle.kernel.log_records = 77;
+    desc.children = children;
     const vyre_plan plan = plan_of(&desc);
     vyre_plan_apply(&plan, &handle);
     vyre_plan_apply(NULL, &handle);
@@ -583,10 +584,33 @@ static void plan_knows_the_bytes(void)
     CHECK(v != NULL);
     vyre_query(v, &info);
     CHECK_EQ(info.slot_count, plan.slot_count);
+    CHECK_EQ(handle.kernel.children, children);
     CHECK(info.device_bytes >= plan.peak_bytes); /* buffers begin on boundaries */
     CHECK(info.device_bytes - plan.peak_bytes <= 1024);
     CHECK(info.limits.max_workgroup_size && info.limits.max_groups && info.limits.max_invocations);
     vyre_close(v);
+}
+
+static void plan_knows_the_bytes_of_rings(void) { plan_knows_the_bytes(0); }
+static void plan_knows_the_bytes_of_children(void)
+{
+    vyre_plan_desc desc;
+    vyre_plan plan;
+    vyre_error err;
+    plan_knows_the_bytes(32);
+    plan_knows_the_bytes(65536);
+    memset(&desc, 0, sizeof desc);
+    for (desc.children = 1; desc.children < 100; desc.children++)
+        CHECK_EQ(vyre_plan_make(&desc, &plan, &err), desc.children == 32 || desc.children == 64
+                                                         ? VYRE_OK : VYRE_E_KERNEL_SPAWN);
+    desc.children = VYRE_MAX_SLOTS;
+    desc.budget_bytes = plan_of(&desc).peak_bytes - 1;
+    CHECK_EQ(vyre_plan_make(&desc, &plan, &err), VYRE_E_BUDGET);
+    CHECK(strstr(err.fix, "children: lower it to 524288"));
+    desc.children /= 2;
+    CHECK_EQ(vyre_plan_make(&desc, &plan, &err), VYRE_OK);
+    desc.children = UINT32_MAX;
+    CHECK_EQ(vyre_plan_make(&desc, &plan, &err), VYRE_E_KERNEL_SPAWN);
 }
 
 static void plan_holds_a_budget(void)
@@ -727,7 +751,8 @@ static void plans_run_on_vulkan(void)
 int main(void)
 {
     RUN(plan_worked_cases);
-    RUN(plan_knows_the_bytes);
+    RUN(plan_knows_the_bytes_of_rings);
+    RUN(plan_knows_the_bytes_of_children);
     RUN(plan_holds_a_budget);
     RUN(plan_refuses);
     RUN(plans_run_on_the_cpu);

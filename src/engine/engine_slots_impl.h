@@ -173,11 +173,6 @@ static inline bool vyi_news_is_pause(uint32_t news)
     return VYI_MIRROR_STATUS(news) == VYRE_SLOT_WAIT_IO;
 }
 
-static inline bool vyi_slot_is_paused(const vyi_queue *q, uint32_t slot)
-{
-    return vyi_news_is_pause(vyi_slot_news(q, slot));
-}
-
 /* How the slot ended, or 0. */
 static inline uint32_t vyi_slot_outcome(const vyi_queue *q, uint32_t slot)
 {

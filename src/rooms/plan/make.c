@@ -3,6 +3,7 @@
  * ======================================================================= */
 #include "rooms/plan/plan_impl.h"
 
+#include "kernel/children_impl.h"
 #include "kernel/wide_impl.h"
 #include "wire/wire.h"
 
@@ -25,6 +26,7 @@ typedef enum vyi_sizing_part {
     VYI_PART_RESIDENT = 0, /* the program's own */
     VYI_PART_RESULTS,
     VYI_PART_RING,         /* and the mirror, and what is taken back */
+    VYI_PART_CHILDREN,     /* their slots, and the words of the queue */
     VYI_PART_FIXED,        /* control, log, IO queue */
     VYI_PART_COUNT
 } vyi_sizing_part;
@@ -95,6 +97,21 @@ static vyre_status vyi_sizing_results(const vyre_plan_desc *d, uint64_t *records
     return VYRE_OK;
 }
 
+static uint64_t vyi_sizing_children(uint32_t children, uint32_t slots)
+{
+    const uint64_t words = VYI_CHILDREN_WORDS((uint64_t)children, slots + VYI_WIDE_SLOTS);
+    return children ? (uint64_t)vyre_ring_size(children) + 4 * words : 0;
+}
+
+static vyre_status vyi_sizing_check_children(uint32_t children, vyre_error *err)
+{
+    if (children == 0 || (children >= VYI_CHILDREN_BITS && children <= VYRE_MAX_SLOTS &&
+                          (children & (children - 1)) == 0))
+        return VYRE_OK;
+    return vyi_fail(err, VYRE_E_KERNEL_SPAWN, children, "Use 32, 64, .. 1048576, or 0.",
+                    "a queue of %u children", (unsigned)children);
+}
+
 /* The parts' bytes on the device, and their sum. */
 static vyre_status vyi_sizing_parts(const vyre_plan_desc *d, vyre_plan *plan,
                                     uint64_t parts[VYI_PART_COUNT], vyre_error *err)
@@ -111,6 +128,7 @@ static vyre_status vyi_sizing_parts(const vyre_plan_desc *d, vyre_plan *plan,
     parts[VYI_PART_RESIDENT] = d->resident_bytes;
     parts[VYI_PART_RING] = (uint64_t)vyre_ring_size(plan->slot_count) +
                            (uint64_t)plan->slot_count * VYI_SIZING_SLOT_BYTES;
+    parts[VYI_PART_CHILDREN] = vyi_sizing_children(d->children, plan->slot_count);
     parts[VYI_PART_FIXED] = (uint64_t)control + log + vyre_io_size(VYRE_IO_SLOTS) +
                             4u * (VYI_WIDE_SLOTS + VYRE_IO_SLOTS);
     plan->peak_bytes = 0;
@@ -127,6 +145,7 @@ static vyre_status vyi_sizing_over(const vyre_plan_desc *d, const vyre_plan *pla
                                    const uint64_t parts[VYI_PART_COUNT], vyre_error *err)
 {
     static const char *const names[VYI_PART_COUNT] = { "resident_bytes", "items", "in_flight",
+                                                       "children",
                                                        "observables and log_records" };
     uint32_t largest = 0;
     char fix[160];
@@ -140,6 +159,11 @@ static vyre_status vyi_sizing_over(const vyre_plan_desc *d, const vyre_plan *pla
     } else if (largest == VYI_PART_RING) {
         fits = fits / (VYRE_SLOT_BYTES + VYI_SIZING_SLOT_BYTES) / plan->workgroup_size *
                plan->workgroup_size;
+    } else if (largest == VYI_PART_CHILDREN) {
+        uint32_t children = d->children;
+        while (children && vyi_sizing_children(children, plan->slot_count) > fits)
+            children /= 2;
+        fits = children >= VYI_CHILDREN_BITS ? children : 0;
     }
     if (fits && largest != VYI_PART_FIXED)
         snprintf(fix, sizeof fix, "The largest part is that of %s: lower it to %llu.",
@@ -192,9 +216,12 @@ VYRE_API vyre_status vyre_plan_make(const vyre_plan_desc *desc, vyre_plan *out, 
                         (int)desc->goal);
     const vyre_limits *limits = desc->info ? &desc->info->limits : &vyi_sizing_least;
     vyre_status status = vyre_geometry_plan(1, 1, limits, NULL, &ignored, err);
+    if (status == VYRE_OK)
+        status = vyi_sizing_check_children(desc->children, err);
     if (status < 0)
         return status;
     memset(&plan, 0, sizeof plan);
+    plan.children = desc->children;
     status = vyi_sizing_fill(desc, limits, &plan, err);
     if (status == VYRE_OK)
         *out = plan;
@@ -208,6 +235,7 @@ VYRE_API void vyre_plan_apply(const vyre_plan *plan, vyre_desc *desc)
     desc->kernel.workgroup_size = plan->workgroup_size;
     desc->kernel.slot_count = plan->slot_count;
     desc->kernel.lane_count = plan->lane_count;
+    desc->kernel.children = plan->children;
 }
 
 #endif /* VYRE_NO_PLAN */

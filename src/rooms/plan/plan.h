@@ -41,10 +41,12 @@ typedef struct vyre_plan_desc {
     uint32_t observables, log_records; /* 0 = the handle's defaults */
     const vyre_info *info;     /* of an open handle: its limits; NULL = what every Vulkan device
                                   has */
+    uint32_t children;         /* as kernel.children: of the device's own queue */
 } vyre_plan_desc;
 
 typedef struct vyre_plan {
     uint32_t workgroup_size, slot_count, lane_count;
+    uint32_t children;       /* as asked for */
     uint32_t batches;        /* rings that the items fill, at least 1 */
     uint64_t result_records; /* room for twice as many as expected, at least 1024; 0 = none */
     uint64_t peak_bytes;     /* on the device */
@@ -55,9 +57,9 @@ typedef struct vyre_plan {
  * lanes are as many, or an eighth where many works are to be drained.
  * VYRE_E_BUDGET: the peak exceeds the budget; err->at is the peak, err->fix names
  * the largest part and the value of it that would fit.  VYRE_E_LIMIT_*: a limit
- * of `info` is 0. */
+ * of `info` is 0.  VYRE_E_KERNEL_SPAWN: there is no queue of so many children. */
 VYRE_API vyre_status vyre_plan_make(const vyre_plan_desc *desc, vyre_plan *out, vyre_error *err);
-/* Sets kernel.workgroup_size, slot_count and lane_count. */
+/* Sets kernel.workgroup_size, slot_count, lane_count and children. */
 VYRE_API void vyre_plan_apply(const vyre_plan *plan, vyre_desc *desc);
 
 /* --- geometry ------------------------------------------------------------ */
