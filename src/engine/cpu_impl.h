@@ -157,11 +157,13 @@ VYI_API void vyi_cpu_worker_tells(vyi_cpu_worker *w);
 VYI_API bool vyi_cpu_group_ask(void *worker, uint64_t round);
 /* Work for a group that is idle, if there is a chunk.  Any thread. */
 VYI_API void vyi_cpu_call_group(vyi_cpu *c);
+VYI_API uint32_t vyi_cpu_era(vyi_device *d);
+#if VYI_THREADS
 /* One worker's turn: chunks, until there are no more. */
 VYI_API void vyi_cpu_run_group(vyi_cpu_worker *w);
 /* Under the lock: whoever sleeps looks whether its run is to end. */
 VYI_API void vyi_cpu_rouse_groups(vyi_cpu *c);
-VYI_API uint32_t vyi_cpu_era(vyi_device *d);
+#endif
 
 VYI_EXTERN_C_END
 

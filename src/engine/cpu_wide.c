@@ -247,11 +247,6 @@ VYI_API void vyi_cpu_call_group(vyi_cpu *c)
     (void)c;
 }
 
-VYI_API void vyi_cpu_rouse_groups(vyi_cpu *c)
-{
-    (void)c;
-}
-
 VYI_API bool vyi_cpu_group_ask(void *worker, uint64_t round)
 {
     (void)worker, (void)round;
