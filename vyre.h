@@ -2214,6 +2214,29 @@ typedef enum vyre_place {
     VYRE_PLACE_HOST = 2    /* cached host memory: devices write it, hosts read it */
 } vyre_place;
 
+/* What a handle is to be good at: vyre_plan_desc.goal, vyre_desc.tune_goal. */
+typedef enum vyre_plan_goal {
+    VYRE_PLAN_LATENCY = 0,   /* a work there and back */
+    VYRE_PLAN_THROUGHPUT = 1 /* many works at a time */
+} vyre_plan_goal;
+
+/* The original's labels of what waits (vyre_policy_advise, vyre_tuning). */
+typedef enum vyre_topology {
+    VYRE_TOPOLOGY_EMPTY = 0,
+    VYRE_TOPOLOGY_SPARSE = 1,
+    VYRE_TOPOLOGY_HYBRID = 2,
+    VYRE_TOPOLOGY_DENSE = 3,
+    VYRE_TOPOLOGY_FUSED = 4,
+    VYRE_TOPOLOGY_MEMORY = 5
+} vyre_topology;
+
+/* Who decides how many groups of the running kernel serve slots (docs/plan.md). */
+typedef enum vyre_tune {
+    VYRE_TUNE_OFF = 0,  /* the device's limits, and the ring's size */
+    VYRE_TUNE_OPEN = 1, /* measured by vyre_open */
+    VYRE_TUNE_LIVE = 2  /* that, and fewer while few works wait */
+} vyre_tune;
+
 /* Names one published work for as long as the handle lives, and the handle, in the
  * upper bits of `slot`; all zero is none. */
 typedef struct vyre_ticket {
@@ -2248,10 +2271,10 @@ typedef struct vyre_vulkan_desc {
     size_t      cache_size;
     void (*cache_store)(void *user, const void *blob, size_t size); /* called by vyre_close */
     void  *cache_user;
-    /* Instead of `cache`: the pipeline cache and the probe's verdict, read by vyre_open
-     * and written by vyre_close if they changed.  Never an error: what is damaged,
-     * another program's, device's or driver's, a link or no file is not used, with a
-     * message.  For vyre_open. */
+    /* Instead of `cache`: the pipeline cache, the probe's verdict and that of desc.tune,
+     * read by vyre_open and written by vyre_close if they changed.  Never an error: what
+     * is damaged, another program's, device's or driver's, a link or no file is not used,
+     * with a message.  For vyre_open. */
     const char *cache_file;
     bool   validation;      /* ask for VK_LAYER_KHRONOS_validation when it is installed */
     bool   no_debug_names;
@@ -2325,6 +2348,11 @@ typedef struct vyre_desc {
      * least so many, and as many as the slots need, up to 16384.  0 = no work waits, and
      * the kernels do not know of it. */
     uint32_t     events;
+    /* Not OFF: vyre_open runs works that do nothing, for tune_ns at most (0 = 20 ms), and
+     * vyre_info.tuning says what came of it.  Needs the room plan. */
+    vyre_tune    tune;
+    vyre_plan_goal tune_goal;
+    uint64_t     tune_ns;
 } vyre_desc;
 
 /* --- what a handle says of itself ---------------------------------------- */
@@ -2350,6 +2378,22 @@ typedef struct vyre_probe {
 typedef struct vyre_limits {
     uint32_t max_workgroup_size, max_groups, max_invocations;
 } vyre_limits;
+
+#define VYRE_LEVELS 4u
+
+/* Of a handle with desc.tune: level i is a lease of worker_groups >> i groups. */
+typedef struct vyre_tuning {
+    uint32_t levels, level; /* how many there are; the one that the next lease has */
+    uint32_t lanes;         /* of that lease, for slots */
+    uint32_t changes;       /* of the level, since open */
+    uint64_t round_trip_ns[VYRE_LEVELS]; /* of an empty work, and of a full ring of them, at
+                                            each level; the mean without the slowest quarter.
+                                            0: not measured */
+    uint64_t drain_ns[VYRE_LEVELS];
+    vyre_topology topology; /* LIVE: what the last lease was decided by */
+    uint16_t density_bps;   /* works that waited at most, of 10000 slots */
+    char     text[160];     /* the verdict in a line */
+} vyre_tuning;
 
 typedef struct vyre_info {
     vyre_backend backend;
@@ -2386,6 +2430,7 @@ typedef struct vyre_info {
     vyre_probe   probe;
     vyre_limits  limits;          /* of the device; of the CPU backend the library's own */
     uint64_t     memory_bytes;    /* of the device's largest heap of its own; 0 = not known */
+    vyre_tuning  tuning;          /* all zero with VYRE_TUNE_OFF */
 } vyre_info;
 
 /* What the original's statistics say of such a call: by its own arithmetic, from
@@ -2406,7 +2451,7 @@ typedef struct vyre_stats {
     vyre_stats_original original;
     uint64_t publish_ns, wait_ns; /* of latency_ns: until the works lay in the ring, and the rest */
     uint64_t folded;          /* of vyre_run_with: works that another one stood for */
-    uint32_t waves;           /* and how often it waited for all that it had published */
+    uint32_t waves;           /* and waves that have run */
 } vyre_stats;
 
 /* The four core buffers as bytes. */
@@ -2921,7 +2966,7 @@ VYI_EXTERN_C_END
  * plan: how large a handle should be, and what to keep when a trial was timed
  *
  * Public, a room: VYRE_NO_PLAN leaves it out.  Pure arithmetic: nothing is
- * allocated, no clock is read.
+ * allocated, no clock is read.  What is measured is asked for by vyre_desc.tune.
  *
  *  - vyre_plan_*       what a program calls: how large its handle should be
  *  - vyre_geometry_*   the original's arithmetic, number for number, for a
@@ -2941,11 +2986,6 @@ VYI_EXTERN_C_BEGIN
 
 /* --- a handle's size ------------------------------------------------------ */
 
-typedef enum vyre_plan_goal {
-    VYRE_PLAN_LATENCY = 0,   /* a work there and back */
-    VYRE_PLAN_THROUGHPUT = 1 /* many works at a time */
-} vyre_plan_goal;
-
 typedef struct vyre_plan_desc {
     uint64_t items;            /* works of one batch; 0 = unknown */
     uint64_t in_flight;        /* works that wait at a time; 0 = items, or 256 */
@@ -2960,6 +3000,8 @@ typedef struct vyre_plan_desc {
     const vyre_info *info;     /* of an open handle: its limits; NULL = what every Vulkan device
                                   has */
     uint32_t children;         /* as kernel.children: of the device's own queue */
+    vyre_width width;          /* of the items' opcode: if many lanes run it, groups are planned */
+    uint64_t   range;          /* then: indexes of an item, or tiles; 0 = unknown */
 } vyre_plan_desc;
 
 typedef struct vyre_plan {
@@ -2969,15 +3011,21 @@ typedef struct vyre_plan {
     uint64_t result_records; /* room for twice as many as expected, at least 1024; 0 = none */
     uint64_t peak_bytes;     /* on the device */
     char     text[160];      /* the plan in a line, with its reason */
+    /* Of wide works; else 0.  The chunk is for vyre_handler.chunk. */
+    uint32_t group_size, wide_groups; /* wide_groups 0: all that run at the same time */
+    uint32_t chunk;
 } vyre_plan;
 
 /* The ring holds what is in flight, up to VYRE_MAX_SLOTS, in whole workgroups; the
- * lanes are as many, or an eighth where many works are to be drained.
+ * lanes are as many, or an eighth where many works are to be drained.  Wide works have
+ * slots of their own, 32, so for them the ring is one workgroup; there are as many groups
+ * as chunks are in flight, and a chunk as large as gives every group one.
  * VYRE_E_BUDGET: the peak exceeds the budget; err->at is the peak, err->fix names
  * the largest part and the value of it that would fit.  VYRE_E_LIMIT_*: a limit
  * of `info` is 0.  VYRE_E_KERNEL_SPAWN: there is no queue of so many children. */
 VYRE_API vyre_status vyre_plan_make(const vyre_plan_desc *desc, vyre_plan *out, vyre_error *err);
-/* Sets kernel.workgroup_size, slot_count, lane_count and children. */
+/* Sets kernel.workgroup_size, slot_count, lane_count and children; of wide works
+ * kernel.group_size and wide_groups, too. */
 VYRE_API void vyre_plan_apply(const vyre_plan *plan, vyre_desc *desc);
 
 /* --- geometry ------------------------------------------------------------ */
@@ -3012,16 +3060,7 @@ VYRE_API vyre_status vyre_geometry_plan(uint32_t queue, uint32_t workers,
 
 /* --- policy -------------------------------------------------------------- */
 
-/* The labels of the original.  Nothing here acts on them. */
-typedef enum vyre_topology {
-    VYRE_TOPOLOGY_EMPTY = 0,
-    VYRE_TOPOLOGY_SPARSE = 1,
-    VYRE_TOPOLOGY_HYBRID = 2,
-    VYRE_TOPOLOGY_DENSE = 3,
-    VYRE_TOPOLOGY_FUSED = 4,
-    VYRE_TOPOLOGY_MEMORY = 5
-} vyre_topology;
-
+/* A label of the original, beside vyre_topology. */
 typedef enum vyre_pressure {
     VYRE_PRESSURE_EMPTY = 0,
     VYRE_PRESSURE_LIGHT = 1,
@@ -3080,6 +3119,19 @@ VYRE_API vyre_status vyre_policy_advise(const vyre_policy *policy,
                                         const vyre_policy_request *request,
                                         const vyre_topology *previous, vyre_policy_advice *out,
                                         vyre_error *err);
+#ifndef VYRE_NO_WATCH
+/* What changed between two looks at one ring: the later look, with the counters done,
+ * faults, requeues, promoted and metrics less those of the earlier one.  VYRE_E_ARGUMENT:
+ * something is NULL. */
+VYRE_API vyre_status vyre_watch_since(const vyre_watch *before, const vyre_watch *now,
+                                      vyre_watch *out);
+/* Fills in what a look knows: nodes (slots), edges (depth) and density_bps where they are
+ * 0; hot_opcodes, those with an eighth or more of what ran, so that an interval
+ * (vyre_watch_since) says what is hot now; and adds the slots that are REQUEUE to
+ * requeues.  hot_windows are the caller's to count (vyre_watch_windows).
+ * VYRE_E_COUNTER_OVF, VYRE_E_ARGUMENT: nothing is changed. */
+VYRE_API vyre_status vyre_watch_request(const vyre_watch *w, vyre_policy_request *request);
+#endif
 VYRE_API const char *vyre_topology_name(vyre_topology topology);
 VYRE_API const char *vyre_pressure_name(vyre_pressure pressure);
 
@@ -3287,13 +3339,14 @@ typedef struct vyre_run_desc {
 } vyre_run_desc;
 
 /* Runs works to their end, as vyre_run does, in as few waves as their order
- * needs; a wave is published whole and waited for before the next one.  A work
- * that is folded into another gets its row of results.
+ * needs.  With vyre_desc.events the device waits between them; else a wave is published
+ * whole and waited for before the next one.  A work that is folded into another gets
+ * its row of results.
  *
  * VYRE_E_FAULT: all works of that wave have run, later waves have not; err->at is
  * the index in `works` of the first that was seen, *stats is filled in, and its
  * `done` and `folded` tell how many works have results.  VYRE_TIMEOUT: the deadline
- * has passed; works of the current wave stay in the ring.  While other threads
+ * has passed; what was published stays in the ring.  While other threads
  * publish to the handle, a result may be gone before it is read: VYRE_E_STALE.
  * `stats` may be NULL. */
 VYRE_API vyre_status vyre_run_with(vyre *v, const vyre_run_desc *desc, vyre_stats *stats,
@@ -25510,6 +25563,10 @@ typedef struct vyi_device {
     bool     narrow;           /* the looping kernel is the narrow one */
     bool     shared;           /* its lanes run on the host's processors */
     bool     pumped;           /* launches make progress inside reap only */
+    bool     divisible;        /* a lease may have fewer groups: */
+    uint32_t level;            /* the engine's: `groups` >> level, at least 1, in the next one */
+    uint32_t verdict;          /* of a tuner: open finds the one of an earlier open, close keeps
+                                  it for a later one; 0: none */
     uint32_t group_size;       /* as the looping program runs */
     uint32_t groups;
     uint32_t wide_group;       /* lanes of a group that runs wide works */
@@ -25755,6 +25812,32 @@ typedef struct vyi_offspring {
     uint32_t seen;   /* of CONTROL_CHILDREN, when the last pass ended; under the lock */
 } vyi_offspring;
 
+/* --- how many groups a lease has ------------------------------------------ */
+
+/* Who decides it: the room plan (rooms/plan/tune.c).  `open` comes before anybody else
+ * has the handle, the others under the lock. */
+typedef struct vyi_tuner {
+    vyre_status (*open)(vyi_queue *q, vyre_error *err);
+    void (*look)(vyi_queue *q);  /* at the device */
+    void (*lease)(vyi_queue *q); /* some are about to be queued */
+    void (*renew)(vyi_queue *q); /* the device is a new one */
+} vyi_tuner;
+
+typedef struct vyi_tuned {
+    const vyi_tuner *tuner; /* NULL: nobody decides; constant once the handle is open */
+    uint32_t    chosen;     /* by open: the level with the most groups */
+    uint64_t    look_at;    /* when the slots are looked at next */
+    uint32_t    most;       /* works at a look since the last decision, of 10000 slots */
+    uint32_t    idle;       /* decisions in a row that found none */
+    uint32_t    lower;      /* and that wanted fewer groups, */
+    uint32_t    wanted;     /* the most that one of them wanted, as a level */
+    vyre_tuning said;       /* under `brief` as well */
+} vyi_tuned;
+
+#ifndef VYRE_NO_PLAN
+VYI_API const vyi_tuner *vyi_plan_tuner(void);
+#endif
+
 /* --- the queue ------------------------------------------------------------ */
 
 typedef enum vyi_run_state {
@@ -25843,6 +25926,7 @@ struct vyi_queue {
     vyi_loss  loss;
     vyi_ends  ends;
     vyi_figures figures;
+    vyi_tuned tuned;
 };
 
 /* --- the handle ---------------------------------------------------------- */
@@ -25992,6 +26076,7 @@ VYI_API vyre_status vyi_slots_allocate(vyre *v, vyre_error *err);
 /* A device with its control words written, a chain that has no lease yet, at open and
  * again at each recovery; and how the handle runs on it (engine_device.c). */
 VYI_API vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *err);
+VYI_API vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_error *err);
 VYI_API void vyi_chain_begin(vyi_queue *q);
 /* Under `brief`: masks of tenants on that device, as tenants_off has them. */
 VYI_API void vyi_tenants_write(const vyre *v, const vyi_device *d, uint32_t first,
@@ -29618,6 +29703,8 @@ VYI_API void vyi_queue_look(vyi_queue *q)
         vyi_requeue_note(q, VYRE_CONTROL_REQUEUES, VYRE_REQUEUE_REQUEUED, &q->requeued);
     if (q->slots.levels > 1)
         vyi_requeue_note(q, VYRE_CONTROL_PROMOTED, VYRE_REQUEUE_PROMOTED, &q->promoted);
+    if (q->tuned.tuner)
+        q->tuned.tuner->look(q);
     if (before.requeues != q->requeue.requeues || before.max_age != q->requeue.max_age ||
         before.promotions != q->requeue.promotions)
         vyi_figures_note(q);
@@ -29892,6 +29979,8 @@ VYI_API vyre_status vyi_queue_replace(vyi_queue *q, vyre_error *err)
     vyi_tenants_write(q->v, d, 0, q->v->desc.tenants);
     vyi_mutex_unlock(&q->v->brief);
     vyi_chain_begin(q);
+    if (q->tuned.tuner)
+        q->tuned.tuner->renew(q);
     vyi_queue_look_anew(q);
     vyi_store_release(&q->aborted, 0);
     vyi_store_relaxed(&q->log_tail, 0); /* the device's is 0, too */
@@ -29979,6 +30068,8 @@ static vyre_status vyi_chain_extend(vyi_queue *q, vyi_effort effort, vyre_error 
         return VYRE_OK;
     if (vyi_queue_in_flight(q) == 0)
         vyi_queue_bury(q); /* a stop has ended the lease, and could not go on */
+    if (q->tuned.tuner)
+        q->tuned.tuner->lease(q);
     while (vyi_queue_in_flight(q) < target) {
         const vyre_status status = vyi_queue_launch(q, VYI_LAUNCH_LOOP, q->chain.rounds, err);
         if (status != VYRE_OK)
@@ -31206,6 +31297,7 @@ VYI_API void vyi_desc_defaults(vyre_desc *d)
     d->lease.time_ns = d->lease.time_ns ? d->lease.time_ns : 5000000u;
     d->lease.timeout_ns = d->lease.timeout_ns ? d->lease.timeout_ns : 10000000000u;
     d->run_timeout_ns = d->run_timeout_ns ? d->run_timeout_ns : 60000000000u;
+    d->tune_ns = d->tune_ns ? d->tune_ns : 20000000u;
     k->slot_count = slots;
     k->log_records = vyi_def32(k->log_records, VYRE_LOG_RECORDS_DEFAULT);
     k->live_log = d->log != NULL;
@@ -31231,6 +31323,11 @@ VYI_API vyre_status vyi_desc_check(const vyre_desc *d, vyre_error *err)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Use the values of the enums.",
                         "mode %d or lost_work %d does not exist", (int)d->mode,
                         (int)d->lost_work);
+    if ((uint32_t)d->tune > VYRE_TUNE_LIVE || (uint32_t)d->tune_goal > VYRE_PLAN_THROUGHPUT)
+        return vyi_fail(err, VYRE_E_ARGUMENT, (uint32_t)d->tune,
+                        "Use the values of vyre_tune and vyre_plan_goal.",
+                        "tune %d or tune_goal %d does not exist", (int)d->tune,
+                        (int)d->tune_goal);
     if (d->vulkan.cache && d->vulkan.cache_file)
         return vyi_fail(err, VYRE_E_ARGUMENT, d->vulkan.cache_size,
                         "Keep the pipeline cache in one place.",
@@ -31626,7 +31723,7 @@ VYI_API void vyi_tenants_write(const vyre *v, const vyi_device *d, uint32_t firs
         vyi_fence_stores();
 }
 
-static vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_error *err)
+VYI_API vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_error *err)
 {
     uint32_t *control = vyi_device_words(d, VYI_ROLE_CONTROL);
     vyre_control_desc desc;
@@ -31985,6 +32082,20 @@ static uint32_t vyi_ticket_tag(const vyre *v)
     return ((uint32_t)(hash ^ hash >> 32) % most + 1) << VYI_TICKET_SLOT_BITS;
 }
 
+static vyre_status vyi_tuner_open(vyi_queue *q, vyre_error *err)
+{
+    if (q->v->desc.tune == VYRE_TUNE_OFF)
+        return VYRE_OK;
+#ifndef VYRE_NO_PLAN
+    q->tuned.tuner = vyi_plan_tuner();
+    return q->tuned.tuner->open(q, err);
+#else
+    return vyi_fail(err, VYRE_E_ARGUMENT, 0,
+                    "Build the implementation without VYRE_NO_PLAN and VYRE_CORE.",
+                    "desc.tune is not OFF, and this vyre.h was built without the room plan");
+#endif
+}
+
 static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
 {
     vyi_queue *q = &v->queue;
@@ -32036,7 +32147,7 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     vyre_mode mode;
     status = vyi_mode_choose(q, d, &mode, err);
     vyi_mode_set(q, d, mode);
-    return status;
+    return status == VYRE_OK ? vyi_tuner_open(q, err) : status;
 }
 
 VYI_COLD
@@ -32173,6 +32284,9 @@ VYRE_API void vyre_query(const vyre *v, vyre_info *out)
     out->requeues = figures.requeue.requeues;
     out->promotions = figures.requeue.promotions;
     out->oldest_looks = figures.requeue.max_age;
+    vyi_mutex_lock(&q->v->brief);
+    out->tuning = q->tuned.said;
+    vyi_mutex_unlock(&q->v->brief);
     if (state != VYI_STATE_LOST)
         out->log_dropped = vyi_control_load(d, VYRE_CONTROL_LOG_DROPPED);
 }
@@ -34184,6 +34298,9 @@ VYI_API void vyi_vk_cache_keep(const vyi_vk_context *c, vyi_vk_cache *k, const v
 /* How many of the looping kernel's groups run at once; 0: not known. */
 VYI_API uint32_t vyi_vk_cache_groups(const vyi_vk_cache *k);
 VYI_API void vyi_vk_cache_keep_groups(vyi_vk_cache *k, uint32_t groups);
+/* What a tuner has found; 0: nothing. */
+VYI_API uint32_t vyi_vk_cache_verdict(const vyi_vk_cache *k);
+VYI_API void vyi_vk_cache_keep_verdict(vyi_vk_cache *k, uint32_t verdict);
 VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, vyi_vk_cache *k, uint64_t program,
                                       vyre_error *err);
 /* The bytes of the file are no longer needed. */
@@ -34194,7 +34311,8 @@ VYI_API void vyi_vk_cache_free(vyi_vk_context *c, vyi_vk_cache *k);
 
 /* --- launches ------------------------------------------------------------ */
 
-#define VYI_VK_KINDS 5u     /* as vyi_launch */
+#define VYI_VK_PLAIN_KINDS 5u /* as vyi_launch */
+#define VYI_VK_KINDS 8u     /* and leases of fewer groups, of each level but 0 */
 #define VYI_VK_MAX_CHAIN 9u /* launches that may be in flight */
 
 /* What a command buffer runs. */
@@ -34217,7 +34335,7 @@ typedef struct vyi_vk_link {
 /* Launches in their order: the n-th uses link n % count, and signals n + 1. */
 typedef struct vyi_vk_chain {
     VkSemaphore   timeline;
-    uint32_t      count;
+    uint32_t      count, kinds;
     uint64_t      launched, completed;
     vyi_vk_link   links[VYI_VK_MAX_CHAIN];
 } vyi_vk_chain;
@@ -34227,8 +34345,9 @@ typedef struct vyi_vk_chain {
 VYI_API vyre_status vyi_vk_commands_create(vyi_vk_context *c, uint32_t family,
                                            VkCommandPool *pool, VkCommandBuffer *commands,
                                            vyre_error *err);
+/* With command buffers of `kinds` kinds. */
 VYI_API vyre_status vyi_vk_chain_create(vyi_vk_context *c, vyi_vk_chain *chain, uint32_t count,
-                                        vyre_error *err);
+                                        uint32_t kinds, vyre_error *err);
 VYI_API void vyi_vk_chain_destroy(vyi_vk_context *c, vyi_vk_chain *chain);
 /* Recorded commands of this kind are out of date. */
 VYI_API void vyi_vk_chain_forget(vyi_vk_chain *chain, uint32_t kind);
@@ -35663,10 +35782,11 @@ VYI_API vyre_status vyi_vk_commands_create(vyi_vk_context *c, uint32_t family,
     return VYI_VKC(c, err, vkAllocateCommandBuffers, (c->device, &info, commands));
 }
 
-static vyre_status vyi_vk_link_create(vyi_vk_context *c, vyi_vk_link *link, vyre_error *err)
+static vyre_status vyi_vk_link_create(vyi_vk_context *c, vyi_vk_link *link, uint32_t kinds,
+                                      vyre_error *err)
 {
     vyre_status status = VYRE_OK;
-    for (uint32_t kind = 0; kind < VYI_VK_KINDS && status == VYRE_OK; kind++)
+    for (uint32_t kind = 0; kind < kinds && status == VYRE_OK; kind++)
         status = vyi_vk_commands_create(c, c->family, &link->pools[kind], &link->commands[kind],
                                         err);
     return status;
@@ -35674,15 +35794,16 @@ static vyre_status vyi_vk_link_create(vyi_vk_context *c, vyi_vk_link *link, vyre
 
 VYI_COLD
 VYI_API vyre_status vyi_vk_chain_create(vyi_vk_context *c, vyi_vk_chain *chain, uint32_t count,
-                                        vyre_error *err)
+                                        uint32_t kinds, vyre_error *err)
 {
-    VYRE_ASSERT(count >= 1 && count <= VYI_VK_MAX_CHAIN);
+    VYRE_ASSERT(count >= 1 && count <= VYI_VK_MAX_CHAIN && kinds <= VYI_VK_KINDS);
     memset(chain, 0, sizeof *chain);
     chain->count = count;
+    chain->kinds = kinds;
     vyre_status status = c->features.timeline ? vyi_vk_timeline_create(c, chain, err)
                                               : vyi_vk_fences_create(c, chain, err);
     for (uint32_t i = 0; i < count && status == VYRE_OK; i++)
-        status = vyi_vk_link_create(c, &chain->links[i], err);
+        status = vyi_vk_link_create(c, &chain->links[i], kinds, err);
     if (status < 0)
         vyi_vk_chain_destroy(c, chain);
     return status;
@@ -35798,6 +35919,7 @@ VYI_API vyre_status vyi_vk_chain_launch(vyi_vk_context *c, vyi_vk_chain *chain, 
                                         const vyi_vk_dispatch *dispatch, vyre_error *err)
 {
     vyi_vk_link *link = &chain->links[chain->launched % chain->count];
+    VYRE_ASSERT(kind < chain->kinds);
     if (chain->launched - chain->completed >= chain->count)
         return vyi_fail(err, VYRE_E_LAUNCH, chain->launched, "Reap launches first.",
                         "%u launches are in flight, and there is room for no more", chain->count);
@@ -36508,7 +36630,7 @@ static vyre_status vyi_vk_prober_create(vyi_vk_prober *pr, uint32_t group_size, 
     if (status == VYRE_OK)
         status = vyi_vk_prober_pipeline(pr, group_size, err);
     if (status == VYRE_OK)
-        status = vyi_vk_chain_create(c, &pr->chain, 1, err);
+        status = vyi_vk_chain_create(c, &pr->chain, 1, VYI_VK_PLAIN_KINDS, err);
     if (status < 0)
         return status;
     const vyi_vk_binding bindings[2] = { { 0, pr->control.buffer, pr->control.size },
@@ -36917,7 +37039,8 @@ static const char *vyi_vk_blob_refuse(const vyi_vk_context *c, uint64_t program,
 /* In a file before the driver's bytes, little-endian; what was not kept is 0:
  *
  *     0 under what conditions, 8 bytes | 8 facts | 12 loop limit | 16 resident groups |
- *     20 wide groups | 24 echo, 8 bytes | 32, 36 memory types that the probe looked in | 0s  */
+ *     20 wide groups | 24 echo, 8 bytes | 32, 36 memory types that the probe looked in |
+ *     40 a tuner's verdict | 0s                                                          */
 #define VYI_VK_FACT_KEPT    1u /* there is a verdict */
 #define VYI_VK_FACT_LIMITED 2u
 #define VYI_VK_FACT_LINES   4u
@@ -36991,6 +37114,17 @@ VYI_API void vyi_vk_cache_keep_groups(vyi_vk_cache *k, uint32_t groups)
 {
     if (vyi_get32(k->measured + 8) & VYI_VK_FACT_KEPT)
         vyi_put32(k->measured + 20, groups);
+}
+
+VYI_API uint32_t vyi_vk_cache_verdict(const vyi_vk_cache *k)
+{
+    return vyi_get32(k->measured + 40);
+}
+
+VYI_API void vyi_vk_cache_keep_verdict(vyi_vk_cache *k, uint32_t verdict)
+{
+    if (vyi_get32(k->measured + 8) & VYI_VK_FACT_KEPT)
+        vyi_put32(k->measured + 40, verdict);
 }
 
 /* --- the file ------------------------------------------------------------ */
@@ -37643,6 +37777,7 @@ static vyre_status vyi_vk_open_probe(vyi_vk *v, const vyi_device_desc *desc, vyr
         return VYRE_OK;
     if (recalled && !desc->desc->probe_always) {
         v->probe = kept;
+        v->base.verdict = vyi_vk_cache_verdict(&v->cache);
         return VYRE_OK;
     }
     const vyre_status status =
@@ -37671,6 +37806,9 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
     v->base.max_rounds = vyi_vk_max_rounds(v, desc);
     vyi_vk_loop_spread(v, desc);
     v->base.shared = vyi_vk_is_cpu(v);
+    /* The number of rounds is for one number of lanes. */
+    v->base.divisible = desc->desc->tune && !v->base.shared && !desc->fixed_geometry &&
+                        v->base.max_rounds == 0;
     v->base.in_flight = vyi_vk_min(wanted, VYI_VK_MAX_CHAIN - 1);
 
     for (uint32_t i = 0; i < VYI_VK_COPIERS && status == VYRE_OK; i++)
@@ -37685,7 +37823,8 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
     if (status == VYRE_OK)
         status = vyi_vk_open_pipelines(v, desc, err);
     if (status == VYRE_OK)
-        status = vyi_vk_chain_create(&v->c, &v->chain, v->base.in_flight + 1, err);
+        status = vyi_vk_chain_create(&v->c, &v->chain, v->base.in_flight + 1,
+                                     v->base.divisible ? VYI_VK_KINDS : VYI_VK_PLAIN_KINDS, err);
     /* Of the looping kernel; the passes have theirs already. */
     v->base.group_size = v->base.narrow ? 1 : v->loop_group;
     if (status == VYRE_OK && vyi_vk_wide_can_live(v, desc))
@@ -37749,6 +37888,7 @@ static bool vyi_vk_close(vyi_device *d)
     for (uint32_t i = 0; i < VYI_VK_COPIERS && idle; i++)
         idle = vyi_vk_copier_idle(&v->c, &v->copiers[i], VYI_VK_CLOSE_TIMEOUT);
     if (idle) {
+        vyi_vk_cache_keep_verdict(&v->cache, v->base.verdict);
         if (!vyi_load_acquire(&v->c.lost))
             vyi_vk_cache_store(&v->c, &v->cache);
         vyi_vk_free(v);
@@ -37790,15 +37930,18 @@ static vyre_status vyi_vk_launch(vyi_device *d, vyi_launch what, uint32_t rounds
     vyi_vk_dispatch dispatch;
     const bool tiles = what == VYI_LAUNCH_TILES || what == VYI_LAUNCH_TILE_BYTES;
     const bool bytes = what == VYI_LAUNCH_BYTES || what == VYI_LAUNCH_TILE_BYTES;
+    const uint32_t level = what == VYI_LAUNCH_LOOP ? v->base.level : 0;
+    const uint32_t groups = v->base.groups >> level ? v->base.groups >> level : 1;
     dispatch.pipeline = tiles ? v->tiles : what == VYI_LAUNCH_LOOP ? v->loop : v->once;
     dispatch.layout = v->layout.pipeline;
     dispatch.set = v->sets[bytes ? 1 : 0];
     dispatch.groups = tiles                     ? rounds
-                      : what == VYI_LAUNCH_LOOP ? v->base.groups + v->base.wide_groups
+                      : what == VYI_LAUNCH_LOOP ? groups + v->base.wide_groups
                                                 : v->once_groups;
     dispatch.rounds = tiles ? 0 : rounds;
     dispatch.rows = dispatch.layers = 0;
-    return vyi_vk_chain_launch(&v->c, &v->chain, (uint32_t)what, &dispatch, err);
+    const uint32_t kind = level ? VYI_VK_PLAIN_KINDS - 1 + level : (uint32_t)what;
+    return vyi_vk_chain_launch(&v->c, &v->chain, kind, &dispatch, err);
 }
 
 static vyre_status vyi_vk_reap(vyi_device *d, uint64_t beyond, uint64_t timeout_ns,
@@ -39111,6 +39254,10 @@ VYRE_API vyre_status vyre_geometry_plan(uint32_t queue, uint32_t workers,
 #define VYI_SIZING_RECORD_BYTES    16u
 #define VYI_SIZING_OBSERVABLES     64u
 #define VYI_SIZING_SLOT_BYTES       8u /* of a slot beside the ring: mirrored, taken back */
+#define VYI_SIZING_GROUP          512u /* lanes that run a wide work together, at most, */
+#define VYI_SIZING_LANES           32u /* a multiple of this, */
+#define VYI_SIZING_GROUPS         512u /* so many of them where nobody has counted, */
+#define VYI_SIZING_TURNS           32u /* each with so many indexes for a lane, at most */
 
 /* What every Vulkan device has. */
 static const vyre_limits vyi_sizing_least = { 128, 65535, 128 };
@@ -39120,7 +39267,7 @@ typedef enum vyi_sizing_part {
     VYI_PART_RESULTS,
     VYI_PART_RING,         /* and the mirror, and what is taken back */
     VYI_PART_CHILDREN,     /* their slots, and the words of the queue */
-    VYI_PART_FIXED,        /* control, log, IO queue */
+    VYI_PART_FIXED,        /* control, log, IO queue, wide works */
     VYI_PART_COUNT
 } vyi_sizing_part;
 
@@ -39145,10 +39292,15 @@ static uint32_t vyi_sizing_up(uint32_t value, uint32_t unit)
     return (value + unit - 1) / unit * unit;
 }
 
+static uint64_t vyi_sizing_in_flight(const vyre_plan_desc *d)
+{
+    return d->in_flight ? d->in_flight : d->items ? d->items : VYI_SIZING_SLOTS;
+}
+
 /* VYRE_MAX_SLOTS is a multiple of every width, so that nothing exceeds it. */
 static uint32_t vyi_sizing_slots(const vyre_plan_desc *d, uint32_t width)
 {
-    uint64_t wanted = d->in_flight ? d->in_flight : d->items ? d->items : VYI_SIZING_SLOTS;
+    uint64_t wanted = d->width == VYRE_WIDTH_LANE ? vyi_sizing_in_flight(d) : 1;
     if (d->priorities && wanted < VYRE_PRIORITY_LEVELS)
         wanted = VYRE_PRIORITY_LEVELS;
     if (wanted > VYRE_MAX_SLOTS)
@@ -39164,6 +39316,64 @@ static uint32_t vyi_sizing_lanes(const vyre_plan_desc *d, const vyre_limits *lim
         groups = vyi_sizing_up(groups, VYI_SIZING_STRIDE) / VYI_SIZING_STRIDE;
     return vyi_sizing_min(groups, limits->max_groups) * plan->workgroup_size;
 }
+
+/* --- wide works ----------------------------------------------------------- */
+
+/* So many of them are in flight at a time. */
+static uint32_t vyi_sizing_open(const vyre_plan_desc *d)
+{
+    const uint64_t wanted = vyi_sizing_in_flight(d);
+    return wanted < VYI_WIDE_SLOTS ? (uint32_t)wanted : VYI_WIDE_SLOTS;
+}
+
+static uint32_t vyi_sizing_group(const vyre_plan_desc *d, const vyre_limits *limits)
+{
+    uint32_t most = vyi_sizing_min(limits->max_workgroup_size, limits->max_invocations);
+    if (d->info && d->info->wide_group)
+        return d->info->wide_group;
+    most = vyi_sizing_min(most, VYI_SIZING_GROUP);
+    return most < VYI_SIZING_LANES ? most : most / VYI_SIZING_LANES * VYI_SIZING_LANES;
+}
+
+/* Of a range: whole turns of a group, as many as leave each of `groups` something to do. */
+static uint32_t vyi_sizing_chunk(const vyre_plan_desc *d, uint32_t group, uint32_t groups)
+{
+    const uint64_t turn = (uint64_t)group * groups;
+    const uint64_t least = d->range / VYI_WIDE_CHUNKS_MAX + (d->range % VYI_WIDE_CHUNKS_MAX != 0);
+    if (d->width == VYRE_WIDTH_GROUP)
+        return 1;
+    uint64_t turns = d->range / turn + (d->range % turn != 0);
+    turns = turns < 1 ? 1 : turns > VYI_SIZING_TURNS ? VYI_SIZING_TURNS : turns;
+    return (uint32_t)(turns * group > least ? turns * group : least);
+}
+
+static vyre_status vyi_sizing_wide(const vyre_plan_desc *d, const vyre_limits *limits,
+                                   vyre_plan *plan, vyre_error *err)
+{
+    const uint32_t known = d->info ? d->info->wide_groups : 0;
+    const uint32_t most = vyi_sizing_min(known ? known : VYI_SIZING_GROUPS, limits->max_groups);
+    if (d->range > UINT32_MAX)
+        return vyi_fail(err, VYRE_E_OVF, d->range, "Split an item's range.",
+                        "%llu indexes do not fit the 32 bits of an argument",
+                        (unsigned long long)d->range);
+    plan->group_size = vyi_sizing_group(d, limits);
+    plan->chunk = vyi_sizing_chunk(d, plan->group_size, most);
+    const uint64_t chunks = d->range / plan->chunk + (d->range % plan->chunk != 0);
+    const uint64_t busy = chunks * vyi_sizing_open(d);
+    plan->wide_groups = d->range && busy < most ? (uint32_t)busy : known;
+    return VYRE_OK;
+}
+
+/* Beside what every handle has. */
+static uint64_t vyi_sizing_wide_bytes(const vyre_plan_desc *d)
+{
+    return d->width == VYRE_WIDTH_LANE
+               ? 0
+               : 4u * VYI_WIDE_WORDS +
+                     VYI_WIDE_SLOTS * (VYRE_SLOT_BYTES + VYI_SIZING_SLOT_BYTES);
+}
+
+/* --- bytes ---------------------------------------------------------------- */
 
 static vyre_status vyi_sizing_overflow(const char *what, uint64_t at, vyre_error *err)
 {
@@ -39223,7 +39433,7 @@ static vyre_status vyi_sizing_parts(const vyre_plan_desc *d, vyre_plan *plan,
                            (uint64_t)plan->slot_count * VYI_SIZING_SLOT_BYTES;
     parts[VYI_PART_CHILDREN] = vyi_sizing_children(d->children, plan->slot_count);
     parts[VYI_PART_FIXED] = (uint64_t)control + log + vyre_io_size(VYRE_IO_SLOTS) +
-                            4u * (VYI_WIDE_SLOTS + VYRE_IO_SLOTS);
+                            4u * (VYI_WIDE_SLOTS + VYRE_IO_SLOTS) + vyi_sizing_wide_bytes(d);
     plan->peak_bytes = 0;
     for (uint32_t i = 0; i < VYI_PART_COUNT; i++) {
         if (parts[i] > UINT64_MAX - plan->peak_bytes)
@@ -39270,22 +39480,19 @@ static vyre_status vyi_sizing_over(const vyre_plan_desc *d, const vyre_plan *pla
                     (unsigned long long)plan->peak_bytes, (unsigned long long)d->budget_bytes);
 }
 
-static vyre_status vyi_sizing_fill(const vyre_plan_desc *d, const vyre_limits *limits,
-                                   vyre_plan *plan, vyre_error *err)
+static void vyi_sizing_tell(const vyre_plan_desc *d, vyre_plan *plan)
 {
-    uint64_t parts[VYI_PART_COUNT];
-    plan->workgroup_size = vyi_sizing_width(limits, d->goal);
-    plan->slot_count = vyi_sizing_slots(d, plan->workgroup_size);
-    plan->lane_count = vyi_sizing_lanes(d, limits, plan);
-    const uint64_t batches = d->items / plan->slot_count + (d->items % plan->slot_count != 0);
-    if (batches > UINT32_MAX)
-        return vyi_sizing_overflow("the batches", d->items, err);
-    plan->batches = batches ? (uint32_t)batches : 1;
-    const vyre_status status = vyi_sizing_parts(d, plan, parts, err);
-    if (status < 0)
-        return status;
-    if (d->budget_bytes && plan->peak_bytes > d->budget_bytes)
-        return vyi_sizing_over(d, plan, parts, err);
+    char groups[16] = "all";
+    if (plan->wide_groups)
+        snprintf(groups, sizeof groups, "%u", (unsigned)plan->wide_groups);
+    if (d->width != VYRE_WIDTH_LANE) {
+        snprintf(plan->text, sizeof plan->text,
+                 "%s groups of %u lanes, chunks of %u: one for each, or %u indexes a lane; "
+                 "%u batch%s, %llu bytes", groups, (unsigned)plan->group_size,
+                 (unsigned)plan->chunk, VYI_SIZING_TURNS, (unsigned)plan->batches,
+                 plan->batches == 1 ? "" : "es", (unsigned long long)plan->peak_bytes);
+        return;
+    }
     snprintf(plan->text, sizeof plan->text,
              "%u slots in groups of %u, %u lanes%s; %u batch%s, %llu bytes",
              (unsigned)plan->slot_count, (unsigned)plan->workgroup_size,
@@ -39294,6 +39501,31 @@ static vyre_status vyi_sizing_fill(const vyre_plan_desc *d, const vyre_limits *l
                                                   : ": they stride, which drains faster",
              (unsigned)plan->batches, plan->batches == 1 ? "" : "es",
              (unsigned long long)plan->peak_bytes);
+}
+
+static vyre_status vyi_sizing_fill(const vyre_plan_desc *d, const vyre_limits *limits,
+                                   vyre_plan *plan, vyre_error *err)
+{
+    uint64_t parts[VYI_PART_COUNT];
+    vyre_status status = VYRE_OK;
+    plan->workgroup_size = vyi_sizing_width(limits, d->goal);
+    plan->slot_count = vyi_sizing_slots(d, plan->workgroup_size);
+    plan->lane_count = vyi_sizing_lanes(d, limits, plan);
+    if (d->width != VYRE_WIDTH_LANE)
+        status = vyi_sizing_wide(d, limits, plan, err);
+    if (status < 0)
+        return status;
+    const uint32_t each = d->width != VYRE_WIDTH_LANE ? vyi_sizing_open(d) : plan->slot_count;
+    const uint64_t batches = d->items / each + (d->items % each != 0);
+    if (batches > UINT32_MAX)
+        return vyi_sizing_overflow("the batches", d->items, err);
+    plan->batches = batches ? (uint32_t)batches : 1;
+    status = vyi_sizing_parts(d, plan, parts, err);
+    if (status < 0)
+        return status;
+    if (d->budget_bytes && plan->peak_bytes > d->budget_bytes)
+        return vyi_sizing_over(d, plan, parts, err);
+    vyi_sizing_tell(d, plan);
     return VYRE_OK;
 }
 
@@ -39307,6 +39539,10 @@ VYRE_API vyre_status vyre_plan_make(const vyre_plan_desc *desc, vyre_plan *out, 
         return vyi_fail(err, VYRE_E_ARGUMENT, (uint32_t)desc->goal,
                         "Use the values of vyre_plan_goal.", "goal %d does not exist",
                         (int)desc->goal);
+    if ((uint32_t)desc->width > VYRE_WIDTH_GROUP)
+        return vyi_fail(err, VYRE_E_ARGUMENT, (uint32_t)desc->width,
+                        "Use the values of vyre_width.", "width %d does not exist",
+                        (int)desc->width);
     const vyre_limits *limits = desc->info ? &desc->info->limits : &vyi_sizing_least;
     vyre_status status = vyre_geometry_plan(1, 1, limits, NULL, &ignored, err);
     if (status == VYRE_OK)
@@ -39329,6 +39565,10 @@ VYRE_API void vyre_plan_apply(const vyre_plan *plan, vyre_desc *desc)
     desc->kernel.slot_count = plan->slot_count;
     desc->kernel.lane_count = plan->lane_count;
     desc->kernel.children = plan->children;
+    if (plan->group_size) {
+        desc->kernel.group_size = plan->group_size;
+        desc->wide_groups = plan->wide_groups;
+    }
 }
 
 #endif /* VYRE_NO_PLAN */
@@ -39688,6 +39928,62 @@ VYRE_API vyre_verdict vyre_race_verdict(const vyre_race *r, uint64_t *base_mean,
 
 #endif /* VYRE_NO_PLAN */
 /* ==========================================================================
+ * plan: a policy's request, from what a ring is doing
+ *
+ * The original counts an opcode as hot as soon as it has run once, for ever.  Here it
+ * is one that ran in an eighth of all cases, of those that the look has.
+ * ======================================================================= */
+
+#if !defined(VYRE_NO_PLAN) && !defined(VYRE_NO_WATCH)
+
+#define VYI_HOT_SHARE 8u
+
+VYRE_API vyre_status vyre_watch_since(const vyre_watch *before, const vyre_watch *now,
+                                      vyre_watch *out)
+{
+    if (!before || !now || !out)
+        return VYRE_E_ARGUMENT;
+    vyre_watch w = *now;
+    w.done -= before->done;
+    w.faults -= before->faults;
+    w.requeues -= before->requeues;
+    w.promoted -= before->promoted;
+    for (uint32_t i = 0; i < VYRE_METRICS; i++)
+        w.metrics[i] -= before->metrics[i];
+    *out = w;
+    return VYRE_OK;
+}
+
+static uint32_t vyi_request_hot(const vyre_watch *w)
+{
+    uint64_t sum = 0;
+    uint32_t hot = 0;
+    for (uint32_t i = 0; i < VYRE_METRICS; i++)
+        sum += w->metrics[i];
+    for (uint32_t i = 0; i < VYRE_METRICS; i++)
+        hot += w->metrics[i] && (uint64_t)w->metrics[i] * VYI_HOT_SHARE >= sum;
+    return hot;
+}
+
+VYRE_API vyre_status vyre_watch_request(const vyre_watch *w, vyre_policy_request *request)
+{
+    if (!w || !request)
+        return VYRE_E_ARGUMENT;
+    if (request->requeues > UINT64_MAX - w->states[VYRE_SLOT_REQUEUE])
+        return VYRE_E_COUNTER_OVF;
+    request->requeues += w->states[VYRE_SLOT_REQUEUE];
+    if (request->nodes == 0)
+        request->nodes = w->slots;
+    if (request->edges == 0)
+        request->edges = w->depth;
+    if (request->density_bps == 0)
+        request->density_bps = w->density_bps;
+    request->hot_opcodes = vyi_request_hot(w);
+    return VYRE_OK;
+}
+
+#endif
+/* ==========================================================================
  * plan: regions of a buffer
  * ======================================================================= */
 
@@ -39805,6 +40101,438 @@ VYRE_API vyre_value vyre_emit_region_word(vyre_program *p, const vyre_region *r,
     const vyre_value first = vyre_ir_u32(p, r->offset + word);
     const vyre_value start = vyre_ir_mul(p, record, size);
     return vyre_ir_select(p, inside, vyre_ir_add(p, first, start), nowhere);
+}
+
+#endif /* VYRE_NO_PLAN */
+/* ==========================================================================
+ * plan: how many groups serve slots
+ *
+ * Any number of lanes serves any ring, and a lease takes its lanes from its dispatch.
+ * So a level is a number of groups: all that the handle would have without a tuner, a
+ * half of them, a quarter, an eighth.
+ *
+ *  - At open, each level serves works that do nothing, and what it takes for them
+ *    races against what all groups take (vyre_race): without a clear gain all stay.
+ *  - LIVE: while works run, how full the ring was says how many groups the next lease
+ *    has, as the original's launch policy would have it (vyre_policy_advise).
+ *
+ * More groups come with the next lease, fewer only after several decisions that agree:
+ * else bursts would change the level at each lease.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_PLAN
+
+
+#define VYI_TUNE_WARM   4u  /* echoes that are not counted: the kernel begins */
+#define VYI_TUNE_ECHOES 32u
+#define VYI_TUNE_RINGS  12u /* full ones */
+#define VYI_TUNE_AGREE  16u /* decisions for fewer groups, until there are fewer */
+#define VYI_TUNE_IDLE   64u /* decisions that found no work, until there are the fewest */
+#define VYI_TUNE_LOOKS  256u  /* slots of a look, at most: the device writes where it reads */
+#define VYI_TUNE_LOOK_NS 1000000u /* between two looks */
+#define VYI_TUNE_BLOCK  64u /* works that are written at a time */
+#define VYI_TUNE_STOP_NS 2000000000u
+
+typedef struct vyi_trial {
+    uint64_t deadline;
+    uint64_t echo[VYRE_LEVELS][VYI_TUNE_ECHOES];
+    uint64_t drain[VYRE_LEVELS][VYI_TUNE_RINGS];
+} vyi_trial;
+
+static uint32_t vyi_level_groups(const vyi_device *d, uint32_t level)
+{
+    const uint32_t groups = d->groups >> level;
+    return groups ? groups : 1;
+}
+
+/* --- what is said ----------------------------------------------------------- */
+
+/* The next lease has that level. */
+static void vyi_tune_take(vyi_queue *q, uint32_t level)
+{
+    vyi_device *d = vyi_queue_device(q);
+    vyi_tuned *t = &q->tuned;
+    vyi_mutex_lock(&q->v->brief);
+    d->level = t->said.level = level;
+    t->said.lanes = d->group_size * vyi_level_groups(d, level);
+    vyi_mutex_unlock(&q->v->brief);
+}
+
+static void vyi_tune_say(vyi_queue *q, const char *format, ...) VYI_PRINTF(2, 3);
+
+static void vyi_tune_say(vyi_queue *q, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    vyi_mutex_lock(&q->v->brief);
+    vsnprintf(q->tuned.said.text, sizeof q->tuned.said.text, format, list);
+    vyi_mutex_unlock(&q->v->brief);
+    va_end(list);
+}
+
+/* --- at open ------------------------------------------------------------------ */
+
+/* Why there is one level, or NULL.  What is measured must be nobody's but the
+ * library's: a payload, and the code of a workspace, would run for it. */
+static const char *vyi_tune_hindered(const vyi_queue *q, const vyi_device *d)
+{
+    const vyre_kernel_desc *k = &q->v->desc.kernel;
+    if (q->mode != VYRE_MODE_PERSISTENT)
+        return "works are served in passes";
+    if (d->groups < 2)
+        return "there is one group";
+    if (k->workgroup_size || k->lane_count)
+        return "the program has set kernel.workgroup_size or lane_count";
+    if (q->wides.count || k->children)
+        return "groups have more to do than to serve slots";
+    if (k->kind == VYRE_KERNEL_JIT || k->workspace)
+        return "the program's own code would run for it";
+    return d->divisible ? NULL : "of this device a lease has a fixed number of lanes";
+}
+
+static uint32_t vyi_tune_levels(const vyi_device *d)
+{
+    uint32_t levels = 1;
+    while (levels < VYRE_LEVELS && d->groups >> levels)
+        levels++;
+    return levels;
+}
+
+static vyre_priority vyi_tune_priority(const vyi_queue *q, uint32_t slot)
+{
+    for (uint32_t i = 0; i < q->slots.levels && q->slots.levels > 1; i++) {
+        const vyi_share *share = &q->slots.pool.shares[i];
+        if (slot - share->first < share->count)
+            return vyi_priority_of(i);
+    }
+    return VYRE_PRIORITY_NORMAL;
+}
+
+static void vyi_tune_fill(const vyi_queue *q, uint32_t first, uint32_t count)
+{
+    vyre_work nothing[VYI_TUNE_BLOCK];
+    memset(nothing, 0, sizeof nothing);
+    for (uint32_t i = 0; i < count; i += VYI_TUNE_BLOCK) {
+        const uint32_t rest = count - i;
+        const uint32_t n = rest < VYI_TUNE_BLOCK ? rest : VYI_TUNE_BLOCK;
+        for (uint32_t j = 0; j < n; j++)
+            nothing[j].priority = vyi_tune_priority(q, first + i + j);
+        vyi_slots_write(q, vyi_queue_device(q), first + i, nothing, n);
+    }
+}
+
+/* Empty works in slots whose mirror words are 0, to their end; VYRE_TIMEOUT. */
+static vyre_status vyi_tune_serve(vyi_queue *q, uint32_t first, uint32_t count, uint64_t deadline,
+                                  uint64_t *ns, vyre_error *err)
+{
+    uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror);
+    const uint64_t begin = vyi_now();
+    vyi_pace pace = vyi_pace_begin(deadline > begin ? deadline - begin : 0);
+    vyre_status status = begin < deadline ? VYRE_OK : VYRE_TIMEOUT;
+    if (status == VYRE_OK)
+        vyi_tune_fill(q, first, count);
+    for (uint32_t i = first; i < first + count && status == VYRE_OK; i++) {
+        while (status == VYRE_OK && vyi_load_acquire(&mirror[i]) == 0)
+            status = vyi_pace_turn(q, &pace, err);
+    }
+    *ns = vyi_now() - begin;
+    for (uint32_t i = first; i < first + count; i++)
+        vyi_store_relaxed(&mirror[i], 0);
+    vyi_fence_stores();
+    return status;
+}
+
+/* All samples of a level, of a kernel that runs. */
+static vyre_status vyi_tune_sample(vyi_queue *q, vyi_trial *trial, uint32_t level, vyre_error *err)
+{
+    const uint32_t share = q->slots.levels > 1 ? vyi_priority_level(VYRE_PRIORITY_NORMAL) : 0;
+    const vyi_share *usual = &q->slots.pool.shares[share];
+    vyre_status status = VYRE_OK;
+    uint64_t warm = 0;
+    for (uint32_t i = 0; i < VYI_TUNE_WARM + VYI_TUNE_ECHOES && status == VYRE_OK; i++)
+        status = vyi_tune_serve(q, usual->first + i % usual->count, 1, trial->deadline,
+                                i < VYI_TUNE_WARM ? &warm : &trial->echo[level][i - VYI_TUNE_WARM],
+                                err);
+    for (uint32_t i = 0; i < VYI_TUNE_RINGS && status == VYRE_OK; i++)
+        status = vyi_tune_serve(q, 0, q->slots.lanes, trial->deadline, &trial->drain[level][i],
+                                err);
+    return status;
+}
+
+/* Nothing of what was measured is left in the handle. */
+static vyre_status vyi_tune_clear(vyi_queue *q, vyre_error *err)
+{
+    vyi_device *d = vyi_queue_device(q);
+    const vyi_device_buffer *list = q->v->buffers.list;
+    VYRE_ASSERT(vyi_queue_in_flight(q) == 0);
+    memset(d->map[VYI_ROLE_RING], 0, list[VYI_ROLE_RING].size);
+    memset(d->map[q->slots.mirror], 0, list[q->slots.mirror].size);
+    q->chain.leases = 0;
+    q->v->trace.head = 0;
+    vyi_figures_note(q);
+    return vyi_control_init(q, d, err);
+}
+
+static vyre_status vyi_tune_level(vyi_queue *q, vyi_trial *trial, uint32_t level, vyre_error *err)
+{
+    vyi_tune_take(q, level);
+    vyre_status status = vyre_start(q->v, err);
+    if (status != VYRE_OK)
+        return status;
+    status = vyi_tune_sample(q, trial, level, err);
+    if (status < 0)
+        return status;
+    const vyre_status stopped = vyi_queue_stop(q, VYI_TUNE_STOP_NS, err);
+    if (stopped == VYRE_TIMEOUT)
+        return vyi_fail(err, VYRE_E_LEASE, level, "Set vyre_desc.tune to VYRE_TUNE_OFF.",
+                        "a kernel that was measured did not stop within two seconds");
+    return stopped == VYRE_OK ? status : stopped;
+}
+
+/* --- the race ------------------------------------------------------------------ */
+
+static void vyi_tune_sort(uint64_t *samples, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        const uint64_t moving = samples[i];
+        uint32_t at = i;
+        for (; at > 0 && samples[at - 1] > moving; at--)
+            samples[at] = samples[at - 1];
+        samples[at] = moving;
+    }
+}
+
+/* Of level `level` against level 0, without the slowest quarter of each: that is the
+ * host's. */
+static vyre_verdict vyi_tune_race(const uint64_t *base, const uint64_t *trial, uint32_t count,
+                                  uint64_t *mean)
+{
+    vyre_race race;
+    memset(&race, 0, sizeof race);
+    for (uint32_t i = 0; i < count - count / 4; i++) {
+        vyre_race_base(&race, base[i]);
+        vyre_race_trial(&race, trial[i]);
+    }
+    return vyre_race_verdict(&race, NULL, mean);
+}
+
+/* The best of those that a race adopts; for many works at a time only one that keeps a
+ * work's round trip. */
+static uint32_t vyi_tune_choose(vyi_queue *q, vyi_trial *trial)
+{
+    vyre_tuning *said = &q->tuned.said;
+    const bool many = q->v->desc.tune_goal == VYRE_PLAN_THROUGHPUT;
+    const uint64_t *means = many ? said->drain_ns : said->round_trip_ns;
+    uint32_t best = 0;
+    for (uint32_t i = 0; i < said->levels; i++) {
+        vyi_tune_sort(trial->echo[i], VYI_TUNE_ECHOES);
+        vyi_tune_sort(trial->drain[i], VYI_TUNE_RINGS);
+        const vyre_verdict echo = vyi_tune_race(trial->echo[0], trial->echo[i], VYI_TUNE_ECHOES,
+                                                &said->round_trip_ns[i]);
+        const vyre_verdict drain = vyi_tune_race(trial->drain[0], trial->drain[i], VYI_TUNE_RINGS,
+                                                 &said->drain_ns[i]);
+        const bool slower = said->round_trip_ns[i] > said->round_trip_ns[0] / 50 * 51;
+        if ((many ? drain : echo) == VYRE_RACE_ADOPT && !(many && slower) &&
+            means[i] < means[best])
+            best = i;
+    }
+    return best;
+}
+
+static void vyi_tune_tell(vyi_queue *q, uint32_t level)
+{
+    const vyre_tuning *s = &q->tuned.said;
+    vyi_tune_say(q, "level %u of %u, %u lanes: a work %llu ns, a full ring %llu; with all lanes "
+                 "%llu and %llu", (unsigned)level, (unsigned)s->levels, (unsigned)s->lanes,
+                 (unsigned long long)s->round_trip_ns[level],
+                 (unsigned long long)s->drain_ns[level], (unsigned long long)s->round_trip_ns[0],
+                 (unsigned long long)s->drain_ns[0]);
+}
+
+static vyre_status vyi_tune_measure(vyi_queue *q, vyre_error *err)
+{
+    vyi_trial trial;
+    vyre_status status = VYRE_OK;
+    const uint32_t levels = q->tuned.said.levels;
+    trial.deadline = vyi_deadline(q->v->desc.tune_ns);
+    q->tuned.said.levels = 0; /* nobody is to decide meanwhile */
+    for (uint32_t i = 0; i < levels && status == VYRE_OK; i++)
+        status = vyi_tune_level(q, &trial, i, err);
+    if (status < 0)
+        return status;
+    q->tuned.said.levels = levels;
+    const uint32_t level = status == VYRE_OK ? vyi_tune_choose(q, &trial) : 0;
+    vyi_tune_take(q, level);
+    if (status == VYRE_OK)
+        vyi_tune_tell(q, level);
+    else
+        vyi_tune_say(q, "all lanes: %llu us were not enough to measure %u levels",
+                     (unsigned long long)(q->v->desc.tune_ns / 1000u), (unsigned)levels);
+    if (status == VYRE_OK)
+        vyi_queue_device(q)->verdict = 0x10000u | levels << 8 |
+                                       (uint32_t)q->v->desc.tune_goal << 4 | level;
+    return vyi_tune_clear(q, err);
+}
+
+/* The level that an earlier open has found, under the same conditions. */
+static bool vyi_tune_recall(const vyi_queue *q, uint32_t *level)
+{
+    const uint32_t verdict = vyi_queue_device(q)->verdict;
+    *level = verdict & 15u;
+    return *level < q->tuned.said.levels &&
+           verdict - *level == (0x10000u | q->tuned.said.levels << 8 |
+                                (uint32_t)q->v->desc.tune_goal << 4);
+}
+
+VYI_COLD
+static vyre_status vyi_tune_open(vyi_queue *q, vyre_error *err)
+{
+    const vyi_device *d = vyi_queue_device(q);
+    const char *why = vyi_tune_hindered(q, d);
+    vyre_status status = VYRE_OK;
+    uint32_t level = 0;
+    q->tuned.said.levels = why ? 1 : vyi_tune_levels(d);
+    if (why) {
+        vyi_tune_take(q, 0);
+        vyi_tune_say(q, "one level: %s", why);
+    } else if (vyi_tune_recall(q, &level)) {
+        vyi_tune_take(q, level);
+        vyi_tune_say(q, "level %u of %u, as an earlier open has measured it", (unsigned)level,
+                     (unsigned)q->tuned.said.levels);
+    } else {
+        status = vyi_tune_measure(q, err);
+    }
+    q->tuned.chosen = q->tuned.wanted = q->tuned.said.level;
+    return status;
+}
+
+/* --- while works run ------------------------------------------------------------- */
+
+static bool vyi_tune_lives(const vyi_queue *q)
+{
+    return q->v->desc.tune == VYRE_TUNE_LIVE && q->tuned.said.levels > 1;
+}
+
+/* Works in flight, of 10000 slots; of a large ring every so many are looked at. */
+static uint32_t vyi_tune_density(const vyi_queue *q)
+{
+    const uint32_t step = (q->slots.lanes + VYI_TUNE_LOOKS - 1) / VYI_TUNE_LOOKS;
+    uint32_t looked = 0, waits = 0;
+    for (uint32_t slot = 0; slot < q->slots.lanes; slot += step, looked++)
+        waits += vyi_slot_waits(q, slot);
+    return waits ? (waits * 10000u + looked - 1) / looked : 0;
+}
+
+static void vyi_tune_look(vyi_queue *q)
+{
+    if (!vyi_tune_lives(q))
+        return;
+    const uint64_t now = vyi_now();
+    if (now < q->tuned.look_at)
+        return;
+    q->tuned.look_at = now + VYI_TUNE_LOOK_NS;
+    const uint32_t density = vyi_tune_density(q);
+    if (density > q->tuned.most)
+        q->tuned.most = density;
+}
+
+/* The level with the fewest groups that are as many as the policy wants. */
+static uint32_t vyi_tune_advised(const vyi_queue *q, vyre_topology *topology)
+{
+    const vyi_device *d = vyi_queue_device(q);
+    const vyi_tuned *t = &q->tuned;
+    const vyre_topology before = t->said.topology;
+    vyre_policy_request r;
+    vyre_policy_advice advice;
+    memset(&r, 0, sizeof r);
+    r.queue = (uint32_t)((uint64_t)t->most * q->slots.lanes / 10000u);
+    r.queue = t->most && !r.queue ? 1 : r.queue;
+    r.nodes = q->slots.lanes;
+    r.density_bps = (uint16_t)t->most;
+    r.worker_groups = vyi_level_groups(d, t->chosen);
+    r.max_workgroup_size = r.max_invocations = d->group_size;
+    r.max_groups = d->groups;
+    const vyre_status status = vyre_policy_advise(NULL, &r, &before, &advice, NULL);
+    VYRE_ASSERT(status == VYRE_OK); /* no ring is so large that a number would not fit */
+    if (status != VYRE_OK)
+        return t->chosen;
+    uint32_t level = t->chosen;
+    while (level + 1 < t->said.levels && vyi_level_groups(d, level + 1) >= advice.worker_groups)
+        level++;
+    *topology = advice.topology;
+    return level;
+}
+
+/* What the next lease has: more groups at once, fewer when decisions agree. */
+static uint32_t vyi_tune_decide(vyi_tuned *t, uint32_t advised)
+{
+    const uint32_t now = t->said.level;
+    t->idle = t->most ? 0 : t->idle < VYI_TUNE_IDLE ? t->idle + 1 : t->idle;
+    if (t->most == 0) {
+        t->lower = 0;
+        return t->idle == VYI_TUNE_IDLE ? t->said.levels - 1 : now;
+    }
+    if (advised <= now) {
+        t->lower = 0;
+        return advised;
+    }
+    t->wanted = t->lower && t->wanted < advised ? t->wanted : advised;
+    if (++t->lower < VYI_TUNE_AGREE)
+        return now;
+    t->lower = 0;
+    return t->wanted;
+}
+
+/* Fewer lanes take longer for a round, more of them less. */
+static void vyi_tune_change(vyi_queue *q, uint32_t level)
+{
+    vyi_chain *c = &q->chain;
+    const uint32_t now = q->tuned.said.level;
+    if (c->rounds > 1u << VYRE_LEVELS && level > now && !q->v->desc.lease.rounds)
+        c->rounds >>= level - now;
+    c->least_ns >>= level > now ? level - now : now - level;
+    vyi_tune_take(q, level);
+    vyi_mutex_lock(&q->v->brief);
+    q->tuned.said.changes++;
+    vyi_mutex_unlock(&q->v->brief);
+}
+
+static void vyi_tune_lease(vyi_queue *q)
+{
+    vyi_tuned *t = &q->tuned;
+    vyre_topology topology = t->said.topology;
+    if (!vyi_tune_lives(q))
+        return;
+    const uint32_t level = vyi_tune_decide(t, vyi_tune_advised(q, &topology));
+    vyi_mutex_lock(&q->v->brief);
+    t->said.topology = topology;
+    t->said.density_bps = (uint16_t)t->most;
+    vyi_mutex_unlock(&q->v->brief);
+    t->most = 0;
+    if (level != t->said.level)
+        vyi_tune_change(q, level);
+}
+
+/* --- another device ---------------------------------------------------------------- */
+
+static void vyi_tune_renew(vyi_queue *q)
+{
+    const vyi_device *d = vyi_queue_device(q);
+    vyi_tuned *t = &q->tuned;
+    const uint32_t levels = vyi_tune_hindered(q, d) ? 1 : vyi_tune_levels(d);
+    vyi_mutex_lock(&q->v->brief);
+    t->said.levels = levels;
+    vyi_mutex_unlock(&q->v->brief);
+    t->chosen = t->chosen < levels ? t->chosen : levels - 1;
+    t->most = t->idle = t->lower = 0;
+    vyi_tune_take(q, t->chosen);
+}
+
+VYI_API const vyi_tuner *vyi_plan_tuner(void)
+{
+    static const vyi_tuner tuner = { vyi_tune_open, vyi_tune_look, vyi_tune_lease,
+                                     vyi_tune_renew };
+    return &tuner;
 }
 
 #endif /* VYRE_NO_PLAN */
@@ -40668,6 +41396,11 @@ VYRE_API vyre_status vyre_waves(const vyre_work_access *accesses, uint32_t count
  * wave after the other, through vyre_run; where rows of results or a deadline are
  * asked for, by tickets, so few at a time that no slot is used again before its
  * result was read.
+ *
+ * Where the handle has events, the device waits between waves instead of the host:
+ * each wave has an event, which all of its works signal, and for which those of the
+ * next one wait.  The works lie in the ring in the order of the waves, so whatever a
+ * work waits for lies before it.
  * ======================================================================= */
 
 
@@ -40689,8 +41422,14 @@ typedef struct vyi_fused {
     uint64_t             deadline; /* VYRE_FOREVER: there is none */
     vyre_stats           stats;
     vyre_status          bad_status; /* of the first that was seen to fail */
-    uint32_t             bad, bad_code, now; /* its index in `works`; the wave that runs */
+    uint32_t             bad, bad_code; /* its index in `works`, its fault, */
+    uint32_t             bad_wave, now; /* its wave; the wave that runs */
+    bool                 ordered; /* by events: */
+    uint32_t             before, event; /* that works wait for, and signal; 0: none */
+    uint32_t             published; /* waves that have begun to be, so far */
 } vyi_fused;
+
+#define VYI_FUSED_FIX_LATE "Raise deadline_ns or run_timeout_ns, or see what blocks the work."
 
 /* --- the plan ------------------------------------------------------------- */
 
@@ -40847,7 +41586,8 @@ static vyre_status vyi_fused_plan(vyi_fused *f, vyre_error *err)
         status = vyi_fused_sort(f, wave_of, scratch, err);
     if (status == VYRE_OK)
         vyi_fused_gather(f);
-    if (status == VYRE_OK && (f->d->results || f->d->deadline_ns))
+    f->ordered = f->waves > 1 && f->v->queue.order.count;
+    if (status == VYRE_OK && (f->d->results || f->d->deadline_ns || f->ordered))
         status = vyi_fused_tickets(f, err);
     return status;
 }
@@ -40861,6 +41601,7 @@ static void vyi_fused_note(vyi_fused *f, uint32_t place, vyre_status status, uin
     f->bad_status = status;
     f->bad = f->order[place];
     f->bad_code = code;
+    f->bad_wave = f->wave[place];
 }
 
 static uint64_t vyi_fused_left(const vyi_fused *f)
@@ -40873,10 +41614,17 @@ static uint64_t vyi_fused_left(const vyi_fused *f)
 
 static vyre_status vyi_fused_late(const vyi_fused *f, vyre_error *err)
 {
-    return vyi_fail(err, VYRE_TIMEOUT, f->now, "Raise deadline_ns or run_timeout_ns, or see what "
-                    "blocks the work.", "wave %u of %u has not ended in time; %llu of %u works "
-                    "have", (unsigned)(f->now + 1), (unsigned)f->waves,
+    return vyi_fail(err, VYRE_TIMEOUT, f->now, VYI_FUSED_FIX_LATE, "wave %u of %u has not ended "
+                    "in time; %llu of %u works have", (unsigned)(f->now + 1), (unsigned)f->waves,
                     (unsigned long long)f->stats.done, (unsigned)f->run_count);
+}
+
+/* It did not run, for a work of an earlier wave has failed. */
+static bool vyi_fused_is_after(const vyi_fused *f, uint32_t place, vyre_status status,
+                               uint32_t code)
+{
+    return f->ordered && status == VYRE_E_FAULT && code == VYRE_FAULT_AFTER &&
+           f->bad_status != VYRE_OK && f->wave[place] > f->bad_wave;
 }
 
 /* Waits for the work at `place`, and reads its result. */
@@ -40887,6 +41635,10 @@ static vyre_status vyi_fused_take(vyi_fused *f, uint32_t place, vyre_error *err)
     vyre_error how;
     memset(&how, 0, sizeof how);
     const vyre_status status = vyre_wait(f->v, ticket, vyi_fused_left(f), &how);
+    if (vyi_fused_is_after(f, place, status, (uint32_t)how.native))
+        return VYRE_OK;
+    f->now = f->wave[place];
+    f->stats.waves = f->now + 1;
     if (status == VYRE_E_FAULT || status == VYRE_E_LOST) {
         f->stats.faults += status == VYRE_E_FAULT;
         vyi_fused_note(f, place, status, (uint32_t)how.native);
@@ -40904,6 +41656,57 @@ static vyre_status vyi_fused_take(vyi_fused *f, uint32_t place, vyre_error *err)
     return f->d->results ? vyre_result(f->v, ticket, f->d->results[index], err) : VYRE_OK;
 }
 
+/* The first of a wave has its turn: the event that the wave signals, unless it is the last
+ * one.  VYRE_FULL: there is none just now. */
+static vyre_status vyi_fused_begin_wave(vyi_fused *f, uint32_t place, vyre_error *err)
+{
+    vyi_queue *q = &f->v->queue;
+    uint32_t end = place, event = 0;
+    while (end < f->run_count && f->wave[end] == f->wave[place])
+        end++;
+    if (end < f->run_count) {
+        event = vyi_event_gather(q, end - place);
+        if (!event)
+            return vyi_news(err, VYRE_FULL, q->order.count, "Wait, or set vyre_desc.events "
+                            "higher.", "all events are in use");
+    }
+    if (f->before)
+        vyi_event_release(q, f->before);
+    f->before = f->event;
+    f->event = event;
+    f->published = f->wave[place] + 1;
+    return VYRE_OK;
+}
+
+static void vyi_fused_leave_waves(vyi_fused *f)
+{
+    if (f->before)
+        vyi_event_release(&f->v->queue, f->before);
+    if (f->event)
+        vyi_event_release(&f->v->queue, f->event);
+}
+
+static vyre_status vyi_fused_put(vyi_fused *f, uint32_t place, vyre_error *err)
+{
+    vyi_queue *q = &f->v->queue;
+    vyre_ticket *ticket = &f->tickets[place % f->window];
+    vyi_receipt r = vyi_receipt_for(q, ticket);
+    vyre_status status = VYRE_OK;
+    if (f->ordered && f->wave[place] == f->published)
+        status = vyi_fused_begin_wave(f, place, err);
+    if (status != VYRE_OK)
+        return status;
+    if (f->ordered) {
+        r.named = false;
+        r.wait = f->before;
+        r.signal = f->event;
+    }
+    status = vyi_publish_one(q, &q->slots.pool, &f->works[place], &r, err);
+    if (status == VYRE_OK)
+        *ticket = r.ticket;
+    return status;
+}
+
 /* Publishes while there is room, in the ring and among the tickets; *next moves. */
 static vyre_status vyi_fused_publish(vyi_fused *f, uint32_t oldest, uint32_t end, uint32_t *next,
                                      vyre_error *err)
@@ -40911,11 +41714,19 @@ static vyre_status vyi_fused_publish(vyi_fused *f, uint32_t oldest, uint32_t end
     const uint64_t start = vyi_now();
     vyre_status status = VYRE_OK;
     while (status == VYRE_OK && *next < end && *next - oldest < f->window) {
-        status = vyre_publish(f->v, &f->works[*next], &f->tickets[*next % f->window], err);
+        status = vyi_fused_put(f, *next, err);
         *next += status == VYRE_OK;
     }
     f->stats.publish_ns += vyi_now() - start;
     return status;
+}
+
+/* After a failure the rest of its wave runs, and no later one. */
+static uint32_t vyi_fused_limit(const vyi_fused *f, uint32_t end)
+{
+    while (f->bad_status != VYRE_OK && f->wave[end - 1] > f->bad_wave)
+        end--;
+    return end;
 }
 
 static vyre_status vyi_fused_by_tickets(vyi_fused *f, uint32_t first, uint32_t end,
@@ -40923,7 +41734,7 @@ static vyre_status vyi_fused_by_tickets(vyi_fused *f, uint32_t first, uint32_t e
 {
     vyi_pace pace = vyi_pace_begin(vyi_fused_left(f));
     uint32_t next = first, oldest = first;
-    while (oldest < end) {
+    while (oldest < end || oldest < next) {
         vyre_status status = vyi_fused_publish(f, oldest, end, &next, err);
         if (status < 0)
             return status;
@@ -40937,6 +41748,7 @@ static vyre_status vyi_fused_by_tickets(vyi_fused *f, uint32_t first, uint32_t e
         if (status != VYRE_OK)
             return status;
         oldest++;
+        end = vyi_fused_limit(f, end);
         pace = vyi_pace_begin(vyi_fused_left(f));
     }
     return VYRE_OK;
@@ -40976,7 +41788,7 @@ static vyre_status vyi_fused_explain(const vyi_fused *f, vyre_error *err)
         return VYRE_OK;
     vyi_fail(err, f->bad_status, f->bad, "Correct that work's opcode or arguments.",
              "work %u, in wave %u of %u, ended %s (fault %u: %s); %llu of %u works are done",
-             (unsigned)f->bad, (unsigned)(f->now + 1), (unsigned)f->waves,
+             (unsigned)f->bad, (unsigned)(f->bad_wave + 1), (unsigned)f->waves,
              f->bad_status == VYRE_E_FAULT ? "FAULT" : "with its device", (unsigned)f->bad_code,
              vyre_fault_text(f->bad_code), (unsigned long long)f->stats.done,
              (unsigned)f->run_count);
@@ -40988,12 +41800,17 @@ static vyre_status vyi_fused_explain(const vyi_fused *f, vyre_error *err)
 static vyre_status vyi_fused_run(vyi_fused *f, vyre_error *err)
 {
     uint32_t first = 0;
+    if (f->ordered) {
+        const vyre_status status = vyi_fused_by_tickets(f, 0, f->run_count, err);
+        vyi_fused_leave_waves(f);
+        return status == VYRE_OK ? vyi_fused_explain(f, err) : status;
+    }
     while (first < f->run_count) {
         uint32_t end = first + 1;
         while (end < f->run_count && f->wave[end] == f->wave[first])
             end++;
         f->now = f->wave[first];
-        f->stats.waves++;
+        f->stats.waves = f->now + 1;
         const vyre_status status = f->tickets ? vyi_fused_by_tickets(f, first, end, err)
                                               : vyi_fused_whole(f, first, end, err);
         if (status != VYRE_OK)
@@ -41025,6 +41842,22 @@ static uint64_t vyi_fused_launches(vyre *v)
     return info.leases + info.passes;
 }
 
+/* Works only: nothing is to be planned. */
+static bool vyi_fused_is_plain(const vyre_run_desc *d)
+{
+    return !d->group && !d->traits && !d->trait_count && !d->accesses && !d->deadline_ns &&
+           !d->results;
+}
+
+static vyre_status vyi_fused_plain(vyre *v, const vyre_run_desc *d, vyre_stats *stats,
+                                   vyre_error *err)
+{
+    const vyre_status status = vyre_run(v, d->works, d->count, stats, err);
+    if (stats && (status == VYRE_OK || status == VYRE_E_FAULT))
+        stats->waves = d->count != 0;
+    return status;
+}
+
 VYRE_API vyre_status vyre_run_with(vyre *v, const vyre_run_desc *desc, vyre_stats *stats,
                                    vyre_error *err)
 {
@@ -41033,6 +41866,8 @@ VYRE_API vyre_status vyre_run_with(vyre *v, const vyre_run_desc *desc, vyre_stat
     vyre_status status = vyi_fused_check(v, desc, err);
     if (status < 0)
         return status;
+    if (vyi_fused_is_plain(desc))
+        return vyi_fused_plain(v, desc, stats, err);
     memset(&f, 0, sizeof f);
     f.v = v;
     f.d = desc;
@@ -49282,7 +50117,7 @@ static vyre_status vyi_runner_vk_steps(vyre_runner *r, vyi_runner_vk *vk, vyre_e
     if (status == VYRE_OK)
         status = vyi_runner_vk_pipeline(r, vk, err);
     if (status == VYRE_OK)
-        status = vyi_vk_chain_create(&vk->c, &vk->chain, 1, err);
+        status = vyi_vk_chain_create(&vk->c, &vk->chain, 1, VYI_VK_PLAIN_KINDS, err);
     return status;
 }
 

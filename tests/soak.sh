@@ -62,6 +62,9 @@ soak test_task_live TEST_COUNT=100000
 soak test_io_protocol SCHEDULES=$((50000 * factor))
 soak test_io_park TEST_COUNT=20000
 soak test_task_protocol SCHEDULES=$((500000 * factor))
+soak test_elide TEST_COUNT=$((500 * factor))
+soak test_plan TEST_COUNT=1
+soak test_tune TEST_COUNT=$((50000 * factor))
 soak test_graph TEST_COUNT=$((10 * factor)) TEST_NODES=100000
 soak test_pool TEST_COUNT=$((50000 * factor))
 soak test_engine_fake TEST_COUNT=1

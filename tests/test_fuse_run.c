@@ -29,12 +29,15 @@ static const vyre_handler fuse_handlers[] = {
     VYRE_HANDLER(OP_SQUARE, emit_square, NULL, "square"), VYRE_HANDLER(OP_STORE, emit_store, NULL, "store"),
     VYRE_HANDLER(OP_FAULT, emit_fault, NULL, "fault"),    VYRE_HANDLER(OP_COUNT, emit_count, NULL, "count"),
     VYRE_HANDLER(OP_STEP, emit_step, NULL, "step"),       VYRE_HANDLER(OP_MIX, emit_mix, NULL, "mix"),
-    { OP_STEP2, emit_step, NULL, "step2" }
+    VYRE_HANDLER(OP_STEP2, emit_step, NULL, "step2")
 };
+
+static bool with_events; /* then the device waits between waves */
 
 static vyre_desc fuse_desc(uint32_t slots)
 {
     vyre_desc d = engine_desc(slots);
+    d.events = with_events;
     d.kernel.handlers = fuse_handlers;
     d.kernel.handler_count = sizeof fuse_handlers / sizeof fuse_handlers[0];
     return d;
@@ -354,11 +357,50 @@ static void a_deadline_passes(void)
     CHECK(err.text[0] && err.fix[0]);
     CHECK_EQ(vyre_tenant_enable(v, 0, true, NULL), VYRE_OK);
     CHECK_EQ(vyre_drain(v, 10 * SECOND, NULL), VYRE_OK);
-    CHECK_EQ(engine_observable(v, 0), 3); /* the first wave */
+    const uint32_t ran = engine_observable(v, 0);
+    CHECK_EQ(ran, with_events ? 4 : 3); /* what was published: all, or the first wave */
     run.deadline_ns = 60 * SECOND;
     run_ok(v, &run, &stats);
     CHECK(stats.done == 4 && stats.waves == 2);
-    CHECK_EQ(engine_observable(v, 0), 7);
+    CHECK_EQ(engine_observable(v, 0), ran + 4);
+    vyre_close(v);
+}
+
+/* A wave of more works than the ring has slots, before one and after one; runs of any
+ * number leave no event behind. */
+static void waves_are_larger_than_the_ring(void)
+{
+    enum { N = 200 };
+    static const uint32_t id = 1;
+    static vyre_work works[N + 2];
+    static vyre_work_access accesses[N + 2];
+    vyre_run_desc run;
+    vyre_stats stats;
+    vyre *v = fuse_open(64);
+    uint32_t *y = (uint32_t *)vyre_map(v, 0, NULL);
+    memset(accesses, 0, sizeof accesses);
+    works[0] = engine_work(OP_STEP, 2, 0, 1);
+    works[N + 1] = engine_work(OP_STEP2, 2, 1, 2);
+    for (uint32_t i = 1; i <= N; i++) {
+        works[i] = engine_work(OP_STEP, 2, 1, 10 + i);
+        accesses[i].reads = &id;
+        accesses[i].read_count = 1;
+    }
+    accesses[0].writes = accesses[N + 1].writes = &id;
+    accesses[0].write_count = accesses[N + 1].write_count = 1;
+    memset(&run, 0, sizeof run);
+    run.works = works;
+    run.count = N + 2;
+    run.accesses = accesses;
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    for (uint32_t round = 1; round <= 6; round++) {
+        y[0] = round;
+        run_ok(v, &run, &stats);
+        CHECK(stats.waves == 3 && stats.done == N + 2);
+        for (uint32_t i = 1; i <= N; i++)
+            CHECK_EQ(y[10 + i], round + 2);
+        CHECK_EQ(y[2], round + 2);
+    }
     vyre_close(v);
 }
 
@@ -436,14 +478,37 @@ static void no_memory_for_the_plan(void)
     CHECK(oom_is_clean(&oom));
 }
 
+#define WITH_EVENTS(name)                                                                          \
+    static void events_##name(void)                                                                \
+    {                                                                                              \
+        with_events = true;                                                                        \
+        name();                                                                                    \
+        with_events = false;                                                                       \
+    }
+
+WITH_EVENTS(a_chain_is_in_order)
+WITH_EVENTS(random_orders_equal_a_sequence)
+WITH_EVENTS(results_are_in_their_rows)
+WITH_EVENTS(a_fault_stops_later_waves)
+WITH_EVENTS(a_deadline_passes)
+WITH_EVENTS(waves_are_larger_than_the_ring)
+WITH_EVENTS(no_memory_for_the_plan)
+
 int main(void)
 {
     static const engine_case cases[] = {
         ENGINE_CASE(equal_works_run_once),        ENGINE_CASE(a_chain_is_in_order),
         ENGINE_CASE(random_orders_equal_a_sequence), ENGINE_CASE(grouped_is_the_same),
         ENGINE_CASE(results_are_in_their_rows),   ENGINE_CASE(a_fault_stops_later_waves),
-        ENGINE_CASE(a_deadline_passes),           ENGINE_CASE(run_refuses),
-        ENGINE_CASE(no_memory_for_the_plan)
+        ENGINE_CASE(a_deadline_passes),           ENGINE_CASE(waves_are_larger_than_the_ring),
+        ENGINE_CASE(run_refuses),                 ENGINE_CASE(no_memory_for_the_plan),
+        ENGINE_CASE(events_a_chain_is_in_order),
+        ENGINE_CASE(events_random_orders_equal_a_sequence),
+        ENGINE_CASE(events_results_are_in_their_rows),
+        ENGINE_CASE(events_a_fault_stops_later_waves),
+        ENGINE_CASE(events_a_deadline_passes),
+        ENGINE_CASE(events_waves_are_larger_than_the_ring),
+        ENGINE_CASE(events_no_memory_for_the_plan)
     };
     engine_run_cases(cases, sizeof cases / sizeof cases[0]);
     return test_end();

@@ -220,6 +220,56 @@ static void policy_follows_a_trace(void)
     }
 }
 
+/* What a look knows goes into the request; hot is what has an eighth of an interval. */
+static void requests_from_looks(void)
+{
+    vyre_watch before, now, between;
+    vyre_policy_request r;
+    memset(&before, 0, sizeof before);
+    memset(&now, 0, sizeof now);
+    memset(&r, 0, sizeof r);
+    for (uint32_t i = 0; i < 8; i++)
+        before.metrics[i] = 1; /* eight opcodes, once each: the original's are hot for ever */
+    now = before;
+    now.metrics[3] += 700;
+    now.metrics[5] += 100;
+    now.metrics[6] += 99; /* less than an eighth of 899 */
+    before.metrics[7] = 0xfffffff8u;
+    now.metrics[7] = 6; /* 14 more */
+    now.slots = 256;
+    now.depth = 64;
+    now.density_bps = 2500;
+    now.states[VYRE_SLOT_REQUEUE] = 5;
+    CHECK_EQ(vyre_watch_since(&before, &now, &between), VYRE_OK);
+    CHECK(between.metrics[3] == 700 && between.metrics[0] == 0 && between.slots == 256);
+    CHECK_EQ(between.metrics[7], 14);
+    r.requeues = 3;
+    CHECK_EQ(vyre_watch_request(&between, &r), VYRE_OK);
+    CHECK(r.nodes == 256 && r.edges == 64 && r.density_bps == 2500 && r.requeues == 8);
+    CHECK_EQ(r.hot_opcodes, 1); /* 700 of 913; 100 is no eighth */
+    between.metrics[5] = 115; /* of 928: an eighth is 116 */
+    CHECK_EQ(vyre_watch_request(&between, &r), VYRE_OK);
+    CHECK_EQ(r.hot_opcodes, 1);
+    between.metrics[5] = 117; /* of 930 */
+    CHECK_EQ(vyre_watch_request(&between, &r), VYRE_OK);
+    CHECK_EQ(r.hot_opcodes, 2);
+    between.slots = 1; /* what is there already stays */
+    between.density_bps = 1;
+    CHECK_EQ(vyre_watch_request(&between, &r), VYRE_OK);
+    CHECK(r.nodes == 256 && r.edges == 64 && r.density_bps == 2500);
+    memset(&between, 0, sizeof between); /* nothing ran */
+    CHECK_EQ(vyre_watch_request(&between, &r), VYRE_OK);
+    CHECK_EQ(r.hot_opcodes, 0);
+    between.states[VYRE_SLOT_REQUEUE] = 2;
+    r.requeues = UINT64_MAX - 1;
+    r.hot_opcodes = 77;
+    CHECK_EQ(vyre_watch_request(&between, &r), VYRE_E_COUNTER_OVF);
+    CHECK(r.requeues == UINT64_MAX - 1 && r.hot_opcodes == 77);
+    CHECK_EQ(vyre_watch_request(NULL, &r), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_watch_request(&between, NULL), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_watch_since(&before, NULL, &between), VYRE_E_ARGUMENT);
+}
+
 static void policy_refuses(void)
 {
     vyre_policy p;
@@ -500,6 +550,127 @@ static void regions_in_a_kernel_on_vulkan(void)
     run_region_adds(VYRE_BACKEND_VULKAN);
 }
 
+/* A workspace of these regions, in which hooks and handlers write, at places that are
+ * there and at others.  The hooks' words are the last one of the first region, and the
+ * second region's last record; handlers never have these. */
+static void hook_add(vyre_program *p, vyre_buffer workspace, const vyre_region *r,
+                     uint32_t record, uint32_t word)
+{
+    const vyre_value at = vyre_emit_region_word(p, r, vyre_ir_u32(p, record), word);
+    const vyre_value one = vyre_ir_u32(p, 1);
+    (void)vyre_ir_atomic(p, VYRE_ATOMIC_ADD, workspace, at, one, VYRE_ORDER_RELAXED);
+}
+
+static void hook_guard(vyre_program *p, vyre_buffer workspace, void *user)
+{
+    const vyre_region *regions = (const vyre_region *)user;
+    hook_add(p, workspace, &regions[0], 3, 0);
+    hook_add(p, workspace, &regions[0], 4, 0); /* there is none */
+    hook_add(p, workspace, &regions[2], 0xfffffff0u, 1);
+}
+
+static void hook_dispatch(vyre_program *p, vyre_buffer workspace, void *user)
+{
+    const vyre_region *regions = (const vyre_region *)user;
+    hook_add(p, workspace, &regions[2], 4, 2);
+    hook_add(p, workspace, &regions[2], 4, 3); /* records have three words */
+    hook_add(p, workspace, &regions[4], 5, 0);
+}
+
+/* a0: region of 3, a1: record, a2: what is added, a3: the word of the record. */
+static void emit_workspace_add(vyre_program *p, const vyre_slot_values *slot, void *user)
+{
+    vyre_slot_values moved = *slot;
+    moved.buffers = &slot->workspace;
+    emit_region_add(p, &moved, user);
+}
+
+static void emit_workspace_read(vyre_program *p, const vyre_slot_values *slot, void *user)
+{
+    (void)user;
+    vyre_emit_result(p, slot, 0, vyre_ir_load(p, slot->workspace, slot->arg[0]));
+}
+
+static void check_workspace(vyre *v, const vyre_region *regions, const uint32_t *model,
+                            uint32_t total)
+{
+    const uint32_t hooks[2] = { regions[0].offset + 3, regions[2].offset + 4 * 3 + 2 };
+    for (uint32_t i = 0; i < total; i++) {
+        vyre_work read = { 0x1001, 0, VYRE_PRIORITY_NORMAL, 1, { 0 } };
+        vyre_ticket t;
+        uint32_t words[12];
+        vyre_error err;
+        read.args[0] = i;
+        CHECK_EQ(vyre_publish(v, &read, &t, &err), VYRE_OK);
+        CHECK_EQ(vyre_wait_result(v, t, 60000000000u, words, &err), VYRE_OK);
+        if (i == hooks[0] || i == hooks[1])
+            CHECK(words[0] > 0);
+        else
+            CHECK_EQ(words[0], model[i]);
+    }
+}
+
+static void run_workspace(vyre_backend backend)
+{
+    vyre_region regions[WORKSPACE_REGIONS];
+    uint32_t total = 0, model[64];
+    vyre_error err;
+    CHECK_EQ(vyre_regions_make(workspace_specs, WORKSPACE_REGIONS, regions, &total, &err), VYRE_OK);
+    const vyre_handler handlers[2] = {
+        VYRE_HANDLER(0x1000, emit_workspace_add, regions, "workspace_add"),
+        VYRE_HANDLER(0x1001, emit_workspace_read, NULL, "workspace_read")
+    };
+    vyre_workspace workspace;
+    vyre_desc desc;
+    memset(&workspace, 0, sizeof workspace);
+    memset(&desc, 0, sizeof desc);
+    workspace.buffer.name = "regions";
+    workspace.buffer.binding = VYRE_BINDING_USER;
+    workspace.guard = hook_guard;
+    workspace.dispatch = hook_dispatch;
+    workspace.user = regions;
+    desc.backend = backend;
+    desc.mode = VYRE_MODE_PASSES;
+    desc.kernel.handlers = handlers;
+    desc.kernel.handler_count = 2;
+    desc.kernel.workspace = &workspace;
+    desc.workspace_size = 4 * (size_t)total;
+    vyre *v = vyre_open(&desc, &err);
+    if (!v && backend == VYRE_BACKEND_VULKAN)
+        test_skip(err.text);
+    CHECK(v != NULL);
+    memset(model, 0, sizeof model);
+    static vyre_work works[256];
+    uint64_t seed = test_seed(0x3089);
+    memset(works, 0, sizeof works);
+    for (unsigned i = 0; i < 256; i++) {
+        uint32_t *args = works[i].args;
+        works[i].opcode = 0x1000;
+        works[i].arg_count = 4;
+        args[0] = (uint32_t)(test_random(&seed) % 3);
+        args[1] = (uint32_t)(test_random(&seed) % 8);
+        args[2] = (uint32_t)(test_random(&seed) % 1000) + 1;
+        args[3] = (uint32_t)(test_random(&seed) % 4);
+        args[1] += (args[0] == 0 && args[1] == 3) || (args[0] == 1 && args[1] == 4);
+        const vyre_region *r = &regions[2 * args[0]];
+        if (args[1] < r->capacity && args[3] < r->record_words)
+            model[r->offset + args[1] * r->record_words + args[3]] += args[2];
+    }
+    CHECK_EQ(vyre_run(v, works, 256, NULL, &err), VYRE_OK);
+    check_workspace(v, regions, model, total);
+    vyre_close(v);
+}
+
+static void regions_in_a_workspace_on_the_cpu(void)
+{
+    run_workspace(VYRE_BACKEND_CPU);
+}
+
+static void regions_in_a_workspace_on_vulkan(void)
+{
+    run_workspace(VYRE_BACKEND_VULKAN);
+}
+
 /* --- the size of a handle -------------------------------------------------- */
 
 static vyre_plan plan_of(const vyre_plan_desc *desc)
@@ -560,6 +731,108 @@ static void plan_worked_cases(void)
                                   vyre_control_size(64) + vyre_io_size(VYRE_IO_SLOTS) +
                                   vyre_log_size(VYRE_LOG_RECORDS_DEFAULT));
     }
+}
+
+/* Wide works: groups and chunks; the ring is one workgroup. */
+static void plan_knows_widths(void)
+{
+    static const struct {
+        vyre_width width;
+        uint64_t   items, range;
+        uint32_t   known, max_width; /* groups that run at a time; 0: no info */
+        uint32_t   group, groups, chunk, batches;
+    } rows[] = {
+        { VYRE_WIDTH_RANGE, 1, 0, 0, 0, 128, 0, 128, 1 },
+        { VYRE_WIDTH_RANGE, 1, 100, 0, 0, 128, 1, 128, 1 },
+        { VYRE_WIDTH_RANGE, 1, 1000, 0, 0, 128, 8, 128, 1 },
+        { VYRE_WIDTH_RANGE, 40, 1000, 0, 0, 128, 256, 128, 2 },
+        { VYRE_WIDTH_RANGE, 1, 1u << 20, 524, 1024, 512, 512, 2048, 1 },
+        { VYRE_WIDTH_RANGE, 1, 1u << 28, 524, 1024, 512, 524, 16384, 1 },
+        { VYRE_WIDTH_RANGE, 1, UINT32_MAX, 524, 1024, 512, 524, 65537, 1 },
+        { VYRE_WIDTH_GROUP, 1, 7, 524, 1024, 512, 7, 1, 1 },
+        { VYRE_WIDTH_GROUP, 100, 7, 524, 100, 96, 224, 1, 4 },
+        { VYRE_WIDTH_GROUP, 100, 1000, 524, 16, 16, 524, 1, 4 },
+    };
+    static vyre_info info;
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        vyre_plan_desc desc;
+        vyre_desc handle;
+        memset(&desc, 0, sizeof desc);
+        memset(&handle, 0, sizeof handle);
+        desc.items = rows[i].items;
+        desc.width = rows[i].width;
+        desc.range = rows[i].range;
+        info.limits.max_workgroup_size = info.limits.max_invocations = rows[i].max_width;
+        info.limits.max_groups = 65535;
+        info.wide_groups = rows[i].known;
+        desc.info = rows[i].max_width ? &info : NULL;
+        const vyre_plan plan = plan_of(&desc);
+        vyre_plan_apply(&plan, &handle);
+        if (plan.group_size != rows[i].group || plan.wide_groups != rows[i].groups ||
+            plan.chunk != rows[i].chunk || plan.batches != rows[i].batches)
+            test_fail(__FILE__, __LINE__, "row %u: %s", i, plan.text);
+        CHECK(plan.slot_count == plan.workgroup_size && plan.lane_count == plan.slot_count);
+        CHECK(handle.kernel.group_size == plan.group_size &&
+              handle.wide_groups == plan.wide_groups);
+    }
+}
+
+static void emit_each(vyre_program *p, const vyre_slot_values *slot, void *user)
+{
+    (void)user;
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, slot->buffers[0], slot->index, vyre_ir_u32(p, 1),
+                   VYRE_ORDER_RELAXED);
+}
+
+/* Such a plan runs, and knows the bytes. */
+static void run_wide_plan(vyre_backend backend)
+{
+    static const vyre_buffer_desc buffer = { "seen", VYRE_BINDING_USER, VYRE_TYPE_U32,
+                                             VYRE_ACCESS_READ_WRITE, 5000, false, 0, 0 };
+    vyre_handler each = { 0x1000, emit_each, NULL, "each", VYRE_WIDTH_RANGE, 0, NULL, 0 };
+    const vyre_work work = { 0x1000, 0, VYRE_PRIORITY_NORMAL, 2, { 0, 5000 } };
+    vyre_plan_desc desc;
+    vyre_desc handle;
+    vyre_info info;
+    vyre_stats stats;
+    vyre_error err;
+    memset(&desc, 0, sizeof desc);
+    memset(&handle, 0, sizeof handle);
+    desc.items = 3;
+    desc.width = VYRE_WIDTH_RANGE;
+    desc.range = 5000;
+    desc.resident_bytes = 4 * 5000;
+    const vyre_plan plan = plan_of(&desc);
+    vyre_plan_apply(&plan, &handle);
+    each.chunk = plan.chunk;
+    handle.backend = backend;
+    handle.kernel.handlers = &each;
+    handle.kernel.handler_count = 1;
+    handle.kernel.buffers = &buffer;
+    handle.kernel.buffer_count = 1;
+    vyre *v = vyre_open(&handle, &err);
+    if (!v && backend == VYRE_BACKEND_VULKAN)
+        test_skip(err.text);
+    CHECK(v != NULL);
+    vyre_query(v, &info);
+    CHECK_EQ(info.wide_group, plan.group_size);
+    CHECK(info.device_bytes >= plan.peak_bytes && info.device_bytes - plan.peak_bytes <= 1024);
+    for (unsigned i = 0; i < desc.items; i++)
+        CHECK_EQ(vyre_run(v, &work, 1, &stats, &err), VYRE_OK);
+    const uint32_t *seen = (const uint32_t *)vyre_map(v, 0, NULL);
+    for (unsigned i = 0; i < 5000; i++)
+        CHECK_EQ(seen[i], desc.items);
+    vyre_close(v);
+}
+
+static void wide_plans_run_on_the_cpu(void)
+{
+    run_wide_plan(VYRE_BACKEND_CPU);
+}
+
+static void wide_plans_run_on_vulkan(void)
+{
+    run_wide_plan(VYRE_BACKEND_VULKAN);
 }
 
 /* The peak is what an open handle says of itself. */
@@ -671,6 +944,12 @@ static void plan_refuses(void)
     desc.goal = (vyre_plan_goal)2;
     CHECK_EQ(vyre_plan_make(&desc, &plan, &err), VYRE_E_ARGUMENT);
     desc.goal = VYRE_PLAN_LATENCY;
+    desc.width = (vyre_width)3;
+    CHECK_EQ(vyre_plan_make(&desc, &plan, &err), VYRE_E_ARGUMENT);
+    desc.width = VYRE_WIDTH_RANGE;
+    desc.range = 1ull << 32;
+    CHECK_EQ(vyre_plan_make(&desc, &plan, &err), VYRE_E_OVF);
+    desc.width = VYRE_WIDTH_LANE;
     desc.info = &info;
     CHECK_EQ(vyre_plan_make(&desc, &plan, &err), VYRE_E_LIMIT_X);
     info.limits.max_workgroup_size = 1;
@@ -750,9 +1029,14 @@ static void plans_run_on_vulkan(void)
 
 int main(void)
 {
+    RUN(regions_in_a_workspace_on_the_cpu);
+    RUN(regions_in_a_workspace_on_vulkan);
     RUN(plan_worked_cases);
     RUN(plan_knows_the_bytes_of_rings);
     RUN(plan_knows_the_bytes_of_children);
+    RUN(plan_knows_widths);
+    RUN(wide_plans_run_on_the_cpu);
+    RUN(wide_plans_run_on_vulkan);
     RUN(plan_holds_a_budget);
     RUN(plan_refuses);
     RUN(plans_run_on_the_cpu);
@@ -761,6 +1045,7 @@ int main(void)
     RUN(policy_worked_cases);
     RUN(policy_sheds_workers);
     RUN(policy_follows_a_trace);
+    RUN(requests_from_looks);
     RUN(policy_refuses);
     RUN(race_equals_big_numbers);
     RUN(race_sides_are_not_paired);

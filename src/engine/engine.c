@@ -107,6 +107,20 @@ static uint32_t vyi_ticket_tag(const vyre *v)
     return ((uint32_t)(hash ^ hash >> 32) % most + 1) << VYI_TICKET_SLOT_BITS;
 }
 
+static vyre_status vyi_tuner_open(vyi_queue *q, vyre_error *err)
+{
+    if (q->v->desc.tune == VYRE_TUNE_OFF)
+        return VYRE_OK;
+#ifndef VYRE_NO_PLAN
+    q->tuned.tuner = vyi_plan_tuner();
+    return q->tuned.tuner->open(q, err);
+#else
+    return vyi_fail(err, VYRE_E_ARGUMENT, 0,
+                    "Build the implementation without VYRE_NO_PLAN and VYRE_CORE.",
+                    "desc.tune is not OFF, and this vyre.h was built without the room plan");
+#endif
+}
+
 static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
 {
     vyi_queue *q = &v->queue;
@@ -158,7 +172,7 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     vyre_mode mode;
     status = vyi_mode_choose(q, d, &mode, err);
     vyi_mode_set(q, d, mode);
-    return status;
+    return status == VYRE_OK ? vyi_tuner_open(q, err) : status;
 }
 
 VYI_COLD
@@ -295,6 +309,9 @@ VYRE_API void vyre_query(const vyre *v, vyre_info *out)
     out->requeues = figures.requeue.requeues;
     out->promotions = figures.requeue.promotions;
     out->oldest_looks = figures.requeue.max_age;
+    vyi_mutex_lock(&q->v->brief);
+    out->tuning = q->tuned.said;
+    vyi_mutex_unlock(&q->v->brief);
     if (state != VYI_STATE_LOST)
         out->log_dropped = vyi_control_load(d, VYRE_CONTROL_LOG_DROPPED);
 }

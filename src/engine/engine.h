@@ -71,6 +71,29 @@ typedef enum vyre_place {
     VYRE_PLACE_HOST = 2    /* cached host memory: devices write it, hosts read it */
 } vyre_place;
 
+/* What a handle is to be good at: vyre_plan_desc.goal, vyre_desc.tune_goal. */
+typedef enum vyre_plan_goal {
+    VYRE_PLAN_LATENCY = 0,   /* a work there and back */
+    VYRE_PLAN_THROUGHPUT = 1 /* many works at a time */
+} vyre_plan_goal;
+
+/* The original's labels of what waits (vyre_policy_advise, vyre_tuning). */
+typedef enum vyre_topology {
+    VYRE_TOPOLOGY_EMPTY = 0,
+    VYRE_TOPOLOGY_SPARSE = 1,
+    VYRE_TOPOLOGY_HYBRID = 2,
+    VYRE_TOPOLOGY_DENSE = 3,
+    VYRE_TOPOLOGY_FUSED = 4,
+    VYRE_TOPOLOGY_MEMORY = 5
+} vyre_topology;
+
+/* Who decides how many groups of the running kernel serve slots (docs/plan.md). */
+typedef enum vyre_tune {
+    VYRE_TUNE_OFF = 0,  /* the device's limits, and the ring's size */
+    VYRE_TUNE_OPEN = 1, /* measured by vyre_open */
+    VYRE_TUNE_LIVE = 2  /* that, and fewer while few works wait */
+} vyre_tune;
+
 /* Names one published work for as long as the handle lives, and the handle, in the
  * upper bits of `slot`; all zero is none. */
 typedef struct vyre_ticket {
@@ -105,10 +128,10 @@ typedef struct vyre_vulkan_desc {
     size_t      cache_size;
     void (*cache_store)(void *user, const void *blob, size_t size); /* called by vyre_close */
     void  *cache_user;
-    /* Instead of `cache`: the pipeline cache and the probe's verdict, read by vyre_open
-     * and written by vyre_close if they changed.  Never an error: what is damaged,
-     * another program's, device's or driver's, a link or no file is not used, with a
-     * message.  For vyre_open. */
+    /* Instead of `cache`: the pipeline cache, the probe's verdict and that of desc.tune,
+     * read by vyre_open and written by vyre_close if they changed.  Never an error: what
+     * is damaged, another program's, device's or driver's, a link or no file is not used,
+     * with a message.  For vyre_open. */
     const char *cache_file;
     bool   validation;      /* ask for VK_LAYER_KHRONOS_validation when it is installed */
     bool   no_debug_names;
@@ -182,6 +205,11 @@ typedef struct vyre_desc {
      * least so many, and as many as the slots need, up to 16384.  0 = no work waits, and
      * the kernels do not know of it. */
     uint32_t     events;
+    /* Not OFF: vyre_open runs works that do nothing, for tune_ns at most (0 = 20 ms), and
+     * vyre_info.tuning says what came of it.  Needs the room plan. */
+    vyre_tune    tune;
+    vyre_plan_goal tune_goal;
+    uint64_t     tune_ns;
 } vyre_desc;
 
 /* --- what a handle says of itself ---------------------------------------- */
@@ -207,6 +235,22 @@ typedef struct vyre_probe {
 typedef struct vyre_limits {
     uint32_t max_workgroup_size, max_groups, max_invocations;
 } vyre_limits;
+
+#define VYRE_LEVELS 4u
+
+/* Of a handle with desc.tune: level i is a lease of worker_groups >> i groups. */
+typedef struct vyre_tuning {
+    uint32_t levels, level; /* how many there are; the one that the next lease has */
+    uint32_t lanes;         /* of that lease, for slots */
+    uint32_t changes;       /* of the level, since open */
+    uint64_t round_trip_ns[VYRE_LEVELS]; /* of an empty work, and of a full ring of them, at
+                                            each level; the mean without the slowest quarter.
+                                            0: not measured */
+    uint64_t drain_ns[VYRE_LEVELS];
+    vyre_topology topology; /* LIVE: what the last lease was decided by */
+    uint16_t density_bps;   /* works that waited at most, of 10000 slots */
+    char     text[160];     /* the verdict in a line */
+} vyre_tuning;
 
 typedef struct vyre_info {
     vyre_backend backend;
@@ -243,6 +287,7 @@ typedef struct vyre_info {
     vyre_probe   probe;
     vyre_limits  limits;          /* of the device; of the CPU backend the library's own */
     uint64_t     memory_bytes;    /* of the device's largest heap of its own; 0 = not known */
+    vyre_tuning  tuning;          /* all zero with VYRE_TUNE_OFF */
 } vyre_info;
 
 /* What the original's statistics say of such a call: by its own arithmetic, from
@@ -263,7 +308,7 @@ typedef struct vyre_stats {
     vyre_stats_original original;
     uint64_t publish_ns, wait_ns; /* of latency_ns: until the works lay in the ring, and the rest */
     uint64_t folded;          /* of vyre_run_with: works that another one stood for */
-    uint32_t waves;           /* and how often it waited for all that it had published */
+    uint32_t waves;           /* and waves that have run */
 } vyre_stats;
 
 /* The four core buffers as bytes. */

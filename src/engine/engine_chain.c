@@ -103,6 +103,8 @@ VYI_API void vyi_queue_look(vyi_queue *q)
         vyi_requeue_note(q, VYRE_CONTROL_REQUEUES, VYRE_REQUEUE_REQUEUED, &q->requeued);
     if (q->slots.levels > 1)
         vyi_requeue_note(q, VYRE_CONTROL_PROMOTED, VYRE_REQUEUE_PROMOTED, &q->promoted);
+    if (q->tuned.tuner)
+        q->tuned.tuner->look(q);
     if (before.requeues != q->requeue.requeues || before.max_age != q->requeue.max_age ||
         before.promotions != q->requeue.promotions)
         vyi_figures_note(q);

@@ -24,6 +24,7 @@ VYI_API void vyi_desc_defaults(vyre_desc *d)
     d->lease.time_ns = d->lease.time_ns ? d->lease.time_ns : 5000000u;
     d->lease.timeout_ns = d->lease.timeout_ns ? d->lease.timeout_ns : 10000000000u;
     d->run_timeout_ns = d->run_timeout_ns ? d->run_timeout_ns : 60000000000u;
+    d->tune_ns = d->tune_ns ? d->tune_ns : 20000000u;
     k->slot_count = slots;
     k->log_records = vyi_def32(k->log_records, VYRE_LOG_RECORDS_DEFAULT);
     k->live_log = d->log != NULL;
@@ -49,6 +50,11 @@ VYI_API vyre_status vyi_desc_check(const vyre_desc *d, vyre_error *err)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Use the values of the enums.",
                         "mode %d or lost_work %d does not exist", (int)d->mode,
                         (int)d->lost_work);
+    if ((uint32_t)d->tune > VYRE_TUNE_LIVE || (uint32_t)d->tune_goal > VYRE_PLAN_THROUGHPUT)
+        return vyi_fail(err, VYRE_E_ARGUMENT, (uint32_t)d->tune,
+                        "Use the values of vyre_tune and vyre_plan_goal.",
+                        "tune %d or tune_goal %d does not exist", (int)d->tune,
+                        (int)d->tune_goal);
     if (d->vulkan.cache && d->vulkan.cache_file)
         return vyi_fail(err, VYRE_E_ARGUMENT, d->vulkan.cache_size,
                         "Keep the pipeline cache in one place.",

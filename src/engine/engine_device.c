@@ -20,7 +20,7 @@ VYI_API void vyi_tenants_write(const vyre *v, const vyi_device *d, uint32_t firs
         vyi_fence_stores();
 }
 
-static vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_error *err)
+VYI_API vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_error *err)
 {
     uint32_t *control = vyi_device_words(d, VYI_ROLE_CONTROL);
     vyre_control_desc desc;

@@ -115,6 +115,10 @@ typedef struct vyi_device {
     bool     narrow;           /* the looping kernel is the narrow one */
     bool     shared;           /* its lanes run on the host's processors */
     bool     pumped;           /* launches make progress inside reap only */
+    bool     divisible;        /* a lease may have fewer groups: */
+    uint32_t level;            /* the engine's: `groups` >> level, at least 1, in the next one */
+    uint32_t verdict;          /* of a tuner: open finds the one of an earlier open, close keeps
+                                  it for a later one; 0: none */
     uint32_t group_size;       /* as the looping program runs */
     uint32_t groups;
     uint32_t wide_group;       /* lanes of a group that runs wide works */

@@ -74,6 +74,8 @@ static vyre_status vyi_chain_extend(vyi_queue *q, vyi_effort effort, vyre_error 
         return VYRE_OK;
     if (vyi_queue_in_flight(q) == 0)
         vyi_queue_bury(q); /* a stop has ended the lease, and could not go on */
+    if (q->tuned.tuner)
+        q->tuned.tuner->lease(q);
     while (vyi_queue_in_flight(q) < target) {
         const vyre_status status = vyi_queue_launch(q, VYI_LAUNCH_LOOP, q->chain.rounds, err);
         if (status != VYRE_OK)

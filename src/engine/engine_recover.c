@@ -81,6 +81,8 @@ VYI_API vyre_status vyi_queue_replace(vyi_queue *q, vyre_error *err)
     vyi_tenants_write(q->v, d, 0, q->v->desc.tenants);
     vyi_mutex_unlock(&q->v->brief);
     vyi_chain_begin(q);
+    if (q->tuned.tuner)
+        q->tuned.tuner->renew(q);
     vyi_queue_look_anew(q);
     vyi_store_release(&q->aborted, 0);
     vyi_store_relaxed(&q->log_tail, 0); /* the device's is 0, too */

@@ -194,6 +194,32 @@ typedef struct vyi_offspring {
     uint32_t seen;   /* of CONTROL_CHILDREN, when the last pass ended; under the lock */
 } vyi_offspring;
 
+/* --- how many groups a lease has ------------------------------------------ */
+
+/* Who decides it: the room plan (rooms/plan/tune.c).  `open` comes before anybody else
+ * has the handle, the others under the lock. */
+typedef struct vyi_tuner {
+    vyre_status (*open)(vyi_queue *q, vyre_error *err);
+    void (*look)(vyi_queue *q);  /* at the device */
+    void (*lease)(vyi_queue *q); /* some are about to be queued */
+    void (*renew)(vyi_queue *q); /* the device is a new one */
+} vyi_tuner;
+
+typedef struct vyi_tuned {
+    const vyi_tuner *tuner; /* NULL: nobody decides; constant once the handle is open */
+    uint32_t    chosen;     /* by open: the level with the most groups */
+    uint64_t    look_at;    /* when the slots are looked at next */
+    uint32_t    most;       /* works at a look since the last decision, of 10000 slots */
+    uint32_t    idle;       /* decisions in a row that found none */
+    uint32_t    lower;      /* and that wanted fewer groups, */
+    uint32_t    wanted;     /* the most that one of them wanted, as a level */
+    vyre_tuning said;       /* under `brief` as well */
+} vyi_tuned;
+
+#ifndef VYRE_NO_PLAN
+VYI_API const vyi_tuner *vyi_plan_tuner(void);
+#endif
+
 /* --- the queue ------------------------------------------------------------ */
 
 typedef enum vyi_run_state {
@@ -282,6 +308,7 @@ struct vyi_queue {
     vyi_loss  loss;
     vyi_ends  ends;
     vyi_figures figures;
+    vyi_tuned tuned;
 };
 
 /* --- the handle ---------------------------------------------------------- */
@@ -431,6 +458,7 @@ VYI_API vyre_status vyi_slots_allocate(vyre *v, vyre_error *err);
 /* A device with its control words written, a chain that has no lease yet, at open and
  * again at each recovery; and how the handle runs on it (engine_device.c). */
 VYI_API vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *err);
+VYI_API vyre_status vyi_control_init(const vyi_queue *q, vyi_device *d, vyre_error *err);
 VYI_API void vyi_chain_begin(vyi_queue *q);
 /* Under `brief`: masks of tenants on that device, as tenants_off has them. */
 VYI_API void vyi_tenants_write(const vyre *v, const vyi_device *d, uint32_t first,

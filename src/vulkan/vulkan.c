@@ -425,6 +425,7 @@ static vyre_status vyi_vk_open_probe(vyi_vk *v, const vyi_device_desc *desc, vyr
         return VYRE_OK;
     if (recalled && !desc->desc->probe_always) {
         v->probe = kept;
+        v->base.verdict = vyi_vk_cache_verdict(&v->cache);
         return VYRE_OK;
     }
     const vyre_status status =
@@ -453,6 +454,9 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
     v->base.max_rounds = vyi_vk_max_rounds(v, desc);
     vyi_vk_loop_spread(v, desc);
     v->base.shared = vyi_vk_is_cpu(v);
+    /* The number of rounds is for one number of lanes. */
+    v->base.divisible = desc->desc->tune && !v->base.shared && !desc->fixed_geometry &&
+                        v->base.max_rounds == 0;
     v->base.in_flight = vyi_vk_min(wanted, VYI_VK_MAX_CHAIN - 1);
 
     for (uint32_t i = 0; i < VYI_VK_COPIERS && status == VYRE_OK; i++)
@@ -467,7 +471,8 @@ static vyre_status vyi_vk_open_steps(vyi_vk *v, const vyi_device_desc *desc, vyr
     if (status == VYRE_OK)
         status = vyi_vk_open_pipelines(v, desc, err);
     if (status == VYRE_OK)
-        status = vyi_vk_chain_create(&v->c, &v->chain, v->base.in_flight + 1, err);
+        status = vyi_vk_chain_create(&v->c, &v->chain, v->base.in_flight + 1,
+                                     v->base.divisible ? VYI_VK_KINDS : VYI_VK_PLAIN_KINDS, err);
     /* Of the looping kernel; the passes have theirs already. */
     v->base.group_size = v->base.narrow ? 1 : v->loop_group;
     if (status == VYRE_OK && vyi_vk_wide_can_live(v, desc))
@@ -531,6 +536,7 @@ static bool vyi_vk_close(vyi_device *d)
     for (uint32_t i = 0; i < VYI_VK_COPIERS && idle; i++)
         idle = vyi_vk_copier_idle(&v->c, &v->copiers[i], VYI_VK_CLOSE_TIMEOUT);
     if (idle) {
+        vyi_vk_cache_keep_verdict(&v->cache, v->base.verdict);
         if (!vyi_load_acquire(&v->c.lost))
             vyi_vk_cache_store(&v->c, &v->cache);
         vyi_vk_free(v);
@@ -572,15 +578,18 @@ static vyre_status vyi_vk_launch(vyi_device *d, vyi_launch what, uint32_t rounds
     vyi_vk_dispatch dispatch;
     const bool tiles = what == VYI_LAUNCH_TILES || what == VYI_LAUNCH_TILE_BYTES;
     const bool bytes = what == VYI_LAUNCH_BYTES || what == VYI_LAUNCH_TILE_BYTES;
+    const uint32_t level = what == VYI_LAUNCH_LOOP ? v->base.level : 0;
+    const uint32_t groups = v->base.groups >> level ? v->base.groups >> level : 1;
     dispatch.pipeline = tiles ? v->tiles : what == VYI_LAUNCH_LOOP ? v->loop : v->once;
     dispatch.layout = v->layout.pipeline;
     dispatch.set = v->sets[bytes ? 1 : 0];
     dispatch.groups = tiles                     ? rounds
-                      : what == VYI_LAUNCH_LOOP ? v->base.groups + v->base.wide_groups
+                      : what == VYI_LAUNCH_LOOP ? groups + v->base.wide_groups
                                                 : v->once_groups;
     dispatch.rounds = tiles ? 0 : rounds;
     dispatch.rows = dispatch.layers = 0;
-    return vyi_vk_chain_launch(&v->c, &v->chain, (uint32_t)what, &dispatch, err);
+    const uint32_t kind = level ? VYI_VK_PLAIN_KINDS - 1 + level : (uint32_t)what;
+    return vyi_vk_chain_launch(&v->c, &v->chain, kind, &dispatch, err);
 }
 
 static vyre_status vyi_vk_reap(vyi_device *d, uint64_t beyond, uint64_t timeout_ns,

@@ -74,7 +74,8 @@ static const char *vyi_vk_blob_refuse(const vyi_vk_context *c, uint64_t program,
 /* In a file before the driver's bytes, little-endian; what was not kept is 0:
  *
  *     0 under what conditions, 8 bytes | 8 facts | 12 loop limit | 16 resident groups |
- *     20 wide groups | 24 echo, 8 bytes | 32, 36 memory types that the probe looked in | 0s  */
+ *     20 wide groups | 24 echo, 8 bytes | 32, 36 memory types that the probe looked in |
+ *     40 a tuner's verdict | 0s                                                          */
 #define VYI_VK_FACT_KEPT    1u /* there is a verdict */
 #define VYI_VK_FACT_LIMITED 2u
 #define VYI_VK_FACT_LINES   4u
@@ -148,6 +149,17 @@ VYI_API void vyi_vk_cache_keep_groups(vyi_vk_cache *k, uint32_t groups)
 {
     if (vyi_get32(k->measured + 8) & VYI_VK_FACT_KEPT)
         vyi_put32(k->measured + 20, groups);
+}
+
+VYI_API uint32_t vyi_vk_cache_verdict(const vyi_vk_cache *k)
+{
+    return vyi_get32(k->measured + 40);
+}
+
+VYI_API void vyi_vk_cache_keep_verdict(vyi_vk_cache *k, uint32_t verdict)
+{
+    if (vyi_get32(k->measured + 8) & VYI_VK_FACT_KEPT)
+        vyi_put32(k->measured + 40, verdict);
 }
 
 /* --- the file ------------------------------------------------------------ */

@@ -77,10 +77,11 @@ VYI_API vyre_status vyi_vk_commands_create(vyi_vk_context *c, uint32_t family,
     return VYI_VKC(c, err, vkAllocateCommandBuffers, (c->device, &info, commands));
 }
 
-static vyre_status vyi_vk_link_create(vyi_vk_context *c, vyi_vk_link *link, vyre_error *err)
+static vyre_status vyi_vk_link_create(vyi_vk_context *c, vyi_vk_link *link, uint32_t kinds,
+                                      vyre_error *err)
 {
     vyre_status status = VYRE_OK;
-    for (uint32_t kind = 0; kind < VYI_VK_KINDS && status == VYRE_OK; kind++)
+    for (uint32_t kind = 0; kind < kinds && status == VYRE_OK; kind++)
         status = vyi_vk_commands_create(c, c->family, &link->pools[kind], &link->commands[kind],
                                         err);
     return status;
@@ -88,15 +89,16 @@ static vyre_status vyi_vk_link_create(vyi_vk_context *c, vyi_vk_link *link, vyre
 
 VYI_COLD
 VYI_API vyre_status vyi_vk_chain_create(vyi_vk_context *c, vyi_vk_chain *chain, uint32_t count,
-                                        vyre_error *err)
+                                        uint32_t kinds, vyre_error *err)
 {
-    VYRE_ASSERT(count >= 1 && count <= VYI_VK_MAX_CHAIN);
+    VYRE_ASSERT(count >= 1 && count <= VYI_VK_MAX_CHAIN && kinds <= VYI_VK_KINDS);
     memset(chain, 0, sizeof *chain);
     chain->count = count;
+    chain->kinds = kinds;
     vyre_status status = c->features.timeline ? vyi_vk_timeline_create(c, chain, err)
                                               : vyi_vk_fences_create(c, chain, err);
     for (uint32_t i = 0; i < count && status == VYRE_OK; i++)
-        status = vyi_vk_link_create(c, &chain->links[i], err);
+        status = vyi_vk_link_create(c, &chain->links[i], kinds, err);
     if (status < 0)
         vyi_vk_chain_destroy(c, chain);
     return status;
@@ -212,6 +214,7 @@ VYI_API vyre_status vyi_vk_chain_launch(vyi_vk_context *c, vyi_vk_chain *chain, 
                                         const vyi_vk_dispatch *dispatch, vyre_error *err)
 {
     vyi_vk_link *link = &chain->links[chain->launched % chain->count];
+    VYRE_ASSERT(kind < chain->kinds);
     if (chain->launched - chain->completed >= chain->count)
         return vyi_fail(err, VYRE_E_LAUNCH, chain->launched, "Reap launches first.",
                         "%u launches are in flight, and there is room for no more", chain->count);

@@ -357,6 +357,9 @@ VYI_API void vyi_vk_cache_keep(const vyi_vk_context *c, vyi_vk_cache *k, const v
 /* How many of the looping kernel's groups run at once; 0: not known. */
 VYI_API uint32_t vyi_vk_cache_groups(const vyi_vk_cache *k);
 VYI_API void vyi_vk_cache_keep_groups(vyi_vk_cache *k, uint32_t groups);
+/* What a tuner has found; 0: nothing. */
+VYI_API uint32_t vyi_vk_cache_verdict(const vyi_vk_cache *k);
+VYI_API void vyi_vk_cache_keep_verdict(vyi_vk_cache *k, uint32_t verdict);
 VYI_API vyre_status vyi_vk_cache_open(vyi_vk_context *c, vyi_vk_cache *k, uint64_t program,
                                       vyre_error *err);
 /* The bytes of the file are no longer needed. */
@@ -367,7 +370,8 @@ VYI_API void vyi_vk_cache_free(vyi_vk_context *c, vyi_vk_cache *k);
 
 /* --- launches ------------------------------------------------------------ */
 
-#define VYI_VK_KINDS 5u     /* as vyi_launch */
+#define VYI_VK_PLAIN_KINDS 5u /* as vyi_launch */
+#define VYI_VK_KINDS 8u     /* and leases of fewer groups, of each level but 0 */
 #define VYI_VK_MAX_CHAIN 9u /* launches that may be in flight */
 
 /* What a command buffer runs. */
@@ -390,7 +394,7 @@ typedef struct vyi_vk_link {
 /* Launches in their order: the n-th uses link n % count, and signals n + 1. */
 typedef struct vyi_vk_chain {
     VkSemaphore   timeline;
-    uint32_t      count;
+    uint32_t      count, kinds;
     uint64_t      launched, completed;
     vyi_vk_link   links[VYI_VK_MAX_CHAIN];
 } vyi_vk_chain;
@@ -400,8 +404,9 @@ typedef struct vyi_vk_chain {
 VYI_API vyre_status vyi_vk_commands_create(vyi_vk_context *c, uint32_t family,
                                            VkCommandPool *pool, VkCommandBuffer *commands,
                                            vyre_error *err);
+/* With command buffers of `kinds` kinds. */
 VYI_API vyre_status vyi_vk_chain_create(vyi_vk_context *c, vyi_vk_chain *chain, uint32_t count,
-                                        vyre_error *err);
+                                        uint32_t kinds, vyre_error *err);
 VYI_API void vyi_vk_chain_destroy(vyi_vk_context *c, vyi_vk_chain *chain);
 /* Recorded commands of this kind are out of date. */
 VYI_API void vyi_vk_chain_forget(vyi_vk_chain *chain, uint32_t kind);

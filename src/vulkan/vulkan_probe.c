@@ -269,7 +269,7 @@ static vyre_status vyi_vk_prober_create(vyi_vk_prober *pr, uint32_t group_size, 
     if (status == VYRE_OK)
         status = vyi_vk_prober_pipeline(pr, group_size, err);
     if (status == VYRE_OK)
-        status = vyi_vk_chain_create(c, &pr->chain, 1, err);
+        status = vyi_vk_chain_create(c, &pr->chain, 1, VYI_VK_PLAIN_KINDS, err);
     if (status < 0)
         return status;
     const vyi_vk_binding bindings[2] = { { 0, pr->control.buffer, pr->control.size },

@@ -131,13 +131,14 @@ typedef struct vyre_run_desc {
 } vyre_run_desc;
 
 /* Runs works to their end, as vyre_run does, in as few waves as their order
- * needs; a wave is published whole and waited for before the next one.  A work
- * that is folded into another gets its row of results.
+ * needs.  With vyre_desc.events the device waits between them; else a wave is published
+ * whole and waited for before the next one.  A work that is folded into another gets
+ * its row of results.
  *
  * VYRE_E_FAULT: all works of that wave have run, later waves have not; err->at is
  * the index in `works` of the first that was seen, *stats is filled in, and its
  * `done` and `folded` tell how many works have results.  VYRE_TIMEOUT: the deadline
- * has passed; works of the current wave stay in the ring.  While other threads
+ * has passed; what was published stays in the ring.  While other threads
  * publish to the handle, a result may be gone before it is read: VYRE_E_STALE.
  * `stats` may be NULL. */
 VYRE_API vyre_status vyre_run_with(vyre *v, const vyre_run_desc *desc, vyre_stats *stats,

@@ -5,10 +5,15 @@
  * wave after the other, through vyre_run; where rows of results or a deadline are
  * asked for, by tickets, so few at a time that no slot is used again before its
  * result was read.
+ *
+ * Where the handle has events, the device waits between waves instead of the host:
+ * each wave has an event, which all of its works signal, and for which those of the
+ * next one wait.  The works lie in the ring in the order of the waves, so whatever a
+ * work waits for lies before it.
  * ======================================================================= */
 #include "rooms/fuse/fuse_impl.h"
 
-#include "engine/queue_impl.h"
+#include "engine/engine_slots_impl.h"
 
 #ifndef VYRE_NO_FUSE
 
@@ -28,8 +33,14 @@ typedef struct vyi_fused {
     uint64_t             deadline; /* VYRE_FOREVER: there is none */
     vyre_stats           stats;
     vyre_status          bad_status; /* of the first that was seen to fail */
-    uint32_t             bad, bad_code, now; /* its index in `works`; the wave that runs */
+    uint32_t             bad, bad_code; /* its index in `works`, its fault, */
+    uint32_t             bad_wave, now; /* its wave; the wave that runs */
+    bool                 ordered; /* by events: */
+    uint32_t             before, event; /* that works wait for, and signal; 0: none */
+    uint32_t             published; /* waves that have begun to be, so far */
 } vyi_fused;
+
+#define VYI_FUSED_FIX_LATE "Raise deadline_ns or run_timeout_ns, or see what blocks the work."
 
 /* --- the plan ------------------------------------------------------------- */
 
@@ -186,7 +197,8 @@ static vyre_status vyi_fused_plan(vyi_fused *f, vyre_error *err)
         status = vyi_fused_sort(f, wave_of, scratch, err);
     if (status == VYRE_OK)
         vyi_fused_gather(f);
-    if (status == VYRE_OK && (f->d->results || f->d->deadline_ns))
+    f->ordered = f->waves > 1 && f->v->queue.order.count;
+    if (status == VYRE_OK && (f->d->results || f->d->deadline_ns || f->ordered))
         status = vyi_fused_tickets(f, err);
     return status;
 }
@@ -200,6 +212,7 @@ static void vyi_fused_note(vyi_fused *f, uint32_t place, vyre_status status, uin
     f->bad_status = status;
     f->bad = f->order[place];
     f->bad_code = code;
+    f->bad_wave = f->wave[place];
 }
 
 static uint64_t vyi_fused_left(const vyi_fused *f)
@@ -212,10 +225,17 @@ static uint64_t vyi_fused_left(const vyi_fused *f)
 
 static vyre_status vyi_fused_late(const vyi_fused *f, vyre_error *err)
 {
-    return vyi_fail(err, VYRE_TIMEOUT, f->now, "Raise deadline_ns or run_timeout_ns, or see what "
-                    "blocks the work.", "wave %u of %u has not ended in time; %llu of %u works "
-                    "have", (unsigned)(f->now + 1), (unsigned)f->waves,
+    return vyi_fail(err, VYRE_TIMEOUT, f->now, VYI_FUSED_FIX_LATE, "wave %u of %u has not ended "
+                    "in time; %llu of %u works have", (unsigned)(f->now + 1), (unsigned)f->waves,
                     (unsigned long long)f->stats.done, (unsigned)f->run_count);
+}
+
+/* It did not run, for a work of an earlier wave has failed. */
+static bool vyi_fused_is_after(const vyi_fused *f, uint32_t place, vyre_status status,
+                               uint32_t code)
+{
+    return f->ordered && status == VYRE_E_FAULT && code == VYRE_FAULT_AFTER &&
+           f->bad_status != VYRE_OK && f->wave[place] > f->bad_wave;
 }
 
 /* Waits for the work at `place`, and reads its result. */
@@ -226,6 +246,10 @@ static vyre_status vyi_fused_take(vyi_fused *f, uint32_t place, vyre_error *err)
     vyre_error how;
     memset(&how, 0, sizeof how);
     const vyre_status status = vyre_wait(f->v, ticket, vyi_fused_left(f), &how);
+    if (vyi_fused_is_after(f, place, status, (uint32_t)how.native))
+        return VYRE_OK;
+    f->now = f->wave[place];
+    f->stats.waves = f->now + 1;
     if (status == VYRE_E_FAULT || status == VYRE_E_LOST) {
         f->stats.faults += status == VYRE_E_FAULT;
         vyi_fused_note(f, place, status, (uint32_t)how.native);
@@ -243,6 +267,57 @@ static vyre_status vyi_fused_take(vyi_fused *f, uint32_t place, vyre_error *err)
     return f->d->results ? vyre_result(f->v, ticket, f->d->results[index], err) : VYRE_OK;
 }
 
+/* The first of a wave has its turn: the event that the wave signals, unless it is the last
+ * one.  VYRE_FULL: there is none just now. */
+static vyre_status vyi_fused_begin_wave(vyi_fused *f, uint32_t place, vyre_error *err)
+{
+    vyi_queue *q = &f->v->queue;
+    uint32_t end = place, event = 0;
+    while (end < f->run_count && f->wave[end] == f->wave[place])
+        end++;
+    if (end < f->run_count) {
+        event = vyi_event_gather(q, end - place);
+        if (!event)
+            return vyi_news(err, VYRE_FULL, q->order.count, "Wait, or set vyre_desc.events "
+                            "higher.", "all events are in use");
+    }
+    if (f->before)
+        vyi_event_release(q, f->before);
+    f->before = f->event;
+    f->event = event;
+    f->published = f->wave[place] + 1;
+    return VYRE_OK;
+}
+
+static void vyi_fused_leave_waves(vyi_fused *f)
+{
+    if (f->before)
+        vyi_event_release(&f->v->queue, f->before);
+    if (f->event)
+        vyi_event_release(&f->v->queue, f->event);
+}
+
+static vyre_status vyi_fused_put(vyi_fused *f, uint32_t place, vyre_error *err)
+{
+    vyi_queue *q = &f->v->queue;
+    vyre_ticket *ticket = &f->tickets[place % f->window];
+    vyi_receipt r = vyi_receipt_for(q, ticket);
+    vyre_status status = VYRE_OK;
+    if (f->ordered && f->wave[place] == f->published)
+        status = vyi_fused_begin_wave(f, place, err);
+    if (status != VYRE_OK)
+        return status;
+    if (f->ordered) {
+        r.named = false;
+        r.wait = f->before;
+        r.signal = f->event;
+    }
+    status = vyi_publish_one(q, &q->slots.pool, &f->works[place], &r, err);
+    if (status == VYRE_OK)
+        *ticket = r.ticket;
+    return status;
+}
+
 /* Publishes while there is room, in the ring and among the tickets; *next moves. */
 static vyre_status vyi_fused_publish(vyi_fused *f, uint32_t oldest, uint32_t end, uint32_t *next,
                                      vyre_error *err)
@@ -250,11 +325,19 @@ static vyre_status vyi_fused_publish(vyi_fused *f, uint32_t oldest, uint32_t end
     const uint64_t start = vyi_now();
     vyre_status status = VYRE_OK;
     while (status == VYRE_OK && *next < end && *next - oldest < f->window) {
-        status = vyre_publish(f->v, &f->works[*next], &f->tickets[*next % f->window], err);
+        status = vyi_fused_put(f, *next, err);
         *next += status == VYRE_OK;
     }
     f->stats.publish_ns += vyi_now() - start;
     return status;
+}
+
+/* After a failure the rest of its wave runs, and no later one. */
+static uint32_t vyi_fused_limit(const vyi_fused *f, uint32_t end)
+{
+    while (f->bad_status != VYRE_OK && f->wave[end - 1] > f->bad_wave)
+        end--;
+    return end;
 }
 
 static vyre_status vyi_fused_by_tickets(vyi_fused *f, uint32_t first, uint32_t end,
@@ -262,7 +345,7 @@ static vyre_status vyi_fused_by_tickets(vyi_fused *f, uint32_t first, uint32_t e
 {
     vyi_pace pace = vyi_pace_begin(vyi_fused_left(f));
     uint32_t next = first, oldest = first;
-    while (oldest < end) {
+    while (oldest < end || oldest < next) {
         vyre_status status = vyi_fused_publish(f, oldest, end, &next, err);
         if (status < 0)
             return status;
@@ -276,6 +359,7 @@ static vyre_status vyi_fused_by_tickets(vyi_fused *f, uint32_t first, uint32_t e
         if (status != VYRE_OK)
             return status;
         oldest++;
+        end = vyi_fused_limit(f, end);
         pace = vyi_pace_begin(vyi_fused_left(f));
     }
     return VYRE_OK;
@@ -315,7 +399,7 @@ static vyre_status vyi_fused_explain(const vyi_fused *f, vyre_error *err)
         return VYRE_OK;
     vyi_fail(err, f->bad_status, f->bad, "Correct that work's opcode or arguments.",
              "work %u, in wave %u of %u, ended %s (fault %u: %s); %llu of %u works are done",
-             (unsigned)f->bad, (unsigned)(f->now + 1), (unsigned)f->waves,
+             (unsigned)f->bad, (unsigned)(f->bad_wave + 1), (unsigned)f->waves,
              f->bad_status == VYRE_E_FAULT ? "FAULT" : "with its device", (unsigned)f->bad_code,
              vyre_fault_text(f->bad_code), (unsigned long long)f->stats.done,
              (unsigned)f->run_count);
@@ -327,12 +411,17 @@ static vyre_status vyi_fused_explain(const vyi_fused *f, vyre_error *err)
 static vyre_status vyi_fused_run(vyi_fused *f, vyre_error *err)
 {
     uint32_t first = 0;
+    if (f->ordered) {
+        const vyre_status status = vyi_fused_by_tickets(f, 0, f->run_count, err);
+        vyi_fused_leave_waves(f);
+        return status == VYRE_OK ? vyi_fused_explain(f, err) : status;
+    }
     while (first < f->run_count) {
         uint32_t end = first + 1;
         while (end < f->run_count && f->wave[end] == f->wave[first])
             end++;
         f->now = f->wave[first];
-        f->stats.waves++;
+        f->stats.waves = f->now + 1;
         const vyre_status status = f->tickets ? vyi_fused_by_tickets(f, first, end, err)
                                               : vyi_fused_whole(f, first, end, err);
         if (status != VYRE_OK)
@@ -364,6 +453,22 @@ static uint64_t vyi_fused_launches(vyre *v)
     return info.leases + info.passes;
 }
 
+/* Works only: nothing is to be planned. */
+static bool vyi_fused_is_plain(const vyre_run_desc *d)
+{
+    return !d->group && !d->traits && !d->trait_count && !d->accesses && !d->deadline_ns &&
+           !d->results;
+}
+
+static vyre_status vyi_fused_plain(vyre *v, const vyre_run_desc *d, vyre_stats *stats,
+                                   vyre_error *err)
+{
+    const vyre_status status = vyre_run(v, d->works, d->count, stats, err);
+    if (stats && (status == VYRE_OK || status == VYRE_E_FAULT))
+        stats->waves = d->count != 0;
+    return status;
+}
+
 VYRE_API vyre_status vyre_run_with(vyre *v, const vyre_run_desc *desc, vyre_stats *stats,
                                    vyre_error *err)
 {
@@ -372,6 +477,8 @@ VYRE_API vyre_status vyre_run_with(vyre *v, const vyre_run_desc *desc, vyre_stat
     vyre_status status = vyi_fused_check(v, desc, err);
     if (status < 0)
         return status;
+    if (vyi_fused_is_plain(desc))
+        return vyi_fused_plain(v, desc, stats, err);
     memset(&f, 0, sizeof f);
     f.v = v;
     f.d = desc;

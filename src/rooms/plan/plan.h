@@ -2,7 +2,7 @@
  * plan: how large a handle should be, and what to keep when a trial was timed
  *
  * Public, a room: VYRE_NO_PLAN leaves it out.  Pure arithmetic: nothing is
- * allocated, no clock is read.
+ * allocated, no clock is read.  What is measured is asked for by vyre_desc.tune.
  *
  *  - vyre_plan_*       what a program calls: how large its handle should be
  *  - vyre_geometry_*   the original's arithmetic, number for number, for a
@@ -16,17 +16,13 @@
 #define VYI_ROOM_PLAN_H
 
 #include "engine/engine.h"
+#include "rooms/watch/watch.h"
 
 #ifndef VYRE_NO_PLAN
 
 VYI_EXTERN_C_BEGIN
 
 /* --- a handle's size ------------------------------------------------------ */
-
-typedef enum vyre_plan_goal {
-    VYRE_PLAN_LATENCY = 0,   /* a work there and back */
-    VYRE_PLAN_THROUGHPUT = 1 /* many works at a time */
-} vyre_plan_goal;
 
 typedef struct vyre_plan_desc {
     uint64_t items;            /* works of one batch; 0 = unknown */
@@ -42,6 +38,8 @@ typedef struct vyre_plan_desc {
     const vyre_info *info;     /* of an open handle: its limits; NULL = what every Vulkan device
                                   has */
     uint32_t children;         /* as kernel.children: of the device's own queue */
+    vyre_width width;          /* of the items' opcode: if many lanes run it, groups are planned */
+    uint64_t   range;          /* then: indexes of an item, or tiles; 0 = unknown */
 } vyre_plan_desc;
 
 typedef struct vyre_plan {
@@ -51,15 +49,21 @@ typedef struct vyre_plan {
     uint64_t result_records; /* room for twice as many as expected, at least 1024; 0 = none */
     uint64_t peak_bytes;     /* on the device */
     char     text[160];      /* the plan in a line, with its reason */
+    /* Of wide works; else 0.  The chunk is for vyre_handler.chunk. */
+    uint32_t group_size, wide_groups; /* wide_groups 0: all that run at the same time */
+    uint32_t chunk;
 } vyre_plan;
 
 /* The ring holds what is in flight, up to VYRE_MAX_SLOTS, in whole workgroups; the
- * lanes are as many, or an eighth where many works are to be drained.
+ * lanes are as many, or an eighth where many works are to be drained.  Wide works have
+ * slots of their own, 32, so for them the ring is one workgroup; there are as many groups
+ * as chunks are in flight, and a chunk as large as gives every group one.
  * VYRE_E_BUDGET: the peak exceeds the budget; err->at is the peak, err->fix names
  * the largest part and the value of it that would fit.  VYRE_E_LIMIT_*: a limit
  * of `info` is 0.  VYRE_E_KERNEL_SPAWN: there is no queue of so many children. */
 VYRE_API vyre_status vyre_plan_make(const vyre_plan_desc *desc, vyre_plan *out, vyre_error *err);
-/* Sets kernel.workgroup_size, slot_count, lane_count and children. */
+/* Sets kernel.workgroup_size, slot_count, lane_count and children; of wide works
+ * kernel.group_size and wide_groups, too. */
 VYRE_API void vyre_plan_apply(const vyre_plan *plan, vyre_desc *desc);
 
 /* --- geometry ------------------------------------------------------------ */
@@ -94,16 +98,7 @@ VYRE_API vyre_status vyre_geometry_plan(uint32_t queue, uint32_t workers,
 
 /* --- policy -------------------------------------------------------------- */
 
-/* The labels of the original.  Nothing here acts on them. */
-typedef enum vyre_topology {
-    VYRE_TOPOLOGY_EMPTY = 0,
-    VYRE_TOPOLOGY_SPARSE = 1,
-    VYRE_TOPOLOGY_HYBRID = 2,
-    VYRE_TOPOLOGY_DENSE = 3,
-    VYRE_TOPOLOGY_FUSED = 4,
-    VYRE_TOPOLOGY_MEMORY = 5
-} vyre_topology;
-
+/* A label of the original, beside vyre_topology. */
 typedef enum vyre_pressure {
     VYRE_PRESSURE_EMPTY = 0,
     VYRE_PRESSURE_LIGHT = 1,
@@ -162,6 +157,19 @@ VYRE_API vyre_status vyre_policy_advise(const vyre_policy *policy,
                                         const vyre_policy_request *request,
                                         const vyre_topology *previous, vyre_policy_advice *out,
                                         vyre_error *err);
+#ifndef VYRE_NO_WATCH
+/* What changed between two looks at one ring: the later look, with the counters done,
+ * faults, requeues, promoted and metrics less those of the earlier one.  VYRE_E_ARGUMENT:
+ * something is NULL. */
+VYRE_API vyre_status vyre_watch_since(const vyre_watch *before, const vyre_watch *now,
+                                      vyre_watch *out);
+/* Fills in what a look knows: nodes (slots), edges (depth) and density_bps where they are
+ * 0; hot_opcodes, those with an eighth or more of what ran, so that an interval
+ * (vyre_watch_since) says what is hot now; and adds the slots that are REQUEUE to
+ * requeues.  hot_windows are the caller's to count (vyre_watch_windows).
+ * VYRE_E_COUNTER_OVF, VYRE_E_ARGUMENT: nothing is changed. */
+VYRE_API vyre_status vyre_watch_request(const vyre_watch *w, vyre_policy_request *request);
+#endif
 VYRE_API const char *vyre_topology_name(vyre_topology topology);
 VYRE_API const char *vyre_pressure_name(vyre_pressure pressure);
 

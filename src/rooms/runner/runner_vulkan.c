@@ -129,7 +129,7 @@ static vyre_status vyi_runner_vk_steps(vyre_runner *r, vyi_runner_vk *vk, vyre_e
     if (status == VYRE_OK)
         status = vyi_runner_vk_pipeline(r, vk, err);
     if (status == VYRE_OK)
-        status = vyi_vk_chain_create(&vk->c, &vk->chain, 1, err);
+        status = vyi_vk_chain_create(&vk->c, &vk->chain, 1, VYI_VK_PLAIN_KINDS, err);
     return status;
 }
 
