@@ -26090,7 +26090,8 @@ VYI_API void vyi_mode_set(vyi_queue *q, const vyi_device *d, vyre_mode mode);
 /* What a publisher wants of its last work, and gets. */
 typedef struct vyi_receipt {
     vyre_ticket ticket;
-    bool        keep; /* the slot: until the ticket's owner lets it go */
+    bool        keep; /* the last slot: until the ticket's owner lets it go */
+    bool        each; /* and so are the others */
     bool        named; /* others may wait for it */
     bool        relay; /* it runs nothing */
     uint32_t    wait, signal; /* events, in use for the call; 0: none, or (if named) one of its
@@ -26636,6 +26637,10 @@ VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count);
 VYI_API vyre_status vyi_publish(vyi_queue *q, vyi_owner *o, const vyre_work *works,
                                 uint32_t count, uint32_t *published, vyre_ticket *last,
                                 vyre_error *err);
+/* The first of the works, as many as find slots that follow each other at once and are asked
+ * for by *count, which says then how many: each slot is kept, and the last one's ticket told. */
+VYI_API vyre_status vyi_publish_row(vyi_queue *q, const vyre_work *works, uint32_t *count,
+                                    vyi_receipt *last, vyre_error *err);
 VYI_API vyre_status vyi_publish_one(vyi_queue *q, vyi_owner *o, const vyre_work *work,
                                     vyi_receipt *ticket, vyre_error *err);
 
@@ -27524,8 +27529,8 @@ static inline vyre_status vyi_publish_check(const vyi_queue *q, const vyre_work 
 
 /* --- works into slots ------------------------------------------------------ */
 
-/* The works into slots that are the caller's, and that are FLIGHT then, the last one
- * KEPT if asked for; its ticket.  Slots of the caller's own are FREE, others BUSY
+/* The works into slots that are the caller's, and that are FLIGHT then, the last one or
+ * each KEPT if asked for; the last one's ticket.  Slots of the caller's own are FREE, others BUSY
  * already: who reads a result that a work is about to replace finds afterwards that
  * its generation is over. */
 VYI_INLINE
@@ -27547,7 +27552,8 @@ static inline vyre_ticket vyi_slots_fly(vyi_queue *q, uint32_t slot, const vyre_
     for (uint32_t i = 0; i < count; i++) {
         mark = vyi_load_relaxed(&marks[i]);
         VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_BUSY);
-        mark = vyi_mark_with(mark, r->keep && i + 1 == count ? VYI_PHASE_KEPT : VYI_PHASE_FLIGHT);
+        const bool keep = r->keep && (r->each || i + 1 == count);
+        mark = vyi_mark_with(mark, keep ? VYI_PHASE_KEPT : VYI_PHASE_FLIGHT);
         vyi_store_release(&marks[i], mark);
     }
     return vyi_ticket_of(q, slot + count - 1, mark);
@@ -27664,6 +27670,13 @@ static inline vyre_status vyi_publish_next(vyi_queue *q, vyi_owner *o, const vyr
     return VYRE_OK;
 }
 
+/* What the program wrote into its buffers comes before the works. */
+static inline void vyi_publish_after_buffers(const vyi_queue *q)
+{
+    if (q->v->buffers.user_count && vyi_queue_device(q)->whole_lines)
+        vyi_fence_stores();
+}
+
 /* Of several works the last one's slot is kept. */
 VYI_INLINE
 static inline vyre_status vyi_publish_all(vyi_queue *q, vyi_owner *o, const vyre_work *works,
@@ -27673,9 +27686,7 @@ static inline vyre_status vyi_publish_all(vyi_queue *q, vyi_owner *o, const vyre
     vyre_status status = VYRE_OK;
     uint32_t done = 0;
     bool due = false;
-    /* What the program wrote into its buffers comes before the works. */
-    if (q->v->buffers.user_count && vyi_queue_device(q)->whole_lines)
-        vyi_fence_stores();
+    vyi_publish_after_buffers(q);
     while (done < count && status == VYRE_OK) {
         const vyre_ticket before = last->ticket;
         uint32_t n = count - done;
@@ -27704,6 +27715,28 @@ VYI_API vyre_status vyi_publish_one(vyi_queue *q, vyi_owner *o, const vyre_work 
         status = vyi_publish_all(q, o, work, 1, NULL, ticket, err);
     if (status == VYRE_OK && !ticket->relay)
         vyi_tell_published(q->v, work, ticket->ticket);
+    return status;
+}
+
+VYI_API vyre_status vyi_publish_row(vyi_queue *q, const vyre_work *works, uint32_t *count,
+                                    vyi_receipt *last, vyre_error *err)
+{
+    vyi_owner *o = &q->slots.pool;
+    uint32_t n = *count < VYI_RUN ? *count : VYI_RUN;
+    VYRE_ASSERT(last->keep && last->each && !last->relay);
+    n = vyi_tells(q->v) ? 1 : n;
+    vyre_status status = vyi_publish_check(q, works, n, err);
+    if (status != VYRE_OK)
+        return status;
+    vyi_publish_after_buffers(q);
+    status = vyi_publish_next(q, o, works, &n, last, err);
+    if (status == VYRE_OK && vyi_tells(q->v))
+        vyi_tell_published(q->v, works, last->ticket);
+    if (status != VYRE_OK ||
+        vyi_publish_is_due(q, vyi_share_of(q, o, works->priority),
+                           VYI_TICKET_SLOT(last->ticket) + 1 - n, n))
+        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
+    *count = status == VYRE_OK ? n : 0;
     return status;
 }
 
@@ -30545,22 +30578,30 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
     return true;
 }
 
+/* The run's next work lies in this slot, which stays the run's until it has collected it. */
+static void vyi_run_took(vyi_run *r, uint32_t slot)
+{
+    const uint32_t mark = vyi_load_relaxed(&r->v->queue.slots.marks[slot]);
+    VYRE_ASSERT(!r->v->run.marks[slot]);
+    r->v->run.marks[slot] = vyi_ticket_of(&r->v->queue, slot, mark).generation;
+    r->v->run.works[slot] = r->next++;
+    r->open++;
+}
+
 VYI_API vyre_status vyi_run_publish(vyi_run *r, vyre_error *err)
 {
     vyi_queue *q = &r->v->queue;
     vyi_receipt receipt;
     memset(&receipt, 0, sizeof receipt);
-    receipt.keep = true;
+    receipt.keep = receipt.each = true;
     while (r->next < r->end) {
-        const vyre_status status =
-            vyi_publish_one(q, &q->slots.pool, &r->works[r->next], &receipt, err);
+        uint32_t n = r->end - r->next;
+        const vyre_status status = vyi_publish_row(q, &r->works[r->next], &n, &receipt, err);
         if (status != VYRE_OK)
             return status;
-        const uint32_t slot = VYI_TICKET_SLOT(receipt.ticket);
-        VYRE_ASSERT(!r->v->run.marks[slot]);
-        r->v->run.marks[slot] = receipt.ticket.generation;
-        r->v->run.works[slot] = r->next++;
-        r->open++;
+        const uint32_t last = VYI_TICKET_SLOT(receipt.ticket);
+        for (uint32_t slot = last + 1 - n; slot <= last; slot++)
+            vyi_run_took(r, slot);
     }
     return VYRE_OK;
 }

@@ -1,10 +1,11 @@
 /* runs: many works at once, and the CPU backend's threads
  *
- *     bench/runs [--csv] [--quick] [--seconds N] [--cpu] [--works N]
+ *     bench/runs [--csv] [--quick] [--seconds N] [--cpu] [--works N] [--slots N]
  *
  * vyre_run() of 65,536 works beside vyre_publish_many() and vyre_drain(), by turns, on the
- * device that there is and on the CPU backend; --cpu leaves the device out.  Then the CPU
- * backend alone: a wide work by one thread and by all, by turns, and a lane's job, as
+ * device that there is and on the CPU backend, in a ring with a slot for each; --cpu
+ * leaves the device out.  Then the CPU backend alone: a wide work by one thread and by
+ * all, by turns with plain C that does the same in as many threads, and a lane's job, as
  * urgent as can be, beside one that does not end.  All counts must be right.
  */
 #define _GNU_SOURCE
@@ -13,13 +14,14 @@
 
 #include "bench.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 #define OP_COUNT   0x1000u
 #define OP_WIDE    0x1001u
 #define OP_ENDLESS 0x1002u
 
-enum { SLOTS = 4096, INDEXES = 1 << 16, TURNS = 64, MAX_SAMPLES = 100000 };
+enum { PART = 1024, INDEXES = 1 << 16, TURNS = 64, MAX_SAMPLES = 100000 };
 
 static const vyre_handler handlers[] = {
     { OP_COUNT, NULL, NULL, "count", VYRE_WIDTH_LANE, 0, "atomicAdd(sum[0], 1);", 0 },
@@ -35,7 +37,7 @@ static const vyre_buffer_desc buffers[] = {
 };
 
 static double     seconds = 1;
-static uint32_t   work_count = 65536;
+static uint32_t   work_count = 65536, slot_count = 65536;
 static vyre_error err;
 
 static void must(vyre_status status)
@@ -52,7 +54,7 @@ static vyre *open_handle(vyre_backend backend, uint32_t threads)
     memset(&desc, 0, sizeof desc);
     desc.backend = backend;
     desc.cpu_threads = threads;
-    desc.kernel.slot_count = SLOTS;
+    desc.kernel.slot_count = slot_count;
     desc.kernel.handlers = handlers;
     desc.kernel.handler_count = backend == VYRE_BACKEND_CPU ? 3 : 2;
     desc.kernel.buffers = buffers;
@@ -86,9 +88,10 @@ static void describe(bench_output *out, vyre *v, const char *settings)
 static void publish_all(vyre *v, const vyre_work *works)
 {
     for (uint32_t done = 0; done < work_count;) {
+        const uint32_t left = work_count - done;
         uint32_t published = 0;
         const vyre_status status =
-            vyre_publish_many(v, works + done, work_count - done, &published, NULL, &err);
+            vyre_publish_many(v, works + done, left < PART ? left : PART, &published, NULL, &err);
         if (status < 0)
             must(status);
         done += published;
@@ -145,20 +148,65 @@ static double once(vyre *v)
     return (double)(bench_now() - begin);
 }
 
+/* The part of the indexes that one of so many threads of plain C has. */
+typedef struct part {
+    pthread_t thread;
+    uint32_t  first, end, sum;
+} part;
+
+enum { MAX_THREADS = 256 };
+
+static void *plain_part(void *user)
+{
+    part *p = (part *)user;
+    for (uint32_t index = p->first; index < p->end; index++) {
+        uint32_t x = index;
+        for (uint32_t i = 0; i < TURNS; i++)
+            x = x * 1664525u + 1013904223u;
+        p->sum += x;
+    }
+    return NULL;
+}
+
+static double plain_once(uint32_t threads)
+{
+    static part parts[MAX_THREADS];
+    const uint64_t begin = bench_now();
+    for (uint32_t t = 0; t < threads; t++) {
+        parts[t].first = (uint32_t)((uint64_t)INDEXES * t / threads);
+        parts[t].end = (uint32_t)((uint64_t)INDEXES * (t + 1) / threads);
+        if (pthread_create(&parts[t].thread, NULL, plain_part, &parts[t]) != 0) {
+            fprintf(stderr, "runs: no thread\n");
+            exit(1);
+        }
+    }
+    for (uint32_t t = 0; t < threads; t++)
+        pthread_join(parts[t].thread, NULL);
+    return (double)(bench_now() - begin);
+}
+
 static void time_threads(bench_output *out, uint32_t cores)
 {
     vyre *one = open_handle(VYRE_BACKEND_CPU, 1), *all = open_handle(VYRE_BACKEND_CPU, cores);
-    bench_row alone = bench_row_new("a wide work, 1 thread", MAX_SAMPLES), together;
+    bench_row rows[4];
     char path[64];
-    snprintf(path, sizeof path, "a wide work, %u threads", (unsigned)cores);
-    together = bench_row_new(path, MAX_SAMPLES);
-    const uint64_t end = bench_now() + (uint64_t)(seconds * 2e9);
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%s, %u threads", i < 2 ? "a wide work" : "plain C",
+                 i % 2 ? (unsigned)cores : 1u);
+        rows[i] = bench_row_new(path, MAX_SAMPLES);
+    }
+    const uint64_t end = bench_now() + (uint64_t)(seconds * 4e9);
     do {
-        bench_add(&alone, once(one));
-        bench_add(&together, once(all));
+        bench_add(&rows[0], once(one));
+        bench_add(&rows[1], once(all));
+        bench_add(&rows[2], plain_once(1));
+        bench_add(&rows[3], plain_once(cores));
     } while (bench_now() < end);
-    const double slow = bench_finish(out, &alone), fast = bench_finish(out, &together);
-    bench_value(out, "a wide work, all threads: part of linear", "times", slow / fast / cores);
+    for (int i = 0; i < 4; i += 2) {
+        const double slow = bench_finish(out, &rows[i]), fast = bench_finish(out, &rows[i + 1]);
+        bench_value(out, i ? "plain C: part of linear" : "a wide work: part of linear", "times",
+                    slow / fast / cores);
+    }
     vyre_close(one);
     vyre_close(all);
 }
@@ -193,18 +241,20 @@ int main(int argc, char **argv)
 {
     bench_output out;
     memset(&out, 0, sizeof out);
-    bench_usage(argc, argv, "[--csv] [--quick] [--seconds N] [--cpu] [--works N]");
+    bench_usage(argc, argv, "[--csv] [--quick] [--seconds N] [--cpu] [--works N] [--slots N]");
     out.bench = "runs";
     out.unit = "us";
     out.csv = bench_flag(argc, argv, "--csv");
     const bool quick = bench_flag(argc, argv, "--quick");
     seconds = bench_number(argc, argv, "--seconds", quick ? 0.02 : 1);
     work_count = (uint32_t)bench_number(argc, argv, "--works", quick ? 5000 : 65536);
+    slot_count = (uint32_t)bench_number(argc, argv, "--slots", work_count);
     if (!bench_flag(argc, argv, "--cpu"))
         time_runs(VYRE_BACKEND_AUTO, &out);
     time_runs(VYRE_BACKEND_CPU, &out);
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    time_threads(&out, cores > 0 ? (uint32_t)cores : 1u);
-    time_urgent(&out, cores > 0 ? (uint32_t)cores : 1u);
+    const uint32_t threads = cores < 1 ? 1 : cores > MAX_THREADS ? MAX_THREADS : (uint32_t)cores;
+    time_threads(&out, threads);
+    time_urgent(&out, threads);
     return 0;
 }

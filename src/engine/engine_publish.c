@@ -60,8 +60,8 @@ static inline vyre_status vyi_publish_check(const vyi_queue *q, const vyre_work 
 
 /* --- works into slots ------------------------------------------------------ */
 
-/* The works into slots that are the caller's, and that are FLIGHT then, the last one
- * KEPT if asked for; its ticket.  Slots of the caller's own are FREE, others BUSY
+/* The works into slots that are the caller's, and that are FLIGHT then, the last one or
+ * each KEPT if asked for; the last one's ticket.  Slots of the caller's own are FREE, others BUSY
  * already: who reads a result that a work is about to replace finds afterwards that
  * its generation is over. */
 VYI_INLINE
@@ -83,7 +83,8 @@ static inline vyre_ticket vyi_slots_fly(vyi_queue *q, uint32_t slot, const vyre_
     for (uint32_t i = 0; i < count; i++) {
         mark = vyi_load_relaxed(&marks[i]);
         VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_BUSY);
-        mark = vyi_mark_with(mark, r->keep && i + 1 == count ? VYI_PHASE_KEPT : VYI_PHASE_FLIGHT);
+        const bool keep = r->keep && (r->each || i + 1 == count);
+        mark = vyi_mark_with(mark, keep ? VYI_PHASE_KEPT : VYI_PHASE_FLIGHT);
         vyi_store_release(&marks[i], mark);
     }
     return vyi_ticket_of(q, slot + count - 1, mark);
@@ -200,6 +201,13 @@ static inline vyre_status vyi_publish_next(vyi_queue *q, vyi_owner *o, const vyr
     return VYRE_OK;
 }
 
+/* What the program wrote into its buffers comes before the works. */
+static inline void vyi_publish_after_buffers(const vyi_queue *q)
+{
+    if (q->v->buffers.user_count && vyi_queue_device(q)->whole_lines)
+        vyi_fence_stores();
+}
+
 /* Of several works the last one's slot is kept. */
 VYI_INLINE
 static inline vyre_status vyi_publish_all(vyi_queue *q, vyi_owner *o, const vyre_work *works,
@@ -209,9 +217,7 @@ static inline vyre_status vyi_publish_all(vyi_queue *q, vyi_owner *o, const vyre
     vyre_status status = VYRE_OK;
     uint32_t done = 0;
     bool due = false;
-    /* What the program wrote into its buffers comes before the works. */
-    if (q->v->buffers.user_count && vyi_queue_device(q)->whole_lines)
-        vyi_fence_stores();
+    vyi_publish_after_buffers(q);
     while (done < count && status == VYRE_OK) {
         const vyre_ticket before = last->ticket;
         uint32_t n = count - done;
@@ -240,6 +246,28 @@ VYI_API vyre_status vyi_publish_one(vyi_queue *q, vyi_owner *o, const vyre_work 
         status = vyi_publish_all(q, o, work, 1, NULL, ticket, err);
     if (status == VYRE_OK && !ticket->relay)
         vyi_tell_published(q->v, work, ticket->ticket);
+    return status;
+}
+
+VYI_API vyre_status vyi_publish_row(vyi_queue *q, const vyre_work *works, uint32_t *count,
+                                    vyi_receipt *last, vyre_error *err)
+{
+    vyi_owner *o = &q->slots.pool;
+    uint32_t n = *count < VYI_RUN ? *count : VYI_RUN;
+    VYRE_ASSERT(last->keep && last->each && !last->relay);
+    n = vyi_tells(q->v) ? 1 : n;
+    vyre_status status = vyi_publish_check(q, works, n, err);
+    if (status != VYRE_OK)
+        return status;
+    vyi_publish_after_buffers(q);
+    status = vyi_publish_next(q, o, works, &n, last, err);
+    if (status == VYRE_OK && vyi_tells(q->v))
+        vyi_tell_published(q->v, works, last->ticket);
+    if (status != VYRE_OK ||
+        vyi_publish_is_due(q, vyi_share_of(q, o, works->priority),
+                           VYI_TICKET_SLOT(last->ticket) + 1 - n, n))
+        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
+    *count = status == VYRE_OK ? n : 0;
     return status;
 }
 

@@ -91,22 +91,30 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
     return true;
 }
 
+/* The run's next work lies in this slot, which stays the run's until it has collected it. */
+static void vyi_run_took(vyi_run *r, uint32_t slot)
+{
+    const uint32_t mark = vyi_load_relaxed(&r->v->queue.slots.marks[slot]);
+    VYRE_ASSERT(!r->v->run.marks[slot]);
+    r->v->run.marks[slot] = vyi_ticket_of(&r->v->queue, slot, mark).generation;
+    r->v->run.works[slot] = r->next++;
+    r->open++;
+}
+
 VYI_API vyre_status vyi_run_publish(vyi_run *r, vyre_error *err)
 {
     vyi_queue *q = &r->v->queue;
     vyi_receipt receipt;
     memset(&receipt, 0, sizeof receipt);
-    receipt.keep = true;
+    receipt.keep = receipt.each = true;
     while (r->next < r->end) {
-        const vyre_status status =
-            vyi_publish_one(q, &q->slots.pool, &r->works[r->next], &receipt, err);
+        uint32_t n = r->end - r->next;
+        const vyre_status status = vyi_publish_row(q, &r->works[r->next], &n, &receipt, err);
         if (status != VYRE_OK)
             return status;
-        const uint32_t slot = VYI_TICKET_SLOT(receipt.ticket);
-        VYRE_ASSERT(!r->v->run.marks[slot]);
-        r->v->run.marks[slot] = receipt.ticket.generation;
-        r->v->run.works[slot] = r->next++;
-        r->open++;
+        const uint32_t last = VYI_TICKET_SLOT(receipt.ticket);
+        for (uint32_t slot = last + 1 - n; slot <= last; slot++)
+            vyi_run_took(r, slot);
     }
     return VYRE_OK;
 }

@@ -247,6 +247,10 @@ VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count);
 VYI_API vyre_status vyi_publish(vyi_queue *q, vyi_owner *o, const vyre_work *works,
                                 uint32_t count, uint32_t *published, vyre_ticket *last,
                                 vyre_error *err);
+/* The first of the works, as many as find slots that follow each other at once and are asked
+ * for by *count, which says then how many: each slot is kept, and the last one's ticket told. */
+VYI_API vyre_status vyi_publish_row(vyi_queue *q, const vyre_work *works, uint32_t *count,
+                                    vyi_receipt *last, vyre_error *err);
 VYI_API vyre_status vyi_publish_one(vyi_queue *q, vyi_owner *o, const vyre_work *work,
                                     vyi_receipt *ticket, vyre_error *err);
 

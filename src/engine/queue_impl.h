@@ -472,7 +472,8 @@ VYI_API void vyi_mode_set(vyi_queue *q, const vyi_device *d, vyre_mode mode);
 /* What a publisher wants of its last work, and gets. */
 typedef struct vyi_receipt {
     vyre_ticket ticket;
-    bool        keep; /* the slot: until the ticket's owner lets it go */
+    bool        keep; /* the last slot: until the ticket's owner lets it go */
+    bool        each; /* and so are the others */
     bool        named; /* others may wait for it */
     bool        relay; /* it runs nothing */
     uint32_t    wait, signal; /* events, in use for the call; 0: none, or (if named) one of its
