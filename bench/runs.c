@@ -48,7 +48,8 @@ static void must(vyre_status status)
     exit(1);
 }
 
-static vyre *open_handle(vyre_backend backend, uint32_t threads)
+/* With the first so many handlers: one that is wide takes groups from the lanes. */
+static vyre *open_handle(vyre_backend backend, uint32_t threads, uint32_t handler_count)
 {
     vyre_desc desc;
     memset(&desc, 0, sizeof desc);
@@ -56,7 +57,7 @@ static vyre *open_handle(vyre_backend backend, uint32_t threads)
     desc.cpu_threads = threads;
     desc.kernel.slot_count = slot_count;
     desc.kernel.handlers = handlers;
-    desc.kernel.handler_count = backend == VYRE_BACKEND_CPU ? 3 : 2;
+    desc.kernel.handler_count = handler_count;
     desc.kernel.buffers = buffers;
     desc.kernel.buffer_count = 1;
     vyre *v = vyre_open(&desc, &err);
@@ -101,7 +102,7 @@ static void publish_all(vyre *v, const vyre_work *works)
 
 static void time_runs(vyre_backend backend, bench_output *out)
 {
-    vyre *v = open_handle(backend, 0);
+    vyre *v = open_handle(backend, 0, 1);
     vyre_work *works = (vyre_work *)calloc(work_count, sizeof *works);
     bench_row run = bench_row_new("vyre_run", MAX_SAMPLES);
     bench_row many = bench_row_new("vyre_publish_many and vyre_drain", MAX_SAMPLES);
@@ -187,7 +188,7 @@ static double plain_once(uint32_t threads)
 
 static void time_threads(bench_output *out, uint32_t cores)
 {
-    vyre *one = open_handle(VYRE_BACKEND_CPU, 1), *all = open_handle(VYRE_BACKEND_CPU, cores);
+    vyre *one = open_handle(VYRE_BACKEND_CPU, 1, 3), *all = open_handle(VYRE_BACKEND_CPU, cores, 3);
     bench_row rows[4];
     char path[64];
     for (int i = 0; i < 4; i++) {
@@ -213,7 +214,7 @@ static void time_threads(bench_output *out, uint32_t cores)
 
 static void time_urgent(bench_output *out, uint32_t cores)
 {
-    vyre *v = open_handle(VYRE_BACKEND_CPU, cores < 2 ? 2 : cores);
+    vyre *v = open_handle(VYRE_BACKEND_CPU, cores < 2 ? 2 : cores, 3);
     bench_row row = bench_row_new("an urgent lane job beside an endless one", MAX_SAMPLES);
     vyre_ticket ticket, endless;
     vyre_work work;
