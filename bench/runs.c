@@ -248,7 +248,7 @@ int main(int argc, char **argv)
     out.csv = bench_flag(argc, argv, "--csv");
     const bool quick = bench_flag(argc, argv, "--quick");
     seconds = bench_number(argc, argv, "--seconds", quick ? 0.02 : 1);
-    work_count = (uint32_t)bench_number(argc, argv, "--works", quick ? 5000 : 65536);
+    work_count = (uint32_t)bench_number(argc, argv, "--works", quick ? 5120 : 65536);
     slot_count = (uint32_t)bench_number(argc, argv, "--slots", work_count);
     if (!bench_flag(argc, argv, "--cpu"))
         time_runs(VYRE_BACKEND_AUTO, &out);
