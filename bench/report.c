@@ -1,6 +1,7 @@
 /* report: tables and goals from what bench/run.sh collected
  *
  *     bench/report FILE.csv > bench.md
+ *     bench/report --goals FILE.csv > goals.md
  *
  * Every row shows the worst of the runs: the largest of each quantile, the
  * smallest rate; "best p50" is the other end of the spread.  Goals are judged
@@ -52,7 +53,7 @@ static void print_tables(const csv_file *f)
 /* --- goals ------------------------------------------------------------------ */
 
 typedef enum goal_kind {
-    P50_AT_MOST, P99_AT_MOST, RATE_AT_LEAST,
+    P50_AT_MOST, P99_AT_MOST, P999_AT_MOST, P50_AT_LEAST, RATE_AT_LEAST,
     FASTER, /* the other row's p50 over this row's, at least */
     WITHIN  /* this row's p50 over the other's, at most */
 } goal_kind;
@@ -63,75 +64,114 @@ typedef struct goal {
     goal_kind   kind;
     double      limit;
     const char *bench, *row, *other; /* how the paths begin */
+    const char *floor;               /* the row that says what can be had, or NULL */
 } goal;
 
 #define OURS      "vyre.h persistent (vulkan), 1 in flight"
+#define OURS_CPU  "vyre.h persistent (cpu), 1 in flight"
+#define SUBMIT    "submit + wait for fence"
+#define ECHO      "bare echo, mirrored"
 #define DRAIN_NOP "NOP, 1048576 slots, 131072 lanes"
 #define DRAIN_ADD "ATOMIC_ADD, 1048576 slots, 131072 lanes"
+#define SPIN      ", submit and spin on the fence"
+#define PUBLISH   "Vulkan, device memory, "
+#define LINES     "Vulkan, device memory, bare lines by turns with "
+
+/* A wide work of so many floats against the plain dispatch and the CUDA graph. */
+#define SAXPY(n)                                                                                   \
+    { "NVIDIA", "saxpy of " n " floats against the dispatch", FASTER, 0.97, "wide",                \
+      "saxpy of " n " floats, vyre.h", "saxpy of " n " floats" SPIN, NULL },                       \
+    { "NVIDIA", "saxpy of " n " floats against the CUDA graph", FASTER, 0.94, "wide",              \
+      "saxpy of " n " floats, vyre.h", "saxpy of " n " floats, CUDA graph", NULL }
 
 static const goal goals[] = {
-    { "llvmpipe", "round trip against submit + fence", FASTER, 150, "roundtrip", OURS,
-      "submit + wait for fence" },
-    { "llvmpipe", "round trip against the bare echo", WITHIN, 1.5, "roundtrip", OURS,
-      "bare echo, mirrored" },
-    { "llvmpipe", "drain of NOP against GLSL by hand", FASTER, 0.8, "drain", "vyre.h, " DRAIN_NOP,
-      "GLSL by hand, " DRAIN_NOP },
-    { "llvmpipe", "drain of ATOMIC_ADD against GLSL by hand", FASTER, 0.8, "drain",
-      "vyre.h, " DRAIN_ADD, "GLSL by hand, " DRAIN_ADD },
-    { "NVIDIA", "round trip, p50 us", P50_AT_MOST, 2.5, "roundtrip", OURS, NULL },
-    { "NVIDIA", "round trip, p99 us", P99_AT_MOST, 4, "roundtrip", OURS, NULL },
-    { "NVIDIA", "round trip against submit + fence", FASTER, 12, "roundtrip", OURS,
-      "submit + wait for fence" },
-    { "NVIDIA", "round trip against CUDA launch", FASTER, 5.5, "roundtrip", OURS,
-      "CUDA launch + synchronize" },
-    { "NVIDIA", "round trip against CUDA persistent", FASTER, 2.8, "roundtrip", OURS,
-      "CUDA persistent, pinned memory, 32 lanes" },
-    { "NVIDIA", "round trip against the bare echo", WITHIN, 1.5, "roundtrip", OURS,
-      "bare echo, mirrored" },
-    { "NVIDIA", "drain of NOP, M slots/s", RATE_AT_LEAST, 9000, "drain", "vyre.h, " DRAIN_NOP,
+    { "NVIDIA", "round trip, p50 us", P50_AT_MOST, 2.4, "roundtrip", OURS, NULL, ECHO },
+    { "NVIDIA", "round trip, p99 us", P99_AT_MOST, 3, "roundtrip", OURS, NULL, ECHO },
+    { "NVIDIA", "round trip against submit + fence", FASTER, 18, "roundtrip", OURS, SUBMIT, NULL },
+    { "NVIDIA", "round trip against CUDA launch", FASTER, 3.5, "roundtrip", OURS,
+      "CUDA launch + synchronize", NULL },
+    { "NVIDIA", "round trip against CUDA persistent", FASTER, 3.2, "roundtrip", OURS,
+      "CUDA persistent, pinned memory, 32 lanes", NULL },
+    { "llvmpipe", "round trip against submit + fence", FASTER, 150, "roundtrip", OURS, SUBMIT,
       NULL },
-    { "NVIDIA", "drain of ATOMIC_ADD, M slots/s", RATE_AT_LEAST, 9000, "drain",
-      "vyre.h, " DRAIN_ADD, NULL },
-    { "NVIDIA", "drain of NOP against GLSL by hand", FASTER, 0.9, "drain", "vyre.h, " DRAIN_NOP,
-      "GLSL by hand, " DRAIN_NOP },
-    { "NVIDIA", "drain of ATOMIC_ADD against GLSL by hand", FASTER, 0.9, "drain",
-      "vyre.h, " DRAIN_ADD, "GLSL by hand, " DRAIN_ADD },
+    { "CPU", "round trip of the CPU backend against a pthread ring", WITHIN, 4, "roundtrip",
+      OURS_CPU, "pthread ring, spinning worker, 1 in flight", NULL },
+    { "NVIDIA", "round trip beside wide groups that wait", WITHIN, 1.05, "wide",
+      "a lane's job beside groups that wait", "a lane's job, no wide handlers", NULL },
+    { "NVIDIA", "round trip beside wide groups at work", WITHIN, 1.1, "wide",
+      "a lane's job beside groups at work", "a lane's job, no wide handlers", NULL },
+    { "NVIDIA", "wide work that does nothing, us", P50_AT_MOST, 4.6, "wide",
+      "nothing, a chunk a group, vyre.h", NULL, "nothing, a chunk a group, CUDA graph" },
+    { "NVIDIA", "wide work of 2^12 floats, us", P50_AT_MOST, 4.8, "wide",
+      "saxpy of 2^12 floats, vyre.h", NULL, "saxpy of 2^12 floats, CUDA graph" },
+    { "NVIDIA", "wide work of 2^18 floats, us", P50_AT_MOST, 6, "wide",
+      "saxpy of 2^18 floats, vyre.h", NULL, "saxpy of 2^18 floats, CUDA graph" },
+    { "NVIDIA", "wide work of 2^20 floats, us", P50_AT_MOST, 7, "wide",
+      "saxpy of 2^20 floats, vyre.h", NULL, "saxpy of 2^20 floats, CUDA graph" },
+    SAXPY("2^22"), SAXPY("2^24"), SAXPY("2^26"), SAXPY("2^28"),
+    { "NVIDIA", "matmul of 2048 against the dispatch", FASTER, 0.95, "wide",
+      "matmul of 2048, vyre.h", "matmul of 2048" SPIN, NULL },
+    { "llvmpipe", "saxpy of 2^24 floats against the dispatch", FASTER, 0.95, "wide",
+      "saxpy of 2^24 floats, vyre.h", "saxpy of 2^24 floats" SPIN, NULL },
+    { "NVIDIA", "a dependent hop of lanes, us", P50_AT_MOST, 1.5, "order",
+      "lanes: a hop by the device", NULL, "floor: a word from group to group" },
+    { "NVIDIA", "a dependent hop of wide works, us", P50_AT_MOST, 3, "order",
+      "wide: a hop by the device", NULL, "floor: a word from group to group" },
+    { "NVIDIA", "spawn + join, M/s", RATE_AT_LEAST, 300, "order", "fib(", NULL, NULL },
+    { "NVIDIA", "vyre_run of 2^16 works against publish_many + drain", WITHIN, 1.2, "runs",
+      "vyre_run", "vyre_publish_many and vyre_drain", NULL },
+    { "CPU", "a wide work by all threads, part of linear", P50_AT_LEAST, 0.9, "runs",
+      "a wide work: part of linear", NULL, "plain C: part of linear" },
+    { "CPU", "an urgent lane job beside an endless one, p99 us", P99_AT_MOST, 1000, "runs",
+      "an urgent lane job beside an endless one", NULL, NULL },
+    { "NVIDIA", "drain of NOP, M slots/s", RATE_AT_LEAST, 13000, "drain", "vyre.h, " DRAIN_NOP,
+      NULL, NULL },
+    { "NVIDIA", "drain of ATOMIC_ADD, M slots/s", RATE_AT_LEAST, 13000, "drain",
+      "vyre.h, " DRAIN_ADD, NULL, NULL },
+    { "", "drain of NOP against GLSL by hand", FASTER, 1, "drain", "vyre.h, " DRAIN_NOP,
+      "GLSL by hand, " DRAIN_NOP, NULL },
+    { "", "drain of ATOMIC_ADD against GLSL by hand", FASTER, 1, "drain", "vyre.h, " DRAIN_ADD,
+      "GLSL by hand, " DRAIN_ADD, NULL },
     { "NVIDIA", "drain of ATOMIC_ADD against CUDA, plain", FASTER, 1, "drain",
-      "vyre.h, " DRAIN_ADD, "CUDA plain, " DRAIN_ADD },
+      "vyre.h, " DRAIN_ADD, "CUDA plain, " DRAIN_ADD, NULL },
     { "NVIDIA", "drain of ATOMIC_ADD against CUDA, aggregated", FASTER, 1, "drain",
-      "vyre.h, " DRAIN_ADD, "CUDA aggregated, " DRAIN_ADD },
+      "vyre.h, " DRAIN_ADD, "CUDA aggregated, " DRAIN_ADD, NULL },
     { "NVIDIA", "drain of NOP against CUDA, aggregated", FASTER, 1, "drain", "vyre.h, " DRAIN_NOP,
-      "CUDA aggregated, " DRAIN_NOP },
-    { "NVIDIA", "sustained, 64 in flight, M/s", RATE_AT_LEAST, 10, "sustained", "64 in flight",
-      NULL },
-    { "NVIDIA", "sustained, 64 in flight in batches, M/s", RATE_AT_LEAST, 10, "sustained",
-      "64 in flight, batches of 32", NULL },
-    { "NVIDIA", "publish, one producer, ns", P50_AT_MOST, 30, "publish",
-      "Vulkan, device memory, one at a time, producers: 1", NULL },
+      "CUDA aggregated, " DRAIN_NOP, NULL },
+    { "NVIDIA", "sustained, 64 in flight, M/s", RATE_AT_LEAST, 12, "sustained", "64 in flight",
+      NULL, NULL },
+    { "NVIDIA", "sustained, 64 in flight, p99.9 us", P999_AT_MOST, 60, "sustained", "64 in flight",
+      NULL, NULL },
+    { "NVIDIA", "publish, one producer, ns", P50_AT_MOST, 26, "publish",
+      PUBLISH "one at a time, producers: 1", NULL, LINES "one at a time" },
     { "NVIDIA", "publish, one producer in batches, ns", P50_AT_MOST, 8, "publish",
-      "Vulkan, device memory, batches of 64, producers: 1", NULL },
+      PUBLISH "batches of 64, producers: 1", NULL, LINES "batches of 64" },
     { "NVIDIA", "publish, two producers, ns each", P50_AT_MOST, 30, "publish",
-      "Vulkan, device memory, one at a time, producers: 2", NULL },
-    { "NVIDIA", "publish, two threads without, ns each", P50_AT_MOST, 500, "publish",
-      "Vulkan, device memory, one at a time, threads: 2", NULL },
+      PUBLISH "one at a time, producers: 2", NULL, LINES "one at a time" },
+    { "NVIDIA", "publish, two threads without a share, ns each", P50_AT_MOST, 500, "publish",
+      PUBLISH "one at a time, threads: 2", NULL, NULL },
     { "", "a runner's dispatch against submit + fence", WITHIN, 1.2, "runner", "runner, 64 words",
-      "submit + wait for fence, 64 words" },
-    { "", "emit the default kernel, us", P50_AT_MOST, 100, "emit", "program to words, vyre", NULL },
+      "submit + wait for fence, 64 words", NULL },
+    { "NVIDIA", "two devices against one, jobs of 20 us", P50_AT_LEAST, 1.8, "pool",
+      "jobs of 20 us: two handles against one", NULL, NULL },
+    { "", "emit the default kernel, us", P50_AT_MOST, 100, "emit", "program to words, vyre", NULL,
+      NULL },
     { "", "emit against glslang", FASTER, 50, "emit", "program to words, vyre",
-      "GLSL to words, glslang" },
+      "GLSL to words, glslang", NULL },
     { "", "a handler's text of 40 lines, us", P50_AT_MOST, 50, "source", "text to program, vyre",
-      NULL },
+      NULL, NULL },
     { "", "a handler's text against glslang", FASTER, 50, "source", "text to program, vyre",
-      "text to words, glslang" },
-    { "", "declarations, compiler's ms", P50_AT_MOST, 50, "compile", "vyre.h, declarations", NULL },
-    { "", "core at -O2, compiler's time by volk's", P50_AT_MOST, 10, "compile",
-      "vyre.h, core -O2: against volk.h", NULL },
-    { "", "all rooms at -O2, compiler's time by volk's", P50_AT_MOST, 20, "compile",
-      "vyre.h, implementation -O2: against volk.h", NULL },
-    { "", "core at -O2, text + data, KB", P50_AT_MOST, 300, "compile", "vyre.h, core -O2: code",
+      "text to words, glslang", NULL },
+    { "", "declarations, compiler's ms", P50_AT_MOST, 50, "compile", "vyre.h, declarations", NULL,
       NULL },
+    { "", "core at -O2, compiler's time by volk's", P50_AT_MOST, 10, "compile",
+      "vyre.h, core -O2: against volk.h", NULL, NULL },
+    { "", "all rooms at -O2, compiler's time by volk's", P50_AT_MOST, 20, "compile",
+      "vyre.h, implementation -O2: against volk.h", NULL, NULL },
+    { "", "core at -O2, text + data, KB", P50_AT_MOST, 300, "compile", "vyre.h, core -O2: code",
+      NULL, NULL },
     { "", "all rooms at -O2, text + data, KB", P50_AT_MOST, 480, "compile",
-      "vyre.h, implementation -O2: code", NULL }
+      "vyre.h, implementation -O2: code", NULL, NULL }
 };
 
 /* The row of a run that begins so, the first of them. */
@@ -154,7 +194,9 @@ static bool goal_value(const csv_file *f, const goal *g, int run, double *value)
         return false;
     switch (g->kind) {
     case P50_AT_MOST:   *value = row->q[CSV_P50]; break;
+    case P50_AT_LEAST:  *value = row->q[CSV_P50]; break;
     case P99_AT_MOST:   *value = row->q[CSV_P99]; break;
+    case P999_AT_MOST:  *value = row->q[CSV_P999]; break;
     case RATE_AT_LEAST: *value = row->rate; break;
     case FASTER:        *value = other->q[CSV_P50] / row->q[CSV_P50]; break;
     case WITHIN:        *value = row->q[CSV_P50] / other->q[CSV_P50]; break;
@@ -162,9 +204,29 @@ static bool goal_value(const csv_file *f, const goal *g, int run, double *value)
     return true;
 }
 
-static void print_goal(const csv_file *f, const goal *g, int runs)
+/* The best that the floor was in any run. */
+static void print_floor(const csv_file *f, const goal *g, int runs)
 {
-    const bool at_least = g->kind == RATE_AT_LEAST || g->kind == FASTER;
+    double best = 0;
+    for (int run = 1; run <= runs; run++) {
+        const csv_line *l = find(f, g, run, g->floor);
+        if (l && (best <= 0 || (g->kind == P50_AT_LEAST ? l->q[CSV_P50] > best
+                                                        : l->q[CSV_P50] < best)))
+            best = l->q[CSV_P50];
+    }
+    if (best > 0)
+        printf("%s: %.2f", g->floor, best);
+}
+
+static bool is_at_least(goal_kind kind)
+{
+    return kind == RATE_AT_LEAST || kind == P50_AT_LEAST || kind == FASTER;
+}
+
+/* False when no run measured it. */
+static bool print_goal(const csv_file *f, const goal *g, int runs)
+{
+    const bool at_least = is_at_least(g->kind);
     double worst = 0;
     int measured = 0;
     char all[256] = "";
@@ -177,35 +239,46 @@ static void print_goal(const csv_file *f, const goal *g, int runs)
         if (!measured++ || (at_least ? value < worst : value > worst))
             worst = value;
     }
-    if (measured)
-        printf("| %s | %s %g | %.2f | %s | %s |\n", g->text, at_least ? "at least" : "at most",
-               g->limit, worst, all, (at_least ? worst >= g->limit : worst <= g->limit) ? "yes" : "no");
+    if (!measured)
+        return false;
+    printf("| %s | %s %g | %.2f | %s | %s | ", g->text, at_least ? "at least" : "at most",
+           g->limit, worst, all, (at_least ? worst >= g->limit : worst <= g->limit) ? "yes" : "no");
+    print_floor(f, g, runs);
+    printf(" |\n");
+    return true;
 }
 
 static void print_goals(const csv_file *f, int runs)
 {
-    printf("\n## Goals\n\n| goal | wanted | worst | each run | met |\n|---|---|---|---|---|\n");
+    int without = 0;
+    printf("\n## Goals\n\n| goal | wanted | worst | each run | met | floor |\n"
+           "|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < sizeof goals / sizeof goals[0]; i++)
-        print_goal(f, &goals[i], runs);
+        without += !print_goal(f, &goals[i], runs);
+    printf("\n%d goals more are of other devices or of programs that did not run here.\n",
+           without);
 }
 
 int main(int argc, char **argv)
 {
     csv_file f;
     int runs = 0;
-    if (argc != 2 || !csv_read(&f, argv[1])) {
-        fprintf(stderr, "usage: %s FILE.csv > FILE.md\n", argv[0]);
+    const bool goals_only = argc == 3 && strcmp(argv[1], "--goals") == 0;
+    const char *name = argv[argc - 1];
+    if ((argc != 2 && !goals_only) || !csv_read(&f, name)) {
+        fprintf(stderr, "usage: %s [--goals] FILE.csv > FILE.md\n", argv[0]);
         return 2;
     }
     for (size_t i = 0; i < f.count; i++)
         runs = f.lines[i].run > runs ? f.lines[i].run : runs;
     if (!runs) {
-        fprintf(stderr, "report: %s holds no rows\n", argv[1]);
+        fprintf(stderr, "report: %s holds no rows\n", name);
         return 1;
     }
-    printf("# Benchmarks\n\nRuns: %d. Each figure is the worst of them: the largest of every "
-           "quantile, the smallest rate.\n", runs);
-    print_tables(&f);
+    printf("# %s\n\nRuns: %d. Each figure is the worst of them: the largest of every "
+           "quantile, the smallest rate.\n", goals_only ? "Goals" : "Benchmarks", runs);
+    if (!goals_only)
+        print_tables(&f);
     print_goals(&f, runs);
     free(f.lines);
     return 0;
