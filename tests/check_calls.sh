@@ -10,7 +10,6 @@ needs nm || { finish; exit; }
 src="rooms/source/source"
 left="
 ir/ir ir/pair: a call with a 64-bit operand is made of calls with its words
-rooms/scan/scan_files rooms/scan/scan_run: a run hands the copies of its texts to the threads that read files, which it is called by
 ${src} ${src}_call ${src}_error ${src}_expr ${src}_flow ${src}_log ${src}_name ${src}_read ${src}_value: an expression calls functions, whose bodies are statements made of expressions; a message names the nearest name
 "
 
