@@ -4248,8 +4248,9 @@ VYRE_API vyre_graph *vyre_graph_make(vyre *v, const vyre_node *nodes, uint32_t c
  * vyre_desc.run_timeout_ns of each other.  A run begins when the one before has ended.
  * `end`, which may be NULL, ends when all nodes have: FAULT(VYRE_FAULT_AFTER) when one
  * of them did not end well.  On failure what has been published goes on, and is nobody's.
- * VYRE_E_LOST: with a device that was lost meanwhile; the run is to be published again,
- * as a whole. */
+ * A device that is lost meanwhile takes the whole run with it, and `end`: it is published
+ * once more, here or in vyre_graph_wait, if desc.lost_work is RERUN.  Otherwise VYRE_E_LOST,
+ * from whichever is called next, and that run is over. */
 VYRE_API vyre_status vyre_graph_publish(vyre_graph *g, vyre_ticket *end, vyre_error *err);
 /* Waits for the end of the last run.  VYRE_E_FAULT: nodes ended FAULT; err->at is the
  * first of them in the order of the nodes that did so by itself, and err->native its
@@ -16636,9 +16637,11 @@ VYRE_API void vyre_emit_log(vyre_program *p, const vyre_slot_values *slot, vyre_
  *
  * That begins at NORMAL each time, so NORMAL work that never ends would keep what is
  * below from its turn.  A slot is one lane's, so fairness among those levels is the
- * lane's own affair: after 16 claims above LOW a scan of a looping kernel begins lower,
+ * lane's own affair: after 16 claims above IDLE a scan of a looping kernel begins lower,
  * at NORMAL, LOW and IDLE by turns.  A lane that keeps claiming looks at each of them
- * first within 51 claims, without an atomic.  Leases may be short: a lane's count
+ * first within 51 claims, without an atomic.  A claim of IDLE in its own turn, when all
+ * else has been looked at, says that nobody waits, and the count begins again; one of LOW
+ * does not, or LOW work that never ends would keep IDLE.  Leases may be short: a lane's count
  * begins somewhere else in each.  A pass claims until nothing is left, and needs that
  * only where works yield, which there always is one of.
  * ======================================================================= */
@@ -16646,6 +16649,7 @@ VYRE_API void vyre_emit_log(vyre_program *p, const vyre_slot_values *slot, vyre_
 #define VYI_PRIORITY_URGENT 2u /* levels that count as such */
 #define VYI_PRIORITY_LOWER  3u /* the others */
 #define VYI_PRIORITY_LOW    3u /* from here on a claim in a scan that began lower is a promotion */
+#define VYI_PRIORITY_LAST   4u /* a claim of it says that nothing waits above */
 
 typedef struct vyi_priority {
     vyre_value forced;
@@ -16732,7 +16736,7 @@ static void vyi_priority_settle(vyi_kernel *k, const vyi_priority *scan)
     vyre_ir_else(p);
     vyre_ir_if(p, vyre_ir_get(p, scan->claimed));
     vyre_value above = vyi_kernel_op(k, vyre_ir_lt, vyre_ir_get(p, scan->level),
-                                     VYI_PRIORITY_LOW);
+                                     VYI_PRIORITY_LAST);
     vyre_value longer = vyi_kernel_plus(k, vyre_ir_get(p, k->streak), 1);
     vyre_ir_set(p, k->streak, vyre_ir_select(p, above, longer, vyi_kernel_u32(k, 0)));
     vyre_ir_end(p);
@@ -25800,6 +25804,7 @@ typedef struct vyi_order {
     uint32_t *bits;        /* of each slot's last work: its PRIORITY, apart from the level */
     uint32_t *before;      /* what the work before that one signals, or 0 */
     uint32_t *generations; /* of the last work */
+    uint32_t *runs;        /* vyi_receipt.run of it */
     uint32_t *uses;        /* of each event: by slots and calls */
     uint32_t *owed;        /* signals of works that have not been published */
     uint32_t *next;
@@ -26096,6 +26101,8 @@ typedef struct vyi_receipt {
     bool        relay; /* it runs nothing */
     uint32_t    wait, signal; /* events, in use for the call; 0: none, or (if named) one of its
                                  own */
+    uint32_t    run;   /* 1 + loss.count when the run of a graph began that the work is a part
+                          of: it does not outlast that device; 0: a work by itself */
 } vyi_receipt;
 
 /* How far a thread may go in looking after the device. */
@@ -29234,7 +29241,7 @@ VYI_API vyre_status vyi_order_allocate(vyre *v, vyre_error *err)
 {
     vyi_order *o = &v->queue.order;
     const size_t slots = v->queue.slots.count;
-    const size_t size = (3 * slots + (size_t)3 * o->count) * sizeof(uint32_t);
+    const size_t size = (4 * slots + (size_t)3 * o->count) * sizeof(uint32_t);
     if (!o->count)
         return VYRE_OK;
     o->bits = (uint32_t *)vyi_arena_alloc(&v->arena, size);
@@ -29242,7 +29249,8 @@ VYI_API vyre_status vyi_order_allocate(vyre *v, vyre_error *err)
         return vyi_fail_nomem(err, size);
     o->before = o->bits + slots;
     o->generations = o->before + slots;
-    o->uses = o->generations + slots;
+    o->runs = o->generations + slots;
+    o->uses = o->runs + slots;
     o->owed = o->uses + o->count;
     o->next = o->owed + o->count;
     for (uint32_t e = VYI_EVENT_FIRST; e < o->count; e++)
@@ -29290,14 +29298,22 @@ static void vyi_order_let_go(vyi_order *o, uint32_t slot)
     vyi_store_relaxed(&o->bits[slot], 0);
 }
 
+/* No recovery comes in between: the slot is BUSY. */
+static bool vyi_run_is_over(const vyi_queue *q, const vyi_receipt *r)
+{
+    return r->run && r->run != vyi_load_acquire(&q->loss.count) + 1;
+}
+
 VYI_API void vyi_order_bind(vyi_queue *q, uint32_t slot, uint32_t count, const vyi_receipt *r)
 {
     vyi_order *o = &q->order;
     uint32_t signal = r->signal, at = slot + count - 1;
+    const uint32_t wait = vyi_run_is_over(q, r) ? VYI_EVENT_BAD : r->wait;
     vyi_order_lock(o);
     for (uint32_t i = slot; i <= at; i++) {
         vyi_order_let_go(o, i);
         o->generations[i] = vyi_mark_generation(vyi_load_relaxed(&q->slots.marks[i]));
+        o->runs[i] = r->run;
     }
     if (signal)
         o->uses[signal]++;
@@ -29307,9 +29323,9 @@ VYI_API void vyi_order_bind(vyi_queue *q, uint32_t slot, uint32_t count, const v
         VYRE_ASSERT(o->owed[signal] > 0);
         o->owed[signal]--;
     }
-    if (r->wait >= VYI_EVENT_FIRST)
-        o->uses[r->wait]++;
-    vyi_store_relaxed(&o->bits[at], signal << VYI_ORDER_SIGNAL | r->wait << VYI_ORDER_WAIT |
+    if (wait >= VYI_EVENT_FIRST)
+        o->uses[wait]++;
+    vyi_store_relaxed(&o->bits[at], signal << VYI_ORDER_SIGNAL | wait << VYI_ORDER_WAIT |
                                         (r->relay ? VYI_ORDER_RELAY : 0));
     vyi_order_unlock(o);
     if (vyi_queue_device(q)->write_combined)
@@ -29948,14 +29964,16 @@ static uint32_t vyi_slot_recover(vyi_queue *q, vyi_device *d, uint32_t slot)
     const uint32_t phase = mark & VYI_PHASE_MASK;
     if (phase == VYI_PHASE_FLIGHT || phase == VYI_PHASE_KEPT) {
         const bool kept = phase == VYI_PHASE_KEPT;
-        if (q->slots.record) {
+        const bool whole = q->order.count && q->order.runs[slot]; /* its graph runs again, or is
+                                                                     reported, as one */
+        if (q->slots.record && !whole) {
             vyi_wish_renew(q, d, slot, generation);
             vyi_slots_write(q, d, slot, &q->slots.record[slot], 1);
             if (slot >= q->slots.lanes)
                 vyi_wide_raise(q, d, slot, &q->slots.record[slot]);
             return generation << VYI_GENERATION_BIT | epoch | phase;
         }
-        vyi_slot_trouble(q, slot, generation, VYI_TROUBLE_LOST, false);
+        vyi_slot_trouble(q, slot, generation, VYI_TROUBLE_LOST, whole && q->slots.record);
         return generation << VYI_GENERATION_BIT | epoch |
                (kept ? VYI_PHASE_ENDED : VYI_PHASE_FREE);
     }
@@ -30005,7 +30023,8 @@ VYI_API vyre_status vyi_queue_replace(vyi_queue *q, vyre_error *err)
         return status;
 
     (void)vyi_queue_hold(q, true);
-    ((void **)q->loss.retired)[q->loss.count++] = vyi_queue_device(q);
+    ((void **)q->loss.retired)[q->loss.count] = vyi_queue_device(q);
+    vyi_store_release(&q->loss.count, q->loss.count + 1);
     vyi_store_pointer(&q->device, d);
     vyi_mode_set(q, d, mode);
     vyi_mutex_lock(&q->v->brief); /* a tenant may have been disabled since it was opened */
@@ -54324,14 +54343,20 @@ typedef struct vyi_meeting {
     uint32_t left;         /* nodes that have not been published */
 } vyi_meeting;
 
+/* A slot that a node of the run is in, in a list as they were published. */
+typedef struct vyi_graph_slot {
+    uint32_t node; /* + 1, or 0 */
+    uint32_t before, after;
+} vyi_graph_slot;
+
 struct vyre_graph {
     vyre        *v;
     vyi_node    *nodes;   /* the last one is the end */
     uint32_t    *edges;
     vyi_meeting *meetings;
-    uint32_t    *open;    /* of each slot: the node in it + 1, or 0 */
+    vyi_graph_slot    *open;    /* of each slot, and, behind them, where the list begins and ends */
     uint32_t     count, edge_count, meeting_count, slots;
-    uint32_t     in_ring;
+    uint32_t     look;    /* the open slot, or the end, where the next look goes on */
     uint32_t     losses;  /* of the handle, when the run began */
     uint64_t     began;
     bool         published;
@@ -54388,7 +54413,7 @@ static void vyi_graph_give_back(vyre_graph *g)
     vyi_free(a, g->nodes, ((size_t)g->count + 1) * sizeof *g->nodes);
     vyi_free(a, g->edges, ((size_t)g->edge_count + 1) * sizeof *g->edges);
     vyi_free(a, g->meetings, ((size_t)g->count + 1) * sizeof *g->meetings);
-    vyi_free(a, g->open, g->slots * sizeof *g->open);
+    vyi_free(a, g->open, ((size_t)g->slots + 1) * sizeof *g->open);
     vyi_free(a, g, sizeof *g);
 }
 
@@ -54411,7 +54436,7 @@ static vyre_graph *vyi_graph_allocate(vyre *v, uint32_t count, uint32_t edges, v
     g->nodes = (vyi_node *)vyi_alloc(a, nodes);
     g->edges = (uint32_t *)vyi_alloc(a, ((size_t)edges + 1) * sizeof *g->edges);
     g->meetings = (vyi_meeting *)vyi_alloc(a, meetings);
-    g->open = (uint32_t *)vyi_alloc(a, g->slots * sizeof *g->open);
+    g->open = (vyi_graph_slot *)vyi_alloc(a, ((size_t)g->slots + 1) * sizeof *g->open);
     if (!g->nodes || !g->edges || !g->meetings || !g->open) {
         vyi_graph_give_back(g);
         vyi_fail_nomem(err, nodes + meetings + (size_t)edges * sizeof *g->edges);
@@ -54419,7 +54444,6 @@ static vyre_graph *vyi_graph_allocate(vyre *v, uint32_t count, uint32_t edges, v
     }
     memset(g->nodes, 0, nodes);
     memset(g->meetings, 0, meetings);
-    memset(g->open, 0, g->slots * sizeof *g->open);
     return g;
 }
 
@@ -54530,12 +54554,41 @@ VYRE_API vyre_graph *vyre_graph_make(vyre *v, const vyre_node *nodes, uint32_t c
 
 /* --- ends -------------------------------------------------------------------- */
 
+static void vyi_graph_list_begin(vyre_graph *g)
+{
+    memset(g->open, 0, ((size_t)g->slots + 1) * sizeof *g->open);
+    g->open[g->slots].before = g->open[g->slots].after = g->look = g->slots;
+}
+
+static void vyi_graph_list_put(vyre_graph *g, uint32_t slot, uint32_t node)
+{
+    vyi_graph_slot *end = &g->open[g->slots];
+    VYRE_ASSERT(slot < g->slots && !g->open[slot].node);
+    g->open[slot].node = node + 1;
+    g->open[slot].before = end->before;
+    g->open[slot].after = g->slots;
+    g->open[end->before].after = slot;
+    end->before = slot;
+}
+
+static void vyi_graph_list_take(vyre_graph *g, uint32_t slot)
+{
+    vyi_graph_slot *o = &g->open[slot];
+    VYRE_ASSERT(slot < g->slots && o->node);
+    g->open[o->before].after = o->after;
+    g->open[o->after].before = o->before;
+    g->look = g->look == slot ? o->after : g->look;
+    o->node = 0;
+}
+
 /* Whether the node in this slot has ended; then the slot is let go. */
 static bool vyi_graph_collect(vyre_graph *g, uint32_t slot, bool *lost)
 {
     vyi_queue *q = &g->v->queue;
-    vyi_node *n = &g->nodes[g->open[slot] - 1];
+    vyi_node *n = &g->nodes[g->open[slot].node - 1];
     uint32_t code = 0;
+    if (vyi_slot_waits(q, slot))
+        return false;
     const vyre_status status = vyi_ticket_look(q, n->ticket, &code);
     if (status == VYRE_PAUSED)
         vyi_task_take_back(q, n->ticket);
@@ -54546,19 +54599,45 @@ static bool vyi_graph_collect(vyre_graph *g, uint32_t slot, bool *lost)
         n->state = status == VYRE_OK ? VYI_NODE_WELL : VYI_NODE_BAD;
     n->code = code;
     vyi_ticket_drop(q, n->ticket);
-    g->open[slot] = 0;
-    g->in_ring--;
+    vyi_graph_list_take(g, slot);
     return true;
 }
 
-/* How many have ended. */
+/* From that slot on, until `most` have been found open, or the list ends; where, and how
+ * many have ended. */
+static uint32_t vyi_graph_look(vyre_graph *g, uint32_t slot, uint32_t most, bool *lost,
+                               uint32_t *ended)
+{
+    for (uint32_t open = 0; slot != g->slots && open < most;) {
+        const uint32_t after = g->open[slot].after;
+        const bool gone = vyi_graph_collect(g, slot, lost);
+        *ended += gone;
+        open += !gone;
+        slot = after;
+    }
+    return slot;
+}
+
+#define VYI_GRAPH_FEW 16u /* open slots of a look */
+
+/* How many have ended, of some.  The oldest node waits for nobody, and what ends mostly
+ * does so in its order: so looks begin there, and also go through all the others by and
+ * by.  What they cost is what has ended, and a few. */
 static uint32_t vyi_graph_sweep(vyre_graph *g, bool *lost)
 {
     uint32_t ended = 0;
-    for (uint32_t slot = 0; slot < g->slots && g->in_ring; slot++)
-        if (g->open[slot])
-            ended += vyi_graph_collect(g, slot, lost);
+    (void)vyi_graph_look(g, g->open[g->slots].after, VYI_GRAPH_FEW, lost, &ended);
+    if (g->look == g->slots)
+        g->look = g->open[g->slots].after;
+    g->look = vyi_graph_look(g, g->look, VYI_GRAPH_FEW, lost, &ended);
     return ended;
+}
+
+/* Of all. */
+static void vyi_graph_sweep_all(vyre_graph *g, bool *lost)
+{
+    uint32_t ended = 0;
+    (void)vyi_graph_look(g, g->open[g->slots].after, g->slots, lost, &ended);
 }
 
 static bool vyi_graph_lost_device(const vyre_graph *g)
@@ -54568,7 +54647,7 @@ static bool vyi_graph_lost_device(const vyre_graph *g)
 
 static vyre_status vyi_graph_is_lost(vyre_error *err)
 {
-    return vyi_fail(err, VYRE_E_LOST, 0, "Publish the graph again, as a whole.",
+    return vyi_fail(err, VYRE_E_LOST, 0, "Publish the graph again, or set lost_work to RERUN.",
                     "a device was lost while the graph ran");
 }
 
@@ -54612,6 +54691,7 @@ static vyre_status vyi_meeting_relay(vyre_graph *g, vyi_meeting *m, const vyre_w
         nothing.priority = of->priority;
         r.relay = true;
         r.signal = m->event;
+        r.run = g->losses + 1;
         status = vyi_node_event(g, n, &r.wait);
         if (status == VYRE_OK)
             status = vyi_graph_put(g, &nothing, &r, err);
@@ -54692,6 +54772,7 @@ static vyre_status vyi_node_publish(vyre_graph *g, vyi_node *n, bool keep, vyre_
         vyi_node_direct(g, n, &r);
         r.keep = keep;
         r.relay = is_end;
+        r.run = g->losses + 1;
         status = vyi_graph_put(g, &n->work, &r, err);
     }
     vyi_event_forget(&g->v->queue, r.wait);
@@ -54700,11 +54781,8 @@ static vyre_status vyi_node_publish(vyre_graph *g, vyi_node *n, bool keep, vyre_
     n->ticket = r.ticket;
     n->told = r.signal != 0;
     n->state = VYI_NODE_RING;
-    if (!is_end) {
-        VYRE_ASSERT(!g->open[VYI_TICKET_SLOT(n->ticket)]);
-        g->open[VYI_TICKET_SLOT(n->ticket)] = (uint32_t)(n - g->nodes) + 1;
-        g->in_ring++;
-    }
+    if (!is_end)
+        vyi_graph_list_put(g, VYI_TICKET_SLOT(n->ticket), (uint32_t)(n - g->nodes));
     if (n->meeting != VYI_MEETING_NONE && --g->meetings[n->meeting].left == 0)
         vyi_meeting_end(g, &g->meetings[n->meeting]);
     return VYRE_OK;
@@ -54723,8 +54801,7 @@ static void vyi_run_of_graph_begin(vyre_graph *g)
         g->meetings[i].event = g->meetings[i].relayed = 0;
         g->meetings[i].left = g->meetings[i].nodes;
     }
-    memset(g->open, 0, g->slots * sizeof *g->open);
-    g->in_ring = 0;
+    vyi_graph_list_begin(g);
     g->losses = vyi_load_acquire(&g->v->queue.loss.count);
     g->began = vyi_now();
 }
@@ -54733,40 +54810,59 @@ static void vyi_run_of_graph_begin(vyre_graph *g)
  * for nobody may ask for the outcome. */
 static void vyi_run_of_graph_leave(vyre_graph *g)
 {
-    for (uint32_t slot = 0; slot < g->slots; slot++)
-        if (g->open[slot])
-            vyi_ticket_drop(&g->v->queue, g->nodes[g->open[slot] - 1].ticket);
+    uint32_t slot = g->open[g->slots].after;
+    for (; slot != g->slots; slot = g->open[slot].after)
+        vyi_ticket_drop(&g->v->queue, g->nodes[g->open[slot].node - 1].ticket);
     for (uint32_t i = 0; i < g->meeting_count; i++)
         vyi_meeting_end(g, &g->meetings[i]);
 }
 
-/* All nodes, in order.  Turns of the loop that change nothing wait. */
+/* Until there may be room: nodes have ended; or so many turns have gone by as a publish is
+ * worth that looks at all slots in vain, for some may be others'. */
+static vyre_status vyi_run_of_graph_room(vyre_graph *g, vyi_pace *pace, vyre_error *err)
+{
+    const uint32_t worth = 1 + g->slots / VYI_GRAPH_FEW;
+    const uint32_t turns = worth < VYI_PACE_SPINS ? worth : VYI_PACE_SPINS;
+    vyre_status status = VYRE_OK;
+    uint32_t ended = 0;
+    bool lost = false;
+    for (uint32_t turn = 0; turn < turns && !ended && status == VYRE_OK && !lost; turn++) {
+        ended = vyi_graph_sweep(g, &lost);
+        if (ended)
+            *pace = vyi_pace_begin(g->v->desc.run_timeout_ns);
+        else
+            status = vyi_pace_turn(&g->v->queue, pace, err);
+        lost = lost || vyi_graph_lost_device(g);
+    }
+    return lost ? vyi_graph_is_lost(err) : status;
+}
+
+/* Of a publish that failed: whether there is a new device by now. */
+static bool vyi_graph_is_mended(vyre_graph *g)
+{
+    return vyi_pace_look(&g->v->queue, NULL) == VYRE_OK && vyi_graph_lost_device(g);
+}
+
+/* All nodes, in order. */
 static vyre_status vyi_run_of_graph_publish(vyre_graph *g, bool keep, vyre_error *err)
 {
-    vyi_queue *q = &g->v->queue;
     vyi_pace pace = vyi_pace_begin(g->v->desc.run_timeout_ns);
     vyre_status status = VYRE_OK;
     for (uint32_t i = 0; i <= g->count && status == VYRE_OK;) {
-        bool lost = false;
         status = vyi_node_publish(g, &g->nodes[i], keep || i < g->count, err);
-        if (status == VYRE_OK) {
-            i++;
-            continue;
-        }
-        const uint32_t ended = status == VYRE_FULL ? vyi_graph_sweep(g, &lost) : 0;
-        if (lost || vyi_graph_lost_device(g))
-            return vyi_graph_is_lost(err);
-        if (ended)
-            pace = vyi_pace_begin(g->v->desc.run_timeout_ns);
+        i += status == VYRE_OK;
         if (status == VYRE_FULL)
-            status = ended ? VYRE_OK : vyi_pace_turn(q, &pace, err);
+            status = vyi_run_of_graph_room(g, &pace, err);
+        else if (status != VYRE_OK && vyi_graph_is_mended(g))
+            status = vyi_graph_is_lost(err);
         if (status == VYRE_TIMEOUT)
             return vyi_fail(err, status, i, "Raise run_timeout_ns, or see what blocks the works.",
                             "node %u of %u found no slot within %llu ms, and no node has ended", i,
                             g->count,
                             (unsigned long long)(g->v->desc.run_timeout_ns / 1000000u));
     }
-    return status;
+    /* Once the end is in the ring, a loss ends that. */
+    return status == VYRE_OK && vyi_graph_lost_device(g) ? vyi_graph_is_lost(err) : status;
 }
 
 /* As vyi_ticket_wait, for the node that ends with all.  Nodes that pause are seen
@@ -54786,19 +54882,54 @@ static vyre_status vyi_run_of_graph_await(vyre_graph *g, vyi_pace *pace, uint32_
     return status == VYRE_PENDING ? turn : status;
 }
 
-/* Waits for the end of the last run. */
+/* Waits for the end of the last run.  An end that was seen before a device was lost
+ * stands. */
 static vyre_status vyi_run_of_graph_end(vyre_graph *g, uint64_t timeout_ns, vyre_error *err)
 {
     vyi_pace pace = vyi_pace_begin(timeout_ns);
     uint32_t code = 0;
     bool lost = false;
     const vyre_status status = vyi_run_of_graph_await(g, &pace, &code, err);
-    if (status == VYRE_E_LOST || (status != VYRE_TIMEOUT && vyi_graph_lost_device(g)))
+    if (status == VYRE_E_LOST || ((status == VYRE_E_FAULT || status == VYRE_E_STALE) &&
+                                  vyi_graph_lost_device(g)))
         return vyi_graph_is_lost(err);
     if (status != VYRE_OK && status != VYRE_E_FAULT && status != VYRE_E_STALE)
         return vyi_ticket_explain(err, status, g->nodes[g->count].ticket, code);
-    (void)vyi_graph_sweep(g, &lost);
+    vyi_graph_sweep_all(g, &lost);
+    for (uint32_t i = 0; lost && i < g->count; i++) /* nobody had seen their ends */
+        g->nodes[i].state = VYI_NODE_WELL;
     return VYRE_OK;
+}
+
+/* The whole graph, once more for each device that is lost meanwhile, if works run again
+ * then. */
+static vyre_status vyi_graph_run(vyre_graph *g, bool keep, vyre_error *err)
+{
+    vyre_status status;
+    do {
+        vyi_run_of_graph_begin(g);
+        status = vyi_run_of_graph_publish(g, keep, err);
+        vyi_run_of_graph_leave(g);
+    } while (status == VYRE_E_LOST && g->v->desc.lost_work == VYRE_LOST_RERUN);
+    g->published = status == VYRE_OK;
+    return status;
+}
+
+/* The last run, to its end; likewise.  One that was lost is over. */
+static vyre_status vyi_graph_finish(vyre_graph *g, uint64_t timeout_ns, vyre_error *err)
+{
+    const uint64_t deadline = vyi_deadline(timeout_ns);
+    vyre_status status = VYRE_OK;
+    while (status == VYRE_OK) {
+        const uint64_t now = vyi_now();
+        status = vyi_run_of_graph_end(g, now < deadline ? deadline - now : 0, err);
+        if (status != VYRE_E_LOST)
+            break;
+        g->published = false;
+        if (g->v->desc.lost_work == VYRE_LOST_RERUN)
+            status = vyi_graph_run(g, false, err);
+    }
+    return status;
 }
 
 VYRE_API vyre_status vyre_graph_publish(vyre_graph *g, vyre_ticket *end, vyre_error *err)
@@ -54809,19 +54940,12 @@ VYRE_API vyre_status vyre_graph_publish(vyre_graph *g, vyre_ticket *end, vyre_er
     vyi_queue *q = &g->v->queue;
     vyre_status status = vyi_queue_takes_work(q, err);
     if (status == VYRE_OK && g->published)
-        status = vyi_run_of_graph_end(g, g->v->desc.run_timeout_ns, err);
-    if (status != VYRE_OK && status != VYRE_E_LOST)
-        return status;
-    g->published = false;
-    vyi_run_of_graph_begin(g);
-    status = vyi_run_of_graph_publish(g, vyi_receipt_for(q, end).keep, err);
-    vyi_run_of_graph_leave(g);
-    if (status != VYRE_OK)
-        return status;
-    g->published = true;
-    if (end)
+        status = vyi_graph_finish(g, g->v->desc.run_timeout_ns, err);
+    if (status == VYRE_OK)
+        status = vyi_graph_run(g, vyi_receipt_for(q, end).keep, err);
+    if (status == VYRE_OK && end)
         *end = g->nodes[g->count].ticket;
-    return VYRE_OK;
+    return status;
 }
 
 /* --- waiting -------------------------------------------------------------------- */
@@ -54847,7 +54971,7 @@ VYRE_API vyre_status vyre_graph_wait(vyre_graph *g, uint64_t timeout_ns, vyre_st
     if (!g->published)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Publish it first.",
                         "no run of the graph has been published, or the last one failed");
-    const vyre_status status = vyi_run_of_graph_end(g, timeout_ns, err);
+    const vyre_status status = vyi_graph_finish(g, timeout_ns, err);
     if (status != VYRE_OK)
         return status;
     vyre_stats s;

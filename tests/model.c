@@ -491,14 +491,14 @@ static void model_search(model *m, uint32_t lane, model_scan *scan)
     }
 }
 
-/* 16 claims above LOW, and it is the lower ones' turn. */
+/* 16 claims above IDLE, and it is the lower ones' turn. */
 static void model_settle(model *m, uint32_t i, const model_scan *scan)
 {
     if (scan->fair) {
         m->streak[i] = 0;
         m->turn[i] = (m->turn[i] + 1) % 3;
     } else if (scan->claimed) {
-        m->streak[i] = scan->level < 3 ? m->streak[i] + 1 : 0;
+        m->streak[i] = scan->level < 4 ? m->streak[i] + 1 : 0;
     }
 }
 

@@ -66,6 +66,7 @@ soak test_elide TEST_COUNT=$((500 * factor))
 soak test_plan TEST_COUNT=1
 soak test_tune TEST_COUNT=$((50000 * factor))
 soak test_graph TEST_COUNT=$((10 * factor)) TEST_NODES=100000
+soak test_fairness TEST_COUNT=1000000
 soak test_pool TEST_COUNT=$((50000 * factor))
 soak test_engine_fake TEST_COUNT=1
 soak test_engine_live ENGINE_LIVE_SLOTS=$((1000000 * factor))

@@ -13,8 +13,14 @@ static const char busy_text[] = "atomicAdd(claims[slot % 4u], 1u);\n"
 static const char note_text[] = "result(0, atomicAdd(claims[slot % 4u], 1u));";
 
 static const vyre_handler fair_handlers[] = {
-    { OP_BUSY, NULL, NULL, "busy", VYRE_WIDTH_LANE, 0, busy_text },
-    { OP_NOTE, NULL, NULL, "note", VYRE_WIDTH_LANE, 0, note_text },
+    { OP_BUSY, NULL, NULL, "busy", VYRE_WIDTH_LANE, 0, busy_text, 0 },
+    { OP_NOTE, NULL, NULL, "note", VYRE_WIDTH_LANE, 0, note_text, 0 },
+};
+
+/* Of a kernel without tasks. */
+static const vyre_handler flood_handlers[] = {
+    { OP_BUSY, NULL, NULL, "busy", VYRE_WIDTH_LANE, 0, "atomicAdd(claims[slot % 4u], 1u);", 0 },
+    { OP_NOTE, NULL, NULL, "note", VYRE_WIDTH_LANE, 0, note_text, 0 },
 };
 
 static const vyre_buffer_desc fair_buffers[] = {
@@ -48,33 +54,51 @@ static vyre_ticket publish_at(vyre *v, uint32_t opcode, vyre_priority priority)
     return engine_publish(v, w);
 }
 
+/* What yields on and on, in which mode, and so many of the levels that wait below. */
+typedef struct fair_way {
+    vyre_priority busy;
+    vyre_mode     mode;
+    uint32_t      below;
+} fair_way;
+
+static const vyre_priority fair_below[2] = { VYRE_PRIORITY_IDLE, VYRE_PRIORITY_LOW };
+
+static void fair_check(vyre *v, const fair_way *way, const vyre_ticket *note, uint32_t notes)
+{
+    const bool passes = way->mode == VYRE_MODE_PASSES;
+    uint32_t words[12];
+    for (uint32_t i = 0; i < notes; i++) {
+        CHECK_EQ(vyre_result(v, note[i], words, NULL), VYRE_OK);
+        /* A pass may end in between, and its lanes begin anew. */
+        if (words[0] >= (passes ? YIELDS / 2 : WITHIN + notes / LANES))
+            test_fail(__FILE__, __LINE__, "level %d above: note %u after %u claims of its lane",
+                      (int)way->busy, i, words[0]);
+    }
+}
+
 static void each_level_has_its_turn(void)
 {
-    static const vyre_priority above[] = { VYRE_PRIORITY_NORMAL, VYRE_PRIORITY_HIGH,
-                                           VYRE_PRIORITY_CRITICAL, VYRE_PRIORITY_NORMAL };
-    static const vyre_priority below[] = { VYRE_PRIORITY_LOW, VYRE_PRIORITY_IDLE };
-    for (uint32_t way = 0; way < 4; way++) {
-        const vyre_desc d = fair_desc(way == 3 ? VYRE_MODE_PASSES : VYRE_MODE_AUTO);
+    static const fair_way ways[] = {
+        { VYRE_PRIORITY_NORMAL, VYRE_MODE_AUTO, 2 },   { VYRE_PRIORITY_HIGH, VYRE_MODE_AUTO, 2 },
+        { VYRE_PRIORITY_CRITICAL, VYRE_MODE_AUTO, 2 }, { VYRE_PRIORITY_NORMAL, VYRE_MODE_PASSES, 2 },
+        { VYRE_PRIORITY_LOW, VYRE_MODE_AUTO, 1 },      { VYRE_PRIORITY_LOW, VYRE_MODE_PASSES, 1 },
+    };
+    for (uint32_t w = 0; w < sizeof ways / sizeof ways[0]; w++) {
+        const vyre_desc d = fair_desc(ways[w].mode);
         vyre *v = engine_open(&d);
         vyre_ticket busy[LANES], note[2 * LANES];
         vyre_requeue counts;
         vyre_info info;
-        uint32_t notes = 0, words[12];
+        uint32_t notes = 0;
         for (uint32_t i = 0; i < LANES; i++)
-            busy[i] = publish_at(v, OP_BUSY, above[way]);
-        for (uint32_t b = 0; b < 2; b++)
+            busy[i] = publish_at(v, OP_BUSY, ways[w].busy);
+        for (uint32_t b = 0; b < ways[w].below; b++)
             for (uint32_t i = 0; i < LANES; i++)
-                note[notes++] = publish_at(v, OP_NOTE, below[b]);
+                note[notes++] = publish_at(v, OP_NOTE, fair_below[b]);
         CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
         CHECK_EQ(vyre_drain(v, 60 * SECOND, NULL), VYRE_OK);
         CHECK_EQ(vyre_stop(v, 60 * SECOND, NULL), VYRE_OK);
-        for (uint32_t i = 0; i < notes; i++) {
-            CHECK_EQ(vyre_result(v, note[i], words, NULL), VYRE_OK);
-            /* A pass may end in between, and its lanes begin anew. */
-            if (words[0] >= (way == 3 ? YIELDS / 2 : WITHIN + notes / LANES))
-                test_fail(__FILE__, __LINE__, "way %u: note %u after %u claims of its lane", way,
-                          i, words[0]);
-        }
+        fair_check(v, &ways[w], note, notes);
         for (uint32_t i = 0; i < LANES; i++)
             CHECK_EQ(vyre_poll(v, busy[i]), VYRE_OK);
         vyre_query(v, &info);
@@ -86,6 +110,48 @@ static void each_level_has_its_turn(void)
         CHECK(info.promotions < LANES * YIELDS / 4);
         vyre_close(v);
     }
+}
+
+/* --- volume ---------------------------------------------------------------------- */
+
+enum { QUIET = 100 }; /* works of IDLE, beside all the others */
+
+/* One thread publishes works of NORMAL without an end, and one of IDLE now and then. Such a
+ * one's lane has made so many claims since by the time of its own: where a lease ends in
+ * between the lane begins anew, and twice as many. */
+static void what_is_idle_is_served_beside_a_flood(void)
+{
+    const char *text = getenv("TEST_COUNT");
+    const uint32_t count = text ? (uint32_t)strtoul(text, NULL, 0) : 10000;
+    vyre_desc d = fair_desc(VYRE_MODE_AUTO);
+    d.kernel.tasks = false;
+    d.kernel.handlers = flood_handlers;
+    vyre *v = engine_open(&d);
+    uint32_t *claims = (uint32_t *)vyre_map(v, 0, NULL);
+    uint32_t worst = 0, served = 0, before = 0, words[12];
+    vyre_ticket idle = { 0, 0 };
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    for (uint32_t i = 0; i < count; i++) {
+        vyre_work w = engine_work(OP_BUSY, 0, 0, 0);
+        while (vyre_publish(v, &w, NULL, NULL) == VYRE_FULL)
+            continue;
+        if (i % (count / QUIET) == 0 && !idle.generation) {
+            idle = publish_at(v, OP_NOTE, VYRE_PRIORITY_IDLE);
+            before = claims[vyre_ticket_slot(idle) % LANES]; /* of its lane, at most */
+        }
+        if (!idle.generation || vyre_result(v, idle, words, NULL) == VYRE_PENDING)
+            continue;
+        const uint32_t after = words[0] > before ? words[0] - before : 0;
+        worst = after > worst ? after : worst;
+        idle.generation = 0;
+        served++;
+    }
+    CHECK_EQ(vyre_drain(v, 60 * SECOND, NULL), VYRE_OK);
+    if (idle.generation)
+        CHECK_EQ(vyre_result(v, idle, words, NULL), VYRE_OK);
+    printf("NOTE %u works, %u idle ones within %u claims of their lanes\n", count, served, worst);
+    CHECK(worst <= 2 * WITHIN + 2);
+    vyre_close(v);
 }
 
 /* The device's words have 32 bits and begin again; the host's sums go on. */
@@ -155,6 +221,7 @@ int main(void)
 {
     static const engine_case cases[] = {
         ENGINE_CASE(each_level_has_its_turn),
+        ENGINE_CASE(what_is_idle_is_served_beside_a_flood),
         ENGINE_CASE(counters_go_on),
         ENGINE_CASE(the_oldest_work_is_known),
     };

@@ -185,6 +185,65 @@ static void it_is_lost_with_fences_as_well(void)
     CHECK_EQ(mock.live, 0);
 }
 
+/* --- graphs -------------------------------------------------------------- */
+
+enum { NODES = 40 };
+
+static vyre_graph *chain_of(vyre *v)
+{
+    static uint32_t before[NODES];
+    static vyre_node nodes[NODES];
+    for (uint32_t i = 0; i < NODES; i++) {
+        before[i] = i - 1;
+        nodes[i].work.opcode = VYRE_OP_USER;
+        nodes[i].work.arg_count = 1;
+        nodes[i].work.args[0] = 1;
+        nodes[i].after = &before[i];
+        nodes[i].after_count = i > 0;
+    }
+    vyre_graph *g = vyre_graph_make(v, nodes, NODES, &err);
+    CHECK(g != NULL);
+    return g;
+}
+
+/* The device is lost at a submit; true: before the graph had ended. */
+static bool graph_until_lost(vyre_graph *g, uint32_t submit, bool rerun)
+{
+    mock_fail(MOCK_vkQueueSubmit, submit, VK_ERROR_DEVICE_LOST);
+    vyre_status status = vyre_graph_publish(g, NULL, &err);
+    if (status == VYRE_OK)
+        status = vyre_graph_wait(g, 10 * SECOND, NULL, &err);
+    CHECK_EQ(status, rerun || !mock.failed ? VYRE_OK : VYRE_E_LOST);
+    mock.fail_function = -1;
+    return mock.failed;
+}
+
+/* All of a graph has run on one device, or nothing of it on the next. */
+static void a_graph_ends_with_its_device(void)
+{
+    for (uint32_t way = 0; way < 8; way++) {
+        const bool rerun = way % 2;
+        vyre_desc d = loss_desc();
+        d.mode = VYRE_MODE_PASSES;
+        d.events = 1;
+        d.auto_recover = true;
+        d.lost_work = rerun ? VYRE_LOST_RERUN : VYRE_LOST_REPORT;
+        vyre *v = loss_open(&d);
+        vyre_graph *g = chain_of(v);
+        CHECK_EQ(vyre_start(v, &err), VYRE_OK);
+        const bool lost = graph_until_lost(g, 1 + way / 2, rerun);
+        CHECK(lost || way > 5);
+        (void)vyre_drain(v, 10 * SECOND, &err);
+        CHECK_EQ(sum_of(v), rerun || !lost ? NODES : 0);
+        CHECK_EQ(vyre_graph_publish(g, NULL, &err), VYRE_OK);
+        CHECK_EQ(vyre_graph_wait(g, 10 * SECOND, NULL, &err), VYRE_OK);
+        CHECK_EQ(sum_of(v), rerun || !lost ? 2 * NODES : NODES);
+        vyre_graph_free(g);
+        vyre_close(v);
+        CHECK_EQ(mock.live, 0);
+    }
+}
+
 /* --- hanging ------------------------------------------------------------- */
 
 /* The library leaks what a hanging device may still use: here, on purpose. */
@@ -347,6 +406,7 @@ int main(int argc, char **argv)
     RUN(a_recovery_that_fails_can_be_tried_again);
     RUN(the_first_loss_is_mended_without_being_asked);
     RUN(it_is_lost_with_fences_as_well);
+    RUN(a_graph_ends_with_its_device);
     RUN(a_hanging_device_holds_nobody_up);
     RUN(a_copy_that_hangs_holds_nobody_up);
     RUN(a_probe_that_hangs_gives_up);

@@ -59,7 +59,7 @@ VYI_API vyre_status vyi_order_allocate(vyre *v, vyre_error *err)
 {
     vyi_order *o = &v->queue.order;
     const size_t slots = v->queue.slots.count;
-    const size_t size = (3 * slots + (size_t)3 * o->count) * sizeof(uint32_t);
+    const size_t size = (4 * slots + (size_t)3 * o->count) * sizeof(uint32_t);
     if (!o->count)
         return VYRE_OK;
     o->bits = (uint32_t *)vyi_arena_alloc(&v->arena, size);
@@ -67,7 +67,8 @@ VYI_API vyre_status vyi_order_allocate(vyre *v, vyre_error *err)
         return vyi_fail_nomem(err, size);
     o->before = o->bits + slots;
     o->generations = o->before + slots;
-    o->uses = o->generations + slots;
+    o->runs = o->generations + slots;
+    o->uses = o->runs + slots;
     o->owed = o->uses + o->count;
     o->next = o->owed + o->count;
     for (uint32_t e = VYI_EVENT_FIRST; e < o->count; e++)
@@ -115,14 +116,22 @@ static void vyi_order_let_go(vyi_order *o, uint32_t slot)
     vyi_store_relaxed(&o->bits[slot], 0);
 }
 
+/* No recovery comes in between: the slot is BUSY. */
+static bool vyi_run_is_over(const vyi_queue *q, const vyi_receipt *r)
+{
+    return r->run && r->run != vyi_load_acquire(&q->loss.count) + 1;
+}
+
 VYI_API void vyi_order_bind(vyi_queue *q, uint32_t slot, uint32_t count, const vyi_receipt *r)
 {
     vyi_order *o = &q->order;
     uint32_t signal = r->signal, at = slot + count - 1;
+    const uint32_t wait = vyi_run_is_over(q, r) ? VYI_EVENT_BAD : r->wait;
     vyi_order_lock(o);
     for (uint32_t i = slot; i <= at; i++) {
         vyi_order_let_go(o, i);
         o->generations[i] = vyi_mark_generation(vyi_load_relaxed(&q->slots.marks[i]));
+        o->runs[i] = r->run;
     }
     if (signal)
         o->uses[signal]++;
@@ -132,9 +141,9 @@ VYI_API void vyi_order_bind(vyi_queue *q, uint32_t slot, uint32_t count, const v
         VYRE_ASSERT(o->owed[signal] > 0);
         o->owed[signal]--;
     }
-    if (r->wait >= VYI_EVENT_FIRST)
-        o->uses[r->wait]++;
-    vyi_store_relaxed(&o->bits[at], signal << VYI_ORDER_SIGNAL | r->wait << VYI_ORDER_WAIT |
+    if (wait >= VYI_EVENT_FIRST)
+        o->uses[wait]++;
+    vyi_store_relaxed(&o->bits[at], signal << VYI_ORDER_SIGNAL | wait << VYI_ORDER_WAIT |
                                         (r->relay ? VYI_ORDER_RELAY : 0));
     vyi_order_unlock(o);
     if (vyi_queue_device(q)->write_combined)

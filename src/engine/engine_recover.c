@@ -17,14 +17,16 @@ static uint32_t vyi_slot_recover(vyi_queue *q, vyi_device *d, uint32_t slot)
     const uint32_t phase = mark & VYI_PHASE_MASK;
     if (phase == VYI_PHASE_FLIGHT || phase == VYI_PHASE_KEPT) {
         const bool kept = phase == VYI_PHASE_KEPT;
-        if (q->slots.record) {
+        const bool whole = q->order.count && q->order.runs[slot]; /* its graph runs again, or is
+                                                                     reported, as one */
+        if (q->slots.record && !whole) {
             vyi_wish_renew(q, d, slot, generation);
             vyi_slots_write(q, d, slot, &q->slots.record[slot], 1);
             if (slot >= q->slots.lanes)
                 vyi_wide_raise(q, d, slot, &q->slots.record[slot]);
             return generation << VYI_GENERATION_BIT | epoch | phase;
         }
-        vyi_slot_trouble(q, slot, generation, VYI_TROUBLE_LOST, false);
+        vyi_slot_trouble(q, slot, generation, VYI_TROUBLE_LOST, whole && q->slots.record);
         return generation << VYI_GENERATION_BIT | epoch |
                (kept ? VYI_PHASE_ENDED : VYI_PHASE_FREE);
     }
@@ -74,7 +76,8 @@ VYI_API vyre_status vyi_queue_replace(vyi_queue *q, vyre_error *err)
         return status;
 
     (void)vyi_queue_hold(q, true);
-    ((void **)q->loss.retired)[q->loss.count++] = vyi_queue_device(q);
+    ((void **)q->loss.retired)[q->loss.count] = vyi_queue_device(q);
+    vyi_store_release(&q->loss.count, q->loss.count + 1);
     vyi_store_pointer(&q->device, d);
     vyi_mode_set(q, d, mode);
     vyi_mutex_lock(&q->v->brief); /* a tenant may have been disabled since it was opened */

@@ -182,6 +182,7 @@ typedef struct vyi_order {
     uint32_t *bits;        /* of each slot's last work: its PRIORITY, apart from the level */
     uint32_t *before;      /* what the work before that one signals, or 0 */
     uint32_t *generations; /* of the last work */
+    uint32_t *runs;        /* vyi_receipt.run of it */
     uint32_t *uses;        /* of each event: by slots and calls */
     uint32_t *owed;        /* signals of works that have not been published */
     uint32_t *next;
@@ -478,6 +479,8 @@ typedef struct vyi_receipt {
     bool        relay; /* it runs nothing */
     uint32_t    wait, signal; /* events, in use for the call; 0: none, or (if named) one of its
                                  own */
+    uint32_t    run;   /* 1 + loss.count when the run of a graph began that the work is a part
+                          of: it does not outlast that device; 0: a work by itself */
 } vyi_receipt;
 
 /* How far a thread may go in looking after the device. */

@@ -13,9 +13,11 @@
  *
  * That begins at NORMAL each time, so NORMAL work that never ends would keep what is
  * below from its turn.  A slot is one lane's, so fairness among those levels is the
- * lane's own affair: after 16 claims above LOW a scan of a looping kernel begins lower,
+ * lane's own affair: after 16 claims above IDLE a scan of a looping kernel begins lower,
  * at NORMAL, LOW and IDLE by turns.  A lane that keeps claiming looks at each of them
- * first within 51 claims, without an atomic.  Leases may be short: a lane's count
+ * first within 51 claims, without an atomic.  A claim of IDLE in its own turn, when all
+ * else has been looked at, says that nobody waits, and the count begins again; one of LOW
+ * does not, or LOW work that never ends would keep IDLE.  Leases may be short: a lane's count
  * begins somewhere else in each.  A pass claims until nothing is left, and needs that
  * only where works yield, which there always is one of.
  * ======================================================================= */
@@ -24,6 +26,7 @@
 #define VYI_PRIORITY_URGENT 2u /* levels that count as such */
 #define VYI_PRIORITY_LOWER  3u /* the others */
 #define VYI_PRIORITY_LOW    3u /* from here on a claim in a scan that began lower is a promotion */
+#define VYI_PRIORITY_LAST   4u /* a claim of it says that nothing waits above */
 
 typedef struct vyi_priority {
     vyre_value forced;
@@ -110,7 +113,7 @@ static void vyi_priority_settle(vyi_kernel *k, const vyi_priority *scan)
     vyre_ir_else(p);
     vyre_ir_if(p, vyre_ir_get(p, scan->claimed));
     vyre_value above = vyi_kernel_op(k, vyre_ir_lt, vyre_ir_get(p, scan->level),
-                                     VYI_PRIORITY_LOW);
+                                     VYI_PRIORITY_LAST);
     vyre_value longer = vyi_kernel_plus(k, vyre_ir_get(p, k->streak), 1);
     vyre_ir_set(p, k->streak, vyre_ir_select(p, above, longer, vyi_kernel_u32(k, 0)));
     vyre_ir_end(p);

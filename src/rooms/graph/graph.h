@@ -45,8 +45,9 @@ VYRE_API vyre_graph *vyre_graph_make(vyre *v, const vyre_node *nodes, uint32_t c
  * vyre_desc.run_timeout_ns of each other.  A run begins when the one before has ended.
  * `end`, which may be NULL, ends when all nodes have: FAULT(VYRE_FAULT_AFTER) when one
  * of them did not end well.  On failure what has been published goes on, and is nobody's.
- * VYRE_E_LOST: with a device that was lost meanwhile; the run is to be published again,
- * as a whole. */
+ * A device that is lost meanwhile takes the whole run with it, and `end`: it is published
+ * once more, here or in vyre_graph_wait, if desc.lost_work is RERUN.  Otherwise VYRE_E_LOST,
+ * from whichever is called next, and that run is over. */
 VYRE_API vyre_status vyre_graph_publish(vyre_graph *g, vyre_ticket *end, vyre_error *err);
 /* Waits for the end of the last run.  VYRE_E_FAULT: nodes ended FAULT; err->at is the
  * first of them in the order of the nodes that did so by itself, and err->native its
