@@ -6,8 +6,14 @@
  * Chains of 1,000 jobs, each after the one before: lanes' jobs, and wide ones of 256
  * indexes.  By the device: a chain that lies in the ring when the kernel starts, so that
  * the host has no part in it but the start; one that is published while the kernel runs; and a
- * graph.  By the host: it waits for each job before it publishes the next.  A sample
+ * graph.  By the host: it waits for each job before it publishes the next.  By Vulkan
+ * alone: as many dispatches with a barrier between any two, in one command buffer.  A sample
  * is the time of a chain for each of its jobs.  The jobs count; the count must be right.
+ * The floor is a word that two groups of one dispatch hand to each other, there and back.
+ * A wavefront is a graph of 64 by 64 jobs, each after its neighbours above and to the left.
+ *
+ * Then an urgent job there and back in a kernel with priorities, alone and beside a thread
+ * that publishes jobs of NORMAL without an end.
  *
  * And what a job costs that another one has spawned and waits for: Fibonacci's numbers by
  * the recursion, with a then that adds, and the ways to place queens.  A sample is the time
@@ -18,10 +24,17 @@
  * yields 1,000 times, for each of its runs.
  */
 #define _GNU_SOURCE
+#define VK_NO_PROTOTYPES
+#define VOLK_IMPLEMENTATION
+#include "raw_vulkan.h"
+
+#define VYRE_EXTERNAL_VOLK
 #define VYRE_IMPLEMENTATION
 #include "../vyre.h"
 
 #include "bench.h"
+
+#include <pthread.h>
 
 #define OP_WIDE   0x1000u
 #define MOST_HOPS 65536u
@@ -53,6 +66,7 @@ typedef struct order {
     const vyre_work *work;
     vyre_graph      *graph;
     uint64_t         chains; /* so far */
+    uint32_t         more;   /* and jobs beside them */
 } order;
 
 static void publish_after(order *o, vyre_ticket *last, uint32_t count)
@@ -124,6 +138,151 @@ static void measure(const bench_output *out, order *o, const char *path, void (*
     bench_finish(out, &row);
 }
 
+/* --- by Vulkan alone ---------------------------------------------------------------- */
+
+#define TURNS 10000u
+
+/* A dispatch of `lanes` lanes, each of which adds 1. */
+static void emit_add(vyre_program *p, vyre_buffer words)
+{
+    vyre_ir_atomic(p, VYRE_ATOMIC_ADD, words, vyre_ir_u32(p, 0), vyre_ir_u32(p, 1),
+                   VYRE_ORDER_RELAXED);
+}
+
+/* Two groups of a lane: each waits for its number in the word, and stores the other's
+ * next one.  Bounded, for nobody promises that both run. */
+static void emit_floor(vyre_program *p, vyre_buffer words)
+{
+    vyre_value zero = vyre_ir_u32(p, 0), one = vyre_ir_u32(p, 1), two = vyre_ir_u32(p, 2);
+    vyre_local turn = vyre_ir_local(p, VYRE_TYPE_U32,
+                                    vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_ID_X), "turn");
+    vyre_local looks = vyre_ir_local(p, VYRE_TYPE_U32, zero, "looks");
+    vyre_ir_forever(p);
+    vyre_value mine = vyre_ir_get(p, turn), look = vyre_ir_get(p, looks);
+    vyre_ir_if(p, vyre_ir_or(p, vyre_ir_ge(p, mine, vyre_ir_u32(p, 2 * TURNS)),
+                             vyre_ir_ge(p, look, vyre_ir_u32(p, 100 * TURNS))));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_set(p, looks, vyre_ir_add(p, look, one));
+    vyre_value word = vyre_ir_atomic_load(p, words, zero, VYRE_ORDER_ACQUIRE);
+    vyre_ir_if(p, vyre_ir_eq(p, word, mine));
+    vyre_ir_atomic_store(p, words, zero, vyre_ir_add(p, mine, one), VYRE_ORDER_RELEASE);
+    vyre_ir_set(p, turn, vyre_ir_add(p, mine, two));
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+static raw_kernel raw_program(const raw_device *d, const raw_buffer *words, uint32_t lanes,
+                              void (*emit)(vyre_program *p, vyre_buffer words))
+{
+    vyre_error err;
+    vyre_program_desc desc;
+    vyre_spirv_desc how;
+    vyre_spirv module;
+    vyre_buffer_desc buffer = { "words", 0, VYRE_TYPE_U32, VYRE_ACCESS_READ_WRITE, 2, false, 0, 0 };
+    memset(&desc, 0, sizeof desc);
+    memset(&how, 0, sizeof how);
+    desc.workgroup_size[0] = lanes;
+    how.spec_group_size = true;
+    vyre_program *p = vyre_program_create(&desc, &err);
+    if (!p)
+        check(err.status, &err);
+    vyre_buffer b = vyre_ir_buffer(p, &buffer);
+    emit(p, b);
+    check(vyre_program_finish(p, &err), &err);
+    check(vyre_spirv_emit(p, &how, &module, &err), &err);
+    const raw_kernel k = raw_kernel_new(d, module.words, module.word_count * 4, lanes, words, 1);
+    vyre_spirv_free(&module);
+    vyre_program_destroy(p);
+    return k;
+}
+
+static uint64_t raw_time(const raw_device *d, VkCommandBuffer cmd, VkFence fence)
+{
+    const uint64_t begin = bench_now();
+    raw_submit(d, cmd, fence);
+    while (vkGetFenceStatus(d->device, fence) == VK_NOT_READY) {}
+    const uint64_t took = bench_now() - begin;
+    vkResetFences(d->device, 1, &fence);
+    return took;
+}
+
+static void measure_dispatches(const bench_output *out, const raw_device *d, const char *path,
+                               uint32_t lanes)
+{
+    const VkMemoryBarrier barrier = { VK_STRUCTURE_TYPE_MEMORY_BARRIER, 0,
+                                      VK_ACCESS_SHADER_WRITE_BIT,
+                                      VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT };
+    raw_buffer words = raw_buffer_new(d, 8, false);
+    raw_kernel k = raw_program(d, &words, lanes, emit_add);
+    VkCommandBuffer cmd = raw_begin(d);
+    VkFence fence = raw_fence(d);
+    for (uint32_t i = 0; i < hops; i++) {
+        if (i)
+            vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                                 VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0, NULL, 0,
+                                 NULL);
+        raw_dispatch(cmd, &k, 1, 0);
+    }
+    RAW_CHECK(vkEndCommandBuffer(cmd));
+    bench_row row = bench_row_new(path, 100000);
+    uint32_t chains = 0;
+    const uint64_t end = bench_now() + (uint64_t)(seconds * 1e9);
+    do {
+        bench_add(&row, (double)raw_time(d, cmd, fence) / hops);
+        chains++;
+    } while (bench_now() < end);
+    bench_finish(out, &row);
+    if (*(const uint32_t *)words.map != chains * hops * lanes) {
+        fprintf(stderr, "order: %u dispatches of %u lanes gave %u\n", chains * hops, lanes,
+                *(const uint32_t *)words.map);
+        exit(1);
+    }
+    vkDestroyFence(d->device, fence, NULL);
+    raw_kernel_free(d, &k);
+    raw_buffer_free(d, &words);
+}
+
+static void measure_floor(const bench_output *out, const raw_device *d)
+{
+    raw_buffer words = raw_buffer_new(d, 8, false);
+    raw_kernel k = raw_program(d, &words, 1, emit_floor);
+    VkCommandBuffer cmd = raw_record(d, &k, 2, 0);
+    VkFence fence = raw_fence(d);
+    bench_row row = bench_row_new("floor: a word from group to group, and back", 100000);
+    const uint64_t end = bench_now() + (uint64_t)(seconds * 1e9);
+    bool both = true;
+    do {
+        *(uint32_t *)words.map = 0;
+        const uint64_t took = raw_time(d, cmd, fence);
+        both = *(const volatile uint32_t *)words.map == 2 * TURNS;
+        bench_add(&row, (double)took / TURNS);
+    } while (both && bench_now() < end);
+    if (both)
+        bench_finish(out, &row);
+    else /* as on llvmpipe, which ends loops */
+        bench_note(out, "No floor: two groups did not both come to their ends.");
+    vkDestroyFence(d->device, fence, NULL);
+    raw_kernel_free(d, &k);
+    raw_buffer_free(d, &words);
+}
+
+static void on_vulkan(bool csv)
+{
+    raw_device d;
+    if (!raw_open(&d))
+        return;
+    bench_output out = bench_cpu("order", "us", "", csv);
+    snprintf(out.device, sizeof out.device, "%.127s", d.properties.deviceName);
+    snprintf(out.driver, sizeof out.driver, "%s", d.driver);
+    snprintf(out.settings, sizeof out.settings, "chains of %u, %g s a row, bare Vulkan", hops,
+             seconds);
+    bench_heading(&out);
+    measure_dispatches(&out, &d, "dispatches of a lane with barriers: a hop", 1);
+    measure_dispatches(&out, &d, "dispatches of 256 lanes with barriers: a hop", 256);
+    measure_floor(&out, &d);
+}
+
 /* --- devices ---------------------------------------------------------------------- */
 
 static vyre *open_handle(bool wide)
@@ -162,6 +321,38 @@ static vyre_graph *make_graph(vyre *v, const vyre_work *work)
     return g;
 }
 
+/* Each of 64 by 64 jobs is after those above and to the left. */
+#define SIDE 64u
+
+static void measure_wavefront(const bench_output *out, order *o)
+{
+    static vyre_node nodes[SIDE * SIDE];
+    static uint32_t before[SIDE * SIDE][2];
+    vyre_error err;
+    for (uint32_t i = 0; i < SIDE * SIDE; i++) {
+        nodes[i].work = *o->work;
+        nodes[i].after = before[i];
+        if (i >= SIDE)
+            before[i][nodes[i].after_count++] = i - SIDE;
+        if (i % SIDE)
+            before[i][nodes[i].after_count++] = i - 1;
+    }
+    vyre_graph *g = vyre_graph_make(o->v, nodes, SIDE * SIDE, &err);
+    if (!g)
+        check(err.status, &err);
+    bench_row row = bench_row_new("lanes: a job of a wavefront of 64 x 64", 100000);
+    const uint64_t end = bench_now() + (uint64_t)(seconds * 1e9);
+    do {
+        const uint64_t begin = bench_now();
+        check(vyre_graph_publish(g, NULL, &err), &err);
+        check(vyre_graph_wait(g, FOREVER, NULL, &err), &err);
+        bench_add(&row, (double)(bench_now() - begin) / (SIDE * SIDE));
+        o->more += SIDE * SIDE;
+    } while (bench_now() < end);
+    bench_finish(out, &row);
+    vyre_graph_free(g);
+}
+
 static void on_work(bool wide, bool csv)
 {
     order o;
@@ -185,12 +376,15 @@ static void on_work(bool wide, bool csv)
             chain_live);
     measure(&out, &o, wide ? "wide: a hop of a graph" : "lanes: a hop of a graph", chain_graph);
     measure(&out, &o, wide ? "wide: a hop by the host" : "lanes: a hop by the host", chain_host);
+    if (!wide)
+        measure_wavefront(&out, &o);
     if (wide)
         sum = *(const uint32_t *)vyre_map(o.v, 0, NULL) / 256;
     else
         check(vyre_observable(o.v, 0, &sum, &err), &err);
-    if (sum != (uint32_t)(o.chains * hops)) {
-        fprintf(stderr, "order: %u jobs have run, not %u\n", sum, (uint32_t)(o.chains * hops));
+    if (sum != (uint32_t)(o.chains * hops) + o.more) {
+        fprintf(stderr, "order: %u jobs have run, not %u\n", sum,
+                (uint32_t)(o.chains * hops) + o.more);
         exit(1);
     }
     vyre_graph_free(o.graph);
@@ -408,6 +602,90 @@ static void on_yields(bool csv)
     vyre_close(v);
 }
 
+/* --- urgent jobs ------------------------------------------------------------------- */
+
+typedef struct flood {
+    vyre       *v;
+    uint32_t    stop;
+    uint64_t    published;
+    vyre_status status;
+} flood;
+
+static void *flood_main(void *user)
+{
+    flood *f = (flood *)user;
+    vyre_error err;
+    while (!__atomic_load_n(&f->stop, __ATOMIC_ACQUIRE) && f->status == VYRE_OK) {
+        const vyre_status status = vyre_publish(f->v, &lane_work, NULL, &err);
+        f->published += status == VYRE_OK;
+        f->status = status == VYRE_FULL ? VYRE_OK : status;
+    }
+    return NULL;
+}
+
+static double urgent_job(vyre *v)
+{
+    vyre_error err;
+    vyre_ticket t;
+    vyre_work work = lane_work;
+    work.priority = VYRE_PRIORITY_CRITICAL;
+    const uint64_t begin = bench_now();
+    check(vyre_publish(v, &work, &t, &err), &err);
+    check(vyre_wait(v, t, FOREVER, &err), &err);
+    return (double)(bench_now() - begin);
+}
+
+/* How many it was; the first may find a kernel that has not begun. */
+static uint32_t measure_urgent(const bench_output *out, vyre *v, const char *path)
+{
+    bench_row row = bench_row_new(path, 1000000);
+    uint32_t jobs = 1;
+    (void)urgent_job(v);
+    const uint64_t end = bench_now() + (uint64_t)(seconds * 1e9);
+    do {
+        bench_add(&row, urgent_job(v));
+        jobs++;
+    } while (bench_now() < end);
+    bench_finish(out, &row);
+    return jobs;
+}
+
+static void on_priorities(bool csv)
+{
+    vyre_error err;
+    vyre_info info;
+    vyre_desc desc;
+    pthread_t thread;
+    uint32_t sum = 0, jobs;
+    memset(&desc, 0, sizeof desc);
+    desc.kernel.kind = VYRE_KERNEL_PRIORITY;
+    desc.kernel.slot_count = 1024;
+    flood f = { vyre_open(&desc, &err), 0, 0, VYRE_OK };
+    if (!f.v || vyre_start(f.v, &err) < 0) {
+        fprintf(stderr, "order: %s\n", err.text);
+        exit(1);
+    }
+    vyre_query(f.v, &info);
+    bench_output out = bench_cpu("order", "us", "", csv);
+    snprintf(out.device, sizeof out.device, "%s", info.device);
+    snprintf(out.driver, sizeof out.driver, "%s", info.driver);
+    snprintf(out.settings, sizeof out.settings, "1024 slots with priorities, %g s a row", seconds);
+    bench_heading(&out);
+    jobs = measure_urgent(&out, f.v, "an urgent job, alone");
+    pthread_create(&thread, NULL, flood_main, &f);
+    jobs += measure_urgent(&out, f.v, "an urgent job, beside NORMAL ones without an end");
+    __atomic_store_n(&f.stop, 1, __ATOMIC_RELEASE);
+    pthread_join(thread, NULL);
+    check(f.status, &err);
+    check(vyre_drain(f.v, FOREVER, &err), &err);
+    check(vyre_observable(f.v, 0, &sum, &err), &err);
+    if (sum != jobs + (uint32_t)f.published) {
+        fprintf(stderr, "order: %u jobs have run, not %u\n", sum, jobs + (uint32_t)f.published);
+        exit(1);
+    }
+    vyre_close(f.v);
+}
+
 int main(int argc, char **argv)
 {
     bench_usage(argc, argv, "[--csv] [--quick] [--seconds N] [--hops N] [--fib N] [--queens N] "
@@ -434,6 +712,8 @@ int main(int argc, char **argv)
     }
     on_work(false, bench_flag(argc, argv, "--csv"));
     on_work(true, bench_flag(argc, argv, "--csv"));
+    on_vulkan(bench_flag(argc, argv, "--csv"));
+    on_priorities(bench_flag(argc, argv, "--csv"));
     on_trees(fib, queens, bench_flag(argc, argv, "--csv"));
     on_yields(bench_flag(argc, argv, "--csv"));
     return 0;

@@ -34,13 +34,13 @@ options() {
     wide | runs | order | pool | mpi | scan | plan) echo "--seconds $(part 0.25)" ;;
     io) echo "--seconds $(part 0.05) --file $bin/io.tmp" ;;
     io_floor) echo "--seconds $(part 0.02) --file $bin/io_floor.tmp" ;;
-    wide_cuda) echo "--seconds $(part 0.25)" ;;
+    wide_cuda | order_cuda) echo "--seconds $(part 0.25)" ;;
     roundtrip_cuda) echo "--seconds $each" ;;
     esac
 }
 
 # The round trips by Vulkan and by CUDA one after the other: their ratio counts.
-all="roundtrip roundtrip_cuda wide wide_cuda runs order pool plan mpi drain drain_cuda publish sustained runner io_floor io memory scan emit source interp compile"
+all="roundtrip roundtrip_cuda wide wide_cuda runs order order_cuda pool plan mpi drain drain_cuda publish sustained runner io_floor io memory scan emit source interp compile"
 
 compile() { # name: a program of bench/ or, in CUDA, of bench/twins/
     local source=bench/$1.c libs="-lm -lpthread -ldl" library

@@ -20,7 +20,7 @@ have() { echo "#include <$1>" | ${CC:-gcc} -E - > /dev/null 2>&1; }
 buildable() { # name
     case $1 in
     roundtrip | drain) have volk.h && [ -e "$bin/twins/drain.spv.h" ] ;;
-    wide | runner | cancel) have volk.h ;;
+    wide | order | runner | cancel) have volk.h ;;
     io_floor | io) have liburing.h ;;
     emit | source) have glslang/Include/glslang_c_interface.h ;;
     esac

@@ -40,6 +40,7 @@ expected() {
     saxpy) echo "saxpy: 1048576 elements, 0 wrong" ;;
     prefix) echo "prefix: 262144 sums, 0 wrong" ;;
     wavefront) echo "wavefront: 2048 pieces, distance 1404, right" ;;
+    bfs) echo "bfs: 99998 of 100000 nodes reached, 0 wrong" ;;
     tree) echo "tree: nine queens, 352 ways, 0 wrong" ;;
     resume) printf '%s\n' "resume: 1229 primes below 10000; the handle is closed, the job lies in 64 bytes" \
         "resume: 2262 primes below 20000, after 196 yields and 2 stops, right" ;;
@@ -88,7 +89,7 @@ prints() { # name, command...: what is expected, apart from a line of times
 
 for backend in $backends; do
     for name in saxpy prefix tree wavefront resume reduce matmul fetch live watch jit printf priority tenants; do prints $name "$bin/$name" $backend; done
-    for name in paths closure fixpoint transport; do prints $name "$bin/$name" $backend; done
+    for name in bfs paths closure fixpoint transport; do prints $name "$bin/$name" $backend; done
     prints inverse "$bin/inverse" $backend 100
     passes times_$backend grep -qE '^inverse: [0-9.]+ ms by .*, [0-9.]+ ms by one core of the host$' "$scratch/all"
     prints blur "$bin/blur" $backend 256

@@ -1408,6 +1408,21 @@ static void check_listing(const char *name, const vyre_kernel_desc *desc)
     check_listing_for(name, desc, NULL);
 }
 
+/* What a handle builds for handlers that neither yield nor spawn, and works that wait for
+ * nobody: nothing of tasks, children or order is in it. */
+static void check_listing_of_a_handle(void)
+{
+    static const vyre_handler h = VYRE_HANDLER(0x1000, emit_sample, NULL, "sample");
+    vyre_kernel_desc desc = desc_of(VYRE_KERNEL_DIRECT);
+    vyre_kernel_host host = host_of(4, false);
+    desc.handlers = &h;
+    desc.handler_count = 1;
+    host.cancel_binding = 5;
+    check_listing_for("handle", &desc, &host);
+    host.whole_slots = true;
+    check_listing_for("handle_whole", &desc, &host);
+}
+
 static void listings_of_the_stock_kernels(void)
 {
     vyre_kernel_desc desc = desc_of(VYRE_KERNEL_DIRECT);
@@ -1430,6 +1445,7 @@ static void listings_of_the_stock_kernels(void)
     host = host_of(4, false);
     host.whole_slots = true;
     check_listing_for("direct_whole", &desc, &host);
+    check_listing_of_a_handle();
 
     /* `checked` costs nothing when it is off. */
     static const vyre_handler touch = VYRE_HANDLER(0x1100, emit_touch, NULL, "touch");
