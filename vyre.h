@@ -17307,7 +17307,8 @@ static void vyi_wide_tiles(vyi_kernel *k, vyre_slot_values *slot, const vyre_han
     vyre_ir_end(p);
 }
 
-/* After the handler: this lane's fault, and the chunk is finished. */
+/* After the handler: this lane's fault, and the chunk is finished.  The group meets, and the
+ * first lane's release is one for all that the others wrote before. */
 static void vyi_wide_finish(vyi_kernel *k, vyre_local last)
 {
     vyre_program *p = k->p;
@@ -17322,7 +17323,6 @@ static void vyi_wide_finish(vyi_kernel *k, vyre_local last)
                    vyi_kernel_u32(k, VYI_WIDE_FAULTED), VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
     vyi_wide_sums_meet(k);
-    vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_RELEASE);
     vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
     vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, 0));
     vyi_wide_sums_leave(k);
@@ -17772,6 +17772,8 @@ static void vyi_group_catch_up(vyi_kernel *k, vyre_value which, vyre_value gener
 
 /* --- a look -------------------------------------------------------------- */
 
+/* The lanes that look at gates acquire what was written before the one that was found was
+ * opened, and the meeting behind the description hands it on to the others. */
 static void vyi_group_serve(vyi_kernel *k, vyi_groups *g, vyre_value found)
 {
     vyre_program *p = k->p;
@@ -17779,7 +17781,9 @@ static void vyi_group_serve(vyi_kernel *k, vyi_groups *g, vyre_value found)
     vyre_value which = vyre_ir_name(p, vyi_kernel_op(k, vyre_ir_and, key, 31), "which");
     vyre_value slot = vyre_ir_add(p, k->slots, which);
     k->base = vyre_ir_name(p, vyi_kernel_op(k, vyre_ir_shl, slot, 4), "slot_base");
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_lt, k->wide.lane, VYI_WIDE_SLOTS));
     vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
+    vyre_ir_end(p);
     vyi_group_claim(k, g, which);
     vyi_group_describe(k, which);
     vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);

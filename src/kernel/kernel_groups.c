@@ -252,6 +252,8 @@ static void vyi_group_catch_up(vyi_kernel *k, vyre_value which, vyre_value gener
 
 /* --- a look -------------------------------------------------------------- */
 
+/* The lanes that look at gates acquire what was written before the one that was found was
+ * opened, and the meeting behind the description hands it on to the others. */
 static void vyi_group_serve(vyi_kernel *k, vyi_groups *g, vyre_value found)
 {
     vyre_program *p = k->p;
@@ -259,7 +261,9 @@ static void vyi_group_serve(vyi_kernel *k, vyi_groups *g, vyre_value found)
     vyre_value which = vyre_ir_name(p, vyi_kernel_op(k, vyre_ir_and, key, 31), "which");
     vyre_value slot = vyre_ir_add(p, k->slots, which);
     k->base = vyre_ir_name(p, vyi_kernel_op(k, vyre_ir_shl, slot, 4), "slot_base");
+    vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_lt, k->wide.lane, VYI_WIDE_SLOTS));
     vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
+    vyre_ir_end(p);
     vyi_group_claim(k, g, which);
     vyi_group_describe(k, which);
     vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);

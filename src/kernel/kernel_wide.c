@@ -226,7 +226,8 @@ static void vyi_wide_tiles(vyi_kernel *k, vyre_slot_values *slot, const vyre_han
     vyre_ir_end(p);
 }
 
-/* After the handler: this lane's fault, and the chunk is finished. */
+/* After the handler: this lane's fault, and the chunk is finished.  The group meets, and the
+ * first lane's release is one for all that the others wrote before. */
 static void vyi_wide_finish(vyi_kernel *k, vyre_local last)
 {
     vyre_program *p = k->p;
@@ -241,7 +242,6 @@ static void vyi_wide_finish(vyi_kernel *k, vyre_local last)
                    vyi_kernel_u32(k, VYI_WIDE_FAULTED), VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
     vyi_wide_sums_meet(k);
-    vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_RELEASE);
     vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
     vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, 0));
     vyi_wide_sums_leave(k);
