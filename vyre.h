@@ -2943,18 +2943,33 @@ VYRE_API size_t vyre_watch_text(const vyre_watch *w, const char *name, char *dst
 VYRE_API vyre_status vyre_wait_observable(vyre *v, uint32_t index, uint32_t seen,
                                           uint64_t timeout_ns, uint32_t *now, vyre_error *err);
 
-/* A slot whose work has been at the device for a while. */
+/* What a work is at that does not end. */
+typedef enum vyre_stuck_at {
+    VYRE_STUCK_RUNNING = 0, /* its handler, in a lane */
+    VYRE_STUCK_IO = 1,      /* the answer to IO request `which` */
+    VYRE_STUCK_GROUPS = 2,  /* groups: `which` of `of` chunks have ended, and no more of late */
+    VYRE_STUCK_EVENT = 3,   /* event `which` still misses `of` ends; the next is that of the work
+                               `after`, or, if its generation is 0, of no work that was published */
+    VYRE_STUCK_TENANT = 4,  /* its tenant has no rights */
+    VYRE_STUCK_PAUSED = 5   /* vyre_resume() */
+} vyre_stuck_at;
+
+/* A slot whose work has not got any further for a while. */
 typedef struct vyre_stuck_slot {
     vyre_ticket     ticket;
-    vyre_slot_state state;   /* CLAIMED, or WAIT_IO */
+    vyre_slot_state state;
     uint32_t        opcode, tenant;
     const char     *handler; /* its name, as long as the handle lives */
     uint64_t        held_ns; /* at least */
+    vyre_stuck_at   at;
+    uint32_t        which, of;
+    vyre_ticket     after;
 } vyre_stuck_slot;
 
-/* Which works a lane has had for `longer_ns` or more: looks at the slots, waits that
- * long, and looks again whether they still have the same work.  Finds `capacity` at
- * most; *count says how many.  As many as the kernel has lanes are sure to do. */
+/* Which works have been at the same for `longer_ns` or more: looks at the slots, waits
+ * that long, and looks again.  Works that only wait for a lane are not among them: name
+ * those that have the lanes, which are.  Finds `capacity` at most, those first that lanes
+ * or groups have; *count says how many.  As many as there are slots are sure to do. */
 VYRE_API vyre_status vyre_stuck(vyre *v, uint64_t longer_ns, vyre_stuck_slot *out,
                                 uint32_t capacity, uint32_t *count, vyre_error *err);
 
@@ -15885,12 +15900,30 @@ static void vyi_io_tell(vyi_kernel *k, vyre_value slot)
                          VYRE_ORDER_RELEASE);
 }
 
+/* For a host that wants to know who waits for an answer: 1 and the slot whose work
+ * does, behind the words of vyi_io_tell and vyi_io_tell_waits; 0: nobody. */
+static void vyi_io_name(vyi_kernel *k, vyre_value slot, bool waits)
+{
+    vyre_program *p = k->p;
+    if (!k->mirror.id)
+        return;
+    vyre_value slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(p, k->ring), 4);
+    vyre_value at = vyi_kernel_plus(k, vyre_ir_add(p, slots, slot),
+                                    VYI_WIDE_SLOTS + VYRE_IO_SLOTS * (k->desc.tasks ? 2u : 1u) -
+                                        k->desc.children);
+    vyre_value who = vyi_kernel_u32(k, 0);
+    if (waits)
+        who = vyi_kernel_plus(k, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), 1);
+    vyre_ir_atomic_store(p, k->mirror, at, who, VYRE_ORDER_RELAXED);
+}
+
 static void vyi_io_publish(vyi_kernel *k, vyre_value slot, vyre_value status_at,
                            const vyre_value words[VYRE_IO_SLOT_WORDS])
 {
     vyre_program *p = k->p;
     vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 3);
     vyi_io_set_mark(k, slot, true);
+    vyi_io_name(k, slot, true);
     for (uint32_t i = 0; i < VYRE_IO_SLOT_WORDS; i++)
         if (i != VYRE_IO_STATUS)
             vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, i), words[i]);
@@ -15932,6 +15965,7 @@ static vyre_value vyi_io_ask(vyi_kernel *k, vyre_value slot, vyre_value status_a
 {
     vyi_io_publish(k, slot, status_at, words);
     vyre_value answer = vyi_io_wait(k, status_at);
+    vyi_io_name(k, slot, false);
     vyi_io_set_mark(k, slot, false);
     return answer;
 }
@@ -25498,9 +25532,9 @@ typedef enum vyi_role {
     VYI_ROLE_IO = 3,
     VYI_ROLE_USER = 4,    /* the user's, and the workspace */
     VYI_ROLE_WIDE = 6,    /* of works that many lanes run: both sets share it, as the user's */
-    VYI_ROLE_MIRROR = 5,  /* a u32 per slot, and VYI_WIDE_SLOTS and VYRE_IO_SLOTS behind them
-                             (with tasks twice),
-                             written by the device, polled by the host */
+    VYI_ROLE_MIRROR = 5,  /* a u32 per slot, and VYI_WIDE_SLOTS and twice VYRE_IO_SLOTS behind
+                             them (with tasks three times), written by the device, polled by
+                             the host */
     VYI_ROLE_CANCEL = 7,  /* a u32 per slot, written by the host, read by the device */
     VYI_ROLE_EVENTS = 8,  /* that works wait for; both sets share it */
     VYI_ROLE_CHILDREN = 9 /* the device's own queue; likewise */
@@ -26183,8 +26217,34 @@ static inline uint32_t vyi_queue_in_flight(const vyi_queue *q)
     return (uint32_t)(q->chain.launched - q->chain.completed);
 }
 
+/* Where a work is that has not ended (engine_names.c): vyre_stuck_at and its numbers. */
+typedef enum vyi_where_kind {
+    VYI_WHERE_RUNS = 0,
+    VYI_WHERE_IO = 1,     /* `which` request */
+    VYI_WHERE_GROUPS = 2, /* `which` of `of` chunks have ended */
+    VYI_WHERE_EVENT = 3,  /* for event `which`, which `of` ends are missing */
+    VYI_WHERE_TENANT = 4,
+    VYI_WHERE_PAUSED = 5,
+    VYI_WHERE_QUEUED = 6, /* nothing is known against it: a lane will come */
+    VYI_WHERE_NOWHERE = 7 /* in nobody's hand, or it has ended */
+} vyi_where_kind;
+#define VYI_WHERE_NOBODY 0xffffffffu
+
+typedef struct vyi_where {
+    uint32_t kind, which, of;
+    uint32_t by; /* of EVENT: the slot whose work is to signal it, or NOBODY */
+} vyi_where;
+
+VYI_API vyi_where vyi_slot_where(const vyi_queue *q, uint32_t slot);
+/* Parts of it: the event that the slot's work waits for in vain so far (engine_order.c);
+ * how far the groups are that have its chunks (engine_wide.c). */
+VYI_API bool vyi_order_missing(const vyi_queue *q, uint32_t slot, vyi_where *out);
+VYI_API bool vyi_wide_progress(const vyi_queue *q, uint32_t slot, vyi_where *out);
+
 /* Words for texts (engine_names.c).  The name of an opcode's handler, or the
- * opcode's; what a slot holds; the first slot that is CLAIMED. */
+ * opcode's; what a slot holds, and where it is; the first slot that is CLAIMED, or
+ * whose chunks groups have. */
+#define VYI_SLOT_TEXT 144u
 VYI_API vyre_status vyi_names_keep(vyre *v, vyre_error *err);
 VYI_API const char *vyi_handler_name(const vyre *v, uint32_t opcode);
 VYI_API const char *vyi_slot_text(const vyi_queue *q, uint32_t slot, char *text, size_t size);
@@ -26701,17 +26761,97 @@ VYI_API const char *vyi_handler_name(const vyre *v, uint32_t opcode)
     return vyre_opcode_name(opcode);
 }
 
+/* --- where a work is -------------------------------------------------------- */
+
+static const uint32_t *vyi_slot_words(const vyi_queue *q, uint32_t slot)
+{
+    VYRE_ASSERT(slot < q->slots.count);
+    return vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
+}
+
+/* The IO request whose answer the slot's lane waits for, or VYRE_IO_SLOTS. */
+static uint32_t vyi_slot_io(const vyi_queue *q, uint32_t slot)
+{
+    const vyi_device *d = vyi_queue_device(q);
+    const uint32_t *io = vyi_device_words(d, VYI_ROLE_IO);
+    const uint32_t *names = vyi_device_words(d, q->slots.mirror) + q->slots.count +
+                            VYI_WIDE_SLOTS + VYRE_IO_SLOTS * (q->v->desc.kernel.tasks ? 2u : 1u);
+    uint32_t i = 0;
+    while (i < VYRE_IO_SLOTS && (vyi_le32(vyi_load_relaxed(names + i)) != slot + 1 ||
+                                 vyi_load_relaxed(io + 8 * i + VYRE_IO_STATUS) == 0))
+        i++;
+    return i;
+}
+
+/* Of a work that nobody has claimed. */
+static void vyi_where_queued(const vyi_queue *q, uint32_t slot, vyi_where *out)
+{
+    const uint32_t tenant = vyi_slot_tenant(q->v, vyi_slot_words(q, slot));
+    out->kind = VYI_WHERE_QUEUED;
+    if (vyi_order_missing(q, slot, out) ||
+        (slot >= q->slots.lanes && vyi_wide_progress(q, slot, out)))
+        return;
+    if (tenant >= VYRE_MAX_TENANTS ||
+        vyi_control_load(vyi_queue_device(q), VYRE_CONTROL_TENANT_MASKS + tenant) == 0)
+        out->kind = VYI_WHERE_TENANT;
+}
+
+VYI_COLD
+VYI_API vyi_where vyi_slot_where(const vyi_queue *q, uint32_t slot)
+{
+    vyi_where w;
+    memset(&w, 0, sizeof w);
+    w.by = VYI_WHERE_NOBODY;
+    w.kind = VYI_WHERE_NOWHERE;
+    if (!vyi_mark_is_out(vyi_load_acquire(&q->slots.marks[slot])) ||
+        vyi_slot_outcome(q, slot) != 0)
+        return w;
+    switch (vyi_le32(vyi_load_acquire(vyi_slot_words(q, slot) + VYRE_SLOT_STATUS))) {
+    case VYRE_SLOT_PUBLISHED:
+    case VYRE_SLOT_YIELD:
+    case VYRE_SLOT_REQUEUE: vyi_where_queued(q, slot, &w); break;
+    case VYRE_SLOT_WAIT_IO: w.kind = VYI_WHERE_PAUSED; break;
+    case VYRE_SLOT_CLAIMED:
+        w.kind = VYI_WHERE_RUNS;
+        if (slot >= q->slots.lanes && vyi_wide_progress(q, slot, &w)) /* of a pass */
+            break;
+        w.which = vyi_slot_io(q, slot);
+        w.kind = w.which < VYRE_IO_SLOTS ? VYI_WHERE_IO : VYI_WHERE_RUNS;
+        break;
+    default: break;
+    }
+    return w;
+}
+
+static void vyi_where_text(const vyi_where *w, char *text, size_t size)
+{
+    text[0] = '\0';
+    switch (w->kind) {
+    case VYI_WHERE_IO: snprintf(text, size, ", at IO request %u", w->which); break;
+    case VYI_WHERE_GROUPS: snprintf(text, size, ", %u of %u chunks ended", w->which, w->of); break;
+    case VYI_WHERE_EVENT:
+        if (w->by != VYI_WHERE_NOBODY)
+            snprintf(text, size, ", after slot %u", w->by);
+        else
+            snprintf(text, size, ", after event %u, which no work signals", w->which);
+        break;
+    case VYI_WHERE_TENANT: snprintf(text, size, ", which has no rights"); break;
+    default: break;
+    }
+}
+
 VYI_COLD
 VYI_API const char *vyi_slot_text(const vyi_queue *q, uint32_t slot, char *text, size_t size)
 {
-    const uint32_t *at = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING) +
-                         (size_t)slot * VYRE_SLOT_WORDS;
+    const uint32_t *at = vyi_slot_words(q, slot);
     const uint32_t status = vyi_le32(vyi_load_acquire(at + VYRE_SLOT_STATUS));
     const uint32_t opcode = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE));
-    const uint32_t tenant = vyi_slot_tenant(q->v, at);
-    snprintf(text, size, "slot %u is %s, opcode 0x%x (%.32s), tenant %u", slot,
+    const vyi_where w = vyi_slot_where(q, slot);
+    char where[48];
+    vyi_where_text(&w, where, sizeof where);
+    snprintf(text, size, "slot %u is %s, opcode 0x%x (%.24s), tenant %u%s", slot,
              vyre_slot_state_name(vyi_slot_state_of(status)), opcode,
-             vyi_handler_name(q->v, opcode), tenant);
+             vyi_handler_name(q->v, opcode), vyi_slot_tenant(q->v, at), where);
     return text;
 }
 
@@ -26765,10 +26905,9 @@ VYI_API void vyi_bounds_tell(const vyi_queue *q, vyre_ticket t, uint32_t code, v
 VYI_COLD
 VYI_API const char *vyi_claimed_text(const vyi_queue *q, char *text, size_t size)
 {
-    const uint32_t *ring = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING);
     for (uint32_t slot = 0; slot < q->slots.count; slot++) {
-        const uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
-        if (vyi_le32(vyi_load_acquire(at + VYRE_SLOT_STATUS)) == VYRE_SLOT_CLAIMED)
+        const vyi_where w = vyi_slot_where(q, slot);
+        if (w.kind <= VYI_WHERE_GROUPS)
             return vyi_slot_text(q, slot, text, size);
     }
     snprintf(text, size, "no slot is CLAIMED");
@@ -28088,7 +28227,7 @@ VYI_COLD
 static vyre_status vyi_ticket_late(const vyi_queue *q, vyre_ticket t, uint64_t timeout_ns,
                                    vyre_error *err)
 {
-    char what[112];
+    char what[VYI_SLOT_TEXT];
     return vyi_fail(err, VYRE_TIMEOUT, VYI_TICKET_SLOT(t),
                     "Wait again, or longer; vyre_query tells what runs.",
                     "not ended within %llu us: %s", (unsigned long long)(timeout_ns / 1000u),
@@ -29140,6 +29279,23 @@ static bool vyi_wide_is_torn(const vyi_queue *q, uint32_t slot)
                (vyi_le32(vyi_load_acquire(finished)) & ~VYI_WIDE_FAULTED);
 }
 
+VYI_API bool vyi_wide_progress(const vyi_queue *q, uint32_t slot, vyi_where *out)
+{
+    const uint32_t at = slot - q->slots.lanes;
+    const uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
+    const uint32_t chunks =
+        vyi_le32(vyi_load_relaxed(words + VYI_WIDE_CHUNKS + at)) & VYI_GATE_COUNT;
+    const uint32_t pass = vyi_le32(vyi_load_relaxed(words + VYI_WIDE_HEAD + VYI_WIDE_PASS_SLOT));
+    const bool passed = !vyi_load_relaxed(&q->wides.gated) && pass == slot;
+    if (!passed && vyi_wide_taken(q, at, chunks) == 0)
+        return false;
+    out->kind = VYI_WHERE_GROUPS;
+    out->which = vyi_le32(vyi_load_acquire(vyi_wide_state(q, at) + VYI_WIDE_FINISHED)) &
+                 ~VYI_WIDE_FAULTED;
+    out->of = chunks;
+    return true;
+}
+
 /* A pass has set their status; of a running kernel's they still are PUBLISHED. */
 VYI_API void vyi_wide_bury(vyi_queue *q)
 {
@@ -29347,6 +29503,41 @@ VYI_API bool vyi_order_slot_is_ready(const vyi_queue *q, uint32_t slot)
 {
     const uint32_t wait = vyi_order_wait(vyi_order_bits(q, slot));
     return wait < VYI_EVENT_FIRST || (vyi_event_load(q, wait) & VYI_EVENT_MISSING) == 0;
+}
+
+/* The slot whose work is to signal the event, behind relays, or NOBODY. */
+static uint32_t vyi_order_signaller(const vyi_queue *q, uint32_t event)
+{
+    uint32_t slot = 0;
+    for (uint32_t hops = 0; hops < q->slots.count; hops++) {
+        for (slot = 0; slot < q->slots.count; slot++) {
+            if (vyi_order_signal(vyi_order_bits(q, slot)) == event &&
+                vyi_mark_is_under_way(vyi_load_acquire(&q->slots.marks[slot])) &&
+                vyi_slot_outcome(q, slot) == 0)
+                break;
+        }
+        if (slot == q->slots.count)
+            return VYI_WHERE_NOBODY;
+        const uint32_t bits = vyi_order_bits(q, slot);
+        if (!(bits & VYI_ORDER_RELAY) || vyi_order_slot_is_ready(q, slot))
+            return slot;
+        event = vyi_order_wait(bits);
+    }
+    return slot;
+}
+
+VYI_API bool vyi_order_missing(const vyi_queue *q, uint32_t slot, vyi_where *out)
+{
+    const uint32_t event = vyi_order_wait(vyi_order_bits(q, slot));
+    const uint32_t missing = event < VYI_EVENT_FIRST ? 0
+                                                     : vyi_event_load(q, event) & VYI_EVENT_MISSING;
+    if (missing == 0)
+        return false;
+    out->kind = VYI_WHERE_EVENT;
+    out->which = event;
+    out->of = missing;
+    out->by = vyi_order_signaller(q, event);
+    return true;
 }
 
 VYI_API bool vyi_event_find(vyi_queue *q, vyre_ticket t, uint32_t *event)
@@ -29899,7 +30090,7 @@ VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error
     const bool loops = q->mode == VYRE_MODE_PERSISTENT && q->state != VYI_STATE_IDLE;
     const bool bounded = loops ? c->rounds != 0 : !d->backend->abort;
     if (bounded && vyi_queue_in_flight(q) && vyi_now() - c->since > q->v->desc.lease.timeout_ns) {
-        char who[112];
+        char who[VYI_SLOT_TEXT];
         vyi_fail(&how, VYRE_E_LEASE, vyi_queue_in_flight(q),
                  "Bound the handlers' loops, or raise lease.timeout_ns; then vyre_recover().",
                  "a launch has not ended for %llu ms; %s",
@@ -31558,10 +31749,10 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
         return status;
 
     const bool order = v->queue.order.count != 0;
-    /* Behind the slots' words those of vyi_order_slot_is_settled, of vyi_io_tell, and
-     * of vyi_io_tell_waits. */
+    /* Behind the slots' words those of vyi_order_slot_is_settled, of vyi_io_tell, of
+     * vyi_io_tell_waits, and of vyi_io_name. */
     const uint32_t mirror = vyi_buffer_add_own(v, VYI_ROLE_MIRROR, slots + VYI_WIDE_SLOTS +
-                                               VYRE_IO_SLOTS * (k->tasks ? 2u : 1u), "mirror");
+                                               VYRE_IO_SLOTS * (k->tasks ? 3u : 2u), "mirror");
     const uint32_t cancel = vyi_buffer_add_own(v, VYI_ROLE_CANCEL, slots, "cancel");
     uint32_t wide = cancel;
     if (v->queue.wides.count && cancel < VYRE_MAX_BINDINGS)
@@ -38940,35 +39131,47 @@ VYRE_API vyre_status vyre_wait_observable(vyre *v, uint32_t index, uint32_t seen
 
 /* --- who hangs ------------------------------------------------------------ */
 
-/* The slot's state, when a lane has its work: CLAIMED, or WAIT_IO. */
+#define VYI_STUCK_IS(name) ((int)VYRE_STUCK_##name == (int)VYI_WHERE_##name)
+VYI_STATIC_ASSERT(stuck_is_where, VYI_STUCK_IS(IO) && VYI_STUCK_IS(GROUPS) &&
+                                      VYI_STUCK_IS(EVENT) && VYI_STUCK_IS(TENANT) &&
+                                      VYI_STUCK_IS(PAUSED));
+#undef VYI_STUCK_IS
+
+/* True: the slot has a work, and it is at something.  Relays are nobody's works. */
 static bool vyi_stuck_look(const vyi_queue *q, uint32_t slot, vyre_stuck_slot *out)
 {
     const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
-    if (!vyi_mark_is_out(mark))
+    const vyi_where w = vyi_slot_where(q, slot);
+    if (w.kind > VYI_WHERE_PAUSED || (vyi_order_bits(q, slot) & VYI_ORDER_RELAY))
         return false;
     const uint32_t *at = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING) +
                          (size_t)slot * VYRE_SLOT_WORDS;
-    const uint32_t status = vyi_le32(vyi_load_acquire(at + VYRE_SLOT_STATUS));
-    if (status != VYRE_SLOT_CLAIMED && status != VYRE_SLOT_WAIT_IO)
-        return false;
+    memset(out, 0, sizeof *out);
     out->ticket = vyi_ticket_of(q, slot, mark);
-    out->state = (vyre_slot_state)status;
+    out->state = vyi_slot_state_of(vyi_le32(vyi_load_acquire(at + VYRE_SLOT_STATUS)));
     out->opcode = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE));
     out->tenant = vyi_slot_tenant(q->v, at);
     out->handler = vyi_handler_name(q->v, out->opcode);
-    out->held_ns = 0;
+    out->at = (vyre_stuck_at)w.kind;
+    out->which = w.which;
+    out->of = w.of;
+    if (w.by != VYI_WHERE_NOBODY)
+        out->after = vyi_ticket_of(q, w.by, vyi_load_acquire(&q->slots.marks[w.by]));
     return vyi_load_acquire(&q->slots.marks[slot]) == mark;
 }
 
-static uint32_t vyi_stuck_find(const vyi_queue *q, vyre_stuck_slot *out, uint32_t capacity)
+/* Appends those that lanes or groups have, or the others. */
+static uint32_t vyi_stuck_find(const vyi_queue *q, bool have, vyre_stuck_slot *out,
+                               uint32_t count, uint32_t capacity)
 {
-    uint32_t count = 0;
-    for (uint32_t slot = 0; slot < q->slots.count && count < capacity; slot++)
-        count += vyi_stuck_look(q, slot, &out[count]);
+    for (uint32_t slot = 0; slot < q->slots.count && count < capacity; slot++) {
+        count += vyi_stuck_look(q, slot, &out[count]) &&
+                 have == (out[count].at <= VYRE_STUCK_GROUPS);
+    }
     return count;
 }
 
-/* Those that still have the same work. */
+/* Those that still have the same work, and are where they were. */
 static uint32_t vyi_stuck_keep(const vyi_queue *q, vyre_stuck_slot *out, uint32_t count,
                                uint64_t held_ns)
 {
@@ -38976,7 +39179,8 @@ static uint32_t vyi_stuck_keep(const vyi_queue *q, vyre_stuck_slot *out, uint32_
     for (uint32_t i = 0; i < count; i++) {
         vyre_stuck_slot now;
         if (!vyi_stuck_look(q, VYI_TICKET_SLOT(out[i].ticket), &now) ||
-            now.ticket.generation != out[i].ticket.generation)
+            now.ticket.generation != out[i].ticket.generation || now.at != out[i].at ||
+            now.which != out[i].which || now.of != out[i].of)
             continue;
         now.held_ns = held_ns;
         out[kept++] = now;
@@ -39010,7 +39214,8 @@ VYRE_API vyre_status vyre_stuck(vyre *v, uint64_t longer_ns, vyre_stuck_slot *ou
     if (vyi_load_acquire(&q->state) == VYI_STATE_LOST)
         return vyi_queue_gone(q, "its slots cannot be read", err);
     const uint64_t begin = vyi_now();
-    const uint32_t found = vyi_stuck_find(q, out, capacity);
+    uint32_t found = vyi_stuck_find(q, true, out, 0, capacity);
+    found = vyi_stuck_find(q, false, out, found, capacity);
     const uint64_t deadline = longer_ns > UINT64_MAX - begin ? UINT64_MAX : begin + longer_ns;
     status = found ? vyi_stuck_wait(q, deadline, err) : VYRE_OK;
     if (status < 0)
@@ -39497,7 +39702,7 @@ static vyre_status vyi_sizing_parts(const vyre_plan_desc *d, vyre_plan *plan,
                            (uint64_t)plan->slot_count * VYI_SIZING_SLOT_BYTES;
     parts[VYI_PART_CHILDREN] = vyi_sizing_children(d->children, plan->slot_count);
     parts[VYI_PART_FIXED] = (uint64_t)control + log + vyre_io_size(VYRE_IO_SLOTS) +
-                            4u * (VYI_WIDE_SLOTS + VYRE_IO_SLOTS) + vyi_sizing_wide_bytes(d);
+                            4u * (VYI_WIDE_SLOTS + 2 * VYRE_IO_SLOTS) + vyi_sizing_wide_bytes(d);
     plan->peak_bytes = 0;
     for (uint32_t i = 0; i < VYI_PART_COUNT; i++) {
         if (parts[i] > UINT64_MAX - plan->peak_bytes)

@@ -727,7 +727,7 @@ static void plan_worked_cases(void)
             test_fail(__FILE__, __LINE__, "row %u: %s", i, plan.text);
         CHECK_EQ(plan.result_records, 0);
         CHECK_EQ(plan.peak_bytes, vyre_ring_size(plan.slot_count) + 8 * plan.slot_count +
-                                  4 * (32 + VYRE_IO_SLOTS) +
+                                  4 * (32 + 2 * VYRE_IO_SLOTS) +
                                   vyre_control_size(64) + vyre_io_size(VYRE_IO_SLOTS) +
                                   vyre_log_size(VYRE_LOG_RECORDS_DEFAULT));
     }

@@ -58,7 +58,7 @@ $(BUILD)/tests/test_source: tests/oom.h tests/source_wrong.h
 $(BUILD)/tests/test_fuse_run: tests/engine.h tests/oom.h tests/driver.h
 $(BUILD)/tests/test_fuse: tests/oom.h
 $(BUILD)/tests/test_plan: tests/driver.h
-$(BUILD)/tests/test_watch_live: tests/engine.h tests/driver.h
+$(BUILD)/tests/test_watch_live $(BUILD)/tests/test_stuck: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_replay_run: tests/engine.h tests/driver.h tests/replay_file.h
 GLSLANG_TESTS += test_source_random
 $(BUILD)/tests/test_source_random: tests/gen_source.h tests/source_model.h tests/source_wrong.h tests/gen.h tests/vk_run.h tests/exactness.h

@@ -221,10 +221,10 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
         return status;
 
     const bool order = v->queue.order.count != 0;
-    /* Behind the slots' words those of vyi_order_slot_is_settled, of vyi_io_tell, and
-     * of vyi_io_tell_waits. */
+    /* Behind the slots' words those of vyi_order_slot_is_settled, of vyi_io_tell, of
+     * vyi_io_tell_waits, and of vyi_io_name. */
     const uint32_t mirror = vyi_buffer_add_own(v, VYI_ROLE_MIRROR, slots + VYI_WIDE_SLOTS +
-                                               VYRE_IO_SLOTS * (k->tasks ? 2u : 1u), "mirror");
+                                               VYRE_IO_SLOTS * (k->tasks ? 3u : 2u), "mirror");
     const uint32_t cancel = vyi_buffer_add_own(v, VYI_ROLE_CANCEL, slots, "cancel");
     uint32_t wide = cancel;
     if (v->queue.wides.count && cancel < VYRE_MAX_BINDINGS)

@@ -42,9 +42,9 @@ typedef enum vyi_role {
     VYI_ROLE_IO = 3,
     VYI_ROLE_USER = 4,    /* the user's, and the workspace */
     VYI_ROLE_WIDE = 6,    /* of works that many lanes run: both sets share it, as the user's */
-    VYI_ROLE_MIRROR = 5,  /* a u32 per slot, and VYI_WIDE_SLOTS and VYRE_IO_SLOTS behind them
-                             (with tasks twice),
-                             written by the device, polled by the host */
+    VYI_ROLE_MIRROR = 5,  /* a u32 per slot, and VYI_WIDE_SLOTS and twice VYRE_IO_SLOTS behind
+                             them (with tasks three times), written by the device, polled by
+                             the host */
     VYI_ROLE_CANCEL = 7,  /* a u32 per slot, written by the host, read by the device */
     VYI_ROLE_EVENTS = 8,  /* that works wait for; both sets share it */
     VYI_ROLE_CHILDREN = 9 /* the device's own queue; likewise */

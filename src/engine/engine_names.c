@@ -38,17 +38,97 @@ VYI_API const char *vyi_handler_name(const vyre *v, uint32_t opcode)
     return vyre_opcode_name(opcode);
 }
 
+/* --- where a work is -------------------------------------------------------- */
+
+static const uint32_t *vyi_slot_words(const vyi_queue *q, uint32_t slot)
+{
+    VYRE_ASSERT(slot < q->slots.count);
+    return vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING) + (size_t)slot * VYRE_SLOT_WORDS;
+}
+
+/* The IO request whose answer the slot's lane waits for, or VYRE_IO_SLOTS. */
+static uint32_t vyi_slot_io(const vyi_queue *q, uint32_t slot)
+{
+    const vyi_device *d = vyi_queue_device(q);
+    const uint32_t *io = vyi_device_words(d, VYI_ROLE_IO);
+    const uint32_t *names = vyi_device_words(d, q->slots.mirror) + q->slots.count +
+                            VYI_WIDE_SLOTS + VYRE_IO_SLOTS * (q->v->desc.kernel.tasks ? 2u : 1u);
+    uint32_t i = 0;
+    while (i < VYRE_IO_SLOTS && (vyi_le32(vyi_load_relaxed(names + i)) != slot + 1 ||
+                                 vyi_load_relaxed(io + 8 * i + VYRE_IO_STATUS) == 0))
+        i++;
+    return i;
+}
+
+/* Of a work that nobody has claimed. */
+static void vyi_where_queued(const vyi_queue *q, uint32_t slot, vyi_where *out)
+{
+    const uint32_t tenant = vyi_slot_tenant(q->v, vyi_slot_words(q, slot));
+    out->kind = VYI_WHERE_QUEUED;
+    if (vyi_order_missing(q, slot, out) ||
+        (slot >= q->slots.lanes && vyi_wide_progress(q, slot, out)))
+        return;
+    if (tenant >= VYRE_MAX_TENANTS ||
+        vyi_control_load(vyi_queue_device(q), VYRE_CONTROL_TENANT_MASKS + tenant) == 0)
+        out->kind = VYI_WHERE_TENANT;
+}
+
+VYI_COLD
+VYI_API vyi_where vyi_slot_where(const vyi_queue *q, uint32_t slot)
+{
+    vyi_where w;
+    memset(&w, 0, sizeof w);
+    w.by = VYI_WHERE_NOBODY;
+    w.kind = VYI_WHERE_NOWHERE;
+    if (!vyi_mark_is_out(vyi_load_acquire(&q->slots.marks[slot])) ||
+        vyi_slot_outcome(q, slot) != 0)
+        return w;
+    switch (vyi_le32(vyi_load_acquire(vyi_slot_words(q, slot) + VYRE_SLOT_STATUS))) {
+    case VYRE_SLOT_PUBLISHED:
+    case VYRE_SLOT_YIELD:
+    case VYRE_SLOT_REQUEUE: vyi_where_queued(q, slot, &w); break;
+    case VYRE_SLOT_WAIT_IO: w.kind = VYI_WHERE_PAUSED; break;
+    case VYRE_SLOT_CLAIMED:
+        w.kind = VYI_WHERE_RUNS;
+        if (slot >= q->slots.lanes && vyi_wide_progress(q, slot, &w)) /* of a pass */
+            break;
+        w.which = vyi_slot_io(q, slot);
+        w.kind = w.which < VYRE_IO_SLOTS ? VYI_WHERE_IO : VYI_WHERE_RUNS;
+        break;
+    default: break;
+    }
+    return w;
+}
+
+static void vyi_where_text(const vyi_where *w, char *text, size_t size)
+{
+    text[0] = '\0';
+    switch (w->kind) {
+    case VYI_WHERE_IO: snprintf(text, size, ", at IO request %u", w->which); break;
+    case VYI_WHERE_GROUPS: snprintf(text, size, ", %u of %u chunks ended", w->which, w->of); break;
+    case VYI_WHERE_EVENT:
+        if (w->by != VYI_WHERE_NOBODY)
+            snprintf(text, size, ", after slot %u", w->by);
+        else
+            snprintf(text, size, ", after event %u, which no work signals", w->which);
+        break;
+    case VYI_WHERE_TENANT: snprintf(text, size, ", which has no rights"); break;
+    default: break;
+    }
+}
+
 VYI_COLD
 VYI_API const char *vyi_slot_text(const vyi_queue *q, uint32_t slot, char *text, size_t size)
 {
-    const uint32_t *at = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING) +
-                         (size_t)slot * VYRE_SLOT_WORDS;
+    const uint32_t *at = vyi_slot_words(q, slot);
     const uint32_t status = vyi_le32(vyi_load_acquire(at + VYRE_SLOT_STATUS));
     const uint32_t opcode = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE));
-    const uint32_t tenant = vyi_slot_tenant(q->v, at);
-    snprintf(text, size, "slot %u is %s, opcode 0x%x (%.32s), tenant %u", slot,
+    const vyi_where w = vyi_slot_where(q, slot);
+    char where[48];
+    vyi_where_text(&w, where, sizeof where);
+    snprintf(text, size, "slot %u is %s, opcode 0x%x (%.24s), tenant %u%s", slot,
              vyre_slot_state_name(vyi_slot_state_of(status)), opcode,
-             vyi_handler_name(q->v, opcode), tenant);
+             vyi_handler_name(q->v, opcode), vyi_slot_tenant(q->v, at), where);
     return text;
 }
 
@@ -102,10 +182,9 @@ VYI_API void vyi_bounds_tell(const vyi_queue *q, vyre_ticket t, uint32_t code, v
 VYI_COLD
 VYI_API const char *vyi_claimed_text(const vyi_queue *q, char *text, size_t size)
 {
-    const uint32_t *ring = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING);
     for (uint32_t slot = 0; slot < q->slots.count; slot++) {
-        const uint32_t *at = ring + (size_t)slot * VYRE_SLOT_WORDS;
-        if (vyi_le32(vyi_load_acquire(at + VYRE_SLOT_STATUS)) == VYRE_SLOT_CLAIMED)
+        const vyi_where w = vyi_slot_where(q, slot);
+        if (w.kind <= VYI_WHERE_GROUPS)
             return vyi_slot_text(q, slot, text, size);
     }
     snprintf(text, size, "no slot is CLAIMED");

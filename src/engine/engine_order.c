@@ -163,6 +163,41 @@ VYI_API bool vyi_order_slot_is_ready(const vyi_queue *q, uint32_t slot)
     return wait < VYI_EVENT_FIRST || (vyi_event_load(q, wait) & VYI_EVENT_MISSING) == 0;
 }
 
+/* The slot whose work is to signal the event, behind relays, or NOBODY. */
+static uint32_t vyi_order_signaller(const vyi_queue *q, uint32_t event)
+{
+    uint32_t slot = 0;
+    for (uint32_t hops = 0; hops < q->slots.count; hops++) {
+        for (slot = 0; slot < q->slots.count; slot++) {
+            if (vyi_order_signal(vyi_order_bits(q, slot)) == event &&
+                vyi_mark_is_under_way(vyi_load_acquire(&q->slots.marks[slot])) &&
+                vyi_slot_outcome(q, slot) == 0)
+                break;
+        }
+        if (slot == q->slots.count)
+            return VYI_WHERE_NOBODY;
+        const uint32_t bits = vyi_order_bits(q, slot);
+        if (!(bits & VYI_ORDER_RELAY) || vyi_order_slot_is_ready(q, slot))
+            return slot;
+        event = vyi_order_wait(bits);
+    }
+    return slot;
+}
+
+VYI_API bool vyi_order_missing(const vyi_queue *q, uint32_t slot, vyi_where *out)
+{
+    const uint32_t event = vyi_order_wait(vyi_order_bits(q, slot));
+    const uint32_t missing = event < VYI_EVENT_FIRST ? 0
+                                                     : vyi_event_load(q, event) & VYI_EVENT_MISSING;
+    if (missing == 0)
+        return false;
+    out->kind = VYI_WHERE_EVENT;
+    out->which = event;
+    out->of = missing;
+    out->by = vyi_order_signaller(q, event);
+    return true;
+}
+
 VYI_API bool vyi_event_find(vyi_queue *q, vyre_ticket t, uint32_t *event)
 {
     vyi_order *o = &q->order;

@@ -100,7 +100,7 @@ VYI_COLD
 static vyre_status vyi_ticket_late(const vyi_queue *q, vyre_ticket t, uint64_t timeout_ns,
                                    vyre_error *err)
 {
-    char what[112];
+    char what[VYI_SLOT_TEXT];
     return vyi_fail(err, VYRE_TIMEOUT, VYI_TICKET_SLOT(t),
                     "Wait again, or longer; vyre_query tells what runs.",
                     "not ended within %llu us: %s", (unsigned long long)(timeout_ns / 1000u),

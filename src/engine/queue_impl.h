@@ -557,8 +557,34 @@ static inline uint32_t vyi_queue_in_flight(const vyi_queue *q)
     return (uint32_t)(q->chain.launched - q->chain.completed);
 }
 
+/* Where a work is that has not ended (engine_names.c): vyre_stuck_at and its numbers. */
+typedef enum vyi_where_kind {
+    VYI_WHERE_RUNS = 0,
+    VYI_WHERE_IO = 1,     /* `which` request */
+    VYI_WHERE_GROUPS = 2, /* `which` of `of` chunks have ended */
+    VYI_WHERE_EVENT = 3,  /* for event `which`, which `of` ends are missing */
+    VYI_WHERE_TENANT = 4,
+    VYI_WHERE_PAUSED = 5,
+    VYI_WHERE_QUEUED = 6, /* nothing is known against it: a lane will come */
+    VYI_WHERE_NOWHERE = 7 /* in nobody's hand, or it has ended */
+} vyi_where_kind;
+#define VYI_WHERE_NOBODY 0xffffffffu
+
+typedef struct vyi_where {
+    uint32_t kind, which, of;
+    uint32_t by; /* of EVENT: the slot whose work is to signal it, or NOBODY */
+} vyi_where;
+
+VYI_API vyi_where vyi_slot_where(const vyi_queue *q, uint32_t slot);
+/* Parts of it: the event that the slot's work waits for in vain so far (engine_order.c);
+ * how far the groups are that have its chunks (engine_wide.c). */
+VYI_API bool vyi_order_missing(const vyi_queue *q, uint32_t slot, vyi_where *out);
+VYI_API bool vyi_wide_progress(const vyi_queue *q, uint32_t slot, vyi_where *out);
+
 /* Words for texts (engine_names.c).  The name of an opcode's handler, or the
- * opcode's; what a slot holds; the first slot that is CLAIMED. */
+ * opcode's; what a slot holds, and where it is; the first slot that is CLAIMED, or
+ * whose chunks groups have. */
+#define VYI_SLOT_TEXT 144u
 VYI_API vyre_status vyi_names_keep(vyre *v, vyre_error *err);
 VYI_API const char *vyi_handler_name(const vyre *v, uint32_t opcode);
 VYI_API const char *vyi_slot_text(const vyi_queue *q, uint32_t slot, char *text, size_t size);

@@ -132,12 +132,30 @@ static void vyi_io_tell(vyi_kernel *k, vyre_value slot)
                          VYRE_ORDER_RELEASE);
 }
 
+/* For a host that wants to know who waits for an answer: 1 and the slot whose work
+ * does, behind the words of vyi_io_tell and vyi_io_tell_waits; 0: nobody. */
+static void vyi_io_name(vyi_kernel *k, vyre_value slot, bool waits)
+{
+    vyre_program *p = k->p;
+    if (!k->mirror.id)
+        return;
+    vyre_value slots = vyi_kernel_op(k, vyre_ir_shr, vyre_ir_length(p, k->ring), 4);
+    vyre_value at = vyi_kernel_plus(k, vyre_ir_add(p, slots, slot),
+                                    VYI_WIDE_SLOTS + VYRE_IO_SLOTS * (k->desc.tasks ? 2u : 1u) -
+                                        k->desc.children);
+    vyre_value who = vyi_kernel_u32(k, 0);
+    if (waits)
+        who = vyi_kernel_plus(k, vyi_kernel_op(k, vyre_ir_shr, k->base, 4), 1);
+    vyre_ir_atomic_store(p, k->mirror, at, who, VYRE_ORDER_RELAXED);
+}
+
 static void vyi_io_publish(vyi_kernel *k, vyre_value slot, vyre_value status_at,
                            const vyre_value words[VYRE_IO_SLOT_WORDS])
 {
     vyre_program *p = k->p;
     vyre_value base = vyi_kernel_op(k, vyre_ir_shl, slot, 3);
     vyi_io_set_mark(k, slot, true);
+    vyi_io_name(k, slot, true);
     for (uint32_t i = 0; i < VYRE_IO_SLOT_WORDS; i++)
         if (i != VYRE_IO_STATUS)
             vyre_ir_store(p, k->io, vyi_kernel_plus(k, base, i), words[i]);
@@ -179,6 +197,7 @@ static vyre_value vyi_io_ask(vyi_kernel *k, vyre_value slot, vyre_value status_a
 {
     vyi_io_publish(k, slot, status_at, words);
     vyre_value answer = vyi_io_wait(k, status_at);
+    vyi_io_name(k, slot, false);
     vyi_io_set_mark(k, slot, false);
     return answer;
 }

@@ -197,7 +197,7 @@ static vyre_status vyi_sizing_parts(const vyre_plan_desc *d, vyre_plan *plan,
                            (uint64_t)plan->slot_count * VYI_SIZING_SLOT_BYTES;
     parts[VYI_PART_CHILDREN] = vyi_sizing_children(d->children, plan->slot_count);
     parts[VYI_PART_FIXED] = (uint64_t)control + log + vyre_io_size(VYRE_IO_SLOTS) +
-                            4u * (VYI_WIDE_SLOTS + VYRE_IO_SLOTS) + vyi_sizing_wide_bytes(d);
+                            4u * (VYI_WIDE_SLOTS + 2 * VYRE_IO_SLOTS) + vyi_sizing_wide_bytes(d);
     plan->peak_bytes = 0;
     for (uint32_t i = 0; i < VYI_PART_COUNT; i++) {
         if (parts[i] > UINT64_MAX - plan->peak_bytes)

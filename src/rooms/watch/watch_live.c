@@ -125,35 +125,47 @@ VYRE_API vyre_status vyre_wait_observable(vyre *v, uint32_t index, uint32_t seen
 
 /* --- who hangs ------------------------------------------------------------ */
 
-/* The slot's state, when a lane has its work: CLAIMED, or WAIT_IO. */
+#define VYI_STUCK_IS(name) ((int)VYRE_STUCK_##name == (int)VYI_WHERE_##name)
+VYI_STATIC_ASSERT(stuck_is_where, VYI_STUCK_IS(IO) && VYI_STUCK_IS(GROUPS) &&
+                                      VYI_STUCK_IS(EVENT) && VYI_STUCK_IS(TENANT) &&
+                                      VYI_STUCK_IS(PAUSED));
+#undef VYI_STUCK_IS
+
+/* True: the slot has a work, and it is at something.  Relays are nobody's works. */
 static bool vyi_stuck_look(const vyi_queue *q, uint32_t slot, vyre_stuck_slot *out)
 {
     const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
-    if (!vyi_mark_is_out(mark))
+    const vyi_where w = vyi_slot_where(q, slot);
+    if (w.kind > VYI_WHERE_PAUSED || (vyi_order_bits(q, slot) & VYI_ORDER_RELAY))
         return false;
     const uint32_t *at = vyi_device_words(vyi_queue_device(q), VYI_ROLE_RING) +
                          (size_t)slot * VYRE_SLOT_WORDS;
-    const uint32_t status = vyi_le32(vyi_load_acquire(at + VYRE_SLOT_STATUS));
-    if (status != VYRE_SLOT_CLAIMED && status != VYRE_SLOT_WAIT_IO)
-        return false;
+    memset(out, 0, sizeof *out);
     out->ticket = vyi_ticket_of(q, slot, mark);
-    out->state = (vyre_slot_state)status;
+    out->state = vyi_slot_state_of(vyi_le32(vyi_load_acquire(at + VYRE_SLOT_STATUS)));
     out->opcode = vyi_le32(vyi_load_relaxed(at + VYRE_SLOT_OPCODE));
     out->tenant = vyi_slot_tenant(q->v, at);
     out->handler = vyi_handler_name(q->v, out->opcode);
-    out->held_ns = 0;
+    out->at = (vyre_stuck_at)w.kind;
+    out->which = w.which;
+    out->of = w.of;
+    if (w.by != VYI_WHERE_NOBODY)
+        out->after = vyi_ticket_of(q, w.by, vyi_load_acquire(&q->slots.marks[w.by]));
     return vyi_load_acquire(&q->slots.marks[slot]) == mark;
 }
 
-static uint32_t vyi_stuck_find(const vyi_queue *q, vyre_stuck_slot *out, uint32_t capacity)
+/* Appends those that lanes or groups have, or the others. */
+static uint32_t vyi_stuck_find(const vyi_queue *q, bool have, vyre_stuck_slot *out,
+                               uint32_t count, uint32_t capacity)
 {
-    uint32_t count = 0;
-    for (uint32_t slot = 0; slot < q->slots.count && count < capacity; slot++)
-        count += vyi_stuck_look(q, slot, &out[count]);
+    for (uint32_t slot = 0; slot < q->slots.count && count < capacity; slot++) {
+        count += vyi_stuck_look(q, slot, &out[count]) &&
+                 have == (out[count].at <= VYRE_STUCK_GROUPS);
+    }
     return count;
 }
 
-/* Those that still have the same work. */
+/* Those that still have the same work, and are where they were. */
 static uint32_t vyi_stuck_keep(const vyi_queue *q, vyre_stuck_slot *out, uint32_t count,
                                uint64_t held_ns)
 {
@@ -161,7 +173,8 @@ static uint32_t vyi_stuck_keep(const vyi_queue *q, vyre_stuck_slot *out, uint32_
     for (uint32_t i = 0; i < count; i++) {
         vyre_stuck_slot now;
         if (!vyi_stuck_look(q, VYI_TICKET_SLOT(out[i].ticket), &now) ||
-            now.ticket.generation != out[i].ticket.generation)
+            now.ticket.generation != out[i].ticket.generation || now.at != out[i].at ||
+            now.which != out[i].which || now.of != out[i].of)
             continue;
         now.held_ns = held_ns;
         out[kept++] = now;
@@ -195,7 +208,8 @@ VYRE_API vyre_status vyre_stuck(vyre *v, uint64_t longer_ns, vyre_stuck_slot *ou
     if (vyi_load_acquire(&q->state) == VYI_STATE_LOST)
         return vyi_queue_gone(q, "its slots cannot be read", err);
     const uint64_t begin = vyi_now();
-    const uint32_t found = vyi_stuck_find(q, out, capacity);
+    uint32_t found = vyi_stuck_find(q, true, out, 0, capacity);
+    found = vyi_stuck_find(q, false, out, found, capacity);
     const uint64_t deadline = longer_ns > UINT64_MAX - begin ? UINT64_MAX : begin + longer_ns;
     status = found ? vyi_stuck_wait(q, deadline, err) : VYRE_OK;
     if (status < 0)

@@ -43,18 +43,33 @@ VYRE_API size_t vyre_watch_text(const vyre_watch *w, const char *name, char *dst
 VYRE_API vyre_status vyre_wait_observable(vyre *v, uint32_t index, uint32_t seen,
                                           uint64_t timeout_ns, uint32_t *now, vyre_error *err);
 
-/* A slot whose work has been at the device for a while. */
+/* What a work is at that does not end. */
+typedef enum vyre_stuck_at {
+    VYRE_STUCK_RUNNING = 0, /* its handler, in a lane */
+    VYRE_STUCK_IO = 1,      /* the answer to IO request `which` */
+    VYRE_STUCK_GROUPS = 2,  /* groups: `which` of `of` chunks have ended, and no more of late */
+    VYRE_STUCK_EVENT = 3,   /* event `which` still misses `of` ends; the next is that of the work
+                               `after`, or, if its generation is 0, of no work that was published */
+    VYRE_STUCK_TENANT = 4,  /* its tenant has no rights */
+    VYRE_STUCK_PAUSED = 5   /* vyre_resume() */
+} vyre_stuck_at;
+
+/* A slot whose work has not got any further for a while. */
 typedef struct vyre_stuck_slot {
     vyre_ticket     ticket;
-    vyre_slot_state state;   /* CLAIMED, or WAIT_IO */
+    vyre_slot_state state;
     uint32_t        opcode, tenant;
     const char     *handler; /* its name, as long as the handle lives */
     uint64_t        held_ns; /* at least */
+    vyre_stuck_at   at;
+    uint32_t        which, of;
+    vyre_ticket     after;
 } vyre_stuck_slot;
 
-/* Which works a lane has had for `longer_ns` or more: looks at the slots, waits that
- * long, and looks again whether they still have the same work.  Finds `capacity` at
- * most; *count says how many.  As many as the kernel has lanes are sure to do. */
+/* Which works have been at the same for `longer_ns` or more: looks at the slots, waits
+ * that long, and looks again.  Works that only wait for a lane are not among them: name
+ * those that have the lanes, which are.  Finds `capacity` at most, those first that lanes
+ * or groups have; *count says how many.  As many as there are slots are sure to do. */
 VYRE_API vyre_status vyre_stuck(vyre *v, uint64_t longer_ns, vyre_stuck_slot *out,
                                 uint32_t capacity, uint32_t *count, vyre_error *err);
 
