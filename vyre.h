@@ -311,6 +311,16 @@
     #define VYRE_ASSERT(condition) assert(condition)
 #endif
 
+/* Zones of the profiler Tracy, where the program has included its TracyC.h before: calls
+ * that publish, wait, run, start and stop, and launches. */
+#if defined(TracyCZoneN) && defined(TracyCZoneEnd)
+    #define VYI_ZONE(zone, name) TracyCZoneN(zone, name, 1)
+    #define VYI_ZONE_END(zone)   TracyCZoneEnd(zone)
+#else
+    #define VYI_ZONE(zone, name) ((void)0)
+    #define VYI_ZONE_END(zone)   ((void)0)
+#endif
+
 /* Compile-time fact.  `name` must be unique in its scope. */
 #define VYI_STATIC_ASSERT(name, condition) typedef char vyi_assert_##name[(condition) ? 1 : -1]
 
@@ -2055,6 +2065,13 @@ typedef enum vyre_memory_model {
     VYRE_MEMORY_MODEL_VULKAN = 2 /* with device scope; SPIR-V 1.3 takes it as an extension */
 } vyre_memory_model;
 
+/* Where a kernel that keeps times reads them (VK_KHR_shader_clock). */
+typedef enum vyre_spirv_clock {
+    VYRE_SPIRV_CLOCK_NONE = 0, /* its times are 0 */
+    VYRE_SPIRV_CLOCK_SUBGROUP = 1,
+    VYRE_SPIRV_CLOCK_DEVICE = 2
+} vyre_spirv_clock;
+
 typedef struct vyre_spirv_desc {
     uint32_t          version;      /* 0 = VYRE_SPIRV_1_3 */
     vyre_memory_model memory_model;
@@ -2071,6 +2088,7 @@ typedef struct vyre_spirv_desc {
                                        are sequentially consistent.  It also counts loops by
                                        subgroup, so loop_limit here bounds the iterations of
                                        all lanes of a subgroup, together where they diverge */
+    vyre_spirv_clock  clock;
 } vyre_spirv_desc;
 
 typedef struct vyre_spirv_binding {
@@ -4430,11 +4448,13 @@ VYI_EXTERN_C_END
  * trace: what happened on a handle, as a picture
  *
  * Public.  With vyre_desc.trace_events a handle keeps its last events in memory: works
- * that were published, ends that were seen, launches.  Here they become a text in
- * Chrome's trace format, which Perfetto (ui.perfetto.dev) and chrome://tracing show.
+ * that were published, ends that were seen, launches, and when the device ran each work.
+ * Here they become a text in Chrome's trace format, which Perfetto (ui.perfetto.dev) and
+ * chrome://tracing show.
  *
- * Times are the host's.  A job lasts from its publish until its end was seen, so
- * its length is an upper bound: who looks late sees long jobs.
+ * A job lasts from its publish until its end was seen; who looks late sees long jobs.
+ * Inside of it stands what the device tells by its own clock, if it has one
+ * (docs/watch.md).
  * ======================================================================= */
 #ifndef VYI_TRACE_H
 #define VYI_TRACE_H
@@ -7929,7 +7949,9 @@ VYI_EXTERN_C_BEGIN
     X(ALL,             "all",             0x1, VYI_OP_VALUE | VYI_OP_GROUP)                        \
     X(BROADCAST_FIRST, "broadcast_first", 0x1, VYI_OP_VALUE | VYI_OP_GROUP)                        \
     X(SHUFFLE,         "shuffle",         0x3, VYI_OP_VALUE | VYI_OP_GROUP)                        \
-    X(REDUCE,          "reduce",          0x1, VYI_OP_VALUE | VYI_OP_GROUP) /* sub: reduce op */
+    X(REDUCE,          "reduce",          0x1, VYI_OP_VALUE | VYI_OP_GROUP) /* sub: reduce op */  \
+    X(CLOCK,           "clock",           0x0, VYI_OP_VALUE) /* low word; see vyi_ir_clock */      \
+    X(CLOCK_HIGH,      "clock_high",      0x1, VYI_OP_VALUE)
 
 typedef enum vyi_op {
 #define VYI_OP_ENUM(name, text, values, flags) VYI_OP_##name,
@@ -8146,6 +8168,10 @@ static inline void vyi_ir_inner_end(vyre_program *p)
 VYI_API uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst);
 /* The builder's calls for constants and operators, by number. */
 VYI_API vyre_value vyi_ir_const(vyre_program *p, uint32_t type, uint32_t bits);
+/* The clock of the device, as two words of one reading: what stands between the two
+ * instructions, which is nothing, cannot read it.  In ticks of its own; 0 where an
+ * emitter was not told of a clock. */
+VYI_API vyre_value vyi_ir_clock(vyre_program *p, vyre_value *high);
 VYI_API vyre_value vyi_ir_binary(vyre_program *p, uint32_t sub, vyre_value a, vyre_value b);
 VYI_API vyre_value vyi_ir_unary(vyre_program *p, uint32_t sub, vyre_value a);
 
@@ -9356,7 +9382,8 @@ static uint32_t vyi_operand_class(const vyre_program *p, const vyi_inst *inst, u
     case VYI_OP_ALL:          return VYI_CLASS_B;
     case VYI_OP_SWITCH:
     case VYI_OP_LOOP:
-    case VYI_OP_LOOP_ALLOW:   return VYI_CLASS_U;
+    case VYI_OP_LOOP_ALLOW:
+    case VYI_OP_CLOCK_HIGH:   return VYI_CLASS_U;
     case VYI_OP_SHUFFLE:      return which == 0 ? VYI_CLASS_A : VYI_CLASS_U;
     case VYI_OP_REDUCE:       return inst->sub <= VYRE_REDUCE_MAX ? VYI_CLASS_N : VYI_CLASS_IB;
     default:                  return VYI_CLASS_A;
@@ -9463,7 +9490,9 @@ VYI_API vyre_type vyi_result_type(const vyre_program *p, const vyi_inst *inst)
     case VYI_OP_BUILTIN: return inst->sub == VYRE_BUILTIN_LOOP_CUT ? VYRE_TYPE_BOOL : VYRE_TYPE_U32;
     case VYI_OP_LENGTH:
     case VYI_OP_LOOP:
-    case VYI_OP_BALLOT:  return VYRE_TYPE_U32;
+    case VYI_OP_BALLOT:
+    case VYI_OP_CLOCK:
+    case VYI_OP_CLOCK_HIGH: return VYRE_TYPE_U32;
     case VYI_OP_LOAD:
     case VYI_OP_ATOMIC:
     case VYI_OP_ATOMIC_CAS:
@@ -10503,6 +10532,13 @@ VYRE_API void vyre_ir_atomic_store(vyre_program *p, vyre_buffer buffer, vyre_val
     vyi_inst inst = vyi_inst_make(VYI_OP_ATOMIC_STORE, buffer.id, index.id, value.id);
     inst.order = vyi_narrow((uint32_t)order);
     vyi_ir_append(p, inst);
+}
+
+VYI_API vyre_value vyi_ir_clock(vyre_program *p, vyre_value *high)
+{
+    vyre_value low = vyi_ir_value(p, vyi_inst_make(VYI_OP_CLOCK, 0, 0, 0));
+    *high = vyi_ir_value(p, vyi_inst_make(VYI_OP_CLOCK_HIGH, low.id, 0, 0));
+    return low;
 }
 
 /* --- arithmetic ---------------------------------------------------------- */
@@ -13008,6 +13044,23 @@ VYI_EXTERN_C_END
 
 #endif
 /* ==========================================================================
+ * kernel: when works were claimed and ended, word by word
+ *
+ * Private, of the kernels that keep times and of the engine that reads them.  One
+ * buffer, of u32 words, which the device writes into memory that the host reads fast:
+ *
+ *     ROWS     only where works are wide: for each of the first groups a ring of the
+ *              chunks that it ran: begin and end (two words each, the low one first), the
+ *              slot, and the number of the chunk in the row, from 1 on
+ *     SLOTS    for each slot of the ring: claim and end of its last work
+ *
+ * A slot's four words are the host's while it is not in flight: it takes the times and
+ * leaves zeros.  How many chunks a row has had stands among the wide works' words.
+ * ======================================================================= */
+#ifndef VYI_TIMES_IMPL_H
+#define VYI_TIMES_IMPL_H
+
+/* ==========================================================================
  * kernel: where wide works are open, word by word
  *
  * Private, of the kernels that serve wide works and of the engine that feeds
@@ -13068,6 +13121,7 @@ VYI_EXTERN_C_BEGIN
 #define VYI_WIDE_ARRIVED     16u
 #define VYI_WIDE_RESIDENT    17u
 #define VYI_WIDE_OVER        18u
+#define VYI_WIDE_ROWS        20u /* eight: chunks of each row of times_impl.h */
 
 /* Of a state; claims have a cache line of their own. */
 #define VYI_WIDE_NEXT        0u  /* generation << 17 | chunks taken */
@@ -13085,6 +13139,30 @@ VYI_STATIC_ASSERT(wide_rows, VYI_WIDE_CHUNKS - VYI_WIDE_PER == VYI_WIDE_WISHES -
                                  VYI_WIDE_CHUNKS - VYI_WIDE_PER > VYI_WIDE_GUEST);
 VYI_STATIC_ASSERT(wide_state, VYI_WIDE_SUMS + 12 <= VYI_WIDE_BOUNDS &&
                                   VYI_WIDE_BOUNDS + 3 <= VYI_WIDE_STATE_WORDS);
+
+VYI_EXTERN_C_END
+
+#endif
+
+VYI_EXTERN_C_BEGIN
+
+#define VYI_TIMES_GROUPS      8u   /* that have a row */
+#define VYI_TIMES_CHUNKS      256u /* of a row, a power of two */
+#define VYI_TIMES_CHUNK_WORDS 8u
+#define VYI_TIMES_ROW_WORDS   (VYI_TIMES_CHUNKS * VYI_TIMES_CHUNK_WORDS)
+#define VYI_TIMES_ROWS        (VYI_TIMES_GROUPS * VYI_TIMES_ROW_WORDS)
+#define VYI_TIMES_SLOT_WORDS  4u
+
+/* Of a chunk, and, the first two, of a slot. */
+#define VYI_TIMES_BEGIN  0u
+#define VYI_TIMES_END    2u
+#define VYI_TIMES_SLOT   4u
+#define VYI_TIMES_NUMBER 5u
+
+static inline uint32_t vyi_times_slots(bool wide)
+{
+    return wide ? VYI_TIMES_ROWS : 0;
+}
 
 VYI_EXTERN_C_END
 
@@ -13174,6 +13252,7 @@ typedef struct vyi_wide_host {
     uint32_t events;  /* binding of the events that works wait for (order_impl.h); 0 = works have
                          no order */
     uint32_t children; /* of the device's own queue (children_impl.h); 0 = nothing is spawned */
+    uint32_t times;  /* of when works were claimed and ended (times_impl.h); 0 = nobody asks */
     bool     apart;   /* each group is run by itself, and nobody waits for all of them: none looks
                          whether another one's rounds are used up */
 } vyi_wide_host;
@@ -13209,6 +13288,7 @@ typedef struct vyi_chunk {
     vyre_value  generation;         /* that is over when the work has ended */
     vyre_value  lane, lanes;        /* of the group */
     vyre_value  index;   /* that the handler runs for */
+    vyre_local  entry;   /* of kernels with times: the chunk's number in its group's row */
     const vyre_handler *running;
     vyre_local  sum[VYRE_MAX_ARGS]; /* of this lane */
     vyi_wide_use use[VYRE_MAX_ARGS];
@@ -13242,7 +13322,7 @@ typedef struct vyi_kernel {
     vyi_chunk         wide;
     vyi_chunk        *self; /* `wide`, while a handler of a wide work is emitted; else NULL */
     vyi_children     *children; /* NULL: nothing is spawned */
-    vyre_buffer control, ring, log, io, table, mirror, cancel, events, workspace;
+    vyre_buffer control, ring, log, io, table, mirror, cancel, events, times, workspace;
     vyre_buffer user[VYRE_MAX_BUFFERS];
 
     /* Values that hold for the launch. */
@@ -13398,6 +13478,13 @@ VYI_API vyre_value vyi_kernel_is_answered(vyi_kernel *k, vyre_value status);
 #define VYI_PARKED_AGAIN UINT32_MAX /* for an IO slot */
 VYI_API void vyi_io_give_up(vyi_kernel *k, vyre_value pending);
 VYI_API void vyi_io_tell_waits(vyi_kernel *k, vyre_value parked);
+
+/* Of kernels with `times` (kernel_times.c), of others nothing: the slot at k->base is
+ * claimed now, or ends; around a chunk that this group runs. */
+VYI_API void vyi_times_claimed(vyi_kernel *k);
+VYI_API void vyi_times_ended(vyi_kernel *k);
+VYI_API void vyi_times_chunk_begin(vyi_kernel *k);
+VYI_API void vyi_times_chunk_end(vyi_kernel *k);
 
 /* Looks at the slot at `base` and claims it if it may run.  What is emitted
  * between the two calls runs when the slot is this lane's, its tenant has
@@ -13988,6 +14075,8 @@ static void vyi_kernel_buffers(vyi_kernel *k)
         k->wide.buffer = vyi_kernel_core_buffer(k, "wide", k->wide_host.binding);
     if (k->wide_host.events)
         k->events = vyi_kernel_core_buffer(k, "events", k->wide_host.events);
+    if (k->wide_host.times)
+        k->times = vyi_kernel_core_buffer(k, "times", k->wide_host.times);
     if (k->children)
         k->children->buffer = vyi_kernel_core_buffer(k, "children", k->wide_host.children);
     if (d->workspace)
@@ -14241,7 +14330,7 @@ static void vyi_kernel_emit(vyi_kernel *k)
 /* --- public -------------------------------------------------------------- */
 
 static const vyre_kernel_host vyi_any_host = { 0, 0, false, false, false };
-static const vyi_wide_host vyi_no_wide_host = { 0, false, false, 0, 0, false };
+static const vyi_wide_host vyi_no_wide_host = { 0, false, false, 0, 0, 0, false };
 
 /* The description must have been checked. */
 static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,
@@ -14765,6 +14854,7 @@ VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
     vyre_ir_if(p, vyi_order_and_ready(k, rights));
     if (k->shape.parks)
         vyre_ir_set(p, k->came, k->seen);
+    vyi_times_claimed(k);
 }
 
 VYI_COLD
@@ -14830,6 +14920,7 @@ static void vyi_slot_publish_in_order(vyi_kernel *k, vyre_value status, vyre_val
 
 static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror, vyre_order order)
 {
+    vyi_times_ended(k);
     if (k->events.id && k->shape.whole) {
         vyi_slot_publish_in_order(k, status, mirror, order);
     } else if (k->mirror.id && !k->shape.urgent) {
@@ -16657,6 +16748,117 @@ VYRE_API void vyre_emit_log(vyre_program *p, const vyre_slot_values *slot, vyre_
     vyi_ir_inner_end(p);
 }
 /* ==========================================================================
+ * kernel: when works were claimed and ended
+ *
+ * Private, of handles that are traced.  A lane stores the clock behind its claim, and
+ * again before the mirror, whose release makes both seen; with `whole_slots`, where the
+ * mirror is relaxed, a host may find zeros and does without.  Nothing is kept in
+ * registers over a job.
+ * ======================================================================= */
+
+static void vyi_times_store(vyi_kernel *k, vyre_value at)
+{
+    vyre_program *p = k->p;
+    vyre_value high, low = vyi_ir_clock(p, &high);
+    vyre_ir_atomic_store(p, k->times, at, low, VYRE_ORDER_RELAXED);
+    vyre_ir_atomic_store(p, k->times, vyi_kernel_plus(k, at, 1), high, VYRE_ORDER_RELAXED);
+}
+
+static void vyi_times_slot(vyi_kernel *k, uint32_t word)
+{
+    if (!k->times.id)
+        return;
+    vyre_value slot = vyi_kernel_op(k, vyre_ir_shr, k->base, 2); /* 16 words become four */
+    vyi_times_store(k, vyi_kernel_plus(k, slot, vyi_times_slots(k->wide_host.binding != 0) +
+                                                    word));
+}
+
+VYI_API void vyi_times_claimed(vyi_kernel *k)
+{
+    vyi_times_slot(k, VYI_TIMES_BEGIN);
+}
+
+VYI_API void vyi_times_ended(vyi_kernel *k)
+{
+    vyi_times_slot(k, VYI_TIMES_END);
+}
+
+/* --- rows of groups ------------------------------------------------------- */
+
+/* Which row is this group's, of those that run chunks; beyond the last: none. */
+static vyre_value vyi_times_row(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value group = vyre_ir_builtin(p, VYRE_BUILTIN_GROUP_ID_X);
+    if (!k->wide_host.groups)
+        return group;
+    vyre_value at = vyi_kernel_u32(k, VYI_WIDE_HEAD + VYI_WIDE_POLLERS);
+    return vyre_ir_sub(p, group, vyre_ir_load(p, k->wide.buffer, at));
+}
+
+static vyre_value vyi_times_count_at(vyi_kernel *k, vyre_value row)
+{
+    return vyi_kernel_plus(k, row, VYI_WIDE_HEAD + VYI_WIDE_ROWS);
+}
+
+/* The place of the row's next chunk. */
+static vyre_value vyi_times_chunk(vyi_kernel *k, vyre_value row, vyre_value count)
+{
+    vyre_program *p = k->p;
+    vyre_value turn = vyi_kernel_op(k, vyre_ir_and, count, VYI_TIMES_CHUNKS - 1);
+    vyre_value first = vyi_kernel_op(k, vyre_ir_mul, row, VYI_TIMES_ROW_WORDS);
+    return vyre_ir_add(p, first, vyi_kernel_op(k, vyre_ir_mul, turn, VYI_TIMES_CHUNK_WORDS));
+}
+
+/* The first lane, if the group has a row. */
+static vyre_value vyi_times_row_begin(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_value row = vyi_times_row(k);
+    vyre_value first = vyi_kernel_is(k, k->wide.lane, 0);
+    vyre_value some = vyi_kernel_op(k, vyre_ir_lt, row, VYI_TIMES_GROUPS);
+    vyre_ir_if(p, vyre_ir_and(p, first, some));
+    return row;
+}
+
+/* Whoever runs the first chunk claims the work. */
+VYI_API void vyi_times_chunk_begin(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!k->times.id)
+        return;
+    vyre_value both = vyre_ir_or(p, k->wide.lane, k->wide.chunk);
+    vyre_ir_if(p, vyi_kernel_is(k, both, 0));
+    vyi_times_claimed(k);
+    vyre_ir_end(p);
+    vyre_value zero = vyi_kernel_u32(k, 0), one = vyi_kernel_u32(k, 1);
+    k->wide.entry = vyre_ir_local(p, VYRE_TYPE_U32, zero, "entry");
+    vyre_value row = vyi_times_row_begin(k);
+    vyre_value count = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->wide.buffer,
+                                      vyi_times_count_at(k, row), one, VYRE_ORDER_RELAXED);
+    vyre_ir_set(p, k->wide.entry, count);
+    vyi_times_store(k, vyi_times_chunk(k, row, count));
+    vyre_ir_end(p);
+}
+
+/* By the first lane; the number says that the rest is there. */
+VYI_API void vyi_times_chunk_end(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (!k->times.id)
+        return;
+    vyre_value row = vyi_times_row_begin(k);
+    vyre_value count = vyre_ir_get(p, k->wide.entry);
+    vyre_value at = vyi_times_chunk(k, row, count), more = vyi_kernel_plus(k, count, 1);
+    vyre_value slot = vyi_kernel_op(k, vyre_ir_shr, k->base, 4);
+    vyi_times_store(k, vyi_kernel_plus(k, at, VYI_TIMES_END));
+    vyre_ir_atomic_store(p, k->times, vyi_kernel_plus(k, at, VYI_TIMES_SLOT), slot,
+                         VYRE_ORDER_RELAXED);
+    vyre_ir_atomic_store(p, k->times, vyi_kernel_plus(k, at, VYI_TIMES_NUMBER), more,
+                         VYRE_ORDER_RELEASE);
+    vyre_ir_end(p);
+}
+/* ==========================================================================
  * kernel: urgent partitions first
  *
  * Private.  Five partitions of the ring, from CRITICAL to IDLE, begin and end
@@ -17009,6 +17211,7 @@ static void vyi_solo_claim(vyi_kernel *k, const vyi_solo *n)
                                            vyi_kernel_u32(k, VYRE_SLOT_CLAIMED),
                                            VYRE_ORDER_ACQUIRE);
     vyre_ir_if(p, vyre_ir_eq(p, before, published));
+    vyi_times_claimed(k);
     vyre_ir_set(p, n->claimed, vyre_ir_bool(p, true));
 }
 
@@ -17360,6 +17563,7 @@ static void vyi_wide_finish(vyi_kernel *k, vyre_local last)
     vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
     vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, 0));
     vyi_wide_sums_leave(k);
+    vyi_times_chunk_end(k);
     vyre_value before = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->wide.buffer,
                                        vyi_wide_at(k, VYI_WIDE_FINISHED), one,
                                        VYRE_ORDER_ACQ_REL);
@@ -17455,6 +17659,7 @@ static vyre_local vyi_wide_fault(vyi_kernel *k, vyre_value finished)
 static void vyi_wide_end_work(vyi_kernel *k, vyre_value finished)
 {
     vyre_program *p = k->p;
+    vyi_times_ended(k);
     vyre_value fault = vyre_ir_get(p, vyi_wide_fault(k, finished));
     vyre_value done = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
     if (!k->shape.payload)
@@ -17481,6 +17686,7 @@ VYI_API void vyi_wide_chunk(vyi_kernel *k)
     vyre_program *p = k->p;
     vyre_value none = vyi_kernel_u32(k, VYI_WIDE_NOT_LAST);
     vyre_local last = vyre_ir_local(p, VYRE_TYPE_U32, none, "last");
+    vyi_times_chunk_begin(k);
     if (k->shape.payload) {
         const vyre_handler payload = vyi_kernel_payload(k);
         vyi_wide_run(k, &payload, last);
@@ -19077,6 +19283,7 @@ struct vyi_machine {
     /* What a run changes. */
     vyi_active      active;
     uint64_t        leaves;     /* times that lanes broke, continued or returned */
+    uint64_t        clock;      /* of the last CLOCK */
     uint64_t        max_rounds;
     bool            timed_out;
     uint32_t        group[3], groups[3];
@@ -20162,6 +20369,26 @@ VYI_SUBGROUP_STEP(shuffle)
 VYI_SUBGROUP_STEP(reduce)
 #undef VYI_SUBGROUP_STEP
 
+/* --- the clock ------------------------------------------------------------ */
+
+static const vyi_step *vyi_fill(const vyi_machine *m, const vyi_step *s, uint32_t value)
+{
+    for (uint32_t i = 0; i < m->active.count; i++)
+        s->d[m->active.lanes[i]] = value;
+    return s + 1;
+}
+
+static const vyi_step *vyi_step_clock(vyi_machine *m, const vyi_step *s)
+{
+    m->clock = vyi_now();
+    return vyi_fill(m, s, (uint32_t)m->clock);
+}
+
+static const vyi_step *vyi_step_clock_high(vyi_machine *m, const vyi_step *s)
+{
+    return vyi_fill(m, s, (uint32_t)(m->clock >> 32));
+}
+
 /* --- which one ----------------------------------------------------------- */
 
 static vyi_step_fn vyi_end_find(const vyi_inst *opener)
@@ -20202,6 +20429,8 @@ VYI_API vyi_step_fn vyi_step_find(const vyi_inst *inst, const vyi_inst *opener)
     case VYI_OP_BROADCAST_FIRST: return vyi_step_broadcast_first;
     case VYI_OP_SHUFFLE: return vyi_step_shuffle;
     case VYI_OP_REDUCE: return vyi_step_reduce;
+    case VYI_OP_CLOCK: return vyi_step_clock;
+    case VYI_OP_CLOCK_HIGH: return vyi_step_clock_high;
     default: return NULL;
     }
 }
@@ -21641,7 +21870,7 @@ VYI_EXTERN_C_BEGIN
     X(GroupNonUniformUMax, 357) X(GroupNonUniformFMax, 358)                                        \
     X(GroupNonUniformBitwiseAnd, 359) X(GroupNonUniformBitwiseOr, 360)                             \
     X(GroupNonUniformBitwiseXor, 361) X(GroupNonUniformLogicalAnd, 362)                            \
-    X(GroupNonUniformLogicalOr, 363) X(GroupNonUniformLogicalXor, 364)
+    X(GroupNonUniformLogicalOr, 363) X(GroupNonUniformLogicalXor, 364) X(ReadClockKHR, 5056)
 
 /* X(kind, name, number): everything that is not an instruction. */
 #define VYI_SPV_ENUM_LIST(X)                                                                       \
@@ -21649,7 +21878,7 @@ VYI_EXTERN_C_BEGIN
     X(Capability, GroupNonUniformVote, 62) X(Capability, GroupNonUniformArithmetic, 63)            \
     X(Capability, GroupNonUniformBallot, 64) X(Capability, GroupNonUniformShuffle, 65)             \
     X(Capability, VulkanMemoryModel, 5345)                                                         \
-    X(Capability, VulkanMemoryModelDeviceScope, 5346)                                              \
+    X(Capability, VulkanMemoryModelDeviceScope, 5346) X(Capability, ShaderClockKHR, 5055)          \
     X(AddressingModel, Logical, 0) X(MemoryModel, GLSL450, 1) X(MemoryModel, Vulkan, 3)            \
     X(ExecutionModel, GLCompute, 5) X(ExecutionMode, LocalSize, 17)                                \
     X(StorageClass, Input, 1) X(StorageClass, Workgroup, 4) X(StorageClass, PushConstant, 9)       \
@@ -21784,6 +22013,7 @@ typedef struct vyi_spv {
     vyi_range     range;
     uint32_t      next_id, block;
     uint32_t      capabilities; /* bit i: vyi_spv_optional_capabilities[i] */
+    uint32_t      clock;        /* the last CLOCK's two words, an id; 0 where there is no clock */
     uint32_t      subgroup;
     uint32_t      memory_bits; /* storage classes that orders cover */
     bool          written[VYRE_MAX_BUFFERS]; /* by id - 1: see vyi_spv_find_written */
@@ -23895,6 +24125,29 @@ static void vyi_spv_effect(vyi_spv *e, uint32_t index)
     }
 }
 
+#define VYI_SPV_NEEDS_CLOCK           0x80u /* of `capabilities` */
+
+/* CLOCK, and the CLOCK_HIGH that follows it: both words are of one reading. */
+static uint32_t vyi_spv_clock(vyi_spv *e, const vyi_inst *inst)
+{
+    const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
+    const uint32_t word = inst->op == VYI_OP_CLOCK_HIGH;
+    if (e->desc.clock == VYRE_SPIRV_CLOCK_NONE)
+        return vyi_spv_u32(e, 0);
+    if (word == 0) {
+        const uint32_t pair = vyi_spv_type_of(e, VYI_SPV_OpTypeVector, 2, u32, 2u);
+        const uint32_t scope = vyi_spv_u32(e, e->desc.clock == VYRE_SPIRV_CLOCK_DEVICE
+                                                  ? VYI_SPV_ScopeDevice : VYI_SPV_ScopeSubgroup);
+        e->capabilities |= VYI_SPV_NEEDS_CLOCK;
+        e->clock = vyi_spv_id(e);
+        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpReadClockKHR, 3, pair, e->clock, scope);
+    }
+    VYRE_ASSERT(e->clock);
+    const uint32_t id = vyi_spv_id(e);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpCompositeExtract, 4, u32, id, e->clock, word);
+    return id;
+}
+
 /* An instruction with a value: its SPIR-V id. */
 VYI_OUTLINE
 static uint32_t vyi_spv_result(vyi_spv *e, const vyi_inst *inst)
@@ -23914,6 +24167,7 @@ static uint32_t vyi_spv_result(vyi_spv *e, const vyi_inst *inst)
     case VYI_OP_CAST: return vyi_spv_cast(e, inst);
     case VYI_OP_BITCAST: return vyi_spv_bitcast(e, inst);
     case VYI_OP_GET: return e->current[inst->arg[0]];
+    case VYI_OP_CLOCK: case VYI_OP_CLOCK_HIGH: return vyi_spv_clock(e, inst);
     default: return vyi_spv_subgroup(e, inst);
     }
 }
@@ -24122,11 +24376,12 @@ static const uint16_t vyi_spv_optional_capabilities[] = {
     VYI_SPV_CapabilityGroupNonUniformBallot,
     VYI_SPV_CapabilityGroupNonUniformShuffle,
     VYI_SPV_CapabilityVulkanMemoryModel,
-    VYI_SPV_CapabilityVulkanMemoryModelDeviceScope
+    VYI_SPV_CapabilityVulkanMemoryModelDeviceScope,
+    VYI_SPV_CapabilityShaderClockKHR
 };
 
-#define VYI_SPV_OPTIONAL_CAPABILITIES 7u
-#define VYI_SPV_NEEDS_VULKAN_MODEL    0x60u /* the last two */
+#define VYI_SPV_OPTIONAL_CAPABILITIES 8u
+#define VYI_SPV_NEEDS_VULKAN_MODEL    0x60u /* the two before the last, which is NEEDS_CLOCK */
 
 VYI_COLD
 static void vyi_spv_put_capabilities(vyi_spv *e)
@@ -24142,6 +24397,10 @@ static void vyi_spv_put_capabilities(vyi_spv *e)
         vyi_spv_extend_text(e, VYI_SPV_CAPABILITIES,
                             vyi_spv_put(e, VYI_SPV_CAPABILITIES, VYI_SPV_OpExtension, 0),
                             "SPV_KHR_vulkan_memory_model");
+    if (e->capabilities & VYI_SPV_NEEDS_CLOCK)
+        vyi_spv_extend_text(e, VYI_SPV_CAPABILITIES,
+                            vyi_spv_put(e, VYI_SPV_CAPABILITIES, VYI_SPV_OpExtension, 0),
+                            "SPV_KHR_shader_clock");
 }
 
 VYI_COLD
@@ -24569,7 +24828,9 @@ static const struct {
                "    return !(x > 0.0) ? 0u : x >= 4294967296.0 ? 0xffffffffu : uint(x);\n}" },
     { "to_i(", "int to_i(float x)\n{\n    if (isnan(x))\n        return 0;\n"
                "    if (x <= -2147483648.0)\n        return -0x7fffffff - 1;\n"
-               "    return x >= 2147483648.0 ? 0x7fffffff : int(x);\n}" }
+               "    return x >= 2147483648.0 ? 0x7fffffff : int(x);\n}" },
+    { "clock_low(", "uvec2 clock_words;\nuint clock_low()\n{\n"
+                    "    clock_words = clockRealtime2x32EXT();\n    return clock_words.x;\n}" }
 };
 #define VYI_GLSL_HELPERS (sizeof vyi_glsl_helpers / sizeof vyi_glsl_helpers[0])
 
@@ -24593,6 +24854,8 @@ static const char *vyi_glsl_operator(const vyre_program *p, const vyi_inst *inst
     case VYI_OP_ALL: return "subgroupAll(@0)";
     case VYI_OP_BROADCAST_FIRST: return "subgroupBroadcastFirst(@0)";
     case VYI_OP_SHUFFLE: return "subgroupShuffle(@0, @1)";
+    case VYI_OP_CLOCK: return "clock_low()";
+    case VYI_OP_CLOCK_HIGH: return "clock_words.y";
     case VYI_OP_REDUCE: {
         static const char *const reductions[] = { "subgroupAdd(@0)", "subgroupMin(@0)",
                                                   "subgroupMax(@0)", "subgroupAnd(@0)",
@@ -25008,6 +25271,11 @@ static void vyi_glsl_extensions(vyi_glsl *g)
                                 rows[row].name);
                 break;
             }
+    for (uint32_t i = 0; i < g->p->count; i++)
+        if (g->p->insts[i].op == VYI_OP_CLOCK) {
+            vyi_glsl_put(g, "#extension GL_EXT_shader_realtime_clock : require\n");
+            break;
+        }
 }
 
 static void vyi_glsl_group_size(vyi_glsl *g)
@@ -25311,7 +25579,7 @@ VYRE_API vyre_status vyre_glsl_compile(const char *source, uint32_t version,
 
 #endif /* VYRE_NO_GLSL */
 /* ==========================================================================
- * engine: words for slots, and events
+ * engine: words for slots
  *
  * What a slot holds, in a line of text, for errors that tell of a work which
  * does not end.  The handlers' names are the caller's no longer once the handle
@@ -25537,7 +25805,9 @@ typedef enum vyi_role {
                              the host */
     VYI_ROLE_CANCEL = 7,  /* a u32 per slot, written by the host, read by the device */
     VYI_ROLE_EVENTS = 8,  /* that works wait for; both sets share it */
-    VYI_ROLE_CHILDREN = 9 /* the device's own queue; likewise */
+    VYI_ROLE_CHILDREN = 9, /* the device's own queue; likewise */
+    VYI_ROLE_TIMES = 10   /* written by the device, read by the host (kernel/times_impl.h);
+                             likewise */
 } vyi_role;
 
 #define VYI_CORE_BUFFERS 4u
@@ -26040,7 +26310,9 @@ struct vyi_observer {
 };
 
 /* The last events of a handle that keeps them, four words each: time (two of them),
- * kind and slot, and a value: an opcode, the number of a launch, a vyre_replay_event. */
+ * kind and slot, and a value: an opcode, a fault's code, the number of a launch, a
+ * vyre_replay_event, an answer's code.  Times of RAN and CHUNK are the device's, and the
+ * value is how many ticks later it was over. */
 typedef enum vyi_trace_kind {
     VYI_TRACE_PUBLISH = 1,
     VYI_TRACE_DONE = 2,
@@ -26049,7 +26321,10 @@ typedef enum vyi_trace_kind {
     VYI_TRACE_LEASE = 5,
     VYI_TRACE_PASS = 6,
     VYI_TRACE_LAUNCH_END = 7,
-    VYI_TRACE_EVENT = 8
+    VYI_TRACE_EVENT = 8,
+    VYI_TRACE_RAN = 9,
+    VYI_TRACE_IO = 10,   /* an answer */
+    VYI_TRACE_CHUNK = 16 /* of group 0; to 23, of group 7 */
 } vyi_trace_kind;
 #define VYI_TRACE_KIND_BIT 24u
 #define VYI_TRACE_MOST     0x1000000u
@@ -26058,6 +26333,9 @@ typedef struct vyi_trace {
     uint32_t *events; /* NULL: none are kept; constant once the handle is open */
     uint32_t  mask;   /* their count, a power of two, less one */
     uint32_t  head;   /* noted so far */
+    uint32_t  times;  /* index of that buffer; means nothing without events */
+    uint32_t  rows[8]; /* chunks that were taken of each row, and */
+    uint32_t  missed; /* of all of them those that were not; both under the lock */
 } vyi_trace;
 
 typedef struct vyi_handler_name_of {
@@ -26156,9 +26434,16 @@ static inline vyi_owner *vyi_load_owner(const vyi_queue *q, uint32_t slot)
     return (vyi_owner *)vyi_load_pointer(&q->slots.owners[slot]);
 }
 
-/* Events (engine_names.c); only where they are kept. */
+/* Events (engine_trace.c); only where they are kept.  vyi_trace_take: the slot's work
+ * has ended, and nobody publishes into it; vyi_trace_rows: under the lock. */
 VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err);
 VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value);
+VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint32_t slot,
+                               uint32_t value);
+VYI_API void vyi_trace_take(vyre *v, uint32_t slot);
+VYI_API void vyi_trace_end(vyre *v, vyre_ticket t, vyre_status status, uint32_t code);
+VYI_API void vyi_trace_rested(vyre *v);
+VYI_API void vyi_trace_rows(vyre *v);
 
 /* Works are told of one by one. */
 static inline bool vyi_tells(const vyre *v)
@@ -26169,15 +26454,17 @@ static inline bool vyi_tells(const vyre *v)
 static inline void vyi_tell_rested(vyre *v)
 {
     if (v->trace.events)
-        vyi_trace_note(v, VYI_TRACE_RESTED, 0, 0);
+        vyi_trace_rested(v);
     if (v->observer)
         v->observer->rested(v->observer, v);
 }
 
-static inline void vyi_tell_published(vyre *v, const vyre_work *work, vyre_ticket t)
+/* `since`: when that began. */
+static inline void vyi_tell_published(vyre *v, uint64_t since, const vyre_work *work,
+                                      vyre_ticket t)
 {
     if (v->trace.events)
-        vyi_trace_note(v, VYI_TRACE_PUBLISH, t.slot % VYRE_MAX_SLOTS, work->opcode);
+        vyi_trace_note_at(v, since, VYI_TRACE_PUBLISH, t.slot % VYRE_MAX_SLOTS, work->opcode);
     if (v->observer)
         v->observer->published(v->observer, v, work, t);
 }
@@ -26189,8 +26476,7 @@ static inline void vyi_tell_end(vyre *v, vyre_ticket t, vyre_status status, uint
     if (status != VYRE_OK && status != VYRE_E_FAULT && status != VYRE_E_LOST)
         return;
     if (v->trace.events)
-        vyi_trace_note(v, status == VYRE_OK ? VYI_TRACE_DONE : VYI_TRACE_FAULT,
-                       t.slot % VYRE_MAX_SLOTS, code);
+        vyi_trace_end(v, t, status, code);
     if (v->observer)
         v->observer->ended(v->observer, v, t, status, code);
 }
@@ -26236,10 +26522,8 @@ typedef struct vyi_where {
 } vyi_where;
 
 VYI_API vyi_where vyi_slot_where(const vyi_queue *q, uint32_t slot);
-/* Parts of it: the event that the slot's work waits for in vain so far (engine_order.c);
- * how far the groups are that have its chunks (engine_wide.c). */
+/* A part of it: the event that the slot's work waits for in vain so far (engine_order.c). */
 VYI_API bool vyi_order_missing(const vyi_queue *q, uint32_t slot, vyi_where *out);
-VYI_API bool vyi_wide_progress(const vyi_queue *q, uint32_t slot, vyi_where *out);
 
 /* Words for texts (engine_names.c).  The name of an opcode's handler, or the
  * opcode's; what a slot holds, and where it is; the first slot that is CLAIMED, or
@@ -26783,13 +27067,33 @@ static uint32_t vyi_slot_io(const vyi_queue *q, uint32_t slot)
     return i;
 }
 
+/* How far the groups are that have chunks of the slot's work, or had: in a pass all of
+ * them, of a running kernel those that were claimed. */
+static bool vyi_where_groups(const vyi_queue *q, uint32_t slot, vyi_where *out)
+{
+    const uint32_t at = slot - q->slots.lanes;
+    const uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
+    const uint32_t *state = words + VYI_WIDE_STATES + at * VYI_WIDE_STATE_WORDS;
+    const uint32_t next = vyi_le32(vyi_load_acquire(state + VYI_WIDE_NEXT));
+    const uint32_t pass = vyi_le32(vyi_load_relaxed(words + VYI_WIDE_HEAD + VYI_WIDE_PASS_SLOT));
+    const bool claimed = (next & VYI_GATE_COUNT) != 0 &&
+                         next >> VYI_GATE_GENERATION ==
+                             vyi_load_relaxed(&q->wides.generations[at]);
+    if (vyi_load_relaxed(&q->wides.gated) ? !claimed : pass != slot)
+        return false;
+    out->kind = VYI_WHERE_GROUPS;
+    out->which = vyi_le32(vyi_load_acquire(state + VYI_WIDE_FINISHED)) & ~VYI_WIDE_FAULTED;
+    out->of = vyi_le32(vyi_load_relaxed(words + VYI_WIDE_CHUNKS + at)) & VYI_GATE_COUNT;
+    return true;
+}
+
 /* Of a work that nobody has claimed. */
 static void vyi_where_queued(const vyi_queue *q, uint32_t slot, vyi_where *out)
 {
     const uint32_t tenant = vyi_slot_tenant(q->v, vyi_slot_words(q, slot));
     out->kind = VYI_WHERE_QUEUED;
     if (vyi_order_missing(q, slot, out) ||
-        (slot >= q->slots.lanes && vyi_wide_progress(q, slot, out)))
+        (slot >= q->slots.lanes && vyi_where_groups(q, slot, out)))
         return;
     if (tenant >= VYRE_MAX_TENANTS ||
         vyi_control_load(vyi_queue_device(q), VYRE_CONTROL_TENANT_MASKS + tenant) == 0)
@@ -26813,7 +27117,7 @@ VYI_API vyi_where vyi_slot_where(const vyi_queue *q, uint32_t slot)
     case VYRE_SLOT_WAIT_IO: w.kind = VYI_WHERE_PAUSED; break;
     case VYRE_SLOT_CLAIMED:
         w.kind = VYI_WHERE_RUNS;
-        if (slot >= q->slots.lanes && vyi_wide_progress(q, slot, &w)) /* of a pass */
+        if (slot >= q->slots.lanes && vyi_where_groups(q, slot, &w)) /* of a pass */
             break;
         w.which = vyi_slot_io(q, slot);
         w.kind = w.which < VYRE_IO_SLOTS ? VYI_WHERE_IO : VYI_WHERE_RUNS;
@@ -26913,8 +27217,14 @@ VYI_API const char *vyi_claimed_text(const vyi_queue *q, char *text, size_t size
     snprintf(text, size, "no slot is CLAIMED");
     return text;
 }
-
-/* --- events --------------------------------------------------------------- */
+/* ==========================================================================
+ * engine: the last events of a handle, and the device's times
+ *
+ * Threads note events in a ring of their own.  What the device stores of a slot's work
+ * (kernel/times_impl.h) becomes one, too: taken by whoever sees the end, or before the
+ * slot is published into again, so that nothing is lost there.  Rows of groups are rings,
+ * which whoever looks at the device empties; what they have overwritten is counted.
+ * ======================================================================= */
 
 VYI_COLD
 VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err)
@@ -26936,15 +27246,113 @@ VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err)
 
 /* The time goes last: who reads an event looks afterwards whether it can have been
  * overwritten (vyi_trace_read). */
-VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value)
+VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint32_t slot,
+                               uint32_t value)
 {
     vyi_trace *t = &v->trace;
-    const uint64_t time = vyi_now();
     uint32_t *at = t->events + 4 * (size_t)(vyi_fetch_add(&t->head, 1) & t->mask);
     vyi_store_relaxed(at + 2, (uint32_t)kind << VYI_TRACE_KIND_BIT | slot);
     vyi_store_relaxed(at + 3, value);
     vyi_store_relaxed(at + 1, (uint32_t)(time >> 32));
     vyi_store_release(at, (uint32_t)time);
+}
+
+VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value)
+{
+    vyi_trace_note_at(v, vyi_now(), kind, slot, value);
+}
+
+/* --- the device's times ---------------------------------------------------- */
+
+static uint32_t *vyi_times_of(const vyre *v)
+{
+    return vyi_device_words(vyi_queue_device(&v->queue), v->trace.times);
+}
+
+static uint64_t vyi_times_read(const uint32_t *at)
+{
+    const uint32_t low = vyi_le32(vyi_load_relaxed(at));
+    return low | (uint64_t)vyi_le32(vyi_load_relaxed(at + 1)) << 32;
+}
+
+/* Ticks from one to the other, of 32 bits. */
+static uint32_t vyi_times_span(uint64_t begin, uint64_t end)
+{
+    return end <= begin ? 0 : end - begin < UINT32_MAX ? (uint32_t)(end - begin) : UINT32_MAX;
+}
+
+VYI_API void vyi_trace_take(vyre *v, uint32_t slot)
+{
+    uint32_t *at = vyi_times_of(v) + vyi_times_slots(v->queue.wides.count != 0) +
+                   (size_t)slot * VYI_TIMES_SLOT_WORDS;
+    const uint64_t begin = vyi_times_read(at + VYI_TIMES_BEGIN);
+    const uint64_t end = vyi_times_read(at + VYI_TIMES_END);
+    if (begin == 0 || end == 0)
+        return;
+    for (uint32_t i = 0; i < VYI_TIMES_SLOT_WORDS; i++)
+        vyi_store_relaxed(at + i, 0);
+    vyi_trace_note_at(v, begin, VYI_TRACE_RAN, slot, vyi_times_span(begin, end));
+}
+
+/* A slot that was published into again meanwhile has another work's times, or will. */
+VYI_API void vyi_trace_end(vyre *v, vyre_ticket t, vyre_status status, uint32_t code)
+{
+    const uint32_t slot = VYI_TICKET_SLOT(t);
+    if (status != VYRE_E_LOST &&
+        vyi_mark_generation(vyi_load_acquire(&v->queue.slots.marks[slot])) == t.generation)
+        vyi_trace_take(v, slot);
+    vyi_trace_note(v, status == VYRE_OK ? VYI_TRACE_DONE : VYI_TRACE_FAULT, slot, code);
+}
+
+VYI_API void vyi_trace_rested(vyre *v)
+{
+    for (uint32_t slot = 0; slot < v->queue.slots.count; slot++) {
+        if (vyi_load_acquire(&v->queue.state) != VYI_STATE_LOST &&
+            vyi_mark_phase(vyi_load_acquire(&v->queue.slots.marks[slot])) == VYI_PHASE_FREE)
+            vyi_trace_take(v, slot);
+    }
+    vyi_trace_note(v, VYI_TRACE_RESTED, 0, 0);
+}
+
+/* --- rows of groups --------------------------------------------------------- */
+
+/* The row's next chunk, if there is one; or past one that was overwritten, of which the
+ * next may be still there.  Acquire: pairs with the release of its number. */
+static bool vyi_row_take(vyre *v, uint32_t row)
+{
+    vyi_trace *t = &v->trace;
+    const uint32_t *at = vyi_times_of(v) + row * VYI_TIMES_ROW_WORDS +
+                         (t->rows[row] & (VYI_TIMES_CHUNKS - 1)) * VYI_TIMES_CHUNK_WORDS;
+    const uint32_t number = vyi_le32(vyi_load_acquire(at + VYI_TIMES_NUMBER));
+    const uint32_t ahead = number - t->rows[row];
+    if (number == 0 || ahead == 0 || ahead > INT32_MAX)
+        return false;
+    if (ahead > VYI_TIMES_CHUNKS) {
+        t->missed += ahead - VYI_TIMES_CHUNKS;
+        t->rows[row] = number - VYI_TIMES_CHUNKS;
+        return true;
+    }
+    const uint64_t begin = vyi_times_read(at + VYI_TIMES_BEGIN);
+    const uint64_t end = vyi_times_read(at + VYI_TIMES_END);
+    const uint32_t slot = vyi_le32(vyi_load_acquire(at + VYI_TIMES_SLOT));
+    const bool whole = vyi_le32(vyi_load_acquire(at + VYI_TIMES_NUMBER)) == number &&
+                       begin && end && slot < v->queue.slots.count;
+    t->missed += !whole;
+    t->rows[row] = number;
+    if (whole)
+        vyi_trace_note_at(v, begin, (vyi_trace_kind)(VYI_TRACE_CHUNK + row), slot,
+                          vyi_times_span(begin, end));
+    return true;
+}
+
+VYI_API void vyi_trace_rows(vyre *v)
+{
+    if (!v->queue.wides.count || v->queue.state == VYI_STATE_LOST)
+        return;
+    for (uint32_t row = 0; row < VYI_TIMES_GROUPS; row++) {
+        for (uint32_t i = 0; i < 2 * VYI_TIMES_CHUNKS && vyi_row_take(v, row); i++)
+            continue;
+    }
 }
 /* ==========================================================================
  * engine: slots, and how threads come by them
@@ -27213,6 +27621,8 @@ static bool vyi_slot_ready(vyi_queue *q, const vyi_owner *o, uint32_t slot)
         else if (!vyi_slot_settle(q, slot, mark, outcome, rest))
             return false;
     }
+    if (q->v->trace.events)
+        vyi_trace_take(q->v, slot);
     vyi_store_release(vyi_device_words(vyi_queue_device(q), q->slots.mirror) + slot, 0);
     if (vyi_load_relaxed(&q->slots.wished))
         vyi_wish_clear(q, slot);
@@ -27264,8 +27674,11 @@ VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count)
 {
     uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror) + first;
     VYRE_ASSERT(first < q->slots.count && count <= q->slots.count - first);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
+        if (q->v->trace.events)
+            vyi_trace_take(q->v, first + i);
         vyi_store_release(&mirror[i], 0);
+    }
     for (uint32_t i = 0; i < count && vyi_load_relaxed(&q->slots.wished); i++)
         vyi_wish_clear(q, first + i);
     if (vyi_queue_device(q)->write_combined)
@@ -27860,11 +28273,12 @@ static inline vyre_status vyi_publish_all(vyi_queue *q, vyi_owner *o, const vyre
 VYI_API vyre_status vyi_publish_one(vyi_queue *q, vyi_owner *o, const vyre_work *work,
                                     vyi_receipt *ticket, vyre_error *err)
 {
+    const uint64_t since = q->v->trace.events ? vyi_now() : 0;
     vyre_status status = vyi_publish_check(q, work, 1, err);
     if (status == VYRE_OK)
         status = vyi_publish_all(q, o, work, 1, NULL, ticket, err);
     if (status == VYRE_OK && !ticket->relay)
-        vyi_tell_published(q->v, work, ticket->ticket);
+        vyi_tell_published(q->v, since, work, ticket->ticket);
     return status;
 }
 
@@ -27874,6 +28288,7 @@ VYI_API vyre_status vyi_publish_row(vyi_queue *q, const vyre_work *works, uint32
     vyi_owner *o = &q->slots.pool;
     uint32_t n = *count < VYI_RUN ? *count : VYI_RUN;
     VYRE_ASSERT(last->keep && last->each && !last->relay);
+    const uint64_t since = q->v->trace.events ? vyi_now() : 0;
     n = vyi_tells(q->v) ? 1 : n;
     vyre_status status = vyi_publish_check(q, works, n, err);
     if (status != VYRE_OK)
@@ -27881,7 +28296,7 @@ VYI_API vyre_status vyi_publish_row(vyi_queue *q, const vyre_work *works, uint32
     vyi_publish_after_buffers(q);
     status = vyi_publish_next(q, o, works, &n, last, err);
     if (status == VYRE_OK && vyi_tells(q->v))
-        vyi_tell_published(q->v, works, last->ticket);
+        vyi_tell_published(q->v, since, works, last->ticket);
     if (status != VYRE_OK ||
         vyi_publish_is_due(q, vyi_share_of(q, o, works->priority),
                            VYI_TICKET_SLOT(last->ticket) + 1 - n, n))
@@ -27935,7 +28350,9 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and a work.",
                         "%s is NULL", v ? "work" : "the handle");
     vyi_receipt r = vyi_receipt_for(&v->queue, ticket);
+    VYI_ZONE(zone, "vyre_publish");
     const vyre_status status = vyi_publish_one(&v->queue, &v->queue.slots.pool, work, &r, err);
+    VYI_ZONE_END(zone);
     if (ticket && status == VYRE_OK)
         *ticket = r.ticket;
     return status;
@@ -27947,7 +28364,11 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
     if (!v || (!works && count))
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and an array of works.",
                         "%s is NULL", v ? "works" : "the handle");
-    return vyi_publish(&v->queue, &v->queue.slots.pool, works, count, published, last, err);
+    VYI_ZONE(zone, "vyre_publish_many");
+    const vyre_status status = vyi_publish(&v->queue, &v->queue.slots.pool, works, count,
+                                           published, last, err);
+    VYI_ZONE_END(zone);
+    return status;
 }
 /* ==========================================================================
  * producer: implementation
@@ -28242,7 +28663,9 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
     vyre_status status = vyi_ticket_look(&v->queue, t, &code);
     if (status == VYRE_PENDING) {
         vyi_pace pace = vyi_pace_begin(timeout_ns);
+        VYI_ZONE(zone, "vyre_wait");
         status = vyi_ticket_wait(&v->queue, t, &pace, &code, err);
+        VYI_ZONE_END(zone);
     }
     vyi_log_hear(&v->queue);
     vyi_tell_end(v, t, status, code);
@@ -28363,7 +28786,9 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
     vyi_queue *q = &v->queue;
     vyi_pace pace = vyi_pace_begin(timeout_ns);
     uint32_t paused = 0;
+    VYI_ZONE(zone, "vyre_drain");
     vyre_status status = vyi_drain_slots(q, &pace, &paused, err);
+    VYI_ZONE_END(zone);
     if (status != VYRE_OK)
         return status;
     if (v->desc.log) {
@@ -29279,23 +29704,6 @@ static bool vyi_wide_is_torn(const vyi_queue *q, uint32_t slot)
                (vyi_le32(vyi_load_acquire(finished)) & ~VYI_WIDE_FAULTED);
 }
 
-VYI_API bool vyi_wide_progress(const vyi_queue *q, uint32_t slot, vyi_where *out)
-{
-    const uint32_t at = slot - q->slots.lanes;
-    const uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
-    const uint32_t chunks =
-        vyi_le32(vyi_load_relaxed(words + VYI_WIDE_CHUNKS + at)) & VYI_GATE_COUNT;
-    const uint32_t pass = vyi_le32(vyi_load_relaxed(words + VYI_WIDE_HEAD + VYI_WIDE_PASS_SLOT));
-    const bool passed = !vyi_load_relaxed(&q->wides.gated) && pass == slot;
-    if (!passed && vyi_wide_taken(q, at, chunks) == 0)
-        return false;
-    out->kind = VYI_WHERE_GROUPS;
-    out->which = vyi_le32(vyi_load_acquire(vyi_wide_state(q, at) + VYI_WIDE_FINISHED)) &
-                 ~VYI_WIDE_FAULTED;
-    out->of = chunks;
-    return true;
-}
-
 /* A pass has set their status; of a running kernel's they still are PUBLISHED. */
 VYI_API void vyi_wide_bury(vyi_queue *q)
 {
@@ -29941,6 +30349,8 @@ VYI_API void vyi_queue_look(vyi_queue *q)
 {
     const vyre_kernel_desc *k = &q->v->desc.kernel;
     const vyre_requeue before = q->requeue;
+    if (q->v->trace.events)
+        vyi_trace_rows(q->v);
     vyi_store_relaxed(&q->looks, q->looks + 1);
     q->requeue.max_age = vyi_oldest_looks(q);
     if (k->tasks || k->load_miss)
@@ -29957,6 +30367,7 @@ VYI_API void vyi_queue_look(vyi_queue *q)
 VYI_API void vyi_queue_look_anew(vyi_queue *q)
 {
     q->requeued = q->promoted = 0;
+    memset(q->v->trace.rows, 0, sizeof q->v->trace.rows);
 }
 
 /* --- losses --------------------------------------------------------------- */
@@ -30021,7 +30432,9 @@ VYI_API vyre_status vyi_queue_launch(vyi_queue *q, vyi_launch what, uint32_t rou
     memset(&how, 0, sizeof how);
 
     vyi_store_release(&q->passing, what != VYI_LAUNCH_LOOP);
+    VYI_ZONE(zone, "a launch");
     const vyre_status status = d->backend->launch(d, what, rounds, &how);
+    VYI_ZONE_END(zone);
     vyi_store_release(&q->passing, 0);
     if (status < 0)
         return vyi_queue_failed(q, status, &how, err);
@@ -30955,7 +31368,9 @@ VYRE_API vyre_status vyre_run(vyre *v, const vyre_work *works, uint32_t count, v
     vyi_mutex_lock(&v->run.lock);
     vyi_run r = vyi_run_begin(v, works);
     r.end = count;
+    VYI_ZONE(zone, "vyre_run");
     const vyre_status status = vyi_run_locked(&r, stats, err);
+    VYI_ZONE_END(zone);
     vyi_mutex_unlock(&v->run.lock);
     return status;
 }
@@ -31764,12 +32179,18 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
     if (k->children && events < VYRE_MAX_BINDINGS)
         children = vyi_buffer_add_own(v, VYI_ROLE_CHILDREN,
                                       VYI_CHILDREN_WORDS(k->children, slots), "children");
-    if (children == VYRE_MAX_BINDINGS)
-        return vyi_fail(err, VYRE_E_ARGUMENT, children, "Use fewer, larger buffers.",
-                        "no binding is left for the handle's own two buffers%s%s%s",
+    uint32_t times = children;
+    if (v->desc.trace_events && children < VYRE_MAX_BINDINGS)
+        times = vyi_buffer_add_own(v, VYI_ROLE_TIMES,
+                                   vyi_times_slots(v->queue.wides.count != 0) +
+                                       slots * VYI_TIMES_SLOT_WORDS, "times");
+    if (times == VYRE_MAX_BINDINGS)
+        return vyi_fail(err, VYRE_E_ARGUMENT, times, "Use fewer, larger buffers.",
+                        "no binding is left for the handle's own two buffers%s%s%s%s",
                         v->queue.wides.count ? ", or for its wide works" : "",
                         order ? ", or for its events" : "",
-                        k->children ? ", or for its children" : "");
+                        k->children ? ", or for its children" : "",
+                        v->desc.trace_events ? ", or for its trace" : "");
     vyi_buffers_sort(v);
     if (k->live_log) /* lanes write there, and the host polls */
         v->buffers.list[VYI_ROLE_LOG].place = VYRE_PLACE_HOST;
@@ -31778,6 +32199,7 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
     v->queue.wides.buffer = vyi_buffer_index(v, wide);
     v->queue.order.buffer = vyi_buffer_index(v, events);
     v->queue.children.buffer = vyi_buffer_index(v, children);
+    v->trace.times = vyi_buffer_index(v, times);
     v->buffers.user_count = k->buffer_count;
     for (uint32_t i = 0; i < k->buffer_count; i++)
         v->buffers.user_index[i] = k->buffers[i].access == VYRE_ACCESS_WORKGROUP
@@ -31833,6 +32255,8 @@ static vyi_builder vyi_builder_begin(const vyre *v)
     if (v->desc.kernel.children)
         b.wide.children = v->buffers.list[v->queue.children.buffer].binding;
     b.wide.apart = v->backend->era != NULL;
+    if (v->desc.trace_events)
+        b.wide.times = v->buffers.list[v->trace.times].binding;
     b.built = true;
     return b;
 }
@@ -32129,7 +32553,9 @@ VYRE_API vyre_status vyre_start(vyre *v, vyre_error *err)
     const uint64_t patience = v->desc.lease.timeout_ns, deadline = vyi_deadline(patience);
     if (!vyi_lock_until(v, deadline))
         return vyi_handle_is_busy(patience, "Start again, or raise lease.timeout_ns.", err);
+    VYI_ZONE(zone, "vyre_start");
     const vyre_status status = vyi_queue_start(&v->queue, deadline, err);
+    VYI_ZONE_END(zone);
     vyi_mutex_unlock(&v->lock);
     vyi_tell_event(v, status, VYRE_REPLAY_STARTED);
     return status;
@@ -32211,7 +32637,9 @@ VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err)
 {
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    VYI_ZONE(zone, "vyre_stop");
     const vyre_status status = vyi_queue_stop(&v->queue, timeout_ns, err);
+    VYI_ZONE_END(zone);
     vyi_tell_event(v, status, VYRE_REPLAY_STOPPED);
     return status;
 }
@@ -34356,6 +34784,7 @@ typedef struct vyi_vk_features {
     bool     memory_model; /* the Vulkan memory model, at device scope */
     bool     names;        /* VK_EXT_debug_utils */
     bool     llvmpipe;     /* Mesa's, whose fences need a way around */
+    vyre_spirv_clock clock; /* of traced handles; NONE for others */
     uint32_t subgroup_size, subgroup_operations;
 } vyi_vk_features;
 
@@ -35263,14 +35692,29 @@ static vyre_status vyi_vk_choose(vyi_vk_context *c, vyre_error *err)
 
 /* --- the logical device -------------------------------------------------- */
 
-/* Two features in the form that a device is asked and made with. */
+/* Features in the form that a device is asked and made with. */
 typedef struct vyi_vk_feature_chain {
     VkPhysicalDeviceFeatures2                   base;
     VkPhysicalDeviceVulkanMemoryModelFeatures   model;
     VkPhysicalDeviceTimelineSemaphoreFeatures   timeline;
+#ifdef VK_KHR_shader_clock
+    VkPhysicalDeviceShaderClockFeaturesKHR      clock;
+#endif
 } vyi_vk_feature_chain;
 
-static void vyi_vk_feature_chain_init(vyi_vk_feature_chain *chain, bool model, bool timeline)
+/* The device's clock says the same in all its lanes; the other one is of use for how
+ * long a job took. */
+#ifdef VK_KHR_shader_clock
+static vyre_spirv_clock vyi_vk_clock_of(const VkPhysicalDeviceShaderClockFeaturesKHR *f)
+{
+    return f->shaderDeviceClock     ? VYRE_SPIRV_CLOCK_DEVICE
+           : f->shaderSubgroupClock ? VYRE_SPIRV_CLOCK_SUBGROUP
+                                    : VYRE_SPIRV_CLOCK_NONE;
+}
+#endif
+
+static void vyi_vk_feature_chain_init(vyi_vk_feature_chain *chain, bool model, bool timeline,
+                                      bool clock)
 {
     void *next = NULL;
     memset(chain, 0, sizeof *chain);
@@ -35285,21 +35729,48 @@ static void vyi_vk_feature_chain_init(vyi_vk_feature_chain *chain, bool model, b
         chain->model.pNext = next;
         next = &chain->model;
     }
+#ifdef VK_KHR_shader_clock
+    chain->clock.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CLOCK_FEATURES_KHR;
+    if (clock) {
+        chain->clock.pNext = next;
+        next = &chain->clock;
+    }
+#else
+    (void)clock;
+#endif
     chain->base.pNext = next;
 }
 
 /* What the library's own device is made with. */
 typedef struct vyi_vk_device_plan {
-    const char *extensions[3];
+    const char *extensions[4];
     uint32_t    extension_count;
     vyi_vk_feature_chain features;
 } vyi_vk_device_plan;
+
+/* Whether the handle is traced, and the device has a clock for that: asks, and leaves
+ * in the plan what to make the device with. */
+static bool vyi_vk_clock_choose(vyi_vk_context *c, vyi_vk_device_plan *plan, bool offered)
+{
+#ifdef VK_KHR_shader_clock
+    if (!offered || !c->desc->trace_events)
+        return false;
+    vyi_vk_feature_chain_init(&plan->features, false, false, true);
+    c->fn.vkGetPhysicalDeviceFeatures2(c->physical, &plan->features.base);
+    c->features.clock = vyi_vk_clock_of(&plan->features.clock);
+    return c->features.clock != VYRE_SPIRV_CLOCK_NONE;
+#else
+    (void)c, (void)plan, (void)offered;
+    return false;
+#endif
+}
 
 static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *plan,
                                         vyre_error *err)
 {
     static const char model_name[] = "VK_KHR_vulkan_memory_model";
     static const char timeline_name[] = "VK_KHR_timeline_semaphore";
+    static const char clock_name[] = "VK_KHR_shader_clock";
     const bool core = c->version >= VK_API_VERSION_1_2;
     vyi_vk_extensions e;
     vyre_status status = vyi_vk_extensions_get(c, c->physical, &e, err);
@@ -35308,14 +35779,19 @@ static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *p
     bool model = core || vyi_vk_extensions_have(&e, model_name);
     bool timeline = core || vyi_vk_extensions_have(&e, timeline_name);
     const bool portability = vyi_vk_extensions_have(&e, "VK_KHR_portability_subset");
+    const bool clock = vyi_vk_clock_choose(c, plan, vyi_vk_extensions_have(&e, clock_name));
     vyi_vk_extensions_free(c, &e);
 
-    vyi_vk_feature_chain_init(&plan->features, model, timeline);
+    vyi_vk_feature_chain_init(&plan->features, model, timeline, false);
     c->fn.vkGetPhysicalDeviceFeatures2(c->physical, &plan->features.base);
     model = model && plan->features.model.vulkanMemoryModel &&
             plan->features.model.vulkanMemoryModelDeviceScope;
     timeline = timeline && plan->features.timeline.timelineSemaphore;
-    vyi_vk_feature_chain_init(&plan->features, model, timeline);
+    vyi_vk_feature_chain_init(&plan->features, model, timeline, clock);
+#ifdef VK_KHR_shader_clock
+    plan->features.clock.shaderDeviceClock = c->features.clock == VYRE_SPIRV_CLOCK_DEVICE;
+    plan->features.clock.shaderSubgroupClock = c->features.clock == VYRE_SPIRV_CLOCK_SUBGROUP;
+#endif
     plan->features.model.vulkanMemoryModel = model;
     plan->features.model.vulkanMemoryModelDeviceScope = model;
     plan->features.timeline.timelineSemaphore = timeline;
@@ -35327,6 +35803,8 @@ static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *p
         plan->extensions[plan->extension_count++] = model_name;
     if (timeline && !core)
         plan->extensions[plan->extension_count++] = timeline_name;
+    if (clock)
+        plan->extensions[plan->extension_count++] = clock_name;
     if (portability) /* must be switched on where it is offered */
         plan->extensions[plan->extension_count++] = "VK_KHR_portability_subset";
     return VYRE_OK;
@@ -35399,6 +35877,12 @@ static void vyi_vk_device_features(vyi_vk_context *c)
                 (const VkPhysicalDeviceTimelineSemaphoreFeatures *)(const void *)node;
             c->features.timeline = f->timelineSemaphore;
         }
+#ifdef VK_KHR_shader_clock
+        else if (node->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CLOCK_FEATURES_KHR &&
+                 c->desc->trace_events)
+            c->features.clock = vyi_vk_clock_of(
+                (const VkPhysicalDeviceShaderClockFeaturesKHR *)(const void *)node);
+#endif
     }
 }
 
@@ -35891,6 +36375,7 @@ static vyre_status vyi_vk_module_create(vyi_vk_context *c, const vyi_vk_pipeline
     options.rounds = true;
     options.loop_limit = desc->loop_limit;
     options.unfenced = c->features.llvmpipe;
+    options.clock = c->features.clock;
 
     vyre_spirv spirv;
     vyre_status status = vyre_spirv_emit(desc->program, &options, &spirv, err);
@@ -37779,7 +38264,7 @@ static uint32_t vyi_vk_max_rounds(const vyi_vk *v, const vyi_device_desc *desc)
 
 static vyi_vk_place vyi_vk_role_place(vyi_role role)
 {
-    return role == VYI_ROLE_MIRROR ? VYI_VK_HOST : VYI_VK_DEVICE;
+    return role == VYI_ROLE_MIRROR || role == VYI_ROLE_TIMES ? VYI_VK_HOST : VYI_VK_DEVICE;
 }
 
 /* Zeroed, or the caller's as it is.  On failure *out is zeroed. */
@@ -39049,11 +39534,6 @@ static void vyi_live_host(const vyi_queue *q, vyre_watch *w)
 
 /* --- by the device's memory ----------------------------------------------- */
 
-#define VYI_LIVE_SLOTS 64u /* that are copied at a time: 4 KB */
-
-VYI_STATIC_ASSERT(live_header_fits,
-                  VYRE_CONTROL_MIN_WORDS <= VYI_LIVE_SLOTS * VYRE_SLOT_WORDS);
-
 /* Across a bus words are read by lines; elsewhere each is one that others store. */
 static void vyi_live_copy(const vyi_device *d, uint32_t *to, const uint32_t *from, uint32_t words)
 {
@@ -39065,18 +39545,17 @@ static void vyi_live_copy(const vyi_device *d, uint32_t *to, const uint32_t *fro
         to[i] = vyi_load_relaxed(from + i);
 }
 
+/* Of a slot nothing but its status is asked for: across a bus each read takes its time. */
 static void vyi_live_device(const vyi_queue *q, vyre_watch *w)
 {
     const vyi_device *d = vyi_queue_device(q);
     const uint32_t *ring = vyi_device_words(d, VYI_ROLE_RING);
-    uint32_t words[VYI_LIVE_SLOTS * VYRE_SLOT_WORDS];
+    uint32_t words[VYRE_CONTROL_MIN_WORDS];
     vyi_live_copy(d, words, vyi_device_words(d, VYI_ROLE_CONTROL), VYRE_CONTROL_MIN_WORDS);
     vyi_watch_control(words, w);
-    for (uint32_t first = 0; first < q->slots.count; first += VYI_LIVE_SLOTS) {
-        const uint32_t left = q->slots.count - first;
-        const uint32_t some = left < VYI_LIVE_SLOTS ? left : VYI_LIVE_SLOTS;
-        vyi_live_copy(d, words, ring + (size_t)first * VYRE_SLOT_WORDS, some * VYRE_SLOT_WORDS);
-        vyi_watch_states(words, some, w);
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
+        const uint32_t status = vyi_load_relaxed(ring + (size_t)slot * VYRE_SLOT_WORDS);
+        vyi_watch_states(&status, 1, w);
     }
 }
 
@@ -52938,6 +53417,8 @@ static void vyi_job_close(vyre_io *io, vyi_job *job, uint32_t code)
         vyi_job_fill_up(job);
         vyi_event_give(&io->desc.handle->queue, job->event, code == 0);
     }
+    if (io->desc.handle && io->desc.handle->trace.events)
+        vyi_trace_note(io->desc.handle, VYI_TRACE_IO, job->queue ? job->slot : VYRE_IO_SLOTS, code);
     vyi_job_unuse(io, job->file);
     vyi_job_unuse(io, job->target);
     job->ended = !job->queue && !job->orphan && !job->event;
@@ -55215,17 +55696,50 @@ VYRE_API void vyre_graph_free(vyre_graph *g)
  * Each slot is a track of its own, because jobs of several slots overlap and slices
  * of one track must not.  Launches run one after the other, so one track does for
  * them: a launch begins when the one before it has ended, or later.
+ *
+ * The device's clock is another one, of its own rate.  A job tells of both: it was
+ * claimed after its publish had begun, and has ended before that was seen.  So the line
+ * from ticks to the host's nanoseconds runs above all publishes and below all ends.  The
+ * shortest of the first and of the last jobs say roughly what its rate is; then it is the
+ * line that leaves most room to both sides, and half of that room is told as the error.
  * ======================================================================= */
 
 #ifndef VYRE_NO_TRACE
 
 #define VYI_TRACE_LAUNCHES 64u /* that are followed at a time */
+#define VYI_TRACE_PATIENCE_NS 20000000u /* for the lock, under which rows are emptied */
 
 typedef struct vyi_trace_job {
     uint64_t since; /* 0: none is open */
+    uint64_t claim; /* the device's ticks; 0: it has not told */
+    uint32_t ran;   /* so many later it ended */
     uint32_t opcode;
+    bool     known; /* that is the slot's last work's */
     bool     named; /* the track has its name */
 } vyi_trace_job;
+
+/* A moment of both clocks, of which one is known to come first. */
+typedef struct vyi_trace_bound {
+    uint64_t host, ticks; /* host 0: there is none */
+} vyi_trace_bound;
+
+typedef struct vyi_trace_echo {
+    vyi_trace_bound publish, end;
+} vyi_trace_echo;
+
+#define VYI_TRACE_WINDOWS 64u
+
+typedef struct vyi_trace_clock {
+    /* Of the jobs in each part of the trace: the shortest; then those that bound the line
+     * most. */
+    vyi_trace_echo  shortest[VYI_TRACE_WINDOWS];
+    vyi_trace_bound above[VYI_TRACE_WINDOWS], below[VYI_TRACE_WINDOWS];
+    vyi_trace_bound at;   /* a point of the line; host 0: nothing is known */
+    double   rate;        /* nanoseconds of a tick */
+    double   doubt;       /* how far the first guess may be off, in parts of it */
+    uint64_t first, last; /* ticks of echoes */
+    uint64_t echoes, error;
+} vyi_trace_clock;
 
 typedef struct vyi_trace_launch {
     uint64_t since;
@@ -55241,6 +55755,10 @@ typedef struct vyi_trace_writer {
     vyi_trace_launch launches[VYI_TRACE_LAUNCHES]; /* by number */
     uint64_t         launch_end; /* of the last one that ended */
     uint64_t         origin;     /* time 0 of the text */
+    vyi_trace_clock  clock;
+    vyi_trace_bound  unwrapped;  /* a tick that is known; host 0: none yet */
+    uint64_t         untimed;    /* jobs whose times on the device are not known */
+    uint64_t         row_end[8]; /* of each group's last slice; 0: the track has no name */
 } vyi_trace_writer;
 
 typedef struct vyi_trace_event {
@@ -55302,13 +55820,107 @@ static void vyi_trace_slice(const vyi_trace_writer *w, const char *name, uint32_
     vyi_trace_time(w, "dur", until - since);
 }
 
-static void vyi_trace_instant(const vyi_trace_writer *w, const char *name, uint64_t time)
+/* On one track, or (0) over all. */
+static void vyi_trace_instant(const vyi_trace_writer *w, const char *name, uint32_t track,
+                              uint64_t time)
 {
+    char text[64];
     vyi_trace_text(w, ",\n{\"name\":\"");
     vyi_trace_text(w, name);
-    vyi_trace_text(w, "\",\"ph\":\"i\",\"s\":\"g\",\"pid\":1,\"tid\":0,");
+    snprintf(text, sizeof text, "\",\"ph\":\"i\",\"s\":\"%c\",\"pid\":1,\"tid\":%u,",
+             track ? 't' : 'g', (unsigned)track);
+    vyi_trace_text(w, text);
     vyi_trace_time(w, "ts", time - w->origin);
     vyi_trace_text(w, "}");
+}
+
+/* --- the device's clock ---------------------------------------------------- */
+
+static uint64_t vyi_echo_took(const vyi_trace_echo *e)
+{
+    return e->publish.host ? e->end.host - e->publish.host : UINT64_MAX;
+}
+
+/* In which part of the trace these ticks are. */
+static uint32_t vyi_clock_window(const vyi_trace_clock *c, uint64_t ticks)
+{
+    const double span = (double)(c->last - c->first);
+    const double at = span > 0 ? (double)(ticks - c->first) / span * VYI_TRACE_WINDOWS : 0;
+    return at < VYI_TRACE_WINDOWS ? (uint32_t)at : VYI_TRACE_WINDOWS - 1;
+}
+
+/* By how much the host is ahead of the line of that rate through `at`. */
+static double vyi_clock_ahead(const vyi_trace_clock *c, double rate, const vyi_trace_bound *b)
+{
+    const double ticks = b->ticks >= c->at.ticks ? (double)(b->ticks - c->at.ticks)
+                                                 : -(double)(c->at.ticks - b->ticks);
+    const double host = b->host >= c->at.host ? (double)(b->host - c->at.host)
+                                              : -(double)(c->at.host - b->host);
+    return host - ticks * rate;
+}
+
+/* The shortest of the first quarter, and of the rest, are the first guess. */
+static void vyi_clock_guess(vyi_trace_clock *c)
+{
+    vyi_trace_echo first, last;
+    memset(&first, 0, sizeof first);
+    memset(&last, 0, sizeof last);
+    for (uint32_t i = 0; i < VYI_TRACE_WINDOWS; i++) {
+        vyi_trace_echo *best = i < VYI_TRACE_WINDOWS / 4 ? &first : &last;
+        if (vyi_echo_took(&c->shortest[i]) < vyi_echo_took(best))
+            *best = c->shortest[i];
+    }
+    c->rate = 1;
+    c->doubt = 0;
+    c->at = first.publish.host ? first.publish : last.publish;
+    if (!first.publish.host || !last.publish.host || last.publish.ticks <= first.publish.ticks)
+        return;
+    const double took = (double)(vyi_echo_took(&first) + vyi_echo_took(&last));
+    const double apart = (double)last.publish.host - (double)first.publish.host;
+    if (apart > 4 * took) {
+        c->rate = apart / (double)(last.publish.ticks - first.publish.ticks);
+        c->doubt = took / apart;
+    }
+}
+
+/* The room between what the line must stay above and below of, and its middle. */
+static double vyi_clock_room(const vyi_trace_clock *c, double rate, double *middle)
+{
+    double above = -1e300, below = 1e300;
+    for (uint32_t i = 0; i < VYI_TRACE_WINDOWS; i++) {
+        const double a = c->above[i].host ? vyi_clock_ahead(c, rate, &c->above[i]) : above;
+        const double b = c->below[i].host ? vyi_clock_ahead(c, rate, &c->below[i]) : below;
+        above = a > above ? a : above;
+        below = b < below ? b : below;
+    }
+    *middle = (above + below) / 2;
+    return below - above;
+}
+
+/* The rate that leaves most room.  The room is a concave function of it. */
+static void vyi_clock_finish(vyi_trace_clock *c)
+{
+    double low = c->rate * (1 - c->doubt), high = c->rate * (1 + c->doubt), middle = 0;
+    if (!c->echoes)
+        return;
+    for (unsigned turn = 0; turn < 200 && high > low; turn++) {
+        const double third = (high - low) / 3;
+        if (vyi_clock_room(c, low + third, &middle) < vyi_clock_room(c, high - third, &middle))
+            low += third;
+        else
+            high -= third;
+    }
+    c->rate = (low + high) / 2;
+    const double room = vyi_clock_room(c, c->rate, &middle);
+    c->error = (uint64_t)((room < 0 ? -room : room) / 2);
+    c->at.host += (uint64_t)(int64_t)middle;
+}
+
+static uint64_t vyi_clock_host(const vyi_trace_clock *c, uint64_t ticks)
+{
+    const double off = ticks >= c->at.ticks ? (double)(ticks - c->at.ticks) * c->rate
+                                            : -(double)(c->at.ticks - ticks) * c->rate;
+    return c->at.host + (uint64_t)(int64_t)off;
 }
 
 /* --- events -------------------------------------------------------------- */
@@ -55327,23 +55939,80 @@ static bool vyi_trace_read(const vyi_trace *t, uint32_t index, vyi_trace_event *
     return vyi_load_acquire(&t->head) - index <= t->mask + 1u && out->time != 0;
 }
 
+/* When the device says that the job ran, inside of the time that the host knows; false:
+ * not known. */
+static bool vyi_trace_ran(const vyi_trace_writer *w, const vyi_trace_job *job, uint64_t end,
+                          uint64_t *from, uint64_t *to)
+{
+    const uint64_t slack = 2 * w->clock.error + 1000u;
+    if (!job->claim || !w->clock.at.host)
+        return false;
+    *from = vyi_clock_host(&w->clock, job->claim);
+    *to = vyi_clock_host(&w->clock, job->claim + job->ran);
+    if (*from + slack < job->since || *to > end + slack || *to < *from)
+        return false;
+    *from = *from < job->since ? job->since : *from < end ? *from : end;
+    *to = *to < *from ? *from : *to < end ? *to : end;
+    return true;
+}
+
+static void vyi_trace_track_of(vyi_trace_writer *w, uint32_t slot)
+{
+    char text[32];
+    if (w->jobs[slot].named)
+        return;
+    snprintf(text, sizeof text, "slot %u", (unsigned)slot);
+    vyi_trace_track(w, slot + 1, text);
+    w->jobs[slot].named = true;
+}
+
 static void vyi_trace_end_job(vyi_trace_writer *w, uint32_t slot, uint64_t time, const char *end)
 {
     vyi_trace_job *job = &w->jobs[slot];
+    const uint64_t until = time > job->since ? time : job->since;
+    uint64_t from, to;
     char text[96];
     if (!job->since)
         return;
-    if (!job->named) {
-        snprintf(text, sizeof text, "slot %u", (unsigned)slot);
-        vyi_trace_track(w, slot + 1, text);
-        job->named = true;
-    }
-    vyi_trace_slice(w, vyi_handler_name(w->v, job->opcode), slot + 1, job->since,
-                    time > job->since ? time : job->since);
+    vyi_trace_track_of(w, slot);
+    vyi_trace_slice(w, vyi_handler_name(w->v, job->opcode), slot + 1, job->since, until);
     snprintf(text, sizeof text, ",\"args\":{\"opcode\":\"0x%x\",\"end\":\"%s\"}}",
              (unsigned)job->opcode, end);
     vyi_trace_text(w, text);
-    job->since = 0;
+    if (vyi_trace_ran(w, job, until, &from, &to)) {
+        vyi_trace_slice(w, "on the device", slot + 1, from, to);
+        vyi_trace_text(w, "}");
+    } else {
+        w->untimed++;
+    }
+    job->since = job->claim = 0;
+}
+
+/* A chunk of a wide work, of one of the groups that are traced.  A look may have found it
+ * before the publish of its work was noted. */
+static void vyi_trace_chunk(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    const uint32_t row = e->kind - VYI_TRACE_CHUNK;
+    const uint32_t track = w->v->queue.slots.count + 1 + row;
+    char text[48];
+    uint64_t from, to;
+    if (!w->clock.at.host)
+        return;
+    from = vyi_clock_host(&w->clock, e->time);
+    to = vyi_clock_host(&w->clock, e->time + e->value);
+    if (!w->row_end[row]) {
+        snprintf(text, sizeof text, "group %u, of its chunks", (unsigned)row);
+        vyi_trace_track(w, track, text);
+    }
+    from = from < w->origin ? w->origin : from;
+    from = from < w->row_end[row] ? w->row_end[row] : from;
+    to = to < from ? from : to;
+    vyi_trace_slice(w, w->jobs[e->slot].known
+                           ? vyi_handler_name(w->v, w->jobs[e->slot].opcode) : "a chunk",
+                    track, from, to);
+    snprintf(text, sizeof text, ",\"args\":{\"slot\":%u}}", (unsigned)e->slot);
+    vyi_trace_text(w, text);
+    w->row_end[row] = to;
 }
 
 static void vyi_trace_end_launch(vyi_trace_writer *w, uint32_t number, uint64_t time)
@@ -55373,52 +56042,205 @@ static void vyi_trace_published(vyi_trace_writer *w, const vyi_trace_event *e)
 {
     vyi_trace_end_job(w, e->slot, e->time, "not asked for"); /* the slot is used again */
     w->jobs[e->slot].since = e->time;
+    w->jobs[e->slot].claim = 0;
     w->jobs[e->slot].opcode = e->value;
+    w->jobs[e->slot].known = true;
 }
 
-static void vyi_trace_rested(vyi_trace_writer *w, uint64_t time)
+static void vyi_trace_rested_all(vyi_trace_writer *w, uint64_t time)
 {
     for (uint32_t slot = 0; slot < w->v->queue.slots.count; slot++)
         vyi_trace_end_job(w, slot, time, "drained");
 }
 
+static void vyi_trace_faulted(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    char text[32];
+    if (!w->jobs[e->slot].since)
+        return;
+    vyi_trace_end_job(w, e->slot, e->time, "FAULT");
+    snprintf(text, sizeof text, "fault %u", (unsigned)e->value);
+    vyi_trace_instant(w, text, e->slot + 1, e->time);
+}
+
+static void vyi_trace_answered(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    char text[48];
+    if (e->slot < VYRE_IO_SLOTS)
+        snprintf(text, sizeof text, "IO %u: %s", (unsigned)e->slot, e->value ? "ERROR" : "OK");
+    else
+        snprintf(text, sizeof text, "read: %s", e->value ? "ERROR" : "OK");
+    vyi_trace_instant(w, text, 0, e->time);
+}
+
+static void vyi_trace_told(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    w->jobs[e->slot].claim = e->time;
+    w->jobs[e->slot].ran = e->value;
+}
+
 static void vyi_trace_event_text(vyi_trace_writer *w, const vyi_trace_event *e)
 {
     static const char *const events[4] = { "event", "start", "stop", "recover" };
-    if (e->slot >= w->v->queue.slots.count)
-        return;
     switch (e->kind) {
     case VYI_TRACE_PUBLISH: vyi_trace_published(w, e); break;
     case VYI_TRACE_DONE: vyi_trace_end_job(w, e->slot, e->time, "DONE"); break;
-    case VYI_TRACE_FAULT: vyi_trace_end_job(w, e->slot, e->time, "FAULT"); break;
-    case VYI_TRACE_RESTED: vyi_trace_rested(w, e->time); break;
+    case VYI_TRACE_FAULT: vyi_trace_faulted(w, e); break;
+    case VYI_TRACE_RESTED: vyi_trace_rested_all(w, e->time); break;
     case VYI_TRACE_LEASE:
     case VYI_TRACE_PASS: vyi_trace_launched(w, e); break;
     case VYI_TRACE_LAUNCH_END: vyi_trace_end_launch(w, e->value, e->time); break;
-    default: vyi_trace_instant(w, events[e->value < 4 ? e->value : 0], e->time); break;
+    case VYI_TRACE_RAN: vyi_trace_told(w, e); break;
+    case VYI_TRACE_IO: vyi_trace_answered(w, e); break;
+    case VYI_TRACE_EVENT:
+        vyi_trace_instant(w, events[e->value < 4 ? e->value : 0], 0, e->time);
+        break;
+    default: vyi_trace_chunk(w, e); break;
     }
+}
+
+/* --- two turns ------------------------------------------------------------ */
+
+typedef void (*vyi_trace_fn)(vyi_trace_writer *w, const vyi_trace_event *e);
+
+/* Of a clock whose high word is 0 (llvmpipe's always is, seen in Mesa 22.3): what it
+ * would say if it went on, one tick being about a nanosecond. */
+static uint64_t vyi_trace_unwrap(vyi_trace_writer *w, uint64_t ticks, uint64_t host)
+{
+    const uint64_t wrap = (uint64_t)1 << 32;
+    if (!w->unwrapped.host) {
+        w->unwrapped.host = host;
+        w->unwrapped.ticks = ticks + 256 * wrap;
+    }
+    const uint64_t about = w->unwrapped.ticks + (host - w->unwrapped.host) + wrap / 2;
+    return ticks + (about - ticks) / wrap * wrap;
+}
+
+/* Each event that is still there.  Threads note in another order than they look at the
+ * clock. */
+static void vyi_trace_each(vyi_trace_writer *w, uint32_t head, uint32_t count, vyi_trace_fn fn)
+{
+    const vyi_trace *t = &w->v->trace;
+    vyi_trace_event e;
+    uint64_t now = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!vyi_trace_read(t, head - count + i, &e) || e.slot >= w->v->queue.slots.count)
+            continue;
+        const bool device = e.kind == VYI_TRACE_RAN || e.kind >= VYI_TRACE_CHUNK;
+        if (device && e.time >> 32 == 0)
+            e.time = vyi_trace_unwrap(w, e.time, now);
+        if (!device) {
+            now = e.time;
+            w->origin = w->origin ? w->origin : now;
+        }
+        if (w->origin && (device || e.time >= w->origin))
+            fn(w, &e);
+    }
+    memset(w->jobs, 0, w->v->queue.slots.count * sizeof *w->jobs);
+}
+
+/* The job of an event that ends one, as an echo. */
+static bool vyi_trace_echo_of(vyi_trace_writer *w, const vyi_trace_event *e, vyi_trace_echo *out)
+{
+    vyi_trace_job *job = &w->jobs[e->slot];
+    if (e->kind == VYI_TRACE_PUBLISH) {
+        job->since = e->time;
+        job->claim = 0;
+    } else if (e->kind == VYI_TRACE_RAN) {
+        vyi_trace_told(w, e);
+    } else if (e->kind == VYI_TRACE_DONE || e->kind == VYI_TRACE_FAULT) {
+        const bool echo = job->since && job->claim && e->time > job->since;
+        out->publish.host = job->since;
+        out->publish.ticks = job->claim;
+        out->end.host = e->time;
+        out->end.ticks = job->claim + job->ran;
+        job->since = job->claim = 0;
+        return echo;
+    }
+    return false;
+}
+
+static void vyi_trace_extent(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    vyi_trace_clock *c = &w->clock;
+    vyi_trace_echo echo;
+    if (!vyi_trace_echo_of(w, e, &echo))
+        return;
+    c->first = c->echoes && c->first < echo.publish.ticks ? c->first : echo.publish.ticks;
+    c->last = c->last > echo.publish.ticks ? c->last : echo.publish.ticks;
+    c->echoes++;
+}
+
+static void vyi_trace_short(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    vyi_trace_clock *c = &w->clock;
+    vyi_trace_echo echo;
+    if (!vyi_trace_echo_of(w, e, &echo))
+        return;
+    vyi_trace_echo *best = &c->shortest[vyi_clock_window(c, echo.publish.ticks)];
+    if (vyi_echo_took(&echo) < vyi_echo_took(best))
+        *best = echo;
+}
+
+static void vyi_trace_bounds(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    vyi_trace_clock *c = &w->clock;
+    vyi_trace_echo echo;
+    if (!vyi_trace_echo_of(w, e, &echo))
+        return;
+    const uint32_t window = vyi_clock_window(c, echo.publish.ticks);
+    vyi_trace_bound *above = &c->above[window], *below = &c->below[window];
+    if (!above->host || vyi_clock_ahead(c, c->rate, &echo.publish) >
+                            vyi_clock_ahead(c, c->rate, above))
+        *above = echo.publish;
+    if (!below->host || vyi_clock_ahead(c, c->rate, &echo.end) <
+                            vyi_clock_ahead(c, c->rate, below))
+        *below = echo.end;
+}
+
+static void vyi_trace_find_clock(vyi_trace_writer *w, uint32_t head, uint32_t count)
+{
+    vyi_trace_clock *c = &w->clock;
+    vyi_trace_each(w, head, count, vyi_trace_extent);
+    if (w->v->backend->id == VYRE_BACKEND_CPU) { /* its clock is the host's */
+        c->at.host = c->at.ticks = w->origin;
+        c->rate = 1;
+        return;
+    }
+    vyi_trace_each(w, head, count, vyi_trace_short);
+    vyi_clock_guess(c);
+    vyi_trace_each(w, head, count, vyi_trace_bounds);
+    vyi_clock_finish(c);
+}
+
+/* What the picture does not show. */
+static void vyi_trace_ending(const vyi_trace_writer *w, uint32_t dropped)
+{
+    const vyi_trace_clock *c = &w->clock;
+    char text[160];
+    snprintf(text, sizeof text,
+             ",\n{\"name\":\"clock\",\"ph\":\"M\",\"pid\":1,\"tid\":0,\"args\":{"
+             "\"error_ns\":%llu,\"echoes\":%llu,\"tick_ps\":%llu}}",
+             (unsigned long long)c->error, (unsigned long long)c->echoes,
+             (unsigned long long)(c->rate * 1000 + 0.5));
+    vyi_trace_text(w, text);
+    snprintf(text, sizeof text,
+             ",\n{\"name\":\"dropped\",\"ph\":\"M\",\"pid\":1,\"tid\":0,"
+             "\"args\":{\"untimed\":%llu,\"chunks\":%u,\"events\":%u}}]\n",
+             (unsigned long long)w->untimed, (unsigned)w->v->trace.missed, (unsigned)dropped);
+    vyi_trace_text(w, text);
 }
 
 static void vyi_trace_all(vyi_trace_writer *w, const vyi_trace *t)
 {
     const uint32_t head = vyi_load_acquire(&t->head), room = t->mask + 1u;
     const uint32_t count = head < room ? head : room;
-    char text[96];
-    vyi_trace_event e;
+    vyi_trace_find_clock(w, head, count);
     vyi_trace_text(w, "[{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":1,\"tid\":0,"
                       "\"args\":{\"name\":\"vyre\"}}");
     vyi_trace_track(w, 0, "launches");
-    for (uint32_t i = 0; i < count; i++) {
-        if (!vyi_trace_read(t, head - count + i, &e))
-            continue;
-        w->origin = w->origin ? w->origin : e.time;
-        if (e.time >= w->origin) /* threads note in another order than they look at the clock */
-            vyi_trace_event_text(w, &e);
-    }
-    snprintf(text, sizeof text,
-             ",\n{\"name\":\"dropped\",\"ph\":\"M\",\"pid\":1,\"tid\":0,"
-             "\"args\":{\"events\":%u}}]\n", (unsigned)(head - count));
-    vyi_trace_text(w, text);
+    vyi_trace_each(w, head, count, vyi_trace_event_text);
+    vyi_trace_ending(w, head - count);
 }
 
 VYRE_API vyre_status vyre_trace_json(vyre *v, vyre_trace_write write, void *user,
@@ -55440,6 +56262,10 @@ VYRE_API vyre_status vyre_trace_json(vyre *v, vyre_trace_write write, void *user
     if (!w.jobs)
         return vyi_fail_nomem(err, size);
     memset(w.jobs, 0, size);
+    if (vyi_lock_until(v, vyi_now() + VYI_TRACE_PATIENCE_NS)) {
+        vyi_trace_rows(v);
+        vyi_mutex_unlock(&v->lock);
+    }
     vyi_trace_all(&w, &v->trace);
     vyi_free(&v->desc.allocator, w.jobs, size);
     return VYRE_OK;

@@ -1,11 +1,15 @@
-/* plot: a picture of latency distributions side by side
+/* plot: a picture of latency distributions side by side, or of a trace
  *
  *     bench/plot FILE.csv > roundtrip.svg
+ *     bench/plot --trace FILE.json > trace.svg
  *
  * Takes the round trips with one job in flight from what bench/run.sh
  * collected, slowest first, and draws each as a bar on a logarithmic axis:
  * p50, p90, p99, p99.9 and the maximum, each the worst of the runs.  The
  * picture brings its own background, for light and for dark.
+ *
+ * Of a trace (vyre_trace_json) it draws what Perfetto does: a row for each track, with
+ * what the device tells in the lower half of a job.
  */
 #define _GNU_SOURCE
 #include "csv.h"
@@ -109,11 +113,11 @@ static void put_line(double x1, double y1, double x2, double y2, const char *cla
            y2, class);
 }
 
-static void draw_frame(const plot *p, int height)
+static void draw_style(const char *title, int height)
 {
     printf("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
            "viewBox=\"0 0 %d %d\" role=\"img\">\n", WIDTH, height, WIDTH, height);
-    printf("<title>One job there and back: latency by path</title>\n<style>\n"
+    printf("<title>%s</title>\n<style>\n"
            "text { font: 13px system-ui, sans-serif; fill: #24292f }\n"
            ".title { font-size: 17px; font-weight: 600 }\n"
            ".small { font-size: 12px; fill: #57606a }\n"
@@ -129,8 +133,13 @@ static void draw_frame(const plot *p, int height)
            ".small, .tick { fill: #9198a1 }\n.page { fill: #0d1117 }\n"
            ".grid { stroke: #30363d }\n.grid2 { stroke: #1b2027 }\n"
            ".a { fill: #7d8590; stroke: #7d8590 }\n.b { fill: #58a6ff; stroke: #58a6ff }\n}\n"
-           "</style>\n");
+           "</style>\n", title);
     printf("<rect class=\"page\" width=\"%d\" height=\"%d\"/>\n", WIDTH, height);
+}
+
+static void draw_frame(const plot *p, int height)
+{
+    draw_style("One job there and back: latency by path", height);
     put_text(20, 28, "title", "One ATOMIC_ADD job there and back");
     char text[320];
     snprintf(text, sizeof text, "%s, %s. Each mark is the worst of %d run%s.", p->device->device,
@@ -205,10 +214,137 @@ static void draw_key(double y)
            x[CSV_MAX], y);
 }
 
+/* --- a trace ------------------------------------------------------------------ */
+
+#define SLICES 4096
+#define TRACKS 1024
+#define THIN   16 /* of a row */
+
+typedef struct slice {
+    char     name[48];
+    unsigned track;
+    double   begin, end; /* us */
+} slice;
+
+typedef struct trace {
+    slice  slices[SLICES];
+    int    count;
+    int    row[1024]; /* of a track, or -1 */
+    char   names[TRACKS][48];
+    int    rows;
+    double from, to;
+} trace;
+
+/* One line of the text: a slice, or the name of a track. */
+static void trace_line(trace *t, const char *line)
+{
+    slice s;
+    double length;
+    char name[48];
+    if (sscanf(line, "{\"name\":\"%47[^\"]\",\"ph\":\"X\",\"pid\":1,\"tid\":%u,\"ts\":%lf,\"dur\":%lf",
+               s.name, &s.track, &s.begin, &length) == 4 && t->count < SLICES && s.track < 1024) {
+        s.end = s.begin + length;
+        t->slices[t->count++] = s;
+    } else if (sscanf(line, "{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,\"tid\":%u,"
+                            "\"args\":{\"name\":\"%47[^\"]", &s.track, name) == 2 &&
+               s.track < 1024 && t->rows < TRACKS && t->row[s.track] < 0) {
+        t->row[s.track] = t->rows;
+        memcpy(t->names[t->rows++], name, sizeof name);
+    }
+}
+
+/* The last 26 jobs, which are bench/watch's scene. */
+static bool trace_read(trace *t, const char *path)
+{
+    char line[1024];
+    FILE *file = fopen(path, "r");
+    memset(t->row, -1, sizeof t->row);
+    while (file && fgets(line, sizeof line, file))
+        trace_line(t, line[0] == '[' ? line + 1 : line);
+    if (file)
+        fclose(file);
+    int jobs = 0, seen = 0;
+    for (int i = 0; i < t->count; i++)
+        jobs += strcmp(t->slices[i].name, "on the device") == 0;
+    t->from = 1e300;
+    for (int i = 0; i < t->count; i++) {
+        seen += strcmp(t->slices[i].name, "on the device") == 0;
+        if (strcmp(t->slices[i].name, "lease") == 0 || strcmp(t->slices[i].name, "pass") == 0 ||
+            seen + 26 <= jobs)
+            continue;
+        t->from = fmin(t->from, t->slices[i].begin);
+        t->to = fmax(t->to, t->slices[i].end);
+    }
+    return t->to > t->from;
+}
+
+static double trace_x(const trace *t, double us)
+{
+    const double at = (us - t->from) / (t->to - t->from);
+    return 150 + (WIDTH - 180) * fmin(fmax(at, 0), 1);
+}
+
+static void draw_slice(const trace *t, const slice *s)
+{
+    const bool device = strcmp(s->name, "on the device") == 0;
+    const bool ours = device || strncmp(t->names[t->row[s->track]], "group", 5) == 0;
+    const double left = trace_x(t, s->begin), right = trace_x(t, s->end);
+    const double y = 56 + THIN * t->row[s->track] + (device ? 6 : 2);
+    if (s->end <= t->from || s->begin >= t->to)
+        return;
+    printf("<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" class=\"%c bar\"/>\n", left, y,
+           fmax(right - left, 0.6), device ? 8 : THIN - 4, ours ? 'b' : 'a');
+}
+
+/* Tracks that have nothing in it are left out. */
+static void trace_rows(trace *t)
+{
+    bool used[TRACKS] = { false };
+    int to[TRACKS], rows = 0;
+    for (int i = 0; i < t->count; i++) {
+        const slice *s = &t->slices[i];
+        if (t->row[s->track] >= 0 && s->end > t->from && s->begin < t->to)
+            used[t->row[s->track]] = true;
+    }
+    for (int i = 0; i < t->rows; i++) {
+        to[i] = used[i] ? rows : -1;
+        if (used[i])
+            memmove(t->names[rows++], t->names[i], sizeof t->names[i]);
+    }
+    for (int i = 0; i < 1024; i++)
+        t->row[i] = t->row[i] < 0 ? -1 : to[t->row[i]];
+    t->rows = rows;
+}
+
+static int draw_trace(const char *path)
+{
+    static trace t;
+    char text[128];
+    if (!trace_read(&t, path)) {
+        fprintf(stderr, "plot: %s holds no jobs with times of the device\n", path);
+        return 1;
+    }
+    trace_rows(&t);
+    const int height = 56 + THIN * t.rows + 44;
+    draw_style("A trace of jobs", height);
+    put_text(20, 28, "title", "Jobs from publish to seen end, and when the device ran them");
+    for (int i = 0; i < t.rows; i++)
+        put_text(140, 56 + THIN * i + 12, "label", t.names[i]);
+    for (int i = 0; i < t.count; i++)
+        if (t.row[t.slices[i].track] >= 0)
+            draw_slice(&t, &t.slices[i]);
+    snprintf(text, sizeof text, "%.1f us from the left to the right", t.to - t.from);
+    put_text(150, height - 16, "small", text);
+    printf("</svg>\n");
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     csv_file f;
     plot p;
+    if (argc == 3 && strcmp(argv[1], "--trace") == 0)
+        return draw_trace(argv[2]);
     if (argc != 2 || !csv_read(&f, argv[1])) {
         fprintf(stderr, "usage: %s FILE.csv > FILE.svg\n", argv[0]);
         return 2;

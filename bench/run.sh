@@ -40,7 +40,7 @@ options() {
 }
 
 # The round trips by Vulkan and by CUDA one after the other: their ratio counts.
-all="roundtrip roundtrip_cuda wide wide_cuda runs order order_cuda pool plan mpi drain drain_cuda publish sustained runner io_floor io memory scan emit source interp compile"
+all="roundtrip roundtrip_cuda wide wide_cuda runs order order_cuda pool plan mpi drain drain_cuda publish sustained watch runner io_floor io memory scan emit source interp compile"
 
 compile() { # name: a program of bench/ or, in CUDA, of bench/twins/
     local source=bench/$1.c libs="-lm -lpthread -ldl" library

@@ -1,10 +1,11 @@
 /* A live screen of one handle, or its numbers for Prometheus.
  *
- *     watch [cpu | vulkan [SECONDS [PORT]]]
+ *     watch [cpu | vulkan [SECONDS [PORT | screen]]]
  *
  * A thread publishes 20,000 jobs in bursts.  Meanwhile one line a second is printed
- * to stderr, and with a port http://127.0.0.1:PORT/metrics answers with the text that
- * Prometheus reads.  Ends after so many seconds (default: 2). */
+ * to stderr; or, with `screen`, a picture that is drawn anew ten times a second.  With a
+ * port http://127.0.0.1:PORT/metrics answers with the text that Prometheus reads.  Ends
+ * after so many seconds (default: 2). */
 #define _POSIX_C_SOURCE 200112L
 #define VYRE_IMPLEMENTATION
 #include "vyre.h"
@@ -75,37 +76,83 @@ static void answer(int server, vyre *v)
     close(client);
 }
 
-/* Answers for a second. */
-static void pass_a_second(int server, vyre *v)
+/* --- a line, or a screen ----------------------------------------------------- */
+
+static void name_stuck(vyre *v)
 {
-    struct pollfd comes = { server, POLLIN, 0 };
-    for (int i = 0; i < 10; i++) {
-        if (poll(&comes, server >= 0, 100) == 1)
-            answer(server, v);
-    }
+    static const char *const at[] = { "runs", "waits for IO request", "groups; chunks ended:",
+                                      "waits for event", "its tenant has no rights", "paused" };
+    vyre_stuck_slot stuck[4];
+    uint32_t count = 0;
+    if (vyre_stuck(v, 50000000, stuck, 4, &count, NULL) != VYRE_OK)
+        return;
+    for (uint32_t i = 0; i < count; i++)
+        fprintf(stderr, "watch: slot %u, opcode 0x%x (%s): %s %u\n",
+                (unsigned)vyre_ticket_slot(stuck[i].ticket), (unsigned)stuck[i].opcode,
+                stuck[i].handler, at[stuck[i].at], (unsigned)stuck[i].which);
+}
+
+/* A bar of 40 characters for `part` of `all`. */
+static void bar(const char *name, uint32_t part, uint32_t all)
+{
+    char text[41];
+    const uint32_t length = all ? (uint32_t)((uint64_t)part * 40 / all) : 0;
+    memset(text, ' ', 40);
+    memset(text, '#', length);
+    text[40] = '\0';
+    fprintf(stderr, "  %-10s [%s] %u\n", name, text, (unsigned)part);
+}
+
+static bool draw(vyre *v, vyre_watch *before)
+{
+    vyre_watch now;
+    vyre_health health;
+    if (vyre_watch_live(v, VYRE_WATCH_DEVICE, &now, NULL) < 0)
+        return false;
+    vyre_watch_health(before, &now, &health, NULL);
+    fprintf(stderr, "\033[H\033[2J%u slots, %u jobs ended, %u a second, %u faults%s\n\n",
+            (unsigned)now.slots, (unsigned)now.done, (unsigned)(10 * health.done_delta),
+            (unsigned)now.faults, health.stalled ? ", STALLED" : "");
+    for (unsigned i = 0; i < sizeof now.states / sizeof now.states[0]; i++)
+        bar(vyre_slot_state_name((vyre_slot_state)i), now.states[i], now.slots);
+    if (health.stalled)
+        name_stuck(v);
+    *before = now;
+    return true;
 }
 
 static bool show(vyre *v, vyre_watch *before)
 {
     vyre_watch now;
     vyre_health health;
-    vyre_stuck_slot stuck;
-    uint32_t count = 0;
     if (vyre_watch_live(v, VYRE_WATCH_DEVICE, &now, NULL) < 0)
         return false;
     vyre_watch_health(before, &now, &health, NULL);
     fprintf(stderr, "watch: %3u of %u slots busy, %6u jobs since, %u in all, %u faults%s\n",
             (unsigned)now.runnable, (unsigned)now.slots, (unsigned)health.done_delta,
             (unsigned)now.done, (unsigned)now.faults, health.stalled ? ", STALLED" : "");
-    if (health.stalled && vyre_stuck(v, 100000000, &stuck, 1, &count, NULL) == VYRE_OK && count)
-        fprintf(stderr, "watch: slot %u is at opcode 0x%x (%s)\n", (unsigned)vyre_ticket_slot(stuck.ticket),
-                (unsigned)stuck.opcode, stuck.handler);
+    if (health.stalled)
+        name_stuck(v);
     *before = now;
     return true;
 }
 
+/* A second: answers, or draws. */
+static bool pass_a_second(int server, bool screen, vyre *v, vyre_watch *before)
+{
+    struct pollfd comes = { server, POLLIN, 0 };
+    for (int i = 0; i < 10; i++) {
+        if (poll(&comes, server >= 0, 100) == 1)
+            answer(server, v);
+        if (screen && !draw(v, before))
+            return false;
+    }
+    return screen || show(v, before);
+}
+
 int main(int argc, char **argv)
 {
+    const bool screen = argc > 3 && strcmp(argv[3], "screen") == 0;
     const int seconds = argc > 2 ? atoi(argv[2]) : 2;
     vyre_desc desc;
     vyre_error err;
@@ -120,12 +167,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "watch: %s\n%s\n", err.text, err.fix);
         return 1;
     }
-    const int server = serve(argc > 3 ? argv[3] : NULL);
+    const int server = serve(argc > 3 && !screen ? argv[3] : NULL);
     if (pthread_create(&thread, NULL, publish_jobs, v) != 0)
         return 1;
     for (int i = 0; i < seconds; i++) {
-        pass_a_second(server, v);
-        if (!show(v, &w))
+        if (!pass_a_second(server, screen, v, &w))
             return 1;
     }
     pthread_join(thread, NULL);

@@ -112,6 +112,16 @@
     #define VYRE_ASSERT(condition) assert(condition)
 #endif
 
+/* Zones of the profiler Tracy, where the program has included its TracyC.h before: calls
+ * that publish, wait, run, start and stop, and launches. */
+#if defined(TracyCZoneN) && defined(TracyCZoneEnd)
+    #define VYI_ZONE(zone, name) TracyCZoneN(zone, name, 1)
+    #define VYI_ZONE_END(zone)   TracyCZoneEnd(zone)
+#else
+    #define VYI_ZONE(zone, name) ((void)0)
+    #define VYI_ZONE_END(zone)   ((void)0)
+#endif
+
 /* Compile-time fact.  `name` must be unique in its scope. */
 #define VYI_STATIC_ASSERT(name, condition) typedef char vyi_assert_##name[(condition) ? 1 : -1]
 

@@ -48,7 +48,7 @@ passes build_plot compile plot
 all=$scratch/all.csv
 : > "$all"
 lines=0
-for name in roundtrip wide runs order pool plan drain publish sustained cancel runner scan emit source interp compile; do
+for name in roundtrip wide runs order pool plan drain publish sustained watch cancel runner scan emit source interp compile; do
     if ! buildable $name; then skips "$name" "volk.h, glslang or its shaders are not installed"; continue; fi
     passes "build_$name" compile $name
     if ! timeout 60 "$bin/$name" --quick --csv > "$scratch/csv" 2> "$scratch/said"; then
@@ -107,6 +107,11 @@ if needs python3; then
     passes plot_xml is_xml "$scratch/plot.svg"
     sed '$d' "$scratch/plot.svg" > "$scratch/cut.svg"
     fails plot_xml_control is_xml "$scratch/cut.svg"
+    passes scene sh -c "timeout 60 '$bin/watch' --trace > '$scratch/trace.json'"
+    passes plot_trace sh -c "'$bin/plot' --trace '$scratch/trace.json' > '$scratch/trace.svg'"
+    passes plot_trace_xml is_xml "$scratch/trace.svg"
+    passes plot_trace_groups grep -q '>group 0, of its chunks<' "$scratch/trace.svg"
+    fails plot_trace_broken "$bin/plot" --trace "$scratch/broken.csv"
 fi
 same_picture() { "$bin/plot" bench/h200.csv > "$scratch/h200.svg" && cmp "$scratch/h200.svg" docs/roundtrip.svg; }
 passes picture same_picture

@@ -1,5 +1,7 @@
-/* trace: the text is JSON, its slices are where they belong, and what does not fit is
- * counted. */
+/* trace: the text is JSON, its slices are where they belong, what the device tells lies
+ * inside of what the host knows, and what does not fit is counted. */
+#include "inside.h"
+
 #include "engine.h"
 
 #include <ctype.h>
@@ -8,13 +10,17 @@ static vyre_error err;
 
 typedef struct text {
     char  *bytes;
-    size_t size;
+    size_t size, room;
 } text;
 
 static void collect(void *user, const char *bytes, size_t count)
 {
     text *t = (text *)user;
-    t->bytes = (char *)realloc(t->bytes, t->size + count + 1);
+    while (t->size + count + 1 > t->room) {
+        t->room = 2 * t->room + 65536;
+        t->bytes = (char *)realloc(t->bytes, t->room);
+        CHECK(t->bytes != NULL);
+    }
     memcpy(t->bytes + t->size, bytes, count);
     t->size += count;
     t->bytes[t->size] = '\0';
@@ -22,7 +28,7 @@ static void collect(void *user, const char *bytes, size_t count)
 
 static text trace_of(vyre *v)
 {
-    text t = { NULL, 0 };
+    text t = { NULL, 0, 0 };
     CHECK_EQ(vyre_trace_json(v, collect, &t, &err), VYRE_OK);
     CHECK(t.bytes && strlen(t.bytes) == t.size);
     return t;
@@ -104,29 +110,82 @@ static bool parse_slice(const char *line, slice *out)
     return true;
 }
 
+enum { SLOTS = 64, SLOTS_MOST = SLOTS + 32 /* wide ones */, ROWS = 8, CHUNKS_MOST = 4096 };
+
 typedef struct found {
-    unsigned jobs, launches, tracks;
+    unsigned jobs, launches, tracks, ran, chunks, untimed;
+    double   error; /* microseconds */
+    bool     clock;
 } found;
 
-/* The slices of a track follow each other and do not overlap. */
-static found check_slices(const char *bytes)
+/* A number of the last lines. */
+static double told(const char *bytes, const char *key)
 {
-    static double last[65];
-    found f = { 0, 0, 0 };
-    memset(last, 0, sizeof last);
+    const char *at = strstr(bytes, key);
+    CHECK(at != NULL);
+    return atof(at + strlen(key));
+}
+
+static bool is_job(const char *name)
+{
+    return strcmp(name, "square") == 0 || strcmp(name, "fa\\\\ult") == 0 ||
+           strcmp(name, "fill") == 0;
+}
+
+/* What stands on the track so far: the end of its last slice, and the last job. */
+typedef struct track {
+    double end;
+    slice  job;
+} track;
+
+/* A slice of the host's, after the one before it; or one of the device's, inside of it. */
+static void check_slice(const slice *s, track *t, found *f, uint32_t slots)
+{
+    CHECK(s->end >= s->begin);
+    if (s->track > slots) {
+        CHECK(s->track <= slots + ROWS && s->begin >= t->end - 0.0005);
+        CHECK(strcmp(s->name, "fill") == 0 || strcmp(s->name, "a chunk") == 0);
+        f->chunks++;
+        t->end = s->end;
+        return;
+    }
+    if (strcmp(s->name, "on the device") == 0) {
+        CHECK(s->begin >= t->job.begin - 0.0005 && s->end <= t->job.end + 0.0005);
+        CHECK(s->track != 0);
+        f->ran++;
+        return;
+    }
+    CHECK(s->begin >= t->end - 0.0005);
+    CHECK(s->track ? is_job(s->name)
+                   : strcmp(s->name, "lease") == 0 || strcmp(s->name, "pass") == 0);
+    f->tracks += s->track && t->end == 0;
+    f->jobs += s->track != 0;
+    f->launches += s->track == 0;
+    t->end = s->end;
+    t->job = *s;
+}
+
+/* The slices of a track follow each other and do not overlap. */
+static found check_slices(const char *bytes, uint32_t slots)
+{
+    static track tracks[SLOTS_MOST + ROWS + 1];
+    found f;
+    memset(&f, 0, sizeof f);
+    memset(tracks, 0, sizeof tracks);
     for (const char *line = bytes; line; line = strchr(line, '\n')) {
         slice s;
         line += *line == '\n' || *line == '[';
         if (!parse_slice(line, &s))
             continue;
-        CHECK(s.track <= 64 && s.begin >= last[s.track] - 0.0005 && s.end >= s.begin);
-        f.tracks += s.track && last[s.track] == 0;
-        last[s.track] = s.end;
-        f.jobs += s.track != 0;
-        f.launches += s.track == 0;
-        CHECK(s.track ? strcmp(s.name, "square") == 0 || strcmp(s.name, "fa\\\\ult") == 0
-                      : strcmp(s.name, "lease") == 0 || strcmp(s.name, "pass") == 0);
+        CHECK(s.track <= slots + ROWS);
+        check_slice(&s, &tracks[s.track], &f, slots);
     }
+    f.untimed = (unsigned)told(bytes, "\"untimed\":");
+    f.error = told(bytes, "\"error_ns\":") / 1000;
+    f.clock = told(bytes, "\"echoes\":") > 0;
+    CHECK_EQ(f.ran + f.untimed, f.jobs);
+    if (backend_under_test == VYRE_BACKEND_CPU)
+        CHECK_EQ(f.untimed, 0);
     return f;
 }
 
@@ -142,16 +201,32 @@ static unsigned count_text(const char *bytes, const char *what)
 
 /* --- cases --------------------------------------------------------------- */
 
-static const vyre_handler handlers[2] = { VYRE_HANDLER(OP_SQUARE, emit_square, NULL, "square"),
-                                          { OP_FAULT, emit_fault, NULL, "fa\\ult" } };
+#define OP_FILL 0x1200u /* a range: user buffer 0 [index] = a2 */
+
+static void emit_fill(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_ir_store(p, s->buffers[0], s->index, s->arg[2]);
+}
+
+static const vyre_handler handlers[3] = {
+    VYRE_HANDLER(OP_SQUARE, emit_square, NULL, "square"),
+    VYRE_HANDLER(OP_FAULT, emit_fault, NULL, "fa\\ult"),
+    { OP_FILL, emit_fill, NULL, "fill", VYRE_WIDTH_RANGE, 1024, NULL, 0 }
+};
+
+static vyre *open_with(uint32_t events, uint32_t count)
+{
+    vyre_desc d = engine_desc(SLOTS);
+    d.kernel.handlers = handlers;
+    d.kernel.handler_count = count;
+    d.trace_events = events;
+    return engine_open(&d);
+}
 
 static vyre *open_traced(uint32_t events)
 {
-    vyre_desc d = engine_desc(64);
-    d.kernel.handlers = handlers;
-    d.kernel.handler_count = 2;
-    d.trace_events = events;
-    return engine_open(&d);
+    return open_with(events, 2);
 }
 
 static void jobs_and_launches(void)
@@ -172,17 +247,19 @@ static void jobs_and_launches(void)
     CHECK_EQ(vyre_stop(v, 10 * SECOND, &err), VYRE_OK);
     text t = trace_of(v);
     check_json(t.bytes);
-    found f = check_slices(t.bytes);
+    found f = check_slices(t.bytes, SLOTS);
     CHECK_EQ(f.jobs, 310);
     CHECK(f.launches >= 1); /* a stop waits for all */
     CHECK_EQ(f.tracks, 64);
     CHECK_EQ(count_text(t.bytes, "thread_name"), 65);
     CHECK_EQ(count_text(t.bytes, "\"end\":\"DONE\""), 294);
     CHECK_EQ(count_text(t.bytes, "\"end\":\"FAULT\""), 6);
+    CHECK_EQ(count_text(t.bytes, "\"name\":\"fault "), 6);
+    CHECK_EQ(count_text(t.bytes, "\"name\":\"fault 306\""), 1); /* VYRE_FAULT_USER + 50 */
     CHECK_EQ(count_text(t.bytes, "\"end\":\"drained\""), 10);
     CHECK_EQ(count_text(t.bytes, "\"name\":\"start\""), 1);
     CHECK_EQ(count_text(t.bytes, "\"name\":\"stop\""), 1);
-    CHECK(strstr(t.bytes, "\"args\":{\"events\":0}}]"));
+    CHECK(strstr(t.bytes, "\"events\":0}}]"));
     free(t.bytes);
     vyre_close(v);
 }
@@ -199,7 +276,7 @@ static void passes_and_reuse(void)
     }
     text t = trace_of(v);
     check_json(t.bytes);
-    found f = check_slices(t.bytes);
+    found f = check_slices(t.bytes, SLOTS);
     CHECK_EQ(f.jobs, 2 * 64 + 1);
     CHECK(f.launches >= 2); /* whether the last one has ended nobody may have looked yet */
     CHECK_EQ(count_text(t.bytes, "\"end\":\"not asked for\""), 2 * 64 - 2);
@@ -217,17 +294,124 @@ static void the_oldest_are_dropped(void)
     }
     text t = trace_of(v);
     check_json(t.bytes);
-    found f = check_slices(t.bytes);
+    found f = check_slices(t.bytes, SLOTS);
     CHECK(f.jobs >= 3 && f.jobs <= 8);
-    CHECK(!strstr(t.bytes, "\"args\":{\"events\":0}}]"));
+    CHECK(!strstr(t.bytes, "\"events\":0}}]"));
     free(t.bytes);
     vyre_close(v);
+}
+
+/* --- wide works --------------------------------------------------------------- */
+
+/* A thousand jobs of a lane, and twenty wide ones, whose chunks have rows. */
+static void lanes_and_groups(void)
+{
+    vyre *v = open_with(65536, 3);
+    const bool passes = vyi_queue_device(&v->queue)->wide_groups == 0;
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    for (uint32_t i = 0; i < 1020; i++) {
+        vyre_work w = engine_work(OP_SQUARE, 2, i, i);
+        if (i % 51 == 50)
+            w = engine_work(OP_FILL, 3, 0, 32768);
+        vyre_ticket t = engine_publish(v, w);
+        CHECK_EQ(vyre_wait(v, t, 20 * SECOND, &err), VYRE_OK);
+    }
+    CHECK_EQ(vyre_stop(v, 10 * SECOND, &err), VYRE_OK);
+    text t = trace_of(v);
+    check_json(t.bytes);
+    found f = check_slices(t.bytes, SLOTS_MOST);
+    CHECK_EQ(f.jobs, 1020);
+    printf("%s: error %.3f us, %u of 1020 jobs without times, %u chunks\n",
+           backend_under_test == VYRE_BACKEND_CPU ? "cpu" : "vulkan", f.error, f.untimed, f.chunks);
+    if (f.clock) {
+        CHECK(f.ran >= 1000);
+        /* Groups that wait for works share chunks with many that have no row. */
+        CHECK(f.chunks >= 1 && f.chunks <= 20 * 32);
+        CHECK(count_text(t.bytes, "of its chunks") <= ROWS);
+        if (passes)
+            CHECK_EQ(f.chunks, 20 * ROWS);
+    }
+    CHECK_EQ(told(t.bytes, "\"chunks\":"), 0);
+    free(t.bytes);
+    vyre_close(v);
+}
+
+/* What a device stores that ran 300 chunks in a row while nobody looked. */
+static void rows_that_were_overwritten(void)
+{
+    vyre *v = open_with(1024, 3);
+    uint32_t *row = vyi_device_words(vyi_queue_device(&v->queue), v->trace.times) +
+                    2 * VYI_TIMES_ROW_WORDS;
+    for (uint32_t i = 0; i < 300; i++) {
+        uint32_t *at = row + i % VYI_TIMES_CHUNKS * VYI_TIMES_CHUNK_WORDS;
+        at[VYI_TIMES_BEGIN] = vyi_le32(1000 + i);
+        at[VYI_TIMES_END] = vyi_le32(1000 + i + 7);
+        at[VYI_TIMES_SLOT] = vyi_le32(SLOTS);
+        at[VYI_TIMES_NUMBER] = vyi_le32(i + 1);
+        if (i == 3)
+            vyi_trace_rows(v);
+    }
+    CHECK_EQ(v->trace.head, 4);
+    vyi_trace_rows(v);
+    CHECK_EQ(v->trace.rows[2], 300);
+    CHECK_EQ(v->trace.head, 4 + VYI_TIMES_CHUNKS);
+    CHECK_EQ(v->trace.missed, 300 - 4 - VYI_TIMES_CHUNKS);
+    vyi_trace_rows(v);
+    CHECK_EQ(v->trace.head, 4 + VYI_TIMES_CHUNKS);
+    vyre_close(v);
+}
+
+/* --- off ---------------------------------------------------------------------- */
+
+static bool has_clock(const vyre_program *p)
+{
+    for (uint32_t i = 0; p && i < p->count; i++) {
+        if (p->insts[i].op == VYI_OP_CLOCK)
+            return true;
+    }
+    return false;
+}
+
+static uint64_t digest_of(const vyre_program *p)
+{
+    const size_t size = vyre_program_text(p, NULL, 0);
+    char *listing = (char *)malloc(size + 1);
+    CHECK(listing != NULL);
+    (void)vyre_program_text(p, listing, size + 1);
+    const uint64_t digest = vyre_replay_digest(listing, size);
+    free(listing);
+    return digest;
+}
+
+/* A handle that is not traced has the kernel that vyre_kernel_build_for makes, whose
+ * listings tests/golden has. */
+static void off_is_the_same_kernel(void)
+{
+    vyre_desc d = engine_desc(SLOTS);
+    vyre_kernel_host host;
+    vyre *off = engine_open(&d), *on = open_traced(16);
+    memset(&host, 0, sizeof host);
+    host.mirror_binding = off->buffers.list[off->queue.slots.mirror].binding;
+    host.cancel_binding = off->buffers.list[off->queue.slots.cancel].binding;
+    host.count_each = off->backend->abort != NULL;
+    d.kernel.lane_count = off->desc.kernel.lane_count;
+    d.kernel.workgroup_size = off->desc.kernel.workgroup_size;
+    d.kernel.loop_allowance = off->desc.kernel.loop_allowance;
+    vyre_program *p = vyre_kernel_build_for(&d.kernel, &host, &err);
+    if (!p)
+        test_fail(__FILE__, __LINE__, "%s", err.text);
+    CHECK_EQ(digest_of(off->programs.loop), digest_of(p));
+    CHECK(!has_clock(off->programs.loop) && !has_clock(off->programs.once));
+    CHECK(has_clock(on->programs.loop) && has_clock(on->programs.once));
+    vyre_program_destroy(p);
+    vyre_close(off);
+    vyre_close(on);
 }
 
 static void what_cannot_be_traced(void)
 {
     vyre_desc d = engine_desc(64);
-    text t = { NULL, 0 };
+    text t = { NULL, 0, 0 };
     vyre *v = engine_open(&d);
     CHECK_EQ(vyre_trace_json(v, collect, &t, &err), VYRE_E_ARGUMENT);
     CHECK_EQ(vyre_trace_json(NULL, collect, &t, &err), VYRE_E_ARGUMENT);
@@ -243,6 +427,9 @@ static const engine_case cases[] = {
     ENGINE_CASE(jobs_and_launches),
     ENGINE_CASE(passes_and_reuse),
     ENGINE_CASE(the_oldest_are_dropped),
+    ENGINE_CASE(lanes_and_groups),
+    ENGINE_CASE(rows_that_were_overwritten),
+    ENGINE_CASE(off_is_the_same_kernel),
     ENGINE_CASE(what_cannot_be_traced),
 };
 

@@ -30,7 +30,7 @@ $(BUILD)/tests/test_spirv_rings: LDLIBS = -lvulkan
 $(BUILD)/tests/test_vulkan_faults: tests/knobs.h
 $(BUILD)/tests/test_vulkan $(BUILD)/tests/test_vulkan_faults $(BUILD)/tests/test_vulkan_loss: tests/mock_vulkan.c tests/mock_vulkan.h tests/driver.h
 
-WHITEBOX += test_vulkan_volk
+WHITEBOX += test_vulkan_volk test_tracy
 GLSLANG_TESTS += test_glsl
 $(BUILD)/tests/test_glsl: tests/test_kernel_random.c tests/model.c tests/model.h tests/vk_run.h tests/gen.h
 $(BUILD)/tests/test_vulkan_volk: tests/driver.h
@@ -58,7 +58,7 @@ $(BUILD)/tests/test_source: tests/oom.h tests/source_wrong.h
 $(BUILD)/tests/test_fuse_run: tests/engine.h tests/oom.h tests/driver.h
 $(BUILD)/tests/test_fuse: tests/oom.h
 $(BUILD)/tests/test_plan: tests/driver.h
-$(BUILD)/tests/test_watch_live $(BUILD)/tests/test_stuck: tests/engine.h tests/driver.h
+$(BUILD)/tests/test_watch_live $(BUILD)/tests/test_stuck $(BUILD)/tests/test_trace: tests/engine.h tests/driver.h
 $(BUILD)/tests/test_replay_run: tests/engine.h tests/driver.h tests/replay_file.h
 GLSLANG_TESTS += test_source_random
 $(BUILD)/tests/test_source_random: tests/gen_source.h tests/source_model.h tests/source_wrong.h tests/gen.h tests/vk_run.h tests/exactness.h

@@ -255,7 +255,9 @@ static const struct {
                "    return !(x > 0.0) ? 0u : x >= 4294967296.0 ? 0xffffffffu : uint(x);\n}" },
     { "to_i(", "int to_i(float x)\n{\n    if (isnan(x))\n        return 0;\n"
                "    if (x <= -2147483648.0)\n        return -0x7fffffff - 1;\n"
-               "    return x >= 2147483648.0 ? 0x7fffffff : int(x);\n}" }
+               "    return x >= 2147483648.0 ? 0x7fffffff : int(x);\n}" },
+    { "clock_low(", "uvec2 clock_words;\nuint clock_low()\n{\n"
+                    "    clock_words = clockRealtime2x32EXT();\n    return clock_words.x;\n}" }
 };
 #define VYI_GLSL_HELPERS (sizeof vyi_glsl_helpers / sizeof vyi_glsl_helpers[0])
 
@@ -279,6 +281,8 @@ static const char *vyi_glsl_operator(const vyre_program *p, const vyi_inst *inst
     case VYI_OP_ALL: return "subgroupAll(@0)";
     case VYI_OP_BROADCAST_FIRST: return "subgroupBroadcastFirst(@0)";
     case VYI_OP_SHUFFLE: return "subgroupShuffle(@0, @1)";
+    case VYI_OP_CLOCK: return "clock_low()";
+    case VYI_OP_CLOCK_HIGH: return "clock_words.y";
     case VYI_OP_REDUCE: {
         static const char *const reductions[] = { "subgroupAdd(@0)", "subgroupMin(@0)",
                                                   "subgroupMax(@0)", "subgroupAnd(@0)",
@@ -694,6 +698,11 @@ static void vyi_glsl_extensions(vyi_glsl *g)
                                 rows[row].name);
                 break;
             }
+    for (uint32_t i = 0; i < g->p->count; i++)
+        if (g->p->insts[i].op == VYI_OP_CLOCK) {
+            vyi_glsl_put(g, "#extension GL_EXT_shader_realtime_clock : require\n");
+            break;
+        }
 }
 
 static void vyi_glsl_group_size(vyi_glsl *g)

@@ -29,6 +29,29 @@ static void vyi_spv_effect(vyi_spv *e, uint32_t index)
     }
 }
 
+#define VYI_SPV_NEEDS_CLOCK           0x80u /* of `capabilities` */
+
+/* CLOCK, and the CLOCK_HIGH that follows it: both words are of one reading. */
+static uint32_t vyi_spv_clock(vyi_spv *e, const vyi_inst *inst)
+{
+    const uint32_t u32 = vyi_spv_type(e, VYRE_TYPE_U32);
+    const uint32_t word = inst->op == VYI_OP_CLOCK_HIGH;
+    if (e->desc.clock == VYRE_SPIRV_CLOCK_NONE)
+        return vyi_spv_u32(e, 0);
+    if (word == 0) {
+        const uint32_t pair = vyi_spv_type_of(e, VYI_SPV_OpTypeVector, 2, u32, 2u);
+        const uint32_t scope = vyi_spv_u32(e, e->desc.clock == VYRE_SPIRV_CLOCK_DEVICE
+                                                  ? VYI_SPV_ScopeDevice : VYI_SPV_ScopeSubgroup);
+        e->capabilities |= VYI_SPV_NEEDS_CLOCK;
+        e->clock = vyi_spv_id(e);
+        vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpReadClockKHR, 3, pair, e->clock, scope);
+    }
+    VYRE_ASSERT(e->clock);
+    const uint32_t id = vyi_spv_id(e);
+    vyi_spv_put(e, VYI_SPV_BODY, VYI_SPV_OpCompositeExtract, 4, u32, id, e->clock, word);
+    return id;
+}
+
 /* An instruction with a value: its SPIR-V id. */
 VYI_OUTLINE
 static uint32_t vyi_spv_result(vyi_spv *e, const vyi_inst *inst)
@@ -48,6 +71,7 @@ static uint32_t vyi_spv_result(vyi_spv *e, const vyi_inst *inst)
     case VYI_OP_CAST: return vyi_spv_cast(e, inst);
     case VYI_OP_BITCAST: return vyi_spv_bitcast(e, inst);
     case VYI_OP_GET: return e->current[inst->arg[0]];
+    case VYI_OP_CLOCK: case VYI_OP_CLOCK_HIGH: return vyi_spv_clock(e, inst);
     default: return vyi_spv_subgroup(e, inst);
     }
 }
@@ -256,11 +280,12 @@ static const uint16_t vyi_spv_optional_capabilities[] = {
     VYI_SPV_CapabilityGroupNonUniformBallot,
     VYI_SPV_CapabilityGroupNonUniformShuffle,
     VYI_SPV_CapabilityVulkanMemoryModel,
-    VYI_SPV_CapabilityVulkanMemoryModelDeviceScope
+    VYI_SPV_CapabilityVulkanMemoryModelDeviceScope,
+    VYI_SPV_CapabilityShaderClockKHR
 };
 
-#define VYI_SPV_OPTIONAL_CAPABILITIES 7u
-#define VYI_SPV_NEEDS_VULKAN_MODEL    0x60u /* the last two */
+#define VYI_SPV_OPTIONAL_CAPABILITIES 8u
+#define VYI_SPV_NEEDS_VULKAN_MODEL    0x60u /* the two before the last, which is NEEDS_CLOCK */
 
 VYI_COLD
 static void vyi_spv_put_capabilities(vyi_spv *e)
@@ -276,6 +301,10 @@ static void vyi_spv_put_capabilities(vyi_spv *e)
         vyi_spv_extend_text(e, VYI_SPV_CAPABILITIES,
                             vyi_spv_put(e, VYI_SPV_CAPABILITIES, VYI_SPV_OpExtension, 0),
                             "SPV_KHR_vulkan_memory_model");
+    if (e->capabilities & VYI_SPV_NEEDS_CLOCK)
+        vyi_spv_extend_text(e, VYI_SPV_CAPABILITIES,
+                            vyi_spv_put(e, VYI_SPV_CAPABILITIES, VYI_SPV_OpExtension, 0),
+                            "SPV_KHR_shader_clock");
 }
 
 VYI_COLD

@@ -19,6 +19,13 @@ typedef enum vyre_memory_model {
     VYRE_MEMORY_MODEL_VULKAN = 2 /* with device scope; SPIR-V 1.3 takes it as an extension */
 } vyre_memory_model;
 
+/* Where a kernel that keeps times reads them (VK_KHR_shader_clock). */
+typedef enum vyre_spirv_clock {
+    VYRE_SPIRV_CLOCK_NONE = 0, /* its times are 0 */
+    VYRE_SPIRV_CLOCK_SUBGROUP = 1,
+    VYRE_SPIRV_CLOCK_DEVICE = 2
+} vyre_spirv_clock;
+
 typedef struct vyre_spirv_desc {
     uint32_t          version;      /* 0 = VYRE_SPIRV_1_3 */
     vyre_memory_model memory_model;
@@ -35,6 +42,7 @@ typedef struct vyre_spirv_desc {
                                        are sequentially consistent.  It also counts loops by
                                        subgroup, so loop_limit here bounds the iterations of
                                        all lanes of a subgroup, together where they diverge */
+    vyre_spirv_clock  clock;
 } vyre_spirv_desc;
 
 typedef struct vyre_spirv_binding {

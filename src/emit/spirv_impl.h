@@ -58,7 +58,7 @@ VYI_EXTERN_C_BEGIN
     X(GroupNonUniformUMax, 357) X(GroupNonUniformFMax, 358)                                        \
     X(GroupNonUniformBitwiseAnd, 359) X(GroupNonUniformBitwiseOr, 360)                             \
     X(GroupNonUniformBitwiseXor, 361) X(GroupNonUniformLogicalAnd, 362)                            \
-    X(GroupNonUniformLogicalOr, 363) X(GroupNonUniformLogicalXor, 364)
+    X(GroupNonUniformLogicalOr, 363) X(GroupNonUniformLogicalXor, 364) X(ReadClockKHR, 5056)
 
 /* X(kind, name, number): everything that is not an instruction. */
 #define VYI_SPV_ENUM_LIST(X)                                                                       \
@@ -66,7 +66,7 @@ VYI_EXTERN_C_BEGIN
     X(Capability, GroupNonUniformVote, 62) X(Capability, GroupNonUniformArithmetic, 63)            \
     X(Capability, GroupNonUniformBallot, 64) X(Capability, GroupNonUniformShuffle, 65)             \
     X(Capability, VulkanMemoryModel, 5345)                                                         \
-    X(Capability, VulkanMemoryModelDeviceScope, 5346)                                              \
+    X(Capability, VulkanMemoryModelDeviceScope, 5346) X(Capability, ShaderClockKHR, 5055)          \
     X(AddressingModel, Logical, 0) X(MemoryModel, GLSL450, 1) X(MemoryModel, Vulkan, 3)            \
     X(ExecutionModel, GLCompute, 5) X(ExecutionMode, LocalSize, 17)                                \
     X(StorageClass, Input, 1) X(StorageClass, Workgroup, 4) X(StorageClass, PushConstant, 9)       \
@@ -201,6 +201,7 @@ typedef struct vyi_spv {
     vyi_range     range;
     uint32_t      next_id, block;
     uint32_t      capabilities; /* bit i: vyi_spv_optional_capabilities[i] */
+    uint32_t      clock;        /* the last CLOCK's two words, an id; 0 where there is no clock */
     uint32_t      subgroup;
     uint32_t      memory_bits; /* storage classes that orders cover */
     bool          written[VYRE_MAX_BUFFERS]; /* by id - 1: see vyi_spv_find_written */

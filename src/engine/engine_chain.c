@@ -97,6 +97,8 @@ VYI_API void vyi_queue_look(vyi_queue *q)
 {
     const vyre_kernel_desc *k = &q->v->desc.kernel;
     const vyre_requeue before = q->requeue;
+    if (q->v->trace.events)
+        vyi_trace_rows(q->v);
     vyi_store_relaxed(&q->looks, q->looks + 1);
     q->requeue.max_age = vyi_oldest_looks(q);
     if (k->tasks || k->load_miss)
@@ -113,6 +115,7 @@ VYI_API void vyi_queue_look(vyi_queue *q)
 VYI_API void vyi_queue_look_anew(vyi_queue *q)
 {
     q->requeued = q->promoted = 0;
+    memset(q->v->trace.rows, 0, sizeof q->v->trace.rows);
 }
 
 /* --- losses --------------------------------------------------------------- */
@@ -177,7 +180,9 @@ VYI_API vyre_status vyi_queue_launch(vyi_queue *q, vyi_launch what, uint32_t rou
     memset(&how, 0, sizeof how);
 
     vyi_store_release(&q->passing, what != VYI_LAUNCH_LOOP);
+    VYI_ZONE(zone, "a launch");
     const vyre_status status = d->backend->launch(d, what, rounds, &how);
+    VYI_ZONE_END(zone);
     vyi_store_release(&q->passing, 0);
     if (status < 0)
         return vyi_queue_failed(q, status, &how, err);

@@ -236,12 +236,18 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
     if (k->children && events < VYRE_MAX_BINDINGS)
         children = vyi_buffer_add_own(v, VYI_ROLE_CHILDREN,
                                       VYI_CHILDREN_WORDS(k->children, slots), "children");
-    if (children == VYRE_MAX_BINDINGS)
-        return vyi_fail(err, VYRE_E_ARGUMENT, children, "Use fewer, larger buffers.",
-                        "no binding is left for the handle's own two buffers%s%s%s",
+    uint32_t times = children;
+    if (v->desc.trace_events && children < VYRE_MAX_BINDINGS)
+        times = vyi_buffer_add_own(v, VYI_ROLE_TIMES,
+                                   vyi_times_slots(v->queue.wides.count != 0) +
+                                       slots * VYI_TIMES_SLOT_WORDS, "times");
+    if (times == VYRE_MAX_BINDINGS)
+        return vyi_fail(err, VYRE_E_ARGUMENT, times, "Use fewer, larger buffers.",
+                        "no binding is left for the handle's own two buffers%s%s%s%s",
                         v->queue.wides.count ? ", or for its wide works" : "",
                         order ? ", or for its events" : "",
-                        k->children ? ", or for its children" : "");
+                        k->children ? ", or for its children" : "",
+                        v->desc.trace_events ? ", or for its trace" : "");
     vyi_buffers_sort(v);
     if (k->live_log) /* lanes write there, and the host polls */
         v->buffers.list[VYI_ROLE_LOG].place = VYRE_PLACE_HOST;
@@ -250,6 +256,7 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
     v->queue.wides.buffer = vyi_buffer_index(v, wide);
     v->queue.order.buffer = vyi_buffer_index(v, events);
     v->queue.children.buffer = vyi_buffer_index(v, children);
+    v->trace.times = vyi_buffer_index(v, times);
     v->buffers.user_count = k->buffer_count;
     for (uint32_t i = 0; i < k->buffer_count; i++)
         v->buffers.user_index[i] = k->buffers[i].access == VYRE_ACCESS_WORKGROUP

@@ -47,7 +47,9 @@ typedef enum vyi_role {
                              the host */
     VYI_ROLE_CANCEL = 7,  /* a u32 per slot, written by the host, read by the device */
     VYI_ROLE_EVENTS = 8,  /* that works wait for; both sets share it */
-    VYI_ROLE_CHILDREN = 9 /* the device's own queue; likewise */
+    VYI_ROLE_CHILDREN = 9, /* the device's own queue; likewise */
+    VYI_ROLE_TIMES = 10   /* written by the device, read by the host (kernel/times_impl.h);
+                             likewise */
 } vyi_role;
 
 #define VYI_CORE_BUFFERS 4u

@@ -47,7 +47,9 @@ VYRE_API vyre_status vyre_start(vyre *v, vyre_error *err)
     const uint64_t patience = v->desc.lease.timeout_ns, deadline = vyi_deadline(patience);
     if (!vyi_lock_until(v, deadline))
         return vyi_handle_is_busy(patience, "Start again, or raise lease.timeout_ns.", err);
+    VYI_ZONE(zone, "vyre_start");
     const vyre_status status = vyi_queue_start(&v->queue, deadline, err);
+    VYI_ZONE_END(zone);
     vyi_mutex_unlock(&v->lock);
     vyi_tell_event(v, status, VYRE_REPLAY_STARTED);
     return status;
@@ -129,7 +131,9 @@ VYRE_API vyre_status vyre_stop(vyre *v, uint64_t timeout_ns, vyre_error *err)
 {
     if (!v)
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle.", "the handle is NULL");
+    VYI_ZONE(zone, "vyre_stop");
     const vyre_status status = vyi_queue_stop(&v->queue, timeout_ns, err);
+    VYI_ZONE_END(zone);
     vyi_tell_event(v, status, VYRE_REPLAY_STOPPED);
     return status;
 }

@@ -1,5 +1,5 @@
 /* ==========================================================================
- * engine: words for slots, and events
+ * engine: words for slots
  *
  * What a slot holds, in a line of text, for errors that tell of a work which
  * does not end.  The handlers' names are the caller's no longer once the handle
@@ -60,13 +60,33 @@ static uint32_t vyi_slot_io(const vyi_queue *q, uint32_t slot)
     return i;
 }
 
+/* How far the groups are that have chunks of the slot's work, or had: in a pass all of
+ * them, of a running kernel those that were claimed. */
+static bool vyi_where_groups(const vyi_queue *q, uint32_t slot, vyi_where *out)
+{
+    const uint32_t at = slot - q->slots.lanes;
+    const uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
+    const uint32_t *state = words + VYI_WIDE_STATES + at * VYI_WIDE_STATE_WORDS;
+    const uint32_t next = vyi_le32(vyi_load_acquire(state + VYI_WIDE_NEXT));
+    const uint32_t pass = vyi_le32(vyi_load_relaxed(words + VYI_WIDE_HEAD + VYI_WIDE_PASS_SLOT));
+    const bool claimed = (next & VYI_GATE_COUNT) != 0 &&
+                         next >> VYI_GATE_GENERATION ==
+                             vyi_load_relaxed(&q->wides.generations[at]);
+    if (vyi_load_relaxed(&q->wides.gated) ? !claimed : pass != slot)
+        return false;
+    out->kind = VYI_WHERE_GROUPS;
+    out->which = vyi_le32(vyi_load_acquire(state + VYI_WIDE_FINISHED)) & ~VYI_WIDE_FAULTED;
+    out->of = vyi_le32(vyi_load_relaxed(words + VYI_WIDE_CHUNKS + at)) & VYI_GATE_COUNT;
+    return true;
+}
+
 /* Of a work that nobody has claimed. */
 static void vyi_where_queued(const vyi_queue *q, uint32_t slot, vyi_where *out)
 {
     const uint32_t tenant = vyi_slot_tenant(q->v, vyi_slot_words(q, slot));
     out->kind = VYI_WHERE_QUEUED;
     if (vyi_order_missing(q, slot, out) ||
-        (slot >= q->slots.lanes && vyi_wide_progress(q, slot, out)))
+        (slot >= q->slots.lanes && vyi_where_groups(q, slot, out)))
         return;
     if (tenant >= VYRE_MAX_TENANTS ||
         vyi_control_load(vyi_queue_device(q), VYRE_CONTROL_TENANT_MASKS + tenant) == 0)
@@ -90,7 +110,7 @@ VYI_API vyi_where vyi_slot_where(const vyi_queue *q, uint32_t slot)
     case VYRE_SLOT_WAIT_IO: w.kind = VYI_WHERE_PAUSED; break;
     case VYRE_SLOT_CLAIMED:
         w.kind = VYI_WHERE_RUNS;
-        if (slot >= q->slots.lanes && vyi_wide_progress(q, slot, &w)) /* of a pass */
+        if (slot >= q->slots.lanes && vyi_where_groups(q, slot, &w)) /* of a pass */
             break;
         w.which = vyi_slot_io(q, slot);
         w.kind = w.which < VYRE_IO_SLOTS ? VYI_WHERE_IO : VYI_WHERE_RUNS;
@@ -189,37 +209,4 @@ VYI_API const char *vyi_claimed_text(const vyi_queue *q, char *text, size_t size
     }
     snprintf(text, size, "no slot is CLAIMED");
     return text;
-}
-
-/* --- events --------------------------------------------------------------- */
-
-VYI_COLD
-VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err)
-{
-    uint32_t count = 16;
-    if (v->desc.trace_events == 0)
-        return VYRE_OK;
-    if (v->desc.trace_events > VYI_TRACE_MOST)
-        return vyi_fail(err, VYRE_E_OVF, v->desc.trace_events, "Keep 65536 events, or so.",
-                        "%u events to be kept exceed %u", v->desc.trace_events, VYI_TRACE_MOST);
-    while (count < v->desc.trace_events)
-        count *= 2;
-    v->trace.events = (uint32_t *)vyi_arena_alloc(&v->arena, (size_t)count * 16);
-    if (!v->trace.events)
-        return vyi_fail_nomem(err, (size_t)count * 16);
-    v->trace.mask = count - 1;
-    return VYRE_OK;
-}
-
-/* The time goes last: who reads an event looks afterwards whether it can have been
- * overwritten (vyi_trace_read). */
-VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value)
-{
-    vyi_trace *t = &v->trace;
-    const uint64_t time = vyi_now();
-    uint32_t *at = t->events + 4 * (size_t)(vyi_fetch_add(&t->head, 1) & t->mask);
-    vyi_store_relaxed(at + 2, (uint32_t)kind << VYI_TRACE_KIND_BIT | slot);
-    vyi_store_relaxed(at + 3, value);
-    vyi_store_relaxed(at + 1, (uint32_t)(time >> 32));
-    vyi_store_release(at, (uint32_t)time);
 }

@@ -48,6 +48,8 @@ static vyi_builder vyi_builder_begin(const vyre *v)
     if (v->desc.kernel.children)
         b.wide.children = v->buffers.list[v->queue.children.buffer].binding;
     b.wide.apart = v->backend->era != NULL;
+    if (v->desc.trace_events)
+        b.wide.times = v->buffers.list[v->trace.times].binding;
     b.built = true;
     return b;
 }

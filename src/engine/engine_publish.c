@@ -241,11 +241,12 @@ static inline vyre_status vyi_publish_all(vyi_queue *q, vyi_owner *o, const vyre
 VYI_API vyre_status vyi_publish_one(vyi_queue *q, vyi_owner *o, const vyre_work *work,
                                     vyi_receipt *ticket, vyre_error *err)
 {
+    const uint64_t since = q->v->trace.events ? vyi_now() : 0;
     vyre_status status = vyi_publish_check(q, work, 1, err);
     if (status == VYRE_OK)
         status = vyi_publish_all(q, o, work, 1, NULL, ticket, err);
     if (status == VYRE_OK && !ticket->relay)
-        vyi_tell_published(q->v, work, ticket->ticket);
+        vyi_tell_published(q->v, since, work, ticket->ticket);
     return status;
 }
 
@@ -255,6 +256,7 @@ VYI_API vyre_status vyi_publish_row(vyi_queue *q, const vyre_work *works, uint32
     vyi_owner *o = &q->slots.pool;
     uint32_t n = *count < VYI_RUN ? *count : VYI_RUN;
     VYRE_ASSERT(last->keep && last->each && !last->relay);
+    const uint64_t since = q->v->trace.events ? vyi_now() : 0;
     n = vyi_tells(q->v) ? 1 : n;
     vyre_status status = vyi_publish_check(q, works, n, err);
     if (status != VYRE_OK)
@@ -262,7 +264,7 @@ VYI_API vyre_status vyi_publish_row(vyi_queue *q, const vyre_work *works, uint32
     vyi_publish_after_buffers(q);
     status = vyi_publish_next(q, o, works, &n, last, err);
     if (status == VYRE_OK && vyi_tells(q->v))
-        vyi_tell_published(q->v, works, last->ticket);
+        vyi_tell_published(q->v, since, works, last->ticket);
     if (status != VYRE_OK ||
         vyi_publish_is_due(q, vyi_share_of(q, o, works->priority),
                            VYI_TICKET_SLOT(last->ticket) + 1 - n, n))
@@ -316,7 +318,9 @@ VYRE_API vyre_status vyre_publish(vyre *v, const vyre_work *work, vyre_ticket *t
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and a work.",
                         "%s is NULL", v ? "work" : "the handle");
     vyi_receipt r = vyi_receipt_for(&v->queue, ticket);
+    VYI_ZONE(zone, "vyre_publish");
     const vyre_status status = vyi_publish_one(&v->queue, &v->queue.slots.pool, work, &r, err);
+    VYI_ZONE_END(zone);
     if (ticket && status == VYRE_OK)
         *ticket = r.ticket;
     return status;
@@ -328,5 +332,9 @@ VYRE_API vyre_status vyre_publish_many(vyre *v, const vyre_work *works, uint32_t
     if (!v || (!works && count))
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and an array of works.",
                         "%s is NULL", v ? "works" : "the handle");
-    return vyi_publish(&v->queue, &v->queue.slots.pool, works, count, published, last, err);
+    VYI_ZONE(zone, "vyre_publish_many");
+    const vyre_status status = vyi_publish(&v->queue, &v->queue.slots.pool, works, count,
+                                           published, last, err);
+    VYI_ZONE_END(zone);
+    return status;
 }

@@ -254,7 +254,9 @@ VYRE_API vyre_status vyre_run(vyre *v, const vyre_work *works, uint32_t count, v
     vyi_mutex_lock(&v->run.lock);
     vyi_run r = vyi_run_begin(v, works);
     r.end = count;
+    VYI_ZONE(zone, "vyre_run");
     const vyre_status status = vyi_run_locked(&r, stats, err);
+    VYI_ZONE_END(zone);
     vyi_mutex_unlock(&v->run.lock);
     return status;
 }

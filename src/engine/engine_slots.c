@@ -201,6 +201,8 @@ static bool vyi_slot_ready(vyi_queue *q, const vyi_owner *o, uint32_t slot)
         else if (!vyi_slot_settle(q, slot, mark, outcome, rest))
             return false;
     }
+    if (q->v->trace.events)
+        vyi_trace_take(q->v, slot);
     vyi_store_release(vyi_device_words(vyi_queue_device(q), q->slots.mirror) + slot, 0);
     if (vyi_load_relaxed(&q->slots.wished))
         vyi_wish_clear(q, slot);
@@ -252,8 +254,11 @@ VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count)
 {
     uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror) + first;
     VYRE_ASSERT(first < q->slots.count && count <= q->slots.count - first);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
+        if (q->v->trace.events)
+            vyi_trace_take(q->v, first + i);
         vyi_store_release(&mirror[i], 0);
+    }
     for (uint32_t i = 0; i < count && vyi_load_relaxed(&q->slots.wished); i++)
         vyi_wish_clear(q, first + i);
     if (vyi_queue_device(q)->write_combined)

@@ -115,7 +115,9 @@ VYRE_API vyre_status vyre_wait(vyre *v, vyre_ticket t, uint64_t timeout_ns, vyre
     vyre_status status = vyi_ticket_look(&v->queue, t, &code);
     if (status == VYRE_PENDING) {
         vyi_pace pace = vyi_pace_begin(timeout_ns);
+        VYI_ZONE(zone, "vyre_wait");
         status = vyi_ticket_wait(&v->queue, t, &pace, &code, err);
+        VYI_ZONE_END(zone);
     }
     vyi_log_hear(&v->queue);
     vyi_tell_end(v, t, status, code);
@@ -236,7 +238,9 @@ VYRE_API vyre_status vyre_drain(vyre *v, uint64_t timeout_ns, vyre_error *err)
     vyi_queue *q = &v->queue;
     vyi_pace pace = vyi_pace_begin(timeout_ns);
     uint32_t paused = 0;
+    VYI_ZONE(zone, "vyre_drain");
     vyre_status status = vyi_drain_slots(q, &pace, &paused, err);
+    VYI_ZONE_END(zone);
     if (status != VYRE_OK)
         return status;
     if (v->desc.log) {

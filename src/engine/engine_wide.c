@@ -450,23 +450,6 @@ static bool vyi_wide_is_torn(const vyi_queue *q, uint32_t slot)
                (vyi_le32(vyi_load_acquire(finished)) & ~VYI_WIDE_FAULTED);
 }
 
-VYI_API bool vyi_wide_progress(const vyi_queue *q, uint32_t slot, vyi_where *out)
-{
-    const uint32_t at = slot - q->slots.lanes;
-    const uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
-    const uint32_t chunks =
-        vyi_le32(vyi_load_relaxed(words + VYI_WIDE_CHUNKS + at)) & VYI_GATE_COUNT;
-    const uint32_t pass = vyi_le32(vyi_load_relaxed(words + VYI_WIDE_HEAD + VYI_WIDE_PASS_SLOT));
-    const bool passed = !vyi_load_relaxed(&q->wides.gated) && pass == slot;
-    if (!passed && vyi_wide_taken(q, at, chunks) == 0)
-        return false;
-    out->kind = VYI_WHERE_GROUPS;
-    out->which = vyi_le32(vyi_load_acquire(vyi_wide_state(q, at) + VYI_WIDE_FINISHED)) &
-                 ~VYI_WIDE_FAULTED;
-    out->of = chunks;
-    return true;
-}
-
 /* A pass has set their status; of a running kernel's they still are PUBLISHED. */
 VYI_API void vyi_wide_bury(vyi_queue *q)
 {

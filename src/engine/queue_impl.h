@@ -380,7 +380,9 @@ struct vyi_observer {
 };
 
 /* The last events of a handle that keeps them, four words each: time (two of them),
- * kind and slot, and a value: an opcode, the number of a launch, a vyre_replay_event. */
+ * kind and slot, and a value: an opcode, a fault's code, the number of a launch, a
+ * vyre_replay_event, an answer's code.  Times of RAN and CHUNK are the device's, and the
+ * value is how many ticks later it was over. */
 typedef enum vyi_trace_kind {
     VYI_TRACE_PUBLISH = 1,
     VYI_TRACE_DONE = 2,
@@ -389,7 +391,10 @@ typedef enum vyi_trace_kind {
     VYI_TRACE_LEASE = 5,
     VYI_TRACE_PASS = 6,
     VYI_TRACE_LAUNCH_END = 7,
-    VYI_TRACE_EVENT = 8
+    VYI_TRACE_EVENT = 8,
+    VYI_TRACE_RAN = 9,
+    VYI_TRACE_IO = 10,   /* an answer */
+    VYI_TRACE_CHUNK = 16 /* of group 0; to 23, of group 7 */
 } vyi_trace_kind;
 #define VYI_TRACE_KIND_BIT 24u
 #define VYI_TRACE_MOST     0x1000000u
@@ -398,6 +403,9 @@ typedef struct vyi_trace {
     uint32_t *events; /* NULL: none are kept; constant once the handle is open */
     uint32_t  mask;   /* their count, a power of two, less one */
     uint32_t  head;   /* noted so far */
+    uint32_t  times;  /* index of that buffer; means nothing without events */
+    uint32_t  rows[8]; /* chunks that were taken of each row, and */
+    uint32_t  missed; /* of all of them those that were not; both under the lock */
 } vyi_trace;
 
 typedef struct vyi_handler_name_of {
@@ -496,9 +504,16 @@ static inline vyi_owner *vyi_load_owner(const vyi_queue *q, uint32_t slot)
     return (vyi_owner *)vyi_load_pointer(&q->slots.owners[slot]);
 }
 
-/* Events (engine_names.c); only where they are kept. */
+/* Events (engine_trace.c); only where they are kept.  vyi_trace_take: the slot's work
+ * has ended, and nobody publishes into it; vyi_trace_rows: under the lock. */
 VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err);
 VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value);
+VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint32_t slot,
+                               uint32_t value);
+VYI_API void vyi_trace_take(vyre *v, uint32_t slot);
+VYI_API void vyi_trace_end(vyre *v, vyre_ticket t, vyre_status status, uint32_t code);
+VYI_API void vyi_trace_rested(vyre *v);
+VYI_API void vyi_trace_rows(vyre *v);
 
 /* Works are told of one by one. */
 static inline bool vyi_tells(const vyre *v)
@@ -509,15 +524,17 @@ static inline bool vyi_tells(const vyre *v)
 static inline void vyi_tell_rested(vyre *v)
 {
     if (v->trace.events)
-        vyi_trace_note(v, VYI_TRACE_RESTED, 0, 0);
+        vyi_trace_rested(v);
     if (v->observer)
         v->observer->rested(v->observer, v);
 }
 
-static inline void vyi_tell_published(vyre *v, const vyre_work *work, vyre_ticket t)
+/* `since`: when that began. */
+static inline void vyi_tell_published(vyre *v, uint64_t since, const vyre_work *work,
+                                      vyre_ticket t)
 {
     if (v->trace.events)
-        vyi_trace_note(v, VYI_TRACE_PUBLISH, t.slot % VYRE_MAX_SLOTS, work->opcode);
+        vyi_trace_note_at(v, since, VYI_TRACE_PUBLISH, t.slot % VYRE_MAX_SLOTS, work->opcode);
     if (v->observer)
         v->observer->published(v->observer, v, work, t);
 }
@@ -529,8 +546,7 @@ static inline void vyi_tell_end(vyre *v, vyre_ticket t, vyre_status status, uint
     if (status != VYRE_OK && status != VYRE_E_FAULT && status != VYRE_E_LOST)
         return;
     if (v->trace.events)
-        vyi_trace_note(v, status == VYRE_OK ? VYI_TRACE_DONE : VYI_TRACE_FAULT,
-                       t.slot % VYRE_MAX_SLOTS, code);
+        vyi_trace_end(v, t, status, code);
     if (v->observer)
         v->observer->ended(v->observer, v, t, status, code);
 }
@@ -576,10 +592,8 @@ typedef struct vyi_where {
 } vyi_where;
 
 VYI_API vyi_where vyi_slot_where(const vyi_queue *q, uint32_t slot);
-/* Parts of it: the event that the slot's work waits for in vain so far (engine_order.c);
- * how far the groups are that have its chunks (engine_wide.c). */
+/* A part of it: the event that the slot's work waits for in vain so far (engine_order.c). */
 VYI_API bool vyi_order_missing(const vyi_queue *q, uint32_t slot, vyi_where *out);
-VYI_API bool vyi_wide_progress(const vyi_queue *q, uint32_t slot, vyi_where *out);
 
 /* Words for texts (engine_names.c).  The name of an opcode's handler, or the
  * opcode's; what a slot holds, and where it is; the first slot that is CLAIMED, or

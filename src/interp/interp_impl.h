@@ -167,6 +167,7 @@ struct vyi_machine {
     /* What a run changes. */
     vyi_active      active;
     uint64_t        leaves;     /* times that lanes broke, continued or returned */
+    uint64_t        clock;      /* of the last CLOCK */
     uint64_t        max_rounds;
     bool            timed_out;
     uint32_t        group[3], groups[3];

@@ -24,6 +24,7 @@
  *               loop_allow does nothing.
  * ======================================================================= */
 #include "interp/interp_impl.h"
+#include "base/thread_impl.h"
 
 /* --- active lanes -------------------------------------------------------- */
 
@@ -701,6 +702,26 @@ VYI_SUBGROUP_STEP(shuffle)
 VYI_SUBGROUP_STEP(reduce)
 #undef VYI_SUBGROUP_STEP
 
+/* --- the clock ------------------------------------------------------------ */
+
+static const vyi_step *vyi_fill(const vyi_machine *m, const vyi_step *s, uint32_t value)
+{
+    for (uint32_t i = 0; i < m->active.count; i++)
+        s->d[m->active.lanes[i]] = value;
+    return s + 1;
+}
+
+static const vyi_step *vyi_step_clock(vyi_machine *m, const vyi_step *s)
+{
+    m->clock = vyi_now();
+    return vyi_fill(m, s, (uint32_t)m->clock);
+}
+
+static const vyi_step *vyi_step_clock_high(vyi_machine *m, const vyi_step *s)
+{
+    return vyi_fill(m, s, (uint32_t)(m->clock >> 32));
+}
+
 /* --- which one ----------------------------------------------------------- */
 
 static vyi_step_fn vyi_end_find(const vyi_inst *opener)
@@ -741,6 +762,8 @@ VYI_API vyi_step_fn vyi_step_find(const vyi_inst *inst, const vyi_inst *opener)
     case VYI_OP_BROADCAST_FIRST: return vyi_step_broadcast_first;
     case VYI_OP_SHUFFLE: return vyi_step_shuffle;
     case VYI_OP_REDUCE: return vyi_step_reduce;
+    case VYI_OP_CLOCK: return vyi_step_clock;
+    case VYI_OP_CLOCK_HIGH: return vyi_step_clock_high;
     default: return NULL;
     }
 }

@@ -294,7 +294,8 @@ static uint32_t vyi_operand_class(const vyre_program *p, const vyi_inst *inst, u
     case VYI_OP_ALL:          return VYI_CLASS_B;
     case VYI_OP_SWITCH:
     case VYI_OP_LOOP:
-    case VYI_OP_LOOP_ALLOW:   return VYI_CLASS_U;
+    case VYI_OP_LOOP_ALLOW:
+    case VYI_OP_CLOCK_HIGH:   return VYI_CLASS_U;
     case VYI_OP_SHUFFLE:      return which == 0 ? VYI_CLASS_A : VYI_CLASS_U;
     case VYI_OP_REDUCE:       return inst->sub <= VYRE_REDUCE_MAX ? VYI_CLASS_N : VYI_CLASS_IB;
     default:                  return VYI_CLASS_A;
@@ -401,7 +402,9 @@ VYI_API vyre_type vyi_result_type(const vyre_program *p, const vyi_inst *inst)
     case VYI_OP_BUILTIN: return inst->sub == VYRE_BUILTIN_LOOP_CUT ? VYRE_TYPE_BOOL : VYRE_TYPE_U32;
     case VYI_OP_LENGTH:
     case VYI_OP_LOOP:
-    case VYI_OP_BALLOT:  return VYRE_TYPE_U32;
+    case VYI_OP_BALLOT:
+    case VYI_OP_CLOCK:
+    case VYI_OP_CLOCK_HIGH: return VYRE_TYPE_U32;
     case VYI_OP_LOAD:
     case VYI_OP_ATOMIC:
     case VYI_OP_ATOMIC_CAS:

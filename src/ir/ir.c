@@ -406,6 +406,13 @@ VYRE_API void vyre_ir_atomic_store(vyre_program *p, vyre_buffer buffer, vyre_val
     vyi_ir_append(p, inst);
 }
 
+VYI_API vyre_value vyi_ir_clock(vyre_program *p, vyre_value *high)
+{
+    vyre_value low = vyi_ir_value(p, vyi_inst_make(VYI_OP_CLOCK, 0, 0, 0));
+    *high = vyi_ir_value(p, vyi_inst_make(VYI_OP_CLOCK_HIGH, low.id, 0, 0));
+    return low;
+}
+
 /* --- arithmetic ---------------------------------------------------------- */
 
 VYI_OUTLINE VYI_API vyre_value vyi_ir_binary(vyre_program *p, uint32_t sub, vyre_value a,

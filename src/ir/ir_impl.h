@@ -76,7 +76,9 @@ VYI_EXTERN_C_BEGIN
     X(ALL,             "all",             0x1, VYI_OP_VALUE | VYI_OP_GROUP)                        \
     X(BROADCAST_FIRST, "broadcast_first", 0x1, VYI_OP_VALUE | VYI_OP_GROUP)                        \
     X(SHUFFLE,         "shuffle",         0x3, VYI_OP_VALUE | VYI_OP_GROUP)                        \
-    X(REDUCE,          "reduce",          0x1, VYI_OP_VALUE | VYI_OP_GROUP) /* sub: reduce op */
+    X(REDUCE,          "reduce",          0x1, VYI_OP_VALUE | VYI_OP_GROUP) /* sub: reduce op */  \
+    X(CLOCK,           "clock",           0x0, VYI_OP_VALUE) /* low word; see vyi_ir_clock */      \
+    X(CLOCK_HIGH,      "clock_high",      0x1, VYI_OP_VALUE)
 
 typedef enum vyi_op {
 #define VYI_OP_ENUM(name, text, values, flags) VYI_OP_##name,
@@ -293,6 +295,10 @@ static inline void vyi_ir_inner_end(vyre_program *p)
 VYI_API uint32_t vyi_ir_append(vyre_program *p, vyi_inst inst);
 /* The builder's calls for constants and operators, by number. */
 VYI_API vyre_value vyi_ir_const(vyre_program *p, uint32_t type, uint32_t bits);
+/* The clock of the device, as two words of one reading: what stands between the two
+ * instructions, which is nothing, cannot read it.  In ticks of its own; 0 where an
+ * emitter was not told of a clock. */
+VYI_API vyre_value vyi_ir_clock(vyre_program *p, vyre_value *high);
 VYI_API vyre_value vyi_ir_binary(vyre_program *p, uint32_t sub, vyre_value a, vyre_value b);
 VYI_API vyre_value vyi_ir_unary(vyre_program *p, uint32_t sub, vyre_value a);
 

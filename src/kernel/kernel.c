@@ -430,6 +430,8 @@ static void vyi_kernel_buffers(vyi_kernel *k)
         k->wide.buffer = vyi_kernel_core_buffer(k, "wide", k->wide_host.binding);
     if (k->wide_host.events)
         k->events = vyi_kernel_core_buffer(k, "events", k->wide_host.events);
+    if (k->wide_host.times)
+        k->times = vyi_kernel_core_buffer(k, "times", k->wide_host.times);
     if (k->children)
         k->children->buffer = vyi_kernel_core_buffer(k, "children", k->wide_host.children);
     if (d->workspace)
@@ -683,7 +685,7 @@ static void vyi_kernel_emit(vyi_kernel *k)
 /* --- public -------------------------------------------------------------- */
 
 static const vyre_kernel_host vyi_any_host = { 0, 0, false, false, false };
-static const vyi_wide_host vyi_no_wide_host = { 0, false, false, 0, 0, false };
+static const vyi_wide_host vyi_no_wide_host = { 0, false, false, 0, 0, 0, false };
 
 /* The description must have been checked. */
 static vyre_status vyi_kernel_append(vyre_program *p, const vyre_kernel_desc *d,

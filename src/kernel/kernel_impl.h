@@ -12,6 +12,7 @@
 #include "kernel/children_impl.h"
 #include "kernel/kernel.h"
 #include "kernel/order_impl.h"
+#include "kernel/times_impl.h"
 #include "kernel/wide_impl.h"
 
 VYI_EXTERN_C_BEGIN
@@ -98,6 +99,7 @@ typedef struct vyi_wide_host {
     uint32_t events;  /* binding of the events that works wait for (order_impl.h); 0 = works have
                          no order */
     uint32_t children; /* of the device's own queue (children_impl.h); 0 = nothing is spawned */
+    uint32_t times;  /* of when works were claimed and ended (times_impl.h); 0 = nobody asks */
     bool     apart;   /* each group is run by itself, and nobody waits for all of them: none looks
                          whether another one's rounds are used up */
 } vyi_wide_host;
@@ -133,6 +135,7 @@ typedef struct vyi_chunk {
     vyre_value  generation;         /* that is over when the work has ended */
     vyre_value  lane, lanes;        /* of the group */
     vyre_value  index;   /* that the handler runs for */
+    vyre_local  entry;   /* of kernels with times: the chunk's number in its group's row */
     const vyre_handler *running;
     vyre_local  sum[VYRE_MAX_ARGS]; /* of this lane */
     vyi_wide_use use[VYRE_MAX_ARGS];
@@ -166,7 +169,7 @@ typedef struct vyi_kernel {
     vyi_chunk         wide;
     vyi_chunk        *self; /* `wide`, while a handler of a wide work is emitted; else NULL */
     vyi_children     *children; /* NULL: nothing is spawned */
-    vyre_buffer control, ring, log, io, table, mirror, cancel, events, workspace;
+    vyre_buffer control, ring, log, io, table, mirror, cancel, events, times, workspace;
     vyre_buffer user[VYRE_MAX_BUFFERS];
 
     /* Values that hold for the launch. */
@@ -322,6 +325,13 @@ VYI_API vyre_value vyi_kernel_is_answered(vyi_kernel *k, vyre_value status);
 #define VYI_PARKED_AGAIN UINT32_MAX /* for an IO slot */
 VYI_API void vyi_io_give_up(vyi_kernel *k, vyre_value pending);
 VYI_API void vyi_io_tell_waits(vyi_kernel *k, vyre_value parked);
+
+/* Of kernels with `times` (kernel_times.c), of others nothing: the slot at k->base is
+ * claimed now, or ends; around a chunk that this group runs. */
+VYI_API void vyi_times_claimed(vyi_kernel *k);
+VYI_API void vyi_times_ended(vyi_kernel *k);
+VYI_API void vyi_times_chunk_begin(vyi_kernel *k);
+VYI_API void vyi_times_chunk_end(vyi_kernel *k);
 
 /* Looks at the slot at `base` and claims it if it may run.  What is emitted
  * between the two calls runs when the slot is this lane's, its tenant has

@@ -101,6 +101,7 @@ static void vyi_solo_claim(vyi_kernel *k, const vyi_solo *n)
                                            vyi_kernel_u32(k, VYRE_SLOT_CLAIMED),
                                            VYRE_ORDER_ACQUIRE);
     vyre_ir_if(p, vyre_ir_eq(p, before, published));
+    vyi_times_claimed(k);
     vyre_ir_set(p, n->claimed, vyre_ir_bool(p, true));
 }
 

@@ -243,6 +243,7 @@ VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
     vyre_ir_if(p, vyi_order_and_ready(k, rights));
     if (k->shape.parks)
         vyre_ir_set(p, k->came, k->seen);
+    vyi_times_claimed(k);
 }
 
 VYI_COLD
@@ -308,6 +309,7 @@ static void vyi_slot_publish_in_order(vyi_kernel *k, vyre_value status, vyre_val
 
 static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror, vyre_order order)
 {
+    vyi_times_ended(k);
     if (k->events.id && k->shape.whole) {
         vyi_slot_publish_in_order(k, status, mirror, order);
     } else if (k->mirror.id && !k->shape.urgent) {

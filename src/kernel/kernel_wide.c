@@ -245,6 +245,7 @@ static void vyi_wide_finish(vyi_kernel *k, vyre_local last)
     vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
     vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, 0));
     vyi_wide_sums_leave(k);
+    vyi_times_chunk_end(k);
     vyre_value before = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->wide.buffer,
                                        vyi_wide_at(k, VYI_WIDE_FINISHED), one,
                                        VYRE_ORDER_ACQ_REL);
@@ -340,6 +341,7 @@ static vyre_local vyi_wide_fault(vyi_kernel *k, vyre_value finished)
 static void vyi_wide_end_work(vyi_kernel *k, vyre_value finished)
 {
     vyre_program *p = k->p;
+    vyi_times_ended(k);
     vyre_value fault = vyre_ir_get(p, vyi_wide_fault(k, finished));
     vyre_value done = vyi_kernel_is(k, fault, VYRE_FAULT_NONE);
     if (!k->shape.payload)
@@ -366,6 +368,7 @@ VYI_API void vyi_wide_chunk(vyi_kernel *k)
     vyre_program *p = k->p;
     vyre_value none = vyi_kernel_u32(k, VYI_WIDE_NOT_LAST);
     vyre_local last = vyre_ir_local(p, VYRE_TYPE_U32, none, "last");
+    vyi_times_chunk_begin(k);
     if (k->shape.payload) {
         const vyre_handler payload = vyi_kernel_payload(k);
         vyi_wide_run(k, &payload, last);

@@ -60,6 +60,7 @@ VYI_EXTERN_C_BEGIN
 #define VYI_WIDE_ARRIVED     16u
 #define VYI_WIDE_RESIDENT    17u
 #define VYI_WIDE_OVER        18u
+#define VYI_WIDE_ROWS        20u /* eight: chunks of each row of times_impl.h */
 
 /* Of a state; claims have a cache line of their own. */
 #define VYI_WIDE_NEXT        0u  /* generation << 17 | chunks taken */

@@ -172,7 +172,7 @@ static uint32_t vyi_vk_max_rounds(const vyi_vk *v, const vyi_device_desc *desc)
 
 static vyi_vk_place vyi_vk_role_place(vyi_role role)
 {
-    return role == VYI_ROLE_MIRROR ? VYI_VK_HOST : VYI_VK_DEVICE;
+    return role == VYI_ROLE_MIRROR || role == VYI_ROLE_TIMES ? VYI_VK_HOST : VYI_VK_DEVICE;
 }
 
 /* Zeroed, or the caller's as it is.  On failure *out is zeroed. */

@@ -402,14 +402,29 @@ static vyre_status vyi_vk_choose(vyi_vk_context *c, vyre_error *err)
 
 /* --- the logical device -------------------------------------------------- */
 
-/* Two features in the form that a device is asked and made with. */
+/* Features in the form that a device is asked and made with. */
 typedef struct vyi_vk_feature_chain {
     VkPhysicalDeviceFeatures2                   base;
     VkPhysicalDeviceVulkanMemoryModelFeatures   model;
     VkPhysicalDeviceTimelineSemaphoreFeatures   timeline;
+#ifdef VK_KHR_shader_clock
+    VkPhysicalDeviceShaderClockFeaturesKHR      clock;
+#endif
 } vyi_vk_feature_chain;
 
-static void vyi_vk_feature_chain_init(vyi_vk_feature_chain *chain, bool model, bool timeline)
+/* The device's clock says the same in all its lanes; the other one is of use for how
+ * long a job took. */
+#ifdef VK_KHR_shader_clock
+static vyre_spirv_clock vyi_vk_clock_of(const VkPhysicalDeviceShaderClockFeaturesKHR *f)
+{
+    return f->shaderDeviceClock     ? VYRE_SPIRV_CLOCK_DEVICE
+           : f->shaderSubgroupClock ? VYRE_SPIRV_CLOCK_SUBGROUP
+                                    : VYRE_SPIRV_CLOCK_NONE;
+}
+#endif
+
+static void vyi_vk_feature_chain_init(vyi_vk_feature_chain *chain, bool model, bool timeline,
+                                      bool clock)
 {
     void *next = NULL;
     memset(chain, 0, sizeof *chain);
@@ -424,21 +439,48 @@ static void vyi_vk_feature_chain_init(vyi_vk_feature_chain *chain, bool model, b
         chain->model.pNext = next;
         next = &chain->model;
     }
+#ifdef VK_KHR_shader_clock
+    chain->clock.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CLOCK_FEATURES_KHR;
+    if (clock) {
+        chain->clock.pNext = next;
+        next = &chain->clock;
+    }
+#else
+    (void)clock;
+#endif
     chain->base.pNext = next;
 }
 
 /* What the library's own device is made with. */
 typedef struct vyi_vk_device_plan {
-    const char *extensions[3];
+    const char *extensions[4];
     uint32_t    extension_count;
     vyi_vk_feature_chain features;
 } vyi_vk_device_plan;
+
+/* Whether the handle is traced, and the device has a clock for that: asks, and leaves
+ * in the plan what to make the device with. */
+static bool vyi_vk_clock_choose(vyi_vk_context *c, vyi_vk_device_plan *plan, bool offered)
+{
+#ifdef VK_KHR_shader_clock
+    if (!offered || !c->desc->trace_events)
+        return false;
+    vyi_vk_feature_chain_init(&plan->features, false, false, true);
+    c->fn.vkGetPhysicalDeviceFeatures2(c->physical, &plan->features.base);
+    c->features.clock = vyi_vk_clock_of(&plan->features.clock);
+    return c->features.clock != VYRE_SPIRV_CLOCK_NONE;
+#else
+    (void)c, (void)plan, (void)offered;
+    return false;
+#endif
+}
 
 static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *plan,
                                         vyre_error *err)
 {
     static const char model_name[] = "VK_KHR_vulkan_memory_model";
     static const char timeline_name[] = "VK_KHR_timeline_semaphore";
+    static const char clock_name[] = "VK_KHR_shader_clock";
     const bool core = c->version >= VK_API_VERSION_1_2;
     vyi_vk_extensions e;
     vyre_status status = vyi_vk_extensions_get(c, c->physical, &e, err);
@@ -447,14 +489,19 @@ static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *p
     bool model = core || vyi_vk_extensions_have(&e, model_name);
     bool timeline = core || vyi_vk_extensions_have(&e, timeline_name);
     const bool portability = vyi_vk_extensions_have(&e, "VK_KHR_portability_subset");
+    const bool clock = vyi_vk_clock_choose(c, plan, vyi_vk_extensions_have(&e, clock_name));
     vyi_vk_extensions_free(c, &e);
 
-    vyi_vk_feature_chain_init(&plan->features, model, timeline);
+    vyi_vk_feature_chain_init(&plan->features, model, timeline, false);
     c->fn.vkGetPhysicalDeviceFeatures2(c->physical, &plan->features.base);
     model = model && plan->features.model.vulkanMemoryModel &&
             plan->features.model.vulkanMemoryModelDeviceScope;
     timeline = timeline && plan->features.timeline.timelineSemaphore;
-    vyi_vk_feature_chain_init(&plan->features, model, timeline);
+    vyi_vk_feature_chain_init(&plan->features, model, timeline, clock);
+#ifdef VK_KHR_shader_clock
+    plan->features.clock.shaderDeviceClock = c->features.clock == VYRE_SPIRV_CLOCK_DEVICE;
+    plan->features.clock.shaderSubgroupClock = c->features.clock == VYRE_SPIRV_CLOCK_SUBGROUP;
+#endif
     plan->features.model.vulkanMemoryModel = model;
     plan->features.model.vulkanMemoryModelDeviceScope = model;
     plan->features.timeline.timelineSemaphore = timeline;
@@ -466,6 +513,8 @@ static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *p
         plan->extensions[plan->extension_count++] = model_name;
     if (timeline && !core)
         plan->extensions[plan->extension_count++] = timeline_name;
+    if (clock)
+        plan->extensions[plan->extension_count++] = clock_name;
     if (portability) /* must be switched on where it is offered */
         plan->extensions[plan->extension_count++] = "VK_KHR_portability_subset";
     return VYRE_OK;
@@ -538,6 +587,12 @@ static void vyi_vk_device_features(vyi_vk_context *c)
                 (const VkPhysicalDeviceTimelineSemaphoreFeatures *)(const void *)node;
             c->features.timeline = f->timelineSemaphore;
         }
+#ifdef VK_KHR_shader_clock
+        else if (node->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CLOCK_FEATURES_KHR &&
+                 c->desc->trace_events)
+            c->features.clock = vyi_vk_clock_of(
+                (const VkPhysicalDeviceShaderClockFeaturesKHR *)(const void *)node);
+#endif
     }
 }
 

@@ -18,6 +18,7 @@
 
 #include "engine/engine_impl.h"
 #include "base/thread_impl.h"
+#include "emit/spirv.h"
 #include "vulkan/vulkan.h"
 
 #ifndef VYRE_NO_VULKAN
@@ -160,6 +161,7 @@ typedef struct vyi_vk_features {
     bool     memory_model; /* the Vulkan memory model, at device scope */
     bool     names;        /* VK_EXT_debug_utils */
     bool     llvmpipe;     /* Mesa's, whose fences need a way around */
+    vyre_spirv_clock clock; /* of traced handles; NONE for others */
     uint32_t subgroup_size, subgroup_operations;
 } vyi_vk_features;
 

@@ -169,6 +169,7 @@ static vyre_status vyi_vk_module_create(vyi_vk_context *c, const vyi_vk_pipeline
     options.rounds = true;
     options.loop_limit = desc->loop_limit;
     options.unfenced = c->features.llvmpipe;
+    options.clock = c->features.clock;
 
     vyre_spirv spirv;
     vyre_status status = vyre_spirv_emit(desc->program, &options, &spirv, err);

@@ -160,6 +160,8 @@ static void vyi_job_close(vyre_io *io, vyi_job *job, uint32_t code)
         vyi_job_fill_up(job);
         vyi_event_give(&io->desc.handle->queue, job->event, code == 0);
     }
+    if (io->desc.handle && io->desc.handle->trace.events)
+        vyi_trace_note(io->desc.handle, VYI_TRACE_IO, job->queue ? job->slot : VYRE_IO_SLOTS, code);
     vyi_job_unuse(io, job->file);
     vyi_job_unuse(io, job->target);
     job->ended = !job->queue && !job->orphan && !job->event;

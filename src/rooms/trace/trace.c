@@ -4,6 +4,12 @@
  * Each slot is a track of its own, because jobs of several slots overlap and slices
  * of one track must not.  Launches run one after the other, so one track does for
  * them: a launch begins when the one before it has ended, or later.
+ *
+ * The device's clock is another one, of its own rate.  A job tells of both: it was
+ * claimed after its publish had begun, and has ended before that was seen.  So the line
+ * from ticks to the host's nanoseconds runs above all publishes and below all ends.  The
+ * shortest of the first and of the last jobs say roughly what its rate is; then it is the
+ * line that leaves most room to both sides, and half of that room is told as the error.
  * ======================================================================= */
 #include "rooms/trace/trace.h"
 #include "engine/queue_impl.h"
@@ -11,12 +17,39 @@
 #ifndef VYRE_NO_TRACE
 
 #define VYI_TRACE_LAUNCHES 64u /* that are followed at a time */
+#define VYI_TRACE_PATIENCE_NS 20000000u /* for the lock, under which rows are emptied */
 
 typedef struct vyi_trace_job {
     uint64_t since; /* 0: none is open */
+    uint64_t claim; /* the device's ticks; 0: it has not told */
+    uint32_t ran;   /* so many later it ended */
     uint32_t opcode;
+    bool     known; /* that is the slot's last work's */
     bool     named; /* the track has its name */
 } vyi_trace_job;
+
+/* A moment of both clocks, of which one is known to come first. */
+typedef struct vyi_trace_bound {
+    uint64_t host, ticks; /* host 0: there is none */
+} vyi_trace_bound;
+
+typedef struct vyi_trace_echo {
+    vyi_trace_bound publish, end;
+} vyi_trace_echo;
+
+#define VYI_TRACE_WINDOWS 64u
+
+typedef struct vyi_trace_clock {
+    /* Of the jobs in each part of the trace: the shortest; then those that bound the line
+     * most. */
+    vyi_trace_echo  shortest[VYI_TRACE_WINDOWS];
+    vyi_trace_bound above[VYI_TRACE_WINDOWS], below[VYI_TRACE_WINDOWS];
+    vyi_trace_bound at;   /* a point of the line; host 0: nothing is known */
+    double   rate;        /* nanoseconds of a tick */
+    double   doubt;       /* how far the first guess may be off, in parts of it */
+    uint64_t first, last; /* ticks of echoes */
+    uint64_t echoes, error;
+} vyi_trace_clock;
 
 typedef struct vyi_trace_launch {
     uint64_t since;
@@ -32,6 +65,10 @@ typedef struct vyi_trace_writer {
     vyi_trace_launch launches[VYI_TRACE_LAUNCHES]; /* by number */
     uint64_t         launch_end; /* of the last one that ended */
     uint64_t         origin;     /* time 0 of the text */
+    vyi_trace_clock  clock;
+    vyi_trace_bound  unwrapped;  /* a tick that is known; host 0: none yet */
+    uint64_t         untimed;    /* jobs whose times on the device are not known */
+    uint64_t         row_end[8]; /* of each group's last slice; 0: the track has no name */
 } vyi_trace_writer;
 
 typedef struct vyi_trace_event {
@@ -93,13 +130,107 @@ static void vyi_trace_slice(const vyi_trace_writer *w, const char *name, uint32_
     vyi_trace_time(w, "dur", until - since);
 }
 
-static void vyi_trace_instant(const vyi_trace_writer *w, const char *name, uint64_t time)
+/* On one track, or (0) over all. */
+static void vyi_trace_instant(const vyi_trace_writer *w, const char *name, uint32_t track,
+                              uint64_t time)
 {
+    char text[64];
     vyi_trace_text(w, ",\n{\"name\":\"");
     vyi_trace_text(w, name);
-    vyi_trace_text(w, "\",\"ph\":\"i\",\"s\":\"g\",\"pid\":1,\"tid\":0,");
+    snprintf(text, sizeof text, "\",\"ph\":\"i\",\"s\":\"%c\",\"pid\":1,\"tid\":%u,",
+             track ? 't' : 'g', (unsigned)track);
+    vyi_trace_text(w, text);
     vyi_trace_time(w, "ts", time - w->origin);
     vyi_trace_text(w, "}");
+}
+
+/* --- the device's clock ---------------------------------------------------- */
+
+static uint64_t vyi_echo_took(const vyi_trace_echo *e)
+{
+    return e->publish.host ? e->end.host - e->publish.host : UINT64_MAX;
+}
+
+/* In which part of the trace these ticks are. */
+static uint32_t vyi_clock_window(const vyi_trace_clock *c, uint64_t ticks)
+{
+    const double span = (double)(c->last - c->first);
+    const double at = span > 0 ? (double)(ticks - c->first) / span * VYI_TRACE_WINDOWS : 0;
+    return at < VYI_TRACE_WINDOWS ? (uint32_t)at : VYI_TRACE_WINDOWS - 1;
+}
+
+/* By how much the host is ahead of the line of that rate through `at`. */
+static double vyi_clock_ahead(const vyi_trace_clock *c, double rate, const vyi_trace_bound *b)
+{
+    const double ticks = b->ticks >= c->at.ticks ? (double)(b->ticks - c->at.ticks)
+                                                 : -(double)(c->at.ticks - b->ticks);
+    const double host = b->host >= c->at.host ? (double)(b->host - c->at.host)
+                                              : -(double)(c->at.host - b->host);
+    return host - ticks * rate;
+}
+
+/* The shortest of the first quarter, and of the rest, are the first guess. */
+static void vyi_clock_guess(vyi_trace_clock *c)
+{
+    vyi_trace_echo first, last;
+    memset(&first, 0, sizeof first);
+    memset(&last, 0, sizeof last);
+    for (uint32_t i = 0; i < VYI_TRACE_WINDOWS; i++) {
+        vyi_trace_echo *best = i < VYI_TRACE_WINDOWS / 4 ? &first : &last;
+        if (vyi_echo_took(&c->shortest[i]) < vyi_echo_took(best))
+            *best = c->shortest[i];
+    }
+    c->rate = 1;
+    c->doubt = 0;
+    c->at = first.publish.host ? first.publish : last.publish;
+    if (!first.publish.host || !last.publish.host || last.publish.ticks <= first.publish.ticks)
+        return;
+    const double took = (double)(vyi_echo_took(&first) + vyi_echo_took(&last));
+    const double apart = (double)last.publish.host - (double)first.publish.host;
+    if (apart > 4 * took) {
+        c->rate = apart / (double)(last.publish.ticks - first.publish.ticks);
+        c->doubt = took / apart;
+    }
+}
+
+/* The room between what the line must stay above and below of, and its middle. */
+static double vyi_clock_room(const vyi_trace_clock *c, double rate, double *middle)
+{
+    double above = -1e300, below = 1e300;
+    for (uint32_t i = 0; i < VYI_TRACE_WINDOWS; i++) {
+        const double a = c->above[i].host ? vyi_clock_ahead(c, rate, &c->above[i]) : above;
+        const double b = c->below[i].host ? vyi_clock_ahead(c, rate, &c->below[i]) : below;
+        above = a > above ? a : above;
+        below = b < below ? b : below;
+    }
+    *middle = (above + below) / 2;
+    return below - above;
+}
+
+/* The rate that leaves most room.  The room is a concave function of it. */
+static void vyi_clock_finish(vyi_trace_clock *c)
+{
+    double low = c->rate * (1 - c->doubt), high = c->rate * (1 + c->doubt), middle = 0;
+    if (!c->echoes)
+        return;
+    for (unsigned turn = 0; turn < 200 && high > low; turn++) {
+        const double third = (high - low) / 3;
+        if (vyi_clock_room(c, low + third, &middle) < vyi_clock_room(c, high - third, &middle))
+            low += third;
+        else
+            high -= third;
+    }
+    c->rate = (low + high) / 2;
+    const double room = vyi_clock_room(c, c->rate, &middle);
+    c->error = (uint64_t)((room < 0 ? -room : room) / 2);
+    c->at.host += (uint64_t)(int64_t)middle;
+}
+
+static uint64_t vyi_clock_host(const vyi_trace_clock *c, uint64_t ticks)
+{
+    const double off = ticks >= c->at.ticks ? (double)(ticks - c->at.ticks) * c->rate
+                                            : -(double)(c->at.ticks - ticks) * c->rate;
+    return c->at.host + (uint64_t)(int64_t)off;
 }
 
 /* --- events -------------------------------------------------------------- */
@@ -118,23 +249,80 @@ static bool vyi_trace_read(const vyi_trace *t, uint32_t index, vyi_trace_event *
     return vyi_load_acquire(&t->head) - index <= t->mask + 1u && out->time != 0;
 }
 
+/* When the device says that the job ran, inside of the time that the host knows; false:
+ * not known. */
+static bool vyi_trace_ran(const vyi_trace_writer *w, const vyi_trace_job *job, uint64_t end,
+                          uint64_t *from, uint64_t *to)
+{
+    const uint64_t slack = 2 * w->clock.error + 1000u;
+    if (!job->claim || !w->clock.at.host)
+        return false;
+    *from = vyi_clock_host(&w->clock, job->claim);
+    *to = vyi_clock_host(&w->clock, job->claim + job->ran);
+    if (*from + slack < job->since || *to > end + slack || *to < *from)
+        return false;
+    *from = *from < job->since ? job->since : *from < end ? *from : end;
+    *to = *to < *from ? *from : *to < end ? *to : end;
+    return true;
+}
+
+static void vyi_trace_track_of(vyi_trace_writer *w, uint32_t slot)
+{
+    char text[32];
+    if (w->jobs[slot].named)
+        return;
+    snprintf(text, sizeof text, "slot %u", (unsigned)slot);
+    vyi_trace_track(w, slot + 1, text);
+    w->jobs[slot].named = true;
+}
+
 static void vyi_trace_end_job(vyi_trace_writer *w, uint32_t slot, uint64_t time, const char *end)
 {
     vyi_trace_job *job = &w->jobs[slot];
+    const uint64_t until = time > job->since ? time : job->since;
+    uint64_t from, to;
     char text[96];
     if (!job->since)
         return;
-    if (!job->named) {
-        snprintf(text, sizeof text, "slot %u", (unsigned)slot);
-        vyi_trace_track(w, slot + 1, text);
-        job->named = true;
-    }
-    vyi_trace_slice(w, vyi_handler_name(w->v, job->opcode), slot + 1, job->since,
-                    time > job->since ? time : job->since);
+    vyi_trace_track_of(w, slot);
+    vyi_trace_slice(w, vyi_handler_name(w->v, job->opcode), slot + 1, job->since, until);
     snprintf(text, sizeof text, ",\"args\":{\"opcode\":\"0x%x\",\"end\":\"%s\"}}",
              (unsigned)job->opcode, end);
     vyi_trace_text(w, text);
-    job->since = 0;
+    if (vyi_trace_ran(w, job, until, &from, &to)) {
+        vyi_trace_slice(w, "on the device", slot + 1, from, to);
+        vyi_trace_text(w, "}");
+    } else {
+        w->untimed++;
+    }
+    job->since = job->claim = 0;
+}
+
+/* A chunk of a wide work, of one of the groups that are traced.  A look may have found it
+ * before the publish of its work was noted. */
+static void vyi_trace_chunk(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    const uint32_t row = e->kind - VYI_TRACE_CHUNK;
+    const uint32_t track = w->v->queue.slots.count + 1 + row;
+    char text[48];
+    uint64_t from, to;
+    if (!w->clock.at.host)
+        return;
+    from = vyi_clock_host(&w->clock, e->time);
+    to = vyi_clock_host(&w->clock, e->time + e->value);
+    if (!w->row_end[row]) {
+        snprintf(text, sizeof text, "group %u, of its chunks", (unsigned)row);
+        vyi_trace_track(w, track, text);
+    }
+    from = from < w->origin ? w->origin : from;
+    from = from < w->row_end[row] ? w->row_end[row] : from;
+    to = to < from ? from : to;
+    vyi_trace_slice(w, w->jobs[e->slot].known
+                           ? vyi_handler_name(w->v, w->jobs[e->slot].opcode) : "a chunk",
+                    track, from, to);
+    snprintf(text, sizeof text, ",\"args\":{\"slot\":%u}}", (unsigned)e->slot);
+    vyi_trace_text(w, text);
+    w->row_end[row] = to;
 }
 
 static void vyi_trace_end_launch(vyi_trace_writer *w, uint32_t number, uint64_t time)
@@ -164,52 +352,205 @@ static void vyi_trace_published(vyi_trace_writer *w, const vyi_trace_event *e)
 {
     vyi_trace_end_job(w, e->slot, e->time, "not asked for"); /* the slot is used again */
     w->jobs[e->slot].since = e->time;
+    w->jobs[e->slot].claim = 0;
     w->jobs[e->slot].opcode = e->value;
+    w->jobs[e->slot].known = true;
 }
 
-static void vyi_trace_rested(vyi_trace_writer *w, uint64_t time)
+static void vyi_trace_rested_all(vyi_trace_writer *w, uint64_t time)
 {
     for (uint32_t slot = 0; slot < w->v->queue.slots.count; slot++)
         vyi_trace_end_job(w, slot, time, "drained");
 }
 
+static void vyi_trace_faulted(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    char text[32];
+    if (!w->jobs[e->slot].since)
+        return;
+    vyi_trace_end_job(w, e->slot, e->time, "FAULT");
+    snprintf(text, sizeof text, "fault %u", (unsigned)e->value);
+    vyi_trace_instant(w, text, e->slot + 1, e->time);
+}
+
+static void vyi_trace_answered(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    char text[48];
+    if (e->slot < VYRE_IO_SLOTS)
+        snprintf(text, sizeof text, "IO %u: %s", (unsigned)e->slot, e->value ? "ERROR" : "OK");
+    else
+        snprintf(text, sizeof text, "read: %s", e->value ? "ERROR" : "OK");
+    vyi_trace_instant(w, text, 0, e->time);
+}
+
+static void vyi_trace_told(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    w->jobs[e->slot].claim = e->time;
+    w->jobs[e->slot].ran = e->value;
+}
+
 static void vyi_trace_event_text(vyi_trace_writer *w, const vyi_trace_event *e)
 {
     static const char *const events[4] = { "event", "start", "stop", "recover" };
-    if (e->slot >= w->v->queue.slots.count)
-        return;
     switch (e->kind) {
     case VYI_TRACE_PUBLISH: vyi_trace_published(w, e); break;
     case VYI_TRACE_DONE: vyi_trace_end_job(w, e->slot, e->time, "DONE"); break;
-    case VYI_TRACE_FAULT: vyi_trace_end_job(w, e->slot, e->time, "FAULT"); break;
-    case VYI_TRACE_RESTED: vyi_trace_rested(w, e->time); break;
+    case VYI_TRACE_FAULT: vyi_trace_faulted(w, e); break;
+    case VYI_TRACE_RESTED: vyi_trace_rested_all(w, e->time); break;
     case VYI_TRACE_LEASE:
     case VYI_TRACE_PASS: vyi_trace_launched(w, e); break;
     case VYI_TRACE_LAUNCH_END: vyi_trace_end_launch(w, e->value, e->time); break;
-    default: vyi_trace_instant(w, events[e->value < 4 ? e->value : 0], e->time); break;
+    case VYI_TRACE_RAN: vyi_trace_told(w, e); break;
+    case VYI_TRACE_IO: vyi_trace_answered(w, e); break;
+    case VYI_TRACE_EVENT:
+        vyi_trace_instant(w, events[e->value < 4 ? e->value : 0], 0, e->time);
+        break;
+    default: vyi_trace_chunk(w, e); break;
     }
+}
+
+/* --- two turns ------------------------------------------------------------ */
+
+typedef void (*vyi_trace_fn)(vyi_trace_writer *w, const vyi_trace_event *e);
+
+/* Of a clock whose high word is 0 (llvmpipe's always is, seen in Mesa 22.3): what it
+ * would say if it went on, one tick being about a nanosecond. */
+static uint64_t vyi_trace_unwrap(vyi_trace_writer *w, uint64_t ticks, uint64_t host)
+{
+    const uint64_t wrap = (uint64_t)1 << 32;
+    if (!w->unwrapped.host) {
+        w->unwrapped.host = host;
+        w->unwrapped.ticks = ticks + 256 * wrap;
+    }
+    const uint64_t about = w->unwrapped.ticks + (host - w->unwrapped.host) + wrap / 2;
+    return ticks + (about - ticks) / wrap * wrap;
+}
+
+/* Each event that is still there.  Threads note in another order than they look at the
+ * clock. */
+static void vyi_trace_each(vyi_trace_writer *w, uint32_t head, uint32_t count, vyi_trace_fn fn)
+{
+    const vyi_trace *t = &w->v->trace;
+    vyi_trace_event e;
+    uint64_t now = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!vyi_trace_read(t, head - count + i, &e) || e.slot >= w->v->queue.slots.count)
+            continue;
+        const bool device = e.kind == VYI_TRACE_RAN || e.kind >= VYI_TRACE_CHUNK;
+        if (device && e.time >> 32 == 0)
+            e.time = vyi_trace_unwrap(w, e.time, now);
+        if (!device) {
+            now = e.time;
+            w->origin = w->origin ? w->origin : now;
+        }
+        if (w->origin && (device || e.time >= w->origin))
+            fn(w, &e);
+    }
+    memset(w->jobs, 0, w->v->queue.slots.count * sizeof *w->jobs);
+}
+
+/* The job of an event that ends one, as an echo. */
+static bool vyi_trace_echo_of(vyi_trace_writer *w, const vyi_trace_event *e, vyi_trace_echo *out)
+{
+    vyi_trace_job *job = &w->jobs[e->slot];
+    if (e->kind == VYI_TRACE_PUBLISH) {
+        job->since = e->time;
+        job->claim = 0;
+    } else if (e->kind == VYI_TRACE_RAN) {
+        vyi_trace_told(w, e);
+    } else if (e->kind == VYI_TRACE_DONE || e->kind == VYI_TRACE_FAULT) {
+        const bool echo = job->since && job->claim && e->time > job->since;
+        out->publish.host = job->since;
+        out->publish.ticks = job->claim;
+        out->end.host = e->time;
+        out->end.ticks = job->claim + job->ran;
+        job->since = job->claim = 0;
+        return echo;
+    }
+    return false;
+}
+
+static void vyi_trace_extent(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    vyi_trace_clock *c = &w->clock;
+    vyi_trace_echo echo;
+    if (!vyi_trace_echo_of(w, e, &echo))
+        return;
+    c->first = c->echoes && c->first < echo.publish.ticks ? c->first : echo.publish.ticks;
+    c->last = c->last > echo.publish.ticks ? c->last : echo.publish.ticks;
+    c->echoes++;
+}
+
+static void vyi_trace_short(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    vyi_trace_clock *c = &w->clock;
+    vyi_trace_echo echo;
+    if (!vyi_trace_echo_of(w, e, &echo))
+        return;
+    vyi_trace_echo *best = &c->shortest[vyi_clock_window(c, echo.publish.ticks)];
+    if (vyi_echo_took(&echo) < vyi_echo_took(best))
+        *best = echo;
+}
+
+static void vyi_trace_bounds(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    vyi_trace_clock *c = &w->clock;
+    vyi_trace_echo echo;
+    if (!vyi_trace_echo_of(w, e, &echo))
+        return;
+    const uint32_t window = vyi_clock_window(c, echo.publish.ticks);
+    vyi_trace_bound *above = &c->above[window], *below = &c->below[window];
+    if (!above->host || vyi_clock_ahead(c, c->rate, &echo.publish) >
+                            vyi_clock_ahead(c, c->rate, above))
+        *above = echo.publish;
+    if (!below->host || vyi_clock_ahead(c, c->rate, &echo.end) <
+                            vyi_clock_ahead(c, c->rate, below))
+        *below = echo.end;
+}
+
+static void vyi_trace_find_clock(vyi_trace_writer *w, uint32_t head, uint32_t count)
+{
+    vyi_trace_clock *c = &w->clock;
+    vyi_trace_each(w, head, count, vyi_trace_extent);
+    if (w->v->backend->id == VYRE_BACKEND_CPU) { /* its clock is the host's */
+        c->at.host = c->at.ticks = w->origin;
+        c->rate = 1;
+        return;
+    }
+    vyi_trace_each(w, head, count, vyi_trace_short);
+    vyi_clock_guess(c);
+    vyi_trace_each(w, head, count, vyi_trace_bounds);
+    vyi_clock_finish(c);
+}
+
+/* What the picture does not show. */
+static void vyi_trace_ending(const vyi_trace_writer *w, uint32_t dropped)
+{
+    const vyi_trace_clock *c = &w->clock;
+    char text[160];
+    snprintf(text, sizeof text,
+             ",\n{\"name\":\"clock\",\"ph\":\"M\",\"pid\":1,\"tid\":0,\"args\":{"
+             "\"error_ns\":%llu,\"echoes\":%llu,\"tick_ps\":%llu}}",
+             (unsigned long long)c->error, (unsigned long long)c->echoes,
+             (unsigned long long)(c->rate * 1000 + 0.5));
+    vyi_trace_text(w, text);
+    snprintf(text, sizeof text,
+             ",\n{\"name\":\"dropped\",\"ph\":\"M\",\"pid\":1,\"tid\":0,"
+             "\"args\":{\"untimed\":%llu,\"chunks\":%u,\"events\":%u}}]\n",
+             (unsigned long long)w->untimed, (unsigned)w->v->trace.missed, (unsigned)dropped);
+    vyi_trace_text(w, text);
 }
 
 static void vyi_trace_all(vyi_trace_writer *w, const vyi_trace *t)
 {
     const uint32_t head = vyi_load_acquire(&t->head), room = t->mask + 1u;
     const uint32_t count = head < room ? head : room;
-    char text[96];
-    vyi_trace_event e;
+    vyi_trace_find_clock(w, head, count);
     vyi_trace_text(w, "[{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":1,\"tid\":0,"
                       "\"args\":{\"name\":\"vyre\"}}");
     vyi_trace_track(w, 0, "launches");
-    for (uint32_t i = 0; i < count; i++) {
-        if (!vyi_trace_read(t, head - count + i, &e))
-            continue;
-        w->origin = w->origin ? w->origin : e.time;
-        if (e.time >= w->origin) /* threads note in another order than they look at the clock */
-            vyi_trace_event_text(w, &e);
-    }
-    snprintf(text, sizeof text,
-             ",\n{\"name\":\"dropped\",\"ph\":\"M\",\"pid\":1,\"tid\":0,"
-             "\"args\":{\"events\":%u}}]\n", (unsigned)(head - count));
-    vyi_trace_text(w, text);
+    vyi_trace_each(w, head, count, vyi_trace_event_text);
+    vyi_trace_ending(w, head - count);
 }
 
 VYRE_API vyre_status vyre_trace_json(vyre *v, vyre_trace_write write, void *user,
@@ -231,6 +572,10 @@ VYRE_API vyre_status vyre_trace_json(vyre *v, vyre_trace_write write, void *user
     if (!w.jobs)
         return vyi_fail_nomem(err, size);
     memset(w.jobs, 0, size);
+    if (vyi_lock_until(v, vyi_now() + VYI_TRACE_PATIENCE_NS)) {
+        vyi_trace_rows(v);
+        vyi_mutex_unlock(&v->lock);
+    }
     vyi_trace_all(&w, &v->trace);
     vyi_free(&v->desc.allocator, w.jobs, size);
     return VYRE_OK;

@@ -2,11 +2,13 @@
  * trace: what happened on a handle, as a picture
  *
  * Public.  With vyre_desc.trace_events a handle keeps its last events in memory: works
- * that were published, ends that were seen, launches.  Here they become a text in
- * Chrome's trace format, which Perfetto (ui.perfetto.dev) and chrome://tracing show.
+ * that were published, ends that were seen, launches, and when the device ran each work.
+ * Here they become a text in Chrome's trace format, which Perfetto (ui.perfetto.dev) and
+ * chrome://tracing show.
  *
- * Times are the host's.  A job lasts from its publish until its end was seen, so
- * its length is an upper bound: who looks late sees long jobs.
+ * A job lasts from its publish until its end was seen; who looks late sees long jobs.
+ * Inside of it stands what the device tells by its own clock, if it has one
+ * (docs/watch.md).
  * ======================================================================= */
 #ifndef VYI_TRACE_H
 #define VYI_TRACE_H

@@ -43,11 +43,6 @@ static void vyi_live_host(const vyi_queue *q, vyre_watch *w)
 
 /* --- by the device's memory ----------------------------------------------- */
 
-#define VYI_LIVE_SLOTS 64u /* that are copied at a time: 4 KB */
-
-VYI_STATIC_ASSERT(live_header_fits,
-                  VYRE_CONTROL_MIN_WORDS <= VYI_LIVE_SLOTS * VYRE_SLOT_WORDS);
-
 /* Across a bus words are read by lines; elsewhere each is one that others store. */
 static void vyi_live_copy(const vyi_device *d, uint32_t *to, const uint32_t *from, uint32_t words)
 {
@@ -59,18 +54,17 @@ static void vyi_live_copy(const vyi_device *d, uint32_t *to, const uint32_t *fro
         to[i] = vyi_load_relaxed(from + i);
 }
 
+/* Of a slot nothing but its status is asked for: across a bus each read takes its time. */
 static void vyi_live_device(const vyi_queue *q, vyre_watch *w)
 {
     const vyi_device *d = vyi_queue_device(q);
     const uint32_t *ring = vyi_device_words(d, VYI_ROLE_RING);
-    uint32_t words[VYI_LIVE_SLOTS * VYRE_SLOT_WORDS];
+    uint32_t words[VYRE_CONTROL_MIN_WORDS];
     vyi_live_copy(d, words, vyi_device_words(d, VYI_ROLE_CONTROL), VYRE_CONTROL_MIN_WORDS);
     vyi_watch_control(words, w);
-    for (uint32_t first = 0; first < q->slots.count; first += VYI_LIVE_SLOTS) {
-        const uint32_t left = q->slots.count - first;
-        const uint32_t some = left < VYI_LIVE_SLOTS ? left : VYI_LIVE_SLOTS;
-        vyi_live_copy(d, words, ring + (size_t)first * VYRE_SLOT_WORDS, some * VYRE_SLOT_WORDS);
-        vyi_watch_states(words, some, w);
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
+        const uint32_t status = vyi_load_relaxed(ring + (size_t)slot * VYRE_SLOT_WORDS);
+        vyi_watch_states(&status, 1, w);
     }
 }
 

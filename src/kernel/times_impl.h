@@ -1,0 +1,43 @@
+/* ==========================================================================
+ * kernel: when works were claimed and ended, word by word
+ *
+ * Private, of the kernels that keep times and of the engine that reads them.  One
+ * buffer, of u32 words, which the device writes into memory that the host reads fast:
+ *
+ *     ROWS     only where works are wide: for each of the first groups a ring of the
+ *              chunks that it ran: begin and end (two words each, the low one first), the
+ *              slot, and the number of the chunk in the row, from 1 on
+ *     SLOTS    for each slot of the ring: claim and end of its last work
+ *
+ * A slot's four words are the host's while it is not in flight: it takes the times and
+ * leaves zeros.  How many chunks a row has had stands among the wide works' words.
+ * ======================================================================= */
+#ifndef VYI_TIMES_IMPL_H
+#define VYI_TIMES_IMPL_H
+
+#include "base/base_impl.h"
+#include "kernel/wide_impl.h"
+
+VYI_EXTERN_C_BEGIN
+
+#define VYI_TIMES_GROUPS      8u   /* that have a row */
+#define VYI_TIMES_CHUNKS      256u /* of a row, a power of two */
+#define VYI_TIMES_CHUNK_WORDS 8u
+#define VYI_TIMES_ROW_WORDS   (VYI_TIMES_CHUNKS * VYI_TIMES_CHUNK_WORDS)
+#define VYI_TIMES_ROWS        (VYI_TIMES_GROUPS * VYI_TIMES_ROW_WORDS)
+#define VYI_TIMES_SLOT_WORDS  4u
+
+/* Of a chunk, and, the first two, of a slot. */
+#define VYI_TIMES_BEGIN  0u
+#define VYI_TIMES_END    2u
+#define VYI_TIMES_SLOT   4u
+#define VYI_TIMES_NUMBER 5u
+
+static inline uint32_t vyi_times_slots(bool wide)
+{
+    return wide ? VYI_TIMES_ROWS : 0;
+}
+
+VYI_EXTERN_C_END
+
+#endif
