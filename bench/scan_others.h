@@ -54,7 +54,7 @@ static void others_rates(const bench_output *out, bench_row *row, size_t size, d
     const double ns = bench_print(out, row);
     snprintf(path, sizeof path, "%s: MB/s", row->path);
     bench_value(out, path, "MB/s", 1e3 * (double)size / (ns > 0 ? ns : 1));
-    snprintf(path, sizeof path, "%s: MB/s by processors' time", row->path);
+    snprintf(path, sizeof path, "%.100s: MB/s by processors' time", row->path);
     bench_value(out, path, "MB/s", 1e3 * (double)size / (each > 1000 ? each : 1000));
     bench_row_free(row);
 }
