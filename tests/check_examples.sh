@@ -26,9 +26,10 @@ case $("$bin/quickstart" 2>&1) in
 esac
 
 # Short enough to be read in one go; scan is a tool, device makes a Vulkan device and
-# an image of its own, and mpi is two programs.
-longest=$(wc -l examples/*.c | grep -v -e total -e scan.c -e device.c -e mpi.c | sort -n | tail -n 1)
+# an image of its own, mpi is two programs, and watch three ways to look.
+longest=$(wc -l examples/*.c | grep -v -e total -e scan.c -e device.c -e mpi.c -e watch.c | sort -n | tail -n 1)
 passes "examples_under_150_lines ($longest)" test "$(awk '{ print $1 }' <<< "$longest")" -lt 150
+passes watch_under_200_lines test "$(wc -l < examples/watch.c)" -lt 200
 passes mpi_under_200_lines test "$(wc -l < examples/mpi.c)" -lt 200
 passes scan_under_300_lines test "$(wc -l < examples/scan.c)" -lt 300
 passes device_under_300_lines test "$(wc -l < examples/device.c)" -lt 300
