@@ -386,6 +386,16 @@ static void await_sum(loss *l, uint32_t sum)
     CHECK_EQ(engine_observable(l->v, 0), sum);
 }
 
+static void await_recovery(loss *l)
+{
+    const uint64_t begin = engine_now();
+    vyre_info info;
+    do
+        vyre_query(l->v, &info);
+    while (info.recoveries == 0 && engine_now() - begin < 60 * SECOND);
+    CHECK_EQ(info.recoveries, 1);
+}
+
 /* Half of it has run: then all of it does so again, or none of the rest. */
 static void a_lost_graph_is_no_half(void)
 {
@@ -405,6 +415,39 @@ static void a_lost_graph_is_no_half(void)
         CHECK_EQ(vyre_graph_publish(l.g, NULL, NULL), VYRE_OK);
         CHECK_EQ(vyre_graph_wait(l.g, 60 * SECOND, NULL, NULL), VYRE_OK);
         CHECK_EQ(engine_observable(l.v, 0), rerun ? 2 * CHAIN : CHAIN);
+        loss_close(&l);
+    }
+}
+
+static void *publish_main(void *user)
+{
+    loss *l = (loss *)user;
+    l->status = vyre_graph_publish(l->g, NULL, NULL);
+    atomic_store(&l->ended, 1);
+    return NULL;
+}
+
+/* The host is in the middle of the nodes, which are more than the ring has slots. */
+static void a_graph_is_lost_while_it_is_published(void)
+{
+    for (uint32_t rerun = 0; rerun < 2; rerun++) {
+        loss l;
+        pthread_t thread;
+        loss_open(&l, rerun, 2);
+        hold(&l, true);
+        CHECK_EQ(pthread_create(&thread, NULL, publish_main, &l), 0);
+        await_sum(&l, HELD);
+        engine_lose(l.v); /* the publish has it replaced */
+        await_recovery(&l);
+        if (rerun)
+            await_sum(&l, HELD);
+        hold(&l, false);
+        pthread_join(thread, NULL);
+        CHECK_EQ(l.status, rerun ? VYRE_OK : VYRE_E_LOST);
+        (void)vyre_drain(l.v, 60 * SECOND, NULL);
+        CHECK_EQ(engine_observable(l.v, 0), rerun ? CHAIN : 0);
+        if (rerun)
+            CHECK_EQ(vyre_graph_wait(l.g, 60 * SECOND, NULL, NULL), VYRE_OK);
         loss_close(&l);
     }
 }
@@ -567,6 +610,7 @@ int main(void)
         ENGINE_CASE(threads_have_graphs_of_their_own),
         ENGINE_CASE(rings_of_any_size),
         ENGINE_CASE(a_lost_graph_is_no_half),
+        ENGINE_CASE(a_graph_is_lost_while_it_is_published),
         ENGINE_CASE(what_is_owed_after_a_loss),
         ENGINE_CASE(nothing_of_a_lost_run_runs_later),
     };
