@@ -103,13 +103,20 @@ static void bar(const char *name, uint32_t part, uint32_t all)
     fprintf(stderr, "  %-10s [%s] %u\n", name, text, (unsigned)part);
 }
 
+static bool look(vyre *v, const vyre_watch *before, vyre_watch *now, vyre_health *health)
+{
+    if (vyre_watch_live(v, VYRE_WATCH_DEVICE, now, NULL) < 0)
+        return false;
+    vyre_watch_health(before, now, health, NULL);
+    return true;
+}
+
 static bool draw(vyre *v, vyre_watch *before)
 {
     vyre_watch now;
     vyre_health health;
-    if (vyre_watch_live(v, VYRE_WATCH_DEVICE, &now, NULL) < 0)
+    if (!look(v, before, &now, &health))
         return false;
-    vyre_watch_health(before, &now, &health, NULL);
     fprintf(stderr, "\033[H\033[2J%u slots, %u jobs ended, %u a second, %u faults%s\n\n",
             (unsigned)now.slots, (unsigned)now.done, (unsigned)(10 * health.done_delta),
             (unsigned)now.faults, health.stalled ? ", STALLED" : "");
@@ -125,9 +132,8 @@ static bool show(vyre *v, vyre_watch *before)
 {
     vyre_watch now;
     vyre_health health;
-    if (vyre_watch_live(v, VYRE_WATCH_DEVICE, &now, NULL) < 0)
+    if (!look(v, before, &now, &health))
         return false;
-    vyre_watch_health(before, &now, &health, NULL);
     fprintf(stderr, "watch: %3u of %u slots busy, %6u jobs since, %u in all, %u faults%s\n",
             (unsigned)now.runnable, (unsigned)now.slots, (unsigned)health.done_delta,
             (unsigned)now.done, (unsigned)now.faults, health.stalled ? ", STALLED" : "");

@@ -158,6 +158,19 @@ UNUSED_OK static void engine_lose(vyre *v)
 }
 #endif
 
+/* The works that are stuck for so long, in order of their slots, until there are so many, or
+ * for 20 s; how many. */
+UNUSED_OK static uint32_t engine_stuck(vyre *v, uint64_t ns, uint32_t wanted,
+                                       vyre_stuck_slot *out, uint32_t capacity)
+{
+    const uint64_t deadline = engine_now() + 20 * SECOND;
+    uint32_t count = 0;
+    do {
+        CHECK_EQ(vyre_stuck(v, ns, out, capacity, &count, NULL), VYRE_OK);
+    } while (count != wanted && engine_now() < deadline);
+    return count;
+}
+
 typedef struct engine_case {
     const char *name;
     void (*body)(void);

@@ -32,18 +32,6 @@ static void emit_hold(vyre_program *p, const vyre_slot_values *s, void *user)
     vyre_ir_end(p);
 }
 
-/* The works that are stuck, in order of their slots, until there are so many, or the
- * first one's end is seen; how many. */
-static uint32_t find_stuck(vyre *v, uint32_t wanted, vyre_stuck_slot *out, uint32_t capacity)
-{
-    const uint64_t deadline = engine_now() + 20 * SECOND;
-    uint32_t count = 0;
-    do {
-        CHECK_EQ(vyre_stuck(v, SECOND / 100, out, capacity, &count, &err), VYRE_OK);
-    } while (count != wanted && engine_now() < deadline);
-    return count;
-}
-
 /* The one with this ticket. */
 static const vyre_stuck_slot *stuck_of(const vyre_stuck_slot *all, uint32_t count, vyre_ticket t)
 {
@@ -86,27 +74,27 @@ static void who_waits_for_whom(void)
     vyre *v = engine_open(&d);
     CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
     CHECK_EQ(vyre_tenant_enable(v, 1, false, NULL), VYRE_OK);
-    CHECK_EQ(find_stuck(v, 0, s, 64), 0);
+    CHECK_EQ(engine_stuck(v, SECOND / 100, 0, s, 64), 0);
     first.tenant = 1;
     a = engine_publish(v, first);
     b = publish_after(v, engine_work(OP_SQUARE, 2, 1, 2), &a, 1);
     both[0] = a;
     both[1] = b;
     c = publish_after(v, engine_work(OP_STORE, 2, 1, 2), both, 2);
-    CHECK_EQ(find_stuck(v, 3, s, 64), 3);
+    CHECK_EQ(engine_stuck(v, SECOND / 100, 3, s, 64), 3);
     CHECK_EQ(stuck_of(s, 3, a)->at, VYRE_STUCK_TENANT);
     CHECK_EQ(stuck_of(s, 3, a)->tenant, 1);
     check_after(stuck_of(s, 3, b), 1, a);
     check_after(stuck_of(s, 3, c), 2, a); /* behind relays; the first of two */
     CHECK_TEXT(stuck_of(s, 3, c)->handler, "store");
-    CHECK_EQ(find_stuck(v, 1, s, 1), 1);
+    CHECK_EQ(engine_stuck(v, SECOND / 100, 1, s, 1), 1);
     CHECK_EQ(vyre_wait(v, a, SECOND / 100, &err), VYRE_TIMEOUT);
     CHECK(strstr(err.text, "tenant 1, which has no rights"));
     CHECK_EQ(vyre_wait(v, b, SECOND / 100, &err), VYRE_TIMEOUT);
     CHECK(strstr(err.text, "after slot"));
     CHECK_EQ(vyre_tenant_enable(v, 1, true, NULL), VYRE_OK);
     CHECK_EQ(vyre_wait(v, c, 20 * SECOND, &err), VYRE_OK);
-    CHECK_EQ(find_stuck(v, 0, s, 64), 0);
+    CHECK_EQ(engine_stuck(v, SECOND / 100, 0, s, 64), 0);
     vyre_close(v);
 }
 
@@ -154,7 +142,7 @@ static void a_read_that_does_not_end(void)
     CHECK_EQ(vyre_io_add_target(io, 0, 0, 64, 0, &read.target, &err), VYRE_OK);
     CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
     CHECK_EQ(vyre_io_read_then(io, &read, &w, &t, &err), VYRE_OK);
-    CHECK_EQ(find_stuck(v, 1, s, 64), 1);
+    CHECK_EQ(engine_stuck(v, SECOND / 100, 1, s, 64), 1);
     check_after(stuck_of(s, 1, t), 1, nobody);
     CHECK_EQ(vyre_wait(v, t, SECOND / 100, &err), VYRE_TIMEOUT);
     CHECK(strstr(err.text, "which no work signals"));
@@ -185,7 +173,7 @@ static void a_request_that_is_not_answered(void)
     }
     CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
     vyre_ticket t = engine_publish(v, engine_work(OP_ASK, 1, 7, 0));
-    CHECK_EQ(find_stuck(v, 1, s, 64), 1);
+    CHECK_EQ(engine_stuck(v, SECOND / 100, 1, s, 64), 1);
     CHECK_EQ(stuck_of(s, 1, t)->at, VYRE_STUCK_IO);
     CHECK_EQ(stuck_of(s, 1, t)->which, 0);
     CHECK_EQ(stuck_of(s, 1, t)->state, VYRE_SLOT_CLAIMED);
@@ -194,7 +182,7 @@ static void a_request_that_is_not_answered(void)
     vyre_io *io = pump_of(v); /* knows no resource, and says so */
     while (vyre_poll(v, t) == VYRE_PENDING)
         CHECK(vyre_io_pump(io, SECOND / 100, NULL, &err) >= 0);
-    CHECK_EQ(find_stuck(v, 0, s, 64), 0);
+    CHECK_EQ(engine_stuck(v, SECOND / 100, 0, s, 64), 0);
     vyre_io_close(io);
     vyre_close(v);
 }
@@ -224,13 +212,13 @@ static void groups_that_hold_a_chunk(void)
     vyre_ticket t = engine_publish(v, engine_work(OP_HOLD, 2, 0, 320));
     CHECK_EQ(vyre_wait(v, t, SECOND / 50, &err), VYRE_TIMEOUT);
     CHECK(strstr(err.text, "chunks ended"));
-    CHECK_EQ(find_stuck(v, 1, s, 64), 1);
+    CHECK_EQ(engine_stuck(v, SECOND / 100, 1, s, 64), 1);
     CHECK_EQ(stuck_of(s, 1, t)->at, VYRE_STUCK_GROUPS);
     CHECK(stuck_of(s, 1, t)->which < stuck_of(s, 1, t)->of);
     CHECK_TEXT(stuck_of(s, 1, t)->handler, "hold");
     __atomic_store_n(user, 1, __ATOMIC_RELEASE);
     CHECK_EQ(vyre_wait(v, t, 20 * SECOND, &err), VYRE_OK);
-    CHECK_EQ(find_stuck(v, 0, s, 64), 0);
+    CHECK_EQ(engine_stuck(v, SECOND / 100, 0, s, 64), 0);
     vyre_close(v);
 }
 

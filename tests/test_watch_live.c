@@ -170,17 +170,6 @@ static void emit_hold(vyre_program *p, const vyre_slot_values *s, void *user)
     vyre_ir_end(p);
 }
 
-/* Those of the first stuck, until there are so many. */
-static uint32_t find_stuck(vyre *v, uint32_t wanted, vyre_stuck_slot *out, uint32_t capacity)
-{
-    const uint64_t deadline = engine_now() + 20 * SECOND;
-    uint32_t count = 0;
-    do {
-        CHECK_EQ(vyre_stuck(v, SECOND / 50, out, capacity, &count, &err), VYRE_OK);
-    } while (count != wanted && engine_now() < deadline);
-    return count;
-}
-
 static void who_hangs_is_named(void)
 {
     const vyre_handler handlers[1] = { VYRE_HANDLER(OP_HOLD, emit_hold, NULL, "hold") };
@@ -203,7 +192,7 @@ static void who_hangs_is_named(void)
     uint32_t *user = (uint32_t *)vyre_map(v, 0, &size);
     CHECK(user != NULL && size >= 8);
     vyre_ticket t = engine_publish(v, engine_work(OP_HOLD, 1, 0, 0));
-    CHECK_EQ(find_stuck(v, 1, stuck, 64), 1);
+    CHECK_EQ(engine_stuck(v, SECOND / 50, 1, stuck, 64), 1);
     CHECK_EQ(stuck[0].ticket.slot, t.slot);
     CHECK_EQ(stuck[0].ticket.generation, t.generation);
     CHECK_EQ(stuck[0].state, VYRE_SLOT_CLAIMED);
