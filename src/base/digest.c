@@ -11,9 +11,29 @@
 
 #define VYI_CRC_POLYNOMIAL 0x82f63b78u /* Castagnoli's, its bits reversed */
 
+#if VYI_CRC_DIRECT
+static bool vyi_crc_is_direct(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c >> 20 & 1u); /* SSE4.2 */
+}
+
+static inline uint32_t vyi_crc_step(uint32_t value, const uint8_t *at)
+{
+    uint64_t wide = value, bytes;
+    memcpy(&bytes, at, sizeof bytes);
+    __asm__("crc32q %1, %0" : "+r"(wide) : "r"(bytes));
+    return (uint32_t)wide;
+}
+#endif
+
 VYI_COLD
 VYI_API void vyi_crc_make(vyi_crc *crc)
 {
+    crc->direct = false;
+#if VYI_CRC_DIRECT
+    crc->direct = vyi_crc_is_direct();
+#endif
     for (uint32_t byte = 0; byte < 256; byte++) {
         uint32_t value = byte;
         for (uint32_t bit = 0; bit < 8; bit++)
@@ -28,17 +48,25 @@ VYI_API void vyi_crc_make(vyi_crc *crc)
     }
 }
 
+static inline uint32_t vyi_crc_eight(const vyi_crc *crc, uint32_t value, const uint8_t *at)
+{
+#if VYI_CRC_DIRECT
+    if (crc->direct)
+        return vyi_crc_step(value, at);
+#endif
+    const uint32_t low = value ^ vyi_get32(at), high = vyi_get32(at + 4);
+    return crc->table[7][low & 0xffu] ^ crc->table[6][low >> 8 & 0xffu] ^
+           crc->table[5][low >> 16 & 0xffu] ^ crc->table[4][low >> 24] ^
+           crc->table[3][high & 0xffu] ^ crc->table[2][high >> 8 & 0xffu] ^
+           crc->table[1][high >> 16 & 0xffu] ^ crc->table[0][high >> 24];
+}
+
 VYI_API uint32_t vyi_crc_of(const vyi_crc *crc, const void *bytes, size_t size)
 {
     const uint8_t *at = (const uint8_t *)bytes;
     uint32_t value = 0xffffffffu;
-    for (; size >= 8; size -= 8, at += 8) {
-        const uint32_t low = value ^ vyi_get32(at);
-        value = crc->table[7][low & 0xffu] ^ crc->table[6][low >> 8 & 0xffu] ^
-                crc->table[5][low >> 16 & 0xffu] ^ crc->table[4][low >> 24] ^
-                crc->table[3][at[4]] ^ crc->table[2][at[5]] ^ crc->table[1][at[6]] ^
-                crc->table[0][at[7]];
-    }
+    for (; size >= 8; size -= 8, at += 8)
+        value = vyi_crc_eight(crc, value, at);
     for (; size; size--, at++)
         value = value >> 8 ^ crc->table[0][(value ^ *at) & 0xffu];
     return ~value;

@@ -9,6 +9,13 @@
 
 #include "base/base_impl.h"
 
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+    #include <cpuid.h>
+    #define VYI_CRC_DIRECT 1
+#else
+    #define VYI_CRC_DIRECT 0
+#endif
+
 #if !defined(VYRE_NO_REPLAY) || !defined(VYRE_NO_EXCHANGE) || !defined(VYRE_NO_IO)
 
 VYI_EXTERN_C_BEGIN
@@ -18,6 +25,7 @@ VYI_EXTERN_C_BEGIN
 /* Eight bytes a step.  8 KB that its owner makes once. */
 typedef struct vyi_crc {
     uint32_t table[8][256];
+    bool     direct; /* the processor has an instruction for a step */
 } vyi_crc;
 
 VYI_API void vyi_crc_make(vyi_crc *crc);
