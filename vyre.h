@@ -5082,6 +5082,13 @@ VYI_API uint64_t vyi_hash(uint64_t hash, const void *bytes, size_t size)
 #define VYI_DIGEST_IMPL_H
 
 
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+    #include <cpuid.h>
+    #define VYI_CRC_DIRECT 1
+#else
+    #define VYI_CRC_DIRECT 0
+#endif
+
 #if !defined(VYRE_NO_REPLAY) || !defined(VYRE_NO_EXCHANGE) || !defined(VYRE_NO_IO)
 
 VYI_EXTERN_C_BEGIN
@@ -5091,6 +5098,7 @@ VYI_EXTERN_C_BEGIN
 /* Eight bytes a step.  8 KB that its owner makes once. */
 typedef struct vyi_crc {
     uint32_t table[8][256];
+    bool     direct; /* the processor has an instruction for a step */
 } vyi_crc;
 
 VYI_API void vyi_crc_make(vyi_crc *crc);
@@ -5113,9 +5121,29 @@ VYI_EXTERN_C_END
 
 #define VYI_CRC_POLYNOMIAL 0x82f63b78u /* Castagnoli's, its bits reversed */
 
+#if VYI_CRC_DIRECT
+static bool vyi_crc_is_direct(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c >> 20 & 1u); /* SSE4.2 */
+}
+
+static inline uint32_t vyi_crc_step(uint32_t value, const uint8_t *at)
+{
+    uint64_t wide = value, bytes;
+    memcpy(&bytes, at, sizeof bytes);
+    __asm__("crc32q %1, %0" : "+r"(wide) : "r"(bytes));
+    return (uint32_t)wide;
+}
+#endif
+
 VYI_COLD
 VYI_API void vyi_crc_make(vyi_crc *crc)
 {
+    crc->direct = false;
+#if VYI_CRC_DIRECT
+    crc->direct = vyi_crc_is_direct();
+#endif
     for (uint32_t byte = 0; byte < 256; byte++) {
         uint32_t value = byte;
         for (uint32_t bit = 0; bit < 8; bit++)
@@ -5130,17 +5158,25 @@ VYI_API void vyi_crc_make(vyi_crc *crc)
     }
 }
 
+static inline uint32_t vyi_crc_eight(const vyi_crc *crc, uint32_t value, const uint8_t *at)
+{
+#if VYI_CRC_DIRECT
+    if (crc->direct)
+        return vyi_crc_step(value, at);
+#endif
+    const uint32_t low = value ^ vyi_get32(at), high = vyi_get32(at + 4);
+    return crc->table[7][low & 0xffu] ^ crc->table[6][low >> 8 & 0xffu] ^
+           crc->table[5][low >> 16 & 0xffu] ^ crc->table[4][low >> 24] ^
+           crc->table[3][high & 0xffu] ^ crc->table[2][high >> 8 & 0xffu] ^
+           crc->table[1][high >> 16 & 0xffu] ^ crc->table[0][high >> 24];
+}
+
 VYI_API uint32_t vyi_crc_of(const vyi_crc *crc, const void *bytes, size_t size)
 {
     const uint8_t *at = (const uint8_t *)bytes;
     uint32_t value = 0xffffffffu;
-    for (; size >= 8; size -= 8, at += 8) {
-        const uint32_t low = value ^ vyi_get32(at);
-        value = crc->table[7][low & 0xffu] ^ crc->table[6][low >> 8 & 0xffu] ^
-                crc->table[5][low >> 16 & 0xffu] ^ crc->table[4][low >> 24] ^
-                crc->table[3][at[4]] ^ crc->table[2][at[5]] ^ crc->table[1][at[6]] ^
-                crc->table[0][at[7]];
-    }
+    for (; size >= 8; size -= 8, at += 8)
+        value = vyi_crc_eight(crc, value, at);
     for (; size; size--, at++)
         value = value >> 8 ^ crc->table[0][(value ^ *at) & 0xffu];
     return ~value;
@@ -13052,10 +13088,12 @@ VYI_EXTERN_C_END
  *     ROWS     only where works are wide: for each of the first groups a ring of the
  *              chunks that it ran: begin and end (two words each, the low one first), the
  *              slot, and the number of the chunk in the row, from 1 on
- *     SLOTS    for each slot of the ring: claim and end of its last work
+ *     SLOTS    for each slot of the ring: claim and end of its last work, four words;
+ *              of 16 slots each word's stand side by side, so that lanes that run in
+ *              step fill lines, and a host that reads slot by slot finds them there
  *
- * A slot's four words are the host's while it is not in flight: it takes the times and
- * leaves zeros.  How many chunks a row has had stands among the wide works' words.
+ * Only the device writes.  A slot's words do not change while it is not in flight.  How
+ * many chunks a row has had stands among the wide works' words.
  * ======================================================================= */
 #ifndef VYI_TIMES_IMPL_H
 #define VYI_TIMES_IMPL_H
@@ -13152,6 +13190,7 @@ VYI_EXTERN_C_BEGIN
 #define VYI_TIMES_ROW_WORDS   (VYI_TIMES_CHUNKS * VYI_TIMES_CHUNK_WORDS)
 #define VYI_TIMES_ROWS        (VYI_TIMES_GROUPS * VYI_TIMES_ROW_WORDS)
 #define VYI_TIMES_SLOT_WORDS  4u
+#define VYI_TIMES_BLOCK       16u  /* slots whose words stand side by side */
 
 /* Of a chunk, and, the first two, of a slot. */
 #define VYI_TIMES_BEGIN  0u
@@ -13162,6 +13201,20 @@ VYI_EXTERN_C_BEGIN
 static inline uint32_t vyi_times_slots(bool wide)
 {
     return wide ? VYI_TIMES_ROWS : 0;
+}
+
+static inline uint32_t vyi_times_count(bool wide, uint32_t slots)
+{
+    const uint32_t blocks = (slots + VYI_TIMES_BLOCK - 1) / VYI_TIMES_BLOCK;
+    return vyi_times_slots(wide) + blocks * VYI_TIMES_BLOCK * VYI_TIMES_SLOT_WORDS;
+}
+
+/* Where a slot's begin or end stands, and a block later its high word. */
+static inline uint32_t vyi_times_slot_at(bool wide, uint32_t slot, uint32_t word)
+{
+    const uint32_t in_block = slot % VYI_TIMES_BLOCK;
+    return vyi_times_slots(wide) + (slot - in_block) * VYI_TIMES_SLOT_WORDS +
+           word * VYI_TIMES_BLOCK + in_block;
 }
 
 VYI_EXTERN_C_END
@@ -16756,21 +16809,26 @@ VYRE_API void vyre_emit_log(vyre_program *p, const vyre_slot_values *slot, vyre_
  * registers over a job.
  * ======================================================================= */
 
-static void vyi_times_store(vyi_kernel *k, vyre_value at)
+/* The clock's words, `apart` from each other. */
+static void vyi_times_store(vyi_kernel *k, vyre_value at, uint32_t apart)
 {
     vyre_program *p = k->p;
     vyre_value high, low = vyi_ir_clock(p, &high);
     vyre_ir_atomic_store(p, k->times, at, low, VYRE_ORDER_RELAXED);
-    vyre_ir_atomic_store(p, k->times, vyi_kernel_plus(k, at, 1), high, VYRE_ORDER_RELAXED);
+    vyre_ir_atomic_store(p, k->times, vyi_kernel_plus(k, at, apart), high, VYRE_ORDER_RELAXED);
 }
 
 static void vyi_times_slot(vyi_kernel *k, uint32_t word)
 {
     if (!k->times.id)
         return;
-    vyre_value slot = vyi_kernel_op(k, vyre_ir_shr, k->base, 2); /* 16 words become four */
-    vyi_times_store(k, vyi_kernel_plus(k, slot, vyi_times_slots(k->wide_host.binding != 0) +
-                                                    word));
+    const uint32_t first = vyi_times_slot_at(k->wide_host.binding != 0, 0, word);
+    vyre_value slot = vyi_kernel_op(k, vyre_ir_shr, k->base, 4);
+    vyre_value place = vyi_kernel_op(k, vyre_ir_and, slot, VYI_TIMES_BLOCK - 1);
+    vyre_value block = vyre_ir_sub(k->p, slot, place);
+    block = vyi_kernel_op(k, vyre_ir_mul, block, VYI_TIMES_SLOT_WORDS);
+    vyre_value at = vyre_ir_add(k->p, block, place);
+    vyi_times_store(k, vyi_kernel_plus(k, at, first), VYI_TIMES_BLOCK);
 }
 
 VYI_API void vyi_times_claimed(vyi_kernel *k)
@@ -16837,7 +16895,7 @@ VYI_API void vyi_times_chunk_begin(vyi_kernel *k)
     vyre_value count = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->wide.buffer,
                                       vyi_times_count_at(k, row), one, VYRE_ORDER_RELAXED);
     vyre_ir_set(p, k->wide.entry, count);
-    vyi_times_store(k, vyi_times_chunk(k, row, count));
+    vyi_times_store(k, vyi_times_chunk(k, row, count), 1);
     vyre_ir_end(p);
 }
 
@@ -16851,7 +16909,7 @@ VYI_API void vyi_times_chunk_end(vyi_kernel *k)
     vyre_value count = vyre_ir_get(p, k->wide.entry);
     vyre_value at = vyi_times_chunk(k, row, count), more = vyi_kernel_plus(k, count, 1);
     vyre_value slot = vyi_kernel_op(k, vyre_ir_shr, k->base, 4);
-    vyi_times_store(k, vyi_kernel_plus(k, at, VYI_TIMES_END));
+    vyi_times_store(k, vyi_kernel_plus(k, at, VYI_TIMES_END), 1);
     vyre_ir_atomic_store(p, k->times, vyi_kernel_plus(k, at, VYI_TIMES_SLOT), slot,
                          VYRE_ORDER_RELAXED);
     vyre_ir_atomic_store(p, k->times, vyi_kernel_plus(k, at, VYI_TIMES_NUMBER), more,
@@ -25859,6 +25917,12 @@ typedef struct vyi_device_desc {
     bool     guest_loops;         /* the user's own code in the programs has loops */
 } vyi_device_desc;
 
+/* One moment by both clocks: ticks as works find them, and vyi_now()'s nanoseconds, which
+ * are so far apart at most. */
+typedef struct vyi_moment {
+    uint64_t ticks, host, deviation; /* host 0: not known */
+} vyi_moment;
+
 typedef struct vyi_backend vyi_backend;
 
 /* The first member of each backend's own device struct; filled by open, but for
@@ -25937,6 +26001,9 @@ struct vyi_backend {
      * after a gate was closed, and no group is left that has seen the gate open.  NULL:
      * the launches that have ended say it. */
     uint32_t (*era)(vyi_device *d);
+    /* Of a traced handle's device: what its clock says now, if the driver tells.  NULL, or
+     * false: it does not. */
+    bool (*moment)(vyi_device *d, vyi_moment *out);
 };
 
 VYI_API const vyi_backend *vyi_cpu_backend(void);
@@ -26333,10 +26400,18 @@ typedef struct vyi_trace {
     uint32_t *events; /* NULL: none are kept; constant once the handle is open */
     uint32_t  mask;   /* their count, a power of two, less one */
     uint32_t  head;   /* noted so far */
+    vyi_moment opened; /* when the device was; under the lock */
+    uint32_t *seen;   /* of each slot: the low word of the end that was taken last */
     uint32_t  times;  /* index of that buffer; means nothing without events */
     uint32_t  rows[8]; /* chunks that were taken of each row, and */
     uint32_t  missed; /* of all of them those that were not; both under the lock */
 } vyi_trace;
+
+/* When the device ran a work: its ticks, and the low word of those of the end. */
+typedef struct vyi_trace_times {
+    uint64_t begin;
+    uint32_t span, end;
+} vyi_trace_times;
 
 typedef struct vyi_handler_name_of {
     uint32_t    opcode;
@@ -26434,16 +26509,18 @@ static inline vyi_owner *vyi_load_owner(const vyi_queue *q, uint32_t slot)
     return (vyi_owner *)vyi_load_pointer(&q->slots.owners[slot]);
 }
 
-/* Events (engine_trace.c); only where they are kept.  vyi_trace_take: the slot's work
- * has ended, and nobody publishes into it; vyi_trace_rows: under the lock. */
+/* Events (engine_trace.c); only where they are kept.  vyi_trace_take: the slots' works
+ * have ended, and nobody publishes into them; vyi_trace_peek: the same, and false when
+ * there is nothing, or it was taken; vyi_trace_rows: under the lock. */
 VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err);
 VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value);
 VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint32_t slot,
                                uint32_t value);
-VYI_API void vyi_trace_take(vyre *v, uint32_t slot);
-VYI_API void vyi_trace_end(vyre *v, vyre_ticket t, vyre_status status, uint32_t code);
-VYI_API void vyi_trace_rested(vyre *v);
+VYI_API void vyi_trace_take(vyre *v, uint32_t first, uint32_t count);
+VYI_API bool vyi_trace_peek(const vyre *v, uint32_t slot, vyi_trace_times *out);
 VYI_API void vyi_trace_rows(vyre *v);
+/* What both clocks say, if the driver tells; under the lock, or where nobody else is. */
+VYI_API void vyi_trace_moment(const vyre *v, vyi_device *d, vyi_moment *out);
 
 /* Works are told of one by one. */
 static inline bool vyi_tells(const vyre *v)
@@ -26454,7 +26531,7 @@ static inline bool vyi_tells(const vyre *v)
 static inline void vyi_tell_rested(vyre *v)
 {
     if (v->trace.events)
-        vyi_trace_rested(v);
+        vyi_trace_note(v, VYI_TRACE_RESTED, 0, 0);
     if (v->observer)
         v->observer->rested(v->observer, v);
 }
@@ -26476,7 +26553,8 @@ static inline void vyi_tell_end(vyre *v, vyre_ticket t, vyre_status status, uint
     if (status != VYRE_OK && status != VYRE_E_FAULT && status != VYRE_E_LOST)
         return;
     if (v->trace.events)
-        vyi_trace_end(v, t, status, code);
+        vyi_trace_note(v, status == VYRE_OK ? VYI_TRACE_DONE : VYI_TRACE_FAULT,
+                       t.slot % VYRE_MAX_SLOTS, code);
     if (v->observer)
         v->observer->ended(v->observer, v, t, status, code);
 }
@@ -27221,8 +27299,8 @@ VYI_API const char *vyi_claimed_text(const vyi_queue *q, char *text, size_t size
  * engine: the last events of a handle, and the device's times
  *
  * Threads note events in a ring of their own.  What the device stores of a slot's work
- * (kernel/times_impl.h) becomes one, too: taken by whoever sees the end, or before the
- * slot is published into again, so that nothing is lost there.  Rows of groups are rings,
+ * (kernel/times_impl.h) becomes one, too, before the slot is published into again: many
+ * slots at a time, when their lines have been at rest for long.  Rows of groups are rings,
  * which whoever looks at the device empties; what they have overwritten is counted.
  * ======================================================================= */
 
@@ -27237,29 +27315,43 @@ VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err)
                         "%u events to be kept exceed %u", v->desc.trace_events, VYI_TRACE_MOST);
     while (count < v->desc.trace_events)
         count *= 2;
-    v->trace.events = (uint32_t *)vyi_arena_alloc(&v->arena, (size_t)count * 16);
+    const size_t size = (size_t)count * 16 + v->queue.slots.count * sizeof(uint32_t);
+    v->trace.events = (uint32_t *)vyi_arena_alloc(&v->arena, size);
     if (!v->trace.events)
-        return vyi_fail_nomem(err, (size_t)count * 16);
+        return vyi_fail_nomem(err, size);
+    v->trace.seen = v->trace.events + 4 * (size_t)count;
     v->trace.mask = count - 1;
     return VYRE_OK;
 }
 
 /* The time goes last: who reads an event looks afterwards whether it can have been
  * overwritten (vyi_trace_read). */
-VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint32_t slot,
-                               uint32_t value)
+static inline void vyi_trace_put(const vyi_trace *t, uint32_t index, uint64_t time,
+                                 vyi_trace_kind kind, uint32_t slot, uint32_t value)
 {
-    vyi_trace *t = &v->trace;
-    uint32_t *at = t->events + 4 * (size_t)(vyi_fetch_add(&t->head, 1) & t->mask);
+    uint32_t *at = t->events + 4 * (size_t)(index & t->mask);
     vyi_store_relaxed(at + 2, (uint32_t)kind << VYI_TRACE_KIND_BIT | slot);
     vyi_store_relaxed(at + 3, value);
     vyi_store_relaxed(at + 1, (uint32_t)(time >> 32));
     vyi_store_release(at, (uint32_t)time);
 }
 
+VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint32_t slot,
+                               uint32_t value)
+{
+    vyi_trace_put(&v->trace, vyi_fetch_add(&v->trace.head, 1), time, kind, slot, value);
+}
+
 VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value)
 {
     vyi_trace_note_at(v, vyi_now(), kind, slot, value);
+}
+
+VYI_API void vyi_trace_moment(const vyre *v, vyi_device *d, vyi_moment *out)
+{
+    memset(out, 0, sizeof *out);
+    if (v->backend->moment)
+        (void)v->backend->moment(d, out);
 }
 
 /* --- the device's times ---------------------------------------------------- */
@@ -27269,10 +27361,10 @@ static uint32_t *vyi_times_of(const vyre *v)
     return vyi_device_words(vyi_queue_device(&v->queue), v->trace.times);
 }
 
-static uint64_t vyi_times_read(const uint32_t *at)
+static inline uint64_t vyi_times_read(const uint32_t *at, uint32_t apart)
 {
     const uint32_t low = vyi_le32(vyi_load_relaxed(at));
-    return low | (uint64_t)vyi_le32(vyi_load_relaxed(at + 1)) << 32;
+    return low | (uint64_t)vyi_le32(vyi_load_relaxed(at + apart)) << 32;
 }
 
 /* Ticks from one to the other, of 32 bits. */
@@ -27281,37 +27373,41 @@ static uint32_t vyi_times_span(uint64_t begin, uint64_t end)
     return end <= begin ? 0 : end - begin < UINT32_MAX ? (uint32_t)(end - begin) : UINT32_MAX;
 }
 
-VYI_API void vyi_trace_take(vyre *v, uint32_t slot)
+VYI_API bool vyi_trace_peek(const vyre *v, uint32_t slot, vyi_trace_times *out)
 {
-    uint32_t *at = vyi_times_of(v) + vyi_times_slots(v->queue.wides.count != 0) +
-                   (size_t)slot * VYI_TIMES_SLOT_WORDS;
-    const uint64_t begin = vyi_times_read(at + VYI_TIMES_BEGIN);
-    const uint64_t end = vyi_times_read(at + VYI_TIMES_END);
-    if (begin == 0 || end == 0)
-        return;
-    for (uint32_t i = 0; i < VYI_TIMES_SLOT_WORDS; i++)
-        vyi_store_relaxed(at + i, 0);
-    vyi_trace_note_at(v, begin, VYI_TRACE_RAN, slot, vyi_times_span(begin, end));
+    const bool wide = v->queue.wides.count != 0;
+    const uint32_t *at = vyi_times_of(v) + vyi_times_slot_at(wide, slot, 0);
+    const uint32_t *to = at + VYI_TIMES_END * VYI_TIMES_BLOCK;
+    const uint64_t end = vyi_times_read(to, VYI_TIMES_BLOCK);
+    out->begin = vyi_times_read(at, VYI_TIMES_BLOCK);
+    out->span = vyi_times_span(out->begin, end);
+    out->end = (uint32_t)end;
+    return out->begin && end && out->end != vyi_load_relaxed(&v->trace.seen[slot]);
 }
 
-/* A slot that was published into again meanwhile has another work's times, or will. */
-VYI_API void vyi_trace_end(vyre *v, vyre_ticket t, vyre_status status, uint32_t code)
+/* At most 32 slots, for whose events there is one step of the ring. */
+static void vyi_trace_take_some(vyre *v, uint32_t first, uint32_t count)
 {
-    const uint32_t slot = VYI_TICKET_SLOT(t);
-    if (status != VYRE_E_LOST &&
-        vyi_mark_generation(vyi_load_acquire(&v->queue.slots.marks[slot])) == t.generation)
-        vyi_trace_take(v, slot);
-    vyi_trace_note(v, status == VYRE_OK ? VYI_TRACE_DONE : VYI_TRACE_FAULT, slot, code);
-}
-
-VYI_API void vyi_trace_rested(vyre *v)
-{
-    for (uint32_t slot = 0; slot < v->queue.slots.count; slot++) {
-        if (vyi_load_acquire(&v->queue.state) != VYI_STATE_LOST &&
-            vyi_mark_phase(vyi_load_acquire(&v->queue.slots.marks[slot])) == VYI_PHASE_FREE)
-            vyi_trace_take(v, slot);
+    vyi_trace *t = &v->trace;
+    vyi_trace_times times[32];
+    uint32_t slots[32], n = 0;
+    VYRE_ASSERT(count <= 32);
+    for (uint32_t i = 0; i < count; i++) {
+        if (vyi_trace_peek(v, first + i, &times[n]))
+            slots[n++] = first + i;
     }
-    vyi_trace_note(v, VYI_TRACE_RESTED, 0, 0);
+    const uint32_t at = n ? vyi_fetch_add(&t->head, n) : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        vyi_store_relaxed(&t->seen[slots[i]], times[i].end);
+        vyi_trace_put(t, at + i, times[i].begin, VYI_TRACE_RAN, slots[i], times[i].span);
+    }
+}
+
+VYI_API void vyi_trace_take(vyre *v, uint32_t first, uint32_t count)
+{
+    for (; count > 32; first += 32, count -= 32)
+        vyi_trace_take_some(v, first, 32);
+    vyi_trace_take_some(v, first, count);
 }
 
 /* --- rows of groups --------------------------------------------------------- */
@@ -27332,8 +27428,8 @@ static bool vyi_row_take(vyre *v, uint32_t row)
         t->rows[row] = number - VYI_TIMES_CHUNKS;
         return true;
     }
-    const uint64_t begin = vyi_times_read(at + VYI_TIMES_BEGIN);
-    const uint64_t end = vyi_times_read(at + VYI_TIMES_END);
+    const uint64_t begin = vyi_times_read(at + VYI_TIMES_BEGIN, 1);
+    const uint64_t end = vyi_times_read(at + VYI_TIMES_END, 1);
     const uint32_t slot = vyi_le32(vyi_load_acquire(at + VYI_TIMES_SLOT));
     const bool whole = vyi_le32(vyi_load_acquire(at + VYI_TIMES_NUMBER)) == number &&
                        begin && end && slot < v->queue.slots.count;
@@ -27621,8 +27717,6 @@ static bool vyi_slot_ready(vyi_queue *q, const vyi_owner *o, uint32_t slot)
         else if (!vyi_slot_settle(q, slot, mark, outcome, rest))
             return false;
     }
-    if (q->v->trace.events)
-        vyi_trace_take(q->v, slot);
     vyi_store_release(vyi_device_words(vyi_queue_device(q), q->slots.mirror) + slot, 0);
     if (vyi_load_relaxed(&q->slots.wished))
         vyi_wish_clear(q, slot);
@@ -27645,6 +27739,8 @@ VYI_API bool vyi_share_refill(vyi_queue *q, vyi_owner *o, vyi_share *share)
     while (ready < VYI_READY_MOST && place + ready < share->count &&
            vyi_slot_ready(q, o, share->first + place + ready))
         ready++;
+    if (q->v->trace.events)
+        vyi_trace_take(q->v, share->first + place, ready);
     if (vyi_queue_device(q)->write_combined)
         vyi_fence_stores();
     vyi_store_relaxed(&share->next, place);
@@ -27674,11 +27770,10 @@ VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count)
 {
     uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror) + first;
     VYRE_ASSERT(first < q->slots.count && count <= q->slots.count - first);
-    for (uint32_t i = 0; i < count; i++) {
-        if (q->v->trace.events)
-            vyi_trace_take(q->v, first + i);
+    for (uint32_t i = 0; i < count; i++)
         vyi_store_release(&mirror[i], 0);
-    }
+    if (q->v->trace.events)
+        vyi_trace_take(q->v, first, count);
     for (uint32_t i = 0; i < count && vyi_load_relaxed(&q->slots.wished); i++)
         vyi_wish_clear(q, first + i);
     if (vyi_queue_device(q)->write_combined)
@@ -32182,8 +32277,7 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
     uint32_t times = children;
     if (v->desc.trace_events && children < VYRE_MAX_BINDINGS)
         times = vyi_buffer_add_own(v, VYI_ROLE_TIMES,
-                                   vyi_times_slots(v->queue.wides.count != 0) +
-                                       slots * VYI_TIMES_SLOT_WORDS, "times");
+                                   vyi_times_count(v->queue.wides.count != 0, slots), "times");
     if (times == VYRE_MAX_BINDINGS)
         return vyi_fail(err, VYRE_E_ARGUMENT, times, "Use fewer, larger buffers.",
                         "no binding is left for the handle's own two buffers%s%s%s%s",
@@ -32458,6 +32552,8 @@ VYI_API vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *
         (void)v->backend->close(d);
         return status;
     }
+    if (v->trace.events)
+        vyi_trace_moment(v, d, &q->v->trace.opened);
     *out = d;
     return VYRE_OK;
 }
@@ -33597,7 +33693,7 @@ VYI_API const vyi_backend *vyi_cpu_backend(void)
     static const vyi_backend backend = {
         VYRE_BACKEND_CPU, "cpu",          vyi_cpu_open,   vyi_cpu_close, vyi_cpu_info,
         vyi_cpu_launch,   vyi_cpu_reap,   vyi_cpu_attach, vyi_cpu_wake,  vyi_cpu_abort, false,
-        vyi_cpu_doze,     NULL,           vyi_cpu_resize, vyi_cpu_era
+        vyi_cpu_doze,     NULL,           vyi_cpu_resize, vyi_cpu_era,   NULL
     };
     return &backend;
 }
@@ -33895,13 +33991,14 @@ static bool vyi_cpu_group_goes_on(vyi_cpu_worker *w)
 
 VYI_API void vyi_cpu_run_group(vyi_cpu_worker *w)
 {
-    const uint32_t groups[3] = { 2, 1, 1 }; /* 0 is the lanes' */
     vyi_cpu *c = w->c;
+    const uint32_t group = 1 + w->index - c->lane_count; /* 0 is the lanes' */
+    const uint32_t groups[3] = { group + 1, 1, 1 };
     vyi_mutex_lock(&c->lock);
     vyi_cpu_call_groups(c, 2);
     vyi_mutex_unlock(&c->lock);
     do {
-        w->group = 1;
+        w->group = group;
         (void)vyi_machine_run(w->loop, groups, 0, NULL);
         vyi_cpu_worker_tells(w);
     } while (vyi_cpu_group_goes_on(w));
@@ -34742,6 +34839,15 @@ VYI_EXTERN_C_BEGIN
     X(vkCreateDebugUtilsMessengerEXT)                                                              \
     X(vkDestroyDebugUtilsMessengerEXT)
 
+/* How the device's clock stands to the host's; older headers do not know that. */
+#ifdef VK_EXT_calibrated_timestamps
+    #define VYI_VK_CALIBRATED_LIST(X)                                                              \
+        X(vkGetPhysicalDeviceCalibrateableTimeDomainsEXT)                                          \
+        X(vkGetCalibratedTimestampsEXT)
+#else
+    #define VYI_VK_CALIBRATED_LIST(X)
+#endif
+
 /* Every Vulkan function that the library calls, by its own name. */
 typedef struct vyi_vk_table {
     PFN_vkGetInstanceProcAddr vkGetInstanceProcAddr;
@@ -34750,6 +34856,7 @@ typedef struct vyi_vk_table {
     VYI_VK_INSTANCE_LIST(VYI_VK_MEMBER)
     VYI_VK_DEVICE_LIST(VYI_VK_MEMBER)
     VYI_VK_OPTIONAL_LIST(VYI_VK_MEMBER)
+    VYI_VK_CALIBRATED_LIST(VYI_VK_MEMBER)
 #undef VYI_VK_MEMBER
 } vyi_vk_table;
 
@@ -34785,6 +34892,7 @@ typedef struct vyi_vk_features {
     bool     names;        /* VK_EXT_debug_utils */
     bool     llvmpipe;     /* Mesa's, whose fences need a way around */
     vyre_spirv_clock clock; /* of traced handles; NONE for others */
+    bool     calibrated;   /* and the driver tells how it stands to the host's */
     uint32_t subgroup_size, subgroup_operations;
 } vyi_vk_features;
 
@@ -35183,6 +35291,11 @@ VYI_API vyre_status vyi_vk_load_instance(vyi_vk_table *fn, VkInstance instance, 
         fn->vkGetInstanceProcAddr(instance, "vkCreateDebugUtilsMessengerEXT");
     fn->vkDestroyDebugUtilsMessengerEXT = (PFN_vkDestroyDebugUtilsMessengerEXT)
         fn->vkGetInstanceProcAddr(instance, "vkDestroyDebugUtilsMessengerEXT");
+#ifdef VK_EXT_calibrated_timestamps
+    fn->vkGetPhysicalDeviceCalibrateableTimeDomainsEXT =
+        (PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT)fn->vkGetInstanceProcAddr(
+            instance, "vkGetPhysicalDeviceCalibrateableTimeDomainsEXT");
+#endif
     return VYRE_OK;
 }
 
@@ -35209,6 +35322,10 @@ VYI_API vyre_status vyi_vk_load_device(vyi_vk_table *fn, VkDevice device, vyre_e
         fn->vkWaitSemaphores =
             (PFN_vkWaitSemaphores)fn->vkGetDeviceProcAddr(device, "vkWaitSemaphoresKHR");
     }
+#ifdef VK_EXT_calibrated_timestamps
+    fn->vkGetCalibratedTimestampsEXT = (PFN_vkGetCalibratedTimestampsEXT)
+        fn->vkGetDeviceProcAddr(device, "vkGetCalibratedTimestampsEXT");
+#endif
     return VYRE_OK;
 }
 
@@ -35743,7 +35860,7 @@ static void vyi_vk_feature_chain_init(vyi_vk_feature_chain *chain, bool model, b
 
 /* What the library's own device is made with. */
 typedef struct vyi_vk_device_plan {
-    const char *extensions[4];
+    const char *extensions[5];
     uint32_t    extension_count;
     vyi_vk_feature_chain features;
 } vyi_vk_device_plan;
@@ -35765,12 +35882,33 @@ static bool vyi_vk_clock_choose(vyi_vk_context *c, vyi_vk_device_plan *plan, boo
 #endif
 }
 
+/* Whether the driver compares the device's clock with the one that vyi_now() reads. */
+static bool vyi_vk_calibrated_choose(const vyi_vk_context *c, bool offered)
+{
+    bool device = false, host = false;
+#if defined(VK_EXT_calibrated_timestamps) && !defined(_WIN32) && !defined(__APPLE__)
+    VkTimeDomainEXT domains[16];
+    uint32_t count = 16;
+    if (!offered || !c->fn.vkGetPhysicalDeviceCalibrateableTimeDomainsEXT ||
+        c->fn.vkGetPhysicalDeviceCalibrateableTimeDomainsEXT(c->physical, &count, domains) < 0)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        device = device || domains[i] == VK_TIME_DOMAIN_DEVICE_EXT;
+        host = host || domains[i] == VK_TIME_DOMAIN_CLOCK_MONOTONIC_EXT;
+    }
+#else
+    (void)c, (void)offered;
+#endif
+    return device && host;
+}
+
 static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *plan,
                                         vyre_error *err)
 {
     static const char model_name[] = "VK_KHR_vulkan_memory_model";
     static const char timeline_name[] = "VK_KHR_timeline_semaphore";
     static const char clock_name[] = "VK_KHR_shader_clock";
+    static const char calibrated_name[] = "VK_EXT_calibrated_timestamps";
     const bool core = c->version >= VK_API_VERSION_1_2;
     vyi_vk_extensions e;
     vyre_status status = vyi_vk_extensions_get(c, c->physical, &e, err);
@@ -35780,6 +35918,8 @@ static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *p
     bool timeline = core || vyi_vk_extensions_have(&e, timeline_name);
     const bool portability = vyi_vk_extensions_have(&e, "VK_KHR_portability_subset");
     const bool clock = vyi_vk_clock_choose(c, plan, vyi_vk_extensions_have(&e, clock_name));
+    const bool calibrated =
+        clock && vyi_vk_calibrated_choose(c, vyi_vk_extensions_have(&e, calibrated_name));
     vyi_vk_extensions_free(c, &e);
 
     vyi_vk_feature_chain_init(&plan->features, model, timeline, false);
@@ -35797,6 +35937,7 @@ static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *p
     plan->features.timeline.timelineSemaphore = timeline;
     c->features.memory_model = model;
     c->features.timeline = timeline;
+    c->features.calibrated = calibrated;
 
     plan->extension_count = 0;
     if (model && !core)
@@ -35805,6 +35946,8 @@ static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *p
         plan->extensions[plan->extension_count++] = timeline_name;
     if (clock)
         plan->extensions[plan->extension_count++] = clock_name;
+    if (calibrated)
+        plan->extensions[plan->extension_count++] = calibrated_name;
     if (portability) /* must be switched on where it is offered */
         plan->extensions[plan->extension_count++] = "VK_KHR_portability_subset";
     return VYRE_OK;
@@ -35849,6 +35992,9 @@ static vyre_status vyi_vk_device_create(vyi_vk_context *c, bool copies, vyre_err
     status = vyi_vk_load_device(&c->fn, c->device, err);
     if (status < 0)
         return status;
+#ifdef VK_EXT_calibrated_timestamps
+    c->features.calibrated = c->features.calibrated && c->fn.vkGetCalibratedTimestampsEXT;
+#endif
     c->fn.vkGetDeviceQueue(c->device, c->family, 0, &c->queue);
     c->fn.vkGetDeviceQueue(c->device, c->copy_family, copy_index, &c->copy_queue);
     return VYRE_OK;
@@ -38650,6 +38796,33 @@ static uint64_t vyi_vk_memory(const vyi_vk *v)
     return most;
 }
 
+/* The one of a few looks whose two clocks were read closest together. */
+static bool vyi_vk_moment(vyi_device *d, vyi_moment *out)
+{
+    out->host = 0;
+#ifdef VK_EXT_calibrated_timestamps
+    const vyi_vk *v = (const vyi_vk *)d;
+    VkCalibratedTimestampInfoEXT clocks[2];
+    memset(clocks, 0, sizeof clocks);
+    clocks[0].sType = clocks[1].sType = VK_STRUCTURE_TYPE_CALIBRATED_TIMESTAMP_INFO_EXT;
+    clocks[0].timeDomain = VK_TIME_DOMAIN_DEVICE_EXT;
+    clocks[1].timeDomain = VK_TIME_DOMAIN_CLOCK_MONOTONIC_EXT;
+    for (unsigned turn = 0; turn < 8 && v->c.features.calibrated; turn++) {
+        uint64_t at[2], deviation;
+        if (v->c.fn.vkGetCalibratedTimestampsEXT(v->c.device, 2, clocks, at, &deviation))
+            break;
+        if (out->host && deviation >= out->deviation)
+            continue;
+        out->ticks = at[0];
+        out->host = at[1];
+        out->deviation = deviation;
+    }
+#else
+    (void)d;
+#endif
+    return out->host != 0;
+}
+
 static void vyi_vk_info(const vyi_device *d, vyre_info *info)
 {
     const vyi_vk *v = (const vyi_vk *)d;
@@ -38890,7 +39063,7 @@ VYI_API const vyi_backend *vyi_vulkan_backend(void)
     static const vyi_backend backend = {
         VYRE_BACKEND_VULKAN, "vulkan",   vyi_vk_open,   vyi_vk_close, vyi_vk_info,
         vyi_vk_launch,       vyi_vk_reap, vyi_vk_attach, NULL,         NULL, true,
-        NULL,                vyi_vk_copy, vyi_vk_resize, NULL
+        NULL,                vyi_vk_copy, vyi_vk_resize, NULL,        vyi_vk_moment
     };
     return &backend;
 #else
@@ -55714,6 +55887,9 @@ VYRE_API void vyre_graph_free(vyre_graph *g)
  * from ticks to the host's nanoseconds runs above all publishes and below all ends.  The
  * shortest of the first and of the last jobs say roughly what its rate is; then it is the
  * line that leaves most room to both sides, and half of that room is told as the error.
+ * Where the driver says what both clocks are at a moment (VK_EXT_calibrated_timestamps),
+ * two moments make a line, too.  It is taken if jobs do not contradict it, and by how much
+ * they do is a part of its error.
  * ======================================================================= */
 
 #ifndef VYRE_NO_TRACE
@@ -55721,14 +55897,24 @@ VYRE_API void vyre_graph_free(vyre_graph *g)
 #define VYI_TRACE_LAUNCHES 64u /* that are followed at a time */
 #define VYI_TRACE_PATIENCE_NS 20000000u /* for the lock, under which rows are emptied */
 
+/* The slot's last work.  What the device tells of it may come before its end was seen,
+ * or after, but before the next publish. */
 typedef struct vyi_trace_job {
     uint64_t since; /* 0: none is open */
+    uint64_t until; /* its end; 0: that has not come */
     uint64_t claim; /* the device's ticks; 0: it has not told */
     uint32_t ran;   /* so many later it ended */
     uint32_t opcode;
-    bool     known; /* that is the slot's last work's */
-    bool     named; /* the track has its name */
+    const char *end; /* how it did */
+    bool     asked; /* somebody has seen that at once */
+    bool     known; /* the opcode is the last work's */
 } vyi_trace_job;
+
+/* What the device has told of a slot's last work, and nobody has taken. */
+typedef struct vyi_trace_left {
+    vyi_trace_times times; /* begin 0: nothing */
+    uint32_t        mark;
+} vyi_trace_left;
 
 /* A moment of both clocks, of which one is known to come first. */
 typedef struct vyi_trace_bound {
@@ -55741,16 +55927,23 @@ typedef struct vyi_trace_echo {
 
 #define VYI_TRACE_WINDOWS 64u
 
+typedef struct vyi_trace_line {
+    vyi_trace_bound at;   /* a point of it; host 0: nothing is known */
+    double          rate; /* nanoseconds of a tick */
+} vyi_trace_line;
+
 typedef struct vyi_trace_clock {
     /* Of the jobs in each part of the trace: the shortest; then those that bound the line
      * most. */
     vyi_trace_echo  shortest[VYI_TRACE_WINDOWS];
     vyi_trace_bound above[VYI_TRACE_WINDOWS], below[VYI_TRACE_WINDOWS];
-    vyi_trace_bound at;   /* a point of the line; host 0: nothing is known */
-    double   rate;        /* nanoseconds of a tick */
+    vyi_trace_line line;
     double   doubt;       /* how far the first guess may be off, in parts of it */
     uint64_t first, last; /* ticks of echoes */
     uint64_t echoes, error;
+    vyi_moment now;       /* the later moment; the earlier one is the handle's */
+    uint64_t apart;       /* the lines of echoes and moments, where that is most */
+    bool     told, agree; /* there are moments; and they are of the clock that works find */
 } vyi_trace_clock;
 
 typedef struct vyi_trace_launch {
@@ -55759,11 +55952,23 @@ typedef struct vyi_trace_launch {
     bool     lease, open;
 } vyi_trace_launch;
 
-typedef struct vyi_trace_writer {
+typedef struct vyi_trace_event {
+    uint64_t time;
+    uint32_t kind, slot, value;
+} vyi_trace_event;
+
+typedef struct vyi_trace_writer vyi_trace_writer;
+struct vyi_trace_writer {
     vyre            *v;
     vyre_trace_write write;
     void            *user;
-    vyi_trace_job   *jobs; /* by slot */
+    vyi_trace_job   *jobs; /* by slot, and so */
+    vyi_trace_left  *left;
+    bool            *named; /* the slot's track has its name */
+    /* Of each turn through the events: who is told of a job that has ended, and of any
+     * event, before jobs know of it. */
+    void (*ended)(vyi_trace_writer *w, uint32_t slot);
+    void (*event)(vyi_trace_writer *w, const vyi_trace_event *e);
     vyi_trace_launch launches[VYI_TRACE_LAUNCHES]; /* by number */
     uint64_t         launch_end; /* of the last one that ended */
     uint64_t         origin;     /* time 0 of the text */
@@ -55771,12 +55976,7 @@ typedef struct vyi_trace_writer {
     vyi_trace_bound  unwrapped;  /* a tick that is known; host 0: none yet */
     uint64_t         untimed;    /* jobs whose times on the device are not known */
     uint64_t         row_end[8]; /* of each group's last slice; 0: the track has no name */
-} vyi_trace_writer;
-
-typedef struct vyi_trace_event {
-    uint64_t time;
-    uint32_t kind, slot, value;
-} vyi_trace_event;
+};
 
 /* --- text ---------------------------------------------------------------- */
 
@@ -55861,14 +56061,14 @@ static uint32_t vyi_clock_window(const vyi_trace_clock *c, uint64_t ticks)
     return at < VYI_TRACE_WINDOWS ? (uint32_t)at : VYI_TRACE_WINDOWS - 1;
 }
 
-/* By how much the host is ahead of the line of that rate through `at`. */
-static double vyi_clock_ahead(const vyi_trace_clock *c, double rate, const vyi_trace_bound *b)
+/* By how much the host is ahead of the line. */
+static double vyi_clock_ahead(const vyi_trace_line *l, const vyi_trace_bound *b)
 {
-    const double ticks = b->ticks >= c->at.ticks ? (double)(b->ticks - c->at.ticks)
-                                                 : -(double)(c->at.ticks - b->ticks);
-    const double host = b->host >= c->at.host ? (double)(b->host - c->at.host)
-                                              : -(double)(c->at.host - b->host);
-    return host - ticks * rate;
+    const double ticks = b->ticks >= l->at.ticks ? (double)(b->ticks - l->at.ticks)
+                                                 : -(double)(l->at.ticks - b->ticks);
+    const double host = b->host >= l->at.host ? (double)(b->host - l->at.host)
+                                              : -(double)(l->at.host - b->host);
+    return host - ticks * l->rate;
 }
 
 /* The shortest of the first quarter, and of the rest, are the first guess. */
@@ -55882,15 +56082,15 @@ static void vyi_clock_guess(vyi_trace_clock *c)
         if (vyi_echo_took(&c->shortest[i]) < vyi_echo_took(best))
             *best = c->shortest[i];
     }
-    c->rate = 1;
+    c->line.rate = 1;
     c->doubt = 0;
-    c->at = first.publish.host ? first.publish : last.publish;
+    c->line.at = first.publish.host ? first.publish : last.publish;
     if (!first.publish.host || !last.publish.host || last.publish.ticks <= first.publish.ticks)
         return;
     const double took = (double)(vyi_echo_took(&first) + vyi_echo_took(&last));
     const double apart = (double)last.publish.host - (double)first.publish.host;
     if (apart > 4 * took) {
-        c->rate = apart / (double)(last.publish.ticks - first.publish.ticks);
+        c->line.rate = apart / (double)(last.publish.ticks - first.publish.ticks);
         c->doubt = took / apart;
     }
 }
@@ -55899,9 +56099,11 @@ static void vyi_clock_guess(vyi_trace_clock *c)
 static double vyi_clock_room(const vyi_trace_clock *c, double rate, double *middle)
 {
     double above = -1e300, below = 1e300;
+    vyi_trace_line line = c->line;
+    line.rate = rate;
     for (uint32_t i = 0; i < VYI_TRACE_WINDOWS; i++) {
-        const double a = c->above[i].host ? vyi_clock_ahead(c, rate, &c->above[i]) : above;
-        const double b = c->below[i].host ? vyi_clock_ahead(c, rate, &c->below[i]) : below;
+        const double a = c->above[i].host ? vyi_clock_ahead(&line, &c->above[i]) : above;
+        const double b = c->below[i].host ? vyi_clock_ahead(&line, &c->below[i]) : below;
         above = a > above ? a : above;
         below = b < below ? b : below;
     }
@@ -55912,7 +56114,8 @@ static double vyi_clock_room(const vyi_trace_clock *c, double rate, double *midd
 /* The rate that leaves most room.  The room is a concave function of it. */
 static void vyi_clock_finish(vyi_trace_clock *c)
 {
-    double low = c->rate * (1 - c->doubt), high = c->rate * (1 + c->doubt), middle = 0;
+    const double rate = c->line.rate;
+    double low = rate * (1 - c->doubt), high = rate * (1 + c->doubt), middle = 0;
     if (!c->echoes)
         return;
     for (unsigned turn = 0; turn < 200 && high > low; turn++) {
@@ -55922,17 +56125,67 @@ static void vyi_clock_finish(vyi_trace_clock *c)
         else
             high -= third;
     }
-    c->rate = (low + high) / 2;
-    const double room = vyi_clock_room(c, c->rate, &middle);
+    c->line.rate = (low + high) / 2;
+    const double room = vyi_clock_room(c, c->line.rate, &middle);
     c->error = (uint64_t)((room < 0 ? -room : room) / 2);
-    c->at.host += (uint64_t)(int64_t)middle;
+    c->line.at.host += (uint64_t)(int64_t)middle;
+}
+
+#define VYI_CLOCK_DENIED_NS 5000.0 /* so far off, it is another clock */
+
+/* How far jobs say that the line is off: what was claimed was published, what ended was
+ * not seen yet. */
+static double vyi_clock_denied(const vyi_trace_clock *c, const vyi_trace_line *line)
+{
+    double most = 0;
+    for (uint32_t i = 0; i < VYI_TRACE_WINDOWS; i++) {
+        const double early = c->above[i].host ? vyi_clock_ahead(line, &c->above[i]) : 0;
+        const double late = c->below[i].host ? -vyi_clock_ahead(line, &c->below[i]) : 0;
+        most = early > most ? early : most;
+        most = late > most ? late : most;
+    }
+    return most;
+}
+
+static double vyi_clock_apart(const vyi_trace_line *a, const vyi_trace_line *b, uint64_t ticks)
+{
+    vyi_trace_bound at;
+    at.ticks = ticks;
+    at.host = b->at.host;
+    const double apart = vyi_clock_ahead(a, &at) - vyi_clock_ahead(b, &at);
+    return apart < 0 ? -apart : apart;
+}
+
+/* The line through two moments, held against that of echoes, and taken if it is surer. */
+static void vyi_clock_compare(vyi_trace_clock *c, const vyi_moment *from, const vyi_moment *to)
+{
+    vyi_trace_line line;
+    if (!from->host || to->host <= from->host || to->ticks <= from->ticks)
+        return;
+    line.at.host = from->host;
+    line.at.ticks = from->ticks;
+    line.rate = (double)(to->host - from->host) / (double)(to->ticks - from->ticks);
+    const double denied = vyi_clock_denied(c, &line);
+    const double first = vyi_clock_apart(&line, &c->line, c->first);
+    const double last = vyi_clock_apart(&line, &c->line, c->last);
+    c->told = true;
+    c->agree = c->echoes && denied <= VYI_CLOCK_DENIED_NS;
+    if (!c->agree)
+        return;
+    const uint64_t deviation = from->deviation > to->deviation ? from->deviation : to->deviation;
+    c->apart = (uint64_t)(first > last ? first : last);
+    if (deviation + (uint64_t)denied >= c->error)
+        return;
+    c->error = deviation + (uint64_t)denied;
+    c->line = line;
 }
 
 static uint64_t vyi_clock_host(const vyi_trace_clock *c, uint64_t ticks)
 {
-    const double off = ticks >= c->at.ticks ? (double)(ticks - c->at.ticks) * c->rate
-                                            : -(double)(c->at.ticks - ticks) * c->rate;
-    return c->at.host + (uint64_t)(int64_t)off;
+    const vyi_trace_line *l = &c->line;
+    const double off = ticks >= l->at.ticks ? (double)(ticks - l->at.ticks) * l->rate
+                                            : -(double)(l->at.ticks - ticks) * l->rate;
+    return l->at.host + (uint64_t)(int64_t)off;
 }
 
 /* --- events -------------------------------------------------------------- */
@@ -55953,11 +56206,12 @@ static bool vyi_trace_read(const vyi_trace *t, uint32_t index, vyi_trace_event *
 
 /* When the device says that the job ran, inside of the time that the host knows; false:
  * not known. */
-static bool vyi_trace_ran(const vyi_trace_writer *w, const vyi_trace_job *job, uint64_t end,
-                          uint64_t *from, uint64_t *to)
+static bool vyi_trace_ran(const vyi_trace_writer *w, const vyi_trace_job *job, uint64_t *from,
+                          uint64_t *to)
 {
+    const uint64_t end = job->until;
     const uint64_t slack = 2 * w->clock.error + 1000u;
-    if (!job->claim || !w->clock.at.host)
+    if (!job->claim || !w->clock.line.at.host)
         return false;
     *from = vyi_clock_host(&w->clock, job->claim);
     *to = vyi_clock_host(&w->clock, job->claim + job->ran);
@@ -55971,33 +56225,29 @@ static bool vyi_trace_ran(const vyi_trace_writer *w, const vyi_trace_job *job, u
 static void vyi_trace_track_of(vyi_trace_writer *w, uint32_t slot)
 {
     char text[32];
-    if (w->jobs[slot].named)
+    if (w->named[slot])
         return;
     snprintf(text, sizeof text, "slot %u", (unsigned)slot);
     vyi_trace_track(w, slot + 1, text);
-    w->jobs[slot].named = true;
+    w->named[slot] = true;
 }
 
-static void vyi_trace_end_job(vyi_trace_writer *w, uint32_t slot, uint64_t time, const char *end)
+static void vyi_trace_job_text(vyi_trace_writer *w, uint32_t slot)
 {
-    vyi_trace_job *job = &w->jobs[slot];
-    const uint64_t until = time > job->since ? time : job->since;
+    const vyi_trace_job *job = &w->jobs[slot];
     uint64_t from, to;
     char text[96];
-    if (!job->since)
-        return;
     vyi_trace_track_of(w, slot);
-    vyi_trace_slice(w, vyi_handler_name(w->v, job->opcode), slot + 1, job->since, until);
+    vyi_trace_slice(w, vyi_handler_name(w->v, job->opcode), slot + 1, job->since, job->until);
     snprintf(text, sizeof text, ",\"args\":{\"opcode\":\"0x%x\",\"end\":\"%s\"}}",
-             (unsigned)job->opcode, end);
+             (unsigned)job->opcode, job->end);
     vyi_trace_text(w, text);
-    if (vyi_trace_ran(w, job, until, &from, &to)) {
-        vyi_trace_slice(w, "on the device", slot + 1, from, to);
-        vyi_trace_text(w, "}");
-    } else {
+    if (!vyi_trace_ran(w, job, &from, &to)) {
         w->untimed++;
+        return;
     }
-    job->since = job->claim = 0;
+    vyi_trace_slice(w, "on the device", slot + 1, from, to);
+    vyi_trace_text(w, "}");
 }
 
 /* A chunk of a wide work, of one of the groups that are traced.  A look may have found it
@@ -56008,7 +56258,7 @@ static void vyi_trace_chunk(vyi_trace_writer *w, const vyi_trace_event *e)
     const uint32_t track = w->v->queue.slots.count + 1 + row;
     char text[48];
     uint64_t from, to;
-    if (!w->clock.at.host)
+    if (!w->clock.line.at.host)
         return;
     from = vyi_clock_host(&w->clock, e->time);
     to = vyi_clock_host(&w->clock, e->time + e->value);
@@ -56050,27 +56300,12 @@ static void vyi_trace_launched(vyi_trace_writer *w, const vyi_trace_event *e)
     l->open = true;
 }
 
-static void vyi_trace_published(vyi_trace_writer *w, const vyi_trace_event *e)
-{
-    vyi_trace_end_job(w, e->slot, e->time, "not asked for"); /* the slot is used again */
-    w->jobs[e->slot].since = e->time;
-    w->jobs[e->slot].claim = 0;
-    w->jobs[e->slot].opcode = e->value;
-    w->jobs[e->slot].known = true;
-}
-
-static void vyi_trace_rested_all(vyi_trace_writer *w, uint64_t time)
-{
-    for (uint32_t slot = 0; slot < w->v->queue.slots.count; slot++)
-        vyi_trace_end_job(w, slot, time, "drained");
-}
-
 static void vyi_trace_faulted(vyi_trace_writer *w, const vyi_trace_event *e)
 {
     char text[32];
-    if (!w->jobs[e->slot].since)
+    if (!w->jobs[e->slot].since || w->jobs[e->slot].until)
         return;
-    vyi_trace_end_job(w, e->slot, e->time, "FAULT");
+    vyi_trace_track_of(w, e->slot);
     snprintf(text, sizeof text, "fault %u", (unsigned)e->value);
     vyi_trace_instant(w, text, e->slot + 1, e->time);
 }
@@ -56085,35 +56320,26 @@ static void vyi_trace_answered(vyi_trace_writer *w, const vyi_trace_event *e)
     vyi_trace_instant(w, text, 0, e->time);
 }
 
-static void vyi_trace_told(vyi_trace_writer *w, const vyi_trace_event *e)
-{
-    w->jobs[e->slot].claim = e->time;
-    w->jobs[e->slot].ran = e->value;
-}
-
 static void vyi_trace_event_text(vyi_trace_writer *w, const vyi_trace_event *e)
 {
     static const char *const events[4] = { "event", "start", "stop", "recover" };
     switch (e->kind) {
-    case VYI_TRACE_PUBLISH: vyi_trace_published(w, e); break;
-    case VYI_TRACE_DONE: vyi_trace_end_job(w, e->slot, e->time, "DONE"); break;
     case VYI_TRACE_FAULT: vyi_trace_faulted(w, e); break;
-    case VYI_TRACE_RESTED: vyi_trace_rested_all(w, e->time); break;
     case VYI_TRACE_LEASE:
     case VYI_TRACE_PASS: vyi_trace_launched(w, e); break;
     case VYI_TRACE_LAUNCH_END: vyi_trace_end_launch(w, e->value, e->time); break;
-    case VYI_TRACE_RAN: vyi_trace_told(w, e); break;
     case VYI_TRACE_IO: vyi_trace_answered(w, e); break;
     case VYI_TRACE_EVENT:
         vyi_trace_instant(w, events[e->value < 4 ? e->value : 0], 0, e->time);
         break;
-    default: vyi_trace_chunk(w, e); break;
+    default:
+        if (e->kind >= VYI_TRACE_CHUNK)
+            vyi_trace_chunk(w, e);
+        break;
     }
 }
 
-/* --- two turns ------------------------------------------------------------ */
-
-typedef void (*vyi_trace_fn)(vyi_trace_writer *w, const vyi_trace_event *e);
+/* --- turns through the events ------------------------------------------------------------ */
 
 /* Of a clock whose high word is 0 (llvmpipe's always is, seen in Mesa 22.3): what it
  * would say if it went on, one tick being about a nanosecond. */
@@ -56128,9 +56354,67 @@ static uint64_t vyi_trace_unwrap(vyi_trace_writer *w, uint64_t ticks, uint64_t h
     return ticks + (about - ticks) / wrap * wrap;
 }
 
+static void vyi_trace_end_job(vyi_trace_writer *w, uint32_t slot, uint64_t time, const char *end,
+                              bool asked)
+{
+    vyi_trace_job *job = &w->jobs[slot];
+    if (!job->since || job->until)
+        return;
+    job->until = time > job->since ? time : job->since;
+    job->end = end;
+    job->asked = asked;
+}
+
+/* Of a job that is open, near the time at which it was. */
+static void vyi_trace_told(vyi_trace_writer *w, uint32_t slot, uint64_t begin, uint32_t span)
+{
+    vyi_trace_job *job = &w->jobs[slot];
+    if (begin >> 32 == 0)
+        begin = vyi_trace_unwrap(w, begin, job->until ? job->until : job->since);
+    job->claim = begin;
+    job->ran = span;
+}
+
+/* Nothing more will come of the slot's job. */
+static void vyi_trace_close(vyi_trace_writer *w, uint32_t slot)
+{
+    vyi_trace_job *job = &w->jobs[slot];
+    if (job->since && job->until)
+        w->ended(w, slot);
+    job->since = job->until = job->claim = 0;
+}
+
+static void vyi_trace_published(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    vyi_trace_job *job = &w->jobs[e->slot];
+    vyi_trace_end_job(w, e->slot, e->time, "not asked for", false); /* the slot is used again */
+    vyi_trace_close(w, e->slot);
+    job->since = e->time;
+    job->opcode = e->value;
+    job->known = true;
+}
+
+static void vyi_trace_step(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    switch (e->kind) {
+    case VYI_TRACE_PUBLISH: vyi_trace_published(w, e); break;
+    case VYI_TRACE_DONE: vyi_trace_end_job(w, e->slot, e->time, "DONE", true); break;
+    case VYI_TRACE_FAULT: vyi_trace_end_job(w, e->slot, e->time, "FAULT", true); break;
+    case VYI_TRACE_RESTED:
+        for (uint32_t slot = 0; slot < w->v->queue.slots.count; slot++)
+            vyi_trace_end_job(w, slot, e->time, "drained", false);
+        break;
+    case VYI_TRACE_RAN:
+        if (w->jobs[e->slot].since)
+            vyi_trace_told(w, e->slot, e->time, e->value);
+        break;
+    default: break;
+    }
+}
+
 /* Each event that is still there.  Threads note in another order than they look at the
  * clock. */
-static void vyi_trace_each(vyi_trace_writer *w, uint32_t head, uint32_t count, vyi_trace_fn fn)
+static void vyi_trace_events(vyi_trace_writer *w, uint32_t head, uint32_t count)
 {
     const vyi_trace *t = &w->v->trace;
     vyi_trace_event e;
@@ -56138,103 +56422,115 @@ static void vyi_trace_each(vyi_trace_writer *w, uint32_t head, uint32_t count, v
     for (uint32_t i = 0; i < count; i++) {
         if (!vyi_trace_read(t, head - count + i, &e) || e.slot >= w->v->queue.slots.count)
             continue;
-        const bool device = e.kind == VYI_TRACE_RAN || e.kind >= VYI_TRACE_CHUNK;
-        if (device && e.time >> 32 == 0)
+        const bool chunk = e.kind >= VYI_TRACE_CHUNK, device = chunk || e.kind == VYI_TRACE_RAN;
+        if (chunk && e.time >> 32 == 0)
             e.time = vyi_trace_unwrap(w, e.time, now);
         if (!device) {
             now = e.time;
             w->origin = w->origin ? w->origin : now;
         }
-        if (w->origin && (device || e.time >= w->origin))
-            fn(w, &e);
+        if (!w->origin || (!device && e.time < w->origin))
+            continue;
+        if (w->event)
+            w->event(w, &e);
+        vyi_trace_step(w, &e);
     }
-    memset(w->jobs, 0, w->v->queue.slots.count * sizeof *w->jobs);
 }
 
-/* The job of an event that ends one, as an echo. */
-static bool vyi_trace_echo_of(vyi_trace_writer *w, const vyi_trace_event *e, vyi_trace_echo *out)
+static void vyi_trace_turn(vyi_trace_writer *w, uint32_t head, uint32_t count,
+                           void (*ended)(vyi_trace_writer *w, uint32_t slot),
+                           void (*event)(vyi_trace_writer *w, const vyi_trace_event *e))
 {
-    vyi_trace_job *job = &w->jobs[e->slot];
-    if (e->kind == VYI_TRACE_PUBLISH) {
-        job->since = e->time;
-        job->claim = 0;
-    } else if (e->kind == VYI_TRACE_RAN) {
-        vyi_trace_told(w, e);
-    } else if (e->kind == VYI_TRACE_DONE || e->kind == VYI_TRACE_FAULT) {
-        const bool echo = job->since && job->claim && e->time > job->since;
-        out->publish.host = job->since;
-        out->publish.ticks = job->claim;
-        out->end.host = e->time;
-        out->end.ticks = job->claim + job->ran;
-        job->since = job->claim = 0;
-        return echo;
+    const uint32_t slots = w->v->queue.slots.count;
+    w->ended = ended;
+    w->event = event;
+    vyi_trace_events(w, head, count);
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        const vyi_trace_job *job = &w->jobs[slot];
+        const vyi_trace_times *left = &w->left[slot].times;
+        if (job->since && job->until && !job->claim && left->begin)
+            vyi_trace_told(w, slot, left->begin, left->span);
+        vyi_trace_close(w, slot);
     }
-    return false;
+    memset(w->jobs, 0, slots * sizeof *w->jobs);
 }
 
-static void vyi_trace_extent(vyi_trace_writer *w, const vyi_trace_event *e)
+/* A job whose end was seen at once, as an echo. */
+static bool vyi_trace_echo_of(const vyi_trace_writer *w, uint32_t slot, vyi_trace_echo *out)
+{
+    const vyi_trace_job *job = &w->jobs[slot];
+    out->publish.host = job->since;
+    out->publish.ticks = job->claim;
+    out->end.host = job->until;
+    out->end.ticks = job->claim + job->ran;
+    return job->asked && job->claim && job->until > job->since;
+}
+
+static void vyi_trace_extent(vyi_trace_writer *w, uint32_t slot)
 {
     vyi_trace_clock *c = &w->clock;
     vyi_trace_echo echo;
-    if (!vyi_trace_echo_of(w, e, &echo))
+    if (!vyi_trace_echo_of(w, slot, &echo))
         return;
     c->first = c->echoes && c->first < echo.publish.ticks ? c->first : echo.publish.ticks;
     c->last = c->last > echo.publish.ticks ? c->last : echo.publish.ticks;
     c->echoes++;
 }
 
-static void vyi_trace_short(vyi_trace_writer *w, const vyi_trace_event *e)
+static void vyi_trace_short(vyi_trace_writer *w, uint32_t slot)
 {
     vyi_trace_clock *c = &w->clock;
     vyi_trace_echo echo;
-    if (!vyi_trace_echo_of(w, e, &echo))
+    if (!vyi_trace_echo_of(w, slot, &echo))
         return;
     vyi_trace_echo *best = &c->shortest[vyi_clock_window(c, echo.publish.ticks)];
     if (vyi_echo_took(&echo) < vyi_echo_took(best))
         *best = echo;
 }
 
-static void vyi_trace_bounds(vyi_trace_writer *w, const vyi_trace_event *e)
+static void vyi_trace_bounds(vyi_trace_writer *w, uint32_t slot)
 {
     vyi_trace_clock *c = &w->clock;
     vyi_trace_echo echo;
-    if (!vyi_trace_echo_of(w, e, &echo))
+    if (!vyi_trace_echo_of(w, slot, &echo))
         return;
     const uint32_t window = vyi_clock_window(c, echo.publish.ticks);
     vyi_trace_bound *above = &c->above[window], *below = &c->below[window];
-    if (!above->host || vyi_clock_ahead(c, c->rate, &echo.publish) >
-                            vyi_clock_ahead(c, c->rate, above))
+    if (!above->host || vyi_clock_ahead(&c->line, &echo.publish) > vyi_clock_ahead(&c->line, above))
         *above = echo.publish;
-    if (!below->host || vyi_clock_ahead(c, c->rate, &echo.end) <
-                            vyi_clock_ahead(c, c->rate, below))
+    if (!below->host || vyi_clock_ahead(&c->line, &echo.end) < vyi_clock_ahead(&c->line, below))
         *below = echo.end;
 }
 
 static void vyi_trace_find_clock(vyi_trace_writer *w, uint32_t head, uint32_t count)
 {
     vyi_trace_clock *c = &w->clock;
-    vyi_trace_each(w, head, count, vyi_trace_extent);
+    vyi_trace_turn(w, head, count, vyi_trace_extent, NULL);
     if (w->v->backend->id == VYRE_BACKEND_CPU) { /* its clock is the host's */
-        c->at.host = c->at.ticks = w->origin;
-        c->rate = 1;
+        c->line.at.host = c->line.at.ticks = w->origin;
+        c->line.rate = 1;
         return;
     }
-    vyi_trace_each(w, head, count, vyi_trace_short);
+    vyi_trace_turn(w, head, count, vyi_trace_short, NULL);
     vyi_clock_guess(c);
-    vyi_trace_each(w, head, count, vyi_trace_bounds);
+    vyi_trace_turn(w, head, count, vyi_trace_bounds, NULL);
     vyi_clock_finish(c);
+    vyi_clock_compare(c, &w->v->trace.opened, &c->now);
 }
 
 /* What the picture does not show. */
 static void vyi_trace_ending(const vyi_trace_writer *w, uint32_t dropped)
 {
     const vyi_trace_clock *c = &w->clock;
-    char text[160];
+    char text[192], apart[48] = "";
+    if (c->agree)
+        snprintf(apart, sizeof apart, ",\"apart_ns\":%llu", (unsigned long long)c->apart);
     snprintf(text, sizeof text,
              ",\n{\"name\":\"clock\",\"ph\":\"M\",\"pid\":1,\"tid\":0,\"args\":{"
-             "\"error_ns\":%llu,\"echoes\":%llu,\"tick_ps\":%llu}}",
+             "\"error_ns\":%llu,\"echoes\":%llu,\"tick_ps\":%llu,\"moments\":%u%s}}",
              (unsigned long long)c->error, (unsigned long long)c->echoes,
-             (unsigned long long)(c->rate * 1000 + 0.5));
+             (unsigned long long)(c->line.rate * 1000 + 0.5),
+             (unsigned)(c->told + c->agree), apart);
     vyi_trace_text(w, text);
     snprintf(text, sizeof text,
              ",\n{\"name\":\"dropped\",\"ph\":\"M\",\"pid\":1,\"tid\":0,"
@@ -56243,15 +56539,40 @@ static void vyi_trace_ending(const vyi_trace_writer *w, uint32_t dropped)
     vyi_trace_text(w, text);
 }
 
+/* The times that wait for their slots to be used again, of slots that are at rest. */
+static void vyi_trace_gather(vyi_trace_writer *w)
+{
+    const vyi_slots *s = &w->v->queue.slots;
+    for (uint32_t slot = 0; slot < s->count; slot++) {
+        vyi_trace_left *left = &w->left[slot];
+        left->mark = vyi_load_acquire(&s->marks[slot]);
+        const uint32_t phase = vyi_mark_phase(left->mark);
+        if ((phase != VYI_PHASE_FREE && phase != VYI_PHASE_ENDED) ||
+            !vyi_trace_peek(w->v, slot, &left->times))
+            left->times.begin = 0;
+    }
+}
+
+/* After the events have been counted: those of slots that were not used meanwhile. */
+static void vyi_trace_keep(vyi_trace_writer *w)
+{
+    const vyi_slots *s = &w->v->queue.slots;
+    for (uint32_t slot = 0; slot < s->count; slot++) {
+        if (vyi_load_acquire(&s->marks[slot]) != w->left[slot].mark)
+            w->left[slot].times.begin = 0;
+    }
+}
+
 static void vyi_trace_all(vyi_trace_writer *w, const vyi_trace *t)
 {
     const uint32_t head = vyi_load_acquire(&t->head), room = t->mask + 1u;
     const uint32_t count = head < room ? head : room;
+    vyi_trace_keep(w);
     vyi_trace_find_clock(w, head, count);
     vyi_trace_text(w, "[{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":1,\"tid\":0,"
                       "\"args\":{\"name\":\"vyre\"}}");
     vyi_trace_track(w, 0, "launches");
-    vyi_trace_each(w, head, count, vyi_trace_event_text);
+    vyi_trace_turn(w, head, count, vyi_trace_job_text, vyi_trace_event_text);
     vyi_trace_ending(w, head - count);
 }
 
@@ -56269,13 +56590,20 @@ VYRE_API vyre_status vyre_trace_json(vyre *v, vyre_trace_write write, void *user
     w.v = v;
     w.write = write;
     w.user = user;
-    const size_t size = v->queue.slots.count * sizeof *w.jobs;
+    const uint32_t slots = v->queue.slots.count;
+    const size_t size = slots * (sizeof *w.jobs + sizeof *w.left + sizeof *w.named);
     w.jobs = (vyi_trace_job *)vyi_alloc(&v->desc.allocator, size);
     if (!w.jobs)
         return vyi_fail_nomem(err, size);
     memset(w.jobs, 0, size);
+    w.left = (vyi_trace_left *)(void *)(w.jobs + slots);
+    w.named = (bool *)(w.left + slots);
     if (vyi_lock_until(v, vyi_now() + VYI_TRACE_PATIENCE_NS)) {
         vyi_trace_rows(v);
+        if (v->queue.state != VYI_STATE_LOST) {
+            vyi_trace_gather(&w);
+            vyi_trace_moment(v, vyi_queue_device(&v->queue), &w.clock.now);
+        }
         vyi_mutex_unlock(&v->lock);
     }
     vyi_trace_all(&w, &v->trace);

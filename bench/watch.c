@@ -172,6 +172,20 @@ static double told(const text *t, const char *key)
     return at ? atof(at + strlen(key)) : -1;
 }
 
+/* Held against the driver's own account of both clocks, where it gives one. */
+static void tell_moments(const bench_output *out, const text *t)
+{
+    static const char *const why[2] = { "The driver does not say how the clocks stand",
+                                        "What the driver compares is another clock" };
+    const int moments = (int)told(t, "\"moments\":");
+    if (moments == 2)
+        bench_note(out, "Jobs and the driver's timestamps (VK_EXT_calibrated_timestamps) bring the "
+                   "device's clock to the host's %.0f ns apart at most.", told(t, "\"apart_ns\":"));
+    else
+        bench_note(out, "%s: the jobs alone bring the device's clock to the host's.",
+                   why[moments == 1]);
+}
+
 static void tell_trace(const bench_output *out, watched *w)
 {
     text t = { NULL, 0, 0 };
@@ -181,6 +195,7 @@ static void tell_trace(const bench_output *out, watched *w)
                "%.3f ns; %.0f of %.0f jobs have no times of the device.", told(&t, "\"error_ns\":"),
                told(&t, "\"tick_ps\":") / 1000, told(&t, "\"untimed\":"),
                told(&t, "\"untimed\":") + told(&t, "\"echoes\":"));
+    tell_moments(out, &t);
     free(t.bytes);
 }
 

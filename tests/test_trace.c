@@ -336,6 +336,41 @@ static void lanes_and_groups(void)
     vyre_close(v);
 }
 
+/* Two chunks that wait for each other: each thread of the CPU backend has a row. */
+static const char *const meet_text =
+    "atomicAdd(x[0], 1u); uint seen = 0u; "
+    "for (uint i = 0u; i < 10000u && seen < 2u; i++) seen = atomicAdd(x[0], 0u);";
+
+static void each_group_has_its_row(void)
+{
+    static const vyre_handler meet = { OP_FILL, NULL, NULL, "fill", VYRE_WIDTH_RANGE, 1, meet_text, 0 };
+    static const vyre_buffer_desc buffer = { "x", 4, VYRE_TYPE_U32, VYRE_ACCESS_READ_WRITE, 1, false,
+                                             0, 0 };
+    vyre_desc d = engine_desc(SLOTS);
+    unsigned rows = 0;
+    if (backend_under_test != VYRE_BACKEND_CPU)
+        return;
+    d.kernel.handlers = &meet;
+    d.kernel.handler_count = 1;
+    d.kernel.buffers = &buffer;
+    d.kernel.buffer_count = 1;
+    d.trace_events = 4096;
+    d.cpu_threads = 2;
+    vyre *v = engine_open(&d);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    for (uint32_t i = 0; i < 200 && rows < 2; i++) {
+        const uint32_t zero = 0;
+        CHECK_EQ(vyre_write(v, 0, 0, &zero, sizeof zero, &err), VYRE_OK);
+        vyre_ticket t = engine_publish(v, engine_work(OP_FILL, 2, 0, 2));
+        CHECK_EQ(vyre_wait(v, t, 20 * SECOND, &err), VYRE_OK);
+        text t2 = trace_of(v);
+        rows = count_text(t2.bytes, "of its chunks");
+        free(t2.bytes);
+    }
+    CHECK_EQ(rows, 2);
+    vyre_close(v);
+}
+
 /* What a device stores that ran 300 chunks in a row while nobody looked. */
 static void rows_that_were_overwritten(void)
 {
@@ -358,6 +393,61 @@ static void rows_that_were_overwritten(void)
     CHECK_EQ(v->trace.missed, 300 - 4 - VYI_TIMES_CHUNKS);
     vyi_trace_rows(v);
     CHECK_EQ(v->trace.head, 4 + VYI_TIMES_CHUNKS);
+    vyre_close(v);
+}
+
+/* --- the clock, and what a driver says of it --------------------------------- */
+
+static uint64_t moment_ahead; /* of the clock that works find */
+
+static bool told_moment(vyi_device *d, vyi_moment *out)
+{
+    (void)d;
+    out->host = vyi_now();
+    out->ticks = out->host + moment_ahead;
+    out->deviation = 50;
+    return true;
+}
+
+/* The CPU backend's clock is the host's; here it passes for another, of which jobs tell,
+ * and a driver. */
+static text trace_by_moments(vyre *v, uint64_t ahead)
+{
+    const vyi_backend *own = v->backend;
+    vyi_backend other = *own;
+    other.id = VYRE_BACKEND_VULKAN;
+    other.moment = told_moment;
+    moment_ahead = ahead;
+    v->trace.opened.ticks = v->trace.opened.host + ahead;
+    v->backend = &other;
+    text t = trace_of(v);
+    v->backend = own;
+    return t;
+}
+
+static void moments_and_jobs(void)
+{
+    if (backend_under_test != VYRE_BACKEND_CPU)
+        return;
+    vyre *v = open_traced(4096);
+    v->trace.opened.host = vyi_now();
+    v->trace.opened.deviation = 50;
+    for (uint32_t i = 0; i < 100; i++) {
+        vyre_ticket t = engine_publish(v, engine_work(OP_SQUARE, 2, i, i));
+        CHECK_EQ(vyre_wait(v, t, 10 * SECOND, &err), VYRE_OK);
+    }
+    text same = trace_by_moments(v, 0), off = trace_by_moments(v, 100000000);
+    CHECK_EQ(told(same.bytes, "\"moments\":"), 2);
+    CHECK_EQ(told(same.bytes, "\"error_ns\":"), 50); /* no job denies what is so */
+    const double jobs = told(off.bytes, "\"error_ns\":"), apart = told(same.bytes, "\"apart_ns\":");
+    CHECK(apart <= 4 * jobs + 1000); /* most at the ends, where rates part them */
+    CHECK_EQ(told(off.bytes, "\"moments\":"), 1);
+    CHECK(strstr(off.bytes, "apart_ns") == NULL);
+    printf("cpu: jobs alone tell the clock with an error of %.0f ns, and are off by %.0f\n", jobs, apart);
+    check_json(same.bytes);
+    CHECK_EQ(check_slices(same.bytes, SLOTS).ran, 100);
+    free(same.bytes);
+    free(off.bytes);
     vyre_close(v);
 }
 
@@ -428,7 +518,9 @@ static const engine_case cases[] = {
     ENGINE_CASE(passes_and_reuse),
     ENGINE_CASE(the_oldest_are_dropped),
     ENGINE_CASE(lanes_and_groups),
+    ENGINE_CASE(each_group_has_its_row),
     ENGINE_CASE(rows_that_were_overwritten),
+    ENGINE_CASE(moments_and_jobs),
     ENGINE_CASE(off_is_the_same_kernel),
     ENGINE_CASE(what_cannot_be_traced),
 };

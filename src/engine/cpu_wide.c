@@ -209,13 +209,14 @@ static bool vyi_cpu_group_goes_on(vyi_cpu_worker *w)
 
 VYI_API void vyi_cpu_run_group(vyi_cpu_worker *w)
 {
-    const uint32_t groups[3] = { 2, 1, 1 }; /* 0 is the lanes' */
     vyi_cpu *c = w->c;
+    const uint32_t group = 1 + w->index - c->lane_count; /* 0 is the lanes' */
+    const uint32_t groups[3] = { group + 1, 1, 1 };
     vyi_mutex_lock(&c->lock);
     vyi_cpu_call_groups(c, 2);
     vyi_mutex_unlock(&c->lock);
     do {
-        w->group = 1;
+        w->group = group;
         (void)vyi_machine_run(w->loop, groups, 0, NULL);
         vyi_cpu_worker_tells(w);
     } while (vyi_cpu_group_goes_on(w));

@@ -239,8 +239,7 @@ VYI_API vyre_status vyi_buffers_plan(vyre *v, vyre_error *err)
     uint32_t times = children;
     if (v->desc.trace_events && children < VYRE_MAX_BINDINGS)
         times = vyi_buffer_add_own(v, VYI_ROLE_TIMES,
-                                   vyi_times_slots(v->queue.wides.count != 0) +
-                                       slots * VYI_TIMES_SLOT_WORDS, "times");
+                                   vyi_times_count(v->queue.wides.count != 0, slots), "times");
     if (times == VYRE_MAX_BINDINGS)
         return vyi_fail(err, VYRE_E_ARGUMENT, times, "Use fewer, larger buffers.",
                         "no binding is left for the handle's own two buffers%s%s%s%s",

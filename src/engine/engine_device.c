@@ -76,6 +76,8 @@ VYI_API vyre_status vyi_device_open(vyi_queue *q, vyi_device **out, vyre_error *
         (void)v->backend->close(d);
         return status;
     }
+    if (v->trace.events)
+        vyi_trace_moment(v, d, &q->v->trace.opened);
     *out = d;
     return VYRE_OK;
 }

@@ -101,6 +101,12 @@ typedef struct vyi_device_desc {
     bool     guest_loops;         /* the user's own code in the programs has loops */
 } vyi_device_desc;
 
+/* One moment by both clocks: ticks as works find them, and vyi_now()'s nanoseconds, which
+ * are so far apart at most. */
+typedef struct vyi_moment {
+    uint64_t ticks, host, deviation; /* host 0: not known */
+} vyi_moment;
+
 typedef struct vyi_backend vyi_backend;
 
 /* The first member of each backend's own device struct; filled by open, but for
@@ -179,6 +185,9 @@ struct vyi_backend {
      * after a gate was closed, and no group is left that has seen the gate open.  NULL:
      * the launches that have ended say it. */
     uint32_t (*era)(vyi_device *d);
+    /* Of a traced handle's device: what its clock says now, if the driver tells.  NULL, or
+     * false: it does not. */
+    bool (*moment)(vyi_device *d, vyi_moment *out);
 };
 
 VYI_API const vyi_backend *vyi_cpu_backend(void);

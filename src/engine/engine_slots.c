@@ -201,8 +201,6 @@ static bool vyi_slot_ready(vyi_queue *q, const vyi_owner *o, uint32_t slot)
         else if (!vyi_slot_settle(q, slot, mark, outcome, rest))
             return false;
     }
-    if (q->v->trace.events)
-        vyi_trace_take(q->v, slot);
     vyi_store_release(vyi_device_words(vyi_queue_device(q), q->slots.mirror) + slot, 0);
     if (vyi_load_relaxed(&q->slots.wished))
         vyi_wish_clear(q, slot);
@@ -225,6 +223,8 @@ VYI_API bool vyi_share_refill(vyi_queue *q, vyi_owner *o, vyi_share *share)
     while (ready < VYI_READY_MOST && place + ready < share->count &&
            vyi_slot_ready(q, o, share->first + place + ready))
         ready++;
+    if (q->v->trace.events)
+        vyi_trace_take(q->v, share->first + place, ready);
     if (vyi_queue_device(q)->write_combined)
         vyi_fence_stores();
     vyi_store_relaxed(&share->next, place);
@@ -254,11 +254,10 @@ VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count)
 {
     uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror) + first;
     VYRE_ASSERT(first < q->slots.count && count <= q->slots.count - first);
-    for (uint32_t i = 0; i < count; i++) {
-        if (q->v->trace.events)
-            vyi_trace_take(q->v, first + i);
+    for (uint32_t i = 0; i < count; i++)
         vyi_store_release(&mirror[i], 0);
-    }
+    if (q->v->trace.events)
+        vyi_trace_take(q->v, first, count);
     for (uint32_t i = 0; i < count && vyi_load_relaxed(&q->slots.wished); i++)
         vyi_wish_clear(q, first + i);
     if (vyi_queue_device(q)->write_combined)

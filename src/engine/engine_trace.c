@@ -2,8 +2,8 @@
  * engine: the last events of a handle, and the device's times
  *
  * Threads note events in a ring of their own.  What the device stores of a slot's work
- * (kernel/times_impl.h) becomes one, too: taken by whoever sees the end, or before the
- * slot is published into again, so that nothing is lost there.  Rows of groups are rings,
+ * (kernel/times_impl.h) becomes one, too, before the slot is published into again: many
+ * slots at a time, when their lines have been at rest for long.  Rows of groups are rings,
  * which whoever looks at the device empties; what they have overwritten is counted.
  * ======================================================================= */
 #include "engine/engine_slots_impl.h"
@@ -20,29 +20,43 @@ VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err)
                         "%u events to be kept exceed %u", v->desc.trace_events, VYI_TRACE_MOST);
     while (count < v->desc.trace_events)
         count *= 2;
-    v->trace.events = (uint32_t *)vyi_arena_alloc(&v->arena, (size_t)count * 16);
+    const size_t size = (size_t)count * 16 + v->queue.slots.count * sizeof(uint32_t);
+    v->trace.events = (uint32_t *)vyi_arena_alloc(&v->arena, size);
     if (!v->trace.events)
-        return vyi_fail_nomem(err, (size_t)count * 16);
+        return vyi_fail_nomem(err, size);
+    v->trace.seen = v->trace.events + 4 * (size_t)count;
     v->trace.mask = count - 1;
     return VYRE_OK;
 }
 
 /* The time goes last: who reads an event looks afterwards whether it can have been
  * overwritten (vyi_trace_read). */
-VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint32_t slot,
-                               uint32_t value)
+static inline void vyi_trace_put(const vyi_trace *t, uint32_t index, uint64_t time,
+                                 vyi_trace_kind kind, uint32_t slot, uint32_t value)
 {
-    vyi_trace *t = &v->trace;
-    uint32_t *at = t->events + 4 * (size_t)(vyi_fetch_add(&t->head, 1) & t->mask);
+    uint32_t *at = t->events + 4 * (size_t)(index & t->mask);
     vyi_store_relaxed(at + 2, (uint32_t)kind << VYI_TRACE_KIND_BIT | slot);
     vyi_store_relaxed(at + 3, value);
     vyi_store_relaxed(at + 1, (uint32_t)(time >> 32));
     vyi_store_release(at, (uint32_t)time);
 }
 
+VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint32_t slot,
+                               uint32_t value)
+{
+    vyi_trace_put(&v->trace, vyi_fetch_add(&v->trace.head, 1), time, kind, slot, value);
+}
+
 VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value)
 {
     vyi_trace_note_at(v, vyi_now(), kind, slot, value);
+}
+
+VYI_API void vyi_trace_moment(const vyre *v, vyi_device *d, vyi_moment *out)
+{
+    memset(out, 0, sizeof *out);
+    if (v->backend->moment)
+        (void)v->backend->moment(d, out);
 }
 
 /* --- the device's times ---------------------------------------------------- */
@@ -52,10 +66,10 @@ static uint32_t *vyi_times_of(const vyre *v)
     return vyi_device_words(vyi_queue_device(&v->queue), v->trace.times);
 }
 
-static uint64_t vyi_times_read(const uint32_t *at)
+static inline uint64_t vyi_times_read(const uint32_t *at, uint32_t apart)
 {
     const uint32_t low = vyi_le32(vyi_load_relaxed(at));
-    return low | (uint64_t)vyi_le32(vyi_load_relaxed(at + 1)) << 32;
+    return low | (uint64_t)vyi_le32(vyi_load_relaxed(at + apart)) << 32;
 }
 
 /* Ticks from one to the other, of 32 bits. */
@@ -64,37 +78,41 @@ static uint32_t vyi_times_span(uint64_t begin, uint64_t end)
     return end <= begin ? 0 : end - begin < UINT32_MAX ? (uint32_t)(end - begin) : UINT32_MAX;
 }
 
-VYI_API void vyi_trace_take(vyre *v, uint32_t slot)
+VYI_API bool vyi_trace_peek(const vyre *v, uint32_t slot, vyi_trace_times *out)
 {
-    uint32_t *at = vyi_times_of(v) + vyi_times_slots(v->queue.wides.count != 0) +
-                   (size_t)slot * VYI_TIMES_SLOT_WORDS;
-    const uint64_t begin = vyi_times_read(at + VYI_TIMES_BEGIN);
-    const uint64_t end = vyi_times_read(at + VYI_TIMES_END);
-    if (begin == 0 || end == 0)
-        return;
-    for (uint32_t i = 0; i < VYI_TIMES_SLOT_WORDS; i++)
-        vyi_store_relaxed(at + i, 0);
-    vyi_trace_note_at(v, begin, VYI_TRACE_RAN, slot, vyi_times_span(begin, end));
+    const bool wide = v->queue.wides.count != 0;
+    const uint32_t *at = vyi_times_of(v) + vyi_times_slot_at(wide, slot, 0);
+    const uint32_t *to = at + VYI_TIMES_END * VYI_TIMES_BLOCK;
+    const uint64_t end = vyi_times_read(to, VYI_TIMES_BLOCK);
+    out->begin = vyi_times_read(at, VYI_TIMES_BLOCK);
+    out->span = vyi_times_span(out->begin, end);
+    out->end = (uint32_t)end;
+    return out->begin && end && out->end != vyi_load_relaxed(&v->trace.seen[slot]);
 }
 
-/* A slot that was published into again meanwhile has another work's times, or will. */
-VYI_API void vyi_trace_end(vyre *v, vyre_ticket t, vyre_status status, uint32_t code)
+/* At most 32 slots, for whose events there is one step of the ring. */
+static void vyi_trace_take_some(vyre *v, uint32_t first, uint32_t count)
 {
-    const uint32_t slot = VYI_TICKET_SLOT(t);
-    if (status != VYRE_E_LOST &&
-        vyi_mark_generation(vyi_load_acquire(&v->queue.slots.marks[slot])) == t.generation)
-        vyi_trace_take(v, slot);
-    vyi_trace_note(v, status == VYRE_OK ? VYI_TRACE_DONE : VYI_TRACE_FAULT, slot, code);
-}
-
-VYI_API void vyi_trace_rested(vyre *v)
-{
-    for (uint32_t slot = 0; slot < v->queue.slots.count; slot++) {
-        if (vyi_load_acquire(&v->queue.state) != VYI_STATE_LOST &&
-            vyi_mark_phase(vyi_load_acquire(&v->queue.slots.marks[slot])) == VYI_PHASE_FREE)
-            vyi_trace_take(v, slot);
+    vyi_trace *t = &v->trace;
+    vyi_trace_times times[32];
+    uint32_t slots[32], n = 0;
+    VYRE_ASSERT(count <= 32);
+    for (uint32_t i = 0; i < count; i++) {
+        if (vyi_trace_peek(v, first + i, &times[n]))
+            slots[n++] = first + i;
     }
-    vyi_trace_note(v, VYI_TRACE_RESTED, 0, 0);
+    const uint32_t at = n ? vyi_fetch_add(&t->head, n) : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        vyi_store_relaxed(&t->seen[slots[i]], times[i].end);
+        vyi_trace_put(t, at + i, times[i].begin, VYI_TRACE_RAN, slots[i], times[i].span);
+    }
+}
+
+VYI_API void vyi_trace_take(vyre *v, uint32_t first, uint32_t count)
+{
+    for (; count > 32; first += 32, count -= 32)
+        vyi_trace_take_some(v, first, 32);
+    vyi_trace_take_some(v, first, count);
 }
 
 /* --- rows of groups --------------------------------------------------------- */
@@ -115,8 +133,8 @@ static bool vyi_row_take(vyre *v, uint32_t row)
         t->rows[row] = number - VYI_TIMES_CHUNKS;
         return true;
     }
-    const uint64_t begin = vyi_times_read(at + VYI_TIMES_BEGIN);
-    const uint64_t end = vyi_times_read(at + VYI_TIMES_END);
+    const uint64_t begin = vyi_times_read(at + VYI_TIMES_BEGIN, 1);
+    const uint64_t end = vyi_times_read(at + VYI_TIMES_END, 1);
     const uint32_t slot = vyi_le32(vyi_load_acquire(at + VYI_TIMES_SLOT));
     const bool whole = vyi_le32(vyi_load_acquire(at + VYI_TIMES_NUMBER)) == number &&
                        begin && end && slot < v->queue.slots.count;

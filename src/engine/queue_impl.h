@@ -403,10 +403,18 @@ typedef struct vyi_trace {
     uint32_t *events; /* NULL: none are kept; constant once the handle is open */
     uint32_t  mask;   /* their count, a power of two, less one */
     uint32_t  head;   /* noted so far */
+    vyi_moment opened; /* when the device was; under the lock */
+    uint32_t *seen;   /* of each slot: the low word of the end that was taken last */
     uint32_t  times;  /* index of that buffer; means nothing without events */
     uint32_t  rows[8]; /* chunks that were taken of each row, and */
     uint32_t  missed; /* of all of them those that were not; both under the lock */
 } vyi_trace;
+
+/* When the device ran a work: its ticks, and the low word of those of the end. */
+typedef struct vyi_trace_times {
+    uint64_t begin;
+    uint32_t span, end;
+} vyi_trace_times;
 
 typedef struct vyi_handler_name_of {
     uint32_t    opcode;
@@ -504,16 +512,18 @@ static inline vyi_owner *vyi_load_owner(const vyi_queue *q, uint32_t slot)
     return (vyi_owner *)vyi_load_pointer(&q->slots.owners[slot]);
 }
 
-/* Events (engine_trace.c); only where they are kept.  vyi_trace_take: the slot's work
- * has ended, and nobody publishes into it; vyi_trace_rows: under the lock. */
+/* Events (engine_trace.c); only where they are kept.  vyi_trace_take: the slots' works
+ * have ended, and nobody publishes into them; vyi_trace_peek: the same, and false when
+ * there is nothing, or it was taken; vyi_trace_rows: under the lock. */
 VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err);
 VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value);
 VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint32_t slot,
                                uint32_t value);
-VYI_API void vyi_trace_take(vyre *v, uint32_t slot);
-VYI_API void vyi_trace_end(vyre *v, vyre_ticket t, vyre_status status, uint32_t code);
-VYI_API void vyi_trace_rested(vyre *v);
+VYI_API void vyi_trace_take(vyre *v, uint32_t first, uint32_t count);
+VYI_API bool vyi_trace_peek(const vyre *v, uint32_t slot, vyi_trace_times *out);
 VYI_API void vyi_trace_rows(vyre *v);
+/* What both clocks say, if the driver tells; under the lock, or where nobody else is. */
+VYI_API void vyi_trace_moment(const vyre *v, vyi_device *d, vyi_moment *out);
 
 /* Works are told of one by one. */
 static inline bool vyi_tells(const vyre *v)
@@ -524,7 +534,7 @@ static inline bool vyi_tells(const vyre *v)
 static inline void vyi_tell_rested(vyre *v)
 {
     if (v->trace.events)
-        vyi_trace_rested(v);
+        vyi_trace_note(v, VYI_TRACE_RESTED, 0, 0);
     if (v->observer)
         v->observer->rested(v->observer, v);
 }
@@ -546,7 +556,8 @@ static inline void vyi_tell_end(vyre *v, vyre_ticket t, vyre_status status, uint
     if (status != VYRE_OK && status != VYRE_E_FAULT && status != VYRE_E_LOST)
         return;
     if (v->trace.events)
-        vyi_trace_end(v, t, status, code);
+        vyi_trace_note(v, status == VYRE_OK ? VYI_TRACE_DONE : VYI_TRACE_FAULT,
+                       t.slot % VYRE_MAX_SLOTS, code);
     if (v->observer)
         v->observer->ended(v->observer, v, t, status, code);
 }

@@ -8,21 +8,26 @@
  * ======================================================================= */
 #include "kernel/kernel_impl.h"
 
-static void vyi_times_store(vyi_kernel *k, vyre_value at)
+/* The clock's words, `apart` from each other. */
+static void vyi_times_store(vyi_kernel *k, vyre_value at, uint32_t apart)
 {
     vyre_program *p = k->p;
     vyre_value high, low = vyi_ir_clock(p, &high);
     vyre_ir_atomic_store(p, k->times, at, low, VYRE_ORDER_RELAXED);
-    vyre_ir_atomic_store(p, k->times, vyi_kernel_plus(k, at, 1), high, VYRE_ORDER_RELAXED);
+    vyre_ir_atomic_store(p, k->times, vyi_kernel_plus(k, at, apart), high, VYRE_ORDER_RELAXED);
 }
 
 static void vyi_times_slot(vyi_kernel *k, uint32_t word)
 {
     if (!k->times.id)
         return;
-    vyre_value slot = vyi_kernel_op(k, vyre_ir_shr, k->base, 2); /* 16 words become four */
-    vyi_times_store(k, vyi_kernel_plus(k, slot, vyi_times_slots(k->wide_host.binding != 0) +
-                                                    word));
+    const uint32_t first = vyi_times_slot_at(k->wide_host.binding != 0, 0, word);
+    vyre_value slot = vyi_kernel_op(k, vyre_ir_shr, k->base, 4);
+    vyre_value place = vyi_kernel_op(k, vyre_ir_and, slot, VYI_TIMES_BLOCK - 1);
+    vyre_value block = vyre_ir_sub(k->p, slot, place);
+    block = vyi_kernel_op(k, vyre_ir_mul, block, VYI_TIMES_SLOT_WORDS);
+    vyre_value at = vyre_ir_add(k->p, block, place);
+    vyi_times_store(k, vyi_kernel_plus(k, at, first), VYI_TIMES_BLOCK);
 }
 
 VYI_API void vyi_times_claimed(vyi_kernel *k)
@@ -89,7 +94,7 @@ VYI_API void vyi_times_chunk_begin(vyi_kernel *k)
     vyre_value count = vyre_ir_atomic(p, VYRE_ATOMIC_ADD, k->wide.buffer,
                                       vyi_times_count_at(k, row), one, VYRE_ORDER_RELAXED);
     vyre_ir_set(p, k->wide.entry, count);
-    vyi_times_store(k, vyi_times_chunk(k, row, count));
+    vyi_times_store(k, vyi_times_chunk(k, row, count), 1);
     vyre_ir_end(p);
 }
 
@@ -103,7 +108,7 @@ VYI_API void vyi_times_chunk_end(vyi_kernel *k)
     vyre_value count = vyre_ir_get(p, k->wide.entry);
     vyre_value at = vyi_times_chunk(k, row, count), more = vyi_kernel_plus(k, count, 1);
     vyre_value slot = vyi_kernel_op(k, vyre_ir_shr, k->base, 4);
-    vyi_times_store(k, vyi_kernel_plus(k, at, VYI_TIMES_END));
+    vyi_times_store(k, vyi_kernel_plus(k, at, VYI_TIMES_END), 1);
     vyre_ir_atomic_store(p, k->times, vyi_kernel_plus(k, at, VYI_TIMES_SLOT), slot,
                          VYRE_ORDER_RELAXED);
     vyre_ir_atomic_store(p, k->times, vyi_kernel_plus(k, at, VYI_TIMES_NUMBER), more,

@@ -558,6 +558,33 @@ static uint64_t vyi_vk_memory(const vyi_vk *v)
     return most;
 }
 
+/* The one of a few looks whose two clocks were read closest together. */
+static bool vyi_vk_moment(vyi_device *d, vyi_moment *out)
+{
+    out->host = 0;
+#ifdef VK_EXT_calibrated_timestamps
+    const vyi_vk *v = (const vyi_vk *)d;
+    VkCalibratedTimestampInfoEXT clocks[2];
+    memset(clocks, 0, sizeof clocks);
+    clocks[0].sType = clocks[1].sType = VK_STRUCTURE_TYPE_CALIBRATED_TIMESTAMP_INFO_EXT;
+    clocks[0].timeDomain = VK_TIME_DOMAIN_DEVICE_EXT;
+    clocks[1].timeDomain = VK_TIME_DOMAIN_CLOCK_MONOTONIC_EXT;
+    for (unsigned turn = 0; turn < 8 && v->c.features.calibrated; turn++) {
+        uint64_t at[2], deviation;
+        if (v->c.fn.vkGetCalibratedTimestampsEXT(v->c.device, 2, clocks, at, &deviation))
+            break;
+        if (out->host && deviation >= out->deviation)
+            continue;
+        out->ticks = at[0];
+        out->host = at[1];
+        out->deviation = deviation;
+    }
+#else
+    (void)d;
+#endif
+    return out->host != 0;
+}
+
 static void vyi_vk_info(const vyi_device *d, vyre_info *info)
 {
     const vyi_vk *v = (const vyi_vk *)d;
@@ -798,7 +825,7 @@ VYI_API const vyi_backend *vyi_vulkan_backend(void)
     static const vyi_backend backend = {
         VYRE_BACKEND_VULKAN, "vulkan",   vyi_vk_open,   vyi_vk_close, vyi_vk_info,
         vyi_vk_launch,       vyi_vk_reap, vyi_vk_attach, NULL,         NULL, true,
-        NULL,                vyi_vk_copy, vyi_vk_resize, NULL
+        NULL,                vyi_vk_copy, vyi_vk_resize, NULL,        vyi_vk_moment
     };
     return &backend;
 #else

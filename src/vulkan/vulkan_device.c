@@ -453,7 +453,7 @@ static void vyi_vk_feature_chain_init(vyi_vk_feature_chain *chain, bool model, b
 
 /* What the library's own device is made with. */
 typedef struct vyi_vk_device_plan {
-    const char *extensions[4];
+    const char *extensions[5];
     uint32_t    extension_count;
     vyi_vk_feature_chain features;
 } vyi_vk_device_plan;
@@ -475,12 +475,33 @@ static bool vyi_vk_clock_choose(vyi_vk_context *c, vyi_vk_device_plan *plan, boo
 #endif
 }
 
+/* Whether the driver compares the device's clock with the one that vyi_now() reads. */
+static bool vyi_vk_calibrated_choose(const vyi_vk_context *c, bool offered)
+{
+    bool device = false, host = false;
+#if defined(VK_EXT_calibrated_timestamps) && !defined(_WIN32) && !defined(__APPLE__)
+    VkTimeDomainEXT domains[16];
+    uint32_t count = 16;
+    if (!offered || !c->fn.vkGetPhysicalDeviceCalibrateableTimeDomainsEXT ||
+        c->fn.vkGetPhysicalDeviceCalibrateableTimeDomainsEXT(c->physical, &count, domains) < 0)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        device = device || domains[i] == VK_TIME_DOMAIN_DEVICE_EXT;
+        host = host || domains[i] == VK_TIME_DOMAIN_CLOCK_MONOTONIC_EXT;
+    }
+#else
+    (void)c, (void)offered;
+#endif
+    return device && host;
+}
+
 static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *plan,
                                         vyre_error *err)
 {
     static const char model_name[] = "VK_KHR_vulkan_memory_model";
     static const char timeline_name[] = "VK_KHR_timeline_semaphore";
     static const char clock_name[] = "VK_KHR_shader_clock";
+    static const char calibrated_name[] = "VK_EXT_calibrated_timestamps";
     const bool core = c->version >= VK_API_VERSION_1_2;
     vyi_vk_extensions e;
     vyre_status status = vyi_vk_extensions_get(c, c->physical, &e, err);
@@ -490,6 +511,8 @@ static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *p
     bool timeline = core || vyi_vk_extensions_have(&e, timeline_name);
     const bool portability = vyi_vk_extensions_have(&e, "VK_KHR_portability_subset");
     const bool clock = vyi_vk_clock_choose(c, plan, vyi_vk_extensions_have(&e, clock_name));
+    const bool calibrated =
+        clock && vyi_vk_calibrated_choose(c, vyi_vk_extensions_have(&e, calibrated_name));
     vyi_vk_extensions_free(c, &e);
 
     vyi_vk_feature_chain_init(&plan->features, model, timeline, false);
@@ -507,6 +530,7 @@ static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *p
     plan->features.timeline.timelineSemaphore = timeline;
     c->features.memory_model = model;
     c->features.timeline = timeline;
+    c->features.calibrated = calibrated;
 
     plan->extension_count = 0;
     if (model && !core)
@@ -515,6 +539,8 @@ static vyre_status vyi_vk_device_choose(vyi_vk_context *c, vyi_vk_device_plan *p
         plan->extensions[plan->extension_count++] = timeline_name;
     if (clock)
         plan->extensions[plan->extension_count++] = clock_name;
+    if (calibrated)
+        plan->extensions[plan->extension_count++] = calibrated_name;
     if (portability) /* must be switched on where it is offered */
         plan->extensions[plan->extension_count++] = "VK_KHR_portability_subset";
     return VYRE_OK;
@@ -559,6 +585,9 @@ static vyre_status vyi_vk_device_create(vyi_vk_context *c, bool copies, vyre_err
     status = vyi_vk_load_device(&c->fn, c->device, err);
     if (status < 0)
         return status;
+#ifdef VK_EXT_calibrated_timestamps
+    c->features.calibrated = c->features.calibrated && c->fn.vkGetCalibratedTimestampsEXT;
+#endif
     c->fn.vkGetDeviceQueue(c->device, c->family, 0, &c->queue);
     c->fn.vkGetDeviceQueue(c->device, c->copy_family, copy_index, &c->copy_queue);
     return VYRE_OK;

@@ -119,6 +119,15 @@ VYI_EXTERN_C_BEGIN
     X(vkCreateDebugUtilsMessengerEXT)                                                              \
     X(vkDestroyDebugUtilsMessengerEXT)
 
+/* How the device's clock stands to the host's; older headers do not know that. */
+#ifdef VK_EXT_calibrated_timestamps
+    #define VYI_VK_CALIBRATED_LIST(X)                                                              \
+        X(vkGetPhysicalDeviceCalibrateableTimeDomainsEXT)                                          \
+        X(vkGetCalibratedTimestampsEXT)
+#else
+    #define VYI_VK_CALIBRATED_LIST(X)
+#endif
+
 /* Every Vulkan function that the library calls, by its own name. */
 typedef struct vyi_vk_table {
     PFN_vkGetInstanceProcAddr vkGetInstanceProcAddr;
@@ -127,6 +136,7 @@ typedef struct vyi_vk_table {
     VYI_VK_INSTANCE_LIST(VYI_VK_MEMBER)
     VYI_VK_DEVICE_LIST(VYI_VK_MEMBER)
     VYI_VK_OPTIONAL_LIST(VYI_VK_MEMBER)
+    VYI_VK_CALIBRATED_LIST(VYI_VK_MEMBER)
 #undef VYI_VK_MEMBER
 } vyi_vk_table;
 
@@ -162,6 +172,7 @@ typedef struct vyi_vk_features {
     bool     names;        /* VK_EXT_debug_utils */
     bool     llvmpipe;     /* Mesa's, whose fences need a way around */
     vyre_spirv_clock clock; /* of traced handles; NONE for others */
+    bool     calibrated;   /* and the driver tells how it stands to the host's */
     uint32_t subgroup_size, subgroup_operations;
 } vyi_vk_features;
 

@@ -125,6 +125,11 @@ VYI_API vyre_status vyi_vk_load_instance(vyi_vk_table *fn, VkInstance instance, 
         fn->vkGetInstanceProcAddr(instance, "vkCreateDebugUtilsMessengerEXT");
     fn->vkDestroyDebugUtilsMessengerEXT = (PFN_vkDestroyDebugUtilsMessengerEXT)
         fn->vkGetInstanceProcAddr(instance, "vkDestroyDebugUtilsMessengerEXT");
+#ifdef VK_EXT_calibrated_timestamps
+    fn->vkGetPhysicalDeviceCalibrateableTimeDomainsEXT =
+        (PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT)fn->vkGetInstanceProcAddr(
+            instance, "vkGetPhysicalDeviceCalibrateableTimeDomainsEXT");
+#endif
     return VYRE_OK;
 }
 
@@ -151,6 +156,10 @@ VYI_API vyre_status vyi_vk_load_device(vyi_vk_table *fn, VkDevice device, vyre_e
         fn->vkWaitSemaphores =
             (PFN_vkWaitSemaphores)fn->vkGetDeviceProcAddr(device, "vkWaitSemaphoresKHR");
     }
+#ifdef VK_EXT_calibrated_timestamps
+    fn->vkGetCalibratedTimestampsEXT = (PFN_vkGetCalibratedTimestampsEXT)
+        fn->vkGetDeviceProcAddr(device, "vkGetCalibratedTimestampsEXT");
+#endif
     return VYRE_OK;
 }
 

@@ -10,23 +10,36 @@
  * from ticks to the host's nanoseconds runs above all publishes and below all ends.  The
  * shortest of the first and of the last jobs say roughly what its rate is; then it is the
  * line that leaves most room to both sides, and half of that room is told as the error.
+ * Where the driver says what both clocks are at a moment (VK_EXT_calibrated_timestamps),
+ * two moments make a line, too.  It is taken if jobs do not contradict it, and by how much
+ * they do is a part of its error.
  * ======================================================================= */
 #include "rooms/trace/trace.h"
-#include "engine/queue_impl.h"
+#include "engine/engine_slots_impl.h"
 
 #ifndef VYRE_NO_TRACE
 
 #define VYI_TRACE_LAUNCHES 64u /* that are followed at a time */
 #define VYI_TRACE_PATIENCE_NS 20000000u /* for the lock, under which rows are emptied */
 
+/* The slot's last work.  What the device tells of it may come before its end was seen,
+ * or after, but before the next publish. */
 typedef struct vyi_trace_job {
     uint64_t since; /* 0: none is open */
+    uint64_t until; /* its end; 0: that has not come */
     uint64_t claim; /* the device's ticks; 0: it has not told */
     uint32_t ran;   /* so many later it ended */
     uint32_t opcode;
-    bool     known; /* that is the slot's last work's */
-    bool     named; /* the track has its name */
+    const char *end; /* how it did */
+    bool     asked; /* somebody has seen that at once */
+    bool     known; /* the opcode is the last work's */
 } vyi_trace_job;
+
+/* What the device has told of a slot's last work, and nobody has taken. */
+typedef struct vyi_trace_left {
+    vyi_trace_times times; /* begin 0: nothing */
+    uint32_t        mark;
+} vyi_trace_left;
 
 /* A moment of both clocks, of which one is known to come first. */
 typedef struct vyi_trace_bound {
@@ -39,16 +52,23 @@ typedef struct vyi_trace_echo {
 
 #define VYI_TRACE_WINDOWS 64u
 
+typedef struct vyi_trace_line {
+    vyi_trace_bound at;   /* a point of it; host 0: nothing is known */
+    double          rate; /* nanoseconds of a tick */
+} vyi_trace_line;
+
 typedef struct vyi_trace_clock {
     /* Of the jobs in each part of the trace: the shortest; then those that bound the line
      * most. */
     vyi_trace_echo  shortest[VYI_TRACE_WINDOWS];
     vyi_trace_bound above[VYI_TRACE_WINDOWS], below[VYI_TRACE_WINDOWS];
-    vyi_trace_bound at;   /* a point of the line; host 0: nothing is known */
-    double   rate;        /* nanoseconds of a tick */
+    vyi_trace_line line;
     double   doubt;       /* how far the first guess may be off, in parts of it */
     uint64_t first, last; /* ticks of echoes */
     uint64_t echoes, error;
+    vyi_moment now;       /* the later moment; the earlier one is the handle's */
+    uint64_t apart;       /* the lines of echoes and moments, where that is most */
+    bool     told, agree; /* there are moments; and they are of the clock that works find */
 } vyi_trace_clock;
 
 typedef struct vyi_trace_launch {
@@ -57,11 +77,23 @@ typedef struct vyi_trace_launch {
     bool     lease, open;
 } vyi_trace_launch;
 
-typedef struct vyi_trace_writer {
+typedef struct vyi_trace_event {
+    uint64_t time;
+    uint32_t kind, slot, value;
+} vyi_trace_event;
+
+typedef struct vyi_trace_writer vyi_trace_writer;
+struct vyi_trace_writer {
     vyre            *v;
     vyre_trace_write write;
     void            *user;
-    vyi_trace_job   *jobs; /* by slot */
+    vyi_trace_job   *jobs; /* by slot, and so */
+    vyi_trace_left  *left;
+    bool            *named; /* the slot's track has its name */
+    /* Of each turn through the events: who is told of a job that has ended, and of any
+     * event, before jobs know of it. */
+    void (*ended)(vyi_trace_writer *w, uint32_t slot);
+    void (*event)(vyi_trace_writer *w, const vyi_trace_event *e);
     vyi_trace_launch launches[VYI_TRACE_LAUNCHES]; /* by number */
     uint64_t         launch_end; /* of the last one that ended */
     uint64_t         origin;     /* time 0 of the text */
@@ -69,12 +101,7 @@ typedef struct vyi_trace_writer {
     vyi_trace_bound  unwrapped;  /* a tick that is known; host 0: none yet */
     uint64_t         untimed;    /* jobs whose times on the device are not known */
     uint64_t         row_end[8]; /* of each group's last slice; 0: the track has no name */
-} vyi_trace_writer;
-
-typedef struct vyi_trace_event {
-    uint64_t time;
-    uint32_t kind, slot, value;
-} vyi_trace_event;
+};
 
 /* --- text ---------------------------------------------------------------- */
 
@@ -159,14 +186,14 @@ static uint32_t vyi_clock_window(const vyi_trace_clock *c, uint64_t ticks)
     return at < VYI_TRACE_WINDOWS ? (uint32_t)at : VYI_TRACE_WINDOWS - 1;
 }
 
-/* By how much the host is ahead of the line of that rate through `at`. */
-static double vyi_clock_ahead(const vyi_trace_clock *c, double rate, const vyi_trace_bound *b)
+/* By how much the host is ahead of the line. */
+static double vyi_clock_ahead(const vyi_trace_line *l, const vyi_trace_bound *b)
 {
-    const double ticks = b->ticks >= c->at.ticks ? (double)(b->ticks - c->at.ticks)
-                                                 : -(double)(c->at.ticks - b->ticks);
-    const double host = b->host >= c->at.host ? (double)(b->host - c->at.host)
-                                              : -(double)(c->at.host - b->host);
-    return host - ticks * rate;
+    const double ticks = b->ticks >= l->at.ticks ? (double)(b->ticks - l->at.ticks)
+                                                 : -(double)(l->at.ticks - b->ticks);
+    const double host = b->host >= l->at.host ? (double)(b->host - l->at.host)
+                                              : -(double)(l->at.host - b->host);
+    return host - ticks * l->rate;
 }
 
 /* The shortest of the first quarter, and of the rest, are the first guess. */
@@ -180,15 +207,15 @@ static void vyi_clock_guess(vyi_trace_clock *c)
         if (vyi_echo_took(&c->shortest[i]) < vyi_echo_took(best))
             *best = c->shortest[i];
     }
-    c->rate = 1;
+    c->line.rate = 1;
     c->doubt = 0;
-    c->at = first.publish.host ? first.publish : last.publish;
+    c->line.at = first.publish.host ? first.publish : last.publish;
     if (!first.publish.host || !last.publish.host || last.publish.ticks <= first.publish.ticks)
         return;
     const double took = (double)(vyi_echo_took(&first) + vyi_echo_took(&last));
     const double apart = (double)last.publish.host - (double)first.publish.host;
     if (apart > 4 * took) {
-        c->rate = apart / (double)(last.publish.ticks - first.publish.ticks);
+        c->line.rate = apart / (double)(last.publish.ticks - first.publish.ticks);
         c->doubt = took / apart;
     }
 }
@@ -197,9 +224,11 @@ static void vyi_clock_guess(vyi_trace_clock *c)
 static double vyi_clock_room(const vyi_trace_clock *c, double rate, double *middle)
 {
     double above = -1e300, below = 1e300;
+    vyi_trace_line line = c->line;
+    line.rate = rate;
     for (uint32_t i = 0; i < VYI_TRACE_WINDOWS; i++) {
-        const double a = c->above[i].host ? vyi_clock_ahead(c, rate, &c->above[i]) : above;
-        const double b = c->below[i].host ? vyi_clock_ahead(c, rate, &c->below[i]) : below;
+        const double a = c->above[i].host ? vyi_clock_ahead(&line, &c->above[i]) : above;
+        const double b = c->below[i].host ? vyi_clock_ahead(&line, &c->below[i]) : below;
         above = a > above ? a : above;
         below = b < below ? b : below;
     }
@@ -210,7 +239,8 @@ static double vyi_clock_room(const vyi_trace_clock *c, double rate, double *midd
 /* The rate that leaves most room.  The room is a concave function of it. */
 static void vyi_clock_finish(vyi_trace_clock *c)
 {
-    double low = c->rate * (1 - c->doubt), high = c->rate * (1 + c->doubt), middle = 0;
+    const double rate = c->line.rate;
+    double low = rate * (1 - c->doubt), high = rate * (1 + c->doubt), middle = 0;
     if (!c->echoes)
         return;
     for (unsigned turn = 0; turn < 200 && high > low; turn++) {
@@ -220,17 +250,67 @@ static void vyi_clock_finish(vyi_trace_clock *c)
         else
             high -= third;
     }
-    c->rate = (low + high) / 2;
-    const double room = vyi_clock_room(c, c->rate, &middle);
+    c->line.rate = (low + high) / 2;
+    const double room = vyi_clock_room(c, c->line.rate, &middle);
     c->error = (uint64_t)((room < 0 ? -room : room) / 2);
-    c->at.host += (uint64_t)(int64_t)middle;
+    c->line.at.host += (uint64_t)(int64_t)middle;
+}
+
+#define VYI_CLOCK_DENIED_NS 5000.0 /* so far off, it is another clock */
+
+/* How far jobs say that the line is off: what was claimed was published, what ended was
+ * not seen yet. */
+static double vyi_clock_denied(const vyi_trace_clock *c, const vyi_trace_line *line)
+{
+    double most = 0;
+    for (uint32_t i = 0; i < VYI_TRACE_WINDOWS; i++) {
+        const double early = c->above[i].host ? vyi_clock_ahead(line, &c->above[i]) : 0;
+        const double late = c->below[i].host ? -vyi_clock_ahead(line, &c->below[i]) : 0;
+        most = early > most ? early : most;
+        most = late > most ? late : most;
+    }
+    return most;
+}
+
+static double vyi_clock_apart(const vyi_trace_line *a, const vyi_trace_line *b, uint64_t ticks)
+{
+    vyi_trace_bound at;
+    at.ticks = ticks;
+    at.host = b->at.host;
+    const double apart = vyi_clock_ahead(a, &at) - vyi_clock_ahead(b, &at);
+    return apart < 0 ? -apart : apart;
+}
+
+/* The line through two moments, held against that of echoes, and taken if it is surer. */
+static void vyi_clock_compare(vyi_trace_clock *c, const vyi_moment *from, const vyi_moment *to)
+{
+    vyi_trace_line line;
+    if (!from->host || to->host <= from->host || to->ticks <= from->ticks)
+        return;
+    line.at.host = from->host;
+    line.at.ticks = from->ticks;
+    line.rate = (double)(to->host - from->host) / (double)(to->ticks - from->ticks);
+    const double denied = vyi_clock_denied(c, &line);
+    const double first = vyi_clock_apart(&line, &c->line, c->first);
+    const double last = vyi_clock_apart(&line, &c->line, c->last);
+    c->told = true;
+    c->agree = c->echoes && denied <= VYI_CLOCK_DENIED_NS;
+    if (!c->agree)
+        return;
+    const uint64_t deviation = from->deviation > to->deviation ? from->deviation : to->deviation;
+    c->apart = (uint64_t)(first > last ? first : last);
+    if (deviation + (uint64_t)denied >= c->error)
+        return;
+    c->error = deviation + (uint64_t)denied;
+    c->line = line;
 }
 
 static uint64_t vyi_clock_host(const vyi_trace_clock *c, uint64_t ticks)
 {
-    const double off = ticks >= c->at.ticks ? (double)(ticks - c->at.ticks) * c->rate
-                                            : -(double)(c->at.ticks - ticks) * c->rate;
-    return c->at.host + (uint64_t)(int64_t)off;
+    const vyi_trace_line *l = &c->line;
+    const double off = ticks >= l->at.ticks ? (double)(ticks - l->at.ticks) * l->rate
+                                            : -(double)(l->at.ticks - ticks) * l->rate;
+    return l->at.host + (uint64_t)(int64_t)off;
 }
 
 /* --- events -------------------------------------------------------------- */
@@ -251,11 +331,12 @@ static bool vyi_trace_read(const vyi_trace *t, uint32_t index, vyi_trace_event *
 
 /* When the device says that the job ran, inside of the time that the host knows; false:
  * not known. */
-static bool vyi_trace_ran(const vyi_trace_writer *w, const vyi_trace_job *job, uint64_t end,
-                          uint64_t *from, uint64_t *to)
+static bool vyi_trace_ran(const vyi_trace_writer *w, const vyi_trace_job *job, uint64_t *from,
+                          uint64_t *to)
 {
+    const uint64_t end = job->until;
     const uint64_t slack = 2 * w->clock.error + 1000u;
-    if (!job->claim || !w->clock.at.host)
+    if (!job->claim || !w->clock.line.at.host)
         return false;
     *from = vyi_clock_host(&w->clock, job->claim);
     *to = vyi_clock_host(&w->clock, job->claim + job->ran);
@@ -269,33 +350,29 @@ static bool vyi_trace_ran(const vyi_trace_writer *w, const vyi_trace_job *job, u
 static void vyi_trace_track_of(vyi_trace_writer *w, uint32_t slot)
 {
     char text[32];
-    if (w->jobs[slot].named)
+    if (w->named[slot])
         return;
     snprintf(text, sizeof text, "slot %u", (unsigned)slot);
     vyi_trace_track(w, slot + 1, text);
-    w->jobs[slot].named = true;
+    w->named[slot] = true;
 }
 
-static void vyi_trace_end_job(vyi_trace_writer *w, uint32_t slot, uint64_t time, const char *end)
+static void vyi_trace_job_text(vyi_trace_writer *w, uint32_t slot)
 {
-    vyi_trace_job *job = &w->jobs[slot];
-    const uint64_t until = time > job->since ? time : job->since;
+    const vyi_trace_job *job = &w->jobs[slot];
     uint64_t from, to;
     char text[96];
-    if (!job->since)
-        return;
     vyi_trace_track_of(w, slot);
-    vyi_trace_slice(w, vyi_handler_name(w->v, job->opcode), slot + 1, job->since, until);
+    vyi_trace_slice(w, vyi_handler_name(w->v, job->opcode), slot + 1, job->since, job->until);
     snprintf(text, sizeof text, ",\"args\":{\"opcode\":\"0x%x\",\"end\":\"%s\"}}",
-             (unsigned)job->opcode, end);
+             (unsigned)job->opcode, job->end);
     vyi_trace_text(w, text);
-    if (vyi_trace_ran(w, job, until, &from, &to)) {
-        vyi_trace_slice(w, "on the device", slot + 1, from, to);
-        vyi_trace_text(w, "}");
-    } else {
+    if (!vyi_trace_ran(w, job, &from, &to)) {
         w->untimed++;
+        return;
     }
-    job->since = job->claim = 0;
+    vyi_trace_slice(w, "on the device", slot + 1, from, to);
+    vyi_trace_text(w, "}");
 }
 
 /* A chunk of a wide work, of one of the groups that are traced.  A look may have found it
@@ -306,7 +383,7 @@ static void vyi_trace_chunk(vyi_trace_writer *w, const vyi_trace_event *e)
     const uint32_t track = w->v->queue.slots.count + 1 + row;
     char text[48];
     uint64_t from, to;
-    if (!w->clock.at.host)
+    if (!w->clock.line.at.host)
         return;
     from = vyi_clock_host(&w->clock, e->time);
     to = vyi_clock_host(&w->clock, e->time + e->value);
@@ -348,27 +425,12 @@ static void vyi_trace_launched(vyi_trace_writer *w, const vyi_trace_event *e)
     l->open = true;
 }
 
-static void vyi_trace_published(vyi_trace_writer *w, const vyi_trace_event *e)
-{
-    vyi_trace_end_job(w, e->slot, e->time, "not asked for"); /* the slot is used again */
-    w->jobs[e->slot].since = e->time;
-    w->jobs[e->slot].claim = 0;
-    w->jobs[e->slot].opcode = e->value;
-    w->jobs[e->slot].known = true;
-}
-
-static void vyi_trace_rested_all(vyi_trace_writer *w, uint64_t time)
-{
-    for (uint32_t slot = 0; slot < w->v->queue.slots.count; slot++)
-        vyi_trace_end_job(w, slot, time, "drained");
-}
-
 static void vyi_trace_faulted(vyi_trace_writer *w, const vyi_trace_event *e)
 {
     char text[32];
-    if (!w->jobs[e->slot].since)
+    if (!w->jobs[e->slot].since || w->jobs[e->slot].until)
         return;
-    vyi_trace_end_job(w, e->slot, e->time, "FAULT");
+    vyi_trace_track_of(w, e->slot);
     snprintf(text, sizeof text, "fault %u", (unsigned)e->value);
     vyi_trace_instant(w, text, e->slot + 1, e->time);
 }
@@ -383,35 +445,26 @@ static void vyi_trace_answered(vyi_trace_writer *w, const vyi_trace_event *e)
     vyi_trace_instant(w, text, 0, e->time);
 }
 
-static void vyi_trace_told(vyi_trace_writer *w, const vyi_trace_event *e)
-{
-    w->jobs[e->slot].claim = e->time;
-    w->jobs[e->slot].ran = e->value;
-}
-
 static void vyi_trace_event_text(vyi_trace_writer *w, const vyi_trace_event *e)
 {
     static const char *const events[4] = { "event", "start", "stop", "recover" };
     switch (e->kind) {
-    case VYI_TRACE_PUBLISH: vyi_trace_published(w, e); break;
-    case VYI_TRACE_DONE: vyi_trace_end_job(w, e->slot, e->time, "DONE"); break;
     case VYI_TRACE_FAULT: vyi_trace_faulted(w, e); break;
-    case VYI_TRACE_RESTED: vyi_trace_rested_all(w, e->time); break;
     case VYI_TRACE_LEASE:
     case VYI_TRACE_PASS: vyi_trace_launched(w, e); break;
     case VYI_TRACE_LAUNCH_END: vyi_trace_end_launch(w, e->value, e->time); break;
-    case VYI_TRACE_RAN: vyi_trace_told(w, e); break;
     case VYI_TRACE_IO: vyi_trace_answered(w, e); break;
     case VYI_TRACE_EVENT:
         vyi_trace_instant(w, events[e->value < 4 ? e->value : 0], 0, e->time);
         break;
-    default: vyi_trace_chunk(w, e); break;
+    default:
+        if (e->kind >= VYI_TRACE_CHUNK)
+            vyi_trace_chunk(w, e);
+        break;
     }
 }
 
-/* --- two turns ------------------------------------------------------------ */
-
-typedef void (*vyi_trace_fn)(vyi_trace_writer *w, const vyi_trace_event *e);
+/* --- turns through the events ------------------------------------------------------------ */
 
 /* Of a clock whose high word is 0 (llvmpipe's always is, seen in Mesa 22.3): what it
  * would say if it went on, one tick being about a nanosecond. */
@@ -426,9 +479,67 @@ static uint64_t vyi_trace_unwrap(vyi_trace_writer *w, uint64_t ticks, uint64_t h
     return ticks + (about - ticks) / wrap * wrap;
 }
 
+static void vyi_trace_end_job(vyi_trace_writer *w, uint32_t slot, uint64_t time, const char *end,
+                              bool asked)
+{
+    vyi_trace_job *job = &w->jobs[slot];
+    if (!job->since || job->until)
+        return;
+    job->until = time > job->since ? time : job->since;
+    job->end = end;
+    job->asked = asked;
+}
+
+/* Of a job that is open, near the time at which it was. */
+static void vyi_trace_told(vyi_trace_writer *w, uint32_t slot, uint64_t begin, uint32_t span)
+{
+    vyi_trace_job *job = &w->jobs[slot];
+    if (begin >> 32 == 0)
+        begin = vyi_trace_unwrap(w, begin, job->until ? job->until : job->since);
+    job->claim = begin;
+    job->ran = span;
+}
+
+/* Nothing more will come of the slot's job. */
+static void vyi_trace_close(vyi_trace_writer *w, uint32_t slot)
+{
+    vyi_trace_job *job = &w->jobs[slot];
+    if (job->since && job->until)
+        w->ended(w, slot);
+    job->since = job->until = job->claim = 0;
+}
+
+static void vyi_trace_published(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    vyi_trace_job *job = &w->jobs[e->slot];
+    vyi_trace_end_job(w, e->slot, e->time, "not asked for", false); /* the slot is used again */
+    vyi_trace_close(w, e->slot);
+    job->since = e->time;
+    job->opcode = e->value;
+    job->known = true;
+}
+
+static void vyi_trace_step(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    switch (e->kind) {
+    case VYI_TRACE_PUBLISH: vyi_trace_published(w, e); break;
+    case VYI_TRACE_DONE: vyi_trace_end_job(w, e->slot, e->time, "DONE", true); break;
+    case VYI_TRACE_FAULT: vyi_trace_end_job(w, e->slot, e->time, "FAULT", true); break;
+    case VYI_TRACE_RESTED:
+        for (uint32_t slot = 0; slot < w->v->queue.slots.count; slot++)
+            vyi_trace_end_job(w, slot, e->time, "drained", false);
+        break;
+    case VYI_TRACE_RAN:
+        if (w->jobs[e->slot].since)
+            vyi_trace_told(w, e->slot, e->time, e->value);
+        break;
+    default: break;
+    }
+}
+
 /* Each event that is still there.  Threads note in another order than they look at the
  * clock. */
-static void vyi_trace_each(vyi_trace_writer *w, uint32_t head, uint32_t count, vyi_trace_fn fn)
+static void vyi_trace_events(vyi_trace_writer *w, uint32_t head, uint32_t count)
 {
     const vyi_trace *t = &w->v->trace;
     vyi_trace_event e;
@@ -436,103 +547,115 @@ static void vyi_trace_each(vyi_trace_writer *w, uint32_t head, uint32_t count, v
     for (uint32_t i = 0; i < count; i++) {
         if (!vyi_trace_read(t, head - count + i, &e) || e.slot >= w->v->queue.slots.count)
             continue;
-        const bool device = e.kind == VYI_TRACE_RAN || e.kind >= VYI_TRACE_CHUNK;
-        if (device && e.time >> 32 == 0)
+        const bool chunk = e.kind >= VYI_TRACE_CHUNK, device = chunk || e.kind == VYI_TRACE_RAN;
+        if (chunk && e.time >> 32 == 0)
             e.time = vyi_trace_unwrap(w, e.time, now);
         if (!device) {
             now = e.time;
             w->origin = w->origin ? w->origin : now;
         }
-        if (w->origin && (device || e.time >= w->origin))
-            fn(w, &e);
+        if (!w->origin || (!device && e.time < w->origin))
+            continue;
+        if (w->event)
+            w->event(w, &e);
+        vyi_trace_step(w, &e);
     }
-    memset(w->jobs, 0, w->v->queue.slots.count * sizeof *w->jobs);
 }
 
-/* The job of an event that ends one, as an echo. */
-static bool vyi_trace_echo_of(vyi_trace_writer *w, const vyi_trace_event *e, vyi_trace_echo *out)
+static void vyi_trace_turn(vyi_trace_writer *w, uint32_t head, uint32_t count,
+                           void (*ended)(vyi_trace_writer *w, uint32_t slot),
+                           void (*event)(vyi_trace_writer *w, const vyi_trace_event *e))
 {
-    vyi_trace_job *job = &w->jobs[e->slot];
-    if (e->kind == VYI_TRACE_PUBLISH) {
-        job->since = e->time;
-        job->claim = 0;
-    } else if (e->kind == VYI_TRACE_RAN) {
-        vyi_trace_told(w, e);
-    } else if (e->kind == VYI_TRACE_DONE || e->kind == VYI_TRACE_FAULT) {
-        const bool echo = job->since && job->claim && e->time > job->since;
-        out->publish.host = job->since;
-        out->publish.ticks = job->claim;
-        out->end.host = e->time;
-        out->end.ticks = job->claim + job->ran;
-        job->since = job->claim = 0;
-        return echo;
+    const uint32_t slots = w->v->queue.slots.count;
+    w->ended = ended;
+    w->event = event;
+    vyi_trace_events(w, head, count);
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        const vyi_trace_job *job = &w->jobs[slot];
+        const vyi_trace_times *left = &w->left[slot].times;
+        if (job->since && job->until && !job->claim && left->begin)
+            vyi_trace_told(w, slot, left->begin, left->span);
+        vyi_trace_close(w, slot);
     }
-    return false;
+    memset(w->jobs, 0, slots * sizeof *w->jobs);
 }
 
-static void vyi_trace_extent(vyi_trace_writer *w, const vyi_trace_event *e)
+/* A job whose end was seen at once, as an echo. */
+static bool vyi_trace_echo_of(const vyi_trace_writer *w, uint32_t slot, vyi_trace_echo *out)
+{
+    const vyi_trace_job *job = &w->jobs[slot];
+    out->publish.host = job->since;
+    out->publish.ticks = job->claim;
+    out->end.host = job->until;
+    out->end.ticks = job->claim + job->ran;
+    return job->asked && job->claim && job->until > job->since;
+}
+
+static void vyi_trace_extent(vyi_trace_writer *w, uint32_t slot)
 {
     vyi_trace_clock *c = &w->clock;
     vyi_trace_echo echo;
-    if (!vyi_trace_echo_of(w, e, &echo))
+    if (!vyi_trace_echo_of(w, slot, &echo))
         return;
     c->first = c->echoes && c->first < echo.publish.ticks ? c->first : echo.publish.ticks;
     c->last = c->last > echo.publish.ticks ? c->last : echo.publish.ticks;
     c->echoes++;
 }
 
-static void vyi_trace_short(vyi_trace_writer *w, const vyi_trace_event *e)
+static void vyi_trace_short(vyi_trace_writer *w, uint32_t slot)
 {
     vyi_trace_clock *c = &w->clock;
     vyi_trace_echo echo;
-    if (!vyi_trace_echo_of(w, e, &echo))
+    if (!vyi_trace_echo_of(w, slot, &echo))
         return;
     vyi_trace_echo *best = &c->shortest[vyi_clock_window(c, echo.publish.ticks)];
     if (vyi_echo_took(&echo) < vyi_echo_took(best))
         *best = echo;
 }
 
-static void vyi_trace_bounds(vyi_trace_writer *w, const vyi_trace_event *e)
+static void vyi_trace_bounds(vyi_trace_writer *w, uint32_t slot)
 {
     vyi_trace_clock *c = &w->clock;
     vyi_trace_echo echo;
-    if (!vyi_trace_echo_of(w, e, &echo))
+    if (!vyi_trace_echo_of(w, slot, &echo))
         return;
     const uint32_t window = vyi_clock_window(c, echo.publish.ticks);
     vyi_trace_bound *above = &c->above[window], *below = &c->below[window];
-    if (!above->host || vyi_clock_ahead(c, c->rate, &echo.publish) >
-                            vyi_clock_ahead(c, c->rate, above))
+    if (!above->host || vyi_clock_ahead(&c->line, &echo.publish) > vyi_clock_ahead(&c->line, above))
         *above = echo.publish;
-    if (!below->host || vyi_clock_ahead(c, c->rate, &echo.end) <
-                            vyi_clock_ahead(c, c->rate, below))
+    if (!below->host || vyi_clock_ahead(&c->line, &echo.end) < vyi_clock_ahead(&c->line, below))
         *below = echo.end;
 }
 
 static void vyi_trace_find_clock(vyi_trace_writer *w, uint32_t head, uint32_t count)
 {
     vyi_trace_clock *c = &w->clock;
-    vyi_trace_each(w, head, count, vyi_trace_extent);
+    vyi_trace_turn(w, head, count, vyi_trace_extent, NULL);
     if (w->v->backend->id == VYRE_BACKEND_CPU) { /* its clock is the host's */
-        c->at.host = c->at.ticks = w->origin;
-        c->rate = 1;
+        c->line.at.host = c->line.at.ticks = w->origin;
+        c->line.rate = 1;
         return;
     }
-    vyi_trace_each(w, head, count, vyi_trace_short);
+    vyi_trace_turn(w, head, count, vyi_trace_short, NULL);
     vyi_clock_guess(c);
-    vyi_trace_each(w, head, count, vyi_trace_bounds);
+    vyi_trace_turn(w, head, count, vyi_trace_bounds, NULL);
     vyi_clock_finish(c);
+    vyi_clock_compare(c, &w->v->trace.opened, &c->now);
 }
 
 /* What the picture does not show. */
 static void vyi_trace_ending(const vyi_trace_writer *w, uint32_t dropped)
 {
     const vyi_trace_clock *c = &w->clock;
-    char text[160];
+    char text[192], apart[48] = "";
+    if (c->agree)
+        snprintf(apart, sizeof apart, ",\"apart_ns\":%llu", (unsigned long long)c->apart);
     snprintf(text, sizeof text,
              ",\n{\"name\":\"clock\",\"ph\":\"M\",\"pid\":1,\"tid\":0,\"args\":{"
-             "\"error_ns\":%llu,\"echoes\":%llu,\"tick_ps\":%llu}}",
+             "\"error_ns\":%llu,\"echoes\":%llu,\"tick_ps\":%llu,\"moments\":%u%s}}",
              (unsigned long long)c->error, (unsigned long long)c->echoes,
-             (unsigned long long)(c->rate * 1000 + 0.5));
+             (unsigned long long)(c->line.rate * 1000 + 0.5),
+             (unsigned)(c->told + c->agree), apart);
     vyi_trace_text(w, text);
     snprintf(text, sizeof text,
              ",\n{\"name\":\"dropped\",\"ph\":\"M\",\"pid\":1,\"tid\":0,"
@@ -541,15 +664,40 @@ static void vyi_trace_ending(const vyi_trace_writer *w, uint32_t dropped)
     vyi_trace_text(w, text);
 }
 
+/* The times that wait for their slots to be used again, of slots that are at rest. */
+static void vyi_trace_gather(vyi_trace_writer *w)
+{
+    const vyi_slots *s = &w->v->queue.slots;
+    for (uint32_t slot = 0; slot < s->count; slot++) {
+        vyi_trace_left *left = &w->left[slot];
+        left->mark = vyi_load_acquire(&s->marks[slot]);
+        const uint32_t phase = vyi_mark_phase(left->mark);
+        if ((phase != VYI_PHASE_FREE && phase != VYI_PHASE_ENDED) ||
+            !vyi_trace_peek(w->v, slot, &left->times))
+            left->times.begin = 0;
+    }
+}
+
+/* After the events have been counted: those of slots that were not used meanwhile. */
+static void vyi_trace_keep(vyi_trace_writer *w)
+{
+    const vyi_slots *s = &w->v->queue.slots;
+    for (uint32_t slot = 0; slot < s->count; slot++) {
+        if (vyi_load_acquire(&s->marks[slot]) != w->left[slot].mark)
+            w->left[slot].times.begin = 0;
+    }
+}
+
 static void vyi_trace_all(vyi_trace_writer *w, const vyi_trace *t)
 {
     const uint32_t head = vyi_load_acquire(&t->head), room = t->mask + 1u;
     const uint32_t count = head < room ? head : room;
+    vyi_trace_keep(w);
     vyi_trace_find_clock(w, head, count);
     vyi_trace_text(w, "[{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":1,\"tid\":0,"
                       "\"args\":{\"name\":\"vyre\"}}");
     vyi_trace_track(w, 0, "launches");
-    vyi_trace_each(w, head, count, vyi_trace_event_text);
+    vyi_trace_turn(w, head, count, vyi_trace_job_text, vyi_trace_event_text);
     vyi_trace_ending(w, head - count);
 }
 
@@ -567,13 +715,20 @@ VYRE_API vyre_status vyre_trace_json(vyre *v, vyre_trace_write write, void *user
     w.v = v;
     w.write = write;
     w.user = user;
-    const size_t size = v->queue.slots.count * sizeof *w.jobs;
+    const uint32_t slots = v->queue.slots.count;
+    const size_t size = slots * (sizeof *w.jobs + sizeof *w.left + sizeof *w.named);
     w.jobs = (vyi_trace_job *)vyi_alloc(&v->desc.allocator, size);
     if (!w.jobs)
         return vyi_fail_nomem(err, size);
     memset(w.jobs, 0, size);
+    w.left = (vyi_trace_left *)(void *)(w.jobs + slots);
+    w.named = (bool *)(w.left + slots);
     if (vyi_lock_until(v, vyi_now() + VYI_TRACE_PATIENCE_NS)) {
         vyi_trace_rows(v);
+        if (v->queue.state != VYI_STATE_LOST) {
+            vyi_trace_gather(&w);
+            vyi_trace_moment(v, vyi_queue_device(&v->queue), &w.clock.now);
+        }
         vyi_mutex_unlock(&v->lock);
     }
     vyi_trace_all(&w, &v->trace);
