@@ -31,7 +31,7 @@ options() {
     publish | interp) echo "--seconds $(part 0.4)" ;;
     sustained) echo "--seconds $(part 20)" ;;
     memory) echo "--seconds $(part 0.2)" ;;
-    wide | runs | order | pool | mpi | scan | plan) echo "--seconds $(part 0.25)" ;;
+    wide | runs | order | pool | devices | mpi | scan | plan) echo "--seconds $(part 0.25)" ;;
     io) echo "--seconds $(part 0.05) --file $bin/io.tmp" ;;
     io_floor) echo "--seconds $(part 0.02) --file $bin/io_floor.tmp" ;;
     wide_cuda | order_cuda) echo "--seconds $(part 0.25)" ;;
@@ -40,7 +40,7 @@ options() {
 }
 
 # The round trips by Vulkan and by CUDA one after the other: their ratio counts.
-all="roundtrip roundtrip_cuda wide wide_cuda runs order order_cuda pool plan mpi drain drain_cuda publish sustained watch runner io_floor io memory scan emit source interp compile"
+all="roundtrip roundtrip_cuda wide wide_cuda runs order order_cuda pool devices plan mpi drain drain_cuda publish sustained watch runner io_floor io memory scan emit source interp compile"
 
 compile() { # name: a program of bench/ or, in CUDA, of bench/twins/
     local source=bench/$1.c libs="-lm -lpthread -ldl" library

@@ -48,7 +48,7 @@ passes build_plot compile plot
 all=$scratch/all.csv
 : > "$all"
 lines=0
-for name in roundtrip wide runs order pool plan drain publish sustained watch cancel runner scan emit source interp compile; do
+for name in roundtrip wide runs order pool devices plan drain publish sustained watch cancel runner scan emit source interp compile; do
     if ! buildable $name; then skips "$name" "volk.h, glslang or its shaders are not installed"; continue; fi
     passes "build_$name" compile $name
     if ! timeout 60 "$bin/$name" --quick --csv > "$scratch/csv" 2> "$scratch/said"; then
