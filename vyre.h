@@ -47049,7 +47049,9 @@ VYRE_API vyre_status vyre_pool_run(const vyre_pool_desc *desc, const vyre_work *
 
 #ifndef VYRE_NO_POOL
 
-#define VYI_COPY_PIECE ((size_t)4 << 20)
+/* Long enough that the two copies of a piece, one after the other, are longer than what
+ * asking for them takes; short enough that its own memory is not most of the time. */
+#define VYI_COPY_PIECE ((size_t)16 << 20)
 
 /* The buffer's bytes where the host reads and writes them as its own, or NULL. */
 static uint8_t *vyi_copy_direct(vyre *v, uint32_t user_buffer)

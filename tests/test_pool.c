@@ -271,7 +271,7 @@ static void pool_compares_kernels(void)
 
 /* --- copies ----------------------------------------------------------------- */
 
-#define COPY_WORDS 1200000u /* more than a piece */
+#define COPY_WORDS 4400000u /* more than a piece */
 
 /* A buffer of each place, and a small one. */
 static vyre *copy_open(vyre_backend backend, const vyre_allocator *allocator)
