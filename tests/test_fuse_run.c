@@ -138,8 +138,8 @@ static void a_chain_is_in_order(void)
     run_chain(v, &run, &right);
     CHECK(!right); /* all of one opcode come before the other's: the test can fail */
     run.accesses = accesses;
-    for (unsigned round = 0; round < 40; round++) {
-        if (round == 20)
+    for (unsigned round = 0; round < 100; round++) {
+        if (round == 50)
             CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
         run.results = round % 2 ? rows : NULL;
         run.group = round % 3 == 0;

@@ -11,6 +11,8 @@
 #define OP_LOOPS  0x1105u /* range: a loop of a2 turns, user[index] = turns */
 #define OP_TRIPS  0x7eu   /* lane, allowed 100: a loop of a0 turns, result 0 = turns */
 #define OP_FREE   0x7du   /* lane, the same, as many as the kernel allows */
+#define OP_UNDER  0x7cu   /* the same, allowed 999 */
+#define OP_EXACT  0x7bu   /* the same, allowed 1000 */
 #define OP_SPIN   0x1108u /* range in chunks of 64, a lane and chunk allowed 20: as OP_LOOPS */
 #define OP_MEET   0x1109u /* group, allowed 20: the same, with a barrier in the loop or behind it */
 #define OP_MIX    0x1106u /* range: user[index] += a2 * user[index + a3]; their sum */
@@ -573,7 +575,9 @@ static vyre_handler allowed[] = {
     { OP_TRIPS, emit_trips, NULL, "trips", VYRE_WIDTH_LANE, 0, NULL, 100 },
     { OP_FREE, emit_trips, NULL, "free", VYRE_WIDTH_LANE, 0, NULL, 0 },
     { OP_SPIN, emit_loops, NULL, "spin", VYRE_WIDTH_RANGE, 64, NULL, 20 },
-    { OP_MEET, emit_meet, NULL, "meet", VYRE_WIDTH_GROUP, 0, NULL, 20 }
+    { OP_MEET, emit_meet, NULL, "meet", VYRE_WIDTH_GROUP, 0, NULL, 20 },
+    { OP_UNDER, emit_trips, NULL, "under", VYRE_WIDTH_LANE, 0, NULL, 999 },
+    { OP_EXACT, emit_trips, NULL, "exact", VYRE_WIDTH_LANE, 0, NULL, 1000 }
 };
 
 static vyre_desc allowed_desc(void)
@@ -618,6 +622,9 @@ static void handlers_have_allowances_of_their_own(void)
         CHECK_EQ(fault_of(v, engine_work(OP_TRIPS, 1, 100, 0)), 0);
         CHECK_EQ(fault_of(v, engine_work(OP_TRIPS, 1, 101, 0)), CUT);
         CHECK_EQ(fault_of(v, engine_work(OP_FREE, 1, 5000, 0)), 0);
+        CHECK_EQ(fault_of(v, engine_work(OP_UNDER, 1, 999, 0)), 0);
+        CHECK_EQ(fault_of(v, engine_work(OP_UNDER, 1, 1000, 0)), CUT);
+        CHECK_EQ(fault_of(v, engine_work(OP_EXACT, 1, 1000, 0)), 0);
         CHECK_EQ(fault_of(v, two_ops(OP_TRIPS, 90, OP_TRIPS, 100)), 0);
         CHECK_EQ(fault_of(v, two_ops(OP_TRIPS, 90, OP_TRIPS, 101)), CUT);
         CHECK_EQ(fault_of(v, two_ops(OP_TRIPS, 90, OP_FREE, 5000)), 0);
