@@ -3999,7 +3999,8 @@ VYI_EXTERN_C_BEGIN
 typedef struct vyre_io vyre_io;
 
 typedef enum vyre_io_engine {
-    VYRE_IO_ENGINE_AUTO = 0,  /* URING where it was built in and the system allows it, else PREAD */
+    VYRE_IO_ENGINE_AUTO = 0,  /* URING where it was built in and the system allows it, and threads
+                                 for large reads out of the page cache; else PREAD */
     VYRE_IO_ENGINE_PREAD = 1, /* system calls that wait, made by threads */
     VYRE_IO_ENGINE_URING = 2  /* built with VYRE_URING and liburing */
 } vyre_io_engine;
@@ -4010,7 +4011,7 @@ typedef struct vyre_io_desc {
     size_t   queue_size; /* as vyre_io_size gives it */
     vyre_io_engine engine;
     uint32_t depth;      /* requests under way at a time; 0 = 64, which is the most */
-    uint32_t threads;    /* of PREAD; 0 = 2.  It does without those that the system refuses */
+    uint32_t threads;    /* of PREAD, AUTO; 0 = 2.  It does without those that the system refuses */
     uint32_t entries;    /* of each table, at most 4095; 0 = 64 */
     bool     helper;     /* a thread serves; else whoever calls vyre_io_pump */
     vyre_logger    messages;
@@ -5365,6 +5366,24 @@ static inline uint32_t vyi_wire_get(const void *base, size_t index)
 {
     const uint8_t *at = vyi_wire_at(base, index);
     return vyi_aligned4(at) ? vyi_le32(vyi_load_relaxed(at)) : vyi_get32(at);
+}
+
+/* The same of two words, in one load where the machine does that: each load of a device's
+ * memory waits for the bus. */
+static inline void vyi_wire_pair(const void *base, size_t index, uint32_t out[2])
+{
+#if (defined(__GNUC__) || defined(__clang__)) && !VYI_BIG_ENDIAN && UINTPTR_MAX > 0xffffffffu
+    typedef uint64_t __attribute__((may_alias)) pair;
+    const uint8_t *at = vyi_wire_at(base, index);
+    if (((uintptr_t)at & 7u) == 0) {
+        const uint64_t both = __atomic_load_n((const pair *)(const void *)at, __ATOMIC_RELAXED);
+        out[0] = (uint32_t)both;
+        out[1] = (uint32_t)(both >> 32);
+        return;
+    }
+#endif
+    out[0] = vyi_wire_get(base, index);
+    out[1] = vyi_wire_get(base, index + 1);
 }
 
 static inline void vyi_wire_put(void *base, size_t index, uint32_t value)
@@ -52766,6 +52785,7 @@ typedef struct vyi_entry {
     uint32_t flags;      /* vyre_io_flags; DIRECT: it still is */
     int      fd;
     bool     ours;       /* to close */
+    bool     blind;      /* nobody knows what of it lies in the page cache */
     uint64_t base, size; /* size 0 of a file or source: unknown */
     vyre_io_fn fn;
     void    *user;
@@ -52800,7 +52820,8 @@ struct vyi_job {
     bool       cut;     /* the request asked for more than there is, and may */
     uint32_t   tries;   /* EAGAIN, in a row */
     bool       direct;  /* the last system call went around the page cache */
-    vyi_job   *next;    /* of PREAD: waits for a thread */
+    bool       cold;    /* the page cache has not all of it */
+    vyi_job   *next;    /* waits for a thread */
 };
 
 /* Jobs are tried again after EAGAIN so often, and an engine pauses in between. */
@@ -52873,8 +52894,8 @@ VYI_API int vyi_file_size(int fd, uint64_t *size);
 /* One system call: bytes done, or -errno. */
 VYI_API int64_t vyi_file_move(int fd, uint8_t *memory, uint64_t offset, uint32_t bytes,
                               bool write);
-/* A read of what lies in the page cache; -EAGAIN: it has to be waited for, or nobody
- * knows. */
+/* A read of what lies in the page cache, of a byte at least.  -EAGAIN: it has to be waited
+ * for, or is the end; -EOPNOTSUPP: nobody knows. */
 VYI_API int64_t vyi_file_cached(int fd, uint8_t *memory, uint64_t offset, uint32_t bytes);
 /* True: O_DIRECT was taken off it. */
 VYI_API bool vyi_file_buffered(int fd);
@@ -52887,8 +52908,8 @@ VYI_API vyi_entry *vyi_entry_find(const vyre_io *io, uint32_t handle, uint32_t f
 VYI_API const vyi_binding *vyi_binding_find(const vyre_io *io, uint32_t resource);
 VYI_API void vyi_entry_free(vyre_io *io, vyi_entry *entry);
 
-/* Makes a job of the PUBLISHED request in this slot.  True: the engine is to start it.
- * False: it was answered, or is a fence (io_job.c). */
+/* Makes a job of the request in this slot, which the caller has acquired.  True: the engine
+ * is to start it.  False: it is not PUBLISHED, was answered, or is a fence (io_job.c). */
 VYI_API bool vyi_job_claim(vyre_io *io, void *queue, uint32_t slot);
 /* What a system call for the job gave: bytes, or -errno.  True: there is more to do.
  * False: it was answered, and is not the caller's any more. */
@@ -52911,6 +52932,14 @@ VYI_API void vyi_job_leave(vyre_io *io, uint32_t index);
 
 /* Runs the job to its end, here; lets the lock go meanwhile (io_pread.c). */
 VYI_API void vyi_job_run(vyre_io *io, vyi_job *job);
+/* Threads, as many as the system gives; `why` says how many. */
+VYI_API void vyi_pool_open(vyre_io *io, char *why, size_t size);
+VYI_API void vyi_pool_close(vyre_io *io);
+/* Jobs that wait for a thread need not wait any more. */
+VYI_API void vyi_pool_cancel(vyre_io *io);
+/* True: threads copy it out of the page cache, for it is large and not alone; what is
+ * not there they give to the engine. */
+VYI_API bool vyi_pool_copies(vyre_io *io, vyi_job *job);
 VYI_API const vyi_pump_engine *vyi_pump_pread(void);
 /* NULL when it was not built in (io_uring.c). */
 VYI_API const vyi_pump_engine *vyi_pump_uring(void);
@@ -53113,7 +53142,9 @@ VYI_API int64_t vyi_file_cached(int fd, uint8_t *memory, uint64_t offset, uint32
     part.iov_base = memory;
     part.iov_len = bytes;
     const ssize_t done = preadv2(fd, &part, 1, (off_t)offset, VYI_RWF_NOWAIT);
-    return done <= 0 ? -EAGAIN : (int64_t)done;
+    if (done > 0)
+        return (int64_t)done;
+    return done == 0 || errno == EAGAIN || errno == EINTR ? -EAGAIN : -EOPNOTSUPP;
 }
 
 #else
@@ -53121,7 +53152,7 @@ VYI_API int64_t vyi_file_cached(int fd, uint8_t *memory, uint64_t offset, uint32
 VYI_API int64_t vyi_file_cached(int fd, uint8_t *memory, uint64_t offset, uint32_t bytes)
 {
     (void)fd, (void)memory, (void)offset, (void)bytes;
-    return -EAGAIN;
+    return -EOPNOTSUPP;
 }
 
 #endif
@@ -53442,21 +53473,23 @@ VYRE_API vyre_status vyre_io_bind(vyre_io *io, uint32_t resource, uint32_t sourc
 #ifndef VYRE_NO_IO
 
 typedef struct vyi_request {
-    uint32_t op, src, dst, bytes, tag;
+    uint32_t op, src, dst, bytes, tag, status;
     uint64_t offset;
 } vyi_request;
 
 static vyi_request vyi_request_read(const void *queue, uint32_t slot)
 {
-    const uint8_t *at = vyi_wire_at(queue, (size_t)slot * VYRE_IO_SLOT_WORDS);
+    uint32_t words[VYRE_IO_SLOT_WORDS];
     vyi_request r;
-    r.op = vyi_wire_get(at, VYRE_IO_OP);
-    r.src = vyi_wire_get(at, VYRE_IO_SRC);
-    r.dst = vyi_wire_get(at, VYRE_IO_DST);
-    r.offset = vyi_wire_get(at, VYRE_IO_OFFSET_LO) |
-               (uint64_t)vyi_wire_get(at, VYRE_IO_OFFSET_HI) << 32;
-    r.bytes = vyi_wire_get(at, VYRE_IO_BYTES);
-    r.tag = vyi_wire_get(at, VYRE_IO_TAG);
+    for (uint32_t i = 0; i < VYRE_IO_SLOT_WORDS; i += 2)
+        vyi_wire_pair(queue, (size_t)slot * VYRE_IO_SLOT_WORDS + i, words + i);
+    r.op = words[VYRE_IO_OP];
+    r.src = words[VYRE_IO_SRC];
+    r.dst = words[VYRE_IO_DST];
+    r.offset = words[VYRE_IO_OFFSET_LO] | (uint64_t)words[VYRE_IO_OFFSET_HI] << 32;
+    r.bytes = words[VYRE_IO_BYTES];
+    r.tag = words[VYRE_IO_TAG];
+    r.status = words[VYRE_IO_STATUS];
     return r;
 }
 
@@ -53647,6 +53680,8 @@ static void vyi_job_enter(vyre_io *io, vyi_job *job)
 VYI_API bool vyi_job_claim(vyre_io *io, void *queue, uint32_t slot)
 {
     vyi_request r = vyi_request_read(queue, slot);
+    if (r.status != VYRE_IO_PUBLISHED)
+        return false;
     vyi_wire_store(queue, (size_t)slot * VYRE_IO_SLOT_WORDS + VYRE_IO_STATUS, VYRE_IO_CLAIMED);
     vyi_job *job = vyi_job_begin(io, queue, slot, r.op);
     if (r.op == VYRE_IO_FENCE) {
@@ -53698,7 +53733,7 @@ VYI_API uint32_t vyi_job_reserve(vyre_io *io, const vyre_io_read *what, uint32_t
     if (index == VYI_JOBS || io->quits)
         return VYI_JOBS;
     vyi_request r = { VYRE_IO_READ, what->source, what->target, what->bytes, what->tag,
-                      what->offset };
+                      VYRE_IO_EMPTY, what->offset };
     vyi_job *job = vyi_job_begin(io, NULL, index, VYRE_IO_READ);
     job->event = event;
     *code = r.src == r.dst ? (uint32_t)VYRE_IO_CODE_SOURCE : vyi_job_check(job, io, &r);
@@ -53784,17 +53819,19 @@ VYI_API bool vyi_job_moved(vyre_io *io, vyi_job *job, int64_t result)
 
 #endif /* VYRE_NO_IO */
 /* ==========================================================================
- * io: the engine of threads that wait in system calls
+ * io: threads that wait in system calls, and the engine of nothing else
  *
  * What lies in the page cache is read by whoever pumps: handing it to a thread
- * would take longer.  Everything else is a thread's, or without threads the
- * pump's own.
+ * would take longer, but for large reads that come together, which threads copy
+ * beside each other.  Everything else is a thread's, or without threads the pump's
+ * own.  Beside io_uring threads do the copies only.
  * ======================================================================= */
 
 #ifndef VYRE_NO_IO
 
-/* One call, without the lock; bytes, or -errno. */
-static int64_t vyi_job_move(vyre_io *io, vyi_job *job)
+/* One call, without the lock; bytes, or -errno.  `cached`: of a file, and as for
+ * vyi_file_cached. */
+static int64_t vyi_job_move(vyre_io *io, vyi_job *job, bool cached)
 {
     const vyi_entry f = *job->file; /* the table may change meanwhile */
     uint8_t *memory = job->memory + job->done;
@@ -53808,23 +53845,51 @@ static int64_t vyi_job_move(vyre_io *io, vyi_job *job)
         vyi_sleep(1000u * tries);
     const int64_t done = f.kind == VYI_ENTRY_SOURCE
                              ? f.fn(f.user, memory, offset, bytes, write)
-                             : vyi_file_move(f.fd, memory, offset, bytes, write);
+                         : cached ? vyi_file_cached(f.fd, memory, offset, bytes)
+                                  : vyi_file_move(f.fd, memory, offset, bytes, write);
     vyi_mutex_lock(&io->lock);
     io->inside--;
     return done;
 }
 
+/* Whether there is more to do. */
+static bool vyi_job_step(vyre_io *io, vyi_job *job, int64_t done)
+{
+    if (io->abandoned || !vyi_job_moved(io, job, done))
+        return false;
+    if (!io->quits)
+        return true;
+    vyi_job_end(io, job, VYRE_IO_CODE_CANCELLED);
+    return false;
+}
+
 VYI_API void vyi_job_run(vyre_io *io, vyi_job *job)
 {
-    for (;;) {
-        const int64_t done = vyi_job_move(io, job);
-        if (io->abandoned || !vyi_job_moved(io, job, done))
+    while (vyi_job_step(io, job, vyi_job_move(io, job, false)))
+        ;
+}
+
+static void vyi_job_learn(vyi_job *job, int64_t cached)
+{
+    if (cached == -EOPNOTSUPP)
+        job->file->blind = true;
+}
+
+/* As far as the page cache has it; the rest is the engine's. */
+static void vyi_job_copy(vyre_io *io, vyi_job *job)
+{
+    int64_t done = 0;
+    while (!job->file->blind && (done = vyi_job_move(io, job, true)) > 0)
+        if (!vyi_job_step(io, job, done))
             return;
-        if (io->quits) {
-            vyi_job_end(io, job, VYRE_IO_CODE_CANCELLED);
-            return;
-        }
-    }
+    if (io->abandoned)
+        return;
+    job->cold = true;
+    vyi_job_learn(job, done);
+    if (io->quits)
+        vyi_job_end(io, job, VYRE_IO_CODE_CANCELLED);
+    else
+        io->engine->start(io, job);
 }
 
 /* --- threads -------------------------------------------------------------- */
@@ -53856,8 +53921,10 @@ static void vyi_pool_main(void *user)
     vyi_mutex_lock(&io->lock);
     while (!io->quits) {
         vyi_job *job = vyi_pool_take(&io->pool);
-        if (job)
+        if (job && io->engine->id == VYRE_IO_ENGINE_PREAD)
             vyi_job_run(io, job);
+        else if (job)
+            vyi_job_copy(io, job);
         else
             vyi_cond_wait(&io->pool.work, &io->lock, 1000000000u);
     }
@@ -53869,15 +53936,7 @@ static bool vyi_pool_thread(vyre_io *io, uint32_t i)
     return vyi_thread_start(&io->pool.threads[i], vyi_pool_main, io);
 }
 
-static void vyi_pool_join(vyre_io *io)
-{
-    for (uint32_t i = 0; i < io->pool.count; i++)
-        vyi_thread_join(&io->pool.threads[i]);
-}
-
-/* --- the engine ----------------------------------------------------------- */
-
-static bool vyi_pread_open(vyre_io *io, char *why, size_t size)
+VYI_API void vyi_pool_open(vyre_io *io, char *why, size_t size)
 {
     vyi_pump_pool *pool = &io->pool;
     while (pool->count < pool->capacity && vyi_pool_thread(io, pool->count))
@@ -53885,32 +53944,68 @@ static bool vyi_pread_open(vyre_io *io, char *why, size_t size)
     io->info.threads = pool->count;
     snprintf(why, size, pool->count < pool->capacity ? "%u of %u threads could be started"
                                                      : "%u threads", pool->count, pool->capacity);
-    return true;
 }
 
-static void vyi_pread_close(vyre_io *io)
+VYI_API void vyi_pool_close(vyre_io *io)
 {
     vyi_cond_signal(&io->pool.work);
-    vyi_pool_join(io);
+    for (uint32_t i = 0; i < io->pool.count; i++)
+        vyi_thread_join(&io->pool.threads[i]);
 }
 
+VYI_API void vyi_pool_cancel(vyre_io *io)
+{
+    vyi_cond_signal(&io->pool.work);
+    for (vyi_job *job = vyi_pool_take(&io->pool); job; job = vyi_pool_take(&io->pool))
+        vyi_job_end(io, job, VYRE_IO_CODE_CANCELLED);
+}
+
+/* --- the page cache -------------------------------------------------------- */
+
+/* Copies of less are made sooner than they are handed over. */
+#ifndef VYI_COPY_LEAST
+    #define VYI_COPY_LEAST (32u << 10)
+#endif
 /* Larger reads keep others waiting who come in the meantime. */
 #define VYI_CACHED_MOST (64u << 10)
+
+static bool vyi_job_may_be_cached(const vyi_job *job)
+{
+    const vyi_entry *f = job->file;
+    return f->kind == VYI_ENTRY_FILE && job->op == VYRE_IO_READ && !job->cold && !f->blind &&
+           !(f->flags & VYRE_IO_DIRECT);
+}
+
+VYI_API bool vyi_pool_copies(vyre_io *io, vyi_job *job)
+{
+    if (io->pool.count == 0 || io->info.in_flight < 2 || vyi_job_left(job) < VYI_COPY_LEAST ||
+        !vyi_job_may_be_cached(job))
+        return false;
+    vyi_pool_put(&io->pool, job);
+    return true;
+}
 
 /* Whether the job has ended by what the page cache has. */
 static bool vyi_pread_cached(vyre_io *io, vyi_job *job)
 {
-    const vyi_entry *f = job->file;
-    if (f->kind != VYI_ENTRY_FILE || job->op != VYRE_IO_READ || job->bytes > VYI_CACHED_MOST ||
-        (f->flags & VYRE_IO_DIRECT))
+    if (!vyi_job_may_be_cached(job) || job->bytes > VYI_CACHED_MOST)
         return false;
-    const int64_t done = vyi_file_cached(f->fd, job->memory, job->offset, job->bytes);
+    const int64_t done = vyi_file_cached(job->file->fd, job->memory, job->offset, job->bytes);
+    vyi_job_learn(job, done);
     return done > 0 && !vyi_job_moved(io, job, done);
+}
+
+/* --- the engine ----------------------------------------------------------- */
+
+static bool vyi_pread_open(vyre_io *io, char *why, size_t size)
+{
+    vyi_pool_open(io, why, size);
+    return true;
 }
 
 static void vyi_pread_start(vyre_io *io, vyi_job *job)
 {
-    if (vyi_pread_cached(io, job))
+    if (vyi_pool_copies(io, job) || vyi_pread_cached(io, job))
         return;
     if (io->pool.count)
         vyi_pool_put(&io->pool, job);
@@ -53923,19 +54018,11 @@ static void vyi_pread_turn(vyre_io *io)
     (void)io;
 }
 
-/* Jobs that wait for a thread need not wait any more. */
-static void vyi_pread_cancel(vyre_io *io)
-{
-    vyi_cond_signal(&io->pool.work);
-    for (vyi_job *job = vyi_pool_take(&io->pool); job; job = vyi_pool_take(&io->pool))
-        vyi_job_end(io, job, VYRE_IO_CODE_CANCELLED);
-}
-
 VYI_API const vyi_pump_engine *vyi_pump_pread(void)
 {
     static const vyi_pump_engine engine = {
-        VYRE_IO_ENGINE_PREAD, vyi_pread_open, vyi_pread_close, vyi_pread_start, vyi_pread_turn,
-        vyi_pread_cancel
+        VYRE_IO_ENGINE_PREAD, vyi_pread_open, vyi_pool_close, vyi_pread_start, vyi_pread_turn,
+        vyi_pool_cancel
     };
     return &engine;
 }
@@ -53947,6 +54034,8 @@ VYI_API const vyi_pump_engine *vyi_pump_pread(void)
  * Reads and writes of all files go to the kernel by one system call for each look
  * at the queue, and come back through shared memory.  A completion says in its
  * user_data which job it is of, slot and turn: others that come late are nobody's.
+ * Its copies out of the page cache are made one after the other, by whoever submits,
+ * so AUTO has threads beside it for large ones.
  * Memory is not registered: docs/io.md has what that would earn.
  * ======================================================================= */
 
@@ -54020,6 +54109,8 @@ static void vyi_uring_start(vyre_io *io, vyi_job *job)
 {
     vyi_uring *u = (vyi_uring *)io->ring;
     struct io_uring_sqe *sqe = NULL;
+    if (vyi_pool_copies(io, job))
+        return;
     if (job->file->kind == VYI_ENTRY_FILE && !u->broken)
         sqe = io_uring_get_sqe(&u->ring);
     if (!sqe) {
@@ -54063,6 +54154,7 @@ static void vyi_uring_turn(vyre_io *io)
 static void vyi_uring_cancel(vyre_io *io)
 {
     vyi_uring *u = (vyi_uring *)io->ring;
+    vyi_pool_cancel(io);
     vyi_uring_submit(io);
     for (uint32_t i = 0; i < VYI_JOBS && !u->broken && u->waiting == 0; i++) {
         if (!io->jobs[i].turn || io->jobs[i].ended || io->jobs[i].op == VYRE_IO_FENCE)
@@ -54080,6 +54172,7 @@ static void vyi_uring_cancel(vyre_io *io)
 static void vyi_uring_close(vyre_io *io)
 {
     vyi_uring *u = (vyi_uring *)io->ring;
+    vyi_pool_close(io);
     io_uring_queue_exit(&u->ring);
     vyi_free(&io->desc.allocator, u, sizeof *u);
     io->ring = NULL;
@@ -54112,8 +54205,11 @@ static bool vyi_uring_open(vyre_io *io, char *why, size_t size)
                  : error == ENOSYS ? ", the system has none" : "");
         return false;
     }
+    char threads[48] = "no threads";
     io->ring = u;
-    snprintf(why, size, "io_uring, memory not registered");
+    if (io->desc.engine == VYRE_IO_ENGINE_AUTO)
+        vyi_pool_open(io, threads, sizeof threads);
+    snprintf(why, size, "io_uring, memory not registered; %s", threads);
     return true;
 }
 
@@ -54147,9 +54243,16 @@ VYI_API const vyi_pump_engine *vyi_pump_uring(void)
 
 static void vyi_pump_claim(vyre_io *io, void *queue, uint32_t slot)
 {
-    const size_t status = (size_t)slot * VYRE_IO_SLOT_WORDS + VYRE_IO_STATUS;
-    if (vyi_wire_load(queue, status) == VYRE_IO_PUBLISHED && vyi_job_claim(io, queue, slot))
+    if (vyi_job_claim(io, queue, slot))
         io->engine->start(io, &io->jobs[slot]);
+}
+
+static void vyi_pump_look_queue(vyre_io *io, uint32_t slot)
+{
+    void *queue = io->desc.queue;
+    const size_t status = (size_t)slot * VYRE_IO_SLOT_WORDS + VYRE_IO_STATUS;
+    if (vyi_wire_load(queue, status) == VYRE_IO_PUBLISHED)
+        vyi_pump_claim(io, queue, slot);
 }
 
 /* Acquire: pairs with the release of the lane that has published the request. */
@@ -54213,7 +54316,7 @@ static void vyi_pump_look(vyre_io *io)
         if (io->desc.handle)
             vyi_pump_look_mirror(io, slot);
         else
-            vyi_pump_claim(io, io->desc.queue, slot);
+            vyi_pump_look_queue(io, slot);
     }
     if (!io->quits)
         io->engine->turn(io);

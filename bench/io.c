@@ -4,9 +4,9 @@
  *
  * Requests of 4 KB to 8 MB from a file that the system has cached, 64 at a time, into memory of
  * the process and into a buffer of the device: the requests lie in a queue of the caller's,
- * who pumps; by threads that read, and by io_uring.  Beside them memcpy from a mapping of
- * the file, by one thread, into the same memory; and where fio is installed, its io_uring
- * engine on the same file.  A row is the time of one read; its rate is reads.
+ * who pumps; by threads that read, by io_uring, and by both (AUTO).  Beside them memcpy from
+ * a mapping of the file, by one thread, into the same memory; and where fio is installed, its
+ * io_uring engine on the same file.  A row is the time of one read; its rate is reads.
  *
  * And what a job costs that asks for 4 KB: LOAD_MISS, published and waited for, beside a
  * job that does nothing; with a lane that waits, and with tasks, where the lane is left.
@@ -133,7 +133,9 @@ static void row_pump(const bench_output *out, const char *name, uint8_t *memory,
     check(vyre_io_add_fd(p.io, file, 0, 0, VYRE_IO_CAN_READ, &p.source, &err), &err);
     check(vyre_io_add_memory(p.io, memory, area, size, &p.target, &err), &err);
     snprintf(text, sizeof text, "%s, pump by %s, %u KB, depth %u", name,
-             engine == VYRE_IO_ENGINE_PREAD ? "pread" : "io_uring", size / 1024, p.slots);
+             engine == VYRE_IO_ENGINE_PREAD ? "pread"
+             : engine == VYRE_IO_ENGINE_URING ? "io_uring" : "io_uring and threads",
+             size / 1024, p.slots);
     bench_row row = bench_row_new(text, SAMPLES);
     batch(&p);
     uint64_t reads = 0, now = bench_now();
@@ -176,6 +178,7 @@ static void table(const bench_output *out, const char *name, uint8_t *memory, bo
         row_memcpy(out, name, memory, sizes[s]);
         row_pump(out, name, memory, sizes[s], VYRE_IO_ENGINE_PREAD);
         row_pump(out, name, memory, sizes[s], VYRE_IO_ENGINE_URING);
+        row_pump(out, name, memory, sizes[s], VYRE_IO_ENGINE_AUTO);
     }
 }
 

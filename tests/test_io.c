@@ -27,7 +27,11 @@ static struct hooks {
     int      threads; /* that can be started; -1: any number */
     int      ring, submit;
     int      open, stat; /* an error of those */
-} hooks = { 0, 0, UINT32_MAX, -1, 0, 0, 0, 0 };
+    int      cached;     /* an error of each other read of the page cache */
+    uint32_t copies;     /* of those, by threads that are not the test's */
+} hooks = { 0, 0, UINT32_MAX, -1, 0, 0, 0, 0, 0, 0 };
+
+static pthread_t hook_main;
 
 static bool hook_fails(void)
 {
@@ -55,10 +59,11 @@ static ssize_t hook_pwrite(int fd, const void *bytes, size_t size, off_t offset)
 
 static ssize_t hook_preadv2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
 {
-    if (hooks.fail || hooks.most != UINT32_MAX) {
-        errno = EOPNOTSUPP;
+    const bool copies = !pthread_equal(pthread_self(), hook_main);
+    const uint32_t n = copies ? __atomic_add_fetch(&hooks.copies, 1, __ATOMIC_RELAXED) : 0;
+    errno = hooks.fail || hooks.most != UINT32_MAX ? EOPNOTSUPP : n % 2 ? hooks.cached : 0;
+    if (errno)
         return -1;
-    }
     return preadv2(fd, parts, count, offset, flags);
 }
 
@@ -130,6 +135,7 @@ static int hook_submit(struct io_uring *ring)
 #define VYRE_NO_TRACE
 #define VYRE_NO_TASK
 #define VYRE_NO_SOURCE
+#define VYI_COPY_LEAST 1000u
 #define VYRE_URING
 #define VYRE_IMPLEMENTATION
 #include "vyre.h"
@@ -163,7 +169,7 @@ static uint64_t now_ns(void)
 
 static void hooks_reset(void)
 {
-    const struct hooks none = { 0, 0, UINT32_MAX, -1, 0, 0, 0, 0 };
+    const struct hooks none = { 0, 0, UINT32_MAX, -1, 0, 0, 0, 0, 0, 0 };
     hooks = none;
 }
 
@@ -505,7 +511,7 @@ static void run_requests(bool helper)
     check_written(&w);
     vyre_io_info info;
     vyre_io_query(w.io, &info);
-    CHECK_EQ(info.engine, engine);
+    CHECK(info.engine == engine || engine == VYRE_IO_ENGINE_AUTO);
     CHECK_EQ(info.in_flight, 0);
     CHECK_EQ(info.completed.reads + info.completed.writes + info.refused, asked);
     CHECK_EQ(info.failed.reads + info.failed.writes, 0);
@@ -953,6 +959,51 @@ static void a_ring_that_breaks(void)
     small_close(&b);
 }
 
+/* --- threads that copy ----------------------------------------------------- */
+
+/* Reads of every size from 100 bytes up, all at once; so many of them were threads'. */
+static uint32_t copies_of_a_round(bench_pump *b)
+{
+    static uint8_t memory[SLOTS * 4096];
+    const uint32_t target = add_memory(b->io, memory, sizeof memory, 4096);
+    memset(memory, 0, sizeof memory);
+    __atomic_store_n(&hooks.copies, 0, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < SLOTS; i++)
+        ask(i, VYRE_IO_READ, b->file, target, i, 100 + i * 60, i);
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        CHECK_EQ(answer_ok(b->io, i), 100 + i * 60);
+        check_bytes(memory + i * 4096, i, 100 + i * 60);
+    }
+    CHECK_EQ(vyre_io_remove(b->io, target, NULL), VYRE_OK);
+    return __atomic_load_n(&hooks.copies, __ATOMIC_RELAXED);
+}
+
+/* From 1000 bytes on, which is slot 15's. */
+static void large_reads_are_copied_by_threads(void)
+{
+    const uint32_t large = SLOTS - 15;
+    bench_pump b;
+    vyre_io_info info;
+    small_open(&b, VYRE_IO_CAN_READ);
+    vyre_io_query(b.io, &info);
+    const bool copies = info.threads != 0;
+    CHECK_EQ(info.threads, engine == VYRE_IO_ENGINE_URING ? 0 : 2);
+    const uint32_t all = copies_of_a_round(&b);
+    CHECK_EQ(all, info.engine == VYRE_IO_ENGINE_URING && copies ? large : 0);
+    hooks.cached = EAGAIN; /* half of them have to be waited for; the first may be alone */
+    CHECK(all - copies_of_a_round(&b) <= (all != 0));
+    hooks.cached = EOPNOTSUPP; /* the first says that nobody knows */
+    CHECK(copies_of_a_round(&b) <= 4);
+    CHECK_EQ(copies_of_a_round(&b), 0);
+    vyre_io_query(b.io, &info);
+    CHECK_EQ(info.completed.reads, 4 * SLOTS);
+    small_close(&b);
+    hooks.threads = 0;
+    small_open(&b, VYRE_IO_CAN_READ);
+    CHECK_EQ(copies_of_a_round(&b), 0);
+    small_close(&b);
+}
+
 /* --- closing ---------------------------------------------------------------- */
 
 static uint32_t gate;
@@ -1240,16 +1291,21 @@ static void a_small_depth(void)
     close(fd);
 }
 
-static void run_both(const char *name, void (*body)(void))
+/* With one system call for each, with a ring, and with a ring and threads beside it. */
+static void run_each(const char *name, void (*body)(void))
 {
     static char text[96];
-    static const vyre_io_engine engines[] = { VYRE_IO_ENGINE_PREAD, VYRE_IO_ENGINE_URING };
-    for (uint32_t i = 0; i < 2; i++) {
+    static const struct {
+        vyre_io_engine engine;
+        const char *name;
+    } engines[] = { { VYRE_IO_ENGINE_PREAD, "pread" }, { VYRE_IO_ENGINE_URING, "uring" },
+                    { VYRE_IO_ENGINE_AUTO, "auto" } };
+    for (uint32_t i = 0; i < 3; i++) {
         vyre_io_desc d = io_desc();
-        d.engine = engine = engines[i];
+        d.engine = engine = engines[i].engine;
         vyre_io *io = vyre_io_open(&d, NULL);
         vyre_io_close(io);
-        snprintf(text, sizeof text, "%s/%s", name, i ? "uring" : "pread");
+        snprintf(text, sizeof text, "%s/%s", name, engines[i].name);
         if (io)
             test_run(text, body);
         else
@@ -1257,23 +1313,25 @@ static void run_both(const char *name, void (*body)(void))
         hooks_reset();
     }
 }
-#define BOTH(name) run_both(#name, name)
+#define EACH(name) run_each(#name, name)
 
 int main(void)
 {
-    BOTH(requests_equal_the_model);
-    BOTH(requests_with_a_helper);
-    BOTH(every_errno);
-    BOTH(short_calls_of_every_length);
-    BOTH(files_that_end_early);
-    BOTH(descriptors_that_were_closed);
-    BOTH(around_the_page_cache);
-    BOTH(closing_in_the_middle);
-    BOTH(hostile_queues);
-    BOTH(killed_in_the_middle);
-    BOTH(what_is_refused);
-    BOTH(resources);
-    BOTH(a_small_depth);
+    hook_main = pthread_self();
+    EACH(requests_equal_the_model);
+    EACH(requests_with_a_helper);
+    EACH(every_errno);
+    EACH(short_calls_of_every_length);
+    EACH(files_that_end_early);
+    EACH(descriptors_that_were_closed);
+    EACH(around_the_page_cache);
+    EACH(large_reads_are_copied_by_threads);
+    EACH(closing_in_the_middle);
+    EACH(hostile_queues);
+    EACH(killed_in_the_middle);
+    EACH(what_is_refused);
+    EACH(resources);
+    EACH(a_small_depth);
     engine = VYRE_IO_ENGINE_PREAD;
     RUN(answers_find_their_slots);
     RUN(fences_wait_for_what_came_before);

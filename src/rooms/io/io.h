@@ -32,7 +32,8 @@ VYI_EXTERN_C_BEGIN
 typedef struct vyre_io vyre_io;
 
 typedef enum vyre_io_engine {
-    VYRE_IO_ENGINE_AUTO = 0,  /* URING where it was built in and the system allows it, else PREAD */
+    VYRE_IO_ENGINE_AUTO = 0,  /* URING where it was built in and the system allows it, and threads
+                                 for large reads out of the page cache; else PREAD */
     VYRE_IO_ENGINE_PREAD = 1, /* system calls that wait, made by threads */
     VYRE_IO_ENGINE_URING = 2  /* built with VYRE_URING and liburing */
 } vyre_io_engine;
@@ -43,7 +44,7 @@ typedef struct vyre_io_desc {
     size_t   queue_size; /* as vyre_io_size gives it */
     vyre_io_engine engine;
     uint32_t depth;      /* requests under way at a time; 0 = 64, which is the most */
-    uint32_t threads;    /* of PREAD; 0 = 2.  It does without those that the system refuses */
+    uint32_t threads;    /* of PREAD, AUTO; 0 = 2.  It does without those that the system refuses */
     uint32_t entries;    /* of each table, at most 4095; 0 = 64 */
     bool     helper;     /* a thread serves; else whoever calls vyre_io_pump */
     vyre_logger    messages;

@@ -199,7 +199,9 @@ VYI_API int64_t vyi_file_cached(int fd, uint8_t *memory, uint64_t offset, uint32
     part.iov_base = memory;
     part.iov_len = bytes;
     const ssize_t done = preadv2(fd, &part, 1, (off_t)offset, VYI_RWF_NOWAIT);
-    return done <= 0 ? -EAGAIN : (int64_t)done;
+    if (done > 0)
+        return (int64_t)done;
+    return done == 0 || errno == EAGAIN || errno == EINTR ? -EAGAIN : -EOPNOTSUPP;
 }
 
 #else
@@ -207,7 +209,7 @@ VYI_API int64_t vyi_file_cached(int fd, uint8_t *memory, uint64_t offset, uint32
 VYI_API int64_t vyi_file_cached(int fd, uint8_t *memory, uint64_t offset, uint32_t bytes)
 {
     (void)fd, (void)memory, (void)offset, (void)bytes;
-    return -EAGAIN;
+    return -EOPNOTSUPP;
 }
 
 #endif

@@ -44,6 +44,7 @@ typedef struct vyi_entry {
     uint32_t flags;      /* vyre_io_flags; DIRECT: it still is */
     int      fd;
     bool     ours;       /* to close */
+    bool     blind;      /* nobody knows what of it lies in the page cache */
     uint64_t base, size; /* size 0 of a file or source: unknown */
     vyre_io_fn fn;
     void    *user;
@@ -78,7 +79,8 @@ struct vyi_job {
     bool       cut;     /* the request asked for more than there is, and may */
     uint32_t   tries;   /* EAGAIN, in a row */
     bool       direct;  /* the last system call went around the page cache */
-    vyi_job   *next;    /* of PREAD: waits for a thread */
+    bool       cold;    /* the page cache has not all of it */
+    vyi_job   *next;    /* waits for a thread */
 };
 
 /* Jobs are tried again after EAGAIN so often, and an engine pauses in between. */
@@ -151,8 +153,8 @@ VYI_API int vyi_file_size(int fd, uint64_t *size);
 /* One system call: bytes done, or -errno. */
 VYI_API int64_t vyi_file_move(int fd, uint8_t *memory, uint64_t offset, uint32_t bytes,
                               bool write);
-/* A read of what lies in the page cache; -EAGAIN: it has to be waited for, or nobody
- * knows. */
+/* A read of what lies in the page cache, of a byte at least.  -EAGAIN: it has to be waited
+ * for, or is the end; -EOPNOTSUPP: nobody knows. */
 VYI_API int64_t vyi_file_cached(int fd, uint8_t *memory, uint64_t offset, uint32_t bytes);
 /* True: O_DIRECT was taken off it. */
 VYI_API bool vyi_file_buffered(int fd);
@@ -165,8 +167,8 @@ VYI_API vyi_entry *vyi_entry_find(const vyre_io *io, uint32_t handle, uint32_t f
 VYI_API const vyi_binding *vyi_binding_find(const vyre_io *io, uint32_t resource);
 VYI_API void vyi_entry_free(vyre_io *io, vyi_entry *entry);
 
-/* Makes a job of the PUBLISHED request in this slot.  True: the engine is to start it.
- * False: it was answered, or is a fence (io_job.c). */
+/* Makes a job of the request in this slot, which the caller has acquired.  True: the engine
+ * is to start it.  False: it is not PUBLISHED, was answered, or is a fence (io_job.c). */
 VYI_API bool vyi_job_claim(vyre_io *io, void *queue, uint32_t slot);
 /* What a system call for the job gave: bytes, or -errno.  True: there is more to do.
  * False: it was answered, and is not the caller's any more. */
@@ -189,6 +191,14 @@ VYI_API void vyi_job_leave(vyre_io *io, uint32_t index);
 
 /* Runs the job to its end, here; lets the lock go meanwhile (io_pread.c). */
 VYI_API void vyi_job_run(vyre_io *io, vyi_job *job);
+/* Threads, as many as the system gives; `why` says how many. */
+VYI_API void vyi_pool_open(vyre_io *io, char *why, size_t size);
+VYI_API void vyi_pool_close(vyre_io *io);
+/* Jobs that wait for a thread need not wait any more. */
+VYI_API void vyi_pool_cancel(vyre_io *io);
+/* True: threads copy it out of the page cache, for it is large and not alone; what is
+ * not there they give to the engine. */
+VYI_API bool vyi_pool_copies(vyre_io *io, vyi_job *job);
 VYI_API const vyi_pump_engine *vyi_pump_pread(void);
 /* NULL when it was not built in (io_uring.c). */
 VYI_API const vyi_pump_engine *vyi_pump_uring(void);

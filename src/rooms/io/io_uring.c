@@ -4,6 +4,8 @@
  * Reads and writes of all files go to the kernel by one system call for each look
  * at the queue, and come back through shared memory.  A completion says in its
  * user_data which job it is of, slot and turn: others that come late are nobody's.
+ * Its copies out of the page cache are made one after the other, by whoever submits,
+ * so AUTO has threads beside it for large ones.
  * Memory is not registered: docs/io.md has what that would earn.
  * ======================================================================= */
 #include "rooms/io/io_impl.h"
@@ -78,6 +80,8 @@ static void vyi_uring_start(vyre_io *io, vyi_job *job)
 {
     vyi_uring *u = (vyi_uring *)io->ring;
     struct io_uring_sqe *sqe = NULL;
+    if (vyi_pool_copies(io, job))
+        return;
     if (job->file->kind == VYI_ENTRY_FILE && !u->broken)
         sqe = io_uring_get_sqe(&u->ring);
     if (!sqe) {
@@ -121,6 +125,7 @@ static void vyi_uring_turn(vyre_io *io)
 static void vyi_uring_cancel(vyre_io *io)
 {
     vyi_uring *u = (vyi_uring *)io->ring;
+    vyi_pool_cancel(io);
     vyi_uring_submit(io);
     for (uint32_t i = 0; i < VYI_JOBS && !u->broken && u->waiting == 0; i++) {
         if (!io->jobs[i].turn || io->jobs[i].ended || io->jobs[i].op == VYRE_IO_FENCE)
@@ -138,6 +143,7 @@ static void vyi_uring_cancel(vyre_io *io)
 static void vyi_uring_close(vyre_io *io)
 {
     vyi_uring *u = (vyi_uring *)io->ring;
+    vyi_pool_close(io);
     io_uring_queue_exit(&u->ring);
     vyi_free(&io->desc.allocator, u, sizeof *u);
     io->ring = NULL;
@@ -170,8 +176,11 @@ static bool vyi_uring_open(vyre_io *io, char *why, size_t size)
                  : error == ENOSYS ? ", the system has none" : "");
         return false;
     }
+    char threads[48] = "no threads";
     io->ring = u;
-    snprintf(why, size, "io_uring, memory not registered");
+    if (io->desc.engine == VYRE_IO_ENGINE_AUTO)
+        vyi_pool_open(io, threads, sizeof threads);
+    snprintf(why, size, "io_uring, memory not registered; %s", threads);
     return true;
 }
 
