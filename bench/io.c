@@ -9,7 +9,8 @@
  * io_uring engine on the same file.  A row is the time of one read; its rate is reads.
  *
  * And what a job costs that asks for 4 KB: LOAD_MISS, published and waited for, beside a
- * job that does nothing; with a lane that waits, and with tasks, where the lane is left.
+ * job that does nothing; with a lane that waits, and with tasks, where the lane is left; and
+ * on the CPU backend.  And the processor time of a helper that nobody asks for anything.
  *
  * link: uring
  */
@@ -184,14 +185,17 @@ static void table(const bench_output *out, const char *name, uint8_t *memory, bo
 
 /* --- fio -------------------------------------------------------------------- */
 
-/* Field 8 of its terse line is reads a second. */
+/* As many at a time as the pump has, of what the system keeps cached.  Field 8 of its terse
+ * line is reads a second. */
 static void row_fio(const bench_output *out)
 {
-    char command[512], line[4096];
+    char command[640], line[4096];
     double rate = 0;
     snprintf(command, sizeof command,
-             "fio --minimal --name=vyre --readonly --rw=read --bs=4k --iodepth=%d "
-             "--ioengine=io_uring --filename='%s' --time_based --runtime=1 2>/dev/null", DEPTH, path);
+             "fio --minimal --name=vyre --readonly --invalidate=0 --rw=read --bs=4k "
+             "--iodepth=%d --iodepth_batch_submit=%d --iodepth_batch_complete_min=%d "
+             "--ioengine=io_uring --filename='%s' --time_based --runtime=1 2>/dev/null",
+             DEPTH, DEPTH, DEPTH, path);
     FILE *f = system("command -v fio > /dev/null 2>&1") == 0 ? popen(command, "r") : NULL;
     if (f && fgets(line, sizeof line, f)) {
         const char *at = line;
@@ -213,7 +217,7 @@ static void row_fio(const bench_output *out)
 
 /* --- jobs that ask ------------------------------------------------------------ */
 
-static vyre *handle_open(bool tasks)
+static vyre *handle_open(vyre_backend backend, bool tasks)
 {
     const size_t size = area;
     vyre_buffer_desc buffer;
@@ -224,6 +228,7 @@ static vyre *handle_open(bool tasks)
     memset(&err, 0, sizeof err);
     buffer.name = "to";
     buffer.binding = VYRE_BINDING_USER;
+    desc.backend = backend;
     desc.kernel.buffers = &buffer;
     desc.kernel.buffer_count = 1;
     desc.kernel.slot_count = 64;
@@ -264,12 +269,14 @@ static void row_jobs(const bench_output *out, vyre *v, const char *text, const v
         bench_row_free(&row);
 }
 
-static void on_jobs(const bench_output *out, bool tasks)
+static void on_jobs(const bench_output *out, vyre_backend backend, bool tasks)
 {
+    const char *where = backend == VYRE_BACKEND_CPU ? ", CPU backend" : "";
+    char text[112];
     vyre_io_desc d;
     vyre_error err;
     uint32_t source, target;
-    vyre *v = handle_open(tasks);
+    vyre *v = handle_open(backend, tasks);
     memset(&d, 0, sizeof d);
     d.handle = v;
     d.helper = true;
@@ -282,11 +289,43 @@ static void on_jobs(const bench_output *out, bool tasks)
     check(vyre_start(v, &err), &err);
     const vyre_work nothing = { VYRE_OP_NOP, 0, VYRE_PRIORITY_NORMAL, 0, { 0 } };
     const vyre_work miss = { VYRE_OP_LOAD_MISS, 0, VYRE_PRIORITY_NORMAL, 1, { 1 } };
-    row_jobs(out, v, tasks ? "NOP, there and back, with tasks" : "NOP, there and back", &nothing);
-    row_jobs(out, v, tasks ? "LOAD_MISS of 4 KB, there and back, without the lane"
-                           : "LOAD_MISS of 4 KB, there and back", &miss);
+    snprintf(text, sizeof text, "NOP, there and back%s%s", where, tasks ? ", with tasks" : "");
+    row_jobs(out, v, text, &nothing);
+    snprintf(text, sizeof text, "LOAD_MISS of 4 KB, there and back%s%s", where,
+             tasks ? ", without the lane" : "");
+    row_jobs(out, v, text, &miss);
     vyre_io_close(io);
     vyre_close(v);
+}
+
+static double processor_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+/* Nobody asks: after a tenth of a second, in which it still looks often. */
+static void row_idle(const bench_output *out)
+{
+    static uint32_t queue[DEPTH * VYRE_IO_SLOT_WORDS];
+    const struct timespec first = { 0, 100000000 };
+    const struct timespec rest = { 0, (long)(seconds_each < 0.9 ? seconds_each * 1e9 : 9e8) };
+    vyre_io_desc d;
+    vyre_error err;
+    memset(&d, 0, sizeof d);
+    d.queue = queue;
+    d.queue_size = sizeof queue;
+    d.helper = true;
+    vyre_io *io = vyre_io_open(&d, &err);
+    if (!io)
+        check(err.status, &err);
+    nanosleep(&first, NULL);
+    const double begin = processor_ns(), from = (double)bench_now();
+    nanosleep(&rest, NULL);
+    const double share = (processor_ns() - begin) * 100 / ((double)bench_now() - from);
+    vyre_io_close(io);
+    bench_value(out, "a helper that nobody asks, of one processor", "%", share);
 }
 
 int main(int argc, char **argv)
@@ -309,9 +348,11 @@ int main(int argc, char **argv)
     table(&out, "process memory", memory, quick);
     if (!quick)
         row_fio(&out);
+    row_idle(&out);
     free(memory);
+    on_jobs(&out, VYRE_BACKEND_CPU, false);
 
-    vyre *v = handle_open(false);
+    vyre *v = handle_open(VYRE_BACKEND_AUTO, false);
     vyre_info info;
     vyre_query(v, &info);
     snprintf(out.device, sizeof out.device, "%s", info.device);
@@ -319,8 +360,8 @@ int main(int argc, char **argv)
     bench_heading(&out);
     table(&out, "device memory", (uint8_t *)vyre_map(v, 0, NULL), quick);
     vyre_close(v);
-    on_jobs(&out, false);
-    on_jobs(&out, true);
+    on_jobs(&out, VYRE_BACKEND_AUTO, false);
+    on_jobs(&out, VYRE_BACKEND_AUTO, true);
     must(unlink(path) == 0, "unlink");
     return 0;
 }
