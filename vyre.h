@@ -3572,9 +3572,12 @@ typedef struct vyre_scan vyre_scan;
 
 /* Who reads the tables, and where. */
 typedef enum vyre_scan_way {
-    VYRE_SCAN_CHOSEN = 0, /* GROUPS where a running kernel has groups for wide works, else LANES */
+    VYRE_SCAN_CHOSEN = 0, /* HOST where it can be; else GROUPS where a running kernel has groups
+                             for wide works, else LANES */
     VYRE_SCAN_LANES = 1,  /* each lane by itself, in the device's memory */
-    VYRE_SCAN_GROUPS = 2  /* a workgroup keeps the first 28 KB of them in its own memory */
+    VYRE_SCAN_GROUPS = 2, /* a workgroup keeps the first 28 KB of them in its own memory */
+    VYRE_SCAN_HOST = 3    /* on the CPU backend, for an automaton of patterns of at most 4096
+                             bytes: C in threads of the host, one for each processor at most */
 } vyre_scan_way;
 
 typedef struct vyre_scan_desc {
@@ -44165,6 +44168,24 @@ typedef struct vyi_scan_piece {
     uint64_t offset;    /* of its first byte in the file */
 } vyi_scan_piece;
 
+/* What a thread of the host walks of a bank's work. */
+typedef struct vyi_scan_share {
+    const vyre_scan      *s;
+    struct vyi_scan_bank *bank;
+    uint32_t              from, to; /* items */
+    bool                  started;  /* by the thread, not by who began the work */
+    vyi_thread            thread;
+} vyi_scan_share;
+
+/* HOST: walks by threads of the host (scan_host.c). */
+typedef struct vyi_scan_host {
+    bool     used;
+    uint32_t threads; /* for a work, at most */
+    uint32_t window;  /* bytes of a shortest pattern; 0: no byte is skipped */
+    uint32_t shallow; /* first row of a state that remembers two bytes, or accepts */
+    uint8_t *skips;   /* of two bytes that end a window: how far it can move */
+} vyi_scan_host;
+
 /* One half of the device's memory.  Filled, launched, collected; its items run as works
  * one after the other, each as many as have room for what they find. */
 typedef struct vyi_scan_bank {
@@ -44178,6 +44199,8 @@ typedef struct vyi_scan_bank {
     uint32_t        from, count, items, step; /* of the work, of all; of the next work at most */
     uint32_t        width;           /* of its segments */
     vyre_ticket     ticket;
+    vyi_scan_share  *parts;           /* HOST: of the work; records that it found */
+    uint32_t        part_count, found;
 } vyi_scan_bank;
 
 /* Where a file that goes on stands. */
@@ -44201,6 +44224,7 @@ struct vyre_scan {
     vyre           *v;
     vyi_scan_kernel kernel;
     vyi_scan_tables tables;
+    vyi_scan_host   host;
     void          (*recovered)(void *user, vyre *v); /* the caller's */
     void           *recovered_user;
     uint64_t        timeout_ns;
@@ -44241,6 +44265,13 @@ VYI_API void vyi_scan_begin(const vyre_scan *s, vyi_scan_bank *b, bool whole, ui
 VYI_API vyre_status vyi_scan_publish(vyre_scan *s, vyi_scan_bank *b, vyre_error *err);
 VYI_API vyre_status vyi_scan_wait(vyre_scan *s, vyi_scan_bank *b, uint32_t *found,
                                   vyre_error *err);
+/* HOST, for tables with one automaton that forgets, which has classes.  On failure free the
+ * tables as well. */
+VYI_API vyre_status vyi_scan_host_open(vyi_scan_tables *t, vyi_scan_host *h, vyre_error *err);
+/* Begins the bank's next items, which are counted; waits for them, and returns how many records
+ * they found. */
+VYI_API void vyi_scan_host_begin(vyre_scan *s, vyi_scan_bank *b);
+VYI_API uint32_t vyi_scan_host_end(vyi_scan_bank *b);
 /* Takes the records of the work that has ended into the caller's hits. */
 VYI_API vyre_status vyi_scan_take(vyre_scan *s, const vyi_scan_bank *b, uint32_t found,
                                   vyre_error *err);
@@ -44898,6 +44929,396 @@ VYI_API void vyi_scan_emit(vyre_program *p, const vyre_slot_values *slot, void *
 
 #endif /* VYRE_NO_SCAN */
 /* ==========================================================================
+ * scan, live: walks by threads of the host
+ *
+ * Where the device is this machine's processors, what its kernel would do is done in
+ * C, from the same tables, pieces and segments, into the same records.  A part of the
+ * items is a thread's.
+ *
+ * Where patterns are few, most bytes are not looked at.  No match is shorter than
+ * `window` bytes.  The last two bytes of a window say how far it can move without
+ * losing the beginning of a match (Wu and Manber's skips): `window` - 1 bytes when
+ * no pattern has them in its first `window`, and nothing when they end those of one.
+ * From there the automaton walks, as from its first state, until what it remembers
+ * begins later, and so every match that began there, or between, has been told.
+ * Where a walk of all bytes remembers at least a window, this one is in the same
+ * state; and where that remembers less, nothing ends.
+ *
+ * Where nothing is skipped, four stretches of the text are walked in turn, for a
+ * step waits for the one before it.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_SCAN
+
+#define VYI_SCAN_WINDOW_MOST 255u      /* skips are bytes */
+#define VYI_SCAN_PAIRS       65536u
+#define VYI_SCAN_PART        (1u << 18) /* bytes that are worth a thread */
+#define VYI_SCAN_STRETCHES   4u
+#define VYI_SCAN_APART       256u      /* bytes of a stretch, at least */
+
+/* --- what can be skipped -------------------------------------------------- */
+
+/* Two bytes as an index; in which order, nobody else has to know. */
+static inline uint32_t vyi_scan_pair(const uint8_t *at)
+{
+    uint16_t pair;
+    memcpy(&pair, at, sizeof pair);
+    return pair;
+}
+
+/* What a state remembers. */
+typedef struct vyi_scan_memory {
+    uint32_t *depth;  /* bytes, VYI_SCAN_NONE: never reached */
+    uint32_t *fail;   /* the state that remembers one byte less at least */
+    uint32_t *order;  /* states by depth */
+    uint32_t  count;
+} vyi_scan_memory;
+
+/* The edge leads to a state that remembers one byte more, or to where that of `fail` does. */
+static bool vyi_scan_edge_is_good(const vyre_automaton *m, vyi_scan_memory *k, uint32_t state,
+                                  uint32_t byte)
+{
+    const uint32_t to = m->next[(size_t)state * VYI_SCAN_BYTES + byte];
+    const uint32_t other = state ? m->next[(size_t)k->fail[state] * VYI_SCAN_BYTES + byte] : 0;
+    if (k->depth[to] == VYI_SCAN_NONE) {
+        k->depth[to] = k->depth[state] + 1;
+        k->fail[to] = other;
+        k->order[k->count++] = to;
+    }
+    return k->depth[to] == k->depth[state] + 1 ? k->fail[to] == other : to == other;
+}
+
+/* Whether a state is the longest end of the text that leads there from the first state, a byte
+ * deeper with each byte: as vyre_automaton_make has it, and as it still is with columns copied. */
+static bool vyi_scan_is_of_strings(const vyre_automaton *m, vyi_scan_memory *k)
+{
+    memset(k->depth, 0xff, m->states * sizeof *k->depth);
+    k->depth[0] = k->fail[0] = k->order[0] = 0;
+    k->count = 1;
+    for (uint32_t head = 0; head < k->count; head++) {
+        const uint32_t state = k->order[head];
+        for (uint32_t byte = 0; byte < VYI_SCAN_BYTES; byte++)
+            if (!vyi_scan_edge_is_good(m, k, state, byte))
+                return false;
+    }
+    return true;
+}
+
+/* Bytes of the shortest pattern; 0: none. */
+static uint32_t vyi_scan_shortest(const vyre_automaton *m, const vyi_scan_memory *k)
+{
+    for (uint32_t i = 0; i < k->count; i++)
+        if (m->output_offsets[k->order[i]] != m->output_offsets[k->order[i] + 1])
+            return k->depth[k->order[i]];
+    return 0;
+}
+
+/* The pairs that come after `state`, and can be followed by `skip` bytes of a window. */
+static void vyi_scan_skip_after(const vyre_automaton *m, const vyi_scan_memory *k, uint32_t state,
+                                uint32_t skip, uint8_t *skips)
+{
+    uint8_t pair[2];
+    for (uint32_t a = 0; a < VYI_SCAN_BYTES; a++) {
+        const uint32_t one = m->next[(size_t)state * VYI_SCAN_BYTES + a];
+        for (uint32_t b = 0; b < VYI_SCAN_BYTES && k->depth[one] == k->depth[state] + 1; b++) {
+            const uint32_t two = m->next[(size_t)one * VYI_SCAN_BYTES + b];
+            pair[0] = (uint8_t)a;
+            pair[1] = (uint8_t)b;
+            uint8_t *to = &skips[vyi_scan_pair(pair)];
+            if (k->depth[two] == k->depth[state] + 2 && *to > skip)
+                *to = (uint8_t)skip;
+        }
+    }
+}
+
+/* Windows that stop are rare, in a text of such bytes as the patterns begin with. */
+static bool vyi_scan_skips_pay(const uint8_t *skips)
+{
+    bool seen[VYI_SCAN_BYTES];
+    uint32_t bytes = 0, stops = 0;
+    uint8_t pair[2];
+    memset(seen, 0, sizeof seen);
+    for (uint32_t i = 0; i < VYI_SCAN_PAIRS; i++) {
+        pair[0] = (uint8_t)(i >> 8);
+        pair[1] = (uint8_t)i;
+        const bool stop = skips[vyi_scan_pair(pair)] == 0;
+        stops += stop;
+        bytes += stop && !seen[pair[0]];
+        seen[pair[0]] = seen[pair[0]] || stop;
+    }
+    bytes = bytes < 16 ? 16 : bytes;
+    return stops * 8 < bytes * bytes;
+}
+
+static void vyi_scan_fill_skips(const vyre_automaton *m, const vyi_scan_memory *k,
+                                vyi_scan_host *h)
+{
+    const uint32_t last = h->window - 2;
+    memset(h->skips, (int)h->window - 1, VYI_SCAN_PAIRS);
+    for (uint32_t i = 0; i < k->count && k->depth[k->order[i]] <= last; i++)
+        vyi_scan_skip_after(m, k, k->order[i], last - k->depth[k->order[i]], h->skips);
+    if (!vyi_scan_skips_pay(h->skips))
+        h->window = 0;
+}
+
+/* Rows of states that remember a byte at most, and accept nothing, come first. */
+static void vyi_scan_near(vyi_scan_tables *t, const vyi_scan_memory *k, vyi_scan_host *h)
+{
+    uint32_t shallow = 0;
+    while (shallow < k->count && k->depth[k->order[shallow]] < 2)
+        shallow++;
+    h->shallow = t->dfas[0].first + shallow * t->dfas[0].own_columns;
+}
+
+static vyre_status vyi_scan_look(vyi_scan_tables *t, vyi_scan_memory *k, vyi_scan_host *h,
+                                 vyre_error *err)
+{
+    const vyre_automaton *m = t->automaton;
+    const uint32_t shortest = vyi_scan_is_of_strings(m, k) ? vyi_scan_shortest(m, k) : 0;
+    if (shortest < 3)
+        return VYRE_OK;
+    h->skips = (uint8_t *)vyi_arena_alloc(&t->arena, VYI_SCAN_PAIRS);
+    if (!h->skips)
+        return vyi_fail_nomem(err, VYI_SCAN_PAIRS);
+    h->window = shortest < VYI_SCAN_WINDOW_MOST ? shortest : VYI_SCAN_WINDOW_MOST;
+    vyi_scan_fill_skips(m, k, h);
+    vyi_scan_near(t, k, h);
+    return VYRE_OK;
+}
+
+VYI_API vyre_status vyi_scan_host_open(vyi_scan_tables *t, vyi_scan_host *h, vyre_error *err)
+{
+    const vyre_allocator *a = &t->arena.allocator;
+    const uint32_t states = t->automaton->states;
+    vyi_scan_memory k;
+    uint32_t *words = NULL;
+    VYRE_ASSERT(t->count == 1 && t->bounded == 1 && t->dfas[0].own_map);
+    const vyre_status status = vyi_scan_words(a, (size_t)states * 3, &words, err);
+    if (status < 0)
+        return status;
+    k.depth = words;
+    k.fail = words + states;
+    k.order = words + 2 * (size_t)states;
+    k.count = 0;
+    h->used = true;
+    const vyre_status looked = vyi_scan_look(t, &k, h, err);
+    vyi_scan_drop(a, words, (size_t)states * 3);
+    return looked;
+}
+
+/* --- walks ---------------------------------------------------------------- */
+
+typedef struct vyi_scan_walker {
+    const vyi_scan_host *host;
+    const uint32_t *words, *classes;
+    uint32_t        start, accept;
+    const uint8_t  *text;     /* the text memory */
+    const uint8_t  *done;     /* what ended before it was told, or is not of this part */
+    uint32_t       *records; /* of the bank */
+    uint32_t        places, overlap;
+    uint32_t       *found;
+} vyi_scan_walker;
+
+static inline uint32_t vyi_scan_next(const vyi_scan_walker *w, uint32_t row, uint8_t byte)
+{
+    return w->words[row + w->classes[byte]];
+}
+
+static void vyi_scan_tell(const vyi_scan_walker *w, const uint8_t *at, uint32_t row)
+{
+    const uint32_t n = vyi_fetch_add(w->found, 1);
+    if (n >= w->places)
+        return;
+    w->records[2 * (size_t)n] = vyi_le32((uint32_t)(at - w->text));
+    w->records[2 * (size_t)n + 1] = vyi_le32(row);
+}
+
+/* The first window from `at` on in which a match may begin; `end`: none. */
+static const uint8_t *vyi_scan_skip(const vyi_scan_host *h, const uint8_t *at, const uint8_t *end)
+{
+    const uint32_t window = h->window;
+    const uint8_t *skips = h->skips;
+    while (end - at >= (ptrdiff_t)window) {
+        const uint32_t skip = skips[vyi_scan_pair(at + window - 2)];
+        if (skip == 0)
+            return at;
+        at += skip;
+    }
+    return end;
+}
+
+/* Until the automaton remembers nothing from `at` on, but a byte at most of what came later;
+ * returns where that begins, or `end`. */
+static const uint8_t *vyi_scan_follow(vyi_scan_walker *w, const uint8_t *at, const uint8_t *end,
+                                      uint32_t row)
+{
+    const uint8_t *begin = at;
+    for (; at < end; at++) {
+        row = vyi_scan_next(w, row, *at);
+        if (row >= w->accept) {
+            if (at >= w->done)
+                vyi_scan_tell(w, at, row);
+        } else if (row < w->host->shallow && (row == w->start || at > begin)) {
+            at += row == w->start;
+            break;
+        }
+    }
+    w->done = at > w->done ? at : w->done;
+    return at;
+}
+
+static void vyi_scan_hop(vyi_scan_walker *w, const uint8_t *at, const uint8_t *end, uint32_t row)
+{
+    if (row != w->start)
+        at = vyi_scan_follow(w, at, end, row);
+    while ((at = vyi_scan_skip(w->host, at, end)) < end)
+        at = vyi_scan_follow(w, at, end, w->start);
+}
+
+static void vyi_scan_plod(vyi_scan_walker *w, const uint8_t *at, const uint8_t *end, uint32_t row)
+{
+    for (; at < end; at++) {
+        row = vyi_scan_next(w, row, *at);
+        if (row >= w->accept && at >= w->done)
+            vyi_scan_tell(w, at, row);
+    }
+}
+
+/* From four places at a time, `count` bytes of each, all of which count. */
+static void vyi_scan_plod_four(const vyi_scan_walker *w, const uint8_t *at, size_t apart,
+                               uint32_t rows[VYI_SCAN_STRETCHES])
+{
+    const uint8_t *a = at, *b = a + apart, *c = b + apart, *d = c + apart;
+    uint32_t r = rows[0], s = rows[1], t = rows[2], u = rows[3];
+    const uint32_t accept = w->accept;
+    for (size_t i = 0; i < apart; i++) {
+        r = vyi_scan_next(w, r, a[i]);
+        s = vyi_scan_next(w, s, b[i]);
+        t = vyi_scan_next(w, t, c[i]);
+        u = vyi_scan_next(w, u, d[i]);
+        if (r < accept && s < accept && t < accept && u < accept)
+            continue;
+        if (r >= accept)
+            vyi_scan_tell(w, a + i, r);
+        if (s >= accept)
+            vyi_scan_tell(w, b + i, s);
+        if (t >= accept)
+            vyi_scan_tell(w, c + i, t);
+        if (u >= accept)
+            vyi_scan_tell(w, d + i, u);
+    }
+    rows[3] = u;
+}
+
+static void vyi_scan_plod_on(vyi_scan_walker *w, const uint8_t *at, const uint8_t *end,
+                             uint32_t row)
+{
+    uint32_t rows[VYI_SCAN_STRETCHES];
+    for (; at < end && at < w->done; at++)
+        row = vyi_scan_next(w, row, *at);
+    const size_t apart = (size_t)(end - at) / VYI_SCAN_STRETCHES;
+    if (apart >= VYI_SCAN_APART && apart / 8 >= w->overlap) {
+        rows[0] = row;
+        for (uint32_t k = 1; k < VYI_SCAN_STRETCHES; k++) {
+            rows[k] = w->start;
+            const uint8_t *from = at + k * apart;
+            for (const uint8_t *early = from - w->overlap; early < from; early++)
+                rows[k] = vyi_scan_next(w, rows[k], *early);
+        }
+        vyi_scan_plod_four(w, at, apart, rows);
+        row = rows[VYI_SCAN_STRETCHES - 1];
+        at += VYI_SCAN_STRETCHES * apart;
+    }
+    vyi_scan_plod(w, at, end, row);
+}
+
+/* --- parts ---------------------------------------------------------------- */
+
+/* Bytes `from` to `to` - 1 of the piece. */
+static void vyi_scan_walk_piece(vyi_scan_walker *w, const vyre_scan *s,
+                                const vyi_scan_piece *piece, uint32_t from, uint32_t to)
+{
+    const uint32_t *states = (const uint32_t *)vyre_map(s->v, VYI_SCAN_STATES, NULL);
+    const uint32_t early = from > w->overlap ? from - w->overlap : 0;
+    const uint32_t row = early ? w->start : vyi_le32(states[piece->state]);
+    const uint8_t *bytes = w->text + piece->at;
+    w->done = bytes + from;
+    if (w->host->window)
+        vyi_scan_hop(w, bytes + early, bytes + to, row);
+    else
+        vyi_scan_plod_on(w, bytes + early, bytes + to, row);
+}
+
+/* A thread: the items of a part, those of one piece together. */
+static void vyi_scan_share_main(void *user)
+{
+    const vyi_scan_share *part = (const vyi_scan_share *)user;
+    const vyre_scan *s = part->s;
+    vyi_scan_bank *b = part->bank;
+    const vyi_scan_dfa *d = &s->tables.dfas[0];
+    vyi_scan_walker w;
+    memset(&w, 0, sizeof w);
+    w.host = &s->host;
+    w.words = s->tables.words;
+    w.classes = w.words + d->own_map;
+    w.start = d->start;
+    w.accept = d->from;
+    w.text = (const uint8_t *)vyre_map(s->v, VYI_SCAN_TEXT, NULL);
+    w.records = (uint32_t *)vyre_map(s->v, VYI_SCAN_HITS, NULL) +
+                (size_t)(b - s->banks) * 2 * s->places;
+    w.places = s->places;
+    w.overlap = s->tables.overlap;
+    w.found = &b->found;
+    uint32_t first = 0;
+    for (uint32_t i = 0; i < b->piece_count && first < part->to; i++) {
+        const vyi_scan_piece *piece = &b->pieces[i];
+        const uint32_t count = (uint32_t)vyre_segments_count(&piece->size, 1, b->width);
+        const uint32_t from = part->from > first ? part->from - first : 0;
+        const uint32_t to = part->to - first;
+        if (from < count)
+            vyi_scan_walk_piece(&w, s, piece, from * b->width,
+                                to < count ? to * b->width : piece->size);
+        first += count;
+    }
+}
+
+/* Threads for what the bank's next items are worth, at most one for each processor; what finds
+ * none is done here. */
+VYI_API void vyi_scan_host_begin(vyre_scan *s, vyi_scan_bank *b)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < b->piece_count; i++)
+        bytes += b->pieces[i].size;
+    bytes = b->items ? bytes * b->count / b->items : 0;
+    const uint64_t worth = bytes / VYI_SCAN_PART;
+    const uint32_t parts = worth < 2 ? 1
+                           : worth < s->host.threads ? (uint32_t)worth : s->host.threads;
+    b->found = 0;
+    b->part_count = parts;
+    for (uint32_t i = 0; i < parts; i++) {
+        vyi_scan_share *part = &b->parts[i];
+        part->s = s;
+        part->bank = b;
+        part->from = b->from + (uint32_t)((uint64_t)b->count * i / parts);
+        part->to = b->from + (uint32_t)((uint64_t)b->count * (i + 1) / parts);
+        part->started = parts > 1 && vyi_thread_start(&part->thread, vyi_scan_share_main, part);
+    }
+    for (uint32_t i = 0; i < parts; i++)
+        if (!b->parts[i].started)
+            vyi_scan_share_main(&b->parts[i]);
+}
+
+VYI_API uint32_t vyi_scan_host_end(vyi_scan_bank *b)
+{
+    for (uint32_t i = 0; i < b->part_count; i++)
+        if (b->parts[i].started)
+            vyi_thread_join(&b->parts[i].thread);
+    b->part_count = 0;
+    return b->found;
+}
+
+#endif /* VYRE_NO_SCAN */
+/* ==========================================================================
  * scan, live: what goes to the device, and what comes back
  * ======================================================================= */
 
@@ -44970,17 +45391,26 @@ static size_t vyi_scan_counter(const vyre_scan *s, const vyi_scan_bank *b)
     return ((size_t)s->kernel.counter + (size_t)(b - s->banks)) * 4;
 }
 
+static vyre_status vyi_scan_publish_work(vyre_scan *s, vyi_scan_bank *b, vyre_error *err)
+{
+    const uint32_t none = 0;
+    vyre_work work;
+    vyi_scan_describe(s, b, &work);
+    const vyre_status status = vyre_write(s->v, VYI_SCAN_STATES, vyi_scan_counter(s, b), &none,
+                                          sizeof none, err);
+    return status == VYRE_OK ? vyre_publish(s->v, &work, &b->ticket, err) : status;
+}
+
 VYI_API vyre_status vyi_scan_publish(vyre_scan *s, vyi_scan_bank *b, vyre_error *err)
 {
-    const uint32_t none = 0, left = b->items - b->from;
-    vyre_work work;
+    const uint32_t left = b->items - b->from;
+    vyre_status status = VYRE_OK;
     VYRE_ASSERT(!b->launched && left > 0 && b->step > 0);
     b->count = left < b->step ? left : b->step;
-    vyi_scan_describe(s, b, &work);
-    vyre_status status = vyre_write(s->v, VYI_SCAN_STATES, vyi_scan_counter(s, b), &none,
-                                    sizeof none, err);
-    if (status == VYRE_OK)
-        status = vyre_publish(s->v, &work, &b->ticket, err);
+    if (s->host.used)
+        vyi_scan_host_begin(s, b);
+    else
+        status = vyi_scan_publish_work(s, b, err);
     b->launched = status == VYRE_OK;
     s->report.launches += b->launched;
     return status;
@@ -44990,13 +45420,18 @@ VYI_API vyre_status vyi_scan_wait(vyre_scan *s, vyi_scan_bank *b, uint32_t *foun
                                   vyre_error *err)
 {
     uint32_t word = 0;
-    vyre_status status = vyre_wait(s->v, b->ticket, s->timeout_ns, err);
+    vyre_status status = VYRE_OK;
+    if (s->host.used)
+        *found = vyi_scan_host_end(b);
+    else
+        status = vyre_wait(s->v, b->ticket, s->timeout_ns, err);
     if (status == VYRE_TIMEOUT)
         return status;
     b->launched = false;
     s->busy_until = vyi_now();
-    if (status == VYRE_OK)
-        status = vyre_read(s->v, VYI_SCAN_STATES, vyi_scan_counter(s, b), &word, sizeof word, err);
+    if (status != VYRE_OK || s->host.used)
+        return status;
+    status = vyre_read(s->v, VYI_SCAN_STATES, vyi_scan_counter(s, b), &word, sizeof word, err);
     *found = vyi_le32(word);
     return status;
 }
@@ -45674,6 +46109,7 @@ VYRE_API vyre_status vyre_scan_tune(vyre_scan *s, const uint32_t *widths, uint32
 #define VYI_SCAN_WIDEST      4096u /* that is chosen */
 #define VYI_SCAN_FEW_LANES   2048u /* where nobody knows how many run at the same time */
 #define VYI_SCAN_LOOP_BYTES  (1u << 18) /* a lane's, where drivers cut loops */
+#define VYI_SCAN_THREADS       64u
 #define VYI_SCAN_BLOCK_WORDS (1u << 20) /* states of a half, unless one piece needs more */
 
 static vyre_status vyi_scan_check(const vyre_scan_desc *d, vyre_error *err)
@@ -45687,7 +46123,7 @@ static vyre_status vyi_scan_check(const vyre_scan_desc *d, vyre_error *err)
                         "Use less: texts of any size stream through.",
                         "%llu bytes of text on the device, at most %u have numbers",
                         (unsigned long long)d->text_bytes, VYI_SCAN_TEXT_MOST);
-    if (d->hits > UINT32_MAX / 16 || (uint32_t)d->way > (uint32_t)VYRE_SCAN_GROUPS)
+    if (d->hits > UINT32_MAX / 16 || (uint32_t)d->way > (uint32_t)VYRE_SCAN_HOST)
         return vyi_fail(err, VYRE_E_ARGUMENT, d->hits, "Use fewer; hits that find none are "
                         "looked for again.", "%u places for hits, way %u", (unsigned)d->hits,
                         (unsigned)d->way);
@@ -45697,6 +46133,15 @@ static vyre_status vyi_scan_check(const vyre_scan_desc *d, vyre_error *err)
                         "a segment of %u bytes, and %u places for hits", (unsigned)d->width,
                         (unsigned)(d->hits ? d->hits : VYI_SCAN_PLACES));
     return VYRE_OK;
+}
+
+VYI_API void *vyi_scan_alloc(const vyre_scan *s, size_t count, size_t size, vyre_error *err)
+{
+    size_t bytes = 0;
+    void *memory = vyi_size_mul(count, size, &bytes) ? vyi_alloc(&s->allocator, bytes) : NULL;
+    if (!memory)
+        (void)vyi_fail_nomem(err, bytes ? bytes : SIZE_MAX);
+    return memory;
 }
 
 /* --- the handle below ----------------------------------------------------- */
@@ -45775,29 +46220,59 @@ static vyre_status vyi_scan_open_engine(vyre_scan *s, const vyre_scan_desc *d, v
     vyre_handler handler;
     vyre_desc engine = d->engine;
     const uint32_t words = s->tables.word_count;
+    const bool lanes = way != VYRE_SCAN_GROUPS;
     s->kernel.tables = &s->tables;
     s->kernel.places = s->places;
-    s->kernel.copied = way == VYRE_SCAN_LANES ? 0
-                       : words < VYI_SCAN_SHARED ? words : VYI_SCAN_SHARED;
+    s->kernel.copied = lanes ? 0 : words < VYI_SCAN_SHARED ? words : VYI_SCAN_SHARED;
     memset(&handler, 0, sizeof handler);
     handler.opcode = VYI_SCAN_OP;
     handler.emit = vyi_scan_emit;
     handler.user = &s->kernel;
     handler.name = "scan";
-    handler.width = way == VYRE_SCAN_LANES ? VYRE_WIDTH_RANGE : VYRE_WIDTH_GROUP;
+    handler.width = lanes ? VYRE_WIDTH_RANGE : VYRE_WIDTH_GROUP;
     vyi_scan_buffers(s, buffers, sizes);
     memset(&engine.kernel, 0, sizeof engine.kernel);
     engine.kernel.group_size = d->engine.kernel.group_size;
     engine.kernel.handlers = &handler;
     engine.kernel.handler_count = 1;
     engine.kernel.buffers = buffers;
-    engine.kernel.buffer_count = VYI_SCAN_BUFFERS - (way == VYRE_SCAN_LANES ? 1u : 0u);
+    engine.kernel.buffer_count = VYI_SCAN_BUFFERS - (lanes ? 1u : 0u);
     engine.buffer_sizes = sizes;
     engine.buffer_places = places;
     engine.recovered = vyi_scan_upload;
     engine.recovered_user = s;
     s->v = vyre_open(&engine, err);
     return s->v ? VYRE_OK : vyi_scan_refused(s, err);
+}
+
+/* One automaton, which forgets. */
+static bool vyi_scan_suits_host(const vyi_scan_tables *t)
+{
+    return t->automaton && t->bounded == 1;
+}
+
+/* Where the device turned out to be this machine's processors.  There is no kernel to wait
+ * for then, but the memory is the handle's. */
+static vyre_status vyi_scan_open_host(vyre_scan *s, const vyre_scan_desc *d,
+                                      const vyre_info *info, vyre_error *err)
+{
+    const uint32_t processors = vyi_processors();
+    const bool suits = vyi_scan_suits_host(&s->tables) && info->backend == VYRE_BACKEND_CPU;
+    if (d->way == VYRE_SCAN_HOST && !suits)
+        return vyi_fail(err, VYRE_E_ARGUMENT, info->backend,
+                        "Use VYRE_SCAN_CHOSEN, which takes HOST where it can be.",
+                        "VYRE_SCAN_HOST on backend %s, for %s", vyre_backend_name(info->backend),
+                        s->tables.automaton ? "an automaton" : "rules");
+    if (!suits || (d->way != VYRE_SCAN_HOST && d->way != VYRE_SCAN_CHOSEN))
+        return VYRE_OK;
+    s->host.threads = processors < VYI_SCAN_THREADS ? processors : VYI_SCAN_THREADS;
+    for (uint32_t i = 0; i < VYI_SCAN_BANKS; i++) {
+        s->banks[i].parts = (vyi_scan_share *)vyi_scan_alloc(s, s->host.threads,
+                                                            sizeof *s->banks[i].parts, err);
+        if (!s->banks[i].parts)
+            return VYRE_E_NOMEM;
+    }
+    return vyi_scan_host_open(&s->tables, &s->host, err);
 }
 
 /* Whether groups have the tables themselves is decided when the kernel is built, and what
@@ -45828,7 +46303,8 @@ static vyre_status vyi_scan_open_way(vyre_scan *s, const vyre_scan_desc *d, vyre
     s->piece_most = s->tables.bounded < s->tables.count && s->width_most < all
                         ? s->width_most & ~(VYI_SCAN_BLOCK - 1) : all;
     vyi_scan_upload(s, s->v);
-    return vyre_start(s->v, err);
+    status = vyi_scan_open_host(s, d, &info, err);
+    return status == VYRE_OK ? vyre_start(s->v, err) : status;
 }
 
 /* --- sizes ---------------------------------------------------------------- */
@@ -45861,15 +46337,6 @@ static uint32_t vyi_scan_choose_width(const vyre_scan *s)
     return width;
 }
 
-VYI_API void *vyi_scan_alloc(const vyre_scan *s, size_t count, size_t size, vyre_error *err)
-{
-    size_t bytes = 0;
-    void *memory = vyi_size_mul(count, size, &bytes) ? vyi_alloc(&s->allocator, bytes) : NULL;
-    if (!memory)
-        (void)vyi_fail_nomem(err, bytes ? bytes : SIZE_MAX);
-    return memory;
-}
-
 static vyre_status vyi_scan_open_banks(vyre_scan *s, vyre_error *err)
 {
     const uint32_t dfas = s->tables.count, block = s->bank_blocks * dfas;
@@ -45896,7 +46363,7 @@ static vyre_status vyi_scan_open_banks(vyre_scan *s, vyre_error *err)
 /* Without a DFA that could match there is nothing to run. */
 static vyre_status vyi_scan_open_into(vyre_scan *s, const vyre_scan_desc *d, vyre_error *err)
 {
-    const bool dense = d->engine.backend == VYRE_BACKEND_CPU && d->way != VYRE_SCAN_GROUPS;
+    const bool dense = d->engine.backend == VYRE_BACKEND_CPU && d->way == VYRE_SCAN_LANES;
     s->last = VYI_SCAN_NONE;
     s->recovered = d->engine.recovered;
     s->recovered_user = d->engine.recovered_user;
@@ -45951,8 +46418,10 @@ VYRE_API void vyre_scan_close(vyre_scan *s)
     const vyre_allocator allocator = s->allocator;
     const uint32_t dfas = s->tables.count;
     vyre_close(s->v);
-    for (uint32_t i = 0; i < VYI_SCAN_BANKS; i++)
+    for (uint32_t i = 0; i < VYI_SCAN_BANKS; i++) {
         vyi_scan_release(s, s->banks[i].pieces, s->bank_pieces * sizeof *s->banks[i].pieces);
+        vyi_scan_release(s, s->banks[i].parts, s->host.threads * sizeof *s->banks[i].parts);
+    }
     vyi_scan_release(s, s->spans, s->bank_pieces * sizeof *s->spans);
     vyi_scan_release(s, s->records, 2 * (size_t)s->places * sizeof *s->records);
     vyi_scan_release(s, s->states, (size_t)s->bank_blocks * dfas * sizeof *s->states);

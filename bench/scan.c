@@ -1,7 +1,7 @@
 /* scan: many patterns in text, beside what only reads it and what else finds them
  *
- *     bench/scan [--csv] [--quick] [--cpu] [--lanes] [--alone] [--seconds N] [--largest N]
- *                [--patterns N]
+ *     bench/scan [--csv] [--quick] [--cpu] [--lanes] [--alone] [--resident] [--seconds N]
+ *                [--smallest N] [--largest N] [--patterns N]
  *
  * Text of lower-case words, with a pattern in every 8 KiB, that the device has; 1, 32, 2048 and
  * 100000 patterns of 6 to 12 letters.  Of each the time of the whole call, three times: the text
@@ -9,8 +9,10 @@
  * device, and then also the time there (from the launch to its end, by the host).  Floors of the
  * same run: a kernel that adds up the words of such a text, and memcpy.  Then GNU grep,
  * ripgrep and Vectorscan, those that are installed; their numbers of lines, or of matches, are
- * compared, and the hits with a plain walk.  --alone: none of them.  --largest is in MiB, 4095
- * at most; --seconds is for each row; --patterns is one of the four numbers.
+ * compared, and the hits with a plain walk.  --alone: none of them.  --resident: only text that
+ * is, and the kernel that only reads.  --smallest (8) and --largest are in MiB, 4095 at most;
+ * --seconds is for each row; --patterns is one of the four numbers.  What is more than 64 MiB
+ * is 64 MiB again and again.
  */
 #define _GNU_SOURCE
 #define VYRE_IMPLEMENTATION
@@ -19,12 +21,13 @@
 #include "bench.h"
 #include "scan_others.h"
 
-enum { MOST_PATTERNS = 100000, LETTERS = 12, PLANTED = 8192, VOCABULARY = 4096, MOST_MIB = 4095 };
+enum { MOST_PATTERNS = 100000, LETTERS = 12, PLANTED = 8192, VOCABULARY = 4096, MOST_MIB = 4095,
+       UNIT = 64 << 20 };
 
 static vyre_error   err;
 static vyre_backend backend;
 static vyre_scan_way way; /* --lanes: no tables in the groups' own memory */
-static bool         others;
+static bool         others, only_resident;
 static double       seconds_each = 0.3;
 static char         words[MOST_PATTERNS][LETTERS];
 static vyre_pattern patterns[MOST_PATTERNS];
@@ -60,7 +63,7 @@ static void make_patterns(void)
 }
 
 /* One of the first `count` patterns in each PLANTED bytes. */
-static void make_text(char *text, size_t size, uint32_t count)
+static void make_unit(char *text, size_t size, uint32_t count)
 {
     static char vocabulary[VOCABULARY][8];
     for (uint32_t i = 0; i < VOCABULARY * 8; i++)
@@ -79,15 +82,34 @@ static void make_text(char *text, size_t size, uint32_t count)
     }
 }
 
-static uint64_t walk(const vyre_automaton *m, const char *text, size_t size)
+static void make_text(char *text, size_t size, uint32_t count)
+{
+    make_unit(text, size < UNIT ? size : UNIT, count);
+    for (size_t at = UNIT; at < size; at += UNIT)
+        memcpy(text + at, text, size - at < UNIT ? size - at : UNIT);
+}
+
+static uint64_t walk_on(const vyre_automaton *m, const char *text, size_t size, uint32_t *state)
 {
     uint64_t found = 0;
-    uint32_t state = 0;
     for (size_t at = 0; at < size; at++) {
-        state = m->next[(size_t)state * 256 + (uint8_t)text[at]];
-        found += m->output_offsets[state + 1] - m->output_offsets[state];
+        *state = m->next[(size_t)*state * 256 + (uint8_t)text[at]];
+        found += m->output_offsets[*state + 1] - m->output_offsets[*state];
     }
     return found;
+}
+
+/* All units end in the same state, so all but the first have as much. */
+static uint64_t walk(const vyre_automaton *m, const char *text, size_t size)
+{
+    uint32_t state = 0;
+    if (size <= UNIT)
+        return walk_on(m, text, size, &state);
+    const size_t units = size / UNIT;
+    uint64_t found = walk_on(m, text, UNIT, &state);
+    if (units > 1)
+        found += (units - 1) * walk_on(m, text, UNIT, &state);
+    return found + walk_on(m, text, size % UNIT, &state);
 }
 
 /* --- rows ------------------------------------------------------------------ */
@@ -215,20 +237,30 @@ static void measure_way(const bench_output *out, vyre_scan *s, const char *what,
     others_rates(out, &whole, (size_t)text->size, busy);
 }
 
+static void measure_file(const bench_output *out, vyre_scan *s, const char *what,
+                         const vyre_scan_text *text, uint64_t expected)
+{
+    char file[] = "/tmp/bench_scan_XXXXXX";
+    const size_t size = (size_t)text->size;
+    const int number = mkstemp(file);
+    FILE *f = number >= 0 ? fdopen(number, "wb") : NULL;
+    must(f && fwrite(text->bytes, 1, size, f) == size && fclose(f) == 0);
+    measure_way(out, s, what, "from a file", text, file, expected);
+    remove(file);
+}
+
 static void measure_scan(const bench_output *out, vyre_scan *s, const char *what,
                          const char *bytes, size_t size, uint64_t expected)
 {
-    char path[112], file[] = "/tmp/bench_scan_XXXXXX";
+    char path[112];
     vyre_scan_report report;
     vyre_scan_text text = { bytes, size, 0, 0, 0, false };
     must(vyre_scan_run(s, &text, 1, hits, MOST_HITS, &report, &err) == VYRE_OK);
     (void)vyre_scan_tune(s, NULL, 0, 3, &err);
-    measure_way(out, s, what, "from the host", &text, NULL, expected);
-    const int number = mkstemp(file);
-    FILE *f = number >= 0 ? fdopen(number, "wb") : NULL;
-    must(f && fwrite(bytes, 1, size, f) == size && fclose(f) == 0);
-    measure_way(out, s, what, "from a file", &text, file, expected);
-    remove(file);
+    if (!only_resident) {
+        measure_way(out, s, what, "from the host", &text, NULL, expected);
+        measure_file(out, s, what, &text, expected);
+    }
     text.bytes = vyre_scan_map(s, NULL);
     must(text.bytes != NULL);
     memcpy(vyre_scan_map(s, NULL), bytes, size);
@@ -292,9 +324,10 @@ static void table_of(const bench_output *out, char *bytes, size_t size, uint32_t
 int main(int argc, char **argv)
 {
     static const uint32_t counts[] = { 1, 32, 2048, MOST_PATTERNS };
-    bench_usage(argc, argv, "[--csv] [--quick] [--cpu] [--lanes] [--alone] [--seconds N] "
-                            "[--largest N] [--patterns N]");
-    others = !bench_flag(argc, argv, "--alone");
+    bench_usage(argc, argv, "[--csv] [--quick] [--cpu] [--lanes] [--alone] [--resident] "
+                            "[--seconds N] [--smallest N] [--largest N] [--patterns N]");
+    only_resident = bench_flag(argc, argv, "--resident");
+    others = !only_resident && !bench_flag(argc, argv, "--alone");
     const bool quick = bench_flag(argc, argv, "--quick");
     bench_output out;
     vyre_info info;
@@ -325,10 +358,12 @@ int main(int argc, char **argv)
     char *bytes = (char *)malloc(largest);
     must(bytes != NULL);
     make_patterns();
-    size_t size = quick || largest < 8u << 20 ? largest : 8u << 20;
+    const size_t smallest = (size_t)bench_number(argc, argv, "--smallest", 8) << 20;
+    size_t size = quick || largest < smallest ? largest : smallest;
     for (;; size = size * 8 < largest ? size * 8 : largest) {
         make_text(bytes, size, 1);
-        floor_of_memcpy(&out, bytes, size);
+        if (!only_resident)
+            floor_of_memcpy(&out, bytes, size);
         floor_of_reading(&out, bytes, size);
         for (uint32_t i = 0; i < (quick ? 2u : 4u); i++)
             if (!only || only == counts[i])

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 enum { PENDING = 1 << 16, HEAD = 32768 };
-
 typedef struct match { uint64_t start; uint32_t rule; } match;
 
 /* Options by their letters; --cpu is C, --vulkan V, --stats S, --json J. */
@@ -21,9 +20,9 @@ static bool flag[128];
 static vyre_error err;
 static vyre_pattern *patterns;
 static char **paths;
-static uint32_t pattern_count, longest, path_count;
+static uint32_t pattern_count, longest, path_count, given_paths;
 static unsigned long long matches;
-static bool failed; /* something could not be read */
+static bool failed, recursed; /* something could not be read; a directory was */
 
 /* Of the file whose hits come now. */
 static struct {
@@ -60,11 +59,16 @@ static void add_pattern(const char *bytes, size_t size)
     if (size == 0)
         die("an empty pattern", "it matches everywhere, leave it out");
     patterns = (vyre_pattern *)grown(patterns, pattern_count, sizeof *patterns);
-    patterns[pattern_count].bytes = bytes;
-    patterns[pattern_count].size = (uint32_t)size;
-    patterns[pattern_count].id = pattern_count;
+    patterns[pattern_count] = (vyre_pattern){ bytes, (uint32_t)size, pattern_count };
     longest = (uint32_t)size > longest ? (uint32_t)size : longest;
     pattern_count++;
+}
+
+static void add_patterns(const char *lines)
+{
+    for (const char *end; (end = strchr(lines, '\n')) != NULL; lines = end + 1)
+        add_pattern(lines, (size_t)(end - lines));
+    add_pattern(lines, strlen(lines));
 }
 
 static void add_pattern_file(const char *path)
@@ -93,11 +97,12 @@ static void add_path(const char *path)
         die("memory", "there is no more");
 }
 
-/* Of what lies in a directory, links, pipes and devices are left out. */
+/* Links, pipes and devices in a directory are left out; "./" in front of names that nobody gave. */
 static int visit(const char *path, const struct stat *s, int type, struct FTW *at)
 {
+    recursed = recursed || at->level > 0;
     if (at->level == 0 ? type != FTW_D : type == FTW_F && S_ISREG(s->st_mode))
-        add_path(path);
+        add_path(given_paths ? path : path + 2);
     else if (type == FTW_DNR || type == FTW_NS)
         cannot(path, errno);
     return 0;
@@ -115,14 +120,13 @@ static void print_string(const char *bytes, size_t size)
     putchar('"');
 }
 
-static void print(const char *bytes, size_t size, uint64_t offset)
+static void print(const char *bytes, size_t size, unsigned long long offset)
 {
     const char *path = paths[now.file];
     if (flag['J']) {
         printf("{\"file\":");
         print_string(path, strlen(path));
-        printf(",\"offset\":%llu,", (unsigned long long)offset);
-        printf("\"%s\":", flag['o'] ? "match" : "line");
+        printf(",\"offset\":%llu,\"%s\":", offset, flag['o'] ? "match" : "line");
         print_string(bytes, size);
         puts("}");
         return;
@@ -130,7 +134,7 @@ static void print(const char *bytes, size_t size, uint64_t offset)
     if (flag['H'])
         printf("%s:", strcmp(path, "/dev/stdin") ? path : "(standard input)");
     if (flag['b'])
-        printf("%llu:", (unsigned long long)offset);
+        printf("%llu:", offset);
     fwrite(bytes, 1, size, stdout);
     putchar('\n');
 }
@@ -138,17 +142,14 @@ static void print(const char *bytes, size_t size, uint64_t offset)
 /* The line in which the match lies, once. */
 static void print_line(uint64_t start)
 {
-    ssize_t size;
-    if (now.line_size && start < now.line_at + now.line_size)
-        return;
-    while (now.lines && (size = getline(&now.line, &now.line_room, now.lines)) > 0) {
+    ssize_t size = 0;
+    while (start >= now.line_at + now.line_size && now.lines &&
+           (size = getline(&now.line, &now.line_room, now.lines)) > 0) {
         now.line_at += now.line_size;
         now.line_size = (size_t)size;
-        if (start < now.line_at + now.line_size) {
-            print(now.line, now.line_size - (now.line[size - 1] == '\n'), now.line_at);
-            return;
-        }
     }
+    if (size > 0)
+        print(now.line, now.line_size - (now.line[size - 1] == '\n'), now.line_at);
 }
 
 static int compare(const void *a, const void *b)
@@ -237,8 +238,9 @@ static void options(int argc, char **argv)
                                           { NULL, 0, NULL, 0 } };
     for (int c; (c = getopt_long(argc, argv, "abe:f:FHhoqrs", more, NULL)) != -1;) {
         flag[c] = true;
+        flag[c == 'h' ? 'H' : c == 'H' ? 'h' : 0] = false; /* the last one counts */
         if (c == 'e')
-            add_pattern(optarg, strlen(optarg));
+            add_patterns(optarg);
         if (c == 'f')
             add_pattern_file(optarg);
     }
@@ -249,14 +251,15 @@ static void options(int argc, char **argv)
         exit(2);
     }
     if (!given)
-        add_pattern(argv[optind], strlen(argv[optind]));
+        add_patterns(argv[optind]);
     const int first = optind + !given;
+    given_paths = (uint32_t)(argc - first);
     for (int i = first; i < argc || i == first; i++) {
         const char *path = i < argc ? argv[i] : flag['r'] ? "." : "-";
         if (!flag['r'] || nftw(path, visit, 16, FTW_PHYS) != 0)
             add_path(path);
     }
-    flag['H'] = !flag['h'] && (flag['H'] || flag['r'] || argc - first > 1);
+    flag['H'] = !flag['h'] && (flag['H'] || recursed || given_paths > 1);
 }
 
 int main(int argc, char **argv)
@@ -264,11 +267,9 @@ int main(int argc, char **argv)
     options(argc, argv);
     vyre_automaton automaton;
     vyre_scan_report report;
-    vyre_scan_desc desc;
-    memset(&desc, 0, sizeof desc);
+    vyre_scan_desc desc = { .automaton = &automaton };
     desc.engine.backend = flag['C'] ? VYRE_BACKEND_CPU
                           : flag['V'] ? VYRE_BACKEND_VULKAN : VYRE_BACKEND_AUTO;
-    desc.automaton = &automaton;
     if (vyre_automaton_make(patterns, pattern_count, NULL, &automaton, &err) < 0)
         die(err.text, err.fix);
     vyre_scan *s = vyre_scan_open(&desc, &err);
@@ -278,8 +279,8 @@ int main(int argc, char **argv)
     const vyre_scan_files_desc how = { on_hits, on_progress, NULL, 0, 0 };
     struct timespec from, to;
     clock_gettime(CLOCK_MONOTONIC, &from);
-    const char *const *from_paths = (const char *const *)paths;
-    const int status = vyre_scan_files(s, from_paths, path_count, &how, files, &report, &err);
+    const int status = vyre_scan_files(s, (const char *const *)paths, path_count, &how, files,
+                                       &report, &err);
     if (status < 0 && status != VYRE_E_SCAN_FILE && status != VYRE_E_SCAN_STOPPED)
         die(err.text, err.fix);
     next_file(UINT32_MAX);
@@ -287,12 +288,11 @@ int main(int argc, char **argv)
     for (uint32_t i = 0; i < path_count; i++)
         if (files[i].status == VYRE_E_SCAN_FILE)
             cannot(paths[i], files[i].native);
-    const double seconds = (double)(to.tv_sec - from.tv_sec) +
-                           1e-9 * (double)(to.tv_nsec - from.tv_nsec);
+    const double ns = 1e9 * (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec);
     if (flag['S'])
         fprintf(stderr, "scan: %u files, %llu bytes, %llu matches, %.3f s, %.0f bytes/s\n",
-                path_count, (unsigned long long)report.bytes, matches, seconds,
-                (double)report.bytes / seconds);
+                path_count, (unsigned long long)report.bytes, matches, 1e-9 * ns,
+                1e9 * (double)report.bytes / ns);
     vyre_scan_close(s);
     vyre_automaton_free(&automaton);
     return failed && !(flag['q'] && matches) ? 2 : matches == 0;

@@ -342,6 +342,7 @@
 #include "rooms/scan/automaton.c"
 #include "rooms/scan/scan_tables.c"
 #include "rooms/scan/scan_kernel.c"
+#include "rooms/scan/scan_host.c"
 #include "rooms/scan/scan_works.c"
 #include "rooms/scan/scan_run.c"
 #include "rooms/scan/scan_tune.c"

@@ -196,6 +196,16 @@ as_grep -rF struct "$tree"
 as_grep -robF struct "$tree"
 as_grep -obF abc
 as_grep -obF abc -
+as_grep -rF struct $one
+as_grep -hHF struct $one $two
+as_grep -HhF struct $one $two
+as_grep -oF "struct
+int" $one
+as_grep -oF -e "int
+struct" -e size_t $one
+(cd "$tree" && grep -rF struct > "$scratch/grep" 2> /dev/null; sort -o "$scratch/grep" "$scratch/grep"
+    "$bin/scan" --cpu -rF struct 2> /dev/null | sort > "$scratch/scan")
+passes scan_here cmp "$scratch/grep" "$scratch/scan"
 passes scan_json sh -c "'$bin/scan' --cpu --json -o struct '$tree/deep/text' | grep -c '\"offset\":[0-9]*,\"match\":\"struct\"}' | grep -qx 3"
 
 # --- wrong use ---------------------------------------------------------------

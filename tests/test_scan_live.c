@@ -28,6 +28,8 @@ static uint32_t count_of(uint32_t standard)
     return count ? (uint32_t)strtoul(count, NULL, 0) : standard;
 }
 
+static vyre_scan_way way_under_test = VYRE_SCAN_LANES; /* chosen there, without looking */
+
 static vyre_scan_desc scan_desc(const vyre_automaton *m)
 {
     vyre_scan_desc d;
@@ -37,7 +39,7 @@ static vyre_scan_desc scan_desc(const vyre_automaton *m)
     d.engine.kernel.group_size = backend_under_test == VYRE_BACKEND_CPU ? 32 : 0;
     d.automaton = m;
     d.text_bytes = 65536;
-    d.way = VYRE_SCAN_LANES; /* what is chosen there, without looking */
+    d.way = m ? way_under_test : VYRE_SCAN_LANES;
     return d;
 }
 
@@ -752,6 +754,156 @@ static void groups_copy_the_tables(void)
     }
 }
 
+/* --- by threads of the host ---------------------------------------------------- */
+
+/* No pattern is shorter than `least`; in half of the rounds the text is made of their
+ * beginnings, and in half of them upper case counts as lower. */
+static void check_skips(uint64_t *seed, uint32_t least, uint32_t letters, uint32_t count)
+{
+    const uint32_t size = 2000 + below(seed, 3000), begins = below(seed, 2);
+    const bool folded = below(seed, 2) == 0;
+    vyre_automaton m;
+    for (uint32_t i = 0; i < size; i++)
+        text[i] = (uint8_t)('a' + below(seed, letters));
+    for (uint32_t i = 0; i < count; i++) {
+        patterns[i].size = least + below(seed, 1 + below(seed, 20));
+        patterns[i].bytes = text + 6000 + below(seed, 500);
+        patterns[i].id = below(seed, 1000);
+    }
+    for (uint32_t i = 0; i < 1000; i++)
+        text[6000 + i] = (uint8_t)('a' + below(seed, letters));
+    CHECK_EQ(vyre_automaton_make(patterns, count, NULL, &m, NULL), VYRE_OK);
+    if (begins)
+        fill_prefixes(seed, size, patterns, count);
+    for (uint32_t i = 0; i < size && folded; i++)
+        text[i] = (uint8_t)(text[i] >= 'a' && text[i] <= 'z' && below(seed, 2) ? text[i] - 32
+                                                                               : text[i]);
+    for (uint32_t i = 0; i < m.states && folded; i++)
+        memcpy(m.next + i * 256 + 'A', m.next + i * 256 + 'a', 26 * sizeof *m.next);
+    vyre_scan_desc d = scan_desc(&m);
+    d.hits = 40 + below(seed, 4000);
+    d.width = 1 + below(seed, 40);
+    vyre_scan *s = scan_open(&d);
+    check_whole(s, text, size, walk(&m, text, size, 3, 0));
+    vyre_scan_close(s);
+    vyre_automaton_free(&m);
+}
+
+static void skips_lose_nothing(void)
+{
+    static const uint32_t letters[] = { 2, 4, 26, 120 };
+    uint64_t seed = seed_of();
+    for (uint32_t round = 0; round < count_of(40); round++)
+        check_skips(&seed, 3 + below(&seed, round % 5 ? 6 : 300), letters[round % 4],
+                    1 + below(&seed, round % 3 ? 4 : 100));
+}
+
+/* abc and xybc, with one state for ab and xyb: what that remembers is no string. */
+static void an_automaton_of_more_than_strings(void)
+{
+    enum { ROOT, A, X, XY, AB, END, STATES };
+    uint32_t next[STATES * 256], offsets[STATES + 1] = { 0 }, output = 5;
+    vyre_automaton m;
+    uint64_t seed = seed_of();
+    memset(&m, 0, sizeof m);
+    memset(next, 0, sizeof next);
+    for (uint32_t i = 0; i < STATES; i++) {
+        next[i * 256 + 'a'] = A;
+        next[i * 256 + 'x'] = X;
+    }
+    next[A * 256 + 'b'] = next[XY * 256 + 'b'] = AB;
+    next[X * 256 + 'y'] = XY;
+    next[AB * 256 + 'c'] = END;
+    offsets[STATES] = 1;
+    m.next = next;
+    m.output_offsets = offsets;
+    m.outputs = &output;
+    m.states = STATES;
+    m.longest = 4;
+    for (uint32_t i = 0; i < 60000; i++)
+        text[i] = (uint8_t)"abcxy"[below(&seed, 5)];
+    const vyre_scan_desc d = scan_desc(&m);
+    vyre_scan *s = scan_open(&d);
+    check_whole(s, text, 60000, walk(&m, text, 60000, 3, 0));
+    vyre_scan_close(s);
+}
+
+/* Enough for several threads, with bytes skipped and not. */
+static void threads_share_a_text(void)
+{
+    uint64_t seed = seed_of();
+    const uint32_t size = sizeof text, times = 16;
+    uint8_t *bytes = (uint8_t *)malloc((size_t)size * times);
+    CHECK(bytes != NULL);
+    for (uint32_t least = 1; least <= 5; least += 4) {
+        fill_random(&seed, size, 2);
+        for (uint32_t i = 0; i < size && least > 1; i++)
+            text[i] = (uint8_t)below(&seed, 256);
+        for (uint32_t i = 0; i < times; i++)
+            memcpy(bytes + (size_t)i * size, text, size);
+        for (uint32_t i = 0; i < 10; i++) {
+            patterns[i].size = least + (least > 1 ? below(&seed, 10) : 16);
+            patterns[i].bytes = text + below(&seed, size - 30);
+            patterns[i].id = i;
+        }
+        vyre_automaton m;
+        CHECK_EQ(vyre_automaton_make(patterns, 10, NULL, &m, NULL), VYRE_OK);
+        vyre_scan_desc d = scan_desc(&m);
+        d.text_bytes = 4u << 20;
+        vyre_scan *s = scan_open(&d);
+        check_whole(s, bytes, (size_t)size * times,
+                    walk(&m, bytes, (size_t)size * times, 3, 0));
+        vyre_scan_close(s);
+        vyre_automaton_free(&m);
+    }
+    free(bytes);
+}
+
+static void only_where_it_can_be(void)
+{
+    const vyre_pattern a = { "ab", 2, 0 };
+    vyre_rules rules = rules_made();
+    vyre_automaton m;
+    vyre_error err;
+    vyre_scan_desc d = scan_desc(NULL);
+    d.rules = &rules;
+    d.way = VYRE_SCAN_HOST;
+    CHECK(!vyre_scan_open(&d, &err) && err.status == VYRE_E_ARGUMENT);
+    vyre_rules_free(&rules);
+    CHECK_EQ(vyre_automaton_make(&a, 1, NULL, &m, NULL), VYRE_OK);
+    d = scan_desc(&m);
+    d.engine.backend = VYRE_BACKEND_VULKAN;
+    if (!engine_why)
+        CHECK(!vyre_scan_open(&d, &err) && err.status == VYRE_E_ARGUMENT);
+    d.way = (vyre_scan_way)(VYRE_SCAN_HOST + 1);
+    CHECK(!vyre_scan_open(&d, &err) && err.status == VYRE_E_ARGUMENT);
+    vyre_automaton_free(&m);
+}
+
+static vyre_status open_host_and_run(const vyre_allocator *allocator, void *user)
+{
+    vyre_error err;
+    vyre_scan_desc d = scan_desc((const vyre_automaton *)user);
+    d.engine.allocator = *allocator;
+    d.way = VYRE_SCAN_HOST;
+    vyre_scan *s = vyre_scan_open(&d, &err);
+    if (!s)
+        return err.status;
+    const vyre_scan_text t = text_of(text, 1000, 3);
+    const vyre_status status = vyre_scan_run(s, &t, 1, found, MOST_HITS, NULL, NULL);
+    vyre_scan_close(s);
+    return status;
+}
+
+static void memory_that_fails_there(void)
+{
+    const vyre_pattern a = { "abcd", 4, 0 };
+    vyre_automaton m;
+    CHECK_EQ(vyre_automaton_make(&a, 1, NULL, &m, NULL), VYRE_OK);
+    CHECK(oom_each(open_host_and_run, &m) > 20);
+    vyre_automaton_free(&m);
+}
+
 static bool stop_at_once(void *user, const vyre_scan_progress *p)
 {
     (void)user, (void)p;
@@ -800,9 +952,30 @@ static const engine_case cases[] = {
     ENGINE_CASE(files_are_read), ENGINE_CASE(a_large_file)
 };
 
+static const engine_case host_cases[] = {
+    ENGINE_CASE(skips_lose_nothing), ENGINE_CASE(an_automaton_of_more_than_strings),
+    ENGINE_CASE(threads_share_a_text), ENGINE_CASE(only_where_it_can_be),
+    ENGINE_CASE(memory_that_fails_there)
+};
+
+static void run_by_host(const engine_case *from, size_t count)
+{
+    static char name[128];
+    for (size_t i = 0; i < count; i++) {
+        if (from[i].body == groups_copy_the_tables)
+            continue;
+        snprintf(name, sizeof name, "host/%s", from[i].name);
+        test_run(name, from[i].body);
+    }
+}
+
 int main(void)
 {
     RUN(memory_that_fails); /* on the CPU */
     engine_run_cases(cases, sizeof cases / sizeof *cases);
+    backend_under_test = VYRE_BACKEND_CPU;
+    way_under_test = VYRE_SCAN_HOST;
+    run_by_host(cases, sizeof cases / sizeof *cases);
+    run_by_host(host_cases, sizeof host_cases / sizeof *host_cases);
     return test_end();
 }

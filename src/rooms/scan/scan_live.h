@@ -33,9 +33,12 @@ typedef struct vyre_scan vyre_scan;
 
 /* Who reads the tables, and where. */
 typedef enum vyre_scan_way {
-    VYRE_SCAN_CHOSEN = 0, /* GROUPS where a running kernel has groups for wide works, else LANES */
+    VYRE_SCAN_CHOSEN = 0, /* HOST where it can be; else GROUPS where a running kernel has groups
+                             for wide works, else LANES */
     VYRE_SCAN_LANES = 1,  /* each lane by itself, in the device's memory */
-    VYRE_SCAN_GROUPS = 2  /* a workgroup keeps the first 28 KB of them in its own memory */
+    VYRE_SCAN_GROUPS = 2, /* a workgroup keeps the first 28 KB of them in its own memory */
+    VYRE_SCAN_HOST = 3    /* on the CPU backend, for an automaton of patterns of at most 4096
+                             bytes: C in threads of the host, one for each processor at most */
 } vyre_scan_way;
 
 typedef struct vyre_scan_desc {

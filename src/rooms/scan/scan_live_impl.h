@@ -117,6 +117,24 @@ typedef struct vyi_scan_piece {
     uint64_t offset;    /* of its first byte in the file */
 } vyi_scan_piece;
 
+/* What a thread of the host walks of a bank's work. */
+typedef struct vyi_scan_share {
+    const vyre_scan      *s;
+    struct vyi_scan_bank *bank;
+    uint32_t              from, to; /* items */
+    bool                  started;  /* by the thread, not by who began the work */
+    vyi_thread            thread;
+} vyi_scan_share;
+
+/* HOST: walks by threads of the host (scan_host.c). */
+typedef struct vyi_scan_host {
+    bool     used;
+    uint32_t threads; /* for a work, at most */
+    uint32_t window;  /* bytes of a shortest pattern; 0: no byte is skipped */
+    uint32_t shallow; /* first row of a state that remembers two bytes, or accepts */
+    uint8_t *skips;   /* of two bytes that end a window: how far it can move */
+} vyi_scan_host;
+
 /* One half of the device's memory.  Filled, launched, collected; its items run as works
  * one after the other, each as many as have room for what they find. */
 typedef struct vyi_scan_bank {
@@ -130,6 +148,8 @@ typedef struct vyi_scan_bank {
     uint32_t        from, count, items, step; /* of the work, of all; of the next work at most */
     uint32_t        width;           /* of its segments */
     vyre_ticket     ticket;
+    vyi_scan_share  *parts;           /* HOST: of the work; records that it found */
+    uint32_t        part_count, found;
 } vyi_scan_bank;
 
 /* Where a file that goes on stands. */
@@ -153,6 +173,7 @@ struct vyre_scan {
     vyre           *v;
     vyi_scan_kernel kernel;
     vyi_scan_tables tables;
+    vyi_scan_host   host;
     void          (*recovered)(void *user, vyre *v); /* the caller's */
     void           *recovered_user;
     uint64_t        timeout_ns;
@@ -193,6 +214,13 @@ VYI_API void vyi_scan_begin(const vyre_scan *s, vyi_scan_bank *b, bool whole, ui
 VYI_API vyre_status vyi_scan_publish(vyre_scan *s, vyi_scan_bank *b, vyre_error *err);
 VYI_API vyre_status vyi_scan_wait(vyre_scan *s, vyi_scan_bank *b, uint32_t *found,
                                   vyre_error *err);
+/* HOST, for tables with one automaton that forgets, which has classes.  On failure free the
+ * tables as well. */
+VYI_API vyre_status vyi_scan_host_open(vyi_scan_tables *t, vyi_scan_host *h, vyre_error *err);
+/* Begins the bank's next items, which are counted; waits for them, and returns how many records
+ * they found. */
+VYI_API void vyi_scan_host_begin(vyre_scan *s, vyi_scan_bank *b);
+VYI_API uint32_t vyi_scan_host_end(vyi_scan_bank *b);
 /* Takes the records of the work that has ended into the caller's hits. */
 VYI_API vyre_status vyi_scan_take(vyre_scan *s, const vyi_scan_bank *b, uint32_t found,
                                   vyre_error *err);

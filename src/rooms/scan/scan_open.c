@@ -14,6 +14,7 @@
 #define VYI_SCAN_WIDEST      4096u /* that is chosen */
 #define VYI_SCAN_FEW_LANES   2048u /* where nobody knows how many run at the same time */
 #define VYI_SCAN_LOOP_BYTES  (1u << 18) /* a lane's, where drivers cut loops */
+#define VYI_SCAN_THREADS       64u
 #define VYI_SCAN_BLOCK_WORDS (1u << 20) /* states of a half, unless one piece needs more */
 
 static vyre_status vyi_scan_check(const vyre_scan_desc *d, vyre_error *err)
@@ -27,7 +28,7 @@ static vyre_status vyi_scan_check(const vyre_scan_desc *d, vyre_error *err)
                         "Use less: texts of any size stream through.",
                         "%llu bytes of text on the device, at most %u have numbers",
                         (unsigned long long)d->text_bytes, VYI_SCAN_TEXT_MOST);
-    if (d->hits > UINT32_MAX / 16 || (uint32_t)d->way > (uint32_t)VYRE_SCAN_GROUPS)
+    if (d->hits > UINT32_MAX / 16 || (uint32_t)d->way > (uint32_t)VYRE_SCAN_HOST)
         return vyi_fail(err, VYRE_E_ARGUMENT, d->hits, "Use fewer; hits that find none are "
                         "looked for again.", "%u places for hits, way %u", (unsigned)d->hits,
                         (unsigned)d->way);
@@ -37,6 +38,15 @@ static vyre_status vyi_scan_check(const vyre_scan_desc *d, vyre_error *err)
                         "a segment of %u bytes, and %u places for hits", (unsigned)d->width,
                         (unsigned)(d->hits ? d->hits : VYI_SCAN_PLACES));
     return VYRE_OK;
+}
+
+VYI_API void *vyi_scan_alloc(const vyre_scan *s, size_t count, size_t size, vyre_error *err)
+{
+    size_t bytes = 0;
+    void *memory = vyi_size_mul(count, size, &bytes) ? vyi_alloc(&s->allocator, bytes) : NULL;
+    if (!memory)
+        (void)vyi_fail_nomem(err, bytes ? bytes : SIZE_MAX);
+    return memory;
 }
 
 /* --- the handle below ----------------------------------------------------- */
@@ -115,29 +125,59 @@ static vyre_status vyi_scan_open_engine(vyre_scan *s, const vyre_scan_desc *d, v
     vyre_handler handler;
     vyre_desc engine = d->engine;
     const uint32_t words = s->tables.word_count;
+    const bool lanes = way != VYRE_SCAN_GROUPS;
     s->kernel.tables = &s->tables;
     s->kernel.places = s->places;
-    s->kernel.copied = way == VYRE_SCAN_LANES ? 0
-                       : words < VYI_SCAN_SHARED ? words : VYI_SCAN_SHARED;
+    s->kernel.copied = lanes ? 0 : words < VYI_SCAN_SHARED ? words : VYI_SCAN_SHARED;
     memset(&handler, 0, sizeof handler);
     handler.opcode = VYI_SCAN_OP;
     handler.emit = vyi_scan_emit;
     handler.user = &s->kernel;
     handler.name = "scan";
-    handler.width = way == VYRE_SCAN_LANES ? VYRE_WIDTH_RANGE : VYRE_WIDTH_GROUP;
+    handler.width = lanes ? VYRE_WIDTH_RANGE : VYRE_WIDTH_GROUP;
     vyi_scan_buffers(s, buffers, sizes);
     memset(&engine.kernel, 0, sizeof engine.kernel);
     engine.kernel.group_size = d->engine.kernel.group_size;
     engine.kernel.handlers = &handler;
     engine.kernel.handler_count = 1;
     engine.kernel.buffers = buffers;
-    engine.kernel.buffer_count = VYI_SCAN_BUFFERS - (way == VYRE_SCAN_LANES ? 1u : 0u);
+    engine.kernel.buffer_count = VYI_SCAN_BUFFERS - (lanes ? 1u : 0u);
     engine.buffer_sizes = sizes;
     engine.buffer_places = places;
     engine.recovered = vyi_scan_upload;
     engine.recovered_user = s;
     s->v = vyre_open(&engine, err);
     return s->v ? VYRE_OK : vyi_scan_refused(s, err);
+}
+
+/* One automaton, which forgets. */
+static bool vyi_scan_suits_host(const vyi_scan_tables *t)
+{
+    return t->automaton && t->bounded == 1;
+}
+
+/* Where the device turned out to be this machine's processors.  There is no kernel to wait
+ * for then, but the memory is the handle's. */
+static vyre_status vyi_scan_open_host(vyre_scan *s, const vyre_scan_desc *d,
+                                      const vyre_info *info, vyre_error *err)
+{
+    const uint32_t processors = vyi_processors();
+    const bool suits = vyi_scan_suits_host(&s->tables) && info->backend == VYRE_BACKEND_CPU;
+    if (d->way == VYRE_SCAN_HOST && !suits)
+        return vyi_fail(err, VYRE_E_ARGUMENT, info->backend,
+                        "Use VYRE_SCAN_CHOSEN, which takes HOST where it can be.",
+                        "VYRE_SCAN_HOST on backend %s, for %s", vyre_backend_name(info->backend),
+                        s->tables.automaton ? "an automaton" : "rules");
+    if (!suits || (d->way != VYRE_SCAN_HOST && d->way != VYRE_SCAN_CHOSEN))
+        return VYRE_OK;
+    s->host.threads = processors < VYI_SCAN_THREADS ? processors : VYI_SCAN_THREADS;
+    for (uint32_t i = 0; i < VYI_SCAN_BANKS; i++) {
+        s->banks[i].parts = (vyi_scan_share *)vyi_scan_alloc(s, s->host.threads,
+                                                            sizeof *s->banks[i].parts, err);
+        if (!s->banks[i].parts)
+            return VYRE_E_NOMEM;
+    }
+    return vyi_scan_host_open(&s->tables, &s->host, err);
 }
 
 /* Whether groups have the tables themselves is decided when the kernel is built, and what
@@ -168,7 +208,8 @@ static vyre_status vyi_scan_open_way(vyre_scan *s, const vyre_scan_desc *d, vyre
     s->piece_most = s->tables.bounded < s->tables.count && s->width_most < all
                         ? s->width_most & ~(VYI_SCAN_BLOCK - 1) : all;
     vyi_scan_upload(s, s->v);
-    return vyre_start(s->v, err);
+    status = vyi_scan_open_host(s, d, &info, err);
+    return status == VYRE_OK ? vyre_start(s->v, err) : status;
 }
 
 /* --- sizes ---------------------------------------------------------------- */
@@ -201,15 +242,6 @@ static uint32_t vyi_scan_choose_width(const vyre_scan *s)
     return width;
 }
 
-VYI_API void *vyi_scan_alloc(const vyre_scan *s, size_t count, size_t size, vyre_error *err)
-{
-    size_t bytes = 0;
-    void *memory = vyi_size_mul(count, size, &bytes) ? vyi_alloc(&s->allocator, bytes) : NULL;
-    if (!memory)
-        (void)vyi_fail_nomem(err, bytes ? bytes : SIZE_MAX);
-    return memory;
-}
-
 static vyre_status vyi_scan_open_banks(vyre_scan *s, vyre_error *err)
 {
     const uint32_t dfas = s->tables.count, block = s->bank_blocks * dfas;
@@ -236,7 +268,7 @@ static vyre_status vyi_scan_open_banks(vyre_scan *s, vyre_error *err)
 /* Without a DFA that could match there is nothing to run. */
 static vyre_status vyi_scan_open_into(vyre_scan *s, const vyre_scan_desc *d, vyre_error *err)
 {
-    const bool dense = d->engine.backend == VYRE_BACKEND_CPU && d->way != VYRE_SCAN_GROUPS;
+    const bool dense = d->engine.backend == VYRE_BACKEND_CPU && d->way == VYRE_SCAN_LANES;
     s->last = VYI_SCAN_NONE;
     s->recovered = d->engine.recovered;
     s->recovered_user = d->engine.recovered_user;
@@ -291,8 +323,10 @@ VYRE_API void vyre_scan_close(vyre_scan *s)
     const vyre_allocator allocator = s->allocator;
     const uint32_t dfas = s->tables.count;
     vyre_close(s->v);
-    for (uint32_t i = 0; i < VYI_SCAN_BANKS; i++)
+    for (uint32_t i = 0; i < VYI_SCAN_BANKS; i++) {
         vyi_scan_release(s, s->banks[i].pieces, s->bank_pieces * sizeof *s->banks[i].pieces);
+        vyi_scan_release(s, s->banks[i].parts, s->host.threads * sizeof *s->banks[i].parts);
+    }
     vyi_scan_release(s, s->spans, s->bank_pieces * sizeof *s->spans);
     vyi_scan_release(s, s->records, 2 * (size_t)s->places * sizeof *s->records);
     vyi_scan_release(s, s->states, (size_t)s->bank_blocks * dfas * sizeof *s->states);

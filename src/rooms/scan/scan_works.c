@@ -72,17 +72,26 @@ static size_t vyi_scan_counter(const vyre_scan *s, const vyi_scan_bank *b)
     return ((size_t)s->kernel.counter + (size_t)(b - s->banks)) * 4;
 }
 
+static vyre_status vyi_scan_publish_work(vyre_scan *s, vyi_scan_bank *b, vyre_error *err)
+{
+    const uint32_t none = 0;
+    vyre_work work;
+    vyi_scan_describe(s, b, &work);
+    const vyre_status status = vyre_write(s->v, VYI_SCAN_STATES, vyi_scan_counter(s, b), &none,
+                                          sizeof none, err);
+    return status == VYRE_OK ? vyre_publish(s->v, &work, &b->ticket, err) : status;
+}
+
 VYI_API vyre_status vyi_scan_publish(vyre_scan *s, vyi_scan_bank *b, vyre_error *err)
 {
-    const uint32_t none = 0, left = b->items - b->from;
-    vyre_work work;
+    const uint32_t left = b->items - b->from;
+    vyre_status status = VYRE_OK;
     VYRE_ASSERT(!b->launched && left > 0 && b->step > 0);
     b->count = left < b->step ? left : b->step;
-    vyi_scan_describe(s, b, &work);
-    vyre_status status = vyre_write(s->v, VYI_SCAN_STATES, vyi_scan_counter(s, b), &none,
-                                    sizeof none, err);
-    if (status == VYRE_OK)
-        status = vyre_publish(s->v, &work, &b->ticket, err);
+    if (s->host.used)
+        vyi_scan_host_begin(s, b);
+    else
+        status = vyi_scan_publish_work(s, b, err);
     b->launched = status == VYRE_OK;
     s->report.launches += b->launched;
     return status;
@@ -92,13 +101,18 @@ VYI_API vyre_status vyi_scan_wait(vyre_scan *s, vyi_scan_bank *b, uint32_t *foun
                                   vyre_error *err)
 {
     uint32_t word = 0;
-    vyre_status status = vyre_wait(s->v, b->ticket, s->timeout_ns, err);
+    vyre_status status = VYRE_OK;
+    if (s->host.used)
+        *found = vyi_scan_host_end(b);
+    else
+        status = vyre_wait(s->v, b->ticket, s->timeout_ns, err);
     if (status == VYRE_TIMEOUT)
         return status;
     b->launched = false;
     s->busy_until = vyi_now();
-    if (status == VYRE_OK)
-        status = vyre_read(s->v, VYI_SCAN_STATES, vyi_scan_counter(s, b), &word, sizeof word, err);
+    if (status != VYRE_OK || s->host.used)
+        return status;
+    status = vyre_read(s->v, VYI_SCAN_STATES, vyi_scan_counter(s, b), &word, sizeof word, err);
     *found = vyi_le32(word);
     return status;
 }
