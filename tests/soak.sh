@@ -26,6 +26,23 @@ soak() { # test, environment...
     fi
 }
 
+# All of /usr/include by grep and by examples/scan, for 100000 of the words there.
+scan_whole() {
+    local directory; directory=$(mktemp -d)
+    local -a files; mapfile -t files < <(find /usr/include -type f | LC_ALL=C sort)
+    if make -s --no-print-directory "$build/examples/scan" &&
+        cat "${files[@]}" | LC_ALL=C tr -cs 'A-Za-z0-9_' '\n' | LC_ALL=C sort -u | grep . > "$directory/words" &&
+        awk -v words="$(wc -l < "$directory/words")" 'int(NR * 100000 / words) > made && ++made' \
+            "$directory/words" > "$directory/patterns" &&
+        cmp <(LC_ALL=C grep -aobHF -f "$directory/patterns" "${files[@]}") \
+            <("$build/examples/scan" --cpu --stats -aobHF -f "$directory/patterns" "${files[@]}"); then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1)); echo "FAIL scan_whole"
+    fi
+    rm -r "$directory"
+}
+
 soak test_random TEST_PROGRAMS=$((10000 * factor))
 soak test_kernel_random TEST_COUNT=$((100000 * factor))
 soak test_engine_rings TEST_COUNT=$((5000 * factor))
@@ -70,6 +87,7 @@ soak test_fairness TEST_COUNT=1000000
 soak test_pool TEST_COUNT=$((50000 * factor))
 soak test_engine_fake TEST_COUNT=1
 soak test_engine_live ENGINE_LIVE_SLOTS=$((1000000 * factor))
+scan_whole
 bash bench/server.sh && passed=$((passed + 1)) || { failed=$((failed + 1)); echo "FAIL bench/server.sh"; }
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -184,23 +184,44 @@ static void read_pool(const char *const *from, uint32_t count)
     }
 }
 
-/* Words of the pool as they come, some of them twice; one in 4096 is up to LONGEST bytes of it. */
+/* Whether nobody has asked for the word before.  Two that look alike count as one. */
+static bool is_new(const uint8_t *word, size_t size)
+{
+    static uint64_t seen[4 * MOST_PATTERNS];
+    uint64_t hash = size + 1;
+    if (size == 0) { /* a new dictionary */
+        memset(seen, 0, sizeof seen);
+        return false;
+    }
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ word[i]) * 0x100000001b3ull;
+    size_t at = hash % (4 * MOST_PATTERNS);
+    while (seen[at] && seen[at] != hash)
+        at = (at + 1) % (4 * MOST_PATTERNS);
+    const bool is = seen[at] == 0;
+    seen[at] = hash;
+    return is;
+}
+
+/* Words of the pool, one in 64 though it was there before; one in 4096 is up to LONGEST bytes. */
 static vyre_automaton dictionary(uint64_t *seed, uint32_t count)
 {
     vyre_automaton m;
     vyre_error err;
-    const size_t stride = pool_size / (count + 1) + 1;
     uint32_t made = 0;
-    for (size_t from = 0; from < pool_size && made < count; from += stride) {
-        size_t at = from, size = 0;
+    size_t at = 0, size = 0;
+    is_new(NULL, 0);
+    for (; made < count; at += size) {
         while (at < pool_size && !is_word(pool[at]))
             at++;
-        while (at + size < pool_size && size < 40 && is_word(pool[at + size]))
-            size++;
-        if (made % 4096 == 1 && at + LONGEST < pool_size)
-            size = 1 + below(seed, LONGEST);
+        for (size = 0; at + size < pool_size && size < 40 && is_word(pool[at + size]); size++)
+            ;
         if (size == 0)
             break;
+        if (!is_new(pool + at, size) && below(seed, 64))
+            continue;
+        if (made % 4096 == 1 && at + LONGEST < pool_size)
+            size = 1 + below(seed, LONGEST);
         patterns[made].bytes = pool + at;
         patterns[made].size = (uint32_t)size;
         patterns[made].id = made;
