@@ -364,11 +364,14 @@ mock_vkGetPhysicalDeviceProperties2(VkPhysicalDevice physical,
     real.vkGetPhysicalDeviceProperties2(real.physical, properties);
     mock_properties(physical, &properties->properties);
     VkBaseOutStructure *node = (VkBaseOutStructure *)properties->pNext;
-    for (; node; node = node->pNext)
+    for (; node; node = node->pNext) {
         if (node->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES &&
             mock.no_subgroups)
             ((VkPhysicalDeviceSubgroupProperties *)node)->supportedOperations =
                 VK_SUBGROUP_FEATURE_BASIC_BIT;
+        if (node->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES && mock.driver_id)
+            ((VkPhysicalDeviceDriverProperties *)node)->driverID = (VkDriverId)mock.driver_id;
+    }
 }
 
 static VKAPI_ATTR void VKAPI_CALL

@@ -118,6 +118,7 @@ typedef struct mock_state {
     bool     copy_family;               /* 0 graphics and compute, 1 transfer only */
     bool     two_queues;                /* in family 0 */
     uint32_t max_lanes, max_buffers, max_range, max_shared; /* limits; 0 = the real ones */
+    uint32_t driver_id;                 /* likewise */
     uint32_t device_count;              /* 0 = the real one */
     bool     no_devices;
     mock_device devices[MOCK_MAX_DEVICES];

@@ -462,6 +462,20 @@ static void limits_of_the_device_are_errors(void)
     mock.max_range = 1024; /* a ring of 32 slots has 2048 bytes */
     refuse(&d, VYRE_E_VK_LIMIT);
     CHECK(strstr(err.text, "2048"));
+    vyre_buffer_desc buffer;
+    memset(&buffer, 0, sizeof buffer);
+    buffer.name = "large";
+    buffer.binding = VYRE_BINDING_USER;
+    buffer.access = VYRE_ACCESS_READ;
+    const size_t size = 0x80000000u;
+    d = small_desc();
+    d.kernel.buffers = &buffer;
+    d.kernel.buffer_count = 1;
+    d.buffer_sizes = &size;
+    mock.max_range = 0xffffffffu;
+    mock.driver_id = VK_DRIVER_ID_NVIDIA_PROPRIETARY; /* which loses the elements of such */
+    refuse(&d, VYRE_E_VK_LIMIT);
+    CHECK(strstr(err.text, "2147483648") && strstr(err.text, "2147483644"));
 }
 
 /* Arrays of the workgroup, with what the module adds of its own, against what the

@@ -642,6 +642,17 @@ static bool vyi_vk_has_driver_properties(vyi_vk_context *c)
     return c->version >= VK_API_VERSION_1_2;
 }
 
+/* NVIDIA's driver takes the size of a buffer for a signed number when it tells a program how
+ * many elements that has: of 2^31 bytes or more there are none (seen in 580.159.04). */
+static uint32_t vyi_vk_usable_range(const VkPhysicalDeviceProperties *properties,
+                                    VkDriverId driver)
+{
+    const uint32_t range = properties->limits.maxStorageBufferRange;
+    const bool told = driver == VK_DRIVER_ID_NVIDIA_PROPRIETARY;
+    const bool likely = (uint32_t)driver == 0 && properties->vendorID == 0x10deu;
+    return (told || likely) && range > 0x7ffffffcu ? 0x7ffffffcu : range;
+}
+
 static void vyi_vk_describe(vyi_vk_context *c)
 {
     VkPhysicalDeviceDriverProperties driver;
@@ -661,6 +672,8 @@ static void vyi_vk_describe(vyi_vk_context *c)
     c->fn.vkGetPhysicalDeviceProperties2(c->physical, &all);
     c->id.pNext = NULL;
     c->properties = all.properties;
+    c->properties.limits.maxStorageBufferRange = vyi_vk_usable_range(&all.properties,
+                                                                     driver.driverID);
     c->features.subgroup_size = subgroup.subgroupSize;
     c->features.subgroup_operations =
         (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) ? subgroup.supportedOperations : 0;
