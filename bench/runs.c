@@ -4,9 +4,10 @@
  *
  * vyre_run() of 65,536 works beside vyre_publish_many() and vyre_drain(), by turns, on the
  * device that there is and on the CPU backend, in a ring with a slot for each; --cpu
- * leaves the device out.  Then the CPU backend alone: a wide work by one thread and by
- * all, by turns with plain C that does the same in as many threads, and a lane's job, as
- * urgent as can be, beside one that does not end.  All counts must be right.
+ * leaves the device out.  Then the CPU backend alone: a wide work, a small one and a large
+ * one, by one thread and by all, by turns with plain C that does the same in as many
+ * threads, which wait awake; and a lane's job, as urgent as can be, beside one that does
+ * not end.  All counts must be right.
  */
 #define _GNU_SOURCE
 #define VYRE_IMPLEMENTATION
@@ -21,7 +22,7 @@
 #define OP_WIDE    0x1001u
 #define OP_ENDLESS 0x1002u
 
-enum { PART = 1024, INDEXES = 1 << 16, TURNS = 64, MAX_SAMPLES = 100000 };
+enum { PART = 1024, TURNS = 64, MAX_SAMPLES = 100000 };
 
 static const vyre_handler handlers[] = {
     { OP_COUNT, NULL, NULL, "count", VYRE_WIDTH_LANE, 0, "atomicAdd(sum[0], 1);", 0 },
@@ -37,7 +38,7 @@ static const vyre_buffer_desc buffers[] = {
 };
 
 static double     seconds = 1;
-static uint32_t   work_count = 65536, slot_count = 65536;
+static uint32_t   work_count = 65536, slot_count = 65536, index_count;
 static vyre_error err;
 
 static void must(vyre_status status)
@@ -142,7 +143,7 @@ static double once(vyre *v)
     memset(&work, 0, sizeof work);
     work.opcode = OP_WIDE;
     work.arg_count = 3;
-    work.args[1] = INDEXES;
+    work.args[1] = index_count;
     work.args[2] = TURNS;
     const uint64_t begin = bench_now();
     must(vyre_run(v, &work, 1, NULL, &err));
@@ -152,48 +153,70 @@ static double once(vyre *v)
 /* The part of the indexes that one of so many threads of plain C has. */
 typedef struct part {
     pthread_t thread;
-    uint32_t  first, end, sum;
+    uint32_t  first, end, sum, padding[11]; /* a line of its own */
 } part;
 
 enum { MAX_THREADS = 256 };
 
-static void *plain_part(void *user)
+static uint32_t plain_ready, plain_begun, plain_left;
+
+static void plain_run(part *p)
 {
-    part *p = (part *)user;
+    uint32_t sum = 0;
     for (uint32_t index = p->first; index < p->end; index++) {
         uint32_t x = index;
         for (uint32_t i = 0; i < TURNS; i++)
             x = x * 1664525u + 1013904223u;
-        p->sum += x;
+        sum += x;
     }
+    p->sum = sum;
+    __atomic_fetch_sub(&plain_left, 1, __ATOMIC_RELEASE);
+}
+
+static void *plain_main(void *user)
+{
+    __atomic_fetch_add(&plain_ready, 1, __ATOMIC_RELEASE);
+    while (!__atomic_load_n(&plain_begun, __ATOMIC_ACQUIRE)) {}
+    plain_run((part *)user);
     return NULL;
 }
 
+/* What counts is computing: the threads are there, and awake, when the clock starts. */
 static double plain_once(uint32_t threads)
 {
     static part parts[MAX_THREADS];
-    const uint64_t begin = bench_now();
+    plain_ready = plain_begun = 0;
+    plain_left = threads;
     for (uint32_t t = 0; t < threads; t++) {
-        parts[t].first = (uint32_t)((uint64_t)INDEXES * t / threads);
-        parts[t].end = (uint32_t)((uint64_t)INDEXES * (t + 1) / threads);
-        if (pthread_create(&parts[t].thread, NULL, plain_part, &parts[t]) != 0) {
+        parts[t].first = (uint32_t)((uint64_t)index_count * t / threads);
+        parts[t].end = (uint32_t)((uint64_t)index_count * (t + 1) / threads);
+        if (t && pthread_create(&parts[t].thread, NULL, plain_main, &parts[t]) != 0) {
             fprintf(stderr, "runs: no thread\n");
             exit(1);
         }
     }
-    for (uint32_t t = 0; t < threads; t++)
+    while (__atomic_load_n(&plain_ready, __ATOMIC_ACQUIRE) + 1 < threads) {}
+    const uint64_t begin = bench_now();
+    __atomic_store_n(&plain_begun, 1, __ATOMIC_RELEASE);
+    plain_run(&parts[0]);
+    while (__atomic_load_n(&plain_left, __ATOMIC_ACQUIRE)) {}
+    const uint64_t end = bench_now();
+    for (uint32_t t = 1; t < threads; t++)
         pthread_join(parts[t].thread, NULL);
-    return (double)(bench_now() - begin);
+    return (double)(end - begin);
 }
 
+/* By turns; the handler computes and touches next to no memory, so that processors are
+ * what it needs. */
 static void time_threads(bench_output *out, uint32_t cores)
 {
     vyre *one = open_handle(VYRE_BACKEND_CPU, 1, 3), *all = open_handle(VYRE_BACKEND_CPU, cores, 3);
     bench_row rows[4];
-    char path[64];
+    double parts[2];
+    char path[96];
     for (int i = 0; i < 4; i++) {
-        snprintf(path, sizeof path, "%s, %u threads", i < 2 ? "a wide work" : "plain C",
-                 i % 2 ? (unsigned)cores : 1u);
+        snprintf(path, sizeof path, "%s, %u indexes, %u threads", i < 2 ? "a wide work" : "plain C",
+                 (unsigned)index_count, i % 2 ? (unsigned)cores : 1u);
         rows[i] = bench_row_new(path, MAX_SAMPLES);
     }
     const uint64_t end = bench_now() + (uint64_t)(seconds * 4e9);
@@ -202,12 +225,14 @@ static void time_threads(bench_output *out, uint32_t cores)
         bench_add(&rows[1], once(all));
         bench_add(&rows[2], plain_once(1));
         bench_add(&rows[3], plain_once(cores));
-    } while (bench_now() < end);
-    for (int i = 0; i < 4; i += 2) {
-        const double slow = bench_finish(out, &rows[i]), fast = bench_finish(out, &rows[i + 1]);
+    } while (bench_now() < end || rows[0].count < 3);
+    for (int i = 0; i < 2; i++) {
+        const double slow = bench_finish(out, &rows[2 * i]);
+        parts[i] = slow / bench_finish(out, &rows[2 * i + 1]) / cores;
         bench_value(out, i ? "plain C: part of linear" : "a wide work: part of linear", "times",
-                    slow / fast / cores);
+                    parts[i]);
     }
+    bench_value(out, "a wide work: part of linear by plain C's", "times", parts[0] / parts[1]);
     vyre_close(one);
     vyre_close(all);
 }
@@ -255,6 +280,9 @@ int main(int argc, char **argv)
     time_runs(VYRE_BACKEND_CPU, &out);
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
     const uint32_t threads = cores < 1 ? 1 : cores > MAX_THREADS ? MAX_THREADS : (uint32_t)cores;
+    index_count = 1 << 16; /* a millisecond, and less: waking threads counts */
+    time_threads(&out, threads);
+    index_count = quick ? 1 << 17 : 1 << 20;
     time_threads(&out, threads);
     time_urgent(&out, threads);
     return 0;

@@ -554,6 +554,30 @@ static void an_idle_kernel_costs_nothing(void)
     idle("with the helper and bounded leases", true, 1u << 20);
 }
 
+/* Rounds are of the lanes.  Naps, behind each of which there are some, last 10 ms at least. */
+static uint32_t cpu_rounds(vyre *v)
+{
+    vyre_watch w;
+    CHECK_EQ(vyre_watch_live(v, VYRE_WATCH_DEVICE, &w, NULL), VYRE_OK);
+    return w.heartbeat;
+}
+
+static void wide_works_take_no_rounds(void)
+{
+    cpu_needs_threads();
+    enum { WORKS = 200 };
+    vyre *v = wide_open(2, 0);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    wide_check(v, wide_publish(v, OP_SHORT, 100, VYRE_PRIORITY_NORMAL), 99 * 50);
+    const uint64_t begin = engine_now();
+    const uint32_t before = cpu_rounds(v);
+    for (uint32_t i = 0; i < WORKS; i++)
+        wide_check(v, wide_publish(v, OP_SHORT, 100, VYRE_PRIORITY_NORMAL), 99 * 50);
+    const uint32_t rounds = cpu_rounds(v) - before;
+    CHECK(rounds <= WORKS / 10 + 3 * ((engine_now() - begin) / (SECOND / 100)));
+    vyre_close(v);
+}
+
 static void waiting_costs_nothing(void)
 {
     cpu_needs_threads();
@@ -670,6 +694,7 @@ int main(void)
     RUN(one_thread_has_no_groups);
     RUN(threads_that_cannot_be_had);
     RUN(every_allocation_for_wide_works_may_fail);
+    RUN(wide_works_take_no_rounds);
     RUN(an_idle_kernel_costs_nothing);
     RUN(waiting_costs_nothing);
     RUN(open_touches_no_memory);

@@ -427,7 +427,8 @@ VYI_API const vyi_backend *vyi_cpu_backend(void)
     static const vyi_backend backend = {
         VYRE_BACKEND_CPU, "cpu",          vyi_cpu_open,   vyi_cpu_close, vyi_cpu_info,
         vyi_cpu_launch,   vyi_cpu_reap,   vyi_cpu_attach, vyi_cpu_wake,  vyi_cpu_abort, false,
-        vyi_cpu_doze,     NULL,           vyi_cpu_resize, vyi_cpu_era,   NULL
+        vyi_cpu_doze,     NULL,           vyi_cpu_resize, vyi_cpu_era,   NULL,
+        vyi_cpu_wake_groups
     };
     return &backend;
 }

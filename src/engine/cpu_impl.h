@@ -126,8 +126,10 @@ VYI_API void vyi_cpu_tell(vyi_cpu *c);
 VYI_API void vyi_cpu_doze(vyi_device *d, uint64_t ns);
 #if VYI_THREADS
 /* Under the lock: the thread, before its first turn (false: the system gives none); a
- * turn, for what the worker has been prepared for; the end of one. */
+ * turn, for what the worker has been prepared for, which its `wake` tells it of, by the
+ * caller or at once; the end of one. */
 VYI_API bool vyi_cpu_make_thread(vyi_cpu_worker *w);
+VYI_API void vyi_cpu_take_turn(vyi_cpu_worker *w);
 VYI_API void vyi_cpu_give_turn(vyi_cpu_worker *w);
 VYI_API void vyi_cpu_end_turn(vyi_cpu_worker *w);
 #endif
@@ -151,6 +153,7 @@ VYI_API bool vyi_cpu_quit(vyi_cpu *c);
 
 /* Works that many lanes run, and news for those who wait (cpu_wide.c). */
 VYI_API void vyi_cpu_wake(vyi_device *d);
+VYI_API void vyi_cpu_wake_groups(vyi_device *d);
 /* By a worker that does not lead: if works have ended, whoever waits for them looks
  * now, be it a host thread that dozes or a lane. */
 VYI_API void vyi_cpu_worker_tells(vyi_cpu_worker *w);

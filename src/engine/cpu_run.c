@@ -8,6 +8,7 @@
 #include "engine/cpu_impl.h"
 
 #define VYI_CPU_SPIN_NS     50000u
+#define VYI_CPU_POLLS       64u
 #define VYI_CPU_WAIT_NS     20000u  /* that a reap spins for before it sleeps */
 #define VYI_CPU_LONG_NS     100000u /* of a round, before a worker gives away what it can */
 #define VYI_CPU_SLICE_NS    200000u /* of a reap, where there are no threads */
@@ -44,14 +45,15 @@ static void vyi_cpu_sleep(vyi_cpu_worker *w)
     idle->nap_ns = idle->nap_ns < idle->most_ns / 2 ? idle->nap_ns * 2 : idle->most_ns;
 }
 
-/* True at once when the last round has ended work, or put some back, for it may have left
- * some. */
-static bool vyi_cpu_has_news(vyi_cpu *c)
+/* With `ends`, true at once when the last round has ended work, or put some back: it may
+ * have left some, and where one has ended another often follows, which a round finds
+ * sooner than its news.  Groups end works, too, that no round has to do with. */
+static bool vyi_cpu_has_news(vyi_cpu *c, bool ends)
 {
     vyi_cpu_idle *idle = &c->idle;
     const uint32_t news = vyi_load_acquire(&c->news);
     const uint32_t ended = vyi_cpu_ended(c);
-    const bool moved = news != idle->seen || ended != idle->ended;
+    const bool moved = news != idle->seen || (ends && ended != idle->ended);
     if (ended != idle->ended)
         vyi_cpu_tell(c);
     idle->seen = news;
@@ -59,14 +61,23 @@ static bool vyi_cpu_has_news(vyi_cpu *c)
     return moved;
 }
 
+/* One line is looked at, many times, and the others now and then. */
+static void vyi_cpu_poll(const vyi_cpu *c)
+{
+    for (uint32_t i = 0; i < VYI_CPU_POLLS; i++) {
+        if (vyi_load_acquire(&c->news) != c->idle.seen)
+            return;
+        vyi_pause();
+    }
+}
+
 /* Looks for a while, on a processor that others may need.  False: nothing came. */
 static bool vyi_cpu_spin(vyi_cpu *c)
 {
     const uint64_t begin = vyi_now();
     do {
-        for (uint32_t i = 0; i < 64; i++)
-            vyi_pause();
-        if (vyi_cpu_stopped(c) || vyi_cpu_has_news(c))
+        vyi_cpu_poll(c);
+        if (vyi_cpu_stopped(c) || vyi_cpu_has_news(c, !c->base.wide_groups))
             return true;
         vyi_yield(); /* the publisher may wait for this processor */
     } while (vyi_now() - begin < VYI_CPU_SPIN_NS);
@@ -79,7 +90,7 @@ static bool vyi_cpu_await_work(vyi_cpu_worker *w, uint64_t round)
     vyi_cpu *c = w->c;
     if (vyi_cpu_ends(c))
         return false;
-    if (vyi_cpu_has_news(c) || round == 0) {
+    if (vyi_cpu_has_news(c, true) || round == 0) {
         c->idle.nap_ns = c->idle.least_ns;
         return true;
     }
@@ -88,6 +99,8 @@ static bool vyi_cpu_await_work(vyi_cpu_worker *w, uint64_t round)
     if (c->idle.nap_ns == c->idle.least_ns && vyi_cpu_spin(c))
         return !vyi_cpu_stopped(c);
     vyi_cpu_sleep(w);
+    if (vyi_cpu_has_news(c, true)) /* what the round will find is no news after it */
+        c->idle.nap_ns = c->idle.least_ns;
     return !vyi_cpu_ends(c);
 }
 

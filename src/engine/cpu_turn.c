@@ -65,11 +65,16 @@ static void vyi_cpu_count_resting(vyi_cpu_worker *w, uint32_t change)
         vyi_store_release(&c->wide_idle, c->wide_idle + change);
 }
 
-VYI_API void vyi_cpu_give_turn(vyi_cpu_worker *w)
+VYI_API void vyi_cpu_take_turn(vyi_cpu_worker *w)
 {
     VYRE_ASSERT(w->made && !vyi_load_acquire(&w->turn));
     vyi_cpu_count_resting(w, UINT32_MAX);
     vyi_store_release(&w->turn, 1);
+}
+
+VYI_API void vyi_cpu_give_turn(vyi_cpu_worker *w)
+{
+    vyi_cpu_take_turn(w);
     vyi_cond_signal(&w->wake);
 }
 

@@ -84,13 +84,12 @@ static bool vyi_cpu_takes_groups(const vyi_cpu *c)
            vyi_load_acquire(&c->leader) != VYI_CPU_NOBODY && !vyi_cpu_stopped(c);
 }
 
-/* Under the lock. */
+/* Under the lock; whoever does it wakes the worker. */
 static void vyi_cpu_rouse(vyi_cpu_worker *w)
 {
     vyi_cpu *c = w->c;
     w->sleeps = false;
     vyi_store_release(&c->wide_idle, c->wide_idle - 1);
-    vyi_cond_signal(&w->wake);
 }
 
 /* Under the lock: false if it has something to do, or there is no thread for it. */
@@ -102,26 +101,46 @@ static bool vyi_cpu_call(vyi_cpu_worker *w)
     if (sleeps || vyi_load_acquire(&w->turn) || !vyi_cpu_make_thread(w))
         return sleeps;
     w->era = vyi_load_relaxed(&w->c->era);
-    vyi_cpu_give_turn(w);
+    vyi_cpu_take_turn(w);
     return true;
+}
+
+/* Those that have been called: whoever is woken wants the lock, so they are when it is
+ * free. */
+typedef struct vyi_cpu_called {
+    vyi_cpu_worker *workers[2];
+    uint32_t        count;
+} vyi_cpu_called;
+
+static void vyi_cpu_wake_called(const vyi_cpu_called *called)
+{
+    for (uint32_t i = 0; i < called->count; i++)
+        vyi_cond_signal(&called->workers[i]->wake);
 }
 
 /* Under the lock.  A thread that cannot be had is not missed while there is another:
  * the first of them was made when the launch began. */
-static void vyi_cpu_call_groups(vyi_cpu *c, uint32_t most)
+static vyi_cpu_called vyi_cpu_call_groups(vyi_cpu *c, uint32_t most)
 {
     const uint32_t end = c->lane_count + c->base.wide_groups;
+    vyi_cpu_called called;
+    called.count = 0;
+    VYRE_ASSERT(most <= sizeof called.workers / sizeof called.workers[0]);
     if (!vyi_load_acquire(&c->wide_idle) || !vyi_cpu_takes_groups(c) || !vyi_cpu_has_chunks(c))
-        return;
-    for (uint32_t i = c->lane_count; i < end && most; i++)
-        most -= vyi_cpu_call(&c->workers[i]);
+        return called;
+    for (uint32_t i = c->lane_count; i < end && called.count < most; i++)
+        if (vyi_cpu_call(&c->workers[i]))
+            called.workers[called.count++] = &c->workers[i];
+    return called;
 }
 
 VYI_API void vyi_cpu_rouse_groups(vyi_cpu *c)
 {
     for (uint32_t i = c->lane_count; i < c->worker_count; i++)
-        if (c->workers[i].sleeps)
+        if (c->workers[i].sleeps) {
             vyi_cpu_rouse(&c->workers[i]);
+            vyi_cond_signal(&c->workers[i].wake);
+        }
 }
 
 /* The fence pairs with that of a group that goes to sleep. */
@@ -133,8 +152,9 @@ VYI_API void vyi_cpu_call_group(vyi_cpu *c)
     if (!vyi_load_acquire(&c->wide_idle) || !vyi_cpu_has_chunks(c))
         return;
     vyi_mutex_lock(&c->lock);
-    vyi_cpu_call_groups(c, 1);
+    const vyi_cpu_called called = vyi_cpu_call_groups(c, 1);
     vyi_mutex_unlock(&c->lock);
+    vyi_cpu_wake_called(&called);
 }
 
 /* --- a turn -------------------------------------------------------------- */
@@ -198,12 +218,15 @@ static bool vyi_cpu_group_goes_on(vyi_cpu_worker *w)
     vyi_mutex_lock(&c->lock);
     w->era = vyi_load_relaxed(&c->era);
     const bool goes_on = vyi_cpu_takes_groups(c) && vyi_cpu_has_chunks(c);
+    vyi_cpu_called called;
+    called.count = 0;
     if (!goes_on) {
         vyi_cpu_end_turn(w);
         vyi_fence_full();
-        vyi_cpu_call_groups(c, 1);
+        called = vyi_cpu_call_groups(c, 1);
     }
     vyi_mutex_unlock(&c->lock);
+    vyi_cpu_wake_called(&called);
     return goes_on;
 }
 
@@ -213,8 +236,9 @@ VYI_API void vyi_cpu_run_group(vyi_cpu_worker *w)
     const uint32_t group = 1 + w->index - c->lane_count; /* 0 is the lanes' */
     const uint32_t groups[3] = { group + 1, 1, 1 };
     vyi_mutex_lock(&c->lock);
-    vyi_cpu_call_groups(c, 2);
+    const vyi_cpu_called called = vyi_cpu_call_groups(c, 2);
     vyi_mutex_unlock(&c->lock);
+    vyi_cpu_wake_called(&called);
     do {
         w->group = group;
         (void)vyi_machine_run(w->loop, groups, 0, NULL);
@@ -275,6 +299,15 @@ VYI_API void vyi_cpu_wake(vyi_device *d)
     if (leader != VYI_CPU_NOBODY)
         vyi_cond_signal(&c->workers[leader].wake);
     vyi_mutex_unlock(&c->lock);
+}
+
+/* The lanes have nothing to do with it. */
+VYI_API void vyi_cpu_wake_groups(vyi_device *d)
+{
+    if (d->wide_groups)
+        vyi_cpu_call_group((vyi_cpu *)d);
+    else
+        vyi_cpu_wake(d);
 }
 
 VYI_API void vyi_cpu_worker_tells(vyi_cpu_worker *w)

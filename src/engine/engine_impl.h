@@ -188,6 +188,8 @@ struct vyi_backend {
     /* Of a traced handle's device: what its clock says now, if the driver tells.  NULL, or
      * false: it does not. */
     bool (*moment)(vyi_device *d, vyi_moment *out);
+    /* A gate was opened: as wake, for groups alone.  NULL: wake is called. */
+    void (*wake_groups)(vyi_device *d);
 };
 
 VYI_API const vyi_backend *vyi_cpu_backend(void);

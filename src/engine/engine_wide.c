@@ -18,6 +18,7 @@
 #define VYI_WIDE_GROUPS_AIM 1024u /* of one pass: enough for any device, where the range is */
 #define VYI_WIDE_TURNS_PASS 64u   /* of a group's loop, unless there would be too many groups */
 #define VYI_WIDE_TURNS_LIVE 32u   /* where groups wait, and an urgent work for them */
+#define VYI_WIDE_SHARES     4u    /* chunks of a group that shares its processor */
 #define VYI_WIDE_NONE       0xffffffffu
 #define VYI_WIDE_PER_MAX    0x80000000u /* behind it a lane's last turn still is below 2^32 */
 
@@ -85,7 +86,8 @@ static uint32_t vyi_wide_range_of(const vyi_wide_op *op, const uint32_t *args)
     return args[1] > args[0] ? args[1] - args[0] : 0;
 }
 
-/* Small ranges go to many groups; large ones in chunks that are worth a group. */
+/* Groups that share processors with others end at different times, so each has a few
+ * chunks.  Small ranges go to many groups; large ones in chunks that are worth a group. */
 static uint32_t vyi_wide_per(const vyi_device *d, const vyi_wide_op *op, uint32_t range)
 {
     const uint32_t group = d->wide_group;
@@ -93,10 +95,11 @@ static uint32_t vyi_wide_per(const vyi_device *d, const vyi_wide_op *op, uint32_
         return 1;
     if (op->chunk)
         return op->chunk / group < d->wide_turns ? op->chunk : d->wide_turns * group;
-    const uint32_t groups = d->wide_groups ? d->wide_groups : VYI_WIDE_GROUPS_AIM;
+    const uint64_t groups = d->wide_groups
+                                ? (uint64_t)d->wide_groups * (d->shared ? VYI_WIDE_SHARES : 1)
+                                : VYI_WIDE_GROUPS_AIM;
     const uint32_t most = d->wide_groups ? VYI_WIDE_TURNS_LIVE : VYI_WIDE_TURNS_PASS;
-    const uint32_t turns = (uint32_t)(((uint64_t)range + (uint64_t)group * groups - 1) /
-                                      ((uint64_t)group * groups));
+    const uint32_t turns = (uint32_t)((range + group * groups - 1) / (group * groups));
     return group * (turns < 1 ? 1 : turns < most ? turns : most);
 }
 
@@ -200,6 +203,15 @@ static bool vyi_wide_write(vyi_queue *q, const vyre_work *work, vyi_receipt *tic
     return true;
 }
 
+static void vyi_wide_wake(vyi_queue *q)
+{
+    vyi_device *d = vyi_queue_device(q);
+    if (d->backend->wake_groups && vyi_load_relaxed(&q->wides.gated))
+        d->backend->wake_groups(d);
+    else
+        vyi_queue_wake(q);
+}
+
 VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyi_receipt *ticket,
                                      vyre_error *err)
 {
@@ -211,7 +223,7 @@ VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyi_re
         published = vyi_wide_write(q, work, ticket);
     }
     if (published) {
-        vyi_queue_wake(q);
+        vyi_wide_wake(q);
         return VYRE_OK;
     }
     return vyi_news(err, VYRE_FULL, q->wides.count,

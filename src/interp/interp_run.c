@@ -85,15 +85,21 @@ VYI_API const vyi_step *vyi_step_halt(vyi_machine *m, const vyi_step *s)
 
 /* --- if, switch ---------------------------------------------------------- */
 
+static inline uint32_t vyi_chunk_true(const uint32_t *bools)
+{
+    uint32_t sum = 0;
+    for (uint32_t j = 0; j < VYI_CHUNK; j++)
+        sum += bools[j];
+    return sum;
+}
+
 static uint32_t vyi_count_true(const vyi_active *active, const uint32_t *bools)
 {
     const uint16_t *const lanes = active->lanes;
     uint32_t sum = 0;
     if (vyi_is_dense(active)) {
-        for (uint32_t lo = active->lo; lo < active->hi; lo += VYI_CHUNK) {
-            for (uint32_t j = 0; j < VYI_CHUNK; j++)
-                sum += bools[lo + j];
-        }
+        for (uint32_t lo = active->lo; lo < active->hi; lo += VYI_CHUNK)
+            sum += vyi_chunk_true(bools + lo);
         return sum;
     }
     for (uint32_t i = 0; i < active->count; i++)
@@ -101,15 +107,38 @@ static uint32_t vyi_count_true(const vyi_active *active, const uint32_t *bools)
     return sum;
 }
 
+/* Sorts `count` lanes behind those that have been sorted, `yes` of them into the first
+ * list and `no` into the second; the new `yes`. */
+static uint32_t vyi_if_sort(vyi_step_block *b, const uint32_t *bools, uint32_t from, uint32_t count,
+                            uint32_t yes)
+{
+    const uint16_t *const lanes = b->outer.lanes + from;
+    uint16_t *const first = b->first;
+    uint16_t *second = b->second + (from - yes);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint16_t lane = lanes[i];
+        const uint32_t is = bools[lane];
+        first[yes] = *second = lane;
+        yes += is;
+        second += 1 - is;
+    }
+    return yes;
+}
+
+/* Both lists.  Of a few lanes among many, most chunks have none. */
 static void vyi_if_split(vyi_step_block *b, const uint32_t *bools)
 {
-    const uint16_t *const lanes = b->outer.lanes;
-    uint16_t *const first = b->first, *const second = b->second;
+    const vyi_active *outer = &b->outer;
     uint32_t yes = 0;
-    for (uint32_t i = 0; i < b->outer.count; i++) {
-        const uint16_t lane = lanes[i];
-        first[yes] = second[i - yes] = lane;
-        yes += bools[lane];
+    if (!vyi_is_dense(outer)) {
+        (void)vyi_if_sort(b, bools, 0, outer->count, 0);
+        return;
+    }
+    for (uint32_t i = 0; i < outer->count; i += VYI_CHUNK) {
+        if (vyi_chunk_true(bools + outer->lo + i))
+            yes = vyi_if_sort(b, bools, i, VYI_CHUNK, yes);
+        else
+            memcpy(b->second + (i - yes), outer->lanes + i, VYI_CHUNK * sizeof *b->second);
     }
 }
 

@@ -825,7 +825,8 @@ VYI_API const vyi_backend *vyi_vulkan_backend(void)
     static const vyi_backend backend = {
         VYRE_BACKEND_VULKAN, "vulkan",   vyi_vk_open,   vyi_vk_close, vyi_vk_info,
         vyi_vk_launch,       vyi_vk_reap, vyi_vk_attach, NULL,         NULL, true,
-        NULL,                vyi_vk_copy, vyi_vk_resize, NULL,        vyi_vk_moment
+        NULL,                vyi_vk_copy, vyi_vk_resize, NULL,        vyi_vk_moment,
+        NULL
     };
     return &backend;
 #else
