@@ -153,7 +153,7 @@ static void open_once(const how *h)
         buffers[i].name = i ? NULL : "x";
         buffers[i].access = VYRE_ACCESS_READ_WRITE;
         places[i] = i ? VYRE_PLACE_DEVICE : VYRE_PLACE_SHARED;
-        sizes[i] = i ? (size_t)GIB_EACH << 30 : 4096;
+        sizes[i] = i ? ((size_t)GIB_EACH << 30) - 4096 : 4096; /* 2 GiB are refused on some */
     }
     desc.backend = VYRE_BACKEND_VULKAN;
     desc.kernel.handlers = &scale;

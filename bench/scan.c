@@ -10,9 +10,9 @@
  * same run: a kernel that adds up the words of such a text, and memcpy.  Then GNU grep,
  * ripgrep and Vectorscan, those that are installed; their numbers of lines, or of matches, are
  * compared, and the hits with a plain walk.  --alone: none of them.  --resident: only text that
- * is, and the kernel that only reads.  --smallest (8) and --largest are in MiB, 4095 at most;
- * --seconds is for each row; --patterns is one of the four numbers.  What is more than 64 MiB
- * is 64 MiB again and again.
+ * is, and the kernel that only reads.  --smallest (8) and --largest are in MiB, 4095 at most, and
+ * 2047 with NVIDIA's driver; --seconds is for each row; --patterns is one of the four numbers.
+ * What is more than 64 MiB is 64 MiB again and again.
  */
 #define _GNU_SOURCE
 #define VYRE_IMPLEMENTATION
