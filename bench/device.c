@@ -135,8 +135,8 @@ typedef struct how {
     uint32_t    buffers; /* of GIB_EACH, DEVICE */
 } how;
 
-#define GIB_EACH 2u
-#define MOST_BUFFERS 16u
+#define GIB_EACH 1u
+#define MOST_BUFFERS 32u
 
 static void open_once(const how *h)
 {

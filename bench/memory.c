@@ -26,6 +26,7 @@
 #define LARGE       (64u << 20)
 #define MOST_ROWS   200000u
 #define GIGABYTE    0x40000000ull
+#define MOST_OPENED 32u
 #define PLACES      3u
 
 static double   seconds_each = 0.25;
@@ -308,7 +309,7 @@ static void read_once(void *user, size_t size)
 static vyre *open_handle(vyre_backend backend, const vyre_place *places, const size_t *bytes,
                          uint32_t count)
 {
-    static vyre_buffer_desc buffers[16];
+    static vyre_buffer_desc buffers[MOST_OPENED];
     vyre_error err;
     vyre_desc d;
     memset(&d, 0, sizeof d);
@@ -373,21 +374,18 @@ static void copies_are_right(vyre *v)
 
 static void opening(const bench_output *out, vyre_backend backend, uint64_t memory)
 {
-    static const vyre_place places[16] = {
-        VYRE_PLACE_DEVICE, VYRE_PLACE_DEVICE, VYRE_PLACE_DEVICE, VYRE_PLACE_DEVICE,
-        VYRE_PLACE_DEVICE, VYRE_PLACE_DEVICE, VYRE_PLACE_DEVICE, VYRE_PLACE_DEVICE,
-        VYRE_PLACE_DEVICE, VYRE_PLACE_DEVICE, VYRE_PLACE_DEVICE, VYRE_PLACE_DEVICE,
-        VYRE_PLACE_DEVICE, VYRE_PLACE_DEVICE, VYRE_PLACE_DEVICE, VYRE_PLACE_DEVICE
-    };
-    size_t bytes[16];
+    vyre_place places[MOST_OPENED];
+    size_t bytes[MOST_OPENED];
     char path[100];
-    uint32_t count = (uint32_t)(memory / 2 / (2 * GIGABYTE)); /* of 2 GiB each */
-    count = count > 16 ? 16 : count;
-    for (uint32_t i = 0; i < 16; i++)
-        bytes[i] = (size_t)(2 * GIGABYTE);
+    uint32_t count = (uint32_t)(memory / 2 / GIGABYTE); /* of 1 GiB each */
+    count = count > MOST_OPENED ? MOST_OPENED : count;
+    for (uint32_t i = 0; i < MOST_OPENED; i++) {
+        places[i] = VYRE_PLACE_DEVICE;
+        bytes[i] = (size_t)GIGABYTE;
+    }
     for (uint32_t some = 0; some < 2; some++) {
         const uint32_t n = some ? count : 0;
-        snprintf(path, sizeof path, "open with %u GiB of DEVICE buffers", 2 * n);
+        snprintf(path, sizeof path, "open with %u GiB of DEVICE buffers", n);
         bench_row row = bench_row_new(path, 3);
         for (uint32_t i = 0; i < 3; i++) {
             const uint64_t begin = bench_now();
