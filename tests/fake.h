@@ -267,7 +267,8 @@ static const vyi_backend *fake_backend(void)
     static const vyi_backend backend = { VYRE_BACKEND_VULKAN, "fake",    fake_open,
                                          fake_close,          fake_info, fake_launch,
                                          fake_reap,           fake_attach, NULL, NULL, false,
-                                         NULL,                fake_copy, fake_resize, NULL, NULL, NULL };
+                                         NULL,                fake_copy, fake_resize, NULL, NULL,
+                                         NULL };
     return &backend;
 }
 
