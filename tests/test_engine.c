@@ -54,6 +54,15 @@ static void open_refuses_what_cannot_be(void)
     const size_t odd = 6;
     d.buffer_sizes = &odd;
     expect_open_fails(&d, VYRE_E_ARGUMENT);
+    vyre_buffer_desc buffers[VYRE_MAX_BINDINGS];
+    vyre_error err;
+    for (uint32_t i = 0; i < VYRE_MAX_BINDINGS; i++)
+        buffers[i] = engine_buffers[0];
+    d = engine_desc(64);
+    d.kernel.buffers = buffers;
+    d.kernel.buffer_count = VYRE_MAX_BINDINGS - VYRE_BINDING_USER - 1;
+    expect_open_fails(&d, VYRE_E_ARGUMENT);
+    CHECK(!vyre_open(&d, &err) && strstr(err.text, "27 user buffers; there may be 26"));
     d = engine_desc(64);
     d.backend = (vyre_backend)77;
     expect_open_fails(&d, VYRE_E_BACKEND);
@@ -527,6 +536,17 @@ static void priorities_have_partitions(void)
     }
     CHECK_EQ(vyre_drain(v, 10 * SECOND, NULL), VYRE_OK);
     CHECK_EQ(engine_observable(v, 0), 64);
+    for (uint32_t i = 0; i < 25; i++) { /* works of two levels, published together */
+        vyre_work pair[2] = { engine_add(1), engine_add(1) };
+        const uint32_t p = i % 5;
+        vyre_ticket t;
+        pair[0].priority = (vyre_priority)(i / 5);
+        pair[1].priority = (vyre_priority)p;
+        CHECK_EQ(vyre_publish_many(v, pair, 2, NULL, &t, NULL), VYRE_OK);
+        CHECK(vyre_ticket_slot(t) >= first[p] && vyre_ticket_slot(t) < first[p] + count[p]);
+    }
+    CHECK_EQ(vyre_drain(v, 10 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(engine_observable(v, 0), 114);
     CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
     vyre_work works[50];
     for (uint32_t i = 0; i < 50; i++) {
@@ -534,7 +554,7 @@ static void priorities_have_partitions(void)
         works[i].priority = (vyre_priority)(i % 5);
     }
     CHECK_EQ(vyre_run(v, works, 50, NULL, NULL), VYRE_OK);
-    CHECK_EQ(engine_observable(v, 0), 114);
+    CHECK_EQ(engine_observable(v, 0), 164);
     vyre_close(v);
 }
 

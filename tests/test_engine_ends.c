@@ -131,6 +131,29 @@ static void many_works_keep_the_last_one(void)
     vyre_close(v);
 }
 
+/* Of works that nobody asked for, some lost and some not well, a drain says FAULT: the
+ * slot of the first one has been used again by then. */
+static void a_drain_says_lost_only_where_no_work_failed(void)
+{
+    for (uint32_t fault = 0; fault < 2; fault++) {
+        vyre_desc d = ends_desc(8, false);
+        d.lost_work = VYRE_LOST_REPORT;
+        vyre *v = engine_open(&d);
+        vyre_error err;
+        (void)engine_publish(v, fault ? engine_work(OP_FAULT, 1, 3, 0) : engine_add(1));
+        CHECK_EQ(vyre_dispatch_resident(v, 1, NULL, NULL), VYRE_OK);
+        for (uint32_t i = 0; i < 8; i++)
+            (void)engine_publish(v, engine_add(1));
+        engine_lose(v);
+        CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
+        CHECK_EQ(vyre_drain(v, 10 * SECOND, &err), fault ? VYRE_E_FAULT : VYRE_E_LOST);
+        CHECK_EQ(err.status, fault ? VYRE_E_FAULT : VYRE_E_LOST);
+        CHECK(strstr(err.text, fault ? "1 works ended FAULT and 8" : "0 works ended FAULT and 8"));
+        CHECK_EQ(vyre_drain(v, 10 * SECOND, NULL), VYRE_OK);
+        vyre_close(v);
+    }
+}
+
 /* What was told stays so on the next device; what was not is lost, or runs again. */
 static void a_recovery_respects_what_is_kept(void)
 {
@@ -504,6 +527,7 @@ int main(void)
         ENGINE_CASE(kept_results_wait_for_their_owner),
         ENGINE_CASE(a_fault_that_was_told_keeps_nothing),
         ENGINE_CASE(many_works_keep_the_last_one),
+        ENGINE_CASE(a_drain_says_lost_only_where_no_work_failed),
         ENGINE_CASE(a_recovery_respects_what_is_kept),
         ENGINE_CASE(the_one_that_ends_is_named),
         ENGINE_CASE(callbacks_come_once),

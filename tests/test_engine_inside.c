@@ -437,6 +437,53 @@ static void a_look_is_due_before_the_leases_end(void)
     CHECK_EQ(vyi_chain_cadence(&v.queue), 0);
 }
 
+/* --- how a wide work is cut ---------------------------------------------- */
+
+static void check_cut(const vyi_device *d, const vyi_wide_op *op, uint32_t first, uint32_t range)
+{
+    const uint32_t args[2] = { op->width == VYRE_WIDTH_GROUP ? range : first, first + range };
+    const vyi_wide_cut cut = vyi_wide_cut_of(d, op, args);
+    const uint64_t per = cut.per, chunks = cut.chunks;
+    CHECK(chunks >= 1 && chunks <= VYI_WIDE_CHUNKS_MAX);
+    CHECK(per >= 1 && per <= VYI_WIDE_PER_MAX);
+    CHECK(per * chunks >= range && per * (chunks - 1) <= range);
+    CHECK(range == 0 || per * (chunks - 1) < range);
+    /* As asked, unless the loop may not take so many turns, or there would be too many. */
+    const uint64_t turns = op->chunk / d->wide_group < d->wide_turns;
+    const uint64_t asked = turns ? op->chunk : (uint64_t)d->wide_turns * d->wide_group;
+    if (op->chunk && asked <= VYI_WIDE_PER_MAX && asked * VYI_WIDE_CHUNKS_MAX >= range)
+        CHECK_EQ(per, asked);
+    if (op->width == VYRE_WIDTH_GROUP && range <= VYI_WIDE_CHUNKS_MAX)
+        CHECK_EQ(per, 1);
+}
+
+static void a_range_is_cut_into_chunks_that_cover_it(void)
+{
+    static const uint32_t ranges[] = { 0, 1, 31, 32, 33, 4095, 4096, 32767, 32768, 32769, 0x100000,
+                                       0x7fffffff, 0x80000000, 0x80000001, UINT32_MAX };
+    static const uint32_t sizes[] = { 0, 1, 31, 32, 33, 100, 65536, 0x7fffffff, 0x80000000,
+                                      0x80000001, UINT32_MAX };
+    static const uint32_t turns[] = { 1, 3, 16384, UINT32_MAX };
+    static vyi_device d;
+    memset(&d, 0, sizeof d);
+    d.wide_group = 32;
+    for (uint32_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
+        for (uint32_t c = 0; c < sizeof sizes / sizeof sizes[0]; c++)
+            for (uint32_t t = 0; t < 2 * (sizeof turns / sizeof turns[0]); t++) {
+                vyi_wide_op op;
+                memset(&op, 0, sizeof op);
+                op.width = VYRE_WIDTH_RANGE;
+                op.chunk = sizes[c];
+                d.wide_turns = turns[t / 2];
+                d.wide_groups = t % 2 ? 4 : 0;
+                check_cut(&d, &op, 0, ranges[i]);
+                check_cut(&d, &op, UINT32_MAX - ranges[i], ranges[i]);
+                op.width = VYRE_WIDTH_GROUP;
+                op.chunk = 0;
+                check_cut(&d, &op, 0, ranges[i]);
+            }
+}
+
 /* --- what the probe has proved, and where -------------------------------- */
 
 #if VYI_VULKAN
@@ -510,6 +557,7 @@ int main(void)
     RUN(a_line_has_the_words_of_its_work);
     RUN(each_round_of_a_partition_has_a_look);
     RUN(a_look_is_due_before_the_leases_end);
+    RUN(a_range_is_cut_into_chunks_that_cover_it);
 #if VYI_VULKAN
     RUN(the_looping_kernel_is_one_that_was_proved);
     RUN(lines_are_trusted_where_they_were_seen);

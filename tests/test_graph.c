@@ -2,6 +2,7 @@
  * they are, over stops and lost devices.  TEST_COUNT: random graphs of each kind; TEST_NODES:
  * of each; TEST_RUNS: of each graph. */
 #include "inside.h"
+#include "oom.h"
 #include "order.h"
 
 #include <pthread.h>
@@ -324,6 +325,73 @@ static void rings_of_any_size(void)
         printf("TEST_SEED=0x%llx TEST_COUNT=3\n", (unsigned long long)seed);
 }
 
+/* --- memory -------------------------------------------------------------------------- */
+
+static void a_graph_without_memory_is_none(void)
+{
+    static const uint32_t before[] = { 0, 0, 1, 2 };
+    static const uint32_t first[] = { 0, 0, 1, 2 }, count[] = { 0, 1, 1, 2 };
+    oom_state oom;
+    vyre_node nodes[4];
+    vyre_error err;
+    vyre_desc d = order_desc(&order_plain_kind, 32);
+    memset(nodes, 0, sizeof nodes);
+    for (uint32_t i = 0; i < 4; i++) {
+        nodes[i].work = engine_add(1);
+        nodes[i].after = before + first[i];
+        nodes[i].after_count = count[i];
+    }
+    oom_begin(&oom);
+    d.allocator = oom_allocator(&oom);
+    vyre *v = engine_open(&d);
+    const uint64_t blocks = oom.live_blocks;
+    vyre_graph *g = NULL;
+    for (oom_rearm(&oom); !g && oom.fail_at < 20; oom_rearm(&oom)) {
+        memset(&err, 0, sizeof err);
+        g = vyre_graph_make(v, nodes, 4, &err);
+        CHECK_EQ(g ? VYRE_OK : VYRE_E_NOMEM, err.status);
+        CHECK_EQ(oom.failed, !g);
+        CHECK(g || oom.live_blocks == blocks);
+    }
+    oom.fail_at = 0;
+    CHECK(g != NULL);
+    CHECK_EQ(vyre_graph_publish(g, NULL, NULL), VYRE_OK);
+    CHECK_EQ(vyre_graph_wait(g, 60 * SECOND, NULL, NULL), VYRE_OK);
+    CHECK_EQ(engine_observable(v, 0), 4);
+    vyre_graph_free(g);
+    CHECK_EQ(oom.live_blocks, blocks);
+    vyre_close(v);
+    CHECK(oom_is_clean(&oom));
+}
+
+/* --- tenants ------------------------------------------------------------------------- */
+
+/* The end of a graph, which counts nothing, runs by the rights of its last node. */
+static void the_end_has_its_last_nodes_tenant(void)
+{
+    static const uint32_t before = 0;
+    vyre_node nodes[2];
+    vyre_desc d = order_desc(&order_plain_kind, 32);
+    memset(nodes, 0, sizeof nodes);
+    d.tenants = 3;
+    for (uint32_t i = 0; i < 2; i++) {
+        nodes[i].work = engine_add(1);
+        nodes[i].work.tenant = 1 + i;
+    }
+    nodes[1].after = &before;
+    nodes[1].after_count = 1;
+    vyre *v = engine_open(&d);
+    CHECK_EQ(vyre_tenant_enable(v, 0, false, NULL), VYRE_OK);
+    vyre_graph *g = vyre_graph_make(v, nodes, 2, NULL);
+    CHECK(g != NULL);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    CHECK_EQ(vyre_graph_publish(g, NULL, NULL), VYRE_OK);
+    CHECK_EQ(vyre_graph_wait(g, 60 * SECOND, NULL, NULL), VYRE_OK);
+    CHECK_EQ(engine_observable(v, 0), 2);
+    vyre_graph_free(g);
+    vyre_close(v);
+}
+
 /* --- lost devices -------------------------------------------------------------------- */
 
 /* A chain of works that count; one of them is a tenant's without rights, so that the
@@ -609,6 +677,8 @@ int main(void)
         ENGINE_CASE(a_fan_opens_and_closes),
         ENGINE_CASE(threads_have_graphs_of_their_own),
         ENGINE_CASE(rings_of_any_size),
+        ENGINE_CASE(a_graph_without_memory_is_none),
+        ENGINE_CASE(the_end_has_its_last_nodes_tenant),
         ENGINE_CASE(a_lost_graph_is_no_half),
         ENGINE_CASE(a_graph_is_lost_while_it_is_published),
         ENGINE_CASE(what_is_owed_after_a_loss),

@@ -19,8 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What system calls do: `fail` is given by the first `times` of them, and no call moves
- * more than `most` bytes. */
+/* What system calls do: `fail` is given by the first `times` of them, no call moves more
+ * than `most` bytes, and each that moves some says `more` than it did. */
 static struct hooks {
     int      fail, times;
     uint32_t most;
@@ -29,7 +29,9 @@ static struct hooks {
     int      open, stat; /* an error of those */
     int      cached;     /* an error of each other read of the page cache */
     uint32_t copies;     /* of those, by threads that are not the test's */
-} hooks = { 0, 0, UINT32_MAX, -1, 0, 0, 0, 0, 0, 0 };
+    int      direct;     /* of an open with O_DIRECT */
+    uint32_t more;
+} hooks = { 0, 0, UINT32_MAX, -1, 0, 0, 0, 0, 0, 0, 0, 0 };
 
 static pthread_t hook_main;
 
@@ -47,21 +49,26 @@ static size_t hook_size(size_t size)
     return size < hooks.most ? size : hooks.most;
 }
 
+static ssize_t hook_moved(ssize_t moved)
+{
+    return moved > 0 ? moved + (ssize_t)hooks.more : moved;
+}
+
 static ssize_t hook_pread(int fd, void *bytes, size_t size, off_t offset)
 {
-    return hook_fails() ? -1 : pread(fd, bytes, hook_size(size), offset);
+    return hook_fails() ? -1 : hook_moved(pread(fd, bytes, hook_size(size), offset));
 }
 
 static ssize_t hook_pwrite(int fd, const void *bytes, size_t size, off_t offset)
 {
-    return hook_fails() ? -1 : pwrite(fd, bytes, hook_size(size), offset);
+    return hook_fails() ? -1 : hook_moved(pwrite(fd, bytes, hook_size(size), offset));
 }
 
 static ssize_t hook_preadv2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
 {
     const bool copies = !pthread_equal(pthread_self(), hook_main);
     const uint32_t n = copies ? __atomic_add_fetch(&hooks.copies, 1, __ATOMIC_RELAXED) : 0;
-    errno = hooks.fail || hooks.most != UINT32_MAX ? EOPNOTSUPP : n % 2 ? hooks.cached : 0;
+    errno = hooks.fail || hooks.more || hooks.most != UINT32_MAX ? EOPNOTSUPP : n % 2 ? hooks.cached : 0;
     if (errno)
         return -1;
     return preadv2(fd, parts, count, offset, flags);
@@ -88,16 +95,14 @@ static int hook_peek(struct io_uring *ring, struct io_uring_cqe **cqe)
     if (status == 0 && hook_fails())
         (*cqe)->res = -hooks.fail;
     else if (status == 0 && (*cqe)->res > 0)
-        (*cqe)->res = (int)hook_size((size_t)(*cqe)->res);
+        (*cqe)->res = (int)hook_moved((ssize_t)hook_size((size_t)(*cqe)->res));
     return status;
 }
 
 static int hook_open(const char *path, int how, ...)
 {
-    if (!hooks.open)
-        return open(path, how, 0666);
-    errno = hooks.open;
-    return -1;
+    errno = how & O_DIRECT && hooks.direct ? hooks.direct : hooks.open;
+    return errno ? -1 : open(path, how, 0666);
 }
 
 static int hook_stat(int fd, struct stat *about)
@@ -169,7 +174,7 @@ static uint64_t now_ns(void)
 
 static void hooks_reset(void)
 {
-    const struct hooks none = { 0, 0, UINT32_MAX, -1, 0, 0, 0, 0, 0, 0 };
+    const struct hooks none = { 0, 0, UINT32_MAX, -1, 0, 0, 0, 0, 0, 0, 0, 0 };
     hooks = none;
 }
 
@@ -725,6 +730,15 @@ static void every_errno(void)
     small_close(&b);
 }
 
+/* The next descriptor that open(2) gives: as many as before are open when it is the same. */
+static int next_descriptor(void)
+{
+    const int fd = open("/dev/null", O_RDONLY);
+    CHECK(fd >= 0);
+    close(fd);
+    return fd;
+}
+
 /* Each that open(2) and fstat(2) name: the file is not there, and nothing is added. */
 static void files_that_cannot_be_had(void)
 {
@@ -735,6 +749,7 @@ static void files_that_cannot_be_had(void)
     bench_pump b;
     vyre_error err;
     small_open(&b, VYRE_IO_CAN_READ);
+    const int descriptor = next_descriptor();
     for (uint32_t i = 0; i < 2 * (sizeof errors / sizeof errors[0]); i++) {
         uint32_t handle = 77;
         hooks.open = i & 1 ? 0 : errors[i / 2];
@@ -745,7 +760,8 @@ static void files_that_cannot_be_had(void)
         CHECK_EQ(handle, 77);
     }
     hooks_reset();
-    for (uint32_t i = 0; i < 250; i++) { /* no entry was used up, and no descriptor */
+    CHECK_EQ(next_descriptor(), descriptor);
+    for (uint32_t i = 0; i < 250; i++) { /* no entry was used up */
         uint32_t handle;
         hooks.stat = i < 240 ? EIO : 0;
         const vyre_status status = vyre_io_add_path(b.io, "/dev/null", VYRE_IO_CAN_READ, &handle,
@@ -813,6 +829,25 @@ static void descriptors_that_were_closed(void)
     small_close(&b);
 }
 
+/* More bytes than were asked for: whoever says so is not believed. */
+static void a_source_that_cannot_count(void)
+{
+    bench_pump b;
+    small_open(&b, VYRE_IO_CAN_READ | VYRE_IO_CAN_WRITE);
+    for (uint32_t i = 0; i < 2; i++) {
+        hooks.more = 1;
+        if (i)
+            ask(i, VYRE_IO_WRITE, b.target, b.file, 0, 100, 0);
+        else
+            ask(i, VYRE_IO_READ, b.file, b.target, 0, 100, 0);
+        CHECK_EQ(answer_error(b.io, i), VYRE_IO_CODE_SYSTEM | EIO << 8);
+        hooks_reset();
+        ask(i, VYRE_IO_READ, b.file, b.target, 0, 100, 0);
+        CHECK_EQ(answer_ok(b.io, i), 100);
+    }
+    small_close(&b);
+}
+
 /* O_DIRECT where the system takes it, and what it refuses all the same read. */
 static void around_the_page_cache(void)
 {
@@ -827,6 +862,28 @@ static void around_the_page_cache(void)
     vyre_io_info info;
     vyre_io_query(b.io, &info);
     CHECK(info.direct_refused);
+    small_close(&b);
+}
+
+/* A file system that does not open with it. */
+static void no_way_around_the_page_cache(void)
+{
+    bench_pump b;
+    vyre_io_info info;
+    uint32_t handle = 77;
+    small_open(&b, VYRE_IO_CAN_READ);
+    for (uint32_t i = 0; i < 2; i++) {
+        hooks.direct = i ? EINVAL : EACCES;
+        const vyre_status status = vyre_io_add_path(b.io, "/dev/null", VYRE_IO_CAN_READ |
+                                                    VYRE_IO_DIRECT, &handle, NULL);
+        CHECK_EQ(status, i ? VYRE_OK : VYRE_E_IO_FILE);
+        vyre_io_query(b.io, &info);
+        CHECK_EQ(info.direct_refused, i);
+    }
+    const uint32_t buffered = add_path(b.io, b.fd, VYRE_IO_CAN_READ | VYRE_IO_DIRECT);
+    ask(0, VYRE_IO_READ, buffered, b.target, 3, 100, 0);
+    CHECK_EQ(answer_ok(b.io, 0), 100);
+    check_bytes(b.memory, 3, 100);
     small_close(&b);
 }
 
@@ -1325,6 +1382,8 @@ int main(void)
     EACH(files_that_end_early);
     EACH(descriptors_that_were_closed);
     EACH(around_the_page_cache);
+    EACH(no_way_around_the_page_cache);
+    EACH(a_source_that_cannot_count);
     EACH(large_reads_are_copied_by_threads);
     EACH(closing_in_the_middle);
     EACH(hostile_queues);

@@ -403,12 +403,15 @@ static void a_buffer_gets_another_size(void)
     memcpy(model, bytes_in, now);
     for (uint32_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
         const uint32_t last = (uint32_t)(sizes[k] / 4 - 1);
-        vyre_info before, after;
+        vyre_info before, one, after;
         vyre_query(v, &before);
         memset(model + (sizes[k] < now ? sizes[k] : now), 0,
                SIZE - (sizes[k] < now ? sizes[k] : now));
         for (uint32_t i = 0; i < BUFFERS; i++) {
+            vyre_query(v, &one);
             CHECK_EQ(vyre_buffer_set(v, i, sizes[k], &err), VYRE_OK);
+            vyre_query(v, &after);
+            CHECK_EQ(after.device_bytes + now, one.device_bytes + sizes[k]);
             CHECK_EQ(vyre_map(v, i, &told) != NULL, all_places[i] != VYRE_PLACE_DEVICE);
             CHECK_EQ(told, sizes[k]);
             CHECK_EQ(vyre_read(v, i, 0, bytes_out, sizes[k], &err), VYRE_OK);

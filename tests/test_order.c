@@ -350,6 +350,15 @@ static void works_run_until_nothing_changes(void)
     vyre_until_desc u;
     memset(&u, 0, sizeof u);
     u.flag = 3;
+    CHECK_EQ(vyre_run_until(NULL, &u, &rounds, &stats, &err), VYRE_E_ARGUMENT);
+    CHECK_TEXT(err.text, "the handle is NULL");
+    CHECK_EQ(vyre_run_until(v, NULL, &rounds, &stats, &err), VYRE_E_ARGUMENT);
+    CHECK_TEXT(err.text, "desc is NULL");
+    u.count = 1;
+    CHECK_EQ(vyre_run_until(v, &u, &rounds, &stats, &err), VYRE_E_ARGUMENT);
+    CHECK_TEXT(err.text, "works is NULL");
+    u.count = 0;
+    CHECK_EQ(rounds, 77);
     CHECK_EQ(vyre_run_until(v, &u, &rounds, &stats, &err), VYRE_OK); /* no works */
     CHECK_EQ(rounds, 1);
     u.works = works;
