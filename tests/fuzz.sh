@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
-# Runs every libFuzzer target (tests/fuzz_*.c) for SECONDS_PER_FUZZER seconds,
-# starting from its corpus, tests/corpus/NAME.  With --replay it runs the
-# corpora only.  With --keep what was found to be new goes into the corpora.
+# Runs every libFuzzer target (tests/fuzz_*.c), or those that are named, for
+# SECONDS_PER_FUZZER seconds, starting from its corpus, tests/corpus/NAME.  With
+# --replay it runs the corpora only.  With --keep what was found to be new goes into
+# the corpora.
+#
+#   bash tests/fuzz.sh [--replay | --keep] [NAME...]
 set -u
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
 seconds=${SECONDS_PER_FUZZER:-60}
-mode=${1:-}
+mode=
+case ${1:-} in --*) mode=$1; shift ;; esac
 mkdir -p "$build/fuzz"
 passed=0 failed=0
 
-targets=$(ls tests/fuzz_*.c | sed 's,tests/fuzz_,,;s,\.c$,,' | grep -vx replay)
+targets=${*:-$(ls tests/fuzz_*.c | sed 's,tests/fuzz_,,;s,\.c$,,' | grep -vx replay)}
 flags="-std=gnu11 -g -O1 -DVYRE_NO_VULKAN -DVYI_API=extern -I. -Itests -iquote src -fno-omit-frame-pointer"
 sanitize="-fsanitize=address,undefined -fno-sanitize-recover=all"
 libs="-lm -lpthread -ldl"

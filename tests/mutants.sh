@@ -125,7 +125,7 @@ run_test() { # test, folder, its usual milliseconds
 
 build_mutant() { # test, folder, fragment: the program
     if is_in "$1" "$whole"; then
-        $test_case -O0 -iquote "$2" "tests/$1.c" -o "$2/$1" -luring $libs
+        gcc $cflags -O0 -iquote "$2" ${test_case#gcc $cflags} "tests/$1.c" -o "$2/$1" -luring $libs
     else
         link "$build/tests/$1.o" "$2/$1" "$2"
     fi 2>/dev/null

@@ -1,18 +1,26 @@
 #!/usr/bin/env bash
 # The long runs: the random tests with other seeds and more cases than CI
 # takes, and live publishing for longer.  SOAK_FACTOR (default 20) multiplies
-# the counts; the seed is printed and can be given as TEST_SEED.
+# the counts; the seed is printed and can be given as TEST_SEED.  Parts that are named
+# run alone:
+#
+#   bash tests/soak.sh test_io pairs_of_switches
 set -u
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
 factor=${SOAK_FACTOR:-20}
 seed=${TEST_SEED:-$(od -An -N6 -tx8 /dev/urandom | tr -d ' \n' | sed 's/^0*/0x/')}
 export TEST_SEED=$seed
-passed=0 failed=0
+passed=0 failed=0 wanted=" $* "
 echo "soak: TEST_SEED=$seed, factor $factor"
+
+is_wanted() { # part
+    [[ $wanted =~ ^\ *$ || $wanted == *" $1 "* ]]
+}
 
 soak() { # test, environment...
     local name=$1; shift
+    is_wanted "$name" || return 0
     make -s --no-print-directory "$build/tests/$name" || { failed=$((failed + 1)); return; }
     env "$@" "$build/tests/$name" > "$build/soak.log" 2>&1
     local code=$? line
@@ -87,7 +95,30 @@ soak test_fairness TEST_COUNT=1000000
 soak test_pool TEST_COUNT=$((50000 * factor))
 soak test_engine_fake TEST_COUNT=1
 soak test_engine_live ENGINE_LIVE_SLOTS=$((1000000 * factor))
-scan_whole
-bash bench/server.sh && passed=$((passed + 1)) || { failed=$((failed + 1)); echo "FAIL bench/server.sh"; }
+! is_wanted scan_whole || scan_whole
+if is_wanted server; then
+    bash bench/server.sh && passed=$((passed + 1)) || { failed=$((failed + 1)); echo "FAIL bench/server.sh"; }
+fi
+
+# What a switch leaves out, nothing that another one leaves in may need.
+pair_of_switches() {
+    gcc -std=c99 -Wall -Wextra -Werror -Wno-unused-function "-D$1" "-D$2" -I. -fsyntax-only vyre.c ||
+        echo "FAIL $1 with $2"
+}
+export -f pair_of_switches
+
+pairs_of_switches() {
+    local switches pairs wrong a b
+    switches=$(sed -n 's/^ *#define \(VYRE_NO_[A-Z]*\)$/\1/p' src/config.h)
+    switches="VYRE_NO_VULKAN VYRE_NO_THREADS VYRE_STATIC $switches"
+    pairs=$(for a in $switches; do for b in $switches; do [[ ! $a < $b ]] || echo "$a $b"; done; done)
+    wrong=$(xargs -P "$(nproc)" -I{} bash -c 'pair_of_switches {}' <<<"$pairs")
+    [ -z "$wrong" ] || echo "$wrong"
+    echo "pairs of switches: $(wc -l <<<"$pairs"), $(grep -c FAIL <<<"$wrong") do not build"
+    [ -z "$wrong" ]
+}
+if is_wanted pairs_of_switches; then
+    if pairs_of_switches; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -68,7 +68,8 @@ static ssize_t hook_preadv2(int fd, const struct iovec *parts, int count, off_t 
 {
     const bool copies = !pthread_equal(pthread_self(), hook_main);
     const uint32_t n = copies ? __atomic_add_fetch(&hooks.copies, 1, __ATOMIC_RELAXED) : 0;
-    errno = hooks.fail || hooks.more || hooks.most != UINT32_MAX ? EOPNOTSUPP : n % 2 ? hooks.cached : 0;
+    const bool changed = hooks.fail || hooks.more || hooks.most != UINT32_MAX;
+    errno = changed ? EOPNOTSUPP : n % 2 ? hooks.cached : 0;
     if (errno)
         return -1;
     return preadv2(fd, parts, count, offset, flags);
@@ -1329,11 +1330,11 @@ static void no_memory(void)
 }
 
 /* Few at a time: nobody is forgotten. */
-static void a_small_depth(void)
+static void read_at_depth(uint32_t depth)
 {
     static uint8_t memory[64];
     vyre_io_desc d = io_desc();
-    d.depth = 3;
+    d.depth = depth;
     vyre_io *io = io_open(&d);
     const int fd = file_make(0, 0, 4096);
     const uint32_t file = add_fd(io, fd, 0, 0, VYRE_IO_CAN_READ);
@@ -1346,6 +1347,17 @@ static void a_small_depth(void)
     }
     vyre_io_close(io);
     close(fd);
+}
+
+static void a_small_depth(void)
+{
+    vyre_error err;
+    vyre_io_desc d = io_desc();
+    read_at_depth(3);
+    read_at_depth(VYRE_IO_SLOTS);
+    d.depth = VYRE_IO_SLOTS + 1;
+    CHECK(!vyre_io_open(&d, &err));
+    CHECK_EQ(err.status, VYRE_E_ARGUMENT);
 }
 
 /* With one system call for each, with a ring, and with a ring and threads beside it. */

@@ -389,6 +389,7 @@ static void works_run_until_nothing_changes(void)
     CHECK_EQ(vyre_run_until(v, &u, &rounds, &stats, &err), VYRE_E_FAULT);
     CHECK_EQ(rounds, 1);
     CHECK_EQ(stats.faults, 1);
+    CHECK(!strstr(err.text, "changed something"));
     u.flag = 64;
     CHECK_EQ(vyre_run_until(v, &u, &rounds, &stats, &err), VYRE_E_ARGUMENT);
     CHECK_TEXT(err.text, "the flag is observable 64, and the handle has 64");
