@@ -18225,8 +18225,9 @@ VYI_API void vyi_groups_leave(vyi_kernel *k)
     vyre_ir_end(k->p);
 }
 
-/* Opens the part of the lanes that serve slots one by one: the first ones of the
- * first groups.  From here on `lane` and `lanes` are theirs. */
+/* Opens the part of the lanes that serve slots one by one: some of the first groups,
+ * as far apart in theirs as there is room, for a lane in a long job may keep the others of
+ * its subgroup (docs/memory-model.md).  From here on `lane` and `lanes` are theirs. */
 VYI_COLD
 VYI_API void vyi_groups_begin(vyi_kernel *k)
 {
@@ -18243,13 +18244,17 @@ VYI_API void vyi_groups_begin(vyi_kernel *k)
     vyre_value each = vyi_wide_head(k, VYI_WIDE_LANES);
     vyre_value spins = vyi_wide_head(k, VYI_WIDE_PROBE);
     vyre_value before = vyre_ir_mul(p, group, each);
-    k->lane = vyre_ir_name(p, vyre_ir_add(p, before, k->wide.lane), "lane");
+    vyre_value apart = vyre_ir_div(p, k->wide.lanes, each);
+    vyre_value nth = vyre_ir_div(p, k->wide.lane, apart);
+    vyre_value beside = vyre_ir_rem(p, k->wide.lane, apart);
+    k->lane = vyre_ir_name(p, vyre_ir_add(p, before, nth), "lane");
     k->lanes = vyre_ir_name(p, vyre_ir_mul(p, pollers, each), "lanes");
     vyre_ir_if(p, vyi_kernel_op(k, vyre_ir_ne, spins, 0));
     vyi_group_probe(k, spins);
     vyre_ir_else(p);
     vyre_ir_if(p, vyre_ir_lt(p, group, pollers));
-    vyre_ir_if(p, vyre_ir_lt(p, k->wide.lane, each));
+    vyre_value first = vyi_kernel_is(k, beside, 0), inside = vyre_ir_lt(p, nth, each);
+    vyre_ir_if(p, vyre_ir_and(p, first, inside));
 }
 
 VYI_COLD

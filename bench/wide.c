@@ -33,6 +33,7 @@ enum { TILE = 32, BYTES_TILE = 4096 /* words */, BINS = 256, MAX_SAMPLES = 20000
 
 static double     seconds_each = 0.25;
 static uint32_t   lanes = 512; /* of a group */
+static uint32_t   most_groups;   /* for wide works; 0: as many as are resident */
 static vyre_error err;
 
 static void must(bool good)
@@ -207,6 +208,7 @@ static vyre *open_wide(const vyre_handler *list, uint32_t count, uint32_t words)
     desc.kernel.buffers = buffers;
     desc.kernel.buffer_count = BUFFERS;
     desc.kernel.group_size = lanes;
+    desc.wide_groups = most_groups;
     desc.buffer_sizes = count ? sizes : small;
     vyre *v = vyre_open(&desc, &err);
     must(v && vyre_start(v, &err) == VYRE_OK);
@@ -468,7 +470,10 @@ static void table_of_works(const bench_output *out, plain *r, vyre *v, uint32_t 
     vyre_info info;
     char what[64];
     vyre_query(v, &info);
-    vyre_work w = work_of(OP_EMPTY, 0, info.wide_groups ? info.wide_groups : 64);
+    vyre_work w = work_of(OP_EMPTY, 0, 0);
+    bench_row nothing = measure(v, "nothing, no index, vyre.h", &w);
+    bench_finish(out, &nothing);
+    w = work_of(OP_EMPTY, 0, info.wide_groups ? info.wide_groups : 64);
     compare(out, r, v, &w, 0, w.args[1], 0, "nothing, a chunk a group");
     for (uint32_t log = 10; log <= largest; log += quick ? 5 : 2) {
         const uint32_t n = 1u << log;
@@ -548,7 +553,7 @@ static void table_of_lanes(const bench_output *out, vyre *v, uint32_t largest)
 
 int main(int argc, char **argv)
 {
-    bench_usage(argc, argv, "[--csv] [--quick] [--seconds N] [--largest N]");
+    bench_usage(argc, argv, "[--csv] [--quick] [--seconds N] [--largest N] [--groups N]");
     const bool quick = bench_flag(argc, argv, "--quick");
     plain r;
     bench_output out;
@@ -562,6 +567,7 @@ int main(int argc, char **argv)
                                                     quick ? 14 : cpu ? 22 : 28);
     seconds_each = bench_number(argc, argv, "--seconds", quick ? 0.01 : 0.25);
     lanes = cpu ? 32 : 512;
+    most_groups = (uint32_t)bench_number(argc, argv, "--groups", 0);
     const uint32_t words = 1u << (largest < 14 ? 14 : largest);
     for (uint32_t i = 0; i < 4; i++)
         r.b[i] = raw_buffer_new(&r.device, i < 2   ? (VkDeviceSize)words * 4

@@ -5,7 +5,7 @@
 #include "test.h"
 
 enum { SLOTS = 32, ALL = SLOTS + VYI_WIDE_SLOTS, USER = 4096, GROUP = 32 };
-enum { TOUCH = 0x40, SUM = 0x41 };
+enum { TOUCH = 0x40, SUM = 0x41, WHO = 0x42 };
 
 static void emit_touch(vyre_program *p, const vyre_slot_values *s, void *user)
 {
@@ -17,6 +17,13 @@ static void emit_sum(vyre_program *p, const vyre_slot_values *s, void *user)
 {
     (void)user;
     vyre_emit_reduce(p, s, 3, VYRE_ATOMIC_ADD, s->index);
+}
+
+/* For one lane: which of its group it is, into the slot's first argument. */
+static void emit_who(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_emit_result(p, s, 0, vyre_ir_builtin(p, VYRE_BUILTIN_LOCAL_INDEX));
 }
 
 typedef struct board {
@@ -31,7 +38,8 @@ static void board_begin(board *b)
 {
     static const vyre_handler handlers[] = {
         { TOUCH, emit_touch, NULL, "touch", VYRE_WIDTH_RANGE, 0, NULL, 0 },
-        { SUM, emit_sum, NULL, "sum", VYRE_WIDTH_RANGE, 0, NULL, 0 }
+        { SUM, emit_sum, NULL, "sum", VYRE_WIDTH_RANGE, 0, NULL, 0 },
+        { WHO, emit_who, NULL, "who", VYRE_WIDTH_LANE, 0, NULL, 0 }
     };
     vyre_buffer_desc user;
     vyre_kernel_desc desc;
@@ -47,7 +55,7 @@ static void board_begin(board *b)
     desc.workgroup_size = desc.group_size = GROUP;
     desc.slot_count = SLOTS;
     desc.handlers = handlers;
-    desc.handler_count = 2;
+    desc.handler_count = 3;
     desc.buffers = &user;
     desc.buffer_count = 1;
     host.mirror_binding = 5;
@@ -190,6 +198,26 @@ static void lanes_are_served_beside(void)
     board_end(&b);
 }
 
+/* A subgroup has as few of them as can be. */
+static void lanes_that_serve_are_apart(void)
+{
+    static board b;
+    for (uint32_t lanes = 1; lanes <= GROUP; lanes *= 2) {
+        board_begin(&b);
+        b.wide[VYI_WIDE_HEAD + VYI_WIDE_LANES] = lanes;
+        for (uint32_t s = 0; s < SLOTS; s++) {
+            b.ring[16 * s + VYRE_SLOT_OPCODE] = WHO;
+            b.ring[16 * s + VYRE_SLOT_STATUS] = VYRE_SLOT_PUBLISHED;
+        }
+        board_run(&b, 2, 20);
+        uint32_t wrong = 0;
+        for (uint32_t s = 0; s < SLOTS; s++)
+            wrong += b.ring[16 * s + VYRE_SLOT_ARGS] != s % lanes * (GROUP / lanes);
+        CHECK_EQ(wrong, 0);
+        board_end(&b);
+    }
+}
+
 static void urgent_works_come_first(void)
 {
     static board b;
@@ -328,6 +356,7 @@ int main(void)
     RUN(groups_run_what_gates_open);
     RUN(a_work_outlasts_leases);
     RUN(lanes_are_served_beside);
+    RUN(lanes_that_serve_are_apart);
     RUN(urgent_works_come_first);
     RUN(tenants_without_rights_wait_at_the_gate);
     RUN(shutdown_ends_groups_between_chunks);
