@@ -26135,6 +26135,19 @@ typedef struct vyi_trouble {
 #define VYI_TROUBLE_CHANGING 0xffffffffu /* a generation: a later one is being written down */
 #define VYI_TROUBLE_LOST 0xffffffffu
 
+/* What a handle wants of each publish beyond a line into a slot. */
+#define VYI_EXTRA_RECORD  0x001u /* a copy of the work, for a rerun */
+#define VYI_EXTRA_AGES    0x002u /* when it was published */
+#define VYI_EXTRA_ORDER   0x004u /* what it waits for and signals */
+#define VYI_EXTRA_CHECKED 0x008u /* its argument count, in the slot */
+#define VYI_EXTRA_LEVELS  0x010u /* its priority says which slots are its */
+#define VYI_EXTRA_WIDE    0x020u /* its opcode may say so */
+#define VYI_EXTRA_BUFFERS 0x040u /* what the program wrote into its buffers comes first */
+#define VYI_EXTRA_TOLD    0x080u /* somebody is told of it */
+#define VYI_EXTRA_KEPT    0x100u /* its result, if its ticket was asked for */
+#define VYI_EXTRAS_NOTED (VYI_EXTRA_RECORD | VYI_EXTRA_AGES | VYI_EXTRA_ORDER)
+#define VYI_EXTRAS_IN_LINE (VYI_EXTRA_ORDER | VYI_EXTRA_CHECKED)
+
 #define VYI_CACHE_LINE 64u
 
 /* Slots of one priority that one owner publishes into, in turn.  Without
@@ -26190,7 +26203,7 @@ typedef struct vyi_slots {
     uint32_t     mirror;  /* index of that buffer */
     uint32_t     cancel;  /* and of that */
     uint32_t     tag;     /* of tickets, where their slot leaves room */
-    bool         extended; /* slots have more than a work says: order, or its argument count */
+    uint32_t     extras;  /* VYI_EXTRA_ bits: all that publishing may need beyond lines */
     uint32_t    *marks;
     uint32_t    *kept;    /* marks, while they are held */
     uint32_t    *wishes;  /* the generation whose cancel word is set; 0: it is clear */
@@ -26550,6 +26563,7 @@ typedef struct vyi_receipt {
     bool        relay; /* it runs nothing */
     uint32_t    wait, signal; /* events, in use for the call; 0: none, or (if named) one of its
                                  own */
+    bool        due;   /* a publish has found that the device should be looked at */
     uint32_t    run;   /* 1 + loss.count when the run of a graph began that the work is a part
                           of: it does not outlast that device; 0: a work by itself */
 } vyi_receipt;
@@ -26580,11 +26594,8 @@ VYI_API void vyi_trace_rows(vyre *v);
 /* What both clocks say, if the driver tells; under the lock, or where nobody else is. */
 VYI_API void vyi_trace_moment(const vyre *v, vyi_device *d, vyi_moment *out);
 
-/* Works are told of one by one. */
-static inline bool vyi_tells(const vyre *v)
-{
-    return v->observer || v->trace.events;
-}
+/* Once who is told is known (engine.c). */
+VYI_API void vyi_extras_plan(vyre *v);
 
 static inline void vyi_tell_rested(vyre *v)
 {
@@ -26692,7 +26703,9 @@ VYI_API void vyi_slots_write(const vyi_queue *q, const vyi_device *d, uint32_t s
 /* `told`: whoever asks for this slot is told now; otherwise the next drain is. */
 VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, uint32_t code,
                               bool told);
-VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_error *err);
+/* Whether the handle takes them all: the error names the first that it does not. */
+VYI_API vyre_status vyi_works_fit(const vyre *v, const vyre_work *works, uint32_t count,
+                                    vyre_error *err);
 /* VYRE_OK, VYRE_PENDING, VYRE_PAUSED, E_FAULT or E_CANCELLED (and its code), E_LOST,
  * E_STALE, E_TICKET. */
 VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code);
@@ -26967,8 +26980,8 @@ static inline vyi_receipt vyi_receipt_for(const vyi_queue *q, const vyre_ticket 
 {
     vyi_receipt r;
     memset(&r, 0, sizeof r);
-    r.keep = asked && q->v->desc.keep_results;
-    r.named = asked && q->order.count;
+    r.keep = asked && (q->slots.extras & VYI_EXTRA_KEPT);
+    r.named = asked && (q->slots.extras & VYI_EXTRA_ORDER);
     return r;
 }
 
@@ -27079,7 +27092,7 @@ static inline vyi_end *vyi_end_of(const vyi_queue *q, uint32_t slot)
 static inline vyi_share *vyi_share_of(const vyi_queue *q, vyi_owner *o, vyre_priority priority)
 {
     vyi_share *share = &o->shares[0];
-    if (q->slots.levels > 1) {
+    if (q->slots.extras & VYI_EXTRA_LEVELS) {
         share = &o->shares[vyi_priority_level(priority)];
         if (share->count == 0) /* a ring of less than five slots has NORMAL ones only */
             share = &o->shares[vyi_priority_level(VYRE_PRIORITY_NORMAL)];
@@ -27128,10 +27141,11 @@ VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count);
 VYI_API vyre_status vyi_publish(vyi_queue *q, vyi_owner *o, const vyre_work *works,
                                 uint32_t count, uint32_t *published, vyre_ticket *last,
                                 vyre_error *err);
-/* The first of the works, as many as find slots that follow each other at once and are asked
- * for by *count, which says then how many: each slot is kept, and the last one's ticket told. */
-VYI_API vyre_status vyi_publish_row(vyi_queue *q, const vyre_work *works, uint32_t *count,
-                                    vyi_receipt *last, vyre_error *err);
+/* Rows of works that were checked, between a begin and an end: the first of the works, as
+ * many as find slots that follow each other at once and are asked for by *count, which says
+ * then how many; the last one's ticket. */
+VYI_API vyre_status vyi_publish_row(vyi_queue *q, vyi_owner *o, const vyre_work *works,
+                                    uint32_t *count, vyi_receipt *last, vyre_error *err);
 VYI_API vyre_status vyi_publish_one(vyi_queue *q, vyi_owner *o, const vyre_work *work,
                                     vyi_receipt *ticket, vyre_error *err);
 
@@ -27145,6 +27159,22 @@ static inline vyre_status vyi_queue_takes_work(const vyi_queue *q, vyre_error *e
 {
     const uint32_t state = vyi_load_acquire(&q->state);
     return state < VYI_STATE_SHUT ? VYRE_OK : vyi_queue_refuses(q, state, err);
+}
+
+/* Whether works are taken now; what the program wrote into its buffers comes before them. */
+static inline vyre_status vyi_publish_begin(const vyi_queue *q, vyre_error *err)
+{
+    const vyre_status status = vyi_queue_takes_work(q, err);
+    if ((q->slots.extras & VYI_EXTRA_BUFFERS) && vyi_queue_device(q)->whole_lines)
+        vyi_fence_stores();
+    return status;
+}
+
+static inline void vyi_publish_end(vyi_queue *q, vyi_receipt *last)
+{
+    if (last->due)
+        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
+    last->due = false;
 }
 
 VYI_EXTERN_C_END
@@ -27543,6 +27573,13 @@ static const uint32_t vyi_line_keep[2 * VYRE_MAX_ARGS] = {
     ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 };
 
+/* A loop of four becomes one instruction, one of twelve stays a loop. */
+static inline void vyi_line_four(uint32_t *to, const uint32_t *from, const uint32_t *keep)
+{
+    for (uint32_t i = 0; i < 4; i++)
+        to[i] = from[i] & keep[i];
+}
+
 static inline void vyi_line_compose(vyi_line *line, const vyre_work *work)
 {
     VYRE_ASSERT(work->arg_count <= VYRE_MAX_ARGS);
@@ -27551,8 +27588,9 @@ static inline void vyi_line_compose(vyi_line *line, const vyre_work *work)
     line->words[VYRE_SLOT_OPCODE] = work->opcode;
     line->words[VYRE_SLOT_TENANT] = work->tenant;
     line->words[VYRE_SLOT_PRIORITY] = vyi_priority_level(work->priority);
-    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
-        line->words[VYRE_SLOT_ARGS + i] = work->args[i] & keep[i];
+    vyi_line_four(line->words + VYRE_SLOT_ARGS, work->args, keep);
+    vyi_line_four(line->words + VYRE_SLOT_ARGS + 4, work->args + 4, keep + 4);
+    vyi_line_four(line->words + VYRE_SLOT_ARGS + 8, work->args + 8, keep + 8);
 }
 
 /* What a kernel with order, or one that is checked, finds in a slot beyond that. */
@@ -27561,7 +27599,7 @@ static inline void vyi_lines_extend(const vyi_queue *q, uint32_t slot, const vyr
 {
     for (uint32_t i = 0; i < count; i++) {
         lines[i].words[VYRE_SLOT_PRIORITY] |= vyi_order_bits(q, slot + i);
-        if (q->v->desc.kernel.checked)
+        if (q->slots.extras & VYI_EXTRA_CHECKED)
             lines[i].words[VYRE_SLOT_TENANT] |= (works[i].arg_count + 1) << VYI_CHECKED_COUNT;
     }
 }
@@ -27582,7 +27620,7 @@ static inline void vyi_slots_store(const vyi_queue *q, const vyi_device *d, uint
         const uint32_t n = rest < VYI_LINES_AT_ONCE ? rest : VYI_LINES_AT_ONCE;
         for (uint32_t i = 0; i < n; i++)
             vyi_line_compose(&lines[i], &works[from + i]);
-        if (q->slots.extended)
+        if (q->slots.extras & VYI_EXTRAS_IN_LINE)
             vyi_lines_extend(q, slot + from, works + from, lines, n);
         d->store(ring + (size_t)from * VYRE_SLOT_WORDS, lines, n);
     }
@@ -27757,28 +27795,49 @@ static bool vyi_slot_settle(vyi_queue *q, uint32_t slot, uint32_t mark, uint32_t
     return true;
 }
 
-/* An owner's slot, inside: FREE, and its mirror word 0, if it can be.  The mark goes
- * first: who has seen FLIGHT and then a mirror word of 0 looks at the mark again. */
-static bool vyi_slot_ready(vyi_queue *q, const vyi_owner *o, uint32_t slot)
+/* An owner's slot, inside, that is not FREE: FREE, if it can be.  The mark goes before the
+ * mirror word: who has seen FLIGHT and then a mirror word of 0 looks at the mark again. */
+static bool vyi_slot_free(vyi_queue *q, uint32_t slot, uint32_t mark)
 {
-    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
     const uint32_t rest = vyi_mark_with(mark, VYI_PHASE_FREE);
-    const uint32_t phase = vyi_mark_phase(mark);
-    if (vyi_load_owner(q, slot) != o || (phase != VYI_PHASE_FREE && phase != VYI_PHASE_FLIGHT))
+    if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
         return false;
-    if (phase == VYI_PHASE_FLIGHT) {
-        const uint32_t outcome = vyi_slot_outcome(q, slot);
-        if (outcome == 0)
-            return false;
-        if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
-            vyi_store_release(&q->slots.marks[slot], rest);
-        else if (!vyi_slot_settle(q, slot, mark, outcome, rest))
-            return false;
-    }
-    vyi_store_release(vyi_device_words(vyi_queue_device(q), q->slots.mirror) + slot, 0);
-    if (vyi_load_relaxed(&q->slots.wished))
-        vyi_wish_clear(q, slot);
+    const uint32_t outcome = vyi_slot_outcome(q, slot);
+    if (outcome == 0)
+        return false;
+    if (VYI_MIRROR_STATUS(outcome) != VYRE_SLOT_DONE)
+        return vyi_slot_settle(q, slot, mark, outcome, rest);
+    vyi_store_release(&q->slots.marks[slot], rest);
     return true;
+}
+
+/* What is left of their last works, but for the mirror words. */
+static void vyi_slots_forget(vyi_queue *q, uint32_t first, uint32_t count)
+{
+    if (count && q->v->trace.events)
+        vyi_trace_take(q->v, first, count);
+    for (uint32_t i = 0; i < count && vyi_load_relaxed(&q->slots.wished); i++)
+        vyi_wish_clear(q, first + i);
+}
+
+/* Of an owner that is inside: how many of at most `most` slots from the first one on are
+ * FREE from now on, with mirror words 0. */
+static uint32_t vyi_slots_ready(vyi_queue *q, const vyi_owner *o, uint32_t first, uint32_t most)
+{
+    uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror) + first;
+    const uint32_t *marks = q->slots.marks + first;
+    void *const *owners = q->slots.owners + first;
+    uint32_t n = 0;
+    VYRE_ASSERT(first < q->slots.count && most <= q->slots.count - first);
+    for (; n < most; n++) {
+        const uint32_t mark = vyi_load_acquire(&marks[n]);
+        if (vyi_load_pointer(&owners[n]) != o ||
+            (vyi_mark_phase(mark) != VYI_PHASE_FREE && !vyi_slot_free(q, first + n, mark)))
+            break;
+        vyi_store_release(&mirror[n], 0);
+    }
+    vyi_slots_forget(q, first, n);
+    return n;
 }
 
 #define VYI_READY_MOST 64u
@@ -27788,17 +27847,14 @@ VYI_API bool vyi_share_refill(vyi_queue *q, vyi_owner *o, vyi_share *share)
     uint32_t place = share->next, ready = 0;
     VYRE_ASSERT(vyi_load_relaxed(&o->inside) == 1 && share->ready == 0);
     for (uint32_t tried = 0; tried < share->count && ready == 0; tried++) {
-        ready = vyi_slot_ready(q, o, share->first + place);
+        const uint32_t left = share->count - place;
+        ready = vyi_slots_ready(q, o, share->first + place,
+                                left < VYI_READY_MOST ? left : VYI_READY_MOST);
         if (!ready)
             place = vyi_share_after(share, place);
     }
     if (ready == 0)
         return false;
-    while (ready < VYI_READY_MOST && place + ready < share->count &&
-           vyi_slot_ready(q, o, share->first + place + ready))
-        ready++;
-    if (q->v->trace.events)
-        vyi_trace_take(q->v, share->first + place, ready);
     if (vyi_queue_device(q)->write_combined)
         vyi_fence_stores();
     vyi_store_relaxed(&share->next, place);
@@ -27830,10 +27886,7 @@ VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count)
     VYRE_ASSERT(first < q->slots.count && count <= q->slots.count - first);
     for (uint32_t i = 0; i < count; i++)
         vyi_store_release(&mirror[i], 0);
-    if (q->v->trace.events)
-        vyi_trace_take(q->v, first, count);
-    for (uint32_t i = 0; i < count && vyi_load_relaxed(&q->slots.wished); i++)
-        vyi_wish_clear(q, first + i);
+    vyi_slots_forget(q, first, count);
     if (vyi_queue_device(q)->write_combined)
         vyi_fence_stores();
 }
@@ -28194,56 +28247,125 @@ VYI_API void vyi_ends_deliver(vyi_queue *q)
 
 /* --- what may be published ------------------------------------------------ */
 
-VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_error *err)
+typedef enum vyi_wrong {
+    VYI_WRONG_NOT = 0,
+    VYI_WRONG_COUNT = 1,
+    VYI_WRONG_OPCODE = 2,
+    VYI_WRONG_TENANT = 3,
+    VYI_WRONG_PRIORITY = 4
+} vyi_wrong;
+
+/* Handlers have no opcode that is reserved, so that what is known may be published. */
+static inline bool vyi_opcode_is_taken(const vyre *v, uint32_t opcode)
+{
+    return v->opcodes.any ? vyre_opcode_publishable(opcode) ||
+                                (opcode == VYRE_OP_LOAD_MISS && v->desc.kernel.load_miss)
+                          : vyi_opcode_is_known(&v->opcodes, opcode);
+}
+
+/* What is wrong with a work, first of all; `taken`: its opcode is not. */
+static inline vyi_wrong vyi_work_wrong(const vyre *v, const vyre_work *work, bool taken)
 {
     if (work->arg_count > VYRE_MAX_ARGS)
+        return VYI_WRONG_COUNT;
+    if (!taken && !vyi_opcode_is_taken(v, work->opcode))
+        return VYI_WRONG_OPCODE;
+    if (work->tenant >= v->desc.tenants)
+        return VYI_WRONG_TENANT;
+    return (uint32_t)work->priority < VYRE_PRIORITY_LEVELS ? VYI_WRONG_NOT : VYI_WRONG_PRIORITY;
+}
+
+/* The first that is wrong, or `count`.  Works that follow each other mostly have one opcode. */
+static inline uint32_t vyi_works_wrong(const vyre *v, const vyre_work *works, uint32_t count)
+{
+    uint32_t i = 0;
+    while (i < count &&
+           !vyi_work_wrong(v, &works[i], i && works[i].opcode == works[i - 1].opcode))
+        i++;
+    return i;
+}
+
+VYI_COLD
+static vyre_status vyi_opcode_refuse(uint32_t opcode, vyre_error *err)
+{
+    if (vyre_opcode_publishable(opcode))
+        return vyi_fail(err, VYRE_E_OPCODE, opcode,
+                        "Add its handler to kernel.handlers, or correct the work.",
+                        "no handler of this handle has opcode 0x%08x", opcode);
+    return vyi_fail(err, VYRE_E_OPCODE, opcode,
+                    "Use a built-in opcode, or one for which vyre_opcode_is_user() is true.",
+                    "opcode 0x%08x is reserved", opcode);
+}
+
+VYI_COLD
+static vyre_status vyi_work_refuse(const vyre *v, const vyre_work *work, vyre_error *err)
+{
+    switch (vyi_work_wrong(v, work, false)) {
+    case VYI_WRONG_COUNT:
         return vyi_fail(err, VYRE_E_TOO_MANY_ARGS, work->arg_count,
                         "Pass at most 12 arguments; put more into a user buffer.",
                         "the work has %u arguments", work->arg_count);
-    if (!vyre_opcode_publishable(work->opcode) &&
-        !(v->desc.kernel.load_miss && work->opcode == VYRE_OP_LOAD_MISS))
-        return vyi_fail(err, VYRE_E_OPCODE, work->opcode,
-                        "Use a built-in opcode, or one for which vyre_opcode_is_user() is true.",
-                        "opcode 0x%08x is reserved", work->opcode);
-    if (!vyi_opcode_is_known(&v->opcodes, work->opcode))
-        return vyi_fail(err, VYRE_E_OPCODE, work->opcode,
-                        "Add its handler to kernel.handlers, or correct the work.",
-                        "no handler of this handle has opcode 0x%08x", work->opcode);
-    if (work->tenant >= v->desc.tenants)
+    case VYI_WRONG_OPCODE:
+        return vyi_opcode_refuse(work->opcode, err);
+    case VYI_WRONG_TENANT:
         return vyi_fail(err, VYRE_E_TENANT_RANGE, work->tenant,
                         "Set vyre_desc.tenants to one more than the largest tenant id.",
                         "tenant %u is not one of the handle's %u", work->tenant, v->desc.tenants);
-    if ((uint32_t)work->priority >= VYRE_PRIORITY_LEVELS)
+    default:
         return vyi_fail(err, VYRE_E_PRIORITY, (uint64_t)work->priority,
                         "Use one of the VYRE_PRIORITY_ levels.", "priority %d does not exist",
                         (int)work->priority);
-    return VYRE_OK;
-}
-
-/* What vyi_engine_check finds nothing to say about, in two branches.  Works that
- * follow each other mostly have one opcode: `before` is known, or NULL. */
-static inline bool vyi_work_is_plain(const vyi_queue *q, const vyre_work *work,
-                                     const vyre_work *before)
-{
-    const uint32_t priority = (uint32_t)work->priority;
-    return ((work->arg_count <= VYRE_MAX_ARGS) & (work->opcode < VYRE_OP_LOAD_MISS - 0x100u) &
-            (work->tenant < q->v->desc.tenants) & (priority < VYRE_PRIORITY_LEVELS)) &&
-           ((before && before->opcode == work->opcode) ||
-            vyi_opcode_is_known(&q->v->opcodes, work->opcode));
-}
-
-static inline vyre_status vyi_publish_check(const vyi_queue *q, const vyre_work *works,
-                                            uint32_t count, vyre_error *err)
-{
-    vyre_status status = vyi_queue_takes_work(q, err);
-    for (uint32_t i = 0; i < count && status == VYRE_OK; i++) {
-        if (!vyi_work_is_plain(q, &works[i], i ? &works[i - 1] : NULL))
-            status = vyi_engine_check(q->v, &works[i], err);
     }
-    return status;
+}
+
+/* Of several works, which. */
+VYI_COLD
+static vyre_status vyi_works_refuse(const vyre *v, const vyre_work *works, uint32_t which,
+                                    uint32_t count, vyre_error *err)
+{
+    vyre_error why;
+    if (count == 1)
+        return vyi_work_refuse(v, works, err);
+    const vyre_status status = vyi_work_refuse(v, &works[which], &why);
+    return vyi_fail(err, status, why.at, why.fix, "work %u of %u: %.120s", which, count, why.text);
+}
+
+static inline vyre_status vyi_works_look(const vyre *v, const vyre_work *works, uint32_t count,
+                                         vyre_error *err)
+{
+    const uint32_t wrong = vyi_works_wrong(v, works, count);
+    return wrong == count ? VYRE_OK : vyi_works_refuse(v, works, wrong, count, err);
+}
+
+VYI_API vyre_status vyi_works_fit(const vyre *v, const vyre_work *works, uint32_t count,
+                                    vyre_error *err)
+{
+    return vyi_works_look(v, works, count, err);
 }
 
 /* --- works into slots ------------------------------------------------------ */
+
+/* Slots of the caller's, BUSY: what the host keeps of their works. */
+VYI_OUTLINE
+static void vyi_slots_note(vyi_queue *q, uint32_t slot, const vyre_work *works, uint32_t count,
+                           const vyi_receipt *r)
+{
+    if (q->slots.record)
+        memcpy(q->slots.record + slot, works, count * sizeof *works);
+    for (uint32_t i = 0; i < count && q->slots.ages; i++)
+        vyi_store_relaxed(&q->slots.ages[slot + i], vyi_load_relaxed(&q->looks));
+    if (q->order.count)
+        vyi_order_bind(q, slot, count, r);
+}
+
+/* BUSY to a phase that is out; the mark. */
+static inline uint32_t vyi_mark_fly(uint32_t *at, uint32_t phase)
+{
+    const uint32_t busy = vyi_load_relaxed(at), mark = vyi_mark_with(busy, phase);
+    VYRE_ASSERT(vyi_mark_phase(busy) == VYI_PHASE_BUSY);
+    vyi_store_release(at, mark);
+    return mark;
+}
 
 /* The works into slots that are the caller's, and that are FLIGHT then, the last one or
  * each KEPT if asked for; the last one's ticket.  Slots of the caller's own are FREE, others BUSY
@@ -28253,26 +28375,20 @@ VYI_INLINE
 static inline vyre_ticket vyi_slots_fly(vyi_queue *q, uint32_t slot, const vyre_work *works,
                                         uint32_t count, bool mine, const vyi_receipt *r)
 {
-    uint32_t *marks = q->slots.marks + slot, mark = 0;
-    if (q->slots.record)
-        memcpy(q->slots.record + slot, works, count * sizeof *works);
+    uint32_t *marks = q->slots.marks + slot;
+    const uint32_t last = r->keep ? VYI_PHASE_KEPT : VYI_PHASE_FLIGHT;
+    const uint32_t others = r->each ? last : VYI_PHASE_FLIGHT;
     for (uint32_t i = 0; i < count && mine; i++) {
-        VYRE_ASSERT(vyi_mark_phase(marks[i]) == VYI_PHASE_FREE);
-        vyi_store_release(&marks[i], vyi_mark_next(vyi_load_relaxed(&marks[i])));
+        const uint32_t mark = vyi_load_relaxed(&marks[i]);
+        VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_FREE);
+        vyi_store_release(&marks[i], vyi_mark_next(mark));
     }
-    for (uint32_t i = 0; i < count && q->slots.ages; i++)
-        vyi_store_relaxed(&q->slots.ages[slot + i], vyi_load_relaxed(&q->looks));
-    if (q->order.count)
-        vyi_order_bind(q, slot, count, r);
+    if (q->slots.extras & VYI_EXTRAS_NOTED)
+        vyi_slots_note(q, slot, works, count, r);
     vyi_slots_store(q, vyi_queue_device(q), slot, works, count);
-    for (uint32_t i = 0; i < count; i++) {
-        mark = vyi_load_relaxed(&marks[i]);
-        VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_BUSY);
-        const bool keep = r->keep && (r->each || i + 1 == count);
-        mark = vyi_mark_with(mark, keep ? VYI_PHASE_KEPT : VYI_PHASE_FLIGHT);
-        vyi_store_release(&marks[i], mark);
-    }
-    return vyi_ticket_of(q, slot + count - 1, mark);
+    for (uint32_t i = 0; i + 1 < count; i++)
+        (void)vyi_mark_fly(&marks[i], others);
+    return vyi_ticket_of(q, slot + count - 1, vyi_mark_fly(&marks[count - 1], last));
 }
 
 /* --- publishing ----------------------------------------------------------- */
@@ -28303,11 +28419,24 @@ static inline uint32_t vyi_works_alike(const vyi_queue *q, vyi_owner *o, const v
                                        uint32_t count)
 {
     uint32_t n = 1;
-    if (q->slots.levels == 1)
+    if (!(q->slots.extras & VYI_EXTRA_LEVELS))
         return count;
     while (n < count && vyi_share_of(q, o, works[n].priority) ==
                             vyi_share_of(q, o, works[0].priority))
         n++;
+    return n;
+}
+
+/* An owner's next slots that are ready, at most `count`: how many, and the first. */
+static inline uint32_t vyi_share_take(vyi_queue *q, vyi_owner *o, vyi_share *share,
+                                      uint32_t count, uint32_t *first)
+{
+    if (!share->ready && !vyi_share_refill(q, o, share))
+        return 0;
+    const uint32_t next = share->next, n = count < share->ready ? count : share->ready;
+    *first = share->first + next;
+    share->ready -= n;
+    vyi_store_relaxed(&share->next, next + n < share->count ? next + n : 0);
     return n;
 }
 
@@ -28321,21 +28450,15 @@ static inline uint32_t vyi_publish_run(vyi_queue *q, vyi_owner *o, bool mine,
                                        vyi_receipt *last)
 {
     vyi_share *share = vyi_share_of(q, o, works[0].priority);
-    uint32_t slot, n = count < VYI_RUN ? count : VYI_RUN;
-    n = vyi_works_alike(q, o, works, n);
-    if (!mine) {
-        n = vyi_share_claim(q, o, share, n, &slot);
-    } else if (share->ready || vyi_share_refill(q, o, share)) {
-        const uint32_t next = share->next;
-        n = n < share->ready ? n : share->ready;
-        slot = share->first + next;
-        share->ready -= n;
-        vyi_store_relaxed(&share->next, next + n < share->count ? next + n : 0);
-    } else {
+    const uint32_t most = vyi_works_alike(q, o, works, count < VYI_RUN ? count : VYI_RUN);
+    uint32_t slot, n = mine ? vyi_share_take(q, o, share, most, &slot)
+                            : vyi_share_claim(q, o, share, most, &slot);
+    if (n == 0)
         return 0;
-    }
-    if (n)
-        last->ticket = vyi_slots_fly(q, slot, works, n, mine, last);
+    if (count == 1)
+        n = 1; /* no more were asked for, which the compiler does not see */
+    last->ticket = vyi_slots_fly(q, slot, works, n, mine, last);
+    last->due = last->due || vyi_publish_is_due(q, share, slot, n);
     return n;
 }
 
@@ -28343,7 +28466,7 @@ static inline uint32_t vyi_publish_run(vyi_queue *q, vyi_owner *o, bool mine,
 static inline uint32_t vyi_works_of_lanes(const vyi_queue *q, const vyre_work *works,
                                           uint32_t count)
 {
-    uint32_t n = q->wides.count ? 0 : count;
+    uint32_t n = q->slots.extras & VYI_EXTRA_WIDE ? 0 : count;
     while (n < count && !vyi_wide_find(q, works[n].opcode))
         n++;
     return n;
@@ -28373,120 +28496,81 @@ static inline vyre_status vyi_publish_next(vyi_queue *q, vyi_owner *o, const vyr
     const uint32_t n = last->relay ? *count : vyi_works_of_lanes(q, works, *count);
     if (n == 0) {
         *count = 1;
-        const vyre_status status = vyi_wide_publish(q, works, last, err);
-        (void)vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
-        return status;
+        last->due = true;
+        return vyi_wide_publish(q, works, last, err);
     }
     *count = vyi_publish_some(q, o, works, n, last);
-    if (*count == 0)
+    if (*count == 0) {
+        last->due = true;
         return vyi_news(err, VYRE_FULL, q->slots.lanes,
                         "Poll or wait for a ticket and publish again, or use more slots.",
                         "no slot is free");
+    }
     vyi_queue_wake(q);
     return VYRE_OK;
 }
 
-/* What the program wrote into its buffers comes before the works. */
-static inline void vyi_publish_after_buffers(const vyi_queue *q)
+/* One, where somebody is told of each. */
+VYI_OUTLINE
+static vyre_status vyi_publish_told(vyi_queue *q, vyi_owner *o, const vyre_work *work,
+                                    vyi_receipt *last, vyre_error *err)
 {
-    if (q->v->buffers.user_count && vyi_queue_device(q)->whole_lines)
-        vyi_fence_stores();
-}
-
-/* Of several works the last one's slot is kept. */
-VYI_INLINE
-static inline vyre_status vyi_publish_all(vyi_queue *q, vyi_owner *o, const vyre_work *works,
-                                          uint32_t count, uint32_t *published,
-                                          vyi_receipt *last, vyre_error *err)
-{
-    vyre_status status = VYRE_OK;
-    uint32_t done = 0;
-    bool due = false;
-    vyi_publish_after_buffers(q);
-    while (done < count && status == VYRE_OK) {
-        const vyre_ticket before = last->ticket;
-        uint32_t n = count - done;
-        status = vyi_publish_next(q, o, works + done, &n, last, err);
-        if (status != VYRE_OK)
-            break;
-        if (last->keep && done)
-            vyi_ticket_drop(q, before);
-        due = due || vyi_publish_is_due(q, vyi_share_of(q, o, works[done].priority),
-                                        VYI_TICKET_SLOT(last->ticket) + 1 - n, n);
-        done += n;
-    }
-    /* A batch is worth a pass of a kernel that does not stay. */
-    if (due || done < count || (count > 1 && !vyi_load_relaxed(&q->lives)))
-        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
-    if (published)
-        *published = done;
+    uint32_t one = 1;
+    const uint64_t since = q->v->trace.events ? vyi_now() : 0;
+    const vyre_status status = vyi_publish_next(q, o, work, &one, last, err);
+    if (status == VYRE_OK && !last->relay)
+        vyi_tell_published(q->v, since, work, last->ticket);
     return status;
 }
 
+VYI_API vyre_status vyi_publish_row(vyi_queue *q, vyi_owner *o, const vyre_work *works,
+                                    uint32_t *count, vyi_receipt *last, vyre_error *err)
+{
+    if (!(q->slots.extras & VYI_EXTRA_TOLD))
+        return vyi_publish_next(q, o, works, count, last, err);
+    *count = 1;
+    return vyi_publish_told(q, o, works, last, err);
+}
+
+VYI_OUTLINE
 VYI_API vyre_status vyi_publish_one(vyi_queue *q, vyi_owner *o, const vyre_work *work,
                                     vyi_receipt *ticket, vyre_error *err)
 {
-    const uint64_t since = q->v->trace.events ? vyi_now() : 0;
-    vyre_status status = vyi_publish_check(q, work, 1, err);
+    uint32_t one = 1;
+    vyre_status status = vyi_publish_begin(q, err);
     if (status == VYRE_OK)
-        status = vyi_publish_all(q, o, work, 1, NULL, ticket, err);
-    if (status == VYRE_OK && !ticket->relay)
-        vyi_tell_published(q->v, since, work, ticket->ticket);
-    return status;
-}
-
-VYI_API vyre_status vyi_publish_row(vyi_queue *q, const vyre_work *works, uint32_t *count,
-                                    vyi_receipt *last, vyre_error *err)
-{
-    vyi_owner *o = &q->slots.pool;
-    uint32_t n = *count < VYI_RUN ? *count : VYI_RUN;
-    VYRE_ASSERT(last->keep && last->each && !last->relay);
-    const uint64_t since = q->v->trace.events ? vyi_now() : 0;
-    n = vyi_tells(q->v) ? 1 : n;
-    vyre_status status = vyi_publish_check(q, works, n, err);
+        status = vyi_works_look(q->v, work, 1, err);
     if (status != VYRE_OK)
         return status;
-    vyi_publish_after_buffers(q);
-    status = vyi_publish_next(q, o, works, &n, last, err);
-    if (status == VYRE_OK && vyi_tells(q->v))
-        vyi_tell_published(q->v, since, works, last->ticket);
-    if (status != VYRE_OK ||
-        vyi_publish_is_due(q, vyi_share_of(q, o, works->priority),
-                           VYI_TICKET_SLOT(last->ticket) + 1 - n, n))
-        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
-    *count = status == VYRE_OK ? n : 0;
+    status = q->slots.extras & VYI_EXTRA_TOLD ? vyi_publish_told(q, o, work, ticket, err)
+                                              : vyi_publish_next(q, o, work, &one, ticket, err);
+    vyi_publish_end(q, ticket);
     return status;
 }
 
-/* One by one, where somebody is told of each. */
-static vyre_status vyi_publish_told(vyi_queue *q, vyi_owner *o, const vyre_work *works,
-                                    uint32_t count, uint32_t *published, vyi_receipt *last,
-                                    vyre_error *err)
-{
-    vyre_status status = VYRE_OK;
-    uint32_t done = 0;
-    while (done < count && status == VYRE_OK) {
-        const vyre_ticket before = last->ticket;
-        status = vyi_publish_one(q, o, &works[done], last, err);
-        if (status == VYRE_OK && last->keep && done)
-            vyi_ticket_drop(q, before);
-        done += status == VYRE_OK;
-    }
-    *published = done;
-    return status;
-}
-
+/* Of several works the last one's slot is kept. */
 VYI_API vyre_status vyi_publish(vyi_queue *q, vyi_owner *o, const vyre_work *works,
                                 uint32_t count, uint32_t *published, vyre_ticket *last,
                                 vyre_error *err)
 {
     vyi_receipt r = vyi_receipt_for(q, last);
     uint32_t done = 0;
-    vyre_status status = vyi_publish_check(q, works, count, err);
+    vyre_status status = vyi_publish_begin(q, err);
+    if (status == VYRE_OK)
+        status = vyi_works_look(q->v, works, count, err);
     if (status != VYRE_OK)
         return status;
-    status = vyi_tells(q->v) ? vyi_publish_told(q, o, works, count, &done, &r, err)
-                             : vyi_publish_all(q, o, works, count, &done, &r, err);
+    while (done < count && status == VYRE_OK) {
+        const vyre_ticket before = r.ticket;
+        uint32_t n = count - done;
+        status = vyi_publish_row(q, o, works + done, &n, &r, err);
+        if (status == VYRE_OK && r.keep && done)
+            vyi_ticket_drop(q, before);
+        done += status == VYRE_OK ? n : 0;
+    }
+    /* A batch is worth a pass of a kernel that does not stay. */
+    r.due = r.due || (count > 1 && !vyi_load_relaxed(&q->lives));
+    vyi_publish_end(q, &r);
     if (published)
         *published = done;
     if (last && done)
@@ -30355,7 +30439,7 @@ static vyre_status vyi_after_prepare(vyi_queue *q, const vyre_work *work, vyi_af
 {
     vyre_status status = vyi_queue_takes_work(q, err);
     if (status == VYRE_OK)
-        status = vyi_engine_check(q->v, work, err);
+        status = vyi_works_fit(q->v, work, 1, err);
     if (status == VYRE_OK)
         status = vyi_after_count(q, a, err);
     if (status == VYRE_OK && a->pending > 1 && !a->bad)
@@ -30408,7 +30492,7 @@ VYI_API vyre_status vyi_publish_waiting(vyre *v, const vyre_work *work, uint32_t
     vyi_receipt r = vyi_receipt_for(q, ticket);
     vyre_status status = vyi_queue_takes_work(q, err);
     if (status == VYRE_OK)
-        status = vyi_engine_check(v, work, err);
+        status = vyi_works_fit(v, work, 1, err);
     r.wait = event;
     if (status == VYRE_OK)
         status = vyi_publish_one(q, &q->slots.pool, work, &r, err);
@@ -31370,14 +31454,16 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
     return true;
 }
 
-/* The run's next work lies in this slot, which stays the run's until it has collected it. */
-static void vyi_run_took(vyi_run *r, uint32_t slot)
+/* The run's next works lie in these slots, which stay the run's until it has collected them. */
+static void vyi_run_took(vyi_run *r, uint32_t first, uint32_t count)
 {
-    const uint32_t mark = vyi_load_relaxed(&r->v->queue.slots.marks[slot]);
-    VYRE_ASSERT(!r->v->run.marks[slot]);
-    r->v->run.marks[slot] = vyi_ticket_of(&r->v->queue, slot, mark).generation;
-    r->v->run.works[slot] = r->next++;
-    r->open++;
+    const uint32_t *marks = r->v->queue.slots.marks;
+    for (uint32_t slot = first; slot < first + count; slot++) {
+        VYRE_ASSERT(!r->v->run.marks[slot]);
+        r->v->run.marks[slot] = vyi_mark_generation(vyi_load_relaxed(&marks[slot]));
+        r->v->run.works[slot] = r->next++;
+    }
+    r->open += count;
 }
 
 VYI_API vyre_status vyi_run_publish(vyi_run *r, vyre_error *err)
@@ -31386,16 +31472,15 @@ VYI_API vyre_status vyi_run_publish(vyi_run *r, vyre_error *err)
     vyi_receipt receipt;
     memset(&receipt, 0, sizeof receipt);
     receipt.keep = receipt.each = true;
-    while (r->next < r->end) {
+    vyre_status status = vyi_publish_begin(q, err);
+    while (r->next < r->end && status == VYRE_OK) {
         uint32_t n = r->end - r->next;
-        const vyre_status status = vyi_publish_row(q, &r->works[r->next], &n, &receipt, err);
-        if (status != VYRE_OK)
-            return status;
-        const uint32_t last = VYI_TICKET_SLOT(receipt.ticket);
-        for (uint32_t slot = last + 1 - n; slot <= last; slot++)
-            vyi_run_took(r, slot);
+        status = vyi_publish_row(q, &q->slots.pool, &r->works[r->next], &n, &receipt, err);
+        if (status == VYRE_OK)
+            vyi_run_took(r, VYI_TICKET_SLOT(receipt.ticket) + 1 - n, n);
     }
-    return VYRE_OK;
+    vyi_publish_end(q, &receipt);
+    return status;
 }
 
 VYI_API uint32_t vyi_run_sweep(vyi_run *r)
@@ -31525,11 +31610,9 @@ VYRE_API vyre_status vyre_run(vyre *v, const vyre_work *works, uint32_t count, v
     if (!v || (!works && count))
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and an array of works.",
                         "%s is NULL", v ? "works" : "the handle");
-    for (uint32_t i = 0; i < count; i++) {
-        const vyre_status status = vyi_engine_check(v, &works[i], err);
-        if (status != VYRE_OK)
-            return status;
-    }
+    const vyre_status good = vyi_works_fit(v, works, count, err);
+    if (good != VYRE_OK)
+        return good;
     vyi_mutex_lock(&v->run.lock);
     vyi_run r = vyi_run_begin(v, works);
     r.end = count;
@@ -32945,6 +33028,19 @@ static vyre_status vyi_tuner_open(vyi_queue *q, vyre_error *err)
 #endif
 }
 
+VYI_API void vyi_extras_plan(vyre *v)
+{
+    vyi_slots *s = &v->queue.slots;
+    s->extras = (s->record ? VYI_EXTRA_RECORD : 0) | (s->ages ? VYI_EXTRA_AGES : 0) |
+                (v->queue.order.count ? VYI_EXTRA_ORDER : 0) |
+                (v->desc.kernel.checked ? VYI_EXTRA_CHECKED : 0) |
+                (s->levels > 1 ? VYI_EXTRA_LEVELS : 0) |
+                (v->queue.wides.count ? VYI_EXTRA_WIDE : 0) |
+                (v->buffers.user_count ? VYI_EXTRA_BUFFERS : 0) |
+                (v->observer || v->trace.events ? VYI_EXTRA_TOLD : 0) |
+                (v->desc.keep_results ? VYI_EXTRA_KEPT : 0);
+}
+
 static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
 {
     vyi_queue *q = &v->queue;
@@ -32959,7 +33055,6 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     vyre_status status = vyi_wide_plan(v, err);
     q->slots.count = q->slots.lanes + q->wides.count;
     vyi_order_plan(v);
-    q->slots.extended = q->order.count || v->desc.kernel.checked;
     if (status == VYRE_OK)
         status = vyi_buffers_plan(v, err);
     if (status == VYRE_OK)
@@ -32975,6 +33070,7 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
         status = vyi_slots_allocate(v, err);
     if (status == VYRE_OK)
         status = vyi_order_allocate(v, err);
+    vyi_extras_plan(v);
     if (status == VYRE_OK && v->desc.device) {
         v->desc.device = vyi_arena_text(&v->arena, v->desc.device, 255);
         if (!v->desc.device)
@@ -33033,6 +33129,7 @@ VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, v
         vyi_observer *observer = (vyi_observer *)(void *)v->desc.record;
         status = observer->attach(observer, v, err);
         v->observer = status == VYRE_OK ? observer : NULL;
+        vyi_extras_plan(v);
     }
     if (status == VYRE_OK)
         return v;
@@ -42499,12 +42596,7 @@ static vyre_status vyi_fused_check(const vyre *v, const vyre_run_desc *d, vyre_e
         return vyi_fuse_null(v ? "the desc" : "the handle", err);
     if (!d->works && d->count)
         return vyi_fuse_null("works", err);
-    for (uint32_t i = 0; i < d->count; i++) {
-        const vyre_status status = vyi_engine_check(v, &d->works[i], err);
-        if (status != VYRE_OK)
-            return status;
-    }
-    return VYRE_OK;
+    return vyi_works_fit(v, d->works, d->count, err);
 }
 
 /* Those that run, in the order of the array. */
@@ -47577,14 +47669,10 @@ static vyre_status vyi_pool_check(const vyre_pool_desc *desc, const vyre_work *w
                                 "handles %u and %u are the same", j, i);
         }
     }
-    for (uint32_t i = 0; i < count; i++) {
-        for (uint32_t j = 0; j < desc->count; j++) {
-            const vyre_status status = vyi_engine_check(desc->handles[j], &works[i], err);
-            if (status != VYRE_OK)
-                return status;
-        }
-    }
-    return VYRE_OK;
+    vyre_status status = VYRE_OK;
+    for (uint32_t i = 0; i < desc->count && status == VYRE_OK; i++)
+        status = vyi_works_fit(desc->handles[i], works, count, err);
+    return status;
 }
 
 /* Equal handlers are the caller's word. */
@@ -55922,7 +56010,7 @@ static vyre_status vyi_graph_check_node(const vyre *v, const vyre_node *nodes, u
                                         uint64_t *edges, vyre_error *err)
 {
     const vyre_node *n = &nodes[i];
-    const vyre_status status = vyi_engine_check(v, &n->work, err);
+    const vyre_status status = vyi_works_fit(v, &n->work, 1, err);
     if (status != VYRE_OK)
         return status;
     if (n->after_count && !n->after)

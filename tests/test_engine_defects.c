@@ -586,11 +586,50 @@ static void every_handlers_opcode_is_known(void)
     vyre *v = engine_open(&d);
     for (uint32_t i = 0; i < 300; i++) {
         vyre_work w = engine_work(handlers[i].opcode, 0, 0, 0);
-        CHECK_EQ(vyi_engine_check(v, &w, NULL), VYRE_OK);
+        CHECK_EQ(vyi_works_fit(v, &w, 1, NULL), VYRE_OK);
         CHECK(vyi_opcode_is_known(&v->opcodes, w.opcode));
         w.opcode = handlers[i].opcode ^ 0x02000000u;
-        CHECK_EQ(vyi_engine_check(v, &w, NULL), VYRE_E_OPCODE);
+        CHECK_EQ(vyi_works_fit(v, &w, 1, NULL), VYRE_E_OPCODE);
     }
+    vyre_close(v);
+}
+
+/* Of many works the error names the one that is wrong, and none is published. */
+static void a_wrong_work_of_many_is_named(void)
+{
+    enum { MANY = 64 };
+    vyre_desc d = defect_desc(128);
+    vyre_work works[MANY];
+    vyre_error err;
+    uint32_t published = 7;
+    vyre *v = engine_open(&d);
+    vyre_producer *p = vyre_producer_open(v, 64, NULL);
+    CHECK(p != NULL);
+    for (uint32_t i = 0; i < MANY; i++)
+        works[i] = engine_add(1);
+    works[17].tenant = works[40].tenant = 9;
+    CHECK_EQ(vyre_publish_many(v, works, MANY, &published, NULL, &err), VYRE_E_TENANT_RANGE);
+    CHECK_TEXT(err.text, "work 17 of 64: tenant 9 is not one of the handle's 1");
+    CHECK_EQ(err.at, 9);
+    works[17].tenant = 0;
+    works[40].tenant = 0;
+    works[63].arg_count = 13;
+    CHECK_EQ(vyre_producer_publish_many(p, works, MANY, &published, NULL, &err),
+             VYRE_E_TOO_MANY_ARGS);
+    CHECK_TEXT(err.text, "work 63 of 64: the work has 13 arguments");
+    works[63].arg_count = 0;
+    works[0].opcode = OP_NOBODYS;
+    CHECK_EQ(vyre_run(v, works, MANY, NULL, &err), VYRE_E_OPCODE);
+    CHECK_TEXT(err.text, "work 0 of 64: no handler of this handle has opcode 0x00001fff");
+    works[1].priority = (vyre_priority)5;
+    CHECK_EQ(vyre_run(v, works + 1, MANY - 1, NULL, &err), VYRE_E_PRIORITY);
+    CHECK_TEXT(err.text, "work 0 of 63: priority 5 does not exist");
+    CHECK_EQ(published, 7);
+    CHECK_EQ(vyre_drain(v, 10 * SECOND, NULL), VYRE_OK);
+    CHECK_EQ(engine_observable(v, 0), 0);
+    CHECK_EQ(vyre_publish(v, &works[0], NULL, &err), VYRE_E_OPCODE); /* one has no index */
+    CHECK_TEXT(err.text, "no handler of this handle has opcode 0x00001fff");
+    vyre_producer_close(p);
     vyre_close(v);
 }
 
@@ -626,6 +665,7 @@ int main(void)
     RUN(short_calls_do_not_wait_for_the_handle);
     RUN(a_drain_does_not_wait_for_a_recovery);
     RUN(every_handlers_opcode_is_known);
+    RUN(a_wrong_work_of_many_is_named);
     RUN(a_backend_that_does_not_exist_is_called_that);
     RUN(a_loop_that_was_cut_is_told_how_to_go_on);
     RUN(a_refused_allocation_is_the_one_that_is_named);

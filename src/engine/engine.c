@@ -121,6 +121,19 @@ static vyre_status vyi_tuner_open(vyi_queue *q, vyre_error *err)
 #endif
 }
 
+VYI_API void vyi_extras_plan(vyre *v)
+{
+    vyi_slots *s = &v->queue.slots;
+    s->extras = (s->record ? VYI_EXTRA_RECORD : 0) | (s->ages ? VYI_EXTRA_AGES : 0) |
+                (v->queue.order.count ? VYI_EXTRA_ORDER : 0) |
+                (v->desc.kernel.checked ? VYI_EXTRA_CHECKED : 0) |
+                (s->levels > 1 ? VYI_EXTRA_LEVELS : 0) |
+                (v->queue.wides.count ? VYI_EXTRA_WIDE : 0) |
+                (v->buffers.user_count ? VYI_EXTRA_BUFFERS : 0) |
+                (v->observer || v->trace.events ? VYI_EXTRA_TOLD : 0) |
+                (v->desc.keep_results ? VYI_EXTRA_KEPT : 0);
+}
+
 static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
 {
     vyi_queue *q = &v->queue;
@@ -135,7 +148,6 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
     vyre_status status = vyi_wide_plan(v, err);
     q->slots.count = q->slots.lanes + q->wides.count;
     vyi_order_plan(v);
-    q->slots.extended = q->order.count || v->desc.kernel.checked;
     if (status == VYRE_OK)
         status = vyi_buffers_plan(v, err);
     if (status == VYRE_OK)
@@ -151,6 +163,7 @@ static vyre_status vyi_handle_fill(vyre *v, vyre_error *err)
         status = vyi_slots_allocate(v, err);
     if (status == VYRE_OK)
         status = vyi_order_allocate(v, err);
+    vyi_extras_plan(v);
     if (status == VYRE_OK && v->desc.device) {
         v->desc.device = vyi_arena_text(&v->arena, v->desc.device, 255);
         if (!v->desc.device)
@@ -209,6 +222,7 @@ VYI_API vyre *vyi_open_with(const vyi_backend *backend, const vyre_desc *desc, v
         vyi_observer *observer = (vyi_observer *)(void *)v->desc.record;
         status = observer->attach(observer, v, err);
         v->observer = status == VYRE_OK ? observer : NULL;
+        vyi_extras_plan(v);
     }
     if (status == VYRE_OK)
         return v;

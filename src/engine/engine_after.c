@@ -111,7 +111,7 @@ static vyre_status vyi_after_prepare(vyi_queue *q, const vyre_work *work, vyi_af
 {
     vyre_status status = vyi_queue_takes_work(q, err);
     if (status == VYRE_OK)
-        status = vyi_engine_check(q->v, work, err);
+        status = vyi_works_fit(q->v, work, 1, err);
     if (status == VYRE_OK)
         status = vyi_after_count(q, a, err);
     if (status == VYRE_OK && a->pending > 1 && !a->bad)
@@ -164,7 +164,7 @@ VYI_API vyre_status vyi_publish_waiting(vyre *v, const vyre_work *work, uint32_t
     vyi_receipt r = vyi_receipt_for(q, ticket);
     vyre_status status = vyi_queue_takes_work(q, err);
     if (status == VYRE_OK)
-        status = vyi_engine_check(v, work, err);
+        status = vyi_works_fit(v, work, 1, err);
     r.wait = event;
     if (status == VYRE_OK)
         status = vyi_publish_one(q, &q->slots.pool, work, &r, err);

@@ -9,56 +9,125 @@
 
 /* --- what may be published ------------------------------------------------ */
 
-VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_error *err)
+typedef enum vyi_wrong {
+    VYI_WRONG_NOT = 0,
+    VYI_WRONG_COUNT = 1,
+    VYI_WRONG_OPCODE = 2,
+    VYI_WRONG_TENANT = 3,
+    VYI_WRONG_PRIORITY = 4
+} vyi_wrong;
+
+/* Handlers have no opcode that is reserved, so that what is known may be published. */
+static inline bool vyi_opcode_is_taken(const vyre *v, uint32_t opcode)
+{
+    return v->opcodes.any ? vyre_opcode_publishable(opcode) ||
+                                (opcode == VYRE_OP_LOAD_MISS && v->desc.kernel.load_miss)
+                          : vyi_opcode_is_known(&v->opcodes, opcode);
+}
+
+/* What is wrong with a work, first of all; `taken`: its opcode is not. */
+static inline vyi_wrong vyi_work_wrong(const vyre *v, const vyre_work *work, bool taken)
 {
     if (work->arg_count > VYRE_MAX_ARGS)
+        return VYI_WRONG_COUNT;
+    if (!taken && !vyi_opcode_is_taken(v, work->opcode))
+        return VYI_WRONG_OPCODE;
+    if (work->tenant >= v->desc.tenants)
+        return VYI_WRONG_TENANT;
+    return (uint32_t)work->priority < VYRE_PRIORITY_LEVELS ? VYI_WRONG_NOT : VYI_WRONG_PRIORITY;
+}
+
+/* The first that is wrong, or `count`.  Works that follow each other mostly have one opcode. */
+static inline uint32_t vyi_works_wrong(const vyre *v, const vyre_work *works, uint32_t count)
+{
+    uint32_t i = 0;
+    while (i < count &&
+           !vyi_work_wrong(v, &works[i], i && works[i].opcode == works[i - 1].opcode))
+        i++;
+    return i;
+}
+
+VYI_COLD
+static vyre_status vyi_opcode_refuse(uint32_t opcode, vyre_error *err)
+{
+    if (vyre_opcode_publishable(opcode))
+        return vyi_fail(err, VYRE_E_OPCODE, opcode,
+                        "Add its handler to kernel.handlers, or correct the work.",
+                        "no handler of this handle has opcode 0x%08x", opcode);
+    return vyi_fail(err, VYRE_E_OPCODE, opcode,
+                    "Use a built-in opcode, or one for which vyre_opcode_is_user() is true.",
+                    "opcode 0x%08x is reserved", opcode);
+}
+
+VYI_COLD
+static vyre_status vyi_work_refuse(const vyre *v, const vyre_work *work, vyre_error *err)
+{
+    switch (vyi_work_wrong(v, work, false)) {
+    case VYI_WRONG_COUNT:
         return vyi_fail(err, VYRE_E_TOO_MANY_ARGS, work->arg_count,
                         "Pass at most 12 arguments; put more into a user buffer.",
                         "the work has %u arguments", work->arg_count);
-    if (!vyre_opcode_publishable(work->opcode) &&
-        !(v->desc.kernel.load_miss && work->opcode == VYRE_OP_LOAD_MISS))
-        return vyi_fail(err, VYRE_E_OPCODE, work->opcode,
-                        "Use a built-in opcode, or one for which vyre_opcode_is_user() is true.",
-                        "opcode 0x%08x is reserved", work->opcode);
-    if (!vyi_opcode_is_known(&v->opcodes, work->opcode))
-        return vyi_fail(err, VYRE_E_OPCODE, work->opcode,
-                        "Add its handler to kernel.handlers, or correct the work.",
-                        "no handler of this handle has opcode 0x%08x", work->opcode);
-    if (work->tenant >= v->desc.tenants)
+    case VYI_WRONG_OPCODE:
+        return vyi_opcode_refuse(work->opcode, err);
+    case VYI_WRONG_TENANT:
         return vyi_fail(err, VYRE_E_TENANT_RANGE, work->tenant,
                         "Set vyre_desc.tenants to one more than the largest tenant id.",
                         "tenant %u is not one of the handle's %u", work->tenant, v->desc.tenants);
-    if ((uint32_t)work->priority >= VYRE_PRIORITY_LEVELS)
+    default:
         return vyi_fail(err, VYRE_E_PRIORITY, (uint64_t)work->priority,
                         "Use one of the VYRE_PRIORITY_ levels.", "priority %d does not exist",
                         (int)work->priority);
-    return VYRE_OK;
-}
-
-/* What vyi_engine_check finds nothing to say about, in two branches.  Works that
- * follow each other mostly have one opcode: `before` is known, or NULL. */
-static inline bool vyi_work_is_plain(const vyi_queue *q, const vyre_work *work,
-                                     const vyre_work *before)
-{
-    const uint32_t priority = (uint32_t)work->priority;
-    return ((work->arg_count <= VYRE_MAX_ARGS) & (work->opcode < VYRE_OP_LOAD_MISS - 0x100u) &
-            (work->tenant < q->v->desc.tenants) & (priority < VYRE_PRIORITY_LEVELS)) &&
-           ((before && before->opcode == work->opcode) ||
-            vyi_opcode_is_known(&q->v->opcodes, work->opcode));
-}
-
-static inline vyre_status vyi_publish_check(const vyi_queue *q, const vyre_work *works,
-                                            uint32_t count, vyre_error *err)
-{
-    vyre_status status = vyi_queue_takes_work(q, err);
-    for (uint32_t i = 0; i < count && status == VYRE_OK; i++) {
-        if (!vyi_work_is_plain(q, &works[i], i ? &works[i - 1] : NULL))
-            status = vyi_engine_check(q->v, &works[i], err);
     }
-    return status;
+}
+
+/* Of several works, which. */
+VYI_COLD
+static vyre_status vyi_works_refuse(const vyre *v, const vyre_work *works, uint32_t which,
+                                    uint32_t count, vyre_error *err)
+{
+    vyre_error why;
+    if (count == 1)
+        return vyi_work_refuse(v, works, err);
+    const vyre_status status = vyi_work_refuse(v, &works[which], &why);
+    return vyi_fail(err, status, why.at, why.fix, "work %u of %u: %.120s", which, count, why.text);
+}
+
+static inline vyre_status vyi_works_look(const vyre *v, const vyre_work *works, uint32_t count,
+                                         vyre_error *err)
+{
+    const uint32_t wrong = vyi_works_wrong(v, works, count);
+    return wrong == count ? VYRE_OK : vyi_works_refuse(v, works, wrong, count, err);
+}
+
+VYI_API vyre_status vyi_works_fit(const vyre *v, const vyre_work *works, uint32_t count,
+                                    vyre_error *err)
+{
+    return vyi_works_look(v, works, count, err);
 }
 
 /* --- works into slots ------------------------------------------------------ */
+
+/* Slots of the caller's, BUSY: what the host keeps of their works. */
+VYI_OUTLINE
+static void vyi_slots_note(vyi_queue *q, uint32_t slot, const vyre_work *works, uint32_t count,
+                           const vyi_receipt *r)
+{
+    if (q->slots.record)
+        memcpy(q->slots.record + slot, works, count * sizeof *works);
+    for (uint32_t i = 0; i < count && q->slots.ages; i++)
+        vyi_store_relaxed(&q->slots.ages[slot + i], vyi_load_relaxed(&q->looks));
+    if (q->order.count)
+        vyi_order_bind(q, slot, count, r);
+}
+
+/* BUSY to a phase that is out; the mark. */
+static inline uint32_t vyi_mark_fly(uint32_t *at, uint32_t phase)
+{
+    const uint32_t busy = vyi_load_relaxed(at), mark = vyi_mark_with(busy, phase);
+    VYRE_ASSERT(vyi_mark_phase(busy) == VYI_PHASE_BUSY);
+    vyi_store_release(at, mark);
+    return mark;
+}
 
 /* The works into slots that are the caller's, and that are FLIGHT then, the last one or
  * each KEPT if asked for; the last one's ticket.  Slots of the caller's own are FREE, others BUSY
@@ -68,26 +137,20 @@ VYI_INLINE
 static inline vyre_ticket vyi_slots_fly(vyi_queue *q, uint32_t slot, const vyre_work *works,
                                         uint32_t count, bool mine, const vyi_receipt *r)
 {
-    uint32_t *marks = q->slots.marks + slot, mark = 0;
-    if (q->slots.record)
-        memcpy(q->slots.record + slot, works, count * sizeof *works);
+    uint32_t *marks = q->slots.marks + slot;
+    const uint32_t last = r->keep ? VYI_PHASE_KEPT : VYI_PHASE_FLIGHT;
+    const uint32_t others = r->each ? last : VYI_PHASE_FLIGHT;
     for (uint32_t i = 0; i < count && mine; i++) {
-        VYRE_ASSERT(vyi_mark_phase(marks[i]) == VYI_PHASE_FREE);
-        vyi_store_release(&marks[i], vyi_mark_next(vyi_load_relaxed(&marks[i])));
+        const uint32_t mark = vyi_load_relaxed(&marks[i]);
+        VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_FREE);
+        vyi_store_release(&marks[i], vyi_mark_next(mark));
     }
-    for (uint32_t i = 0; i < count && q->slots.ages; i++)
-        vyi_store_relaxed(&q->slots.ages[slot + i], vyi_load_relaxed(&q->looks));
-    if (q->order.count)
-        vyi_order_bind(q, slot, count, r);
+    if (q->slots.extras & VYI_EXTRAS_NOTED)
+        vyi_slots_note(q, slot, works, count, r);
     vyi_slots_store(q, vyi_queue_device(q), slot, works, count);
-    for (uint32_t i = 0; i < count; i++) {
-        mark = vyi_load_relaxed(&marks[i]);
-        VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_BUSY);
-        const bool keep = r->keep && (r->each || i + 1 == count);
-        mark = vyi_mark_with(mark, keep ? VYI_PHASE_KEPT : VYI_PHASE_FLIGHT);
-        vyi_store_release(&marks[i], mark);
-    }
-    return vyi_ticket_of(q, slot + count - 1, mark);
+    for (uint32_t i = 0; i + 1 < count; i++)
+        (void)vyi_mark_fly(&marks[i], others);
+    return vyi_ticket_of(q, slot + count - 1, vyi_mark_fly(&marks[count - 1], last));
 }
 
 /* --- publishing ----------------------------------------------------------- */
@@ -118,11 +181,24 @@ static inline uint32_t vyi_works_alike(const vyi_queue *q, vyi_owner *o, const v
                                        uint32_t count)
 {
     uint32_t n = 1;
-    if (q->slots.levels == 1)
+    if (!(q->slots.extras & VYI_EXTRA_LEVELS))
         return count;
     while (n < count && vyi_share_of(q, o, works[n].priority) ==
                             vyi_share_of(q, o, works[0].priority))
         n++;
+    return n;
+}
+
+/* An owner's next slots that are ready, at most `count`: how many, and the first. */
+static inline uint32_t vyi_share_take(vyi_queue *q, vyi_owner *o, vyi_share *share,
+                                      uint32_t count, uint32_t *first)
+{
+    if (!share->ready && !vyi_share_refill(q, o, share))
+        return 0;
+    const uint32_t next = share->next, n = count < share->ready ? count : share->ready;
+    *first = share->first + next;
+    share->ready -= n;
+    vyi_store_relaxed(&share->next, next + n < share->count ? next + n : 0);
     return n;
 }
 
@@ -136,21 +212,15 @@ static inline uint32_t vyi_publish_run(vyi_queue *q, vyi_owner *o, bool mine,
                                        vyi_receipt *last)
 {
     vyi_share *share = vyi_share_of(q, o, works[0].priority);
-    uint32_t slot, n = count < VYI_RUN ? count : VYI_RUN;
-    n = vyi_works_alike(q, o, works, n);
-    if (!mine) {
-        n = vyi_share_claim(q, o, share, n, &slot);
-    } else if (share->ready || vyi_share_refill(q, o, share)) {
-        const uint32_t next = share->next;
-        n = n < share->ready ? n : share->ready;
-        slot = share->first + next;
-        share->ready -= n;
-        vyi_store_relaxed(&share->next, next + n < share->count ? next + n : 0);
-    } else {
+    const uint32_t most = vyi_works_alike(q, o, works, count < VYI_RUN ? count : VYI_RUN);
+    uint32_t slot, n = mine ? vyi_share_take(q, o, share, most, &slot)
+                            : vyi_share_claim(q, o, share, most, &slot);
+    if (n == 0)
         return 0;
-    }
-    if (n)
-        last->ticket = vyi_slots_fly(q, slot, works, n, mine, last);
+    if (count == 1)
+        n = 1; /* no more were asked for, which the compiler does not see */
+    last->ticket = vyi_slots_fly(q, slot, works, n, mine, last);
+    last->due = last->due || vyi_publish_is_due(q, share, slot, n);
     return n;
 }
 
@@ -158,7 +228,7 @@ static inline uint32_t vyi_publish_run(vyi_queue *q, vyi_owner *o, bool mine,
 static inline uint32_t vyi_works_of_lanes(const vyi_queue *q, const vyre_work *works,
                                           uint32_t count)
 {
-    uint32_t n = q->wides.count ? 0 : count;
+    uint32_t n = q->slots.extras & VYI_EXTRA_WIDE ? 0 : count;
     while (n < count && !vyi_wide_find(q, works[n].opcode))
         n++;
     return n;
@@ -188,120 +258,81 @@ static inline vyre_status vyi_publish_next(vyi_queue *q, vyi_owner *o, const vyr
     const uint32_t n = last->relay ? *count : vyi_works_of_lanes(q, works, *count);
     if (n == 0) {
         *count = 1;
-        const vyre_status status = vyi_wide_publish(q, works, last, err);
-        (void)vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
-        return status;
+        last->due = true;
+        return vyi_wide_publish(q, works, last, err);
     }
     *count = vyi_publish_some(q, o, works, n, last);
-    if (*count == 0)
+    if (*count == 0) {
+        last->due = true;
         return vyi_news(err, VYRE_FULL, q->slots.lanes,
                         "Poll or wait for a ticket and publish again, or use more slots.",
                         "no slot is free");
+    }
     vyi_queue_wake(q);
     return VYRE_OK;
 }
 
-/* What the program wrote into its buffers comes before the works. */
-static inline void vyi_publish_after_buffers(const vyi_queue *q)
+/* One, where somebody is told of each. */
+VYI_OUTLINE
+static vyre_status vyi_publish_told(vyi_queue *q, vyi_owner *o, const vyre_work *work,
+                                    vyi_receipt *last, vyre_error *err)
 {
-    if (q->v->buffers.user_count && vyi_queue_device(q)->whole_lines)
-        vyi_fence_stores();
-}
-
-/* Of several works the last one's slot is kept. */
-VYI_INLINE
-static inline vyre_status vyi_publish_all(vyi_queue *q, vyi_owner *o, const vyre_work *works,
-                                          uint32_t count, uint32_t *published,
-                                          vyi_receipt *last, vyre_error *err)
-{
-    vyre_status status = VYRE_OK;
-    uint32_t done = 0;
-    bool due = false;
-    vyi_publish_after_buffers(q);
-    while (done < count && status == VYRE_OK) {
-        const vyre_ticket before = last->ticket;
-        uint32_t n = count - done;
-        status = vyi_publish_next(q, o, works + done, &n, last, err);
-        if (status != VYRE_OK)
-            break;
-        if (last->keep && done)
-            vyi_ticket_drop(q, before);
-        due = due || vyi_publish_is_due(q, vyi_share_of(q, o, works[done].priority),
-                                        VYI_TICKET_SLOT(last->ticket) + 1 - n, n);
-        done += n;
-    }
-    /* A batch is worth a pass of a kernel that does not stay. */
-    if (due || done < count || (count > 1 && !vyi_load_relaxed(&q->lives)))
-        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
-    if (published)
-        *published = done;
+    uint32_t one = 1;
+    const uint64_t since = q->v->trace.events ? vyi_now() : 0;
+    const vyre_status status = vyi_publish_next(q, o, work, &one, last, err);
+    if (status == VYRE_OK && !last->relay)
+        vyi_tell_published(q->v, since, work, last->ticket);
     return status;
 }
 
+VYI_API vyre_status vyi_publish_row(vyi_queue *q, vyi_owner *o, const vyre_work *works,
+                                    uint32_t *count, vyi_receipt *last, vyre_error *err)
+{
+    if (!(q->slots.extras & VYI_EXTRA_TOLD))
+        return vyi_publish_next(q, o, works, count, last, err);
+    *count = 1;
+    return vyi_publish_told(q, o, works, last, err);
+}
+
+VYI_OUTLINE
 VYI_API vyre_status vyi_publish_one(vyi_queue *q, vyi_owner *o, const vyre_work *work,
                                     vyi_receipt *ticket, vyre_error *err)
 {
-    const uint64_t since = q->v->trace.events ? vyi_now() : 0;
-    vyre_status status = vyi_publish_check(q, work, 1, err);
+    uint32_t one = 1;
+    vyre_status status = vyi_publish_begin(q, err);
     if (status == VYRE_OK)
-        status = vyi_publish_all(q, o, work, 1, NULL, ticket, err);
-    if (status == VYRE_OK && !ticket->relay)
-        vyi_tell_published(q->v, since, work, ticket->ticket);
-    return status;
-}
-
-VYI_API vyre_status vyi_publish_row(vyi_queue *q, const vyre_work *works, uint32_t *count,
-                                    vyi_receipt *last, vyre_error *err)
-{
-    vyi_owner *o = &q->slots.pool;
-    uint32_t n = *count < VYI_RUN ? *count : VYI_RUN;
-    VYRE_ASSERT(last->keep && last->each && !last->relay);
-    const uint64_t since = q->v->trace.events ? vyi_now() : 0;
-    n = vyi_tells(q->v) ? 1 : n;
-    vyre_status status = vyi_publish_check(q, works, n, err);
+        status = vyi_works_look(q->v, work, 1, err);
     if (status != VYRE_OK)
         return status;
-    vyi_publish_after_buffers(q);
-    status = vyi_publish_next(q, o, works, &n, last, err);
-    if (status == VYRE_OK && vyi_tells(q->v))
-        vyi_tell_published(q->v, since, works, last->ticket);
-    if (status != VYRE_OK ||
-        vyi_publish_is_due(q, vyi_share_of(q, o, works->priority),
-                           VYI_TICKET_SLOT(last->ticket) + 1 - n, n))
-        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
-    *count = status == VYRE_OK ? n : 0;
+    status = q->slots.extras & VYI_EXTRA_TOLD ? vyi_publish_told(q, o, work, ticket, err)
+                                              : vyi_publish_next(q, o, work, &one, ticket, err);
+    vyi_publish_end(q, ticket);
     return status;
 }
 
-/* One by one, where somebody is told of each. */
-static vyre_status vyi_publish_told(vyi_queue *q, vyi_owner *o, const vyre_work *works,
-                                    uint32_t count, uint32_t *published, vyi_receipt *last,
-                                    vyre_error *err)
-{
-    vyre_status status = VYRE_OK;
-    uint32_t done = 0;
-    while (done < count && status == VYRE_OK) {
-        const vyre_ticket before = last->ticket;
-        status = vyi_publish_one(q, o, &works[done], last, err);
-        if (status == VYRE_OK && last->keep && done)
-            vyi_ticket_drop(q, before);
-        done += status == VYRE_OK;
-    }
-    *published = done;
-    return status;
-}
-
+/* Of several works the last one's slot is kept. */
 VYI_API vyre_status vyi_publish(vyi_queue *q, vyi_owner *o, const vyre_work *works,
                                 uint32_t count, uint32_t *published, vyre_ticket *last,
                                 vyre_error *err)
 {
     vyi_receipt r = vyi_receipt_for(q, last);
     uint32_t done = 0;
-    vyre_status status = vyi_publish_check(q, works, count, err);
+    vyre_status status = vyi_publish_begin(q, err);
+    if (status == VYRE_OK)
+        status = vyi_works_look(q->v, works, count, err);
     if (status != VYRE_OK)
         return status;
-    status = vyi_tells(q->v) ? vyi_publish_told(q, o, works, count, &done, &r, err)
-                             : vyi_publish_all(q, o, works, count, &done, &r, err);
+    while (done < count && status == VYRE_OK) {
+        const vyre_ticket before = r.ticket;
+        uint32_t n = count - done;
+        status = vyi_publish_row(q, o, works + done, &n, &r, err);
+        if (status == VYRE_OK && r.keep && done)
+            vyi_ticket_drop(q, before);
+        done += status == VYRE_OK ? n : 0;
+    }
+    /* A batch is worth a pass of a kernel that does not stay. */
+    r.due = r.due || (count > 1 && !vyi_load_relaxed(&q->lives));
+    vyi_publish_end(q, &r);
     if (published)
         *published = done;
     if (last && done)

@@ -91,14 +91,16 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
     return true;
 }
 
-/* The run's next work lies in this slot, which stays the run's until it has collected it. */
-static void vyi_run_took(vyi_run *r, uint32_t slot)
+/* The run's next works lie in these slots, which stay the run's until it has collected them. */
+static void vyi_run_took(vyi_run *r, uint32_t first, uint32_t count)
 {
-    const uint32_t mark = vyi_load_relaxed(&r->v->queue.slots.marks[slot]);
-    VYRE_ASSERT(!r->v->run.marks[slot]);
-    r->v->run.marks[slot] = vyi_ticket_of(&r->v->queue, slot, mark).generation;
-    r->v->run.works[slot] = r->next++;
-    r->open++;
+    const uint32_t *marks = r->v->queue.slots.marks;
+    for (uint32_t slot = first; slot < first + count; slot++) {
+        VYRE_ASSERT(!r->v->run.marks[slot]);
+        r->v->run.marks[slot] = vyi_mark_generation(vyi_load_relaxed(&marks[slot]));
+        r->v->run.works[slot] = r->next++;
+    }
+    r->open += count;
 }
 
 VYI_API vyre_status vyi_run_publish(vyi_run *r, vyre_error *err)
@@ -107,16 +109,15 @@ VYI_API vyre_status vyi_run_publish(vyi_run *r, vyre_error *err)
     vyi_receipt receipt;
     memset(&receipt, 0, sizeof receipt);
     receipt.keep = receipt.each = true;
-    while (r->next < r->end) {
+    vyre_status status = vyi_publish_begin(q, err);
+    while (r->next < r->end && status == VYRE_OK) {
         uint32_t n = r->end - r->next;
-        const vyre_status status = vyi_publish_row(q, &r->works[r->next], &n, &receipt, err);
-        if (status != VYRE_OK)
-            return status;
-        const uint32_t last = VYI_TICKET_SLOT(receipt.ticket);
-        for (uint32_t slot = last + 1 - n; slot <= last; slot++)
-            vyi_run_took(r, slot);
+        status = vyi_publish_row(q, &q->slots.pool, &r->works[r->next], &n, &receipt, err);
+        if (status == VYRE_OK)
+            vyi_run_took(r, VYI_TICKET_SLOT(receipt.ticket) + 1 - n, n);
     }
-    return VYRE_OK;
+    vyi_publish_end(q, &receipt);
+    return status;
 }
 
 VYI_API uint32_t vyi_run_sweep(vyi_run *r)
@@ -246,11 +247,9 @@ VYRE_API vyre_status vyre_run(vyre *v, const vyre_work *works, uint32_t count, v
     if (!v || (!works && count))
         return vyi_fail(err, VYRE_E_ARGUMENT, 0, "Pass an open handle and an array of works.",
                         "%s is NULL", v ? "works" : "the handle");
-    for (uint32_t i = 0; i < count; i++) {
-        const vyre_status status = vyi_engine_check(v, &works[i], err);
-        if (status != VYRE_OK)
-            return status;
-    }
+    const vyre_status good = vyi_works_fit(v, works, count, err);
+    if (good != VYRE_OK)
+        return good;
     vyi_mutex_lock(&v->run.lock);
     vyi_run r = vyi_run_begin(v, works);
     r.end = count;

@@ -183,28 +183,49 @@ static bool vyi_slot_settle(vyi_queue *q, uint32_t slot, uint32_t mark, uint32_t
     return true;
 }
 
-/* An owner's slot, inside: FREE, and its mirror word 0, if it can be.  The mark goes
- * first: who has seen FLIGHT and then a mirror word of 0 looks at the mark again. */
-static bool vyi_slot_ready(vyi_queue *q, const vyi_owner *o, uint32_t slot)
+/* An owner's slot, inside, that is not FREE: FREE, if it can be.  The mark goes before the
+ * mirror word: who has seen FLIGHT and then a mirror word of 0 looks at the mark again. */
+static bool vyi_slot_free(vyi_queue *q, uint32_t slot, uint32_t mark)
 {
-    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
     const uint32_t rest = vyi_mark_with(mark, VYI_PHASE_FREE);
-    const uint32_t phase = vyi_mark_phase(mark);
-    if (vyi_load_owner(q, slot) != o || (phase != VYI_PHASE_FREE && phase != VYI_PHASE_FLIGHT))
+    if (vyi_mark_phase(mark) != VYI_PHASE_FLIGHT)
         return false;
-    if (phase == VYI_PHASE_FLIGHT) {
-        const uint32_t outcome = vyi_slot_outcome(q, slot);
-        if (outcome == 0)
-            return false;
-        if (VYI_MIRROR_STATUS(outcome) == VYRE_SLOT_DONE)
-            vyi_store_release(&q->slots.marks[slot], rest);
-        else if (!vyi_slot_settle(q, slot, mark, outcome, rest))
-            return false;
-    }
-    vyi_store_release(vyi_device_words(vyi_queue_device(q), q->slots.mirror) + slot, 0);
-    if (vyi_load_relaxed(&q->slots.wished))
-        vyi_wish_clear(q, slot);
+    const uint32_t outcome = vyi_slot_outcome(q, slot);
+    if (outcome == 0)
+        return false;
+    if (VYI_MIRROR_STATUS(outcome) != VYRE_SLOT_DONE)
+        return vyi_slot_settle(q, slot, mark, outcome, rest);
+    vyi_store_release(&q->slots.marks[slot], rest);
     return true;
+}
+
+/* What is left of their last works, but for the mirror words. */
+static void vyi_slots_forget(vyi_queue *q, uint32_t first, uint32_t count)
+{
+    if (count && q->v->trace.events)
+        vyi_trace_take(q->v, first, count);
+    for (uint32_t i = 0; i < count && vyi_load_relaxed(&q->slots.wished); i++)
+        vyi_wish_clear(q, first + i);
+}
+
+/* Of an owner that is inside: how many of at most `most` slots from the first one on are
+ * FREE from now on, with mirror words 0. */
+static uint32_t vyi_slots_ready(vyi_queue *q, const vyi_owner *o, uint32_t first, uint32_t most)
+{
+    uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror) + first;
+    const uint32_t *marks = q->slots.marks + first;
+    void *const *owners = q->slots.owners + first;
+    uint32_t n = 0;
+    VYRE_ASSERT(first < q->slots.count && most <= q->slots.count - first);
+    for (; n < most; n++) {
+        const uint32_t mark = vyi_load_acquire(&marks[n]);
+        if (vyi_load_pointer(&owners[n]) != o ||
+            (vyi_mark_phase(mark) != VYI_PHASE_FREE && !vyi_slot_free(q, first + n, mark)))
+            break;
+        vyi_store_release(&mirror[n], 0);
+    }
+    vyi_slots_forget(q, first, n);
+    return n;
 }
 
 #define VYI_READY_MOST 64u
@@ -214,17 +235,14 @@ VYI_API bool vyi_share_refill(vyi_queue *q, vyi_owner *o, vyi_share *share)
     uint32_t place = share->next, ready = 0;
     VYRE_ASSERT(vyi_load_relaxed(&o->inside) == 1 && share->ready == 0);
     for (uint32_t tried = 0; tried < share->count && ready == 0; tried++) {
-        ready = vyi_slot_ready(q, o, share->first + place);
+        const uint32_t left = share->count - place;
+        ready = vyi_slots_ready(q, o, share->first + place,
+                                left < VYI_READY_MOST ? left : VYI_READY_MOST);
         if (!ready)
             place = vyi_share_after(share, place);
     }
     if (ready == 0)
         return false;
-    while (ready < VYI_READY_MOST && place + ready < share->count &&
-           vyi_slot_ready(q, o, share->first + place + ready))
-        ready++;
-    if (q->v->trace.events)
-        vyi_trace_take(q->v, share->first + place, ready);
     if (vyi_queue_device(q)->write_combined)
         vyi_fence_stores();
     vyi_store_relaxed(&share->next, place);
@@ -256,10 +274,7 @@ VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count)
     VYRE_ASSERT(first < q->slots.count && count <= q->slots.count - first);
     for (uint32_t i = 0; i < count; i++)
         vyi_store_release(&mirror[i], 0);
-    if (q->v->trace.events)
-        vyi_trace_take(q->v, first, count);
-    for (uint32_t i = 0; i < count && vyi_load_relaxed(&q->slots.wished); i++)
-        vyi_wish_clear(q, first + i);
+    vyi_slots_forget(q, first, count);
     if (vyi_queue_device(q)->write_combined)
         vyi_fence_stores();
 }

@@ -86,8 +86,8 @@ static inline vyi_receipt vyi_receipt_for(const vyi_queue *q, const vyre_ticket 
 {
     vyi_receipt r;
     memset(&r, 0, sizeof r);
-    r.keep = asked && q->v->desc.keep_results;
-    r.named = asked && q->order.count;
+    r.keep = asked && (q->slots.extras & VYI_EXTRA_KEPT);
+    r.named = asked && (q->slots.extras & VYI_EXTRA_ORDER);
     return r;
 }
 
@@ -198,7 +198,7 @@ static inline vyi_end *vyi_end_of(const vyi_queue *q, uint32_t slot)
 static inline vyi_share *vyi_share_of(const vyi_queue *q, vyi_owner *o, vyre_priority priority)
 {
     vyi_share *share = &o->shares[0];
-    if (q->slots.levels > 1) {
+    if (q->slots.extras & VYI_EXTRA_LEVELS) {
         share = &o->shares[vyi_priority_level(priority)];
         if (share->count == 0) /* a ring of less than five slots has NORMAL ones only */
             share = &o->shares[vyi_priority_level(VYRE_PRIORITY_NORMAL)];
@@ -247,10 +247,11 @@ VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count);
 VYI_API vyre_status vyi_publish(vyi_queue *q, vyi_owner *o, const vyre_work *works,
                                 uint32_t count, uint32_t *published, vyre_ticket *last,
                                 vyre_error *err);
-/* The first of the works, as many as find slots that follow each other at once and are asked
- * for by *count, which says then how many: each slot is kept, and the last one's ticket told. */
-VYI_API vyre_status vyi_publish_row(vyi_queue *q, const vyre_work *works, uint32_t *count,
-                                    vyi_receipt *last, vyre_error *err);
+/* Rows of works that were checked, between a begin and an end: the first of the works, as
+ * many as find slots that follow each other at once and are asked for by *count, which says
+ * then how many; the last one's ticket. */
+VYI_API vyre_status vyi_publish_row(vyi_queue *q, vyi_owner *o, const vyre_work *works,
+                                    uint32_t *count, vyi_receipt *last, vyre_error *err);
 VYI_API vyre_status vyi_publish_one(vyi_queue *q, vyi_owner *o, const vyre_work *work,
                                     vyi_receipt *ticket, vyre_error *err);
 
@@ -264,6 +265,22 @@ static inline vyre_status vyi_queue_takes_work(const vyi_queue *q, vyre_error *e
 {
     const uint32_t state = vyi_load_acquire(&q->state);
     return state < VYI_STATE_SHUT ? VYRE_OK : vyi_queue_refuses(q, state, err);
+}
+
+/* Whether works are taken now; what the program wrote into its buffers comes before them. */
+static inline vyre_status vyi_publish_begin(const vyi_queue *q, vyre_error *err)
+{
+    const vyre_status status = vyi_queue_takes_work(q, err);
+    if ((q->slots.extras & VYI_EXTRA_BUFFERS) && vyi_queue_device(q)->whole_lines)
+        vyi_fence_stores();
+    return status;
+}
+
+static inline void vyi_publish_end(vyi_queue *q, vyi_receipt *last)
+{
+    if (last->due)
+        vyi_queue_nudge(q, VYI_EFFORT_LOOK, NULL);
+    last->due = false;
 }
 
 VYI_EXTERN_C_END

@@ -18,6 +18,13 @@ static const uint32_t vyi_line_keep[2 * VYRE_MAX_ARGS] = {
     ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 };
 
+/* A loop of four becomes one instruction, one of twelve stays a loop. */
+static inline void vyi_line_four(uint32_t *to, const uint32_t *from, const uint32_t *keep)
+{
+    for (uint32_t i = 0; i < 4; i++)
+        to[i] = from[i] & keep[i];
+}
+
 static inline void vyi_line_compose(vyi_line *line, const vyre_work *work)
 {
     VYRE_ASSERT(work->arg_count <= VYRE_MAX_ARGS);
@@ -26,8 +33,9 @@ static inline void vyi_line_compose(vyi_line *line, const vyre_work *work)
     line->words[VYRE_SLOT_OPCODE] = work->opcode;
     line->words[VYRE_SLOT_TENANT] = work->tenant;
     line->words[VYRE_SLOT_PRIORITY] = vyi_priority_level(work->priority);
-    for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
-        line->words[VYRE_SLOT_ARGS + i] = work->args[i] & keep[i];
+    vyi_line_four(line->words + VYRE_SLOT_ARGS, work->args, keep);
+    vyi_line_four(line->words + VYRE_SLOT_ARGS + 4, work->args + 4, keep + 4);
+    vyi_line_four(line->words + VYRE_SLOT_ARGS + 8, work->args + 8, keep + 8);
 }
 
 /* What a kernel with order, or one that is checked, finds in a slot beyond that. */
@@ -36,7 +44,7 @@ static inline void vyi_lines_extend(const vyi_queue *q, uint32_t slot, const vyr
 {
     for (uint32_t i = 0; i < count; i++) {
         lines[i].words[VYRE_SLOT_PRIORITY] |= vyi_order_bits(q, slot + i);
-        if (q->v->desc.kernel.checked)
+        if (q->slots.extras & VYI_EXTRA_CHECKED)
             lines[i].words[VYRE_SLOT_TENANT] |= (works[i].arg_count + 1) << VYI_CHECKED_COUNT;
     }
 }
@@ -57,7 +65,7 @@ static inline void vyi_slots_store(const vyi_queue *q, const vyi_device *d, uint
         const uint32_t n = rest < VYI_LINES_AT_ONCE ? rest : VYI_LINES_AT_ONCE;
         for (uint32_t i = 0; i < n; i++)
             vyi_line_compose(&lines[i], &works[from + i]);
-        if (q->slots.extended)
+        if (q->slots.extras & VYI_EXTRAS_IN_LINE)
             vyi_lines_extend(q, slot + from, works + from, lines, n);
         d->store(ring + (size_t)from * VYRE_SLOT_WORDS, lines, n);
     }

@@ -80,6 +80,19 @@ typedef struct vyi_trouble {
 #define VYI_TROUBLE_CHANGING 0xffffffffu /* a generation: a later one is being written down */
 #define VYI_TROUBLE_LOST 0xffffffffu
 
+/* What a handle wants of each publish beyond a line into a slot. */
+#define VYI_EXTRA_RECORD  0x001u /* a copy of the work, for a rerun */
+#define VYI_EXTRA_AGES    0x002u /* when it was published */
+#define VYI_EXTRA_ORDER   0x004u /* what it waits for and signals */
+#define VYI_EXTRA_CHECKED 0x008u /* its argument count, in the slot */
+#define VYI_EXTRA_LEVELS  0x010u /* its priority says which slots are its */
+#define VYI_EXTRA_WIDE    0x020u /* its opcode may say so */
+#define VYI_EXTRA_BUFFERS 0x040u /* what the program wrote into its buffers comes first */
+#define VYI_EXTRA_TOLD    0x080u /* somebody is told of it */
+#define VYI_EXTRA_KEPT    0x100u /* its result, if its ticket was asked for */
+#define VYI_EXTRAS_NOTED (VYI_EXTRA_RECORD | VYI_EXTRA_AGES | VYI_EXTRA_ORDER)
+#define VYI_EXTRAS_IN_LINE (VYI_EXTRA_ORDER | VYI_EXTRA_CHECKED)
+
 #define VYI_CACHE_LINE 64u
 
 /* Slots of one priority that one owner publishes into, in turn.  Without
@@ -135,7 +148,7 @@ typedef struct vyi_slots {
     uint32_t     mirror;  /* index of that buffer */
     uint32_t     cancel;  /* and of that */
     uint32_t     tag;     /* of tickets, where their slot leaves room */
-    bool         extended; /* slots have more than a work says: order, or its argument count */
+    uint32_t     extras;  /* VYI_EXTRA_ bits: all that publishing may need beyond lines */
     uint32_t    *marks;
     uint32_t    *kept;    /* marks, while they are held */
     uint32_t    *wishes;  /* the generation whose cancel word is set; 0: it is clear */
@@ -495,6 +508,7 @@ typedef struct vyi_receipt {
     bool        relay; /* it runs nothing */
     uint32_t    wait, signal; /* events, in use for the call; 0: none, or (if named) one of its
                                  own */
+    bool        due;   /* a publish has found that the device should be looked at */
     uint32_t    run;   /* 1 + loss.count when the run of a graph began that the work is a part
                           of: it does not outlast that device; 0: a work by itself */
 } vyi_receipt;
@@ -525,11 +539,8 @@ VYI_API void vyi_trace_rows(vyre *v);
 /* What both clocks say, if the driver tells; under the lock, or where nobody else is. */
 VYI_API void vyi_trace_moment(const vyre *v, vyi_device *d, vyi_moment *out);
 
-/* Works are told of one by one. */
-static inline bool vyi_tells(const vyre *v)
-{
-    return v->observer || v->trace.events;
-}
+/* Once who is told is known (engine.c). */
+VYI_API void vyi_extras_plan(vyre *v);
 
 static inline void vyi_tell_rested(vyre *v)
 {
@@ -637,7 +648,9 @@ VYI_API void vyi_slots_write(const vyi_queue *q, const vyi_device *d, uint32_t s
 /* `told`: whoever asks for this slot is told now; otherwise the next drain is. */
 VYI_API void vyi_slot_trouble(vyi_queue *q, uint32_t slot, uint32_t generation, uint32_t code,
                               bool told);
-VYI_API vyre_status vyi_engine_check(const vyre *v, const vyre_work *work, vyre_error *err);
+/* Whether the handle takes them all: the error names the first that it does not. */
+VYI_API vyre_status vyi_works_fit(const vyre *v, const vyre_work *works, uint32_t count,
+                                    vyre_error *err);
 /* VYRE_OK, VYRE_PENDING, VYRE_PAUSED, E_FAULT or E_CANCELLED (and its code), E_LOST,
  * E_STALE, E_TICKET. */
 VYI_API vyre_status vyi_ticket_look(vyi_queue *q, vyre_ticket t, uint32_t *code);

@@ -50,12 +50,7 @@ static vyre_status vyi_fused_check(const vyre *v, const vyre_run_desc *d, vyre_e
         return vyi_fuse_null(v ? "the desc" : "the handle", err);
     if (!d->works && d->count)
         return vyi_fuse_null("works", err);
-    for (uint32_t i = 0; i < d->count; i++) {
-        const vyre_status status = vyi_engine_check(v, &d->works[i], err);
-        if (status != VYRE_OK)
-            return status;
-    }
-    return VYRE_OK;
+    return vyi_works_fit(v, d->works, d->count, err);
 }
 
 /* Those that run, in the order of the array. */

@@ -73,7 +73,7 @@ static vyre_status vyi_graph_check_node(const vyre *v, const vyre_node *nodes, u
                                         uint64_t *edges, vyre_error *err)
 {
     const vyre_node *n = &nodes[i];
-    const vyre_status status = vyi_engine_check(v, &n->work, err);
+    const vyre_status status = vyi_works_fit(v, &n->work, 1, err);
     if (status != VYRE_OK)
         return status;
     if (n->after_count && !n->after)

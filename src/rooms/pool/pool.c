@@ -378,14 +378,10 @@ static vyre_status vyi_pool_check(const vyre_pool_desc *desc, const vyre_work *w
                                 "handles %u and %u are the same", j, i);
         }
     }
-    for (uint32_t i = 0; i < count; i++) {
-        for (uint32_t j = 0; j < desc->count; j++) {
-            const vyre_status status = vyi_engine_check(desc->handles[j], &works[i], err);
-            if (status != VYRE_OK)
-                return status;
-        }
-    }
-    return VYRE_OK;
+    vyre_status status = VYRE_OK;
+    for (uint32_t i = 0; i < desc->count && status == VYRE_OK; i++)
+        status = vyi_works_fit(desc->handles[i], works, count, err);
+    return status;
 }
 
 /* Equal handlers are the caller's word. */
