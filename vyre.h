@@ -26834,6 +26834,11 @@ VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err)
 VYI_API vyre_status vyi_pace_look(vyi_queue *q, vyre_error *err);
 VYI_API void vyi_pace_rest(vyi_device *d, const vyi_pace *pace, uint64_t now);
 
+/* Of a call that found its device lost: whether there is a new one.  With auto_recover this
+ * looks until somebody has replaced it, or could not: a single look may find that the lock is
+ * another's, or that none is due. */
+VYI_API bool vyi_queue_is_mended(vyi_queue *q);
+
 /* As vyi_ticket_look, until the work has ended, or the pace says no more. */
 VYI_API vyre_status vyi_ticket_wait(vyi_queue *q, vyre_ticket t, vyi_pace *pace, uint32_t *code,
                                     vyre_error *err);
@@ -28864,6 +28869,20 @@ VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err)
         return VYRE_TIMEOUT;
     vyi_pace_rest(vyi_queue_device(q), pace, now);
     return VYRE_OK;
+}
+
+VYI_API bool vyi_queue_is_mended(vyi_queue *q)
+{
+    const vyi_pace pace = vyi_pace_begin(q->v->desc.run_timeout_ns);
+    uint64_t now = pace.begin;
+    vyre_status status = VYRE_OK;
+    do {
+        vyi_pace_rest(vyi_queue_device(q), &pace, now);
+        status = vyi_queue_nudge(q, VYI_EFFORT_WORK, NULL);
+        now = vyi_now();
+    } while (status == VYRE_OK && q->v->desc.auto_recover && now < pace.deadline &&
+             vyi_load_acquire(&q->state) == VYI_STATE_LOST);
+    return vyi_queue_takes_work(q, NULL) == VYRE_OK;
 }
 
 VYI_API vyre_status vyi_ticket_wait(vyi_queue *q, vyre_ticket t, vyi_pace *pace, uint32_t *code,
@@ -31432,6 +31451,22 @@ VYI_API void vyi_run_note(vyi_run *r, uint32_t slot, vyre_status status, uint32_
     r->bad_code = code;
 }
 
+/* The most of what a sweep finds, of a slot that is kept: its work is under way (PENDING),
+ * or done (OK), and then the slot is let go in one move.  Else STALE: somebody should look
+ * closer.  Nobody else has the ticket, so there is no callback. */
+static vyre_status vyi_run_glance(vyi_queue *q, uint32_t slot, uint32_t generation)
+{
+    const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+    if (vyi_mark_phase(mark) != VYI_PHASE_KEPT || vyi_mark_generation(mark) != generation)
+        return VYRE_E_STALE;
+    const uint32_t word = vyi_slot_mirror_word(q, slot);
+    if (word == 0)
+        return VYRE_PENDING;
+    const bool done = VYI_MIRROR_STATUS(word) == VYRE_SLOT_DONE &&
+                      vyi_mark_move(q, slot, mark, vyi_mark_with(mark, VYI_PHASE_FREE));
+    return done ? VYRE_OK : VYRE_E_STALE;
+}
+
 /* Takes note of the end of the work that the run has in this slot, if it has
  * ended. */
 static bool vyi_run_collect(vyi_run *r, uint32_t slot)
@@ -31439,7 +31474,9 @@ static bool vyi_run_collect(vyi_run *r, uint32_t slot)
     vyre *v = r->v;
     uint32_t code = 0;
     const vyre_ticket t = vyi_run_ticket(r, slot);
-    const vyre_status status = vyi_ticket_look(&v->queue, t, &code);
+    vyre_status status = vyi_run_glance(&v->queue, slot, t.generation);
+    if (status == VYRE_E_STALE)
+        status = vyi_ticket_look(&v->queue, t, &code);
     if (status == VYRE_PAUSED)
         vyi_task_take_back(&v->queue, t);
     if (vyi_status_is_open(status))
@@ -31493,30 +31530,37 @@ VYI_API uint32_t vyi_run_sweep(vyi_run *r)
     return ended;
 }
 
+/* Publishes what there is room for and sees what has ended; without either, a turn of
+ * waiting. */
+static vyre_status vyi_run_turn(vyi_run *r, vyi_pace *pace, vyre_error *err)
+{
+    const uint32_t before = r->next;
+    const uint64_t start = vyi_now();
+    vyre_status status = vyi_run_publish(r, err);
+    r->publish_ns += vyi_now() - start;
+    if (status >= 0 && !vyi_run_sweep(r) && r->next == before) {
+        status = vyi_pace_turn(&r->v->queue, pace, err);
+        return status != VYRE_OK && vyi_run_sweep(r) ? VYRE_OK : status;
+    }
+    if (status >= 0)
+        *pace = vyi_pace_begin(r->v->desc.run_timeout_ns);
+    return status < 0 ? status : VYRE_OK;
+}
+
 static vyre_status vyi_run_all(vyi_run *r, vyre_error *err)
 {
+    vyre_status status = VYRE_OK;
     vyi_pace pace = vyi_pace_begin(r->v->desc.run_timeout_ns);
-    while (r->next < r->end || r->open) {
-        const uint32_t before = r->next;
-        const uint64_t start = vyi_now();
-        vyre_status status = vyi_run_publish(r, err);
-        r->publish_ns += vyi_now() - start;
-        if (status < 0)
-            return status;
-        if (vyi_run_sweep(r) || r->next != before) {
-            pace = vyi_pace_begin(r->v->desc.run_timeout_ns);
-            continue;
-        }
-        status = vyi_pace_turn(&r->v->queue, &pace, err);
-        if (status == VYRE_OK || vyi_run_sweep(r))
-            continue;
-        if (status == VYRE_TIMEOUT)
-            vyi_fail(err, status, r->open, "Raise run_timeout_ns, or see what blocks the work.",
-                     "none of the %u works in the ring has ended within %llu ms", r->open,
-                     (unsigned long long)(r->v->desc.run_timeout_ns / 1000000u));
-        return status;
+    while (status == VYRE_OK && (r->next < r->end || r->open)) {
+        status = vyi_run_turn(r, &pace, err);
+        if (vyi_status_is_loss(status) && vyi_queue_is_mended(&r->v->queue))
+            status = VYRE_OK;
     }
-    return VYRE_OK;
+    if (status == VYRE_TIMEOUT)
+        vyi_fail(err, status, r->open, "Raise run_timeout_ns, or see what blocks the work.",
+                 "none of the %u works in the ring has ended within %llu ms", r->open,
+                 (unsigned long long)(r->v->desc.run_timeout_ns / 1000000u));
+    return status;
 }
 
 static vyre_status vyi_run_explain(const vyi_run *r, vyre_error *err)
@@ -56479,24 +56523,6 @@ static vyre_status vyi_run_of_graph_room(vyre_graph *g, vyi_pace *pace, vyre_err
     return lost ? vyi_graph_is_lost(err) : status;
 }
 
-/* Of a publish that found its device lost: whether there is a new one.  With auto_recover
- * this looks until somebody has replaced it, or could not: a single look may find that the
- * lock is another's, or that none is due. */
-static bool vyi_graph_is_mended(vyre_graph *g)
-{
-    vyi_queue *q = &g->v->queue;
-    const vyi_pace pace = vyi_pace_begin(g->v->desc.run_timeout_ns);
-    uint64_t now = pace.begin;
-    vyre_status status = VYRE_OK;
-    do {
-        vyi_pace_rest(vyi_queue_device(q), &pace, now);
-        status = vyi_queue_nudge(q, VYI_EFFORT_WORK, NULL);
-        now = vyi_now();
-    } while (status == VYRE_OK && g->v->desc.auto_recover && now < pace.deadline &&
-             vyi_load_acquire(&q->state) == VYI_STATE_LOST);
-    return vyi_queue_takes_work(q, NULL) == VYRE_OK && vyi_graph_lost_device(g);
-}
-
 /* All nodes, in order. */
 static vyre_status vyi_run_of_graph_publish(vyre_graph *g, bool keep, vyre_error *err)
 {
@@ -56507,7 +56533,8 @@ static vyre_status vyi_run_of_graph_publish(vyre_graph *g, bool keep, vyre_error
         i += status == VYRE_OK;
         if (status == VYRE_FULL)
             status = vyi_run_of_graph_room(g, &pace, err);
-        if (vyi_status_is_loss(status) && vyi_graph_is_mended(g))
+        if (vyi_status_is_loss(status) && vyi_queue_is_mended(&g->v->queue) &&
+            vyi_graph_lost_device(g))
             status = vyi_graph_is_lost(err);
         if (status == VYRE_TIMEOUT)
             return vyi_fail(err, status, i, "Raise run_timeout_ns, or see what blocks the works.",

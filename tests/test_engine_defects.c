@@ -633,6 +633,73 @@ static void a_wrong_work_of_many_is_named(void)
     vyre_close(v);
 }
 
+/* --- a run whose device is lost ------------------------------------------------ */
+
+enum { LOST_RUN = 10, LOST_HELD = 5, LOST_SLOTS = 2 };
+
+typedef struct lost_run {
+    vyre       *v;
+    vyre_stats  stats;
+    vyre_status status;
+} lost_run;
+
+/* Once so many have run two fill the ring, and wait for their tenant. */
+static void *lost_run_main(void *user)
+{
+    lost_run *l = (lost_run *)user;
+    vyre_work works[LOST_RUN];
+    for (uint32_t i = 0; i < LOST_RUN; i++) {
+        works[i] = engine_add(1);
+        works[i].tenant = i == LOST_HELD || i == LOST_HELD + 1;
+    }
+    l->status = vyre_run(l->v, works, LOST_RUN, &l->stats, NULL);
+    return NULL;
+}
+
+static void lost_await(vyre *v, uint32_t recoveries, uint32_t sum)
+{
+    const uint64_t end = engine_now() + 60 * SECOND;
+    vyre_info info;
+    do
+        vyre_query(v, &info);
+    while ((info.recoveries != recoveries || engine_observable(v, 0) != sum) &&
+           engine_now() < end);
+    CHECK_EQ(info.recoveries, recoveries);
+    CHECK_EQ(engine_observable(v, 0), sum);
+}
+
+/* The run itself has the device replaced, and publishes the rest; what was in the ring runs
+ * again, or is lost. */
+static void a_run_outlasts_its_device(void)
+{
+    for (uint32_t rerun = 0; rerun < 2; rerun++) {
+        const uint32_t rest = LOST_RUN - LOST_HELD - LOST_SLOTS;
+        vyre_stuck_slot stuck[LOST_SLOTS];
+        lost_run l;
+        pthread_t thread;
+        vyre_desc d = engine_desc(LOST_SLOTS);
+        memset(&l, 0, sizeof l);
+        d.lost_work = rerun ? VYRE_LOST_RERUN : VYRE_LOST_REPORT;
+        d.auto_recover = true;
+        d.tenants = 2;
+        l.v = engine_open(&d);
+        CHECK_EQ(vyre_tenant_enable(l.v, 1, false, NULL), VYRE_OK);
+        CHECK_EQ(vyre_start(l.v, NULL), VYRE_OK);
+        CHECK_EQ(pthread_create(&thread, NULL, lost_run_main, &l), 0);
+        CHECK_EQ(engine_stuck(l.v, 1000000, LOST_SLOTS, stuck, LOST_SLOTS), LOST_SLOTS);
+        lost_await(l.v, 0, LOST_HELD);
+        engine_lose(l.v);
+        lost_await(l.v, 1, rerun ? 0 : rest);
+        CHECK_EQ(vyre_tenant_enable(l.v, 1, true, NULL), VYRE_OK);
+        pthread_join(thread, NULL);
+        CHECK_EQ(l.status, rerun ? VYRE_OK : VYRE_E_LOST);
+        CHECK_EQ(l.stats.done, rerun ? LOST_RUN : LOST_RUN - LOST_SLOTS);
+        CHECK_EQ(l.stats.recovered, true);
+        CHECK_EQ(engine_observable(l.v, 0), rerun ? LOST_SLOTS + rest : rest);
+        vyre_close(l.v);
+    }
+}
+
 /* --- figures ---------------------------------------------------------------- */
 
 static void launches_are_counted(void)
@@ -653,6 +720,7 @@ int main(void)
         ENGINE_CASE(a_run_tells_the_first_faults_code),
         ENGINE_CASE(an_opcode_that_nobody_has_is_refused),
         ENGINE_CASE(launches_are_counted),
+        ENGINE_CASE(a_run_outlasts_its_device),
     };
     RUN(a_run_beside_anothers_faults_is_not_stale);
     RUN(old_troubles_are_forgotten);

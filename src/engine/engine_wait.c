@@ -81,6 +81,20 @@ VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err)
     return VYRE_OK;
 }
 
+VYI_API bool vyi_queue_is_mended(vyi_queue *q)
+{
+    const vyi_pace pace = vyi_pace_begin(q->v->desc.run_timeout_ns);
+    uint64_t now = pace.begin;
+    vyre_status status = VYRE_OK;
+    do {
+        vyi_pace_rest(vyi_queue_device(q), &pace, now);
+        status = vyi_queue_nudge(q, VYI_EFFORT_WORK, NULL);
+        now = vyi_now();
+    } while (status == VYRE_OK && q->v->desc.auto_recover && now < pace.deadline &&
+             vyi_load_acquire(&q->state) == VYI_STATE_LOST);
+    return vyi_queue_takes_work(q, NULL) == VYRE_OK;
+}
+
 VYI_API vyre_status vyi_ticket_wait(vyi_queue *q, vyre_ticket t, vyi_pace *pace, uint32_t *code,
                                    vyre_error *err)
 {

@@ -779,6 +779,11 @@ VYI_API vyre_status vyi_pace_turn(vyi_queue *q, vyi_pace *pace, vyre_error *err)
 VYI_API vyre_status vyi_pace_look(vyi_queue *q, vyre_error *err);
 VYI_API void vyi_pace_rest(vyi_device *d, const vyi_pace *pace, uint64_t now);
 
+/* Of a call that found its device lost: whether there is a new one.  With auto_recover this
+ * looks until somebody has replaced it, or could not: a single look may find that the lock is
+ * another's, or that none is due. */
+VYI_API bool vyi_queue_is_mended(vyi_queue *q);
+
 /* As vyi_ticket_look, until the work has ended, or the pace says no more. */
 VYI_API vyre_status vyi_ticket_wait(vyi_queue *q, vyre_ticket t, vyi_pace *pace, uint32_t *code,
                                     vyre_error *err);

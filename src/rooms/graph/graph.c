@@ -542,24 +542,6 @@ static vyre_status vyi_run_of_graph_room(vyre_graph *g, vyi_pace *pace, vyre_err
     return lost ? vyi_graph_is_lost(err) : status;
 }
 
-/* Of a publish that found its device lost: whether there is a new one.  With auto_recover
- * this looks until somebody has replaced it, or could not: a single look may find that the
- * lock is another's, or that none is due. */
-static bool vyi_graph_is_mended(vyre_graph *g)
-{
-    vyi_queue *q = &g->v->queue;
-    const vyi_pace pace = vyi_pace_begin(g->v->desc.run_timeout_ns);
-    uint64_t now = pace.begin;
-    vyre_status status = VYRE_OK;
-    do {
-        vyi_pace_rest(vyi_queue_device(q), &pace, now);
-        status = vyi_queue_nudge(q, VYI_EFFORT_WORK, NULL);
-        now = vyi_now();
-    } while (status == VYRE_OK && g->v->desc.auto_recover && now < pace.deadline &&
-             vyi_load_acquire(&q->state) == VYI_STATE_LOST);
-    return vyi_queue_takes_work(q, NULL) == VYRE_OK && vyi_graph_lost_device(g);
-}
-
 /* All nodes, in order. */
 static vyre_status vyi_run_of_graph_publish(vyre_graph *g, bool keep, vyre_error *err)
 {
@@ -570,7 +552,8 @@ static vyre_status vyi_run_of_graph_publish(vyre_graph *g, bool keep, vyre_error
         i += status == VYRE_OK;
         if (status == VYRE_FULL)
             status = vyi_run_of_graph_room(g, &pace, err);
-        if (vyi_status_is_loss(status) && vyi_graph_is_mended(g))
+        if (vyi_status_is_loss(status) && vyi_queue_is_mended(&g->v->queue) &&
+            vyi_graph_lost_device(g))
             status = vyi_graph_is_lost(err);
         if (status == VYRE_TIMEOUT)
             return vyi_fail(err, status, i, "Raise run_timeout_ns, or see what blocks the works.",
