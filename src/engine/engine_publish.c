@@ -155,13 +155,15 @@ static inline vyre_ticket vyi_slots_fly(vyi_queue *q, uint32_t slot, const vyre_
 
 /* --- publishing ----------------------------------------------------------- */
 
-/* Whether the work in the place before is under way. */
+/* Whether the work in the place before is under way, as far as one word says: of one that
+ * has paused, or waits for IO, it says no, which costs a look. */
 static inline bool vyi_place_before_is_busy(const vyi_queue *q, const vyi_share *share,
                                             uint32_t place)
 {
     const uint32_t slot = share->first + (place ? place : share->count) - 1;
+    const uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror);
     return vyi_mark_is_out(vyi_load_relaxed(&q->slots.marks[slot])) &&
-           vyi_slot_outcome(q, slot) == 0;
+           vyi_load_relaxed(&mirror[slot]) == 0;
 }
 
 /* A nudge asks for the time, which costs more than a publish.  So two make one: who

@@ -228,7 +228,8 @@ static uint32_t vyi_slots_ready(vyi_queue *q, const vyi_owner *o, uint32_t first
     return n;
 }
 
-#define VYI_READY_MOST 64u
+/* So many with one fence, which takes as long as tens of publishes. */
+#define VYI_READY_MOST 256u
 
 VYI_API bool vyi_share_refill(vyi_queue *q, vyi_owner *o, vyi_share *share)
 {
