@@ -218,7 +218,7 @@ static vyre_automaton dictionary(uint64_t *seed, uint32_t count)
             ;
         if (size == 0)
             break;
-        if (!is_new(pool + at, size) && below(seed, 64))
+        if (!is_new(pool + at, size) && made % 64)
             continue;
         if (made % 4096 == 1 && at + LONGEST < pool_size)
             size = 1 + below(seed, LONGEST);
