@@ -5371,7 +5371,7 @@ static inline uint32_t vyi_wire_get(const void *base, size_t index)
     return vyi_aligned4(at) ? vyi_le32(vyi_load_relaxed(at)) : vyi_get32(at);
 }
 
-/* The same of two words, in one load where the machine does that: each load of a device's
+/* Acquire, of two words, in one load where the machine does that: each load of a device's
  * memory waits for the bus. */
 static inline void vyi_wire_pair(const void *base, size_t index, uint32_t out[2])
 {
@@ -5379,13 +5379,13 @@ static inline void vyi_wire_pair(const void *base, size_t index, uint32_t out[2]
     typedef uint64_t __attribute__((may_alias)) pair;
     const uint8_t *at = vyi_wire_at(base, index);
     if (((uintptr_t)at & 7u) == 0) {
-        const uint64_t both = __atomic_load_n((const pair *)(const void *)at, __ATOMIC_RELAXED);
+        const uint64_t both = __atomic_load_n((const pair *)(const void *)at, __ATOMIC_ACQUIRE);
         out[0] = (uint32_t)both;
         out[1] = (uint32_t)(both >> 32);
         return;
     }
 #endif
-    out[0] = vyi_wire_get(base, index);
+    out[0] = vyi_wire_load(base, index);
     out[1] = vyi_wire_get(base, index + 1);
 }
 
@@ -53629,8 +53629,8 @@ VYI_API vyi_entry *vyi_entry_find(const vyre_io *io, uint32_t handle, uint32_t f
 VYI_API const vyi_binding *vyi_binding_find(const vyre_io *io, uint32_t resource);
 VYI_API void vyi_entry_free(vyre_io *io, vyi_entry *entry);
 
-/* Makes a job of the request in this slot, which the caller has acquired.  True: the engine
- * is to start it.  False: it is not PUBLISHED, was answered, or is a fence (io_job.c). */
+/* Makes a job of the request in this slot.  True: the engine is to start it.  False: it is
+ * not PUBLISHED, was answered, or is a fence (io_job.c). */
 VYI_API bool vyi_job_claim(vyre_io *io, void *queue, uint32_t slot);
 /* What a system call for the job gave: bytes, or -errno.  True: there is more to do.
  * False: it was answered, and is not the caller's any more. */
@@ -54194,24 +54194,27 @@ VYRE_API vyre_status vyre_io_bind(vyre_io *io, uint32_t resource, uint32_t sourc
 #ifndef VYRE_NO_IO
 
 typedef struct vyi_request {
-    uint32_t op, src, dst, bytes, tag, status;
+    uint32_t op, src, dst, bytes, tag;
     uint64_t offset;
 } vyi_request;
 
-static vyi_request vyi_request_read(const void *queue, uint32_t slot)
+/* False: it is not PUBLISHED.  STATUS comes first: when it says so, the others are there. */
+static bool vyi_request_read(vyi_request *r, const void *queue, uint32_t slot)
 {
+    const size_t at = (size_t)slot * VYRE_IO_SLOT_WORDS;
     uint32_t words[VYRE_IO_SLOT_WORDS];
-    vyi_request r;
-    for (uint32_t i = 0; i < VYRE_IO_SLOT_WORDS; i += 2)
-        vyi_wire_pair(queue, (size_t)slot * VYRE_IO_SLOT_WORDS + i, words + i);
-    r.op = words[VYRE_IO_OP];
-    r.src = words[VYRE_IO_SRC];
-    r.dst = words[VYRE_IO_DST];
-    r.offset = words[VYRE_IO_OFFSET_LO] | (uint64_t)words[VYRE_IO_OFFSET_HI] << 32;
-    r.bytes = words[VYRE_IO_BYTES];
-    r.tag = words[VYRE_IO_TAG];
-    r.status = words[VYRE_IO_STATUS];
-    return r;
+    for (uint32_t i = VYRE_IO_SLOT_WORDS; i > 0; i -= 2) {
+        vyi_wire_pair(queue, at + i - 2, words + i - 2);
+        if (i == VYRE_IO_SLOT_WORDS && words[VYRE_IO_STATUS] != VYRE_IO_PUBLISHED)
+            return false;
+    }
+    r->op = words[VYRE_IO_OP];
+    r->src = words[VYRE_IO_SRC];
+    r->dst = words[VYRE_IO_DST];
+    r->offset = words[VYRE_IO_OFFSET_LO] | (uint64_t)words[VYRE_IO_OFFSET_HI] << 32;
+    r->bytes = words[VYRE_IO_BYTES];
+    r->tag = words[VYRE_IO_TAG];
+    return true;
 }
 
 /* --- the check ------------------------------------------------------------ */
@@ -54400,8 +54403,8 @@ static void vyi_job_enter(vyre_io *io, vyi_job *job)
 
 VYI_API bool vyi_job_claim(vyre_io *io, void *queue, uint32_t slot)
 {
-    vyi_request r = vyi_request_read(queue, slot);
-    if (r.status != VYRE_IO_PUBLISHED)
+    vyi_request r;
+    if (!vyi_request_read(&r, queue, slot))
         return false;
     vyi_wire_store(queue, (size_t)slot * VYRE_IO_SLOT_WORDS + VYRE_IO_STATUS, VYRE_IO_CLAIMED);
     vyi_job *job = vyi_job_begin(io, queue, slot, r.op);
@@ -54454,7 +54457,7 @@ VYI_API uint32_t vyi_job_reserve(vyre_io *io, const vyre_io_read *what, uint32_t
     if (index == VYI_JOBS || io->quits)
         return VYI_JOBS;
     vyi_request r = { VYRE_IO_READ, what->source, what->target, what->bytes, what->tag,
-                      VYRE_IO_EMPTY, what->offset };
+                      what->offset };
     vyi_job *job = vyi_job_begin(io, NULL, index, VYRE_IO_READ);
     job->event = event;
     *code = r.src == r.dst ? (uint32_t)VYRE_IO_CODE_SOURCE : vyi_job_check(job, io, &r);
@@ -54968,14 +54971,6 @@ static void vyi_pump_claim(vyre_io *io, void *queue, uint32_t slot)
         io->engine->start(io, &io->jobs[slot]);
 }
 
-static void vyi_pump_look_queue(vyre_io *io, uint32_t slot)
-{
-    void *queue = io->desc.queue;
-    const size_t status = (size_t)slot * VYRE_IO_SLOT_WORDS + VYRE_IO_STATUS;
-    if (vyi_wire_load(queue, status) == VYRE_IO_PUBLISHED)
-        vyi_pump_claim(io, queue, slot);
-}
-
 /* Acquire: pairs with the release of the lane that has published the request. */
 static void vyi_pump_look_mirror(vyre_io *io, uint32_t slot)
 {
@@ -55037,7 +55032,7 @@ static void vyi_pump_look(vyre_io *io)
         if (io->desc.handle)
             vyi_pump_look_mirror(io, slot);
         else
-            vyi_pump_look_queue(io, slot);
+            vyi_pump_claim(io, io->desc.queue, slot);
     }
     if (!io->quits)
         io->engine->turn(io);

@@ -52,7 +52,7 @@ static inline uint32_t vyi_wire_get(const void *base, size_t index)
     return vyi_aligned4(at) ? vyi_le32(vyi_load_relaxed(at)) : vyi_get32(at);
 }
 
-/* The same of two words, in one load where the machine does that: each load of a device's
+/* Acquire, of two words, in one load where the machine does that: each load of a device's
  * memory waits for the bus. */
 static inline void vyi_wire_pair(const void *base, size_t index, uint32_t out[2])
 {
@@ -60,13 +60,13 @@ static inline void vyi_wire_pair(const void *base, size_t index, uint32_t out[2]
     typedef uint64_t __attribute__((may_alias)) pair;
     const uint8_t *at = vyi_wire_at(base, index);
     if (((uintptr_t)at & 7u) == 0) {
-        const uint64_t both = __atomic_load_n((const pair *)(const void *)at, __ATOMIC_RELAXED);
+        const uint64_t both = __atomic_load_n((const pair *)(const void *)at, __ATOMIC_ACQUIRE);
         out[0] = (uint32_t)both;
         out[1] = (uint32_t)(both >> 32);
         return;
     }
 #endif
-    out[0] = vyi_wire_get(base, index);
+    out[0] = vyi_wire_load(base, index);
     out[1] = vyi_wire_get(base, index + 1);
 }
 

@@ -22,14 +22,6 @@ static void vyi_pump_claim(vyre_io *io, void *queue, uint32_t slot)
         io->engine->start(io, &io->jobs[slot]);
 }
 
-static void vyi_pump_look_queue(vyre_io *io, uint32_t slot)
-{
-    void *queue = io->desc.queue;
-    const size_t status = (size_t)slot * VYRE_IO_SLOT_WORDS + VYRE_IO_STATUS;
-    if (vyi_wire_load(queue, status) == VYRE_IO_PUBLISHED)
-        vyi_pump_claim(io, queue, slot);
-}
-
 /* Acquire: pairs with the release of the lane that has published the request. */
 static void vyi_pump_look_mirror(vyre_io *io, uint32_t slot)
 {
@@ -91,7 +83,7 @@ static void vyi_pump_look(vyre_io *io)
         if (io->desc.handle)
             vyi_pump_look_mirror(io, slot);
         else
-            vyi_pump_look_queue(io, slot);
+            vyi_pump_claim(io, io->desc.queue, slot);
     }
     if (!io->quits)
         io->engine->turn(io);

@@ -167,8 +167,8 @@ VYI_API vyi_entry *vyi_entry_find(const vyre_io *io, uint32_t handle, uint32_t f
 VYI_API const vyi_binding *vyi_binding_find(const vyre_io *io, uint32_t resource);
 VYI_API void vyi_entry_free(vyre_io *io, vyi_entry *entry);
 
-/* Makes a job of the request in this slot, which the caller has acquired.  True: the engine
- * is to start it.  False: it is not PUBLISHED, was answered, or is a fence (io_job.c). */
+/* Makes a job of the request in this slot.  True: the engine is to start it.  False: it is
+ * not PUBLISHED, was answered, or is a fence (io_job.c). */
 VYI_API bool vyi_job_claim(vyre_io *io, void *queue, uint32_t slot);
 /* What a system call for the job gave: bytes, or -errno.  True: there is more to do.
  * False: it was answered, and is not the caller's any more. */

@@ -10,24 +10,27 @@
 #ifndef VYRE_NO_IO
 
 typedef struct vyi_request {
-    uint32_t op, src, dst, bytes, tag, status;
+    uint32_t op, src, dst, bytes, tag;
     uint64_t offset;
 } vyi_request;
 
-static vyi_request vyi_request_read(const void *queue, uint32_t slot)
+/* False: it is not PUBLISHED.  STATUS comes first: when it says so, the others are there. */
+static bool vyi_request_read(vyi_request *r, const void *queue, uint32_t slot)
 {
+    const size_t at = (size_t)slot * VYRE_IO_SLOT_WORDS;
     uint32_t words[VYRE_IO_SLOT_WORDS];
-    vyi_request r;
-    for (uint32_t i = 0; i < VYRE_IO_SLOT_WORDS; i += 2)
-        vyi_wire_pair(queue, (size_t)slot * VYRE_IO_SLOT_WORDS + i, words + i);
-    r.op = words[VYRE_IO_OP];
-    r.src = words[VYRE_IO_SRC];
-    r.dst = words[VYRE_IO_DST];
-    r.offset = words[VYRE_IO_OFFSET_LO] | (uint64_t)words[VYRE_IO_OFFSET_HI] << 32;
-    r.bytes = words[VYRE_IO_BYTES];
-    r.tag = words[VYRE_IO_TAG];
-    r.status = words[VYRE_IO_STATUS];
-    return r;
+    for (uint32_t i = VYRE_IO_SLOT_WORDS; i > 0; i -= 2) {
+        vyi_wire_pair(queue, at + i - 2, words + i - 2);
+        if (i == VYRE_IO_SLOT_WORDS && words[VYRE_IO_STATUS] != VYRE_IO_PUBLISHED)
+            return false;
+    }
+    r->op = words[VYRE_IO_OP];
+    r->src = words[VYRE_IO_SRC];
+    r->dst = words[VYRE_IO_DST];
+    r->offset = words[VYRE_IO_OFFSET_LO] | (uint64_t)words[VYRE_IO_OFFSET_HI] << 32;
+    r->bytes = words[VYRE_IO_BYTES];
+    r->tag = words[VYRE_IO_TAG];
+    return true;
 }
 
 /* --- the check ------------------------------------------------------------ */
@@ -216,8 +219,8 @@ static void vyi_job_enter(vyre_io *io, vyi_job *job)
 
 VYI_API bool vyi_job_claim(vyre_io *io, void *queue, uint32_t slot)
 {
-    vyi_request r = vyi_request_read(queue, slot);
-    if (r.status != VYRE_IO_PUBLISHED)
+    vyi_request r;
+    if (!vyi_request_read(&r, queue, slot))
         return false;
     vyi_wire_store(queue, (size_t)slot * VYRE_IO_SLOT_WORDS + VYRE_IO_STATUS, VYRE_IO_CLAIMED);
     vyi_job *job = vyi_job_begin(io, queue, slot, r.op);
@@ -270,7 +273,7 @@ VYI_API uint32_t vyi_job_reserve(vyre_io *io, const vyre_io_read *what, uint32_t
     if (index == VYI_JOBS || io->quits)
         return VYI_JOBS;
     vyi_request r = { VYRE_IO_READ, what->source, what->target, what->bytes, what->tag,
-                      VYRE_IO_EMPTY, what->offset };
+                      what->offset };
     vyi_job *job = vyi_job_begin(io, NULL, index, VYRE_IO_READ);
     job->event = event;
     *code = r.src == r.dst ? (uint32_t)VYRE_IO_CODE_SOURCE : vyi_job_check(job, io, &r);
