@@ -1984,13 +1984,14 @@ typedef struct vyre_kernel_host {
     bool     one_lane;       /* one lane serves the ring, in a shape for devices that walk through
                                 code they skip.  Without effect on kernels of one pass, of kind
                                 PRIORITY, with a workspace, io_polling or load_miss */
-    bool     whole_slots;    /* a looping DIRECT kernel serves NOP, STORE_U32 and ATOMIC_ADD
+    bool     whole_slots;    /* a looping kernel of opcodes serves NOP, STORE_U32 and ATOMIC_ADD
                                 without waiting for an acquire or a release: it reads the slot
                                 beside its claim, and writes DONE | (found << 8) into the mirror,
                                 `found` being what its atomic gave back.  For hosts that never
                                 take a published slot back, launches that do not overlap, and
                                 devices that pass the probe's lines and sums
-                                (docs/memory-model.md).  Without effect with one_lane, and with
+                                (docs/memory-model.md).  In kind PRIORITY a launch looks at the
+                                partitions once.  Without effect with one_lane, and with
                                 load_miss */
 } vyre_kernel_host;
 
@@ -13412,7 +13413,12 @@ typedef struct vyi_kernel {
     vyre_local careful; /* bool: look at the tenant before a claim, too */
     vyre_local refused; /* bool: this round met a slot of a tenant without rights */
     vyre_local rounds;  /* of a looping kernel */
-    vyre_local streak, turn; /* of one with urgent partitions (kernel_priority.c) */
+    vyre_local streak, turn; /* of one with urgent partitions (kernel_priority.c), */
+    /* Where one lane serves a slot: the one that it has put back last for its event, that
+     * event, and the event's word, asked for beside the slot's status (kernel_order.c). */
+    vyre_local waits, waits_for;
+    vyre_value ahead;
+    vyre_local parts[VYRE_PRIORITY_LEVELS + 1]; /* and where those begin and end */
     vyre_local io_next; /* the IO slot that the next round looks at */
     /* Common operations that have ended and are not counted yet; of them, so many
      * were STORE_U32, and so many ATOMIC_ADD. */
@@ -13537,6 +13543,10 @@ static inline void vyi_kernel_break_if(vyi_kernel *k, vyre_value cond)
  * have been loaded (kernel_ops.c). */
 VYI_API void vyi_kernel_serve(vyi_kernel *k);
 
+/* The same, with common operations outside of the frame of the others: packed slots, faults
+ * of loops, and code that lies far apart (kernel.c). */
+VYI_API void vyi_kernel_serve_either(vyi_kernel *k);
+
 /* PRINTF of a record; NULL: of the operation's arguments, and the slot (kernel_log.c). */
 VYI_API void vyi_kernel_log(vyi_kernel *k, const vyre_value *record);
 
@@ -13565,6 +13575,10 @@ VYI_API void vyi_times_chunk_end(vyi_kernel *k);
  * between the two calls runs when the slot is this lane's, its tenant has
  * rights and its header is loaded (kernel_slot.c). */
 VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base);
+/* The same of a slot that was seen with that status. */
+VYI_API void vyi_kernel_claim_seen(vyi_kernel *k, vyre_value base, vyre_value status);
+/* Bool: a slot with this status can be claimed. */
+VYI_API vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status);
 VYI_API void vyi_kernel_claim_end(vyi_kernel *k);
 /* Bool: the slot at k->base may be claimed, as far as a careful lane can see. */
 VYI_API vyre_local vyi_kernel_look(vyi_kernel *k);
@@ -13681,6 +13695,12 @@ VYI_API void vyi_groups_leave(vyi_kernel *k);
 VYI_API vyre_value vyi_order_and_ready(vyi_kernel *k, vyre_value yes);
 /* A careful lane's look: asks for the work's order, and then for its event. */
 VYI_API void vyi_order_look_begin(vyi_kernel *k);
+/* Around it: nothing of it is needed for the slot whose event is known; `worth` says what
+ * became of that one, and `yes` of others.  Their locals; what is asked for beside a status. */
+VYI_API void vyi_order_known_begin(vyi_kernel *k, vyre_local worth);
+VYI_API vyre_value vyi_order_known_end(vyi_kernel *k, vyre_local worth, vyre_value yes);
+VYI_API void vyi_order_locals(vyi_kernel *k);
+VYI_API void vyi_order_ahead(vyi_kernel *k);
 VYI_API vyre_value vyi_order_look(vyi_kernel *k, vyre_value yes);
 VYI_API vyre_value vyi_order_and_runs(vyi_kernel *k, vyre_value yes);
 /* Around what a slot runs: nothing, where it may not. */
@@ -13704,7 +13724,7 @@ VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k);
  * (kernel_priority.c). */
 VYI_API void vyi_kernel_priority_pass(vyi_kernel *k);
 VYI_API void vyi_kernel_priority_pick(vyi_kernel *k);
-/* Before the loop of kernels whose lanes are fair. */
+/* Before the loop of both. */
 VYI_API void vyi_priority_launch(vyi_kernel *k);
 
 /* Why a handler may not spawn such a job, and what to do; NULL: it may. */
@@ -14095,7 +14115,7 @@ VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *d, const vyre_kernel_host
     s.once = d->once;
     s.payload = d->kind == VYRE_KERNEL_JIT;
     s.urgent = d->kind == VYRE_KERNEL_PRIORITY;
-    s.hurries = s.frame == VYI_FRAME_LOOP && !d->children;
+    s.hurries = (s.frame == VYI_FRAME_LOOP || s.frame == VYI_FRAME_PRIORITY) && !d->children;
     s.requeues = d->load_miss && !d->once && !d->children;
     s.tasks = d->tasks;
     s.fair = s.urgent && (!d->once || d->tasks);
@@ -14198,6 +14218,7 @@ static void vyi_kernel_values(vyi_kernel *k)
 
     k->careful = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "careful");
     k->refused = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "refused");
+    vyi_order_locals(k);
     if (k->events.id)
         k->event = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "event");
     if (k->shape.parks)
@@ -14214,9 +14235,8 @@ static vyre_value vyi_kernel_turns(vyi_kernel *k)
     return vyre_ir_select(p, serves, turns, vyi_kernel_u32(k, 0));
 }
 
-/* Common operations without the frame of the others: packed slots, faults of
- * loops, and code that lies far apart. */
-static void vyi_kernel_serve_either(vyi_kernel *k)
+VYI_COLD
+VYI_API void vyi_kernel_serve_either(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_local rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
@@ -14383,7 +14403,7 @@ static void vyi_kernel_emit(vyi_kernel *k)
         turns = vyi_kernel_turns(k);
     if (k->children)
         vyi_children_values(k);
-    if (k->shape.fair)
+    if (k->shape.urgent)
         vyi_priority_launch(k);
 
     /* A lane beyond the ring has nothing to do, apart from the workspace and children. */
@@ -14790,7 +14810,8 @@ VYI_API vyre_value vyi_kernel_is_answered(vyi_kernel *k, vyre_value status)
     return vyi_kernel_is(k, kind, VYI_SLOT_ANSWERED);
 }
 
-static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
+VYI_COLD
+VYI_API vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
 {
     vyre_program *p = k->p;
     vyre_value published = vyi_kernel_is(k, status, VYRE_SLOT_PUBLISHED);
@@ -14858,14 +14879,9 @@ static void vyi_kernel_refuse(vyi_kernel *k)
     vyre_ir_set(p, k->careful, vyre_ir_bool(p, true));
 }
 
-/* A careful lane's look before the claim; what it sees may change before the
- * claim, so it only saves claims and decides nothing else. */
-VYI_COLD
-VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
+static vyre_value vyi_kernel_look_at_words(vyi_kernel *k, vyre_local worth)
 {
     vyre_program *p = k->p;
-    vyre_local worth = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "worth_a_claim");
-    vyre_ir_if(p, vyre_ir_get(p, k->careful));
     vyre_value tenant = vyre_ir_atomic_load(p, k->ring,
                                             vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT),
                                             VYRE_ORDER_RELAXED);
@@ -14876,7 +14892,21 @@ VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
     rights = vyi_kernel_or_joined(k, vyi_kernel_or_cancelled(k, tenant, rights));
     rights = vyi_order_look(k, rights);
     vyre_ir_set(p, worth, rights);
-    vyre_ir_if(p, vyre_ir_not(p, rights));
+    return rights;
+}
+
+/* A careful lane's look before the claim; what it sees may change before the
+ * claim, so it only saves claims and decides nothing else. */
+VYI_COLD
+VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_local worth = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "worth_a_claim");
+    vyre_ir_if(p, vyre_ir_get(p, k->careful));
+    vyi_order_known_begin(k, worth);
+    vyre_value yes = vyi_kernel_look_at_words(k, worth);
+    yes = vyi_order_known_end(k, worth, yes);
+    vyre_ir_if(p, vyre_ir_not(p, yes));
     vyi_kernel_refuse(k);
     vyre_ir_end(p);
     vyre_ir_end(p);
@@ -14886,7 +14916,7 @@ VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
 /* What the claim rests on.  Tenant and words follow it, or go beside it. */
 static void vyi_kernel_load_claimed(vyi_kernel *k)
 {
-    if (k->shape.urgent) {
+    if (k->shape.urgent && k->children) {
         vyi_kernel_load_tenant(k);
         vyi_kernel_load_order(k);
         vyi_kernel_load_wish(k);
@@ -14907,13 +14937,12 @@ static void vyi_kernel_load_claimed(vyi_kernel *k)
  * that takes nothing back has not changed them since.  vyi_kernel_serve_either
  * acquires before anything looks beyond them. */
 VYI_COLD
-VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
+VYI_API void vyi_kernel_claim_seen(vyi_kernel *k, vyre_value base, vyre_value status)
 {
     vyre_program *p = k->p;
     const bool beside = k->shape.whole;
     k->base = base;
-    k->seen = vyre_ir_atomic_load(p, k->ring, base, VYRE_ORDER_RELAXED);
-    vyre_ir_name(p, k->seen, "status");
+    k->seen = vyre_ir_name(p, status, "status");
     vyre_ir_if(p, vyi_kernel_may_claim(k, k->seen));
     vyre_local worth = vyi_kernel_look(k);
     vyre_ir_if(p, vyre_ir_get(p, worth));
@@ -14930,6 +14959,14 @@ VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
     if (k->shape.parks)
         vyre_ir_set(p, k->came, k->seen);
     vyi_times_claimed(k);
+}
+
+VYI_COLD
+VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
+{
+    vyre_value status = vyre_ir_atomic_load(k->p, k->ring, base, VYRE_ORDER_RELAXED);
+    vyi_order_ahead(k);
+    vyi_kernel_claim_seen(k, base, status);
 }
 
 VYI_COLD
@@ -14998,7 +15035,7 @@ static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror
     vyi_times_ended(k);
     if (k->events.id && k->shape.whole) {
         vyi_slot_publish_in_order(k, status, mirror, order);
-    } else if (k->mirror.id && !k->shape.urgent) {
+    } else if (k->mirror.id && (!k->shape.urgent || k->shape.whole)) {
         vyi_slot_mirror(k, mirror, order);
         if (k->events.id)
             (void)vyi_order_end(k, status, VYRE_ORDER_RELEASE);
@@ -16946,6 +16983,10 @@ VYI_API void vyi_times_chunk_end(vyi_kernel *k)
  * the slots l, l + lanes, l + 2 * lanes, ... of each partition.  One scan
  * claims at most one slot, the most urgent that this lane finds.
  *
+ * A scan asks for the first slots of all five at once, for on a GPU they are all that a
+ * lane has, and one answer takes as long as five.  What it has seen there is not looked
+ * at again before the claim, whose compare-exchange says whether it still is so.
+ *
  * Against starvation a counter goes up with each claim of CRITICAL or HIGH
  * work, and any other claim sets it back.  When it has reached the limit, the
  * scan goes the other three levels first and these two last: work that waits
@@ -16965,24 +17006,109 @@ VYI_API void vyi_times_chunk_end(vyi_kernel *k)
 #define VYI_PRIORITY_URGENT 2u /* levels that count as such */
 #define VYI_PRIORITY_LOWER  3u /* the others */
 #define VYI_PRIORITY_LOW    3u /* from here on a claim in a scan that began lower is a promotion */
+#define VYI_PRIORITY_WORDS  (VYI_KERNEL_EARLY_ARGS + 5u)
 #define VYI_PRIORITY_LAST   4u /* a claim of it says that nothing waits above */
 
 typedef struct vyi_priority {
     vyre_value forced;
     vyre_value fair, lower, turn; /* where lanes are fair: it is this one's turn; the scan begins
                                      lower; at which level of them */
+    /* Of each level: this lane's first slot, where its partition ends, and the status. */
+    vyre_value first[VYRE_PRIORITY_LEVELS], end[VYRE_PRIORITY_LEVELS];
+    vyre_value status[VYRE_PRIORITY_LEVELS];
+    vyre_value some;    /* bool: one of them can be claimed, or there are slots behind it */
     vyre_local claimed; /* bool */
-    vyre_local base, level, tenant;
+    vyre_local base, level;
+    vyre_local word[VYI_PRIORITY_WORDS]; /* of the claimed slot, as they were read behind its
+                                            claim: vyi_priority_words */
 } vyi_priority;
+
+/* What is known of a claimed slot, where its service begins.  Kernels with children read it
+ * once more, apart from the tenant.  How many. */
+static uint32_t vyi_priority_words(vyi_kernel *k, vyre_value *words[VYI_PRIORITY_WORDS])
+{
+    uint32_t count = 0;
+    words[count++] = &k->tenant;
+    if (k->children)
+        return count;
+    words[count++] = &k->opcode;
+    for (uint32_t i = 0; i < VYI_KERNEL_EARLY_ARGS; i++)
+        words[count++] = &k->early[i];
+    if (k->events.id)
+        words[count++] = &k->order;
+    if (k->cancel.id)
+        words[count++] = &k->wish;
+    if (k->desc.checked)
+        words[count++] = &k->told;
+    return count;
+}
+
+/* --- the partitions ---------------------------------------------------------- */
 
 /* Bounds come from the host and are not trusted: a partition lies in the ring,
  * and one that ends before it begins is empty. */
-static vyre_value vyi_priority_bound(vyi_kernel *k, vyre_value level, uint32_t word)
+static void vyi_priority_bounds(vyi_kernel *k)
 {
-    vyre_value at = vyi_kernel_plus(k, level, VYRE_CONTROL_PRIORITY_OFFSETS + word);
-    vyre_value bound = vyre_ir_atomic_load(k->p, k->control, at, VYRE_ORDER_RELAXED);
-    return vyre_ir_min(k->p, bound, k->slots);
+    vyre_program *p = k->p;
+    vyre_value bound[VYRE_PRIORITY_LEVELS + 1];
+    for (uint32_t i = 0; i <= VYRE_PRIORITY_LEVELS; i++)
+        bound[i] = vyi_kernel_control(k, VYRE_CONTROL_PRIORITY_OFFSETS + i);
+    for (uint32_t i = 0; i <= VYRE_PRIORITY_LEVELS; i++)
+        vyre_ir_set(p, k->parts[i], vyre_ir_min(p, bound[i], k->slots));
 }
+
+/* Who loops looks at them now and then, unless jobs may write them; at the launch's start
+ * only, where a slot is to be one lane's for the whole of it. */
+static void vyi_priority_look_at_bounds(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (k->shape.whole)
+        return;
+    const bool seldom = !k->shape.once && !k->desc.open_header;
+    if (seldom) {
+        vyre_value rounds = vyre_ir_get(p, k->rounds);
+        vyre_value phase = vyi_kernel_op(k, vyre_ir_and, rounds, VYI_KERNEL_STOP_ROUNDS - 1);
+        vyre_ir_if(p, vyi_kernel_is(k, phase, 1));
+    }
+    vyi_priority_bounds(k);
+    if (seldom)
+        vyre_ir_end(p);
+}
+
+/* The five statuses are asked for together; that of no slot is anything. */
+static void vyi_priority_peek(vyi_kernel *k, vyi_priority *scan)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, 0), inside[VYRE_PRIORITY_LEVELS];
+    for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS; i++) {
+        scan->first[i] = vyre_ir_add(p, vyre_ir_get(p, k->parts[i]), k->lane);
+        scan->end[i] = vyre_ir_get(p, k->parts[i + 1]);
+        inside[i] = vyre_ir_lt(p, scan->first[i], scan->end[i]);
+        vyre_value base = vyi_kernel_op(k, vyre_ir_shl, scan->first[i], 4);
+        base = vyre_ir_select(p, inside[i], base, zero);
+        scan->status[i] = vyre_ir_atomic_load(p, k->ring, base, VYRE_ORDER_RELAXED);
+    }
+    scan->some = vyre_ir_bool(p, false);
+    for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS; i++) {
+        vyre_value may = vyre_ir_and(p, inside[i], vyi_kernel_may_claim(k, scan->status[i]));
+        vyre_value next = vyre_ir_add(p, scan->first[i], k->lanes);
+        may = vyre_ir_or(p, may, vyre_ir_lt(p, next, scan->end[i]));
+        scan->some = vyre_ir_or(p, scan->some, may);
+    }
+    vyre_ir_name(p, scan->some, "some");
+}
+
+static vyre_value vyi_priority_pick(vyi_kernel *k, const vyre_value *each, vyre_value level)
+{
+    vyre_value value = each[0];
+    for (uint32_t i = 1; i < VYRE_PRIORITY_LEVELS; i++) {
+        vyre_value here = vyi_kernel_is(k, level, i);
+        value = vyre_ir_select(k->p, here, each[i], value);
+    }
+    return value;
+}
+
+/* --- the scan ---------------------------------------------------------------- */
 
 static void vyi_priority_found(vyi_kernel *k, const vyi_priority *scan, vyre_value level)
 {
@@ -16990,7 +17116,10 @@ static void vyi_priority_found(vyi_kernel *k, const vyi_priority *scan, vyre_val
     vyre_ir_set(p, scan->claimed, vyre_ir_bool(p, true));
     vyre_ir_set(p, scan->base, k->base);
     vyre_ir_set(p, scan->level, level);
-    vyre_ir_set(p, scan->tenant, k->tenant);
+    vyre_value *words[VYI_PRIORITY_WORDS];
+    const uint32_t count = vyi_priority_words(k, words);
+    for (uint32_t i = 0; i < count; i++)
+        vyre_ir_set(p, scan->word[i], *words[i]);
     if (k->children)
         vyi_children_found(k);
 }
@@ -16999,27 +17128,40 @@ static void vyi_priority_found(vyi_kernel *k, const vyi_priority *scan, vyre_val
 static void vyi_priority_probe(vyi_kernel *k, const vyi_priority *scan, vyre_value level)
 {
     vyre_program *p = k->p;
-    vyre_value start = vyi_priority_bound(k, level, 0), end = vyi_priority_bound(k, level, 1);
-    vyre_local at = vyre_ir_local(p, VYRE_TYPE_U32, vyre_ir_add(p, start, k->lane), "probe");
+    vyre_value end = vyi_priority_pick(k, scan->end, level);
+    vyre_local at = vyre_ir_local(p, VYRE_TYPE_U32, vyi_priority_pick(k, scan->first, level),
+                                  "probe");
+    vyre_local status = vyre_ir_local(p, VYRE_TYPE_U32, vyi_priority_pick(k, scan->status, level),
+                                      "probed");
     vyre_ir_forever(p);
     vyre_value slot = vyre_ir_get(p, at);
     vyre_value past = vyre_ir_ge(p, slot, end);
-    vyre_ir_if(p, vyre_ir_or(p, past, vyi_kernel_loops_end(k)));
-    vyre_ir_break(p);
-    vyre_ir_end(p);
-    vyi_kernel_claim_begin(k, vyi_kernel_op(k, vyre_ir_shl, slot, 4));
+    vyi_kernel_break_if(k, vyre_ir_or(p, past, vyi_kernel_loops_end(k)));
+    vyre_value seen = vyre_ir_get(p, status);
+    vyi_kernel_claim_seen(k, vyi_kernel_op(k, vyre_ir_shl, slot, 4), seen);
     vyi_priority_found(k, scan, level);
     vyre_ir_break(p);
     vyi_kernel_claim_end(k);
-    vyre_ir_set(p, at, vyre_ir_add(p, slot, k->lanes));
+    vyre_value next = vyre_ir_add(p, slot, k->lanes);
+    vyre_ir_set(p, at, next);
+    vyre_ir_if(p, vyre_ir_lt(p, next, end));
+    vyre_value base = vyi_kernel_op(k, vyre_ir_shl, next, 4);
+    vyre_ir_set(p, status, vyre_ir_atomic_load(p, k->ring, base, VYRE_ORDER_RELAXED));
+    vyre_ir_end(p);
     vyre_ir_end(p);
 }
 
-/* A lane's own count, at a launch's start: short leases do not begin anew each time. */
+/* What holds for the launch.  A lane's own count does not begin anew with each lease. */
 VYI_COLD
 VYI_API void vyi_priority_launch(vyi_kernel *k)
 {
     vyre_program *p = k->p;
+    for (uint32_t i = 0; i <= VYRE_PRIORITY_LEVELS; i++)
+        k->parts[i] = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "bound");
+    if (k->shape.whole)
+        vyi_priority_bounds(k);
+    if (!k->shape.fair)
+        return;
     vyre_value beats = vyi_kernel_control(k, k->shape.once ? VYRE_CONTROL_REQUEUES
                                                            : VYRE_CONTROL_HEARTBEAT);
     vyre_value sum = vyre_ir_add(p, k->lane, beats);
@@ -17089,6 +17231,7 @@ static void vyi_priority_levels(vyi_kernel *k, const vyi_priority *scan)
 {
     vyre_program *p = k->p;
     vyre_value levels = vyi_kernel_u32(k, VYRE_PRIORITY_LEVELS), first = levels, level;
+    vyre_ir_if(p, scan->some);
     if (!k->shape.fair)
         first = vyi_kernel_pick(k, scan->forced, VYI_PRIORITY_URGENT, 0);
     vyre_value step = vyre_ir_loop(p, vyi_kernel_u32(k, 0), levels);
@@ -17103,6 +17246,7 @@ static void vyi_priority_levels(vyi_kernel *k, const vyi_priority *scan)
     vyi_priority_probe(k, scan, level);
     vyre_ir_if(p, vyre_ir_get(p, scan->claimed));
     vyre_ir_break(p);
+    vyre_ir_end(p);
     vyre_ir_end(p);
     vyre_ir_end(p);
     if (k->shape.fair)
@@ -17124,8 +17268,7 @@ static void vyi_priority_count(vyi_kernel *k, const vyi_priority *scan)
     vyi_kernel_count_at(k, VYRE_CONTROL_STARVATION, VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
 
-    vyre_value tenant = vyre_ir_get(p, scan->tenant);
-    vyi_kernel_count(k, vyi_kernel_plus(k, tenant, VYRE_CONTROL_TENANT_FAIRNESS),
+    vyi_kernel_count(k, vyi_kernel_plus(k, k->tenant, VYRE_CONTROL_TENANT_FAIRNESS),
                      VYRE_ORDER_RELAXED);
     vyi_kernel_count(k, vyi_kernel_plus(k, level, VYRE_CONTROL_PRIORITY_FAIRNESS),
                      VYRE_ORDER_RELAXED);
@@ -17133,30 +17276,43 @@ static void vyi_priority_count(vyi_kernel *k, const vyi_priority *scan)
         vyi_priority_promote(k, scan);
 }
 
-static vyi_priority vyi_priority_begin(vyi_kernel *k)
+static void vyi_priority_locals(vyi_kernel *k, vyi_priority *scan)
 {
     vyre_program *p = k->p;
     vyre_value zero = vyi_kernel_u32(k, 0);
-    vyre_value count = vyi_kernel_control(k, VYRE_CONTROL_STARVATION);
+    scan->claimed = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "claimed");
+    scan->base = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_base");
+    scan->level = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_level");
+    vyre_value *words[VYI_PRIORITY_WORDS];
+    const uint32_t count = vyi_priority_words(k, words);
+    for (uint32_t i = 0; i < count; i++)
+        scan->word[i] = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_word");
+}
+
+static vyi_priority vyi_priority_begin(vyi_kernel *k)
+{
     vyi_priority scan;
     memset(&scan, 0, sizeof scan);
+    vyi_priority_look_at_bounds(k);
+    vyre_value count = vyi_kernel_control(k, VYRE_CONTROL_STARVATION);
+    vyi_priority_peek(k, &scan);
     scan.forced = vyi_kernel_op(k, vyre_ir_ge, count, VYRE_STARVATION_LIMIT);
-    vyre_ir_name(p, scan.forced, "forced");
+    vyre_ir_name(k->p, scan.forced, "forced");
     if (k->shape.fair)
         vyi_priority_turn(k, &scan);
-    scan.claimed = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "claimed");
-    scan.base = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_base");
-    scan.level = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_level");
-    scan.tenant = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_tenant");
+    vyi_priority_locals(k, &scan);
     return scan;
 }
 
-static void vyi_priority_serve(vyi_kernel *k, const vyi_priority *scan)
+/* The claimed slot is the kernel's from here on. */
+static void vyi_priority_take(vyi_kernel *k, const vyi_priority *scan)
 {
-    vyi_priority_count(k, scan);
+    vyre_value *words[VYI_PRIORITY_WORDS];
+    const uint32_t count = vyi_priority_words(k, words);
+    for (uint32_t i = 0; i < count; i++)
+        *words[i] = vyre_ir_get(k->p, scan->word[i]);
     k->base = vyre_ir_name(k->p, vyre_ir_get(k->p, scan->base), "slot_base");
-    vyi_kernel_load_slot(k, VYI_KERNEL_EARLY_ARGS);
-    vyi_kernel_serve(k);
+    vyi_priority_count(k, scan);
 }
 
 VYI_COLD
@@ -17165,7 +17321,7 @@ VYI_API void vyi_kernel_priority_pick(vyi_kernel *k)
     vyi_priority scan = vyi_priority_begin(k);
     vyi_priority_levels(k, &scan);
     vyre_ir_if(k->p, vyre_ir_get(k->p, scan.claimed));
-    vyi_priority_count(k, &scan);
+    vyi_priority_take(k, &scan);
     vyre_ir_end(k->p);
 }
 
@@ -17180,7 +17336,11 @@ VYI_API void vyi_kernel_priority_pass(vyi_kernel *k)
     vyi_priority scan = vyi_priority_begin(k);
     vyi_priority_levels(k, &scan);
     vyre_ir_if(p, vyre_ir_get(p, scan.claimed));
-    vyi_priority_serve(k, &scan);
+    vyi_priority_take(k, &scan);
+    if (k->shape.whole)
+        vyi_kernel_serve_either(k);
+    else
+        vyi_kernel_serve(k);
     if (k->shape.once) {
         vyre_ir_else(p);
         vyre_ir_break(p);
@@ -18273,6 +18433,10 @@ VYI_API void vyi_groups_end(vyi_kernel *k)
  * not there yet is put back as it was, and the lane looks at events before it claims
  * (as at tenants) until a round goes by without such a slot.
  *
+ * Where one lane serves a slot and the host takes nothing back, a slot that was put back has
+ * the same work until that lane claims it.  So the lane knows which event it waits for, and
+ * asks for it beside the status: a poll is one access, not three in a row.
+ *
  *     claim          load PRIORITY                      with the slot's other words
  *                    load event         (acquire)       missing: put it back
  *     serve          spoilt, or a relay: nothing runs
@@ -18290,6 +18454,28 @@ static vyre_value vyi_order_field(vyi_kernel *k, uint32_t shift)
 {
     vyre_value shifted = vyi_kernel_op(k, vyre_ir_shr, k->order, shift);
     return vyi_kernel_op(k, vyre_ir_and, shifted, VYI_ORDER_EVENT);
+}
+
+/* --- the slot that waits ----------------------------------------------------- */
+
+#define VYI_WAITS_NONE UINT32_MAX
+
+VYI_COLD
+VYI_API void vyi_order_locals(vyi_kernel *k)
+{
+    if (!k->events.id || !k->shape.whole || k->shape.urgent)
+        return;
+    k->waits = vyre_ir_local(k->p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYI_WAITS_NONE), "waits");
+    k->waits_for = vyre_ir_local(k->p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYI_EVENT_NONE),
+                                 "waits_for");
+}
+
+VYI_COLD
+VYI_API void vyi_order_ahead(vyi_kernel *k)
+{
+    if (k->waits.id)
+        k->ahead = vyre_ir_atomic_load(k->p, k->events, vyre_ir_get(k->p, k->waits_for),
+                                       VYRE_ORDER_RELAXED);
 }
 
 /* --- whether a work may run ------------------------------------------------ */
@@ -18319,11 +18505,40 @@ VYI_API void vyi_order_look_begin(vyi_kernel *k)
 VYI_COLD
 VYI_API vyre_value vyi_order_look(vyi_kernel *k, vyre_value yes)
 {
+    vyre_program *p = k->p;
     if (!k->events.id)
         return yes;
     vyre_value word = vyi_order_event(k, VYRE_ORDER_RELAXED);
-    vyre_ir_set(k->p, k->event, word);
-    return vyre_ir_and(k->p, yes, vyi_order_is_there(k, word));
+    vyre_ir_set(p, k->event, word);
+    vyre_value there = vyi_order_is_there(k, word);
+    if (k->waits.id) {
+        vyre_ir_if(p, vyre_ir_and(p, yes, vyre_ir_not(p, there)));
+        vyre_ir_set(p, k->waits, k->base);
+        vyre_ir_set(p, k->waits_for, vyi_order_field(k, VYI_ORDER_WAIT));
+        vyre_ir_end(p);
+    }
+    return vyre_ir_and(p, yes, there);
+}
+
+VYI_COLD
+VYI_API void vyi_order_known_begin(vyi_kernel *k, vyre_local worth)
+{
+    vyre_program *p = k->p;
+    if (!k->waits.id)
+        return;
+    vyre_ir_if(p, vyre_ir_eq(p, k->base, vyre_ir_get(p, k->waits)));
+    vyre_ir_set(p, k->event, k->ahead);
+    vyre_ir_set(p, worth, vyi_order_is_there(k, k->ahead));
+    vyre_ir_else(p);
+}
+
+VYI_COLD
+VYI_API vyre_value vyi_order_known_end(vyi_kernel *k, vyre_local worth, vyre_value yes)
+{
+    if (!k->waits.id)
+        return yes;
+    vyre_ir_end(k->p);
+    return vyre_ir_get(k->p, worth);
 }
 
 /* After the claim.  Where one lane serves a slot and the host takes nothing back, the
@@ -18339,6 +18554,8 @@ static void vyi_order_take(vyi_kernel *k)
     vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, k->careful)));
     vyre_ir_set(p, k->event, vyi_order_event(k, VYRE_ORDER_RELAXED));
     vyre_ir_end(p);
+    if (k->waits.id)
+        vyre_ir_set(p, k->waits, vyi_kernel_u32(k, VYI_WAITS_NONE));
     vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
 }
 

@@ -1445,6 +1445,9 @@ static void listings_of_the_stock_kernels(void)
     host = host_of(4, false);
     host.whole_slots = true;
     check_listing_for("direct_whole", &desc, &host);
+    desc = desc_of(VYRE_KERNEL_PRIORITY);
+    check_listing_for("priority_whole", &desc, &host);
+    desc = desc_of(VYRE_KERNEL_DIRECT);
     check_listing_of_a_handle();
 
     /* `checked` costs nothing when it is off. */

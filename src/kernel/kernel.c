@@ -375,7 +375,7 @@ VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *d, const vyre_kernel_host
     s.once = d->once;
     s.payload = d->kind == VYRE_KERNEL_JIT;
     s.urgent = d->kind == VYRE_KERNEL_PRIORITY;
-    s.hurries = s.frame == VYI_FRAME_LOOP && !d->children;
+    s.hurries = (s.frame == VYI_FRAME_LOOP || s.frame == VYI_FRAME_PRIORITY) && !d->children;
     s.requeues = d->load_miss && !d->once && !d->children;
     s.tasks = d->tasks;
     s.fair = s.urgent && (!d->once || d->tasks);
@@ -478,6 +478,7 @@ static void vyi_kernel_values(vyi_kernel *k)
 
     k->careful = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "careful");
     k->refused = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "refused");
+    vyi_order_locals(k);
     if (k->events.id)
         k->event = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "event");
     if (k->shape.parks)
@@ -494,9 +495,8 @@ static vyre_value vyi_kernel_turns(vyi_kernel *k)
     return vyre_ir_select(p, serves, turns, vyi_kernel_u32(k, 0));
 }
 
-/* Common operations without the frame of the others: packed slots, faults of
- * loops, and code that lies far apart. */
-static void vyi_kernel_serve_either(vyi_kernel *k)
+VYI_COLD
+VYI_API void vyi_kernel_serve_either(vyi_kernel *k)
 {
     vyre_program *p = k->p;
     vyre_local rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
@@ -663,7 +663,7 @@ static void vyi_kernel_emit(vyi_kernel *k)
         turns = vyi_kernel_turns(k);
     if (k->children)
         vyi_children_values(k);
-    if (k->shape.fair)
+    if (k->shape.urgent)
         vyi_priority_launch(k);
 
     /* A lane beyond the ring has nothing to do, apart from the workspace and children. */

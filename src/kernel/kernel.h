@@ -262,13 +262,14 @@ typedef struct vyre_kernel_host {
     bool     one_lane;       /* one lane serves the ring, in a shape for devices that walk through
                                 code they skip.  Without effect on kernels of one pass, of kind
                                 PRIORITY, with a workspace, io_polling or load_miss */
-    bool     whole_slots;    /* a looping DIRECT kernel serves NOP, STORE_U32 and ATOMIC_ADD
+    bool     whole_slots;    /* a looping kernel of opcodes serves NOP, STORE_U32 and ATOMIC_ADD
                                 without waiting for an acquire or a release: it reads the slot
                                 beside its claim, and writes DONE | (found << 8) into the mirror,
                                 `found` being what its atomic gave back.  For hosts that never
                                 take a published slot back, launches that do not overlap, and
                                 devices that pass the probe's lines and sums
-                                (docs/memory-model.md).  Without effect with one_lane, and with
+                                (docs/memory-model.md).  In kind PRIORITY a launch looks at the
+                                partitions once.  Without effect with one_lane, and with
                                 load_miss */
 } vyre_kernel_host;
 

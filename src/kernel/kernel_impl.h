@@ -184,7 +184,12 @@ typedef struct vyi_kernel {
     vyre_local careful; /* bool: look at the tenant before a claim, too */
     vyre_local refused; /* bool: this round met a slot of a tenant without rights */
     vyre_local rounds;  /* of a looping kernel */
-    vyre_local streak, turn; /* of one with urgent partitions (kernel_priority.c) */
+    vyre_local streak, turn; /* of one with urgent partitions (kernel_priority.c), */
+    /* Where one lane serves a slot: the one that it has put back last for its event, that
+     * event, and the event's word, asked for beside the slot's status (kernel_order.c). */
+    vyre_local waits, waits_for;
+    vyre_value ahead;
+    vyre_local parts[VYRE_PRIORITY_LEVELS + 1]; /* and where those begin and end */
     vyre_local io_next; /* the IO slot that the next round looks at */
     /* Common operations that have ended and are not counted yet; of them, so many
      * were STORE_U32, and so many ATOMIC_ADD. */
@@ -309,6 +314,10 @@ static inline void vyi_kernel_break_if(vyi_kernel *k, vyre_value cond)
  * have been loaded (kernel_ops.c). */
 VYI_API void vyi_kernel_serve(vyi_kernel *k);
 
+/* The same, with common operations outside of the frame of the others: packed slots, faults
+ * of loops, and code that lies far apart (kernel.c). */
+VYI_API void vyi_kernel_serve_either(vyi_kernel *k);
+
 /* PRINTF of a record; NULL: of the operation's arguments, and the slot (kernel_log.c). */
 VYI_API void vyi_kernel_log(vyi_kernel *k, const vyre_value *record);
 
@@ -337,6 +346,10 @@ VYI_API void vyi_times_chunk_end(vyi_kernel *k);
  * between the two calls runs when the slot is this lane's, its tenant has
  * rights and its header is loaded (kernel_slot.c). */
 VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base);
+/* The same of a slot that was seen with that status. */
+VYI_API void vyi_kernel_claim_seen(vyi_kernel *k, vyre_value base, vyre_value status);
+/* Bool: a slot with this status can be claimed. */
+VYI_API vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status);
 VYI_API void vyi_kernel_claim_end(vyi_kernel *k);
 /* Bool: the slot at k->base may be claimed, as far as a careful lane can see. */
 VYI_API vyre_local vyi_kernel_look(vyi_kernel *k);
@@ -453,6 +466,12 @@ VYI_API void vyi_groups_leave(vyi_kernel *k);
 VYI_API vyre_value vyi_order_and_ready(vyi_kernel *k, vyre_value yes);
 /* A careful lane's look: asks for the work's order, and then for its event. */
 VYI_API void vyi_order_look_begin(vyi_kernel *k);
+/* Around it: nothing of it is needed for the slot whose event is known; `worth` says what
+ * became of that one, and `yes` of others.  Their locals; what is asked for beside a status. */
+VYI_API void vyi_order_known_begin(vyi_kernel *k, vyre_local worth);
+VYI_API vyre_value vyi_order_known_end(vyi_kernel *k, vyre_local worth, vyre_value yes);
+VYI_API void vyi_order_locals(vyi_kernel *k);
+VYI_API void vyi_order_ahead(vyi_kernel *k);
 VYI_API vyre_value vyi_order_look(vyi_kernel *k, vyre_value yes);
 VYI_API vyre_value vyi_order_and_runs(vyi_kernel *k, vyre_value yes);
 /* Around what a slot runs: nothing, where it may not. */
@@ -476,7 +495,7 @@ VYI_API vyre_value vyi_kernel_loops_end(vyi_kernel *k);
  * (kernel_priority.c). */
 VYI_API void vyi_kernel_priority_pass(vyi_kernel *k);
 VYI_API void vyi_kernel_priority_pick(vyi_kernel *k);
-/* Before the loop of kernels whose lanes are fair. */
+/* Before the loop of both. */
 VYI_API void vyi_priority_launch(vyi_kernel *k);
 
 /* Why a handler may not spawn such a job, and what to do; NULL: it may. */

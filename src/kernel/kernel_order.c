@@ -5,6 +5,10 @@
  * not there yet is put back as it was, and the lane looks at events before it claims
  * (as at tenants) until a round goes by without such a slot.
  *
+ * Where one lane serves a slot and the host takes nothing back, a slot that was put back has
+ * the same work until that lane claims it.  So the lane knows which event it waits for, and
+ * asks for it beside the status: a poll is one access, not three in a row.
+ *
  *     claim          load PRIORITY                      with the slot's other words
  *                    load event         (acquire)       missing: put it back
  *     serve          spoilt, or a relay: nothing runs
@@ -23,6 +27,28 @@ static vyre_value vyi_order_field(vyi_kernel *k, uint32_t shift)
 {
     vyre_value shifted = vyi_kernel_op(k, vyre_ir_shr, k->order, shift);
     return vyi_kernel_op(k, vyre_ir_and, shifted, VYI_ORDER_EVENT);
+}
+
+/* --- the slot that waits ----------------------------------------------------- */
+
+#define VYI_WAITS_NONE UINT32_MAX
+
+VYI_COLD
+VYI_API void vyi_order_locals(vyi_kernel *k)
+{
+    if (!k->events.id || !k->shape.whole || k->shape.urgent)
+        return;
+    k->waits = vyre_ir_local(k->p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYI_WAITS_NONE), "waits");
+    k->waits_for = vyre_ir_local(k->p, VYRE_TYPE_U32, vyi_kernel_u32(k, VYI_EVENT_NONE),
+                                 "waits_for");
+}
+
+VYI_COLD
+VYI_API void vyi_order_ahead(vyi_kernel *k)
+{
+    if (k->waits.id)
+        k->ahead = vyre_ir_atomic_load(k->p, k->events, vyre_ir_get(k->p, k->waits_for),
+                                       VYRE_ORDER_RELAXED);
 }
 
 /* --- whether a work may run ------------------------------------------------ */
@@ -52,11 +78,40 @@ VYI_API void vyi_order_look_begin(vyi_kernel *k)
 VYI_COLD
 VYI_API vyre_value vyi_order_look(vyi_kernel *k, vyre_value yes)
 {
+    vyre_program *p = k->p;
     if (!k->events.id)
         return yes;
     vyre_value word = vyi_order_event(k, VYRE_ORDER_RELAXED);
-    vyre_ir_set(k->p, k->event, word);
-    return vyre_ir_and(k->p, yes, vyi_order_is_there(k, word));
+    vyre_ir_set(p, k->event, word);
+    vyre_value there = vyi_order_is_there(k, word);
+    if (k->waits.id) {
+        vyre_ir_if(p, vyre_ir_and(p, yes, vyre_ir_not(p, there)));
+        vyre_ir_set(p, k->waits, k->base);
+        vyre_ir_set(p, k->waits_for, vyi_order_field(k, VYI_ORDER_WAIT));
+        vyre_ir_end(p);
+    }
+    return vyre_ir_and(p, yes, there);
+}
+
+VYI_COLD
+VYI_API void vyi_order_known_begin(vyi_kernel *k, vyre_local worth)
+{
+    vyre_program *p = k->p;
+    if (!k->waits.id)
+        return;
+    vyre_ir_if(p, vyre_ir_eq(p, k->base, vyre_ir_get(p, k->waits)));
+    vyre_ir_set(p, k->event, k->ahead);
+    vyre_ir_set(p, worth, vyi_order_is_there(k, k->ahead));
+    vyre_ir_else(p);
+}
+
+VYI_COLD
+VYI_API vyre_value vyi_order_known_end(vyi_kernel *k, vyre_local worth, vyre_value yes)
+{
+    if (!k->waits.id)
+        return yes;
+    vyre_ir_end(k->p);
+    return vyre_ir_get(k->p, worth);
 }
 
 /* After the claim.  Where one lane serves a slot and the host takes nothing back, the
@@ -72,6 +127,8 @@ static void vyi_order_take(vyi_kernel *k)
     vyre_ir_if(p, vyre_ir_not(p, vyre_ir_get(p, k->careful)));
     vyre_ir_set(p, k->event, vyi_order_event(k, VYRE_ORDER_RELAXED));
     vyre_ir_end(p);
+    if (k->waits.id)
+        vyre_ir_set(p, k->waits, vyi_kernel_u32(k, VYI_WAITS_NONE));
     vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
 }
 

@@ -6,6 +6,10 @@
  * the slots l, l + lanes, l + 2 * lanes, ... of each partition.  One scan
  * claims at most one slot, the most urgent that this lane finds.
  *
+ * A scan asks for the first slots of all five at once, for on a GPU they are all that a
+ * lane has, and one answer takes as long as five.  What it has seen there is not looked
+ * at again before the claim, whose compare-exchange says whether it still is so.
+ *
  * Against starvation a counter goes up with each claim of CRITICAL or HIGH
  * work, and any other claim sets it back.  When it has reached the limit, the
  * scan goes the other three levels first and these two last: work that waits
@@ -26,24 +30,109 @@
 #define VYI_PRIORITY_URGENT 2u /* levels that count as such */
 #define VYI_PRIORITY_LOWER  3u /* the others */
 #define VYI_PRIORITY_LOW    3u /* from here on a claim in a scan that began lower is a promotion */
+#define VYI_PRIORITY_WORDS  (VYI_KERNEL_EARLY_ARGS + 5u)
 #define VYI_PRIORITY_LAST   4u /* a claim of it says that nothing waits above */
 
 typedef struct vyi_priority {
     vyre_value forced;
     vyre_value fair, lower, turn; /* where lanes are fair: it is this one's turn; the scan begins
                                      lower; at which level of them */
+    /* Of each level: this lane's first slot, where its partition ends, and the status. */
+    vyre_value first[VYRE_PRIORITY_LEVELS], end[VYRE_PRIORITY_LEVELS];
+    vyre_value status[VYRE_PRIORITY_LEVELS];
+    vyre_value some;    /* bool: one of them can be claimed, or there are slots behind it */
     vyre_local claimed; /* bool */
-    vyre_local base, level, tenant;
+    vyre_local base, level;
+    vyre_local word[VYI_PRIORITY_WORDS]; /* of the claimed slot, as they were read behind its
+                                            claim: vyi_priority_words */
 } vyi_priority;
+
+/* What is known of a claimed slot, where its service begins.  Kernels with children read it
+ * once more, apart from the tenant.  How many. */
+static uint32_t vyi_priority_words(vyi_kernel *k, vyre_value *words[VYI_PRIORITY_WORDS])
+{
+    uint32_t count = 0;
+    words[count++] = &k->tenant;
+    if (k->children)
+        return count;
+    words[count++] = &k->opcode;
+    for (uint32_t i = 0; i < VYI_KERNEL_EARLY_ARGS; i++)
+        words[count++] = &k->early[i];
+    if (k->events.id)
+        words[count++] = &k->order;
+    if (k->cancel.id)
+        words[count++] = &k->wish;
+    if (k->desc.checked)
+        words[count++] = &k->told;
+    return count;
+}
+
+/* --- the partitions ---------------------------------------------------------- */
 
 /* Bounds come from the host and are not trusted: a partition lies in the ring,
  * and one that ends before it begins is empty. */
-static vyre_value vyi_priority_bound(vyi_kernel *k, vyre_value level, uint32_t word)
+static void vyi_priority_bounds(vyi_kernel *k)
 {
-    vyre_value at = vyi_kernel_plus(k, level, VYRE_CONTROL_PRIORITY_OFFSETS + word);
-    vyre_value bound = vyre_ir_atomic_load(k->p, k->control, at, VYRE_ORDER_RELAXED);
-    return vyre_ir_min(k->p, bound, k->slots);
+    vyre_program *p = k->p;
+    vyre_value bound[VYRE_PRIORITY_LEVELS + 1];
+    for (uint32_t i = 0; i <= VYRE_PRIORITY_LEVELS; i++)
+        bound[i] = vyi_kernel_control(k, VYRE_CONTROL_PRIORITY_OFFSETS + i);
+    for (uint32_t i = 0; i <= VYRE_PRIORITY_LEVELS; i++)
+        vyre_ir_set(p, k->parts[i], vyre_ir_min(p, bound[i], k->slots));
 }
+
+/* Who loops looks at them now and then, unless jobs may write them; at the launch's start
+ * only, where a slot is to be one lane's for the whole of it. */
+static void vyi_priority_look_at_bounds(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    if (k->shape.whole)
+        return;
+    const bool seldom = !k->shape.once && !k->desc.open_header;
+    if (seldom) {
+        vyre_value rounds = vyre_ir_get(p, k->rounds);
+        vyre_value phase = vyi_kernel_op(k, vyre_ir_and, rounds, VYI_KERNEL_STOP_ROUNDS - 1);
+        vyre_ir_if(p, vyi_kernel_is(k, phase, 1));
+    }
+    vyi_priority_bounds(k);
+    if (seldom)
+        vyre_ir_end(p);
+}
+
+/* The five statuses are asked for together; that of no slot is anything. */
+static void vyi_priority_peek(vyi_kernel *k, vyi_priority *scan)
+{
+    vyre_program *p = k->p;
+    vyre_value zero = vyi_kernel_u32(k, 0), inside[VYRE_PRIORITY_LEVELS];
+    for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS; i++) {
+        scan->first[i] = vyre_ir_add(p, vyre_ir_get(p, k->parts[i]), k->lane);
+        scan->end[i] = vyre_ir_get(p, k->parts[i + 1]);
+        inside[i] = vyre_ir_lt(p, scan->first[i], scan->end[i]);
+        vyre_value base = vyi_kernel_op(k, vyre_ir_shl, scan->first[i], 4);
+        base = vyre_ir_select(p, inside[i], base, zero);
+        scan->status[i] = vyre_ir_atomic_load(p, k->ring, base, VYRE_ORDER_RELAXED);
+    }
+    scan->some = vyre_ir_bool(p, false);
+    for (uint32_t i = 0; i < VYRE_PRIORITY_LEVELS; i++) {
+        vyre_value may = vyre_ir_and(p, inside[i], vyi_kernel_may_claim(k, scan->status[i]));
+        vyre_value next = vyre_ir_add(p, scan->first[i], k->lanes);
+        may = vyre_ir_or(p, may, vyre_ir_lt(p, next, scan->end[i]));
+        scan->some = vyre_ir_or(p, scan->some, may);
+    }
+    vyre_ir_name(p, scan->some, "some");
+}
+
+static vyre_value vyi_priority_pick(vyi_kernel *k, const vyre_value *each, vyre_value level)
+{
+    vyre_value value = each[0];
+    for (uint32_t i = 1; i < VYRE_PRIORITY_LEVELS; i++) {
+        vyre_value here = vyi_kernel_is(k, level, i);
+        value = vyre_ir_select(k->p, here, each[i], value);
+    }
+    return value;
+}
+
+/* --- the scan ---------------------------------------------------------------- */
 
 static void vyi_priority_found(vyi_kernel *k, const vyi_priority *scan, vyre_value level)
 {
@@ -51,7 +140,10 @@ static void vyi_priority_found(vyi_kernel *k, const vyi_priority *scan, vyre_val
     vyre_ir_set(p, scan->claimed, vyre_ir_bool(p, true));
     vyre_ir_set(p, scan->base, k->base);
     vyre_ir_set(p, scan->level, level);
-    vyre_ir_set(p, scan->tenant, k->tenant);
+    vyre_value *words[VYI_PRIORITY_WORDS];
+    const uint32_t count = vyi_priority_words(k, words);
+    for (uint32_t i = 0; i < count; i++)
+        vyre_ir_set(p, scan->word[i], *words[i]);
     if (k->children)
         vyi_children_found(k);
 }
@@ -60,27 +152,40 @@ static void vyi_priority_found(vyi_kernel *k, const vyi_priority *scan, vyre_val
 static void vyi_priority_probe(vyi_kernel *k, const vyi_priority *scan, vyre_value level)
 {
     vyre_program *p = k->p;
-    vyre_value start = vyi_priority_bound(k, level, 0), end = vyi_priority_bound(k, level, 1);
-    vyre_local at = vyre_ir_local(p, VYRE_TYPE_U32, vyre_ir_add(p, start, k->lane), "probe");
+    vyre_value end = vyi_priority_pick(k, scan->end, level);
+    vyre_local at = vyre_ir_local(p, VYRE_TYPE_U32, vyi_priority_pick(k, scan->first, level),
+                                  "probe");
+    vyre_local status = vyre_ir_local(p, VYRE_TYPE_U32, vyi_priority_pick(k, scan->status, level),
+                                      "probed");
     vyre_ir_forever(p);
     vyre_value slot = vyre_ir_get(p, at);
     vyre_value past = vyre_ir_ge(p, slot, end);
-    vyre_ir_if(p, vyre_ir_or(p, past, vyi_kernel_loops_end(k)));
-    vyre_ir_break(p);
-    vyre_ir_end(p);
-    vyi_kernel_claim_begin(k, vyi_kernel_op(k, vyre_ir_shl, slot, 4));
+    vyi_kernel_break_if(k, vyre_ir_or(p, past, vyi_kernel_loops_end(k)));
+    vyre_value seen = vyre_ir_get(p, status);
+    vyi_kernel_claim_seen(k, vyi_kernel_op(k, vyre_ir_shl, slot, 4), seen);
     vyi_priority_found(k, scan, level);
     vyre_ir_break(p);
     vyi_kernel_claim_end(k);
-    vyre_ir_set(p, at, vyre_ir_add(p, slot, k->lanes));
+    vyre_value next = vyre_ir_add(p, slot, k->lanes);
+    vyre_ir_set(p, at, next);
+    vyre_ir_if(p, vyre_ir_lt(p, next, end));
+    vyre_value base = vyi_kernel_op(k, vyre_ir_shl, next, 4);
+    vyre_ir_set(p, status, vyre_ir_atomic_load(p, k->ring, base, VYRE_ORDER_RELAXED));
+    vyre_ir_end(p);
     vyre_ir_end(p);
 }
 
-/* A lane's own count, at a launch's start: short leases do not begin anew each time. */
+/* What holds for the launch.  A lane's own count does not begin anew with each lease. */
 VYI_COLD
 VYI_API void vyi_priority_launch(vyi_kernel *k)
 {
     vyre_program *p = k->p;
+    for (uint32_t i = 0; i <= VYRE_PRIORITY_LEVELS; i++)
+        k->parts[i] = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "bound");
+    if (k->shape.whole)
+        vyi_priority_bounds(k);
+    if (!k->shape.fair)
+        return;
     vyre_value beats = vyi_kernel_control(k, k->shape.once ? VYRE_CONTROL_REQUEUES
                                                            : VYRE_CONTROL_HEARTBEAT);
     vyre_value sum = vyre_ir_add(p, k->lane, beats);
@@ -150,6 +255,7 @@ static void vyi_priority_levels(vyi_kernel *k, const vyi_priority *scan)
 {
     vyre_program *p = k->p;
     vyre_value levels = vyi_kernel_u32(k, VYRE_PRIORITY_LEVELS), first = levels, level;
+    vyre_ir_if(p, scan->some);
     if (!k->shape.fair)
         first = vyi_kernel_pick(k, scan->forced, VYI_PRIORITY_URGENT, 0);
     vyre_value step = vyre_ir_loop(p, vyi_kernel_u32(k, 0), levels);
@@ -164,6 +270,7 @@ static void vyi_priority_levels(vyi_kernel *k, const vyi_priority *scan)
     vyi_priority_probe(k, scan, level);
     vyre_ir_if(p, vyre_ir_get(p, scan->claimed));
     vyre_ir_break(p);
+    vyre_ir_end(p);
     vyre_ir_end(p);
     vyre_ir_end(p);
     if (k->shape.fair)
@@ -185,8 +292,7 @@ static void vyi_priority_count(vyi_kernel *k, const vyi_priority *scan)
     vyi_kernel_count_at(k, VYRE_CONTROL_STARVATION, VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
 
-    vyre_value tenant = vyre_ir_get(p, scan->tenant);
-    vyi_kernel_count(k, vyi_kernel_plus(k, tenant, VYRE_CONTROL_TENANT_FAIRNESS),
+    vyi_kernel_count(k, vyi_kernel_plus(k, k->tenant, VYRE_CONTROL_TENANT_FAIRNESS),
                      VYRE_ORDER_RELAXED);
     vyi_kernel_count(k, vyi_kernel_plus(k, level, VYRE_CONTROL_PRIORITY_FAIRNESS),
                      VYRE_ORDER_RELAXED);
@@ -194,30 +300,43 @@ static void vyi_priority_count(vyi_kernel *k, const vyi_priority *scan)
         vyi_priority_promote(k, scan);
 }
 
-static vyi_priority vyi_priority_begin(vyi_kernel *k)
+static void vyi_priority_locals(vyi_kernel *k, vyi_priority *scan)
 {
     vyre_program *p = k->p;
     vyre_value zero = vyi_kernel_u32(k, 0);
-    vyre_value count = vyi_kernel_control(k, VYRE_CONTROL_STARVATION);
+    scan->claimed = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "claimed");
+    scan->base = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_base");
+    scan->level = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_level");
+    vyre_value *words[VYI_PRIORITY_WORDS];
+    const uint32_t count = vyi_priority_words(k, words);
+    for (uint32_t i = 0; i < count; i++)
+        scan->word[i] = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_word");
+}
+
+static vyi_priority vyi_priority_begin(vyi_kernel *k)
+{
     vyi_priority scan;
     memset(&scan, 0, sizeof scan);
+    vyi_priority_look_at_bounds(k);
+    vyre_value count = vyi_kernel_control(k, VYRE_CONTROL_STARVATION);
+    vyi_priority_peek(k, &scan);
     scan.forced = vyi_kernel_op(k, vyre_ir_ge, count, VYRE_STARVATION_LIMIT);
-    vyre_ir_name(p, scan.forced, "forced");
+    vyre_ir_name(k->p, scan.forced, "forced");
     if (k->shape.fair)
         vyi_priority_turn(k, &scan);
-    scan.claimed = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "claimed");
-    scan.base = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_base");
-    scan.level = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_level");
-    scan.tenant = vyre_ir_local(p, VYRE_TYPE_U32, zero, "claimed_tenant");
+    vyi_priority_locals(k, &scan);
     return scan;
 }
 
-static void vyi_priority_serve(vyi_kernel *k, const vyi_priority *scan)
+/* The claimed slot is the kernel's from here on. */
+static void vyi_priority_take(vyi_kernel *k, const vyi_priority *scan)
 {
-    vyi_priority_count(k, scan);
+    vyre_value *words[VYI_PRIORITY_WORDS];
+    const uint32_t count = vyi_priority_words(k, words);
+    for (uint32_t i = 0; i < count; i++)
+        *words[i] = vyre_ir_get(k->p, scan->word[i]);
     k->base = vyre_ir_name(k->p, vyre_ir_get(k->p, scan->base), "slot_base");
-    vyi_kernel_load_slot(k, VYI_KERNEL_EARLY_ARGS);
-    vyi_kernel_serve(k);
+    vyi_priority_count(k, scan);
 }
 
 VYI_COLD
@@ -226,7 +345,7 @@ VYI_API void vyi_kernel_priority_pick(vyi_kernel *k)
     vyi_priority scan = vyi_priority_begin(k);
     vyi_priority_levels(k, &scan);
     vyre_ir_if(k->p, vyre_ir_get(k->p, scan.claimed));
-    vyi_priority_count(k, &scan);
+    vyi_priority_take(k, &scan);
     vyre_ir_end(k->p);
 }
 
@@ -241,7 +360,11 @@ VYI_API void vyi_kernel_priority_pass(vyi_kernel *k)
     vyi_priority scan = vyi_priority_begin(k);
     vyi_priority_levels(k, &scan);
     vyre_ir_if(p, vyre_ir_get(p, scan.claimed));
-    vyi_priority_serve(k, &scan);
+    vyi_priority_take(k, &scan);
+    if (k->shape.whole)
+        vyi_kernel_serve_either(k);
+    else
+        vyi_kernel_serve(k);
     if (k->shape.once) {
         vyre_ir_else(p);
         vyre_ir_break(p);

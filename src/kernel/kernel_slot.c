@@ -104,7 +104,8 @@ VYI_API vyre_value vyi_kernel_is_answered(vyi_kernel *k, vyre_value status)
     return vyi_kernel_is(k, kind, VYI_SLOT_ANSWERED);
 }
 
-static vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
+VYI_COLD
+VYI_API vyre_value vyi_kernel_may_claim(vyi_kernel *k, vyre_value status)
 {
     vyre_program *p = k->p;
     vyre_value published = vyi_kernel_is(k, status, VYRE_SLOT_PUBLISHED);
@@ -172,14 +173,9 @@ static void vyi_kernel_refuse(vyi_kernel *k)
     vyre_ir_set(p, k->careful, vyre_ir_bool(p, true));
 }
 
-/* A careful lane's look before the claim; what it sees may change before the
- * claim, so it only saves claims and decides nothing else. */
-VYI_COLD
-VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
+static vyre_value vyi_kernel_look_at_words(vyi_kernel *k, vyre_local worth)
 {
     vyre_program *p = k->p;
-    vyre_local worth = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "worth_a_claim");
-    vyre_ir_if(p, vyre_ir_get(p, k->careful));
     vyre_value tenant = vyre_ir_atomic_load(p, k->ring,
                                             vyi_kernel_plus(k, k->base, VYRE_SLOT_TENANT),
                                             VYRE_ORDER_RELAXED);
@@ -190,7 +186,21 @@ VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
     rights = vyi_kernel_or_joined(k, vyi_kernel_or_cancelled(k, tenant, rights));
     rights = vyi_order_look(k, rights);
     vyre_ir_set(p, worth, rights);
-    vyre_ir_if(p, vyre_ir_not(p, rights));
+    return rights;
+}
+
+/* A careful lane's look before the claim; what it sees may change before the
+ * claim, so it only saves claims and decides nothing else. */
+VYI_COLD
+VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_local worth = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, true), "worth_a_claim");
+    vyre_ir_if(p, vyre_ir_get(p, k->careful));
+    vyi_order_known_begin(k, worth);
+    vyre_value yes = vyi_kernel_look_at_words(k, worth);
+    yes = vyi_order_known_end(k, worth, yes);
+    vyre_ir_if(p, vyre_ir_not(p, yes));
     vyi_kernel_refuse(k);
     vyre_ir_end(p);
     vyre_ir_end(p);
@@ -200,7 +210,7 @@ VYI_API vyre_local vyi_kernel_look(vyi_kernel *k)
 /* What the claim rests on.  Tenant and words follow it, or go beside it. */
 static void vyi_kernel_load_claimed(vyi_kernel *k)
 {
-    if (k->shape.urgent) {
+    if (k->shape.urgent && k->children) {
         vyi_kernel_load_tenant(k);
         vyi_kernel_load_order(k);
         vyi_kernel_load_wish(k);
@@ -221,13 +231,12 @@ static void vyi_kernel_load_claimed(vyi_kernel *k)
  * that takes nothing back has not changed them since.  vyi_kernel_serve_either
  * acquires before anything looks beyond them. */
 VYI_COLD
-VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
+VYI_API void vyi_kernel_claim_seen(vyi_kernel *k, vyre_value base, vyre_value status)
 {
     vyre_program *p = k->p;
     const bool beside = k->shape.whole;
     k->base = base;
-    k->seen = vyre_ir_atomic_load(p, k->ring, base, VYRE_ORDER_RELAXED);
-    vyre_ir_name(p, k->seen, "status");
+    k->seen = vyre_ir_name(p, status, "status");
     vyre_ir_if(p, vyi_kernel_may_claim(k, k->seen));
     vyre_local worth = vyi_kernel_look(k);
     vyre_ir_if(p, vyre_ir_get(p, worth));
@@ -244,6 +253,14 @@ VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
     if (k->shape.parks)
         vyre_ir_set(p, k->came, k->seen);
     vyi_times_claimed(k);
+}
+
+VYI_COLD
+VYI_API void vyi_kernel_claim_begin(vyi_kernel *k, vyre_value base)
+{
+    vyre_value status = vyre_ir_atomic_load(k->p, k->ring, base, VYRE_ORDER_RELAXED);
+    vyi_order_ahead(k);
+    vyi_kernel_claim_seen(k, base, status);
 }
 
 VYI_COLD
@@ -312,7 +329,7 @@ static void vyi_slot_publish(vyi_kernel *k, vyre_value status, vyre_value mirror
     vyi_times_ended(k);
     if (k->events.id && k->shape.whole) {
         vyi_slot_publish_in_order(k, status, mirror, order);
-    } else if (k->mirror.id && !k->shape.urgent) {
+    } else if (k->mirror.id && (!k->shape.urgent || k->shape.whole)) {
         vyi_slot_mirror(k, mirror, order);
         if (k->events.id)
             (void)vyi_order_end(k, status, VYRE_ORDER_RELEASE);
