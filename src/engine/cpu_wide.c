@@ -193,7 +193,9 @@ static void vyi_cpu_group_sleep(vyi_cpu_worker *w)
         vyi_cond_wait(&w->wake, &c->lock, UINT64_MAX);
     if (w->sleeps)
         vyi_cpu_rouse(w);
+    const vyi_cpu_called called = vyi_cpu_call_groups(c, 2);
     vyi_mutex_unlock(&c->lock);
+    vyi_cpu_wake_called(&called);
 }
 
 /* Before each round of a group: false ends the run. */
