@@ -100,13 +100,16 @@ static void drop_signs_of_zero(gen_memory *m)
 /* One of the emitter's ways.  With a low loop limit loops are cut in the
  * middle, equally in the interpreter, if both count by lane: on llvmpipe in
  * modules with fences only, which a workgroup of one vector bears; a vector
- * is a run of lanes with equal y and z. */
+ * is a run of lanes with equal y and z.  Elsewhere in programs without a workgroup's
+ * barriers only: a lane that is cut does not come to those of its loop, and a barrier
+ * that some lanes leave out means nothing. */
 static vyre_spirv_desc way_of(const vk_run *vk, uint64_t seed, const gen_shape *shape)
 {
     vyre_spirv_desc how;
     const uint32_t *size = shape->group_size;
     const bool one_vector = size[0] <= vk->subgroup_size && size[1] * size[2] == 1;
-    const bool low = (seed & 0x30) == 0x10 && (!vk->is_lavapipe || one_vector);
+    const bool low = (seed & 0x30) == 0x10 &&
+                     (vk->is_lavapipe ? one_vector : !(flags_of(vk, seed) & GEN_WORKGROUP));
     memset(&how, 0, sizeof how);
     how.version = vk->api_version >= VK_API_VERSION_1_2 && (seed & 1) ? VYRE_SPIRV_1_5 : 0;
     how.memory_model = vk->vulkan_memory_model && (seed & 2) ? VYRE_MEMORY_MODEL_VULKAN
