@@ -12,10 +12,10 @@
 #include <stdint.h>
 
 #define VYRE_VERSION_MAJOR 0
-#define VYRE_VERSION_MINOR 1
+#define VYRE_VERSION_MINOR 2
 #define VYRE_VERSION_PATCH 0
 #define VYRE_VERSION ((VYRE_VERSION_MAJOR << 16) | (VYRE_VERSION_MINOR << 8) | VYRE_VERSION_PATCH)
-#define VYRE_VERSION_STRING "0.1.0"
+#define VYRE_VERSION_STRING "0.2.0"
 
 /* How public functions are declared.  VYRE_STATIC keeps them private to the
  * translation unit that holds the implementation. */
