@@ -6855,6 +6855,12 @@ VYRE_API vyre_status vyre_ring_load(const void *ring, size_t size, uint32_t slot
 #if defined(__linux__)
     #include <sys/syscall.h>
 #endif
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+    #include <cpuid.h>
+    #define VYI_TICKS 1
+#else
+    #define VYI_TICKS 0
+#endif
 
 #ifdef VYRE_NO_THREADS
     #define VYI_THREADS 0
@@ -6898,6 +6904,23 @@ static uint64_t vyi_now(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 #endif
 }
+
+/* The processor's own count, where it goes on at one rate.  It is read in less time, and
+ * lets what comes before it take its own; so it may be early by a load or two. */
+#if VYI_TICKS
+static inline bool vyi_ticks_are_steady(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(0x80000007u, &a, &b, &c, &d) && (d >> 8 & 1u);
+}
+
+static inline uint64_t vyi_ticks(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return low | (uint64_t)high << 32;
+}
+#endif
 
 /* The time at which a timeout ends that begins now. */
 static inline uint64_t vyi_deadline(uint64_t timeout_ns)
@@ -26679,27 +26702,55 @@ typedef enum vyi_trace_kind {
     VYI_TRACE_EVENT = 8,
     VYI_TRACE_RAN = 9,
     VYI_TRACE_IO = 10,   /* an answer */
+    VYI_TRACE_DRAINED = 11, /* a drain has seen its end */
     VYI_TRACE_CHUNK = 16 /* of group 0; to 23, of group 7 */
 } vyi_trace_kind;
 #define VYI_TRACE_KIND_BIT 24u
 #define VYI_TRACE_MOST     0x1000000u
+
+/* What is known of a slot's work that a lane runs, until the slot is made ready for
+ * another one: words of a line, so that noting one takes stores and no more.  Times are
+ * vyi_trace_now()'s, the low word first. */
+typedef enum vyi_card {
+    VYI_CARD_PUBLISHED = 0, /* generation of the last work; it goes last */
+    VYI_CARD_OPCODE = 1,
+    VYI_CARD_SINCE = 2,
+    VYI_CARD_ENDED = 4, /* generation of the work whose end was seen last, and */
+    VYI_CARD_KIND = 5,
+    VYI_CARD_CODE = 6,
+    VYI_CARD_UNTIL = 7,
+    VYI_CARD_MOVED = 9, /* generation of the work that is among the events */
+    VYI_CARD_WORDS = 16
+} vyi_card;
 
 typedef struct vyi_trace {
     uint32_t *events; /* NULL: none are kept; constant once the handle is open */
     uint32_t  mask;   /* their count, a power of two, less one */
     uint32_t  head;   /* noted so far */
     vyi_moment opened; /* when the device was; under the lock */
+    uint32_t *cards;  /* of each slot, see vyi_card */
+    uint64_t  ticks, ns; /* of one moment, for what is between them and nanoseconds */
+    bool      steady; /* the processor's ticks are the time */
     uint32_t *seen;   /* of each slot: the low word of the end that was taken last */
     uint32_t  times;  /* index of that buffer; means nothing without events */
     uint32_t  rows[8]; /* chunks that were taken of each row, and */
     uint32_t  missed; /* of all of them those that were not; both under the lock */
 } vyi_trace;
 
-/* When the device ran a work: its ticks, and the low word of those of the end. */
-typedef struct vyi_trace_times {
-    uint64_t begin;
-    uint32_t span, end;
-} vyi_trace_times;
+/* What a slot's card and the device's words say of its last work; times are the host's
+ * nanoseconds, and ticks of the device. */
+typedef struct vyi_trace_found {
+    uint64_t since, until; /* 0: there is no such event */
+    uint64_t begin;        /* likewise; it ended `span` ticks later, */
+    uint32_t span, end;    /* of which the low word is `end` */
+    uint32_t generation, opcode, kind, code;
+} vyi_trace_found;
+
+/* For times that are noted: what the clock says now, by both its readings. */
+typedef struct vyi_trace_scale {
+    uint64_t ticks, ns;
+    double   rate;
+} vyi_trace_scale;
 
 typedef struct vyi_handler_name_of {
     uint32_t    opcode;
@@ -26799,14 +26850,21 @@ static inline vyi_owner *vyi_load_owner(const vyi_queue *q, uint32_t slot)
 }
 
 /* Events (engine_trace.c); only where they are kept.  vyi_trace_take: the slots' works
- * have ended, and nobody publishes into them; vyi_trace_peek: the same, and false when
- * there is nothing, or it was taken; vyi_trace_rows: under the lock. */
+ * have ended, and nobody publishes into them: they are among the events from then on;
+ * vyi_trace_look: the same, and they stay; how many events there are of it;
+ * vyi_trace_rows: under the lock. */
 VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err);
 VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value);
 VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint32_t slot,
                                uint32_t value);
 VYI_API void vyi_trace_take(vyre *v, uint32_t first, uint32_t count);
-VYI_API bool vyi_trace_peek(const vyre *v, uint32_t slot, vyi_trace_times *out);
+VYI_API vyi_trace_scale vyi_trace_scale_now(const vyi_trace *t);
+VYI_API uint32_t vyi_trace_look(const vyre *v, uint32_t slot, const vyi_trace_scale *scale,
+                                vyi_trace_found *out);
+VYI_API void vyi_trace_published(vyre *v, uint64_t since, vyre_ticket t, uint32_t opcode);
+VYI_API void vyi_trace_ended(vyre *v, vyre_ticket t, vyi_trace_kind kind, uint32_t code);
+VYI_API void vyi_trace_rested(vyre *v);
+VYI_API void vyi_trace_forget(vyre *v);
 VYI_API void vyi_trace_rows(vyre *v);
 /* What both clocks say, if the driver tells; under the lock, or where nobody else is. */
 VYI_API void vyi_trace_moment(const vyre *v, vyi_device *d, vyi_moment *out);
@@ -26814,10 +26872,27 @@ VYI_API void vyi_trace_moment(const vyre *v, vyi_device *d, vyi_moment *out);
 /* Once who is told is known (engine.c). */
 VYI_API void vyi_extras_plan(vyre *v);
 
+/* The time by which works are noted. */
+static inline uint64_t vyi_trace_now(const vyi_trace *t)
+{
+#if VYI_TICKS
+    if (t->steady)
+        return vyi_ticks();
+#endif
+    (void)t;
+    return vyi_now();
+}
+
+/* Works of groups are events at once: their chunks come before their ends. */
+static inline bool vyi_trace_has_card(const vyre *v, uint32_t slot)
+{
+    return slot < v->queue.slots.lanes;
+}
+
 static inline void vyi_tell_rested(vyre *v)
 {
     if (v->trace.events)
-        vyi_trace_note(v, VYI_TRACE_RESTED, 0, 0);
+        vyi_trace_rested(v);
     if (v->observer)
         v->observer->rested(v->observer, v);
 }
@@ -26827,7 +26902,7 @@ static inline void vyi_tell_published(vyre *v, uint64_t since, const vyre_work *
                                       vyre_ticket t)
 {
     if (v->trace.events)
-        vyi_trace_note_at(v, since, VYI_TRACE_PUBLISH, t.slot % VYRE_MAX_SLOTS, work->opcode);
+        vyi_trace_published(v, since, t, work->opcode);
     if (v->observer)
         v->observer->published(v->observer, v, work, t);
 }
@@ -26839,8 +26914,7 @@ static inline void vyi_tell_end(vyre *v, vyre_ticket t, vyre_status status, uint
     if (status != VYRE_OK && status != VYRE_E_FAULT && status != VYRE_E_LOST)
         return;
     if (v->trace.events)
-        vyi_trace_note(v, status == VYRE_OK ? VYI_TRACE_DONE : VYI_TRACE_FAULT,
-                       t.slot % VYRE_MAX_SLOTS, code);
+        vyi_trace_ended(v, t, status == VYRE_OK ? VYI_TRACE_DONE : VYI_TRACE_FAULT, code);
     if (v->observer)
         v->observer->ended(v->observer, v, t, status, code);
 }
@@ -27608,11 +27682,13 @@ VYI_API const char *vyi_claimed_text(const vyi_queue *q, char *text, size_t size
 /* ==========================================================================
  * engine: the last events of a handle, and the device's times
  *
- * Threads note events in a ring of their own.  What the device stores of a slot's work
- * (kernel/times_impl.h) becomes one, too, before the slot is published into again: many
- * slots at a time, when their lines have been at rest for long.  Rows of groups are rings,
+ * Threads note events in a ring of their own.  Of works that lanes run they are noted on
+ * a card of the slot first, with plain stores: a step of the ring is a locked instruction,
+ * which waits until the work that was just stored has left for the device.  What is on a
+ * card, and what the device has stored of the work (kernel/times_impl.h), becomes events
+ * before the slot is published into again, many slots at a time.  Rows of groups are rings,
  * which whoever looks at the device empties; what they have overwritten is counted.
- * ======================================================================= */
+ */
 
 VYI_COLD
 VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err)
@@ -27625,12 +27701,20 @@ VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err)
                         "%u events to be kept exceed %u", v->desc.trace_events, VYI_TRACE_MOST);
     while (count < v->desc.trace_events)
         count *= 2;
-    const size_t size = (size_t)count * 16 + v->queue.slots.count * sizeof(uint32_t);
+    const size_t slots = v->queue.slots.count;
+    const size_t size = (size_t)count * 16 + slots * (VYI_CARD_WORDS + 1) * sizeof(uint32_t);
     v->trace.events = (uint32_t *)vyi_arena_alloc(&v->arena, size);
     if (!v->trace.events)
         return vyi_fail_nomem(err, size);
-    v->trace.seen = v->trace.events + 4 * (size_t)count;
+    v->trace.cards = v->trace.events + 4 * (size_t)count;
+    v->trace.seen = v->trace.cards + VYI_CARD_WORDS * slots;
     v->trace.mask = count - 1;
+#if VYI_TICKS
+    v->trace.steady = vyi_ticks_are_steady();
+#endif
+    const vyi_trace_scale begin = vyi_trace_scale_now(&v->trace);
+    v->trace.ticks = begin.ticks;
+    v->trace.ns = begin.ns;
     return VYRE_OK;
 }
 
@@ -27655,6 +27739,33 @@ VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint
 VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value)
 {
     vyi_trace_note_at(v, vyi_now(), kind, slot, value);
+}
+
+/* --- times ----------------------------------------------------------------- */
+
+/* Of a few pairs the one that was read in the shortest time. */
+VYI_API vyi_trace_scale vyi_trace_scale_now(const vyi_trace *t)
+{
+    vyi_trace_scale s;
+    uint64_t least = UINT64_MAX;
+    s.ticks = s.ns = 0;
+    for (unsigned turn = 0; turn < 3; turn++) {
+        const uint64_t before = vyi_trace_now(t), ns = vyi_now(), took = vyi_trace_now(t) - before;
+        if (took >= least)
+            continue;
+        least = took;
+        s.ticks = t->steady ? before + took / 2 : ns;
+        s.ns = ns;
+    }
+    s.rate = s.ticks > t->ticks && t->ticks ? (double)(s.ns - t->ns) / (double)(s.ticks - t->ticks)
+                                            : 1;
+    return s;
+}
+
+static uint64_t vyi_trace_ns(const vyi_trace_scale *s, uint64_t ticks)
+{
+    const double ago = ticks <= s->ticks ? (double)(s->ticks - ticks) : -(double)(ticks - s->ticks);
+    return s->ns - (uint64_t)(int64_t)(ago * s->rate);
 }
 
 VYI_API void vyi_trace_moment(const vyre *v, vyi_device *d, vyi_moment *out)
@@ -27683,41 +27794,175 @@ static uint32_t vyi_times_span(uint64_t begin, uint64_t end)
     return end <= begin ? 0 : end - begin < UINT32_MAX ? (uint32_t)(end - begin) : UINT32_MAX;
 }
 
-VYI_API bool vyi_trace_peek(const vyre *v, uint32_t slot, vyi_trace_times *out)
+static bool vyi_times_fresh(const vyre *v, uint32_t slot, vyi_trace_found *out)
 {
     const bool wide = v->queue.wides.count != 0;
     const uint32_t *at = vyi_times_of(v) + vyi_times_slot_at(wide, slot, 0);
     const uint32_t *to = at + VYI_TIMES_END * VYI_TIMES_BLOCK;
+    const uint64_t begin = vyi_times_read(at, VYI_TIMES_BLOCK);
     const uint64_t end = vyi_times_read(to, VYI_TIMES_BLOCK);
-    out->begin = vyi_times_read(at, VYI_TIMES_BLOCK);
-    out->span = vyi_times_span(out->begin, end);
+    if (!begin || !end || (uint32_t)end == vyi_load_relaxed(&v->trace.seen[slot]))
+        return false;
+    out->begin = begin;
+    out->span = vyi_times_span(begin, end);
     out->end = (uint32_t)end;
-    return out->begin && end && out->end != vyi_load_relaxed(&v->trace.seen[slot]);
+    return true;
 }
 
-/* At most 32 slots, for whose events there is one step of the ring. */
+/* --- cards ------------------------------------------------------------------- */
+
+static inline uint32_t *vyi_card_of(const vyre *v, uint32_t slot)
+{
+    VYRE_ASSERT(slot < v->queue.slots.count);
+    return v->trace.cards + (size_t)slot * VYI_CARD_WORDS;
+}
+
+static inline void vyi_card_time(uint32_t *at, uint64_t time)
+{
+    vyi_store_relaxed(at, (uint32_t)time);
+    vyi_store_relaxed(at + 1, (uint32_t)(time >> 32));
+}
+
+static inline uint64_t vyi_card_time_of(const uint32_t *at)
+{
+    return vyi_load_relaxed(at) | (uint64_t)vyi_load_relaxed(at + 1) << 32;
+}
+
+/* Whether `a` is a later generation. */
+static inline bool vyi_generation_is_after(uint32_t a, uint32_t b)
+{
+    const uint32_t ahead = (a - b) & VYI_GENERATION_MASK;
+    return ahead != 0 && ahead < VYI_GENERATION_HALF;
+}
+
+VYI_API void vyi_trace_published(vyre *v, uint64_t since, vyre_ticket t, uint32_t opcode)
+{
+    const uint32_t slot = VYI_TICKET_SLOT(t);
+    if (!vyi_trace_has_card(v, slot)) {
+        const vyi_trace_scale scale = vyi_trace_scale_now(&v->trace);
+        vyi_trace_note_at(v, vyi_trace_ns(&scale, since), VYI_TRACE_PUBLISH, slot, opcode);
+        return;
+    }
+    uint32_t *card = vyi_card_of(v, slot);
+    const uint32_t last = vyi_load_relaxed(card + VYI_CARD_PUBLISHED);
+    if (last && vyi_generation_is_after(last, t.generation))
+        return; /* this thread was late, and the slot has been used again */
+    vyi_store_relaxed(card + VYI_CARD_OPCODE, opcode);
+    vyi_card_time(card + VYI_CARD_SINCE, since);
+    vyi_store_release(card + VYI_CARD_PUBLISHED, t.generation);
+}
+
+static void vyi_card_end(uint32_t *card, uint32_t generation, vyi_trace_kind kind, uint32_t code,
+                         uint64_t time)
+{
+    vyi_store_relaxed(card + VYI_CARD_KIND, (uint32_t)kind);
+    vyi_store_relaxed(card + VYI_CARD_CODE, code);
+    vyi_card_time(card + VYI_CARD_UNTIL, time);
+    vyi_store_release(card + VYI_CARD_ENDED, generation);
+}
+
+/* The first time that it is asked for.  A slot that was made ready meanwhile has its work
+ * among the events already. */
+VYI_API void vyi_trace_ended(vyre *v, vyre_ticket t, vyi_trace_kind kind, uint32_t code)
+{
+    const uint32_t slot = VYI_TICKET_SLOT(t);
+    if (!vyi_trace_has_card(v, slot)) {
+        vyi_trace_note(v, kind, slot, code);
+        return;
+    }
+    uint32_t *card = vyi_card_of(v, slot);
+    const uint32_t last = vyi_load_acquire(card + VYI_CARD_PUBLISHED);
+    if (vyi_load_relaxed(card + VYI_CARD_ENDED) == t.generation ||
+        (last && vyi_generation_is_after(last, t.generation)))
+        return;
+    vyi_card_end(card, t.generation, kind, code, vyi_trace_now(&v->trace));
+    if (vyi_load_relaxed(card + VYI_CARD_MOVED) == t.generation)
+        vyi_trace_note(v, kind, slot, code);
+}
+
+/* Of works whose ends nobody has asked for. */
+VYI_API void vyi_trace_rested(vyre *v)
+{
+    const uint64_t now = vyi_trace_now(&v->trace);
+    for (uint32_t slot = 0; slot < v->queue.slots.lanes; slot++) {
+        uint32_t *card = vyi_card_of(v, slot);
+        const uint32_t last = vyi_load_acquire(card + VYI_CARD_PUBLISHED);
+        const uint32_t mark = vyi_load_acquire(&v->queue.slots.marks[slot]);
+        if (last && last != vyi_load_relaxed(card + VYI_CARD_ENDED) &&
+            last != vyi_load_relaxed(card + VYI_CARD_MOVED) &&
+            vyi_mark_generation(mark) == last && !vyi_mark_is_under_way(mark))
+            vyi_card_end(card, last, VYI_TRACE_DRAINED, 0, now);
+    }
+    vyi_trace_note(v, VYI_TRACE_RESTED, 0, 0);
+}
+
+VYI_API uint32_t vyi_trace_look(const vyre *v, uint32_t slot, const vyi_trace_scale *scale,
+                                vyi_trace_found *out)
+{
+    const uint32_t *card = vyi_card_of(v, slot);
+    const uint32_t generation = vyi_load_acquire(card + VYI_CARD_PUBLISHED);
+    const bool carded = vyi_trace_has_card(v, slot);
+    memset(out, 0, sizeof *out);
+    out->generation = generation;
+    if (carded && (!generation || generation == vyi_load_relaxed(card + VYI_CARD_MOVED)))
+        return 0;
+    if (carded) {
+        out->opcode = vyi_load_relaxed(card + VYI_CARD_OPCODE);
+        out->since = vyi_trace_ns(scale, vyi_card_time_of(card + VYI_CARD_SINCE));
+    }
+    if (carded && vyi_load_acquire(card + VYI_CARD_ENDED) == generation) {
+        out->kind = vyi_load_relaxed(card + VYI_CARD_KIND);
+        out->code = vyi_load_relaxed(card + VYI_CARD_CODE);
+        out->until = vyi_trace_ns(scale, vyi_card_time_of(card + VYI_CARD_UNTIL));
+    }
+    const bool ran = vyi_times_fresh(v, slot, out);
+    return (uint32_t)carded + (out->until != 0) + ran;
+}
+
+#define VYI_TRACE_MANY 64u
+
+/* For all of their events there is one step of the ring.  MOVED goes before it: who finds
+ * the events knows that the cards are theirs. */
 static void vyi_trace_take_some(vyre *v, uint32_t first, uint32_t count)
 {
     vyi_trace *t = &v->trace;
-    vyi_trace_times times[32];
-    uint32_t slots[32], n = 0;
-    VYRE_ASSERT(count <= 32);
+    vyi_trace_found found[VYI_TRACE_MANY];
+    const vyi_trace_scale scale = vyi_trace_scale_now(t);
+    uint32_t n = 0;
+    VYRE_ASSERT(count <= VYI_TRACE_MANY);
     for (uint32_t i = 0; i < count; i++) {
-        if (vyi_trace_peek(v, first + i, &times[n]))
-            slots[n++] = first + i;
+        n += vyi_trace_look(v, first + i, &scale, &found[i]);
+        vyi_store_release(vyi_card_of(v, first + i) + VYI_CARD_MOVED, found[i].generation);
+        if (found[i].begin)
+            vyi_store_relaxed(&t->seen[first + i], found[i].end);
     }
-    const uint32_t at = n ? vyi_fetch_add(&t->head, n) : 0;
-    for (uint32_t i = 0; i < n; i++) {
-        vyi_store_relaxed(&t->seen[slots[i]], times[i].end);
-        vyi_trace_put(t, at + i, times[i].begin, VYI_TRACE_RAN, slots[i], times[i].span);
+    uint32_t at = n ? vyi_fetch_add(&t->head, n) : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const vyi_trace_found *f = &found[i];
+        if (f->since)
+            vyi_trace_put(t, at++, f->since, VYI_TRACE_PUBLISH, first + i, f->opcode);
+        if (f->until)
+            vyi_trace_put(t, at++, f->until, (vyi_trace_kind)f->kind, first + i, f->code);
+        if (f->begin)
+            vyi_trace_put(t, at++, f->begin, VYI_TRACE_RAN, first + i, f->span);
     }
 }
 
 VYI_API void vyi_trace_take(vyre *v, uint32_t first, uint32_t count)
 {
-    for (; count > 32; first += 32, count -= 32)
-        vyi_trace_take_some(v, first, 32);
+    for (; count > VYI_TRACE_MANY; first += VYI_TRACE_MANY, count -= VYI_TRACE_MANY)
+        vyi_trace_take_some(v, first, VYI_TRACE_MANY);
     vyi_trace_take_some(v, first, count);
+}
+
+/* Nothing is in flight. */
+VYI_API void vyi_trace_forget(vyre *v)
+{
+    for (uint32_t slot = 0; slot < v->queue.slots.count; slot++) {
+        uint32_t *card = vyi_card_of(v, slot);
+        vyi_store_relaxed(card + VYI_CARD_MOVED, vyi_load_relaxed(card + VYI_CARD_PUBLISHED));
+    }
+    vyi_store_release(&v->trace.head, 0);
 }
 
 /* --- rows of groups --------------------------------------------------------- */
@@ -28741,7 +28986,7 @@ static vyre_status vyi_publish_told(vyi_queue *q, vyi_owner *o, const vyre_work 
                                     vyi_receipt *last, vyre_error *err)
 {
     uint32_t one = 1;
-    const uint64_t since = q->v->trace.events ? vyi_now() : 0;
+    const uint64_t since = q->v->trace.events ? vyi_trace_now(&q->v->trace) : 0;
     const vyre_status status = vyi_publish_next(q, o, work, &one, last, err);
     if (status == VYRE_OK && !last->relay)
         vyi_tell_published(q->v, since, work, last->ticket);
@@ -41691,7 +41936,8 @@ static vyre_status vyi_tune_clear(vyi_queue *q, vyre_error *err)
     memset(d->map[VYI_ROLE_RING], 0, list[VYI_ROLE_RING].size);
     memset(d->map[q->slots.mirror], 0, list[q->slots.mirror].size);
     q->chain.leases = 0;
-    q->v->trace.head = 0;
+    if (q->v->trace.events)
+        vyi_trace_forget(q->v);
     vyi_figures_note(q);
     return vyi_control_init(q, d, err);
 }
@@ -56931,11 +57177,12 @@ typedef struct vyi_trace_job {
     const char *end; /* how it did */
     bool     asked; /* somebody has seen that at once */
     bool     known; /* the opcode is the last work's */
+    uint64_t shown; /* where the track's last slice ends */
 } vyi_trace_job;
 
-/* What the device has told of a slot's last work, and nobody has taken. */
+/* What is known of a slot's last work, and is not among the events yet. */
 typedef struct vyi_trace_left {
-    vyi_trace_times times; /* begin 0: nothing */
+    vyi_trace_found found; /* all 0: nothing */
     uint32_t        mark;
 } vyi_trace_left;
 
@@ -57257,9 +57504,12 @@ static void vyi_trace_track_of(vyi_trace_writer *w, uint32_t slot)
 
 static void vyi_trace_job_text(vyi_trace_writer *w, uint32_t slot)
 {
-    const vyi_trace_job *job = &w->jobs[slot];
+    vyi_trace_job *job = &w->jobs[slot];
     uint64_t from, to;
     char text[96];
+    job->since = job->since > job->shown ? job->since : job->shown; /* it was noted late */
+    job->until = job->until > job->since ? job->until : job->since;
+    job->shown = job->until;
     vyi_trace_track_of(w, slot);
     vyi_trace_slice(w, vyi_handler_name(w->v, job->opcode), slot + 1, job->since, job->until);
     snprintf(text, sizeof text, ",\"args\":{\"opcode\":\"0x%x\",\"end\":\"%s\"}}",
@@ -57407,7 +57657,7 @@ static void vyi_trace_close(vyi_trace_writer *w, uint32_t slot)
     job->since = job->until = job->claim = 0;
 }
 
-static void vyi_trace_published(vyi_trace_writer *w, const vyi_trace_event *e)
+static void vyi_trace_opened(vyi_trace_writer *w, const vyi_trace_event *e)
 {
     vyi_trace_job *job = &w->jobs[e->slot];
     vyi_trace_end_job(w, e->slot, e->time, "not asked for", false); /* the slot is used again */
@@ -57420,9 +57670,10 @@ static void vyi_trace_published(vyi_trace_writer *w, const vyi_trace_event *e)
 static void vyi_trace_step(vyi_trace_writer *w, const vyi_trace_event *e)
 {
     switch (e->kind) {
-    case VYI_TRACE_PUBLISH: vyi_trace_published(w, e); break;
+    case VYI_TRACE_PUBLISH: vyi_trace_opened(w, e); break;
     case VYI_TRACE_DONE: vyi_trace_end_job(w, e->slot, e->time, "DONE", true); break;
     case VYI_TRACE_FAULT: vyi_trace_end_job(w, e->slot, e->time, "FAULT", true); break;
+    case VYI_TRACE_DRAINED: vyi_trace_end_job(w, e->slot, e->time, "drained", false); break;
     case VYI_TRACE_RESTED:
         for (uint32_t slot = 0; slot < w->v->queue.slots.count; slot++)
             vyi_trace_end_job(w, slot, e->time, "drained", false);
@@ -57435,8 +57686,14 @@ static void vyi_trace_step(vyi_trace_writer *w, const vyi_trace_event *e)
     }
 }
 
-/* Each event that is still there.  Threads note in another order than they look at the
- * clock. */
+static void vyi_trace_feed(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    if (w->event)
+        w->event(w, e);
+    vyi_trace_step(w, e);
+}
+
+/* Each event that is still there: those of a slot in their order, others in between. */
 static void vyi_trace_events(vyi_trace_writer *w, uint32_t head, uint32_t count)
 {
     const vyi_trace *t = &w->v->trace;
@@ -57448,15 +57705,38 @@ static void vyi_trace_events(vyi_trace_writer *w, uint32_t head, uint32_t count)
         const bool chunk = e.kind >= VYI_TRACE_CHUNK, device = chunk || e.kind == VYI_TRACE_RAN;
         if (chunk && e.time >> 32 == 0)
             e.time = vyi_trace_unwrap(w, e.time, now);
-        if (!device) {
+        if (!device)
             now = e.time;
-            w->origin = w->origin ? w->origin : now;
-        }
-        if (!w->origin || (!device && e.time < w->origin))
-            continue;
-        if (w->event)
-            w->event(w, &e);
-        vyi_trace_step(w, &e);
+        vyi_trace_feed(w, &e);
+    }
+}
+
+/* The earliest of the host's times. */
+static void vyi_trace_begin_at(vyi_trace_writer *w, uint32_t head, uint32_t count)
+{
+    vyi_trace_event e;
+    w->origin = UINT64_MAX;
+    for (uint32_t i = 0; i < count; i++) {
+        if (vyi_trace_read(&w->v->trace, head - count + i, &e) && e.kind < VYI_TRACE_CHUNK &&
+            e.kind != VYI_TRACE_RAN && e.time < w->origin)
+            w->origin = e.time;
+    }
+    for (uint32_t slot = 0; slot < w->v->queue.slots.count; slot++) {
+        const uint64_t since = w->left[slot].found.since;
+        if (since && since < w->origin)
+            w->origin = since;
+    }
+}
+
+static void vyi_trace_feed_left(vyi_trace_writer *w, uint32_t slot)
+{
+    const vyi_trace_found *f = &w->left[slot].found;
+    const vyi_trace_event events[3] = { { f->since, VYI_TRACE_PUBLISH, slot, f->opcode },
+                                        { f->until, f->kind, slot, f->code },
+                                        { f->begin, VYI_TRACE_RAN, slot, f->span } };
+    for (unsigned i = 0; i < 3; i++) {
+        if (events[i].time)
+            vyi_trace_feed(w, &events[i]);
     }
 }
 
@@ -57469,10 +57749,7 @@ static void vyi_trace_turn(vyi_trace_writer *w, uint32_t head, uint32_t count,
     w->event = event;
     vyi_trace_events(w, head, count);
     for (uint32_t slot = 0; slot < slots; slot++) {
-        const vyi_trace_job *job = &w->jobs[slot];
-        const vyi_trace_times *left = &w->left[slot].times;
-        if (job->since && job->until && !job->claim && left->begin)
-            vyi_trace_told(w, slot, left->begin, left->span);
+        vyi_trace_feed_left(w, slot);
         vyi_trace_close(w, slot);
     }
     memset(w->jobs, 0, slots * sizeof *w->jobs);
@@ -57562,27 +57839,32 @@ static void vyi_trace_ending(const vyi_trace_writer *w, uint32_t dropped)
     vyi_trace_text(w, text);
 }
 
-/* The times that wait for their slots to be used again, of slots that are at rest. */
+/* The slots' last works.  A card that says PUBLISHED is whole, and one of a slot that is
+ * filled again meanwhile is left out afterwards. */
 static void vyi_trace_gather(vyi_trace_writer *w)
 {
     const vyi_slots *s = &w->v->queue.slots;
+    const vyi_trace_scale scale = vyi_trace_scale_now(&w->v->trace);
     for (uint32_t slot = 0; slot < s->count; slot++) {
         vyi_trace_left *left = &w->left[slot];
         left->mark = vyi_load_acquire(&s->marks[slot]);
-        const uint32_t phase = vyi_mark_phase(left->mark);
-        if ((phase != VYI_PHASE_FREE && phase != VYI_PHASE_ENDED) ||
-            !vyi_trace_peek(w->v, slot, &left->times))
-            left->times.begin = 0;
+        (void)vyi_trace_look(w->v, slot, &scale, &left->found);
+        if (!left->found.until && vyi_trace_has_card(w->v, slot))
+            left->found.begin = 0; /* it may run */
     }
 }
 
-/* After the events have been counted: those of slots that were not used meanwhile. */
+/* After the events have been counted: those that are not among them. */
 static void vyi_trace_keep(vyi_trace_writer *w)
 {
     const vyi_slots *s = &w->v->queue.slots;
     for (uint32_t slot = 0; slot < s->count; slot++) {
-        if (vyi_load_acquire(&s->marks[slot]) != w->left[slot].mark)
-            w->left[slot].times.begin = 0;
+        vyi_trace_left *left = &w->left[slot];
+        const uint32_t *card = w->v->trace.cards + (size_t)slot * VYI_CARD_WORDS;
+        const uint32_t generation = left->found.generation;
+        if (vyi_load_acquire(&s->marks[slot]) != left->mark ||
+            (generation && vyi_load_acquire(card + VYI_CARD_MOVED) == generation))
+            memset(&left->found, 0, sizeof left->found);
     }
 }
 
@@ -57591,6 +57873,7 @@ static void vyi_trace_all(vyi_trace_writer *w, const vyi_trace *t)
     const uint32_t head = vyi_load_acquire(&t->head), room = t->mask + 1u;
     const uint32_t count = head < room ? head : room;
     vyi_trace_keep(w);
+    vyi_trace_begin_at(w, head, count);
     vyi_trace_find_clock(w, head, count);
     vyi_trace_text(w, "[{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":1,\"tid\":0,"
                       "\"args\":{\"name\":\"vyre\"}}");

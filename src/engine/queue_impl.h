@@ -407,27 +407,55 @@ typedef enum vyi_trace_kind {
     VYI_TRACE_EVENT = 8,
     VYI_TRACE_RAN = 9,
     VYI_TRACE_IO = 10,   /* an answer */
+    VYI_TRACE_DRAINED = 11, /* a drain has seen its end */
     VYI_TRACE_CHUNK = 16 /* of group 0; to 23, of group 7 */
 } vyi_trace_kind;
 #define VYI_TRACE_KIND_BIT 24u
 #define VYI_TRACE_MOST     0x1000000u
+
+/* What is known of a slot's work that a lane runs, until the slot is made ready for
+ * another one: words of a line, so that noting one takes stores and no more.  Times are
+ * vyi_trace_now()'s, the low word first. */
+typedef enum vyi_card {
+    VYI_CARD_PUBLISHED = 0, /* generation of the last work; it goes last */
+    VYI_CARD_OPCODE = 1,
+    VYI_CARD_SINCE = 2,
+    VYI_CARD_ENDED = 4, /* generation of the work whose end was seen last, and */
+    VYI_CARD_KIND = 5,
+    VYI_CARD_CODE = 6,
+    VYI_CARD_UNTIL = 7,
+    VYI_CARD_MOVED = 9, /* generation of the work that is among the events */
+    VYI_CARD_WORDS = 16
+} vyi_card;
 
 typedef struct vyi_trace {
     uint32_t *events; /* NULL: none are kept; constant once the handle is open */
     uint32_t  mask;   /* their count, a power of two, less one */
     uint32_t  head;   /* noted so far */
     vyi_moment opened; /* when the device was; under the lock */
+    uint32_t *cards;  /* of each slot, see vyi_card */
+    uint64_t  ticks, ns; /* of one moment, for what is between them and nanoseconds */
+    bool      steady; /* the processor's ticks are the time */
     uint32_t *seen;   /* of each slot: the low word of the end that was taken last */
     uint32_t  times;  /* index of that buffer; means nothing without events */
     uint32_t  rows[8]; /* chunks that were taken of each row, and */
     uint32_t  missed; /* of all of them those that were not; both under the lock */
 } vyi_trace;
 
-/* When the device ran a work: its ticks, and the low word of those of the end. */
-typedef struct vyi_trace_times {
-    uint64_t begin;
-    uint32_t span, end;
-} vyi_trace_times;
+/* What a slot's card and the device's words say of its last work; times are the host's
+ * nanoseconds, and ticks of the device. */
+typedef struct vyi_trace_found {
+    uint64_t since, until; /* 0: there is no such event */
+    uint64_t begin;        /* likewise; it ended `span` ticks later, */
+    uint32_t span, end;    /* of which the low word is `end` */
+    uint32_t generation, opcode, kind, code;
+} vyi_trace_found;
+
+/* For times that are noted: what the clock says now, by both its readings. */
+typedef struct vyi_trace_scale {
+    uint64_t ticks, ns;
+    double   rate;
+} vyi_trace_scale;
 
 typedef struct vyi_handler_name_of {
     uint32_t    opcode;
@@ -527,14 +555,21 @@ static inline vyi_owner *vyi_load_owner(const vyi_queue *q, uint32_t slot)
 }
 
 /* Events (engine_trace.c); only where they are kept.  vyi_trace_take: the slots' works
- * have ended, and nobody publishes into them; vyi_trace_peek: the same, and false when
- * there is nothing, or it was taken; vyi_trace_rows: under the lock. */
+ * have ended, and nobody publishes into them: they are among the events from then on;
+ * vyi_trace_look: the same, and they stay; how many events there are of it;
+ * vyi_trace_rows: under the lock. */
 VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err);
 VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value);
 VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint32_t slot,
                                uint32_t value);
 VYI_API void vyi_trace_take(vyre *v, uint32_t first, uint32_t count);
-VYI_API bool vyi_trace_peek(const vyre *v, uint32_t slot, vyi_trace_times *out);
+VYI_API vyi_trace_scale vyi_trace_scale_now(const vyi_trace *t);
+VYI_API uint32_t vyi_trace_look(const vyre *v, uint32_t slot, const vyi_trace_scale *scale,
+                                vyi_trace_found *out);
+VYI_API void vyi_trace_published(vyre *v, uint64_t since, vyre_ticket t, uint32_t opcode);
+VYI_API void vyi_trace_ended(vyre *v, vyre_ticket t, vyi_trace_kind kind, uint32_t code);
+VYI_API void vyi_trace_rested(vyre *v);
+VYI_API void vyi_trace_forget(vyre *v);
 VYI_API void vyi_trace_rows(vyre *v);
 /* What both clocks say, if the driver tells; under the lock, or where nobody else is. */
 VYI_API void vyi_trace_moment(const vyre *v, vyi_device *d, vyi_moment *out);
@@ -542,10 +577,27 @@ VYI_API void vyi_trace_moment(const vyre *v, vyi_device *d, vyi_moment *out);
 /* Once who is told is known (engine.c). */
 VYI_API void vyi_extras_plan(vyre *v);
 
+/* The time by which works are noted. */
+static inline uint64_t vyi_trace_now(const vyi_trace *t)
+{
+#if VYI_TICKS
+    if (t->steady)
+        return vyi_ticks();
+#endif
+    (void)t;
+    return vyi_now();
+}
+
+/* Works of groups are events at once: their chunks come before their ends. */
+static inline bool vyi_trace_has_card(const vyre *v, uint32_t slot)
+{
+    return slot < v->queue.slots.lanes;
+}
+
 static inline void vyi_tell_rested(vyre *v)
 {
     if (v->trace.events)
-        vyi_trace_note(v, VYI_TRACE_RESTED, 0, 0);
+        vyi_trace_rested(v);
     if (v->observer)
         v->observer->rested(v->observer, v);
 }
@@ -555,7 +607,7 @@ static inline void vyi_tell_published(vyre *v, uint64_t since, const vyre_work *
                                       vyre_ticket t)
 {
     if (v->trace.events)
-        vyi_trace_note_at(v, since, VYI_TRACE_PUBLISH, t.slot % VYRE_MAX_SLOTS, work->opcode);
+        vyi_trace_published(v, since, t, work->opcode);
     if (v->observer)
         v->observer->published(v->observer, v, work, t);
 }
@@ -567,8 +619,7 @@ static inline void vyi_tell_end(vyre *v, vyre_ticket t, vyre_status status, uint
     if (status != VYRE_OK && status != VYRE_E_FAULT && status != VYRE_E_LOST)
         return;
     if (v->trace.events)
-        vyi_trace_note(v, status == VYRE_OK ? VYI_TRACE_DONE : VYI_TRACE_FAULT,
-                       t.slot % VYRE_MAX_SLOTS, code);
+        vyi_trace_ended(v, t, status == VYRE_OK ? VYI_TRACE_DONE : VYI_TRACE_FAULT, code);
     if (v->observer)
         v->observer->ended(v->observer, v, t, status, code);
 }

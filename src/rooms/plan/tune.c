@@ -164,7 +164,8 @@ static vyre_status vyi_tune_clear(vyi_queue *q, vyre_error *err)
     memset(d->map[VYI_ROLE_RING], 0, list[VYI_ROLE_RING].size);
     memset(d->map[q->slots.mirror], 0, list[q->slots.mirror].size);
     q->chain.leases = 0;
-    q->v->trace.head = 0;
+    if (q->v->trace.events)
+        vyi_trace_forget(q->v);
     vyi_figures_note(q);
     return vyi_control_init(q, d, err);
 }

@@ -33,11 +33,12 @@ typedef struct vyi_trace_job {
     const char *end; /* how it did */
     bool     asked; /* somebody has seen that at once */
     bool     known; /* the opcode is the last work's */
+    uint64_t shown; /* where the track's last slice ends */
 } vyi_trace_job;
 
-/* What the device has told of a slot's last work, and nobody has taken. */
+/* What is known of a slot's last work, and is not among the events yet. */
 typedef struct vyi_trace_left {
-    vyi_trace_times times; /* begin 0: nothing */
+    vyi_trace_found found; /* all 0: nothing */
     uint32_t        mark;
 } vyi_trace_left;
 
@@ -359,9 +360,12 @@ static void vyi_trace_track_of(vyi_trace_writer *w, uint32_t slot)
 
 static void vyi_trace_job_text(vyi_trace_writer *w, uint32_t slot)
 {
-    const vyi_trace_job *job = &w->jobs[slot];
+    vyi_trace_job *job = &w->jobs[slot];
     uint64_t from, to;
     char text[96];
+    job->since = job->since > job->shown ? job->since : job->shown; /* it was noted late */
+    job->until = job->until > job->since ? job->until : job->since;
+    job->shown = job->until;
     vyi_trace_track_of(w, slot);
     vyi_trace_slice(w, vyi_handler_name(w->v, job->opcode), slot + 1, job->since, job->until);
     snprintf(text, sizeof text, ",\"args\":{\"opcode\":\"0x%x\",\"end\":\"%s\"}}",
@@ -509,7 +513,7 @@ static void vyi_trace_close(vyi_trace_writer *w, uint32_t slot)
     job->since = job->until = job->claim = 0;
 }
 
-static void vyi_trace_published(vyi_trace_writer *w, const vyi_trace_event *e)
+static void vyi_trace_opened(vyi_trace_writer *w, const vyi_trace_event *e)
 {
     vyi_trace_job *job = &w->jobs[e->slot];
     vyi_trace_end_job(w, e->slot, e->time, "not asked for", false); /* the slot is used again */
@@ -522,9 +526,10 @@ static void vyi_trace_published(vyi_trace_writer *w, const vyi_trace_event *e)
 static void vyi_trace_step(vyi_trace_writer *w, const vyi_trace_event *e)
 {
     switch (e->kind) {
-    case VYI_TRACE_PUBLISH: vyi_trace_published(w, e); break;
+    case VYI_TRACE_PUBLISH: vyi_trace_opened(w, e); break;
     case VYI_TRACE_DONE: vyi_trace_end_job(w, e->slot, e->time, "DONE", true); break;
     case VYI_TRACE_FAULT: vyi_trace_end_job(w, e->slot, e->time, "FAULT", true); break;
+    case VYI_TRACE_DRAINED: vyi_trace_end_job(w, e->slot, e->time, "drained", false); break;
     case VYI_TRACE_RESTED:
         for (uint32_t slot = 0; slot < w->v->queue.slots.count; slot++)
             vyi_trace_end_job(w, slot, e->time, "drained", false);
@@ -537,8 +542,14 @@ static void vyi_trace_step(vyi_trace_writer *w, const vyi_trace_event *e)
     }
 }
 
-/* Each event that is still there.  Threads note in another order than they look at the
- * clock. */
+static void vyi_trace_feed(vyi_trace_writer *w, const vyi_trace_event *e)
+{
+    if (w->event)
+        w->event(w, e);
+    vyi_trace_step(w, e);
+}
+
+/* Each event that is still there: those of a slot in their order, others in between. */
 static void vyi_trace_events(vyi_trace_writer *w, uint32_t head, uint32_t count)
 {
     const vyi_trace *t = &w->v->trace;
@@ -550,15 +561,38 @@ static void vyi_trace_events(vyi_trace_writer *w, uint32_t head, uint32_t count)
         const bool chunk = e.kind >= VYI_TRACE_CHUNK, device = chunk || e.kind == VYI_TRACE_RAN;
         if (chunk && e.time >> 32 == 0)
             e.time = vyi_trace_unwrap(w, e.time, now);
-        if (!device) {
+        if (!device)
             now = e.time;
-            w->origin = w->origin ? w->origin : now;
-        }
-        if (!w->origin || (!device && e.time < w->origin))
-            continue;
-        if (w->event)
-            w->event(w, &e);
-        vyi_trace_step(w, &e);
+        vyi_trace_feed(w, &e);
+    }
+}
+
+/* The earliest of the host's times. */
+static void vyi_trace_begin_at(vyi_trace_writer *w, uint32_t head, uint32_t count)
+{
+    vyi_trace_event e;
+    w->origin = UINT64_MAX;
+    for (uint32_t i = 0; i < count; i++) {
+        if (vyi_trace_read(&w->v->trace, head - count + i, &e) && e.kind < VYI_TRACE_CHUNK &&
+            e.kind != VYI_TRACE_RAN && e.time < w->origin)
+            w->origin = e.time;
+    }
+    for (uint32_t slot = 0; slot < w->v->queue.slots.count; slot++) {
+        const uint64_t since = w->left[slot].found.since;
+        if (since && since < w->origin)
+            w->origin = since;
+    }
+}
+
+static void vyi_trace_feed_left(vyi_trace_writer *w, uint32_t slot)
+{
+    const vyi_trace_found *f = &w->left[slot].found;
+    const vyi_trace_event events[3] = { { f->since, VYI_TRACE_PUBLISH, slot, f->opcode },
+                                        { f->until, f->kind, slot, f->code },
+                                        { f->begin, VYI_TRACE_RAN, slot, f->span } };
+    for (unsigned i = 0; i < 3; i++) {
+        if (events[i].time)
+            vyi_trace_feed(w, &events[i]);
     }
 }
 
@@ -571,10 +605,7 @@ static void vyi_trace_turn(vyi_trace_writer *w, uint32_t head, uint32_t count,
     w->event = event;
     vyi_trace_events(w, head, count);
     for (uint32_t slot = 0; slot < slots; slot++) {
-        const vyi_trace_job *job = &w->jobs[slot];
-        const vyi_trace_times *left = &w->left[slot].times;
-        if (job->since && job->until && !job->claim && left->begin)
-            vyi_trace_told(w, slot, left->begin, left->span);
+        vyi_trace_feed_left(w, slot);
         vyi_trace_close(w, slot);
     }
     memset(w->jobs, 0, slots * sizeof *w->jobs);
@@ -664,27 +695,32 @@ static void vyi_trace_ending(const vyi_trace_writer *w, uint32_t dropped)
     vyi_trace_text(w, text);
 }
 
-/* The times that wait for their slots to be used again, of slots that are at rest. */
+/* The slots' last works.  A card that says PUBLISHED is whole, and one of a slot that is
+ * filled again meanwhile is left out afterwards. */
 static void vyi_trace_gather(vyi_trace_writer *w)
 {
     const vyi_slots *s = &w->v->queue.slots;
+    const vyi_trace_scale scale = vyi_trace_scale_now(&w->v->trace);
     for (uint32_t slot = 0; slot < s->count; slot++) {
         vyi_trace_left *left = &w->left[slot];
         left->mark = vyi_load_acquire(&s->marks[slot]);
-        const uint32_t phase = vyi_mark_phase(left->mark);
-        if ((phase != VYI_PHASE_FREE && phase != VYI_PHASE_ENDED) ||
-            !vyi_trace_peek(w->v, slot, &left->times))
-            left->times.begin = 0;
+        (void)vyi_trace_look(w->v, slot, &scale, &left->found);
+        if (!left->found.until && vyi_trace_has_card(w->v, slot))
+            left->found.begin = 0; /* it may run */
     }
 }
 
-/* After the events have been counted: those of slots that were not used meanwhile. */
+/* After the events have been counted: those that are not among them. */
 static void vyi_trace_keep(vyi_trace_writer *w)
 {
     const vyi_slots *s = &w->v->queue.slots;
     for (uint32_t slot = 0; slot < s->count; slot++) {
-        if (vyi_load_acquire(&s->marks[slot]) != w->left[slot].mark)
-            w->left[slot].times.begin = 0;
+        vyi_trace_left *left = &w->left[slot];
+        const uint32_t *card = w->v->trace.cards + (size_t)slot * VYI_CARD_WORDS;
+        const uint32_t generation = left->found.generation;
+        if (vyi_load_acquire(&s->marks[slot]) != left->mark ||
+            (generation && vyi_load_acquire(card + VYI_CARD_MOVED) == generation))
+            memset(&left->found, 0, sizeof left->found);
     }
 }
 
@@ -693,6 +729,7 @@ static void vyi_trace_all(vyi_trace_writer *w, const vyi_trace *t)
     const uint32_t head = vyi_load_acquire(&t->head), room = t->mask + 1u;
     const uint32_t count = head < room ? head : room;
     vyi_trace_keep(w);
+    vyi_trace_begin_at(w, head, count);
     vyi_trace_find_clock(w, head, count);
     vyi_trace_text(w, "[{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":1,\"tid\":0,"
                       "\"args\":{\"name\":\"vyre\"}}");
