@@ -27688,7 +27688,7 @@ VYI_API const char *vyi_claimed_text(const vyi_queue *q, char *text, size_t size
  * card, and what the device has stored of the work (kernel/times_impl.h), becomes events
  * before the slot is published into again, many slots at a time.  Rows of groups are rings,
  * which whoever looks at the device empties; what they have overwritten is counted.
- */
+ * ======================================================================= */
 
 VYI_COLD
 VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err)

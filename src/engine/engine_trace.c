@@ -7,7 +7,7 @@
  * card, and what the device has stored of the work (kernel/times_impl.h), becomes events
  * before the slot is published into again, many slots at a time.  Rows of groups are rings,
  * which whoever looks at the device empties; what they have overwritten is counted.
- */
+ * ======================================================================= */
 #include "engine/engine_slots_impl.h"
 #include "kernel/times_impl.h"
 
