@@ -31,7 +31,9 @@ options() {
     publish | interp) echo "--seconds $(part 0.4)" ;;
     sustained) echo "--seconds $(part 20)" ;;
     memory) echo "--seconds $(part 0.2)" ;;
-    wide | runs | order | pool | devices | mpi | scan | plan) echo "--seconds $(part 0.25)" ;;
+    wide | runs | pool | devices | mpi | scan | plan) echo "--seconds $(part 0.25)" ;;
+    # Jobs that find their queue full run one by one in their parent's lane.
+    order) echo "--seconds $(part 0.25) --children 1048576" ;;
     io) echo "--seconds $(part 0.05) --file $bin/io.tmp" ;;
     io_floor) echo "--seconds $(part 0.02) --file $bin/io_floor.tmp" ;;
     wide_cuda | order_cuda) echo "--seconds $(part 0.25)" ;;

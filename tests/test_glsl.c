@@ -188,7 +188,7 @@ static void kernels_agree_through_glsl(void)
     memcpy(kernels, all, sizeof all);
     kernel_count = count;
     destroy_kernels();
-    CHECK_EQ(tested, 21);
+    CHECK_EQ(tested, 22);
 }
 
 /* --- the functions themselves -------------------------------------------- */
