@@ -13567,7 +13567,7 @@ static inline void vyi_kernel_break_if(vyi_kernel *k, vyre_value cond)
 VYI_API void vyi_kernel_serve(vyi_kernel *k);
 
 /* The same, with common operations outside of the frame of the others: packed slots, faults
- * of loops, and code that lies far apart (kernel.c). */
+ * of loops, and code that lies far apart (kernel_ops.c). */
 VYI_API void vyi_kernel_serve_either(vyi_kernel *k);
 
 /* PRINTF of a record; NULL: of the operation's arguments, and the slot (kernel_log.c). */
@@ -14256,19 +14256,6 @@ static vyre_value vyi_kernel_turns(vyi_kernel *k)
     vyre_value turns = vyi_kernel_plus(k, vyre_ir_div(p, beyond, k->lanes), 1);
     vyre_value serves = vyre_ir_lt(p, k->lane, k->slots);
     return vyre_ir_select(p, serves, turns, vyi_kernel_u32(k, 0));
-}
-
-VYI_COLD
-VYI_API void vyi_kernel_serve_either(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    vyre_local rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
-    vyi_kernel_serve_common(k, rare);
-    vyre_ir_if(p, vyre_ir_get(p, rare));
-    if (k->shape.whole)
-        vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
-    vyi_kernel_serve(k);
-    vyre_ir_end(p);
 }
 
 static void vyi_kernel_pass(vyi_kernel *k, vyre_value turns)
@@ -15992,6 +15979,19 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
     if (k->requeue.id)
         vyre_ir_end(p);
     vyi_task_end_end(k);
+}
+
+VYI_COLD
+VYI_API void vyi_kernel_serve_either(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_local rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
+    vyi_kernel_serve_common(k, rare);
+    vyre_ir_if(p, vyre_ir_get(p, rare));
+    if (k->shape.whole)
+        vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
+    vyi_kernel_serve(k);
+    vyre_ir_end(p);
 }
 /* ==========================================================================
  * kernel: LOAD_MISS, vyre_emit_io, and the IO queue

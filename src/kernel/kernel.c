@@ -495,19 +495,6 @@ static vyre_value vyi_kernel_turns(vyi_kernel *k)
     return vyre_ir_select(p, serves, turns, vyi_kernel_u32(k, 0));
 }
 
-VYI_COLD
-VYI_API void vyi_kernel_serve_either(vyi_kernel *k)
-{
-    vyre_program *p = k->p;
-    vyre_local rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
-    vyi_kernel_serve_common(k, rare);
-    vyre_ir_if(p, vyre_ir_get(p, rare));
-    if (k->shape.whole)
-        vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
-    vyi_kernel_serve(k);
-    vyre_ir_end(p);
-}
-
 static void vyi_kernel_pass(vyi_kernel *k, vyre_value turns)
 {
     vyre_program *p = k->p;

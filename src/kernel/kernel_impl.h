@@ -315,7 +315,7 @@ static inline void vyi_kernel_break_if(vyi_kernel *k, vyre_value cond)
 VYI_API void vyi_kernel_serve(vyi_kernel *k);
 
 /* The same, with common operations outside of the frame of the others: packed slots, faults
- * of loops, and code that lies far apart (kernel.c). */
+ * of loops, and code that lies far apart (kernel_ops.c). */
 VYI_API void vyi_kernel_serve_either(vyi_kernel *k);
 
 /* PRINTF of a record; NULL: of the operation's arguments, and the slot (kernel_log.c). */

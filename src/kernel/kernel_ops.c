@@ -549,3 +549,16 @@ VYI_API void vyi_kernel_serve(vyi_kernel *k)
         vyre_ir_end(p);
     vyi_task_end_end(k);
 }
+
+VYI_COLD
+VYI_API void vyi_kernel_serve_either(vyi_kernel *k)
+{
+    vyre_program *p = k->p;
+    vyre_local rare = vyre_ir_local(p, VYRE_TYPE_BOOL, vyre_ir_bool(p, false), "rare");
+    vyi_kernel_serve_common(k, rare);
+    vyre_ir_if(p, vyre_ir_get(p, rare));
+    if (k->shape.whole)
+        vyre_ir_barrier(p, VYRE_SCOPE_DEVICE, VYRE_ORDER_ACQUIRE);
+    vyi_kernel_serve(k);
+    vyre_ir_end(p);
+}
