@@ -5137,7 +5137,7 @@ static inline uint32_t vyi_crc_step(uint32_t value, const uint8_t *at)
 {
     uint64_t wide = value, bytes;
     memcpy(&bytes, at, sizeof bytes);
-    __asm__("crc32q %1, %0" : "+r"(wide) : "r"(bytes));
+    __asm__("crc32{q %1, %0| %0, %1}" : "+r"(wide) : "r"(bytes));
     return (uint32_t)wide;
 }
 #endif

@@ -8,7 +8,7 @@
  * work after the other; resident text is scanned for 32 patterns.  By turns the first device
  * alone, and all of them, each with as much to do: a sample is the time from the first one's
  * begin to the last one's end.  "Times" is how much more all of them do than the one, in the
- * same time.  --seconds is for each row.
+ * same time; the rate is in slots, works, bytes.  --seconds is for each row.
  */
 #define _GNU_SOURCE
 #define VYRE_IMPLEMENTATION
@@ -42,8 +42,8 @@ typedef struct station {
 } station;
 
 typedef struct workload {
-    const char *name, *unit;
-    double (*amount)(void); /* of one run, in millions of `unit` */
+    const char *name;
+    double (*amount)(void); /* of slots, works, bytes, in one run */
     void (*open)(station *s);
     void (*prepare)(station *s);
     void (*run)(station *s);
@@ -83,7 +83,7 @@ static void nothing_to_prepare(station *s) { (void)s; }
 
 /* --- a full ring --------------------------------------------------------------------- */
 
-static double slots_drained(void) { return slot_count / 1e6; }
+static double slots_drained(void) { return slot_count; }
 
 static void open_ring(station *s)
 {
@@ -116,7 +116,7 @@ static void drain_ring(station *s)
 
 /* --- works that a running kernel serves ------------------------------------------------ */
 
-static double works_served(void) { return work_count / 1e6; }
+static double works_served(void) { return work_count; }
 
 static void open_live(station *s)
 {
@@ -145,7 +145,7 @@ static void publish_and_drain(station *s)
 
 /* --- saxpy on resident data ---------------------------------------------------------- */
 
-static double bytes_of_saxpy(void) { return floats * 12.0 * IN_FLIGHT / 1e6; }
+static double bytes_of_saxpy(void) { return floats * 12.0 * IN_FLIGHT; }
 
 static void open_saxpy(station *s)
 {
@@ -189,7 +189,7 @@ static void run_saxpy(station *s)
 
 static uint32_t planted(void) { return text_bytes / PLANTED; }
 
-static double bytes_of_text(void) { return text_bytes / 1e6; }
+static double bytes_of_text(void) { return text_bytes; }
 
 /* A block of lower-case letters over and over, with a pattern in each PLANTED bytes, in
  * upper case. */
@@ -253,13 +253,13 @@ static void run_scan(station *s)
 /* --- all of them ---------------------------------------------------------------------- */
 
 static const workload workloads[] = {
-    { "a full ring of NOP, one pass", "M slots/s", slots_drained, open_ring, fill_ring,
+    { "a full ring of NOP, one pass", slots_drained, open_ring, fill_ring,
       drain_ring },
-    { "works published by 256 and drained", "M works/s", works_served, open_live,
+    { "works published by 256 and drained", works_served, open_live,
       nothing_to_prepare, publish_and_drain },
-    { "saxpy on resident data, eight works", "MB/s", bytes_of_saxpy, open_saxpy,
+    { "saxpy on resident data, eight works", bytes_of_saxpy, open_saxpy,
       nothing_to_prepare, run_saxpy },
-    { "resident text, 32 patterns", "MB/s", bytes_of_text, open_scan, nothing_to_prepare,
+    { "resident text, 32 patterns", bytes_of_text, open_scan, nothing_to_prepare,
       run_scan },
 };
 
@@ -328,10 +328,9 @@ static void measure(const bench_output *out, plant *p, const workload *load)
         bench_add(&rows[1], round_of(p, load, p->count));
     } while (bench_now() < end);
     for (int i = 0; i < 2; i++) {
+        qsort(rows[i].samples, rows[i].count, sizeof(double), bench_order);
+        rows[i].rate = load->amount() * (i ? p->count : 1) * 1e9 / bench_quantile(&rows[i], 0.5);
         median[i] = bench_finish(out, &rows[i]);
-        snprintf(path, sizeof path, "%s: %s, rate", load->name, who[i]);
-        bench_value(out, path, load->unit,
-                    load->amount() * (i ? p->count : 1) * 1e9 / median[i]);
     }
     snprintf(path, sizeof path, "%s: all against one", load->name);
     bench_value(out, path, "times", p->count * median[0] / median[1]);

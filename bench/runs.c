@@ -229,10 +229,13 @@ static void time_threads(bench_output *out, uint32_t cores)
     for (int i = 0; i < 2; i++) {
         const double slow = bench_finish(out, &rows[2 * i]);
         parts[i] = slow / bench_finish(out, &rows[2 * i + 1]) / cores;
-        bench_value(out, i ? "plain C: part of linear" : "a wide work: part of linear", "times",
-                    parts[i]);
+        snprintf(path, sizeof path, "%s, %u indexes: part of linear", i ? "plain C" : "a wide work",
+                 (unsigned)index_count);
+        bench_value(out, path, "times", parts[i]);
     }
-    bench_value(out, "a wide work: part of linear by plain C's", "times", parts[0] / parts[1]);
+    snprintf(path, sizeof path, "a wide work, %u indexes: part of linear by plain C's",
+             (unsigned)index_count);
+    bench_value(out, path, "times", parts[0] / parts[1]);
     vyre_close(one);
     vyre_close(all);
 }
