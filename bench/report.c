@@ -250,7 +250,8 @@ static bool print_goal(const csv_file *f, const goal *g, int runs)
 static void print_goals(const csv_file *f, int runs)
 {
     int without = 0;
-    printf("\n## Goals\n\n| goal | wanted | worst | each run | met | floor |\n"
+    printf("\n## Goals\n\nA floor is the best run's figure of what is beside it.\n\n"
+           "| goal | wanted | worst | each run | met | floor |\n"
            "|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < sizeof goals / sizeof goals[0]; i++)
         without += !print_goal(f, &goals[i], runs);
@@ -274,8 +275,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "report: %s holds no rows\n", name);
         return 1;
     }
-    printf("# %s\n\nRuns: %d. Each figure is the worst of them: the largest of every "
-           "quantile, the smallest rate.\n", goals_only ? "Goals" : "Benchmarks", runs);
+    printf("# %s\n\nRuns: %d, of some programs fewer. Each figure is the worst of them: the largest "
+           "of every\nquantile, the smallest rate. The first row is of %s, %s.\n",
+           goals_only ? "Goals" : "Benchmarks", runs, f.lines[0].device, f.lines[0].driver);
     if (!goals_only)
         print_tables(&f);
     print_goals(&f, runs);

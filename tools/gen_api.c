@@ -394,14 +394,26 @@ static int by_word(const void *a, const void *b)
     return strcmp(((const name *)a)->word, ((const name *)b)->word);
 }
 
+/* What a heading is linked by: without commas, and with hyphens for spaces. */
+static void anchor_of(char *dst, size_t size, const char *heading)
+{
+    size_t length = 0;
+    for (; *heading && length + 1 < size; heading++) {
+        if (*heading != ',')
+            dst[length++] = *heading == ' ' ? '-' : *heading;
+    }
+    dst[length] = 0;
+}
+
 static void say_index(void)
 {
-    char line[MAX_LINE];
+    char line[2 * MAX_LINE], anchor[64];
     qsort(state.names, state.name_count, sizeof state.names[0], by_word);
     say("\n## Index\n\n");
     for (size_t i = 0; i < state.name_count; i++) {
+        anchor_of(anchor, sizeof anchor, state.names[i].chapter);
         snprintf(line, sizeof line, "* `%s`: [%s](#%s)\n", state.names[i].word,
-                 state.names[i].chapter, state.names[i].chapter);
+                 state.names[i].chapter, anchor);
         say(line);
     }
 }
