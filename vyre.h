@@ -7123,7 +7123,7 @@ static inline void vyi_cond_free(vyi_cond *c) { (void)c; }
 static inline void vyi_cond_signal(vyi_cond *c) { WakeAllConditionVariable(c); }
 static inline void vyi_cond_wait(vyi_cond *c, vyi_mutex *m, uint64_t ns)
 {
-    const uint64_t ms = (ns + 999999u) / 1000000u;
+    const uint64_t ms = ns / 1000000u + (ns % 1000000u != 0);
     SleepConditionVariableSRW(c, m, ms > 0x7fffffffu ? 0x7fffffffu : (DWORD)ms, 0);
 }
 
@@ -14143,7 +14143,9 @@ VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *d, const vyre_kernel_host
     s.tasks = d->tasks;
     s.fair = s.urgent && (!d->once || d->tasks);
     s.resumes = s.urgent || s.requeues || s.tasks;
-    s.whole = host->whole_slots && s.hurries && !s.payload && !s.requeues && !s.tasks;
+    /* One lane to a slot: with an open header works could let partitions overlap. */
+    s.whole = host->whole_slots && s.hurries && !s.payload && !s.requeues && !s.tasks &&
+              !(s.urgent && d->open_header);
     s.tallies = s.frame == VYI_FRAME_COMMON && !d->open_header && !host->count_each &&
                 !d->children;
     s.marks_io = d->io_polling && (d->load_miss || d->handler_count || s.payload);
@@ -34787,7 +34789,7 @@ VYI_API void vyi_cpu_worker_tells(vyi_cpu_worker *w)
         return;
     w->ended = ended;
     vyi_cpu_tell(c);
-    if (c->events)
+    if (c->events || !w->wide) /* a lane's work may have left something to be done */
         vyi_cpu_wake(&c->base);
 }
 /* ==========================================================================
@@ -55079,6 +55081,7 @@ static void vyi_job_copy(vyre_io *io, vyi_job *job)
         vyi_job_end(io, job, VYRE_IO_CODE_CANCELLED);
     else
         io->engine->start(io, job);
+    vyi_cond_signal(&io->moved); /* who rests there takes the next turn, which submits it */
 }
 
 /* --- threads -------------------------------------------------------------- */
@@ -55274,7 +55277,7 @@ static void vyi_uring_break(vyre_io *io, int error)
     u->waiting = 0;
     snprintf(io->info.why, sizeof io->info.why,
              "io_uring_enter gave error %d: files are read by pread", -error);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count && !io->abandoned; i++)
         vyi_job_run(io, &io->jobs[u->order[i]]);
 }
 
@@ -55501,7 +55504,7 @@ static void vyi_pump_look(vyre_io *io)
     }
     if (!io->quits)
         io->engine->turn(io);
-    if (vyi_pump_has_tasks(io))
+    if (!io->abandoned && vyi_pump_has_tasks(io)) /* else the handle may be gone */
         vyi_pump_let_go(io);
 }
 

@@ -296,7 +296,7 @@ static inline void vyi_cond_free(vyi_cond *c) { (void)c; }
 static inline void vyi_cond_signal(vyi_cond *c) { WakeAllConditionVariable(c); }
 static inline void vyi_cond_wait(vyi_cond *c, vyi_mutex *m, uint64_t ns)
 {
-    const uint64_t ms = (ns + 999999u) / 1000000u;
+    const uint64_t ms = ns / 1000000u + (ns % 1000000u != 0);
     SleepConditionVariableSRW(c, m, ms > 0x7fffffffu ? 0x7fffffffu : (DWORD)ms, 0);
 }
 

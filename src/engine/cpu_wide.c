@@ -320,6 +320,6 @@ VYI_API void vyi_cpu_worker_tells(vyi_cpu_worker *w)
         return;
     w->ended = ended;
     vyi_cpu_tell(c);
-    if (c->events)
+    if (c->events || !w->wide) /* a lane's work may have left something to be done */
         vyi_cpu_wake(&c->base);
 }

@@ -380,7 +380,9 @@ VYI_API vyi_shape vyi_shape_of(const vyre_kernel_desc *d, const vyre_kernel_host
     s.tasks = d->tasks;
     s.fair = s.urgent && (!d->once || d->tasks);
     s.resumes = s.urgent || s.requeues || s.tasks;
-    s.whole = host->whole_slots && s.hurries && !s.payload && !s.requeues && !s.tasks;
+    /* One lane to a slot: with an open header works could let partitions overlap. */
+    s.whole = host->whole_slots && s.hurries && !s.payload && !s.requeues && !s.tasks &&
+              !(s.urgent && d->open_header);
     s.tallies = s.frame == VYI_FRAME_COMMON && !d->open_header && !host->count_each &&
                 !d->children;
     s.marks_io = d->io_polling && (d->load_miss || d->handler_count || s.payload);

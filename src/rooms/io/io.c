@@ -87,7 +87,7 @@ static void vyi_pump_look(vyre_io *io)
     }
     if (!io->quits)
         io->engine->turn(io);
-    if (vyi_pump_has_tasks(io))
+    if (!io->abandoned && vyi_pump_has_tasks(io)) /* else the handle may be gone */
         vyi_pump_let_go(io);
 }
 

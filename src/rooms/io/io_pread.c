@@ -71,6 +71,7 @@ static void vyi_job_copy(vyre_io *io, vyi_job *job)
         vyi_job_end(io, job, VYRE_IO_CODE_CANCELLED);
     else
         io->engine->start(io, job);
+    vyi_cond_signal(&io->moved); /* who rests there takes the next turn, which submits it */
 }
 
 /* --- threads -------------------------------------------------------------- */

@@ -56,7 +56,7 @@ static void vyi_uring_break(vyre_io *io, int error)
     u->waiting = 0;
     snprintf(io->info.why, sizeof io->info.why,
              "io_uring_enter gave error %d: files are read by pread", -error);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count && !io->abandoned; i++)
         vyi_job_run(io, &io->jobs[u->order[i]]);
 }
 
