@@ -4784,6 +4784,21 @@ static inline void vyi_store_relaxed(void *at, uint32_t value)
 #endif
 }
 
+/* No store after it is seen before one ahead of it, a release store too, which orders
+ * only what is ahead of itself.  On x86 it holds back the compiler and nothing else. */
+static inline void vyi_fence_release(void)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    #if defined(_M_X64) || defined(_M_IX86)
+    _ReadWriteBarrier();
+    #else
+    __dmb(_ARM64_BARRIER_ISH);
+    #endif
+#else
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+#endif
+}
+
 /* Device memory is mapped write-combined, where a release store of the CPU
  * does not order the plain stores before it.  This does, and sends them on
  * their way. */
@@ -27892,7 +27907,8 @@ VYI_API void vyi_trace_rested(vyre *v)
         const uint32_t mark = vyi_load_acquire(&v->queue.slots.marks[slot]);
         if (last && last != vyi_load_relaxed(card + VYI_CARD_ENDED) &&
             last != vyi_load_relaxed(card + VYI_CARD_MOVED) &&
-            vyi_mark_generation(mark) == last && !vyi_mark_is_under_way(mark))
+            vyi_mark_generation(mark) == last && !vyi_mark_is_under_way(mark) &&
+            !vyi_mark_is_busy(mark)) /* a recovery holds it */
             vyi_card_end(card, last, VYI_TRACE_DRAINED, 0, now);
     }
     vyi_trace_note(v, VYI_TRACE_RESTED, 0, 0);
@@ -28855,6 +28871,7 @@ static inline vyre_ticket vyi_slots_fly(vyi_queue *q, uint32_t slot, const vyre_
     }
     if (q->slots.extras & VYI_EXTRAS_NOTED)
         vyi_slots_note(q, slot, works, count, r);
+    vyi_fence_release(); /* BUSY before the words */
     vyi_slots_store(q, vyi_queue_device(q), slot, works, count);
     for (uint32_t i = 0; i + 1 < count; i++)
         (void)vyi_mark_fly(&marks[i], others);
@@ -30170,6 +30187,7 @@ static bool vyi_wide_write(vyi_queue *q, const vyre_work *work, vyi_receipt *tic
         vyi_order_bind(q, slot, 1, ticket);
     if (q->slots.ages)
         vyi_store_relaxed(&q->slots.ages[slot], vyi_load_relaxed(&q->looks));
+    vyi_fence_release(); /* BUSY before the words */
     vyi_slots_write(q, d, slot, work, 1);
     vyi_wide_raise(q, d, slot, work);
     const uint32_t mark = vyi_load_relaxed(&q->slots.marks[slot]);
@@ -32020,8 +32038,10 @@ static vyre_status vyi_run_all(vyi_run *r, vyre_error *err)
     vyi_pace pace = vyi_pace_begin(r->v->desc.run_timeout_ns);
     while (status == VYRE_OK && (r->next < r->end || r->open)) {
         status = vyi_run_turn(r, &pace, err);
-        if (vyi_status_is_loss(status) && vyi_queue_is_mended(&r->v->queue))
+        if (vyi_status_is_loss(status) && vyi_queue_is_mended(&r->v->queue)) {
+            pace = vyi_pace_begin(r->v->desc.run_timeout_ns); /* works run again */
             status = VYRE_OK;
+        }
     }
     if (status == VYRE_TIMEOUT)
         vyi_fail(err, status, r->open, "Raise run_timeout_ns, or see what blocks the work.",
@@ -57300,7 +57320,7 @@ static void vyi_trace_slice(const vyi_trace_writer *w, const char *name, uint32_
     vyi_trace_name(w, name);
     snprintf(text, sizeof text, "\",\"ph\":\"X\",\"pid\":1,\"tid\":%u,", (unsigned)track);
     vyi_trace_text(w, text);
-    vyi_trace_time(w, "ts", since - w->origin);
+    vyi_trace_time(w, "ts", since > w->origin ? since - w->origin : 0);
     vyi_trace_text(w, ",");
     vyi_trace_time(w, "dur", until - since);
 }
@@ -57315,7 +57335,7 @@ static void vyi_trace_instant(const vyi_trace_writer *w, const char *name, uint3
     snprintf(text, sizeof text, "\",\"ph\":\"i\",\"s\":\"%c\",\"pid\":1,\"tid\":%u,",
              track ? 't' : 'g', (unsigned)track);
     vyi_trace_text(w, text);
-    vyi_trace_time(w, "ts", time - w->origin);
+    vyi_trace_time(w, "ts", time > w->origin ? time - w->origin : 0);
     vyi_trace_text(w, "}");
 }
 

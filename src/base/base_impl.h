@@ -231,6 +231,21 @@ static inline void vyi_store_relaxed(void *at, uint32_t value)
 #endif
 }
 
+/* No store after it is seen before one ahead of it, a release store too, which orders
+ * only what is ahead of itself.  On x86 it holds back the compiler and nothing else. */
+static inline void vyi_fence_release(void)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+    #if defined(_M_X64) || defined(_M_IX86)
+    _ReadWriteBarrier();
+    #else
+    __dmb(_ARM64_BARRIER_ISH);
+    #endif
+#else
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+#endif
+}
+
 /* Device memory is mapped write-combined, where a release store of the CPU
  * does not order the plain stores before it.  This does, and sends them on
  * their way. */

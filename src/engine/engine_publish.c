@@ -147,6 +147,7 @@ static inline vyre_ticket vyi_slots_fly(vyi_queue *q, uint32_t slot, const vyre_
     }
     if (q->slots.extras & VYI_EXTRAS_NOTED)
         vyi_slots_note(q, slot, works, count, r);
+    vyi_fence_release(); /* BUSY before the words */
     vyi_slots_store(q, vyi_queue_device(q), slot, works, count);
     for (uint32_t i = 0; i + 1 < count; i++)
         (void)vyi_mark_fly(&marks[i], others);

@@ -171,8 +171,10 @@ static vyre_status vyi_run_all(vyi_run *r, vyre_error *err)
     vyi_pace pace = vyi_pace_begin(r->v->desc.run_timeout_ns);
     while (status == VYRE_OK && (r->next < r->end || r->open)) {
         status = vyi_run_turn(r, &pace, err);
-        if (vyi_status_is_loss(status) && vyi_queue_is_mended(&r->v->queue))
+        if (vyi_status_is_loss(status) && vyi_queue_is_mended(&r->v->queue)) {
+            pace = vyi_pace_begin(r->v->desc.run_timeout_ns); /* works run again */
             status = VYRE_OK;
+        }
     }
     if (status == VYRE_TIMEOUT)
         vyi_fail(err, status, r->open, "Raise run_timeout_ns, or see what blocks the work.",

@@ -211,7 +211,8 @@ VYI_API void vyi_trace_rested(vyre *v)
         const uint32_t mark = vyi_load_acquire(&v->queue.slots.marks[slot]);
         if (last && last != vyi_load_relaxed(card + VYI_CARD_ENDED) &&
             last != vyi_load_relaxed(card + VYI_CARD_MOVED) &&
-            vyi_mark_generation(mark) == last && !vyi_mark_is_under_way(mark))
+            vyi_mark_generation(mark) == last && !vyi_mark_is_under_way(mark) &&
+            !vyi_mark_is_busy(mark)) /* a recovery holds it */
             vyi_card_end(card, last, VYI_TRACE_DRAINED, 0, now);
     }
     vyi_trace_note(v, VYI_TRACE_RESTED, 0, 0);

@@ -153,7 +153,7 @@ static void vyi_trace_slice(const vyi_trace_writer *w, const char *name, uint32_
     vyi_trace_name(w, name);
     snprintf(text, sizeof text, "\",\"ph\":\"X\",\"pid\":1,\"tid\":%u,", (unsigned)track);
     vyi_trace_text(w, text);
-    vyi_trace_time(w, "ts", since - w->origin);
+    vyi_trace_time(w, "ts", since > w->origin ? since - w->origin : 0);
     vyi_trace_text(w, ",");
     vyi_trace_time(w, "dur", until - since);
 }
@@ -168,7 +168,7 @@ static void vyi_trace_instant(const vyi_trace_writer *w, const char *name, uint3
     snprintf(text, sizeof text, "\",\"ph\":\"i\",\"s\":\"%c\",\"pid\":1,\"tid\":%u,",
              track ? 't' : 'g', (unsigned)track);
     vyi_trace_text(w, text);
-    vyi_trace_time(w, "ts", time - w->origin);
+    vyi_trace_time(w, "ts", time > w->origin ? time - w->origin : 0);
     vyi_trace_text(w, "}");
 }
 
