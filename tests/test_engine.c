@@ -1161,6 +1161,9 @@ static void dispatched_bytes_are_the_interpreters(void)
         CHECK_EQ(stats.done, control[0][VYRE_CONTROL_DONE_COUNT]);
         CHECK_EQ(stats.faults, control[0][VYRE_CONTROL_FAULT_COUNT]);
         CHECK(stats.done > 0);
+        CHECK_EQ(vyre_dispatch(v, &io, &stats, NULL), VYRE_OK); /* its own, not the control's */
+        CHECK_EQ(stats.done, 0);
+        CHECK_EQ(stats.faults, 0);
     }
     CHECK_EQ(vyre_poll(v, t), VYRE_PENDING);
     CHECK_EQ(vyre_wait(v, t, 5 * SECOND, NULL), VYRE_OK);
