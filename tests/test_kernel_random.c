@@ -236,7 +236,8 @@ static void build_kernels(void)
         if (k->narrow && (k->what & (LOAD_MISS | IO_POLLING)))
             continue; /* these are built as any other */
         if ((k->what & WHOLE) &&
-            (k->narrow || k->once || k->kind == VYRE_KERNEL_JIT || (k->what & LOAD_MISS)))
+            (k->narrow || k->once || k->kind == VYRE_KERNEL_JIT || (k->what & LOAD_MISS) ||
+             (k->kind == VYRE_KERNEL_PRIORITY && (k->what & OPEN_HEADER))))
             continue; /* likewise */
         k->program = build(k);
         CHECK(k->program != NULL);
