@@ -245,6 +245,7 @@ static void sums(bool helper, bool started)
         }
         if (status == VYRE_E_FAULT && engine_now() - since >= PATIENCE) {
             printf("NOTE answers come too late for %s\n", vyre_backend_name(backend_under_test));
+            late++;
             break;
         }
         CHECK_EQ(status, VYRE_OK);
