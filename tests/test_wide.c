@@ -169,7 +169,7 @@ static void wide_wait(vyre *v, vyre_work w, uint32_t args[12])
     vyre_error err;
     memset(&err, 0, sizeof err);
     const vyre_ticket t = engine_publish(v, w);
-    if (vyre_wait(v, t, 20 * SECOND, &err) != VYRE_OK)
+    if (vyre_wait(v, t, 90 * SECOND, &err) != VYRE_OK)
         test_fail(__FILE__, __LINE__, "wait: %s", err.text);
     CHECK_EQ(vyre_result(v, t, args ? args : unasked, NULL), VYRE_OK);
 }
