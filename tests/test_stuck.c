@@ -68,7 +68,7 @@ static void who_waits_for_whom(void)
     vyre_desc d = engine_desc(64);
     vyre_stuck_slot s[64];
     vyre_work first = engine_work(OP_SQUARE, 2, 1, 2);
-    vyre_ticket a, b, both[2], c;
+    vyre_ticket a, b, both[2], c, last;
     d.events = 64;
     d.tenants = 2;
     vyre *v = engine_open(&d);
@@ -81,12 +81,14 @@ static void who_waits_for_whom(void)
     both[0] = a;
     both[1] = b;
     c = publish_after(v, engine_work(OP_STORE, 2, 1, 2), both, 2);
-    CHECK_EQ(engine_stuck(v, SECOND / 100, 3, s, 64), 3);
-    CHECK_EQ(stuck_of(s, 3, a)->at, VYRE_STUCK_TENANT);
-    CHECK_EQ(stuck_of(s, 3, a)->tenant, 1);
-    check_after(stuck_of(s, 3, b), 1, a);
-    check_after(stuck_of(s, 3, c), 2, a); /* behind relays; the first of two */
-    CHECK_TEXT(stuck_of(s, 3, c)->handler, "store");
+    last = publish_after(v, engine_work(OP_SQUARE, 2, 1, 2), &b, 1);
+    CHECK_EQ(engine_stuck(v, SECOND / 100, 4, s, 64), 4);
+    CHECK_EQ(stuck_of(s, 4, a)->at, VYRE_STUCK_TENANT);
+    CHECK_EQ(stuck_of(s, 4, a)->tenant, 1);
+    check_after(stuck_of(s, 4, b), 1, a);
+    check_after(stuck_of(s, 4, c), 2, a); /* behind relays; the first of two */
+    check_after(stuck_of(s, 4, last), 1, b); /* itself, not whom it waits for */
+    CHECK_TEXT(stuck_of(s, 4, c)->handler, "store");
     CHECK_EQ(engine_stuck(v, SECOND / 100, 1, s, 1), 1);
     CHECK_EQ(vyre_wait(v, a, SECOND / 100, &err), VYRE_TIMEOUT);
     CHECK(strstr(err.text, "tenant 1, which has no rights"));
@@ -94,6 +96,7 @@ static void who_waits_for_whom(void)
     CHECK(strstr(err.text, "after slot"));
     CHECK_EQ(vyre_tenant_enable(v, 1, true, NULL), VYRE_OK);
     CHECK_EQ(vyre_wait(v, c, 20 * SECOND, &err), VYRE_OK);
+    CHECK_EQ(vyre_wait(v, last, 20 * SECOND, &err), VYRE_OK);
     CHECK_EQ(engine_stuck(v, SECOND / 100, 0, s, 64), 0);
     vyre_close(v);
 }
