@@ -26857,7 +26857,8 @@ typedef struct vyi_receipt {
 typedef enum vyi_effort {
     VYI_EFFORT_LOOK = 0, /* keep a started kernel going */
     VYI_EFFORT_WORK = 1, /* also make passes for work that waits without one */
-    VYI_EFFORT_REST = 2  /* as LOOK, but leases may run out while nothing waits */
+    VYI_EFFORT_REST = 2, /* as LOOK, but leases may run out while nothing waits */
+    VYI_EFFORT_NEWS = 3  /* as LOOK, and a pass that is under way may have come too early */
 } vyi_effort;
 
 static inline vyi_owner *vyi_load_owner(const vyi_queue *q, uint32_t slot)
@@ -28881,7 +28882,8 @@ static inline vyre_ticket vyi_slots_fly(vyi_queue *q, uint32_t slot, const vyre_
 /* --- publishing ----------------------------------------------------------- */
 
 /* Whether the work in the place before is under way, as far as one word says: of one that
- * has paused, or waits for IO, it says no, which costs a look. */
+ * has paused, or waits for IO, it says no, which costs a look.  Of one that outlasts all
+ * leases in flight it says yes: then who passes the next of the places looks. */
 static inline bool vyi_place_before_is_busy(const vyi_queue *q, const vyi_share *share,
                                             uint32_t place)
 {
@@ -29058,8 +29060,10 @@ VYI_API vyre_status vyi_publish(vyi_queue *q, vyi_owner *o, const vyre_work *wor
         done += status == VYRE_OK ? n : 0;
     }
     /* A batch is worth a pass of a kernel that does not stay. */
-    r.due = r.due || (count > 1 && !vyi_load_relaxed(&q->lives));
-    vyi_publish_end(q, &r);
+    if (count > 1 && done && !vyi_load_relaxed(&q->lives))
+        (void)vyi_queue_nudge(q, VYI_EFFORT_NEWS, NULL);
+    else
+        vyi_publish_end(q, &r);
     if (published)
         *published = done;
     if (last && done)
@@ -31523,6 +31527,22 @@ static void vyi_chain_look_back(vyi_queue *q)
     c->before = 0;
 }
 
+/* While a pass is under way a batch was published.  It may have been at these slots
+ * before, and nobody may ask again, so another one follows it.  Wide works have the
+ * device to themselves. */
+static vyre_status vyi_chain_pass_behind(vyi_queue *q, vyre_error *err)
+{
+    const uint32_t waiting = vyi_queue_waiting(q), before = q->chain.before;
+    if (waiting == 0 || waiting == before || q->wides.count ||
+        vyi_queue_in_flight(q) >= vyi_queue_device(q)->in_flight)
+        return VYRE_OK;
+    q->chain.before = waiting;
+    const vyre_status status = vyi_queue_launch(q, VYI_LAUNCH_ONCE, 0, err);
+    if (status != VYRE_OK)
+        q->chain.before = before;
+    return status;
+}
+
 /* A pass for work that is pending, unless the last one has changed nothing and
  * nothing is new. */
 static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *err)
@@ -31531,6 +31551,8 @@ static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *e
     if (vyi_queue_in_flight(q)) {
         const vyre_status status =
             vyi_queue_reap(q, effort == VYI_EFFORT_WORK ? VYI_PASS_WAIT_NS : 0, err);
+        if (status == VYRE_OK && vyi_queue_in_flight(q) && effort == VYI_EFFORT_NEWS)
+            return vyi_chain_pass_behind(q, err);
         if (status != VYRE_OK || vyi_queue_in_flight(q))
             return status;
     }

@@ -607,6 +607,74 @@ static void in_passes_each_batch_looks(void)
     vyre_close(v);
 }
 
+/* The pass under way has been at the slots of the second batch before that came, so another
+ * follows it; a third batch that comes while both are queued is left to the next call. */
+static void a_batch_beside_a_pass_is_served_though_nobody_asks(void)
+{
+    for (uint32_t queued = 1; queued <= 2; queued++) {
+        const vyre_desc d = engine_desc(128);
+        fake_reset();
+        fake.not_live = true;
+        fake.in_flight = queued;
+        vyre *v = fake_handle(&d);
+        fake_device *device = (fake_device *)vyi_queue_device(&v->queue);
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        fake.hold = true; /* a launch ends when somebody says so, not when somebody asks */
+        CHECK(publish_looks(v, 8, false));
+        fake_finish(device);
+        device->completed = 0; /* its works have ended, and the launch has not */
+        CHECK_EQ(fake.served, 8);
+        for (uint32_t i = 0; i < 3; i++)
+            CHECK_EQ(vyre_poll(v, engine_publish(v, engine_add(1))), VYRE_PENDING);
+        CHECK_EQ(fake.calls[FAKE_LAUNCH], 1);
+        for (uint32_t i = 0; i < 2; i++) {
+            CHECK(publish_looks(v, 8, false));
+            CHECK_EQ(fake.calls[FAKE_LAUNCH], queued);
+        }
+        device->completed = 1;
+        while (device->completed < device->launched)
+            fake_finish(device);
+        CHECK_EQ(fake.served, queued == 1 ? 8 : 8 + 3 + 16);
+        fake.hold = false;
+        CHECK(publish_looks(v, 8, false)); /* the chain goes on as it was */
+        CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK);
+        CHECK_EQ(fake.served, 8 + 3 + 16 + 8);
+        CHECK_EQ(v->queue.chain.launched, v->queue.chain.completed);
+        vyre_close(v);
+    }
+}
+
+/* Nothing is launched behind a pass that has served all, or for works that it was made for. */
+static void a_pass_is_followed_only_for_news(void)
+{
+    const vyre_desc d = engine_desc(128);
+    fake_reset();
+    fake.not_live = true;
+    vyre *v = fake_handle(&d);
+    vyi_queue *q = &v->queue;
+    fake_device *device = (fake_device *)vyi_queue_device(q);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    fake.hold = true;
+    CHECK(publish_looks(v, 8, false));
+    CHECK_EQ(vyi_queue_nudge(q, VYI_EFFORT_NEWS, NULL), VYRE_OK); /* these works are the pass's */
+    CHECK_EQ(fake.calls[FAKE_LAUNCH], 1);
+    fake_finish(device);
+    device->completed = 0;
+    CHECK_EQ(vyi_queue_nudge(q, VYI_EFFORT_NEWS, NULL), VYRE_OK);
+    CHECK_EQ(fake.calls[FAKE_LAUNCH], 1);
+    fake.fail_at = fake.total + 2; /* a reap, and the launch */
+    fake.fail_with = VYRE_E_LAUNCH;
+    CHECK(publish_looks(v, 8, false));
+    CHECK(fake.failed && fake.calls[FAKE_LAUNCH] == 2);
+    CHECK(publish_looks(v, 8, false)); /* which is made good */
+    CHECK_EQ(v->queue.chain.launched, 2);
+    device->completed = 1;
+    fake.hold = false;
+    CHECK_EQ(vyre_drain(v, SECOND, NULL), VYRE_OK);
+    CHECK_EQ(fake.served, 24);
+    vyre_close(v);
+}
+
 /* --- slots as lines, and a thread alone ---------------------------------- */
 
 static vyre_work varied_work(uint32_t i)
@@ -1131,6 +1199,8 @@ int main(void)
     RUN(publishes_look_at_the_device_now_and_then);
     RUN(publishes_into_a_ring_at_rest_look);
     RUN(in_passes_each_batch_looks);
+    RUN(a_batch_beside_a_pass_is_served_though_nobody_asks);
+    RUN(a_pass_is_followed_only_for_news);
     RUN(a_line_is_the_same_slot);
     RUN(lines_are_fenced_when_they_must_be);
     RUN(a_second_thread_waits_its_turn);

@@ -116,6 +116,22 @@ static void vyi_chain_look_back(vyi_queue *q)
     c->before = 0;
 }
 
+/* While a pass is under way a batch was published.  It may have been at these slots
+ * before, and nobody may ask again, so another one follows it.  Wide works have the
+ * device to themselves. */
+static vyre_status vyi_chain_pass_behind(vyi_queue *q, vyre_error *err)
+{
+    const uint32_t waiting = vyi_queue_waiting(q), before = q->chain.before;
+    if (waiting == 0 || waiting == before || q->wides.count ||
+        vyi_queue_in_flight(q) >= vyi_queue_device(q)->in_flight)
+        return VYRE_OK;
+    q->chain.before = waiting;
+    const vyre_status status = vyi_queue_launch(q, VYI_LAUNCH_ONCE, 0, err);
+    if (status != VYRE_OK)
+        q->chain.before = before;
+    return status;
+}
+
 /* A pass for work that is pending, unless the last one has changed nothing and
  * nothing is new. */
 static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *err)
@@ -124,6 +140,8 @@ static vyre_status vyi_chain_pass(vyi_queue *q, vyi_effort effort, vyre_error *e
     if (vyi_queue_in_flight(q)) {
         const vyre_status status =
             vyi_queue_reap(q, effort == VYI_EFFORT_WORK ? VYI_PASS_WAIT_NS : 0, err);
+        if (status == VYRE_OK && vyi_queue_in_flight(q) && effort == VYI_EFFORT_NEWS)
+            return vyi_chain_pass_behind(q, err);
         if (status != VYRE_OK || vyi_queue_in_flight(q))
             return status;
     }

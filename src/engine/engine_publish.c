@@ -157,7 +157,8 @@ static inline vyre_ticket vyi_slots_fly(vyi_queue *q, uint32_t slot, const vyre_
 /* --- publishing ----------------------------------------------------------- */
 
 /* Whether the work in the place before is under way, as far as one word says: of one that
- * has paused, or waits for IO, it says no, which costs a look. */
+ * has paused, or waits for IO, it says no, which costs a look.  Of one that outlasts all
+ * leases in flight it says yes: then who passes the next of the places looks. */
 static inline bool vyi_place_before_is_busy(const vyi_queue *q, const vyi_share *share,
                                             uint32_t place)
 {
@@ -334,8 +335,10 @@ VYI_API vyre_status vyi_publish(vyi_queue *q, vyi_owner *o, const vyre_work *wor
         done += status == VYRE_OK ? n : 0;
     }
     /* A batch is worth a pass of a kernel that does not stay. */
-    r.due = r.due || (count > 1 && !vyi_load_relaxed(&q->lives));
-    vyi_publish_end(q, &r);
+    if (count > 1 && done && !vyi_load_relaxed(&q->lives))
+        (void)vyi_queue_nudge(q, VYI_EFFORT_NEWS, NULL);
+    else
+        vyi_publish_end(q, &r);
     if (published)
         *published = done;
     if (last && done)

@@ -545,7 +545,8 @@ typedef struct vyi_receipt {
 typedef enum vyi_effort {
     VYI_EFFORT_LOOK = 0, /* keep a started kernel going */
     VYI_EFFORT_WORK = 1, /* also make passes for work that waits without one */
-    VYI_EFFORT_REST = 2  /* as LOOK, but leases may run out while nothing waits */
+    VYI_EFFORT_REST = 2, /* as LOOK, but leases may run out while nothing waits */
+    VYI_EFFORT_NEWS = 3  /* as LOOK, and a pass that is under way may have come too early */
 } vyi_effort;
 
 static inline vyi_owner *vyi_load_owner(const vyi_queue *q, uint32_t slot)
