@@ -3808,9 +3808,9 @@ VYI_EXTERN_C_END
  *     vyre_replay_close(log);
  *
  * A log is used by one thread at a time.  A handle that records (vyre_desc.record)
- * may be used by any, also while another reads the log.  What it records is written
- * when 1024 records have come together, when the log is asked or synchronised, and
- * when the handle is closed.
+ * may be used by any, also while another reads the log.  A thread of the log's writes
+ * what it records, a tenth of a second later at most; it is written at once when the
+ * log is read or synchronised, and when the handle is closed.
  * ======================================================================= */
 #ifndef VYI_REPLAY_H
 #define VYI_REPLAY_H
@@ -6936,6 +6936,68 @@ static inline uint64_t vyi_ticks(void)
     return low | (uint64_t)high << 32;
 }
 #endif
+
+/* Times that are noted where a look at the clock would take too long: the processor's
+ * ticks if they are steady, or nanoseconds. */
+typedef struct vyi_timer {
+    uint64_t ticks, ns; /* of the moment at which it began */
+    bool     steady;
+} vyi_timer;
+
+/* What such times are in nanoseconds: a moment by both, and nanoseconds of a tick. */
+typedef struct vyi_scale {
+    uint64_t ticks, ns;
+    double   rate;
+} vyi_scale;
+
+static inline uint64_t vyi_timer_now(const vyi_timer *t)
+{
+#if VYI_TICKS
+    if (t->steady)
+        return vyi_ticks();
+#endif
+    (void)t;
+    return vyi_now();
+}
+
+/* Of a few pairs the one that was read in the shortest time. */
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static vyi_scale vyi_scale_now(const vyi_timer *t)
+{
+    vyi_scale s;
+    uint64_t least = UINT64_MAX;
+    s.ticks = s.ns = 0;
+    for (unsigned turn = 0; turn < 3; turn++) {
+        const uint64_t before = vyi_timer_now(t), ns = vyi_now(), took = vyi_timer_now(t) - before;
+        if (took >= least)
+            continue;
+        least = took;
+        s.ticks = t->steady ? before + took / 2 : ns;
+        s.ns = ns;
+    }
+    s.rate = s.ticks > t->ticks && t->ticks ? (double)(s.ns - t->ns) / (double)(s.ticks - t->ticks)
+                                            : 1;
+    return s;
+}
+
+static inline void vyi_timer_begin(vyi_timer *t)
+{
+    t->ticks = t->ns = 0;
+#if VYI_TICKS
+    t->steady = vyi_ticks_are_steady();
+#else
+    t->steady = false;
+#endif
+    const vyi_scale begin = vyi_scale_now(t);
+    t->ticks = begin.ticks;
+    t->ns = begin.ns;
+}
+
+static inline uint64_t vyi_scale_ns(const vyi_scale *s, uint64_t ticks)
+{
+    const double ago = ticks <= s->ticks ? (double)(s->ticks - ticks) : -(double)(ticks - s->ticks);
+    return s->ns - (uint64_t)(int64_t)(ago * s->rate);
+}
 
 /* The time at which a timeout ends that begins now. */
 static inline uint64_t vyi_deadline(uint64_t timeout_ns)
@@ -26727,7 +26789,7 @@ typedef enum vyi_trace_kind {
 
 /* What is known of a slot's work that a lane runs, until the slot is made ready for
  * another one: words of a line, so that noting one takes stores and no more.  Times are
- * vyi_trace_now()'s, the low word first. */
+ * the trace's timer's, the low word first. */
 typedef enum vyi_card {
     VYI_CARD_PUBLISHED = 0, /* generation of the last work; it goes last */
     VYI_CARD_OPCODE = 1,
@@ -26746,8 +26808,7 @@ typedef struct vyi_trace {
     uint32_t  head;   /* noted so far */
     vyi_moment opened; /* when the device was; under the lock */
     uint32_t *cards;  /* of each slot, see vyi_card */
-    uint64_t  ticks, ns; /* of one moment, for what is between them and nanoseconds */
-    bool      steady; /* the processor's ticks are the time */
+    vyi_timer timer;  /* whose times works are noted by */
     uint32_t *seen;   /* of each slot: the low word of the end that was taken last */
     uint32_t  times;  /* index of that buffer; means nothing without events */
     uint32_t  rows[8]; /* chunks that were taken of each row, and */
@@ -26762,12 +26823,6 @@ typedef struct vyi_trace_found {
     uint32_t span, end;    /* of which the low word is `end` */
     uint32_t generation, opcode, kind, code;
 } vyi_trace_found;
-
-/* For times that are noted: what the clock says now, by both its readings. */
-typedef struct vyi_trace_scale {
-    uint64_t ticks, ns;
-    double   rate;
-} vyi_trace_scale;
 
 typedef struct vyi_handler_name_of {
     uint32_t    opcode;
@@ -26876,8 +26931,7 @@ VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_
 VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint32_t slot,
                                uint32_t value);
 VYI_API void vyi_trace_take(vyre *v, uint32_t first, uint32_t count);
-VYI_API vyi_trace_scale vyi_trace_scale_now(const vyi_trace *t);
-VYI_API uint32_t vyi_trace_look(const vyre *v, uint32_t slot, const vyi_trace_scale *scale,
+VYI_API uint32_t vyi_trace_look(const vyre *v, uint32_t slot, const vyi_scale *scale,
                                 vyi_trace_found *out);
 VYI_API void vyi_trace_published(vyre *v, uint64_t since, vyre_ticket t, uint32_t opcode);
 VYI_API void vyi_trace_ended(vyre *v, vyre_ticket t, vyi_trace_kind kind, uint32_t code);
@@ -26889,17 +26943,6 @@ VYI_API void vyi_trace_moment(const vyre *v, vyi_device *d, vyi_moment *out);
 
 /* Once who is told is known (engine.c). */
 VYI_API void vyi_extras_plan(vyre *v);
-
-/* The time by which works are noted. */
-static inline uint64_t vyi_trace_now(const vyi_trace *t)
-{
-#if VYI_TICKS
-    if (t->steady)
-        return vyi_ticks();
-#endif
-    (void)t;
-    return vyi_now();
-}
 
 /* Works of groups are events at once: their chunks come before their ends. */
 static inline bool vyi_trace_has_card(const vyre *v, uint32_t slot)
@@ -27727,12 +27770,7 @@ VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err)
     v->trace.cards = v->trace.events + 4 * (size_t)count;
     v->trace.seen = v->trace.cards + VYI_CARD_WORDS * slots;
     v->trace.mask = count - 1;
-#if VYI_TICKS
-    v->trace.steady = vyi_ticks_are_steady();
-#endif
-    const vyi_trace_scale begin = vyi_trace_scale_now(&v->trace);
-    v->trace.ticks = begin.ticks;
-    v->trace.ns = begin.ns;
+    vyi_timer_begin(&v->trace.timer);
     return VYRE_OK;
 }
 
@@ -27759,32 +27797,7 @@ VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_
     vyi_trace_note_at(v, vyi_now(), kind, slot, value);
 }
 
-/* --- times ----------------------------------------------------------------- */
-
-/* Of a few pairs the one that was read in the shortest time. */
-VYI_API vyi_trace_scale vyi_trace_scale_now(const vyi_trace *t)
-{
-    vyi_trace_scale s;
-    uint64_t least = UINT64_MAX;
-    s.ticks = s.ns = 0;
-    for (unsigned turn = 0; turn < 3; turn++) {
-        const uint64_t before = vyi_trace_now(t), ns = vyi_now(), took = vyi_trace_now(t) - before;
-        if (took >= least)
-            continue;
-        least = took;
-        s.ticks = t->steady ? before + took / 2 : ns;
-        s.ns = ns;
-    }
-    s.rate = s.ticks > t->ticks && t->ticks ? (double)(s.ns - t->ns) / (double)(s.ticks - t->ticks)
-                                            : 1;
-    return s;
-}
-
-static uint64_t vyi_trace_ns(const vyi_trace_scale *s, uint64_t ticks)
-{
-    const double ago = ticks <= s->ticks ? (double)(s->ticks - ticks) : -(double)(ticks - s->ticks);
-    return s->ns - (uint64_t)(int64_t)(ago * s->rate);
-}
+/* --- the device's times ---------------------------------------------------- */
 
 VYI_API void vyi_trace_moment(const vyre *v, vyi_device *d, vyi_moment *out)
 {
@@ -27792,8 +27805,6 @@ VYI_API void vyi_trace_moment(const vyre *v, vyi_device *d, vyi_moment *out)
     if (v->backend->moment)
         (void)v->backend->moment(d, out);
 }
-
-/* --- the device's times ---------------------------------------------------- */
 
 static uint32_t *vyi_times_of(const vyre *v)
 {
@@ -27857,8 +27868,8 @@ VYI_API void vyi_trace_published(vyre *v, uint64_t since, vyre_ticket t, uint32_
 {
     const uint32_t slot = VYI_TICKET_SLOT(t);
     if (!vyi_trace_has_card(v, slot)) {
-        const vyi_trace_scale scale = vyi_trace_scale_now(&v->trace);
-        vyi_trace_note_at(v, vyi_trace_ns(&scale, since), VYI_TRACE_PUBLISH, slot, opcode);
+        const vyi_scale scale = vyi_scale_now(&v->trace.timer);
+        vyi_trace_note_at(v, vyi_scale_ns(&scale, since), VYI_TRACE_PUBLISH, slot, opcode);
         return;
     }
     uint32_t *card = vyi_card_of(v, slot);
@@ -27893,7 +27904,7 @@ VYI_API void vyi_trace_ended(vyre *v, vyre_ticket t, vyi_trace_kind kind, uint32
     if (vyi_load_relaxed(card + VYI_CARD_ENDED) == t.generation ||
         (last && vyi_generation_is_after(last, t.generation)))
         return;
-    vyi_card_end(card, t.generation, kind, code, vyi_trace_now(&v->trace));
+    vyi_card_end(card, t.generation, kind, code, vyi_timer_now(&v->trace.timer));
     if (vyi_load_relaxed(card + VYI_CARD_MOVED) == t.generation)
         vyi_trace_note(v, kind, slot, code);
 }
@@ -27901,7 +27912,7 @@ VYI_API void vyi_trace_ended(vyre *v, vyre_ticket t, vyi_trace_kind kind, uint32
 /* Of works whose ends nobody has asked for. */
 VYI_API void vyi_trace_rested(vyre *v)
 {
-    const uint64_t now = vyi_trace_now(&v->trace);
+    const uint64_t now = vyi_timer_now(&v->trace.timer);
     for (uint32_t slot = 0; slot < v->queue.slots.lanes; slot++) {
         uint32_t *card = vyi_card_of(v, slot);
         const uint32_t last = vyi_load_acquire(card + VYI_CARD_PUBLISHED);
@@ -27915,7 +27926,7 @@ VYI_API void vyi_trace_rested(vyre *v)
     vyi_trace_note(v, VYI_TRACE_RESTED, 0, 0);
 }
 
-VYI_API uint32_t vyi_trace_look(const vyre *v, uint32_t slot, const vyi_trace_scale *scale,
+VYI_API uint32_t vyi_trace_look(const vyre *v, uint32_t slot, const vyi_scale *scale,
                                 vyi_trace_found *out)
 {
     const uint32_t *card = vyi_card_of(v, slot);
@@ -27927,12 +27938,12 @@ VYI_API uint32_t vyi_trace_look(const vyre *v, uint32_t slot, const vyi_trace_sc
         return 0;
     if (carded) {
         out->opcode = vyi_load_relaxed(card + VYI_CARD_OPCODE);
-        out->since = vyi_trace_ns(scale, vyi_card_time_of(card + VYI_CARD_SINCE));
+        out->since = vyi_scale_ns(scale, vyi_card_time_of(card + VYI_CARD_SINCE));
     }
     if (carded && vyi_load_acquire(card + VYI_CARD_ENDED) == generation) {
         out->kind = vyi_load_relaxed(card + VYI_CARD_KIND);
         out->code = vyi_load_relaxed(card + VYI_CARD_CODE);
-        out->until = vyi_trace_ns(scale, vyi_card_time_of(card + VYI_CARD_UNTIL));
+        out->until = vyi_scale_ns(scale, vyi_card_time_of(card + VYI_CARD_UNTIL));
     }
     const bool ran = vyi_times_fresh(v, slot, out);
     return (uint32_t)carded + (out->until != 0) + ran;
@@ -27946,7 +27957,7 @@ static void vyi_trace_take_some(vyre *v, uint32_t first, uint32_t count)
 {
     vyi_trace *t = &v->trace;
     vyi_trace_found found[VYI_TRACE_MANY];
-    const vyi_trace_scale scale = vyi_trace_scale_now(t);
+    const vyi_scale scale = vyi_scale_now(&t->timer);
     uint32_t n = 0;
     VYRE_ASSERT(count <= VYI_TRACE_MANY);
     for (uint32_t i = 0; i < count; i++) {
@@ -29007,7 +29018,7 @@ static vyre_status vyi_publish_told(vyi_queue *q, vyi_owner *o, const vyre_work 
                                     vyi_receipt *last, vyre_error *err)
 {
     uint32_t one = 1;
-    const uint64_t since = q->v->trace.events ? vyi_trace_now(&q->v->trace) : 0;
+    const uint64_t since = q->v->trace.events ? vyi_timer_now(&q->v->trace.timer) : 0;
     const vyre_status status = vyi_publish_next(q, o, work, &one, last, err);
     if (status == VYRE_OK && !last->relay)
         vyi_tell_published(q->v, since, work, last->ticket);
@@ -52410,23 +52421,70 @@ VYI_EXTERN_C_BEGIN
 #define VYI_REPLAY2_RECORD 128u
 #define VYI_REPLAY2_HINT   64u /* records between two updates of `written` */
 
-/* Records of a handle that have not been written yet. */
-#define VYI_REPLAY_PENDING 1024u
+/* --- notes (replay_note.c) -------------------------------------------------- */
 
-/* What a log keeps while it records (replay_record.c); under the log's lock. */
+/* What a handle tells is noted first, in words:
+ *
+ *     0  a vyre_replay_kind | a work's priority, or an end's state, << 16 | words << 24;
+ *        0: what follows to the end of the ring is none
+ *     1  slot   2 generation   3, 4 the time by the notes' timer, the low word first
+ *     5  tenant, or a failure   6 opcode, or a code
+ *     7  a work's arguments; of an end the twelve words of its result, or nothing */
+#define VYI_NOTE_SLOT       1u
+#define VYI_NOTE_GENERATION 2u
+#define VYI_NOTE_TIME       3u
+#define VYI_NOTE_TENANT     5u
+#define VYI_NOTE_FAILURE    5u
+#define VYI_NOTE_OPCODE     6u
+#define VYI_NOTE_CODE       6u
+#define VYI_NOTE_ARGS       7u
+#define VYI_NOTE_MOST       (VYI_NOTE_ARGS + VYRE_MAX_ARGS)
+
+#define VYI_NOTES_WORDS  0x100000u /* a power of two: 65,536 notes of works with nine arguments */
+#define VYI_NOTES_SOME   0x2000u   /* that are worth a look: about a thousand notes */
+#define VYI_NOTES_NAP_NS 100000000u /* the longest that a note waits for one */
+
+#define VYI_REPLAY_PENDING 1024u /* records that are written at a time */
+
+typedef struct vyi_notes {
+    uint32_t  *words;
+    uint32_t   mask;
+    uint32_t   limit;   /* words that may wait at most; constant while somebody notes */
+    /* The noter's. */
+    uint32_t   head;    /* words noted so far, wrapping; stored with release */
+    uint32_t   room_to; /* where `head` may be without another look at `tail` */
+    /* Who that is.  `noter` is `first`, the thread that needs no lock, unless another has
+     * its turn; it is `inside` while it notes. */
+    void      *noter;
+    uint32_t   inside, fenced;
+    void      *first;   /* under `turn`, and */
+    uint32_t   visits;
+    vyi_mutex  turn;    /* of all others */
+    /* Under the log's lock. */
+    uint32_t   tail;    /* words of which there are records; stored with release */
+    uint64_t   last_ns; /* time of the last record: none goes back */
+    vyi_timer  timer;
+    vyi_thread writer;
+    vyi_mutex  sleep;   /* of `quits` */
+    vyi_cond   wake;
+    bool       runs, quits;
+} vyi_notes;
+
+/* What a log keeps while it records (replay_record.c). */
 typedef struct vyi_replay_recorder {
-    vyre     *v;
-    uint32_t *open;     /* of each slot: the generation whose end has not come; 0: none */
+    vyre     *v;        /* under the log's lock; constant while it records */
+    uint32_t *open;     /* of each slot: the generation whose end has not come; 0: none;
+                           the noter's */
     uint32_t  slots;
-    uint8_t  *pending;  /* encoded, from sequence `next` on */
-    uint32_t  count;
-    uint64_t  dropped;  /* records that could not be written */
+    uint8_t  *pending;  /* under the log's lock: records that are being written */
+    uint64_t  dropped;  /* and how many could not be */
 } vyi_replay_recorder;
 
 struct vyre_replay {
     vyi_observer   observer; /* the engine's: first */
     vyi_mutex      lock;
     vyi_replay_recorder recorder;
+    vyi_notes      notes;
     vyre_allocator allocator;
     vyre_file      file;
     void          *own;      /* the file is a path's: to be closed */
@@ -52473,10 +52531,22 @@ VYI_API vyre_status vyi_replay2_put(vyre_replay *r, const uint8_t *bytes, uint32
                                     vyre_error *err);
 VYI_API uint64_t vyi_replay2_oldest(const vyre_replay *r);
 
-/* Recording (replay_record.c): what the engine calls; and what is pending, written.
- * The caller has the lock. */
+/* Recording (replay_record.c): what the engine calls. */
 VYI_API void vyi_replay_observe(vyre_replay *r);
+
+/* Notes (replay_note.c).  What is between a begin and an end is one thread's: `publishes`
+ * says that it may become the one that needs no lock, and the answer goes to the end.
+ * There, room for a note, and all of its words are there.  vyi_replay_flush: records of all
+ * notes, under the log's lock. */
+VYI_API bool vyi_noter_begin(vyi_notes *n, bool publishes);
+VYI_API void vyi_noter_end(vyi_notes *n, bool mine);
+VYI_API uint32_t *vyi_note_begin(vyre_replay *r, uint32_t words);
+VYI_API void vyi_note_end(vyre_replay *r, uint32_t words);
 VYI_API void vyi_replay_flush(vyre_replay *r);
+VYI_API void vyi_notes_start(vyre_replay *r);
+VYI_API void vyi_notes_stop(vyre_replay *r);
+VYI_API bool vyi_notes_locks(vyi_notes *n);
+VYI_API void vyi_notes_free(vyi_notes *n);
 
 /* A path through stdio (replay_file.c): NULL on failure. */
 VYI_API void *vyi_replay_file_open(const vyre_replay_desc *desc, vyre_file *file,
@@ -53153,6 +53223,16 @@ static vyre_status vyi_replay_check(const vyre_replay_desc *desc, vyre_error *er
     return desc->read_only ? VYRE_OK : vyi_replay_capacity(desc->capacity, err);
 }
 
+static bool vyi_replay_locks(vyre_replay *r)
+{
+    if (!vyi_mutex_init(&r->lock))
+        return false;
+    if (vyi_notes_locks(&r->notes))
+        return true;
+    vyi_mutex_free(&r->lock);
+    return false;
+}
+
 VYI_COLD
 VYRE_API vyre_replay *vyre_replay_open(const vyre_replay_desc *desc, vyre_error *err)
 {
@@ -53164,7 +53244,7 @@ VYRE_API vyre_replay *vyre_replay_open(const vyre_replay_desc *desc, vyre_error 
         return NULL;
     }
     memset(r, 0, sizeof *r);
-    if (!vyi_mutex_init(&r->lock)) {
+    if (!vyi_replay_locks(r)) {
         vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.", "the system gave no lock");
         vyi_free(&desc->allocator, r, sizeof *r);
         return NULL;
@@ -53190,6 +53270,7 @@ VYRE_API void vyre_replay_close(vyre_replay *r)
     VYRE_ASSERT(!r->recorder.v); /* a handle that records has been closed */
     if (r->own)
         vyi_replay_file_close(&allocator, r->own);
+    vyi_notes_free(&r->notes);
     vyi_mutex_free(&r->lock);
     vyi_free(&allocator, r, sizeof *r);
 }
@@ -53249,8 +53330,10 @@ VYRE_API vyre_status vyre_replay_next(vyre_replay *r, vyre_replay_record *out, v
 
 VYRE_API void vyre_replay_rewind(vyre_replay *r)
 {
+    vyi_mutex_lock(&r->lock);
     r->at = r->version == 1 ? 0 : vyi_replay2_oldest(r);
     r->lost = 0;
+    vyi_mutex_unlock(&r->lock);
 }
 
 VYRE_API vyre_status vyre_replay_sync(vyre_replay *r, vyre_error *err)
@@ -53740,6 +53823,264 @@ VYRE_API vyre_status vyre_replay_wait(vyre_replay *r, vyre *v, vyre_ticket ticke
 
 #endif /* VYRE_NO_REPLAY */
 /* ==========================================================================
+ * replay: notes of what a handle tells its log
+ *
+ * Who publishes pays for a few plain stores; a thread of the log's makes records of them
+ * and writes those.  Notes lie in a ring, in the order in which they were made, so there
+ * is one noter at a time.  The first thread that publishes becomes it without a locked
+ * instruction, as the owner of slots does (engine_slots.c): beside write-combined memory
+ * each would wait until the work that was just stored has left for the device.  Others
+ * stop it for the time of their note, and all take turns by a lock if that happens often.
+ * ======================================================================= */
+
+#ifndef VYRE_NO_REPLAY
+
+/* --- whose turn it is ------------------------------------------------------ */
+
+#define VYI_NOTER_NOBODY ((void *)(uintptr_t)0)
+#define VYI_NOTER_MANY   ((void *)(uintptr_t)1) /* whoever has the lock */
+#define VYI_NOTER_VISITS 64u /* of others, until all take turns */
+#define VYI_NOTER_SLEEP_NS 20000000u
+
+static bool vyi_noter_enter(vyi_notes *n, void *me)
+{
+    if (vyi_load_pointer(&n->noter) != me)
+        return false;
+    vyi_store_relaxed(&n->inside, 1);
+    if (vyi_load_relaxed(&n->fenced))
+        vyi_fence_full();
+    else
+        vyi_fence_compiler();
+    if (vyi_load_pointer(&n->noter) == me)
+        return true;
+    vyi_store_release(&n->inside, 0);
+    return false;
+}
+
+/* Under `turn`: the thread that needs no lock stays outside.  See vyi_queue_fence_others. */
+static void vyi_noter_visit(vyi_notes *n)
+{
+    vyi_store_pointer(&n->noter, VYI_NOTER_MANY);
+    if (!vyi_load_relaxed(&n->fenced) && !vyi_fence_others()) {
+        vyi_store_release(&n->fenced, 1);
+        vyi_sleep(VYI_NOTER_SLEEP_NS);
+    }
+    vyi_fence_full();
+    while (vyi_load_acquire(&n->inside))
+        vyi_yield();
+    if (++n->visits >= VYI_NOTER_VISITS)
+        n->first = VYI_NOTER_MANY;
+}
+
+VYI_API bool vyi_noter_begin(vyi_notes *n, bool publishes)
+{
+    void *const me = (void *)vyi_thread_id();
+    if (vyi_noter_enter(n, me))
+        return true;
+    vyi_mutex_lock(&n->turn);
+    if (n->first == VYI_NOTER_NOBODY && publishes)
+        n->first = me;
+    else if (n->first != VYI_NOTER_NOBODY && n->first != VYI_NOTER_MANY && n->first != me)
+        vyi_noter_visit(n);
+    return false;
+}
+
+VYI_API void vyi_noter_end(vyi_notes *n, bool mine)
+{
+    if (mine) {
+        vyi_store_release(&n->inside, 0);
+        return;
+    }
+    vyi_store_pointer(&n->noter, n->first);
+    vyi_mutex_unlock(&n->turn);
+}
+
+/* --- the ring -------------------------------------------------------------- */
+
+/* Nobody but the noter moves `head`, so this ends. */
+static void vyi_notes_make_room(vyre_replay *r, uint32_t need)
+{
+    vyi_notes *n = &r->notes;
+    n->room_to = vyi_load_acquire(&n->tail) + n->limit;
+    if (n->room_to - n->head >= need)
+        return;
+    vyi_mutex_lock(&r->lock);
+    vyi_replay_flush(r);
+    n->room_to = n->tail + n->limit;
+    vyi_mutex_unlock(&r->lock);
+}
+
+VYI_API uint32_t *vyi_note_begin(vyre_replay *r, uint32_t words)
+{
+    vyi_notes *n = &r->notes;
+    const uint32_t at = n->head & n->mask, rest = n->mask + 1 - at;
+    const bool wraps = rest < words;
+    const uint32_t need = words + (wraps ? rest : 0);
+    VYRE_ASSERT(words >= VYI_NOTE_ARGS && words <= VYI_NOTE_MOST);
+    if (n->room_to - n->head < need)
+        vyi_notes_make_room(r, need);
+    if (!wraps)
+        return n->words + at;
+    n->words[at] = 0;
+    vyi_store_release(&n->head, n->head + rest);
+    return n->words;
+}
+
+VYI_API void vyi_note_end(vyre_replay *r, uint32_t words)
+{
+    vyi_notes *n = &r->notes;
+    const uint32_t before = n->head;
+    vyi_store_release(&n->head, before + words);
+    if ((before ^ (before + words)) & ~(VYI_NOTES_SOME - 1u))
+        vyi_cond_signal(&n->wake); /* who misses it looks soon by itself */
+}
+
+/* --- records --------------------------------------------------------------- */
+
+/* How a note begins, see replay_impl.h. */
+static void vyi_note_read(const uint32_t *note, vyre_replay_record *out)
+{
+    const uint32_t size = note[0] >> 24, more = note[0] >> 16 & 0xffu;
+    memset(out, 0, sizeof *out);
+    out->kind = note[0] & 0xffu;
+    out->slot = note[VYI_NOTE_SLOT];
+    out->generation = note[VYI_NOTE_GENERATION];
+    if (out->kind == VYRE_REPLAY_WORK) {
+        out->tenant = note[VYI_NOTE_TENANT];
+        out->opcode = note[VYI_NOTE_OPCODE];
+        out->priority = (vyre_priority)more;
+        out->arg_count = size - VYI_NOTE_ARGS;
+        memcpy(out->args, note + VYI_NOTE_ARGS, out->arg_count * sizeof *out->args);
+        return;
+    }
+    out->code = note[VYI_NOTE_CODE];
+    out->ended = out->kind == VYRE_REPLAY_END;
+    out->state = out->ended ? more : 0;
+    out->failure = note[VYI_NOTE_FAILURE];
+    if (size > VYI_NOTE_ARGS) {
+        uint8_t bytes[4 * VYRE_MAX_ARGS];
+        for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
+            vyi_set_word(bytes, i, note[VYI_NOTE_ARGS + i]);
+        out->digest = vyre_replay_digest(bytes, sizeof bytes);
+    }
+}
+
+/* The notes from `*tail` to `head`, or as many as there is room for: how many records. */
+static uint32_t vyi_notes_encode(vyre_replay *r, uint32_t *tail, uint32_t head,
+                                 const vyi_scale *scale)
+{
+    vyi_notes *n = &r->notes;
+    uint32_t count = 0;
+    while (*tail != head && count < VYI_REPLAY_PENDING) {
+        const uint32_t at = *tail & n->mask, *note = n->words + at;
+        vyre_replay_record record;
+        if (note[0] == 0) {
+            *tail += n->mask + 1 - at;
+            continue;
+        }
+        vyi_note_read(note, &record);
+        record.time_ns = vyi_scale_ns(scale, note[VYI_NOTE_TIME] |
+                                             (uint64_t)note[VYI_NOTE_TIME + 1] << 32);
+        record.time_ns = record.time_ns > n->last_ns ? record.time_ns : n->last_ns;
+        n->last_ns = record.time_ns;
+        vyi_replay2_encode(r, &record, r->next + count,
+                           r->recorder.pending + (size_t)count * VYI_REPLAY2_RECORD);
+        *tail += note[0] >> 24;
+        count++;
+    }
+    return count;
+}
+
+VYI_API void vyi_replay_flush(vyre_replay *r)
+{
+    vyi_notes *n = &r->notes;
+    const uint32_t head = vyi_load_acquire(&n->head);
+    uint32_t tail = n->tail;
+    if (tail == head)
+        return;
+    const vyi_scale scale = vyi_scale_now(&n->timer);
+    while (tail != head) {
+        const uint64_t before = r->next;
+        const uint32_t count = vyi_notes_encode(r, &tail, head, &scale);
+        if (vyi_replay2_put(r, r->recorder.pending, count, NULL) < 0)
+            r->recorder.dropped += count - (r->next - before);
+        vyi_store_release(&n->tail, tail);
+    }
+}
+
+/* --- who writes ------------------------------------------------------------- */
+
+static void vyi_notes_main(void *user)
+{
+    vyre_replay *r = (vyre_replay *)user;
+    vyi_notes *n = &r->notes;
+    vyi_mutex_lock(&n->sleep);
+    while (!n->quits) {
+        vyi_cond_wait(&n->wake, &n->sleep, VYI_NOTES_NAP_NS);
+        vyi_mutex_unlock(&n->sleep);
+        do {
+            vyi_mutex_lock(&r->lock);
+            vyi_replay_flush(r);
+            vyi_mutex_unlock(&r->lock);
+        } while (vyi_load_acquire(&n->head) - vyi_load_acquire(&n->tail) >= VYI_NOTES_SOME);
+        vyi_mutex_lock(&n->sleep);
+    }
+    vyi_mutex_unlock(&n->sleep);
+}
+
+VYI_COLD
+VYI_API void vyi_notes_start(vyre_replay *r)
+{
+    vyi_notes *n = &r->notes;
+    n->head = n->tail = n->room_to = 0;
+    n->noter = n->first = VYI_NOTER_NOBODY;
+    n->visits = n->inside = 0;
+    n->fenced = !vyi_fence_others_ready();
+    n->last_ns = 0;
+    n->quits = false;
+    vyi_timer_begin(&n->timer);
+    n->runs = vyi_thread_start(&n->writer, vyi_notes_main, r);
+    n->limit = n->runs ? n->mask + 1 : VYI_NOTES_SOME;
+}
+
+VYI_COLD
+VYI_API void vyi_notes_stop(vyre_replay *r)
+{
+    vyi_notes *n = &r->notes;
+    if (!n->runs)
+        return;
+    vyi_mutex_lock(&n->sleep);
+    n->quits = true;
+    vyi_cond_signal(&n->wake);
+    vyi_mutex_unlock(&n->sleep);
+    vyi_thread_join(&n->writer);
+    n->runs = false;
+}
+
+VYI_COLD
+VYI_API bool vyi_notes_locks(vyi_notes *n)
+{
+    if (!vyi_mutex_init(&n->turn))
+        return false;
+    if (vyi_mutex_init(&n->sleep)) {
+        if (vyi_cond_init(&n->wake))
+            return true;
+        vyi_mutex_free(&n->sleep);
+    }
+    vyi_mutex_free(&n->turn);
+    return false;
+}
+
+VYI_COLD
+VYI_API void vyi_notes_free(vyi_notes *n)
+{
+    vyi_cond_free(&n->wake);
+    vyi_mutex_free(&n->sleep);
+    vyi_mutex_free(&n->turn);
+}
+
+#endif /* VYRE_NO_REPLAY */
+/* ==========================================================================
  * replay: what a handle tells its log
  *
  * The engine's public functions tell of works and of ends that a program sees.
@@ -53751,65 +54092,52 @@ VYRE_API vyre_status vyre_replay_wait(vyre_replay *r, vyre *v, vyre_ticket ticke
 
 VYI_STATIC_ASSERT(observer_is_first, offsetof(vyre_replay, observer) == 0);
 
-/* --- under the log's lock -------------------------------------------------- */
+/* --- notes, of a noter that has begun --------------------------------------- */
 
-VYI_API void vyi_replay_flush(vyre_replay *r)
+/* The words that all notes have; `more` goes beside the kind. */
+static uint32_t *vyi_replay_note(vyre_replay *r, uint32_t kind, uint32_t more, uint32_t words,
+                                 vyre_ticket t)
 {
-    vyi_replay_recorder *c = &r->recorder;
-    if (c->count == 0)
-        return;
-    const uint64_t before = r->next;
-    if (vyi_replay2_put(r, c->pending, c->count, NULL) < 0)
-        c->dropped += c->count - (r->next - before);
-    c->count = 0;
+    const uint64_t now = vyi_timer_now(&r->notes.timer);
+    uint32_t *note = vyi_note_begin(r, words);
+    note[0] = kind | more << 16 | words << 24;
+    note[VYI_NOTE_SLOT] = t.slot;
+    note[VYI_NOTE_GENERATION] = t.generation;
+    note[VYI_NOTE_TIME] = (uint32_t)now;
+    note[VYI_NOTE_TIME + 1] = (uint32_t)(now >> 32);
+    return note;
 }
 
-static void vyi_replay_note(vyre_replay *r, vyre_replay_record *record)
-{
-    vyi_replay_recorder *c = &r->recorder;
-    record->time_ns = vyi_now();
-    if (c->count == VYI_REPLAY_PENDING)
-        vyi_replay_flush(r);
-    vyi_replay2_encode(r, record, r->next + c->count,
-                       c->pending + (size_t)c->count * VYI_REPLAY2_RECORD);
-    c->count++;
-}
-
-static void vyi_replay_note_end(vyre_replay *r, vyre_ticket t, vyre_status status, uint32_t code,
-                                uint64_t digest)
-{
-    vyre_replay_record record;
-    memset(&record, 0, sizeof record);
-    record.kind = VYRE_REPLAY_END;
-    record.slot = t.slot % VYRE_MAX_SLOTS;
-    record.generation = t.generation;
-    record.ended = true;
-    if (status == VYRE_OK)
-        record.state = VYRE_SLOT_DONE;
-    else if (status == VYRE_E_FAULT)
-        record.state = VYRE_SLOT_FAULTED;
-    record.failure = status == VYRE_E_LOST ? (uint32_t)VYRE_FAILURE_DEVICE_LOSS
-                                           : (uint32_t)vyre_failure_of(status);
-    record.code = code;
-    record.digest = digest;
-    r->recorder.open[record.slot] = 0;
-    vyi_replay_note(r, &record);
-}
-
-/* A digest of the work's twelve words as they lie in the ring, which takes nothing
- * away from the program; 0: the slot has been used again. */
-static uint64_t vyi_replay_peek(const vyre *v, vyre_ticket t)
+/* The work's twelve words as they lie in the ring, which takes nothing away from the
+ * program; false: the slot has been used again. */
+static bool vyi_replay_peek(const vyre *v, vyre_ticket t, uint32_t *args)
 {
     const uint32_t *at = vyi_device_words(vyi_queue_device(&v->queue), VYI_ROLE_RING) +
                          (size_t)t.slot * VYRE_SLOT_WORDS + VYRE_SLOT_ARGS;
-    uint8_t bytes[4 * VYRE_MAX_ARGS];
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
-        vyi_set_word(bytes, i, vyi_le32(vyi_load_acquire(at + i)));
+        args[i] = vyi_le32(vyi_load_acquire(at + i));
     const uint32_t mark = vyi_load_acquire(&v->queue.slots.marks[t.slot]);
-    if (vyi_load_acquire(&v->queue.state) == VYI_STATE_LOST ||
-        mark >> VYI_GENERATION_BIT != t.generation)
-        return 0;
-    return vyre_replay_digest(bytes, sizeof bytes);
+    return vyi_load_acquire(&v->queue.state) != VYI_STATE_LOST &&
+           mark >> VYI_GENERATION_BIT == t.generation;
+}
+
+/* `t` without the handle's tag. */
+static void vyi_replay_note_end(vyre_replay *r, vyre_ticket t, vyre_status status, uint32_t code)
+{
+    uint32_t args[VYRE_MAX_ARGS];
+    const vyre *v = r->recorder.v;
+    const bool read = status == VYRE_OK && v->desc.record_results && vyi_replay_peek(v, t, args);
+    const uint32_t words = VYI_NOTE_ARGS + (read ? VYRE_MAX_ARGS : 0);
+    const uint32_t state = status == VYRE_OK ? (uint32_t)VYRE_SLOT_DONE
+                           : status == VYRE_E_FAULT ? (uint32_t)VYRE_SLOT_FAULTED : 0;
+    uint32_t *note = vyi_replay_note(r, VYRE_REPLAY_END, state, words, t);
+    note[VYI_NOTE_FAILURE] = status == VYRE_E_LOST ? (uint32_t)VYRE_FAILURE_DEVICE_LOSS
+                                                   : (uint32_t)vyre_failure_of(status);
+    note[VYI_NOTE_CODE] = code;
+    if (read)
+        memcpy(note + VYI_NOTE_ARGS, args, sizeof args);
+    vyi_note_end(r, words);
+    r->recorder.open[t.slot] = 0;
 }
 
 /* How a work ended whose slot is free again, without telling anybody: the next drain
@@ -53838,10 +54166,9 @@ static void vyi_replay_note_passed(vyre_replay *r, uint32_t slot)
     t.slot = slot;
     t.generation = r->recorder.open[slot];
     const vyre_status status = vyi_replay_history(&v->queue, t, &code);
-    const bool read = status == VYRE_OK && v->desc.record_results;
     r->recorder.open[slot] = 0;
     if (status != VYRE_E_STALE)
-        vyi_replay_note_end(r, t, status, code, read ? vyi_replay_peek(v, t) : 0);
+        vyi_replay_note_end(r, t, status, code);
 }
 
 /* --- what the engine calls ------------------------------------------------- */
@@ -53851,104 +54178,113 @@ static void vyi_replay_forget(vyre_replay *r)
     vyi_replay_recorder *c = &r->recorder;
     vyi_free(&r->allocator, c->open, c->slots * sizeof *c->open);
     vyi_free(&r->allocator, c->pending, VYI_REPLAY_PENDING * VYI_REPLAY2_RECORD);
+    vyi_free(&r->allocator, r->notes.words, VYI_NOTES_WORDS * sizeof *r->notes.words);
     c->v = NULL;
     c->open = NULL;
     c->pending = NULL;
+    r->notes.words = NULL;
     c->slots = 0;
+}
+
+/* Under the log's lock.  False: out of memory. */
+static bool vyi_replay_adopt(vyre_replay *r, vyre *v)
+{
+    vyi_replay_recorder *c = &r->recorder;
+    const vyre_allocator *a = &r->allocator;
+    c->slots = v->queue.slots.count;
+    c->open = (uint32_t *)vyi_alloc(a, c->slots * sizeof *c->open);
+    c->pending = (uint8_t *)vyi_alloc(a, VYI_REPLAY_PENDING * VYI_REPLAY2_RECORD);
+    r->notes.words = (uint32_t *)vyi_alloc(a, VYI_NOTES_WORDS * sizeof *r->notes.words);
+    r->notes.mask = VYI_NOTES_WORDS - 1;
+    if (!c->open || !c->pending || !r->notes.words) {
+        vyi_replay_forget(r);
+        return false;
+    }
+    memset(c->open, 0, c->slots * sizeof *c->open);
+    /* So that its pages are there before somebody publishes. */
+    memset(r->notes.words, 0, VYI_NOTES_WORDS * sizeof *r->notes.words);
+    c->v = v;
+    vyi_notes_start(r);
+    return true;
 }
 
 static vyre_status vyi_replay_attach(vyi_observer *o, vyre *v, vyre_error *err)
 {
     vyre_replay *r = (vyre_replay *)(void *)o;
-    vyi_replay_recorder *c = &r->recorder;
     if (r->read_only || r->version != 2)
         return vyi_fail(err, VYRE_E_ARGUMENT, r->version, "Open a log of version 2 to write to.",
                         "a handle cannot record into a log of version %u%s", (unsigned)r->version,
                         r->read_only ? " that is open to be read only" : "");
     vyi_mutex_lock(&r->lock);
-    const bool taken = c->v != NULL;
-    if (!taken) {
-        c->slots = v->queue.slots.count;
-        c->open = (uint32_t *)vyi_alloc(&r->allocator, c->slots * sizeof *c->open);
-        c->pending = (uint8_t *)vyi_alloc(&r->allocator, VYI_REPLAY_PENDING * VYI_REPLAY2_RECORD);
-        c->v = c->open && c->pending ? v : NULL;
-    }
-    if (!taken && c->v)
-        memset(c->open, 0, c->slots * sizeof *c->open);
-    else if (!taken)
-        vyi_replay_forget(r);
-    const bool done = !taken && c->v;
+    const bool taken = r->recorder.v != NULL;
+    const bool done = !taken && vyi_replay_adopt(r, v);
     vyi_mutex_unlock(&r->lock);
     if (taken)
         return vyi_fail(err, VYRE_E_REPLAY_BUSY, 0, "Close that handle first, or use two logs.",
                         "another handle records into the log");
-    return done ? VYRE_OK : vyi_fail_nomem(err, VYI_REPLAY_PENDING * VYI_REPLAY2_RECORD);
+    return done ? VYRE_OK : vyi_fail_nomem(err, VYI_NOTES_WORDS * sizeof *r->notes.words);
 }
 
 static void vyi_replay_published(vyi_observer *o, vyre *v, const vyre_work *work, vyre_ticket t)
 {
     vyre_replay *r = (vyre_replay *)(void *)o;
-    vyre_replay_record record;
+    const uint32_t words = VYI_NOTE_ARGS + work->arg_count;
+    const bool mine = vyi_noter_begin(&r->notes, true);
     (void)v;
-    memset(&record, 0, sizeof record);
-    record.kind = VYRE_REPLAY_WORK;
-    record.slot = t.slot % VYRE_MAX_SLOTS;
-    record.generation = t.generation;
-    record.tenant = work->tenant;
-    record.opcode = work->opcode;
-    record.priority = work->priority;
-    record.arg_count = work->arg_count;
-    memcpy(record.args, work->args, work->arg_count * sizeof *work->args);
-    vyi_mutex_lock(&r->lock);
-    if (r->recorder.open[record.slot])
-        vyi_replay_note_passed(r, record.slot);
-    r->recorder.open[record.slot] = t.generation;
-    vyi_replay_note(r, &record);
-    vyi_mutex_unlock(&r->lock);
+    t.slot = VYI_TICKET_SLOT(t);
+    if (r->recorder.open[t.slot])
+        vyi_replay_note_passed(r, t.slot);
+    r->recorder.open[t.slot] = t.generation;
+    uint32_t *note = vyi_replay_note(r, VYRE_REPLAY_WORK, (uint32_t)work->priority, words, t);
+    note[VYI_NOTE_TENANT] = work->tenant;
+    note[VYI_NOTE_OPCODE] = work->opcode;
+    memcpy(note + VYI_NOTE_ARGS, work->args, work->arg_count * sizeof *work->args);
+    vyi_note_end(r, words);
+    vyi_noter_end(&r->notes, mine);
 }
 
 static void vyi_replay_ended(vyi_observer *o, vyre *v, vyre_ticket t, vyre_status status,
                              uint32_t code)
 {
     vyre_replay *r = (vyre_replay *)(void *)o;
-    t.slot %= VYRE_MAX_SLOTS; /* the rest names the handle */
-    vyi_mutex_lock(&r->lock);
-    if (t.slot < r->recorder.slots && r->recorder.open[t.slot] == t.generation) {
-        const bool read = status == VYRE_OK && v->desc.record_results;
-        vyi_replay_note_end(r, t, status, code, read ? vyi_replay_peek(v, t) : 0);
-    }
-    vyi_mutex_unlock(&r->lock);
+    const bool mine = vyi_noter_begin(&r->notes, false);
+    (void)v;
+    t.slot = VYI_TICKET_SLOT(t);
+    if (t.slot < r->recorder.slots && r->recorder.open[t.slot] == t.generation)
+        vyi_replay_note_end(r, t, status, code);
+    vyi_noter_end(&r->notes, mine);
 }
 
 static void vyi_replay_rested(vyi_observer *o, vyre *v)
 {
     vyre_replay *r = (vyre_replay *)(void *)o;
-    vyi_mutex_lock(&r->lock);
+    const bool mine = vyi_noter_begin(&r->notes, false);
     for (uint32_t slot = 0; slot < r->recorder.slots; slot++) {
         const uint32_t mark = vyi_load_acquire(&v->queue.slots.marks[slot]);
         if (r->recorder.open[slot] && (mark & VYI_PHASE_MASK) == VYI_PHASE_FREE)
             vyi_replay_note_passed(r, slot);
     }
-    vyi_mutex_unlock(&r->lock);
+    vyi_noter_end(&r->notes, mine);
 }
 
 static void vyi_replay_event(vyi_observer *o, vyre *v, uint32_t event)
 {
     vyre_replay *r = (vyre_replay *)(void *)o;
-    vyre_replay_record record;
+    const vyre_ticket none = { 0, 0 };
+    const bool mine = vyi_noter_begin(&r->notes, false);
     (void)v;
-    memset(&record, 0, sizeof record);
-    record.kind = VYRE_REPLAY_EVENT;
-    record.code = event;
-    vyi_mutex_lock(&r->lock);
-    vyi_replay_note(r, &record);
-    vyi_mutex_unlock(&r->lock);
+    uint32_t *note = vyi_replay_note(r, VYRE_REPLAY_EVENT, 0, VYI_NOTE_ARGS, none);
+    note[VYI_NOTE_FAILURE] = 0;
+    note[VYI_NOTE_CODE] = event;
+    vyi_note_end(r, VYI_NOTE_ARGS);
+    vyi_noter_end(&r->notes, mine);
 }
 
 static void vyi_replay_detach(vyi_observer *o, vyre *v)
 {
     vyre_replay *r = (vyre_replay *)(void *)o;
     vyi_replay_rested(o, v);
+    vyi_notes_stop(r);
     vyi_mutex_lock(&r->lock);
     vyi_replay_flush(r);
     vyi_replay_forget(r);
@@ -57889,7 +58225,7 @@ static void vyi_trace_ending(const vyi_trace_writer *w, uint32_t dropped)
 static void vyi_trace_gather(vyi_trace_writer *w)
 {
     const vyi_slots *s = &w->v->queue.slots;
-    const vyi_trace_scale scale = vyi_trace_scale_now(&w->v->trace);
+    const vyi_scale scale = vyi_scale_now(&w->v->trace.timer);
     for (uint32_t slot = 0; slot < s->count; slot++) {
         vyi_trace_left *left = &w->left[slot];
         left->mark = vyi_load_acquire(&s->marks[slot]);

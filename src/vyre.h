@@ -366,6 +366,7 @@
 #include "rooms/replay/replay.c"
 #include "rooms/replay/replay_failure.c"
 #include "rooms/replay/replay_run.c"
+#include "rooms/replay/replay_note.c"
 #include "rooms/replay/replay_record.c"
 #include "rooms/io/io_file.c"
 #include "rooms/io/io_table.c"

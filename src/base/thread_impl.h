@@ -95,6 +95,68 @@ static inline uint64_t vyi_ticks(void)
 }
 #endif
 
+/* Times that are noted where a look at the clock would take too long: the processor's
+ * ticks if they are steady, or nanoseconds. */
+typedef struct vyi_timer {
+    uint64_t ticks, ns; /* of the moment at which it began */
+    bool     steady;
+} vyi_timer;
+
+/* What such times are in nanoseconds: a moment by both, and nanoseconds of a tick. */
+typedef struct vyi_scale {
+    uint64_t ticks, ns;
+    double   rate;
+} vyi_scale;
+
+static inline uint64_t vyi_timer_now(const vyi_timer *t)
+{
+#if VYI_TICKS
+    if (t->steady)
+        return vyi_ticks();
+#endif
+    (void)t;
+    return vyi_now();
+}
+
+/* Of a few pairs the one that was read in the shortest time. */
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static vyi_scale vyi_scale_now(const vyi_timer *t)
+{
+    vyi_scale s;
+    uint64_t least = UINT64_MAX;
+    s.ticks = s.ns = 0;
+    for (unsigned turn = 0; turn < 3; turn++) {
+        const uint64_t before = vyi_timer_now(t), ns = vyi_now(), took = vyi_timer_now(t) - before;
+        if (took >= least)
+            continue;
+        least = took;
+        s.ticks = t->steady ? before + took / 2 : ns;
+        s.ns = ns;
+    }
+    s.rate = s.ticks > t->ticks && t->ticks ? (double)(s.ns - t->ns) / (double)(s.ticks - t->ticks)
+                                            : 1;
+    return s;
+}
+
+static inline void vyi_timer_begin(vyi_timer *t)
+{
+    t->ticks = t->ns = 0;
+#if VYI_TICKS
+    t->steady = vyi_ticks_are_steady();
+#else
+    t->steady = false;
+#endif
+    const vyi_scale begin = vyi_scale_now(t);
+    t->ticks = begin.ticks;
+    t->ns = begin.ns;
+}
+
+static inline uint64_t vyi_scale_ns(const vyi_scale *s, uint64_t ticks)
+{
+    const double ago = ticks <= s->ticks ? (double)(s->ticks - ticks) : -(double)(ticks - s->ticks);
+    return s->ns - (uint64_t)(int64_t)(ago * s->rate);
+}
+
 /* The time at which a timeout ends that begins now. */
 static inline uint64_t vyi_deadline(uint64_t timeout_ns)
 {

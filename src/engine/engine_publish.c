@@ -282,7 +282,7 @@ static vyre_status vyi_publish_told(vyi_queue *q, vyi_owner *o, const vyre_work 
                                     vyi_receipt *last, vyre_error *err)
 {
     uint32_t one = 1;
-    const uint64_t since = q->v->trace.events ? vyi_trace_now(&q->v->trace) : 0;
+    const uint64_t since = q->v->trace.events ? vyi_timer_now(&q->v->trace.timer) : 0;
     const vyre_status status = vyi_publish_next(q, o, work, &one, last, err);
     if (status == VYRE_OK && !last->relay)
         vyi_tell_published(q->v, since, work, last->ticket);

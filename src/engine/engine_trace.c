@@ -30,12 +30,7 @@ VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err)
     v->trace.cards = v->trace.events + 4 * (size_t)count;
     v->trace.seen = v->trace.cards + VYI_CARD_WORDS * slots;
     v->trace.mask = count - 1;
-#if VYI_TICKS
-    v->trace.steady = vyi_ticks_are_steady();
-#endif
-    const vyi_trace_scale begin = vyi_trace_scale_now(&v->trace);
-    v->trace.ticks = begin.ticks;
-    v->trace.ns = begin.ns;
+    vyi_timer_begin(&v->trace.timer);
     return VYRE_OK;
 }
 
@@ -62,32 +57,7 @@ VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_
     vyi_trace_note_at(v, vyi_now(), kind, slot, value);
 }
 
-/* --- times ----------------------------------------------------------------- */
-
-/* Of a few pairs the one that was read in the shortest time. */
-VYI_API vyi_trace_scale vyi_trace_scale_now(const vyi_trace *t)
-{
-    vyi_trace_scale s;
-    uint64_t least = UINT64_MAX;
-    s.ticks = s.ns = 0;
-    for (unsigned turn = 0; turn < 3; turn++) {
-        const uint64_t before = vyi_trace_now(t), ns = vyi_now(), took = vyi_trace_now(t) - before;
-        if (took >= least)
-            continue;
-        least = took;
-        s.ticks = t->steady ? before + took / 2 : ns;
-        s.ns = ns;
-    }
-    s.rate = s.ticks > t->ticks && t->ticks ? (double)(s.ns - t->ns) / (double)(s.ticks - t->ticks)
-                                            : 1;
-    return s;
-}
-
-static uint64_t vyi_trace_ns(const vyi_trace_scale *s, uint64_t ticks)
-{
-    const double ago = ticks <= s->ticks ? (double)(s->ticks - ticks) : -(double)(ticks - s->ticks);
-    return s->ns - (uint64_t)(int64_t)(ago * s->rate);
-}
+/* --- the device's times ---------------------------------------------------- */
 
 VYI_API void vyi_trace_moment(const vyre *v, vyi_device *d, vyi_moment *out)
 {
@@ -95,8 +65,6 @@ VYI_API void vyi_trace_moment(const vyre *v, vyi_device *d, vyi_moment *out)
     if (v->backend->moment)
         (void)v->backend->moment(d, out);
 }
-
-/* --- the device's times ---------------------------------------------------- */
 
 static uint32_t *vyi_times_of(const vyre *v)
 {
@@ -160,8 +128,8 @@ VYI_API void vyi_trace_published(vyre *v, uint64_t since, vyre_ticket t, uint32_
 {
     const uint32_t slot = VYI_TICKET_SLOT(t);
     if (!vyi_trace_has_card(v, slot)) {
-        const vyi_trace_scale scale = vyi_trace_scale_now(&v->trace);
-        vyi_trace_note_at(v, vyi_trace_ns(&scale, since), VYI_TRACE_PUBLISH, slot, opcode);
+        const vyi_scale scale = vyi_scale_now(&v->trace.timer);
+        vyi_trace_note_at(v, vyi_scale_ns(&scale, since), VYI_TRACE_PUBLISH, slot, opcode);
         return;
     }
     uint32_t *card = vyi_card_of(v, slot);
@@ -196,7 +164,7 @@ VYI_API void vyi_trace_ended(vyre *v, vyre_ticket t, vyi_trace_kind kind, uint32
     if (vyi_load_relaxed(card + VYI_CARD_ENDED) == t.generation ||
         (last && vyi_generation_is_after(last, t.generation)))
         return;
-    vyi_card_end(card, t.generation, kind, code, vyi_trace_now(&v->trace));
+    vyi_card_end(card, t.generation, kind, code, vyi_timer_now(&v->trace.timer));
     if (vyi_load_relaxed(card + VYI_CARD_MOVED) == t.generation)
         vyi_trace_note(v, kind, slot, code);
 }
@@ -204,7 +172,7 @@ VYI_API void vyi_trace_ended(vyre *v, vyre_ticket t, vyi_trace_kind kind, uint32
 /* Of works whose ends nobody has asked for. */
 VYI_API void vyi_trace_rested(vyre *v)
 {
-    const uint64_t now = vyi_trace_now(&v->trace);
+    const uint64_t now = vyi_timer_now(&v->trace.timer);
     for (uint32_t slot = 0; slot < v->queue.slots.lanes; slot++) {
         uint32_t *card = vyi_card_of(v, slot);
         const uint32_t last = vyi_load_acquire(card + VYI_CARD_PUBLISHED);
@@ -218,7 +186,7 @@ VYI_API void vyi_trace_rested(vyre *v)
     vyi_trace_note(v, VYI_TRACE_RESTED, 0, 0);
 }
 
-VYI_API uint32_t vyi_trace_look(const vyre *v, uint32_t slot, const vyi_trace_scale *scale,
+VYI_API uint32_t vyi_trace_look(const vyre *v, uint32_t slot, const vyi_scale *scale,
                                 vyi_trace_found *out)
 {
     const uint32_t *card = vyi_card_of(v, slot);
@@ -230,12 +198,12 @@ VYI_API uint32_t vyi_trace_look(const vyre *v, uint32_t slot, const vyi_trace_sc
         return 0;
     if (carded) {
         out->opcode = vyi_load_relaxed(card + VYI_CARD_OPCODE);
-        out->since = vyi_trace_ns(scale, vyi_card_time_of(card + VYI_CARD_SINCE));
+        out->since = vyi_scale_ns(scale, vyi_card_time_of(card + VYI_CARD_SINCE));
     }
     if (carded && vyi_load_acquire(card + VYI_CARD_ENDED) == generation) {
         out->kind = vyi_load_relaxed(card + VYI_CARD_KIND);
         out->code = vyi_load_relaxed(card + VYI_CARD_CODE);
-        out->until = vyi_trace_ns(scale, vyi_card_time_of(card + VYI_CARD_UNTIL));
+        out->until = vyi_scale_ns(scale, vyi_card_time_of(card + VYI_CARD_UNTIL));
     }
     const bool ran = vyi_times_fresh(v, slot, out);
     return (uint32_t)carded + (out->until != 0) + ran;
@@ -249,7 +217,7 @@ static void vyi_trace_take_some(vyre *v, uint32_t first, uint32_t count)
 {
     vyi_trace *t = &v->trace;
     vyi_trace_found found[VYI_TRACE_MANY];
-    const vyi_trace_scale scale = vyi_trace_scale_now(t);
+    const vyi_scale scale = vyi_scale_now(&t->timer);
     uint32_t n = 0;
     VYRE_ASSERT(count <= VYI_TRACE_MANY);
     for (uint32_t i = 0; i < count; i++) {

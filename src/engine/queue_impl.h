@@ -415,7 +415,7 @@ typedef enum vyi_trace_kind {
 
 /* What is known of a slot's work that a lane runs, until the slot is made ready for
  * another one: words of a line, so that noting one takes stores and no more.  Times are
- * vyi_trace_now()'s, the low word first. */
+ * the trace's timer's, the low word first. */
 typedef enum vyi_card {
     VYI_CARD_PUBLISHED = 0, /* generation of the last work; it goes last */
     VYI_CARD_OPCODE = 1,
@@ -434,8 +434,7 @@ typedef struct vyi_trace {
     uint32_t  head;   /* noted so far */
     vyi_moment opened; /* when the device was; under the lock */
     uint32_t *cards;  /* of each slot, see vyi_card */
-    uint64_t  ticks, ns; /* of one moment, for what is between them and nanoseconds */
-    bool      steady; /* the processor's ticks are the time */
+    vyi_timer timer;  /* whose times works are noted by */
     uint32_t *seen;   /* of each slot: the low word of the end that was taken last */
     uint32_t  times;  /* index of that buffer; means nothing without events */
     uint32_t  rows[8]; /* chunks that were taken of each row, and */
@@ -450,12 +449,6 @@ typedef struct vyi_trace_found {
     uint32_t span, end;    /* of which the low word is `end` */
     uint32_t generation, opcode, kind, code;
 } vyi_trace_found;
-
-/* For times that are noted: what the clock says now, by both its readings. */
-typedef struct vyi_trace_scale {
-    uint64_t ticks, ns;
-    double   rate;
-} vyi_trace_scale;
 
 typedef struct vyi_handler_name_of {
     uint32_t    opcode;
@@ -564,8 +557,7 @@ VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_
 VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint32_t slot,
                                uint32_t value);
 VYI_API void vyi_trace_take(vyre *v, uint32_t first, uint32_t count);
-VYI_API vyi_trace_scale vyi_trace_scale_now(const vyi_trace *t);
-VYI_API uint32_t vyi_trace_look(const vyre *v, uint32_t slot, const vyi_trace_scale *scale,
+VYI_API uint32_t vyi_trace_look(const vyre *v, uint32_t slot, const vyi_scale *scale,
                                 vyi_trace_found *out);
 VYI_API void vyi_trace_published(vyre *v, uint64_t since, vyre_ticket t, uint32_t opcode);
 VYI_API void vyi_trace_ended(vyre *v, vyre_ticket t, vyi_trace_kind kind, uint32_t code);
@@ -577,17 +569,6 @@ VYI_API void vyi_trace_moment(const vyre *v, vyi_device *d, vyi_moment *out);
 
 /* Once who is told is known (engine.c). */
 VYI_API void vyi_extras_plan(vyre *v);
-
-/* The time by which works are noted. */
-static inline uint64_t vyi_trace_now(const vyi_trace *t)
-{
-#if VYI_TICKS
-    if (t->steady)
-        return vyi_ticks();
-#endif
-    (void)t;
-    return vyi_now();
-}
 
 /* Works of groups are events at once: their chunks come before their ends. */
 static inline bool vyi_trace_has_card(const vyre *v, uint32_t slot)

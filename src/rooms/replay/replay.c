@@ -196,6 +196,16 @@ static vyre_status vyi_replay_check(const vyre_replay_desc *desc, vyre_error *er
     return desc->read_only ? VYRE_OK : vyi_replay_capacity(desc->capacity, err);
 }
 
+static bool vyi_replay_locks(vyre_replay *r)
+{
+    if (!vyi_mutex_init(&r->lock))
+        return false;
+    if (vyi_notes_locks(&r->notes))
+        return true;
+    vyi_mutex_free(&r->lock);
+    return false;
+}
+
 VYI_COLD
 VYRE_API vyre_replay *vyre_replay_open(const vyre_replay_desc *desc, vyre_error *err)
 {
@@ -207,7 +217,7 @@ VYRE_API vyre_replay *vyre_replay_open(const vyre_replay_desc *desc, vyre_error 
         return NULL;
     }
     memset(r, 0, sizeof *r);
-    if (!vyi_mutex_init(&r->lock)) {
+    if (!vyi_replay_locks(r)) {
         vyi_fail(err, VYRE_E_THREAD, 0, "Free system resources.", "the system gave no lock");
         vyi_free(&desc->allocator, r, sizeof *r);
         return NULL;
@@ -233,6 +243,7 @@ VYRE_API void vyre_replay_close(vyre_replay *r)
     VYRE_ASSERT(!r->recorder.v); /* a handle that records has been closed */
     if (r->own)
         vyi_replay_file_close(&allocator, r->own);
+    vyi_notes_free(&r->notes);
     vyi_mutex_free(&r->lock);
     vyi_free(&allocator, r, sizeof *r);
 }
@@ -292,8 +303,10 @@ VYRE_API vyre_status vyre_replay_next(vyre_replay *r, vyre_replay_record *out, v
 
 VYRE_API void vyre_replay_rewind(vyre_replay *r)
 {
+    vyi_mutex_lock(&r->lock);
     r->at = r->version == 1 ? 0 : vyi_replay2_oldest(r);
     r->lost = 0;
+    vyi_mutex_unlock(&r->lock);
 }
 
 VYRE_API vyre_status vyre_replay_sync(vyre_replay *r, vyre_error *err)

@@ -19,9 +19,9 @@
  *     vyre_replay_close(log);
  *
  * A log is used by one thread at a time.  A handle that records (vyre_desc.record)
- * may be used by any, also while another reads the log.  What it records is written
- * when 1024 records have come together, when the log is asked or synchronised, and
- * when the handle is closed.
+ * may be used by any, also while another reads the log.  A thread of the log's writes
+ * what it records, a tenth of a second later at most; it is written at once when the
+ * log is read or synchronised, and when the handle is closed.
  * ======================================================================= */
 #ifndef VYI_REPLAY_H
 #define VYI_REPLAY_H

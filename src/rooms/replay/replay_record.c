@@ -11,65 +11,52 @@
 
 VYI_STATIC_ASSERT(observer_is_first, offsetof(vyre_replay, observer) == 0);
 
-/* --- under the log's lock -------------------------------------------------- */
+/* --- notes, of a noter that has begun --------------------------------------- */
 
-VYI_API void vyi_replay_flush(vyre_replay *r)
+/* The words that all notes have; `more` goes beside the kind. */
+static uint32_t *vyi_replay_note(vyre_replay *r, uint32_t kind, uint32_t more, uint32_t words,
+                                 vyre_ticket t)
 {
-    vyi_replay_recorder *c = &r->recorder;
-    if (c->count == 0)
-        return;
-    const uint64_t before = r->next;
-    if (vyi_replay2_put(r, c->pending, c->count, NULL) < 0)
-        c->dropped += c->count - (r->next - before);
-    c->count = 0;
+    const uint64_t now = vyi_timer_now(&r->notes.timer);
+    uint32_t *note = vyi_note_begin(r, words);
+    note[0] = kind | more << 16 | words << 24;
+    note[VYI_NOTE_SLOT] = t.slot;
+    note[VYI_NOTE_GENERATION] = t.generation;
+    note[VYI_NOTE_TIME] = (uint32_t)now;
+    note[VYI_NOTE_TIME + 1] = (uint32_t)(now >> 32);
+    return note;
 }
 
-static void vyi_replay_note(vyre_replay *r, vyre_replay_record *record)
-{
-    vyi_replay_recorder *c = &r->recorder;
-    record->time_ns = vyi_now();
-    if (c->count == VYI_REPLAY_PENDING)
-        vyi_replay_flush(r);
-    vyi_replay2_encode(r, record, r->next + c->count,
-                       c->pending + (size_t)c->count * VYI_REPLAY2_RECORD);
-    c->count++;
-}
-
-static void vyi_replay_note_end(vyre_replay *r, vyre_ticket t, vyre_status status, uint32_t code,
-                                uint64_t digest)
-{
-    vyre_replay_record record;
-    memset(&record, 0, sizeof record);
-    record.kind = VYRE_REPLAY_END;
-    record.slot = t.slot % VYRE_MAX_SLOTS;
-    record.generation = t.generation;
-    record.ended = true;
-    if (status == VYRE_OK)
-        record.state = VYRE_SLOT_DONE;
-    else if (status == VYRE_E_FAULT)
-        record.state = VYRE_SLOT_FAULTED;
-    record.failure = status == VYRE_E_LOST ? (uint32_t)VYRE_FAILURE_DEVICE_LOSS
-                                           : (uint32_t)vyre_failure_of(status);
-    record.code = code;
-    record.digest = digest;
-    r->recorder.open[record.slot] = 0;
-    vyi_replay_note(r, &record);
-}
-
-/* A digest of the work's twelve words as they lie in the ring, which takes nothing
- * away from the program; 0: the slot has been used again. */
-static uint64_t vyi_replay_peek(const vyre *v, vyre_ticket t)
+/* The work's twelve words as they lie in the ring, which takes nothing away from the
+ * program; false: the slot has been used again. */
+static bool vyi_replay_peek(const vyre *v, vyre_ticket t, uint32_t *args)
 {
     const uint32_t *at = vyi_device_words(vyi_queue_device(&v->queue), VYI_ROLE_RING) +
                          (size_t)t.slot * VYRE_SLOT_WORDS + VYRE_SLOT_ARGS;
-    uint8_t bytes[4 * VYRE_MAX_ARGS];
     for (uint32_t i = 0; i < VYRE_MAX_ARGS; i++)
-        vyi_set_word(bytes, i, vyi_le32(vyi_load_acquire(at + i)));
+        args[i] = vyi_le32(vyi_load_acquire(at + i));
     const uint32_t mark = vyi_load_acquire(&v->queue.slots.marks[t.slot]);
-    if (vyi_load_acquire(&v->queue.state) == VYI_STATE_LOST ||
-        mark >> VYI_GENERATION_BIT != t.generation)
-        return 0;
-    return vyre_replay_digest(bytes, sizeof bytes);
+    return vyi_load_acquire(&v->queue.state) != VYI_STATE_LOST &&
+           mark >> VYI_GENERATION_BIT == t.generation;
+}
+
+/* `t` without the handle's tag. */
+static void vyi_replay_note_end(vyre_replay *r, vyre_ticket t, vyre_status status, uint32_t code)
+{
+    uint32_t args[VYRE_MAX_ARGS];
+    const vyre *v = r->recorder.v;
+    const bool read = status == VYRE_OK && v->desc.record_results && vyi_replay_peek(v, t, args);
+    const uint32_t words = VYI_NOTE_ARGS + (read ? VYRE_MAX_ARGS : 0);
+    const uint32_t state = status == VYRE_OK ? (uint32_t)VYRE_SLOT_DONE
+                           : status == VYRE_E_FAULT ? (uint32_t)VYRE_SLOT_FAULTED : 0;
+    uint32_t *note = vyi_replay_note(r, VYRE_REPLAY_END, state, words, t);
+    note[VYI_NOTE_FAILURE] = status == VYRE_E_LOST ? (uint32_t)VYRE_FAILURE_DEVICE_LOSS
+                                                   : (uint32_t)vyre_failure_of(status);
+    note[VYI_NOTE_CODE] = code;
+    if (read)
+        memcpy(note + VYI_NOTE_ARGS, args, sizeof args);
+    vyi_note_end(r, words);
+    r->recorder.open[t.slot] = 0;
 }
 
 /* How a work ended whose slot is free again, without telling anybody: the next drain
@@ -98,10 +85,9 @@ static void vyi_replay_note_passed(vyre_replay *r, uint32_t slot)
     t.slot = slot;
     t.generation = r->recorder.open[slot];
     const vyre_status status = vyi_replay_history(&v->queue, t, &code);
-    const bool read = status == VYRE_OK && v->desc.record_results;
     r->recorder.open[slot] = 0;
     if (status != VYRE_E_STALE)
-        vyi_replay_note_end(r, t, status, code, read ? vyi_replay_peek(v, t) : 0);
+        vyi_replay_note_end(r, t, status, code);
 }
 
 /* --- what the engine calls ------------------------------------------------- */
@@ -111,104 +97,113 @@ static void vyi_replay_forget(vyre_replay *r)
     vyi_replay_recorder *c = &r->recorder;
     vyi_free(&r->allocator, c->open, c->slots * sizeof *c->open);
     vyi_free(&r->allocator, c->pending, VYI_REPLAY_PENDING * VYI_REPLAY2_RECORD);
+    vyi_free(&r->allocator, r->notes.words, VYI_NOTES_WORDS * sizeof *r->notes.words);
     c->v = NULL;
     c->open = NULL;
     c->pending = NULL;
+    r->notes.words = NULL;
     c->slots = 0;
+}
+
+/* Under the log's lock.  False: out of memory. */
+static bool vyi_replay_adopt(vyre_replay *r, vyre *v)
+{
+    vyi_replay_recorder *c = &r->recorder;
+    const vyre_allocator *a = &r->allocator;
+    c->slots = v->queue.slots.count;
+    c->open = (uint32_t *)vyi_alloc(a, c->slots * sizeof *c->open);
+    c->pending = (uint8_t *)vyi_alloc(a, VYI_REPLAY_PENDING * VYI_REPLAY2_RECORD);
+    r->notes.words = (uint32_t *)vyi_alloc(a, VYI_NOTES_WORDS * sizeof *r->notes.words);
+    r->notes.mask = VYI_NOTES_WORDS - 1;
+    if (!c->open || !c->pending || !r->notes.words) {
+        vyi_replay_forget(r);
+        return false;
+    }
+    memset(c->open, 0, c->slots * sizeof *c->open);
+    /* So that its pages are there before somebody publishes. */
+    memset(r->notes.words, 0, VYI_NOTES_WORDS * sizeof *r->notes.words);
+    c->v = v;
+    vyi_notes_start(r);
+    return true;
 }
 
 static vyre_status vyi_replay_attach(vyi_observer *o, vyre *v, vyre_error *err)
 {
     vyre_replay *r = (vyre_replay *)(void *)o;
-    vyi_replay_recorder *c = &r->recorder;
     if (r->read_only || r->version != 2)
         return vyi_fail(err, VYRE_E_ARGUMENT, r->version, "Open a log of version 2 to write to.",
                         "a handle cannot record into a log of version %u%s", (unsigned)r->version,
                         r->read_only ? " that is open to be read only" : "");
     vyi_mutex_lock(&r->lock);
-    const bool taken = c->v != NULL;
-    if (!taken) {
-        c->slots = v->queue.slots.count;
-        c->open = (uint32_t *)vyi_alloc(&r->allocator, c->slots * sizeof *c->open);
-        c->pending = (uint8_t *)vyi_alloc(&r->allocator, VYI_REPLAY_PENDING * VYI_REPLAY2_RECORD);
-        c->v = c->open && c->pending ? v : NULL;
-    }
-    if (!taken && c->v)
-        memset(c->open, 0, c->slots * sizeof *c->open);
-    else if (!taken)
-        vyi_replay_forget(r);
-    const bool done = !taken && c->v;
+    const bool taken = r->recorder.v != NULL;
+    const bool done = !taken && vyi_replay_adopt(r, v);
     vyi_mutex_unlock(&r->lock);
     if (taken)
         return vyi_fail(err, VYRE_E_REPLAY_BUSY, 0, "Close that handle first, or use two logs.",
                         "another handle records into the log");
-    return done ? VYRE_OK : vyi_fail_nomem(err, VYI_REPLAY_PENDING * VYI_REPLAY2_RECORD);
+    return done ? VYRE_OK : vyi_fail_nomem(err, VYI_NOTES_WORDS * sizeof *r->notes.words);
 }
 
 static void vyi_replay_published(vyi_observer *o, vyre *v, const vyre_work *work, vyre_ticket t)
 {
     vyre_replay *r = (vyre_replay *)(void *)o;
-    vyre_replay_record record;
+    const uint32_t words = VYI_NOTE_ARGS + work->arg_count;
+    const bool mine = vyi_noter_begin(&r->notes, true);
     (void)v;
-    memset(&record, 0, sizeof record);
-    record.kind = VYRE_REPLAY_WORK;
-    record.slot = t.slot % VYRE_MAX_SLOTS;
-    record.generation = t.generation;
-    record.tenant = work->tenant;
-    record.opcode = work->opcode;
-    record.priority = work->priority;
-    record.arg_count = work->arg_count;
-    memcpy(record.args, work->args, work->arg_count * sizeof *work->args);
-    vyi_mutex_lock(&r->lock);
-    if (r->recorder.open[record.slot])
-        vyi_replay_note_passed(r, record.slot);
-    r->recorder.open[record.slot] = t.generation;
-    vyi_replay_note(r, &record);
-    vyi_mutex_unlock(&r->lock);
+    t.slot = VYI_TICKET_SLOT(t);
+    if (r->recorder.open[t.slot])
+        vyi_replay_note_passed(r, t.slot);
+    r->recorder.open[t.slot] = t.generation;
+    uint32_t *note = vyi_replay_note(r, VYRE_REPLAY_WORK, (uint32_t)work->priority, words, t);
+    note[VYI_NOTE_TENANT] = work->tenant;
+    note[VYI_NOTE_OPCODE] = work->opcode;
+    memcpy(note + VYI_NOTE_ARGS, work->args, work->arg_count * sizeof *work->args);
+    vyi_note_end(r, words);
+    vyi_noter_end(&r->notes, mine);
 }
 
 static void vyi_replay_ended(vyi_observer *o, vyre *v, vyre_ticket t, vyre_status status,
                              uint32_t code)
 {
     vyre_replay *r = (vyre_replay *)(void *)o;
-    t.slot %= VYRE_MAX_SLOTS; /* the rest names the handle */
-    vyi_mutex_lock(&r->lock);
-    if (t.slot < r->recorder.slots && r->recorder.open[t.slot] == t.generation) {
-        const bool read = status == VYRE_OK && v->desc.record_results;
-        vyi_replay_note_end(r, t, status, code, read ? vyi_replay_peek(v, t) : 0);
-    }
-    vyi_mutex_unlock(&r->lock);
+    const bool mine = vyi_noter_begin(&r->notes, false);
+    (void)v;
+    t.slot = VYI_TICKET_SLOT(t);
+    if (t.slot < r->recorder.slots && r->recorder.open[t.slot] == t.generation)
+        vyi_replay_note_end(r, t, status, code);
+    vyi_noter_end(&r->notes, mine);
 }
 
 static void vyi_replay_rested(vyi_observer *o, vyre *v)
 {
     vyre_replay *r = (vyre_replay *)(void *)o;
-    vyi_mutex_lock(&r->lock);
+    const bool mine = vyi_noter_begin(&r->notes, false);
     for (uint32_t slot = 0; slot < r->recorder.slots; slot++) {
         const uint32_t mark = vyi_load_acquire(&v->queue.slots.marks[slot]);
         if (r->recorder.open[slot] && (mark & VYI_PHASE_MASK) == VYI_PHASE_FREE)
             vyi_replay_note_passed(r, slot);
     }
-    vyi_mutex_unlock(&r->lock);
+    vyi_noter_end(&r->notes, mine);
 }
 
 static void vyi_replay_event(vyi_observer *o, vyre *v, uint32_t event)
 {
     vyre_replay *r = (vyre_replay *)(void *)o;
-    vyre_replay_record record;
+    const vyre_ticket none = { 0, 0 };
+    const bool mine = vyi_noter_begin(&r->notes, false);
     (void)v;
-    memset(&record, 0, sizeof record);
-    record.kind = VYRE_REPLAY_EVENT;
-    record.code = event;
-    vyi_mutex_lock(&r->lock);
-    vyi_replay_note(r, &record);
-    vyi_mutex_unlock(&r->lock);
+    uint32_t *note = vyi_replay_note(r, VYRE_REPLAY_EVENT, 0, VYI_NOTE_ARGS, none);
+    note[VYI_NOTE_FAILURE] = 0;
+    note[VYI_NOTE_CODE] = event;
+    vyi_note_end(r, VYI_NOTE_ARGS);
+    vyi_noter_end(&r->notes, mine);
 }
 
 static void vyi_replay_detach(vyi_observer *o, vyre *v)
 {
     vyre_replay *r = (vyre_replay *)(void *)o;
     vyi_replay_rested(o, v);
+    vyi_notes_stop(r);
     vyi_mutex_lock(&r->lock);
     vyi_replay_flush(r);
     vyi_replay_forget(r);

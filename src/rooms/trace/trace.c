@@ -700,7 +700,7 @@ static void vyi_trace_ending(const vyi_trace_writer *w, uint32_t dropped)
 static void vyi_trace_gather(vyi_trace_writer *w)
 {
     const vyi_slots *s = &w->v->queue.slots;
-    const vyi_trace_scale scale = vyi_trace_scale_now(&w->v->trace);
+    const vyi_scale scale = vyi_scale_now(&w->v->trace.timer);
     for (uint32_t slot = 0; slot < s->count; slot++) {
         vyi_trace_left *left = &w->left[slot];
         left->mark = vyi_load_acquire(&s->marks[slot]);
