@@ -1,5 +1,7 @@
 /* watch, live: looks at handles on every backend, the text for Prometheus, waiting
  * for a word, and who hangs. */
+#include "inside.h"
+
 #include "engine.h"
 
 #include <ctype.h>
@@ -124,6 +126,41 @@ static void looks_beside_publishers(void)
     CHECK(!l.bad);
     CHECK_EQ(engine_observable(v, 0), 2000);
     CHECK_EQ(look(v, VYRE_WATCH_HOST).done, 2000);
+    vyre_close(v);
+}
+
+/* Eight places at a time, as write-combined memory is looked at; of a ring that is no
+ * multiple of eight. */
+static void lines_are_peeked(void)
+{
+    static uint32_t lines[16 * 8] __attribute__((aligned(64)));
+    uint32_t words[VYI_PEEK_MANY * VYI_PEEK_WORDS];
+    vyre_desc d = engine_desc(67);
+    if (!vyi_has_peek())
+        return;
+    for (uint32_t i = 0; i < 16 * 8; i++)
+        lines[i] = i;
+    vyi_peek(words, lines, 64);
+    for (uint32_t i = 0; i < 32; i++)
+        CHECK_EQ(words[i], i / 4 * 16 + i % 4);
+    vyre *v = engine_open(&d);
+    for (uint32_t i = 0; i < 66; i++)
+        (void)engine_publish(v, engine_add(1));
+    CHECK_EQ(vyre_drain(v, 10 * SECOND, &err), VYRE_OK);
+    for (uint32_t i = 0; i < 30; i++)
+        (void)engine_publish(v, engine_add(1));
+    vyre_watch plain = look(v, VYRE_WATCH_DEVICE);
+    vyi_device *device = vyi_queue_device(&v->queue);
+    const bool combined = device->write_combined;
+    device->write_combined = true;
+    vyre_watch peeked = look(v, VYRE_WATCH_DEVICE);
+    device->write_combined = combined;
+    plain.at_ns = peeked.at_ns = 0;
+    CHECK_EQ(peeked.slots, 67);
+    CHECK_EQ(peeked.states[VYRE_SLOT_PUBLISHED], 30);
+    CHECK_EQ(peeked.done, 66);
+    CHECK(memcmp(&plain, &peeked, sizeof plain) == 0);
+    CHECK_EQ(vyre_drain(v, 10 * SECOND, &err), VYRE_OK);
     vyre_close(v);
 }
 
@@ -297,7 +334,8 @@ static void text_for_prometheus(void)
 
 static const engine_case cases[] = {
     ENGINE_CASE(works_are_counted),    ENGINE_CASE(ends_are_seen_by_the_host),
-    ENGINE_CASE(looks_beside_publishers), ENGINE_CASE(a_word_is_waited_for),
+    ENGINE_CASE(looks_beside_publishers), ENGINE_CASE(lines_are_peeked),
+    ENGINE_CASE(a_word_is_waited_for),
     ENGINE_CASE(who_hangs_is_named),   ENGINE_CASE(arguments_are_checked),
 };
 

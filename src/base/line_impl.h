@@ -133,6 +133,56 @@ static inline vyi_line_fn vyi_line_way(bool write_combined, bool whole)
     return whole ? vyi_line_direct : write_combined ? vyi_line_fenced : vyi_line_words;
 }
 
+/* --- looking at such memory --------------------------------------------------- */
+
+/* An ordinary load of write-combined memory waits for the one before it, for as long as
+ * the bus takes there and back.  These are on their way together. */
+#define VYI_PEEK_MANY  8u /* places at a time, and of each */
+#define VYI_PEEK_WORDS 4u
+
+#if VYI_MOVDIR64B
+static inline bool vyi_has_peek(void)
+{
+    return __builtin_cpu_supports("sse4.1") != 0;
+}
+
+/* Four words at each of eight places that are `apart` bytes from each other; all of them
+ * are 16-byte aligned.  Of a line that somebody stores meanwhile no word is torn. */
+static inline void vyi_peek(uint32_t *to, const uint32_t *from, size_t apart)
+{
+    __asm__ volatile("movntdqa (%1), %%xmm0\n\t"
+                     "movntdqa (%1,%2), %%xmm1\n\t"
+                     "movntdqa (%1,%2,2), %%xmm2\n\t"
+                     "movntdqa (%1,%3), %%xmm3\n\t"
+                     "movntdqa (%1,%2,4), %%xmm4\n\t"
+                     "movntdqa (%4,%2), %%xmm5\n\t"
+                     "movntdqa (%1,%3,2), %%xmm6\n\t"
+                     "movntdqa (%4,%3), %%xmm7\n\t"
+                     "movups %%xmm0, (%0)\n\t"
+                     "movups %%xmm1, 16(%0)\n\t"
+                     "movups %%xmm2, 32(%0)\n\t"
+                     "movups %%xmm3, 48(%0)\n\t"
+                     "movups %%xmm4, 64(%0)\n\t"
+                     "movups %%xmm5, 80(%0)\n\t"
+                     "movups %%xmm6, 96(%0)\n\t"
+                     "movups %%xmm7, 112(%0)"
+                     :
+                     : "r"(to), "r"(from), "r"(apart), "r"(3 * apart),
+                       "r"((const char *)from + 4 * apart)
+                     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "memory");
+}
+#else
+static inline bool vyi_has_peek(void)
+{
+    return false;
+}
+
+static inline void vyi_peek(uint32_t *to, const uint32_t *from, size_t apart)
+{
+    (void)to, (void)from, (void)apart;
+}
+#endif
+
 VYI_EXTERN_C_END
 
 #endif

@@ -19,49 +19,87 @@ static vyre_status vyi_live_check(const vyre *v, const void *out, vyre_error *er
 
 /* The state that a mark and its mirror word tell.  A slot that a publisher has
  * BUSY is about to be used, and free for the moment. */
-static vyre_slot_state vyi_live_state(const vyi_queue *q, uint32_t slot, uint32_t mark)
+static vyre_slot_state vyi_live_state(uint32_t mark, uint32_t mirror)
 {
     if (!vyi_mark_is_out(mark))
         return VYRE_SLOT_EMPTY;
-    const uint32_t outcome = VYI_MIRROR_STATUS(vyi_slot_news(q, slot));
+    const uint32_t outcome = vyi_mirror_parked(mirror) ? 0 : VYI_MIRROR_STATUS(mirror);
     return outcome ? vyi_slot_state_of(outcome) : VYRE_SLOT_PUBLISHED;
 }
 
+#define VYI_LIVE_MANY 64u /* slots whose words are asked for at once: others have them */
+
 /* Each use of a slot counts its generation on: what is not at an end by now has
  * counted once too often. */
-static void vyi_live_host(const vyi_queue *q, vyre_watch *w)
+static void vyi_live_count(const uint32_t *marks, const uint32_t *mirror, uint32_t count,
+                           vyre_watch *w)
 {
-    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
-        const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
-        const vyre_slot_state state = vyi_live_state(q, slot, mark);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t mark = marks[i], generation = vyi_mark_generation(mark);
+        const vyre_slot_state state = vyi_live_state(mark, vyi_le32(mirror[i]));
         const bool open = vyi_mark_phase(mark) == VYI_PHASE_BUSY ||
                           state == VYRE_SLOT_PUBLISHED || state == VYRE_SLOT_WAIT_IO;
         w->states[state]++;
-        w->done += vyi_mark_generation(mark) - (open && vyi_mark_generation(mark) ? 1 : 0);
+        w->done += generation - (open && generation ? 1 : 0);
+    }
+}
+
+static void vyi_live_host(const vyi_queue *q, vyre_watch *w)
+{
+    const uint32_t *words = vyi_device_words(vyi_queue_device(q), q->slots.mirror);
+    uint32_t marks[VYI_LIVE_MANY], mirror[VYI_LIVE_MANY];
+    for (uint32_t from = 0; from < q->slots.count; from += VYI_LIVE_MANY) {
+        const uint32_t left = q->slots.count - from;
+        const uint32_t count = left < VYI_LIVE_MANY ? left : VYI_LIVE_MANY;
+        for (uint32_t i = 0; i < count; i++)
+            marks[i] = vyi_load_acquire(&q->slots.marks[from + i]);
+        for (uint32_t i = 0; i < count; i++)
+            mirror[i] = vyi_load_acquire(words + from + i);
+        vyi_live_count(marks, mirror, count, w);
     }
 }
 
 /* --- by the device's memory ----------------------------------------------- */
 
-/* Across a bus words are read by lines; elsewhere each is one that others store. */
-static void vyi_live_copy(const vyi_device *d, uint32_t *to, const uint32_t *from, uint32_t words)
+/* Across a bus a slot is a look at its line, of which nothing but the status is asked for. */
+static void vyi_live_peek(const uint32_t *ring, uint32_t slots, vyre_watch *w)
 {
-    if (d->write_combined) {
-        memcpy(to, from, words * sizeof *to);
-        return;
+    uint32_t words[VYI_PEEK_MANY * VYI_PEEK_WORDS];
+    uint32_t slot = 0;
+    for (; slot + VYI_PEEK_MANY <= slots; slot += VYI_PEEK_MANY) {
+        vyi_peek(words, ring + (size_t)slot * VYRE_SLOT_WORDS, VYRE_SLOT_BYTES);
+        for (uint32_t i = 0; i < VYI_PEEK_MANY; i++)
+            vyi_watch_states(words + i * VYI_PEEK_WORDS, 1, w);
     }
-    for (uint32_t i = 0; i < words; i++)
-        to[i] = vyi_load_relaxed(from + i);
+    for (; slot < slots; slot++) {
+        const uint32_t status = vyi_load_relaxed(ring + (size_t)slot * VYRE_SLOT_WORDS);
+        vyi_watch_states(&status, 1, w);
+    }
 }
 
-/* Of a slot nothing but its status is asked for: across a bus each read takes its time. */
+VYI_STATIC_ASSERT(headers_are_peeked_whole,
+                  VYRE_CONTROL_MIN_WORDS % (VYI_PEEK_MANY * VYI_PEEK_WORDS) == 0);
+
+/* Elsewhere each word is one that others store. */
 static void vyi_live_device(const vyi_queue *q, vyre_watch *w)
 {
     const vyi_device *d = vyi_queue_device(q);
     const uint32_t *ring = vyi_device_words(d, VYI_ROLE_RING);
+    const uint32_t *control = vyi_device_words(d, VYI_ROLE_CONTROL);
+    const bool peeks = d->write_combined && vyi_has_peek();
+    const uint32_t some = peeks ? VYI_PEEK_MANY * VYI_PEEK_WORDS : 1;
     uint32_t words[VYRE_CONTROL_MIN_WORDS];
-    vyi_live_copy(d, words, vyi_device_words(d, VYI_ROLE_CONTROL), VYRE_CONTROL_MIN_WORDS);
+    for (uint32_t i = 0; i < VYRE_CONTROL_MIN_WORDS; i += some) {
+        if (peeks)
+            vyi_peek(words + i, control + i, VYI_PEEK_WORDS * sizeof *words);
+        else
+            words[i] = vyi_load_relaxed(control + i);
+    }
     vyi_watch_control(words, w);
+    if (peeks) {
+        vyi_live_peek(ring, q->slots.count, w);
+        return;
+    }
     for (uint32_t slot = 0; slot < q->slots.count; slot++) {
         const uint32_t status = vyi_load_relaxed(ring + (size_t)slot * VYRE_SLOT_WORDS);
         vyi_watch_states(&status, 1, w);
