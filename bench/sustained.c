@@ -1,6 +1,6 @@
 /* sustained: persistent work for a minute
  *
- *     bench/sustained [--csv] [--quick] [--seconds N] [--slots N]
+ *     bench/sustained [--csv] [--quick] [--host] [--seconds N] [--slots N]
  *
  * One producer keeps 1, 8 or 64 jobs in flight, publishing one at a time; then
  * 64 again, published in batches of 32.  --seconds is shared by the four.  Two
@@ -9,6 +9,10 @@
  * that of the worst window.  The first window, which starts the kernel, is left
  * out.  To ask for the time takes as long as to publish: with 64 in flight,
  * published one at a time, every eighth job is timed.
+ * With --host a thread beside each load reads the clock and does nothing else: a
+ * row of the gaps of 2 us and more that it found, whose rate is that of its
+ * readings; and a line with what else tells the machine from the library: how often
+ * the producer lost its processor, where it was, and how many leases there were.
  */
 #define _GNU_SOURCE
 #define VYRE_IMPLEMENTATION
@@ -16,15 +20,21 @@
 
 #include "bench.h"
 
+#include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
+
 #define MAX_FLIGHT   64u
 #define MAX_SAMPLES  4000000u
 #define MAX_WINDOWS  100000u
 #define WINDOW_NS    100000000u
 #define BATCH        32u
 #define TIMED        8u /* one of so many; divides MAX_FLIGHT */
+#define GAP_NS       2000u
 
 static double   seconds_all = 60;
 static uint32_t ring_slots = 256;
+static bool     host_too;
 
 static const vyre_work add_one = { VYRE_OP_ATOMIC_ADD, 0, VYRE_PRIORITY_NORMAL, 2,
                                    { 1, VYRE_CONTROL_OBSERVABLES } };
@@ -68,6 +78,70 @@ static void windows_add(windows *w, uint64_t now, uint32_t jobs)
     }
     w->begin = now;
     w->jobs = 0;
+}
+
+/* --- the host beside it ------------------------------------------------------ */
+
+typedef struct host {
+    pthread_t     thread;
+    uint32_t      over;
+    bench_row     gaps;
+    struct rusage before;
+    vyre_info     info;
+    int           processor;
+} host;
+
+static void *host_main(void *user)
+{
+    host *h = (host *)user;
+    const uint64_t begin = bench_now();
+    uint64_t last = begin, readings = 0;
+    while (!__atomic_load_n(&h->over, __ATOMIC_ACQUIRE)) {
+        const uint64_t now = bench_now();
+        if (now - last >= GAP_NS)
+            bench_add(&h->gaps, (double)(now - last));
+        last = now;
+        readings++;
+    }
+    h->gaps.rate = (double)readings * 1e9 / (double)(last - begin);
+    return NULL;
+}
+
+static void host_begin(host *h, vyre *v, const char *load)
+{
+    char path[112];
+    memset(h, 0, sizeof *h);
+    if (!host_too)
+        return;
+    snprintf(path, sizeof path, "%.60s, gaps of a thread beside it", load);
+    h->gaps = bench_row_new(path, MAX_SAMPLES);
+    vyre_query(v, &h->info);
+    getrusage(RUSAGE_THREAD, &h->before);
+    h->processor = sched_getcpu();
+    if (pthread_create(&h->thread, NULL, host_main, h) != 0)
+        exit(1);
+}
+
+static void host_end(host *h, vyre *v, const bench_output *out)
+{
+    struct rusage now;
+    vyre_info info;
+    double gone = 0;
+    if (!host_too)
+        return;
+    getrusage(RUSAGE_THREAD, &now);
+    vyre_query(v, &info);
+    __atomic_store_n(&h->over, 1, __ATOMIC_RELEASE);
+    pthread_join(h->thread, NULL);
+    for (size_t i = 0; i < h->gaps.count; i++)
+        gone += h->gaps.samples[i];
+    bench_finish(out, &h->gaps);
+    if (!out->csv)
+        printf("| (%.2f ms of gaps; the producer lost its processor %ld times, %d to %d; %llu "
+               "leases of %llu us) |\n", gone / 1e6,
+               now.ru_nivcsw - h->before.ru_nivcsw, h->processor, sched_getcpu(),
+               (unsigned long long)(info.leases - h->info.leases),
+               (unsigned long long)(info.lease_ns / 1000));
 }
 
 /* --- the load --------------------------------------------------------------- */
@@ -131,6 +205,7 @@ static void measure(const bench_output *out, vyre *v, uint32_t flight, uint32_t 
                     uint64_t *jobs)
 {
     static load l;
+    host h;
     char path[100];
     memset(&l, 0, sizeof l);
     l.v = v;
@@ -144,10 +219,12 @@ static void measure(const bench_output *out, vyre *v, uint32_t flight, uint32_t 
     snprintf(path, sizeof path, "%u in flight%s, time a job in windows of 100 ms", flight,
              batch > 1 ? ", batches of 32" : "");
     windows w = windows_new(path);
+    host_begin(&h, v, latency.path);
     load_run(&l, seconds_all / 4, &latency, &w);
     *jobs += l.published;
     bench_finish(out, &latency);
     bench_finish(out, &w.row);
+    host_end(&h, v, out);
 }
 
 static void on_backend(vyre_backend backend, bool csv)
@@ -188,10 +265,11 @@ static void on_backend(vyre_backend backend, bool csv)
 
 int main(int argc, char **argv)
 {
-    bench_usage(argc, argv, "[--csv] [--quick] [--seconds N] [--slots N]");
+    bench_usage(argc, argv, "[--csv] [--quick] [--host] [--seconds N] [--slots N]");
     seconds_all = bench_number(argc, argv, "--seconds", 60);
     if (bench_flag(argc, argv, "--quick"))
         seconds_all = 1.2; /* two windows for each */
+    host_too = bench_flag(argc, argv, "--host");
     ring_slots = (uint32_t)bench_number(argc, argv, "--slots", 256);
     if (ring_slots < MAX_FLIGHT || ring_slots > VYRE_MAX_SLOTS) {
         fprintf(stderr, "sustained: --slots takes 64 to %u\n", VYRE_MAX_SLOTS);
