@@ -13267,7 +13267,9 @@ VYI_EXTERN_C_BEGIN
 #define VYI_GATE_LEVEL       14u
 #define VYI_GATE_TENANT      9u
 #define VYI_GATE_AGES        512u
+#ifndef VYI_GATE_LAST
 #define VYI_GATE_LAST        32767u /* generation */
+#endif
 
 /* Of HEAD. */
 #define VYI_WIDE_POLLERS     0u /* groups that serve lane slots */
@@ -27123,6 +27125,8 @@ VYI_API void vyi_troubles_forget(vyi_queue *q);
 
 /* Wide works (engine_wide.c).  The plan comes before any slot is counted. */
 VYI_API vyre_status vyi_wide_plan(vyre *v, vyre_error *err);
+/* Of each slot, where its generations begin: at open, and when the device is replaced. */
+VYI_API void vyi_wide_number(vyi_wides *w);
 /* NULL: the opcode is not wide. */
 VYI_API const vyi_wide_op *vyi_wide_find(const vyi_queue *q, uint32_t opcode);
 VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyi_receipt *ticket,
@@ -30070,7 +30074,8 @@ VYRE_API vyre_status vyre_cancel(vyre *v, vyre_ticket t, vyre_error *err)
  *
  * A gate's generation is not the mark's: it has 15 bits.  After the last one the
  * host closes the gate, and does not use the slot until every launch that was made
- * by then has ended: nobody can be late any more, and it begins anew.
+ * by then has ended: nobody can be late any more, and it begins anew.  The slots begin
+ * at different generations, so that they come to their last ones one after another.
  * ======================================================================= */
 
 
@@ -30080,6 +30085,14 @@ VYRE_API vyre_status vyre_cancel(vyre *v, vyre_ticket t, vyre_error *err)
 #define VYI_WIDE_SHARES     4u    /* chunks of a group that shares its processor */
 #define VYI_WIDE_NONE       0xffffffffu
 #define VYI_WIDE_PER_MAX    0x80000000u /* behind it a lane's last turn still is below 2^32 */
+
+/* A new device's words are 0: its gates may begin with any generation. */
+VYI_API void vyi_wide_number(vyi_wides *w)
+{
+    memset(w->retired, 0, sizeof w->retired);
+    for (uint32_t at = 0; at < VYI_WIDE_SLOTS; at++)
+        vyi_store_relaxed(&w->generations[at], at * (VYI_GATE_LAST / VYI_WIDE_SLOTS));
+}
 
 /* --- which works are wide -------------------------------------------------- */
 
@@ -30112,6 +30125,7 @@ VYI_API vyre_status vyi_wide_plan(vyre *v, vyre_error *err)
     w->count = VYI_WIDE_SLOTS;
     w->owner.shares[0].first = v->queue.slots.lanes;
     w->owner.shares[0].count = w->count;
+    vyi_wide_number(w);
     vyi_store_pointer(&w->owner.thread, (void *)(uintptr_t)VYI_OWNER_MANY);
     return VYRE_OK;
 }
@@ -31426,8 +31440,7 @@ static vyre_status vyi_recover_open(vyi_queue *q, vyi_device **d, vyre_mode *mod
  * afterwards. */
 static void vyi_recover_slots(vyi_queue *q, vyi_device *d)
 {
-    memset(q->wides.generations, 0, sizeof q->wides.generations); /* the device's are 0, too */
-    memset(q->wides.retired, 0, sizeof q->wides.retired);
+    vyi_wide_number(&q->wides);
     for (uint32_t slot = 0; slot < q->slots.count; slot++)
         vyi_store_release(&q->slots.kept[slot], vyi_slot_recover(q, d, slot));
     if (q->order.count)

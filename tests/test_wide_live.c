@@ -82,6 +82,56 @@ static void generations_begin_anew(void)
     vyre_close(v);
 }
 
+static uint32_t used_up(const vyre *v, uint32_t last)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < VYI_WIDE_SLOTS; i++)
+        count += vyi_load_acquire(&v->queue.wides.generations[i]) == last;
+    return count;
+}
+
+/* One work after another in a lease that does not end: with 33 generations 64 works until
+ * the first slot is used up, and 496 more until the last one is; then each begins anew. */
+static void generations_are_used_up_one_by_one(void)
+{
+    enum { LAST = 33, ALL = LAST * 32 - 31 * 32 / 2 };
+    const vyre_work w = wide_work(OP_TOUCH, 0, 1, 0, 0);
+    knob_gate_last = LAST;
+    vyre *v = live_open();
+    vyre_ticket t;
+    uint32_t published = 0, first = 0;
+    for (uint32_t i = 0; v && i < VYI_WIDE_SLOTS; i++)
+        v->queue.wides.retired[i] = UINT64_MAX; /* launches that have not ended */
+    while (v && published <= ALL && vyre_publish(v, &w, &t, NULL) == VYRE_OK) {
+        CHECK_EQ(vyre_wait(v, t, 20 * SECOND, NULL), VYRE_OK);
+        published++;
+        first = first || !used_up(v, LAST) ? first : published;
+    }
+    if (v) {
+        CHECK_EQ(published, ALL);
+        CHECK_EQ(used_up(v, LAST), VYI_WIDE_SLOTS);
+        CHECK_EQ(first, 64);
+        CHECK_EQ(vyre_stop(v, 10 * SECOND, NULL), VYRE_OK);
+        memset(v->queue.wides.retired, 0, sizeof v->queue.wides.retired);
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    }
+    for (uint32_t more = 0; v && more < 64;) {
+        const vyre_status status = vyre_publish(v, &w, &t, NULL);
+        CHECK(status == VYRE_OK || status == VYRE_FULL);
+        if (status == VYRE_FULL)
+            engine_sleep_ms(1);
+        else
+            CHECK_EQ(vyre_wait(v, t, 20 * SECOND, NULL), VYRE_OK);
+        more += status == VYRE_OK;
+    }
+    if (v) {
+        CHECK(used_up(v, LAST) < VYI_WIDE_SLOTS);
+        CHECK_EQ(wide_words(v)[0], ALL + 64);
+    }
+    vyre_close(v);
+    knob_gate_last = 32767u;
+}
+
 /* The last generation's work is being written: its gate is not opened yet, and nothing
  * of the slot may begin anew under the publisher's hands. */
 static void a_slot_that_is_written_stays_as_it_is(void)
@@ -236,6 +286,7 @@ static const engine_case live_cases[] = {
     ENGINE_CASE(rings_beside_groups),
     ENGINE_CASE(works_outlast_stops),
     ENGINE_CASE(generations_begin_anew),
+    ENGINE_CASE(generations_are_used_up_one_by_one),
     ENGINE_CASE(a_slot_that_is_written_stays_as_it_is),
     ENGINE_CASE(a_device_without_groups_takes_over),
     ENGINE_CASE(a_device_lost_in_the_middle_of_works)

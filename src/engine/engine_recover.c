@@ -53,8 +53,7 @@ static vyre_status vyi_recover_open(vyi_queue *q, vyi_device **d, vyre_mode *mod
  * afterwards. */
 static void vyi_recover_slots(vyi_queue *q, vyi_device *d)
 {
-    memset(q->wides.generations, 0, sizeof q->wides.generations); /* the device's are 0, too */
-    memset(q->wides.retired, 0, sizeof q->wides.retired);
+    vyi_wide_number(&q->wides);
     for (uint32_t slot = 0; slot < q->slots.count; slot++)
         vyi_store_release(&q->slots.kept[slot], vyi_slot_recover(q, d, slot));
     if (q->order.count)

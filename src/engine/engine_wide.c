@@ -8,7 +8,8 @@
  *
  * A gate's generation is not the mark's: it has 15 bits.  After the last one the
  * host closes the gate, and does not use the slot until every launch that was made
- * by then has ended: nobody can be late any more, and it begins anew.
+ * by then has ended: nobody can be late any more, and it begins anew.  The slots begin
+ * at different generations, so that they come to their last ones one after another.
  * ======================================================================= */
 #include "engine/engine_slots_impl.h"
 
@@ -21,6 +22,14 @@
 #define VYI_WIDE_SHARES     4u    /* chunks of a group that shares its processor */
 #define VYI_WIDE_NONE       0xffffffffu
 #define VYI_WIDE_PER_MAX    0x80000000u /* behind it a lane's last turn still is below 2^32 */
+
+/* A new device's words are 0: its gates may begin with any generation. */
+VYI_API void vyi_wide_number(vyi_wides *w)
+{
+    memset(w->retired, 0, sizeof w->retired);
+    for (uint32_t at = 0; at < VYI_WIDE_SLOTS; at++)
+        vyi_store_relaxed(&w->generations[at], at * (VYI_GATE_LAST / VYI_WIDE_SLOTS));
+}
 
 /* --- which works are wide -------------------------------------------------- */
 
@@ -53,6 +62,7 @@ VYI_API vyre_status vyi_wide_plan(vyre *v, vyre_error *err)
     w->count = VYI_WIDE_SLOTS;
     w->owner.shares[0].first = v->queue.slots.lanes;
     w->owner.shares[0].count = w->count;
+    vyi_wide_number(w);
     vyi_store_pointer(&w->owner.thread, (void *)(uintptr_t)VYI_OWNER_MANY);
     return VYRE_OK;
 }

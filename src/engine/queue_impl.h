@@ -699,6 +699,8 @@ VYI_API void vyi_troubles_forget(vyi_queue *q);
 
 /* Wide works (engine_wide.c).  The plan comes before any slot is counted. */
 VYI_API vyre_status vyi_wide_plan(vyre *v, vyre_error *err);
+/* Of each slot, where its generations begin: at open, and when the device is replaced. */
+VYI_API void vyi_wide_number(vyi_wides *w);
 /* NULL: the opcode is not wide. */
 VYI_API const vyi_wide_op *vyi_wide_find(const vyi_queue *q, uint32_t opcode);
 VYI_API vyre_status vyi_wide_publish(vyi_queue *q, const vyre_work *work, vyi_receipt *ticket,

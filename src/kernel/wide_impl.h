@@ -45,7 +45,9 @@ VYI_EXTERN_C_BEGIN
 #define VYI_GATE_LEVEL       14u
 #define VYI_GATE_TENANT      9u
 #define VYI_GATE_AGES        512u
+#ifndef VYI_GATE_LAST
 #define VYI_GATE_LAST        32767u /* generation */
+#endif
 
 /* Of HEAD. */
 #define VYI_WIDE_POLLERS     0u /* groups that serve lane slots */
