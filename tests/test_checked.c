@@ -89,7 +89,7 @@ static void emit_range(vyre_program *p, const vyre_slot_values *s, void *user)
     vyre_emit_reduce(p, s, 0, VYRE_ATOMIC_ADD, vyre_ir_u32(p, 1));
 }
 
-/* The array's word arg[1] of lane 0, with a barrier after it. */
+/* The array's word arg[1] of lane 0, with a barrier after it; then the word before is read. */
 static void emit_tile(vyre_program *p, const vyre_slot_values *s, void *user)
 {
     (void)user;
@@ -97,7 +97,8 @@ static void emit_tile(vyre_program *p, const vyre_slot_values *s, void *user)
     vyre_ir_store(p, s->buffers[2], s->arg[1], s->index);
     vyre_ir_end(p);
     vyre_ir_barrier(p, VYRE_SCOPE_WORKGROUP, VYRE_ORDER_ACQ_REL);
-    vyre_emit_result(p, s, 3, vyre_ir_load(p, s->buffers[2], vyre_ir_u32(p, 1)));
+    vyre_value before = vyre_ir_sub(p, s->arg[1], vyre_ir_u32(p, 1));
+    vyre_emit_result(p, s, 3, vyre_ir_load(p, s->buffers[2], before));
 }
 
 static const vyre_handler handlers[] = {
@@ -291,6 +292,8 @@ static void wide_works_are_checked(void)
               "range: a store at second[100]");
         finds(v, work_of(OP_TILE, 2, 1, LANES, 0), VYRE_BOUNDS_STORE, 2, LANES,
               "tile: a store at word 4 of the array 2");
+        finds(v, work_of(OP_TILE, 2, 1, 0, 0), VYRE_BOUNDS_LOAD, 2, UINT32_MAX,
+              "tile: a load at word 4294967295 of the array 2");
         finds(v, work_of(OP_TILE, 1, 1, 0, 0), VYRE_BOUNDS_ARGUMENT, 0, 1, "tile uses arg[1]");
         const vyre_ticket t = engine_publish(v, work_of(OP_RANGE, 2, 0, WORDS, 0));
         CHECK_EQ(vyre_wait_result(v, t, 60 * SECOND, args, &err), VYRE_OK);

@@ -762,6 +762,9 @@ static void an_endless_handler_ends_in_a_fault(void)
     CHECK(engine_now() - begin < SECOND);
     CHECK_EQ(vyre_wait(v, t, 0, &err), VYRE_E_FAULT);
     CHECK_EQ(err.native, VYRE_FAULT_LOOP_LIMIT);
+    vyre_io_buffers core;
+    CHECK_EQ(vyre_buffers(v, &core, NULL), VYRE_OK);
+    CHECK_EQ(((const uint32_t *)core.control)[VYRE_CONTROL_FAULT_COUNT], 1);
 
     CHECK_EQ(vyre_start(v, NULL), VYRE_OK); /* and it can go on */
     t = engine_publish(v, engine_add(3));
@@ -1064,6 +1067,23 @@ static void every_allocation_may_fail(void)
     CHECK(failed > 10);
 }
 
+/* AUTO takes the CPU where there is no device, not where there is no memory for one. */
+static void no_memory_is_no_reason_for_the_cpu(void)
+{
+    for (uint64_t at = 1; at <= 3; at++) {
+        oom_state s;
+        vyre_error err;
+        vyre_desc d = engine_desc(64);
+        oom_begin(&s);
+        s.fail_at = at;
+        d.backend = VYRE_BACKEND_AUTO;
+        d.allocator = oom_allocator(&s);
+        CHECK(!vyre_open(&d, &err));
+        CHECK_EQ(err.status, VYRE_E_NOMEM);
+        CHECK(oom_is_clean(&s));
+    }
+}
+
 static void steady_state_allocates_nothing(void)
 {
     oom_state s;
@@ -1267,6 +1287,7 @@ static const engine_case cases[] = {
     ENGINE_CASE(what_is_published_is_served_though_nobody_asks),
     ENGINE_CASE(observables_have_a_range),
     ENGINE_CASE(every_allocation_may_fail),
+    ENGINE_CASE(no_memory_is_no_reason_for_the_cpu),
     ENGINE_CASE(steady_state_allocates_nothing),
 };
 

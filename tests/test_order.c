@@ -318,6 +318,27 @@ static void order_outlasts_a_lost_device(void)
     }
 }
 
+/* It ended when somebody was about to wait for it, and its slot is another work's. */
+static void an_event_of_another_work_is_not_used(void)
+{
+    vyre_desc d = order_desc(&order_plain_kind, 4);
+    vyre *v = engine_open(&d);
+    const vyre_work w = engine_work(VYRE_OP_NOP, 0, 0, 0);
+    const vyre_ticket old = engine_publish(v, w);
+    vyre_ticket t;
+    uint32_t event = 0;
+    do {
+        t = engine_publish(v, w);
+        CHECK_EQ(vyre_wait(v, t, 10 * SECOND, NULL), VYRE_OK);
+    } while (t.slot != old.slot);
+    CHECK(vyi_event_find(&v->queue, t, &event) && event >= VYI_EVENT_FIRST);
+    const uint32_t uses = v->queue.order.uses[event];
+    CHECK(!vyi_event_find(&v->queue, old, &event));
+    CHECK_EQ(v->queue.order.uses[event], uses);
+    vyi_event_forget(&v->queue, event);
+    vyre_close(v);
+}
+
 /* --- until nothing changes ------------------------------------------------------- */
 
 /* Two lanes count word 1 down to 0, and set observable 3 while it was not: b0 of lane a0. */
@@ -482,6 +503,7 @@ int main(void)
         ENGINE_CASE(wide_passes),
         ENGINE_CASE(faults_in_random_graphs),
         ENGINE_CASE(threads_have_chains_of_their_own),
+        ENGINE_CASE(an_event_of_another_work_is_not_used),
         ENGINE_CASE(works_run_until_nothing_changes),
     };
     knob_wide_anywhere = 1;

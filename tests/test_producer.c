@@ -236,6 +236,10 @@ static void what_is_not_there_is_refused(void)
     bad.arg_count = VYRE_MAX_ARGS + 1;
     CHECK_EQ(vyre_producer_publish(p, &bad, NULL, &err), VYRE_E_TOO_MANY_ARGS);
     vyre_close(v); /* closes the producer, too */
+    v = open_ring(4); /* an eighth of the slots, but one at least */
+    CHECK((p = vyre_producer_open(v, 0, &err)) != NULL);
+    CHECK_EQ(slots_of(v, p), 1);
+    vyre_close(v);
 }
 
 /* Holes that closed producers leave are found again. */
