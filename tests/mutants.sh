@@ -16,11 +16,14 @@
 #
 # FILES="src/engine/cpu.c .." takes mistakes of those files only, TESTS="test_io .." judges with
 # those tests only; after LIMIT seconds no further mistake is begun, and what is running ends.
+# AGAIN=a log: the mistakes of its lines that were not found, wherever their text is by now.
 # build/mutants.log has all; what was not found is printed once more at the end.
 set -u
 cd "$(dirname "$0")/.."
 export build=${BUILD:-build}/mutants
 first=$((${SEED:-1} + ${START:-0})) jobs=${JOBS:-$(nproc)} began=$SECONDS
+export again=${AGAIN:-}
+[ -z "$again" ] || set -- $(grep -nE '^[0-9]+ (SURVIVED|not run|built not)' "$again" | cut -d: -f1)
 [ $# -gt 0 ] || set -- $(seq $first $((first + ${COUNT:-200} - 1)))
 files=(src/engine/*.c src/kernel/kernel_{wide,groups,order}.c src/rooms/io/*.c src/rooms/graph/*.c)
 export fragments="${FILES:-${files[*]}}" stop=$((EPOCHSECONDS + ${LIMIT:-999999}))
@@ -162,11 +165,28 @@ judge() { # folder, file, line: prints the verdict
     if [ -n "$equal" ]; then echo "equal"; elif [ $ran -eq 0 ]; then echo "not run"; else echo "SURVIVED $ran tests"; fi
 }
 
-one_mutant() { # seed
+# Makes the mistake of a log's line where its text is nearest to where it was, and says it anew.
+mutate_again() { # line of the log, output
+    local text file line old
+    text=$(sed -n "$1p" "$again" | grep -o 'src/.*')
+    file=${text%%:*} line=${text#*:} old=${text#*: }
+    old=${old%%  =>  *} line=${line%%:*}
+    line=$(OLD=$old awk -v line="$line" '{ sub(/^ */, "") } $0 == ENVIRON["OLD"] { print (NR < line ? line - NR : NR - line), NR }' \
+        "$file" | sort -n | head -n 1 | cut -d' ' -f2)
+    [ -n "$line" ] || { echo "$file:1: gone: $old"; cp "$file" "$2"; return; }
+    NEW=${text##*  =>  } awk -v line="$line" 'NR == line { sub(/[^ ].*/, ""); $0 = $0 ENVIRON["NEW"] } { print }' "$file" >"$2"
+    echo "$file:$line: $old  =>  ${text##*  =>  }"
+}
+
+one_mutant() { # seed, or line of the log
     local at=$PWD/$build/m$1 text where
     [ $EPOCHSECONDS -lt $stop ] || return 0
     place "$at"
-    text=$("$build/mutate" "$1" "$at/mutant.c" $fragments)
+    if [ -n "$again" ]; then
+        text=$(mutate_again "$1" "$at/mutant.c")
+    else
+        text=$("$build/mutate" "$1" "$at/mutant.c" $fragments)
+    fi
     where=${text%%: *}
     mkdir -p "$at/$(dirname "${where#src/}")"
     mv "$at/mutant.c" "$at/$(sed 's,^src/,,;s,:.*,,' <<<"$where")"
@@ -174,7 +194,7 @@ one_mutant() { # seed
     echo "$1 $(judge "$at" "${where%%:*}" "${where##*:}"): $text"
     rm -rf "$at"
 }
-export -f flat is_in place build_fragment link uring build_test cover_test tests_of run_test build_mutant judge one_mutant
+export -f flat is_in place build_fragment link uring build_test cover_test tests_of run_test build_mutant judge mutate_again one_mutant
 
 rm -rf "$build"
 mkdir -p "$build"/{plain,cover,tests,of}

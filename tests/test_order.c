@@ -318,6 +318,26 @@ static void order_outlasts_a_lost_device(void)
     }
 }
 
+/* A relay lies in the part of the ring that its work's level has. */
+static void a_relay_has_its_work_s_level(void)
+{
+    const order_kind kind = { VYRE_KERNEL_PRIORITY, VYRE_MODE_AUTO, false, false };
+    vyre_desc d = order_desc(&kind, 64);
+    vyre_work w = engine_work(VYRE_OP_NOP, 0, 0, 0);
+    vyre_ticket before[2], t;
+    vyre *v = engine_open(&d);
+    w.priority = VYRE_PRIORITY_LOW;
+    before[0] = engine_publish(v, w);
+    before[1] = engine_publish(v, w);
+    w.priority = (vyre_priority)0;
+    while (vyre_publish(v, &w, NULL, NULL) == VYRE_OK)
+        ;
+    w.priority = VYRE_PRIORITY_LOW;
+    CHECK_EQ(vyre_publish_after(v, &w, before, 2, &t, NULL), VYRE_OK);
+    CHECK_EQ(vyre_wait(v, t, UINT64_MAX, NULL), VYRE_OK); /* without a limit */
+    vyre_close(v);
+}
+
 /* It ended when somebody was about to wait for it, and its slot is another work's. */
 static void an_event_of_another_work_is_not_used(void)
 {
@@ -329,7 +349,7 @@ static void an_event_of_another_work_is_not_used(void)
     uint32_t event = 0;
     do {
         t = engine_publish(v, w);
-        CHECK_EQ(vyre_wait(v, t, 10 * SECOND, NULL), VYRE_OK);
+        CHECK_EQ(vyre_wait(v, t, 60 * SECOND, NULL), VYRE_OK);
     } while (t.slot != old.slot);
     CHECK(vyi_event_find(&v->queue, t, &event) && event >= VYI_EVENT_FIRST);
     const uint32_t uses = v->queue.order.uses[event];
@@ -503,6 +523,7 @@ int main(void)
         ENGINE_CASE(wide_passes),
         ENGINE_CASE(faults_in_random_graphs),
         ENGINE_CASE(threads_have_chains_of_their_own),
+        ENGINE_CASE(a_relay_has_its_work_s_level),
         ENGINE_CASE(an_event_of_another_work_is_not_used),
         ENGINE_CASE(works_run_until_nothing_changes),
     };
