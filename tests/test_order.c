@@ -318,6 +318,28 @@ static void order_outlasts_a_lost_device(void)
     }
 }
 
+/* Whoever waits for a work that was cut is told so. */
+static void what_waits_for_a_cut_work_ends(void)
+{
+    if (backend_under_test != VYRE_BACKEND_CPU)
+        test_skip("a driver may reset the device");
+    vyre_desc d = engine_desc(16);
+    vyre_ticket t[2];
+    const vyre_work w = engine_add(1);
+    d.kernel.handler_count = 5;
+    d.events = 1;
+    vyre *v = engine_open(&d);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    t[0] = engine_publish(v, engine_work(OP_ENDLESS, 0, 0, 0));
+    CHECK_EQ(vyre_publish_after(v, &w, t, 1, &t[1], NULL), VYRE_OK);
+    CHECK_EQ(vyre_wait(v, t[0], SECOND / 20, NULL), VYRE_TIMEOUT);
+    CHECK_EQ(vyre_stop(v, SECOND / 2, NULL), VYRE_OK);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    order_wait(v, t[1], VYRE_E_FAULT, VYRE_FAULT_AFTER);
+    order_wait(v, t[0], VYRE_E_FAULT, VYRE_FAULT_LOOP_LIMIT);
+    vyre_close(v);
+}
+
 /* A relay lies in the part of the ring that its work's level has. */
 static void a_relay_has_its_work_s_level(void)
 {
@@ -523,6 +545,7 @@ int main(void)
         ENGINE_CASE(wide_passes),
         ENGINE_CASE(faults_in_random_graphs),
         ENGINE_CASE(threads_have_chains_of_their_own),
+        ENGINE_CASE(what_waits_for_a_cut_work_ends),
         ENGINE_CASE(a_relay_has_its_work_s_level),
         ENGINE_CASE(an_event_of_another_work_is_not_used),
         ENGINE_CASE(works_run_until_nothing_changes),
