@@ -27,6 +27,7 @@ static struct {
     uint32_t    groups;   /* of a looping launch that may be had with fewer; 0 = 1, fixed */
     uint32_t    level_launches[VYRE_LEVELS];
     uint64_t    level_ns[VYRE_LEVELS]; /* that such a launch takes */
+    uint32_t    wide_groups; /* for wide works; 0: these are passes */
     uint32_t    verdict;  /* kept by the last close, for the next open */
 } fake;
 
@@ -93,6 +94,9 @@ static vyre_status fake_open(const vyi_device_desc *desc, vyi_device **out, vyre
     d->base.group_size = desc->group_size;
     d->base.groups = fake.groups ? fake.groups : 1;
     d->base.divisible = fake.groups != 0;
+    d->base.wide_groups = fake.wide_groups;
+    d->base.wide_group = 32;
+    d->base.wide_turns = 1u << 20;
     d->base.verdict = fake.verdict;
     for (uint32_t i = 0; i < desc->buffer_count; i++) {
         d->size[i] = desc->buffers[i].size;

@@ -27,7 +27,7 @@ export again=${AGAIN:-}
 [ $# -gt 0 ] || set -- $(seq $first $((first + ${COUNT:-200} - 1)))
 files=(src/engine/*.c src/kernel/kernel_{wide,groups,order}.c src/rooms/io/*.c src/rooms/graph/*.c)
 export fragments="${FILES:-${files[*]}}" stop=$((EPOCHSECONDS + ${LIMIT:-999999}))
-tests="test_wide_protocol test_order_protocol test_io_protocol test_engine_fake test_engine_cases
+tests="test_wide_protocol test_order_protocol test_io_protocol test_engine_fake test_engine_paths test_engine_cases
     test_order test_graph test_io_then test_io_kernels test_io_park test_io_tables test_wide
     test_wide_groups test_engine test_cpu test_producer test_cancel test_engine_ends test_memory
     test_engine_defects test_wide_threads test_children test_task test_task_live test_fairness

@@ -48,7 +48,7 @@ $(BUILD)/tests/test_memory: tests/engine.h tests/driver.h tests/oom.h
 $(BUILD)/tests/test_engine_fake $(BUILD)/tests/test_engine_single $(BUILD)/tests/test_producer $(BUILD)/tests/test_engine_inside: tests/engine.h tests/oom.h
 $(BUILD)/tests/test_engine_single: tests/test_engine.c
 $(BUILD)/tests/test_engine_lines: tests/test_engine_fake.c tests/engine.h tests/oom.h tests/fake.h
-$(BUILD)/tests/test_engine_fake $(BUILD)/tests/test_tune: tests/fake.h tests/engine.h tests/oom.h tests/driver.h
+$(BUILD)/tests/test_engine_fake $(BUILD)/tests/test_engine_paths $(BUILD)/tests/test_tune: tests/fake.h tests/engine.h tests/oom.h tests/driver.h
 $(BUILD)/tests/test_engine_cases: tests/test_kernel_cases.c tests/engine.h tests/driver.h
 $(BUILD)/tests/test_engine_rings: tests/test_kernel_random.c tests/model.c tests/model.h tests/engine.h tests/driver.h
 $(BUILD)/tests/test_cpu: tests/engine.h tests/oom.h tests/driver.h
