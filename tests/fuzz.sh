@@ -2,9 +2,9 @@
 # Runs every libFuzzer target (tests/fuzz_*.c), or those that are named, for
 # SECONDS_PER_FUZZER seconds, starting from its corpus, tests/corpus/NAME.  With
 # --replay it runs the corpora only.  With --keep what was found to be new goes into
-# the corpora.
+# the corpora.  With --build it only makes the programs, BUILD/fuzz/NAME.
 #
-#   bash tests/fuzz.sh [--replay | --keep] [NAME...]
+#   bash tests/fuzz.sh [--replay | --keep | --build] [NAME...]
 set -u
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
@@ -38,6 +38,7 @@ build_target() { # name, output
 
 run_target() { # name, program
     local corpus=tests/corpus/$1
+    [ "$mode" != --build ] || return 0
     if [ "$mode" = --replay ]; then
         "$2" "$corpus"/*
         return

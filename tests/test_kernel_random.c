@@ -384,9 +384,12 @@ static uint32_t own_word(uint32_t s)
     return 160 + 160 * below(3) + 1 + OWN_WORDS * s + below(OWN_WORDS);
 }
 
+/* In an open header, too, each of the slots that write there has a word of its own. */
+enum { HEADER_OWNERS = 11 };
+
 static uint32_t header_word(const setting *g, uint32_t s)
 {
-    return g->k->what & OPEN_HEADER ? 148 + s % 11 : below(160);
+    return g->k->what & OPEN_HEADER ? 148 + s : below(160);
 }
 
 /* A place to write to: mostly the slot's own, or one that faults. */
@@ -396,7 +399,7 @@ static uint32_t target(const setting *g, uint32_t s)
                                        0xffffffffu };
     if (chance(75))
         return own_word(s);
-    if (chance(50) && s < 13)
+    if (chance(50) && s < HEADER_OWNERS)
         return header_word(g, s);
     return ONE_OF(beyond);
 }
@@ -428,7 +431,7 @@ static void memcpy_args(const setting *g, uint32_t s, uint32_t *a)
         a[below(3)] = 0xffffff00u + below(256);
     else if (chance(5))
         a[2] = 701 + below(1000);
-    else if (chance(5) && s < 13)
+    else if (chance(5) && s < HEADER_OWNERS)
         a[1] = header_word(g, s), a[2] = a[2] ? 1 : 0;
 }
 
