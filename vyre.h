@@ -26516,7 +26516,8 @@ typedef struct vyi_trouble {
 #define VYI_EXTRA_BUFFERS 0x040u /* what the program wrote into its buffers comes first */
 #define VYI_EXTRA_TOLD    0x080u /* somebody is told of it */
 #define VYI_EXTRA_KEPT    0x100u /* its result, if its ticket was asked for */
-#define VYI_EXTRAS_NOTED (VYI_EXTRA_RECORD | VYI_EXTRA_AGES | VYI_EXTRA_ORDER)
+#define VYI_EXTRA_TRACED  0x200u /* a card of it */
+#define VYI_EXTRAS_NOTED (VYI_EXTRA_RECORD | VYI_EXTRA_AGES | VYI_EXTRA_ORDER | VYI_EXTRA_TRACED)
 #define VYI_EXTRAS_IN_LINE (VYI_EXTRA_ORDER | VYI_EXTRA_CHECKED)
 
 #define VYI_CACHE_LINE 64u
@@ -26826,7 +26827,7 @@ typedef enum vyi_trace_kind {
     VYI_TRACE_PUBLISH = 1,
     VYI_TRACE_DONE = 2,
     VYI_TRACE_FAULT = 3,
-    VYI_TRACE_RESTED = 4, /* all works so far have ended */
+    VYI_TRACE_NAMED = 4, /* a work of groups is published: chunks of the slot have its opcode */
     VYI_TRACE_LEASE = 5,
     VYI_TRACE_PASS = 6,
     VYI_TRACE_LAUNCH_END = 7,
@@ -26836,23 +26837,32 @@ typedef enum vyi_trace_kind {
     VYI_TRACE_DRAINED = 11, /* a drain has seen its end */
     VYI_TRACE_CHUNK = 16 /* of group 0; to 23, of group 7 */
 } vyi_trace_kind;
-#define VYI_TRACE_KIND_BIT 24u
+/* Of an event's third word: the lap of the ring, kind, slot. */
+#define VYI_TRACE_LAP_BIT  25u
+#define VYI_TRACE_KIND_BIT 20u
 #define VYI_TRACE_MOST     0x1000000u
+VYI_STATIC_ASSERT(slots_leave_a_kind, VYRE_MAX_SLOTS <= 1u << VYI_TRACE_KIND_BIT);
 
-/* What is known of a slot's work that a lane runs, until the slot is made ready for
- * another one: words of a line, so that noting one takes stores and no more.  Times are
- * the trace's timer's, the low word first. */
+/* What is known of a slot's work until the slot is made ready for another one: words of a
+ * line, so that noting one takes stores and no more.  Times are the trace's timer's, the
+ * low word first.
+ *
+ * Whoever has the slot BUSY writes what was published, and who makes it ready what has
+ * become events.  Ends are stored by whoever sees one, at any time: each has its work's
+ * generation in one store of two words, so that one that comes late changes no other's.
+ *
+ *     an end   ticks (48 bits), then generation / 4 (14), then 1 DONE, 2 FAULT, 3 drained */
 typedef enum vyi_card {
-    VYI_CARD_PUBLISHED = 0, /* generation of the last work; it goes last */
+    VYI_CARD_PUBLISHED = 0, /* generation of the last work; 0 while that changes */
     VYI_CARD_OPCODE = 1,
     VYI_CARD_SINCE = 2,
-    VYI_CARD_ENDED = 4, /* generation of the work whose end was seen last, and */
-    VYI_CARD_KIND = 5,
-    VYI_CARD_CODE = 6,
-    VYI_CARD_UNTIL = 7,
-    VYI_CARD_MOVED = 9, /* generation of the work that is among the events */
+    VYI_CARD_MOVED = 4, /* generation of the last work that is among the events */
+    VYI_CARD_BEHIND = 5, /* the count of events up to the last that the slot had then */
+    VYI_CARD_TOLD = 6,  /* generation of the last work whose end is among them */
+    VYI_CARD_ENDS = 8,  /* of four generations */
     VYI_CARD_WORDS = 16
 } vyi_card;
+#define VYI_CARD_MOVING 0x80000000u /* beside MOVED: its events are being written */
 
 typedef struct vyi_trace {
     uint32_t *events; /* NULL: none are kept; constant once the handle is open */
@@ -26867,13 +26877,26 @@ typedef struct vyi_trace {
     uint32_t  missed; /* of all of them those that were not; both under the lock */
 } vyi_trace;
 
+typedef struct vyi_trace_event {
+    uint64_t time;
+    uint32_t kind, slot, value;
+} vyi_trace_event;
+
 /* What a slot's card and the device's words say of its last work; times are the host's
  * nanoseconds, and ticks of the device. */
+typedef struct vyi_trace_end {
+    uint64_t until; /* 0: there is no such event */
+    uint32_t kind, code;
+} vyi_trace_end;
+
 typedef struct vyi_trace_found {
-    uint64_t since, until; /* 0: there is no such event */
+    vyi_trace_end before;  /* of the work before that one, which was asked for late */
+    uint64_t since;        /* 0: there is no such event */
+    vyi_trace_end end;
     uint64_t begin;        /* likewise; it ended `span` ticks later, */
-    uint32_t span, end;    /* of which the low word is `end` */
-    uint32_t generation, opcode, kind, code;
+    uint32_t span, ended;  /* of which the low word is `ended` */
+    uint32_t generation, opcode;
+    uint32_t moved, behind; /* of the card */
 } vyi_trace_found;
 
 typedef struct vyi_handler_name_of {
@@ -26975,18 +26998,21 @@ static inline vyi_owner *vyi_load_owner(const vyi_queue *q, uint32_t slot)
 }
 
 /* Events (engine_trace.c); only where they are kept.  vyi_trace_take: the slots' works
- * have ended, and nobody publishes into them: they are among the events from then on;
- * vyi_trace_look: the same, and they stay; how many events there are of it;
+ * have ended, and they are the caller's: what was noted is among the events from then on;
+ * vyi_trace_look: what is not yet, of any slot at any time, false if that was changing
+ * until the deadline; vyi_trace_published: the slots are the caller's, BUSY;
  * vyi_trace_rows: under the lock. */
 VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err);
 VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value);
 VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint32_t slot,
                                uint32_t value);
+/* False: it was overwritten, or is not there yet. */
+VYI_API bool vyi_trace_read(const vyi_trace *t, uint32_t index, vyi_trace_event *out);
 VYI_API void vyi_trace_take(vyre *v, uint32_t first, uint32_t count);
-VYI_API uint32_t vyi_trace_look(const vyre *v, uint32_t slot, const vyi_scale *scale,
-                                vyi_trace_found *out);
-VYI_API void vyi_trace_published(vyre *v, uint64_t since, vyre_ticket t, uint32_t opcode);
-VYI_API void vyi_trace_ended(vyre *v, vyre_ticket t, vyi_trace_kind kind, uint32_t code);
+VYI_API bool vyi_trace_look(const vyre *v, uint32_t slot, const vyi_scale *scale,
+                            uint64_t deadline, vyi_trace_found *out);
+VYI_API void vyi_trace_published(vyre *v, uint32_t slot, const vyre_work *works, uint32_t count);
+VYI_API void vyi_trace_ended(vyre *v, vyre_ticket t, vyi_trace_kind kind);
 VYI_API void vyi_trace_rested(vyre *v);
 VYI_API void vyi_trace_forget(vyre *v);
 VYI_API void vyi_trace_rows(vyre *v);
@@ -26996,12 +27022,6 @@ VYI_API void vyi_trace_moment(const vyre *v, vyi_device *d, vyi_moment *out);
 /* Once who is told is known (engine.c). */
 VYI_API void vyi_extras_plan(vyre *v);
 
-/* Works of groups are events at once: their chunks come before their ends. */
-static inline bool vyi_trace_has_card(const vyre *v, uint32_t slot)
-{
-    return slot < v->queue.slots.lanes;
-}
-
 static inline void vyi_tell_rested(vyre *v)
 {
     if (v->trace.events)
@@ -27010,12 +27030,8 @@ static inline void vyi_tell_rested(vyre *v)
         v->observer->rested(v->observer, v);
 }
 
-/* `since`: when that began. */
-static inline void vyi_tell_published(vyre *v, uint64_t since, const vyre_work *work,
-                                      vyre_ticket t)
+static inline void vyi_tell_published(vyre *v, const vyre_work *work, vyre_ticket t)
 {
-    if (v->trace.events)
-        vyi_trace_published(v, since, t, work->opcode);
     if (v->observer)
         v->observer->published(v->observer, v, work, t);
 }
@@ -27027,7 +27043,7 @@ static inline void vyi_tell_end(vyre *v, vyre_ticket t, vyre_status status, uint
     if (status != VYRE_OK && status != VYRE_E_FAULT && status != VYRE_E_LOST)
         return;
     if (v->trace.events)
-        vyi_trace_ended(v, t, status == VYRE_OK ? VYI_TRACE_DONE : VYI_TRACE_FAULT, code);
+        vyi_trace_ended(v, t, status == VYRE_OK ? VYI_TRACE_DONE : VYI_TRACE_FAULT);
     if (v->observer)
         v->observer->ended(v->observer, v, t, status, code);
 }
@@ -27797,12 +27813,12 @@ VYI_API const char *vyi_claimed_text(const vyi_queue *q, char *text, size_t size
 /* ==========================================================================
  * engine: the last events of a handle, and the device's times
  *
- * Threads note events in a ring of their own.  Of works that lanes run they are noted on
- * a card of the slot first, with plain stores: a step of the ring is a locked instruction,
- * which waits until the work that was just stored has left for the device.  What is on a
- * card, and what the device has stored of the work (kernel/times_impl.h), becomes events
- * before the slot is published into again, many slots at a time.  Rows of groups are rings,
- * which whoever looks at the device empties; what they have overwritten is counted.
+ * Threads note events in a ring of their own.  Works are noted on a card of their slot
+ * first, with plain stores: a step of the ring is a locked instruction, which waits until
+ * the work that was just stored has left for the device.  What is on a card, and what the
+ * device has stored of the work (kernel/times_impl.h), becomes events before the slot is
+ * published into again, many slots at a time.  Rows of groups are rings, which whoever looks
+ * at the device empties; what they have overwritten is counted.
  * ======================================================================= */
 
 VYI_COLD
@@ -27817,27 +27833,50 @@ VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err)
     while (count < v->desc.trace_events)
         count *= 2;
     const size_t slots = v->queue.slots.count;
-    const size_t size = (size_t)count * 16 + slots * (VYI_CARD_WORDS + 1) * sizeof(uint32_t);
+    const size_t size = (size_t)count * 16 + VYI_CACHE_LINE +
+                        slots * (VYI_CARD_WORDS + 1) * sizeof(uint32_t);
     v->trace.events = (uint32_t *)vyi_arena_alloc(&v->arena, size);
     if (!v->trace.events)
         return vyi_fail_nomem(err, size);
-    v->trace.cards = v->trace.events + 4 * (size_t)count;
+    const uintptr_t rest = (uintptr_t)v->trace.events % VYI_CACHE_LINE; /* a card is a line */
+    v->trace.cards = v->trace.events + 4 * (size_t)count +
+                     (rest ? VYI_CACHE_LINE - rest : 0) / sizeof(uint32_t);
     v->trace.seen = v->trace.cards + VYI_CARD_WORDS * slots;
     v->trace.mask = count - 1;
     vyi_timer_begin(&v->trace.timer);
     return VYRE_OK;
 }
 
-/* The time goes last: who reads an event looks afterwards whether it can have been
- * overwritten (vyi_trace_read). */
+/* Which round of the ring the event of this number is in. */
+static inline uint32_t vyi_trace_lap(const vyi_trace *t, uint32_t index)
+{
+    return index / (t->mask + 1) << VYI_TRACE_LAP_BIT;
+}
+
+/* The word with kind and lap is 0 meanwhile, and goes last (vyi_trace_read). */
 static inline void vyi_trace_put(const vyi_trace *t, uint32_t index, uint64_t time,
-                                 vyi_trace_kind kind, uint32_t slot, uint32_t value)
+                                 uint32_t kind, uint32_t slot, uint32_t value)
 {
     uint32_t *at = t->events + 4 * (size_t)(index & t->mask);
-    vyi_store_relaxed(at + 2, (uint32_t)kind << VYI_TRACE_KIND_BIT | slot);
-    vyi_store_relaxed(at + 3, value);
+    vyi_store_relaxed(at + 2, 0);
+    vyi_fence_release();
+    vyi_store_relaxed(at, (uint32_t)time);
     vyi_store_relaxed(at + 1, (uint32_t)(time >> 32));
-    vyi_store_release(at, (uint32_t)time);
+    vyi_store_relaxed(at + 3, value);
+    vyi_store_release(at + 2, vyi_trace_lap(t, index) | kind << VYI_TRACE_KIND_BIT | slot);
+}
+
+VYI_API bool vyi_trace_read(const vyi_trace *t, uint32_t index, vyi_trace_event *out)
+{
+    const uint32_t *at = t->events + 4 * (size_t)(index & t->mask);
+    const uint32_t word = vyi_load_acquire(at + 2), what = word - vyi_trace_lap(t, index);
+    const uint32_t low = vyi_load_acquire(at), high = vyi_load_acquire(at + 1);
+    out->time = low | (uint64_t)high << 32;
+    out->value = vyi_load_acquire(at + 3);
+    out->kind = what >> VYI_TRACE_KIND_BIT;
+    out->slot = what & ((1u << VYI_TRACE_KIND_BIT) - 1u);
+    return out->kind != 0 && out->kind < 1u << (VYI_TRACE_LAP_BIT - VYI_TRACE_KIND_BIT) &&
+           vyi_load_relaxed(at + 2) == word;
 }
 
 VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint32_t slot,
@@ -27867,8 +27906,8 @@ static uint32_t *vyi_times_of(const vyre *v)
 
 static inline uint64_t vyi_times_read(const uint32_t *at, uint32_t apart)
 {
-    const uint32_t low = vyi_le32(vyi_load_relaxed(at));
-    return low | (uint64_t)vyi_le32(vyi_load_relaxed(at + apart)) << 32;
+    const uint32_t low = vyi_le32(vyi_load_acquire(at));
+    return low | (uint64_t)vyi_le32(vyi_load_acquire(at + apart)) << 32;
 }
 
 /* Ticks from one to the other, of 32 bits. */
@@ -27888,7 +27927,7 @@ static bool vyi_times_fresh(const vyre *v, uint32_t slot, vyi_trace_found *out)
         return false;
     out->begin = begin;
     out->span = vyi_times_span(begin, end);
-    out->end = (uint32_t)end;
+    out->ended = (uint32_t)end;
     return true;
 }
 
@@ -27900,15 +27939,10 @@ static inline uint32_t *vyi_card_of(const vyre *v, uint32_t slot)
     return v->trace.cards + (size_t)slot * VYI_CARD_WORDS;
 }
 
-static inline void vyi_card_time(uint32_t *at, uint64_t time)
-{
-    vyi_store_relaxed(at, (uint32_t)time);
-    vyi_store_relaxed(at + 1, (uint32_t)(time >> 32));
-}
-
 static inline uint64_t vyi_card_time_of(const uint32_t *at)
 {
-    return vyi_load_relaxed(at) | (uint64_t)vyi_load_relaxed(at + 1) << 32;
+    const uint32_t low = vyi_load_acquire(at);
+    return low | (uint64_t)vyi_load_acquire(at + 1) << 32;
 }
 
 /* Whether `a` is a later generation. */
@@ -27918,95 +27952,187 @@ static inline bool vyi_generation_is_after(uint32_t a, uint32_t b)
     return ahead != 0 && ahead < VYI_GENERATION_HALF;
 }
 
-VYI_API void vyi_trace_published(vyre *v, uint64_t since, vyre_ticket t, uint32_t opcode)
+VYI_API void vyi_trace_published(vyre *v, uint32_t slot, const vyre_work *works, uint32_t count)
 {
-    const uint32_t slot = VYI_TICKET_SLOT(t);
-    if (!vyi_trace_has_card(v, slot)) {
-        const vyi_scale scale = vyi_scale_now(&v->trace.timer);
-        vyi_trace_note_at(v, vyi_scale_ns(&scale, since), VYI_TRACE_PUBLISH, slot, opcode);
-        return;
+    const uint64_t since = vyi_timer_now(&v->trace.timer);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t mark = vyi_load_relaxed(&v->queue.slots.marks[slot + i]);
+        uint32_t *card = vyi_card_of(v, slot + i);
+        VYRE_ASSERT(vyi_mark_phase(mark) == VYI_PHASE_BUSY);
+        vyi_store_relaxed(card + VYI_CARD_PUBLISHED, 0);
+        vyi_fence_release();
+        vyi_store_relaxed(card + VYI_CARD_OPCODE, works[i].opcode);
+        vyi_store_relaxed(card + VYI_CARD_SINCE, (uint32_t)since);
+        vyi_store_relaxed(card + VYI_CARD_SINCE + 1, (uint32_t)(since >> 32));
+        vyi_store_release(card + VYI_CARD_PUBLISHED, vyi_mark_generation(mark));
     }
-    uint32_t *card = vyi_card_of(v, slot);
+    if (slot >= v->queue.slots.lanes)
+        vyi_trace_note(v, VYI_TRACE_NAMED, slot, works[0].opcode);
+}
+
+/* --- ends ---------------------------------------------------------------------- */
+
+#define VYI_END_TICKS      48u
+#define VYI_END_TICKS_MASK (((uint64_t)1 << VYI_END_TICKS) - 1u)
+#define VYI_END_KIND       62u
+
+static const uint8_t vyi_end_kinds[4] = { 0, VYI_TRACE_DONE, VYI_TRACE_FAULT, VYI_TRACE_DRAINED };
+
+static inline uint32_t *vyi_end_at(uint32_t *card, uint32_t generation)
+{
+    return card + VYI_CARD_ENDS + 2 * (generation & 3u);
+}
+
+/* Two words by one access, where the machine has such; elsewhere the high one, which says
+ * whose end it is, goes last, and is looked at twice. */
+static inline uint64_t vyi_end_load(const uint32_t *at)
+{
+#if (defined(__GNUC__) || defined(__clang__)) && !VYI_BIG_ENDIAN && UINTPTR_MAX > 0xffffffffu
+    typedef uint64_t __attribute__((may_alias)) pair;
+    return __atomic_load_n((const pair *)(const void *)at, __ATOMIC_ACQUIRE);
+#else
+    uint32_t high, low;
+    do {
+        high = vyi_load_acquire(at + 1);
+        low = vyi_load_acquire(at);
+    } while (vyi_load_relaxed(at + 1) != high);
+    return low | (uint64_t)high << 32;
+#endif
+}
+
+static inline void vyi_end_store(uint32_t *at, uint64_t end)
+{
+#if (defined(__GNUC__) || defined(__clang__)) && !VYI_BIG_ENDIAN && UINTPTR_MAX > 0xffffffffu
+    typedef uint64_t __attribute__((may_alias)) pair;
+    __atomic_store_n((pair *)(void *)at, end, __ATOMIC_RELEASE);
+#else
+    vyi_store_relaxed(at, (uint32_t)end);
+    vyi_store_release(at + 1, (uint32_t)(end >> 32));
+#endif
+}
+
+static inline bool vyi_end_is_of(uint64_t end, uint32_t generation)
+{
+    return end >> VYI_END_KIND != 0 &&
+           (end >> VYI_END_TICKS & 0x3fffu) == (generation >> 2 & 0x3fffu);
+}
+
+static inline void vyi_card_end(const vyi_timer *t, uint32_t *card, uint32_t generation,
+                                uint64_t kind)
+{
+    uint32_t *at = vyi_end_at(card, generation);
+    if (!vyi_end_is_of(vyi_end_load(at), generation))
+        vyi_end_store(at, (vyi_timer_now(t) & VYI_END_TICKS_MASK) |
+                              (uint64_t)(generation >> 2 & 0x3fffu) << VYI_END_TICKS |
+                              kind << VYI_END_KIND);
+}
+
+/* The first time that it is asked for.  Of a work that others have followed nobody asks the
+ * card any more. */
+VYI_API void vyi_trace_ended(vyre *v, vyre_ticket t, vyi_trace_kind kind)
+{
+    uint32_t *card = vyi_card_of(v, VYI_TICKET_SLOT(t));
     const uint32_t last = vyi_load_relaxed(card + VYI_CARD_PUBLISHED);
-    if (last && vyi_generation_is_after(last, t.generation))
-        return; /* this thread was late, and the slot has been used again */
-    vyi_store_relaxed(card + VYI_CARD_OPCODE, opcode);
-    vyi_card_time(card + VYI_CARD_SINCE, since);
-    vyi_store_release(card + VYI_CARD_PUBLISHED, t.generation);
-}
-
-static void vyi_card_end(uint32_t *card, uint32_t generation, vyi_trace_kind kind, uint32_t code,
-                         uint64_t time)
-{
-    vyi_store_relaxed(card + VYI_CARD_KIND, (uint32_t)kind);
-    vyi_store_relaxed(card + VYI_CARD_CODE, code);
-    vyi_card_time(card + VYI_CARD_UNTIL, time);
-    vyi_store_release(card + VYI_CARD_ENDED, generation);
-}
-
-/* The first time that it is asked for.  A slot that was made ready meanwhile has its work
- * among the events already. */
-VYI_API void vyi_trace_ended(vyre *v, vyre_ticket t, vyi_trace_kind kind, uint32_t code)
-{
-    const uint32_t slot = VYI_TICKET_SLOT(t);
-    if (!vyi_trace_has_card(v, slot)) {
-        vyi_trace_note(v, kind, slot, code);
+    if (last && vyi_generation_is_after(last, t.generation + 1))
         return;
-    }
-    uint32_t *card = vyi_card_of(v, slot);
-    const uint32_t last = vyi_load_acquire(card + VYI_CARD_PUBLISHED);
-    if (vyi_load_relaxed(card + VYI_CARD_ENDED) == t.generation ||
-        (last && vyi_generation_is_after(last, t.generation)))
-        return;
-    vyi_card_end(card, t.generation, kind, code, vyi_timer_now(&v->trace.timer));
-    if (vyi_load_relaxed(card + VYI_CARD_MOVED) == t.generation)
-        vyi_trace_note(v, kind, slot, code);
+    vyi_card_end(&v->trace.timer, card, t.generation, kind == VYI_TRACE_DONE ? 1 : 2);
 }
 
 /* Of works whose ends nobody has asked for. */
 VYI_API void vyi_trace_rested(vyre *v)
 {
-    const uint64_t now = vyi_timer_now(&v->trace.timer);
-    for (uint32_t slot = 0; slot < v->queue.slots.lanes; slot++) {
+    for (uint32_t slot = 0; slot < v->queue.slots.count; slot++) {
         uint32_t *card = vyi_card_of(v, slot);
         const uint32_t last = vyi_load_acquire(card + VYI_CARD_PUBLISHED);
         const uint32_t mark = vyi_load_acquire(&v->queue.slots.marks[slot]);
-        if (last && last != vyi_load_relaxed(card + VYI_CARD_ENDED) &&
-            last != vyi_load_relaxed(card + VYI_CARD_MOVED) &&
-            vyi_mark_generation(mark) == last && !vyi_mark_is_under_way(mark) &&
+        if (last && vyi_mark_generation(mark) == last && !vyi_mark_is_under_way(mark) &&
             !vyi_mark_is_busy(mark)) /* a recovery holds it */
-            vyi_card_end(card, last, VYI_TRACE_DRAINED, 0, now);
+            vyi_card_end(&v->trace.timer, card, last, 3);
     }
-    vyi_trace_note(v, VYI_TRACE_RESTED, 0, 0);
 }
 
-VYI_API uint32_t vyi_trace_look(const vyre *v, uint32_t slot, const vyi_scale *scale,
-                                vyi_trace_found *out)
+/* How the work of this generation was seen to end, if it was; `near_to`: a time that its
+ * end is within hours of. */
+static vyi_trace_end vyi_end_of_work(const vyre *v, uint32_t slot, uint32_t generation,
+                                     uint64_t near_to, const vyi_scale *scale)
+{
+    const vyi_trouble *trouble = &v->queue.slots.trouble[slot];
+    const uint64_t end = vyi_end_load(vyi_end_at(vyi_card_of(v, slot), generation));
+    vyi_trace_end out = { 0, 0, 0 };
+    if (!vyi_end_is_of(end, generation))
+        return out;
+    const uint64_t ahead = (end - near_to) & VYI_END_TICKS_MASK;
+    const bool behind = ahead > VYI_END_TICKS_MASK / 2;
+    out.until = vyi_scale_ns(scale, behind ? near_to - (VYI_END_TICKS_MASK + 1 - ahead)
+                                           : near_to + ahead);
+    out.kind = vyi_end_kinds[end >> VYI_END_KIND];
+    if (out.kind == VYI_TRACE_FAULT && vyi_load_acquire(&trouble->generation) == generation)
+        out.code = vyi_load_relaxed(&trouble->code);
+    return out;
+}
+
+/* --- from cards to events -------------------------------------------------------- */
+
+/* One attempt; false: somebody changes the card. */
+static bool vyi_card_read(const vyre *v, uint32_t slot, const vyi_scale *scale,
+                          vyi_trace_found *out)
 {
     const uint32_t *card = vyi_card_of(v, slot);
-    const uint32_t generation = vyi_load_acquire(card + VYI_CARD_PUBLISHED);
-    const bool carded = vyi_trace_has_card(v, slot);
+    const uint32_t last = vyi_load_acquire(card + VYI_CARD_PUBLISHED);
+    const uint32_t moved = vyi_load_acquire(card + VYI_CARD_MOVED);
+    const uint64_t since = vyi_card_time_of(card + VYI_CARD_SINCE);
     memset(out, 0, sizeof *out);
-    out->generation = generation;
-    if (carded && (!generation || generation == vyi_load_relaxed(card + VYI_CARD_MOVED)))
-        return 0;
-    if (carded) {
-        out->opcode = vyi_load_relaxed(card + VYI_CARD_OPCODE);
-        out->since = vyi_scale_ns(scale, vyi_card_time_of(card + VYI_CARD_SINCE));
+    out->generation = last;
+    out->moved = moved;
+    out->behind = vyi_load_acquire(card + VYI_CARD_BEHIND);
+    out->opcode = vyi_load_acquire(card + VYI_CARD_OPCODE);
+    if (moved && moved != vyi_load_acquire(card + VYI_CARD_TOLD))
+        out->before = vyi_end_of_work(v, slot, moved, since, scale);
+    if (last != moved) {
+        out->since = vyi_scale_ns(scale, since);
+        out->end = vyi_end_of_work(v, slot, last, since, scale);
+        if (out->before.until > out->since)
+            out->before.until = out->since; /* asked for when the slot was used again */
     }
-    if (carded && vyi_load_acquire(card + VYI_CARD_ENDED) == generation) {
-        out->kind = vyi_load_relaxed(card + VYI_CARD_KIND);
-        out->code = vyi_load_relaxed(card + VYI_CARD_CODE);
-        out->until = vyi_scale_ns(scale, vyi_card_time_of(card + VYI_CARD_UNTIL));
+    (void)vyi_times_fresh(v, slot, out);
+    return vyi_load_relaxed(card + VYI_CARD_PUBLISHED) == last &&
+           vyi_load_relaxed(card + VYI_CARD_MOVED) == moved && !(moved & VYI_CARD_MOVING);
+}
+
+VYI_API bool vyi_trace_look(const vyre *v, uint32_t slot, const vyi_scale *scale,
+                            uint64_t deadline, vyi_trace_found *out)
+{
+    const uint32_t *mark = &v->queue.slots.marks[slot];
+    while (!vyi_card_read(v, slot, scale, out)) {
+        if (vyi_now() >= deadline)
+            return false;
+        vyi_yield();
     }
-    const bool ran = vyi_times_fresh(v, slot, out);
-    return (uint32_t)carded + (out->until != 0) + ran;
+    /* What the device tells is of that work, which has ended, or of a relay. */
+    if (vyi_mark_generation(vyi_load_acquire(mark)) != out->generation ||
+        (out->since && !out->end.until && vyi_slot_waits(&v->queue, slot)))
+        out->begin = 0;
+    return true;
 }
 
 #define VYI_TRACE_MANY 64u
 
-/* For all of their events there is one step of the ring.  MOVED goes before it: who finds
- * the events knows that the cards are theirs. */
+static uint32_t vyi_trace_put_some(const vyi_trace *t, uint32_t at, uint32_t slot,
+                                   const vyi_trace_found *f)
+{
+    if (f->before.until)
+        vyi_trace_put(t, at++, f->before.until, f->before.kind, slot, f->before.code);
+    vyi_trace_put(t, at++, f->since, VYI_TRACE_PUBLISH, slot, f->opcode);
+    if (f->end.until)
+        vyi_trace_put(t, at++, f->end.until, f->end.kind, slot, f->end.code);
+    if (f->begin)
+        vyi_trace_put(t, at++, f->begin, VYI_TRACE_RAN, slot, f->span);
+    return at;
+}
+
+/* For all of their events there is one step of the ring.  MOVING goes before it, and MOVED
+ * after the events: who has found that a card has not moved finds its events behind all
+ * that were there. */
 static void vyi_trace_take_some(vyre *v, uint32_t first, uint32_t count)
 {
     vyi_trace *t = &v->trace;
@@ -28015,20 +28141,25 @@ static void vyi_trace_take_some(vyre *v, uint32_t first, uint32_t count)
     uint32_t n = 0;
     VYRE_ASSERT(count <= VYI_TRACE_MANY);
     for (uint32_t i = 0; i < count; i++) {
-        n += vyi_trace_look(v, first + i, &scale, &found[i]);
-        vyi_store_release(vyi_card_of(v, first + i) + VYI_CARD_MOVED, found[i].generation);
+        (void)vyi_card_read(v, first + i, &scale, &found[i]);
         if (found[i].begin)
-            vyi_store_relaxed(&t->seen[first + i], found[i].end);
+            vyi_store_relaxed(&t->seen[first + i], found[i].ended);
+        if (!found[i].since)
+            continue;
+        n += (found[i].before.until != 0) + 1u + (found[i].end.until != 0) + (found[i].begin != 0);
+        vyi_store_relaxed(vyi_card_of(v, first + i) + VYI_CARD_MOVED,
+                          found[i].moved | VYI_CARD_MOVING);
     }
     uint32_t at = n ? vyi_fetch_add(&t->head, n) : 0;
     for (uint32_t i = 0; i < count; i++) {
-        const vyi_trace_found *f = &found[i];
-        if (f->since)
-            vyi_trace_put(t, at++, f->since, VYI_TRACE_PUBLISH, first + i, f->opcode);
-        if (f->until)
-            vyi_trace_put(t, at++, f->until, (vyi_trace_kind)f->kind, first + i, f->code);
-        if (f->begin)
-            vyi_trace_put(t, at++, f->begin, VYI_TRACE_RAN, first + i, f->span);
+        uint32_t *card = vyi_card_of(v, first + i);
+        if (!found[i].since)
+            continue;
+        at = vyi_trace_put_some(t, at, first + i, &found[i]);
+        vyi_store_relaxed(card + VYI_CARD_BEHIND, at);
+        if (found[i].end.until)
+            vyi_store_relaxed(card + VYI_CARD_TOLD, found[i].generation);
+        vyi_store_release(card + VYI_CARD_MOVED, found[i].generation);
     }
 }
 
@@ -28044,7 +28175,10 @@ VYI_API void vyi_trace_forget(vyre *v)
 {
     for (uint32_t slot = 0; slot < v->queue.slots.count; slot++) {
         uint32_t *card = vyi_card_of(v, slot);
-        vyi_store_relaxed(card + VYI_CARD_MOVED, vyi_load_relaxed(card + VYI_CARD_PUBLISHED));
+        const uint32_t last = vyi_load_relaxed(card + VYI_CARD_PUBLISHED);
+        vyi_store_relaxed(card + VYI_CARD_TOLD, last);
+        vyi_store_relaxed(card + VYI_CARD_BEHIND, 0);
+        vyi_store_relaxed(card + VYI_CARD_MOVED, last);
     }
     vyi_store_release(&v->trace.head, 0);
 }
@@ -28908,6 +29042,8 @@ static void vyi_slots_note(vyi_queue *q, uint32_t slot, const vyre_work *works, 
         vyi_store_relaxed(&q->slots.ages[slot + i], vyi_load_relaxed(&q->looks));
     if (q->order.count)
         vyi_order_bind(q, slot, count, r);
+    if ((q->slots.extras & VYI_EXTRA_TRACED) && !r->relay)
+        vyi_trace_published(q->v, slot, works, count);
 }
 
 /* BUSY to a phase that is out; the mark. */
@@ -29072,10 +29208,9 @@ static vyre_status vyi_publish_told(vyi_queue *q, vyi_owner *o, const vyre_work 
                                     vyi_receipt *last, vyre_error *err)
 {
     uint32_t one = 1;
-    const uint64_t since = q->v->trace.events ? vyi_timer_now(&q->v->trace.timer) : 0;
     const vyre_status status = vyi_publish_next(q, o, work, &one, last, err);
     if (status == VYRE_OK && !last->relay)
-        vyi_tell_published(q->v, since, work, last->ticket);
+        vyi_tell_published(q->v, work, last->ticket);
     return status;
 }
 
@@ -30266,6 +30401,8 @@ static bool vyi_wide_write(vyi_queue *q, const vyre_work *work, vyi_receipt *tic
         vyi_order_bind(q, slot, 1, ticket);
     if (q->slots.ages)
         vyi_store_relaxed(&q->slots.ages[slot], vyi_load_relaxed(&q->looks));
+    if (q->slots.extras & VYI_EXTRA_TRACED)
+        vyi_trace_published(q->v, slot, work, 1);
     vyi_fence_release(); /* BUSY before the words */
     vyi_slots_write(q, d, slot, work, 1);
     vyi_wide_raise(q, d, slot, work);
@@ -33664,7 +33801,7 @@ VYI_API void vyi_extras_plan(vyre *v)
                 (s->levels > 1 ? VYI_EXTRA_LEVELS : 0) |
                 (v->queue.wides.count ? VYI_EXTRA_WIDE : 0) |
                 (v->buffers.user_count ? VYI_EXTRA_BUFFERS : 0) |
-                (v->observer || v->trace.events ? VYI_EXTRA_TOLD : 0) |
+                (v->observer ? VYI_EXTRA_TOLD : 0) | (v->trace.events ? VYI_EXTRA_TRACED : 0) |
                 (v->desc.keep_results ? VYI_EXTRA_KEPT : 0);
 }
 
@@ -57658,15 +57795,10 @@ typedef struct vyi_trace_job {
     uint32_t opcode;
     const char *end; /* how it did */
     bool     asked; /* somebody has seen that at once */
-    bool     known; /* the opcode is the last work's */
+    uint32_t named; /* opcode of the last work of groups, and */
+    bool     known; /* there was one */
     uint64_t shown; /* where the track's last slice ends */
 } vyi_trace_job;
-
-/* What is known of a slot's last work, and is not among the events yet. */
-typedef struct vyi_trace_left {
-    vyi_trace_found found; /* all 0: nothing */
-    uint32_t        mark;
-} vyi_trace_left;
 
 /* A moment of both clocks, of which one is known to come first. */
 typedef struct vyi_trace_bound {
@@ -57704,18 +57836,13 @@ typedef struct vyi_trace_launch {
     bool     lease, open;
 } vyi_trace_launch;
 
-typedef struct vyi_trace_event {
-    uint64_t time;
-    uint32_t kind, slot, value;
-} vyi_trace_event;
-
 typedef struct vyi_trace_writer vyi_trace_writer;
 struct vyi_trace_writer {
     vyre            *v;
     vyre_trace_write write;
     void            *user;
     vyi_trace_job   *jobs; /* by slot, and so */
-    vyi_trace_left  *left;
+    vyi_trace_found *left; /* what of it is not among the events */
     bool            *named; /* the slot's track has its name */
     /* Of each turn through the events: who is told of a job that has ended, and of any
      * event, before jobs know of it. */
@@ -57942,20 +58069,6 @@ static uint64_t vyi_clock_host(const vyi_trace_clock *c, uint64_t ticks)
 
 /* --- events -------------------------------------------------------------- */
 
-/* False: it was overwritten before or while it was read. */
-static bool vyi_trace_read(const vyi_trace *t, uint32_t index, vyi_trace_event *out)
-{
-    const uint32_t *at = t->events + 4 * (size_t)(index & t->mask);
-    uint32_t words[4];
-    for (uint32_t i = 0; i < 4; i++)
-        words[i] = vyi_load_acquire(at + i);
-    out->time = words[0] | (uint64_t)words[1] << 32;
-    out->kind = words[2] >> VYI_TRACE_KIND_BIT;
-    out->slot = words[2] & ((1u << VYI_TRACE_KIND_BIT) - 1u);
-    out->value = words[3];
-    return vyi_load_acquire(&t->head) - index <= t->mask + 1u && out->time != 0;
-}
-
 /* When the device says that the job ran, inside of the time that the host knows; false:
  * not known. */
 static bool vyi_trace_ran(const vyi_trace_writer *w, const vyi_trace_job *job, uint64_t *from,
@@ -58025,7 +58138,7 @@ static void vyi_trace_chunk(vyi_trace_writer *w, const vyi_trace_event *e)
     from = from < w->row_end[row] ? w->row_end[row] : from;
     to = to < from ? from : to;
     vyi_trace_slice(w, w->jobs[e->slot].known
-                           ? vyi_handler_name(w->v, w->jobs[e->slot].opcode) : "a chunk",
+                           ? vyi_handler_name(w->v, w->jobs[e->slot].named) : "a chunk",
                     track, from, to);
     snprintf(text, sizeof text, ",\"args\":{\"slot\":%u}}", (unsigned)e->slot);
     vyi_trace_text(w, text);
@@ -58146,7 +58259,6 @@ static void vyi_trace_opened(vyi_trace_writer *w, const vyi_trace_event *e)
     vyi_trace_close(w, e->slot);
     job->since = e->time;
     job->opcode = e->value;
-    job->known = true;
 }
 
 static void vyi_trace_step(vyi_trace_writer *w, const vyi_trace_event *e)
@@ -58156,9 +58268,9 @@ static void vyi_trace_step(vyi_trace_writer *w, const vyi_trace_event *e)
     case VYI_TRACE_DONE: vyi_trace_end_job(w, e->slot, e->time, "DONE", true); break;
     case VYI_TRACE_FAULT: vyi_trace_end_job(w, e->slot, e->time, "FAULT", true); break;
     case VYI_TRACE_DRAINED: vyi_trace_end_job(w, e->slot, e->time, "drained", false); break;
-    case VYI_TRACE_RESTED:
-        for (uint32_t slot = 0; slot < w->v->queue.slots.count; slot++)
-            vyi_trace_end_job(w, slot, e->time, "drained", false);
+    case VYI_TRACE_NAMED:
+        w->jobs[e->slot].named = e->value;
+        w->jobs[e->slot].known = true;
         break;
     case VYI_TRACE_RAN:
         if (w->jobs[e->slot].since)
@@ -58175,14 +58287,31 @@ static void vyi_trace_feed(vyi_trace_writer *w, const vyi_trace_event *e)
     vyi_trace_step(w, e);
 }
 
+/* Whether a slot tells of its works by this. */
+static bool vyi_trace_is_card(uint32_t kind)
+{
+    return kind == VYI_TRACE_PUBLISH || kind == VYI_TRACE_DONE || kind == VYI_TRACE_FAULT ||
+           kind == VYI_TRACE_DRAINED || kind == VYI_TRACE_RAN;
+}
+
+/* An event that is there, and was when its slot's card was read: what has come from the
+ * card since is left over from it. */
+static bool vyi_trace_next(const vyi_trace_writer *w, uint32_t head, uint32_t index,
+                           vyi_trace_event *out)
+{
+    if (!vyi_trace_read(&w->v->trace, index, out) || out->slot >= w->v->queue.slots.count)
+        return false;
+    const vyi_trace_found *f = &w->left[out->slot];
+    return !vyi_trace_is_card(out->kind) || (f->moved && head - index > head - f->behind);
+}
+
 /* Each event that is still there: those of a slot in their order, others in between. */
 static void vyi_trace_events(vyi_trace_writer *w, uint32_t head, uint32_t count)
 {
-    const vyi_trace *t = &w->v->trace;
     vyi_trace_event e;
     uint64_t now = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (!vyi_trace_read(t, head - count + i, &e) || e.slot >= w->v->queue.slots.count)
+        if (!vyi_trace_next(w, head, head - count + i, &e))
             continue;
         const bool chunk = e.kind >= VYI_TRACE_CHUNK, device = chunk || e.kind == VYI_TRACE_RAN;
         if (chunk && e.time >> 32 == 0)
@@ -58199,12 +58328,12 @@ static void vyi_trace_begin_at(vyi_trace_writer *w, uint32_t head, uint32_t coun
     vyi_trace_event e;
     w->origin = UINT64_MAX;
     for (uint32_t i = 0; i < count; i++) {
-        if (vyi_trace_read(&w->v->trace, head - count + i, &e) && e.kind < VYI_TRACE_CHUNK &&
+        if (vyi_trace_next(w, head, head - count + i, &e) && e.kind < VYI_TRACE_CHUNK &&
             e.kind != VYI_TRACE_RAN && e.time < w->origin)
             w->origin = e.time;
     }
     for (uint32_t slot = 0; slot < w->v->queue.slots.count; slot++) {
-        const uint64_t since = w->left[slot].found.since;
+        const uint64_t since = w->left[slot].since;
         if (since && since < w->origin)
             w->origin = since;
     }
@@ -58212,11 +58341,12 @@ static void vyi_trace_begin_at(vyi_trace_writer *w, uint32_t head, uint32_t coun
 
 static void vyi_trace_feed_left(vyi_trace_writer *w, uint32_t slot)
 {
-    const vyi_trace_found *f = &w->left[slot].found;
-    const vyi_trace_event events[3] = { { f->since, VYI_TRACE_PUBLISH, slot, f->opcode },
-                                        { f->until, f->kind, slot, f->code },
+    const vyi_trace_found *f = &w->left[slot];
+    const vyi_trace_event events[4] = { { f->before.until, f->before.kind, slot, f->before.code },
+                                        { f->since, VYI_TRACE_PUBLISH, slot, f->opcode },
+                                        { f->end.until, f->end.kind, slot, f->end.code },
                                         { f->begin, VYI_TRACE_RAN, slot, f->span } };
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 4; i++) {
         if (events[i].time)
             vyi_trace_feed(w, &events[i]);
     }
@@ -58321,32 +58451,17 @@ static void vyi_trace_ending(const vyi_trace_writer *w, uint32_t dropped)
     vyi_trace_text(w, text);
 }
 
-/* The slots' last works.  A card that says PUBLISHED is whole, and one of a slot that is
- * filled again meanwhile is left out afterwards. */
+/* What cards say, slot by slot.  Who makes slots ready has a moment for it; of a slot that
+ * takes longer there is nothing. */
 static void vyi_trace_gather(vyi_trace_writer *w)
 {
-    const vyi_slots *s = &w->v->queue.slots;
     const vyi_scale scale = vyi_scale_now(&w->v->trace.timer);
-    for (uint32_t slot = 0; slot < s->count; slot++) {
-        vyi_trace_left *left = &w->left[slot];
-        left->mark = vyi_load_acquire(&s->marks[slot]);
-        (void)vyi_trace_look(w->v, slot, &scale, &left->found);
-        if (!left->found.until && vyi_trace_has_card(w->v, slot))
-            left->found.begin = 0; /* it may run */
-    }
-}
-
-/* After the events have been counted: those that are not among them. */
-static void vyi_trace_keep(vyi_trace_writer *w)
-{
-    const vyi_slots *s = &w->v->queue.slots;
-    for (uint32_t slot = 0; slot < s->count; slot++) {
-        vyi_trace_left *left = &w->left[slot];
-        const uint32_t *card = w->v->trace.cards + (size_t)slot * VYI_CARD_WORDS;
-        const uint32_t generation = left->found.generation;
-        if (vyi_load_acquire(&s->marks[slot]) != left->mark ||
-            (generation && vyi_load_acquire(card + VYI_CARD_MOVED) == generation))
-            memset(&left->found, 0, sizeof left->found);
+    const uint64_t deadline = scale.ns + VYI_TRACE_PATIENCE_NS;
+    for (uint32_t slot = 0; slot < w->v->queue.slots.count; slot++) {
+        if (!vyi_trace_look(w->v, slot, &scale, deadline, &w->left[slot]))
+            memset(&w->left[slot], 0, sizeof w->left[slot]);
+        if (vyi_load_acquire(&w->v->queue.state) == VYI_STATE_LOST)
+            w->left[slot].begin = 0; /* its memory may say anything */
     }
 }
 
@@ -58354,7 +58469,6 @@ static void vyi_trace_all(vyi_trace_writer *w, const vyi_trace *t)
 {
     const uint32_t head = vyi_load_acquire(&t->head), room = t->mask + 1u;
     const uint32_t count = head < room ? head : room;
-    vyi_trace_keep(w);
     vyi_trace_begin_at(w, head, count);
     vyi_trace_find_clock(w, head, count);
     vyi_trace_text(w, "[{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":1,\"tid\":0,"
@@ -58384,16 +58498,15 @@ VYRE_API vyre_status vyre_trace_json(vyre *v, vyre_trace_write write, void *user
     if (!w.jobs)
         return vyi_fail_nomem(err, size);
     memset(w.jobs, 0, size);
-    w.left = (vyi_trace_left *)(void *)(w.jobs + slots);
+    w.left = (vyi_trace_found *)(void *)(w.jobs + slots);
     w.named = (bool *)(w.left + slots);
     if (vyi_lock_until(v, vyi_now() + VYI_TRACE_PATIENCE_NS)) {
         vyi_trace_rows(v);
-        if (v->queue.state != VYI_STATE_LOST) {
-            vyi_trace_gather(&w);
+        if (v->queue.state != VYI_STATE_LOST)
             vyi_trace_moment(v, vyi_queue_device(&v->queue), &w.clock.now);
-        }
         vyi_mutex_unlock(&v->lock);
     }
+    vyi_trace_gather(&w); /* before the events are counted */
     vyi_trace_all(&w, &v->trace);
     vyi_free(&v->desc.allocator, w.jobs, size);
     return VYRE_OK;

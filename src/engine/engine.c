@@ -130,7 +130,7 @@ VYI_API void vyi_extras_plan(vyre *v)
                 (s->levels > 1 ? VYI_EXTRA_LEVELS : 0) |
                 (v->queue.wides.count ? VYI_EXTRA_WIDE : 0) |
                 (v->buffers.user_count ? VYI_EXTRA_BUFFERS : 0) |
-                (v->observer || v->trace.events ? VYI_EXTRA_TOLD : 0) |
+                (v->observer ? VYI_EXTRA_TOLD : 0) | (v->trace.events ? VYI_EXTRA_TRACED : 0) |
                 (v->desc.keep_results ? VYI_EXTRA_KEPT : 0);
 }
 

@@ -118,6 +118,8 @@ static void vyi_slots_note(vyi_queue *q, uint32_t slot, const vyre_work *works, 
         vyi_store_relaxed(&q->slots.ages[slot + i], vyi_load_relaxed(&q->looks));
     if (q->order.count)
         vyi_order_bind(q, slot, count, r);
+    if ((q->slots.extras & VYI_EXTRA_TRACED) && !r->relay)
+        vyi_trace_published(q->v, slot, works, count);
 }
 
 /* BUSY to a phase that is out; the mark. */
@@ -282,10 +284,9 @@ static vyre_status vyi_publish_told(vyi_queue *q, vyi_owner *o, const vyre_work 
                                     vyi_receipt *last, vyre_error *err)
 {
     uint32_t one = 1;
-    const uint64_t since = q->v->trace.events ? vyi_timer_now(&q->v->trace.timer) : 0;
     const vyre_status status = vyi_publish_next(q, o, work, &one, last, err);
     if (status == VYRE_OK && !last->relay)
-        vyi_tell_published(q->v, since, work, last->ticket);
+        vyi_tell_published(q->v, work, last->ticket);
     return status;
 }
 

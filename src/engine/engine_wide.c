@@ -203,6 +203,8 @@ static bool vyi_wide_write(vyi_queue *q, const vyre_work *work, vyi_receipt *tic
         vyi_order_bind(q, slot, 1, ticket);
     if (q->slots.ages)
         vyi_store_relaxed(&q->slots.ages[slot], vyi_load_relaxed(&q->looks));
+    if (q->slots.extras & VYI_EXTRA_TRACED)
+        vyi_trace_published(q->v, slot, work, 1);
     vyi_fence_release(); /* BUSY before the words */
     vyi_slots_write(q, d, slot, work, 1);
     vyi_wide_raise(q, d, slot, work);

@@ -90,7 +90,8 @@ typedef struct vyi_trouble {
 #define VYI_EXTRA_BUFFERS 0x040u /* what the program wrote into its buffers comes first */
 #define VYI_EXTRA_TOLD    0x080u /* somebody is told of it */
 #define VYI_EXTRA_KEPT    0x100u /* its result, if its ticket was asked for */
-#define VYI_EXTRAS_NOTED (VYI_EXTRA_RECORD | VYI_EXTRA_AGES | VYI_EXTRA_ORDER)
+#define VYI_EXTRA_TRACED  0x200u /* a card of it */
+#define VYI_EXTRAS_NOTED (VYI_EXTRA_RECORD | VYI_EXTRA_AGES | VYI_EXTRA_ORDER | VYI_EXTRA_TRACED)
 #define VYI_EXTRAS_IN_LINE (VYI_EXTRA_ORDER | VYI_EXTRA_CHECKED)
 
 #define VYI_CACHE_LINE 64u
@@ -400,7 +401,7 @@ typedef enum vyi_trace_kind {
     VYI_TRACE_PUBLISH = 1,
     VYI_TRACE_DONE = 2,
     VYI_TRACE_FAULT = 3,
-    VYI_TRACE_RESTED = 4, /* all works so far have ended */
+    VYI_TRACE_NAMED = 4, /* a work of groups is published: chunks of the slot have its opcode */
     VYI_TRACE_LEASE = 5,
     VYI_TRACE_PASS = 6,
     VYI_TRACE_LAUNCH_END = 7,
@@ -410,23 +411,32 @@ typedef enum vyi_trace_kind {
     VYI_TRACE_DRAINED = 11, /* a drain has seen its end */
     VYI_TRACE_CHUNK = 16 /* of group 0; to 23, of group 7 */
 } vyi_trace_kind;
-#define VYI_TRACE_KIND_BIT 24u
+/* Of an event's third word: the lap of the ring, kind, slot. */
+#define VYI_TRACE_LAP_BIT  25u
+#define VYI_TRACE_KIND_BIT 20u
 #define VYI_TRACE_MOST     0x1000000u
+VYI_STATIC_ASSERT(slots_leave_a_kind, VYRE_MAX_SLOTS <= 1u << VYI_TRACE_KIND_BIT);
 
-/* What is known of a slot's work that a lane runs, until the slot is made ready for
- * another one: words of a line, so that noting one takes stores and no more.  Times are
- * the trace's timer's, the low word first. */
+/* What is known of a slot's work until the slot is made ready for another one: words of a
+ * line, so that noting one takes stores and no more.  Times are the trace's timer's, the
+ * low word first.
+ *
+ * Whoever has the slot BUSY writes what was published, and who makes it ready what has
+ * become events.  Ends are stored by whoever sees one, at any time: each has its work's
+ * generation in one store of two words, so that one that comes late changes no other's.
+ *
+ *     an end   ticks (48 bits), then generation / 4 (14), then 1 DONE, 2 FAULT, 3 drained */
 typedef enum vyi_card {
-    VYI_CARD_PUBLISHED = 0, /* generation of the last work; it goes last */
+    VYI_CARD_PUBLISHED = 0, /* generation of the last work; 0 while that changes */
     VYI_CARD_OPCODE = 1,
     VYI_CARD_SINCE = 2,
-    VYI_CARD_ENDED = 4, /* generation of the work whose end was seen last, and */
-    VYI_CARD_KIND = 5,
-    VYI_CARD_CODE = 6,
-    VYI_CARD_UNTIL = 7,
-    VYI_CARD_MOVED = 9, /* generation of the work that is among the events */
+    VYI_CARD_MOVED = 4, /* generation of the last work that is among the events */
+    VYI_CARD_BEHIND = 5, /* the count of events up to the last that the slot had then */
+    VYI_CARD_TOLD = 6,  /* generation of the last work whose end is among them */
+    VYI_CARD_ENDS = 8,  /* of four generations */
     VYI_CARD_WORDS = 16
 } vyi_card;
+#define VYI_CARD_MOVING 0x80000000u /* beside MOVED: its events are being written */
 
 typedef struct vyi_trace {
     uint32_t *events; /* NULL: none are kept; constant once the handle is open */
@@ -441,13 +451,26 @@ typedef struct vyi_trace {
     uint32_t  missed; /* of all of them those that were not; both under the lock */
 } vyi_trace;
 
+typedef struct vyi_trace_event {
+    uint64_t time;
+    uint32_t kind, slot, value;
+} vyi_trace_event;
+
 /* What a slot's card and the device's words say of its last work; times are the host's
  * nanoseconds, and ticks of the device. */
+typedef struct vyi_trace_end {
+    uint64_t until; /* 0: there is no such event */
+    uint32_t kind, code;
+} vyi_trace_end;
+
 typedef struct vyi_trace_found {
-    uint64_t since, until; /* 0: there is no such event */
+    vyi_trace_end before;  /* of the work before that one, which was asked for late */
+    uint64_t since;        /* 0: there is no such event */
+    vyi_trace_end end;
     uint64_t begin;        /* likewise; it ended `span` ticks later, */
-    uint32_t span, end;    /* of which the low word is `end` */
-    uint32_t generation, opcode, kind, code;
+    uint32_t span, ended;  /* of which the low word is `ended` */
+    uint32_t generation, opcode;
+    uint32_t moved, behind; /* of the card */
 } vyi_trace_found;
 
 typedef struct vyi_handler_name_of {
@@ -549,18 +572,21 @@ static inline vyi_owner *vyi_load_owner(const vyi_queue *q, uint32_t slot)
 }
 
 /* Events (engine_trace.c); only where they are kept.  vyi_trace_take: the slots' works
- * have ended, and nobody publishes into them: they are among the events from then on;
- * vyi_trace_look: the same, and they stay; how many events there are of it;
+ * have ended, and they are the caller's: what was noted is among the events from then on;
+ * vyi_trace_look: what is not yet, of any slot at any time, false if that was changing
+ * until the deadline; vyi_trace_published: the slots are the caller's, BUSY;
  * vyi_trace_rows: under the lock. */
 VYI_API vyre_status vyi_trace_begin(vyre *v, vyre_error *err);
 VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value);
 VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint32_t slot,
                                uint32_t value);
+/* False: it was overwritten, or is not there yet. */
+VYI_API bool vyi_trace_read(const vyi_trace *t, uint32_t index, vyi_trace_event *out);
 VYI_API void vyi_trace_take(vyre *v, uint32_t first, uint32_t count);
-VYI_API uint32_t vyi_trace_look(const vyre *v, uint32_t slot, const vyi_scale *scale,
-                                vyi_trace_found *out);
-VYI_API void vyi_trace_published(vyre *v, uint64_t since, vyre_ticket t, uint32_t opcode);
-VYI_API void vyi_trace_ended(vyre *v, vyre_ticket t, vyi_trace_kind kind, uint32_t code);
+VYI_API bool vyi_trace_look(const vyre *v, uint32_t slot, const vyi_scale *scale,
+                            uint64_t deadline, vyi_trace_found *out);
+VYI_API void vyi_trace_published(vyre *v, uint32_t slot, const vyre_work *works, uint32_t count);
+VYI_API void vyi_trace_ended(vyre *v, vyre_ticket t, vyi_trace_kind kind);
 VYI_API void vyi_trace_rested(vyre *v);
 VYI_API void vyi_trace_forget(vyre *v);
 VYI_API void vyi_trace_rows(vyre *v);
@@ -570,12 +596,6 @@ VYI_API void vyi_trace_moment(const vyre *v, vyi_device *d, vyi_moment *out);
 /* Once who is told is known (engine.c). */
 VYI_API void vyi_extras_plan(vyre *v);
 
-/* Works of groups are events at once: their chunks come before their ends. */
-static inline bool vyi_trace_has_card(const vyre *v, uint32_t slot)
-{
-    return slot < v->queue.slots.lanes;
-}
-
 static inline void vyi_tell_rested(vyre *v)
 {
     if (v->trace.events)
@@ -584,12 +604,8 @@ static inline void vyi_tell_rested(vyre *v)
         v->observer->rested(v->observer, v);
 }
 
-/* `since`: when that began. */
-static inline void vyi_tell_published(vyre *v, uint64_t since, const vyre_work *work,
-                                      vyre_ticket t)
+static inline void vyi_tell_published(vyre *v, const vyre_work *work, vyre_ticket t)
 {
-    if (v->trace.events)
-        vyi_trace_published(v, since, t, work->opcode);
     if (v->observer)
         v->observer->published(v->observer, v, work, t);
 }
@@ -601,7 +617,7 @@ static inline void vyi_tell_end(vyre *v, vyre_ticket t, vyre_status status, uint
     if (status != VYRE_OK && status != VYRE_E_FAULT && status != VYRE_E_LOST)
         return;
     if (v->trace.events)
-        vyi_trace_ended(v, t, status == VYRE_OK ? VYI_TRACE_DONE : VYI_TRACE_FAULT, code);
+        vyi_trace_ended(v, t, status == VYRE_OK ? VYI_TRACE_DONE : VYI_TRACE_FAULT);
     if (v->observer)
         v->observer->ended(v->observer, v, t, status, code);
 }

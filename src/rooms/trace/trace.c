@@ -32,15 +32,10 @@ typedef struct vyi_trace_job {
     uint32_t opcode;
     const char *end; /* how it did */
     bool     asked; /* somebody has seen that at once */
-    bool     known; /* the opcode is the last work's */
+    uint32_t named; /* opcode of the last work of groups, and */
+    bool     known; /* there was one */
     uint64_t shown; /* where the track's last slice ends */
 } vyi_trace_job;
-
-/* What is known of a slot's last work, and is not among the events yet. */
-typedef struct vyi_trace_left {
-    vyi_trace_found found; /* all 0: nothing */
-    uint32_t        mark;
-} vyi_trace_left;
 
 /* A moment of both clocks, of which one is known to come first. */
 typedef struct vyi_trace_bound {
@@ -78,18 +73,13 @@ typedef struct vyi_trace_launch {
     bool     lease, open;
 } vyi_trace_launch;
 
-typedef struct vyi_trace_event {
-    uint64_t time;
-    uint32_t kind, slot, value;
-} vyi_trace_event;
-
 typedef struct vyi_trace_writer vyi_trace_writer;
 struct vyi_trace_writer {
     vyre            *v;
     vyre_trace_write write;
     void            *user;
     vyi_trace_job   *jobs; /* by slot, and so */
-    vyi_trace_left  *left;
+    vyi_trace_found *left; /* what of it is not among the events */
     bool            *named; /* the slot's track has its name */
     /* Of each turn through the events: who is told of a job that has ended, and of any
      * event, before jobs know of it. */
@@ -316,20 +306,6 @@ static uint64_t vyi_clock_host(const vyi_trace_clock *c, uint64_t ticks)
 
 /* --- events -------------------------------------------------------------- */
 
-/* False: it was overwritten before or while it was read. */
-static bool vyi_trace_read(const vyi_trace *t, uint32_t index, vyi_trace_event *out)
-{
-    const uint32_t *at = t->events + 4 * (size_t)(index & t->mask);
-    uint32_t words[4];
-    for (uint32_t i = 0; i < 4; i++)
-        words[i] = vyi_load_acquire(at + i);
-    out->time = words[0] | (uint64_t)words[1] << 32;
-    out->kind = words[2] >> VYI_TRACE_KIND_BIT;
-    out->slot = words[2] & ((1u << VYI_TRACE_KIND_BIT) - 1u);
-    out->value = words[3];
-    return vyi_load_acquire(&t->head) - index <= t->mask + 1u && out->time != 0;
-}
-
 /* When the device says that the job ran, inside of the time that the host knows; false:
  * not known. */
 static bool vyi_trace_ran(const vyi_trace_writer *w, const vyi_trace_job *job, uint64_t *from,
@@ -399,7 +375,7 @@ static void vyi_trace_chunk(vyi_trace_writer *w, const vyi_trace_event *e)
     from = from < w->row_end[row] ? w->row_end[row] : from;
     to = to < from ? from : to;
     vyi_trace_slice(w, w->jobs[e->slot].known
-                           ? vyi_handler_name(w->v, w->jobs[e->slot].opcode) : "a chunk",
+                           ? vyi_handler_name(w->v, w->jobs[e->slot].named) : "a chunk",
                     track, from, to);
     snprintf(text, sizeof text, ",\"args\":{\"slot\":%u}}", (unsigned)e->slot);
     vyi_trace_text(w, text);
@@ -520,7 +496,6 @@ static void vyi_trace_opened(vyi_trace_writer *w, const vyi_trace_event *e)
     vyi_trace_close(w, e->slot);
     job->since = e->time;
     job->opcode = e->value;
-    job->known = true;
 }
 
 static void vyi_trace_step(vyi_trace_writer *w, const vyi_trace_event *e)
@@ -530,9 +505,9 @@ static void vyi_trace_step(vyi_trace_writer *w, const vyi_trace_event *e)
     case VYI_TRACE_DONE: vyi_trace_end_job(w, e->slot, e->time, "DONE", true); break;
     case VYI_TRACE_FAULT: vyi_trace_end_job(w, e->slot, e->time, "FAULT", true); break;
     case VYI_TRACE_DRAINED: vyi_trace_end_job(w, e->slot, e->time, "drained", false); break;
-    case VYI_TRACE_RESTED:
-        for (uint32_t slot = 0; slot < w->v->queue.slots.count; slot++)
-            vyi_trace_end_job(w, slot, e->time, "drained", false);
+    case VYI_TRACE_NAMED:
+        w->jobs[e->slot].named = e->value;
+        w->jobs[e->slot].known = true;
         break;
     case VYI_TRACE_RAN:
         if (w->jobs[e->slot].since)
@@ -549,14 +524,31 @@ static void vyi_trace_feed(vyi_trace_writer *w, const vyi_trace_event *e)
     vyi_trace_step(w, e);
 }
 
+/* Whether a slot tells of its works by this. */
+static bool vyi_trace_is_card(uint32_t kind)
+{
+    return kind == VYI_TRACE_PUBLISH || kind == VYI_TRACE_DONE || kind == VYI_TRACE_FAULT ||
+           kind == VYI_TRACE_DRAINED || kind == VYI_TRACE_RAN;
+}
+
+/* An event that is there, and was when its slot's card was read: what has come from the
+ * card since is left over from it. */
+static bool vyi_trace_next(const vyi_trace_writer *w, uint32_t head, uint32_t index,
+                           vyi_trace_event *out)
+{
+    if (!vyi_trace_read(&w->v->trace, index, out) || out->slot >= w->v->queue.slots.count)
+        return false;
+    const vyi_trace_found *f = &w->left[out->slot];
+    return !vyi_trace_is_card(out->kind) || (f->moved && head - index > head - f->behind);
+}
+
 /* Each event that is still there: those of a slot in their order, others in between. */
 static void vyi_trace_events(vyi_trace_writer *w, uint32_t head, uint32_t count)
 {
-    const vyi_trace *t = &w->v->trace;
     vyi_trace_event e;
     uint64_t now = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (!vyi_trace_read(t, head - count + i, &e) || e.slot >= w->v->queue.slots.count)
+        if (!vyi_trace_next(w, head, head - count + i, &e))
             continue;
         const bool chunk = e.kind >= VYI_TRACE_CHUNK, device = chunk || e.kind == VYI_TRACE_RAN;
         if (chunk && e.time >> 32 == 0)
@@ -573,12 +565,12 @@ static void vyi_trace_begin_at(vyi_trace_writer *w, uint32_t head, uint32_t coun
     vyi_trace_event e;
     w->origin = UINT64_MAX;
     for (uint32_t i = 0; i < count; i++) {
-        if (vyi_trace_read(&w->v->trace, head - count + i, &e) && e.kind < VYI_TRACE_CHUNK &&
+        if (vyi_trace_next(w, head, head - count + i, &e) && e.kind < VYI_TRACE_CHUNK &&
             e.kind != VYI_TRACE_RAN && e.time < w->origin)
             w->origin = e.time;
     }
     for (uint32_t slot = 0; slot < w->v->queue.slots.count; slot++) {
-        const uint64_t since = w->left[slot].found.since;
+        const uint64_t since = w->left[slot].since;
         if (since && since < w->origin)
             w->origin = since;
     }
@@ -586,11 +578,12 @@ static void vyi_trace_begin_at(vyi_trace_writer *w, uint32_t head, uint32_t coun
 
 static void vyi_trace_feed_left(vyi_trace_writer *w, uint32_t slot)
 {
-    const vyi_trace_found *f = &w->left[slot].found;
-    const vyi_trace_event events[3] = { { f->since, VYI_TRACE_PUBLISH, slot, f->opcode },
-                                        { f->until, f->kind, slot, f->code },
+    const vyi_trace_found *f = &w->left[slot];
+    const vyi_trace_event events[4] = { { f->before.until, f->before.kind, slot, f->before.code },
+                                        { f->since, VYI_TRACE_PUBLISH, slot, f->opcode },
+                                        { f->end.until, f->end.kind, slot, f->end.code },
                                         { f->begin, VYI_TRACE_RAN, slot, f->span } };
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 4; i++) {
         if (events[i].time)
             vyi_trace_feed(w, &events[i]);
     }
@@ -695,32 +688,17 @@ static void vyi_trace_ending(const vyi_trace_writer *w, uint32_t dropped)
     vyi_trace_text(w, text);
 }
 
-/* The slots' last works.  A card that says PUBLISHED is whole, and one of a slot that is
- * filled again meanwhile is left out afterwards. */
+/* What cards say, slot by slot.  Who makes slots ready has a moment for it; of a slot that
+ * takes longer there is nothing. */
 static void vyi_trace_gather(vyi_trace_writer *w)
 {
-    const vyi_slots *s = &w->v->queue.slots;
     const vyi_scale scale = vyi_scale_now(&w->v->trace.timer);
-    for (uint32_t slot = 0; slot < s->count; slot++) {
-        vyi_trace_left *left = &w->left[slot];
-        left->mark = vyi_load_acquire(&s->marks[slot]);
-        (void)vyi_trace_look(w->v, slot, &scale, &left->found);
-        if (!left->found.until && vyi_trace_has_card(w->v, slot))
-            left->found.begin = 0; /* it may run */
-    }
-}
-
-/* After the events have been counted: those that are not among them. */
-static void vyi_trace_keep(vyi_trace_writer *w)
-{
-    const vyi_slots *s = &w->v->queue.slots;
-    for (uint32_t slot = 0; slot < s->count; slot++) {
-        vyi_trace_left *left = &w->left[slot];
-        const uint32_t *card = w->v->trace.cards + (size_t)slot * VYI_CARD_WORDS;
-        const uint32_t generation = left->found.generation;
-        if (vyi_load_acquire(&s->marks[slot]) != left->mark ||
-            (generation && vyi_load_acquire(card + VYI_CARD_MOVED) == generation))
-            memset(&left->found, 0, sizeof left->found);
+    const uint64_t deadline = scale.ns + VYI_TRACE_PATIENCE_NS;
+    for (uint32_t slot = 0; slot < w->v->queue.slots.count; slot++) {
+        if (!vyi_trace_look(w->v, slot, &scale, deadline, &w->left[slot]))
+            memset(&w->left[slot], 0, sizeof w->left[slot]);
+        if (vyi_load_acquire(&w->v->queue.state) == VYI_STATE_LOST)
+            w->left[slot].begin = 0; /* its memory may say anything */
     }
 }
 
@@ -728,7 +706,6 @@ static void vyi_trace_all(vyi_trace_writer *w, const vyi_trace *t)
 {
     const uint32_t head = vyi_load_acquire(&t->head), room = t->mask + 1u;
     const uint32_t count = head < room ? head : room;
-    vyi_trace_keep(w);
     vyi_trace_begin_at(w, head, count);
     vyi_trace_find_clock(w, head, count);
     vyi_trace_text(w, "[{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":1,\"tid\":0,"
@@ -758,16 +735,15 @@ VYRE_API vyre_status vyre_trace_json(vyre *v, vyre_trace_write write, void *user
     if (!w.jobs)
         return vyi_fail_nomem(err, size);
     memset(w.jobs, 0, size);
-    w.left = (vyi_trace_left *)(void *)(w.jobs + slots);
+    w.left = (vyi_trace_found *)(void *)(w.jobs + slots);
     w.named = (bool *)(w.left + slots);
     if (vyi_lock_until(v, vyi_now() + VYI_TRACE_PATIENCE_NS)) {
         vyi_trace_rows(v);
-        if (v->queue.state != VYI_STATE_LOST) {
-            vyi_trace_gather(&w);
+        if (v->queue.state != VYI_STATE_LOST)
             vyi_trace_moment(v, vyi_queue_device(&v->queue), &w.clock.now);
-        }
         vyi_mutex_unlock(&v->lock);
     }
+    vyi_trace_gather(&w); /* before the events are counted */
     vyi_trace_all(&w, &v->trace);
     vyi_free(&v->desc.allocator, w.jobs, size);
     return VYRE_OK;
