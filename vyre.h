@@ -26821,8 +26821,8 @@ struct vyi_observer {
 
 /* The last events of a handle that keeps them, four words each: time (two of them),
  * kind and slot, and a value: an opcode, a fault's code, the number of a launch, a
- * vyre_replay_event, an answer's code.  Times of RAN and CHUNK are the device's, and the
- * value is how many ticks later it was over. */
+ * vyre_replay_event, an answer's code.  Times are the trace's timer's; of RAN and CHUNK the
+ * device's, and the value is how many ticks later it was over. */
 typedef enum vyi_trace_kind {
     VYI_TRACE_PUBLISH = 1,
     VYI_TRACE_DONE = 2,
@@ -26882,8 +26882,8 @@ typedef struct vyi_trace_event {
     uint32_t kind, slot, value;
 } vyi_trace_event;
 
-/* What a slot's card and the device's words say of its last work; times are the host's
- * nanoseconds, and ticks of the device. */
+/* What a slot's card and the device's words say of its last work; times are the timer's,
+ * and ticks of the device. */
 typedef struct vyi_trace_end {
     uint64_t until; /* 0: there is no such event */
     uint32_t kind, code;
@@ -27009,8 +27009,8 @@ VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint
 /* False: it was overwritten, or is not there yet. */
 VYI_API bool vyi_trace_read(const vyi_trace *t, uint32_t index, vyi_trace_event *out);
 VYI_API void vyi_trace_take(vyre *v, uint32_t first, uint32_t count);
-VYI_API bool vyi_trace_look(const vyre *v, uint32_t slot, const vyi_scale *scale,
-                            uint64_t deadline, vyi_trace_found *out);
+VYI_API bool vyi_trace_look(const vyre *v, uint32_t slot, uint64_t deadline,
+                            vyi_trace_found *out);
 VYI_API void vyi_trace_published(vyre *v, uint32_t slot, const vyre_work *works, uint32_t count);
 VYI_API void vyi_trace_ended(vyre *v, vyre_ticket t, vyi_trace_kind kind);
 VYI_API void vyi_trace_rested(vyre *v);
@@ -27887,7 +27887,7 @@ VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint
 
 VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value)
 {
-    vyi_trace_note_at(v, vyi_now(), kind, slot, value);
+    vyi_trace_note_at(v, vyi_timer_now(&v->trace.timer), kind, slot, value);
 }
 
 /* --- the device's times ---------------------------------------------------- */
@@ -28054,7 +28054,7 @@ VYI_API void vyi_trace_rested(vyre *v)
 /* How the work of this generation was seen to end, if it was; `near_to`: a time that its
  * end is within hours of. */
 static vyi_trace_end vyi_end_of_work(const vyre *v, uint32_t slot, uint32_t generation,
-                                     uint64_t near_to, const vyi_scale *scale)
+                                     uint64_t near_to)
 {
     const vyi_trouble *trouble = &v->queue.slots.trouble[slot];
     const uint64_t end = vyi_end_load(vyi_end_at(vyi_card_of(v, slot), generation));
@@ -28063,8 +28063,7 @@ static vyi_trace_end vyi_end_of_work(const vyre *v, uint32_t slot, uint32_t gene
         return out;
     const uint64_t ahead = (end - near_to) & VYI_END_TICKS_MASK;
     const bool behind = ahead > VYI_END_TICKS_MASK / 2;
-    out.until = vyi_scale_ns(scale, behind ? near_to - (VYI_END_TICKS_MASK + 1 - ahead)
-                                           : near_to + ahead);
+    out.until = behind ? near_to - (VYI_END_TICKS_MASK + 1 - ahead) : near_to + ahead;
     out.kind = vyi_end_kinds[end >> VYI_END_KIND];
     if (out.kind == VYI_TRACE_FAULT && vyi_load_acquire(&trouble->generation) == generation)
         out.code = vyi_load_relaxed(&trouble->code);
@@ -28074,8 +28073,7 @@ static vyi_trace_end vyi_end_of_work(const vyre *v, uint32_t slot, uint32_t gene
 /* --- from cards to events -------------------------------------------------------- */
 
 /* One attempt; false: somebody changes the card. */
-static bool vyi_card_read(const vyre *v, uint32_t slot, const vyi_scale *scale,
-                          vyi_trace_found *out)
+static bool vyi_card_read(const vyre *v, uint32_t slot, vyi_trace_found *out)
 {
     const uint32_t *card = vyi_card_of(v, slot);
     const uint32_t last = vyi_load_acquire(card + VYI_CARD_PUBLISHED);
@@ -28087,10 +28085,10 @@ static bool vyi_card_read(const vyre *v, uint32_t slot, const vyi_scale *scale,
     out->behind = vyi_load_acquire(card + VYI_CARD_BEHIND);
     out->opcode = vyi_load_acquire(card + VYI_CARD_OPCODE);
     if (moved && moved != vyi_load_acquire(card + VYI_CARD_TOLD))
-        out->before = vyi_end_of_work(v, slot, moved, since, scale);
+        out->before = vyi_end_of_work(v, slot, moved, since);
     if (last != moved) {
-        out->since = vyi_scale_ns(scale, since);
-        out->end = vyi_end_of_work(v, slot, last, since, scale);
+        out->since = since;
+        out->end = vyi_end_of_work(v, slot, last, since);
         if (out->before.until > out->since)
             out->before.until = out->since; /* asked for when the slot was used again */
     }
@@ -28099,11 +28097,11 @@ static bool vyi_card_read(const vyre *v, uint32_t slot, const vyi_scale *scale,
            vyi_load_relaxed(card + VYI_CARD_MOVED) == moved && !(moved & VYI_CARD_MOVING);
 }
 
-VYI_API bool vyi_trace_look(const vyre *v, uint32_t slot, const vyi_scale *scale,
-                            uint64_t deadline, vyi_trace_found *out)
+VYI_API bool vyi_trace_look(const vyre *v, uint32_t slot, uint64_t deadline,
+                            vyi_trace_found *out)
 {
     const uint32_t *mark = &v->queue.slots.marks[slot];
-    while (!vyi_card_read(v, slot, scale, out)) {
+    while (!vyi_card_read(v, slot, out)) {
         if (vyi_now() >= deadline)
             return false;
         vyi_yield();
@@ -28137,11 +28135,10 @@ static void vyi_trace_take_some(vyre *v, uint32_t first, uint32_t count)
 {
     vyi_trace *t = &v->trace;
     vyi_trace_found found[VYI_TRACE_MANY];
-    const vyi_scale scale = vyi_scale_now(&t->timer);
     uint32_t n = 0;
     VYRE_ASSERT(count <= VYI_TRACE_MANY);
     for (uint32_t i = 0; i < count; i++) {
-        (void)vyi_card_read(v, first + i, &scale, &found[i]);
+        (void)vyi_card_read(v, first + i, &found[i]);
         if (found[i].begin)
             vyi_store_relaxed(&t->seen[first + i], found[i].ended);
         if (!found[i].since)
@@ -57851,6 +57848,7 @@ struct vyi_trace_writer {
     vyi_trace_launch launches[VYI_TRACE_LAUNCHES]; /* by number */
     uint64_t         launch_end; /* of the last one that ended */
     uint64_t         origin;     /* time 0 of the text */
+    vyi_scale        scale;      /* of the timer that notes times */
     vyi_trace_clock  clock;
     vyi_trace_bound  unwrapped;  /* a tick that is known; host 0: none yet */
     uint64_t         untimed;    /* jobs whose times on the device are not known */
@@ -58302,6 +58300,8 @@ static bool vyi_trace_next(const vyi_trace_writer *w, uint32_t head, uint32_t in
     if (!vyi_trace_read(&w->v->trace, index, out) || out->slot >= w->v->queue.slots.count)
         return false;
     const vyi_trace_found *f = &w->left[out->slot];
+    if (out->kind < VYI_TRACE_CHUNK && out->kind != VYI_TRACE_RAN)
+        out->time = vyi_scale_ns(&w->scale, out->time);
     return !vyi_trace_is_card(out->kind) || (f->moved && head - index > head - f->behind);
 }
 
@@ -58451,17 +58451,26 @@ static void vyi_trace_ending(const vyi_trace_writer *w, uint32_t dropped)
     vyi_trace_text(w, text);
 }
 
+static void vyi_trace_scaled(const vyi_trace_writer *w, uint64_t *time)
+{
+    *time = *time ? vyi_scale_ns(&w->scale, *time) : 0;
+}
+
 /* What cards say, slot by slot.  Who makes slots ready has a moment for it; of a slot that
  * takes longer there is nothing. */
 static void vyi_trace_gather(vyi_trace_writer *w)
 {
-    const vyi_scale scale = vyi_scale_now(&w->v->trace.timer);
-    const uint64_t deadline = scale.ns + VYI_TRACE_PATIENCE_NS;
+    w->scale = vyi_scale_now(&w->v->trace.timer);
+    const uint64_t deadline = w->scale.ns + VYI_TRACE_PATIENCE_NS;
     for (uint32_t slot = 0; slot < w->v->queue.slots.count; slot++) {
-        if (!vyi_trace_look(w->v, slot, &scale, deadline, &w->left[slot]))
-            memset(&w->left[slot], 0, sizeof w->left[slot]);
+        vyi_trace_found *f = &w->left[slot];
+        if (!vyi_trace_look(w->v, slot, deadline, f))
+            memset(f, 0, sizeof *f);
         if (vyi_load_acquire(&w->v->queue.state) == VYI_STATE_LOST)
-            w->left[slot].begin = 0; /* its memory may say anything */
+            f->begin = 0; /* its memory may say anything */
+        vyi_trace_scaled(w, &f->before.until);
+        vyi_trace_scaled(w, &f->since);
+        vyi_trace_scaled(w, &f->end.until);
     }
 }
 

@@ -77,7 +77,7 @@ VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint
 
 VYI_API void vyi_trace_note(vyre *v, vyi_trace_kind kind, uint32_t slot, uint32_t value)
 {
-    vyi_trace_note_at(v, vyi_now(), kind, slot, value);
+    vyi_trace_note_at(v, vyi_timer_now(&v->trace.timer), kind, slot, value);
 }
 
 /* --- the device's times ---------------------------------------------------- */
@@ -244,7 +244,7 @@ VYI_API void vyi_trace_rested(vyre *v)
 /* How the work of this generation was seen to end, if it was; `near_to`: a time that its
  * end is within hours of. */
 static vyi_trace_end vyi_end_of_work(const vyre *v, uint32_t slot, uint32_t generation,
-                                     uint64_t near_to, const vyi_scale *scale)
+                                     uint64_t near_to)
 {
     const vyi_trouble *trouble = &v->queue.slots.trouble[slot];
     const uint64_t end = vyi_end_load(vyi_end_at(vyi_card_of(v, slot), generation));
@@ -253,8 +253,7 @@ static vyi_trace_end vyi_end_of_work(const vyre *v, uint32_t slot, uint32_t gene
         return out;
     const uint64_t ahead = (end - near_to) & VYI_END_TICKS_MASK;
     const bool behind = ahead > VYI_END_TICKS_MASK / 2;
-    out.until = vyi_scale_ns(scale, behind ? near_to - (VYI_END_TICKS_MASK + 1 - ahead)
-                                           : near_to + ahead);
+    out.until = behind ? near_to - (VYI_END_TICKS_MASK + 1 - ahead) : near_to + ahead;
     out.kind = vyi_end_kinds[end >> VYI_END_KIND];
     if (out.kind == VYI_TRACE_FAULT && vyi_load_acquire(&trouble->generation) == generation)
         out.code = vyi_load_relaxed(&trouble->code);
@@ -264,8 +263,7 @@ static vyi_trace_end vyi_end_of_work(const vyre *v, uint32_t slot, uint32_t gene
 /* --- from cards to events -------------------------------------------------------- */
 
 /* One attempt; false: somebody changes the card. */
-static bool vyi_card_read(const vyre *v, uint32_t slot, const vyi_scale *scale,
-                          vyi_trace_found *out)
+static bool vyi_card_read(const vyre *v, uint32_t slot, vyi_trace_found *out)
 {
     const uint32_t *card = vyi_card_of(v, slot);
     const uint32_t last = vyi_load_acquire(card + VYI_CARD_PUBLISHED);
@@ -277,10 +275,10 @@ static bool vyi_card_read(const vyre *v, uint32_t slot, const vyi_scale *scale,
     out->behind = vyi_load_acquire(card + VYI_CARD_BEHIND);
     out->opcode = vyi_load_acquire(card + VYI_CARD_OPCODE);
     if (moved && moved != vyi_load_acquire(card + VYI_CARD_TOLD))
-        out->before = vyi_end_of_work(v, slot, moved, since, scale);
+        out->before = vyi_end_of_work(v, slot, moved, since);
     if (last != moved) {
-        out->since = vyi_scale_ns(scale, since);
-        out->end = vyi_end_of_work(v, slot, last, since, scale);
+        out->since = since;
+        out->end = vyi_end_of_work(v, slot, last, since);
         if (out->before.until > out->since)
             out->before.until = out->since; /* asked for when the slot was used again */
     }
@@ -289,11 +287,11 @@ static bool vyi_card_read(const vyre *v, uint32_t slot, const vyi_scale *scale,
            vyi_load_relaxed(card + VYI_CARD_MOVED) == moved && !(moved & VYI_CARD_MOVING);
 }
 
-VYI_API bool vyi_trace_look(const vyre *v, uint32_t slot, const vyi_scale *scale,
-                            uint64_t deadline, vyi_trace_found *out)
+VYI_API bool vyi_trace_look(const vyre *v, uint32_t slot, uint64_t deadline,
+                            vyi_trace_found *out)
 {
     const uint32_t *mark = &v->queue.slots.marks[slot];
-    while (!vyi_card_read(v, slot, scale, out)) {
+    while (!vyi_card_read(v, slot, out)) {
         if (vyi_now() >= deadline)
             return false;
         vyi_yield();
@@ -327,11 +325,10 @@ static void vyi_trace_take_some(vyre *v, uint32_t first, uint32_t count)
 {
     vyi_trace *t = &v->trace;
     vyi_trace_found found[VYI_TRACE_MANY];
-    const vyi_scale scale = vyi_scale_now(&t->timer);
     uint32_t n = 0;
     VYRE_ASSERT(count <= VYI_TRACE_MANY);
     for (uint32_t i = 0; i < count; i++) {
-        (void)vyi_card_read(v, first + i, &scale, &found[i]);
+        (void)vyi_card_read(v, first + i, &found[i]);
         if (found[i].begin)
             vyi_store_relaxed(&t->seen[first + i], found[i].ended);
         if (!found[i].since)

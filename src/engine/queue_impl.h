@@ -395,8 +395,8 @@ struct vyi_observer {
 
 /* The last events of a handle that keeps them, four words each: time (two of them),
  * kind and slot, and a value: an opcode, a fault's code, the number of a launch, a
- * vyre_replay_event, an answer's code.  Times of RAN and CHUNK are the device's, and the
- * value is how many ticks later it was over. */
+ * vyre_replay_event, an answer's code.  Times are the trace's timer's; of RAN and CHUNK the
+ * device's, and the value is how many ticks later it was over. */
 typedef enum vyi_trace_kind {
     VYI_TRACE_PUBLISH = 1,
     VYI_TRACE_DONE = 2,
@@ -456,8 +456,8 @@ typedef struct vyi_trace_event {
     uint32_t kind, slot, value;
 } vyi_trace_event;
 
-/* What a slot's card and the device's words say of its last work; times are the host's
- * nanoseconds, and ticks of the device. */
+/* What a slot's card and the device's words say of its last work; times are the timer's,
+ * and ticks of the device. */
 typedef struct vyi_trace_end {
     uint64_t until; /* 0: there is no such event */
     uint32_t kind, code;
@@ -583,8 +583,8 @@ VYI_API void vyi_trace_note_at(vyre *v, uint64_t time, vyi_trace_kind kind, uint
 /* False: it was overwritten, or is not there yet. */
 VYI_API bool vyi_trace_read(const vyi_trace *t, uint32_t index, vyi_trace_event *out);
 VYI_API void vyi_trace_take(vyre *v, uint32_t first, uint32_t count);
-VYI_API bool vyi_trace_look(const vyre *v, uint32_t slot, const vyi_scale *scale,
-                            uint64_t deadline, vyi_trace_found *out);
+VYI_API bool vyi_trace_look(const vyre *v, uint32_t slot, uint64_t deadline,
+                            vyi_trace_found *out);
 VYI_API void vyi_trace_published(vyre *v, uint32_t slot, const vyre_work *works, uint32_t count);
 VYI_API void vyi_trace_ended(vyre *v, vyre_ticket t, vyi_trace_kind kind);
 VYI_API void vyi_trace_rested(vyre *v);

@@ -88,6 +88,7 @@ struct vyi_trace_writer {
     vyi_trace_launch launches[VYI_TRACE_LAUNCHES]; /* by number */
     uint64_t         launch_end; /* of the last one that ended */
     uint64_t         origin;     /* time 0 of the text */
+    vyi_scale        scale;      /* of the timer that notes times */
     vyi_trace_clock  clock;
     vyi_trace_bound  unwrapped;  /* a tick that is known; host 0: none yet */
     uint64_t         untimed;    /* jobs whose times on the device are not known */
@@ -539,6 +540,8 @@ static bool vyi_trace_next(const vyi_trace_writer *w, uint32_t head, uint32_t in
     if (!vyi_trace_read(&w->v->trace, index, out) || out->slot >= w->v->queue.slots.count)
         return false;
     const vyi_trace_found *f = &w->left[out->slot];
+    if (out->kind < VYI_TRACE_CHUNK && out->kind != VYI_TRACE_RAN)
+        out->time = vyi_scale_ns(&w->scale, out->time);
     return !vyi_trace_is_card(out->kind) || (f->moved && head - index > head - f->behind);
 }
 
@@ -688,17 +691,26 @@ static void vyi_trace_ending(const vyi_trace_writer *w, uint32_t dropped)
     vyi_trace_text(w, text);
 }
 
+static void vyi_trace_scaled(const vyi_trace_writer *w, uint64_t *time)
+{
+    *time = *time ? vyi_scale_ns(&w->scale, *time) : 0;
+}
+
 /* What cards say, slot by slot.  Who makes slots ready has a moment for it; of a slot that
  * takes longer there is nothing. */
 static void vyi_trace_gather(vyi_trace_writer *w)
 {
-    const vyi_scale scale = vyi_scale_now(&w->v->trace.timer);
-    const uint64_t deadline = scale.ns + VYI_TRACE_PATIENCE_NS;
+    w->scale = vyi_scale_now(&w->v->trace.timer);
+    const uint64_t deadline = w->scale.ns + VYI_TRACE_PATIENCE_NS;
     for (uint32_t slot = 0; slot < w->v->queue.slots.count; slot++) {
-        if (!vyi_trace_look(w->v, slot, &scale, deadline, &w->left[slot]))
-            memset(&w->left[slot], 0, sizeof w->left[slot]);
+        vyi_trace_found *f = &w->left[slot];
+        if (!vyi_trace_look(w->v, slot, deadline, f))
+            memset(f, 0, sizeof *f);
         if (vyi_load_acquire(&w->v->queue.state) == VYI_STATE_LOST)
-            w->left[slot].begin = 0; /* its memory may say anything */
+            f->begin = 0; /* its memory may say anything */
+        vyi_trace_scaled(w, &f->before.until);
+        vyi_trace_scaled(w, &f->since);
+        vyi_trace_scaled(w, &f->end.until);
     }
 }
 
