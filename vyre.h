@@ -5123,6 +5123,10 @@ typedef struct vyi_crc {
 
 VYI_API void vyi_crc_make(vyi_crc *crc);
 VYI_API uint32_t vyi_crc_of(const vyi_crc *crc, const void *bytes, size_t size);
+/* Of four pieces, `apart` bytes from each other: a step waits for the one before it, and
+ * these do not for each other's. */
+VYI_API void vyi_crc_of_four(const vyi_crc *crc, const uint8_t *bytes, size_t apart, size_t size,
+                             uint32_t out[4]);
 
 #endif /* VYRE_NO_REPLAY */
 
@@ -5154,6 +5158,16 @@ static inline uint32_t vyi_crc_step(uint32_t value, const uint8_t *at)
     memcpy(&bytes, at, sizeof bytes);
     __asm__("crc32{q %1, %0| %0, %1}" : "+r"(wide) : "r"(bytes));
     return (uint32_t)wide;
+}
+#endif
+
+#if VYI_CRC_DIRECT
+static inline uint32_t vyi_crc_half_step(uint32_t value, const uint8_t *at)
+{
+    uint32_t bytes;
+    memcpy(&bytes, at, sizeof bytes);
+    __asm__("crc32{l %1, %0| %0, %1}" : "+r"(value) : "r"(bytes));
+    return value;
 }
 #endif
 
@@ -5197,9 +5211,35 @@ VYI_API uint32_t vyi_crc_of(const vyi_crc *crc, const void *bytes, size_t size)
     uint32_t value = 0xffffffffu;
     for (; size >= 8; size -= 8, at += 8)
         value = vyi_crc_eight(crc, value, at);
+#if VYI_CRC_DIRECT
+    if (crc->direct && size >= 4) {
+        value = vyi_crc_half_step(value, at);
+        size -= 4;
+        at += 4;
+    }
+#endif
     for (; size; size--, at++)
         value = value >> 8 ^ crc->table[0][(value ^ *at) & 0xffu];
     return ~value;
+}
+
+VYI_API void vyi_crc_of_four(const vyi_crc *crc, const uint8_t *bytes, size_t apart, size_t size,
+                             uint32_t out[4])
+{
+#if VYI_CRC_DIRECT
+    if (crc->direct && size % 8 == 4) {
+        uint32_t v[4] = { 0xffffffffu, 0xffffffffu, 0xffffffffu, 0xffffffffu };
+        for (size_t at = 0; at + 8 <= size; at += 8) {
+            for (unsigned i = 0; i < 4; i++)
+                v[i] = vyi_crc_step(v[i], bytes + i * apart + at);
+        }
+        for (unsigned i = 0; i < 4; i++)
+            out[i] = ~vyi_crc_half_step(v[i], bytes + i * apart + size - 4);
+        return;
+    }
+#endif
+    for (unsigned i = 0; i < 4; i++)
+        out[i] = vyi_crc_of(crc, bytes + i * apart, size);
 }
 
 #endif /* VYRE_NO_REPLAY */
@@ -52758,9 +52798,10 @@ VYI_API vyre_status vyi_replay2_load(vyre_replay *r, uint64_t size, vyre_error *
 VYI_API vyre_status vyi_replay2_append(vyre_replay *r, const vyre_replay_record *record,
                                        vyre_error *err);
 VYI_API vyre_status vyi_replay2_next(vyre_replay *r, vyre_replay_record *out, vyre_error *err);
-/* As the record of this sequence, without writing it. */
-VYI_API void vyi_replay2_encode(const vyre_replay *r, const vyre_replay_record *record,
-                                uint64_t sequence, uint8_t *bytes);
+/* As the record of this sequence, without writing it; then the checksums of so many. */
+VYI_API void vyi_replay2_encode(const vyre_replay_record *record, uint64_t sequence,
+                                uint8_t *bytes);
+VYI_API void vyi_replay2_seal(const vyre_replay *r, uint8_t *bytes, uint32_t count);
 /* `count` encoded records from `next` on. */
 VYI_API vyre_status vyi_replay2_put(vyre_replay *r, const uint8_t *bytes, uint32_t count,
                                     vyre_error *err);
@@ -53063,8 +53104,8 @@ static vyre_status vyi_replay2_check(const uint8_t *header, vyre_error *err)
 
 /* --- records ------------------------------------------------------------- */
 
-VYI_API void vyi_replay2_encode(const vyre_replay *r, const vyre_replay_record *record,
-                                uint64_t sequence, uint8_t *bytes)
+VYI_API void vyi_replay2_encode(const vyre_replay_record *record, uint64_t sequence,
+                                uint8_t *bytes)
 {
     uint32_t kind = record->kind;
     if (kind == 0)
@@ -53090,7 +53131,18 @@ VYI_API void vyi_replay2_encode(const vyre_replay *r, const vyre_replay_record *
     } else if (kind == VYRE_REPLAY_EVENT) {
         vyi_put32(bytes + 104, record->code);
     }
-    vyi_put32(bytes + 124, vyi_crc_of(&r->crc, bytes, 124));
+}
+
+VYI_API void vyi_replay2_seal(const vyre_replay *r, uint8_t *bytes, uint32_t count)
+{
+    for (; count >= 4; count -= 4, bytes += 4 * VYI_REPLAY2_RECORD) {
+        uint32_t crc[4];
+        vyi_crc_of_four(&r->crc, bytes, VYI_REPLAY2_RECORD, 124, crc);
+        for (unsigned i = 0; i < 4; i++)
+            vyi_put32(bytes + i * VYI_REPLAY2_RECORD + 124, crc[i]);
+    }
+    for (; count; count--, bytes += VYI_REPLAY2_RECORD)
+        vyi_put32(bytes + 124, vyi_crc_of(&r->crc, bytes, 124));
 }
 
 /* Whether these are the bytes of a record that belongs to this place. */
@@ -53238,7 +53290,8 @@ VYI_API vyre_status vyi_replay2_append(vyre_replay *r, const vyre_replay_record 
                                        vyre_error *err)
 {
     uint8_t bytes[VYI_REPLAY2_RECORD];
-    vyi_replay2_encode(r, record, r->next, bytes);
+    vyi_replay2_encode(record, r->next, bytes);
+    vyi_replay2_seal(r, bytes, 1);
     return vyi_replay2_put(r, bytes, 1, err);
 }
 
@@ -54145,6 +54198,18 @@ static void vyi_notes_make_room(vyre_replay *r, uint32_t need)
     vyi_mutex_unlock(&r->lock);
 }
 
+#define VYI_NOTE_AHEAD 64u /* words: as many lines as some notes need */
+
+/* Who has written the records has the lines: they are asked for before they are needed. */
+static inline void vyi_note_ahead(const uint32_t *words)
+{
+#if VYI_TICKS
+    __asm__ volatile("prefetchw %0" : : "m"(*words));
+#else
+    (void)words;
+#endif
+}
+
 VYI_API uint32_t *vyi_note_begin(vyre_replay *r, uint32_t words)
 {
     vyi_notes *n = &r->notes;
@@ -54154,6 +54219,7 @@ VYI_API uint32_t *vyi_note_begin(vyre_replay *r, uint32_t words)
     VYRE_ASSERT(words >= VYI_NOTE_ARGS && words <= VYI_NOTE_MOST);
     if (n->room_to - n->head < need)
         vyi_notes_make_room(r, need);
+    vyi_note_ahead(n->words + ((n->head + VYI_NOTE_AHEAD) & n->mask));
     if (!wraps)
         return n->words + at;
     n->words[at] = 0;
@@ -54218,11 +54284,12 @@ static uint32_t vyi_notes_encode(vyre_replay *r, uint32_t *tail, uint32_t head,
                                              (uint64_t)note[VYI_NOTE_TIME + 1] << 32);
         record.time_ns = record.time_ns > n->last_ns ? record.time_ns : n->last_ns;
         n->last_ns = record.time_ns;
-        vyi_replay2_encode(r, &record, r->next + count,
+        vyi_replay2_encode(&record, r->next + count,
                            r->recorder.pending + (size_t)count * VYI_REPLAY2_RECORD);
         *tail += note[0] >> 24;
         count++;
     }
+    vyi_replay2_seal(r, r->recorder.pending, count);
     return count;
 }
 

@@ -365,6 +365,12 @@ static void checksums_agree(void)
             CHECK_EQ(vyi_crc_of(&crc, bytes + at, size), vyi_crc_of(&tables, bytes + at, size));
     }
     CHECK_EQ(vyi_crc_of(&tables, nine, sizeof nine), 0xe3069283u);
+    for (size_t size = 0; size < 64; size++) {
+        uint32_t four[4];
+        vyi_crc_of_four(size % 3 ? &crc : &tables, bytes, 32, size, four);
+        for (unsigned i = 0; i < 4; i++)
+            CHECK_EQ(four[i], crc32c(bytes + 32 * i, size));
+    }
 }
 
 static void version_2_bytes(void)

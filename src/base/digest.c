@@ -27,6 +27,16 @@ static inline uint32_t vyi_crc_step(uint32_t value, const uint8_t *at)
 }
 #endif
 
+#if VYI_CRC_DIRECT
+static inline uint32_t vyi_crc_half_step(uint32_t value, const uint8_t *at)
+{
+    uint32_t bytes;
+    memcpy(&bytes, at, sizeof bytes);
+    __asm__("crc32{l %1, %0| %0, %1}" : "+r"(value) : "r"(bytes));
+    return value;
+}
+#endif
+
 VYI_COLD
 VYI_API void vyi_crc_make(vyi_crc *crc)
 {
@@ -67,9 +77,35 @@ VYI_API uint32_t vyi_crc_of(const vyi_crc *crc, const void *bytes, size_t size)
     uint32_t value = 0xffffffffu;
     for (; size >= 8; size -= 8, at += 8)
         value = vyi_crc_eight(crc, value, at);
+#if VYI_CRC_DIRECT
+    if (crc->direct && size >= 4) {
+        value = vyi_crc_half_step(value, at);
+        size -= 4;
+        at += 4;
+    }
+#endif
     for (; size; size--, at++)
         value = value >> 8 ^ crc->table[0][(value ^ *at) & 0xffu];
     return ~value;
+}
+
+VYI_API void vyi_crc_of_four(const vyi_crc *crc, const uint8_t *bytes, size_t apart, size_t size,
+                             uint32_t out[4])
+{
+#if VYI_CRC_DIRECT
+    if (crc->direct && size % 8 == 4) {
+        uint32_t v[4] = { 0xffffffffu, 0xffffffffu, 0xffffffffu, 0xffffffffu };
+        for (size_t at = 0; at + 8 <= size; at += 8) {
+            for (unsigned i = 0; i < 4; i++)
+                v[i] = vyi_crc_step(v[i], bytes + i * apart + at);
+        }
+        for (unsigned i = 0; i < 4; i++)
+            out[i] = ~vyi_crc_half_step(v[i], bytes + i * apart + size - 4);
+        return;
+    }
+#endif
+    for (unsigned i = 0; i < 4; i++)
+        out[i] = vyi_crc_of(crc, bytes + i * apart, size);
 }
 
 #endif /* VYRE_NO_REPLAY */

@@ -30,6 +30,10 @@ typedef struct vyi_crc {
 
 VYI_API void vyi_crc_make(vyi_crc *crc);
 VYI_API uint32_t vyi_crc_of(const vyi_crc *crc, const void *bytes, size_t size);
+/* Of four pieces, `apart` bytes from each other: a step waits for the one before it, and
+ * these do not for each other's. */
+VYI_API void vyi_crc_of_four(const vyi_crc *crc, const uint8_t *bytes, size_t apart, size_t size,
+                             uint32_t out[4]);
 
 #endif /* VYRE_NO_REPLAY */
 

@@ -58,8 +58,8 @@ static vyre_status vyi_replay2_check(const uint8_t *header, vyre_error *err)
 
 /* --- records ------------------------------------------------------------- */
 
-VYI_API void vyi_replay2_encode(const vyre_replay *r, const vyre_replay_record *record,
-                                uint64_t sequence, uint8_t *bytes)
+VYI_API void vyi_replay2_encode(const vyre_replay_record *record, uint64_t sequence,
+                                uint8_t *bytes)
 {
     uint32_t kind = record->kind;
     if (kind == 0)
@@ -85,7 +85,18 @@ VYI_API void vyi_replay2_encode(const vyre_replay *r, const vyre_replay_record *
     } else if (kind == VYRE_REPLAY_EVENT) {
         vyi_put32(bytes + 104, record->code);
     }
-    vyi_put32(bytes + 124, vyi_crc_of(&r->crc, bytes, 124));
+}
+
+VYI_API void vyi_replay2_seal(const vyre_replay *r, uint8_t *bytes, uint32_t count)
+{
+    for (; count >= 4; count -= 4, bytes += 4 * VYI_REPLAY2_RECORD) {
+        uint32_t crc[4];
+        vyi_crc_of_four(&r->crc, bytes, VYI_REPLAY2_RECORD, 124, crc);
+        for (unsigned i = 0; i < 4; i++)
+            vyi_put32(bytes + i * VYI_REPLAY2_RECORD + 124, crc[i]);
+    }
+    for (; count; count--, bytes += VYI_REPLAY2_RECORD)
+        vyi_put32(bytes + 124, vyi_crc_of(&r->crc, bytes, 124));
 }
 
 /* Whether these are the bytes of a record that belongs to this place. */
@@ -233,7 +244,8 @@ VYI_API vyre_status vyi_replay2_append(vyre_replay *r, const vyre_replay_record 
                                        vyre_error *err)
 {
     uint8_t bytes[VYI_REPLAY2_RECORD];
-    vyi_replay2_encode(r, record, r->next, bytes);
+    vyi_replay2_encode(record, r->next, bytes);
+    vyi_replay2_seal(r, bytes, 1);
     return vyi_replay2_put(r, bytes, 1, err);
 }
 

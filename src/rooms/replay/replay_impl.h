@@ -127,9 +127,10 @@ VYI_API vyre_status vyi_replay2_load(vyre_replay *r, uint64_t size, vyre_error *
 VYI_API vyre_status vyi_replay2_append(vyre_replay *r, const vyre_replay_record *record,
                                        vyre_error *err);
 VYI_API vyre_status vyi_replay2_next(vyre_replay *r, vyre_replay_record *out, vyre_error *err);
-/* As the record of this sequence, without writing it. */
-VYI_API void vyi_replay2_encode(const vyre_replay *r, const vyre_replay_record *record,
-                                uint64_t sequence, uint8_t *bytes);
+/* As the record of this sequence, without writing it; then the checksums of so many. */
+VYI_API void vyi_replay2_encode(const vyre_replay_record *record, uint64_t sequence,
+                                uint8_t *bytes);
+VYI_API void vyi_replay2_seal(const vyre_replay *r, uint8_t *bytes, uint32_t count);
 /* `count` encoded records from `next` on. */
 VYI_API vyre_status vyi_replay2_put(vyre_replay *r, const uint8_t *bytes, uint32_t count,
                                     vyre_error *err);

@@ -87,6 +87,18 @@ static void vyi_notes_make_room(vyre_replay *r, uint32_t need)
     vyi_mutex_unlock(&r->lock);
 }
 
+#define VYI_NOTE_AHEAD 64u /* words: as many lines as some notes need */
+
+/* Who has written the records has the lines: they are asked for before they are needed. */
+static inline void vyi_note_ahead(const uint32_t *words)
+{
+#if VYI_TICKS
+    __asm__ volatile("prefetchw %0" : : "m"(*words));
+#else
+    (void)words;
+#endif
+}
+
 VYI_API uint32_t *vyi_note_begin(vyre_replay *r, uint32_t words)
 {
     vyi_notes *n = &r->notes;
@@ -96,6 +108,7 @@ VYI_API uint32_t *vyi_note_begin(vyre_replay *r, uint32_t words)
     VYRE_ASSERT(words >= VYI_NOTE_ARGS && words <= VYI_NOTE_MOST);
     if (n->room_to - n->head < need)
         vyi_notes_make_room(r, need);
+    vyi_note_ahead(n->words + ((n->head + VYI_NOTE_AHEAD) & n->mask));
     if (!wraps)
         return n->words + at;
     n->words[at] = 0;
@@ -160,11 +173,12 @@ static uint32_t vyi_notes_encode(vyre_replay *r, uint32_t *tail, uint32_t head,
                                              (uint64_t)note[VYI_NOTE_TIME + 1] << 32);
         record.time_ns = record.time_ns > n->last_ns ? record.time_ns : n->last_ns;
         n->last_ns = record.time_ns;
-        vyi_replay2_encode(r, &record, r->next + count,
+        vyi_replay2_encode(&record, r->next + count,
                            r->recorder.pending + (size_t)count * VYI_REPLAY2_RECORD);
         *tail += note[0] >> 24;
         count++;
     }
+    vyi_replay2_seal(r, r->recorder.pending, count);
     return count;
 }
 
