@@ -20,7 +20,8 @@
 set -u
 cd "$(dirname "$0")/.."
 export build=${BUILD:-build}
-export factor=${SOAK_FACTOR:-20} jobs=${JOBS:-1} soak=$PWD/$build/soak CPU_ONLY=${CPU_ONLY:-}
+export factor=${SOAK_FACTOR:-20} jobs=${JOBS:-1} soak CPU_ONLY=${CPU_ONLY:-}
+case $build in /*) soak=$build/soak ;; *) soak=$PWD/$build/soak ;; esac
 seed=${TEST_SEED:-$(od -An -N6 -tx8 /dev/urandom | tr -d ' \n' | sed 's/^0*/0x/')}
 export seed deadline=$(($(date +%s) + ${SOAK_SECONDS:-1000000})) wanted=" $* "
 [ -z "$CPU_ONLY" ] || export VK_DRIVER_FILES=/nonexistent VK_ICD_FILENAMES=/nonexistent
@@ -57,7 +58,7 @@ v test_wide_random TEST_COUNT $((500 * f)) 500
 v test_spirv_rings TEST_COUNT $((4000 * f)) 4000
 v test_vulkan_faults TEST_ALL 1 1
 v test_source_random TEST_COUNT $((2000 * f)) 2000
-c test_runner TEST_COUNT $((500 * f)) 500
+v test_runner TEST_COUNT $((500 * f)) 500
 v test_runner_exchange TEST_EACH 1 1
 c test_exchange_export TEST_COUNT $((20000 * f)) 20000
 v test_glsl TEST_COUNT $((150 * f)) 150
