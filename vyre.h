@@ -26590,14 +26590,18 @@ typedef struct vyi_owner {
 #define VYI_OWNER_ENDING 1u /* another thread has come, and waits until the first is outside */
 #define VYI_OWNER_MANY   2u /* of the pool, for good: marks are moved by compare-and-swap */
 
-/* A producer: an owner that the program has asked for. */
+/* A producer: an owner that the program has asked for.  It has its cache lines to itself:
+ * two that shared one would wait for each other in every publish. */
 struct vyre_producer {
     vyi_owner      owner;
     vyi_queue     *q;
+    void          *block; /* that it lies in, of VYI_PRODUCER_BLOCK bytes */
     vyre_producer *next; /* of all that the queue ever had; those that are closed are used again */
     uint32_t       busy; /* a call is under way: there is one at a time */
     bool           open;
 };
+/* From the first boundary of a line to the last. */
+#define VYI_PRODUCER_BLOCK (sizeof(vyre_producer) + 2 * (VYI_CACHE_LINE - 1))
 
 /* The arrays have a word, or a struct, for each slot. */
 typedef struct vyi_slots {
@@ -28430,7 +28434,7 @@ VYI_API void vyi_producers_free(vyi_queue *q)
     while (q->slots.producers) {
         vyre_producer *p = q->slots.producers;
         q->slots.producers = p->next;
-        vyi_free(&q->v->desc.allocator, p, sizeof *p);
+        vyi_free(&q->v->desc.allocator, p->block, VYI_PRODUCER_BLOCK);
     }
 }
 
@@ -29412,10 +29416,13 @@ static vyre_producer *vyi_producer_make(vyi_queue *q)
         p = p->next;
     if (p)
         return p;
-    p = (vyre_producer *)vyi_alloc(&q->v->desc.allocator, sizeof *p);
-    if (!p)
+    uint8_t *block = (uint8_t *)vyi_alloc(&q->v->desc.allocator, VYI_PRODUCER_BLOCK);
+    if (!block)
         return NULL;
+    p = (vyre_producer *)(void *)(block + (VYI_CACHE_LINE - 1) -
+                                  ((uintptr_t)block + VYI_CACHE_LINE - 1) % VYI_CACHE_LINE);
     memset(p, 0, sizeof *p);
+    p->block = block;
     p->q = q;
     p->next = q->slots.producers;
     q->slots.producers = p;
@@ -29432,7 +29439,7 @@ static vyre_status vyi_producer_open(vyi_queue *q, uint32_t slots, vyre_producer
                         q->slots.lanes);
     vyre_producer *p = vyi_producer_make(q);
     if (!p)
-        return vyi_fail_nomem(err, sizeof *p);
+        return vyi_fail_nomem(err, VYI_PRODUCER_BLOCK);
     VYRE_ASSERT(!p->open && !p->busy);
     memcpy(p->owner.shares, shares, q->slots.levels * sizeof shares[0]);
     vyi_store_pointer(&p->owner.thread, (void *)(uintptr_t)VYI_OWNER_NOBODY);

@@ -344,6 +344,46 @@ static void a_ring_is_full_of_works_that_have_not_ended(void)
     vyre_close(v);
 }
 
+/* --- a work behind one that does not end ------------------------------------ */
+
+static void publish_overdue(vyre *v)
+{
+    vyi_store_relaxed(&v->queue.drive_at, (uint32_t)(vyi_now() / 1000u) - 5);
+    (void)engine_publish(v, engine_add(1));
+}
+
+/* All leases have ended, and the first work has not: it takes longer than they did, or its
+ * lane stands still between what it has done and its end.  Whoever publishes behind it
+ * takes it for busy, and one slot in 64 looks; so does who asks (docs/persistent.md). */
+static void a_work_behind_one_that_outlasts_the_leases_waits_for_a_look(void)
+{
+    for (uint32_t asks = 0; asks < 2; asks++) {
+        vyre_desc d = paths_desc();
+        d.kernel.slot_count = 128;
+        vyre *v = paths_open(&d, true);
+        CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+        publish_overdue(v);
+        end_launches(v);
+        const uint32_t before = fake.launches_seen;
+        for (uint32_t slot = 1; slot < (asks ? 2 : 64); slot++)
+            publish_overdue(v);
+        CHECK_EQ(fake.launches_seen, before);
+        vyre_ticket t = { v->queue.slots.tag, 1 };
+        if (asks)
+            CHECK_EQ(vyre_poll(v, t), VYRE_PENDING);
+        else
+            publish_overdue(v);
+        CHECK_EQ(fake.launches_seen, before + 2);
+        end_launches(v);
+        end_slot(v, asks ? 1 : 64); /* whereas behind one that has ended each looks */
+        publish_overdue(v);
+        CHECK_EQ(fake.launches_seen, before + 4);
+        end_launches(v);
+        fake.hold = false;
+        vyre_close(v);
+    }
+}
+
 /* --- ages ------------------------------------------------------------------ */
 
 static uint32_t oldest(vyre *v)
@@ -599,6 +639,7 @@ int main(void)
     RUN(a_dispatch_begins_with_the_first_chunk);
     RUN(a_pass_that_is_refused_claims_nothing);
     RUN(a_ring_is_full_of_works_that_have_not_ended);
+    RUN(a_work_behind_one_that_outlasts_the_leases_waits_for_a_look);
     RUN(ages_count_looks);
     RUN(the_last_binding_may_be_taken);
     RUN(held_slots_tell_what_was_seen);

@@ -867,8 +867,50 @@ static void owners_with_fences_of_their_own(void)
     owners_fence = false;
 }
 
+/* Blocks one right behind the other, from any place that malloc's alignment allows. */
+static uint8_t  row[8192] __attribute__((aligned(64)));
+static uint32_t row_used, row_blocks;
+
+static void *row_resize(void *user, void *ptr, size_t old_size, size_t new_size)
+{
+    if (new_size == VYI_PRODUCER_BLOCK && !ptr && row_used + new_size <= sizeof row) {
+        uint8_t *at = row + *(const uint32_t *)user + row_used;
+        row_used += (uint32_t)(new_size + 15) / 16 * 16;
+        row_blocks++;
+        return at;
+    }
+    if (old_size == VYI_PRODUCER_BLOCK && new_size == 0)
+        return NULL;
+    if (new_size)
+        return realloc(ptr, new_size);
+    free(ptr);
+    return NULL;
+}
+
+/* Each publish stores into its producer's first line and its last one. */
+static void no_two_producers_share_a_line(void)
+{
+    for (uint32_t offset = 0; offset < 64; offset += 16) {
+        vyre_desc d = engine_desc(256);
+        d.allocator.resize = row_resize;
+        d.allocator.user = &offset;
+        row_used = row_blocks = 0;
+        vyre *v = engine_open(&d);
+        uintptr_t end = (uintptr_t)row;
+        for (uint32_t i = 0; i < 4; i++) {
+            const vyre_producer *p = vyre_producer_open(v, 16, NULL);
+            CHECK(p && (uintptr_t)p % 64 == 0 && (uintptr_t)p >= end);
+            end = ((uintptr_t)p + sizeof *p + 63) / 64 * 64;
+            CHECK(end <= (uintptr_t)row + offset + row_used); /* and no other block's */
+        }
+        CHECK_EQ(row_blocks, 4);
+        vyre_close(v);
+    }
+}
+
 int main(void)
 {
+    RUN(no_two_producers_share_a_line);
     RUN(shares_are_full_by_themselves);
     RUN(what_is_not_there_is_refused);
     RUN(shares_come_and_go);

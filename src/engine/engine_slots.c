@@ -96,7 +96,7 @@ VYI_API void vyi_producers_free(vyi_queue *q)
     while (q->slots.producers) {
         vyre_producer *p = q->slots.producers;
         q->slots.producers = p->next;
-        vyi_free(&q->v->desc.allocator, p, sizeof *p);
+        vyi_free(&q->v->desc.allocator, p->block, VYI_PRODUCER_BLOCK);
     }
 }
 

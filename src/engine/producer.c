@@ -74,10 +74,13 @@ static vyre_producer *vyi_producer_make(vyi_queue *q)
         p = p->next;
     if (p)
         return p;
-    p = (vyre_producer *)vyi_alloc(&q->v->desc.allocator, sizeof *p);
-    if (!p)
+    uint8_t *block = (uint8_t *)vyi_alloc(&q->v->desc.allocator, VYI_PRODUCER_BLOCK);
+    if (!block)
         return NULL;
+    p = (vyre_producer *)(void *)(block + (VYI_CACHE_LINE - 1) -
+                                  ((uintptr_t)block + VYI_CACHE_LINE - 1) % VYI_CACHE_LINE);
     memset(p, 0, sizeof *p);
+    p->block = block;
     p->q = q;
     p->next = q->slots.producers;
     q->slots.producers = p;
@@ -94,7 +97,7 @@ static vyre_status vyi_producer_open(vyi_queue *q, uint32_t slots, vyre_producer
                         q->slots.lanes);
     vyre_producer *p = vyi_producer_make(q);
     if (!p)
-        return vyi_fail_nomem(err, sizeof *p);
+        return vyi_fail_nomem(err, VYI_PRODUCER_BLOCK);
     VYRE_ASSERT(!p->open && !p->busy);
     memcpy(p->owner.shares, shares, q->slots.levels * sizeof shares[0]);
     vyi_store_pointer(&p->owner.thread, (void *)(uintptr_t)VYI_OWNER_NOBODY);

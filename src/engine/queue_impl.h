@@ -124,14 +124,18 @@ typedef struct vyi_owner {
 #define VYI_OWNER_ENDING 1u /* another thread has come, and waits until the first is outside */
 #define VYI_OWNER_MANY   2u /* of the pool, for good: marks are moved by compare-and-swap */
 
-/* A producer: an owner that the program has asked for. */
+/* A producer: an owner that the program has asked for.  It has its cache lines to itself:
+ * two that shared one would wait for each other in every publish. */
 struct vyre_producer {
     vyi_owner      owner;
     vyi_queue     *q;
+    void          *block; /* that it lies in, of VYI_PRODUCER_BLOCK bytes */
     vyre_producer *next; /* of all that the queue ever had; those that are closed are used again */
     uint32_t       busy; /* a call is under way: there is one at a time */
     bool           open;
 };
+/* From the first boundary of a line to the last. */
+#define VYI_PRODUCER_BLOCK (sizeof(vyre_producer) + 2 * (VYI_CACHE_LINE - 1))
 
 /* The arrays have a word, or a struct, for each slot. */
 typedef struct vyi_slots {
