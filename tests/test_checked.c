@@ -199,6 +199,8 @@ static void lanes_are_checked(vyre *v)
     finds(v, work_of(OP_TEXT, 1, 3, 5, 0), VYRE_BOUNDS_ARGUMENT, 0, 1, "arg[1]");
 
     finds(v, work_of(OP_HEADER, 2, 0, 0, 0), VYRE_BOUNDS_HEADER, 0, 0, "stores into control[0]");
+    CHECK_EQ(vyre_wait(v, engine_publish(v, work_of(OP_LOAD, 1, end, 0, 0)), 60 * SECOND, NULL),
+             VYRE_E_FAULT); /* nobody wants to know more */
     finds(v, work_of(OP_HEADER, 2, 159, 0, 0), VYRE_BOUNDS_HEADER, 0, 159, "control[159]");
     finds(v, work_of(OP_BYTE, 2, 9, 0, 0), VYRE_BOUNDS_HEADER, 0, 2, "control[2]");
     finds(v, work_of(OP_HEADER, 2, 1u << 20, 0, 0), VYRE_BOUNDS_HEADER, 0, 1u << 20, "control[");

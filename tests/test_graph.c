@@ -571,6 +571,45 @@ static void nothing_of_a_lost_run_runs_later(void)
     loss_close(&l);
 }
 
+/* --- relays, and patience ---------------------------------------------------------- */
+
+/* Nodes 0 and 1 meet twice, so that relays hand their ends on: in their level's part. */
+static void relays_have_their_node_s_level(void)
+{
+    order_kind kind = order_plain_kind;
+    kind.kind = VYRE_KERNEL_PRIORITY;
+    vyre_desc d = order_desc(&kind, 64);
+    static const uint32_t both[2] = { 0, 1 }, three[3] = { 0, 1, 2 };
+    vyre_node nodes[4];
+    vyre_work w = engine_work(VYRE_OP_NOP, 0, 0, 0);
+    vyre_error err;
+    memset(nodes, 0, sizeof nodes);
+    d.tenants = 2;
+    d.run_timeout_ns = 5 * SECOND;
+    vyre *v = engine_open(&d);
+    CHECK_EQ(vyre_tenant_enable(v, 1, false, NULL), VYRE_OK);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    w.tenant = 1;
+    w.priority = (vyre_priority)0;
+    for (uint32_t i = 1; i < 16; i++) /* there is room for the end, which is of this level */
+        CHECK_EQ(vyre_publish(v, &w, NULL, NULL), VYRE_OK);
+    for (uint32_t i = 0; i < 4; i++) {
+        nodes[i].work = engine_work(VYRE_OP_NOP, 0, 0, 0);
+        nodes[i].work.priority = VYRE_PRIORITY_LOW;
+        nodes[i].after = i == 2 ? both : three;
+        nodes[i].after_count = i < 2 ? 0 : i;
+    }
+    nodes[0].work.tenant = nodes[1].work.tenant = 1;
+    vyre_graph *g = vyre_graph_make(v, nodes, 4, NULL);
+    CHECK(g != NULL);
+    CHECK_EQ(vyre_graph_publish(g, NULL, &err), VYRE_OK);
+    CHECK_EQ(vyre_graph_wait(g, SECOND / 50, NULL, &err), VYRE_TIMEOUT);
+    CHECK_EQ(vyre_tenant_enable(v, 1, true, NULL), VYRE_OK);
+    CHECK_EQ(vyre_graph_wait(g, 60 * SECOND, NULL, &err), VYRE_OK);
+    vyre_graph_free(g);
+    vyre_close(v);
+}
+
 /* --- threads, and what is refused ------------------------------------------------------ */
 
 static void *graph_main(void *user)
@@ -686,6 +725,7 @@ int main(void)
         ENGINE_CASE(a_graph_is_lost_while_it_is_published),
         ENGINE_CASE(what_is_owed_after_a_loss),
         ENGINE_CASE(nothing_of_a_lost_run_runs_later),
+        ENGINE_CASE(relays_have_their_node_s_level),
     };
     RUN(what_is_no_graph_is_refused);
     engine_run_cases(cases, sizeof cases / sizeof cases[0]);

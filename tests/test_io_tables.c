@@ -203,10 +203,35 @@ static void handles_go_stale(void)
     vyre_io_close(io);
 }
 
+/* What the pump has opened is closed with it, the last entry's, too. */
+static void files_are_closed(void)
+{
+    char path[] = "/tmp/test_io_tables.XXXXXX";
+    vyre_io_info info;
+    vyre_error err;
+    uint32_t file;
+    close(mkstemp(path));
+    const int before = dup(0);
+    close(before);
+    vyre_io *io = pump_open(1);
+    vyre_io_query(io, &info);
+    CHECK_EQ(info.depth, SLOTS);
+    CHECK_EQ(vyre_io_add_path(io, path, VYRE_IO_CAN_READ, &file, NULL), VYRE_OK);
+    CHECK_EQ(vyre_io_add_target(io, 0, 0, 0, 0, &file, &err), VYRE_E_ARGUMENT);
+    CHECK_TEXT(err.text, "the pump has no vyre handle");
+    CHECK_EQ(vyre_io_add_target(io, 0, 0, 0, 0, NULL, &err), VYRE_E_ARGUMENT);
+    vyre_io_close(io);
+    const int after = dup(0);
+    close(after);
+    CHECK_EQ(after, before);
+    unlink(path);
+}
+
 int main(void)
 {
     RUN(requests_and_answers);
     RUN(misses_are_resolved);
     RUN(handles_go_stale);
+    RUN(files_are_closed);
     return test_end();
 }

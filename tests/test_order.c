@@ -432,6 +432,8 @@ static void works_run_until_nothing_changes(void)
         CHECK_EQ(vyre_run_until(v, &u, &rounds, &stats, &err), VYRE_OK);
         CHECK_EQ(rounds, 6);
         CHECK_EQ(stats.done, 12);
+        CHECK(stats.bytes_moved == stats.input_bytes && stats.input_bytes > 0);
+        CHECK(stats.latency_ns > 0 && stats.latency_ns < 300 * SECOND && !stats.recovered);
         CHECK_EQ(words[0] + words[1], 0);
         words[0] = 5;
         u.rounds = 5;
@@ -464,6 +466,27 @@ static void works_run_until_nothing_changes(void)
     vyre_close(v);
 }
 
+/* Their works wait for nobody, whatever their words say. */
+static void rings_of_others_have_no_order(void)
+{
+    static uint32_t control[224], ring[16 * 16], log[257];
+    vyre_desc d = order_desc(&order_plain_kind, 16);
+    const vyre_control_desc control_desc = { false, 1, 64 };
+    const vyre_io_buffers io = { control, sizeof control, ring, sizeof ring, log, sizeof log,
+                                 NULL, 0 };
+    vyre_stats stats;
+    CHECK_EQ(vyre_control_encode(control, sizeof control, &control_desc, NULL), VYRE_OK);
+    CHECK_EQ(vyre_ring_encode(ring, sizeof ring, 16, NULL), VYRE_OK);
+    for (uint32_t i = 0; i < 16; i++) {
+        ring[16 * i + VYRE_SLOT_PRIORITY] = 3u << VYI_ORDER_WAIT | 5u << VYI_ORDER_SIGNAL;
+        ring[16 * i + VYRE_SLOT_STATUS] = VYRE_SLOT_PUBLISHED;
+    }
+    vyre *v = engine_open(&d);
+    CHECK_EQ(vyre_dispatch(v, &io, &stats, NULL), VYRE_OK);
+    CHECK_EQ(stats.done, 16);
+    vyre_close(v);
+}
+
 /* --- contracts ------------------------------------------------------------------ */
 
 static void what_cannot_wait_is_refused(void)
@@ -476,6 +499,7 @@ static void what_cannot_wait_is_refused(void)
     vyre *v = engine_open(&d);
     CHECK_EQ(vyre_publish_after(NULL, &w, NULL, 0, NULL, &err), VYRE_E_ARGUMENT);
     CHECK_EQ(vyre_publish_after(v, NULL, NULL, 0, NULL, &err), VYRE_E_ARGUMENT);
+    CHECK_TEXT(err.text, "work is NULL");
     CHECK_EQ(vyre_publish_after(v, &w, NULL, 1, NULL, &err), VYRE_E_ARGUMENT);
     CHECK_TEXT(err.text, "after is NULL");
     CHECK_EQ(vyre_publish_after(v, &w, &t, 1, &t, &err), VYRE_E_TICKET);
@@ -548,6 +572,7 @@ int main(void)
         ENGINE_CASE(what_waits_for_a_cut_work_ends),
         ENGINE_CASE(a_relay_has_its_work_s_level),
         ENGINE_CASE(an_event_of_another_work_is_not_used),
+        ENGINE_CASE(rings_of_others_have_no_order),
         ENGINE_CASE(works_run_until_nothing_changes),
     };
     knob_wide_anywhere = 1;

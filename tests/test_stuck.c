@@ -1,6 +1,8 @@
 /* stuck: what a work is at that does not end: a tenant without rights, works behind it,
  * a read that nobody pumps, an IO request that nobody answers, groups.  Lanes that loop
  * for ever are in test_watch_live. */
+#include "inside.h"
+
 #include "engine.h"
 
 #define OP_ASK  0x1100u /* an IO request, answered or not */
@@ -219,6 +221,7 @@ static void groups_that_hold_a_chunk(void)
     CHECK_EQ(stuck_of(s, 1, t)->at, VYRE_STUCK_GROUPS);
     CHECK(stuck_of(s, 1, t)->which < stuck_of(s, 1, t)->of);
     CHECK_TEXT(stuck_of(s, 1, t)->handler, "hold");
+    CHECK(strstr(vyi_claimed_text(&v->queue, err.text, sizeof err.text), "(hold)"));
     __atomic_store_n(user, 1, __ATOMIC_RELEASE);
     CHECK_EQ(vyre_wait(v, t, 20 * SECOND, &err), VYRE_OK);
     CHECK_EQ(engine_stuck(v, SECOND / 100, 0, s, 64), 0);
