@@ -1067,6 +1067,38 @@ static void every_allocation_may_fail(void)
     CHECK(failed > 10);
 }
 
+static void log_nowhere(void *user, const vyre_log_record *record)
+{
+    (void)user, (void)record;
+}
+
+/* Buffers in any order keep their sizes, the log has the records that were asked for, and
+ * a cache for a device does no harm without one. */
+static void what_was_asked_for_is_there(void)
+{
+    static const vyre_buffer_desc buffers[2] = {
+        { "b", 5, VYRE_TYPE_U32, VYRE_ACCESS_READ_WRITE, 300, false, 0, 0 },
+        { "a", 4, VYRE_TYPE_U32, VYRE_ACCESS_READ_WRITE, USER_WORDS, false, 0, 0 },
+    };
+    vyre_desc d = engine_desc(64);
+    vyre_io_buffers core;
+    size_t size = 0;
+    d.backend = VYRE_BACKEND_CPU;
+    d.kernel.handler_count = 0;
+    d.kernel.buffers = buffers;
+    d.kernel.buffer_count = 2;
+    d.kernel.log_records = 16;
+    d.log = log_nowhere;
+    d.vulkan.cache = buffers;
+    d.vulkan.cache_size = sizeof buffers;
+    vyre *v = engine_open(&d);
+    CHECK(vyre_map(v, 0, &size) && size == 1200);
+    CHECK(vyre_map(v, 1, &size) && size == USER_WORDS * 4);
+    CHECK_EQ(vyre_buffers(v, &core, NULL), VYRE_OK);
+    CHECK_EQ(core.log_size, vyre_log_size(16));
+    vyre_close(v);
+}
+
 /* AUTO takes the CPU where there is no device, not where there is no memory for one. */
 static void no_memory_is_no_reason_for_the_cpu(void)
 {
@@ -1287,6 +1319,7 @@ static const engine_case cases[] = {
     ENGINE_CASE(what_is_published_is_served_though_nobody_asks),
     ENGINE_CASE(observables_have_a_range),
     ENGINE_CASE(every_allocation_may_fail),
+    ENGINE_CASE(what_was_asked_for_is_there),
     ENGINE_CASE(no_memory_is_no_reason_for_the_cpu),
     ENGINE_CASE(steady_state_allocates_nothing),
 };

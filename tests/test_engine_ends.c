@@ -208,6 +208,8 @@ static void the_one_that_ends_is_named(void)
     CHECK_EQ(vyre_wait_any(v, t, 2, 10 * SECOND, &which, NULL), VYRE_OK);
     CHECK(which < 2);
     CHECK_EQ(vyre_wait_any(v, t, 0, 0, NULL, &err), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_wait_any(NULL, t, 1, 0, NULL, &err), VYRE_E_ARGUMENT);
+    CHECK_EQ(vyre_wait_any(v, NULL, 1, 0, NULL, &err), VYRE_E_ARGUMENT);
     vyre_close(v);
 }
 

@@ -434,6 +434,32 @@ static uint32_t lease_rounds(vyre *v)
     return info.lease_rounds;
 }
 
+static void count_errors(void *user, vyre_severity severity, const char *text)
+{
+    *(uint32_t *)user += severity == VYRE_SEVERITY_ERROR && strstr(text, " fails");
+}
+
+/* Rounds that a device cannot have are cut to what it can, and a loss is told once. */
+static void a_lease_has_the_rounds_that_there_may_be(void)
+{
+    vyre_desc d = engine_desc(64);
+    uint32_t told = 0;
+    fake_reset();
+    fake.max_rounds = 5;
+    d.lease.rounds = 100;
+    d.messages.message = count_errors;
+    d.messages.user = &told;
+    vyre *v = fake_handle(&d);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    CHECK_EQ(fake.rounds[0], 5);
+    CHECK_EQ(lease_rounds(v), 5);
+    fake.fail_at = fake.total + 1;
+    fake.fail_with = VYRE_E_DEVICE_LOST;
+    CHECK_EQ(vyre_wait(v, engine_publish(v, engine_add(1)), SECOND, NULL), VYRE_E_DEVICE_LOST);
+    CHECK_EQ(told, 1);
+    vyre_close(v);
+}
+
 /* How many leases that takes is the machine's business; that it comes to it, ours. */
 static void leases_adapt_to_the_time(void)
 {
@@ -810,14 +836,16 @@ static void lines_are_fenced_when_they_must_be(void)
     }
 }
 
-/* A lane reads rights from memory that the host's stores reach late. */
+/* A lane reads rights and levels from memory that the host's stores reach late. */
 static void rights_are_fenced(void)
 {
     vyre_desc d = engine_desc(64);
     fake_reset();
     fake.write_combined = true;
     d.tenants = 2;
+    knob_fences = 0;
     vyre *v = fake_handle(&d);
+    CHECK_EQ(knob_fences, 2);
     knob_fences = 0;
     CHECK_EQ(vyre_tenant_enable(v, 1, false, NULL), VYRE_OK);
     CHECK_EQ(knob_fences, 1);
@@ -1221,6 +1249,7 @@ int main(void)
     RUN(a_line_is_the_same_slot);
     RUN(lines_are_fenced_when_they_must_be);
     RUN(rights_are_fenced);
+    RUN(a_lease_has_the_rounds_that_there_may_be);
     RUN(a_second_thread_waits_its_turn);
     RUN(bytes_are_checked_in_order_before_any_call);
     RUN(resident_passes_copy_nothing);

@@ -137,6 +137,7 @@ static machine machine_open(bool helper, uint32_t spins)
     d.kernel.io_spins = spins;
     d.kernel.loop_allowance = 1u << 30;
     d.keep_results = true;
+    d.tenants = 2;
     d.lease.timeout_ns = 100 * SECOND; /* a launch takes long where nobody answers */
     m.v = engine_open(&d);
     m.memory = (uint32_t *)vyre_map(m.v, 0, NULL);
@@ -440,6 +441,62 @@ static void files_in_chunks(bool started)
     machine_close(&m);
 }
 
+static uint32_t may_go_on;
+
+/* The first chunk is there at once. */
+static int64_t read_late(void *user, void *bytes, uint64_t offset, uint32_t size, bool write)
+{
+    (void)user, (void)write;
+    while (offset && !__atomic_load_n(&may_go_on, __ATOMIC_ACQUIRE))
+        engine_sleep_ms(1);
+    memset(bytes, 0, size);
+    return size;
+}
+
+static void store_into_the_header(void *user, const vyre_stream_chunk *chunk, vyre_work *work)
+{
+    (void)user, (void)chunk;
+    work->opcode = VYRE_OP_STORE_U32;
+    work->arg_count = 2;
+    work->args[0] = 1;
+    work->args[1] = 0;
+}
+
+/* Works that do not end, reads that do not, and what had failed before. */
+static void streams_have_patience(void)
+{
+    machine m = machine_open(true, 0);
+    vyre_error err;
+    heard h;
+    vyre_stream_desc d = stream_of(&h);
+    vyre_io_desc i;
+    memset(&i, 0, sizeof i);
+    d.size = 3 * CHUNK;
+    CHECK_EQ(vyre_io_add_target(m.io, 0, CHUNK, 0, CHUNK, &d.target, NULL), VYRE_OK);
+    CHECK_EQ(vyre_stream(m.io, &d, NULL, &err), VYRE_OK); /* not from the buffer's begin on */
+    CHECK_EQ(h.sum, sum_of(0, d.size));
+    d.work.tenant = 1;
+    d.timeout_ns = SECOND / 20;
+    CHECK_EQ(vyre_tenant_enable(m.v, 1, false, NULL), VYRE_OK);
+    CHECK_EQ(vyre_stream(m.io, &d, NULL, &err), VYRE_TIMEOUT);
+    CHECK_EQ(vyre_tenant_enable(m.v, 1, true, NULL), VYRE_OK);
+    CHECK_EQ(vyre_drain(m.v, 60 * SECOND, NULL), VYRE_OK);
+
+    i.handle = m.v;
+    i.engine = VYRE_IO_ENGINE_PREAD;
+    vyre_io *late = vyre_io_open(&i, &err);
+    may_go_on = 0;
+    d.timeout_ns = SECOND;
+    d.begin = store_into_the_header;
+    CHECK_EQ(vyre_io_add_source(late, read_late, NULL, d.size, VYRE_IO_CAN_READ, &d.source, NULL),
+             VYRE_OK);
+    CHECK_EQ(vyre_io_add_target(late, 0, 0, 0, CHUNK, &d.target, NULL), VYRE_OK);
+    CHECK_EQ(vyre_stream(late, &d, NULL, &err), VYRE_E_FAULT);
+    __atomic_store_n(&may_go_on, 1, __ATOMIC_RELEASE);
+    vyre_io_close(late);
+    machine_close(&m);
+}
+
 static void streams_while_it_runs(void) { files_in_chunks(true); }
 static void streams_in_passes(void) { files_in_chunks(false); }
 
@@ -528,6 +585,7 @@ int main(void)
         ENGINE_CASE(what_a_handler_is_told),          ENGINE_CASE(what_a_text_is_told),
         ENGINE_CASE(nobody_answers),                  ENGINE_CASE(targets_stay_inside),
         ENGINE_CASE(streams_while_it_runs),           ENGINE_CASE(streams_in_passes),
+        ENGINE_CASE(streams_have_patience),
         ENGINE_CASE(streams_that_stop),
     };
     engine_run_cases(cases, sizeof cases / sizeof cases[0]);
