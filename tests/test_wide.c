@@ -118,8 +118,8 @@ static void emit_mix(vyre_program *p, const vyre_slot_values *s, void *user)
 }
 
 static const vyre_handler wide_handlers[] = {
-    { OP_SUMS, emit_sums, NULL, "sums", VYRE_WIDTH_RANGE, 0, NULL, 0 }, /* in any order */
     { OP_TOUCH, emit_touch, NULL, "touch", VYRE_WIDTH_RANGE, 0, NULL, 0 },
+    { OP_SUMS, emit_sums, NULL, "sums", VYRE_WIDTH_RANGE, 0, NULL, 0 },
     { OP_TRIP, emit_trip, NULL, "trip", VYRE_WIDTH_RANGE, 0, NULL, 0 },
     { OP_FLIP, emit_flip, NULL, "flip", VYRE_WIDTH_GROUP, 0, NULL, 0 },
     { OP_FIRST, emit_first, NULL, "first", VYRE_WIDTH_GROUP, 0, NULL, 0 },
