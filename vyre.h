@@ -13319,12 +13319,20 @@ VYI_EXTERN_C_BEGIN
 #define VYI_WIDE_PASS_STATE  4u /* whose state and descriptor it uses, */
 #define VYI_WIDE_PASS_FIRST  5u /* the first chunk that has not run, */
 #define VYI_WIDE_PASS_GENERATION 6u /* and the generation that ends with it */
+#define VYI_WIDE_ROUNDS      7u /* of a lease, 0: without end; the host changes it at any time */
 /* The device's.  In the probe: groups that came, and of them at the same time.  In
- * leases: how often the first lane has come to its end. */
+ * leases: a word that changes when one is over; whether it ends, and the lanes that have
+ * come for that, rest, have left (kernel_lease.c); and one that goes up while lanes that have
+ * used up their rounds go on. */
 #define VYI_WIDE_ARRIVED     16u
 #define VYI_WIDE_RESIDENT    17u
 #define VYI_WIDE_OVER        18u
+#define VYI_WIDE_ASK         19u
 #define VYI_WIDE_ROWS        20u /* eight: chunks of each row of times_impl.h */
+#define VYI_WIDE_CAME        28u
+#define VYI_WIDE_RESTS       29u
+#define VYI_WIDE_LEFT        30u
+#define VYI_WIDE_LIVES       31u
 
 /* Of a state; claims have a cache line of their own. */
 #define VYI_WIDE_NEXT        0u  /* generation << 17 | chunks taken */
@@ -13511,6 +13519,12 @@ typedef struct vyi_chunk {
     vyre_local  sum[VYRE_MAX_ARGS]; /* of this lane */
     vyi_wide_use use[VYRE_MAX_ARGS];
 } vyi_chunk;
+
+/* Of kernels with groups (kernel_lease.c): what a lane knows of the launch's end. */
+typedef struct vyi_lease {
+    bool       some_serve; /* of the lanes; or all */
+    vyre_local came;       /* bool: the last attempt that it has come to was an odd one */
+} vyi_lease;
 
 /* Of kernels with `children` (kernel_spawn.c, kernel_children.c). */
 typedef struct vyi_children {
@@ -13827,9 +13841,13 @@ VYI_API void vyi_wide_chunk(vyi_kernel *k);
  * wide works (kernel_groups.c). */
 VYI_API void vyi_groups_begin(vyi_kernel *k);
 VYI_API void vyi_groups_end(vyi_kernel *k);
-/* A word that changes when the launch is over, and who changes it. */
-VYI_API vyre_value vyi_groups_over(vyi_kernel *k);
-VYI_API void vyi_groups_leave(vyi_kernel *k);
+/* How a launch of such a kernel ends (kernel_lease.c): before the loops, where either all
+ * lanes serve or those below the number of slots; is there anything to attend to?  doing
+ * so, which may leave the loop; behind it. */
+VYI_API vyi_lease vyi_lease_begin(vyi_kernel *k, bool some_serve);
+VYI_API vyre_value vyi_lease_calls(vyi_kernel *k);
+VYI_API void vyi_lease_attend(vyi_kernel *k, const vyi_lease *l);
+VYI_API void vyi_lease_leave(vyi_kernel *k, const vyi_lease *l);
 
 /* Of kernels with events (kernel_order.c); the others get `yes` back, and nothing.
  * `yes`, and the event of the claimed slot, or of the one that a careful lane looks
@@ -14489,32 +14507,74 @@ static void vyi_kernel_once(vyi_kernel *k, vyre_value turns)
     vyre_ir_end(k->p);
 }
 
-static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
+/* One round, with what it leaves to the next. */
+static void vyi_kernel_next_round(vyi_kernel *k, vyre_value rounds, vyre_value turns)
 {
     vyre_program *p = k->p;
-    k->rounds = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "rounds");
-    if (k->desc.io_polling)
-        vyi_io_launch(k);
-
-    const bool groups = k->wide_host.groups && !k->wide_host.apart;
-    vyre_value over = groups ? vyi_groups_over(k) : turns;
-
-    vyre_ir_forever(p);
-    vyre_value rounds = vyre_ir_get(p, k->rounds);
-    vyre_value phase = vyi_kernel_op(k, vyre_ir_and, rounds, VYI_KERNEL_STOP_ROUNDS - 1);
-    vyre_ir_if(p, vyi_kernel_is(k, phase, 0));
-    vyi_kernel_leave_if_stopped(k);
-    if (groups)
-        vyi_kernel_break_if(k, vyre_ir_ne(p, vyi_groups_over(k), over));
-    vyre_ir_end(p);
-    vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
     vyre_ir_set(p, k->rounds, vyi_kernel_plus(k, rounds, 1));
     vyi_kernel_round(k, turns);
     vyre_ir_set(p, k->careful, vyre_ir_get(p, k->refused));
     vyre_ir_set(p, k->refused, vyre_ir_bool(p, false));
+}
+
+/* Opens a block for one round of so many as end in a look for SHUTDOWN. */
+static void vyi_kernel_if_looks(vyi_kernel *k, vyre_value rounds)
+{
+    vyre_value phase = vyi_kernel_op(k, vyre_ir_and, rounds, VYI_KERNEL_STOP_ROUNDS - 1);
+    vyre_ir_if(k->p, vyi_kernel_is(k, phase, 0));
+}
+
+static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
+{
+    vyre_program *p = k->p;
+    vyre_ir_forever(p);
+    vyre_value rounds = vyre_ir_get(p, k->rounds);
+    vyi_kernel_if_looks(k, rounds);
+    vyi_kernel_leave_if_stopped(k);
     vyre_ir_end(p);
-    if (groups)
-        vyi_groups_leave(k);
+    vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
+    vyi_kernel_next_round(k, rounds, turns);
+    vyre_ir_end(p);
+}
+
+#define VYI_KERNEL_LONG_ROUND 256u
+
+/* Beside groups for wide works.  What is done about the launch's end stands outside of
+ * the loop that serves, and so is not in its way.  That loop is left now and then though
+ * nothing calls, for whoever counts rounds. */
+static void vyi_kernel_forever_leased(vyi_kernel *k, vyre_value turns)
+{
+    vyre_program *p = k->p;
+    const vyi_lease lease = vyi_lease_begin(k, !k->desc.workspace && !k->children);
+    vyre_ir_forever(p);
+    vyi_kernel_leave_if_stopped(k);
+    vyi_lease_attend(k, &lease);
+    vyre_ir_forever(p);
+    vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
+    vyi_kernel_next_round(k, vyre_ir_get(p, k->rounds), turns);
+    vyre_value rounds = vyre_ir_get(p, k->rounds);
+    vyi_kernel_if_looks(k, rounds);
+    vyre_value calls = vyi_lease_calls(k);
+    vyre_value stops = vyre_ir_not(p, vyi_kernel_runs(k, VYRE_ORDER_RELAXED));
+    vyre_value phase = vyi_kernel_op(k, vyre_ir_and, rounds, VYI_KERNEL_LONG_ROUND - 1);
+    vyre_value over = vyre_ir_or(p, stops, vyi_kernel_is(k, phase, 0));
+    vyi_kernel_break_if(k, vyre_ir_or(p, calls, over));
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
+    vyre_ir_end(p);
+    vyi_lease_leave(k, &lease);
+}
+
+static void vyi_kernel_loop(vyi_kernel *k, vyre_value turns)
+{
+    k->rounds = vyre_ir_local(k->p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "rounds");
+    if (k->desc.io_polling)
+        vyi_io_launch(k);
+    if (k->wide_host.groups && !k->wide_host.apart)
+        vyi_kernel_forever_leased(k, turns);
+    else
+        vyi_kernel_forever(k, turns);
 }
 
 static void vyi_kernel_emit(vyi_kernel *k)
@@ -14546,7 +14606,7 @@ static void vyi_kernel_emit(vyi_kernel *k)
     else if (k->shape.frame == VYI_FRAME_ONE_LANE)
         vyi_kernel_narrow(k);
     else
-        vyi_kernel_forever(k, turns);
+        vyi_kernel_loop(k, turns);
     if (apart)
         vyre_ir_end(k->p);
     if (k->wide_host.groups)
@@ -18171,10 +18231,10 @@ VYI_API void vyi_wide_pass(vyi_kernel *k)
  * generation it is of, and a chunk is ours only if that is the claim's.
  *
  * A chunk that was claimed is run to its end before the next look, and a group ends
- * only there.  A launch ends as one: the first of the lanes' groups that has used up
- * its rounds says so (OVER), and the others leave then, of either kind, for the next
- * launch waits for the last of them, and every work for that; and a round has several
- * looks, so that groups do not leave before the lanes.
+ * only there.  A launch ends as one: the lanes agree that it does (kernel_lease.c) and say
+ * so (OVER), and the groups leave then, for the next launch waits for the last of them,
+ * and every work for that; and a round has several looks, so that groups do not leave
+ * before the lanes.
  * ======================================================================= */
 
 #define VYI_GATE_LOOKS       8u          /* of a round */
@@ -18294,7 +18354,8 @@ static void vyi_group_look(vyi_kernel *k, vyi_groups *g, vyre_value best)
     g->gate = vyre_ir_get(p, seen);
 }
 
-VYI_API vyre_value vyi_groups_over(vyi_kernel *k)
+/* A word that changes when the launch is over. */
+static vyre_value vyi_groups_over(vyi_kernel *k)
 {
     vyre_value at = vyi_kernel_u32(k, VYI_WIDE_HEAD + VYI_WIDE_OVER);
     return vyre_ir_atomic_load(k->p, k->wide.buffer, at, VYRE_ORDER_RELAXED);
@@ -18519,16 +18580,6 @@ static void vyi_group_probe(vyi_kernel *k, vyre_value spins)
     vyre_ir_end(p);
 }
 
-/* By each group of the lanes' that leaves. */
-VYI_API void vyi_groups_leave(vyi_kernel *k)
-{
-    vyre_value over = vyi_kernel_u32(k, VYI_WIDE_HEAD + VYI_WIDE_OVER);
-    vyre_value one = vyi_kernel_u32(k, 1);
-    vyre_ir_if(k->p, vyi_kernel_is(k, k->wide.lane, 0));
-    vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->wide.buffer, over, one, VYRE_ORDER_RELAXED);
-    vyre_ir_end(k->p);
-}
-
 /* Opens the part of the lanes that serve slots one by one: some of the first groups,
  * as far apart in theirs as there is room, for a lane in a long job may keep the others of
  * its subgroup (docs/memory-model.md).  From here on `lane` and `lanes` are theirs. */
@@ -18569,6 +18620,198 @@ VYI_API void vyi_groups_end(vyi_kernel *k)
     vyi_kernel_groups(k);
     vyre_ir_end(k->p);
     vyre_ir_end(k->p);
+}
+/* ==========================================================================
+ * kernel: how a launch with groups for wide works ends
+ *
+ * Private.  The next launch waits for the last lane of this one, and every work for
+ * that.  So a launch must not end by halves: if the lanes that have used up their
+ * rounds left while one is in a job that never ends, nobody would be served any more.
+ * They leave together, or not at all:
+ *
+ *     OPEN      a lane has used up its rounds                          -> ASKED
+ *     ASKED     each lane comes, between two rounds, and serves on;
+ *               the last of all                                        -> RESTING
+ *     RESTING   each lane rests: it claims nothing; the last of all    -> CLOSED
+ *               one has rested for so many looks in vain               -> OPEN, anew
+ *     CLOSED    all leave, and OVER tells the groups for wide works
+ *
+ * While a lane is in a job that never ends it does not come, and the others lose
+ * nothing.  Resting is for a lane that came, and is in a long job by now: so much time
+ * it is given, and twice as much after each attempt in vain, so that jobs of any length
+ * that do end let a launch end.
+ *
+ * ASK holds the attempt's number above the state, so that no lane comes twice to one.
+ * CAME goes up by one for each lane and attempt, and is a multiple of all when all have
+ * come.  RESTS goes down again where the rest was in vain, and before its lane comes
+ * to the next attempt.  Who leaves for another reason (SHUTDOWN) closes as well; the
+ * last of all to leave makes the words ready for the next launch.
+ *
+ * A lane looks for that in the rounds that look for SHUTDOWN.
+ * ======================================================================= */
+
+#define VYI_LEASE_LOOKS     256u /* of the first rest: a quarter of a millisecond */
+#define VYI_LEASE_DOUBLINGS 12u
+
+/* The two low bits of ASK; each follows the one before by adding 1, and OPEN of the next
+ * attempt follows RESTING by adding 2. */
+enum { VYI_LEASE_OPEN, VYI_LEASE_ASKED, VYI_LEASE_RESTING, VYI_LEASE_CLOSED };
+#define VYI_LEASE_STATE   3u
+#define VYI_LEASE_ATTEMPT 2u /* bits before it */
+#define VYI_LEASE_ODD     (1u << VYI_LEASE_ATTEMPT)
+
+static vyre_value vyi_lease_load(vyi_kernel *k, uint32_t word)
+{
+    vyre_value at = vyi_kernel_u32(k, VYI_WIDE_HEAD + word);
+    return vyre_ir_atomic_load(k->p, k->wide.buffer, at, VYRE_ORDER_RELAXED);
+}
+
+/* What the word held before.  Not relaxed: one lane's steps are seen in their order. */
+static vyre_value vyi_lease_do(vyi_kernel *k, vyre_atomic_op op, uint32_t word, uint32_t n)
+{
+    vyre_value at = vyi_kernel_u32(k, VYI_WIDE_HEAD + word), operand = vyi_kernel_u32(k, n);
+    return vyre_ir_atomic(k->p, op, k->wide.buffer, at, operand, VYRE_ORDER_ACQ_REL);
+}
+
+/* ASK goes from `ask` to `ask` + n, unless another lane was first. */
+static vyre_value vyi_lease_step(vyi_kernel *k, vyre_value ask, uint32_t n)
+{
+    vyre_value at = vyi_kernel_u32(k, VYI_WIDE_HEAD + VYI_WIDE_ASK);
+    return vyre_ir_atomic_cas(k->p, k->wide.buffer, at, ask, vyi_kernel_plus(k, ask, n),
+                              VYRE_ORDER_ACQ_REL);
+}
+
+static vyre_value vyi_lease_state(vyi_kernel *k, vyre_value ask)
+{
+    return vyi_kernel_op(k, vyre_ir_and, ask, VYI_LEASE_STATE);
+}
+
+/* Lanes that serve slots. */
+static vyre_value vyi_lease_all(vyi_kernel *k, const vyi_lease *l)
+{
+    return l->some_serve ? vyre_ir_min(k->p, k->lanes, k->slots) : k->lanes;
+}
+
+/* Of the attempt that `ask` is of: its number's lowest bit.  That is enough: no attempt
+ * rests before each lane has come to it, so none is two behind. */
+static vyre_value vyi_lease_is_odd(vyi_kernel *k, vyre_value ask)
+{
+    return vyi_kernel_op(k, vyre_ir_ne, vyi_kernel_op(k, vyre_ir_and, ask, VYI_LEASE_ODD), 0);
+}
+
+/* A portion of rounds is used up; 0: it has no end. */
+static vyre_value vyi_lease_spent(vyi_kernel *k)
+{
+    vyre_value told = vyi_lease_load(k, VYI_WIDE_ROUNDS), rounds = vyre_ir_get(k->p, k->rounds);
+    return vyre_ir_gt(k->p, rounds, vyi_kernel_plus(k, told, UINT32_MAX));
+}
+
+static void vyi_lease_anew(vyi_kernel *k)
+{
+    vyre_ir_set(k->p, k->rounds, vyi_kernel_u32(k, 0));
+}
+
+VYI_API vyi_lease vyi_lease_begin(vyi_kernel *k, bool some_serve)
+{
+    vyi_lease l;
+    memset(&l, 0, sizeof l);
+    l.some_serve = some_serve;
+    l.came = vyre_ir_local(k->p, VYRE_TYPE_BOOL, vyre_ir_bool(k->p, true), "came_to_odd");
+    return l;
+}
+
+/* By LIVES the host sees that lanes go on which have come, and wait for one that has not. */
+static void vyi_lease_spend(vyi_kernel *k, const vyi_lease *l, vyre_value ask)
+{
+    vyre_program *p = k->p;
+    vyi_lease_anew(k);
+    vyre_value state = vyi_lease_state(k, ask);
+    vyre_ir_if(p, vyi_kernel_is(k, state, VYI_LEASE_OPEN));
+    (void)vyi_lease_step(k, ask, 1);
+    vyre_ir_end(p);
+    vyre_value waits = vyre_ir_eq(p, vyi_lease_is_odd(k, ask), vyre_ir_get(p, l->came));
+    vyre_ir_if(p, vyre_ir_and(p, vyi_kernel_is(k, state, VYI_LEASE_ASKED), waits));
+    (void)vyi_lease_do(k, VYRE_ATOMIC_ADD, VYI_WIDE_LIVES, 1);
+    vyre_ir_end(p);
+}
+
+static void vyi_lease_come(vyi_kernel *k, const vyi_lease *l, vyre_value ask)
+{
+    vyre_program *p = k->p;
+    vyre_value odd = vyi_lease_is_odd(k, ask);
+    vyre_ir_if(p, vyre_ir_ne(p, odd, vyre_ir_get(p, l->came)));
+    vyre_ir_set(p, l->came, odd);
+    vyre_value before = vyi_lease_do(k, VYRE_ATOMIC_ADD, VYI_WIDE_CAME, 1);
+    vyre_value of = vyre_ir_rem(p, vyi_kernel_plus(k, before, 1), vyi_lease_all(k, l));
+    vyre_ir_if(p, vyi_kernel_is(k, of, 0));
+    (void)vyi_lease_step(k, ask, 1);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
+/* Sets `closed`, or gives the attempt up, whoever was first in it. */
+static void vyi_lease_rest(vyi_kernel *k, const vyi_lease *l, vyre_value ask, vyre_local closed)
+{
+    vyre_program *p = k->p;
+    vyre_value before = vyi_lease_do(k, VYRE_ATOMIC_ADD, VYI_WIDE_RESTS, 1);
+    vyre_ir_if(p, vyre_ir_eq(p, vyi_kernel_plus(k, before, 1), vyi_lease_all(k, l)));
+    (void)vyi_lease_step(k, ask, 1);
+    vyre_ir_end(p);
+    vyre_value attempt = vyi_kernel_op(k, vyre_ir_shr, ask, VYI_LEASE_ATTEMPT);
+    vyre_value doublings = vyi_kernel_op(k, vyre_ir_min, attempt, VYI_LEASE_DOUBLINGS);
+    vyre_value first = vyi_kernel_u32(k, VYI_LEASE_LOOKS);
+    vyre_value looks = vyre_ir_shl(p, first, doublings);
+    vyre_ir_loop(p, vyi_kernel_u32(k, 0), looks);
+    vyi_kernel_break_if(k, vyre_ir_ne(p, vyi_lease_load(k, VYI_WIDE_ASK), ask));
+    vyre_ir_end(p);
+    vyre_value found = vyi_lease_step(k, ask, 2);
+    vyre_value all = vyre_ir_eq(p, found, vyi_kernel_plus(k, ask, 1));
+    vyre_ir_set(p, closed, all);
+    vyre_ir_if(p, vyre_ir_not(p, all));
+    (void)vyi_lease_do(k, VYRE_ATOMIC_SUB, VYI_WIDE_RESTS, 1);
+    vyi_lease_anew(k);
+    vyre_ir_end(p);
+}
+
+VYI_API vyre_value vyi_lease_calls(vyi_kernel *k)
+{
+    vyre_value asked = vyi_kernel_op(k, vyre_ir_ne, vyi_lease_load(k, VYI_WIDE_ASK), 0);
+    return vyre_ir_or(k->p, asked, vyi_lease_spent(k));
+}
+
+VYI_API void vyi_lease_attend(vyi_kernel *k, const vyi_lease *l)
+{
+    vyre_program *p = k->p;
+    vyre_value ask = vyi_lease_load(k, VYI_WIDE_ASK);
+    vyre_ir_if(p, vyi_lease_spent(k));
+    vyi_lease_spend(k, l, ask);
+    vyre_ir_end(p);
+    vyre_value state = vyi_lease_state(k, ask), over = vyi_kernel_is(k, state, VYI_LEASE_CLOSED);
+    vyre_local closed = vyre_ir_local(p, VYRE_TYPE_BOOL, over, "closed");
+    vyre_ir_if(p, vyi_kernel_is(k, state, VYI_LEASE_ASKED));
+    vyi_lease_come(k, l, ask);
+    vyre_ir_end(p);
+    vyre_ir_if(p, vyi_kernel_is(k, state, VYI_LEASE_RESTING));
+    vyi_lease_rest(k, l, ask, closed);
+    vyre_ir_end(p);
+    vyi_kernel_break_if(k, vyre_ir_get(p, closed));
+}
+
+/* By each lane. */
+VYI_API void vyi_lease_leave(vyi_kernel *k, const vyi_lease *l)
+{
+    static const uint8_t own[] = { VYI_WIDE_ASK, VYI_WIDE_CAME, VYI_WIDE_RESTS, VYI_WIDE_LEFT };
+    vyre_program *p = k->p;
+    (void)vyi_lease_do(k, VYRE_ATOMIC_OR, VYI_WIDE_ASK, VYI_LEASE_CLOSED);
+    vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, 0));
+    (void)vyi_lease_do(k, VYRE_ATOMIC_ADD, VYI_WIDE_OVER, 1);
+    vyre_ir_end(p);
+    vyre_value before = vyi_lease_do(k, VYRE_ATOMIC_ADD, VYI_WIDE_LEFT, 1);
+    vyre_ir_if(p, vyre_ir_eq(p, vyi_kernel_plus(k, before, 1), vyi_lease_all(k, l)));
+    for (uint32_t i = 0; i < sizeof own; i++)
+        vyi_kernel_put(k, k->wide.buffer, vyi_kernel_u32(k, VYI_WIDE_HEAD + own[i]), 0,
+                       VYRE_ORDER_RELAXED);
+    vyre_ir_end(p);
 }
 /* ==========================================================================
  * kernel: works that wait for others
@@ -26725,6 +26968,7 @@ typedef struct vyi_chain {
     uint32_t before, after;       /* which works were pending when the last pass began, and ended */
     uint32_t requeues;            /* control word REQUEUES then */
     uint64_t retry_at;            /* when a pass is worth while though nothing is new */
+    uint32_t lives;               /* word LIVES of the kernel's groups, when a launch was late */
 } vyi_chain;
 
 /* A callback that waits for the end of the work in a slot; until it was called, the
@@ -31465,6 +31709,19 @@ VYI_API vyre_status vyi_queue_launch(vyi_queue *q, vyi_launch what, uint32_t rou
     return VYRE_OK;
 }
 
+/* Lanes that have used up their rounds go on beside one that does not end its job
+ * (kernel_lease.c), or have done so since the last look. */
+static bool vyi_chain_lives(vyi_queue *q)
+{
+    if (!vyi_load_relaxed(&q->wides.gated))
+        return false;
+    const uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
+    const uint32_t lives = vyi_le32(vyi_load_acquire(words + VYI_WIDE_HEAD + VYI_WIDE_LIVES));
+    const bool moved = lives != q->chain.lives;
+    q->chain.lives = lives;
+    return moved;
+}
+
 /* Learns from `ended` leases that took until now. */
 static void vyi_chain_measure(vyi_queue *q, uint64_t ended)
 {
@@ -31480,6 +31737,8 @@ static void vyi_chain_measure(vyi_queue *q, uint64_t ended)
     if (q->state != VYI_STATE_RUNNING || q->mode != VYRE_MODE_PERSISTENT)
         return;
     c->lease_ns = each;
+    if (vyi_chain_lives(q)) /* the time is a job's, not the rounds' */
+        return;
     if (!dry || each < c->least_ns)
         c->least_ns = each;
     if (c->rounds == 0 || q->v->desc.lease.rounds)
@@ -31515,7 +31774,11 @@ VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error
     /* A pass that can be aborted may take as long as its works do. */
     const bool loops = q->mode == VYRE_MODE_PERSISTENT && q->state != VYI_STATE_IDLE;
     const bool bounded = loops ? c->rounds != 0 : !d->backend->abort;
-    if (bounded && vyi_queue_in_flight(q) && vyi_now() - c->since > q->v->desc.lease.timeout_ns) {
+    const bool late = bounded && vyi_queue_in_flight(q) &&
+                      vyi_now() - c->since > q->v->desc.lease.timeout_ns;
+    if (late && vyi_chain_lives(q)) {
+        c->since = vyi_now(); /* as much time again */
+    } else if (late) {
         char who[VYI_SLOT_TEXT];
         vyi_fail(&how, VYRE_E_LEASE, vyi_queue_in_flight(q),
                  "Bound the handlers' loops, or raise lease.timeout_ns; then vyre_recover().",
@@ -39313,6 +39576,7 @@ typedef struct vyi_vk {
     uint32_t         once_groups;
     uint64_t         probes;          /* launches before the engine's first */
     uint32_t         loop_group;      /* group size of the looping kernel; 0 = the program's own */
+    uint32_t         rounds;          /* that the kernel's groups have been told */
     vyi_vk_chain     chain;
     vyi_vk_copier    copiers[VYI_VK_COPIERS]; /* the first one's for whole buffers, too */
 } vyi_vk;
@@ -39882,6 +40146,17 @@ static void vyi_vk_info(const vyi_device *d, vyre_info *info)
     info->memory_bytes = vyi_vk_memory(v);
 }
 
+/* Rounds of a lease, for the kernel with groups: it counts them itself, for its lanes may
+ * have to go on (kernel_lease.c).  Not where loops are limited: there every lane ends. */
+static void vyi_vk_tell_rounds(vyi_vk *v, uint32_t rounds)
+{
+    if (v->rounds == rounds)
+        return;
+    v->rounds = rounds;
+    vyi_store_relaxed(vyi_vk_wide_head(v) + VYI_WIDE_ROUNDS, vyi_le32(rounds));
+    vyi_fence_stores();
+}
+
 static vyre_status vyi_vk_launch(vyi_device *d, vyi_launch what, uint32_t rounds, vyre_error *err)
 {
     vyi_vk *v = (vyi_vk *)d;
@@ -39896,7 +40171,10 @@ static vyre_status vyi_vk_launch(vyi_device *d, vyi_launch what, uint32_t rounds
     dispatch.groups = tiles                     ? rounds
                       : what == VYI_LAUNCH_LOOP ? groups + v->base.wide_groups
                                                 : v->once_groups;
-    dispatch.rounds = tiles ? 0 : rounds;
+    const bool counts = what == VYI_LAUNCH_LOOP && v->base.wide_groups && !v->base.max_rounds;
+    if (counts)
+        vyi_vk_tell_rounds(v, rounds);
+    dispatch.rounds = tiles || counts ? 0 : rounds;
     dispatch.rows = dispatch.layers = 0;
     const uint32_t kind = level ? VYI_VK_PLAIN_KINDS - 1 + level : (uint32_t)what;
     return vyi_vk_chain_launch(&v->c, &v->chain, kind, &dispatch, err);

@@ -264,6 +264,7 @@
 #include "kernel/kernel_narrow.c"
 #include "kernel/kernel_wide.c"
 #include "kernel/kernel_groups.c"
+#include "kernel/kernel_lease.c"
 #include "kernel/kernel_order.c"
 #include "kernel/kernel_spawn.c"
 #include "kernel/kernel_children.c"

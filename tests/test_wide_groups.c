@@ -324,10 +324,29 @@ static void the_kernel_counts_groups(void)
     board_end(&b);
 }
 
-static bool over_in_round_20(void *user, uint64_t round)
+/* --- how a launch ends ---------------------------------------------------- */
+
+enum { OPEN, ASKED, RESTING, CLOSED, ATTEMPT = 4 }; /* of ASK */
+
+static const uint32_t lanes_alone[3] = { 1, 1, 1 };
+
+static uint32_t *board_head(board *b, uint32_t word)
 {
-    board *b = (board *)user;
-    b->wide[VYI_WIDE_HEAD + VYI_WIDE_OVER] += round == 20;
+    return &b->wide[VYI_WIDE_HEAD + word];
+}
+
+/* All words are as a launch finds them. */
+static void check_ready(board *b)
+{
+    CHECK_EQ(*board_head(b, VYI_WIDE_ASK), 0);
+    CHECK_EQ(*board_head(b, VYI_WIDE_CAME), 0);
+    CHECK_EQ(*board_head(b, VYI_WIDE_RESTS), 0);
+    CHECK_EQ(*board_head(b, VYI_WIDE_LEFT), 0);
+}
+
+static bool closed_in_round_20(void *user, uint64_t round)
+{
+    *board_head((board *)user, VYI_WIDE_ASK) |= round == 20 ? CLOSED : 0;
     return round < 1000;
 }
 
@@ -336,18 +355,86 @@ static void a_launch_ends_as_one(void)
 {
     static board b;
     board_begin(&b);
-    const uint32_t one[3] = { 1, 1, 1 }, all[3] = { 3, 1, 1 };
-    uint32_t *over = &b.wide[VYI_WIDE_HEAD + VYI_WIDE_OVER];
-    vyi_machine_on_round(b.machine, over_in_round_20, &b);
-    CHECK_EQ(vyi_machine_run(b.machine, one, 2000, NULL), VYRE_OK);
-    CHECK_EQ(*over, 2); /* the hook's, and the group's */
+    const uint32_t all[3] = { 3, 1, 1 };
+    uint32_t *over = board_head(&b, VYI_WIDE_OVER);
+    vyi_machine_on_round(b.machine, closed_in_round_20, &b);
+    CHECK_EQ(vyi_machine_run(b.machine, lanes_alone, 2000, NULL), VYRE_OK);
+    CHECK_EQ(*over, 1);
     vyi_machine_on_round(b.machine, NULL, NULL);
-    CHECK_EQ(vyi_machine_run(b.machine, one, 50, NULL), VYRE_TIMEOUT);
-    CHECK_EQ(*over, 3);
-    b.wide[VYI_WIDE_HEAD + VYI_WIDE_LANES] = GROUP; /* no slot is left for the second group */
-    b.wide[VYI_WIDE_HEAD + VYI_WIDE_POLLERS] = 2;
+    CHECK_EQ(vyi_machine_run(b.machine, lanes_alone, 50, NULL), VYRE_TIMEOUT);
+    CHECK_EQ(*over, 2);
+    check_ready(&b);
+    *board_head(&b, VYI_WIDE_LANES) = GROUP; /* no slot is left for the second group */
+    *board_head(&b, VYI_WIDE_POLLERS) = 2;
     CHECK_EQ(vyi_machine_run(b.machine, all, 50, NULL), VYRE_TIMEOUT);
-    CHECK_EQ(*over, 4);
+    CHECK_EQ(*over, 3);
+    check_ready(&b);
+    board_end(&b);
+}
+
+/* The kernel counts the host's rounds, and asks, comes, rests and leaves by itself. */
+static void lanes_agree_to_leave(void)
+{
+    static board b;
+    board_begin(&b);
+    for (uint32_t rounds = 1; rounds < 100; rounds += 7) {
+        *board_head(&b, VYI_WIDE_ROUNDS) = rounds;
+        CHECK_EQ(vyi_machine_run(b.machine, lanes_alone, rounds + 40, NULL), VYRE_OK);
+        check_ready(&b);
+    }
+    CHECK_EQ(*board_head(&b, VYI_WIDE_OVER), 15);
+    CHECK_EQ(*board_head(&b, VYI_WIDE_LIVES), 0);
+    *board_head(&b, VYI_WIDE_ROUNDS) = 0; /* without end */
+    CHECK_EQ(vyi_machine_run(b.machine, lanes_alone, 5000, NULL), VYRE_TIMEOUT);
+    board_end(&b);
+}
+
+/* A work for lane 3 in round 300, when the rounds have been used up for long. */
+static bool work_in_round_300(void *user, uint64_t round)
+{
+    uint32_t *slot = ((board *)user)->ring + 16 * 3;
+    slot[VYRE_SLOT_OPCODE] = round == 300 ? VYRE_OP_NOP : slot[VYRE_SLOT_OPCODE];
+    slot[VYRE_SLOT_STATUS] = round == 300 ? VYRE_SLOT_PUBLISHED : slot[VYRE_SLOT_STATUS];
+    return round < 1000;
+}
+
+/* There are lanes of a second group, by what the host says, and they never come: as
+ * if each of them were in a job that does not end. */
+static void lanes_go_on_beside_one_that_does_not_come(void)
+{
+    static board b;
+    board_begin(&b);
+    *board_head(&b, VYI_WIDE_POLLERS) = 2;
+    *board_head(&b, VYI_WIDE_ROUNDS) = 20;
+    vyi_machine_on_round(b.machine, work_in_round_300, &b);
+    CHECK_EQ(vyi_machine_run(b.machine, lanes_alone, 1000, NULL), VYRE_TIMEOUT);
+    CHECK_EQ(b.mirror[3], VYRE_SLOT_DONE);
+    CHECK_EQ(*board_head(&b, VYI_WIDE_CAME), 16); /* each once */
+    /* While they are asked, a round here is eight of the kernel's: the third ends a portion. */
+    CHECK_EQ(*board_head(&b, VYI_WIDE_LIVES), 16 * (1000 / 3 - 1));
+    CHECK_EQ(*board_head(&b, VYI_WIDE_LEFT), 16);
+    board_end(&b);
+}
+
+/* The others have come to the first attempt, and then taken jobs. */
+static bool others_came_once(void *user, uint64_t round)
+{
+    *board_head((board *)user, VYI_WIDE_CAME) += round == 2 ? 16 : 0;
+    return work_in_round_300(user, round);
+}
+
+static void a_rest_in_vain_ends(void)
+{
+    static board b;
+    board_begin(&b);
+    *board_head(&b, VYI_WIDE_POLLERS) = 2;
+    *board_head(&b, VYI_WIDE_ROUNDS) = 20;
+    vyi_machine_on_round(b.machine, others_came_once, &b);
+    CHECK_EQ(vyi_machine_run(b.machine, lanes_alone, 1000, NULL), VYRE_TIMEOUT);
+    CHECK_EQ(b.mirror[3], VYRE_SLOT_DONE);
+    CHECK_EQ(*board_head(&b, VYI_WIDE_RESTS), 0);
+    CHECK_EQ(*board_head(&b, VYI_WIDE_CAME), 48); /* they come to the next one as well */
+    CHECK_EQ(*board_head(&b, VYI_WIDE_ASK), ATTEMPT + CLOSED); /* for want of rounds */
     board_end(&b);
 }
 
@@ -364,5 +451,8 @@ int main(void)
     RUN(words_of_the_next_work_are_left_alone);
     RUN(the_kernel_counts_groups);
     RUN(a_launch_ends_as_one);
+    RUN(lanes_agree_to_leave);
+    RUN(lanes_go_on_beside_one_that_does_not_come);
+    RUN(a_rest_in_vain_ends);
     return test_end();
 }

@@ -1,6 +1,6 @@
 # What single tests need beyond the rules of the Makefile.
 $(BUILD)/tests/test_children_protocol $(BUILD)/tests/test_order_protocol: tests/schedules.h
-$(BUILD)/tests/test_task_protocol $(BUILD)/tests/test_wide_protocol: tests/schedules.h
+$(BUILD)/tests/test_task_protocol $(BUILD)/tests/test_wide_protocol $(BUILD)/tests/test_lease_protocol: tests/schedules.h
 $(BUILD)/tests/test_opt: tests/gen.h tests/oom.h
 
 UNSANITIZED += test_spirv_random

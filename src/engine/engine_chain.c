@@ -200,6 +200,19 @@ VYI_API vyre_status vyi_queue_launch(vyi_queue *q, vyi_launch what, uint32_t rou
     return VYRE_OK;
 }
 
+/* Lanes that have used up their rounds go on beside one that does not end its job
+ * (kernel_lease.c), or have done so since the last look. */
+static bool vyi_chain_lives(vyi_queue *q)
+{
+    if (!vyi_load_relaxed(&q->wides.gated))
+        return false;
+    const uint32_t *words = vyi_device_words(vyi_queue_device(q), q->wides.buffer);
+    const uint32_t lives = vyi_le32(vyi_load_acquire(words + VYI_WIDE_HEAD + VYI_WIDE_LIVES));
+    const bool moved = lives != q->chain.lives;
+    q->chain.lives = lives;
+    return moved;
+}
+
 /* Learns from `ended` leases that took until now. */
 static void vyi_chain_measure(vyi_queue *q, uint64_t ended)
 {
@@ -215,6 +228,8 @@ static void vyi_chain_measure(vyi_queue *q, uint64_t ended)
     if (q->state != VYI_STATE_RUNNING || q->mode != VYRE_MODE_PERSISTENT)
         return;
     c->lease_ns = each;
+    if (vyi_chain_lives(q)) /* the time is a job's, not the rounds' */
+        return;
     if (!dry || each < c->least_ns)
         c->least_ns = each;
     if (c->rounds == 0 || q->v->desc.lease.rounds)
@@ -250,7 +265,11 @@ VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error
     /* A pass that can be aborted may take as long as its works do. */
     const bool loops = q->mode == VYRE_MODE_PERSISTENT && q->state != VYI_STATE_IDLE;
     const bool bounded = loops ? c->rounds != 0 : !d->backend->abort;
-    if (bounded && vyi_queue_in_flight(q) && vyi_now() - c->since > q->v->desc.lease.timeout_ns) {
+    const bool late = bounded && vyi_queue_in_flight(q) &&
+                      vyi_now() - c->since > q->v->desc.lease.timeout_ns;
+    if (late && vyi_chain_lives(q)) {
+        c->since = vyi_now(); /* as much time again */
+    } else if (late) {
         char who[VYI_SLOT_TEXT];
         vyi_fail(&how, VYRE_E_LEASE, vyi_queue_in_flight(q),
                  "Bound the handlers' loops, or raise lease.timeout_ns; then vyre_recover().",

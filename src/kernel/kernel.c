@@ -607,32 +607,74 @@ static void vyi_kernel_once(vyi_kernel *k, vyre_value turns)
     vyre_ir_end(k->p);
 }
 
-static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
+/* One round, with what it leaves to the next. */
+static void vyi_kernel_next_round(vyi_kernel *k, vyre_value rounds, vyre_value turns)
 {
     vyre_program *p = k->p;
-    k->rounds = vyre_ir_local(p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "rounds");
-    if (k->desc.io_polling)
-        vyi_io_launch(k);
-
-    const bool groups = k->wide_host.groups && !k->wide_host.apart;
-    vyre_value over = groups ? vyi_groups_over(k) : turns;
-
-    vyre_ir_forever(p);
-    vyre_value rounds = vyre_ir_get(p, k->rounds);
-    vyre_value phase = vyi_kernel_op(k, vyre_ir_and, rounds, VYI_KERNEL_STOP_ROUNDS - 1);
-    vyre_ir_if(p, vyi_kernel_is(k, phase, 0));
-    vyi_kernel_leave_if_stopped(k);
-    if (groups)
-        vyi_kernel_break_if(k, vyre_ir_ne(p, vyi_groups_over(k), over));
-    vyre_ir_end(p);
-    vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
     vyre_ir_set(p, k->rounds, vyi_kernel_plus(k, rounds, 1));
     vyi_kernel_round(k, turns);
     vyre_ir_set(p, k->careful, vyre_ir_get(p, k->refused));
     vyre_ir_set(p, k->refused, vyre_ir_bool(p, false));
+}
+
+/* Opens a block for one round of so many as end in a look for SHUTDOWN. */
+static void vyi_kernel_if_looks(vyi_kernel *k, vyre_value rounds)
+{
+    vyre_value phase = vyi_kernel_op(k, vyre_ir_and, rounds, VYI_KERNEL_STOP_ROUNDS - 1);
+    vyre_ir_if(k->p, vyi_kernel_is(k, phase, 0));
+}
+
+static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
+{
+    vyre_program *p = k->p;
+    vyre_ir_forever(p);
+    vyre_value rounds = vyre_ir_get(p, k->rounds);
+    vyi_kernel_if_looks(k, rounds);
+    vyi_kernel_leave_if_stopped(k);
     vyre_ir_end(p);
-    if (groups)
-        vyi_groups_leave(k);
+    vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
+    vyi_kernel_next_round(k, rounds, turns);
+    vyre_ir_end(p);
+}
+
+#define VYI_KERNEL_LONG_ROUND 256u
+
+/* Beside groups for wide works.  What is done about the launch's end stands outside of
+ * the loop that serves, and so is not in its way.  That loop is left now and then though
+ * nothing calls, for whoever counts rounds. */
+static void vyi_kernel_forever_leased(vyi_kernel *k, vyre_value turns)
+{
+    vyre_program *p = k->p;
+    const vyi_lease lease = vyi_lease_begin(k, !k->desc.workspace && !k->children);
+    vyre_ir_forever(p);
+    vyi_kernel_leave_if_stopped(k);
+    vyi_lease_attend(k, &lease);
+    vyre_ir_forever(p);
+    vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
+    vyi_kernel_next_round(k, vyre_ir_get(p, k->rounds), turns);
+    vyre_value rounds = vyre_ir_get(p, k->rounds);
+    vyi_kernel_if_looks(k, rounds);
+    vyre_value calls = vyi_lease_calls(k);
+    vyre_value stops = vyre_ir_not(p, vyi_kernel_runs(k, VYRE_ORDER_RELAXED));
+    vyre_value phase = vyi_kernel_op(k, vyre_ir_and, rounds, VYI_KERNEL_LONG_ROUND - 1);
+    vyre_value over = vyre_ir_or(p, stops, vyi_kernel_is(k, phase, 0));
+    vyi_kernel_break_if(k, vyre_ir_or(p, calls, over));
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+    vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
+    vyre_ir_end(p);
+    vyi_lease_leave(k, &lease);
+}
+
+static void vyi_kernel_loop(vyi_kernel *k, vyre_value turns)
+{
+    k->rounds = vyre_ir_local(k->p, VYRE_TYPE_U32, vyi_kernel_u32(k, 0), "rounds");
+    if (k->desc.io_polling)
+        vyi_io_launch(k);
+    if (k->wide_host.groups && !k->wide_host.apart)
+        vyi_kernel_forever_leased(k, turns);
+    else
+        vyi_kernel_forever(k, turns);
 }
 
 static void vyi_kernel_emit(vyi_kernel *k)
@@ -664,7 +706,7 @@ static void vyi_kernel_emit(vyi_kernel *k)
     else if (k->shape.frame == VYI_FRAME_ONE_LANE)
         vyi_kernel_narrow(k);
     else
-        vyi_kernel_forever(k, turns);
+        vyi_kernel_loop(k, turns);
     if (apart)
         vyre_ir_end(k->p);
     if (k->wide_host.groups)

@@ -26,10 +26,10 @@
  * generation it is of, and a chunk is ours only if that is the claim's.
  *
  * A chunk that was claimed is run to its end before the next look, and a group ends
- * only there.  A launch ends as one: the first of the lanes' groups that has used up
- * its rounds says so (OVER), and the others leave then, of either kind, for the next
- * launch waits for the last of them, and every work for that; and a round has several
- * looks, so that groups do not leave before the lanes.
+ * only there.  A launch ends as one: the lanes agree that it does (kernel_lease.c) and say
+ * so (OVER), and the groups leave then, for the next launch waits for the last of them,
+ * and every work for that; and a round has several looks, so that groups do not leave
+ * before the lanes.
  * ======================================================================= */
 #include "kernel/kernel_impl.h"
 
@@ -150,7 +150,8 @@ static void vyi_group_look(vyi_kernel *k, vyi_groups *g, vyre_value best)
     g->gate = vyre_ir_get(p, seen);
 }
 
-VYI_API vyre_value vyi_groups_over(vyi_kernel *k)
+/* A word that changes when the launch is over. */
+static vyre_value vyi_groups_over(vyi_kernel *k)
 {
     vyre_value at = vyi_kernel_u32(k, VYI_WIDE_HEAD + VYI_WIDE_OVER);
     return vyre_ir_atomic_load(k->p, k->wide.buffer, at, VYRE_ORDER_RELAXED);
@@ -373,16 +374,6 @@ static void vyi_group_probe(vyi_kernel *k, vyre_value spins)
     vyre_value seen = vyre_ir_atomic_load(p, k->wide.buffer, arrived, VYRE_ORDER_RELAXED);
     vyre_ir_atomic_cas(p, k->wide.buffer, resident, none, seen, VYRE_ORDER_RELAXED);
     vyre_ir_end(p);
-}
-
-/* By each group of the lanes' that leaves. */
-VYI_API void vyi_groups_leave(vyi_kernel *k)
-{
-    vyre_value over = vyi_kernel_u32(k, VYI_WIDE_HEAD + VYI_WIDE_OVER);
-    vyre_value one = vyi_kernel_u32(k, 1);
-    vyre_ir_if(k->p, vyi_kernel_is(k, k->wide.lane, 0));
-    vyre_ir_atomic(k->p, VYRE_ATOMIC_ADD, k->wide.buffer, over, one, VYRE_ORDER_RELAXED);
-    vyre_ir_end(k->p);
 }
 
 /* Opens the part of the lanes that serve slots one by one: some of the first groups,

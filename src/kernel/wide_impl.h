@@ -57,12 +57,20 @@ VYI_EXTERN_C_BEGIN
 #define VYI_WIDE_PASS_STATE  4u /* whose state and descriptor it uses, */
 #define VYI_WIDE_PASS_FIRST  5u /* the first chunk that has not run, */
 #define VYI_WIDE_PASS_GENERATION 6u /* and the generation that ends with it */
+#define VYI_WIDE_ROUNDS      7u /* of a lease, 0: without end; the host changes it at any time */
 /* The device's.  In the probe: groups that came, and of them at the same time.  In
- * leases: how often the first lane has come to its end. */
+ * leases: a word that changes when one is over; whether it ends, and the lanes that have
+ * come for that, rest, have left (kernel_lease.c); and one that goes up while lanes that have
+ * used up their rounds go on. */
 #define VYI_WIDE_ARRIVED     16u
 #define VYI_WIDE_RESIDENT    17u
 #define VYI_WIDE_OVER        18u
+#define VYI_WIDE_ASK         19u
 #define VYI_WIDE_ROWS        20u /* eight: chunks of each row of times_impl.h */
+#define VYI_WIDE_CAME        28u
+#define VYI_WIDE_RESTS       29u
+#define VYI_WIDE_LEFT        30u
+#define VYI_WIDE_LIVES       31u
 
 /* Of a state; claims have a cache line of their own. */
 #define VYI_WIDE_NEXT        0u  /* generation << 17 | chunks taken */

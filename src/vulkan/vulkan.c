@@ -30,6 +30,7 @@ typedef struct vyi_vk {
     uint32_t         once_groups;
     uint64_t         probes;          /* launches before the engine's first */
     uint32_t         loop_group;      /* group size of the looping kernel; 0 = the program's own */
+    uint32_t         rounds;          /* that the kernel's groups have been told */
     vyi_vk_chain     chain;
     vyi_vk_copier    copiers[VYI_VK_COPIERS]; /* the first one's for whole buffers, too */
 } vyi_vk;
@@ -599,6 +600,17 @@ static void vyi_vk_info(const vyi_device *d, vyre_info *info)
     info->memory_bytes = vyi_vk_memory(v);
 }
 
+/* Rounds of a lease, for the kernel with groups: it counts them itself, for its lanes may
+ * have to go on (kernel_lease.c).  Not where loops are limited: there every lane ends. */
+static void vyi_vk_tell_rounds(vyi_vk *v, uint32_t rounds)
+{
+    if (v->rounds == rounds)
+        return;
+    v->rounds = rounds;
+    vyi_store_relaxed(vyi_vk_wide_head(v) + VYI_WIDE_ROUNDS, vyi_le32(rounds));
+    vyi_fence_stores();
+}
+
 static vyre_status vyi_vk_launch(vyi_device *d, vyi_launch what, uint32_t rounds, vyre_error *err)
 {
     vyi_vk *v = (vyi_vk *)d;
@@ -613,7 +625,10 @@ static vyre_status vyi_vk_launch(vyi_device *d, vyi_launch what, uint32_t rounds
     dispatch.groups = tiles                     ? rounds
                       : what == VYI_LAUNCH_LOOP ? groups + v->base.wide_groups
                                                 : v->once_groups;
-    dispatch.rounds = tiles ? 0 : rounds;
+    const bool counts = what == VYI_LAUNCH_LOOP && v->base.wide_groups && !v->base.max_rounds;
+    if (counts)
+        vyi_vk_tell_rounds(v, rounds);
+    dispatch.rounds = tiles || counts ? 0 : rounds;
     dispatch.rows = dispatch.layers = 0;
     const uint32_t kind = level ? VYI_VK_PLAIN_KINDS - 1 + level : (uint32_t)what;
     return vyi_vk_chain_launch(&v->c, &v->chain, kind, &dispatch, err);
