@@ -7,7 +7,7 @@
  * code in a plain dispatch, submitted and waited for by spinning on its fence, and the
  * longest vectors beside plain C on one core and on all.  Then a lane's job there and
  * back: in a kernel without wide works, beside groups that wait, beside groups at
- * work.  --seconds is for each path, --largest the logarithm of the longest vectors.
+ * work, beside a lane's job that does not end.  --seconds is for each path, --largest the logarithm of the longest vectors.
  */
 #define _GNU_SOURCE
 #define VK_NO_PROTOTYPES
@@ -28,6 +28,7 @@
 #define OP_SUM    0x1002u
 #define OP_MATMUL 0x1003u
 #define OP_BYTES  0x1004u
+#define OP_HOLD   0x1005u
 
 enum { TILE = 32, BYTES_TILE = 4096 /* words */, BINS = 256, MAX_SAMPLES = 200000 };
 
@@ -165,7 +166,20 @@ static void emit_bytes(vyre_program *p, const vyre_slot_values *s, void *user)
     bytes_tile(p, s->buffers, s->lane, s->index);
 }
 
+/* By one lane, until somebody says so. */
+static void emit_hold(vyre_program *p, const vyre_slot_values *s, void *user)
+{
+    (void)user;
+    vyre_ir_forever(p);
+    vyre_value word = vyre_ir_atomic_load(p, s->buffers[6], vyre_ir_u32(p, 0), VYRE_ORDER_RELAXED);
+    vyre_ir_if(p, vyre_ir_ne(p, word, vyre_ir_u32(p, 0)));
+    vyre_ir_break(p);
+    vyre_ir_end(p);
+    vyre_ir_end(p);
+}
+
 static const vyre_handler handlers[] = {
+    { .opcode = OP_HOLD, .emit = emit_hold, .name = "hold" },
     { .opcode = OP_EMPTY, .emit = emit_empty, .name = "empty", .width = VYRE_WIDTH_RANGE,
       .chunk = 1 },
     { .opcode = OP_SAXPY, .emit = emit_saxpy, .name = "saxpy", .width = VYRE_WIDTH_RANGE },
@@ -191,8 +205,9 @@ static const vyre_buffer_desc buffers[BUFFERS] = {
 
 /* A handler costs the others registers, and so groups: the histogram, which needs many,
  * has a handle of its own. */
-#define MOST   handlers, 4
-#define BYTES  handlers + 4, 1
+#define HOLD   handlers, 3
+#define MOST   handlers + 1, 4
+#define BYTES  handlers + 5, 1
 #define NONE   NULL, 0
 
 static vyre *open_wide(const vyre_handler *list, uint32_t count, uint32_t words)
@@ -551,6 +566,46 @@ static void table_of_lanes(const bench_output *out, vyre *v, uint32_t largest)
     pthread_join(c.thread, NULL);
 }
 
+/* Works of the lanes that share a subgroup with the one that does not end wait for it: each
+ * slot gets a work, and those keep theirs. */
+static void fill_what_waits(vyre *v)
+{
+    const vyre_work nop = work_of(VYRE_OP_NOP, 0, 0);
+    uint32_t waiting = 0;
+    vyre_info info;
+    vyre_query(v, &info);
+    for (uint32_t i = 0; i < 2 * info.slot_count; i++) {
+        vyre_ticket ticket;
+        must(vyre_publish(v, &nop, &ticket, &err) == VYRE_OK);
+        waiting += vyre_wait(v, ticket, 20000000u, &err) == VYRE_TIMEOUT;
+    }
+    fprintf(stderr, "wide: %u of %u works wait for the lane that does not end\n",
+            (unsigned)waiting, (unsigned)info.slot_count);
+}
+
+/* Where loops are not cut, and lanes and groups share one running kernel. */
+static void table_of_holds(const bench_output *out)
+{
+    vyre *v = open_wide(HOLD, 1u << 12);
+    uint32_t *word = (uint32_t *)vyre_map(v, 6, NULL);
+    const vyre_work hold = work_of(OP_HOLD, 0, 0);
+    vyre_work urgent = work_of(OP_SAXPY, 0, 1u << 12);
+    urgent.priority = VYRE_PRIORITY_CRITICAL;
+    vyre_ticket ticket;
+    *word = 0;
+    bench_row before = measure(v, "urgent saxpy of 2^12 floats, such a kernel alone", &urgent);
+    bench_finish(out, &before);
+    must(vyre_publish(v, &hold, &ticket, &err) == VYRE_OK);
+    fill_what_waits(v);
+    measure_lane(out, v, "a lane's job beside one that does not end");
+    bench_row row = measure(v, "urgent saxpy of 2^12 floats beside a lane's job that does not end",
+                            &urgent);
+    bench_finish(out, &row);
+    *word = 1;
+    must(vyre_wait(v, ticket, 10000000000u, &err) == VYRE_OK);
+    vyre_close(v);
+}
+
 int main(int argc, char **argv)
 {
     bench_usage(argc, argv, "[--csv] [--quick] [--seconds N] [--largest N] [--groups N]");
@@ -591,6 +646,8 @@ int main(int argc, char **argv)
     table_of_c(&out, largest < 26 ? largest : 26);
     table_of_lanes(&out, v, largest);
     vyre_close(v);
+    if (!cpu && info.mode == VYRE_MODE_PERSISTENT)
+        table_of_holds(&out);
     table_of_bytes(&out, &r, largest, words);
     return 0;
 }
