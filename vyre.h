@@ -13843,10 +13843,11 @@ VYI_API void vyi_groups_begin(vyi_kernel *k);
 VYI_API void vyi_groups_end(vyi_kernel *k);
 /* How a launch of such a kernel ends (kernel_lease.c): before the loops, where either all
  * lanes serve or those below the number of slots; is there anything to attend to?  doing
- * so, which may leave the loop; behind it. */
+ * so, which may leave the loop; before who has seen SHUTDOWN leaves it; behind it. */
 VYI_API vyi_lease vyi_lease_begin(vyi_kernel *k, bool some_serve);
 VYI_API vyre_value vyi_lease_calls(vyi_kernel *k);
 VYI_API void vyi_lease_attend(vyi_kernel *k, const vyi_lease *l);
+VYI_API void vyi_lease_close(vyi_kernel *k);
 VYI_API void vyi_lease_leave(vyi_kernel *k, const vyi_lease *l);
 
 /* Of kernels with events (kernel_order.c); the others get `yes` back, and nothing.
@@ -14537,29 +14538,29 @@ static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
     vyre_ir_end(p);
 }
 
-#define VYI_KERNEL_LONG_ROUND 256u
-
 /* Beside groups for wide works.  What is done about the launch's end stands outside of
- * the loop that serves, and so is not in its way.  That loop is left now and then though
- * nothing calls, for whoever counts rounds. */
+ * the loop that serves, and so is not in its way.  Where loops are limited, each round is
+ * one of the outer loop's, which are counted. */
 static void vyi_kernel_forever_leased(vyi_kernel *k, vyre_value turns)
 {
     vyre_program *p = k->p;
     const vyi_lease lease = vyi_lease_begin(k, !k->desc.workspace && !k->children);
     vyre_ir_forever(p);
+    vyre_ir_if(p, vyre_ir_not(p, vyi_kernel_runs(k, VYRE_ORDER_RELAXED)));
+    vyi_lease_close(k);
+    vyre_ir_end(p);
     vyi_kernel_leave_if_stopped(k);
     vyi_lease_attend(k, &lease);
     vyre_ir_forever(p);
     vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
     vyi_kernel_next_round(k, vyre_ir_get(p, k->rounds), turns);
-    vyre_value rounds = vyre_ir_get(p, k->rounds);
-    vyi_kernel_if_looks(k, rounds);
+    vyi_kernel_if_looks(k, vyre_ir_get(p, k->rounds));
     vyre_value calls = vyi_lease_calls(k);
     vyre_value stops = vyre_ir_not(p, vyi_kernel_runs(k, VYRE_ORDER_RELAXED));
-    vyre_value phase = vyi_kernel_op(k, vyre_ir_and, rounds, VYI_KERNEL_LONG_ROUND - 1);
-    vyre_value over = vyre_ir_or(p, stops, vyi_kernel_is(k, phase, 0));
-    vyi_kernel_break_if(k, vyre_ir_or(p, calls, over));
+    vyi_kernel_break_if(k, vyre_ir_or(p, calls, stops));
     vyre_ir_end(p);
+    vyre_value left = vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_LEFT);
+    vyi_kernel_break_if(k, vyi_kernel_op(k, vyre_ir_ne, left, UINT32_MAX));
     vyre_ir_end(p);
     vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
     vyre_ir_end(p);
@@ -18644,8 +18645,9 @@ VYI_API void vyi_groups_end(vyi_kernel *k)
  * ASK holds the attempt's number above the state, so that no lane comes twice to one.
  * CAME goes up by one for each lane and attempt, and is a multiple of all when all have
  * come.  RESTS goes down again where the rest was in vain, and before its lane comes
- * to the next attempt.  Who leaves for another reason (SHUTDOWN) closes as well; the
- * last of all to leave makes the words ready for the next launch.
+ * to the next attempt.  Who leaves at SHUTDOWN closes as well; where a driver limits
+ * loops nobody is asked, and each lane ends by itself.  The last of all to leave makes
+ * the words ready for the next launch.
  *
  * A lane looks for that in the rounds that look for SHUTDOWN.
  * ======================================================================= */
@@ -18797,12 +18799,17 @@ VYI_API void vyi_lease_attend(vyi_kernel *k, const vyi_lease *l)
     vyi_kernel_break_if(k, vyre_ir_get(p, closed));
 }
 
+/* By who leaves at SHUTDOWN: nobody is to rest for it. */
+VYI_API void vyi_lease_close(vyi_kernel *k)
+{
+    (void)vyi_lease_do(k, VYRE_ATOMIC_OR, VYI_WIDE_ASK, VYI_LEASE_CLOSED);
+}
+
 /* By each lane. */
 VYI_API void vyi_lease_leave(vyi_kernel *k, const vyi_lease *l)
 {
     static const uint8_t own[] = { VYI_WIDE_ASK, VYI_WIDE_CAME, VYI_WIDE_RESTS, VYI_WIDE_LEFT };
     vyre_program *p = k->p;
-    (void)vyi_lease_do(k, VYRE_ATOMIC_OR, VYI_WIDE_ASK, VYI_LEASE_CLOSED);
     vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, 0));
     (void)vyi_lease_do(k, VYRE_ATOMIC_ADD, VYI_WIDE_OVER, 1);
     vyre_ir_end(p);

@@ -637,29 +637,29 @@ static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
     vyre_ir_end(p);
 }
 
-#define VYI_KERNEL_LONG_ROUND 256u
-
 /* Beside groups for wide works.  What is done about the launch's end stands outside of
- * the loop that serves, and so is not in its way.  That loop is left now and then though
- * nothing calls, for whoever counts rounds. */
+ * the loop that serves, and so is not in its way.  Where loops are limited, each round is
+ * one of the outer loop's, which are counted. */
 static void vyi_kernel_forever_leased(vyi_kernel *k, vyre_value turns)
 {
     vyre_program *p = k->p;
     const vyi_lease lease = vyi_lease_begin(k, !k->desc.workspace && !k->children);
     vyre_ir_forever(p);
+    vyre_ir_if(p, vyre_ir_not(p, vyi_kernel_runs(k, VYRE_ORDER_RELAXED)));
+    vyi_lease_close(k);
+    vyre_ir_end(p);
     vyi_kernel_leave_if_stopped(k);
     vyi_lease_attend(k, &lease);
     vyre_ir_forever(p);
     vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
     vyi_kernel_next_round(k, vyre_ir_get(p, k->rounds), turns);
-    vyre_value rounds = vyre_ir_get(p, k->rounds);
-    vyi_kernel_if_looks(k, rounds);
+    vyi_kernel_if_looks(k, vyre_ir_get(p, k->rounds));
     vyre_value calls = vyi_lease_calls(k);
     vyre_value stops = vyre_ir_not(p, vyi_kernel_runs(k, VYRE_ORDER_RELAXED));
-    vyre_value phase = vyi_kernel_op(k, vyre_ir_and, rounds, VYI_KERNEL_LONG_ROUND - 1);
-    vyre_value over = vyre_ir_or(p, stops, vyi_kernel_is(k, phase, 0));
-    vyi_kernel_break_if(k, vyre_ir_or(p, calls, over));
+    vyi_kernel_break_if(k, vyre_ir_or(p, calls, stops));
     vyre_ir_end(p);
+    vyre_value left = vyre_ir_builtin(p, VYRE_BUILTIN_LOOP_LEFT);
+    vyi_kernel_break_if(k, vyi_kernel_op(k, vyre_ir_ne, left, UINT32_MAX));
     vyre_ir_end(p);
     vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
     vyre_ir_end(p);

@@ -464,10 +464,11 @@ VYI_API void vyi_groups_begin(vyi_kernel *k);
 VYI_API void vyi_groups_end(vyi_kernel *k);
 /* How a launch of such a kernel ends (kernel_lease.c): before the loops, where either all
  * lanes serve or those below the number of slots; is there anything to attend to?  doing
- * so, which may leave the loop; behind it. */
+ * so, which may leave the loop; before who has seen SHUTDOWN leaves it; behind it. */
 VYI_API vyi_lease vyi_lease_begin(vyi_kernel *k, bool some_serve);
 VYI_API vyre_value vyi_lease_calls(vyi_kernel *k);
 VYI_API void vyi_lease_attend(vyi_kernel *k, const vyi_lease *l);
+VYI_API void vyi_lease_close(vyi_kernel *k);
 VYI_API void vyi_lease_leave(vyi_kernel *k, const vyi_lease *l);
 
 /* Of kernels with events (kernel_order.c); the others get `yes` back, and nothing.

@@ -21,8 +21,9 @@
  * ASK holds the attempt's number above the state, so that no lane comes twice to one.
  * CAME goes up by one for each lane and attempt, and is a multiple of all when all have
  * come.  RESTS goes down again where the rest was in vain, and before its lane comes
- * to the next attempt.  Who leaves for another reason (SHUTDOWN) closes as well; the
- * last of all to leave makes the words ready for the next launch.
+ * to the next attempt.  Who leaves at SHUTDOWN closes as well; where a driver limits
+ * loops nobody is asked, and each lane ends by itself.  The last of all to leave makes
+ * the words ready for the next launch.
  *
  * A lane looks for that in the rounds that look for SHUTDOWN.
  * ======================================================================= */
@@ -175,12 +176,17 @@ VYI_API void vyi_lease_attend(vyi_kernel *k, const vyi_lease *l)
     vyi_kernel_break_if(k, vyre_ir_get(p, closed));
 }
 
+/* By who leaves at SHUTDOWN: nobody is to rest for it. */
+VYI_API void vyi_lease_close(vyi_kernel *k)
+{
+    (void)vyi_lease_do(k, VYRE_ATOMIC_OR, VYI_WIDE_ASK, VYI_LEASE_CLOSED);
+}
+
 /* By each lane. */
 VYI_API void vyi_lease_leave(vyi_kernel *k, const vyi_lease *l)
 {
     static const uint8_t own[] = { VYI_WIDE_ASK, VYI_WIDE_CAME, VYI_WIDE_RESTS, VYI_WIDE_LEFT };
     vyre_program *p = k->p;
-    (void)vyi_lease_do(k, VYRE_ATOMIC_OR, VYI_WIDE_ASK, VYI_LEASE_CLOSED);
     vyre_ir_if(p, vyi_kernel_is(k, k->wide.lane, 0));
     (void)vyi_lease_do(k, VYRE_ATOMIC_ADD, VYI_WIDE_OVER, 1);
     vyre_ir_end(p);
