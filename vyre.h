@@ -27784,6 +27784,12 @@ static inline uint32_t vyi_slot_news(const vyi_queue *q, uint32_t slot)
     return vyi_mirror_parked(mirror) ? 0 : mirror;
 }
 
+/* A work that has paused is at rest. */
+static inline bool vyi_slot_is_pending(const vyi_queue *q, uint32_t slot, uint32_t mark)
+{
+    return vyi_mark_is_under_way(mark) && !vyi_slot_news(q, slot);
+}
+
 static inline bool vyi_news_is_pause(uint32_t news)
 {
     return VYI_MIRROR_STATUS(news) == VYRE_SLOT_WAIT_IO;
@@ -28402,8 +28408,9 @@ VYI_API bool vyi_trace_look(const vyre *v, uint32_t slot, uint64_t deadline,
         vyi_yield();
     }
     /* What the device tells is of that work, which has ended, or of a relay. */
-    if (vyi_mark_generation(vyi_load_acquire(mark)) != out->generation ||
-        (out->since && !out->end.until && vyi_slot_waits(&v->queue, slot)))
+    const uint32_t now = vyi_load_acquire(mark);
+    if (vyi_mark_generation(now) != out->generation ||
+        (out->since && !out->end.until && vyi_slot_is_pending(&v->queue, slot, now)))
         out->begin = 0;
     return true;
 }
@@ -28898,12 +28905,6 @@ VYI_API void vyi_slots_write(const vyi_queue *q, const vyi_device *d, uint32_t s
 }
 
 /* --- holding all ---------------------------------------------------------- */
-
-/* A work that has paused is at rest. */
-static inline bool vyi_slot_is_pending(const vyi_queue *q, uint32_t slot, uint32_t mark)
-{
-    return vyi_mark_is_under_way(mark) && !vyi_slot_news(q, slot);
-}
 
 static void vyi_slots_put_back(vyi_queue *q, uint32_t count)
 {

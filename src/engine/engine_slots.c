@@ -310,12 +310,6 @@ VYI_API void vyi_slots_write(const vyi_queue *q, const vyi_device *d, uint32_t s
 
 /* --- holding all ---------------------------------------------------------- */
 
-/* A work that has paused is at rest. */
-static inline bool vyi_slot_is_pending(const vyi_queue *q, uint32_t slot, uint32_t mark)
-{
-    return vyi_mark_is_under_way(mark) && !vyi_slot_news(q, slot);
-}
-
 static void vyi_slots_put_back(vyi_queue *q, uint32_t count)
 {
     while (count-- > 0)

@@ -168,6 +168,12 @@ static inline uint32_t vyi_slot_news(const vyi_queue *q, uint32_t slot)
     return vyi_mirror_parked(mirror) ? 0 : mirror;
 }
 
+/* A work that has paused is at rest. */
+static inline bool vyi_slot_is_pending(const vyi_queue *q, uint32_t slot, uint32_t mark)
+{
+    return vyi_mark_is_under_way(mark) && !vyi_slot_news(q, slot);
+}
+
 static inline bool vyi_news_is_pause(uint32_t news)
 {
     return VYI_MIRROR_STATUS(news) == VYRE_SLOT_WAIT_IO;

@@ -297,8 +297,9 @@ VYI_API bool vyi_trace_look(const vyre *v, uint32_t slot, uint64_t deadline,
         vyi_yield();
     }
     /* What the device tells is of that work, which has ended, or of a relay. */
-    if (vyi_mark_generation(vyi_load_acquire(mark)) != out->generation ||
-        (out->since && !out->end.until && vyi_slot_waits(&v->queue, slot)))
+    const uint32_t now = vyi_load_acquire(mark);
+    if (vyi_mark_generation(now) != out->generation ||
+        (out->since && !out->end.until && vyi_slot_is_pending(&v->queue, slot, now)))
         out->begin = 0;
     return true;
 }
