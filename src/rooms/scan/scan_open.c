@@ -115,11 +115,6 @@ static vyre_status vyi_scan_refused(const vyre_scan *s, vyre_error *err)
 static vyre_status vyi_scan_open_engine(vyre_scan *s, const vyre_scan_desc *d, vyre_scan_way way,
                                         vyre_error *err)
 {
-    /* Records are few, and the host's to read. */
-    static const vyre_place places[VYI_SCAN_BUFFERS] = {
-        VYRE_PLACE_SHARED, VYRE_PLACE_SHARED, VYRE_PLACE_SHARED,
-        VYRE_PLACE_SHARED, VYRE_PLACE_HOST, VYRE_PLACE_SHARED
-    };
     vyre_buffer_desc buffers[VYI_SCAN_BUFFERS];
     size_t sizes[VYI_SCAN_BUFFERS];
     vyre_handler handler;
@@ -143,7 +138,9 @@ static vyre_status vyi_scan_open_engine(vyre_scan *s, const vyre_scan_desc *d, v
     engine.kernel.buffers = buffers;
     engine.kernel.buffer_count = VYI_SCAN_BUFFERS - (lanes ? 1u : 0u);
     engine.buffer_sizes = sizes;
-    engine.buffer_places = places;
+    /* All near the device.  A work's end is ordered behind what it stored there, not behind what
+     * it sent to the host's memory: such records could come after it. */
+    engine.buffer_places = NULL;
     engine.recovered = vyi_scan_upload;
     engine.recovered_user = s;
     s->v = vyre_open(&engine, err);
