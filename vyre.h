@@ -26519,26 +26519,32 @@ static inline bool vyi_has_peek(void)
     return __builtin_cpu_supports("sse4.1") != 0;
 }
 
+/* In either of gcc's dialects. */
+#define VYI_PEEK_LOAD(x, att, intel) \
+    "movntdqa {" att ", %%xmm" x "|xmm" x ", [" intel "]}\n\t"
+#define VYI_PEEK_STORE(x, att, intel) \
+    "movups {%%xmm" x ", " att "|[" intel "], xmm" x "}\n\t"
+
 /* Four words at each of eight places that are `apart` bytes from each other; all of them
  * are 16-byte aligned.  Of a line that somebody stores meanwhile no word is torn. */
 static inline void vyi_peek(uint32_t *to, const uint32_t *from, size_t apart)
 {
-    __asm__ volatile("movntdqa (%1), %%xmm0\n\t"
-                     "movntdqa (%1,%2), %%xmm1\n\t"
-                     "movntdqa (%1,%2,2), %%xmm2\n\t"
-                     "movntdqa (%1,%3), %%xmm3\n\t"
-                     "movntdqa (%1,%2,4), %%xmm4\n\t"
-                     "movntdqa (%4,%2), %%xmm5\n\t"
-                     "movntdqa (%1,%3,2), %%xmm6\n\t"
-                     "movntdqa (%4,%3), %%xmm7\n\t"
-                     "movups %%xmm0, (%0)\n\t"
-                     "movups %%xmm1, 16(%0)\n\t"
-                     "movups %%xmm2, 32(%0)\n\t"
-                     "movups %%xmm3, 48(%0)\n\t"
-                     "movups %%xmm4, 64(%0)\n\t"
-                     "movups %%xmm5, 80(%0)\n\t"
-                     "movups %%xmm6, 96(%0)\n\t"
-                     "movups %%xmm7, 112(%0)"
+    __asm__ volatile(VYI_PEEK_LOAD("0", "(%1)", "%1")
+                     VYI_PEEK_LOAD("1", "(%1,%2)", "%1+%2")
+                     VYI_PEEK_LOAD("2", "(%1,%2,2)", "%1+%2*2")
+                     VYI_PEEK_LOAD("3", "(%1,%3)", "%1+%3")
+                     VYI_PEEK_LOAD("4", "(%1,%2,4)", "%1+%2*4")
+                     VYI_PEEK_LOAD("5", "(%4,%2)", "%4+%2")
+                     VYI_PEEK_LOAD("6", "(%1,%3,2)", "%1+%3*2")
+                     VYI_PEEK_LOAD("7", "(%4,%3)", "%4+%3")
+                     VYI_PEEK_STORE("0", "(%0)", "%0")
+                     VYI_PEEK_STORE("1", "16(%0)", "%0+16")
+                     VYI_PEEK_STORE("2", "32(%0)", "%0+32")
+                     VYI_PEEK_STORE("3", "48(%0)", "%0+48")
+                     VYI_PEEK_STORE("4", "64(%0)", "%0+64")
+                     VYI_PEEK_STORE("5", "80(%0)", "%0+80")
+                     VYI_PEEK_STORE("6", "96(%0)", "%0+96")
+                     VYI_PEEK_STORE("7", "112(%0)", "%0+112")
                      :
                      : "r"(to), "r"(from), "r"(apart), "r"(3 * apart),
                        "r"((const char *)from + 4 * apart)
