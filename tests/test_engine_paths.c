@@ -1,7 +1,7 @@
 /* Paths of the engine that whole programs seldom take: wide works that an abort has left in
  * the middle, passes of two kinds in turn, passes for works that a lease has begun, a full
- * ring, ages, the last binding, and looks while all slots are held.  On the fake backend,
- * whose words the tests write in place of a device. */
+ * ring, launches that outlast their rounds, ages, the last binding, and looks while all slots
+ * are held.  On the fake backend, whose words the tests write in place of a device. */
 #include "inside.h"
 
 #include "fake.h"
@@ -630,6 +630,54 @@ static void a_look_in_the_middle_of_a_hold(void)
     vyre_close(v);
 }
 
+/* --- launches that outlast their rounds ------------------------------------- */
+
+/* Lanes that have used up their rounds show that they go on. */
+static void show_life(const vyre *v)
+{
+    words_of(v, v->queue.wides.buffer)[VYI_WIDE_HEAD + VYI_WIDE_LIVES]++;
+}
+
+static void a_launch_is_not_lost_while_its_lanes_go_on(void)
+{
+    const vyre_desc d = paths_desc();
+    vyre *v = paths_open(&d, true);
+    uint64_t *since = &v->queue.chain.since;
+    vyre_error err;
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    for (uint32_t i = 0; i < 3; i++) {
+        show_life(v);
+        *since = 0; /* long ago */
+        drive(v);
+        CHECK(*since != 0);
+    }
+    *since = 0;
+    vyi_mutex_lock(&v->lock);
+    CHECK_EQ(vyi_queue_drive(&v->queue, VYI_EFFORT_LOOK, &err), VYRE_E_LEASE);
+    vyi_mutex_unlock(&v->lock);
+    vyre_close(v);
+}
+
+static void rounds_are_not_learnt_from_a_launch_that_outlasts_them(void)
+{
+    const vyre_desc d = paths_desc();
+    vyre *v = paths_open(&d, true);
+    const vyi_chain *c = &v->queue.chain;
+    fake_device *device = (fake_device *)vyi_queue_device(&v->queue);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    const uint32_t rounds = c->rounds;
+    CHECK(rounds > 1);
+    for (uint32_t lasts = 2; lasts-- > 0;) { /* the second one has taken long by itself */
+        if (lasts)
+            show_life(v);
+        v->queue.chain.since = 0;
+        device->completed++; /* another one is in flight */
+        drive(v);
+        CHECK_EQ(c->rounds, lasts ? rounds : rounds / 2);
+    }
+    vyre_close(v);
+}
+
 int main(void)
 {
     RUN(works_that_are_torn_end_with_a_fault);
@@ -640,6 +688,8 @@ int main(void)
     RUN(a_pass_that_is_refused_claims_nothing);
     RUN(a_ring_is_full_of_works_that_have_not_ended);
     RUN(a_work_behind_one_that_outlasts_the_leases_waits_for_a_look);
+    RUN(a_launch_is_not_lost_while_its_lanes_go_on);
+    RUN(rounds_are_not_learnt_from_a_launch_that_outlasts_them);
     RUN(ages_count_looks);
     RUN(the_last_binding_may_be_taken);
     RUN(held_slots_tell_what_was_seen);

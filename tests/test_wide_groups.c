@@ -399,17 +399,22 @@ static bool work_in_round_300(void *user, uint64_t round)
     return round < 1000;
 }
 
-/* There are lanes of a second group, by what the host says, and they never come: as
- * if each of them were in a job that does not end. */
+/* There are lanes of a second group, by what the host says, which are not: as if each of
+ * them were in a job that does not end.  The others run for 1000 rounds, in portions of 20. */
+static void board_run_beside_absent(board *b, vyi_round_fn on_round)
+{
+    board_begin(b);
+    *board_head(b, VYI_WIDE_POLLERS) = 2;
+    *board_head(b, VYI_WIDE_ROUNDS) = 20;
+    vyi_machine_on_round(b->machine, on_round, b);
+    CHECK_EQ(vyi_machine_run(b->machine, lanes_alone, 1000, NULL), VYRE_TIMEOUT);
+    CHECK_EQ(b->mirror[3], VYRE_SLOT_DONE);
+}
+
 static void lanes_go_on_beside_one_that_does_not_come(void)
 {
     static board b;
-    board_begin(&b);
-    *board_head(&b, VYI_WIDE_POLLERS) = 2;
-    *board_head(&b, VYI_WIDE_ROUNDS) = 20;
-    vyi_machine_on_round(b.machine, work_in_round_300, &b);
-    CHECK_EQ(vyi_machine_run(b.machine, lanes_alone, 1000, NULL), VYRE_TIMEOUT);
-    CHECK_EQ(b.mirror[3], VYRE_SLOT_DONE);
+    board_run_beside_absent(&b, work_in_round_300);
     CHECK_EQ(*board_head(&b, VYI_WIDE_CAME), 16); /* each once */
     CHECK_EQ(*board_head(&b, VYI_WIDE_LIVES), 16 * (1000 / 20 - 2)); /* the first portion asks */
     CHECK_EQ(*board_head(&b, VYI_WIDE_LEFT), 16);
@@ -426,15 +431,29 @@ static bool others_came_once(void *user, uint64_t round)
 static void a_rest_in_vain_ends(void)
 {
     static board b;
-    board_begin(&b);
-    *board_head(&b, VYI_WIDE_POLLERS) = 2;
-    *board_head(&b, VYI_WIDE_ROUNDS) = 20;
-    vyi_machine_on_round(b.machine, others_came_once, &b);
-    CHECK_EQ(vyi_machine_run(b.machine, lanes_alone, 1000, NULL), VYRE_TIMEOUT);
-    CHECK_EQ(b.mirror[3], VYRE_SLOT_DONE);
+    board_run_beside_absent(&b, others_came_once);
     CHECK_EQ(*board_head(&b, VYI_WIDE_RESTS), 0);
     CHECK_EQ(*board_head(&b, VYI_WIDE_CAME), 48); /* they come to the next one as well */
     CHECK_EQ(*board_head(&b, VYI_WIDE_ASK), ATTEMPT + ASKED);
+    board_end(&b);
+}
+
+static bool stop_in_round_20(void *user, uint64_t round)
+{
+    ((board *)user)->control[VYRE_CONTROL_SHUTDOWN] = round >= 20;
+    return round < 1000;
+}
+
+/* Lanes that leave at SHUTDOWN let nobody rest for them. */
+static void a_stop_closes(void)
+{
+    static board b;
+    board_begin(&b);
+    *board_head(&b, VYI_WIDE_POLLERS) = 2;
+    vyi_machine_on_round(b.machine, stop_in_round_20, &b);
+    CHECK_EQ(vyi_machine_run(b.machine, lanes_alone, 2000, NULL), VYRE_OK);
+    CHECK_EQ(*board_head(&b, VYI_WIDE_LEFT), 16);
+    CHECK_EQ(*board_head(&b, VYI_WIDE_ASK), CLOSED);
     board_end(&b);
 }
 
@@ -454,5 +473,6 @@ int main(void)
     RUN(lanes_agree_to_leave);
     RUN(lanes_go_on_beside_one_that_does_not_come);
     RUN(a_rest_in_vain_ends);
+    RUN(a_stop_closes);
     return test_end();
 }
