@@ -18652,7 +18652,7 @@ VYI_API void vyi_groups_end(vyi_kernel *k)
  * A lane looks for that in the rounds that look for SHUTDOWN.
  * ======================================================================= */
 
-#define VYI_LEASE_LOOKS     256u /* of the first rest: a quarter of a millisecond */
+#define VYI_LEASE_LOOKS     256u /* of the first rest */
 #define VYI_LEASE_DOUBLINGS 12u
 
 /* The two low bits of ASK; each follows the one before by adding 1, and OPEN of the next
@@ -26981,7 +26981,7 @@ typedef struct vyi_chain {
     uint32_t before, after;       /* which works were pending when the last pass began, and ended */
     uint32_t requeues;            /* control word REQUEUES then */
     uint64_t retry_at;            /* when a pass is worth while though nothing is new */
-    uint32_t lives;               /* word LIVES of the kernel's groups, when a launch was late */
+    uint32_t lives;               /* word LIVES of the kernel's groups, as it was seen last */
 } vyi_chain;
 
 /* A callback that waits for the end of the work in a slot; until it was called, the

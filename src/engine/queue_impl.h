@@ -259,7 +259,7 @@ typedef struct vyi_chain {
     uint32_t before, after;       /* which works were pending when the last pass began, and ended */
     uint32_t requeues;            /* control word REQUEUES then */
     uint64_t retry_at;            /* when a pass is worth while though nothing is new */
-    uint32_t lives;               /* word LIVES of the kernel's groups, when a launch was late */
+    uint32_t lives;               /* word LIVES of the kernel's groups, as it was seen last */
 } vyi_chain;
 
 /* A callback that waits for the end of the work in a slot; until it was called, the

@@ -29,7 +29,7 @@
  * ======================================================================= */
 #include "kernel/kernel_impl.h"
 
-#define VYI_LEASE_LOOKS     256u /* of the first rest: a quarter of a millisecond */
+#define VYI_LEASE_LOOKS     256u /* of the first rest */
 #define VYI_LEASE_DOUBLINGS 12u
 
 /* The two low bits of ASK; each follows the one before by adding 1, and OPEN of the next
