@@ -7176,6 +7176,31 @@ static inline bool vyi_fence_others_ready(void) { return false; }
 static inline bool vyi_fence_others(void) { return false; }
 #endif
 
+#define VYI_FENCE_SLEEP_NS 20000000u
+
+/* By the side that is often there: `fenced` says that it makes its fences itself. */
+static inline void vyi_fence_mine(const uint32_t *fenced)
+{
+    if (vyi_load_relaxed(fenced))
+        vyi_fence_full();
+    else
+        vyi_fence_compiler();
+}
+
+/* By the rare side: what other threads have stored before is seen by the caller, and what it
+ * has stored by them.  A system may refuse later what it has promised: then the others
+ * make fences themselves from now on, and what one of them may have stored without is
+ * waited for. */
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static void vyi_fence_theirs(uint32_t *fenced)
+{
+    if (!vyi_load_relaxed(fenced) && !vyi_fence_others()) {
+        vyi_store_release(fenced, 1);
+        vyi_sleep(VYI_FENCE_SLEEP_NS);
+    }
+    vyi_fence_full();
+}
+
 /* Of the calling thread; never below 3. */
 static inline uintptr_t vyi_thread_id(void)
 {
@@ -26833,7 +26858,7 @@ typedef struct vyi_share {
  * plain stores.  It says when it is `inside`, and only then looks whether it
  * still is the owner and nobody holds all slots; who takes the slots away says so
  * first, and then waits until nobody is inside.  Each stores before it loads:
- * vyi_queue_fence_others sees to that for both. */
+ * vyi_fence_theirs sees to that for both. */
 typedef struct vyi_owner {
     void     *thread;  /* its id, or a VYI_OWNER_ value */
     uint32_t  inside;  /* it is at the slots now */
@@ -27724,10 +27749,7 @@ static inline bool vyi_owner_enter(const vyi_queue *q, vyi_owner *o)
         return false;
     VYRE_ASSERT(vyi_load_relaxed(&o->inside) == 0);
     vyi_store_relaxed(&o->inside, 1);
-    if (vyi_load_relaxed(&q->slots.fenced))
-        vyi_fence_full();
-    else
-        vyi_fence_compiler();
+    vyi_fence_mine(&q->slots.fenced);
     if ((uintptr_t)vyi_load_pointer(&o->thread) == me && !(vyi_load_acquire(&q->slots.held) & 1u))
         return true;
     vyi_store_release(&o->inside, 0);
@@ -28622,24 +28644,9 @@ VYI_EXTERN_C_END
 
 /* --- owners -------------------------------------------------------------- */
 
-#define VYI_FENCE_SLEEP_NS 20000000u
-
 VYI_API void vyi_owners_begin(vyi_queue *q)
 {
     q->slots.fenced = !vyi_fence_others_ready();
-}
-
-/* What other threads have stored before is seen by the caller, and what it has
- * stored by them.  A system may refuse later what it has promised: then owners
- * make fences themselves from now on, and what one of them may have stored without
- * is waited for. */
-static void vyi_queue_fence_others(vyi_queue *q)
-{
-    if (!vyi_load_relaxed(&q->slots.fenced) && !vyi_fence_others()) {
-        vyi_store_release(&q->slots.fenced, 1);
-        vyi_sleep(VYI_FENCE_SLEEP_NS);
-    }
-    vyi_fence_full();
 }
 
 static void vyi_owner_wait(const vyi_owner *o)
@@ -28657,7 +28664,7 @@ static bool vyi_owner_turn(vyi_queue *q, vyi_owner *o, uintptr_t me)
         return false;
     if (who != VYI_OWNER_NOBODY && who != me) {
         vyi_store_pointer(&o->thread, (void *)(uintptr_t)VYI_OWNER_ENDING);
-        vyi_queue_fence_others(q);
+        vyi_fence_theirs(&q->slots.fenced);
         vyi_owner_wait(o);
         if (o == &q->slots.pool) {
             vyi_store_pointer(&o->thread, (void *)(uintptr_t)VYI_OWNER_MANY);
@@ -28673,7 +28680,7 @@ VYI_API void vyi_owner_pass(vyi_queue *q, const vyi_owner *o)
     const uintptr_t who = (uintptr_t)vyi_load_pointer(&o->thread);
     if (who == VYI_OWNER_MANY || who == vyi_thread_id())
         return;
-    vyi_queue_fence_others(q);
+    vyi_fence_theirs(&q->slots.fenced);
     vyi_owner_wait(o);
 }
 
@@ -28954,7 +28961,7 @@ VYI_API bool vyi_queue_hold(vyi_queue *q, bool force)
     if (!force && !vyi_slots_rest(q))
         return false;
     vyi_store_release(&q->slots.held, q->slots.held + 1);
-    vyi_queue_fence_others(q);
+    vyi_fence_theirs(&q->slots.fenced);
     vyi_owner_wait(&q->slots.pool);
     for (const vyre_producer *p = q->slots.producers; p; p = p->next)
         vyi_owner_wait(&p->owner);
@@ -54424,32 +54431,24 @@ VYRE_API vyre_status vyre_replay_wait(vyre_replay *r, vyre *v, vyre_ticket ticke
 #define VYI_NOTER_NOBODY ((void *)(uintptr_t)0)
 #define VYI_NOTER_MANY   ((void *)(uintptr_t)1) /* whoever has the lock */
 #define VYI_NOTER_VISITS 64u /* of others, until all take turns */
-#define VYI_NOTER_SLEEP_NS 20000000u
 
 static bool vyi_noter_enter(vyi_notes *n, void *me)
 {
     if (vyi_load_pointer(&n->noter) != me)
         return false;
     vyi_store_relaxed(&n->inside, 1);
-    if (vyi_load_relaxed(&n->fenced))
-        vyi_fence_full();
-    else
-        vyi_fence_compiler();
+    vyi_fence_mine(&n->fenced);
     if (vyi_load_pointer(&n->noter) == me)
         return true;
     vyi_store_release(&n->inside, 0);
     return false;
 }
 
-/* Under `turn`: the thread that needs no lock stays outside.  See vyi_queue_fence_others. */
+/* Under `turn`: the thread that needs no lock stays outside. */
 static void vyi_noter_visit(vyi_notes *n)
 {
     vyi_store_pointer(&n->noter, VYI_NOTER_MANY);
-    if (!vyi_load_relaxed(&n->fenced) && !vyi_fence_others()) {
-        vyi_store_release(&n->fenced, 1);
-        vyi_sleep(VYI_NOTER_SLEEP_NS);
-    }
-    vyi_fence_full();
+    vyi_fence_theirs(&n->fenced);
     while (vyi_load_acquire(&n->inside))
         vyi_yield();
     if (++n->visits >= VYI_NOTER_VISITS)

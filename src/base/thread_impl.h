@@ -294,6 +294,31 @@ static inline bool vyi_fence_others_ready(void) { return false; }
 static inline bool vyi_fence_others(void) { return false; }
 #endif
 
+#define VYI_FENCE_SLEEP_NS 20000000u
+
+/* By the side that is often there: `fenced` says that it makes its fences itself. */
+static inline void vyi_fence_mine(const uint32_t *fenced)
+{
+    if (vyi_load_relaxed(fenced))
+        vyi_fence_full();
+    else
+        vyi_fence_compiler();
+}
+
+/* By the rare side: what other threads have stored before is seen by the caller, and what it
+ * has stored by them.  A system may refuse later what it has promised: then the others
+ * make fences themselves from now on, and what one of them may have stored without is
+ * waited for. */
+VYI_MAYBE_UNUSED VYI_OUTLINE
+static void vyi_fence_theirs(uint32_t *fenced)
+{
+    if (!vyi_load_relaxed(fenced) && !vyi_fence_others()) {
+        vyi_store_release(fenced, 1);
+        vyi_sleep(VYI_FENCE_SLEEP_NS);
+    }
+    vyi_fence_full();
+}
+
 /* Of the calling thread; never below 3. */
 static inline uintptr_t vyi_thread_id(void)
 {

@@ -20,24 +20,9 @@
 
 /* --- owners -------------------------------------------------------------- */
 
-#define VYI_FENCE_SLEEP_NS 20000000u
-
 VYI_API void vyi_owners_begin(vyi_queue *q)
 {
     q->slots.fenced = !vyi_fence_others_ready();
-}
-
-/* What other threads have stored before is seen by the caller, and what it has
- * stored by them.  A system may refuse later what it has promised: then owners
- * make fences themselves from now on, and what one of them may have stored without
- * is waited for. */
-static void vyi_queue_fence_others(vyi_queue *q)
-{
-    if (!vyi_load_relaxed(&q->slots.fenced) && !vyi_fence_others()) {
-        vyi_store_release(&q->slots.fenced, 1);
-        vyi_sleep(VYI_FENCE_SLEEP_NS);
-    }
-    vyi_fence_full();
 }
 
 static void vyi_owner_wait(const vyi_owner *o)
@@ -55,7 +40,7 @@ static bool vyi_owner_turn(vyi_queue *q, vyi_owner *o, uintptr_t me)
         return false;
     if (who != VYI_OWNER_NOBODY && who != me) {
         vyi_store_pointer(&o->thread, (void *)(uintptr_t)VYI_OWNER_ENDING);
-        vyi_queue_fence_others(q);
+        vyi_fence_theirs(&q->slots.fenced);
         vyi_owner_wait(o);
         if (o == &q->slots.pool) {
             vyi_store_pointer(&o->thread, (void *)(uintptr_t)VYI_OWNER_MANY);
@@ -71,7 +56,7 @@ VYI_API void vyi_owner_pass(vyi_queue *q, const vyi_owner *o)
     const uintptr_t who = (uintptr_t)vyi_load_pointer(&o->thread);
     if (who == VYI_OWNER_MANY || who == vyi_thread_id())
         return;
-    vyi_queue_fence_others(q);
+    vyi_fence_theirs(&q->slots.fenced);
     vyi_owner_wait(o);
 }
 
@@ -352,7 +337,7 @@ VYI_API bool vyi_queue_hold(vyi_queue *q, bool force)
     if (!force && !vyi_slots_rest(q))
         return false;
     vyi_store_release(&q->slots.held, q->slots.held + 1);
-    vyi_queue_fence_others(q);
+    vyi_fence_theirs(&q->slots.fenced);
     vyi_owner_wait(&q->slots.pool);
     for (const vyre_producer *p = q->slots.producers; p; p = p->next)
         vyi_owner_wait(&p->owner);

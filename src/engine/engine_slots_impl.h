@@ -102,10 +102,7 @@ static inline bool vyi_owner_enter(const vyi_queue *q, vyi_owner *o)
         return false;
     VYRE_ASSERT(vyi_load_relaxed(&o->inside) == 0);
     vyi_store_relaxed(&o->inside, 1);
-    if (vyi_load_relaxed(&q->slots.fenced))
-        vyi_fence_full();
-    else
-        vyi_fence_compiler();
+    vyi_fence_mine(&q->slots.fenced);
     if ((uintptr_t)vyi_load_pointer(&o->thread) == me && !(vyi_load_acquire(&q->slots.held) & 1u))
         return true;
     vyi_store_release(&o->inside, 0);

@@ -111,7 +111,7 @@ typedef struct vyi_share {
  * plain stores.  It says when it is `inside`, and only then looks whether it
  * still is the owner and nobody holds all slots; who takes the slots away says so
  * first, and then waits until nobody is inside.  Each stores before it loads:
- * vyi_queue_fence_others sees to that for both. */
+ * vyi_fence_theirs sees to that for both. */
 typedef struct vyi_owner {
     void     *thread;  /* its id, or a VYI_OWNER_ value */
     uint32_t  inside;  /* it is at the slots now */

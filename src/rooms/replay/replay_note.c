@@ -17,32 +17,24 @@
 #define VYI_NOTER_NOBODY ((void *)(uintptr_t)0)
 #define VYI_NOTER_MANY   ((void *)(uintptr_t)1) /* whoever has the lock */
 #define VYI_NOTER_VISITS 64u /* of others, until all take turns */
-#define VYI_NOTER_SLEEP_NS 20000000u
 
 static bool vyi_noter_enter(vyi_notes *n, void *me)
 {
     if (vyi_load_pointer(&n->noter) != me)
         return false;
     vyi_store_relaxed(&n->inside, 1);
-    if (vyi_load_relaxed(&n->fenced))
-        vyi_fence_full();
-    else
-        vyi_fence_compiler();
+    vyi_fence_mine(&n->fenced);
     if (vyi_load_pointer(&n->noter) == me)
         return true;
     vyi_store_release(&n->inside, 0);
     return false;
 }
 
-/* Under `turn`: the thread that needs no lock stays outside.  See vyi_queue_fence_others. */
+/* Under `turn`: the thread that needs no lock stays outside. */
 static void vyi_noter_visit(vyi_notes *n)
 {
     vyi_store_pointer(&n->noter, VYI_NOTER_MANY);
-    if (!vyi_load_relaxed(&n->fenced) && !vyi_fence_others()) {
-        vyi_store_release(&n->fenced, 1);
-        vyi_sleep(VYI_NOTER_SLEEP_NS);
-    }
-    vyi_fence_full();
+    vyi_fence_theirs(&n->fenced);
     while (vyi_load_acquire(&n->inside))
         vyi_yield();
     if (++n->visits >= VYI_NOTER_VISITS)
