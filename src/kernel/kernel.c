@@ -643,13 +643,13 @@ static void vyi_kernel_forever(vyi_kernel *k, vyre_value turns)
 static void vyi_kernel_forever_leased(vyi_kernel *k, vyre_value turns)
 {
     vyre_program *p = k->p;
-    const vyi_lease lease = vyi_lease_begin(k, !k->desc.workspace && !k->children);
+    const vyre_local came = vyi_lease_begin(k);
     vyre_ir_forever(p);
     vyre_ir_if(p, vyre_ir_not(p, vyi_kernel_runs(k, VYRE_ORDER_RELAXED)));
     vyi_lease_close(k);
     vyre_ir_end(p);
     vyi_kernel_leave_if_stopped(k);
-    vyi_lease_attend(k, &lease);
+    vyi_lease_attend(k, came);
     vyre_ir_forever(p);
     vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
     vyi_kernel_next_round(k, vyre_ir_get(p, k->rounds), turns);
@@ -663,7 +663,7 @@ static void vyi_kernel_forever_leased(vyi_kernel *k, vyre_value turns)
     vyre_ir_end(p);
     vyi_kernel_break_if(k, vyi_kernel_loops_end(k));
     vyre_ir_end(p);
-    vyi_lease_leave(k, &lease);
+    vyi_lease_leave(k);
 }
 
 static void vyi_kernel_loop(vyi_kernel *k, vyre_value turns)
@@ -697,8 +697,7 @@ static void vyi_kernel_emit(vyi_kernel *k)
     if (k->shape.urgent)
         vyi_priority_launch(k);
 
-    /* A lane beyond the ring has nothing to do, apart from the workspace and children. */
-    const bool apart = !d->workspace && !k->children;
+    const bool apart = vyi_kernel_has_idle_lanes(k);
     if (apart)
         vyre_ir_if(k->p, vyre_ir_lt(k->p, k->lane, k->slots));
     if (k->shape.once)

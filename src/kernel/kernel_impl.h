@@ -141,12 +141,6 @@ typedef struct vyi_chunk {
     vyi_wide_use use[VYRE_MAX_ARGS];
 } vyi_chunk;
 
-/* Of kernels with groups (kernel_lease.c): what a lane knows of the launch's end. */
-typedef struct vyi_lease {
-    bool       some_serve; /* of the lanes; or all */
-    vyre_local came;       /* bool: the last attempt that it has come to was an odd one */
-} vyi_lease;
-
 /* Of kernels with `children` (kernel_spawn.c, kernel_children.c). */
 typedef struct vyi_children {
     vyre_buffer buffer;  /* children_impl.h */
@@ -462,14 +456,21 @@ VYI_API void vyi_wide_chunk(vyi_kernel *k);
  * wide works (kernel_groups.c). */
 VYI_API void vyi_groups_begin(vyi_kernel *k);
 VYI_API void vyi_groups_end(vyi_kernel *k);
-/* How a launch of such a kernel ends (kernel_lease.c): before the loops, where either all
- * lanes serve or those below the number of slots; is there anything to attend to?  doing
- * so, which may leave the loop; before who has seen SHUTDOWN leaves it; behind it. */
-VYI_API vyi_lease vyi_lease_begin(vyi_kernel *k, bool some_serve);
+/* How a launch of such a kernel ends (kernel_lease.c): before the loops, what a lane knows of
+ * that: whether the last attempt that it has come to was an odd one; is there anything to
+ * attend to?  doing so, which may leave the loop; before who has seen SHUTDOWN leaves it;
+ * behind it. */
+VYI_API vyre_local vyi_lease_begin(vyi_kernel *k);
 VYI_API vyre_value vyi_lease_calls(vyi_kernel *k);
-VYI_API void vyi_lease_attend(vyi_kernel *k, const vyi_lease *l);
+VYI_API void vyi_lease_attend(vyi_kernel *k, vyre_local came);
 VYI_API void vyi_lease_close(vyi_kernel *k);
-VYI_API void vyi_lease_leave(vyi_kernel *k, const vyi_lease *l);
+VYI_API void vyi_lease_leave(vyi_kernel *k);
+
+/* A lane beyond the ring has nothing to do, apart from the workspace and children. */
+static inline bool vyi_kernel_has_idle_lanes(const vyi_kernel *k)
+{
+    return !k->desc.workspace && !k->children;
+}
 
 /* Of kernels with events (kernel_order.c); the others get `yes` back, and nothing.
  * `yes`, and the event of the claimed slot, or of the one that a careful lane looks

@@ -66,9 +66,9 @@ static vyre_value vyi_lease_state(vyi_kernel *k, vyre_value ask)
 }
 
 /* Lanes that serve slots. */
-static vyre_value vyi_lease_all(vyi_kernel *k, const vyi_lease *l)
+static vyre_value vyi_lease_all(vyi_kernel *k)
 {
-    return l->some_serve ? vyre_ir_min(k->p, k->lanes, k->slots) : k->lanes;
+    return vyi_kernel_has_idle_lanes(k) ? vyre_ir_min(k->p, k->lanes, k->slots) : k->lanes;
 }
 
 /* Of the attempt that `ask` is of: its number's lowest bit.  That is enough: no attempt
@@ -90,17 +90,13 @@ static void vyi_lease_anew(vyi_kernel *k)
     vyre_ir_set(k->p, k->rounds, vyi_kernel_u32(k, 0));
 }
 
-VYI_API vyi_lease vyi_lease_begin(vyi_kernel *k, bool some_serve)
+VYI_API vyre_local vyi_lease_begin(vyi_kernel *k)
 {
-    vyi_lease l;
-    memset(&l, 0, sizeof l);
-    l.some_serve = some_serve;
-    l.came = vyre_ir_local(k->p, VYRE_TYPE_BOOL, vyre_ir_bool(k->p, true), "came_to_odd");
-    return l;
+    return vyre_ir_local(k->p, VYRE_TYPE_BOOL, vyre_ir_bool(k->p, true), "came_to_odd");
 }
 
 /* By LIVES the host sees that lanes go on which have come, and wait for one that has not. */
-static void vyi_lease_spend(vyi_kernel *k, const vyi_lease *l, vyre_value ask)
+static void vyi_lease_spend(vyi_kernel *k, vyre_local came, vyre_value ask)
 {
     vyre_program *p = k->p;
     vyi_lease_anew(k);
@@ -108,20 +104,20 @@ static void vyi_lease_spend(vyi_kernel *k, const vyi_lease *l, vyre_value ask)
     vyre_ir_if(p, vyi_kernel_is(k, state, VYI_LEASE_OPEN));
     (void)vyi_lease_step(k, ask, 1);
     vyre_ir_end(p);
-    vyre_value waits = vyre_ir_eq(p, vyi_lease_is_odd(k, ask), vyre_ir_get(p, l->came));
+    vyre_value waits = vyre_ir_eq(p, vyi_lease_is_odd(k, ask), vyre_ir_get(p, came));
     vyre_ir_if(p, vyre_ir_and(p, vyi_kernel_is(k, state, VYI_LEASE_ASKED), waits));
     (void)vyi_lease_do(k, VYRE_ATOMIC_ADD, VYI_WIDE_LIVES, 1);
     vyre_ir_end(p);
 }
 
-static void vyi_lease_come(vyi_kernel *k, const vyi_lease *l, vyre_value ask)
+static void vyi_lease_come(vyi_kernel *k, vyre_local came, vyre_value ask)
 {
     vyre_program *p = k->p;
     vyre_value odd = vyi_lease_is_odd(k, ask);
-    vyre_ir_if(p, vyre_ir_ne(p, odd, vyre_ir_get(p, l->came)));
-    vyre_ir_set(p, l->came, odd);
+    vyre_ir_if(p, vyre_ir_ne(p, odd, vyre_ir_get(p, came)));
+    vyre_ir_set(p, came, odd);
     vyre_value before = vyi_lease_do(k, VYRE_ATOMIC_ADD, VYI_WIDE_CAME, 1);
-    vyre_value of = vyre_ir_rem(p, vyi_kernel_plus(k, before, 1), vyi_lease_all(k, l));
+    vyre_value of = vyre_ir_rem(p, vyi_kernel_plus(k, before, 1), vyi_lease_all(k));
     vyre_ir_if(p, vyi_kernel_is(k, of, 0));
     (void)vyi_lease_step(k, ask, 1);
     vyre_ir_end(p);
@@ -129,11 +125,11 @@ static void vyi_lease_come(vyi_kernel *k, const vyi_lease *l, vyre_value ask)
 }
 
 /* Sets `closed`, or gives the attempt up, whoever was first in it. */
-static void vyi_lease_rest(vyi_kernel *k, const vyi_lease *l, vyre_value ask, vyre_local closed)
+static void vyi_lease_rest(vyi_kernel *k, vyre_value ask, vyre_local closed)
 {
     vyre_program *p = k->p;
     vyre_value before = vyi_lease_do(k, VYRE_ATOMIC_ADD, VYI_WIDE_RESTS, 1);
-    vyre_ir_if(p, vyre_ir_eq(p, vyi_kernel_plus(k, before, 1), vyi_lease_all(k, l)));
+    vyre_ir_if(p, vyre_ir_eq(p, vyi_kernel_plus(k, before, 1), vyi_lease_all(k)));
     (void)vyi_lease_step(k, ask, 1);
     vyre_ir_end(p);
     vyre_value attempt = vyi_kernel_op(k, vyre_ir_shr, ask, VYI_LEASE_ATTEMPT);
@@ -158,20 +154,20 @@ VYI_API vyre_value vyi_lease_calls(vyi_kernel *k)
     return vyre_ir_or(k->p, asked, vyi_lease_spent(k));
 }
 
-VYI_API void vyi_lease_attend(vyi_kernel *k, const vyi_lease *l)
+VYI_API void vyi_lease_attend(vyi_kernel *k, vyre_local came)
 {
     vyre_program *p = k->p;
     vyre_value ask = vyi_lease_load(k, VYI_WIDE_ASK);
     vyre_ir_if(p, vyi_lease_spent(k));
-    vyi_lease_spend(k, l, ask);
+    vyi_lease_spend(k, came, ask);
     vyre_ir_end(p);
     vyre_value state = vyi_lease_state(k, ask), over = vyi_kernel_is(k, state, VYI_LEASE_CLOSED);
     vyre_local closed = vyre_ir_local(p, VYRE_TYPE_BOOL, over, "closed");
     vyre_ir_if(p, vyi_kernel_is(k, state, VYI_LEASE_ASKED));
-    vyi_lease_come(k, l, ask);
+    vyi_lease_come(k, came, ask);
     vyre_ir_end(p);
     vyre_ir_if(p, vyi_kernel_is(k, state, VYI_LEASE_RESTING));
-    vyi_lease_rest(k, l, ask, closed);
+    vyi_lease_rest(k, ask, closed);
     vyre_ir_end(p);
     vyi_kernel_break_if(k, vyre_ir_get(p, closed));
 }
@@ -183,7 +179,7 @@ VYI_API void vyi_lease_close(vyi_kernel *k)
 }
 
 /* By each lane. */
-VYI_API void vyi_lease_leave(vyi_kernel *k, const vyi_lease *l)
+VYI_API void vyi_lease_leave(vyi_kernel *k)
 {
     static const uint8_t own[] = { VYI_WIDE_ASK, VYI_WIDE_CAME, VYI_WIDE_RESTS, VYI_WIDE_LEFT };
     vyre_program *p = k->p;
@@ -191,7 +187,7 @@ VYI_API void vyi_lease_leave(vyi_kernel *k, const vyi_lease *l)
     (void)vyi_lease_do(k, VYRE_ATOMIC_ADD, VYI_WIDE_OVER, 1);
     vyre_ir_end(p);
     vyre_value before = vyi_lease_do(k, VYRE_ATOMIC_ADD, VYI_WIDE_LEFT, 1);
-    vyre_ir_if(p, vyre_ir_eq(p, vyi_kernel_plus(k, before, 1), vyi_lease_all(k, l)));
+    vyre_ir_if(p, vyre_ir_eq(p, vyi_kernel_plus(k, before, 1), vyi_lease_all(k)));
     for (uint32_t i = 0; i < sizeof own; i++)
         vyi_kernel_put(k, k->wide.buffer, vyi_kernel_u32(k, VYI_WIDE_HEAD + own[i]), 0,
                        VYRE_ORDER_RELAXED);
