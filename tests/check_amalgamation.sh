@@ -33,4 +33,11 @@ cp -r src "$scratch/src"
 echo 'static int vyi_twice(void);' >> "$scratch/src/base/base.c"
 echo 'static int vyi_twice(void);' >> "$scratch/src/wire/wire.c"
 fails lint_unique_name "$tool" "$scratch/src/vyre.h" --lint
+
+# Every script parses, those that CI does not run, too; a merge that was left half done does not.
+for script in .ci/run $(git ls-files '*.sh' 2>/dev/null || find . -name '*.sh'); do
+    passes "parses_$script" bash -n "$script"
+done
+printf '<<<<<<< HEAD\n' | cat - tests/soak.sh > "$scratch/merge.sh"
+fails parses_merge bash -n "$scratch/merge.sh"
 finish

@@ -39,7 +39,8 @@ parts() {
         echo "c $t SECONDS $((36 * f)) 60"
     done
     cat <<END
-c test_interleaving SCHEDULES $((47000000 * f)) 5000000 TEST_ONLY=every_work_ends_once
+c test_interleaving SCHEDULES $((46950000 * f)) 5000000 TEST_ONLY=every_work_ends_once
+c test_lease_protocol SCHEDULES $((50000 * f)) 50000 TEST_ONLY=launches_end_and_nobody_is_left_behind
 c test_children_protocol SCHEDULES $((500000 * f)) 500000 TEST_ONLY=jobs_run_once_and_tickets_end_last
 c test_order_protocol SCHEDULES $((500000 * f)) 300000 TEST_ONLY=works_run_once_and_in_order
 c test_wide_protocol SCHEDULES $((500000 * f)) 200000 TEST_ONLY=every_chunk_runs_once
@@ -107,59 +108,6 @@ scan_whole() {
     return $code
 }
 
-<<<<<<< HEAD
-=======
-soak test_random TEST_PROGRAMS=$((10000 * factor))
-soak test_kernel_random TEST_COUNT=$((100000 * factor))
-soak test_engine_rings TEST_COUNT=$((5000 * factor))
-soak test_wide_live TEST_COUNT=$((100 * factor))
-soak test_wide_threads TEST_COUNT=$((2500 * factor)) TEST_RANGE=67108864
-soak test_interleaving SCHEDULES=$((1000000 * factor))
-soak test_producers SLOTS=$((1000000 * factor))
-soak test_spirv_valid TEST_COUNT=$((3500 * factor))
-soak test_spirv_random TEST_COUNT=$((10000 * factor))
-soak test_wide_random TEST_COUNT=$((500 * factor))
-soak test_spirv_rings TEST_COUNT=$((4000 * factor))
-soak test_vulkan_faults TEST_ALL=1
-soak test_source_random TEST_COUNT=$((2000 * factor))
-soak test_runner TEST_COUNT=$((500 * factor))
-soak test_runner_exchange TEST_EACH=1
-soak test_exchange_export TEST_COUNT=$((20000 * factor))
-soak test_glsl TEST_COUNT=$((150 * factor))
-soak test_memory TEST_COUNT=$((100 * factor))
-soak test_exchange TEST_COUNT=$((5000000 * factor))
-soak test_io TEST_COUNT=$((5000 * factor))
-soak test_engine_ends TEST_COUNT=$((1000000 * factor))
-soak test_scan_live TEST_COUNT=$((500 * factor))
-soak test_litmus TEST_COUNT=1000000
-soak test_scan_volume TEST_COUNT=3000
-soak test_order TEST_COUNT=$((100 * factor))
-soak test_children TEST_COUNT=1000000
-soak test_children_protocol SCHEDULES=$((1000000 * factor))
-soak test_log_live TEST_COUNT=20000 SCHEDULES=$((50000 * factor))
-soak test_cancel TEST_COUNT=$((100000 * factor))
-soak test_cancel_protocol SCHEDULES=$((500000 * factor))
-soak test_order_protocol SCHEDULES=$((1000000 * factor))
-soak test_wide_protocol SCHEDULES=$((200000 * factor))
-soak test_lease_protocol SCHEDULES=$((50000 * factor))
-soak test_task_live TEST_COUNT=100000
-soak test_io_protocol SCHEDULES=$((50000 * factor))
-soak test_io_park TEST_COUNT=20000
-soak test_task_protocol SCHEDULES=$((500000 * factor))
-soak test_elide TEST_COUNT=$((500 * factor))
-soak test_plan TEST_COUNT=1
-soak test_tune TEST_COUNT=$((50000 * factor))
-soak test_graph TEST_COUNT=$((10 * factor)) TEST_NODES=100000
-soak test_fairness TEST_COUNT=1000000
-soak test_pool TEST_COUNT=$((50000 * factor))
-soak test_engine_fake TEST_COUNT=1
-soak test_engine_live ENGINE_LIVE_SLOTS=$((1000000 * factor))
-! is_wanted scan_whole || scan_whole
-if is_wanted server; then
-    bash bench/server.sh && passed=$((passed + 1)) || { failed=$((failed + 1)); echo "FAIL bench/server.sh"; }
-fi
-
->>>>>>> 0f7d4f8 (kernel: lanes leave a lease together or not at all)
 # What a switch leaves out, nothing that another one leaves in may need.
 pair_of_switches() {
     gcc -std=c99 -Wall -Wextra -Werror -Wno-unused-function "-D$1" "-D$2" -I. -fsyntax-only vyre.c ||
