@@ -574,9 +574,10 @@ static void say_source(uint64_t seed, say_text *text)
         say_declare(&g, "uiubif"[n], false);
     for (uint32_t n = 3 + say_pick(&g, 4); n; n--)
         say_statement(&g, 3);
+    /* Floats as whole numbers, which they are: the sign of a zero is the device's to choose. */
     for (uint32_t k = 0; k < g.count && k < 8; k++)
         if (g.variables[k].type == 'f')
-            say_put(&g, "y[id * 16u + %uu] += floatBitsToUint(f%u);\n", (unsigned)k,
+            say_put(&g, "y[id * 16u + %uu] += uint(int(f%u));\n", (unsigned)k,
                     (unsigned)g.variables[k].number);
         else
             say_put(&g, "y[id * 16u + %uu] ^= uint(%c%u);\n", (unsigned)k, g.variables[k].type,

@@ -13,7 +13,8 @@
 #   REST=file         BUILD/soak/rest of a run that was cut short, with its seed: the other pieces
 #   CPU_ONLY=1        for a machine whose Vulkan devices are not to be used
 #   SANITIZE=-O2      instead of the sanitizers of `make test`
-#   FUZZERS=folder    has the programs of tests/fuzz.sh --build, for a machine without clang
+#   BUILD_ONLY=1      ends when all is built; then BUILD/soak has programs/ and the list of pieces
+#   PROGRAMS=folder   has such programs, for a machine that cannot build them all
 #
 # Prints for each part what was done of what is wanted, the pieces, and processor time.
 # What fails is whole in BUILD/soak/failures.txt.
@@ -144,7 +145,7 @@ make_it() { # target
 # What cannot be built has no program, and its pieces fail.
 build_part() { # part
     case $1 in
-    fuzz_*) cp "$fuzzers/${1#fuzz_}" "$soak/programs/$1" ;;
+    fuzz_*) cp "$build/fuzz/${1#fuzz_}" "$soak/programs/$1" ;;
     test_*) make_it "tests/$1" ;;
     scan_whole) make_it examples/scan ;;
     server) make_it examples/server ;;
@@ -223,17 +224,20 @@ parts | while read -r letter part rest; do
     [[ $wanted =~ ^\ *$ || $wanted == *" $part "* ]] && echo "$letter $part $rest"
 done > "$soak/parts"
 mkdir "$soak/programs"
-# What many link comes first, so that they do not all build it at a time.
-targets=$(sed -n 's/^. fuzz_\([a-z_]*\) .*/\1/p' "$soak/parts")
-[ -z "$targets" ] || [ -n "${FUZZERS:-}" ] || bash tests/fuzz.sh --build $targets
-export fuzzers=${FUZZERS:-$build/fuzz}
-! grep -q ' test_' "$soak/parts" ||
+[ -z "${PROGRAMS:-}" ] || cp "$PROGRAMS"/* "$soak/programs/"
+# What is not there; what many link comes first, so that they do not all build it at a time.
+targets=$(cut -d ' ' -f 2 "$soak/parts" | while read -r part; do
+    [ -e "$soak/programs/${part/scan_whole/scan}" ] || echo "$part"; done)
+fuzzers=$(sed -n 's/^fuzz_//p' <<< "$targets")
+[ -z "$fuzzers" ] || bash tests/fuzz.sh --build $fuzzers
+! grep -q '^test_' <<< "$targets" ||
     make -s --no-print-directory BUILD="$build" ${SANITIZE:+"SANITIZE=$SANITIZE"} -j "$jobs" \
         "$build/san/vyre.o" "$build/plain/vyre.o"
-cut -d ' ' -f 2 "$soak/parts" | xargs -P "$jobs" -I{} bash -c 'build_part {}'
+xargs -P "$jobs" -I{} bash -c 'build_part {}' <<< "$targets"
 echo "soak: built after $SECONDS seconds"
 touch "$soak/results" "$soak/notes.txt"
 pieces > "$soak/pieces"
+[ -z "${BUILD_ONLY:-}" ] || exit 0
 [ -z "${REST:-}" ] || { awk 'NR == FNR { rest[$1]; next } $1 in rest' "$REST" "$soak/pieces" > "$soak/some" &&
     mv "$soak/some" "$soak/pieces"; }
 xargs -P "$jobs" -L 1 bash -c 'piece "$@"' soak < "$soak/pieces"

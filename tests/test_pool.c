@@ -192,13 +192,32 @@ static void pool_tells_of_faults(void)
     free(works);
 }
 
+/* The handle that shut down.  A run may come back before the end of that launch is seen, which
+ * a work more looks for; it counts nothing. */
+static uint32_t pool_shut(const pool *p)
+{
+    const vyre_work nothing = engine_work(VYRE_OP_NOP, 0, 0, 0);
+    const uint64_t begin = engine_now();
+    vyre_ticket tickets[2];
+    vyre_info info;
+    for (uint32_t i = 0; i < 2; i++)
+        if (vyre_publish(p->handles[i], &nothing, &tickets[i], NULL) == VYRE_E_STOPPED)
+            return i;
+    for (uint32_t i = 0; engine_now() - begin < SECOND; i = !i) {
+        vyre_poll(p->handles[i], tickets[i]);
+        vyre_query(p->handles[i], &info);
+        if (info.shut_down)
+            return i;
+    }
+    test_fail(__FILE__, __LINE__, "no handle shut down");
+}
+
 /* Opcode SHUTDOWN ends one handle in the middle; what it had not begun runs on others. */
 static void pool_shut_down(void)
 {
     pool p;
     vyre_error err;
     vyre_stats each[2];
-    vyre_info info;
     pool_open(&p, 2, 64);
     vyre_work *works = pool_count_works(3000);
     works[1000] = engine_work(VYRE_OP_SHUTDOWN, 0, 0, 0);
@@ -206,10 +225,7 @@ static void pool_shut_down(void)
     if (status != VYRE_OK)
         test_fail(__FILE__, __LINE__, "%d: %s", (int)status, err.text);
     CHECK_EQ(each[0].done + each[1].done, 3000);
-    vyre_query(p.handles[0], &info);
-    const uint32_t shut = info.shut_down ? 0 : 1;
-    vyre_query(p.handles[shut], &info);
-    CHECK(info.shut_down);
+    const uint32_t shut = pool_shut(&p);
     const uint32_t ran = engine_observable(p.handles[0], 0) + engine_observable(p.handles[1], 0);
     CHECK_EQ(ran, 2999);
 

@@ -17,6 +17,8 @@
 #include "test.h"
 #include "vk_run.h"
 
+#include <glslang/Include/glslang_c_interface.h>
+
 #define LANES 8u
 #define READ  128u
 #define WRITE (16u * LANES)
