@@ -87,6 +87,7 @@ c test_engine_fake TEST_COUNT 1 1
 c test_engine_live ENGINE_LIVE_SLOTS $((1000000 * f)) $((1000000 * f))
 c pairs_of_switches PAIR 1 1
 c scan_whole FILES 1 1
+c scan_large FILES 1 1
 v server SERVER_SECONDS $((180 * f)) $((180 * f))
 END
 }
@@ -106,6 +107,21 @@ scan_whole() {
     code=$?
     echo "scan_whole: ${#files[@]} files, $(cat "${files[@]}" | wc -c) bytes, $(wc -l < "$directory/patterns") patterns"
     rm -r "$directory"
+    return $code
+}
+
+# A file above 4 GB, nearly all of it a hole, by both.
+scan_large() {
+    local file=$soak/large patterns=$soak/large.patterns at code size=$(((4 << 30) + 1234567))
+    printf 'needle\nedl\n' > "$patterns"
+    truncate -s $size "$file"
+    for at in 0 $(((2 << 30) - 2)) $(((4 << 30) - 3)) $(((4 << 30) + 7)) $((size - 7)); do
+        printf 'needle\n' | dd of="$file" bs=1 seek=$at conv=notrunc status=none
+    done
+    cmp <(LC_ALL=C grep -aobF -f "$patterns" "$file") <("$soak/programs/scan" --cpu -aobF -f "$patterns" "$file")
+    code=$?
+    echo "scan_large: $size bytes, $(LC_ALL=C grep -aobF -f "$patterns" "$file" | wc -l) matches"
+    rm "$file" "$patterns"
     return $code
 }
 
@@ -147,7 +163,7 @@ build_part() { # part
     case $1 in
     fuzz_*) cp "$build/fuzz/${1#fuzz_}" "$soak/programs/$1" ;;
     test_*) make_it "tests/$1" ;;
-    scan_whole) make_it examples/scan ;;
+    scan) make_it examples/scan ;;
     server) make_it examples/server ;;
     esac > "$soak/$1.build" 2>&1 || { echo "FAIL $1 cannot be built"; tail -n 5 "$soak/$1.build"; }
 }
@@ -202,7 +218,7 @@ piece() { # number, letter, part, counted, all of it, amount, first one of the p
         { echo "=== piece $number: TEST_SEED=$own $counted=$amount $* $part, code $code"; cat "$at/log"; } \
             >> "$soak/failures.txt"
     fi
-    grep -aE '^NOTE|^scan_whole|^pairs|^server|number_of_executed' "$at/log" | sed "s/^/$part: /" >> "$soak/notes.txt"
+    grep -aE '^NOTE|^scan_|^pairs|^server|number_of_executed' "$at/log" | sed "s/^/$part: /" >> "$soak/notes.txt"
     echo "$number $part $what $amount $(tail -n 1 "$at/time")" >> "$soak/results"
     rm -rf "$at"
 }
@@ -217,7 +233,7 @@ pieces() {
         done
     done < "$soak/parts" | sort -s -n -k 1,1 | cut -d ' ' -f 2- | sed 's/ *$//' | cat -n
 }
-export -f scan_whole pair_of_switches pairs_of_switches fuzz make_it build_part place run_piece is_right piece
+export -f scan_whole scan_large pair_of_switches pairs_of_switches fuzz make_it build_part place run_piece is_right piece
 
 parts | while read -r letter part rest; do
     [ -z "$CPU_ONLY" ] || [ "$letter" = c ] || continue
@@ -226,8 +242,8 @@ done > "$soak/parts"
 mkdir "$soak/programs"
 [ -z "${PROGRAMS:-}" ] || cp "$PROGRAMS"/* "$soak/programs/"
 # What is not there; what many link comes first, so that they do not all build it at a time.
-targets=$(cut -d ' ' -f 2 "$soak/parts" | while read -r part; do
-    [ -e "$soak/programs/${part/scan_whole/scan}" ] || echo "$part"; done)
+targets=$(cut -d ' ' -f 2 "$soak/parts" | sed 's/^scan_.*/scan/' | sort -u |
+    while read -r part; do [ -e "$soak/programs/$part" ] || echo "$part"; done)
 fuzzers=$(sed -n 's/^fuzz_//p' <<< "$targets")
 [ -z "$fuzzers" ] || bash tests/fuzz.sh --build $fuzzers
 ! grep -q '^test_' <<< "$targets" ||
