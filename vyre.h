@@ -50100,6 +50100,13 @@ static inline uint32_t vyi_import_type(const vyi_import *m, vyre_value value)
     return value.id ? vyi_definition(m->p, value.id)->type : (uint32_t)VYRE_TYPE_NONE;
 }
 
+#define VYI_IMPORT_CONSISTENT 4u /* an order that no program here has */
+
+static inline vyre_order vyi_import_order(uint32_t order)
+{
+    return order == VYI_IMPORT_CONSISTENT ? VYRE_ORDER_ACQ_REL : (vyre_order)order;
+}
+
 /* Any bit set; itself when it is a bool. */
 VYI_API vyre_value vyi_import_bool(vyi_import *m, vyre_value value);
 /* The bits of an i32, and 0 or 1 of a bool. */
@@ -50526,29 +50533,29 @@ static bool vyi_import_is_unread(const vyi_import *m)
     return parent->item == 'l' && parent->tag == VYI_NODE_LET && m->marks[m->ordinals] == 0;
 }
 
-/* A poll must not write, and a store need not read. */
+/* A poll must not write, and a store need not read.  The original says both with sequential
+ * consistency; an order that has a half which a load or a store lacks stays what it is. */
 static vyre_value vyi_import_modify(vyi_import *m, uint32_t number, vyre_buffer buffer,
-                                    vyre_value index, vyre_value value, vyre_order order)
+                                    vyre_value index, vyre_value value, uint32_t wire_order)
 {
     static const uint8_t subs[] = { VYRE_ATOMIC_ADD, VYRE_ATOMIC_OR, VYRE_ATOMIC_AND,
                                     VYRE_ATOMIC_XOR, VYRE_ATOMIC_MIN, VYRE_ATOMIC_MAX,
                                     VYRE_ATOMIC_EXCHANGE };
-    const bool acquires = order == VYRE_ORDER_ACQUIRE || order == VYRE_ORDER_ACQ_REL;
-    const bool releases = order == VYRE_ORDER_RELEASE || order == VYRE_ORDER_ACQ_REL;
+    const bool consistent = wire_order == VYI_IMPORT_CONSISTENT;
+    const uint32_t order = (uint32_t)vyi_import_order(wire_order);
+    const uint32_t acquires = order & VYRE_ORDER_ACQUIRE, releases = order & VYRE_ORDER_RELEASE;
     uint32_t bits;
-    if (number == 1 && order != VYRE_ORDER_RELEASE && value.id &&
+    if (number == 1 && (consistent || !releases) && value.id &&
         vyi_literal(m->p, value.id, &bits) && bits == 0)
-        return vyre_ir_atomic_load(m->p, buffer, index,
-                                   acquires ? VYRE_ORDER_ACQUIRE : VYRE_ORDER_RELAXED);
-    if (number == 7 && order != VYRE_ORDER_ACQUIRE && vyi_import_is_unread(m)) {
-        vyre_ir_atomic_store(m->p, buffer, index, value,
-                             releases ? VYRE_ORDER_RELEASE : VYRE_ORDER_RELAXED);
+        return vyre_ir_atomic_load(m->p, buffer, index, (vyre_order)acquires);
+    if (number == 7 && (consistent || !acquires) && vyi_import_is_unread(m)) {
+        vyre_ir_atomic_store(m->p, buffer, index, value, (vyre_order)releases);
         return vyi_import_none();
     }
     if (number == 10)
-        return vyi_import_nand(m->p, buffer, index, value, order);
+        return vyi_import_nand(m->p, buffer, index, value, (vyre_order)order);
     const vyre_atomic_op op = number == 11 ? VYRE_ATOMIC_MAX : (vyre_atomic_op)subs[number - 1];
-    return vyre_ir_atomic(m->p, op, buffer, index, value, order);
+    return vyre_ir_atomic(m->p, op, buffer, index, value, (vyre_order)order);
 }
 
 /* Operands are index, what is expected if anything, and value, in this order. */
@@ -50559,7 +50566,7 @@ static vyre_value vyi_import_atomic(vyi_import *m, const vyi_import_frame *frame
     const bool expects = vyi_import_byte(m, frame->at[4]) != 0;
     const bool compares = number == 8 || number == 9;
     const vyre_value *operands = m->values + frame->values;
-    if (number == 0x80 || order > 4)
+    if (number == 0x80 || order > VYI_IMPORT_CONSISTENT)
         return vyi_import_refuse(m, frame, number == 0x80 ? "an extension's atomic"
                                                           : "an atomic of order", order);
     const vyre_buffer buffer = vyi_import_buffer(m, frame->at[2]);
@@ -50571,13 +50578,13 @@ static vyre_value vyi_import_atomic(vyi_import *m, const vyi_import_frame *frame
                                               : "elements that are not u32, for atomic", number);
         return vyi_import_none();
     }
-    const vyre_order orders = order == 4 ? VYRE_ORDER_ACQ_REL : (vyre_order)order;
     const vyre_value index = vyi_import_u32(m, operands[0]);
     if (vyi_import_beyond(m, buffer, index))
         return vyre_ir_u32(m->p, 0);
     if (compares)
-        return vyre_ir_atomic_cas(m->p, buffer, index, operands[1], operands[2], orders);
-    return vyi_import_modify(m, number, buffer, index, operands[1], orders);
+        return vyre_ir_atomic_cas(m->p, buffer, index, operands[1], operands[2],
+                                  vyi_import_order(order));
+    return vyi_import_modify(m, number, buffer, index, operands[1], order);
 }
 
 /* --- the rest ----------------------------------------------------------------- */
@@ -50789,13 +50796,12 @@ static void vyi_import_store(vyi_import *m, const vyi_import_frame *frame)
 static void vyi_import_barrier(vyi_import *m, const vyi_import_frame *frame)
 {
     const uint32_t order = vyi_import_byte(m, frame->at[0]);
-    if (order == 0 || order > 4)
+    if (order == 0 || order > VYI_IMPORT_CONSISTENT)
         vyi_exchange_fail(&m->x, VYRE_E_EXCHANGE_UNSUPPORTED, frame->start,
                           order ? "a barrier of the whole grid, order"
                                 : "a barrier that orders nothing, order", order);
     else
-        vyre_ir_barrier(m->p, VYRE_SCOPE_WORKGROUP,
-                        order == 4 ? VYRE_ORDER_ACQ_REL : (vyre_order)order);
+        vyre_ir_barrier(m->p, VYRE_SCOPE_WORKGROUP, vyi_import_order(order));
 }
 
 static void vyi_import_async(vyi_import *m, const vyi_import_frame *frame, uint32_t field)

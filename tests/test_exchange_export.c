@@ -74,6 +74,13 @@ static const char *const ours[] = {
     "ffffffff) (let \"v2\" (atomic add acquire \"out\" (u32 0) - (u32 0))) (let \"v3\" (bin eq "
     "(var "
     "\"v2\") (u32 1))) (if (var \"v3\") ((return)) ()))",
+    "(let \"v0\" (atomic add acq_rel \"out\" (u32 0) - (u32 0))) (let \"v1\" (atomic exchange "
+    "acq_rel "
+    "\"out\" (u32 0) - (u32 5))) (let \"v2\" (atomic add release \"out\" (u32 0) - (u32 0))) (let "
+    "\"v3\" (atomic exchange acquire \"out\" (u32 0) - (u32 6))) (let \"v4\" (atomic exchange "
+    "release "
+    "\"out\" (u32 0) - (u32 7))) (let \"v5\" (atomic add relaxed \"out\" (u32 0) - (u32 0))) (let "
+    "\"v6\" (atomic exchange relaxed \"out\" (u32 0) - (u32 8)))",
     "(let \"v0\" (atomic compare_exchange acq_rel \"out\" (u32 0) (u32 1) (u32 2))) (let \"v1\" "
     "(atomic "
     "exchange release \"out\" (u32 0) - (var \"v0\"))) (let \"v2\" (select (bool 1) (u32 1) "

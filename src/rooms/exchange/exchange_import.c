@@ -113,13 +113,12 @@ static void vyi_import_store(vyi_import *m, const vyi_import_frame *frame)
 static void vyi_import_barrier(vyi_import *m, const vyi_import_frame *frame)
 {
     const uint32_t order = vyi_import_byte(m, frame->at[0]);
-    if (order == 0 || order > 4)
+    if (order == 0 || order > VYI_IMPORT_CONSISTENT)
         vyi_exchange_fail(&m->x, VYRE_E_EXCHANGE_UNSUPPORTED, frame->start,
                           order ? "a barrier of the whole grid, order"
                                 : "a barrier that orders nothing, order", order);
     else
-        vyre_ir_barrier(m->p, VYRE_SCOPE_WORKGROUP,
-                        order == 4 ? VYRE_ORDER_ACQ_REL : (vyre_order)order);
+        vyre_ir_barrier(m->p, VYRE_SCOPE_WORKGROUP, vyi_import_order(order));
 }
 
 static void vyi_import_async(vyi_import *m, const vyi_import_frame *frame, uint32_t field)

@@ -93,6 +93,13 @@ static inline uint32_t vyi_import_type(const vyi_import *m, vyre_value value)
     return value.id ? vyi_definition(m->p, value.id)->type : (uint32_t)VYRE_TYPE_NONE;
 }
 
+#define VYI_IMPORT_CONSISTENT 4u /* an order that no program here has */
+
+static inline vyre_order vyi_import_order(uint32_t order)
+{
+    return order == VYI_IMPORT_CONSISTENT ? VYRE_ORDER_ACQ_REL : (vyre_order)order;
+}
+
 /* Any bit set; itself when it is a bool. */
 VYI_API vyre_value vyi_import_bool(vyi_import *m, vyre_value value);
 /* The bits of an i32, and 0 or 1 of a bool. */

@@ -302,29 +302,29 @@ static bool vyi_import_is_unread(const vyi_import *m)
     return parent->item == 'l' && parent->tag == VYI_NODE_LET && m->marks[m->ordinals] == 0;
 }
 
-/* A poll must not write, and a store need not read. */
+/* A poll must not write, and a store need not read.  The original says both with sequential
+ * consistency; an order that has a half which a load or a store lacks stays what it is. */
 static vyre_value vyi_import_modify(vyi_import *m, uint32_t number, vyre_buffer buffer,
-                                    vyre_value index, vyre_value value, vyre_order order)
+                                    vyre_value index, vyre_value value, uint32_t wire_order)
 {
     static const uint8_t subs[] = { VYRE_ATOMIC_ADD, VYRE_ATOMIC_OR, VYRE_ATOMIC_AND,
                                     VYRE_ATOMIC_XOR, VYRE_ATOMIC_MIN, VYRE_ATOMIC_MAX,
                                     VYRE_ATOMIC_EXCHANGE };
-    const bool acquires = order == VYRE_ORDER_ACQUIRE || order == VYRE_ORDER_ACQ_REL;
-    const bool releases = order == VYRE_ORDER_RELEASE || order == VYRE_ORDER_ACQ_REL;
+    const bool consistent = wire_order == VYI_IMPORT_CONSISTENT;
+    const uint32_t order = (uint32_t)vyi_import_order(wire_order);
+    const uint32_t acquires = order & VYRE_ORDER_ACQUIRE, releases = order & VYRE_ORDER_RELEASE;
     uint32_t bits;
-    if (number == 1 && order != VYRE_ORDER_RELEASE && value.id &&
+    if (number == 1 && (consistent || !releases) && value.id &&
         vyi_literal(m->p, value.id, &bits) && bits == 0)
-        return vyre_ir_atomic_load(m->p, buffer, index,
-                                   acquires ? VYRE_ORDER_ACQUIRE : VYRE_ORDER_RELAXED);
-    if (number == 7 && order != VYRE_ORDER_ACQUIRE && vyi_import_is_unread(m)) {
-        vyre_ir_atomic_store(m->p, buffer, index, value,
-                             releases ? VYRE_ORDER_RELEASE : VYRE_ORDER_RELAXED);
+        return vyre_ir_atomic_load(m->p, buffer, index, (vyre_order)acquires);
+    if (number == 7 && (consistent || !acquires) && vyi_import_is_unread(m)) {
+        vyre_ir_atomic_store(m->p, buffer, index, value, (vyre_order)releases);
         return vyi_import_none();
     }
     if (number == 10)
-        return vyi_import_nand(m->p, buffer, index, value, order);
+        return vyi_import_nand(m->p, buffer, index, value, (vyre_order)order);
     const vyre_atomic_op op = number == 11 ? VYRE_ATOMIC_MAX : (vyre_atomic_op)subs[number - 1];
-    return vyre_ir_atomic(m->p, op, buffer, index, value, order);
+    return vyre_ir_atomic(m->p, op, buffer, index, value, (vyre_order)order);
 }
 
 /* Operands are index, what is expected if anything, and value, in this order. */
@@ -335,7 +335,7 @@ static vyre_value vyi_import_atomic(vyi_import *m, const vyi_import_frame *frame
     const bool expects = vyi_import_byte(m, frame->at[4]) != 0;
     const bool compares = number == 8 || number == 9;
     const vyre_value *operands = m->values + frame->values;
-    if (number == 0x80 || order > 4)
+    if (number == 0x80 || order > VYI_IMPORT_CONSISTENT)
         return vyi_import_refuse(m, frame, number == 0x80 ? "an extension's atomic"
                                                           : "an atomic of order", order);
     const vyre_buffer buffer = vyi_import_buffer(m, frame->at[2]);
@@ -347,13 +347,13 @@ static vyre_value vyi_import_atomic(vyi_import *m, const vyi_import_frame *frame
                                               : "elements that are not u32, for atomic", number);
         return vyi_import_none();
     }
-    const vyre_order orders = order == 4 ? VYRE_ORDER_ACQ_REL : (vyre_order)order;
     const vyre_value index = vyi_import_u32(m, operands[0]);
     if (vyi_import_beyond(m, buffer, index))
         return vyre_ir_u32(m->p, 0);
     if (compares)
-        return vyre_ir_atomic_cas(m->p, buffer, index, operands[1], operands[2], orders);
-    return vyi_import_modify(m, number, buffer, index, operands[1], orders);
+        return vyre_ir_atomic_cas(m->p, buffer, index, operands[1], operands[2],
+                                  vyi_import_order(order));
+    return vyi_import_modify(m, number, buffer, index, operands[1], order);
 }
 
 /* --- the rest ----------------------------------------------------------------- */
