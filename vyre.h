@@ -27877,7 +27877,8 @@ static inline bool vyi_held_meanwhile(const vyi_queue *q, uint32_t held)
 }
 
 /* Of an owner that is many: at most `count` slots that follow each other, BUSY with
- * their next generation, their mirror words 0; how many, and the first. */
+ * their next generation, their mirror words 0; how many, and the first.  0: there was a
+ * moment during the call when none was free, or somebody holds all slots. */
 VYI_API uint32_t vyi_share_claim(vyi_queue *q, const vyi_owner *o, vyi_share *share,
                                  uint32_t count, uint32_t *first);
 
@@ -27885,6 +27886,16 @@ VYI_API uint32_t vyi_share_claim(vyi_queue *q, const vyi_owner *o, vyi_share *sh
  * generation.  False when it is in use.  Who becomes its owner changes the mark after
  * that, so that either the owner is seen, or the move fails. */
 VYI_API bool vyi_slot_claim(vyi_queue *q, const vyi_owner *o, uint32_t slot);
+
+/* The same in a look at several; of one of the owner's that is in use the generation is
+ * added to *used.
+ * Others may take one ahead of a look and give back another one behind it, so that it finds
+ * none although one was free at any time.  But who takes a slot moves its generation: two
+ * looks with the same sum saw the same works in the same slots, and none was free between
+ * the two.  A look more is owed to a slot that another thread took meanwhile. */
+VYI_API bool vyi_slot_seek(vyi_queue *q, const vyi_owner *o, uint32_t slot, uint64_t *used);
+#define VYI_SEEK_BEGIN UINT64_MAX /* no sum */
+
 /* Their mirror words, before works are written. */
 VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count);
 
@@ -28874,6 +28885,23 @@ VYI_API bool vyi_slot_claim(vyi_queue *q, const vyi_owner *o, uint32_t slot)
     return vyi_slot_settle(q, slot, mark, outcome, next);
 }
 
+/* Who waits may move the mark to FREE, and who cancels to ENDING and back. */
+VYI_API bool vyi_slot_seek(vyi_queue *q, const vyi_owner *o, uint32_t slot, uint64_t *used)
+{
+    const uint32_t *at = &q->slots.marks[slot];
+    while (vyi_load_owner(q, slot) == o) {
+        const uint32_t mark = vyi_load_acquire(at), phase = vyi_mark_phase(mark);
+        if (phase == VYI_PHASE_FREE || (phase == VYI_PHASE_FLIGHT && vyi_slot_outcome(q, slot))) {
+            if (vyi_slot_claim(q, o, slot))
+                return true;
+        } else if (vyi_load_acquire(at) == mark) {
+            *used += vyi_mark_generation(mark);
+            return false;
+        }
+    }
+    return false;
+}
+
 VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count)
 {
     uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror) + first;
@@ -28885,16 +28913,30 @@ VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count)
         vyi_fence_stores();
 }
 
+/* Every slot of the share, from the next one on, until one is the caller's. */
+VYI_OUTLINE
+static bool vyi_share_seek(vyi_queue *q, const vyi_owner *o, const vyi_share *share,
+                           uint32_t *place)
+{
+    uint64_t used = VYI_SEEK_BEGIN, before;
+    do {
+        before = used;
+        used = 0;
+        *place = vyi_load_relaxed(&share->next);
+        for (uint32_t tried = 0; tried < share->count; tried++) {
+            if (vyi_slot_seek(q, o, share->first + *place, &used))
+                return true;
+            *place = vyi_share_after(share, *place);
+        }
+    } while (used != before);
+    return false;
+}
+
 VYI_API uint32_t vyi_share_claim(vyi_queue *q, const vyi_owner *o, vyi_share *share,
                                  uint32_t count, uint32_t *first)
 {
-    uint32_t place = vyi_load_relaxed(&share->next), n = 0;
-    for (uint32_t tried = 0; tried < share->count && n == 0; tried++) {
-        n = vyi_slot_claim(q, o, share->first + place);
-        if (!n)
-            place = vyi_share_after(share, place);
-    }
-    if (n == 0)
+    uint32_t place = vyi_load_relaxed(&share->next), n = 1;
+    if (!vyi_slot_claim(q, o, share->first + place) && !vyi_share_seek(q, o, share, &place))
         return 0;
     while (n < count && place + n < share->count &&
            vyi_slot_claim(q, o, share->first + place + n))
@@ -30639,25 +30681,45 @@ static bool vyi_wide_is_used_up(const vyi_wides *w, uint32_t at)
     return vyi_load_acquire(&w->generations[at]) == VYI_GATE_LAST;
 }
 
-/* A slot that is now the caller's, BUSY; false: none is free. */
+static bool vyi_wide_is_fresh(const vyi_queue *q, uint32_t at)
+{
+    return !vyi_wide_is_used_up(&q->wides, at) &&
+           vyi_order_slot_is_settled(q, q->slots.lanes + at);
+}
+
+/* One attempt; otherwise the slot's generation is added to *used. */
+static bool vyi_wide_take(vyi_queue *q, uint32_t at, uint64_t *used)
+{
+    const uint32_t slot = q->slots.lanes + at;
+    uint32_t *mark = &q->slots.marks[slot];
+    if (vyi_wide_is_fresh(q, at)) {
+        if (!vyi_slot_seek(q, &q->wides.owner, slot, used))
+            return false;
+        if (vyi_wide_is_fresh(q, at))
+            return true;
+        /* Its last work has come and gone since the first look. */
+        vyi_store_release(mark, vyi_mark_with(vyi_load_relaxed(mark), VYI_PHASE_FREE));
+    }
+    *used += vyi_mark_generation(vyi_load_acquire(mark));
+    return false;
+}
+
+/* A slot that is now the caller's, BUSY; false: for a moment none was free. */
 static bool vyi_wide_claim(vyi_queue *q, uint32_t *slot)
 {
     vyi_wides *w = &q->wides;
-    vyi_share *share = &w->owner.shares[0];
-    const uint32_t turn = vyi_fetch_add(&share->next, 1);
-    for (uint32_t tried = 0; tried < w->count; tried++) {
-        const uint32_t at = (turn + tried) % w->count;
-        *slot = share->first + at;
-        if (vyi_wide_is_used_up(w, at) || !vyi_order_slot_is_settled(q, *slot) ||
-            !vyi_slot_claim(q, &w->owner, *slot))
-            continue;
-        if (!vyi_wide_is_used_up(w, at) && vyi_order_slot_is_settled(q, *slot))
-            return true;
-        /* Its last work has come and gone since the first look. */
-        vyi_store_release(&q->slots.marks[*slot],
-                          vyi_mark_with(vyi_load_relaxed(&q->slots.marks[*slot]),
-                                        VYI_PHASE_FREE));
-    }
+    const uint32_t turn = vyi_fetch_add(&w->owner.shares[0].next, 1);
+    uint64_t used = VYI_SEEK_BEGIN, before;
+    do {
+        before = used;
+        used = 0;
+        for (uint32_t tried = 0; tried < w->count; tried++) {
+            const uint32_t at = (turn + tried) % w->count;
+            *slot = q->slots.lanes + at;
+            if (vyi_wide_take(q, at, &used))
+                return true;
+        }
+    } while (used != before);
     return false;
 }
 

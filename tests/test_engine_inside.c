@@ -203,6 +203,109 @@ static void threads_live_through_recoveries(void)
     }
 }
 
+/* --- a look for a slot while others take and give back ------------------------ */
+
+#define LOOKERS 4u
+
+typedef struct looker {
+    vyi_queue *q;
+    uint32_t   number, rounds, missed, *done;
+} looker;
+
+/* A slot is given back as one that was seen to end, or as one whose work has ended. */
+static void give_back(vyi_queue *q, uint32_t slot, bool seen)
+{
+    uint32_t *mark = &q->slots.marks[slot];
+    uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror);
+    if (!seen)
+        vyi_store_release(&mirror[slot], vyi_le32(VYRE_SLOT_DONE));
+    vyi_store_release(mark, vyi_mark_with(vyi_load_relaxed(mark), seen ? VYI_PHASE_FREE
+                                                                       : VYI_PHASE_FLIGHT));
+}
+
+static void *take_and_give_back(void *user)
+{
+    looker *l = (looker *)user;
+    vyi_share *share = &l->q->slots.pool.shares[0];
+    for (uint32_t i = 0; i < l->rounds; i++) {
+        uint32_t slot = 0;
+        if (vyi_share_claim(l->q, &l->q->slots.pool, share, 1, &slot))
+            give_back(l->q, slot, (i + l->number) % 4 != 0);
+        else
+            l->missed++;
+    }
+    vyi_fetch_add(l->done, 1);
+    return NULL;
+}
+
+/* Who waits for a work sees that it has ended. */
+static void see_ends(vyi_queue *q)
+{
+    for (uint32_t slot = 0; slot < q->slots.count; slot++) {
+        const uint32_t mark = vyi_load_acquire(&q->slots.marks[slot]);
+        const uint32_t outcome = vyi_slot_outcome(q, slot);
+        if (vyi_mark_is_out(mark) && outcome)
+            (void)vyi_slot_seen(q, false, slot, mark, outcome, true);
+    }
+}
+
+/* As many slots as threads, each of which has one at most: whoever looks for one has one
+ * to find. */
+static void a_slot_that_is_free_is_found(void)
+{
+    vyre_desc d = engine_desc(LOOKERS);
+    d.backend = VYRE_BACKEND_CPU;
+    vyre *v = engine_open(&d);
+    looker l[LOOKERS];
+    pthread_t threads[LOOKERS];
+    uint32_t done = 0, missed = 0;
+    vyi_store_pointer(&v->queue.slots.pool.thread, (void *)(uintptr_t)VYI_OWNER_MANY);
+    for (uint32_t i = 0; i < LOOKERS; i++) {
+        l[i] = (looker){ &v->queue, i, 500000, 0, &done };
+        CHECK_EQ(pthread_create(&threads[i], NULL, take_and_give_back, &l[i]), 0);
+    }
+    while (vyi_load_acquire(&done) < LOOKERS)
+        see_ends(&v->queue);
+    for (uint32_t i = 0; i < LOOKERS; i++) {
+        pthread_join(threads[i], NULL);
+        missed += l[i].missed;
+    }
+    CHECK_EQ(missed, 0);
+    vyre_close(v);
+}
+
+static void *take_what_has_ended(void *user)
+{
+    looker *l = (looker *)user;
+    for (uint32_t i = 0; i < l->rounds; i++) {
+        uint64_t used = 0;
+        if (vyi_slot_seek(l->q, &l->q->slots.pool, 0, &used))
+            give_back(l->q, 0, false);
+        else
+            l->missed++;
+    }
+    vyi_fetch_add(l->done, 1);
+    return NULL;
+}
+
+/* Nobody takes the only slot from who takes it, but its end is seen just then. */
+static void a_slot_that_is_seen_to_end_is_taken(void)
+{
+    vyre_desc d = engine_desc(1);
+    d.backend = VYRE_BACKEND_CPU;
+    vyre *v = engine_open(&d);
+    uint32_t done = 0;
+    looker l = { &v->queue, 0, 200000, 0, &done };
+    pthread_t thread;
+    vyi_store_pointer(&v->queue.slots.pool.thread, (void *)(uintptr_t)VYI_OWNER_MANY);
+    CHECK_EQ(pthread_create(&thread, NULL, take_what_has_ended, &l), 0);
+    while (vyi_load_acquire(&done) == 0)
+        see_ends(&v->queue);
+    pthread_join(thread, NULL);
+    CHECK_EQ(l.missed, 0);
+    vyre_close(v);
+}
+
 /* --- numbers that come to their end -------------------------------------- */
 
 /* Generations and the kernel's own counter go past their last value. */
@@ -550,6 +653,8 @@ int main(void)
     RUN(a_recovery_that_is_under_way_tells_nothing);
     RUN(no_slot_is_held_while_the_program_fills_buffers);
     RUN(threads_live_through_recoveries);
+    RUN(a_slot_that_is_free_is_found);
+    RUN(a_slot_that_is_seen_to_end_is_taken);
     RUN(numbers_wrap_around);
     RUN(a_kernel_that_is_about_to_sleep_is_not_missed);
     RUN(a_kernel_with_news_does_not_sleep);

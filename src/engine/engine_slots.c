@@ -254,6 +254,23 @@ VYI_API bool vyi_slot_claim(vyi_queue *q, const vyi_owner *o, uint32_t slot)
     return vyi_slot_settle(q, slot, mark, outcome, next);
 }
 
+/* Who waits may move the mark to FREE, and who cancels to ENDING and back. */
+VYI_API bool vyi_slot_seek(vyi_queue *q, const vyi_owner *o, uint32_t slot, uint64_t *used)
+{
+    const uint32_t *at = &q->slots.marks[slot];
+    while (vyi_load_owner(q, slot) == o) {
+        const uint32_t mark = vyi_load_acquire(at), phase = vyi_mark_phase(mark);
+        if (phase == VYI_PHASE_FREE || (phase == VYI_PHASE_FLIGHT && vyi_slot_outcome(q, slot))) {
+            if (vyi_slot_claim(q, o, slot))
+                return true;
+        } else if (vyi_load_acquire(at) == mark) {
+            *used += vyi_mark_generation(mark);
+            return false;
+        }
+    }
+    return false;
+}
+
 VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count)
 {
     uint32_t *mirror = vyi_device_words(vyi_queue_device(q), q->slots.mirror) + first;
@@ -265,16 +282,30 @@ VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count)
         vyi_fence_stores();
 }
 
+/* Every slot of the share, from the next one on, until one is the caller's. */
+VYI_OUTLINE
+static bool vyi_share_seek(vyi_queue *q, const vyi_owner *o, const vyi_share *share,
+                           uint32_t *place)
+{
+    uint64_t used = VYI_SEEK_BEGIN, before;
+    do {
+        before = used;
+        used = 0;
+        *place = vyi_load_relaxed(&share->next);
+        for (uint32_t tried = 0; tried < share->count; tried++) {
+            if (vyi_slot_seek(q, o, share->first + *place, &used))
+                return true;
+            *place = vyi_share_after(share, *place);
+        }
+    } while (used != before);
+    return false;
+}
+
 VYI_API uint32_t vyi_share_claim(vyi_queue *q, const vyi_owner *o, vyi_share *share,
                                  uint32_t count, uint32_t *first)
 {
-    uint32_t place = vyi_load_relaxed(&share->next), n = 0;
-    for (uint32_t tried = 0; tried < share->count && n == 0; tried++) {
-        n = vyi_slot_claim(q, o, share->first + place);
-        if (!n)
-            place = vyi_share_after(share, place);
-    }
-    if (n == 0)
+    uint32_t place = vyi_load_relaxed(&share->next), n = 1;
+    if (!vyi_slot_claim(q, o, share->first + place) && !vyi_share_seek(q, o, share, &place))
         return 0;
     while (n < count && place + n < share->count &&
            vyi_slot_claim(q, o, share->first + place + n))

@@ -234,7 +234,8 @@ static inline bool vyi_held_meanwhile(const vyi_queue *q, uint32_t held)
 }
 
 /* Of an owner that is many: at most `count` slots that follow each other, BUSY with
- * their next generation, their mirror words 0; how many, and the first. */
+ * their next generation, their mirror words 0; how many, and the first.  0: there was a
+ * moment during the call when none was free, or somebody holds all slots. */
 VYI_API uint32_t vyi_share_claim(vyi_queue *q, const vyi_owner *o, vyi_share *share,
                                  uint32_t count, uint32_t *first);
 
@@ -242,6 +243,16 @@ VYI_API uint32_t vyi_share_claim(vyi_queue *q, const vyi_owner *o, vyi_share *sh
  * generation.  False when it is in use.  Who becomes its owner changes the mark after
  * that, so that either the owner is seen, or the move fails. */
 VYI_API bool vyi_slot_claim(vyi_queue *q, const vyi_owner *o, uint32_t slot);
+
+/* The same in a look at several; of one of the owner's that is in use the generation is
+ * added to *used.
+ * Others may take one ahead of a look and give back another one behind it, so that it finds
+ * none although one was free at any time.  But who takes a slot moves its generation: two
+ * looks with the same sum saw the same works in the same slots, and none was free between
+ * the two.  A look more is owed to a slot that another thread took meanwhile. */
+VYI_API bool vyi_slot_seek(vyi_queue *q, const vyi_owner *o, uint32_t slot, uint64_t *used);
+#define VYI_SEEK_BEGIN UINT64_MAX /* no sum */
+
 /* Their mirror words, before works are written. */
 VYI_API void vyi_slots_clear(vyi_queue *q, uint32_t first, uint32_t count);
 

@@ -136,25 +136,45 @@ static bool vyi_wide_is_used_up(const vyi_wides *w, uint32_t at)
     return vyi_load_acquire(&w->generations[at]) == VYI_GATE_LAST;
 }
 
-/* A slot that is now the caller's, BUSY; false: none is free. */
+static bool vyi_wide_is_fresh(const vyi_queue *q, uint32_t at)
+{
+    return !vyi_wide_is_used_up(&q->wides, at) &&
+           vyi_order_slot_is_settled(q, q->slots.lanes + at);
+}
+
+/* One attempt; otherwise the slot's generation is added to *used. */
+static bool vyi_wide_take(vyi_queue *q, uint32_t at, uint64_t *used)
+{
+    const uint32_t slot = q->slots.lanes + at;
+    uint32_t *mark = &q->slots.marks[slot];
+    if (vyi_wide_is_fresh(q, at)) {
+        if (!vyi_slot_seek(q, &q->wides.owner, slot, used))
+            return false;
+        if (vyi_wide_is_fresh(q, at))
+            return true;
+        /* Its last work has come and gone since the first look. */
+        vyi_store_release(mark, vyi_mark_with(vyi_load_relaxed(mark), VYI_PHASE_FREE));
+    }
+    *used += vyi_mark_generation(vyi_load_acquire(mark));
+    return false;
+}
+
+/* A slot that is now the caller's, BUSY; false: for a moment none was free. */
 static bool vyi_wide_claim(vyi_queue *q, uint32_t *slot)
 {
     vyi_wides *w = &q->wides;
-    vyi_share *share = &w->owner.shares[0];
-    const uint32_t turn = vyi_fetch_add(&share->next, 1);
-    for (uint32_t tried = 0; tried < w->count; tried++) {
-        const uint32_t at = (turn + tried) % w->count;
-        *slot = share->first + at;
-        if (vyi_wide_is_used_up(w, at) || !vyi_order_slot_is_settled(q, *slot) ||
-            !vyi_slot_claim(q, &w->owner, *slot))
-            continue;
-        if (!vyi_wide_is_used_up(w, at) && vyi_order_slot_is_settled(q, *slot))
-            return true;
-        /* Its last work has come and gone since the first look. */
-        vyi_store_release(&q->slots.marks[*slot],
-                          vyi_mark_with(vyi_load_relaxed(&q->slots.marks[*slot]),
-                                        VYI_PHASE_FREE));
-    }
+    const uint32_t turn = vyi_fetch_add(&w->owner.shares[0].next, 1);
+    uint64_t used = VYI_SEEK_BEGIN, before;
+    do {
+        before = used;
+        used = 0;
+        for (uint32_t tried = 0; tried < w->count; tried++) {
+            const uint32_t at = (turn + tried) % w->count;
+            *slot = q->slots.lanes + at;
+            if (vyi_wide_take(q, at, &used))
+                return true;
+        }
+    } while (used != before);
     return false;
 }
 
