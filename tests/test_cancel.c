@@ -220,6 +220,7 @@ static void a_dispatch_of_bytes_knows_no_wish(void)
     CHECK_EQ(vyre_ring_encode(ring, sizeof ring, 4, NULL), VYRE_OK);
     CHECK_EQ(vyre_log_encode(log, vyre_log_size(64), 64, NULL), VYRE_OK);
     CHECK_EQ(vyre_io_encode(io, vyre_io_size(64), 64, NULL), VYRE_OK);
+    io[1] = io[2] = io[3] = 1; /* of a request that is not PUBLISHED, and no wishes */
     for (uint32_t i = 0; i < 4; i++)
         CHECK_EQ(vyre_ring_publish(ring, sizeof ring, i, &add, NULL), VYRE_OK);
     b.control = control, b.control_size = control_size;

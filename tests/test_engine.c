@@ -105,6 +105,14 @@ static void null_handles_are_refused(void)
     CHECK_EQ(vyre_tenant_enable(NULL, 0, true, NULL), VYRE_E_ARGUMENT);
     CHECK_EQ(vyre_recover(NULL, NULL), VYRE_E_ARGUMENT);
     CHECK(!vyre_map(NULL, 0, NULL));
+    vyre_error err;
+    CHECK_EQ(vyre_publish(NULL, NULL, NULL, &err), VYRE_E_ARGUMENT);
+    CHECK_TEXT(err.text, "the handle is NULL");
+    const vyre_desc d = engine_desc(16);
+    vyre *v = engine_open(&d);
+    CHECK_EQ(vyre_publish(v, NULL, NULL, &err), VYRE_E_ARGUMENT);
+    CHECK_TEXT(err.text, "work is NULL");
+    vyre_close(v);
     vyre_close(NULL);
     vyre_query(NULL, &info);
     CHECK_EQ(info.slot_count, 0);

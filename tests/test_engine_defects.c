@@ -190,6 +190,31 @@ static void a_fault_that_is_replaced_is_not_taken_for_success(void)
     vyre_close(v);
 }
 
+/* Each look after the device goes on where the one before was, over all slots. */
+static void every_slot_s_old_trouble_is_forgotten(void)
+{
+    enum { SLOTS = 40, AT_ONCE = 16 };
+    vyre_desc d = defect_desc(SLOTS);
+    vyre *v = engine_open(&d);
+    vyi_slots *s = &v->queue.slots;
+    vyi_mutex_lock(&v->lock);
+    const uint32_t first = s->sweep;
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        s->trouble[i].generation = 1;
+        s->marks[i] = (1 + VYI_GENERATION_KNOWN) << VYI_GENERATION_BIT;
+    }
+    for (uint32_t seen = AT_ONCE; seen < SLOTS + AT_ONCE; seen += AT_ONCE) {
+        vyi_troubles_forget(&v->queue);
+        for (uint32_t i = 0; i < SLOTS; i++)
+            CHECK_EQ(s->trouble[(first + i) % SLOTS].generation, i >= seen);
+        CHECK_EQ(s->sweep, (first + seen) % SLOTS);
+    }
+    for (uint32_t i = 0; i < SLOTS; i++)
+        s->marks[i] = 0;
+    vyi_mutex_unlock(&v->lock);
+    vyre_close(v);
+}
+
 typedef struct writer {
     vyre    *v;
     uint32_t mark;
@@ -570,6 +595,16 @@ static void an_opcode_that_nobody_has_is_refused(void)
     CHECK_EQ(vyre_wait(v, t, 10 * SECOND, &err), VYRE_E_FAULT);
     CHECK_EQ(err.native, VYRE_FAULT_OPCODE);
     vyre_close(v);
+
+    const vyre_work reserved = engine_work(0xfff5u, 0, 0, 0);
+    CHECK(!vyre_opcode_publishable(VYRE_OP_LOAD_MISS) && !vyre_opcode_publishable(reserved.opcode));
+    for (uint32_t misses = 0; misses < 2; misses++) { /* a reserved one that a kernel may have */
+        d.kernel.load_miss = misses;
+        v = engine_open(&d);
+        CHECK_EQ(vyre_publish(v, &reserved, NULL, NULL), VYRE_E_OPCODE);
+        CHECK_EQ(vyre_publish(v, &miss, NULL, NULL), misses ? VYRE_OK : VYRE_E_OPCODE);
+        vyre_close(v);
+    }
 }
 
 /* A table of many, and every opcode in it is found. */
@@ -725,6 +760,7 @@ int main(void)
     };
     RUN(a_run_beside_anothers_faults_is_not_stale);
     RUN(old_troubles_are_forgotten);
+    RUN(every_slot_s_old_trouble_is_forgotten);
     RUN(a_fault_that_is_replaced_is_not_taken_for_success);
     RUN(a_drain_waits_for_what_is_being_written_down);
     RUN(a_disabled_tenant_stays_disabled);

@@ -163,6 +163,46 @@ static void works_that_are_torn_end_with_a_fault(void)
     vyre_close(v);
 }
 
+/* --- the last generation of a wide slot ------------------------------------- */
+
+static void renew(vyre *v)
+{
+    vyi_mutex_lock(&v->lock);
+    CHECK(vyi_wide_renew(&v->queue));
+    vyi_mutex_unlock(&v->lock);
+}
+
+/* Groups of the launch in flight may have seen the gate open, so the slot rests until it has
+ * ended; then its words are as they were at first. */
+static void a_wide_slot_rests_until_its_launches_have_ended(void)
+{
+    const vyre_desc d = paths_desc();
+    vyre *v = paths_open(&d, true);
+    vyi_queue *q = &v->queue;
+    uint32_t *gates = words_of(v, q->wides.buffer) + VYI_WIDE_GATES, *state = state_of(v, 0);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    const uint64_t ended = ++q->chain.completed;
+    CHECK_EQ(q->chain.launched, ended + 1);
+    q->wides.generations[0] = VYI_GATE_LAST;
+    gates[0] = VYI_GATE_LAST << VYI_GATE_GENERATION | 1;
+    state[VYI_WIDE_NEXT] = VYI_GATE_LAST << VYI_GATE_GENERATION | 3;
+    state[VYI_WIDE_DONE] = VYI_GATE_LAST;
+    for (uint32_t i = 0; i < 3; i++) {
+        renew(v);
+        CHECK_EQ(gates[0], 0);
+        CHECK_EQ(q->wides.generations[0], VYI_GATE_LAST);
+        CHECK_EQ(state[VYI_WIDE_DONE], VYI_GATE_LAST);
+    }
+    q->chain.completed = q->chain.launched++; /* a later one cannot have seen it */
+    renew(v);
+    CHECK_EQ(q->wides.generations[0], 0);
+    CHECK_EQ(state[VYI_WIDE_NEXT] | state[VYI_WIDE_DONE], 0);
+    CHECK_EQ(q->wides.retired[0], 0);
+    q->chain.completed = ended - 1;
+    q->chain.launched = ended + 1;
+    vyre_close(v);
+}
+
 /* --- passes of two kinds --------------------------------------------------- */
 
 static void a_lane_s_work_is_company_until_it_ends(void)
@@ -630,6 +670,79 @@ static void a_look_in_the_middle_of_a_hold(void)
     vyre_close(v);
 }
 
+/* --- what a pass prints, a stop in vain, the next device --------------------- */
+
+static void count_records(void *user, const vyre_log_record *record)
+{
+    CHECK_EQ(record->format, 42);
+    ++*(uint32_t *)user;
+}
+
+/* Who prints has not ended, so its record may be half of one. */
+static void what_a_pass_prints_is_told_when_its_slots_rest(void)
+{
+    vyre_desc d = paths_desc();
+    uint32_t count = 0;
+    d.log = count_records;
+    d.log_user = &count;
+    d.mode = VYRE_MODE_PASSES;
+    vyre *v = paths_open(&d, false);
+    uint32_t *log = words_of(v, VYI_ROLE_LOG);
+    const vyre_ticket t = engine_publish(v, engine_add(1));
+    drive(v);
+    CHECK_EQ(vyi_queue_in_flight(&v->queue), 1);
+    log[VYRE_LOG_CURSOR] = VYRE_LOG_RECORD_WORDS;
+    log[VYRE_LOG_RECORDS] = 42;
+    for (uint32_t ended = 0; ended < 2; ended++) {
+        if (ended)
+            end_slot(v, VYI_TICKET_SLOT(t));
+        CHECK_EQ(vyre_poll(v, t), ended ? VYRE_OK : VYRE_PENDING);
+        vyi_mutex_lock(&v->lock);
+        vyi_queue_deliver_log(&v->queue);
+        vyi_mutex_unlock(&v->lock);
+        CHECK_EQ(count, ended);
+    }
+    CHECK_EQ(vyi_queue_in_flight(&v->queue), 1);
+    vyre_close(v);
+}
+
+/* Nothing is launched behind a launch that has not ended when the stop's time was up. */
+static void a_stop_in_vain_launches_nothing_more(void)
+{
+    const vyre_desc d = paths_desc();
+    vyre *v = paths_open(&d, true);
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    CHECK_EQ(vyre_stop(v, 2000000, NULL), VYRE_TIMEOUT);
+    CHECK_EQ(v->queue.state, VYI_STATE_STOPPING);
+    const uint32_t before = fake.launches_seen;
+    end_launches(v);
+    drive(v);
+    CHECK_EQ(fake.launches_seen, before);
+    CHECK_EQ(vyre_stop(v, SECOND, NULL), VYRE_OK);
+    CHECK_EQ(v->queue.state, VYI_STATE_IDLE);
+    vyre_close(v);
+}
+
+/* The gates of the works that are to run again are open there, from the first slot on. */
+static void the_next_device_has_the_works_gates(void)
+{
+    vyre_desc d = paths_desc();
+    d.lost_work = VYRE_LOST_RERUN;
+    vyre *v = paths_open(&d, true);
+    for (uint32_t i = 0; i < 2; i++)
+        CHECK_EQ(VYI_TICKET_SLOT(engine_publish(v, range_work())), v->queue.slots.lanes + i);
+    engine_lose(v);
+    CHECK_EQ(vyre_recover(v, NULL), VYRE_OK);
+    const uint32_t *words = words_of(v, v->queue.wides.buffer);
+    for (uint32_t i = 0; i < 2; i++) {
+        const uint32_t generation = v->queue.wides.generations[i];
+        CHECK(generation != 0);
+        CHECK_EQ(words[VYI_WIDE_GATES + i] >> VYI_GATE_GENERATION, generation);
+        CHECK_EQ(words[VYI_WIDE_CHUNKS + i], generation << VYI_GATE_GENERATION | CHUNKS);
+    }
+    vyre_close(v);
+}
+
 /* --- launches that outlast their rounds ------------------------------------- */
 
 /* Lanes that have used up their rounds show that they go on. */
@@ -681,6 +794,7 @@ static void rounds_are_not_learnt_from_a_launch_that_outlasts_them(void)
 int main(void)
 {
     RUN(works_that_are_torn_end_with_a_fault);
+    RUN(a_wide_slot_rests_until_its_launches_have_ended);
     RUN(a_lane_s_work_is_company_until_it_ends);
     RUN(passes_of_two_kinds_take_turns);
     RUN(a_pass_goes_on_where_groups_were);
@@ -694,5 +808,8 @@ int main(void)
     RUN(the_last_binding_may_be_taken);
     RUN(held_slots_tell_what_was_seen);
     RUN(a_look_in_the_middle_of_a_hold);
+    RUN(what_a_pass_prints_is_told_when_its_slots_rest);
+    RUN(a_stop_in_vain_launches_nothing_more);
+    RUN(the_next_device_has_the_works_gates);
     return test_end();
 }

@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -31,7 +32,8 @@ static struct hooks {
     uint32_t copies;     /* of those, by threads that are not the test's */
     int      direct;     /* of an open with O_DIRECT */
     uint32_t more;
-} hooks = { 0, 0, UINT32_MAX, -1, 0, 0, 0, 0, 0, 0, 0, 0 };
+    bool     takes_direct; /* every file system does, and goes through the page cache */
+} hooks = { 0, 0, UINT32_MAX, -1, 0, 0, 0, 0, 0, 0, 0, 0, false };
 
 static pthread_t hook_main;
 
@@ -103,7 +105,17 @@ static int hook_peek(struct io_uring *ring, struct io_uring_cqe **cqe)
 static int hook_open(const char *path, int how, ...)
 {
     errno = how & O_DIRECT && hooks.direct ? hooks.direct : hooks.open;
-    return errno ? -1 : open(path, how, 0666);
+    return errno ? -1 : open(path, hooks.takes_direct ? how & ~O_DIRECT : how, 0666);
+}
+
+static int hook_fcntl(int fd, int what, ...)
+{
+    va_list more;
+    va_start(more, what);
+    const int flags = what == F_SETFL ? va_arg(more, int) : 0;
+    va_end(more);
+    const int direct = what == F_GETFL && hooks.takes_direct ? O_DIRECT : 0;
+    return fcntl(fd, what, flags) | direct;
 }
 
 static int hook_stat(int fd, struct stat *about)
@@ -127,6 +139,7 @@ static int hook_submit(struct io_uring *ring)
 #define io_uring_submit     hook_submit
 #define io_uring_peek_cqe   hook_peek
 #define open                hook_open
+#define fcntl               hook_fcntl
 #define fstat               hook_stat
 
 #define VYRE_NO_VULKAN
@@ -175,7 +188,7 @@ static uint64_t now_ns(void)
 
 static void hooks_reset(void)
 {
-    const struct hooks none = { 0, 0, UINT32_MAX, -1, 0, 0, 0, 0, 0, 0, 0, 0 };
+    const struct hooks none = { 0, 0, UINT32_MAX, -1, 0, 0, 0, 0, 0, 0, 0, 0, false };
     hooks = none;
 }
 
@@ -866,6 +879,37 @@ static void around_the_page_cache(void)
     small_close(&b);
 }
 
+/* Whatever the file system here: what O_DIRECT refuses is tried again without, once; any
+ * other error, and the same one of a file that has no O_DIRECT, is the request's. */
+static void what_o_direct_refuses(void)
+{
+    static const struct {
+        int  error;
+        bool direct, again;
+    } rows[] = {
+        { EINVAL, true, true }, { EFAULT, true, true }, { EIO, true, false },
+        { EINVAL, false, false }, { EFAULT, false, false },
+    };
+    for (uint32_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const uint32_t flags = VYRE_IO_CAN_READ | (rows[i].direct ? VYRE_IO_DIRECT : 0);
+        vyre_io_info info;
+        bench_pump b;
+        small_open(&b, VYRE_IO_CAN_READ);
+        hooks.takes_direct = true;
+        const uint32_t file = add_path(b.io, b.fd, flags);
+        hooks.fail = rows[i].error;
+        hooks.times = 1;
+        ask(0, VYRE_IO_READ, file, b.target, 3, 100, 0);
+        if (rows[i].again)
+            CHECK_EQ(answer_ok(b.io, 0), 100);
+        else
+            CHECK_EQ(answer_error(b.io, 0), VYRE_IO_CODE_SYSTEM | (uint32_t)rows[i].error << 8);
+        vyre_io_query(b.io, &info);
+        CHECK_EQ(info.direct_refused, rows[i].again);
+        small_close(&b);
+    }
+}
+
 /* A file system that does not open with it. */
 static void no_way_around_the_page_cache(void)
 {
@@ -1103,6 +1147,27 @@ static void closing_waits_for_nobody(void)
     vyi_store_release(&gate, 1);
     while (__atomic_load_n(&inside, __ATOMIC_ACQUIRE))
         usleep(1000);
+}
+
+/* Calls that have come back hold no close up: the pump is freed, not left behind. */
+static void closing_after_calls_that_came_back(void)
+{
+    static uint8_t memory[997];
+    oom_state oom;
+    vyre_io_desc d = io_desc();
+    uint32_t source, calls = 0;
+    oom_begin(&oom);
+    d.allocator = oom_allocator(&oom);
+    vyre_io *io = io_open(&d);
+    const uint32_t target = add_memory(io, memory, sizeof memory, 0);
+    CHECK_EQ(vyre_io_add_source(io, source_read, &calls, 70000, VYRE_IO_CAN_READ, &source, NULL),
+             VYRE_OK);
+    for (uint32_t i = 0; i < 8; i++) {
+        ask(i, VYRE_IO_READ, source, target, 0, sizeof memory, 0);
+        CHECK_EQ(answer_ok(io, i), sizeof memory);
+    }
+    vyre_io_close(io);
+    CHECK(oom_is_clean(&oom));
 }
 
 /* Requests that are under way when the pump is closed: each has one answer. */
@@ -1394,10 +1459,12 @@ int main(void)
     EACH(files_that_end_early);
     EACH(descriptors_that_were_closed);
     EACH(around_the_page_cache);
+    EACH(what_o_direct_refuses);
     EACH(no_way_around_the_page_cache);
     EACH(a_source_that_cannot_count);
     EACH(large_reads_are_copied_by_threads);
     EACH(closing_in_the_middle);
+    EACH(closing_after_calls_that_came_back);
     EACH(hostile_queues);
     EACH(killed_in_the_middle);
     EACH(what_is_refused);

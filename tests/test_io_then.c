@@ -227,7 +227,7 @@ static void a_lost_device_changes_nothing(void)
 static void what_is_refused(void)
 {
     machine m;
-    vyre_ticket t[65];
+    vyre_ticket t[65], untold = { 77, 78 };
     vyre_error err;
     memset(&err, 0, sizeof err);
     machine_open(&m, 0, true);
@@ -243,7 +243,10 @@ static void what_is_refused(void)
     const vyre_work even = { OP_SUM, 0, VYRE_PRIORITY_NORMAL, 2, { 0, 1 } };
     CHECK_EQ(vyre_io_read_then(m.io, &read, &even, NULL, &err), VYRE_E_IO_REQUEST);
     const vyre_io_read good = { m.source, m.target, 0, 0, 4 };
-    CHECK_EQ(vyre_io_read_then(m.io, &good, &odd, NULL, &err), VYRE_E_OPCODE);
+    CHECK_EQ(vyre_io_read_then(m.io, &good, &odd, &untold, &err), VYRE_E_OPCODE);
+    CHECK(untold.slot == 77 && untold.generation == 78);
+    CHECK_EQ(vyre_io_read_then(m.io, &good, &even, NULL, &err), VYRE_OK); /* nobody asks for it */
+    CHECK_EQ(vyre_drain(m.v, 300 * SECOND, NULL), VYRE_OK);
     /* 32 wide slots are fewer than reads, and than events. */
     m.from.gate = 0;
     vyre_status status = VYRE_OK;
@@ -260,7 +263,7 @@ static void what_is_refused(void)
     vyre_io_info info;
     vyre_io_query(m.io, &info);
     CHECK_EQ(info.in_flight, 0);
-    CHECK_EQ(info.submitted.reads, count);
+    CHECK_EQ(info.submitted.reads, count + 1);
     machine_close(&m);
 }
 

@@ -162,6 +162,7 @@ static void records_are_whole_and_come_once(void)
 typedef struct heard {
     uint8_t  times[MOST];
     uint32_t count, torn;
+    uint32_t from; /* the slot's first word, in the last one */
 } heard;
 
 static void on_record(void *user, const struct vyre_log_record *record)
@@ -169,6 +170,7 @@ static void on_record(void *user, const struct vyre_log_record *record)
     heard *h = (heard *)user;
     h->torn += record->format >= MOST || record->args[0] != record->format * 7 ||
                record->args[1] != ~record->format || record->args[2] % 16 != 0;
+    h->from = record->args[2];
     if (record->format < MOST)
         h->times[record->format]++;
     h->count++;
@@ -266,6 +268,7 @@ static void what_has_ended_was_heard(void)
             while (vyre_poll(v, t) == VYRE_PENDING)
                 continue;
         CHECK_EQ(h.count, i + 1);
+        CHECK_EQ(h.from, VYRE_SLOT_WORDS * vyre_ticket_slot(t));
     }
     vyre_close(v);
 }

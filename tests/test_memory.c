@@ -186,8 +186,10 @@ static void what_is_wrong_is_refused(void)
         CHECK_EQ(vyre_write(v, i, 1, &byte, SIZE, &err), VYRE_E_OVF);
         CHECK_EQ(vyre_write(v, i, 0, NULL, 1, &err), VYRE_E_ARGUMENT);
         CHECK_EQ(vyre_read(v, i, 0, NULL, 1, &err), VYRE_E_ARGUMENT);
+        CHECK_TEXT(err.text, "the bytes are NULL");
     }
     CHECK_EQ(vyre_read(v, BUFFERS, 0, &byte, 1, &err), VYRE_E_ARGUMENT);
+    CHECK(strstr(err.text, "there is no user buffer"));
     CHECK_EQ(vyre_read(NULL, 0, 0, &byte, 1, &err), VYRE_E_ARGUMENT);
     CHECK_EQ(byte, 7);
     engine_lose(v);

@@ -561,6 +561,17 @@ static void rows_that_were_overwritten(void)
     CHECK_EQ(v->trace.missed, 300 - 4 - VYI_TIMES_CHUNKS);
     vyi_trace_rows(v);
     CHECK_EQ(v->trace.head, 4 + VYI_TIMES_CHUNKS);
+    /* And chunks that are none: without a begin, without an end, of a slot that is not there. */
+    for (uint32_t i = 300; i < 303; i++) {
+        uint32_t *at = row + i % VYI_TIMES_CHUNKS * VYI_TIMES_CHUNK_WORDS;
+        at[VYI_TIMES_BEGIN] = i == 300 ? 0 : vyi_le32(7000);
+        at[VYI_TIMES_END] = i == 301 ? 0 : vyi_le32(7001);
+        at[VYI_TIMES_SLOT] = vyi_le32(i == 302 ? v->queue.slots.count : SLOTS);
+        at[VYI_TIMES_NUMBER] = vyi_le32(i + 1);
+    }
+    vyi_trace_rows(v);
+    CHECK_EQ(v->trace.head, 4 + VYI_TIMES_CHUNKS);
+    CHECK_EQ(v->trace.missed, 300 - 4 - VYI_TIMES_CHUNKS + 3);
     vyre_close(v);
 }
 

@@ -233,12 +233,14 @@ static void who_hangs_is_named(void)
     CHECK_EQ(stuck[0].ticket.slot, t.slot);
     CHECK_EQ(stuck[0].ticket.generation, t.generation);
     CHECK_EQ(stuck[0].state, VYRE_SLOT_CLAIMED);
+    CHECK_EQ(stuck[0].at, VYRE_STUCK_RUNNING);
     CHECK_EQ(stuck[0].opcode, OP_HOLD);
     CHECK_EQ(stuck[0].tenant, 0);
     CHECK_TEXT(stuck[0].handler, "hold");
     CHECK(stuck[0].held_ns >= SECOND / 50);
     CHECK_FAILS(vyre_wait(v, t, SECOND / 100, &err), VYRE_TIMEOUT);
     CHECK(strstr(err.text, "CLAIMED") && strstr(err.text, "hold") && strstr(err.text, "0x1100"));
+    CHECK(!strstr(err.text, "IO request"));
     CHECK_FAILS(vyre_wait(v, t, 0, &err), VYRE_TIMEOUT);
     vyre_watch before = look(v, VYRE_WATCH_DEVICE), now;
     vyre_health health;

@@ -117,13 +117,14 @@ static void emit_mix(vyre_program *p, const vyre_slot_values *s, void *user)
     vyre_emit_reduce(p, s, 0, VYRE_ATOMIC_ADD, sum);
 }
 
+/* Not by their opcodes: the engine sorts them. */
 static const vyre_handler wide_handlers[] = {
-    { OP_TOUCH, emit_touch, NULL, "touch", VYRE_WIDTH_RANGE, 0, NULL, 0 },
     { OP_SUMS, emit_sums, NULL, "sums", VYRE_WIDTH_RANGE, 0, NULL, 0 },
+    { OP_TOUCH, emit_touch, NULL, "touch", VYRE_WIDTH_RANGE, 0, NULL, 0 },
     { OP_TRIP, emit_trip, NULL, "trip", VYRE_WIDTH_RANGE, 0, NULL, 0 },
-    { OP_FLIP, emit_flip, NULL, "flip", VYRE_WIDTH_GROUP, 0, NULL, 0 },
-    { OP_FIRST, emit_first, NULL, "first", VYRE_WIDTH_GROUP, 0, NULL, 0 },
     { OP_CHUNKS, emit_touch, NULL, "chunks", VYRE_WIDTH_RANGE, 100, NULL, 0 },
+    { OP_FIRST, emit_first, NULL, "first", VYRE_WIDTH_GROUP, 0, NULL, 0 },
+    { OP_FLIP, emit_flip, NULL, "flip", VYRE_WIDTH_GROUP, 0, NULL, 0 },
     { OP_LOOPS, emit_loops, NULL, "loops", VYRE_WIDTH_RANGE, 0, NULL, 0 },
     { OP_MIX, emit_mix, NULL, "mix", VYRE_WIDTH_RANGE, 0, NULL, 0 },
     { OP_COUNT, emit_count, NULL, "count", VYRE_WIDTH_LANE, 0, NULL, 0 },
@@ -477,7 +478,7 @@ static vyre_status stuck_dispatch(vyre *v, uint32_t stuck_at, vyre_slot *slot)
 static void bytes_after_a_dispatch_that_was_cut(void)
 {
     static const vyre_handler stuck = { OP_STUCK, emit_stuck, NULL, "stuck", VYRE_WIDTH_RANGE,
-                                        32, NULL };
+                                        32, NULL, 0 };
     if (backend_under_test != VYRE_BACKEND_CPU) {
         test_skip("a driver may not survive a work without an end");
         return;
