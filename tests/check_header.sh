@@ -6,6 +6,9 @@ libs="-lm -lpthread -ldl"
 # Asserts may be nothing: no value is there for them alone.
 passes asserts_as_nothing gcc -std=c99 $STRICT '-DVYRE_ASSERT(x)=' -I. -fsyntax-only vyre.c
 
+# A program may ask for an early POSIX, whose headers lack what later ones have.
+passes early_posix gcc -std=c99 $STRICT -D_POSIX_C_SOURCE=199309L -I. -fsyntax-only vyre.c
+
 # Two translation units, one with the implementation.
 cat > "$scratch/one.c" <<'C'
 #define VYRE_IMPLEMENTATION

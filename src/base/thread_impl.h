@@ -52,11 +52,13 @@ VYI_EXTERN_C_BEGIN
     #endif
 extern int clock_gettime(int clock, struct timespec *now);
 extern int nanosleep(const struct timespec *duration, struct timespec *rest);
-    #ifndef __APPLE__
-extern int pthread_condattr_setclock(pthread_condattr_t *attributes, int clock);
-    #endif
 #elif !defined(_WIN32)
     #define VYI_CLOCK CLOCK_MONOTONIC
+#endif
+/* So does a program that asks for an early POSIX. */
+#if !defined(_WIN32) && !defined(__APPLE__) && \
+    (!defined(CLOCK_MONOTONIC) || (defined(_POSIX_C_SOURCE) && _POSIX_C_SOURCE < 200112L))
+extern int pthread_condattr_setclock(pthread_condattr_t *attributes, int clock);
 #endif
 
 /* --- time ---------------------------------------------------------------- */
