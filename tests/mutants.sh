@@ -147,7 +147,7 @@ build_mutant() { # test, folder, fragment: the program
 judge() { # folder, file, line: prints the verdict
     local name code=0 ms t whole_one ran=0 equal=
     name=$(flat "$2").o
-    # Asserts name their file, which is to be the same one.
+    # Asserts name their file; it is to be the same one in both.
     $object -fmacro-prefix-map="$1=src" "$1/${2#src/}" -o "$1/$name" 2>/dev/null || { echo "built not"; return; }
     cmp -s "$1/$name" "$build/plain/$name" && equal=1
     while read -r ms t whole_one; do
