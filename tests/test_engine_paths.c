@@ -670,7 +670,43 @@ static void a_look_in_the_middle_of_a_hold(void)
     vyre_close(v);
 }
 
-/* --- what a pass prints, a stop in vain, the next device --------------------- */
+/* --- what a pass is at, and prints; a stop in vain, the next device ---------- */
+
+/* Groups of a pass are at the one work that it is for; another one is at nothing yet, and
+ * what is CLAIMED beside it is not the pass's. */
+static void a_pass_s_work_is_with_its_groups(void)
+{
+    const vyre_desc d = paths_desc();
+    vyre *v = paths_open(&d, false);
+    vyi_queue *q = &v->queue;
+    const uint32_t slot = VYI_TICKET_SLOT(engine_publish(v, range_work()));
+    const uint32_t next = VYI_TICKET_SLOT(engine_publish(v, range_work()));
+    drive(v);
+    CHECK_EQ(fake.last, VYI_LAUNCH_TILES);
+    state_of(v, slot - q->slots.lanes)[VYI_WIDE_FINISHED] = 2;
+    vyi_where w = vyi_slot_where(q, slot);
+    CHECK_EQ(w.kind, VYI_WHERE_GROUPS);
+    CHECK_EQ(w.which, 2);
+    CHECK_EQ(w.of, CHUNKS);
+    CHECK_EQ(vyi_slot_where(q, next).kind, VYI_WHERE_QUEUED);
+    CHECK_EQ(vyre_tenant_enable(v, 0, false, NULL), VYRE_OK);
+    CHECK_EQ(vyi_slot_where(q, next).kind, VYI_WHERE_TENANT);
+    *slot_of(v, next) = VYRE_SLOT_CLAIMED;
+    CHECK_EQ(vyi_slot_where(q, next).kind, VYI_WHERE_RUNS);
+    vyre_close(v);
+}
+
+static void a_device_that_proves_nothing_is_named(void)
+{
+    vyre_desc d = engine_desc(64);
+    vyre_error err;
+    fake_reset();
+    fake.not_live = true;
+    d.mode = VYRE_MODE_PERSISTENT;
+    CHECK(!vyi_open_with(fake_backend(), &d, &err));
+    CHECK_EQ(err.status, VYRE_E_MODE);
+    CHECK_TEXT(err.text, "fake does not prove persistent mode: as told");
+}
 
 static void count_records(void *user, const vyre_log_record *record)
 {
@@ -808,6 +844,8 @@ int main(void)
     RUN(the_last_binding_may_be_taken);
     RUN(held_slots_tell_what_was_seen);
     RUN(a_look_in_the_middle_of_a_hold);
+    RUN(a_pass_s_work_is_with_its_groups);
+    RUN(a_device_that_proves_nothing_is_named);
     RUN(what_a_pass_prints_is_told_when_its_slots_rest);
     RUN(a_stop_in_vain_launches_nothing_more);
     RUN(the_next_device_has_the_works_gates);

@@ -356,6 +356,7 @@ static void a_relay_has_its_work_s_level(void)
         ;
     w.priority = VYRE_PRIORITY_LOW;
     CHECK_EQ(vyre_publish_after(v, &w, before, 2, &t, NULL), VYRE_OK);
+    CHECK_EQ(v->queue.order.gathered, 0); /* the call's own is let go */
     CHECK_EQ(vyre_wait(v, t, UINT64_MAX, NULL), VYRE_OK); /* without a limit */
     vyre_close(v);
 }
