@@ -2304,7 +2304,8 @@ typedef struct vyre_lease_desc {
     uint32_t rounds;    /* at most; 0 = adapted to the time */
     uint64_t time_ns;   /* aimed at; 0 = 5 ms */
     uint32_t in_flight; /* dispatches queued at once; 0 = 2 */
-    uint64_t timeout_ns; /* a dispatch that lasts longer counts as lost; 0 = 10 s */
+    uint64_t timeout_ns; /* a dispatch that lasts longer counts as lost; 0 = 10 s.  While no
+                            call looks at the device, an eighth of it goes by at most */
 } vyre_lease_desc;
 
 typedef struct vyre_desc {
@@ -26998,7 +26999,8 @@ typedef enum vyi_run_state {
 typedef struct vyi_chain {
     uint64_t launched, completed; /* launches of any kind on this device */
     uint64_t leases, passes;      /* of all devices so far */
-    uint64_t since;               /* when the oldest launch in flight can have begun */
+    uint64_t since;               /* when the oldest launch in flight can have begun, */
+    uint64_t looked;              /* and when somebody last saw that it had not ended */
     uint64_t lease_ns, least_ns;  /* as last seen; a lease takes as long at least, 0: unknown */
     uint32_t rounds;
     uint32_t before, after;       /* which works were pending when the last pass began, and ended */
@@ -31832,6 +31834,17 @@ static void vyi_chain_measure(vyi_queue *q, uint64_t ended)
     }
 }
 
+/* Longer than a launch may take.  A process that is stopped, or a computer that sleeps, may
+ * have stopped its device as well: of the time without a look only an eighth of that counts. */
+static bool vyi_chain_is_late(vyi_chain *c, uint64_t timeout_ns)
+{
+    const uint64_t now = vyi_now(), last = c->looked > c->since ? c->looked : c->since;
+    const uint64_t gap = now - last, most = timeout_ns / 8;
+    c->looked = now;
+    c->since += gap > most ? gap - most : 0;
+    return now - c->since > timeout_ns;
+}
+
 VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error *err)
 {
     vyi_chain *c = &q->chain;
@@ -31856,7 +31869,7 @@ VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error
     const bool loops = q->mode == VYRE_MODE_PERSISTENT && q->state != VYI_STATE_IDLE;
     const bool bounded = loops ? c->rounds != 0 : !d->backend->abort;
     const bool late = bounded && vyi_queue_in_flight(q) &&
-                      vyi_now() - c->since > q->v->desc.lease.timeout_ns;
+                      vyi_chain_is_late(c, q->v->desc.lease.timeout_ns);
     if (late && vyi_chain_lives(q)) {
         c->since = vyi_now(); /* as much time again */
     } else if (late) {

@@ -13,11 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#define MOST    1024u                   /* bytes of a string */
-#define WORDS   ((MOST / 64u + 1) * 16) /* with what is added to it */
-#define THREADS 16u                     /* at most */
-#define FLIGHT  16u                     /* jobs of a thread at a time */
-#define SLOTS   (THREADS * FLIGHT)
+enum { MOST = 1024, WORDS = (MOST / 64 + 1) * 16 }; /* bytes of a string; words of it, padded */
+enum { THREADS = 16, FLIGHT = 16, SLOTS = THREADS * FLIGHT }; /* at most; jobs of each at a time */
+#define LONG     100000000000u                            /* 100 s: something is wrong */
+#define FIRST(c) ((c)->err.status ? NULL : &(c)->err)     /* the first refusal stays there */
 #define TURN uint turn(uint x, uint n) { return x >> n | x << (32u - n); }
 /* Words `first` up to `end` of text give s0 .. s7; w[own] is the first of 16. */
 #define SHA256                                                                                     \
@@ -44,30 +43,28 @@ static const vyre_handler handler = { .opcode = VYRE_OP_USER, .name = "sha256", 
     "result(0, s0); result(1, s1); result(2, s2); result(3, s3);\n"
     "result(4, s4); result(5, s5); result(6, s6); result(7, s7);\n" };
 
-typedef uint32_t uint;
-static uint k[64]; static TURN
+typedef uint32_t uint; static uint k[64]; static TURN
 
 static void sha256(const uint *text, uint end, uint digest[8])
 {
     const uint first = 0, own = 0;
     uint w[16] = { 0 };
     SHA256
-    const uint s[8] = { s0, s1, s2, s3, s4, s5, s6, s7 };
-    memcpy(digest, s, sizeof s);
+    memcpy(digest, (uint[8]){ s0, s1, s2, s3, s4, s5, s6, s7 }, 8 * sizeof *digest);
 }
 typedef struct client {
     pthread_t id;
     vyre     *v;
     uint     *buffer, number, jobs, seed, wrong;
     double   *us; /* of each job, from publishing to the digest */
+    vyre_error err;
     struct { uint text[WORDS], words; vyre_ticket ticket; double began; } flight[FLIGHT];
 } client;
 
 static double now_us(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
+    return clock_gettime(CLOCK_MONOTONIC, &t), (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
 }
 
 static uint dice(client *c) { return (c->seed = c->seed * 1664525u + 1013904223u) >> 16; }
@@ -84,7 +81,7 @@ static void begin(client *c, uint n)
     text[(c->flight[n].words = words) - 1] = size * 8;
     memcpy(c->buffer + place, text, words * 4);
     c->flight[n].began = now_us();
-    c->wrong += vyre_publish(c->v, &work, &c->flight[n].ticket, NULL) != VYRE_OK;
+    c->wrong += vyre_publish(c->v, &work, &c->flight[n].ticket, FIRST(c)) != VYRE_OK;
 }
 
 static void *serve(void *user)
@@ -94,7 +91,7 @@ static void *serve(void *user)
         const uint n = i % FLIGHT;
         uint digest[12] = { 0 }, right[8];
         if (i >= FLIGHT) {
-            c->wrong += vyre_wait_result(c->v, c->flight[n].ticket, VYRE_FOREVER, digest, 0) != 0;
+            c->wrong += vyre_wait_result(c->v, c->flight[n].ticket, LONG, digest, FIRST(c)) != 0;
             c->us[i - FLIGHT] = now_us() - c->flight[n].began;
             sha256(c->flight[n].text, c->flight[n].words, right);
             c->wrong += memcmp(digest, right, sizeof right) != 0;
@@ -138,8 +135,11 @@ int main(int argc, char **argv)
                                .jobs = jobs, .us = us + i * jobs };
         pthread_create(&clients[i].id, NULL, serve, &clients[i]);
     }
-    for (uint i = 0; i < threads; i++)
+    for (uint i = 0; i < threads; i++) {
         wrong += (pthread_join(clients[i].id, NULL), clients[i].wrong);
+        if (clients[i].err.status)
+            fprintf(stderr, "thread %u: %s\n%s\n", i, clients[i].err.text, clients[i].err.fix);
+    }
     const double seconds = (now_us() - start) * 1e-6;
     vyre_close(v);
     qsort(us, all, sizeof *us, order);

@@ -807,6 +807,27 @@ static void a_launch_is_not_lost_while_its_lanes_go_on(void)
     vyre_close(v);
 }
 
+/* A process that was stopped, or a computer that slept: its device may have stood still,
+ * too.  Each such time counts as an eighth of what a launch may take. */
+static void time_without_a_look_is_not_the_launchs(void)
+{
+    vyre_desc d = paths_desc();
+    d.lease.timeout_ns = 8 * SECOND;
+    vyre *v = paths_open(&d, true);
+    vyi_chain *c = &v->queue.chain;
+    CHECK_EQ(vyre_start(v, NULL), VYRE_OK);
+    drive(v);
+    for (uint32_t i = 0; i < 3; i++) {
+        const uint64_t before = engine_now() - c->since;
+        c->since -= 4 * SECOND;
+        c->looked -= 4 * SECOND;
+        drive(v);
+        const uint64_t counted = engine_now() - c->since - before;
+        CHECK(counted >= SECOND && counted < 3 * SECOND);
+    }
+    vyre_close(v);
+}
+
 static void rounds_are_not_learnt_from_a_launch_that_outlasts_them(void)
 {
     const vyre_desc d = paths_desc();
@@ -839,6 +860,7 @@ int main(void)
     RUN(a_ring_is_full_of_works_that_have_not_ended);
     RUN(a_work_behind_one_that_outlasts_the_leases_waits_for_a_look);
     RUN(a_launch_is_not_lost_while_its_lanes_go_on);
+    RUN(time_without_a_look_is_not_the_launchs);
     RUN(rounds_are_not_learnt_from_a_launch_that_outlasts_them);
     RUN(ages_count_looks);
     RUN(the_last_binding_may_be_taken);

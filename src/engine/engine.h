@@ -142,7 +142,8 @@ typedef struct vyre_lease_desc {
     uint32_t rounds;    /* at most; 0 = adapted to the time */
     uint64_t time_ns;   /* aimed at; 0 = 5 ms */
     uint32_t in_flight; /* dispatches queued at once; 0 = 2 */
-    uint64_t timeout_ns; /* a dispatch that lasts longer counts as lost; 0 = 10 s */
+    uint64_t timeout_ns; /* a dispatch that lasts longer counts as lost; 0 = 10 s.  While no
+                            call looks at the device, an eighth of it goes by at most */
 } vyre_lease_desc;
 
 typedef struct vyre_desc {

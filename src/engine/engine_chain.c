@@ -242,6 +242,17 @@ static void vyi_chain_measure(vyi_queue *q, uint64_t ended)
     }
 }
 
+/* Longer than a launch may take.  A process that is stopped, or a computer that sleeps, may
+ * have stopped its device as well: of the time without a look only an eighth of that counts. */
+static bool vyi_chain_is_late(vyi_chain *c, uint64_t timeout_ns)
+{
+    const uint64_t now = vyi_now(), last = c->looked > c->since ? c->looked : c->since;
+    const uint64_t gap = now - last, most = timeout_ns / 8;
+    c->looked = now;
+    c->since += gap > most ? gap - most : 0;
+    return now - c->since > timeout_ns;
+}
+
 VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error *err)
 {
     vyi_chain *c = &q->chain;
@@ -266,7 +277,7 @@ VYI_API vyre_status vyi_queue_reap(vyi_queue *q, uint64_t timeout_ns, vyre_error
     const bool loops = q->mode == VYRE_MODE_PERSISTENT && q->state != VYI_STATE_IDLE;
     const bool bounded = loops ? c->rounds != 0 : !d->backend->abort;
     const bool late = bounded && vyi_queue_in_flight(q) &&
-                      vyi_now() - c->since > q->v->desc.lease.timeout_ns;
+                      vyi_chain_is_late(c, q->v->desc.lease.timeout_ns);
     if (late && vyi_chain_lives(q)) {
         c->since = vyi_now(); /* as much time again */
     } else if (late) {

@@ -253,7 +253,8 @@ typedef enum vyi_run_state {
 typedef struct vyi_chain {
     uint64_t launched, completed; /* launches of any kind on this device */
     uint64_t leases, passes;      /* of all devices so far */
-    uint64_t since;               /* when the oldest launch in flight can have begun */
+    uint64_t since;               /* when the oldest launch in flight can have begun, */
+    uint64_t looked;              /* and when somebody last saw that it had not ended */
     uint64_t lease_ns, least_ns;  /* as last seen; a lease takes as long at least, 0: unknown */
     uint32_t rounds;
     uint32_t before, after;       /* which works were pending when the last pass began, and ended */
