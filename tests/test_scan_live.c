@@ -8,6 +8,8 @@
 
 enum { MOST_HITS = 400000 };
 
+void vyi_scan_sort_hits(vyre_hit *hits, size_t count);
+
 static vyre_hit expected[MOST_HITS], found[MOST_HITS];
 static uint8_t text[1 << 17];
 
@@ -63,6 +65,13 @@ static int compare_hits(const void *a, const void *b)
     if (x->end != y->end)
         return x->end < y->end ? -1 : 1;
     return x->rule < y->rule ? -1 : x->rule > y->rule;
+}
+
+static int compare_all(const void *a, const void *b)
+{
+    const uint32_t x = ((const vyre_hit *)a)->layer, y = ((const vyre_hit *)b)->layer;
+    const int order = compare_hits(a, b);
+    return order ? order : x < y ? -1 : x > y;
 }
 
 /* Adds the hits of one text to the `count` that are there. */
@@ -335,6 +344,36 @@ static void many_small_files(void)
     check_hits(0, count);
     vyre_scan_close(s);
     vyre_automaton_free(&m);
+}
+
+/* Numbers that differ in few bytes or in all, `from` of them in order. */
+static void fill_hits(uint64_t *seed, size_t count, size_t from, uint32_t kind)
+{
+    for (size_t i = 0; i < count; i++) {
+        vyre_hit *hit = &found[i];
+        hit->file = kind == 0 ? (uint32_t)test_random(seed) : kind == 1 ? below(seed, 3) << 16 : 9;
+        hit->end = kind == 0 ? test_random(seed) : kind == 3 ? 5 : below(seed, 7) * 0x100000001u;
+        hit->rule = kind == 0 ? (uint32_t)test_random(seed) : below(seed, 300);
+        hit->layer = below(seed, 2) * 0x1000000u;
+    }
+    qsort(found, from, sizeof *found, compare_all);
+}
+
+/* By file, end, rule and layer, whatever they are, and as many as there are. */
+static void hits_in_any_order(void)
+{
+    static const size_t counts[] = { 0, 1, 2, 31, 32, 33, 34, 300, 5000, 100000 };
+    uint64_t seed = seed_of();
+    for (uint32_t i = 0; i < 120; i++) {
+        const size_t count = counts[i % 10], more = count < 20 ? 0 : count / 20;
+        fill_hits(&seed, count, i / 10 % 3 == 0 ? 0 : i / 10 % 3 == 1 ? count - more : count,
+                  i / 30);
+        memcpy(expected, found, (count + 1) * sizeof *found);
+        qsort(expected, count, sizeof *expected, compare_all);
+        vyi_scan_sort_hits(found, count);
+        for (size_t k = 0; k <= count; k++) /* the one behind them as well */
+            CHECK(compare_all(&found[k], &expected[k]) == 0);
+    }
 }
 
 /* A part of a large file. */
@@ -972,6 +1011,7 @@ static void run_by_host(const engine_case *from, size_t count)
 int main(void)
 {
     RUN(memory_that_fails); /* on the CPU */
+    RUN(hits_in_any_order);
     engine_run_cases(cases, sizeof cases / sizeof *cases);
     backend_under_test = VYRE_BACKEND_CPU;
     way_under_test = VYRE_SCAN_HOST;

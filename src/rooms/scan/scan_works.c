@@ -8,6 +8,8 @@
 #define VYI_SCAN_MOST_BYTES 0xf0000000u /* of a work's items: hits are counted in 32 bits */
 #define VYI_SCAN_DELIVERED  4096u       /* hits, or all of the byte that makes them so many */
 #define VYI_SCAN_DIGIT      11u         /* bits of a place that are sorted by at a time */
+#define VYI_SCAN_KEYS       3u          /* numbers that hits are sorted by */
+#define VYI_SCAN_FEW_HITS   32u         /* are sorted by comparing them */
 
 /* --- spans ---------------------------------------------------------------- */
 
@@ -143,6 +145,8 @@ static vyi_scan_record *vyi_scan_sort_places(vyi_scan_record *from, vyi_scan_rec
         memset(ends, 0, sizeof ends);
         for (uint32_t i = 0; i < count; i++)
             ends[from[i].at >> shift & mask]++;
+        if (ends[from[0].at >> shift & mask] == count)
+            continue; /* all alike */
         for (uint32_t i = 0; i <= mask; i++) {
             const uint32_t some = ends[i];
             ends[i] = sum;
@@ -157,42 +161,102 @@ static vyi_scan_record *vyi_scan_sort_places(vyi_scan_record *from, vyi_scan_rec
     return from;
 }
 
+/* --- hits ----------------------------------------------------------------- */
+
+/* A hit as three numbers, the weightiest first.  Layers come last, so that equal ones are the
+ * same hit, and the order in which they came does not matter. */
+static uint64_t vyi_scan_key(const vyre_hit *hit, uint32_t number)
+{
+    if (number == 0)
+        return (uint64_t)hit->file << 32 | hit->end >> 32;
+    return number == 1 ? hit->end << 32 | hit->rule : hit->layer;
+}
+
 static bool vyi_scan_is_before(const vyre_hit *a, const vyre_hit *b)
 {
-    if (a->file != b->file)
-        return a->file < b->file;
-    return a->end != b->end ? a->end < b->end : a->rule < b->rule;
+    uint32_t number = 0;
+    while (number < VYI_SCAN_KEYS - 1 && vyi_scan_key(a, number) == vyi_scan_key(b, number))
+        number++;
+    return vyi_scan_key(a, number) < vyi_scan_key(b, number);
 }
 
-/* hits[at] sinks to where neither child comes after it. */
-static void vyi_scan_sink(vyre_hit *hits, size_t at, size_t count)
+static void vyi_scan_insert_hits(vyre_hit *hits, size_t count)
 {
-    const vyre_hit hit = hits[at];
-    for (size_t child; (child = 2 * at + 1) < count; at = child) {
-        if (child + 1 < count && vyi_scan_is_before(&hits[child], &hits[child + 1]))
-            child++;
-        if (!vyi_scan_is_before(&hit, &hits[child]))
-            break;
-        hits[at] = hits[child];
+    for (size_t i = 1; i < count; i++) {
+        const vyre_hit hit = hits[i];
+        size_t at = i;
+        for (; at > 0 && vyi_scan_is_before(&hit, &hits[at - 1]); at--)
+            hits[at] = hits[at - 1];
+        hits[at] = hit;
     }
-    hits[at] = hit;
 }
 
-/* They mostly come in order; else a heap sorts them, which needs no memory. */
+/* Where the hits first differ: the number, and the lowest bit of a byte of it.  False: they are
+ * in order. */
+static bool vyi_scan_find_digit(const vyre_hit *hits, size_t count, uint32_t *number,
+                                uint32_t *shift)
+{
+    uint64_t differ[VYI_SCAN_KEYS] = { 0, 0, 0 };
+    bool sorted = true;
+    for (size_t i = 1; i < count; i++) {
+        sorted = sorted && !vyi_scan_is_before(&hits[i], &hits[i - 1]);
+        for (uint32_t k = 0; k < VYI_SCAN_KEYS; k++)
+            differ[k] |= vyi_scan_key(&hits[i], k) ^ vyi_scan_key(&hits[0], k);
+    }
+    if (sorted)
+        return false;
+    *number = differ[0] ? 0 : differ[1] ? 1 : 2;
+    *shift = 56;
+    while (differ[*number] >> *shift == 0)
+        *shift -= 8;
+    return true;
+}
+
+/* Hits by one digit, in place: each goes to its bucket, and what lay there goes on.  `ends`
+ * gets where buckets end. */
+static void vyi_scan_deal_hits(vyre_hit *hits, size_t count, uint32_t number, uint32_t shift,
+                               size_t ends[256])
+{
+    size_t next[256], sum = 0;
+    memset(ends, 0, 256 * sizeof *ends);
+    for (size_t i = 0; i < count; i++)
+        ends[vyi_scan_key(&hits[i], number) >> shift & 255]++;
+    for (uint32_t i = 0; i < 256; i++) {
+        next[i] = sum;
+        sum += ends[i];
+        ends[i] = sum;
+    }
+    for (uint32_t i = 0; i < 256; i++) {
+        while (next[i] < ends[i]) {
+            vyre_hit hit = hits[next[i]];
+            uint32_t digit = vyi_scan_key(&hit, number) >> shift & 255;
+            for (; digit != i; digit = vyi_scan_key(&hit, number) >> shift & 255) {
+                const vyre_hit other = hits[next[digit]];
+                hits[next[digit]++] = hit;
+                hit = other;
+            }
+            hits[next[i]++] = hit;
+        }
+    }
+}
+
+/* They mostly come in order.  Else byte by byte, from the first one in which they differ: a call
+ * inside a call is of a later byte, of which there are 20.  It needs no memory. */
 VYI_API void vyi_scan_sort_hits(vyre_hit *hits, size_t count)
 {
-    size_t sorted = 1;
-    while (sorted < count && !vyi_scan_is_before(&hits[sorted], &hits[sorted - 1]))
-        sorted++;
-    if (sorted >= count)
+    size_t ends[256], begin = 0;
+    uint32_t number, shift;
+    if (count <= VYI_SCAN_FEW_HITS) {
+        vyi_scan_insert_hits(hits, count);
         return;
-    for (size_t i = count / 2; i-- > 0;)
-        vyi_scan_sink(hits, i, count);
-    for (size_t i = count - 1; i > 0; i--) {
-        const vyre_hit last = hits[0];
-        hits[0] = hits[i];
-        hits[i] = last;
-        vyi_scan_sink(hits, 0, i);
+    }
+    if (!vyi_scan_find_digit(hits, count, &number, &shift))
+        return;
+    vyi_scan_deal_hits(hits, count, number, shift, ends);
+    for (uint32_t i = 0; i < 256; i++) {
+        if (ends[i] - begin > 1)
+            vyi_scan_sort_hits(hits + begin, ends[i] - begin);
+        begin = ends[i];
     }
 }
 
